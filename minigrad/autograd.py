@@ -1,0 +1,98 @@
+"""The reverse pass, and the switch that turns recording off.
+
+If t depends on v through several u_i then dt/dv = sum over i of dt/du_i * du_i/dv. So the adjoint
+dt/dv is complete once every u_i that uses v has sent its share, and each op need only know the
+local rule: from the cotangent of its output, the share of each input.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar
+from operator import attrgetter
+from typing import Any
+
+from minigrad.graph import Node, needs_grad, toposort
+
+recording: ContextVar[bool] = ContextVar("recording", default=True)
+# Whether a function is being run in order to differentiate it, by `grad` and its like.
+inside_transform: ContextVar[bool] = ContextVar("inside_transform", default=False)
+
+
+@contextmanager
+def switched(switch: ContextVar[bool], on: bool) -> Iterator[None]:
+    """Inside, the switch is on or off; afterwards, also after an exception, as it was."""
+    token = switch.set(on)
+    try:
+        yield
+    finally:
+        switch.reset(token)
+
+
+def no_grad() -> AbstractContextManager[None]:
+    """Record nothing inside: results need no gradient. Per thread and per task; nests.
+
+    >>> import minigrad
+    >>> x = minigrad.Tensor(3.0, requires_grad=True)
+    >>> with minigrad.no_grad():
+    ...     y = x * x
+    >>> y.requires_grad
+    False
+    """
+    return switched(recording, False)
+
+
+# How a rule sees a node. An ordinary pass hands rules plain arrays, so they run at NumPy's speed;
+# `Tensor.of` in its place hands them Tensors, so that the same rules record themselves.
+View = Callable[[Node], Any]
+as_array: View = attrgetter("value")
+
+
+def shares(
+    node: Node, cotangent: Any, view: View = as_array, wanted: Callable[[Node], bool] = needs_grad
+) -> Iterator[tuple[Node, Any]]:
+    """One step of the chain rule: each input that is wanted, with cotangent * d node / d input.
+
+    A share has its input's shape and dtype: an op that broadcast that input sums its share back.
+    An input that is used twice comes twice.
+    """
+    assert node.op is not None
+    assert node.attributes is not None
+    rules = node.op.vjps
+    inputs = [view(x) if type(x) is Node else x for x in node.inputs]
+    for k, source in enumerate(node.inputs):
+        if type(source) is Node and wanted(source) and (rule := rules[k]) is not None:
+            share = rule(cotangent, view(node), *inputs, **node.attributes)
+            if share.shape != source.value.shape:
+                share = node.op.fit(share, source.value.shape)
+            if share.dtype is not source.value.dtype:
+                share = share.astype(source.value.dtype)
+            yield source, share
+
+
+def reverse(
+    seeds: dict[Node, Any], by: Collection[Node] | None = None, view: View = as_array
+) -> dict[Node, Any]:
+    """The adjoints of `by`, or else of all leaves, from the cotangents of what depends on them.
+
+    Adjoints live in a dictionary of this pass, so that running it twice is well defined, and are
+    added into new arrays, so that nothing the pass does not own is written.
+    """
+    wanted = needs_grad if by is None else leading_to(by, seeds)
+    adjoints = dict(seeds)
+    for node in reversed(toposort(seeds, wanted)):
+        if node.op is None or (by and node in by) or node not in adjoints:
+            continue
+        for source, share in shares(node, adjoints.pop(node), view, wanted):
+            adjoints[source] = adjoints[source] + share if source in adjoints else share
+    return adjoints
+
+
+def leading_to(ends: Collection[Node], roots: Iterable[Node]) -> Callable[[Node], bool]:
+    """Whether a node lies on a path from the roots to the ends: no other needs an adjoint."""
+    on_path = set(ends)
+    for node in toposort(roots, follow=lambda node: node.requires_grad and node not in ends):
+        if any(type(source) is Node and source in on_path for source in node.inputs):
+            on_path.add(node)
+    return on_path.__contains__

@@ -1,0 +1,212 @@
+"""What networks are written in: activations and losses, composed of ops.
+
+Every function takes Tensors or arrays, and gives a Tensor if it was given one, else an array.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from minigrad.errors import DtypeError, ShapeError
+from minigrad.ops import avg_pool2d, conv2d, erf, logsumexp, max_pool2d, relu, sigmoid
+
+__all__ = [
+    "avg_pool2d",
+    "binary_cross_entropy_with_logits",
+    "conv2d",
+    "cross_entropy",
+    "elu",
+    "erf",
+    "gelu",
+    "hinge_loss",
+    "leaky_relu",
+    "linear",
+    "log_softmax",
+    "logsumexp",
+    "max_pool2d",
+    "mse_loss",
+    "relu",
+    "sigmoid",
+    "silu",
+    "softmax",
+    "softplus",
+]
+
+
+def linear(x: Any, weight: Any, bias: Any = None) -> Any:
+    """x @ weight.T + bias: (..., in) by (out, in) gives (..., out).
+
+    >>> linear(np.array([1.0, 2.0]), np.array([[3.0, 4.0]]), np.array([0.5]))
+    array([11.5])
+    """
+    y = np.matmul(x, weight.T)
+    return y if bias is None else y + bias
+
+
+def log_softmax(x: Any, axis: int = -1) -> Any:
+    """log(softmax(x)), exact also where softmax rounds to 0.
+
+    >>> log_softmax(np.array([0.0, 1000.0]))
+    array([-1000.,     0.])
+    """
+    return x - logsumexp(x, axis, keepdims=True)
+
+
+def softmax(x: Any, axis: int = -1) -> Any:
+    """exp(x) / sum(exp(x)) along an axis: positive, with sum 1.
+
+    >>> softmax(np.array([0.0, 1000.0]))
+    array([0., 1.])
+    """
+    return np.exp(log_softmax(x, axis))
+
+
+def gelu(x: Any, approximate: str = "none") -> Any:
+    """x times the normal distribution function of x (Hendrycks and Gimpel, 2016, section 2).
+
+    With approximate="tanh", the paper's approximation by tanh.
+
+    >>> gelu(np.array([-10.0, 0.0, 10.0]))
+    array([-0.,  0., 10.])
+    """
+    if approximate == "tanh":
+        return 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
+    if approximate != "none":
+        raise ValueError(f'gelu: approximate is "none" or "tanh", not {approximate!r}')
+    return 0.5 * x * (1 + erf(x * math.sqrt(0.5)))
+
+
+def silu(x: Any) -> Any:
+    """x * sigmoid(x), also called swish.
+
+    >>> silu(np.array([-1000.0, 0.0, 1000.0]))
+    array([  -0.,    0., 1000.])
+    """
+    return x * sigmoid(x)
+
+
+def softplus(x: Any) -> Any:
+    """log(1 + exp(x)), with nothing that overflows.
+
+    >>> softplus(np.array([-1000.0, 1000.0]))
+    array([   0., 1000.])
+    """
+    return np.logaddexp(x, 0)
+
+
+def leaky_relu(x: Any, negative_slope: float = 0.01) -> Any:
+    """x, and for negative x, negative_slope * x.
+
+    >>> leaky_relu(np.array([-2.0, 2.0]))
+    array([-0.02,  2.  ])
+    """
+    return np.where(np.greater(x, 0), x, negative_slope * x)
+
+
+def elu(x: Any, alpha: float = 1.0) -> Any:
+    """x, and for negative x, alpha * (exp(x) - 1) (Clevert et al., 2015, equation 15).
+
+    >>> elu(np.array([-1000.0, 2.0]))
+    array([-1.,  2.])
+    """
+    # The exponential sees no positive x, where its overflow would make the gradient 0 * inf.
+    return np.where(np.greater(x, 0), x, alpha * np.expm1(np.minimum(x, 0)))
+
+
+def reduced(losses: Any, reduction: str) -> Any:
+    """One number of many losses: their mean, their sum; or all of them, for "none"."""
+    if reduction == "mean":
+        return np.mean(losses)
+    if reduction == "sum":
+        return np.sum(losses)
+    if reduction == "none":
+        return losses
+    raise ValueError(f'reduction is "mean", "sum" or "none", not {reduction!r}')
+
+
+def same_shape(name: str, x: Any, target: Any) -> None:
+    """Predictions and targets that only broadcast are nearly always a mistake."""
+    if np.shape(x) != np.shape(target):
+        raise ShapeError(
+            f"{name} of predictions of shape {np.shape(x)} and targets of shape "
+            f"{np.shape(target)}: they must be the same; reshape one, for instance with x[:, 0]"
+        )
+
+
+def cross_entropy(logits: Any, target: Any, reduction: str = "mean") -> Any:
+    """-log softmax(logits) at the target classes.
+
+    Args:
+        logits: (N, C) or (N, C, ...): a score for each of C classes.
+        target: class indices 0..C-1, integers of shape (N,) or (N, ...); or probabilities of the
+            classes, floats of logits' shape.
+        reduction: "mean" over all targets, "sum", or "none".
+
+    Raises:
+        ShapeError: if the shapes do not go together, or an index is not a class.
+        DtypeError: if class indices are not integers.
+
+    >>> round(float(cross_entropy(np.array([[0.0, 0.0]]), np.array([1]))), 4)
+    0.6931
+    """
+    shape = np.shape(logits)
+    if len(shape) < 2:
+        raise ShapeError(f"cross_entropy of logits of shape {shape}: they have axes (N, C, ...)")
+    if np.shape(target) == shape:
+        losses = -np.sum(target * log_softmax(logits, 1), axis=1)
+        return reduced(losses, reduction)
+    if np.shape(target) != (shape[0], *shape[2:]):
+        raise ShapeError(
+            f"cross_entropy of logits of shape {shape} and targets of shape {np.shape(target)}: "
+            f"class indices have shape {(shape[0], *shape[2:])}, probabilities {shape}"
+        )
+    if np.result_type(target).kind not in "iu":
+        raise DtypeError(
+            f"cross_entropy with targets of dtype {np.result_type(target)}: class indices are "
+            "integers, as in target.astype(int)"
+        )
+    indices = np.asarray(target.data if hasattr(target, "node") else target)
+    if indices.size and not (0 <= indices.min() and indices.max() < shape[1]):
+        raise ShapeError(
+            f"cross_entropy with a target of {indices.min()}..{indices.max()}: there are "
+            f"{shape[1]} classes, 0..{shape[1] - 1}"
+        )
+    picked = np.take_along_axis(log_softmax(logits, 1), np.expand_dims(target, 1), axis=1)
+    return reduced(-np.squeeze(picked, 1), reduction)
+
+
+def mse_loss(x: Any, target: Any, reduction: str = "mean") -> Any:
+    """(x - target)**2.
+
+    >>> float(mse_loss(np.array([1.0, 2.0]), np.array([1.0, 4.0])))
+    2.0
+    """
+    same_shape("mse_loss", x, target)
+    return reduced(np.square(x - target), reduction)
+
+
+def binary_cross_entropy_with_logits(logits: Any, target: Any, reduction: str = "mean") -> Any:
+    """-(target*log(p) + (1 - target)*log(1 - p)) for p = sigmoid(logits), which is not rounded.
+
+    Args:
+        logits: a score for the class 1, of any shape.
+        target: the class, 0 or 1, or the probability of 1; of the same shape.
+
+    >>> binary_cross_entropy_with_logits(np.array([1000.0]), np.array([0.0])).item()
+    1000.0
+    """
+    same_shape("binary_cross_entropy_with_logits", logits, target)
+    return reduced(softplus(logits) - logits * target, reduction)
+
+
+def hinge_loss(scores: Any, target: Any, reduction: str = "mean") -> Any:
+    """max(0, 1 - target*scores), for targets -1 and 1.
+
+    >>> float(hinge_loss(np.array([0.5, 3.0]), np.array([1.0, 1.0])))
+    0.25
+    """
+    same_shape("hinge_loss", scores, target)
+    return reduced(relu(1 - target * scores), reduction)

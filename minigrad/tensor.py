@@ -1,0 +1,572 @@
+"""Tensor: a NumPy array that remembers how it was computed."""
+
+from __future__ import annotations
+
+import inspect
+import operator
+from collections.abc import Callable, Hashable, Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from minigrad.autograd import (
+    View,
+    as_array,
+    inside_transform,
+    recording,
+    reverse,
+    switched,
+)
+from minigrad.errors import DtypeError, GradientError, ShapeError, UnsupportedError
+from minigrad.graph import Node
+
+Axis = int | tuple[int, ...] | None
+
+# NumPy function (or the name of one NumPy lacks) -> what computes it on Tensors. Ops enter
+# themselves where they are defined, so this module knows none of them.
+implementations: dict[Hashable, Callable[..., Any]] = {}
+
+# NumPy function -> what to use instead, where there is something better to say than the general.
+refusals: dict[Hashable, str] = {}
+
+
+class Tensor:
+    """An array that records what is done to it, so that it can be differentiated.
+
+    It behaves as the NumPy array it wraps: dtypes, promotion, broadcasting, indexing, operators,
+    methods and NumPy's functions. It is a value: assigning to `x[i]` gives x a new value and
+    leaves what was computed from the old one alone.
+
+    Args:
+        data: a number, array or nested list of real floats, integers or booleans. An array is
+            wrapped, not copied.
+        requires_grad: whether `backward()` should find the gradient with respect to this Tensor.
+            Needs a float dtype.
+        dtype: NumPy dtype; by default NumPy's own choice (`Tensor(2.0)` is float64).
+        name: how explanations and error messages call it.
+
+    Raises:
+        DtypeError: for a dtype that is not supported, or a gradient of integers or booleans.
+
+    >>> x = Tensor(2.0, requires_grad=True, name="x1")
+    >>> z = x * 3 + np.sin(x)
+    >>> z.backward()
+    >>> round(float(x.grad), 4)
+    2.5839
+    """
+
+    __slots__ = ("__weakref__", "node")
+
+    node: Node
+
+    def __init__(
+        self,
+        data: Any,
+        requires_grad: bool = False,
+        dtype: DTypeLike | None = None,
+        name: str | None = None,
+    ) -> None:
+        self.node = Node(to_array(data, dtype))
+        self.node.name = name
+        self.requires_grad = requires_grad
+
+    @staticmethod
+    def of(node: Node) -> Tensor:
+        """The Tensor that stands for a node of the graph."""
+        tensor = Tensor.__new__(Tensor)
+        tensor.node = node
+        return tensor
+
+    # What it holds
+
+    @property
+    def data(self) -> np.ndarray:
+        """The array itself. What is done to it is not recorded."""
+        return self.node.value
+
+    @data.setter
+    def data(self, data: Any) -> None:
+        array = to_array(data, self.dtype)
+        if array.shape != self.shape:
+            raise ShapeError(f"data of shape {array.shape} put into a Tensor of shape {self.shape}")
+        self.node.value = array
+
+    @property
+    def grad(self) -> Any:
+        """What `backward()` has added up for this leaf: an array, or a Tensor after
+        `backward(create_graph=True)`; None before, and on everything that is not a leaf."""
+        return self.node.grad
+
+    @grad.setter
+    def grad(self, grad: Any) -> None:
+        if grad is not None and np.shape(grad) != self.shape:
+            raise ShapeError(f"grad of shape {np.shape(grad)} for a Tensor of shape {self.shape}")
+        self.node.grad = grad
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether a gradient flows to this Tensor. Can be set on leaves."""
+        return self.node.requires_grad
+
+    @requires_grad.setter
+    def requires_grad(self, required: bool) -> None:
+        if self.node.op is not None and required != self.node.requires_grad:
+            raise GradientError(
+                "requires_grad can be set on leaves only, and this Tensor is the result of "
+                f"{self.node.op.name}: use .detach() for a leaf with the same value"
+            )
+        if required and self.dtype.kind != "f":
+            raise DtypeError(
+                f"a Tensor of dtype {self.dtype} cannot require a gradient: integers and booleans "
+                "have no derivative. Write 2.0 for 2, or pass dtype=float"
+            )
+        self.node.requires_grad = bool(required)
+
+    @property
+    def name(self) -> str | None:
+        """How explanations call this value."""
+        return self.node.name
+
+    @name.setter
+    def name(self, name: str | None) -> None:
+        self.node.name = name
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.node.value.shape
+
+    @property
+    def ndim(self) -> int:
+        return self.node.value.ndim
+
+    @property
+    def size(self) -> int:
+        return self.node.value.size
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self.node.value.dtype
+
+    def detach(self) -> Tensor:
+        """A leaf with the same value, through which no gradient flows."""
+        return Tensor.of(Node(self.node.value))
+
+    def item(self) -> Any:
+        """The value as a Python number, if there is just one."""
+        if self.size != 1:
+            raise ShapeError(f"item() is for one value, and this Tensor has shape {self.shape}")
+        return self.node.value.item()
+
+    def tolist(self) -> Any:
+        """The values as nested lists of Python numbers."""
+        return self.node.value.tolist()
+
+    def numpy(self) -> np.ndarray:
+        """The array itself, as `np.asarray(t)` gives it: refused where that would cut a gradient."""
+        return self.__array__()
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> np.ndarray:
+        if self.node.requires_grad and recording.get():
+            raise GradientError(
+                "making a plain array of a Tensor that requires a gradient would lose the gradient. "
+                "Use t.data if that is meant; to fill an array entry by entry, start from "
+                "np.zeros_like(t) or minigrad.Tensor(np.zeros(shape)); to join Tensors, use np.stack"
+            )
+        return np.array(self.node.value, dtype=dtype, copy=copy)
+
+    def __float__(self) -> float:
+        self._refuse_inside_transform("float")
+        return float(self.item())
+
+    def __int__(self) -> int:
+        self._refuse_inside_transform("int")
+        return int(self.item())
+
+    def _refuse_inside_transform(self, kind: str) -> None:
+        # Also how `array[i] = t` and `math.sin(t)` would lose a gradient without a word.
+        if self.node.requires_grad and inside_transform.get():
+            raise GradientError(
+                f"making a {kind} of a Tensor inside a function that is being differentiated would "
+                "lose the gradient. Use np.sin rather than math.sin; assign into np.zeros_like(x) "
+                "rather than np.zeros(n); read a value with x.item()"
+            )
+
+    def __bool__(self) -> bool:
+        return bool(self.node.value)
+
+    def __index__(self) -> int:
+        return operator.index(self.node.value)
+
+    def __len__(self) -> int:
+        if not self.ndim:
+            raise ShapeError("len() of a Tensor with no axes")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return (self[i] for i in range(len(self)))
+
+    def __repr__(self) -> str:
+        text = np.array2string(self.node.value, separator=", ", prefix="Tensor(")
+        if self.dtype != np.float64:
+            text += f", dtype={self.dtype}"
+        return f"Tensor({text}{', requires_grad=True' if self.requires_grad else ''})"
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item() if spec else str(self), spec)
+
+    def __reduce__(self) -> Any:
+        # Copies and pickles hold the value, not the graph that led to it.
+        return Tensor, (self.data, self.requires_grad, None, self.name)
+
+    __hash__ = object.__hash__
+
+    # Differentiation
+
+    def backward(self, gradient: Any = None, create_graph: bool = False) -> None:
+        """Add d self / d leaf to `.grad` of every leaf that requires it.
+
+        Args:
+            gradient: the cotangent of self, of self's shape. May be left out for a single value,
+                where it is 1.
+            create_graph: record the pass, so that gradients can themselves be differentiated.
+                `.grad` is then a Tensor.
+
+        Raises:
+            GradientError: if nothing that self was computed from requires a gradient, or self is
+                not a single value and no cotangent is given.
+            ShapeError: if the cotangent's shape is not self's.
+
+        >>> w = Tensor([1.0, 2.0], requires_grad=True)
+        >>> (w * w).backward([1.0, 10.0])
+        >>> w.grad
+        array([ 2., 40.])
+        """
+        view = Tensor.of if create_graph else as_array
+        seed = self._cotangent(gradient, view)
+        with switched(recording, create_graph):
+            adjoints = reverse({self.node: seed}, view=view)
+            held = {id(seed)}
+            for leaf, adjoint in adjoints.items():
+                if leaf.grad is not None:
+                    adjoint = leaf.grad + adjoint
+                if not create_graph:
+                    adjoint = np.asarray(adjoint)
+                    # A rule may pass on its cotangent, or a view: no two leaves may share a buffer.
+                    if id(adjoint) in held or adjoint.base is not None:
+                        adjoint = adjoint.copy()
+                    held.add(id(adjoint))
+                leaf.grad = adjoint
+
+    def _cotangent(self, gradient: Any, view: View) -> Any:
+        if not self.requires_grad:
+            raise GradientError(
+                "backward() of a Tensor that needs no gradient: nothing it was computed from has "
+                "requires_grad=True, or it was computed under no_grad() or after detach(), or it "
+                f"holds integers (its dtype is {self.dtype})"
+            )
+        if gradient is None:
+            if self.size != 1:
+                raise GradientError(
+                    f"backward() from a Tensor of shape {self.shape} needs a cotangent of that "
+                    "shape, backward(g); or reduce to a single value first, as in "
+                    "x.sum().backward()"
+                )
+            gradient = np.ones(self.shape, self.dtype)
+        if not isinstance(gradient, Tensor):
+            gradient = Tensor(gradient, dtype=self.dtype)
+        if gradient.shape != self.shape:
+            raise ShapeError(
+                f"backward(g) with g of shape {gradient.shape}, from a Tensor of shape {self.shape}"
+            )
+        return view(gradient.node)
+
+    # NumPy's protocols: every operator, method and NumPy function meets in `implementations`.
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        if method == "__call__" and not kwargs and ufunc in implementations:
+            return implementations[ufunc](*inputs)
+        if "out" in kwargs:
+            raise UnsupportedError(
+                f"np.{ufunc.__name__} was asked to write a Tensor into an existing array (out=, or "
+                "an operator such as += on an array). Tensors are values: write a = a + t"
+            )
+        if method == "__call__":
+            if kwargs and ufunc in implementations:
+                raise UnsupportedError(
+                    f"np.{ufunc.__name__} on a Tensor does not take {', '.join(kwargs)}"
+                )
+            raise UnsupportedError(refusal(ufunc, f"np.{ufunc.__name__}"))
+        return call(getattr(ufunc, method), f"np.{ufunc.__name__}.{method}", inputs, kwargs)
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        name = f"{function.__module__}.{function.__name__}".replace("numpy.", "np.", 1)
+        return call(function, name, args, kwargs)
+
+    def __getitem__(self, index: Any) -> Tensor:
+        return implementations["getitem"](self, index)
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        if self.node.op is None and self.node.requires_grad and recording.get():
+            raise GradientError(
+                "assigning into a leaf that requires a gradient would put its own value out of "
+                "reach: assign into a copy (y = x.copy()), or under no_grad()"
+            )
+        updated = implementations["updated"](self, index, value).node
+        if self.node.op is None and self.node.requires_grad:
+            self.node.value = updated.value
+        else:
+            self.node = updated
+
+    def __add__(self, other: Any) -> Tensor:
+        return implementations[np.add](self, other)
+
+    def __radd__(self, other: Any) -> Tensor:
+        return implementations[np.add](other, self)
+
+    def __sub__(self, other: Any) -> Tensor:
+        return implementations[np.subtract](self, other)
+
+    def __rsub__(self, other: Any) -> Tensor:
+        return implementations[np.subtract](other, self)
+
+    def __mul__(self, other: Any) -> Tensor:
+        return implementations[np.multiply](self, other)
+
+    def __rmul__(self, other: Any) -> Tensor:
+        return implementations[np.multiply](other, self)
+
+    def __truediv__(self, other: Any) -> Tensor:
+        return implementations[np.divide](self, other)
+
+    def __rtruediv__(self, other: Any) -> Tensor:
+        return implementations[np.divide](other, self)
+
+    def __floordiv__(self, other: Any) -> Tensor:
+        return implementations[np.floor_divide](self, other)
+
+    def __rfloordiv__(self, other: Any) -> Tensor:
+        return implementations[np.floor_divide](other, self)
+
+    def __mod__(self, other: Any) -> Tensor:
+        return implementations[np.remainder](self, other)
+
+    def __rmod__(self, other: Any) -> Tensor:
+        return implementations[np.remainder](other, self)
+
+    def __pow__(self, other: Any) -> Tensor:
+        return implementations[np.power](self, other)
+
+    def __rpow__(self, other: Any) -> Tensor:
+        return implementations[np.power](other, self)
+
+    def __matmul__(self, other: Any) -> Tensor:
+        return implementations[np.matmul](self, other)
+
+    def __rmatmul__(self, other: Any) -> Tensor:
+        return implementations[np.matmul](other, self)
+
+    def __neg__(self) -> Tensor:
+        return implementations[np.negative](self)
+
+    def __pos__(self) -> Tensor:
+        return self
+
+    def __abs__(self) -> Tensor:
+        return implementations[np.absolute](self)
+
+    def __invert__(self) -> Tensor:
+        return implementations[np.invert](self)
+
+    def __and__(self, other: Any) -> Tensor:
+        return implementations[np.bitwise_and](self, other)
+
+    def __rand__(self, other: Any) -> Tensor:
+        return implementations[np.bitwise_and](other, self)
+
+    def __or__(self, other: Any) -> Tensor:
+        return implementations[np.bitwise_or](self, other)
+
+    def __ror__(self, other: Any) -> Tensor:
+        return implementations[np.bitwise_or](other, self)
+
+    def __xor__(self, other: Any) -> Tensor:
+        return implementations[np.bitwise_xor](self, other)
+
+    def __rxor__(self, other: Any) -> Tensor:
+        return implementations[np.bitwise_xor](other, self)
+
+    def __eq__(self, other: object) -> Tensor:  # type: ignore[override]  # elementwise, as NumPy's
+        return implementations[np.equal](self, other)
+
+    def __ne__(self, other: object) -> Tensor:  # type: ignore[override]  # elementwise, as NumPy's
+        return implementations[np.not_equal](self, other)
+
+    def __lt__(self, other: Any) -> Tensor:
+        return implementations[np.less](self, other)
+
+    def __le__(self, other: Any) -> Tensor:
+        return implementations[np.less_equal](self, other)
+
+    def __gt__(self, other: Any) -> Tensor:
+        return implementations[np.greater](self, other)
+
+    def __ge__(self, other: Any) -> Tensor:
+        return implementations[np.greater_equal](self, other)
+
+    def sum(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        return implementations[np.sum](self, axis, keepdims=keepdims)
+
+    def max(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        return implementations[np.max](self, axis, keepdims=keepdims)
+
+    def min(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        return implementations[np.min](self, axis, keepdims=keepdims)
+
+    def mean(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        return implementations[np.mean](self, axis, keepdims=keepdims)
+
+    def prod(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        return implementations[np.prod](self, axis, keepdims=keepdims)
+
+    def var(self, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -> Tensor:
+        return implementations[np.var](self, axis, ddof=ddof, keepdims=keepdims)
+
+    def std(self, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -> Tensor:
+        return implementations[np.std](self, axis, ddof=ddof, keepdims=keepdims)
+
+    def any(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        return implementations[np.any](self, axis, keepdims=keepdims)
+
+    def all(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        return implementations[np.all](self, axis, keepdims=keepdims)
+
+    def argmax(self, axis: int | None = None, keepdims: bool = False) -> Tensor:
+        return implementations[np.argmax](self, axis, keepdims=keepdims)
+
+    def argmin(self, axis: int | None = None, keepdims: bool = False) -> Tensor:
+        return implementations[np.argmin](self, axis, keepdims=keepdims)
+
+    def argsort(self, axis: int | None = -1) -> Tensor:
+        return implementations[np.argsort](self, axis)
+
+    def cumsum(self, axis: int | None = None) -> Tensor:
+        return implementations[np.cumsum](self, axis)
+
+    def reshape(self, *shape: Any) -> Tensor:
+        return implementations[np.reshape](self, shape[0] if len(shape) == 1 else shape)
+
+    def transpose(self, *axes: Any) -> Tensor:
+        return implementations[np.transpose](self, axes[0] if len(axes) == 1 else axes or None)
+
+    @property
+    def T(self) -> Tensor:  # noqa: N802  # NumPy's name
+        return implementations[np.transpose](self)
+
+    @property
+    def mT(self) -> Tensor:  # noqa: N802  # NumPy's name
+        return implementations[np.swapaxes](self, -1, -2)
+
+    def swapaxes(self, axis1: int, axis2: int) -> Tensor:
+        return implementations[np.swapaxes](self, axis1, axis2)
+
+    def squeeze(self, axis: Axis = None) -> Tensor:
+        return implementations[np.squeeze](self, axis)
+
+    def ravel(self) -> Tensor:
+        return implementations[np.ravel](self)
+
+    def flatten(self) -> Tensor:
+        return implementations[np.ravel](self)
+
+    def repeat(self, repeats: Any, axis: int | None = None) -> Tensor:
+        return implementations[np.repeat](self, repeats, axis)
+
+    def take(self, indices: Any, axis: int | None = None) -> Tensor:
+        return implementations[np.take](self, indices, axis)
+
+    def diagonal(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
+        return implementations[np.diagonal](self, offset, axis1, axis2)
+
+    def trace(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
+        return implementations[np.trace](self, offset, axis1, axis2)
+
+    def clip(self, min: Any = None, max: Any = None) -> Tensor:
+        return implementations[np.clip](self, min, max)
+
+    def dot(self, other: Any) -> Tensor:
+        return implementations[np.dot](self, other)
+
+    def round(self, decimals: int = 0) -> Tensor:
+        return implementations[np.round](self, decimals)
+
+    def astype(self, dtype: DTypeLike) -> Tensor:
+        return implementations[np.astype](self, dtype)
+
+    def copy(self) -> Tensor:
+        return implementations[np.copy](self)
+
+    def exp(self) -> Tensor:
+        return implementations[np.exp](self)
+
+    def log(self) -> Tensor:
+        return implementations[np.log](self)
+
+    def sqrt(self) -> Tensor:
+        return implementations[np.sqrt](self)
+
+    def sin(self) -> Tensor:
+        return implementations[np.sin](self)
+
+    def cos(self) -> Tensor:
+        return implementations[np.cos](self)
+
+    def tanh(self) -> Tensor:
+        return implementations[np.tanh](self)
+
+    def relu(self) -> Tensor:
+        return implementations["relu"](self)
+
+    def sigmoid(self) -> Tensor:
+        return implementations["sigmoid"](self)
+
+
+def to_array(data: Any, dtype: DTypeLike | None) -> np.ndarray:
+    """`data` as an array of a supported dtype."""
+    try:
+        array = np.asarray(data, dtype)
+    except (ValueError, TypeError) as error:
+        raise DtypeError(f"a Tensor cannot be made of this {type(data).__name__}: {error}") from error
+    if array.dtype.kind not in "fiub":
+        raise DtypeError(
+            f"a Tensor cannot hold dtype {array.dtype}: real floats, integers and booleans are "
+            "supported. For complex numbers, keep the real and the imaginary part in a Tensor each"
+        )
+    return array
+
+
+def call(function: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Run what implements a NumPy function on Tensors, or say why it cannot be run."""
+    implementation = implementations.get(function)
+    if implementation is None:
+        raise UnsupportedError(refusal(function, name))
+    try:
+        return implementation(*args, **kwargs)
+    except TypeError as error:
+        signature = inspect.signature(implementation)
+        try:
+            signature.bind(*args, **kwargs)
+        except TypeError as misfit:
+            raise UnsupportedError(
+                f"{name} on a Tensor: {misfit}. It takes {', '.join(signature.parameters)}"
+            ) from error
+        raise
+
+
+def refusal(function: Any, name: str) -> str:
+    """Why a NumPy function cannot be run on a Tensor, and what to use instead."""
+    advice = refusals.get(function) or (
+        "compose it from functions that are (minigrad's documentation lists them), or compute it "
+        "from t.data, outside the gradient"
+    )
+    return f"{name} is not supported on Tensors: {advice}"

@@ -1,0 +1,358 @@
+"""Functions that give derivatives of functions: grad, vjp, jvp, jacobian, hessian, hvp.
+
+They work on functions of floats, arrays and Tensors, and of dicts, lists and tuples of these, and
+compose with each other to any order. A derivative has the shape, dtype and structure of what it
+is a derivative by, and is made of plain arrays where the arguments are.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from minigrad.autograd import as_array, inside_transform, recording, reverse, switched
+from minigrad.errors import DtypeError, GradientError, ShapeError
+from minigrad.graph import Node, toposort
+from minigrad.ops.movement import copy
+from minigrad.tensor import Tensor
+
+Function = Callable[..., Any]
+Argnums = int | Sequence[int]
+
+
+# Nested containers
+
+
+def leaves_of(tree: Any, where: str = "") -> list[tuple[str, Any]]:
+    """What a nest of dicts, lists and tuples holds, each with its place: ("['w'][0]", value)."""
+    if isinstance(tree, dict):
+        return [x for key in tree for x in leaves_of(tree[key], f"{where}[{key!r}]")]
+    if isinstance(tree, list | tuple):
+        return [x for k, part in enumerate(tree) for x in leaves_of(part, f"{where}[{k}]")]
+    return [] if tree is None else [(where, tree)]
+
+
+def like(tree: Any, leaves: Any) -> Any:
+    """The same nest, with the values that the iterator `leaves` gives."""
+    if isinstance(tree, dict):
+        return {key: like(part, leaves) for key, part in tree.items()}
+    if isinstance(tree, tuple) and hasattr(tree, "_fields"):
+        return type(tree)(*(like(part, leaves) for part in tree))
+    if isinstance(tree, list | tuple):
+        return type(tree)(like(part, leaves) for part in tree)
+    return None if tree is None else next(leaves)
+
+
+def map_tree(function: Function, tree: Any, *others: Any) -> Any:
+    """`function` of each leaf of `tree`, with the leaves at the same place in the others."""
+    columns = [[leaf for _, leaf in leaves_of(t)] for t in (tree, *others)]
+    if len({len(column) for column in columns}) != 1:
+        raise ShapeError(
+            "nested arguments that must match have different numbers of leaves: "
+            f"{[len(column) for column in columns]}"
+        )
+    return like(tree, map(function, *columns))
+
+
+# A function, recorded
+
+
+def variable(where: str, leaf: Any) -> Tensor:
+    """A new Tensor to differentiate by, in the place of a leaf of the arguments."""
+    if isinstance(leaf, Tensor) and leaf.requires_grad and recording.get():
+        return copy(leaf)  # still connected: someone further out differentiates by it
+    data = leaf.data if isinstance(leaf, Tensor) else leaf
+    if not isinstance(data, float | int | np.ndarray | np.generic):
+        raise DtypeError(
+            f"{where} is a {type(leaf).__name__}, which has no derivative: choose the arguments to "
+            "differentiate by with argnums"
+        )
+    if np.result_type(data).kind != "f":
+        raise DtypeError(
+            f"{where} has dtype {np.result_type(data)}, and integers and booleans have no "
+            "derivative: write 2.0 for 2, use x.astype(float), or leave it out with argnums"
+        )
+    return Tensor(data, requires_grad=True)
+
+
+class Recorded:
+    """One run of a function on Tensors: what it was given, what it returned, how to go back.
+
+    Each leaf of the arguments becomes a Tensor of this run's own, so that derivatives by it are
+    told apart from those of runs further out or further in.
+    """
+
+    def __init__(
+        self,
+        function: Function,
+        args: Sequence[Any],
+        kwargs: dict[str, Any] | None = None,
+        argnums: Sequence[int] | None = None,
+        has_aux: bool = False,
+    ) -> None:
+        argnums = range(len(args)) if argnums is None else argnums
+        self.chosen = [args[k] for k in argnums]
+        places = [(f"argument {k}{at}", x) for k in argnums for at, x in leaves_of(args[k])]
+        self.given = [leaf for _, leaf in places]
+        self.inputs = [variable(where, leaf) for where, leaf in places]
+        variables = iter(self.inputs)
+        replaced = dict(zip(argnums, like(self.chosen, variables), strict=True))
+        args = [replaced.get(k, arg) for k, arg in enumerate(args)]
+        with switched(recording, True), switched(inside_transform, True):
+            result = function(*args, **(kwargs or {}))
+        if has_aux and not (isinstance(result, tuple) and len(result) == 2):
+            raise GradientError(
+                "with has_aux=True the function returns a pair (value, aux), not a "
+                f"{type(result).__name__}"
+            )
+        self.output, aux = result if has_aux else (result, None)
+        self.outputs = [as_tensor(leaf, at) for at, leaf in leaves_of(self.output)]
+        self.watched = recording.get() and self._is_watched()
+        self.aux = map_tree(self.outward, aux)
+
+    def _is_watched(self) -> bool:
+        """Whether anything else that is being differentiated takes part in the outputs."""
+        own = {x.node for x in self.inputs}
+        roots = [y.node for y in self.outputs if y.requires_grad]
+        inner = toposort(roots, follow=lambda node: node.requires_grad and node not in own)
+        return any(node.op is None and node not in own for node in inner) or any(
+            x.node.op is not None for x in self.inputs
+        )
+
+    def outward(self, x: Any) -> Any:
+        """What the function returned, as the caller gets it: plain, unless somebody watches."""
+        if not isinstance(x, Tensor) or self.watched:
+            return x
+        return x.detach() if any(isinstance(g, Tensor) for g in self.given) else x.data[()]
+
+    def value(self) -> Any:
+        return map_tree(self.outward, self.output)
+
+    def pull_back(self, cotangents: Sequence[Any]) -> list[Any]:
+        """The cotangent of every argument differentiated by, from those of the outputs.
+
+        Recorded, and made of Tensors, if anything else that is being differentiated takes part.
+        """
+        watched = self.watched or any(isinstance(g, Tensor) and g.requires_grad for g in cotangents)
+        view = Tensor.of if watched else as_array
+        seeds: dict[Node, Any] = {}
+        for y, g in zip(self.outputs, cotangents, strict=True):
+            g = g if isinstance(g, Tensor) else Tensor(g, dtype=y.dtype)
+            if g.shape != y.shape:
+                raise ShapeError(f"a cotangent of shape {g.shape} for an output of shape {y.shape}")
+            if y.requires_grad:
+                seed = view(g.node)
+                seeds[y.node] = seeds[y.node] + seed if y.node in seeds else seed
+        with switched(recording, watched):
+            adjoints = reverse(seeds, by={x.node for x in self.inputs}, view=view)
+        leaves = (
+            in_the_form_of(leaf, adjoints.get(x.node, np.zeros(x.shape, x.dtype)), watched)
+            for leaf, x in zip(self.given, self.inputs, strict=True)
+        )
+        return like(self.chosen, leaves)
+
+
+def as_tensor(output: Any, where: str) -> Tensor:
+    """An output of a function; a plain number or array is a constant."""
+    if isinstance(output, Tensor):
+        return output
+    if isinstance(output, int | float | np.ndarray | np.generic):
+        return Tensor(output)
+    raise GradientError(
+        f"a function to differentiate returns numbers, arrays or Tensors, in dicts, lists or "
+        f"tuples; this one returned a {type(output).__name__}{' at ' + where if where else ''}"
+    )
+
+
+def in_the_form_of(leaf: Any, adjoint: Any, watched: bool) -> Any:
+    """A derivative as what it is a derivative by: a Tensor, an array, or a NumPy number."""
+    if watched or isinstance(leaf, Tensor):
+        return adjoint if isinstance(adjoint, Tensor) else Tensor(np.array(adjoint))
+    return np.array(adjoint)[()]
+
+
+def in_order(argnums: Argnums, args: Sequence[Any]) -> tuple[int, ...]:
+    """argnums as a tuple of positions, each that of an argument."""
+    several = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+    for k in several:
+        if not -len(args) <= k < len(args):
+            raise GradientError(
+                f"argnums={argnums}, but the function was called with {len(args)} positional "
+                "arguments"
+            )
+    return tuple(k % len(args) for k in several)
+
+
+def one_or_all(argnums: Argnums, results: list[Any]) -> Any:
+    """A single result for argnums=0, a tuple of them for argnums=(0, 1)."""
+    return results[0] if isinstance(argnums, int) else tuple(results)
+
+
+# The transforms
+
+
+def value_and_grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
+    """A function that returns f's value and its gradient.
+
+    Args:
+        f: returns a single value; with `has_aux`, a pair of that and anything else.
+        argnums: which positional arguments to differentiate by. For a tuple, the gradient is one.
+        has_aux: return ((value, aux), gradient).
+
+    Raises:
+        GradientError: if f returns anything but a single value.
+        DtypeError: if an argument to differentiate by holds integers.
+
+    >>> value_and_grad(lambda x: np.sum(x**2))(np.array([1.0, 2.0]))
+    (np.float64(5.0), array([2., 4.]))
+    """
+
+    @functools.wraps(f)
+    def differentiated(*args: Any, **kwargs: Any) -> Any:
+        run = Recorded(f, args, kwargs, in_order(argnums, args), has_aux)
+        if len(run.outputs) != 1 or run.outputs[0].size != 1:
+            raise GradientError(
+                "grad is of a function that returns a single value; this one returned "
+                f"{[y.shape for y in run.outputs] or None} (shapes). Sum or average it, or use "
+                "jacobian"
+            )
+        ones = np.ones(run.outputs[0].shape)
+        gradient = one_or_all(argnums, run.pull_back([ones]))
+        return ((run.value(), run.aux) if has_aux else run.value()), gradient
+
+    return differentiated
+
+
+def grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
+    """A function that returns the gradient of f, as `value_and_grad` does, without the value.
+
+    With `has_aux`, it returns (gradient, aux).
+
+    >>> grad(lambda x: np.sum(np.tanh(x) ** 2))(np.array([0.0, 0.5]))
+    array([0.        , 0.72686198])
+    >>> grad(grad(grad(np.sin)))(0.0)
+    np.float64(-1.0)
+    """
+
+    @functools.wraps(f)
+    def differentiated(*args: Any, **kwargs: Any) -> Any:
+        value, gradient = value_and_grad(f, argnums, has_aux)(*args, **kwargs)
+        return (gradient, value[1]) if has_aux else gradient
+
+    return differentiated
+
+
+def vjp(f: Function, *args: Any, has_aux: bool = False) -> tuple[Any, ...]:
+    """f(*args), and the function that takes a cotangent of it to one for each argument.
+
+    With `has_aux`, a third, what f returned beside its value.
+
+    >>> y, pull_back = vjp(lambda x, y: x * y, 3.0, np.array([1.0, 2.0]))
+    >>> pull_back(np.array([1.0, 1.0]))
+    (np.float64(3.0), array([3., 3.]))
+    """
+    run = Recorded(f, args, has_aux=has_aux)
+
+    def pull_back(cotangent: Any) -> tuple[Any, ...]:
+        return tuple(run.pull_back(matching(cotangent, run.output, "the output")))
+
+    return (run.value(), pull_back, run.aux) if has_aux else (run.value(), pull_back)
+
+
+def matching(tree: Any, other: Any, what: str) -> list[Any]:
+    """The leaves of `tree`, which must be nested as `other` is."""
+    leaves, places = leaves_of(tree), leaves_of(other)
+    if [at for at, _ in leaves] != [at for at, _ in places]:
+        raise ShapeError(
+            f"must be nested as {what} is, with leaves at {[at for at, _ in places]}, and has them "
+            f"at {[at for at, _ in leaves]}"
+        )
+    return [leaf for _, leaf in leaves]
+
+
+def jvp(f: Function, args: Sequence[Any], tangents: Sequence[Any], has_aux: bool = False) -> Any:
+    """f(*args), and its derivative in the direction of the tangents, one for each argument.
+
+    The vjp is linear in the cotangent, so its own vjp is the jvp (J. Townsend, "A new trick for
+    calculating Jacobian vector products", 2017): no op needs a rule for it. With `has_aux`, a
+    third, what f returned beside its value.
+
+    >>> jvp(lambda x: x**2, (3.0,), (1.0,))
+    (np.float64(9.0), np.float64(6.0))
+    """
+    run = Recorded(f, args, has_aux=has_aux)
+    directions = matching(list(tangents), list(args), "the arguments")
+    zeros = [np.zeros(y.shape, y.dtype) for y in run.outputs]
+    pulled = Recorded(lambda *cotangents: run.pull_back(cotangents), zeros)
+    derivative = map_tree(run.outward, like(run.output, iter(pulled.pull_back(directions))))
+    return (run.value(), derivative, run.aux) if has_aux else (run.value(), derivative)
+
+
+def jacobian(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
+    """A function that returns the derivative of every output by every input.
+
+    Of an output of shape s by an argument of shape t, it has shape s + t. Nested outputs give
+    nests of derivatives, each nested as the argument is. One reverse pass for each output entry.
+    With `has_aux`, it returns (jacobian, aux).
+
+    >>> jacobian(lambda x: x**2)(np.array([1.0, 2.0]))
+    array([[2., 0.],
+           [0., 4.]])
+    """
+
+    @functools.wraps(f)
+    def differentiated(*args: Any, **kwargs: Any) -> Any:
+        run = Recorded(f, args, kwargs, in_order(argnums, args), has_aux)
+        zeros = [np.zeros(y.shape) for y in run.outputs]
+        blocks = []
+        for k, y in enumerate(run.outputs):
+            rows = []
+            for entry in range(y.size):
+                one_hot = np.zeros(y.size)
+                one_hot[entry] = 1
+                rows.append(run.pull_back([*zeros[:k], one_hot.reshape(y.shape), *zeros[k + 1 :]]))
+            rows = rows or [run.pull_back(zeros)]
+            stacked = [
+                np.reshape(np.stack(column)[: y.size], y.shape + np.shape(column[0]))
+                for column in zip(*([x for _, x in leaves_of(row)] for row in rows), strict=True)
+            ]
+            blocks.append(one_or_all(argnums, like(run.chosen, iter(stacked))))
+        result = like(run.output, iter(blocks))
+        return (result, run.aux) if has_aux else result
+
+    return differentiated
+
+
+def hessian(f: Function, argnums: Argnums = 0) -> Function:
+    """A function that returns the second derivatives of f, which returns a single value.
+
+    By an argument of shape t it has shape t + t.
+
+    >>> hessian(lambda x: x[0] ** 2 * x[1])(np.array([1.0, 2.0]))
+    array([[4., 2.],
+           [2., 0.]])
+    """
+    return jacobian(grad(f, argnums), argnums)
+
+
+def hvp(f: Function, argnums: Argnums = 0) -> Function:
+    """A function of f's arguments and, last, a vector v, that returns the Hessian of f times v.
+
+    v is in the form of the argument (for a tuple of argnums, a tuple). It takes two reverse
+    passes, and the Hessian itself is never made.
+
+    >>> hvp(lambda x: np.sum(x**3))(np.array([1.0, 2.0]), np.array([1.0, 1.0]))
+    array([ 6., 12.])
+    """
+
+    @functools.wraps(f)
+    def differentiated(*args: Any, **kwargs: Any) -> Any:
+        *args_of_f, v = args
+        run = Recorded(grad(f, argnums), args_of_f, kwargs, in_order(argnums, args_of_f))
+        # The Hessian is symmetric, so the vjp of the gradient is its product with v.
+        return one_or_all(argnums, run.pull_back(matching(v, run.output, "the argument")))
+
+    return differentiated
