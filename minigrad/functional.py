@@ -169,7 +169,7 @@ def cross_entropy(logits: Any, target: Any, reduction: str = "mean") -> Any:
             "integers, as in target.astype(int)"
         )
     indices = np.asarray(target.data if hasattr(target, "node") else target)
-    if indices.size and not (0 <= indices.min() and indices.max() < shape[1]):
+    if indices.size and (indices.min() < 0 or indices.max() >= shape[1]):
         raise ShapeError(
             f"cross_entropy with a target of {indices.min()}..{indices.max()}: there are "
             f"{shape[1]} classes, 0..{shape[1] - 1}"

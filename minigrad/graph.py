@@ -9,11 +9,20 @@ from typing import Any, Protocol
 import numpy as np
 
 
+class Rules(Protocol):
+    """One vjp for each input, None for an input with no gradient."""
+
+    def __getitem__(self, k: int, /) -> Callable[..., Any] | None: ...
+
+
 class Operation(Protocol):
     """What the graph and the reverse pass need to know of an op; `ops.base.Op` has the rest."""
 
-    name: str
-    vjps: Sequence[Callable[..., Any] | None]
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def vjps(self) -> Rules: ...
 
     def fit(self, cotangent: Any, shape: tuple[int, ...]) -> Any: ...
 

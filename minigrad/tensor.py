@@ -163,15 +163,16 @@ class Tensor:
         return self.node.value.tolist()
 
     def numpy(self) -> np.ndarray:
-        """The array itself, as `np.asarray(t)` gives it: refused where that would cut a gradient."""
+        """The array itself, as `np.asarray(t)` gives it, unless that would lose a gradient."""
         return self.__array__()
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> np.ndarray:
         if self.node.requires_grad and recording.get():
             raise GradientError(
-                "making a plain array of a Tensor that requires a gradient would lose the gradient. "
-                "Use t.data if that is meant; to fill an array entry by entry, start from "
-                "np.zeros_like(t) or minigrad.Tensor(np.zeros(shape)); to join Tensors, use np.stack"
+                "making a plain array of a Tensor that requires a gradient would lose the "
+                "gradient. Use t.data if that is meant; to fill an array entry by entry, start "
+                "from np.zeros_like(t) or minigrad.Tensor(np.zeros(shape)); to join Tensors, use "
+                "np.stack"
             )
         return np.array(self.node.value, dtype=dtype, copy=copy)
 
@@ -536,7 +537,9 @@ def to_array(data: Any, dtype: DTypeLike | None) -> np.ndarray:
     try:
         array = np.asarray(data, dtype)
     except (ValueError, TypeError) as error:
-        raise DtypeError(f"a Tensor cannot be made of this {type(data).__name__}: {error}") from error
+        raise DtypeError(
+            f"a Tensor cannot be made of this {type(data).__name__}: {error}"
+        ) from error
     if array.dtype.kind not in "fiub":
         raise DtypeError(
             f"a Tensor cannot hold dtype {array.dtype}: real floats, integers and booleans are "

@@ -97,12 +97,17 @@ class Recorded:
         self.chosen = [args[k] for k in argnums]
         places = [(f"argument {k}{at}", x) for k in argnums for at, x in leaves_of(args[k])]
         self.given = [leaf for _, leaf in places]
+        self.of_tensors = any(isinstance(leaf, Tensor) for leaf in self.given)
         self.inputs = [variable(where, leaf) for where, leaf in places]
         variables = iter(self.inputs)
         replaced = dict(zip(argnums, like(self.chosen, variables), strict=True))
         args = [replaced.get(k, arg) for k, arg in enumerate(args)]
         with switched(recording, True), switched(inside_transform, True):
-            result = function(*args, **(kwargs or {}))
+            try:
+                result = function(*args, **(kwargs or {}))
+            except ValueError as error:
+                # What NumPy makes of our refusal when a Tensor is put into an array.
+                raise error.__cause__ if isinstance(error.__cause__, GradientError) else error
         if has_aux and not (isinstance(result, tuple) and len(result) == 2):
             raise GradientError(
                 "with has_aux=True the function returns a pair (value, aux), not a "
@@ -111,6 +116,8 @@ class Recorded:
         self.output, aux = result if has_aux else (result, None)
         self.outputs = [as_tensor(leaf, at) for at, leaf in leaves_of(self.output)]
         self.watched = recording.get() and self._is_watched()
+        for x in self.inputs:  # from here on nobody but this run differentiates by its leaves
+            x.node.requires_grad = x.node.op is not None
         self.aux = map_tree(self.outward, aux)
 
     def _is_watched(self) -> bool:
@@ -126,7 +133,7 @@ class Recorded:
         """What the function returned, as the caller gets it: plain, unless somebody watches."""
         if not isinstance(x, Tensor) or self.watched:
             return x
-        return x.detach() if any(isinstance(g, Tensor) for g in self.given) else x.data[()]
+        return x.detach() if self.of_tensors else x.data[()]
 
     def value(self) -> Any:
         return map_tree(self.outward, self.output)
@@ -285,9 +292,10 @@ def jvp(f: Function, args: Sequence[Any], tangents: Sequence[Any], has_aux: bool
     """
     run = Recorded(f, args, has_aux=has_aux)
     directions = matching(list(tangents), list(args), "the arguments")
-    zeros = [np.zeros(y.shape, y.dtype) for y in run.outputs]
-    pulled = Recorded(lambda *cotangents: run.pull_back(cotangents), zeros)
-    derivative = map_tree(run.outward, like(run.output, iter(pulled.pull_back(directions))))
+    zeros = [Tensor(np.zeros(y.shape, y.dtype)) for y in run.outputs]
+    cotangents = zeros if run.of_tensors else [zero.data for zero in zeros]
+    pulled = Recorded(lambda *cotangents: run.pull_back(cotangents), cotangents)
+    derivative = like(run.output, iter(pulled.pull_back(directions)))
     return (run.value(), derivative, run.aux) if has_aux else (run.value(), derivative)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -12,7 +12,7 @@ import numpy as np
 
 from minigrad.autograd import recording
 from minigrad.errors import PACKAGE, DtypeError, MinigradError, ShapeError
-from minigrad.graph import Node
+from minigrad.graph import Node, Rules
 from minigrad.tensor import Tensor, implementations
 
 Rule = Callable[..., Any]
@@ -44,17 +44,14 @@ def sample(*inputs: Any, **attributes: Any) -> Sample:
     return Sample(inputs, attributes)
 
 
-class EachInput(Sequence[Rule]):
+class EachInput:
     """The vjps of an op with any number of inputs: one rule, told which input it is asked for."""
 
     def __init__(self, rule: Rule) -> None:
         self.rule = rule
 
-    def __getitem__(self, k: Any) -> Rule:
+    def __getitem__(self, k: int, /) -> Rule:
         return partial(self.rule, k)
-
-    def __len__(self) -> int:
-        return sys.maxsize
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +72,7 @@ class Op:
     name: str
     family: str
     forward: Callable[..., Any]
-    vjps: Sequence[Rule | None]
+    vjps: Rules
     notation: str
     derivatives: tuple[str, ...]
     lowering: str
@@ -118,14 +115,16 @@ class Op:
             value = np.asarray(value)
         kind = value.dtype.kind
         if kind not in "fiub":
-            raise DtypeError(f"{self.name}: the result has dtype {value.dtype}, {UNSUPPORTED_DTYPE}")
+            raise DtypeError(
+                f"{self.name}: the result has dtype {value.dtype}, {UNSUPPORTED_DTYPE}"
+            )
         if not (recorded and recording.get()):
             return Tensor.of(Node(value))
         requires_grad = requires_grad and kind == "f" and bool(self.vjps)
         return Tensor.of(Node(value, requires_grad, self, nodes, attributes, line()))
 
     def fit(self, cotangent: Any, shape: Shape) -> Any:
-        """Bring a cotangent to its input's shape: sum over the axes along which it was broadcast."""
+        """Bring a cotangent to its input's shape: sum over the axes it was broadcast along."""
         if not self.broadcasts:
             raise ShapeError(
                 f"the vjp of {self.name} gave a cotangent of shape {np.shape(cotangent)} for an "
@@ -164,7 +163,9 @@ def failure(op: Op, arrays: list[Any], attributes: dict[str, Any], error: Except
     kind: type[MinigradError] = ShapeError
     if isinstance(error, np.exceptions.AxisError):
         ndim = np.ndim(arrays[0])
-        advice = f"an axis of this input is one of {-ndim}..{ndim - 1}" if ndim else "it has no axes"
+        advice = (
+            f"an axis of this input is one of {-ndim}..{ndim - 1}" if ndim else "it has no axes"
+        )
     elif isinstance(error, TypeError):
         kind, advice = DtypeError, str(error)
     elif "core dimension" in str(error):

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
+from numpy.lib.array_utils import normalize_axis_tuple
 
 from minigrad.errors import DtypeError, ShapeError, UnsupportedError
-from minigrad.ops.base import Domain, EachInput, Op, Rule, Sample, Shape, implements, sample
+from minigrad.graph import Rules
+from minigrad.ops.base import Domain, EachInput, Op, Sample, Shape, implements, sample
 from minigrad.tensor import Tensor
 
 Index = tuple[Any, ...]
@@ -19,7 +21,7 @@ Index = tuple[Any, ...]
 def movement(
     name: str,
     forward: Callable[..., Any],
-    vjps: Sequence[Rule | None],
+    vjps: Rules,
     *,
     notation: str,
     derivatives: tuple[str, ...],
@@ -215,7 +217,7 @@ def checked_axes(a: Any, axes: Any) -> tuple[int, ...]:
 
 # Basic indexing, and its adjoint
 
-slice_op = movement(
+slice_op: Op = movement(
     "slice",
     lambda x, index: x[index],
     vjps=(lambda g, y, x, index: unslice_op(g, shape=np.shape(x), index=index),),
@@ -240,7 +242,7 @@ def unslice(g: Any, shape: Shape, index: Any) -> Any:
     return x
 
 
-unslice_op = movement(
+unslice_op: Op = movement(
     "unslice",
     unslice,
     vjps=(lambda g, y, x, shape, index: g[index],),
@@ -296,7 +298,7 @@ def parse_index(index: Any) -> tuple[Index, list[Any]]:
 INDEX = np.array([[0, 2], [2, 2]])
 MASK = np.array([True, False, True])
 
-gather_op = movement(
+gather_op: Op = movement(
     "gather",
     lambda x, *arrays, index: x[fill(index, arrays)],
     vjps=EachInput(
@@ -315,6 +317,7 @@ gather_op = movement(
         sample((3, 2), MASK, index=(ARRAY,)),
         sample((2, 3, 3), MASK, index=(None, slice(None), ARRAY, slice(None, None, -1))),
         sample((3,), np.zeros((0,), int), index=(ARRAY,)),
+        sample((0, 3), np.array([1, 1]), index=(slice(None), ARRAY)),
     ],
 )
 
@@ -327,7 +330,7 @@ def scatter_add(g: Any, *arrays: Any, shape: Shape, index: Index) -> Any:
     return x
 
 
-scatter_add_op = movement(
+scatter_add_op: Op = movement(
     "scatter_add",
     scatter_add,
     vjps=EachInput(lambda k, g, y, x, *arrays, shape, index: gather_op(g, *arrays, index=index)),
@@ -339,6 +342,7 @@ scatter_add_op = movement(
         sample((2, 2, 4), INDEX, shape=(3, 4), index=(ARRAY,)),
         sample((2,), np.array([1, 1]), np.array([0, -1]), shape=(3, 4), index=(ARRAY, ARRAY)),
         sample((2, 2), MASK, shape=(3, 2), index=(ARRAY,)),
+        sample((0,), np.zeros((0,), int), shape=(3,), index=(ARRAY,)),
     ],
 )
 
@@ -402,14 +406,24 @@ def set_item(x: Any, index: Any, value: Any) -> Any:
 
 PAD_WIDTHS = ((1, 2), (0, 1))
 
+
+def middle(shape: Shape, width: Any) -> Index:
+    """Where an array of `shape` stands once it is padded."""
+    return tuple(slice(low, low + n) for (low, _), n in zip(width, shape, strict=True))
+
+
+def padded_with(x: Any, width: Any, value: Any) -> Any:
+    """x with (low, high) entries of a value before and after it, for each axis."""
+    shape = [low + n + high for (low, high), n in zip(width, x.shape, strict=True)]
+    y = np.full(shape, value, x.dtype)
+    y[middle(x.shape, width)] = x
+    return y
+
+
 pad_op = movement(
     "pad",
-    lambda x, width, value: np.pad(x, width, constant_values=value),
-    vjps=(
-        lambda g, y, x, width, value: g[
-            tuple(slice(low, low + n) for (low, _), n in zip(width, np.shape(x), strict=True))
-        ],
-    ),
+    padded_with,
+    vjps=(lambda g, y, x, width, value: slice_op(g, index=middle(np.shape(x), width)),),
     notation="pad({0}, {width}, {value})",
     derivatives=("{g} without its padding",),
     lowering="fill with the value, then copy x into the middle",
@@ -441,9 +455,7 @@ def pad(array: Any, pad_width: Any, mode: str = "constant", constant_values: Any
     return array
 
 
-def own_part(
-    k: int, g: Any, y: Any, *xs: Any, axis: int, bounds: tuple[int, ...]
-) -> Any:
+def own_part(k: int, g: Any, y: Any, *xs: Any, axis: int, bounds: tuple[int, ...]) -> Any:
     """The part of g that stands where input k stood."""
     return g[(*(slice(None),) * axis, slice(bounds[k], bounds[k + 1]))]
 
@@ -509,7 +521,9 @@ def out_size(size: int, kernel: int, stride: int, dilation: int) -> int:
     return (size - dilation * (kernel - 1) - 1) // stride + 1
 
 
-def window_slices(size: Pair, kernel: Pair, stride: Pair, dilation: Pair) -> list[tuple[int, int, Index]]:
+def window_slices(
+    size: Pair, kernel: Pair, stride: Pair, dilation: Pair
+) -> list[tuple[int, int, Index]]:
     """For each place (i, j) in a kernel, the index of what all windows hold there."""
     (sh, sw), (dh, dw) = stride, dilation
     oh, ow = map(out_size, size, kernel, stride, dilation)
@@ -550,9 +564,9 @@ def fold(y: Any, size: Pair, stride: Pair, dilation: Pair) -> Any:
     return x
 
 
-WINDOWS = dict(kernel=(2, 2), stride=(1, 2), dilation=(2, 1))
+WINDOWS = {"kernel": (2, 2), "stride": (1, 2), "dilation": (2, 1)}
 
-windows_op = movement(
+windows_op: Op = movement(
     "windows",
     windows,
     vjps=(
@@ -569,7 +583,7 @@ windows_op = movement(
         sample((0, 4, 4), **WINDOWS),
     ],
 )
-fold_op = movement(
+fold_op: Op = movement(
     "fold",
     fold,
     vjps=(
@@ -583,6 +597,7 @@ fold_op = movement(
     samples=[
         sample((2, 2, 1, 2), size=(3, 4), stride=(1, 2), dilation=(2, 1)),
         sample((3, 2, 2, 1, 2, 4), size=(4, 5), stride=(1, 1), dilation=(1, 1)),
+        sample((2, 2, 0, 1, 2), size=(3, 4), stride=(1, 2), dilation=(2, 1)),
     ],
 )
 
@@ -594,7 +609,9 @@ fold_op = movement(
 def flip(m: Any, axis: Any = None) -> Any:
     axes = range(np.ndim(m)) if axis is None else checked_axes(m, axis)
     backwards = slice(None, None, -1)
-    return slice_op(m, index=tuple(backwards if k in axes else slice(None) for k in range(np.ndim(m))))
+    return slice_op(
+        m, index=tuple(backwards if k in axes else slice(None) for k in range(np.ndim(m)))
+    )
 
 
 @implements(np.roll)
@@ -628,8 +645,7 @@ def split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
         bounds = [0, *indices_or_sections, n]
     before = (slice(None),) * axis
     return [
-        slice_op(ary, index=(*before, slice(low, high)))
-        for low, high in zip(bounds[:-1], bounds[1:], strict=True)
+        slice_op(ary, index=(*before, slice(low, high))) for low, high in itertools.pairwise(bounds)
     ]
 
 
@@ -719,9 +735,7 @@ def diag(v: Any, k: int = 0) -> Any:
         return diagonal(v, k)
     n = np.shape(v)[0] + abs(k)
     i = np.arange(np.shape(v)[0])
-    return scatter_add_op(
-        v, i - min(k, 0), i + max(k, 0), shape=(n, n), index=(ARRAY, ARRAY)
-    )
+    return scatter_add_op(v, i - min(k, 0), i + max(k, 0), shape=(n, n), index=(ARRAY, ARRAY))
 
 
 @implements(np.trace)
@@ -731,9 +745,15 @@ def trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
 
 @implements(np.triu)
 def triu(m: Any, k: int = 0) -> Any:
-    return np.where(np.tri(*np.shape(m)[-2:], k=k - 1, dtype=bool), 0, m)
+    return np.where(below_diagonal(m, k - 1), 0, m)
 
 
 @implements(np.tril)
 def tril(m: Any, k: int = 0) -> Any:
-    return np.where(np.tri(*np.shape(m)[-2:], k=k, dtype=bool), m, 0)
+    return np.where(below_diagonal(m, k), m, 0)
+
+
+def below_diagonal(m: Any, k: int) -> np.ndarray:
+    """A mask of the entries of a matrix on and below its k-th diagonal."""
+    rows, columns = np.shape(m)[-2:]
+    return np.tri(rows, columns, k, dtype=bool)

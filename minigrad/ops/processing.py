@@ -27,6 +27,7 @@ from minigrad.ops.movement import (
     windows_op,
 )
 from minigrad.ops.reduce import mean, sum_op
+from minigrad.tensor import Tensor
 
 
 def processing(
@@ -100,10 +101,15 @@ def matmul(x1: Any, x2: Any) -> Any:
     return matmul_op(x1, x2)
 
 
+def as_array(x: Any) -> Any:
+    """Where NumPy makes an array of a Python number, its dtype counts."""
+    return x if isinstance(x, Tensor) else np.asarray(x)
+
+
 @implements(np.dot)
 def dot(a: Any, b: Any) -> Any:
     if np.ndim(a) == 0 or np.ndim(b) == 0:
-        return a * b
+        return np.multiply(*map(as_array, (a, b)))
     return matmul(a, b) if np.ndim(b) <= 2 else tensordot(a, b, (-1, -2))
 
 
@@ -114,7 +120,9 @@ def vdot(a: Any, b: Any) -> Any:
 
 @implements(np.inner)
 def inner(a: Any, b: Any) -> Any:
-    return a * b if np.ndim(a) == 0 or np.ndim(b) == 0 else tensordot(a, b, (-1, -1))
+    if np.ndim(a) == 0 or np.ndim(b) == 0:
+        return np.multiply(*map(as_array, (a, b)))
+    return tensordot(a, b, (-1, -1))
 
 
 @implements(np.outer)
@@ -262,7 +270,7 @@ def conv2d_forward(x: Any, w: Any, stride: Pair, dilation: Pair, groups: int) ->
 def conv2d_input(y: Any, w: Any, size: Pair, stride: Pair, dilation: Pair, groups: int) -> Any:
     """The adjoint of conv2d in x, a transposed convolution: each y spread back by the weights."""
     n, _, *places = y.shape
-    c, *kernel = w.shape[1] * groups, *w.shape[2:]
+    c, kernel = w.shape[1] * groups, w.shape[2:]
     columns = by_group(w, groups).transpose(0, 2, 1) @ pixels_of(y, groups)
     columns = columns.reshape(c, *kernel, n, *places).transpose(1, 2, 3, 0, 4, 5)
     return fold(columns, size, stride, dilation)
@@ -275,10 +283,10 @@ def conv2d_weight(x: Any, y: Any, kernel: Pair, stride: Pair, dilation: Pair, gr
     return w.reshape(y.shape[1], x.shape[1] // groups, *kernel)
 
 
-PLAIN: dict[str, Any] = dict(stride=(1, 1), dilation=(1, 1), groups=1)
-STRIDED: dict[str, Any] = dict(stride=(2, 1), dilation=(1, 2), groups=2)
+PLAIN: dict[str, Any] = {"stride": (1, 1), "dilation": (1, 1), "groups": 1}
+STRIDED: dict[str, Any] = {"stride": (2, 1), "dilation": (1, 2), "groups": 2}
 
-conv2d_op = processing(
+conv2d_op: Op = processing(
     "conv2d",
     conv2d_forward,
     vjps=(
@@ -294,7 +302,7 @@ conv2d_op = processing(
         sample((0, 2, 3, 3), (1, 2, 2, 2), **PLAIN),
     ],
 )
-conv2d_input_op = processing(
+conv2d_input_op: Op = processing(
     "conv2d_input",
     conv2d_input,
     vjps=(
@@ -307,9 +315,10 @@ conv2d_input_op = processing(
     samples=[
         sample((2, 3, 2, 2), (3, 2, 2, 3), size=(3, 4), **PLAIN),
         sample((1, 2, 2, 2), (2, 1, 2, 2), size=(4, 4), **STRIDED),
+        sample((0, 1, 2, 2), (1, 2, 2, 2), size=(3, 3), **PLAIN),
     ],
 )
-conv2d_weight_op = processing(
+conv2d_weight_op: Op = processing(
     "conv2d_weight",
     conv2d_weight,
     vjps=(
@@ -318,10 +327,11 @@ conv2d_weight_op = processing(
     ),
     notation="conv2d_weight({0}, {1}, kernel={kernel}, stride={stride}, dilation={dilation})",
     derivatives=("conv2d_input({1}, {g})", "conv2d({0}, {g})"),
-    lowering="reduction over n, i, j: w[o, c, u, v] += x[n, c, i*s + u*d, j*s + v*d] * y[n, o, i, j]",
+    lowering="reduction over n, i, j: w[o, c, u, v] += x under (u, v) of (i, j) * y[n, o, i, j]",
     samples=[
         sample((2, 2, 3, 4), (2, 3, 2, 2), kernel=(2, 3), **PLAIN),
         sample((1, 2, 4, 4), (1, 2, 2, 2), kernel=(2, 2), **STRIDED),
+        sample((0, 2, 3, 3), (0, 1, 2, 2), kernel=(2, 2), **PLAIN),
     ],
 )
 

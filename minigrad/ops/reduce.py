@@ -56,7 +56,7 @@ def reduce(
 
 def reduced_axes(axis: Axis, ndim: int) -> tuple[int, ...]:
     """The axes that `axis` (int, tuple, None for all, negative from the end) names, from 0."""
-    if axis is None:
+    if axis is None or ndim == 0:  # NumPy lets a number be reduced over axis 0
         return tuple(range(ndim))
     return normalize_axis_tuple(axis, ndim)
 
@@ -144,13 +144,19 @@ all_op = reduce("all", np.all, lowering="reduction from 1: acc && x", samples=RE
 ALONG_ONE = tuple(
     sample(shape, axis=axis, keepdims=keepdims)
     for keepdims in (False, True)
-    for shape, axis in [((3,), None), ((2, 3), None), ((2, 3), 1), ((2, 3, 2), -2)]
+    for shape, axis in [((3,), None), ((2, 3), None), ((2, 3), 1), ((2, 3, 2), -2), ((0, 2), 1)]
 )
 argmax_op = reduce(
-    "argmax", np.argmax, lowering="reduction of (value, index): the first largest", samples=ALONG_ONE
+    "argmax",
+    np.argmax,
+    lowering="reduction of (value, index): the first largest",
+    samples=ALONG_ONE,
 )
 argmin_op = reduce(
-    "argmin", np.argmin, lowering="reduction of (value, index): the first smallest", samples=ALONG_ONE
+    "argmin",
+    np.argmin,
+    lowering="reduction of (value, index): the first smallest",
+    samples=ALONG_ONE,
 )
 
 
@@ -219,5 +225,5 @@ def prod(a: Any, axis: Axis = None, keepdims: bool = False) -> Any:
         factors = factors[:half] * factors[half : 2 * half]
         if len(rest):
             factors = np.concatenate([factors, rest])
-    product = factors[0] if len(factors) else np.ones_like(factors, shape=factors.shape[1:])
+    product = factors[0] if len(factors) else 1 + np.sum(factors, axis=0)
     return kept(product, a, axis, keepdims=False) if keepdims else product

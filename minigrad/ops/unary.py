@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -241,8 +242,9 @@ BEYOND_FOUR = (
 
 
 def rational(coefficients: tuple[tuple[float, ...], tuple[float, ...]], x: Any) -> Any:
-    """Numerator over denominator, each a polynomial in x."""
-    return np.polyval(coefficients[0], x) / np.polyval(coefficients[1], x)
+    """Numerator over denominator, each by Horner's rule: Python's floats leave float32 as it is."""
+    above, below = (functools.reduce(lambda y, c: y * x + c, part) for part in coefficients)
+    return above / below
 
 
 def erf_of_array(x: Any) -> Any:

@@ -1,0 +1,59 @@
+"""The linear layer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minigrad.errors import ShapeError
+from minigrad.functional import linear
+from minigrad.nn.init import uniform_by_fan_in
+from minigrad.nn.module import Module
+from minigrad.tensor import Tensor
+
+
+class Linear(Module):
+    """x @ weight.T + bias: every output is a weighted sum of all inputs.
+
+    Parameters are float32: weight (out_features, in_features), and bias (out_features,) unless
+    it is left out. They start uniform within +-1/sqrt(in_features), drawn from `rng`.
+
+    >>> layer = Linear(3, 2)
+    >>> layer(np.ones((5, 3))).shape
+    (5, 2)
+    >>> layer
+    Linear(in_features=3, out_features=2, bias=True)  # 8 parameters
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        *,
+        rng: np.random.Generator | None = None,
+    ) -> None:
+        if min(in_features, out_features) < 1:
+            raise ShapeError(f"Linear({in_features}, {out_features}): both sizes are at least 1")
+        self.in_features = in_features
+        self.out_features = out_features
+        self.weight = uniform_by_fan_in((out_features, in_features), in_features, rng)
+        self.bias = uniform_by_fan_in((out_features,), in_features, rng) if bias else None
+
+    def forward(self, x: Any) -> Tensor:
+        """(..., in_features) -> (..., out_features)."""
+        try:
+            return linear(x, self.weight, self.bias)
+        except ShapeError as error:
+            raise ShapeError(
+                f"Linear({self.extra_repr()}) takes shape (..., {self.in_features}), and was given "
+                f"{np.shape(x)}: the last axis must be {self.in_features}; nn.Flatten() makes one "
+                "axis of an image's"
+            ) from error
+
+    def extra_repr(self) -> str:
+        return (
+            f"in_features={self.in_features}, out_features={self.out_features}, "
+            f"bias={self.bias is not None}"
+        )

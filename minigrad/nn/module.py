@@ -1,0 +1,177 @@
+"""Module: what every layer and network is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Self
+
+import numpy as np
+
+from minigrad.errors import ShapeError, UnsupportedError
+from minigrad.numpy_protocol import value_of
+from minigrad.tensor import Tensor
+
+
+class Module:
+    """Base of layers and networks: give it attributes, and a `forward`.
+
+    What an attribute holds says what it is: a Tensor that requires a gradient is a parameter, any
+    other Tensor a buffer (a constant or statistic that is saved, but not trained), a Module a
+    child. A Tensor that was computed from others is neither: only leaves count. Names are paths
+    of attributes, as in "encoder.linear.weight".
+
+    >>> class Line(Module):
+    ...     def __init__(self):
+    ...         self.slope = Tensor(2.0, requires_grad=True)
+    ...         self.intercept = Tensor(1.0, requires_grad=True)
+    ...     def forward(self, x):
+    ...         return self.slope * x + self.intercept
+    >>> line = Line()
+    >>> line(np.array([0.0, 1.0]))
+    Tensor([1., 3.], requires_grad=True)
+    >>> [name for name, _ in line.named_parameters()]
+    ['slope', 'intercept']
+    """
+
+    # On the class, so that a subclass need not call super().__init__().
+    training = True
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """Compute the output. Every subclass defines it."""
+        raise NotImplementedError(
+            f"{type(self).__name__} has no forward: define `def forward(self, x)`, which returns "
+            "the output for x"
+        )
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.forward(*args, **kwargs)
+
+    # What is inside
+
+    def named_children(self) -> Iterator[tuple[str, Module]]:
+        """The modules held directly, with their attributes' names."""
+        for name, value in vars(self).items():
+            if isinstance(value, Module):
+                yield name, value
+
+    def children(self) -> Iterator[Module]:
+        """The modules held directly."""
+        return (child for _, child in self.named_children())
+
+    def modules(self) -> Iterator[Module]:
+        """This module, and all that are inside it, each after the one that holds it."""
+        yield self
+        for child in self.children():
+            yield from child.modules()
+
+    def named_parameters(self) -> Iterator[tuple[str, Tensor]]:
+        """What is trained. A parameter held in two places comes once, under its first name."""
+        first_names: dict[Tensor, str] = {}
+        for name, tensor in self._named_tensors():
+            if tensor.requires_grad:
+                first_names.setdefault(tensor, name)
+        return ((name, tensor) for tensor, name in first_names.items())
+
+    def parameters(self) -> Iterator[Tensor]:
+        """What is trained: what an optimiser takes."""
+        return (parameter for _, parameter in self.named_parameters())
+
+    def named_buffers(self) -> Iterator[tuple[str, Tensor]]:
+        """What is saved with the parameters, but not trained."""
+        return ((name, x) for name, x in self._named_tensors() if not x.requires_grad)
+
+    def _named_tensors(self, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
+        """Parameters and buffers, under every name they have."""
+        for name, value in vars(self).items():
+            if isinstance(value, Tensor) and value.node.op is None:
+                yield prefix + name, value
+            elif isinstance(value, Module):
+                yield from value._named_tensors(f"{prefix}{name}.")
+            elif isinstance(value, list | tuple | dict):
+                self._refuse_hidden(name, value)
+
+    def _refuse_hidden(self, name: str, values: Any) -> None:
+        # They would not be trained, and not be saved, without a word.
+        for value in values.values() if isinstance(values, dict) else values:
+            if isinstance(value, Module) or (isinstance(value, Tensor) and value.requires_grad):
+                raise UnsupportedError(
+                    f"{type(self).__name__}.{name} is a {type(values).__name__} that holds a "
+                    f"{type(value).__name__}, where parameters are not looked for: put modules in "
+                    "nn.Sequential, or give each module and parameter an attribute of its own"
+                )
+
+    # Training
+
+    def train(self, mode: bool = True) -> Self:
+        """Set `training` here and inside: some layers compute something else while training."""
+        for module in self.modules():
+            module.training = mode
+        return self
+
+    def eval(self) -> Self:
+        """The opposite of train()."""
+        return self.train(False)
+
+    def zero_grad(self) -> None:
+        """Forget the gradients that backward() has added up."""
+        for parameter in self.parameters():
+            parameter.grad = None
+
+    # Keeping
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """Copies of all parameters and buffers, by name."""
+        return {name: tensor.data.copy() for name, tensor in self._named_tensors()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Copy arrays into the parameters and buffers of the same names.
+
+        They keep their dtype and their memory, so whoever holds them sees the new values.
+
+        Args:
+            state: an array or Tensor for every name that `state_dict` gives, of the same shape.
+
+        Raises:
+            ShapeError: if names are missing or unexpected, or arrays are of another shape or of a
+                kind of dtype that does not convert. All are listed, and nothing is changed.
+
+        >>> line, other = Module(), Module()
+        >>> line.slope, other.slope = Tensor(2.0), Tensor(3.0)
+        >>> line.load_state_dict(other.state_dict())
+        >>> line.slope
+        Tensor(3.)
+        """
+        own = dict(self._named_tensors())
+        arrays = {name: np.asarray(value_of(value)) for name, value in state.items()}
+        problems = [f"missing: {name} {x.shape}" for name, x in own.items() if name not in arrays]
+        for name, array in arrays.items():
+            if name not in own:
+                problems.append(f"unexpected: {name} {array.shape}")
+            elif array.shape != own[name].shape:
+                problems.append(f"mis-shaped: {name} is {own[name].shape} here, {array.shape} given")
+            elif not np.can_cast(array.dtype, own[name].dtype, "same_kind"):
+                problems.append(f"of dtype {array.dtype}: {name} is {own[name].dtype} here")
+        if problems:
+            raise ShapeError(
+                f"this state does not fit {type(self).__name__}, so nothing was loaded:\n  "
+                + "\n  ".join(problems)
+                + "\nIs it the state of another network, or of other sizes?"
+            )
+        for name, tensor in own.items():
+            tensor.data[...] = arrays[name]
+
+    # Looking
+
+    def extra_repr(self) -> str:
+        """What stands in the brackets of repr()."""
+        return ""
+
+    def __repr__(self) -> str:
+        count = sum(parameter.size for parameter in self.parameters())
+        title = f"{type(self).__name__}({self.extra_repr()}"
+        comment = f"  # {count:,} parameters" if count else ""
+        children = [f"({name}): {child!r}" for name, child in self.named_children()]
+        if not children:
+            return f"{title}){comment}"
+        inside = "\n".join(children).replace("\n", "\n  ")
+        return f"{title}{comment}\n  {inside}\n)"

@@ -1,0 +1,117 @@
+"""The checker itself: it must catch rules that are wrong, in first or only in second order."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from minigrad import check_gradients
+from minigrad.errors import GradientCheckError
+from minigrad.ops.base import Domain, Op, registry
+
+X = np.array([0.5, -1.2, 2.0])
+
+
+@pytest.fixture
+def planted() -> Iterator[Any]:
+    """Makes a unary op with any rule; takes it out of the registry again."""
+
+    def plant(forward: Any, rule: Any) -> Op:
+        return Op("planted", "unary", forward, (rule,), "f({0})", ("?",), "f", (Domain(),), ())
+
+    yield plant
+    del registry["planted"]
+
+
+FIRST_ORDER_FAULTS = {
+    "a wrong sign": lambda g, y, x: -g * np.cos(x),
+    "a factor": lambda g, y, x: g * np.cos(x) * 1.00001,
+    "an offset": lambda g, y, x: g * np.cos(x) + 1e-5,
+    "the cotangent left out": lambda g, y, x: np.cos(x) * np.ones_like(g),
+    "the wrong entry": lambda g, y, x: np.flip(g * np.cos(x), 0),
+    "one entry only": lambda g, y, x: g * np.cos(x) * np.array([1.0, 1.0, 1.001]),
+    "zero": lambda g, y, x: g * 0.0,
+    "not a number": lambda g, y, x: g * np.nan,
+}
+# Right in first order; the factor is a constant to whoever differentiates the rule.
+SECOND_ORDER_FAULTS = {
+    "a baked cosine": lambda g, y, x: g * np.cos(x.data if hasattr(x, "data") else x),
+    "a baked output": lambda g, y, x: g * np.sqrt(1 - np.asarray(getattr(y, "data", y)) ** 2),
+}
+
+
+def test_a_right_rule_passes(planted: Any) -> None:
+    check_gradients(planted(np.sin, lambda g, y, x: g * np.cos(x)), X)
+
+
+@pytest.mark.parametrize("fault", FIRST_ORDER_FAULTS.values(), ids=list(FIRST_ORDER_FAULTS))
+def test_first_order_faults_are_caught(planted: Any, fault: Any) -> None:
+    with pytest.raises(GradientCheckError, match="order 1"):
+        check_gradients(planted(np.sin, fault), X, order=1)
+
+
+@pytest.mark.parametrize("fault", SECOND_ORDER_FAULTS.values(), ids=list(SECOND_ORDER_FAULTS))
+def test_second_order_faults_are_caught(planted: Any, fault: Any) -> None:
+    op = planted(np.sin, lambda g, y, x: plain(fault, g, y, x))
+    # At these points cos(x) is sqrt(1 - sin(x)**2), so both faults are right in first order.
+    inside = np.array([0.3, -0.8, 1.2])
+    check_gradients(op, inside, order=1)
+    with pytest.raises(GradientCheckError, match="order 2"):
+        check_gradients(op, inside, order=2)
+
+
+def plain(fault: Any, g: Any, y: Any, x: Any) -> Any:
+    """A memoryview is what an array's own `.data` is: faults look at Tensors only."""
+    return g * np.cos(x) if isinstance(x, np.ndarray) else fault(g, y, x)
+
+
+def test_the_message_says_which_entry_what_was_expected_and_what_came() -> None:
+    def f(w: Any) -> Any:
+        return np.sum(w["a"] ** 2) + w["b"][0] * 3 + w["b"][0].data
+
+    with pytest.raises(GradientCheckError) as caught:
+        check_gradients(f, {"a": np.ones((2, 2)), "b": [0.5]})
+    message = str(caught.value)
+    assert "argument 0['b'][0], entry ()" in message
+    expected, got = (float(message.split(word)[1].split()[0].strip(",")) for word in WORDS)
+    assert expected / got == pytest.approx(4 / 3)
+    assert "test_gradcheck.py" in message
+
+
+WORDS = ("expected ", "got ")
+
+
+def test_a_wrong_entry_of_many_is_named(planted: Any) -> None:
+    op = planted(np.sin, FIRST_ORDER_FAULTS["one entry only"])
+    with pytest.raises(GradientCheckError, match=r"argument 0, entry \(2,\)"):
+        check_gradients(op, X)
+
+
+@pytest.mark.parametrize("f", [np.abs, lambda x: np.maximum(x, 0), lambda x: np.sqrt(x * x)])
+def test_a_kink_is_recognised(f: Any) -> None:
+    with (
+        np.errstate(all="ignore"),
+        pytest.raises(GradientCheckError, match=r"kink or a jump|nan"),
+    ):
+        check_gradients(f, 0.0 if f is not np.abs else 5e-5)
+
+
+def test_a_smooth_function_with_a_wrong_rule_is_not_called_a_kink(planted: Any) -> None:
+    with pytest.raises(GradientCheckError) as caught:
+        check_gradients(planted(np.sin, FIRST_ORDER_FAULTS["a factor"]), X)
+    assert "kink" not in str(caught.value)
+
+
+def test_nests_integers_floats_and_several_outputs() -> None:
+    def f(p: Any, scale: Any) -> Any:
+        return {"y": p["w"] @ p["w"].T * scale, "z": (np.sin(scale), np.sum(p["w"]))}
+
+    check_gradients(f, {"w": np.arange(6).reshape(2, 3)}, np.float32(0.5), order=3)
+
+
+def test_the_arguments_are_left_alone() -> None:
+    x = X.copy()
+    x.setflags(write=False)
+    check_gradients(np.sin, x)
+    np.testing.assert_array_equal(x, X)
