@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 Clock = Callable[[], float]
 Block = Callable[[], list[float]]
@@ -62,16 +64,8 @@ class Summary:
 
 def summary(rounds: Rounds) -> Summary:
     times = [t for times in rounds for t in times]
-    return Summary(statistics.median(times), percentile(times, 10), percentile(times, 90), len(times))
-
-
-def percentile(values: Sequence[float], percent: float) -> float:
-    """The value so many percent of the way through the sorted values, between two neighbours."""
-    ordered = sorted(values)
-    place = (len(ordered) - 1) * percent / 100
-    low, part = int(place), place % 1
-    high = min(low + 1, len(ordered) - 1)
-    return ordered[low] * (1 - part) + ordered[high] * part
+    low, median, high = map(float, np.percentile(times, [10, 50, 90]))
+    return Summary(median, low, high, len(times))
 
 
 def ratio(ours: Rounds, theirs: Rounds) -> float:

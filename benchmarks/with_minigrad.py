@@ -1,29 +1,22 @@
-"""minigrad, as its users would write it."""
+"""minigrad, eager: two moons on plain Tensors, the other networks by nn and optim."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from benchmarks.adam import Adam
-from benchmarks.workloads import Chain, Step, Training, in_pairs
-from minigrad import Tensor
-from minigrad.functional import conv2d, cross_entropy, hinge_loss, linear, max_pool2d, relu
-
-
-def parameter(w: np.ndarray) -> Tensor:
-    return Tensor(w, requires_grad=True)
+from benchmarks.workloads import Chain, Step, Training
+from minigrad import Tensor, nn, optim
+from minigrad.functional import cross_entropy, hinge_loss, relu
 
 
 def moons(problem: Training) -> Step:
-    layers = [(parameter(w), parameter(b)) for w, b in problem.dense()]
-    parameters = [p for layer in layers for p in layer]
     x, y = problem.x, problem.y
+    parameters = [Tensor(p, requires_grad=True) for layer in problem.dense() for p in layer]
+    w1, b1, w2, b2, w3, b3 = parameters
 
     def step() -> Tensor:
-        (w1, b1), (w2, b2), (w3, b3) = layers
         h = relu(x @ w1 + b1)
         h = relu(h @ w2 + b2)
         loss = hinge_loss(h @ w3 + b3, y)
@@ -37,46 +30,39 @@ def moons(problem: Training) -> Step:
     return step
 
 
-def training(parameters: list[Tensor], loss_of: Callable[[], Any]) -> Step:
-    adam = Adam([p.data for p in parameters])
+def training(problem: Training, model: nn.Module) -> Step:
+    names = model.state_dict()
+    model.load_state_dict(dict(zip(names, problem.weights, strict=True)))
+    optimiser = optim.Adam(model.parameters(), lr=1e-3)
 
-    def step() -> Any:
-        loss = loss_of()
-        for p in parameters:
-            p.grad = None
+    def step() -> Tensor:
+        optimiser.zero_grad()
+        loss = cross_entropy(model(problem.x), problem.y)
         loss.backward()
-        adam.step([p.grad for p in parameters])
+        optimiser.step()
         return loss
 
     return step
 
 
-def network(layers: list[Any], x: Any) -> Any:
-    for w, b in layers[:-1]:
-        x = relu(linear(x, w, b))
-    return linear(x, *layers[-1])
-
-
 def mlp(problem: Training) -> Step:
-    parameters = [parameter(w) for w in problem.copies()]
-    layers = in_pairs(parameters)
-    return training(parameters, lambda: cross_entropy(network(layers, problem.x), problem.y))
+    model = nn.Sequential(
+        nn.Linear(784, 512), nn.ReLU(), nn.Linear(512, 512), nn.ReLU(), nn.Linear(512, 10)
+    )
+    return training(problem, model)
 
 
 def lenet(problem: Training) -> Step:
-    parameters = [parameter(w) for w in problem.copies()]
-    (w1, b1), (w2, b2), *dense = in_pairs(parameters)
-
-    def loss() -> Any:
-        x = max_pool2d(relu(conv2d(problem.x, w1, b1, padding=2)), 2)
-        x = max_pool2d(relu(conv2d(x, w2, b2)), 2)
-        return cross_entropy(network(dense, x.reshape(len(x), -1)), problem.y)
-
-    return training(parameters, loss)
+    model = nn.Sequential(
+        *(nn.Conv2d(1, 6, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2)),
+        *(nn.Conv2d(6, 16, 5), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten()),
+        *(nn.Linear(400, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU(), nn.Linear(84, 10)),
+    )
+    return training(problem, model)
 
 
 def chain(problem: Chain) -> Step:
-    start = parameter(problem.z)
+    start = Tensor(problem.z, requires_grad=True)
 
     def step() -> tuple[Tensor, Any]:
         start.grad = None
@@ -91,7 +77,7 @@ def chain(problem: Chain) -> Step:
 
 
 def elementwise(problem: tuple[np.ndarray, ...]) -> Step:
-    x, y, z = parameter(problem[0]), problem[1], problem[2]
+    x, y, z = Tensor(problem[0], requires_grad=True), *problem[1:]
 
     def step() -> tuple[Tensor, Any]:
         x.grad = None

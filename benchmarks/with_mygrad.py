@@ -21,7 +21,7 @@ def network(layers: list[Any], x: Any) -> Any:
 
 def moons(problem: Training) -> Step:
     layers = [(mg.tensor(w), mg.tensor(b)) for w, b in problem.dense()]
-    parameters = [p for layer in layers for p in layer]
+    parameters: list[Any] = [p for layer in layers for p in layer]
 
     def step() -> Any:
         loss = mg.mean(relu(1 - problem.y * network(layers, problem.x)))

@@ -4,12 +4,11 @@ disturb it, and nothing it breaks breaks the comparison."""
 from __future__ import annotations
 
 import importlib
+import os
 import subprocess
 import sys
 from concurrent.futures import ProcessPoolExecutor
-from functools import partial
 from multiprocessing import get_context
-from types import TracebackType
 from typing import Any, Protocol
 
 import numpy as np
@@ -50,6 +49,34 @@ class Worker:
 
     def close(self) -> None:
         self.executor.shutdown()
+
+
+class Importer:
+    """A library that is imported, in a fresh process each time, where NumPy is imported already."""
+
+    def __init__(self, library: str) -> None:
+        package = PACKAGES[library]
+        already = "" if package == "numpy" else ", numpy"
+        self.program = (
+            f"import time{already}; start = time.perf_counter(); import {package}; "
+            "print(time.perf_counter() - start)"
+        )
+
+        # Whoever forbids byte code to be written would have what pip has not compiled, and that
+        # is minigrad alone, compiled anew at each import.
+        self.environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+
+    def prepare(self) -> list[list[float]]:
+        self.block(0)  # the first import writes byte code, and fills the system's file cache
+        return []
+
+    def block(self, seconds: float) -> list[float]:
+        command = [sys.executable, "-c", self.program]
+        done = subprocess.run(command, env=self.environment, check=True, stdout=subprocess.PIPE)
+        return [float(done.stdout)]
+
+    def close(self) -> None:
+        pass
 
 
 # What runs in the worker's process. The step stays there from call to call.

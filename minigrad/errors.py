@@ -6,6 +6,9 @@ import linecache
 import os
 import sys
 from types import FrameType
+from typing import Any
+
+import numpy as np
 
 PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
@@ -14,7 +17,7 @@ class MinigradError(Exception):
     """Base of every error minigrad raises itself; its message ends with the user's own line."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(message + user_line())
+        super().__init__(message + where())
 
 
 class ShapeError(MinigradError, ValueError):
@@ -23,6 +26,10 @@ class ShapeError(MinigradError, ValueError):
 
 class DtypeError(MinigradError, TypeError):
     """A dtype that is not supported, or that carries no gradient."""
+
+
+class ArgumentError(MinigradError, ValueError):
+    """An argument with a value that is not one of those it can have."""
 
 
 class GradientError(MinigradError, RuntimeError):
@@ -38,18 +45,57 @@ class GradientCheckError(MinigradError, AssertionError):
 
 
 def user_frame() -> FrameType | None:
-    """The innermost frame outside this package: the user's own line."""
-    frame: FrameType | None = sys._getframe(1)
+    """The innermost frame outside this package: the user's own."""
+    frame: FrameType | None = sys._getframe(2)
     while frame is not None and frame.f_code.co_filename.startswith(PACKAGE):
         frame = frame.f_back
     return frame
 
 
-def user_line() -> str:
-    """Where the user's program stands, as the last lines of an error message."""
+def user_line() -> tuple[str, int] | None:
+    """The user's file and line number."""
+    frame = user_frame()
+    return None if frame is None else (frame.f_code.co_filename, frame.f_lineno)
+
+
+def where() -> str:
+    """The user's line, as the last lines of an error message."""
     frame = user_frame()
     if frame is None:
         return ""
     path, number = frame.f_code.co_filename, frame.f_lineno
     source = linecache.getline(path, number, frame.f_globals).strip()
     return f"\n  at {path}:{number}" + (f"\n    {source}" if source else "")
+
+
+def refusal_of(
+    name: str, arrays: list[Any], attributes: dict[str, Any], error: Exception
+) -> MinigradError:
+    """NumPy's refusal of a call, in words that name the op, what it was given and what to do."""
+    given = [describe(x) for x in arrays] + [f"{k}={v!r}" for k, v in attributes.items()]
+    advice = str(error)
+    if isinstance(error, np.exceptions.AxisError):
+        ndim = np.ndim(arrays[0])
+        advice = (
+            f"an axis of this input is one of {-ndim}..{ndim - 1}" if ndim else "it has no axes"
+        )
+    elif "core dimension" in advice:
+        columns, rows = np.shape(arrays[0])[-1], np.shape(arrays[1])[-2]
+        advice = (
+            f"the {columns} columns of the first meet the {rows} rows of the second, and these "
+            "must be as many: transpose one (x.T)?"
+        )
+    elif "could not be broadcast" in advice:
+        advice = (
+            "shapes broadcast when, aligned at the right, each pair of sizes is equal or has a 1: "
+            "reshape one, or add an axis with x[:, None]"
+        )
+    kind = DtypeError if isinstance(error, TypeError) else ShapeError
+    return kind(f"{name}({', '.join(given)}) does not work: {advice}")
+
+
+def describe(x: Any) -> str:
+    """An input as error messages show it: arrays by shape and dtype."""
+    if isinstance(x, np.ndarray | np.generic):
+        return f"{x.dtype} array of shape {x.shape}"
+    return repr(x) if len(repr(x)) < 40 else f"{type(x).__name__} of shape {np.shape(x)}"

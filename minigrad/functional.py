@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.errors import DtypeError, ShapeError
+from minigrad.errors import ArgumentError, DtypeError, ShapeError
 from minigrad.ops import avg_pool2d, conv2d, erf, logsumexp, max_pool2d, relu, sigmoid
 
 __all__ = [
@@ -75,7 +75,7 @@ def gelu(x: Any, approximate: str = "none") -> Any:
     if approximate == "tanh":
         return 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
     if approximate != "none":
-        raise ValueError(f'gelu: approximate is "none" or "tanh", not {approximate!r}')
+        raise ArgumentError(f'gelu: approximate is "none" or "tanh", not {approximate!r}')
     return 0.5 * x * (1 + erf(x * math.sqrt(0.5)))
 
 
@@ -112,8 +112,9 @@ def elu(x: Any, alpha: float = 1.0) -> Any:
     >>> elu(np.array([-1000.0, 2.0]))
     array([-1.,  2.])
     """
+    positive = np.greater(x, 0)
     # The exponential sees no positive x, where its overflow would make the gradient 0 * inf.
-    return np.where(np.greater(x, 0), x, alpha * np.expm1(np.minimum(x, 0)))
+    return np.where(positive, x, alpha * np.expm1(np.where(positive, 0, x)))
 
 
 def reduced(losses: Any, reduction: str) -> Any:
@@ -124,7 +125,7 @@ def reduced(losses: Any, reduction: str) -> Any:
         return np.sum(losses)
     if reduction == "none":
         return losses
-    raise ValueError(f'reduction is "mean", "sum" or "none", not {reduction!r}')
+    raise ArgumentError(f'reduction is "mean", "sum" or "none", not {reduction!r}')
 
 
 def same_shape(name: str, x: Any, target: Any) -> None:

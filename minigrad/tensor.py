@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
+import functools
 import operator
-from collections.abc import Callable, Hashable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, Concatenate, ParamSpec
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -18,17 +18,40 @@ from minigrad.autograd import (
     reverse,
     switched,
 )
+from minigrad.dispatch import call, implementations
 from minigrad.errors import DtypeError, GradientError, ShapeError, UnsupportedError
 from minigrad.graph import Node
 
 Axis = int | tuple[int, ...] | None
 
-# NumPy function (or the name of one NumPy lacks) -> what computes it on Tensors. Ops enter
-# themselves where they are defined, so this module knows none of them.
-implementations: dict[Hashable, Callable[..., Any]] = {}
+P = ParamSpec("P")
+Binary = Callable[["Tensor", Any], "Tensor"]
 
-# NumPy function -> what to use instead, where there is something better to say than the general.
-refusals: dict[Hashable, str] = {}
+
+def operators(ufunc: np.ufunc) -> tuple[Binary, Binary]:
+    """The operator for a ufunc, and its reflection."""
+    return (lambda x, y: implementations[ufunc](x, y), lambda x, y: implementations[ufunc](y, x))
+
+
+def method(
+    function: Any, signature: Callable[Concatenate[Tensor, P], Any]
+) -> Callable[Concatenate[Tensor, P], Tensor]:
+    """The method that is a NumPy function (or a name NumPy lacks) of the Tensor."""
+
+    @functools.wraps(signature)
+    def apply(self: Tensor, *args: P.args, **kwargs: P.kwargs) -> Tensor:
+        return implementations[function](self, *args, **kwargs)
+
+    apply.__name__ = apply.__qualname__ = getattr(function, "__name__", function)
+    apply.__doc__ = f"As {'np.' * callable(function)}{apply.__name__}."
+    return apply
+
+
+# The signatures that methods have.
+def alone(self: Tensor) -> Any: ...
+def along(self: Tensor, axis: Any = None) -> Any: ...
+def over_axes(self: Tensor, axis: Axis = None, keepdims: bool = False) -> Any: ...
+def spread(self: Tensor, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -> Any: ...
 
 
 class Tensor:
@@ -220,8 +243,6 @@ class Tensor:
         # Copies and pickles hold the value, not the graph that led to it.
         return Tensor, (self.data, self.requires_grad, None, self.name)
 
-    __hash__ = object.__hash__
-
     # Differentiation
 
     def backward(self, gradient: Any = None, create_graph: bool = False) -> None:
@@ -292,244 +313,97 @@ class Tensor:
                 f"np.{ufunc.__name__} was asked to write a Tensor into an existing array (out=, or "
                 "an operator such as += on an array). Tensors are values: write a = a + t"
             )
-        if method == "__call__":
-            if kwargs and ufunc in implementations:
-                raise UnsupportedError(
-                    f"np.{ufunc.__name__} on a Tensor does not take {', '.join(kwargs)}"
-                )
-            raise UnsupportedError(refusal(ufunc, f"np.{ufunc.__name__}"))
-        return call(getattr(ufunc, method), f"np.{ufunc.__name__}.{method}", inputs, kwargs)
+        if method == "__call__" and ufunc in implementations:
+            raise UnsupportedError(f"np.{ufunc.__name__} on a Tensor does not take {[*kwargs]}")
+        return call(ufunc if method == "__call__" else getattr(ufunc, method), inputs, kwargs)
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        name = f"{function.__module__}.{function.__name__}".replace("numpy.", "np.", 1)
-        return call(function, name, args, kwargs)
+        return call(function, args, kwargs)
 
     def __getitem__(self, index: Any) -> Tensor:
         return implementations["getitem"](self, index)
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        if self.node.op is None and self.node.requires_grad and recording.get():
+        is_parameter = self.node.op is None and self.node.requires_grad
+        if is_parameter and recording.get():
             raise GradientError(
                 "assigning into a leaf that requires a gradient would put its own value out of "
                 "reach: assign into a copy (y = x.copy()), or under no_grad()"
             )
-        updated = implementations["updated"](self, index, value).node
-        if self.node.op is None and self.node.requires_grad:
+        updated: Node = implementations["updated"](self, index, value).node
+        if is_parameter:
             self.node.value = updated.value
         else:
             self.node = updated
 
-    def __add__(self, other: Any) -> Tensor:
-        return implementations[np.add](self, other)
+    __add__, __radd__ = operators(np.add)
+    __sub__, __rsub__ = operators(np.subtract)
+    __mul__, __rmul__ = operators(np.multiply)
+    __truediv__, __rtruediv__ = operators(np.divide)
+    __floordiv__, __rfloordiv__ = operators(np.floor_divide)
+    __mod__, __rmod__ = operators(np.remainder)
+    __pow__, __rpow__ = operators(np.power)
+    __matmul__, __rmatmul__ = operators(np.matmul)
+    __and__, __rand__ = operators(np.bitwise_and)
+    __or__, __ror__ = operators(np.bitwise_or)
+    __xor__, __rxor__ = operators(np.bitwise_xor)
+    __lt__, __gt__ = operators(np.less)
+    __le__, __ge__ = operators(np.less_equal)
+    # Elementwise, as NumPy's, and so not the bool that a type checker expects of them.
+    __eq__, _ = operators(np.equal)  # type: ignore[assignment]
+    __ne__, _ = operators(np.not_equal)  # type: ignore[assignment]
+    __hash__ = object.__hash__
+    __neg__ = method(np.negative, alone)
+    __pos__ = method(np.positive, alone)
+    __abs__ = method(np.absolute, alone)
+    __invert__ = method(np.invert, alone)
 
-    def __radd__(self, other: Any) -> Tensor:
-        return implementations[np.add](other, self)
-
-    def __sub__(self, other: Any) -> Tensor:
-        return implementations[np.subtract](self, other)
-
-    def __rsub__(self, other: Any) -> Tensor:
-        return implementations[np.subtract](other, self)
-
-    def __mul__(self, other: Any) -> Tensor:
-        return implementations[np.multiply](self, other)
-
-    def __rmul__(self, other: Any) -> Tensor:
-        return implementations[np.multiply](other, self)
-
-    def __truediv__(self, other: Any) -> Tensor:
-        return implementations[np.divide](self, other)
-
-    def __rtruediv__(self, other: Any) -> Tensor:
-        return implementations[np.divide](other, self)
-
-    def __floordiv__(self, other: Any) -> Tensor:
-        return implementations[np.floor_divide](self, other)
-
-    def __rfloordiv__(self, other: Any) -> Tensor:
-        return implementations[np.floor_divide](other, self)
-
-    def __mod__(self, other: Any) -> Tensor:
-        return implementations[np.remainder](self, other)
-
-    def __rmod__(self, other: Any) -> Tensor:
-        return implementations[np.remainder](other, self)
-
-    def __pow__(self, other: Any) -> Tensor:
-        return implementations[np.power](self, other)
-
-    def __rpow__(self, other: Any) -> Tensor:
-        return implementations[np.power](other, self)
-
-    def __matmul__(self, other: Any) -> Tensor:
-        return implementations[np.matmul](self, other)
-
-    def __rmatmul__(self, other: Any) -> Tensor:
-        return implementations[np.matmul](other, self)
-
-    def __neg__(self) -> Tensor:
-        return implementations[np.negative](self)
-
-    def __pos__(self) -> Tensor:
-        return self
-
-    def __abs__(self) -> Tensor:
-        return implementations[np.absolute](self)
-
-    def __invert__(self) -> Tensor:
-        return implementations[np.invert](self)
-
-    def __and__(self, other: Any) -> Tensor:
-        return implementations[np.bitwise_and](self, other)
-
-    def __rand__(self, other: Any) -> Tensor:
-        return implementations[np.bitwise_and](other, self)
-
-    def __or__(self, other: Any) -> Tensor:
-        return implementations[np.bitwise_or](self, other)
-
-    def __ror__(self, other: Any) -> Tensor:
-        return implementations[np.bitwise_or](other, self)
-
-    def __xor__(self, other: Any) -> Tensor:
-        return implementations[np.bitwise_xor](self, other)
-
-    def __rxor__(self, other: Any) -> Tensor:
-        return implementations[np.bitwise_xor](other, self)
-
-    def __eq__(self, other: object) -> Tensor:  # type: ignore[override]  # elementwise, as NumPy's
-        return implementations[np.equal](self, other)
-
-    def __ne__(self, other: object) -> Tensor:  # type: ignore[override]  # elementwise, as NumPy's
-        return implementations[np.not_equal](self, other)
-
-    def __lt__(self, other: Any) -> Tensor:
-        return implementations[np.less](self, other)
-
-    def __le__(self, other: Any) -> Tensor:
-        return implementations[np.less_equal](self, other)
-
-    def __gt__(self, other: Any) -> Tensor:
-        return implementations[np.greater](self, other)
-
-    def __ge__(self, other: Any) -> Tensor:
-        return implementations[np.greater_equal](self, other)
-
-    def sum(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
-        return implementations[np.sum](self, axis, keepdims=keepdims)
-
-    def max(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
-        return implementations[np.max](self, axis, keepdims=keepdims)
-
-    def min(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
-        return implementations[np.min](self, axis, keepdims=keepdims)
-
-    def mean(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
-        return implementations[np.mean](self, axis, keepdims=keepdims)
-
-    def prod(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
-        return implementations[np.prod](self, axis, keepdims=keepdims)
-
-    def var(self, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -> Tensor:
-        return implementations[np.var](self, axis, ddof=ddof, keepdims=keepdims)
-
-    def std(self, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -> Tensor:
-        return implementations[np.std](self, axis, ddof=ddof, keepdims=keepdims)
-
-    def any(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
-        return implementations[np.any](self, axis, keepdims=keepdims)
-
-    def all(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
-        return implementations[np.all](self, axis, keepdims=keepdims)
-
-    def argmax(self, axis: int | None = None, keepdims: bool = False) -> Tensor:
-        return implementations[np.argmax](self, axis, keepdims=keepdims)
-
-    def argmin(self, axis: int | None = None, keepdims: bool = False) -> Tensor:
-        return implementations[np.argmin](self, axis, keepdims=keepdims)
-
-    def argsort(self, axis: int | None = -1) -> Tensor:
-        return implementations[np.argsort](self, axis)
-
-    def cumsum(self, axis: int | None = None) -> Tensor:
-        return implementations[np.cumsum](self, axis)
+    sum = method(np.sum, over_axes)
+    max = method(np.max, over_axes)
+    min = method(np.min, over_axes)
+    mean = method(np.mean, over_axes)
+    prod = method(np.prod, over_axes)
+    any = method(np.any, over_axes)
+    all = method(np.all, over_axes)
+    var = method(np.var, spread)
+    std = method(np.std, spread)
+    argmax = method(np.argmax, along)
+    argmin = method(np.argmin, along)
+    argsort = method(np.argsort, along)
+    cumsum = method(np.cumsum, along)
+    squeeze = method(np.squeeze, along)
+    ravel = method(np.ravel, alone)
+    flatten = method(np.ravel, alone)
+    copy = method(np.copy, alone)
+    exp = method(np.exp, alone)
+    log = method(np.log, alone)
+    sqrt = method(np.sqrt, alone)
+    sin = method(np.sin, alone)
+    cos = method(np.cos, alone)
+    tanh = method(np.tanh, alone)
+    relu = method("relu", alone)
+    sigmoid = method("sigmoid", alone)
 
     def reshape(self, *shape: Any) -> Tensor:
+        """As np.reshape: t.reshape(2, 3) or t.reshape((2, 3))."""
         return implementations[np.reshape](self, shape[0] if len(shape) == 1 else shape)
 
     def transpose(self, *axes: Any) -> Tensor:
+        """As np.transpose: t.transpose(1, 0), t.transpose((1, 0)), or all axes backwards."""
         return implementations[np.transpose](self, axes[0] if len(axes) == 1 else axes or None)
 
     @property
     def T(self) -> Tensor:  # noqa: N802  # NumPy's name
+        """All axes backwards."""
         return implementations[np.transpose](self)
 
-    @property
-    def mT(self) -> Tensor:  # noqa: N802  # NumPy's name
-        return implementations[np.swapaxes](self, -1, -2)
-
     def swapaxes(self, axis1: int, axis2: int) -> Tensor:
+        """As np.swapaxes."""
         return implementations[np.swapaxes](self, axis1, axis2)
 
-    def squeeze(self, axis: Axis = None) -> Tensor:
-        return implementations[np.squeeze](self, axis)
-
-    def ravel(self) -> Tensor:
-        return implementations[np.ravel](self)
-
-    def flatten(self) -> Tensor:
-        return implementations[np.ravel](self)
-
-    def repeat(self, repeats: Any, axis: int | None = None) -> Tensor:
-        return implementations[np.repeat](self, repeats, axis)
-
-    def take(self, indices: Any, axis: int | None = None) -> Tensor:
-        return implementations[np.take](self, indices, axis)
-
-    def diagonal(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
-        return implementations[np.diagonal](self, offset, axis1, axis2)
-
-    def trace(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
-        return implementations[np.trace](self, offset, axis1, axis2)
-
-    def clip(self, min: Any = None, max: Any = None) -> Tensor:
-        return implementations[np.clip](self, min, max)
-
-    def dot(self, other: Any) -> Tensor:
-        return implementations[np.dot](self, other)
-
-    def round(self, decimals: int = 0) -> Tensor:
-        return implementations[np.round](self, decimals)
-
     def astype(self, dtype: DTypeLike) -> Tensor:
+        """As np.astype."""
         return implementations[np.astype](self, dtype)
-
-    def copy(self) -> Tensor:
-        return implementations[np.copy](self)
-
-    def exp(self) -> Tensor:
-        return implementations[np.exp](self)
-
-    def log(self) -> Tensor:
-        return implementations[np.log](self)
-
-    def sqrt(self) -> Tensor:
-        return implementations[np.sqrt](self)
-
-    def sin(self) -> Tensor:
-        return implementations[np.sin](self)
-
-    def cos(self) -> Tensor:
-        return implementations[np.cos](self)
-
-    def tanh(self) -> Tensor:
-        return implementations[np.tanh](self)
-
-    def relu(self) -> Tensor:
-        return implementations["relu"](self)
-
-    def sigmoid(self) -> Tensor:
-        return implementations["sigmoid"](self)
 
 
 def to_array(data: Any, dtype: DTypeLike | None) -> np.ndarray:
@@ -546,30 +420,3 @@ def to_array(data: Any, dtype: DTypeLike | None) -> np.ndarray:
             "supported. For complex numbers, keep the real and the imaginary part in a Tensor each"
         )
     return array
-
-
-def call(function: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Run what implements a NumPy function on Tensors, or say why it cannot be run."""
-    implementation = implementations.get(function)
-    if implementation is None:
-        raise UnsupportedError(refusal(function, name))
-    try:
-        return implementation(*args, **kwargs)
-    except TypeError as error:
-        signature = inspect.signature(implementation)
-        try:
-            signature.bind(*args, **kwargs)
-        except TypeError as misfit:
-            raise UnsupportedError(
-                f"{name} on a Tensor: {misfit}. It takes {', '.join(signature.parameters)}"
-            ) from error
-        raise
-
-
-def refusal(function: Any, name: str) -> str:
-    """Why a NumPy function cannot be run on a Tensor, and what to use instead."""
-    advice = refusals.get(function) or (
-        "compose it from functions that are (minigrad's documentation lists them), or compute it "
-        "from t.data, outside the gradient"
-    )
-    return f"{name} is not supported on Tensors: {advice}"

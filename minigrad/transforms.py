@@ -107,7 +107,9 @@ class Recorded:
                 result = function(*args, **(kwargs or {}))
             except ValueError as error:
                 # What NumPy makes of our refusal when a Tensor is put into an array.
-                raise error.__cause__ if isinstance(error.__cause__, GradientError) else error
+                if isinstance(error.__cause__, GradientError):
+                    raise error.__cause__ from None
+                raise
         if has_aux and not (isinstance(result, tuple) and len(result) == 2):
             raise GradientError(
                 "with has_aux=True the function returns a pair (value, aux), not a "

@@ -18,7 +18,7 @@ def planted() -> Iterator[Any]:
     """Makes a unary op with any rule; takes it out of the registry again."""
 
     def plant(forward: Any, rule: Any) -> Op:
-        return Op("planted", "unary", forward, (rule,), "f({0})", ("?",), "f", (Domain(),), ())
+        return Op("planted", "unary", forward, (rule,), "f({0})", "f", (Domain(),), ())
 
     yield plant
     del registry["planted"]

@@ -1,24 +1,14 @@
 """The ops, in five families. `registry` has every one by name."""
 
-from minigrad.ops import binary, movement, processing, reduce, unary
-from minigrad.ops.base import Op, registry
-from minigrad.ops.processing import avg_pool2d, conv2d, max_pool2d
-from minigrad.ops.reduce import logsumexp
-from minigrad.ops.unary import erf, relu, sigmoid
-
-__all__ = [
-    "Op",
-    "avg_pool2d",
-    "binary",
-    "conv2d",
-    "erf",
-    "logsumexp",
-    "max_pool2d",
-    "movement",
-    "processing",
-    "reduce",
-    "registry",
-    "relu",
-    "sigmoid",
-    "unary",
-]
+from minigrad.ops import binary as binary
+from minigrad.ops import movement as movement
+from minigrad.ops import unary as unary
+from minigrad.ops.base import Op as Op
+from minigrad.ops.base import registry as registry
+from minigrad.ops.processing import avg_pool2d as avg_pool2d
+from minigrad.ops.processing import conv2d as conv2d
+from minigrad.ops.processing import max_pool2d as max_pool2d
+from minigrad.ops.reduce import logsumexp as logsumexp
+from minigrad.ops.unary import erf as erf
+from minigrad.ops.unary import relu as relu
+from minigrad.ops.unary import sigmoid as sigmoid

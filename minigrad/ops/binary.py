@@ -1,4 +1,4 @@
-"""Binary ops: two inputs (or, for `where`, three), elementwise, with broadcasting."""
+"""Binary ops: two inputs (of `where`, three), elementwise, with broadcasting."""
 
 from __future__ import annotations
 
@@ -8,24 +8,16 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.dispatch import implements
 from minigrad.errors import UnsupportedError
-from minigrad.ops.base import Domain, Op, Rule, implements, sample
+from minigrad.ops.base import Domain, Op, Rule, Sample
 
-PAIRS = [
-    ((), ()),
-    ((3,), (3,)),
-    ((2, 3), (3,)),
-    ((3,), (2, 3)),
-    ((2, 1), (1, 3)),
-    ((2, 3), ()),
-    ((), (2, 3)),
-    ((1,), (2, 3)),
-    ((2, 1, 3), (4, 1)),
-    ((0,), (1,)),
-    ((2, 0), (2, 1)),
-]
-ANYWHERE = Domain()
-POSITIVE = Domain(low=0.3, high=2.0)
+# Every pattern of broadcasting, on either side; 0-d; empty.
+SAME = [((), ()), ((3,), (3,)), ((0,), (0,))]
+STRETCHED = [((2, 1), (1, 3)), ((2, 1, 3), (4, 1)), ((0,), (1,)), ((2, 1), (2, 0))]
+OF_OTHER_RANK = [((2, 3), (3,)), ((3,), (2, 3)), ((2, 3), ()), ((), (2, 3))]
+PAIRS = tuple(Sample(*pair) for pair in SAME + STRETCHED + OF_OTHER_RANK)
+ANYWHERE, POSITIVE, INTEGERS = Domain(), Domain(0.3, 2.0), Domain(0, 5, dtype=int)
 LEFT, RIGHT = Domain(-2.0, -0.1), Domain(0.1, 2.0)
 
 
@@ -33,66 +25,19 @@ def binary(
     name: str,
     forward: Callable[..., Any],
     vjps: tuple[Rule, Rule] | tuple[()] = (),
-    *,
-    ufunc: np.ufunc | None = None,
     notation: str = "",
-    derivatives: tuple[str, ...] = (),
     c: str = "",
-    domains: tuple[Domain, Domain] = (ANYWHERE, ANYWHERE),
+    domains: tuple[Domain, ...] = (ANYWHERE, ANYWHERE),
+    ufunc: np.ufunc | None = None,
 ) -> Op:
     """An elementwise op of two inputs that broadcast, registered under its NumPy ufunc.
 
     Notation and C expression are `name(x, y)` unless given. Rules need not undo broadcasting.
     """
-    op = Op(
-        name=name,
-        family="binary",
-        forward=forward,
-        vjps=vjps,
-        notation=notation or f"{name}({{0}}, {{1}})",
-        derivatives=derivatives,
-        lowering=c or f"{name}({{0}}, {{1}})",
-        domains=domains,
-        samples=tuple(sample(*pair) for pair in PAIRS),
-        broadcasts=True,
-    )
+    call = f"{name}({{0}}, {{1}})"
+    op = Op(name, "binary", forward, vjps, notation or call, c or call, domains, PAIRS, True)
     implements(ufunc or forward)(op)
     return op
-
-
-add = binary(
-    "add",
-    np.add,
-    vjps=(lambda g, z, x, y: g, lambda g, z, x, y: g),
-    notation="{0} + {1}",
-    derivatives=("1", "1"),
-    c="{0} + {1}",
-)
-sub = binary(
-    "sub",
-    np.subtract,
-    vjps=(lambda g, z, x, y: g, lambda g, z, x, y: -g),
-    notation="{0} - {1}",
-    derivatives=("1", "(-1)"),
-    c="{0} - {1}",
-)
-mul = binary(
-    "mul",
-    np.multiply,
-    vjps=(lambda g, z, x, y: g * y, lambda g, z, x, y: g * x),
-    notation="{0}*{1}",
-    derivatives=("{1}", "{0}"),
-    c="{0} * {1}",
-)
-div = binary(
-    "div",
-    np.divide,
-    vjps=(lambda g, z, x, y: g / y, lambda g, z, x, y: -g * z / y),
-    notation="{0}/{1}",
-    derivatives=("1/{1}", "(-{y}/{1})"),
-    c="{0} / {1}",
-    domains=(ANYWHERE, POSITIVE),
-)
 
 
 def power_rule(g: Any, z: Any, x: Any, y: Any) -> Any:
@@ -105,19 +50,7 @@ def power_rule(g: Any, z: Any, x: Any, y: Any) -> Any:
 
 def exponent_rule(g: Any, z: Any, x: Any, y: Any) -> Any:
     """g * x**y * log(x), and 0 at x = 0, where x**y is 0 for every y > 0."""
-    return g * z * np.log(np.where(np.equal(x, 0), 1, x))
-
-
-pow = binary(
-    "pow",
-    operator.pow,  # for x**2 and x**0.5, NumPy's operator is faster than its ufunc
-    vjps=(power_rule, exponent_rule),
-    ufunc=np.power,
-    notation="{0}**{1}",
-    derivatives=("{1}*{0}**({1} - 1)", "{y}*log({0})"),
-    c="pow({0}, {1})",
-    domains=(POSITIVE, ANYWHERE),
-)
+    return g * (z * np.log(np.where(np.equal(x, 0), 1, x)))
 
 
 def to_larger(g: Any, x: Any, y: Any) -> Any:
@@ -125,96 +58,79 @@ def to_larger(g: Any, x: Any, y: Any) -> Any:
     return np.where(np.greater(x, y), g, np.where(np.equal(x, y), 0.5 * g, 0))
 
 
+add = binary("add", np.add, (lambda g, z, x, y: g, lambda g, z, x, y: g), "{0} + {1}", "{0} + {1}")
+sub = binary(
+    "sub", np.subtract, (lambda g, z, x, y: g, lambda g, z, x, y: -g), "{0} - {1}", "{0} - {1}"
+)
+mul = binary(
+    "mul", np.multiply, (lambda g, z, x, y: g * y, lambda g, z, x, y: g * x), "{0}*{1}", "{0} * {1}"
+)
+div = binary(
+    "div",
+    np.divide,
+    (lambda g, z, x, y: g / y, lambda g, z, x, y: -g * z / y),
+    "{0}/{1}",
+    "{0} / {1}",
+    (ANYWHERE, POSITIVE),
+)
+# The operator, as for x**2 and x**0.5 it is faster than the ufunc.
+pow = binary(
+    "pow", operator.pow, (power_rule, exponent_rule), "{0}**{1}", "", (POSITIVE, ANYWHERE), np.power
+)
 maximum = binary(
     "maximum",
     np.maximum,
-    vjps=(lambda g, z, x, y: to_larger(g, x, y), lambda g, z, x, y: to_larger(g, y, x)),
-    derivatives=("({0} > {1})", "({1} > {0})"),
+    (lambda g, z, x, y: to_larger(g, x, y), lambda g, z, x, y: to_larger(g, y, x)),
     c="{0} >= {1} || isnan({0}) ? {0} : {1}",
     domains=(LEFT, RIGHT),
 )
 minimum = binary(
     "minimum",
     np.minimum,
-    vjps=(lambda g, z, x, y: to_larger(g, y, x), lambda g, z, x, y: to_larger(g, x, y)),
-    derivatives=("({0} < {1})", "({1} < {0})"),
+    (lambda g, z, x, y: to_larger(g, y, x), lambda g, z, x, y: to_larger(g, x, y)),
     c="{0} <= {1} || isnan({0}) ? {0} : {1}",
     domains=(LEFT, RIGHT),
 )
 mod = binary(
     "mod",
     np.remainder,
-    vjps=(lambda g, z, x, y: g, lambda g, z, x, y: -g * np.floor_divide(x, y)),
-    notation="{0} % {1}",
-    derivatives=("1", "(-floor({0}/{1}))"),
-    c="{0} - floor({0} / {1}) * {1}",
-    domains=(Domain(0.2, 1.3), Domain(1.5, 2.5)),
+    (lambda g, z, x, y: g, lambda g, z, x, y: -g * np.floor_divide(x, y)),
+    "{0} % {1}",
+    "{0} - floor({0} / {1}) * {1}",
+    (Domain(0.2, 1.3), Domain(1.5, 2.5)),
 )
 arctan2 = binary(
     "arctan2",
     np.arctan2,
-    vjps=(
-        lambda g, z, x, y: g * y / (x * x + y * y),
-        lambda g, z, x, y: -g * x / (x * x + y * y),
-    ),
-    derivatives=("{1}/({0}**2 + {1}**2)", "(-{0}/({0}**2 + {1}**2))"),
+    (lambda g, z, x, y: g * (y / (x * x + y * y)), lambda g, z, x, y: -g * (x / (x * x + y * y))),
     c="atan2({0}, {1})",
     domains=(POSITIVE, POSITIVE),
 )
 hypot = binary(
     "hypot",
     np.hypot,
-    vjps=(lambda g, z, x, y: g * x / z, lambda g, z, x, y: g * y / z),
-    derivatives=("{0}/{y}", "{1}/{y}"),
+    (lambda g, z, x, y: g * (x / z), lambda g, z, x, y: g * (y / z)),
     domains=(POSITIVE, ANYWHERE),
 )
 logaddexp = binary(
     "logaddexp",
     np.logaddexp,
-    vjps=(lambda g, z, x, y: g * np.exp(x - z), lambda g, z, x, y: g * np.exp(y - z)),
-    derivatives=("exp({0} - {y})", "exp({1} - {y})"),
+    (lambda g, z, x, y: g * np.exp(x - z), lambda g, z, x, y: g * np.exp(y - z)),
     c="fmax({0}, {1}) + log1p(exp(-fabs({0} - {1})))",
 )
 
-
-def comparison(name: str, ufunc: np.ufunc, symbol: str) -> Op:
-    return binary(name, ufunc, notation=f"{{0}} {symbol} {{1}}", c=f"{{0}} {symbol} {{1}}")
-
-
-def logical(name: str, ufunc: np.ufunc, symbol: str) -> Op:
-    return binary(name, ufunc, c=f"!!{{0}} {symbol} !!{{1}}")
-
-
-def bitwise(name: str, ufunc: np.ufunc, symbol: str) -> Op:
-    integers = Domain(dtype=int)
-    return binary(
-        name,
-        ufunc,
-        notation=f"{{0}} {symbol} {{1}}",
-        c=f"{{0}} {symbol} {{1}}",
-        domains=(integers, integers),
-    )
-
-
 # No gradient flows through these; they are recorded all the same.
-equal = comparison("equal", np.equal, "==")
-not_equal = comparison("not_equal", np.not_equal, "!=")
-less = comparison("less", np.less, "<")
-less_equal = comparison("less_equal", np.less_equal, "<=")
-greater = comparison("greater", np.greater, ">")
-greater_equal = comparison("greater_equal", np.greater_equal, ">=")
-logical_and = logical("logical_and", np.logical_and, "&&")
-logical_or = logical("logical_or", np.logical_or, "||")
-logical_xor = logical("logical_xor", np.logical_xor, "!=")
-bitwise_and = bitwise("bitwise_and", np.bitwise_and, "&")
-bitwise_or = bitwise("bitwise_or", np.bitwise_or, "|")
-bitwise_xor = bitwise("bitwise_xor", np.bitwise_xor, "^")
+COMPARISONS = {"equal": "==", "not_equal": "!=", "less": "<", "less_equal": "<="}
+COMPARISONS |= {"greater": ">", "greater_equal": ">="}
+for name, symbol in COMPARISONS.items():
+    binary(name, getattr(np, name), (), f"{{0}} {symbol} {{1}}", f"{{0}} {symbol} {{1}}")
+for name, symbol in {"logical_and": "&&", "logical_or": "||", "logical_xor": "!="}.items():
+    binary(name, getattr(np, name), c=f"!!{{0}} {symbol} !!{{1}}")
+for name, symbol in {"bitwise_and": "&", "bitwise_or": "|", "bitwise_xor": "^"}.items():
+    infix, integers = f"{{0}} {symbol} {{1}}", (INTEGERS, INTEGERS)
+    binary(name, getattr(np, name), (), infix, infix, integers)
 floor_divide = binary(
-    "floor_divide",
-    np.floor_divide,
-    notation="{0} // {1}",
-    c="floor({0} / {1})",
-    domains=(Domain(0.2, 1.3), POSITIVE),
+    "floor_divide", np.floor_divide, (), "{0} // {1}", "floor({0} / {1})", (POSITIVE, POSITIVE)
 )
 
 where_op = Op(
@@ -227,20 +143,9 @@ where_op = Op(
         lambda g, z, condition, x, y: np.where(condition, 0, g),
     ),
     notation="where({0}, {1}, {2})",
-    derivatives=("", "where({0}, 1, 0)", "where({0}, 0, 1)"),
     lowering="{0} ? {1} : {2}",
-    domains=(Domain(dtype=bool), ANYWHERE, ANYWHERE),
-    samples=tuple(
-        sample(*shapes)
-        for shapes in [
-            ((), (), ()),
-            ((3,), (3,), (3,)),
-            ((2, 3), (3,), ()),
-            ((3,), (2, 3), (2, 1)),
-            ((2, 1), (), (1, 3)),
-            ((0,), (1,), ()),
-        ]
-    ),
+    domains=(Domain(0, 2, dtype=bool), ANYWHERE, ANYWHERE),
+    samples=(Sample((), (), ()), Sample((3,), (2, 3), (2, 1)), Sample((0,), (1,), ())),
     broadcasts=True,
 )
 
@@ -250,7 +155,7 @@ def where(condition: Any, x: Any = None, y: Any = None) -> Any:
     if x is None or y is None:
         raise UnsupportedError(
             "np.where(condition) alone, on a Tensor, would give indices, which carry no gradient: "
-            "use np.nonzero(condition.data), or give both values, np.where(condition, x, y)"
+            "use np.nonzero(condition), or give both values, np.where(condition, x, y)"
         )
     return where_op(condition, x, y)
 
@@ -258,10 +163,6 @@ def where(condition: Any, x: Any = None, y: Any = None) -> Any:
 @implements(np.clip)
 def clip(a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: Any = None) -> Any:
     """Where a bound is met exactly, the gradient still flows."""
-    a_min = min if a_min is None else a_min
-    a_max = max if a_max is None else a_max
-    if a_min is not None:
-        a = where_op(np.less(a, a_min), a_min, a)
-    if a_max is not None:
-        a = where_op(np.greater(a, a_max), a_max, a)
-    return a
+    low, high = min if a_min is None else a_min, max if a_max is None else a_max
+    a = a if low is None else where_op(np.less(a, low), low, a)
+    return a if high is None else where_op(np.greater(a, high), high, a)

@@ -9,20 +9,19 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.dispatch import implements
 from minigrad.errors import ShapeError, UnsupportedError
-from minigrad.ops.base import Domain, Op, Rule, Sample, implements, sample
+from minigrad.ops.base import Domain, Op, Rule, Sample
 from minigrad.ops.movement import (
     Pair,
-    checked_axes,
+    checked_axis,
     diagonal,
-    expand_dims,
     fold,
     out_size,
     pad_op,
-    ravel,
     reshape_op,
     squeeze,
-    transpose,
+    transpose_op,
     windows,
     windows_op,
 )
@@ -34,50 +33,32 @@ def processing(
     name: str,
     forward: Callable[..., Any],
     vjps: tuple[Rule, Rule],
-    *,
     notation: str,
-    derivatives: tuple[str, str],
     lowering: str,
-    samples: Sequence[Sample],
+    *samples: Sample,
     broadcasts: bool = False,
 ) -> Op:
     """A bilinear op: each of its rules is linear in the cotangent and in the other input."""
-    return Op(
-        name=name,
-        family="processing",
-        forward=forward,
-        vjps=vjps,
-        notation=notation,
-        derivatives=derivatives,
-        lowering=lowering,
-        domains=(Domain(), Domain()),
-        samples=tuple(samples),
-        broadcasts=broadcasts,
-    )
+    domains = (Domain(), Domain())
+    return Op(name, "processing", forward, vjps, notation, lowering, domains, samples, broadcasts)
 
 
 def swap(x: Any) -> Any:
     """The transpose of every matrix in a stack."""
-    return x.T if x.ndim == 2 else x.swapaxes(-1, -2)
+    return x.swapaxes(-1, -2)
 
 
 matmul_op = processing(
     "matmul",
     np.matmul,
-    vjps=(
-        lambda g, z, x, y: np.matmul(g, swap(y)),
-        lambda g, z, x, y: np.matmul(swap(x), g),
-    ),
-    notation="{0} @ {1}",
-    derivatives=("{g} @ {1}.T", "{0}.T @ {g}"),
-    lowering="loop nest: z[..., i, j] += x[..., i, k] * y[..., k, j]",
-    samples=[
-        sample((2, 3), (3, 4)),
-        sample((2, 2, 3), (2, 3, 1)),
-        sample((2, 1, 2, 3), (4, 3, 2)),
-        sample((0, 3), (3, 2)),
-        sample((2, 0), (0, 3)),
-    ],
+    (lambda g, z, x, y: np.matmul(g, swap(y)), lambda g, z, x, y: np.matmul(swap(x), g)),
+    "{0} @ {1}",
+    "loop nest: z[..., i, j] += x[..., i, k] * y[..., k, j]",
+    Sample((2, 3), (3, 4)),
+    Sample((2, 2, 3), (2, 3, 1)),
+    Sample((2, 1, 2, 3), (4, 3, 2)),
+    Sample((0, 3), (3, 2)),
+    Sample((2, 0), (0, 3)),
     broadcasts=True,
 )
 
@@ -90,9 +71,9 @@ def matmul(x1: Any, x2: Any) -> Any:
     if 0 in ndims:
         raise ShapeError("matmul of a number: use * for that")
     if ndims[0] == 1:
-        return squeeze(matmul(expand_dims(x1, 0), x2), -2 if ndims[1] > 1 else 0)
+        return squeeze(matmul(x1[None], x2), -2 if ndims[1] > 1 else 0)
     if ndims[1] == 1:
-        return squeeze(matmul(x1, expand_dims(x2, 1)), -1)
+        return squeeze(matmul(x1, x2[:, None]), -1)
     if ndims[1] == 2:
         # One product of two matrices, and one sum over the stack in its adjoint.
         *stack, rows, inner = np.shape(x1)
@@ -108,46 +89,29 @@ def as_array(x: Any) -> Any:
 
 @implements(np.dot)
 def dot(a: Any, b: Any) -> Any:
-    if np.ndim(a) == 0 or np.ndim(b) == 0:
-        return np.multiply(*map(as_array, (a, b)))
-    return matmul(a, b) if np.ndim(b) <= 2 else tensordot(a, b, (-1, -2))
-
-
-@implements(np.vdot)
-def vdot(a: Any, b: Any) -> Any:
-    return matmul(ravel(a), ravel(b))
+    if np.ndim(a) and 0 < np.ndim(b) <= 2:
+        return matmul(a, b)
+    return inner(a, swap(b) if np.ndim(b) else b)
 
 
 @implements(np.inner)
 def inner(a: Any, b: Any) -> Any:
     if np.ndim(a) == 0 or np.ndim(b) == 0:
-        return np.multiply(*map(as_array, (a, b)))
+        return np.multiply(as_array(a), as_array(b))
     return tensordot(a, b, (-1, -1))
-
-
-@implements(np.outer)
-def outer(a: Any, b: Any) -> Any:
-    return expand_dims(ravel(a), 1) * ravel(b)
 
 
 @implements(np.tensordot)
 def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     if isinstance(axes, int | np.integer):
         axes = (range(np.ndim(a) - int(axes), np.ndim(a)), range(int(axes)))
-    summed_a, summed_b = checked_axes(a, axes[0]), checked_axes(b, axes[1])
-    kept_a = tuple(k for k in range(np.ndim(a)) if k not in summed_a)
-    kept_b = tuple(k for k in range(np.ndim(b)) if k not in summed_b)
-    shape_a, shape_b = np.shape(a), np.shape(b)
-    if [shape_a[k] for k in summed_a] != [shape_b[k] for k in summed_b]:
-        raise ShapeError(
-            f"tensordot of shapes {shape_a} and {shape_b} over axes {summed_a} and {summed_b}: the "
-            "sizes that are summed over must be the same"
-        )
-    rows, columns = tuple(shape_a[k] for k in kept_a), tuple(shape_b[k] for k in kept_b)
-    inner_size = math.prod(shape_a[k] for k in summed_a)
-    left = np.reshape(transpose(a, kept_a + summed_a), (math.prod(rows), inner_size))
-    right = np.reshape(transpose(b, summed_b + kept_b), (inner_size, math.prod(columns)))
-    return reshape_op(matmul_op(left, right), shape=rows + columns)
+    letters = string.ascii_letters
+    term_a, term_b = letters[: np.ndim(a)], list(letters[np.ndim(a) :][: np.ndim(b)])
+    for i, j in zip(*map(np.atleast_1d, axes), strict=True):
+        term_b[checked_axis(b, int(j))] = term_a[checked_axis(a, int(i))]
+    summed = set(term_a) & set(term_b)
+    output = "".join(c for c in (*term_a, *term_b) if c not in summed)
+    return einsum(f"{term_a},{''.join(term_b)}->{output}", a, b)
 
 
 @implements(np.einsum)
@@ -160,7 +124,7 @@ def einsum(subscripts: Any, *operands: Any) -> Any:
         later = set(output).union(*(t for t, _ in pairs[k:]))
         term, x = contract(term, x, next_term, y, later)
     term, x = sum_out(term, x, set(output))
-    return transpose(x, tuple(term.index(letter) for letter in output))
+    return transpose_op(x, axes=tuple(map(term.index, output)))
 
 
 def parse_subscripts(subscripts: Any, operands: Sequence[Any]) -> tuple[list[str], str]:
@@ -172,20 +136,16 @@ def parse_subscripts(subscripts: Any, operands: Sequence[Any]) -> tuple[list[str
     if len(terms) != len(operands):
         raise ShapeError(f"einsum {subscripts!r} is for {len(terms)} operands, not {len(operands)}")
     free = "".join(c for c in string.ascii_letters if c not in subscripts)
-    spelled, widest = [], ""
-    for term, x in zip(terms, operands, strict=True):
-        hidden = np.ndim(x) - len(term.replace("...", ""))
-        if hidden < 0 or (hidden and "..." not in term):
+    hidden = [np.ndim(x) - len(t.replace("...", "")) for t, x in zip(terms, operands, strict=True)]
+    for term, x, n in zip(terms, operands, hidden, strict=True):
+        if n < 0 or (n and "..." not in term):
             raise ShapeError(
                 f"einsum {subscripts!r}: {term!r} does not name the axes of shape {np.shape(x)}"
             )
-        letters = free[len(free) - hidden :]
-        widest = max(widest, letters, key=len)
-        spelled.append(term.replace("...", letters))
     if not arrow:
-        once = sorted(c for c in set(inputs) - set(".,") if inputs.count(c) == 1)
-        output = "..." + "".join(once)
-    output = output.replace("...", widest)
+        output = "..." + "".join(c for c in sorted({*inputs} - {*",."}) if inputs.count(c) == 1)
+    spelled = [t.replace("...", free[len(free) - n :]) for t, n in zip(terms, hidden, strict=True)]
+    output = output.replace("...", free[len(free) - max(hidden) :])
     if unknown := set(output) - set("".join(spelled)):
         raise ShapeError(f"einsum {subscripts!r}: no operand has {''.join(sorted(unknown))!r}")
     return spelled, output
@@ -195,8 +155,7 @@ def take_diagonals(term: str, x: Any) -> tuple[str, Any]:
     """With each letter once: of an axis named twice, the diagonal."""
     for letter in dict.fromkeys(term):
         while term.count(letter) > 1:
-            i = term.index(letter)
-            j = term.index(letter, i + 1)
+            i, j = term.index(letter), term.rindex(letter)
             x = diagonal(x, 0, i, j)
             term = term[:i] + term[i + 1 : j] + term[j + 1 :] + letter
     return term, x
@@ -205,8 +164,7 @@ def take_diagonals(term: str, x: Any) -> tuple[str, Any]:
 def sum_out(term: str, x: Any, keep: set[str]) -> tuple[str, Any]:
     """Without the axes whose letters nobody asks for again."""
     axes = tuple(k for k, letter in enumerate(term) if letter not in keep)
-    if axes:
-        x = sum_op(x, axis=axes, keepdims=False)
+    x = sum_op(x, axis=axes, keepdims=False) if axes else x
     return "".join(letter for letter in term if letter in keep), x
 
 
@@ -214,26 +172,20 @@ def contract(a: str, x: Any, b: str, y: Any, later: set[str]) -> tuple[str, Any]
     """x and y multiplied, and summed over the letters they share that nobody asks for later."""
     a, x = sum_out(a, x, later | set(b))
     b, y = sum_out(b, y, later | set(a))
-    stack = [c for c in a if c in b and c in later]
-    summed = [c for c in a if c in b and c not in later]
+    sizes = dict(zip(b, np.shape(y), strict=True)) | dict(zip(a, np.shape(x), strict=True))
+    stack, summed = [[c for c in a if c in b and (c in later) == kept] for kept in (True, False)]
     left, right = [c for c in a if c not in b], [c for c in b if c not in a]
 
     def matrices(term: str, value: Any, rows: list[str], columns: list[str]) -> Any:
-        size = dict(zip(term, np.shape(value), strict=True))
-        ordered = transpose(value, tuple(term.index(c) for c in stack + rows + columns))
-        return np.reshape(
-            ordered,
-            (
-                *(size[c] for c in stack),
-                math.prod(size[c] for c in rows),
-                math.prod(size[c] for c in columns),
-            ),
-        )
+        """(*stack, product of rows, product of columns)."""
+        own = dict(zip(term, np.shape(value), strict=True))
+        ordered = transpose_op(value, axes=tuple(map(term.index, stack + rows + columns)))
+        flat = (math.prod(own[c] for c in part) for part in (rows, columns))
+        return reshape_op(ordered, shape=(*(own[c] for c in stack), *flat))
 
-    sizes = dict(zip(a, np.shape(x), strict=True)) | dict(zip(b, np.shape(y), strict=True))
     z = matmul_op(matrices(a, x, left, summed), matrices(b, y, summed, right))
-    shape = (*np.shape(z)[:-2], *(sizes[c] for c in left + right))
-    return "".join(stack + left + right), np.reshape(z, shape)
+    z = reshape_op(z, shape=(*np.shape(z)[:-2], *(sizes[c] for c in left + right)))
+    return "".join(stack + left + right), z
 
 
 # Convolution: (N, C, H, W) by weights (O, C/groups, kh, kw) gives (N, O, OH, OW). Trilinear: with
@@ -289,50 +241,41 @@ STRIDED: dict[str, Any] = {"stride": (2, 1), "dilation": (1, 2), "groups": 2}
 conv2d_op: Op = processing(
     "conv2d",
     conv2d_forward,
-    vjps=(
+    (
         lambda g, y, x, w, **how: conv2d_input_op(g, w, size=np.shape(x)[2:], **how),
         lambda g, y, x, w, **how: conv2d_weight_op(x, g, kernel=np.shape(w)[2:], **how),
     ),
-    notation="conv2d({0}, {1}, stride={stride}, dilation={dilation}, groups={groups})",
-    derivatives=("conv2d_input({g}, {1})", "conv2d_weight({0}, {g})"),
-    lowering="direct convolution: y[n, o, i, j] += x[n, c, i*s + u*d, j*s + v*d] * w[o, c, u, v]",
-    samples=[
-        sample((2, 2, 3, 4), (3, 2, 2, 3), **PLAIN),
-        sample((1, 2, 4, 4), (2, 1, 2, 2), **STRIDED),
-        sample((0, 2, 3, 3), (1, 2, 2, 2), **PLAIN),
-    ],
+    "conv2d({0}, {1}, stride={stride}, dilation={dilation}, groups={groups})",
+    "direct convolution: y[n, o, i, j] += x[n, c, i*s + u*d, j*s + v*d] * w[o, c, u, v]",
+    Sample((2, 2, 3, 4), (3, 2, 2, 3), **PLAIN),
+    Sample((1, 2, 4, 4), (2, 1, 2, 2), **STRIDED),
+    Sample((0, 2, 3, 3), (1, 2, 2, 2), **PLAIN),
 )
 conv2d_input_op: Op = processing(
     "conv2d_input",
     conv2d_input,
-    vjps=(
+    (
         lambda g, x, y, w, size, **how: conv2d_op(g, w, **how),
         lambda g, x, y, w, size, **how: conv2d_weight_op(g, y, kernel=np.shape(w)[2:], **how),
     ),
-    notation="conv2d_input({0}, {1}, size={size}, stride={stride}, dilation={dilation})",
-    derivatives=("conv2d({g}, {1})", "conv2d_weight({g}, {0})"),
-    lowering="direct convolution of the output's cotangent with the flipped weights",
-    samples=[
-        sample((2, 3, 2, 2), (3, 2, 2, 3), size=(3, 4), **PLAIN),
-        sample((1, 2, 2, 2), (2, 1, 2, 2), size=(4, 4), **STRIDED),
-        sample((0, 1, 2, 2), (1, 2, 2, 2), size=(3, 3), **PLAIN),
-    ],
+    "conv2d_input({0}, {1}, size={size}, stride={stride}, dilation={dilation})",
+    "direct convolution of the output's cotangent with the flipped weights",
+    Sample((2, 3, 2, 2), (3, 2, 2, 3), size=(3, 4), **PLAIN),
+    Sample((1, 2, 2, 2), (2, 1, 2, 2), size=(4, 4), **STRIDED),
+    Sample((0, 1, 2, 2), (1, 2, 2, 2), size=(3, 3), **PLAIN),
 )
 conv2d_weight_op: Op = processing(
     "conv2d_weight",
     conv2d_weight,
-    vjps=(
+    (
         lambda g, w, x, y, kernel, **how: conv2d_input_op(y, g, size=np.shape(x)[2:], **how),
         lambda g, w, x, y, kernel, **how: conv2d_op(x, g, **how),
     ),
-    notation="conv2d_weight({0}, {1}, kernel={kernel}, stride={stride}, dilation={dilation})",
-    derivatives=("conv2d_input({1}, {g})", "conv2d({0}, {g})"),
-    lowering="reduction over n, i, j: w[o, c, u, v] += x under (u, v) of (i, j) * y[n, o, i, j]",
-    samples=[
-        sample((2, 2, 3, 4), (2, 3, 2, 2), kernel=(2, 3), **PLAIN),
-        sample((1, 2, 4, 4), (1, 2, 2, 2), kernel=(2, 2), **STRIDED),
-        sample((0, 2, 3, 3), (0, 1, 2, 2), kernel=(2, 2), **PLAIN),
-    ],
+    "conv2d_weight({0}, {1}, kernel={kernel}, stride={stride}, dilation={dilation})",
+    "reduction over n, i, j: w[o, c, u, v] += x under (u, v) of (i, j) * y[n, o, i, j]",
+    Sample((2, 2, 3, 4), (2, 3, 2, 2), kernel=(2, 3), **PLAIN),
+    Sample((1, 2, 4, 4), (1, 2, 2, 2), kernel=(2, 2), **STRIDED),
+    Sample((0, 2, 3, 3), (0, 1, 2, 2), kernel=(2, 2), **PLAIN),
 )
 
 

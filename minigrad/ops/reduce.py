@@ -9,52 +9,49 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
-from minigrad.ops.base import Domain, Op, Rule, Sample, implements, sample
+from minigrad.dispatch import implementations, implements
+from minigrad.ops.base import Domain, Op, Rule, Sample, Shape
 from minigrad.tensor import Axis
 
-REDUCTIONS = tuple(
-    sample(shape, axis=axis, keepdims=keepdims)
-    for keepdims in (False, True)
-    for shape, axis in [
-        ((), None),
-        ((3,), None),
-        ((3,), 0),
-        ((2, 3), -1),
-        ((2, 3, 4), (0, 2)),
-        ((2, 3, 4), (-1, 1)),
-        ((2, 1, 3), 1),
-        ((2, 3), ()),
-    ]
-)
-EMPTY = (sample((0,), axis=None, keepdims=False), sample((2, 0), axis=0, keepdims=True))
+SEVERAL: list[tuple[Shape, Axis]] = [((2, 3, 4), (0, 2)), ((2, 3, 4), (-1, 1)), ((2, 3), ())]
+ONE_OR_ALL: list[tuple[Shape, Axis]] = [((3,), 0), ((2, 1, 3), 1), ((2, 3, 2), -2), ((2, 3), None)]
+
+
+def with_and_without(cases: list[tuple[Shape, Axis]]) -> tuple[Sample, ...]:
+    """Samples of (shape, axis), with and without keepdims."""
+    return tuple(Sample(x, axis=axis, keepdims=k) for x, axis in cases for k in (False, True))
+
+
+OVER_AXES = with_and_without([*SEVERAL, *ONE_OR_ALL, ((), None)])
+OF_NOTHING = with_and_without([((0,), None), ((2, 0), 1)])
+ALONG_ONE = with_and_without([*ONE_OR_ALL, ((0, 2), 1)])
+SCANS = tuple(Sample(x, axis=axis) for x, axis in [((3,), 0), ((2, 3, 2), -2), ((2, 0), 1)])
 
 
 def reduce(
     name: str,
     forward: Callable[..., Any],
     vjp: Rule | None = None,
-    *,
-    derivative: str = "",
+    *functions: Any,
     lowering: str,
-    attributes: str = "axis={axis}, keepdims={keepdims}",
-    domain: Domain | None = None,
-    samples: tuple[Sample, ...] = REDUCTIONS,
+    samples: tuple[Sample, ...] = OVER_AXES,
 ) -> Op:
-    """An op that reduces `axis` (int, tuple or None for all), keeping axes of size 1 on asking."""
-    return Op(
-        name=name,
-        family="reduce",
-        forward=forward,
-        vjps=(vjp,) if vjp else (),
-        notation=f"{name}({{0}}, {attributes})",
-        derivatives=(derivative,) if vjp else (),
-        lowering=lowering,
-        domains=(domain or Domain(),),
-        samples=samples,
-    )
+    """An op that reduces `axis` (int, tuple, or None for all), keeping axes of size 1 on asking.
+
+    It is registered under its name and NumPy functions.
+    """
+    notation = f"{name}({{0}}, axis={{axis}})"
+    vjps = (vjp,) if vjp else ()
+    op = Op(name, "reduce", forward, vjps, notation, lowering, (Domain(),), samples)
+
+    @implements(name, *functions)
+    def function(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
+        return op(a, axis=axis, keepdims=keepdims)
+
+    return op
 
 
-def reduced_axes(axis: Axis, ndim: int) -> tuple[int, ...]:
+def axes_of(axis: Axis, ndim: int) -> tuple[int, ...]:
     """The axes that `axis` (int, tuple, None for all, negative from the end) names, from 0."""
     if axis is None or ndim == 0:  # NumPy lets a number be reduced over axis 0
         return tuple(range(ndim))
@@ -66,7 +63,7 @@ def kept(y: Any, x: Any, axis: Axis, keepdims: bool) -> Any:
     if keepdims:
         return y
     shape = np.shape(x)
-    removed = reduced_axes(axis, len(shape))
+    removed = axes_of(axis, len(shape))
     return np.reshape(y, tuple(1 if k in removed else n for k, n in enumerate(shape)))
 
 
@@ -77,35 +74,11 @@ def to_extremes(g: Any, y: Any, x: Any, axis: Axis, keepdims: bool) -> Any:
     return np.where(reached, kept(g, x, axis, keepdims) / ties, 0)
 
 
-sum_op = reduce(
-    "sum",
-    lambda x, axis, keepdims: np.add.reduce(x, axis=axis, keepdims=keepdims),
-    vjp=lambda g, y, x, axis, keepdims: np.broadcast_to(kept(g, x, axis, keepdims), np.shape(x)),
-    derivative="broadcast_to(kept({g}), shape({0}))",
-    lowering="reduction from 0: acc + x",
-    samples=REDUCTIONS + EMPTY,
-)
-max_op = reduce(
-    "max",
-    lambda x, axis, keepdims: np.maximum.reduce(x, axis=axis, keepdims=keepdims),
-    vjp=to_extremes,
-    derivative="kept({g}) * ({0} == kept({y})) / ties",
-    lowering="reduction from -inf: acc > x ? acc : x, NaN wins; share by a second pass of x == y",
-)
-min_op = reduce(
-    "min",
-    lambda x, axis, keepdims: np.minimum.reduce(x, axis=axis, keepdims=keepdims),
-    vjp=to_extremes,
-    derivative="kept({g}) * ({0} == kept({y})) / ties",
-    lowering="reduction from inf: acc < x ? acc : x, NaN wins; share by a second pass of x == y",
-)
-
-
 def finite_or_zero(x: Any) -> Any:
     return np.where(np.isfinite(x), x, 0)
 
 
-def stable_logsumexp(x: Any, axis: Axis, keepdims: bool) -> Any:
+def logsumexp_of_array(x: Any, axis: Axis, keepdims: bool) -> Any:
     """log(sum(exp(x))) with the largest term taken out, so that nothing overflows."""
     largest = finite_or_zero(np.max(x, axis=axis, keepdims=True, initial=-np.inf))
     total = np.sum(np.exp(x - largest), axis=axis, keepdims=keepdims)
@@ -113,71 +86,47 @@ def stable_logsumexp(x: Any, axis: Axis, keepdims: bool) -> Any:
         return np.log(total) + np.reshape(largest, np.shape(total))
 
 
+sum_op = reduce(
+    "sum",
+    np.add.reduce,
+    lambda g, y, x, axis, keepdims: np.broadcast_to(kept(g, x, axis, keepdims), np.shape(x)),
+    np.sum,
+    lowering="reduction from 0: acc + x",
+    samples=OVER_AXES + OF_NOTHING,
+)
+max_op = reduce(
+    "max", np.maximum.reduce, to_extremes, np.max, np.amax, lowering="reduction from -inf: fmax"
+)
+min_op = reduce(
+    "min", np.minimum.reduce, to_extremes, np.min, np.amin, lowering="reduction from inf: fmin"
+)
 logsumexp_op = reduce(
     "logsumexp",
-    stable_logsumexp,
-    vjp=lambda g, y, x, axis, keepdims: (
+    logsumexp_of_array,
+    lambda g, y, x, axis, keepdims: (
         kept(g, x, axis, keepdims) * np.exp(x - finite_or_zero(kept(y, x, axis, keepdims)))
     ),
-    derivative="kept({g}) * exp({0} - kept({y}))",
     lowering="two reductions: m = max x, then log(sum exp(x - m)) + m",
-    samples=REDUCTIONS + EMPTY,
+    samples=OVER_AXES + OF_NOTHING,
+)
+any_op = reduce("any", np.any, None, np.any, lowering="reduction from 0: acc || x")
+all_op = reduce("all", np.all, None, np.all, lowering="reduction from 1: acc && x")
+argmax_op = reduce(
+    "argmax", np.argmax, None, np.argmax, lowering="the first largest", samples=ALONG_ONE
+)
+argmin_op = reduce(
+    "argmin", np.argmin, None, np.argmin, lowering="the first smallest", samples=ALONG_ONE
 )
 cumsum_op = reduce(
     "cumsum",
     np.cumsum,
-    vjp=lambda g, y, x, axis: np.flip(np.cumsum(np.flip(g, axis), axis), axis),
-    derivative="flip(cumsum(flip({g}, {axis}), {axis}), {axis})",
+    lambda g, y, x, axis: np.flip(np.cumsum(np.flip(g, axis), axis), axis),
     lowering="scan from 0: acc + x",
-    attributes="axis={axis}",
-    samples=(
-        sample((3,), axis=0),
-        sample((2, 3), axis=1),
-        sample((2, 3, 2), axis=-2),
-        sample((0,), axis=0),
-        sample((2, 0), axis=0),
-    ),
-)
-any_op = reduce("any", np.any, lowering="reduction from 0: acc || x", samples=REDUCTIONS + EMPTY)
-all_op = reduce("all", np.all, lowering="reduction from 1: acc && x", samples=REDUCTIONS + EMPTY)
-
-ALONG_ONE = tuple(
-    sample(shape, axis=axis, keepdims=keepdims)
-    for keepdims in (False, True)
-    for shape, axis in [((3,), None), ((2, 3), None), ((2, 3), 1), ((2, 3, 2), -2), ((0, 2), 1)]
-)
-argmax_op = reduce(
-    "argmax",
-    np.argmax,
-    lowering="reduction of (value, index): the first largest",
-    samples=ALONG_ONE,
-)
-argmin_op = reduce(
-    "argmin",
-    np.argmin,
-    lowering="reduction of (value, index): the first smallest",
-    samples=ALONG_ONE,
+    samples=SCANS,
 )
 
 
-def reduction(op: Op, *functions: Any) -> Callable[..., Any]:
-    """The NumPy-like function that applies a reduce op."""
-
-    @implements(op.name, *functions)
-    def function(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
-        return op(a, axis=axis, keepdims=keepdims)
-
-    return function
-
-
-reduction(sum_op, np.sum)
-reduction(max_op, np.max, np.amax)
-reduction(min_op, np.min, np.amin)
-reduction(any_op, np.any)
-reduction(all_op, np.all)
-reduction(argmax_op, np.argmax)
-reduction(argmin_op, np.argmin)
-logsumexp = reduction(logsumexp_op)
+logsumexp = implementations["logsumexp"]
 
 
 @implements(np.cumsum)
@@ -188,7 +137,7 @@ def cumsum(a: Any, axis: int | None = None) -> Any:
 def extent(a: Any, axis: Axis) -> int:
     """How many entries of `a` each entry of its reduction over `axis` is made of."""
     shape = np.shape(a)
-    return math.prod(shape[k] for k in reduced_axes(axis, len(shape)))
+    return math.prod(shape[k] for k in axes_of(axis, len(shape)))
 
 
 @implements(np.mean)
@@ -213,17 +162,15 @@ def prod(a: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     """A product as a tree of multiplications, so that its derivatives are right where factors are
     zero: the two halves are multiplied until one factor is left."""
     shape = np.shape(a)
-    reduced = reduced_axes(axis, len(shape))
+    reduced = axes_of(axis, len(shape))
     others = tuple(k for k in range(len(shape)) if k not in reduced)
     # (extent, *others)
-    factors = np.reshape(
-        np.transpose(a, reduced + others), (extent(a, axis), *(shape[k] for k in others))
-    )
+    factors = np.transpose(a, reduced + others)
+    factors = np.reshape(factors, (extent(a, axis), *(shape[k] for k in others)))
     while len(factors) > 1:
         half = len(factors) // 2
         rest = factors[2 * half :]
         factors = factors[:half] * factors[half : 2 * half]
-        if len(rest):
-            factors = np.concatenate([factors, rest])
+        factors = np.concatenate([factors, rest]) if len(rest) else factors
     product = factors[0] if len(factors) else 1 + np.sum(factors, axis=0)
     return kept(product, a, axis, keepdims=False) if keepdims else product

@@ -36,10 +36,6 @@ def missing_pieces(op: Op) -> list[str]:
             "domains": bool(op.domains) and all(d.low < d.high for d in op.domains),
             "a notation with its input": "{0}" in op.notation,
             "a lowering": bool(op.lowering.strip()),
-            "a derivative for each vjp": all(
-                text.strip() for text, rule in zip(op.derivatives, rules, strict=False) if rule
-            )
-            and bool(op.derivatives) == bool(op.vjps),
             "a vjp for an input": not op.vjps or any(rules),
         }.items()
         if not there
@@ -52,7 +48,7 @@ def test_entry_is_complete(op: Op) -> None:
 
 
 def test_an_incomplete_entry_is_named() -> None:
-    bare = Op("bare", "unary", np.exp, (), "", ("1",), "", (), ())
+    bare = Op("bare", "unary", np.exp, (), "", "", (), ())
     try:
         assert set(missing_pieces(bare)) >= {"samples", "domains", "a lowering"}
     finally:
@@ -162,4 +158,4 @@ def test_an_op_on_plain_arrays_gives_a_plain_array() -> None:
 def test_two_ops_cannot_have_the_same_name() -> None:
     exp = registry["exp"]
     with pytest.raises(ValueError, match="exp"):
-        Op("exp", "unary", np.exp, exp.vjps, "", ("",), "", exp.domains, exp.samples)
+        Op("exp", "unary", np.exp, exp.vjps, "", "", exp.domains, exp.samples)

@@ -1,0 +1,133 @@
+"""Libraries side by side on one workload: what they take, and whether they do the same work."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from benchmarks.timing import Rounds, Summary, interleave, ratio, summary
+from benchmarks.worker import PACKAGES, Contestant, Importer, Worker
+from benchmarks.workloads import WORKLOADS, Workload
+
+ROUNDS = 11
+# OpenBLAS's threads wait for more work at full speed, for about 30 ms: the next library should
+# not share the cores with them.
+PAUSE = 0.04
+
+MISSING = "not installed"
+
+
+@dataclass
+class Entry:
+    """A library's part in a comparison: what it found and took, or in `note` why it did not."""
+
+    figures: list[list[float]] = field(default_factory=list)
+    rounds: Rounds = field(default_factory=list)
+    note: str = ""
+
+
+@dataclass
+class Comparison:
+    name: str
+    workload: Workload
+    entries: dict[str, Entry]
+
+    def summaries(self) -> dict[str, Summary]:
+        return {name: summary(e.rounds) for name, e in self.entries.items() if e.rounds}
+
+    def ratios(self) -> dict[str, float]:
+        """How many times each library's time minigrad takes."""
+        ours = self.entries["minigrad"].rounds if "minigrad" in self.entries else []
+        if not ours:
+            return {}
+        return {name: ratio(ours, e.rounds) for name, e in self.entries.items() if e.rounds}
+
+    def problems(self) -> list[str]:
+        """Why the comparison does not count: minigrad failed, or some found other numbers."""
+        ours = self.entries.get("minigrad")
+        found = [f"{self.name}: minigrad {ours.note}"] if ours and ours.note else []
+        finished = {name: e.figures for name, e in self.entries.items() if not e.note}
+        return found + [
+            f"{self.name}: {problem}"
+            for problem in disagreements(finished, self.workload.tolerance)
+        ]
+
+    def as_json(self) -> dict[str, Any]:
+        summaries, ratios = self.summaries(), self.ratios()
+        return {
+            name: {
+                "note": entry.note,
+                "figures": entry.figures,
+                "seconds": dataclasses.asdict(summaries[name]) if entry.rounds else None,
+                "seconds_by_round": [summary([times]).median for times in entry.rounds],
+                "minigrad_takes": ratios.get(name),
+            }
+            for name, entry in self.entries.items()
+        }
+
+
+def disagreements(figures: Mapping[str, list[list[float]]], tolerance: float) -> list[str]:
+    """Who found other numbers than the first, at any step."""
+    if not figures:
+        return []
+    (reference, expected), *others = figures.items()
+    return [
+        f"at step {k}, {name} has {theirs} where {reference} has {ours}"
+        for name, found in others
+        for k, (ours, theirs) in enumerate(zip(expected, found, strict=True), start=1)
+        if not all(close(a, b, tolerance) for a, b in zip(ours, theirs, strict=True))
+    ]
+
+
+def close(a: float, b: float, tolerance: float) -> bool:
+    """Whether two numbers are the same to a relative tolerance; nan is like nothing."""
+    return abs(a - b) <= tolerance * max(abs(a), abs(b))
+
+
+def installed(library: str) -> bool:
+    return importlib.util.find_spec(PACKAGES[library]) is not None
+
+
+def contestant(library: str, name: str) -> Contestant:
+    return Importer(library) if WORKLOADS[name].task == "import" else Worker(library, name)
+
+
+def compare(
+    name: str,
+    libraries: Sequence[str],
+    seconds: float,
+    enter: Callable[[str, str], Contestant] = contestant,
+    present: Callable[[str], bool] = installed,
+    pause: float = PAUSE,
+) -> Comparison:
+    """Run a workload in each library that takes part in it, for so many seconds each."""
+    entries: dict[str, Entry] = {}
+    running: dict[str, Contestant] = {}
+    try:
+        for library in libraries:
+            entries[library] = entry = Entry()
+            if not present(library):
+                entry.note = MISSING
+                continue
+            running[library] = enter(library, name)
+            try:
+                entry.figures = running[library].prepare()
+            except Exception as error:  # a peer that cannot do it is a result, too
+                entry.note = f"failed: {type(error).__name__}: {error}"
+        blocks = {
+            library: partial(one.block, seconds / ROUNDS)
+            for library, one in running.items()
+            if not entries[library].note
+        }
+        rounds = interleave(blocks, ROUNDS, seconds, between=lambda: time.sleep(pause))
+        for library, taken in rounds.items():
+            entries[library].rounds = taken
+    finally:
+        for one in running.values():
+            one.close()
+    return Comparison(name, WORKLOADS[name], entries)

@@ -1,0 +1,198 @@
+"""The chain rule written down: each step of the two passes as a chain of equal expressions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from minigrad.autograd import recording, switched
+from minigrad.graph import Node
+from minigrad.tensor import Tensor
+from minigrad.viz.formula import formula, operation, summary
+from minigrad.viz.notation import MINUS, SYMBOL, Written, constant, number, numeral, product
+from minigrad.viz.steps import Contribution, Step, run_rule
+
+# Expressions that are equal, each a list of terms.
+Chain = list[list[str]]
+
+# Numbers in a derivation have 4 digits, or as many as it takes for what is printed to add up.
+DIGITS = (4, 6, 8, 11, 14, 17)
+
+
+@dataclass(frozen=True)
+class Style:
+    """How the value of a step and its adjoint are written, in symbols or in numbers; and whether
+    in full, with factors of 1."""
+
+    value: Callable[[Step], Written]
+    adjoint: Callable[[Step], Written]
+    in_full: bool = False
+
+
+def in_symbols(z: str) -> Style:
+    return Style(
+        lambda step: Written(step.label),
+        lambda step: Written(f"d{z}/d{step.label}", SYMBOL),
+    )
+
+
+def in_numbers(digits: int, in_full: bool) -> Style:
+    return Style(
+        lambda step: numeral(number(step.value, digits)),
+        lambda step: numeral(number(step.adjoint, digits)),
+        in_full,
+    )
+
+
+# The forward pass
+
+
+def definition(step: Step, z: str) -> Chain:
+    """The right-hand sides of w3 = w1*w2 = 6."""
+    name = step.node.name
+    chain = [[name]] if name and name != z else []
+    if step.op is not None:
+        # A constant that is not called one is not worked out: w1*1 is what was computed.
+        inputs = [
+            Written(x.label) if isinstance(x, Step) else replace(constant(x), constant=None)
+            for x in step.inputs
+        ]
+        chain.append([operation(step.op, step.attributes, inputs).text])
+    return [*chain, [summary(step.value)]]
+
+
+# The reverse pass
+
+
+@dataclass(frozen=True)
+class Term:
+    """A use of a step, as a term of the sum that is the step's adjoint.
+
+    `share` is what the op's rule computes, recorded from `upstream`, the cotangent, and from
+    nodes that stand for the op's output and inputs: steps and numbers. If the op is elementwise,
+    it is upstream times a factor, the local derivative.
+    """
+
+    use: Contribution
+    share: Node
+    upstream: Node
+    sources: dict[Node, Any]
+    elementwise: bool
+    scalar: bool
+
+
+def term(use: Contribution) -> Term:
+    user = use.user
+    assert user.op is not None
+    given = [user, *user.inputs]
+    upstream, *stand_ins = [
+        Tensor.of(Node(np.asarray(x), requires_grad=True))
+        for x in (user.adjoint, *(x.value if isinstance(x, Step) else x for x in given))
+    ]
+    with switched(recording, True), np.errstate(all="ignore"):
+        share = run_rule(user, use.position, upstream, stand_ins[0], stand_ins[1:])
+    sources = {x.node: source for x, source in zip(stand_ins, given, strict=True)}
+    elementwise = user.op.family in ("unary", "binary")
+    scalar = elementwise and all(node.value.ndim == 0 for node in sources)
+    return Term(use, share.node, upstream.node, sources, elementwise, scalar)
+
+
+def derivation(step: Step, z: str) -> Chain:
+    """The right-hand sides of dz/dw1 = dz/dw3*dw3/dw1 + dz/dw4*dw4/dw1 = w2 + cos(w1) =
+    3 + cos(2) = 2.584: the chain rule, with its local derivatives, in numbers, its value."""
+    assert step.adjoint is not None
+    uses = sorted(step.contributions, key=lambda use: (use.user.number, use.position))
+    terms = [term(use) for use in uses]
+    symbols = in_symbols(z)
+    links = []
+    if all(t.elementwise for t in terms):
+        links.append([chain_rule(use, step, z) for use in uses])
+    scalar = bool(terms) and all(t.scalar for t in terms)
+    # dz/dw5*1 before 1*1 would say the same twice.
+    if not (scalar and len(terms) == 1 and factor(terms[0], symbols).constant is not None):
+        links.append(write_terms(terms, symbols))
+    if scalar:
+        numbers = in_numbers(digits_needed(uses, step.adjoint), in_full=len(terms) == 1)
+        links.append(write_terms(terms, numbers))
+    links.append([summary(step.adjoint)])
+    return [link for k, link in enumerate(links) if link and link not in links[:k]]
+
+
+def chain_rule(use: Contribution, step: Step, z: str) -> str:
+    """dz/du*du/dv; where u = v*v, it says by which v."""
+    same = [k for k, x in enumerate(use.user.inputs) if x is step]
+    by = step.label
+    if len(same) > 1:
+        by = f"({('1st', '2nd', '3rd')[same.index(use.position)]} {by})"
+    return f"d{z}/d{use.user.label}*d{use.user.label}/d{by}"
+
+
+def digits_needed(uses: Sequence[Contribution], adjoint: np.ndarray) -> int:
+    """How many digits numbers need, for the sum of the shares to come out as the adjoint does."""
+
+    def add_up(digits: int) -> bool:
+        total = sum(from_printed(use, digits) for use in uses)
+        return np.array_equal(float(number(total)), float(number(adjoint)), equal_nan=True)
+
+    return next(filter(add_up, DIGITS), DIGITS[-1])
+
+
+def from_printed(use: Contribution, digits: int) -> float:
+    """The share of a use as it comes out of numbers with so many digits."""
+
+    def printed(x: Any) -> Any:
+        return np.float64(number(x, digits)) if x.dtype.kind == "f" else x
+
+    user = use.user
+    inputs = [printed(x.value) if isinstance(x, Step) else x for x in user.inputs]
+    with np.errstate(all="ignore"):
+        share = run_rule(user, use.position, printed(user.adjoint), printed(user.value), inputs)
+    return float(share)
+
+
+def write_terms(terms: Sequence[Term], style: Style) -> list[str]:
+    if len(terms) == 1:
+        return [write_term(terms[0], style, style.adjoint(terms[0].use.user)).text]
+    return [write_term(t, style, upstream_in_sum(t, style)).at(MINUS) for t in terms]
+
+
+def upstream_in_sum(t: Term, style: Style) -> Written:
+    """In a sum, an upstream adjoint of 1 is left out."""
+    user = t.use.user
+    return constant(1) if t.scalar and user.adjoint == 1 else style.adjoint(user)
+
+
+def write_term(t: Term, style: Style, upstream: Written) -> Written:
+    if not t.elementwise:
+        share = write_share(t, style, upstream)
+    elif style.in_full:
+        share = product(upstream, replace(factor(t, style), constant=None))
+    else:
+        share = product(upstream, factor(t, style))
+    return summed(share, t) if t.use.summed else share
+
+
+def factor(t: Term, style: Style) -> Written:
+    """The local derivative: what the rule makes of a cotangent of 1."""
+    return write_share(t, style, constant(1))
+
+
+def write_share(t: Term, style: Style, upstream: Written) -> Written:
+    names = {
+        node: style.value(x) if isinstance(x, Step) else constant(x)
+        for node, x in t.sources.items()
+    }
+    return formula(t.share, names | {t.upstream: upstream})
+
+
+def summed(share: Written, t: Term) -> Written:
+    """The sum that undoes a broadcast, as NumPy has it."""
+    shape, axes = t.use.share.shape, t.use.summed
+    if not shape:
+        return Written(f"sum({share.text})")
+    text = f"sum({share.text}, axis={axes[0] if len(axes) == 1 else axes})"
+    lead = t.share.value.ndim - len(shape)
+    return Written(f"{text}.reshape{shape}" if axes[-1] >= lead else text)

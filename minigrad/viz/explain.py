@@ -1,0 +1,159 @@
+"""`explain`: backpropagation, step by step and number by number, on the user's own program."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from minigrad.errors import DtypeError, GradientError, ShapeError
+from minigrad.tensor import Tensor
+from minigrad.viz.derivation import Chain, definition, derivation
+from minigrad.viz.formula import summary
+from minigrad.viz.steps import Step, trace
+
+WIDTH = 80
+
+
+@dataclass(eq=False, repr=False)
+class Explanation:
+    """The forward and the reverse pass that lead to a result.
+
+    `steps` is the data, in the order of the forward pass; printed, it is a text. `result` is what
+    the text calls the result.
+    """
+
+    result: str
+    steps: list[Step]
+
+    def __str__(self) -> str:
+        z = self.result
+        last = self.steps[-1]
+        sections = {
+            "Forward pass: each value from those before it": [
+                *((step.label, definition(step, z)) for step in self.steps),
+                (z, [[last.label], [summary(last.value)]]),
+            ],
+            f"Reverse pass: d{z}/dv is the sum of d{z}/du*du/dv over all u that use v": [
+                (f"d{z}/d{step.label}", derivation(step, z))
+                for step in reversed(self.steps)
+                if step.adjoint is not None
+            ],
+            "Gradient": list(gradient(self)),
+        }
+        return "\n\n".join(
+            "\n".join([title, *lines(rows)]) for title, rows in sections.items() if rows
+        )
+
+    __repr__ = __str__
+
+
+def explain(z: Tensor) -> Explanation:
+    """Every number of the forward and the reverse pass that lead to z.
+
+    Leaves are called by their names, as in `Tensor(2.0, requires_grad=True, name="x1")`.
+
+    Args:
+        z: a single value, computed from Tensors that require a gradient.
+
+    Raises:
+        GradientError: if no gradient flows back from z.
+        ShapeError: if z is not a single value.
+
+    >>> x1 = Tensor(2.0, requires_grad=True, name="x1")
+    >>> x2 = Tensor(3.0, requires_grad=True, name="x2")
+    >>> explain(x1 * x2 + np.sin(x1))
+    Forward pass: each value from those before it
+      w1 = x1 = 2
+      w2 = x2 = 3
+      w3 = w1*w2 = 6
+      w4 = sin(w1) = 0.9093
+      w5 = w3 + w4 = 6.909
+       z = w5 = 6.909
+    <BLANKLINE>
+    Reverse pass: dz/dv is the sum of dz/du*du/dv over all u that use v
+      dz/dw5 = 1
+      dz/dw4 = dz/dw5*dw5/dw4 = 1*1 = 1
+      dz/dw3 = dz/dw5*dw5/dw3 = 1*1 = 1
+      dz/dw2 = dz/dw3*dw3/dw2 = dz/dw3*w1 = 1*2 = 2
+      dz/dw1 = dz/dw3*dw3/dw1 + dz/dw4*dw4/dw1 = w2 + cos(w1) = 3 + cos(2) = 2.584
+    <BLANKLINE>
+    Gradient
+      dz/dx1 = 2.584
+      dz/dx2 = 2
+    """
+    if not isinstance(z, Tensor):
+        raise DtypeError(
+            f"explain() is for a Tensor, and this is a {type(z).__name__}: compute it from Tensors, "
+            "as in minigrad.Tensor(2.0, requires_grad=True)"
+        )
+    if not z.requires_grad:
+        raise GradientError(
+            "explain() of a Tensor that needs no gradient: nothing it was computed from has "
+            "requires_grad=True, or it was computed under no_grad() or after detach(), or by a "
+            f"last op that has no derivative, or it holds integers (its dtype is {z.dtype})"
+        )
+    if z.size != 1:
+        raise ShapeError(
+            f"explain() is for a single value, and this Tensor has shape {z.shape}: explain one "
+            "entry, as in z[0], or a sum, as in z.sum()"
+        )
+    steps = trace(z.node)
+    return Explanation(result_name(steps), steps)
+
+
+def result_name(steps: list[Step]) -> str:
+    """What to call the result: its own name or z, unless another value is called so."""
+    *others, last = steps
+    own = last.node.name if last.op else None
+    taken = {step.node.name for step in (others if last.op else steps)}
+    return next(name for name in (own, "z", "y", "f", "L", "result") if name and name not in taken)
+
+
+def gradient(explanation: Explanation) -> Iterator[tuple[str, Chain]]:
+    """The derivatives by the leaves that have names."""
+    leaves = [s for s in explanation.steps if s.op is None and s.node.requires_grad and s.node.name]
+    shared = Counter(step.node.name for step in leaves)
+    for step in leaves:
+        name = f"{step.node.name} ({step.label})" if shared[step.node.name] > 1 else step.node.name
+        unused = "0, for no gradient flows back to it"
+        value = unused if step.adjoint is None else summary(step.adjoint)
+        yield f"d{explanation.result}/d{name}", [[value]]
+
+
+# Lines
+
+
+def lines(rows: list[tuple[str, Chain]]) -> Iterator[str]:
+    """The equations, with their first equals signs one below the other."""
+    width = max(len(left) for left, _ in rows)
+    for left, chain in rows:
+        left = "  " + left.rjust(width)
+        links = [signed(terms) for terms in chain]
+        line = " = ".join([left, *(" ".join(link) for link in links)])
+        if len(line) <= WIDTH:
+            yield line
+        else:
+            yield from broken(left, links)
+
+
+def signed(terms: list[str]) -> list[str]:
+    """The terms of a sum with their signs: ["w2", "- sin(w1)"]."""
+    first, *rest = terms
+    return [first, *(f"- {t[1:]}" if t.startswith("-") else f"+ {t}" for t in rest)]
+
+
+def broken(left: str, links: list[list[str]]) -> Iterator[str]:
+    """An equation too long for a line: a line for each equals sign, and more for a long sum."""
+    for link in links:
+        line = f"{left} ="
+        for piece in link:
+            if len(line) + 1 + len(piece) > WIDTH and not line.endswith("="):
+                yield line
+                line = " " * (len(left) + 2)
+            line += f" {piece}"
+        yield line
+        left = " " * len(left)

@@ -1,0 +1,115 @@
+"""What ops compute, as formulas: one op of known inputs, or all that a derivative rule does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from minigrad.graph import Node
+from minigrad.ops.base import Op
+from minigrad.ops.movement import ARRAY
+from minigrad.viz.notation import ATOM, Written, constant, number, write
+
+SHOWN_IN_FULL = 6  # entries of an array; of more than that, statistics
+
+
+def summary(value: np.ndarray) -> str:
+    """A number, a few numbers, or the shape and statistics of many.
+
+    >>> summary(np.array([[1.0, 2.5]])), summary(np.arange(12.0))
+    ('[[1, 2.5]]', 'shape (12,), min 0, mean 5.5, max 11')
+    """
+    if np.ndim(value) == 0:
+        return number(value)
+    if value.size == 0:
+        return f"shape {value.shape}, empty"
+    if value.size <= SHOWN_IN_FULL:
+        return f"[{', '.join(map(summary, value))}]"
+    with np.errstate(all="ignore"):
+        low, mean, high = map(number, (value.min(), value.mean(), value.max()))
+    return f"shape {value.shape}, min {low}, mean {mean}, max {high}"
+
+
+def operation(op: Op, attributes: Mapping[str, Any], inputs: Sequence[Written]) -> Written:
+    """op(*inputs, **attributes), in the op's notation."""
+    places = {str(k): x for k, x in enumerate(inputs)}
+    places |= {name: Written(str(x)) for name, x in attributes.items()}
+    notation = op.notation.replace("{0}, ...", ", ".join(f"{{{k}}}" for k in range(len(inputs))))
+    if "keepdims" in attributes:
+        notation = notation.replace("{axis}", "{axis}, keepdims={keepdims}")
+    if op.name == "transpose" and swaps_last_two(attributes["axes"]):
+        notation = "{0}.T" if len(attributes["axes"]) == 2 else "{0}.mT"
+    if "index" in attributes:
+        places["index"] = Written(index_text(attributes["index"], inputs))
+    return write(notation, places)
+
+
+def swaps_last_two(axes: Sequence[int]) -> bool:
+    n = len(axes)
+    return n >= 2 and tuple(axes) == (*range(n - 2), n - 1, n - 2)
+
+
+def index_text(index: Sequence[Any], inputs: Sequence[Written]) -> str:
+    """An index as a program has it: [0, 1:, ::-2]."""
+    # The last inputs are the arrays of the index, in their order.
+    arrays = iter(inputs[len(inputs) - sum(part is ARRAY for part in index) :])
+    parts = [next(arrays).text if part is ARRAY else part_text(part) for part in index]
+    return f"[{', '.join(parts) or '()'}]"
+
+
+def part_text(part: Any) -> str:
+    if isinstance(part, slice):
+        ends = ":".join("" if end is None else str(end) for end in (part.start, part.stop))
+        return ends if part.step is None else f"{ends}:{part.step}"
+    return "..." if part is Ellipsis else str(part)
+
+
+def formula(x: Any, names: Mapping[Node, Written], outermost: bool = True) -> Written:
+    """All that led from the named nodes to x, as one expression, as short as it can be here: of a
+    `where` whose condition is the same everywhere, only the branch that is taken."""
+    op = x.op if isinstance(x, Node) else None
+    if isinstance(x, Node) and x in names:
+        return names[x]
+    if not isinstance(op, Op):
+        value = array_of(x)
+        return constant(value) if value.ndim == 0 else Written(summary(value))
+    if op.name == "where":
+        condition = array_of(x.inputs[0])
+        if condition.all() or not condition.any():
+            return formula(x.inputs[1 if condition.all() else 2], names, False)
+    inputs = [formula(source, names, False) for source in x.inputs]
+    if op.name == "astype":
+        return inputs[0]
+    if op.name == "reshape" and not outermost:
+        new_axes = axes_added(array_of(x.inputs[0]).shape, x.value.shape)
+        if new_axes is not None:
+            return Written(inputs[0].at(ATOM) + new_axes) if new_axes else inputs[0]
+    if op.name == "mul" and x.inputs[0] is x.inputs[1]:
+        return write("{0}**2", {"0": inputs[0]})
+    return operation(op, x.attributes or {}, inputs)
+
+
+def array_of(x: Any) -> np.ndarray:
+    return x.value if isinstance(x, Node) else np.asarray(x)
+
+
+def axes_added(old: tuple[int, ...], new: tuple[int, ...]) -> str | None:
+    """The index that makes shape `new` of `old` by adding axes of size 1, as in [:, None]; "" if
+    they are in front only, where broadcasting adds them by itself; None if it takes more."""
+    rest, index = list(old), []
+    for size in reversed(new):
+        if rest and rest[-1] == size:
+            index.append(":")
+            rest.pop()
+        elif size == 1:
+            index.append("None")
+        else:
+            return None
+    if rest:
+        return None
+    while index and index[-1] == "None":
+        index.pop()
+    added_in_front = ["None"] * (len(new) - len(index))
+    return f"[{', '.join(added_in_front + index[::-1])}]" if "None" in index else ""

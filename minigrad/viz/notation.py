@@ -1,0 +1,197 @@
+"""Mathematical notation: numbers, and the templates of ops with something in their places.
+
+A template such as `{0}*{1}` is read as Python's syntax and written again, so that what is put in
+gets the parentheses it needs and no others, and constants are worked out.
+"""
+
+from __future__ import annotations
+
+import ast
+import math
+import operator
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+# How tightly the outermost operator binds. A minus sign binds less than in Python: as an operand
+# it gets parentheses. `dz/dw1` is one symbol, but `.T` or `[0]` after it would read as dw1's.
+COMPARISON, SUM, MINUS, MODULO, PRODUCT, SYMBOL, POWER, ATOM = range(8)
+
+
+@dataclass(frozen=True)
+class Written:
+    """An expression as text, with what it takes to write it into a larger one: its level, and its
+    number if it is a constant."""
+
+    text: str
+    level: int = ATOM
+    constant: float | None = None
+
+    def at(self, level: int) -> str:
+        """The text, in parentheses if it binds less tightly than `level`."""
+        return self.text if self.level >= level else f"({self.text})"
+
+
+# Operator -> how it is written, its level, and the levels its operands need.
+OPERATORS: dict[type[ast.operator], tuple[str, int, int, int]] = {
+    ast.Add: (" + ", SUM, SUM, MODULO),
+    ast.Sub: (" - ", SUM, SUM, MODULO),
+    ast.Mult: ("*", PRODUCT, PRODUCT, PRODUCT),
+    ast.Div: ("/", PRODUCT, PRODUCT, POWER),
+    ast.MatMult: (" @ ", MODULO, SYMBOL, SYMBOL),
+    ast.Mod: (" % ", MODULO, SYMBOL, SYMBOL),
+    ast.FloorDiv: (" // ", MODULO, SYMBOL, SYMBOL),
+    ast.Pow: ("**", POWER, ATOM, ATOM),
+    ast.BitAnd: (" & ", COMPARISON, SYMBOL, SYMBOL),
+    ast.BitOr: (" | ", COMPARISON, SYMBOL, SYMBOL),
+    ast.BitXor: (" ^ ", COMPARISON, SYMBOL, SYMBOL),
+}
+COMPARISONS: dict[type[ast.cmpop], str] = {
+    ast.Eq: "==",
+    ast.NotEq: "!=",
+    ast.Lt: "<",
+    ast.LtE: "<=",
+    ast.Gt: ">",
+    ast.GtE: ">=",
+}
+SIGNS: dict[type[ast.unaryop], str] = {ast.USub: "-", ast.Invert: "~"}
+# What is worked out on constants: 1/7 is better left alone.
+ARITHMETIC: dict[type[ast.operator], Callable[[float, float], Any]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Pow: operator.pow,
+}
+NAMED = {math.pi: "pi", math.e: "e", 2 * 0.5641895835477563: "2/sqrt(pi)"}
+
+
+# Numbers
+
+
+def number(x: Any, digits: int = 4) -> str:
+    """A number to so many digits: integers as integers, and what is rounded with all its digits,
+    so that 2 is 2, and 2.000 is not quite.
+
+    >>> number(2.0), number(0.5), number(2.00001), number(0.1 + 0.2), number(1234.56)
+    ('2', '0.5', '2.000', '0.3000', '1234.6')
+    """
+    x = np.asarray(x)[()]
+    if x.dtype.kind in "iub" or not np.isfinite(x):
+        return str(x)
+    if abs(x) < 1e6 and x == int(x):
+        return str(int(x))
+    exact = f"{x:.{digits}g}"
+    if x.dtype.type(exact) == x:
+        return exact
+    rounded = f"{x:#.{digits}g}"
+    return f"{x:.1f}" if rounded.endswith(".") else rounded
+
+
+def numeral(text: str, x: float | None = None) -> Written:
+    """The text of a number as an expression, and the number if it is a constant."""
+    return Written(text, MINUS if text.startswith("-") else ATOM, x)
+
+
+def constant(x: Any) -> Written:
+    """A number of the program's own, with all its digits, or by its name."""
+    x = np.asarray(x)[()]
+    x = float(str(x)) if x.dtype.kind == "f" else float(x)  # a float32 of 0.1 is 0.1
+    if x in NAMED:
+        return Written(NAMED[x], PRODUCT if "/" in NAMED[x] else ATOM, x)
+    return numeral(f"{x:.15g}", x)
+
+
+# Templates
+
+
+@cache
+def read(template: str) -> ast.expr:
+    """A template as a syntax tree, with `_0` for `{0}`."""
+    return ast.parse(re.sub(r"\{(\w+)\}", r"_\1", template), mode="eval").body
+
+
+def write(template: str, places: Mapping[str, Written]) -> Written:
+    """A template with its places filled.
+
+    >>> write("{0}**{1}", {"0": Written("w1 + w2", SUM), "1": constant(-2)}).text
+    '(w1 + w2)**(-2)'
+    """
+    return write_tree(read(template), places)
+
+
+def write_tree(tree: ast.expr, places: Mapping[str, Written]) -> Written:
+    def inner(node: ast.expr) -> Written:
+        return write_tree(node, places)
+
+    match tree:
+        case ast.Name(id=name):
+            return places.get(name.removeprefix("_"), Written(name))
+        case ast.Constant(value=x):
+            return constant(x)
+        case ast.BinOp(left=left, op=op, right=right):
+            return write_binary(type(op), inner(left), inner(right))
+        case ast.UnaryOp(op=op, operand=operand):
+            return write_signed(SIGNS[type(op)], inner(operand))
+        case ast.Compare(left=left, ops=[op], comparators=[right]):
+            sides = inner(left).at(SUM), inner(right).at(SUM)
+            return Written(f" {COMPARISONS[type(op)]} ".join(sides), COMPARISON)
+        case ast.Subscript(value=value, slice=index):
+            return Written(inner(value).at(ATOM) + inner(index).text)
+        case ast.Attribute(value=value, attr=name):
+            return Written(f"{inner(value).at(ATOM)}.{name}")
+        case ast.Call(func=ast.Name(id=name), args=args, keywords=keywords):
+            given = [inner(x).text for x in args]
+            named = [(k.arg, inner(k.value).text) for k in keywords]
+            # What NumPy assumes anyway is left out.
+            given += [f"{arg}={text}" for arg, text in named if text not in ("None", "False")]
+            return Written(f"{name}({', '.join(given)})")
+    raise ValueError(f"a template cannot hold {ast.unparse(tree)}")
+
+
+def write_signed(sign: str, x: Written) -> Written:
+    if sign == "-" and x.constant is not None:
+        return constant(-x.constant)
+    return Written(sign + x.at(PRODUCT), MINUS)
+
+
+def write_binary(op: type[ast.operator], x: Written, y: Written) -> Written:
+    if (short := simplified(op, x, y)) is not None:
+        return short
+    symbol, level, left, right = OPERATORS[op]
+    if level == PRODUCT and x.level == MINUS:
+        return Written(x.text + symbol + y.at(right), MINUS)  # (-a)*b is -(a*b)
+    if op is ast.Div and x.level == SYMBOL:
+        left = POWER  # dz/dw1/w2 would be hard to read
+    return Written(x.at(left) + symbol + y.at(right), level)
+
+
+def product(x: Written, y: Written) -> Written:
+    """x*y, or what is left of it when a factor is 0, 1 or -1."""
+    return write_binary(ast.Mult, x, y)
+
+
+def simplified(op: type[ast.operator], x: Written, y: Written) -> Written | None:
+    """Constants worked out, and factors and exponents of 0, 1 and -1 left out."""
+    if x.constant is not None and y.constant is not None:
+        return worked_out(op, x.constant, y.constant)
+    if op is ast.Pow and y.constant is not None:
+        return {0: constant(1), 1: x}.get(y.constant)
+    if op is ast.Mult:
+        if 0 in (x.constant, y.constant):
+            return constant(0)
+        for factor, other in ((x.constant, y), (y.constant, x)):
+            if factor in (1, -1):
+                return other if factor == 1 else write_signed("-", other)
+    return None
+
+
+def worked_out(op: type[ast.operator], x: float, y: float) -> Written | None:
+    try:
+        result = ARITHMETIC[op](x, y)
+    except (KeyError, ArithmeticError):
+        return None
+    return constant(result) if isinstance(result, float) else None

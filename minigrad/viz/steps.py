@@ -1,0 +1,130 @@
+"""The forward and the reverse pass as data: what each step computed, and what it was sent back."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import numpy as np
+
+from minigrad.autograd import shares
+from minigrad.graph import Node, toposort
+from minigrad.ops.base import Op
+
+
+@dataclass(eq=False)
+class Step:
+    """A value of the forward pass: a leaf, a constant array, or what an op made of earlier steps.
+
+    `inputs` are steps and plain numbers. `adjoint` is dz/dstep, the sum of the `contributions` of
+    all uses of this step, which are in the order the pass adds them; it is None if no gradient
+    flows back to this step.
+    """
+
+    number: int
+    label: str
+    node: Node = field(repr=False)
+    value: np.ndarray
+    inputs: list[Any] = field(repr=False)
+    adjoint: np.ndarray | None = None
+    contributions: list[Contribution] = field(default_factory=list, repr=False)
+
+    @property
+    def op(self) -> Op | None:
+        return cast("Op | None", self.node.op)
+
+    @property
+    def attributes(self) -> Mapping[str, Any]:
+        return self.node.attributes or {}
+
+
+@dataclass(eq=False)
+class Contribution:
+    """What one use of a step adds to its adjoint: dz/duser * duser/dstep.
+
+    The step is input number `position` of the user. Where the user broadcast it, the share was
+    summed over the axes `summed`.
+    """
+
+    user: Step = field(repr=False)
+    position: int
+    share: np.ndarray
+    summed: tuple[int, ...]
+
+
+def trace(root: Node) -> list[Step]:
+    """Every step that leads to `root`, leaves first, with what the reverse pass from it found."""
+    steps = forward_pass(root)
+    with np.errstate(all="ignore"):  # what overflows is shown as inf
+        reverse_pass(root, steps)
+    return list(steps.values())
+
+
+def forward_pass(root: Node) -> dict[Node, Step]:
+    """A step for every node that leads to `root`, and for every array an op was given as it is."""
+    nodes = toposort([root], follow=lambda node: True)
+    arrays = {
+        id(x): Node(x) for node in nodes for x in node.inputs if isinstance(x, np.ndarray) and x.ndim
+    }
+    nodes = sorted([*nodes, *arrays.values()], key=lambda node: node.op is not None)
+    letter = free_letter(node.name for node in nodes if node.name)
+    steps: dict[Node, Step] = {}
+    for number, node in enumerate(nodes, start=1):
+        sources = [arrays.get(id(x), x) for x in node.inputs]
+        inputs = [steps[x] if type(x) is Node else x for x in sources]
+        # A copy, for an optimiser may write into the value later.
+        steps[node] = Step(number, f"{letter}{number}", node, node.value.copy(), inputs)
+    return steps
+
+
+def free_letter(names: Iterable[str]) -> str:
+    """What to number the steps with, so that w1 is not also a name of the user's."""
+    taken = {match[1] for name in names if (match := re.fullmatch(r"(\w)\d+", name))}
+    return next((letter for letter in "wvuts" if letter not in taken), "node")
+
+
+def reverse_pass(root: Node, steps: Mapping[Node, Step]) -> None:
+    """The reverse pass as `autograd.reverse` makes it, with every share it sends kept."""
+    steps[root].adjoint = np.ones(root.value.shape, root.value.dtype)
+    for node in reversed(toposort([root])):
+        user = steps[node]
+        if node.op is None or user.adjoint is None:
+            continue
+        sent = zip(differentiable_inputs(node), shares(node, user.adjoint), strict=True)
+        for position, (source, share) in sent:
+            step = steps[source]
+            step.adjoint = share if step.adjoint is None else step.adjoint + share
+            summed = broadcast_axes(user, position, source.value.shape)
+            step.contributions.append(Contribution(user, position, share, summed))
+
+
+def differentiable_inputs(node: Node) -> list[int]:
+    """The positions of the inputs that `shares` gives shares for."""
+    assert node.op is not None
+    return [
+        k
+        for k, x in enumerate(node.inputs)
+        if type(x) is Node and x.requires_grad and node.op.vjps[k] is not None
+    ]
+
+
+def broadcast_axes(user: Step, position: int, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The axes to sum a share over, to bring it to the shape of an input that was broadcast."""
+    assert user.op is not None
+    if not user.op.broadcasts or shape == user.value.shape:
+        return ()
+    values = [x.value if isinstance(x, Step) else x for x in user.inputs]
+    whole = np.shape(run_rule(user, position, user.adjoint, user.value, values))
+    lead = len(whole) - len(shape)
+    stretched = (k + lead for k, n in enumerate(shape) if n == 1 and whole[k + lead] != 1)
+    return (*range(lead), *stretched)
+
+
+def run_rule(user: Step, position: int, adjoint: Any, value: Any, inputs: Sequence[Any]) -> Any:
+    """The share of an input as the op's rule gives it, from these numbers or others."""
+    assert user.op is not None
+    rule = user.op.vjps[position]
+    assert rule is not None
+    return rule(adjoint, value, *inputs, **user.attributes)

@@ -1,0 +1,132 @@
+"""The order of the house: who may import whom, what importing costs, how large the engine is."""
+
+import ast
+import io
+import subprocess
+import sys
+import tokenize
+from pathlib import Path
+
+import pytest
+
+import minigrad
+
+ROOT = Path(minigrad.__file__).parent
+
+# Left never imports right.
+ORDER = [
+    ["errors"],
+    ["graph"],
+    ["autograd"],
+    ["dispatch"],
+    ["tensor"],
+    ["ops"],
+    ["functional", "numpy_protocol"],
+    ["transforms"],
+    ["gradcheck"],
+    ["nn", "optim", "data"],
+    ["viz", "io"],
+    ["train"],
+    ["cli"],
+]
+RANK = {part: k for k, parts in enumerate(ORDER) for part in parts}
+# Inside ops: what an op is, then the families, each composing what is before it.
+OPS = {"base": 0, "unary": 1, "reduce": 1, "binary": 1, "movement": 2, "processing": 3}
+
+
+def modules() -> list[Path]:
+    return sorted(ROOT.rglob("*.py"))
+
+
+def part_of(path: Path) -> str:
+    return path.relative_to(ROOT).with_suffix("").parts[0]
+
+
+def imported_names(path: Path) -> set[str]:
+    """Every `minigrad.x.y` a file imports, wherever in it, also for type checking only."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute"
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return {name for name in names if name.split(".")[0] == "minigrad"}
+
+
+def wrong_imports(path: Path, names: set[str]) -> list[str]:
+    own = part_of(path)
+    wrong = []
+    for name in names:
+        part = name.split(".")[1] if "." in name else ""
+        # `from minigrad import Tensor` hides where Tensor lives.
+        if part not in RANK or RANK[part] > RANK[own] or (RANK[part] == RANK[own] and part != own):
+            wrong.append(name)
+        elif own == part == "ops" and path.stem in OPS:
+            module = name.split(".")[2]
+            if module in OPS and OPS[module] >= OPS[path.stem]:
+                wrong.append(name)
+    return wrong
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_left_never_imports_right(path: Path) -> None:
+    if path.parent == ROOT and path.stem in ("__init__", "__main__"):
+        assert imported_names(path) <= {f"minigrad.{name}" for name in dir(minigrad)} | {
+            name for name in imported_names(path) if name.split(".")[1] in RANK
+        }
+        return
+    assert part_of(path) in RANK, f"{part_of(path)} has no place in the house"
+    assert not wrong_imports(path, imported_names(path))
+
+
+def test_a_wrong_import_is_found() -> None:
+    assert wrong_imports(ROOT / "tensor.py", {"minigrad.ops.base"})
+    assert wrong_imports(ROOT / "ops" / "unary.py", {"minigrad.ops.movement.slice_op"})
+    assert wrong_imports(ROOT / "nn" / "linear.py", {"minigrad.optim.sgd"})
+    assert wrong_imports(ROOT / "viz" / "explain.py", {"minigrad.Tensor"})
+
+
+def code_lines(path: Path) -> int:
+    """Lines that hold code: no blank lines, comments or docstrings."""
+    text = path.read_text()
+    lines: set[int] = set()
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type not in (
+            tokenize.COMMENT,
+            tokenize.NL,
+            tokenize.NEWLINE,
+            tokenize.INDENT,
+            tokenize.DEDENT,
+            tokenize.ENDMARKER,
+        ):
+            lines.update(range(token.start[0], token.end[0] + 1))
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+            first = node.body[0] if node.body else None
+            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
+                lines.difference_update(range(first.lineno, (first.end_lineno or 0) + 1))
+    return len(lines)
+
+
+def size_of(*parts: str) -> int:
+    return sum(code_lines(path) for path in modules() if part_of(path) in parts)
+
+
+def test_the_heart_can_be_read_in_an_hour() -> None:
+    assert size_of("graph", "tensor", "autograd") + code_lines(ROOT / "ops" / "base.py") <= 450
+
+
+def test_the_engine_keeps_its_budget() -> None:
+    engine = [part for parts in ORDER[: RANK["gradcheck"] + 1] for part in parts]
+    assert size_of(*engine) <= 1800
+
+
+def test_importing_minigrad_imports_numpy_and_nothing_else_of_size() -> None:
+    code = (
+        "import sys, numpy; before = set(sys.modules); import minigrad;"
+        "print(*sorted({m.split('.')[0] for m in set(sys.modules) - before}))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    foreign = set(run.stdout.split()) - set(sys.stdlib_module_names) - {"minigrad", "numpy"}
+    assert not foreign
