@@ -50,6 +50,8 @@ def method(
 # The signatures that methods have.
 def alone(self: Tensor) -> Any: ...
 def along(self: Tensor, axis: Any = None) -> Any: ...
+def two_axes(self: Tensor, axis1: int, axis2: int) -> Any: ...
+def to_dtype(self: Tensor, dtype: DTypeLike) -> Any: ...
 def over_axes(self: Tensor, axis: Axis = None, keepdims: bool = False) -> Any: ...
 def spread(self: Tensor, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -> Any: ...
 
@@ -136,8 +138,8 @@ class Tensor:
     def requires_grad(self, required: bool) -> None:
         if self.node.op is not None and required != self.node.requires_grad:
             raise GradientError(
-                "requires_grad can be set on leaves only, and this Tensor is the result of "
-                f"{self.node.op.name}: use .detach() for a leaf with the same value"
+                f"requires_grad can be set on leaves, and this is the result of "
+                f"{self.node.op.name}: detach() gives a leaf with its value"
             )
         if required and self.dtype.kind != "f":
             raise DtypeError(
@@ -192,29 +194,22 @@ class Tensor:
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> np.ndarray:
         if self.node.requires_grad and recording.get():
             raise GradientError(
-                "making a plain array of a Tensor that requires a gradient would lose the "
-                "gradient. Use t.data if that is meant; to fill an array entry by entry, start "
-                "from np.zeros_like(t) or minigrad.Tensor(np.zeros(shape)); to join Tensors, use "
-                "np.stack"
+                "a plain array of a Tensor that requires a gradient would lose it. To read the "
+                "values use t.data, to fill an array np.zeros_like(t), to join Tensors np.stack"
             )
         return np.array(self.node.value, dtype=dtype, copy=copy)
 
     def __float__(self) -> float:
-        self._refuse_inside_transform("float")
-        return float(self.item())
-
-    def __int__(self) -> int:
-        self._refuse_inside_transform("int")
-        return int(self.item())
-
-    def _refuse_inside_transform(self, kind: str) -> None:
         # Also how `array[i] = t` and `math.sin(t)` would lose a gradient without a word.
         if self.node.requires_grad and inside_transform.get():
             raise GradientError(
-                f"making a {kind} of a Tensor inside a function that is being differentiated would "
-                "lose the gradient. Use np.sin rather than math.sin; assign into np.zeros_like(x) "
-                "rather than np.zeros(n); read a value with x.item()"
+                "a number made of a Tensor that is being differentiated by would lose the gradient."
+                " Use np.sin for math.sin, np.zeros_like(x) for np.zeros(n); to read it, x.item()"
             )
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(float(self))
 
     def __bool__(self) -> bool:
         return bool(self.node.value)
@@ -267,41 +262,32 @@ class Tensor:
         view = Tensor.of if create_graph else as_array
         seed = self._cotangent(gradient, view)
         with switched(recording, create_graph):
-            adjoints = reverse({self.node: seed}, view=view)
             held = {id(seed)}
-            for leaf, adjoint in adjoints.items():
-                if leaf.grad is not None:
-                    adjoint = leaf.grad + adjoint
+            for leaf, adjoint in reverse({self.node: seed}, view=view).items():
+                total = adjoint if leaf.grad is None else leaf.grad + adjoint
                 if not create_graph:
-                    adjoint = np.asarray(adjoint)
+                    total = np.asarray(total)
                     # A rule may pass on its cotangent, or a view: no two leaves may share a buffer.
-                    if id(adjoint) in held or adjoint.base is not None:
-                        adjoint = adjoint.copy()
-                    held.add(id(adjoint))
-                leaf.grad = adjoint
+                    total = total.copy() if id(total) in held or total.base is not None else total
+                    held.add(id(total))
+                leaf.grad = total
 
     def _cotangent(self, gradient: Any, view: View) -> Any:
         if not self.requires_grad:
             raise GradientError(
-                "backward() of a Tensor that needs no gradient: nothing it was computed from has "
-                "requires_grad=True, or it was computed under no_grad() or after detach(), or it "
-                f"holds integers (its dtype is {self.dtype})"
+                f"backward() of a Tensor (of {self.dtype}) that needs no gradient: nothing it was "
+                "computed from has requires_grad=True, or only before no_grad(), detach() or a cast"
             )
-        if gradient is None:
-            if self.size != 1:
-                raise GradientError(
-                    f"backward() from a Tensor of shape {self.shape} needs a cotangent of that "
-                    "shape, backward(g); or reduce to a single value first, as in "
-                    "x.sum().backward()"
-                )
-            gradient = np.ones(self.shape, self.dtype)
-        if not isinstance(gradient, Tensor):
-            gradient = Tensor(gradient, dtype=self.dtype)
-        if gradient.shape != self.shape:
-            raise ShapeError(
-                f"backward(g) with g of shape {gradient.shape}, from a Tensor of shape {self.shape}"
+        if gradient is None and self.size != 1:
+            raise GradientError(
+                f"backward() from a Tensor of shape {self.shape} needs a cotangent of that shape, "
+                "backward(g); or reduce to a single value first, as in x.sum().backward()"
             )
-        return view(gradient.node)
+        g = np.ones(self.shape) if gradient is None else gradient
+        g = g if isinstance(g, Tensor) else Tensor(g, dtype=self.dtype)
+        if g.shape != self.shape:
+            raise ShapeError(f"backward(g) of shape {self.shape} with g of shape {g.shape}")
+        return view(g.node)
 
     # NumPy's protocols: every operator, method and NumPy function meets in `implementations`.
 
@@ -310,8 +296,8 @@ class Tensor:
             return implementations[ufunc](*inputs)
         if "out" in kwargs:
             raise UnsupportedError(
-                f"np.{ufunc.__name__} was asked to write a Tensor into an existing array (out=, or "
-                "an operator such as += on an array). Tensors are values: write a = a + t"
+                f"np.{ufunc.__name__} cannot write a Tensor into an existing array (out=, or += on "
+                "an array): Tensors are values. Write a = a + t"
             )
         if method == "__call__" and ufunc in implementations:
             raise UnsupportedError(f"np.{ufunc.__name__} on a Tensor does not take {[*kwargs]}")
@@ -330,7 +316,7 @@ class Tensor:
                 "assigning into a leaf that requires a gradient would put its own value out of "
                 "reach: assign into a copy (y = x.copy()), or under no_grad()"
             )
-        updated: Node = implementations["updated"](self, index, value).node
+        updated = implementations["updated"](self, index, value).node
         if is_parameter:
             self.node.value = updated.value
         else:
@@ -369,9 +355,10 @@ class Tensor:
     std = method(np.std, spread)
     argmax = method(np.argmax, along)
     argmin = method(np.argmin, along)
-    argsort = method(np.argsort, along)
     cumsum = method(np.cumsum, along)
     squeeze = method(np.squeeze, along)
+    swapaxes = method(np.swapaxes, two_axes)
+    astype = method(np.astype, to_dtype)
     ravel = method(np.ravel, alone)
     flatten = method(np.ravel, alone)
     copy = method(np.copy, alone)
@@ -397,14 +384,6 @@ class Tensor:
         """All axes backwards."""
         return implementations[np.transpose](self)
 
-    def swapaxes(self, axis1: int, axis2: int) -> Tensor:
-        """As np.swapaxes."""
-        return implementations[np.swapaxes](self, axis1, axis2)
-
-    def astype(self, dtype: DTypeLike) -> Tensor:
-        """As np.astype."""
-        return implementations[np.astype](self, dtype)
-
 
 def to_array(data: Any, dtype: DTypeLike | None) -> np.ndarray:
     """`data` as an array of a supported dtype."""
@@ -416,7 +395,7 @@ def to_array(data: Any, dtype: DTypeLike | None) -> np.ndarray:
         ) from error
     if array.dtype.kind not in "fiub":
         raise DtypeError(
-            f"a Tensor cannot hold dtype {array.dtype}: real floats, integers and booleans are "
-            "supported. For complex numbers, keep the real and the imaginary part in a Tensor each"
+            f"a Tensor cannot hold dtype {array.dtype}, but real floats, integers and booleans "
+            "(complex numbers as two Tensors, the real and the imaginary part)"
         )
     return array

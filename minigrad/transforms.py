@@ -46,15 +46,9 @@ def like(tree: Any, leaves: Any) -> Any:
     return None if tree is None else next(leaves)
 
 
-def map_tree(function: Function, tree: Any, *others: Any) -> Any:
-    """`function` of each leaf of `tree`, with the leaves at the same place in the others."""
-    columns = [[leaf for _, leaf in leaves_of(t)] for t in (tree, *others)]
-    if len({len(column) for column in columns}) != 1:
-        raise ShapeError(
-            "nested arguments that must match have different numbers of leaves: "
-            f"{[len(column) for column in columns]}"
-        )
-    return like(tree, map(function, *columns))
+def map_tree(function: Function, tree: Any) -> Any:
+    """The same nest, with `function` of each leaf."""
+    return like(tree, (function(leaf) for _, leaf in leaves_of(tree)))
 
 
 # A function, recorded
@@ -66,10 +60,7 @@ def variable(where: str, leaf: Any) -> Tensor:
         return copy(leaf)  # still connected: someone further out differentiates by it
     data = leaf.data if isinstance(leaf, Tensor) else leaf
     if not isinstance(data, float | int | np.ndarray | np.generic):
-        raise DtypeError(
-            f"{where} is a {type(leaf).__name__}, which has no derivative: choose the arguments to "
-            "differentiate by with argnums"
-        )
+        raise DtypeError(f"{where} is a {type(leaf).__name__}: argnums can leave it out")
     if np.result_type(data).kind != "f":
         raise DtypeError(
             f"{where} has dtype {np.result_type(data)}, and integers and booleans have no "
@@ -111,10 +102,7 @@ class Recorded:
                     raise error.__cause__ from None
                 raise
         if has_aux and not (isinstance(result, tuple) and len(result) == 2):
-            raise GradientError(
-                "with has_aux=True the function returns a pair (value, aux), not a "
-                f"{type(result).__name__}"
-            )
+            raise GradientError(f"with has_aux=True, return a pair (value, aux), not {result!r}")
         self.output, aux = result if has_aux else (result, None)
         self.outputs = [as_tensor(leaf, at) for at, leaf in leaves_of(self.output)]
         self.watched = recording.get() and self._is_watched()
@@ -171,8 +159,8 @@ def as_tensor(output: Any, where: str) -> Tensor:
     if isinstance(output, int | float | np.ndarray | np.generic):
         return Tensor(output)
     raise GradientError(
-        f"a function to differentiate returns numbers, arrays or Tensors, in dicts, lists or "
-        f"tuples; this one returned a {type(output).__name__}{' at ' + where if where else ''}"
+        "a function to differentiate returns numbers, arrays or Tensors, or nests of them; this "
+        f"one returned a {type(output).__name__}{' at ' + where if where else ''}"
     )
 
 
@@ -188,10 +176,7 @@ def in_order(argnums: Argnums, args: Sequence[Any]) -> tuple[int, ...]:
     several = (argnums,) if isinstance(argnums, int) else tuple(argnums)
     for k in several:
         if not -len(args) <= k < len(args):
-            raise GradientError(
-                f"argnums={argnums}, but the function was called with {len(args)} positional "
-                "arguments"
-            )
+            raise GradientError(f"argnums={argnums}, of {len(args)} positional arguments")
     return tuple(k % len(args) for k in several)
 
 
@@ -224,9 +209,8 @@ def value_and_grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> 
         run = Recorded(f, args, kwargs, in_order(argnums, args), has_aux)
         if len(run.outputs) != 1 or run.outputs[0].size != 1:
             raise GradientError(
-                "grad is of a function that returns a single value; this one returned "
-                f"{[y.shape for y in run.outputs] or None} (shapes). Sum or average it, or use "
-                "jacobian"
+                "grad is of a function that returns a single value, and this one returned shapes "
+                f"{[y.shape for y in run.outputs]}: sum or average it, or use jacobian"
             )
         ones = np.ones(run.outputs[0].shape)
         gradient = one_or_all(argnums, run.pull_back([ones]))
@@ -275,10 +259,8 @@ def matching(tree: Any, other: Any, what: str) -> list[Any]:
     """The leaves of `tree`, which must be nested as `other` is."""
     leaves, places = leaves_of(tree), leaves_of(other)
     if [at for at, _ in leaves] != [at for at, _ in places]:
-        raise ShapeError(
-            f"must be nested as {what} is, with leaves at {[at for at, _ in places]}, and has them "
-            f"at {[at for at, _ in leaves]}"
-        )
+        given, needed = [at for at, _ in leaves], [at for at, _ in places]
+        raise ShapeError(f"must be nested as {what} is, with leaves at {needed}, not at {given}")
     return [leaf for _, leaf in leaves]
 
 

@@ -1,17 +1,52 @@
-"""Inputs for an op's samples, drawn inside its domains."""
+"""Samples of every op: the inputs and attributes it is tried with."""
 
-from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from minigrad.ops.base import Domain, Op, Sample, registry
+from minigrad import Tensor
+from minigrad.graph import Node, toposort
+from minigrad.ops.base import Domain, Op, registry
+from tests import calls
+
+Shape = tuple[int, ...]
+
+# Every pattern of broadcasting, on either side; 0-d; empty.
+SHAPES: dict[int, list[tuple[Shape, ...]]] = {
+    1: [((),), ((3,),), ((2, 3),), ((2, 1, 3),), ((0,),), ((2, 0),)],
+    2: [
+        *[((), ()), ((3,), (3,)), ((0,), (0,)), ((2, 3), (3,)), ((3,), (2, 3)), ((2, 3), ())],
+        *[((), (2, 3)), ((2, 1), (1, 3)), ((2, 1, 3), (4, 1)), ((0,), (1,)), ((2, 1), (2, 0))],
+    ],
+    3: [((), (), ()), ((3,), (2, 3), (2, 1)), ((2, 1), (), (1, 3)), ((0,), (1,), ())],
+}
 
 
-def draw(domain: Domain, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+class Sample(NamedTuple):
+    """A shape for each float input, an array for any other; and the attributes."""
+
+    op: Op
+    inputs: list[Any]
+    attributes: dict[str, Any]
+
+    def arrays(self, seed: int = 0) -> list[np.ndarray]:
+        """The inputs, drawn inside the op's domains."""
+        rng = np.random.default_rng(seed)
+        domains = [*self.op.domains, *[self.op.domains[-1]] * len(self.inputs)]
+        return [
+            draw(domain, x, rng) if isinstance(x, tuple) else x
+            for domain, x in zip(domains, self.inputs, strict=False)
+        ]
+
+    @property
+    def shapes(self) -> list[Shape]:
+        return [x if isinstance(x, tuple) else np.shape(x) for x in self.inputs]
+
+
+def draw(domain: Domain, shape: Shape, rng: np.random.Generator) -> np.ndarray:
     """Values in the domain, and a tenth away from where there is no derivative."""
     if domain.dtype is not float:
-        return rng.integers(0, 2 if domain.dtype is bool else 5, shape).astype(domain.dtype)
+        return rng.integers(int(domain.low), int(domain.high), shape).astype(domain.dtype)
     values = rng.uniform(domain.low, domain.high, shape)
     for point in domain.away:
         near = np.abs(values - point) < 0.1
@@ -19,21 +54,39 @@ def draw(domain: Domain, shape: tuple[int, ...], rng: np.random.Generator) -> np
     return np.asarray(values)
 
 
-def inputs_of(op: Op, sample: Sample, seed: int = 0) -> list[np.ndarray]:
-    """One array for each input: a shape is drawn, an array stands for itself."""
-    rng = np.random.default_rng(seed)
-    return [
-        x if isinstance(x, np.ndarray) else draw(op.domains[min(k, len(op.domains) - 1)], x, rng)
-        for k, x in enumerate(sample.inputs)
-    ]
+def applied(table: calls.Table) -> list[Node]:
+    """Every node that the calls record, and that their gradients do."""
+    nodes = []
+    for f, arrays in table.values():
+        xs = [Tensor(x, requires_grad=True) for x in arrays]
+        y = f(*xs)
+        if y.requires_grad:
+            y.backward(Tensor(np.ones(y.shape), requires_grad=True), create_graph=True)
+        roots = [y.node, *(x.grad.node for x in xs if x.grad is not None)]
+        nodes += toposort(roots, follow=lambda node: True)
+    return [node for node in nodes if node.op is not None]
 
 
-def samples_of(differentiable: bool) -> Iterator[Any]:
-    """Every op with each of its samples, with a readable test id."""
+def samples() -> dict[str, Sample]:
+    """Elementwise ops over all shapes; every other as the calls of `tests.calls` apply it."""
+    found: dict[str, Sample] = {}
     for op in registry.values():
-        if bool(op.vjps) == differentiable:
-            for k, sample in enumerate(op.samples):
-                yield op, sample, f"{op.name}-{k}"
+        if op.family in ("unary", "binary"):
+            for shapes in SHAPES[len(op.domains)]:
+                found[f"{op.name} {shapes}"] = Sample(op, list(shapes), {})
+    for node in applied(calls.NUMPY | calls.OWN | calls.CONSTANT):
+        op, attributes = node.op, node.attributes
+        assert isinstance(op, Op)
+        assert attributes is not None
+        if op.family not in ("unary", "binary"):
+            values = [x.value if isinstance(x, Node) else np.asarray(x) for x in node.inputs]
+            inputs = [x.shape if x.dtype.kind == "f" else x for x in values]
+            sample = Sample(op, inputs, attributes)
+            found.setdefault(f"{op.name} {sample.shapes} {attributes}", sample)
+    return found
+
+
+SAMPLES = samples()
 
 
 def float_positions(arrays: list[np.ndarray]) -> list[int]:

@@ -227,7 +227,7 @@ def test_backward_needs_a_cotangent_for_more_than_one_value() -> None:
 
 
 def test_a_cotangent_must_have_the_shape() -> None:
-    with pytest.raises(ShapeError, match=r"\(3,\).*\(2,\)"):
+    with pytest.raises(ShapeError, match=r"\(2,\) with g of shape \(3,\)"):
         leaf([1.0, 2.0]).backward(np.ones(3))
 
 

@@ -30,15 +30,6 @@ class Domain:
     dtype: type = float
 
 
-class Sample:
-    """A call that tests make, written as the call: shapes (an array stands for itself) and
-    attributes, as in `Sample((2, 3), axis=0)`."""
-
-    def __init__(self, *inputs: Any, **attributes: Any) -> None:
-        self.inputs = inputs
-        self.attributes = attributes
-
-
 class EachInput:
     """The vjps of an op with any number of inputs: one rule, told which input it is asked for."""
 
@@ -60,17 +51,16 @@ class Op:
 
     `notation` writes y in Python's syntax, of {0}, {1} (inputs) and attributes by name. How a
     derivative is written follows from its rule. `lowering` is a C expression for elementwise
-    families, else a note for the compiler.
+    families, else a note for the compiler. Tests draw each input from its domain.
     """
 
-    name: str
     family: str
+    name: str
     forward: Callable[..., Any]
     vjps: Rules
     notation: str
     lowering: str
-    domains: tuple[Domain, ...]
-    samples: tuple[Sample, ...]
+    domains: tuple[Domain, ...] = (Domain(),)
     broadcasts: bool = False
 
     def __post_init__(self) -> None:

@@ -10,13 +10,9 @@ import numpy as np
 
 from minigrad.dispatch import implements
 from minigrad.errors import UnsupportedError
-from minigrad.ops.base import Domain, Op, Rule, Sample
+from minigrad.ops.base import Domain, Op, Rule
 
 # Every pattern of broadcasting, on either side; 0-d; empty.
-SAME = [((), ()), ((3,), (3,)), ((0,), (0,))]
-STRETCHED = [((2, 1), (1, 3)), ((2, 1, 3), (4, 1)), ((0,), (1,)), ((2, 1), (2, 0))]
-OF_OTHER_RANK = [((2, 3), (3,)), ((3,), (2, 3)), ((2, 3), ()), ((), (2, 3))]
-PAIRS = tuple(Sample(*pair) for pair in SAME + STRETCHED + OF_OTHER_RANK)
 ANYWHERE, POSITIVE, INTEGERS = Domain(), Domain(0.3, 2.0), Domain(0, 5, dtype=int)
 LEFT, RIGHT = Domain(-2.0, -0.1), Domain(0.1, 2.0)
 
@@ -35,7 +31,7 @@ def binary(
     Notation and C expression are `name(x, y)` unless given. Rules need not undo broadcasting.
     """
     call = f"{name}({{0}}, {{1}})"
-    op = Op(name, "binary", forward, vjps, notation or call, c or call, domains, PAIRS, True)
+    op = Op("binary", name, forward, vjps, notation or call, c or call, domains, broadcasts=True)
     implements(ufunc or forward)(op)
     return op
 
@@ -134,18 +130,17 @@ floor_divide = binary(
 )
 
 where_op = Op(
-    name="where",
-    family="binary",
-    forward=np.where,
-    vjps=(
+    "binary",
+    "where",
+    np.where,
+    (
         None,
         lambda g, z, condition, x, y: np.where(condition, g, 0),
         lambda g, z, condition, x, y: np.where(condition, 0, g),
     ),
-    notation="where({0}, {1}, {2})",
-    lowering="{0} ? {1} : {2}",
-    domains=(Domain(0, 2, dtype=bool), ANYWHERE, ANYWHERE),
-    samples=(Sample((), (), ()), Sample((3,), (2, 3), (2, 1)), Sample((0,), (1,), ())),
+    "where({0}, {1}, {2})",
+    "{0} ? {1} : {2}",
+    (Domain(0, 2, dtype=bool), ANYWHERE, ANYWHERE),
     broadcasts=True,
 )
 

@@ -10,22 +10,8 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
 from minigrad.dispatch import implementations, implements
-from minigrad.ops.base import Domain, Op, Rule, Sample, Shape
+from minigrad.ops.base import Op, Rule
 from minigrad.tensor import Axis
-
-SEVERAL: list[tuple[Shape, Axis]] = [((2, 3, 4), (0, 2)), ((2, 3, 4), (-1, 1)), ((2, 3), ())]
-ONE_OR_ALL: list[tuple[Shape, Axis]] = [((3,), 0), ((2, 1, 3), 1), ((2, 3, 2), -2), ((2, 3), None)]
-
-
-def with_and_without(cases: list[tuple[Shape, Axis]]) -> tuple[Sample, ...]:
-    """Samples of (shape, axis), with and without keepdims."""
-    return tuple(Sample(x, axis=axis, keepdims=k) for x, axis in cases for k in (False, True))
-
-
-OVER_AXES = with_and_without([*SEVERAL, *ONE_OR_ALL, ((), None)])
-OF_NOTHING = with_and_without([((0,), None), ((2, 0), 1)])
-ALONG_ONE = with_and_without([*ONE_OR_ALL, ((0, 2), 1)])
-SCANS = tuple(Sample(x, axis=axis) for x, axis in [((3,), 0), ((2, 3, 2), -2), ((2, 0), 1)])
 
 
 def reduce(
@@ -34,7 +20,6 @@ def reduce(
     vjp: Rule | None = None,
     *functions: Any,
     lowering: str,
-    samples: tuple[Sample, ...] = OVER_AXES,
 ) -> Op:
     """An op that reduces `axis` (int, tuple, or None for all), keeping axes of size 1 on asking.
 
@@ -42,7 +27,7 @@ def reduce(
     """
     notation = f"{name}({{0}}, axis={{axis}})"
     vjps = (vjp,) if vjp else ()
-    op = Op(name, "reduce", forward, vjps, notation, lowering, (Domain(),), samples)
+    op = Op("reduce", name, forward, vjps, notation, lowering)
 
     @implements(name, *functions)
     def function(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
@@ -92,7 +77,6 @@ sum_op = reduce(
     lambda g, y, x, axis, keepdims: np.broadcast_to(kept(g, x, axis, keepdims), np.shape(x)),
     np.sum,
     lowering="reduction from 0: acc + x",
-    samples=OVER_AXES + OF_NOTHING,
 )
 max_op = reduce(
     "max", np.maximum.reduce, to_extremes, np.max, np.amax, lowering="reduction from -inf: fmax"
@@ -107,22 +91,16 @@ logsumexp_op = reduce(
         kept(g, x, axis, keepdims) * np.exp(x - finite_or_zero(kept(y, x, axis, keepdims)))
     ),
     lowering="two reductions: m = max x, then log(sum exp(x - m)) + m",
-    samples=OVER_AXES + OF_NOTHING,
 )
 any_op = reduce("any", np.any, None, np.any, lowering="reduction from 0: acc || x")
 all_op = reduce("all", np.all, None, np.all, lowering="reduction from 1: acc && x")
-argmax_op = reduce(
-    "argmax", np.argmax, None, np.argmax, lowering="the first largest", samples=ALONG_ONE
-)
-argmin_op = reduce(
-    "argmin", np.argmin, None, np.argmin, lowering="the first smallest", samples=ALONG_ONE
-)
+argmax_op = reduce("argmax", np.argmax, None, np.argmax, lowering="the first largest")
+argmin_op = reduce("argmin", np.argmin, None, np.argmin, lowering="the first smallest")
 cumsum_op = reduce(
     "cumsum",
     np.cumsum,
     lambda g, y, x, axis: np.flip(np.cumsum(np.flip(g, axis), axis), axis),
     lowering="scan from 0: acc + x",
-    samples=SCANS,
 )
 
 

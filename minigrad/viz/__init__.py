@@ -1,5 +1,6 @@
-"""Seeing what minigrad does: explanations of both passes, of expressions and of programs."""
+"""Seeing what minigrad does: both passes, explained for expressions and for programs."""
 
 from minigrad.viz.explain import Explanation, explain
+from minigrad.viz.expression import ExpressionError, parse
 
-__all__ = ["Explanation", "explain"]
+__all__ = ["Explanation", "ExpressionError", "explain", "parse"]

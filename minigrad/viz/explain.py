@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
 
 from minigrad.errors import DtypeError, GradientError, ShapeError
 from minigrad.tensor import Tensor
@@ -63,6 +60,7 @@ def explain(z: Tensor) -> Explanation:
         GradientError: if no gradient flows back from z.
         ShapeError: if z is not a single value.
 
+    >>> import numpy as np
     >>> x1 = Tensor(2.0, requires_grad=True, name="x1")
     >>> x2 = Tensor(3.0, requires_grad=True, name="x2")
     >>> explain(x1 * x2 + np.sin(x1))
@@ -87,8 +85,8 @@ def explain(z: Tensor) -> Explanation:
     """
     if not isinstance(z, Tensor):
         raise DtypeError(
-            f"explain() is for a Tensor, and this is a {type(z).__name__}: compute it from Tensors, "
-            "as in minigrad.Tensor(2.0, requires_grad=True)"
+            f"explain() is for a Tensor, and this is a {type(z).__name__}: compute it from leaves "
+            "such as minigrad.Tensor(2.0, requires_grad=True)"
         )
     if not z.requires_grad:
         raise GradientError(

@@ -178,8 +178,8 @@ def simplified(op: type[ast.operator], x: Written, y: Written) -> Written | None
     """Constants worked out, and factors and exponents of 0, 1 and -1 left out."""
     if x.constant is not None and y.constant is not None:
         return worked_out(op, x.constant, y.constant)
-    if op is ast.Pow and y.constant is not None:
-        return {0: constant(1), 1: x}.get(y.constant)
+    if op is ast.Pow and y.constant in (0, 1):
+        return x if y.constant else constant(1)
     if op is ast.Mult:
         if 0 in (x.constant, y.constant):
             return constant(0)

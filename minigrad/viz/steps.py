@@ -66,7 +66,10 @@ def forward_pass(root: Node) -> dict[Node, Step]:
     """A step for every node that leads to `root`, and for every array an op was given as it is."""
     nodes = toposort([root], follow=lambda node: True)
     arrays = {
-        id(x): Node(x) for node in nodes for x in node.inputs if isinstance(x, np.ndarray) and x.ndim
+        id(x): Node(x)
+        for node in nodes
+        for x in node.inputs
+        if isinstance(x, np.ndarray) and x.ndim
     }
     nodes = sorted([*nodes, *arrays.values()], key=lambda node: node.op is not None)
     letter = free_letter(node.name for node in nodes if node.name)

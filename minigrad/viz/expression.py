@@ -1,0 +1,352 @@
+"""Expressions such as "x1*x2 + sin(x1)", read into Tensors and never run as Python."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import keyword
+import math
+import re
+import textwrap
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from minigrad.dispatch import implementations
+from minigrad.errors import MinigradError
+from minigrad.ops.base import registry
+from minigrad.tensor import Tensor
+
+Place = tuple[int, int]
+
+SHOWN = 76  # characters of a long expression, around the place
+CONSTANTS = {"pi": math.pi, "e": math.e}
+OPERATORS: dict[type[ast.AST], np.ufunc] = {
+    ast.Add: np.add,
+    ast.Sub: np.subtract,
+    ast.Mult: np.multiply,
+    ast.Div: np.divide,
+    ast.Mod: np.remainder,
+    ast.Pow: np.power,
+    ast.USub: np.negative,
+    ast.UAdd: np.positive,
+}
+
+# What is Python, or mathematics, and not read here: what to write instead.
+NOT_READ: dict[type[ast.AST], str] = {
+    ast.Attribute: "a dot after a name is not read: write sin(x) for np.sin(x)",
+    ast.Subscript: "brackets [ ] are not read: give each entry a name, such as x1 and x2",
+    ast.Compare: "comparisons are not read: write where(greater(x, y), a, b), or maximum(x, y)",
+    ast.BoolOp: "'and' and 'or' are not read: write maximum(x, y) or minimum(x, y)",
+    ast.IfExp: "'if' is not read: write where(greater(x, 0), a, b)",
+    ast.Lambda: "a lambda is not read: write what it returns",
+    ast.Tuple: "a comma only separates the arguments of a function: write 0.5 for 0,5",
+    ast.List: "lists are not read: give each entry a name, such as x1 and x2",
+    ast.JoinedStr: "text in quotes is not read: write names without quotes",
+    ast.NamedExpr: "':=' is not read: write the value in its place",
+    ast.Starred: "a star before an argument is not read: write the arguments one by one",
+    ast.keyword: "arguments have no names here: write maximum(x, 0), the values in their order",
+    ast.BitXor: "^ is no power here: write ** for powers, as in x**2",
+    ast.FloorDiv: "// is not read: write floor(x/y)",
+    ast.MatMult: "@ is for matrices, and here are only numbers: write *",
+}
+READ = "numbers, names, + - * / ** %, parentheses and functions"
+CHARACTERS = {
+    "\N{MULTIPLICATION SIGN}": "*",
+    "\N{MIDDLE DOT}": "*",
+    "\N{DOT OPERATOR}": "*",
+    "\N{DIVISION SIGN}": "/",
+    "\N{MINUS SIGN}": "-",
+    "\N{EN DASH}": "-",
+    "\N{SUPERSCRIPT TWO}": "**2",
+    "\N{SUPERSCRIPT THREE}": "**3",
+    "\N{SQUARE ROOT}": "sqrt(...)",
+}
+
+
+class ExpressionError(MinigradError, ValueError):
+    """An expression that cannot be read or computed: what is wrong, where, and what to do."""
+
+    def __init__(
+        self, problem: str, expression: str, place: Place | None = None, remark: str = ""
+    ) -> None:
+        # Other errors end with a line of the user's program; here the place is in the expression.
+        Exception.__init__(self, f"{problem}\n{pointed(expression, place)}\n{remark}".rstrip())
+
+
+def parse(expression: str, values: Mapping[str, float]) -> Tensor:
+    """The value of an expression, as a Tensor that was computed from a named leaf for each name.
+
+    Args:
+        expression: numbers, names, + - * / ** %, parentheses, the constants pi and e, and NumPy's
+            functions of single numbers, such as sin(x) and maximum(x, y), with relu, sigmoid, erf.
+        values: a number for each name in the expression.
+
+    Raises:
+        ExpressionError: if the expression cannot be read, its names and the values do not match,
+            or a value in it is not finite.
+
+    >>> z = parse("x1*x2 + sin(x1)", {"x1": 2, "x2": 3})
+    >>> round(z.item(), 4)
+    6.9093
+    >>> parse("x1 + y", {"x1": 2})
+    Traceback (most recent call last):
+    minigrad.viz.expression.ExpressionError: y has no value: give it one, y=1.0
+      x1 + y
+           ^
+      with values: x1
+    """
+    # On one line, and without what cannot be shown.
+    expression = "".join(
+        c if c.isprintable() else " " if c.isspace() else "\N{REPLACEMENT CHARACTER}"
+        for c in expression
+    ).strip()
+    reader = Reader(expression, leaves(expression, values))
+    try:
+        result = reader.value(syntax_tree(expression))
+    except (RecursionError, MemoryError):
+        raise ExpressionError("this is nested too deeply: write it shorter", expression) from None
+    if unused := ", ".join(name for name in reader.leaves if name not in reader.used):
+        problem = f"the value of {unused} is not used: leave it out, or use it in the expression"
+        raise ExpressionError(problem, expression)
+    if not isinstance(result, Tensor):
+        raise ExpressionError(
+            "there is no name in this, and so nothing to differentiate by: write x**2 and x=3, "
+            "say, for 3**2",
+            expression,
+        )
+    return result
+
+
+def leaves(expression: str, values: Mapping[str, float]) -> dict[str, Tensor]:
+    """A Tensor for each name."""
+    tensors = {}
+    for name, value in values.items():
+        if keyword.iskeyword(name) or not name.isidentifier():
+            raise ExpressionError(
+                f"{name!r} cannot be a name: a name is made of letters, digits and _, does not "
+                "start with a digit, and is no word of Python's own",
+                expression,
+            )
+        try:
+            number = float(value)
+        except (TypeError, ValueError, OverflowError):
+            number = math.nan
+        if not math.isfinite(number):
+            raise ExpressionError(
+                f"{name}={value} is no finite number: give {name} one", expression
+            )
+        # As Python reads names: µ, of which there are two, is one.
+        name = unicodedata.normalize("NFKC", name)
+        tensors[name] = Tensor(number, requires_grad=True, name=name)
+    return tensors
+
+
+@cache
+def functions() -> dict[str, tuple[Callable[..., Any], int]]:
+    """Name -> function and number of arguments: the elementwise ops by their own names and by
+    NumPy's, and NumPy's ufuncs that are composed of them."""
+    elementwise = [op for op in registry.values() if op.family in ("unary", "binary")]
+    on_integers = {op for op in elementwise if any(d.dtype is int for d in op.domains)}
+    ufuncs = {
+        name: (f, f.nin)
+        for name, f in vars(np).items()
+        if isinstance(f, np.ufunc) and f in implementations and not f.signature
+        if implementations[f] not in on_integers
+    }
+    return ufuncs | {op.name: (op, len(op.domains)) for op in elementwise if op not in on_integers}
+
+
+class Reader:
+    """Computes what a syntax tree says, and knows where in the expression each part stands."""
+
+    def __init__(self, expression: str, leaves: Mapping[str, Tensor]) -> None:
+        self.expression = expression
+        self.leaves = leaves
+        self.used: set[str] = set()
+
+    def value(self, node: ast.expr) -> Any:
+        """A Tensor, or a number if no name takes part in it."""
+        match node:
+            case ast.Constant(value=int() | float() as x) if not isinstance(x, bool):
+                return self.number(node, x)
+            case ast.Name(id=name):
+                return self.named(node, name)
+            case ast.BinOp(left=left, op=op, right=right):
+                if type(op) not in OPERATORS:
+                    raise self.refusal(op, self.between(left, right))
+                return self.apply(node, OPERATORS[type(op)], [left, right])
+            case ast.UnaryOp(op=op, operand=operand) if type(op) in OPERATORS:
+                return self.apply(node, OPERATORS[type(op)], [operand])
+            case ast.Call(func=function, args=arguments, keywords=[]):
+                return self.apply(node, self.function(function, len(arguments)), arguments)
+            case ast.Call(keywords=[first, *_]):
+                raise self.refusal(first, self.place(first))
+        raise self.refusal(node, self.place(node))
+
+    def number(self, node: ast.expr, x: float) -> float:
+        try:
+            x = float(x)
+        except OverflowError:
+            x = math.inf
+        if math.isinf(x):
+            raise self.error(
+                "this number is too large: the largest is about 1.8e308", self.place(node)
+            )
+        return x
+
+    def named(self, node: ast.expr, name: str) -> Any:
+        if name in self.leaves:
+            self.used.add(name)
+            return self.leaves[name]
+        if name in CONSTANTS:
+            return CONSTANTS[name]
+        if name in functions():
+            raise self.error(f"{name} is a function: write {name}(...)", self.place(node))
+        raise self.error(
+            f"{name} has no value: {suggestion(name, self.leaves) or f'give it one, {name}=1.0'}",
+            self.place(node),
+            f"  with values: {', '.join(self.leaves) or 'none'}",
+        )
+
+    def function(self, node: ast.expr, given: int) -> Callable[..., Any]:
+        """The function that is called here, with so many arguments."""
+        if isinstance(node, ast.Attribute):
+            raise self.refusal(node, self.place(node))
+        name = node.id if isinstance(node, ast.Name) else ""
+        if not name or name in self.leaves or name in CONSTANTS:
+            raise self.error(
+                f"{name or 'this'} is no function: to multiply, write * before the parenthesis",
+                self.place(node),
+            )
+        if name not in functions():
+            question = suggestion(name, functions()) or "choose one of these"
+            raise self.error(
+                f"there is no function {name}: {question}", self.place(node), every_function()
+            )
+        function, arity = functions()[name]
+        if given != arity:
+            expected = f"{name}({', '.join('xyz'[:arity])})"
+            raise self.error(f"{name} is given {given} values: write {expected}", self.place(node))
+        return function
+
+    def apply(self, node: ast.expr, function: Callable[..., Any], given: list[ast.expr]) -> Any:
+        inputs = [self.value(x) for x in given]
+        try:
+            with np.errstate(all="ignore"):
+                result = function(*inputs)
+        except MinigradError as error:
+            raise self.error(str(error).splitlines()[0], self.place(node))
+        number = float(result.item() if isinstance(result, Tensor) else result)
+        if not math.isfinite(number):
+            names = {x.id for x in ast.walk(node) if isinstance(x, ast.Name)} & set(self.leaves)
+            at = ", ".join(f"{name}={self.leaves[name].item():g}" for name in sorted(names))
+            raise self.error(
+                f"this is {number}{' at ' if at else ''}{at}, where there is nothing to "
+                "differentiate: choose other values",
+                self.place(node),
+            )
+        return result if isinstance(result, Tensor) else number
+
+    def place(self, node: ast.expr | ast.keyword) -> Place:
+        """Where a part of the expression begins and ends, in characters."""
+        assert node.end_col_offset is not None
+        # The syntax tree counts bytes.
+        text = self.expression.encode()
+        start, end = (text[:k].decode() for k in (node.col_offset, node.end_col_offset))
+        return len(start), len(end)
+
+    def between(self, left: ast.expr, right: ast.expr) -> Place:
+        """Where the operator between two operands stands."""
+        end = self.place(left)[1]
+        symbol = re.compile(r"[^\s()]+").search(self.expression, end, self.place(right)[0])
+        return symbol.span() if symbol else (end, end)
+
+    def refusal(self, node: ast.AST, place: Place) -> ExpressionError:
+        """What to write instead of a piece of Python."""
+        kind: type[ast.AST] = type(node)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str | bytes):
+            kind = ast.JoinedStr
+        problem = NOT_READ.get(kind) or f"this is not read: an expression is made of {READ}"
+        return self.error(problem, place)
+
+    def error(self, problem: str, place: Place, remark: str = "") -> ExpressionError:
+        return ExpressionError(problem, self.expression, place, remark)
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """A question about names that are nearly this one."""
+    close = difflib.get_close_matches("log" if name == "ln" else name, known, n=2)
+    return f"did you mean {' or '.join(close)}?" if close else ""
+
+
+def every_function() -> str:
+    names = ", ".join(sorted(functions()))
+    return textwrap.fill(f"functions: {names}", SHOWN, initial_indent="  ", subsequent_indent="  ")
+
+
+# Where it is no Python
+
+
+def syntax_tree(expression: str) -> ast.expr:
+    if not expression:
+        raise ExpressionError("the expression is empty: write one such as x1*x2 + sin(x1)", "")
+    if (start := expression.find("#")) >= 0:
+        problem = "# and what follows is not read: leave it out"
+        raise ExpressionError(problem, expression, (start, len(expression)))
+    try:
+        return ast.parse(expression, mode="eval").body
+    except SyntaxError as error:
+        if "integer string conversion" in error.msg:
+            raise ExpressionError("a number has too many digits", expression) from None
+        # Python counts from 1, and says 0 for the end.
+        start = error.offset - 1 if error.offset else len(expression)
+        problem, place = syntax_problem(expression, start, error.msg)
+        raise ExpressionError(problem, expression, place) from None
+
+
+def syntax_problem(expression: str, start: int, message: str) -> tuple[str, Place]:
+    """What Python could not read at `start`, in words for an expression, and where it stands."""
+    for factor in re.finditer(r"(?<![\w.])(\d+\.?\d*)([^\W\d]\w*)", expression):
+        if factor.start() <= start < factor.end():
+            return f"to multiply, write {factor[1]}*{factor[2]}", factor.span()
+    for word in re.finditer(r"\w+", expression):
+        if keyword.iskeyword(word[0]):
+            return f"{word[0]!r} is a word of Python's own: choose another name", word.span()
+    if "comma" in message and (gap := re.search(r"[\w)]\s+(?=[\w(])", expression[start:])):
+        start += gap.end()  # Python's guess points to where the pair of operands begins
+    here, last = expression[start : start + 1], re.search(r"(\w+|[).])\s*$", expression[:start])
+    if not here:
+        problem = "the expression ends too early: write what is missing here"
+    elif here in CHARACTERS:
+        problem = f"{here} is not read: write {CHARACTERS[here]}"
+    elif here == "=":
+        problem = "= is not read: write only what stands to the right of it"
+    elif message.startswith("invalid syntax") and last and re.match(r"[\w(]", here):
+        missing = f"{last[1]}(...)" if last[1] in functions() else "* to multiply"
+        problem = f"something is missing before this: write {missing}"
+    elif message.startswith("invalid syntax"):
+        problem = f"this is not read here: an expression is made of {READ}"
+    else:
+        problem = f"{message}: an expression is written as in x1*x2 + sin(x1)"
+    return problem, (start, start + 1)
+
+
+def pointed(expression: str, place: Place | None) -> str:
+    """The expression, and below it what points at the place; of a long one, the part around it."""
+    start, end = place or (0, 0)
+    low = max(0, min(start - SHOWN // 2, len(expression) - SHOWN))
+    high = low + SHOWN
+    shown = ("..." if low else "") + expression[low:high] + ("..." if expression[high:] else "")
+    if place is None:
+        return f"  {shown}"
+    margin = " " * (3 if low else 0) + "".join(map(blank, expression[low:start]))
+    return f"  {shown}\n  {margin}{'^' * (min(end, high) - start)}"
+
+
+def blank(character: str) -> str:
+    """A blank as wide as the character: on a terminal, some take two columns."""
+    return "\N{IDEOGRAPHIC SPACE}" if unicodedata.east_asian_width(character) in "WF" else " "
