@@ -60,10 +60,11 @@ def shares(
     assert node.op is not None
     assert node.attributes is not None
     rules = node.op.vjps
+    y = view(node)
     inputs = [view(x) if type(x) is Node else x for x in node.inputs]
     for k, source in enumerate(node.inputs):
         if type(source) is Node and wanted(source) and (rule := rules[k]) is not None:
-            share = rule(cotangent, view(node), *inputs, **node.attributes)
+            share = rule(cotangent, y, *inputs, **node.attributes)
             if share.shape != source.value.shape:
                 share = node.op.fit(share, source.value.shape)
             if share.dtype is not source.value.dtype:

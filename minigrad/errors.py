@@ -10,7 +10,12 @@ from typing import Any
 
 import numpy as np
 
-PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+# The source files of this package: frames in them are not the user's.
+OWN_FILES = {
+    os.path.join(folder, file)
+    for folder, _, files in os.walk(os.path.dirname(os.path.abspath(__file__)))
+    for file in files
+}
 
 
 class MinigradError(Exception):
@@ -44,23 +49,17 @@ class GradientCheckError(MinigradError, AssertionError):
     """A derivative that differs from finite differences."""
 
 
-def user_frame() -> FrameType | None:
-    """The innermost frame outside this package: the user's own."""
-    frame: FrameType | None = sys._getframe(2)
-    while frame is not None and frame.f_code.co_filename.startswith(PACKAGE):
+def user_frame(depth: int) -> FrameType | None:
+    """The innermost frame outside this package, from so many calls up: the user's own."""
+    frame: FrameType | None = sys._getframe(depth)
+    while frame is not None and frame.f_code.co_filename in OWN_FILES:
         frame = frame.f_back
     return frame
 
 
-def user_line() -> tuple[str, int] | None:
-    """The user's file and line number."""
-    frame = user_frame()
-    return None if frame is None else (frame.f_code.co_filename, frame.f_lineno)
-
-
 def where() -> str:
     """The user's line, as the last lines of an error message."""
-    frame = user_frame()
+    frame = user_frame(2)
     if frame is None:
         return ""
     path, number = frame.f_code.co_filename, frame.f_lineno

@@ -12,6 +12,7 @@ import numpy as np
 
 from minigrad.errors import ArgumentError, DtypeError, ShapeError
 from minigrad.ops import avg_pool2d, conv2d, erf, logsumexp, max_pool2d, relu, sigmoid
+from minigrad.ops.base import as_array
 
 __all__ = [
     "avg_pool2d",
@@ -130,10 +131,10 @@ def reduced(losses: Any, reduction: str) -> Any:
 
 def same_shape(name: str, x: Any, target: Any) -> None:
     """Predictions and targets that only broadcast are nearly always a mistake."""
-    if np.shape(x) != np.shape(target):
+    if as_array(x).shape != as_array(target).shape:
         raise ShapeError(
-            f"{name} of predictions of shape {np.shape(x)} and targets of shape "
-            f"{np.shape(target)}: they must be the same; reshape one, for instance with x[:, 0]"
+            f"{name} of predictions of shape {as_array(x).shape} and targets of shape "
+            f"{as_array(target).shape}: they must be the same; reshape one, as with x[:, 0]"
         )
 
 
@@ -153,30 +154,32 @@ def cross_entropy(logits: Any, target: Any, reduction: str = "mean") -> Any:
     >>> round(float(cross_entropy(np.array([[0.0, 0.0]]), np.array([1]))), 4)
     0.6931
     """
-    shape = np.shape(logits)
+    logits, target = as_array(logits), as_array(target)
+    shape = logits.shape
     if len(shape) < 2:
         raise ShapeError(f"cross_entropy of logits of shape {shape}: they have axes (N, C, ...)")
-    if np.shape(target) == shape:
-        losses = -np.sum(target * log_softmax(logits, 1), axis=1)
-        return reduced(losses, reduction)
-    if np.shape(target) != (shape[0], *shape[2:]):
+    if target.shape == shape:
+        return reduced(-np.sum(target * log_softmax(logits, 1), axis=1), reduction)
+    if target.shape != (shape[0], *shape[2:]):
         raise ShapeError(
-            f"cross_entropy of logits of shape {shape} and targets of shape {np.shape(target)}: "
+            f"cross_entropy of logits of shape {shape} and targets of shape {target.shape}: "
             f"class indices have shape {(shape[0], *shape[2:])}, probabilities {shape}"
         )
-    if np.result_type(target).kind not in "iu":
+    if target.dtype.kind not in "iu":
         raise DtypeError(
-            f"cross_entropy with targets of dtype {np.result_type(target)}: class indices are "
-            "integers, as in target.astype(int)"
+            f"cross_entropy with targets of dtype {target.dtype}: class indices are integers, as "
+            "in target.astype(int)"
         )
-    indices = np.asarray(target.data if hasattr(target, "node") else target)
-    if indices.size and (indices.min() < 0 or indices.max() >= shape[1]):
+    low, high = (target.min().item(), target.max().item()) if target.size else (0, 0)
+    if low < 0 or high >= shape[1]:
         raise ShapeError(
-            f"cross_entropy with a target of {indices.min()}..{indices.max()}: there are "
-            f"{shape[1]} classes, 0..{shape[1] - 1}"
+            f"cross_entropy with a target of {low}..{high}: there are {shape[1]} classes, "
+            f"0..{shape[1] - 1}"
         )
-    picked = np.take_along_axis(log_softmax(logits, 1), np.expand_dims(target, 1), axis=1)
-    return reduced(-np.squeeze(picked, 1), reduction)
+    # (N, ...), which with indices for all other axes picks one score each
+    places = np.ogrid[tuple(slice(n) for n in target.shape)]
+    picked = log_softmax(logits, 1)[(places[0], target, *places[1:])]
+    return reduced(-picked, reduction)
 
 
 def mse_loss(x: Any, target: Any, reduction: str = "mean") -> Any:

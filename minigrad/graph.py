@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Sequence
 from operator import attrgetter
+from types import CodeType
 from typing import Any, Protocol
 
 import numpy as np
@@ -32,10 +34,14 @@ class Node:
 
     `inputs` holds nodes, and whatever else the op was given (arrays, Python numbers) as it is.
     `requires_grad` says that a gradient flows through here. `grad` collects what `backward()`
-    finds, on leaves only. `line` is the user's (file, line number), where it was recorded.
+    finds, on leaves only. `birth` counts nodes in the order they are made. `origin` is the user's
+    code, and the instruction in it, that recorded it.
     """
 
-    __slots__ = ("attributes", "grad", "inputs", "line", "name", "op", "requires_grad", "value")
+    __slots__ = (
+        *("value", "requires_grad", "op", "inputs", "attributes", "origin"),
+        *("birth", "grad", "name"),
+    )
 
     def __init__(
         self,
@@ -44,39 +50,45 @@ class Node:
         op: Operation | None = None,
         inputs: Sequence[Any] = (),
         attributes: dict[str, Any] | None = None,
-        line: tuple[str, int] | None = None,
+        origin: tuple[CodeType, int] | None = None,
     ) -> None:
         self.value = value
         self.requires_grad = requires_grad
         self.op = op
         self.inputs = inputs
         self.attributes = attributes
-        self.line = line
+        self.origin = origin
+        self.birth = next(count)
         self.grad: Any = None
         self.name: str | None = None
 
+    @property
+    def line(self) -> tuple[str, int] | None:
+        """The user's file and line number."""
+        if self.origin is None:
+            return None
+        code, instruction = self.origin
+        (*_, number) = (n for start, _, n in code.co_lines() if start <= instruction)
+        return code.co_filename, number or code.co_firstlineno
+
 
 needs_grad: Callable[[Node], bool] = attrgetter("requires_grad")
+by_birth: Callable[[Node], int] = attrgetter("birth")
+count = itertools.count()
 
 
 def toposort(roots: Iterable[Node], follow: Callable[[Node], bool] = needs_grad) -> list[Node]:
     """Every node `roots` depend on, each after its inputs, so that the reverse of the list visits
     a node only when everything that uses it has been visited.
 
-    A depth-first search with its own stack, so that a chain of any length works. Inputs that
-    `follow` refuses are left out, with all that lies behind them.
+    A node is made after its inputs, so the order they were made in is such an order: what is left
+    is to find them. Inputs that `follow` refuses are left out, with all that lies behind them.
     """
-    order: list[Node] = []
-    entered: set[Node] = set()
-    stack: list[tuple[Node, bool]] = [(root, False) for root in roots]
+    found = set(roots)
+    stack = list(found)
     while stack:
-        node, inputs_done = stack.pop()
-        if inputs_done:
-            order.append(node)
-        elif node not in entered:
-            entered.add(node)
-            stack.append((node, True))
-            for source in reversed(node.inputs):
-                if type(source) is Node and source not in entered and follow(source):
-                    stack.append((source, False))
-    return order
+        for source in stack.pop().inputs:
+            if type(source) is Node and source not in found and follow(source):
+                found.add(source)
+                stack.append(source)
+    return sorted(found, key=by_birth)

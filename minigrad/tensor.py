@@ -5,13 +5,13 @@ from __future__ import annotations
 import functools
 import operator
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from typing import Any, Concatenate, ParamSpec
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from minigrad.autograd import (
-    View,
     as_array,
     inside_transform,
     recording,
@@ -112,6 +112,8 @@ class Tensor:
 
     @data.setter
     def data(self, data: Any) -> None:
+        if data is self.node.value:  # after `t.data -= ...`, which Python assigns again
+            return
         array = to_array(data, self.dtype)
         if array.shape != self.shape:
             raise ShapeError(f"data of shape {array.shape} put into a Tensor of shape {self.shape}")
@@ -260,8 +262,9 @@ class Tensor:
         array([ 2., 40.])
         """
         view = Tensor.of if create_graph else as_array
-        seed = self._cotangent(gradient, view)
-        with switched(recording, create_graph):
+        seed = view(self._cotangent(gradient))
+        # Without create_graph all is done on arrays, and there is nothing to record.
+        with switched(recording, True) if create_graph else nullcontext():
             held = {id(seed)}
             for leaf, adjoint in reverse({self.node: seed}, view=view).items():
                 total = adjoint if leaf.grad is None else leaf.grad + adjoint
@@ -272,7 +275,7 @@ class Tensor:
                     held.add(id(total))
                 leaf.grad = total
 
-    def _cotangent(self, gradient: Any, view: View) -> Any:
+    def _cotangent(self, gradient: Any) -> Node:
         if not self.requires_grad:
             raise GradientError(
                 f"backward() of a Tensor (of {self.dtype}) that needs no gradient: nothing it was "
@@ -283,11 +286,12 @@ class Tensor:
                 f"backward() from a Tensor of shape {self.shape} needs a cotangent of that shape, "
                 "backward(g); or reduce to a single value first, as in x.sum().backward()"
             )
-        g = np.ones(self.shape) if gradient is None else gradient
-        g = g if isinstance(g, Tensor) else Tensor(g, dtype=self.dtype)
+        if gradient is None:
+            return Node(np.ones(self.shape, self.dtype))
+        g = gradient if isinstance(gradient, Tensor) else Tensor(gradient, dtype=self.dtype)
         if g.shape != self.shape:
             raise ShapeError(f"backward(g) of shape {self.shape} with g of shape {g.shape}")
-        return view(g.node)
+        return g.node
 
     # NumPy's protocols: every operator, method and NumPy function meets in `implementations`.
 

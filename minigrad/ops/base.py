@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.autograd import recording
-from minigrad.errors import DtypeError, MinigradError, ShapeError, refusal_of, user_line
+from minigrad.errors import DtypeError, MinigradError, ShapeError, refusal_of, user_frame
 from minigrad.graph import Node, Rules
 from minigrad.tensor import Tensor
 
@@ -82,7 +82,7 @@ class Op:
                 elif x.op is not None:
                     recorded = True
             else:
-                if isinstance(x, list | tuple):
+                if type(x) is list or type(x) is tuple:
                     x = np.asarray(x)
                 arrays.append(x)
             nodes.append(x)
@@ -104,8 +104,10 @@ class Op:
             )
         if not (recorded and recording.get()):
             return Tensor.of(Node(value))
-        requires_grad = requires_grad and kind == "f" and bool(self.vjps)
-        return Tensor.of(Node(value, requires_grad, self, nodes, attributes, user_line()))
+        requires_grad = requires_grad and kind == "f" and self.vjps != ()
+        frame = user_frame(2)
+        origin = frame and (frame.f_code, frame.f_lasti)
+        return Tensor.of(Node(value, requires_grad, self, nodes, attributes, origin))
 
     def fit(self, cotangent: Any, shape: Shape) -> Any:
         """Bring a cotangent to its input's shape: sum over the axes it was broadcast along."""
@@ -120,8 +122,13 @@ class Op:
         return f"<{self.family} op {self.name}>"
 
 
+def as_array(x: Any) -> Any:
+    """A Tensor as it is, anything else as an array."""
+    return x if isinstance(x, Tensor) else np.asarray(x)
+
+
 def unbroadcast(g: Any, shape: Shape) -> Any:
     """Sum g down to `shape`, the adjoint of broadcasting from it."""
     lead = g.ndim - len(shape)
     stretched = (k + lead for k, n in enumerate(shape) if n == 1 and g.shape[k + lead] != 1)
-    return g.sum((*range(lead), *stretched)).reshape(shape)
+    return np.add.reduce(g, (*range(lead), *stretched)).reshape(shape)

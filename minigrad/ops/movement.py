@@ -13,7 +13,7 @@ from numpy.lib.array_utils import normalize_axis_index
 
 from minigrad.dispatch import implements
 from minigrad.errors import DtypeError, ShapeError, UnsupportedError, refusal_of
-from minigrad.ops.base import EachInput, Op, Shape
+from minigrad.ops.base import EachInput, Op, Shape, as_array
 from minigrad.tensor import Tensor
 
 Index = tuple[Any, ...]
@@ -27,7 +27,7 @@ movement = partial(Op, "movement")
 reshape_op = movement(
     "reshape",
     lambda x, shape: np.reshape(x, shape),
-    (lambda g, y, x, shape: np.reshape(g, np.shape(x)),),
+    (lambda g, y, x, shape: g.reshape(x.shape),),
     "reshape({0}, {shape})",
     "view: the same buffer, in C order",
 )
@@ -70,13 +70,13 @@ def reshape(a: Any, shape: Any, order: str = "C") -> Any:
 
 @implements(np.ravel)
 def ravel(a: Any) -> Any:
-    return a if np.ndim(a) == 1 else reshape_op(a, shape=(np.size(a),))
+    return a if a.ndim == 1 else reshape_op(a, shape=(a.size,))
 
 
 @implements(np.broadcast_to)
 def broadcast_to(array: Any, shape: Any) -> Any:
     shape = as_shape(shape)
-    return array if np.shape(array) == shape else expand_op(array, shape=shape)
+    return array if array.shape == shape else expand_op(array, shape=shape)
 
 
 @implements(np.astype)
@@ -97,7 +97,7 @@ def ask(function: Function, stand_in: np.ndarray, a: Any, args: Any, kwargs: Any
     try:
         return function(stand_in, *args, **kwargs)
     except (ValueError, TypeError, IndexError) as error:
-        name, given = function.__name__, [np.empty(np.shape(a), a.dtype), *args]
+        name, given = function.__name__, [np.empty(a.shape, a.dtype), *args]
         raise refusal_of(name, given, kwargs, error) from error
 
 
@@ -106,7 +106,7 @@ def reshaping(function: Function) -> Function:
 
     @implements(function)
     def reshaped(a: Any, *args: Any, **kwargs: Any) -> Any:
-        return reshape_op(a, shape=ask(function, np.empty(np.shape(a)), a, args, kwargs).shape)
+        return reshape_op(a, shape=ask(function, np.empty(a.shape), a, args, kwargs).shape)
 
     return reshaped
 
@@ -116,9 +116,7 @@ def permuting(function: Function) -> Function:
 
     @implements(function)
     def permuted(a: Any, *args: Any, **kwargs: Any) -> Any:
-        return transpose_op(
-            a, axes=ask(function, np.empty(range(np.ndim(a))), a, args, kwargs).shape
-        )
+        return transpose_op(a, axes=ask(function, np.empty(range(a.ndim)), a, args, kwargs).shape)
 
     return permuted
 
@@ -129,7 +127,7 @@ def moving(function: Function) -> Function:
 
     @implements(function)
     def moved(a: Any, *args: Any, **kwargs: Any) -> Any:
-        numbers = np.arange(1, np.size(a) + 1).reshape(np.shape(a))
+        numbers = np.arange(1, a.size + 1).reshape(a.shape)
         sources = ask(function, numbers, a, args, kwargs)
         values = ravel(a)
         if not sources.all():
@@ -156,9 +154,9 @@ for function in FUNCTIONS:
 def checked_axis(a: Any, axis: int) -> int:
     """`axis` counted from 0."""
     try:
-        return normalize_axis_index(axis, np.ndim(a))
+        return normalize_axis_index(axis, a.ndim)
     except np.exceptions.AxisError as error:
-        raise refusal_of("axis", [np.empty(np.shape(a))], {"axis": axis}, error) from error
+        raise refusal_of("axis", [np.empty(a.shape)], {"axis": axis}, error) from error
 
 
 # Indexing, and its adjoint. Index arrays are inputs, so that a recorded program can be given
@@ -220,7 +218,7 @@ def scatter_add(g: Any, *arrays: Any, shape: Shape, index: Index) -> Any:
 slice_op: Op = movement(
     "slice",
     lambda x, index: x[index],
-    (lambda g, y, x, index: scatter_add_op(g, shape=np.shape(x), index=index),),
+    (lambda g, y, x, index: scatter_add_op(g, shape=x.shape, index=index),),
     "{0}[{index}]",
     "view: an offset, and strides times steps",
 )
@@ -228,9 +226,7 @@ gather_op: Op = movement(
     "gather",
     lambda x, *arrays, index: x[fill(index, arrays)],
     EachInput(
-        lambda k, g, y, x, *arrays, index: scatter_add_op(
-            g, *arrays, shape=np.shape(x), index=index
-        )
+        lambda k, g, y, x, *arrays, index: scatter_add_op(g, *arrays, shape=x.shape, index=index)
     ),
     "{0}[{index}]",
     "loop over the output: read x at an index read from memory",
@@ -260,8 +256,8 @@ def update_rule(k: int, g: Any, y: Any, x: Any, v: Any, *arrays: Any, index: Ind
     there = getitem(g, whole)
     if not arrays:
         return there
-    order = np.arange(np.size(there)).reshape(np.shape(there))
-    writers = updated_op(np.zeros(np.shape(x), int), order, *arrays, index=index)
+    order = np.arange(there.size).reshape(there.shape)
+    writers = updated_op(np.zeros(x.shape, int), order, *arrays, index=index)
     return np.where(np.equal(getitem(writers, whole), order), there, 0)
 
 
@@ -290,20 +286,20 @@ def set_item(x: Any, index: Any, value: Any) -> Any:
 def take(a: Any, indices: Any, axis: int | None = None) -> Any:
     if axis is None:
         return take(ravel(a), indices, 0)
-    indices = indices if isinstance(indices, Tensor) else np.asarray(indices)
-    return getitem(a, (*(ALL,) * checked_axis(a, axis), indices))
+    return getitem(a, (*(ALL,) * checked_axis(a, axis), as_array(indices)))
 
 
 @implements(np.take_along_axis)
 def take_along_axis(arr: Any, indices: Any, axis: int | None = -1) -> Any:
     if axis is None:
         return take_along_axis(ravel(arr), indices, 0)
-    if np.ndim(indices) != np.ndim(arr):
+    indices = as_array(indices)
+    if indices.ndim != arr.ndim:
         raise ShapeError(
-            f"take_along_axis of shape {np.shape(arr)} by indices of shape {np.shape(indices)}: "
+            f"take_along_axis of shape {arr.shape} by indices of shape {indices.shape}: "
             "both must have the same number of axes"
         )
-    index: list[Any] = list(np.ogrid[tuple(slice(n) for n in np.shape(arr))])
+    index: list[Any] = list(np.ogrid[tuple(slice(n) for n in arr.shape)])
     index[checked_axis(arr, axis)] = indices
     return getitem(arr, tuple(index))
 
@@ -346,7 +342,7 @@ def padded(x: Any, width: Any, value: Any) -> Any:
 pad_op = movement(
     "pad",
     padded,
-    (lambda g, y, x, width, value: slice_op(g, index=middle(np.shape(x), width)),),
+    (lambda g, y, x, width, value: slice_op(g, index=middle(x.shape, width)),),
     "pad({0}, {width}, {value})",
     "fill with the value, then copy x into the middle",
 )
@@ -362,7 +358,7 @@ def pad(array: Any, pad_width: Any, mode: str = "constant", constant_values: Any
             f"np.pad with mode={mode!r} on a Tensor: the modes are constant, edge, reflect, "
             "symmetric and wrap"
         )
-    pairs = (np.ndim(array), 2)
+    pairs = (array.ndim, 2)
     width = ask(np.broadcast_to, np.asarray(pad_width, int), array, (pairs,), {}).tolist()
     return pad_op(array, width=tuple(map(tuple, width)), value=constant_values)
 
@@ -383,17 +379,18 @@ concatenate_op = movement(
 
 @implements(np.concatenate, np.concat)
 def concatenate(arrays: Any, axis: int | None = 0) -> Any:
-    arrays = [ravel(x) if axis is None else x for x in arrays]
+    arrays = [ravel(as_array(x)) if axis is None else as_array(x) for x in arrays]
     if not arrays:
         raise ShapeError("concatenate of no arrays at all: give it at least one")
     axis = checked_axis(arrays[0], axis or 0)
-    sizes = [np.shape(x)[axis] if np.ndim(x) > axis else 0 for x in arrays]
+    sizes = [x.shape[axis] if x.ndim > axis else 0 for x in arrays]
     return concatenate_op(*arrays, axis=axis, bounds=(0, *itertools.accumulate(sizes)))
 
 
 @implements(np.stack)
 def stack(arrays: Any, axis: int = 0) -> Any:
-    shapes = {np.shape(x) for x in arrays}
+    arrays = [as_array(x) for x in arrays]
+    shapes = {x.shape for x in arrays}
     if len(shapes) > 1:
         raise ShapeError(f"stack of shapes {sorted(shapes)}: all must be the same")
     return concatenate([expand_dims(x, axis) for x in arrays], axis)
@@ -404,7 +401,7 @@ def splitting(function: Function) -> Function:
 
     @implements(function)
     def parts(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
-        stand_in = np.empty(np.shape(ary))
+        stand_in = np.empty(ary.shape)
         cut = ask(function, stand_in, ary, (indices_or_sections, axis), {})
         bounds = itertools.pairwise((0, *itertools.accumulate(x.shape[axis] for x in cut)))
         before = (ALL,) * checked_axis(ary, axis)
@@ -461,14 +458,14 @@ def fold(y: Any, size: Pair, stride: Pair, dilation: Pair) -> Any:
 windows_op: Op = movement(
     "windows",
     windows,
-    (lambda g, y, x, kernel, **apart: fold_op(g, size=np.shape(x)[-2:], **apart),),
+    (lambda g, y, x, kernel, **apart: fold_op(g, size=x.shape[-2:], **apart),),
     "windows({0}, kernel={kernel}, stride={stride}, dilation={dilation})",
     "view: strides of the input twice, for the place in the kernel and for the window's",
 )
 fold_op: Op = movement(
     "fold",
     fold,
-    (lambda g, y, x, size, **apart: windows_op(g, kernel=np.shape(x)[:2], **apart),),
+    (lambda g, y, x, size, **apart: windows_op(g, kernel=x.shape[:2], **apart),),
     "fold({0}, size={size}, stride={stride}, dilation={dilation})",
     "fill with 0, then add each window into the view that windows would give",
 )

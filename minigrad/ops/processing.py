@@ -12,7 +12,7 @@ import numpy as np
 
 from minigrad.dispatch import implements
 from minigrad.errors import ShapeError, UnsupportedError
-from minigrad.ops.base import Domain, Op
+from minigrad.ops.base import Domain, Op, as_array
 from minigrad.ops.movement import (
     Pair,
     checked_axis,
@@ -27,7 +27,6 @@ from minigrad.ops.movement import (
     windows_op,
 )
 from minigrad.ops.reduce import mean, sum_op
-from minigrad.tensor import Tensor
 
 # A bilinear op: each of its rules is linear in the cotangent and in the other input.
 processing = partial(Op, "processing", domains=(Domain(), Domain()))
@@ -50,7 +49,8 @@ matmul_op = processing(
 
 @implements(np.matmul)
 def matmul(x1: Any, x2: Any) -> Any:
-    ndims = np.ndim(x1), np.ndim(x2)
+    x1, x2 = as_array(x1), as_array(x2)
+    ndims = x1.ndim, x2.ndim
     if ndims == (2, 2):
         return matmul_op(x1, x2)
     if 0 in ndims:
@@ -61,37 +61,35 @@ def matmul(x1: Any, x2: Any) -> Any:
         return squeeze(matmul(x1, x2[:, None]), -1)
     if ndims[1] == 2:
         # One product of two matrices, and one sum over the stack in its adjoint.
-        *stack, rows, inner = np.shape(x1)
+        *stack, rows, inner = x1.shape
         flat = matmul_op(reshape_op(x1, shape=(math.prod(stack) * rows, inner)), x2)
-        return reshape_op(flat, shape=(*stack, rows, np.shape(x2)[1]))
+        return reshape_op(flat, shape=(*stack, rows, x2.shape[1]))
     return matmul_op(x1, x2)
-
-
-def as_array(x: Any) -> Any:
-    """Where NumPy makes an array of a Python number, its dtype counts."""
-    return x if isinstance(x, Tensor) else np.asarray(x)
 
 
 @implements(np.dot)
 def dot(a: Any, b: Any) -> Any:
-    if np.ndim(a) and 0 < np.ndim(b) <= 2:
+    a, b = as_array(a), as_array(b)
+    if a.ndim and 0 < b.ndim <= 2:
         return matmul(a, b)
-    return inner(a, swap(b) if np.ndim(b) else b)
+    return inner(a, swap(b) if b.ndim else b)
 
 
 @implements(np.inner)
 def inner(a: Any, b: Any) -> Any:
-    if np.ndim(a) == 0 or np.ndim(b) == 0:
-        return np.multiply(as_array(a), as_array(b))
+    a, b = as_array(a), as_array(b)
+    if a.ndim == 0 or b.ndim == 0:
+        return np.multiply(a, b)
     return tensordot(a, b, (-1, -1))
 
 
 @implements(np.tensordot)
 def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
+    a, b = as_array(a), as_array(b)
     if isinstance(axes, int | np.integer):
-        axes = (range(np.ndim(a) - int(axes), np.ndim(a)), range(int(axes)))
+        axes = (range(a.ndim - int(axes), a.ndim), range(int(axes)))
     letters = string.ascii_letters
-    term_a, term_b = letters[: np.ndim(a)], list(letters[np.ndim(a) :][: np.ndim(b)])
+    term_a, term_b = letters[: a.ndim], list(letters[a.ndim :][: b.ndim])
     for i, j in zip(*map(np.atleast_1d, axes), strict=True):
         term_b[checked_axis(b, int(j))] = term_a[checked_axis(a, int(i))]
     summed = set(term_a) & set(term_b)
@@ -102,6 +100,7 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
 @implements(np.einsum)
 def einsum(subscripts: Any, *operands: Any) -> Any:
     """Contracted from the left, two operands at a time, each pair by one matmul."""
+    operands = tuple(map(as_array, operands))
     terms, output = parse_subscripts(subscripts, operands)
     pairs = [take_diagonals(term, x) for term, x in zip(terms, operands, strict=True)]
     term, x = pairs[0]
@@ -121,11 +120,11 @@ def parse_subscripts(subscripts: Any, operands: Sequence[Any]) -> tuple[list[str
     if len(terms) != len(operands):
         raise ShapeError(f"einsum {subscripts!r} is for {len(terms)} operands, not {len(operands)}")
     free = "".join(c for c in string.ascii_letters if c not in subscripts)
-    hidden = [np.ndim(x) - len(t.replace("...", "")) for t, x in zip(terms, operands, strict=True)]
+    hidden = [x.ndim - len(t.replace("...", "")) for t, x in zip(terms, operands, strict=True)]
     for term, x, n in zip(terms, operands, hidden, strict=True):
         if n < 0 or (n and "..." not in term):
             raise ShapeError(
-                f"einsum {subscripts!r}: {term!r} does not name the axes of shape {np.shape(x)}"
+                f"einsum {subscripts!r}: {term!r} does not name the axes of shape {x.shape}"
             )
     if not arrow:
         output = "..." + "".join(c for c in sorted({*inputs} - {*",."}) if inputs.count(c) == 1)
@@ -157,19 +156,19 @@ def contract(a: str, x: Any, b: str, y: Any, later: set[str]) -> tuple[str, Any]
     """x and y multiplied, and summed over the letters they share that nobody asks for later."""
     a, x = sum_out(a, x, later | set(b))
     b, y = sum_out(b, y, later | set(a))
-    sizes = dict(zip(b, np.shape(y), strict=True)) | dict(zip(a, np.shape(x), strict=True))
+    sizes = dict(zip(b, y.shape, strict=True)) | dict(zip(a, x.shape, strict=True))
     stack, summed = [[c for c in a if c in b and (c in later) == kept] for kept in (True, False)]
     left, right = [c for c in a if c not in b], [c for c in b if c not in a]
 
     def matrices(term: str, value: Any, rows: list[str], columns: list[str]) -> Any:
         """(*stack, product of rows, product of columns)."""
-        own = dict(zip(term, np.shape(value), strict=True))
+        own = dict(zip(term, value.shape, strict=True))
         ordered = transpose_op(value, axes=tuple(map(term.index, stack + rows + columns)))
         flat = (math.prod(own[c] for c in part) for part in (rows, columns))
         return reshape_op(ordered, shape=(*(own[c] for c in stack), *flat))
 
     z = matmul_op(matrices(a, x, left, summed), matrices(b, y, summed, right))
-    z = reshape_op(z, shape=(*np.shape(z)[:-2], *(sizes[c] for c in left + right)))
+    z = reshape_op(z, shape=(*z.shape[:-2], *(sizes[c] for c in left + right)))
     return "".join(stack + left + right), z
 
 
@@ -224,8 +223,8 @@ conv2d_op: Op = processing(
     "conv2d",
     conv2d_forward,
     (
-        lambda g, y, x, w, **how: conv2d_input_op(g, w, size=np.shape(x)[2:], **how),
-        lambda g, y, x, w, **how: conv2d_weight_op(x, g, kernel=np.shape(w)[2:], **how),
+        lambda g, y, x, w, **how: conv2d_input_op(g, w, size=x.shape[2:], **how),
+        lambda g, y, x, w, **how: conv2d_weight_op(x, g, kernel=w.shape[2:], **how),
     ),
     "conv2d({0}, {1}, stride={stride}, dilation={dilation}, groups={groups})",
     "direct convolution: y[n, o, i, j] += x[n, c, i*s + u*d, j*s + v*d] * w[o, c, u, v]",
@@ -235,7 +234,7 @@ conv2d_input_op: Op = processing(
     conv2d_input,
     (
         lambda g, x, y, w, size, **how: conv2d_op(g, w, **how),
-        lambda g, x, y, w, size, **how: conv2d_weight_op(g, y, kernel=np.shape(w)[2:], **how),
+        lambda g, x, y, w, size, **how: conv2d_weight_op(g, y, kernel=w.shape[2:], **how),
     ),
     "conv2d_input({0}, {1}, size={size}, stride={stride}, dilation={dilation})",
     "direct convolution of the output's cotangent with the flipped weights",
@@ -244,7 +243,7 @@ conv2d_weight_op: Op = processing(
     "conv2d_weight",
     conv2d_weight,
     (
-        lambda g, w, x, y, kernel, **how: conv2d_input_op(y, g, size=np.shape(x)[2:], **how),
+        lambda g, w, x, y, kernel, **how: conv2d_input_op(y, g, size=x.shape[2:], **how),
         lambda g, w, x, y, kernel, **how: conv2d_op(x, g, **how),
     ),
     "conv2d_weight({0}, {1}, kernel={kernel}, stride={stride}, dilation={dilation})",
@@ -274,7 +273,7 @@ def padded(x: Any, padding: Any, kernel: Pair, stride: Pair, dilation: Pair, val
         around = tuple((p, p) for p in pair(padding, "padding"))
     if around == ((0, 0), (0, 0)):
         return x
-    return pad_op(x, width=((0, 0),) * (np.ndim(x) - 2) + around, value=value)
+    return pad_op(x, width=((0, 0),) * (x.ndim - 2) + around, value=value)
 
 
 def conv2d(
@@ -308,21 +307,22 @@ def conv2d(
     array([[[[ 8., 12.],
              [20., 24.]]]])
     """
-    given = f"conv2d of x {np.shape(x)} with weight {np.shape(weight)}, groups={groups}"
-    if np.ndim(x) != 4 or np.ndim(weight) != 4:
+    x, weight = as_array(x), as_array(weight)
+    given = f"conv2d of x {x.shape} with weight {weight.shape}, groups={groups}"
+    if x.ndim != 4 or weight.ndim != 4:
         raise ShapeError(f"{given}: both have four axes, (N, C, H, W) and (O, C/groups, kh, kw)")
-    if np.shape(x)[1] != np.shape(weight)[1] * groups or np.shape(weight)[0] % groups:
+    if x.shape[1] != weight.shape[1] * groups or weight.shape[0] % groups:
         raise ShapeError(
-            f"{given}: x has {np.shape(x)[1]} channels where the weight expects "
-            f"{np.shape(weight)[1] * groups}, and the weight's {np.shape(weight)[0]} outputs must "
+            f"{given}: x has {x.shape[1]} channels where the weight expects "
+            f"{weight.shape[1] * groups}, and the weight's {weight.shape[0]} outputs must "
             "be a multiple of groups"
         )
-    kernel = np.shape(weight)[2:]
+    kernel = weight.shape[2:]
     stride, dilation = pair(stride, "stride"), pair(dilation, "dilation")
     x = padded(x, padding, kernel, stride, dilation, 0)
-    check_kernel_fits(given, np.shape(x)[2:], kernel, stride, dilation)
+    check_kernel_fits(given, x.shape[2:], kernel, stride, dilation)
     y = conv2d_op(x, weight, stride=stride, dilation=dilation, groups=groups)
-    return y if bias is None else y + np.reshape(bias, (-1, 1, 1))
+    return y if bias is None else y + as_array(bias).reshape(-1, 1, 1)
 
 
 def check_kernel_fits(what: str, size: Any, kernel: Any, stride: Pair, dilation: Pair) -> None:
@@ -375,11 +375,12 @@ def avg_pool2d(
 
 def pooled(x: Any, kernel_size: Any, stride: Any, padding: Any, dilation: Any, value: float) -> Any:
     """(..., H, W) -> (kh, kw, ..., OH, OW)."""
-    if np.ndim(x) < 2:
-        raise ShapeError(f"pooling of shape {np.shape(x)}: images have axes (..., H, W)")
+    x = as_array(x)
+    if x.ndim < 2:
+        raise ShapeError(f"pooling of shape {x.shape}: images have axes (..., H, W)")
     kernel = pair(kernel_size, "kernel_size")
     stride = kernel if stride is None else pair(stride, "stride")
     dilation = pair(dilation, "dilation")
     x = padded(x, padding, kernel, stride, dilation, value)
-    check_kernel_fits(f"pooling of {np.shape(x)}", np.shape(x)[-2:], kernel, stride, dilation)
+    check_kernel_fits(f"pooling of {x.shape}", x.shape[-2:], kernel, stride, dilation)
     return windows_op(x, kernel=kernel, stride=stride, dilation=dilation)

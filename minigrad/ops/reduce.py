@@ -47,16 +47,16 @@ def kept(y: Any, x: Any, axis: Axis, keepdims: bool) -> Any:
     """y with the axes that reducing x has removed put back at size 1, to broadcast against x."""
     if keepdims:
         return y
-    shape = np.shape(x)
+    shape = x.shape
     removed = axes_of(axis, len(shape))
-    return np.reshape(y, tuple(1 if k in removed else n for k, n in enumerate(shape)))
+    return y.reshape(tuple(1 if k in removed else n for k, n in enumerate(shape)))
 
 
 def to_extremes(g: Any, y: Any, x: Any, axis: Axis, keepdims: bool) -> Any:
     """The cotangent of a maximum or minimum: to where x reaches it, in equal parts."""
     reached = x == kept(y, x, axis, keepdims)
     ties = np.sum(reached, axis=axis, keepdims=True).astype(g.dtype)
-    return np.where(reached, kept(g, x, axis, keepdims) / ties, 0)
+    return reached * (kept(g, x, axis, keepdims) / ties)
 
 
 def finite_or_zero(x: Any) -> Any:
@@ -68,13 +68,13 @@ def logsumexp_of_array(x: Any, axis: Axis, keepdims: bool) -> Any:
     largest = finite_or_zero(np.max(x, axis=axis, keepdims=True, initial=-np.inf))
     total = np.sum(np.exp(x - largest), axis=axis, keepdims=keepdims)
     with np.errstate(divide="ignore"):  # log(0) = -inf is right for a sum of nothing
-        return np.log(total) + np.reshape(largest, np.shape(total))
+        return np.log(total) + np.reshape(largest, total.shape)
 
 
 sum_op = reduce(
     "sum",
     np.add.reduce,
-    lambda g, y, x, axis, keepdims: np.broadcast_to(kept(g, x, axis, keepdims), np.shape(x)),
+    lambda g, y, x, axis, keepdims: np.broadcast_to(kept(g, x, axis, keepdims), x.shape),
     np.sum,
     lowering="reduction from 0: acc + x",
 )
@@ -114,7 +114,7 @@ def cumsum(a: Any, axis: int | None = None) -> Any:
 
 def extent(a: Any, axis: Axis) -> int:
     """How many entries of `a` each entry of its reduction over `axis` is made of."""
-    shape = np.shape(a)
+    shape = a.shape
     return math.prod(shape[k] for k in axes_of(axis, len(shape)))
 
 
@@ -139,7 +139,7 @@ def std(a: Any, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -> A
 def prod(a: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     """A product as a tree of multiplications, so that its derivatives are right where factors are
     zero: the two halves are multiplied until one factor is left."""
-    shape = np.shape(a)
+    shape = a.shape
     reduced = axes_of(axis, len(shape))
     others = tuple(k for k in range(len(shape)) if k not in reduced)
     # (extent, *others)

@@ -239,7 +239,7 @@ class Reader:
             with np.errstate(all="ignore"):
                 result = function(*inputs)
         except MinigradError as error:
-            raise self.error(str(error).splitlines()[0], self.place(node))
+            raise self.error(str(error).splitlines()[0], self.place(node)) from None
         number = float(result.item() if isinstance(result, Tensor) else result)
         if not math.isfinite(number):
             names = {x.id for x in ast.walk(node) if isinstance(x, ast.Name)} & set(self.leaves)

@@ -82,7 +82,7 @@ def number(x: Any, digits: int = 4) -> str:
     x = np.asarray(x)[()]
     if x.dtype.kind in "iub" or not np.isfinite(x):
         return str(x)
-    if abs(x) < 1e6 and x == int(x):
+    if abs(x) < 1e9 and x == int(x):
         return str(int(x))
     exact = f"{x:.{digits}g}"
     if x.dtype.type(exact) == x:
@@ -100,9 +100,11 @@ def constant(x: Any) -> Written:
     """A number of the program's own, with all its digits, or by its name."""
     x = np.asarray(x)[()]
     x = float(str(x)) if x.dtype.kind == "f" else float(x)  # a float32 of 0.1 is 0.1
-    if x in NAMED:
-        return Written(NAMED[x], PRODUCT if "/" in NAMED[x] else ATOM, x)
-    return numeral(f"{x:.15g}", x)
+    if (name := NAMED.get(abs(x))) is None:
+        return numeral(f"{x:.15g}", x)
+    if x < 0:
+        return Written(f"-{name}", MINUS, x)
+    return Written(name, PRODUCT if "/" in name else ATOM, x)
 
 
 # Templates
