@@ -1,26 +1,26 @@
 """minigrad: reverse-mode automatic differentiation on NumPy, and small neural networks."""
 
-# numpy_protocol is imported for what it does: it teaches NumPy's functions about Tensors.
-from minigrad import functional, numpy_protocol, ops
-from minigrad.autograd import no_grad
-from minigrad.gradcheck import check_gradients
-from minigrad.tensor import Tensor
-from minigrad.transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
+from minigrad import data as data
+from minigrad import functional as functional
+from minigrad import nn as nn
+
+# Imported for what it does: it teaches NumPy's functions about Tensors.
+from minigrad import numpy_protocol as numpy_protocol
+from minigrad import ops as ops
+from minigrad import optim as optim
+from minigrad import viz as viz
+from minigrad.autograd import no_grad as no_grad
+from minigrad.gradcheck import check_gradients as check_gradients
+from minigrad.io import load as load
+from minigrad.io import save as save
+from minigrad.tensor import Tensor as Tensor
+from minigrad.transforms import grad as grad
+from minigrad.transforms import hessian as hessian
+from minigrad.transforms import hvp as hvp
+from minigrad.transforms import jacobian as jacobian
+from minigrad.transforms import jvp as jvp
+from minigrad.transforms import value_and_grad as value_and_grad
+from minigrad.transforms import vjp as vjp
+from minigrad.viz import explain as explain
 
 __version__ = "0.1.0"
-
-__all__ = [
-    "Tensor",
-    "check_gradients",
-    "functional",
-    "grad",
-    "hessian",
-    "hvp",
-    "jacobian",
-    "jvp",
-    "no_grad",
-    "numpy_protocol",
-    "ops",
-    "value_and_grad",
-    "vjp",
-]

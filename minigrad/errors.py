@@ -23,6 +23,7 @@ class MinigradError(Exception):
 
     def __init__(self, message: str) -> None:
         super().__init__(message + where())
+        self.message = message
 
 
 class ShapeError(MinigradError, ValueError):

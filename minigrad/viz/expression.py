@@ -73,8 +73,7 @@ class ExpressionError(MinigradError, ValueError):
     def __init__(
         self, problem: str, expression: str, place: Place | None = None, remark: str = ""
     ) -> None:
-        # Other errors end with a line of the user's program; here the place is in the expression.
-        Exception.__init__(self, f"{problem}\n{pointed(expression, place)}\n{remark}".rstrip())
+        super().__init__(f"{problem}\n{pointed(expression, place)}\n{remark}".rstrip())
 
 
 def parse(expression: str, values: Mapping[str, float]) -> Tensor:
@@ -92,9 +91,11 @@ def parse(expression: str, values: Mapping[str, float]) -> Tensor:
     >>> z = parse("x1*x2 + sin(x1)", {"x1": 2, "x2": 3})
     >>> round(z.item(), 4)
     6.9093
-    >>> parse("x1 + y", {"x1": 2})
-    Traceback (most recent call last):
-    minigrad.viz.expression.ExpressionError: y has no value: give it one, y=1.0
+    >>> try:
+    ...     parse("x1 + y", {"x1": 2})
+    ... except ExpressionError as error:
+    ...     print(error.message)
+    y has no value: give it one, y=1.0
       x1 + y
            ^
       with values: x1
@@ -239,7 +240,7 @@ class Reader:
             with np.errstate(all="ignore"):
                 result = function(*inputs)
         except MinigradError as error:
-            raise self.error(str(error).splitlines()[0], self.place(node)) from None
+            raise self.error(error.message, self.place(node)) from None
         number = float(result.item() if isinstance(result, Tensor) else result)
         if not math.isfinite(number):
             names = {x.id for x in ast.walk(node) if isinstance(x, ast.Name)} & set(self.leaves)

@@ -19,7 +19,7 @@ def message(expression: str, values: dict[str, float]) -> str:
         parse(expression, values)
     assert isinstance(caught.value, MinigradError)
     assert isinstance(caught.value, ValueError)
-    return str(caught.value)
+    return caught.value.message
 
 
 # What is read
@@ -215,7 +215,7 @@ def test_any_text_is_read_or_refused_with_a_message_that_points_into_it(text: st
     try:
         parse(text, {"x": 1.5})
     except ExpressionError as error:
-        _, *rest = str(error).splitlines()
+        _, *rest = error.message.splitlines()
         if len(rest) > 1 and set(rest[1]) <= set(" ^\N{IDEOGRAPHIC SPACE}"):
             assert len(rest[1]) <= len(rest[0]) + 1
             assert rest[1].endswith("^")

@@ -1,0 +1,47 @@
+# Each target sets up what it needs in an environment of its own, the first time.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test test-oracles bench check format clean
+
+demo: $(VENV)/installed
+	$(BIN)/minigrad train digits
+
+test: $(VENV)/installed-dev
+	$(BIN)/python -m pytest --ignore=tests/oracles
+
+# Everything against PyTorch, in float64.
+test-oracles: .venv-oracles/installed
+	.venv-oracles/bin/python -m pytest tests/oracles
+
+# Side by side with other libraries: make bench BENCH="--workloads moons,mlp"
+bench: .venv-bench/installed
+	.venv-bench/bin/python -m benchmarks $(BENCH)
+
+# Lint, format, types. The import direction is a test: tests/test_house.py.
+check: $(VENV)/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/installed-dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+$(VENV)/installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --editable .
+	touch $@
+
+$(VENV)/installed-dev: $(VENV)/installed
+	$(BIN)/pip install --quiet --editable '.[dev]'
+	touch $@
+
+.venv-%/installed: pyproject.toml
+	$(PYTHON) -m venv .venv-$*
+	.venv-$*/bin/pip install --quiet --editable '.[dev,$*]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) .venv-oracles .venv-bench

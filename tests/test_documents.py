@@ -1,0 +1,59 @@
+"""README and docs are run: Python sessions as doctests, commands as they are typed."""
+
+import doctest
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+COMMANDS = [
+    (document, command, printed)
+    for document in DOCUMENTS
+    for block in re.findall(r"```console\n(.*?)```", document.read_text(), re.S)
+    for command, printed in re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", block, re.M)
+]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_python_sessions(document: Path) -> None:
+    options = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
+    failed, tried = doctest.testfile(str(document), module_relative=False, optionflags=options)
+    assert tried
+    assert not failed
+
+
+@pytest.mark.parametrize(
+    ("document", "command", "printed"), COMMANDS, ids=[row[1] for row in COMMANDS]
+)
+def test_commands(document: Path, command: str, printed: str, tmp_path: Path) -> None:
+    program, *arguments = shlex.split(command)
+    assert program == "minigrad"
+    run = subprocess.run(
+        [sys.executable, "-m", "minigrad", *arguments],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert run.returncode == 0, run.stderr
+    if printed.strip():
+        assert run.stdout.strip() == printed.strip()
+
+
+def test_documents_hold_commands_and_links_that_lead_somewhere() -> None:
+    assert COMMANDS
+    for document in DOCUMENTS:
+        for target in re.findall(r"\]\(([^)#]+)\)", document.read_text()):
+            assert "://" in target or (document.parent / target).exists(), (document, target)
+
+
+def test_makefile_has_the_commands_of_the_readme() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M))
+    named = set(re.findall(r"make ([a-z-]+)", (ROOT / "README.md").read_text()))
+    assert {"demo", "test"} <= named <= targets
