@@ -57,8 +57,7 @@ def shares(
     A share has its input's shape and dtype: an op that broadcast that input sums its share back.
     An input that is used twice comes twice.
     """
-    assert node.op is not None
-    assert node.attributes is not None
+    assert node.op is not None and node.attributes is not None
     rules = node.op.vjps
     y = view(node)
     inputs = [view(x) if type(x) is Node else x for x in node.inputs]

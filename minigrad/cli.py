@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import os
 import platform
 import shutil
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version
 
 import numpy as np
 
@@ -20,6 +22,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser().parse_args(argv)
     try:
         arguments.run(arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever read the output has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except MinigradError as error:
         # Without the line that the error names: it would be this program's own.
         return complain(error.message)
@@ -36,7 +41,8 @@ def complain(message: str) -> int:
 def parser() -> argparse.ArgumentParser:
     """What the commands take."""
     top = argparse.ArgumentParser(
-        prog="minigrad", description="Automatic differentiation, explained; small networks, trained."
+        prog="minigrad",
+        description="Automatic differentiation, explained; small networks, trained.",
     )
     commands = top.add_subparsers(required=True, metavar="COMMAND")
 
@@ -89,17 +95,13 @@ def run_explain(arguments: argparse.Namespace) -> None:
 
 
 def run_train(arguments: argparse.Namespace) -> None:
-    train_digits(
-        arguments.model, arguments.epochs, arguments.lr, arguments.seed, arguments.output
-    )
+    train_digits(arguments.model, arguments.epochs, arguments.lr, arguments.seed, arguments.output)
 
 
 def run_info(arguments: argparse.Namespace) -> None:
-    from minigrad import __version__
-
     compilers = [name for name in ("cc", "gcc", "clang") if shutil.which(name)]
     for name, value in {
-        "minigrad": __version__,
+        "minigrad": version("minigrad-autograd"),
         "python": platform.python_version(),
         "numpy": np.__version__,
         "machine": f"{platform.system()} {platform.machine()}",

@@ -68,6 +68,13 @@ def where() -> str:
     return f"\n  at {path}:{number}" + (f"\n    {source}" if source else "")
 
 
+def unsupported_dtype(what: str, dtype: np.dtype[Any]) -> DtypeError:
+    return DtypeError(
+        f"{what} has dtype {dtype}, and Tensors hold real floats, integers and booleans: keep the "
+        "real and the imaginary part of complex numbers in a Tensor each"
+    )
+
+
 def refusal_of(
     name: str, arrays: list[Any], attributes: dict[str, Any], error: Exception
 ) -> MinigradError:

@@ -11,12 +11,6 @@ from typing import Any, Protocol
 import numpy as np
 
 
-class Rules(Protocol):
-    """One vjp for each input, None for an input with no gradient."""
-
-    def __getitem__(self, k: int, /) -> Callable[..., Any] | None: ...
-
-
 class Operation(Protocol):
     """What the graph and the reverse pass need to know of an op; `ops.base.Op` has the rest."""
 
@@ -24,7 +18,7 @@ class Operation(Protocol):
     def name(self) -> str: ...
 
     @property
-    def vjps(self) -> Rules: ...
+    def vjps(self) -> Any: ...
 
     def fit(self, cotangent: Any, shape: tuple[int, ...]) -> Any: ...
 
@@ -38,10 +32,7 @@ class Node:
     code, and the instruction in it, that recorded it.
     """
 
-    __slots__ = (
-        *("value", "requires_grad", "op", "inputs", "attributes", "origin"),
-        *("birth", "grad", "name"),
-    )
+    __slots__ = tuple("value requires_grad op inputs attributes origin birth grad name".split())
 
     def __init__(
         self,

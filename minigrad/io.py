@@ -159,8 +159,9 @@ def packed(arrays: dict[str, np.ndarray], metadata: dict[str, str]) -> bytes:
     """A file's content: the size of the header in 8 bytes, the header in JSON, the numbers."""
     from safetensors import numpy as safetensors_numpy
 
-    content = safetensors_numpy.save(arrays, metadata)
-    # The library writes metadata in another order every time; sorted, the bytes are the same.
+    # The library writes a broken header for metadata that is empty, and other metadata in another
+    # order every time; sorted, the bytes are the same.
+    content = safetensors_numpy.save(arrays, metadata or None)
     end = 8 + int.from_bytes(content[:8], "little")
     header = json.dumps(json.loads(content[8:end]), sort_keys=True, separators=(",", ":")).encode()
     header += b" " * (-len(header) % 8)

@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from minigrad.dispatch import implementations, implements, refusals
 from minigrad.errors import UnsupportedError
-from minigrad.ops.movement import expand_dims
 from minigrad.tensor import Axis, Tensor
 
 
@@ -47,46 +47,30 @@ def nonzero(a: Any) -> tuple[Tensor, ...]:
     return tuple(map(Tensor, np.nonzero(a.data)))
 
 
-# A ufunc's reduce and accumulate are the reduce ops, with NumPy's default axis, the first.
-whole_ufuncs: list[tuple[np.ufunc, Any]] = [
-    (np.add, "sum"),
-    (np.multiply, np.prod),
-    (np.maximum, "max"),
-    (np.minimum, "min"),
-    (np.logical_and, "all"),
-    (np.logical_or, "any"),
-    (np.logaddexp, "logsumexp"),
-]
-for ufunc, name in whole_ufuncs:
-
-    def ufunc_reduce(
-        array: Any,
-        axis: Axis = 0,
-        keepdims: bool = False,
-        *,
-        whole: Callable[..., Any] = implementations[name],
-    ) -> Any:
-        return whole(array, axis, keepdims)
-
-    implements(ufunc.reduce)(ufunc_reduce)
+def reduce_first(
+    whole: Callable[..., Any], array: Any, axis: Axis = 0, keepdims: bool = False
+) -> Any:
+    """A reduce op with the default axis of a ufunc's `reduce`."""
+    return whole(array, axis, keepdims)
 
 
-@implements(np.add.accumulate)
-def add_accumulate(array: Any, axis: int = 0) -> Any:
-    return np.cumsum(array, axis)
+def outer(ufunc: np.ufunc, a: Any, b: Any) -> Any:
+    """A ufunc of every entry of a with every entry of b."""
+    spread = tuple(range(np.ndim(a), np.ndim(a) + np.ndim(b)))
+    return ufunc(np.expand_dims(a, spread) if spread else a, b)
 
 
+REDUCTIONS: dict[Any, Any] = {np.add: "sum", np.multiply: np.prod, np.maximum: "max"}
+REDUCTIONS |= {np.minimum: "min", np.logaddexp: "logsumexp"}
+REDUCTIONS |= {np.logical_and: "all", np.logical_or: "any"}
+for ufunc, name in REDUCTIONS.items():
+    implements(ufunc.reduce)(partial(reduce_first, implementations[name]))
 for ufunc in [f for f in tuple(implementations) if isinstance(f, np.ufunc) and f.nin == 2]:
-
-    def ufunc_outer(a: Any, b: Any, *, ufunc: np.ufunc = ufunc) -> Any:
-        spread = tuple(range(np.ndim(a), np.ndim(a) + np.ndim(b)))
-        return ufunc(expand_dims(a, spread) if spread else a, b)
-
-    implements(ufunc.outer)(ufunc_outer)
-
+    implements(ufunc.outer)(partial(outer, ufunc))
 
 # Functions that are others in disguise.
 DISGUISES: dict[Any, Callable[..., Any]] = {
+    np.add.accumulate: lambda array, axis=0: np.cumsum(array, axis),
     np.exp2: lambda x: np.exp(x * math.log(2)),
     np.log2: lambda x: np.log(x) / math.log(2),
     np.log10: lambda x: np.log(x) / math.log(10),

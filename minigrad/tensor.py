@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import operator
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
 from typing import Any, Concatenate, ParamSpec
 
 import numpy as np
@@ -19,7 +18,13 @@ from minigrad.autograd import (
     switched,
 )
 from minigrad.dispatch import call, implementations
-from minigrad.errors import DtypeError, GradientError, ShapeError, UnsupportedError
+from minigrad.errors import (
+    DtypeError,
+    GradientError,
+    ShapeError,
+    UnsupportedError,
+    unsupported_dtype,
+)
 from minigrad.graph import Node
 
 Axis = int | tuple[int, ...] | None
@@ -83,8 +88,6 @@ class Tensor:
 
     __slots__ = ("__weakref__", "node")
 
-    node: Node
-
     def __init__(
         self,
         data: Any,
@@ -138,15 +141,12 @@ class Tensor:
 
     @requires_grad.setter
     def requires_grad(self, required: bool) -> None:
-        if self.node.op is not None and required != self.node.requires_grad:
-            raise GradientError(
-                f"requires_grad can be set on leaves, and this is the result of "
-                f"{self.node.op.name}: detach() gives a leaf with its value"
-            )
+        if (op := self.node.op) is not None and required != self.node.requires_grad:
+            raise GradientError(f"not a leaf but a result of {op.name}: detach() it first")
         if required and self.dtype.kind != "f":
             raise DtypeError(
-                f"a Tensor of dtype {self.dtype} cannot require a gradient: integers and booleans "
-                "have no derivative. Write 2.0 for 2, or pass dtype=float"
+                f"a Tensor of {self.dtype} cannot require a gradient: integers and booleans have "
+                "no derivative. Write 2.0 for 2, or pass dtype=float"
             )
         self.node.requires_grad = bool(required)
 
@@ -188,10 +188,6 @@ class Tensor:
     def tolist(self) -> Any:
         """The values as nested lists of Python numbers."""
         return self.node.value.tolist()
-
-    def numpy(self) -> np.ndarray:
-        """The array itself, as `np.asarray(t)` gives it, unless that would lose a gradient."""
-        return self.__array__()
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> np.ndarray:
         if self.node.requires_grad and recording.get():
@@ -263,8 +259,7 @@ class Tensor:
         """
         view = Tensor.of if create_graph else as_array
         seed = view(self._cotangent(gradient))
-        # Without create_graph all is done on arrays, and there is nothing to record.
-        with switched(recording, True) if create_graph else nullcontext():
+        with switched(recording, create_graph):
             held = {id(seed)}
             for leaf, adjoint in reverse({self.node: seed}, view=view).items():
                 total = adjoint if leaf.grad is None else leaf.grad + adjoint
@@ -317,8 +312,7 @@ class Tensor:
         is_parameter = self.node.op is None and self.node.requires_grad
         if is_parameter and recording.get():
             raise GradientError(
-                "assigning into a leaf that requires a gradient would put its own value out of "
-                "reach: assign into a copy (y = x.copy()), or under no_grad()"
+                "assign into a copy of this leaf (y = x.copy()), or under no_grad()"
             )
         updated = implementations["updated"](self, index, value).node
         if is_parameter:
@@ -337,11 +331,11 @@ class Tensor:
     __and__, __rand__ = operators(np.bitwise_and)
     __or__, __ror__ = operators(np.bitwise_or)
     __xor__, __rxor__ = operators(np.bitwise_xor)
-    __lt__, __gt__ = operators(np.less)
-    __le__, __ge__ = operators(np.less_equal)
+    __lt__, __le__ = operators(np.less)[0], operators(np.less_equal)[0]
+    __gt__, __ge__ = operators(np.greater)[0], operators(np.greater_equal)[0]
     # Elementwise, as NumPy's, and so not the bool that a type checker expects of them.
-    __eq__, _ = operators(np.equal)  # type: ignore[assignment]
-    __ne__, _ = operators(np.not_equal)  # type: ignore[assignment]
+    __eq__ = operators(np.equal)[0]  # type: ignore[assignment]
+    __ne__ = operators(np.not_equal)[0]  # type: ignore[assignment]
     __hash__ = object.__hash__
     __neg__ = method(np.negative, alone)
     __pos__ = method(np.positive, alone)
@@ -364,7 +358,6 @@ class Tensor:
     swapaxes = method(np.swapaxes, two_axes)
     astype = method(np.astype, to_dtype)
     ravel = method(np.ravel, alone)
-    flatten = method(np.ravel, alone)
     copy = method(np.copy, alone)
     exp = method(np.exp, alone)
     log = method(np.log, alone)
@@ -398,8 +391,5 @@ def to_array(data: Any, dtype: DTypeLike | None) -> np.ndarray:
             f"a Tensor cannot be made of this {type(data).__name__}: {error}"
         ) from error
     if array.dtype.kind not in "fiub":
-        raise DtypeError(
-            f"a Tensor cannot hold dtype {array.dtype}, but real floats, integers and booleans "
-            "(complex numbers as two Tensors, the real and the imaginary part)"
-        )
+        raise unsupported_dtype("the data for a Tensor", array.dtype)
     return array

@@ -97,7 +97,6 @@ def test_plain_arrays_are_refused_where_a_gradient_would_be_lost() -> None:
     with no_grad():
         assert np.asarray(t) is t.data
     assert np.asarray(t.detach()) is t.data
-    assert t.detach().numpy() is t.data
     assert np.array(t.detach(), dtype=np.float32).dtype == np.float32
 
 
@@ -107,7 +106,7 @@ def test_methods_are_numpys_functions() -> None:
     for name, args in [
         *[(name, ()) for name in "sum max min mean prod var std any all argmax argmin".split()],
         *[(name, (1,)) for name in "sum max min mean prod var std any all argmax argmin".split()],
-        *[(name, ()) for name in "cumsum transpose squeeze ravel flatten copy".split()],
+        *[(name, ()) for name in "cumsum transpose squeeze ravel copy".split()],
         ("cumsum", (0,)),
         ("reshape", (2, 6)),
         ("reshape", ((2, 6),)),

@@ -61,8 +61,8 @@ class BatchLoader:
             raise ValueError(f"BatchLoader: batch_size must be at least 1, and is {batch_size}")
         if drop_last and batch_size > self.samples:
             raise ShapeError(
-                f"BatchLoader of {self.samples} samples with batch_size={batch_size} and drop_last: "
-                "there would be no batch at all"
+                f"BatchLoader of {self.samples} samples with batch_size={batch_size} and "
+                "drop_last=True: there would be no batch at all"
             )
         self.batch_size = batch_size
         self.shuffle = shuffle

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad import functional as F  # noqa: N812  # as everyone calls it
+from minigrad import functional as F
 from minigrad.nn.module import Module
 
 

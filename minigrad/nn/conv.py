@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from minigrad.errors import ShapeError
-from minigrad.functional import conv2d
+from minigrad.functional import conv2d, pair
 from minigrad.nn.init import uniform_by_fan_in
 from minigrad.nn.module import Module
-from minigrad.ops.processing import Pair, pair
+from minigrad.ops.movement import Pair
 from minigrad.tensor import Tensor
 
 

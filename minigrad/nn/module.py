@@ -148,7 +148,9 @@ class Module:
             if name not in own:
                 problems.append(f"unexpected: {name} {array.shape}")
             elif array.shape != own[name].shape:
-                problems.append(f"mis-shaped: {name} is {own[name].shape} here, {array.shape} given")
+                problems.append(
+                    f"mis-shaped: {name} is {own[name].shape} here, {array.shape} given"
+                )
             elif not np.can_cast(array.dtype, own[name].dtype, "same_kind"):
                 problems.append(f"of dtype {array.dtype}: {name} is {own[name].dtype} here")
         if problems:

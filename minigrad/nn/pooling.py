@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from minigrad.functional import avg_pool2d, max_pool2d
+from minigrad.functional import avg_pool2d, max_pool2d, pair
 from minigrad.nn.module import Module
-from minigrad.ops.processing import Pair, pair
+from minigrad.ops.movement import Pair
 from minigrad.tensor import Tensor
 
 

@@ -2,12 +2,10 @@
 
 from minigrad.ops import binary as binary
 from minigrad.ops import movement as movement
+from minigrad.ops import processing as processing
 from minigrad.ops import unary as unary
 from minigrad.ops.base import Op as Op
 from minigrad.ops.base import registry as registry
-from minigrad.ops.processing import avg_pool2d as avg_pool2d
-from minigrad.ops.processing import conv2d as conv2d
-from minigrad.ops.processing import max_pool2d as max_pool2d
 from minigrad.ops.reduce import logsumexp as logsumexp
 from minigrad.ops.unary import erf as erf
 from minigrad.ops.unary import relu as relu

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from minigrad.autograd import recording
-from minigrad.errors import DtypeError, MinigradError, ShapeError, refusal_of, user_frame
-from minigrad.graph import Node, Rules
+from minigrad.errors import ShapeError, refusal_of, unsupported_dtype, user_frame
+from minigrad.graph import Node
 from minigrad.tensor import Tensor
 
 Rule = Callable[..., Any]
@@ -57,7 +57,7 @@ class Op:
     family: str
     name: str
     forward: Callable[..., Any]
-    vjps: Rules
+    vjps: tuple[Rule | None, ...] | EachInput
     notation: str
     lowering: str
     domains: tuple[Domain, ...] = (Domain(),)
@@ -88,9 +88,7 @@ class Op:
             nodes.append(x)
         try:
             value = self.forward(*arrays, **attributes)
-        except MinigradError:
-            raise
-        except (ValueError, TypeError, IndexError, ZeroDivisionError) as error:
+        except (ValueError, TypeError, IndexError) as error:
             raise refusal_of(self.name, arrays, attributes, error) from error
         if not any_tensor:
             return value
@@ -98,10 +96,7 @@ class Op:
             value = np.asarray(value)
         kind = value.dtype.kind
         if kind not in "fiub":
-            raise DtypeError(
-                f"{self.name}: the result has dtype {value.dtype}, and Tensors hold real floats, "
-                "integers and booleans only"
-            )
+            raise unsupported_dtype(f"{self.name}: the result", value.dtype)
         if not (recorded and recording.get()):
             return Tensor.of(Node(value))
         requires_grad = requires_grad and kind == "f" and self.vjps != ()
@@ -112,10 +107,7 @@ class Op:
     def fit(self, cotangent: Any, shape: Shape) -> Any:
         """Bring a cotangent to its input's shape: sum over the axes it was broadcast along."""
         if not self.broadcasts:
-            raise ShapeError(
-                f"the vjp of {self.name} gave a cotangent of shape {np.shape(cotangent)} for an "
-                f"input of shape {shape}: a rule must return the shape of its input"
-            )
+            raise ShapeError(f"vjp of {self.name}: {cotangent.shape} for an input of {shape}")
         return unbroadcast(cotangent, shape)
 
     def __repr__(self) -> str:

@@ -101,54 +101,36 @@ def ask(function: Function, stand_in: np.ndarray, a: Any, args: Any, kwargs: Any
         raise refusal_of(name, given, kwargs, error) from error
 
 
-def reshaping(function: Function) -> Function:
-    """A function that changes the shape only: a stand-in of the same shape tells to what."""
-
-    @implements(function)
-    def reshaped(a: Any, *args: Any, **kwargs: Any) -> Any:
-        return reshape_op(a, shape=ask(function, np.empty(a.shape), a, args, kwargs).shape)
-
-    return reshaped
+def reshaped(function: Function, a: Any, *args: Any, **kwargs: Any) -> Any:
+    """By a function that changes the shape only: a stand-in of the same shape tells to what."""
+    return reshape_op(a, shape=ask(function, np.empty(a.shape), a, args, kwargs).shape)
 
 
-def permuting(function: Function) -> Function:
-    """A function that permutes axes: a stand-in of shape (0, 1, 2, ...) comes back with them."""
-
-    @implements(function)
-    def permuted(a: Any, *args: Any, **kwargs: Any) -> Any:
-        return transpose_op(a, axes=ask(function, np.empty(range(a.ndim)), a, args, kwargs).shape)
-
-    return permuted
+def permuted(function: Function, a: Any, *args: Any, **kwargs: Any) -> Any:
+    """By a function that permutes axes: a stand-in of shape (0, 1, 2, ...) comes back with them."""
+    return transpose_op(a, axes=ask(function, np.empty(range(a.ndim)), a, args, kwargs).shape)
 
 
-def moving(function: Function) -> Function:
-    """Any other that moves entries, or fills in zeros: done to the numbers 1, 2, 3, ..., it says
-    where each entry of its result comes from, and 0 for a zero."""
-
-    @implements(function)
-    def moved(a: Any, *args: Any, **kwargs: Any) -> Any:
-        numbers = np.arange(1, a.size + 1).reshape(a.shape)
-        sources = ask(function, numbers, a, args, kwargs)
-        values = ravel(a)
-        if not sources.all():
-            values, sources = concatenate([np.zeros(1, a.dtype), values]), sources + 1
-        return getitem(values, sources - 1)
-
-    return moved
+def moved(function: Function, a: Any, *args: Any, **kwargs: Any) -> Any:
+    """By a function that moves entries, or fills in zeros: done to the numbers 1, 2, 3, ..., it
+    says where each entry of its result comes from, and 0 for a zero."""
+    sources = ask(function, np.arange(1, a.size + 1).reshape(a.shape), a, args, kwargs)
+    values = ravel(a)
+    if not sources.all():
+        values, sources = concatenate([np.zeros(1, a.dtype), values]), sources + 1
+    return getitem(values, sources - 1)
 
 
-expand_dims, squeeze = reshaping(np.expand_dims), reshaping(np.squeeze)
-FUNCTIONS: list[Function] = [np.atleast_1d, np.atleast_2d]
-for function in FUNCTIONS:
-    reshaping(function)
-transpose, moveaxis = permuting(np.transpose), permuting(np.moveaxis)
-FUNCTIONS = [np.swapaxes, np.permute_dims, np.matrix_transpose, np.rollaxis]
-for function in FUNCTIONS:
-    permuting(function)
-diagonal, flip = moving(np.diagonal), moving(np.flip)
-FUNCTIONS = [np.roll, np.repeat, np.tile, np.rot90, np.diag, np.triu, np.tril, np.resize]
-for function in FUNCTIONS:
-    moving(function)
+MOVES: list[tuple[Function, list[Function]]] = [
+    (reshaped, [np.expand_dims, np.squeeze, np.atleast_1d, np.atleast_2d]),
+    (permuted, [np.transpose, np.permute_dims, np.matrix_transpose, np.swapaxes, np.moveaxis]),
+    (permuted, [np.rollaxis]),
+    (moved, [np.flip, np.roll, np.rot90, np.repeat, np.tile, np.resize]),
+    (moved, [np.diagonal, np.diag, np.triu, np.tril]),
+]
+for how, functions in MOVES:
+    for function in functions:
+        implements(function)(partial(how, function))
 
 
 def checked_axis(a: Any, axis: int) -> int:
@@ -163,14 +145,7 @@ def checked_axis(a: Any, axis: int) -> int:
 # others; the rest of the index is an attribute, with ARRAY where the arrays go.
 
 
-class Placeholder:
-    """Where an index array goes among the other parts of an index."""
-
-    def __repr__(self) -> str:
-        return "array"
-
-
-ARRAY = Placeholder()
+ARRAY = "array"
 ALL = slice(None)
 
 
@@ -346,13 +321,12 @@ pad_op = movement(
     "pad({0}, {width}, {value})",
     "fill with the value, then copy x into the middle",
 )
-pad_with_entries = moving(np.pad)
 
 
 @implements(np.pad)
 def pad(array: Any, pad_width: Any, mode: str = "constant", constant_values: Any = 0) -> Any:
     if mode in ("edge", "reflect", "symmetric", "wrap"):
-        return pad_with_entries(array, pad_width, mode=mode)
+        return moved(np.pad, array, pad_width, mode=mode)
     if mode != "constant":
         raise UnsupportedError(
             f"np.pad with mode={mode!r} on a Tensor: the modes are constant, edge, reflect, "
@@ -393,24 +367,20 @@ def stack(arrays: Any, axis: int = 0) -> Any:
     shapes = {x.shape for x in arrays}
     if len(shapes) > 1:
         raise ShapeError(f"stack of shapes {sorted(shapes)}: all must be the same")
-    return concatenate([expand_dims(x, axis) for x in arrays], axis)
+    return concatenate([np.expand_dims(x, axis) for x in arrays], axis)
 
 
-def splitting(function: Function) -> Function:
-    """A function that cuts along an axis: a stand-in of the same shape tells where."""
-
-    @implements(function)
-    def parts(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
-        stand_in = np.empty(ary.shape)
-        cut = ask(function, stand_in, ary, (indices_or_sections, axis), {})
-        bounds = itertools.pairwise((0, *itertools.accumulate(x.shape[axis] for x in cut)))
-        before = (ALL,) * checked_axis(ary, axis)
-        return [slice_op(ary, index=(*before, slice(low, high))) for low, high in bounds]
-
-    return parts
+def cut(function: Function, ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
+    """By a function that cuts along an axis: a stand-in of the same shape tells where."""
+    parts = ask(function, np.empty(ary.shape), ary, (indices_or_sections, axis), {})
+    bounds = itertools.pairwise((0, *itertools.accumulate(x.shape[axis] for x in parts)))
+    before = (ALL,) * checked_axis(ary, axis)
+    return [slice_op(ary, index=(*before, slice(low, high))) for low, high in bounds]
 
 
-split, array_split = splitting(np.split), splitting(np.array_split)
+implements(np.split)(partial(cut, np.split))
+implements(np.array_split)(partial(cut, np.array_split))
+
 
 # Windows, and their adjoint: what pooling reduces, and convolution multiplies by its weights.
 

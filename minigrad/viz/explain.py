@@ -89,10 +89,13 @@ def explain(z: Tensor) -> Explanation:
             "such as minigrad.Tensor(2.0, requires_grad=True)"
         )
     if not z.requires_grad:
+        op = z.node.op
         raise GradientError(
-            "explain() of a Tensor that needs no gradient: nothing it was computed from has "
-            "requires_grad=True, or it was computed under no_grad() or after detach(), or by a "
-            f"last op that has no derivative, or it holds integers (its dtype is {z.dtype})"
+            f"explain() of a result of {op.name}, which has no derivative"
+            if op is not None and not op.vjps
+            else "explain() of a Tensor that needs no gradient: nothing it was computed from has "
+            "requires_grad=True, or it was computed under no_grad() or after detach(), or it "
+            f"holds integers (its dtype is {z.dtype})"
         )
     if z.size != 1:
         raise ShapeError(

@@ -74,10 +74,10 @@ NAMED = {math.pi: "pi", math.e: "e", 2 * 0.5641895835477563: "2/sqrt(pi)"}
 
 def number(x: Any, digits: int = 4) -> str:
     """A number to so many digits: integers as integers, and what is rounded with all its digits,
-    so that 2 is 2, and 2.000 is not quite.
+    so that 2 is 2, and 2.000 is not quite. What arithmetic in floats adds or loses is overlooked.
 
     >>> number(2.0), number(0.5), number(2.00001), number(0.1 + 0.2), number(1234.56)
-    ('2', '0.5', '2.000', '0.3000', '1234.6')
+    ('2', '0.5', '2.000', '0.3', '1234.6')
     """
     x = np.asarray(x)[()]
     if x.dtype.kind in "iub" or not np.isfinite(x):
@@ -85,7 +85,7 @@ def number(x: Any, digits: int = 4) -> str:
     if abs(x) < 1e9 and x == int(x):
         return str(int(x))
     exact = f"{x:.{digits}g}"
-    if x.dtype.type(exact) == x:
+    if abs(x.dtype.type(exact) - x) <= 8 * np.finfo(x.dtype).eps * abs(x):
         return exact
     rounded = f"{x:#.{digits}g}"
     return f"{x:.1f}" if rounded.endswith(".") else rounded

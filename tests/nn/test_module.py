@@ -1,0 +1,171 @@
+"""What a module finds in its attributes, saves, restores and shows."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+
+from minigrad import Tensor
+from minigrad.errors import ShapeError, UnsupportedError
+from minigrad.nn import Linear, Module, ReLU, Sequential
+
+
+class Net(Module):
+    def __init__(self) -> None:
+        self.scale = Tensor(np.array([2.0, 3.0]), requires_grad=True)
+        self.offset = Tensor(np.array([1.0, 1.0]))
+        self.body = Sequential(Linear(2, 3), ReLU(), Linear(3, 1, bias=False))
+        self.size = 7
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.body(self.scale * x + self.offset)
+
+
+PARAMETERS = ["scale", "body.0.weight", "body.0.bias", "body.2.weight"]
+
+
+def test_attributes_that_require_a_gradient_are_parameters() -> None:
+    net = Net()
+    assert [name for name, _ in net.named_parameters()] == PARAMETERS
+    assert all(a is b for a, (_, b) in zip(net.parameters(), net.named_parameters(), strict=True))
+
+
+def test_other_tensors_are_buffers() -> None:
+    assert [name for name, _ in Net().named_buffers()] == ["offset"]
+
+
+def test_modules_are_children() -> None:
+    net = Net()
+    assert list(net.named_children()) == [("body", net.body)]
+    assert list(net.children()) == [net.body]
+    assert [type(m) for m in net.modules()] == [Net, Sequential, Linear, ReLU, Linear]
+
+
+def test_what_was_computed_is_neither_parameter_nor_buffer() -> None:
+    net = Net()
+    net.output = net(np.ones((1, 2)))
+    net.mask = net.output > 0
+    assert [name for name, _ in net.named_parameters()] == PARAMETERS
+    assert list(net.state_dict()) == ["scale", "offset", *PARAMETERS[1:]]
+
+
+def test_a_shared_parameter_is_trained_once_and_saved_under_both_names() -> None:
+    a, b = Linear(2, 2), Linear(2, 2)
+    b.weight = a.weight
+    net = Sequential(a, b)
+    assert [name for name, _ in net.named_parameters()] == ["0.weight", "0.bias", "1.bias"]
+    assert list(net.state_dict()) == ["0.weight", "0.bias", "1.weight", "1.bias"]
+
+
+@pytest.mark.parametrize("hide", [lambda x: [x], lambda x: ("", x), lambda x: {"a": x}])
+@pytest.mark.parametrize("hidden", [ReLU(), Tensor(1.0, requires_grad=True)])
+def test_modules_and_parameters_in_plain_containers_are_refused(hide, hidden) -> None:  # type: ignore[no-untyped-def]
+    net = Net()
+    net.layers = hide(hidden)
+    with pytest.raises(UnsupportedError, match=r"Net.layers is a (list|tuple|dict).*nn.Sequential"):
+        net.parameters()
+    net.layers = hide(Tensor(1.0))
+    net.parameters()
+
+
+def test_train_and_eval_reach_every_module() -> None:
+    net = Net()
+    assert all(module.training for module in net.modules())
+    assert net.eval() is net
+    assert not any(module.training for module in net.modules())
+    assert net.train() is net
+    assert all(module.training for module in net.modules())
+    assert Net().training
+
+
+def test_zero_grad_forgets_gradients() -> None:
+    net = Net()
+    net(np.ones((1, 2))).sum().backward()
+    assert all(p.grad is not None for p in net.parameters())
+    net.zero_grad()
+    assert all(p.grad is None for p in net.parameters())
+
+
+def test_state_dict_is_copies() -> None:
+    net = Net()
+    state = net.state_dict()
+    state["scale"][:] = 0
+    assert net.scale.data.tolist() == [2, 3]
+
+
+def test_a_state_goes_into_the_memory_that_is_there() -> None:
+    source, net = Net(), Net()
+    buffers = [p.data for p in net.parameters()]
+    net.load_state_dict(source.state_dict())
+    x = np.ones((4, 2))
+    assert np.array_equal(net(x).data, source(x).data)
+    assert all(p.data is b for p, b in zip(net.parameters(), buffers, strict=True))
+
+
+def test_a_state_may_hold_tensors_and_keeps_the_dtype_of_the_module() -> None:
+    net = Linear(2, 1)
+    net.load_state_dict({"weight": Tensor([[1.0, 2.0]]), "bias": np.array([3.0])})
+    assert net.weight.data.tolist() == [[1, 2]]
+    assert net.weight.dtype == net.bias.dtype == np.float32  # type: ignore[union-attr]
+
+
+def test_a_state_that_does_not_fit_lists_everything_and_changes_nothing() -> None:
+    net = Net()
+    before = net.state_dict()
+    state = net.state_dict()
+    state = {name: x + 1 for name, x in state.items()}
+    del state["offset"]
+    state["scale"] = np.zeros(3)
+    state["body.1.weight"] = np.zeros((2, 2))
+    state["body.0.bias"] = np.zeros(3, complex)
+    with pytest.raises(ShapeError) as error:
+        net.load_state_dict(state)
+    message = str(error.value)
+    assert "does not fit Net" in message
+    assert "missing: offset (2,)" in message
+    assert "unexpected: body.1.weight (2, 2)" in message
+    assert "mis-shaped: scale is (2,) here, (3,) given" in message
+    assert "of dtype complex128: body.0.bias is float32 here" in message
+    after = net.state_dict()
+    assert all(np.array_equal(after[name], before[name]) for name in before)
+
+
+def test_a_module_without_forward_says_so() -> None:
+    class Empty(Module):
+        pass
+
+    with pytest.raises(NotImplementedError, match=r"Empty has no forward: define `def forward"):
+        Empty()(1)
+
+
+def test_forward_gets_every_argument() -> None:
+    class Sum(Module):
+        def forward(self, x: int, *, y: int = 0) -> int:
+            return x + y
+
+    assert Sum()(1, y=2) == 3
+
+
+def test_repr_shows_children_and_counts() -> None:
+    assert repr(Net()) == "\n".join(
+        [
+            "Net(  # 14 parameters",
+            "  (body): Sequential(  # 12 parameters",
+            "    (0): Linear(in_features=2, out_features=3, bias=True)  # 9 parameters",
+            "    (1): ReLU()",
+            "    (2): Linear(in_features=3, out_features=1, bias=False)  # 3 parameters",
+            "  )",
+            ")",
+        ]
+    )
+
+
+@pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
+def test_copies_are_equal_and_apart(duplicate) -> None:  # type: ignore[no-untyped-def]
+    net = Net()
+    other = duplicate(net)
+    assert [name for name, _ in other.named_parameters()] == PARAMETERS
+    assert np.array_equal(other.scale.data, net.scale.data)
+    other.scale.data[:] = 0
+    assert net.scale.data.tolist() == [2, 3]
