@@ -83,7 +83,9 @@ def test_an_output_that_cannot_be_written_is_found_before_training(
 
 
 def test_a_loss_that_is_not_finite_stops_the_training(tmp_path: Path) -> None:
-    with pytest.raises(MinigradError, match=r"the loss is nan in epoch \d+, batch \d+.*below 1e\+30"):
+    with pytest.raises(
+        MinigradError, match=r"the loss is nan in epoch \d+, batch \d+.*below 1e\+30"
+    ):
         train_digits(lr=1e30, epochs=2, output=tmp_path / "x")
     assert not list(tmp_path.iterdir())
 

@@ -70,7 +70,9 @@ def test_the_rule_is_pure_and_records_itself() -> None:
     assert (w.tolist(), g.tolist()) == ([1, 2], [3, 4])
     assert all(np.array_equal(state[name], held[name]) for name in state)
     tensors = {name: Tensor(value) for name, value in state.items()}
-    recorded, recorded_state = adam_rule(Tensor(w), Tensor(g), tensors, Tensor(0.1), weight_decay=0.1)
+    recorded, recorded_state = adam_rule(
+        Tensor(w), Tensor(g), tensors, Tensor(0.1), weight_decay=0.1
+    )
     assert recorded.dtype == np.float32
     np.testing.assert_array_equal(recorded.data, plain)
     for name in new:

@@ -109,7 +109,9 @@ def test_no_parameters(kind: type[SGD | Adam]) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_parameter_that_requires_no_gradient(kind: type[SGD | Adam]) -> None:
-    with pytest.raises(GradientError, match=r"parameter 1, of shape \(2,\), has requires_grad=False"):
+    with pytest.raises(
+        GradientError, match=r"parameter 1, of shape \(2,\), has requires_grad=False"
+    ):
         kind([parameter(1), Tensor(np.ones(2))])
 
 
