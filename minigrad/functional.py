@@ -14,7 +14,7 @@ from minigrad.errors import ArgumentError, DtypeError, ShapeError
 from minigrad.ops import erf, logsumexp, relu, sigmoid
 from minigrad.ops.base import as_array
 from minigrad.ops.movement import Pair, out_size, pad_op, windows_op
-from minigrad.ops.processing import conv2d_op
+from minigrad.ops.processing import conv2d_op, linear_op
 
 __all__ = [
     "avg_pool2d",
@@ -45,7 +45,14 @@ def linear(x: Any, weight: Any, bias: Any = None) -> Any:
     >>> linear(np.array([1.0, 2.0]), np.array([[3.0, 4.0]]), np.array([0.5]))
     array([11.5])
     """
-    y = np.matmul(x, weight.T)
+    x, weight = as_array(x), as_array(weight)
+    if weight.ndim != 2 or x.ndim == 0 or x.shape[-1] != weight.shape[1]:
+        raise ShapeError(
+            f"linear of x {x.shape} and weight {weight.shape}: x is (..., in) and weight (out, in)"
+        )
+    flat = x if x.ndim == 2 else x.reshape(-1, x.shape[-1])
+    y = linear_op(flat, weight)
+    y = y if x.ndim == 2 else y.reshape(*x.shape[:-1], -1)
     return y if bias is None else y + bias
 
 

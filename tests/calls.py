@@ -229,6 +229,8 @@ OWN: Table = {
     "assign to one place twice": (assign(np.array([0, 0, 2])), (V, M[:3, 0])),
     "assign by mask": (assign(np.array([True, False, True])), (A, V)),
     "assign to nothing": (assign(slice(0, 0)), (NOTHING.T, NUMBER)),
+    "linear": (F.linear, (STACK, A, V[:3])),
+    "linear of nothing": (F.linear, (NOTHING.T, WEIGHTS[:, :, 0, 0])),
     "logsumexp": (lambda a: F.logsumexp(a, (0, -1), keepdims=True), (STACK,)),
     "conv2d": (F.conv2d, (IMAGES, WEIGHTS)),
     "conv2d options": (

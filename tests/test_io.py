@@ -234,7 +234,7 @@ def test_a_name_that_is_not_text(tmp_path: Path, name: Any) -> None:
 
 @pytest.mark.parametrize("value", [{"weight": np.zeros(3)}, [np.zeros(3)], (1, 2)])
 def test_a_nest(tmp_path: Path, value: Any) -> None:
-    with pytest.raises(UnsupportedError, match="'layer' is a .*give each a name of its own"):
+    with pytest.raises(UnsupportedError, match=r"'layer' is a .*give each a name of its own"):
         save(tmp_path / "x", {"layer": value})
 
 

@@ -1,5 +1,6 @@
 """Training on the digits: how well, the same every time, and how it ends early."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -97,7 +98,7 @@ def test_ctrl_c_ends_with_a_message_and_writes_nothing(tmp_path: Path) -> None:
         assert process.stderr is not None
         seen = b""
         while b"loss=" not in seen:
-            seen += process.stderr.read1(100)
+            seen += os.read(process.stderr.fileno(), 100)
         process.send_signal(signal.SIGINT)
         rest = process.stderr.read().decode()
         assert process.wait() == 130

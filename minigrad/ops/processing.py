@@ -16,11 +16,9 @@ from minigrad.ops.base import Domain, Op, as_array
 from minigrad.ops.movement import (
     Pair,
     checked_axis,
-    fold,
     out_size,
     reshape_op,
     transpose_op,
-    windows,
 )
 from minigrad.ops.reduce import sum_op
 
@@ -40,6 +38,17 @@ matmul_op = processing(
     "{0} @ {1}",
     "loop nest: z[..., i, j] += x[..., i, k] * y[..., k, j]",
     broadcasts=True,
+)
+
+
+# What a layer does with a weight of shape (out, in), for which matmul's rule would give the
+# transpose of an array laid out the other way round, to be copied at every step.
+linear_op = processing(
+    "linear",
+    lambda x, w: np.matmul(x, w.T),
+    (lambda g, y, x, w: np.matmul(g, w), lambda g, y, x, w: np.matmul(g.T, x)),
+    "{0} @ {1}.T",
+    "loop nest: y[i, j] += x[i, k] * w[j, k]",
 )
 
 
@@ -170,49 +179,83 @@ def contract(a: str, x: Any, b: str, y: Any, later: set[str]) -> tuple[str, Any]
 
 # Convolution: (N, C, H, W) by weights (O, C/groups, kh, kw) gives (N, O, OH, OW). Trilinear: with
 # a cotangent it makes one number of three arrays, and the three ops are its derivatives by each.
+#
+# All three spread x out along the width only, and multiply matrices once for each row of the kernel.
+# With the height first among the pixels, (H, N, OW), the rows a kernel's row sees lie side by side.
 
 
-def columns_of(x: Any, kernel: Pair, stride: Pair, dilation: Pair, groups: int) -> Any:
-    """(N, C, H, W) -> (groups, C/groups * kh * kw, N * OH * OW), what weights are multiplied by."""
-    n, c, *size = x.shape
-    places = tuple(map(out_size, size, kernel, stride, dilation))
-    columns = np.empty((c, *kernel, n, *places), x.dtype)
-    windows(x.transpose(1, 0, 2, 3), kernel, stride, dilation, columns.transpose(1, 2, 0, 3, 4, 5))
-    return columns.reshape(groups, c // groups * math.prod(kernel), n * math.prod(places))
+def seen(i: int, outs: int, stride: int, dilation: int) -> slice:
+    """What entry i of a kernel sees, at all places along an axis."""
+    return slice(i * dilation, i * dilation + (outs - 1) * stride + 1, stride)
 
 
-def by_group(w: Any, groups: int) -> Any:
-    """(O, C/groups, kh, kw) -> (groups, O/groups, C/groups * kh * kw)."""
-    return w.reshape(groups, w.shape[0] // groups, -1)
+def spread(x: Any, outs: int, kernel: int, stride: int, dilation: int, groups: int) -> Any:
+    """(N, C, H, W) -> (groups, C/groups * kw, H, N * OW)."""
+    n, c, h, _ = x.shape
+    columns = np.empty((c, kernel, h, n, outs), x.dtype)
+    for j in range(kernel):
+        columns[:, j] = x.transpose(1, 2, 0, 3)[..., seen(j, outs, stride, dilation)]
+    return columns.reshape(groups, c // groups * kernel, h, n * outs)
+
+
+def by_row(w: Any, groups: int) -> Any:
+    """(O, C/groups, kh, kw) -> (kh, groups, O/groups, C/groups * kw)."""
+    o, c, kh, kw = w.shape
+    return (
+        w.reshape(groups, o // groups, c, kh, kw)
+        .transpose(3, 0, 1, 2, 4)
+        .reshape(kh, groups, o // groups, c * kw)
+    )
 
 
 def pixels_of(y: Any, groups: int) -> Any:
-    """(N, O, OH, OW) -> (groups, O/groups, N * OH * OW)."""
-    return y.transpose(1, 0, 2, 3).reshape(groups, y.shape[1] // groups, -1)
+    """(N, O, OH, OW) -> (groups, O/groups, OH * N * OW)."""
+    return y.transpose(1, 2, 0, 3).reshape(groups, y.shape[1] // groups, -1)
+
+
+def images_of(pixels: Any, c: int, h: int, n: int, w: int) -> Any:
+    """(C * H * N * W), in whatever shape -> (N, C, H, W)."""
+    return np.ascontiguousarray(pixels.reshape(c, h, n, w).transpose(2, 0, 1, 3))
 
 
 def conv2d_forward(x: Any, w: Any, stride: Pair, dilation: Pair, groups: int) -> Any:
-    kernel = w.shape[2:]
-    places = map(out_size, x.shape[2:], kernel, stride, dilation)
-    y = by_group(w, groups) @ columns_of(x, kernel, stride, dilation, groups)
-    y = y.reshape(w.shape[0], x.shape[0], *places)
-    return np.ascontiguousarray(y.transpose(1, 0, 2, 3))
+    oh, ow = map(out_size, x.shape[2:], w.shape[2:], stride, dilation)
+    columns = spread(x, ow, w.shape[3], stride[1], dilation[1], groups)
+    y = np.zeros((groups, w.shape[0] // groups, oh * len(x) * ow), x.dtype)
+    for i, weights in enumerate(by_row(w, groups)):
+        rows = columns[:, :, seen(i, oh, stride[0], dilation[0])]
+        y += weights @ rows.reshape(*rows.shape[:2], -1)
+    return images_of(y, w.shape[0], oh, len(x), ow)
 
 
 def conv2d_input(y: Any, w: Any, size: Pair, stride: Pair, dilation: Pair, groups: int) -> Any:
     """The adjoint of conv2d in x, a transposed convolution: each y spread back by the weights."""
-    n, _, *places = y.shape
-    c, kernel = w.shape[1] * groups, w.shape[2:]
-    columns = by_group(w, groups).transpose(0, 2, 1) @ pixels_of(y, groups)
-    columns = columns.reshape(c, *kernel, n, *places).transpose(1, 2, 3, 0, 4, 5)
-    return fold(columns, size, stride, dilation)
+    n, _, oh, ow = y.shape
+    c, kw = w.shape[1] * groups, w.shape[3]
+    pixels = pixels_of(y, groups)
+    columns = np.zeros((groups, c // groups * kw, size[0], n * ow), y.dtype)
+    for i, weights in enumerate(by_row(w, groups)):
+        rows = columns[:, :, seen(i, oh, stride[0], dilation[0])]
+        rows += (weights.swapaxes(1, 2) @ pixels).reshape(rows.shape)
+    columns = columns.reshape(c, kw, size[0], n, ow)
+    x = np.zeros((c, size[0], n, size[1]), y.dtype)
+    for j in range(kw):
+        x[..., seen(j, ow, stride[1], dilation[1])] += columns[:, j]
+    return images_of(x, c, size[0], n, size[1])
 
 
 def conv2d_weight(x: Any, y: Any, kernel: Pair, stride: Pair, dilation: Pair, groups: int) -> Any:
-    """The adjoint of conv2d in w: how x under each place of the kernel goes with y."""
-    columns = columns_of(x, kernel, stride, dilation, groups)
-    w = pixels_of(y, groups) @ columns.transpose(0, 2, 1)
-    return w.reshape(y.shape[1], x.shape[1] // groups, *kernel)
+    """The adjoint of conv2d in w: how what each entry of the kernel sees goes with y."""
+    oh, ow = y.shape[2:]
+    c, o = x.shape[1] // groups, y.shape[1]
+    columns = spread(x, ow, kernel[1], stride[1], dilation[1], groups)
+    pixels = pixels_of(y, groups)
+    w = np.empty((groups, o // groups, c, *kernel), x.dtype)
+    for i in range(kernel[0]):
+        rows = columns[:, :, seen(i, oh, stride[0], dilation[0])]
+        row = pixels @ rows.reshape(*rows.shape[:2], -1).swapaxes(1, 2)
+        w[..., i, :] = row.reshape(groups, o // groups, c, kernel[1])
+    return w.reshape(o, c, *kernel)
 
 
 conv2d_op: Op = processing(

@@ -27,7 +27,7 @@ def adam_rule(
     gradient. The state is the paper's t, m and v under PyTorch's names.
 
     >>> zero = np.zeros(1)
-    >>> state = {"step": np.int64(0), "exp_avg": zero, "exp_avg_sq": zero}
+    >>> state = {"step": np.array(0), "exp_avg": zero, "exp_avg_sq": zero}
     >>> adam_rule(np.array([1.0]), np.array([5.0]), state, lr=0.1)[0]
     array([0.9])
     """
@@ -35,9 +35,8 @@ def adam_rule(
     if weight_decay:
         gradient = gradient + weight_decay * parameter
     step = state["step"] + 1
-    m, v = state["exp_avg"], state["exp_avg_sq"]
-    m = m + (1 - beta1) * (gradient - m)
-    v = v + (1 - beta2) * (gradient * gradient - v)
+    m = beta1 * state["exp_avg"] + (1 - beta1) * gradient
+    v = beta2 * state["exp_avg_sq"] + (1 - beta2) * (gradient * gradient)
     # In float64, where 1 - beta2**step keeps its digits; then as numbers that do not promote.
     correction = np.sqrt(1 - beta2**step)
     rate = (lr * correction / (1 - beta1**step)).astype(parameter.dtype)
@@ -89,7 +88,7 @@ class Adam(Optimizer):
 
     def initial_state(self, parameter: Tensor) -> State:
         return {
-            "step": np.int64(0),
+            "step": np.zeros((), np.int64),
             "exp_avg": np.zeros_like(parameter.data),
             "exp_avg_sq": np.zeros_like(parameter.data),
         }

@@ -65,12 +65,14 @@ class Optimizer:
         raise NotImplementedError(f"{type(self).__name__} has no update rule: define `update`")
 
     def step(self) -> None:
-        """Update every parameter that has a gradient, in the memory it is held in."""
-        for k, parameter in enumerate(self.parameters):
+        """Update every parameter that has a gradient, and its state, in the memory they are in."""
+        for parameter, state in zip(self.parameters, self.states, strict=True):
             if parameter.grad is not None:
                 gradient = value_of(parameter.grad)
-                new, self.states[k] = self.update(parameter.data, gradient, self.states[k])
-                parameter.data[...] = new
+                new_parameter, new_state = self.update(parameter.data, gradient, state)
+                parameter.data[...] = new_parameter
+                for name, value in new_state.items():
+                    state[name][...] = value
 
     def zero_grad(self) -> None:
         """Forget the gradients that backward() has added up."""

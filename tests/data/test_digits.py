@@ -19,8 +19,10 @@ def test_shapes_and_ranges() -> None:
         (digits.train_images, digits.train_labels, 1437),
         (digits.test_images, digits.test_labels, 360),
     ):
-        assert (images.shape, images.dtype) == ((n, 1, 8, 8), np.float32)
-        assert (labels.shape, labels.dtype) == ((n,), np.int64)
+        assert images.shape == (n, 1, 8, 8)
+        assert labels.shape == (n,)
+        assert images.dtype == np.float32
+        assert labels.dtype == np.int64
         assert (images.min(), images.max()) == (0, 1)
         assert set(labels.tolist()) == set(range(10))
 

@@ -1,5 +1,7 @@
 """Modules one after the other."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -28,7 +30,7 @@ def test_children_are_numbered_items() -> None:
 
 
 @pytest.mark.parametrize("wrong", [ReLU, np.tanh, None])
-def test_what_is_not_a_module_is_refused(wrong) -> None:  # type: ignore[no-untyped-def]
+def test_what_is_not_a_module_is_refused(wrong: Any) -> None:
     with pytest.raises(UnsupportedError, match=r"item 1 is .*write nn.ReLU\(\)"):
         Sequential(ReLU(), wrong)
 

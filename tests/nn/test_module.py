@@ -2,6 +2,8 @@
 
 import copy
 import pickle
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -43,7 +45,7 @@ def test_modules_are_children() -> None:
 
 
 def test_what_was_computed_is_neither_parameter_nor_buffer() -> None:
-    net = Net()
+    net: Any = Net()
     net.output = net(np.ones((1, 2)))
     net.mask = net.output > 0
     assert [name for name, _ in net.named_parameters()] == PARAMETERS
@@ -60,8 +62,10 @@ def test_a_shared_parameter_is_trained_once_and_saved_under_both_names() -> None
 
 @pytest.mark.parametrize("hide", [lambda x: [x], lambda x: ("", x), lambda x: {"a": x}])
 @pytest.mark.parametrize("hidden", [ReLU(), Tensor(1.0, requires_grad=True)])
-def test_modules_and_parameters_in_plain_containers_are_refused(hide, hidden) -> None:  # type: ignore[no-untyped-def]
-    net = Net()
+def test_modules_and_parameters_in_plain_containers_are_refused(
+    hide: Callable[[Any], Any], hidden: Any
+) -> None:
+    net: Any = Net()
     net.layers = hide(hidden)
     with pytest.raises(UnsupportedError, match=r"Net.layers is a (list|tuple|dict).*nn.Sequential"):
         net.parameters()
@@ -162,7 +166,7 @@ def test_repr_shows_children_and_counts() -> None:
 
 
 @pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
-def test_copies_are_equal_and_apart(duplicate) -> None:  # type: ignore[no-untyped-def]
+def test_copies_are_equal_and_apart(duplicate: Callable[[Net], Net]) -> None:
     net = Net()
     other = duplicate(net)
     assert [name for name, _ in other.named_parameters()] == PARAMETERS

@@ -1,4 +1,4 @@
-"""Adam: its rule against the paper's algorithm, written as a loop over numbers, and as it records."""
+"""Adam: its rule against the paper's algorithm, as a loop over numbers, and as it records."""
 
 import math
 from typing import Any
@@ -64,7 +64,7 @@ def test_a_parameter_that_had_no_gradient_counts_its_own_steps() -> None:
 
 def test_the_rule_is_pure_and_records_itself() -> None:
     w, g = np.array([1.0, 2.0], np.float32), np.array([3.0, 4.0], np.float32)
-    state = {"step": np.int64(3), "exp_avg": g / 2, "exp_avg_sq": g * g}
+    state = {"step": np.array(3), "exp_avg": g / 2, "exp_avg_sq": g * g}
     held = {name: value.copy() for name, value in state.items()}
     plain, new = adam_rule(w, g, state, 0.1, weight_decay=0.1)
     assert (w.tolist(), g.tolist()) == ([1, 2], [3, 4])

@@ -26,6 +26,17 @@ def test_a_step_writes_into_the_memory_that_is_there(kind: type[SGD | Adam]) -> 
     np.testing.assert_allclose(buffer, 0.9, rtol=1e-6)
 
 
+@pytest.mark.parametrize("optimizer", [SGD([parameter(2)], momentum=0.9), Adam([parameter(2)])])
+def test_the_state_stays_in_its_memory_too(optimizer: Optimizer) -> None:
+    buffers = list(optimizer.states[0].values())
+    before = [buffer.copy() for buffer in buffers]
+    optimizer.parameters[0].grad = np.ones(2, np.float32)
+    optimizer.step()
+    for buffer, old, now in zip(buffers, before, optimizer.states[0].values(), strict=True):
+        assert now is buffer
+        assert (buffer != old).all()
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_float32_stays_float32_and_gradients_are_only_read(kind: type[SGD | Adam]) -> None:
     w = parameter(3)

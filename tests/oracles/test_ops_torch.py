@@ -124,6 +124,7 @@ OTHERWISE: dict[str, Callable[..., Any]] = {
     "concatenate": lambda *xs, axis, bounds: torch.cat(xs, axis),
     "windows": windows,
     "fold": fold,
+    "linear": TF.linear,
     "conv2d": conv2d,
     "conv2d_input": conv2d_input,
     "conv2d_weight": conv2d_weight,

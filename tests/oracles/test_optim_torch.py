@@ -21,7 +21,7 @@ ADAM: list[dict[str, Any]] = [
     {"weight_decay": 0.1},
     {"betas": (0.85, 0.99)},
     {"betas": (0.0, 0.9)},
-    {"betas": (0.5, 0.0)},
+    {"betas": (0.5, 0.0), "eps": 0.1},
     {"eps": 1e-2},
     {"eps": 1e-2, "betas": (0.85, 0.99), "weight_decay": 0.01},
 ]
