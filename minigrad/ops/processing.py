@@ -180,8 +180,8 @@ def contract(a: str, x: Any, b: str, y: Any, later: set[str]) -> tuple[str, Any]
 # Convolution: (N, C, H, W) by weights (O, C/groups, kh, kw) gives (N, O, OH, OW). Trilinear: with
 # a cotangent it makes one number of three arrays, and the three ops are its derivatives by each.
 #
-# All three spread x out along the width only, and multiply matrices once for each row of the kernel.
-# With the height first among the pixels, (H, N, OW), the rows a kernel's row sees lie side by side.
+# All three spread x out along the width only, and multiply matrices once for each row of the
+# kernel. With the height first among the pixels, (H, N, OW), what that row sees lies side by side.
 
 
 def seen(i: int, outs: int, stride: int, dilation: int) -> slice:
