@@ -8,7 +8,7 @@ local rule: from the cotangent of its output, the share of each input.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from contextvars import ContextVar
 from operator import attrgetter
 from typing import Any
@@ -30,7 +30,8 @@ def switched(switch: ContextVar[bool], on: bool) -> Iterator[None]:
         switch.reset(token)
 
 
-def no_grad() -> AbstractContextManager[None]:
+@contextmanager
+def no_grad() -> Iterator[None]:
     """Record nothing inside: results need no gradient. Per thread and per task; nests.
 
     >>> import minigrad
@@ -40,7 +41,8 @@ def no_grad() -> AbstractContextManager[None]:
     >>> y.requires_grad
     False
     """
-    return switched(recording, False)
+    with switched(recording, False):
+        yield
 
 
 # How a rule sees a node. An ordinary pass hands rules plain arrays, so they run at NumPy's speed;

@@ -10,6 +10,7 @@ import numpy as np
 
 from minigrad.autograd import no_grad
 from minigrad.errors import GradientCheckError
+from minigrad.numpy_protocol import value_of
 from minigrad.tensor import Tensor
 from minigrad.transforms import Function, grad, leaves_of, map_tree
 
@@ -51,10 +52,6 @@ def check_gradients(f: Function, *args: Any, order: int = 2) -> None:
 
 def as_float64(x: Any) -> np.ndarray:
     return np.array(value_of(x), dtype=float)
-
-
-def value_of(x: Any) -> Any:
-    return x.data if isinstance(x, Tensor) else x
 
 
 def weighted_sum(f: Function, rng: np.random.Generator) -> Function:

@@ -75,9 +75,8 @@ def samples() -> dict[str, Sample]:
             for shapes in SHAPES[len(op.domains)]:
                 found[f"{op.name} {shapes}"] = Sample(op, list(shapes), {})
     for node in applied(calls.NUMPY | calls.OWN | calls.CONSTANT):
+        assert isinstance(node.op, Op) and node.attributes is not None
         op, attributes = node.op, node.attributes
-        assert isinstance(op, Op)
-        assert attributes is not None
         if op.family not in ("unary", "binary"):
             values = [x.value if isinstance(x, Node) else np.asarray(x) for x in node.inputs]
             inputs = [x.shape if x.dtype.kind == "f" else x for x in values]

@@ -28,7 +28,7 @@ def one_hot(classes: np.ndarray) -> np.ndarray:
 
 
 SOFTMAX = np.exp(X) / np.exp(X).sum(-1, keepdims=True)
-CASES: dict[str, tuple[Any, np.ndarray]] = {
+CASES: dict[str, tuple[Any, Any]] = {
     "relu": (F.relu, np.where(X > 0, X, 0)),
     "sigmoid": (F.sigmoid, 1 / (1 + np.exp(-X))),
     "erf": (F.erf, np.vectorize(math.erf)(X)),
@@ -133,9 +133,9 @@ def test_far_out(f: Any, values: Any, slopes: Any) -> None:
 def test_softmax_of_huge_and_of_masked_scores() -> None:
     x = Tensor([[1e4, 1e4, -np.inf], [-np.inf, 0.0, -1e4]], requires_grad=True)
     p = F.softmax(x)
-    np.testing.assert_allclose(p.data, [[0.5, 0.5, 0], [0, 1, 0]])
+    np.testing.assert_allclose(p.data, [[0.5, 0.5, 0.0], [0.0, 1.0, 0.0]])
     p.backward([[1.0, 0, 0], [0, 1, 0]])
-    np.testing.assert_allclose(x.grad, [[0.25, -0.25, 0], [0, 0, 0]])
+    np.testing.assert_allclose(x.grad, [[0.25, -0.25, 0.0], [0.0, 0.0, 0.0]])
 
 
 def test_logsumexp_of_nothing_but_masks_is_minus_infinity() -> None:
@@ -143,7 +143,7 @@ def test_logsumexp_of_nothing_but_masks_is_minus_infinity() -> None:
     y = F.logsumexp(x, 1)
     np.testing.assert_allclose(y.data, [-np.inf, math.log(2)])
     y.backward([0.0, 1.0])
-    np.testing.assert_allclose(x.grad, [[0, 0], [0.5, 0.5]])
+    np.testing.assert_allclose(x.grad, [[0.0, 0.0], [0.5, 0.5]])
 
 
 def test_cross_entropy_of_a_hopeless_score_is_exact() -> None:

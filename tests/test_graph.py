@@ -1,5 +1,7 @@
 """The topological order."""
 
+from typing import Any
+
 import numpy as np
 
 from minigrad import Tensor
@@ -8,7 +10,7 @@ from minigrad.graph import Node, toposort
 
 def test_every_node_comes_once_and_after_its_inputs() -> None:
     x = Tensor(0.5, requires_grad=True)
-    values = [x]
+    values: list[Any] = [x]
     for k in range(50):
         values.append(np.sin(values[k // 2]) * values[k] - values[-1])
     order = toposort([values[-1].node])

@@ -66,10 +66,10 @@ def test_answers_without_gradient_are_tensors(f: Any, arrays: Any) -> None:
 
 def test_nonzero_gives_one_array_for_each_axis() -> None:
     for found, expected in zip(np.nonzero(Tensor(A > 1)), np.nonzero(A > 1), strict=True):
-        np.testing.assert_array_equal(found.data, expected)  # type: ignore[attr-defined]
+        np.testing.assert_array_equal(found.data, expected)
 
 
-T = Tensor(A, requires_grad=True)
+T: Any = Tensor(A, requires_grad=True)
 
 REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "unknown function": (lambda: np.linalg.svd(T), r"np\.linalg\.svd is not supported"),

@@ -213,7 +213,7 @@ WEIGHTS = RNG.uniform(-1, 1, (6, 2, 3, 2))
 CLASSES = np.array([0, 3, 1])
 SIGNS = np.where(Y > 0, 1.0, -1.0)
 TORCH_CLASSES = torch.from_numpy(CLASSES)
-PADDED = {"stride": 2, "padding": (1, 2), "dilation": (1, 2), "groups": 2}
+PADDED: dict[str, Any] = {"stride": 2, "padding": (1, 2), "dilation": (1, 2), "groups": 2}
 
 COMPOSITES: dict[str, tuple[Any, Any, list[np.ndarray]]] = {
     "softmax": (F.softmax, lambda x: torch.softmax(x, -1), [X]),
