@@ -48,12 +48,12 @@ def no_grad() -> Iterator[None]:
 # How a rule sees a node. An ordinary pass hands rules plain arrays, so they run at NumPy's speed;
 # `Tensor.of` in its place hands them Tensors, so that the same rules record themselves.
 View = Callable[[Node], Any]
-as_array: View = attrgetter("value")
+array_of: View = attrgetter("value")
 
 
 def shares(
-    node: Node, cotangent: Any, view: View = as_array, wanted: Callable[[Node], bool] = needs_grad
-) -> Iterator[tuple[Node, Any]]:
+    node: Node, cotangent: Any, view: View = array_of, wanted: Callable[[Node], bool] = needs_grad
+) -> list[tuple[Node, Any]]:
     """One step of the chain rule: each input that is wanted, with cotangent * d node / d input.
 
     A share has its input's shape and dtype: an op that broadcast that input sums its share back.
@@ -61,7 +61,7 @@ def shares(
     """
     assert node.op is not None and node.attributes is not None
     rules = node.op.vjps
-    y = view(node)
+    y, found = view(node), []
     inputs = [view(x) if type(x) is Node else x for x in node.inputs]
     for k, source in enumerate(node.inputs):
         if type(source) is Node and wanted(source) and (rule := rules[k]) is not None:
@@ -70,11 +70,12 @@ def shares(
                 share = node.op.fit(share, source.value.shape)
             if share.dtype is not source.value.dtype:
                 share = share.astype(source.value.dtype)
-            yield source, share
+            found.append((source, share))
+    return found
 
 
 def reverse(
-    seeds: dict[Node, Any], by: Collection[Node] | None = None, view: View = as_array
+    seeds: dict[Node, Any], by: Collection[Node] | None = None, view: View = array_of
 ) -> dict[Node, Any]:
     """The adjoints of `by`, or else of all leaves, from the cotangents of what depends on them.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import linecache
 import os
 import sys
-from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -50,19 +49,11 @@ class GradientCheckError(MinigradError, AssertionError):
     """A derivative that differs from finite differences."""
 
 
-def user_frame(depth: int) -> FrameType | None:
-    """The innermost frame outside this package, from so many calls up: the user's own."""
-    frame: FrameType | None = sys._getframe(depth)
-    while frame is not None and frame.f_code.co_filename in OWN_FILES:
-        frame = frame.f_back
-    return frame
-
-
 def where() -> str:
-    """The user's line, as the last lines of an error message."""
-    frame = user_frame(2)
-    if frame is None:
-        return ""
+    """The user's line, the innermost outside this package, as the last lines of a message."""
+    frame = sys._getframe(1)
+    while frame.f_code.co_filename in OWN_FILES and frame.f_back:
+        frame = frame.f_back
     path, number = frame.f_code.co_filename, frame.f_lineno
     source = linecache.getline(path, number, frame.f_globals).strip()
     return f"\n  at {path}:{number}" + (f"\n    {source}" if source else "")

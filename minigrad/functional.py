@@ -15,6 +15,7 @@ from minigrad.ops import erf, logsumexp, relu, sigmoid
 from minigrad.ops.base import as_array
 from minigrad.ops.movement import Pair, out_size, pad_op, windows_op
 from minigrad.ops.processing import conv2d_op, linear_op
+from minigrad.ops.reduce import mean_op
 
 __all__ = [
     "avg_pool2d",
@@ -265,7 +266,7 @@ def pooled(x: Any, kernel_size: Any, stride: Any, padding: Any, dilation: Any, v
 def reduced(losses: Any, reduction: str) -> Any:
     """One number of many losses: their mean, their sum; or all of them, for "none"."""
     if reduction == "mean":
-        return np.mean(losses)
+        return mean_op(losses, axis=None, keepdims=False)
     if reduction == "sum":
         return np.sum(losses)
     if reduction == "none":
@@ -357,4 +358,4 @@ def hinge_loss(scores: Any, target: Any, reduction: str = "mean") -> Any:
     0.25
     """
     same_shape("hinge_loss", scores, target)
-    return reduced(relu(1 - target * scores), reduction)
+    return reduced(relu(1 - scores * target), reduction)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import operator
 from collections.abc import Callable, Iterator
 from typing import Any, Concatenate, ParamSpec
 
@@ -11,7 +10,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from minigrad.autograd import (
-    as_array,
+    array_of,
     inside_transform,
     recording,
     reverse,
@@ -102,7 +101,7 @@ class Tensor:
     @staticmethod
     def of(node: Node) -> Tensor:
         """The Tensor that stands for a node of the graph."""
-        tensor = Tensor.__new__(Tensor)
+        tensor = new(Tensor)
         tensor.node = node
         return tensor
 
@@ -145,8 +144,7 @@ class Tensor:
             raise GradientError(f"not a leaf but a result of {op.name}: detach() it first")
         if required and self.dtype.kind != "f":
             raise DtypeError(
-                f"a Tensor of {self.dtype} cannot require a gradient: integers and booleans have "
-                "no derivative. Write 2.0 for 2, or pass dtype=float"
+                f"a gradient of {self.dtype}: integers and booleans have no derivative, write 2.0"
             )
         self.node.requires_grad = bool(required)
 
@@ -212,9 +210,6 @@ class Tensor:
     def __bool__(self) -> bool:
         return bool(self.node.value)
 
-    def __index__(self) -> int:
-        return operator.index(self.node.value)
-
     def __len__(self) -> int:
         if not self.ndim:
             raise ShapeError("len() of a Tensor with no axes")
@@ -257,7 +252,7 @@ class Tensor:
         >>> w.grad
         array([ 2., 40.])
         """
-        view = Tensor.of if create_graph else as_array
+        view = Tensor.of if create_graph else array_of
         seed = view(self._cotangent(gradient))
         with switched(recording, create_graph):
             held = {id(seed)}
@@ -380,6 +375,9 @@ class Tensor:
     def T(self) -> Tensor:  # noqa: N802  # NumPy's name
         """All axes backwards."""
         return implementations[np.transpose](self)
+
+
+new = Tensor.__new__
 
 
 def to_array(data: Any, dtype: DTypeLike | None) -> np.ndarray:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.autograd import as_array, inside_transform, recording, reverse, switched
+from minigrad.autograd import array_of, inside_transform, recording, reverse, switched
 from minigrad.errors import DtypeError, GradientError, ShapeError
 from minigrad.graph import Node, toposort
 from minigrad.ops.movement import copy
@@ -134,7 +134,7 @@ class Recorded:
         Recorded, and made of Tensors, if anything else that is being differentiated takes part.
         """
         watched = self.watched or any(isinstance(g, Tensor) and g.requires_grad for g in cotangents)
-        view = Tensor.of if watched else as_array
+        view = Tensor.of if watched else array_of
         seeds: dict[Node, Any] = {}
         for y, g in zip(self.outputs, cotangents, strict=True):
             g = g if isinstance(g, Tensor) else Tensor(g, dtype=y.dtype)

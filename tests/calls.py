@@ -170,6 +170,7 @@ NUMPY: Table = {
     "movement of a number": (lambda x: np.broadcast_to(np.reshape(x, (1, 1)), (2, 3)), (NUMBER,)),
     "more movement of a number": (lambda x: np.transpose(x)[None] * np.pad(x, 0), (NUMBER,)),
     "copy of a number": (np.copy, (NUMBER,)),
+    "mean of nothing": (lambda a: np.mean(a, axis=0), (NOTHING,)),
     "sums of nothing": (lambda a: np.sum(a) + np.sum(a, axis=1, keepdims=True), (NOTHING,)),
     "max and min of nothing": (lambda a: np.max(a, axis=0) + np.min(a, axis=0), (NOTHING,)),
     "logsumexp of nothing": (lambda a: np.logaddexp.reduce(a, axis=1), (NOTHING.T,)),

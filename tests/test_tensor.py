@@ -57,7 +57,6 @@ def test_item_and_conversions() -> None:
     assert int(t) == 2
     assert bool(t)
     assert t.tolist() == [[2.5]]
-    assert [10, 20, 30][Tensor(1)] == 20
     assert f"{t[0, 0]:.3f}" == "2.500"
     assert f"{Tensor([1.0])}" == "Tensor([1.])"
     with pytest.raises(ShapeError, match=r"\(2,\)"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.autograd import recording
-from minigrad.errors import ShapeError, refusal_of, unsupported_dtype, user_frame
+from minigrad.errors import OWN_FILES, ShapeError, refusal_of, unsupported_dtype
 from minigrad.graph import Node
 from minigrad.tensor import Tensor
 
@@ -82,8 +83,7 @@ class Op:
                 elif x.op is not None:
                     recorded = True
             else:
-                if type(x) is list or type(x) is tuple:
-                    x = np.asarray(x)
+                x = np.asarray(x) if type(x) in (list, tuple) else x
                 arrays.append(x)
             nodes.append(x)
         try:
@@ -100,8 +100,10 @@ class Op:
         if not (recorded and recording.get()):
             return Tensor.of(Node(value))
         requires_grad = requires_grad and kind == "f" and self.vjps != ()
-        frame = user_frame(2)
-        origin = frame and (frame.f_code, frame.f_lasti)
+        frame = sys._getframe(1)
+        while frame.f_code.co_filename in OWN_FILES and frame.f_back:
+            frame = frame.f_back
+        origin = (frame.f_code, frame.f_lasti)
         return Tensor.of(Node(value, requires_grad, self, nodes, attributes, origin))
 
     def fit(self, cotangent: Any, shape: Shape) -> Any:
@@ -122,5 +124,5 @@ def as_array(x: Any) -> Any:
 def unbroadcast(g: Any, shape: Shape) -> Any:
     """Sum g down to `shape`, the adjoint of broadcasting from it."""
     lead = g.ndim - len(shape)
-    stretched = (k + lead for k, n in enumerate(shape) if n == 1 and g.shape[k + lead] != 1)
+    stretched = [k for k, n in enumerate(shape, lead) if n == 1 and g.shape[k] != 1]
     return np.add.reduce(g, (*range(lead), *stretched)).reshape(shape)

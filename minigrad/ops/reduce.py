@@ -52,6 +52,11 @@ def kept(y: Any, x: Any, axis: Axis, keepdims: bool) -> Any:
     return y.reshape(tuple(1 if k in removed else n for k, n in enumerate(shape)))
 
 
+def over(total: Any, x: Any) -> Any:
+    """A reduction of x divided by the number of entries that each of its own is made of."""
+    return total / (x.size // max(total.size, 1))
+
+
 def to_extremes(g: Any, y: Any, x: Any, axis: Axis, keepdims: bool) -> Any:
     """The cotangent of a maximum or minimum: to where x reaches it, in equal parts."""
     reached = x == kept(y, x, axis, keepdims)
@@ -77,6 +82,13 @@ sum_op = reduce(
     lambda g, y, x, axis, keepdims: np.broadcast_to(kept(g, x, axis, keepdims), x.shape),
     np.sum,
     lowering="reduction from 0: acc + x",
+)
+mean_op = reduce(
+    "mean",
+    lambda x, axis, keepdims: over(np.add.reduce(x, axis=axis, keepdims=keepdims), x),
+    lambda g, y, x, axis, keepdims: np.broadcast_to(over(kept(g, x, axis, keepdims), x), x.shape),
+    np.mean,
+    lowering="reduction from 0: acc + x, then divided by how many",
 )
 max_op = reduce(
     "max", np.maximum.reduce, to_extremes, np.max, np.amax, lowering="reduction from -inf: fmax"
@@ -112,22 +124,11 @@ def cumsum(a: Any, axis: int | None = None) -> Any:
     return cumsum_op(np.ravel(a), axis=0) if axis is None else cumsum_op(a, axis=axis)
 
 
-def extent(a: Any, axis: Axis) -> int:
-    """How many entries of `a` each entry of its reduction over `axis` is made of."""
-    shape = a.shape
-    return math.prod(shape[k] for k in axes_of(axis, len(shape)))
-
-
-@implements(np.mean)
-def mean(a: Any, axis: Axis = None, keepdims: bool = False) -> Any:
-    return sum_op(a, axis=axis, keepdims=keepdims) / extent(a, axis)
-
-
 @implements(np.var)
 def var(a: Any, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -> Any:
-    deviation = a - mean(a, axis, keepdims=True)
+    deviation = a - mean_op(a, axis=axis, keepdims=True)
     squares = sum_op(deviation * deviation, axis=axis, keepdims=keepdims)
-    return squares / max(extent(a, axis) - ddof, 0)
+    return squares / max(a.size // max(squares.size, 1) - ddof, 0)
 
 
 @implements(np.std)
@@ -142,9 +143,10 @@ def prod(a: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     shape = a.shape
     reduced = axes_of(axis, len(shape))
     others = tuple(k for k in range(len(shape)) if k not in reduced)
-    # (extent, *others)
+    # (count, *others)
     factors = np.transpose(a, reduced + others)
-    factors = np.reshape(factors, (extent(a, axis), *(shape[k] for k in others)))
+    count = math.prod(shape[k] for k in reduced)
+    factors = np.reshape(factors, (count, *(shape[k] for k in others)))
     while len(factors) > 1:
         half = len(factors) // 2
         rest = factors[2 * half :]

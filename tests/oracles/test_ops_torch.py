@@ -104,6 +104,7 @@ def padded(x: Any, width: Any, value: Any) -> Any:
 
 OTHERWISE: dict[str, Callable[..., Any]] = {
     "sum": over(torch.sum),
+    "mean": over(torch.mean),
     "max": over(torch.amax),
     "min": over(torch.amin),
     "logsumexp": over(torch.logsumexp),
