@@ -63,8 +63,7 @@ class Node:
         return code.co_filename, number or code.co_firstlineno
 
 
-needs_grad: Callable[[Node], bool] = attrgetter("requires_grad")
-by_birth: Callable[[Node], int] = attrgetter("birth")
+needs_grad, by_birth = attrgetter("requires_grad"), attrgetter("birth")
 count = itertools.count()
 
 
