@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Hashable
-from typing import Any, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 
 from minigrad.errors import UnsupportedError
 
 Implementation = TypeVar("Implementation", bound=Callable[..., Any])
+T = TypeVar("T")
+P = ParamSpec("P")
 
 # NumPy function (or the name of one NumPy lacks) -> what computes it on Tensors. Ops and composites
 # enter themselves where they are defined, so that Tensor need know none of them.
@@ -58,3 +61,25 @@ def name_of(function: Any) -> str:
         return f"np.{owner.__name__}.{function.__name__}"
     module = getattr(function, "__module__", None) or "numpy"
     return f"{module}.{function.__name__}".replace("numpy", "np", 1)
+
+
+# What operators and methods are made of.
+
+
+def operators(ufunc: np.ufunc) -> tuple[Callable[[T, Any], T], Callable[[T, Any], T]]:
+    """The operator for a ufunc, and its reflection."""
+    return (lambda x, y: implementations[ufunc](x, y), lambda x, y: implementations[ufunc](y, x))
+
+
+def method(
+    function: Any, signature: Callable[Concatenate[T, P], Any]
+) -> Callable[Concatenate[T, P], T]:
+    """The method, of this signature, that is a NumPy function (or a name NumPy lacks) of self."""
+
+    @functools.wraps(signature)
+    def apply(self: T, *args: P.args, **kwargs: P.kwargs) -> T:
+        return implementations[function](self, *args, **kwargs)
+
+    apply.__name__ = apply.__qualname__ = getattr(function, "__name__", function)
+    apply.__doc__ = f"As {'np.' * callable(function)}{apply.__name__}."
+    return apply

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Iterator
-from typing import Any, Concatenate, ParamSpec
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -16,7 +15,7 @@ from minigrad.autograd import (
     reverse,
     switched,
 )
-from minigrad.dispatch import call, implementations
+from minigrad.dispatch import call, implementations, method, operators
 from minigrad.errors import (
     DtypeError,
     GradientError,
@@ -27,28 +26,6 @@ from minigrad.errors import (
 from minigrad.graph import Node
 
 Axis = int | tuple[int, ...] | None
-
-P = ParamSpec("P")
-Binary = Callable[["Tensor", Any], "Tensor"]
-
-
-def operators(ufunc: np.ufunc) -> tuple[Binary, Binary]:
-    """The operator for a ufunc, and its reflection."""
-    return (lambda x, y: implementations[ufunc](x, y), lambda x, y: implementations[ufunc](y, x))
-
-
-def method(
-    function: Any, signature: Callable[Concatenate[Tensor, P], Any]
-) -> Callable[Concatenate[Tensor, P], Tensor]:
-    """The method that is a NumPy function (or a name NumPy lacks) of the Tensor."""
-
-    @functools.wraps(signature)
-    def apply(self: Tensor, *args: P.args, **kwargs: P.kwargs) -> Tensor:
-        return implementations[function](self, *args, **kwargs)
-
-    apply.__name__ = apply.__qualname__ = getattr(function, "__name__", function)
-    apply.__doc__ = f"As {'np.' * callable(function)}{apply.__name__}."
-    return apply
 
 
 # The signatures that methods have.

@@ -101,11 +101,11 @@ def code_lines(path: Path) -> int:
             tokenize.ENDMARKER,
         ):
             lines.update(range(token.start[0], token.end[0] + 1))
-    for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
-            first = node.body[0] if node.body else None
-            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
-                lines.difference_update(range(first.lineno, (first.end_lineno or 0) + 1))
+    with_docstrings = (ast.Module, ast.ClassDef, ast.FunctionDef)
+    for node in (n for n in ast.walk(ast.parse(text)) if isinstance(n, with_docstrings)):
+        if ast.get_docstring(node, clean=False) is not None:
+            first = node.body[0]
+            lines.difference_update(range(first.lineno, (first.end_lineno or 0) + 1))
     return len(lines)
 
 
