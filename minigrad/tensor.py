@@ -13,7 +13,6 @@ from minigrad.autograd import (
     inside_transform,
     recording,
     reverse,
-    switched,
 )
 from minigrad.dispatch import call, implementations, method, operators
 from minigrad.errors import (
@@ -231,7 +230,8 @@ class Tensor:
         """
         view = Tensor.of if create_graph else array_of
         seed = view(self._cotangent(gradient))
-        with switched(recording, create_graph):
+        token = recording.set(create_graph)
+        try:
             held = {id(seed)}
             for leaf, adjoint in reverse({self.node: seed}, view=view).items():
                 total = adjoint if leaf.grad is None else leaf.grad + adjoint
@@ -241,6 +241,8 @@ class Tensor:
                     total = total.copy() if id(total) in held or total.base is not None else total
                     held.add(id(total))
                 leaf.grad = total
+        finally:
+            recording.reset(token)
 
     def _cotangent(self, gradient: Any) -> Node:
         if not self.requires_grad:

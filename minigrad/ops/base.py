@@ -125,4 +125,5 @@ def unbroadcast(g: Any, shape: Shape) -> Any:
     """Sum g down to `shape`, the adjoint of broadcasting from it."""
     lead = g.ndim - len(shape)
     stretched = [k for k, n in enumerate(shape, lead) if n == 1 and g.shape[k] != 1]
-    return np.add.reduce(g, (*range(lead), *stretched)).reshape(shape)
+    total = np.add.reduce(g, (*range(lead), *stretched))
+    return total.reshape(shape) if stretched else total
