@@ -62,7 +62,9 @@ def shares(
     assert node.op is not None and node.attributes is not None
     rules = node.op.vjps
     y, found = view(node), []
-    inputs = [view(x) if type(x) is Node else x for x in node.inputs]
+    inputs = node.arrays
+    if view is not array_of:
+        inputs = [view(x) if type(x) is Node else x for x in node.inputs]
     for k, source in enumerate(node.inputs):
         if type(source) is Node and wanted(source) and (rule := rules[k]) is not None:
             share = rule(cotangent, y, *inputs, **node.attributes)

@@ -12,8 +12,7 @@ import numpy as np
 
 from minigrad.errors import ArgumentError, DtypeError, ShapeError
 from minigrad.ops import erf, logsumexp, relu, sigmoid
-from minigrad.ops.base import as_array
-from minigrad.ops.movement import Pair, out_size, pad_op, windows_op
+from minigrad.ops.movement import Pair, as_array, out_size, pad_op, windows_op
 from minigrad.ops.processing import conv2d_op, linear_op
 from minigrad.ops.reduce import mean_op
 

@@ -28,11 +28,12 @@ class Node:
 
     `inputs` holds nodes, and whatever else the op was given (arrays, Python numbers) as it is.
     `requires_grad` says that a gradient flows through here. `grad` collects what `backward()`
-    finds, on leaves only. `birth` counts nodes in the order they are made. `origin` is the user's
-    code, and the instruction in it, that recorded it.
+    finds, on leaves only. `arrays` are the inputs as the op saw them. `birth` counts nodes in the
+    order they are made. `origin` is the user's code, and the instruction in it, that recorded it.
     """
 
-    __slots__ = tuple("value requires_grad op inputs attributes origin birth grad name".split())
+    FIELDS = "value requires_grad op inputs arrays attributes origin birth grad name"
+    __slots__ = tuple(FIELDS.split())
 
     def __init__(
         self,
@@ -42,11 +43,13 @@ class Node:
         inputs: Sequence[Any] = (),
         attributes: dict[str, Any] | None = None,
         origin: tuple[CodeType, int] | None = None,
+        arrays: Sequence[Any] = (),
     ) -> None:
         self.value = value
         self.requires_grad = requires_grad
         self.op = op
         self.inputs = inputs
+        self.arrays = arrays
         self.attributes = attributes
         self.origin = origin
         self.birth = next(count)

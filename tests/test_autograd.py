@@ -297,6 +297,20 @@ def test_ties_of_max_share_equally() -> None:
     np.testing.assert_array_equal(x.grad, [[0, 3, 3], [2, 2, 2]])
 
 
+def test_the_pass_uses_the_values_that_the_result_was_computed_from() -> None:
+    w, x = leaf(3.0), leaf(2.0)
+    z = w * x
+    w.data = 10.0
+    z.backward()
+    assert x.grad == 3
+
+
+def test_the_largest_of_what_is_no_number() -> None:
+    x = leaf([np.nan, 1.0, 2.0])
+    x.max().backward()
+    np.testing.assert_array_equal(x.grad, [0, 0, 0])
+
+
 def test_zero_to_a_learned_power() -> None:
     x, y = leaf([0.0, 2.0]), leaf([2.0, 3.0])
     (x**y).sum().backward()

@@ -104,26 +104,16 @@ class Op:
         while frame.f_code.co_filename in OWN_FILES and frame.f_back:
             frame = frame.f_back
         origin = (frame.f_code, frame.f_lasti)
-        return Tensor.of(Node(value, requires_grad, self, nodes, attributes, origin))
+        return Tensor.of(Node(value, requires_grad, self, nodes, attributes, origin, arrays))
 
     def fit(self, cotangent: Any, shape: Shape) -> Any:
         """Bring a cotangent to its input's shape: sum over the axes it was broadcast along."""
         if not self.broadcasts:
             raise ShapeError(f"vjp of {self.name}: {cotangent.shape} for an input of {shape}")
-        return unbroadcast(cotangent, shape)
+        lead = cotangent.ndim - len(shape)
+        stretched = [k for k, n in enumerate(shape, lead) if n == 1 and cotangent.shape[k] != 1]
+        total = np.add.reduce(cotangent, (*range(lead), *stretched))
+        return total.reshape(shape) if stretched else total
 
     def __repr__(self) -> str:
         return f"<{self.family} op {self.name}>"
-
-
-def as_array(x: Any) -> Any:
-    """A Tensor as it is, anything else as an array."""
-    return x if isinstance(x, Tensor) else np.asarray(x)
-
-
-def unbroadcast(g: Any, shape: Shape) -> Any:
-    """Sum g down to `shape`, the adjoint of broadcasting from it."""
-    lead = g.ndim - len(shape)
-    stretched = [k for k, n in enumerate(shape, lead) if n == 1 and g.shape[k] != 1]
-    total = np.add.reduce(g, (*range(lead), *stretched))
-    return total.reshape(shape) if stretched else total

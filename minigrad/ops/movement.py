@@ -13,7 +13,7 @@ from numpy.lib.array_utils import normalize_axis_index
 
 from minigrad.dispatch import implements
 from minigrad.errors import DtypeError, ShapeError, UnsupportedError, refusal_of
-from minigrad.ops.base import EachInput, Op, Shape, as_array
+from minigrad.ops.base import EachInput, Op, Shape
 from minigrad.tensor import Tensor
 
 Index = tuple[Any, ...]
@@ -54,6 +54,11 @@ astype_op = movement(
     "astype({0}, {dtype})",
     "cast: (T) x",
 )
+
+
+def as_array(x: Any) -> Any:
+    """A Tensor as it is, anything else as an array."""
+    return x if isinstance(x, Tensor) else np.asarray(x)
 
 
 def as_shape(shape: Any) -> Shape:
@@ -403,23 +408,29 @@ def places(size: Pair, kernel: Pair, stride: Pair, dilation: Pair) -> list[tuple
     return [((i, j), (..., seen(0, i), seen(1, j))) for i, j in np.ndindex(kernel)]
 
 
-def windows(x: Any, kernel: Pair, stride: Pair, dilation: Pair, out: Any = None) -> Any:
-    """(..., H, W) -> (kh, kw, ..., OH, OW): entry (i, j) of the kernel at every place it fits.
+def window_view(x: Any, kernel: Pair, stride: Pair, dilation: Pair) -> Any:
+    """(..., H, W) -> (kh, kw, ..., OH, OW): entry (i, j) of the kernel at every place it fits."""
+    outs = map(out_size, x.shape[-2:], kernel, stride, dilation)
+    *lead, down, across = x.strides
+    return np.lib.stride_tricks.as_strided(
+        x,
+        (*kernel, *x.shape[:-2], *outs),
+        (down * dilation[0], across * dilation[1], *lead, down * stride[0], across * stride[1]),
+        writeable=False,
+    )
 
-    The kernel's axes come first, so that reducing over them runs along whole images.
-    """
-    size = x.shape[-2:]
-    if out is None:
-        outs = map(out_size, size, kernel, stride, dilation)
-        out = np.empty((*kernel, *x.shape[:-2], *outs), x.dtype)
-    for place, index in places(size, kernel, stride, dilation):
-        out[place] = x[index]
-    return out
+
+def windows(x: Any, kernel: Pair, stride: Pair, dilation: Pair) -> Any:
+    """What window_view sees, copied: the kernel's axes outermost, so that reducing over them runs
+    along whole images, and the others in the order x has them in memory."""
+    order = (0, 1, *(k + 2 for k in sorted(range(x.ndim), key=lambda k: -x.strides[k])))
+    copy = np.ascontiguousarray(window_view(x, kernel, stride, dilation).transpose(order))
+    return copy.transpose(np.argsort(order))
 
 
 def fold(y: Any, size: Pair, stride: Pair, dilation: Pair) -> Any:
     """(kh, kw, ..., OH, OW) -> (..., H, W): each entry of every window added where it came from."""
-    x = np.zeros((*y.shape[2:-2], *size), y.dtype)
+    x = np.zeros_like(y[0, 0], shape=(*y.shape[2:-2], *size))
     for place, index in places(size, y.shape[:2], stride, dilation):
         x[index] += y[place]
     return x

@@ -12,13 +12,16 @@ import numpy as np
 
 from minigrad.dispatch import implements
 from minigrad.errors import ShapeError, UnsupportedError
-from minigrad.ops.base import Domain, Op, as_array
+from minigrad.ops.base import Domain, Op
 from minigrad.ops.movement import (
     Pair,
+    as_array,
     checked_axis,
+    fold,
     out_size,
     reshape_op,
     transpose_op,
+    window_view,
 )
 from minigrad.ops.reduce import sum_op
 
@@ -180,82 +183,49 @@ def contract(a: str, x: Any, b: str, y: Any, later: set[str]) -> tuple[str, Any]
 # Convolution: (N, C, H, W) by weights (O, C/groups, kh, kw) gives (N, O, OH, OW). Trilinear: with
 # a cotangent it makes one number of three arrays, and the three ops are its derivatives by each.
 #
-# All three spread x out along the width only, and multiply matrices once for each row of the
-# kernel. With the height first among the pixels, (H, N, OW), what that row sees lies side by side.
+# In memory the images come last, (C, H, W, N): then what an entry of the kernel sees is of long
+# runs, fast to copy. What is computed of it elementwise, or by pooling, keeps that order.
 
 
-def seen(i: int, outs: int, stride: int, dilation: int) -> slice:
-    """What entry i of a kernel sees, at all places along an axis."""
-    return slice(i * dilation, i * dilation + (outs - 1) * stride + 1, stride)
+def columns_of(x: Any, kernel: Pair, stride: Pair, dilation: Pair, groups: int) -> Any:
+    """(N, C, H, W) -> (groups, C/groups * kh * kw, OH * OW * N), what weights are multiplied by."""
+    images = np.ascontiguousarray(x.transpose(1, 2, 3, 0)).transpose(3, 0, 1, 2)
+    view = window_view(images, kernel, stride, dilation)  # (kh, kw, N, C, OH, OW)
+    rows, columns = math.prod(kernel) * x.shape[1] // groups, math.prod(view.shape[4:]) * len(x)
+    return view.transpose(3, 0, 1, 4, 5, 2).reshape(groups, rows, columns)
 
 
-def spread(x: Any, outs: int, kernel: int, stride: int, dilation: int, groups: int) -> Any:
-    """(N, C, H, W) -> (groups, C/groups * kw, H, N * OW)."""
-    n, c, h, _ = x.shape
-    columns = np.empty((c, kernel, h, n, outs), x.dtype)
-    for j in range(kernel):
-        columns[:, j] = x.transpose(1, 2, 0, 3)[..., seen(j, outs, stride, dilation)]
-    return columns.reshape(groups, c // groups * kernel, h, n * outs)
-
-
-def by_row(w: Any, groups: int) -> Any:
-    """(O, C/groups, kh, kw) -> (kh, groups, O/groups, C/groups * kw)."""
-    o, c, kh, kw = w.shape
-    return (
-        w.reshape(groups, o // groups, c, kh, kw)
-        .transpose(3, 0, 1, 2, 4)
-        .reshape(kh, groups, o // groups, c * kw)
-    )
+def by_group(w: Any, groups: int) -> Any:
+    """(O, C/groups, kh, kw) -> (groups, O/groups, C/groups * kh * kw)."""
+    return w.reshape(groups, w.shape[0] // groups, -1)
 
 
 def pixels_of(y: Any, groups: int) -> Any:
-    """(N, O, OH, OW) -> (groups, O/groups, OH * N * OW)."""
-    return y.transpose(1, 2, 0, 3).reshape(groups, y.shape[1] // groups, -1)
-
-
-def images_of(pixels: Any, c: int, h: int, n: int, w: int) -> Any:
-    """(C * H * N * W), in whatever shape -> (N, C, H, W)."""
-    return np.ascontiguousarray(pixels.reshape(c, h, n, w).transpose(2, 0, 1, 3))
+    """(N, O, OH, OW) -> (groups, O/groups, OH * OW * N)."""
+    return y.transpose(1, 2, 3, 0).reshape(groups, y.shape[1] // groups, -1)
 
 
 def conv2d_forward(x: Any, w: Any, stride: Pair, dilation: Pair, groups: int) -> Any:
-    oh, ow = map(out_size, x.shape[2:], w.shape[2:], stride, dilation)
-    columns = spread(x, ow, w.shape[3], stride[1], dilation[1], groups)
-    y = np.zeros((groups, w.shape[0] // groups, oh * len(x) * ow), x.dtype)
-    for i, weights in enumerate(by_row(w, groups)):
-        rows = columns[:, :, seen(i, oh, stride[0], dilation[0])]
-        y += weights @ rows.reshape(*rows.shape[:2], -1)
-    return images_of(y, w.shape[0], oh, len(x), ow)
+    kernel = w.shape[2:]
+    outs = map(out_size, x.shape[2:], kernel, stride, dilation)
+    y = by_group(w, groups) @ columns_of(x, kernel, stride, dilation, groups)
+    return y.reshape(w.shape[0], *outs, len(x)).transpose(3, 0, 1, 2)
 
 
 def conv2d_input(y: Any, w: Any, size: Pair, stride: Pair, dilation: Pair, groups: int) -> Any:
     """The adjoint of conv2d in x, a transposed convolution: each y spread back by the weights."""
-    n, _, oh, ow = y.shape
-    c, kw = w.shape[1] * groups, w.shape[3]
-    pixels = pixels_of(y, groups)
-    columns = np.zeros((groups, c // groups * kw, size[0], n * ow), y.dtype)
-    for i, weights in enumerate(by_row(w, groups)):
-        rows = columns[:, :, seen(i, oh, stride[0], dilation[0])]
-        rows += (weights.swapaxes(1, 2) @ pixels).reshape(rows.shape)
-    columns = columns.reshape(c, kw, size[0], n, ow)
-    x = np.zeros((c, size[0], n, size[1]), y.dtype)
-    for j in range(kw):
-        x[..., seen(j, ow, stride[1], dilation[1])] += columns[:, j]
-    return images_of(x, c, size[0], n, size[1])
+    n, _, *outs = y.shape
+    c, kernel = w.shape[1] * groups, w.shape[2:]
+    columns = by_group(w, groups).swapaxes(1, 2) @ pixels_of(y, groups)
+    columns = columns.reshape(c, *kernel, *outs, n).transpose(1, 2, 5, 0, 3, 4)
+    return fold(columns, size, stride, dilation)
 
 
 def conv2d_weight(x: Any, y: Any, kernel: Pair, stride: Pair, dilation: Pair, groups: int) -> Any:
     """The adjoint of conv2d in w: how what each entry of the kernel sees goes with y."""
-    oh, ow = y.shape[2:]
-    c, o = x.shape[1] // groups, y.shape[1]
-    columns = spread(x, ow, kernel[1], stride[1], dilation[1], groups)
-    pixels = pixels_of(y, groups)
-    w = np.empty((groups, o // groups, c, *kernel), x.dtype)
-    for i in range(kernel[0]):
-        rows = columns[:, :, seen(i, oh, stride[0], dilation[0])]
-        row = pixels @ rows.reshape(*rows.shape[:2], -1).swapaxes(1, 2)
-        w[..., i, :] = row.reshape(groups, o // groups, c, kernel[1])
-    return w.reshape(o, c, *kernel)
+    columns = columns_of(x, kernel, stride, dilation, groups)
+    w = pixels_of(y, groups) @ columns.swapaxes(1, 2)
+    return w.reshape(y.shape[1], x.shape[1] // groups, *kernel)
 
 
 conv2d_op: Op = processing(

@@ -45,7 +45,7 @@ def axes_of(axis: Axis, ndim: int) -> tuple[int, ...]:
 
 def kept(y: Any, x: Any, axis: Axis, keepdims: bool) -> Any:
     """y with the axes that reducing x has removed put back at size 1, to broadcast against x."""
-    if keepdims:
+    if keepdims or (axis is None and y.ndim == 0):  # a number broadcasts as it is
         return y
     shape = x.shape
     removed = axes_of(axis, len(shape))
@@ -66,8 +66,9 @@ def over(total: Any, x: Any) -> Any:
 
 def to_extremes(g: Any, y: Any, x: Any, axis: Axis, keepdims: bool) -> Any:
     """The cotangent of a maximum or minimum: to where x reaches it, in equal parts."""
-    reached = x == kept(y, x, axis, keepdims)
-    ties = np.sum(reached, axis=axis, keepdims=True).astype(g.dtype)
+    reached = np.equal(x, kept(y, x, axis, keepdims)).astype(g.dtype)
+    # Where y is nan, x == y nowhere.
+    ties = np.maximum(np.sum(reached, axis=axis, keepdims=True), 1)
     return reached * (kept(g, x, axis, keepdims) / ties)
 
 
