@@ -81,7 +81,8 @@ def samples() -> dict[str, Sample]:
             values = [x.value if isinstance(x, Node) else np.asarray(x) for x in node.inputs]
             inputs = [x.shape if x.dtype.kind == "f" else x for x in values]
             sample = Sample(op, inputs, attributes)
-            found.setdefault(f"{op.name} {sample.shapes} {attributes}", sample)
+            kinds = "".join(x.dtype.kind for x in values)
+            found.setdefault(f"{op.name} {sample.shapes} {kinds} {attributes}", sample)
     return found
 
 
