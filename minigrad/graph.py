@@ -32,8 +32,7 @@ class Node:
     order they are made. `origin` is the user's code, and the instruction in it, that recorded it.
     """
 
-    FIELDS = "value requires_grad op inputs arrays attributes origin birth grad name"
-    __slots__ = tuple(FIELDS.split())
+    __slots__ = "value requires_grad op inputs arrays attributes origin birth grad name".split()
 
     def __init__(
         self,
@@ -52,7 +51,7 @@ class Node:
         self.arrays = arrays
         self.attributes = attributes
         self.origin = origin
-        self.birth = next(count)
+        self.birth = next(births)
         self.grad: Any = None
         self.name: str | None = None
 
@@ -67,7 +66,7 @@ class Node:
 
 
 needs_grad, by_birth = attrgetter("requires_grad"), attrgetter("birth")
-count = itertools.count()
+births = itertools.count()
 
 
 def toposort(roots: Iterable[Node], follow: Callable[[Node], bool] = needs_grad) -> list[Node]:
