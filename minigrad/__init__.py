@@ -15,6 +15,7 @@ from minigrad.autograd import no_grad as no_grad
 from minigrad.gradcheck import check_gradients as check_gradients
 from minigrad.io import load as load
 from minigrad.io import save as save
+from minigrad.random import manual_seed as manual_seed
 from minigrad.tensor import Tensor as Tensor
 from minigrad.transforms import grad as grad
 from minigrad.transforms import hessian as hessian

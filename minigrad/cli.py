@@ -27,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except MinigradError as error:
         # Without the line that the error names: it would be this program's own.
-        return complain(error.message)
+        return complain(error.message + error.path())
     except (OSError, ValueError) as error:
         return complain(str(error))
     return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import linecache
 import os
 import sys
@@ -21,8 +22,23 @@ class MinigradError(Exception):
     """Base of every error minigrad raises itself; its message ends with the user's own line."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(message + where())
+        super().__init__(message)
         self.message = message
+        self.line = where()
+        # The modules it came through, the innermost first: each adds itself.
+        self.modules: list[Any] = []
+
+    def __str__(self) -> str:
+        return self.message + self.path() + self.line
+
+    def path(self) -> str:
+        """The module it comes from, as the outermost one names it: Net.encoder.2, a Linear."""
+        if len(self.modules) < 2:
+            return ""
+        steps = [type(self.modules[-1]).__name__]
+        for outer, inner in itertools.pairwise(reversed(self.modules)):
+            steps += [name for name, module in outer.named_modules() if module is inner]
+        return f"\n  in {'.'.join(steps)}, a {type(self.modules[0]).__name__}"
 
 
 class ShapeError(MinigradError, ValueError):

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from minigrad.errors import ShapeError
-from minigrad.functional import conv2d, pair
+from minigrad.functional import conv2d
+from minigrad.functional.convolution import pair
 from minigrad.nn.init import uniform_by_fan_in
 from minigrad.nn.module import Module
 from minigrad.ops.movement import Pair
@@ -72,11 +73,11 @@ class Conv2d(Module):
             return conv2d(
                 x, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups
             )
-        except ShapeError as error:
+        except ShapeError:
             raise ShapeError(
                 f"Conv2d({self.extra_repr()}) takes images of shape (N, {self.in_channels}, H, W), "
                 f"padded at least as large as its kernel, and was given {np.shape(x)}"
-            ) from error
+            ) from None
 
     def extra_repr(self) -> str:
         text = f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, "

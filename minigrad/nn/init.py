@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from minigrad.random import generator
 from minigrad.tensor import Tensor
 
 
@@ -21,6 +22,7 @@ def uniform_by_fan_in(
     >>> weight.shape, weight.dtype, bool(np.max(np.abs(weight.data)) <= 0.1)
     ((2, 100), dtype('float32'), True)
     """
-    rng = np.random.default_rng() if rng is None else rng
     bound = 1 / math.sqrt(fan_in)
-    return Tensor(rng.uniform(-bound, bound, shape).astype(np.float32), requires_grad=True)
+    return Tensor(
+        generator(rng).uniform(-bound, bound, shape).astype(np.float32), requires_grad=True
+    )

@@ -45,12 +45,12 @@ class Linear(Module):
         """(..., in_features) -> (..., out_features)."""
         try:
             return linear(x, self.weight, self.bias)
-        except ShapeError as error:
+        except ShapeError:
             raise ShapeError(
                 f"Linear({self.extra_repr()}) takes shape (..., {self.in_features}), and was given "
                 f"{np.shape(x)}: the last axis must be {self.in_features}; nn.Flatten() makes one "
                 "axis of an image's"
-            ) from error
+            ) from None
 
     def extra_repr(self) -> str:
         return (

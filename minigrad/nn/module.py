@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from minigrad.errors import ShapeError, UnsupportedError
+from minigrad.errors import MinigradError, ShapeError, UnsupportedError
 from minigrad.numpy_protocol import value_of
 from minigrad.tensor import Tensor
 
@@ -44,7 +44,11 @@ class Module:
         )
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self.forward(*args, **kwargs)
+        try:
+            return self.forward(*args, **kwargs)
+        except MinigradError as error:
+            error.modules.append(self)
+            raise
 
     # What is inside
 
@@ -58,11 +62,15 @@ class Module:
         """The modules held directly."""
         return (child for _, child in self.named_children())
 
+    def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
+        """This module, named "", and all that are inside it, each after the one that holds it."""
+        yield prefix, self
+        for name, child in self.named_children():
+            yield from child.named_modules(f"{prefix}.{name}" if prefix else name)
+
     def modules(self) -> Iterator[Module]:
         """This module, and all that are inside it, each after the one that holds it."""
-        yield self
-        for child in self.children():
-            yield from child.modules()
+        return (module for _, module in self.named_modules())
 
     def named_parameters(self) -> Iterator[tuple[str, Tensor]]:
         """What is trained. A parameter held in two places comes once, under its first name."""

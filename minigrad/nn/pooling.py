@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from minigrad.functional import avg_pool2d, max_pool2d, pair
+from minigrad.functional import avg_pool2d, max_pool2d
+from minigrad.functional.convolution import pair
 from minigrad.nn.module import Module
 from minigrad.ops.movement import Pair
 from minigrad.tensor import Tensor

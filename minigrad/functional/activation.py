@@ -1,0 +1,82 @@
+"""Activations: elementwise functions, and softmax."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from minigrad.errors import ArgumentError
+from minigrad.ops import erf, logsumexp, sigmoid
+
+
+def log_softmax(x: Any, axis: int = -1) -> Any:
+    """log(softmax(x)), exact also where softmax rounds to 0.
+
+    >>> log_softmax(np.array([0.0, 1000.0]))
+    array([-1000.,     0.])
+    """
+    return x - logsumexp(x, axis, keepdims=True)
+
+
+def softmax(x: Any, axis: int = -1) -> Any:
+    """exp(x) / sum(exp(x)) along an axis: positive, with sum 1.
+
+    >>> softmax(np.array([0.0, 1000.0]))
+    array([0., 1.])
+    """
+    return np.exp(log_softmax(x, axis))
+
+
+def gelu(x: Any, approximate: str = "none") -> Any:
+    """x times the normal distribution function of x (Hendrycks and Gimpel, 2016, section 2).
+
+    With approximate="tanh", the paper's approximation by tanh.
+
+    >>> gelu(np.array([-10.0, 0.0, 10.0]))
+    array([-0.,  0., 10.])
+    """
+    if approximate == "tanh":
+        return 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
+    if approximate != "none":
+        raise ArgumentError(f'gelu: approximate is "none" or "tanh", not {approximate!r}')
+    return 0.5 * x * (1 + erf(x * math.sqrt(0.5)))
+
+
+def silu(x: Any) -> Any:
+    """x * sigmoid(x), also called swish.
+
+    >>> silu(np.array([-1000.0, 0.0, 1000.0]))
+    array([  -0.,    0., 1000.])
+    """
+    return x * sigmoid(x)
+
+
+def softplus(x: Any) -> Any:
+    """log(1 + exp(x)), with nothing that overflows.
+
+    >>> softplus(np.array([-1000.0, 1000.0]))
+    array([   0., 1000.])
+    """
+    return np.logaddexp(x, 0)
+
+
+def leaky_relu(x: Any, negative_slope: float = 0.01) -> Any:
+    """x, and for negative x, negative_slope * x.
+
+    >>> leaky_relu(np.array([-2.0, 2.0]))
+    array([-0.02,  2.  ])
+    """
+    return np.where(np.greater(x, 0), x, negative_slope * x)
+
+
+def elu(x: Any, alpha: float = 1.0) -> Any:
+    """x, and for negative x, alpha * (exp(x) - 1) (Clevert et al., 2015, equation 15).
+
+    >>> elu(np.array([-1000.0, 2.0]))
+    array([-1.,  2.])
+    """
+    positive = np.greater(x, 0)
+    # The exponential sees no positive x, where its overflow would make the gradient 0 * inf.
+    return np.where(positive, x, alpha * np.expm1(np.where(positive, 0, x)))
