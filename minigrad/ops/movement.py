@@ -188,10 +188,13 @@ def scatter_add(g: Any, *arrays: Any, shape: Shape, index: Index) -> Any:
     """Zeros of `shape`, with each entry of g added where x[index] took it from."""
     g = np.asarray(g)
     x = np.zeros(shape, g.dtype)
-    if arrays:
-        np.add.at(x, fill(index, arrays), g)
-    else:
+    if not arrays:
         x[index] = g
+    elif g.size * 8 < x.size:
+        np.add.at(x, fill(index, arrays), g)
+    else:  # to add entry by entry takes a fifth of the time that rows take
+        positions = np.arange(x.size).reshape(shape)[fill(index, arrays)]
+        np.add.at(x.ravel(), positions.ravel(), g.ravel())
     return x
 
 
