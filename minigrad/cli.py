@@ -1,19 +1,27 @@
-"""The command line: `minigrad explain`, `minigrad train`, `minigrad info`."""
+"""The command line: `minigrad explain`, `train`, `sample`, `info`."""
 
 from __future__ import annotations
 
 import argparse
 import os
 import platform
+import shlex
 import shutil
 import sys
 from collections.abc import Sequence
+from dataclasses import Field, fields
 from importlib.metadata import version
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from minigrad.errors import MinigradError
-from minigrad.train import MODELS, train_digits
+from minigrad.recipes.config import Config, read_settings
+from minigrad.recipes.report import write_report
+from minigrad.recipes.run import config_of, new_folder, train
+from minigrad.recipes.sample import texts
+from minigrad.recipes.tasks import TASKS, configure
 from minigrad.viz import explain, parse
 
 
@@ -60,19 +68,49 @@ def parser() -> argparse.ArgumentParser:
 
     training = commands.add_parser(
         "train",
-        help="train a network on data that comes with minigrad",
-        description="Train a network, test it on what it has not seen, and write its weights.",
+        help="train a network",
+        description="Train a network, test it on what it has not seen, and keep all of it in a "
+        "folder: settings, log, checkpoints, weights, and a report to look at.",
+        epilog="data: " + "; ".join(f"{name}: {task.title}" for name, task in TASKS.items()),
     )
-    training.add_argument("data", choices=["digits"], help="handwritten digits, 8x8 pixels")
-    training.add_argument("--model", choices=list(MODELS), default="mlp")
-    training.add_argument("--epochs", type=int, default=40, help="times through the data")
-    training.add_argument("--lr", type=float, default=0.01, help="learning rate at the start")
-    training.add_argument("--seed", type=int, default=0, help="the same gives the same weights")
-    training.add_argument("--output", help="file for the weights (digits-MODEL.safetensors)")
+    training.add_argument("data", choices=list(TASKS), nargs="?", help="what to learn")
+    training.add_argument("path", nargs="?", help="the file or folder, for data of your own")
+    training.add_argument("--model", help="which network; see the README for what there is")
+    training.add_argument("--config", metavar="FILE", help="settings, in a TOML file")
+    training.add_argument("--output", metavar="DIR", type=Path, help="the folder to make")
+    training.add_argument("--resume", metavar="DIR", type=Path, help="go on with the run in DIR")
+    for field in fields(Config):
+        if "help" in field.metadata and field.name != "path":
+            add_setting(training, field)
     training.set_defaults(run=run_train)
+
+    sampling = commands.add_parser(
+        "sample", help="let a trained network write", description="Let a trained network write."
+    )
+    sampling.add_argument("folder", metavar="DIR", type=Path, help="the folder of its run")
+    sampling.add_argument("--prompt", default="", help="what the text begins with")
+    sampling.add_argument("--length", type=int, help="characters to write at most")
+    sampling.add_argument("--number", type=int, default=1, help="how many texts, or lines")
+    sampling.add_argument("--temperature", type=float, default=1.0, help="0: always the likeliest")
+    sampling.add_argument("--top-k", type=int, help="choose among so many of the likeliest")
+    sampling.add_argument("--seed", type=int, default=0, help="the same writes the same")
+    sampling.set_defaults(run=run_sample)
 
     commands.add_parser("info", help="what minigrad runs on here").set_defaults(run=run_info)
     return top
+
+
+def add_setting(parser: argparse.ArgumentParser, field: Field[Any]) -> None:
+    """An option for a field of Config."""
+    pair = field.type.startswith("tuple")
+    kind = {"int": int, "str": str}.get(field.type, float)
+    parser.add_argument(
+        "--" + field.name.replace("_", "-"),
+        type=kind,
+        nargs=2 if pair else None,
+        metavar=("B1", "B2") if pair else kind.__name__.upper(),
+        help=field.metadata["help"],
+    )
 
 
 def named_value(text: str) -> tuple[str, float]:
@@ -95,7 +133,43 @@ def run_explain(arguments: argparse.Namespace) -> None:
 
 
 def run_train(arguments: argparse.Namespace) -> None:
-    train_digits(arguments.model, arguments.epochs, arguments.lr, arguments.seed, arguments.output)
+    given = {"data": arguments.data, "path": arguments.path, "model": arguments.model}
+    given |= {field.name: getattr(arguments, field.name, None) for field in fields(Config)}
+    settings = {name: value for name, value in given.items() if value is not None}
+    if arguments.resume is not None:
+        config, folder = config_of(arguments.resume, settings), arguments.resume
+    else:
+        config = configure((read_settings(arguments.config) if arguments.config else {}) | settings)
+        folder = new_folder(config, arguments.output)
+    try:
+        trained = train(config, folder)
+    except KeyboardInterrupt:
+        print(
+            f"\nStopped by Ctrl-C. To go on: minigrad train --resume {shlex.quote(str(folder))}",
+            file=sys.stderr,
+        )
+        raise SystemExit(130) from None  # as shells count: 128 + SIGINT
+    for name, value in trained.measured.items():
+        print(f"held-out {name} {value:.2%}" if "acc" in name else f"held-out {name} {value:.4f}")
+    try:
+        print(f"wrote {folder}, with a report: {write_report(trained, folder)}")
+    except ImportError:
+        print(f"wrote {folder}; for a report as well: pip install 'minigrad-autograd[plots]'")
+
+
+def run_sample(arguments: argparse.Namespace) -> None:
+    if arguments.number < 1 or arguments.seed < 0:
+        raise ValueError("--number is at least 1, and --seed at least 0")
+    for text in texts(
+        arguments.folder,
+        arguments.prompt,
+        arguments.number,
+        arguments.length,
+        arguments.temperature,
+        arguments.top_k,
+        arguments.seed,
+    ):
+        print(text)
 
 
 def run_info(arguments: argparse.Namespace) -> None:

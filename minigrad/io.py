@@ -45,9 +45,17 @@ def save(
     ...     load(f"{folder}/line.safetensors")
     {'slope': array([2.])}
     """
-    target = check_output(path)
     state = obj.state_dict() if isinstance(obj, Module) else obj
-    content = packed(checked_arrays(state), checked_metadata(metadata or {}))
+    write(path, packed(checked_arrays(state), checked_metadata(metadata or {})))
+
+
+def write(path: str | os.PathLike[str], content: bytes) -> None:
+    """Write a file whole: until it is, whoever reads it finds the old content.
+
+    Raises:
+        OSError: if there is no such folder, or it cannot be written to.
+    """
+    target = check_output(path)
     # A name that no other process chooses.
     temporary = target.with_name(f".{target.name}.{os.urandom(8).hex()}.tmp")
     try:

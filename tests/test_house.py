@@ -25,9 +25,9 @@ ORDER = [
     ["transforms"],
     ["gradcheck"],
     ["nn", "optim", "data"],
-    ["viz", "io"],
-    ["fitting"],
-    ["train"],
+    ["viz", "io", "nonfinite"],
+    ["training"],
+    ["recipes"],
     ["cli"],
 ]
 RANK = {part: k for k, parts in enumerate(ORDER) for part in parts}

@@ -1,6 +1,33 @@
-"""Data: batches of it, and some that needs no network to get."""
+"""Data: data sets, batches of them, and some that need no network to get."""
 
+from minigrad.data.dataset import ArrayDataset, Dataset, Subset, split
 from minigrad.data.digits import Digits, load_digits
+from minigrad.data.idx import Images, load_idx, read_idx
 from minigrad.data.loader import BatchLoader
+from minigrad.data.mnist1d import MNIST1D, load_mnist1d
+from minigrad.data.names import load_names
+from minigrad.data.points import make_circles, make_moons, make_spirals
+from minigrad.data.text import Lines, Vocabulary, Windows, load_text
 
-__all__ = ["BatchLoader", "Digits", "load_digits"]
+__all__ = [
+    "MNIST1D",
+    "ArrayDataset",
+    "BatchLoader",
+    "Dataset",
+    "Digits",
+    "Images",
+    "Lines",
+    "Subset",
+    "Vocabulary",
+    "Windows",
+    "load_digits",
+    "load_idx",
+    "load_mnist1d",
+    "load_names",
+    "load_text",
+    "make_circles",
+    "make_moons",
+    "make_spirals",
+    "read_idx",
+    "split",
+]

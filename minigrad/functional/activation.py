@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.errors import ArgumentError
+from minigrad.errors import ArgumentError, ShapeError
 from minigrad.ops import erf, logsumexp, sigmoid
+from minigrad.ops.movement import as_array
 
 
 def log_softmax(x: Any, axis: int = -1) -> Any:
@@ -62,6 +63,15 @@ def softplus(x: Any) -> Any:
     return np.logaddexp(x, 0)
 
 
+def logsigmoid(x: Any) -> Any:
+    """log(sigmoid(x)), exact also where sigmoid rounds to 0.
+
+    >>> logsigmoid(np.array([-1000.0, 1000.0]))
+    array([-1000.,    -0.])
+    """
+    return -softplus(-x)
+
+
 def leaky_relu(x: Any, negative_slope: float = 0.01) -> Any:
     """x, and for negative x, negative_slope * x.
 
@@ -69,6 +79,30 @@ def leaky_relu(x: Any, negative_slope: float = 0.01) -> Any:
     array([-0.02,  2.  ])
     """
     return np.where(np.greater(x, 0), x, negative_slope * x)
+
+
+def prelu(x: Any, weight: Any) -> Any:
+    """x, and for negative x, weight * x (He et al., 2015, equation 1).
+
+    Args:
+        x: of any shape; with a slope for each channel, (N, C, ...).
+        weight: one slope for all, (1,), or one for each channel, (C,).
+
+    Raises:
+        ShapeError: if there are slopes, but not one for each channel.
+
+    >>> prelu(np.array([[-2.0, -2.0]]), np.array([0.5, 0.0]))
+    array([[-1., -0.]])
+    """
+    x, weight = as_array(x), as_array(weight)
+    if weight.shape != (1,):
+        if weight.ndim != 1 or x.shape[1:2] != weight.shape:
+            raise ShapeError(
+                f"prelu of x {x.shape} with weight {weight.shape}: there is one slope, (1,), or "
+                "one for each channel, (C,) for x of shape (N, C, ...)"
+            )
+        weight = weight.reshape(-1, *(1,) * (x.ndim - 2))
+    return np.where(np.greater(x, 0), x, weight * x)
 
 
 def elu(x: Any, alpha: float = 1.0) -> Any:

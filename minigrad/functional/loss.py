@@ -8,97 +8,265 @@ import numpy as np
 
 from minigrad.errors import ArgumentError, DtypeError, ShapeError
 from minigrad.functional.activation import log_softmax, softplus
-from minigrad.ops import relu
+from minigrad.ops import logsumexp, relu
+from minigrad.ops.binary import where_op
 from minigrad.ops.movement import as_array
-from minigrad.ops.reduce import mean_op
+from minigrad.ops.reduce import mean_op, sum_op
 
 
-def reduced(losses: Any, reduction: str) -> Any:
-    """One number of many losses: their mean, their sum; or all of them, for "none"."""
-    if reduction == "mean":
-        return mean_op(losses, axis=None, keepdims=False)
-    if reduction == "sum":
-        return np.sum(losses)
+def reduced(losses: Any, reduction: str, weights: Any = None) -> Any:
+    """One number of many losses: their mean, their sum; or all of them, for "none".
+
+    Where losses were multiplied by weights, the mean is divided by the sum of these.
+    """
     if reduction == "none":
         return losses
-    raise ArgumentError(f'reduction is "mean", "sum" or "none", not {reduction!r}')
-
-
-def same_shape(name: str, x: Any, target: Any) -> None:
-    """Predictions and targets that only broadcast are nearly always a mistake."""
-    if as_array(x).shape != as_array(target).shape:
+    if reduction == "sum":
+        return sum_op(losses, axis=None, keepdims=False)
+    if reduction != "mean":
+        raise ArgumentError(f'reduction is "mean", "sum" or "none", not {reduction!r}')
+    if not losses.size:
+        raise ShapeError("the mean of no losses at all: the batch is empty")
+    if weights is None:
+        return mean_op(losses, axis=None, keepdims=False)
+    total = sum_op(weights, axis=None, keepdims=False)
+    if total.item() == 0:
         raise ShapeError(
-            f"{name} of predictions of shape {as_array(x).shape} and targets of shape "
-            f"{as_array(target).shape}: they must be the same; reshape one, as with x[:, 0]"
+            "the mean of losses that do not count: every target is ignore_index, or of a class of "
+            "weight 0. Leave such batches out"
+        )
+    return sum_op(losses, axis=None, keepdims=False) / total
+
+
+def paired(name: str, x: Any, target: Any) -> tuple[Any, Any]:
+    """Predictions and targets as arrays of the same shape: those that only broadcast are nearly
+    always a mistake."""
+    x, target = as_array(x), as_array(target)
+    if x.shape != target.shape:
+        raise ShapeError(
+            f"{name} of predictions of shape {x.shape} and targets of shape {target.shape}: they "
+            "must be the same; reshape one, as with x[:, 0]"
+        )
+    return x, as_float(target, x)
+
+
+def as_float(target: Any, x: Any) -> Any:
+    """Integers and booleans in the dtype of x, with which float32 would become float64."""
+    return target if target.dtype.kind == "f" else target.astype(x.dtype)
+
+
+def constant(weight: Any, x: Any) -> Any:
+    """A weight, or None, in the dtype of x, for the same reason."""
+    if weight is None or x.dtype.kind != "f":
+        return weight
+    return as_array(weight).astype(x.dtype)
+
+
+# Of classes
+
+
+def class_axis(name: str, scores: Any) -> int:
+    """Of (C,) axis 0, of (N, C, ...) axis 1."""
+    if not scores.ndim:
+        raise ShapeError(f"{name} of a number: scores have shape (C,) or (N, C, ...)")
+    return min(1, scores.ndim - 1)
+
+
+def at_targets(name: str, scores: Any, target: Any, ignore_index: int) -> tuple[Any, Any, Any]:
+    """The score of each target's class, whether it counts, and the class; 0 where it is ignored."""
+    axis = class_axis(name, scores)
+    shape, classes = scores.shape, scores.shape[axis]
+    expected = shape[:axis] + shape[axis + 1 :]
+    if target.shape != expected:
+        raise ShapeError(
+            f"{name} of scores of shape {shape} and targets of shape {target.shape}: class indices "
+            f"have shape {expected}, probabilities {shape}"
+        )
+    if target.dtype.kind not in "iu":
+        raise DtypeError(
+            f"{name} with targets of dtype {target.dtype}: class indices are integers, as in "
+            "target.astype(int)"
+        )
+    counts = np.not_equal(target, ignore_index)
+    target = where_op(counts, target, 0)
+    check_classes(name, np.asarray(target), classes)
+    # With indices for all other axes, (N, ...) of them pick one score each.
+    index = list(np.indices(target.shape, sparse=True))
+    return scores[(*index[:axis], target, *index[axis:])], counts, target
+
+
+def check_classes(name: str, target: np.ndarray, classes: int) -> None:
+    if target.size and (target.min() < 0 or target.max() >= classes):
+        place = tuple(np.argwhere((target < 0) | (target >= classes))[0].tolist())
+        raise ShapeError(
+            f"{name} with a target of {target[place]}, at {list(place)}: there are {classes} "
+            f"classes, 0..{classes - 1}"
         )
 
 
-def cross_entropy(logits: Any, target: Any, reduction: str = "mean") -> Any:
+def of_classes(name: str, scores: Any, weight: Any) -> Any:
+    """A weight for each class, (C,), or None."""
+    classes = scores.shape[class_axis(name, scores)]
+    if weight is not None and np.shape(weight) != (classes,):
+        raise ShapeError(
+            f"{name} with weights of shape {np.shape(weight)}: there is one for each class, "
+            f"({classes},)"
+        )
+    return constant(weight, scores)
+
+
+def weighted(losses: Any, weights: Any) -> Any:
+    return losses if weights is None else weights * losses
+
+
+def of_targets(losses: Any, counts: Any, weights: Any, reduction: str) -> Any:
+    """Losses, multiplied by their weights already (None for 1), of the targets that count."""
+    weights = counts.astype(losses.dtype) if weights is None else where_op(counts, weights, 0)
+    return reduced(where_op(counts, losses, 0), reduction, weights)
+
+
+def cross_entropy(
+    logits: Any,
+    target: Any,
+    weight: Any = None,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> Any:
     """-log softmax(logits) at the target classes.
 
     Args:
-        logits: (N, C) or (N, C, ...): a score for each of C classes.
-        target: class indices 0..C-1, integers of shape (N,) or (N, ...); or probabilities of the
-            classes, floats of logits' shape.
-        reduction: "mean" over all targets, "sum", or "none".
+        logits: (N, C), (N, C, ...) or (C,): a score for each of C classes.
+        target: class indices 0..C-1, integers of shape (N,), (N, ...) or (); or probabilities of
+            the classes, of logits' shape.
+        weight: (C,), what the losses of each class are multiplied by, or None.
+        ignore_index: where a class index is this, there is no loss.
+        reduction: "mean" over all targets, of class indices weighted by their classes' weights;
+            "sum", or "none".
+        label_smoothing: this part of each target is spread over all classes alike (Szegedy et al.,
+            2016, section 7).
 
     Raises:
-        ShapeError: if the shapes do not go together, or an index is not a class.
+        ShapeError: if the shapes do not go together, an index is not a class, or there is nothing
+            to take the mean of.
         DtypeError: if class indices are not integers.
+        ValueError: if label_smoothing is not within 0..1.
 
     >>> round(float(cross_entropy(np.array([[0.0, 0.0]]), np.array([1]))), 4)
     0.6931
     """
-    logits, target = as_array(logits), as_array(target)
-    shape = logits.shape
-    if len(shape) < 2:
-        raise ShapeError(f"cross_entropy of logits of shape {shape}: they have axes (N, C, ...)")
-    if target.shape == shape:
-        return reduced(-np.sum(target * log_softmax(logits, 1), axis=1), reduction)
-    if target.shape != (shape[0], *shape[2:]):
-        raise ShapeError(
-            f"cross_entropy of logits of shape {shape} and targets of shape {target.shape}: "
-            f"class indices have shape {(shape[0], *shape[2:])}, probabilities {shape}"
-        )
-    if target.dtype.kind not in "iu":
-        raise DtypeError(
-            f"cross_entropy with targets of dtype {target.dtype}: class indices are integers, as "
-            "in target.astype(int)"
-        )
-    low, high = (target.min().item(), target.max().item()) if target.size else (0, 0)
-    if low < 0 or high >= shape[1]:
-        raise ShapeError(
-            f"cross_entropy with a target of {low}..{high}: there are {shape[1]} classes, "
-            f"0..{shape[1] - 1}"
-        )
-    # (N, ...), which with indices for all other axes picks one score each
-    places = np.ogrid[tuple(slice(n) for n in target.shape)]
-    picked = log_softmax(logits, 1)[(places[0], target, *places[1:])]
-    return reduced(-picked, reduction)
+    name, logits, target = "cross_entropy", as_array(logits), as_array(target)
+    if not 0 <= label_smoothing <= 1:
+        raise ValueError(f"label_smoothing is within 0..1, not {label_smoothing}")
+    axis = class_axis(name, logits)
+    weight = of_classes(name, logits, weight)
+    of_probabilities = target.shape == logits.shape
+    if of_probabilities or label_smoothing:
+        scores = log_softmax(logits, axis)
+        if weight is not None:
+            scores = scores * weight.reshape(-1, *(1,) * (logits.ndim - axis - 1))
+    if of_probabilities:
+        losses = -np.sum(as_float(target, logits) * scores, axis=axis)
+    else:
+        picked, counts, target = at_targets(name, logits, target, ignore_index)
+        weights = None if weight is None else weight[target]
+        losses = weighted(logsumexp(logits, axis) - picked, weights)
+    if label_smoothing:
+        losses = (1 - label_smoothing) * losses - label_smoothing * np.mean(scores, axis=axis)
+    if of_probabilities:
+        return reduced(losses, reduction)
+    return of_targets(losses, counts, weights, reduction)
 
 
-def mse_loss(x: Any, target: Any, reduction: str = "mean") -> Any:
-    """(x - target)**2.
+def nll_loss(
+    log_probabilities: Any,
+    target: Any,
+    weight: Any = None,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+) -> Any:
+    """-log_probabilities at the target classes: with log_softmax before it, cross_entropy.
 
-    >>> float(mse_loss(np.array([1.0, 2.0]), np.array([1.0, 4.0])))
+    Args:
+        log_probabilities: (N, C), (N, C, ...) or (C,).
+        target: class indices 0..C-1, integers of shape (N,), (N, ...) or ().
+        weight: (C,), what the losses of each class are multiplied by, or None.
+        ignore_index: where a class index is this, there is no loss.
+        reduction: "mean" over all targets, weighted by their classes' weights; "sum", or "none".
+
+    Raises:
+        ShapeError: if the shapes do not go together, an index is not a class, or there is nothing
+            to take the mean of.
+        DtypeError: if class indices are not integers.
+
+    >>> float(nll_loss(np.array([[-1.0, -2.0]]), np.array([1])))
     2.0
     """
-    same_shape("mse_loss", x, target)
-    return reduced(np.square(x - target), reduction)
+    name, scores, target = "nll_loss", as_array(log_probabilities), as_array(target)
+    weight = of_classes(name, scores, weight)
+    picked, counts, target = at_targets(name, scores, target, ignore_index)
+    weights = None if weight is None else weight[target]
+    return of_targets(weighted(-picked, weights), counts, weights, reduction)
 
 
-def binary_cross_entropy_with_logits(logits: Any, target: Any, reduction: str = "mean") -> Any:
+def binary_cross_entropy_with_logits(
+    logits: Any,
+    target: Any,
+    weight: Any = None,
+    reduction: str = "mean",
+    pos_weight: Any = None,
+) -> Any:
     """-(target*log(p) + (1 - target)*log(1 - p)) for p = sigmoid(logits), which is not rounded.
 
     Args:
         logits: a score for the class 1, of any shape.
         target: the class, 0 or 1, or the probability of 1; of the same shape.
+        weight: what losses are multiplied by, of a shape that broadcasts, or None. The mean is
+            still over all of them.
+        reduction: "mean", "sum", or "none".
+        pos_weight: what the part of class 1 is multiplied by, of a shape that broadcasts, or None.
 
     >>> binary_cross_entropy_with_logits(np.array([1000.0]), np.array([0.0])).item()
     1000.0
     """
-    same_shape("binary_cross_entropy_with_logits", logits, target)
-    return reduced(softplus(logits) - logits * target, reduction)
+    logits, target = paired("binary_cross_entropy_with_logits", logits, target)
+    weight, pos_weight = constant(weight, logits), constant(pos_weight, logits)
+    if pos_weight is None:
+        losses = softplus(logits) - logits * target
+    else:
+        losses = (1 - target) * softplus(logits) + pos_weight * target * softplus(-logits)
+    return reduced(weighted(losses, weight), reduction)
+
+
+def kl_div(x: Any, target: Any, reduction: str = "mean", log_target: bool = False) -> Any:
+    """target * (log(target) - x), how far log-probabilities x are from target probabilities.
+
+    Args:
+        x: log-probabilities, as from log_softmax, of shape (N, ...).
+        target: probabilities of the same shape, or with log_target=True their logarithms.
+        reduction: "batchmean", the sum over N, which is the divergence; "mean" over all entries;
+            "sum", or "none".
+
+    >>> x, target = np.log([[0.5, 0.5]]), np.array([[1.0, 0.0]])
+    >>> round(float(kl_div(x, target, reduction="batchmean")), 4)
+    0.6931
+    """
+    x, target = paired("kl_div", x, target)
+    if log_target:
+        losses = np.exp(target) * (target - x)
+    else:
+        zero = np.equal(target, 0)  # and so is the loss there, whatever x
+        losses = target * np.where(zero, 0, np.log(np.where(zero, 1, target)) - x)
+    if reduction == "batchmean" and np.size(losses):
+        return np.sum(losses) / len(losses)
+    return reduced(losses, reduction)
+
+
+def check_signs(name: str, target: Any) -> None:
+    if not np.all(np.equal(np.abs(target), 1)):
+        raise ArgumentError(
+            f"{name} has targets -1 and 1, and was given others: 2*target - 1 makes them of 0 and 1"
+        )
 
 
 def hinge_loss(scores: Any, target: Any, reduction: str = "mean") -> Any:
@@ -107,5 +275,91 @@ def hinge_loss(scores: Any, target: Any, reduction: str = "mean") -> Any:
     >>> float(hinge_loss(np.array([0.5, 3.0]), np.array([1.0, 1.0])))
     0.25
     """
-    same_shape("hinge_loss", scores, target)
+    scores, target = paired("hinge_loss", scores, target)
+    check_signs("hinge_loss", target)
     return reduced(relu(1 - scores * target), reduction)
+
+
+# Of numbers
+
+
+def mse_loss(x: Any, target: Any, reduction: str = "mean") -> Any:
+    """(x - target)**2.
+
+    >>> float(mse_loss(np.array([1.0, 2.0]), np.array([1.0, 4.0])))
+    2.0
+    """
+    x, target = paired("mse_loss", x, target)
+    return reduced(np.square(x - target), reduction)
+
+
+def l1_loss(x: Any, target: Any, reduction: str = "mean") -> Any:
+    """abs(x - target).
+
+    >>> float(l1_loss(np.array([1.0, 2.0]), np.array([1.0, 4.0])))
+    1.0
+    """
+    x, target = paired("l1_loss", x, target)
+    return reduced(np.abs(x - target), reduction)
+
+
+def smooth_l1_loss(x: Any, target: Any, reduction: str = "mean", beta: float = 1.0) -> Any:
+    """d = abs(x - target) less beta/2, and d**2/(2*beta) below beta (Girshick, 2015, equation 3).
+
+    Raises:
+        ValueError: if beta is negative.
+
+    >>> smooth_l1_loss(np.array([1.0, 2.0]), np.array([0.5, 5.0]), reduction="none")
+    array([0.125, 2.5  ])
+    """
+    if beta < 0:
+        raise ValueError(f"beta is at least 0, not {beta}")
+    if beta == 0:
+        return l1_loss(x, target, reduction)
+    x, target = paired("smooth_l1_loss", x, target)
+    difference = x - target
+    near = np.clip(difference, -beta, beta)
+    return reduced(near * (difference - 0.5 * near) / beta, reduction)
+
+
+# Of directions
+
+
+def cosine_similarity(x1: Any, x2: Any, axis: int = 1, eps: float = 1e-8) -> Any:
+    """The cosine of the angle between vectors along an axis, which goes.
+
+    Args:
+        x1, x2: of shapes that broadcast.
+        axis: along which the vectors lie.
+        eps: the least length a vector counts with.
+
+    >>> cosine_similarity(np.array([[1.0, 0.0], [1.0, 1.0]]), np.array([[0.0, 1.0], [2.0, 2.0]]))
+    array([0., 1.])
+    """
+    x1, x2 = as_array(x1), as_array(x2)
+    squares = (np.maximum(np.sum(x * x, axis=axis), eps * eps) for x in (x1, x2))
+    lengths = [np.sqrt(square) for square in squares]
+    return np.sum(x1 * x2, axis=axis) / (lengths[0] * lengths[1])
+
+
+def cosine_embedding_loss(
+    x1: Any, x2: Any, target: Any, margin: float = 0.0, reduction: str = "mean"
+) -> Any:
+    """1 - cosine_similarity for pairs that belong together, max(0, it - margin) for others.
+
+    Args:
+        x1, x2: vectors, (N, D) or (D,).
+        target: (N,) or (), 1 for pairs that belong together, -1 for others.
+        margin: how similar others may be.
+        reduction: "mean", "sum", or "none".
+
+    >>> x = np.array([[1.0, 0.0], [0.0, 1.0]])
+    >>> cosine_embedding_loss(x, x, np.array([1, -1]), reduction="none")
+    array([0., 1.])
+    """
+    x1, x2 = paired("cosine_embedding_loss", x1, x2)
+    cosines = cosine_similarity(x1, x2, axis=-1)
+    cosines, target = paired("cosine_embedding_loss", cosines, target)
+    check_signs("cosine_embedding_loss", target)
+    together = np.greater(target, 0)
+    return reduced(np.where(together, 1 - cosines, relu(cosines - margin)), reduction)

@@ -2,115 +2,170 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from minigrad import functional as F
+from minigrad.errors import ShapeError
+from minigrad.nn.function import FunctionModule
 from minigrad.nn.module import Module
+from minigrad.tensor import Tensor
 
 
-class ReLU(Module):
+class ReLU(FunctionModule):
     """max(0, x).
 
     >>> ReLU()(np.array([-1.0, 2.0]))
     array([0., 2.])
     """
 
-    def forward(self, x: Any) -> Any:
-        return F.relu(x)
+    function = staticmethod(F.relu)
 
 
-class LeakyReLU(Module):
+@dataclass(eq=False, repr=False)
+class LeakyReLU(FunctionModule):
     """x, and for negative x, negative_slope * x.
 
     >>> LeakyReLU(0.1)(np.array([-1.0, 2.0]))
     array([-0.1,  2. ])
     """
 
-    def __init__(self, negative_slope: float = 0.01) -> None:
-        self.negative_slope = negative_slope
+    function = staticmethod(F.leaky_relu)
+    negative_slope: float = 0.01
 
-    def forward(self, x: Any) -> Any:
-        return F.leaky_relu(x, self.negative_slope)
+
+class PReLU(Module):
+    """x, and for negative x, weight * x, where the slopes are trained; see `functional.prelu`.
+
+    Its parameter is float32: weight (num_parameters,), which starts at `init`.
+
+    >>> PReLU()(np.array([-1.0, 2.0]))
+    Tensor([-0.25,  2.  ], requires_grad=True)
+    >>> PReLU(3)(np.zeros((5, 3, 8, 8))).shape
+    (5, 3, 8, 8)
+    """
+
+    def __init__(self, num_parameters: int = 1, init: float = 0.25) -> None:
+        if num_parameters < 1:
+            raise ShapeError(f"PReLU({num_parameters}): it has at least 1 parameter")
+        self.num_parameters = num_parameters
+        self.weight = Tensor(np.full(num_parameters, init, np.float32), requires_grad=True)
+
+    def forward(self, x: Any) -> Tensor:
+        """(N, num_parameters, ...), or with one parameter any shape."""
+        return F.prelu(x, self.weight)
 
     def extra_repr(self) -> str:
-        return f"negative_slope={self.negative_slope}"
+        return f"num_parameters={self.num_parameters}"
 
 
-class ELU(Module):
+@dataclass(eq=False, repr=False)
+class ELU(FunctionModule):
     """x, and for negative x, alpha * (exp(x) - 1).
 
     >>> ELU()(np.array([-1000.0, 2.0]))
     array([-1.,  2.])
     """
 
-    def __init__(self, alpha: float = 1.0) -> None:
-        self.alpha = alpha
-
-    def forward(self, x: Any) -> Any:
-        return F.elu(x, self.alpha)
-
-    def extra_repr(self) -> str:
-        return f"alpha={self.alpha}"
+    function = staticmethod(F.elu)
+    alpha: float = 1.0
 
 
-class GELU(Module):
+@dataclass(eq=False, repr=False)
+class GELU(FunctionModule):
     """x times the normal distribution function of x; approximate="tanh" for the paper's formula.
 
     >>> GELU()(np.array([-10.0, 10.0]))
     array([-0., 10.])
     """
 
-    def __init__(self, approximate: str = "none") -> None:
-        self.approximate = approximate
-
-    def forward(self, x: Any) -> Any:
-        return F.gelu(x, self.approximate)
-
-    def extra_repr(self) -> str:
-        return f"approximate={self.approximate!r}"
+    function = staticmethod(F.gelu)
+    approximate: str = "none"
 
 
-class SiLU(Module):
+class SiLU(FunctionModule):
     """x * sigmoid(x), also called swish.
 
     >>> SiLU()(np.array([-1000.0, 1000.0]))
     array([  -0., 1000.])
     """
 
-    def forward(self, x: Any) -> Any:
-        return F.silu(x)
+    function = staticmethod(F.silu)
 
 
-class Softplus(Module):
+class Softplus(FunctionModule):
     """log(1 + exp(x)).
 
     >>> Softplus()(np.array([-1000.0, 1000.0]))
     array([   0., 1000.])
     """
 
-    def forward(self, x: Any) -> Any:
-        return F.softplus(x)
+    function = staticmethod(F.softplus)
 
 
-class Tanh(Module):
+class Tanh(FunctionModule):
     """The hyperbolic tangent.
 
     >>> Tanh()(np.array([-1000.0, 0.0, 1000.0]))
     array([-1.,  0.,  1.])
     """
 
-    def forward(self, x: Any) -> Any:
-        return np.tanh(x)
+    function = staticmethod(np.tanh)
 
 
-class Sigmoid(Module):
+class Sigmoid(FunctionModule):
     """1 / (1 + exp(-x)).
 
     >>> Sigmoid()(np.array([-1000.0, 0.0, 1000.0]))
     array([0. , 0.5, 1. ])
     """
 
+    function = staticmethod(F.sigmoid)
+
+
+class LogSigmoid(FunctionModule):
+    """log(sigmoid(x)).
+
+    >>> LogSigmoid()(np.array([-1000.0, 1000.0]))
+    array([-1000.,    -0.])
+    """
+
+    function = staticmethod(F.logsigmoid)
+
+
+@dataclass(eq=False, repr=False)
+class Softmax(FunctionModule):
+    """exp(x) / sum(exp(x)) along an axis.
+
+    >>> Softmax()(np.array([[1.0, 1.0], [0.0, 1000.0]]))
+    array([[0.5, 0.5],
+           [0. , 1. ]])
+    """
+
+    function = staticmethod(F.softmax)
+    axis: int = -1
+
+
+@dataclass(eq=False, repr=False)
+class LogSoftmax(FunctionModule):
+    """log(softmax(x)) along an axis.
+
+    >>> LogSoftmax()(np.array([0.0, 1000.0]))
+    array([-1000.,     0.])
+    """
+
+    function = staticmethod(F.log_softmax)
+    axis: int = -1
+
+
+class Identity(Module):
+    """What it is given, for a place that is to stay empty.
+
+    >>> Identity()(np.array([1.0, 2.0]))
+    array([1., 2.])
+    """
+
     def forward(self, x: Any) -> Any:
-        return F.sigmoid(x)
+        return x

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
+from typing import Any, Self, overload
 
 import numpy as np
 
@@ -12,10 +13,81 @@ from minigrad.errors import ShapeError, UnsupportedError
 from minigrad.nn.module import Module
 
 
-class Sequential(Module):
+class Container(Module):
+    """Base of modules that hold any number of others, as children under names it is given."""
+
+    def _hold(self, name: Any, module: Any) -> None:
+        kind = type(self).__name__
+        if not isinstance(module, Module):
+            raise UnsupportedError(
+                f"{kind} takes modules, and item {name} is {module!r}: write nn.ReLU() with its "
+                "brackets, and make a Module of a function"
+            )
+        if not isinstance(name, str) or not name or "." in name or hasattr(type(self), name):
+            raise UnsupportedError(
+                f"{kind}: {name!r} cannot name a module: a name is text with no dot in it, and "
+                f"not that of an attribute which every {kind} has"
+            )
+        setattr(self, name, module)
+
+    def forward(self, *inputs: Any) -> Any:
+        raise NotImplementedError(
+            f"{type(self).__name__} holds modules, and computes nothing itself: call them, one by "
+            "one, in the forward of the module that has it"
+        )
+
+    def __len__(self) -> int:
+        return len(dict(self.named_children()))
+
+
+class Numbered(Container):
+    """Base of containers whose modules are in an order, and items: `network[0]`."""
+
+    def append(self, module: Module) -> Self:
+        """Put a module at the end."""
+        numbers = map(str, itertools.count(len(self)))
+        self._hold(next(name for name in numbers if name not in vars(self)), module)
+        return self
+
+    def extend(self, modules: Iterable[Module]) -> Self:
+        """Put modules at the end."""
+        for module in modules:
+            self.append(module)
+        return self
+
+    def __iter__(self) -> Iterator[Module]:
+        return self.children()
+
+    @overload
+    def __getitem__(self, index: int) -> Module: ...
+    @overload
+    def __getitem__(self, index: slice) -> Self: ...
+    def __getitem__(self, index: int | slice) -> Module | Self:
+        if isinstance(index, slice):
+            return self._of(dict(list(self.named_children())[index]))
+        return getattr(self, self._name(index))
+
+    def __setitem__(self, index: int, module: Module) -> None:
+        self._hold(self._name(index), module)
+
+    def _of(self, children: dict[str, Module]) -> Self:
+        """Another of the kind, which holds these."""
+        raise NotImplementedError
+
+    def _name(self, index: int) -> str:
+        names = [name for name, _ in self.named_children()]
+        if not -len(names) <= index < len(names):
+            raise IndexError(
+                f"item {index} of a {type(self).__name__} that holds {len(names)} modules"
+            )
+        return names[index]
+
+
+class Sequential(Numbered):
     """Modules one after the other, each given what the one before returned.
 
-    They are its children "0", "1", ..., and items: `network[0]`.
+    They are its children "0", "1", ..., or have the names that a dict gives them. They are items,
+    too: `network[0]`, and `network[:2]`, a Sequential of the same modules.
 
     >>> from minigrad.nn import Linear, ReLU
     >>> network = Sequential(Linear(2, 8), ReLU(), Linear(8, 1))
@@ -29,39 +101,142 @@ class Sequential(Module):
     )
     """
 
-    def __init__(self, *modules: Module) -> None:
-        for k, module in enumerate(modules):
-            if not isinstance(module, Module):
-                raise UnsupportedError(
-                    f"Sequential takes modules, and item {k} is {module!r}: write nn.ReLU() with "
-                    "its brackets, and make a Module of a function"
-                )
-            setattr(self, str(k), module)
+    def __init__(self, *modules: Module | Mapping[str, Module]) -> None:
+        if len(modules) == 1 and isinstance(modules[0], Mapping):
+            for name, module in modules[0].items():
+                self._hold(name, module)
+        else:
+            for k, module in enumerate(modules):
+                self._hold(str(k), module)
 
     def forward(self, x: Any) -> Any:
         for module in self.children():
             x = module(x)
         return x
 
-    def __iter__(self) -> Iterator[Module]:
-        return self.children()
+    def _of(self, children: dict[str, Module]) -> Self:
+        return type(self)(children)
 
-    def __len__(self) -> int:
-        return sum(1 for _ in self.children())
 
-    def __getitem__(self, index: int) -> Module:
-        return list(self.children())[index]
+class ModuleList(Numbered):
+    """Modules in a list: children "0", "1", ..., for a forward that goes through them.
+
+    >>> from minigrad.nn import Linear
+    >>> class Sum(Module):
+    ...     def __init__(self):
+    ...         self.layers = ModuleList(Linear(2, 1) for _ in range(3))
+    ...     def forward(self, x):
+    ...         return sum(layer(x) for layer in self.layers)
+    >>> Sum()(np.zeros((5, 2))).shape
+    (5, 1)
+    >>> list(Sum().state_dict())[:2]
+    ['layers.0.weight', 'layers.0.bias']
+    """
+
+    def __init__(self, modules: Iterable[Module] = ()) -> None:
+        self.extend(modules)
+
+    def _of(self, children: dict[str, Module]) -> Self:
+        return type(self)(children.values())
+
+
+class ModuleDict(Container):
+    """Modules by name, as in a dict.
+
+    >>> from minigrad.nn import Linear
+    >>> heads = ModuleDict({"colour": Linear(8, 3), "size": Linear(8, 1)})
+    >>> heads["size"](np.zeros((5, 8))).shape
+    (5, 1)
+    >>> list(heads.state_dict())
+    ['colour.weight', 'colour.bias', 'size.weight', 'size.bias']
+    """
+
+    def __init__(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]] = ()) -> None:
+        self.update(modules)
+
+    def update(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]]) -> None:
+        """Put in modules, in place of those that have the same names."""
+        for name, module in dict(modules).items():
+            self[name] = module
+
+    def keys(self) -> KeysView[str]:
+        return dict(self.named_children()).keys()
+
+    def values(self) -> ValuesView[Module]:
+        return dict(self.named_children()).values()
+
+    def items(self) -> ItemsView[str, Module]:
+        return dict(self.named_children()).items()
+
+    def __getitem__(self, name: str) -> Module:
+        if name not in self:
+            raise KeyError(f"{name!r}: this ModuleDict holds {', '.join(self) or 'nothing'}")
+        return getattr(self, name)
+
+    def __setitem__(self, name: str, module: Module) -> None:
+        self._hold(name, module)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.keys())
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.keys()
 
 
 class Flatten(Module):
-    """All axes but the first made one: (N, C, H, W) -> (N, C*H*W).
+    """Several axes made one, all but the first unless told which: (N, C, H, W) -> (N, C*H*W).
 
     >>> Flatten()(np.zeros((5, 3, 8, 8))).shape
     (5, 192)
+    >>> Flatten(0, 1)(np.zeros((5, 3, 8))).shape
+    (15, 8)
     """
+
+    def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
+        if start_dim > end_dim and (start_dim < 0) == (end_dim < 0):
+            raise ShapeError(f"Flatten({start_dim}, {end_dim}): the first axis is after the last")
+        self.start_dim = start_dim
+        self.end_dim = end_dim
 
     def forward(self, x: Any) -> Any:
         shape = np.shape(x)
-        if not shape:
-            raise ShapeError("Flatten takes shape (N, ...), and was given a number")
-        return np.reshape(x, (shape[0], math.prod(shape[1:])))
+        start, end = (k + len(shape) if k < 0 else k for k in (self.start_dim, self.end_dim))
+        # Of (N,), no axes at all are made one of size 1.
+        if not 0 <= start <= end + 1 <= len(shape):
+            raise ShapeError(
+                f"Flatten({self.extra_repr()}) cannot take shape {shape}, of {len(shape)} axes"
+            )
+        return np.reshape(x, (*shape[:start], math.prod(shape[start : end + 1]), *shape[end + 1 :]))
+
+    def extra_repr(self) -> str:
+        return f"start_dim={self.start_dim}, end_dim={self.end_dim}"
+
+
+class Unflatten(Module):
+    """One axis made several, of which one size may be -1: (N, C*H*W) -> (N, C, H, W).
+
+    >>> Unflatten(1, (3, 8, 8))(np.zeros((5, 192))).shape
+    (5, 3, 8, 8)
+    """
+
+    def __init__(self, dim: int, unflattened_size: tuple[int, ...]) -> None:
+        sizes = tuple(unflattened_size)
+        if not sizes or sizes.count(-1) > 1 or min(n for n in (*sizes, 1) if n != -1) < 1:
+            raise ShapeError(f"Unflatten({dim}, {sizes}): sizes are at least 1, and one may be -1")
+        self.dim = dim
+        self.unflattened_size = sizes
+
+    def forward(self, x: Any) -> Any:
+        shape, sizes = np.shape(x), self.unflattened_size
+        known = math.prod(n for n in sizes if n != -1)
+        here = -len(shape) <= self.dim < len(shape)
+        if not here or (shape[self.dim] % known if -1 in sizes else shape[self.dim] != known):
+            raise ShapeError(
+                f"Unflatten({self.extra_repr()}) cannot take shape {shape}: its axis {self.dim} "
+                f"is to be of the size that {sizes} make"
+            )
+        dim = self.dim % len(shape)
+        return np.reshape(x, (*shape[:dim], *sizes, *shape[dim + 1 :]))
+
+    def extra_repr(self) -> str:
+        return f"dim={self.dim}, unflattened_size={self.unflattened_size}"

@@ -3,20 +3,109 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 import numpy as np
 
 from minigrad.errors import ShapeError
-from minigrad.functional import conv2d
-from minigrad.functional.convolution import pair
+from minigrad.functional import conv1d, conv2d, conv_transpose2d
+from minigrad.functional.convolution import IMAGES, SIGNALS, Kind, Sizes, per_axis
 from minigrad.nn.init import uniform_by_fan_in
 from minigrad.nn.module import Module
 from minigrad.ops.movement import Pair
 from minigrad.tensor import Tensor
 
 
-class Conv2d(Module):
+class Convolution(Module):
+    """Base of what slides kernels over images or signals."""
+
+    kind: ClassVar[Kind]
+    function: ClassVar[Callable[..., Any]]
+    settings: ClassVar = ["stride", "padding", "dilation", "groups"]
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | Sizes,
+        stride: int | Sizes = 1,
+        padding: int | Sizes | str = 0,
+        dilation: int | Sizes = 1,
+        groups: int = 1,
+        bias: bool = True,
+        *,
+        rng: np.random.Generator | None = None,
+    ) -> None:
+        name, axes = type(self).__name__, self.kind.axes
+        kernel_size = per_axis(kernel_size, "kernel_size", axes)
+        if min(in_channels, out_channels, groups, *kernel_size) < 1:
+            raise ShapeError(
+                f"{name}({in_channels}, {out_channels}, {kernel_size}, groups={groups}): channels, "
+                "kernel and groups are at least 1"
+            )
+        if in_channels % groups or out_channels % groups:
+            raise ShapeError(
+                f"{name}({in_channels}, {out_channels}, groups={groups}): both numbers of channels "
+                "must be multiples of groups"
+            )
+        self.in_channels = in_channels
+        self.out_channels = out_channels
+        self.kernel_size = kernel_size
+        self.stride = per_axis(stride, "stride", axes)
+        self.padding = padding
+        self.dilation = per_axis(dilation, "dilation", axes)
+        self.groups = groups
+        shape = self.weight_shape()
+        fan_in = math.prod(shape[1:])
+        self.weight = uniform_by_fan_in(shape, fan_in, rng)
+        self.bias = uniform_by_fan_in((out_channels,), fan_in, rng) if bias else None
+
+    def weight_shape(self) -> Sizes:
+        return (self.out_channels, self.in_channels // self.groups, *self.kernel_size)
+
+    def forward(self, x: Any) -> Tensor:
+        """(N, in_channels, ...) -> (N, out_channels, ...)."""
+        settings = {name: getattr(self, name) for name in self.settings}
+        try:
+            return self.function(x, self.weight, self.bias, **settings)
+        except ShapeError as error:
+            raise ShapeError(
+                f"{type(self).__name__}({self.extra_repr()}) takes {self.kind.name} of shape "
+                f"(N, {self.in_channels}, {self.kind.places}), and was given {np.shape(x)}: "
+                f"{error.message}"
+            ) from None
+
+    def extra_repr(self) -> str:
+        text = f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, "
+        text += f"stride={self.stride}"
+        for name in self.settings[1:]:
+            value, default = getattr(self, name), 0 if "padding" in name else 1
+            if value not in (default, (default,) * self.kind.axes):
+                text += f", {name}={value!r}"
+        return text + ("" if self.bias is not None else ", bias=False")
+
+
+class Conv1d(Convolution):
+    """Slide kernels over signals: each output channel has one for every input channel of its group.
+
+    Parameters are float32: weight (out_channels, in_channels/groups, k), and bias (out_channels,)
+    unless it is left out. They start uniform within +-1/sqrt(fan_in), where fan_in is how many
+    values a kernel sees, drawn from `rng`. For stride, padding, dilation and groups see
+    `functional.conv1d`.
+
+    >>> layer = Conv1d(1, 4, 3, padding=1)
+    >>> layer(np.ones((5, 1, 8))).shape
+    (5, 4, 8)
+    >>> layer
+    Conv1d(1, 4, kernel_size=(3,), stride=(1,), padding=1)  # 16 parameters
+    """
+
+    kind = SIGNALS
+    function = staticmethod(conv1d)
+
+
+class Conv2d(Convolution):
     """Slide kernels over images: each output channel has one for every input channel of its group.
 
     Parameters are float32: weight (out_channels, in_channels/groups, kh, kw), and bias
@@ -31,58 +120,55 @@ class Conv2d(Module):
     Conv2d(1, 4, kernel_size=(3, 3), stride=(1, 1), padding=1)  # 40 parameters
     """
 
+    kind = IMAGES
+    function = staticmethod(conv2d)
+
+
+class ConvTranspose2d(Convolution):
+    """Spread pixels over larger images: the way back of a Conv2d with the same settings.
+
+    Parameters are float32: weight (in_channels, out_channels/groups, kh, kw), and bias
+    (out_channels,) unless it is left out. They start uniform within +-1/sqrt(fan_in), where fan_in
+    is, as PyTorch counts, out_channels/groups * kh * kw, drawn from `rng`. For the settings see
+    `functional.conv_transpose2d`.
+
+    >>> layer = ConvTranspose2d(4, 1, 2, stride=2)
+    >>> layer(np.ones((5, 4, 8, 8))).shape
+    (5, 1, 16, 16)
+    >>> layer
+    ConvTranspose2d(4, 1, kernel_size=(2, 2), stride=(2, 2))  # 17 parameters
+    """
+
+    kind = IMAGES
+    function = staticmethod(conv_transpose2d)
+    settings: ClassVar = ["stride", "padding", "output_padding", "groups", "dilation"]
+
     def __init__(
         self,
         in_channels: int,
         out_channels: int,
         kernel_size: int | Pair,
         stride: int | Pair = 1,
-        padding: int | Pair | str = 0,
-        dilation: int | Pair = 1,
+        padding: int | Pair = 0,
+        output_padding: int | Pair = 0,
         groups: int = 1,
         bias: bool = True,
+        dilation: int | Pair = 1,
         *,
         rng: np.random.Generator | None = None,
     ) -> None:
-        kernel_size = pair(kernel_size, "kernel_size")
-        if min(in_channels, out_channels, groups, *kernel_size) < 1:
-            raise ShapeError(
-                f"Conv2d({in_channels}, {out_channels}, {kernel_size}, groups={groups}): channels, "
-                "kernel and groups are at least 1"
-            )
-        if in_channels % groups or out_channels % groups:
-            raise ShapeError(
-                f"Conv2d({in_channels}, {out_channels}, groups={groups}): both numbers of channels "
-                "must be multiples of groups"
-            )
-        self.in_channels = in_channels
-        self.out_channels = out_channels
-        self.kernel_size = kernel_size
-        self.stride = pair(stride, "stride")
-        self.padding = padding
-        self.dilation = pair(dilation, "dilation")
-        self.groups = groups
-        shape = (out_channels, in_channels // groups, *kernel_size)
-        fan_in = math.prod(shape[1:])
-        self.weight = uniform_by_fan_in(shape, fan_in, rng)
-        self.bias = uniform_by_fan_in((out_channels,), fan_in, rng) if bias else None
+        self.output_padding = output_padding
+        super().__init__(
+            in_channels,
+            out_channels,
+            kernel_size,
+            stride,
+            padding,
+            dilation,
+            groups,
+            bias,
+            rng=rng,
+        )
 
-    def forward(self, x: Any) -> Tensor:
-        """(N, in_channels, H, W) -> (N, out_channels, OH, OW)."""
-        try:
-            return conv2d(
-                x, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups
-            )
-        except ShapeError:
-            raise ShapeError(
-                f"Conv2d({self.extra_repr()}) takes images of shape (N, {self.in_channels}, H, W), "
-                f"padded at least as large as its kernel, and was given {np.shape(x)}"
-            ) from None
-
-    def extra_repr(self) -> str:
-        text = f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, "
-        text += f"stride={self.stride}"
-        for name, default in ("padding", 0), ("dilation", (1, 1)), ("groups", 1):
-            if getattr(self, name) != default:
-                text += f", {name}={getattr(self, name)!r}"
-        return text + ("" if self.bias is not None else ", bias=False")
+    def weight_shape(self) -> Sizes:
+        return (self.in_channels, self.out_channels // self.groups, *self.kernel_size)

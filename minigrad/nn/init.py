@@ -1,18 +1,251 @@
-"""How parameters start."""
+"""How parameters start. Initialisers write into a Tensor's memory and return the Tensor."""
 
 from __future__ import annotations
 
 import math
+from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 
+from minigrad.errors import ArgumentError, DtypeError, ShapeError
 from minigrad.random import generator
 from minigrad.tensor import Tensor
 
+Rng = np.random.Generator | None
 
-def uniform_by_fan_in(
-    shape: tuple[int, ...], fan_in: int, rng: np.random.Generator | None
+
+def filled(tensor: Tensor, values: Any) -> Tensor:
+    """The Tensor, with these values in the memory it has."""
+    if tensor.dtype.kind != "f":
+        raise DtypeError(f"a Tensor of {tensor.dtype} cannot be initialised: it holds no floats")
+    tensor.data[...] = values
+    return tensor
+
+
+def constant_(tensor: Tensor, val: float) -> Tensor:
+    """One number everywhere.
+
+    >>> constant_(Tensor(np.empty(2)), 0.5)
+    Tensor([0.5, 0.5])
+    """
+    return filled(tensor, val)
+
+
+def zeros_(tensor: Tensor) -> Tensor:
+    """0 everywhere.
+
+    >>> zeros_(Tensor(np.empty(2)))
+    Tensor([0., 0.])
+    """
+    return filled(tensor, 0)
+
+
+def ones_(tensor: Tensor) -> Tensor:
+    """1 everywhere.
+
+    >>> ones_(Tensor(np.empty(2)))
+    Tensor([1., 1.])
+    """
+    return filled(tensor, 1)
+
+
+def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, *, rng: Rng = None) -> Tensor:
+    """Drawn from the uniform distribution between a and b.
+
+    >>> x = uniform_(Tensor(np.empty(1000)), -1, 1, rng=np.random.default_rng(0))
+    >>> bool(np.max(np.abs(x.data)) <= 1)
+    True
+    """
+    if a > b:
+        raise ArgumentError(f"uniform_ between a={a} and b={b}: a must not be above b")
+    return filled(tensor, generator(rng).uniform(a, b, tensor.shape))
+
+
+def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, *, rng: Rng = None) -> Tensor:
+    """Drawn from the normal distribution with this mean and standard deviation.
+
+    >>> x = normal_(Tensor(np.empty(1000)), std=0.02, rng=np.random.default_rng(0))
+    >>> round(float(x.data.std()), 3)
+    0.02
+    """
+    if std < 0:
+        raise ArgumentError(f"normal_ with std={std}: a deviation is at least 0")
+    return filled(tensor, generator(rng).normal(mean, std, tensor.shape))
+
+
+def trunc_normal_(
+    tensor: Tensor,
+    mean: float = 0.0,
+    std: float = 1.0,
+    a: float = -2.0,
+    b: float = 2.0,
+    *,
+    rng: Rng = None,
 ) -> Tensor:
+    """Drawn from the normal distribution with this mean and deviation, cut off below a and above b.
+
+    Where its distribution function takes values from F(a) to F(b), one of them is drawn uniformly,
+    and the function inverted.
+
+    >>> x = trunc_normal_(Tensor(np.empty(1000)), rng=np.random.default_rng(0))
+    >>> bool(np.max(np.abs(x.data)) <= 2)
+    True
+    """
+    if not (std > 0 and a < b):
+        raise ArgumentError(f"trunc_normal_ with std={std}, a={a}, b={b}: std > 0, and a < b")
+    normal = NormalDist(mean, std)
+    levels = generator(rng).uniform(normal.cdf(a), normal.cdf(b), tensor.size)
+    # At 0 and 1, the inverse is infinite.
+    inside = np.clip(levels, 1e-300, 1 - 1e-16).tolist()
+    values = np.array([normal.inv_cdf(level) for level in inside])
+    return filled(tensor, np.clip(values, a, b).reshape(tensor.shape))
+
+
+def orthogonal_(tensor: Tensor, gain: float = 1.0, *, rng: Rng = None) -> Tensor:
+    """gain times a random matrix of orthonormal rows, or columns if those are fewer.
+
+    Of more than two axes, all but the first are taken as one. (Saxe et al., "Exact solutions to
+    the nonlinear dynamics of learning in deep linear neural networks", 2014, section 3.)
+
+    >>> x = orthogonal_(Tensor(np.empty((2, 5))), rng=np.random.default_rng(0)).data
+    >>> np.allclose(x @ x.T, np.eye(2))
+    True
+    """
+    fans("orthogonal_", tensor.shape)
+    rows, columns = tensor.shape[0], math.prod(tensor.shape[1:])
+    draws = generator(rng).standard_normal((max(rows, columns), min(rows, columns)))
+    q, r = np.linalg.qr(draws)
+    # QR is unique, and so q evenly spread, with a positive diagonal.
+    q = q * np.where(np.diag(r) < 0, -1, 1)
+    return filled(tensor, gain * (q.T if rows < columns else q).reshape(tensor.shape))
+
+
+def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
+    """By how much weights are larger where an activation follows, so that deviations stay.
+
+    Args:
+        nonlinearity: "linear", "sigmoid", "tanh", "relu", "leaky_relu" or "selu".
+        param: the slope of leaky_relu, 0.01 unless given.
+
+    Raises:
+        ArgumentError: for another nonlinearity.
+
+    >>> calculate_gain("relu")
+    1.4142135623730951
+    """
+    slope = 0.01 if param is None else param
+    gains = {"linear": 1.0, "sigmoid": 1.0, "tanh": 5 / 3, "relu": math.sqrt(2), "selu": 3 / 4}
+    gains["leaky_relu"] = math.sqrt(2 / (1 + slope**2))
+    if nonlinearity not in gains:
+        raise ArgumentError(f"nonlinearity is one of {', '.join(gains)}, not {nonlinearity!r}")
+    return gains[nonlinearity]
+
+
+def fans(name: str, shape: tuple[int, ...]) -> tuple[int, int]:
+    """How many inputs each output of a weight (out, in, ...) sums up, and how many outputs each
+    input goes into."""
+    if len(shape) < 2 or 0 in shape:
+        raise ShapeError(
+            f"{name} of shape {shape}: it is for weights (out, in, ...), of two axes or more and "
+            "not empty; a bias starts with zeros_ or uniform_"
+        )
+    places = math.prod(shape[2:])
+    return shape[1] * places, shape[0] * places
+
+
+def xavier_uniform_(tensor: Tensor, gain: float = 1.0, *, rng: Rng = None) -> Tensor:
+    """Uniform within +-gain * sqrt(6 / (fan_in + fan_out)).
+
+    Glorot and Bengio, "Understanding the difficulty of training deep feedforward neural networks"
+    (2010), equation 16.
+
+    >>> x = xavier_uniform_(Tensor(np.empty((10, 14))), rng=np.random.default_rng(0))
+    >>> bool(np.max(np.abs(x.data)) <= 0.5)
+    True
+    """
+    bound = gain * math.sqrt(6 / sum(fans("xavier_uniform_", tensor.shape)))
+    return uniform_(tensor, -bound, bound, rng=rng)
+
+
+def xavier_normal_(tensor: Tensor, gain: float = 1.0, *, rng: Rng = None) -> Tensor:
+    """Normal with the deviation gain * sqrt(2 / (fan_in + fan_out)); see `xavier_uniform_`.
+
+    >>> x = xavier_normal_(Tensor(np.empty((100, 100))), rng=np.random.default_rng(0))
+    >>> round(float(x.data.std()), 2)
+    0.1
+    """
+    std = gain * math.sqrt(2 / sum(fans("xavier_normal_", tensor.shape)))
+    return normal_(tensor, 0.0, std, rng=rng)
+
+
+def kaiming_std(name: str, tensor: Tensor, a: float, mode: str, nonlinearity: str) -> float:
+    if mode not in ("fan_in", "fan_out"):
+        raise ArgumentError(f'{name}: mode is "fan_in" or "fan_out", not {mode!r}')
+    fan_in, fan_out = fans(name, tensor.shape)
+    fan = fan_in if mode == "fan_in" else fan_out
+    return calculate_gain(nonlinearity, a) / math.sqrt(fan)
+
+
+def kaiming_uniform_(
+    tensor: Tensor,
+    a: float = 0,
+    mode: str = "fan_in",
+    nonlinearity: str = "leaky_relu",
+    *,
+    rng: Rng = None,
+) -> Tensor:
+    """Uniform within +-gain * sqrt(3 / fan).
+
+    He et al., "Delving Deep into Rectifiers" (2015), equations 10 and 14.
+
+    Args:
+        tensor: a weight (out, in, ...).
+        a: the slope of leaky_relu, if that is what follows.
+        mode: "fan_in" keeps the deviation of values on their way forward, "fan_out" that of
+            gradients on their way back.
+        nonlinearity: what follows, for `calculate_gain`.
+        rng: where to draw from.
+
+    >>> x = kaiming_uniform_(Tensor(np.empty((4, 6))), rng=np.random.default_rng(0))
+    >>> bool(np.max(np.abs(x.data)) <= 1)
+    True
+    """
+    bound = math.sqrt(3) * kaiming_std("kaiming_uniform_", tensor, a, mode, nonlinearity)
+    return uniform_(tensor, -bound, bound, rng=rng)
+
+
+def kaiming_normal_(
+    tensor: Tensor,
+    a: float = 0,
+    mode: str = "fan_in",
+    nonlinearity: str = "leaky_relu",
+    *,
+    rng: Rng = None,
+) -> Tensor:
+    """Normal with the deviation gain / sqrt(fan); see `kaiming_uniform_`.
+
+    >>> x = kaiming_normal_(Tensor(np.empty((100, 200))), rng=np.random.default_rng(0))
+    >>> round(float(x.data.std()), 2)
+    0.1
+    """
+    std = kaiming_std("kaiming_normal_", tensor, a, mode, nonlinearity)
+    return normal_(tensor, 0.0, std, rng=rng)
+
+
+# What layers make their parameters with.
+
+
+def parameter(*shape: int) -> Tensor:
+    """A float32 parameter, of zeros.
+
+    >>> parameter(2)
+    Tensor([0., 0.], dtype=float32, requires_grad=True)
+    """
+    return Tensor(np.zeros(shape, np.float32), requires_grad=True)
+
+
+def uniform_by_fan_in(shape: tuple[int, ...], fan_in: int, rng: Rng) -> Tensor:
     """A float32 parameter drawn from the uniform distribution within +-1/sqrt(fan_in).
 
     It is PyTorch's default for weights and biases, where fan_in is how many inputs each output
@@ -23,6 +256,4 @@ def uniform_by_fan_in(
     ((2, 100), dtype('float32'), True)
     """
     bound = 1 / math.sqrt(fan_in)
-    return Tensor(
-        generator(rng).uniform(-bound, bound, shape).astype(np.float32), requires_grad=True
-    )
+    return uniform_(parameter(*shape), -bound, bound, rng=rng)

@@ -1,4 +1,4 @@
-"""The linear layer."""
+"""Linear layers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.errors import ShapeError
-from minigrad.functional import linear
+from minigrad.functional import bilinear, linear
 from minigrad.nn.init import uniform_by_fan_in
 from minigrad.nn.module import Module
 from minigrad.tensor import Tensor
@@ -56,4 +56,55 @@ class Linear(Module):
         return (
             f"in_features={self.in_features}, out_features={self.out_features}, "
             f"bias={self.bias is not None}"
+        )
+
+
+class Bilinear(Module):
+    """x1 @ weight[k] @ x2 + bias[k]: every output weighs all products of two inputs.
+
+    Parameters are float32: weight (out_features, in1_features, in2_features), and bias
+    (out_features,) unless it is left out. They start uniform within +-1/sqrt(in1_features), drawn
+    from `rng`.
+
+    >>> layer = Bilinear(3, 4, 2)
+    >>> layer(np.ones((5, 3)), np.ones((5, 4))).shape
+    (5, 2)
+    """
+
+    def __init__(
+        self,
+        in1_features: int,
+        in2_features: int,
+        out_features: int,
+        bias: bool = True,
+        *,
+        rng: np.random.Generator | None = None,
+    ) -> None:
+        if min(in1_features, in2_features, out_features) < 1:
+            raise ShapeError(
+                f"Bilinear({in1_features}, {in2_features}, {out_features}): all sizes are at least "
+                "1"
+            )
+        self.in1_features = in1_features
+        self.in2_features = in2_features
+        self.out_features = out_features
+        shape = (out_features, in1_features, in2_features)
+        self.weight = uniform_by_fan_in(shape, in1_features, rng)
+        self.bias = uniform_by_fan_in((out_features,), in1_features, rng) if bias else None
+
+    def forward(self, x1: Any, x2: Any) -> Tensor:
+        """(..., in1_features) and (..., in2_features) -> (..., out_features)."""
+        try:
+            return bilinear(x1, x2, self.weight, self.bias)
+        except ShapeError:
+            raise ShapeError(
+                f"Bilinear({self.extra_repr()}) takes shapes (..., {self.in1_features}) and "
+                f"(..., {self.in2_features}), and was given {np.shape(x1)} and {np.shape(x2)}: all "
+                "axes but the last must be the same"
+            ) from None
+
+    def extra_repr(self) -> str:
+        return (
+            f"in1_features={self.in1_features}, in2_features={self.in2_features}, "
+            f"out_features={self.out_features}, bias={self.bias is not None}"
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Self
 
 import numpy as np
@@ -15,10 +15,10 @@ from minigrad.tensor import Tensor
 class Module:
     """Base of layers and networks: give it attributes, and a `forward`.
 
-    What an attribute holds says what it is: a Tensor that requires a gradient is a parameter, any
-    other Tensor a buffer (a constant or statistic that is saved, but not trained), a Module a
-    child. A Tensor that was computed from others is neither: only leaves count. Names are paths
-    of attributes, as in "encoder.linear.weight".
+    What an attribute holds says what it is: a Tensor that requires a gradient is a parameter, and
+    stays one when it is frozen; any other Tensor is a buffer (a constant or statistic that is
+    saved, but not trained), a Module a child. A Tensor that was computed from others is neither:
+    only leaves count. Names are paths of attributes, as in "encoder.linear.weight".
 
     >>> class Line(Module):
     ...     def __init__(self):
@@ -50,6 +50,13 @@ class Module:
             error.modules.append(self)
             raise
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        if isinstance(value, Tensor):
+            # Once it is frozen, a parameter looks like a buffer.
+            known = vars(self).setdefault("_parameter_names", set())
+            known.add(name) if value.requires_grad else known.discard(name)
+        super().__setattr__(name, value)
+
     # What is inside
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
@@ -73,26 +80,32 @@ class Module:
         return (module for _, module in self.named_modules())
 
     def named_parameters(self) -> Iterator[tuple[str, Tensor]]:
-        """What is trained. A parameter held in two places comes once, under its first name."""
+        """What is trained, or frozen. One that is held in two places comes once, under its first
+        name."""
         first_names: dict[Tensor, str] = {}
-        for name, tensor in self._named_tensors():
-            if tensor.requires_grad:
+        for name, tensor, is_parameter in self._named_tensors():
+            if is_parameter:
                 first_names.setdefault(tensor, name)
         return ((name, tensor) for tensor, name in first_names.items())
 
     def parameters(self) -> Iterator[Tensor]:
-        """What is trained: what an optimiser takes."""
+        """What is trained, or frozen: what an optimiser takes."""
         return (parameter for _, parameter in self.named_parameters())
 
     def named_buffers(self) -> Iterator[tuple[str, Tensor]]:
         """What is saved with the parameters, but not trained."""
-        return ((name, x) for name, x in self._named_tensors() if not x.requires_grad)
+        return ((name, x) for name, x, is_parameter in self._named_tensors() if not is_parameter)
 
-    def _named_tensors(self, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
-        """Parameters and buffers, under every name they have."""
+    def buffers(self) -> Iterator[Tensor]:
+        """What is saved with the parameters, but not trained."""
+        return (buffer for _, buffer in self.named_buffers())
+
+    def _named_tensors(self, prefix: str = "") -> Iterator[tuple[str, Tensor, bool]]:
+        """Parameters and buffers, under every name they have, and whether it is a parameter."""
+        known = vars(self).get("_parameter_names", ())
         for name, value in vars(self).items():
             if isinstance(value, Tensor) and value.node.op is None:
-                yield prefix + name, value
+                yield prefix + name, value, value.requires_grad or name in known
             elif isinstance(value, Module):
                 yield from value._named_tensors(f"{prefix}{name}.")
             elif isinstance(value, list | tuple | dict):
@@ -105,7 +118,7 @@ class Module:
                 raise UnsupportedError(
                     f"{type(self).__name__}.{name} is a {type(values).__name__} that holds a "
                     f"{type(value).__name__}, where parameters are not looked for: put modules in "
-                    "nn.Sequential, or give each module and parameter an attribute of its own"
+                    "nn.ModuleList or nn.ModuleDict, and give a parameter an attribute of its own"
                 )
 
     # Training
@@ -120,16 +133,40 @@ class Module:
         """The opposite of train()."""
         return self.train(False)
 
+    def requires_grad_(self, requires_grad: bool = True) -> Self:
+        """Train all parameters here and inside; or with False, freeze them as they are.
+
+        >>> from minigrad.nn import Linear
+        >>> layer = Linear(2, 1).requires_grad_(False)
+        >>> layer(np.ones((5, 2))).requires_grad
+        False
+        """
+        for parameter in self.parameters():
+            parameter.requires_grad = requires_grad
+        return self
+
     def zero_grad(self) -> None:
         """Forget the gradients that backward() has added up."""
         for parameter in self.parameters():
             parameter.grad = None
 
+    def apply(self, function: Callable[[Module], Any]) -> Self:
+        """Call a function on every module inside, then on this one: to start weights anew, say."""
+        for child in self.children():
+            child.apply(function)
+        function(self)
+        return self
+
     # Keeping
+
+    def generators(self) -> Iterator[np.random.Generator]:
+        """The generators that modules hold as `rng` and draw from, each once."""
+        held = (vars(module).get("rng") for module in self.modules())
+        return (rng for rng in dict.fromkeys(held) if isinstance(rng, np.random.Generator))
 
     def state_dict(self) -> dict[str, np.ndarray]:
         """Copies of all parameters and buffers, by name."""
-        return {name: tensor.data.copy() for name, tensor in self._named_tensors()}
+        return {name: tensor.data.copy() for name, tensor, _ in self._named_tensors()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Copy arrays into the parameters and buffers of the same names.
@@ -149,7 +186,7 @@ class Module:
         >>> line.slope
         Tensor(3.)
         """
-        own = dict(self._named_tensors())
+        own = {name: tensor for name, tensor, _ in self._named_tensors()}
         arrays = {name: np.asarray(value_of(value)) for name, value in state.items()}
         problems = [f"missing: {name} {x.shape}" for name, x in own.items() if name not in arrays]
         for name, array in arrays.items():

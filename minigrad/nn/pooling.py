@@ -1,70 +1,116 @@
-"""Pooling: one value for each window of an image."""
+"""Pooling: one value for each window of an image (..., H, W) or a signal (..., L)."""
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
-from minigrad.functional import avg_pool2d, max_pool2d
-from minigrad.functional.convolution import pair
-from minigrad.nn.module import Module
+from minigrad import functional as F
+from minigrad.nn.function import FunctionModule
 from minigrad.ops.movement import Pair
-from minigrad.tensor import Tensor
 
 
-class MaxPool2d(Module):
+@dataclass(eq=False, repr=False)
+class Pooling(FunctionModule):
+    """Base of pooling by a window, whose stride is its size unless given."""
+
+    kernel_size: Any
+    stride: Any = None
+
+    def __post_init__(self) -> None:
+        if self.stride is None:
+            self.stride = self.kernel_size
+
+
+@dataclass(eq=False, repr=False)
+class MaxPool1d(Pooling):
+    """The largest value under a moving window; see `functional.max_pool1d`.
+
+    >>> import numpy as np
+    >>> MaxPool1d(2)(np.array([[1.0, 3.0, 2.0, 0.0]]))
+    array([[3., 2.]])
+    """
+
+    function = staticmethod(F.max_pool1d)
+    kernel_size: int | tuple[int]
+    stride: int | tuple[int] | None = None
+    padding: int | tuple[int] = 0
+    dilation: int | tuple[int] = 1
+
+
+@dataclass(eq=False, repr=False)
+class MaxPool2d(Pooling):
     """The largest value under a moving window; see `functional.max_pool2d`.
 
     >>> import numpy as np
-    >>> MaxPool2d(2)(Tensor(np.arange(16.0).reshape(1, 1, 4, 4)))
-    Tensor([[[[ 5.,  7.],
-              [13., 15.]]]])
+    >>> MaxPool2d(2)(np.arange(16.0).reshape(1, 1, 4, 4))
+    array([[[[ 5.,  7.],
+             [13., 15.]]]])
     """
 
-    def __init__(
-        self,
-        kernel_size: int | Pair,
-        stride: int | Pair | None = None,
-        padding: int | Pair = 0,
-        dilation: int | Pair = 1,
-    ) -> None:
-        self.kernel_size = pair(kernel_size, "kernel_size")
-        self.stride = self.kernel_size if stride is None else pair(stride, "stride")
-        self.padding = pair(padding, "padding")
-        self.dilation = pair(dilation, "dilation")
-
-    def forward(self, x: Any) -> Tensor:
-        """(..., H, W) -> (..., OH, OW)."""
-        return max_pool2d(x, self.kernel_size, self.stride, self.padding, self.dilation)
-
-    def extra_repr(self) -> str:
-        return (
-            f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}, "
-            f"dilation={self.dilation}"
-        )
+    function = staticmethod(F.max_pool2d)
+    kernel_size: int | Pair
+    stride: int | Pair | None = None
+    padding: int | Pair = 0
+    dilation: int | Pair = 1
 
 
-class AvgPool2d(Module):
+@dataclass(eq=False, repr=False)
+class AvgPool1d(Pooling):
+    """The mean under a moving window; see `functional.avg_pool1d`.
+
+    >>> import numpy as np
+    >>> AvgPool1d(2)(np.array([[1.0, 3.0, 2.0, 0.0]]))
+    array([[2., 1.]])
+    """
+
+    function = staticmethod(F.avg_pool1d)
+    kernel_size: int | tuple[int]
+    stride: int | tuple[int] | None = None
+    padding: int | tuple[int] = 0
+    _: KW_ONLY
+    count_include_pad: bool = True
+
+
+@dataclass(eq=False, repr=False)
+class AvgPool2d(Pooling):
     """The mean under a moving window; see `functional.avg_pool2d`.
 
     >>> import numpy as np
-    >>> AvgPool2d(2)(Tensor(np.arange(16.0).reshape(1, 1, 4, 4)))
-    Tensor([[[[ 2.5,  4.5],
-              [10.5, 12.5]]]])
+    >>> AvgPool2d(2)(np.arange(16.0).reshape(1, 1, 4, 4))
+    array([[[[ 2.5,  4.5],
+             [10.5, 12.5]]]])
     """
 
-    def __init__(
-        self,
-        kernel_size: int | Pair,
-        stride: int | Pair | None = None,
-        padding: int | Pair = 0,
-    ) -> None:
-        self.kernel_size = pair(kernel_size, "kernel_size")
-        self.stride = self.kernel_size if stride is None else pair(stride, "stride")
-        self.padding = pair(padding, "padding")
+    function = staticmethod(F.avg_pool2d)
+    kernel_size: int | Pair
+    stride: int | Pair | None = None
+    padding: int | Pair = 0
+    _: KW_ONLY
+    count_include_pad: bool = True
 
-    def forward(self, x: Any) -> Tensor:
-        """(..., H, W) -> (..., OH, OW)."""
-        return avg_pool2d(x, self.kernel_size, self.stride, self.padding)
 
-    def extra_repr(self) -> str:
-        return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
+@dataclass(eq=False, repr=False)
+class AdaptiveAvgPool1d(FunctionModule):
+    """The means of `output_size` bins; see `functional.adaptive_avg_pool1d`.
+
+    >>> import numpy as np
+    >>> AdaptiveAvgPool1d(2)(np.array([[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]]))
+    array([[2., 5.]])
+    """
+
+    function = staticmethod(F.adaptive_avg_pool1d)
+    output_size: int | tuple[int]
+
+
+@dataclass(eq=False, repr=False)
+class AdaptiveAvgPool2d(FunctionModule):
+    """The means of (OH, OW) bins, whatever size images have; see `functional.adaptive_avg_pool2d`.
+
+    >>> import numpy as np
+    >>> AdaptiveAvgPool2d((1, 2))(np.arange(16.0).reshape(1, 1, 4, 4))
+    array([[[[6.5, 8.5]]]])
+    """
+
+    function = staticmethod(F.adaptive_avg_pool2d)
+    output_size: int | tuple[int | None, int | None] | None

@@ -1,21 +1,19 @@
-"""Adam."""
+"""Adam, and AdamW."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
-from minigrad.optim.optimizer import Optimizer, State, check_range
-from minigrad.tensor import Tensor
+from minigrad.optim.optimizer import Optimizer, State, weak
 
 
 def adam_rule(
     parameter: Any,
     gradient: Any,
     state: State,
-    lr: Any,
+    lr: Any = 1e-3,
     betas: tuple[float, float] = (0.9, 0.999),
     eps: float = 1e-8,
     weight_decay: float = 0.0,
@@ -39,26 +37,52 @@ def adam_rule(
     v = beta2 * state["exp_avg_sq"] + (1 - beta2) * (gradient * gradient)
     # In float64, where 1 - beta2**step keeps its digits; then as numbers that do not promote.
     correction = np.sqrt(1 - beta2**step)
-    rate = (lr * correction / (1 - beta1**step)).astype(parameter.dtype)
-    floor = (eps * correction).astype(parameter.dtype)
+    rate = weak(lr * correction / (1 - beta1**step), parameter)
+    floor = weak(eps * correction, parameter)
     parameter = parameter - rate * m / (np.sqrt(v) + floor)
     return parameter, {"step": step, "exp_avg": m, "exp_avg_sq": v}
+
+
+def adamw_rule(
+    parameter: Any,
+    gradient: Any,
+    state: State,
+    lr: Any = 1e-3,
+    betas: tuple[float, float] = (0.9, 0.999),
+    eps: float = 1e-8,
+    weight_decay: float = 0.01,
+) -> tuple[Any, State]:
+    """One step of AdamW (Loshchilov and Hutter, "Decoupled Weight Decay Regularization", 2019).
+
+    Algorithm 2, with lr for the product of its two rates: the parameter shrinks by
+    lr * weight_decay of itself, and the averages of the gradient know nothing of it.
+
+    >>> zero = np.zeros(1)
+    >>> state = {"step": np.array(0), "exp_avg": zero, "exp_avg_sq": zero}
+    >>> adamw_rule(np.array([1.0]), np.array([5.0]), state, lr=0.1, weight_decay=0.5)[0]
+    array([0.85])
+    """
+    if weight_decay:
+        parameter = weak(1 - lr * weight_decay, parameter) * parameter
+    return adam_rule(parameter, gradient, state, lr, betas, eps)
 
 
 class Adam(Optimizer):
     """Adam: steps of about lr for every parameter, however large its gradients; see `adam_rule`.
 
     Args:
-        parameters: Tensors that require a gradient.
-        lr: the learning rate.
-        betas: how slowly the averages of the gradient and of its square move, 0 to below 1.
-        eps: keeps the step finite where gradients vanish.
+        parameters: Tensors that require a gradient, or groups of them; see `Optimizer`.
+        lr: the learning rate, 0.001 unless given.
+        betas: how slowly the averages of the gradient and of its square move, 0 to below 1; 0.9
+            and 0.999 unless given.
+        eps: keeps the step finite where gradients vanish, 1e-8 unless given.
         weight_decay: adds weight_decay * parameter to each gradient.
 
     Raises:
         GradientError, TypeError: as `Optimizer` does.
-        ValueError: if a hyper-parameter is out of its range.
+        ValueError: if a setting is out of its range.
 
+    >>> from minigrad import Tensor
     >>> x = Tensor(3.0, requires_grad=True)
     >>> optimizer = Adam([x], lr=0.1)
     >>> for _ in range(200):
@@ -69,31 +93,26 @@ class Adam(Optimizer):
     True
     """
 
-    def __init__(
-        self,
-        parameters: Iterable[Tensor],
-        lr: float = 1e-3,
-        betas: tuple[float, float] = (0.9, 0.999),
-        eps: float = 1e-8,
-        weight_decay: float = 0.0,
-    ) -> None:
-        for beta in betas:
-            check_range("Adam", "betas", betas, 0 <= beta < 1, "at least 0 and below 1")
-        check_range("Adam", "eps", eps, eps >= 0, "at least 0")
-        check_range("Adam", "weight_decay", weight_decay, weight_decay >= 0, "at least 0")
-        self.betas = betas
-        self.eps = eps
-        self.weight_decay = weight_decay
-        super().__init__(parameters, lr)
+    rule = staticmethod(adam_rule)
 
-    def initial_state(self, parameter: Tensor) -> State:
-        return {
-            "step": np.zeros((), np.int64),
-            "exp_avg": np.zeros_like(parameter.data),
-            "exp_avg_sq": np.zeros_like(parameter.data),
-        }
 
-    def update(self, parameter: Any, gradient: Any, state: State) -> tuple[Any, State]:
-        return adam_rule(
-            parameter, gradient, state, self.lr, self.betas, self.eps, self.weight_decay
-        )
+class AdamW(Optimizer):
+    """Adam with decoupled weight decay; see `adamw_rule`.
+
+    Args:
+        parameters: Tensors that require a gradient, or groups of them; see `Optimizer`.
+        lr, betas, eps: as Adam's.
+        weight_decay: how much of itself a parameter loses each step, times lr; 0.01 unless given.
+
+    Raises:
+        GradientError, TypeError: as `Optimizer` does.
+        ValueError: if a setting is out of its range.
+
+    >>> from minigrad import Tensor
+    >>> weight, bias = Tensor(np.ones((2, 2)), True), Tensor(np.zeros(2), True)
+    >>> optimizer = AdamW([{"params": [weight]}, {"params": [bias], "weight_decay": 0.0}], lr=1e-3)
+    >>> [group["weight_decay"] for group in optimizer.param_groups]
+    [0.01, 0.0]
+    """
+
+    rule = staticmethod(adamw_rule)

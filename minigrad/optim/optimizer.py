@@ -2,82 +2,282 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, ClassVar
 
-from minigrad.errors import GradientError
+import numpy as np
+
+from minigrad.errors import GradientError, ShapeError
 from minigrad.numpy_protocol import value_of
 from minigrad.tensor import Tensor
 
 # What an update rule remembers of one parameter: arrays by name.
 State = dict[str, Any]
 
+# What a setting has to fulfil, and how to say so.
+Range = tuple[Callable[[Any], bool], str]
+POSITIVE: Range = (lambda x: x > 0, "positive")
+NOT_NEGATIVE: Range = (lambda x: x >= 0, "at least 0")
+PART: Range = (lambda x: 0 <= x <= 1, "at least 0 and at most 1")
+FRACTION: Range = (lambda x: 0 <= x < 1, "at least 0 and below 1")
+FRACTIONS: Range = (
+    lambda x: len(x) == 2 and all(0 <= beta < 1 for beta in x),
+    "two numbers, each at least 0 and below 1",
+)
+
+
+class Memory(State):
+    """A state that starts at zero: there is an array for every name that a rule asks it for."""
+
+    def __init__(self, parameter: Tensor) -> None:
+        super().__init__()
+        self.parameter = parameter
+
+    def __missing__(self, name: str) -> np.ndarray:
+        # Steps are counted in one number, and all else is kept for every entry.
+        self[name] = (
+            np.zeros((), np.int64) if name == "step" else np.zeros_like(self.parameter.data)
+        )
+        return self[name]
+
 
 class Optimizer:
     """Base of optimisers: applies an update rule to each parameter that has a gradient.
 
-    A rule is a pure function from a parameter, its gradient and its state to the new parameter
-    and state, in NumPy functions that work on arrays and on Tensors, so that it can be run as it
-    is, or recorded. A subclass gives it as `update`, and what it starts from as `initial_state`.
+    A rule is a pure function from a parameter, its gradient, its state and the settings to the
+    new parameter and state, in NumPy functions that work on arrays and on Tensors, so that it can
+    be run as it is, or recorded. It may branch on settings, never on values in arrays. Its
+    settings, their order and their defaults are those of the optimiser. What it asks its state
+    for is what it remembers, and starts at 0: "step" as one int, all else as an array like the
+    parameter.
+
+    `param_groups` is a list of dicts with the "params" and all settings of each group: change
+    them there between steps. `states` has the state of every parameter, in order; steps write
+    into these arrays, and into those of the parameters.
 
     Args:
-        parameters: Tensors that require a gradient, as `module.parameters()` gives them.
-        lr: the learning rate, positive. May be set anew before any step.
+        parameters: Tensors that require a gradient, as `module.parameters()` gives them; or
+            groups of them, dicts such as {"params": [...], "lr": 0.01}, with settings of their
+            own where they differ.
+        settings: for all groups that do not say otherwise, as the rule takes them.
 
     Raises:
         GradientError: if there are no parameters, or one of them can have no gradient.
-        TypeError: if one of them is not a Tensor.
-        ValueError: if one comes twice, or lr is not positive.
+        TypeError: if one of them is not a Tensor, or a setting is unknown.
+        ValueError: if one comes twice, or a setting is out of its range.
 
     >>> class Follow(Optimizer):
-    ...     def update(self, parameter, gradient, state):
-    ...         return parameter - self.lr * gradient, state
-    >>> x = Tensor(3.0, requires_grad=True)
-    >>> optimizer = Follow([x], lr=0.5)
-    >>> (x * x).backward()
+    ...     @staticmethod
+    ...     def rule(parameter, gradient, state, lr=0.5):
+    ...         return parameter - lr * gradient, state
+    >>> x, y = Tensor(3.0, requires_grad=True), Tensor(4.0, requires_grad=True)
+    >>> optimizer = Follow([{"params": [x]}, {"params": [y], "lr": 0.25}])
+    >>> (x * x + y * y).backward()
     >>> optimizer.step()
-    >>> x
-    Tensor(0., requires_grad=True)
+    >>> x, y
+    (Tensor(0., requires_grad=True), Tensor(2., requires_grad=True))
     """
 
-    def __init__(self, parameters: Iterable[Tensor], lr: float) -> None:
-        self.parameters = list(parameters)
-        self.lr = lr
+    __signature__: ClassVar[inspect.Signature]
+
+    # Settings that are not in here can have any value.
+    ranges: ClassVar[dict[str, Range]] = {
+        "lr": POSITIVE,
+        "betas": FRACTIONS,
+        "momentum": FRACTION,
+        "eps": NOT_NEGATIVE,
+        "weight_decay": NOT_NEGATIVE,
+    }
+
+    def __init_subclass__(cls) -> None:
+        cls.__signature__ = signature_of(cls.rule)
+
+    def __init__(
+        self, parameters: Iterable[Tensor] | Iterable[dict[str, Any]], *args: Any, **settings: Any
+    ) -> None:
+        name, signature = type(self).__name__, signature_of(self.rule)
+        try:
+            given = signature.bind(parameters, *args, **settings)
+        except TypeError as error:
+            raise TypeError(
+                f"{name}: {error}; it takes {', '.join(signature.parameters)}"
+            ) from None
+        given.apply_defaults()
+        defaults = {key: value for key, value in given.arguments.items() if key != "parameters"}
+        members = listed(parameters)
+        if not any(isinstance(member, dict) for member in members):
+            members = [{"params": members}]
+        self.settings = tuple(defaults)
+        self.param_groups = [self._group(k, defaults, given) for k, given in enumerate(members)]
+        check_parameters(name, self.parameters)
+        self.states: list[State] = [Memory(parameter) for parameter in self.parameters]
+        self.state_arrays()
+
+    def _group(self, k: int, defaults: dict[str, Any], given: Any) -> dict[str, Any]:
+        """A group with all of its settings, each in its range."""
         name = type(self).__name__
-        if not self.parameters:
-            raise GradientError(
-                f"{name} was given no parameters: pass module.parameters(), or Tensors with "
-                "requires_grad=True"
+        if not isinstance(given, dict) or "params" not in given:
+            raise TypeError(
+                f'{name}: group {k} is not a dict with "params": give such dicts, or Tensors alone'
             )
-        for k, parameter in enumerate(self.parameters):
-            check_parameter(f"{name}: parameter {k}", parameter)
-        if len(set(map(id, self.parameters))) < len(self.parameters):
-            raise ValueError(f"{name} was given a parameter twice, and would update it twice")
-        check_range(name, "lr", lr, lr > 0, "positive")
-        self.states = [self.initial_state(parameter) for parameter in self.parameters]
+        if unknown := set(given) - {"params", *defaults}:
+            raise TypeError(
+                f"{name}: group {k} has {', '.join(sorted(unknown))}, and the settings are "
+                f"{', '.join(defaults)}"
+            )
+        group = {key: plain(value) for key, value in (defaults | given).items() if key != "params"}
+        for key, value in group.items():
+            if key in self.ranges:
+                check_range(name, key, value, *self.ranges[key])
+        return {"params": listed(given["params"]), **group}
 
-    def initial_state(self, parameter: Tensor) -> State:
-        """What the rule remembers of a parameter before the first step."""
-        return {}
-
-    def update(self, parameter: Any, gradient: Any, state: State) -> tuple[Any, State]:
+    @staticmethod
+    def rule(parameter: Any, gradient: Any, state: State, lr: Any) -> tuple[Any, State]:
         """The update rule: the new parameter and state. Every subclass defines it."""
-        raise NotImplementedError(f"{type(self).__name__} has no update rule: define `update`")
+        raise NotImplementedError(
+            "an Optimizer has no update rule of its own: define the static method "
+            "`rule(parameter, gradient, state, lr)`, which returns the new parameter and state"
+        )
+
+    @property
+    def parameters(self) -> list[Tensor]:
+        """The parameters of all groups, in order."""
+        return [parameter for group in self.param_groups for parameter in group["params"]]
+
+    @property
+    def lr(self) -> Any:
+        """The learning rate of the first group. Set it, at any time, and all groups have it."""
+        return self.param_groups[0]["lr"]
+
+    @lr.setter
+    def lr(self, lr: Any) -> None:
+        check_range(type(self).__name__, "lr", lr, *NOT_NEGATIVE)  # schedules may end at 0
+        for group in self.param_groups:
+            group["lr"] = plain(lr)
+            # Where a schedule that is made from here on starts from.
+            group.pop("initial_lr", None)
+
+    def settings_of(self, group: dict[str, Any]) -> list[Any]:
+        """What the rule is given for a group, after the state."""
+        return [group[name] for name in self.settings]
 
     def step(self) -> None:
         """Update every parameter that has a gradient, and its state, in the memory they are in."""
-        for parameter, state in zip(self.parameters, self.states, strict=True):
-            if parameter.grad is not None:
-                gradient = value_of(parameter.grad)
-                new_parameter, new_state = self.update(parameter.data, gradient, state)
-                parameter.data[...] = new_parameter
-                for name, value in new_state.items():
-                    state[name][...] = value
+        rule, states = self.rule, iter(self.states)
+        for group in self.param_groups:
+            settings = self.settings_of(group)
+            # In this order, zip leaves the states of the next group alone.
+            for parameter, state in zip(group["params"], states, strict=False):
+                if (gradient := parameter.grad) is not None:
+                    data = parameter.data
+                    data[...], new_state = rule(data, value_of(gradient), state, *settings)
+                    for name, value in new_state.items():
+                        state[name][...] = value
 
     def zero_grad(self) -> None:
         """Forget the gradients that backward() has added up."""
         for parameter in self.parameters:
             parameter.grad = None
+
+    # Keeping
+
+    def state_arrays(self) -> dict[str, np.ndarray]:
+        """The arrays that steps write into, by name, as in "0.exp_avg" for parameter 0.
+
+        Which there are is found by running the rule, for nothing but what it asks the state for.
+        """
+        states = iter(self.states)
+        with np.errstate(all="ignore"):
+            for group in self.param_groups:
+                for parameter, state in zip(group["params"], states, strict=False):
+                    data = parameter.data
+                    self.rule(data, np.ones_like(data), state, *self.settings_of(group))
+        return {
+            f"{k}.{name}": array
+            for k, state in enumerate(self.states)
+            for name, array in state.items()
+        }
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """Copies of all states, and the settings of all groups, as arrays that `save` can write."""
+        return {name: array.copy() for name, array in self.state_arrays().items()} | {
+            f"param_groups.{k}.{name}": packed(group[name])
+            for k, group in enumerate(self.param_groups)
+            for name in self.settings
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take on the states and the settings that `state_dict` gave: training goes on as it was.
+
+        The parameters themselves are not in it; `module.state_dict()` has them.
+
+        Args:
+            state: an array or Tensor for every name that `state_dict` gives, of the same shape.
+
+        Raises:
+            ShapeError: if names are missing or unexpected, or arrays are of another shape or not
+                of real numbers. All are listed, and nothing is changed.
+        """
+        arrays = fitting(type(self).__name__, self.state_dict(), state)
+        for name, array in self.state_arrays().items():
+            array[...] = arrays[name]
+        for k, group in enumerate(self.param_groups):
+            for name in self.settings:
+                group[name] = unpacked(arrays[f"param_groups.{k}.{name}"])
+
+
+def signature_of(rule: Callable[..., Any]) -> inspect.Signature:
+    """How an optimiser is made: with parameters, and the settings that its rule takes."""
+    parameters = inspect.Parameter("parameters", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    _, _, _, *settings = inspect.signature(rule).parameters.values()
+    return inspect.Signature([parameters, *settings])
+
+
+def weak(number: Any, parameter: Any) -> Any:
+    """A number that does not promote the parameter: a float64 of NumPy would, one of Python not."""
+    return number if type(number) in (float, int) else number.astype(parameter.dtype)
+
+
+def listed(parameters: Any) -> list[Any]:
+    """Parameters, of which there may be just one, as a list."""
+    if not isinstance(parameters, Iterable):
+        raise TypeError(
+            f"a {type(parameters).__name__} is not a list of Tensors: pass module.parameters()"
+        )
+    return [parameters] if isinstance(parameters, Tensor) else list(parameters)
+
+
+# Checks
+
+
+def check_range(
+    optimizer: str, name: str, value: Any, valid: Callable[[Any], bool], wanted: str
+) -> None:
+    """A setting out of its range would only show as a bad result."""
+    try:
+        fits = valid(value)
+    except TypeError:
+        fits = False
+    if not fits:
+        raise ValueError(f"{optimizer}: {name} must be {wanted}, and is {value!r}")
+
+
+def one_of(*values: Any) -> Range:
+    """What a setting with a choice has to fulfil."""
+    return lambda x: x in values, f"one of {', '.join(map(repr, values))}"
+
+
+def check_parameters(optimizer: str, parameters: list[Tensor]) -> None:
+    if not parameters:
+        raise GradientError(
+            f"{optimizer} was given no parameters: pass module.parameters(), or Tensors with "
+            "requires_grad=True"
+        )
+    for k, parameter in enumerate(parameters):
+        check_parameter(f"{optimizer}: parameter {k}", parameter)
+    if len(set(map(id, parameters))) < len(parameters):
+        raise ValueError(f"{optimizer} was given a parameter twice, and would update it twice")
 
 
 def check_parameter(what: str, parameter: Any) -> None:
@@ -99,7 +299,47 @@ def check_parameter(what: str, parameter: Any) -> None:
         )
 
 
-def check_range(optimizer: str, name: str, value: Any, valid: bool, wanted: str) -> None:
-    """A hyper-parameter out of its range would only show as a bad result."""
-    if not valid:
-        raise ValueError(f"{optimizer}: {name} must be {wanted}, and is {value!r}")
+def fitting(
+    owner: str, own: Mapping[str, np.ndarray], state: Mapping[str, Any]
+) -> dict[str, np.ndarray]:
+    """The arrays of a state, if they are those that are wanted."""
+    arrays = {name: np.asarray(value_of(value)) for name, value in state.items()}
+    problems = [f"missing: {name} {x.shape}" for name, x in own.items() if name not in arrays]
+    for name, array in arrays.items():
+        if name not in own:
+            problems.append(f"unexpected: {name} {array.shape}")
+        elif array.shape != own[name].shape:
+            problems.append(f"mis-shaped: {name} is {own[name].shape} here, {array.shape} given")
+        elif array.dtype.kind not in "fiub":
+            problems.append(f"of dtype {array.dtype}: {name} is {own[name].dtype} here")
+    if problems:
+        raise ShapeError(
+            f"this state does not fit {owner}, so nothing was loaded:\n  "
+            + "\n  ".join(problems)
+            + "\nIs it the state of another one, or with other parameters or settings?"
+        )
+    return arrays
+
+
+# Settings: Python's own numbers, tuples of them, and text
+
+
+def plain(value: Any) -> Any:
+    """A setting as Python's own numbers, which do not promote arrays, as NumPy's do."""
+    if isinstance(value, np.generic | np.ndarray):
+        value = value.tolist()
+    return tuple(map(plain, value)) if isinstance(value, list | tuple) else value
+
+
+def packed(value: Any) -> np.ndarray:
+    """A setting as an array. Text is 32 bytes, which are all zero for None."""
+    if value is None or isinstance(value, str):
+        return np.array(bytearray((value or "").encode().ljust(32, b"\0")))
+    return np.array(value_of(value))
+
+
+def unpacked(array: np.ndarray) -> Any:
+    """The setting that was packed."""
+    if array.dtype == np.uint8:
+        return array.tobytes().rstrip(b"\0").decode() or None
+    return plain(array)

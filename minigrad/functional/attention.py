@@ -1,0 +1,108 @@
+"""Attention."""
+
+from __future__ import annotations
+
+import functools
+import math
+from typing import Any
+
+import numpy as np
+
+from minigrad.errors import DtypeError, ShapeError
+from minigrad.functional.activation import softmax
+from minigrad.functional.dropout import dropout
+from minigrad.ops import logsumexp
+from minigrad.ops.movement import as_array
+
+
+def scaled_dot_product_attention(
+    query: Any,
+    key: Any,
+    value: Any,
+    attn_mask: Any = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+    *,
+    rng: np.random.Generator | None = None,
+) -> Any:
+    """softmax(query @ key.T * scale) @ value: for each query, a mean of values by how keys fit.
+
+    Vaswani et al., "Attention Is All You Need" (2017), equation 1.
+
+    Args:
+        query: (..., L, E).
+        key: (..., S, E).
+        value: (..., S, Ev).
+        attn_mask: broadcasts to (..., L, S); booleans, True where a key takes part, or floats to
+            add to the scores. A query to which no key is left gets zeros.
+        dropout_p: the probability with which a weight is made 0; there is no `training` here.
+        is_causal: query i sees keys 0..i only. A mask can add to it.
+        scale: 1/sqrt(E) unless given.
+        rng: where dropout draws from.
+
+    Returns:
+        (..., L, Ev).
+
+    Raises:
+        ShapeError: if the shapes do not fit together.
+        DtypeError: if the mask is neither of booleans nor of floats.
+        ArgumentError: if dropout_p is no probability.
+
+    >>> x = np.eye(2)
+    >>> scaled_dot_product_attention(x, x, np.array([[1.0], [2.0]]), is_causal=True).round(2)
+    array([[1.  ],
+           [1.67]])
+    """
+    query, key, value = as_array(query), as_array(key), as_array(value)
+    bias = None if attn_mask is None else additive(attn_mask, query.dtype)
+    if is_causal:
+        causal = causal_bias(*query.shape[-2:-1], *key.shape[-2:-1], query.dtype)
+        bias = causal if bias is None else bias + causal
+    weights = attention_weights(query, key, value, bias, scale)
+    return dropout(weights, dropout_p, rng=rng) @ value
+
+
+def attention_weights(
+    query: Any, key: Any, value: Any, bias: Any = None, scale: float | None = None
+) -> Any:
+    """softmax(query @ key.T * scale + bias): (..., L, S), by which to weigh the values."""
+    shapes = f"query {query.shape}, key {key.shape} and value {value.shape}"
+    if min(query.ndim, key.ndim, value.ndim) < 2 or (
+        (query.shape[-1], key.shape[:-1]) != (key.shape[-1], value.shape[:-1])
+    ):
+        raise ShapeError(
+            f"attention of {shapes}: query is (..., L, E), key (..., S, E), value (..., S, Ev)"
+        )
+    scale = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
+    scores = (query * scale) @ np.swapaxes(key, -1, -2)
+    if bias is None:
+        return softmax(scores)
+    if np.broadcast_shapes(bias.shape, scores.shape) != scores.shape:
+        raise ShapeError(
+            f"attention of {shapes} with a mask of shape {bias.shape}: it must broadcast to the "
+            f"scores' shape, {scores.shape}"
+        )
+    scores = scores + bias
+    total = logsumexp(scores, -1, keepdims=True)
+    # Where no key is left, exp(-inf - 0) makes every weight 0.
+    return np.exp(scores - np.where(np.equal(total, -np.inf), 0, total))
+
+
+def additive(mask: Any, dtype: Any) -> Any:
+    """A mask as what is added to scores: of booleans 0 where True, and else -inf."""
+    mask = as_array(mask)
+    if mask.dtype.kind not in "bf":
+        raise DtypeError(
+            f"an attention mask of dtype {mask.dtype}: it is of booleans, as in "
+            "mask.astype(bool), or of floats to add to the scores"
+        )
+    return np.astype(np.where(mask, 0.0, -np.inf) if mask.dtype.kind == "b" else mask, dtype)
+
+
+@functools.lru_cache(maxsize=16)
+def causal_bias(length: int, keys: int, dtype: Any) -> Any:
+    """(L, S), -inf where a key comes after the query."""
+    bias = np.triu(np.full((length, keys), -np.inf, dtype), 1)
+    bias.flags.writeable = False
+    return bias

@@ -1,0 +1,57 @@
+"""Embedding."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minigrad.errors import DtypeError, ShapeError
+from minigrad.ops.movement import as_array
+from minigrad.tensor import Tensor
+
+
+def embedding(indices: Any, weight: Any, padding_idx: int | None = None) -> Any:
+    """A row of weight for every index: (...) by (V, D) gives (..., D).
+
+    Args:
+        indices: integers 0..V-1, of any shape.
+        weight: (V, D).
+        padding_idx: an index that stands for no token: its row is given no gradient.
+
+    Raises:
+        DtypeError: if the indices are not integers.
+        ShapeError: if one of them has no row, or weight has not two axes.
+
+    >>> embedding(np.array([1, 0, 1]), np.array([[0.5, 0.5], [1.0, 2.0]]))
+    array([[1. , 2. ],
+           [0.5, 0.5],
+           [1. , 2. ]])
+    """
+    indices, weight = as_array(indices), as_array(weight)
+    if weight.ndim != 2:
+        raise ShapeError(f"embedding by a weight of shape {weight.shape}: it has axes (V, D)")
+    check_indices(indices, len(weight))
+    rows = weight[indices]
+    if padding_idx is None:
+        return rows
+    check_indices(np.array(padding_idx), len(weight))
+    constant = weight.detach() if isinstance(weight, Tensor) else weight
+    is_padding = np.expand_dims(np.equal(indices, padding_idx), -1)  # (..., 1)
+    return np.where(is_padding, constant[padding_idx], rows)
+
+
+def check_indices(indices: Any, count: int) -> None:
+    if indices.dtype.kind not in "iu":
+        raise DtypeError(
+            f"embedding by indices of dtype {indices.dtype}: they are integers, as in "
+            "indices.astype(int)"
+        )
+    indices = np.asarray(indices)
+    if indices.size and not 0 <= indices.min() <= indices.max() < count:
+        place = tuple(np.argwhere((indices < 0) | (indices >= count))[0].tolist())
+        at = f" at {place}" if place else ""
+        raise ShapeError(
+            f"embedding by index {indices[place]}{at}: there are {count} rows, for indices "
+            f"0..{count - 1}"
+        )

@@ -1,0 +1,36 @@
+"""Dropout as a layer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minigrad.functional import dropout
+from minigrad.functional.dropout import check_probability
+from minigrad.nn.module import Module
+
+
+class Dropout(Module):
+    """While training, each value made 0 with probability p; else nothing. See `functional.dropout`.
+
+    It draws from `rng`, which it keeps, or from the library's default generator.
+
+    >>> layer = Dropout(0.5, rng=np.random.default_rng(0))
+    >>> layer(np.ones(6))
+    array([2., 0., 0., 2., 2., 2.])
+    >>> layer.eval()(np.ones(6))
+    array([1., 1., 1., 1., 1., 1.])
+    """
+
+    def __init__(self, p: float = 0.5, *, rng: np.random.Generator | None = None) -> None:
+        check_probability("Dropout", p)
+        self.p = p
+        self.rng = rng
+
+    def forward(self, x: Any) -> Any:
+        """Any shape, and the same."""
+        return dropout(x, self.p, self.training, rng=self.rng)
+
+    def extra_repr(self) -> str:
+        return f"p={self.p}"

@@ -1,0 +1,60 @@
+"""Embedding as a layer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minigrad.errors import ShapeError
+from minigrad.functional import embedding
+from minigrad.nn.init import normal_, parameter
+from minigrad.nn.module import Module
+from minigrad.tensor import Tensor
+
+
+class Embedding(Module):
+    """A vector for every token: a table of them, looked up by index.
+
+    Its parameter is float32: weight (num_embeddings, embedding_dim), which starts standard normal,
+    drawn from `rng`. The row of padding_idx, if there is one, starts as zeros and is given no
+    gradient. Indices are integers, of any shape; see `functional.embedding`.
+
+    >>> layer = Embedding(27, 4)
+    >>> layer(np.array([[0, 26, 1]])).shape
+    (1, 3, 4)
+    >>> layer
+    Embedding(27, 4)  # 108 parameters
+    """
+
+    def __init__(
+        self,
+        num_embeddings: int,
+        embedding_dim: int,
+        padding_idx: int | None = None,
+        *,
+        rng: np.random.Generator | None = None,
+    ) -> None:
+        if min(num_embeddings, embedding_dim) < 1:
+            raise ShapeError(
+                f"Embedding({num_embeddings}, {embedding_dim}): both sizes are at least 1"
+            )
+        if padding_idx is not None and not -num_embeddings <= padding_idx < num_embeddings:
+            raise ShapeError(
+                f"Embedding with padding_idx={padding_idx}: there are {num_embeddings} rows, for "
+                f"indices 0..{num_embeddings - 1}"
+            )
+        self.num_embeddings = num_embeddings
+        self.embedding_dim = embedding_dim
+        self.padding_idx = padding_idx if padding_idx is None else padding_idx % num_embeddings
+        self.weight = normal_(parameter(num_embeddings, embedding_dim), rng=rng)
+        if padding_idx is not None:
+            self.weight.data[padding_idx] = 0
+
+    def forward(self, indices: Any) -> Tensor:
+        """(...) -> (..., embedding_dim)."""
+        return embedding(indices, self.weight, self.padding_idx)
+
+    def extra_repr(self) -> str:
+        padding = "" if self.padding_idx is None else f", padding_idx={self.padding_idx}"
+        return f"{self.num_embeddings}, {self.embedding_dim}{padding}"

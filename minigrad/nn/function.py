@@ -1,0 +1,40 @@
+"""Functions as modules."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from minigrad.nn.module import Module
+from minigrad.tensor import Tensor
+
+
+@dataclasses.dataclass(eq=False, repr=False)
+class FunctionModule(Module):
+    """Base of modules that are a function with settings: give it the function, and as fields of a
+    dataclass the keywords of the settings.
+
+    >>> import numpy as np
+    >>> @dataclasses.dataclass(eq=False, repr=False)
+    ... class Clip(FunctionModule):
+    ...     function = staticmethod(np.clip)
+    ...     min: float = 0.0
+    ...     max: float = 1.0
+    >>> Clip(max=2.0)
+    Clip(min=0.0, max=2.0)
+    >>> Clip(max=2.0)(np.array([-3.0, 3.0]))
+    array([0., 2.])
+    """
+
+    function: ClassVar[Callable[..., Any]]
+
+    def settings(self) -> dict[str, Any]:
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+
+    def forward(self, *inputs: Any) -> Any:
+        return self.function(*inputs, **self.settings())
+
+    def extra_repr(self) -> str:
+        shown = {k: x for k, x in self.settings().items() if not isinstance(x, Tensor | None)}
+        return ", ".join(f"{name}={value!r}" for name, value in shown.items())

@@ -1,0 +1,74 @@
+"""Adagrad."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minigrad.optim.optimizer import NOT_NEGATIVE, Optimizer, State, weak
+
+
+def adagrad_rule(
+    parameter: Any,
+    gradient: Any,
+    state: State,
+    lr: Any = 1e-2,
+    lr_decay: float = 0.0,
+    weight_decay: float = 0.0,
+    initial_accumulator_value: float = 0.0,
+    eps: float = 1e-10,
+) -> tuple[Any, State]:
+    """One step of Adagrad (Duchi et al., "Adaptive Subgradient Methods for Online Learning and
+    Stochastic Optimization", 2011, with the diagonal matrices of its figure 1).
+
+    The gradient is divided by the root of the sum of all its squares so far. The rate of the step
+    after t others is lr / (1 + t * lr_decay).
+
+    >>> adagrad_rule(np.array([1.0]), np.array([5.0]), {"sum": np.zeros(1)}, lr=0.1)[0]
+    array([0.9])
+    """
+    if weight_decay:
+        gradient = gradient + weight_decay * parameter
+    total = state["sum"] + gradient * gradient
+    new_state = {"sum": total}
+    if lr_decay:
+        lr = lr / (1 + state["step"] * lr_decay)
+        new_state["step"] = state["step"] + 1
+    # States start at 0, so what PyTorch starts the sum with is added here.
+    if initial_accumulator_value:
+        total = total + initial_accumulator_value
+    return parameter - weak(lr, parameter) * gradient / (np.sqrt(total) + eps), new_state
+
+
+class Adagrad(Optimizer):
+    """Adagrad: smaller steps where there were large gradients; see `adagrad_rule`.
+
+    Args:
+        parameters: Tensors that require a gradient, or groups of them; see `Optimizer`.
+        lr: the learning rate, 0.01 unless given.
+        lr_decay: how fast the learning rate falls by itself.
+        weight_decay: adds weight_decay * parameter to each gradient.
+        initial_accumulator_value: what the sum of squares starts with.
+        eps: keeps the step finite where gradients vanish, 1e-10 unless given.
+
+    Raises:
+        GradientError, TypeError: as `Optimizer` does.
+        ValueError: if a setting is out of its range.
+
+    >>> from minigrad import Tensor
+    >>> x = Tensor(3.0, requires_grad=True)
+    >>> optimizer = Adagrad([x], lr=1.0)
+    >>> for _ in range(200):
+    ...     optimizer.zero_grad()
+    ...     (x * x).backward()
+    ...     optimizer.step()
+    >>> abs(x.item()) < 1e-3
+    True
+    """
+
+    rule = staticmethod(adagrad_rule)
+    ranges = Optimizer.ranges | {
+        "lr_decay": NOT_NEGATIVE,
+        "initial_accumulator_value": NOT_NEGATIVE,
+    }

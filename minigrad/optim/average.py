@@ -1,0 +1,94 @@
+"""Averages of the weights over a training."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from minigrad.optim.optimizer import PART, check_parameters, check_range, fitting, listed
+from minigrad.tensor import Tensor
+
+
+class ExponentialMovingAverage:
+    """Moving averages of parameters, which often predict better than the last parameters do.
+
+    (Polyak and Juditsky, "Acceleration of Stochastic Approximation by Averaging", 1992, but with
+    weights that fall off exponentially.) The first update copies; after that,
+    average <- decay * average + (1 - decay) * parameter.
+
+    Args:
+        parameters: Tensors, as `module.parameters()` gives them.
+        decay: how slowly the averages move, 0 to 1: over about the last 1 / (1 - decay) updates.
+
+    Raises:
+        GradientError, TypeError: as `Optimizer` does.
+        ValueError: if a parameter comes twice, or decay is out of its range.
+
+    >>> x = Tensor(0.0, requires_grad=True)
+    >>> average = ExponentialMovingAverage([x], decay=0.5)
+    >>> for value in (1.0, 2.0):
+    ...     x.data[...] = value
+    ...     average.update()
+    >>> with average.applied():
+    ...     print(x.item())
+    1.5
+    >>> x.item()
+    2.0
+    """
+
+    def __init__(self, parameters: Iterable[Tensor], decay: float = 0.999) -> None:
+        name = type(self).__name__
+        self.parameters = listed(parameters)
+        check_parameters(name, self.parameters)
+        check_range(name, "decay", decay, *PART)
+        self.decay = float(decay)
+        self.n_averaged = np.zeros((), np.int64)
+        self.averages = [parameter.data.copy() for parameter in self.parameters]
+
+    def update(self) -> None:
+        """Take in the parameters as they are now. Call it after each step."""
+        for average, parameter in zip(self.averages, self.parameters, strict=True):
+            if self.n_averaged:
+                average += (1 - self.decay) * (parameter.data - average)
+            else:
+                average[...] = parameter.data
+        self.n_averaged += 1
+
+    @contextmanager
+    def applied(self) -> Iterator[None]:
+        """Have the averages in the parameters' place inside a `with` block."""
+        own = [parameter.data.copy() for parameter in self.parameters]
+        self._place(self.averages)
+        try:
+            yield
+        finally:
+            self._place(own)
+
+    def _place(self, values: list[np.ndarray]) -> None:
+        for parameter, value in zip(self.parameters, values, strict=True):
+            parameter.data[...] = value
+
+    # Keeping
+
+    def _arrays(self) -> dict[str, np.ndarray]:
+        averages = {f"average.{k}": average for k, average in enumerate(self.averages)}
+        return {"n_averaged": self.n_averaged, **averages}
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """Copies of the averages, and how many updates there were, by name."""
+        return {name: array.copy() for name, array in self._arrays().items()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take on what `state_dict` gave, in the memory that the averages are in.
+
+        Raises:
+            ShapeError: if names are missing or unexpected, or arrays are of another shape or not
+                of real numbers. All are listed, and nothing is changed.
+        """
+        own = self._arrays()
+        arrays = fitting(type(self).__name__, own, state)
+        for name, array in own.items():
+            array[...] = arrays[name]

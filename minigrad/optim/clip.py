@@ -1,0 +1,74 @@
+"""Gradients kept from being too large, between backward() and the step."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import numpy as np
+
+from minigrad.numpy_protocol import value_of
+from minigrad.optim.optimizer import NOT_NEGATIVE, check_range, listed
+from minigrad.tensor import Tensor
+
+
+def clip_grad_norm_(parameters: Iterable[Tensor], max_norm: float) -> float:
+    """Scale all gradients down together, if their norm as one long vector is above max_norm.
+
+    (Pascanu et al., "On the difficulty of training recurrent neural networks", 2013, algorithm 1,
+    with PyTorch's 1e-6 added to the norm that is divided by.) Each `.grad` is replaced by a new
+    array. If the norm is not finite, gradients are scaled all the same, as PyTorch does: an
+    infinite one makes 0 of finite entries and NaN of infinite ones, and NaN makes NaN of all.
+    Look at what is returned before taking the step.
+
+    Args:
+        parameters: Tensors. Those without a gradient are left out.
+        max_norm: the largest norm, at least 0.
+
+    Returns:
+        The norm before, summed up in float64; 0 if there are no gradients.
+
+    Raises:
+        ValueError: if max_norm is negative.
+
+    >>> x = Tensor([3.0, 4.0], requires_grad=True)
+    >>> (x * x).sum().backward()
+    >>> clip_grad_norm_([x], max_norm=1.0)
+    10.0
+    >>> x.grad.round(4)
+    array([0.6, 0.8])
+    """
+    check_range("clip_grad_norm_", "max_norm", max_norm, *NOT_NEGATIVE)
+    with_gradient = [parameter for parameter in listed(parameters) if parameter.grad is not None]
+    gradients = [value_of(parameter.grad) for parameter in with_gradient]
+    squares = sum(float(np.square(gradient, dtype=np.float64).sum()) for gradient in gradients)
+    norm = math.sqrt(squares)
+    scale = max_norm / (norm + 1e-6)
+    if not scale >= 1:  # also if it is NaN
+        for parameter, gradient in zip(with_gradient, gradients, strict=True):
+            parameter.grad = gradient * scale
+    return norm
+
+
+def clip_grad_value_(parameters: Iterable[Tensor], clip_value: float) -> None:
+    """Bring every entry of every gradient into [-clip_value, clip_value].
+
+    Each `.grad` is replaced by a new array. NaN stays NaN.
+
+    Args:
+        parameters: Tensors. Those without a gradient are left out.
+        clip_value: the largest absolute value, at least 0.
+
+    Raises:
+        ValueError: if clip_value is negative.
+
+    >>> x = Tensor([3.0, -0.1], requires_grad=True)
+    >>> (x * x).sum().backward()
+    >>> clip_grad_value_([x], clip_value=1.0)
+    >>> x.grad
+    array([ 1. , -0.2])
+    """
+    check_range("clip_grad_value_", "clip_value", clip_value, *NOT_NEGATIVE)
+    for parameter in listed(parameters):
+        if parameter.grad is not None:
+            parameter.grad = np.clip(value_of(parameter.grad), -clip_value, clip_value)

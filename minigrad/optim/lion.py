@@ -1,0 +1,65 @@
+"""Lion."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minigrad.optim.optimizer import Optimizer, State, weak
+
+
+def lion_rule(
+    parameter: Any,
+    gradient: Any,
+    state: State,
+    lr: Any = 1e-4,
+    betas: tuple[float, float] = (0.9, 0.99),
+    weight_decay: float = 0.0,
+) -> tuple[Any, State]:
+    """One step of Lion (Chen et al., "Symbolic Discovery of Optimization Algorithms", 2023).
+
+    Algorithm 2: every entry moves by lr, to the side that a mix of the gradient and of its moving
+    average points to; weight decay is decoupled, as AdamW's.
+
+    >>> state = {"exp_avg": np.zeros(2)}
+    >>> lion_rule(np.array([1.0, 1.0]), np.array([5.0, -0.01]), state, lr=0.1)[0]
+    array([0.9, 1.1])
+    """
+    beta1, beta2 = betas
+    average, rate = state["exp_avg"], weak(lr, parameter)
+    direction = np.sign(beta1 * average + (1 - beta1) * gradient)
+    if weight_decay:
+        direction = direction + weight_decay * parameter
+    average = beta2 * average + (1 - beta2) * gradient
+    return parameter - rate * direction, {"exp_avg": average}
+
+
+class Lion(Optimizer):
+    """Lion: steps of the same size for every entry, with one average to remember; see `lion_rule`.
+
+    A good lr is 3 to 10 times smaller than AdamW's, and weight_decay as many times larger.
+
+    Args:
+        parameters: Tensors that require a gradient, or groups of them; see `Optimizer`.
+        lr: the learning rate, 0.0001 unless given.
+        betas: how much of the average the direction is made of, and how slowly the average moves,
+            0 to below 1; 0.9 and 0.99 unless given.
+        weight_decay: how much of itself a parameter loses each step, times lr.
+
+    Raises:
+        GradientError, TypeError: as `Optimizer` does.
+        ValueError: if a setting is out of its range.
+
+    >>> from minigrad import Tensor
+    >>> x = Tensor(3.0, requires_grad=True)
+    >>> optimizer = Lion([x], lr=0.02)
+    >>> for _ in range(100):
+    ...     optimizer.zero_grad()
+    ...     (x * x).backward()
+    ...     optimizer.step()
+    >>> round(x.item(), 6)
+    1.0
+    """
+
+    rule = staticmethod(lion_rule)

@@ -1,0 +1,108 @@
+"""What a training is to do: settings, from the command line or a TOML file."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import math
+import os
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from minigrad.errors import ArgumentError
+
+SCHEDULES = ("linear", "cosine", "constant")
+LEAST = {"epochs": 1, "batch_size": 1, "context": 1, "width": 1, "layers": 1, "heads": 1}
+LEAST |= dict.fromkeys(("steps", "every", "seed", "warmup"), 0)
+LEAST |= dict.fromkeys(("final_lr", "weight_decay", "clip_norm", "noise"), 0)
+
+
+def setting(default: Any, text: str) -> Any:
+    """A field with its meaning, which the command line shows."""
+    return field(default=default, metadata={"help": text})
+
+
+@dataclass(frozen=True)
+class Config:
+    """The settings of one training: what `minigrad train` takes, and config.toml holds.
+
+    Raises:
+        ArgumentError: if a setting is out of its range, or of another type.
+    """
+
+    data: str
+    model: str
+    path: str = setting("", "the file or folder with data of your own")
+    epochs: int = setting(10, "how often to go through the data")
+    steps: int = setting(0, "train for so many batches instead; 0 for as many as epochs say")
+    batch_size: int = setting(64, "samples in a batch")
+    lr: float = setting(1e-3, "learning rate at the start")
+    final_lr: float = setting(0.0, "learning rate at the end")
+    schedule: str = setting("linear", f"how it falls: {', '.join(SCHEDULES)}")
+    warmup: int = setting(0, "steps in which the learning rate first rises, in a line")
+    weight_decay: float = setting(0.0, "AdamW's, on matrices only")
+    betas: tuple[float, float] = setting((0.9, 0.999), "AdamW's")
+    clip_norm: float = setting(0.0, "the largest norm of all gradients together; 0 for any")
+    noise: float = setting(0.0, "deviation of what is added to the inputs in training")
+    context: int = setting(64, "text: how many characters a model looks at")
+    width: int = setting(128, "text: numbers that stand for a character")
+    layers: int = setting(4, "text: layers of the model")
+    heads: int = setting(4, "text: heads of a GPT's attention")
+    every: int = setting(0, "steps that a row of the log stands for; 0 for an epoch")
+    seed: int = setting(0, "of everything random: the same gives the same weights")
+
+    def __post_init__(self) -> None:
+        for one in fields(self):
+            object.__setattr__(self, one.name, of_type(one.name, getattr(self, one.name), one.type))
+        for name, low in LEAST.items():
+            if not getattr(self, name) >= low:
+                raise ArgumentError(f"{name} must be at least {low}, not {getattr(self, name)}")
+        if not 0 < self.lr < math.inf:
+            raise ArgumentError(f"lr must be positive, not {self.lr}")
+        if self.schedule not in SCHEDULES:
+            raise ArgumentError(f"schedule is one of {', '.join(SCHEDULES)}, not {self.schedule!r}")
+
+    def lines(self) -> str:
+        """The settings as a TOML file."""
+        values = {name: value for name, value in asdict(self).items() if value != ""}
+        return "".join(f"{name} = {json.dumps(value)}\n" for name, value in values.items())
+
+
+def of_type(name: str, value: Any, kind: Any) -> Any:
+    """A value as a field holds it: an integer may stand for a float, a list for a tuple."""
+    if kind == "float" and type(value) is int:
+        value = float(value)
+    if kind.startswith("tuple") and isinstance(value, list | tuple) and len(value) == 2:
+        return tuple(of_type(name, x, "float") for x in value)
+    if type(value).__name__ != kind:
+        raise ArgumentError(f"{name} must be of type {kind}, and is {value!r}")
+    return value
+
+
+def read_settings(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """The settings in a TOML file, by name.
+
+    Raises:
+        OSError: if it cannot be read.
+        ArgumentError: if it is no TOML, or has a setting that there is not.
+    """
+    try:
+        settings = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ArgumentError(f"{path} is not a TOML file: {error}") from error
+    check_names(settings, [field.name for field in fields(Config)], f"in {path}")
+    return settings
+
+
+def check_names(settings: Mapping[str, Any], known: Iterable[str], where: str) -> None:
+    known = list(known)
+    for name in settings:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            guess = f"did you mean {near[0]}? " if near else ""
+            raise ArgumentError(
+                f"there is no setting {name!r}, {where}: {guess}There are {', '.join(known)}"
+            )

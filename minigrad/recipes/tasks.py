@@ -1,0 +1,247 @@
+"""What can be trained by a command: data, the networks for it, and settings that work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from minigrad.data import (
+    ArrayDataset,
+    Dataset,
+    Lines,
+    Subset,
+    Vocabulary,
+    Windows,
+    load_digits,
+    load_idx,
+    load_mnist1d,
+    load_names,
+    load_text,
+    make_moons,
+    split,
+)
+from minigrad.errors import ArgumentError
+from minigrad.functional import cross_entropy
+from minigrad.nn import Module
+from minigrad.recipes import models
+from minigrad.recipes.config import Config, check_names
+from minigrad.training import accuracy
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Data to train and to test on: inputs with classes, or text with the vocabulary it is in.
+
+    `shape` is that of one input. A text's classes are its vocabulary's tokens. `lines` says that
+    it is of lines that each begin and end with the token 0.
+    """
+
+    train: Dataset
+    test: Dataset
+    shape: tuple[int, ...]
+    classes: int
+    vocabulary: Vocabulary | None = None
+    lines: bool = False
+
+    def loss(self, scores: Any, targets: Any) -> Any:
+        """Cross-entropy of scores (N, C), or of text (N, T, C)."""
+        return cross_entropy(scores.reshape(-1, self.classes), np.reshape(targets, -1))
+
+    @property
+    def metrics(self) -> dict[str, Callable[..., float]]:
+        return {} if self.vocabulary else {"accuracy": accuracy}
+
+
+def of_classes(train: Any, test: Any) -> Problem:
+    """A problem of inputs (N, ...) and classes (N,), to train and to test on."""
+    (x, labels), test = train, ArrayDataset(*test)
+    return Problem(ArrayDataset(x, labels), test, x.shape[1:], int(labels.max()) + 1)
+
+
+def digits(config: Config) -> Problem:
+    data = load_digits()
+    return of_classes(data[:2], data[2:])
+
+
+def moons(config: Config) -> Problem:
+    return of_classes(make_moons(1000, seed=0), make_moons(500, seed=1))
+
+
+def mnist1d(config: Config) -> Problem:
+    data = load_mnist1d()
+    return of_classes(data[:2], data[2:])
+
+
+def idx(config: Config) -> Problem:
+    data = load_idx(config.path)
+    return of_classes(data[:2], data[2:])
+
+
+def names(config: Config) -> Problem:
+    """A tenth of the lines is held out."""
+    lines = load_names(config.path or None)
+    vocabulary = Vocabulary("\n".join(lines))
+    data = Lines(lines, vocabulary, config.context)
+    train, test = split(data, 0.1, seed=0)
+    return Problem(train, test, (config.context,), len(vocabulary), vocabulary, lines=True)
+
+
+def text(config: Config) -> Problem:
+    """The last tenth is held out, and cut into windows that do not overlap."""
+    characters = load_text(config.path)
+    vocabulary = Vocabulary(characters)
+    tokens = vocabulary.encode(characters)
+    cut = len(tokens) * 9 // 10
+    train = Windows(tokens[:cut], config.context)
+    rest = Windows(tokens[cut:], config.context)
+    test = Subset(rest, np.arange(0, len(rest), config.context))
+    return Problem(train, test, (config.context,), len(vocabulary), vocabulary)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A network, and settings that suit it.
+
+    `build` makes it of the shape of an input, the number of classes, a config, and a generator.
+    """
+
+    build: Callable[[tuple[int, ...], int, Config, np.random.Generator], Module]
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+def of_shape(network: Callable[..., Module], **settings: Any) -> Recipe:
+    """A network made of the inputs' shape and the number of classes."""
+    return Recipe(lambda shape, classes, config, rng: network(shape, classes, rng), settings)
+
+
+def of_signals(network: Callable[..., Module]) -> Recipe:
+    """A network for MNIST-1D, with the paper's settings."""
+    settings = {"steps": 6000, "batch_size": 100, "lr": 0.01, "schedule": "constant", "every": 500}
+    return Recipe(lambda shape, classes, config, rng: network(rng=rng), settings)
+
+
+def of_text(network: Callable[..., Module], *sizes: str, **settings: Any) -> Recipe:
+    """A network made of the vocabulary's size, and of those settings that `sizes` names."""
+    return Recipe(
+        lambda shape, classes, config, rng: network(
+            classes, rng=rng, **{name: getattr(config, name) for name in sizes}
+        ),
+        settings,
+    )
+
+
+@dataclass(frozen=True)
+class Task:
+    """Data, the networks for it (the first unless told), and what the data's path is."""
+
+    title: str
+    load: Callable[[Config], Problem]
+    recipes: dict[str, Recipe]
+    path: str = ""
+    path_is_needed: bool = True
+
+
+GPT_SIZES = ("context", "width", "heads", "layers")
+# nanoGPT's recipe for a CPU.
+NANO = {"steps": 2000, "batch_size": 12, "lr": 1e-3, "final_lr": 1e-4, "schedule": "cosine"}
+NANO |= {"warmup": 100, "weight_decay": 0.1, "betas": (0.9, 0.99), "clip_norm": 1.0, "every": 250}
+# microgpt's.
+MICRO = {"steps": 1000, "batch_size": 1, "lr": 0.01, "betas": (0.85, 0.99), "every": 100}
+MICRO |= {"context": 16, "width": 16, "layers": 1}
+
+TASKS = {
+    "digits": Task(
+        "handwritten digits, 8x8 pixels (shipped)",
+        digits,
+        {
+            "mlp": of_shape(models.mlp, epochs=40, lr=0.01, noise=0.2),
+            "cnn": of_shape(models.cnn, epochs=40, lr=0.005, noise=0.2),
+            "logistic": of_shape(models.logistic, epochs=40, lr=0.01),
+        },
+    ),
+    "moons": Task(
+        "points of two half-moons (generated)",
+        moons,
+        {
+            "mlp": of_shape(partial(models.mlp, hidden=(16, 16)), epochs=50, lr=0.01),
+            "logistic": of_shape(models.logistic, epochs=50, lr=0.01),
+        },
+    ),
+    "mnist1d": Task(
+        "signals of 40 numbers that stand for digits (package mnist1d)",
+        mnist1d,
+        {
+            "cnn": of_signals(models.SignalCNN),
+            "gru": of_signals(models.SignalGRU),
+            "mlp": of_signals(models.SignalMLP),
+            "logistic": of_shape(models.logistic, **of_signals(models.SignalCNN).settings),
+        },
+    ),
+    "names": Task(
+        "given names (shipped), or the lines of a file",
+        names,
+        {
+            "microgpt": of_text(models.MicroGPT, *GPT_SIZES, **MICRO),
+            "gpt": of_text(models.GPT, *GPT_SIZES, epochs=20, context=16, width=64, layers=2),
+            "lstm": of_text(
+                models.TextLSTM, "context", "width", "layers", epochs=10, context=16, layers=1
+            ),
+        },
+        "a text file with a name in each line",
+        path_is_needed=False,
+    ),
+    "text": Task(
+        "the characters of a text file",
+        text,
+        {
+            "gpt": of_text(models.GPT, *GPT_SIZES, **NANO),
+            "lstm": of_text(models.TextLSTM, "context", "width", "layers", **NANO | {"layers": 1}),
+        },
+        "a text file",
+    ),
+    "idx": Task(
+        "images and labels in MNIST's files",
+        idx,
+        {
+            "cnn": of_shape(models.cnn, epochs=3, lr=0.002),
+            "mlp": of_shape(models.mlp, epochs=10),
+            "logistic": of_shape(models.logistic, epochs=5),
+        },
+        "a folder with the four files",
+    ),
+}
+
+
+def configure(settings: dict[str, Any]) -> Config:
+    """A config of the settings given; the task and the recipe have the others.
+
+    Raises:
+        ArgumentError: if data, model or another setting is not one that there is, or out of its
+            range.
+
+    >>> configure({"data": "digits", "model": "cnn", "epochs": 3}).lr
+    0.005
+    """
+    data = settings.get("data")
+    if data not in TASKS:
+        raise ArgumentError(f"there is no data {data!r}: choose one of {', '.join(TASKS)}")
+    task = TASKS[data]
+    model = settings.get("model", next(iter(task.recipes)))
+    if model not in task.recipes:
+        raise ArgumentError(
+            f"there is no model {model!r} for {data}: choose one of {', '.join(task.recipes)}"
+        )
+    if task.path and task.path_is_needed and not settings.get("path"):
+        raise ArgumentError(f"{data} needs {task.path}: minigrad train {data} PATH")
+    if not task.path and settings.get("path"):
+        raise ArgumentError(f"{data} takes no path, and was given {settings['path']!r}")
+    defaults = task.recipes[model].settings
+    if "epochs" in settings and "steps" not in settings:
+        defaults = {**defaults, "steps": 0}
+    settings = {**defaults, **settings, "model": model}
+    check_names(settings, Config.__dataclass_fields__, f"for {data}")
+    return Config(**settings)

@@ -1,0 +1,18 @@
+"""Training: `fit`, the history it keeps, what can be done between its steps, and how it goes on."""
+
+from minigrad.training.callback import BestWeights, Callback, EarlyStopping
+from minigrad.training.evaluation import accuracy, evaluate
+from minigrad.training.history import History
+from minigrad.training.loop import fit
+from minigrad.training.run import Run
+
+__all__ = [
+    "BestWeights",
+    "Callback",
+    "EarlyStopping",
+    "History",
+    "Run",
+    "accuracy",
+    "evaluate",
+    "fit",
+]

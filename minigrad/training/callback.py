@@ -1,0 +1,138 @@
+"""What else is to be done while training."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from minigrad.training.run import Run
+
+
+class Callback:
+    """Base of what is done between steps. Override what you need; `run` is the training's `Run`.
+
+    To end the training after a step, set `run.stopping` to the reason. What a callback has to
+    remember goes into checkpoints through `state_dict`: a flat dict of numbers, text and arrays.
+
+    >>> class Watch(Callback):
+    ...     def on_step(self, run):
+    ...         if run.loss < 0.01:
+    ...             run.stopping = "the loss is small enough"
+    """
+
+    def on_step(self, run: Run) -> None:
+        """After every step."""
+
+    def on_row(self, run: Run) -> None:
+        """After a row was added to the history."""
+
+    def on_end(self, run: Run) -> None:
+        """Once the training has ended, after its last checkpoint."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """What to keep in a checkpoint."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from what `state_dict` gave."""
+
+
+class Best(Callback):
+    """Base of what watches a number of the history for its best value.
+
+    Args:
+        monitor: the number's name.
+        mode: "min" or "max", which is better; unless given, "max" for an accuracy, else "min".
+    """
+
+    def __init__(self, monitor: str = "validation_loss", mode: str | None = None) -> None:
+        if mode not in ("min", "max", None):
+            raise ValueError(f'{type(self).__name__}: mode is "min" or "max", not {mode!r}')
+        self.monitor = monitor
+        self.sign = -1 if (mode or ("max" if "accuracy" in monitor else "min")) == "max" else 1
+        self.best = math.inf  # times sign: the smaller, the better
+
+    def improved(self, run: Run) -> bool:
+        """Whether the newest row is the best so far."""
+        row = run.history.last
+        if self.monitor not in row:
+            raise ValueError(
+                f"{type(self).__name__} watches {self.monitor!r}, and a row of this history has "
+                f"{', '.join(row)}: what begins with validation_ needs fit(validation=...)"
+            )
+        better = self.sign * row[self.monitor] < self.best
+        if better:
+            self.best = self.sign * row[self.monitor]
+        return better
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"best": self.best}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.best = state["best"]
+
+
+class EarlyStopping(Best):
+    """Ends the training once a number of the history has not improved for `patience` rows.
+
+    Args:
+        patience: at least 1.
+        monitor, mode: the number, and which is better; see `Best`.
+
+    Raises:
+        ValueError: if patience is below 1, or while training, if there is no such number.
+    """
+
+    def __init__(
+        self, patience: int, monitor: str = "validation_loss", mode: str | None = None
+    ) -> None:
+        if patience < 1:
+            raise ValueError(f"EarlyStopping: patience must be at least 1, and is {patience}")
+        super().__init__(monitor, mode)
+        self.patience = patience
+        self.waited = 0
+
+    def on_row(self, run: Run) -> None:
+        self.waited = 0 if self.improved(run) else self.waited + 1
+        if self.waited >= self.patience:
+            run.stopping = f"{self.monitor} has not improved for {self.patience} rows"
+
+    def state_dict(self) -> dict[str, Any]:
+        return {**super().state_dict(), "waited": self.waited}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        super().load_state_dict(state)
+        self.waited = state["waited"]
+
+
+class BestWeights(Best):
+    """At the end, gives the model back the weights for which a number of the history was best.
+
+    Args:
+        monitor, mode: the number, and which is better; see `Best`.
+
+    Raises:
+        ValueError: while training, if there is no such number.
+    """
+
+    def __init__(self, monitor: str = "validation_loss", mode: str | None = None) -> None:
+        super().__init__(monitor, mode)
+        self.weights: dict[str, Any] = {}
+
+    def on_row(self, run: Run) -> None:
+        if self.improved(run):
+            with run.averaged():
+                self.weights = run.model.state_dict()
+
+    def on_end(self, run: Run) -> None:
+        if self.weights:
+            run.model.load_state_dict(self.weights)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {**super().state_dict(), **{f"weights.{k}": x for k, x in self.weights.items()}}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        super().load_state_dict(state)
+        prefix = "weights."
+        self.weights = {k.removeprefix(prefix): x for k, x in state.items() if prefix in k}

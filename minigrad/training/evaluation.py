@@ -1,0 +1,93 @@
+"""How well a network does: its loss and other measures, over batches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from minigrad.autograd import no_grad
+from minigrad.data import BatchLoader
+from minigrad.nn import Module
+from minigrad.numpy_protocol import value_of
+from minigrad.transforms import map_tree
+
+# From outputs and targets, as plain arrays, to a number: the mean over the batch.
+Metric = Callable[..., Any]
+
+
+def accuracy(logits: Any, labels: Any) -> float:
+    """The part of the labels whose class has the largest score.
+
+    Args:
+        logits: (N, C) or (N, C, ...): a score for each of C classes.
+        labels: class indices, (N,) or (N, ...).
+
+    >>> accuracy(np.array([[0.0, 1.0], [2.0, 1.0]]), np.array([1, 1]))
+    0.5
+    """
+    return float(np.mean(np.argmax(value_of(logits), axis=1) == value_of(labels)))
+
+
+def measure(metrics: Mapping[str, Metric], output: Any, targets: Sequence[Any]) -> dict[str, float]:
+    """Every metric of a batch."""
+    plain = map_tree(value_of, output) if metrics else None
+    return {name: float(metric(plain, *targets)) for name, metric in metrics.items()}
+
+
+class Means:
+    """Means over batches of several sizes.
+
+    >>> means = Means()
+    >>> means.add(3, loss=1.0)
+    >>> means.add(1, loss=5.0)
+    >>> means.values()
+    {'loss': 2.0}
+    """
+
+    def __init__(self, totals: dict[str, float] | None = None, samples: int = 0) -> None:
+        self.totals = dict(totals or {})
+        self.samples = samples
+
+    def add(self, samples: int, **values: float) -> None:
+        """Count the means of so many more samples in."""
+        self.samples += samples
+        for name, value in values.items():
+            self.totals[name] = self.totals.get(name, 0.0) + samples * value
+
+    def values(self) -> dict[str, float]:
+        return {name: total / self.samples for name, total in self.totals.items()}
+
+
+def evaluate(
+    model: Module,
+    batches: BatchLoader,
+    loss: Callable[..., Any],
+    metrics: Mapping[str, Metric] | None = None,
+) -> dict[str, float]:
+    """The mean loss and metrics of a model over batches, with the model in eval mode.
+
+    Afterwards every module is in the mode it was in.
+
+    >>> from minigrad.nn import Linear
+    >>> from minigrad.functional import mse_loss
+    >>> line = Linear(1, 1)
+    >>> line.load_state_dict({"weight": np.array([[2.0]]), "bias": np.array([0.0])})
+    >>> x = np.ones((10, 1), np.float32)
+    >>> evaluate(line, BatchLoader(x, 2 * x, batch_size=4), mse_loss)
+    {'loss': 0.0}
+    """
+    modes = [(module, module.training) for module in model.modules()]
+    means = Means()
+    model.eval()
+    try:
+        with no_grad():
+            for x, *targets in batches:
+                output = model(x)
+                value = loss(output, *targets).item()
+                means.add(len(x), loss=value, **measure(metrics or {}, output, targets))
+    finally:
+        for module, mode in modes:
+            module.training = mode
+    return means.values()

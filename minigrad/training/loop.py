@@ -1,0 +1,202 @@
+"""fit: train a model on batches."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from minigrad.data import BatchLoader
+from minigrad.io import check_output
+from minigrad.nn import Module
+from minigrad.optim import ExponentialMovingAverage, Optimizer, ReduceLROnPlateau, Schedule
+from minigrad.training.callback import Callback
+from minigrad.training.evaluation import Metric
+from minigrad.training.history import History
+from minigrad.training.run import Run
+
+
+def fit(
+    model: Module,
+    batches: BatchLoader,
+    loss: Callable[..., Any],
+    optimizer: Optimizer,
+    *,
+    epochs: int | None = None,
+    steps: int | None = None,
+    every: int | None = None,
+    validation: BatchLoader | None = None,
+    metrics: Mapping[str, Metric] | None = None,
+    schedule: Schedule | ReduceLROnPlateau | None = None,
+    average: ExponentialMovingAverage | None = None,
+    clip_norm: float | None = None,
+    callbacks: Sequence[Callback] = (),
+    checkpoint: str | os.PathLike[str] | None = None,
+    checkpoint_every: int | None = None,
+    progress: bool = True,
+) -> History:
+    """Train a model, and leave it in eval mode.
+
+    A batch is (x, *targets), and a step minimises loss(model(x), *targets). With `checkpoint`, the
+    state of the whole training is written to that file at every row of the history, and if the
+    file is there already, training goes on from it, bit for bit as if it had never stopped. So the
+    same program, run again, finishes what it was doing. Ctrl-C ends it after the step, with a
+    checkpoint; a second Ctrl-C at once.
+
+    Args:
+        model: what to train.
+        batches: what to train it on.
+        loss: a function of the model's output and the targets, that gives one value.
+        optimizer: made of the model's parameters.
+        epochs, steps: how long: one of the two.
+        every: how many steps a row of the history stands for; unless given, an epoch.
+        validation: held-out batches, measured for every row. Best with shuffle=False.
+        metrics: functions of output and targets, as plain arrays, that give a batch's mean.
+        schedule: of the learning rate; it steps with every step, or by the validation loss with
+            every row if it is ReduceLROnPlateau.
+        average: updated after every step, and what is validated.
+        clip_norm: the largest norm that all gradients together may have.
+        callbacks: what else to do.
+        checkpoint: a file to keep the training's state in.
+        checkpoint_every: write it after so many steps, too.
+        progress: show a bar.
+
+    Returns:
+        The history: numbers for every row.
+
+    Raises:
+        ValueError: if neither epochs nor steps say how long, or both do, or are below 1.
+        OSError: before the training, if the checkpoint cannot be written.
+        MinigradError: if the loss is not finite, naming the step, the batch, and the first op that
+            was not; or if the checkpoint is of another training.
+        KeyboardInterrupt: after Ctrl-C, with the model as the last step left it.
+
+    >>> from minigrad import functional as F, nn, optim
+    >>> x = np.linspace(-1, 1, 64, dtype=np.float32)[:, None]
+    >>> line = nn.Linear(1, 1)
+    >>> optimizer = optim.Adam(line.parameters(), lr=0.1)
+    >>> batches = BatchLoader(x, 2 * x + 1, batch_size=16, seed=0)
+    >>> history = fit(line, batches, F.mse_loss, optimizer, epochs=50, progress=False)
+    >>> history.last["loss"] < 1e-3, len(history)
+    (True, 50)
+    """
+    total = total_steps(batches, epochs, steps)
+    every = at_least_one("every", min(len(batches), total) if every is None else every)
+    keep = at_least_one("checkpoint_every", every if checkpoint_every is None else checkpoint_every)
+    run = Run(
+        model,
+        batches,
+        loss,
+        optimizer,
+        metrics or {},
+        schedule,
+        average,
+        clip_norm,
+        list(callbacks),
+    )
+    target = None if checkpoint is None else check_output(checkpoint)
+    if target is not None and target.exists():
+        run.load(target)
+    model.train()
+    with interruptible() as interrupted, bar_of(run, total, progress) as show:
+        while run.step < total and not run.stopping and not interrupted:
+            for batch in batches:
+                check_dtype(run, batch)
+                with np.errstate(all="ignore"):
+                    run.advance(batch)
+                at_row = run.step % every == 0 or run.step == total or bool(run.stopping)
+                if at_row:
+                    run.add_row(validation)
+                due = run.step % keep == 0 or bool(interrupted)
+                if target is not None and (at_row or due):
+                    run.save(target)
+                show()
+                if run.step == total or run.stopping or interrupted:
+                    break
+    if interrupted:
+        saved = f"; the same call goes on from {checkpoint}" if target is not None else ""
+        raise KeyboardInterrupt(f"stopped after step {run.step} of {total}{saved}")
+    for callback in run.callbacks:
+        callback.on_end(run)
+    model.eval()
+    return run.history
+
+
+def total_steps(batches: BatchLoader, epochs: int | None, steps: int | None) -> int:
+    if (epochs is None) == (steps is None):
+        raise ValueError("fit: give epochs=, or steps=, and not both: one says how long to train")
+    total = steps if epochs is None else epochs * len(batches)
+    if total is None or total < 1:
+        raise ValueError(f"fit: train for at least 1 step or epoch, not {steps or epochs}")
+    return total
+
+
+def at_least_one(name: str, steps: int) -> int:
+    if steps < 1:
+        raise ValueError(f"fit: {name} must be at least 1 step, and is {steps}")
+    return steps
+
+
+def check_dtype(run: Run, batch: tuple[Any, ...]) -> None:
+    """float64 data would have a float32 network compute in float64, as NumPy promotes."""
+    if run.step == 0 and np.result_type(batch[0]) == np.float64:
+        dtypes = {parameter.dtype for parameter in run.model.parameters()}
+        if np.dtype(np.float32) in dtypes:
+            warnings.warn(
+                "the data is float64 and the model float32, so all is computed in float64, at half "
+                "the speed: x.astype(np.float32) makes it fast, or double the model's parameters",
+                stacklevel=3,
+            )
+
+
+@contextmanager
+def interruptible() -> Iterator[list[str]]:
+    """A list that is no longer empty after a first Ctrl-C. The second one is an exception."""
+    seen: list[str] = []
+    if threading.current_thread() is not threading.main_thread():  # signals go to that one
+        yield seen
+        return
+    previous = signal.getsignal(signal.SIGINT) or signal.default_int_handler
+
+    def note(*_: Any) -> None:
+        seen.append("Ctrl-C")
+        signal.signal(signal.SIGINT, previous)
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield seen
+    finally:
+        signal.signal(signal.SIGINT, previous)
+
+
+@contextmanager
+def bar_of(run: Run, total: int, progress: bool) -> Iterator[Callable[[], None]]:
+    """A progress bar, and what to call after every step: the means of the row so far."""
+    from tqdm import tqdm
+
+    shown = 0.0
+    epochs = -(-total // len(run.batches))
+    with tqdm(total=total, initial=run.step, unit="step", disable=not progress) as bar:
+
+        def show() -> None:
+            nonlocal shown
+            # Text takes longer than a small step does.
+            if run.step == total or time.perf_counter() > shown + 0.1:
+                shown = time.perf_counter()
+                bar.set_description(f"epoch {-(-run.step // len(run.batches))}/{epochs}", False)
+                last = run.history.rows[-1:]
+                row = run.means.values() or {}
+                for values in last:
+                    names = {k: v for k, v in values.items() if k.startswith("validation_")}
+                    row = (row or {k: values[k] for k in ("loss", *run.metrics)}) | names
+                bar.set_postfix({name: f"{value:.4g}" for name, value in row.items()}, False)
+            bar.update()
+
+        yield show

@@ -1,0 +1,224 @@
+"""One training: a step of it, a row of its history, and its checkpoint."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minigrad.data import BatchLoader
+from minigrad.errors import GradientError, MinigradError, describe
+from minigrad.io import load, load_metadata, save
+from minigrad.nn import Module
+from minigrad.nonfinite import is_finite, origin
+from minigrad.optim import (
+    ExponentialMovingAverage,
+    Optimizer,
+    ReduceLROnPlateau,
+    Schedule,
+    clip_grad_norm_,
+)
+from minigrad.random import generator
+from minigrad.tensor import Tensor
+from minigrad.training.callback import Callback
+from minigrad.training.evaluation import Means, Metric, evaluate, measure
+from minigrad.training.history import History
+
+FORMAT = "minigrad checkpoint 1"
+
+
+@dataclass
+class Run:
+    """One training, as its callbacks see it: what takes part in it, and how far it is.
+
+    `step` is how many steps are done, `loss` that of the last one, `seconds` what they took.
+    `stopping` says why it is to end after this step, and is empty while it is not.
+    """
+
+    model: Module
+    batches: BatchLoader
+    loss_function: Callable[..., Any]
+    optimizer: Optimizer
+    metrics: Mapping[str, Metric] = field(default_factory=dict)
+    schedule: Schedule | ReduceLROnPlateau | None = None
+    average: ExponentialMovingAverage | None = None
+    clip_norm: float | None = None
+    callbacks: Sequence[Callback] = ()
+    history: History = field(default_factory=History)
+    means: Means = field(default_factory=Means)
+    step: int = 0
+    loss: float = math.nan
+    seconds: float = 0.0
+    stopping: str = ""
+
+    def advance(self, batch: tuple[Any, ...]) -> None:
+        """One step: forward, backward, update."""
+        started = time.perf_counter()
+        x, *targets = batch
+        self.optimizer.zero_grad()
+        output = self.model(x)
+        loss = self.loss_function(output, *targets)
+        self.loss = self.checked(loss, batch)
+        loss.backward()
+        if self.clip_norm is not None:
+            clip_grad_norm_(self.optimizer.parameters, self.clip_norm)
+        self.optimizer.step()
+        if isinstance(self.schedule, Schedule):
+            self.schedule.step()
+        if self.average is not None:
+            self.average.update()
+        self.step += 1
+        self.means.add(len(x), loss=self.loss, **measure(self.metrics, output, targets))
+        self.seconds += time.perf_counter() - started
+        for callback in self.callbacks:
+            callback.on_step(self)
+
+    def add_row(self, validation: BatchLoader | None) -> None:
+        """A row of the history: means since the last one, and of the held-out data."""
+        row = {"step": self.step, "epoch": self.step / len(self.batches), **self.means.values()}
+        row |= {"lr": float(self.optimizer.lr), "seconds": round(self.seconds, 3)}
+        self.means = Means()
+        if validation is not None:
+            with self.averaged():
+                held_out = evaluate(self.model, validation, self.loss_function, self.metrics)
+            row |= {f"validation_{name}": value for name, value in held_out.items()}
+        self.history.rows.append(row)
+        if isinstance(self.schedule, ReduceLROnPlateau):
+            self.schedule.step(row.get("validation_loss", row["loss"]))
+        for callback in self.callbacks:
+            callback.on_row(self)
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Inside, the model has its averaged weights, if an average is kept."""
+        if self.average is None:
+            yield
+        else:
+            with self.average.applied():
+                yield
+
+    # A loss that cannot be trained with
+
+    def checked(self, loss: Any, batch: tuple[Any, ...]) -> float:
+        """The loss as a number. Not finite, it would make every weight NaN in this step."""
+        if not isinstance(loss, Tensor) or loss.size != 1:
+            raise GradientError(
+                f"the loss function returned {describe(loss)}: it must return a Tensor of one "
+                "value, as with reduction='mean', computed from what the model returned"
+            )
+        value: float = loss.item()
+        if not math.isfinite(value):
+            at = f"step {self.step + 1} ({self.place()})"
+            raise MinigradError(f"the loss is {value} in {at}: {self.blame(loss, batch)}")
+        return value
+
+    def place(self) -> str:
+        epoch, batch = divmod(self.step, len(self.batches))
+        return f"epoch {epoch + 1}, batch {batch + 1} of {len(self.batches)}"
+
+    def blame(self, loss: Tensor, batch: tuple[Any, ...]) -> str:
+        """Where the loss stopped being finite, and what to do."""
+        for k, array in enumerate(batch):
+            if not is_finite(array):
+                (index,) = np.argwhere(~np.isfinite(array))[:1].tolist()
+                return f"array {k} of the batch is {array[tuple(index)]} at {index}: clean the data"
+        lower = f"a learning rate below {float(self.optimizer.lr):g} or clip_norm=1.0 may help"
+        for name, tensor in self.model.named_parameters():
+            if not is_finite(tensor.data):
+                return f"the last step has made parameter {name} not finite: {lower}"
+        node, value = origin(loss.node)
+        if node.op is None or value is not None:
+            return f"it was computed from {describe(value)} that is not finite"
+        path, number = node.line or ("?", 0)
+        given = ", ".join(f"{describe(x)} in {extent(x)}" for x in node.arrays)
+        return f"{node.op.name} was the first to be, at {path}:{number}, of {given}. {lower}"
+
+    # Checkpoints: arrays under the name of the part they belong to, everything else as JSON
+
+    def parts(self) -> dict[str, Any]:
+        """All that changes from step to step and has a state, by name."""
+        parts = {
+            "model": self.model,
+            "optimizer": self.optimizer,
+            "batches": self.batches,
+            "schedule": self.schedule,
+            "average": self.average,
+            **{f"callback{k}": callback for k, callback in enumerate(self.callbacks)},
+        }
+        return {name: part for name, part in parts.items() if part is not None}
+
+    def generators(self) -> list[np.random.Generator]:
+        return [generator(), *(rng for rng in self.model.generators() if rng is not generator())]
+
+    def save(self, path: Path) -> None:
+        """Write all that the next steps depend on to one file, whole or not at all."""
+        arrays, plain = {}, {}
+        for part, owner in self.parts().items():
+            for name, value in owner.state_dict().items():
+                kind = arrays if isinstance(value, np.ndarray) else plain
+                kind[f"{part}.{name}"] = value
+        state = {
+            "parts": plain,
+            "generators": [rng.bit_generator.state for rng in self.generators()],
+            "history": self.history.rows,
+            "totals": self.means.totals,
+            "samples": self.means.samples,
+            "step": self.step,
+            "seconds": self.seconds,
+            "stopping": self.stopping,
+        }
+        text = json.dumps(state, default=np.ndarray.tolist)
+        save(path, arrays, {"format": FORMAT, "training": text})
+
+    def load(self, path: Path) -> None:
+        """Go on where `save` was called.
+
+        Raises:
+            MinigradError: if the file is no checkpoint, or that of another training.
+        """
+        metadata = load_metadata(path)
+        if metadata.get("format") != FORMAT:
+            raise MinigradError(
+                f"{path} is not a checkpoint of fit: load it with minigrad.load, and give "
+                "checkpoint= another name"
+            )
+        state = json.loads(metadata["training"])
+        known = load(path) | state["parts"]
+        parts, generators = self.parts(), self.generators()
+        if strangers := {name.split(".")[0] for name in known} - parts.keys():
+            raise MinigradError(
+                f"{path} is of a training with {', '.join(sorted(strangers))} as well, and this one "
+                f"has {', '.join(parts)}: give the same arguments, or checkpoint= another name"
+            )
+        for part, owner in parts.items():
+            own = {name: value for name, value in known.items() if name.startswith(f"{part}.")}
+            try:
+                owner.load_state_dict({name[len(part) + 1 :]: x for name, x in own.items()})
+            except (MinigradError, ValueError, KeyError) as error:
+                why = getattr(error, "message", error)
+                raise MinigradError(
+                    f"{path} is of another training than this one, by its {part}: {why}"
+                ) from error
+        if len(generators) != len(state["generators"]):
+            raise MinigradError(
+                f"{path} is of another training than this one: its model drew from "
+                f"{len(state['generators'])} random generators, and this one from {len(generators)}"
+            )
+        for rng, bits in zip(generators, state["generators"], strict=True):
+            rng.bit_generator.state = bits
+        self.history.rows[:] = state["history"]
+        self.means = Means(state["totals"], state["samples"])
+        self.step, self.seconds = state["step"], state["seconds"]
+        self.stopping = state["stopping"]
+
+
+def extent(x: Any) -> str:
+    """The smallest and the largest of the values."""
+    return f"[{np.min(x):.4g}, {np.max(x):.4g}]" if np.size(x) else "[]"

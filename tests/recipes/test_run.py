@@ -1,0 +1,163 @@
+"""Runs: what is in their folder, how well they do, and how they end."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from minigrad import load
+from minigrad.data import load_digits
+from minigrad.errors import ArgumentError, MinigradError, ShapeError
+from minigrad.io import load_metadata
+from minigrad.recipes.config import Config, read_settings
+from minigrad.recipes.run import config_of, load_model, new_folder, rate, train
+from minigrad.recipes.tasks import TASKS, configure
+
+
+def run(folder: Path, **settings: Any) -> Any:
+    return train(configure({"data": "digits", **settings}), folder, progress=False)
+
+
+def test_the_folder_has_all_of_it(tmp_path: Path) -> None:
+    folder = tmp_path / "new" / "run"
+    trained = run(folder, epochs=2, seed=5)
+    assert {path.name for path in folder.iterdir()} == {
+        "config.toml",
+        "log.jsonl",
+        "checkpoint.safetensors",
+        "weights.safetensors",
+    }
+    assert Config(**read_settings(folder / "config.toml")) == trained.config
+    rows = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    assert rows == trained.history.rows
+    assert len(rows) == 2
+    about = load_metadata(folder / "weights.safetensors")
+    assert json.loads(about["measured"]) == trained.measured
+    assert json.loads(about["config"])["seed"] == 5
+
+
+def test_the_model_that_is_loaded_is_the_one_that_was_measured(tmp_path: Path) -> None:
+    trained = run(tmp_path / "x", epochs=3, model="cnn")
+    model, config, vocabulary = load_model(tmp_path / "x")
+    digits = load_digits()
+    right = model(digits.test_images).data.argmax(axis=1) == digits.test_labels
+    assert right.mean() == trained.measured["accuracy"] > 0.9
+    assert config == trained.config
+    assert vocabulary is None
+    assert not model.training
+
+
+def test_the_default_network_for_digits_reaches_98_percent(tmp_path: Path) -> None:
+    assert run(tmp_path / "x").measured["accuracy"] >= 0.98
+
+
+def test_the_same_seed_gives_the_same_bytes(tmp_path: Path) -> None:
+    for name, seed in {"a": 3, "b": 3, "other": 4}.items():
+        run(tmp_path / name, model="cnn", epochs=1, seed=seed)
+    a, b, other = (tmp_path / name / "weights.safetensors" for name in ("a", "b", "other"))
+    assert a.read_bytes() == b.read_bytes()
+    weights, others = load(a), load(other)
+    assert not np.array_equal(weights["0.weight"], others["0.weight"])
+
+
+def test_a_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    run(tmp_path / "whole", epochs=4, schedule="constant")
+    run(tmp_path / "parts", epochs=2, schedule="constant")
+    train(config_of(tmp_path / "parts", {"epochs": 4}), tmp_path / "parts", progress=False)
+    whole, parts = (load(tmp_path / name / "weights.safetensors") for name in ("whole", "parts"))
+    assert all(np.array_equal(whole[name], parts[name]) for name in whole)
+    assert len((tmp_path / "parts" / "log.jsonl").read_text().splitlines()) == 4
+
+
+def test_a_run_of_another_model_is_not_gone_on_with(tmp_path: Path) -> None:
+    run(tmp_path, epochs=1)
+    with pytest.raises(MinigradError, match=r"is of another training than this one, by its model"):
+        train(config_of(tmp_path, {"model": "cnn"}), tmp_path, progress=False)
+    assert load_model(tmp_path)[1].model == "mlp"
+
+
+def test_data_that_is_not_there_is_found_before_anything_is_written(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        run(tmp_path / "x", data="text", path=str(tmp_path / "nowhere"))
+    assert not list(tmp_path.iterdir())
+
+
+def test_folders_are_never_written_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    config = configure({"data": "digits"})
+    assert new_folder(config) == Path("runs/digits-mlp")
+    Path("runs/digits-mlp").mkdir(parents=True)
+    assert new_folder(config) == Path("runs/digits-mlp-2")
+    Path("runs/digits-mlp-2").mkdir()
+    assert new_folder(config) == Path("runs/digits-mlp-3")
+    assert new_folder(config, Path("runs/digits-mlp")) == Path("runs/digits-mlp")
+    Path("runs/digits-mlp/x").touch()
+    with pytest.raises(FileExistsError, match=r"runs/digits-mlp is there already: .*--resume"):
+        new_folder(config, Path("runs/digits-mlp"))
+
+
+def test_what_is_no_run(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"there is no run in .*no config.toml"):
+        load_model(tmp_path)
+    (tmp_path / "config.toml").write_text(configure({"data": "digits"}).lines())
+    with pytest.raises(FileNotFoundError, match="has not ended: minigrad train --resume"):
+        load_model(tmp_path)
+    (tmp_path / "weights.safetensors").write_bytes(b"{}")
+    with pytest.raises(MinigradError, match="not a whole safetensors file"):
+        load_model(tmp_path)
+    (tmp_path / "config.toml").write_text("data = 'digits'\nepoch = 1")
+    with pytest.raises(ArgumentError, match="did you mean epochs"):
+        config_of(tmp_path)
+
+
+@pytest.mark.parametrize("schedule", ["linear", "cosine", "constant"])
+def test_the_learning_rate_rises_in_a_line_and_falls_to_its_end(schedule: str) -> None:
+    config = Config("x", "x", lr=0.1, final_lr=0.01, warmup=4, schedule=schedule)
+    rates = [config.lr * rate(config, 24, step) for step in range(25)]
+    assert np.allclose(rates[:5], [0.02, 0.04, 0.06, 0.08, 0.1])
+    last = 0.1 if schedule == "constant" else 0.01
+    middle = 0.1 if schedule == "constant" else 0.055
+    assert rates[24] == pytest.approx(last)
+    assert rates[14] == pytest.approx(middle)
+    assert (np.diff(rates[5:]) <= 0).all()
+
+
+SMALL = {"steps": 3, "width": 8, "heads": 2, "layers": 1, "context": 16, "batch_size": 4}
+
+
+@pytest.mark.parametrize("model", TASKS["names"].recipes)
+def test_names(tmp_path: Path, model: str) -> None:
+    trained = run(tmp_path / "x", data="names", model=model, **SMALL)
+    assert trained.problem.lines
+    assert 0 < trained.measured["loss"] < 4
+    assert load_model(tmp_path / "x")[2].characters[0] == "\n"  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("model", TASKS["text"].recipes)
+def test_text(tmp_path: Path, model: str) -> None:
+    (tmp_path / "text").write_text("to be or not to be, that is the question. " * 30)
+    trained = run(
+        tmp_path / "x", data="text", path=str(tmp_path / "text"), model=model, **SMALL, warmup=1
+    )
+    assert 0 < trained.measured["loss"] < 4
+    assert trained.model.state_dict().keys() == load_model(tmp_path / "x")[0].state_dict().keys()
+
+
+def test_a_line_that_is_too_long_for_the_model_says_so(tmp_path: Path) -> None:
+    (tmp_path / "names").write_text("ann\nbartholomew\n")
+    with pytest.raises(ShapeError, match="has 11 characters"):
+        run(tmp_path / "x", data="names", path=str(tmp_path / "names"), context=8)
+
+
+@pytest.mark.parametrize("model", TASKS["moons"].recipes)
+def test_moons(tmp_path: Path, model: str) -> None:
+    least = {"mlp": 0.98, "logistic": 0.8}[model]
+    assert run(tmp_path / "x", data="moons", model=model).measured["accuracy"] >= least
+
+
+@pytest.mark.parametrize("model", TASKS["mnist1d"].recipes)
+def test_mnist1d(tmp_path: Path, model: str) -> None:
+    trained = run(tmp_path / "x", data="mnist1d", model=model, steps=50, every=50)
+    assert trained.measured["accuracy"] > 0.15

@@ -1,0 +1,128 @@
+"""The commands, as a shell runs them."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from minigrad.cli import main
+from minigrad.recipes.tasks import TASKS
+
+COMMAND = [sys.executable, "-m", "minigrad"]
+
+
+@pytest.fixture(autouse=True)
+def in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_train_says_how_well_and_where(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "digits", "--epochs", "2", "--batch-size", "32"]) == 0
+    out, err = capsys.readouterr()
+    assert re.search(r"held-out loss 0\.\d{4}\nheld-out accuracy 9\d\.\d\d%\n", out)
+    assert "wrote runs/digits-mlp, with a report: runs/digits-mlp/report.html" in out
+    assert "epoch 2/2" in err
+    assert "90/90" in err
+    assert "batch_size = 32" in Path("runs/digits-mlp/config.toml").read_text()
+
+
+def test_settings_from_a_file_and_flags_before_them(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("x.toml").write_text("data = 'moons'\nepochs = 1\nlr = 0.5\nbetas = [0.5, 0.5]\n")
+    assert main(["train", "--config", "x.toml", "--lr", "0.25", "--output", "out"]) == 0
+    config = Path("out/config.toml").read_text()
+    assert "lr = 0.25" in config
+    assert "betas = [0.5, 0.5]" in config
+    assert "epochs = 1\n" in config
+
+
+def test_a_run_is_resumed_and_made_longer(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["train", "moons", "--epochs", "1", "--output", "out"])
+    assert main(["train", "--resume", "out", "--epochs", "3"]) == 0
+    assert len(Path("out/log.jsonl").read_text().splitlines()) == 3
+    assert main(["train", "moons", "--output", "out"]) == 1
+    assert "out is there already" in capsys.readouterr().err
+
+
+def test_text_is_trained_on_and_written(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("text").write_text("to be or not to be, that is the question. " * 30)
+    small = "--steps 20 --width 16 --layers 1 --context 16 --betas 0.8 0.9".split()
+    assert main(["train", "text", "text", *small, "--output", "out"]) == 0
+    capsys.readouterr()
+    assert main("sample out --prompt to --length 30 --top-k 3 --number 2".split()) == 0
+    written = capsys.readouterr().out
+    assert [len(line) for line in written.splitlines()] == [32, 32]
+    assert written.startswith("to")
+
+
+def test_ctrl_c_ends_with_what_to_do_next() -> None:
+    command = [*COMMAND, "train", "digits", "--epochs", "100000", "--output", "out"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
+        assert process.stderr is not None
+        seen = b""
+        while b"loss=" not in seen:
+            seen += os.read(process.stderr.fileno(), 100)
+        process.send_signal(signal.SIGINT)
+        rest = process.stderr.read().decode()
+        assert process.wait() == 130
+    assert "Stopped by Ctrl-C. To go on: minigrad train --resume out" in rest
+    assert "Traceback" not in rest
+    assert Path("out/checkpoint.safetensors").exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ("train", "there is no data None: choose one of digits"),
+        ("train digits --model rnn", "no model 'rnn' for digits"),
+        ("train text", "text needs a text file: minigrad train text PATH"),
+        ("train text nowhere.txt", "No such file.*nowhere.txt"),
+        ("train idx .", "t10k"),
+        ("train digits --lr 0", "lr must be positive"),
+        ("train digits --lr 1e30", "the loss is .* a learning rate below"),
+        ("train --resume nowhere", "there is no run in nowhere"),
+        ("train --config nowhere.toml", "nowhere.toml"),
+        ("sample nowhere", "there is no run in nowhere"),
+        ("sample x --number 0", "--number is at least 1"),
+        ("explain x1*x2 x1=1 x1=2", "more than one value for x1"),
+    ],
+)
+def test_what_goes_wrong_is_one_line(
+    command: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(command.split()) == 1
+    *_, line = capsys.readouterr().err.splitlines()
+    assert line.startswith("minigrad: ")
+    assert re.search(message, line)
+
+
+def test_a_bad_command_is_2() -> None:
+    for command in ["", "train cifar", "train digits --epochs x", "bench"]:
+        with pytest.raises(SystemExit) as ended:
+            main(command.split())
+        assert ended.value.code == 2
+
+
+def test_help_names_all_data_and_every_setting(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["train", "--help"])
+    text = capsys.readouterr().out
+    assert all(name in text for name in TASKS)
+    assert all(f"--{name}" in text for name in ("weight-decay", "lr", "seed", "context", "betas"))
+
+
+def test_info(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["info"]) == 0
+    assert re.search(r"numpy +\d", capsys.readouterr().out)
+
+
+def test_a_reader_that_has_seen_enough() -> None:
+    explain = subprocess.Popen(
+        [*COMMAND, "explain", "x1*x2", "x1=1", "x2=2"], stdout=subprocess.PIPE
+    )
+    assert explain.stdout is not None
+    explain.stdout.close()
+    assert explain.wait() == 0

@@ -1,0 +1,161 @@
+"""Trainings that are stopped, by whatever means, and go on as if they had not been."""
+
+import json
+import random
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from minigrad import functional as F
+from minigrad import load, nn, optim, save
+from minigrad.data import BatchLoader
+from minigrad.errors import MinigradError
+from minigrad.io import load_metadata
+from minigrad.training import Callback, EarlyStopping, fit
+from tests.training.program import train
+
+
+def contents(folder: Path) -> tuple[dict[str, bytes], dict[str, Any]]:
+    """What a training leaves: every array, and everything else but how long it took."""
+    arrays = load(folder / "weights") | load(folder / "checkpoint")
+    state = json.loads(load_metadata(folder / "checkpoint")["training"])
+    del state["seconds"]
+    for row in state["history"]:
+        del row["seconds"]
+    return {name: array.tobytes() for name, array in arrays.items()}, state
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("undisturbed")
+    train(folder)
+    return folder
+
+
+def assert_same(folder: Path, other: Path) -> None:
+    (arrays, state), (other_arrays, other_state) = contents(folder), contents(other)
+    assert arrays == other_arrays
+    assert state == other_state
+
+
+def test_killed_twenty_times_the_same_bits_come_out(tmp_path: Path, undisturbed: Path) -> None:
+    command = [sys.executable, "-m", "tests.training.program", str(tmp_path)]
+    rng, kills, steps = random.Random(0), 0, []
+    while kills < 20:
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            for _ in range(rng.choice([1, 1, 2, 3])):
+                steps.append(int(process.stdout.readline()))
+            # Wherever it then is: in a step, in a checkpoint, or between.
+            try:
+                process.wait(rng.uniform(0, 0.01))
+            except subprocess.TimeoutExpired:
+                process.send_signal(signal.SIGKILL)
+                kills += 1
+            else:
+                pytest.fail("it ended before it was killed twenty times: make it longer")
+    assert len(list(tmp_path.glob("checkpoint"))) == 1
+    assert steps[-1] > steps[0]
+    subprocess.run(command, check=True, capture_output=True)
+    assert_same(tmp_path, undisturbed)
+
+
+@pytest.mark.parametrize("stop", [1, 7, 9, 10, 11, 20, 29])
+def test_stopped_at_a_step(tmp_path: Path, undisturbed: Path, stop: int) -> None:
+    """In the middle of an epoch, at its end, with a row of the history, without one."""
+
+    class Interrupt(Callback):
+        def on_step(self, run: Any) -> None:
+            if run.step == stop:
+                signal.raise_signal(signal.SIGINT)
+
+        def on_row(self, run: Any) -> None:
+            assert run.step <= stop, "no step after Ctrl-C"
+
+    def interrupted(*args: Any, callbacks: Any, **kwargs: Any) -> Any:
+        return fit(*args, callbacks=[*callbacks, Interrupt()], **kwargs)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tests.training.program.fit", interrupted)
+        with pytest.raises(KeyboardInterrupt, match=rf"after step {stop} of 300; the same call"):
+            train(tmp_path)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    train(tmp_path)
+    assert_same(tmp_path, undisturbed)
+
+
+def test_a_training_that_has_ended_is_only_read(tmp_path: Path, undisturbed: Path) -> None:
+    history = train(tmp_path)
+    before = (tmp_path / "checkpoint").read_bytes()
+    again = train(tmp_path)
+    assert again.rows == history.rows
+    assert (tmp_path / "checkpoint").read_bytes() == before
+    assert_same(tmp_path, undisturbed)
+
+
+def test_a_training_can_be_made_longer(tmp_path: Path, undisturbed: Path) -> None:
+    train(tmp_path, steps=14)
+    train(tmp_path)
+    assert_same(tmp_path, undisturbed)
+
+
+def line(features: int = 2, **more: Any) -> dict[str, Any]:
+    model = nn.Sequential(nn.Linear(features, 3), nn.Linear(3, 1))
+    x = np.ones((8, features), np.float32)
+    return {
+        "model": model,
+        "batches": BatchLoader(x, x[:, :1], batch_size=4, seed=0),
+        "loss": F.mse_loss,
+        "optimizer": optim.Adam(model.parameters()),
+        "epochs": 2,
+        "progress": False,
+        **more,
+    }
+
+
+def test_an_early_end_stays_an_end(tmp_path: Path) -> None:
+    def once() -> Any:
+        stop = EarlyStopping(1, monitor="lr")
+        return fit(**line(epochs=50, callbacks=[stop], checkpoint=tmp_path / "x"))
+
+    assert once()["step"] == [2, 4]
+    assert once()["step"] == [2, 4]
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        (lambda: line(3), r"by its model: this state does not fit Sequential(.|\n)*0.weight"),
+        (lambda: line(callbacks=[EarlyStopping(3)]), "by its callback0"),
+        (lambda: line(batches=BatchLoader(*2 * [np.ones((9, 2))], batch_size=4)), "by its batches"),
+    ],
+)
+def test_a_checkpoint_of_another_training(tmp_path: Path, other: Any, message: str) -> None:
+    path = tmp_path / "x"
+    fit(**line(checkpoint=path))
+    before = path.read_bytes()
+    with pytest.raises(MinigradError, match="x is of another training than this one, " + message):
+        fit(**other(), checkpoint=path)
+    assert path.read_bytes() == before
+
+
+def test_a_checkpoint_with_parts_that_are_missing_here(tmp_path: Path) -> None:
+    fit(**line(callbacks=[EarlyStopping(3, "loss")], checkpoint=tmp_path / "x"))
+    with pytest.raises(MinigradError, match=r"callback0 as well, and this one has"):
+        fit(**line(checkpoint=tmp_path / "x"))
+
+
+def test_a_file_that_is_no_checkpoint(tmp_path: Path) -> None:
+    save(tmp_path / "x", {"a": np.ones(1)})
+    with pytest.raises(MinigradError, match="x is not a checkpoint of fit"):
+        fit(**line(checkpoint=tmp_path / "x"))
+    (tmp_path / "x").write_bytes(b"nothing of the kind")
+    with pytest.raises(MinigradError, match="x is not a whole safetensors file"):
+        fit(**line(checkpoint=tmp_path / "x"))
+    with pytest.raises(FileNotFoundError, match="no folder"):
+        fit(**line(checkpoint=tmp_path / "nowhere" / "x"))
