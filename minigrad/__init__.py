@@ -1,7 +1,5 @@
 """minigrad: reverse-mode automatic differentiation on NumPy, and small neural networks."""
 
-import numpy as np
-
 from minigrad import data as data
 from minigrad import functional as functional
 from minigrad import nn as nn
@@ -10,13 +8,16 @@ from minigrad import nn as nn
 from minigrad import numpy_protocol as numpy_protocol
 from minigrad import ops as ops
 from minigrad import optim as optim
+from minigrad import training as training
 from minigrad import viz as viz
 from minigrad.autograd import no_grad as no_grad
 from minigrad.gradcheck import check_gradients as check_gradients
 from minigrad.io import load as load
 from minigrad.io import save as save
+from minigrad.memory import keep_freed_memory
 from minigrad.random import manual_seed as manual_seed
 from minigrad.tensor import Tensor as Tensor
+from minigrad.training import fit as fit
 from minigrad.transforms import grad as grad
 from minigrad.transforms import hessian as hessian
 from minigrad.transforms import hvp as hvp
@@ -28,7 +29,4 @@ from minigrad.viz import explain as explain
 
 __version__ = "0.1.0"
 
-# glibc gives each large array back to the system when it is freed, and has the next one paged in
-# anew, until it has seen one that large come and go (mallopt(3), M_MMAP_THRESHOLD). This one of 32
-# MiB is never touched, and so costs nothing; without it a training step can take twice as long.
-np.empty(2**25 - 2**16, np.uint8)
+keep_freed_memory()

@@ -12,6 +12,7 @@ from minigrad.errors import DtypeError, ShapeError
 from minigrad.functional.activation import softmax
 from minigrad.functional.dropout import dropout
 from minigrad.ops import logsumexp
+from minigrad.ops.base import Shape
 from minigrad.ops.movement import as_array
 
 
@@ -55,38 +56,52 @@ def scaled_dot_product_attention(
            [1.67]])
     """
     query, key, value = as_array(query), as_array(key), as_array(value)
-    bias = None if attn_mask is None else additive(attn_mask, query.dtype)
+    check_shapes(query, key, value)
+    dtype = np.result_type(query.dtype, 1.0)
+    bias = None if attn_mask is None else additive(attn_mask, dtype)
     if is_causal:
-        causal = causal_bias(*query.shape[-2:-1], *key.shape[-2:-1], query.dtype)
+        causal = causal_bias(query.shape[-2], key.shape[-2], dtype)
         bias = causal if bias is None else bias + causal
-    weights = attention_weights(query, key, value, bias, scale)
+    weights = attention_weights(query, key, bias, scale)
     return dropout(weights, dropout_p, rng=rng) @ value
 
 
-def attention_weights(
-    query: Any, key: Any, value: Any, bias: Any = None, scale: float | None = None
-) -> Any:
+def attention_weights(query: Any, key: Any, bias: Any = None, scale: float | None = None) -> Any:
     """softmax(query @ key.T * scale + bias): (..., L, S), by which to weigh the values."""
-    shapes = f"query {query.shape}, key {key.shape} and value {value.shape}"
-    if min(query.ndim, key.ndim, value.ndim) < 2 or (
-        (query.shape[-1], key.shape[:-1]) != (key.shape[-1], value.shape[:-1])
-    ):
-        raise ShapeError(
-            f"attention of {shapes}: query is (..., L, E), key (..., S, E), value (..., S, Ev)"
-        )
     scale = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
     scores = (query * scale) @ np.swapaxes(key, -1, -2)
     if bias is None:
         return softmax(scores)
-    if np.broadcast_shapes(bias.shape, scores.shape) != scores.shape:
+    if broadcast(bias.shape, scores.shape) != scores.shape:
         raise ShapeError(
-            f"attention of {shapes} with a mask of shape {bias.shape}: it must broadcast to the "
-            f"scores' shape, {scores.shape}"
+            f"attention of query {query.shape} to key {key.shape} with a mask of shape "
+            f"{bias.shape}: it must broadcast to the scores' shape, {scores.shape}"
         )
     scores = scores + bias
     total = logsumexp(scores, -1, keepdims=True)
     # Where no key is left, exp(-inf - 0) makes every weight 0.
     return np.exp(scores - np.where(np.equal(total, -np.inf), 0, total))
+
+
+def check_shapes(query: Any, key: Any, value: Any) -> None:
+    if (
+        min(query.ndim, key.ndim, value.ndim) < 2
+        or query.shape[-1] != key.shape[-1]
+        or key.shape[:-1] != value.shape[:-1]
+        or broadcast(query.shape[:-2], key.shape[:-2]) is None
+    ):
+        raise ShapeError(
+            f"attention of query {query.shape}, key {key.shape} and value {value.shape}: they are "
+            "(..., L, E), (..., S, E) and (..., S, Ev)"
+        )
+
+
+def broadcast(*shapes: Shape) -> Shape | None:
+    """The shape they broadcast to together, if they do."""
+    try:
+        return np.broadcast_shapes(*shapes)
+    except ValueError:
+        return None
 
 
 def additive(mask: Any, dtype: Any) -> Any:

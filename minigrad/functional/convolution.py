@@ -5,6 +5,7 @@ A signal is an image of one row: what is done to it is done to that.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -33,11 +34,14 @@ IMAGES = Kind(2, "images", "H, W", "kh, kw", "four axes")
 
 def per_axis(x: Any, what: str, axes: int) -> Sizes:
     """A size for every axis of the images or signals, or one for each."""
-    values = tuple(x) if isinstance(x, tuple | list) else (x,) * axes
-    if len(values) != axes or not all(isinstance(n, int | np.integer) for n in values):
+    try:
+        sizes = tuple(map(operator.index, x if isinstance(x, (tuple, list)) else (x,) * axes))
+    except TypeError:
+        sizes = ()
+    if len(sizes) != axes:
         tuples = "a pair of them" if axes == 2 else "a tuple of one"
         raise ShapeError(f"{what} is a number or {tuples}, whole, not {x!r}")
-    return values
+    return sizes
 
 
 def as_images(x: Any, kind: Kind) -> Any:
@@ -69,7 +73,7 @@ def padded(
         around = tuple((p, p) for p in per_axis(padding, "padding", len(kernel)))
         if min(around) < (0, 0):
             raise ShapeError(f"padding is at least 0, not {padding}")
-    if not any(map(any, around)):
+    if max(around) == (0, 0):
         return x
     return pad_op(x, width=((0, 0),) * (x.ndim - len(kernel)) + around, value=value)
 

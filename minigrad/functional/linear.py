@@ -23,7 +23,7 @@ def linear(x: Any, weight: Any, bias: Any = None) -> Any:
         )
     flat = x if x.ndim == 2 else x.reshape(-1, x.shape[-1])
     y = linear_op(flat, weight)
-    y = y if x.ndim == 2 else y.reshape(*x.shape[:-1], -1)
+    y = y if x.ndim == 2 else y.reshape(*x.shape[:-1], weight.shape[0])
     return y if bias is None else y + bias
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -257,8 +258,8 @@ def kl_div(x: Any, target: Any, reduction: str = "mean", log_target: bool = Fals
     else:
         zero = np.equal(target, 0)  # and so is the loss there, whatever x
         losses = target * np.where(zero, 0, np.log(np.where(zero, 1, target)) - x)
-    if reduction == "batchmean" and np.size(losses):
-        return np.sum(losses) / len(losses)
+    if reduction == "batchmean":
+        return reduced(losses, "mean") * math.prod(losses.shape[1:])
     return reduced(losses, reduction)
 
 
@@ -337,9 +338,19 @@ def cosine_similarity(x1: Any, x2: Any, axis: int = 1, eps: float = 1e-8) -> Any
     array([0., 1.])
     """
     x1, x2 = as_array(x1), as_array(x2)
-    squares = (np.maximum(np.sum(x * x, axis=axis), eps * eps) for x in (x1, x2))
-    lengths = [np.sqrt(square) for square in squares]
-    return np.sum(x1 * x2, axis=axis) / (lengths[0] * lengths[1])
+    try:
+        shape = np.broadcast_shapes(x1.shape, x2.shape)
+    except ValueError:
+        raise ShapeError(
+            f"cosine_similarity of shapes {x1.shape} and {x2.shape}: they do not broadcast"
+        ) from None
+    x1, x2 = (np.broadcast_to(x, shape) for x in (x1, x2))
+
+    def product(x: Any, y: Any) -> Any:
+        return sum_op(x * y, axis=axis, keepdims=False)
+
+    lengths = [np.sqrt(np.maximum(product(x, x), eps * eps)) for x in (x1, x2)]
+    return product(x1, x2) / (lengths[0] * lengths[1])
 
 
 def cosine_embedding_loss(

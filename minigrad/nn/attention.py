@@ -45,10 +45,10 @@ class MultiheadAttention(Module):
         num_heads: int,
         dropout: float = 0.0,
         bias: bool = True,
+        *,
         kdim: int | None = None,
         vdim: int | None = None,
         batch_first: bool = False,
-        *,
         rng: np.random.Generator | None = None,
     ) -> None:
         self.embed_dim = embed_dim
@@ -106,6 +106,10 @@ class MultiheadAttention(Module):
         Returns:
             The output, of query's shape, and the weights, before dropout: (N, L, S), or (N,
             num_heads, L, S) of every head; or None.
+
+        Raises:
+            ShapeError: if shapes do not fit together.
+            DtypeError: if a mask is neither of booleans nor of floats.
         """
         query, key, value = inputs = [as_array(x) for x in (query, key, value)]
         self._check(query, key, value)
@@ -114,8 +118,10 @@ class MultiheadAttention(Module):
             inputs = [np.expand_dims(x, batch_axis) for x in inputs]
         q, k, v = self._project(inputs)  # (N, heads, L or S, E / heads) each
         shape = (*q.shape[:3], k.shape[2])
-        bias = self._bias(shape, q.dtype, key_padding_mask, attn_mask, is_causal)
-        weights = attention_weights(q, k, v, bias)  # (N, heads, L, S)
+        bias = self._bias(
+            shape, np.result_type(q.dtype, 1.0), key_padding_mask, attn_mask, is_causal
+        )
+        weights = attention_weights(q, k, bias)  # (N, heads, L, S)
         heads = dropout(weights, self.dropout, self.training, rng=self.rng) @ v
         back = np.argsort(self._heads_first())
         y = self.out_proj(heads.transpose(*back).reshape(query.shape))
@@ -182,7 +188,7 @@ class MultiheadAttention(Module):
             mask = as_array(mask)
             if mask.shape not in shapes:
                 raise ShapeError(
-                    f"MultiheadAttention({self.extra_repr()}) takes an {name} of shape "
+                    f"MultiheadAttention({self.extra_repr()}) takes {name} of shape "
                     f"{' or '.join(map(str, shapes))} here, and was given {mask.shape}"
                 )
             # What PyTorch's layers are told to leave out, its function is told to use.

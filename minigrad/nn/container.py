@@ -102,12 +102,11 @@ class Sequential(Numbered):
     """
 
     def __init__(self, *modules: Module | Mapping[str, Module]) -> None:
-        if len(modules) == 1 and isinstance(modules[0], Mapping):
-            for name, module in modules[0].items():
-                self._hold(name, module)
-        else:
-            for k, module in enumerate(modules):
-                self._hold(str(k), module)
+        named: Any = modules[0] if len(modules) == 1 else None
+        if not isinstance(named, Mapping):
+            named = {str(k): module for k, module in enumerate(modules)}
+        for name, module in named.items():
+            self._hold(name, module)
 
     def forward(self, x: Any) -> Any:
         for module in self.children():

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from statistics import NormalDist
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -12,11 +11,14 @@ from minigrad.errors import ArgumentError, DtypeError, ShapeError
 from minigrad.random import generator
 from minigrad.tensor import Tensor
 
-Rng = np.random.Generator | None
+# In quotes, so that it is not looked up: `import minigrad` is to be quick.
+Rng: TypeAlias = "np.random.Generator | None"
 
 
 def filled(tensor: Tensor, values: Any) -> Tensor:
     """The Tensor, with these values in the memory it has."""
+    if not isinstance(tensor, Tensor):
+        raise TypeError(f"initialisers write into a Tensor, not a {type(tensor).__name__}")
     if tensor.dtype.kind != "f":
         raise DtypeError(f"a Tensor of {tensor.dtype} cannot be initialised: it holds no floats")
     tensor.data[...] = values
@@ -94,6 +96,8 @@ def trunc_normal_(
     """
     if not (std > 0 and a < b):
         raise ArgumentError(f"trunc_normal_ with std={std}, a={a}, b={b}: std > 0, and a < b")
+    from statistics import NormalDist
+
     normal = NormalDist(mean, std)
     levels = generator(rng).uniform(normal.cdf(a), normal.cdf(b), tensor.size)
     # At 0 and 1, the inverse is infinite.

@@ -14,10 +14,11 @@ from minigrad.functional.dropout import check_probability
 from minigrad.functional.recurrent import State, gru_cell, lstm_cell, rnn_cell, scan
 from minigrad.nn.init import uniform_by_fan_in
 from minigrad.nn.module import Module
+from minigrad.ops.base import Shape
 from minigrad.ops.movement import as_array
 from minigrad.tensor import Tensor
 
-NONLINEARITIES = {"tanh": np.tanh, "relu": relu}
+NONLINEARITIES: dict[str, Callable[[Any], Any]] = {"tanh": np.tanh, "relu": relu}
 
 
 class Recurrent(Module):
@@ -66,11 +67,16 @@ class Recurrent(Module):
         for layer in range(num_layers):
             width = len(self.directions) * hidden_size if layer else input_size
             for direction in self.directions:
-                shapes = {"weight_ih": (rows, width), "weight_hh": (rows, hidden_size)}
-                shapes |= {"bias_ih": (rows,), "bias_hh": (rows,)} if bias else {}
+                shapes: dict[str, Shape] = {
+                    "weight_ih": (rows, width),
+                    "weight_hh": (rows, hidden_size),
+                    "bias_ih": (rows,),
+                    "bias_hh": (rows,),
+                }
                 for kind, shape in shapes.items():
-                    start = uniform_by_fan_in(shape, hidden_size, rng)
-                    setattr(self, f"{kind}_l{layer}{direction}", start)
+                    if bias or kind.startswith("weight"):
+                        start = uniform_by_fan_in(shape, hidden_size, rng)
+                        setattr(self, f"{kind}_l{layer}{direction}", start)
 
     def forward(self, x: Any, hx: Any = None) -> tuple[Any, Any]:
         """Go through sequences.
@@ -85,6 +91,10 @@ class Recurrent(Module):
             The output of the last layer at every step, (L, N, D * hidden_size), with axes as x has
             them; and the state after the last step, in the form of hx. D is 2 if bidirectional,
             else 1.
+
+        Raises:
+            ShapeError: if x or the state have other shapes, or there is no step.
+            ArgumentError: if an LSTM is given one state and not two.
         """
         x = as_array(x)
         single = x.ndim == 2
@@ -120,7 +130,7 @@ class Recurrent(Module):
             biases = (self._stacked(kind, layer) for kind in ("bias_ih", "bias_hh"))
             outer, bias = (b.reshape(directions, 1, -1) for b in biases)
             gates = gates + (outer if self.bias_in_step else outer + bias)
-        gates = np.moveaxis(gates.reshape(directions, length, count, -1), 0, 1)
+        gates = np.moveaxis(gates.reshape(directions, length, count, gates.shape[-1]), 0, 1)
         y, state = scan(self._cell(self._stacked("weight_hh", layer), bias), gates, start)
         ways = [y[:, 0], y[::-1, 1]] if self.bidirectional else [y[:, 0]]  # (L, N, H) each
         return np.concatenate(ways, -1), state
@@ -156,7 +166,7 @@ class Recurrent(Module):
                 )
         return tuple(np.expand_dims(part, 1) if single else part for part in parts)
 
-    def _refuse(self, shape: tuple[int, ...]) -> NoReturn:
+    def _refuse(self, shape: Shape) -> NoReturn:
         axes = "N, L" if self.batch_first else "L, N"
         raise ShapeError(
             f"{type(self).__name__}({self.extra_repr()}) takes x of shape ({axes}, "

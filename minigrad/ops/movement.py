@@ -317,7 +317,7 @@ def middle(shape: Shape, width: Any) -> Index:
 def padded(x: Any, width: Any, value: Any) -> Any:
     """x with (low, high) entries of a value before and after it, for each axis."""
     shape = [low + n + high for (low, high), n in zip(width, x.shape, strict=True)]
-    y = np.full(shape, value, x.dtype)
+    y = np.full_like(x, value, shape=shape)  # in the order x has in memory
     y[middle(x.shape, width)] = x
     return y
 

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
-from minigrad.optim.optimizer import NOT_NEGATIVE, Optimizer, State, weak
+from minigrad.optim.optimizer import NOT_NEGATIVE, POSITIVE, Optimizer, State, weak
 
 
 def adagrad_rule(
     parameter: Any,
     gradient: Any,
     state: State,
-    lr: Any = 1e-2,
-    lr_decay: float = 0.0,
-    weight_decay: float = 0.0,
-    initial_accumulator_value: float = 0.0,
-    eps: float = 1e-10,
+    lr: Annotated[Any, POSITIVE] = 1e-2,
+    lr_decay: Annotated[float, NOT_NEGATIVE] = 0.0,
+    weight_decay: Annotated[float, NOT_NEGATIVE] = 0.0,
+    initial_accumulator_value: Annotated[float, NOT_NEGATIVE] = 0.0,
+    eps: Annotated[float, NOT_NEGATIVE] = 1e-10,
 ) -> tuple[Any, State]:
     """One step of Adagrad (Duchi et al., "Adaptive Subgradient Methods for Online Learning and
     Stochastic Optimization", 2011, with the diagonal matrices of its figure 1).
@@ -68,7 +68,3 @@ class Adagrad(Optimizer):
     """
 
     rule = staticmethod(adagrad_rule)
-    ranges = Optimizer.ranges | {
-        "lr_decay": NOT_NEGATIVE,
-        "initial_accumulator_value": NOT_NEGATIVE,
-    }

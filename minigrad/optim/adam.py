@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
-from minigrad.optim.optimizer import Optimizer, State, weak
+from minigrad.optim.optimizer import FRACTIONS, NOT_NEGATIVE, POSITIVE, Optimizer, State, weak
 
 
 def adam_rule(
     parameter: Any,
     gradient: Any,
     state: State,
-    lr: Any = 1e-3,
-    betas: tuple[float, float] = (0.9, 0.999),
-    eps: float = 1e-8,
-    weight_decay: float = 0.0,
+    lr: Annotated[Any, POSITIVE] = 1e-3,
+    betas: Annotated[tuple[float, float], FRACTIONS] = (0.9, 0.999),
+    eps: Annotated[float, NOT_NEGATIVE] = 1e-8,
+    weight_decay: Annotated[float, NOT_NEGATIVE] = 0.0,
 ) -> tuple[Any, State]:
     """One step of Adam (Kingma and Ba, "Adam: A Method for Stochastic Optimization", 2015).
 
@@ -47,10 +47,10 @@ def adamw_rule(
     parameter: Any,
     gradient: Any,
     state: State,
-    lr: Any = 1e-3,
-    betas: tuple[float, float] = (0.9, 0.999),
-    eps: float = 1e-8,
-    weight_decay: float = 0.01,
+    lr: Annotated[Any, POSITIVE] = 1e-3,
+    betas: Annotated[tuple[float, float], FRACTIONS] = (0.9, 0.999),
+    eps: Annotated[float, NOT_NEGATIVE] = 1e-8,
+    weight_decay: Annotated[float, NOT_NEGATIVE] = 0.01,
 ) -> tuple[Any, State]:
     """One step of AdamW (Loshchilov and Hutter, "Decoupled Weight Decay Regularization", 2019).
 

@@ -43,7 +43,7 @@ class ExponentialMovingAverage:
         name = type(self).__name__
         self.parameters = listed(parameters)
         check_parameters(name, self.parameters)
-        check_range(name, "decay", decay, *PART)
+        check_range(name, "decay", decay, PART)
         self.decay = float(decay)
         self.n_averaged = np.zeros((), np.int64)
         self.averages = [parameter.data.copy() for parameter in self.parameters]

@@ -38,15 +38,16 @@ def clip_grad_norm_(parameters: Iterable[Tensor], max_norm: float) -> float:
     >>> x.grad.round(4)
     array([0.6, 0.8])
     """
-    check_range("clip_grad_norm_", "max_norm", max_norm, *NOT_NEGATIVE)
+    check_range("clip_grad_norm_", "max_norm", max_norm, NOT_NEGATIVE)
     with_gradient = [parameter for parameter in listed(parameters) if parameter.grad is not None]
     gradients = [value_of(parameter.grad) for parameter in with_gradient]
-    squares = sum(float(np.square(gradient, dtype=np.float64).sum()) for gradient in gradients)
-    norm = math.sqrt(squares)
-    scale = max_norm / (norm + 1e-6)
+    # In float64, which holds the squares of all that float32 holds.
+    wide = (np.asarray(gradient, np.float64) for gradient in gradients)
+    norm = math.sqrt(sum(float(np.vdot(x, x)) for x in wide))
+    scale = float(max_norm) / (norm + 1e-6)
     if not scale >= 1:  # also if it is NaN
         for parameter, gradient in zip(with_gradient, gradients, strict=True):
-            parameter.grad = gradient * scale
+            parameter.grad = np.asarray(gradient * scale)
     return norm
 
 
@@ -68,7 +69,8 @@ def clip_grad_value_(parameters: Iterable[Tensor], clip_value: float) -> None:
     >>> x.grad
     array([ 1. , -0.2])
     """
-    check_range("clip_grad_value_", "clip_value", clip_value, *NOT_NEGATIVE)
+    check_range("clip_grad_value_", "clip_value", clip_value, NOT_NEGATIVE)
+    largest = float(clip_value)
     for parameter in listed(parameters):
         if parameter.grad is not None:
-            parameter.grad = np.clip(value_of(parameter.grad), -clip_value, clip_value)
+            parameter.grad = np.asarray(np.clip(value_of(parameter.grad), -largest, largest))

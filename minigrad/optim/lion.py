@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
-from minigrad.optim.optimizer import Optimizer, State, weak
+from minigrad.optim.optimizer import FRACTIONS, NOT_NEGATIVE, POSITIVE, Optimizer, State, weak
 
 
 def lion_rule(
     parameter: Any,
     gradient: Any,
     state: State,
-    lr: Any = 1e-4,
-    betas: tuple[float, float] = (0.9, 0.99),
-    weight_decay: float = 0.0,
+    lr: Annotated[Any, POSITIVE] = 1e-4,
+    betas: Annotated[tuple[float, float], FRACTIONS] = (0.9, 0.99),
+    weight_decay: Annotated[float, NOT_NEGATIVE] = 0.0,
 ) -> tuple[Any, State]:
     """One step of Lion (Chen et al., "Symbolic Discovery of Optimization Algorithms", 2023).
 

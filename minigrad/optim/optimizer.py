@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from typing import Any, ClassVar, get_type_hints
 
 import numpy as np
 
@@ -15,16 +16,28 @@ from minigrad.tensor import Tensor
 # What an update rule remembers of one parameter: arrays by name.
 State = dict[str, Any]
 
-# What a setting has to fulfil, and how to say so.
-Range = tuple[Callable[[Any], bool], str]
-POSITIVE: Range = (lambda x: x > 0, "positive")
-NOT_NEGATIVE: Range = (lambda x: x >= 0, "at least 0")
-PART: Range = (lambda x: 0 <= x <= 1, "at least 0 and at most 1")
-FRACTION: Range = (lambda x: 0 <= x < 1, "at least 0 and below 1")
-FRACTIONS: Range = (
+
+@dataclass(frozen=True)
+class Range:
+    """What values a setting can have. It stands in the annotation of the setting."""
+
+    valid: Callable[[Any], bool]
+    wanted: str
+
+
+POSITIVE = Range(lambda x: x > 0, "positive")
+NOT_NEGATIVE = Range(lambda x: x >= 0, "at least 0")
+FRACTION = Range(lambda x: 0 <= x < 1, "at least 0 and below 1")
+PART = Range(lambda x: 0 <= x <= 1, "at least 0 and at most 1")
+FRACTIONS = Range(
     lambda x: len(x) == 2 and all(0 <= beta < 1 for beta in x),
     "two numbers, each at least 0 and below 1",
 )
+
+
+def one_of(*values: Any) -> Range:
+    """For a setting with a choice."""
+    return Range(lambda x: x in values, f"one of {', '.join(map(repr, values))}")
 
 
 class Memory(State):
@@ -48,9 +61,9 @@ class Optimizer:
     A rule is a pure function from a parameter, its gradient, its state and the settings to the
     new parameter and state, in NumPy functions that work on arrays and on Tensors, so that it can
     be run as it is, or recorded. It may branch on settings, never on values in arrays. Its
-    settings, their order and their defaults are those of the optimiser. What it asks its state
-    for is what it remembers, and starts at 0: "step" as one int, all else as an array like the
-    parameter.
+    settings, with their order, defaults and ranges, are those of the optimiser. What it asks its
+    state for is what it remembers, and starts at 0: "step" as one int, all else as an array like
+    the parameter.
 
     `param_groups` is a list of dicts with the "params" and all settings of each group: change
     them there between steps. `states` has the state of every parameter, in order; steps write
@@ -81,20 +94,11 @@ class Optimizer:
 
     __signature__: ClassVar[inspect.Signature]
 
-    # Settings that are not in here can have any value.
-    ranges: ClassVar[dict[str, Range]] = {
-        "lr": POSITIVE,
-        "betas": FRACTIONS,
-        "momentum": FRACTION,
-        "eps": NOT_NEGATIVE,
-        "weight_decay": NOT_NEGATIVE,
-    }
-
     def __init_subclass__(cls) -> None:
         cls.__signature__ = signature_of(cls.rule)
 
     def __init__(
-        self, parameters: Iterable[Tensor] | Iterable[dict[str, Any]], *args: Any, **settings: Any
+        self, parameters: Iterable[Tensor | Mapping[str, Any]], *args: Any, **settings: Any
     ) -> None:
         name, signature = type(self).__name__, signature_of(self.rule)
         try:
@@ -126,10 +130,8 @@ class Optimizer:
                 f"{name}: group {k} has {', '.join(sorted(unknown))}, and the settings are "
                 f"{', '.join(defaults)}"
             )
-        group = {key: plain(value) for key, value in (defaults | given).items() if key != "params"}
-        for key, value in group.items():
-            if key in self.ranges:
-                check_range(name, key, value, *self.ranges[key])
+        group = {key: plain(given.get(key, default)) for key, default in defaults.items()}
+        check_settings(name, self.rule, group)
         return {"params": listed(given["params"]), **group}
 
     @staticmethod
@@ -152,7 +154,8 @@ class Optimizer:
 
     @lr.setter
     def lr(self, lr: Any) -> None:
-        check_range(type(self).__name__, "lr", lr, *NOT_NEGATIVE)  # schedules may end at 0
+        # It is made with a positive one, but may well end at 0.
+        check_range(type(self).__name__, "lr", lr, NOT_NEGATIVE)
         for group in self.param_groups:
             group["lr"] = plain(lr)
             # Where a schedule that is made from here on starts from.
@@ -202,9 +205,9 @@ class Optimizer:
     def state_dict(self) -> dict[str, np.ndarray]:
         """Copies of all states, and the settings of all groups, as arrays that `save` can write."""
         return {name: array.copy() for name, array in self.state_arrays().items()} | {
-            f"param_groups.{k}.{name}": packed(group[name])
+            f"param_groups.{k}.{name}": packed(group.get(name, group["lr"]))
             for k, group in enumerate(self.param_groups)
-            for name in self.settings
+            for name in (*self.settings, "initial_lr")
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -223,7 +226,7 @@ class Optimizer:
         for name, array in self.state_arrays().items():
             array[...] = arrays[name]
         for k, group in enumerate(self.param_groups):
-            for name in self.settings:
+            for name in (*self.settings, "initial_lr"):
                 group[name] = unpacked(arrays[f"param_groups.{k}.{name}"])
 
 
@@ -251,21 +254,26 @@ def listed(parameters: Any) -> list[Any]:
 # Checks
 
 
-def check_range(
-    optimizer: str, name: str, value: Any, valid: Callable[[Any], bool], wanted: str
-) -> None:
+def check_settings(owner: str, declared: Any, settings: Mapping[str, Any]) -> None:
+    """Hold settings against the ranges in the annotations of a function or class."""
+    try:
+        hints = get_type_hints(declared, include_extras=True)
+    except NameError:  # of a rule of the user's, in names that only type checkers know
+        return
+    for name, hint in hints.items():
+        for note in getattr(hint, "__metadata__", ()):
+            if isinstance(note, Range):
+                check_range(owner, name, settings[name], note)
+
+
+def check_range(owner: str, name: str, value: Any, wanted: Range) -> None:
     """A setting out of its range would only show as a bad result."""
     try:
-        fits = valid(value)
+        fits = wanted.valid(value)
     except TypeError:
         fits = False
     if not fits:
-        raise ValueError(f"{optimizer}: {name} must be {wanted}, and is {value!r}")
-
-
-def one_of(*values: Any) -> Range:
-    """What a setting with a choice has to fulfil."""
-    return lambda x: x in values, f"one of {', '.join(map(repr, values))}"
+        raise ValueError(f"{owner}: {name} must be {wanted.wanted}, and is {value!r}")
 
 
 def check_parameters(optimizer: str, parameters: list[Tensor]) -> None:

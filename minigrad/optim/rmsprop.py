@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
-from minigrad.optim.optimizer import FRACTION, Optimizer, State, weak
+from minigrad.optim.optimizer import FRACTION, NOT_NEGATIVE, POSITIVE, Optimizer, State, weak
 
 
 def rmsprop_rule(
     parameter: Any,
     gradient: Any,
     state: State,
-    lr: Any = 1e-2,
-    alpha: float = 0.99,
-    eps: float = 1e-8,
-    weight_decay: float = 0.0,
-    momentum: float = 0.0,
+    lr: Annotated[Any, POSITIVE] = 1e-2,
+    alpha: Annotated[float, FRACTION] = 0.99,
+    eps: Annotated[float, NOT_NEGATIVE] = 1e-8,
+    weight_decay: Annotated[float, NOT_NEGATIVE] = 0.0,
+    momentum: Annotated[float, FRACTION] = 0.0,
     centered: bool = False,
 ) -> tuple[Any, State]:
     """One step of RMSprop (Hinton, "Neural Networks for Machine Learning", lecture 6e, 2012).
@@ -74,4 +74,3 @@ class RMSprop(Optimizer):
     """
 
     rule = staticmethod(rmsprop_rule)
-    ranges = Optimizer.ranges | {"alpha": FRACTION}

@@ -1,11 +1,12 @@
-"""Schedules: settings that change from step to step. Names and meaning are PyTorch's."""
+"""Schedules: learning rates that change from step to step. Names and meaning are PyTorch's."""
 
 from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Annotated, Any, ClassVar
 
 from minigrad.optim.optimizer import (
     FRACTION,
@@ -13,19 +14,58 @@ from minigrad.optim.optimizer import (
     PART,
     POSITIVE,
     Optimizer,
-    check_range,
+    Range,
+    check_settings,
     one_of,
     plain,
 )
 
+FUNCTION = Range(callable, "one function of the step")
+NOT_ZERO = Range(lambda x: 0 < x <= 1, "above 0 and at most 1")
+STEPS = Range(lambda x: x > 0, "positive, or epochs and steps_per_epoch given")
 
-class Schedule:
+
+@dataclass(eq=False)
+class Scheduler:
+    """Whatever sets the learning rates of an optimiser, and can be stopped and resumed."""
+
+    optimizer: Optimizer = field(repr=False)
+
+    # The attributes that make up the state.
+    kept: ClassVar[tuple[str, ...]] = ()
+
+    def __post_init__(self) -> None:
+        name, optimizer = type(self).__name__, self.optimizer
+        if not isinstance(optimizer, Optimizer):
+            raise TypeError(f"{name} takes an Optimizer first, not a {type(optimizer).__name__}")
+        check_settings(name, type(self), vars(self))
+
+    def state_dict(self) -> dict[str, Any]:
+        """How far it is, in plain values that JSON can hold. The rates are in the optimiser's."""
+        return {name: getattr(self, name) for name in self.kept}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go to where `state_dict` was asked for.
+
+        Raises:
+            ValueError: if the state is one of another kind.
+        """
+        if set(state) != set(self.kept):
+            raise ValueError(
+                f"{type(self).__name__} has a state of {', '.join(self.kept)}, not of "
+                f"{', '.join(state) or 'nothing'}: nothing was loaded"
+            )
+        vars(self).update(state)
+
+
+@dataclass(eq=False)
+class Schedule(Scheduler):
     """Base of schedules: the learning rate as a function of the step. A subclass gives it: `rate`.
 
     Steps are counted from 0, whose rate is set when the schedule is made; they may as well be
-    epochs. The rate is computed from the one that the group started from, never from the last one.
-    So of two schedules of one optimiser, the last to step wins; `SequentialLR` has one follow
-    another.
+    epochs. The rate is computed from the one that the group had when its first schedule was made,
+    or `optimizer.lr` was last set, and never from the last one. So of two schedules of one
+    optimiser, the last to step wins; `SequentialLR` has one follow another.
 
     Args:
         optimizer: whose learning rates to set, group by group.
@@ -46,13 +86,12 @@ class Schedule:
     0.05
     """
 
-    def __init__(self, optimizer: Optimizer) -> None:
-        check_optimizer(self, optimizer)
-        self.optimizer = optimizer
-        # Kept in the groups too, for a later schedule to find what this one changes.
-        self.base_lrs = [
-            group.setdefault("initial_lr", group["lr"]) for group in optimizer.param_groups
-        ]
+    kept = ("last_epoch",)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for group in self.optimizer.param_groups:
+            group.setdefault("initial_lr", group["lr"])
         self.last_epoch = 0
         self.apply(0)
 
@@ -65,29 +104,25 @@ class Schedule:
 
     def apply(self, step: int) -> None:
         """Set what every group has at a step."""
-        for group, base_lr in zip(self.optimizer.param_groups, self.base_lrs, strict=True):
-            group["lr"] = self.rate(step, base_lr)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.rate(step, group["initial_lr"])
 
     def step(self) -> None:
         """Go on to the next step. Call it after `optimizer.step()`."""
         self.apply(self.last_epoch + 1)
         self.last_epoch += 1
 
-    def state_dict(self) -> dict[str, Any]:
-        """How far the schedule is, in plain values that JSON can hold."""
-        return {"last_epoch": self.last_epoch, "base_lrs": list(self.base_lrs)}
-
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go to where `state_dict` was asked for, and set the rates of that step.
 
         Raises:
-            ValueError: if the state is one of another kind of schedule, or for other groups.
+            ValueError: if the state is one of another kind.
         """
-        check_state(self, self.state_dict(), state)
-        self.last_epoch, self.base_lrs = state["last_epoch"], list(state["base_lrs"])
+        super().load_state_dict(state)
         self.apply(self.last_epoch)
 
 
+@dataclass(eq=False)
 class LambdaLR(Schedule):
     """The base rate, times a function of the step.
 
@@ -96,7 +131,8 @@ class LambdaLR(Schedule):
         lr_lambda: the function, the same for all groups. It is no part of the state.
 
     Raises:
-        TypeError: if they are not an Optimizer and a function.
+        TypeError: if the first argument is not an Optimizer.
+        ValueError: if the second is not a function.
 
     >>> from minigrad import Tensor, optim
     >>> schedule = LambdaLR(optim.SGD([Tensor(1.0, True)]), lambda step: 0.5**step)
@@ -104,22 +140,19 @@ class LambdaLR(Schedule):
     [8.0, 4.0, 2.0, 1.0]
     """
 
-    def __init__(self, optimizer: Optimizer, lr_lambda: Callable[[int], float]) -> None:
-        if not callable(lr_lambda):
-            raise TypeError(f"LambdaLR takes one function of the step, not {lr_lambda!r}")
-        self.lr_lambda = lr_lambda
-        super().__init__(optimizer)
+    lr_lambda: Annotated[Callable[[int], float], FUNCTION]
 
     def rate(self, step: int, base_lr: float) -> float:
         return base_lr * self.lr_lambda(step)
 
 
+@dataclass(eq=False)
 class StepLR(Schedule):
     """The base rate, times gamma every `step_size` steps.
 
     Raises:
         TypeError: if the first argument is not an Optimizer.
-        ValueError: if step_size is below 1.
+        ValueError: if step_size is not positive.
 
     >>> from minigrad import Tensor, optim
     >>> schedule = StepLR(optim.SGD([Tensor(1.0, True)]), step_size=2, gamma=0.5)
@@ -127,15 +160,14 @@ class StepLR(Schedule):
     [8.0, 8.0, 4.0, 4.0, 2.0]
     """
 
-    def __init__(self, optimizer: Optimizer, step_size: int, gamma: float = 0.1) -> None:
-        check_range("StepLR", "step_size", step_size, *POSITIVE)
-        self.step_size, self.gamma = step_size, gamma
-        super().__init__(optimizer)
+    step_size: Annotated[int, POSITIVE]
+    gamma: float = 0.1
 
     def rate(self, step: int, base_lr: float) -> float:
         return base_lr * self.gamma ** (step // self.step_size)
 
 
+@dataclass(eq=False)
 class CosineAnnealingLR(Schedule):
     """From the base rate to `eta_min` along half a cosine, in `T_max` steps; then back again.
 
@@ -144,7 +176,7 @@ class CosineAnnealingLR(Schedule):
 
     Raises:
         TypeError: if the first argument is not an Optimizer.
-        ValueError: if T_max is not above 0.
+        ValueError: if T_max is not positive.
 
     >>> from minigrad import Tensor, optim
     >>> schedule = CosineAnnealingLR(optim.SGD([Tensor(1.0, True)]), T_max=4)
@@ -152,17 +184,16 @@ class CosineAnnealingLR(Schedule):
     [1.0, 0.854, 0.5, 0.146, 0.0]
     """
 
-    def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0) -> None:  # noqa: N803  # PyTorch's name
-        check_range("CosineAnnealingLR", "T_max", T_max, *POSITIVE)
-        self.T_max, self.eta_min = T_max, eta_min
-        super().__init__(optimizer)
+    T_max: Annotated[int, POSITIVE]
+    eta_min: float = 0.0
 
     def rate(self, step: int, base_lr: float) -> float:
         return cosine(base_lr, self.eta_min, step / self.T_max)
 
 
+@dataclass(eq=False)
 class LinearLR(Schedule):
-    """The base rate times a factor that goes from one value to another in a straight line.
+    """The base rate, times a factor that goes from one value to another in a straight line.
 
     It is the usual warm-up: at the start, averages such as Adam's rest on few gradients.
 
@@ -182,25 +213,16 @@ class LinearLR(Schedule):
     [2.0, 4.0, 6.0, 8.0, 8.0]
     """
 
-    def __init__(
-        self,
-        optimizer: Optimizer,
-        start_factor: float = 1 / 3,
-        end_factor: float = 1.0,
-        total_iters: int = 5,
-    ) -> None:
-        check_range("LinearLR", "start_factor", start_factor, lambda x: 0 < x <= 1, "in (0, 1]")
-        check_range("LinearLR", "end_factor", end_factor, *PART)
-        check_range("LinearLR", "total_iters", total_iters, *POSITIVE)
-        self.start_factor, self.end_factor = start_factor, end_factor
-        self.total_iters = total_iters
-        super().__init__(optimizer)
+    start_factor: Annotated[float, NOT_ZERO] = 1 / 3
+    end_factor: Annotated[float, PART] = 1.0
+    total_iters: Annotated[int, POSITIVE] = 5
 
     def rate(self, step: int, base_lr: float) -> float:
         way = min(step / self.total_iters, 1.0)
         return base_lr * linear(self.start_factor, self.end_factor, way)
 
 
+@dataclass(eq=False)
 class OneCycleLR(Schedule):
     """Up to `max_lr` and down to nearly 0, once, and the momentum the other way round.
 
@@ -208,7 +230,7 @@ class OneCycleLR(Schedule):
     Rates", 2018.) The rate starts from max_lr / div_factor, and ends at that / final_div_factor.
 
     Args:
-        optimizer: whose settings to set. The rates they have are not used.
+        optimizer: whose settings to set. The rates it has are not used.
         max_lr: the largest rate, one for all groups or one for each.
         total_steps: how many steps there will be; or epochs and steps_per_epoch, their product.
         pct_start: the part of the steps, 0 to 1, on which the rate rises.
@@ -227,82 +249,62 @@ class OneCycleLR(Schedule):
     >>> from minigrad import Tensor, optim
     >>> optimizer = optim.SGD([Tensor(1.0, True)], momentum=0.9)
     >>> schedule = OneCycleLR(optimizer, max_lr=1.0, total_steps=10, anneal_strategy="linear")
-    >>> [round(schedule.rate(step, 1.0), 2) for step in range(10)]
+    >>> [round(schedule.rate(step, base_lr=1.0), 2) for step in range(10)]
     [0.04, 0.52, 1.0, 0.86, 0.71, 0.57, 0.43, 0.29, 0.14, 0.0]
     """
 
-    def __init__(
-        self,
-        optimizer: Optimizer,
-        max_lr: float | Sequence[float],
-        total_steps: int | None = None,
-        epochs: int | None = None,
-        steps_per_epoch: int | None = None,
-        pct_start: float = 0.3,
-        anneal_strategy: str = "cos",
-        cycle_momentum: bool = True,
-        base_momentum: float = 0.85,
-        max_momentum: float = 0.95,
-        div_factor: float = 25.0,
-        final_div_factor: float = 1e4,
-        three_phase: bool = False,
-    ) -> None:
-        check_optimizer(self, optimizer)
-        if total_steps is None:
-            total_steps = (epochs or 0) * (steps_per_epoch or 0)
-        check_range(
-            "OneCycleLR", "total_steps, or epochs * steps_per_epoch,", total_steps, *POSITIVE
-        )
-        check_range("OneCycleLR", "pct_start", pct_start, *PART)
-        check_range("OneCycleLR", "anneal_strategy", anneal_strategy, *one_of(*ANNEALING))
-        check_range("OneCycleLR", "div_factor", div_factor, *POSITIVE)
-        check_range("OneCycleLR", "final_div_factor", final_div_factor, *POSITIVE)
-        if cycle_momentum and not {"momentum", "betas"} & set(optimizer.settings):
-            raise ValueError(
-                f"OneCycleLR: {type(optimizer).__name__} has neither momentum nor betas to cycle: "
-                "give cycle_momentum=False"
-            )
-        self.total_steps, self.anneal = total_steps, ANNEALING[anneal_strategy]
-        self.cycle_momentum, self.three_phase = cycle_momentum, three_phase
-        self.base_momentum, self.max_momentum = base_momentum, max_momentum
-        self.div_factor, self.final_div_factor = div_factor, final_div_factor
-        # The steps at which one phase ends and the next starts.
-        peak = pct_start * total_steps - 1
-        self.ends = [0.0, peak, *([2 * peak] if three_phase else []), total_steps - 1.0]
-        super().__init__(optimizer)
-        # Not what the groups have, and so step 0 once more.
-        self.base_lrs = one_for_each("max_lr", max_lr, optimizer)
-        self.apply(0)
+    max_lr: float | Sequence[float]
+    total_steps: Annotated[Any, STEPS] = None
+    epochs: int | None = None
+    steps_per_epoch: int | None = None
+    pct_start: Annotated[float, PART] = 0.3
+    anneal_strategy: Annotated[str, one_of("cos", "linear")] = "cos"
+    cycle_momentum: bool = True
+    base_momentum: Annotated[float, FRACTION] = 0.85
+    max_momentum: Annotated[float, FRACTION] = 0.95
+    div_factor: Annotated[float, POSITIVE] = 25.0
+    final_div_factor: Annotated[float, POSITIVE] = 1e4
+    three_phase: bool = False
+
+    def __post_init__(self) -> None:
+        if self.total_steps is None:
+            self.total_steps = (self.epochs or 0) * (self.steps_per_epoch or 0)
+        super().__post_init__()
 
     def rate(self, step: int, base_lr: float) -> float:
+        """The rate at a step, of a group whose largest is `base_lr`."""
         first = base_lr / self.div_factor
         return self._at(step, first, base_lr, first, first / self.final_div_factor)
 
     def apply(self, step: int) -> None:
-        super().apply(step)
-        if self.cycle_momentum:
-            low, high = self.base_momentum, self.max_momentum
-            momentum = self._at(step, high, low, high, high)
-            for group in self.optimizer.param_groups:
-                if "betas" in group:
-                    group["betas"] = (momentum, *group["betas"][1:])
-                else:
-                    group["momentum"] = momentum
-
-    def _at(self, step: int, first: float, peak: float, after: float, last: float) -> float:
-        """What a setting is at a step, that has these values at the ends of the phases."""
         if step > self.total_steps:
             raise ValueError(
                 f"OneCycleLR of {self.total_steps} steps is asked for step {step}: give it "
                 "total_steps for the whole training"
             )
-        values = [first, peak, *([after] if self.three_phase else []), last]
-        k = bisect_left(self.ends, step, 1, len(self.ends) - 1)
-        start, end = self.ends[k - 1 : k + 1]
+        groups, low, high = self.optimizer.param_groups, self.base_momentum, self.max_momentum
+        for group, max_lr in zip(groups, one_for_each(self, "max_lr"), strict=True):
+            group["lr"] = self.rate(step, max_lr)
+            if self.cycle_momentum:
+                set_momentum(group, self._at(step, high, low, high, high))
+
+    def _at(self, step: int, first: float, peak: float, after: float, last: float) -> float:
+        """What a setting is at a step, if these are its values where phases begin and end.
+
+        Of two phases one leads from the peak to the last, of three the second leads to `after`.
+        """
+        rise = self.pct_start * self.total_steps - 1
+        knots = [(0.0, first), (rise, peak), (2 * rise, after), (self.total_steps - 1.0, last)]
+        if not self.three_phase:
+            del knots[2]
+        ends = [end for end, _ in knots]
+        k = bisect_left(ends, step, 1, len(ends) - 1)
+        (start, old), (end, new) = knots[k - 1 : k + 1]
         way = min((step - start) / (end - start), 1.0) if end > start else 1.0
-        return self.anneal(values[k - 1], values[k], way)
+        return (cosine if self.anneal_strategy == "cos" else linear)(old, new, way)
 
 
+@dataclass(eq=False)
 class SequentialLR(Schedule):
     """One schedule after another, each counting its steps from 0.
 
@@ -312,7 +314,7 @@ class SequentialLR(Schedule):
         milestones: the steps at which the second, third and so on begin.
 
     Raises:
-        TypeError: if an argument is not an Optimizer, or no schedule of steps.
+        TypeError: if an argument is not an Optimizer, or not a schedule of steps.
         ValueError: if they belong to another optimiser, or there is not one milestone between any
             two of them.
 
@@ -326,45 +328,37 @@ class SequentialLR(Schedule):
     4.0 6.0 8.0 4.0 2.0
     """
 
-    def __init__(
-        self, optimizer: Optimizer, schedulers: Sequence[Schedule], milestones: Sequence[int]
-    ) -> None:
-        for k, scheduler in enumerate(schedulers):
+    schedulers: Sequence[Schedule]
+    milestones: Sequence[int]
+
+    def __post_init__(self) -> None:
+        for k, scheduler in enumerate(self.schedulers):
             if not isinstance(scheduler, Schedule):
                 raise TypeError(
                     f"SequentialLR: scheduler {k} is a {type(scheduler).__name__}, and not one "
                     "that goes by steps alone"
                 )
-            if scheduler.optimizer is not optimizer:
+            if scheduler.optimizer is not self.optimizer:
                 raise ValueError(f"SequentialLR: scheduler {k} is one of another optimiser")
-        if len(milestones) != len(schedulers) - 1 or list(milestones) != sorted(milestones):
+        milestones = list(self.milestones)
+        if len(milestones) != len(self.schedulers) - 1 or milestones != sorted(milestones):
             raise ValueError(
-                f"SequentialLR of {len(schedulers)} schedulers takes a rising milestone between "
-                f"any two of them, not {list(milestones)}"
+                f"SequentialLR of {len(self.schedulers)} schedulers takes a rising milestone "
+                f"between any two of them, not {milestones}"
             )
-        self.schedulers, self.milestones = list(schedulers), list(milestones)
-        super().__init__(optimizer)
+        super().__post_init__()
 
     def apply(self, step: int) -> None:
         k = bisect_right(self.milestones, step)
         self.schedulers[k].apply(step - [0, *self.milestones][k])
 
-    def state_dict(self) -> dict[str, Any]:
-        states = [scheduler.state_dict() for scheduler in self.schedulers]
-        return super().state_dict() | {"schedulers": states}
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        check_state(self, self.state_dict(), state)
-        for scheduler, own in zip(self.schedulers, state["schedulers"], strict=True):
-            scheduler.load_state_dict(own)
-        super().load_state_dict(state)
-
-
-class ReduceLROnPlateau:
+@dataclass(eq=False)
+class ReduceLROnPlateau(Scheduler):
     """Lower the rates whenever a metric has stopped getting better.
 
-    It goes by what it is shown, and not by steps, and so is no `Schedule`. It changes the rates
-    that there are, so they are in the optimiser's state, not in its own.
+    It goes by what it is shown, and not by steps, and so is no `Schedule`: it changes the rates
+    that there are.
 
     Args:
         optimizer: whose learning rates to lower.
@@ -390,35 +384,20 @@ class ReduceLROnPlateau:
     1.0 1.0 1.0 0.5
     """
 
-    def __init__(
-        self,
-        optimizer: Optimizer,
-        mode: str = "min",
-        factor: float = 0.1,
-        patience: int = 10,
-        threshold: float = 1e-4,
-        threshold_mode: str = "rel",
-        cooldown: int = 0,
-        min_lr: float | Sequence[float] = 0.0,
-        eps: float = 1e-8,
-    ) -> None:
-        check_optimizer(self, optimizer)
-        checks = {
-            "mode": (mode, one_of("min", "max")),
-            "factor": (factor, FRACTION),
-            "patience": (patience, NOT_NEGATIVE),
-            "threshold": (threshold, NOT_NEGATIVE),
-            "threshold_mode": (threshold_mode, one_of("rel", "abs")),
-            "cooldown": (cooldown, NOT_NEGATIVE),
-            "eps": (eps, NOT_NEGATIVE),
-        }
-        for name, (value, valid) in checks.items():
-            check_range("ReduceLROnPlateau", name, value, *valid)
-        self.optimizer = optimizer
-        self.mode, self.factor, self.patience = mode, factor, patience
-        self.threshold, self.threshold_mode = threshold, threshold_mode
-        self.cooldown, self.eps = cooldown, eps
-        self.min_lrs = one_for_each("min_lr", min_lr, optimizer)
+    mode: Annotated[str, one_of("min", "max")] = "min"
+    factor: Annotated[float, FRACTION] = 0.1
+    patience: Annotated[int, NOT_NEGATIVE] = 10
+    threshold: Annotated[float, NOT_NEGATIVE] = 1e-4
+    threshold_mode: Annotated[str, one_of("rel", "abs")] = "rel"
+    cooldown: Annotated[int, NOT_NEGATIVE] = 0
+    min_lr: float | Sequence[float] = 0.0
+    eps: Annotated[float, NOT_NEGATIVE] = 1e-8
+
+    kept = ("best", "num_bad_epochs", "cooldown_counter")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        one_for_each(self, "min_lr")
         self.best: float | None = None
         self.num_bad_epochs = self.cooldown_counter = 0
 
@@ -433,8 +412,12 @@ class ReduceLROnPlateau:
             self.cooldown_counter -= 1
             self.num_bad_epochs = 0
         if self.num_bad_epochs > self.patience:
-            self._reduce()
             self.cooldown_counter, self.num_bad_epochs = self.cooldown, 0
+            groups, lowest = self.optimizer.param_groups, one_for_each(self, "min_lr")
+            for group, min_lr in zip(groups, lowest, strict=True):
+                lr = max(group["lr"] * self.factor, min_lr)
+                if group["lr"] - lr > self.eps:
+                    group["lr"] = lr
 
     def _is_better(self, metric: float) -> bool:
         sign = 1 if self.mode == "max" else -1
@@ -442,29 +425,6 @@ class ReduceLROnPlateau:
         relative = self.threshold_mode == "rel"
         bound = best * (1 + sign * self.threshold) if relative else best + sign * self.threshold
         return sign * metric > sign * bound
-
-    def _reduce(self) -> None:
-        for group, min_lr in zip(self.optimizer.param_groups, self.min_lrs, strict=True):
-            lr = max(group["lr"] * self.factor, min_lr)
-            if group["lr"] - lr > self.eps:
-                group["lr"] = lr
-
-    def state_dict(self) -> dict[str, Any]:
-        """What it has seen, in plain values that JSON can hold."""
-        return {
-            "best": self.best,
-            "num_bad_epochs": self.num_bad_epochs,
-            "cooldown_counter": self.cooldown_counter,
-        }
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from where `state_dict` was asked for.
-
-        Raises:
-            ValueError: if it is the state of a schedule of another kind.
-        """
-        check_state(self, self.state_dict(), state)
-        vars(self).update(state)
 
 
 def cosine(start: float, end: float, way: float) -> float:
@@ -477,34 +437,23 @@ def linear(start: float, end: float, way: float) -> float:
     return start + (end - start) * way
 
 
-ANNEALING = {"cos": cosine, "linear": linear}
+def set_momentum(group: dict[str, Any], momentum: float) -> None:
+    """Set the momentum, or what stands for it."""
+    if "betas" in group:
+        group["betas"] = (momentum, *group["betas"][1:])
+    elif "momentum" in group:
+        group["momentum"] = momentum
+    else:
+        raise ValueError(
+            "OneCycleLR: this optimiser has neither momentum nor betas to cycle: give "
+            "cycle_momentum=False"
+        )
 
 
-def one_for_each(name: str, value: Any, optimizer: Optimizer) -> list[float]:
-    """A value for each group, where one may stand for all."""
-    value, groups = plain(value), len(optimizer.param_groups)
+def one_for_each(scheduler: Scheduler, name: str) -> list[float]:
+    """A setting that has a value for each group, or one for all."""
+    value, groups = plain(getattr(scheduler, name)), len(scheduler.optimizer.param_groups)
     values = list(value) if isinstance(value, tuple) else [value] * groups
     if len(values) != groups:
         raise ValueError(f"{name} has {len(values)} values for {groups} groups: give one for each")
     return values
-
-
-def check_optimizer(schedule: Any, optimizer: Any) -> None:
-    if not isinstance(optimizer, Optimizer):
-        raise TypeError(
-            f"{type(schedule).__name__} sets what an Optimizer has, not a "
-            f"{type(optimizer).__name__}: give it the optimiser first"
-        )
-
-
-def check_state(schedule: Any, own: Mapping[str, Any], state: Mapping[str, Any]) -> None:
-    """A state has the same names, and as many values of each."""
-
-    def counts(values: Mapping[str, Any]) -> dict[str, int]:
-        return {k: len(v) if isinstance(v, list | tuple) else 1 for k, v in values.items()}
-
-    if counts(own) != counts(state):
-        raise ValueError(
-            f"this state does not fit {type(schedule).__name__}, so nothing was loaded: it has "
-            f"{counts(state)}, and {counts(own)} is wanted"
-        )

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
-from minigrad.optim.optimizer import PART, Optimizer, State, weak
+from minigrad.optim.optimizer import FRACTION, NOT_NEGATIVE, PART, POSITIVE, Optimizer, State, weak
 
 
 def sgd_rule(
     parameter: Any,
     gradient: Any,
     state: State,
-    lr: Any = 1e-3,
-    momentum: float = 0.0,
-    dampening: float = 0.0,
-    weight_decay: float = 0.0,
+    lr: Annotated[Any, POSITIVE] = 1e-3,
+    momentum: Annotated[float, FRACTION] = 0.0,
+    dampening: Annotated[float, PART] = 0.0,
+    weight_decay: Annotated[float, NOT_NEGATIVE] = 0.0,
     nesterov: bool = False,
 ) -> tuple[Any, State]:
     """One step against the gradient, or with momentum, against its decaying sum.
@@ -72,4 +72,3 @@ class SGD(Optimizer):
     """
 
     rule = staticmethod(sgd_rule)
-    ranges = Optimizer.ranges | {"dampening": PART}

@@ -17,7 +17,7 @@ from minigrad.errors import ArgumentError
 SCHEDULES = ("linear", "cosine", "constant")
 LEAST = {"epochs": 1, "batch_size": 1, "context": 1, "width": 1, "layers": 1, "heads": 1}
 LEAST |= dict.fromkeys(("steps", "every", "seed", "warmup"), 0)
-LEAST |= dict.fromkeys(("final_lr", "weight_decay", "clip_norm", "noise"), 0)
+LEAST |= dict.fromkeys(("final_lr", "weight_decay", "clip_norm", "average", "noise"), 0)
 
 
 def setting(default: Any, text: str) -> Any:
@@ -46,6 +46,7 @@ class Config:
     weight_decay: float = setting(0.0, "AdamW's, on matrices only")
     betas: tuple[float, float] = setting((0.9, 0.999), "AdamW's")
     clip_norm: float = setting(0.0, "the largest norm of all gradients together; 0 for any")
+    average: float = setting(0.0, "decay of the weights' moving average that is kept; 0 for none")
     noise: float = setting(0.0, "deviation of what is added to the inputs in training")
     context: int = setting(64, "text: how many characters a model looks at")
     width: int = setting(128, "text: numbers that stand for a character")

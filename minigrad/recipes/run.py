@@ -18,7 +18,7 @@ from minigrad.data.loader import Batch
 from minigrad.errors import MinigradError
 from minigrad.io import load, load_metadata, save, write
 from minigrad.nn import Module
-from minigrad.optim import AdamW, LambdaLR
+from minigrad.optim import AdamW, ExponentialMovingAverage, LambdaLR
 from minigrad.recipes.config import Config, read_settings
 from minigrad.recipes.tasks import TASKS, Problem, configure
 from minigrad.training import Callback, History, Run, evaluate, fit
@@ -78,6 +78,7 @@ def train(config: Config, folder: Path, progress: bool = True) -> Trained:
     if not (folder / CONFIG).exists():  # else it is kept until training has gone on from there
         write(folder / CONFIG, config.lines().encode())
     held_out = BatchLoader(problem.test, batch_size=256, shuffle=False)
+    average = ExponentialMovingAverage(model.parameters(), config.average)
     history = fit(
         model,
         batches,
@@ -88,11 +89,14 @@ def train(config: Config, folder: Path, progress: bool = True) -> Trained:
         validation=held_out,
         metrics=problem.metrics,
         schedule=LambdaLR(optimizer, partial(rate, config, total)),
+        average=average if config.average else None,
         clip_norm=config.clip_norm or None,
         callbacks=[Log(folder / LOG)],
         checkpoint=folder / CHECKPOINT,
         progress=progress,
     )
+    if config.average:
+        model.load_state_dict(averaged(model, average))
     write(folder / CONFIG, config.lines().encode())
     measured = evaluate(model, held_out, problem.loss, problem.metrics)
     network = {
@@ -120,6 +124,11 @@ def optimizer_of(config: Config, model: Module) -> AdamW:
         betas=config.betas,
         weight_decay=config.weight_decay,
     )
+
+
+def averaged(model: Module, average: ExponentialMovingAverage) -> dict[str, np.ndarray]:
+    with average.applied():
+        return model.state_dict()
 
 
 def with_noise(deviation: float, rng: np.random.Generator, x: Any, *targets: Any) -> Batch:

@@ -7,6 +7,8 @@ import pytest
 
 import minigrad.functional as F
 from minigrad import check_gradients, nn
+from minigrad.errors import ShapeError
+from minigrad.nn import Module, activation
 
 X = np.array([-2.0, -0.7, 0.4, 1.9])
 
@@ -22,6 +24,10 @@ CASES: list[tuple[nn.Module, np.ndarray, str]] = [
     (nn.Softplus(), np.log(1 + np.exp(X)), "Softplus()"),
     (nn.Tanh(), np.tanh(X), "Tanh()"),
     (nn.Sigmoid(), 1 / (1 + np.exp(-X)), "Sigmoid()"),
+    (nn.LogSigmoid(), -np.log(1 + np.exp(-X)), "LogSigmoid()"),
+    (nn.Softmax(), np.exp(X) / np.exp(X).sum(), "Softmax(axis=-1)"),
+    (nn.LogSoftmax(0), X - np.log(np.exp(X).sum()), "LogSoftmax(axis=0)"),
+    (nn.Identity(), X, "Identity()"),
 ]
 
 
@@ -38,7 +44,36 @@ def test_float32_stays_float32(layer: Any) -> None:
     assert layer(X.astype(np.float32)).dtype == np.float32
 
 
+def test_the_axis_reaches_softmax() -> None:
+    x = X.reshape(2, 2)
+    np.testing.assert_allclose(nn.Softmax(0)(x).sum(0), [1, 1])
+    np.testing.assert_allclose(np.exp(nn.LogSoftmax(0)(x)).sum(0), [1, 1])
+
+
 def test_every_activation_is_tried() -> None:
-    others = {nn.Module, nn.Sequential, nn.Flatten, nn.Linear, nn.Conv2d}
-    others |= {nn.MaxPool2d, nn.AvgPool2d}
-    assert {getattr(nn, name) for name in nn.__all__} - others == {type(x) for x, *_ in CASES}
+    there = {x for x in vars(activation).values() if isinstance(x, type) and issubclass(x, Module)}
+    there = {x for x in there if x.__module__ == activation.__name__}
+    assert there == {type(layer) for layer, *_ in CASES} | {nn.PReLU}
+    assert there <= {getattr(nn, name) for name in nn.__all__}
+
+
+def test_prelu_trains_its_slopes() -> None:
+    layer = nn.PReLU(4, 0.5)
+    assert layer.weight.dtype == np.float32
+    assert layer.weight.requires_grad
+    assert layer.weight.data.tolist() == [0.5] * 4
+    assert nn.PReLU().weight.data.tolist() == [0.25]
+    assert repr(layer) == "PReLU(num_parameters=4)  # 4 parameters"
+
+    def output(x: Any, weight: Any) -> Any:
+        layer.weight = weight
+        return layer(x)
+
+    check_gradients(output, X.reshape(1, 4), np.array([0.1, 0.2, 0.3, 0.4]))
+
+
+def test_prelu_of_other_channels_is_refused() -> None:
+    with pytest.raises(ShapeError, match=r"\(2, 3\).*\(4,\)"):
+        nn.PReLU(4)(np.zeros((2, 3)))
+    with pytest.raises(ShapeError, match=r"PReLU\(0\)"):
+        nn.PReLU(0)

@@ -1,4 +1,4 @@
-"""The linear layer."""
+"""Linear layers."""
 
 from typing import Any
 
@@ -7,12 +7,12 @@ import pytest
 
 from minigrad import Tensor, check_gradients
 from minigrad.errors import ShapeError
-from minigrad.nn import Linear
+from minigrad.nn import Bilinear, Linear
 
 RNG = np.random.default_rng(0)
 
 
-@pytest.mark.parametrize("lead", [(), (4,), (2, 3), (0,)])
+@pytest.mark.parametrize("lead", [(), (4,), (2, 3), (0,), (0, 3)])
 @pytest.mark.parametrize("bias", [True, False])
 def test_forward_is_the_formula(lead: tuple[int, ...], bias: bool) -> None:
     layer = Linear(5, 3, bias)
@@ -71,3 +71,43 @@ def test_an_input_that_does_not_fit_is_named(shape: tuple[int, ...]) -> None:
 def test_sizes_below_one_are_refused(sizes: tuple[int, int]) -> None:
     with pytest.raises(ShapeError, match="at least 1"):
         Linear(*sizes)
+
+
+def bilinear_formula(layer: Bilinear, x1: np.ndarray, x2: np.ndarray) -> np.ndarray:
+    bias = 0 if layer.bias is None else layer.bias.data
+    return np.einsum("...i,oij,...j->...o", x1, layer.weight.data, x2) + bias
+
+
+@pytest.mark.parametrize("lead", [(), (4,), (2, 3), (0,)])
+@pytest.mark.parametrize("bias", [True, False])
+def test_bilinear(lead: tuple[int, ...], bias: bool) -> None:
+    layer = Bilinear(5, 4, 3, bias)
+    x1, x2 = RNG.standard_normal((*lead, 5)), RNG.standard_normal((*lead, 4))
+    y = layer(x1, x2)
+    assert y.shape == (*lead, 3)
+    np.testing.assert_allclose(y.data, bilinear_formula(layer, x1, x2), rtol=1e-6, atol=1e-6)
+
+
+def test_bilinear_parameters_start_uniform_by_the_first_input() -> None:
+    layer = Bilinear(100, 20, 10, rng=np.random.default_rng(0))
+    assert layer.bias is not None
+    assert (layer.weight.shape, layer.bias.shape) == ((10, 100, 20), (10,))
+    assert np.abs(layer.weight.data).max() == pytest.approx(0.1, rel=0.01)
+    assert np.abs(layer.bias.data).max() <= np.float32(0.1)
+
+
+@pytest.mark.parametrize(
+    "shapes", [((5, 4), (5, 4)), ((5, 3), (6, 4)), ((3,), (5, 4)), ((5, 3), (5, 3)), ((), (4,))]
+)
+def test_inputs_that_do_not_fit_bilinear_are_named(shapes: Any) -> None:
+    with pytest.raises(ShapeError) as error:
+        Bilinear(3, 4, 2)(*map(np.zeros, shapes))
+    message = str(error.value)
+    assert "Bilinear(in1_features=3, in2_features=4, out_features=2, bias=True)" in message
+    assert f"{shapes[0]} and {shapes[1]}" in message
+
+
+@pytest.mark.parametrize("sizes", [(0, 1, 1), (1, 0, 1), (1, 1, -1)])
+def test_bilinear_sizes_below_one_are_refused(sizes: tuple[int, int, int]) -> None:
+    with pytest.raises(ShapeError, match="at least 1"):
+        Bilinear(*sizes)

@@ -10,7 +10,7 @@ import pytest
 
 from minigrad import Tensor
 from minigrad.errors import ShapeError, UnsupportedError
-from minigrad.nn import Linear, Module, ReLU, Sequential
+from minigrad.nn import Dropout, Linear, Module, ReLU, Sequential
 
 
 class Net(Module):
@@ -67,7 +67,7 @@ def test_modules_and_parameters_in_plain_containers_are_refused(
 ) -> None:
     net: Any = Net()
     net.layers = hide(hidden)
-    with pytest.raises(UnsupportedError, match=r"Net.layers is a (list|tuple|dict).*nn.Sequential"):
+    with pytest.raises(UnsupportedError, match=r"layers is a (list|tuple|dict).*nn.ModuleList"):
         net.parameters()
     net.layers = hide(Tensor(1.0))
     net.parameters()
@@ -81,6 +81,57 @@ def test_train_and_eval_reach_every_module() -> None:
     assert net.train() is net
     assert all(module.training for module in net.modules())
     assert Net().training
+
+
+def test_frozen_parameters_stay_parameters() -> None:
+    net = Net()
+    assert net.body.requires_grad_(False) is net.body
+    assert [name for name, _ in net.named_parameters()] == PARAMETERS
+    assert [name for name, _ in net.named_buffers()] == ["offset"]
+    assert list(net.state_dict()) == ["scale", "offset", *PARAMETERS[1:]]
+    assert "# 14 parameters" in repr(net)
+    net(np.ones((1, 2))).sum().backward()
+    assert [name for name, p in net.named_parameters() if p.grad is not None] == ["scale"]
+    net.requires_grad_()
+    assert all(parameter.requires_grad for parameter in net.parameters())
+    assert not net.offset.requires_grad
+
+
+def test_one_by_one_they_are_frozen_as_well_and_copies_know_it() -> None:
+    net = Net()
+    for parameter in net.parameters():
+        parameter.requires_grad = False
+    for other in copy.deepcopy(net), pickle.loads(pickle.dumps(net)):
+        assert [name for name, _ in other.named_parameters()] == PARAMETERS
+        assert [name for name, _ in other.named_buffers()] == ["offset"]
+
+
+def test_what_an_attribute_holds_now_counts() -> None:
+    net = Net()
+    net.scale = Tensor(np.ones(2))
+    net.offset = Tensor(np.ones(2), requires_grad=True)
+    assert [name for name, _ in net.named_buffers()] == ["scale"]
+    assert next(net.named_parameters())[0] == "offset"
+    net.scale.requires_grad = True
+    assert not list(net.buffers())
+
+
+def test_apply_calls_inner_modules_first() -> None:
+    net = Net()
+    seen: list[str] = []
+    assert net.apply(lambda module: seen.append(type(module).__name__)) is net
+    assert seen == ["Linear", "ReLU", "Linear", "Sequential", "Net"]
+
+
+def test_generators_are_those_that_modules_draw_from_each_once() -> None:
+    first, second = np.random.default_rng(0), np.random.default_rng(1)
+    drops = [Dropout(rng=rng) for rng in (first, second, first, None)]
+    net = Sequential(*drops, Linear(1, 1, rng=np.random.default_rng(2)))
+    assert list(net.generators()) == [first, second]
+    copies = list(copy.deepcopy(net).generators())
+    assert len(copies) == 2
+    assert first not in copies
+    assert copies[0].random() == np.random.default_rng(0).random()
 
 
 def test_zero_grad_forgets_gradients() -> None:

@@ -65,7 +65,7 @@ def test_nesterov_takes_the_gradient_in_once_more(nesterov: bool, direction: lis
         zero, g, state, 1.0, 0.0, 0.5, nesterov, ns_coefficients=(1.0, 0.0, 0.0), ns_steps=1
     )
     np.testing.assert_allclose(new["momentum_buffer"], [[0.5, 0.5]])
-    np.testing.assert_allclose(-moved[0], direction / np.linalg.norm(direction))
+    np.testing.assert_allclose(-moved[0], np.divide(direction, np.linalg.norm(direction)))
 
 
 @pytest.mark.parametrize("shape", [(), (3,), (2, 3, 4)])

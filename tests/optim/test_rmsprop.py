@@ -58,7 +58,12 @@ def test_only_what_the_settings_need_is_remembered() -> None:
 
 def test_a_gradient_that_never_changes_has_no_variance_and_gives_no_nan() -> None:
     # Where rounding has made the mean square a little less than the square of the mean.
-    state = {"square_avg": np.float32([1 - 1e-6]), "grad_avg": np.float32([1])}
-    w, g = np.ones(1, np.float32), np.ones(1, np.float32)
-    moved, _ = rmsprop_rule(w, g, state, lr=1e-3, alpha=0.99, eps=1.0, centered=True)
+    one = np.ones(1)
+    state = {"square_avg": one - 1e-6, "grad_avg": one}
+    moved, _ = rmsprop_rule(one, one, state, lr=1e-3, alpha=0.99, eps=1.0, centered=True)
     assert moved == pytest.approx(1 - 1e-3)
+
+
+def test_making_an_optimiser_warns_of_nothing() -> None:
+    # The rule is run once, to see what it remembers; here, it divides by 0.
+    RMSprop([parameter(1)], alpha=0.0, eps=0.0, centered=True)

@@ -29,8 +29,8 @@ Make = Callable[[Optimizer], Schedule]
 
 def two_groups(lr: float = 8.0, **settings: Any) -> SGD:
     """Groups that start from lr and from half of it."""
-    groups = [{"params": [parameter(1)]}, {"params": [parameter(1)], "lr": lr / 2}]
-    return SGD(groups, lr=lr, **settings)
+    second = {"params": [parameter(1)], "lr": lr / 2}
+    return SGD([{"params": [parameter(1)]}, second], lr=lr, **settings)
 
 
 def rates(optimizer: Optimizer) -> list[float]:
@@ -86,19 +86,24 @@ def test_rates_in_numbers(make: Make, expected: list[float]) -> None:
 
 
 @pytest.mark.parametrize("make", [make for make, _ in CASES.values()], ids=CASES)
-def test_a_loaded_schedule_goes_on_bit_for_bit(make: Make) -> None:
+@pytest.mark.parametrize("schedule_first", [False, True])
+def test_a_loaded_schedule_goes_on_bit_for_bit(make: Make, schedule_first: bool) -> None:
     whole, stopped, resumed = two_groups(), two_groups(), two_groups(lr=1.0)
-    schedule = make(whole)
+    schedules = [make(optimizer) for optimizer in (whole, stopped, resumed)]
     for _ in range(6):
-        schedule.step()
-    first = make(stopped)
+        schedules[0].step()
     for _ in range(3):
-        first.step()
-    second = make(resumed)
-    second.load_state_dict(json.loads(json.dumps(first.state_dict(), allow_nan=False)))
+        schedules[1].step()
+    state = json.loads(json.dumps(schedules[1].state_dict(), allow_nan=False))
+    if schedule_first:
+        schedules[2].load_state_dict(state)
+    resumed.load_state_dict(stopped.state_dict())
+    if not schedule_first:
+        schedules[2] = make(resumed)
+        schedules[2].load_state_dict(state)
     assert rates(resumed) == rates(stopped)
     for _ in range(3):
-        second.step()
+        schedules[2].step()
     assert rates(resumed) == rates(whole)
 
 
@@ -128,23 +133,95 @@ def test_a_schedule_made_after_the_rate_was_set_starts_from_that() -> None:
     assert rates(optimizer) == [2, 2]
 
 
-def test_what_a_schedule_leaves_in_a_group_is_no_setting() -> None:
+def test_what_a_schedule_leaves_in_a_group_is_not_given_to_the_rule() -> None:
     optimizer = two_groups()
     LinearLR(optimizer, 0.5)
-    run(optimizer, GRADIENTS[:1, 0, :1])
-    assert not [name for name in optimizer.state_dict() if "initial_lr" in name]
+    run(optimizer, np.ones((1, 1)))
+    assert [w.item() for w in optimizer.parameters] == [-3, -1]
+
+
+def test_an_argument_out_of_its_range() -> None:
+    optimizer = two_groups()
+    wrong: Any = [0.5]
+    calls: list[tuple[Callable[[], Any], str]] = [
+        (lambda: LambdaLR(optimizer, wrong), r"lr_lambda must be one function .* and is \[0.5\]"),
+        (lambda: StepLR(optimizer, 0), "StepLR: step_size must be positive, and is 0"),
+        (lambda: CosineAnnealingLR(optimizer, 0), "T_max must be positive"),
+        (lambda: LinearLR(optimizer, 0.0), "start_factor must be above 0"),
+        (lambda: LinearLR(optimizer, end_factor=1.1), "end_factor must be at least 0 and at most"),
+        (lambda: LinearLR(optimizer, total_iters=0), "total_iters must be positive"),
+        (lambda: OneCycleLR(optimizer, 1.0), "total_steps must be positive, or epochs and"),
+        (lambda: OneCycleLR(optimizer, 1.0, 0), "total_steps"),
+        (lambda: OneCycleLR(optimizer, 1.0, 9, pct_start=1.1), "pct_start must be"),
+        (lambda: OneCycleLR(optimizer, 1.0, 9, anneal_strategy="up"), "one of 'cos', 'linear'"),
+        (lambda: OneCycleLR(optimizer, 1.0, 9, max_momentum=1.0), "max_momentum must be"),
+        (lambda: OneCycleLR(optimizer, 1.0, 9, div_factor=0), "div_factor must be positive"),
+        (lambda: OneCycleLR(optimizer, [1.0], 9), "max_lr has 1 values for 2 groups"),
+        (lambda: ReduceLROnPlateau(optimizer, "least"), "mode must be one of 'min', 'max'"),
+        (lambda: ReduceLROnPlateau(optimizer, factor=1.0), "factor must be"),
+        (lambda: ReduceLROnPlateau(optimizer, patience=-1), "patience must be"),
+        (lambda: ReduceLROnPlateau(optimizer, threshold_mode="x"), "one of 'rel', 'abs'"),
+        (lambda: ReduceLROnPlateau(optimizer, min_lr=[0.1]), "min_lr has 1 values for 2 groups"),
+        (lambda: SequentialLR(optimizer, [], []), "of 0 schedulers takes a rising milestone"),
+        (lambda: SequentialLR(optimizer, [StepLR(optimizer, 1)], [1]), "between any two"),
+        (lambda: SequentialLR(optimizer, [StepLR(optimizer, 1)] * 3, [2, 1]), "rising"),
+        (
+            lambda: SequentialLR(optimizer, [StepLR(two_groups(), 1)], []),
+            "scheduler 0 is one of another optimiser",
+        ),
+    ]
+    for make, message in calls:
+        with pytest.raises(ValueError, match=message):
+            make()
+
+
+@pytest.mark.parametrize("make", [lambda o: StepLR(o, 1), ReduceLROnPlateau])
+def test_what_is_no_optimiser(make: Any) -> None:
+    with pytest.raises(TypeError, match=r"(StepLR|Plateau) takes an Optimizer first, not a list"):
+        make([parameter(1)])
+
+
+def test_what_does_not_go_by_steps_cannot_follow_others() -> None:
+    optimizer = two_groups()
+    plateau: Any = ReduceLROnPlateau(optimizer)
+    with pytest.raises(TypeError, match="scheduler 0 is a ReduceLROnPlateau, and not one that"):
+        SequentialLR(optimizer, [plateau], [])
+
+
+@pytest.mark.parametrize("state", [{}, {"last_epoch": 1, "best": 0.5}])
+def test_a_state_of_another_kind(state: dict[str, Any]) -> None:
+    optimizer = two_groups()
+    for schedule in (StepLR(optimizer, 1), ReduceLROnPlateau(optimizer)):
+        before = schedule.state_dict()
+        with pytest.raises(ValueError, match=r"has a state of .*, not .*: nothing was loaded"):
+            schedule.load_state_dict(state)
+        assert schedule.state_dict() == before
 
 
 # One cycle
 
 
+def cycle(optimizer: Optimizer, steps: int, **settings: Any) -> list[dict[str, Any]]:
+    """What the first group had at each step."""
+    schedule = OneCycleLR(optimizer, **settings)
+    found = []
+    for _ in range(steps):
+        found.append(dict(optimizer.param_groups[0]))
+        schedule.step()
+    return found
+
+
 @pytest.mark.parametrize(
     ("settings", "rates", "momenta"),
     [
-        ({}, [1, 4, 10, 7.505, 2.515, 0.02], [0.95, 0.9, 0.8, 0.825, 0.875, 0.95]),
         (
-            {"three_phase": True},
-            [1, 10, 1, 0.674, 0.347, 0.02],
+            {"pct_start": 0.5},
+            [1, 5.5, 10, 6.67333, 3.34667, 0.02],
+            [0.95, 0.875, 0.8, 0.85, 0.9, 0.95],
+        ),
+        (
+            {"pct_start": 1 / 3, "three_phase": True},
+            [1, 10, 1, 0.67333, 0.34667, 0.02],
             [0.95, 0.8, 0.95, 0.95, 0.95, 0.95],
         ),
     ],
@@ -152,24 +229,127 @@ def test_what_a_schedule_leaves_in_a_group_is_no_setting() -> None:
 def test_a_linear_cycle_in_numbers(
     settings: dict[str, Any], rates: list[float], momenta: list[float]
 ) -> None:
-    optimizer = two_groups(momentum=0.5)
-    schedule = OneCycleLR(
-        optimizer,
+    found = cycle(
+        two_groups(momentum=0.5),
+        steps=6,
         max_lr=[10.0, 20.0],
-        total_steps=6,
-        pct_start=1 / 3 if "three_phase" in settings else 0.5,
+        epochs=2,
+        steps_per_epoch=3,
         anneal_strategy="linear",
         base_momentum=0.8,
         div_factor=10,
         final_div_factor=50,
         **settings,
     )
-    found = []
-    for _ in range(6):
-        first, second = optimizer.param_groups
-        assert second["lr"] == pytest.approx(2 * first["lr"])
-        assert second["momentum"] == first["momentum"]
-        found.append((first["lr"], first["momentum"]))
+    np.testing.assert_allclose([group["lr"] for group in found], rates, atol=1e-5)
+    np.testing.assert_allclose([group["momentum"] for group in found], momenta)
+
+
+def test_each_group_has_a_cycle_of_its_own() -> None:
+    optimizer = two_groups()
+    schedule = OneCycleLR(optimizer, max_lr=np.array([10.0, 20.0]), total_steps=9)  # type: ignore[arg-type]
+    for _ in range(9):
+        assert optimizer.param_groups[1]["lr"] == pytest.approx(2 * optimizer.lr)
         schedule.step()
-    print(found)
-    np.testing.assert_allclose(found, np.transpose([rates, momenta]), atol=1e-3)
+
+
+def test_a_cosine_cycle_is_half_way_where_a_linear_one_is() -> None:
+    found = cycle(Adam([parameter(1)]), steps=10, max_lr=1.0, total_steps=10, pct_start=0.5)
+    assert found[2]["lr"] == pytest.approx(0.04 + 0.96 / 2)
+    assert found[4]["betas"] == (pytest.approx(0.85), 0.999)
+    assert found[1]["lr"] < 0.04 + 0.96 / 4
+
+
+def test_momentum_stays_if_it_is_to() -> None:
+    found = cycle(SGD([parameter(1)]), steps=3, max_lr=1.0, total_steps=3, cycle_momentum=False)
+    assert [group["momentum"] for group in found] == [0, 0, 0]
+
+
+def test_an_optimiser_with_no_momentum_to_cycle() -> None:
+    with pytest.raises(ValueError, match="neither momentum nor betas to cycle: give"):
+        OneCycleLR(Adagrad([parameter(1)]), 1.0, 9)
+
+
+def test_more_steps_than_the_cycle_has() -> None:
+    schedule = OneCycleLR(two_groups(), max_lr=1.0, total_steps=2)
+    schedule.step()
+    schedule.step()
+    with pytest.raises(ValueError, match="OneCycleLR of 2 steps is asked for step 3: give it tota"):
+        schedule.step()
+    assert schedule.last_epoch == 2
+
+
+@pytest.mark.parametrize("total_steps", [1, 2, 3, 4, 10])
+@pytest.mark.parametrize("pct_start", [0.0, 0.1, 0.5, 1.0])
+def test_a_cycle_may_be_short_or_of_one_side(total_steps: int, pct_start: float) -> None:
+    settings: dict[str, Any] = {"total_steps": total_steps, "pct_start": pct_start}
+    for three_phase in (False, True):
+        found = cycle(two_groups(), total_steps, max_lr=1.0, three_phase=three_phase, **settings)
+        assert all(0 < group["lr"] <= 1 for group in found)
+
+
+def test_a_cycle_that_brings_momentum_resumes() -> None:
+    whole, stopped, resumed = (SGD([parameter(2, 3)], lr=0.1) for _ in range(3))
+    schedules = [OneCycleLR(optimizer, 0.5, 20) for optimizer in (whole, stopped, resumed)]
+
+    def train(k: int, gradients: np.ndarray) -> None:
+        for gradient in gradients:
+            run(schedules[k].optimizer, gradient[None])
+            schedules[k].step()
+
+    train(0, GRADIENTS)
+    train(1, GRADIENTS[:8])
+    resumed.parameters[0].data[...] = stopped.parameters[0].data
+    resumed.load_state_dict(stopped.state_dict())
+    schedules[2].load_state_dict(schedules[1].state_dict())
+    train(2, GRADIENTS[8:])
+    assert resumed.parameters[0].data.tobytes() == whole.parameters[0].data.tobytes()
+
+
+# Plateau
+
+
+def plateau(metrics: list[float], **settings: Any) -> list[float]:
+    """The rate after each metric."""
+    optimizer = SGD([parameter(1)], lr=1.0)
+    schedule = ReduceLROnPlateau(optimizer, factor=0.5, **{"patience": 1, **settings})
+    found = []
+    for metric in metrics:
+        # As if it had been stopped and resumed at every step.
+        state = json.loads(json.dumps(schedule.state_dict(), allow_nan=False))
+        schedule = ReduceLROnPlateau(optimizer, factor=0.5, **{"patience": 1, **settings})
+        schedule.load_state_dict(state)
+        schedule.step(metric)
+        found.append(optimizer.lr)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("metrics", "settings", "expected"),
+    [
+        ([3, 2, 1, 0], {}, [1, 1, 1, 1]),
+        ([3, 3, 3, 3, 3], {}, [1, 1, 0.5, 0.5, 0.25]),
+        ([3, 3, 2, 2, 2], {}, [1, 1, 1, 1, 0.5]),
+        ([1, 2, 2, 2], {"mode": "max"}, [1, 1, 1, 0.5]),
+        ([3, 2.9, 2.9], {"threshold": 0.1}, [1, 1, 0.5]),
+        ([1, 1.05, 1.09], {"mode": "max", "threshold": 0.1}, [1, 1, 0.5]),
+        ([3, 2.6, 2.6], {"threshold": 0.5, "threshold_mode": "abs"}, [1, 1, 0.5]),
+        ([3, 2.4, 2.4], {"threshold": 0.5, "threshold_mode": "abs"}, [1, 1, 1]),
+        ([3, 3, 3, 3, 3, 3], {"cooldown": 2}, [1, 1, 0.5, 0.5, 0.5, 0.5]),
+        ([3, 3, 3, 3], {"patience": 0, "min_lr": 0.3}, [1, 0.5, 0.3, 0.3]),
+        ([3, 3, 3], {"patience": 0, "eps": 0.3}, [1, 0.5, 0.5]),
+        ([math.nan, math.nan, 3, math.nan, math.nan], {}, [1, 0.5, 0.5, 0.5, 0.25]),
+    ],
+)
+def test_a_metric_that_gets_no_better(
+    metrics: list[float], settings: dict[str, Any], expected: list[float]
+) -> None:
+    assert plateau(metrics, **settings) == expected
+
+
+def test_groups_have_lowest_rates_of_their_own() -> None:
+    optimizer = two_groups()
+    schedule = ReduceLROnPlateau(optimizer, factor=0.1, patience=0, min_lr=[1.0, 3.0])
+    schedule.step(1.0)
+    schedule.step(np.array(1.0))
+    assert rates(optimizer) == [1, 3]
