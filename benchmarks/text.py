@@ -82,7 +82,7 @@ def with_pytorch(config: Config, problem: Problem) -> tuple[list[float], float, 
     model.load_state_dict({name: torch.from_numpy(x) for name, x in ours.state_dict().items()})
     matrices = [p for p in model.parameters() if p.ndim >= 2]
     others = [p for p in model.parameters() if p.ndim < 2]
-    groups = [{"params": matrices}, {"params": others, "weight_decay": 0.0}]
+    groups: list[dict[str, Any]] = [{"params": matrices}, {"params": others, "weight_decay": 0.0}]
     optimizer = torch.optim.AdamW(
         [group for group in groups if group["params"]],
         lr=config.lr,

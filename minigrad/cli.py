@@ -102,8 +102,8 @@ def parser() -> argparse.ArgumentParser:
 
 def add_setting(parser: argparse.ArgumentParser, field: Field[Any]) -> None:
     """An option for a field of Config."""
-    pair = field.type.startswith("tuple")
-    kind = {"int": int, "str": str}.get(field.type, float)
+    pair = str(field.type).startswith("tuple")
+    kind = {"int": int, "str": str}.get(str(field.type), float)
     parser.add_argument(
         "--" + field.name.replace("_", "-"),
         type=kind,

@@ -32,13 +32,13 @@ class MinigradError(Exception):
         return self.message + self.path() + self.line
 
     def path(self) -> str:
-        """The module it comes from, as the outermost one names it: Net.encoder.2, a Linear."""
+        """The module it comes from, as the outermost one names it: Net.encoder.2 (Linear)."""
         if len(self.modules) < 2:
             return ""
         steps = [type(self.modules[-1]).__name__]
         for outer, inner in itertools.pairwise(reversed(self.modules)):
             steps += [name for name, module in outer.named_modules() if module is inner]
-        return f"\n  in {'.'.join(steps)}, a {type(self.modules[0]).__name__}"
+        return f"\n  in {'.'.join(steps)} ({type(self.modules[0]).__name__})"
 
 
 class ShapeError(MinigradError, ValueError):

@@ -7,8 +7,8 @@ from typing import Any, Self
 
 import numpy as np
 
-from minigrad.errors import MinigradError, ShapeError, UnsupportedError
-from minigrad.numpy_protocol import value_of
+from minigrad.errors import MinigradError, UnsupportedError
+from minigrad.state import fitting
 from minigrad.tensor import Tensor
 
 
@@ -187,23 +187,7 @@ class Module:
         Tensor(3.)
         """
         own = {name: tensor for name, tensor, _ in self._named_tensors()}
-        arrays = {name: np.asarray(value_of(value)) for name, value in state.items()}
-        problems = [f"missing: {name} {x.shape}" for name, x in own.items() if name not in arrays]
-        for name, array in arrays.items():
-            if name not in own:
-                problems.append(f"unexpected: {name} {array.shape}")
-            elif array.shape != own[name].shape:
-                problems.append(
-                    f"mis-shaped: {name} is {own[name].shape} here, {array.shape} given"
-                )
-            elif not np.can_cast(array.dtype, own[name].dtype, "same_kind"):
-                problems.append(f"of dtype {array.dtype}: {name} is {own[name].dtype} here")
-        if problems:
-            raise ShapeError(
-                f"this state does not fit {type(self).__name__}, so nothing was loaded:\n  "
-                + "\n  ".join(problems)
-                + "\nIs it the state of another network, or of other sizes?"
-            )
+        arrays = fitting(type(self).__name__, own, state)
         for name, tensor in own.items():
             tensor.data[...] = arrays[name]
 

@@ -78,7 +78,7 @@ def finite_or_zero(x: Any) -> Any:
 
 def logsumexp_of_array(x: Any, axis: Axis, keepdims: bool) -> Any:
     """log(sum(exp(x))) with the largest term taken out, so that nothing overflows."""
-    largest = finite_or_zero(np.max(x, axis=axis, keepdims=True, initial=-np.inf))
+    largest = finite_or_zero(np.fmax.reduce(x, axis=axis, keepdims=True, initial=-np.inf))
     total = np.sum(np.exp(x - largest), axis=axis, keepdims=keepdims)
     with np.errstate(divide="ignore"):  # log(0) = -inf is right for a sum of nothing
         return np.log(total) + np.reshape(largest, total.shape)

@@ -42,9 +42,8 @@ def relu_of_array(x: Any) -> Any:
 
 
 def sigmoid_of_array(x: Any) -> Any:
-    """1 / (1 + exp(-x)), with an exponential that cannot overflow."""
-    e = np.exp(-np.abs(x))
-    return np.where(np.greater_equal(x, 0), 1, e) / (1 + e)
+    with np.errstate(over="ignore"):  # where 1 / inf is the 0 that it should be
+        return 1 / (1 + np.exp(-x))
 
 
 # The rational approximations of W. J. Cody, "Rational Chebyshev approximations for the error
@@ -73,10 +72,8 @@ BEYOND_FOUR = (
 )
 # For float32, a fit of our own: erf(x) = tanh(x * p(x**2)), with an error below 3.2 units in the
 # last place. The hyperbolic tangent takes errors of p away, where erf is near 1.
-FLOAT32 = (
-    5.423485501017443e-9, 2.7526058501213767e-8, -4.794112309007179e-6, 8.459430456080068e-5,
-    -6.14833074270013e-4, -1.952936269555499e-4, 1.0276986641558482e-1, 1.1283792469403606,
-)
+FLOAT32 = (5.423485501017443e-9, 2.7526058501213767e-8, -4.794112309007179e-6, 8.459430456080068e-5,
+           -6.14833074270013e-4, -1.952936269555499e-4, 1.0276986641558482e-1, 1.1283792469403606)
 # fmt: on
 ONE_OVER_SQRT_PI = 0.5641895835477563
 
@@ -94,8 +91,7 @@ def rational(coefficients: tuple[tuple[float, ...], tuple[float, ...]], x: Any) 
 
 def erf_of_array(x: Any) -> Any:
     """The error function, 2/sqrt(pi) times the integral of exp(-t**2) from 0 to x."""
-    x = np.asarray(x)
-    x = x if x.dtype.kind == "f" else x.astype(float)
+    x = np.asarray(x, None if np.result_type(x).kind == "f" else float)
     if x.dtype == np.float32:
         x = np.clip(x, -4, 4)  # erf(4) is 1 to the last digit
         return np.tanh(x * polynomial(FLOAT32, x * x))

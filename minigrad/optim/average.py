@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.optim.optimizer import PART, check_parameters, check_range, fitting, listed
+from minigrad.optim.optimizer import PART, check_parameters, check_range, listed
+from minigrad.state import fitting
 from minigrad.tensor import Tensor
 
 

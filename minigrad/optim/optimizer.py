@@ -9,8 +9,9 @@ from typing import Any, ClassVar, get_type_hints
 
 import numpy as np
 
-from minigrad.errors import GradientError, ShapeError
+from minigrad.errors import GradientError
 from minigrad.numpy_protocol import value_of
+from minigrad.state import fitting
 from minigrad.tensor import Tensor
 
 # What an update rule remembers of one parameter: arrays by name.
@@ -289,44 +290,22 @@ def check_parameters(optimizer: str, parameters: list[Tensor]) -> None:
 
 
 def check_parameter(what: str, parameter: Any) -> None:
-    """Only a leaf that requires a gradient is ever given one."""
+    """Only a leaf is ever given a gradient. A frozen one may be thawed later."""
     if not isinstance(parameter, Tensor):
         raise TypeError(
             f"{what} is a {type(parameter).__name__}, not a Tensor: pass module.parameters() "
             "(named_parameters() has names as well)"
         )
-    if not parameter.requires_grad or parameter.node.op is not None:
-        why = (
-            f"is the result of {parameter.node.op.name}, and only leaves are given a gradient"
-            if parameter.node.op is not None
-            else "has requires_grad=False"
-        )
+    if parameter.node.op is not None:
         raise GradientError(
-            f"{what}, of shape {parameter.shape}, {why}: make it with requires_grad=True, or leave "
-            "it out"
+            f"{what}, of shape {parameter.shape}, is the result of {parameter.node.op.name}, and "
+            "only leaves are given a gradient: make it with requires_grad=True, or leave it out"
         )
-
-
-def fitting(
-    owner: str, own: Mapping[str, np.ndarray], state: Mapping[str, Any]
-) -> dict[str, np.ndarray]:
-    """The arrays of a state, if they are those that are wanted."""
-    arrays = {name: np.asarray(value_of(value)) for name, value in state.items()}
-    problems = [f"missing: {name} {x.shape}" for name, x in own.items() if name not in arrays]
-    for name, array in arrays.items():
-        if name not in own:
-            problems.append(f"unexpected: {name} {array.shape}")
-        elif array.shape != own[name].shape:
-            problems.append(f"mis-shaped: {name} is {own[name].shape} here, {array.shape} given")
-        elif array.dtype.kind not in "fiub":
-            problems.append(f"of dtype {array.dtype}: {name} is {own[name].dtype} here")
-    if problems:
-        raise ShapeError(
-            f"this state does not fit {owner}, so nothing was loaded:\n  "
-            + "\n  ".join(problems)
-            + "\nIs it the state of another one, or with other parameters or settings?"
+    if parameter.dtype.kind != "f":
+        raise GradientError(
+            f"{what}, of shape {parameter.shape}, has dtype {parameter.dtype}, which has no "
+            "gradient: leave it out"
         )
-    return arrays
 
 
 # Settings: Python's own numbers, tuples of them, and text

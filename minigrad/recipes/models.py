@@ -149,6 +149,15 @@ def check_length(model: Any, tokens: Any) -> None:
         )
 
 
+def attend(x: Any, heads: int, qkv: Linear, mix: Linear) -> Tensor:
+    """Attention of each place in x (N, T, width) to itself and those before it."""
+    n, t, width = x.shape
+    parts = qkv(x).reshape(n, t, 3, heads, width // heads)
+    q, k, v = parts.transpose(2, 0, 3, 1, 4)  # (N, heads, T, width/heads) each
+    y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+    return mix(y.transpose(0, 2, 1, 3).reshape(n, t, width))
+
+
 class Block(Module):
     """A layer of a GPT: attention to what came before, then two linear layers, both added to x."""
 
@@ -163,15 +172,8 @@ class Block(Module):
         self.dropout = Dropout(dropout, rng=rng)
 
     def forward(self, x: Any) -> Tensor:
-        x = x + self.dropout(self.attend(self.norm1(x)))
+        x = x + self.dropout(attend(self.norm1(x), self.heads, self.qkv, self.mix))
         return x + self.dropout(self.down(F.gelu(self.up(self.norm2(x)))))
-
-    def attend(self, x: Any) -> Tensor:
-        n, t, width = x.shape
-        heads = self.qkv(x).reshape(n, t, 3, self.heads, width // self.heads)
-        q, k, v = heads.transpose(2, 0, 3, 1, 4)  # (N, heads, T, width/heads) each
-        y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
-        return self.mix(y.transpose(0, 2, 1, 3).reshape(n, t, width))
 
 
 class GPT(Module):
@@ -259,10 +261,8 @@ class MicroBlock(Module):
         self.up = Linear(width, 4 * width, bias=False, rng=rng)
         self.down = Linear(4 * width, width, bias=False, rng=rng)
 
-    attend = Block.attend
-
     def forward(self, x: Any) -> Tensor:
-        x = x + self.attend(norm(x))
+        x = x + attend(norm(x), self.heads, self.qkv, self.mix)
         return x + self.down(F.relu(self.up(norm(x))))
 
 

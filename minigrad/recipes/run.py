@@ -117,7 +117,7 @@ def optimizer_of(config: Config, model: Module) -> AdamW:
     """AdamW, with no decay of what is no matrix: biases, and the weights of norms."""
     matrices = [p for p in model.parameters() if p.ndim >= 2]
     others = [p for p in model.parameters() if p.ndim < 2]
-    groups = [{"params": matrices}, {"params": others, "weight_decay": 0.0}]
+    groups: list[dict[str, Any]] = [{"params": matrices}, {"params": others, "weight_decay": 0.0}]
     return AdamW(
         [group for group in groups if group["params"]],
         lr=config.lr,

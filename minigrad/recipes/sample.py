@@ -11,12 +11,11 @@ import numpy as np
 from minigrad.autograd import no_grad
 from minigrad.errors import ArgumentError
 from minigrad.functional import softmax
-from minigrad.nn import Module
 from minigrad.recipes.run import load_model
 
 
 def sample(
-    model: Module,
+    model: Any,
     tokens: list[int],
     length: int,
     rng: np.random.Generator,
@@ -54,11 +53,10 @@ def sample(
             "sample: temperature and length are at least 0 and top_k at least 1, not "
             f"{temperature}, {length} and {top_k}"
         )
-    context: Any = model.context
     drawn: list[int] = []
     with no_grad():
         while len(drawn) < length:
-            seen = np.array([[*tokens, *drawn][-context:]])
+            seen = np.array([[*tokens, *drawn][-model.context :]])
             scores = np.asarray(model(seen))[0, -1]
             token = draw(scores.astype(np.float64), rng, temperature, top_k)
             if token == end:

@@ -159,7 +159,8 @@ class Run:
 
     def save(self, path: Path) -> None:
         """Write all that the next steps depend on to one file, whole or not at all."""
-        arrays, plain = {}, {}
+        arrays: dict[str, Any] = {}
+        plain: dict[str, Any] = {}
         for part, owner in self.parts().items():
             for name, value in owner.state_dict().items():
                 kind = arrays if isinstance(value, np.ndarray) else plain
@@ -194,8 +195,8 @@ class Run:
         parts, generators = self.parts(), self.generators()
         if strangers := {name.split(".")[0] for name in known} - parts.keys():
             raise MinigradError(
-                f"{path} is of a training with {', '.join(sorted(strangers))} as well, and this one "
-                f"has {', '.join(parts)}: give the same arguments, or checkpoint= another name"
+                f"{path} is of a training with {', '.join(sorted(strangers))} as well, and this "
+                f"one has {', '.join(parts)}: give the same arguments, or checkpoint= another name"
             )
         for part, owner in parts.items():
             own = {name: value for name, value in known.items() if name.startswith(f"{part}.")}

@@ -64,7 +64,7 @@ def test_a_token_too_many_is_named_with_its_place(wrong: int, place: tuple[int, 
         Net()(tokens)
     message = str(error.value)
     assert f"index {wrong} at {place}: there are 4 rows, for indices 0..3" in message
-    assert "in Net.tokens, a Embedding" in message
+    assert "in Net.tokens (Embedding)" in message
 
 
 def test_floats_are_refused() -> None:

@@ -228,7 +228,7 @@ def test_the_path_to_the_layer_is_in_the_message() -> None:
         def forward(self, x: Any) -> Any:
             return self.memory(x)
 
-    with pytest.raises(ShapeError, match=r"in Net.memory, a GRU"):
+    with pytest.raises(ShapeError, match=r"in Net.memory \(GRU\)"):
         Net()(X[..., :2])
 
 

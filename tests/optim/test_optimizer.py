@@ -323,11 +323,21 @@ def test_no_parameters(kind: Kind, none: Any) -> None:
 
 
 @every_kind
-def test_a_parameter_that_requires_no_gradient(kind: Kind) -> None:
-    with pytest.raises(
-        GradientError, match=r"parameter 1, of shape \(2,\), has requires_grad=False"
-    ):
-        kind([parameter(1), Tensor(np.ones(2))])
+def test_a_frozen_parameter_stays_as_it_is_until_it_is_thawed(kind: Kind) -> None:
+    w, frozen = parameter(2, 2), Tensor(np.ones((2, 2)))
+    optimizer = kind([w, frozen], lr=0.1)
+    w.grad = np.eye(2, dtype=np.float32)
+    optimizer.step()
+    assert (frozen.data == 1).all()
+    frozen.requires_grad = True
+    frozen.grad = np.eye(2)
+    optimizer.step()
+    assert (frozen.data != 1).any()
+
+
+def test_a_parameter_of_integers() -> None:
+    with pytest.raises(GradientError, match=r"parameter 1, of shape \(2,\), has dtype int64"):
+        SGD([parameter(1), Tensor(np.array([1, 2]))])
 
 
 @every_kind

@@ -49,7 +49,7 @@ def test_only_the_likeliest_are_drawn() -> None:
 
 def test_the_model_sees_no_more_than_its_context() -> None:
     model = Fixed([0.0, 9.0])
-    sample(model, [0, 1], 4, np.random.default_rng(0), temperature=0)  # type: ignore[arg-type]
+    sample(model, [0, 1], 4, np.random.default_rng(0), temperature=0)
     assert model.seen == [[0, 1], [0, 1, 1], [1, 1, 1], [1, 1, 1]]
 
 

@@ -1,0 +1,40 @@
+"""States: arrays by name, taken out of what changes, and put back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from minigrad.errors import ShapeError
+from minigrad.numpy_protocol import value_of
+
+State = dict[str, np.ndarray]
+
+
+def fitting(owner: str, own: Mapping[str, Any], state: Mapping[str, Any]) -> State:
+    """The arrays of a state, if they are those of `own`: names, shapes, and kinds of dtype.
+
+    Raises:
+        ShapeError: if they are not, with all that is missing, unexpected or of another shape.
+
+    >>> fitting("Line", {"slope": np.zeros(())}, {"slope": 2.0})
+    {'slope': array(2.)}
+    """
+    arrays = {name: np.asarray(value_of(value)) for name, value in state.items()}
+    problems = [f"missing: {name} {x.shape}" for name, x in own.items() if name not in arrays]
+    for name, array in arrays.items():
+        if name not in own:
+            problems.append(f"unexpected: {name} {array.shape}")
+        elif array.shape != own[name].shape:
+            problems.append(f"mis-shaped: {name} is {own[name].shape} here, {array.shape} given")
+        elif not np.can_cast(array.dtype, own[name].dtype, "same_kind"):
+            problems.append(f"of dtype {array.dtype}: {name} is {own[name].dtype} here")
+    if problems:
+        raise ShapeError(
+            f"this state does not fit {owner}, so nothing was loaded:\n  "
+            + "\n  ".join(problems)
+            + "\nIs it the state of another one, or of other sizes or settings?"
+        )
+    return arrays
