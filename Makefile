@@ -31,7 +31,7 @@ format: $(VENV)/installed-dev
 
 $(VENV)/installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --editable .
+	$(BIN)/pip install --quiet --editable '.[plots]'
 	touch $@
 
 $(VENV)/installed-dev: $(VENV)/installed

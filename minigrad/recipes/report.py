@@ -77,7 +77,7 @@ def of_classes(trained: Trained) -> Iterator[tuple[str, str]]:
     inputs, labels, scores = outputs_of(trained)
     predicted = scores.argmax(axis=1)
     yield (
-        "What is taken for what",
+        "Confusion matrix",
         plots.svg(plots.plot_confusion(labels, predicted, scores.shape[1])),
     )
     if inputs.shape[1:] == (2,):
@@ -85,8 +85,11 @@ def of_classes(trained: Trained) -> Iterator[tuple[str, str]]:
     losses = -log_softmax(scores)[np.arange(len(labels)), labels]
     wrong = np.flatnonzero(predicted != labels)
     worst = wrong[np.argsort(-losses[wrong], kind="stable")][:WORST]
+    if not len(worst):
+        yield f"No mistakes in {len(labels)} held-out samples", ""
+        return
     heading = f"The worst of {len(wrong)} mistakes, in {len(labels)} held-out samples"
-    if inputs.shape[1:] != (2,) and len(worst):
+    if inputs.shape[1:] != (2,):
         titles = [f"{labels[k]}, taken for {predicted[k]}" for k in worst]
         yield heading, plots.svg(plots.plot_inputs(inputs[worst], titles))
     else:

@@ -181,7 +181,7 @@ TASKS = {
         mnist1d,
         {
             "cnn": of_signals(models.SignalCNN),
-            "gru": of_signals(models.SignalGRU),
+            "gru": of_signals(models.SignalGRU, weight_decay=0.1),
             "mlp": of_signals(models.SignalMLP, weight_decay=0.3),
             "logistic": of_shape(models.logistic, **PAPER),
         },

@@ -190,7 +190,10 @@ class Run:
                 f"{path} is not a checkpoint of fit: load it with minigrad.load, and give "
                 "checkpoint= another name"
             )
-        state = json.loads(metadata["training"])
+        try:
+            state = json.loads(metadata["training"])
+        except (KeyError, ValueError) as error:
+            raise MinigradError(f"{path} is a checkpoint that was damaged: delete it") from error
         known = load(path) | state["parts"]
         parts, generators = self.parts(), self.generators()
         if strangers := {name.split(".")[0] for name in known} - parts.keys():

@@ -49,7 +49,7 @@ def plot_history(rows: Sequence[dict[str, float]]) -> Any:
 
 
 def plot_confusion(labels: Any, predicted: Any, classes: int) -> Any:
-    """How often samples of each class (a row) were taken for each class (a column).
+    """The confusion matrix: how many samples of each class (row) were given each class (column).
 
     Args:
         labels, predicted: class indices (N,).
@@ -67,7 +67,7 @@ def plot_confusion(labels: Any, predicted: Any, classes: int) -> Any:
         axis.text(
             column, row, counts[row, column], ha="center", va="center", color=color, fontsize=8
         )
-    axis.set(xticks=range(classes), yticks=range(classes), xlabel="taken for", ylabel="is")
+    axis.set(xticks=range(classes), yticks=range(classes), xlabel="predicted", ylabel="actual")
     return figure
 
 

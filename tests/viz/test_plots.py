@@ -36,7 +36,7 @@ def test_confusion_counts_rows_by_what_it_is() -> None:
     figure = plots.plot_confusion([0, 0, 2, 2, 2], [0, 1, 2, 2, 0], 3)
     counts = {text.get_position()[::-1]: int(text.get_text()) for text in figure.axes[0].texts}
     assert counts == {(0, 0): 1, (0, 1): 1, (2, 0): 1, (2, 2): 2}
-    assert figure.axes[0].get_ylabel() == "is"
+    assert figure.axes[0].get_ylabel() == "actual"
 
 
 @pytest.mark.parametrize(
