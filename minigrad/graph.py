@@ -30,9 +30,12 @@ class Node:
     `requires_grad` says that a gradient flows through here. `grad` collects what `backward()`
     finds, on leaves only. `arrays` are the inputs as the op saw them. `birth` counts nodes in the
     order they are made. `origin` is the user's code, and the instruction in it, that recorded it.
+    `scope` is there on what a module returned: see `nn.Module`.
     """
 
-    __slots__ = "value requires_grad op inputs arrays attributes origin birth grad name".split()
+    __slots__ = (
+        "value requires_grad op inputs arrays attributes origin birth grad name scope".split()
+    )
 
     def __init__(
         self,

@@ -8,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 
 from minigrad.errors import MinigradError, UnsupportedError
+from minigrad.graph import births
 from minigrad.state import fitting
 from minigrad.tensor import Tensor
 
@@ -44,11 +45,18 @@ class Module:
         )
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        first = next(births)
         try:
-            return self.forward(*args, **kwargs)
+            output = self.forward(*args, **kwargs)
         except MinigradError as error:
             error.modules.append(self)
             raise
+        for result in (output,) if type(output) is Tensor else tensors_in(output):
+            node: Any = result.node
+            if node.birth > first:
+                # This call made it, and what was made since then: explanations group by calls.
+                node.scope = (self, first, getattr(node, "scope", None))
+        return output
 
     def __setattr__(self, name: str, value: Any) -> None:
         if isinstance(value, Tensor):
@@ -206,3 +214,12 @@ class Module:
             return f"{title}){comment}"
         inside = "\n".join(children).replace("\n", "\n  ")
         return f"{title}{comment}\n  {inside}\n)"
+
+
+def tensors_in(output: Any) -> Iterator[Tensor]:
+    """The Tensors in what a module returned."""
+    if isinstance(output, Tensor):
+        yield output
+    elif isinstance(output, tuple | list | dict):
+        for value in output.values() if isinstance(output, dict) else output:
+            yield from tensors_in(value)

@@ -29,10 +29,9 @@ def unary(
     Notation and C expression are `name(x)` unless given.
     """
     call = f"{name}({{0}})"
-    vjps = (vjp,) if vjp else ()
     # C says asin where NumPy says arcsin.
     c = c or call.replace("arc", "a")
-    op = Op("unary", name, forward, vjps, notation or call, c, (domain,))
+    op = Op("unary", name, forward, (vjp,) if vjp else (), notation or call, c, (domain,))
     implements(forward if isinstance(forward, np.ufunc) else name)(op)
     return op
 
@@ -83,9 +82,8 @@ def polynomial(coefficients: tuple[float, ...], x: Any) -> Any:
     return functools.reduce(lambda y, c: y * x + c, coefficients)
 
 
-def rational(coefficients: tuple[tuple[float, ...], tuple[float, ...]], x: Any) -> Any:
+def rational(above: tuple[float, ...], below: tuple[float, ...], x: Any) -> Any:
     """Numerator over denominator."""
-    above, below = coefficients
     return polynomial(above, x) / polynomial(below, x)
 
 
@@ -98,10 +96,10 @@ def erf_of_array(x: Any) -> Any:
     size = np.minimum(np.abs(x), 6)  # erf(6) is 1 to the last digit of a float64
     near, far = np.minimum(size, 0.46875), np.maximum(size, 4)
     tail = 1 / (far * far)
-    beyond_four = (ONE_OVER_SQRT_PI - tail * rational(BEYOND_FOUR, tail)) / far
-    scaled_erfc = np.where(size > 4, beyond_four, rational(UP_TO_FOUR, np.minimum(size, 4)))
+    beyond_four = (ONE_OVER_SQRT_PI - tail * rational(*BEYOND_FOUR, tail)) / far
+    scaled_erfc = np.where(size > 4, beyond_four, rational(*UP_TO_FOUR, np.minimum(size, 4)))
     erf = np.sign(x) * (1 - np.exp(-size * size) * scaled_erfc)
-    return np.where(size <= 0.46875, x * rational(NEAR_ZERO, near * near), erf)
+    return np.where(size <= 0.46875, x * rational(*NEAR_ZERO, near * near), erf)
 
 
 relu = unary(

@@ -196,3 +196,9 @@ def summed(share: Written, t: Term) -> Written:
     text = f"sum({share.text}, axis={axes[0] if len(axes) == 1 else axes})"
     lead = t.share.value.ndim - len(shape)
     return Written(f"{text}.reshape{shape}" if axes[-1] >= lead else text)
+
+
+def signed(terms: list[str]) -> list[str]:
+    """The terms of a sum with their signs: ["w2", "- sin(w1)"]."""
+    first, *rest = terms
+    return [first, *(f"- {t[1:]}" if t.startswith("-") else f"+ {t}" for t in rest)]

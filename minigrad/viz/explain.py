@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
-from minigrad.errors import DtypeError, GradientError, ShapeError
+from minigrad.errors import ArgumentError, DtypeError, GradientError, ShapeError
 from minigrad.tensor import Tensor
-from minigrad.viz.derivation import Chain, definition, derivation
+from minigrad.viz.data import data_of
+from minigrad.viz.derivation import Chain, definition, derivation, signed
+from minigrad.viz.faults import Check, check
 from minigrad.viz.formula import summary
+from minigrad.viz.paths import Paths, paths
 from minigrad.viz.steps import Step, trace
+from minigrad.viz.typeset import latex, tree
 
 WIDTH = 80
 
@@ -27,9 +32,17 @@ class Explanation:
     steps: list[Step]
 
     def __str__(self) -> str:
+        return "\n\n".join(
+            "\n".join([title, *lines(rows)]) for title, rows in self.sections().items() if rows
+        )
+
+    __repr__ = __str__
+
+    def sections(self) -> dict[str, list[tuple[str, Chain]]]:
+        """The equations of the two passes and of the gradient, under their titles."""
         z = self.result
         last = self.steps[-1]
-        sections = {
+        return {
             "Forward pass: each value from those before it": [
                 *((step.label, definition(step, z)) for step in self.steps),
                 (z, [[last.label], [summary(last.value)]]),
@@ -41,11 +54,83 @@ class Explanation:
             ],
             "Gradient": list(gradient(self)),
         }
-        return "\n\n".join(
-            "\n".join([title, *lines(rows)]) for title, rows in sections.items() if rows
-        )
 
-    __repr__ = __str__
+    def latex(self) -> str:
+        r"""The same equations in LaTeX, aligned; for the package amsmath.
+
+        >>> x = Tensor(2.0, requires_grad=True, name="x")
+        >>> print(explain(x * x).latex().splitlines()[3])
+        w_{2} &= w_{1}\,w_{1} = 4 \\
+        """
+        blocks = []
+        for title, rows in self.sections().items():
+            if rows:
+                body = " \\\\\n".join(latex_row(left, chain) for left, chain in rows)
+                text = f"\\text{{{title.partition(':')[0]}}}"
+                blocks.append(f"\\begin{{align*}}\n{text} & \\\\\n{body}\n\\end{{align*}}")
+        return "\n".join(blocks)
+
+    def paths(self, x: Tensor | str, most: int = 10) -> Paths:
+        """The derivative by x as a sum over all paths: how many, and the largest.
+
+        Args:
+            x: what z was computed from: a Tensor, its name, or its label here.
+            most: how many to find.
+
+        Raises:
+            GradientError: if x is not in the graph, or no gradient flows back to it.
+
+        >>> import numpy as np
+        >>> x1 = Tensor(2.0, requires_grad=True, name="x1")
+        >>> explain(x1 * 3 + np.sin(x1)).paths("x1")
+        2 paths from z back to x1; dz/dx1 is 2.584
+          z <- w4 <- w2 <- x1: 1*3 = 3, 116.1%
+          z <- w4 <- w3 <- x1: 1*(-0.4161) = -0.4161, -16.1%
+        """
+        if most < 1:
+            raise ArgumentError(f"paths: most={most}, and it is how many to find: 1 or more")
+        return paths(self.steps, self.step(x), most, self.result)
+
+    def check(self, x: Tensor | str) -> Check:
+        """The derivative by a leaf beside finite differences in float64: along a random direction
+        if it is an array. What was drawn at random stays as it was drawn.
+
+        >>> import numpy as np
+        >>> x1 = Tensor(2.0, requires_grad=True, name="x1")
+        >>> explain(np.sin(x1)).check(x1).error < 1e-9
+        True
+        """
+        step = self.step(x)
+        if step.op is not None:
+            raise GradientError(f"check of {step.label}, which was computed: check a leaf")
+        return check(self.steps, step)
+
+    def step(self, x: Tensor | str) -> Step:
+        """The step of a Tensor, of a name, or of a label, to which a gradient flows back."""
+        found = [
+            step
+            for step in self.steps
+            if (step.node is x.node if isinstance(x, Tensor) else x in (step.node.name, step.label))
+        ]
+        if not found or found[0].adjoint is None:
+            known = [s.node.name or s.label for s in self.steps if s.adjoint is not None]
+            shown = ", ".join(known[:10]) + (", ..." if len(known) > 10 else "")
+            called = repr(x) if isinstance(x, str) else "this Tensor"
+            problem = "no gradient flows back to" if found else "there is no"
+            raise GradientError(
+                f"{problem} {called}{'' if found else ' in this explanation'}: give one of {shown}"
+            )
+        return found[0]
+
+    def to_dict(self) -> dict[str, Any]:
+        """All that the page shows, as dicts, lists, texts and numbers: ready for JSON.
+
+        >>> x = Tensor(2.0, requires_grad=True, name="x")
+        >>> data = explain(x * x).to_dict()
+        >>> [(use["nth"], use["running"]["text"]) for use in data["steps"][0]["contributions"]]
+        [('1st of 2', '2'), ('2nd of 2', '4')]
+        """
+        return data_of(self.steps, self.result)
 
 
 def explain(z: Tensor) -> Explanation:
@@ -125,6 +210,11 @@ def gradient(explanation: Explanation) -> Iterator[tuple[str, Chain]]:
         yield f"d{explanation.result}/d{name}", [[value]]
 
 
+def latex_row(left: str, chain: Chain) -> str:
+    links = " = ".join(latex(tree(" ".join(signed(terms)))) for terms in chain)
+    return f"{latex(tree(left))} &= {links}"
+
+
 # Lines
 
 
@@ -139,12 +229,6 @@ def lines(rows: list[tuple[str, Chain]]) -> Iterator[str]:
             yield line
         else:
             yield from broken(left, links)
-
-
-def signed(terms: list[str]) -> list[str]:
-    """The terms of a sum with their signs: ["w2", "- sin(w1)"]."""
-    first, *rest = terms
-    return [first, *(f"- {t[1:]}" if t.startswith("-") else f"+ {t}" for t in rest)]
 
 
 def broken(left: str, links: list[list[str]]) -> Iterator[str]:

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from minigrad.ops.base import registry
-from minigrad.viz.derivation import chain_rule, definition, derivation
-from minigrad.viz.explain import Explanation, signed
+from minigrad.viz.derivation import chain_rule, definition, derivation, signed
+from minigrad.viz.explain import Explanation
 from minigrad.viz.steps import Step
 
 FUNCTIONS = {name: op.forward for name, op in registry.items() if op.family in ("unary", "binary")}

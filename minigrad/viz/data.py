@@ -1,0 +1,282 @@
+"""Explanations as plain data: what the page shows, and what other programs can read."""
+
+from __future__ import annotations
+
+import linecache
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from minigrad.viz.derivation import (
+    chain_rule,
+    definition,
+    derivation,
+    in_numbers,
+    in_symbols,
+    signed,
+    term,
+    write_term,
+)
+from minigrad.viz.faults import (
+    Check,
+    checks,
+    without_topological_order,
+    without_unbroadcasting,
+    without_zeroing,
+)
+from minigrad.viz.formula import summary
+from minigrad.viz.groups import Group, group, paths
+from minigrad.viz.layout import layout
+from minigrad.viz.notation import number
+from minigrad.viz.steps import Contribution, Step
+
+SIDE = 16  # rows and columns of a heat map at most
+TERMS = 20  # terms of a sum that are written out at most
+CELLS = 64  # entries of an array that are written out at most
+CHECKS = 200_000  # runs of an op that finite differences may cost
+CHARACTER, PADDING, NARROWEST, WIDEST = 7.2, 24, 96, 260  # of boxes, in pixels
+
+
+def data_of(steps: Sequence[Step], result: str) -> dict[str, Any]:
+    """All of an explanation, as JSON has it: see docs/explain.md for its parts."""
+    index = {step: k for k, step in enumerate(steps)}
+    whole = group(steps)
+    groups = list(whole.groups())
+    above = paths(whole)
+    wrong = {
+        "order": without_topological_order(steps),
+        "zeroing": without_zeroing(steps),
+        "unbroadcasting": without_unbroadcasting(steps),
+    }
+    leaves = [step for step in steps if step.op is None and step.adjoint is not None]
+    checked = checks(steps, leaves, CHECKS)
+    files: dict[str, set[int]] = {}
+    data = [step_data(step, result, index, files) for step in steps]
+    places = {each: k for k, each in enumerate(groups)}
+    for step, entry in zip(steps, data, strict=True):
+        entry["group"] = places[above[step][-1]]
+        faults = {name: found[step] for name, found in wrong.items() if step in found}
+        entry["wrong"] = {name: wrong_data(value) for name, value in faults.items()}
+        entry["check"] = check_data(checked.get(step))
+    return {
+        "result": result,
+        "steps": data,
+        "reverse": reverse_order(steps, index),
+        "groups": groups_data(groups, above, steps, index),
+        "sources": [source_data(path, numbers) for path, numbers in files.items()],
+        "unchecked": len(leaves) - len(checked),
+    }
+
+
+# Values
+
+
+def value_data(value: np.ndarray) -> dict[str, Any]:
+    """A number; or an array by its statistics, a heat map, and its entries if they are few."""
+    value = np.asarray(value)
+    if value.ndim == 0:
+        return {"text": number(value), "exact": str(value[()])}
+    data: dict[str, Any] = {
+        "text": summary(value),
+        "shape": list(value.shape),
+        "dtype": str(value.dtype),
+        "heat": heat_map(value),
+    }
+    if value.size <= CELLS:
+        data["cells"] = [number(x) for x in value.ravel()]
+    return data
+
+
+def heat_map(value: np.ndarray) -> list[list[float | None]]:
+    """Rows of the last axis, as shares of the largest entry: means of blocks, if there are many."""
+    if not value.size:
+        return []
+    plane = value.reshape(-1, value.shape[-1]).astype(float)
+    for axis in (0, 1):
+        bounds = np.linspace(0, plane.shape[axis], min(SIDE, plane.shape[axis]) + 1).astype(int)
+        with np.errstate(all="ignore"):
+            counts = np.diff(bounds).reshape((-1, 1) if axis == 0 else (1, -1))
+            plane = np.add.reduceat(plane, bounds[:-1], axis=axis) / counts
+    finite = plane[np.isfinite(plane)]
+    largest = float(np.abs(finite).max(initial=0)) or 1.0
+    return [[round(x / largest, 2) if np.isfinite(x) else None for x in row] for row in plane]
+
+
+# Steps
+
+
+def step_data(
+    step: Step, z: str, index: Mapping[Step, int], files: dict[str, set[int]]
+) -> dict[str, Any]:
+    definitions = list(map(written, definition(step, z)))
+    derivations = list(map(written, derivation(step, z))) if step.adjoint is not None else []
+    return {
+        "label": step.label,
+        "name": step.node.name,
+        "op": step.op.name if step.op else None,
+        "family": step.op.family if step.op else "leaf" if step.node.requires_grad else "constant",
+        "inputs": [index[x] for x in step.inputs if isinstance(x, Step)],
+        "line": line_of(step, files),
+        "definition": definitions,
+        "value": value_data(step.value),
+        "derivation": derivations,
+        "adjoint": value_data(step.adjoint) if step.adjoint is not None else None,
+        "contributions": contributions_data(step, z, index),
+        "width": box_width(step, definitions, derivations, z),
+    }
+
+
+def written(terms: Sequence[str]) -> str:
+    """A sum; of one with very many terms, the first."""
+    parts = signed(list(terms[:TERMS]))
+    return " ".join(
+        [*parts, f"+ ... ({len(terms) - TERMS:,} more)"] if len(terms) > TERMS else parts
+    )
+
+
+def contributions_data(step: Step, z: str, index: Mapping[Step, int]) -> list[dict[str, Any]]:
+    """Each share of the adjoint, in the order the pass adds them, with the sum so far."""
+    found = []
+    running: Any = None
+    for k, use in enumerate(step.contributions, start=1):
+        running = use.share if running is None else running + use.share
+        found.append(
+            {
+                "user": index[use.user],
+                "position": use.position,
+                "nth": f"{ordinal(k)} of {len(step.contributions)}",
+                "rule": chain_rule(use, step, z),
+                **formulas(use, z),
+                "share": value_data(use.share),
+                "running": value_data(running),
+                "summed": list(use.summed),
+                "from": list(use.user.value.shape) if use.summed else None,
+            }
+        )
+    return found
+
+
+def formulas(use: Contribution, z: str) -> dict[str, Any]:
+    """upstream * local derivative, in symbols; and in numbers, if they are numbers."""
+    t = term(use)
+    style = in_symbols(z)
+    formula = {"symbols": write_term(t, style, style.adjoint(use.user)).text}
+    if t.scalar:
+        style = in_numbers(4, in_full=True)
+        formula["numbers"] = write_term(t, style, style.adjoint(use.user)).text
+    return formula
+
+
+def ordinal(n: int) -> str:
+    ending = "th" if n % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(n % 10, "th")
+    return f"{n:,}{ending}"
+
+
+def line_of(step: Step, files: dict[str, set[int]]) -> list[Any] | None:
+    """The number of the file among the sources, and of the line in it."""
+    if step.node.line is None:
+        return None
+    path, line = step.node.line
+    files.setdefault(path, set()).add(line)
+    return [list(files).index(path), line]
+
+
+def source_data(path: str, numbers: set[int]) -> dict[str, Any]:
+    """The lines of a file from the first that is used to the last, with a few around them."""
+    lines = linecache.getlines(path)
+    first = max(min(numbers) - 3, 1)
+    shown = lines[first - 1 : max(numbers) + 3]
+    return {"file": os.path.basename(path), "first": first, "lines": [x.rstrip() for x in shown]}
+
+
+def box_width(step: Step, definitions: list[str], derivations: list[str], z: str) -> int:
+    """What the texts of a step's box need, within limits."""
+    texts = [f"{step.label} = {definitions[0]}", summary(step.value)]
+    texts += [f"d{z}/d{step.label} = {derivations[-1]}"] if derivations else []
+    longest = max(map(len, texts))
+    return round(min(max(longest * CHARACTER + PADDING, NARROWEST), WIDEST))
+
+
+def wrong_data(value: np.ndarray | str) -> dict[str, Any]:
+    return {"error": value} if isinstance(value, str) else value_data(value)
+
+
+def check_data(check: Check | None) -> dict[str, Any] | None:
+    if check is None:
+        return None
+    return {
+        "reverse": number(np.float64(check.reverse), 8),
+        "differences": number(np.float64(check.differences), 8),
+        "error": f"{check.error:.1e}",
+    }
+
+
+def reverse_order(steps: Sequence[Step], index: Mapping[Step, int]) -> list[list[int]]:
+    """Each share as it is sent: the step it is for, and which of its contributions it is."""
+    sent = [
+        (-use.user.number, use.position, index[step], k)
+        for step in steps
+        for k, use in enumerate(step.contributions)
+    ]
+    return [[step, k] for _, _, step, k in sorted(sent)]
+
+
+# Groups
+
+
+def groups_data(
+    groups: Sequence[Group],
+    above: Mapping[Step, tuple[Group, ...]],
+    steps: Sequence[Step],
+    index: Mapping[Step, int],
+) -> list[dict[str, Any]]:
+    """Each group with its children, in layers, and the edges between them."""
+    places = {each: k for k, each in enumerate(groups)}
+    edges: dict[Group, dict[tuple[Any, Any], None]] = {each: {} for each in groups}
+    for step in steps:
+        for x in step.inputs:
+            if isinstance(x, Step):
+                lifted(above, x, step, edges)
+    counts = dict.fromkeys(groups, 0)
+    for path in above.values():
+        for each in path:
+            counts[each] += 1
+    data: list[dict[str, Any]] = []
+    for each in groups:
+        child = {item: k for k, item in enumerate(each.children)}
+        pairs = {(child[a], child[b]) for a, b in edges[each]}
+        widths = [WIDEST - 60.0 if isinstance(item, Group) else 160.0 for item in each.children]
+        drawn = layout(widths, pairs)
+        data.append(
+            {
+                "title": each.title,
+                "kind": each.kind,
+                "parent": None,
+                "size": counts[each],
+                "children": [
+                    ["group", places[item]] if isinstance(item, Group) else ["step", index[item]]
+                    for item in each.children
+                ],
+                "layers": drawn.layers,
+                "edges": [[a, b, drawn.bends.get((a, b), [])] for a, b in sorted(pairs)],
+            }
+        )
+    for k, each in enumerate(groups):
+        for item in each.children:
+            if isinstance(item, Group):
+                data[places[item]]["parent"] = k
+    return data
+
+
+def lifted(
+    above: Mapping[Step, tuple[Group, ...]],
+    source: Step,
+    target: Step,
+    edges: Mapping[Group, dict[tuple[Any, Any], None]],
+) -> None:
+    """Note an edge in the smallest group that holds both ends, between the children it joins."""
+    a, b = (*above[source], source), (*above[target], target)
+    k = next(k for k, (x, y) in enumerate(zip(a, b, strict=False)) if x is not y)
+    edges[above[source][k - 1]][a[k], b[k]] = None

@@ -1,0 +1,216 @@
+"""A graph in parts: what a module computed in one group, what a loop did in another."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from minigrad.viz.steps import Step
+
+MOST = 60  # children of a group: of more, consecutive ones are put together
+LONGEST = 200  # steps of a round of a loop that is recognised as one
+FEWEST = 3  # rounds that make a loop
+
+
+@dataclass(eq=False)
+class Group:
+    """Consecutive steps, some of them in groups of their own.
+
+    `kind` is "graph", "module" (what one call of it computed), "loop", "round" (of a loop) or
+    "part" (of what would be too long).
+    """
+
+    title: str
+    kind: str
+    children: list[Group | Step] = field(default_factory=list, repr=False)
+    identity: Hashable = None
+
+    def steps(self) -> Iterator[Step]:
+        """All the steps inside."""
+        stack: list[Group | Step] = [self]
+        while stack:
+            item = stack.pop()
+            if isinstance(item, Step):
+                yield item
+            else:
+                stack.extend(reversed(item.children))
+
+    def groups(self) -> Iterator[Group]:
+        """This group and all those inside, each after the one that holds it."""
+        stack = [self]
+        while stack:
+            group = stack.pop()
+            yield group
+            stack.extend(child for child in reversed(group.children) if isinstance(child, Group))
+
+
+def group(steps: Sequence[Step]) -> Group:
+    """The steps as a tree: modules as they call each other, in them loops, in these their rounds.
+
+    Leaves and constants are where all that use them are.
+    """
+    whole = by_module([step for step in steps if step.op is not None])
+    for part in list(whole.groups()):
+        part.children = in_parts(by_loop(part.children))
+    place_leaves(whole, steps)
+    return whole
+
+
+# Modules
+
+
+def by_module(steps: Sequence[Step]) -> Group:
+    """One group for each call of a module, which made all the nodes from one birth to another."""
+    whole = Group("", "graph")
+    ends: dict[tuple[int, Any], int] = {}
+    for step in steps:
+        scope = getattr(step.node, "scope", None)
+        while scope is not None:
+            module, first, scope = scope
+            ends[first, module] = step.node.birth
+    calls = sorted(ends.items(), key=lambda call: (call[0][0], -call[1]), reverse=True)
+    open_calls: list[tuple[Group, Any, float]] = [(whole, None, float("inf"))]
+    for step in steps:
+        while step.node.birth > open_calls[-1][2]:
+            open_calls.pop()
+        while calls and calls[-1][0][0] < step.node.birth:
+            (_, module), end = calls.pop()
+            if end >= step.node.birth:
+                outer, holder, outer_end = open_calls[-1]
+                called = Group(title_of(module, holder), "module", identity=("module", id(module)))
+                outer.children.append(called)
+                open_calls.append((called, module, min(end, outer_end)))
+        open_calls[-1][0].children.append(step)
+    return whole
+
+
+def title_of(module: Any, holder: Any) -> str:
+    """A module by its class, and by its name in the module that called it."""
+    names = holder.named_modules() if holder is not None else ()
+    name = next((name for name, inner in names if inner is module), "")
+    return f"{name} ({type(module).__name__})" if name else type(module).__name__
+
+
+# Loops
+
+
+def by_loop(children: list[Group | Step]) -> list[Group | Step]:
+    """With what repeats itself in one group; inner loops first, until nothing repeats."""
+    while (folded := repeats_folded(children)) is not children:
+        children = folded
+    return children
+
+
+def repeats_folded(children: list[Group | Step]) -> list[Group | Step]:
+    numbers: dict[Hashable, int] = {}
+    keys = [numbers.setdefault(key(child), len(numbers)) for child in children]
+    folded, k = [], 0
+    while k < len(children):
+        period, rounds = repeat_at(keys, k)
+        end = k + period * rounds
+        folded.append(loop(children[k:end], period) if rounds > 1 else children[k])
+        k = end
+    return folded if len(folded) < len(children) else children
+
+
+def key(child: Group | Step) -> Hashable:
+    """The same for what the same instruction of the program does again."""
+    if isinstance(child, Group):
+        return child.identity
+    code, instruction = child.node.origin or (None, 0)
+    return id(code), instruction, child.op and child.op.name
+
+
+def repeat_at(keys: Sequence[int], start: int) -> tuple[int, int]:
+    """The period with which keys repeat themselves from here, the shortest, and how often."""
+    for period in range(1, min(LONGEST, (len(keys) - start) // FEWEST) + 1):
+        end = start + period
+        while keys[end : end + period] == keys[start : start + period]:
+            end += period
+        if (rounds := (end - start) // period) >= FEWEST:
+            return period, rounds
+    return 1, 1
+
+
+def loop(children: list[Group | Step], period: int) -> Group:
+    rounds: list[Group | Step] = list(children)
+    if period > 1:
+        starts = range(0, len(children), period)
+        rounds = [
+            Group(f"round {n}", "round", children[k : k + period])
+            for n, k in enumerate(starts, start=1)
+        ]
+    body = tuple(map(key, children[:period]))
+    whole = Group("", "loop", rounds, ("loop", body))
+    numbers = [line[1] for step in whole.steps() if (line := step.node.line)]
+    place = f"line {min(numbers)}" if numbers else "a line"
+    if numbers and max(numbers) > min(numbers):
+        place = f"lines {min(numbers)} to {max(numbers)}"
+    whole.title = f"{place}, {len(rounds)} times"
+    for each in rounds:
+        if isinstance(each, Group) and each.kind == "round":
+            each.children = in_parts(each.children)
+    whole.children = in_parts(rounds)
+    return whole
+
+
+# Parts
+
+
+def in_parts(children: list[Group | Step]) -> list[Group | Step]:
+    """No more children than can be shown: consecutive ones are put together."""
+    while len(children) > MOST:
+        pieces = -(-len(children) // MOST)
+        size = -(-len(children) // pieces)
+        runs = [children[k : k + size] for k in range(0, len(children), size)]
+        children = [Group(f"{called(run[0])} to {called(run[-1])}", "part", run) for run in runs]
+    return children
+
+
+def called(child: Group | Step) -> str:
+    if isinstance(child, Step):
+        return child.label
+    first, _, _ = child.title.partition(" to ")
+    return first if child.kind == "part" else child.title
+
+
+# Leaves
+
+
+def place_leaves(whole: Group, steps: Sequence[Step]) -> None:
+    """Put each leaf and constant in the smallest group that holds all that use it."""
+    above = paths(whole)
+    homes: dict[Step, tuple[Group, ...]] = {}
+    for step in steps:
+        for source in step.inputs:
+            if isinstance(source, Step) and source.op is None:
+                home = above[step]
+                homes[source] = common(homes.get(source, home), home)
+    leaves: dict[Group, list[Group | Step]] = defaultdict(list)
+    for step in steps:
+        if step.op is None:
+            leaves[homes.get(step, (whole,))[-1]].append(step)
+    for place, children in leaves.items():
+        place.children = [*in_parts(children), *place.children]
+
+
+def paths(whole: Group) -> dict[Step, tuple[Group, ...]]:
+    """The groups that hold a step, from the outermost to the innermost."""
+    found = {}
+    stack: list[tuple[Group, tuple[Group, ...]]] = [(whole, (whole,))]
+    while stack:
+        parent, path = stack.pop()
+        for child in parent.children:
+            if isinstance(child, Step):
+                found[child] = path
+            else:
+                stack.append((child, (*path, child)))
+    return found
+
+
+def common(a: tuple[Group, ...], b: tuple[Group, ...]) -> tuple[Group, ...]:
+    """What two paths have in common."""
+    same = next((k for k, (x, y) in enumerate(zip(a, b, strict=False)) if x is not y), None)
+    return a[: min(len(a), len(b)) if same is None else same]

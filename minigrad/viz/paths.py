@@ -1,0 +1,157 @@
+"""A derivative as the sum over all paths from the result back to a leaf."""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from minigrad.viz.notation import number
+from minigrad.viz.steps import Contribution, Step, run_rule
+
+SHOWN = 8  # steps of a path that are named
+POOL = 8  # candidates for each path that is asked for, where an estimate chooses them
+
+
+@dataclass(eq=False)
+class Path:
+    """One way by which a leaf acts on the result: the uses along it, from the result on.
+
+    `product` is what the local derivatives along it make of dz/dz = 1, in the leaf's shape. `share`
+    is its part of the whole derivative t: <product, t> / <t, t>, which is product / t for numbers;
+    the shares of all paths add up to 1. It is NaN where the derivative is zero.
+    """
+
+    uses: list[Contribution] = field(repr=False)
+    product: np.ndarray
+    share: float
+
+
+@dataclass(eq=False, repr=False)
+class Paths:
+    """How many paths there are, exactly, and the largest of them by the size of their product."""
+
+    source: Step
+    result: str
+    count: int
+    largest: list[Path]
+
+    def __str__(self) -> str:
+        total = self.source.adjoint
+        assert total is not None
+        name, z = self.source.node.name or self.source.label, self.result
+        size = number(total) if total.ndim == 0 else f"of size {number(np.linalg.norm(total))}"
+        plural = "path" if self.count == 1 else "paths"
+        rows = [f"{self.count:,} {plural} from {z} back to {name}; d{z}/d{name} is {size}"]
+        rows += [f"  {path_text(path, z, name)}" for path in self.largest]
+        if left := self.count - len(self.largest):
+            rows.append(f"  and {left:,} more")
+        return "\n".join(rows)
+
+    __repr__ = __str__
+
+
+def path_text(path: Path, z: str, name: str) -> str:
+    """z <- w5 <- w3 <- x1: 1*1*3 = 3, 116.1 %"""
+    labels = [use.user.label for use in path.uses]
+    if len(labels) > SHOWN:
+        left = len(labels) - SHOWN
+        labels[SHOWN - 2 : -2] = [f"({left} more)"]
+    size = f"of size {number(np.linalg.norm(path.product))}"
+    if path.product.ndim == 0:
+        factors = [local(use) for use in path.uses]
+        short = len(factors) <= SHOWN and all(f.ndim == 0 for f in factors)
+        texts = [f"({t})" if t.startswith("-") else t for t in map(number, factors)]
+        size = " = ".join(["*".join(texts or ["1"])] * short + [number(path.product)])
+    share = "" if math.isnan(path.share) else f", {path.share:.1%}"
+    return f"{' <- '.join([z, *labels, name])}: {size}{share}"
+
+
+def paths(steps: Sequence[Step], source: Step, most: int, result: str = "z") -> Paths:
+    """The `most` largest paths from the last step back to `source`, and the count of all.
+
+    Their number can grow exponentially with the graph; they are counted, and the largest found,
+    by dynamic programming over the steps: the k largest to a step go through the k largest to
+    those that use it. For numbers this is exact. For arrays a use is judged by how much it made
+    the whole adjoint grow, and more candidates than are asked for are then measured exactly.
+    """
+    between = depending_on(steps, source)
+    scalar = all(step.value.ndim == 0 for step in between)
+    keep = most if scalar else POOL * most
+    count = {steps[-1]: 1}
+    # The gain along a path, the last use of it, and which of that user's best paths it goes on.
+    best: dict[Step, list[tuple[float, Contribution | None, int]]] = {steps[-1]: [(1.0, None, 0)]}
+    for step in reversed(between):
+        if step is steps[-1]:
+            continue
+        uses = [use for use in step.contributions if use.user in count]
+        count[step] = sum(count[use.user] for use in uses)
+        found = [
+            (size * gain(use), use, k)
+            for use in uses
+            for k, (size, _, _) in enumerate(best[use.user])
+        ]
+        best[step] = heapq.nlargest(keep, found, key=lambda path: path[0])
+    candidates = [measured(way(best, source, k), source) for k in range(len(best.get(source, ())))]
+    candidates.sort(key=lambda path: -float(np.linalg.norm(path.product)))
+    return Paths(source, result, count.get(source, 0), candidates[:most])
+
+
+def depending_on(steps: Sequence[Step], source: Step) -> list[Step]:
+    """The source, and all that depends on it, in order."""
+    found = {source}
+    for step in steps:
+        if any(isinstance(x, Step) and x in found for x in step.inputs):
+            found.add(step)
+    return [step for step in steps if step in found]
+
+
+def gain(use: Contribution) -> float:
+    """By how much a use makes a cotangent grow."""
+    if use.user.value.ndim == use.share.ndim == 0:
+        size = abs(float(local(use)))
+    else:
+        before = float(np.linalg.norm(np.asarray(use.user.adjoint)))
+        size = float(np.linalg.norm(use.share)) / before if before else 0.0
+    return math.inf if math.isnan(size) else size
+
+
+def local(use: Contribution) -> np.ndarray:
+    """The local derivative: what the op's rule makes of a cotangent of 1."""
+    return along(use, np.ones_like(use.user.value))
+
+
+def along(use: Contribution, cotangent: np.ndarray) -> np.ndarray:
+    """A cotangent of the user, sent back to the step it uses."""
+    user = use.user
+    assert user.op is not None
+    inputs = [x.value if isinstance(x, Step) else x for x in user.inputs]
+    with np.errstate(all="ignore"):
+        share = np.asarray(run_rule(user, use.position, cotangent, user.value, inputs))
+        shape = use.share.shape
+        return share if share.shape == shape else np.asarray(user.op.fit(share, shape))
+
+
+def way(
+    best: Mapping[Step, Sequence[tuple[float, Contribution | None, int]]], source: Step, k: int
+) -> list[Contribution]:
+    """The uses along the k-th best path, from the result on."""
+    uses: list[Contribution] = []
+    _, use, k = best[source][k]
+    while use is not None:
+        uses.append(use)
+        _, use, k = best[use.user][k]
+    return uses[::-1]
+
+
+def measured(uses: list[Contribution], source: Step) -> Path:
+    product = np.ones_like(uses[0].user.value if uses else source.value)
+    for use in uses:
+        product = along(use, product)
+    total = np.asarray(source.adjoint)
+    size = float(np.vdot(total, total))
+    share = float(np.vdot(product, total)) / size if size else math.nan
+    return Path(uses, product, share)
