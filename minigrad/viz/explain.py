@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from html import escape
 from typing import Any
 
 from minigrad.errors import ArgumentError, DtypeError, GradientError, ShapeError
+from minigrad.io import write
 from minigrad.tensor import Tensor
 from minigrad.viz.data import data_of
 from minigrad.viz.derivation import Chain, definition, derivation, signed
 from minigrad.viz.faults import Check, check
 from minigrad.viz.formula import summary
+from minigrad.viz.html import page
 from minigrad.viz.paths import Paths, paths
 from minigrad.viz.steps import Step, trace
 from minigrad.viz.typeset import latex, tree
@@ -69,6 +73,24 @@ class Explanation:
                 text = f"\\text{{{title.partition(':')[0]}}}"
                 blocks.append(f"\\begin{{align*}}\n{text} & \\\\\n{body}\n\\end{{align*}}")
         return "\n".join(blocks)
+
+    def html(self, path: str | os.PathLike[str]) -> None:
+        """Write the page to step through it all: one file, which needs no network.
+
+        An old file of that name is replaced once the new one is whole.
+
+        >>> import tempfile
+        >>> x = Tensor(2.0, requires_grad=True, name="x")
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     explain(x * x).html(f"{folder}/square.html")
+        """
+        write(path, page(self.to_dict()).encode())
+
+    def _repr_html_(self) -> str:
+        """What notebooks show: the page, in a frame of its own."""
+        source = escape(page(self.to_dict()))
+        style = "width: 100%; height: 640px; border: 1px solid #999"
+        return f'<iframe title="explanation" style="{style}" srcdoc="{source}"></iframe>'
 
     def paths(self, x: Tensor | str, most: int = 10) -> Paths:
         """The derivative by x as a sum over all paths: how many, and the largest.

@@ -174,6 +174,10 @@ def numeral(text: str) -> str:
     return rf"{digits}\cdot 10^{{{int(exponent)}}}" if e else digits
 
 
+def operator(sign: str) -> str:
+    return OPERATORS.get(sign, sign)
+
+
 def plain(text: str) -> str:
     return "".join(PLAIN.get(c, c) for c in text)
 
@@ -181,7 +185,7 @@ def plain(text: str) -> str:
 LATEX: dict[str, Callable[..., str]] = {
     "i": identifier,
     "n": numeral,
-    "o": lambda x: OPERATORS[x] if x in OPERATORS else x,
+    "o": operator,
     "t": lambda x: rf"\mathrm{{{plain(x)}}}".replace(" ", r"\ "),
     "row": latex_row,
     "frac": lambda above, below: rf"\frac{{{latex(above)}}}{{{latex(below)}}}",

@@ -1,0 +1,43 @@
+"""An explanation as one page: a file of its own that needs no network, to step through."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import json
+from importlib.resources import files
+from string import Template
+from typing import Any
+
+from minigrad.viz.typeset import tree
+
+
+def page(data: dict[str, Any]) -> str:
+    """The page that shows the data of an explanation.
+
+    Only the page's own script can run in it, and nothing can be loaded: what is in names and
+    values of the program stays text.
+    """
+    parts = {name: resource(f"page.{name}") for name in ("html", "css", "js")}
+    data = data | {"steps": list(map(with_formulas, data["steps"]))}
+    # In a script, "</script>" would end it, and "<!--" start what does not end.
+    text = json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+    return Template(parts["html"]).substitute(
+        title=html.escape(f"{data['result']}, explained"),
+        style=parts["css"],
+        data=text,
+        script=parts["js"],
+        hash=base64.b64encode(hashlib.sha256(parts["js"].encode()).digest()).decode(),
+    )
+
+
+def with_formulas(step: dict[str, Any]) -> dict[str, Any]:
+    """A step with what the page sets as formulas, as trees."""
+    chains = {name: list(map(tree, step[name])) for name in ("definition", "derivation")}
+    uses = [use | {"math": tree(use["symbols"])} for use in step["contributions"]]
+    return step | {"math": chains, "contributions": uses}
+
+
+def resource(name: str) -> str:
+    return files("minigrad.viz").joinpath("page", name).read_text(encoding="utf-8")
