@@ -64,6 +64,10 @@ def parser() -> argparse.ArgumentParser:
     explaining.add_argument(
         "values", metavar="NAME=VALUE", nargs="*", type=named_value, help="such as x1=2"
     )
+    explaining.add_argument(
+        "--html", metavar="FILE", help="write a page to step through both passes"
+    )
+    explaining.add_argument("--latex", action="store_true", help="print LaTeX, not text")
     explaining.set_defaults(run=run_explain)
 
     training = commands.add_parser(
@@ -129,7 +133,10 @@ def run_explain(arguments: argparse.Namespace) -> None:
     names = [name for name, _ in arguments.values]
     if twice := {name for name in names if names.count(name) > 1}:
         raise ValueError(f"more than one value for {', '.join(sorted(twice))}")
-    print(explain(parse(arguments.expression, dict(arguments.values))))
+    explanation = explain(parse(arguments.expression, dict(arguments.values)))
+    if arguments.html is not None:
+        explanation.html(arguments.html)
+    print(explanation.latex() if arguments.latex else explanation)
 
 
 def run_train(arguments: argparse.Namespace) -> None:

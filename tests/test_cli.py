@@ -126,3 +126,20 @@ def test_a_reader_that_has_seen_enough() -> None:
     assert explain.stdout is not None
     explain.stdout.close()
     assert explain.wait() == 0
+
+
+def test_explain_writes_a_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = tmp_path / "page.html"
+    assert main(["explain", "x1*x2 + sin(x1)", "x1=2", "x2=3", "--html", str(page)]) == 0
+    assert capsys.readouterr().out.startswith("Forward pass")
+    assert page.read_text().startswith("<!DOCTYPE html>")
+
+
+def test_explain_prints_latex(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", "sin(x)", "x=2", "--latex"]) == 0
+    assert r"w_{2} &= \mathrm{sin}\left(w_{1}\right) = 0.9093" in capsys.readouterr().out
+
+
+def test_explain_says_where_it_cannot_write(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", "sin(x)", "x=2", "--html", "no such folder/page.html"]) == 1
+    assert "no such folder" in capsys.readouterr().err

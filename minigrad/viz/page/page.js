@@ -48,6 +48,8 @@ const derivative = (label) =>
   make("math:mfrac", {}, make("math:mrow", {}, make("math:mi", {}, "d"), name(result)),
     make("math:mrow", {}, make("math:mi", {}, "d"), name(label)));
 
+const tuple = (sizes) => `(${sizes.join(", ")}${sizes.length === 1 ? "," : ""})`;
+
 // Time: each value of the forward pass, then dz/dz = 1, then each share of the reverse pass
 
 const seed = steps.length;
@@ -291,7 +293,7 @@ function story({ step, use }) {
   if (time <= seed) return [equation(name(it.label), it.math.definition)];
   if (time === seed + 1) return [equation(derivative(it.label), [["n", "1"]]), ": where the reverse pass starts"];
   const user = steps[use.user];
-  const summed = use.summed.length ? `, summed over axes ${use.summed.join(", ")} from shape (${use.from.join(", ")})` : "";
+  const summed = use.summed.length ? `, summed over axes ${use.summed.join(", ")} from shape ${tuple(use.from)}` : "";
   return [`${use.nth} contributions to `, make("math:math", {}, derivative(it.label)), `: upstream ${user.adjoint.text}, by `,
     make("math:math", {}, math(use.math)), `${use.numbers ? ` = ${use.numbers}` : ""}${summed} = ${use.share.text}; the sum so far is ${use.running.text}`];
 }
@@ -311,7 +313,7 @@ function select(step) { selected = step; details(); program({ step }); light(); 
 
 function details() {
   const it = steps[selected];
-  const rows = [["op", it.op ? `${it.op} (${it.family})` : it.family], ["name", it.name], ["shape", it.value.shape ? `(${it.value.shape.join(", ")}) ${it.value.dtype}` : null],
+  const rows = [["op", it.op ? `${it.op} (${it.family})` : it.family], ["name", it.name], ["shape", it.value.shape ? `${tuple(it.value.shape)} ${it.value.dtype}` : null],
     ["value", it.value.exact ?? it.value.text], ["adjoint", it.adjoint ? it.adjoint.exact ?? it.adjoint.text : "no gradient flows back to it"]];
   const list = make("dl", {}, ...rows.filter(([, text]) => text).flatMap(([term, text]) => [make("dt", {}, term), make("dd", {}, text)]));
   byId("details").replaceChildren(make("h2", {}, it.name ? `${it.label} = ${it.name}` : it.label), list, map(it.value, "value"),

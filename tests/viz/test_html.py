@@ -1,0 +1,115 @@
+"""The page: complete in itself, and closed to what the program's texts might smuggle in."""
+
+import base64
+import hashlib
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minigrad import Tensor, explain, nn
+
+
+def leaf(value: Any, name: str | None = None) -> Any:
+    return Tensor(value, requires_grad=True, dtype=float, name=name)
+
+
+def data_in(page: str) -> dict[str, Any]:
+    (text,) = re.findall(r'<script id="data" type="application/json">(.*?)</script>', page, re.S)
+    data: dict[str, Any] = json.loads(text)
+    return data
+
+
+def test_the_page_holds_all_of_the_worked_example(tmp_path: Path) -> None:
+    x1, x2 = leaf(2.0, "x1"), leaf(3.0, "x2")
+    explain(x1 * x2 + np.sin(x1)).html(tmp_path / "page.html")
+    assert [file.name for file in tmp_path.iterdir()] == ["page.html"]
+    data = data_in((tmp_path / "page.html").read_text())
+    steps = {step["label"]: step for step in data["steps"]}
+    assert [steps[f"w{k}"]["value"]["text"] for k in range(1, 6)] == "2 3 6 0.9093 6.909".split()
+    assert [steps[f"w{k}"]["adjoint"]["text"] for k in range(1, 6)] == "2.584 2 1 1 1".split()
+    assert [
+        (use["nth"], use["numbers"], use["share"]["text"], use["running"]["text"])
+        for use in steps["w1"]["contributions"]
+    ] == [("1st of 2", "1*cos(2)", "-0.4161", "-0.4161"), ("2nd of 2", "1*3", "3", "2.584")]
+    labels = [data["steps"][step]["label"] for step, _ in data["reverse"]]
+    assert labels == ["w3", "w4", "w1", "w1", "w2"]
+    file, number = steps["w3"]["line"]
+    source = data["sources"][file]
+    assert source["file"] == Path(__file__).name
+    assert "np.sin(x1)" in source["lines"][number - source["first"]]
+
+
+def test_names_cannot_end_the_script_or_start_another(tmp_path: Path) -> None:
+    name = "</script><script>alert(1)</script><!--<img src=x onerror=alert(1)>"
+    x = leaf(2.0, name)
+    explain(x * x).html(tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text()
+    assert page.count("<script") == page.count("</script>") == 2
+    assert "<img" not in page
+    assert data_in(page)["steps"][0]["name"] == name
+
+
+def test_only_the_page_s_own_script_may_run_and_nothing_be_loaded(tmp_path: Path) -> None:
+    x = leaf(2.0)
+    explain(x * x).html(tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text()
+    (script,) = re.findall(r"<script>(.*?)</script>", page, re.S)
+    own = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    (policy,) = re.findall(r'Content-Security-Policy" content="(.*?)"', page)
+    assert "default-src 'none'" in policy
+    assert f"script-src 'sha256-{own}'" in policy
+    assert "innerHTML" not in script
+    assert not re.findall(r"(?:src|href)=", page)
+
+
+def test_in_a_notebook_it_is_a_frame() -> None:
+    x = leaf(2.0)
+    text = explain(x * x)._repr_html_()
+    assert text.startswith("<iframe ")
+    assert text.count("<") == 2  # the frame's own: the page in it is escaped
+
+
+def test_arrays_have_statistics_a_map_and_their_entries() -> None:
+    w = leaf(np.arange(6.0).reshape(2, 3) - 2, "w")
+    data = explain((np.ones((4, 2)) @ w + leaf(np.zeros(3), "b")).sum()).to_dict()
+    by_name = {step["name"]: step for step in data["steps"]}
+    assert by_name["w"]["value"]["heat"] == [[-0.67, -0.33, 0.0], [0.33, 0.67, 1.0]]
+    assert by_name["w"]["value"]["cells"] == ["-2", "-1", "0", "1", "2", "3"]
+    (use,) = by_name["b"]["contributions"]
+    assert (use["summed"], use["from"]) == ([0], [4, 3])
+    assert by_name["b"]["wrong"]["unbroadcasting"]["shape"] == [4, 3]
+    assert float(by_name["w"]["check"]["error"]) < 1e-8
+
+
+def test_a_large_map_has_means_of_blocks() -> None:
+    x = leaf(np.repeat(np.repeat([[1.0, -1.0], [0.0, np.nan]], 40, axis=0), 40, axis=1))
+    (step, *_) = explain(x.sum()).to_dict()["steps"]
+    heat = step["value"]["heat"]
+    assert (len(heat), len(heat[0])) == (16, 16)
+    assert [heat[0][0], heat[0][15], heat[15][0], heat[15][15]] == [1.0, -1.0, 0.0, None]
+    assert "cells" not in step["value"]
+
+
+def test_groups_hold_every_step_once_in_layers() -> None:
+    model = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2))
+    data = explain((model(np.ones((2, 3), np.float32)) ** 2).mean()).to_dict()
+    held = [k for group in data["groups"] for kind, k in group["children"] if kind == "step"]
+    assert sorted(held) == list(range(len(data["steps"])))
+    for number, group in enumerate(data["groups"]):
+        drawn = [item for layer in group["layers"] for item, _ in layer]
+        assert set(range(len(group["children"]))) <= set(drawn)
+        for kind, k in group["children"]:
+            holder = data["steps"][k]["group"] if kind == "step" else data["groups"][k]["parent"]
+            assert holder == number
+
+
+def test_ten_thousand_steps_stay_below_twenty_megabytes(tmp_path: Path) -> None:
+    x = start = leaf(0.5, "x")
+    for _ in range(2500):
+        x = np.tanh(x * start + np.sin(x) * 0.5)
+    explain(x).html(tmp_path / "page.html")
+    page = (tmp_path / "page.html").stat()
+    assert 1e6 < page.st_size < 20e6
