@@ -27,7 +27,7 @@ from minigrad.viz.faults import (
     without_zeroing,
 )
 from minigrad.viz.formula import summary
-from minigrad.viz.groups import Group, group, paths
+from minigrad.viz.groups import Group, ancestors, group
 from minigrad.viz.layout import layout
 from minigrad.viz.notation import number
 from minigrad.viz.steps import Contribution, Step
@@ -44,7 +44,7 @@ def data_of(steps: Sequence[Step], result: str) -> dict[str, Any]:
     index = {step: k for k, step in enumerate(steps)}
     whole = group(steps)
     groups = list(whole.groups())
-    above = paths(whole)
+    above = ancestors(whole)
     wrong = {
         "order": without_topological_order(steps),
         "zeroing": without_zeroing(steps),

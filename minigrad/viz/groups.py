@@ -181,7 +181,7 @@ def called(child: Group | Step) -> str:
 
 def place_leaves(whole: Group, steps: Sequence[Step]) -> None:
     """Put each leaf and constant in the smallest group that holds all that use it."""
-    above = paths(whole)
+    above = ancestors(whole)
     homes: dict[Step, tuple[Group, ...]] = {}
     for step in steps:
         for source in step.inputs:
@@ -196,7 +196,7 @@ def place_leaves(whole: Group, steps: Sequence[Step]) -> None:
         place.children = [*in_parts(children), *place.children]
 
 
-def paths(whole: Group) -> dict[Step, tuple[Group, ...]]:
+def ancestors(whole: Group) -> dict[Step, tuple[Group, ...]]:
     """The groups that hold a step, from the outermost to the innermost."""
     found = {}
     stack: list[tuple[Group, tuple[Group, ...]]] = [(whole, (whole,))]
