@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 import minigrad.functional as F
+from minigrad.functional.hook import hook
 
 RNG = np.random.default_rng(1)
 A = RNG.uniform(0.3, 2.0, (3, 4))
@@ -224,6 +225,7 @@ WEIGHTS = RNG.uniform(-1, 1, (4, 2, 3, 2))
 
 # What NumPy lacks, or does otherwise.
 OWN: Table = {
+    "hook": (lambda a: hook(a, lambda g: g) + hook(a, lambda g: None), (A,)),
     "assign to one": (assign(1), (V, NUMBER)),
     "assign to a slice": (assign((slice(None), slice(None, None, -2))), (A, V[:2])),
     "assign to rows": (assign((np.array([0, 2]), None)), (A, STACK[:, :1])),

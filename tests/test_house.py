@@ -26,6 +26,7 @@ ORDER = [
     ["state"],
     ["transforms"],
     ["gradcheck"],
+    ["watch"],
     ["nn", "optim", "data"],
     ["io", "nonfinite"],
     ["viz"],

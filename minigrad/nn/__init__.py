@@ -45,6 +45,7 @@ from minigrad.nn.pooling import (
     MaxPool2d,
 )
 from minigrad.nn.recurrent import GRU, LSTM, RNN
+from minigrad.nn.summary import summary
 
 __all__ = [
     "ELU",
@@ -100,4 +101,5 @@ __all__ = [
     "TransformerEncoderLayer",
     "Unflatten",
     "init",
+    "summary",
 ]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, Self
 
 import numpy as np
 
 from minigrad.errors import MinigradError, UnsupportedError
 from minigrad.graph import births
+from minigrad.nn import hooks
 from minigrad.state import fitting
 from minigrad.tensor import Tensor
 
@@ -36,6 +38,7 @@ class Module:
 
     # On the class, so that a subclass need not call super().__init__().
     training = True
+    _hooks: Mapping[str, dict[hooks.Handle, hooks.Hook]] = MappingProxyType({})
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Compute the output. Every subclass defines it."""
@@ -47,7 +50,10 @@ class Module:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         first = next(births)
         try:
-            output = self.forward(*args, **kwargs)
+            if self._hooks:
+                output = hooks.call(self, args, kwargs)
+            else:
+                output = self.forward(*args, **kwargs)
         except MinigradError as error:
             error.modules.append(self)
             raise
@@ -164,6 +170,49 @@ class Module:
             child.apply(function)
         function(self)
         return self
+
+    # Looking on
+
+    def register_forward_pre_hook(self, function: Callable[[Module, tuple[Any, ...]], Any]) -> Any:
+        """Before each forward, call `function(module, args)`; what it returns replaces args, unless
+        that is None.
+
+        Returns:
+            What the hook can be removed by: `handle.remove()`, or as a context, at its end.
+        """
+        return hooks.register(self, "before", function)
+
+    def register_forward_hook(self, function: Callable[[Module, tuple[Any, ...], Any], Any]) -> Any:
+        """After each forward, call `function(module, args, output)`; what it returns replaces the
+        output, unless that is None.
+
+        Returns:
+            What the hook can be removed by: `handle.remove()`, or as a context, at its end.
+
+        >>> from minigrad.nn import Linear, ReLU, Sequential
+        >>> model = Sequential(Linear(2, 3), ReLU())
+        >>> outputs = []
+        >>> with model[0].register_forward_hook(lambda module, args, y: outputs.append(y.shape)):
+        ...     y = model(np.ones((5, 2)))
+        >>> outputs
+        [(5, 3)]
+        """
+        return hooks.register(self, "after", function)
+
+    def register_full_backward_hook(
+        self, function: Callable[[Module, tuple[Any, ...], tuple[Any, ...]], Any]
+    ) -> Any:
+        """Call `function(module, cotangents of the inputs, cotangents of the outputs)` once a
+        gradient has flowed back through a call of this module.
+
+        Counted are the inputs and outputs that need a gradient, in their order; None stands for an
+        output that nothing was computed from. If no input needs a gradient, the function is called
+        as soon as the cotangent of an output comes. It cannot change them: see `minigrad.hook`.
+
+        Returns:
+            What the hook can be removed by: `handle.remove()`, or as a context, at its end.
+        """
+        return hooks.register(self, "backward", function)
 
     # Keeping
 

@@ -2,5 +2,6 @@
 
 from minigrad.viz.explain import Explanation, explain
 from minigrad.viz.expression import ExpressionError, parse
+from minigrad.viz.graphs import graph, model
 
-__all__ = ["Explanation", "ExpressionError", "explain", "parse"]
+__all__ = ["Explanation", "ExpressionError", "explain", "graph", "model", "parse"]

@@ -114,7 +114,7 @@ def step_data(
     derivations = list(map(written, derivation(step, z))) if step.adjoint is not None else []
     return {
         "label": step.label,
-        "name": step.node.name,
+        "name": step.name,
         "op": step.op.name if step.op else None,
         "family": step.op.family if step.op else "leaf" if step.node.requires_grad else "constant",
         "inputs": [index[x] for x in step.inputs if isinstance(x, Step)],

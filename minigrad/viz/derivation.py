@@ -52,7 +52,7 @@ def in_numbers(digits: int, in_full: bool) -> Style:
 
 def definition(step: Step, z: str) -> Chain:
     """The right-hand sides of w3 = w1*w2 = 6."""
-    name = step.node.name
+    name = step.name
     chain = [[name]] if name and name != z else []
     if step.op is not None:
         # A constant that is not called one is not worked out: w1*1 is what was computed.

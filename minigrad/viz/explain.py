@@ -16,6 +16,7 @@ from minigrad.viz.data import data_of
 from minigrad.viz.derivation import Chain, definition, derivation, signed
 from minigrad.viz.faults import Check, check
 from minigrad.viz.formula import summary
+from minigrad.viz.graphs import in_short, picture
 from minigrad.viz.html import page
 from minigrad.viz.paths import Paths, paths
 from minigrad.viz.steps import Step, trace
@@ -86,6 +87,21 @@ class Explanation:
         """
         write(path, page(self.to_dict()).encode())
 
+    def svg(self) -> str:
+        """The graph as an <svg> element, each step with its value and its derivative.
+
+        Of a large graph, calls of modules and loops are folded to a box each.
+
+        >>> x = Tensor(2.0, requires_grad=True, name="x")
+        >>> "dz/dw1 = 4" in explain(x * x).svg()
+        True
+        """
+        return picture(self.result, self.steps, self._derivative).svg()
+
+    def _derivative(self, step: Step) -> str | None:
+        value = step.adjoint
+        return None if value is None else f"d{self.result}/d{step.label} = {in_short(value)}"
+
     def _repr_html_(self) -> str:
         """What notebooks show: the page, in a frame of its own."""
         source = escape(page(self.to_dict()))
@@ -132,10 +148,10 @@ class Explanation:
         found = [
             step
             for step in self.steps
-            if (step.node is x.node if isinstance(x, Tensor) else x in (step.node.name, step.label))
+            if (step.node is x.node if isinstance(x, Tensor) else x in (step.name, step.label))
         ]
         if not found or found[0].adjoint is None:
-            known = [s.node.name or s.label for s in self.steps if s.adjoint is not None]
+            known = [s.name or s.label for s in self.steps if s.adjoint is not None]
             shown = ", ".join(known[:10]) + (", ..." if len(known) > 10 else "")
             called = repr(x) if isinstance(x, str) else "this Tensor"
             problem = "no gradient flows back to" if found else "there is no"
@@ -216,17 +232,17 @@ def explain(z: Tensor) -> Explanation:
 def result_name(steps: list[Step]) -> str:
     """What to call the result: its own name or z, unless another value is called so."""
     *others, last = steps
-    own = last.node.name if last.op else None
-    taken = {step.node.name for step in (others if last.op else steps)}
+    own = last.name if last.op else None
+    taken = {step.name for step in (others if last.op else steps)}
     return next(name for name in (own, "z", "y", "f", "L", "result") if name and name not in taken)
 
 
 def gradient(explanation: Explanation) -> Iterator[tuple[str, Chain]]:
     """The derivatives by the leaves that have names."""
-    leaves = [s for s in explanation.steps if s.op is None and s.node.requires_grad and s.node.name]
-    shared = Counter(step.node.name for step in leaves)
+    leaves = [s for s in explanation.steps if s.op is None and s.node.requires_grad and s.name]
+    shared = Counter(step.name for step in leaves)
     for step in leaves:
-        name = f"{step.node.name} ({step.label})" if shared[step.node.name] > 1 else step.node.name
+        name = f"{step.name} ({step.label})" if shared[step.name] > 1 else step.name
         unused = "0, for no gradient flows back to it"
         value = unused if step.adjoint is None else summary(step.adjoint)
         yield f"d{explanation.result}/d{name}", [[value]]

@@ -79,7 +79,7 @@ def by_module(steps: Sequence[Step]) -> Group:
             (_, module), end = calls.pop()
             if end >= step.node.birth:
                 outer, holder, outer_end = open_calls[-1]
-                called = Group(title_of(module, holder), "module", identity=("module", id(module)))
+                called = Group(title_of(module, holder), "module", identity=module)
                 outer.children.append(called)
                 open_calls.append((called, module, min(end, outer_end)))
         open_calls[-1][0].children.append(step)

@@ -10,6 +10,7 @@ from importlib.resources import files
 from string import Template
 from typing import Any
 
+from minigrad.viz.colors import DARK, LIGHT
 from minigrad.viz.typeset import tree
 
 
@@ -25,7 +26,7 @@ def page(data: dict[str, Any]) -> str:
     text = json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
     return Template(parts["html"]).substitute(
         title=html.escape(f"{data['result']}, explained"),
-        style=parts["css"],
+        style=palette() + parts["css"],
         data=text,
         script=parts["js"],
         hash=base64.b64encode(hashlib.sha256(parts["js"].encode()).digest()).decode(),
@@ -37,6 +38,15 @@ def with_formulas(step: dict[str, Any]) -> dict[str, Any]:
     chains = {name: list(map(tree, step[name])) for name in ("definition", "derivation")}
     uses = [use | {"math": tree(use["symbols"])} for use in step["contributions"]]
     return step | {"math": chains, "contributions": uses}
+
+
+def palette() -> str:
+    """The colours, by day and by night."""
+    light, dark = ("; ".join(f"--{k}: {x}" for k, x in each.items()) for each in (LIGHT, DARK))
+    return (
+        f":root {{ color-scheme: light dark; {light} }}\n"
+        f"@media (prefers-color-scheme: dark) {{ :root {{ {dark} }} }}\n"
+    )
 
 
 def resource(name: str) -> str:

@@ -42,7 +42,7 @@ class Paths:
     def __str__(self) -> str:
         total = self.source.adjoint
         assert total is not None
-        name, z = self.source.node.name or self.source.label, self.result
+        name, z = self.source.name or self.source.label, self.result
         size = number(total) if total.ndim == 0 else f"of size {number(np.linalg.norm(total))}"
         plural = "path" if self.count == 1 else "paths"
         rows = [f"{self.count:,} {plural} from {z} back to {name}; d{z}/d{name} is {size}"]

@@ -18,14 +18,15 @@ from minigrad.ops.base import Op
 class Step:
     """A value of the forward pass: a leaf, a constant array, or what an op made of earlier steps.
 
-    `inputs` are steps and plain numbers. `adjoint` is dz/dstep, the sum of the `contributions` of
-    all uses of this step, which are in the order the pass adds them; it is None if no gradient
-    flows back to this step.
+    `name` is what the program calls it. `inputs` are steps and plain numbers. `adjoint` is
+    dz/dstep, the sum of the `contributions` of all uses of this step, which are in the order the
+    pass adds them; it is None if no gradient flows back to this step.
     """
 
     number: int
     label: str
     node: Node = field(repr=False)
+    name: str | None
     value: np.ndarray
     inputs: list[Any] = field(repr=False)
     adjoint: np.ndarray | None = None
@@ -56,15 +57,15 @@ class Contribution:
 
 def trace(root: Node) -> list[Step]:
     """Every step that leads to `root`, leaves first, with what the reverse pass from it found."""
-    steps = forward_pass(root)
+    steps = forward_pass([root])
     with np.errstate(all="ignore"):  # what overflows is shown as inf
         reverse_pass(root, steps)
     return list(steps.values())
 
 
-def forward_pass(root: Node) -> dict[Node, Step]:
-    """A step for every node that leads to `root`, and for every array an op was given as it is."""
-    nodes = toposort([root], follow=lambda node: True)
+def forward_pass(roots: Iterable[Node]) -> dict[Node, Step]:
+    """A step for every node that leads to the roots, and every array an op was given as it is."""
+    nodes = toposort(roots, follow=lambda node: True)
     arrays = {
         id(x): Node(x)
         for node in nodes
@@ -72,14 +73,33 @@ def forward_pass(root: Node) -> dict[Node, Step]:
         if isinstance(x, np.ndarray) and x.ndim
     }
     nodes = sorted([*nodes, *arrays.values()], key=lambda node: node.op is not None)
-    letter = free_letter(node.name for node in nodes if node.name)
+    names = parameter_names(nodes) | {node: node.name for node in nodes if node.name}
+    letter = free_letter(names.values())
     steps: dict[Node, Step] = {}
     for number, node in enumerate(nodes, start=1):
         sources = [arrays.get(id(x), x) for x in node.inputs]
         inputs = [steps[x] if type(x) is Node else x for x in sources]
         # A copy, for an optimiser may write into the value later.
-        steps[node] = Step(number, f"{letter}{number}", node, node.value.copy(), inputs)
+        steps[node] = Step(
+            number, f"{letter}{number}", node, names.get(node), node.value.copy(), inputs
+        )
     return steps
+
+
+def parameter_names(nodes: Iterable[Node]) -> dict[Node, str]:
+    """What the modules that were called call their parameters and buffers: "0.weight"."""
+    outermost = {}
+    for scope in (getattr(node, "scope", None) for node in nodes):
+        while scope is not None:
+            module, _, scope = scope
+            if scope is None:
+                outermost[module] = f"{type(module).__name__}."
+    several = len(outermost) > 1
+    return {
+        x.node: (prefix if several else "") + name
+        for module, prefix in outermost.items()
+        for name, x in (*module.named_buffers(), *module.named_parameters())
+    }
 
 
 def free_letter(names: Iterable[str]) -> str:

@@ -328,7 +328,7 @@ function map(value, what) {
   const cells = value.cells && value.cells.length === value.heat.flat().length ? value.cells : null;
   const grid = make("div", { class: "map", role: "img", "aria-label": `${what}: ${value.text}`, style: `grid-template-columns: repeat(${columns}, auto)` });
   value.heat.flat().forEach((share, k) => {
-    const color = share === null ? "var(--wrong)" : `color-mix(in srgb, ${share < 0 ? "#d55e00" : "#0072b2"} ${Math.round(Math.abs(share) * 60)}%, var(--paper))`;
+    const color = share === null ? "var(--wrong)" : `color-mix(in srgb, var(--${share < 0 ? "low" : "high"}) ${Math.round(Math.abs(share) * 60)}%, var(--paper))`;
     const cell = make("span", { style: `background: ${color}` }, cells ? cells[k] : "");
     if (cells) cell.title = cells[k];
     grid.append(cell);

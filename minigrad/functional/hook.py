@@ -1,0 +1,59 @@
+"""hook: to see, or to change, the cotangent of a value on its way back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from minigrad.errors import ArgumentError, ShapeError
+from minigrad.ops.base import Op
+from minigrad.tensor import Tensor
+
+
+def through(g: Any, y: Any, x: Any, function: Callable[[Any], Any]) -> Any:
+    changed = function(g)
+    if changed is None:
+        return g
+    if np.shape(changed) != g.shape:
+        raise ShapeError(
+            f"the function of a hook returned shape {np.shape(changed)} for a cotangent of shape "
+            f"{g.shape}: return one of the same shape, or None to leave it as it is"
+        )
+    return changed if isinstance(changed, Tensor) else np.asarray(changed, g.dtype)
+
+
+hook_op = Op(
+    "movement",
+    "hook",
+    lambda x, function: x,
+    (through,),
+    "hook({0})",
+    "NumPy between segments: the function is the user's",
+)
+
+
+def hook(x: Tensor, function: Callable[[Any], Any]) -> Tensor:
+    """x itself; and while a gradient flows back through it, `function(cotangent)` is called.
+
+    What was computed from this result counts, not what was computed from x elsewhere. The function
+    gets an array, or a Tensor under `backward(create_graph=True)`. What it returns goes on in the
+    cotangent's place, unless that is None.
+
+    Raises:
+        ArgumentError: if x is no Tensor, or the function cannot be called.
+        ShapeError: in the reverse pass, if what the function returns has another shape.
+
+    >>> x = Tensor([1.0, -2.0], requires_grad=True)
+    >>> y = hook(x * 3, print)
+    >>> (y * y).sum().backward()
+    [  6. -12.]
+    >>> hook(x, lambda g: np.clip(g, -1, 1)).sum().requires_grad
+    True
+    """
+    if not isinstance(x, Tensor):
+        raise ArgumentError(f"hook() is for a Tensor, and this is a {type(x).__name__}")
+    if not callable(function):
+        raise ArgumentError(f"hook(x, function): a {type(function).__name__} cannot be called")
+    return hook_op(x, function=function)

@@ -1,0 +1,198 @@
+"""summary: what each layer computes, and what it costs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from minigrad.autograd import no_grad
+from minigrad.errors import ArgumentError
+from minigrad.nn.module import Module, tensors_in
+from minigrad.ops.base import Op
+from minigrad.tensor import Tensor
+from minigrad.watch import Watcher, watching
+
+# How many products an op adds up, by the shapes of its inputs and of its result.
+MULTIPLY_ADDS: dict[str, Callable[..., int]] = {
+    "matmul": lambda x, w, y: math.prod(y) * x[-1],
+    "linear": lambda x, w, y: math.prod(y) * x[-1],
+    # For each place of the kernel, of which a weight is used once: w has shape (O, C/groups, H, W).
+    "conv2d": lambda x, w, y: math.prod(y) * math.prod(w[1:]),
+    "conv2d_input": lambda y, w, x: math.prod(y) * math.prod(w[1:]),
+    "conv2d_weight": lambda x, y, w: math.prod(y) * math.prod(w[1:]),
+}
+
+
+@dataclass
+class Row:
+    """One call of a module, with all that is inside it.
+
+    `memory` is the bytes of all that its ops computed, which training keeps for the reverse pass.
+    """
+
+    name: str
+    kind: str
+    depth: int
+    output: str = ""
+    parameters: int = 0
+    multiply_adds: int = 0
+    memory: int = 0
+
+
+@dataclass(repr=False)
+class Summary:
+    """A row for each call of a module, in their order; printed, a table."""
+
+    rows: list[Row]
+    parameters: int
+    trainable: int
+    parameter_bytes: int
+
+    def __repr__(self) -> str:
+        from tabulate import tabulate
+
+        titles = ["layer", "output", "parameters", "multiply-adds", "memory"]
+        cells = [
+            [
+                "  " * row.depth + (f"{row.name} ({row.kind})" if row.name else row.kind),
+                row.output,
+                f"{row.parameters:,}" if row.parameters else "",
+                f"{row.multiply_adds:,}" if row.multiply_adds else "",
+                size(row.memory),
+            ]
+            for row in self.rows
+        ]
+        table = tabulate(
+            cells,
+            titles,
+            disable_numparse=True,
+            preserve_whitespace=True,
+            colalign=("left", "left", "right", "right", "right"),
+        )
+        frozen = self.parameters - self.trainable
+        text = f"{self.parameters:,} parameters ({size(self.parameter_bytes)})"
+        return f"{table}\n{text}{f', of which {frozen:,} are frozen' if frozen else ''}"
+
+
+@dataclass
+class Meter(Watcher):
+    """Counts what ops cost, for all calls that are open."""
+
+    rows: list[Row] = field(default_factory=list)
+    open: list[Row] = field(default_factory=list)
+
+    def applied(self, op: Op, inputs: list[Any], attributes: dict[str, Any], value: Any) -> None:
+        shapes = [np.shape(x) for x in (*inputs, value)]
+        products = MULTIPLY_ADDS[op.name](*shapes) if op.name in MULTIPLY_ADDS else 0
+        # A view of an input is no memory of its own.
+        bytes_ = 0 if any(np.may_share_memory(value, x) for x in inputs) else value.nbytes
+        for row in self.open:
+            row.multiply_adds += products
+            row.memory += bytes_
+
+    def enter(self, module: Module, name: str) -> None:
+        count = sum(parameter.size for parameter in module.parameters())
+        row = Row(name, type(module).__name__, len(self.open), parameters=count)
+        self.rows.append(row)
+        self.open.append(row)
+
+    def leave(self, output: Any) -> None:
+        self.open.pop().output = ", ".join(str(x.shape) for x in tensors_in(output))
+
+
+def summary(module: Module, *inputs: Any) -> Summary:
+    """What each layer gives and costs, seen in one forward pass in eval mode.
+
+    Multiply-adds are counted in the ops that really ran: those of matrix products and
+    convolutions, of which each adds one product to a sum. Parameters count once, also if they are
+    shared, and also if they are frozen.
+
+    Args:
+        module: any module.
+        inputs: what it takes: arrays or Tensors, or for an array of zeros its shape, as a tuple.
+
+    Raises:
+        ArgumentError: for other inputs.
+
+    >>> from minigrad import nn
+    >>> nn.summary(nn.Sequential(nn.Linear(784, 32), nn.ReLU(), nn.Linear(32, 10)), (1, 784))
+    layer         output      parameters    multiply-adds    memory
+    ------------  --------  ------------  ---------------  --------
+    Sequential    (1, 10)         25,450           25,408     464 B
+      0 (Linear)  (1, 32)         25,120           25,088     256 B
+      1 (ReLU)    (1, 32)                                     128 B
+      2 (Linear)  (1, 10)            330              320      80 B
+    25,450 parameters (101.8 kB)
+    """
+    arguments = [argument(module, x) for x in inputs]
+    meter = Meter()
+    with no_grad(), evaluating(module), metered(module, meter), watching(meter):
+        module(*arguments)
+    parameters = list(module.parameters())
+    return Summary(
+        meter.rows,
+        sum(p.size for p in parameters),
+        sum(p.size for p in parameters if p.requires_grad),
+        sum(p.data.nbytes for p in parameters),
+    )
+
+
+def argument(module: Module, given: Any) -> Any:
+    """An input as it is, or zeros of a shape, in the dtype of the parameters."""
+    if isinstance(given, Tensor | np.ndarray):
+        return given
+    if isinstance(given, tuple) and all(isinstance(n, int | np.integer) for n in given):
+        dtypes = (parameter.dtype for parameter in module.parameters())
+        return np.zeros(given, next(dtypes, np.dtype(np.float32)))
+    raise ArgumentError(
+        f"an input is an array, a Tensor, or a shape such as (1, 784), and not {given!r}"
+    )
+
+
+@contextmanager
+def evaluating(module: Module) -> Iterator[None]:
+    """Inside, the module is in eval mode; afterwards, each part as it was."""
+    modes = [(part, part.training) for part in module.modules()]
+    module.eval()
+    try:
+        yield
+    finally:
+        for part, training in modes:
+            part.training = training
+
+
+@contextmanager
+def metered(module: Module, meter: Meter) -> Iterator[None]:
+    names = {part: name for name, part in reversed(list(module.named_modules()))}
+    handles = [
+        handle
+        for part, name in names.items()
+        for handle in (
+            part.register_forward_pre_hook(
+                lambda _, __, part=part, name=name: meter.enter(part, name)
+            ),
+            part.register_forward_hook(lambda _, __, output: meter.leave(output)),
+        )
+    ]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def size(bytes_: int) -> str:
+    """Bytes, to read: 336 B, 101.8 kB.
+
+    >>> size(336), size(101_800), size(2_500_000_000)
+    ('336 B', '101.8 kB', '2.5 GB')
+    """
+    if bytes_ < 1000:
+        return f"{bytes_} B"
+    k = min(int(math.log10(bytes_)) // 3, 4)
+    return f"{bytes_ / 1000**k:.1f} {'kMGT'[k - 1]}B"

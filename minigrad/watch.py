@@ -1,0 +1,70 @@
+"""To be told of every op that is applied, and of all that is sent back, while somebody asks.
+
+Nothing in the engine knows of this, and so it costs nothing while nobody does.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+from minigrad import autograd
+from minigrad.graph import Node
+from minigrad.ops.base import Op
+from minigrad.tensor import Tensor
+
+
+class Watcher:
+    """Base of what is told."""
+
+    def applied(self, op: Op, inputs: list[Any], attributes: dict[str, Any], value: Any) -> None:
+        """An op was applied: to arrays, giving an array."""
+
+    def sent(self, node: Node, cotangent: Any, shares: list[tuple[Node, Any]]) -> None:
+        """The reverse pass went through a node: what came in, and what goes to each input."""
+
+
+watchers: ContextVar[tuple[Watcher, ...]] = ContextVar("watchers", default=())
+apply, shares = Op.__call__, autograd.shares
+lock, watched = threading.Lock(), 0
+
+
+@contextmanager
+def watching(watcher: Watcher) -> Iterator[None]:
+    """Inside, in this thread or task, the watcher is told."""
+    switch(on=True)
+    token = watchers.set((*watchers.get(), watcher))
+    try:
+        yield
+    finally:
+        watchers.reset(token)
+        switch(on=False)
+
+
+def switch(on: bool) -> None:
+    """Count who watches, in any thread: for the first the engine's two functions are replaced, and
+    after the last put back."""
+    global watched
+    with lock:
+        watched += 1 if on else -1
+        Op.__call__ = told_apply if watched else apply  # type: ignore[method-assign]
+        autograd.shares = told_shares if watched else shares
+
+
+def told_apply(op: Op, *inputs: Any, **attributes: Any) -> Any:
+    output = apply(op, *inputs, **attributes)
+    if isinstance(output, Tensor):
+        arrays = [x.data if isinstance(x, Tensor) else x for x in inputs]
+        for watcher in watchers.get():
+            watcher.applied(op, arrays, attributes, output.data)
+    return output
+
+
+def told_shares(node: Node, cotangent: Any, *how: Any) -> list[tuple[Node, Any]]:
+    found = shares(node, cotangent, *how)
+    for watcher in watchers.get():
+        watcher.sent(node, cotangent, found)
+    return found
