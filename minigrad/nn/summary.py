@@ -169,16 +169,11 @@ def evaluating(module: Module) -> Iterator[None]:
 @contextmanager
 def metered(module: Module, meter: Meter) -> Iterator[None]:
     names = {part: name for name, part in reversed(list(module.named_modules()))}
-    handles = [
-        handle
-        for part, name in names.items()
-        for handle in (
-            part.register_forward_pre_hook(
-                lambda _, __, part=part, name=name: meter.enter(part, name)
-            ),
-            part.register_forward_hook(lambda _, __, output: meter.leave(output)),
-        )
-    ]
+    handles = []
+    for part in names:
+        enter = part.register_forward_pre_hook(lambda part, _: meter.enter(part, names[part]))
+        leave = part.register_forward_hook(lambda part, _, output: meter.leave(output))
+        handles += [enter, leave]
     try:
         yield
     finally:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -56,7 +56,11 @@ class Picture:
             ImportError: for .png without the extra "plots".
             OSError: if it cannot be written.
         """
-        kinds = {".svg": self.svg, ".png": self.png, ".dot": self.dot}
+        kinds: dict[str, Callable[[], str | bytes]] = {
+            ".svg": self.svg,
+            ".png": self.png,
+            ".dot": self.dot,
+        }
         ending = Path(path).suffix.lower()
         if ending not in kinds:
             raise ArgumentError(

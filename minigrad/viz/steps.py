@@ -88,12 +88,13 @@ def forward_pass(roots: Iterable[Node]) -> dict[Node, Step]:
 
 def parameter_names(nodes: Iterable[Node]) -> dict[Node, str]:
     """What the modules that were called call their parameters and buffers: "0.weight"."""
-    outermost = {}
+    called = {}
     for scope in (getattr(node, "scope", None) for node in nodes):
         while scope is not None:
             module, _, scope = scope
-            if scope is None:
-                outermost[module] = f"{type(module).__name__}."
+            called[module] = f"{type(module).__name__}."
+    held = {inner for outer in called for inner in outer.modules() if inner is not outer}
+    outermost = {module: prefix for module, prefix in called.items() if module not in held}
     several = len(outermost) > 1
     return {
         x.node: (prefix if several else "") + name

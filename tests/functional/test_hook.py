@@ -1,0 +1,48 @@
+"""hook: the function sees the cotangent, and what it returns goes on."""
+
+import numpy as np
+import pytest
+
+import minigrad
+from minigrad import Tensor, hook
+from minigrad.errors import ArgumentError, ShapeError
+
+
+def test_the_function_sees_the_cotangent_of_this_use_only() -> None:
+    x = Tensor([1.0, 2.0], requires_grad=True)
+    seen: list[np.ndarray] = []
+    ((hook(x, seen.append) * 3).sum() + (x * 5).sum()).backward()
+    (cotangent,) = seen
+    np.testing.assert_array_equal(cotangent, [3, 3])
+    np.testing.assert_array_equal(x.grad, [8, 8])
+
+
+def test_what_it_returns_goes_on() -> None:
+    x = Tensor([1.0, 2.0], requires_grad=True)
+    (hook(x, lambda g: -g) * 3).sum().backward()
+    np.testing.assert_array_equal(x.grad, [-3, -3])
+
+
+def test_it_keeps_the_dtype() -> None:
+    x = Tensor(np.ones(2, np.float32), requires_grad=True)
+    hook(x, lambda g: g.astype(float) / 3).sum().backward()
+    assert x.grad.dtype == np.float32
+
+
+def test_second_derivatives_go_through_it() -> None:
+    def f(x: Tensor) -> Tensor:
+        return (hook(x, lambda g: 2 * g) ** 3).sum()
+
+    second = minigrad.grad(lambda x: minigrad.grad(f)(x).sum())(np.array([2.0]))
+    # d/dx of 2 * 3 x^2, through the hook of the first pass and of the second.
+    np.testing.assert_allclose(second, [2 * 6 * 2 * 2])
+
+
+def test_what_is_wrong_is_said() -> None:
+    x = Tensor([1.0, 2.0], requires_grad=True)
+    with pytest.raises(ArgumentError, match="is for a Tensor, and this is a ndarray"):
+        hook(np.ones(2), print)  # type: ignore[arg-type]
+    with pytest.raises(ArgumentError, match="a int cannot be called"):
+        hook(x, 3)  # type: ignore[arg-type]
+    with pytest.raises(ShapeError, match=r"returned shape \(\) for a cotangent of shape \(2,\)"):
+        hook(x, lambda g: g.sum()).sum().backward()
