@@ -11,6 +11,7 @@ from minigrad import optim as optim
 from minigrad import training as training
 from minigrad import viz as viz
 from minigrad.autograd import no_grad as no_grad
+from minigrad.debugging import debug as debug
 from minigrad.functional.hook import hook as hook
 from minigrad.gradcheck import check_gradients as check_gradients
 from minigrad.io import load as load

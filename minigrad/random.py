@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import numpy as np
 
+from minigrad.errors import ArgumentError
+
 # Made when first asked for: `import minigrad` is to be quick.
 default: np.random.Generator | None = None
 
 
 def generator(rng: np.random.Generator | None = None) -> np.random.Generator:
-    """The generator that was given, or the default one, which all that get none share."""
+    """The generator that was given, or the default one, which all that get none share.
+
+    Raises:
+        ArgumentError: for anything else.
+    """
     global default
     if rng is None:
         rng = default = default or np.random.default_rng()
+    if not isinstance(rng, np.random.Generator):
+        raise ArgumentError(f"rng={rng!r} is no generator: write rng=np.random.default_rng(0)")
     return rng
 
 

@@ -20,8 +20,10 @@ from minigrad.tensor import Tensor
 class Watcher:
     """Base of what is told."""
 
-    def applied(self, op: Op, inputs: list[Any], attributes: dict[str, Any], value: Any) -> None:
-        """An op was applied: to arrays, giving an array."""
+    def applied(
+        self, op: Op, inputs: tuple[Any, ...], attributes: dict[str, Any], output: Tensor
+    ) -> None:
+        """An op was applied, to Tensors and what else it was given."""
 
     def sent(self, node: Node, cotangent: Any, shares: list[tuple[Node, Any]]) -> None:
         """The reverse pass went through a node: what came in, and what goes to each input."""
@@ -57,9 +59,8 @@ def switch(on: bool) -> None:
 def told_apply(op: Op, *inputs: Any, **attributes: Any) -> Any:
     output = apply(op, *inputs, **attributes)
     if isinstance(output, Tensor):
-        arrays = [x.data if isinstance(x, Tensor) else x for x in inputs]
         for watcher in watchers.get():
-            watcher.applied(op, arrays, attributes, output.data)
+            watcher.applied(op, inputs, attributes, output)
     return output
 
 

@@ -29,6 +29,7 @@ ORDER = [
     ["watch"],
     ["nn", "optim", "data"],
     ["io", "nonfinite"],
+    ["debugging"],
     ["viz"],
     ["training"],
     ["recipes"],

@@ -17,8 +17,10 @@ class Notes(Watcher):
         self.ops: list[str] = []
         self.back: list[str] = []
 
-    def applied(self, op: Op, inputs: list[Any], attributes: dict[str, Any], value: Any) -> None:
-        assert not any(isinstance(x, Tensor) for x in (*inputs, value))
+    def applied(
+        self, op: Op, inputs: tuple[Any, ...], attributes: dict[str, Any], output: Tensor
+    ) -> None:
+        assert inputs and isinstance(output, Tensor)
         self.ops.append(op.name)
 
     def sent(self, node: Node, cotangent: Any, shares: list[tuple[Node, Any]]) -> None:

@@ -86,11 +86,14 @@ class Meter(Watcher):
     rows: list[Row] = field(default_factory=list)
     open: list[Row] = field(default_factory=list)
 
-    def applied(self, op: Op, inputs: list[Any], attributes: dict[str, Any], value: Any) -> None:
-        shapes = [np.shape(x) for x in (*inputs, value)]
+    def applied(
+        self, op: Op, inputs: tuple[Any, ...], attributes: dict[str, Any], output: Tensor
+    ) -> None:
+        *arrays, value = (x.data if isinstance(x, Tensor) else x for x in (*inputs, output))
+        shapes = [np.shape(x) for x in (*arrays, value)]
         products = MULTIPLY_ADDS[op.name](*shapes) if op.name in MULTIPLY_ADDS else 0
         # A view of an input is no memory of its own.
-        bytes_ = 0 if any(np.may_share_memory(value, x) for x in inputs) else value.nbytes
+        bytes_ = 0 if any(np.may_share_memory(value, x) for x in arrays) else value.nbytes
         for row in self.open:
             row.multiply_adds += products
             row.memory += bytes_

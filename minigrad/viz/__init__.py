@@ -1,7 +1,17 @@
 """Seeing what minigrad does: both passes, explained for expressions and for programs."""
 
+from minigrad.viz.compare import Comparison, compare
 from minigrad.viz.explain import Explanation, explain
 from minigrad.viz.expression import ExpressionError, parse
 from minigrad.viz.graphs import graph, model
 
-__all__ = ["Explanation", "ExpressionError", "explain", "graph", "model", "parse"]
+__all__ = [
+    "Comparison",
+    "Explanation",
+    "ExpressionError",
+    "compare",
+    "explain",
+    "graph",
+    "model",
+    "parse",
+]

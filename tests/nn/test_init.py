@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from minigrad import Tensor
+from minigrad import Tensor, nn
 from minigrad.errors import ArgumentError, DtypeError, ShapeError
 from minigrad.nn import init
 
@@ -170,3 +170,8 @@ BAD: dict[str, tuple[Any, Any, str]] = {
 def test_bad_input(call: Any, error: Any, message: str) -> None:
     with pytest.raises(error, match=message):
         call()
+
+
+def test_a_seed_is_no_generator() -> None:
+    with pytest.raises(ArgumentError, match=r"rng=0 is no generator: write rng=np.random"):
+        nn.Linear(2, 3, rng=0)  # type: ignore[arg-type]

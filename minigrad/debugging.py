@@ -1,0 +1,313 @@
+"""`debug`: stops where the first value that is not finite comes to be, and says why it may."""
+
+from __future__ import annotations
+
+import linecache
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import numpy as np
+
+from minigrad.errors import MinigradError
+from minigrad.graph import Node, Operation
+from minigrad.nonfinite import is_finite
+from minigrad.ops.base import Op
+from minigrad.tensor import Tensor
+from minigrad.watch import Watcher, watching
+
+
+class NonFiniteError(MinigradError, FloatingPointError):
+    """A value, or a derivative, that is infinite or not a number."""
+
+
+@contextmanager
+def debug() -> Iterator[None]:
+    """Inside, stop at the first op, or step of the reverse pass, that gives a NaN or an infinity.
+
+    The error names the op, statistics of its inputs, the line of the program, a likely cause and a
+    fix. An infinity that an input holds already may be meant, as in a mask of -inf, and may be
+    passed on in the forward pass; a NaN may not. NumPy's own warnings are off inside. It makes a
+    program slower, and only that: also a decorator, per thread and per task, nests.
+
+    Raises:
+        NonFiniteError: at that op.
+
+    >>> x = Tensor([1.0, 0.0], requires_grad=True)
+    >>> with debug():
+    ...     y = np.log(x)
+    Traceback (most recent call last):
+    minigrad.debugging.NonFiniteError: log gave -inf: 1 of 2 entries, the first at [1]
+      input: float64 (2,), min 0, mean 0.5, max 1
+      likely cause: the logarithm of zero
+      to do: keep x above zero, as in np.log(x + 1e-12), ...
+    """
+    with np.errstate(all="ignore"), watching(Stop()):
+        yield
+
+
+class Stop(Watcher):
+    """Raises the error."""
+
+    def applied(
+        self, op: Op, inputs: tuple[Any, ...], attributes: dict[str, Any], output: Tensor
+    ) -> None:
+        value, arrays = output.data, list(map(array_of, inputs))
+        if is_finite(value) or (not np.isnan(value).any() and any(map(has_infinity, arrays))):
+            return
+        stop(
+            [f"{op.name} gave {extent(value)}", *statistics(arrays)],
+            cause_of_input(inputs) or cause(FORWARD, op, arrays) or overflow(value, arrays),
+        )
+
+    def sent(self, node: Node, cotangent: Any, shares: list[tuple[Node, Any]]) -> None:
+        assert node.op is not None
+        cotangent = array_of(cotangent)
+        arrays = list(map(array_of, node.arrays))
+        lines = [*statistics(arrays), f"cotangent: {describe(cotangent)}", *recorded(node)]
+        if not is_finite(cotangent):
+            lines[0:0] = [f"the reverse pass brought {extent(cotangent)} back to {node.op.name}"]
+            stop(lines, SUM)
+        for source, share in shares:
+            share = array_of(share)
+            if not is_finite(share):
+                k = next(k for k, x in enumerate(node.inputs) if x is source)
+                which = f"input {k + 1} of {node.op.name}" if len(arrays) > 1 else node.op.name
+                lines[0:0] = [f"the reverse pass through {which} gave {extent(share)}"]
+                found = cause(REVERSE, node.op, arrays) or overflow(share, [cotangent, *arrays])
+                stop(lines, trapped(found, cotangent, share))
+
+
+def stop(lines: list[str], found: Cause) -> NoReturn:
+    lines += [f"likely cause: {found.cause}", f"to do: {found.fix}"]
+    raise NonFiniteError("\n  ".join(lines))
+
+
+# Causes
+
+
+@dataclass(frozen=True)
+class Cause:
+    """What may have led to it, and what to do; for these ops, when it is so of their inputs."""
+
+    cause: str
+    fix: str
+    ops: str = ""
+    holds: Callable[..., Any] = lambda *inputs: True
+
+
+SAFE_INPUT = (
+    "; and where np.where is to choose another value, give the op itself an input that is safe, "
+    "as in np.{0}(np.where(x > 0, x, 1))"
+)
+LARGEST = "subtract the largest first, as softmax, log_softmax and logsumexp do"
+
+# The first that holds is told.
+FORWARD = [
+    Cause(
+        "the logarithm of zero",
+        "keep x above zero, as in np.log(x + 1e-12), or compute the logarithm of a probability by "
+        "log_softmax, logsigmoid or cross_entropy" + SAFE_INPUT.format("log"),
+        "log",
+        lambda x: not np.any(x < 0),
+    ),
+    Cause(
+        "the logarithm of a negative number",
+        "see why x is below zero" + SAFE_INPUT.format("log"),
+        "log",
+    ),
+    Cause("the logarithm of 1 + x where x <= -1", "keep x above -1", "log1p"),
+    Cause(
+        "the root of a negative number: a difference that rounding makes negative, maybe",
+        "np.sqrt(np.maximum(x, 0)), or see why x is below zero" + SAFE_INPUT.format("sqrt"),
+        "sqrt",
+    ),
+    Cause(
+        "a division by zero",
+        "add a small number to the divisor, as in x / (y + 1e-12); for a mean, see whether there "
+        "is anything to divide by; where np.where is to choose another value, divide by "
+        "np.where(y == 0, 1, y)",
+        "div mod floor_divide reciprocal",
+        lambda *inputs: np.any(inputs[-1] == 0),
+    ),
+    Cause(
+        "a negative number to a power that is no whole number",
+        "take the power of np.abs(x) or of np.maximum(x, 0)",
+        "pow",
+        lambda x, n: np.any((x < 0) & (n != np.round(n))),
+    ),
+    Cause(
+        "zero to a negative power, which is a division by zero",
+        "keep x away from zero, as in (x + 1e-12) ** n",
+        "pow",
+        lambda x, n: np.any((x == 0) & (n < 0)),
+    ),
+    Cause(
+        "an input outside of [-1, 1]",
+        "np.clip(x, -1, 1), if rounding brought it there",
+        "arcsin arccos arctanh",
+    ),
+    Cause("an input below 1", "np.maximum(x, 1), if rounding brought it there", "arccosh"),
+    Cause(
+        "the exponential of a number that is too large: in float32, of more than 88, in float64, "
+        "of more than 709",
+        f"{LARGEST}; or keep x small, as in np.minimum(x, 80)",
+        "exp expm1 sinh cosh",
+    ),
+]
+
+# In the reverse pass: where a derivative is infinite.
+REVERSE = [
+    Cause(
+        "the derivative of the root is 1/(2*sqrt(x)), infinite at 0: also that of a norm of zeros, "
+        "or of the standard deviation of equal numbers",
+        "np.sqrt(x + 1e-12)",
+        "sqrt",
+        lambda x: np.any(x == 0),
+    ),
+    Cause(
+        "the derivative of the logarithm is 1/x, infinite at 0",
+        "keep x above zero, as in np.log(x + 1e-12)",
+        "log",
+        lambda x: np.any(x == 0),
+    ),
+    Cause(
+        "a division by zero",
+        "add a small number to the divisor, as in x / (y + 1e-12)",
+        "div mod reciprocal",
+        lambda *inputs: np.any(inputs[-1] == 0),
+    ),
+    Cause(
+        "the derivative of x**n is n*x**(n - 1), infinite at 0 for n below 1; that by n has the "
+        "logarithm of x in it",
+        "keep x above zero, as in (x + 1e-12) ** n",
+        "pow",
+        lambda x, n: np.any(x <= 0),
+    ),
+    Cause(
+        "the derivative is infinite at the ends of where the function is defined",
+        "np.clip(x, -1 + 1e-6, 1 - 1e-6); for arccosh np.maximum(x, 1 + 1e-6)",
+        "arcsin arccos arctanh arccosh",
+        lambda x: np.any(np.abs(x) == 1),
+    ),
+    Cause(
+        "there is no derivative where both inputs are 0",
+        "keep one of them away from zero",
+        "hypot arctan2",
+        lambda x, y: np.any((x == 0) & (y == 0)),
+    ),
+]
+
+SUM = Cause(
+    "the cotangent that the pass began with is not finite, or what several uses of this value "
+    "sent back adds up to more than the dtype can hold",
+    "see what backward(gradient) is given; scale the loss down; clip gradients where they arise, "
+    "by minigrad.hook",
+)
+
+
+def cause(causes: list[Cause], op: Operation, arrays: list[Any]) -> Cause | None:
+    fitting = (each for each in causes if op.name in each.ops.split() and each.holds(*arrays))
+    return next(fitting, None)
+
+
+def cause_of_input(inputs: tuple[Any, ...]) -> Cause | None:
+    """What is to be said of an input that was not finite before."""
+    for x in inputs:
+        if is_finite(array_of(x)):
+            continue
+        if isinstance(x, Tensor) and x.requires_grad and x.node.op is None:
+            return Cause(
+                f"{f'the parameter {x.name}' if x.name else 'a parameter'} is not finite: an "
+                "update made it so, by a rate that is too high or a gradient that was not finite",
+                "start again from finite weights, with a smaller learning rate or a warm-up, and "
+                "optim.clip_grad_norm_; debug() around all of the training shows where it starts",
+            )
+        if np.isnan(array_of(x)).any():
+            return Cause(
+                "an input holds NaN: data with missing values, or what was computed before debug()",
+                "look at np.isnan(data).any(), and fill or leave out what is missing",
+            )
+        return Cause(
+            "infinities that cancel, as in inf - inf or 0*inf: a row of a mask that is all -inf, "
+            "maybe, or a mask that is multiplied rather than added",
+            "leave at least one entry of each row unmasked, or use a large number such as -1e9",
+        )
+    return None
+
+
+def overflow(value: np.ndarray, arrays: list[Any]) -> Cause:
+    """The last resort: numbers that grew."""
+    largest = max((float(np.max(np.abs(x), initial=0)) for x in arrays), default=0.0)
+    return Cause(
+        f"numbers that are too large for {value.dtype}, which ends at "
+        f"{np.finfo(value.dtype).max:.1e}: an input has {largest:.1e}. If it is while training, "
+        "and the loss grew before, the learning rate is too high",
+        "lower the rate, clip gradients (optim.clip_grad_norm_), or scale inputs and weights down",
+    )
+
+
+def trapped(found: Cause, cotangent: np.ndarray, share: np.ndarray) -> Cause:
+    """With the trap of np.where, if it is that: what it did not choose has a cotangent of 0, and
+    0 times an infinite derivative is NaN."""
+    if not (np.isnan(share).any() and np.any(cotangent == 0)):
+        return found
+    return Cause(
+        f"{found.cause}. The cotangent is 0 there, and 0*inf is NaN: np.where chose another value, "
+        "maybe, but its derivative still goes through both",
+        "give the op itself an input that is safe, np.where(safe, op(np.where(safe, x, 1)), "
+        f"other), or: {found.fix}",
+    )
+
+
+# Words
+
+
+def array_of(x: Any) -> Any:
+    return x.data if isinstance(x, Tensor) else x
+
+
+def has_infinity(x: Any) -> bool:
+    return np.result_type(x).kind == "f" and bool(np.isinf(x).any())
+
+
+def extent(value: np.ndarray) -> str:
+    """What is not finite, how much of it, and where it begins."""
+    bad = ~np.isfinite(value)
+    first = value[bad][0] if value.ndim else value[()]
+    if not value.ndim:
+        return str(first)
+    place = ", ".join(map(str, np.argwhere(bad)[0]))
+    return f"{first}: {bad.sum():,} of {value.size:,} entries, the first at [{place}]"
+
+
+def statistics(arrays: list[Any]) -> list[str]:
+    numbered = len(arrays) > 1
+    return [
+        f"input{f' {k}' if numbered else ''}: {describe(x)}" for k, x in enumerate(arrays, start=1)
+    ]
+
+
+def describe(x: Any) -> str:
+    """An input by its dtype, shape and statistics, of what is finite in it."""
+    if np.ndim(x) == 0:
+        return f"{np.asarray(x)[()]}"
+    x = np.asarray(x)
+    text = f"{x.dtype} {x.shape}"
+    if x.dtype.kind != "f" or not x.size:
+        return text
+    finite = x[np.isfinite(x)]
+    if finite.size:
+        text += f", min {finite.min():.4g}, mean {finite.mean():.4g}, max {finite.max():.4g}"
+    counts = {"nan": np.isnan(x).sum(), "inf": np.isposinf(x).sum(), "-inf": np.isneginf(x).sum()}
+    return text + "".join(f", {n:,} of {x.size:,} {name}" for name, n in counts.items() if n)
+
+
+def recorded(node: Node) -> list[str]:
+    """The line of the program that recorded a node."""
+    if node.line is None:
+        return []
+    path, number = node.line
+    source = linecache.getline(path, number).strip()
+    return [f"recorded at {path}:{number}", *([f"  {source}"] if source else [])]
