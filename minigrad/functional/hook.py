@@ -34,7 +34,7 @@ hook_op = Op(
 )
 
 
-def hook(x: Tensor, function: Callable[[Any], Any]) -> Tensor:
+def hook(x: Any, function: Callable[[Any], Any]) -> Tensor:
     """x itself; and while a gradient flows back through it, `function(cotangent)` is called.
 
     What was computed from this result counts, not what was computed from x elsewhere. The function

@@ -127,8 +127,10 @@ def same(x: Any, y: Any, tolerance: float) -> bool:
 
 def difference(pair: Pair) -> str | None:
     """How far two arrays of one shape are apart, and where the most."""
-    x, y = (step and step.value for step in pair)
-    if x is None or y is None or x.shape != y.shape or not x.ndim or not x.size:
+    if None in pair:
+        return None
+    x, y = (step.value for step in pair if step)
+    if x.shape != y.shape or not x.ndim or not x.size:
         return None
     with np.errstate(all="ignore"):
         apart = np.abs(np.subtract(x, y, dtype=float))
