@@ -265,6 +265,14 @@ class Module:
         return f"{title}{comment}\n  {inside}\n)"
 
 
+def first_names(module: Module) -> dict[Module, str]:
+    """This module and all inside it, each with the first of its names."""
+    names: dict[Module, str] = {}
+    for name, part in module.named_modules():
+        names.setdefault(part, name)
+    return names
+
+
 def tensors_in(output: Any) -> Iterator[Tensor]:
     """The Tensors in what a module returned."""
     if isinstance(output, Tensor):

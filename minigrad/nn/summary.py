@@ -12,7 +12,7 @@ import numpy as np
 
 from minigrad.autograd import no_grad
 from minigrad.errors import ArgumentError
-from minigrad.nn.module import Module, tensors_in
+from minigrad.nn.module import Module, first_names, tensors_in
 from minigrad.ops.base import Op
 from minigrad.tensor import Tensor
 from minigrad.watch import Watcher, watching
@@ -171,7 +171,7 @@ def evaluating(module: Module) -> Iterator[None]:
 
 @contextmanager
 def metered(module: Module, meter: Meter) -> Iterator[None]:
-    names = {part: name for name, part in reversed(list(module.named_modules()))}
+    names = first_names(module)
     handles = []
     for part in names:
         enter = part.register_forward_pre_hook(lambda part, _: meter.enter(part, names[part]))

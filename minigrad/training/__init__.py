@@ -4,6 +4,7 @@ from minigrad.training.callback import BestWeights, Callback, EarlyStopping
 from minigrad.training.evaluation import accuracy, evaluate
 from minigrad.training.history import History
 from minigrad.training.loop import fit
+from minigrad.training.record import Norms, Snapshots
 from minigrad.training.run import Run
 
 __all__ = [
@@ -11,7 +12,9 @@ __all__ = [
     "Callback",
     "EarlyStopping",
     "History",
+    "Norms",
     "Run",
+    "Snapshots",
     "accuracy",
     "evaluate",
     "fit",

@@ -21,6 +21,9 @@ class Callback:
     ...             run.stopping = "the loss is small enough"
     """
 
+    def on_start(self, run: Run) -> None:
+        """Before the first step, or the first after a checkpoint."""
+
     def on_step(self, run: Run) -> None:
         """After every step."""
 

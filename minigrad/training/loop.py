@@ -104,6 +104,8 @@ def fit(
     target = None if checkpoint is None else check_output(checkpoint)
     if target is not None and target.exists():
         run.load(target)
+    for callback in run.callbacks:
+        callback.on_start(run)
     model.train()
     with interruptible() as interrupted, bar_of(run, total, progress) as show:
         while run.step < total and not run.stopping and not interrupted:

@@ -10,7 +10,7 @@ import numpy as np
 from minigrad.errors import ArgumentError
 from minigrad.graph import Node
 from minigrad.nn import Module
-from minigrad.nn.module import tensors_in
+from minigrad.nn.module import first_names, tensors_in
 from minigrad.nn.summary import argument, evaluating
 from minigrad.ops.base import registry
 from minigrad.tensor import Tensor
@@ -151,7 +151,7 @@ def model(module: Module, *inputs: Any) -> Picture:
     with evaluating(module), np.errstate(all="ignore"):
         output = module(*given)
     steps = list(forward_pass([x.node for x in tensors_in(output)]).values())
-    names = {part: name for name, part in reversed(list(module.named_modules()))}
+    names = first_names(module)
     starts = {x.node for x in given if isinstance(x, Tensor)}
     shown = folded(group(steps), MOST, lambda group: any(map(is_module, inside(group))))
     shown = {step: item for step, item in shown.items() if step.op is not None}

@@ -5,27 +5,80 @@ matplotlib is in the extra "plots": pip install "minigrad-autograd[plots]".
 
 from __future__ import annotations
 
+import functools
 import io
 import math
-from collections.abc import Callable, Sequence
-from typing import Any
+import os
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
-from minigrad.errors import ShapeError
+from minigrad.autograd import no_grad
+from minigrad.errors import ArgumentError, ShapeError
+from minigrad.io import check_output, write
+from minigrad.nn import Module
+from minigrad.nn.module import first_names, tensors_in
+from minigrad.nn.summary import evaluating
+from minigrad.viz.colors import SERIES
 
 # Of a row of a history, what is no measurement.
 COUNTS = ("step", "epoch", "lr", "seconds")
+
+
+Plot = TypeVar("Plot", bound=Callable[..., Any])
+
+
+def style() -> Any:
+    """How all of these pictures look."""
+    from cycler import cycler
+
+    return {
+        "axes.prop_cycle": cycler(color=SERIES),
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.grid": True,
+        "axes.axisbelow": True,
+        "axes.titlesize": 10,
+        "axes.labelsize": 9,
+        "axes.xmargin": 0.02,
+        "grid.alpha": 0.25,
+        "grid.linewidth": 0.6,
+        "xtick.labelsize": 8,
+        "ytick.labelsize": 8,
+        "legend.fontsize": 8,
+        "legend.frameon": False,
+        "lines.linewidth": 1.4,
+        "lines.markersize": 4,
+        "font.size": 9,
+        "image.interpolation": "nearest",
+    }
+
+
+def styled(plot: Plot) -> Plot:
+    """A plot in that style, whatever the user's own is."""
+
+    @functools.wraps(plot)
+    def drawn(*args: Any, **kwargs: Any) -> Any:
+        import matplotlib
+
+        with matplotlib.rc_context(style()):
+            return plot(*args, **kwargs)
+
+    return cast(Plot, drawn)
 
 
 def new_figure(rows: int, columns: int, size: tuple[float, float]) -> tuple[Any, list[Any]]:
     """A figure of panels, each of a size in inches, and the panels."""
     from matplotlib.figure import Figure
 
-    figure = Figure((columns * size[0], rows * size[1]), layout="constrained")
+    figure = Figure((columns * size[0], rows * size[1]), dpi=150, layout="constrained")
     return figure, list(figure.subplots(rows, columns, squeeze=False).flat)
 
 
+@styled
 def plot_history(rows: Sequence[dict[str, float]]) -> Any:
     """Curves over the steps: a panel for the loss, one for each metric, one for the learning rate.
 
@@ -40,14 +93,14 @@ def plot_history(rows: Sequence[dict[str, float]]) -> Any:
         for label, key in {"training": name, "held out": f"validation_{name}"}.items():
             points = [(row["step"], row[key]) for row in rows if key in row]
             if points:
-                axis.plot(*zip(*points, strict=True), ".-", label=label)
+                axis.plot(*zip(*points, strict=True), "." * (len(points) < 60) + "-", label=label)
         axis.set(xlabel="step", title="learning rate" if name == "lr" else name)
-        axis.grid(alpha=0.3)
         if name != "lr":
-            axis.legend(frameon=False)
+            axis.legend()
     return figure
 
 
+@styled
 def plot_confusion(labels: Any, predicted: Any, classes: int) -> Any:
     """The confusion matrix: how many samples of each class (row) were given each class (column).
 
@@ -68,9 +121,11 @@ def plot_confusion(labels: Any, predicted: Any, classes: int) -> Any:
             column, row, counts[row, column], ha="center", va="center", color=color, fontsize=8
         )
     axis.set(xticks=range(classes), yticks=range(classes), xlabel="predicted", ylabel="actual")
+    axis.grid(False)
     return figure
 
 
+@styled
 def plot_inputs(inputs: Any, titles: Sequence[str]) -> Any:
     """Inputs in a grid, each under its title: images (N, C, H, W), or signals (N, L) as curves."""
     inputs = np.asarray(inputs)
@@ -89,6 +144,7 @@ def plot_inputs(inputs: Any, titles: Sequence[str]) -> Any:
     return figure
 
 
+@styled
 def plot_boundary(
     predict: Callable[[np.ndarray], np.ndarray], points: Any, labels: Any, steps: int = 150
 ) -> Any:
@@ -100,26 +156,230 @@ def plot_boundary(
         labels: their classes, (N,).
         steps: how many places along each side are tried.
     """
-    points = np.asarray(points)
-    if points.ndim != 2 or points.shape[1] != 2:
-        raise ShapeError(f"plot_boundary is of points (N, 2), not of shape {points.shape}")
-    low, high = points.min(axis=0) - 0.3, points.max(axis=0) + 0.3
-    x, y = (np.linspace(low[k], high[k], steps, dtype=np.float32) for k in (0, 1))
-    plane = np.stack(np.meshgrid(x, y), axis=-1)  # (steps, steps, 2)
-    classes = np.asarray(predict(plane.reshape(-1, 2))).reshape(steps, steps)
+    plane = Plane(points, labels, steps)
     figure, (axis,) = new_figure(1, 1, (4.5, 3.6))
-    last = max(int(np.max(labels)), int(classes.max()), 1)
-    style: dict[str, Any] = {"cmap": "coolwarm" if last == 1 else "tab10", "vmin": 0, "vmax": last}
-    axis.imshow(
-        classes,
-        origin="lower",
-        extent=(low[0], high[0], low[1], high[1]),
-        aspect="auto",
-        alpha=0.25,
-        **style,
-    )
-    axis.scatter(*points.T, c=labels, s=10, **style)
+    plane.draw(axis, predict)
     return figure
+
+
+class Plane:
+    """Points (N, 2) in the plane, with their classes, and places all over it to try."""
+
+    def __init__(self, points: Any, labels: Any, steps: int) -> None:
+        self.points, self.labels = np.asarray(points), np.asarray(labels)
+        if self.points.ndim != 2 or self.points.shape[1] != 2 or not len(self.points):
+            raise ShapeError(f"a boundary is of points (N, 2), not of shape {self.points.shape}")
+        self.low, self.high = self.points.min(axis=0) - 0.3, self.points.max(axis=0) + 0.3
+        axes = (
+            np.linspace(a, b, steps, dtype=np.float32)
+            for a, b in zip(self.low, self.high, strict=True)
+        )
+        self.places = np.stack(np.meshgrid(*axes), axis=-1)  # (steps, steps, 2)
+
+    def draw(self, axis: Any, predict: Callable[[np.ndarray], np.ndarray]) -> None:
+        from matplotlib.colors import ListedColormap
+
+        shape = self.places.shape[:2]
+        classes = np.asarray(predict(self.places.reshape(-1, 2))).reshape(shape).astype(int)
+        many = max(int(self.labels.max()), int(classes.max()), 1) + 1
+        # For more classes than colours, shades of another map.
+        colors = ListedColormap(SERIES[:many]) if many <= len(SERIES) else "tab20"
+        look: dict[str, Any] = {"cmap": colors, "vmin": -0.5, "vmax": many - 0.5}
+        (left, bottom), (right, top) = self.low, self.high
+        axis.imshow(
+            classes,
+            origin="lower",
+            extent=(left, right, bottom, top),
+            aspect="auto",
+            alpha=0.25,
+            **look,
+        )
+        axis.scatter(
+            *self.points.T, c=self.labels, s=14, edgecolors="white", linewidths=0.4, **look
+        )
+        axis.grid(False)
+
+
+@styled
+def animate_boundary(
+    model: Module,
+    states: Mapping[int, Mapping[str, np.ndarray]],
+    points: Any,
+    labels: Any,
+    path: str | os.PathLike[str],
+    seconds: float = 6.0,
+    steps: int = 100,
+) -> None:
+    """Write how a network's boundary in the plane formed: a GIF, or an MP4 if there is ffmpeg.
+
+    The model is left as it was, and an old file of that name is replaced once the new one is whole.
+
+    Args:
+        model: takes points (N, 2), float32, and gives scores: (N, classes), or (N,) or (N, 1),
+            above zero for class 1.
+        states: its weights by step, as `training.Snapshots` keeps them.
+        points: (N, 2).
+        labels: their classes, (N,).
+        path: what to write, ending in .gif or .mp4.
+        seconds: how long it lasts.
+        steps: how many places along each side are tried.
+
+    Raises:
+        ArgumentError: for another ending, without states, or for .mp4 without ffmpeg.
+        ImportError: without the extra "plots".
+    """
+    from matplotlib import animation
+
+    ending = Path(check_output(path)).suffix.lower()
+    writers: dict[str, Any] = {".gif": animation.PillowWriter, ".mp4": animation.FFMpegWriter}
+    if ending not in writers:
+        raise ArgumentError(f"an animation ends in .gif or .mp4, and {os.fspath(path)!r} does not")
+    if not states:
+        raise ArgumentError("animate_boundary of no states: train with a callback Snapshots()")
+    if not writers[ending].isAvailable():
+        raise ArgumentError(f"for {ending}, there must be ffmpeg on the path: install it, or .gif")
+    plane = Plane(points, labels, steps)
+    figure, (axis,) = new_figure(1, 1, (4.5, 3.6))
+
+    def draw(step: int) -> None:
+        axis.clear()
+        model.load_state_dict(states[step])
+        plane.draw(axis, lambda x: classes_of(model(x).data))
+        axis.set_title(f"step {step:,}", loc="left")
+
+    before = model.state_dict()
+    with tempfile.TemporaryDirectory() as folder, evaluating(model), no_grad():
+        try:
+            moving = animation.FuncAnimation(figure, draw, list(states), init_func=lambda: None)
+            whole = Path(folder, f"animation{ending}")
+            moving.save(whole, writers[ending](fps=len(states) / seconds), dpi=100)
+        finally:
+            model.load_state_dict(before)
+        write(path, whole.read_bytes())
+
+
+def classes_of(scores: np.ndarray) -> np.ndarray:
+    """The class of each row: the largest score, or of a single one, whether it is above zero."""
+    if scores.ndim == 1 or scores.shape[1] == 1:
+        return (scores.reshape(-1) > 0).astype(int)
+    return scores.argmax(axis=1)
+
+
+# What is inside a network
+
+
+@styled
+def plot_norms(rows: Sequence[dict[str, Any]]) -> Any:
+    """Norms of gradients and of updates over the steps, a curve for each layer, logarithmic.
+
+    The last panel has the update by the weights' norm: 1e-3 is a common size. Rows are those of
+    `training.Norms`.
+    """
+    from matplotlib import colormaps
+
+    if not rows:
+        raise ShapeError("plot_norms of no rows: train first, with a callback Norms()")
+    layers = list(dict.fromkeys(name for row in rows for name in row["gradient"]))
+    spread = np.linspace(0.0, 0.95, len(layers))
+    colors = SERIES[: len(layers)] if len(layers) <= len(SERIES) else colormaps["viridis"](spread)
+    figure, axes = new_figure(1, 3, (3.4, 2.7))
+    titles = ("gradient", "update", "update / weights")
+    for axis, title in zip(axes, titles, strict=True):
+        for layer, color in zip(layers, colors, strict=True):
+            points = [(row["step"], norm_of(row, title, layer)) for row in rows]
+            axis.plot(*zip(*points, strict=True), color=color, label=layer, linewidth=1.0)
+        axis.set(xlabel="step", title=title, yscale="log")
+    handles, names = axes[0].get_legend_handles_labels()
+    figure.legend(
+        handles, names, loc="outside right upper", title="layer", ncols=math.ceil(len(names) / 14)
+    )
+    return figure
+
+
+def norm_of(row: dict[str, Any], title: str, layer: str) -> float:
+    """A norm of a row; what is 0 or not there has no place on a logarithmic axis."""
+    name, _, by = title.partition(" / ")
+    value, weight = row[name].get(layer) or math.nan, row["weight"].get(layer) or math.nan
+    return value / weight if by else value
+
+
+@styled
+def plot_weights(model: Module) -> Any:
+    """Every parameter of two axes or more as an image: below zero in one colour, above in another.
+
+    Kernels of a convolution are tiles, a row for each output channel; of other parameters, the last
+    axis goes to the right.
+    """
+    arrays = {name: p.data for name, p in model.named_parameters() if p.ndim > 1 and p.size}
+    if not arrays:
+        raise ShapeError(f"plot_weights: {type(model).__name__} has no parameter of two axes")
+    return images(arrays)
+
+
+@styled
+def plot_activations(model: Module, x: Any) -> Any:
+    """What each layer gives for an input, as an image: channels as tiles, in eval mode.
+
+    Layers are the modules that call no others. Of several samples, the first is shown.
+
+    Args:
+        model: any network.
+        x: its input, as a batch: (N, ...).
+    """
+    outputs: dict[str, np.ndarray] = {}
+
+    def note(part: Module, output: Any) -> None:
+        for value in list(tensors_in(output))[:1]:
+            if value.ndim and value.size:
+                name = f"{leaves[part]} {type(part).__name__}"
+                calls = sum(known.partition(", call")[0] == name for known in outputs)
+                outputs[f"{name}, call {calls + 1}" if calls else name] = value.data[0]
+
+    leaves = {part: k for part, k in first_names(model).items() if not list(part.children())}
+    handles = [part.register_forward_hook(lambda part, _, y: note(part, y)) for part in leaves]
+    try:
+        with no_grad(), evaluating(model):
+            model(x)
+    finally:
+        for handle in handles:
+            handle.remove()
+    if not outputs:
+        raise ShapeError(f"plot_activations: no layer of {type(model).__name__} gave an array")
+    return images(outputs)
+
+
+def images(arrays: Mapping[str, np.ndarray]) -> Any:
+    """An image of each array, under its name and shape, with a scale of its own."""
+    columns = min(len(arrays), 3)
+    figure, axes = new_figure(math.ceil(len(arrays) / columns), columns, (3.2, 2.6))
+    for axis in axes:
+        axis.set_axis_off()
+    for axis, (name, value) in zip(axes, arrays.items(), strict=False):
+        picture = tiled(value)
+        bound = float(np.nanmax(np.abs(picture), initial=0)) or 1.0
+        aspect = "equal" if value.ndim > 2 else "auto"
+        image = axis.imshow(picture, cmap="RdBu", vmin=-bound, vmax=bound, aspect=aspect)
+        axis.set_title(f"{name} {value.shape}", fontsize=8)
+        figure.colorbar(image, ax=axis, shrink=0.8)
+    return figure
+
+
+def tiled(value: np.ndarray) -> np.ndarray:
+    """An array as one image: of more than two axes, the last two are tiles, with gaps between, in
+    as many columns as the axis before has entries."""
+    if value.ndim <= 2:
+        return np.atleast_2d(value).astype(float)
+    *_, columns, height, width = value.shape if value.ndim > 3 else (1, *value.shape)
+    tiles = value.reshape(-1, columns, height, width)
+    if value.ndim == 3:  # of one sample's channels, nearly a square
+        across = math.ceil(math.sqrt(columns))
+        spare = -columns % across
+        tiles = np.pad(tiles[0].astype(float), ((0, spare), (0, 0), (0, 0)), constant_values=np.nan)
+        tiles = tiles.reshape(-1, across, height, width)
+    gaps = ((0, 0), (0, 0), (0, 1), (0, 1))
+    tiles = np.pad(tiles.astype(float), gaps, constant_values=np.nan)
+    rows, across, height, width = tiles.shape
+    return tiles.swapaxes(1, 2).reshape(rows * height, across * width)[:-1, :-1]
 
 
 def svg(figure: Any) -> str:

@@ -1,13 +1,18 @@
 """Pictures of trainings: what is drawn."""
 
+from pathlib import Path
 from typing import Any
 
+import matplotlib.animation
 import numpy as np
 import pytest
+from PIL import Image
 
-from minigrad.errors import ShapeError
+from minigrad import Tensor, nn
+from minigrad.errors import ArgumentError, ShapeError
 from minigrad.training import History
 from minigrad.viz import plots
+from minigrad.viz.colors import SERIES
 
 ROWS = [
     {"step": 1, "loss": 3.0, "accuracy": 0.2, "lr": 0.1, "validation_loss": 2.5},
@@ -66,3 +71,143 @@ def test_svg_is_an_element_and_the_same_every_time() -> None:
     assert first == second
     assert first.startswith("<svg")
     assert first.rstrip().endswith("</svg>")
+
+
+def test_all_look_alike_whatever_the_users_style_and_leave_it_alone() -> None:
+    with matplotlib.rc_context({"axes.grid": False, "lines.linewidth": 9.0}):
+        figure = History(ROWS).plot()
+        assert matplotlib.rcParams["lines.linewidth"] == 9.0
+    assert [line.get_color() for line in figure.axes[0].lines] == list(SERIES[:2])
+    assert figure.axes[0].lines[0].get_linewidth() < 2
+
+
+def norms(layers: int) -> list[dict[str, Any]]:
+    names = [f"layer{k}" for k in range(layers)]
+    values = [{name: 10.0**-k for k, name in enumerate(names)} for _ in range(3)]
+    return [
+        {"step": k, "gradient": x, "update": dict.fromkeys(names, 0.5), "weight": x}
+        for k, x in enumerate(values)
+    ]
+
+
+def test_norms_have_a_curve_for_each_layer() -> None:
+    figure = plots.plot_norms(norms(3))
+    gradient, update, ratio = figure.axes
+    assert [axis.get_yscale() for axis in figure.axes] == ["log"] * 3
+    assert gradient.lines[2].get_xydata().tolist() == [[0, 0.01], [1, 0.01], [2, 0.01]]
+    assert update.lines[0].get_ydata().tolist() == [0.5] * 3
+    assert ratio.lines[1].get_ydata().tolist() == [5.0] * 3
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.texts] == ["layer0", "layer1", "layer2"]
+
+
+def test_norms_of_many_layers_and_of_zeros_and_of_none() -> None:
+    figure = plots.plot_norms(norms(20))
+    colors = {tuple(line.get_color()) for line in figure.axes[0].lines}
+    assert len(colors) == 20
+    rows = norms(1)
+    rows[1]["gradient"]["layer0"] = 0.0
+    for axis in plots.plot_norms(rows).axes[::2]:  # "weight" is the same dict as "gradient"
+        assert np.isnan(axis.lines[0].get_ydata()).tolist() == [0, 1, 0]
+    with pytest.raises(ShapeError, match=r"no rows: train first, with a callback Norms\(\)"):
+        plots.plot_norms([])
+
+
+def test_weights_are_images_with_zero_in_the_middle() -> None:
+    model = nn.Sequential(nn.Conv2d(2, 3, 4), nn.Flatten(), nn.Linear(12, 5))
+    figure = plots.plot_weights(model)
+    kernels, matrix = (axis for axis in figure.axes if axis.images)
+    assert [kernels.get_title(), matrix.get_title()] == [
+        "0.weight (3, 2, 4, 4)",
+        "2.weight (5, 12)",
+    ]
+    picture = kernels.images[0].get_array()
+    assert picture.shape == (3 * 5 - 1, 2 * 5 - 1)
+    weight = dict(model.named_parameters())["0.weight"].data
+    np.testing.assert_array_equal(picture[5:9, 5:9], weight[1, 1])
+    assert picture.mask[4].all()  # the gaps
+    low, high = kernels.images[0].get_clim()
+    assert -low == high == pytest.approx(np.abs(weight).max())
+    with pytest.raises(ShapeError, match="ReLU has no parameter of two axes"):
+        plots.plot_weights(nn.ReLU())
+
+
+def test_tiles_of_one_sample_are_nearly_square() -> None:
+    channels = np.arange(5 * 2 * 3).reshape(5, 2, 3)
+    picture = plots.tiled(channels)
+    assert picture.shape == (2 * 3 - 1, 3 * 4 - 1)
+    np.testing.assert_array_equal(picture[:2, 4:7], channels[1])
+    np.testing.assert_array_equal(picture[3:5, :3], channels[3])
+    assert np.isnan(picture[3:, 8:]).all()
+
+
+def test_activations_of_the_first_sample_layer_by_layer() -> None:
+    layer = nn.Linear(3, 3)
+    model = nn.Sequential(layer, nn.ReLU(), layer, nn.Dropout(0.5)).train()
+    x = np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32)
+    figure = plots.plot_activations(model, x)
+    drawn = [axis for axis in figure.axes if axis.images]
+    assert [axis.get_title() for axis in drawn] == [
+        "0 Linear (3,)",
+        "1 ReLU (3,)",
+        "0 Linear, call 2 (3,)",
+        "3 Dropout (3,)",
+    ]
+    np.testing.assert_array_equal(drawn[0].images[0].get_array()[0], layer(x).data[0])
+    assert model.training and not any(part._hooks.get("after") for part in model.modules())
+
+
+class Line(nn.Module):
+    """Class 1 beyond a place."""
+
+    def __init__(self) -> None:
+        self.place = Tensor(np.zeros(1, np.float32), requires_grad=True)
+
+    def forward(self, x: Any) -> Any:
+        return x[:, 0] - self.place
+
+
+STATES = {step: {"place": np.array([0.5 * step], np.float32)} for step in range(3)}
+POINTS = np.array([[-1.0, 0.0], [2.0, 1.0]])
+
+
+def test_the_animation_has_a_frame_for_each_state(tmp_path: Path) -> None:
+    model, path = Line(), tmp_path / "line.gif"
+    path.write_text("old")
+    plots.animate_boundary(model, STATES, POINTS, [0, 1], path, seconds=1.5, steps=40)
+    with Image.open(path) as image:
+        assert image.n_frames == 3  # type: ignore[attr-defined]
+        assert image.info["duration"] == pytest.approx(500, abs=10)
+        blues = []
+        for k in range(3):
+            image.seek(k)
+            pixels = np.asarray(image.convert("RGB")).astype(int)
+            blues.append(((pixels[..., 2] - pixels[..., 0]) > 20).sum())
+    assert blues[0] < blues[1] < blues[2]  # more and more is class 0
+    assert model.place.data == 0 and model.training
+    assert [file.name for file in tmp_path.iterdir()] == ["line.gif"]
+
+
+def test_an_animation_that_cannot_be_written_leaves_the_old_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "line.gif"
+    path.write_text("old")
+    model = Line()
+    broken: dict[int, dict[str, np.ndarray]] = {0: STATES[0], 1: {"other": np.zeros(1)}}
+    with pytest.raises(Exception, match="other"):
+        plots.animate_boundary(model, broken, POINTS, [0, 1], path)
+    assert path.read_text() == "old" and model.place.data == 0
+    with pytest.raises(ArgumentError, match=r"ends in \.gif or \.mp4"):
+        plots.animate_boundary(model, STATES, POINTS, [0, 1], tmp_path / "line.png")
+    with pytest.raises(ArgumentError, match=r"no states: train with a callback Snapshots\(\)"):
+        plots.animate_boundary(model, {}, POINTS, [0, 1], path)
+    monkeypatch.setattr(matplotlib.animation.FFMpegWriter, "isAvailable", lambda: False)
+    with pytest.raises(ArgumentError, match=r"for \.mp4, there must be ffmpeg"):
+        plots.animate_boundary(model, STATES, POINTS, [0, 1], tmp_path / "line.mp4")
+
+
+def test_scores_of_every_shape_have_classes() -> None:
+    np.testing.assert_array_equal(plots.classes_of(np.array([-1.0, 2.0])), [0, 1])
+    np.testing.assert_array_equal(plots.classes_of(np.array([[-1.0], [2.0]])), [0, 1])
+    np.testing.assert_array_equal(plots.classes_of(np.array([[0.1, 3.0, 2.0]])), [1])
