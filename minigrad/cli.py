@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import re
 import shlex
 import shutil
 import sys
@@ -17,12 +18,14 @@ from typing import Any
 import numpy as np
 
 from minigrad.errors import MinigradError
+from minigrad.io import write
 from minigrad.recipes.config import Config, read_settings
 from minigrad.recipes.report import write_report
 from minigrad.recipes.run import config_of, new_folder, train
 from minigrad.recipes.sample import texts
 from minigrad.recipes.tasks import TASKS, configure
-from minigrad.viz import explain, parse
+from minigrad.viz import Explanation, explain, parse
+from minigrad.viz.program import example
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -56,17 +59,24 @@ def parser() -> argparse.ArgumentParser:
 
     explaining = commands.add_parser(
         "explain",
-        help="show the forward and the reverse pass of an expression",
-        description="Show every number of the forward and the reverse pass of an expression.",
-        epilog='for example: minigrad explain "x1*x2 + sin(x1)" x1=2 x2=3',
+        help="show the forward and the reverse pass of an expression or a function",
+        description="Show every number of the forward and the reverse pass of an expression, or "
+        "of a function of your own. The function is called with the defaults of its parameters.",
+        epilog='for example: minigrad explain "x1*x2 + sin(x1)" x1=2 x2=3, or, for a file with '
+        "def loss(w=1.5, x=2.0): minigrad explain file.py:loss x=3 --html loss.html",
     )
-    explaining.add_argument("expression", metavar="EXPR", help="such as x1*x2 + sin(x1)")
+    explaining.add_argument(
+        "expression",
+        metavar="EXPR | FILE.py:FUNCTION",
+        help="such as x1*x2 + sin(x1), or model.py:loss",
+    )
     explaining.add_argument(
         "values", metavar="NAME=VALUE", nargs="*", type=named_value, help="such as x1=2"
     )
     explaining.add_argument(
         "--html", metavar="FILE", help="write a page to step through both passes"
     )
+    explaining.add_argument("--svg", metavar="FILE", help="draw the graph")
     explaining.add_argument("--latex", action="store_true", help="print LaTeX, not text")
     explaining.set_defaults(run=run_explain)
 
@@ -133,10 +143,24 @@ def run_explain(arguments: argparse.Namespace) -> None:
     names = [name for name, _ in arguments.values]
     if twice := {name for name in names if names.count(name) > 1}:
         raise ValueError(f"more than one value for {', '.join(sorted(twice))}")
-    explanation = explain(parse(arguments.expression, dict(arguments.values)))
+    if program := re.fullmatch(r"(.+\.py):(\w+)", arguments.expression):
+        explanation = explained(program[1], program[2], dict(arguments.values))
+    else:
+        explanation = explain(parse(arguments.expression, dict(arguments.values)))
     if arguments.html is not None:
         explanation.html(arguments.html)
+    if arguments.svg is not None:
+        write(arguments.svg, explanation.svg().encode())
     print(explanation.latex() if arguments.latex else explanation)
+
+
+def explained(path: str, name: str, values: dict[str, float]) -> Explanation:
+    try:
+        return explain(example(path, name, values))
+    except MinigradError as error:
+        if path in error.line:  # a line of the user's own
+            error.message = str(error)
+        raise
 
 
 def run_train(arguments: argparse.Namespace) -> None:

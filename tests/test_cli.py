@@ -143,3 +143,23 @@ def test_explain_prints_latex(capsys: pytest.CaptureFixture[str]) -> None:
 def test_explain_says_where_it_cannot_write(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["explain", "sin(x)", "x=2", "--html", "no such folder/page.html"]) == 1
     assert "no such folder" in capsys.readouterr().err
+
+
+def test_explain_of_a_function_and_its_picture(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    program, picture = tmp_path / "model.py", tmp_path / "graph.svg"
+    program.write_text("def loss(w=1.5, x=2.0):\n    return (w * x - 1) ** 2\n")
+    assert main(["explain", f"{program}:loss", "x=3", "--svg", str(picture)]) == 0
+    out = capsys.readouterr().out
+    assert "dz/dw = 21" in out and "dz/dx = 10.5" in out
+    assert picture.read_text().startswith("<svg")
+
+
+def test_a_mistake_in_the_function_is_told_with_its_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    program = tmp_path / "model.py"
+    program.write_text("import numpy as np\ndef f(w=np.ones(2)):\n    return w @ np.ones(3)\n")
+    assert main(["explain", f"{program}:f"]) == 1
+    assert f"at {program}:3\n    return w @ np.ones(3)" in capsys.readouterr().err

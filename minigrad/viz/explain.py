@@ -14,6 +14,7 @@ from minigrad.io import write
 from minigrad.tensor import Tensor
 from minigrad.viz.data import data_of
 from minigrad.viz.derivation import Chain, definition, derivation, signed
+from minigrad.viz.entries import Entry, entry
 from minigrad.viz.faults import Check, check
 from minigrad.viz.formula import summary
 from minigrad.viz.graphs import in_short, picture
@@ -128,6 +129,29 @@ class Explanation:
         if most < 1:
             raise ArgumentError(f"paths: most={most}, and it is how many to find: 1 or more")
         return paths(self.steps, self.step(x), most, self.result)
+
+    def entry(self, x: Tensor | str, index: Any) -> Entry:
+        """One entry of an array: what it was computed from, and how its derivative adds up, term
+        by term, over the entries that were computed from it.
+
+        Args:
+            x: what z was computed from: a Tensor, its name, or its label here.
+            index: the entry's place, such as (0, 1).
+
+        Raises:
+            GradientError: if x is not in the graph, or no gradient flows back to it.
+            ShapeError: if there is no such entry.
+
+        >>> import numpy as np
+        >>> w = Tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True, name="W")
+        >>> explanation = explain(((np.array([[5.0, 6.0], [7.0, 8.0]]) @ w) ** 2).sum())
+        >>> explanation.entry("W", (0, 1))
+        w1[0, 1] = 2
+        dz/dw1[0, 1] = 984
+            + dz/dw3[0, 1]*dw3[0, 1]/dw1[0, 1] = 68*5 = 340
+            + dz/dw3[1, 1]*dw3[1, 1]/dw1[0, 1] = 92*7 = 644
+        """
+        return entry(self.step(x), index, self.result)
 
     def check(self, x: Tensor | str) -> Check:
         """The derivative by a leaf beside finite differences in float64: along a random direction

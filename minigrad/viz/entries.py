@@ -1,0 +1,162 @@
+"""One entry of an array: what it was computed from, and what its derivative adds up from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from minigrad.autograd import recording, switched
+from minigrad.errors import ShapeError
+from minigrad.tensor import Tensor
+from minigrad.viz.derivation import term
+from minigrad.viz.notation import number
+from minigrad.viz.steps import Contribution, Step, differentiable_inputs, run_rule
+
+SHOWN = 12  # terms of a sum that are printed
+
+Index = tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Link:
+    """An entry of a step that was computed from an entry of another, and by what derivative."""
+
+    step: Step
+    index: Index
+    derivative: float
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Entry:
+    """One entry of a step's value.
+
+    `sources` are the entries it was computed from, with its derivative by each; `uses` those that
+    were computed from it, with their derivatives by it. Only derivatives that are not zero count.
+    So its adjoint is the sum over uses of the user's adjoint times the derivative.
+    """
+
+    step: Step
+    index: Index
+    result: str
+    sources: list[Link]
+    uses: list[Link]
+
+    @property
+    def adjoint(self) -> float | None:
+        """dz by this entry."""
+        return None if self.step.adjoint is None else float(self.step.adjoint[self.index])
+
+    def terms(self) -> list[float]:
+        """upstream * local for each of the uses: the adjoint is their sum."""
+        return [float(adjoint_of(use)) * use.derivative for use in self.uses]
+
+    def __str__(self) -> str:
+        own, z = name_of(self.step, self.index), self.result
+        lines = [f"{own} = {number(self.step.value[self.index])}"]
+        if self.sources:
+            lines.append("  computed from")
+            lines += shortened(
+                [
+                    f"    {name_of(x.step, x.index)} = {number(x.step.value[x.index])}, "
+                    f"d{own}/d{name_of(x.step, x.index)} = {number(x.derivative)}"
+                    for x in self.sources
+                ]
+            )
+        if self.adjoint is not None:
+            lines.append(f"d{z}/d{own} = {number(self.adjoint)}")
+            lines += shortened(
+                [
+                    f"    + d{z}/d{there}*d{there}/d{own} = {number(adjoint_of(use))}*"
+                    f"{bracketed(use.derivative)} = {number(product)}"
+                    for use, product in zip(self.uses, self.terms(), strict=True)
+                    for there in [name_of(use.step, use.index)]
+                ]
+            )
+        return "\n".join(lines)
+
+    __repr__ = __str__
+
+
+def entry(step: Step, index: Any, result: str) -> Entry:
+    """The entry of a step at an index.
+
+    Raises:
+        ShapeError: if the index is not that of one entry.
+    """
+    index = tuple(index) if isinstance(index, tuple | list) else (index,)
+    shape = step.value.shape
+    inside = len(index) == len(shape) and all(
+        isinstance(k, int | np.integer) and -n <= k < n for k, n in zip(index, shape, strict=False)
+    )
+    if not inside:
+        raise ShapeError(
+            f"{index} is no entry of {step.label}, of shape {shape}: give an integer for each axis"
+        )
+    place = tuple(int(k) % n for k, n in zip(index, shape, strict=True))
+    uses = [link for use in step.contributions for link in used(use, place)]
+    return Entry(step, place, result, sources(step, place), uses)
+
+
+def sources(step: Step, index: Index) -> list[Link]:
+    """The derivatives of an entry by the entries of the inputs: what the rules make of a cotangent
+    that is 1 there and 0 elsewhere."""
+    if step.op is None:
+        return []
+    links = []
+    for position in differentiable_inputs(step.node):
+        source = step.inputs[position]
+        one = np.zeros_like(step.value)
+        one[index] = 1
+        values = [x.value if isinstance(x, Step) else x for x in step.inputs]
+        with np.errstate(all="ignore"):
+            row = fitted(step, source, run_rule(step, position, one, step.value, values))
+        links += [Link(source, k, float(row[k])) for k in places(row)]
+    return links
+
+
+def used(use: Contribution, index: Index) -> list[Link]:
+    """The derivatives by an entry of the entries that one use computed from it.
+
+    A rule is linear in the cotangent g: its entry at the index is the sum of g times these, and so
+    they are its derivative by g.
+    """
+    user, recorded = use.user, term(use)
+    with switched(recording, True), np.errstate(all="ignore"):
+        fitted(user, user.inputs[use.position], Tensor.of(recorded.share))[index].backward()
+    g = recorded.upstream.grad
+    column = np.zeros(user.value.shape) if g is None else np.asarray(g)
+    return [Link(user, k, float(column[k])) for k in places(column)]
+
+
+def fitted(user: Step, source: Step, share: Any) -> Any:
+    """A share in its input's shape, as the reverse pass brings it there."""
+    assert user.op is not None
+    if share.shape == source.value.shape:
+        return share
+    return user.op.fit(share, source.value.shape)
+
+
+def places(values: np.ndarray) -> list[Index]:
+    """Where an array is not zero."""
+    return [tuple(map(int, k)) for k in np.argwhere(values)]
+
+
+def adjoint_of(link: Link) -> Any:
+    assert link.step.adjoint is not None
+    return link.step.adjoint[link.index]
+
+
+def name_of(step: Step, index: Index) -> str:
+    return f"{step.label}[{', '.join(map(str, index))}]" if index else step.label
+
+
+def bracketed(x: float) -> str:
+    return f"({number(x)})" if x < 0 else number(x)
+
+
+def shortened(lines: Sequence[str]) -> list[str]:
+    left = len(lines) - SHOWN
+    return [*lines[:SHOWN], f"    and {left:,} more"] if left > 0 else list(lines)

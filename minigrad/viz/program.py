@@ -1,0 +1,98 @@
+"""A function of a file, called with its example arguments."""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import os
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minigrad.errors import ArgumentError
+from minigrad.tensor import Tensor
+
+
+def example(path: str, name: str, values: Mapping[str, float]) -> Tensor:
+    """What a function of a file returns for its example arguments: the defaults of its parameters.
+
+    Defaults that are floats or arrays of floats become Tensors that require a gradient, under the
+    parameters' names; all others are passed as they are.
+
+    Args:
+        path: of a Python file, which is run.
+        name: of a function in it.
+        values: numbers to give in place of defaults.
+
+    Raises:
+        OSError: if there is no such file.
+        ArgumentError: if there is no such function or parameter, or no value for one.
+    """
+    function = function_of(path, name)
+    parameters = inspect.signature(function).parameters
+    if strangers := values.keys() - parameters.keys():
+        raise ArgumentError(
+            f"{name} has no parameter {', '.join(sorted(strangers))}: it takes "
+            f"{', '.join(parameters) or 'none'}"
+        )
+    arguments = {}
+    for key, parameter in parameters.items():
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            continue
+        if parameter.kind == parameter.POSITIONAL_ONLY:
+            raise ArgumentError(f"{name} takes {key} by its place only: leave out the / there")
+        default = values.get(key, parameter.default)
+        if default is parameter.empty:
+            raise ArgumentError(
+                f"{name} has no example for {key}: give its parameter a default, as in "
+                f"def {name}({key}=2.0), or a number here, {key}=2"
+            )
+        arguments[key] = argument(key, default, parameter.default)
+    output = function(**arguments)
+    if not isinstance(output, Tensor):
+        raise ArgumentError(
+            f"{name} returned a {type(output).__name__}, and not a Tensor computed from its "
+            "arguments: they are Tensors if their defaults are floats, such as 2.0, or arrays of "
+            "floats"
+        )
+    return output
+
+
+def argument(name: str, value: Any, default: Any) -> Any:
+    if isinstance(value, Tensor):
+        value.name = value.name or name
+        return value
+    if type(default) is int and float(value).is_integer():
+        return int(value)
+    is_float = isinstance(value, float | np.ndarray) and np.asarray(value).dtype.kind == "f"
+    return Tensor(value, requires_grad=True, name=name) if is_float else value
+
+
+def function_of(path: str, name: str) -> Callable[..., Any]:
+    """Run a file, as a module of its name, and take a function from it."""
+    file = Path(path).resolve()
+    if not file.is_file():
+        raise FileNotFoundError(f"there is no file {path}")
+    spec = importlib.util.spec_from_file_location(file.stem, file)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    # As Python itself does with a program: what lies beside it can be imported.
+    sys.path.insert(0, os.fspath(file.parent))
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        sys.path.remove(os.fspath(file.parent))
+    function = getattr(module, name, None)
+    if not callable(function):
+        own = [
+            key
+            for key, value in vars(module).items()
+            if inspect.isfunction(value) and value.__module__ == file.stem
+        ]
+        raise ArgumentError(
+            f"there is no function {name} in {path}: it has {', '.join(own) or 'none'}"
+        )
+    return function
