@@ -54,7 +54,7 @@ def test_numbers_take_their_place(path: str) -> None:
 
 def test_a_tensor_is_passed_as_it_is_and_named(path: str) -> None:
     z = example(path, "own", {})
-    (leaf,) = {x for x in z.node.inputs}
+    leaf = z.node.inputs[0]
     assert leaf.name == "leaf" and leaf.requires_grad
 
 
