@@ -3,17 +3,25 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-oracles bench check format clean
+.PHONY: demo test test-oracles test-browser gallery bench check format clean
 
 demo: $(VENV)/installed
 	$(BIN)/minigrad train digits
 
 test: $(VENV)/installed-dev
-	$(BIN)/python -m pytest --ignore=tests/oracles
+	$(BIN)/python -m pytest --ignore=tests/oracles --ignore=tests/browser
 
 # Everything against PyTorch, in float64.
 test-oracles: .venv-oracles/installed
 	.venv-oracles/bin/python -m pytest tests/oracles
+
+# The page of an explanation, in a browser: chromium must be there (apt install chromium).
+test-browser: .venv-browser/installed
+	.venv-browser/bin/python -m pytest tests/browser
+
+# The pictures in docs/gallery, drawn again.
+gallery: .venv-browser/installed
+	.venv-browser/bin/python docs/gallery/make.py
 
 # Side by side with other libraries: make bench BENCH="--workloads moons,mlp"
 bench: .venv-bench/installed
@@ -44,4 +52,4 @@ $(VENV)/installed-dev: $(VENV)/installed
 	touch $@
 
 clean:
-	rm -rf $(VENV) .venv-oracles .venv-bench
+	rm -rf $(VENV) .venv-oracles .venv-bench .venv-browser

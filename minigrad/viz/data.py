@@ -19,6 +19,7 @@ from minigrad.viz.derivation import (
     term,
     write_term,
 )
+from minigrad.viz.entries import entry
 from minigrad.viz.faults import (
     Check,
     checks,
@@ -35,8 +36,10 @@ from minigrad.viz.steps import Contribution, Step
 SIDE = 16  # rows and columns of a heat map at most
 TERMS = 20  # terms of a sum that are written out at most
 CELLS = 64  # entries of an array that are written out at most
+ENTRIES = 1000  # entries of all arrays that are shown one by one at most
 CHECKS = 200_000  # runs of an op that finite differences may cost
-CHARACTER, PADDING, NARROWEST, WIDEST = 7.2, 24, 96, 260  # of boxes, in pixels
+SHOWN = 50  # sums so far that a box has room for
+CHARACTER, PADDING, NARROWEST, WIDEST = 7.85, 16, 96, 260  # of boxes, in pixels
 
 
 def data_of(steps: Sequence[Step], result: str) -> dict[str, Any]:
@@ -55,11 +58,15 @@ def data_of(steps: Sequence[Step], result: str) -> dict[str, Any]:
     files: dict[str, set[int]] = {}
     data = [step_data(step, result, index, files) for step in steps]
     places = {each: k for k, each in enumerate(groups)}
-    for step, entry in zip(steps, data, strict=True):
-        entry["group"] = places[above[step][-1]]
+    left = ENTRIES
+    for step, each in zip(steps, data, strict=True):
+        each["group"] = places[above[step][-1]]
         faults = {name: found[step] for name, found in wrong.items() if step in found}
-        entry["wrong"] = {name: wrong_data(value) for name, value in faults.items()}
-        entry["check"] = check_data(checked.get(step))
+        each["wrong"] = {name: wrong_data(value) for name, value in faults.items()}
+        each["check"] = check_data(checked.get(step))
+        if step.value.ndim and step.adjoint is not None and step.value.size <= min(CELLS, left):
+            left -= step.value.size
+            each["entries"] = [str(entry(step, k, result)) for k in np.ndindex(step.value.shape)]
     return {
         "result": result,
         "steps": data,
@@ -112,6 +119,7 @@ def step_data(
 ) -> dict[str, Any]:
     definitions = list(map(written, definition(step, z)))
     derivations = list(map(written, derivation(step, z))) if step.adjoint is not None else []
+    uses = contributions_data(step, z, index)
     return {
         "label": step.label,
         "name": step.name,
@@ -123,8 +131,8 @@ def step_data(
         "value": value_data(step.value),
         "derivation": derivations,
         "adjoint": value_data(step.adjoint) if step.adjoint is not None else None,
-        "contributions": contributions_data(step, z, index),
-        "width": box_width(step, definitions, derivations, z),
+        "contributions": uses,
+        "width": box_width(step, definitions, uses, z),
     }
 
 
@@ -191,10 +199,10 @@ def source_data(path: str, numbers: set[int]) -> dict[str, Any]:
     return {"file": os.path.basename(path), "first": first, "lines": [x.rstrip() for x in shown]}
 
 
-def box_width(step: Step, definitions: list[str], derivations: list[str], z: str) -> int:
+def box_width(step: Step, definitions: list[str], uses: list[dict[str, Any]], z: str) -> int:
     """What the texts of a step's box need, within limits."""
     texts = [f"{step.label} = {definitions[0]}", summary(step.value)]
-    texts += [f"d{z}/d{step.label} = {derivations[-1]}"] if derivations else []
+    texts += [f"d{z}/d{step.label} = {use['running']['text']}" for use in uses[:SHOWN]]
     longest = max(map(len, texts))
     return round(min(max(longest * CHARACTER + PADDING, NARROWEST), WIDEST))
 

@@ -25,13 +25,17 @@ function math([kind, ...parts]) {
     case "n": return make("math:mn", {}, parts[0].replace(/^-/, "\u2212"));
     case "o": return make("math:mo", parts[0] === "@" ? { lspace: "0.2em" } : {}, SIGNS[parts[0]] ?? parts[0]);
     case "t": return make("math:mtext", {}, parts[0]);
-    case "frac": return make("math:mfrac", {}, ...inner());
+    case "frac": return make("math:mfrac", {}, ...(parts.every(isDifferential) ? parts.map(([, text]) => differential(text.slice(1))) : inner()));
     case "sup": return make("math:msup", {}, ...inner());
     case "sub": return make("math:msub", {}, ...inner());
     case "sqrt": return make("math:msqrt", {}, ...inner());
     default: return make("math:mrow", {}, ...inner());
   }
 }
+
+// dz is d and z, set as two
+const isDifferential = ([kind, text]) => kind === "i" && /^d./.test(text);
+const differential = (text) => make("math:mrow", {}, make("math:mi", {}, "d"), name(text));
 
 function name(text) {
   const [, letters, digits] = text.match(/^(.*?)(\d*)$/s);
@@ -44,9 +48,7 @@ function equation(left, right) {
   return make("math:math", {}, make("math:mrow", {}, left, ...links));
 }
 
-const derivative = (label) =>
-  make("math:mfrac", {}, make("math:mrow", {}, make("math:mi", {}, "d"), name(result)),
-    make("math:mrow", {}, make("math:mi", {}, "d"), name(label)));
+const derivative = (label) => make("math:mfrac", {}, differential(result), differential(label));
 
 const tuple = (sizes) => `(${sizes.join(", ")}${sizes.length === 1 ? "," : ""})`;
 
@@ -294,13 +296,14 @@ function story({ step, use }) {
   if (time === seed + 1) return [equation(derivative(it.label), [["n", "1"]]), ": where the reverse pass starts"];
   const user = steps[use.user];
   const summed = use.summed.length ? `, summed over axes ${use.summed.join(", ")} from shape ${tuple(use.from)}` : "";
-  return [`${use.nth} contributions to `, make("math:math", {}, derivative(it.label)), `: upstream ${user.adjoint.text}, by `,
+  const which = it.contributions.length > 1 ? `${use.nth} contributions` : "The only contribution";
+  return [`${which} to `, make("math:math", {}, derivative(it.label)), `: upstream ${user.adjoint.text}, by `,
     make("math:math", {}, math(use.math)), `${use.numbers ? ` = ${use.numbers}` : ""}${summed} = ${use.share.text}; the sum so far is ${use.running.text}`];
 }
 
 function follow(step) {
   const box = boxes.get(shown[step]);
-  if (box && (box.x < view.x || box.x > view.x + view.w || box.y < view.y || box.y + box.h > view.y + view.h)) {
+  if (box && (box.x - box.w / 2 < view.x || box.x + box.w / 2 > view.x + view.w || box.y < view.y || box.y + box.h > view.y + view.h)) {
     view.x = box.x - view.w / 2;
     view.y = box.y - view.h / 2;
     look();
@@ -316,21 +319,23 @@ function details() {
   const rows = [["op", it.op ? `${it.op} (${it.family})` : it.family], ["name", it.name], ["shape", it.value.shape ? `${tuple(it.value.shape)} ${it.value.dtype}` : null],
     ["value", it.value.exact ?? it.value.text], ["adjoint", it.adjoint ? it.adjoint.exact ?? it.adjoint.text : "no gradient flows back to it"]];
   const list = make("dl", {}, ...rows.filter(([, text]) => text).flatMap(([term, text]) => [make("dt", {}, term), make("dd", {}, text)]));
-  byId("details").replaceChildren(make("h2", {}, it.name ? `${it.label} = ${it.name}` : it.label), list, map(it.value, "value"),
+  byId("details").replaceChildren(make("h2", {}, it.name ? `${it.label} = ${it.name}` : it.label), list, map(it, it.value, "value"),
     make("div", { class: "formula", tabindex: 0 }, equation(name(it.label), it.math.definition)),
-    ...(it.adjoint ? [make("div", { class: "formula", tabindex: 0 }, equation(derivative(it.label), it.math.derivation)), map(it.adjoint, "adjoint")] : []),
+    ...(it.adjoint ? [make("div", { class: "formula", tabindex: 0 }, equation(derivative(it.label), it.math.derivation)), map(it, it.adjoint, "adjoint"), make("pre", { id: "entry", "aria-live": "polite" })] : []),
     uses(it));
 }
 
-function map(value, what) {
+function map(it, value, what) { // the entries of small arrays are buttons: they show what they add up from
   if (!value.heat?.length) return make("span");
   const columns = value.heat[0].length;
   const cells = value.cells && value.cells.length === value.heat.flat().length ? value.cells : null;
-  const grid = make("div", { class: "map", role: "img", "aria-label": `${what}: ${value.text}`, style: `grid-template-columns: repeat(${columns}, auto)` });
+  const grid = make("div", { class: "map", role: cells && it.entries ? "group" : "img", "aria-label": `${what}: ${value.text}`, style: `grid-template-columns: repeat(${columns}, auto)` });
   value.heat.flat().forEach((share, k) => {
     const color = share === null ? "var(--wrong)" : `color-mix(in srgb, var(--${share < 0 ? "low" : "high"}) ${Math.round(Math.abs(share) * 60)}%, var(--paper))`;
-    const cell = make("span", { style: `background: ${color}` }, cells ? cells[k] : "");
-    if (cells) cell.title = cells[k];
+    const style = `background: ${color}`;
+    if (!cells || !it.entries) return grid.append(make("span", { style }, cells ? cells[k] : ""));
+    const cell = make("button", { type: "button", style }, cells[k]);
+    cell.addEventListener("click", () => { byId("entry").textContent = it.entries[k]; });
     grid.append(cell);
   });
   return grid;
@@ -339,7 +344,7 @@ function map(value, what) {
 function uses(it) {
   if (!it.contributions.length) return make("p");
   const most = 50;
-  const rows = it.contributions.slice(0, most).map((use) => make("tr", {}, make("td", {}, use.nth), make("td", {}, make("math:math", {}, math(use.math))),
+  const rows = it.contributions.slice(0, most).map((use) => make("tr", {}, make("td", {}, it.contributions.length > 1 ? use.nth : "only"), make("td", {}, make("math:math", {}, math(use.math))),
     make("td", {}, use.share.text + (use.summed.length ? `, summed over axes ${use.summed.join(", ")}` : "")), make("td", {}, use.running.text)));
   const head = make("tr", {}, ...["", "upstream \u22c5 local", "contribution", "sum so far"].map((title) => title ? make("th", { scope: "col" }, title) : make("td")));
   const left = it.contributions.length - most;
@@ -408,11 +413,22 @@ function fit() {
   look();
 }
 
+function start() { // all of it; or if its text would be too small to read, its beginning
+  fit();
+  if (scaleNow() <= READABLE) return;
+  const first = boxes.get(shown[0]);
+  zoom(READABLE / scaleNow());
+  view.x = first.x - view.w / 2;
+  view.y = first.y - 40;
+  look();
+}
+
 function zoom(by, x = view.x + view.w / 2, y = view.y + view.h / 2) {
   view = { x: x - (x - view.x) * by, y: y - (y - view.y) * by, w: view.w * by, h: view.h * by };
   look();
 }
 
+const READABLE = 1.3; // of the graph's units to a pixel
 const scaleNow = () => view.w / svg.clientWidth;
 svg.addEventListener("wheel", (event) => {
   event.preventDefault();
@@ -450,7 +466,7 @@ function find(on) {
 
 const press = { first: () => go(0), back: () => go(time - 1), on: () => go(time + 1), last: () => go(end),
   closer: () => zoom(0.8), farther: () => zoom(1.25), whole: fit,
-  unfold: () => { unfoldOnce(Infinity); draw(); }, fold: () => { open.clear(); open.add(0); draw(); fit(); } };
+  unfold: () => { unfoldOnce(Infinity); draw(); }, fold: () => { open.clear(); open.add(0); draw(); start(); } };
 for (const [id, act] of Object.entries(press)) byId(id).addEventListener("click", act);
 byId("slider").max = end;
 byId("slider").addEventListener("input", () => go(Number(byId("slider").value)));
@@ -463,7 +479,7 @@ addEventListener("keydown", (event) => {
 byId("title").textContent = `${result}: forward and reverse, step by step`;
 draw();
 while (unfoldOnce(60)) draw();
-fit();
+start();
 gradient();
 details();
 program({ step: root });

@@ -1,0 +1,47 @@
+"""What is explained in these tests."""
+
+from typing import Any
+
+import numpy as np
+
+from minigrad import Tensor, explain, nn
+from minigrad import functional as F
+from minigrad.viz import Explanation
+
+
+def example() -> Explanation:
+    """The worked example."""
+    x1 = Tensor(2.0, requires_grad=True, name="x1")
+    x2 = Tensor(3.0, requires_grad=True, name="x2")
+    return explain(x1 * x2 + np.sin(x1))
+
+
+def network() -> Explanation:
+    """The loss of a small convolutional network."""
+    rng = np.random.default_rng(0)
+    model = nn.Sequential(
+        nn.Conv2d(1, 4, 3, rng=rng),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Linear(36, 10, rng=rng),
+    )
+    images = rng.normal(size=(5, 1, 8, 8)).astype(np.float32)
+    return explain(F.cross_entropy(model(images), rng.integers(0, 10, 5)))
+
+
+def broadcast() -> Explanation:
+    """A bias that is broadcast, and a value that is used twice."""
+    w = Tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True, name="W")
+    b = Tensor([0.5, -0.5], requires_grad=True, name="b")
+    y = np.array([[1.0, 2.0], [0.5, -1.0], [2.0, 0.0]]) @ w + b
+    return explain((y * np.tanh(y)).sum())
+
+
+def large() -> Explanation:
+    """10,002 steps."""
+    x: Any = Tensor(0.5, requires_grad=True, name="x1")
+    x2 = Tensor(0.9, requires_grad=True, name="x2")
+    for _ in range(2000):
+        x = np.tanh(x * x2 + np.sin(x) * 0.5)
+    return explain(x)

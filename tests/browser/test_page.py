@@ -1,0 +1,328 @@
+"""The page of an explanation, in a browser: every number, by every way to step to it."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page
+
+from minigrad import Tensor, explain
+from tests.browser import programs
+from tests.browser.conftest import Opens
+
+
+def shown(page: Page) -> dict[int, tuple[str, str]]:
+    """For each box of a step that is drawn, the value and the derivative that can be seen in it."""
+    return {
+        int(step): (value, adjoint)
+        for step, value, adjoint in page.evaluate(
+            """[...document.querySelectorAll("[data-step]")].map(box => [box.dataset.step,
+                ...[".value", ".adjoint"].map(kind => {
+                    const text = box.querySelector(kind);
+                    return getComputedStyle(text).visibility === "visible" ? text.textContent : "";
+                })])"""
+        )
+    }
+
+
+def story(page: Page) -> str:
+    return page.locator("#now").inner_text().replace("\n", "")
+
+
+def length(page: Page) -> int:
+    return int(page.locator("#slider").get_attribute("max") or 0)
+
+
+def test_stepping_through_the_example_shows_every_value_of_both_passes(opens: Opens) -> None:
+    explanation = programs.example()
+    data = explanation.to_dict()
+    steps, n = data["steps"], len(data["steps"])
+    page = opens(explanation)
+    assert length(page) == n + 1 + len(data["reverse"]) == 11
+    assert all(pair == ("", "") for pair in shown(page).values())
+    for k, step in enumerate(steps):
+        page.keyboard.press("ArrowRight")
+        assert page.locator("#phase").inner_text() == f"Forward: {k + 1} of {n}"
+        boxes = shown(page)
+        assert boxes[k] == (step["value"]["text"], "")
+        assert [bool(boxes[j][0]) for j in range(n)] == [j <= k for j in range(n)]
+        assert story(page).endswith(step["value"]["text"])
+    page.keyboard.press("ArrowRight")
+    assert shown(page)[n - 1] == ("6.909", "dz/dw5 = 1")
+    for k, (target, use) in enumerate(data["reverse"]):
+        page.keyboard.press("ArrowRight")
+        assert (
+            page.locator("#phase").inner_text() == f"Reverse: {k + 2} of {len(data['reverse']) + 1}"
+        )
+        contribution = steps[target]["contributions"][use]
+        running = contribution["running"]["text"]
+        assert shown(page)[target][1] == f"dz/d{steps[target]['label']} = {running}"
+        text = story(page)
+        count = len(steps[target]["contributions"])
+        assert text.startswith(contribution["nth"] if count > 1 else "The only contribution")
+        assert f"upstream {steps[contribution['user']]['adjoint']['text']}" in text
+        assert f"= {contribution['share']['text']}; the sum so far is {running}" in text
+        (edge,) = page.locator(".edge.active").all()
+        assert edge.is_visible()
+    assert [adjoint for _, (_, adjoint) in sorted(shown(page).items())] == [
+        "dz/dw1 = 2.584",
+        "dz/dw2 = 2",
+        "dz/dw3 = 1",
+        "dz/dw4 = 1",
+        "dz/dw5 = 1",
+    ]
+    for _ in range(length(page)):
+        page.keyboard.press("ArrowLeft")
+    assert all(pair == ("", "") for pair in shown(page).values())
+
+
+def test_buttons_slider_and_keys_all_step(opens: Opens) -> None:
+    page = opens(programs.example())
+
+    def at() -> str:
+        return page.locator("#slider").input_value()
+
+    page.get_by_role("button", name="To the end").click()
+    assert at() == "11"
+    page.get_by_role("button", name="One step back").click()
+    assert at() == "10"
+    page.get_by_role("button", name="To the start").click()
+    page.get_by_role("button", name="One step on").click()
+    assert at() == "1"
+    page.keyboard.press("End")
+    assert at() == "11"
+    page.keyboard.press("Home")
+    assert at() == "0"
+    page.locator("#slider").focus()
+    for _ in range(3):
+        page.keyboard.press("ArrowRight")
+    assert at() == "3"
+    assert page.locator("#slider").get_attribute("aria-valuetext") == "Forward: 3 of 5"
+
+
+def test_the_source_line_of_each_step_is_highlighted(opens: Opens) -> None:
+    page = opens(programs.broadcast())
+    lines = []
+    for _ in range(length(page)):
+        page.keyboard.press("ArrowRight")
+        lines += page.locator("#lines .current").all_inner_texts()
+    assert any("@ w + b" in line for line in lines) and any("np.tanh(y)" in line for line in lines)
+
+
+def test_a_step_can_be_looked_at_by_mouse_and_by_keyboard(opens: Opens) -> None:
+    page = opens(programs.example())
+    page.locator("[data-step='2']").click()
+    details = page.locator("#details")
+    assert details.locator("h2").inner_text() == "w3"
+    assert "mul (binary)" in details.inner_text()
+    page.locator("[data-step='0']").focus()
+    page.keyboard.press("Enter")
+    assert details.locator("h2").inner_text() == "w1 = x1"
+    rows = details.locator("table tr").all_inner_texts()
+    assert [row.split("\t")[0] for row in rows[1:]] == ["1st of 2", "2nd of 2"]
+    assert rows[2].split("\t")[-1] == "2.584"
+
+
+def test_everything_can_be_reached_with_the_tab_key(opens: Opens) -> None:
+    page = opens(programs.example())
+    reached = set()
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        reached.add(page.evaluate("(e => e.id || e.dataset.step)(document.activeElement)"))
+    wanted = {"search", "unfold", "fold", "closer", "farther", "whole", "first", "back", "slider"}
+    assert wanted | {"on", "last", *"01234"} <= reached
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ("order", "must wait until all that use it"),
+        ("zeroing", "added to the gradients of the first"),
+        ("unbroadcasting", "the sum over all its uses"),
+    ],
+)
+def test_what_goes_wrong_is_shown_beside_what_is_right(
+    fault: str, words: str, opens: Opens
+) -> None:
+    explanation = programs.broadcast()
+    page = opens(explanation)
+    page.locator(f"input[value={fault}]").check()
+    assert words in page.locator("#why").inner_text()
+    rows = {row.split("\t")[0]: row.split("\t")[1:] for row in table(page)[1:]}
+    different = 0
+    for step in explanation.to_dict()["steps"]:
+        if step["family"] == "leaf":
+            wrong = step["wrong"].get(fault)
+            texts = [
+                step["adjoint"]["text"],
+                (wrong.get("error") or wrong["text"]) if wrong else "the same",
+            ]
+            assert rows[step["name"]] == texts
+            different += bool(wrong)
+    assert different == page.locator("#gradient td.wrong").count() >= 1
+
+
+def table(page: Page) -> list[str]:
+    return page.locator("#gradient tr").all_inner_texts()
+
+
+def test_finite_differences_stand_beside_each_leaf(opens: Opens) -> None:
+    rows = [row.split("\t") for row in table(opens(programs.example()))]
+    assert rows[0][-3:] == ["gradient", "finite differences", "error"]
+    assert rows[1][:3] == ["x1", "2.584", "2.5838532"]
+    assert float(rows[1][3]) < 1e-8
+
+
+def test_entries_of_an_array_on_asking(opens: Opens) -> None:
+    explanation = programs.broadcast()
+    page = opens(explanation)
+    step = next(s for s in explanation.steps if s.name == "b")
+    page.locator(f"[data-step='{step.number - 1}']").click()
+    page.locator("#details .map button").nth(1).click()
+    text = page.locator("#entry").inner_text()
+    assert text == str(explanation.entry("b", 1))
+    assert text.count("+ dz/d") == 3
+
+
+def test_modules_fold_and_unfold_and_can_be_found(opens: Opens) -> None:
+    page = opens(programs.network())
+    steps = page.locator("[data-step]").count()
+    assert steps == 23
+    page.get_by_role("button", name="Fold", exact=True).click()
+    assert page.locator("[data-step]").count() < steps
+    page.locator("[data-group]").first.click()
+    assert page.locator("[data-group]").count() == 5  # the layers
+    page.locator("#search").fill("conv2d")
+    assert page.locator("#found").inner_text() == "1 of 2"  # the layer, and the op in it
+    page.keyboard.press("Enter")
+    assert "conv2d" in page.locator("#details").inner_text()
+    assert page.locator(".box.selected").count() == 1
+    page.locator("#search").fill("linear")
+    page.keyboard.press("Enter")
+    assert re.fullmatch(r"\d of \d", page.locator("#found").inner_text())
+    page.locator("#search").fill("nothing like it")
+    assert page.locator("#found").inner_text() == "none"
+
+
+def test_zoom_and_pan(opens: Opens) -> None:
+    page = opens(programs.example())
+
+    def view() -> list[float]:
+        return [
+            float(x) for x in (page.locator("#graph svg").get_attribute("viewBox") or "").split()
+        ]
+
+    whole = view()
+    page.get_by_role("button", name="Zoom in").click()
+    assert view()[2] == pytest.approx(0.8 * whole[2])
+    page.mouse.move(300, 400)
+    page.mouse.down()
+    page.mouse.move(350, 420)
+    page.mouse.up()
+    assert view()[0] < whole[0] + 0.1 * whole[2]
+    page.mouse.wheel(0, -200)
+    assert view()[2] < 0.7 * whole[2]
+    page.get_by_role("button", name="Fit").click()
+    assert view() == pytest.approx(whole)
+
+
+def test_10_000_steps_load_at_once_in_little_memory(opens: Opens, tmp_path: Path) -> None:
+    explanation = programs.large()
+    assert len(explanation.steps) >= 10_000
+    path = tmp_path / "large.html"
+    explanation.html(path)
+    assert path.stat().st_size < 20e6
+    seconds = []
+    for _ in range(3):
+        page = opens(path)
+        timing: Any = page.evaluate("performance.getEntriesByType('navigation')[0].duration")
+        seconds.append(timing / 1000)
+    print(f"{path.stat().st_size / 1e6:.1f} MB, loaded in {min(seconds):.2f} s")
+    assert min(seconds) < 2
+    assert page.evaluate("performance.memory.usedJSHeapSize") < 200e6
+    # It is readable, and steps at once.
+    assert page.locator(".box").count() < 100
+    page.keyboard.press("End")
+    assert page.locator("#phase").inner_text() == "Reverse: 14,001 of 14,001"
+    page.locator("#search").fill("x2")
+    assert page.locator("#details h2").inner_text() == "w2 = x2"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("name", ["example", "network", "broadcast"])
+def test_axe_has_nothing_to_complain_of(name: str, scheme: str, opens: Opens) -> None:
+    page = opens(getattr(programs, name)(), color_scheme=scheme)
+    for time in (0, length(page) // 3, length(page)):
+        page.evaluate(f"go({time})")
+        found = Axe().run(page)
+        assert not found.violations_count, found.generate_report()
+
+
+def test_light_and_dark(opens: Opens) -> None:
+    colors = [
+        opens(programs.example(), color_scheme=scheme).evaluate(
+            "getComputedStyle(document.body).backgroundColor"
+        )
+        for scheme in ("light", "dark")
+    ]
+    assert colors == ["rgb(255, 255, 255)", "rgb(20, 23, 27)"]
+
+
+def test_it_prints_without_what_only_a_screen_needs(opens: Opens) -> None:
+    page = opens(programs.example())
+    page.keyboard.press("End")
+    page.emulate_media(media="print")
+    assert not page.locator("nav").is_visible() and not page.locator("#faults").is_visible()
+    assert page.locator("[data-step='0']").is_visible() and page.locator("#gradient").is_visible()
+    assert page.pdf().startswith(b"%PDF")
+
+
+def test_a_narrow_screen_needs_no_sideways_scrolling(opens: Opens) -> None:
+    page = opens(programs.network(), viewport={"width": 390, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+NASTY = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\"'&{{}}${x}<!--"
+
+
+def test_names_of_the_program_stay_text(opens: Opens) -> None:
+    x = Tensor(2.0, requires_grad=True, name=NASTY)
+    explanation = explain(x * np.sin(x))
+    page = opens(explanation)
+    page.keyboard.press("End")
+    page.locator("[data-step='0']").click()
+    assert page.locator("#details h2").inner_text() == f"w1 = {NASTY}"
+    assert page.locator("img").count() == 0 and page.locator("script").count() == 2
+
+
+def test_names_stay_text_in_the_svg(opens: Opens, tmp_path: Path) -> None:
+    path = tmp_path / "graph.svg"
+    path.write_text(explain(Tensor(2.0, requires_grad=True, name=NASTY) * 2).svg())
+    page = opens(path)
+    assert page.locator("script, img").count() == 0
+    assert page.locator("text").first.text_content() == f"w1 = {NASTY}"[:43] + "\u2026"
+
+
+def test_a_script_that_is_not_the_pages_own_does_not_run(browser: Any, tmp_path: Path) -> None:
+    explanation, path = programs.example(), tmp_path / "page.html"
+    explanation.html(path)
+    text = path.read_text().replace("</body>", "<script>window.pwned = 1</script></body>")
+    path.write_text(text)
+    page = browser.new_page()
+    page.goto(path.as_uri())
+    page.wait_for_selector("html[data-ready=yes]")
+    assert page.evaluate("window.pwned") is None
+    page.close()
+
+
+def test_notebooks_show_it_in_a_frame(opens: Opens, tmp_path: Path) -> None:
+    path = tmp_path / "notebook.htm"
+    path.write_text(f"<!DOCTYPE html><body>{programs.example()._repr_html_()}</body>")
+    page = opens(path)
+    frame = page.frame_locator("iframe")
+    frame.locator("html[data-ready=yes]").wait_for()
+    frame.get_by_role("button", name="To the end").click()
+    assert "2.584" in (frame.locator("[data-step='0']").text_content() or "")
