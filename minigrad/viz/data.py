@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import linecache
 import os
 from collections.abc import Mapping, Sequence
@@ -27,7 +28,7 @@ from minigrad.viz.faults import (
     without_unbroadcasting,
     without_zeroing,
 )
-from minigrad.viz.formula import summary
+from minigrad.viz.formula import in_short, summary
 from minigrad.viz.groups import Group, ancestors, group
 from minigrad.viz.layout import layout
 from minigrad.viz.notation import number
@@ -87,6 +88,7 @@ def value_data(value: np.ndarray) -> dict[str, Any]:
         return {"text": number(value), "exact": str(value[()])}
     data: dict[str, Any] = {
         "text": summary(value),
+        "short": in_short(value),
         "shape": list(value.shape),
         "dtype": str(value.dtype),
         "heat": heat_map(value),
@@ -201,8 +203,9 @@ def source_data(path: str, numbers: set[int]) -> dict[str, Any]:
 
 def box_width(step: Step, definitions: list[str], uses: list[dict[str, Any]], z: str) -> int:
     """What the texts of a step's box need, within limits."""
-    texts = [f"{step.label} = {definitions[0]}", summary(step.value)]
-    texts += [f"d{z}/d{step.label} = {use['running']['text']}" for use in uses[:SHOWN]]
+    sums = (use["running"] for use in uses[:SHOWN])
+    texts = [f"{step.label} = {definitions[0]}", in_short(step.value)]
+    texts += [f"d{z}/d{step.label} = {x.get('short', x['text'])}" for x in sums]
     longest = max(map(len, texts))
     return round(min(max(longest * CHARACTER + PADDING, NARROWEST), WIDEST))
 
@@ -243,10 +246,11 @@ def groups_data(
     """Each group with its children, in layers, and the edges between them."""
     places = {each: k for k, each in enumerate(groups)}
     edges: dict[Group, dict[tuple[Any, Any], None]] = {each: {} for each in groups}
+    entered: dict[Group, dict[Any, None]] = {each: {} for each in groups}
     for step in steps:
         for x in step.inputs:
             if isinstance(x, Step):
-                lifted(above, x, step, edges)
+                lifted(above, x, step, edges, entered)
     counts = dict.fromkeys(groups, 0)
     for path in above.values():
         for each in path:
@@ -256,7 +260,10 @@ def groups_data(
         child = {item: k for k, item in enumerate(each.children)}
         pairs = {(child[a], child[b]) for a, b in edges[each]}
         widths = [WIDEST - 60.0 if isinstance(item, Group) else 160.0 for item in each.children]
-        drawn = layout(widths, pairs)
+        # Where edges from outside come in, to what: an item of no width, just above it.
+        ports = {child[item]: len(widths) + k for k, item in enumerate(entered[each])}
+        doors = {(port, k) for k, port in ports.items()}
+        drawn = layout([*widths, *(0.0 for _ in ports)], pairs | doors)
         data.append(
             {
                 "title": each.title,
@@ -269,6 +276,7 @@ def groups_data(
                 ],
                 "layers": drawn.layers,
                 "edges": [[a, b, drawn.bends.get((a, b), [])] for a, b in sorted(pairs)],
+                "ports": sorted(ports.items()),
             }
         )
     for k, each in enumerate(groups):
@@ -283,8 +291,13 @@ def lifted(
     source: Step,
     target: Step,
     edges: Mapping[Group, dict[tuple[Any, Any], None]],
+    entered: Mapping[Group, dict[Any, None]],
 ) -> None:
-    """Note an edge in the smallest group that holds both ends, between the children it joins."""
-    a, b = (*above[source], source), (*above[target], target)
+    """Note an edge in the smallest group that holds both ends, between the children it joins; and
+    in those that it enters, to which child."""
+    a: tuple[Any, ...] = (*above[source], source)
+    b: tuple[Any, ...] = (*above[target], target)
     k = next(k for k, (x, y) in enumerate(zip(a, b, strict=False)) if x is not y)
     edges[above[source][k - 1]][a[k], b[k]] = None
+    for inner, child in itertools.pairwise(b[k:]):
+        entered[inner][child] = None

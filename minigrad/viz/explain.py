@@ -16,8 +16,8 @@ from minigrad.viz.data import data_of
 from minigrad.viz.derivation import Chain, definition, derivation, signed
 from minigrad.viz.entries import Entry, entry
 from minigrad.viz.faults import Check, check
-from minigrad.viz.formula import summary
-from minigrad.viz.graphs import in_short, picture
+from minigrad.viz.formula import in_short, summary
+from minigrad.viz.graphs import picture
 from minigrad.viz.html import page
 from minigrad.viz.paths import Paths, paths
 from minigrad.viz.steps import Step, trace

@@ -32,6 +32,14 @@ def summary(value: np.ndarray) -> str:
     return f"shape {value.shape}, min {low}, mean {mean}, max {high}"
 
 
+def in_short(value: np.ndarray) -> str:
+    """A few numbers; or the shape of many, and their mean."""
+    if value.size <= SHOWN_IN_FULL and value.ndim < 3:
+        return summary(value)
+    mean = "" if not value.size or value.dtype == bool else f", mean {number(value.mean())}"
+    return f"{value.shape}{mean}"
+
+
 def operation(op: Op, attributes: Mapping[str, Any], inputs: Sequence[Written]) -> Written:
     """op(*inputs, **attributes), in the op's notation."""
     places = {str(k): x for k, x in enumerate(inputs)}

@@ -15,9 +15,8 @@ from minigrad.nn.summary import argument, evaluating
 from minigrad.ops.base import registry
 from minigrad.tensor import Tensor
 from minigrad.viz.derivation import definition
-from minigrad.viz.formula import SHOWN_IN_FULL, summary
+from minigrad.viz.formula import in_short
 from minigrad.viz.groups import Group, group
-from minigrad.viz.notation import number
 from minigrad.viz.picture import Box, Picture, clipped
 from minigrad.viz.steps import Step, forward_pass
 
@@ -76,14 +75,6 @@ def picture(
         return Box(tuple(clipped(line) for line in lines if line), family)
 
     return joined(title, shown, box)
-
-
-def in_short(value: np.ndarray) -> str:
-    """A few numbers; or the shape of many, and their mean."""
-    if value.size <= SHOWN_IN_FULL and value.ndim < 3:
-        return summary(value)
-    mean = "" if not value.size or value.dtype == bool else f", mean {number(value.mean())}"
-    return f"{value.shape}{mean}"
 
 
 def written(step: Step) -> str:

@@ -94,9 +94,8 @@ class Setter:
                 return row(self.at(left, SUM), ["o", sign], self.at(right, SUM)), LOOSE
             case ast.Attribute(value=value, attr="T" | "mT"):
                 return ["sup", self.at(value, ATOM), ["t", "T"]], POWER
-            case ast.Subscript(value=value):
-                index = self.text(node)[len(self.text(value)) :].lstrip(")")
-                return ["sub", self.at(value, ATOM), ["t", index]], POWER
+            case ast.Subscript(value=value, slice=index):
+                return ["sub", self.at(value, ATOM), ["t", f"[{self.text(index)}]"]], POWER
             case ast.Call(func=ast.Name(id="sqrt"), args=[x]):
                 return ["sqrt", self.set(x)[0]], ATOM
             case ast.Call(func=function, args=args, keywords=keywords):

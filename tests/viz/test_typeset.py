@@ -69,3 +69,8 @@ def read_rows(text: str) -> None:
         if "&=" in line:
             formula = line.removesuffix(r" \\").replace("&", "")
             parser.parse(f"${formula}$")  # raises ValueError
+
+
+def test_an_index_of_what_stands_in_parentheses() -> None:
+    assert tree("(w1 + w2)[:, None]")[0] == "sub"
+    assert tree("(dz/dw3)[0, 1:]")[2] == ["t", "[0, 1:]"]

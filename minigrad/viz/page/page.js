@@ -22,7 +22,7 @@ function math([kind, ...parts]) {
   const inner = () => parts.map(math);
   switch (kind) {
     case "i": return name(parts[0]);
-    case "n": return make("math:mn", {}, parts[0].replace(/^-/, "\u2212"));
+    case "n": return numeral(parts[0].replace(/-/g, "\u2212"));
     case "o": return make("math:mo", parts[0] === "@" ? { lspace: "0.2em" } : {}, SIGNS[parts[0]] ?? parts[0]);
     case "t": return make("math:mtext", {}, parts[0]);
     case "frac": return make("math:mfrac", {}, ...(parts.every(isDifferential) ? parts.map(([, text]) => differential(text.slice(1))) : inner()));
@@ -31,6 +31,13 @@ function math([kind, ...parts]) {
     case "sqrt": return make("math:msqrt", {}, ...inner());
     default: return make("math:mrow", {}, ...inner());
   }
+}
+
+function numeral(text) {
+  const [digits, exponent] = text.split("e");
+  if (!exponent) return make("math:mn", {}, text);
+  return make("math:mrow", {}, make("math:mn", {}, digits), make("math:mo", {}, "\u22c5"),
+    make("math:msup", {}, make("math:mn", {}, "10"), make("math:mn", {}, exponent.replace(/^\u22120?|^\+?0?/, (sign) => sign[0] === "\u2212" ? "\u2212" : ""))));
 }
 
 // dz is d and z, set as two
@@ -43,9 +50,9 @@ function name(text) {
   return letters && digits ? make("math:msub", {}, base, make("math:mn", {}, digits)) : base;
 }
 
-function equation(left, right) {
-  const links = right.flatMap((tree) => [make("math:mo", {}, "="), math(tree)]);
-  return make("math:math", {}, make("math:mrow", {}, left, ...links));
+function equation(left, right) { // a formula for each link of the chain: lines break between them
+  const links = right.map((tree) => make("math:math", {}, make("math:mrow", {}, make("math:mo", { form: "infix" }, "="), math(tree))));
+  return make("span", {}, make("math:math", {}, left), ...links.flatMap((link) => [" ", link]));
 }
 
 const derivative = (label) => make("math:mfrac", {}, differential(result), differential(label));
@@ -73,10 +80,12 @@ function reached(step) { // how many contributions have come in
   return low;
 }
 
+const short = (value) => value.short ?? value.text;
+
 function adjointNow(step) {
-  if (step === root) return time > seed ? steps[root].adjoint.text : null;
+  if (step === root) return time > seed ? short(steps[root].adjoint) : null;
   const k = reached(step);
-  return k ? steps[step].contributions[k - 1].running.text : null;
+  return k ? short(steps[step].contributions[k - 1].running) : null;
 }
 
 function happening() { // the step in the light, and the contribution that is sent to it
@@ -110,6 +119,13 @@ function unfoldOnce(limit) { // level by level, as long as the boxes can be take
     level = next;
   }
   return false;
+}
+
+function holders(step) { // what it is drawn in, from the outermost group, and what is drawn for it
+  const path = [];
+  for (let g = steps[step].group; g !== null; g = groups[g].parent) path.unshift(`g${g}`);
+  const closed = path.findIndex((holder) => !open.has(Number(holder.slice(1))));
+  return closed < 0 ? [...path, `s${step}`] : path.slice(0, closed + 1);
 }
 
 function reveal(step) {
@@ -172,7 +188,7 @@ let view = null;
 function draw() {
   boxes = new Map(); edges = new Map(); shown = [];
   const frames = make("svg:g"), lines = make("svg:g", { "aria-hidden": "true" }), front = make("svg:g");
-  const bends = new Map();
+  const bends = new Map(), ports = new Map();
   const visit = (g, laid, left, top) => {
     const { children, edges: inner } = groups[g];
     children.forEach(([kind, k], n) => {
@@ -185,18 +201,26 @@ function draw() {
         visit(k, at.inner, box.x - at.w / 2 + PAD, box.y + PAD + TITLE);
       }
     });
+    for (const [child, k] of groups[g].ports) ports.set(`g${g}>${id(children[child])}`, [left + laid.places[k].x, top + laid.places[k].y]);
     for (const [a, b, by] of inner) {
       if (by.length) bends.set(id(children[a]) + ">" + id(children[b]), by.map((k) => [left + laid.places[k].x, top + laid.places[k].y]));
     }
   };
   const id = ([kind, k]) => kind[0] + k;
+  const route = (source, target) => { // by the bends between the groups, then in by their ports
+    const a = holders(source), b = holders(target);
+    let n = a.findIndex((holder, k) => holder !== b[k]);
+    const points = [...(bends.get(`${a[n]}>${b[n]}`) ?? [])];
+    for (; n + 1 < b.length; n++) points.push(ports.get(`${b[n]}>${b[n + 1]}`));
+    return points;
+  };
   const laid = place(0);
   bounds = laid;
   visit(0, laid, 0, 0);
   steps.forEach((step, k) => step.inputs.forEach((source) => {
     const from = shown[source], to = shown[k], key = `${from}>${to}`;
     if (from === to || edges.has(key)) return;
-    const line = make("svg:path", { class: "edge", d: curve(boxes.get(from), bends.get(key) ?? [], boxes.get(to)), "marker-end": "url(#arrow)" });
+    const line = make("svg:path", { class: "edge", d: curve(boxes.get(from), route(source, k), boxes.get(to)), "marker-end": "url(#arrow)" });
     edges.set(key, line);
     lines.append(line);
   }));
@@ -237,7 +261,7 @@ function stepBox(k, box) {
   const step = steps[k];
   const title = step.op ? `${step.label} = ${step.definition[step.definition.length - 2]}` : step.name ? `${step.label} = ${step.name}` : step.label;
   const element = make("svg:g", { class: `box ${step.family}`, "data-step": k }, rectangle(box),
-    write(title, box, 0, "name"), write(step.value.text, box, 1, "value"), write("", box, 2, "adjoint"),
+    write(title, box, 0, "name"), write(short(step.value), box, 1, "value"), write("", box, 2, "adjoint"),
     make("svg:title", {}, `${title}, ${step.op ?? step.family}`));
   boxes.set(`s${k}`, { ...box, element });
   return button(element, title, () => select(k));
@@ -329,7 +353,7 @@ function map(it, value, what) { // the entries of small arrays are buttons: they
   if (!value.heat?.length) return make("span");
   const columns = value.heat[0].length;
   const cells = value.cells && value.cells.length === value.heat.flat().length ? value.cells : null;
-  const grid = make("div", { class: "map", role: cells && it.entries ? "group" : "img", "aria-label": `${what}: ${value.text}`, style: `grid-template-columns: repeat(${columns}, auto)` });
+  const grid = make("div", { class: "map", role: cells && it.entries ? "group" : "img", "aria-label": `${what}: ${value.text}`, style: `grid-template-columns: repeat(${columns}, max-content)`, ...(cells && !it.entries ? { tabindex: 0 } : {}) });
   value.heat.flat().forEach((share, k) => {
     const color = share === null ? "var(--wrong)" : `color-mix(in srgb, var(--${share < 0 ? "low" : "high"}) ${Math.round(Math.abs(share) * 60)}%, var(--paper))`;
     const style = `background: ${color}`;
