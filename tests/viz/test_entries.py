@@ -3,25 +3,15 @@
 import numpy as np
 import pytest
 
-from minigrad import Tensor, explain, nn
-from minigrad import functional as F
+from minigrad import Tensor, explain
 from minigrad.errors import GradientError, ShapeError
 from minigrad.viz.explain import Explanation
+from tests.browser.programs import network
 from tests.viz.test_explain import array_programs
 
 
 def programs() -> dict[str, Explanation]:
-    rng = np.random.default_rng(0)
-    model = nn.Sequential(
-        nn.Conv2d(1, 2, 3, rng=rng),
-        nn.ReLU(),
-        nn.MaxPool2d(2),
-        nn.Flatten(),
-        nn.Linear(8, 3, rng=rng),
-    )
-    images = rng.normal(size=(2, 1, 6, 6)).astype(np.float32)
-    found = {name: explain(z) for name, z in array_programs().items()}
-    return found | {"network": explain(F.cross_entropy(model(images), np.array([0, 2])))}
+    return {name: explain(z) for name, z in array_programs().items()} | {"network": network()}
 
 
 @pytest.mark.parametrize("name", programs())
