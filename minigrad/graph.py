@@ -30,7 +30,7 @@ class Node:
     `requires_grad` says that a gradient flows through here. `grad` collects what `backward()`
     finds, on leaves only. `arrays` are the inputs as the op saw them. `birth` counts nodes in the
     order they are made. `origin` is the user's code, and the instruction in it, that recorded it.
-    `scope` is there on what a module returned: see `nn.Module`.
+    `scope` says which calls of modules returned it: see `nn.Module`.
     """
 
     __slots__ = (
@@ -57,6 +57,7 @@ class Node:
         self.birth = next(births)
         self.grad: Any = None
         self.name: str | None = None
+        self.scope: Any = None
 
     @property
     def line(self) -> tuple[str, int] | None:

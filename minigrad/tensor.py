@@ -8,12 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from minigrad.autograd import (
-    array_of,
-    inside_transform,
-    recording,
-    reverse,
-)
+from minigrad.autograd import array_of, inside_transform, recording, reverse
 from minigrad.dispatch import call, implementations, method, operators
 from minigrad.errors import (
     DtypeError,

@@ -58,10 +58,10 @@ class Module:
             error.modules.append(self)
             raise
         for result in (output,) if type(output) is Tensor else tensors_in(output):
-            node: Any = result.node
+            node = result.node
             if node.birth > first:
                 # This call made it, and what was made since then: explanations group by calls.
-                node.scope = (self, first, getattr(node, "scope", None))
+                node.scope = (self, first, node.scope)
         return output
 
     def __setattr__(self, name: str, value: Any) -> None:

@@ -66,7 +66,7 @@ def by_module(steps: Sequence[Step]) -> Group:
     whole = Group("", "graph")
     ends: dict[tuple[int, Any], int] = {}
     for step in steps:
-        scope = getattr(step.node, "scope", None)
+        scope = step.node.scope
         while scope is not None:
             module, first, scope = scope
             ends[first, module] = step.node.birth

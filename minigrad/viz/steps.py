@@ -89,7 +89,7 @@ def forward_pass(roots: Iterable[Node]) -> dict[Node, Step]:
 def parameter_names(nodes: Iterable[Node]) -> dict[Node, str]:
     """What the modules that were called call their parameters and buffers: "0.weight"."""
     called = {}
-    for scope in (getattr(node, "scope", None) for node in nodes):
+    for scope in (node.scope for node in nodes):
         while scope is not None:
             module, _, scope = scope
             called[module] = f"{type(module).__name__}."
