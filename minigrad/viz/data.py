@@ -40,7 +40,7 @@ CELLS = 64  # entries of an array that are written out at most
 ENTRIES = 1000  # entries of all arrays that are shown one by one at most
 CHECKS = 200_000  # runs of an op that finite differences may cost
 SHOWN = 50  # sums so far that a box has room for
-CHARACTER, PADDING, NARROWEST, WIDEST = 7.85, 16, 96, 260  # of boxes, in pixels
+CHARACTER, PADDING, NARROWEST, WIDEST = 7.85, 16, 96, 300  # of boxes, in pixels
 
 
 def data_of(steps: Sequence[Step], result: str) -> dict[str, Any]:
@@ -259,7 +259,7 @@ def groups_data(
     for each in groups:
         child = {item: k for k, item in enumerate(each.children)}
         pairs = {(child[a], child[b]) for a, b in edges[each]}
-        widths = [WIDEST - 60.0 if isinstance(item, Group) else 160.0 for item in each.children]
+        widths = [WIDEST - 100.0 if isinstance(item, Group) else 160.0 for item in each.children]
         # Where edges from outside come in, to what: an item of no width, just above it.
         ports = {child[item]: len(widths) + k for k, item in enumerate(entered[each])}
         doors = {(port, k) for k, port in ports.items()}
