@@ -21,8 +21,8 @@ inside_transform: ContextVar[bool] = ContextVar("inside_transform", default=Fals
 
 
 @contextmanager
-def switched(switch: ContextVar[bool], on: bool) -> Iterator[None]:
-    """Inside, the switch is on or off; afterwards, also after an exception, as it was."""
+def switched(switch: ContextVar[Any], on: Any) -> Iterator[None]:
+    """Inside, the switch has that value; afterwards, also after an exception, what it had."""
     token = switch.set(on)
     try:
         yield

@@ -55,6 +55,11 @@ def call(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         raise
 
 
+def is_traced(x: Any) -> bool:
+    """Whether x stands for an array while a function is compiled: it says that it is one."""
+    return isinstance(x, np.ndarray) and not issubclass(type(x), np.ndarray)
+
+
 def name_of(function: Any) -> str:
     """How users write a NumPy function: np.linalg.svd, or np.add.reduce for a ufunc's method."""
     if isinstance(owner := getattr(function, "__self__", None), np.ufunc):

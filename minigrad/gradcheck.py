@@ -10,8 +10,7 @@ import numpy as np
 
 from minigrad.autograd import no_grad
 from minigrad.errors import GradientCheckError
-from minigrad.numpy_protocol import value_of
-from minigrad.tensor import Tensor
+from minigrad.tensor import Tensor, value_of
 from minigrad.transforms import Function, grad, leaves_of, map_tree
 
 RELATIVE, ABSOLUTE = 1e-6, 1e-7

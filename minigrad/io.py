@@ -13,7 +13,7 @@ import numpy as np
 
 from minigrad.errors import DtypeError, MinigradError, UnsupportedError
 from minigrad.nn import Module
-from minigrad.numpy_protocol import value_of
+from minigrad.tensor import value_of
 
 # safetensors is imported where it is used: `import minigrad` needs NumPy only.
 

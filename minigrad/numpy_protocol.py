@@ -12,12 +12,7 @@ import numpy as np
 
 from minigrad.dispatch import implementations, implements, refusals
 from minigrad.errors import UnsupportedError
-from minigrad.tensor import Axis, Tensor
-
-
-def value_of(x: Any) -> Any:
-    """The plain array of a Tensor; anything else as it is."""
-    return x.data if isinstance(x, Tensor) else x
+from minigrad.tensor import Axis, Tensor, value_of
 
 
 def on_values(function: Callable[..., Any], wrap: bool = False) -> None:

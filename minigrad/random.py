@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import Any
+
 import numpy as np
 
 from minigrad.errors import ArgumentError
@@ -22,6 +26,18 @@ def generator(rng: np.random.Generator | None = None) -> np.random.Generator:
     if not isinstance(rng, np.random.Generator):
         raise ArgumentError(f"rng={rng!r} is no generator: write rng=np.random.default_rng(0)")
     return rng
+
+
+def drawn_now(rng: np.random.Generator, shape: tuple[int, ...]) -> Any:
+    return rng.random(shape, np.float32)
+
+
+draw: ContextVar[Callable[..., Any]] = ContextVar("draw", default=drawn_now)
+
+
+def uniform(rng: np.random.Generator | None, shape: tuple[int, ...]) -> Any:
+    """Numbers drawn from [0, 1), in float32; while a function is compiled, what stands for them."""
+    return draw.get()(generator(rng), shape)
 
 
 def manual_seed(seed: int) -> None:

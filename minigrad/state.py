@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.errors import ShapeError
-from minigrad.numpy_protocol import value_of
+from minigrad.tensor import value_of
 
 State = dict[str, np.ndarray]
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from minigrad.autograd import array_of, inside_transform, recording, reverse
-from minigrad.dispatch import call, implementations, method, operators
+from minigrad.dispatch import call, implementations, is_traced, method, operators
 from minigrad.errors import (
     DtypeError,
     GradientError,
@@ -231,7 +231,7 @@ class Tensor:
             for leaf, adjoint in reverse({self.node: seed}, view=view).items():
                 total = adjoint if leaf.grad is None else leaf.grad + adjoint
                 if not create_graph:
-                    total = np.asarray(total)
+                    total = total if isinstance(total, np.ndarray) else np.asarray(total)
                     # A rule may pass on its cotangent, or a view: no two leaves may share a buffer.
                     total = total.copy() if id(total) in held or total.base is not None else total
                     held.add(id(total))
@@ -354,10 +354,15 @@ class Tensor:
 new = Tensor.__new__
 
 
+def value_of(x: Any) -> Any:
+    """The array of a Tensor; anything else as it is."""
+    return x.data if isinstance(x, Tensor) else x
+
+
 def to_array(data: Any, dtype: DTypeLike | None) -> np.ndarray:
     """`data` as an array of a supported dtype."""
     try:
-        array = np.asarray(data, dtype)
+        array = data.astype(dtype or data.dtype) if is_traced(data) else np.asarray(data, dtype)
     except (ValueError, TypeError) as error:
         raise DtypeError(
             f"a Tensor cannot be made of this {type(data).__name__}: {error}"

@@ -167,8 +167,8 @@ def as_tensor(output: Any, where: str) -> Tensor:
 def in_the_form_of(leaf: Any, adjoint: Any, watched: bool) -> Any:
     """A derivative as what it is a derivative by: a Tensor, an array, or a NumPy number."""
     if watched or isinstance(leaf, Tensor):
-        return adjoint if isinstance(adjoint, Tensor) else Tensor(np.array(adjoint))
-    return np.array(adjoint)[()]
+        return adjoint if isinstance(adjoint, Tensor) else Tensor(adjoint.copy())
+    return adjoint.copy()[()]
 
 
 def in_order(argnums: Argnums, args: Sequence[Any]) -> tuple[int, ...]:

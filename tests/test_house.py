@@ -30,6 +30,7 @@ ORDER = [
     ["nn", "optim", "data"],
     ["io", "nonfinite"],
     ["debugging"],
+    ["compile"],
     ["viz"],
     ["training"],
     ["recipes"],

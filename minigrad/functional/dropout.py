@@ -8,7 +8,7 @@ import numpy as np
 
 from minigrad.errors import ArgumentError, DtypeError
 from minigrad.ops.movement import as_array
-from minigrad.random import generator
+from minigrad.random import uniform
 
 
 def dropout(
@@ -39,7 +39,7 @@ def dropout(
     x = as_array(x)
     if x.dtype.kind != "f":
         raise DtypeError(f"dropout of {x.dtype}: what is kept is scaled, so it takes floats")
-    kept = generator(rng).random(x.shape, np.float32) >= p
+    kept = uniform(rng, x.shape) >= p
     return x * (kept * x.dtype.type(1 / (1 - p) if p < 1 else 0))
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.errors import DtypeError, ShapeError
+from minigrad.functional.indices import known, outside
 from minigrad.ops.movement import as_array
 from minigrad.tensor import Tensor
 
@@ -47,11 +48,9 @@ def check_indices(indices: Any, count: int) -> None:
             f"embedding by indices of dtype {indices.dtype}: they are integers, as in "
             "indices.astype(int)"
         )
-    indices = np.asarray(indices)
-    if indices.size and not 0 <= indices.min() <= indices.max() < count:
-        place = tuple(np.argwhere((indices < 0) | (indices >= count))[0].tolist())
+    if (numbers := known(indices)) is not None and (place := outside(numbers, count)) is not None:
         at = f" at {place}" if place else ""
         raise ShapeError(
-            f"embedding by index {indices[place]}{at}: there are {count} rows, for indices "
+            f"embedding by index {numbers[place]}{at}: there are {count} rows, for indices "
             f"0..{count - 1}"
         )

@@ -9,6 +9,7 @@ import numpy as np
 
 from minigrad.errors import ArgumentError, DtypeError, ShapeError
 from minigrad.functional.activation import log_softmax, softplus
+from minigrad.functional.indices import known, outside
 from minigrad.ops import logsumexp, relu
 from minigrad.ops.binary import where_op
 from minigrad.ops.movement import as_array
@@ -31,7 +32,7 @@ def reduced(losses: Any, reduction: str, weights: Any = None) -> Any:
     if weights is None:
         return mean_op(losses, axis=None, keepdims=False)
     total = sum_op(weights, axis=None, keepdims=False)
-    if total.item() == 0:
+    if known(total) == 0:  # compiled, it is nan
         raise ShapeError(
             "the mean of losses that do not count: every target is ignore_index, or of a class of "
             "weight 0. Leave such batches out"
@@ -90,17 +91,16 @@ def at_targets(name: str, scores: Any, target: Any, ignore_index: int) -> tuple[
         )
     counts = np.not_equal(target, ignore_index)
     target = where_op(counts, target, 0)
-    check_classes(name, np.asarray(target), classes)
+    check_classes(name, target, classes)
     # With indices for all other axes, (N, ...) of them pick one score each.
     index = list(np.indices(target.shape, sparse=True))
     return scores[(*index[:axis], target, *index[axis:])], counts, target
 
 
-def check_classes(name: str, target: np.ndarray, classes: int) -> None:
-    if target.size and (target.min() < 0 or target.max() >= classes):
-        place = tuple(np.argwhere((target < 0) | (target >= classes))[0].tolist())
+def check_classes(name: str, target: Any, classes: int) -> None:
+    if (numbers := known(target)) is not None and (place := outside(numbers, classes)) is not None:
         raise ShapeError(
-            f"{name} with a target of {target[place]}, at {list(place)}: there are {classes} "
+            f"{name} with a target of {numbers[place]}, at {list(place)}: there are {classes} "
             f"classes, 0..{classes - 1}"
         )
 
@@ -264,7 +264,8 @@ def kl_div(x: Any, target: Any, reduction: str = "mean", log_target: bool = Fals
 
 
 def check_signs(name: str, target: Any) -> None:
-    if not np.all(np.equal(np.abs(target), 1)):
+    signs = known(target)
+    if signs is not None and not np.all(np.abs(signs) == 1):
         raise ArgumentError(
             f"{name} has targets -1 and 1, and was given others: 2*target - 1 makes them of 0 and 1"
         )

@@ -11,6 +11,7 @@ from minigrad.errors import ArgumentError, ShapeError
 from minigrad.ops.base import Shape
 from minigrad.ops.movement import as_array, as_shape
 from minigrad.ops.reduce import mean_op
+from minigrad.tensor import value_of
 
 Axes = tuple[int, ...]
 
@@ -121,9 +122,9 @@ def by_the_batch(
         moved = (running_mean, centre, 1.0), (running_var, variance, count / (count - 1))
         for running, new, factor in moved:
             if running is not None:
-                held = np.asarray(running)  # the memory itself, of a Tensor too
+                held = value_of(running)  # the memory itself
                 held *= 1 - momentum
-                held += momentum * factor * np.asarray(new).reshape(-1)
+                held += momentum * factor * value_of(new).reshape(-1)
     return centred, variance
 
 

@@ -74,9 +74,9 @@ class BatchNorm(Module):
         if len(shape) not in map(len, kinds) or shape[1] != self.num_features:
             raise misfit(self, " or ".join(f"({', '.join(map(str, k))})" for k in kinds), x)
         batches = self.num_batches_tracked
-        momentum = self.momentum or 0.0
+        momentum: Any = self.momentum or 0.0
         if self.momentum is None and batches is not None:
-            momentum = 1 / (batches.item() + 1)
+            momentum = 1 / (batches.data + 1)
         y = batch_norm(
             x,
             self.running_mean,

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
-from minigrad.dispatch import implements
+from minigrad.dispatch import implements, is_traced
 from minigrad.errors import DtypeError, ShapeError, UnsupportedError, refusal_of
 from minigrad.ops.base import EachInput, Op, Shape
 from minigrad.tensor import Tensor
@@ -58,7 +58,7 @@ astype_op = movement(
 
 def as_array(x: Any) -> Any:
     """A Tensor as it is, anything else as an array."""
-    return x if isinstance(x, Tensor) else np.asarray(x)
+    return x if isinstance(x, Tensor) or is_traced(x) else np.asarray(x)
 
 
 def as_shape(shape: Any) -> Shape:

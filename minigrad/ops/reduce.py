@@ -54,7 +54,7 @@ def kept(y: Any, x: Any, axis: Axis, keepdims: bool) -> Any:
 
 def stretched(g: Any, shape: Shape) -> Any:
     """g broadcast to a shape: one number, as most losses send back, in a quarter of the time."""
-    if isinstance(g, np.ndarray | np.generic) and g.size == 1:
+    if issubclass(type(g), np.ndarray | np.generic) and g.size == 1:
         return np.ndarray(shape, g.dtype, g, 0, (0,) * len(shape))
     return np.broadcast_to(g, shape)
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 
 import numpy as np
 
-from minigrad.numpy_protocol import value_of
+from minigrad.dispatch import is_traced
+from minigrad.ops.movement import as_array
 from minigrad.optim.optimizer import NOT_NEGATIVE, check_range, listed
-from minigrad.tensor import Tensor
+from minigrad.tensor import Tensor, value_of
 
 
 def clip_grad_norm_(parameters: Iterable[Tensor], max_norm: float) -> float:
@@ -33,7 +33,7 @@ def clip_grad_norm_(parameters: Iterable[Tensor], max_norm: float) -> float:
 
     >>> x = Tensor([3.0, 4.0], requires_grad=True)
     >>> (x * x).sum().backward()
-    >>> clip_grad_norm_([x], max_norm=1.0)
+    >>> float(clip_grad_norm_([x], max_norm=1.0))
     10.0
     >>> x.grad.round(4)
     array([0.6, 0.8])
@@ -42,12 +42,13 @@ def clip_grad_norm_(parameters: Iterable[Tensor], max_norm: float) -> float:
     with_gradient = [parameter for parameter in listed(parameters) if parameter.grad is not None]
     gradients = [value_of(parameter.grad) for parameter in with_gradient]
     # In float64, which holds the squares of all that float32 holds.
-    wide = (np.asarray(gradient, np.float64) for gradient in gradients)
-    norm = math.sqrt(sum(float(np.vdot(x, x)) for x in wide))
+    wide = (gradient.astype(np.float64) for gradient in gradients)
+    norm = np.sqrt(sum((np.vdot(x, x) for x in wide), start=np.float64(0)))
     scale = float(max_norm) / (norm + 1e-6)
-    if not scale >= 1:  # also if it is NaN
+    if is_traced(scale) or not scale >= 1:  # also if it is NaN
+        scale = np.where(scale >= 1, 1.0, scale)
         for parameter, gradient in zip(with_gradient, gradients, strict=True):
-            parameter.grad = np.asarray(gradient * scale)
+            parameter.grad = as_array(gradient * scale.astype(gradient.dtype))
     return norm
 
 
@@ -73,4 +74,4 @@ def clip_grad_value_(parameters: Iterable[Tensor], clip_value: float) -> None:
     largest = float(clip_value)
     for parameter in listed(parameters):
         if parameter.grad is not None:
-            parameter.grad = np.asarray(np.clip(value_of(parameter.grad), -largest, largest))
+            parameter.grad = as_array(np.clip(value_of(parameter.grad), -largest, largest))

@@ -10,9 +10,8 @@ from typing import Any, ClassVar, get_type_hints
 import numpy as np
 
 from minigrad.errors import GradientError
-from minigrad.numpy_protocol import value_of
 from minigrad.state import fitting
-from minigrad.tensor import Tensor
+from minigrad.tensor import Tensor, value_of
 
 # What an update rule remembers of one parameter: arrays by name.
 State = dict[str, Any]

@@ -10,7 +10,7 @@ import numpy as np
 from minigrad.autograd import no_grad
 from minigrad.data import BatchLoader
 from minigrad.nn import Module
-from minigrad.numpy_protocol import value_of
+from minigrad.tensor import value_of
 from minigrad.transforms import map_tree
 
 # From outputs and targets, as plain arrays, to a number: the mean over the batch.

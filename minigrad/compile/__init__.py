@@ -1,0 +1,1 @@
+"""Compiling: whole training steps as one graph."""

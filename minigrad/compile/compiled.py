@@ -1,0 +1,226 @@
+"""`compile`: a whole training step as one graph."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numpy as np
+
+from minigrad.autograd import recording
+from minigrad.compile.capture import SCALARS, Captured, captured
+from minigrad.compile.ir import Value, verify
+from minigrad.compile.passes import optimized
+from minigrad.compile.run_numpy import numpy_program
+from minigrad.compile.trace import Traced, is_array, trace
+from minigrad.compile.tracer import TraceError
+from minigrad.tensor import Tensor
+from minigrad.transforms import leaves_of, like
+from minigrad.watch import watchers
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Compiled:
+    """A function that is traced once for each kind of arguments, and then runs its graph.
+
+    `versions` has what was compiled; `reasons` why, each time but the first of a kind.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        functools.update_wrapper(self, function)
+        self.function = function
+        self.versions: dict[Any, Version] = {}
+        self.reasons: list[str] = []
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        return self if instance is None else functools.partial(self, instance)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if watchers.get():  # debug() wants to see each op
+            return self.function(*args, **kwargs)
+        arguments = (args, kwargs)
+        leaves = leaves_of(arguments)
+        key = tuple((place, kind_of(x)) for place, x in leaves), recording.get()
+        version = self.versions.get(key)
+        if version is None or (reason := version.stale()):
+            if version is not None:
+                self.reasons.append(reason)
+            version = self.versions[key] = Version(self.function, arguments)
+        return version.run([x for _, x in leaves if is_array(x)])
+
+
+def compile(function: F) -> F:
+    """A function that computes the same as one graph: compiled, without Python between its ops.
+
+    For a whole training step: forward, backward, the optimiser's update, statistics. Also for
+    inference, and for what `grad` and its like return. The function is run on arrays that have no
+    numbers, twice, the first time it is called with arguments of new shapes and dtypes, or after
+    something it depends on was changed: a number, training mode, a parameter's array. What it
+    prints or appends is done then, and not at each call. Random numbers that layers draw are drawn
+    anew at each call, from the same generators as without compiling.
+
+    Gradients that the step makes and consumes are not kept: `.grad` is None after it. If it adds
+    to gradients that were there before, they are state, and kept.
+
+    Raises:
+        TraceError: at a call, if the function reads a value that is computed in it, or computes
+            with arrays that are not the same each time.
+        UnsupportedError: if it writes into arrays that are not known as its state.
+
+    >>> from minigrad import nn, optim
+    >>> model = nn.Linear(2, 1, rng=np.random.default_rng(0))
+    >>> optimizer = optim.SGD(model.parameters(), lr=0.1)
+    >>> @compile
+    ... def step(x, y):
+    ...     optimizer.zero_grad()
+    ...     loss = ((model(x) - y) ** 2).mean()
+    ...     loss.backward()
+    ...     optimizer.step()
+    ...     return loss
+    >>> x, y = np.ones((4, 2), np.float32), np.zeros((4, 1), np.float32)
+    >>> bool(step(x, y).item() > step(x, y).item())
+    True
+    """
+    return Compiled(function)  # type: ignore[return-value]
+
+
+def kind_of(x: Any) -> Any:
+    """What of an argument a version is made for: all but the numbers in an array."""
+    if isinstance(x, Tensor):
+        return Tensor, x.shape, x.dtype, x.requires_grad, x.node.op is None
+    if isinstance(x, np.ndarray):
+        return np.ndarray, x.shape, x.dtype
+    return (type(x), x) if isinstance(x, SCALARS) else id(x)
+
+
+class Version:
+    """What was compiled for one kind of arguments."""
+
+    def __init__(self, function: Callable[..., Any], arguments: Any) -> None:
+        self.function = function
+        found = captured(function, arguments)
+        before = {key: array.copy() for key, array in found.arrays.items()}
+        self.traced = trace(function, arguments, found)
+        check_same(self.traced, trace(function, arguments, found))
+        check_unchanged(found, before)
+        self.guards = Guards(found)
+        graph = optimized(self.traced.graph)
+        verify(graph)
+        self.program = numpy_program(graph)
+
+    def stale(self) -> str:
+        """Why this version can no longer be used; or an empty text."""
+        return self.guards.broken()
+
+    def run(self, arrays: list[Any]) -> Any:
+        it = self.traced
+        given = (x.data if isinstance(x, Tensor) else x for x in arrays)
+        leaves: dict[Value, Any] = dict(zip(it.arguments, given, strict=True))
+        for holder, value in it.states:
+            leaves[value] = holder.data if isinstance(holder, Tensor) else holder[0][holder[1]]
+        for group, value in it.rates:
+            leaves[value] = np.float64(group["lr"])
+        for rng, value in it.drawn:
+            leaves[value] = rng.random(value.shape, value.dtype)
+        for t, value in it.grads:
+            if t.grad is None:
+                t.grad = np.zeros(t.shape, t.dtype)
+            leaves[value] = t.grad
+        outputs = iter(self.program(leaves))
+        for t in it.fresh:
+            t.grad = None
+        results = [
+            Tensor(next(outputs))
+            if kind is Tensor
+            else next(outputs)
+            if kind is np.ndarray
+            else kind
+            for kind in it.kinds
+        ]
+        return like(it.form, iter(results))
+
+
+def check_same(one: Traced, other: Traced) -> None:
+    """Hold two traces against each other: what differs would be stale in the next call."""
+    a, b = one.graph.order(), other.graph.order()
+    for x, y in zip(a, b, strict=False):
+        same = (x.op, x.kind, x.shape, x.dtype) == (y.op, y.kind, y.shape, y.dtype)
+        if same and x.kind == "constant":
+            if not np.array_equal(x.array, y.array, equal_nan=x.dtype.kind == "f"):  # type: ignore[arg-type]
+                raise TraceError(
+                    f"a compiled function computes with an array of shape {x.shape} that differs "
+                    "from one run to the next: numbers drawn by np.random in it, maybe, which "
+                    "would be the same at every call. Draw them outside and pass them in"
+                )
+        elif not same:
+            raise TraceError(varies())
+    if len(a) != len(b):
+        raise TraceError(varies())
+
+
+def varies() -> str:
+    return (
+        "a compiled function does not do the same in two runs on the same arguments: it depends on "
+        "something that it changes itself. Pass that as an argument"
+    )
+
+
+def check_unchanged(found: Captured, before: dict[int, np.ndarray]) -> None:
+    for key, array in found.arrays.items():
+        if not np.array_equal(array, before[key], equal_nan=array.dtype.kind == "f"):
+            array[...] = before[key]
+            raise TraceError(
+                f"a compiled function changes an array of shape {array.shape} in place, which "
+                "would be done once and not at each call: make it a Tensor, and write into t.data"
+            )
+
+
+class Guards:
+    """What a version was made for, of all that its function can reach."""
+
+    def __init__(self, found: Captured) -> None:
+        self.nodes = [(t, t.node) for t in found.tensors.values()]
+        self.flags = [(t.data, t.requires_grad) for t in found.tensors.values()]
+        self.held = [(*each, each[0][each[1]]) for each in found.held]
+        self.sizes = [(holder, name, len(holder)) for holder, name in found.holders]
+        self.slots = [
+            (state, name, array)
+            for optimizer in found.optimizers.values()
+            for state in optimizer.states
+            for name, array in state.items()
+        ]
+
+    def broken(self) -> str:
+        """What has changed; or an empty text."""
+        for (t, node), (data, flag) in zip(self.nodes, self.flags, strict=True):
+            if t.node is not node or node.value is not data or node.requires_grad is not flag:
+                name = f" {t.name}" if t.name else ""
+                return f"the Tensor{name} of shape {t.shape} has another array, or requires_grad"
+        for holder, key, name, value in self.held:
+            try:
+                now = holder[key]
+            except (KeyError, IndexError, ValueError):
+                return f"{name} is gone"
+            if not same(now, value) and not is_rate(holder, key):
+                return f"{name} was {repr(value)[:60]} and is {repr(now)[:60]}"
+        for holder, name, size in self.sizes:
+            if len(holder) != size:
+                return f"{name} had {size} things in it and has {len(holder)}"
+        for state, name, array in self.slots:
+            if state[name] is not array:
+                return f"the optimiser's {name} has another array"
+        return ""
+
+
+def same(now: Any, value: Any) -> bool:
+    """The same object, or the same number."""
+    return now is value or (
+        isinstance(now, SCALARS) and type(now) is type(value) and bool(now == value)
+    )
+
+
+def is_rate(holder: Any, key: Any) -> bool:
+    """Whether it is a learning rate, which is read at each call."""
+    return key == "lr" and isinstance(holder, dict) and "params" in holder
