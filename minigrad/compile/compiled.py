@@ -9,9 +9,11 @@ from typing import Any, TypeVar
 import numpy as np
 
 from minigrad.autograd import recording
+from minigrad.compile.build import compiler
 from minigrad.compile.capture import SCALARS, Captured, captured
 from minigrad.compile.ir import Value, verify
 from minigrad.compile.passes import optimized
+from minigrad.compile.run_c import c_program
 from minigrad.compile.run_numpy import numpy_program
 from minigrad.compile.trace import Traced, is_array, trace
 from minigrad.compile.tracer import TraceError
@@ -108,7 +110,7 @@ class Version:
         self.guards = Guards(found)
         graph = optimized(self.traced.graph)
         verify(graph)
-        self.program = numpy_program(graph)
+        self.program = c_program(graph) if compiler() else numpy_program(graph)
 
     def stale(self) -> str:
         """Why this version can no longer be used; or an empty text."""

@@ -1,0 +1,233 @@
+"""From a schedule to C: a function for each run of kernels, over one table of pointers."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from minigrad.compile.ir import Value
+from minigrad.compile.lower import Body, Index, ctype, linear, literal, strides_of
+from minigrad.compile.schedule import Kernel, Schedule
+
+HEAD = """\
+#include <math.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <tgmath.h>
+#define CLAMP(i, n) ((i) < 0 ? 0 : (i) >= (n) ? (n) - 1 : (i))
+static inline int64_t row(int64_t i, int64_t n, int64_t *bad) {
+  if (i < 0) i += n;
+  if (i < 0 || i >= n) { *bad = 1; return 0; }
+  return i;
+}
+"""
+
+
+@dataclass(frozen=True)
+class Source:
+    """C, and what to call in what order: numbers of functions, and values for NumPy between."""
+
+    text: str
+    calls: list[int | Value]
+
+
+def generate(schedule: Schedule, slots: dict[Value, int]) -> Source:
+    """The program of a schedule; `slots` has the place of each array in the table of pointers."""
+    functions: list[list[str]] = []
+    calls: list[int | Value] = []
+    for kernel in schedule.kernels:
+        if kernel.kind == "numpy":
+            calls.append(kernel.values[0])
+            continue
+        if not calls or isinstance(calls[-1], Value):
+            calls.append(len(functions))
+            functions.append([])
+        functions[-1] += kernel_text(kernel, schedule, slots)
+    texts = [
+        "\n".join([f"void run{k}(char **p, int64_t *bad) {{", *lines, "}"])
+        for k, lines in enumerate(functions)
+    ]
+    return Source("\n".join([HEAD, *texts, ""]), calls)
+
+
+def kernel_text(kernel: Kernel, schedule: Schedule, slots: dict[Value, int]) -> Iterator[str]:
+    writer = {"map": map_lines, "reduce": reduce_lines, "matmul": matmul_lines}[kernel.kind]
+    read: dict[Value, None] = {}
+    lines = list(writer(kernel, schedule, read))
+    names = ", ".join(dict.fromkeys(v.op.name for v in kernel.values if v.op))
+    yield f"  {{ // {kernel.kind} {kernel.shape}: {names}"
+    kept = [v for v in kernel.values if v in schedule.stored]
+    for value in dict.fromkeys([*read, *kept]):
+        const = "" if value in kept else "const "
+        kind = f"{const}{ctype(value.dtype)}"
+        yield f"    {kind} *restrict b{slots[value]} = ({kind} *)p[{slots[value]}];"
+    numbers = {f"b{id(value)}[": f"b{slot}[" for value, slot in slots.items()}
+    for line in lines:
+        yield re.sub(r"b\d+\[", lambda match: numbers[match[0]], line)
+    yield "  }"
+
+
+class Reader(Body):
+    """Reads from memory what is kept there, and notes it."""
+
+    def __init__(
+        self, schedule: Schedule, kernel: Kernel, index: Index, read: dict[Value, None]
+    ) -> None:
+        super().__init__(self.from_memory)
+        self.schedule, self.kernel, self.index, self.seen = schedule, kernel, index, read
+
+    def from_memory(self, value: Value, index: Index) -> str | None:
+        if value.op is None:
+            self.seen[value] = None
+            return place(value, index)
+        home = self.schedule.home.get(value)
+        if home is None or self.schedule.kernels[home] is self.kernel:
+            return None
+        self.seen[value] = None
+        return place(value, index)
+
+
+def place(value: Value, index: Sequence[str]) -> str:
+    """An entry of an array in memory: b, and the number of the value, to be filled in."""
+    return f"b{id(value)}[{linear(index, strides_of(value.shape))}]"
+
+
+def loops(shape: Sequence[int], names: Sequence[str], indent: int) -> list[str]:
+    """The heads of nested loops; of axes of size 1 there are none."""
+    return [
+        f"{'  ' * indent}for (int64_t {i} = 0; {i} < {n}; {i}++)"
+        for i, n in zip(names, shape, strict=True)
+        if n != 1
+    ]
+
+
+def indices(shape: Sequence[int], letter: str = "i") -> Index:
+    return tuple("0" if n == 1 else f"{letter}{k}" for k, n in enumerate(shape))
+
+
+def map_lines(kernel: Kernel, schedule: Schedule, read: dict[Value, None]) -> Iterator[str]:
+    """One loop over all entries."""
+    shape = kernel.shape
+    index = indices(shape)
+    body = Reader(schedule, kernel, index, read)
+    stores = []
+    for value in kernel.values:
+        name = body.read(value, index)
+        if value in schedule.stored:
+            stores.append(f"{place(value, index)} = {name};")
+    yield from loops(shape, index, 2)
+    yield "    {"
+    yield from (f"      {line}" for line in [*body.lines, *stores])
+    yield "    }"
+
+
+def reduce_lines(kernel: Kernel, schedule: Schedule, read: dict[Value, None]) -> Iterator[str]:
+    """A loop over what stays, and in it one over what is reduced."""
+    (value,) = kernel.values
+    assert value.op is not None
+    name, x, how = value.op.name, value.inputs[0], value.attributes
+    axis = how["axis"]
+    n = len(x.shape)
+    axes = range(n) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    reduced = sorted(k % n for k in axes)
+    index = indices(x.shape, "r")
+    stays = [k for k in range(n) if k not in reduced]
+    out = (
+        tuple(index[k] for k in stays)
+        if not how.get("keepdims")
+        else tuple("0" if k in reduced else index[k] for k in range(n))
+    )
+    outer = loops([x.shape[k] for k in stays], [index[k] for k in stays], 2)
+    inner = loops([x.shape[k] for k in reduced], [index[k] for k in reduced], 3)
+    kind, c = ctype(value.dtype), ctype(x.dtype)
+    count = math.prod(x.shape[k] for k in reduced)
+    yield from outer
+    yield "    {"
+
+    def swept(start: str, step: str, clause: str = "") -> Iterator[str]:
+        """One reduction: `step` has the entry as {x}."""
+        body = Reader(schedule, kernel, (), read)
+        entry = body.read(x, index)
+        yield start
+        if inner:
+            yield from inner[:-1]
+            if clause:
+                yield f"      #pragma omp simd reduction({clause})"
+            yield inner[-1]
+        yield "      {"
+        yield from (f"        {line}" for line in body.lines)
+        yield f"        {step.format(x=entry)}"
+        yield "      }"
+
+    if name in ("sum", "mean"):
+        yield from swept(f"      {kind} acc = 0;", "acc += {x};", "+:acc")
+        yield f"      {place(value, out)} = {'acc' if name == 'sum' else f'acc / {literal(count, value.dtype)}'};"
+    elif name in ("max", "min"):
+        sign = ">" if name == "max" else "<"
+        low = lowest(value, name)
+        yield from swept(
+            f"      {c} acc = {low};", f"acc = {{x}} {sign} acc || {{x}} != {{x}} ? {{x}} : acc;"
+        )
+        yield f"      {place(value, out)} = acc;"
+    elif name in ("any", "all"):
+        sign, start = ("||", "0") if name == "any" else ("&&", "1")
+        yield from swept(f"      bool acc = {start};", f"acc = acc {sign} {{x}};")
+        yield f"      {place(value, out)} = acc;"
+    else:
+        yield from swept(
+            f"      {c} top = {lowest(value, 'max')};", "top = {x} > top || {x} != {x} ? {x} : top;"
+        )
+        yield "      if (isinf(top) && top < 0) top = 0;"
+        # Of an infinite largest, the sum is infinite too, and not the nan of inf - inf.
+        yield f"      const {c} at = isinf(top) ? 0 : top;"
+        yield from swept(f"      {c} acc = 0;", "acc += exp({x} - at);", "+:acc")
+        yield f"      {place(value, out)} = log(acc) + at;"
+    yield "    }"
+
+
+def lowest(value: Value, name: str) -> str:
+    """What every number is above, or below."""
+    x = value.inputs[0]
+    if x.dtype.kind == "f":
+        return "-INFINITY" if name == "max" else "INFINITY"
+    if x.dtype.kind == "b":
+        return "0" if name == "max" else "1"
+    info = np.iinfo(x.dtype)
+    return f"({info.min + 1}LL - 1)" if name == "max" else f"{info.max}LL"
+
+
+def matmul_lines(kernel: Kernel, schedule: Schedule, read: dict[Value, None]) -> Iterator[str]:
+    """z[..., i, j] += x[..., i, k] * y[..., k, j]; of linear, y is transposed."""
+    (value,) = kernel.values
+    assert value.op is not None
+    x, y = value.inputs
+    transposed = value.op.name == "linear"
+    *batch, rows, columns = value.shape
+    depth = x.shape[-1]
+    index = indices(value.shape)
+    stack, (i, j) = index[:-2], index[-2:]
+    k = "k" if depth != 1 else "0"
+    of_x = (*stack[len(stack) - (len(x.shape) - 2) :], i, k)
+    of_y = (*stack[len(stack) - (len(y.shape) - 2) :], *((j, k) if transposed else (k, j)))
+    body = Reader(schedule, kernel, (), read)
+    a = body.read(x, of_x)
+    before = list(body.lines)
+    b = body.read(y, of_y)
+    after = body.lines[len(before) :]
+    kind = ctype(value.dtype)
+    yield from loops([*batch, rows], index[:-1], 2)
+    yield "    {"
+    yield f"      {kind} *restrict z = &{place(value, (*index[:-1], '0'))};"
+    yield f"      for (int64_t j = 0; j < {columns}; j++) z[j] = 0;"
+    yield f"      for (int64_t k = 0; k < {depth}; k++) {{"
+    yield from (f"        {line}" for line in before)
+    yield f"        for (int64_t {j if j != '0' else 'j'} = 0; {j if j != '0' else 'j'} < {columns}; {j if j != '0' else 'j'}++) {{"
+    yield from (f"          {line}" for line in after)
+    yield f"          z[{j}] += {a} * {b};"
+    yield "        }"
+    yield "      }"
+    yield "    }"
