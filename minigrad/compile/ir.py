@@ -115,6 +115,12 @@ def infer(op: Op, inputs: Sequence[Any], attributes: dict[str, Any]) -> tuple[Sh
         shape = np.broadcast_shapes(*(x.shape if type(x) is Value else np.shape(x) for x in inputs))
         result = run(op, [one_of(x) for x in inputs], attributes)
         return shape, result.dtype
+    if op.name == "scatter_add":  # by a mask, it would want as many entries as the mask has
+        return attributes["shape"], inputs[0].dtype
+    if op.name == "gather" and any(x.dtype == bool and x.kind != "constant" for x in inputs[1:]):
+        raise ValueError(
+            "how many entries a mask picks is not known before the function runs: use np.where"
+        )
     result = run(op, [zeros_of(x) for x in inputs], attributes)
     return result.shape, result.dtype
 
@@ -129,5 +135,7 @@ def one_of(x: Any) -> Any:
 
 
 def zeros_of(x: Any) -> Any:
-    """An array that takes no memory of its own."""
+    """An array that takes no memory of its own; of a constant, the array."""
+    if type(x) is Value and x.kind == "constant":
+        return x.array
     return np.broadcast_to(np.zeros((), x.dtype), x.shape) if type(x) is Value else x

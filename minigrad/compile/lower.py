@@ -28,7 +28,10 @@ C_TYPES = {
     "bool": "bool",
 }
 # Their C is for floats, or does not say what NumPy does at the edges.
-FLOAT_ONLY = "pow abs floor ceil trunc rint reciprocal".split()
+FLOAT_ONLY = "pow abs floor ceil trunc rint reciprocal sign neg".split()
+FLOAT_ONLY += "isnan isinf isfinite signbit".split()
+# Of booleans, NumPy means something else by them.
+ARITHMETIC = "add sub mul square neg invert".split()
 LEFT_TO_NUMPY = "mod floor_divide logaddexp hypot arctan2".split()
 VIEWS = "reshape transpose expand astype slice pad concatenate windows".split()
 REDUCTIONS = "sum mean max min any all logsumexp".split()
@@ -47,13 +50,13 @@ def lowered(value: Value) -> bool:
     if any(x.dtype.name not in C_TYPES for x in known) or value.size == 0:
         return False
     if elementwise(value):
-        if name in LEFT_TO_NUMPY or (value.dtype.kind == "b" and name in ("add", "sub", "mul")):
+        if name in LEFT_TO_NUMPY or (value.dtype.kind == "b" and name in ARITHMETIC):
             return False
-        return value.dtype.kind == "f" or name not in FLOAT_ONLY
+        return name not in FLOAT_ONLY or all(x.dtype.kind == "f" for x in value.values())
     if name == "slice":
         return all(isinstance(part, int | slice | None | type(...)) for part in index_of(value))
     if name == "gather":
-        return set(index_of(value)) == {ARRAY} and all(
+        return all(part is ARRAY for part in index_of(value)) and all(
             x.dtype.kind in "iu" for x in arrays_of(value)
         )
     if name == "pad":
