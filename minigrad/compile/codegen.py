@@ -17,6 +17,7 @@ HEAD = """\
 #include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 #include <tgmath.h>
 #define CLAMP(i, n) ((i) < 0 ? 0 : (i) >= (n) ? (n) - 1 : (i))
 static inline int64_t row(int64_t i, int64_t n, int64_t *bad) {
@@ -25,6 +26,9 @@ static inline int64_t row(int64_t i, int64_t n, int64_t *bad) {
   return i;
 }
 """
+
+# What is read from memory, and at which indices.
+Reads = dict[Value, set[Index]]
 
 
 @dataclass(frozen=True)
@@ -35,8 +39,13 @@ class Source:
     calls: list[int | Value]
 
 
-def generate(schedule: Schedule, slots: dict[Value, int]) -> Source:
-    """The program of a schedule; `slots` has the place of each array in the table of pointers."""
+def generate(
+    schedule: Schedule, slots: dict[Value, int], writes: Sequence[tuple[Value, Value]]
+) -> Source:
+    """The program of a schedule, and at its end, what is written into state.
+
+    `slots` has the place of each array in the table of pointers.
+    """
     functions: list[list[str]] = []
     calls: list[int | Value] = []
     for kernel in schedule.kernels:
@@ -47,6 +56,12 @@ def generate(schedule: Schedule, slots: dict[Value, int]) -> Source:
             calls.append(len(functions))
             functions.append([])
         functions[-1] += kernel_text(kernel, schedule, slots)
+    copies = [copy_text(slots[target], slots[x], x) for target, x in writes]
+    if copies:
+        if not calls or isinstance(calls[-1], Value):
+            calls.append(len(functions))
+            functions.append([])
+        functions[-1] += copies
     texts = [
         "\n".join([f"void run{k}(char **p, int64_t *bad) {{", *lines, "}"])
         for k, lines in enumerate(functions)
@@ -54,17 +69,30 @@ def generate(schedule: Schedule, slots: dict[Value, int]) -> Source:
     return Source("\n".join([HEAD, *texts, ""]), calls)
 
 
+def copy_text(target: int, source: int, value: Value) -> str:
+    return f"  memcpy(p[{target}], p[{source}], {value.size * value.dtype.itemsize});"
+
+
+def reads_of(kernel: Kernel, schedule: Schedule) -> Reads:
+    """What a kernel reads from memory, and at which indices."""
+    read: Reads = {}
+    if kernel.kind == "numpy":
+        return {x: {("all",)} for x in kernel.values[0].values()}
+    list(WRITERS[kernel.kind](kernel, schedule, read))
+    return read
+
+
 def kernel_text(kernel: Kernel, schedule: Schedule, slots: dict[Value, int]) -> Iterator[str]:
-    writer = {"map": map_lines, "reduce": reduce_lines, "matmul": matmul_lines}[kernel.kind]
-    read: dict[Value, None] = {}
-    lines = list(writer(kernel, schedule, read))
+    read: Reads = {}
+    lines = list(WRITERS[kernel.kind](kernel, schedule, read))
     names = ", ".join(dict.fromkeys(v.op.name for v in kernel.values if v.op))
     yield f"  {{ // {kernel.kind} {kernel.shape}: {names}"
     kept = [v for v in kernel.values if v in schedule.stored]
-    for value in dict.fromkeys([*read, *kept]):
-        const = "" if value in kept else "const "
-        kind = f"{const}{ctype(value.dtype)}"
-        yield f"    {kind} *restrict b{slots[value]} = ({kind} *)p[{slots[value]}];"
+    written = {slots[value] for value in kept}
+    # Two values may share a slot: what is written in the place of what is read for the last time.
+    for slot, value in {slots[value]: value for value in [*read, *kept]}.items():
+        kind = f"{'' if slot in written else 'const '}{ctype(value.dtype)}"
+        yield f"    {kind} *restrict b{slot} = ({kind} *)p[{slot}];"
     numbers = {f"b{id(value)}[": f"b{slot}[" for value, slot in slots.items()}
     for line in lines:
         yield re.sub(r"b\d+\[", lambda match: numbers[match[0]], line)
@@ -74,20 +102,18 @@ def kernel_text(kernel: Kernel, schedule: Schedule, slots: dict[Value, int]) -> 
 class Reader(Body):
     """Reads from memory what is kept there, and notes it."""
 
-    def __init__(
-        self, schedule: Schedule, kernel: Kernel, index: Index, read: dict[Value, None]
-    ) -> None:
+    def __init__(self, schedule: Schedule, kernel: Kernel, index: Index, read: Reads) -> None:
         super().__init__(self.from_memory)
         self.schedule, self.kernel, self.index, self.seen = schedule, kernel, index, read
 
     def from_memory(self, value: Value, index: Index) -> str | None:
         if value.op is None:
-            self.seen[value] = None
+            self.seen.setdefault(value, set()).add(index)
             return place(value, index)
         home = self.schedule.home.get(value)
         if home is None or self.schedule.kernels[home] is self.kernel:
             return None
-        self.seen[value] = None
+        self.seen.setdefault(value, set()).add(index)
         return place(value, index)
 
 
@@ -109,7 +135,7 @@ def indices(shape: Sequence[int], letter: str = "i") -> Index:
     return tuple("0" if n == 1 else f"{letter}{k}" for k, n in enumerate(shape))
 
 
-def map_lines(kernel: Kernel, schedule: Schedule, read: dict[Value, None]) -> Iterator[str]:
+def map_lines(kernel: Kernel, schedule: Schedule, read: Reads) -> Iterator[str]:
     """One loop over all entries."""
     shape = kernel.shape
     index = indices(shape)
@@ -125,7 +151,7 @@ def map_lines(kernel: Kernel, schedule: Schedule, read: dict[Value, None]) -> It
     yield "    }"
 
 
-def reduce_lines(kernel: Kernel, schedule: Schedule, read: dict[Value, None]) -> Iterator[str]:
+def reduce_lines(kernel: Kernel, schedule: Schedule, read: Reads) -> Iterator[str]:
     """A loop over what stays, and in it one over what is reduced."""
     (value,) = kernel.values
     assert value.op is not None
@@ -165,7 +191,8 @@ def reduce_lines(kernel: Kernel, schedule: Schedule, read: dict[Value, None]) ->
 
     if name in ("sum", "mean"):
         yield from swept(f"      {kind} acc = 0;", "acc += {x};", "+:acc")
-        yield f"      {place(value, out)} = {'acc' if name == 'sum' else f'acc / {literal(count, value.dtype)}'};"
+        total = "acc" if name == "sum" else f"acc / {literal(count, value.dtype)}"
+        yield f"      {place(value, out)} = {total};"
     elif name in ("max", "min"):
         sign = ">" if name == "max" else "<"
         low = lowest(value, name)
@@ -200,7 +227,7 @@ def lowest(value: Value, name: str) -> str:
     return f"({info.min + 1}LL - 1)" if name == "max" else f"{info.max}LL"
 
 
-def matmul_lines(kernel: Kernel, schedule: Schedule, read: dict[Value, None]) -> Iterator[str]:
+def matmul_lines(kernel: Kernel, schedule: Schedule, read: Reads) -> Iterator[str]:
     """z[..., i, j] += x[..., i, k] * y[..., k, j]; of linear, y is transposed."""
     (value,) = kernel.values
     assert value.op is not None
@@ -225,9 +252,13 @@ def matmul_lines(kernel: Kernel, schedule: Schedule, read: dict[Value, None]) ->
     yield f"      for (int64_t j = 0; j < {columns}; j++) z[j] = 0;"
     yield f"      for (int64_t k = 0; k < {depth}; k++) {{"
     yield from (f"        {line}" for line in before)
-    yield f"        for (int64_t {j if j != '0' else 'j'} = 0; {j if j != '0' else 'j'} < {columns}; {j if j != '0' else 'j'}++) {{"
+    counter = "j" if j == "0" else j
+    yield f"        for (int64_t {counter} = 0; {counter} < {columns}; {counter}++) {{"
     yield from (f"          {line}" for line in after)
     yield f"          z[{j}] += {a} * {b};"
     yield "        }"
     yield "      }"
     yield "    }"
+
+
+WRITERS = {"map": map_lines, "reduce": reduce_lines, "matmul": matmul_lines}

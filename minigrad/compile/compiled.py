@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import operator
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -11,12 +12,13 @@ import numpy as np
 from minigrad.autograd import recording
 from minigrad.compile.build import compiler
 from minigrad.compile.capture import SCALARS, Captured, captured
-from minigrad.compile.ir import Value, verify
+from minigrad.compile.ir import verify
 from minigrad.compile.passes import optimized
-from minigrad.compile.run_c import c_program
-from minigrad.compile.run_numpy import numpy_program
+from minigrad.compile.run_c import Program
+from minigrad.compile.run_numpy import NumpyProgram
 from minigrad.compile.trace import Traced, is_array, trace
 from minigrad.compile.tracer import TraceError
+from minigrad.errors import MinigradError
 from minigrad.tensor import Tensor
 from minigrad.transforms import leaves_of, like
 from minigrad.watch import watchers
@@ -110,29 +112,48 @@ class Version:
         self.guards = Guards(found)
         graph = optimized(self.traced.graph)
         verify(graph)
-        self.program = c_program(graph) if compiler() else numpy_program(graph)
+        self.program = Program(graph) if compiler() else NumpyProgram(graph)
+        self.bound = False
+        self.states = [
+            (value, holder.data if isinstance(holder, Tensor) else holder[0][holder[1]])
+            for holder, value in self.traced.states
+        ]
+        self.loose = [(value, x) for value, x in self.states if not x.flags.c_contiguous]
 
     def stale(self) -> str:
         """Why this version can no longer be used; or an empty text."""
         return self.guards.broken()
 
     def run(self, arrays: list[Any]) -> Any:
-        it = self.traced
-        given = (x.data if isinstance(x, Tensor) else x for x in arrays)
-        leaves: dict[Value, Any] = dict(zip(it.arguments, given, strict=True))
-        for holder, value in it.states:
-            leaves[value] = holder.data if isinstance(holder, Tensor) else holder[0][holder[1]]
+        it, bind = self.traced, self.program.bind
+        copied = []
+        for value, x in zip(it.arguments, arrays, strict=True):
+            array = x.data if isinstance(x, Tensor) else x
+            if not array.flags.c_contiguous:
+                given, array = array, np.ascontiguousarray(array)
+                copied.append((given, array))
+            bind(value, array)
         for group, value in it.rates:
-            leaves[value] = np.float64(group["lr"])
+            bind(value, np.array(group["lr"], np.float64))
         for rng, value in it.drawn:
-            leaves[value] = rng.random(value.shape, value.dtype)
+            bind(value, rng.random(value.shape, value.dtype))
+        for value, array in self.states if not self.bound else ():
+            bind(value, array)
+        self.bound = True
+        for value, array in self.loose:
+            bind(value, np.ascontiguousarray(array))
         for t, value in it.grads:
             if t.grad is None:
                 t.grad = np.zeros(t.shape, t.dtype)
-            leaves[value] = t.grad
-        outputs = iter(self.program(leaves))
+            bind(value, t.grad)
+        outputs = iter(self.program.run())
+        for value, array in self.loose:
+            array[...] = self.program.arrays[value]
+        for given, array in copied:
+            if it.changes_arguments:
+                given[...] = array
         for t in it.fresh:
-            t.grad = None
+            t.node.grad = None
         results = [
             Tensor(next(outputs))
             if kind is Tensor
@@ -180,40 +201,64 @@ def check_unchanged(found: Captured, before: dict[int, np.ndarray]) -> None:
 
 
 class Guards:
-    """What a version was made for, of all that its function can reach."""
+    """What a version was made for, of all that its function can reach.
+
+    The quick look at each call compares lists, whose entries are nearly always the same objects;
+    what has changed is looked for when they are not equal.
+    """
 
     def __init__(self, found: Captured) -> None:
-        self.nodes = [(t, t.node) for t in found.tensors.values()]
-        self.flags = [(t.data, t.requires_grad) for t in found.tensors.values()]
-        self.held = [(*each, each[0][each[1]]) for each in found.held]
-        self.sizes = [(holder, name, len(holder)) for holder, name in found.holders]
-        self.slots = [
-            (state, name, array)
+        self.tensors = list(found.tensors.values())
+        held = [each for each in found.held if not is_rate(*each[:2])]
+        slots = [
+            (state, name, f"the optimiser's {name}")
             for optimizer in found.optimizers.values()
             for state in optimizer.states
-            for name, array in state.items()
+            for name in state
         ]
+        self.places = held + slots
+        self.holders = [holder for holder, _, _ in self.places]
+        self.keys = [key for _, key, _ in self.places]
+        self.containers = [holder for holder, _ in found.holders]
+        self.names = [name for _, name in found.holders]
+        self.before = self.look()
+
+    def look(self) -> tuple[list[Any], list[Any], list[int]]:
+        return (
+            list(map(STATE, self.tensors)),
+            list(map(operator.getitem, self.holders, self.keys)),
+            list(map(len, self.containers)),
+        )
 
     def broken(self) -> str:
         """What has changed; or an empty text."""
-        for (t, node), (data, flag) in zip(self.nodes, self.flags, strict=True):
-            if t.node is not node or node.value is not data or node.requires_grad is not flag:
+        try:
+            if self.look() == self.before:
+                return ""
+        except (KeyError, IndexError, ValueError, TypeError, MinigradError):
+            pass  # something is gone, or two arrays were compared, which are not the same one
+        return self.changed()
+
+    def changed(self) -> str:
+        tensors, held, sizes = self.before
+        for t, (data, flag) in zip(self.tensors, tensors, strict=True):
+            if t.data is not data or t.requires_grad is not flag:
                 name = f" {t.name}" if t.name else ""
                 return f"the Tensor{name} of shape {t.shape} has another array, or requires_grad"
-        for holder, key, name, value in self.held:
+        for (holder, key, name), value in zip(self.places, held, strict=True):
             try:
                 now = holder[key]
             except (KeyError, IndexError, ValueError):
                 return f"{name} is gone"
-            if not same(now, value) and not is_rate(holder, key):
+            if not same(now, value):
                 return f"{name} was {repr(value)[:60]} and is {repr(now)[:60]}"
-        for holder, name, size in self.sizes:
+        for holder, name, size in zip(self.containers, self.names, sizes, strict=True):
             if len(holder) != size:
                 return f"{name} had {size} things in it and has {len(holder)}"
-        for state, name, array in self.slots:
-            if state[name] is not array:
-                return f"the optimiser's {name} has another array"
         return ""
+
+
+STATE = operator.attrgetter("node.value", "node.requires_grad")
 
 
 def same(now: Any, value: Any) -> bool:

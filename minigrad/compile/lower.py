@@ -29,7 +29,7 @@ C_TYPES = {
 }
 # Their C is for floats, or does not say what NumPy does at the edges.
 FLOAT_ONLY = "pow abs floor ceil trunc rint reciprocal sign neg".split()
-FLOAT_ONLY += "isnan isinf isfinite signbit".split()
+ABOUT_FLOATS = "isnan isinf isfinite signbit".split()
 # Of booleans, NumPy means something else by them.
 ARITHMETIC = "add sub mul square neg invert".split()
 LEFT_TO_NUMPY = "mod floor_divide logaddexp hypot arctan2".split()
@@ -52,7 +52,9 @@ def lowered(value: Value) -> bool:
     if elementwise(value):
         if name in LEFT_TO_NUMPY or (value.dtype.kind == "b" and name in ARITHMETIC):
             return False
-        return name not in FLOAT_ONLY or all(x.dtype.kind == "f" for x in value.values())
+        if name in ABOUT_FLOATS:
+            return all(x.dtype.kind == "f" for x in value.values())
+        return value.dtype.kind == "f" or name not in FLOAT_ONLY
     if name == "slice":
         return all(isinstance(part, int | slice | None | type(...)) for part in index_of(value))
     if name == "gather":

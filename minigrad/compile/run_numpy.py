@@ -10,11 +10,27 @@ import numpy as np
 from minigrad.compile.ir import Graph, Value
 
 
-def numpy_program(graph: Graph) -> Callable[[dict[Value, Any]], list[np.ndarray]]:
-    """A function from the arrays of the graph's leaves to its outputs, which also writes state.
+class NumpyProgram:
+    """A graph run op by op, on what is bound to its leaves.
 
     Values are forgotten after their last use. What is written is computed before anything is.
     """
+
+    def __init__(self, graph: Graph) -> None:
+        self.program = numpy_program(graph)
+        self.arrays: dict[Value, Any] = {}
+
+    def bind(self, value: Value, array: np.ndarray) -> None:
+        """The array that a leaf stands for from here on."""
+        self.arrays[value] = array
+
+    def run(self) -> list[np.ndarray]:
+        """Run, on what is bound."""
+        return self.program(self.arrays)
+
+
+def numpy_program(graph: Graph) -> Callable[[dict[Value, Any]], list[np.ndarray]]:
+    """A function from the arrays of the leaves to the outputs, which also writes state."""
     order = [value for value in graph.order() if value.kind == "op"]
     constants = {value: value.array for value in graph.order() if value.kind == "constant"}
     last = {x: value for value in order for x in value.values() if x.kind == "op"}

@@ -45,6 +45,7 @@ class Traced:
     fresh: list[Tensor]
     form: Any
     kinds: list[Any]
+    changes_arguments: bool
 
 
 def leaf(kind: str, array: Any) -> Value:
@@ -155,6 +156,7 @@ def trace(function: Callable[..., Any], arguments: Any, found: Captured) -> Trac
         fresh,
         form,
         kinds,
+        any(target in inputs for target, _ in written),
     )
 
 

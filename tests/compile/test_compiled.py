@@ -412,3 +412,37 @@ def test_writes_to_the_input_are_made() -> None:
     x = np.array([1.0, 2.0])
     double(x)
     np.testing.assert_array_equal(x, [7, 4])
+
+
+def test_state_that_is_not_contiguous() -> None:
+    def run(wrap: Callable[..., Any]) -> Any:
+        model = network()
+        for p in model.parameters():
+            p.data = np.asfortranarray(p.data) if p.ndim > 1 else np.repeat(p.data, 2)[::2]
+        step = wrap(stepper(model, optim.Adam(model.parameters(), lr=0.01)))
+        return [step(X, Y) for _ in range(3)], model.state_dict()
+
+    agree(run(compile), run(lambda f: f), 1e-4)
+
+
+def test_two_states_that_are_exchanged() -> None:
+    a, b = Tensor([1.0, 2.0]), Tensor([3.0, 4.0])
+
+    @compile
+    def exchange(x: Any) -> Any:
+        old = a.data + 0.0
+        a.data[...] = b.data
+        b.data[...] = old
+        return x + a.data
+
+    np.testing.assert_array_equal(exchange(np.zeros(2)), [3, 4])
+    assert a.data.tolist() == [3, 4] and b.data.tolist() == [1, 2]
+
+
+def test_indices_that_are_out_of_range() -> None:
+    rows = nn.Embedding(4, 3)
+    look: Any = compile(lambda i: rows(i))
+    agree(look(np.array([0, 3])), rows(np.array([0, 3])))
+    with pytest.raises(ShapeError, match="an index that is out of range"):
+        look(np.array([0, 4]))
+    agree(compile(lambda x, i: x[i])(X, np.array([-1, 0])), X[[-1, 0]])
