@@ -108,7 +108,12 @@ def linear(index: Sequence[str], strides: Sequence[int]) -> str:
 
 
 class Body:
-    """The statements inside of a loop, in which each thing is computed once."""
+    """The statements inside of a loop, in which each thing is computed once.
+
+    What they define is named by a letter, and numbers.
+    """
+
+    letter = "t"
 
     def __init__(self, load: Callable[[Value, Index], str | None]) -> None:
         self.load = load
@@ -123,7 +128,7 @@ class Body:
             text = self.load(value, index)
             if text is None:
                 text = self.compute(value, index)
-            name = f"t{len(self.known)}"
+            name = f"{self.letter}{len(self.known)}"
             self.lines.append(f"const {ctype(value.dtype)} {name} = {text};")
             self.known[key] = name
         return self.known[key]
