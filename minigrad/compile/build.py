@@ -28,6 +28,9 @@ def cache_folder() -> Path:
     return Path(given) if given else Path(base, "minigrad")
 
 
+DIGEST = hashlib.sha256().digest_size
+
+
 class BuildError(RuntimeError):
     """The C compiler failed; the message has what it said."""
 
@@ -44,18 +47,35 @@ def build(text: str) -> ctypes.CDLL:
     key = hashlib.sha256("\0".join([cc, version(cc), *FLAGS, text]).encode()).hexdigest()[:32]
     folder = cache_folder()
     library = folder / f"{key}.so"
-    if not library.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder) as work:
-            source, built = Path(work, "step.c"), Path(work, "step.so")
-            source.write_text(text)
-            run = subprocess.run(
-                [cc, *FLAGS, str(source), "-o", str(built), "-lm"], capture_output=True, text=True
-            )
-            if run.returncode:
-                raise BuildError(f"{cc} failed:\n{run.stderr[:4000]}")
-            os.replace(built, library)  # whole, or not there
+    if not is_whole(library):
+        make(cc, text, library)
     return ctypes.CDLL(str(library))
+
+
+def is_whole(library: Path) -> bool:
+    """Whether a library is there and is what was built: it ends in a digest of what is before."""
+    try:
+        content = library.read_bytes()
+    except FileNotFoundError:
+        return False
+    return hashlib.sha256(content[:-DIGEST]).digest() == content[-DIGEST:]
+
+
+def make(cc: str, text: str, library: Path) -> None:
+    """Compile to a file, which is there as a whole or not at all."""
+    folder = library.parent
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder) as work:
+        source, built = Path(work, "step.c"), Path(work, "step.so")
+        source.write_text(text)
+        run = subprocess.run(
+            [cc, *FLAGS, str(source), "-o", str(built), "-lm"], capture_output=True, text=True
+        )
+        if run.returncode:
+            raise BuildError(f"{cc} failed:\n{run.stderr[:4000]}")
+        content = built.read_bytes()
+        built.write_bytes(content + hashlib.sha256(content).digest())  # the loader does not mind
+        os.replace(built, library)
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dis
 import functools
 import inspect
 from collections.abc import Callable, Iterator
@@ -51,7 +52,9 @@ def visit(x: Any, name: str, found: Captured) -> None:
     if id(x) in found.seen or isinstance(x, (*SCALARS, type, ModuleType)):
         return
     found.seen[id(x)] = x  # held, so that no other object gets its id
-    if isinstance(x, Tensor):
+    if type(x).__module__.startswith(__package__):  # compiled: what it computes is traced with us
+        visit(getattr(x, "__wrapped__", None), name, found)
+    elif isinstance(x, Tensor):
         found.tensors[id(x)] = x
     elif isinstance(x, np.ndarray):
         found.arrays[id(x)] = x
@@ -110,7 +113,7 @@ def visit_function(function: FunctionType, name: str, found: Captured) -> None:
 
 def names_in(code: CodeType) -> Iterator[str]:
     """The names of globals in a function, and in the functions that it defines."""
-    yield from code.co_names
+    yield from (x.argval for x in dis.get_instructions(code) if x.opname == "LOAD_GLOBAL")
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
             yield from names_in(constant)

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import functools
 import operator
+import warnings
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import numpy as np
 
 from minigrad.autograd import recording
-from minigrad.compile.build import compiler
+from minigrad.compile.build import BuildError
 from minigrad.compile.capture import SCALARS, Captured, captured
-from minigrad.compile.ir import verify
+from minigrad.compile.ir import Graph, verify
 from minigrad.compile.passes import optimized
 from minigrad.compile.run_c import Program
 from minigrad.compile.run_numpy import NumpyProgram
 from minigrad.compile.trace import Traced, is_array, trace
-from minigrad.compile.tracer import TraceError
+from minigrad.compile.tracer import TraceError, tracing
 from minigrad.errors import MinigradError
 from minigrad.tensor import Tensor
 from minigrad.transforms import leaves_of, like
@@ -42,7 +43,8 @@ class Compiled:
         return self if instance is None else functools.partial(self, instance)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if watchers.get():  # debug() wants to see each op
+        # debug() wants to see each op; and what calls it from a trace is compiled with it.
+        if watchers.get() or tracing.get():
             return self.function(*args, **kwargs)
         arguments = (args, kwargs)
         leaves = leaves_of(arguments)
@@ -99,6 +101,15 @@ def kind_of(x: Any) -> Any:
     return (type(x), x) if isinstance(x, SCALARS) else id(x)
 
 
+def program_of(graph: Graph) -> Program | NumpyProgram:
+    """The graph as C; or, with a warning, run by NumPy where C cannot be built."""
+    try:
+        return Program(graph)
+    except (BuildError, OSError) as error:
+        warnings.warn(f"compiled functions run on NumPy: {error}", RuntimeWarning, stacklevel=5)
+        return NumpyProgram(graph)
+
+
 class Version:
     """What was compiled for one kind of arguments."""
 
@@ -112,7 +123,7 @@ class Version:
         self.guards = Guards(found)
         graph = optimized(self.traced.graph)
         verify(graph)
-        self.program = Program(graph) if compiler() else NumpyProgram(graph)
+        self.program = program_of(graph)
         self.bound = False
         self.states = [
             (value, holder.data if isinstance(holder, Tensor) else holder[0][holder[1]])

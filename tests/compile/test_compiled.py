@@ -446,3 +446,24 @@ def test_indices_that_are_out_of_range() -> None:
     with pytest.raises(ShapeError, match="an index that is out of range"):
         look(np.array([0, 4]))
     agree(compile(lambda x, i: x[i])(X, np.array([-1, 0])), X[[-1, 0]])
+
+
+@compile
+def halved(x: Any) -> Any:
+    return x / 2
+
+
+@compile
+def step(x: Any) -> Any:
+    """Calls another, and names a method as itself is called."""
+    optimizer = optim.SGD([Tensor(np.ones(2), requires_grad=True)], lr=0.1)
+    optimizer.zero_grad()
+    optimizer.step()
+    return halved(x) + 1
+
+
+def test_compiled_functions_that_call_each_other() -> None:
+    for _ in range(3):
+        np.testing.assert_array_equal(step(np.ones(2)), [1.5, 1.5])
+    assert len(step.versions) == 1 and not step.reasons  # type: ignore[attr-defined]
+    assert not halved.versions  # type: ignore[attr-defined]

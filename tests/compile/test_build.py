@@ -1,0 +1,108 @@
+"""Building: from a cold, a warm, a damaged and a read-only cache, and without a compiler."""
+
+import os
+import stat
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from minigrad import optim
+from minigrad.compile import build
+from minigrad.compile.compiled import compile
+from minigrad.compile.run_numpy import NumpyProgram
+from tests.compile.test_compiled import X, Y, agree, network, stepper
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("MINIGRAD_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def trained(wrap: Callable[..., Any]) -> Any:
+    model = network()
+    optimizer = optim.AdamW(model.parameters(), lr=0.01)
+    step = wrap(stepper(model, optimizer))
+    return [step(X, Y) for _ in range(3)], model.state_dict(), optimizer.state_dict()
+
+
+def test_what_was_built_is_not_built_again(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    agree(trained(compile), trained(lambda f: f), 1e-4)
+    (library,) = cache.iterdir()  # and nothing else is left there
+    monkeypatch.setattr(subprocess, "run", None)  # no compiler is called
+    agree(trained(compile), trained(lambda f: f), 1e-4)
+    assert [library] == list(cache.iterdir())
+
+
+def test_without_a_compiler_numpy_runs_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(build, "COMPILERS", ())
+    build.compiler.cache_clear()
+    try:
+        with pytest.warns(RuntimeWarning, match="run on NumPy: there is no C compiler"):
+            agree(trained(compile), trained(lambda f: f), 1e-4)
+    finally:
+        build.compiler.cache_clear()
+
+
+def test_a_compiler_that_fails(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = tmp_path / "cc"
+    broken.write_text("#!/bin/sh\necho it is broken >&2\nexit 1\n")
+    broken.chmod(0o755)
+    monkeypatch.setattr(build, "compiler", lambda: str(broken))
+    with pytest.warns(RuntimeWarning, match="(?s)run on NumPy: .*cc failed:.it is broken"):
+        agree(trained(compile), trained(lambda f: f), 1e-4)
+    assert not list(cache.iterdir())
+
+
+def test_a_cache_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("MINIGRAD_CACHE", str(tmp_path / "file" / "cache"))
+    with pytest.warns(RuntimeWarning, match="run on NumPy"):
+        agree(trained(compile), trained(lambda f: f), 1e-4)
+
+
+def test_a_library_that_was_damaged_is_built_again(cache: Path) -> None:
+    trained(compile)
+    (library,) = cache.iterdir()
+    content = library.read_bytes()
+    library.unlink()
+    library.write_bytes(content[: len(content) // 2])
+    agree(trained(compile), trained(lambda f: f), 1e-4)
+    assert library.stat().st_size == len(content)
+
+
+def test_processes_that_build_at_the_same_time(cache: Path) -> None:
+    program = (
+        "import numpy as np; from minigrad.compile.compiled import compile\n"
+        "f = compile(lambda x: np.tanh(x) @ x.T)\n"
+        "assert np.allclose(f(np.ones((9, 9))), np.tanh(np.ones((9, 9))) @ np.ones((9, 9)))"
+    )
+    runs = [subprocess.Popen([sys.executable, "-c", program], env=os.environ) for _ in range(4)]
+    assert [run.wait() for run in runs] == [0] * 4
+    assert len(list(cache.iterdir())) == 1
+
+
+def test_numpy_and_c_agree(monkeypatch: pytest.MonkeyPatch) -> None:
+    from minigrad.compile import compiled
+
+    by_c = trained(compile)
+    monkeypatch.setattr(compiled, "program_of", NumpyProgram)
+    agree(by_c, trained(compile), 1e-4)
+
+
+def test_only_the_user_may_write_into_the_cache(cache: Path) -> None:
+    trained(compile)
+    assert not cache.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+
+
+def test_inference_of_many_shapes() -> None:
+    f = compile(lambda x: (x * 2).sum(axis=-1))
+    for shape in ((3,), (2, 3), (1, 1, 4), (5, 0), (0, 3)):
+        np.testing.assert_array_equal(f(np.ones(shape)), np.full(shape[:-1], 2.0 * shape[-1]))
