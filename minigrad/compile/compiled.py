@@ -135,13 +135,17 @@ class Version:
         """Why this version can no longer be used; or an empty text."""
         return self.guards.broken()
 
+    def is_state(self, array: np.ndarray) -> bool:
+        return any(np.may_share_memory(array, state) for _, state in self.states)
+
     def run(self, arrays: list[Any]) -> Any:
         it, bind = self.traced, self.program.bind
         copied = []
         for value, x in zip(it.arguments, arrays, strict=True):
             array = x.data if isinstance(x, Tensor) else x
-            if not array.flags.c_contiguous:
-                given, array = array, np.ascontiguousarray(array)
+            # A copy also of what is state as well, which the step may write before it is read.
+            if not array.flags.c_contiguous or self.is_state(array):
+                given, array = array, np.array(array, order="C")
                 copied.append((given, array))
             bind(value, array)
         for group, value in it.rates:

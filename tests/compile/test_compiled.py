@@ -467,3 +467,14 @@ def test_compiled_functions_that_call_each_other() -> None:
         np.testing.assert_array_equal(step(np.ones(2)), [1.5, 1.5])
     assert len(step.versions) == 1 and not step.reasons  # type: ignore[attr-defined]
     assert not halved.versions  # type: ignore[attr-defined]
+
+
+def test_an_argument_that_is_state_as_well() -> None:
+    w = Tensor(np.ones(3))
+
+    @compile
+    def f(x: Any) -> Any:
+        w.data[...] = w.data * 2
+        return x + w.data
+
+    np.testing.assert_array_equal(f(w.data), [3, 3, 3])
