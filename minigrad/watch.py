@@ -1,4 +1,4 @@
-"""To be told of every op that is applied, and of all that is sent back, while somebody asks.
+"""To be told of every op that is applied, and of all that is sent back; to apply ops otherwise.
 
 Nothing in the engine knows of this, and so it costs nothing while nobody does.
 """
@@ -6,7 +6,7 @@ Nothing in the engine knows of this, and so it costs nothing while nobody does.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -29,8 +29,9 @@ class Watcher:
         """The reverse pass went through a node: what came in, and what goes to each input."""
 
 
-watchers: ContextVar[tuple[Watcher, ...]] = ContextVar("watchers", default=())
 apply, shares = Op.__call__, autograd.shares
+applier: ContextVar[Callable[..., Any]] = ContextVar("applier", default=apply)
+watchers: ContextVar[tuple[Watcher, ...]] = ContextVar("watchers", default=())
 lock, watched = threading.Lock(), 0
 
 
@@ -46,8 +47,20 @@ def watching(watcher: Watcher) -> Iterator[None]:
         switch(on=False)
 
 
+@contextmanager
+def applying(function: Callable[..., Any]) -> Iterator[None]:
+    """Inside, in this thread or task, `function(op, *inputs, **attributes)` applies ops."""
+    switch(on=True)
+    token = applier.set(function)
+    try:
+        yield
+    finally:
+        applier.reset(token)
+        switch(on=False)
+
+
 def switch(on: bool) -> None:
-    """Count who watches, in any thread: for the first the engine's two functions are replaced, and
+    """Count who asks for it, in any thread: for the first the engine's two functions are replaced, and
     after the last put back."""
     global watched
     with lock:
@@ -57,7 +70,7 @@ def switch(on: bool) -> None:
 
 
 def told_apply(op: Op, *inputs: Any, **attributes: Any) -> Any:
-    output = apply(op, *inputs, **attributes)
+    output = applier.get()(op, *inputs, **attributes)
     if isinstance(output, Tensor):
         for watcher in watchers.get():
             watcher.applied(op, inputs, attributes, output)

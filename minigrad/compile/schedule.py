@@ -43,7 +43,6 @@ def schedule(graph: Graph) -> Schedule:
     roots = {*graph.roots()}
     kernels: list[Kernel] = []
     home: dict[Value, int] = {}
-    first: dict[Value, int] = {}  # the first kernel that can read it, at any index
 
     def earliest(value: Value, same_place: bool) -> int:
         """The first kernel in which all that a value is computed from is there."""
@@ -87,7 +86,6 @@ def schedule(graph: Graph) -> Schedule:
             kernels.append(Kernel(kind, value.shape))
         kernels[k].values.append(value)
         home[value] = k
-    del first
     stored = [v for v in home if needs_memory(v, home, kernels, users, roots)]
     return Schedule(kernels, home, stored)
 

@@ -90,9 +90,9 @@ def trace(function: Callable[..., Any], arguments: Any, found: Captured) -> Trac
     with ExitStack() as stack:
         enter = stack.enter_context
         for t, value in states:
-            enter(replaced_value(t, Tracer(value)))
+            enter(replaced(t, "value", Tracer(value)))
         for t, value in grads:
-            enter(replaced_grad(t, Tracer(value)))
+            enter(replaced(t, "grad", Tracer(value)))
         for state, name, value in slots:
             enter(replaced_item(state, name, Tracer(value)))
         for group, value in rates:
@@ -100,7 +100,7 @@ def trace(function: Callable[..., Any], arguments: Any, found: Captured) -> Trac
         stand_ins = []
         for x, each in zip(given, inputs, strict=True):
             if each and isinstance(x, Tensor):
-                enter(replaced_value(x, Tracer(each)))
+                enter(replaced(x, "value", Tracer(each)))
             stand_ins.append(Tracer(each) if each and not isinstance(x, Tensor) else x)
         args, kwargs = like(arguments, iter(stand_ins))
         enter(traced())
@@ -166,24 +166,15 @@ def type_of(x: Any) -> Any:
 
 
 @contextmanager
-def replaced_value(t: Tensor, tracer: Any) -> Iterator[None]:
-    node, value = t.node, t.node.value
-    node.value = tracer
+def replaced(t: Tensor, name: str, tracer: Any) -> Iterator[None]:
+    """Inside, the "value" or the "grad" of a Tensor is traced; afterwards it is as it was."""
+    node, before = t.node, getattr(t.node, name)
+    setattr(node, name, tracer)
     try:
         yield
     finally:
         t.node = node
-        node.value = value
-
-
-@contextmanager
-def replaced_grad(t: Tensor, tracer: Any) -> Iterator[None]:
-    node, grad = t.node, t.node.grad
-    node.grad = tracer
-    try:
-        yield
-    finally:
-        node.grad = grad
+        setattr(node, name, before)
 
 
 @contextmanager

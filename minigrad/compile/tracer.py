@@ -10,15 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.autograd import recording
+from minigrad.autograd import recording, switched
 from minigrad.compile.ir import Value, infer
 from minigrad.dispatch import call, implementations, is_traced
 from minigrad.errors import OWN_FILES, MinigradError, UnsupportedError, refusal_of
 from minigrad.graph import Node
 from minigrad.ops.base import Op
 from minigrad.tensor import Tensor
+from minigrad.watch import apply, applying
 
-plain_apply = Op.__call__
 tracing: ContextVar[bool] = ContextVar("tracing", default=False)
 
 # What NumPy is asked of an array that depends on its shape and dtype only.
@@ -188,7 +188,7 @@ def traced_apply(op: Op, *inputs: Any, **attributes: Any) -> Any:
     nodes = [x.node if isinstance(x, Tensor) else x for x in inputs]
     arrays = [x.value if type(x) is Node else x for x in nodes]
     if not any(map(is_traced, arrays)):
-        return plain_apply(op, *inputs, **attributes)
+        return apply(op, *inputs, **attributes)
     values = tuple(value_of(np.asarray(x) if type(x) in (list, tuple) else x) for x in arrays)
     try:
         shape, dtype = infer(op, values, attributes)
@@ -216,10 +216,5 @@ def shown(x: Any) -> Any:
 @contextmanager
 def traced() -> Iterator[None]:
     """Inside, ops take traced arrays."""
-    token = tracing.set(True)
-    setattr(Op, "__call__", traced_apply)  # noqa: B010
-    try:
+    with applying(traced_apply), switched(tracing, True):
         yield
-    finally:
-        setattr(Op, "__call__", plain_apply)  # noqa: B010
-        tracing.reset(token)
