@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-oracles test-browser gallery bench check format clean
+.PHONY: demo test test-oracles test-browser gallery bench bench-compile check format clean
 
 demo: $(VENV)/installed
 	$(BIN)/minigrad train digits
@@ -26,6 +26,10 @@ gallery: .venv-browser/installed
 # Side by side with other libraries: make bench BENCH="--workloads moons,mlp"
 bench: .venv-bench/installed
 	.venv-bench/bin/python -m benchmarks $(BENCH)
+
+# Compiled steps beside PyTorch and JAX: make bench-compile BENCH="--threads 1 --chart steps.svg"
+bench-compile: .venv-bench-compile/installed
+	.venv-bench-compile/bin/python -m benchmarks.compiled $(BENCH)
 
 # Lint, format, types. The import direction is a test: tests/test_house.py.
 check: $(VENV)/installed-dev
@@ -52,4 +56,4 @@ $(VENV)/installed-dev: $(VENV)/installed
 	touch $@
 
 clean:
-	rm -rf $(VENV) .venv-oracles .venv-bench .venv-browser
+	rm -rf $(VENV) .venv-oracles .venv-bench .venv-bench-compile .venv-browser
