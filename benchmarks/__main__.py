@@ -38,20 +38,21 @@ def some_of(known: Collection[str]) -> Callable[[str], list[str]]:
     return choice
 
 
+def add_choice(parser: argparse.ArgumentParser, flag: str, known: Collection[str]) -> None:
+    """An option for some of what there is; all of it unless given."""
+    parser.add_argument(
+        flag,
+        type=some_of(known),
+        default=list(known),
+        metavar="NAME,...",
+        help=f"some of {', '.join(known)} (default: all)",
+    )
+
+
 def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-
-    def add_choice(flag: str, known: Collection[str]) -> None:
-        parser.add_argument(
-            flag,
-            type=some_of(known),
-            default=list(known),
-            metavar="NAME,...",
-            help=f"some of {', '.join(known)} (default: all)",
-        )
-
-    add_choice("--workloads", WORKLOADS)
-    add_choice("--libraries", PACKAGES)
+    add_choice(parser, "--workloads", WORKLOADS)
+    add_choice(parser, "--libraries", PACKAGES)
     parser.add_argument(
         "--seconds", type=float, default=3.0, help="for each library and workload (default: 3)"
     )

@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -106,28 +107,47 @@ def compare(
     pause: float = PAUSE,
 ) -> Comparison:
     """Run a workload in each library that takes part in it, for so many seconds each."""
-    entries: dict[str, Entry] = {}
+    entrants = {
+        library: partial(enter, library, name) if present(library) else None
+        for library in libraries
+    }
+    return Comparison(name, WORKLOADS[name], in_turns(entrants, seconds, pause=pause))
+
+
+def in_turns(
+    entrants: Mapping[str, Callable[[], Contestant] | None],
+    seconds: float,
+    rounds: int = ROUNDS,
+    pause: float = PAUSE,
+) -> dict[str, Entry]:
+    """Prepare one after the other, then let them work in turns; None is one that is missing."""
+    entries = {name: Entry(note="" if enter else MISSING) for name, enter in entrants.items()}
     running: dict[str, Contestant] = {}
-    try:
-        for library in libraries:
-            entries[library] = entry = Entry()
-            if not present(library):
-                entry.note = MISSING
+    with closing(running):
+        for name, enter in entrants.items():
+            if enter is None:
                 continue
-            running[library] = enter(library, name)
+            running[name] = enter()
             try:
-                entry.figures = running[library].prepare()
+                entries[name].figures = running[name].prepare()
             except Exception as error:  # a peer that cannot do it is a result, too
-                entry.note = f"failed: {type(error).__name__}: {error}"
+                entries[name].note = f"failed: {type(error).__name__}: {error}"
         blocks = {
-            library: partial(one.block, seconds / ROUNDS)
-            for library, one in running.items()
-            if not entries[library].note
+            name: partial(one.block, seconds / rounds)
+            for name, one in running.items()
+            if not entries[name].note
         }
-        rounds = interleave(blocks, ROUNDS, seconds, between=lambda: time.sleep(pause))
-        for library, taken in rounds.items():
-            entries[library].rounds = taken
+        taken = interleave(blocks, rounds, seconds, between=lambda: time.sleep(pause))
+        for name, times in taken.items():
+            entries[name].rounds = times
+    return entries
+
+
+@contextmanager
+def closing(running: Mapping[str, Contestant]) -> Iterator[None]:
+    """Close all that is in there at the end."""
+    try:
+        yield
     finally:
         for one in running.values():
             one.close()
-    return Comparison(name, WORKLOADS[name], entries)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,12 @@ import minigrad
 from benchmarks.comparison import Comparison
 from benchmarks.worker import PACKAGES
 
-TUNING = ("OPENBLAS_", "OMP_", "GOMP_", "MKL_", "KMP_", "MALLOC_")
+TUNING = ("OPENBLAS_", "OMP_", "GOMP_", "MKL_", "KMP_", "MALLOC_", "MINIGRAD_", "XLA_")
 
 
-def machine(environment: Mapping[str, str]) -> dict[str, Any]:
+def machine(
+    environment: Mapping[str, str], packages: Iterable[str] = PACKAGES.values()
+) -> dict[str, Any]:
     """What the figures depend on, with the variables of the environment that tune libraries."""
     blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
     return {
@@ -27,7 +29,7 @@ def machine(environment: Mapping[str, str]) -> dict[str, Any]:
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
         "blas": f"{blas['name']} {blas['version']}",
-        **{package: installed_version(package) for package in PACKAGES.values()},
+        **{package: installed_version(package) for package in packages},
         **{k: v for k, v in environment.items() if k.startswith(TUNING)},
     }
 

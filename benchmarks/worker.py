@@ -97,10 +97,11 @@ def block(seconds: float) -> list[float]:
 
 
 def figures(result: Any) -> list[float]:
-    """A loss as a number; a value and its gradient as three: the value, and of the gradient the
-    mean and the root of the mean square."""
-    if not isinstance(result, tuple):
+    """What a step found, as a few numbers: of a single value (a loss) itself, of an array (a
+    gradient) the mean and the root of the mean square, and of several all of theirs."""
+    if isinstance(result, tuple | list):
+        return [number for part in result for number in figures(part)]
+    if not np.ndim(result):
         return [result.item()]
-    value, gradient = result
-    entries = np.asarray(gradient).astype(float)
-    return [value.item(), float(entries.mean()), float(np.sqrt(np.square(entries).mean()))]
+    entries = np.asarray(result).astype(float)
+    return [float(entries.mean()), float(np.sqrt(np.square(entries).mean()))]

@@ -14,6 +14,12 @@ from typing import Any
 import numpy as np
 
 Step = Callable[[], Any]
+Wrap = Callable[..., Any]  # what a library compiles a function with
+
+
+def as_it_is(function: Any) -> Any:
+    """What eager libraries compile a function with."""
+    return function
 
 
 @dataclass(frozen=True)
