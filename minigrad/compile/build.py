@@ -5,14 +5,37 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import os
+import platform
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 COMPILERS = ("cc", "gcc", "clang")
-FLAGS = "-O3 -march=native -std=gnu11 -fPIC -shared -fno-math-errno -fopenmp-simd -w".split()
+NATIVE = "-march=native" if platform.machine().lower() in ("x86_64", "amd64") else "-mcpu=native"
+FLAGS = [
+    *f"-O3 {NATIVE} -std=gnu11 -fPIC -shared -pthread -w".split(),
+    # What C leaves open: errno, traps, and a*b + c in one step. NaN and Inf stay what they are.
+    *"-fno-math-errno -fno-trapping-math -ffp-contract=fast -fopenmp-simd".split(),
+]
+HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What code is generated for: bytes of a vector, how many registers, how many threads."""
+
+    vector: int = 32
+    registers: int = 16
+    threads: int = 1
+
+
+class BuildError(RuntimeError):
+    """The C compiler failed; the message has what it said."""
 
 
 @cache
@@ -28,28 +51,53 @@ def cache_folder() -> Path:
     return Path(given) if given else Path(base, "minigrad")
 
 
+def threads() -> int:
+    """How many threads large work is shared by: MINIGRAD_THREADS, or as many as there are cores."""
+    given = os.environ.get("MINIGRAD_THREADS")
+    return max(1, int(given)) if given else len(os.sched_getaffinity(0))
+
+
+@cache
+def macros(cc: str) -> str:
+    """What the compiler defines for this machine: it tells them both apart from all others."""
+    command = [cc, NATIVE, "-dM", "-E", "-x", "c", os.devnull]
+    return subprocess.run(command, capture_output=True, text=True).stdout
+
+
+@cache
+def machine() -> Machine:
+    """What code is generated for."""
+    cc = compiler()
+    known = macros(cc) if cc else ""
+    wide = "__AVX512F__" in known
+    vector = 64 if wide else 32 if "__AVX__" in known else 16
+    registers = 32 if wide or "__aarch64__" in known else 16
+    return Machine(vector, registers, threads())
+
+
 DIGEST = hashlib.sha256().digest_size
 
 
-class BuildError(RuntimeError):
-    """The C compiler failed; the message has what it said."""
-
-
-def build(text: str) -> ctypes.CDLL:
-    """The library that C is compiled to, from the cache if it was built before.
+def build(*texts: str) -> list[ctypes.CDLL]:
+    """The libraries that C texts are compiled to, from the cache if they were built before.
 
     Raises:
         BuildError: if there is no compiler, or it fails.
     """
+    with ThreadPoolExecutor(max(1, len(texts))) as pool:
+        paths = list(pool.map(built, texts))
+    return [ctypes.CDLL(str(path)) for path in paths]
+
+
+def built(text: str) -> Path:
     cc = compiler()
     if cc is None:
         raise BuildError(f"there is no C compiler: none of {', '.join(COMPILERS)} was found")
-    key = hashlib.sha256("\0".join([cc, version(cc), *FLAGS, text]).encode()).hexdigest()[:32]
-    folder = cache_folder()
-    library = folder / f"{key}.so"
+    key = hashlib.sha256("\0".join([cc, macros(cc), *FLAGS, text]).encode()).hexdigest()[:32]
+    library = cache_folder() / f"{key}.so"
     if not is_whole(library):
         make(cc, text, library)
-    return ctypes.CDLL(str(library))
+    return library
 
 
 def is_whole(library: Path) -> bool:
@@ -68,9 +116,8 @@ def make(cc: str, text: str, library: Path) -> None:
     with tempfile.TemporaryDirectory(dir=folder) as work:
         source, built = Path(work, "step.c"), Path(work, "step.so")
         source.write_text(text)
-        run = subprocess.run(
-            [cc, *FLAGS, str(source), "-o", str(built), "-lm"], capture_output=True, text=True
-        )
+        command: Sequence[str] = [cc, *FLAGS, str(source), "-o", str(built), "-lm"]
+        run = subprocess.run(command, capture_output=True, text=True)
         if run.returncode:
             raise BuildError(f"{cc} failed:\n{run.stderr[:4000]}")
         content = built.read_bytes()
@@ -79,11 +126,6 @@ def make(cc: str, text: str, library: Path) -> None:
 
 
 @cache
-def version(cc: str) -> str:
-    """What the compiler says of itself, and of the machine that it builds for."""
-    asked = ["-march=native", "-Q", "--help=target"]
-    outputs = [
-        subprocess.run([cc, *arguments], capture_output=True, text=True).stdout
-        for arguments in (["--version"], asked)
-    ]
-    return "".join(outputs)
+def runtime() -> ctypes.CDLL:
+    """What runs plans."""
+    return build((HERE / "runtime.c").read_text())[0]

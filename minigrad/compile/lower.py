@@ -6,16 +6,15 @@ their C expressions, views by reading their input at another index.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from minigrad.compile.ir import Shape, Value
+from minigrad.compile.index import ZERO, Expr, Index, Known, Var, flat, number, unflat
+from minigrad.compile.ir import Value
 from minigrad.ops.movement import ARRAY
-
-Index = tuple[str, ...]
 
 C_TYPES = {
     "float32": "float",
@@ -33,8 +32,10 @@ ABOUT_FLOATS = "isnan isinf isfinite signbit".split()
 # Of booleans, NumPy means something else by them.
 ARITHMETIC = "add sub mul square neg invert".split()
 LEFT_TO_NUMPY = "mod floor_divide logaddexp hypot arctan2".split()
-VIEWS = "reshape transpose expand astype slice pad concatenate windows".split()
-REDUCTIONS = "sum mean max min any all logsumexp".split()
+VIEWS = "reshape transpose expand astype slice pad concatenate windows fold".split()
+REDUCTIONS = "sum max min any all argmax argmin".split()
+FAR = 1 << 40  # a bound for what has none
+CONTRACTIONS = "matmul conv2d conv2d_weight".split()
 
 
 def elementwise(value: Value) -> bool:
@@ -45,27 +46,34 @@ def lowered(value: Value) -> bool:
     """Whether there is C for it; or else NumPy computes it."""
     if value.op is None:
         return True
-    name, family = value.op.name, value.op.family
-    known = [value, *value.values()]
-    if any(x.dtype.name not in C_TYPES for x in known) or value.size == 0:
+    name = value.op.name
+    values = list(value.values())
+    if any(x.dtype.name not in C_TYPES for x in (value, *values)) or not value.size:
         return False
     if elementwise(value):
         if name in LEFT_TO_NUMPY or (value.dtype.kind == "b" and name in ARITHMETIC):
             return False
         if name in ABOUT_FLOATS:
-            return all(x.dtype.kind == "f" for x in value.values())
+            return all(x.dtype.kind == "f" for x in values)
         return value.dtype.kind == "f" or name not in FLOAT_ONLY
-    if name == "slice":
-        return all(isinstance(part, int | slice | None | type(...)) for part in index_of(value))
+    if not all(x.size for x in values):
+        return False
+    if name in ("slice", "updated", "scatter_add"):
+        simple = all(isinstance(p, int | slice | None | type(...)) for p in index_of(value))
+        return simple or (name == "scatter_add" and (spread_of(value) is not None or rows(value)))
     if name == "gather":
-        return all(part is ARRAY for part in index_of(value)) and all(
-            x.dtype.kind in "iu" for x in arrays_of(value)
-        )
-    if name == "pad":
-        return True
-    return (
-        name in VIEWS or (family == "reduce" and name in REDUCTIONS) or name in ("matmul", "linear")
-    )
+        return rows(value)
+    if name == "fold":
+        return len(fold_terms(value)) <= 16
+    return name in VIEWS or name in REDUCTIONS or name in CONTRACTIONS
+
+
+def is_view(value: Value) -> bool:
+    """Whether it is its input, read at another index, or not at all."""
+    name = value.op.name if value.op else ""
+    if name == "scatter_add":
+        return not arrays_of(value) or spread_of(value) is not None
+    return name in VIEWS or name in ("slice", "gather", "updated")
 
 
 def index_of(value: Value) -> tuple[Any, ...]:
@@ -77,12 +85,20 @@ def arrays_of(value: Value) -> list[Value]:
     return [x for x in value.inputs[1:] if type(x) is Value]
 
 
+def rows(value: Value) -> bool:
+    """Whether the first axes are indexed by integer arrays, and the others whole."""
+    return all(part is ARRAY for part in index_of(value)) and all(
+        x.dtype.kind in "iu" for x in arrays_of(value)
+    )
+
+
 def literal(x: Any, dtype: np.dtype[Any]) -> str:
     """A number of the program, in C."""
     x = dtype.type(x)
     if dtype.kind == "f":
         if not np.isfinite(x):
-            return "NAN" if np.isnan(x) else "INFINITY" if x > 0 else "(-INFINITY)"
+            text = "NAN" if np.isnan(x) else "INFINITY" if x > 0 else "(-INFINITY)"
+            return text if dtype == np.float32 else f"((double){text})"
         text = repr(float(x)) + ("f" if dtype == np.float32 else "")
         return f"({text})" if text.startswith("-") else text
     if dtype.kind == "b":
@@ -94,51 +110,76 @@ def ctype(dtype: np.dtype[Any]) -> str:
     return C_TYPES[dtype.name]
 
 
-def strides_of(shape: Shape) -> list[int]:
-    """Of an array in C order, in entries."""
-    return [math.prod(shape[k + 1 :]) for k in range(len(shape))]
+ROW = Var("row", 1)  # what depends on it is computed anew for each row
 
 
-def linear(index: Sequence[str], strides: Sequence[int]) -> str:
-    """An index and strides as the place in memory."""
-    terms = [
-        i if s == 1 else f"{i}*{s}" for i, s in zip(index, strides, strict=True) if i != "0" and s
-    ]
-    return " + ".join(terms) or "0"
+@dataclass(frozen=True)
+class Access:
+    """An entry of an array: of a value in memory, or of a local one with a name; without a place,
+    a local number. `own` says that the same kernel computed it before."""
+
+    array: Value | str
+    place: Expr | None
+    own: bool = False
+
+
+@dataclass(frozen=True)
+class Line:
+    """`const type name = text;` where the text has parts that depend on loop variables."""
+
+    name: str
+    type: str
+    text: tuple[str | Access | Expr, ...]
+    depends: frozenset[Var]
+
+
+Parts = tuple[str | Access | Expr, ...]
+Load = Callable[[Value, Index], Parts | None]
 
 
 class Body:
-    """The statements inside of a loop, in which each thing is computed once.
+    """The statements inside of loops, in which each thing is computed once.
 
-    What they define is named by a letter, and numbers.
+    `load` says where a value is read from, or that it is to be computed here.
     """
 
-    letter = "t"
-
-    def __init__(self, load: Callable[[Value, Index], str | None]) -> None:
-        self.load = load
-        self.lines: list[str] = []
+    def __init__(self, load: Load, letter: str = "t") -> None:
+        self.load, self.letter = load, letter
+        self.lines: list[Line] = []
         self.known: dict[tuple[Value, Index], str] = {}
+        self.depends: dict[str, frozenset[Var]] = {}
+
+    def define(self, kind: str, parts: Parts, names: Sequence[str] = ()) -> str:
+        """A new name for what the parts say; `names` are those defined before that are in it."""
+        depends = frozenset(v for n in names for v in self.depends.get(n, ()))
+        for part in parts:
+            if isinstance(part, Access):
+                depends |= {ROW} if part.own else set()
+                depends |= part.place.variables() if part.place else set()
+            elif isinstance(part, Expr):
+                depends |= part.variables()
+        name = f"{self.letter}{len(self.lines)}"
+        self.lines.append(Line(name, kind, parts, depends))
+        self.depends[name] = depends
+        return name
 
     def read(self, value: Value, index: Index) -> str:
         """The name of what a value is at an index."""
-        index = tuple("0" if n == 1 else i for i, n in zip(index, value.shape, strict=True))
+        index = tuple(ZERO if n == 1 else i for i, n in zip(index, value.shape, strict=True))
         key = value, index
-        if key not in self.known:
-            text = self.load(value, index)
-            if text is None:
-                text = self.compute(value, index)
-            name = f"{self.letter}{len(self.known)}"
-            self.lines.append(f"const {ctype(value.dtype)} {name} = {text};")
+        name = self.known.get(key)
+        if name is None:
+            parts = self.load(value, index)
+            if parts is not None:
+                name = self.define(ctype(value.dtype), parts)
+            elif value.kind == "constant":
+                name = literal(value.array, value.dtype)
+            elif elementwise(value):
+                name = self.elementwise(value, index)
+            else:
+                name = getattr(self, value.op.name)(value, index)  # type: ignore[union-attr]
             self.known[key] = name
-        return self.known[key]
-
-    def compute(self, value: Value, index: Index) -> str:
-        assert value.op is not None
-        if elementwise(value):
-            return self.elementwise(value, index)
-        method: Callable[[Value, Index], str] = getattr(self, value.op.name)
-        return method(value, index)
+        return name
 
     def elementwise(self, value: Value, index: Index) -> str:
         assert value.op is not None
@@ -147,26 +188,53 @@ class Body:
         dtypes = [dtype] * len(inputs)
         if value.op.name == "where":
             dtypes[0] = np.dtype(bool)
-        texts = [self.input(x, d, index) for x, d in zip(inputs, dtypes, strict=True)]
-        return value.op.lowering.format(*texts)
+        names = [self.input(x, d, index) for x, d in zip(inputs, dtypes, strict=True)]
+        return self.define(ctype(value.dtype), (value.op.lowering.format(*names),), names)
 
     def input(self, x: Any, dtype: np.dtype[Any], index: Index) -> str:
         """An input of an elementwise op, broadcast, in the dtype that the op computes in."""
         if type(x) is not Value:
             return literal(x, dtype)
         name = self.read(x, index[len(index) - len(x.shape) :])
-        return name if x.dtype == dtype else f"(({ctype(dtype)}){name})"
+        return name if x.dtype == dtype else self.cast(name, dtype)
+
+    def cast(self, name: str, dtype: np.dtype[Any]) -> str:
+        return self.define(ctype(dtype), (f"({ctype(dtype)}){name}",), [name])
+
+    def integer(self, extent: int, parts: Parts, names: Sequence[str] = ()) -> Expr:
+        """An index that C computes."""
+        name = self.define("int64_t", parts, names)
+        return Expr({Known(name, extent, self.depends[name]): 1})
+
+    def brought_inside(self, place: Expr, n: int) -> Expr:
+        """The place, or the nearest that is there."""
+        low, high = place.bounds()
+        return place if 0 <= low and high < n else self.integer(n, ("CLAMP(", place, f", {n})"))
+
+    def choice(
+        self, value: Value, conditions: list[Parts], yes: Callable[[], str], no: Callable[[], str]
+    ) -> str:
+        """What is there if all conditions hold, else something else."""
+        if not conditions:
+            return yes()
+        names = [yes(), no()]
+        parts: list[Any] = []
+        for condition in conditions:
+            parts += [" && " if parts else "", "(", *condition, ")"]
+        inside = self.define("bool", tuple(parts))
+        names.append(inside)
+        return self.define(ctype(value.dtype), (f"{inside} ? {names[0]} : {names[1]}",), names)
 
     # Views
 
     def reshape(self, value: Value, index: Index) -> str:
         x = value.inputs[0]
-        return self.read(x, reshaped(index, value.shape, x.shape))
+        return self.read(x, unflat(flat(index, value.shape), x.shape))
 
     def transpose(self, value: Value, index: Index) -> str:
         x, axes = value.inputs[0], value.attributes["axes"]
         axes = tuple(reversed(range(len(index)))) if axes is None else axes
-        place = dict(zip(axes, index, strict=True))
+        place = {k % len(index): i for k, i in zip(axes, index, strict=True)}
         return self.read(x, tuple(place[k] for k in range(len(index))))
 
     def expand(self, value: Value, index: Index) -> str:
@@ -174,7 +242,7 @@ class Body:
         return self.read(x, index[len(index) - len(x.shape) :])
 
     def astype(self, value: Value, index: Index) -> str:
-        return f"({ctype(value.dtype)}){self.read(value.inputs[0], index)}"
+        return self.cast(self.read(value.inputs[0], index), value.dtype)
 
     def slice(self, value: Value, index: Index) -> str:
         x, found, left = value.inputs[0], [], list(index)
@@ -182,61 +250,213 @@ class Body:
             if part is None:
                 left.pop(0)
             elif isinstance(part, int):
-                found.append(str(part % n))
+                found.append(number(part % n))
             else:
                 start, _, step = part.indices(n)
-                found.append(affine(left.pop(0), step, start))
+                found.append(left.pop(0) * step + start)
         return self.read(x, tuple(found))
 
     def windows(self, value: Value, index: Index) -> str:
-        """(*kernel, N, C, *outs) reads (N, C, out*stride + place*dilation)."""
+        """(*kernel, ..., *outs) reads (..., out*stride + place*dilation)."""
         x, how = value.inputs[0], value.attributes
         n = len(how["kernel"])
-        places, (batch, channel), outs = index[:n], index[n : n + 2], index[n + 2 :]
+        places, lead, outs = index[:n], index[n:-n], index[-n:]
         steps = zip(places, outs, how["stride"], how["dilation"], strict=True)
-        spots = [f"({affine(o, s, 0)} + {affine(p, d, 0)})" for p, o, s, d in steps]
-        return self.read(x, (batch, channel, *spots))
+        return self.read(x, (*lead, *(o * s + p * d for p, o, s, d in steps)))
+
+    def fold(self, value: Value, index: Index) -> str:
+        """The sum of all that windows read here."""
+        y, how = value.inputs[0], value.attributes
+        terms = []
+        for place in fold_terms(value):
+            spots: list[Expr] = []
+            conditions: list[Parts] = []
+            places: list[Expr] = []
+            for i, p, k, s, d, n in zip(
+                index[-2:],
+                place,
+                y.shape[:2],
+                how["stride"],
+                how["dilation"],
+                y.shape[-2:],
+                strict=True,
+            ):
+                if p is None:  # windows that do not overlap: the place follows from the index
+                    spot, at = i.divmod(s)
+                    conditions += [(at, f" < {k}")] if s > k else []
+                    at = self.brought_inside(at, k)
+                else:
+                    at, shifted = number(p), i + -(p * d)
+                    low = shifted.bounds()[0]
+                    conditions += [(shifted, " >= 0")] if low < 0 else []
+                    conditions += [("(", shifted, f") % {s} == 0")] if s > 1 else []
+                    spot = shifted if s == 1 else self.integer(FAR, ("(", shifted, f") / {s}"))
+                if spot.bounds()[1] >= n:
+                    conditions.append((spot, f" < {n}"))
+                places.append(at)
+                spots.append(self.brought_inside(spot, n))
+            here = (*places, *index[:-2], *spots)
+            terms.append(self.choice(value, conditions, lambda h=here: self.read(y, h), zero(value)))  # type: ignore[misc]
+        return self.define(ctype(value.dtype), (" + ".join(terms),), terms)
 
     def pad(self, value: Value, index: Index) -> str:
         x, width = value.inputs[0], value.attributes["width"]
-        inside, places = [], []
+        conditions: list[Parts] = []
+        places = []
         for i, n, (before, after) in zip(index, x.shape, width, strict=True):
-            places.append(affine(i, 1, -before))
-            inside += [f"{i} >= {before}"] if before else []
-            inside += [f"{i} < {before + n}"] if after else []
-        # What is not there is not read: the place is brought inside, and what is there left out.
-        if not inside:
-            return self.read(x, tuple(places))
-        safe = tuple(
-            f"CLAMP({p}, {n})" if w != (0, 0) else p
-            for p, n, w in zip(places, x.shape, map(tuple, width), strict=True)
-        )
+            conditions += [(i, f" >= {before}")] if before else []
+            conditions += [(i, f" < {before + n}")] if after else []
+            place = i + -before
+            places.append(self.brought_inside(place, n) if before or after else place)
         other = literal(value.attributes["value"], value.dtype)
-        return f"{' && '.join(inside)} ? {self.read(x, safe)} : {other}"
+        return self.choice(
+            value, conditions, lambda: self.read(x, tuple(places)), lambda: other
+        )
 
     def concatenate(self, value: Value, index: Index) -> str:
         axis = value.attributes["axis"] % len(index)
-        parts: list[tuple[int, str]] = []
-        start = 0
-        for x in value.inputs:
+        text, names, start = "", [], value.shape[axis]
+        for x in reversed(value.inputs):
             n = x.shape[axis]
-            place = f"CLAMP({affine(index[axis], 1, -start)}, {n})"
+            if not n:
+                continue
+            start -= n
+            place = self.brought_inside(index[axis] + -start, n)
             name = self.read(x, (*index[:axis], place, *index[axis + 1 :]))
-            start += n
-            parts.append((start, f"(({ctype(value.dtype)}){name})"))
-        text = parts[-1][1]
-        for end, name in reversed(parts[:-1]):
-            text = f"{index[axis]} < {end} ? {name} : ({text})"
+            if not text:
+                text = name
+            else:
+                parts = ("(", index[axis], f") < {start + n} ? {name} : {text}")
+                text = self.define(ctype(value.dtype), parts, [name, text])
         return text
+
+    def place(self, value: Value, index: Index, shape: Sequence[int]) -> tuple[list[Parts], Index]:
+        """Whether an index is one that a basic index picks of an array, and which it is there."""
+        conditions: list[Parts] = []
+        found: list[Expr] = []
+        rest = iter(index)
+        for part, n in aligned(index_of(value), shape):
+            if part is None:
+                found.append(ZERO)
+                continue
+            i = next(rest)
+            if isinstance(part, int):
+                if n > 1:
+                    conditions.append((i, f" == {part % n}"))
+                continue
+            start, stop, step = part.indices(n)
+            count = len(range(start, stop, step))
+            if (start, count, step) == (0, n, 1):
+                found.append(i)
+                continue
+            low, high = sorted((start, start + (count - 1) * step))
+            conditions += [(i, f" >= {low}")] if low > 0 else []
+            conditions += [(i, f" <= {high}")] if high < n - 1 else []
+            if abs(step) > 1:
+                conditions.append(("((", i, f") - {low}) % {abs(step)} == 0"))
+            spot = i + -low if step > 0 else i * -1 + high
+            if abs(step) > 1:
+                spot = self.integer(FAR, ("(", spot, f") / {abs(step)}"))
+            found.append(self.brought_inside(spot, count))
+        return conditions, tuple(found)
+
+    def scatter_add(self, value: Value, index: Index) -> str:
+        """Zeros, but for what an index picks of them."""
+        g = value.inputs[0]
+        if arrays_of(value):
+            return self.spread(value, index)
+        conditions, there = self.place(value, index, value.shape)
+        return self.choice(value, conditions, lambda: self.read(g, there), zero(value))
+
+    def spread(self, value: Value, index: Index) -> str:
+        """Each entry of g at the place that one index array names: a row of zeros but for one."""
+        g, (which, axes, depth) = value.inputs[0], spread_of(value) or (0, (), 0)
+        array = arrays_of(value)[which]
+        spot = tuple(index[k] if k is not None else ZERO for k in axes)
+        row = self.row(array, spot[depth - len(array.shape) :], value.shape[which])
+        there = self.define("bool", (index[which], " == ", row))
+        picked = self.read(g, (*spot, *index[len(arrays_of(value)) :]))
+        return self.define(ctype(value.dtype), (f"{there} ? {picked} : 0",), [there, picked])
+
+    def updated(self, value: Value, index: Index) -> str:
+        """x, but for what an index picks of it."""
+        x, v = value.inputs[:2]
+        conditions, there = self.place(value, index, value.shape)
+
+        def new() -> str:
+            if type(v) is not Value:
+                return literal(v, value.dtype)
+            name = self.read(v, there[len(there) - len(v.shape) :])
+            return name if v.dtype == value.dtype else self.cast(name, value.dtype)
+
+        return self.choice(value, conditions, new, lambda: self.read(x, index))
 
     def gather(self, value: Value, index: Index) -> str:
         x, arrays = value.inputs[0], arrays_of(value)
         depth = len(index) - (len(x.shape) - len(arrays))
-        places = []
-        for array, n in zip(arrays, x.shape, strict=False):
-            name = self.read(array, index[depth - len(array.shape) : depth])
-            places.append(f"row((int64_t){name}, {n}, bad)")
+        places = [
+            self.row(array, index[depth - len(array.shape) : depth], n)
+            for array, n in zip(arrays, x.shape, strict=False)
+        ]
         return self.read(x, (*places, *index[depth:]))
+
+    def row(self, array: Value, index: Index, n: int) -> Expr:
+        """An index that is read from memory; of what is known to be 0, 1, 2..., the place."""
+        axis = arange_axis(array)
+        if axis is not None and array.shape[axis] <= n:
+            return index[axis]
+        name = self.read(array, index)
+        return self.integer(n, (f"row({name}, {n}, bad)",), [name])
+
+
+def zero(value: Value) -> Callable[[], str]:
+    return lambda: literal(0, value.dtype)
+
+
+def arange_axis(array: Value) -> int | None:
+    """The axis along which an array, known not to change, has 0, 1, 2...; or None."""
+    if array.kind != "constant" or not array.attributes.get("fixed"):
+        return None
+    assert array.array is not None
+    for axis, n in enumerate(array.shape):
+        if n == array.size and n > 1:
+            return axis if np.array_equal(array.array.ravel(), np.arange(n)) else None
+    return 0 if array.size == 1 and array.shape and not array.array.any() else None
+
+
+def spread_of(value: Value) -> tuple[int, tuple[int | None, ...], int] | None:
+    """Of a scatter_add in which all index arrays but one run through their axes: which it is, for
+    each axis of the arrays the axis of the result that it goes along, and how many there are."""
+    arrays = arrays_of(value)
+    if not arrays or not rows(value):
+        return None
+    axes = [arange_axis(array) for array in arrays]
+    depth = max(len(array.shape) for array in arrays)
+    shape = np.broadcast_shapes(*(array.shape for array in arrays))
+    loose = [k for k, axis in enumerate(axes) if axis is None or arrays[k].shape[axis] != value.shape[k]]
+    if len(loose) != 1:
+        return None
+    along: list[int | None] = [None] * depth
+    for k, (array, axis) in enumerate(zip(arrays, axes, strict=True)):
+        if k != loose[0] and axis is not None:
+            at = depth - len(array.shape) + axis
+            if array.size > 1:
+                if along[at] is not None:
+                    return None
+                along[at] = k
+    if any(a is None and n > 1 for a, n in zip(along, shape, strict=True)):
+        return None
+    return loose[0], tuple(along), depth
+
+
+def fold_terms(value: Value) -> list[tuple[int | None, int | None]]:
+    """The places in a kernel whose windows may meet in one entry: None where just one does."""
+    kernel, how = value.inputs[0].shape[:2], value.attributes
+    ways = [
+        [None] if d == 1 and s >= k else list(range(k))
+        for k, s, d in zip(kernel, how["stride"], how["dilation"], strict=True)
+    ]
+    return [(i, j) for i in ways[0] for j in ways[1]]
 
 
 def common_dtype(inputs: Sequence[Any]) -> np.dtype[Any]:
@@ -244,14 +464,7 @@ def common_dtype(inputs: Sequence[Any]) -> np.dtype[Any]:
     return np.result_type(*(np.empty(1, x.dtype) if type(x) is Value else x for x in inputs))
 
 
-def affine(i: str, step: int, start: int) -> str:
-    if i == "0":
-        return str(start)
-    text = i if step == 1 else f"{i}*{step}"
-    return text if not start else f"({text} + {start})" if start > 0 else f"({text} - {-start})"
-
-
-def aligned(index: tuple[Any, ...], shape: Shape) -> list[tuple[Any, int]]:
+def aligned(index: tuple[Any, ...], shape: Sequence[int]) -> Iterator[tuple[Any, int]]:
     """The parts of an index, each with the size of the axis it is for; None has none."""
     count = sum(part is not None and part is not ... for part in index)
     rest = [slice(None)] * (len(shape) - count)
@@ -259,35 +472,6 @@ def aligned(index: tuple[Any, ...], shape: Shape) -> list[tuple[Any, int]]:
     for part in index if any(part is ... for part in index) else (*index, ...):
         parts += rest if part is ... else [part]
     sizes = iter(shape)
-    return [(part, 0 if part is None else next(sizes)) for part in parts]
+    return ((part, 0 if part is None else next(sizes)) for part in parts)
 
 
-def reshaped(index: Index, shape: Shape, other: Shape) -> Index:
-    """The index into `other` of the entry that is at `index` of `shape`, both in C order.
-
-    Axes go over in groups of the same size: most are the same on both sides, merged, or split.
-    """
-    found: list[str] = []
-    a = b = 0
-    while a < len(shape) or b < len(other):
-        first_a, first_b = a, b
-        size_a = shape[a] if a < len(shape) else 1
-        size_b = other[b] if b < len(other) else 1
-        a, b = min(a + 1, len(shape)), min(b + 1, len(other))
-        while size_a != size_b:
-            if size_a < size_b:
-                size_a *= shape[a]
-                a += 1
-            else:
-                size_b *= other[b]
-                b += 1
-        here, there = shape[first_a:a], other[first_b:b]
-        if here == there:
-            found += index[first_a:a]
-            continue
-        flat = linear(index[first_a:a], strides_of(here))
-        for n, stride in zip(there, strides_of(there), strict=True):
-            text = f"({flat})" if stride == 1 else f"({flat})/{stride}"
-            outermost = stride * n == size_b
-            found.append("0" if n == 1 else text if outermost else f"({text} % {n})")
-    return tuple(found)

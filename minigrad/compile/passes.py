@@ -1,18 +1,23 @@
-"""Passes: each takes a graph and gives one that computes the same, with less work."""
+"""Passes: each takes a graph and gives one that computes the same, with less work, or in fewer
+kinds of ops."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Collection, Hashable
 from dataclasses import replace
+from typing import Any
 
-from minigrad.compile.ir import Graph, Value
+import numpy as np
+
+from minigrad.compile.ir import Graph, Value, infer, run
+from minigrad.ops.base import registry
 
 Rewrite = Callable[[Value], Value]
 
 
 def optimized(graph: Graph) -> Graph:
     """All passes, in their order."""
-    for rewrite in (folding, common_subexpressions()):
+    for rewrite in (folding, algebra, composed, folding, common_subexpressions()):
         graph = rewritten(graph, rewrite)
     return graph
 
@@ -32,34 +37,208 @@ def rewritten(graph: Graph, rewrite: Rewrite) -> Graph:
     )
 
 
+def apply(name: str, *inputs: Any, **attributes: Any) -> Value:
+    """The value of an op."""
+    op = registry[name]
+    shape, dtype = infer(op, inputs, attributes)
+    return Value(op, inputs, attributes, shape, dtype)
+
+
+def name_of(x: Any) -> str | None:
+    return x.op.name if type(x) is Value and x.op is not None else None
+
+
+def fix_constants(graph: Graph, captured: Collection[int]) -> None:
+    """Note which constants the trace made: others, that the program holds, may still change."""
+    for value in graph.order():
+        if value.kind == "constant":
+            owner = value.array
+            while isinstance(owner.base, np.ndarray):  # type: ignore[union-attr]
+                owner = owner.base  # type: ignore[union-attr]
+            value.attributes["fixed"] = id(owner) not in captured
+
+
+# What needs no computing
+
+SMALL = 1 << 16  # entries
+
+
 def folding(value: Value) -> Value:
     """An op that does nothing, as its input; of numbers that are known, as its result."""
     if value.op is None:
         return value
-    name, (x, *rest) = value.op.name, value.inputs
-    if type(x) is Value and x.shape == value.shape and x.dtype == value.dtype:
+    name, x = value.op.name, value.inputs[0] if value.inputs else None
+    if is_known(value):
+        with np.errstate(all="ignore"):
+            arrays = [y.array if type(y) is Value else y for y in value.inputs]
+            return constant(run(value.op, arrays, value.attributes))
+    if type(x) is not Value:
+        return value
+    if x.shape == value.shape and x.dtype == value.dtype:
         if name in ("positive", "expand", "reshape", "astype"):
             return x
-        if name == "transpose" and value.attributes["axes"] == tuple(range(len(x.shape))):
+        if name == "transpose" and axes_of_transpose(value) == tuple(range(len(x.shape))):
             return x
-        if name == "sum" and not rest and value.size == x.size and only_ones(value, x):
+        if name in ("sum", "mean", "max", "min") and x.dtype.kind == "f" and x.size == value.size:
             return x
-    if name == "neg" and x.op is not None and x.op.name == "neg":
-        return x.inputs[0]
-    if name == "reshape" and x.op is not None and x.op.name == "reshape":
+    if name == "neg" and name_of(x) == "neg":
+        return x.inputs[0]  # type: ignore[no-any-return]
+    if name == "reshape" and name_of(x) == "reshape":
         return folding(replace(value, inputs=x.inputs))
+    if name == "transpose" and name_of(x) == "transpose":
+        inner, outer = axes_of_transpose(x), axes_of_transpose(value)
+        axes = tuple(inner[k] for k in outer)
+        return folding(replace(value, inputs=x.inputs, attributes={"axes": axes}))
     return value
 
 
-def only_ones(value: Value, x: Value) -> bool:
-    """Whether a sum is over axes of size 1."""
-    axis = value.attributes.get("axis")
-    axes = range(len(x.shape)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
-    return all(x.shape[k] == 1 for k in axes)
+def is_known(value: Value) -> bool:
+    """Whether a value is made of nothing but numbers that the trace made, and is not large."""
+    return value.size <= SMALL and all(
+        x.kind == "constant" and x.attributes.get("fixed", False) for x in value.values()
+    )
+
+
+def constant(array: Any) -> Value:
+    """A value whose numbers are known, and never change."""
+    array = np.asarray(array)
+    return Value(None, (), {"fixed": True}, array.shape, array.dtype, "constant", array)
+
+
+def axes_of_transpose(value: Value) -> tuple[int, ...]:
+    axes = value.attributes["axes"]
+    n = len(value.shape)
+    return tuple(range(n))[::-1] if axes is None else tuple(k % n for k in axes)
+
+
+def algebra(value: Value) -> Value:
+    """Cheaper ops for the same numbers."""
+    if value.dtype.kind != "f" or value.op is None:
+        return value
+    name, inputs = value.op.name, value.inputs
+    if name == "mul":
+        for x, one in (inputs, inputs[::-1]):
+            if is_one(one) and type(x) is Value and (x.shape, x.dtype) == (value.shape, value.dtype):
+                return x
+    if name == "pow" and type(inputs[1]) in (int, float) and type(inputs[0]) is Value:
+        return power(value, inputs[0], inputs[1])
+    return value
+
+
+def is_one(x: Any) -> bool:
+    if type(x) in (int, float):
+        return bool(x == 1)
+    if type(x) is not Value:
+        return False
+    if x.kind == "constant" and x.attributes.get("fixed"):
+        return bool((x.array == 1).all())  # type: ignore[union-attr]
+    return name_of(x) in ("expand", "reshape") and is_one(x.inputs[0])
+
+
+def power(value: Value, x: Value, exponent: float) -> Value:
+    """As NumPy has it, of the exponents that are common, without a logarithm."""
+    if x.dtype != value.dtype:
+        return value
+    if exponent == 1:
+        return apply("positive", x)
+    if exponent == 2:
+        return apply("mul", x, x)
+    if exponent == 3:
+        return apply("mul", apply("mul", x, x), x)
+    if exponent == 0.5:
+        return apply("sqrt", x)
+    return apply("div", 1.0, x) if exponent == -1 else value
+
+
+# Ops that are composed of others
+
+
+def composed(value: Value) -> Value:
+    """An op as others: the code generator has fewer to know."""
+    compose = COMPOSED.get(name_of(value) or "")
+    return compose(value) if compose and value.size and all(x.size for x in value.values()) else value
+
+
+def mean(value: Value) -> Value:
+    (x,) = value.inputs
+    x = x if x.dtype.kind == "f" else apply("astype", x, dtype=value.dtype)
+    return apply("div", apply("sum", x, **value.attributes), x.size // value.size)
+
+
+def logsumexp(value: Value) -> Value:
+    """log(sum(exp(x - m))) + m, where m is the largest x, or 0 if that is not finite."""
+    (x,) = value.inputs
+    axis = value.attributes["axis"]
+    largest = apply("max", x, axis=axis, keepdims=True)
+    largest = apply("where", apply("isfinite", largest), largest, 0)
+    terms = apply("exp", apply("sub", x, largest))
+    total = apply("sum", terms, axis=axis, keepdims=value.attributes["keepdims"])
+    return apply("add", apply("log", total), apply("reshape", largest, shape=value.shape))
+
+
+def linear(value: Value) -> Value:
+    x, w = value.inputs
+    return matmul(apply("matmul", x, apply("transpose", w, axes=(1, 0))))
+
+
+FEW = 3  # columns: fewer than make a vector worth while
+
+
+def matmul(value: Value) -> Value:
+    """As products and a sum, where it is of integers, or too narrow for a kernel of its own."""
+    x, y = value.inputs
+    depth, columns = x.shape[-1], value.shape[-1]
+    if value.dtype.kind == "f" and depth > 1 and columns > FEW:
+        return value
+    if depth == 1:
+        return apply("mul", x, y)
+    n = len(y.shape)
+    y = apply("transpose", y, axes=(*range(n - 2), n - 1, n - 2))
+    left = apply("reshape", x, shape=(*x.shape[:-1], 1, depth))
+    right = apply("reshape", y, shape=(*y.shape[:-2], 1, *y.shape[-2:]))
+    terms = apply("mul", left, right)
+    total = apply("sum", terms, axis=-1, keepdims=False)
+    return total if total.dtype == value.dtype else apply("astype", total, dtype=value.dtype)
+
+
+def conv2d_input(value: Value) -> Value:
+    """conv2d of the cotangent, set apart by the stride and with a border of zeros, by the weights
+    turned around."""
+    y, w = value.inputs
+    how = value.attributes
+    groups, kernel = how["groups"], w.shape[2:]
+    border = [d * (k - 1) for d, k in zip(how["dilation"], kernel, strict=True)]
+    size = [n + b for n, b in zip(how["size"], border, strict=True)]
+    spots = [
+        slice(b, b + (n - 1) * s + 1, s)
+        for b, n, s in zip(border, y.shape[2:], how["stride"], strict=True)
+    ]
+    if border != [0, 0] or tuple(how["stride"]) != (1, 1):
+        index = (slice(None), slice(None), *spots)
+        y = apply("scatter_add", y, shape=(*y.shape[:2], *size), index=index)
+    # (O, C/g, kh, kw) -> (g, C/g, O/g, kh, kw) -> (C, O/g, kh, kw)
+    out, channels = w.shape[0] // groups, w.shape[1]
+    w = apply("reshape", w, shape=(groups, out, channels, *kernel))
+    w = apply("transpose", w, axes=(0, 2, 1, 3, 4))
+    w = apply("reshape", w, shape=(groups * channels, out, *kernel))
+    back = slice(None, None, -1)
+    w = apply("slice", w, index=(slice(None), slice(None), back, back))
+    return apply("conv2d", y, w, stride=(1, 1), dilation=how["dilation"], groups=groups)
+
+
+COMPOSED: dict[str, Rewrite] = {
+    "mean": mean,
+    "logsumexp": logsumexp,
+    "linear": linear,
+    "matmul": matmul,
+    "conv2d_input": conv2d_input,
+}
+
+
+# What is computed twice, computed once
 
 
 def common_subexpressions() -> Rewrite:
-    """What is computed twice, computed once."""
     known: dict[Hashable, Value] = {}
 
     def rewrite(value: Value) -> Value:
@@ -74,3 +253,5 @@ def key_of(value: Value) -> Hashable:
     inputs = tuple(id(x) if type(x) is Value else (type(x), repr(x)) for x in value.inputs)
     attributes = tuple((name, repr(x)) for name, x in sorted(value.attributes.items()))
     return value.op, inputs, attributes
+
+

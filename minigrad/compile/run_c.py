@@ -3,18 +3,36 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from minigrad.compile.build import build
-from minigrad.compile.codegen import generate, indices, reads_of
+from minigrad.compile.build import build, machine, runtime
+from minigrad.compile.codegen import Call, Code, generate, source_of, work_of
+from minigrad.compile.contract import with_operands
 from minigrad.compile.ir import Graph, Value
-from minigrad.compile.schedule import Schedule, schedule
+from minigrad.compile.layout import Layout
+from minigrad.compile.memory import arena
+from minigrad.compile.schedule import Schedule, is_literal, schedule
+from minigrad.compile.write import Scratch
 from minigrad.errors import ShapeError
 from minigrad.ops.base import registry
+
+
+class Plan(ctypes.Structure):
+    """As runtime.c has it."""
+
+    _fields_ = (
+        *((n, ctypes.c_void_p) for n in "kernels calls slots offsets table seconds".split()),
+        *((n, ctypes.c_int64) for n in "bad count arguments threads".split()),
+    )
+
+
+SHARED, WAIT, END = 1, 2, 4
+SMALL = 1 << 12  # bytes of an output that are copied rather than computed in place
+LITTLE = 1 << 19  # operations of a program that one thread does faster
 
 
 class Program:
@@ -28,41 +46,144 @@ class Program:
 
     def __init__(self, graph: Graph) -> None:
         graph = with_own_writes(graph)
-        plan = schedule(graph)
-        leaves = [*graph.inputs, *graph.states]
-        leaves += [value for value in graph.order() if value.kind == "constant"]
-        slots = {value: k for k, value in enumerate(leaves)}
-        shared = in_place(graph, plan)
-        for value in plan.stored:
-            slots[value] = slots[shared[value]] if value in shared else len(slots)
-        self.slots = slots
-        source = generate(plan, slots, [(t, x) for t, x in graph.writes if x not in shared])
-        self.text, self.calls = source.text, source.calls
-        library = build(source.text)
-        self.table = (ctypes.c_void_p * (max(slots.values(), default=0) + 1))()
-        self.bad = ctypes.c_int64(0)
-        self.steps: list[Any] = [
-            getattr(library, f"run{call}") if isinstance(call, int) else call
-            for call in source.calls
-        ]
+        self.schedule = plan = schedule(with_operands(graph, machine().vector))
+        graph = plan.graph
+        self.alias = in_place(plan)
+        self.code = code = generate(plan, self.alias, machine())
+        half = -(-len(code.texts) // 2) if sum(map(len, code.texts)) > 1 << 14 else len(code.texts)
+        groups = [code.texts[k : k + half] for k in range(0, len(code.texts), max(half, 1))]
+        self.sources = [source_of(group, machine().vector) for group in groups]
+        self.libraries = build(*self.sources)
+        self.threads = machine().threads if total_work(plan) > LITTLE else 1
+        self.outputs = graph.outputs
         self.arrays: dict[Value, np.ndarray] = {}
-        for value in plan.stored:
-            if value not in shared:
-                self.bind(value, np.zeros(value.shape, value.dtype))
+        self.place(graph)
+        self.steps = self.segments()
+
+    # Memory
+
+    def place(self, graph: Graph) -> None:
+        """Give each array a slot in the table, and an offset."""
+        code, plan = self.code, self.schedule
+        leaves = [*graph.inputs, *graph.states]
+        leaves += [v for v in graph.order() if v.kind == "constant" and not is_literal(v)]
+        self.own = list(dict.fromkeys(x for x in self.outputs if x.op is not None))
+        self.slots = {value: k for k, value in enumerate([*leaves, *self.own])}
+        count = len(self.slots)
+        uses = [used_by(call) for call in code.calls]
+        sizes = {
+            x: self.bytes_of(x)
+            for used in uses
+            for x in used
+            if x not in self.slots and x not in self.alias
+        }
+        self.offsets, total = arena(uses, sizes)
+        self.arena = np.zeros(total + 256, np.uint8)
+        start = -address(self.arena) % 64
+        self.table = (ctypes.c_void_p * (count + 1))()
+        self.table[count] = address(self.arena) + start
+        for x, offset in self.offsets.items():
+            self.slots[x] = count
+            if isinstance(x, Value):
+                layout = plan.layouts[x]
+                part = self.arena[start + offset :][: layout.entries * x.dtype.itemsize]
+                self.arrays[x] = viewed(part.view(x.dtype), layout)
+        for x in self.own:
+            self.bind_output(x)
         for value in leaves:
             if value.kind == "constant":
                 assert value.array is not None
                 self.bind(value, np.ascontiguousarray(value.array).reshape(value.shape))
-        self.shared = shared
-        self.outputs = graph.outputs
+
+    def bytes_of(self, x: Value | Scratch) -> int:
+        if isinstance(x, Scratch):
+            return x.entries * x.value.dtype.itemsize * machine().threads
+        return self.schedule.layouts[x].entries * x.dtype.itemsize
 
     def bind(self, value: Value, array: np.ndarray) -> None:
         """The array, in C order, that a leaf stands for from here on."""
         self.arrays[value] = array
-        self.table[self.slots[value]] = array.ctypes.data
+        self.table[self.slots[value]] = address(array)
 
-    def array(self, value: Value) -> np.ndarray:
-        return self.arrays[self.shared.get(value, value)]
+    def bind_output(self, value: Value) -> None:
+        layout = self.schedule.layouts[value]
+        buffer = np.empty(layout.entries, value.dtype)
+        self.arrays[value] = viewed(buffer, layout)
+        self.table[self.slots[value]] = address(buffer)
+
+    # Calls
+
+    def segments(self) -> list[Callable[[], None] | Plan]:
+        """What to run: calls of kernels, in one plan as far as NumPy has nothing to do between."""
+        addresses = [
+            ctypes.addressof(ctypes.c_void_p.in_dll(library, "kernels")) for library in self.libraries
+        ]
+        half = max(1, -(-len(self.code.texts) // max(1, len(addresses))))
+        kernels = (ctypes.c_void_p * max(1, len(self.code.texts)))()
+        for k in range(len(self.code.texts)):
+            table = ctypes.cast(addresses[k // half], ctypes.POINTER(ctypes.c_void_p))
+            kernels[k] = table[k % half]
+        self.kept: list[Any] = [kernels]
+        steps: list[Any] = []
+        calls: list[Call] = []
+        for call in [*self.code.calls, None]:
+            if isinstance(call, Call):
+                calls.append(call)
+                continue
+            if calls:
+                steps.append(self.plan_of(calls, kernels))
+                calls = []
+            if call is not None:
+                steps.append(call)
+        return steps
+
+    def plan_of(self, calls: list[Call], kernels: Any) -> Plan:
+        flags = self.flags(calls)
+        rows, slots, offsets = [], [], []
+        for call, flag in zip(calls, flags, strict=True):
+            arguments = call.function.arguments
+            rows.append((call.kernel, flag, len(slots), len(arguments)))
+            for x, offset in arguments:
+                size = (x.value if isinstance(x, Scratch) else x).dtype.itemsize
+                slots.append(self.slots[x])  # type: ignore[index]
+                offsets.append(self.offsets.get(x, 0) + offset * size)
+        held = [np.array(rows, np.int32), np.array(slots, np.int32), np.array(offsets, np.int64)]
+        self.kept += held
+        most = max((row[3] for row in rows), default=0)
+        return Plan(
+            ctypes.addressof(kernels),
+            *map(address, held),
+            ctypes.addressof(self.table),
+            None,
+            0,
+            len(calls),
+            most + 1,
+            self.threads,
+        )
+
+    def flags(self, calls: Sequence[Call]) -> list[int]:
+        """Which calls are shared by threads, and which have to wait for what came before."""
+        found: list[int] = []
+        since: list[tuple[Call, list[Any], list[Any]]] = []
+        for call in calls:
+            reads, writes = self.ranges(call.reads), self.ranges(call.writes)
+            wait = any(
+                (call.shared or other.shared)
+                and (meet(writes, w) or meet(writes, r) or meet(reads, w))
+                for other, r, w in since
+            )
+            if wait:
+                since = []
+            since.append((call, reads, writes))
+            found.append(SHARED * call.shared | WAIT * wait | END * call.ends)
+        return found
+
+    def ranges(self, arrays: set[Any]) -> list[tuple[int, int, int]]:
+        """Slot, first and last byte."""
+        return [
+            (self.slots[x], self.offsets.get(x, 0), self.offsets.get(x, 0) + self.bytes_of(x))
+            for x in arrays
+        ]
 
     def run(self) -> list[np.ndarray]:
         """Run, on what is bound.
@@ -70,48 +191,110 @@ class Program:
         Raises:
             ShapeError: if an index is out of range.
         """
-        self.bad.value = 0
+        run = runtime().run
         for step in self.steps:
-            if type(step) is Value:
-                assert step.op is not None
-                inputs = [self.array(x) if type(x) is Value else x for x in step.inputs]
-                with np.errstate(all="ignore"):
-                    self.arrays[step][...] = step.op.forward(*inputs, **step.attributes)
+            if type(step) is Plan:
+                run(ctypes.byref(step))
+                if step.bad:
+                    raise ShapeError("a compiled function looks up an index that is out of range")
             else:
-                step(self.table, ctypes.byref(self.bad))
-        if self.bad.value:
-            raise ShapeError("a compiled function looks up an index that is out of range")
-        return [self.array(x).copy() for x in self.outputs]
+                self.by_numpy(step)  # type: ignore[arg-type]
+        outputs = []
+        for x in self.outputs:
+            array = x.array if is_literal(x) else self.arrays[x]
+            assert array is not None
+            if x in self.slots and x.op is not None and array.nbytes > SMALL and x not in outputs:
+                outputs.append(array)
+                self.bind_output(x)
+            else:
+                outputs.append(array.copy())
+        return outputs
+
+    def by_numpy(self, value: Value) -> None:
+        assert value.op is not None
+        inputs = [self.read(x) if type(x) is Value else x for x in value.inputs]
+        with np.errstate(all="ignore"):
+            self.arrays[value][...] = value.op.forward(*inputs, **value.attributes)
+
+    def read(self, x: Value) -> np.ndarray:
+        array = x.array if is_literal(x) else self.arrays[self.alias.get(x, x)]
+        assert array is not None
+        return array
+
+
+def address(array: np.ndarray) -> int:
+    return int(array.__array_interface__["data"][0])
+
+
+def viewed(flat: np.ndarray, layout: Layout) -> np.ndarray:
+    """An array as its layout has it; of one in panels, what is in memory."""
+    shaped = flat.reshape(layout.extents)
+    return shaped if layout.panel else shaped.transpose(np.argsort(layout.order).tolist())
+
+
+def meet(some: list[tuple[int, int, int]], others: list[tuple[int, int, int]]) -> bool:
+    return any(s == t and a < d and c < b for s, a, b in some for t, c, d in others)
+
+
+def used_by(call: Call | Value) -> set[Any]:
+    if isinstance(call, Call):
+        return call.reads | call.writes
+    return {call, *call.values()}
+
+
+def total_work(plan: Schedule) -> int:
+    return sum(work_of(kernel, plan) for kernel in plan.kernels)
 
 
 def with_own_writes(graph: Graph) -> Graph:
     """What is written, each in memory of its own first: a leaf may be written itself, and two
-    places may be given the same."""
-    positive, seen = registry["positive"], set[Value]()
+    places may be given the same. So too a leaf that is returned as it was before it is written."""
+    seen = set[Value]()
     writes = []
     for target, x in graph.writes:
         if x.op is None or x in seen:
-            x = Value(positive, (x,), {}, x.shape, x.dtype)
+            x = copied(x)
         seen.add(x)
         writes.append((target, x))
-    return replace(graph, writes=writes)
+    targets = {target for target, _ in writes}
+    outputs = [copied(x) if x in targets else x for x in graph.outputs]
+    return replace(graph, writes=writes, outputs=outputs)
 
 
-def in_place(graph: Graph, plan: Schedule) -> dict[Value, Value]:
+def copied(x: Value) -> Value:
+    return Value(registry["positive"], (x,), {}, x.shape, x.dtype)
+
+
+def in_place(plan: Schedule) -> dict[Value, Value]:
     """What can be computed straight into the state that it is written into, and which.
 
     It can be where nothing reads that state later, or at another place in the same loop.
     """
-    reads = [reads_of(kernel, plan) for kernel in plan.kernels]
-    shared: dict[Value, Value] = {}
-    outputs: Sequence[Value] = graph.outputs
-    for target, x in graph.writes:
-        home = plan.home[x]
-        kernel = plan.kernels[home]
-        own = indices(kernel.shape)
-        later = any(target in read for read in reads[home + 1 :])
-        here = reads[home].get(target, {own}) == {own}
-        free = target not in outputs and x not in outputs
-        if kernel.kind == "map" and here and free and not later:
-            shared[x] = target
-    return shared
+    last: dict[Value, int] = {}
+    for value, reads in plan.reads.items():
+        for x in reads:
+            last[x] = max(last.get(x, -1), plan.home[value])
+    outputs = set(plan.graph.outputs)
+    return {
+        x: target
+        for target, x in plan.graph.writes
+        if not {target, x} & outputs
+        and last.get(target, -1) <= plan.home[x]
+        and is_own_place(target, x, plan)
+    }
+
+
+def is_own_place(target: Value, x: Value, plan: Schedule) -> bool:
+    """Whether the kernel of x goes once through all entries, and reads of the target the same."""
+    kernel, stage = plan.kernels[plan.home[x]], plan.stages[x]
+    if stage.kind != "map" or not (kernel.kind == "contract" or kernel.rows is None):
+        return False
+    layout = plan.layouts[x]
+    own = layout.address(stage.layout.index(stage.places))
+    return all(
+        other.dims == stage.dims and layout.address(index) == own
+        for other in kernel.stages
+        for index in plan.reads[other.value].get(target, ())
+    )
+
+

@@ -1,134 +1,354 @@
-"""Scheduling: which values are computed in one loop nest, and which are kept in memory."""
+"""Scheduling: which values are computed in one kernel, and which are kept in memory.
+
+A value that is not computed where it is read has a stage: loops over its entries, or of a
+reduction, over those of its input. Stages are put into kernels. In a kernel of rows, all stages
+run over the same rows, and read of each other what is in the same row: so a softmax, a norm and
+what leads to them and follows from them become one pass over memory. A contraction takes along
+what is computed of it entry by entry.
+"""
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from dataclasses import dataclass, field
+from functools import cached_property
 
-from minigrad.compile.ir import Graph, Shape, Value
-from minigrad.compile.lower import elementwise, lowered
+from minigrad.compile.contract import Contraction, Operands, reduced_axes
+from minigrad.compile.index import Expr, Index, flat, variable
+from minigrad.compile.ir import Graph, Value
+from minigrad.compile.layout import Layout
+from minigrad.compile.lower import Access, Body, Parts, elementwise, is_view, lowered
+from minigrad.compile.passes import name_of
+
+
+@dataclass(eq=False)
+class Stage:
+    """The computing of one value: a "map", "reduce", "contract", "scatter" or "numpy"."""
+
+    value: Value
+    kind: str
+    layout: Layout  # of what its loops run over
+    reduced: frozenset[int] = frozenset()
+
+    @cached_property
+    def dims(self) -> tuple[int, ...]:
+        """The extents of its loops, the outermost first."""
+        return self.layout.extents
+
+    @cached_property
+    def gone(self) -> tuple[bool, ...]:
+        """Which of its loops a reduction sums over."""
+        return tuple(k in self.reduced for k in self.layout.order) or (False,) * len(self.dims)
+
+    @property
+    def total(self) -> int:
+        return math.prod(self.dims)
+
+    @cached_property
+    def places(self) -> Index:
+        """Loop variables of its own."""
+        return tuple(variable(f"p{k}", n) for k, n in enumerate(self.dims))
+
+    def result(self, places: Index) -> Index:
+        """The index of its value, of a reduction without keepdims' axes, from those of its loops."""
+        index = self.layout.index(places)
+        if self.kind != "reduce":
+            return index
+        assert self.value.op is not None
+        if self.value.attributes.get("keepdims"):
+            return tuple(Expr({}) if k in self.reduced else i for k, i in enumerate(index))
+        return tuple(i for k, i in enumerate(index) if k not in self.reduced)
+
+    def places_of(self, index: Index) -> tuple[Index, tuple[int, ...]]:
+        """From an index of its value, where along its loops it is, and their extents; of a
+        reduction along those that stay."""
+        if self.kind != "reduce":
+            return self.layout.places(index), self.dims
+        if len(self.value.shape) == len(self.layout.shape):
+            whole = index
+        else:
+            rest = iter(index)
+            n = len(self.layout.shape)
+            whole = tuple(Expr({}) if k in self.reduced else next(rest) for k in range(n))
+        kept = [k for k in self.layout.order if k not in self.reduced]
+        return tuple(whole[k] for k in kept), tuple(self.layout.shape[k] for k in kept)
 
 
 @dataclass(eq=False)
 class Kernel:
-    """One loop nest: a "map" computes values of one shape, entry by entry; a "reduce", a "matmul"
-    and a "numpy" one value."""
+    """Stages that run together: "rows", a "contract"ion and what follows it, "scatter", "numpy".
+
+    `rows` is how many rows there are, or None while all stages are entry by entry, of `total`
+    entries. `why` says for each value why it could not be put into an earlier kernel.
+    """
 
     kind: str
-    shape: Shape
-    values: list[Value] = field(default_factory=list)
+    total: int
+    rows: int | None
+    stages: list[Stage] = field(default_factory=list)
+    why: dict[Value, str] = field(default_factory=dict)
+
+
+Reads = dict[Value, set[Index]]
 
 
 @dataclass(eq=False)
 class Schedule:
-    """Kernels in their order, the kernel of each value that has one, and the values in memory."""
+    """Kernels in their order; the kernel and stage of each value that has one; what is in memory."""
 
-    kernels: list[Kernel]
-    home: dict[Value, int]
-    stored: list[Value]
+    graph: Graph
+    layouts: dict[Value, Layout]
+    contractions: dict[Value, Contraction]
+    kernels: list[Kernel] = field(default_factory=list)
+    home: dict[Value, int] = field(default_factory=dict)
+    stages: dict[Value, Stage] = field(default_factory=dict)
+    reads: dict[Value, Reads] = field(default_factory=dict)
+    stored: set[Value] = field(default_factory=set)
+
+    def load(self, value: Value, index: Index) -> Parts | None:
+        """What has a stage is read from memory, or from a stage before."""
+        if value in self.home or (value.op is None and not is_literal(value)):
+            return (Access(value, self.layouts[value].address(index)),)
+        return None
 
 
-# Their inputs are read many times over: what is dear to compute is computed once before.
-REPEATING = "expand gather windows matmul linear".split()
+# What computes a value many times over, if it is not kept.
+REPEATING = "expand gather windows fold".split()
+MOST = 32  # stages of a kernel
 
 
-def schedule(graph: Graph) -> Schedule:
-    """Elementwise ops are fused: into their consumer, if there is just one; into one loop, where
-    they have the same shape; views into all that read them. Sums and products end a fusion."""
+def schedule(operands: Operands) -> Schedule:
+    """Give each value that needs one a stage, in the first kernel that it can share."""
+    graph = operands.graph
+    plan = Schedule(graph, operands.layouts, operands.contractions)
     order = graph.order()
     users: dict[Value, list[Value]] = defaultdict(list)
     for value in order:
-        for x in value.values():
+        it = plan.contractions.get(value)
+        for x in (it.x[0], it.y[0]) if it else value.values():
             users[x].append(value)
     roots = {*graph.roots()}
-    kernels: list[Kernel] = []
-    home: dict[Value, int] = {}
-
-    def earliest(value: Value, same_place: bool) -> int:
-        """The first kernel in which all that a value is computed from is there."""
-        if value.op is None:
-            return 0
-        if value in home:
-            mappable = same_place and kernels[home[value]].kind == "map"
-            return home[value] + (0 if mappable else 1)
-        inner = same_place and elementwise(value)
-        return max(
-            (earliest(x, inner and x.shape == value.shape) for x in value.values()),
-            default=0,
-        )
-
     for value in order:
-        if value.op is None:
-            continue
-        kind = kind_of(value)
-        if kind == "view":
-            if value not in roots and not any(kind_of(u) == "numpy" for u in users[value]):
-                continue
-            kind = "map"
-        if kind == "map" and not is_kept(value, users[value], roots):
-            continue
-        at = max(
-            (
-                earliest(x, kind == "map" and elementwise(value) and x.shape == value.shape)
-                for x in value.values()
-            ),
-            default=0,
-        )
-        if kind == "map":
-            for k in range(at, len(kernels)):
-                if kernels[k].kind == "map" and kernels[k].shape == value.shape:
-                    break
-            else:
-                k = len(kernels)
-        else:
-            k = len(kernels)
-        if k == len(kernels):
-            kernels.append(Kernel(kind, value.shape))
-        kernels[k].values.append(value)
-        home[value] = k
-    stored = [v for v in home if needs_memory(v, home, kernels, users, roots)]
-    return Schedule(kernels, home, stored)
+        if value.op is not None and has_stage(value, users[value], roots, operands.pinned):
+            stage = stage_of(value, plan)
+            plan.stages[value] = stage
+            plan.reads[value] = reads_of(stage, plan)
+            put(stage, plan)
+    plan.stored = {v for v in plan.home if v in roots}
+    for value, reads in plan.reads.items():
+        home = plan.home[value]
+        plan.stored |= {x for x in reads if x in plan.home and plan.home[x] != home}
+    return plan
+
+
+def is_literal(value: Value) -> bool:
+    """A number that can stand in the C."""
+    return value.kind == "constant" and value.size == 1 and bool(value.attributes.get("fixed"))
 
 
 def kind_of(value: Value) -> str:
-    if value.op is None:
-        return "leaf"
+    name = name_of(value)
     if not lowered(value):
         return "numpy"
-    if elementwise(value):
+    if elementwise(value) or is_view(value):
         return "map"
-    if value.op.family == "reduce":
+    if value.op is not None and value.op.family == "reduce":
         return "reduce"
-    return "matmul" if value.op.family == "processing" else "view"
+    return "scatter" if name == "scatter_add" else "contract"
 
 
-def is_kept(value: Value, users: list[Value], roots: set[Value]) -> bool:
-    """Whether an elementwise value has a place in a kernel, or is computed where it is read."""
-    if value in roots or len(users) != 1:
+def has_stage(value: Value, users: list[Value], roots: set[Value], pinned: set[Value]) -> bool:
+    """Whether a value is computed once and kept, or else wherever it is read."""
+    kind = kind_of(value)
+    if kind != "map" or value in roots or value in pinned:
         return True
-    (user,) = users
-    assert user.op is not None
-    return user.op.name in REPEATING or kind_of(user) == "numpy"
-
-
-def needs_memory(
-    value: Value,
-    home: dict[Value, int],
-    kernels: list[Kernel],
-    users: dict[Value, list[Value]],
-    roots: set[Value],
-) -> bool:
-    """Whether a value is read outside of its loop, or at another place in it."""
-    if value in roots or kernels[home[value]].kind != "map":
+    if any(kind_of(user) in ("numpy", "scatter") for user in users):
         return True
-    stack = [(user, value) for user in users[value]]
-    while stack:
-        user, x = stack.pop()
-        if not elementwise(user) or user.shape != x.shape:
-            return True
-        if user in home:
-            if home[user] != home[value]:
-                return True
-        else:
-            stack += [(further, user) for further in users[user]]
-    return False
+    if is_view(value):
+        return False
+    if len(users) == 1:
+        return is_dear(value) and name_of(users[0]) in REPEATING and users[0].size > value.size
+    return not is_cheap(value)
+
+
+CHEAP = "equal not_equal less less_equal greater greater_equal neg logical_not positive isfinite".split()
+
+
+def is_cheap(value: Value) -> bool:
+    """Whether to compute it again is no more than to read it: one step from what is in memory."""
+    return value.size == 1 or (
+        name_of(value) in CHEAP
+        and sum(1 for x in value.values() if x.size > 1) == 1
+        and all(x.op is None or not elementwise(x) for x in value.values())
+    )
+
+
+DEAR = "exp log sin cos tan tanh sigmoid erf pow div sqrt log1p expm1".split()
+
+
+def is_dear(value: Value) -> bool:
+    """Whether it, or a step before it, takes long to compute."""
+    return any(elementwise(x) and name_of(x) in DEAR for x in (value, *value.values()))
+
+
+def stage_of(value: Value, plan: Schedule) -> Stage:
+    kind = kind_of(value)
+    if kind == "reduce":
+        x = value.inputs[0]
+        return Stage(value, kind, plan.layouts[x], frozenset(reduced_axes(value)))
+    return Stage(value, kind, plan.layouts[value])
+
+
+def reads_of(stage: Stage, plan: Schedule) -> Reads:
+    """What a stage reads of other stages and of leaves, and at which indices."""
+    value, found = stage.value, defaultdict(set)
+    if stage.kind in ("numpy", "scatter"):
+        return {x: {()} for x in value.values()}
+
+    def load(x: Value, index: Index) -> Parts | None:
+        parts = plan.load(x, index) if x is not value else None
+        if parts is not None:
+            found[x].add(index)
+        return parts
+
+    body = Body(load)
+    if stage.kind == "contract":
+        it = plan.contractions[value]
+        body.read(*it.x)
+        body.read(*it.y)
+    elif stage.kind == "reduce":
+        body.read(value.inputs[0], stage.layout.index(stage.places))
+    else:
+        body.read(value, stage.layout.index(stage.places))
+    return found
+
+
+def put(stage: Stage, plan: Schedule) -> None:
+    """Into the first kernel that it can share, or one of its own."""
+    value, kernels = stage.value, plan.kernels
+    reads = plan.reads[value]
+    homes = {x: plan.home[x] for x in reads if x in plan.home}
+    last = max(homes.values(), default=-1)
+    why = ""
+    if stage.kind in ("map", "reduce") and not stage.layout.panel:
+        for k in range(max(last, 0), len(kernels)):
+            inner = [x for x, home in homes.items() if home == k]
+            if not inner and not shares(reads, kernels[k], plan):
+                continue
+            reason, rows = fits(stage, kernels[k], inner, plan)
+            if not reason:
+                kernels[k].rows = rows
+                kernels[k].stages.append(stage)
+                plan.home[value] = k
+                return
+            why = why or reason
+    kind = stage.kind if stage.kind in ("contract", "scatter", "numpy") else "rows"
+    rows = natural_rows(stage) if stage.kind == "reduce" else None
+    kernels.append(Kernel(kind, stage.total, rows, [stage], {value: why} if why else {}))
+    plan.home[value] = len(kernels) - 1
+
+
+def shares(reads: Reads, kernel: Kernel, plan: Schedule) -> bool:
+    """Whether a kernel reads something large that is read here too."""
+    return any(
+        x.size > 1 and x in plan.reads[stage.value] for stage in kernel.stages for x in reads
+    )
+
+
+def fits(
+    stage: Stage, kernel: Kernel, inner: list[Value], plan: Schedule
+) -> tuple[str, int | None]:
+    """Why a stage cannot join a kernel, if it cannot, and how many rows that has with it.
+
+    `inner` is what it reads of the kernel's own.
+    """
+    if len(kernel.stages) >= MOST:
+        return "the kernel is large enough", None
+    if any(s.layout.panel for s in kernel.stages):
+        return "a copy for a product has loops of its own", None
+    if kernel.kind == "contract":
+        if stage.kind != "map" or not inner:
+            return "only what is computed of each entry of a product goes with it", None
+        first = kernel.stages[0].value
+        same = all(
+            pointwise_in_c_order(stage, x, index, plan) for x in inner for index in plan.reads[stage.value][x]
+        )
+        if stage.value.size != first.size or not same:
+            return "it reads other entries of a product than its own", None
+        return "", None
+    if kernel.kind != "rows":
+        return f"{kernel.kind} ends a fusion", None
+    rows = kernel.rows
+    if rows is None:
+        if stage.total != kernel.total:
+            return "its shape is another", None
+        rows = natural_rows(stage) if stage.kind == "reduce" else None
+    elif stage.total % rows or (stage.kind == "reduce" and not mode(stage, rows)):
+        return "its rows are others", None
+    for x in inner:
+        per_row = stage.total if rows is None else rows
+        for index in plan.reads[stage.value][x]:
+            if not same_row(stage, plan.stages[x], index, per_row, plan):
+                return f"it reads other rows of {name_of(x)}, all of which come first", None
+    if rows is not None and kernel.rows is None:
+        for other in kernel.stages:
+            if other.total % rows:
+                return "its rows are others", None
+    return "", rows
+
+
+def pointwise_in_c_order(stage: Stage, x: Value, index: Index, plan: Schedule) -> bool:
+    own = flat(stage.layout.index(stage.places), stage.value.shape)
+    return x.size == stage.value.size and flat(index, x.shape) == own
+
+
+def natural_rows(stage: Stage) -> int:
+    """Of a reduction: as many rows as come to results of their own, or if it runs over the first
+    axes, as are added up."""
+    loops = [(n, gone) for n, gone in zip(stage.dims, stage.gone, strict=True) if n > 1]
+    rows = 1
+    for n, gone in loops:
+        if gone != loops[0][1]:
+            break
+        rows *= n
+    return rows if sums_in_any_order(stage) or not (loops and loops[0][1]) else 1
+
+
+def sums_in_any_order(stage: Stage) -> bool:
+    """Whether threads may each reduce a part."""
+    return name_of(stage.value) not in ("argmax", "argmin")
+
+
+def split_at(dims: tuple[int, ...], rows: int) -> int | None:
+    """How many of the first loops make up the rows, if some do."""
+    total = 1
+    for k, n in enumerate(dims):
+        if total == rows:
+            return k
+        total *= n
+    return len(dims) if total == rows else None
+
+
+def mode(stage: Stage, rows: int) -> str:
+    """How a reduction goes in rows: "within" each, or "across" them; or not at all."""
+    k = split_at(stage.dims, rows)
+    if k is None:
+        return ""
+    gone = [g for n, g in zip(stage.dims[:k], stage.gone[:k], strict=True) if n > 1]
+    if not any(gone):
+        return "within"
+    return "across" if all(gone) and sums_in_any_order(stage) else ""
+
+
+def same_row(stage: Stage, other: Stage, index: Index, rows: int, plan: Schedule) -> bool:
+    """Whether a stage reads, of another in its kernel, what is in the same row."""
+    if other.kind == "reduce" and mode(other, rows) != "within":
+        return False
+    places, extents = other.places_of(index)
+    total = math.prod(extents)
+    if total % rows:
+        return False
+    there = flat(places, extents).divmod(total // rows)[0]
+    here = flat(stage.places, stage.dims).divmod(stage.total // rows)[0]
+    return there == here

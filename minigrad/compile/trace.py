@@ -12,6 +12,7 @@ import numpy as np
 from minigrad.autograd import switched
 from minigrad.compile.capture import Captured
 from minigrad.compile.ir import Graph, Value
+from minigrad.compile.passes import fix_constants
 from minigrad.compile.tracer import Tracer, is_traced, traced, value_of
 from minigrad.errors import UnsupportedError
 from minigrad.random import draw
@@ -146,6 +147,7 @@ def trace(function: Callable[..., Any], arguments: Any, found: Captured) -> Trac
                     graph.writes.append((value, end_value))
             else:
                 fresh.append(t)
+    fix_constants(graph, found.arrays)
     return Traced(
         graph,
         [x for x in inputs if x is not None],

@@ -32,7 +32,11 @@ def compare(op: Op, calls: list[tuple[list[Any], dict[str, Any]]], rtol: float) 
         for y, (inputs, how) in zip(found, calls, strict=True):
             expected = np.asarray(op.forward(*inputs, **how))
             assert y.dtype == expected.dtype and y.shape == expected.shape, (inputs, how)
-            np.testing.assert_allclose(y, expected, rtol, 1e-30, err_msg=str((inputs, how)))
+            # A sum in another order is as exact as its largest terms.
+            sums = op.family in ("processing", "reduce") or op.name == "fold"
+            largest = np.max(np.abs(np.nan_to_num(expected.astype(float))), initial=0) * sums
+            atol = max(rtol * min(largest, 1e3), 1e-30)
+            np.testing.assert_allclose(y, expected, rtol, atol, err_msg=str((inputs, how)))
 
 
 def cast(x: Any, dtype: Any) -> Any:

@@ -1,0 +1,323 @@
+"""Contractions: matrix products and convolutions, as sums of products over loops.
+
+Each is `z[batch, row, column] += x[batch, row, depth] * y[batch, depth, column]`, where batch and
+depth are several loops, and what is read at an index may be a view: a convolution is a product of
+the windows that it sees by the weights. The columns are those that lie side by side in z.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from minigrad.compile.index import ZERO, Expr, Index, Var, variable
+from minigrad.compile.ir import Graph, Value
+from minigrad.compile.layout import Layout, plain
+from minigrad.compile.lower import CONTRACTIONS, Access, Body, Parts, is_view, lowered
+from minigrad.compile.passes import apply, name_of
+from minigrad.ops.base import registry
+
+
+@dataclass(eq=False)
+class Contraction:
+    """Its loops, and the index of each array in them."""
+
+    batch: list[Expr]
+    row: Expr
+    column: Expr
+    depth: list[Expr]
+    out: Index
+    x: tuple[Value, Index]
+    y: tuple[Value, Index]
+
+    @property
+    def rows(self) -> int:
+        return extent(self.row)
+
+    @property
+    def columns(self) -> int:
+        return extent(self.column)
+
+
+def extent(e: Expr) -> int:
+    return e.bounds()[1] + 1
+
+
+def loop(name: str, n: int) -> Expr:
+    """A loop's variable, also of a loop that is run once."""
+    return Expr({Var(name, n): 1})
+
+
+def is_contraction(value: Value) -> bool:
+    return name_of(value) in CONTRACTIONS and lowered(value)
+
+
+def contraction(value: Value) -> Contraction:
+    return {"matmul": of_matmul, "conv2d": of_conv2d, "conv2d_weight": of_conv2d_weight}[
+        name_of(value) or ""
+    ](value)
+
+
+def of_matmul(value: Value) -> Contraction:
+    x, y = value.inputs
+    *stack, rows, columns = value.shape
+    batch = [variable(f"s{k}", n) for k, n in enumerate(stack)]
+    row, column, depth = loop("r", rows), loop("c", columns), variable("k", x.shape[-1])
+
+    def of(z: Value, *last: Expr) -> tuple[Value, Index]:
+        own = batch[len(batch) - (len(z.shape) - 2) :]
+        return z, (*(i if n > 1 else ZERO for i, n in zip(own, z.shape, strict=False)), *last)
+
+    out = (*batch, row, column)
+    return Contraction(batch, row, column, [depth], out, of(x, row, depth), of(y, depth, column))
+
+
+def of_conv2d(value: Value) -> Contraction:
+    """(N, C, H, W) by (O, C/g, kh, kw) gives (N, O, OH, OW)."""
+    x, w = value.inputs
+    how = value.attributes
+    groups, (n, _, down, across) = how["groups"], value.shape
+    outs, channels, *kernel = w.shape
+    outs //= groups
+    batch, group, i, j = map(variable, "ngij", (n, groups, down, across))
+    o, (c, u, v) = loop("o", outs), map(variable, "cuv", (channels, *kernel))
+    spots = [
+        spot * s + place * d
+        for spot, place, s, d in zip((i, j), (u, v), how["stride"], how["dilation"], strict=True)
+    ]
+    loops = [batch, group, i, j]
+    row = j if across >= 6 or n < across else batch
+    loops.remove(row)
+    w, of_w = (w, (o, c, u, v)) if groups == 1 else (by_group(w, 0, groups), (group, o, c, u, v))
+    out = (batch, group * outs + o, i, j)
+    row = row if row.terms else loop("r", 1)
+    return Contraction(
+        loops, row, o, [u, v, c], out, (x, (batch, group * channels + c, *spots)), (w, of_w)
+    )
+
+
+def of_conv2d_weight(value: Value) -> Contraction:
+    """What (N, C, H, W) under each place of the kernel goes with, of (N, O, OH, OW): (O, C/g, kh, kw)."""
+    x, y = value.inputs
+    how = value.attributes
+    groups, (outs, channels, *kernel) = how["groups"], value.shape
+    outs //= groups
+    n, _, down, across = y.shape
+    batch, group, i, j = map(variable, "ngij", (n, groups, down, across))
+    o, (c, u, v) = loop("o", outs), map(variable, "cuv", (channels, *kernel))
+    spots = [
+        spot * s + place * d
+        for spot, place, s, d in zip((i, j), (u, v), how["stride"], how["dilation"], strict=True)
+    ]
+    loops = [group, u, v, c]
+    row = max((c, v, u), key=lambda e: min(extent(e), 6))
+    loops.remove(row)
+    y, of_y = (y, (batch, o, i, j)) if groups == 1 else (by_group(y, 1, groups), (batch, group, o, i, j))
+    out = (group * outs + o, c, u, v)
+    row = row if row.terms else loop("r", 1)
+    return Contraction(
+        loops, row, o, [batch, i, j], out, (x, (batch, group * channels + c, *spots)), (y, of_y)
+    )
+
+
+def by_group(x: Value, axis: int, groups: int) -> Value:
+    """With the channels as (groups, channels/groups)."""
+    shape = x.shape
+    return apply("reshape", x, shape=(*shape[:axis], groups, shape[axis] // groups, *shape[axis + 1 :]))
+
+
+# Layouts
+
+LAST = (0, 2, 3, 1)  # of images: channels last
+FIXED = {"conv2d": LAST, "conv2d_weight": (2, 3, 1, 0)}
+
+
+def layouts_of(graph: Graph) -> dict[Value, Layout]:
+    """In which order the axes of each value are, if it comes to memory: what is computed of a
+    convolution has its channels last, as the convolution has."""
+    found: dict[Value, Layout] = {}
+    for value in graph.order():
+        found[value] = Layout(value.shape, order_of(value, found))
+    for _, value in graph.writes:
+        found[value] = plain(value.shape)
+    return found
+
+
+def order_of(value: Value, found: dict[Value, Layout]) -> tuple[int, ...]:
+    name, n = name_of(value), len(value.shape)
+    natural = tuple(range(n))
+    if name in FIXED and lowered(value):
+        return FIXED[name]
+    if value.op is None or not lowered(value):
+        return natural
+    orders = [found[x].order for x in value.values() if found[x].order != tuple(range(len(x.shape)))]
+    if not orders:
+        return natural
+    order = orders[0]
+    if value.op.family == "reduce":
+        return reduced_order(value, order)
+    if name == "windows" and len(order) == n - 2:
+        lead = [k + 2 for k in order]
+        return (*lead[:-1], 0, 1, lead[-1])
+    if name == "fold" and len(order) == n + 2:
+        return tuple(k - 2 for k in order if k > 1)
+    if name == "transpose":
+        axes = [k % n for k in value.attributes["axes"] or natural[::-1]]
+        return tuple(axes.index(k) for k in order)
+    same = len(order) == n and name not in ("reshape", "gather", "concatenate")
+    return order if same else natural
+
+
+def reduced_order(value: Value, order: tuple[int, ...]) -> tuple[int, ...]:
+    if len(value.shape) == len(order):
+        return order
+    gone = reduced_axes(value)
+    left = [k for k in range(len(order)) if k not in gone]
+    return tuple(left.index(k) for k in order if k not in gone)
+
+
+def reduced_axes(value: Value) -> set[int]:
+    axis, n = value.attributes["axis"], len(value.inputs[0].shape)
+    axes = range(n) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    return {k % n for k in axes}
+
+
+# Operands
+
+
+def width_of(dtype: np.dtype, columns: int, vector: int) -> int:
+    """How many columns a tile has: two vectors, or one if that is enough."""
+    lanes = vector // dtype.itemsize
+    return lanes if columns <= lanes else 2 * lanes
+
+
+@dataclass
+class Operands:
+    """The graph with the copies that contractions read, how these are laid out, and what has to be
+    in memory for others to be read as they are."""
+
+    graph: Graph
+    layouts: dict[Value, Layout]
+    contractions: dict[Value, Contraction]
+    pinned: set[Value]
+
+
+def with_operands(graph: Graph, vector: int) -> Operands:
+    """Let each contraction read x step by step, and y column by column: of what does not lie so,
+    a copy that does, with all that comes before it computed on the way."""
+    layouts = layouts_of(graph)
+    found = Operands(graph, layouts, {}, set())
+    copies: dict[tuple[Value, Layout], Value] = {}
+    new: dict[Value, Value] = {}
+
+    def copied(x: Value, layout: Layout) -> Value:
+        if (x, layout) not in copies:
+            copies[x, layout] = Value(registry["positive"], (x,), {}, x.shape, x.dtype)
+            layouts[copies[x, layout]] = layout
+            found.pinned.add(copies[x, layout])
+        return copies[x, layout]
+
+    for value in graph.order():
+        inputs = tuple(new[x] if type(x) is Value else x for x in value.inputs)
+        same = all(a is b for a, b in zip(inputs, value.inputs, strict=True))
+        new[value] = fresh = value if same else replace(value, inputs=inputs)
+        layouts[fresh] = layouts[value]
+        if not is_contraction(fresh):
+            continue
+        it = contraction(fresh)
+        (x, at_x), (y, at_y) = it.x, it.y
+        for z in (x, y):
+            if z not in layouts:  # by group
+                layouts[z] = plain(z.shape)
+        base = direct(x, at_x, layouts)
+        if base is None or not steps_well(base, it):
+            it.x = (copied(x, for_rows(fresh, x)), at_x)
+        else:
+            pin(base, found)
+        base = direct(y, at_y, layouts)
+        width = width_of(fresh.dtype, it.columns, vector)
+        if base is None or not side_by_side(base, it, width):
+            it.y = (copied(y, for_columns(y, at_y, it, width)), at_y)
+        else:
+            pin(base, found)
+        new[value] = replace(fresh, inputs=(it.x[0], it.y[0]))
+        layouts[new[value]] = layouts[value]
+        found.contractions[new[value]] = it
+    found.graph = Graph(
+        graph.inputs,
+        graph.states,
+        [new[x] for x in graph.outputs],
+        [(target, new[x]) for target, x in graph.writes],
+    )
+    return found
+
+
+def pin(base: Access, found: Operands) -> None:
+    assert isinstance(base.array, Value)
+    if base.array.op is not None:
+        found.pinned.add(base.array)
+
+
+def direct(x: Value, index: Index, layouts: dict[Value, Layout]) -> Access | None:
+    """The entry of an array in memory that a value is at an index, if it is one, and its place a
+    sum of loop variables."""
+
+    def load(value: Value, index: Index) -> Parts | None:
+        if is_view(value) or (value.kind == "constant" and value.size == 1):
+            return None
+        return (Access(value, layouts[value].address(index)),)
+
+    body = Body(load)
+    body.read(x, index)
+    access = body.lines[0].text[0] if len(body.lines) == 1 else None
+    if not isinstance(access, Access) or access.place is None:
+        return None
+    return access if all(isinstance(atom, Var) for atom in access.place.terms) else None
+
+
+def stride(base: Access, loop: Expr) -> int:
+    """How far apart in memory one step of a loop goes."""
+    assert base.place is not None
+    return sum(base.place.terms.get(v, 0) for v in loop.variables())
+
+
+def steps_well(base: Access, it: Contraction) -> bool:
+    """Whether the depth runs along memory; or x is read too few times for a copy to pay."""
+    few = it.columns <= 64
+    return stride(base, it.depth[-1]) in (0, 1) or extent(it.depth[-1]) == 1 or few
+
+
+NEAR = 128  # entries
+
+
+def side_by_side(base: Access, it: Contraction, width: int) -> bool:
+    """Whether y can be read as it lies: columns next to each other, whole vectors of them, and one
+    row of them not far from the next."""
+    assert isinstance(base.array, Value)
+    whole = it.columns % width == 0 or base.array.op is not None
+    near = abs(stride(base, it.depth[-1])) <= NEAR
+    few = it.rows * batches(it) <= 24
+    return stride(base, it.column) == 1 and whole and (near or few)
+
+
+def batches(it: Contraction) -> int:
+    count = 1
+    for loop in it.batch:
+        count *= extent(loop)
+    return count
+
+
+def for_rows(value: Value, x: Value) -> Layout:
+    return plain(x.shape) if name_of(value) == "matmul" else Layout(x.shape, LAST)
+
+
+def for_columns(y: Value, index: Index, it: Contraction, width: int) -> Layout:
+    """Its own batch outermost, then pieces of columns, then the depth in the order of its loops."""
+    axes = {k: i.variables() for k, i in enumerate(index)}
+    column = next(k for k, vs in axes.items() if vs & it.column.variables())
+    depth = [k for loop in it.depth for k, vs in axes.items() if vs & loop.variables()]
+    batch = [k for k in axes if k != column and k not in depth]
+    ones = [k for k in batch if y.shape[k] == 1]
+    batch = [k for k in batch if k not in ones]
+    return Layout(y.shape, (*ones, *batch, *depth, column), width, len(batch) + len(ones))

@@ -1,0 +1,215 @@
+"""Indices into arrays: sums of loop variables times numbers, of which much can be told.
+
+Views of arrays are arithmetic on indices. Where all of it comes out as a plain sum, loops can be
+merged, addresses step by step, and one kernel serve for many places in memory.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Var:
+    """A loop variable, from 0 to below its extent."""
+
+    name: str
+    extent: int
+
+
+@dataclass(frozen=True, slots=True)
+class Quotient:
+    """`of // by`, where this is no plain sum."""
+
+    of: Expr
+    by: int
+
+    @property
+    def extent(self) -> int:
+        return self.of.bounds()[1] // self.by + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Remainder:
+    """`of % by`, where this is no plain sum."""
+
+    of: Expr
+    by: int
+
+    @property
+    def extent(self) -> int:
+        return self.by
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A variable of the C code, which depends on those loop variables: an index from memory."""
+
+    name: str
+    extent: int
+    depends: frozenset[Var]
+
+
+Atom = Any  # Var | Quotient | Remainder | Known
+
+
+class Expr:
+    """`sum of coefficient * atom, + const`."""
+
+    __slots__ = ("const", "terms")
+
+    def __init__(self, terms: Mapping[Atom, int], const: int = 0) -> None:
+        self.terms, self.const = terms, const
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Expr) and self.const == other.const and self.terms == other.terms
+
+    def __hash__(self) -> int:
+        return hash((self.const, frozenset(self.terms.items())))
+
+    def __add__(self, other: Expr | int) -> Expr:
+        if isinstance(other, int):
+            return Expr(self.terms, self.const + other) if other else self
+        terms = dict(self.terms)
+        for atom, c in other.terms.items():
+            terms[atom] = terms.get(atom, 0) + c
+        return simplified(terms, self.const + other.const)
+
+    def __mul__(self, by: int) -> Expr:
+        if by == 1:
+            return self
+        return Expr({atom: c * by for atom, c in self.terms.items()} if by else {}, self.const * by)
+
+    def bounds(self) -> tuple[int, int]:
+        """The least and the largest that it can be."""
+        low = high = self.const
+        for atom, c in self.terms.items():
+            far = c * (atom.extent - 1)
+            low, high = (low + far, high) if far < 0 else (low, high + far)
+        return low, high
+
+    def divmod(self, by: int) -> tuple[Expr, Expr]:
+        """Quotient and remainder, of what is not negative."""
+        if by == 1:
+            return self, ZERO
+        whole = {a: c // by for a, c in self.terms.items() if c % by == 0}
+        rest = Expr({a: c for a, c in self.terms.items() if c % by}, self.const % by)
+        quotient = Expr(whole, self.const // by)
+        low, high = rest.bounds()
+        if 0 <= low and high < by:
+            return quotient, rest
+        return quotient + Expr({Quotient(rest, by): 1}), Expr({Remainder(rest, by): 1})
+
+    def variables(self) -> frozenset[Var]:
+        """The loop variables that it depends on."""
+        return frozenset(v for atom in self.terms for v in variables_of(atom))
+
+    def replaced(self, new: Mapping[Var, Expr]) -> Expr:
+        """With expressions in the place of variables."""
+        total = Expr({}, self.const)
+        for atom, c in self.terms.items():
+            if isinstance(atom, Var):
+                part = new.get(atom) or Expr({atom: 1})
+            elif isinstance(atom, Quotient):
+                part = atom.of.replaced(new).divmod(atom.by)[0]
+            elif isinstance(atom, Remainder):
+                part = atom.of.replaced(new).divmod(atom.by)[1]
+            else:
+                part = Expr({atom: 1})
+            total = total + part * c
+        return total
+
+    def __str__(self) -> str:
+        parts = [text_of(atom) if c == 1 else f"{text_of(atom)}*{c}" for atom, c in self.terms.items()]
+        if self.const or not parts:
+            parts.append(str(self.const))
+        return " + ".join(parts).replace("+ -", "- ")
+
+
+ZERO = Expr({})
+
+
+def variables_of(atom: Atom) -> Iterable[Var]:
+    if isinstance(atom, Var):
+        return (atom,)
+    return atom.depends if isinstance(atom, Known) else atom.of.variables()
+
+
+def simplified(terms: dict[Atom, int], const: int) -> Expr:
+    """by*c*(x // by) + c*(x % by) is c*x."""
+    for atom in [a for a in terms if isinstance(a, Remainder)]:
+        c, quotient = terms[atom], Quotient(atom.of, atom.by)
+        if c and terms.get(quotient) == c * atom.by:
+            del terms[atom], terms[quotient]
+            return Expr({a: c for a, c in terms.items() if c}, const) + atom.of * c
+    if 0 in terms.values():
+        terms = {atom: c for atom, c in terms.items() if c}
+    return Expr(terms, const)
+
+
+def text_of(atom: Atom) -> str:
+    if isinstance(atom, Var | Known):
+        return atom.name
+    return f"(({atom.of})/{atom.by})" if isinstance(atom, Quotient) else f"(({atom.of})%{atom.by})"
+
+
+def number(n: int) -> Expr:
+    return Expr({}, n)
+
+
+def variable(name: str, extent: int) -> Expr:
+    """A loop's variable; of a loop that is run once, 0."""
+    return Expr({Var(name, extent): 1}) if extent != 1 else ZERO
+
+
+Index = tuple[Expr, ...]
+
+
+def strides_of(shape: Sequence[int]) -> list[int]:
+    """Of an array in C order, in entries."""
+    strides, step = [], 1
+    for n in reversed(shape):
+        strides.append(step)
+        step *= n
+    return strides[::-1]
+
+
+def flat(index: Sequence[Expr], shape: Sequence[int]) -> Expr:
+    """The place of an entry in C order."""
+    place = ZERO
+    for i, stride in zip(index, strides_of(shape), strict=True):
+        place = place + i * stride
+    return place
+
+
+def unflat(place: Expr, shape: Sequence[int]) -> Index:
+    """The entry at a place in C order."""
+    found = []
+    for stride, n in zip(strides_of(shape), shape, strict=True):
+        i, place = place.divmod(stride)
+        found.append(i if n != 1 else ZERO)
+    return tuple(found)
+
+
+def common_factors(shapes: Iterable[Sequence[int]]) -> list[int]:
+    """Extents whose products are those of all shapes, which have as many entries; or just one."""
+    ends: set[int] = set()
+    total = 1
+    for shape in shapes:
+        total = math.prod(shape)
+        ends |= set(products(shape))
+    steps = sorted(ends | {1})
+    if any(b % a for a, b in zip(steps, steps[1:], strict=False)):
+        return [total]
+    return [b // a for a, b in zip(steps, steps[1:], strict=False)] or [1]
+
+
+def products(shape: Sequence[int]) -> Iterator[int]:
+    """Of the first axis, the first two, and so on."""
+    total = 1
+    for n in shape:
+        total *= n
+        yield total

@@ -1,0 +1,67 @@
+"""Layouts: where the entries of an array are in memory."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from minigrad.compile.index import ZERO, Expr, Index, strides_of
+
+
+@dataclass(frozen=True)
+class Layout:
+    """An array's axes from the outermost to the innermost.
+
+    With a `panel`, the last of them is cut into pieces of that many entries, the last piece filled
+    up; each is a block of its own, whose number comes before the axes from `at` on. So lie the
+    columns of a matrix that a product reads side by side.
+    """
+
+    shape: tuple[int, ...]
+    order: tuple[int, ...]
+    panel: int = 0
+    at: int = 0
+
+    @cached_property
+    def extents(self) -> tuple[int, ...]:
+        """Of the axes in memory."""
+        sizes = tuple(self.shape[k] for k in self.order)
+        if not self.panel:
+            return sizes
+        pieces = -(-sizes[-1] // self.panel)
+        return (*sizes[: self.at], pieces, *sizes[self.at : -1], self.panel)
+
+    @property
+    def entries(self) -> int:
+        """How many there is room for."""
+        return math.prod(self.extents)
+
+    def places(self, index: Index) -> Index:
+        """The index along the axes in memory."""
+        found = tuple(index[k] for k in self.order)
+        if not self.panel:
+            return found
+        piece, column = found[-1].divmod(self.panel)
+        return (*found[: self.at], piece, *found[self.at : -1], column)
+
+    def address(self, index: Index) -> Expr:
+        """Where an entry is, in entries from the start."""
+        place = ZERO
+        for i, stride in zip(self.places(index), strides_of(self.extents), strict=True):
+            place = place + i * stride
+        return place
+
+    def index(self, places: Sequence[Expr]) -> Index:
+        """The entry that is at an index along the axes in memory."""
+        if self.panel:
+            column = places[self.at] * self.panel + places[-1]
+            places = (*places[: self.at], *places[self.at + 1 : -1], column)
+        found = dict(zip(self.order, places, strict=True))
+        return tuple(found[k] for k in range(len(self.order)))
+
+
+def plain(shape: tuple[int, ...]) -> Layout:
+    """C order."""
+    return Layout(shape, tuple(range(len(shape))))

@@ -1,0 +1,421 @@
+"""Kernels of rows: an outer loop over the rows, and in it, loops over what is in each."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from minigrad.compile.index import ZERO, Expr, Index, Var, common_factors, flat, unflat, variable
+from minigrad.compile.ir import Value
+from minigrad.compile.lower import ROW, Access, Body, Line, Parts, ctype, literal
+from minigrad.compile.passes import name_of
+from minigrad.compile.schedule import Kernel, Schedule, Stage, mode, split_at
+from minigrad.compile.write import (
+    Function,
+    Scratch,
+    Statement,
+    Writer,
+    head_of,
+    line_of,
+    merged,
+    replaced,
+)
+
+
+@dataclass(eq=False)
+class Loop:
+    """Stages that run in one loop nest over what is in a row."""
+
+    extents: tuple[int, ...]
+    loops: tuple[Expr, ...]
+    body: Body
+    stages: list[Stage] = field(default_factory=list)
+
+
+@dataclass(eq=False)
+class Rows:
+    """A kernel of rows, being written."""
+
+    kernel: Kernel
+    plan: Schedule
+    rows: int
+    outer: list[Expr]
+    row: Expr
+    loops: list[Loop] = field(default_factory=list)
+    home: dict[Value, int] = field(default_factory=dict)
+    places: dict[Value, Index] = field(default_factory=dict)
+    names: dict[Value, str] = field(default_factory=dict)
+
+
+def rows_function(kernel: Kernel, plan: Schedule, alias: dict[Value, Value]) -> Function:
+    """The C of a kernel of rows."""
+    it = started(kernel, plan)
+    for stage in kernel.stages:
+        enter(stage, it)
+    return written(it, alias)
+
+
+def started(kernel: Kernel, plan: Schedule) -> Rows:
+    rows = kernel.total if kernel.rows is None else kernel.rows
+    ends = [split_at(stage.dims, rows) for stage in kernel.stages]
+    prefixes = [s.dims[:k] for s, k in zip(kernel.stages, ends, strict=True) if k is not None]
+    extents = common_factors(prefixes) if len(prefixes) == len(ends) else [rows]
+    outer = [variable(f"i{k}", n) for k, n in enumerate(extents)]
+    return Rows(kernel, plan, rows, outer, flat(outer, extents))
+
+
+def enter(stage: Stage, it: Rows) -> None:
+    """Put a stage into the first loop that it can share."""
+    value, k = stage.value, split_at(stage.dims, it.rows)
+    inner = stage.dims[k:] if k is not None else (stage.total // it.rows,)
+    extents = tuple(n for n in inner if n != 1)
+    own = iter(variable(f"j{k}", n) for k, n in enumerate(extents))
+    variables = [next(own) if n != 1 else ZERO for n in inner]
+    if k is not None:
+        it.places[value] = (*unflat(it.row, stage.dims[:k]), *variables)
+    else:
+        it.places[value] = unflat(it.row * inner[0] + variables[0], stage.dims)
+    first = max((after(stage, x, it) for x in it.plan.reads[value] if x in it.home), default=0)
+    for n in range(first, len(it.loops)):
+        if it.loops[n].extents == extents:
+            break
+    else:
+        n = len(it.loops)
+        loops = tuple(v for v in variables if v.terms)
+        it.loops.append(Loop(extents, loops, Body(lambda x, i: load(x, i, n, it), f"t{n}_")))
+    loop = it.loops[n]
+    loop.stages.append(stage)
+    index = stage.layout.index(it.places[value])
+    it.names[value] = loop.body.read(value.inputs[0] if stage.kind == "reduce" else value, index)
+    it.home[value] = n
+
+
+def after(stage: Stage, x: Value, it: Rows) -> int:
+    """The first loop in which a stage can read another of this kernel."""
+    other, home = it.plan.stages[x], it.home[x]
+    if other.kind == "reduce" or it.loops[home].extents != inner_extents(stage, it):
+        return home + 1
+    own = flat(stage.places, stage.dims)
+    same = all(
+        flat(other.layout.places(index), other.dims) == own for index in it.plan.reads[stage.value][x]
+    )
+    return home if same else home + 1
+
+
+def inner_extents(stage: Stage, it: Rows) -> tuple[int, ...]:
+    k = split_at(stage.dims, it.rows)
+    inner = stage.dims[k:] if k is not None else (stage.total // it.rows,)
+    return tuple(n for n in inner if n != 1)
+
+
+def load(value: Value, index: Index, loop: int, it: Rows) -> Parts | None:
+    """From memory, or from what this kernel has computed in an earlier loop."""
+    home = it.home.get(value)
+    if home is None:
+        if value in it.plan.home and it.kernel is it.plan.kernels[it.plan.home[value]]:
+            return None  # it is being computed
+        return it.plan.load(value, index)
+    stage = it.plan.stages[value]
+    places, _ = stage.places_of(index)
+    inner, extents = inner_of(stage, places, it)
+    if not extents:
+        return (Access(result_name(stage, it), None, own=True),)
+    return (stored(stage, index, inner, extents, it),)
+
+
+def stored(stage: Stage, index: Index, inner: Index, extents: tuple[int, ...], it: Rows) -> Access:
+    """Where the part of a value that belongs to a row is: in memory, or an array of the row."""
+    value = stage.value
+    if value in it.plan.stored:
+        return Access(value, it.plan.layouts[value].address(index), own=True)
+    return Access(local(value, it), flat(inner, extents), own=True)
+
+
+def result_name(stage: Stage, it: Rows) -> str:
+    """The C variable that has a value of which there is one in a row."""
+    if stage.kind != "reduce":
+        return it.names[stage.value]
+    name, total = name_of(stage.value), f"r{local(stage.value, it)}"
+    if name in ("argmax", "argmin"):
+        return f"{total}i"
+    return f"{total}v" if name in ("max", "min") and stage.value.dtype.kind == "f" else total
+
+
+def local(value: Value, it: Rows) -> str:
+    return f"l{[s.value for s in it.kernel.stages].index(value)}"
+
+
+def inner_of(stage: Stage, places: Index, it: Rows) -> tuple[Index, tuple[int, ...]]:
+    """Of places along the loops that stay, those within a row, without axes of size 1."""
+    if stage.kind != "reduce":
+        extents, gone = stage.dims, (False,) * len(stage.dims)
+    else:
+        extents = tuple(n for n, g in zip(stage.dims, stage.gone, strict=True) if not g)
+        gone = stage.gone
+    k = split_at(stage.dims, it.rows)
+    if k is None:
+        inner = flat(places, extents).divmod(stage.total // it.rows)[1]
+        return (inner,), (stage.total // it.rows,)
+    first = k - sum(gone[:k])
+    pairs = [(p, n) for p, n in zip(places[first:], extents[first:], strict=True) if n != 1]
+    return tuple(p for p, _ in pairs), tuple(n for _, n in pairs)
+
+
+# Reductions: what an accumulator starts from, how an entry is added, and OpenMP's name for that.
+
+
+def start_of(stage: Stage) -> str:
+    name, dtype = name_of(stage.value), stage.value.inputs[0].dtype
+    if name in ("sum", "any"):
+        return "0"
+    if name == "all":
+        return "1"
+    smallest = name in ("max", "argmax")
+    if dtype.kind == "f":
+        return "-INFINITY" if smallest else "INFINITY"
+    if dtype.kind == "b":
+        return "0" if smallest else "1"
+    info = np.iinfo(dtype)
+    return literal(info.min + 1, dtype) + " - 1" if smallest else literal(info.max, dtype)
+
+
+def added(name: str | None, total: str, x: str) -> str:
+    """An accumulator with one entry more: NaN stays."""
+    if name == "sum":
+        return f"{total} + {x}"
+    if name in ("any", "all"):
+        return f"{total} {'|' if name == 'any' else '&'} ({x} != 0)"
+    return f"({x} {'>' if name == 'max' else '<'} {total} || {x} != {x}) ? {x} : {total}"
+
+
+CLAUSES = {"sum": "+", "any": "|", "all": "&", "max": "max", "min": "min"}
+
+
+@dataclass(eq=False)
+class Code:
+    """The parts of a kernel: before the rows, in each row, and after them."""
+
+    before: list[Statement] = field(default_factory=list)
+    row: list[Statement] = field(default_factory=list)
+    after: list[Statement] = field(default_factory=list)
+    clauses: list[str] = field(default_factory=list)  # of the loop over rows itself
+
+
+def written(it: Rows, alias: dict[Value, Value]) -> Function:
+    code = Code()
+    for loop in it.loops:
+        write_loop(loop, it, code)
+    outer, new = merged(it.outer, code.row)
+    writer = Writer(alias)
+    for statement in code.before:
+        writer.add(*statement)
+    flat_loop = all(not loop.extents for loop in it.loops)
+    for k, v in enumerate(outer):
+        if flat_loop and k == len(outer) - 1:
+            writer.add(pragma(code.clauses))
+        writer.add(head_of(v, "low", "high") if k == 0 else head_of(v))
+    writer.add("{")
+    for statement in code.row:
+        writer.add(*replaced(statement, new))
+    writer.add("}")
+    for statement in code.after:
+        writer.add(*statement)
+    head = []
+    if outer:
+        n, grain = outer[0].extent, 16 if len(outer) == 1 and flat_loop else 1
+        head = [f"const int64_t low = SPLIT({n}, t, T, {grain}), high = SPLIT({n}, t + 1, T, {grain});"]
+    function = writer.function(head)
+    function.parallel = bool(outer) and outer[0].extent > 1
+    function.end = ending(it, alias)
+    return function
+
+
+def pragma(clauses: list[str]) -> str:
+    if not clauses:
+        return "#pragma GCC ivdep"
+    return f"#pragma omp simd {' '.join(f'reduction({c})' for c in clauses)}"
+
+
+def write_loop(loop: Loop, it: Rows, code: Code) -> None:
+    """The lines of a loop go as far out as what they depend on lets them."""
+    inner = {v for e in loop.loops for v in e.terms}
+    outer = {v for e in it.outer for v in e.terms} | {ROW}
+    lines: list[Line] = []
+    for line in loop.body.lines:
+        if line.depends & inner:
+            lines.append(line)
+        elif line.depends & outer or not it.outer:
+            code.row.append(line_of(line))
+        else:
+            code.before.append(line_of(line))
+    statements: list[Statement] = [line_of(line) for line in lines]
+    clauses: list[str] = []
+    ends: list[Statement] = []
+    for stage in loop.stages:
+        if stage.kind == "reduce":
+            write_reduction(stage, loop, it, code, statements, clauses, ends)
+        else:
+            write_map(stage, loop, it, code, statements)
+    if loop.extents:
+        variables, new = merged(loop.loops, statements)
+        for k, v in enumerate(variables):
+            if k == len(variables) - 1:
+                code.row.append((pragma(clauses),))
+            code.row.append((head_of(v),))
+        code.row.append(("{",))
+        code.row += [replaced(s, new) for s in statements]
+        code.row.append(("}",))
+    else:
+        code.row += statements
+        code.clauses += clauses
+    code.row += ends
+
+
+def write_map(
+    stage: Stage, loop: Loop, it: Rows, code: Code, statements: list[Statement]
+) -> None:
+    value = stage.value
+    index = stage.layout.index(it.places[value])
+    name = it.names[value]
+    if stage.layout.panel:  # the last panel is filled up
+        column = index[stage.layout.order[-1]]
+        n = value.shape[stage.layout.order[-1]]
+        if n % stage.layout.panel:
+            place = flat(it.places[value], stage.dims)
+            statements.append((Access(value, place), " = ", column, f" < {n} ? {name} : 0;"))
+            return
+    if value in it.plan.stored:
+        place = flat(it.places[value], stage.dims) if stage.layout.panel else it.plan.layouts[value].address(index)
+        statements.append((Access(value, place), f" = {name};"))
+        return
+    inner, extents = inner_of(stage, it.places[value], it)
+    if extents and is_read_elsewhere(value, it):
+        array = local(value, it)
+        code.before.append((f"{ctype(value.dtype)} {array}[{math.prod(extents)}];",))
+        statements.append((Access(array, flat(inner, extents)), f" = {name};"))
+
+
+def is_read_elsewhere(value: Value, it: Rows) -> bool:
+    return any(
+        value in it.plan.reads[s.value] and it.home[s.value] != it.home[value] for s in it.kernel.stages
+    )
+
+
+def write_reduction(
+    stage: Stage,
+    loop: Loop,
+    it: Rows,
+    code: Code,
+    statements: list[Statement],
+    clauses: list[str],
+    ends: list[Statement],
+) -> None:
+    value = stage.value
+    name, x, kind = name_of(value), it.names[value], ctype(value.dtype)
+    across = mode(stage, it.rows) == "across"
+    kept = [p for p, g in zip(it.places[value], stage.gone, strict=True) if not g]
+    inner, extents = inner_of(stage, tuple(kept), it)
+    start = start_of(stage)
+    total = f"r{local(value, it)}"
+    inits = code.before if across else code.row
+    if not (across or loop.extents):
+        clauses = []  # of one entry
+    if extents:
+        if across:
+            place: Access = Access(Scratch(value, math.prod(extents)), flat(inner, extents))  # type: ignore[arg-type]
+        else:
+            place = stored(stage, stage.result(it.places[value]), inner, extents, it)
+            if value not in it.plan.stored:
+                code.before.append((f"{kind} {local(value, it)}[{math.prod(extents)}];",))
+        loops, new = merged(inner, [(place,)])
+        inits += [(head_of(v),) for v in loops]
+        inits.append((*replaced((place,), new), f" = {start};"))
+        old = Access(place.array, place.place, place.own)
+        parts = split_text(added(name, "\0", x), old)
+        statements.append((place, " = ", *parts, ";"))
+        return
+    if name in ("argmax", "argmin"):
+        write_search(stage, it, code, statements, ends, total, start)
+    elif name in ("max", "min") and value.dtype.kind == "f":
+        inits.append((f"{kind} {total} = {start}; int {total}n = 0;",))
+        sign = ">" if name == "max" else "<"
+        statements.append((f"{total} = {x} {sign} {total} ? {x} : {total}; {total}n |= {x} != {x};",))
+        clauses += [f"{name}:{total}", f"|:{total}n"]
+        ends_or_after = code.after if across else ends
+        ends_or_after.append((f"const {kind} {total}v = {total}n ? NAN : {total};",))
+    else:
+        wide = "int" if name in ("any", "all") else kind
+        inits.append((f"{wide} {total} = {start};",))
+        statements.append((f"{total} = {added(name, total, x)};",))
+        clauses.append(f"{CLAUSES[name or '']}:{total}")
+    result = result_name(stage, it)
+    if across:
+        code.after.append((Access(Scratch(value, 1), ZERO), f" = {result};"))  # type: ignore[arg-type]
+    elif value in it.plan.stored:
+        index = stage.result(it.places[value])
+        ends.append((Access(value, it.plan.layouts[value].address(index)), f" = {result};"))
+
+
+def write_search(
+    stage: Stage,
+    it: Rows,
+    code: Code,
+    statements: list[Statement],
+    ends: list[Statement],
+    total: str,
+    start: str,
+) -> None:
+    """argmax and argmin: the first of the largest, or of the smallest; NaN before all."""
+    value = stage.value
+    x, dtype = it.names[value], value.inputs[0].dtype
+    index = stage.layout.index(it.places[value])
+    reduced = sorted(stage.reduced)
+    shape = value.inputs[0].shape
+    place = flat([index[k] for k in reduced], [shape[k] for k in reduced])
+    sign = ">" if name_of(value) == "argmax" else "<"
+    code.row.append((f"{ctype(dtype)} {total} = {start}; int64_t {total}i = -1;",))
+    better = f"{x} {sign} {total} || ({x} != {x} && {total} == {total})"
+    first = f"{total}i < 0"
+    statements.append((f"if ({first} || {better}) {{ {total} = {x}; {total}i = ", place, "; }"))
+
+
+def split_text(text: str, access: Access) -> Parts:
+    """The text with an access in the place of each NUL."""
+    parts: list[str | Access | Expr] = []
+    for k, piece in enumerate(text.split("\0")):
+        parts += [access, piece] if k else [piece]
+    return tuple(parts)
+
+
+def ending(it: Rows, alias: dict[Value, Value]) -> Function | None:
+    """What is added up across rows, put together from all threads."""
+    writer = Writer(alias)
+    for stage in it.kernel.stages:
+        if stage.kind == "reduce" and mode(stage, it.rows) == "across":
+            write_ending(stage, it, writer)
+    return writer.function() if writer.statements else None
+
+
+def write_ending(stage: Stage, it: Rows, writer: Writer) -> None:
+    value = stage.value
+    layout = it.plan.layouts[value]
+    dims = tuple(n for n, g in zip(stage.dims, stage.gone, strict=True) if not g)
+    places = iter(variable(f"j{k}", n) for k, n in enumerate(dims))
+    every = [next(places) if not g else ZERO for g in stage.gone]
+    kept = tuple(p for p, g in zip(every, stage.gone, strict=True) if not g)
+    n = math.prod(dims)
+    partial = Access(Scratch(value, n), flat(kept, dims))  # type: ignore[arg-type]
+    target = Access(value, layout.address(stage.result(tuple(every))))
+    statements: list[Statement] = [(target, partial)]
+    loops, new = merged(kept, statements)
+    (target, partial) = replaced(statements[0], new)  # type: ignore[assignment]
+    kind = "int" if value.dtype.kind == "b" else ctype(value.dtype)
+    for v in loops:
+        writer.add(head_of(v))
+    writer.add(f"{{ {kind} sum = ", partial, ";")
+    other = Access(partial.array, partial.place + Expr({Var("u", 64): n}))  # type: ignore[operator]
+    writer.add("for (int u = 1; u < T; u++) { const ", kind, " x = ", other, "; ")
+    writer.add(f"sum = {added(name_of(value), 'sum', 'x')}; }}")
+    writer.add(target, " = sum; }")

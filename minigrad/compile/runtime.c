@@ -1,0 +1,137 @@
+// Runs plans: calls of kernels, one after the other, on one thread or several.
+//
+// All threads go through all calls. What is marked so is shared between them; the rest is done by
+// the first. They wait for each other where a call needs what another thread did.
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <time.h>
+
+typedef void (*kernel)(char **q, int64_t *bad, int t, int T);
+enum { SHARED = 1, WAIT = 2, END = 4 };
+typedef struct { int32_t kernel, flags, first, count; } call;
+typedef struct {
+  const kernel *kernels;
+  const call *calls;
+  const int32_t *slots;    // of each argument of each call: which array,
+  const int64_t *offsets;  // and how many bytes from its start
+  char **table;            // the arrays
+  double *seconds;         // where to add up the time of each call, or NULL
+  int64_t bad, count, arguments, threads;
+} plan;
+
+static atomic_int arrived, phase;
+
+static inline void pause_a_little(int round) {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("yield");
+#endif
+  if (round > 4000) sched_yield();
+}
+
+static void wait_for_all(int T) {
+  int now = atomic_load_explicit(&phase, memory_order_relaxed);
+  if (atomic_fetch_add(&arrived, 1) == T - 1) {
+    atomic_store_explicit(&arrived, 0, memory_order_relaxed);
+    atomic_store_explicit(&phase, now + 1, memory_order_release);
+  } else {
+    for (int k = 0; atomic_load_explicit(&phase, memory_order_acquire) == now; k++) pause_a_little(k);
+  }
+}
+
+static double now(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return t.tv_sec + 1e-9 * t.tv_nsec;
+}
+
+static void work(plan *p, int t, int T) {
+  char *q[p->arguments];
+  double before = p->seconds && !t ? now() : 0;
+  for (int64_t k = 0; k < p->count; k++) {
+    const call c = p->calls[k];
+    if (T > 1 && c.flags & WAIT) wait_for_all(T);
+    if (!t || c.flags & SHARED) {
+      for (int32_t i = 0; i < c.count; i++) q[i] = p->table[p->slots[c.first + i]] + p->offsets[c.first + i];
+      if (c.flags & SHARED) p->kernels[c.kernel](q, &p->bad, t, T);
+      else p->kernels[c.kernel](q, &p->bad, 0, c.flags & END ? T : 1);
+    }
+    if (p->seconds && !t) {
+      double after = now();
+      p->seconds[k] += after - before;
+      before = after;
+    }
+  }
+  if (T > 1) wait_for_all(T);
+}
+
+// The threads beside the caller's: they look for work for a while, then sleep.
+static pthread_mutex_t one_at_a_time = PTHREAD_MUTEX_INITIALIZER;
+static pthread_mutex_t door = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t bell = PTHREAD_COND_INITIALIZER;
+static plan *job;
+static int started, watched;
+static atomic_int turn, asleep;
+
+static void *stand_by(void *argument) {
+  int t = (int)(intptr_t)argument, seen = 0;
+  for (;;) {
+    int k = 0;
+    while (atomic_load_explicit(&turn, memory_order_acquire) == seen && k < 20000) pause_a_little(k++ / 8);
+    if (atomic_load(&turn) == seen) {
+      pthread_mutex_lock(&door);
+      atomic_fetch_add(&asleep, 1);
+      while (atomic_load(&turn) == seen) pthread_cond_wait(&bell, &door);
+      atomic_fetch_sub(&asleep, 1);
+      pthread_mutex_unlock(&door);
+    }
+    seen++;
+    work(job, t, (int)job->threads);
+  }
+  return 0;
+}
+
+// A child process has none of the threads.
+static void forget(void) {
+  started = 0;
+  atomic_store(&turn, 0);
+  atomic_store(&asleep, 0);
+  atomic_store(&arrived, 0);
+  pthread_mutex_init(&one_at_a_time, 0);
+  pthread_mutex_init(&door, 0);
+  pthread_cond_init(&bell, 0);
+}
+
+// All are started together, and then take part in every job that has more than one thread.
+static int threads_for(int T) {
+  if (!watched) pthread_atfork(0, 0, forget);
+  watched = 1;
+  for (; started < T - 1; started++) {
+    pthread_t thread;
+    if (atomic_load(&turn) || pthread_create(&thread, 0, stand_by, (void *)(intptr_t)(started + 1))) break;
+    pthread_detach(thread);
+  }
+  return started + 1;
+}
+
+void run(plan *p) {
+  p->bad = 0;
+  if (p->threads <= 1) {
+    work(p, 0, 1);
+    return;
+  }
+  pthread_mutex_lock(&one_at_a_time);
+  p->threads = threads_for((int)p->threads);
+  job = p;
+  atomic_fetch_add(&turn, 1);
+  if (atomic_load(&asleep)) {
+    pthread_mutex_lock(&door);
+    pthread_cond_broadcast(&bell);
+    pthread_mutex_unlock(&door);
+  }
+  work(p, 0, (int)p->threads);
+  pthread_mutex_unlock(&one_at_a_time);
+}

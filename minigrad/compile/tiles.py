@@ -1,0 +1,282 @@
+"""Kernels of contractions: tiles of rows by columns, summed up in registers.
+
+After K. Goto and R. van de Geijn, "Anatomy of high-performance matrix multiplication" (2008): the
+entries of a tile stay in vector registers while the depth runs; each step reads a vector or two of
+y, and multiplies it by one number of x for each row. What is computed of each entry follows while
+the tile is at hand.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from minigrad.compile.build import Machine
+from minigrad.compile.contract import Contraction, extent, width_of
+from minigrad.compile.index import ZERO, Expr, Index, Known, Var, flat, unflat
+from minigrad.compile.ir import Value
+from minigrad.compile.lower import Access, Body, Parts, ctype
+from minigrad.compile.schedule import Kernel, Schedule
+from minigrad.compile.write import Function, Scratch, Writer, head_of, line_of
+
+
+@dataclass(eq=False)
+class Tiles:
+    """A contraction, being written."""
+
+    kernel: Kernel
+    plan: Schedule
+    it: Contraction
+    width: int  # columns of a tile
+    lanes: int
+    most: int  # rows of a tile
+    x: Access
+    y: Access
+
+    @property
+    def value(self) -> Value:
+        return self.kernel.stages[0].value
+
+    @property
+    def count(self) -> int:
+        """Tiles along the rows: all of about the same size."""
+        return -(-self.it.rows // self.most)
+
+    @property
+    def panels(self) -> int:
+        return -(-self.it.columns // self.width)
+
+    @property
+    def whole(self) -> bool:
+        """Whether all tiles are full in width."""
+        return self.it.columns % self.width == 0
+
+
+ROW = Known("row", 1 << 40, frozenset({Var("tile", 1 << 40)}))  # the first row of a tile
+LONG, DEEP = 1 << 18, 1 << 11  # bytes of y that stay in a cache; steps that do
+
+
+def contract_function(
+    kernel: Kernel, plan: Schedule, alias: dict[Value, Value], machine: Machine
+) -> Function:
+    """The C of a contraction and of what follows it."""
+    value = kernel.stages[0].value
+    it = plan.contractions[value]
+    width = width_of(value.dtype, it.columns, machine.vector)
+    lanes = machine.vector // value.dtype.itemsize
+    vectors = width // lanes
+    most = (machine.registers - vectors - 1) // vectors // 2 * 2
+    tiles = Tiles(kernel, plan, it, width, lanes, most, access(it.x, plan), access(it.y, plan))
+    writer = Writer(alias)
+    loops, which = loops_of(tiles)
+    outer = blocks(tiles)
+    body = [v for e in it.depth[len(outer) :] for v in e.terms if v.extent > 1]
+    writer.add(f"enum {{ W = {width} }};")
+    epilogue = Epilogue(tiles)
+    for line in epilogue.first:
+        writer.add(*line_of(line))
+    for v in outer:
+        writer.add(head_of(v))
+    write_loops(loops, which, writer)
+    write_tile(tiles, loops, outer, body, writer)
+    if not outer:
+        epilogue.write(writer)
+        writer.add("}")
+    else:
+        writer.add("}")
+        write_loops(loops, which, writer)
+        writer.add(position(tiles))
+        writer.add(f"{ctype(value.dtype)} *z = &", saved(tiles, loops), ";")
+        epilogue.write(writer)
+        writer.add("}")
+    n = loops[which].extent
+    head = [f"const int64_t low = SPLIT({n}, t, T, 1), high = SPLIT({n}, t + 1, T, 1);"]
+    function = writer.function(head)
+    function.parallel = n > 1
+    return function
+
+
+def access(operand: tuple[Value, Index], plan: Schedule) -> Access:
+    """Where an operand is read."""
+    body = Body(plan.load)
+    body.read(*operand)
+    (line,) = body.lines
+    (part,) = line.text
+    assert isinstance(part, Access)
+    return part
+
+
+def loops_of(tiles: Tiles) -> tuple[list[Var], int]:
+    """The loops over tiles, and which of them threads share."""
+    it = tiles.it
+    batch = [v for e in it.batch for v in e.terms if v.extent > 1]
+    panel, tile = Var("panel", tiles.panels), Var("tile", tiles.count)
+    of_y = tiles.y.place.variables() if tiles.y.place else frozenset()
+    bytes_of_y = tiles.value.dtype.itemsize * it.columns * math.prod(map(extent, it.depth))
+    if of_y & {*batch} or bytes_of_y <= LONG:
+        loops = [*batch, panel, tile]
+    else:
+        loops = [panel, *batch, tile]
+    even = [k for k, v in enumerate(loops) if v.extent >= 8 or (v.extent > 1 and v.extent % 2 == 0)]
+    return loops, even[0] if even else max(range(len(loops)), key=lambda k: loops[k].extent)
+
+
+def blocks(tiles: Tiles) -> list[Var]:
+    """The loops over the depth that go outside, so that one round of what is inside stays near."""
+    depth = [v for e in tiles.it.depth for v in e.terms]
+    outer: list[Var] = []
+    while len(depth) > 1 and math.prod(v.extent for v in depth) > DEEP and tiles.count * tiles.panels > 1:
+        outer.append(depth.pop(0))
+    return outer
+
+
+def write_loops(loops: list[Var], which: int, writer: Writer) -> None:
+    for k, v in enumerate(loops):
+        writer.add(head_of(v, "low", "high") if k == which else head_of(v))
+    writer.add("{")
+
+
+def position(tiles: Tiles) -> str:
+    rows, count = tiles.it.rows, tiles.count
+    base, more = divmod(rows, count)
+    if count == 1:
+        return f"enum {{ row = 0, rows = {rows} }};"
+    if not more:
+        return f"const int64_t row = tile*{base}; enum {{ rows = {base} }};"
+    return (
+        f"const int64_t row = tile*{base} + (tile < {more} ? tile : {more}), "
+        f"rows = {base} + (tile < {more});"
+    )
+
+
+def saved(tiles: Tiles, loops: list[Var]) -> Access:
+    """Where a tile is between the rounds over the depth."""
+    entries = tiles.most * tiles.width
+    extents = [v.extent for v in loops]
+    number = flat([Expr({v: 1}) for v in loops], extents)
+    return Access(Scratch(tiles.value, math.prod(extents) * entries), number * entries)  # type: ignore[arg-type]
+
+
+def write_tile(
+    tiles: Tiles, loops: list[Var], outer: list[Var], depth: list[Var], writer: Writer
+) -> None:
+    """The sums of a tile, of the one or two numbers of rows that there are."""
+    base, more = divmod(tiles.it.rows, tiles.count)
+    kind = ctype(tiles.value.dtype)
+    writer.add(position(tiles))
+    if outer:
+        writer.add(f"{kind} *z = &", saved(tiles, loops), ";")
+    elif not direct_store(tiles):
+        writer.add(f"{kind} z[{(base + (more > 0)) * tiles.width}] __attribute__((aligned(64)));")
+    if more:
+        writer.add(f"if (tile < {more}) {{")
+        write_sums(tiles, base + 1, outer, depth, writer)
+        writer.add("} else {")
+        write_sums(tiles, base, outer, depth, writer)
+        writer.add("}")
+    else:
+        writer.add("{")
+        write_sums(tiles, base, outer, depth, writer)
+        writer.add("}")
+
+
+def direct_store(tiles: Tiles) -> bool:
+    """Whether a tile can go from the registers to its place."""
+    return len(tiles.kernel.stages) == 1 and tiles.whole and not blocks(tiles)
+
+
+def write_sums(
+    tiles: Tiles, rows: int, outer: list[Var], depth: list[Var], writer: Writer
+) -> None:
+    it, vectors = tiles.it, tiles.width // tiles.lanes
+    vector = f"vec_{ctype(tiles.value.dtype)}"
+    every = [(r, v) for r in range(rows) for v in range(vectors)]
+    first = " && ".join(f"{v.name} == 0" for v in outer)
+    for r, v in every:
+        at = f"*({vector} *)(z + {r * tiles.width + v * tiles.lanes})"
+        start = f"{first} ? ({vector}){{0}} : {at}" if outer else "{0}"
+        writer.add(f"{vector} s{r}_{v} = {start};")
+    for d in depth:
+        writer.add(head_of(d))
+    writer.add("{")
+    column = {next(iter(it.column.terms)): Expr({Var("panel", tiles.panels): tiles.width})}
+    assert tiles.y.place is not None and tiles.x.place is not None
+    place = tiles.y.place.replaced(column)
+    for v in range(vectors):
+        at = Access(tiles.y.array, place + v * tiles.lanes)
+        writer.add(f"const {vector} y{v} = *(const {vector} *)&", at, ";")
+    row = next(iter(it.row.terms))
+    for r in range(rows):
+        at = Access(tiles.x.array, tiles.x.place.replaced({row: Expr({ROW: 1}, r)}))
+        writer.add(f"const {ctype(tiles.value.dtype)} x{r} = ", at, ";")
+        for v in range(vectors):
+            writer.add(f"s{r}_{v} += y{v} * x{r};")
+    writer.add("}")
+    for r, v in every:
+        if direct_store(tiles):
+            index = index_of(tiles, Expr({ROW: 1}, r), Expr({Var("panel", tiles.panels): tiles.width}, v * tiles.lanes))
+            target = Access(tiles.value, tiles.plan.layouts[tiles.value].address(index))
+            writer.add(f"*({vector} *)&", target, f" = s{r}_{v};")
+            writer.writes(target)
+        else:
+            writer.add(f"*({vector} *)(z + {r * tiles.width + v * tiles.lanes}) = s{r}_{v};")
+
+
+def index_of(tiles: Tiles, row: Expr, column: Expr) -> Index:
+    """The index of the product at a row and a column."""
+    it = tiles.it
+    new = {next(iter(it.row.terms)): row, next(iter(it.column.terms)): column}
+    return tuple(
+        i.replaced(new) if n > 1 else ZERO for i, n in zip(it.out, tiles.value.shape, strict=True)
+    )
+
+
+class Epilogue:
+    """What is computed of the entries of a tile."""
+
+    def __init__(self, tiles: Tiles) -> None:
+        self.tiles = tiles
+        self.r, self.c = Var("er", tiles.most), Var("ec", tiles.width)
+        column = Expr({Var("panel", tiles.panels): tiles.width, self.c: 1})
+        index = index_of(tiles, Expr({ROW: 1, self.r: 1}), column)
+        self.body = Body(self.load)
+        self.stores: list[Parts] = []
+        self.indices: dict[Value, Index] = {}
+        for stage in tiles.kernel.stages:
+            value = stage.value
+            place = index
+            if value.shape != tiles.value.shape:
+                place = unflat(flat(index, tiles.value.shape), value.shape)
+            self.indices[value] = place
+            name = self.body.read(value, place)
+            if value in tiles.plan.stored:
+                target = Access(value, tiles.plan.layouts[value].address(place))
+                self.stores.append((target, f" = {name};"))
+        self.first = [line for line in self.body.lines if not line.depends]
+
+    def load(self, value: Value, index: Index) -> Parts | None:
+        if value is self.tiles.value:
+            return (Access("z", Expr({self.r: self.tiles.width, self.c: 1}), own=True),)
+        if value in self.tiles.plan.home and any(s.value is value for s in self.tiles.kernel.stages):
+            return None
+        return self.tiles.plan.load(value, index)
+
+    def write(self, writer: Writer) -> None:
+        tiles = self.tiles
+        if direct_store(tiles):
+            return
+        columns = str(tiles.width)
+        if not tiles.whole:
+            writer.add(f"const int64_t rest = {tiles.it.columns} - panel*{tiles.width};")
+            writer.add(f"const int64_t columns = rest < {tiles.width} ? rest : {tiles.width};")
+            columns = "columns"
+        writer.add(head_of(self.r, high="rows"))
+        writer.add("#pragma GCC ivdep")
+        writer.add(head_of(self.c, high=columns))
+        writer.add("{")
+        for line in self.body.lines:
+            if line.depends:
+                writer.add(*line_of(line))
+        for store in self.stores:
+            writer.add(*store)
+        writer.add("}")
