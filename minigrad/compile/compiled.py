@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-import operator
+import threading
 import warnings
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -12,32 +12,40 @@ import numpy as np
 
 from minigrad.autograd import recording
 from minigrad.compile.build import BuildError
-from minigrad.compile.capture import SCALARS, Captured, captured
+from minigrad.compile.capture import SCALARS, captured
+from minigrad.compile.guards import Guards
 from minigrad.compile.ir import Graph, verify
 from minigrad.compile.passes import optimized
 from minigrad.compile.run_c import Program
 from minigrad.compile.run_numpy import NumpyProgram
-from minigrad.compile.trace import Traced, is_array, trace
+from minigrad.compile.trace import Traced, trace
 from minigrad.compile.tracer import TraceError, tracing
-from minigrad.errors import MinigradError
+from minigrad.compile.version import Version
 from minigrad.tensor import Tensor
-from minigrad.transforms import leaves_of, like
+from minigrad.transforms import leaves_of
 from minigrad.watch import watchers
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+# How many versions of a function are kept, and after how many it is said that they are many.
+KEPT, MANY = 32, 16
+# What is traced is replaced for all threads: one traces at a time, and looks at arguments.
+tracing_lock = threading.RLock()
 
 
 class Compiled:
     """A function that is traced once for each kind of arguments, and then runs its graph.
 
-    `versions` has what was compiled; `reasons` why, each time but the first of a kind.
+    `versions` has what was compiled, the one used last in front; `reasons` why it was traced
+    again, each time but the first for a kind of arguments. It may be called from several threads.
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:
         functools.update_wrapper(self, function)
         self.function = function
-        self.versions: dict[Any, Version] = {}
+        self.versions: list[Version] = []
         self.reasons: list[str] = []
+        self.traces = 0
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else functools.partial(self, instance)
@@ -46,15 +54,62 @@ class Compiled:
         # debug() wants to see each op; and what calls it from a trace is compiled with it.
         if watchers.get() or tracing.get():
             return self.function(*args, **kwargs)
-        arguments = (args, kwargs)
-        leaves = leaves_of(arguments)
-        key = tuple((place, kind_of(x)) for place, x in leaves), recording.get()
-        version = self.versions.get(key)
-        if version is None or (reason := version.stale()):
-            if version is not None:
-                self.reasons.append(reason)
-            version = self.versions[key] = Version(self.function, arguments)
-        return version.run([x for _, x in leaves if is_array(x)])
+        if self.versions:
+            version = self.versions[0]
+            arrays = version.arrays(args, kwargs)
+            if arrays is not None:
+                return version.run(arrays)
+        return self.general_call(args, kwargs)
+
+    def general_call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Find the version for these arguments, or make it."""
+        with tracing_lock:
+            leaves: list[Any] = []
+            key = kind_of((args, kwargs), leaves), recording.get()
+            version = self.find(key) or self.make(key, (args, kwargs))
+            arrays = [x.data if isinstance(x, Tensor) else x for x in leaves if is_array(x)]
+            if version.overlaps(arrays):
+                return self.function(*args, **kwargs)
+        return version.run(arrays)
+
+    def find(self, key: Any) -> Version | None:
+        """The version of this kind that is not stale, which comes to the front."""
+        reason = ""
+        for version in self.versions:
+            if version.key == key:
+                why = version.stale()
+                if not why:
+                    self.versions.remove(version)
+                    self.versions.insert(0, version)
+                    return version
+                reason = reason or why
+        if reason:
+            self.reasons.append(reason)
+        return None
+
+    def make(self, key: Any, arguments: Any) -> Version:
+        traced, guards = traced_steadily(self.function, arguments)
+        graph = optimized(traced.graph)
+        verify(graph)
+        version = Version(key, arguments, traced, guards, program_of(graph))
+        self.versions = [version, *self.versions[: KEPT - 1]]
+        self.traces += 1
+        if self.traces == MANY:
+            why = self.reasons[-1] if self.reasons else "arguments of new shapes, dtypes or numbers"
+            name = getattr(self.function, "__qualname__", "a function")
+            warnings.warn(
+                f"{name} was traced and compiled {MANY} times, the last time for: {why}. Numbers "
+                "that change belong in arrays, and shapes that change can be padded",
+                RuntimeWarning,
+                stacklevel=4,
+            )
+        return version
+
+    def explain(self) -> str:
+        """What was made of the function, when it was called last."""
+        if not self.versions:
+            return "not compiled yet: call it first"
+        return self.versions[0].explain()
 
 
 def compile(function: F) -> F:
@@ -64,15 +119,16 @@ def compile(function: F) -> F:
     inference, and for what `grad` and its like return. The function is run on arrays that have no
     numbers, twice, the first time it is called with arguments of new shapes and dtypes, or after
     something it depends on was changed: a number, training mode, a parameter's array. What it
-    prints or appends is done then, and not at each call. Random numbers that layers draw are drawn
-    anew at each call, from the same generators as without compiling.
+    prints is done then, and not at each call. Random numbers that layers draw are drawn anew at
+    each call, from the same generators as without compiling. Numbers in the arguments are part of
+    the function; what changes from call to call belongs in arrays.
 
     Gradients that the step makes and consumes are not kept: `.grad` is None after it. If it adds
     to gradients that were there before, they are state, and kept.
 
     Raises:
-        TraceError: at a call, if the function reads a value that is computed in it, or computes
-            with arrays that are not the same each time.
+        TraceError: at a call, if the function reads a value that is computed in it, computes with
+            arrays that are not the same each time, or changes lists, attributes or variables.
         UnsupportedError: if it writes into arrays that are not known as its state.
 
     >>> from minigrad import nn, optim
@@ -92,13 +148,28 @@ def compile(function: F) -> F:
     return Compiled(function)  # type: ignore[return-value]
 
 
-def kind_of(x: Any) -> Any:
-    """What of an argument a version is made for: all but the numbers in an array."""
-    if isinstance(x, Tensor):
-        return Tensor, x.shape, x.dtype, x.requires_grad, x.node.op is None
-    if isinstance(x, np.ndarray):
-        return np.ndarray, x.shape, x.dtype
-    return (type(x), x) if isinstance(x, SCALARS) else id(x)
+def is_array(x: Any) -> bool:
+    return isinstance(x, Tensor | np.ndarray)
+
+
+def kind_of(x: Any, leaves: list[Any]) -> Any:
+    """What of arguments a version is made for: all but the numbers in arrays. Leaves are added."""
+    kind = type(x)
+    if issubclass(kind, Tensor):
+        leaves.append(x)
+        return kind, x.shape, x.dtype, x.requires_grad, x.node.op is None
+    if issubclass(kind, np.ndarray):
+        leaves.append(x)
+        return kind, x.shape, x.dtype
+    if issubclass(kind, dict):
+        return kind, tuple(x), tuple([kind_of(part, leaves) for part in x.values()])
+    if issubclass(kind, list | tuple):
+        return kind, tuple([kind_of(part, leaves) for part in x])
+    if x is None:
+        return None
+    leaves.append(x)
+    # The repr tells 0.0 from -0.0, and is the same for any NaN.
+    return (kind, repr(x)) if isinstance(x, SCALARS) else id(x)
 
 
 def program_of(graph: Graph) -> Program | NumpyProgram:
@@ -110,179 +181,42 @@ def program_of(graph: Graph) -> Program | NumpyProgram:
         return NumpyProgram(graph)
 
 
-class Version:
-    """What was compiled for one kind of arguments."""
+def traced_steadily(function: Callable[..., Any], arguments: Any) -> tuple[Traced, Guards]:
+    """Trace, and see that tracing changes nothing.
 
-    def __init__(self, function: Callable[..., Any], arguments: Any) -> None:
-        self.function = function
-        found = captured(function, arguments)
-        before = {key: array.copy() for key, array in found.arrays.items()}
-        self.traced = trace(function, arguments, found)
-        check_same(self.traced, trace(function, arguments, found))
-        check_unchanged(found, before)
-        self.guards = Guards(found)
-        graph = optimized(self.traced.graph)
-        verify(graph)
-        self.program = program_of(graph)
-        self.bound = False
-        self.states = [
-            (value, holder.data if isinstance(holder, Tensor) else holder[0][holder[1]])
-            for holder, value in self.traced.states
-        ]
-        self.loose = [(value, x) for value, x in self.states if not x.flags.c_contiguous]
-
-    def stale(self) -> str:
-        """Why this version can no longer be used; or an empty text."""
-        return self.guards.broken()
-
-    def is_state(self, array: np.ndarray) -> bool:
-        return any(np.may_share_memory(array, state) for _, state in self.states)
-
-    def run(self, arrays: list[Any]) -> Any:
-        it, bind = self.traced, self.program.bind
-        copied = []
-        for value, x in zip(it.arguments, arrays, strict=True):
-            array = x.data if isinstance(x, Tensor) else x
-            # A copy also of what is state as well, which the step may write before it is read.
-            if not array.flags.c_contiguous or self.is_state(array):
-                given, array = array, np.array(array, order="C")
-                copied.append((given, array))
-            bind(value, array)
-        for group, value in it.rates:
-            bind(value, np.array(group["lr"], np.float64))
-        for rng, value in it.drawn:
-            bind(value, rng.random(value.shape, value.dtype))
-        for value, array in self.states if not self.bound else ():
-            bind(value, array)
-        self.bound = True
-        for value, array in self.loose:
-            bind(value, np.ascontiguousarray(array))
-        for t, value in it.grads:
-            if t.grad is None:
-                t.grad = np.zeros(t.shape, t.dtype)
-            bind(value, t.grad)
-        outputs = iter(self.program.run())
-        for value, array in self.loose:
-            array[...] = self.program.arrays[value]
-        for given, array in copied:
-            if it.changes_arguments:
-                given[...] = array
-        for t in it.fresh:
-            t.node.grad = None
-        results = [
-            Tensor(next(outputs))
-            if kind is Tensor
-            else next(outputs)
-            if kind is np.ndarray
-            else kind
-            for kind in it.kinds
-        ]
-        return like(it.form, iter(results))
-
-
-def check_same(one: Traced, other: Traced) -> None:
-    """Hold two traces against each other: what differs would be stale in the next call."""
-    a, b = one.graph.order(), other.graph.order()
-    for x, y in zip(a, b, strict=False):
-        same = (x.op, x.kind, x.shape, x.dtype) == (y.op, y.kind, y.shape, y.dtype)
-        if same and x.kind == "constant":
-            if not np.array_equal(x.array, y.array, equal_nan=x.dtype.kind == "f"):  # type: ignore[arg-type]
-                raise TraceError(
-                    f"a compiled function computes with an array of shape {x.shape} that differs "
-                    "from one run to the next: numbers drawn by np.random in it, maybe, which "
-                    "would be the same at every call. Draw them outside and pass them in"
-                )
-        elif not same:
-            raise TraceError(varies())
-    if len(a) != len(b):
-        raise TraceError(varies())
-
-
-def varies() -> str:
-    return (
-        "a compiled function does not do the same in two runs on the same arguments: it depends on "
-        "something that it changes itself. Pass that as an argument"
-    )
-
-
-def check_unchanged(found: Captured, before: dict[int, np.ndarray]) -> None:
-    for key, array in found.arrays.items():
-        if not np.array_equal(array, before[key], equal_nan=array.dtype.kind == "f"):
-            array[...] = before[key]
-            raise TraceError(
-                f"a compiled function changes an array of shape {array.shape} in place, which "
-                "would be done once and not at each call: make it a Tensor, and write into t.data"
-            )
-
-
-class Guards:
-    """What a version was made for, of all that its function can reach.
-
-    The quick look at each call compares lists, whose entries are nearly always the same objects;
-    what has changed is looked for when they are not equal.
+    What the function sets up when it is run for the first time, it may: then it is traced again.
     """
-
-    def __init__(self, found: Captured) -> None:
-        self.tensors = list(found.tensors.values())
-        held = [each for each in found.held if not is_rate(*each[:2])]
-        slots = [
-            (state, name, f"the optimiser's {name}")
-            for optimizer in found.optimizers.values()
-            for state in optimizer.states
-            for name in state
-        ]
-        self.places = held + slots
-        self.holders = [holder for holder, _, _ in self.places]
-        self.keys = [key for _, key, _ in self.places]
-        self.containers = [holder for holder, _ in found.holders]
-        self.names = [name for _, name in found.holders]
-        self.before = self.look()
-
-    def look(self) -> tuple[list[Any], list[Any], list[int]]:
-        return (
-            list(map(STATE, self.tensors)),
-            list(map(operator.getitem, self.holders, self.keys)),
-            list(map(len, self.containers)),
-        )
-
-    def broken(self) -> str:
-        """What has changed; or an empty text."""
+    first: Guards | None = None
+    for _ in range(2):
+        found = captured(function, leaves_of(arguments, "argument "))
+        guards = Guards(found)
+        first = first or guards
+        before = [array.copy() for array in found.arrays.values()]
         try:
-            if self.look() == self.before:
-                return ""
-        except (KeyError, IndexError, ValueError, TypeError, MinigradError):
-            pass  # something is gone, or two arrays were compared, which are not the same one
-        return self.changed()
-
-    def changed(self) -> str:
-        tensors, held, sizes = self.before
-        for t, (data, flag) in zip(self.tensors, tensors, strict=True):
-            if t.data is not data or t.requires_grad is not flag:
-                name = f" {t.name}" if t.name else ""
-                return f"the Tensor{name} of shape {t.shape} has another array, or requires_grad"
-        for (holder, key, name), value in zip(self.places, held, strict=True):
-            try:
-                now = holder[key]
-            except (KeyError, IndexError, ValueError):
-                return f"{name} is gone"
-            if not same(now, value):
-                return f"{name} was {repr(value)[:60]} and is {repr(now)[:60]}"
-        for holder, name, size in zip(self.containers, self.names, sizes, strict=True):
-            if len(holder) != size:
-                return f"{name} had {size} things in it and has {len(holder)}"
-        return ""
-
-
-STATE = operator.attrgetter("node.value", "node.requires_grad")
-
-
-def same(now: Any, value: Any) -> bool:
-    """The same object, or the same number."""
-    return now is value or (
-        isinstance(now, SCALARS) and type(now) is type(value) and bool(now == value)
+            traced = trace(function, arguments, found)
+            check_unchanged(list(found.arrays.values()), before)
+        except BaseException:
+            first.restore()
+            raise
+        changed = guards.broken()
+        if not changed:
+            return traced, guards
+    assert first is not None
+    first.restore()
+    raise TraceError(
+        f"a compiled function changes what is outside of it: {changed}. That would be done once, "
+        "and not at each call: return what is computed, and keep count outside"
     )
 
 
-def is_rate(holder: Any, key: Any) -> bool:
-    """Whether it is a learning rate, which is read at each call."""
-    return key == "lr" and isinstance(holder, dict) and "params" in holder
+def check_unchanged(arrays: list[np.ndarray], before: list[np.ndarray]) -> None:
+    changed = None
+    for array, copy in zip(arrays, before, strict=True):
+        if array.tobytes() != copy.tobytes():
+            array[...] = copy
+            changed = array
+    if changed is not None:
+        raise TraceError(
+            f"a compiled function changes an array of shape {changed.shape} in place, which "
+            "would be done once and not at each call: make it a Tensor, and write into t.data"
+        )

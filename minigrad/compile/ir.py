@@ -7,13 +7,19 @@ is read by values of kind "state", and written once, at the end of the call.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import functools
+import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_tuple
 
 from minigrad.ops.base import Op
+from minigrad.ops.movement import out_size
+
+BOOL = np.dtype(bool)
 
 Shape = tuple[int, ...]
 
@@ -61,14 +67,18 @@ class Graph:
     def order(self) -> list[Value]:
         """Every value that is needed, each after those it is computed from."""
         found: dict[Value, None] = {}
-        stack: list[tuple[Value, bool]] = [(root, False) for root in reversed(self.roots())]
+        stack = self.roots()[::-1]
         while stack:
-            value, ready = stack.pop()
-            if ready:
+            value = stack[-1]
+            if value in found:
+                stack.pop()
+                continue
+            waiting = [x for x in value.inputs if type(x) is Value and x not in found]
+            if waiting:
+                stack += reversed(waiting)
+            else:
                 found[value] = None
-            elif value not in found:
-                stack.append((value, True))
-                stack += [(x, False) for x in value.values() if x not in found]
+                stack.pop()
         return list(found)
 
 
@@ -107,22 +117,53 @@ def verify(graph: Graph) -> None:
 
 
 def infer(op: Op, inputs: Sequence[Any], attributes: dict[str, Any]) -> tuple[Shape, np.dtype[Any]]:
-    """The shape and dtype of an op's result: those of its forward on arrays of nothing but zeros.
+    """The shape and dtype of an op's result.
 
-    Where all that matters is how shapes broadcast, on arrays of one entry.
+    Where there is a rule for the shape, and it finds nothing amiss, NumPy is asked for the dtype
+    only, once for all inputs of such dtypes. Else they are those of the op's forward on zeros,
+    which also says what is wrong.
     """
-    if op.family in ("unary", "binary"):
-        shape = np.broadcast_shapes(*(x.shape if type(x) is Value else np.shape(x) for x in inputs))
-        result = run(op, [one_of(x) for x in inputs], attributes)
-        return shape, result.dtype
-    if op.name == "scatter_add":  # by a mask, it would want as many entries as the mask has
-        return attributes["shape"], inputs[0].dtype
-    if op.name == "gather" and any(x.dtype == bool and x.kind != "constant" for x in inputs[1:]):
+    rule = SHAPES.get(op.family) or SHAPES.get(op.name)
+    shape = None
+    if rule is not None:
+        try:
+            shape = rule([x.shape if type(x) is Value else () for x in inputs], inputs, attributes)
+        except (IndexError, ValueError, TypeError):
+            shape = None
+    elif op.name == "gather" and any(x.dtype == bool and x.kind != "constant" for x in inputs[1:]):
         raise ValueError(
             "how many entries a mask picks is not known before the function runs: use np.where"
         )
-    result = run(op, [zeros_of(x) for x in inputs], attributes)
-    return result.shape, result.dtype
+    if shape is None:
+        result = run(op, [zeros_of(x) for x in inputs], attributes)
+        return result.shape, result.dtype
+    return shape, dtype_of(op, inputs, attributes)
+
+
+dtypes: dict[Any, np.dtype[Any]] = {}
+
+
+def dtype_of(op: Op, inputs: Sequence[Any], attributes: dict[str, Any]) -> np.dtype[Any]:
+    """The dtype, which depends on those of the inputs, and on numbers beside integers."""
+    if op.name == "astype":
+        return attributes["dtype"]
+    if op.family == "movement" and op.name != "concatenate":
+        return inputs[0].dtype
+    key = op, *(x.dtype if type(x) is Value else (type(x), x) for x in inputs)
+    found = dtypes.get(key)
+    if found is None:
+        if op.family == "processing":
+            found = np.result_type(*(x.dtype for x in inputs))
+        elif op.family == "reduce":
+            found = run(op, [np.ones(1, x.dtype) for x in inputs], {**attributes, "axis": 0}).dtype
+        elif op.name == "concatenate":
+            found = np.result_type(*(x.dtype for x in inputs))
+        else:
+            ones = [np.ones((), x.dtype) if type(x) is Value else x for x in inputs]
+            found = run(op, ones, {}).dtype
+        if len(dtypes) < 10_000:
+            dtypes[key] = found
+    return found
 
 
 def run(op: Op, arrays: Sequence[Any], attributes: dict[str, Any]) -> np.ndarray:
@@ -130,12 +171,131 @@ def run(op: Op, arrays: Sequence[Any], attributes: dict[str, Any]) -> np.ndarray
         return np.asarray(op.forward(*arrays, **attributes))
 
 
-def one_of(x: Any) -> Any:
-    return np.ones((), x.dtype) if type(x) is Value else x
+@functools.lru_cache(10_000)
+def zeros(shape: Shape, dtype: np.dtype[Any]) -> np.ndarray:
+    """An array that takes no memory of its own."""
+    return np.broadcast_to(np.zeros((), dtype), shape)
 
 
 def zeros_of(x: Any) -> Any:
-    """An array that takes no memory of its own; of a constant, the array."""
+    """Zeros in the place of a value; of a constant, the array."""
     if type(x) is Value and x.kind == "constant":
         return x.array
-    return np.broadcast_to(np.zeros((), x.dtype), x.shape) if type(x) is Value else x
+    return zeros(x.shape, x.dtype) if type(x) is Value else x
+
+
+# Rules for shapes: None where something is amiss, or has no rule.
+
+
+@functools.lru_cache(10_000)
+def broadcast(*shapes: Shape) -> Shape:
+    return np.broadcast_shapes(*shapes)
+
+
+def elementwise_shape(shapes: list[Shape], inputs: Any, attributes: Any) -> Shape:
+    first = shapes[0]
+    for shape in shapes:
+        if shape != first:
+            return broadcast(*shapes)
+    return first
+
+
+def reduced_shape(shapes: list[Shape], inputs: Any, attributes: Any) -> Shape | None:
+    shape, axis = shapes[0], attributes["axis"]
+    if 0 in shape or not shape:
+        return None
+    if "keepdims" not in attributes:  # cumsum
+        return shape if -len(shape) <= axis < len(shape) else None
+    if axis is None:
+        return (1,) * len(shape) if attributes["keepdims"] else ()
+    return reduced(shape, axis, attributes["keepdims"])
+
+
+@functools.lru_cache(10_000)
+def reduced(shape: Shape, axis: Any, keepdims: bool) -> Shape:
+    axes = normalize_axis_tuple(axis, len(shape))
+    if keepdims:
+        return tuple(1 if k in axes else n for k, n in enumerate(shape))
+    return tuple(n for k, n in enumerate(shape) if k not in axes)
+
+
+def reshaped_shape(shapes: list[Shape], inputs: Any, attributes: Any) -> Shape | None:
+    new: Shape = attributes["shape"]
+    size, wanted = math.prod(shapes[0]), math.prod(new)
+    if wanted == size and min(new, default=0) >= 0:
+        return new
+    if new.count(-1) == 1 and wanted and size % -wanted == 0:
+        return tuple(size // -wanted if n == -1 else n for n in new)
+    return None
+
+
+def matmul_shape(shapes: list[Shape], inputs: Any, attributes: Any) -> Shape | None:
+    x, y = shapes
+    if len(x) < 2 or len(y) < 2 or x[-1] != y[-2]:
+        return None
+    lead = x[:-2] if x[:-2] == y[:-2] else broadcast(x[:-2], y[:-2])
+    return (*lead, x[-2], y[-1])
+
+
+def linear_shape(shapes: list[Shape], inputs: Any, attributes: Any) -> Shape | None:
+    x, w = shapes
+    return (*x[:-1], w[0]) if len(x) > 1 and len(w) == 2 and x[-1] == w[1] else None
+
+
+def conv2d_shape(shapes: list[Shape], inputs: Any, attributes: Any) -> Shape | None:
+    x, w = shapes
+    outs = tuple(map(out_size, x[2:], w[2:], attributes["stride"], attributes["dilation"]))
+    return (x[0], w[0], *outs) if x[1] == w[1] * attributes["groups"] and min(outs) > 0 else None
+
+
+def windows_shape(shapes: list[Shape], inputs: Any, attributes: Any) -> Shape | None:
+    kernel, stride, dilation = (attributes[x] for x in ("kernel", "stride", "dilation"))
+    outs = tuple(map(out_size, shapes[0][-2:], kernel, stride, dilation))
+    return (*kernel, *shapes[0][:-2], *outs) if min(outs) > 0 else None
+
+
+def concatenated_shape(shapes: list[Shape], inputs: Any, attributes: Any) -> Shape | None:
+    axis, first = attributes["axis"], shapes[0]
+    before, after = first[:axis], first[axis + 1 :]
+    if any(x[:axis] != before or x[axis + 1 :] != after for x in shapes):
+        return None
+    return (*before, attributes["bounds"][-1], *after)
+
+
+def padded_shape(shapes: list[Shape], inputs: Any, attributes: Any) -> Shape | None:
+    width = attributes["width"]
+    if min(map(min, width), default=0) < 0:
+        return None
+    return tuple(low + n + high for (low, high), n in zip(width, shapes[0], strict=True))
+
+
+SHAPES: dict[str, Callable[[list[Shape], Any, dict[str, Any]], Shape | None]] = {
+    "unary": elementwise_shape,
+    "binary": elementwise_shape,
+    "reduce": reduced_shape,
+    "reshape": reshaped_shape,
+    "transpose": lambda shapes, inputs, how: zeros(shapes[0], BOOL).transpose(how["axes"]).shape,
+    "expand": lambda shapes, inputs, how: (
+        how["shape"] if broadcast(shapes[0], how["shape"]) == how["shape"] else None
+    ),
+    "astype": lambda shapes, inputs, how: shapes[0],
+    "slice": lambda shapes, inputs, how: zeros(shapes[0], BOOL)[how["index"]].shape,
+    "scatter_add": lambda shapes, inputs, how: how["shape"],
+    "concatenate": concatenated_shape,
+    "pad": padded_shape,
+    "windows": windows_shape,
+    "fold": lambda shapes, inputs, how: (*shapes[0][2:-2], *how["size"]),
+    "matmul": matmul_shape,
+    "linear": linear_shape,
+    "conv2d": conv2d_shape,
+    "conv2d_input": lambda shapes, inputs, how: (
+        shapes[0][0],
+        shapes[1][1] * how["groups"],
+        *how["size"],
+    ),
+    "conv2d_weight": lambda shapes, inputs, how: (
+        shapes[1][1],
+        shapes[0][1] // how["groups"],
+        *how["kernel"],
+    ),
+}

@@ -3,62 +3,167 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from minigrad.autograd import switched
-from minigrad.compile.capture import Captured
+from minigrad.compile.capture import SCALARS, Captured
 from minigrad.compile.ir import Graph, Value
-from minigrad.compile.passes import fix_constants
-from minigrad.compile.tracer import Tracer, is_traced, traced, value_of
+from minigrad.compile.tracer import (
+    Recorder,
+    TraceError,
+    Tracer,
+    check_same,
+    checked,
+    traced,
+    varies,
+)
 from minigrad.errors import UnsupportedError
-from minigrad.random import draw
-from minigrad.tensor import Tensor
+from minigrad.graph import Node
+from minigrad.tensor import Tensor, value_of
 from minigrad.transforms import leaves_of, like
-
-
-@dataclass(eq=False)
-class Source:
-    """Where a leaf of the graph gets its array from at each call."""
-
-    value: Value
-    fetch: Callable[[], Any]
 
 
 @dataclass(eq=False)
 class Traced:
     """A graph, and how the world is tied to it.
 
-    `drawn` are the random numbers that each call draws, in the order of the program: generators
-    with shapes. `rates` are learning rates, read at each call. `grads` are Tensors whose gradients
-    are state: the step adds to what it finds there. `fresh` are those whose gradients it makes.
+    `arguments` are the graph's inputs, of all that is an array in the arguments. `states` are read
+    from, and written into, a Tensor's array or a place in a container. `rates` are learning rates,
+    read at each call. `drawn` are the random numbers that each call draws, in the order of the
+    program, by generators. `grads` are Tensors whose gradients are state: the step adds to what it
+    finds there. `fresh` are those whose gradients it makes. `kinds` says of each part of what is
+    returned, nested as `form`, what it is: a Tensor, an array, or what it is in every call.
     """
 
     graph: Graph
     arguments: list[Value]
     states: list[tuple[Any, Value]]
-    rates: list[tuple[dict[str, Any], Value]]
+    rates: list[tuple[dict[str, Any], str, Value]]
     drawn: list[tuple[Any, Value]]
     grads: list[tuple[Tensor, Value]]
     fresh: list[Tensor]
     form: Any
     kinds: list[Any]
-    changes_arguments: bool
-
-
-def leaf(kind: str, array: Any) -> Value:
-    return Value(None, (), {}, np.shape(array), np.asarray(array).dtype, kind)
 
 
 def is_array(x: Any) -> bool:
     return isinstance(x, Tensor | np.ndarray)
 
 
+def leaf(kind: str, array: Any) -> Value:
+    """What is there before, in the machine's order of bytes."""
+    dtype = checked(array.dtype.newbyteorder("="))
+    return Value(None, (), {}, array.shape, dtype, kind)
+
+
+@dataclass(eq=False)
+class World:
+    """What is replaced while a function is traced, by what: Tensors, places in containers, and
+    arrays in the arguments. Of Tensors that collect gradients, also these."""
+
+    tensors: list[tuple[Tensor, Value]]
+    items: list[tuple[Any, Any, Value]]
+    arrays: list[tuple[np.ndarray, Value]]
+    grads: dict[Tensor, Value]
+
+
+def world_of(given: list[Any], found: Captured) -> World:
+    own = {id(x): x for x in given if isinstance(x, Tensor)}
+    tensors = [(t, leaf("input", t.data)) for t in own.values()]
+    tensors += [(t, leaf("state", t.data)) for key, t in found.tensors.items() if key not in own]
+    groups = [group for each in found.optimizers.values() for group in each.param_groups]
+    items = [(holder, key, leaf("state", holder[key])) for holder, key, _ in found.slots]
+    items += [(group, "lr", leaf("input", np.zeros(()))) for group in groups if "lr" in group]
+    arrays = {id(x): x for x in given if isinstance(x, np.ndarray)}
+    return World(
+        tensors,
+        items,
+        [(x, leaf("input", x)) for x in arrays.values()],
+        {t: leaf("state", t.data) for t, _ in tensors if t.requires_grad and t.node.op is None},
+    )
+
+
+@contextmanager
+def replaced(world: World) -> Iterator[list[Node]]:
+    """Inside, arrays are traced; afterwards, whatever happens, all is as it was."""
+    nodes = [(t, t.node) for t, _ in world.tensors]
+    values = [(holder, key, holder[key]) for holder, key, _ in world.items]
+
+    def restore() -> None:
+        for t, node in nodes:
+            t.node = node
+        for holder, key, value in values:
+            holder[key] = value
+
+    try:
+        stand_ins = [stand_in(t, value, world.grads.get(t)) for t, value in world.tensors]
+        for (t, _), node in zip(world.tensors, stand_ins, strict=True):
+            t.node = node
+        for holder, key, value in world.items:
+            holder[key] = Tracer(value)
+        yield stand_ins
+    finally:
+        try:
+            restore()
+        finally:  # also if it was interrupted
+            restore()
+
+
+def stand_in(t: Tensor, value: Value, grad: Value | None) -> Node:
+    """A leaf. The graph that t may be the result of is not there."""
+    node = Node(Tracer(value), t.node.requires_grad)  # type: ignore[arg-type]
+    node.name = t.node.name
+    node.grad = None if grad is None else Tracer(grad)
+    return node
+
+
+@dataclass(eq=False)
+class End:
+    """What was there when a function had run: what it returned, and left in every place."""
+
+    output: Any
+    results: list[Any]
+    tensors: list[Any]
+    items: list[Any]
+    arrays: list[Any]
+    grads: list[Any]
+
+    def values(self) -> list[Any]:
+        return [*self.results, *self.tensors, *self.items, *self.arrays, *self.grads]
+
+
+def run(function: Callable[..., Any], arguments: Any, world: World, recorder: Recorder) -> End:
+    """Run a function on traced arrays, in the place of its arguments' and its state's."""
+    stand_ins = {id(x): Tracer(value) for x, value in world.arrays}
+    given = (stand_ins.get(id(x), x) for _, x in leaves_of(arguments))
+    with replaced(world) as nodes, traced(recorder):
+        args, kwargs = like(arguments, given)
+        output = function(*args, **kwargs)
+        check_gradients(world, nodes)
+        return End(
+            output,
+            [value_of(x) for _, x in leaves_of(output)],
+            [t.data for t, _ in world.tensors],
+            [holder[key] for holder, key, _ in world.items],
+            [stand_ins[id(x)] for x, _ in world.arrays],
+            [value_of(t.grad) for t in world.grads],
+        )
+
+
+def check_gradients(world: World, nodes: list[Node]) -> None:
+    for (t, _), node in zip(world.tensors, nodes, strict=True):
+        if t not in world.grads and node.grad is not None:
+            raise UnsupportedError(
+                f"a compiled function goes back through a Tensor of shape {t.shape} that was "
+                "computed outside of it: detach() it first, or compute it in the function as well"
+            )
+
+
 def trace(function: Callable[..., Any], arguments: Any, found: Captured) -> Traced:
-    """Run a function once on traced arrays, in place of its arguments' and its state's.
+    """Trace a function: run it on traced arrays, twice, for what would be stale differs.
 
     Args:
         function: the step.
@@ -66,137 +171,82 @@ def trace(function: Callable[..., Any], arguments: Any, found: Captured) -> Trac
         found: its state.
 
     Raises:
-        TraceError: if it reads a value that is computed in it.
+        TraceError: if it reads a value that is computed in it, or differs in the second run.
         UnsupportedError: if it writes where it cannot.
     """
     given = [x for _, x in leaves_of(arguments)]
-    own = {id(x): x for x in given if isinstance(x, Tensor)}
-    tensors = [t for key, t in found.tensors.items() if key not in own]
-    inputs = [
-        leaf("input", x.data if isinstance(x, Tensor) else x) if is_array(x) else None
-        for x in given
-    ]
-    states = [(t, leaf("state", t.data)) for t in tensors]
-    slots = [
-        (state, name, leaf("state", array))
-        for optimizer in found.optimizers.values()
-        for state in optimizer.states
-        for name, array in state.items()
-    ]
-    groups = [group for each in found.optimizers.values() for group in each.param_groups]
-    rates = [(group, leaf("input", np.float64(0))) for group in groups if "lr" in group]
-    leaves = [t for t in [*tensors, *own.values()] if t.node.op is None and t.requires_grad]
-    grads = [(t, leaf("state", t.data)) for t in leaves]
-    drawn: list[tuple[Any, Value]] = []
-    with ExitStack() as stack:
-        enter = stack.enter_context
-        for t, value in states:
-            enter(replaced(t, "value", Tracer(value)))
-        for t, value in grads:
-            enter(replaced(t, "grad", Tracer(value)))
-        for state, name, value in slots:
-            enter(replaced_item(state, name, Tracer(value)))
-        for group, value in rates:
-            enter(replaced_item(group, "lr", Tracer(value)))
-        stand_ins = []
-        for x, each in zip(given, inputs, strict=True):
-            if each and isinstance(x, Tensor):
-                enter(replaced(x, "value", Tracer(each)))
-            stand_ins.append(Tracer(each) if each and not isinstance(x, Tensor) else x)
-        args, kwargs = like(arguments, iter(stand_ins))
-        enter(traced())
-        enter(drawing(drawn))
-        output = function(*args, **kwargs)
-        results = [x for _, x in leaves_of(output)]
-        outputs = [
-            value_of(x.data if isinstance(x, Tensor) else x) if is_array(x) else None
-            for x in results
-        ]
-        kinds = [type_of(x) for x in results]
-        form = like(output, iter(range(len(results))))
-        writes = [(value, value_of(t.data)) for t, value in states]
-        writes += [(value, value_of(state[name])) for state, name, value in slots]
-        for x, y, each in zip(given, stand_ins, inputs, strict=True):
-            if each is not None:
-                writes.append((each, value_of(x.data if isinstance(x, Tensor) else y)))
-        ends = [(t, value, t.node.grad) for t, value in grads]
-        for group, value in rates:
-            if not is_traced(group["lr"]) or group["lr"].value is not value:
-                raise UnsupportedError(
-                    "a compiled function sets a learning rate: step a schedule outside of it, and "
-                    "it reads the new rate at its next call"
-                )
-    written = [(target, value) for target, value in writes if value is not target]
+    world, recorder = world_of(given, found), Recorder(found.arrays.values())
+    end = run(function, arguments, world, recorder)
+    recorder.start_again()
+    check_ends(end, run(function, arguments, world, recorder), recorder)
+    return traced_from(given, world, end, recorder)
+
+
+def check_ends(end: End, other: End, recorder: Recorder) -> None:
+    recorder.check_end()
+    one, two = end.values(), other.values()
+    if len(one) != len(two):
+        raise varies()
+    for before, x in zip(one, two, strict=True):
+        if type(x) is Tracer and type(before) is Tracer:
+            if x.value is not before.value:
+                raise varies()
+        elif is_array(x) and is_array(before):
+            check_same(x, recorder.value_of(before))
+        elif x is not before and not isinstance(x, SCALARS):
+            raise TraceError(
+                f"a compiled function returns a {type(x).__name__}: return arrays, Tensors and "
+                "numbers, alone or in dicts, lists and tuples"
+            )
+        elif type(x) is not type(before) or repr(x) != repr(before):
+            raise varies()
+
+
+def traced_from(given: list[Any], world: World, end: End, recorder: Recorder) -> Traced:
+    """The graph, of what was recorded."""
+    places = [value for _, value in world.tensors]
+    places += [value for *_, value in world.items] + [value for _, value in world.arrays]
+    ends = list(map(recorder.value_of, [*end.tensors, *end.items, *end.arrays]))
+    rates = [(holder, key, v) for holder, key, v in world.items if v.kind == "input"]
+    writes = [(v, x) for v, x in zip(places, ends, strict=True) if v is not x]
+    if any(target is value for target, _ in writes for _, _, value in rates):
+        raise UnsupportedError(
+            "a compiled function sets a learning rate: step a schedule outside of it, and it reads "
+            "the new rate at its next call"
+        )
+    by_id = {id(t): v for t, v in world.tensors} | {id(x): v for x, v in world.arrays}
+    arguments = [by_id[id(x)] for x in given if is_array(x)]
+    states: list[tuple[Any, Value]] = [(t.data, v) for t, v in world.tensors if v.kind == "state"]
+    states += [(holder[key], v) for holder, key, v in world.items if v.kind == "state"]
+    states += [(v.array, v) for v in recorder.constants.values() if v.kind == "state"]
+    results = [x for _, x in leaves_of(end.output)]
     graph = Graph(
-        [x for x in inputs if x is not None] + [v for _, v in rates] + [v for _, v in drawn],
-        [v for _, v in states] + [v for _, _, v in slots] + [v for _, v in grads],
-        [x for x in outputs if x is not None],
-        written,
+        list(dict.fromkeys(arguments)) + [v for *_, v in rates] + [v for _, v in recorder.drawn],
+        [v for _, v in states] + list(world.grads.values()),
+        [recorder.value_of(x) for x in end.results if is_array(x)],
+        writes,
     )
+    grads, fresh = gradients(graph, world, end, recorder)
+    form = like(end.output, iter(range(len(results))))
+    kinds = [Tensor if isinstance(x, Tensor) else np.ndarray if is_array(x) else x for x in results]
+    return Traced(graph, arguments, states, rates, recorder.drawn, grads, fresh, form, kinds)
+
+
+def gradients(
+    graph: Graph, world: World, end: End, recorder: Recorder
+) -> tuple[list[tuple[Tensor, Value]], list[Tensor]]:
+    """Which gradients are state, for they are added to or used; and which the step makes."""
+    grads, fresh = [], []
     used = {*graph.order()}
-    kept, fresh = [], []
-    for t, value, end in ends:
-        if end is None:
+    for (t, value), last in zip(world.grads.items(), end.grads, strict=True):
+        if last is None:
             fresh.append(t)
+            continue
+        end_value = recorder.value_of(last)
+        if value in used or value in Graph([], [], [end_value], []).order():
+            grads.append((t, value))
+            if end_value is not value:
+                graph.writes.append((value, end_value))
         else:
-            end_value = value_of(end.data if isinstance(end, Tensor) else end)
-            reached = {*Graph([], [], [end_value], []).order()}
-            if value in reached or value in used:
-                kept.append((t, value))
-                if end_value is not value:
-                    graph.writes.append((value, end_value))
-            else:
-                fresh.append(t)
-    fix_constants(graph, found.arrays)
-    return Traced(
-        graph,
-        [x for x in inputs if x is not None],
-        [(t, v) for t, v in states] + [((s, n), v) for s, n, v in slots],
-        rates,
-        drawn,
-        kept,
-        fresh,
-        form,
-        kinds,
-        any(target in inputs for target, _ in written),
-    )
-
-
-def type_of(x: Any) -> Any:
-    """What an output is: a Tensor, an array, or what it is in every call."""
-    return Tensor if isinstance(x, Tensor) else np.ndarray if is_array(x) else x
-
-
-@contextmanager
-def replaced(t: Tensor, name: str, tracer: Any) -> Iterator[None]:
-    """Inside, the "value" or the "grad" of a Tensor is traced; afterwards it is as it was."""
-    node, before = t.node, getattr(t.node, name)
-    setattr(node, name, tracer)
-    try:
-        yield
-    finally:
-        t.node = node
-        setattr(node, name, before)
-
-
-@contextmanager
-def replaced_item(holder: dict[str, Any], key: str, tracer: Any) -> Iterator[None]:
-    value = holder[key]
-    holder[key] = tracer
-    try:
-        yield
-    finally:
-        holder[key] = value
-
-
-@contextmanager
-def drawing(drawn: list[tuple[Any, Value]]) -> Iterator[None]:
-    """Inside, what is drawn at random by layers is noted, to be drawn at each call."""
-
-    def uniform(rng: Any, shape: tuple[int, ...]) -> Any:
-        value = leaf("input", np.broadcast_to(np.float32(0), shape))
-        drawn.append((rng, value))
-        return Tracer(value)
-
-    with switched(draw, uniform):
-        yield
+            fresh.append(t)
+    return grads, fresh

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -13,13 +12,17 @@ import numpy as np
 from minigrad.autograd import recording, switched
 from minigrad.compile.ir import Value, infer
 from minigrad.dispatch import call, implementations, is_traced
-from minigrad.errors import OWN_FILES, MinigradError, UnsupportedError, refusal_of
+from minigrad.errors import MinigradError, UnsupportedError, refusal_of, unsupported_dtype
 from minigrad.graph import Node
 from minigrad.ops.base import Op
+from minigrad.random import draw
 from minigrad.tensor import Tensor
 from minigrad.watch import apply, applying
 
-tracing: ContextVar[bool] = ContextVar("tracing", default=False)
+tracing: ContextVar[Recorder | None] = ContextVar("tracing", default=None)
+
+# What C has types for. Half precision is slow without hardware for it, and so not supported.
+DTYPES = [np.dtype(x) for x in "? b h i l q B H I L Q f d".split()]
 
 # What NumPy is asked of an array that depends on its shape and dtype only.
 QUESTIONS = (np.shape, np.ndim, np.size, np.result_type, np.can_cast, np.iscomplexobj)
@@ -28,6 +31,137 @@ LIKE = (np.zeros_like, np.ones_like, np.empty_like, np.full_like)
 
 class TraceError(MinigradError, TypeError):
     """What a compiled function cannot do, for it would need a number while it is being traced."""
+
+
+class Recorder:
+    """What is recorded: values in the order they are made.
+
+    Arrays that are met on the way are constants; those in the memory of `captured` ones are state,
+    for their numbers may be others in the next call. A second run is held against the first as it
+    goes: `record` then gives the values that there are, if they are those that would be made, and
+    else what is traced would be stale.
+    """
+
+    def __init__(self, captured: Iterable[np.ndarray] = ()) -> None:
+        self.roots = {id(root_of(x)): x for x in captured}
+        self.values: list[Value] = []
+        self.drawn: list[tuple[Any, Value]] = []
+        self.constants: dict[int, Value] = {}
+        self.again: Iterator[Value] | None = None
+        self.drawn_again: Iterator[tuple[Any, Value]] = iter(())
+
+    def record(self, op: Op, inputs: list[Any], attributes: dict[str, Any]) -> Value:
+        if self.again is not None:
+            return self.repeat(op, inputs, attributes)
+        values = tuple([x.value if type(x) is Tracer else self.value_of(x) for x in inputs])
+        try:
+            shape, dtype = infer(op, values, attributes)
+        except (ValueError, TypeError, IndexError) as error:
+            raise refusal_of(op.name, list(map(shown, inputs)), attributes, error) from error
+        if dtype.kind not in "fiub":
+            raise unsupported_dtype(f"{op.name}: the result", dtype)
+        value = Value(op, values, attributes, shape, dtype)
+        self.values.append(value)
+        return value
+
+    def repeat(self, op: Op, inputs: list[Any], attributes: dict[str, Any]) -> Value:
+        value = next(self.again, None)  # type: ignore[arg-type]
+        if value is None or value.op is not op or len(inputs) != len(value.inputs):
+            raise varies()
+        for x, before in zip(inputs, value.inputs, strict=True):
+            if type(x) is Tracer:
+                if x.value is not before:
+                    raise varies()
+            elif x is not before:
+                check_same(x, before)
+        if attributes != value.attributes and repr(attributes) != repr(value.attributes):
+            raise varies()
+        return value
+
+    def value_of(self, x: Any) -> Any:
+        """What stands for an input in the graph: an array made while tracing is a constant."""
+        if type(x) is Tracer:
+            return x.value
+        if isinstance(x, np.ndarray | np.generic):
+            found = self.constants.get(id(x))
+            if found is None:
+                array = np.asarray(x)
+                dtype = checked(array.dtype.newbyteorder("="))
+                # How many entries a mask picks, and so shapes, depends on what it holds.
+                captured = id(root_of(array)) in self.roots
+                if captured and dtype.kind != "b":
+                    found = Value(None, (), {}, array.shape, dtype, "state", array)
+                else:
+                    array = np.asarray(array, dtype)
+                    how = {"fixed": not captured}
+                    found = Value(None, (), how, array.shape, dtype, "constant", array)
+                # Held by its value, so that no other array gets its id; of a number, an array is.
+                self.constants[id(array)] = found
+            return found
+        return x
+
+    def draw(self, rng: Any, shape: tuple[int, ...]) -> Tracer:
+        """Stands for what is drawn at random by layers, which will be drawn at each call."""
+        if self.again is None:
+            self.drawn.append((rng, Value(None, (), {}, shape, np.dtype(np.float32), "input")))
+            return Tracer(self.drawn[-1][1])
+        before, value = next(self.drawn_again, (None, None))
+        if before is not rng or value is None or value.shape != shape:
+            raise varies()
+        return Tracer(value)
+
+    def start_again(self) -> None:
+        self.again, self.drawn_again = iter(self.values), iter(self.drawn)
+
+    def check_end(self) -> None:
+        if next(self.again, None) or next(self.drawn_again, None):  # type: ignore[arg-type]
+            raise varies()
+
+
+def root_of(array: np.ndarray) -> Any:
+    """Whose memory an array is in."""
+    root: Any = array
+    while isinstance(root, np.ndarray) and root.base is not None:
+        root = root.base
+    return root
+
+
+def checked(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    if dtype not in DTYPES:
+        raise UnsupportedError(
+            f"a compiled function is given an array of {dtype}: it takes booleans, integers, "
+            "float32 and float64. Pass x.astype(np.float32)"
+        )
+    return dtype
+
+
+def check_same(x: Any, before: Any) -> None:
+    """Hold what an op is given in a second run against what it was given in the first.
+
+    Raises:
+        TraceError: if it differs, and so would be stale in the next call.
+    """
+    if isinstance(x, np.ndarray | np.generic) and type(before) is Value:
+        array = before.array
+        x = np.asarray(x)
+        if array is None or x.dtype != array.dtype:
+            raise varies()
+        if x is not array and not np.array_equal(x, array, equal_nan=x.dtype.kind == "f"):
+            raise TraceError(
+                f"a compiled function computes with an array of shape {x.shape} that differs "
+                "from one run to the next: numbers drawn by np.random in it, maybe, which "
+                "would be the same at every call. Draw them outside and pass them in"
+            )
+    elif type(x) is not type(before) or repr(x) != repr(before):
+        raise varies()
+
+
+def varies() -> TraceError:
+    return TraceError(
+        "a compiled function does not do the same in two runs on the same arguments: it draws "
+        "random numbers, looks at a clock, or depends on something that it changes itself. Pass "
+        "that as an argument"
+    )
 
 
 class Tracer:
@@ -43,7 +177,7 @@ class Tracer:
         self.value = value
 
     # To Python code it is an array. NumPy, which looks at the type, asks the protocols below.
-    __class__ = property(lambda self: np.ndarray)
+    __class__ = np.ndarray  # type: ignore[assignment]
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -153,7 +287,7 @@ def zeros(x: Tracer) -> np.ndarray:
 
 def written(target: Any, new: Any) -> Any:
     """Write into an array: a traced one stands for another value from here on."""
-    if not is_traced(target):
+    if type(target) is not Tracer:
         raise UnsupportedError(
             "a compiled function writes what it computes into an array that it was not given: make "
             "it a Tensor, so that it is known as state, as t.data[...] = x; or return the value"
@@ -174,38 +308,43 @@ def written(target: Any, new: Any) -> Any:
 
 
 def value_of(x: Any) -> Any:
-    """What stands for an input in the graph: an array made while tracing is a constant."""
-    if is_traced(x):
-        return x.value
-    if isinstance(x, np.ndarray | np.generic):
-        array = np.asarray(x)
-        return Value(None, (), {}, array.shape, array.dtype, "constant", array)
-    return x
+    recorder = tracing.get()
+    assert recorder is not None
+    return recorder.value_of(x)
 
 
 def traced_apply(op: Op, *inputs: Any, **attributes: Any) -> Any:
     """As Op.__call__, but of traced arrays gives a traced array."""
-    nodes = [x.node if isinstance(x, Tensor) else x for x in inputs]
-    arrays = [x.value if type(x) is Node else x for x in nodes]
-    if not any(map(is_traced, arrays)):
+    nodes, arrays, live = [], [], []
+    any_traced = False
+    for x in inputs:
+        kind = type(x)
+        if kind is not Tracer:
+            if issubclass(kind, Tensor):
+                x = x.node
+                live.append(x)
+            elif kind is list or kind is tuple:
+                x = np.asarray(x)
+        array = x.value if type(x) is Node else x
+        any_traced = any_traced or type(array) is Tracer
+        nodes.append(x)
+        arrays.append(array)
+    recorder = tracing.get()
+    if not any_traced or recorder is None:
         return apply(op, *inputs, **attributes)
-    values = tuple(value_of(np.asarray(x) if type(x) in (list, tuple) else x) for x in arrays)
-    try:
-        shape, dtype = infer(op, values, attributes)
-    except (ValueError, TypeError, IndexError) as error:
-        raise refusal_of(op.name, list(map(shown, arrays)), attributes, error) from error
-    result: Any = Tracer(Value(op, values, attributes, shape, dtype))
-    live = [x for x in nodes if type(x) is Node]
+    value = recorder.record(op, arrays, attributes)
+    result: Any = Tracer(value)
     if not live:
         return result
-    if not (recording.get() and any(x.requires_grad or x.op is not None for x in live)):
+    requires_grad = recorded = False
+    for node in live:
+        requires_grad = requires_grad or node.requires_grad
+        recorded = recorded or node.requires_grad or node.op is not None
+    if not (recorded and recording.get()):
         return Tensor.of(Node(result))
-    requires_grad = any(x.requires_grad for x in live) and dtype.kind == "f" and op.vjps != ()
-    frame = sys._getframe(1)
-    while frame.f_code.co_filename in OWN_FILES and frame.f_back:
-        frame = frame.f_back
-    origin = (frame.f_code, frame.f_lasti)
-    return Tensor.of(Node(result, requires_grad, op, nodes, attributes, origin, arrays))
+    requires_grad = requires_grad and value.dtype.kind == "f" and op.vjps != ()
+    # Without the line it comes from: nobody is shown this graph.
+    return Tensor.of(Node(result, requires_grad, op, nodes, attributes, None, arrays))
 
 
 def shown(x: Any) -> Any:
@@ -214,7 +353,11 @@ def shown(x: Any) -> Any:
 
 
 @contextmanager
-def traced() -> Iterator[None]:
-    """Inside, ops take traced arrays."""
-    with applying(traced_apply), switched(tracing, True):
+def traced(recorder: Recorder) -> Iterator[None]:
+    """Inside, ops take traced arrays, and are recorded."""
+    with (
+        applying(traced_apply),
+        switched(tracing, recorder),
+        switched(draw, recorder.draw),
+    ):
         yield

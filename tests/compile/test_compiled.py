@@ -1,6 +1,7 @@
 """Compiled functions: the same answers as without, and never those of yesterday."""
 
 import copy
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -477,4 +478,27 @@ def test_an_argument_that_is_state_as_well() -> None:
         w.data[...] = w.data * 2
         return x + w.data
 
-    np.testing.assert_array_equal(f(w.data), [3, 3, 3])
+    # What x holds depends on when it is read: as without compiling, it is read last.
+    np.testing.assert_array_equal(f(w.data), [4, 4, 4])
+    np.testing.assert_array_equal(f(w.data.copy()), [6, 6, 6])
+
+
+def test_other_threads_may_trace_and_debug_meanwhile() -> None:
+    entered, done = threading.Event(), threading.Event()
+
+    def debugging() -> None:
+        with minigrad.debug():
+            entered.set()
+            done.wait(10)
+
+    thread = threading.Thread(target=debugging)
+    thread.start()
+    entered.wait(10)
+
+    @compile
+    def f(x: Any) -> Any:
+        done.set()
+        thread.join()  # it stops debugging while this is traced
+        return np.sin(x) * 2
+
+    agree(f(X), np.sin(X) * 2)

@@ -1,0 +1,216 @@
+"""A version of a compiled function: what runs for one kind of arguments."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from minigrad.compile.guards import Guards, fitting
+from minigrad.compile.ir import Value
+from minigrad.compile.trace import Traced
+from minigrad.compile.tracer import root_of
+from minigrad.errors import UnsupportedError
+from minigrad.graph import Node
+from minigrad.tensor import Tensor, value_of
+from minigrad.transforms import like
+
+# Up to this many entries, an argument is copied to where the program reads it: that takes less time
+# than to say where it is.
+SMALL = 1024
+
+
+class Version:
+    """What was compiled for one kind of arguments.
+
+    `key` is that kind; `program` computes. It computes in memory of its own, and so is run by one
+    thread at a time.
+    """
+
+    def __init__(
+        self, key: Any, arguments: Any, traced: Traced, guards: Guards, program: Any
+    ) -> None:
+        self.key, self.traced, self.guards, self.program = key, traced, guards, program
+        # Also, so that no other object gets an id that is in the key.
+        self.arguments = arguments
+        self.fitting = fitting(arguments, guards)
+        graph = traced.graph
+        self.lock = threading.Lock()
+        written = {value for value, _ in graph.writes}
+        self.inputs = traced.arguments
+        self.changed = [value in written for value in self.inputs]
+        self.changes = any(self.changed)
+        self.buffers = {value: self.buffer(value) for value in self.inputs if value.size <= SMALL}
+        self.places = [self.buffers.get(value) for value in self.inputs]
+        self.bind_states(written)
+        self.rates = [(group, key, self.buffer(value)) for group, key, value in traced.rates]
+        self.others = any((self.rates, traced.drawn, self.loose, traced.grads))
+        self.rates_before: list[Any] = [None] * len(self.rates)
+        self.result = builder(traced.form, traced.kinds)
+        # Numbers that were computed of captured arrays while tracing are those of their contents.
+        constants = any(x.kind == "constant" and x.shape for x in graph.order())
+        self.contents = [
+            (array, array.tobytes()) for array in guards.found.arrays.values() if constants
+        ]
+
+    def buffer(self, value: Value) -> np.ndarray:
+        """Memory for a leaf, of which the program knows."""
+        array = np.zeros(value.shape, value.dtype)
+        self.program.bind(value, array)
+        return array
+
+    def bind_states(self, written: set[Value]) -> None:
+        """States are bound once: that their arrays are the same is looked at in every call."""
+        self.loose: list[tuple[np.ndarray, np.ndarray]] = []
+        self.written: list[np.ndarray] = []
+        for array, value in self.traced.states:
+            if is_plain(array, value):
+                self.program.bind(value, array)
+            else:
+                self.loose.append((array, self.buffer(value)))
+            if value in written:
+                self.written.append(array)
+        self.loose_written = [x for x in self.loose if any(x[0] is each for each in self.written)]
+        self.read = [array for array, _ in self.traced.states]
+        for array in self.written:
+            if any(x is not array and np.may_share_memory(x, array) for x in self.read):
+                raise UnsupportedError(
+                    f"a compiled function writes into an array of shape {array.shape} that shares "
+                    "memory with another that it uses: make a copy of one of them"
+                )
+        self.roots = {id(root_of(array)) for array in self.written}
+        self.plain_roots = all(isinstance(root_of(x), np.ndarray) for x in self.written)
+
+    def arrays(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """The arrays in arguments, if this version is for them, and not stale; else None."""
+        arrays = self.fitting(args, kwargs)
+        if arrays and (self.changes or self.roots) and self.overlaps(arrays):
+            return None
+        return arrays if not self.contents or self.same_contents() else None
+
+    def same_contents(self) -> bool:
+        """Whether captured arrays hold the numbers they held, where others were computed of them
+        while tracing."""
+        return all(array.tobytes() == contents for array, contents in self.contents)
+
+    def stale(self) -> str:
+        """What has changed that this version depends on; or an empty text."""
+        changed = self.guards.broken()
+        if not changed:
+            self.fitting = fitting(self.arguments, self.guards)
+        if changed or self.same_contents():
+            return changed
+        return "an array that the function computes with outside of minigrad has other numbers"
+
+    def overlaps(self, arrays: Sequence[np.ndarray]) -> bool:
+        """Whether an argument is in memory that is written by way of another name.
+
+        Then what is read depends on when, and the function is run as it is.
+        """
+        for array in arrays:
+            base = array.base
+            root = array if base is None else base
+            plain = self.plain_roots and type(root) is np.ndarray and root.base is None
+            if (not plain or id(root) in self.roots) and any(
+                np.may_share_memory(array, x) for x in self.written
+            ):
+                return True
+        for k, array in enumerate(arrays if self.changes else ()):
+            if self.changed[k]:
+                others = [*self.read, *(x for n, x in enumerate(arrays) if n != k)]
+                if any(np.may_share_memory(array, x) for x in others):
+                    return True
+        return False
+
+    def run(self, arrays: Sequence[np.ndarray]) -> Any:
+        """Run, on the arrays in arguments."""
+        with self.lock:
+            for k, array in enumerate(arrays):
+                place = self.places[k]
+                if place is None:
+                    self.bind_large(self.inputs[k], array)
+                else:
+                    place[...] = array
+            if self.others:
+                self.bind_others()
+            if self.changes:
+                self.check_writable(arrays)
+            outputs = self.program.run()
+            for array, copy in self.loose_written:
+                array[...] = copy
+            if self.changes:
+                self.write_back(arrays)
+        for t in self.traced.fresh:
+            t.node.grad = None
+        return self.result(outputs)
+
+    def bind_large(self, value: Value, array: np.ndarray) -> None:
+        if not is_plain(array, value):
+            if value not in self.buffers:
+                self.buffers[value] = np.zeros(value.shape, value.dtype)
+            self.buffers[value][...] = array
+            array = self.buffers[value]
+        self.program.bind(value, array)
+
+    def bind_others(self) -> None:
+        for k, (group, key, place) in enumerate(self.rates):
+            rate = group[key]
+            if rate is not self.rates_before[k] or type(rate) is not float:
+                place[...] = self.rates_before[k] = rate
+        for rng, value in self.traced.drawn:
+            self.program.bind(value, rng.random(value.shape, value.dtype))
+        for array, copy in self.loose:
+            copy[...] = array
+        for t, value in self.traced.grads:
+            grad = value_of(t.grad)
+            if grad is None or not is_plain(grad, value):
+                grad = np.zeros(t.shape, t.dtype) if grad is None else np.array(grad, t.dtype)
+                t.grad = grad
+            self.program.bind(value, grad)
+
+    def check_writable(self, arrays: Sequence[np.ndarray]) -> None:
+        for array, changed in zip(arrays, self.changed, strict=True):
+            if changed and not array.flags.writeable:
+                raise ValueError("a compiled function writes into an argument that is read-only")
+
+    def write_back(self, arrays: Sequence[np.ndarray]) -> None:
+        for k, (value, array) in enumerate(zip(self.inputs, arrays, strict=True)):
+            in_place = self.places[k] is None and is_plain(array, value)
+            if self.changed[k] and not in_place:
+                array[...] = self.buffers[value]
+
+    def explain(self) -> str:
+        """What the program does."""
+        explain = getattr(self.program, "explain", None)
+        return str(explain()) if explain else "\n".join(map(str, self.traced.graph.order()))
+
+
+def is_plain(array: np.ndarray, value: Value) -> bool:
+    """Whether a program can work on it where it is: in C order, aligned, in the machine's order of
+    bytes."""
+    flags = array.flags
+    return flags.c_contiguous and flags.aligned and array.dtype == value.dtype
+
+
+def builder(form: Any, kinds: list[Any]) -> Callable[[list[np.ndarray]], Any]:
+    """What makes of outputs what the function returns."""
+    if form == 0 and kinds[0] is Tensor:
+        return lambda outputs: Tensor.of(Node(outputs[0]))
+    if form == 0 and kinds[0] is np.ndarray:
+        return lambda outputs: outputs[0]
+
+    def build(outputs: list[np.ndarray]) -> Any:
+        rest = iter(outputs)
+        leaves = (
+            Tensor.of(Node(next(rest)))
+            if kind is Tensor
+            else next(rest)
+            if kind is np.ndarray
+            else kind
+            for kind in kinds
+        )
+        return like(form, leaves)
+
+    return build
