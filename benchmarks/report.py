@@ -109,5 +109,5 @@ def duration(seconds: float) -> str:
 
 
 def digits(value: float) -> str:
-    """A number to three digits: 12.3, 1.20, 123."""
-    return f"{value:#.3g}".rstrip(".")
+    """A number to three digits, or as a whole: 12.3, 1.20, 123, 4,567."""
+    return f"{value:#.3g}".rstrip(".") if value < 999.5 else f"{value:,.0f}"

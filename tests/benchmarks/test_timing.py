@@ -14,7 +14,7 @@ import benchmarks
 from benchmarks import __main__ as command
 from benchmarks import comparison, with_minigrad, with_numpy
 from benchmarks.comparison import Comparison, Entry, close, compare, disagreements
-from benchmarks.report import duration, table
+from benchmarks.report import digits, duration, table
 from benchmarks.timing import block, interleave, ratio, summary
 from benchmarks.worker import PACKAGES, Importer, figures
 from benchmarks.workloads import WORKLOADS
@@ -205,6 +205,11 @@ def test_durations_have_three_digits() -> None:
     seconds = [0.0, 1.2e-9, 1.234e-5, 0.0999, 0.9999, 12.0]
     expected = ["0.00 ns", "1.20 ns", "12.3 us", "99.9 ms", "1.00 s", "12.0 s"]
     assert [duration(t) for t in seconds] == expected
+    values, expected = (
+        [0.0123, 1.2, 123, 999.7, 4567.8],
+        ["0.0123", "1.20", "123", "1,000", "4,568"],
+    )
+    assert [digits(x) for x in values] == expected
 
 
 # The workloads
