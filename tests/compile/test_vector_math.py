@@ -81,10 +81,15 @@ def command() -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def library(command: list[str], tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
-    folder = tmp_path_factory.mktemp("vector_math")
-    source, built = folder / "all.c", folder / "all.so"
-    source.write_text(SOURCE)
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("vector_math") / "all.c"
+    path.write_text(SOURCE)
+    return path
+
+
+@pytest.fixture(scope="module")
+def library(command: list[str], source: Path) -> ctypes.CDLL:
+    built = source.with_suffix(".so")
     subprocess.run([*command, str(source), "-o", str(built), "-lm"], check=True)
     return ctypes.CDLL(str(built))
 
@@ -180,16 +185,17 @@ CALL = re.compile(r"^\s+(call|jmp)q?\s+\*?[a-z_]", re.M)
 
 
 @pytest.fixture(scope="module")
-def bodies(command: list[str]) -> dict[str, str]:
+def bodies(command: list[str], source: Path) -> dict[str, str]:
     """The assembler text of each function."""
     if platform.machine().lower() not in ("x86_64", "amd64"):
         pytest.skip("it is told from the names of x86-64's instructions")
     macros = [command[0], "-march=native", "-dM", "-E", "-x", "c", "/dev/null"]
     if "__FMA__" not in subprocess.run(macros, capture_output=True, text=True, check=True).stdout:
         pytest.skip("the processor has no fused multiply-add, which is a call then")
-    run = [*command, "-S", "-x", "c", "-", "-o", "-"]
-    text = subprocess.run(run, input=SOURCE, capture_output=True, text=True, check=True).stdout
-    parts = re.split(r"^(\w+):.*$", text, flags=re.M)
+    text = source.with_suffix(".s")
+    flags = [part for part in command if part != "-shared"]
+    subprocess.run([*flags, "-S", str(source), "-o", str(text)], check=True)
+    parts = re.split(r"^(\w+):.*$", text.read_text(errors="replace"), flags=re.M)
     return dict(zip(parts[1::2], parts[2::2], strict=True))
 
 
