@@ -1,0 +1,619 @@
+"""Where compiled arithmetic is most easily wrong: at the edges of numbers, shapes and memory.
+
+What is expected is what NumPy computes of the same arrays, or the eager library.
+"""
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import minigrad
+from minigrad import Tensor, nn, optim
+from minigrad import functional as F
+from minigrad.compile.compiled import compile
+from minigrad.errors import ShapeError
+from minigrad.transforms import leaves_of
+
+RNG = np.random.default_rng(0)
+KINDS = ["float32", "float64"]
+# About vectors of 4, 8 and 16 entries, and tiles of them.
+LENGTHS = [1, 2, 3, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 130]
+
+
+def normal(*shape: int, dtype: Any = np.float32) -> np.ndarray:
+    return np.asarray(RNG.standard_normal(shape)).astype(dtype)
+
+
+def array(x: Any) -> np.ndarray:
+    return np.asarray(x.data if isinstance(x, Tensor) else x)
+
+
+def same(found: Any, expected: Any, rtol: float = 1e-5, atol: float = 1e-6) -> None:
+    """The same numbers, NaN and all, of the same dtypes and shapes."""
+    for (at, x), (_, y) in zip(leaves_of(found), leaves_of(expected), strict=True):
+        x, y = array(x), array(y)
+        assert (x.dtype, x.shape) == (y.dtype, y.shape), at
+        np.testing.assert_allclose(x, y, rtol, atol, err_msg=at)
+
+
+def check(f: Callable[..., Any], *inputs: Any, rtol: float = 1e-5, atol: float = 1e-6) -> None:
+    with np.errstate(all="ignore"):
+        expected = f(*inputs)
+        same(compile(f)(*inputs), expected, rtol, atol)
+
+
+# Numbers
+
+
+SPECIAL = [np.nan, np.inf, -np.inf, 0.0, -0.0, 1.0, -1.0, 3.4e38, -3.4e38, 1e-45, -1e-40, 0.5]
+PAIRS: dict[str, Callable[[Any, Any], Any]] = {
+    "arithmetic": lambda x, y: (x + y, x - y, x * y, x / y),
+    "comparisons": lambda x, y: (x < y, x <= y, x == y, x != y, x > y, x >= y),
+    "maximum": lambda x, y: (np.maximum(x, y), np.minimum(x, y), F.relu(x), np.abs(y)),
+    "where": lambda x, y: (np.where(x > y, x, y), np.where(np.isnan(x), y, x), np.clip(x, -1, 1)),
+    "logaddexp": lambda x, y: (np.logaddexp(x, y), np.hypot(x, y), np.arctan2(x, y)),
+    "powers": lambda x, y: (x**2, x**0.5, x**-1, np.square(y), np.abs(x) ** y),
+    "activations": lambda x, y: (F.sigmoid(x), np.tanh(y), F.softplus(x), F.silu(y), F.gelu(x)),
+    "roots and logarithms": lambda x, y: (np.sqrt(x), np.log(x), np.log1p(y), np.exp(x)),
+    "rounding": lambda x, y: (np.floor(x), np.ceil(y), np.rint(x), np.trunc(y), np.sign(x)),
+    "questions": lambda x, y: (np.isnan(x), np.isinf(x), np.isfinite(y), np.signbit(x)),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", PAIRS)
+def test_special_numbers_beside_each_other(name: str, kind: str) -> None:
+    special = np.array(SPECIAL).astype(kind)
+    x, y = (np.tile(x.ravel(), 3)[1:] for x in np.meshgrid(special, special))
+    check(PAIRS[name], x, y, atol=1e-30)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_sign_of_zero(kind: str) -> None:
+    x = np.array([0.0, -0.0, 1.0, -1.0] * 9, kind)
+
+    def f(x: Any) -> Any:
+        return np.signbit(-x), np.signbit(x * 0), np.signbit(x * -1.0), 1 / (x * 0.0)
+
+    check(f, x)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_reductions_of_special_numbers(kind: str) -> None:
+    rows = np.array(
+        [
+            [np.nan, 1, 2], [1, np.nan, 2], [1, 2, np.nan], [np.inf, 1, np.nan], [np.inf, 1, 2],
+            [-np.inf, 1, 2], [np.inf, -np.inf, 1], [-np.inf] * 3, [np.inf] * 3, [np.nan] * 3,
+        ], kind,
+    )  # fmt: skip
+
+    def f(x: Any) -> Any:
+        long = np.concatenate([x] * 11, axis=1)
+        return [
+            [how(each, axis=axis) for how in (np.sum, np.mean, np.max, np.min, F.logsumexp)]
+            + [np.argmax(each, axis=axis), np.argmin(each, axis=axis)]
+            + [np.any(np.isnan(each), axis=axis), np.all(np.isfinite(each), axis=axis)]
+            for each in (x, long, x.T)
+            for axis in (0, 1)
+        ]
+
+    check(f, rows)
+
+
+def test_softmax_where_all_or_some_is_masked() -> None:
+    x = normal(4, 17)
+    x[0, 3:] = -np.inf
+    x[1] = -np.inf  # all of it: nan, as in NumPy
+    x[2, 5] = np.inf
+    x[3, 5] = np.nan
+    check(lambda x: (F.softmax(x), F.log_softmax(x), F.logsumexp(x, axis=1)), x)
+    check(minigrad.grad(lambda x: np.sum(F.softmax(x)[0] ** 2)), x)
+
+
+def test_attention_with_a_padding_mask() -> None:
+    q, k, v = (normal(2, 3, 9, 4) for _ in range(3))
+    allowed = np.arange(9) < np.array([9, 4])[:, None, None, None]
+
+    def loss(q: Any, k: Any, v: Any, allowed: Any) -> Any:
+        y = F.scaled_dot_product_attention(q, k, v, attn_mask=allowed)
+        return np.sum(y * y)
+
+    check(minigrad.value_and_grad(loss, (0, 1, 2)), q, k, v, allowed)
+
+
+def test_large_numbers_do_not_overflow_on_the_way() -> None:
+    x = np.array([[1000.0, 1000.5, -1000.0], [-2000.0, -2001.0, -1999.0]], np.float32)
+    target = np.array([2, 0])
+    check(lambda x: (F.softmax(x), F.log_softmax(x), F.logsumexp(x, axis=1)), x)
+    check(minigrad.grad(lambda x: F.cross_entropy(x, target)), x)
+    check(lambda x: (F.sigmoid(x), np.tanh(x), F.softplus(x), F.logsigmoid(x), F.gelu(x)), x)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_denormal_numbers_are_kept(kind: str) -> None:
+    tiny = np.finfo(kind).smallest_subnormal
+    x = np.full(37, tiny, kind) * np.arange(37).astype(kind)
+    found = compile(lambda x: (x + x, x * 1.0, np.sum(x), np.maximum(x, 0), x > 0))(x)
+    for got, expected in zip(found, (x + x, x, np.sum(x), x, x > 0), strict=True):
+        np.testing.assert_array_equal(got, expected)
+
+
+def test_functions_over_the_whole_line() -> None:
+    x = np.concatenate([-np.logspace(-40, 38.4, 999), np.logspace(-40, 38.4, 999)])
+    near = np.concatenate([np.linspace(-110, 110, 4001), np.linspace(-0.01, 0.01, 999)])
+    for numbers in (x.astype(np.float32), x, near.astype(np.float32), near):
+
+        def f(x: Any) -> Any:
+            positive = np.abs(x)
+            pairs = np.exp(x), np.expm1(x), np.tanh(x), F.sigmoid(x), F.erf(x), np.arctan(x)
+            return *pairs, np.log(positive), np.log1p(positive), np.sqrt(positive), np.arcsinh(x)
+
+        check(f, numbers, rtol=3e-6 if numbers.dtype == np.float32 else 1e-13, atol=1e-42)
+
+
+def test_sine_and_cosine_of_large_numbers() -> None:
+    x = np.concatenate([np.linspace(-1e5, 1e5, 4001), np.linspace(-4, 4, 999)])
+    check(lambda x: (np.sin(x), np.cos(x)), x, rtol=1e-12, atol=1e-15)
+    check(lambda x: (np.sin(x), np.cos(x)), x.astype(np.float32), rtol=2e-6, atol=1e-7)
+
+
+# Integers and booleans
+
+
+@pytest.mark.parametrize("kind", ["int8", "uint8", "int16", "int32", "int64"])
+def test_integers_wrap_around(kind: str) -> None:
+    info = np.iinfo(kind)
+    ends = [info.min, info.min + 1, info.max, info.max - 1, 0, 1, 2, 3, 100]
+    x, y = (x.ravel() for x in np.meshgrid(np.array(ends, kind), np.array(ends, kind)))
+    check(lambda x, y: (x + y, x - y, x * y, -x, ~x, np.abs(x), np.square(x), x + 1, x * 3), x, y)
+    check(lambda x, y: (np.maximum(x, y), x < y, x == y, np.sign(x), x & y, x | y, x ^ y), x, y)
+    check(lambda x: (np.cumsum(x, axis=0), np.sum(x), np.max(x), np.min(x), np.argmax(x)), x)
+    check(lambda x: (x.astype(np.int8), x.astype(np.float32), x.astype(bool), x / 2), x)
+
+
+@pytest.mark.parametrize("kind", ["int8", "int32", "int64"])
+def test_integers_are_divided_towards_less(kind: str) -> None:
+    x, y = (x.ravel() for x in np.meshgrid(np.arange(-9, 10), [-7, -3, -2, -1, 1, 2, 3, 7]))
+    check(lambda x, y: (x // y, x % y, x / y), x.astype(kind), y.astype(kind))
+    check(lambda x: (x // 3, x % 3, x // -3, x % -3, x**2, x**3), x.astype(kind))
+
+
+def test_booleans_are_no_integers() -> None:
+    x, y = (x.ravel() for x in np.meshgrid([True, False], [True, False] * 9))
+    check(lambda x, y: (x + y, x * y, ~x, x & y, x | y, x ^ y, x == y, x < y), x, y)
+    check(
+        lambda x, y: (np.logical_not(x), np.maximum(x, y), np.minimum(x, y), x + 1, x * 2.5), x, y
+    )
+    check(lambda x: (np.sum(x), np.mean(x), np.any(x), np.all(x), np.max(x), np.cumsum(x)), x)
+    check(lambda x: (x.astype(np.float32), x.astype(np.int32), np.sum(x.reshape(2, -1), axis=0)), x)
+
+
+def test_floats_that_are_cast_to_integers_and_back() -> None:
+    x = np.array([-2.9, -0.5, 0.0, 0.49, 1.999, 1e9, 16777217.0])
+    check(lambda x: (x.astype(np.int64), x.astype(np.int32), x.astype(bool), x.astype("f4")), x)
+    check(lambda x: (x.astype(np.float32) + x, x.astype(np.float32).astype(np.int64)), x)
+
+
+# Dtypes: as NumPy 2 promotes, with numbers of Python weak
+
+
+ONES: dict[str, np.ndarray] = {
+    kind: np.ones(3, kind) for kind in "bool int8 uint8 int16 int32 int64 float32 float64".split()
+}
+
+
+@pytest.mark.parametrize("kind", ONES)
+def test_promotion(kind: str) -> None:
+    def f(x: Any, others: Any) -> Any:
+        found = []
+        for y in others:
+            found += [x + y, x * y, x / y, np.maximum(x, y), np.where(x > y, x, y), x == y]
+        return found
+
+    check(f, ONES[kind], [y for name, y in ONES.items()])
+    check(f, ONES[kind], [np.asarray(y[0]) for y in ONES.values()])  # of no axes
+
+
+@pytest.mark.parametrize("kind", ONES)
+def test_numbers_do_not_promote(kind: str) -> None:
+    def f(x: Any) -> Any:
+        whole = [x + 1, 2 * x, x / 2, np.maximum(x, 0), np.where(x > 0, x, 0), x + True]
+        floats = [x + 1.5, 0.5 * x, x / 0.5, np.where(x > 0, x, 0.5)]
+        return [*whole, *floats, x + np.float32(1), x + np.float64(1), x * np.int64(2)]
+
+    check(f, ONES[kind])
+    check(f, np.asarray(ONES[kind][0]))
+
+
+@pytest.mark.parametrize("kind", ONES)
+def test_reductions_widen(kind: str) -> None:
+    def f(x: Any) -> Any:
+        found = [np.sum(x), np.mean(x), np.max(x), np.cumsum(x, axis=0), np.any(x), np.argmax(x)]
+        return [*found, np.sum(x, axis=0, keepdims=True)]
+
+    check(f, ONES[kind])
+
+
+def test_products_of_mixed_dtypes() -> None:
+    x, y = normal(5, 7), normal(7, 9, dtype=np.float64)
+    whole = RNG.integers(-9, 9, (7, 3))
+    check(lambda x, y, n: (x @ y, n.T @ y, n.T @ n, x @ n, (n > 0).T @ (n > 1)), x, y, whole)
+
+
+# Shapes
+
+
+def test_arrays_of_nothing() -> None:
+    def f(x: Any, y: Any) -> Any:
+        sums = [np.sum(x), np.sum(x, axis=0), np.sum(x, axis=1), np.any(x > 0), np.all(x > 0)]
+        moved = [x.T, x.reshape(3, 0, 1), x[::-1], x[:, 1:2], np.concatenate([x, y]), x[:, None]]
+        return *sums, *moved, x + y[:1], np.exp(x), x @ y.T, y @ x.T, np.pad(x, ((1, 0), (0, 1)))
+
+    for kind in KINDS:
+        check(f, np.ones((0, 3), kind), np.ones((2, 3), kind))
+
+
+def test_gradients_of_nothing() -> None:
+    def f(x: Any, w: Any) -> Any:
+        return np.sum(np.tanh(x @ w) ** 2)
+
+    check(minigrad.grad(f, (0, 1)), np.ones((0, 3)), np.ones((3, 2)))
+    check(minigrad.grad(f, (0, 1)), np.ones((4, 0)), np.ones((0, 2)))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_numbers_as_arrays(kind: str) -> None:
+    def f(x: Any, y: Any) -> Any:
+        z = [x + y, x * 2, np.exp(x), np.sum(x), np.max(y), np.where(x > y, x, y), x.reshape(1, 1)]
+        return *z, x[None], x[...], np.broadcast_to(x, (2, 3)), np.stack([x, y]), x * np.ones(3)
+
+    x, y = (np.asarray(np.array(value, kind)) for value in (0.5, -1.5))
+    check(f, x, y)
+    check(minigrad.grad(lambda x: np.sin(x) * x), x)
+
+
+@pytest.mark.parametrize("n", LENGTHS)
+def test_lengths_about_those_of_vectors(n: int) -> None:
+    """Also that what is beside the end of an output is left alone, as it is another's."""
+    x, rows = normal(n), normal(5, n)
+
+    def f(x: Any, rows: Any) -> Any:
+        each = np.tanh(x) * 2 + 1, np.cumsum(x, axis=0), x[::-1] * 1.0, (x > 0) & (x < 1)
+        whole = np.sum(x), np.max(x), np.min(x), np.mean(x), F.logsumexp(x), np.argmax(x)
+        of_rows = np.sum(rows, axis=1), np.max(rows, axis=0), F.softmax(rows), np.var(rows, axis=1)
+        return *each, *whole, *of_rows, rows.T * 2, F.layer_norm(rows, (n,), eps=1e-3)
+
+    check(f, x, rows, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_products_of_every_size(kind: str) -> None:
+    sizes = [(1, 1, 1), (1, 7, 3), (3, 1, 17), (9, 17, 33), (33, 64, 15), (13, 2, 65), (65, 33, 2)]
+    pairs = [(normal(m, k, dtype=kind), normal(k, n, dtype=kind)) for m, k, n in sizes]
+
+    def f(pairs: Any) -> Any:
+        found = []
+        for k, (x, y) in enumerate(pairs):
+            found += [x @ y, x[0] @ y, x @ y[:, 0]]
+            found += [y.T @ x.T, x[::-1] @ y * 2] if k % 2 else [F.linear(x, y.T)]
+        return found
+
+    check(f, pairs, rtol=1e-4 if kind == "float32" else 1e-11, atol=1e-4)
+
+
+# Many entries
+
+
+def test_sums_of_many_do_not_lose_digits() -> None:
+    """NumPy adds in pairs; one after the other, the sum of 4 million would be off by a percent."""
+    x = np.full(1 << 22, 0.1, np.float32)
+    total, mean, columns = compile(
+        lambda x: (np.sum(x), np.mean(x), np.sum(x.reshape(-1, 4), axis=0))
+    )(x)
+    np.testing.assert_allclose(total, x.size * 0.1, 1e-4)
+    np.testing.assert_allclose(mean, 0.1, 1e-4)
+    np.testing.assert_allclose(columns, x.size * 0.1 / 4, 1e-2)
+
+
+@pytest.mark.parametrize("shape", [(3, 100_000), (100_000, 3), (1, 300_000), (300_000, 1)])
+def test_long_and_short_rows(shape: tuple[int, int]) -> None:
+    x = normal(*shape)
+
+    def f(x: Any) -> Any:
+        sums = np.sum(x, axis=0), np.sum(x, axis=1), np.sum(x), np.max(x, axis=0), np.min(x, axis=1)
+        return *sums, F.logsumexp(x, axis=0), F.softmax(x, axis=1), np.argmax(x, axis=1)
+
+    check(f, x, rtol=1e-4, atol=0.02)
+
+
+# Memory
+
+
+def unaligned(x: np.ndarray) -> np.ndarray:
+    """The same, in a buffer that begins at an odd multiple of the size of an entry."""
+    size = x.itemsize
+    buffer = np.zeros(x.nbytes + 2 * 64, np.uint8)
+    start = -buffer.ctypes.data % 64 + size
+    y = buffer[start : start + x.nbytes].view(x.dtype).reshape(x.shape)
+    y[...] = x
+    return y
+
+
+LAYOUTS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "unaligned": unaligned,
+    "Fortran": np.asfortranarray,
+    "backwards": lambda x: x[::-1, ::-1].copy()[::-1, ::-1],
+    "every second": lambda x: np.repeat(np.repeat(x, 2, axis=0), 3, axis=1)[::2, ::3],
+    "one row": lambda x: np.broadcast_to(x[:1], x.shape),
+    "one column": lambda x: np.broadcast_to(x[:, :1], x.shape),
+    "read only": lambda x: np.frombuffer(x.tobytes(), x.dtype).reshape(x.shape),
+}
+
+
+def off_by_bytes(x: np.ndarray) -> np.ndarray:
+    """At an address that is no multiple of the size of an entry, as in a file that is mapped."""
+    buffer = np.zeros(x.nbytes + 1, np.uint8)
+    y = buffer[1:].view(np.uint8)[: x.nbytes].view(x.dtype).reshape(x.shape)
+    y[...] = x
+    return y
+
+
+LAYOUTS["off by a byte"] = off_by_bytes
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_layouts_of_inputs(name: str, kind: str) -> None:
+    x, w = (LAYOUTS[name](normal(17, 33, dtype=kind)) for _ in range(2))
+    assert x.shape == (17, 33)
+
+    def f(x: Any, w: Any) -> Any:
+        return np.tanh(x) * 2 + w, np.sum(x, axis=0), x @ w.T, x[::-2, 1:], F.softmax(x), x.T * w.T
+
+    before = x.copy()
+    check(f, x, w, rtol=1e-4, atol=1e-5)
+    check(minigrad.grad(lambda x: np.sum(np.sin(x) ** 2)), x)
+    np.testing.assert_array_equal(x, before)
+
+
+@pytest.mark.parametrize("name", [name for name in LAYOUTS if name[:3] not in ("one", "rea")])
+def test_layouts_of_parameters(name: str) -> None:
+    def trained(wrap: Callable[..., Any]) -> Any:
+        model = nn.Linear(33, 17, rng=np.random.default_rng(0))
+        model.weight.data = LAYOUTS[name](model.weight.data)
+        optimizer = optim.AdamW(model.parameters(), lr=0.01)
+
+        def step(x: Any) -> Any:
+            optimizer.zero_grad()
+            loss = (model(x) ** 2).mean()
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        step = wrap(step)
+        x = np.linspace(-1, 1, 5 * 33, dtype=np.float32).reshape(5, 33)
+        return [step(x) for _ in range(3)], model.state_dict(), optimizer.state_dict()
+
+    same(trained(compile), trained(lambda f: f), 1e-4, 1e-6)
+
+
+def test_one_array_given_twice() -> None:
+    x = normal(9, 9)
+    f = compile(lambda x, y: (x @ y, x - y, x))
+    same(f(x, x), (x @ x, x - x, x), 1e-4, 1e-5)
+    same(f(x, x.T), (x @ x.T, x - x.T, x), 1e-4, 1e-5)
+
+
+def test_inputs_that_overlap() -> None:
+    x = normal(100)
+    check(lambda x, y: (x + 2 * y, np.cumsum(x, axis=0) * y, y), x[:-1], x[1:])
+
+
+def test_writing_to_one_of_two_that_overlap() -> None:
+    """The argument that is written is whole before; what it shares with another is the caller's."""
+    x = normal(64)
+    before = x.copy()
+
+    @compile
+    def f(x: Any, y: Any) -> Any:
+        total = np.sum(y)
+        x *= 2
+        return total
+
+    total = f(x[:32], x[32:])
+    np.testing.assert_allclose(total, before[32:].sum(), 1e-5)
+    np.testing.assert_array_equal(x, np.concatenate([before[:32] * 2, before[32:]]))
+
+
+def test_outputs_share_no_memory() -> None:
+    x, weight = normal(8, 8), Tensor(normal(8, 8))
+    f = compile(lambda x: (x, x, x.T, x[1:], weight.data, weight, x.reshape(-1), x + 0))
+    first, second = f(x), f(x)
+    arrays = [array(y) for y in (*first, *second)]
+    others = [x, weight.data]
+    for k, one in enumerate(arrays):
+        assert not any(np.shares_memory(one, other) for other in [*arrays[:k], *others])
+        assert one.flags.writeable
+    same(first, (x, x, x.T, x[1:], weight.data, weight, x.reshape(-1), x))
+
+
+def test_outputs_of_one_call_given_to_the_next() -> None:
+    f = compile(lambda x, y: (y, x * 0.5 + y))
+    x, y = np.ones(33), np.full(33, 2.0)
+    expected = x, y
+    for _ in range(5):
+        x, y = f(x, y)
+        expected = expected[1], expected[0] * 0.5 + expected[1]
+    same((x, y), expected)
+
+
+def test_state_that_is_argument_and_result() -> None:
+    weight = Tensor(np.arange(20.0))
+
+    @compile
+    def f(x: Any) -> Any:
+        old = weight.data * 1.0
+        weight.data[...] = x[::-1] + weight.data
+        return old, weight.data
+
+    before = weight.data.copy()
+    old, new = f(weight.data)
+    np.testing.assert_array_equal(old, before)
+    np.testing.assert_array_equal(new, before[::-1] + before)
+    np.testing.assert_array_equal(weight.data, new)
+
+
+# Indices
+
+
+@pytest.mark.parametrize("kind", ["int64", "int32", "int16", "uint8"])
+def test_indices_of_every_dtype(kind: str) -> None:
+    x = normal(11, 3)
+    index = np.array([0, 10, 5, 5]).astype(kind)
+    check(lambda x, i: (x[i], np.take(x, i % 3, axis=1), x[i, i % 3]), x, index)
+    check(minigrad.grad(lambda x, i: np.sum(x[i] ** 2)), x, index)
+
+
+def test_indices_from_the_end() -> None:
+    x, index = normal(5, 4), np.array([-1, -5, 0, 4, -2])
+    check(lambda x, i: x[i], x, index)
+    check(minigrad.grad(lambda x, i: np.sum(x[i] ** 2)), x, index)
+
+
+LOOKS: dict[str, Callable[[Any, Any], Any]] = {
+    "rows": lambda x, i: x[i],
+    "columns": lambda x, i: x[:, i],
+    "computed": lambda x, i: x[i * 2 - i],
+    "two": lambda x, i: x[i, i],
+    "rows that are used": lambda x, i: np.sum(np.exp(x[i])),
+    "of a gradient": minigrad.grad(lambda x, i: np.sum(x[i] ** 2)),
+}
+
+
+@pytest.mark.parametrize("bad", [5, -6, 1 << 40, -(1 << 40)])
+@pytest.mark.parametrize("name", LOOKS)
+def test_an_index_out_of_range_is_an_error(name: str, bad: int) -> None:
+    x = normal(5, 5, dtype=np.float64)
+    look = compile(LOOKS[name])
+    look(x, np.array([0, 4, -5]))
+    with pytest.raises((ShapeError, IndexError)):
+        look(x, np.array([0, bad, 1]))
+    same(look(x, np.array([1, 1, 2])), LOOKS[name](x, np.array([1, 1, 2])))  # and goes on
+
+
+def test_a_target_out_of_range_is_an_error() -> None:
+    scores = normal(4, 5)
+    loss: Any = compile(minigrad.value_and_grad(F.cross_entropy))
+    same(loss(scores, np.array([0, 4, 2, 1]))[0], F.cross_entropy(scores, np.array([0, 4, 2, 1])))
+    with pytest.raises((ShapeError, IndexError)):
+        loss(scores, np.array([0, 5, 2, 1]))
+
+
+# The same bits
+
+
+def step_of_all_kinds() -> Callable[..., Any]:
+    """With products, sums over all axes, and entries that are added where others are."""
+
+    def loss(x: Any, w: Any, index: Any) -> Any:
+        h = np.tanh(x @ w)
+        picked = h[index]
+        return np.sum(F.softmax(picked) ** 2) + np.mean(F.logsumexp(h, axis=0)) + np.sum(x * x)
+
+    return minigrad.value_and_grad(loss, (0, 1))
+
+
+def bits(tree: Any) -> bytes:
+    return b"".join(array(x).tobytes() for _, x in leaves_of(tree))
+
+
+def inputs_of_all_kinds() -> tuple[np.ndarray, ...]:
+    rng = np.random.default_rng(3)
+    x, w = (rng.standard_normal(shape).astype(np.float32) for shape in ((300, 65), (65, 33)))
+    return x, w, rng.integers(0, 300, 1000)
+
+
+def test_the_same_bits_in_each_call() -> None:
+    f, inputs = compile(step_of_all_kinds()), inputs_of_all_kinds()
+    first = bits(f(*inputs))
+    assert all(bits(f(*inputs)) == first for _ in range(20))
+    again = tuple(unaligned(x) for x in inputs)  # where arrays are makes no difference
+    assert bits(f(*again)) == first
+    assert bits(compile(step_of_all_kinds())(*inputs)) == first
+
+
+REPEATED = """
+import hashlib
+from minigrad.compile.compiled import compile
+from tests.compile.test_edges import bits, inputs_of_all_kinds, step_of_all_kinds
+f, inputs = compile(step_of_all_kinds()), inputs_of_all_kinds()
+print(*sorted({hashlib.sha256(bits(f(*inputs))).hexdigest() for _ in range(20)}))
+"""
+
+
+@pytest.mark.parametrize("threads", ["1", "2"])
+def test_the_same_bits_in_each_process(threads: str) -> None:
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", REPEATED],
+            env={**os.environ, "MINIGRAD_THREADS": threads},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for _ in range(2)
+    }
+    assert len(found) == 1 and len(found.pop().split()) == 1
+
+
+# Threads
+
+
+def in_threads(work: Callable[[int], Any], count: int) -> list[Any]:
+    """What the work gives in each of several threads, that begin together."""
+    found: list[Any] = [None] * count
+    start = threading.Barrier(count)
+
+    def run(k: int) -> None:
+        start.wait()
+        try:
+            found[k] = work(k)
+        except BaseException as error:
+            found[k] = error
+
+    threads = [threading.Thread(target=run, args=(k,)) for k in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for each in found:
+        if isinstance(each, BaseException):
+            raise each
+    return found
+
+
+def test_functions_of_their_own_in_each_thread() -> None:
+    def work(k: int) -> list[bytes]:
+        f = compile(step_of_all_kinds())
+        return [bits(f(*inputs_of_all_kinds())) for _ in range(5)]
+
+    found = in_threads(work, 3)
+    assert len({each for found_there in found for each in found_there}) == 1
+
+
+def test_one_function_called_in_several_threads() -> None:
+    """Each gets the results of its own inputs."""
+    f = compile(lambda x: (np.sum(np.tanh(x) ** 2, axis=1), x @ x.T))
+    inputs = [normal(64, 64) for _ in range(3)]
+    expected = [bits(f(x)) for x in inputs]
+
+    def work(k: int) -> bool:
+        return all(bits(f(inputs[k])) == expected[k] for _ in range(200))
+
+    assert in_threads(work, 3) == [True] * 3

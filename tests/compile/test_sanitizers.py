@@ -1,0 +1,113 @@
+"""The generated C under AddressSanitizer and UndefinedBehaviorSanitizer.
+
+What it reads and writes is checked, also the ends of arrays that NumPy allocated, since the
+sanitizer is loaded first and so gives out all memory. That takes a process of its own.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from minigrad.compile import build
+
+GRAPHS = int(os.environ.get("MINIGRAD_SANITIZED_GRAPHS", "60"))
+
+# Less optimised, for it to be built sooner, and to name lines.
+START = """
+import sys
+import numpy as np
+from minigrad.compile import build
+FLAGS = "-fsanitize=address,undefined -fno-sanitize-recover=all -g -O1 -fno-omit-frame-pointer"
+build.FLAGS = [*build.FLAGS, *FLAGS.split()]
+"""
+
+RANDOM_GRAPHS = """
+from tests.compile.graphs import random_program
+from tests.compile.test_random_graphs import compare
+first, last = map(int, sys.argv[1:])
+for k in range(first, last, 20):
+    print("from", k, flush=True)
+    compare([random_program(seed) for seed in range(k, min(k + 20, last))])
+"""
+
+NETWORKS = """
+from minigrad.compile.compiled import compile
+from tests.compile import test_networks
+test_networks.STEPS = 2
+for name in sys.argv[1:]:
+    print(name, flush=True)
+    test_networks.trained(name, "AdamW", compile)
+"""
+
+# What a fault in the compiler would do: C that reads, or writes, past the end of an array.
+OVERRUN = """
+import ctypes
+from pathlib import Path
+library = build.build(
+    "void run(float *x, int n) { for (int i = 0; i <= n; i++) x[i] = 1; }"
+)
+x = np.zeros(33, np.float32)
+library.run(ctypes.c_void_p(x.ctypes.data), int(sys.argv[1]))
+print("it ran", flush=True)
+"""
+
+UNDEFINED = """
+import ctypes
+library = build.build("int run(int x, int n) { return x << n; }")
+library.run(1, int(sys.argv[1]))
+print("it ran", flush=True)
+"""
+
+
+def sanitizer() -> str | None:
+    """The path of libasan, of the compiler that there is."""
+    cc = build.compiler()
+    if cc is None:
+        return None
+    asked = [cc, "-print-file-name=libasan.so"]
+    path = subprocess.run(asked, capture_output=True, text=True).stdout.strip()
+    return path if os.path.isabs(path) and Path(path).exists() else None
+
+
+pytestmark = pytest.mark.skipif(sanitizer() is None, reason="the C compiler has no libasan.so")
+
+
+def run(program: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """The program in a process in which the sanitizer watches all memory."""
+    environment = {
+        **os.environ,
+        "LD_PRELOAD": str(sanitizer()),
+        "ASAN_OPTIONS": "detect_leaks=0",
+        "UBSAN_OPTIONS": "print_stacktrace=1",
+        "PYTHONPATH": os.pathsep.join(map(str, [Path(__file__).parents[2], *sys.path])),
+    }
+    command = [sys.executable, "-c", START + program, *map(str, arguments)]
+    return subprocess.run(command, env=environment, capture_output=True, text=True)
+
+
+def passes(program: str, *arguments: object) -> None:
+    done = run(program, *arguments)
+    assert done.returncode == 0, f"{done.stdout[-2000:]}\n{done.stderr[-8000:]}"
+
+
+def test_random_graphs_stay_within_their_arrays() -> None:
+    passes(RANDOM_GRAPHS, 50_000, 50_000 + GRAPHS)
+
+
+def test_networks_stay_within_their_arrays() -> None:
+    passes(NETWORKS, "lenet", "attention with a padding mask")
+
+
+def test_an_overrun_is_found() -> None:
+    passes(OVERRUN, 32)
+    done = run(OVERRUN, 33)
+    assert done.returncode and "heap-buffer-overflow" in done.stderr and "it ran" not in done.stdout
+
+
+def test_undefined_behaviour_is_found() -> None:
+    passes(UNDEFINED, 3)
+    done = run(UNDEFINED, 40)
+    assert done.returncode and "shift exponent 40" in done.stderr and "it ran" not in done.stdout
