@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -93,7 +93,7 @@ class Comparison:
         return {
             "note": entry.note,
             "figures": entry.figures,
-            "seconds": asdict(self.summaries()[name]) if entry.rounds else None,
+            "seconds": spread(self.summaries()[name]) if entry.rounds else None,
             "seconds_by_round": [summary([times]).median for times in entry.rounds],
             "times_ours": self.gains().get(name),
             "first_call_cold": costs.cold,
@@ -101,6 +101,10 @@ class Comparison:
             "break_even_step": "never" if even == math.inf else even,
             "peak_growth_bytes": costs.growth,
         }
+
+
+def spread(s: Summary) -> dict[str, float]:
+    return {"median": s.median, "low": s.low, "high": s.high}
 
 
 def caught_up(fast: tuple[float, float], slow: tuple[float, float]) -> float:
