@@ -1,5 +1,7 @@
 """minigrad: reverse-mode automatic differentiation on NumPy, and small neural networks."""
 
+from typing import TYPE_CHECKING
+
 from minigrad import data as data
 from minigrad import functional as functional
 from minigrad import nn as nn
@@ -28,6 +30,11 @@ from minigrad.transforms import jvp as jvp
 from minigrad.transforms import value_and_grad as value_and_grad
 from minigrad.transforms import vjp as vjp
 from minigrad.viz import explain as explain
+
+if TYPE_CHECKING:
+    from minigrad.compile.compiled import compile as compile
+else:  # the package, which can be called
+    from minigrad import compile as compile
 
 __version__ = "0.1.0"
 

@@ -1,1 +1,23 @@
-"""Compiling: whole training steps as one graph."""
+"""Compiling: whole training steps as one graph.
+
+`minigrad.compile(f)` is a call of this package, which has the compiler imported when it is needed
+first: `import minigrad` is to be quick.
+"""
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType
+from typing import Any
+
+
+class Package(ModuleType):
+    """A package that can be called."""
+
+    def __call__(self, function: Any) -> Any:
+        from minigrad.compile.compiled import compile
+
+        return compile(function)
+
+
+sys.modules[__name__].__class__ = Package

@@ -75,7 +75,7 @@ class Captured:
 def captured(function: Callable[..., Any], arguments: Iterable[tuple[str, Any]] = ()) -> Captured:
     """Walk through all that a function can reach, also in arguments that are no arrays."""
     found = Captured(own=top_of(getattr(function, "__module__", None)))
-    found.todo = [(function, getattr(function, "__qualname__", "f"))]
+    found.todo = [(function, getattr(function, "__name__", "f"))]
     found.todo += [(x, name) for name, x in arguments if not isinstance(x, Tensor | np.ndarray)]
     while found.todo:
         while found.todo:
@@ -121,7 +121,7 @@ def visit(x: Any, name: str, found: Captured) -> None:
     elif isinstance(x, Optimizer):
         visit_optimizer(x, name, found)
     elif isinstance(x, MethodType):
-        found.todo += [(x.__func__, name), (x.__self__, f"{name}.__self__")]
+        found.todo += [(x.__func__, name), (x.__self__, "self")]
     elif isinstance(x, FunctionType):
         visit_function(x, name, found)
     elif isinstance(x, type):
@@ -236,7 +236,12 @@ def visit_function(function: FunctionType, name: str, found: Captured) -> None:
     found.todo.append((getattr(function, "__wrapped__", None), name))
     space = function.__globals__
     top = top_of(space.get("__name__"))
-    if code.co_filename not in OWN_FILES and (top == "minigrad" or not is_foreign(top, found)):
+    generated = code.co_filename == "<string>" and code.co_name.startswith("__")  # by dataclass
+    if (
+        code.co_filename not in OWN_FILES
+        and not generated
+        and (top == "minigrad" or not is_foreign(top, found))
+    ):
         for part in codes_in(code):
             # Also texts, as in getattr(x, "name").
             found.names |= {*part.co_names, *(x for x in part.co_consts if type(x) is str)}

@@ -6,7 +6,7 @@ import functools
 import threading
 import warnings
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Generic, ParamSpec, TypeVar
 
 import numpy as np
 
@@ -25,7 +25,8 @@ from minigrad.tensor import Tensor
 from minigrad.transforms import leaves_of
 from minigrad.watch import watchers
 
-F = TypeVar("F", bound=Callable[..., Any])
+P = ParamSpec("P")
+R = TypeVar("R")
 
 # How many versions of a function are kept, and after how many it is said that they are many.
 KEPT, MANY = 32, 16
@@ -33,14 +34,14 @@ KEPT, MANY = 32, 16
 tracing_lock = threading.RLock()
 
 
-class Compiled:
+class Compiled(Generic[P, R]):
     """A function that is traced once for each kind of arguments, and then runs its graph.
 
     `versions` has what was compiled, the one used last in front; `reasons` why it was traced
     again, each time but the first for a kind of arguments. It may be called from several threads.
     """
 
-    def __init__(self, function: Callable[..., Any]) -> None:
+    def __init__(self, function: Callable[P, R]) -> None:
         functools.update_wrapper(self, function)
         self.function = function
         self.versions: list[Version] = []
@@ -50,7 +51,7 @@ class Compiled:
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else functools.partial(self, instance)
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         # debug() wants to see each op; and what calls it from a trace is compiled with it.
         if watchers.get() or tracing.get():
             return self.function(*args, **kwargs)
@@ -59,24 +60,31 @@ class Compiled:
             arrays = version.arrays(args, kwargs)
             if arrays is not None:
                 return version.run(arrays)
-        return self.general_call(args, kwargs)
+        return self.general_call(*args, **kwargs)
 
-    def general_call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def general_call(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Find the version for these arguments, or make it."""
         with tracing_lock:
             leaves: list[Any] = []
-            key = kind_of((args, kwargs), leaves), recording.get()
-            version = self.find(key) or self.make(key, (args, kwargs))
-            arrays = [x.data if isinstance(x, Tensor) else x for x in leaves if is_array(x)]
+            kinds = kind_of((args, kwargs), leaves)
+            given = [x for x in leaves if is_array(x)]
+            # Of Tensors, which are one: its gradient is one.
+            first: dict[int, int] = {}
+            tensors = tuple(
+                first.setdefault(id(x), k) for k, x in enumerate(given) if isinstance(x, Tensor)
+            )
+            key = kinds, tensors, recording.get()
+            version = self.find(key, given) or self.make(key, (args, kwargs), given)
+            arrays = [x.data if isinstance(x, Tensor) else x for x in given]
             if version.overlaps(arrays):
                 return self.function(*args, **kwargs)
-        return version.run(arrays)
+        return version.run(arrays, given)
 
-    def find(self, key: Any) -> Version | None:
+    def find(self, key: Any, given: list[Any]) -> Version | None:
         """The version of this kind that is not stale, which comes to the front."""
         reason = ""
         for version in self.versions:
-            if version.key == key:
+            if version.key == key and version.finds_the_same(given):
                 why = version.stale()
                 if not why:
                     self.versions.remove(version)
@@ -87,11 +95,11 @@ class Compiled:
             self.reasons.append(reason)
         return None
 
-    def make(self, key: Any, arguments: Any) -> Version:
+    def make(self, key: Any, arguments: Any, given: list[Any]) -> Version:
         traced, guards = traced_steadily(self.function, arguments)
         graph = optimized(traced.graph)
         verify(graph)
-        version = Version(key, arguments, traced, guards, program_of(graph))
+        version = Version(key, arguments, given, traced, guards, program_of(graph))
         self.versions = [version, *self.versions[: KEPT - 1]]
         self.traces += 1
         if self.traces == MANY:
@@ -112,7 +120,7 @@ class Compiled:
         return self.versions[0].explain()
 
 
-def compile(function: F) -> F:
+def compile(function: Callable[P, R]) -> Compiled[P, R]:
     """A function that computes the same as one graph: compiled, without Python between its ops.
 
     For a whole training step: forward, backward, the optimiser's update, statistics. Also for
@@ -145,7 +153,7 @@ def compile(function: F) -> F:
     >>> bool(step(x, y).item() > step(x, y).item())
     True
     """
-    return Compiled(function)  # type: ignore[return-value]
+    return Compiled(function)
 
 
 def is_array(x: Any) -> bool:
@@ -186,37 +194,44 @@ def traced_steadily(function: Callable[..., Any], arguments: Any) -> tuple[Trace
 
     What the function sets up when it is run for the first time, it may: then it is traced again.
     """
-    first: Guards | None = None
-    for _ in range(2):
-        found = captured(function, leaves_of(arguments, "argument "))
-        guards = Guards(found)
-        first = first or guards
-        before = [array.copy() for array in found.arrays.values()]
-        try:
-            traced = trace(function, arguments, found)
-            check_unchanged(list(found.arrays.values()), before)
-        except BaseException:
-            first.restore()
-            raise
-        changed = guards.broken()
-        if not changed:
-            return traced, guards
-    assert first is not None
-    first.restore()
-    raise TraceError(
-        f"a compiled function changes what is outside of it: {changed}. That would be done once, "
-        "and not at each call: return what is computed, and keep count outside"
-    )
-
-
-def check_unchanged(arrays: list[np.ndarray], before: list[np.ndarray]) -> None:
-    changed = None
-    for array, copy in zip(arrays, before, strict=True):
-        if array.tobytes() != copy.tobytes():
-            array[...] = copy
-            changed = array
-    if changed is not None:
+    first = Guards(captured(function, leaves_of(arguments, "argument ")))
+    try:
+        guards = first
+        for _ in range(2):
+            traced = traced_once(function, arguments, guards)
+            changed = guards.broken()
+            if not changed:
+                return traced, guards
+            guards = Guards(captured(function, leaves_of(arguments, "argument ")))
         raise TraceError(
-            f"a compiled function changes an array of shape {changed.shape} in place, which "
-            "would be done once and not at each call: make it a Tensor, and write into t.data"
+            f"a compiled function changes what is outside of it: {changed}. That would be done "
+            "once, and not at each call: return what is computed, and keep count outside"
         )
+    except BaseException:
+        first.restore()
+        raise
+
+
+def traced_once(function: Callable[..., Any], arguments: Any, guards: Guards) -> Traced:
+    """Trace, with captured arrays as they were afterwards, whatever happens."""
+    arrays = list(guards.found.arrays.values())
+    before = [array.copy() for array in arrays]
+    try:
+        traced = trace(function, arguments, guards.found)
+    finally:
+        changed = [put_back(*pair) for pair in zip(arrays, before, strict=True)]
+    if any(changed):
+        shape = arrays[changed.index(True)].shape
+        raise TraceError(
+            f"a compiled function changes an array of shape {shape} in place, which would be done "
+            "once and not at each call: make it a Tensor, and write into t.data"
+        )
+    return traced
+
+
+def put_back(array: np.ndarray, before: np.ndarray) -> bool:
+    """Whether an array was changed; it is no longer."""
+    changed = array.tobytes() != before.tobytes()
+    if changed:
+        array[...] = before
+    return changed

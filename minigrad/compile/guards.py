@@ -128,10 +128,15 @@ def places_of(found: Captured) -> Iterator[tuple[str, Any, Any, str]]:
 
 
 def same(now: Any, value: Any) -> bool:
-    """The same object, or the same number: 1 is not 1.0, nor 0.0 -0.0, but NaN is NaN."""
-    return now is value or (
-        isinstance(now, SCALARS) and type(now) is type(value) and repr(now) == repr(value)
-    )
+    """The same object, or the same number: 1 is not 1.0, nor 0.0 -0.0, but NaN is NaN.
+
+    Or a tuple of the same.
+    """
+    if now is value or type(now) is not type(value):
+        return now is value
+    if isinstance(now, tuple):
+        return len(now) == len(value) and all(map(same, now, value))
+    return isinstance(now, SCALARS) and repr(now) == repr(value)
 
 
 def fitting(
@@ -139,11 +144,16 @@ def fitting(
 ) -> Callable[[tuple[Any, ...], dict[str, Any]], tuple[np.ndarray, ...] | None]:
     """A function of the arguments of a call: the arrays in them, if all is as it was for these."""
     names: dict[str, Any] = {"np": np, "Tensor": Tensor, "recording": recording.get, "gone": GONE}
-    names["was_recording"] = recording.get()
+    names["was_recording"], names["captured"] = recording.get(), guards.found.tensors
     arrays: list[str] = []
     checks = ["recording() is was_recording"]
     for which, argument in zip(("args", "kwargs"), arguments, strict=True):
         checks += argument_text(which, argument, names, arrays) if argument else [f"not {which}"]
+    tensors = names.pop("tensors", [])
+    if len(tensors) > 1:  # the same ones are the same, and others are others
+        distinct = {id(x): text for x, text in reversed(tensors)}
+        checks += [f"{text} == {distinct[id(x)]}" for x, text in tensors]
+        checks.append(f"len({{{', '.join(distinct.values())}}}) == {len(distinct)}")
     checks += guards.text(names)
     # What it compares with are variables of a closure, which are read faster than globals.
     lines = [
@@ -167,8 +177,12 @@ def argument_text(at: str, x: Any, names: dict[str, Any], arrays: list[str]) -> 
     kind, own = type(x), len(names)
     names[f"t{own}"] = kind
     if kind is Tensor:
-        yield f"type(x{own} := {at}) is Tensor and (x{own} := x{own}.node).op is None"
+        yield f"type(y{own} := {at}) is Tensor and (x{own} := y{own}.node).op is None"
         yield f"x{own}.requires_grad is {x.requires_grad}"
+        # One that the function also finds without being given it is that one again.
+        names[f"v{own}_"] = x if id(x) in names["captured"] else None
+        yield f"(y{own} is v{own}_ or v{own}_ is None and id(y{own}) not in captured)"
+        names.setdefault("tensors", []).append((x, f"id(y{own})"))
         at, x, kind = f"x{own}.value", x.data, np.ndarray
     if kind is np.ndarray:
         names[f"s{own}"], names[f"d{own}"] = x.shape, x.dtype

@@ -77,11 +77,10 @@ def world_of(given: list[Any], found: Captured) -> World:
     groups = [group for each in found.optimizers.values() for group in each.param_groups]
     items = [(holder, key, leaf("state", holder[key])) for holder, key, _ in found.slots]
     items += [(group, "lr", leaf("input", np.zeros(()))) for group in groups if "lr" in group]
-    arrays = {id(x): x for x in given if isinstance(x, np.ndarray)}
     return World(
         tensors,
         items,
-        [(x, leaf("input", x)) for x in arrays.values()],
+        [(x, leaf("input", x)) for x in given if isinstance(x, np.ndarray)],
         {t: leaf("state", t.data) for t, _ in tensors if t.requires_grad and t.node.op is None},
     )
 
@@ -137,8 +136,9 @@ class End:
 
 def run(function: Callable[..., Any], arguments: Any, world: World, recorder: Recorder) -> End:
     """Run a function on traced arrays, in the place of its arguments' and its state's."""
-    stand_ins = {id(x): Tracer(value) for x, value in world.arrays}
-    given = (stand_ins.get(id(x), x) for _, x in leaves_of(arguments))
+    stand_ins = [Tracer(value) for _, value in world.arrays]
+    rest = iter(stand_ins)
+    given = (next(rest) if isinstance(x, np.ndarray) else x for _, x in leaves_of(arguments))
     with replaced(world) as nodes, traced(recorder):
         args, kwargs = like(arguments, given)
         output = function(*args, **kwargs)
@@ -148,7 +148,7 @@ def run(function: Callable[..., Any], arguments: Any, world: World, recorder: Re
             [value_of(x) for _, x in leaves_of(output)],
             [t.data for t, _ in world.tensors],
             [holder[key] for holder, key, _ in world.items],
-            [stand_ins[id(x)] for x, _ in world.arrays],
+            stand_ins,
             [value_of(t.grad) for t in world.grads],
         )
 
@@ -214,8 +214,10 @@ def traced_from(given: list[Any], world: World, end: End, recorder: Recorder) ->
             "a compiled function sets a learning rate: step a schedule outside of it, and it reads "
             "the new rate at its next call"
         )
-    by_id = {id(t): v for t, v in world.tensors} | {id(x): v for x, v in world.arrays}
-    arguments = [by_id[id(x)] for x in given if is_array(x)]
+    by_id, rest = {id(t): v for t, v in world.tensors}, iter(world.arrays)
+    arguments = [
+        by_id[id(x)] if isinstance(x, Tensor) else next(rest)[1] for x in given if is_array(x)
+    ]
     states: list[tuple[Any, Value]] = [(t.data, v) for t, v in world.tensors if v.kind == "state"]
     states += [(holder[key], v) for holder, key, v in world.items if v.kind == "state"]
     states += [(v.array, v) for v in recorder.constants.values() if v.kind == "state"]

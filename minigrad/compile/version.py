@@ -30,11 +30,25 @@ class Version:
     """
 
     def __init__(
-        self, key: Any, arguments: Any, traced: Traced, guards: Guards, program: Any
+        self,
+        key: Any,
+        arguments: Any,
+        given: list[Any],
+        traced: Traced,
+        guards: Guards,
+        program: Any,
     ) -> None:
         self.key, self.traced, self.guards, self.program = key, traced, guards, program
         # Also, so that no other object gets an id that is in the key.
-        self.arguments = arguments
+        self.arguments, self.given = arguments, given
+        # Tensors whose gradients are used: where among the arguments, or which.
+        at = {id(x): k for k, x in enumerate(given)}
+        self.grads: list[tuple[Any, Value]] = [
+            (at.get(id(t), t), value) for t, value in traced.grads
+        ]
+        self.fresh: list[Any] = [at.get(id(t), t) for t in traced.fresh]
+        self.takes_gradients = any(type(t) is int for t, _ in self.grads)
+        self.takes_gradients |= any(type(t) is int for t in self.fresh)
         self.fitting = fitting(arguments, guards)
         graph = traced.graph
         self.lock = threading.Lock()
@@ -43,7 +57,10 @@ class Version:
         self.changed = [value in written for value in self.inputs]
         self.changes = any(self.changed)
         self.buffers = {value: self.buffer(value) for value in self.inputs if value.size <= SMALL}
-        self.places = [self.buffers.get(value) for value in self.inputs]
+        self.copied = [
+            (k, self.buffers[value]) for k, value in enumerate(self.inputs) if value.size <= SMALL
+        ]
+        self.direct = [(k, value) for k, value in enumerate(self.inputs) if value.size > SMALL]
         self.bind_states(written)
         self.rates = [(group, key, self.buffer(value)) for group, key, value in traced.rates]
         self.others = any((self.rates, traced.drawn, self.loose, traced.grads))
@@ -86,9 +103,19 @@ class Version:
     def arrays(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The arrays in arguments, if this version is for them, and not stale; else None."""
         arrays = self.fitting(args, kwargs)
+        if self.takes_gradients:
+            return None
         if arrays and (self.changes or self.roots) and self.overlaps(arrays):
             return None
         return arrays if not self.contents or self.same_contents() else None
+
+    def finds_the_same(self, given: list[Any]) -> bool:
+        """Whether of the Tensors given the same ones are also found by the function itself."""
+        captured = self.guards.found.tensors
+        return all(
+            x is before or not {id(x), id(before)} & captured.keys()
+            for x, before in zip(given, self.given, strict=True)
+        )
 
     def same_contents(self) -> bool:
         """Whether captured arrays hold the numbers they held, where others were computed of them
@@ -124,17 +151,15 @@ class Version:
                     return True
         return False
 
-    def run(self, arrays: Sequence[np.ndarray]) -> Any:
-        """Run, on the arrays in arguments."""
+    def run(self, arrays: Sequence[np.ndarray], given: Sequence[Any] = ()) -> Any:
+        """Run, on the arrays in arguments. `given` are these with the Tensors they are in."""
         with self.lock:
-            for k, array in enumerate(arrays):
-                place = self.places[k]
-                if place is None:
-                    self.bind_large(self.inputs[k], array)
-                else:
-                    place[...] = array
+            for k, place in self.copied:
+                place[...] = arrays[k]
+            for k, value in self.direct:
+                self.bind_large(value, arrays[k])
             if self.others:
-                self.bind_others()
+                self.bind_others(given)
             if self.changes:
                 self.check_writable(arrays)
             outputs = self.program.run()
@@ -142,8 +167,8 @@ class Version:
                 array[...] = copy
             if self.changes:
                 self.write_back(arrays)
-        for t in self.traced.fresh:
-            t.node.grad = None
+        for t in self.fresh:
+            (given[t] if type(t) is int else t).node.grad = None
         return self.result(outputs)
 
     def bind_large(self, value: Value, array: np.ndarray) -> None:
@@ -154,7 +179,7 @@ class Version:
             array = self.buffers[value]
         self.program.bind(value, array)
 
-    def bind_others(self) -> None:
+    def bind_others(self, given: Sequence[Any]) -> None:
         for k, (group, key, place) in enumerate(self.rates):
             rate = group[key]
             if rate is not self.rates_before[k] or type(rate) is not float:
@@ -163,7 +188,8 @@ class Version:
             self.program.bind(value, rng.random(value.shape, value.dtype))
         for array, copy in self.loose:
             copy[...] = array
-        for t, value in self.traced.grads:
+        for x, value in self.grads:
+            t = given[x] if type(x) is int else x
             grad = value_of(t.grad)
             if grad is None or not is_plain(grad, value):
                 grad = np.zeros(t.shape, t.dtype) if grad is None else np.array(grad, t.dtype)
@@ -177,7 +203,7 @@ class Version:
 
     def write_back(self, arrays: Sequence[np.ndarray]) -> None:
         for k, (value, array) in enumerate(zip(self.inputs, arrays, strict=True)):
-            in_place = self.places[k] is None and is_plain(array, value)
+            in_place = value.size > SMALL and is_plain(array, value)
             if self.changed[k] and not in_place:
                 array[...] = self.buffers[value]
 

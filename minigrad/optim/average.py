@@ -51,11 +51,10 @@ class ExponentialMovingAverage:
 
     def update(self) -> None:
         """Take in the parameters as they are now. Call it after each step."""
+        first = self.n_averaged == 0
         for average, parameter in zip(self.averages, self.parameters, strict=True):
-            if self.n_averaged:
-                average += (1 - self.decay) * (parameter.data - average)
-            else:
-                average[...] = parameter.data
+            moved = average + (1 - self.decay) * (parameter.data - average)
+            average[...] = np.where(first, parameter.data, moved)
         self.n_averaged += 1
 
     @contextmanager

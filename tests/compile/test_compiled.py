@@ -3,7 +3,9 @@
 import copy
 import threading
 from collections.abc import Callable
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from minigrad import functional as F
 from minigrad.compile.compiled import Compiled, compile
 from minigrad.compile.tracer import TraceError
 from minigrad.errors import ShapeError, UnsupportedError
+from minigrad.tensor import value_of
 from minigrad.transforms import leaves_of
 from tests.nn.test_every_layer import LAYERS, as_float32, made, outputs
 
@@ -286,7 +289,7 @@ def test_what_it_depends_on_is_looked_at_in_every_call() -> None:
     check()
     model = network()
     check()
-    reasons = f.reasons  # type: ignore[attr-defined]
+    reasons = f.reasons
     assert [reason.split(" ")[0] for reason in reasons] == [
         "scale",
         "names['shift']",
@@ -466,8 +469,8 @@ def step(x: Any) -> Any:
 def test_compiled_functions_that_call_each_other() -> None:
     for _ in range(3):
         np.testing.assert_array_equal(step(np.ones(2)), [1.5, 1.5])
-    assert len(step.versions) == 1 and not step.reasons  # type: ignore[attr-defined]
-    assert not halved.versions  # type: ignore[attr-defined]
+    assert len(step.versions) == 1 and not step.reasons
+    assert not halved.versions
 
 
 def test_an_argument_that_is_state_as_well() -> None:
@@ -502,3 +505,297 @@ def test_other_threads_may_trace_and_debug_meanwhile() -> None:
         return np.sin(x) * 2
 
     agree(f(X), np.sin(X) * 2)
+
+
+# Arguments of every kind
+
+
+def test_the_public_name() -> None:
+    @minigrad.compile
+    def f(x: Any) -> Any:
+        return x * 2
+
+    assert f(np.ones(2))[0] == 2 and isinstance(f, Compiled)
+    assert f.function(np.ones(2))[0] == 2
+    assert f.explain() and "not compiled yet" in compile(lambda x: x).explain()
+
+
+class Pair(NamedTuple):
+    left: Any
+    right: Any
+
+
+def test_nested_arguments_are_told_apart() -> None:
+    def f(x: Any, **named: Any) -> Any:
+        kind = type(x).__name__
+        parts = list(x.values()) if isinstance(x, dict) else list(x)
+        return {"kind": kind, "sum": sum(part for part in parts if part is not None), **named}
+
+    compiled: Any = compile(f)
+    one, two = np.ones(2), np.full(2, 2.0)
+    given: list[Any] = [[one, two], (one, two), Pair(one, two), {"a": one, "b": two}]
+    given += [{"b": two, "a": one}, [one, None, two], [None, one, two], [], (), [one], {0: one}]
+    for x in [*given, *given]:
+        agree(compiled(x)["sum"], f(x)["sum"])
+        assert compiled(x)["kind"] == f(x)["kind"]
+    assert len(compiled.versions) == len(given)
+    result = compile(lambda p: Pair(p.right, [p.left, None]))(Pair(one, two))
+    assert type(result) is Pair and result.right[1] is None and result.left[0] == 2
+    assert compiled(given[0], more=one)["more"][0] == 1
+
+
+ODD: dict[str, np.ndarray] = {
+    "0-d": np.array(2.0),
+    "empty": np.ones((0, 3)),
+    "strided": np.arange(24.0).reshape(4, 6)[::2, ::-3],
+    "transposed": np.arange(6.0).reshape(2, 3).T,
+    "other byte order": np.arange(3, dtype=">f4"),
+    "read-only": np.broadcast_to(np.float32(2), (3,)),
+    "unaligned": np.frombuffer(b"x" + np.arange(3.0).tobytes(), np.uint8)[1:].view(np.float64),
+    "large, strided": np.arange(8000.0)[::2],
+    "large, other byte order": np.arange(4000, dtype=">f8"),
+    "large, read-only": np.broadcast_to(np.float32(2), (4000,)),
+    "bool": np.array([True, False]),
+    "int8": np.array([1, -2], np.int8),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+@pytest.mark.parametrize("wrap", [lambda x: x, Tensor])
+def test_arrays_of_every_kind(name: str, wrap: Any) -> None:
+    x = ODD[name]
+    f = compile(lambda x: (x * 2, x.sum(), x.reshape(-1)))
+    for _ in range(2):
+        agree(f(wrap(x)), [x * 2, x.sum(), x.reshape(-1)])
+    state = compile(lambda: (Tensor(x) * 2, x + 0))
+    agree(state(), [x * 2, x])
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.complex64, "U3", object])
+def test_dtypes_that_are_refused(dtype: Any) -> None:
+    x = np.array([1, 2]).astype(dtype)
+    with pytest.raises(UnsupportedError, match=r"is given an array of .* Pass x.astype"):
+        compile(lambda x: x)(x)
+    with pytest.raises(UnsupportedError, match=r"is given an array of"):
+        compile(lambda: np.ones(2) * Tensor(np.ones(2)) if x is None else x)()
+
+
+def test_writes_to_arguments_of_every_kind() -> None:
+    def f(x: Any, y: Any) -> None:
+        x += y
+        x[0] = y[0] * 2
+
+    compiled = compile(f)
+    for n in (3, 5000):
+        for make in (
+            lambda n: np.arange(float(n)),
+            lambda n: np.arange(2.0 * n)[::2],
+            lambda n: np.arange(float(n)).astype(">f8"),
+        ):
+            for _ in range(2):
+                x, other, y = make(n), make(n), np.ones(n)
+                compiled(x, y)
+                f(other, y)
+                np.testing.assert_array_equal(x, other)
+    t = Tensor(np.arange(3.0))
+    compile(lambda t: t.data.__iadd__(1.0) is None)(t)
+    np.testing.assert_array_equal(t.data, [1, 2, 3])
+    x = np.arange(3.0)
+    x.flags.writeable = False
+    with pytest.raises(ValueError, match="read-only"):
+        compiled(x, np.ones(3))
+
+
+def test_arguments_that_share_memory() -> None:
+    def f(x: Any, y: Any) -> Any:
+        x += 1
+        return x * y
+
+    compiled = compile(f)
+    for views in (lambda a: (a, a), lambda a: (a[1:], a[:-1]), lambda a: (a[:3], a[3:])):
+        for n in (6, 5000):
+            a, b = np.arange(float(n)), np.arange(float(n))
+            (x, y), (z, w) = views(a), views(b)
+            if len(x) == len(y):
+                agree(compiled(x, y), f(z, w))
+                np.testing.assert_array_equal(a, b)
+    read = compile(lambda x, y: x * y)
+    x = np.arange(3.0)
+    agree(read(x, x), x * x)
+    t = Tensor(x)
+    agree(compile(lambda a, b: a * b + t)(t, t), x * x + x)
+
+
+def test_results_share_no_memory() -> None:
+    w = Tensor(np.ones(3))
+    f = compile(lambda x: (x, x, w, w.data, x[1:], x * 1))
+    x = np.zeros(3)
+    results = [value_of(y) for y in f(x)]
+    for k, y in enumerate(results):
+        for other in [x, w.data, *results[:k]]:
+            assert not np.may_share_memory(y, other)
+
+
+def test_captured_tensors_that_share_memory() -> None:
+    a = Tensor(np.arange(4.0))
+    b = Tensor(a.data[1:])
+
+    def write(x: Any) -> Any:
+        a.data[...] = a.data + 1
+        return x + b
+
+    with pytest.raises(UnsupportedError, match="shares memory with another"):
+        compile(write)(np.ones(3))
+    agree(compile(lambda x: x + b + a[1:])(np.ones(3)), 1 + b.data + a.data[1:])
+
+
+def test_arguments_that_require_a_gradient() -> None:
+    def f(x: Any) -> Any:
+        (x * x).sum().backward()
+        return x.grad
+
+    compiled = compile(f)
+    x = Tensor(np.arange(3.0), requires_grad=True)
+    agree(compiled(x), 2 * x.data)
+    agree(x.grad, 2 * x.data)
+    agree(compiled(x), 4 * x.data)  # added
+    y = Tensor(np.arange(3.0), requires_grad=True)
+    agree(compiled(y), 2 * x.data)
+    with pytest.raises(UnsupportedError, match="computed outside of it: detach"):
+        compiled(y * 1)
+    agree(compile(lambda x: x * 3)(y * 1), 3 * y.data)
+
+
+def test_tensors_that_are_given_twice_or_found_as_well() -> None:
+    w = Tensor(np.ones(3), requires_grad=True)
+
+    def f(x: Any, y: Any) -> Any:
+        (x * y * w).sum().backward()
+        return x.grad, y.grad
+
+    def run(wrap: Callable[..., Any]) -> Any:
+        g = wrap(f)
+        new = [Tensor(np.full(3, k + 2.0), requires_grad=True) for k in range(4)]
+        w.grad = None
+        results = []
+        a, b, c, d = new
+        for x, y in ((a, b), (a, a), (c, c), (c, d), (w, d), (a, w), (w, w), (b, a)):
+            results.append([np.array(grad) for grad in g(x, y)])
+        return results, w.grad
+
+    agree(run(compile), run(lambda f: f))
+
+
+# Training
+
+
+def test_averages_of_the_weights_in_the_step() -> None:
+    def run(wrap: Callable[..., Any]) -> Any:
+        model = network()
+        optimizer = optim.Adam(model.parameters(), lr=0.01)
+        average = optim.ExponentialMovingAverage(model.parameters(), decay=0.5)
+        train = stepper(model, optimizer)
+
+        def step(x: Any, y: Any) -> Any:
+            loss = train(x, y)
+            average.update()
+            return loss
+
+        step = wrap(step)
+        losses = [step(X, Y) for _ in range(3)]
+        average.load_state_dict(average.state_dict())
+        step(X, Y)
+        with average.applied():
+            return losses, copy.deepcopy(model.state_dict()), average.state_dict()
+
+    agree(run(compile), run(lambda f: f), 1e-4)
+
+
+def test_saved_and_resumed(tmp_path: Path) -> None:
+    def trained(steps: int, resume: Path | None = None) -> tuple[nn.Module, optim.Optimizer]:
+        model = network()
+        optimizer = optim.Adam(model.parameters(), lr=0.01)
+        step = compile(stepper(model, optimizer))
+        if resume:
+            step(X, Y)  # compiled before it is loaded
+            model.load_state_dict(minigrad.load(resume / "model"))
+            optimizer.load_state_dict(minigrad.load(resume / "optimizer"))
+        for _ in range(steps):
+            step(X, Y)
+        assert not step.reasons
+        return model, optimizer
+
+    model, optimizer = trained(2)
+    minigrad.save(tmp_path / "model", model.state_dict())
+    minigrad.save(tmp_path / "optimizer", optimizer.state_dict())
+    resumed, whole = trained(3, tmp_path), trained(5)
+    agree(resumed[0].state_dict(), whole[0].state_dict())
+    agree(resumed[1].state_dict(), whole[1].state_dict())
+
+
+# Threads
+
+
+def in_threads(*functions: Callable[[], Any]) -> list[Any]:
+    with ThreadPoolExecutor(len(functions)) as pool:
+        return [future.result(60) for future in [pool.submit(f) for f in functions]]
+
+
+@pytest.mark.parametrize("n", [3, 5000])
+def test_one_function_in_several_threads(n: int) -> None:
+    f = compile(lambda x: (np.tanh(x) * 2 + x, x.sum()))
+
+    def use(k: int) -> None:
+        x = np.full(n, float(k))
+        for _ in range(300):
+            agree(f(x), (np.tanh(x) * 2 + x, x.sum()))
+
+    in_threads(*(lambda k=k: use(k) for k in range(4)))
+    assert len(f.versions) == 1
+
+
+def test_calls_while_another_thread_traces_with_the_same_model() -> None:
+    model = network()
+    inside, done = threading.Event(), threading.Event()
+    forward = compile(lambda x: model(x))
+    expected = forward(X)
+
+    @compile
+    def slow(x: Any) -> Any:
+        inside.set()
+        done.wait(0.2)
+        return model(x) * 2
+
+    def call() -> Any:
+        inside.wait(10)
+        results = [forward(X) for _ in range(3)]
+        done.set()
+        return results
+
+    first, second = in_threads(lambda: slow(X), call)
+    agree(first, expected.data * 2)
+    for result in second:
+        agree(result, expected)
+    assert len(forward.versions) == 1 and not forward.reasons
+
+
+def test_an_interrupt_leaves_everything_as_it_was() -> None:
+    model = network()
+    optimizer = optim.Adam(model.parameters())
+    train = stepper(model, optimizer)
+    before = copy.deepcopy((model.state_dict(), optimizer.state_dict()))
+    interrupts = [True]
+
+    @compile
+    def step(x: Any, y: Any) -> Any:
+        loss = train(x, y)
+        if interrupts[0]:
+            raise KeyboardInterrupt
+        return loss
+
+    with pytest.raises(KeyboardInterrupt):
+        step(X, Y)
+    agree((model.state_dict(), optimizer.state_dict()), before)
+    assert all(type(p.data) is np.ndarray and p.grad is None for p in model.parameters())
+    interrupts[0] = False
+    assert step(X, Y).item() > step(X, Y).item()

@@ -1,0 +1,264 @@
+"""Never stale: what a compiled function depends on, changed in every way there is."""
+
+import enum
+import types
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+
+from minigrad import Tensor, nn, optim
+from minigrad.compile.compiled import Compiled, compile
+from minigrad.compile.tracer import TraceError
+from minigrad.errors import UnsupportedError
+
+X = np.array([1.0, 2.0])
+
+
+def calls(f: Any, change: Callable[[], None], function: Callable[..., Any], x: Any = X) -> None:
+    """Compiled and not agree before a change, after it, and when nothing changes."""
+    for _ in range(2):
+        np.testing.assert_array_equal(f(x), function(x))
+    change()
+    for _ in range(2):
+        np.testing.assert_array_equal(f(x), function(x))
+
+
+class Size(enum.Enum):
+    SMALL, LARGE = 1.0, 2.0
+
+
+SCALE = 2.0
+
+
+class Layer(nn.Module):
+    factor = 1.0
+
+    def __init__(self) -> None:
+        self.shift = 0.0
+        self.calls = 0
+
+    def forward(self, x: Any) -> Any:
+        return x * SCALE * self.factor + self.shift
+
+
+def test_of_objects_classes_and_globals(monkeypatch: pytest.MonkeyPatch) -> None:
+    layer = Layer()
+
+    def f(x: Any) -> Any:
+        return layer(x)
+
+    compiled = compile(f)
+    calls(compiled, lambda: setattr(layer, "shift", 3.0), f)
+    calls(compiled, lambda: setattr(layer, "factor", 5.0), f)  # hides the class's
+    calls(compiled, lambda: monkeypatch.setattr(Layer, "factor", 7.0), f)
+    calls(compiled, lambda: delattr(layer, "factor"), f)
+    calls(compiled, lambda: monkeypatch.setitem(globals(), "SCALE", 11.0), f)
+    calls(compiled, lambda: monkeypatch.setattr(Layer, "forward", lambda self, x: x - 1), f)
+    before = len(compiled.reasons)
+    layer.calls += 1  # which nobody asks for
+    compiled(X)
+    assert before == 6 and len(compiled.reasons) == before
+
+
+def test_of_objects_without_a_dictionary_and_of_modules() -> None:
+    @dataclass(slots=True)
+    class Slotted:
+        scale: float
+
+    slotted, settings = Slotted(2.0), types.SimpleNamespace(shift=1.0)
+
+    def f(x: Any) -> Any:
+        return x * slotted.scale + settings.shift
+
+    compiled = compile(f)
+    calls(compiled, lambda: setattr(slotted, "scale", 3.0), f)
+    calls(compiled, lambda: setattr(settings, "shift", 3.0), f)
+
+
+def test_equal_is_not_the_same() -> None:
+    state: dict[str, Any] = {"x": Tensor([1.0]), "n": 1, "zero": 0.0, "rows": [np.ones(1)]}
+
+    def f(x: Any) -> Any:
+        number = np.asarray(x).dtype if state["n"] is None else state["n"]
+        return state["x"].data + x * number + np.copysign(1.0, state["zero"]) + state["rows"][0]
+
+    compiled = compile(f)
+    i = np.array([1, 2])
+    other = Tensor([1.0])  # equal, until it is written
+    calls(compiled, lambda: state.update(x=other), f, i)
+    calls(compiled, lambda: other.data.__setitem__(0, 7.0), f, i)
+    calls(compiled, lambda: state.update(zero=-0.0), f, i)
+    calls(compiled, lambda: state["rows"].__setitem__(0, np.ones(1) * 3), f, i)
+    count = compile(lambda x: x * state["n"])
+    assert count(i).dtype == np.int64
+    state["n"] = 1.0
+    assert count(i).dtype == np.float64
+
+
+def test_equal_numbers_are_the_same() -> None:
+    state = {"scale": float("1234.5"), "nan": float("nan")}
+    f = compile(lambda x: x * state["scale"] + (0 if state["nan"] != state["nan"] else 1))
+    f(X)
+    state["scale"], state["nan"] = float("1234.5"), float("nan")
+    f(X)
+    f(X)
+    assert not f.reasons and len(f.versions) == 1
+
+
+def test_contents_of_captured_arrays() -> None:
+    table, mask = np.arange(6.0).reshape(2, 3), np.array([True, False, True])
+    strided = np.arange(4.0)[::2]
+
+    def f(x: Any) -> Any:
+        rows = np.outer(table[0], table[1]).sum()  # by NumPy, while tracing
+        return x[:2] * table[0, :2] + strided + rows + x[mask]
+
+    compiled = compile(f)
+    x = np.ones(3)
+    calls(compiled, lambda: table.__setitem__((0, 0), 7.0), f, x)
+    calls(compiled, lambda: strided.__setitem__(1, 9.0), f, x)
+    calls(compiled, lambda: mask.__setitem__(slice(2), [False, True]), f, x)
+
+
+def test_numbers_in_arguments() -> None:
+    def f(x: Any, *how: Any, **named: Any) -> Any:
+        total = x * 1
+        for each in (*how, *named.values()):
+            if isinstance(each, Size):
+                total = total * each.value
+            elif isinstance(each, tuple):
+                total = total.reshape(each)
+            elif each is None:
+                total = total + 100
+            elif isinstance(each, str):
+                total = total.astype(each)
+            else:
+                total = total + each
+        return total
+
+    compiled: Any = compile(f)
+    i = np.array([[1, 2]])
+    arguments: list[tuple[Any, ...]] = [(), (1,), (1.0,), (True,), (None,), (None, 1), ("float32",)]
+    arguments += [(Size.SMALL,), (Size.LARGE,), ((2, 1),), ((1, 2),), (np.float32(1),), (-1, 0.0)]
+    for how in [*arguments, *arguments]:
+        found, wanted = compiled(i, *how), f(i, *how)
+        assert (
+            found.dtype == wanted.dtype and (found == wanted).all() and found.shape == wanted.shape
+        )
+    assert len(compiled.versions) == len(arguments)
+    np.testing.assert_array_equal(compiled(i, by=2), i + 2)
+    np.testing.assert_array_equal(compiled(i, by=3), i + 3)
+
+
+def test_a_function_that_is_traced_again_and_again() -> None:
+    f = compile(lambda x, k: x * k)
+    with pytest.warns(RuntimeWarning, match=r"traced and compiled 16 times.*Numbers that change"):
+        for k in range(40):
+            f(X, k)
+    assert len(f.versions) == 32
+
+
+def test_modes_that_alternate_are_kept() -> None:
+    model = nn.Dropout(0.5, rng=np.random.default_rng(0))
+    f = compile(lambda x: model(x))
+    for _ in range(3):
+        model.train()
+        assert (f(np.ones(100)) == 0).any()
+        model.eval()
+        assert (f(np.ones(100)) == 1).all()
+    assert len(f.versions) == 2 and len(f.reasons) == 1
+
+
+# What it changes itself
+
+
+def refused(function: Callable[..., Any], match: str = "changes what is outside of it") -> None:
+    with pytest.raises(TraceError, match=match):
+        compile(function)(X)
+
+
+def test_state_that_is_changed_in_the_step_is_refused_and_put_back() -> None:
+    seen: list[Any] = []
+    table: dict[str, Any] = {"a": 1}
+    layer, names = Layer(), {1}
+    count = 0
+
+    def counts(x: Any) -> Any:
+        nonlocal count
+        count += 1
+        return x
+
+    def keeps(x: Any) -> Any:
+        layer.last = x * 2
+        return x
+
+    refused(lambda x: seen.append(1))
+    refused(lambda x: seen.append(x * 2), "keeps what it computes in|changes what is outside")
+    refused(lambda x: table.__setitem__("a", table["a"] + 1))
+    refused(lambda x: setattr(layer, "shift", layer.shift + 1))
+    refused(lambda x: names.add(len(names) + 1))
+    refused(counts)
+    refused(keeps, "keeps what it computes in .*last|changes what is outside")
+    assert not seen and table == {"a": 1} and names == {1} and count == 0
+    assert layer.shift == 0 and not hasattr(layer, "last")
+
+
+def test_what_is_set_up_in_the_first_run_may_be() -> None:
+    cache: dict[int, Any] = {}
+
+    def f(x: Any) -> Any:
+        if len(x) not in cache:
+            cache[len(x)] = np.arange(len(x)) * 2.0
+        return x + cache[len(x)]
+
+    compiled = compile(f)
+    calls(compiled, lambda: cache[2].__setitem__(0, 5.0), f)
+    calls(compiled, cache.clear, f)
+
+
+def test_random_numbers_of_every_kind_are_refused() -> None:
+    import random
+    import time
+
+    refused(lambda x: x + np.random.normal(size=2), "differs from one run to the next")
+    refused(lambda x: x * random.random(), "does not do the same in two runs")
+    refused(lambda x: x * time.perf_counter(), "does not do the same in two runs")
+    refused(lambda x: (x, random.random()), "does not do the same in two runs")
+    refused(lambda x: np.random.normal(size=2), "differs from one run to the next")
+
+
+def test_an_optimiser_made_or_exchanged_later() -> None:
+    w = Tensor(np.ones(2), requires_grad=True)
+    optimizer: optim.Optimizer = optim.SGD([w], lr=1.0)
+
+    @compile
+    def step(x: Any) -> None:
+        optimizer.zero_grad()
+        (w * x).sum().backward()
+        optimizer.step()
+
+    step(X)
+    np.testing.assert_array_equal(w.data, [0, -1])
+    optimizer = optim.SGD([w], lr=2.0)
+    step(X)
+    np.testing.assert_array_equal(w.data, [-2, -5])
+    with pytest.raises(UnsupportedError, match="sets a learning rate"):
+        compile(lambda x: setattr(optimizer, "lr", 0.5))(X)
+    assert optimizer.lr == 2.0
+    assert isinstance(step, Compiled)
+
+
+def test_an_error_in_the_function_leaves_arrays_and_lists_as_they_were() -> None:
+    total, seen = np.zeros(3), [0]
+
+    def f(x: Any) -> Any:
+        total[0] += 1
+        seen.append(1)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        compile(f)(X)
+    assert (total == 0).all() and seen == [0]
