@@ -49,7 +49,6 @@ class Version:
         self.fresh: list[Any] = [at.get(id(t), t) for t in traced.fresh]
         self.takes_gradients = any(type(t) is int for t, _ in self.grads)
         self.takes_gradients |= any(type(t) is int for t in self.fresh)
-        self.fitting = fitting(arguments, guards)
         graph = traced.graph
         self.lock = threading.Lock()
         written = {value for value, _ in graph.writes}
@@ -71,6 +70,7 @@ class Version:
         self.contents = [
             (array, array.tobytes()) for array in guards.found.arrays.values() if constants
         ]
+        self.fit()
 
     def buffer(self, value: Value) -> np.ndarray:
         """Memory for a leaf, of which the program knows."""
@@ -100,8 +100,15 @@ class Version:
         self.roots = {id(root_of(array)) for array in self.written}
         self.plain_roots = all(isinstance(root_of(x), np.ndarray) for x in self.written)
 
-    def arrays(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """The arrays in arguments, if this version is for them, and not stale; else None."""
+    def fit(self) -> None:
+        """Write the quick look: `arrays(args, kwargs)` gives the arrays in arguments, if this
+        version is for them, and not stale; else None."""
+        self.fitting = fitting(self.arguments, self.guards)
+        alone = not (self.takes_gradients or self.changes or self.roots or self.contents)
+        self.arrays = self.fitting if alone else self.arrays_looked_at
+
+    def arrays_looked_at(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """The arrays in arguments, if their memory and contents are as the version needs them."""
         arrays = self.fitting(args, kwargs)
         if self.takes_gradients:
             return None
@@ -126,7 +133,7 @@ class Version:
         """What has changed that this version depends on; or an empty text."""
         changed = self.guards.broken()
         if not changed:
-            self.fitting = fitting(self.arguments, self.guards)
+            self.fit()
         if changed or self.same_contents():
             return changed
         return "an array that the function computes with outside of minigrad has other numbers"
