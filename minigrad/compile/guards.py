@@ -18,7 +18,8 @@ from minigrad.autograd import recording
 from minigrad.compile.capture import SCALARS, Captured
 from minigrad.tensor import Tensor
 
-GONE = (KeyError, IndexError, AttributeError, ValueError, TypeError)
+# Also what a dictionary says that another thread writes into meanwhile.
+GONE = (KeyError, IndexError, AttributeError, ValueError, TypeError, RuntimeError)
 
 # How each kind of place is read: as text, and as it is.
 READ: dict[str, tuple[str, Callable[[Any, Any], Any]]] = {
