@@ -177,16 +177,25 @@ static inline float atan_f32(float x) {
   return copysignf(a > 1 ? 1.57079637f - y : y, x);
 }
 
-// x**y as 2**(y * log2(x)), in double precision, for |x| and then by C99 for what is negative. The
-// exponents that are most often known when this is compiled, as products.
-static inline float pow_f32(float x, float y) {
-  if (__builtin_constant_p(y)) {
-    if (y == 1) return x;
-    if (y == 2) return x * x;
-    if (y == 3) return x * x * x;
-    if (y == -1) return 1 / x;
-    if (y == 0.5f) return x == -INFINITY ? INFINITY : sqrtf(x + 0.0f);
+// Exponents that are known when this is compiled, and often used, are products; in float64, others
+// are left to math.h. Roots of -0 and -infinity are positive in pow.
+#define KNOWN_POWERS(root, x, y) \
+  if (__builtin_constant_p(y)) { \
+    if (y == 1) return x; \
+    if (y == 2) return x * x; \
+    if (y == 3) return x * x * x; \
+    if (y == 4) return x * x * (x * x); \
+    if (y == -1) return 1 / x; \
+    if (y == 0.5) return x == -INFINITY ? INFINITY : root(x + 0); \
+    if (y == -0.5) return x == -INFINITY ? 0 : 1 / root(x + 0); \
   }
+static inline double pow_f64(double x, double y) {
+  KNOWN_POWERS(sqrt, x, y)
+  return pow(x, y);
+}
+// x**y as 2**(y * log2(x)), in double precision, for |x| and then by C99 for what is negative.
+static inline float pow_f32(float x, float y) {
+  KNOWN_POWERS(sqrtf, x, y)
   float a = fabsf(x), edge = a == 0 ? -INFINITY : a < INFINITY ? 0 : a; // a NaN stays one
   uint64_t u = bits_f64(a) + (0x3ff0000000000000 - 0x3fe6a09e667f3bcd); // the square root of 1/2
   double k = double_of(u >> 52 | 0x4330000000000000) - (0x1p52 + 1023);
@@ -277,10 +286,10 @@ static inline double fmin_f64(double x, double y) { return x < y || y != y ? x :
 #define acos(x) ONE_OF(acos_f32, acos, x)
 #define atan(x) ONE_OF(atan_f32, atan, x)
 #define erf(x) ONE_OF(erf_f32, erf, x)
-#define pow(x, y) TWO_OF(pow_f32, pow, x, y)
+#define pow(x, y) TWO_OF(pow_f32, pow_f64, x, y)
 #define fmax(x, y) TWO_OF(fmax_f32, fmax_f64, x, y)
 #define fmin(x, y) TWO_OF(fmin_f32, fmin_f64, x, y)
-// These vectorise as they are; the last three do not.
+// These vectorise as they are.
 #define sqrt(x) ONE_OF(sqrtf, sqrt, x)
 #define fabs(x) ONE_OF(fabsf, fabs, x)
 #define floor(x) ONE_OF(floorf, floor, x)
@@ -288,6 +297,3 @@ static inline double fmin_f64(double x, double y) { return x < y || y != y ? x :
 #define trunc(x) ONE_OF(truncf, trunc, x)
 #define rint(x) ONE_OF(rintf, rint, x)
 #define copysign(x, y) TWO_OF(copysignf, copysign, x, y)
-#define atan2(x, y) TWO_OF(atan2f, atan2, x, y)
-#define hypot(x, y) TWO_OF(hypotf, hypot, x, y)
-#define fmod(x, y) TWO_OF(fmodf, fmod, x, y)

@@ -54,7 +54,7 @@ PROGRAM = """
   }
 #define SIZE(expression, type) _Static_assert(sizeof(expression) == sizeof(type), "its type");
 POW(power, e[i]) POW(square, 2.0f) POW(cube, 3.0f) POW(root, 0.5f) POW(inverse, -1.0f)
-POW(itself, 1.0f) POW(one, 0.0f) POW(other, 2.5f)
+POW(fourth, 4.0f) POW(inverse_root, -0.5f) POW(itself, 1.0f) POW(one, 0.0f) POW(other, 2.5f)
 SIZE(exp(1.0f), float) SIZE(exp(1.0), double) SIZE(exp(1), double) SIZE(atan(1), double)
 SIZE(pow(2.0f, 2.0f), float) SIZE(pow(2.0f, 2), double) SIZE(pow(2.0, 2.0f), double)
 SIZE(fmax(exp(exp(1.0f)), 2.0f), float) SIZE(fabs(log(2.0f)), float) SIZE(sqrt(2), double)
@@ -169,8 +169,8 @@ def test_pow(library: ctypes.CDLL) -> None:
     close(call(library["power"], x, y), true_power(x, y), 4, x, y)
 
 
-EXPONENTS = {"square": 2, "cube": 3, "root": 0.5, "inverse": -1, "itself": 1, "one": 0}
-EXPONENTS |= {"other": 2.5}
+EXPONENTS = {"square": 2, "cube": 3, "root": 0.5, "inverse": -1, "fourth": 4}
+EXPONENTS |= {"inverse_root": -0.5, "itself": 1, "one": 0, "other": 2.5}
 
 
 @pytest.mark.parametrize("name", EXPONENTS)
@@ -203,7 +203,7 @@ def bodies(command: list[str], source: Path) -> dict[str, str]:
     "name",
     [f"{form}{name}_float" for name in UNARY for form in ("", "sum_")]
     + [f"{form}{name}_double" for name in DOUBLE for form in ("", "sum_")]
-    + ["power", *"square cube root inverse other".split()],
+    + ["power", *"square cube root inverse fourth inverse_root other".split()],
 )
 def test_loops_are_vectors(name: str, bodies: dict[str, str]) -> None:
     packed = PACKED_SUM if name.startswith("sum_") else PACKED_STORE
