@@ -9,7 +9,7 @@ from functools import cache
 from minigrad.compile.build import HERE, Machine
 from minigrad.compile.ir import Value
 from minigrad.compile.rows import rows_function
-from minigrad.compile.scatter import scatter_function
+from minigrad.compile.pieces import concat_function, scatter_function
 from minigrad.compile.schedule import Kernel, Schedule
 from minigrad.compile.tiles import contract_function
 from minigrad.compile.write import Function, Scratch
@@ -19,6 +19,18 @@ HEAD = """\
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
+// c ? a : b, by bits: of branches, compilers make jumps rather than vectors.
+#define CHOOSE(T, U) static inline T choose_##T(bool c, T a, T b) { \\
+  U x, y, mask = -(U)c; \\
+  memcpy(&x, &a, sizeof x); memcpy(&y, &b, sizeof y); \\
+  x = (x & mask) | (y & ~mask); \\
+  memcpy(&a, &x, sizeof x); \\
+  return a; \\
+}
+CHOOSE(float, uint32_t)
+CHOOSE(double, uint64_t)
+static inline int64_t choose_int(bool c, int64_t a, int64_t b) { return c ? a : b; }
+#define choose(c, a, b) _Generic((b), float: choose_float, double: choose_double, default: choose_int)(c, a, b)
 #define CLAMP(i, n) ((i) < 0 ? 0 : (i) >= (n) ? (n) - 1 : (i))
 #define SPLIT(n, t, T, grain) ((t) == (T) ? (n) : (int64_t)(n) * (t) / (T) / (grain) * (grain))
 static inline int64_t row(int64_t i, int64_t n, int64_t *bad) {
@@ -84,7 +96,7 @@ def generate(plan: Schedule, alias: dict[Value, Value], machine: Machine) -> Cod
         shared = machine.threads > 1 and function.parallel and work_of(kernel, plan) >= ENOUGH
         code.calls.append(call(function, kernel, shared=shared))
         if function.end:
-            code.calls.append(call(function.end, kernel, ends=True))
+            code.calls.append(call(function.end, kernel, ends=shared))
     for target, x in plan.graph.writes:
         if x not in alias:
             code.calls.append(copy_call(target, x, call))
@@ -113,6 +125,8 @@ def function_of(
         return contract_function(kernel, plan, alias, machine)
     if kernel.kind == "scatter":
         return scatter_function(kernel, plan, alias)
+    if kernel.kind == "concat":
+        return concat_function(kernel, plan, alias)
     return rows_function(kernel, plan, alias)
 
 
@@ -143,5 +157,3 @@ def source_of(texts: list[str], vector: int) -> str:
     names = ", ".join(f"k{k}" for k in range(len(texts)))
     table = f"void (*const kernels[])(char **, int64_t *, int, int) = {{{names}}};"
     return "\n".join([head(vector), *functions(), table, ""])
-
-

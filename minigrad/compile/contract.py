@@ -11,10 +11,19 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from minigrad.compile.index import ZERO, Expr, Index, Var, variable
+from minigrad.compile.index import ZERO, Expr, Index, Var, aligned, variable
 from minigrad.compile.ir import Graph, Value
 from minigrad.compile.layout import Layout, plain
-from minigrad.compile.lower import CONTRACTIONS, Access, Body, Parts, is_view, lowered
+from minigrad.compile.lower import (
+    CONTRACTIONS,
+    Access,
+    Body,
+    Parts,
+    aligned,
+    index_of,
+    is_view,
+    lowered,
+)
 from minigrad.compile.passes import apply, name_of
 from minigrad.ops.base import registry
 
@@ -53,10 +62,12 @@ def is_contraction(value: Value) -> bool:
     return name_of(value) in CONTRACTIONS and lowered(value)
 
 
-def contraction(value: Value) -> Contraction:
-    return {"matmul": of_matmul, "conv2d": of_conv2d, "conv2d_weight": of_conv2d_weight}[
-        name_of(value) or ""
-    ](value)
+def contraction(value: Value, layouts: dict[Value, Layout]) -> Contraction:
+    if name_of(value) == "matmul":
+        return of_matmul(value)
+    if name_of(value) == "conv2d_weight":
+        return of_conv2d_weight(value, layouts[value.inputs[0]].order[-1] == 0)
+    return of_conv2d(value, columns=layouts[value].order[-1])
 
 
 def of_matmul(value: Value) -> Contraction:
@@ -73,8 +84,9 @@ def of_matmul(value: Value) -> Contraction:
     return Contraction(batch, row, column, [depth], out, of(x, row, depth), of(y, depth, column))
 
 
-def of_conv2d(value: Value) -> Contraction:
-    """(N, C, H, W) by (O, C/g, kh, kw) gives (N, O, OH, OW)."""
+def of_conv2d(value: Value, columns: int) -> Contraction:
+    """(N, C, H, W) by (O, C/g, kh, kw) gives (N, O, OH, OW), with channels as the columns, or the
+    images."""
     x, w = value.inputs
     how = value.attributes
     groups, (n, _, down, across) = how["groups"], value.shape
@@ -86,6 +98,11 @@ def of_conv2d(value: Value) -> Contraction:
         spot * s + place * d
         for spot, place, s, d in zip((i, j), (u, v), how["stride"], how["dilation"], strict=True)
     ]
+    if columns == 0:
+        batch = loop("n", n)
+        out, seen = (batch, group * outs + o, i, j), (batch, group * channels + c, *spots)
+        of_w = (group * outs + o, c, u, v)
+        return Contraction([group, i, j], o, batch, [c, u, v], out, (w, of_w), (x, seen))
     loops = [batch, group, i, j]
     row = j if across >= 6 or n < across else batch
     loops.remove(row)
@@ -97,8 +114,9 @@ def of_conv2d(value: Value) -> Contraction:
     )
 
 
-def of_conv2d_weight(value: Value) -> Contraction:
-    """What (N, C, H, W) under each place of the kernel goes with, of (N, O, OH, OW): (O, C/g, kh, kw)."""
+def of_conv2d_weight(value: Value, images_last: bool) -> Contraction:
+    """What (N, C, H, W) under each place of the kernel goes with, of (N, O, OH, OW): it gives
+    (O, C/g, kh, kw)."""
     x, y = value.inputs
     how = value.attributes
     groups, (outs, channels, *kernel) = how["groups"], value.shape
@@ -113,50 +131,66 @@ def of_conv2d_weight(value: Value) -> Contraction:
     loops = [group, u, v, c]
     row = max((c, v, u), key=lambda e: min(extent(e), 6))
     loops.remove(row)
-    y, of_y = (y, (batch, o, i, j)) if groups == 1 else (by_group(y, 1, groups), (batch, group, o, i, j))
+    y, of_y = (
+        (y, (batch, o, i, j)) if groups == 1 else (by_group(y, 1, groups), (batch, group, o, i, j))
+    )
     out = (group * outs + o, c, u, v)
+    depth = [i, j, batch] if images_last else [batch, i, j]
     row = row if row.terms else loop("r", 1)
     return Contraction(
-        loops, row, o, [batch, i, j], out, (x, (batch, group * channels + c, *spots)), (y, of_y)
+        loops, row, o, depth, out, (x, (batch, group * channels + c, *spots)), (y, of_y)
     )
 
 
 def by_group(x: Value, axis: int, groups: int) -> Value:
     """With the channels as (groups, channels/groups)."""
     shape = x.shape
-    return apply("reshape", x, shape=(*shape[:axis], groups, shape[axis] // groups, *shape[axis + 1 :]))
+    return apply(
+        "reshape", x, shape=(*shape[:axis], groups, shape[axis] // groups, *shape[axis + 1 :])
+    )
 
 
 # Layouts
 
-LAST = (0, 2, 3, 1)  # of images: channels last
-FIXED = {"conv2d": LAST, "conv2d_weight": (2, 3, 1, 0)}
+CHANNELS_LAST, IMAGES_LAST = (0, 2, 3, 1), (1, 2, 3, 0)
+WEIGHTS = (2, 3, 1, 0)
 
 
 def layouts_of(graph: Graph) -> dict[Value, Layout]:
     """In which order the axes of each value are, if it comes to memory: what is computed of a
-    convolution has its channels last, as the convolution has."""
+    convolution has its channels last, as the convolution has; or, where there are so few of them
+    that vectors would not be full, its images."""
+    order = graph.order()
+    convolved = [value.shape for value in order if name_of(value) == "conv2d"]
+    few = any(shape[1] % 8 for shape in convolved) and all(shape[0] % 8 == 0 for shape in convolved)
+    fixed = {"conv2d": IMAGES_LAST if few else CHANNELS_LAST, "conv2d_weight": WEIGHTS}
     found: dict[Value, Layout] = {}
-    for value in graph.order():
-        found[value] = Layout(value.shape, order_of(value, found))
+    for value in order:
+        found[value] = Layout(value.shape, order_of(value, found, fixed))
     for _, value in graph.writes:
         found[value] = plain(value.shape)
     return found
 
 
-def order_of(value: Value, found: dict[Value, Layout]) -> tuple[int, ...]:
-    name, n = name_of(value), len(value.shape)
+def order_of(
+    value: Value, found: dict[Value, Layout], fixed: dict[str, tuple[int, ...]]
+) -> tuple[int, ...]:
+    name, n = name_of(value) or "", len(value.shape)
     natural = tuple(range(n))
-    if name in FIXED and lowered(value):
-        return FIXED[name]
+    if name in fixed and lowered(value):
+        return fixed[name]
     if value.op is None or not lowered(value):
         return natural
-    orders = [found[x].order for x in value.values() if found[x].order != tuple(range(len(x.shape)))]
+    orders = [
+        found[x].order for x in value.values() if found[x].order != tuple(range(len(x.shape)))
+    ]
     if not orders:
         return natural
     order = orders[0]
     if value.op.family == "reduce":
         return reduced_order(value, order)
+    if name == "slice":
+        return sliced_order(value, order)
     if name == "windows" and len(order) == n - 2:
         lead = [k + 2 for k in order]
         return (*lead[:-1], 0, 1, lead[-1])
@@ -167,6 +201,22 @@ def order_of(value: Value, found: dict[Value, Layout]) -> tuple[int, ...]:
         return tuple(axes.index(k) for k in order)
     same = len(order) == n and name not in ("reshape", "gather", "concatenate")
     return order if same else natural
+
+
+def sliced_order(value: Value, order: tuple[int, ...]) -> tuple[int, ...]:
+    """New axes come first."""
+    parts = [part for part, _ in aligned(index_of(value), value.inputs[0].shape)]
+    left = [
+        k
+        for k, part in enumerate(p for p in parts if p is not None)
+        if part is None or isinstance(part, slice)
+    ]
+    axes = [
+        k for k, part in enumerate(p for p in parts if not isinstance(p, int)) if part is not None
+    ]
+    new = [k for k in range(len(value.shape)) if k not in axes]
+    place = dict(zip(left, axes, strict=True))
+    return (*new, *(place[k] for k in order if k in place))
 
 
 def reduced_order(value: Value, order: tuple[int, ...]) -> tuple[int, ...]:
@@ -225,14 +275,14 @@ def with_operands(graph: Graph, vector: int) -> Operands:
         layouts[fresh] = layouts[value]
         if not is_contraction(fresh):
             continue
-        it = contraction(fresh)
+        it = contraction(fresh, layouts)
         (x, at_x), (y, at_y) = it.x, it.y
         for z in (x, y):
             if z not in layouts:  # by group
                 layouts[z] = plain(z.shape)
         base = direct(x, at_x, layouts)
         if base is None or not steps_well(base, it):
-            it.x = (copied(x, for_rows(fresh, x)), at_x)
+            it.x = (copied(x, for_rows(x, at_x, it)), at_x)
         else:
             pin(base, found)
         base = direct(y, at_y, layouts)
@@ -308,8 +358,16 @@ def batches(it: Contraction) -> int:
     return count
 
 
-def for_rows(value: Value, x: Value) -> Layout:
-    return plain(x.shape) if name_of(value) == "matmul" else Layout(x.shape, LAST)
+def for_rows(x: Value, index: Index, it: Contraction) -> Layout:
+    """Its depth innermost, in the order of its loops."""
+    last = [
+        k
+        for loop in it.depth
+        for k, i in enumerate(index)
+        if i.variables() & loop.variables() and x.shape[k] > 1
+    ]
+    last = list(dict.fromkeys(last))
+    return Layout(x.shape, (*(k for k in range(len(x.shape)) if k not in last), *last))
 
 
 def for_columns(y: Value, index: Index, it: Contraction, width: int) -> Layout:

@@ -101,6 +101,14 @@ class Expr:
         low, high = rest.bounds()
         if 0 <= low and high < by:
             return quotient, rest
+        # (g*a + r) // (g*b) is a // b, and what is left g * (a % b) + r, where r is below g.
+        for g in sorted({abs(c) for c in rest.terms.values() if by % c == 0}, reverse=True):
+            a = Expr({x: c // g for x, c in rest.terms.items() if c % g == 0}, rest.const // g)
+            r = Expr({x: c for x, c in rest.terms.items() if c % g}, rest.const % g)
+            low, high = r.bounds()
+            if g > 1 and 0 <= low and high < g:
+                more, left = a.divmod(by // g)
+                return quotient + more, left * g + r
         return quotient + Expr({Quotient(rest, by): 1}), Expr({Remainder(rest, by): 1})
 
     def variables(self) -> frozenset[Var]:
@@ -123,7 +131,9 @@ class Expr:
         return total
 
     def __str__(self) -> str:
-        parts = [text_of(atom) if c == 1 else f"{text_of(atom)}*{c}" for atom, c in self.terms.items()]
+        parts = [
+            text_of(atom) if c == 1 else f"{text_of(atom)}*{c}" for atom, c in self.terms.items()
+        ]
         if self.const or not parts:
             parts.append(str(self.const))
         return " + ".join(parts).replace("+ -", "- ")
@@ -213,3 +223,14 @@ def products(shape: Sequence[int]) -> Iterator[int]:
     for n in shape:
         total *= n
         yield total
+
+
+def aligned(index: tuple[Any, ...], shape: Sequence[int]) -> Iterator[tuple[Any, int]]:
+    """The parts of an index, each with the size of the axis it is for; None has none."""
+    count = sum(part is not None and part is not ... for part in index)
+    rest = [slice(None)] * (len(shape) - count)
+    parts: list[Any] = []
+    for part in index if any(part is ... for part in index) else (*index, ...):
+        parts += rest if part is ... else [part]
+    sizes = iter(shape)
+    return ((part, 0 if part is None else next(sizes)) for part in parts)

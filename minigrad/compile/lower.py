@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.compile.index import ZERO, Expr, Index, Known, Var, flat, number, unflat
+from minigrad.compile.index import ZERO, Expr, Index, Known, Var, aligned, flat, number, unflat
 from minigrad.compile.ir import Value
 from minigrad.ops.movement import ARRAY
 
@@ -173,7 +173,7 @@ class Body:
             if parts is not None:
                 name = self.define(ctype(value.dtype), parts)
             elif value.kind == "constant":
-                name = literal(value.array, value.dtype)
+                name = literal(np.reshape(value.array, ()), value.dtype)
             elif elementwise(value):
                 name = self.elementwise(value, index)
             else:
@@ -196,10 +196,13 @@ class Body:
         if type(x) is not Value:
             return literal(x, dtype)
         name = self.read(x, index[len(index) - len(x.shape) :])
-        return name if x.dtype == dtype else self.cast(name, dtype)
+        return name if x.dtype == dtype else self.cast(name, x, dtype)
 
-    def cast(self, name: str, dtype: np.dtype[Any]) -> str:
-        return self.define(ctype(dtype), (f"({ctype(dtype)}){name}",), [name])
+    def cast(self, name: str, x: Value, dtype: np.dtype[Any]) -> str:
+        text = f"({ctype(dtype)}){name}"
+        if x.dtype.kind == "b" and dtype.kind == "f":  # what compilers know how to make vectors of
+            text = f"choose({name}, {literal(1, dtype)}, {literal(0, dtype)})"
+        return self.define(ctype(dtype), (text,), [name])
 
     def integer(self, extent: int, parts: Parts, names: Sequence[str] = ()) -> Expr:
         """An index that C computes."""
@@ -220,10 +223,12 @@ class Body:
         names = [yes(), no()]
         parts: list[Any] = []
         for condition in conditions:
-            parts += [" && " if parts else "", "(", *condition, ")"]
+            parts += [" & " if parts else "", "(", *condition, ")"]
         inside = self.define("bool", tuple(parts))
         names.append(inside)
-        return self.define(ctype(value.dtype), (f"{inside} ? {names[0]} : {names[1]}",), names)
+        return self.define(
+            ctype(value.dtype), (f"choose({inside}, {names[0]}, {names[1]})",), names
+        )
 
     # Views
 
@@ -242,7 +247,8 @@ class Body:
         return self.read(x, index[len(index) - len(x.shape) :])
 
     def astype(self, value: Value, index: Index) -> str:
-        return self.cast(self.read(value.inputs[0], index), value.dtype)
+        x = value.inputs[0]
+        return self.cast(self.read(x, index), x, value.dtype)
 
     def slice(self, value: Value, index: Index) -> str:
         x, found, left = value.inputs[0], [], list(index)
@@ -296,7 +302,9 @@ class Body:
                 places.append(at)
                 spots.append(self.brought_inside(spot, n))
             here = (*places, *index[:-2], *spots)
-            terms.append(self.choice(value, conditions, lambda h=here: self.read(y, h), zero(value)))  # type: ignore[misc]
+            terms.append(
+                self.choice(value, conditions, lambda h=here: self.read(y, h), zero(value))
+            )  # type: ignore[misc]
         return self.define(ctype(value.dtype), (" + ".join(terms),), terms)
 
     def pad(self, value: Value, index: Index) -> str:
@@ -309,9 +317,7 @@ class Body:
             place = i + -before
             places.append(self.brought_inside(place, n) if before or after else place)
         other = literal(value.attributes["value"], value.dtype)
-        return self.choice(
-            value, conditions, lambda: self.read(x, tuple(places)), lambda: other
-        )
+        return self.choice(value, conditions, lambda: self.read(x, tuple(places)), lambda: other)
 
     def concatenate(self, value: Value, index: Index) -> str:
         axis = value.attributes["axis"] % len(index)
@@ -346,6 +352,10 @@ class Body:
                 continue
             start, stop, step = part.indices(n)
             count = len(range(start, stop, step))
+            if not count:
+                conditions.append(("0",))
+                found.append(ZERO)
+                continue
             if (start, count, step) == (0, n, 1):
                 found.append(i)
                 continue
@@ -376,7 +386,9 @@ class Body:
         row = self.row(array, spot[depth - len(array.shape) :], value.shape[which])
         there = self.define("bool", (index[which], " == ", row))
         picked = self.read(g, (*spot, *index[len(arrays_of(value)) :]))
-        return self.define(ctype(value.dtype), (f"{there} ? {picked} : 0",), [there, picked])
+        return self.define(
+            ctype(value.dtype), (f"choose({there}, {picked}, {zero(value)()})",), [there, picked]
+        )
 
     def updated(self, value: Value, index: Index) -> str:
         """x, but for what an index picks of it."""
@@ -387,7 +399,7 @@ class Body:
             if type(v) is not Value:
                 return literal(v, value.dtype)
             name = self.read(v, there[len(there) - len(v.shape) :])
-            return name if v.dtype == value.dtype else self.cast(name, value.dtype)
+            return name if v.dtype == value.dtype else self.cast(name, v, value.dtype)
 
         return self.choice(value, conditions, new, lambda: self.read(x, index))
 
@@ -433,7 +445,9 @@ def spread_of(value: Value) -> tuple[int, tuple[int | None, ...], int] | None:
     axes = [arange_axis(array) for array in arrays]
     depth = max(len(array.shape) for array in arrays)
     shape = np.broadcast_shapes(*(array.shape for array in arrays))
-    loose = [k for k, axis in enumerate(axes) if axis is None or arrays[k].shape[axis] != value.shape[k]]
+    loose = [
+        k for k, axis in enumerate(axes) if axis is None or arrays[k].shape[axis] != value.shape[k]
+    ]
     if len(loose) != 1:
         return None
     along: list[int | None] = [None] * depth
@@ -462,16 +476,3 @@ def fold_terms(value: Value) -> list[tuple[int | None, int | None]]:
 def common_dtype(inputs: Sequence[Any]) -> np.dtype[Any]:
     """What a comparison compares in."""
     return np.result_type(*(np.empty(1, x.dtype) if type(x) is Value else x for x in inputs))
-
-
-def aligned(index: tuple[Any, ...], shape: Sequence[int]) -> Iterator[tuple[Any, int]]:
-    """The parts of an index, each with the size of the axis it is for; None has none."""
-    count = sum(part is not None and part is not ... for part in index)
-    rest = [slice(None)] * (len(shape) - count)
-    parts: list[Any] = []
-    for part in index if any(part is ... for part in index) else (*index, ...):
-        parts += rest if part is ... else [part]
-    sizes = iter(shape)
-    return ((part, 0 if part is None else next(sizes)) for part in parts)
-
-

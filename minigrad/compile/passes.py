@@ -3,12 +3,14 @@ kinds of ops."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Collection, Hashable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from minigrad.compile.index import aligned
 from minigrad.compile.ir import Graph, Value, infer, run
 from minigrad.ops.base import registry
 
@@ -17,7 +19,7 @@ Rewrite = Callable[[Value], Value]
 
 def optimized(graph: Graph) -> Graph:
     """All passes, in their order."""
-    for rewrite in (folding, algebra, composed, folding, common_subexpressions()):
+    for rewrite in (folding, algebra, composed, unrolled, folding, common_subexpressions()):
         graph = rewritten(graph, rewrite)
     return graph
 
@@ -118,11 +120,70 @@ def algebra(value: Value) -> Value:
     name, inputs = value.op.name, value.inputs
     if name == "mul":
         for x, one in (inputs, inputs[::-1]):
-            if is_one(one) and type(x) is Value and (x.shape, x.dtype) == (value.shape, value.dtype):
+            if (
+                is_one(one)
+                and type(x) is Value
+                and (x.shape, x.dtype) == (value.shape, value.dtype)
+            ):
                 return x
+    if name == "add":
+        return joined(value)
     if name == "pow" and type(inputs[1]) in (int, float) and type(inputs[0]) is Value:
         return power(value, inputs[0], inputs[1])
     return value
+
+
+def joined(value: Value) -> Value:
+    """The sum of two arrays that are zero but in neighbouring parts, as one that is not."""
+    a, b = map(part_of, value.inputs)
+    if a is None or b is None or a[0] != b[0] or a[3].dtype != b[3].dtype:
+        return value
+    (axis, low, middle, x, _), (_, start, high, y, _) = sorted((a, b), key=lambda part: part[1])
+    if middle != start or value.shape != a[4] or value.shape != b[4]:
+        return value
+    whole = concatenate(axis, [x, y])
+    index = (*(slice(None),) * axis, slice(low, high))
+    return (
+        whole
+        if whole.shape == value.shape
+        else apply("scatter_add", whole, shape=value.shape, index=index)
+    )
+
+
+def part_of(x: Any) -> Any:
+    """Of zeros but in a part of one axis: the axis, where the part begins and ends, and what is
+    there."""
+    if name_of(x) != "scatter_add" or len(x.inputs) > 1:
+        return None
+    parts = list(aligned(x.attributes["index"], x.shape))
+    if any(part is None for part, _ in parts):
+        return None
+    spans = []
+    for part, n in parts:
+        low, high, step = (part % n, part % n + 1, 1) if isinstance(part, int) else part.indices(n)
+        if step != 1 or high <= low:
+            return None
+        spans.append((low, high))
+    cut = [
+        k for k, ((low, high), n) in enumerate(zip(spans, x.shape, strict=True)) if high - low < n
+    ]
+    if len(cut) != 1:
+        return None
+    (axis,) = cut
+    shape = (*x.shape[:axis], spans[axis][1] - spans[axis][0], *x.shape[axis + 1 :])
+    g = x.inputs[0]
+    g = g if g.shape == shape else apply("reshape", g, shape=shape)
+    return axis, *spans[axis], g, x.shape
+
+
+def concatenate(axis: int, xs: list[Value]) -> Value:
+    """One after the other, those that are such already taken apart."""
+    flat: list[Value] = []
+    for x in xs:
+        nested = name_of(x) == "concatenate" and x.attributes["axis"] % len(x.shape) == axis
+        flat += x.inputs if nested else [x]
+    bounds = (0, *itertools.accumulate(x.shape[axis] for x in flat))
+    return apply("concatenate", *flat, axis=axis, bounds=bounds)
 
 
 def is_one(x: Any) -> bool:
@@ -150,13 +211,59 @@ def power(value: Value, x: Value, exponent: float) -> Value:
     return apply("div", 1.0, x) if exponent == -1 else value
 
 
+MANY = 16  # terms
+
+
+def unrolled(value: Value) -> Value:
+    """A reduction of a few slices, as those under a window, as binary ops: it then goes along with
+    what is computed of each entry."""
+    name = BINARY.get(name_of(value) or "")
+    x = value.inputs[0] if name else None
+    if x is None or x.dtype != value.dtype:
+        return value
+    axis, n = value.attributes["axis"], len(x.shape)
+    axes = sorted(k % n for k in (axis if isinstance(axis, tuple) else (axis or 0,)))
+    kernel = x.shape[: len(axes)]
+    if (
+        axis is None
+        or axes != list(range(len(axes)))
+        or n == len(axes)
+        or not 0 < np.prod(kernel) <= MANY
+    ):
+        return value
+    terms = [apply("slice", x, index=place) for place in np.ndindex(kernel)]
+    while len(terms) > 1:
+        pairs = [apply(name or "", *terms[k : k + 2]) for k in range(0, len(terms) - 1, 2)]
+        terms = pairs + terms[len(pairs) * 2 :]
+    if value.attributes["keepdims"]:
+        return apply("slice", terms[0], index=(None,) * len(axes))
+    return terms[0]
+
+
+BINARY = {"sum": "add", "max": "maximum", "min": "minimum"}
+
+
 # Ops that are composed of others
 
 
 def composed(value: Value) -> Value:
     """An op as others: the code generator has fewer to know."""
     compose = COMPOSED.get(name_of(value) or "")
-    return compose(value) if compose and value.size and all(x.size for x in value.values()) else value
+    return (
+        compose(value) if compose and value.size and all(x.size for x in value.values()) else value
+    )
+
+
+def in_one_dtype(value: Value) -> tuple[Value, ...]:
+    """Inputs in the dtype of the result."""
+    return tuple(
+        x if x.dtype == value.dtype else apply("astype", x, dtype=value.dtype)
+        for x in value.values()
+    )
+
+
+def convolution(value: Value) -> Value:
+    return replace(value, inputs=in_one_dtype(value))
 
 
 def mean(value: Value) -> Value:
@@ -186,6 +293,7 @@ FEW = 3  # columns: fewer than make a vector worth while
 
 def matmul(value: Value) -> Value:
     """As products and a sum, where it is of integers, or too narrow for a kernel of its own."""
+    value = replace(value, inputs=in_one_dtype(value))
     x, y = value.inputs
     depth, columns = x.shape[-1], value.shape[-1]
     if value.dtype.kind == "f" and depth > 1 and columns > FEW:
@@ -204,7 +312,7 @@ def matmul(value: Value) -> Value:
 def conv2d_input(value: Value) -> Value:
     """conv2d of the cotangent, set apart by the stride and with a border of zeros, by the weights
     turned around."""
-    y, w = value.inputs
+    y, w = in_one_dtype(value)
     how = value.attributes
     groups, kernel = how["groups"], w.shape[2:]
     border = [d * (k - 1) for d, k in zip(how["dilation"], kernel, strict=True)]
@@ -231,6 +339,8 @@ COMPOSED: dict[str, Rewrite] = {
     "logsumexp": logsumexp,
     "linear": linear,
     "matmul": matmul,
+    "conv2d": convolution,
+    "conv2d_weight": convolution,
     "conv2d_input": conv2d_input,
 }
 
@@ -253,5 +363,3 @@ def key_of(value: Value) -> Hashable:
     inputs = tuple(id(x) if type(x) is Value else (type(x), repr(x)) for x in value.inputs)
     attributes = tuple((name, repr(x)) for name, x in sorted(value.attributes.items()))
     return value.op, inputs, attributes
-
-

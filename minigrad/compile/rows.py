@@ -99,7 +99,8 @@ def after(stage: Stage, x: Value, it: Rows) -> int:
         return home + 1
     own = flat(stage.places, stage.dims)
     same = all(
-        flat(other.layout.places(index), other.dims) == own for index in it.plan.reads[stage.value][x]
+        flat(other.layout.places(index), other.dims) == own
+        for index in it.plan.reads[stage.value][x]
     )
     return home if same else home + 1
 
@@ -187,7 +188,7 @@ def added(name: str | None, total: str, x: str) -> str:
         return f"{total} + {x}"
     if name in ("any", "all"):
         return f"{total} {'|' if name == 'any' else '&'} ({x} != 0)"
-    return f"({x} {'>' if name == 'max' else '<'} {total} || {x} != {x}) ? {x} : {total}"
+    return f"choose(({x} {'>' if name == 'max' else '<'} {total}) | ({x} != {x}), {x}, {total})"
 
 
 CLAUSES = {"sum": "+", "any": "|", "all": "&", "max": "max", "min": "min"}
@@ -225,7 +226,9 @@ def written(it: Rows, alias: dict[Value, Value]) -> Function:
     head = []
     if outer:
         n, grain = outer[0].extent, 16 if len(outer) == 1 and flat_loop else 1
-        head = [f"const int64_t low = SPLIT({n}, t, T, {grain}), high = SPLIT({n}, t + 1, T, {grain});"]
+        head = [
+            f"const int64_t low = SPLIT({n}, t, T, {grain}), high = SPLIT({n}, t + 1, T, {grain});"
+        ]
     function = writer.function(head)
     function.parallel = bool(outer) and outer[0].extent > 1
     function.end = ending(it, alias)
@@ -273,9 +276,7 @@ def write_loop(loop: Loop, it: Rows, code: Code) -> None:
     code.row += ends
 
 
-def write_map(
-    stage: Stage, loop: Loop, it: Rows, code: Code, statements: list[Statement]
-) -> None:
+def write_map(stage: Stage, loop: Loop, it: Rows, code: Code, statements: list[Statement]) -> None:
     value = stage.value
     index = stage.layout.index(it.places[value])
     name = it.names[value]
@@ -287,7 +288,11 @@ def write_map(
             statements.append((Access(value, place), " = ", column, f" < {n} ? {name} : 0;"))
             return
     if value in it.plan.stored:
-        place = flat(it.places[value], stage.dims) if stage.layout.panel else it.plan.layouts[value].address(index)
+        place = (
+            flat(it.places[value], stage.dims)
+            if stage.layout.panel
+            else it.plan.layouts[value].address(index)
+        )
         statements.append((Access(value, place), f" = {name};"))
         return
     inner, extents = inner_of(stage, it.places[value], it)
@@ -299,7 +304,8 @@ def write_map(
 
 def is_read_elsewhere(value: Value, it: Rows) -> bool:
     return any(
-        value in it.plan.reads[s.value] and it.home[s.value] != it.home[value] for s in it.kernel.stages
+        value in it.plan.reads[s.value] and it.home[s.value] != it.home[value]
+        for s in it.kernel.stages
     )
 
 
@@ -341,7 +347,9 @@ def write_reduction(
     elif name in ("max", "min") and value.dtype.kind == "f":
         inits.append((f"{kind} {total} = {start}; int {total}n = 0;",))
         sign = ">" if name == "max" else "<"
-        statements.append((f"{total} = {x} {sign} {total} ? {x} : {total}; {total}n |= {x} != {x};",))
+        statements.append(
+            (f"{total} = {x} {sign} {total} ? {x} : {total}; {total}n |= {x} != {x};",)
+        )
         clauses += [f"{name}:{total}", f"|:{total}n"]
         ends_or_after = code.after if across else ends
         ends_or_after.append((f"const {kind} {total}v = {total}n ? NAN : {total};",))

@@ -70,7 +70,7 @@ class Program:
         self.own = list(dict.fromkeys(x for x in self.outputs if x.op is not None))
         self.slots = {value: k for k, value in enumerate([*leaves, *self.own])}
         count = len(self.slots)
-        uses = [used_by(call) for call in code.calls]
+        uses = [{self.holder(x)[0] for x in used_by(call)} for call in code.calls]
         sizes = {
             x: self.bytes_of(x)
             for used in uses
@@ -78,13 +78,16 @@ class Program:
             if x not in self.slots and x not in self.alias
         }
         self.offsets, total = arena(uses, sizes)
+        for x in plan.inside:
+            whole, first = self.holder(x)
+            self.offsets[x] = self.offsets.get(whole, 0) + first * x.dtype.itemsize
         self.arena = np.zeros(total + 256, np.uint8)
         start = -address(self.arena) % 64
         self.table = (ctypes.c_void_p * (count + 1))()
         self.table[count] = address(self.arena) + start
         for x, offset in self.offsets.items():
-            self.slots[x] = count
-            if isinstance(x, Value):
+            self.slots[x] = self.slots.get(self.holder(x)[0], count)
+            if isinstance(x, Value) and self.slots[x] == count:
                 layout = plan.layouts[x]
                 part = self.arena[start + offset :][: layout.entries * x.dtype.itemsize]
                 self.arrays[x] = viewed(part.view(x.dtype), layout)
@@ -94,6 +97,14 @@ class Program:
             if value.kind == "constant":
                 assert value.array is not None
                 self.bind(value, np.ascontiguousarray(value.array).reshape(value.shape))
+
+    def holder(self, x: Any) -> tuple[Any, int]:
+        """In the memory of which value another is, and from which entry on."""
+        first = 0
+        while x in self.schedule.inside:
+            x, more = self.schedule.inside[x]
+            first += more
+        return x, first
 
     def bytes_of(self, x: Value | Scratch) -> int:
         if isinstance(x, Scratch):
@@ -110,13 +121,18 @@ class Program:
         buffer = np.empty(layout.entries, value.dtype)
         self.arrays[value] = viewed(buffer, layout)
         self.table[self.slots[value]] = address(buffer)
+        for x in self.schedule.inside:
+            whole, first = self.holder(x)
+            if whole is value:
+                self.arrays[x] = buffer[first : first + x.size].reshape(x.shape)
 
     # Calls
 
     def segments(self) -> list[Callable[[], None] | Plan]:
         """What to run: calls of kernels, in one plan as far as NumPy has nothing to do between."""
         addresses = [
-            ctypes.addressof(ctypes.c_void_p.in_dll(library, "kernels")) for library in self.libraries
+            ctypes.addressof(ctypes.c_void_p.in_dll(library, "kernels"))
+            for library in self.libraries
         ]
         half = max(1, -(-len(self.code.texts) // max(1, len(addresses))))
         kernels = (ctypes.c_void_p * max(1, len(self.code.texts)))()
@@ -199,16 +215,13 @@ class Program:
                     raise ShapeError("a compiled function looks up an index that is out of range")
             else:
                 self.by_numpy(step)  # type: ignore[arg-type]
-        outputs = []
-        for x in self.outputs:
-            array = x.array if is_literal(x) else self.arrays[x]
-            assert array is not None
-            if x in self.slots and x.op is not None and array.nbytes > SMALL and x not in outputs:
-                outputs.append(array)
-                self.bind_output(x)
-            else:
-                outputs.append(array.copy())
-        return outputs
+        outputs = [self.read(x) for x in self.outputs]
+        given = {x for x in self.own if self.arrays[x].nbytes > SMALL}
+        for x in given:
+            self.bind_output(x)
+        # Of what is given away, the first; the others are copies.
+        first = [x in given and x not in self.outputs[:k] for k, x in enumerate(self.outputs)]
+        return [y if own else y.copy() for y, own in zip(outputs, first, strict=True)]
 
     def by_numpy(self, value: Value) -> None:
         assert value.op is not None
@@ -296,5 +309,3 @@ def is_own_place(target: Value, x: Value, plan: Schedule) -> bool:
         for other in kernel.stages
         for index in plan.reads[other.value].get(target, ())
     )
-
-

@@ -105,6 +105,8 @@ class Schedule:
     stages: dict[Value, Stage] = field(default_factory=dict)
     reads: dict[Value, Reads] = field(default_factory=dict)
     stored: set[Value] = field(default_factory=set)
+    # What is computed in the memory of another value, from which entry on.
+    inside: dict[Value, tuple[Value, int]] = field(default_factory=dict)
 
     def load(self, value: Value, index: Index) -> Parts | None:
         """What has a stage is read from memory, or from a stage before."""
@@ -113,8 +115,6 @@ class Schedule:
         return None
 
 
-# What computes a value many times over, if it is not kept.
-REPEATING = "expand gather windows fold".split()
 MOST = 32  # stages of a kernel
 
 
@@ -125,12 +125,16 @@ def schedule(operands: Operands) -> Schedule:
     order = graph.order()
     users: dict[Value, list[Value]] = defaultdict(list)
     for value in order:
-        it = plan.contractions.get(value)
-        for x in (it.x[0], it.y[0]) if it else value.values():
+        for x in value.values():
             users[x].append(value)
     roots = {*graph.roots()}
+    known: dict[Value, Inline] = {}
     for value in order:
-        if value.op is not None and has_stage(value, users[value], roots, operands.pinned):
+        known[value] = it = inline_of(value, known)
+        if value.op is None and value.size > 1:
+            known[value] = Inline(0, frozenset([value]))
+        elif value.op is not None and has_stage(value, users[value], roots, operands.pinned, it):
+            known[value] = Inline(0, frozenset([value] if value.size > 1 else []))
             stage = stage_of(value, plan)
             plan.stages[value] = stage
             plan.reads[value] = reads_of(stage, plan)
@@ -142,6 +146,36 @@ def schedule(operands: Operands) -> Schedule:
     return plan
 
 
+LITTLE = 64  # entries of what is joined where it is read
+
+
+def unreshaped(x: Value) -> Value:
+    """What a value is but for its shape."""
+    while name_of(x) == "reshape":
+        x = x.inputs[0]
+    return x
+
+
+def put_inside(stage: Stage, plan: Schedule) -> None:
+    """What is joined along the first axis is computed in its place: no copy is made."""
+    value = stage.value
+    axis = value.attributes["axis"] % len(value.shape)
+    if math.prod(value.shape[:axis]) != 1 or not is_plain(value, plan):
+        return
+    roots, start = {*plan.graph.roots()}, 0
+    for x in value.inputs:
+        base = unreshaped(x)
+        free = base in plan.home and base not in roots and base not in plan.inside
+        if free and base.dtype == value.dtype and is_plain(base, plan) and is_plain(x, plan):
+            plan.inside[base] = value, start
+        start += x.size
+
+
+def is_plain(value: Value, plan: Schedule) -> bool:
+    layout = plan.layouts[value]
+    return not layout.panel and layout.order == tuple(range(len(value.shape)))
+
+
 def is_literal(value: Value) -> bool:
     """A number that can stand in the C."""
     return value.kind == "constant" and value.size == 1 and bool(value.attributes.get("fixed"))
@@ -151,6 +185,8 @@ def kind_of(value: Value) -> str:
     name = name_of(value)
     if not lowered(value):
         return "numpy"
+    if name == "concatenate" and value.size > LITTLE:
+        return "concat"
     if elementwise(value) or is_view(value):
         return "map"
     if value.op is not None and value.op.family == "reduce":
@@ -158,45 +194,56 @@ def kind_of(value: Value) -> str:
     return "scatter" if name == "scatter_add" else "contract"
 
 
-def has_stage(value: Value, users: list[Value], roots: set[Value], pinned: set[Value]) -> bool:
+@dataclass
+class Inline:
+    """What it takes to compute a value where it is read: operations, and arrays to read."""
+
+    cost: int = 0
+    reads: frozenset[Value] = frozenset()
+
+
+DEAR = "exp log sin cos tan tanh sigmoid erf pow div sqrt log1p expm1".split()
+FEW = 2  # operations that are done again and again rather than their result kept
+MANY = 12  # arrays that are read at once
+
+
+def inline_of(value: Value, known: dict[Value, Inline]) -> Inline:
+    inputs = [known[x] for x in value.values()]
+    own = 8 if name_of(value) in DEAR else int(elementwise(value))
+    reads = frozenset().union(*(x.reads for x in inputs))
+    return Inline(own + sum(x.cost for x in inputs), reads)
+
+
+def has_stage(
+    value: Value, users: list[Value], roots: set[Value], pinned: set[Value], it: Inline
+) -> bool:
     """Whether a value is computed once and kept, or else wherever it is read."""
     kind = kind_of(value)
     if kind != "map" or value in roots or value in pinned:
         return True
     if any(kind_of(user) in ("numpy", "scatter") for user in users):
         return True
-    if is_view(value):
+    if is_view(value) or value.size == 1:
         return False
+    products = sum(kind_of(x) == "contract" for x in it.reads)
+    if len(it.reads) > MANY or products > 1:  # each product takes its part along
+        return True
     if len(users) == 1:
-        return is_dear(value) and name_of(users[0]) in REPEATING and users[0].size > value.size
-    return not is_cheap(value)
-
-
-CHEAP = "equal not_equal less less_equal greater greater_equal neg logical_not positive isfinite".split()
-
-
-def is_cheap(value: Value) -> bool:
-    """Whether to compute it again is no more than to read it: one step from what is in memory."""
-    return value.size == 1 or (
-        name_of(value) in CHEAP
-        and sum(1 for x in value.values() if x.size > 1) == 1
-        and all(x.op is None or not elementwise(x) for x in value.values())
-    )
-
-
-DEAR = "exp log sin cos tan tanh sigmoid erf pow div sqrt log1p expm1".split()
-
-
-def is_dear(value: Value) -> bool:
-    """Whether it, or a step before it, takes long to compute."""
-    return any(elementwise(x) and name_of(x) in DEAR for x in (value, *value.values()))
+        return it.cost > FEW and users[0].size > value.size
+    # What is a step or two from one array is computed again, and not read.
+    return it.cost > FEW or len(it.reads) > 1
 
 
 def stage_of(value: Value, plan: Schedule) -> Stage:
     kind = kind_of(value)
     if kind == "reduce":
         x = value.inputs[0]
-        return Stage(value, kind, plan.layouts[x], frozenset(reduced_axes(value)))
+        gone = frozenset(reduced_axes(value))
+        layout = plan.layouts[x]
+        if name_of(value) in ("argmax", "argmin"):  # one search after the other
+            kept = [k for k in layout.order if k not in gone]
+            layout = Layout(x.shape, (*kept, *(k for k in layout.order if k in gone)))
+        return Stage(value, kind, layout, gone)
     return Stage(value, kind, plan.layouts[value])
 
 
@@ -219,9 +266,15 @@ def reads_of(stage: Stage, plan: Schedule) -> Reads:
         body.read(*it.y)
     elif stage.kind == "reduce":
         body.read(value.inputs[0], stage.layout.index(stage.places))
+    elif stage.kind == "concat":
+        for x in value.inputs:
+            body.read(x, tuple(variable(f"p{k}", n) for k, n in enumerate(x.shape)))
     else:
         body.read(value, stage.layout.index(stage.places))
     return found
+
+
+ALONE = ("contract", "scatter", "concat", "numpy")
 
 
 def put(stage: Stage, plan: Schedule) -> None:
@@ -243,7 +296,9 @@ def put(stage: Stage, plan: Schedule) -> None:
                 plan.home[value] = k
                 return
             why = why or reason
-    kind = stage.kind if stage.kind in ("contract", "scatter", "numpy") else "rows"
+    if stage.kind == "concat":
+        put_inside(stage, plan)
+    kind = stage.kind if stage.kind in ALONE else "rows"
     rows = natural_rows(stage) if stage.kind == "reduce" else None
     kernels.append(Kernel(kind, stage.total, rows, [stage], {value: why} if why else {}))
     plan.home[value] = len(kernels) - 1
@@ -272,7 +327,9 @@ def fits(
             return "only what is computed of each entry of a product goes with it", None
         first = kernel.stages[0].value
         same = all(
-            pointwise_in_c_order(stage, x, index, plan) for x in inner for index in plan.reads[stage.value][x]
+            pointwise_in_c_order(stage, x, index, plan)
+            for x in inner
+            for index in plan.reads[stage.value][x]
         )
         if stage.value.size != first.size or not same:
             return "it reads other entries of a product than its own", None

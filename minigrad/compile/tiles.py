@@ -17,7 +17,7 @@ from minigrad.compile.index import ZERO, Expr, Index, Known, Var, flat, unflat
 from minigrad.compile.ir import Value
 from minigrad.compile.lower import Access, Body, Parts, ctype
 from minigrad.compile.schedule import Kernel, Schedule
-from minigrad.compile.write import Function, Scratch, Writer, head_of, line_of
+from minigrad.compile.write import Function, Scratch, Writer, head_of, line_of, replaced
 
 
 @dataclass(eq=False)
@@ -78,7 +78,7 @@ def contract_function(
     for v in outer:
         writer.add(head_of(v))
     write_loops(loops, which, writer)
-    write_tile(tiles, loops, outer, body, writer)
+    write_tile(tiles, loops, outer, body, epilogue, writer)
     if not outer:
         epilogue.write(writer)
         writer.add("}")
@@ -125,7 +125,11 @@ def blocks(tiles: Tiles) -> list[Var]:
     """The loops over the depth that go outside, so that one round of what is inside stays near."""
     depth = [v for e in tiles.it.depth for v in e.terms]
     outer: list[Var] = []
-    while len(depth) > 1 and math.prod(v.extent for v in depth) > DEEP and tiles.count * tiles.panels > 1:
+    while (
+        len(depth) > 1
+        and math.prod(v.extent for v in depth) > DEEP
+        and tiles.count * tiles.panels > 1
+    ):
         outer.append(depth.pop(0))
     return outer
 
@@ -158,12 +162,19 @@ def saved(tiles: Tiles, loops: list[Var]) -> Access:
 
 
 def write_tile(
-    tiles: Tiles, loops: list[Var], outer: list[Var], depth: list[Var], writer: Writer
+    tiles: Tiles,
+    loops: list[Var],
+    outer: list[Var],
+    depth: list[Var],
+    epilogue: Epilogue,
+    writer: Writer,
 ) -> None:
     """The sums of a tile, of the one or two numbers of rows that there are."""
     base, more = divmod(tiles.it.rows, tiles.count)
     kind = ctype(tiles.value.dtype)
     writer.add(position(tiles))
+    if not outer:
+        epilogue.prefetch(writer)
     if outer:
         writer.add(f"{kind} *z = &", saved(tiles, loops), ";")
     elif not direct_store(tiles):
@@ -185,9 +196,7 @@ def direct_store(tiles: Tiles) -> bool:
     return len(tiles.kernel.stages) == 1 and tiles.whole and not blocks(tiles)
 
 
-def write_sums(
-    tiles: Tiles, rows: int, outer: list[Var], depth: list[Var], writer: Writer
-) -> None:
+def write_sums(tiles: Tiles, rows: int, outer: list[Var], depth: list[Var], writer: Writer) -> None:
     it, vectors = tiles.it, tiles.width // tiles.lanes
     vector = f"vec_{ctype(tiles.value.dtype)}"
     every = [(r, v) for r in range(rows) for v in range(vectors)]
@@ -214,7 +223,11 @@ def write_sums(
     writer.add("}")
     for r, v in every:
         if direct_store(tiles):
-            index = index_of(tiles, Expr({ROW: 1}, r), Expr({Var("panel", tiles.panels): tiles.width}, v * tiles.lanes))
+            index = index_of(
+                tiles,
+                Expr({ROW: 1}, r),
+                Expr({Var("panel", tiles.panels): tiles.width}, v * tiles.lanes),
+            )
             target = Access(tiles.value, tiles.plan.layouts[tiles.value].address(index))
             writer.add(f"*({vector} *)&", target, f" = s{r}_{v};")
             writer.writes(target)
@@ -235,19 +248,21 @@ class Epilogue:
     """What is computed of the entries of a tile."""
 
     def __init__(self, tiles: Tiles) -> None:
-        self.tiles = tiles
+        self.tiles, it = tiles, tiles.it
         self.r, self.c = Var("er", tiles.most), Var("ec", tiles.width)
-        column = Expr({Var("panel", tiles.panels): tiles.width, self.c: 1})
-        index = index_of(tiles, Expr({ROW: 1, self.r: 1}), column)
+        # Indices are made of the rows and columns of the whole, and put into terms of a tile last.
+        self.new = {
+            next(iter(it.row.terms)): Expr({ROW: 1, self.r: 1}),
+            next(iter(it.column.terms)): Expr({Var("panel", tiles.panels): tiles.width, self.c: 1}),
+        }
+        index = tuple(i if n > 1 else ZERO for i, n in zip(it.out, tiles.value.shape, strict=True))
         self.body = Body(self.load)
         self.stores: list[Parts] = []
-        self.indices: dict[Value, Index] = {}
         for stage in tiles.kernel.stages:
             value = stage.value
             place = index
             if value.shape != tiles.value.shape:
                 place = unflat(flat(index, tiles.value.shape), value.shape)
-            self.indices[value] = place
             name = self.body.read(value, place)
             if value in tiles.plan.stored:
                 target = Access(value, tiles.plan.layouts[value].address(place))
@@ -257,9 +272,28 @@ class Epilogue:
     def load(self, value: Value, index: Index) -> Parts | None:
         if value is self.tiles.value:
             return (Access("z", Expr({self.r: self.tiles.width, self.c: 1}), own=True),)
-        if value in self.tiles.plan.home and any(s.value is value for s in self.tiles.kernel.stages):
+        if value in self.tiles.plan.home and any(
+            s.value is value for s in self.tiles.kernel.stages
+        ):
             return None
         return self.tiles.plan.load(value, index)
+
+    def prefetch(self, writer: Writer) -> None:
+        """Ask for what is read of arrays of the product's shape, while it is summed up."""
+        found = {
+            part.array: part.place.replaced(self.new).replaced({self.c: ZERO})
+            for line in self.body.lines
+            for part in line.text
+            if isinstance(part, Access) and part.place and isinstance(part.array, Value)
+            if {*self.new} <= part.place.variables()
+        }
+        if not found:
+            return
+        writer.add(head_of(self.r, high="rows"), " {")
+        for array, place in found.items():
+            for step in (0, self.tiles.width - 1):
+                writer.add("__builtin_prefetch(&", Access(array, place + step), ");")
+        writer.add("}")
 
     def write(self, writer: Writer) -> None:
         tiles = self.tiles
@@ -276,7 +310,7 @@ class Epilogue:
         writer.add("{")
         for line in self.body.lines:
             if line.depends:
-                writer.add(*line_of(line))
+                writer.add(*replaced(line_of(line), self.new))
         for store in self.stores:
-            writer.add(*store)
+            writer.add(*replaced(store, self.new))
         writer.add("}")

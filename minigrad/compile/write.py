@@ -60,7 +60,9 @@ class Writer:
                     assert part.place is not None
                     array = self.array(part)
                     offset = offsets.get(array)
-                    offsets[array] = part.place.const if offset is None else min(offset, part.place.const)
+                    offsets[array] = (
+                        part.place.const if offset is None else min(offset, part.place.const)
+                    )
                     if k == 0:
                         written.add(array)
         names = {array: f"a{k}" for k, array in enumerate(offsets)}
@@ -125,7 +127,8 @@ def are_one(outer: Var, inner: Var, place: Expr) -> bool:
     if place.terms.get(outer, 0) != place.terms.get(inner, 0) * inner.extent:
         return False
     return all(
-        isinstance(atom, Var) or not {outer, inner} & (atom.of.variables() if hasattr(atom, "of") else frozenset())
+        isinstance(atom, Var)
+        or not {outer, inner} & (atom.of.variables() if hasattr(atom, "of") else frozenset())
         for atom in place.terms
     )
 

@@ -77,14 +77,14 @@ maximum = binary(
     "maximum",
     np.maximum,
     (lambda g, z, x, y: to_larger(g, x, y), lambda g, z, x, y: to_larger(g, y, x)),
-    c="{0} >= {1} || {0} != {0} ? {0} : {1}",
+    c="choose(({0} >= {1}) | ({0} != {0}), {0}, {1})",
     domains=(LEFT, RIGHT),
 )
 minimum = binary(
     "minimum",
     np.minimum,
     (lambda g, z, x, y: to_larger(g, y, x), lambda g, z, x, y: to_larger(g, x, y)),
-    c="{0} <= {1} || {0} != {0} ? {0} : {1}",
+    c="choose(({0} <= {1}) | ({0} != {0}), {0}, {1})",
     domains=(LEFT, RIGHT),
 )
 mod = binary(
@@ -120,7 +120,7 @@ COMPARISONS = {"equal": "==", "not_equal": "!=", "less": "<", "less_equal": "<="
 COMPARISONS |= {"greater": ">", "greater_equal": ">="}
 for name, symbol in COMPARISONS.items():
     binary(name, getattr(np, name), (), f"{{0}} {symbol} {{1}}", f"{{0}} {symbol} {{1}}")
-for name, symbol in {"logical_and": "&&", "logical_or": "||", "logical_xor": "!="}.items():
+for name, symbol in {"logical_and": "&", "logical_or": "|", "logical_xor": "^"}.items():
     binary(name, getattr(np, name), c=f"!!{{0}} {symbol} !!{{1}}")
 for name, symbol in {"bitwise_and": "&", "bitwise_or": "|", "bitwise_xor": "^"}.items():
     infix, integers = f"{{0}} {symbol} {{1}}", (INTEGERS, INTEGERS)
@@ -139,7 +139,7 @@ where_op = Op(
         lambda g, z, condition, x, y: np.where(condition, 0, g),
     ),
     "where({0}, {1}, {2})",
-    "{0} ? {1} : {2}",
+    "choose({0}, {1}, {2})",
     (Domain(0, 2, dtype=bool), ANYWHERE, ANYWHERE),
     broadcasts=True,
 )

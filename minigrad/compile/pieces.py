@@ -1,4 +1,4 @@
-"""Kernels that add entries where an index from memory says."""
+"""Kernels that fill an array piece by piece: what is joined, and what is added where an index says."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import numpy as np
 
 from minigrad.compile.index import ZERO, Expr, Var, variable
 from minigrad.compile.ir import Value
-from minigrad.compile.lower import Access, Body, arrays_of
-from minigrad.compile.schedule import Kernel, Schedule
-from minigrad.compile.write import Function, Writer, head_of, line_of
+from minigrad.compile.lower import Access, Body, arrays_of, ctype
+from minigrad.compile.schedule import Kernel, Schedule, unreshaped
+from minigrad.compile.write import Function, Writer, head_of, line_of, merged, replaced
 
 
 def scatter_function(kernel: Kernel, plan: Schedule, alias: dict[Value, Value]) -> Function:
@@ -49,3 +49,34 @@ def write_loops(loops: tuple[Expr, ...], shared: list[Var], writer: Writer) -> N
     for e in loops:
         for v in e.terms if e is not ZERO else ():
             writer.add(head_of(v, "low", "high") if v in shared else head_of(v))  # type: ignore[arg-type]
+
+
+def concat_function(kernel: Kernel, plan: Schedule, alias: dict[Value, Value]) -> Function:
+    """Each input into its part, but those that were computed there."""
+    value = kernel.stages[0].value
+    axis, layout = value.attributes["axis"] % len(value.shape), plan.layouts[value]
+    writer, start = Writer(alias), 0
+    for k, x in enumerate(value.inputs):
+        if not is_inside(x, value, plan) and x.size:
+            places = [variable(f"j{a}", x.shape[a]) for a in layout.order]
+            index = tuple(places[layout.order.index(a)] for a in range(len(x.shape)))
+            body = Body(plan.load, f"t{k}_")
+            name = body.read(x, index)
+            there = tuple(i + start if a == axis else i for a, i in enumerate(index))
+            statements = [line_of(line) for line in body.lines]
+            cast = "" if x.dtype == value.dtype else f"({ctype(value.dtype)})"
+            statements.append((Access(value, layout.address(there)), f" = {cast}{name};"))
+            loops, new = merged(places, statements)
+            for v in loops:
+                writer.add(head_of(v))
+            writer.add("{")
+            for statement in statements:
+                writer.add(*replaced(statement, new))
+            writer.add("}")
+        start += x.shape[axis]
+    return writer.function()
+
+
+def is_inside(x: Value, value: Value, plan: Schedule) -> bool:
+    base = unreshaped(x)
+    return base in plan.inside and plan.inside[base][0] is value
