@@ -9,32 +9,35 @@
 #include <stdint.h>
 #include <string.h>
 
-static inline uint32_t bits_f32(float x) { uint32_t u; memcpy(&u, &x, 4); return u; }
-static inline float float_of(uint32_t u) { float x; memcpy(&x, &u, 4); return x; }
-static inline uint64_t bits_f64(double x) { uint64_t u; memcpy(&u, &x, 8); return u; }
-static inline double double_of(uint64_t u) { double x; memcpy(&x, &u, 8); return x; }
+// In a long text, compilers would stop inlining, and so making vectors.
+#define INLINE static inline __attribute__((always_inline))
+
+INLINE uint32_t bits_f32(float x) { uint32_t u; memcpy(&u, &x, 4); return u; }
+INLINE float float_of(uint32_t u) { float x; memcpy(&x, &u, 4); return x; }
+INLINE uint64_t bits_f64(double x) { uint64_t u; memcpy(&u, &x, 8); return u; }
+INLINE double double_of(uint64_t u) { double x; memcpy(&x, &u, 8); return x; }
 
 // The nearest integer n to x / log(4) is in the last bits of t, where a shift makes it the scale
 // 2**n; exp(x) is scale * p * scale, which rounds once where it is denormal. With what is left,
 // |r| <= log(2), p = exp(r). log(4) is the sum of 16 bits, which n multiplies exactly, and a rest.
 // Of x that are too large or small, what comes out is nonsense, to be replaced.
-static inline float reduce_exp_f32(float x, float *scale) {
+INLINE float reduce_exp_f32(float x, float *scale) {
   float t = x * 0.72134752f + 12583039.0f; // 1.5 * 2**23, and 127, the bias of exponents
   float n = t - 12583039.0f;
   *scale = float_of(bits_f32(t) << 23);
   return (x - n * 0x1.62e4p+0f) - n * 2.8572136e-6f;
 }
-static inline float exp_of_rest_f32(float r) {
+INLINE float exp_of_rest_f32(float r) {
   float p = ((((1.96165318e-4f * r + 1.41057628e-3f) * r + 8.33606627e-3f) * r + 4.16611917e-2f) * r
     + 0.16666615f) * r + 0.500000358f;
   return (p * r + 1) * r + 1;
 }
-static inline float exp_f32(float x) {
+INLINE float exp_f32(float x) {
   float s, r = reduce_exp_f32(x, &s), y = s * exp_of_rest_f32(r) * s;
   y = x < -105 ? 0 : y;
   return x > 89 ? INFINITY : y;
 }
-static inline float expm1_f32(float x) {
+INLINE float expm1_f32(float x) {
   float s, r = reduce_exp_f32(x, &s);
   float p = (((((2.24721862e-5f * r + 2.00861919e-4f) * r + 1.39151618e-3f) * r
     + 8.33273306e-3f) * r + 4.16658707e-2f) * r + 0.166666701f) * r + 0.50000006f;
@@ -43,34 +46,34 @@ static inline float expm1_f32(float x) {
   return x > 89 ? INFINITY : copysignf(y, x);
 }
 // Half of exp(x), for x > 0, and so sinh and cosh where exp is too large.
-static inline float half_exp_f32(float x) {
+INLINE float half_exp_f32(float x) {
   float s, r = reduce_exp_f32(x, &s), y = s * exp_of_rest_f32(r) * (0.5f * s);
   return x > 91 ? INFINITY : y;
 }
-static inline float sinh_f32(float x) {
+INLINE float sinh_f32(float x) {
   float a = fabsf(x), h = half_exp_f32(a), z = a * a;
   float p = ((2.78221319e-6f * z + 1.98428956e-4f) * z + 8.33331048e-3f) * z + 0.166666672f;
   return copysignf(a < 1 ? z * a * p + a : h - 0.25f / h, x);
 }
-static inline float cosh_f32(float x) {
+INLINE float cosh_f32(float x) {
   float h = half_exp_f32(fabsf(x));
   return h + 0.25f / h;
 }
 
 // exp(x) - 1 for |x| < 40, with |r| <= log(2) / 2.
-static inline float expm1_inside_f32(float x) {
+INLINE float expm1_inside_f32(float x) {
   float t = x * 1.44269502f + 12583039.0f, n = t - 12583039.0f, s = float_of(bits_f32(t) << 23);
   float r = x - n * 0.693147182f;
   float p = (((1.38418586e-3f * r + 8.3677154e-3f) * r + 4.1667711e-2f) * r + 0.166665345f) * r
     + 0.49999997f;
   return s * (r * r * p + r) + (s - 1);
 }
-static inline float tanh_f32(float x) {
+INLINE float tanh_f32(float x) {
   float a = fabsf(x), e = expm1_inside_f32(a + a), y = e / (e + 2);
   return copysignf(a > 10 ? 1 : y, x);
 }
 // 1 - exp(-p), where p is a fit of -log(erfc(x)).
-static inline float erf_f32(float x) {
+INLINE float erf_f32(float x) {
   float a = fabsf(x);
   float p = (((((((-9.38744233e-6f * a + 1.18856813e-4f) * a - 6.37350138e-4f) * a
     + 1.67565932e-3f) * a - 1.69494655e-4f) * a - 1.91478245e-2f) * a + 0.102776304f) * a
@@ -80,13 +83,13 @@ static inline float erf_f32(float x) {
 }
 
 // log(1 + f) + k * log(2), for 1 + f between the square roots of 1/2 and 2.
-static inline float log_sum_f32(float f, float k) {
+INLINE float log_sum_f32(float f, float k) {
   float p = ((((((-7.63610229e-2f * f + 0.127631977f) * f - 0.131602317f) * f + 0.142014667f) * f
     - 0.166233242f) * f + 0.200012445f) * f - 0.250008225f) * f + 0.333333313f;
   float z = f * f;
   return k * 0.693147182f + (f + (z * f * p - 0.5f * z));
 }
-static inline float log_f32(float x) {
+INLINE float log_f32(float x) {
   float up = x < 0x1p-126f ? 0x1p23f : 1; // out of the denormals
   uint32_t u = bits_f32(x * up) - bits_f32(up) + (0x3f800000 - 0x3f3504f3); // the root of 1/2
   float f = float_of((u & 0x7fffff) + 0x3f3504f3) - 1;
@@ -95,7 +98,7 @@ static inline float log_f32(float x) {
   return x < INFINITY ? y : x;
 }
 // The exponent k is that of 1 + x; f = (1 + x) / 2**k - 1 is put together from exact parts.
-static inline float log1p_f32(float x) {
+INLINE float log1p_f32(float x) {
   uint32_t k = (bits_f32(1 + x) - 0x3f3504f3) & 0xff800000;
   float s = float_of(0x40800000 - k), f = 0.25f * x * s + (0.25f * s - 1); // 4 / 2**k
   float y = log_sum_f32(f, (float)((int32_t)k >> 23));
@@ -104,17 +107,17 @@ static inline float log1p_f32(float x) {
   return fabsf(x) < 0x1p-25f ? x : y;
 }
 // Of large x, these are log(2 x).
-static inline float asinh_f32(float x) {
+INLINE float asinh_f32(float x) {
   float a = fabsf(x), t = a + a * a / (1 + sqrtf(a * a + 1));
   float y = log1p_f32(a > 0x1p30f ? a : t) + (a > 0x1p30f ? 0.693147182f : 0);
   return copysignf(y, x);
 }
-static inline float acosh_f32(float x) {
+INLINE float acosh_f32(float x) {
   float a = x - 1, t = a + sqrtf(a * (a + 2));
   float y = log1p_f32(x > 0x1p30f ? x : t) + (x > 0x1p30f ? 0.693147182f : 0);
   return x < 1 ? NAN : y;
 }
-static inline float atanh_f32(float x) {
+INLINE float atanh_f32(float x) {
   float a = fabsf(x);
   return copysignf(0.5f * log1p_f32(2 * a / (1 - a)), x);
 }
@@ -123,8 +126,8 @@ static inline float atanh_f32(float x) {
 // go multiples of a and b, near multiples of 2 pi that continued fractions find: they take 2**128
 // to 2**87, and that to 2**40. From such, they differ by 6e-17, which is put right at the end. Each
 // step is exact, for it is a fused multiply-add. The last bit of *odd is that of n.
-static inline double reduce_pi_f32(float x, double period, double rest, double half,
-                                   uint64_t *odd) {
+INLINE double reduce_pi_f32(float x, double period, double rest, double half,
+                              uint64_t *odd) {
   const double magic = 0x1.8p52, a = 0x1.f19e5d71b26bap+87, b = 0x1.065c829d68730p+41;
   double i = ((double)x * (1 / a) + magic) - magic, y = fma(-i, a, (double)x);
   double j = (y * (1 / b) + magic) - magic, z = fma(-j, b, y);
@@ -135,16 +138,16 @@ static inline double reduce_pi_f32(float x, double period, double rest, double h
     + (i * -6.3113653716926704e-17 + (j * -6.0044894567583271e-17 - n * rest));
 }
 // (-1)**n sin(r)
-static inline float sin_or_cos_f32(float x, double half) {
+INLINE float sin_or_cos_f32(float x, double half) {
   uint64_t odd;
   double d = reduce_pi_f32(x, 3.141592653589793, 1.2246467991473532e-16, half, &odd);
   float r = (float)double_of(bits_f64(d) ^ odd << 63), z = r * r;
   float p = ((2.59951821e-6f * z - 1.98068505e-4f) * z + 8.33303016e-3f) * z - 0.166666582f;
   return r * (p * z + 1);
 }
-static inline float sin_f32(float x) { return sin_or_cos_f32(x, 0); }
-static inline float cos_f32(float x) { return sin_or_cos_f32(x, -0.5); }
-static inline float tan_f32(float x) {
+INLINE float sin_f32(float x) { return sin_or_cos_f32(x, 0); }
+INLINE float cos_f32(float x) { return sin_or_cos_f32(x, -0.5); }
+INLINE float tan_f32(float x) {
   uint64_t odd;
   float r = (float)reduce_pi_f32(x, 1.5707963267948966, 6.123233995736766e-17, 0, &odd), z = r * r;
   float p = ((((9.40341316e-3f * z + 3.09081306e-3f) * z + 2.44472586e-2f) * z + 5.34068644e-2f) * z
@@ -154,22 +157,22 @@ static inline float tan_f32(float x) {
 }
 
 // asin of a <= 1/2; beyond, pi / 2 - 2 asin(sqrt((1 - a) / 2)).
-static inline float asin_of_half_f32(float a) {
+INLINE float asin_of_half_f32(float a) {
   float z = a > 0.5f ? 0.5f * (1 - a) : a * a, s = a > 0.5f ? sqrtf(z) : a;
   float p = (((4.21582907e-2f * z + 2.41847821e-2f) * z + 4.54691499e-2f) * z + 7.49530941e-2f) * z
     + 0.166667521f;
   return z * s * p + s;
 }
-static inline float asin_f32(float x) {
+INLINE float asin_f32(float x) {
   float a = fabsf(x), p = asin_of_half_f32(a);
   return copysignf(a > 0.5f ? 1.57079637f - 2 * p : p, x);
 }
-static inline float acos_f32(float x) {
+INLINE float acos_f32(float x) {
   float a = fabsf(x), p = copysignf(asin_of_half_f32(a), x);
   float far = (x < 0 ? 3.14159274f : 0) + 2 * p;
   return a > 0.5f ? far : 1.57079637f - p;
 }
-static inline float atan_f32(float x) {
+INLINE float atan_f32(float x) {
   float a = fabsf(x), t = a > 1 ? 1 / a : a, z = t * t;
   float p = ((((((2.91938731e-3f * z - 1.63630936e-2f) * z + 4.32046317e-2f) * z
     - 7.55165592e-2f) * z + 0.106657684f) * z - 0.14211002f) * z + 0.199937671f) * z - 0.333331525f;
@@ -189,12 +192,12 @@ static inline float atan_f32(float x) {
     if (y == 0.5) return x == -INFINITY ? INFINITY : root(x + 0); \
     if (y == -0.5) return x == -INFINITY ? 0 : 1 / root(x + 0); \
   }
-static inline double pow_f64(double x, double y) {
+INLINE double pow_f64(double x, double y) {
   KNOWN_POWERS(sqrt, x, y)
   return pow(x, y);
 }
 // x**y as 2**(y * log2(x)), in double precision, for |x| and then by C99 for what is negative.
-static inline float pow_f32(float x, float y) {
+INLINE float pow_f32(float x, float y) {
   KNOWN_POWERS(sqrtf, x, y)
   float a = fabsf(x), edge = a == 0 ? -INFINITY : a < INFINITY ? 0 : a; // a NaN stays one
   uint64_t u = bits_f64(a) + (0x3ff0000000000000 - 0x3fe6a09e667f3bcd); // the square root of 1/2
@@ -218,7 +221,7 @@ static inline float pow_f32(float x, float y) {
 }
 
 // exp, log and tanh in double precision, in the same way, within 3 units in the last place.
-static inline double exp_f64(double x) {
+INLINE double exp_f64(double x) {
   double t = x * 0.7213475204444817 + (0x1.8p52 + 1023), n = t - (0x1.8p52 + 1023);
   double s = double_of(bits_f64(t) << 52);
   double r = (x - n * 0x1.62e42fee00000p+0) - n * 3.816429858541175e-10;
@@ -231,7 +234,7 @@ static inline double exp_f64(double x) {
   y = x < -750 ? 0 : y;
   return x > 710 ? INFINITY : y;
 }
-static inline double tanh_f64(double x) {
+INLINE double tanh_f64(double x) {
   double a = fabs(x), t = a * 2.8853900817779268 + (0x1.8p52 + 1023), n = t - (0x1.8p52 + 1023);
   double s = double_of(bits_f64(t) << 52);
   double r = (2 * a - n * 0x1.62e42fee00000p-1) - n * 1.9082149292705877e-10;
@@ -244,7 +247,7 @@ static inline double tanh_f64(double x) {
   return copysign(a > 20 ? 1 : y, x);
 }
 // With s = f / (2 + f), log(1 + f) is 2 atanh(s).
-static inline double log_f64(double x) {
+INLINE double log_f64(double x) {
   double up = x < 0x1p-1022 ? 0x1p54 : 1;
   uint64_t u = bits_f64(x * up) - bits_f64(up) + (0x83e0000000000000 - 0x3fe6a09e667f3bcd);
   double k = double_of(u >> 52 | 0x4330000000000000) - (0x1p52 + 1087);
@@ -260,10 +263,10 @@ static inline double log_f64(double x) {
 }
 
 // A NaN gives way to a number; those of math.h are calls.
-static inline float fmax_f32(float x, float y) { return x > y || y != y ? x : y; }
-static inline float fmin_f32(float x, float y) { return x < y || y != y ? x : y; }
-static inline double fmax_f64(double x, double y) { return x > y || y != y ? x : y; }
-static inline double fmin_f64(double x, double y) { return x < y || y != y ? x : y; }
+INLINE float fmax_f32(float x, float y) { return x > y || y != y ? x : y; }
+INLINE float fmin_f32(float x, float y) { return x < y || y != y ? x : y; }
+INLINE double fmax_f64(double x, double y) { return x > y || y != y ? x : y; }
+INLINE double fmin_f64(double x, double y) { return x < y || y != y ? x : y; }
 
 // The plain names, for float arguments. For others they are what they are in math.h.
 #define ONE_OF(g, f, x) _Generic((x), float: g, default: (f))(x)
