@@ -8,8 +8,8 @@ from functools import cache
 
 from minigrad.compile.build import HERE, Machine
 from minigrad.compile.ir import Value
-from minigrad.compile.rows import rows_function
 from minigrad.compile.pieces import concat_function, scatter_function
+from minigrad.compile.rows import rows_function
 from minigrad.compile.schedule import Kernel, Schedule
 from minigrad.compile.tiles import contract_function
 from minigrad.compile.write import Function, Scratch

@@ -19,7 +19,6 @@ from minigrad.compile.lower import (
     Access,
     Body,
     Parts,
-    aligned,
     index_of,
     is_view,
     lowered,

@@ -99,14 +99,14 @@ class Expr:
         rest = Expr({a: c for a, c in self.terms.items() if c % by}, self.const % by)
         quotient = Expr(whole, self.const // by)
         low, high = rest.bounds()
-        if 0 <= low and high < by:
+        if low >= 0 and high < by:
             return quotient, rest
         # (g*a + r) // (g*b) is a // b, and what is left g * (a % b) + r, where r is below g.
         for g in sorted({abs(c) for c in rest.terms.values() if by % c == 0}, reverse=True):
             a = Expr({x: c // g for x, c in rest.terms.items() if c % g == 0}, rest.const // g)
             r = Expr({x: c for x, c in rest.terms.items() if c % g}, rest.const % g)
             low, high = r.bounds()
-            if g > 1 and 0 <= low and high < g:
+            if g > 1 and low >= 0 and high < g:
                 more, left = a.divmod(by // g)
                 return quotient + more, left * g + r
         return quotient + Expr({Quotient(rest, by): 1}), Expr({Remainder(rest, by): 1})

@@ -6,7 +6,7 @@ their C expressions, views by reading their input at another index.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,9 +71,19 @@ def lowered(value: Value) -> bool:
 def is_view(value: Value) -> bool:
     """Whether it is its input, read at another index, or not at all."""
     name = value.op.name if value.op else ""
+    if is_joined(value):
+        return False
     if name == "scatter_add":
         return not arrays_of(value) or spread_of(value) is not None
     return name in VIEWS or name in ("slice", "gather", "updated")
+
+
+LITTLE = 64  # entries of what is joined where it is read
+
+
+def is_joined(value: Value) -> bool:
+    """Whether it is joined in memory."""
+    return value.op is not None and value.op.name == "concatenate" and value.size > LITTLE
 
 
 def index_of(value: Value) -> tuple[Any, ...]:
@@ -131,6 +141,27 @@ class Line:
     type: str
     text: tuple[str | Access | Expr, ...]
     depends: frozenset[Var]
+
+
+@dataclass(frozen=True)
+class Condition:
+    """`what < bound`, or with >=, or ==."""
+
+    what: Expr
+    relation: str
+    bound: int
+
+    def always(self) -> bool:
+        low, high = self.what.bounds()
+        if self.relation == "==":
+            return low == high == self.bound
+        return high < self.bound if self.relation == "<" else low >= self.bound
+
+    def never(self) -> bool:
+        low, high = self.what.bounds()
+        if self.relation == "==":
+            return not low <= self.bound <= high
+        return low >= self.bound if self.relation == "<" else high < self.bound
 
 
 Parts = tuple[str | Access | Expr, ...]
@@ -209,26 +240,39 @@ class Body:
         name = self.define("int64_t", parts, names)
         return Expr({Known(name, extent, self.depends[name]): 1})
 
+    def divided(self, place: Expr, by: int, conditions: list[Condition]) -> Expr:
+        """A place divided by a step, if it is a multiple of that."""
+        if by == 1:
+            return place
+        rest = self.integer(FAR, ("(", place, f") % {by}"))
+        conditions.append(Condition(rest, "==", 0))
+        return self.integer(FAR, ("(", place, f") / {by}"))
+
     def brought_inside(self, place: Expr, n: int) -> Expr:
         """The place, or the nearest that is there."""
         low, high = place.bounds()
-        return place if 0 <= low and high < n else self.integer(n, ("CLAMP(", place, f", {n})"))
+        return place if low >= 0 and high < n else self.integer(n, ("CLAMP(", place, f", {n})"))
 
     def choice(
-        self, value: Value, conditions: list[Parts], yes: Callable[[], str], no: Callable[[], str]
+        self,
+        value: Value,
+        conditions: list[Condition],
+        yes: Callable[[], str],
+        no: Callable[[], str],
     ) -> str:
         """What is there if all conditions hold, else something else."""
-        if not conditions:
+        open_ones = [c for c in conditions if not c.always()]
+        if any(c.never() for c in open_ones):
+            return no()
+        if not open_ones:
             return yes()
         names = [yes(), no()]
         parts: list[Any] = []
-        for condition in conditions:
-            parts += [" & " if parts else "", "(", *condition, ")"]
+        for c in open_ones:
+            parts += [" & " if parts else "", "(", c.what, f" {c.relation} {c.bound})"]
         inside = self.define("bool", tuple(parts))
-        names.append(inside)
-        return self.define(
-            ctype(value.dtype), (f"choose({inside}, {names[0]}, {names[1]})",), names
-        )
+        text = f"choose({inside}, {names[0]}, {names[1]})"
+        return self.define(ctype(value.dtype), (text,), [*names, inside])
 
     # Views
 
@@ -276,7 +320,7 @@ class Body:
         terms = []
         for place in fold_terms(value):
             spots: list[Expr] = []
-            conditions: list[Parts] = []
+            conditions: list[Condition] = []
             places: list[Expr] = []
             for i, p, k, s, d, n in zip(
                 index[-2:],
@@ -289,16 +333,13 @@ class Body:
             ):
                 if p is None:  # windows that do not overlap: the place follows from the index
                     spot, at = i.divmod(s)
-                    conditions += [(at, f" < {k}")] if s > k else []
+                    conditions.append(Condition(at, "<", k))
                     at = self.brought_inside(at, k)
                 else:
                     at, shifted = number(p), i + -(p * d)
-                    low = shifted.bounds()[0]
-                    conditions += [(shifted, " >= 0")] if low < 0 else []
-                    conditions += [("(", shifted, f") % {s} == 0")] if s > 1 else []
-                    spot = shifted if s == 1 else self.integer(FAR, ("(", shifted, f") / {s}"))
-                if spot.bounds()[1] >= n:
-                    conditions.append((spot, f" < {n}"))
+                    conditions.append(Condition(shifted, ">=", 0))
+                    spot = self.divided(shifted, s, conditions)
+                conditions.append(Condition(spot, "<", n))
                 places.append(at)
                 spots.append(self.brought_inside(spot, n))
             here = (*places, *index[:-2], *spots)
@@ -309,11 +350,10 @@ class Body:
 
     def pad(self, value: Value, index: Index) -> str:
         x, width = value.inputs[0], value.attributes["width"]
-        conditions: list[Parts] = []
+        conditions = []
         places = []
         for i, n, (before, after) in zip(index, x.shape, width, strict=True):
-            conditions += [(i, f" >= {before}")] if before else []
-            conditions += [(i, f" < {before + n}")] if after else []
+            conditions += [Condition(i, ">=", before), Condition(i, "<", before + n)]
             place = i + -before
             places.append(self.brought_inside(place, n) if before or after else place)
         other = literal(value.attributes["value"], value.dtype)
@@ -321,7 +361,7 @@ class Body:
 
     def concatenate(self, value: Value, index: Index) -> str:
         axis = value.attributes["axis"] % len(index)
-        text, names, start = "", [], value.shape[axis]
+        text, start = "", value.shape[axis]
         for x in reversed(value.inputs):
             n = x.shape[axis]
             if not n:
@@ -336,9 +376,11 @@ class Body:
                 text = self.define(ctype(value.dtype), parts, [name, text])
         return text
 
-    def place(self, value: Value, index: Index, shape: Sequence[int]) -> tuple[list[Parts], Index]:
+    def place(
+        self, value: Value, index: Index, shape: Sequence[int]
+    ) -> tuple[list[Condition], Index]:
         """Whether an index is one that a basic index picks of an array, and which it is there."""
-        conditions: list[Parts] = []
+        conditions: list[Condition] = []
         found: list[Expr] = []
         rest = iter(index)
         for part, n in aligned(index_of(value), shape):
@@ -347,27 +389,18 @@ class Body:
                 continue
             i = next(rest)
             if isinstance(part, int):
-                if n > 1:
-                    conditions.append((i, f" == {part % n}"))
+                conditions.append(Condition(i, "==", part % n))
                 continue
             start, stop, step = part.indices(n)
             count = len(range(start, stop, step))
             if not count:
-                conditions.append(("0",))
+                conditions.append(Condition(ZERO, "<", 0))
                 found.append(ZERO)
                 continue
-            if (start, count, step) == (0, n, 1):
-                found.append(i)
-                continue
             low, high = sorted((start, start + (count - 1) * step))
-            conditions += [(i, f" >= {low}")] if low > 0 else []
-            conditions += [(i, f" <= {high}")] if high < n - 1 else []
-            if abs(step) > 1:
-                conditions.append(("((", i, f") - {low}) % {abs(step)} == 0"))
+            conditions += [Condition(i, ">=", low), Condition(i, "<", high + 1)]
             spot = i + -low if step > 0 else i * -1 + high
-            if abs(step) > 1:
-                spot = self.integer(FAR, ("(", spot, f") / {abs(step)}"))
-            found.append(self.brought_inside(spot, count))
+            found.append(self.brought_inside(self.divided(spot, abs(step), conditions), count))
         return conditions, tuple(found)
 
     def scatter_add(self, value: Value, index: Index) -> str:

@@ -83,6 +83,9 @@ def folding(value: Value) -> Value:
             return x
         if name in ("sum", "mean", "max", "min") and x.dtype.kind == "f" and x.size == value.size:
             return x
+    if name == "concatenate":
+        some = [y for y in value.values() if y.size]
+        return some[0] if len(some) == 1 and some[0].dtype == value.dtype else value
     if name == "neg" and name_of(x) == "neg":
         return x.inputs[0]  # type: ignore[no-any-return]
     if name == "reshape" and name_of(x) == "reshape":

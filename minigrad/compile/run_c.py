@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.compile.build import build, machine, runtime
-from minigrad.compile.codegen import Call, Code, generate, source_of, work_of
+from minigrad.compile.codegen import Call, generate, source_of, work_of
 from minigrad.compile.contract import with_operands
 from minigrad.compile.ir import Graph, Value
 from minigrad.compile.layout import Layout

@@ -18,7 +18,7 @@ from minigrad.compile.contract import Contraction, Operands, reduced_axes
 from minigrad.compile.index import Expr, Index, flat, variable
 from minigrad.compile.ir import Graph, Value
 from minigrad.compile.layout import Layout
-from minigrad.compile.lower import Access, Body, Parts, elementwise, is_view, lowered
+from minigrad.compile.lower import Access, Body, Parts, elementwise, is_joined, is_view, lowered
 from minigrad.compile.passes import name_of
 
 
@@ -146,9 +146,6 @@ def schedule(operands: Operands) -> Schedule:
     return plan
 
 
-LITTLE = 64  # entries of what is joined where it is read
-
-
 def unreshaped(x: Value) -> Value:
     """What a value is but for its shape."""
     while name_of(x) == "reshape":
@@ -185,7 +182,7 @@ def kind_of(value: Value) -> str:
     name = name_of(value)
     if not lowered(value):
         return "numpy"
-    if name == "concatenate" and value.size > LITTLE:
+    if is_joined(value):
         return "concat"
     if elementwise(value) or is_view(value):
         return "map"
