@@ -8,7 +8,7 @@ from functools import cache
 
 from minigrad.compile.build import HERE, Machine
 from minigrad.compile.ir import Value
-from minigrad.compile.pieces import concat_function, scatter_function
+from minigrad.compile.pieces import concat_function, pack_function, scatter_function
 from minigrad.compile.rows import rows_function
 from minigrad.compile.schedule import Kernel, Schedule
 from minigrad.compile.tiles import contract_function
@@ -30,7 +30,8 @@ HEAD = """\
 CHOOSE(float, uint32_t)
 CHOOSE(double, uint64_t)
 static inline int64_t choose_int(bool c, int64_t a, int64_t b) { return c ? a : b; }
-#define choose(c, a, b) _Generic((b), float: choose_float, double: choose_double, default: choose_int)(c, a, b)
+#define choose(c, a, b) \\
+  _Generic((b), float: choose_float, double: choose_double, default: choose_int)(c, a, b)
 #define CLAMP(i, n) ((i) < 0 ? 0 : (i) >= (n) ? (n) - 1 : (i))
 #define SPLIT(n, t, T, grain) ((t) == (T) ? (n) : (int64_t)(n) * (t) / (T) / (grain) * (grain))
 static inline int64_t row(int64_t i, int64_t n, int64_t *bad) {
@@ -125,6 +126,8 @@ def function_of(
         return contract_function(kernel, plan, alias, machine)
     if kernel.kind == "scatter":
         return scatter_function(kernel, plan, alias)
+    if kernel.kind == "pack":
+        return pack_function(kernel, plan, alias)
     if kernel.kind == "concat":
         return concat_function(kernel, plan, alias)
     return rows_function(kernel, plan, alias)

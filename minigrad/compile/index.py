@@ -6,6 +6,7 @@ merged, addresses step by step, and one kernel serve for many places in memory.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -212,9 +213,9 @@ def common_factors(shapes: Iterable[Sequence[int]]) -> list[int]:
         total = math.prod(shape)
         ends |= set(products(shape))
     steps = sorted(ends | {1})
-    if any(b % a for a, b in zip(steps, steps[1:], strict=False)):
+    if any(b % a for a, b in itertools.pairwise(steps)):
         return [total]
-    return [b // a for a, b in zip(steps, steps[1:], strict=False)] or [1]
+    return [b // a for a, b in itertools.pairwise(steps)] or [1]
 
 
 def products(shape: Sequence[int]) -> Iterator[int]:

@@ -1,10 +1,11 @@
-"""Kernels that fill an array piece by piece: what is joined, and what is added where an index says."""
+"""Kernels that fill an array piece by piece: what is joined, what is copied in panels, and what is
+added where an index says."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from minigrad.compile.index import ZERO, Expr, Var, variable
+from minigrad.compile.index import ZERO, Expr, Var, flat, variable
 from minigrad.compile.ir import Value
 from minigrad.compile.lower import Access, Body, arrays_of, ctype
 from minigrad.compile.schedule import Kernel, Schedule, unreshaped
@@ -12,7 +13,7 @@ from minigrad.compile.write import Function, Writer, head_of, line_of, merged, r
 
 
 def scatter_function(kernel: Kernel, plan: Schedule, alias: dict[Value, Value]) -> Function:
-    """Fill with 0, then add each entry: one after the other, by threads that share the last axis."""
+    """Fill with 0, then add each entry one after the other; threads share the last axis."""
     value = kernel.stages[0].value
     g, arrays = value.inputs[0], arrays_of(value)
     layout = plan.layouts[value]
@@ -80,3 +81,44 @@ def concat_function(kernel: Kernel, plan: Schedule, alias: dict[Value, Value]) -
 def is_inside(x: Value, value: Value, plan: Schedule) -> bool:
     base = unreshaped(x)
     return base in plan.inside and plan.inside[base][0] is value
+
+
+def pack_function(kernel: Kernel, plan: Schedule, alias: dict[Value, Value]) -> Function:
+    """A copy in panels of columns, the last of which is filled up with zeros."""
+    (stage,) = kernel.stages
+    value, layout = stage.value, stage.layout
+    *outer, _ = places = [variable(f"i{k}", n) for k, n in enumerate(layout.extents)]
+    column = Expr({Var("c", layout.panel): 1})
+    places[-1] = column
+    body = Body(lambda x, index: None if x is value else plan.load(x, index))
+    name = body.read(value, layout.index(places))
+    target = Access(value, flat(places, layout.extents))
+    writer = Writer(alias)
+    loops = [v for e in outer for v in e.terms]
+    for k, v in enumerate(loops):
+        writer.add(head_of(v, "low", "high") if k == 0 else head_of(v))
+    n, width = value.shape[layout.order[-1]], layout.panel
+    writer.add("{")
+    end = str(width)
+    if n % width:
+        end = "columns"
+        rest = Expr(places[layout.at].terms, 0) * width
+        writer.add("const int64_t left = ", Expr({}, n) + rest * -1, ";")
+        writer.add(f"const int64_t columns = left < {width} ? left : {width};")
+    writer.add("#pragma GCC ivdep")
+    writer.add(head_of(Var("c", width), high=end), " {")
+    for line in body.lines:
+        writer.add(*line_of(line))
+    writer.add(target, f" = {name};")
+    writer.add("}")
+    if n % width:
+        writer.add(head_of(Var("c", width), low="columns"))
+        writer.add(target, " = 0;")
+    writer.add("}")
+    head = []
+    if loops:
+        m = loops[0].extent
+        head = [f"const int64_t low = SPLIT({m}, t, T, 1), high = SPLIT({m}, t + 1, T, 1);"]
+    function = writer.function(head)
+    function.parallel = bool(loops)
+    return function

@@ -48,6 +48,11 @@ class Rows:
     places: dict[Value, Index] = field(default_factory=dict)
     names: dict[Value, str] = field(default_factory=dict)
 
+    @property
+    def is_flat(self) -> bool:
+        """Whether a row is one entry: the loop over rows is the innermost."""
+        return all(not loop.extents for loop in self.loops)
+
 
 def rows_function(kernel: Kernel, plan: Schedule, alias: dict[Value, Value]) -> Function:
     """The C of a kernel of rows."""
@@ -194,6 +199,37 @@ def added(name: str | None, total: str, x: str) -> str:
 CLAUSES = {"sum": "+", "any": "|", "all": "&", "max": "max", "min": "min"}
 
 
+@dataclass(frozen=True)
+class Total:
+    """An accumulator: OpenMP's name for how it is added to, and of a sum of floats, its type."""
+
+    name: str
+    how: str
+    type: str = ""
+
+
+BLOCK = 512  # terms that are added up before they are added to the whole, so as to lose few digits
+
+
+def innermost(v: Var, totals: list[Total], low: str = "0", high: str = "") -> tuple[str, str]:
+    """What comes before and after the body of an innermost loop."""
+    high = high or str(v.extent)
+    sums = [total for total in totals if total.type]
+    clauses = [f"{t.how}:{t.name}{'p' * (t in sums)}" for t in totals]
+    reduction = " ".join(f"reduction({c})" for c in clauses)
+    pragma = f"#pragma omp simd {reduction}" if totals else "#pragma GCC ivdep"
+    before = "".join(f"{t.type} {t.name}p = 0;\n" for t in sums)
+    after = "}" + "".join(f"\n{t.name} += {t.name}p;" for t in sums)
+    if not sums or v.extent <= BLOCK:
+        braces = ("{\n", "\n}") if sums else ("", "")
+        return f"{braces[0]}{before}{pragma}\n{head_of(v, low, high)}\n{{", after + braces[1]
+    n = v.name
+    block = f"for (int64_t {n}b = {low}; {n}b < {high}; {n}b += {BLOCK}) {{"
+    end = f"const int64_t {n}e = {n}b + {BLOCK} < {high} ? {n}b + {BLOCK} : {high};"
+    inner = head_of(v, f"{n}b", f"{n}e")
+    return f"{block}\n{end}\n{before}{pragma}\n{inner}\n{{", after + "\n}"
+
+
 @dataclass(eq=False)
 class Code:
     """The parts of a kernel: before the rows, in each row, and after them."""
@@ -201,7 +237,7 @@ class Code:
     before: list[Statement] = field(default_factory=list)
     row: list[Statement] = field(default_factory=list)
     after: list[Statement] = field(default_factory=list)
-    clauses: list[str] = field(default_factory=list)  # of the loop over rows itself
+    totals: list[Total] = field(default_factory=list)  # of the loop over rows itself
 
 
 def written(it: Rows, alias: dict[Value, Value]) -> Function:
@@ -212,15 +248,20 @@ def written(it: Rows, alias: dict[Value, Value]) -> Function:
     writer = Writer(alias)
     for statement in code.before:
         writer.add(*statement)
-    flat_loop = all(not loop.extents for loop in it.loops)
+    flat_loop = it.is_flat
+    end = "}"
     for k, v in enumerate(outer):
+        limits = ("low", "high") if k == 0 else ()
         if flat_loop and k == len(outer) - 1:
-            writer.add(pragma(code.clauses))
-        writer.add(head_of(v, "low", "high") if k == 0 else head_of(v))
-    writer.add("{")
+            start, end = innermost(v, code.totals, *limits)
+            writer.add(start)
+        else:
+            writer.add(head_of(v, *limits))
+    if not (flat_loop and outer):
+        writer.add("{")
     for statement in code.row:
         writer.add(*replaced(statement, new))
-    writer.add("}")
+    writer.add(end)
     for statement in code.after:
         writer.add(*statement)
     head = []
@@ -233,12 +274,6 @@ def written(it: Rows, alias: dict[Value, Value]) -> Function:
     function.parallel = bool(outer) and outer[0].extent > 1
     function.end = ending(it, alias)
     return function
-
-
-def pragma(clauses: list[str]) -> str:
-    if not clauses:
-        return "#pragma GCC ivdep"
-    return f"#pragma omp simd {' '.join(f'reduction({c})' for c in clauses)}"
 
 
 def write_loop(loop: Loop, it: Rows, code: Code) -> None:
@@ -254,25 +289,21 @@ def write_loop(loop: Loop, it: Rows, code: Code) -> None:
         else:
             code.before.append(line_of(line))
     statements: list[Statement] = [line_of(line) for line in lines]
-    clauses: list[str] = []
+    totals: list[Total] = []
     ends: list[Statement] = []
     for stage in loop.stages:
         if stage.kind == "reduce":
-            write_reduction(stage, loop, it, code, statements, clauses, ends)
+            write_reduction(stage, loop, it, code, statements, totals, ends)
         else:
             write_map(stage, loop, it, code, statements)
     if loop.extents:
         variables, new = merged(loop.loops, statements)
-        for k, v in enumerate(variables):
-            if k == len(variables) - 1:
-                code.row.append((pragma(clauses),))
-            code.row.append((head_of(v),))
-        code.row.append(("{",))
-        code.row += [replaced(s, new) for s in statements]
-        code.row.append(("}",))
+        start, end = innermost(variables[-1], totals)
+        code.row += [(head_of(v),) for v in variables[:-1]]
+        code.row += [(start,), *(replaced(s, new) for s in statements), (end,)]
     else:
         code.row += statements
-        code.clauses += clauses
+        code.totals += totals
     code.row += ends
 
 
@@ -280,20 +311,8 @@ def write_map(stage: Stage, loop: Loop, it: Rows, code: Code, statements: list[S
     value = stage.value
     index = stage.layout.index(it.places[value])
     name = it.names[value]
-    if stage.layout.panel:  # the last panel is filled up
-        column = index[stage.layout.order[-1]]
-        n = value.shape[stage.layout.order[-1]]
-        if n % stage.layout.panel:
-            place = flat(it.places[value], stage.dims)
-            statements.append((Access(value, place), " = ", column, f" < {n} ? {name} : 0;"))
-            return
     if value in it.plan.stored:
-        place = (
-            flat(it.places[value], stage.dims)
-            if stage.layout.panel
-            else it.plan.layouts[value].address(index)
-        )
-        statements.append((Access(value, place), f" = {name};"))
+        statements.append((Access(value, it.plan.layouts[value].address(index)), f" = {name};"))
         return
     inner, extents = inner_of(stage, it.places[value], it)
     if extents and is_read_elsewhere(value, it):
@@ -315,7 +334,7 @@ def write_reduction(
     it: Rows,
     code: Code,
     statements: list[Statement],
-    clauses: list[str],
+    totals: list[Total],
     ends: list[Statement],
 ) -> None:
     value = stage.value
@@ -326,8 +345,8 @@ def write_reduction(
     start = start_of(stage)
     total = f"r{local(value, it)}"
     inits = code.before if across else code.row
-    if not (across or loop.extents):
-        clauses = []  # of one entry
+    alone = not loop.extents and not (across and it.is_flat)  # a term for each row
+    totals = [] if alone else totals
     if extents:
         if across:
             place: Access = Access(Scratch(value, math.prod(extents)), flat(inner, extents))  # type: ignore[arg-type]
@@ -350,14 +369,18 @@ def write_reduction(
         statements.append(
             (f"{total} = {x} {sign} {total} ? {x} : {total}; {total}n |= {x} != {x};",)
         )
-        clauses += [f"{name}:{total}", f"|:{total}n"]
+        totals += [Total(total, name), Total(f"{total}n", "|")]
         ends_or_after = code.after if across else ends
         ends_or_after.append((f"const {kind} {total}v = {total}n ? NAN : {total};",))
+    elif name == "sum" and value.dtype.kind == "f":
+        inits.append((f"double {total} = 0;",))
+        statements.append((f"{total}{'p' * (not alone)} += {x};",))
+        totals.append(Total(total, "+", kind))
     else:
         wide = "int" if name in ("any", "all") else kind
         inits.append((f"{wide} {total} = {start};",))
         statements.append((f"{total} = {added(name, total, x)};",))
-        clauses.append(f"{CLAUSES[name or '']}:{total}")
+        totals.append(Total(total, CLAUSES[name or ""]))
     result = result_name(stage, it)
     if across:
         code.after.append((Access(Scratch(value, 1), ZERO), f" = {result};"))  # type: ignore[arg-type]

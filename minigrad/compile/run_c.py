@@ -264,7 +264,9 @@ def with_own_writes(graph: Graph) -> Graph:
     places may be given the same. So too a leaf that is returned as it was before it is written."""
     seen = set[Value]()
     writes = []
-    for target, x in graph.writes:
+    depths = depths_of(graph)
+    # What depends on most comes first: by then all has been read that others write into.
+    for target, x in sorted(graph.writes, key=lambda write: -depths[write[1]]):
         if x.op is None or x in seen:
             x = copied(x)
         seen.add(x)
@@ -272,6 +274,14 @@ def with_own_writes(graph: Graph) -> Graph:
     targets = {target for target, _ in writes}
     outputs = [copied(x) if x in targets else x for x in graph.outputs]
     return replace(graph, writes=writes, outputs=outputs)
+
+
+def depths_of(graph: Graph) -> dict[Value, int]:
+    """How many steps each value is from what is there before."""
+    depths: dict[Value, int] = {}
+    for value in graph.order():
+        depths[value] = 1 + max((depths[x] for x in value.values()), default=0)
+    return depths
 
 
 def copied(x: Value) -> Value:

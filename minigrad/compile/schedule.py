@@ -51,7 +51,7 @@ class Stage:
         return tuple(variable(f"p{k}", n) for k, n in enumerate(self.dims))
 
     def result(self, places: Index) -> Index:
-        """The index of its value, of a reduction without keepdims' axes, from those of its loops."""
+        """The index of its value, from places along its loops."""
         index = self.layout.index(places)
         if self.kind != "reduce":
             return index
@@ -95,7 +95,7 @@ Reads = dict[Value, set[Index]]
 
 @dataclass(eq=False)
 class Schedule:
-    """Kernels in their order; the kernel and stage of each value that has one; what is in memory."""
+    """Kernels in their order; of each value that has them, kernel and stage; what is in memory."""
 
     graph: Graph
     layouts: dict[Value, Layout]
@@ -295,7 +295,7 @@ def put(stage: Stage, plan: Schedule) -> None:
             why = why or reason
     if stage.kind == "concat":
         put_inside(stage, plan)
-    kind = stage.kind if stage.kind in ALONE else "rows"
+    kind = "pack" if stage.layout.panel else stage.kind if stage.kind in ALONE else "rows"
     rows = natural_rows(stage) if stage.kind == "reduce" else None
     kernels.append(Kernel(kind, stage.total, rows, [stage], {value: why} if why else {}))
     plan.home[value] = len(kernels) - 1
@@ -317,8 +317,6 @@ def fits(
     """
     if len(kernel.stages) >= MOST:
         return "the kernel is large enough", None
-    if any(s.layout.panel for s in kernel.stages):
-        return "a copy for a product has loops of its own", None
     if kernel.kind == "contract":
         if stage.kind != "map" or not inner:
             return "only what is computed of each entry of a product goes with it", None
