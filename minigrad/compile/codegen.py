@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass, field, replace
 from functools import cache
 
 from minigrad.compile.build import HERE, Machine
+from minigrad.compile.index import Expr
 from minigrad.compile.ir import Value
+from minigrad.compile.lower import Access
 from minigrad.compile.pieces import concat_function, pack_function, scatter_function
 from minigrad.compile.rows import rows_function
 from minigrad.compile.schedule import Kernel, Schedule
@@ -89,11 +91,12 @@ def generate(plan: Schedule, alias: dict[Value, Value], machine: Machine) -> Cod
             (found.writes if is_written(argument, kernel, alias) else found.reads).add(argument)
         return found
 
+    repeats: dict[Hashable, Repeat] = {}
     for kernel in plan.kernels:
         if kernel.kind == "numpy":
             code.calls.append(kernel.stages[0].value)
             continue
-        function = function_of(kernel, plan, alias, machine)
+        function = repeated(kernel, plan, alias, machine, repeats)
         shared = machine.threads > 1 and function.parallel and work_of(kernel, plan) >= ENOUGH
         code.calls.append(call(function, kernel, shared=shared))
         if function.end:
@@ -102,6 +105,98 @@ def generate(plan: Schedule, alias: dict[Value, Value], machine: Machine) -> Cod
         if x not in alias:
             code.calls.append(copy_call(target, x, call))
     return code
+
+
+# A program that unrolls a loop does the same again and again, on other arrays.
+
+
+@dataclass(eq=False)
+class Repeat:
+    """A kernel's functions, and the arrays that they were first written for."""
+
+    function: Function
+    arrays: Arrays
+
+
+@dataclass(eq=False)
+class Arrays:
+    """What a kernel reads and writes, in the order of its text, with the first entries of each."""
+
+    numbers: dict[Value, int] = field(default_factory=dict)
+    lows: list[int] = field(default_factory=list)
+
+    def number(self, value: Value, place: Expr | None = None) -> int:
+        k = self.numbers.setdefault(value, len(self.numbers))
+        low = place.const if place else 0
+        if k == len(self.lows):
+            self.lows.append(low)
+        self.lows[k] = min(self.lows[k], low)
+        return k
+
+
+def repeated(
+    kernel: Kernel,
+    plan: Schedule,
+    alias: dict[Value, Value],
+    machine: Machine,
+    known: dict[Hashable, Repeat],
+) -> Function:
+    """A kernel's functions: written, or those of one that does the same on other arrays."""
+    arrays = Arrays()
+    key = key_of(kernel, plan, alias, arrays)
+    if key is None:
+        return function_of(kernel, plan, alias, machine)
+    if key not in known:
+        known[key] = Repeat(function_of(kernel, plan, alias, machine), arrays)
+        return known[key].function
+    return moved(known[key].function, known[key].arrays, arrays)
+
+
+def moved(function: Function, old: Arrays, new: Arrays) -> Function:
+    values = list(new.numbers)
+
+    def other(x: Value | Scratch, offset: int) -> tuple[Value | Scratch, int]:
+        k = old.numbers[x.value if isinstance(x, Scratch) else x]
+        if isinstance(x, Scratch):
+            return Scratch(values[k], x.entries), offset
+        return values[k], offset - old.lows[k] + new.lows[k]
+
+    arguments = [other(x, offset) for x, offset in function.arguments]
+    end = moved(function.end, old, new) if function.end else None
+    return replace(function, arguments=arguments, end=end)
+
+
+def key_of(
+    kernel: Kernel, plan: Schedule, alias: dict[Value, Value], arrays: Arrays
+) -> Hashable | None:
+    """All that a kernel's text depends on, but for which arrays it is given."""
+    if kernel.kind in ("scatter", "concat"):
+        return None
+    parts: list[Hashable] = [kernel.kind, kernel.rows, kernel.total]
+    accesses: list[tuple[int, Expr]] = []
+    for stage in kernel.stages:
+        value, layout = stage.value, plan.layouts[stage.value]
+        assert value.op is not None
+        target = arrays.number(alias.get(value, value))
+        arrays.number(value)
+        here = (value.op.name, repr(value.attributes), value.shape, value.dtype.char)
+        where = (stage.dims, stage.reduced, stage.layout.order, layout.order, layout.panel)
+        parts += [here, where, value in plan.stored, target]
+        for line in plan.lines[value]:
+            parts += [line.type, line.depends]
+            for part in line.text:
+                if isinstance(part, Access) and part.place is not None:
+                    array = alias.get(part.array, part.array)  # type: ignore[arg-type]
+                    k = arrays.number(array, part.place)  # type: ignore[arg-type]
+                    accesses.append((k, part.place))
+                    parts.append(array.dtype.char)  # type: ignore[union-attr]
+                elif isinstance(part, Expr):
+                    parts.append((part.const, frozenset(part.terms.items())))
+                else:
+                    parts.append(part)  # type: ignore[arg-type]
+    for k, place in accesses:
+        parts.append((k, place.const - arrays.lows[k], frozenset(place.terms.items())))
+    return tuple(parts)
 
 
 def copy_call(target, x, call):  # type: ignore[no-untyped-def]

@@ -17,14 +17,17 @@ from minigrad.compile.ir import Value
 from minigrad.ops.movement import ARRAY
 
 C_TYPES = {
-    "float32": "float",
-    "float64": "double",
-    "int64": "int64_t",
-    "int32": "int32_t",
-    "int16": "int16_t",
-    "int8": "int8_t",
-    "uint8": "uint8_t",
-    "bool": "bool",
+    np.dtype(name): kind
+    for name, kind in {
+        "float32": "float",
+        "float64": "double",
+        "int64": "int64_t",
+        "int32": "int32_t",
+        "int16": "int16_t",
+        "int8": "int8_t",
+        "uint8": "uint8_t",
+        "bool": "bool",
+    }.items()
 }
 # Their C is for floats, or does not say what NumPy does at the edges.
 FLOAT_ONLY = "pow abs floor ceil trunc rint reciprocal sign neg".split()
@@ -48,7 +51,7 @@ def lowered(value: Value) -> bool:
         return True
     name = value.op.name
     values = list(value.values())
-    if any(x.dtype.name not in C_TYPES for x in (value, *values)) or not value.size:
+    if any(x.dtype not in C_TYPES for x in (value, *values)) or not value.size:
         return False
     if elementwise(value):
         if name in LEFT_TO_NUMPY or (value.dtype.kind == "b" and name in ARITHMETIC):
@@ -117,7 +120,7 @@ def literal(x: Any, dtype: np.dtype[Any]) -> str:
 
 
 def ctype(dtype: np.dtype[Any]) -> str:
-    return C_TYPES[dtype.name]
+    return C_TYPES[dtype]
 
 
 ROW = Var("row", 1)  # what depends on it is computed anew for each row

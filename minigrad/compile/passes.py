@@ -18,10 +18,11 @@ Rewrite = Callable[[Value], Value]
 
 
 def optimized(graph: Graph) -> Graph:
-    """All passes, in their order."""
-    for rewrite in (folding, algebra, composed, unrolled, folding, common_subexpressions()):
-        graph = rewritten(graph, rewrite)
-    return graph
+    """All passes, in their order. What one makes of a value, the next is given at once; what a
+    composition is made of, the second time through."""
+    graph = rewritten(graph, lambda value: composed(algebra(folding(value))))
+    once = common_subexpressions()
+    return rewritten(graph, lambda value: once(folding(unrolled(algebra(value)))))
 
 
 def rewritten(graph: Graph, rewrite: Rewrite) -> Graph:

@@ -154,7 +154,7 @@ class Program:
         return steps
 
     def plan_of(self, calls: list[Call], kernels: Any) -> Plan:
-        flags = self.flags(calls)
+        flags = self.flags(calls) if self.threads > 1 else [END * c.ends for c in calls]
         rows, slots, offsets = [], [], []
         for call, flag in zip(calls, flags, strict=True):
             arguments = call.function.arguments
@@ -180,17 +180,15 @@ class Program:
     def flags(self, calls: Sequence[Call]) -> list[int]:
         """Which calls are shared by threads, and which have to wait for what came before."""
         found: list[int] = []
-        since: list[tuple[Call, list[Any], list[Any]]] = []
+        shared: list[Any] = []  # since all threads last waited
+        alone: list[Any] = []  # by the first thread: only what is shared waits for it
         for call in calls:
-            reads, writes = self.ranges(call.reads), self.ranges(call.writes)
-            wait = any(
-                (call.shared or other.shared)
-                and (meet(writes, w) or meet(writes, r) or meet(reads, w))
-                for other, r, w in since
-            )
+            before = (*shared, *alone) if call.shared else shared
+            here = (self.ranges(call.reads), self.ranges(call.writes))
+            wait = any(conflict(here, other) for other in before)
             if wait:
-                since = []
-            since.append((call, reads, writes))
+                shared, alone = [], []
+            (shared if call.shared else alone).append(here)
             found.append(SHARED * call.shared | WAIT * wait | END * call.ends)
         return found
 
@@ -247,6 +245,12 @@ def viewed(flat: np.ndarray, layout: Layout) -> np.ndarray:
 
 def meet(some: list[tuple[int, int, int]], others: list[tuple[int, int, int]]) -> bool:
     return any(s == t and a < d and c < b for s, a, b in some for t, c, d in others)
+
+
+def conflict(here: Any, before: Any) -> bool:
+    """Whether one writes what the other reads or writes."""
+    (reads, writes), (read, written) = here, before
+    return meet(writes, written) or meet(writes, read) or meet(reads, written)
 
 
 def used_by(call: Call | Value) -> set[Any]:

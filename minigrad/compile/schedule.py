@@ -18,7 +18,16 @@ from minigrad.compile.contract import Contraction, Operands, reduced_axes
 from minigrad.compile.index import Expr, Index, flat, variable
 from minigrad.compile.ir import Graph, Value
 from minigrad.compile.layout import Layout
-from minigrad.compile.lower import Access, Body, Parts, elementwise, is_joined, is_view, lowered
+from minigrad.compile.lower import (
+    Access,
+    Body,
+    Line,
+    Parts,
+    elementwise,
+    is_joined,
+    is_view,
+    lowered,
+)
 from minigrad.compile.passes import name_of
 
 
@@ -104,6 +113,7 @@ class Schedule:
     home: dict[Value, int] = field(default_factory=dict)
     stages: dict[Value, Stage] = field(default_factory=dict)
     reads: dict[Value, Reads] = field(default_factory=dict)
+    lines: dict[Value, list[Line]] = field(default_factory=dict)  # of a stage on its own
     stored: set[Value] = field(default_factory=set)
     # What is computed in the memory of another value, from which entry on.
     inside: dict[Value, tuple[Value, int]] = field(default_factory=dict)
@@ -116,6 +126,7 @@ class Schedule:
 
 
 MOST = 32  # stages of a kernel
+NEAR = 16  # kernels
 
 
 def schedule(operands: Operands) -> Schedule:
@@ -128,14 +139,16 @@ def schedule(operands: Operands) -> Schedule:
         for x in value.values():
             users[x].append(value)
     roots = {*graph.roots()}
+    kept = roots | operands.pinned
     known: dict[Value, Inline] = {}
+    kinds = {value: kind_of(value) for value in order}
     for value in order:
         known[value] = it = inline_of(value, known)
         if value.op is None and value.size > 1:
             known[value] = Inline(0, frozenset([value]))
-        elif value.op is not None and has_stage(value, users[value], roots, operands.pinned, it):
+        elif value.op is not None and has_stage(value, users[value], kept, it, kinds):
             known[value] = Inline(0, frozenset([value] if value.size > 1 else []))
-            stage = stage_of(value, plan)
+            stage = stage_of(value, kinds[value], plan)
             plan.stages[value] = stage
             plan.reads[value] = reads_of(stage, plan)
             put(stage, plan)
@@ -212,17 +225,20 @@ def inline_of(value: Value, known: dict[Value, Inline]) -> Inline:
 
 
 def has_stage(
-    value: Value, users: list[Value], roots: set[Value], pinned: set[Value], it: Inline
+    value: Value,
+    users: list[Value],
+    kept: set[Value],
+    it: Inline,
+    kinds: dict[Value, str],
 ) -> bool:
     """Whether a value is computed once and kept, or else wherever it is read."""
-    kind = kind_of(value)
-    if kind != "map" or value in roots or value in pinned:
+    if kinds[value] != "map" or value in kept:
         return True
-    if any(kind_of(user) in ("numpy", "scatter") for user in users):
+    if any(kinds[user] in ("numpy", "scatter") for user in users):
         return True
     if is_view(value) or value.size == 1:
         return False
-    products = sum(kind_of(x) == "contract" for x in it.reads)
+    products = sum(kinds[x] == "contract" for x in it.reads)
     if len(it.reads) > MANY or products > 1:  # each product takes its part along
         return True
     if len(users) == 1:
@@ -231,8 +247,7 @@ def has_stage(
     return it.cost > FEW or len(it.reads) > 1
 
 
-def stage_of(value: Value, plan: Schedule) -> Stage:
-    kind = kind_of(value)
+def stage_of(value: Value, kind: str, plan: Schedule) -> Stage:
     if kind == "reduce":
         x = value.inputs[0]
         gone = frozenset(reduced_axes(value))
@@ -268,6 +283,7 @@ def reads_of(stage: Stage, plan: Schedule) -> Reads:
             body.read(x, tuple(variable(f"p{k}", n) for k, n in enumerate(x.shape)))
     else:
         body.read(value, stage.layout.index(stage.places))
+    plan.lines[value] = body.lines
     return found
 
 
@@ -282,7 +298,9 @@ def put(stage: Stage, plan: Schedule) -> None:
     last = max(homes.values(), default=-1)
     why = ""
     if stage.kind in ("map", "reduce") and not stage.layout.panel:
-        for k in range(max(last, 0), len(kernels)):
+        # Beside what it reads, only the latest: in a long program, others are no longer near.
+        near = range(max(last + 1, len(kernels) - NEAR), len(kernels))
+        for k in [last, *near] if last >= 0 else near:
             inner = [x for x, home in homes.items() if home == k]
             if not inner and not shares(reads, kernels[k], plan):
                 continue
