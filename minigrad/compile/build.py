@@ -93,36 +93,86 @@ def built(text: str) -> Path:
     cc = compiler()
     if cc is None:
         raise BuildError(f"there is no C compiler: none of {', '.join(COMPILERS)} was found")
+    name = library_name(cc, text)
+    if kept(name) is None:
+        keep(name, compiled(cc, text))  # the loader does not mind what is at the end
+    return cache_folder() / name
+
+
+def library_name(cc: str, text: str) -> str:
     key = hashlib.sha256("\0".join([cc, macros(cc), *FLAGS, text]).encode()).hexdigest()[:32]
-    library = cache_folder() / f"{key}.so"
-    if not is_whole(library):
-        make(cc, text, library)
-    return library
+    return f"{key}.so"
 
 
-def is_whole(library: Path) -> bool:
-    """Whether a library is there and is what was built: it ends in a digest of what is before."""
-    try:
-        content = library.read_bytes()
-    except FileNotFoundError:
-        return False
-    return hashlib.sha256(content[:-DIGEST]).digest() == content[-DIGEST:]
+def are_built(*texts: str) -> bool:
+    """Whether C texts were built before."""
+    cc, folder = compiler(), cache_folder()
+    return cc is not None and all((folder / library_name(cc, text)).exists() for text in texts)
 
 
-def make(cc: str, text: str, library: Path) -> None:
-    """Compile to a file, which is there as a whole or not at all."""
-    folder = library.parent
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder) as work:
-        source, built = Path(work, "step.c"), Path(work, "step.so")
+def compiled(cc: str, text: str) -> bytes:
+    """The content of the library that C is compiled to."""
+    with tempfile.TemporaryDirectory(prefix="minigrad") as work:
+        source, library = Path(work, "step.c"), Path(work, "step.so")
         source.write_text(text)
-        command: Sequence[str] = [cc, *FLAGS, str(source), "-o", str(built), "-lm"]
+        command: Sequence[str] = [cc, *FLAGS, str(source), "-o", str(library), "-lm"]
         run = subprocess.run(command, capture_output=True, text=True)
         if run.returncode:
             raise BuildError(f"{cc} failed:\n{run.stderr[:4000]}")
-        content = built.read_bytes()
-        built.write_bytes(content + hashlib.sha256(content).digest())  # the loader does not mind
-        os.replace(built, library)
+        return library.read_bytes()
+
+
+# The cache: files that are there as a whole or not at all, each with a digest at its end.
+
+
+def kept(name: str) -> bytes | None:
+    """What was kept under a name, if it is there and is what was kept."""
+    path = cache_folder() / name
+    try:
+        content = path.read_bytes()
+        os.utime(path)  # those that were not used for the longest time are the first to go
+    except OSError:
+        return None
+    whole = hashlib.sha256(content[:-DIGEST]).digest() == content[-DIGEST:]
+    return content[:-DIGEST] if whole else None
+
+
+def keep(name: str, content: bytes) -> None:
+    """Keep something, and see that what is kept does not grow without bound."""
+    folder = cache_folder()
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor, new = tempfile.mkstemp(dir=folder)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content + hashlib.sha256(content).digest())
+        os.chmod(new, 0o700)
+        os.replace(new, folder / name)
+    except BaseException:
+        os.unlink(new)
+        raise
+    trim(folder, LARGEST)
+
+
+LARGEST = 512 << 20  # bytes of all that is kept
+
+
+def trim(folder: Path, largest: int) -> int:
+    """Remove what was used the longest time ago, until the rest is small enough: how many bytes."""
+    files = [(path, path.stat()) for path in folder.iterdir() if path.is_file()]
+    excess = sum(stat.st_size for _, stat in files) - largest
+    freed = 0
+    for path, stat in sorted(files, key=lambda file: file[1].st_mtime):
+        if freed >= excess:
+            break
+        path.unlink(missing_ok=True)
+        freed += stat.st_size
+    return freed
+
+
+def clear_cache() -> int:
+    """Remove all that was built: how many bytes. It is built again when it is needed."""
+    folder = cache_folder()
+    return trim(folder, 0) if folder.is_dir() else 0
 
 
 @cache

@@ -15,8 +15,9 @@ import numpy as np
 from minigrad.autograd import recording
 from minigrad.compile.build import BuildError
 from minigrad.compile.capture import SCALARS, captured
+from minigrad.compile.explain import Report, report
 from minigrad.compile.guards import Guards
-from minigrad.compile.ir import Graph, verify
+from minigrad.compile.ir import Graph
 from minigrad.compile.passes import optimized
 from minigrad.compile.run_c import Program
 from minigrad.compile.run_numpy import NumpyProgram
@@ -100,9 +101,8 @@ class Compiled(Generic[P, R]):
     def make(self, key: Any, arguments: Any, given: list[Any]) -> Version:
         with collector_paused():
             traced, guards = traced_steadily(self.function, arguments)
-            graph = optimized(traced.graph)
-            verify(graph)
-            version = Version(key, arguments, given, traced, guards, program_of(graph))
+            program = program_of(traced.graph)
+            version = Version(key, arguments, given, traced, guards, program)
         self.versions = [version, *self.versions[: KEPT - 1]]
         self.traces += 1
         if self.traces == MANY:
@@ -116,11 +116,13 @@ class Compiled(Generic[P, R]):
             )
         return version
 
-    def explain(self) -> str:
-        """What was made of the function, when it was called last."""
-        if not self.versions:
-            return "not compiled yet: call it first"
-        return self.versions[0].explain()
+    def explain(self, profile: bool = False) -> Report:
+        """What was made of the function, when it was called last: kernels, and what each costs.
+
+        With `profile`, also how long each takes: see `Report.profile`.
+        """
+        found = report(self.function, self.versions[0] if self.versions else None)
+        return found.profile() if profile else found
 
 
 def compile(function: Callable[P, R]) -> Compiled[P, R]:
@@ -189,7 +191,7 @@ def program_of(graph: Graph) -> Program | NumpyProgram:
         return Program(graph)
     except (BuildError, OSError) as error:
         warnings.warn(f"compiled functions run on NumPy: {error}", RuntimeWarning, stacklevel=5)
-        return NumpyProgram(graph)
+        return NumpyProgram(optimized(graph))
 
 
 @contextmanager

@@ -33,6 +33,11 @@ class Layout:
         pieces = -(-sizes[-1] // self.panel)
         return (*sizes[: self.at], pieces, *sizes[self.at : -1], self.panel)
 
+    @cached_property
+    def back(self) -> tuple[int, ...]:
+        """Which of the axes in memory each axis is."""
+        return tuple(self.order.index(k) for k in range(len(self.order)))
+
     @property
     def entries(self) -> int:
         """How many there is room for."""

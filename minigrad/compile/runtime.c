@@ -29,7 +29,7 @@ static inline void pause_a_little(int round) {
 #elif defined(__aarch64__)
   __asm__ volatile("yield");
 #endif
-  if (round > 4000) sched_yield();
+  if (round > 500) sched_yield();  // perhaps another program has the core
 }
 
 static void wait_for_all(int T) {
@@ -80,7 +80,7 @@ static void *stand_by(void *argument) {
   int t = (int)(intptr_t)argument, seen = 0;
   for (;;) {
     int k = 0;
-    while (atomic_load_explicit(&turn, memory_order_acquire) == seen && k < 20000) pause_a_little(k++ / 8);
+    while (atomic_load_explicit(&turn, memory_order_acquire) == seen && k < 20000) pause_a_little(k++ / 64);
     if (atomic_load(&turn) == seen) {
       pthread_mutex_lock(&door);
       atomic_fetch_add(&asleep, 1);

@@ -1,0 +1,71 @@
+"""Placing what a step writes: in the memory that it is written into, wherever that can be."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from minigrad.compile.ir import Graph, Value
+from minigrad.compile.schedule import Schedule
+from minigrad.ops.base import registry
+
+
+def with_own_writes(graph: Graph) -> Graph:
+    """What is written, each in memory of its own first: a leaf may be written itself, and two
+    places may be given the same. So too a leaf that is returned as it was before it is written."""
+    seen = set[Value]()
+    writes = []
+    depths = depths_of(graph)
+    # What depends on most comes first: by then all has been read that others write into.
+    for target, x in sorted(graph.writes, key=lambda write: -depths[write[1]]):
+        if x.op is None or x in seen:
+            x = copied(x)
+        seen.add(x)
+        writes.append((target, x))
+    targets = {target for target, _ in writes}
+    outputs = [copied(x) if x in targets else x for x in graph.outputs]
+    return replace(graph, writes=writes, outputs=outputs)
+
+
+def depths_of(graph: Graph) -> dict[Value, int]:
+    """How many steps each value is from what is there before."""
+    depths: dict[Value, int] = {}
+    for value in graph.order():
+        depths[value] = 1 + max((depths[x] for x in value.values()), default=0)
+    return depths
+
+
+def copied(x: Value) -> Value:
+    return Value(registry["positive"], (x,), {}, x.shape, x.dtype)
+
+
+def in_place(plan: Schedule) -> dict[Value, Value]:
+    """What can be computed straight into the state that it is written into, and which.
+
+    It can be where nothing reads that state later, or at another place in the same loop.
+    """
+    last: dict[Value, int] = {}
+    for value, reads in plan.reads.items():
+        for x in reads:
+            last[x] = max(last.get(x, -1), plan.home[value])
+    outputs = set(plan.graph.outputs)
+    return {
+        x: target
+        for target, x in plan.graph.writes
+        if not {target, x} & outputs
+        and last.get(target, -1) <= plan.home[x]
+        and is_own_place(target, x, plan)
+    }
+
+
+def is_own_place(target: Value, x: Value, plan: Schedule) -> bool:
+    """Whether the kernel of x goes once through all entries, and reads of the target the same."""
+    kernel, stage = plan.kernels[plan.home[x]], plan.stages[x]
+    if stage.kind != "map" or not (kernel.kind == "contract" or kernel.rows is None):
+        return False
+    layout = plan.layouts[x]
+    own = layout.address(stage.layout.index(stage.places))
+    return all(
+        other.dims == stage.dims and layout.address(index) == own
+        for other in kernel.stages
+        for index in plan.reads[other.value].get(target, ())
+    )

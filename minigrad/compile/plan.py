@@ -1,0 +1,281 @@
+"""Plans: a program as plain data, kept on disk, so that the next process need not work it out."""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minigrad.compile.build import HERE, keep, kept, machine
+from minigrad.compile.codegen import Call, Code, generate, source_of, work_of
+from minigrad.compile.contract import with_operands
+from minigrad.compile.describe import Description, described
+from minigrad.compile.ir import Graph, Value, verify
+from minigrad.compile.layout import Layout
+from minigrad.compile.memory import arena
+from minigrad.compile.passes import SMALL, optimized
+from minigrad.compile.place import in_place, with_own_writes
+from minigrad.compile.schedule import Schedule, is_literal, schedule
+from minigrad.compile.write import Scratch
+
+
+@dataclass
+class Array:
+    """Where an array is: which of the program's, how many bytes from its start, and its form."""
+
+    slot: int
+    offset: int
+    dtype: str
+    layout: Layout
+
+
+@dataclass
+class Calls:
+    """Calls of kernels, as runtime.c has them, and how many arguments one has at most."""
+
+    rows: np.ndarray
+    slots: np.ndarray
+    offsets: np.ndarray
+    most: int
+
+
+@dataclass
+class ByNumpy:
+    """An op that NumPy computes."""
+
+    op: str
+    inputs: list[Any]
+    attributes: dict[str, Any]
+    output: Array
+
+
+@dataclass
+class Plan:
+    """What a program does.
+
+    The arrays it works on have slots: first those that are given, leaves of the graph or constants
+    that were made on the way; then outputs, which get new memory at each call; then the arena.
+    """
+
+    leaves: list[tuple[str, Any]] = field(default_factory=list)
+    outputs: list[Array | np.ndarray] = field(default_factory=list)
+    owned: list[Array] = field(default_factory=list)
+    steps: list[Calls | ByNumpy] = field(default_factory=list)
+    sources: list[str] = field(default_factory=list)
+    kernels: list[int] = field(default_factory=list)  # how many each source has
+    arena: int = 0
+    threads: int = 1
+    description: Description = field(default_factory=Description)
+
+
+def plan_of(graph: Graph) -> Plan:
+    """The plan of a graph as it was traced, from the cache if it was made before."""
+    key = digest(graph)
+    content = kept(f"{key}.plan")
+    if content is not None:
+        plan: Plan = pickle.loads(content)
+        return plan
+    plan = made(graph)
+    keep(f"{key}.plan", pickle.dumps(plan))
+    return plan
+
+
+# Telling graphs apart
+
+
+@cache
+def code_version() -> str:
+    """A digest of the compiler's own text, and that of the ops."""
+    files = sorted([*HERE.glob("*.[pch]*"), *Path(HERE.parent, "ops").glob("*.py")])
+    return hashlib.sha256(b"".join(f.read_bytes() for f in files if f.is_file())).hexdigest()
+
+
+def digest(graph: Graph) -> str:
+    """What is the same for all graphs that are computed alike."""
+    leaves = [*graph.inputs, *graph.states]
+    numbers: dict[Value, int] = {value: k for k, value in enumerate(leaves)}
+    parts: list[Any] = [code_version(), machine(), [(x.shape, x.dtype.str, x.kind) for x in leaves]]
+    for value in graph.order():
+        if value.op is not None:
+            inputs = [numbers[x] if type(x) is Value else repr(x) for x in value.inputs]
+            parts.append((value.op.name, inputs, value.attributes, value.shape, value.dtype.str))
+        elif value.kind == "constant":
+            fixed = value.attributes.get("fixed", False)
+            content = value.array.tobytes() if fixed and value.size <= SMALL else b""  # type: ignore[union-attr]
+            content = hashlib.sha256(content).digest() if len(content) > 64 else content
+            parts.append((fixed, content, value.shape, value.dtype.str))
+        numbers.setdefault(value, len(numbers))
+    parts.append([numbers[x] for x in graph.outputs])
+    parts.append([(numbers[target], numbers[x]) for target, x in graph.writes])
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
+
+
+# Making a plan
+
+SHARED, WAIT, END = 1, 2, 4
+LITTLE = 1 << 19  # operations of a program that one thread does faster
+LONG = 1 << 14  # characters of C that are worth a second compiler beside the first
+
+
+def made(graph: Graph) -> Plan:
+    traced = constants_of(graph)
+    graph = optimized(graph)
+    verify(graph)
+    it = schedule(with_operands(with_own_writes(graph), machine().vector))
+    alias = in_place(it)
+    code = generate(it, alias, machine())
+    plan = Plan()
+    plan.threads = machine().threads if total_work(it) > LITTLE else 1
+    texts = code.texts
+    half = -(-len(texts) // 2) if sum(map(len, texts)) > LONG else len(texts)
+    groups = [texts[k : k + half] for k in range(0, len(texts), max(half, 1))]
+    plan.description = described(it, code)
+    plan.sources = [source_of(group, machine().vector) for group in groups]
+    plan.kernels = [len(group) for group in groups]
+    places = Places(it, alias, code, traced, plan)
+    segments(code, places, plan)
+    plan.outputs = [
+        np.array(x.array) if is_literal(x) else places.array(x) for x in it.graph.outputs
+    ]
+    return plan
+
+
+def constants_of(graph: Graph) -> list[Value]:
+    return [value for value in graph.order() if value.kind == "constant"]
+
+
+def total_work(it: Schedule) -> int:
+    return sum(work_of(kernel, it) for kernel in it.kernels)
+
+
+class Places:
+    """Where everything is."""
+
+    def __init__(
+        self,
+        it: Schedule,
+        alias: dict[Value, Value],
+        code: Code,
+        traced: list[Value],
+        plan: Plan,
+    ) -> None:
+        self.it, self.alias = it, alias
+        graph = it.graph
+        given = [*graph.inputs, *graph.states]
+        constants = [v for v in constants_of(graph) if not is_literal(v)]
+        at = {value: k for k, value in enumerate(traced)}
+        plan.leaves = [(value.kind, k) for k, value in enumerate(given)]
+        plan.leaves += [("traced", at[v]) if v in at else ("made", v.array) for v in constants]
+        own = list(dict.fromkeys(x for x in graph.outputs if x.op is not None))
+        self.slots: dict[Any, int] = {x: k for k, x in enumerate([*given, *constants, *own])}
+        self.of_arena = len(self.slots)
+        uses = [{self.holder(x)[0] for x in used_by(call)} for call in code.calls]
+        placed = {x for used in uses for x in used if x not in self.slots and x not in alias}
+        self.offsets, plan.arena = arena(uses, {x: self.bytes_of(x) for x in placed})
+        plan.owned = [self.array(x) for x in own]
+
+    def holder(self, x: Any) -> tuple[Any, int]:
+        """In the memory of which value another is, and from which entry on."""
+        first = 0
+        while x in self.it.inside:
+            x, more = self.it.inside[x]
+            first += more
+        return self.alias.get(x, x), first
+
+    def place(self, x: Any) -> tuple[int, int]:
+        """Slot, and offset in bytes."""
+        whole, first = self.holder(x)
+        size = (x.value if isinstance(x, Scratch) else x).dtype.itemsize
+        slot = self.slots.get(whole, self.of_arena)
+        return slot, self.offsets.get(whole, 0) + first * size
+
+    def bytes_of(self, x: Value | Scratch) -> int:
+        if isinstance(x, Scratch):
+            return x.entries * x.value.dtype.itemsize * machine().threads
+        return self.it.layouts[x].entries * x.dtype.itemsize
+
+    def span(self, x: Any) -> tuple[int, int, int]:
+        """Slot, first byte, and the first after the last."""
+        slot, offset = self.place(x)
+        return slot, offset, offset + self.bytes_of(x)
+
+    def array(self, x: Value) -> Array:
+        return Array(*self.place(x), x.dtype.str, self.it.layouts[x])
+
+
+def used_by(call: Call | Value) -> set[Any]:
+    if isinstance(call, Call):
+        return call.reads | call.writes
+    return {call, *call.values()}
+
+
+def segments(code: Code, places: Places, plan: Plan) -> None:
+    """Calls of kernels, as many together as NumPy has nothing to do between."""
+    calls: list[Call] = []
+    for call in [*code.calls, None]:
+        if isinstance(call, Call):
+            calls.append(call)
+            continue
+        if calls:
+            plan.steps.append(table_of(calls, places, plan.threads))
+            calls = []
+        if call is not None:
+            plan.steps.append(by_numpy(call, places))
+
+
+def by_numpy(value: Value, places: Places) -> ByNumpy:
+    assert value.op is not None
+    inputs = [
+        x if type(x) is not Value else np.array(x.array) if is_literal(x) else places.array(x)
+        for x in value.inputs
+    ]
+    return ByNumpy(value.op.name, inputs, value.attributes, places.array(value))
+
+
+def table_of(calls: list[Call], places: Places, threads: int) -> Calls:
+    flags = flags_of(calls, places) if threads > 1 else [END * call.ends for call in calls]
+    rows, slots, offsets = [], [], []
+    for call, flag in zip(calls, flags, strict=True):
+        arguments = call.function.arguments
+        rows.append((call.kernel, flag, len(slots), len(arguments)))
+        for x, first in arguments:
+            slot, offset = places.place(x)
+            size = (x.value if isinstance(x, Scratch) else x).dtype.itemsize
+            slots.append(slot)
+            offsets.append(offset + first * size)
+    most = max(row[3] for row in rows)
+    return Calls(
+        np.array(rows, np.int32), np.array(slots, np.int32), np.array(offsets, np.int64), most
+    )
+
+
+def flags_of(calls: Sequence[Call], places: Places) -> list[int]:
+    """Which calls are shared by threads, and which have to wait for what came before."""
+    found: list[int] = []
+    shared: list[Any] = []  # since all threads last waited
+    alone: list[Any] = []  # by the first thread: only what is shared waits for it
+    for call in calls:
+        before = (*shared, *alone) if call.shared else shared
+        here = [[places.span(x) for x in arrays] for arrays in (call.reads, call.writes)]
+        wait = any(conflict(here, other) for other in before)
+        if wait:
+            shared, alone = [], []
+        (shared if call.shared else alone).append(here)
+        found.append(SHARED * call.shared | WAIT * wait | END * call.ends)
+    return found
+
+
+def conflict(here: Any, before: Any) -> bool:
+    """Whether one writes what the other reads or writes."""
+    (reads, writes), (read, written) = here, before
+    return meet(writes, written) or meet(writes, read) or meet(reads, written)
+
+
+def meet(some: list[tuple[int, int, int]], others: list[tuple[int, int, int]]) -> bool:
+    return any(s == t and a < d and c < b for s, a, b in some for t, c, d in others)
