@@ -214,11 +214,6 @@ class Version:
             if self.changed[k] and not in_place:
                 array[...] = self.buffers[value]
 
-    def explain(self) -> str:
-        """What the program does."""
-        explain = getattr(self.program, "explain", None)
-        return str(explain()) if explain else "\n".join(map(str, self.traced.graph.order()))
-
 
 def is_plain(array: np.ndarray, value: Value) -> bool:
     """Whether a program can work on it where it is: in C order, aligned, in the machine's order of
