@@ -226,14 +226,12 @@ def unrolled(value: Value) -> Value:
     if x is None or x.dtype != value.dtype:
         return value
     axis, n = value.attributes["axis"], len(x.shape)
-    axes = sorted(k % n for k in (axis if isinstance(axis, tuple) else (axis or 0,)))
+    if axis is None:
+        return value
+    axes = sorted(k % n for k in (axis if isinstance(axis, tuple) else (axis,)))
     kernel = x.shape[: len(axes)]
-    if (
-        axis is None
-        or axes != list(range(len(axes)))
-        or n == len(axes)
-        or not 0 < np.prod(kernel) <= MANY
-    ):
+    leading = axes == list(range(len(axes))) and n > len(axes)
+    if not leading or not 0 < np.prod(kernel) <= MANY:
         return value
     terms = [apply("slice", x, index=place) for place in np.ndindex(kernel)]
     while len(terms) > 1:

@@ -3,6 +3,8 @@ added where an index says."""
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from minigrad.compile.index import ZERO, Expr, Var, flat, variable
@@ -58,7 +60,7 @@ def concat_function(kernel: Kernel, plan: Schedule, alias: dict[Value, Value]) -
     axis, layout = value.attributes["axis"] % len(value.shape), plan.layouts[value]
     writer, start = Writer(alias), 0
     for k, x in enumerate(value.inputs):
-        if not is_inside(x, value, plan) and x.size:
+        if not is_inside(x, value, start, plan) and x.size:
             places = [variable(f"j{a}", x.shape[a]) for a in layout.order]
             index = tuple(places[layout.order.index(a)] for a in range(len(x.shape)))
             body = Body(plan.load, f"t{k}_")
@@ -78,9 +80,10 @@ def concat_function(kernel: Kernel, plan: Schedule, alias: dict[Value, Value]) -
     return writer.function()
 
 
-def is_inside(x: Value, value: Value, plan: Schedule) -> bool:
-    base = unreshaped(x)
-    return base in plan.inside and plan.inside[base][0] is value
+def is_inside(x: Value, value: Value, start: int, plan: Schedule) -> bool:
+    """Whether it was computed in its part of what is joined; if it is there twice, in the first."""
+    before = start * math.prod(value.shape) // value.shape[value.attributes["axis"]]
+    return plan.inside.get(unreshaped(x)) == (value, before)
 
 
 def pack_function(kernel: Kernel, plan: Schedule, alias: dict[Value, Value]) -> Function:

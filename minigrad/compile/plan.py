@@ -19,7 +19,7 @@ from minigrad.compile.describe import Description, described
 from minigrad.compile.ir import Graph, Value, verify
 from minigrad.compile.layout import Layout
 from minigrad.compile.memory import arena
-from minigrad.compile.passes import SMALL, optimized
+from minigrad.compile.passes import optimized
 from minigrad.compile.place import in_place, with_own_writes
 from minigrad.compile.schedule import Schedule, is_literal, schedule
 from minigrad.compile.write import Scratch
@@ -107,7 +107,8 @@ def digest(graph: Graph) -> str:
             parts.append((value.op.name, inputs, value.attributes, value.shape, value.dtype.str))
         elif value.kind == "constant":
             fixed = value.attributes.get("fixed", False)
-            content = value.array.tobytes() if fixed and value.size <= SMALL else b""  # type: ignore[union-attr]
+            # All of what never changes: it may be folded, or known to be 0, 1, 2...
+            content = value.array.tobytes() if fixed else b""  # type: ignore[union-attr]
             content = hashlib.sha256(content).digest() if len(content) > 64 else content
             parts.append((fixed, content, value.shape, value.dtype.str))
         numbers.setdefault(value, len(numbers))

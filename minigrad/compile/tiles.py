@@ -279,13 +279,16 @@ class Epilogue:
         return self.tiles.plan.load(value, index)
 
     def prefetch(self, writer: Writer) -> None:
-        """Ask for what is read of arrays of the product's shape, while it is summed up."""
+        """Ask for what is read of arrays of the product's shape, while it is summed up. Indices that
+        are themselves read are not known yet."""
+        tiles = self.tiles
+        loops = {v for e in (*tiles.it.batch, tiles.it.row, tiles.it.column) for v in e.terms}
         found = {
             part.array: part.place.replaced(self.new).replaced({self.c: ZERO})
             for line in self.body.lines
             for part in line.text
             if isinstance(part, Access) and part.place and isinstance(part.array, Value)
-            if {*self.new} <= part.place.variables()
+            if {*self.new} <= part.place.variables() and {*part.place.terms} <= loops
         }
         if not found:
             return
