@@ -24,6 +24,7 @@ from minigrad.compile.lower import REDUCTIONS
 from minigrad.compile.page import page
 from minigrad.compile.plan import ByNumpy
 from minigrad.compile.version import Version
+from minigrad.errors import ArgumentError
 from minigrad.io import write
 from minigrad.nn import Module
 from minigrad.nn.summary import size
@@ -31,7 +32,7 @@ from minigrad.transforms import leaves_of
 
 WIDTH = 100
 SHOWN = 4  # lines of a kernel's ops
-UNSEEN = ("reshape", "expand", "copy")  # what takes no time of its own
+UNSEEN = "reshape expand copy transpose slice".split()  # what takes no time of its own
 
 
 @dataclass(eq=False, repr=False)
@@ -43,6 +44,17 @@ class Report:
     and `why`, for each value that could not join a kernel before, the reason. `intensity` is
     operations (a multiply-add is two) for each byte, and `seconds`, where it was measured, of all
     calls together. `times` has the seconds of each call. `source` is the C.
+
+    >>> from minigrad.compile.compiled import compile
+    >>> f = compile(lambda x: (np.tanh(x) + 1.0).sum(axis=1))
+    >>> x = np.ones((8, 4), np.float32)
+    >>> y = f(x)
+    >>> explanation = f.explain()
+    >>> for kernel in explanation.kernels:
+    ...     print(kernel["kind"], kernel["rows"], kernel["ops"], kernel["read"], "bytes read")
+    rows 8 (('tanh', (8, 4)), ('add', (8, 4)), ('sum', (8,))) 128 bytes read
+    >>> len(explanation.profile().times)
+    1
     """
 
     title: str
@@ -116,11 +128,15 @@ class Report:
         """The same with the time of each call, the median of so many runs.
 
         They are runs on the arrays of the last call; what they write into is put back. Other
-        threads are not to compute with the function's state meanwhile.
+        threads are not to compute with the function's state meanwhile. There are no times of what
+        runs on NumPy, or has not run yet.
 
         Raises:
+            ArgumentError: if repeats is below 1.
             ValueError: if a state is read-only.
         """
+        if repeats < 1:
+            raise ArgumentError(f"profile: repeats={repeats}, and it is 1 or more")
         if self.version is None or not self.compiled or not is_bound(self.version):
             return self
         with self.version.lock, kept(self.version) as put_back:
@@ -178,7 +194,7 @@ class Report:
                 str(k + 1),
                 data["kind"] + "*" * data["shared"],
                 f"x{len(data['calls'])}" if len(data["calls"]) > 1 else "",
-                shortened(data, 36),
+                shortened(data, 34),
                 size(data["read"]),
                 size(data["written"]),
                 millions(data["multiply_adds"]),
@@ -226,8 +242,11 @@ def argument_names(function: Callable[..., Any], version: Version) -> list[str]:
         tree = inspect.signature(function).bind(*args, **kwargs).arguments
     except (TypeError, ValueError):
         tree = {"args": args, **kwargs}
-    found = {id(x): re.sub(r"^\['(\w+)'\]", r"\1", place) for place, x in leaves_of(dict(tree))}
-    return [found[id(x)] for x in version.given]
+    found: dict[int, list[str]] = {}
+    for place, x in reversed(leaves_of(dict(tree))):
+        found.setdefault(id(x), []).append(re.sub(r"^\['(\w+)'\]", r"\1", place))
+    # What is given twice has two names.
+    return [found[id(x)].pop() if len(found[id(x)]) > 1 else found[id(x)][0] for x in version.given]
 
 
 def names_of(version: Version, arguments: list[str]) -> list[str]:
