@@ -157,7 +157,8 @@ ALL = slice(None)
 def fill(index: Index, arrays: Sequence[Any]) -> Index:
     """The whole index: `index` with the arrays in their places."""
     rest = iter(arrays)
-    return tuple(next(rest) if part is ARRAY else part for part in index)
+    # Equal, not the same: what the compiler keeps on disk has another text.
+    return tuple(next(rest) if part == ARRAY else part for part in index)
 
 
 def parse_index(index: Any) -> tuple[Index, list[Any]]:
