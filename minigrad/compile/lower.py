@@ -30,11 +30,11 @@ C_TYPES = {
     }.items()
 }
 # Their C is for floats, or does not say what NumPy does at the edges.
-FLOAT_ONLY = "pow abs floor ceil trunc rint reciprocal sign neg".split()
+FLOAT_ONLY = "logaddexp hypot arctan2 pow abs floor ceil trunc rint reciprocal sign neg".split()
 ABOUT_FLOATS = "isnan isinf isfinite signbit".split()
 # Of booleans, NumPy means something else by them.
 ARITHMETIC = "add sub mul square neg invert".split()
-LEFT_TO_NUMPY = "mod floor_divide logaddexp hypot arctan2".split()
+LEFT_TO_NUMPY = "mod floor_divide".split()
 VIEWS = "reshape transpose expand astype slice pad concatenate windows fold".split()
 REDUCTIONS = "sum max min any all argmax argmin".split()
 FAR = 1 << 40  # a bound for what has none

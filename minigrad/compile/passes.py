@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.compile.index import aligned
-from minigrad.compile.ir import Graph, Value, infer, run
+from minigrad.compile.ir import Graph, Value, infer, run, verify
 from minigrad.ops.base import registry
 
 Rewrite = Callable[[Value], Value]
@@ -20,9 +20,14 @@ Rewrite = Callable[[Value], Value]
 def optimized(graph: Graph) -> Graph:
     """All passes, in their order. What one makes of a value, the next is given at once; what a
     composition is made of, the second time through."""
-    graph = rewritten(graph, lambda value: composed(algebra(folding(value))))
     once = common_subexpressions()
-    return rewritten(graph, lambda value: once(folding(unrolled(algebra(value)))))
+    for rewrite in (
+        lambda value: composed(algebra(folding(value))),
+        lambda value: once(folding(unrolled(algebra(value)))),
+    ):
+        graph = rewritten(graph, rewrite)
+        verify(graph)
+    return graph
 
 
 def rewritten(graph: Graph, rewrite: Rewrite) -> Graph:

@@ -16,7 +16,7 @@ from minigrad.compile.build import HERE, keep, kept, machine
 from minigrad.compile.codegen import Call, Code, generate, source_of, work_of
 from minigrad.compile.contract import with_operands
 from minigrad.compile.describe import Description, described
-from minigrad.compile.ir import Graph, Value, verify
+from minigrad.compile.ir import Graph, Value
 from minigrad.compile.layout import Layout
 from minigrad.compile.memory import arena
 from minigrad.compile.passes import optimized
@@ -127,7 +127,6 @@ LONG = 1 << 14  # characters of C that are worth a second compiler beside the fi
 def made(graph: Graph) -> Plan:
     traced = constants_of(graph)
     graph = optimized(graph)
-    verify(graph)
     it = schedule(with_operands(with_own_writes(graph), machine().vector))
     alias = in_place(it)
     code = generate(it, alias, machine())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -239,13 +239,15 @@ def gradients(
 ) -> tuple[list[tuple[Tensor, Value]], list[Tensor]]:
     """Which gradients are state, for they are added to or used; and which the step makes."""
     grads, fresh = [], []
-    used = {*graph.order()}
-    for (t, value), last in zip(world.grads.items(), end.grads, strict=True):
-        if last is None:
+    ends = [None if last is None else recorder.value_of(last) for last in end.grads]
+    # A gradient that was there can only be reached through itself, or where others use it.
+    found = [x for x in ends if x is not None]
+    used = {*replace(graph, outputs=[*graph.outputs, *found]).order()}
+    for (t, value), end_value in zip(world.grads.items(), ends, strict=True):
+        if end_value is None:
             fresh.append(t)
             continue
-        end_value = recorder.value_of(last)
-        if value in used or value in Graph([], [], [end_value], []).order():
+        if value in used:
             grads.append((t, value))
             if end_value is not value:
                 graph.writes.append((value, end_value))

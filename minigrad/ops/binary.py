@@ -112,7 +112,7 @@ logaddexp = binary(
     "logaddexp",
     np.logaddexp,
     (lambda g, z, x, y: g * np.exp(x - z), lambda g, z, x, y: g * np.exp(y - z)),
-    c="fmax({0}, {1}) + log1p(exp(-fabs({0} - {1})))",
+    c="fmax({0}, {1}) + log1p(exp(-fabs(choose({0} == {1}, 0, {0} - {1}))))",
 )
 
 # No gradient flows through these; they are recorded all the same.
