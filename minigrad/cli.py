@@ -116,10 +116,15 @@ def parser() -> argparse.ArgumentParser:
 
 def add_setting(parser: argparse.ArgumentParser, field: Field[Any]) -> None:
     """An option for a field of Config."""
+    option = "--" + field.name.replace("_", "-")
+    if field.type == "bool":
+        how = argparse.BooleanOptionalAction
+        parser.add_argument(option, action=how, default=None, help=field.metadata["help"])
+        return
     pair = str(field.type).startswith("tuple")
     kind = {"int": int, "str": str}.get(str(field.type), float)
     parser.add_argument(
-        "--" + field.name.replace("_", "-"),
+        option,
         type=kind,
         nargs=2 if pair else None,
         metavar=("B1", "B2") if pair else kind.__name__.upper(),

@@ -54,6 +54,7 @@ class Config:
     heads: int = setting(4, "text: heads of a GPT's attention")
     every: int = setting(0, "steps that a row of the log stands for; 0 for an epoch")
     seed: int = setting(0, "of everything random: the same gives the same weights")
+    eager: bool = setting(False, "run steps op by op, not compiled where there is a C compiler")
 
     def __post_init__(self) -> None:
         for one in fields(self):

@@ -94,6 +94,7 @@ def train(config: Config, folder: Path, progress: bool = True) -> Trained:
         callbacks=[Log(folder / LOG)],
         checkpoint=folder / CHECKPOINT,
         progress=progress,
+        compile=False if config.eager else None,
     )
     if config.average:
         model.load_state_dict(averaged(model, average))
@@ -155,6 +156,8 @@ def rate(config: Config, total: int, step: int) -> float:
 
 class Log(Callback):
     """Keeps the history in a file, a row in each line."""
+
+    gradients = False
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -47,13 +47,19 @@ class Problem:
     vocabulary: Vocabulary | None = None
     lines: bool = False
 
-    def loss(self, scores: Any, targets: Any) -> Any:
-        """Cross-entropy of scores (N, C), or of text (N, T, C)."""
-        return cross_entropy(scores.reshape(-1, self.classes), np.reshape(targets, -1))
+    @property
+    def loss(self) -> Callable[..., Any]:
+        # It knows of the classes only: a compiled step looks at all that it can reach.
+        return partial(loss_of, self.classes)
 
     @property
     def metrics(self) -> dict[str, Callable[..., float]]:
         return {} if self.vocabulary else {"accuracy": accuracy}
+
+
+def loss_of(classes: int, scores: Any, targets: Any) -> Any:
+    """Cross-entropy of scores (N, C), or of text (N, T, C)."""
+    return cross_entropy(scores.reshape(-1, classes), np.reshape(targets, -1))
 
 
 def of_classes(train: Any, test: Any) -> Problem:

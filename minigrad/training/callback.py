@@ -14,12 +14,17 @@ class Callback:
 
     To end the training after a step, set `run.stopping` to the reason. What a callback has to
     remember goes into checkpoints through `state_dict`: a flat dict of numbers, text and arrays.
+    `gradients` says whether it looks at parameters' gradients: if no callback does, a compiled step
+    need not write them.
 
     >>> class Watch(Callback):
+    ...     gradients = False
     ...     def on_step(self, run):
     ...         if run.loss < 0.01:
     ...             run.stopping = "the loss is small enough"
     """
+
+    gradients = True
 
     def on_start(self, run: Run) -> None:
         """Before the first step, or the first after a checkpoint."""
@@ -48,6 +53,8 @@ class Best(Callback):
         monitor: the number's name.
         mode: "min" or "max", which is better; unless given, "max" for an accuracy, else "min".
     """
+
+    gradients = False
 
     def __init__(self, monitor: str = "validation_loss", mode: str | None = None) -> None:
         if mode not in ("min", "max", None):

@@ -9,7 +9,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,6 +21,9 @@ from minigrad.training.callback import Callback
 from minigrad.training.evaluation import Metric
 from minigrad.training.history import History
 from minigrad.training.run import Run
+
+if TYPE_CHECKING:
+    from minigrad.training.compiled import CompiledStep
 
 
 def fit(
@@ -41,6 +44,7 @@ def fit(
     checkpoint: str | os.PathLike[str] | None = None,
     checkpoint_every: int | None = None,
     progress: bool = True,
+    compile: bool | None = None,
 ) -> History:
     """Train a model, and leave it in eval mode.
 
@@ -49,6 +53,10 @@ def fit(
     file is there already, training goes on from it, bit for bit as if it had never stopped. So the
     same program, run again, finishes what it was doing. Ctrl-C ends it after the step, with a
     checkpoint; a second Ctrl-C at once.
+
+    Where there is a C compiler, steps are compiled, as by `minigrad.compile`: the first few are
+    not, nor are batches of a shape that is rare. If a step cannot be compiled, a warning says why,
+    and training goes on without. While modules have hooks, and in `debug()`, it runs op by op.
 
     Args:
         model: what to train.
@@ -67,6 +75,8 @@ def fit(
         checkpoint: a file to keep the training's state in.
         checkpoint_every: write it after so many steps, too.
         progress: show a bar.
+        compile: False for steps that are run op by op; True for steps that are compiled from the
+            first on, for each shape of a batch, with an error where that cannot be.
 
     Returns:
         The history: numbers for every row.
@@ -77,6 +87,7 @@ def fit(
         MinigradError: if the loss is not finite, naming the step, the batch, and the first op that
             was not; or if the checkpoint is of another training.
         KeyboardInterrupt: after Ctrl-C, with the model as the last step left it.
+        TraceError, UnsupportedError: with compile=True, if the step cannot be compiled.
 
     >>> from minigrad import functional as F, nn, optim
     >>> x = np.linspace(-1, 1, 64, dtype=np.float32)[:, None]
@@ -104,6 +115,8 @@ def fit(
     target = None if checkpoint is None else check_output(checkpoint)
     if target is not None and target.exists():
         run.load(target)
+    saved = run.step
+    run.compiled = compiled_step(run, compile)
     for callback in run.callbacks:
         callback.on_start(run)
     model.train()
@@ -116,19 +129,32 @@ def fit(
                 at_row = run.step % every == 0 or run.step == total or bool(run.stopping)
                 if at_row:
                     run.add_row(validation)
-                due = run.step % keep == 0 or bool(interrupted)
-                if target is not None and (at_row or due):
+                if target is not None and (at_row or run.step % keep == 0):
                     run.save(target)
+                    saved = run.step
                 show()
                 if run.step == total or run.stopping or interrupted:
                     break
     if interrupted:
-        saved = f"; the same call goes on from {checkpoint}" if target is not None else ""
-        raise KeyboardInterrupt(f"stopped after step {run.step} of {total}{saved}")
+        if target is not None and saved != run.step:
+            run.save(target)
+        then = f"; the same call goes on from {checkpoint}" if target is not None else ""
+        raise KeyboardInterrupt(f"stopped after step {run.step} of {total}{then}")
     for callback in run.callbacks:
         callback.on_end(run)
     model.eval()
     return run.history
+
+
+def compiled_step(run: Run, compile: bool | None) -> CompiledStep | None:
+    # Imported when it is needed first: `import minigrad` is to be quick.
+    from minigrad.compile.build import compiler
+
+    if compile is False or (compile is None and compiler() is None):
+        return None
+    from minigrad.training.compiled import CompiledStep
+
+    return CompiledStep(run, always=bool(compile))
 
 
 def total_steps(batches: BatchLoader, epochs: int | None, steps: int | None) -> int:

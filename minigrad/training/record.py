@@ -121,6 +121,8 @@ class Snapshots(Recorder):
         ValueError: if every is below 1.
     """
 
+    gradients = False
+
     def __init__(self, every: int = 1) -> None:
         super().__init__(every)
         self.states: dict[int, dict[str, np.ndarray]] = {}

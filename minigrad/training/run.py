@@ -30,8 +30,42 @@ from minigrad.tensor import Tensor
 from minigrad.training.callback import Callback
 from minigrad.training.evaluation import Means, Metric, evaluate, measure
 from minigrad.training.history import History
+from minigrad.watch import watchers
 
 FORMAT = "minigrad checkpoint 1"
+
+
+@dataclass(frozen=True)
+class Update:
+    """What a step does to the model: forward, backward, update; as it is, or compiled."""
+
+    model: Module
+    loss_function: Callable[..., Any]
+    optimizer: Optimizer
+    clip_norm: float | None
+    average: ExponentialMovingAverage | None
+
+    def __call__(
+        self, batch: tuple[Any, ...], check: Callable[[Tensor], None] = lambda loss: None
+    ) -> tuple[Tensor, Any]:
+        """The loss, which `check` may refuse before anything is changed by it, and the output."""
+        x, *targets = batch
+        self.optimizer.zero_grad()
+        output = self.model(x)
+        loss = self.loss_function(output, *targets)
+        if not isinstance(loss, Tensor) or loss.size != 1:
+            raise GradientError(
+                f"the loss function returned {describe(loss)}: it must return a Tensor of one "
+                "value, as with reduction='mean', computed from what the model returned"
+            )
+        check(loss)
+        loss.backward()
+        if self.clip_norm is not None:
+            clip_grad_norm_(self.optimizer.parameters, self.clip_norm)
+        self.optimizer.step()
+        if self.average is not None:
+            self.average.update()
+        return loss, output
 
 
 @dataclass
@@ -39,7 +73,8 @@ class Run:
     """One training, as its callbacks see it: what takes part in it, and how far it is.
 
     `step` is how many steps are done, `loss` that of the last one, `seconds` what they took.
-    `stopping` says why it is to end after this step, and is empty while it is not.
+    `stopping` says why it is to end after this step, and is empty while it is not. `compiled` does
+    the steps, unless that is None; `shapes` counts how often there were batches of each shape.
     """
 
     model: Module
@@ -57,28 +92,32 @@ class Run:
     loss: float = math.nan
     seconds: float = 0.0
     stopping: str = ""
+    compiled: Callable[[tuple[Any, ...]], tuple[float, Any]] | None = None
+    shapes: dict[Any, int] = field(default_factory=dict)
 
     def advance(self, batch: tuple[Any, ...]) -> None:
         """One step: forward, backward, update."""
         started = time.perf_counter()
         x, *targets = batch
-        self.optimizer.zero_grad()
-        output = self.model(x)
-        loss = self.loss_function(output, *targets)
-        self.loss = self.checked(loss, batch)
-        loss.backward()
-        if self.clip_norm is not None:
-            clip_grad_norm_(self.optimizer.parameters, self.clip_norm)
-        self.optimizer.step()
+        # With an op's watcher, as in debug(), each op is to be seen.
+        compiled = None if self.compiled is None or watchers.get() else self.compiled
+        self.loss, output = compiled(batch) if compiled else self.eagerly(batch)
         if isinstance(self.schedule, Schedule):
             self.schedule.step()
-        if self.average is not None:
-            self.average.update()
         self.step += 1
         self.means.add(len(x), loss=self.loss, **measure(self.metrics, output, targets))
         self.seconds += time.perf_counter() - started
         for callback in self.callbacks:
             callback.on_step(self)
+
+    def eagerly(self, batch: tuple[Any, ...]) -> tuple[float, Any]:
+        """Forward, backward and update, op by op: the loss, and the model's output."""
+        loss, output = self.update(batch, lambda loss: self.check(loss, batch))
+        return loss.item(), output
+
+    @property
+    def update(self) -> Update:
+        return Update(self.model, self.loss_function, self.optimizer, self.clip_norm, self.average)
 
     def add_row(self, validation: BatchLoader | None) -> None:
         """A row of the history: means since the last one, and of the held-out data."""
@@ -106,18 +145,12 @@ class Run:
 
     # A loss that cannot be trained with
 
-    def checked(self, loss: Any, batch: tuple[Any, ...]) -> float:
-        """The loss as a number. Not finite, it would make every weight NaN in this step."""
-        if not isinstance(loss, Tensor) or loss.size != 1:
-            raise GradientError(
-                f"the loss function returned {describe(loss)}: it must return a Tensor of one "
-                "value, as with reduction='mean', computed from what the model returned"
-            )
-        value: float = loss.item()
+    def check(self, loss: Tensor, batch: tuple[Any, ...]) -> None:
+        """A loss that is not finite would make every weight NaN in this step."""
+        value = loss.item()
         if not math.isfinite(value):
             at = f"step {self.step + 1} ({self.place()})"
             raise MinigradError(f"the loss is {value} in {at}: {self.blame(loss, batch)}")
-        return value
 
     def place(self) -> str:
         epoch, batch = divmod(self.step, len(self.batches))
@@ -174,6 +207,7 @@ class Run:
             "step": self.step,
             "seconds": self.seconds,
             "stopping": self.stopping,
+            "shapes": list(self.shapes.items()),
         }
         text = json.dumps(state, default=np.ndarray.tolist)
         save(path, arrays, {"format": FORMAT, "training": text})
@@ -221,6 +255,12 @@ class Run:
         self.means = Means(state["totals"], state["samples"])
         self.step, self.seconds = state["step"], state["seconds"]
         self.stopping = state["stopping"]
+        self.shapes = {as_tuple(shape): n for shape, n in state.get("shapes", [])}
+
+
+def as_tuple(x: Any) -> Any:
+    """Lists as the tuples that they were before they were JSON."""
+    return tuple(map(as_tuple, x)) if isinstance(x, list) else x
 
 
 def extent(x: Any) -> str:
