@@ -21,19 +21,6 @@ HEAD = """\
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
-// c ? a : b, by bits: of branches, compilers make jumps rather than vectors.
-#define CHOOSE(T, U) static inline T choose_##T(bool c, T a, T b) { \\
-  U x, y, mask = -(U)c; \\
-  memcpy(&x, &a, sizeof x); memcpy(&y, &b, sizeof y); \\
-  x = (x & mask) | (y & ~mask); \\
-  memcpy(&a, &x, sizeof x); \\
-  return a; \\
-}
-CHOOSE(float, uint32_t)
-CHOOSE(double, uint64_t)
-static inline int64_t choose_int(bool c, int64_t a, int64_t b) { return c ? a : b; }
-#define choose(c, a, b) \\
-  _Generic((b), float: choose_float, double: choose_double, default: choose_int)(c, a, b)
 #define CLAMP(i, n) ((i) < 0 ? 0 : (i) >= (n) ? (n) - 1 : (i))
 #define SPLIT(n, t, T, grain) ((t) == (T) ? (n) : (int64_t)(n) * (t) / (T) / (grain) * (grain))
 static inline int64_t row(int64_t i, int64_t n, int64_t *bad) {

@@ -6,11 +6,27 @@
 // Polynomials are minimax fits of our own (Remez's algorithm), their coefficients rounded to float
 // one by one, lowest power first, each time with a refit of those that are left.
 #include <math.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
 // In a long text, compilers would stop inlining, and so making vectors.
 #define INLINE static inline __attribute__((always_inline))
+
+
+// c ? a : b, by bits: of branches, compilers make jumps rather than vectors.
+#define CHOOSE(T, U) INLINE T choose_##T(bool c, T a, T b) { \
+  U x, y, mask = -(U)c; \
+  memcpy(&x, &a, sizeof x); memcpy(&y, &b, sizeof y); \
+  x = (x & mask) | (y & ~mask); \
+  memcpy(&a, &x, sizeof x); \
+  return a; \
+}
+CHOOSE(float, uint32_t)
+CHOOSE(double, uint64_t)
+INLINE int64_t choose_int(bool c, int64_t a, int64_t b) { return c ? a : b; }
+#define choose(c, a, b) \
+  _Generic((b), float: choose_float, double: choose_double, default: choose_int)(c, a, b)
 
 INLINE uint32_t bits_f32(float x) { uint32_t u; memcpy(&u, &x, 4); return u; }
 INLINE float float_of(uint32_t u) { float x; memcpy(&x, &u, 4); return x; }
@@ -263,10 +279,10 @@ INLINE double log_f64(double x) {
 }
 
 // A NaN gives way to a number; those of math.h are calls.
-INLINE float fmax_f32(float x, float y) { return x > y || y != y ? x : y; }
-INLINE float fmin_f32(float x, float y) { return x < y || y != y ? x : y; }
-INLINE double fmax_f64(double x, double y) { return x > y || y != y ? x : y; }
-INLINE double fmin_f64(double x, double y) { return x < y || y != y ? x : y; }
+INLINE float fmax_f32(float x, float y) { return choose((x > y) | (y != y), x, y); }
+INLINE float fmin_f32(float x, float y) { return choose((x < y) | (y != y), x, y); }
+INLINE double fmax_f64(double x, double y) { return choose((x > y) | (y != y), x, y); }
+INLINE double fmin_f64(double x, double y) { return choose((x < y) | (y != y), x, y); }
 
 // The plain names, for float arguments. For others they are what they are in math.h.
 #define ONE_OF(g, f, x) _Generic((x), float: g, default: (f))(x)
