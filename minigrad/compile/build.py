@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
+import importlib.util
 import os
 import platform
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+
+from minigrad.errors import ArgumentError
 
 COMPILERS = ("cc", "gcc", "clang")
 NATIVE = "-march=native" if platform.machine().lower() in ("x86_64", "amd64") else "-mcpu=native"
@@ -40,8 +42,16 @@ class BuildError(RuntimeError):
 
 @cache
 def compiler() -> str | None:
-    """The path of a C compiler, if there is one."""
-    return next(filter(None, map(shutil.which, COMPILERS)), None)
+    """The path of a C compiler, if there is one: the system's, or that of the ziglang wheel."""
+    found = next(filter(None, map(shutil.which, COMPILERS)), None)
+    if found is None and (wheel := importlib.util.find_spec("ziglang")) and wheel.origin:
+        found = shutil.which("zig", path=Path(wheel.origin).parent)
+    return found
+
+
+def command(cc: str) -> list[str]:
+    """How it is called."""
+    return [cc, "cc"] if Path(cc).stem == "zig" else [cc]
 
 
 def cache_folder() -> Path:
@@ -53,15 +63,18 @@ def cache_folder() -> Path:
 
 def threads() -> int:
     """How many threads large work is shared by: MINIGRAD_THREADS, or as many as there are cores."""
-    given = os.environ.get("MINIGRAD_THREADS")
-    return max(1, int(given)) if given else len(os.sched_getaffinity(0))
+    given = os.environ.get("MINIGRAD_THREADS", "")
+    if given and not (given.isdecimal() and int(given)):
+        raise ArgumentError(f"MINIGRAD_THREADS is a number of threads, at least 1, not {given!r}")
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return int(given or cores or 1)
 
 
 @cache
 def macros(cc: str) -> str:
     """What the compiler defines for this machine: it tells them both apart from all others."""
-    command = [cc, NATIVE, "-dM", "-E", "-x", "c", os.devnull]
-    return subprocess.run(command, capture_output=True, text=True).stdout
+    asked = [*command(cc), NATIVE, "-dM", "-E", "-x", "c", os.devnull]
+    return subprocess.run(asked, capture_output=True, text=True).stdout
 
 
 @cache
@@ -115,8 +128,8 @@ def compiled(cc: str, text: str) -> bytes:
     with tempfile.TemporaryDirectory(prefix="minigrad") as work:
         source, library = Path(work, "step.c"), Path(work, "step.so")
         source.write_text(text)
-        command: Sequence[str] = [cc, *FLAGS, str(source), "-o", str(library), "-lm"]
-        run = subprocess.run(command, capture_output=True, text=True)
+        whole = [*command(cc), *FLAGS, str(source), "-o", str(library), "-lm"]
+        run = subprocess.run(whole, capture_output=True, text=True)
         if run.returncode:
             raise BuildError(f"{cc} failed:\n{run.stderr[:4000]}")
         return library.read_bytes()

@@ -20,10 +20,10 @@ Rewrite = Callable[[Value], Value]
 def optimized(graph: Graph) -> Graph:
     """All passes, in their order. What one makes of a value, the next is given at once; what a
     composition is made of, the second time through."""
-    once = common_subexpressions()
+    once, signs = common_subexpressions(), signs_of_relu()
     for rewrite in (
         lambda value: composed(algebra(folding(value))),
-        lambda value: once(folding(unrolled(algebra(value)))),
+        lambda value: once(signs(folding(unrolled(algebra(value))))),
     ):
         graph = rewritten(graph, rewrite)
         verify(graph)
@@ -364,6 +364,25 @@ def common_subexpressions() -> Rewrite:
         return known.setdefault(key_of(value), value)
 
     return rewrite
+
+
+def signs_of_relu() -> Rewrite:
+    """Where relu(x) is above 0, x is: then x itself need not be kept for the way back."""
+    known: dict[Value, Value] = {}
+
+    def rewrite(value: Value) -> Value:
+        name = name_of(value)
+        if name == "relu":
+            known[value.inputs[0]] = value
+        if name == "greater" and value.inputs[0] in known and is_zero(value.inputs[1]):
+            return replace(value, inputs=(known[value.inputs[0]], value.inputs[1]))
+        return value
+
+    return rewrite
+
+
+def is_zero(x: Any) -> bool:
+    return type(x) in (int, float) and x == 0
 
 
 def key_of(value: Value) -> Hashable:
