@@ -21,7 +21,7 @@ def in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_train_says_how_well_and_where(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["train", "digits", "--epochs", "2", "--batch-size", "32"]) == 0
+    assert main(["train", "digits", "--epochs", "2", "--batch-size", "32", "--eager"]) == 0
     out, err = capsys.readouterr()
     assert re.search(r"held-out loss 0\.\d{4}\nheld-out accuracy 9\d\.\d\d%\n", out)
     assert "wrote runs/digits-mlp, with a report: runs/digits-mlp/report.html" in out
@@ -31,7 +31,9 @@ def test_train_says_how_well_and_where(capsys: pytest.CaptureFixture[str]) -> No
 
 
 def test_settings_from_a_file_and_flags_before_them(capsys: pytest.CaptureFixture[str]) -> None:
-    Path("x.toml").write_text("data = 'moons'\nepochs = 1\nlr = 0.5\nbetas = [0.5, 0.5]\n")
+    Path("x.toml").write_text(
+        "data = 'moons'\nepochs = 1\neager = true\nlr = 0.5\nbetas = [0.5, 0.5]\n"
+    )
     assert main(["train", "--config", "x.toml", "--lr", "0.25", "--output", "out"]) == 0
     config = Path("out/config.toml").read_text()
     assert "lr = 0.25" in config
@@ -40,8 +42,11 @@ def test_settings_from_a_file_and_flags_before_them(capsys: pytest.CaptureFixtur
 
 
 def test_a_run_is_resumed_and_made_longer(capsys: pytest.CaptureFixture[str]) -> None:
-    main(["train", "moons", "--epochs", "1", "--output", "out"])
+    main(["train", "moons", "--epochs", "1", "--eager", "--output", "out"])
     assert main(["train", "--resume", "out", "--epochs", "3"]) == 0
+    assert "eager = true" in Path("out/config.toml").read_text()
+    assert main(["train", "--resume", "out", "--no-eager"]) == 0
+    assert "eager = false" in Path("out/config.toml").read_text()
     assert len(Path("out/log.jsonl").read_text().splitlines()) == 3
     assert main(["train", "moons", "--output", "out"]) == 1
     assert "out is there already" in capsys.readouterr().err
@@ -49,7 +54,7 @@ def test_a_run_is_resumed_and_made_longer(capsys: pytest.CaptureFixture[str]) ->
 
 def test_text_is_trained_on_and_written(capsys: pytest.CaptureFixture[str]) -> None:
     Path("text").write_text("to be or not to be, that is the question. " * 30)
-    small = "--steps 20 --width 16 --layers 1 --context 16 --betas 0.8 0.9".split()
+    small = "--steps 9 --width 16 --layers 1 --context 16 --betas 0.8 0.9".split()
     assert main(["train", "text", "text", *small, "--output", "out"]) == 0
     capsys.readouterr()
     assert main("sample out --prompt to --length 30 --top-k 3 --number 2".split()) == 0
@@ -111,7 +116,7 @@ def test_help_names_all_data_and_every_setting(capsys: pytest.CaptureFixture[str
         main(["train", "--help"])
     text = capsys.readouterr().out
     assert all(name in text for name in TASKS)
-    assert all(f"--{name}" in text for name in ("weight-decay", "lr", "seed", "context", "betas"))
+    assert all(f"--{name}" in text for name in ("weight-decay", "lr", "seed", "betas", "eager"))
 
 
 def test_info(capsys: pytest.CaptureFixture[str]) -> None:

@@ -169,7 +169,7 @@ TASKS = {
         "handwritten digits, 8x8 pixels (shipped)",
         digits,
         {
-            "mlp": of_shape(models.mlp, epochs=40, lr=0.01, noise=0.2),
+            "mlp": of_shape(models.mlp, epochs=40, lr=0.01, noise=0.3, weight_decay=0.3),
             "cnn": of_shape(models.cnn, epochs=40, lr=0.005, noise=0.2),
             "logistic": of_shape(models.logistic, epochs=40, lr=0.01),
         },

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from minigrad.compile.compiled import compile
-from minigrad.compile.tracer import Tracer
-from minigrad.errors import MinigradError
+from minigrad.compile.tracer import TraceError, Tracer
+from minigrad.errors import MinigradError, UnsupportedError
 from minigrad.nn import Module
 from minigrad.tensor import value_of
 from minigrad.training.run import Run, Update
@@ -54,7 +54,7 @@ class CompiledStep:
             self.hooked = True
             return self.run.eagerly(batch)
         except Exception as error:
-            if self.always:
+            if self.always and isinstance(error, TraceError | UnsupportedError):
                 raise
             return self.refused(batch, error)
         loss, output, gradients = results if isinstance(results, tuple) else (results, None, [])
@@ -86,6 +86,8 @@ class CompiledStep:
         """Go on without. If it is the step that is wrong, that is an error without compiling, too,
         which then says it better."""
         results = self.run.eagerly(batch)
+        if self.always:
+            raise error
         self.run.compiled = None
         why = getattr(error, "message", error)
         warnings.warn(
@@ -105,6 +107,12 @@ def step_of(update: Update, with_output: bool, with_gradients: bool) -> Callable
     def step(*batch: np.ndarray) -> Any:
         if has_hooks(update.model):
             raise HookedError("there are hooks")
+        for x in batch:
+            if not isinstance(x, np.ndarray):
+                raise UnsupportedError(
+                    f"there is a {type(x).__name__} in the batch, whose numbers would be part of "
+                    "what is compiled: np.asarray(x) is an argument of it"
+                )
         before = [x.value if type(x) is Tracer else x for x in state_of(update)]
         loss, output = update(batch)
         finite = np.isfinite(loss.data)

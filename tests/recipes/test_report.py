@@ -13,7 +13,7 @@ from minigrad.recipes.tasks import configure
 
 
 def page_of(folder: Path, **settings: Any) -> tuple[str, Trained]:
-    trained = train(configure(settings), folder, progress=False)
+    trained = train(configure({"eager": True, **settings}), folder, progress=False)
     return write_report(trained, folder).read_text(encoding="utf-8"), trained
 
 

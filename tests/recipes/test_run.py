@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from minigrad import load
+from minigrad import load, training
 from minigrad.data import load_digits
 from minigrad.errors import ArgumentError, MinigradError, ShapeError
 from minigrad.io import load_metadata
@@ -16,8 +16,10 @@ from minigrad.recipes.run import config_of, load_model, new_folder, rate, train
 from minigrad.recipes.tasks import TASKS, configure
 
 
-def run(folder: Path, **settings: Any) -> Any:
-    return train(configure({"data": "digits", **settings}), folder, progress=False)
+def run(folder: Path, eager: bool = True, **settings: Any) -> Any:
+    """Without compiling, unless that is what is tested: it takes longer than a short training."""
+    config = configure({"data": "digits", "eager": eager, **settings})
+    return train(config, folder, progress=False)
 
 
 def test_the_folder_has_all_of_it(tmp_path: Path) -> None:
@@ -50,12 +52,26 @@ def test_the_model_that_is_loaded_is_the_one_that_was_measured(tmp_path: Path) -
 
 
 def test_the_default_network_for_digits_reaches_98_percent(tmp_path: Path) -> None:
-    assert run(tmp_path / "x").measured["accuracy"] >= 0.98
+    assert run(tmp_path / "x", eager=False).measured["accuracy"] >= 0.98
+
+
+def test_eager_is_a_setting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+
+    def fit(*args: Any, compile: bool | None, **kwargs: Any) -> Any:
+        seen.append(compile)
+        return training.fit(*args, compile=False, **kwargs)
+
+    monkeypatch.setattr("minigrad.recipes.run.fit", fit)
+    run(tmp_path / "x", data="moons", epochs=1)
+    run(tmp_path / "y", data="moons", epochs=1, eager=False)
+    assert seen == [False, None]
+    assert config_of(tmp_path / "x").eager
 
 
 def test_the_same_seed_gives_the_same_bytes(tmp_path: Path) -> None:
     for name, seed in {"a": 3, "b": 3, "other": 4}.items():
-        run(tmp_path / name, model="cnn", epochs=1, seed=seed)
+        run(tmp_path / name, model="cnn", epochs=1, seed=seed, eager=False)
     a, b, other = (tmp_path / name / "weights.safetensors" for name in ("a", "b", "other"))
     assert a.read_bytes() == b.read_bytes()
     weights, others = load(a), load(other)
@@ -124,7 +140,7 @@ def test_the_learning_rate_rises_in_a_line_and_falls_to_its_end(schedule: str) -
     assert (np.diff(rates[5:]) <= 0).all()
 
 
-SMALL = {"steps": 3, "width": 8, "heads": 2, "layers": 1, "context": 16, "batch_size": 4}
+SMALL: dict[str, Any] = {"steps": 3, "width": 8, "heads": 2, "layers": 1, "context": 16, "batch_size": 4}
 
 
 @pytest.mark.parametrize("model", TASKS["names"].recipes)

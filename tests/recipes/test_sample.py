@@ -72,7 +72,7 @@ def test_settings_out_of_their_range(wrong: dict[str, Any]) -> None:
 @pytest.fixture(scope="module")
 def names(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("names") / "run"
-    train(configure({"data": "names", "steps": 30}), folder, progress=False)
+    train(configure({"data": "names", "steps": 30, "eager": True}), folder, progress=False)
     return folder
 
 
@@ -90,6 +90,6 @@ def test_a_prompt_in_characters_it_has_not_seen(names: Path) -> None:
 
 
 def test_a_network_that_writes_nothing(tmp_path: Path) -> None:
-    train(configure({"data": "moons", "epochs": 1}), tmp_path, progress=False)
+    train(configure({"data": "moons", "epochs": 1, "eager": True}), tmp_path, progress=False)
     with pytest.raises(ArgumentError, match="has learnt moons, which is no text"):
         list(texts(tmp_path))
