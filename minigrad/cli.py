@@ -7,7 +7,6 @@ import os
 import platform
 import re
 import shlex
-import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import Field, fields
@@ -17,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.compile.build import cache_folder, clear_cache, compiler, machine, threads
 from minigrad.errors import MinigradError
 from minigrad.io import write
 from minigrad.recipes.config import Config, read_settings
@@ -110,7 +110,15 @@ def parser() -> argparse.ArgumentParser:
     sampling.add_argument("--seed", type=int, default=0, help="the same writes the same")
     sampling.set_defaults(run=run_sample)
 
-    commands.add_parser("info", help="what minigrad runs on here").set_defaults(run=run_info)
+    about = commands.add_parser(
+        "info",
+        help="what minigrad runs on here",
+        description="What minigrad runs on here, and where it keeps what it has compiled.",
+    )
+    about.add_argument(
+        "--clear-cache", action="store_true", help="remove what was compiled and kept"
+    )
+    about.set_defaults(run=run_info)
     return top
 
 
@@ -209,12 +217,23 @@ def run_sample(arguments: argparse.Namespace) -> None:
 
 
 def run_info(arguments: argparse.Namespace) -> None:
-    compilers = [name for name in ("cc", "gcc", "clang") if shutil.which(name)]
+    if arguments.clear_cache:
+        print(f"removed {megabytes(clear_cache())} from {cache_folder()}")
+        return
+    folder, found = cache_folder(), compiler()
+    files = [path for path in folder.iterdir() if path.is_file()] if folder.is_dir() else []
     for name, value in {
         "minigrad": version("minigrad-autograd"),
         "python": platform.python_version(),
         "numpy": np.__version__,
         "machine": f"{platform.system()} {platform.machine()}",
-        "C compilers": ", ".join(compilers) or "none found",
+        "C compiler": found or "none: what is compiled runs on NumPy",
+        "vectors": f"{8 * machine().vector} bits" if found else "NumPy's",
+        "threads": threads(),
+        "cache": f"{folder}, {megabytes(sum(path.stat().st_size for path in files))}",
     }.items():
         print(f"{name:12} {value}")
+
+
+def megabytes(size: int) -> str:
+    return f"{size / 2**20:.1f} MB"

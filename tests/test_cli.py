@@ -119,9 +119,22 @@ def test_help_names_all_data_and_every_setting(capsys: pytest.CaptureFixture[str
     assert all(f"--{name}" in text for name in ("weight-decay", "lr", "seed", "betas", "eager"))
 
 
-def test_info(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["info"]) == 0
-    assert re.search(r"numpy +\d", capsys.readouterr().out)
+def test_info_and_a_cache_that_is_cleared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MINIGRAD_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("MINIGRAD_THREADS", "3")
+
+    def told(*options: str) -> str:
+        assert main(["info", *options]) == 0
+        return capsys.readouterr().out
+
+    assert re.search(rf"numpy +\d(.|\n)*threads +3\ncache +{tmp_path}/cache, 0.0 MB\n", told())
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "x.so").write_bytes(bytes(3 << 20))
+    assert f"{tmp_path}/cache, 3.0 MB" in told()
+    assert told("--clear-cache") == f"removed 3.0 MB from {tmp_path}/cache\n"
+    assert "0.0 MB" in told()
 
 
 def test_a_reader_that_has_seen_enough() -> None:

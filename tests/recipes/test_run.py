@@ -140,7 +140,14 @@ def test_the_learning_rate_rises_in_a_line_and_falls_to_its_end(schedule: str) -
     assert (np.diff(rates[5:]) <= 0).all()
 
 
-SMALL: dict[str, Any] = {"steps": 3, "width": 8, "heads": 2, "layers": 1, "context": 16, "batch_size": 4}
+SMALL: dict[str, Any] = {
+    "steps": 3,
+    "width": 8,
+    "heads": 2,
+    "layers": 1,
+    "context": 16,
+    "batch_size": 4,
+}
 
 
 @pytest.mark.parametrize("model", TASKS["names"].recipes)
