@@ -211,13 +211,21 @@ class Total:
 BLOCK = 512  # terms that are added up before they are added to the whole, so as to lose few digits
 
 
-def innermost(v: Var, totals: list[Total], low: str = "0", high: str = "") -> tuple[str, str]:
-    """What comes before and after the body of an innermost loop."""
+def innermost(
+    v: Var, totals: list[Total], body: list[Statement], low: str = "0", high: str = ""
+) -> tuple[str, str]:
+    """What comes before and after the body of an innermost loop.
+
+    Its rounds may go side by side, unless one goes on from what the one before has left.
+    """
     high = high or str(v.extent)
+    targets = [s[0].place for s in body if isinstance(s[0], Access)]
+    apart = all(place is None or v in place.variables() for place in targets)
+    apart = apart and all(total.how for total in totals)
     sums = [total for total in totals if total.type]
     clauses = [f"{t.how}:{t.name}{'p' * (t in sums)}" for t in totals]
     reduction = " ".join(f"reduction({c})" for c in clauses)
-    pragma = f"#pragma omp simd {reduction}" if totals else "#pragma GCC ivdep"
+    pragma = f"#pragma omp simd {reduction}" if apart else ""
     before = "".join(f"{t.type} {t.name}p = 0;\n" for t in sums)
     after = "}" + "".join(f"\n{t.name} += {t.name}p;" for t in sums)
     if not sums or v.extent <= BLOCK:
@@ -248,19 +256,19 @@ def written(it: Rows, alias: dict[Value, Value]) -> Function:
     writer = Writer(alias)
     for statement in code.before:
         writer.add(*statement)
-    flat_loop = it.is_flat
+    flat_loop, body = it.is_flat, [replaced(statement, new) for statement in code.row]
     end = "}"
     for k, v in enumerate(outer):
         limits = ("low", "high") if k == 0 else ()
         if flat_loop and k == len(outer) - 1:
-            start, end = innermost(v, code.totals, *limits)
+            start, end = innermost(v, code.totals, body, *limits)
             writer.add(start)
         else:
             writer.add(head_of(v, *limits))
     if not (flat_loop and outer):
         writer.add("{")
-    for statement in code.row:
-        writer.add(*replaced(statement, new))
+    for statement in body:
+        writer.add(*statement)
     writer.add(end)
     for statement in code.after:
         writer.add(*statement)
@@ -298,9 +306,10 @@ def write_loop(loop: Loop, it: Rows, code: Code) -> None:
             write_map(stage, loop, it, code, statements)
     if loop.extents:
         variables, new = merged(loop.loops, statements)
-        start, end = innermost(variables[-1], totals)
+        statements = [replaced(s, new) for s in statements]
+        start, end = innermost(variables[-1], totals, statements)
         code.row += [(head_of(v),) for v in variables[:-1]]
-        code.row += [(start,), *(replaced(s, new) for s in statements), (end,)]
+        code.row += [(start,), *statements, (end,)]
     else:
         code.row += statements
         code.totals += totals
@@ -362,7 +371,8 @@ def write_reduction(
         statements.append((place, " = ", *parts, ";"))
         return
     if name in ("argmax", "argmin"):
-        write_search(stage, it, code, statements, ends, total, start)
+        write_search(stage, it, code, statements, total, start)
+        totals.append(Total(total, ""))
     elif name in ("max", "min") and value.dtype.kind == "f":
         inits.append((f"{kind} {total} = {start}; int {total}n = 0;",))
         sign = ">" if name == "max" else "<"
@@ -394,7 +404,6 @@ def write_search(
     it: Rows,
     code: Code,
     statements: list[Statement],
-    ends: list[Statement],
     total: str,
     start: str,
 ) -> None:

@@ -308,7 +308,7 @@ class Epilogue:
             writer.add(f"const int64_t columns = rest < {tiles.width} ? rest : {tiles.width};")
             columns = "columns"
         writer.add(head_of(self.r, high="rows"))
-        writer.add("#pragma GCC ivdep")
+        writer.add("#pragma omp simd")
         writer.add(head_of(self.c, high=columns))
         writer.add("{")
         for line in self.body.lines:
