@@ -406,8 +406,11 @@ def mode(stage: Stage, rows: int) -> str:
     if k is None:
         return ""
     gone = [g for n, g in zip(stage.dims[:k], stage.gone[:k], strict=True) if n > 1]
+    inner = [g for n, g in zip(stage.dims[k:], stage.gone[k:], strict=True) if n > 1]
     if not any(gone):
-        return "within"
+        # Several results in a row: side by side, or else each in a row of its own.
+        several = not all(inner)
+        return "" if several and (inner[-1] or not sums_in_any_order(stage)) else "within"
     return "across" if all(gone) and sums_in_any_order(stage) else ""
 
 
