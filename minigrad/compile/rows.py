@@ -89,7 +89,7 @@ def enter(stage: Stage, it: Rows) -> None:
     else:
         n = len(it.loops)
         loops = tuple(v for v in variables if v.terms)
-        it.loops.append(Loop(extents, loops, Body(lambda x, i: load(x, i, n, it), f"t{n}_")))
+        it.loops.append(Loop(extents, loops, Body(lambda x, i: load(x, i, it), f"t{n}_")))
     loop = it.loops[n]
     loop.stages.append(stage)
     index = stage.layout.index(it.places[value])
@@ -116,7 +116,7 @@ def inner_extents(stage: Stage, it: Rows) -> tuple[int, ...]:
     return tuple(n for n in inner if n != 1)
 
 
-def load(value: Value, index: Index, loop: int, it: Rows) -> Parts | None:
+def load(value: Value, index: Index, it: Rows) -> Parts | None:
     """From memory, or from what this kernel has computed in an earlier loop."""
     home = it.home.get(value)
     if home is None:

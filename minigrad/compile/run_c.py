@@ -122,7 +122,8 @@ class Program:
                 self.by_numpy(step)  # type: ignore[arg-type]
         views = self.views
         outputs = [
-            views[k] if moved else (x if k is None else views[k]).copy() for x, k, moved in self.taken
+            views[k] if moved else (x if k is None else views[k]).copy()
+            for x, k, moved in self.taken
         ]
         for k in self.given:
             self.renew(k)

@@ -279,8 +279,10 @@ class Epilogue:
         return self.tiles.plan.load(value, index)
 
     def prefetch(self, writer: Writer) -> None:
-        """Ask for what is read of arrays of the product's shape, while it is summed up. Indices that
-        are themselves read are not known yet."""
+        """Ask for what is read of arrays of the product's shape, while it is summed up.
+
+        Indices that are read themselves are not known yet.
+        """
         tiles = self.tiles
         loops = {v for e in (*tiles.it.batch, tiles.it.row, tiles.it.column) for v in e.terms}
         found = {

@@ -17,6 +17,7 @@ from minigrad.compile.tracer import (
     Tracer,
     check_same,
     checked,
+    current,
     traced,
     varies,
 )
@@ -143,7 +144,7 @@ def run(function: Callable[..., Any], arguments: Any, world: World, recorder: Re
         args, kwargs = like(arguments, given)
         output = function(*args, **kwargs)
         check_gradients(world, nodes)
-        return End(
+        end = End(
             output,
             [value_of(x) for _, x in leaves_of(output)],
             [t.data for t, _ in world.tensors],
@@ -151,6 +152,10 @@ def run(function: Callable[..., Any], arguments: Any, world: World, recorder: Re
             stand_ins,
             [value_of(t.grad) for t in world.grads],
         )
+        for x in end.values():
+            if type(x) is Tracer:
+                current(x)  # views, as they are after all is written
+        return end
 
 
 def check_gradients(world: World, nodes: list[Node]) -> None:

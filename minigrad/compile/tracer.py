@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,11 @@ DTYPES = [np.dtype(x) for x in "? b h i l q B H I L Q f d".split()]
 # What NumPy is asked of an array that depends on its shape and dtype only.
 QUESTIONS = (np.shape, np.ndim, np.size, np.result_type, np.can_cast, np.iscomplexobj)
 LIKE = (np.zeros_like, np.ones_like, np.empty_like, np.full_like)
+# What gives a copy also where there is nothing to do.
+COPYING = "astype clip pad repeat roll round tile".split()
+# Ops whose results NumPy has in the memory of their input; and what it has there, but ops copy.
+VIEWS = "reshape transpose expand slice".split()
+TURNING = (np.flip, np.rot90, np.diagonal)
 
 
 class TraceError(MinigradError, TypeError):
@@ -53,7 +59,7 @@ class Recorder:
     def record(self, op: Op, inputs: list[Any], attributes: dict[str, Any]) -> Value:
         if self.again is not None:
             return self.repeat(op, inputs, attributes)
-        values = tuple([x.value if type(x) is Tracer else self.value_of(x) for x in inputs])
+        values = tuple(map(self.value_of, inputs))
         try:
             shape, dtype = infer(op, values, attributes)
         except (ValueError, TypeError, IndexError) as error:
@@ -65,14 +71,12 @@ class Recorder:
         return value
 
     def repeat(self, op: Op, inputs: list[Any], attributes: dict[str, Any]) -> Value:
+        now = [current(x) if type(x) is Tracer else x for x in inputs]
         value = next(self.again, None)  # type: ignore[arg-type]
         if value is None or value.op is not op or len(inputs) != len(value.inputs):
             raise varies()
-        for x, before in zip(inputs, value.inputs, strict=True):
-            if type(x) is Tracer:
-                if x.value is not before:
-                    raise varies()
-            elif x is not before:
+        for x, before in zip(now, value.inputs, strict=True):
+            if x is not before:
                 check_same(x, before)
         if attributes != value.attributes and repr(attributes) != repr(value.attributes):
             raise varies()
@@ -81,7 +85,7 @@ class Recorder:
     def value_of(self, x: Any) -> Any:
         """What stands for an input in the graph: an array made while tracing is a constant."""
         if type(x) is Tracer:
-            return x.value
+            return x.value if x.source is None else current(x)
         if isinstance(x, np.ndarray | np.generic):
             found = self.constants.get(id(x))
             if found is None:
@@ -152,7 +156,7 @@ def check_same(x: Any, before: Any) -> None:
                 "from one run to the next: numbers drawn by np.random in it, maybe, which "
                 "would be the same at every call. Draw them outside and pass them in"
             )
-    elif type(x) is not type(before) or repr(x) != repr(before):
+    elif type(x) is not type(before) or type(x) is Value or repr(x) != repr(before):
         raise varies()
 
 
@@ -164,17 +168,29 @@ def varies() -> TraceError:
     )
 
 
+@dataclass(slots=True)
+class View:
+    """What a traced array is a view of, by which op; and what that was when it was looked at."""
+
+    of: Tracer
+    op: Op
+    attributes: dict[str, Any]
+    seen: Value
+
+
 class Tracer:
     """Stands for an array while a function is traced: it has a shape and a dtype, and no numbers.
 
-    As an array it can be written into; it then stands for another value.
+    As an array it can be written into; it then stands for another value. `source` says what it is
+    a view of, as NumPy has it: what is written into one shows in the other. What is a `number`
+    in NumPy, and not an array without axes, stays what it is.
     """
 
-    __slots__ = ("value",)
+    __slots__ = ("number", "source", "value")
     base = None
 
-    def __init__(self, value: Value) -> None:
-        self.value = value
+    def __init__(self, value: Value, source: View | None = None) -> None:
+        self.value, self.source, self.number = value, source, False
 
     # To Python code it is an array. NumPy, which looks at the type, asks the protocols below.
     __class__ = np.ndarray  # type: ignore[assignment]
@@ -222,15 +238,27 @@ class Tracer:
         if function in QUESTIONS or function in LIKE:
             args = [zeros(x) if is_traced(x) else x for x in args]
             return function(*args, **kwargs)
-        return call(function, args, kwargs)
+        found = call(function, args, kwargs)
+        if args and found is args[0] and function.__name__ in COPYING:
+            return implementations[np.copy](found)
+        if function in TURNING and type(found) is Tracer and type(args[0]) is Tracer:
+            op = found.value.op
+            found.source = None if op is None else View(args[0], op, {}, args[0].value)
+        return found
 
     def __getitem__(self, index: Any) -> Any:
-        return implementations["getitem"](self, index)
+        found = implementations["getitem"](self, index)
+        parts = index if isinstance(index, tuple) else (index,)
+        if not found.shape and not any(part is ... for part in parts):
+            found.source, found.number = None, True
+        return found
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        if index is not Ellipsis and index != slice(None):
-            value = implementations["updated"](self, index, value)
-        written(self, value)
+        whole = index is Ellipsis or (isinstance(index, slice) and index == slice(None))
+        written(self, value if whole else implementations["updated"](self, index, value))
+
+    def flatten(self) -> Any:
+        return implementations[np.copy](implementations[np.ravel](self))
 
     def item(self) -> Any:
         raise reading("item()")
@@ -239,7 +267,7 @@ class Tracer:
         raise reading("tolist()")
 
     def __float__(self) -> float:
-        raise reading("float()")
+        raise reading(f"float(), {FILLING}")
 
     def __int__(self) -> int:
         raise reading("int()")
@@ -254,7 +282,7 @@ class Tracer:
         )
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
-        raise reading("a NumPy function that minigrad does not know, or np.asarray()")
+        raise reading(f"a NumPy function that minigrad does not know, np.asarray(), {FILLING}")
 
 
 # Operators and methods are those of Tensors: all lead to `implementations`.
@@ -266,11 +294,35 @@ for name, member in vars(Tensor).items():
 
 def inplace(name: str) -> Any:
     operation = getattr(Tracer, name)
-    return lambda self, other: written(self, operation(self, other))
+
+    def method_of(self: Tracer, other: Any) -> Any:
+        result = operation(self, other)
+        return result if self.number else written(self, result)
+
+    return method_of
 
 
+def copying(method: Any) -> Any:
+    """A method that gives a copy even where there is nothing to do."""
+
+    def method_of(self: Tracer, *args: Any, **kwargs: Any) -> Any:
+        found = method(self, *args, **kwargs)
+        return implementations[np.copy](self) if found is self else found
+
+    return method_of
+
+
+for name in COPYING:
+    if name in vars(Tracer):
+        setattr(Tracer, name, copying(vars(Tracer)[name]))
 for name in "add sub mul truediv floordiv mod pow matmul and or xor".split():
     setattr(Tracer, f"__i{name}__", inplace(f"__{name}__"))
+
+
+FILLING = (
+    "or writing it into an array that is not traced itself (np.stack joins parts, and what "
+    "is computed, as y = x * 0, can be written into)"
+)
 
 
 def reading(how: str) -> TraceError:
@@ -292,19 +344,45 @@ def written(target: Any, new: Any) -> Any:
             "a compiled function writes what it computes into an array that it was not given: make "
             "it a Tensor, so that it is known as state, as t.data[...] = x; or return the value"
         )
-    if target.value.op is not None and target.value.op.family == "movement":
-        raise UnsupportedError(
-            f"a compiled function writes into the result of {target.value.op.name}, which in NumPy "
-            "may be a view of another array: write x[i] = v, or make a copy first"
-        )
     new = new.data if isinstance(new, Tensor) else new
     shape, dtype = target.shape, target.dtype
     if np.result_type(new) != dtype:
         new = new.astype(dtype) if hasattr(new, "astype") else np.asarray(new, dtype)
     if np.shape(new) != shape:
         new = np.broadcast_to(new, shape)
+    if target.source is not None:
+        write_through(target.source, new)
     target.value = value_of(new)
     return target
+
+
+def write_through(view: View, new: Any) -> None:
+    """Write into what is looked at, as NumPy does when it writes into a view."""
+    if view.op.name != "slice":
+        raise UnsupportedError(
+            f"a compiled function writes into the result of {view.op.name}, which in NumPy "
+            "may be a view of another array: write x[i] = v, or make a copy first"
+        )
+    index = view.attributes["index"]
+    view.of[index] = new
+    view.seen = current(view.of)
+
+
+def current(x: Tracer) -> Value:
+    """What a traced array stands for now: a view shows what was written into what it is of."""
+    view = x.source
+    if view is not None and view.seen is not (now := current(view.of)):
+        # NumPy's reshape of what is no longer in C order is a copy, or not.
+        unclear = view.op.name == "reshape" and view.of.source is not None
+        if unclear or view.op.name not in VIEWS:
+            raise UnsupportedError(
+                f"a compiled function uses the result of {view.op.name} after it wrote into the "
+                "array that this may be a view of: make a copy first, or write into a copy"
+            )
+        recorder = tracing.get()
+        assert recorder is not None
+        x.value, view.seen = recorder.record(view.op, [view.of], view.attributes), now
+    return x.value
 
 
 def value_of(x: Any) -> Any:
@@ -334,6 +412,9 @@ def traced_apply(op: Op, *inputs: Any, **attributes: Any) -> Any:
         return apply(op, *inputs, **attributes)
     value = recorder.record(op, arrays, attributes)
     result: Any = Tracer(value)
+    result.number = not (value.shape or live or op.family == "movement")
+    if op.name in VIEWS and type(arrays[0]) is Tracer:
+        result.source = View(arrays[0], op, attributes, arrays[0].value)
     if not live:
         return result
     requires_grad = recorded = False
@@ -360,4 +441,10 @@ def traced(recorder: Recorder) -> Iterator[None]:
         switched(tracing, recorder),
         switched(draw, recorder.draw),
     ):
-        yield
+        try:
+            yield
+        except ValueError as error:
+            # As NumPy has it, where a traced number is written into an array.
+            if isinstance(error.__cause__, TraceError):
+                raise error.__cause__ from None
+            raise

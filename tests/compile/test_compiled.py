@@ -377,12 +377,22 @@ def test_writing_where_nobody_looks_is_an_error() -> None:
     assert (total == 0).all()
 
     def view(x: Any) -> Any:
-        part = x[0]
+        part = np.flip(x)
         part += 1
         return x
 
     with pytest.raises(UnsupportedError, match="may be a view"):
         compile(view)(np.ones((2, 2)))
+
+
+def test_what_is_filled_is_traced_itself() -> None:
+    def fill(x: Any) -> Any:
+        y = np.zeros_like(x)
+        y[0] = x[0]
+        return y
+
+    with pytest.raises(TraceError, match=r"by float\(\), or writing it into an array"):
+        compile(fill)(np.ones(3))
 
 
 def test_a_function_that_counts_its_runs_is_refused() -> None:

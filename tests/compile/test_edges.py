@@ -469,6 +469,55 @@ def test_state_that_is_argument_and_result() -> None:
     np.testing.assert_array_equal(weight.data, new)
 
 
+def with_copies(x: Any) -> Any:
+    copies = [np.copy(x), x.copy(), x.astype(np.float32), x.astype(x.dtype), x.flatten(), x * 1.0]
+    copies += [np.clip(x, None, None), np.concatenate([x]), x[np.array([1, 0, 2])], np.roll(x, 0)]
+    for y in copies:
+        y[0] = 7
+        y[1:] += 3
+    return *copies, x
+
+
+def with_views(x: Any) -> Any:
+    y = x * 2
+    part, turned, row = y[1:], y.T, y[0]
+    lower = part[1:]
+    before = np.sum(part), lower + 0
+    row += 1
+    y[2] = 9
+    lower[:, 0] = 5
+    part *= 2
+    return *before, y, part + 0, turned + 0, lower + 0, y.reshape(-1)[4:] * 1
+
+
+def with_numbers(x: Any) -> Any:
+    total = np.sum(x)
+    other = total
+    other /= 2
+    first = x[0, 0]
+    first += 1
+    whole = x[0, 0, ...]
+    whole += 10
+    return total, other, first, x
+
+
+def at_computed_places(x: Any) -> Any:
+    y, index = x * 1.0, np.argsort(x[:, 0])[:2]
+    y[index] = 3
+    y[x > 1] = -1
+    y[index, 0] += 2
+    return y
+
+
+@pytest.mark.parametrize("f", [with_copies, with_views, with_numbers, at_computed_places])
+def test_writing_into_what_is_computed(f: Callable[..., Any]) -> None:
+    """Views show what is written, and write into what they are of; copies do not."""
+    x = normal(3, 3, dtype=np.float64)
+    inputs = [x.copy(), x.copy()]
+    same(compile(f)(inputs[0]), f(inputs[1]))
+    same(inputs[0], inputs[1])
+
+
 # Indices
 
 
