@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import hashlib
 import importlib.util
@@ -110,8 +111,20 @@ def built(text: str) -> Path:
         raise BuildError(f"there is no C compiler: none of {', '.join(COMPILERS)} was found")
     name = library_name(cc, text)
     if kept(name) is None:
-        keep(name, compiled(cc, text))  # the loader does not mind what is at the end
+        library = compiled(cc, text)
+        try:
+            keep(name, library)  # the loader does not mind what is at the end
+        except OSError:  # a full disk, or one that is not ours: then for this process alone
+            path = Path(spare().name, name)
+            path.write_bytes(library)
+            return path
     return cache_folder() / name
+
+
+@cache
+def spare() -> tempfile.TemporaryDirectory[str]:
+    """A folder in the place of a cache that cannot be written."""
+    return tempfile.TemporaryDirectory(prefix="minigrad")
 
 
 def library_name(cc: str, text: str) -> str:
@@ -145,9 +158,10 @@ def kept(name: str) -> bytes | None:
     path = cache_folder() / name
     try:
         content = path.read_bytes()
-        os.utime(path)  # those that were not used for the longest time are the first to go
     except OSError:
         return None
+    with contextlib.suppress(OSError):
+        os.utime(path)  # those that were not used for the longest time are the first to go
     whole = hashlib.sha256(content[:-DIGEST]).digest() == content[-DIGEST:]
     return content[:-DIGEST] if whole else None
 
@@ -173,7 +187,10 @@ LARGEST = 512 << 20  # bytes of all that is kept
 
 def trim(folder: Path, largest: int) -> int:
     """Remove what was used the longest time ago, until the rest is small enough: how many bytes."""
-    files = [(path, path.stat()) for path in folder.iterdir() if path.is_file()]
+    files = []
+    for path in folder.iterdir():
+        with contextlib.suppress(OSError):  # another process may have removed it
+            files.append((path, path.stat()))
     excess = sum(stat.st_size for _, stat in files) - largest
     freed = 0
     for path, stat in sorted(files, key=lambda file: file[1].st_mtime):

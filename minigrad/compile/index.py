@@ -100,6 +100,10 @@ class Expr:
         rest = Expr({a: c for a, c in self.terms.items() if c % by}, self.const % by)
         quotient = Expr(whole, self.const // by)
         low, high = rest.bounds()
+        if low < 0:  # C rounds toward 0
+            back = -(low // by)
+            quotient, rest = quotient + -back, rest + back * by
+            low, high = rest.bounds()
         if low >= 0 and high < by:
             return quotient, rest
         # (g*a + r) // (g*b) is a // b, and what is left g * (a % b) + r, where r is below g.

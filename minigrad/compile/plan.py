@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import pickle
 from collections.abc import Sequence
@@ -82,7 +83,8 @@ def plan_of(graph: Graph) -> Plan:
         plan: Plan = pickle.loads(content)
         return plan
     plan = made(graph)
-    keep(f"{key}.plan", pickle.dumps(plan))
+    with contextlib.suppress(OSError):  # then it is made again the next time
+        keep(f"{key}.plan", pickle.dumps(plan))
     return plan
 
 

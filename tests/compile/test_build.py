@@ -64,8 +64,8 @@ def test_a_compiler_that_fails(
 def test_a_cache_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("MINIGRAD_CACHE", str(tmp_path / "file" / "cache"))
-    with pytest.warns(RuntimeWarning, match="run on NumPy"):
-        agree(trained(compile), trained(lambda f: f), 1e-4)
+    agree(trained(compile), trained(lambda f: f), 1e-4)  # a warning would be an error
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_a_library_that_was_damaged_is_built_again(cache: Path) -> None:
