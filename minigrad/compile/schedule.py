@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from minigrad.compile.contract import Contraction, Operands, reduced_axes
-from minigrad.compile.index import Expr, Index, flat, variable
+from minigrad.compile.index import Expr, Index, Var, flat, unflat, variable
 from minigrad.compile.ir import Graph, Value
 from minigrad.compile.layout import Layout
 from minigrad.compile.lower import (
@@ -346,6 +346,8 @@ def fits(
         )
         if stage.value.size != first.size or not same:
             return "it reads other entries of a product than its own", None
+        if not keeps_columns(first, stage.value, plan):
+            return "its columns are others than those of a product", None
         return "", None
     if kernel.kind != "rows":
         return f"{kernel.kind} ends a fusion", None
@@ -366,6 +368,14 @@ def fits(
             if other.total % rows:
                 return "its rows are others", None
     return "", rows
+
+
+def keeps_columns(product: Value, value: Value, plan: Schedule) -> bool:
+    """Whether the columns of a product are still next to each other in another shape of it."""
+    it = plan.contractions[product]
+    place = unflat(flat(it.out, product.shape), value.shape)
+    atoms = [atom for i in place for atom in i.terms if not isinstance(atom, Var)]
+    return not any(it.column.variables() & atom.of.variables() for atom in atoms)
 
 
 def pointwise_in_c_order(stage: Stage, x: Value, index: Index, plan: Schedule) -> bool:
