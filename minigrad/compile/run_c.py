@@ -53,7 +53,7 @@ class Program:
             if kind in ("traced", "made"):
                 self.set(k, np.ascontiguousarray(traced[what].array if kind == "traced" else what))
         self.given = [k for k, x in enumerate(plan.owned) if bytes_of(x) > SMALL]
-        for k in range(len(plan.owned)):
+        for k in {*range(len(plan.owned))} - {*self.given}:
             self.renew(k)
         memory = np.zeros(plan.arena + 256, np.uint8)
         self.set(count, memory[-address(memory) % 64 :])
@@ -113,6 +113,8 @@ class Program:
         Raises:
             ShapeError: if an index is out of range.
         """
+        for k in self.given:
+            self.renew(k)
         for step in self.steps:
             if type(step) is Segment:
                 self.call(ctypes.byref(step))
@@ -125,8 +127,9 @@ class Program:
             views[k] if moved else (x if k is None else views[k]).copy()
             for x, k, moved in self.taken
         ]
-        for k in self.given:
-            self.renew(k)
+        for k in self.given:  # not ours any more; the caller may let go of it before the next call
+            slot = self.plan.owned[k].slot
+            self.arrays[slot] = self.views[slot] = None
         return outputs
 
     def by_numpy(self, it: ByNumpy) -> None:
