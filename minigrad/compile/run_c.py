@@ -83,6 +83,11 @@ class Program:
         self.set(x.slot, buffer)
         self.views[x.slot] = viewed(buffer, x.layout)
 
+    def renew_given(self) -> None:
+        """New memory for outputs that are given away: those before are not ours any more."""
+        for k in self.given:
+            self.renew(k)
+
     def step(self, it: Calls | ByNumpy) -> Segment | ByNumpy:
         if isinstance(it, ByNumpy):
             return it
@@ -113,8 +118,7 @@ class Program:
         Raises:
             ShapeError: if an index is out of range.
         """
-        for k in self.given:
-            self.renew(k)
+        self.renew_given()
         for step in self.steps:
             if type(step) is Segment:
                 self.call(ctypes.byref(step))
