@@ -48,10 +48,13 @@ def in_place(plan: Schedule) -> dict[Value, Value]:
         for x in reads:
             last[x] = max(last.get(x, -1), plan.home[value])
     outputs = set(plan.graph.outputs)
+    # Products may read on after the end of what is computed: in memory that is not a user's.
+    factors = {x for product in plan.contractions for x in plan.reads.get(product, ())}
     return {
         x: target
         for target, x in plan.graph.writes
         if not {target, x} & outputs
+        and x not in factors
         and last.get(target, -1) <= plan.home[x]
         and is_own_place(target, x, plan)
     }

@@ -25,6 +25,7 @@ class Segment(ctypes.Structure):
     )
 
 
+AFTER = 32  # entries after an output, which products read along with the last row and leave out
 SMALL = 1 << 12  # bytes of an output that are copied rather than computed in place
 
 
@@ -79,7 +80,7 @@ class Program:
     def renew(self, k: int) -> None:
         """New memory for an output."""
         x = self.plan.owned[k]
-        buffer = np.empty(x.layout.entries, x.dtype)
+        buffer = np.empty(x.layout.entries + AFTER, x.dtype)[: x.layout.entries]
         self.set(x.slot, buffer)
         self.views[x.slot] = viewed(buffer, x.layout)
 
