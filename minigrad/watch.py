@@ -60,8 +60,8 @@ def applying(function: Callable[..., Any]) -> Iterator[None]:
 
 
 def switch(on: bool) -> None:
-    """Count who asks for it, in any thread: for the first the engine's two functions are replaced, and
-    after the last put back."""
+    """Count who asks for it, in any thread: for the first the engine's two functions are replaced,
+    and after the last put back."""
     global watched
     with lock:
         watched += 1 if on else -1

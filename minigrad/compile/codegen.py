@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cache
 
@@ -173,20 +173,20 @@ def key_of(
             parts += [line.type, line.depends]
             for part in line.text:
                 if isinstance(part, Access) and part.place is not None:
-                    array = alias.get(part.array, part.array)  # type: ignore[arg-type]
-                    k = arrays.number(array, part.place)  # type: ignore[arg-type]
+                    array = alias.get(part.array, part.array)
+                    k = arrays.number(array, part.place)
                     accesses.append((k, part.place))
-                    parts.append(array.dtype.char)  # type: ignore[union-attr]
+                    parts.append(array.dtype.char)
                 elif isinstance(part, Expr):
                     parts.append((part.const, frozenset(part.terms.items())))
                 else:
-                    parts.append(part)  # type: ignore[arg-type]
+                    parts.append(part)
     for k, place in accesses:
         parts.append((k, place.const - arrays.lows[k], frozenset(place.terms.items())))
     return tuple(parts)
 
 
-def copy_call(target, x, call):  # type: ignore[no-untyped-def]
+def copy_call(target: Value, x: Value, call: Callable[..., Call]) -> Call:
     text = f"memcpy(q[0], q[1], {x.size * x.dtype.itemsize});"
     found = call(Function(text, [(target, 0), (x, 0)]), None)
     found.writes, found.reads = {target}, {x}

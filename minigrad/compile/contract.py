@@ -105,11 +105,13 @@ def of_conv2d(value: Value, columns: int) -> Contraction:
     loops = [batch, group, i, j]
     row = j if across >= 6 or n < across else batch
     loops.remove(row)
-    w, of_w = (w, (o, c, u, v)) if groups == 1 else (by_group(w, 0, groups), (group, o, c, u, v))
+    read: Index = (o, c, u, v)
+    if groups > 1:
+        w, read = by_group(w, 0, groups), (group, *read)
     out = (batch, group * outs + o, i, j)
     row = row if row.terms else loop("r", 1)
     return Contraction(
-        loops, row, o, [u, v, c], out, (x, (batch, group * channels + c, *spots)), (w, of_w)
+        loops, row, o, [u, v, c], out, (x, (batch, group * channels + c, *spots)), (w, read)
     )
 
 
@@ -162,7 +164,10 @@ def layouts_of(graph: Graph) -> dict[Value, Layout]:
     order = graph.order()
     convolved = [value.shape for value in order if name_of(value) == "conv2d"]
     few = any(shape[1] % 8 for shape in convolved) and all(shape[0] % 8 == 0 for shape in convolved)
-    fixed = {"conv2d": IMAGES_LAST if few else CHANNELS_LAST, "conv2d_weight": WEIGHTS}
+    fixed: dict[str, tuple[int, ...]] = {
+        "conv2d": IMAGES_LAST if few else CHANNELS_LAST,
+        "conv2d_weight": WEIGHTS,
+    }
     found: dict[Value, Layout] = {}
     for value in order:
         found[value] = Layout(value.shape, order_of(value, found, fixed))

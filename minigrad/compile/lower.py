@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -128,10 +129,10 @@ ROW = Var("row", 1)  # what depends on it is computed anew for each row
 
 @dataclass(frozen=True)
 class Access:
-    """An entry of an array: of a value in memory, or of a local one with a name; without a place,
-    a local number. `own` says that the same kernel computed it before."""
+    """An entry of an array: of a value or of scratch memory, or of a local one with a name; without
+    a place, a local number. `own` says that the same kernel computed it before."""
 
-    array: Value | str
+    array: Any
     place: Expr | None
     own: bool = False
 
@@ -207,7 +208,7 @@ class Body:
             if parts is not None:
                 name = self.define(ctype(value.dtype), parts)
             elif value.kind == "constant":
-                name = literal(np.reshape(value.array, ()), value.dtype)
+                name = literal(np.asarray(value.array).reshape(()), value.dtype)
             elif elementwise(value):
                 name = self.elementwise(value, index)
             else:
@@ -346,9 +347,8 @@ class Body:
                 places.append(at)
                 spots.append(self.brought_inside(spot, n))
             here = (*places, *index[:-2], *spots)
-            terms.append(
-                self.choice(value, conditions, lambda h=here: self.read(y, h), zero(value))
-            )  # type: ignore[misc]
+            there = partial(self.read, y, here)
+            terms.append(self.choice(value, conditions, there, zero(value)))
         return self.define(ctype(value.dtype), (" + ".join(terms),), terms)
 
     def pad(self, value: Value, index: Index) -> str:

@@ -93,7 +93,7 @@ def folding(value: Value) -> Value:
         some = [y for y in value.values() if y.size]
         return some[0] if len(some) == 1 and some[0].dtype == value.dtype else value
     if name == "neg" and name_of(x) == "neg":
-        return x.inputs[0]  # type: ignore[no-any-return]
+        return x.inputs[0]
     if name == "reshape" and name_of(x) == "reshape":
         return folding(replace(value, inputs=x.inputs))
     if name == "transpose" and name_of(x) == "transpose":

@@ -51,7 +51,7 @@ def scatter_function(kernel: Kernel, plan: Schedule, alias: dict[Value, Value]) 
 def write_loops(loops: tuple[Expr, ...], shared: list[Var], writer: Writer) -> None:
     for e in loops:
         for v in e.terms if e is not ZERO else ():
-            writer.add(head_of(v, "low", "high") if v in shared else head_of(v))  # type: ignore[arg-type]
+            writer.add(head_of(v, "low", "high") if v in shared else head_of(v))
 
 
 def concat_function(kernel: Kernel, plan: Schedule, alias: dict[Value, Value]) -> Function:

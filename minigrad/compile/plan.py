@@ -242,7 +242,9 @@ def by_numpy(value: Value, places: Places) -> ByNumpy:
 
 def table_of(calls: list[Call], places: Places, threads: int) -> Calls:
     flags = flags_of(calls, places) if threads > 1 else [END * call.ends for call in calls]
-    rows, slots, offsets = [], [], []
+    rows: list[tuple[int, ...]] = []
+    slots: list[int] = []
+    offsets: list[int] = []
     for call, flag in zip(calls, flags, strict=True):
         arguments = call.function.arguments
         rows.append((call.kernel, flag, len(slots), len(arguments)))

@@ -358,7 +358,7 @@ def write_reduction(
     totals = [] if alone else totals
     if extents:
         if across:
-            place: Access = Access(Scratch(value, math.prod(extents)), flat(inner, extents))  # type: ignore[arg-type]
+            place: Access = Access(Scratch(value, math.prod(extents)), flat(inner, extents))
         else:
             place = stored(stage, stage.result(it.places[value]), inner, extents, it)
             if value not in it.plan.stored:
@@ -393,7 +393,7 @@ def write_reduction(
         totals.append(Total(total, CLAUSES[name or ""]))
     result = result_name(stage, it)
     if across:
-        code.after.append((Access(Scratch(value, 1), ZERO), f" = {result};"))  # type: ignore[arg-type]
+        code.after.append((Access(Scratch(value, 1), ZERO), f" = {result};"))
     elif value in it.plan.stored:
         index = stage.result(it.places[value])
         ends.append((Access(value, it.plan.layouts[value].address(index)), f" = {result};"))
@@ -446,16 +446,16 @@ def write_ending(stage: Stage, it: Rows, writer: Writer) -> None:
     every = [next(places) if not g else ZERO for g in stage.gone]
     kept = tuple(p for p, g in zip(every, stage.gone, strict=True) if not g)
     n = math.prod(dims)
-    partial = Access(Scratch(value, n), flat(kept, dims))  # type: ignore[arg-type]
-    target = Access(value, layout.address(stage.result(tuple(every))))
-    statements: list[Statement] = [(target, partial)]
-    loops, new = merged(kept, statements)
-    (target, partial) = replaced(statements[0], new)  # type: ignore[assignment]
+    part = flat(kept, dims)
+    whole = layout.address(stage.result(tuple(every)))
+    loops, new = merged(kept, [(part, whole)])
+    part, whole = part.replaced(new), whole.replaced(new)
+    partial, target = Scratch(value, n), Access(value, whole)
     kind = "int" if value.dtype.kind == "b" else ctype(value.dtype)
     for v in loops:
         writer.add(head_of(v))
-    writer.add(f"{{ {kind} sum = ", partial, ";")
-    other = Access(partial.array, partial.place + Expr({Var("u", 64): n}))  # type: ignore[operator]
+    writer.add(f"{{ {kind} sum = ", Access(partial, part), ";")
+    other = Access(partial, part + Expr({Var("u", 64): n}))
     writer.add("for (int u = 1; u < T; u++) { const ", kind, " x = ", other, "; ")
     writer.add(f"sum = {added(name_of(value), 'sum', 'x')}; }}")
     writer.add(target, " = sum; }")

@@ -158,7 +158,7 @@ def saved(tiles: Tiles, loops: list[Var]) -> Access:
     entries = tiles.most * tiles.width
     extents = [v.extent for v in loops]
     number = flat([Expr({v: 1}) for v in loops], extents)
-    return Access(Scratch(tiles.value, math.prod(extents) * entries), number * entries)  # type: ignore[arg-type]
+    return Access(Scratch(tiles.value, math.prod(extents) * entries), number * entries)
 
 
 def write_tile(
@@ -202,8 +202,8 @@ def write_sums(tiles: Tiles, rows: int, outer: list[Var], depth: list[Var], writ
     every = [(r, v) for r in range(rows) for v in range(vectors)]
     first = " && ".join(f"{v.name} == 0" for v in outer)
     for r, v in every:
-        at = f"*({vector} *)(z + {r * tiles.width + v * tiles.lanes})"
-        start = f"{first} ? ({vector}){{0}} : {at}" if outer else "{0}"
+        before = f"*({vector} *)(z + {r * tiles.width + v * tiles.lanes})"
+        start = f"{first} ? ({vector}){{0}} : {before}" if outer else "{0}"
         writer.add(f"{vector} s{r}_{v} = {start};")
     for d in depth:
         writer.add(head_of(d))

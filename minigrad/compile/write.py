@@ -76,7 +76,7 @@ class Writer:
         return Function("\n".join(lines), list(offsets.items()))
 
     def array(self, access: Access) -> Any:
-        return self.alias.get(access.array, access.array)  # type: ignore[arg-type]
+        return self.alias.get(access.array, access.array)
 
     def declaration(self, array: Any, name: str, k: int, written: bool) -> str:
         value = array.value if isinstance(array, Scratch) else array

@@ -12,10 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-import minigrad.compile
 from minigrad.compile import build
 
-HEADER = Path(minigrad.compile.__file__).with_name("vector_math.h").read_text()
+HEADER = (build.HERE / "vector_math.h").read_text()
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
