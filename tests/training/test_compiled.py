@@ -308,7 +308,8 @@ def test_a_wrong_step_is_the_same_error(loss: Any, error: Any, message: str, com
 def test_without_a_compiler(tmp_path: Path) -> None:
     """Nothing is said of it, unless compiling was asked for."""
     (tmp_path / "program.py").write_text(
-        "import warnings\n"
+        "import sys, warnings\n"
+        "sys.modules['ziglang'] = None\n"
         "from tests.training.test_compiled import trained\n"
         "with warnings.catch_warnings(record=True) as seen:\n"
         "    warnings.simplefilter('always')\n"
