@@ -27,6 +27,11 @@ CHOOSE(double, uint64_t)
 INLINE int64_t choose_int(bool c, int64_t a, int64_t b) { return c ? a : b; }
 #define choose(c, a, b) \
   _Generic((b), float: choose_float, double: choose_double, default: choose_int)(c, a, b)
+// What NumPy has and C has not, or not with its NaN.
+#define relu(x) choose((x) <= 0, 0, x)
+#define sign(x) choose((x) == (x), ((x) > 0) - ((x) < 0), x)
+#define maximum(x, y) choose(((x) >= (y)) | ((x) != (x)), x, y)
+#define minimum(x, y) choose(((x) <= (y)) | ((x) != (x)), x, y)
 
 INLINE uint32_t bits_f32(float x) { uint32_t u; memcpy(&u, &x, 4); return u; }
 INLINE float float_of(uint32_t u) { float x; memcpy(&x, &u, 4); return x; }

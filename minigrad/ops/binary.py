@@ -77,14 +77,12 @@ maximum = binary(
     "maximum",
     np.maximum,
     (lambda g, z, x, y: to_larger(g, x, y), lambda g, z, x, y: to_larger(g, y, x)),
-    c="choose(({0} >= {1}) | ({0} != {0}), {0}, {1})",
     domains=(LEFT, RIGHT),
 )
 minimum = binary(
     "minimum",
     np.minimum,
     (lambda g, z, x, y: to_larger(g, y, x), lambda g, z, x, y: to_larger(g, x, y)),
-    c="choose(({0} <= {1}) | ({0} != {0}), {0}, {1})",
     domains=(LEFT, RIGHT),
 )
 mod = binary(

@@ -102,13 +102,7 @@ def erf_of_array(x: Any) -> Any:
     return np.where(size <= 0.46875, x * rational(*NEAR_ZERO, near * near), erf)
 
 
-relu = unary(
-    "relu",
-    relu_of_array,
-    lambda g, y, x: g * (x > 0),
-    c="choose({0} <= 0, 0, {0})",
-    domain=NOT_ZERO,
-)
+relu = unary("relu", relu_of_array, lambda g, y, x: g * (x > 0), domain=NOT_ZERO)
 exp = unary("exp", np.exp, lambda g, y, x: g * y)
 log = unary("log", np.log, lambda g, y, x: g / x, domain=POSITIVE)
 neg = unary("neg", np.negative, lambda g, y, x: -g, "-{0}", "-{0}")
@@ -142,9 +136,7 @@ erf = unary("erf", erf_of_array, lambda g, y, x: g * (2 * ONE_OVER_SQRT_PI * np.
 positive = unary("positive", np.positive, lambda g, y, x: g, "{0}", "{0}")
 
 # No gradient flows through these; they are recorded all the same.
-sign = unary(
-    "sign", np.sign, c="choose({0} == {0}, ({0} > 0) - ({0} < 0), {0})", domain=BETWEEN_STEPS
-)
+sign = unary("sign", np.sign, domain=BETWEEN_STEPS)
 floor = unary("floor", np.floor, domain=BETWEEN_STEPS)
 ceil = unary("ceil", np.ceil, domain=BETWEEN_STEPS)
 trunc = unary("trunc", np.trunc, domain=BETWEEN_STEPS)
