@@ -30,7 +30,7 @@ def normal(rng: np.random.Generator, *shape: int, dtype: Any = np.float32) -> np
 
 
 def check(cases: Sequence[Case], names: Sequence[object] = ()) -> None:
-    """Compiled as one, each as exact as its dtype, by the size of its terms: compared to float64."""
+    """Compiled as one, each as exact as its dtype, by the size of its terms, held to float64."""
 
     def run(inputs: Any) -> Any:
         return [f(*xs) for (f, _), xs in zip(cases, inputs, strict=True)]
