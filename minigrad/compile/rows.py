@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -136,7 +137,7 @@ def stored(stage: Stage, index: Index, inner: Index, extents: tuple[int, ...], i
     value = stage.value
     if value in it.plan.stored:
         return Access(value, it.plan.layouts[value].address(index), own=True)
-    return Access(local(value, it), flat(inner, extents), own=True)
+    return Access(place_of(value, extents, it), flat(inner, extents), own=True)
 
 
 def result_name(stage: Stage, it: Rows) -> str:
@@ -147,6 +148,21 @@ def result_name(stage: Stage, it: Rows) -> str:
     if name in ("argmax", "argmin"):
         return f"{total}i"
     return f"{total}v" if name in ("max", "min") and stage.value.dtype.kind == "f" else total
+
+
+LARGEST = 2048  # entries of a local array: there may be many, and stacks are small
+
+
+def place_of(value: Value, extents: tuple[int, ...], it: Rows) -> Any:
+    """Where what belongs to one row is kept: a local array, or if it is large, the arena."""
+    entries = math.prod(extents)
+    return local(value, it) if entries <= LARGEST else Scratch(value, entries)
+
+
+def declare(value: Value, extents: tuple[int, ...], it: Rows, code: Code) -> None:
+    array = place_of(value, extents, it)
+    if isinstance(array, str):
+        code.before.append((f"{ctype(value.dtype)} {array}[{math.prod(extents)}];",))
 
 
 def local(value: Value, it: Rows) -> str:
@@ -325,9 +341,9 @@ def write_map(stage: Stage, loop: Loop, it: Rows, code: Code, statements: list[S
         return
     inner, extents = inner_of(stage, it.places[value], it)
     if extents and is_read_elsewhere(value, it):
-        array = local(value, it)
-        code.before.append((f"{ctype(value.dtype)} {array}[{math.prod(extents)}];",))
-        statements.append((Access(array, flat(inner, extents)), f" = {name};"))
+        declare(value, extents, it, code)
+        target = Access(place_of(value, extents, it), flat(inner, extents))
+        statements.append((target, f" = {name};"))
 
 
 def is_read_elsewhere(value: Value, it: Rows) -> bool:
@@ -362,7 +378,7 @@ def write_reduction(
         else:
             place = stored(stage, stage.result(it.places[value]), inner, extents, it)
             if value not in it.plan.stored:
-                code.before.append((f"{kind} {local(value, it)}[{math.prod(extents)}];",))
+                declare(value, extents, it, code)
         loops, new = merged(inner, [(place,)])
         inits += [(head_of(v),) for v in loops]
         inits.append((*replaced((place,), new), f" = {start};"))

@@ -332,6 +332,11 @@ def test_long_and_short_rows(shape: tuple[int, int]) -> None:
     check(f, x, rtol=1e-4, atol=0.02)
 
 
+def test_rows_that_no_stack_holds() -> None:
+    x = normal(2, 2_500_000)
+    check(lambda x: F.softmax(np.tanh(x), axis=1), x, rtol=1e-4)
+
+
 # Memory
 
 
