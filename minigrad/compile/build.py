@@ -144,7 +144,8 @@ def compiled(cc: str, text: str) -> bytes:
         source, library = Path(work, "step.c"), Path(work, "step.so")
         source.write_text(text)
         whole = [*command(cc), *FLAGS, str(source), "-o", str(library), "-lm"]
-        run = subprocess.run(whole, capture_output=True, text=True)
+        # In a group of its own: Ctrl-C is for the program, which then ends the compiler.
+        run = subprocess.run(whole, capture_output=True, text=True, process_group=0)
         if run.returncode:
             raise BuildError(f"{cc} failed:\n{run.stderr[:4000]}")
         return library.read_bytes()

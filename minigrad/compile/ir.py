@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
+from minigrad.errors import UnsupportedError
 from minigrad.ops.base import Op
 from minigrad.ops.movement import out_size
 
@@ -131,8 +132,9 @@ def infer(op: Op, inputs: Sequence[Any], attributes: dict[str, Any]) -> tuple[Sh
         except (IndexError, ValueError, TypeError):
             shape = None
     elif op.name == "gather" and any(x.dtype == bool and x.kind != "constant" for x in inputs[1:]):
-        raise ValueError(
-            "how many entries a mask picks is not known before the function runs: use np.where"
+        raise UnsupportedError(
+            "a compiled function picks entries by a mask that is computed in it, and how many there "
+            "are is not known before it runs: use np.where(mask, x, 0)"
         )
     if shape is None:
         result = run(op, [zeros_of(x) for x in inputs], attributes)

@@ -345,6 +345,7 @@ READS: dict[str, Callable[[Any], Any]] = {
     "list": lambda x: x.tolist(),
     "np.sort": lambda x: np.linalg.svd(x[None]),
     "max": lambda x: max(x),
+    "mask": lambda x: x[x > 0],
 }
 
 
@@ -356,6 +357,17 @@ def test_reading_a_value_is_an_error_that_says_what_to_do(name: str, wrap: Any) 
     message = str(caught.value)
     assert f"at {__file__}" in message
     assert any(words in message for words in ("np.where", "read it outside", "not supported"))
+
+
+def test_printing_says_what_stands_there(capsys: pytest.CaptureFixture[str]) -> None:
+    @compile
+    def f(x: Any) -> Any:
+        print(f"{x} and", Tensor(x) * 2)
+        return x
+
+    f(np.ones(3, np.float32))
+    traced = "<traced float32 array of shape (3,)>"
+    assert capsys.readouterr().out.startswith(f"{traced} and Tensor({traced}, dtype=float32)")
 
 
 def test_writing_where_nobody_looks_is_an_error() -> None:
