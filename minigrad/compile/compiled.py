@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import gc
+import os
 import threading
 import warnings
 from collections.abc import Callable, Iterator
@@ -35,6 +36,16 @@ R = TypeVar("R")
 KEPT, MANY = 32, 16
 # What is traced is replaced for all threads: one traces at a time, and looks at arguments.
 tracing_lock = threading.RLock()
+
+
+def forget_threads() -> None:
+    """In a process that is forked off, nobody else holds the lock."""
+    global tracing_lock
+    tracing_lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=forget_threads)
 
 
 class Compiled(Generic[P, R]):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import threading
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -20,6 +22,19 @@ from minigrad.transforms import like
 # Up to this many entries, an argument is copied to where the program reads it: that takes less time
 # than to say where it is.
 SMALL = 1024
+
+
+# All there are: a process that is forked off has none of the threads that may run one just then.
+running: weakref.WeakSet[Version] = weakref.WeakSet()
+
+
+def forget_threads() -> None:
+    for version in list(running):
+        version.lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=forget_threads)
 
 
 class Version:
@@ -51,6 +66,7 @@ class Version:
         self.takes_gradients |= any(type(t) is int for t in self.fresh)
         graph = traced.graph
         self.lock = threading.Lock()
+        running.add(self)
         written = {value for value, _ in graph.writes}
         self.inputs = traced.arguments
         self.changed = [value in written for value in self.inputs]

@@ -626,6 +626,42 @@ def test_the_same_bits_in_each_process(threads: str) -> None:
     assert len(found) == 1 and len(found.pop().split()) == 1
 
 
+FORKED = """
+import os, threading, warnings
+import numpy as np
+from minigrad.compile.compiled import compile
+from tests.compile.test_edges import bits, inputs_of_all_kinds, step_of_all_kinds
+warnings.simplefilter("ignore")  # of processes with threads that fork
+f, inputs = compile(step_of_all_kinds()), inputs_of_all_kinds()
+first = bits(f(*inputs))
+done = threading.Event()
+
+def call_on():
+    while not done.is_set():
+        f(*inputs)
+
+beside = [threading.Thread(target=call_on) for _ in range(2)]
+for k in range(6):
+    if k == 3:
+        for thread in beside:
+            thread.start()
+    child = os.fork()
+    if not child:
+        new = bits(compile(step_of_all_kinds())(*inputs))
+        os._exit(not bits(f(*inputs)) == new == first)
+    assert os.waitpid(child, 0)[1] == 0
+done.set()
+assert bits(f(*inputs)) == first
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+@pytest.mark.parametrize("threads", ["1", "2"])
+def test_a_process_that_is_forked_off_has_threads_of_its_own(threads: str) -> None:
+    environment = {**os.environ, "MINIGRAD_THREADS": threads}
+    subprocess.run([sys.executable, "-c", FORKED], env=environment, check=True, timeout=100)
+
+
 # Threads
 
 
