@@ -134,14 +134,11 @@ def schedule(operands: Operands) -> Schedule:
     graph = operands.graph
     plan = Schedule(graph, operands.layouts, operands.contractions)
     order = graph.order()
-    users: dict[Value, list[Value]] = defaultdict(list)
-    for value in order:
-        for x in value.values():
-            users[x].append(value)
     roots = {*graph.roots()}
     kept = roots | operands.pinned
     known: dict[Value, Inline] = {}
     kinds = {value: kind_of(value) for value in order}
+    users = users_of(order, kinds, kept)
     for value in order:
         known[value] = it = inline_of(value, known)
         if value.op is None and value.size > 1:
@@ -157,6 +154,18 @@ def schedule(operands: Operands) -> Schedule:
         home = plan.home[value]
         plan.stored |= {x for x in reads if x in plan.home and plan.home[x] != home}
     return plan
+
+
+def users_of(
+    order: list[Value], kinds: dict[Value, str], kept: set[Value]
+) -> dict[Value, list[Value]]:
+    """What reads each value, also through views that are not kept."""
+    users: dict[Value, dict[Value, None]] = defaultdict(dict)
+    for value in reversed(order):
+        is_passed = kinds[value] == "map" and is_view(value) and value not in kept
+        for x in value.values():
+            users[x] |= users[value] if is_passed else {value: None}
+    return {value: list(users[value]) for value in order}
 
 
 def unreshaped(x: Value) -> Value:
