@@ -2,13 +2,15 @@
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import minigrad
 from minigrad.compile.index import (
     ZERO,
     Expr,
@@ -62,11 +64,12 @@ small = shapes.filter(lambda shape: math.prod(shape) <= 300)
 
 @st.composite
 def sums(draw: st.DrawFn) -> Expr:
-    """A sum that is never negative."""
+    """A sum that is never negative, also of terms that count down."""
     e = number(draw(st.integers(0, 12)))
     for k in range(draw(st.integers(1, 3))):
         n, c = draw(st.integers(1, 6)), draw(st.integers(1, 12))
-        e = e + variable(f"v{k}", n) * c
+        v = variable(f"v{k}", n)
+        e = e + (v * c if draw(st.booleans()) else v * -c + c * (n - 1))
     return e
 
 
@@ -209,6 +212,36 @@ def test_an_index_of_a_transpose_between_reshapes(
     for at in every(*index):
         place = tuple(value_of(i, at) for i in index)
         assert value_of(flat(before, old), at) == expected[place]
+
+
+VIEWS: list[Callable[[Any], Any]] = [
+    lambda x: x.T.reshape(3, 8)[:, ::-1],
+    lambda x: x.T.reshape(24)[::-1],
+    lambda x: x.T.reshape(3, 8)[:, 6::-2],
+    lambda x: x[::-1].T.reshape(8, 3)[::-1, ::-1].T,
+    lambda x: x.T.reshape(2, 3, 4)[:, ::-1].reshape(6, 4).T[::-1],
+    lambda x: np.pad(x.T.reshape(3, 8), 1)[::-1, ::-1].reshape(5, 10)[:, ::-1],
+    lambda x: np.concatenate([x.T, x.T[::-1]]).reshape(8, 6)[::-1].T.reshape(4, 12)[:, ::-3],
+    lambda x: np.flip(x.T.reshape(12, 2)).reshape(4, 6)[:, ::-1],
+]
+
+
+def test_views_of_views_in_c() -> None:
+    """Where what is counted down is divided, and added where it came from in the gradient."""
+    x = np.arange(24.0).reshape(4, 6)
+
+    def run(x: Any) -> Any:
+        values = [view(x) * 2 for view in VIEWS]
+
+        def weighted(x: Any, view: Any) -> Any:
+            y = view(x)
+            return np.sum(y * np.arange(float(y.size)).reshape(y.shape))
+
+        return values, [minigrad.grad(weighted)(x, view) for view in VIEWS]
+
+    for found, expected in zip(minigrad.compile(run)(x), run(x), strict=True):
+        for k, (y, z) in enumerate(zip(found, expected, strict=True)):
+            np.testing.assert_array_equal(np.asarray(y), np.asarray(z), err_msg=str(k))
 
 
 # Variables

@@ -71,15 +71,15 @@ def training(wrap, steps):
 
 SAME_BITS = """
 f = compile(step)
-print(*sorted({bits(f(X, W, ROWS)) for _ in range(30)}))
-train, losses, state = training(compile, 12)
+print(*sorted({bits(f(X, W, ROWS)) for _ in range(12)}))
+train, losses, state = training(compile, 6)
 print(bits([losses, state]))
 plan = train.versions[0].program.plan
 shared = sum(int((s.rows[:, 1] & 1).sum()) for s in plan.steps if isinstance(s, Calls))
 print(plan.threads, shared > 5)
 if "compare" in sys.argv:
     close(f(X, W, ROWS), step(X, W, ROWS))
-    close([losses, state], training(lambda f: f, 12)[1:])
+    close([losses, state], training(lambda f: f, 6)[1:])
 """
 
 FORK = """
