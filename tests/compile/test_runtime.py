@@ -166,6 +166,16 @@ threading.Thread(target=lambda: [f(X, W, ROWS) for _ in range(3)]).start()
 print("done")
 """
 
+# However little work a kernel or a program has, it is shared.
+EVERYTHING_SHARED = """
+from minigrad.compile import codegen, plan
+codegen.ENOUGH, plan.LITTLE = 1, 0
+from tests.compile.graphs import random_program
+from tests.compile.test_random_graphs import compare
+compare([random_program(seed) for seed in range(3000, 3030)])
+print("done")
+"""
+
 
 def run(program: str, threads: int = 2, *arguments: str) -> list[str]:
     """The lines that a program prints."""
@@ -194,6 +204,11 @@ def test_of_one_thread_and_of_three() -> None:
         found = run(SAME_BITS, threads, "compare")
         assert len(found[0].split()) == 1
         assert found[2] == f"{threads} {threads > 1}"
+
+
+def test_small_programs_of_which_all_is_shared() -> None:
+    """Where each thread has an entry or two, or none."""
+    assert run(EVERYTHING_SHARED, 3) == ["done"]
 
 
 def test_after_a_fork() -> None:
