@@ -23,7 +23,7 @@ HEAD = """\
 #include <string.h>
 #define CLAMP(i, n) ((i) < 0 ? 0 : (i) >= (n) ? (n) - 1 : (i))
 #define SPLIT(n, t, T, grain) ((t) == (T) ? (n) : (int64_t)(n) * (t) / (T) / (grain) * (grain))
-static inline int64_t row(int64_t i, int64_t n, int64_t *bad) {
+static inline int64_t looked_up(int64_t i, int64_t n, int64_t *bad) {
   if (i < 0) i += n;
   if (i < 0 || i >= n) { *bad = 1; return 0; }
   return i;

@@ -234,7 +234,7 @@ def reduced_order(value: Value, order: tuple[int, ...]) -> tuple[int, ...]:
 def reduced_axes(value: Value) -> set[int]:
     axis, n = value.attributes["axis"], len(value.inputs[0].shape)
     axes = range(n) if axis is None else axis if isinstance(axis, tuple) else (axis,)
-    return {k % n for k in axes}
+    return {k % n for k in axes} if n else set()
 
 
 # Operands
@@ -318,7 +318,7 @@ def direct(x: Value, index: Index, layouts: dict[Value, Layout]) -> Access | Non
     sum of loop variables."""
 
     def load(value: Value, index: Index) -> Parts | None:
-        if is_view(value) or (value.kind == "constant" and value.size == 1):
+        if (is_view(value) and lowered(value)) or (value.kind == "constant" and value.size == 1):
             return None
         return (Access(value, layouts[value].address(index)),)
 

@@ -452,9 +452,9 @@ class Body:
         """An index that is read from memory; of what is known to be 0, 1, 2..., the place."""
         axis = arange_axis(array)
         if axis is not None and array.shape[axis] <= n:
-            return index[axis]
+            return index[axis] if array.shape[axis] > 1 else ZERO
         name = self.read(array, index)
-        return self.integer(n, (f"row({name}, {n}, bad)",), [name])
+        return self.integer(n, (f"looked_up({name}, {n}, bad)",), [name])
 
 
 def zero(value: Value) -> Callable[[], str]:

@@ -231,7 +231,7 @@ def unrolled(value: Value) -> Value:
     if x is None or x.dtype != value.dtype:
         return value
     axis, n = value.attributes["axis"], len(x.shape)
-    if axis is None:
+    if axis is None or not n:
         return value
     axes = sorted(k % n for k in (axis if isinstance(axis, tuple) else (axis,)))
     kernel = x.shape[: len(axes)]

@@ -149,6 +149,8 @@ def prod(a: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     """A product as a tree of multiplications, so that its derivatives are right where factors are
     zero: the two halves are multiplied until one factor is left."""
     shape = a.shape
+    if a.dtype.kind in "biu":  # which are multiplied as long integers
+        a = a.astype(np.prod(np.ones(0, a.dtype)).dtype)
     reduced = axes_of(axis, len(shape))
     others = tuple(k for k in range(len(shape)) if k not in reduced)
     # (count, *others)
@@ -161,4 +163,5 @@ def prod(a: Any, axis: Axis = None, keepdims: bool = False) -> Any:
         factors = factors[:half] * factors[half : 2 * half]
         factors = np.concatenate([factors, rest]) if len(rest) else factors
     product = factors[0] if len(factors) else 1 + np.sum(factors, axis=0)
-    return kept(product, a, axis, keepdims=False) if keepdims else product
+    whole = tuple(1 if k in reduced else n for k, n in enumerate(shape))
+    return np.reshape(product, whole) if keepdims else product

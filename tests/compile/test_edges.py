@@ -240,6 +240,20 @@ def test_reductions_widen(kind: str) -> None:
     check(f, ONES[kind])
 
 
+@pytest.mark.parametrize("kind", ["float32", "int64", "bool"])
+def test_reductions_of_one_entry(kind: str) -> None:
+    """NumPy has numbers reduced over axis 0 or -1, too."""
+    ways: list[Any] = [np.sum, np.mean, np.max, np.min, np.prod, np.any, np.all]
+
+    def f(x: Any, numbers: Any) -> Any:
+        found = [how(x, axis=a, keepdims=k) for how in ways for a in (None, 0) for k in (0, 1)]
+        of_numbers = [np.mean(numbers)]
+        of_numbers += [how(numbers, axis=a) for how in ways if how is not np.mean for a in (-1, 0)]
+        return found, of_numbers, np.argmax(x), np.argmax(numbers)
+
+    check(f, np.ones((1, 1), kind), np.asarray(np.ones((), kind)))
+
+
 def test_products_of_mixed_dtypes() -> None:
     x, y = normal(5, 7), normal(7, 9, dtype=np.float64)
     whole = RNG.integers(-9, 9, (7, 3))
@@ -538,6 +552,33 @@ def test_indices_from_the_end() -> None:
     x, index = normal(5, 4), np.array([-1, -5, 0, 4, -2])
     check(lambda x, i: x[i], x, index)
     check(minigrad.grad(lambda x, i: np.sum(x[i] ** 2)), x, index)
+
+
+def test_products_of_what_numpy_computes() -> None:
+    """Entries written at computed places have no C."""
+
+    def f(x: Any, i: Any) -> Any:
+        y = x * 2
+        y[i, i] = 1
+        z = y.astype(np.float32) if y.dtype == np.float64 else y
+        return z @ x, y.T @ x
+
+    check(f, normal(5, 5, dtype=np.float64), np.array([1, 3]))
+    check(f, normal(5, 5), np.array([1, 3]))
+
+
+def test_indices_that_are_broadcast() -> None:
+    x, index = normal(9, 1, 3), RNG.integers(0, 9, (9, 1, 3))
+
+    def f(x: Any, i: Any) -> Any:
+        found = np.take_along_axis(x, i, axis=0), np.sort(x, axis=0)
+        return *found, x[i, np.zeros((1, 1, 1), int), np.arange(3)]
+
+    def loss(x: Any, i: Any) -> Any:
+        return sum(np.sum(np.sin(y)) for y in f(x, i))
+
+    check(f, x, index)
+    check(minigrad.grad(loss), x, index)
 
 
 LOOKS: dict[str, Callable[[Any, Any], Any]] = {
