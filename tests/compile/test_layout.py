@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from minigrad.compile.index import Expr, Index, number, variable
 from minigrad.compile.layout import Layout, plain
-from tests.compile.test_index import every, index_of, value_of
+from tests.compile.test_index import every, held, index_of, value_of
 
 Shape = tuple[int, ...]
 shapes = st.lists(st.integers(1, 5), min_size=1, max_size=4).map(tuple)
@@ -36,6 +36,7 @@ def places_of(layout: Layout) -> dict[Shape, int]:
     }
 
 
+@held
 @given(layouts(panels=False))
 def test_in_an_order_of_axes_as_numpy_transposes(layout: Layout) -> None:
     numbers = np.arange(layout.entries).reshape(layout.extents).transpose(layout.back)
@@ -43,6 +44,7 @@ def test_in_an_order_of_axes_as_numpy_transposes(layout: Layout) -> None:
     assert places_of(layout) == {place: numbers[place] for place in np.ndindex(layout.shape)}
 
 
+@held
 @given(layouts())
 def test_no_two_entries_are_at_one_place_and_all_are_within(layout: Layout) -> None:
     places = places_of(layout)
@@ -51,6 +53,7 @@ def test_no_two_entries_are_at_one_place_and_all_are_within(layout: Layout) -> N
     assert layout.entries == math.prod(layout.extents)
 
 
+@held
 @given(layouts())
 def test_index_and_places_are_inverse(layout: Layout) -> None:
     index = index_of(layout.shape)
@@ -64,6 +67,7 @@ def test_index_and_places_are_inverse(layout: Layout) -> None:
             assert [value_of(i, {}) for i in back] == [value_of(m, at) for m in places]
 
 
+@held
 @given(layouts())
 def test_the_last_panel_is_filled_up(layout: Layout) -> None:
     last = layout.shape[layout.order[-1]]

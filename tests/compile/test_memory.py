@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minigrad.compile.memory import LINE, arena, insert
+from tests.compile.test_index import held
 
 Uses = list[set[int]]
 SIZES = [1, 8, 63, 64, 65, 128, 1000, 4096]
@@ -32,6 +33,7 @@ def room(size: int) -> int:
     return -(-size // LINE) * LINE + LINE
 
 
+@held
 @given(programs())
 def test_what_is_alive_at_the_same_time_does_not_overlap(
     program: tuple[Uses, dict[int, int]],
@@ -48,6 +50,7 @@ def test_what_is_alive_at_the_same_time_does_not_overlap(
     assert all(offsets[x] + sizes[x] + LINE <= top for x in offsets)
 
 
+@held
 @given(programs())
 def test_what_is_used_is_placed_and_nothing_else(program: tuple[Uses, dict[int, int]]) -> None:
     uses, sizes = program
@@ -55,6 +58,7 @@ def test_what_is_used_is_placed_and_nothing_else(program: tuple[Uses, dict[int, 
     assert offsets.keys() == sizes.keys() & set().union(*uses)
 
 
+@held
 @given(programs())
 def test_it_is_no_larger_than_all_side_by_side(program: tuple[Uses, dict[int, int]]) -> None:
     """And no smaller than what is alive at once."""
@@ -65,6 +69,7 @@ def test_it_is_no_larger_than_all_side_by_side(program: tuple[Uses, dict[int, in
     assert top >= max(alive)
 
 
+@held
 @given(st.lists(st.sampled_from(SIZES), min_size=3, max_size=40))
 def test_a_chain_takes_the_room_of_a_few(sizes: list[int]) -> None:
     """Of arrays that are each made of the one before, never more than three in a row are kept."""
@@ -91,6 +96,7 @@ def test_the_smallest_room_that_is_large_enough_is_taken() -> None:
     assert offsets[4] == offsets[2] and offsets[5] == offsets[0]
 
 
+@held
 @given(st.permutations(range(6)))
 def test_room_that_is_given_back_in_any_order_is_whole_again(order: list[int]) -> None:
     free: list[tuple[int, int]] = []
