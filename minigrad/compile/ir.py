@@ -133,8 +133,8 @@ def infer(op: Op, inputs: Sequence[Any], attributes: dict[str, Any]) -> tuple[Sh
             shape = None
     elif op.name == "gather" and any(x.dtype == bool and x.kind != "constant" for x in inputs[1:]):
         raise UnsupportedError(
-            "a compiled function picks entries by a mask that is computed in it, and how many there "
-            "are is not known before it runs: use np.where(mask, x, 0)"
+            "a compiled function picks entries by a mask that is computed in it, and how many "
+            "there are is not known before it runs: use np.where(mask, x, 0)"
         )
     if shape is None:
         result = run(op, [zeros_of(x) for x in inputs], attributes)
