@@ -110,21 +110,8 @@ def built(text: str) -> Path:
     if cc is None:
         raise BuildError(f"there is no C compiler: none of {', '.join(COMPILERS)} was found")
     name = library_name(cc, text)
-    if kept(name) is None:
-        library = compiled(cc, text)
-        try:
-            keep(name, library)  # the loader does not mind what is at the end
-        except OSError:  # a full disk, or one that is not ours: then for this process alone
-            path = Path(spare().name, name)
-            path.write_bytes(library)
-            return path
-    return cache_folder() / name
-
-
-@cache
-def spare() -> tempfile.TemporaryDirectory[str]:
-    """A folder in the place of a cache that cannot be written."""
-    return tempfile.TemporaryDirectory(prefix="minigrad")
+    # The loader does not mind what is at the end of a library.
+    return path_of(name) or keep(name, compiled(cc, text))
 
 
 def library_name(cc: str, text: str) -> str:
@@ -154,22 +141,43 @@ def compiled(cc: str, text: str) -> bytes:
 # The cache: files that are there as a whole or not at all, each with a digest at its end.
 
 
+@cache
+def spare() -> tempfile.TemporaryDirectory[str]:
+    """A folder in the place of a cache that cannot be written: full, or not ours."""
+    return tempfile.TemporaryDirectory(prefix="minigrad")
+
+
+def path_of(name: str) -> Path | None:
+    """Where something is kept under a name, if it is there and is what was kept."""
+    spares = [Path(spare().name)] if spare.cache_info().currsize else []
+    for path in (folder / name for folder in (cache_folder(), *spares)):
+        with contextlib.suppress(OSError):
+            content = path.read_bytes()
+            if hashlib.sha256(content[:-DIGEST]).digest() == content[-DIGEST:]:
+                with contextlib.suppress(OSError):
+                    os.utime(path)  # what was not used for the longest time is the first to go
+                return path
+    return None
+
+
 def kept(name: str) -> bytes | None:
-    """What was kept under a name, if it is there and is what was kept."""
-    path = cache_folder() / name
-    try:
-        content = path.read_bytes()
-    except OSError:
-        return None
-    with contextlib.suppress(OSError):
-        os.utime(path)  # those that were not used for the longest time are the first to go
-    whole = hashlib.sha256(content[:-DIGEST]).digest() == content[-DIGEST:]
-    return content[:-DIGEST] if whole else None
+    """What is kept under a name."""
+    path = path_of(name)
+    return None if path is None else path.read_bytes()[:-DIGEST]
 
 
-def keep(name: str, content: bytes) -> None:
+def keep(name: str, content: bytes) -> Path:
     """Keep something, and see that what is kept does not grow without bound."""
-    folder = cache_folder()
+    try:
+        path = put(cache_folder(), name, content)
+    except OSError:
+        return put(Path(spare().name), name, content)
+    trim(path.parent, LARGEST)
+    return path
+
+
+def put(folder: Path, name: str, content: bytes) -> Path:
+    """Write a file, which is there as a whole or not at all, and its digest at its end."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor, new = tempfile.mkstemp(dir=folder)
     try:
@@ -180,7 +188,7 @@ def keep(name: str, content: bytes) -> None:
     except BaseException:
         os.unlink(new)
         raise
-    trim(folder, LARGEST)
+    return folder / name
 
 
 LARGEST = 512 << 20  # bytes of all that is kept
@@ -191,7 +199,8 @@ def trim(folder: Path, largest: int) -> int:
     files = []
     for path in folder.iterdir():
         with contextlib.suppress(OSError):  # another process may have removed it
-            files.append((path, path.stat()))
+            if path.is_file():
+                files.append((path, path.stat()))
     excess = sum(stat.st_size for _, stat in files) - largest
     freed = 0
     for path, stat in sorted(files, key=lambda file: file[1].st_mtime):

@@ -171,8 +171,8 @@ def layouts_of(graph: Graph) -> dict[Value, Layout]:
     found: dict[Value, Layout] = {}
     for value in order:
         found[value] = Layout(value.shape, order_of(value, found, fixed))
-    for _, value in graph.writes:
-        found[value] = plain(value.shape)
+    for target, value in graph.writes:
+        found[target] = found[value] = plain(value.shape)
     return found
 
 

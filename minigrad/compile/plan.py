@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import pickle
 from collections.abc import Sequence
@@ -83,8 +82,7 @@ def plan_of(graph: Graph) -> Plan:
         plan: Plan = pickle.loads(content)
         return plan
     plan = made(graph)
-    with contextlib.suppress(OSError):  # then it is made again the next time
-        keep(f"{key}.plan", pickle.dumps(plan))
+    keep(f"{key}.plan", pickle.dumps(plan))
     return plan
 
 
