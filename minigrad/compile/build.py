@@ -149,8 +149,9 @@ def spare() -> tempfile.TemporaryDirectory[str]:
 
 def path_of(name: str) -> Path | None:
     """Where something is kept under a name, if it is there and is what was kept."""
-    spares = [Path(spare().name)] if spare.cache_info().currsize else []
-    for path in (folder / name for folder in (cache_folder(), *spares)):
+    folder = cache_folder()
+    is_spare = spare.cache_info().currsize and not os.access(folder, os.W_OK)
+    for path in (folder / name, *([Path(spare().name, name)] if is_spare else [])):
         with contextlib.suppress(OSError):
             content = path.read_bytes()
             if hashlib.sha256(content[:-DIGEST]).digest() == content[-DIGEST:]:
