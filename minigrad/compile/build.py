@@ -147,10 +147,17 @@ def spare() -> tempfile.TemporaryDirectory[str]:
     return tempfile.TemporaryDirectory(prefix="minigrad")
 
 
+def can_be_written(folder: Path) -> bool:
+    with contextlib.suppress(OSError):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return os.access(folder, os.W_OK)
+    return False
+
+
 def path_of(name: str) -> Path | None:
     """Where something is kept under a name, if it is there and is what was kept."""
     folder = cache_folder()
-    is_spare = spare.cache_info().currsize and not os.access(folder, os.W_OK)
+    is_spare = spare.cache_info().currsize and not can_be_written(folder)
     for path in (folder / name, *([Path(spare().name, name)] if is_spare else [])):
         with contextlib.suppress(OSError):
             content = path.read_bytes()
