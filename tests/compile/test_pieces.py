@@ -208,7 +208,7 @@ def test_panels_hold_each_column_and_zeros_after_the_last(dtype: str) -> None:
     """What a product reads of a copy: it is the transpose that is copied, computed on the way."""
     rng = np.random.default_rng(7)
     cases: list[tuple[Callable[..., Any], list[Any]]] = []
-    for columns in (4, 7, 8, 9, 15, 16, 17, 31, 33, 65):
+    for columns in (4, 7, 8, 15, 17, 31, 33):
         x = some(rng, 30, 11, dtype=dtype)
         y = some(rng, columns, 11, dtype=dtype)
         cases.append((lambda x, y: x @ (np.exp(-y * y) + 1).T, [x, y]))
