@@ -70,6 +70,26 @@ def test_a_cache_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Monk
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
+def test_what_is_built_beside_a_cache_is_built_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("MINIGRAD_CACHE", str(tmp_path / "file" / "cache"))
+    first, second = (compile(lambda x: np.tanh(x) * 3.5) for _ in range(2))
+    expected = first(X)
+    written = [path.stat().st_mtime_ns for path in Path(build.spare().name).glob("*.so")]
+    agree(second(X), expected)  # of the same text: a library in use is not written into
+    assert written == [path.stat().st_mtime_ns for path in Path(build.spare().name).glob("*.so")]
+    agree(first(X), expected)
+
+
+def test_a_folder_in_the_cache_stays(cache: Path) -> None:
+    trained(compile)
+    (cache / "mine").mkdir()
+    assert build.clear_cache() > 0
+    assert [path.name for path in cache.iterdir()] == ["mine"]
+
+
 def test_a_library_that_was_damaged_is_built_again(cache: Path) -> None:
     trained(compile)
     contents = {path: path.read_bytes() for path in cache.iterdir()}

@@ -173,6 +173,8 @@ codegen.ENOUGH, plan.LITTLE = 1, 0
 from tests.compile.graphs import random_program
 from tests.compile.test_random_graphs import compare
 compare([random_program(seed) for seed in range(3000, 3012)])
+from tests.compile.test_schedule import test_what_is_written_in_place_is_read_before
+test_what_is_written_in_place_is_read_before()
 print("done")
 """
 
