@@ -104,7 +104,16 @@ def digest(graph: Graph) -> str:
     for value in graph.order():
         if value.op is not None:
             inputs = [numbers[x] if type(x) is Value else repr(x) for x in value.inputs]
-            parts.append((value.op.name, inputs, value.attributes, value.shape, value.dtype.str))
+            parts.append(
+                (
+                    value.op.name,
+                    value.op.lowering,
+                    inputs,
+                    value.attributes,
+                    value.shape,
+                    value.dtype.str,
+                )
+            )
         elif value.kind == "constant":
             fixed = value.attributes.get("fixed", False)
             # All of what never changes: it may be folded, or known to be 0, 1, 2...
