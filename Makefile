@@ -9,7 +9,7 @@ demo: $(VENV)/installed
 	$(BIN)/minigrad train digits
 
 test: $(VENV)/installed-dev
-	$(BIN)/python -m pytest --ignore=tests/oracles --ignore=tests/browser
+	$(BIN)/python -m pytest -n auto --ignore=tests/oracles --ignore=tests/browser
 
 # Everything against PyTorch, in float64.
 test-oracles: .venv-oracles/installed
