@@ -4,7 +4,7 @@ kinds of ops."""
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Collection, Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import replace
 from typing import Any
 
@@ -54,16 +54,6 @@ def apply(name: str, *inputs: Any, **attributes: Any) -> Value:
 
 def name_of(x: Any) -> str | None:
     return x.op.name if type(x) is Value and x.op is not None else None
-
-
-def fix_constants(graph: Graph, captured: Collection[int]) -> None:
-    """Note which constants the trace made: others, that the program holds, may still change."""
-    for value in graph.order():
-        if value.kind == "constant":
-            owner = value.array
-            while isinstance(owner.base, np.ndarray):  # type: ignore[union-attr]
-                owner = owner.base  # type: ignore[union-attr]
-            value.attributes["fixed"] = id(owner) not in captured
 
 
 # What needs no computing

@@ -11,7 +11,7 @@ from minigrad.compile.index import ZERO, Expr, Var, flat, variable
 from minigrad.compile.ir import Value
 from minigrad.compile.lower import Access, Body, arrays_of, ctype
 from minigrad.compile.schedule import Kernel, Schedule, unreshaped
-from minigrad.compile.write import Function, Writer, head_of, line_of, merged, replaced
+from minigrad.compile.write import Function, Writer, head_of, line_of, merged, replaced, share_of
 
 
 def scatter_function(kernel: Kernel, plan: Schedule, alias: dict[Value, Value]) -> Function:
@@ -39,11 +39,7 @@ def scatter_function(kernel: Kernel, plan: Schedule, alias: dict[Value, Value]) 
         writer.add(*line_of(line))
     writer.add(Access(value, layout.address((*rows, *rest))), f" += {name};")
     writer.add("}")
-    head = []
-    if last:
-        n = last[0].extent
-        head = [f"const int64_t low = SPLIT({n}, t, T, 16), high = SPLIT({n}, t + 1, T, 16);"]
-    function = writer.function(head)
+    function = writer.function([share_of(last[0].extent, 16)] if last else [])
     function.parallel = bool(last) and last[0].extent >= 32
     return function
 
@@ -118,10 +114,6 @@ def pack_function(kernel: Kernel, plan: Schedule, alias: dict[Value, Value]) -> 
         writer.add(head_of(Var("c", width), low="columns"))
         writer.add(target, " = 0;")
     writer.add("}")
-    head = []
-    if loops:
-        m = loops[0].extent
-        head = [f"const int64_t low = SPLIT({m}, t, T, 1), high = SPLIT({m}, t + 1, T, 1);"]
-    function = writer.function(head)
+    function = writer.function([share_of(loops[0].extent)] if loops else [])
     function.parallel = bool(loops)
     return function

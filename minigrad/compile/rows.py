@@ -22,6 +22,7 @@ from minigrad.compile.write import (
     line_of,
     merged,
     replaced,
+    share_of,
 )
 
 
@@ -288,13 +289,8 @@ def written(it: Rows, alias: dict[Value, Value]) -> Function:
     writer.add(end)
     for statement in code.after:
         writer.add(*statement)
-    head = []
-    if outer:
-        n, grain = outer[0].extent, 16 if len(outer) == 1 and flat_loop else 1
-        head = [
-            f"const int64_t low = SPLIT({n}, t, T, {grain}), high = SPLIT({n}, t + 1, T, {grain});"
-        ]
-    function = writer.function(head)
+    grain = 16 if len(outer) == 1 and flat_loop else 1
+    function = writer.function([share_of(outer[0].extent, grain)] if outer else [])
     function.parallel = bool(outer) and outer[0].extent > 1
     function.end = ending(it, alias)
     return function

@@ -59,13 +59,13 @@ class Program:
         memory = np.zeros(plan.arena + 256, np.uint8)
         self.set(count, memory[-address(memory) % 64 :])
         # The first of the outputs that are one array is given away, the others are copies.
-        seen: set[int] = set()
+        seen: set[int | None] = set()
         self.taken: list[tuple[Any, Any, bool]] = []
         for x in plan.outputs:
             slot = x.slot if isinstance(x, Array) else None
-            moved = slot is not None and slot - first in self.given and slot not in seen
+            moved = slot is not None and slot not in seen and slot - first in self.given
             self.taken.append((x, slot, moved))
-            seen |= {slot} - {None}  # type: ignore[arg-type]
+            seen.add(slot)
         self.call = runtime().run
         self.steps = [self.step(x) for x in plan.steps]
 

@@ -17,7 +17,7 @@ from minigrad.compile.index import ZERO, Expr, Index, Known, Var, flat, unflat
 from minigrad.compile.ir import Value
 from minigrad.compile.lower import Access, Body, Parts, ctype
 from minigrad.compile.schedule import Kernel, Schedule
-from minigrad.compile.write import Function, Scratch, Writer, head_of, line_of, replaced
+from minigrad.compile.write import Function, Scratch, Writer, head_of, line_of, replaced, share_of
 
 
 @dataclass(eq=False)
@@ -90,8 +90,7 @@ def contract_function(
         epilogue.write(writer)
         writer.add("}")
     n = loops[which].extent
-    head = [f"const int64_t low = SPLIT({n}, t, T, 1), high = SPLIT({n}, t + 1, T, 1);"]
-    function = writer.function(head)
+    function = writer.function([share_of(n)])
     function.parallel = n > 1
     return function
 

@@ -154,5 +154,10 @@ def replaced(statement: Statement, new: dict[Var, Expr]) -> Statement:
     )
 
 
+def share_of(n: int, grain: int = 1) -> str:
+    """A thread's part of a loop of n rounds, in multiples of a grain: from low to below high."""
+    return f"const int64_t low = SPLIT({n}, t, T, {grain}), high = SPLIT({n}, t + 1, T, {grain});"
+
+
 def head_of(v: Var, low: str = "0", high: str | None = None) -> str:
     return f"for (int64_t {v.name} = {low}; {v.name} < {high or v.extent}; {v.name}++)"

@@ -23,7 +23,6 @@ from minigrad.compile.passes import (
     composed,
     concatenate,
     constant,
-    fix_constants,
     folding,
     name_of,
     optimized,
@@ -153,15 +152,6 @@ def test_numbers_that_are_known_are_computed_once() -> None:
     # And what is large would only take memory.
     large = apply("expand", a, shape=(SMALL, 3))
     assert name_of(keeps(folding, large)[0]) == "expand"
-
-
-def test_which_constants_are_known_is_noted() -> None:
-    held, made = np.arange(6.0), np.arange(6.0)
-    values = [
-        Value(None, (), {}, x.shape, x.dtype, "constant", x) for x in (held, held[2:][:3], made)
-    ]
-    fix_constants(graph_of(*values), {id(held)})
-    assert [x.attributes["fixed"] for x in values] == [False, False, True]  # a view as well
 
 
 # Algebra
