@@ -251,7 +251,7 @@ class Tensor:
                 "backward(g); or reduce to a single value first, as in x.sum().backward()"
             )
         if gradient is None:
-            return Node(np.ones(self.shape, self.dtype))
+            return Node(np.ones_like(self.data))
         g = gradient if isinstance(gradient, Tensor) else Tensor(gradient, dtype=self.dtype)
         if g.shape != self.shape:
             raise ShapeError(f"backward(g) of shape {self.shape} with g of shape {g.shape}")

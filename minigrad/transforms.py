@@ -212,7 +212,7 @@ def value_and_grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> 
                 "grad is of a function that returns a single value, and this one returned shapes "
                 f"{[y.shape for y in run.outputs]}: sum or average it, or use jacobian"
             )
-        ones = np.ones(run.outputs[0].shape)
+        ones = np.ones_like(run.outputs[0].data)
         gradient = one_or_all(argnums, run.pull_back([ones]))
         return ((run.value(), run.aux) if has_aux else run.value()), gradient
 

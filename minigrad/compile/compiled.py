@@ -9,16 +9,16 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Generic, ParamSpec, TypeVar
 
 import numpy as np
 
 from minigrad.autograd import recording
-from minigrad.compile.build import BuildError
+from minigrad.compile.build import BuildError, machine
 from minigrad.compile.capture import SCALARS, captured
 from minigrad.compile.explain import Report, report
 from minigrad.compile.guards import Guards
-from minigrad.compile.ir import Graph
 from minigrad.compile.passes import optimized
 from minigrad.compile.run_c import Program
 from minigrad.compile.run_numpy import NumpyProgram
@@ -110,9 +110,13 @@ class Compiled(Generic[P, R]):
         return None
 
     def make(self, key: Any, arguments: Any, given: list[Any]) -> Version:
+        # What the compiler says of the machine takes it as long as a trace.
+        asking = threading.Thread(target=machine)
+        asking.start()
         with collector_paused():
             traced, guards = traced_steadily(self.function, arguments)
-            program = program_of(traced.graph)
+            asking.join()
+            program = program_of(traced)
             version = Version(key, arguments, given, traced, guards, program)
         self.versions = [version, *self.versions[: KEPT - 1]]
         self.traces += 1
@@ -141,11 +145,13 @@ def compile(function: Callable[P, R]) -> Compiled[P, R]:
 
     For a whole training step: forward, backward, the optimiser's update, statistics. Also for
     inference, and for what `grad` and its like return. The function is run on arrays that have no
-    numbers, twice, the first time it is called with arguments of new shapes and dtypes, or after
-    something it depends on was changed: a number, training mode, a parameter's array. What it
-    prints is done then, and not at each call. Random numbers that layers draw are drawn anew at
-    each call, from the same generators as without compiling. Numbers in the arguments are part of
-    the function; what changes from call to call belongs in arrays.
+    numbers, the first time it is called with arguments of new shapes and dtypes, or after
+    something it depends on was changed: a number, training mode, a parameter's array. It is run so
+    twice, for it has to do the same again: before it is compiled, or at the second call if it was
+    compiled by an earlier process. What it prints is done then, and not at each call.
+    Random numbers that layers draw are drawn anew at each call, from the same generators as without
+    compiling. Numbers in the arguments are part of the function; what changes from call to call
+    belongs in arrays.
 
     Gradients that the step makes and consumes are not kept: `.grad` is None after it. If it adds
     to gradients that were there before, they are state, and kept.
@@ -196,13 +202,13 @@ def kind_of(x: Any, leaves: list[Any]) -> Any:
     return (kind, repr(x)) if isinstance(x, SCALARS) else id(x)
 
 
-def program_of(graph: Graph) -> Program | NumpyProgram:
+def program_of(traced: Traced) -> Program | NumpyProgram:
     """The graph as C; or, with a warning, run by NumPy where C cannot be built."""
     try:
-        return Program(graph)
+        return Program(traced.graph, traced.confirm)
     except (BuildError, OSError) as error:
         warnings.warn(f"compiled functions run on NumPy: {error}", RuntimeWarning, stacklevel=5)
-        return NumpyProgram(optimized(graph))
+        return NumpyProgram(optimized(traced.graph))
 
 
 @contextmanager
@@ -226,26 +232,46 @@ def traced_steadily(function: Callable[..., Any], arguments: Any) -> tuple[Trace
     try:
         guards = first
         for _ in range(2):
-            traced = traced_once(function, arguments, guards)
+            with unchanged_arrays(guards):
+                traced = trace(function, arguments, guards.found)
             changed = guards.broken()
             if not changed:
+                assert traced.again is not None
+                traced.again = partial(again, traced.again, guards)
                 return traced, guards
             guards = Guards(captured(function, leaves_of(arguments, "argument ")))
-        raise TraceError(
-            f"a compiled function changes what is outside of it: {changed}. That would be done "
-            "once, and not at each call: return what is computed, and keep count outside"
-        )
+        raise changes(changed)
     except BaseException:
         first.restore()
         raise
 
 
-def traced_once(function: Callable[..., Any], arguments: Any, guards: Guards) -> Traced:
-    """Trace, with captured arrays as they were afterwards, whatever happens."""
+def again(trace: Callable[[], None], guards: Guards) -> None:
+    """Trace once more, and see that this changes nothing either."""
+    try:
+        with unchanged_arrays(guards):
+            trace()
+        if changed := guards.broken():
+            raise changes(changed)
+    except BaseException:
+        guards.restore()
+        raise
+
+
+def changes(what: str) -> TraceError:
+    return TraceError(
+        f"a compiled function changes what is outside of it: {what}. That would be done once, and "
+        "not at each call: return what is computed, and keep count outside"
+    )
+
+
+@contextmanager
+def unchanged_arrays(guards: Guards) -> Iterator[None]:
+    """Captured arrays are afterwards as they were, whatever happens."""
     arrays = list(guards.found.arrays.values())
     before = [array.copy() for array in arrays]
     try:
-        traced = trace(function, arguments, guards.found)
+        yield
     finally:
         changed = [put_back(*pair) for pair in zip(arrays, before, strict=True)]
     if any(changed):
@@ -254,7 +280,6 @@ def traced_once(function: Callable[..., Any], arguments: Any, guards: Guards) ->
             f"a compiled function changes an array of shape {shape} in place, which would be done "
             "once and not at each call: make it a Tensor, and write into t.data"
         )
-    return traced
 
 
 def put_back(array: np.ndarray, before: np.ndarray) -> bool:

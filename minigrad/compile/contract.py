@@ -161,7 +161,7 @@ def layouts_of(graph: Graph) -> dict[Value, Layout]:
     """In which order the axes of each value are, if it comes to memory: what is computed of a
     convolution has its channels last, as the convolution has; or, where there are so few of them
     that vectors would not be full, its images."""
-    order = graph.order()
+    order = graph.order
     convolved = [value.shape for value in order if name_of(value) == "conv2d"]
     few = any(shape[1] % 8 for shape in convolved) and all(shape[0] % 8 == 0 for shape in convolved)
     fixed: dict[str, tuple[int, ...]] = {
@@ -272,7 +272,7 @@ def with_operands(graph: Graph, vector: int) -> Operands:
             found.pinned.add(copies[x, layout])
         return copies[x, layout]
 
-    for value in graph.order():
+    for value in graph.order:
         inputs = tuple(new[x] if type(x) is Value else x for x in value.inputs)
         same = all(a is b for a, b in zip(inputs, value.inputs, strict=True))
         new[value] = fresh = value if same else replace(value, inputs=inputs)

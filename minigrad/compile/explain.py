@@ -163,7 +163,7 @@ class Report:
         if self.version is None:
             return "not compiled yet: call it first"
         if not self.compiled:
-            count = sum(x.kind == "op" for x in self.version.traced.graph.order())
+            count = sum(x.kind == "op" for x in self.version.traced.graph.order)
             return f"runs on NumPy, op by op ({count} ops): no C was built"
         took = f"built in {duration(self.build_seconds)}" if self.build_seconds else "built before"
         parts = [

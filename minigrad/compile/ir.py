@@ -53,7 +53,7 @@ class Value:
         return (x for x in self.inputs if type(x) is Value)
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, frozen=True)
 class Graph:
     """What a step computes: outputs, and what it writes into state, from inputs and state."""
 
@@ -65,21 +65,22 @@ class Graph:
     def roots(self) -> list[Value]:
         return [*self.outputs, *(value for _, value in self.writes)]
 
+    @functools.cached_property
     def order(self) -> list[Value]:
         """Every value that is needed, each after those it is computed from."""
         found: dict[Value, None] = {}
         stack = self.roots()[::-1]
         while stack:
             value = stack[-1]
-            if value in found:
-                stack.pop()
-                continue
-            waiting = [x for x in value.inputs if type(x) is Value and x not in found]
-            if waiting:
-                stack += reversed(waiting)
-            else:
+            if value not in found:
+                count = len(stack)
+                for x in reversed(value.inputs):
+                    if type(x) is Value and x not in found:
+                        stack.append(x)
+                if len(stack) > count:
+                    continue
                 found[value] = None
-                stack.pop()
+            stack.pop()
         return list(found)
 
 
@@ -95,7 +96,7 @@ def verify(graph: Graph) -> None:
             the graph's own, or a write does not fit what it is written into.
     """
     leaves = {*graph.inputs, *graph.states}
-    for value in graph.order():
+    for value in graph.order:
         if value.kind == "op":
             assert value.op is not None
             expected = infer(value.op, value.inputs, value.attributes)
@@ -124,6 +125,23 @@ def infer(op: Op, inputs: Sequence[Any], attributes: dict[str, Any]) -> tuple[Sh
     only, once for all inputs of such dtypes. Else they are those of the op's forward on zeros,
     which also says what is wrong.
     """
+    if attributes or op.family == "movement":
+        return worked_out(op, inputs, attributes)
+    key = op, *[(x.shape, x.dtype) if type(x) is Value else (type(x), x) for x in inputs]
+    found = known.get(key)
+    if found is None:
+        found = worked_out(op, inputs, attributes)
+        if len(known) < 10_000:
+            known[key] = found
+    return found
+
+
+known: dict[Any, tuple[Shape, np.dtype[Any]]] = {}
+
+
+def worked_out(
+    op: Op, inputs: Sequence[Any], attributes: dict[str, Any]
+) -> tuple[Shape, np.dtype[Any]]:
     rule = SHAPES.get(op.family) or SHAPES.get(op.name)
     shape = None
     if rule is not None:

@@ -33,7 +33,7 @@ def optimized(graph: Graph) -> Graph:
 def rewritten(graph: Graph, rewrite: Rewrite) -> Graph:
     """The graph with each value put through `rewrite`, its inputs first."""
     new: dict[Value, Value] = {}
-    for value in graph.order():
+    for value in graph.order:
         inputs = tuple(new[x] if type(x) is Value else x for x in value.inputs)
         same = all(a is b for a, b in zip(inputs, value.inputs, strict=True))
         new[value] = rewrite(value if same else replace(value, inputs=inputs))

@@ -29,7 +29,7 @@ def with_own_writes(graph: Graph) -> Graph:
 def depths_of(graph: Graph) -> dict[Value, int]:
     """How many steps each value is from what is there before."""
     depths: dict[Value, int] = {}
-    for value in graph.order():
+    for value in graph.order:
         depths[value] = 1 + max((depths[x] for x in value.values()), default=0)
     return depths
 

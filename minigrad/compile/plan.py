@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import pickle
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -23,6 +24,7 @@ from minigrad.compile.passes import optimized
 from minigrad.compile.place import in_place, with_own_writes
 from minigrad.compile.schedule import Schedule, is_literal, schedule
 from minigrad.compile.write import Scratch
+from minigrad.ops.base import Op
 
 
 @dataclass
@@ -74,13 +76,16 @@ class Plan:
     description: Description = field(default_factory=Description)
 
 
-def plan_of(graph: Graph) -> Plan:
-    """The plan of a graph as it was traced, from the cache if it was made before."""
+def plan_of(graph: Graph, confirm: Callable[[], None] | None = None) -> Plan:
+    """The plan of a graph as it was traced, from the cache if it was made before; else `confirm`
+    says first that it may be."""
     key = digest(graph)
     content = kept(f"{key}.plan")
     if content is not None:
         plan: Plan = pickle.loads(content)
         return plan
+    if confirm is not None:
+        confirm()
     plan = made(graph)
     keep(f"{key}.plan", pickle.dumps(plan))
     return plan
@@ -99,31 +104,41 @@ def code_version() -> str:
 def digest(graph: Graph) -> str:
     """What is the same for all graphs that are computed alike."""
     leaves = [*graph.inputs, *graph.states]
-    numbers: dict[Value, int] = {value: k for k, value in enumerate(leaves)}
-    parts: list[Any] = [code_version(), machine(), [(x.shape, x.dtype.str, x.kind) for x in leaves]]
-    for value in graph.order():
+    # Values, ops as they are used, and numbers, each by when it was met first.
+    numbers: dict[Any, int] = {value: k for k, value in enumerate(leaves)}
+    uses: list[int] = []
+    for value in graph.order:
         if value.op is not None:
-            inputs = [numbers[x] if type(x) is Value else repr(x) for x in value.inputs]
-            parts.append(
-                (
-                    value.op.name,
-                    value.op.lowering,
-                    inputs,
-                    value.attributes,
-                    value.shape,
-                    value.dtype.str,
-                )
-            )
+            how = repr(value.attributes) if value.attributes else ""
+            form = value.op, how, value.shape, value.dtype.char
+            uses.append(numbers.setdefault(form, len(numbers)))
+            for x in value.inputs:
+                key = x if type(x) is Value else repr(x)
+                uses.append(numbers.setdefault(key, len(numbers)))
         elif value.kind == "constant":
-            fixed = value.attributes.get("fixed", False)
-            # All of what never changes: it may be folded, or known to be 0, 1, 2...
-            content = value.array.tobytes() if fixed else b""  # type: ignore[union-attr]
-            content = hashlib.sha256(content).digest() if len(content) > 64 else content
-            parts.append((fixed, content, value.shape, value.dtype.str))
-        numbers.setdefault(value, len(numbers))
-    parts.append([numbers[x] for x in graph.outputs])
-    parts.append([(numbers[target], numbers[x]) for target, x in graph.writes])
+            uses.append(numbers.setdefault(content_of(value), len(numbers)))
+        uses.append(numbers.setdefault(value, len(numbers)))
+    uses += [numbers[x] for x in (*graph.outputs, *itertools.chain(*graph.writes))]
+    keys = [(k, key) for key, k in numbers.items() if type(key) is not Value]
+    ops = {key[0] for _, key in keys if isinstance(key[0], Op)}
+    parts = (
+        code_version(),
+        machine(),
+        [(x.shape, x.dtype.str, x.kind) for x in leaves],
+        len(graph.outputs),
+        [(k, key[0].name, *key[1:]) if isinstance(key[0], Op) else (k, key) for k, key in keys],
+        sorted((op.name, op.lowering) for op in ops),
+        np.array(uses).tobytes(),
+    )
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
+
+
+def content_of(value: Value) -> Any:
+    """All of what never changes: it may be folded, or known to be 0, 1, 2..."""
+    fixed = value.attributes.get("fixed", False)
+    content = value.array.tobytes() if fixed else b""  # type: ignore[union-attr]
+    content = hashlib.sha256(content).digest() if len(content) > 64 else content
+    return fixed, content, value.shape, value.dtype.str
 
 
 # Making a plan
@@ -156,7 +171,7 @@ def made(graph: Graph) -> Plan:
 
 
 def constants_of(graph: Graph) -> list[Value]:
-    return [value for value in graph.order() if value.kind == "constant"]
+    return [value for value in graph.order if value.kind == "constant"]
 
 
 def total_work(it: Schedule) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Callable
 from time import perf_counter
 from typing import Any
 
@@ -32,14 +33,15 @@ SMALL = 1 << 12  # bytes of an output that are copied rather than computed in pl
 class Program:
     """A graph as C, with the memory that it computes in.
 
-    `bind` says where a leaf's array is, until it is bound again; `run` gives the outputs.
+    `bind` says where a leaf's array is, until it is bound again; `run` gives the outputs. `confirm`
+    is called before a graph is compiled that was not compiled before.
 
     Raises:
         BuildError: if there is no C compiler, or it fails.
     """
 
-    def __init__(self, graph: Graph) -> None:
-        self.plan = plan = plan_of(graph)
+    def __init__(self, graph: Graph, confirm: Callable[[], None] | None = None) -> None:
+        self.plan = plan = plan_of(graph, confirm)
         known, start = are_built(*plan.sources), perf_counter()
         self.libraries = build(*plan.sources)
         self.build_seconds = 0.0 if known else perf_counter() - start

@@ -31,8 +31,8 @@ class NumpyProgram:
 
 def numpy_program(graph: Graph) -> Callable[[dict[Value, Any]], list[np.ndarray]]:
     """A function from the arrays of the leaves to the outputs, which also writes state."""
-    order = [value for value in graph.order() if value.kind == "op"]
-    constants = {value: value.array for value in graph.order() if value.kind == "constant"}
+    order = [value for value in graph.order if value.kind == "op"]
+    constants = {value: value.array for value in graph.order if value.kind == "constant"}
     last = {x: value for value in order for x in value.values() if x.kind == "op"}
     kept = {*graph.roots()}
     dead: dict[Value, list[Value]] = {}

@@ -133,7 +133,7 @@ def schedule(operands: Operands) -> Schedule:
     """Give each value that needs one a stage, in the first kernel that it can share."""
     graph = operands.graph
     plan = Schedule(graph, operands.layouts, operands.contractions)
-    order = graph.order()
+    order = graph.order
     roots = {*graph.roots()}
     kept = roots | operands.pinned
     known: dict[Value, Inline] = {}

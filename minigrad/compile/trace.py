@@ -37,6 +37,7 @@ class Traced:
     program, by generators. `grads` are Tensors whose gradients are state: the step adds to what it
     finds there. `fresh` are those whose gradients it makes. `kinds` says of each part of what is
     returned, nested as `form`, what it is: a Tensor, an array, or what it is in every call.
+    `again` traces once more, and holds that against this, until it has been done.
     """
 
     graph: Graph
@@ -48,6 +49,17 @@ class Traced:
     fresh: list[Tensor]
     form: Any
     kinds: list[Any]
+    again: Callable[[], None] | None = None
+
+    def confirm(self) -> None:
+        """Trace again, unless that has been done.
+
+        Raises:
+            TraceError: if the function does not do the same, for what is traced would be stale.
+        """
+        if self.again is not None:
+            self.again()
+            self.again = None
 
 
 def is_array(x: Any) -> bool:
@@ -168,7 +180,7 @@ def check_gradients(world: World, nodes: list[Node]) -> None:
 
 
 def trace(function: Callable[..., Any], arguments: Any, found: Captured) -> Traced:
-    """Trace a function: run it on traced arrays, twice, for what would be stale differs.
+    """Trace a function: run it on traced arrays. `confirm` then runs it once more.
 
     Args:
         function: the step.
@@ -176,15 +188,18 @@ def trace(function: Callable[..., Any], arguments: Any, found: Captured) -> Trac
         found: its state.
 
     Raises:
-        TraceError: if it reads a value that is computed in it, or differs in the second run.
+        TraceError: if it reads a value that is computed in it.
         UnsupportedError: if it writes where it cannot.
     """
     given = [x for _, x in leaves_of(arguments)]
     world, recorder = world_of(given, found), Recorder(found.arrays.values())
     end = run(function, arguments, world, recorder)
-    recorder.start_again()
-    check_ends(end, run(function, arguments, world, recorder), recorder)
-    return traced_from(given, world, end, recorder)
+
+    def again() -> None:
+        recorder.start_again()
+        check_ends(end, run(function, arguments, world, recorder), recorder)
+
+    return replace(traced_from(given, world, end, recorder), again=again)
 
 
 def check_ends(end: End, other: End, recorder: Recorder) -> None:
@@ -233,7 +248,7 @@ def traced_from(given: list[Any], world: World, end: End, recorder: Recorder) ->
         [recorder.value_of(x) for x in end.results if is_array(x)],
         writes,
     )
-    grads, fresh = gradients(graph, world, end, recorder)
+    graph, grads, fresh = gradients(graph, world, end, recorder)
     form = like(end.output, iter(range(len(results))))
     kinds = [Tensor if isinstance(x, Tensor) else np.ndarray if is_array(x) else x for x in results]
     return Traced(graph, arguments, states, rates, recorder.drawn, grads, fresh, form, kinds)
@@ -241,21 +256,20 @@ def traced_from(given: list[Any], world: World, end: End, recorder: Recorder) ->
 
 def gradients(
     graph: Graph, world: World, end: End, recorder: Recorder
-) -> tuple[list[tuple[Tensor, Value]], list[Tensor]]:
-    """Which gradients are state, for they are added to or used; and which the step makes."""
-    grads, fresh = [], []
+) -> tuple[Graph, list[tuple[Tensor, Value]], list[Tensor]]:
+    """The graph with what is added to gradients. Which of them are state, for they are added to or
+    used; and which the step makes."""
+    grads, fresh, writes = [], [], []
     ends = [None if last is None else recorder.value_of(last) for last in end.grads]
+    used = {*graph.order}
     # A gradient that was there can only be reached through itself, or where others use it.
-    found = [x for x in ends if x is not None]
-    used = {*replace(graph, outputs=[*graph.outputs, *found]).order()}
+    if unused := [x for x in ends if x is not None and x not in used]:
+        used = {*replace(graph, outputs=[*graph.outputs, *unused]).order}
     for (t, value), end_value in zip(world.grads.items(), ends, strict=True):
-        if end_value is None:
+        if end_value is None or value not in used:
             fresh.append(t)
             continue
-        if value in used:
-            grads.append((t, value))
-            if end_value is not value:
-                graph.writes.append((value, end_value))
-        else:
-            fresh.append(t)
-    return grads, fresh
+        grads.append((t, value))
+        if end_value is not value:
+            writes.append((value, end_value))
+    return replace(graph, writes=graph.writes + writes) if writes else graph, grads, fresh

@@ -15,15 +15,16 @@ from minigrad.compile.ir import Value, infer
 from minigrad.dispatch import call, implementations, is_traced
 from minigrad.errors import MinigradError, UnsupportedError, refusal_of, unsupported_dtype
 from minigrad.graph import Node
-from minigrad.ops.base import Op
+from minigrad.ops.base import Op, registry
 from minigrad.random import draw
 from minigrad.tensor import Tensor
 from minigrad.watch import apply, applying
 
 tracing: ContextVar[Recorder | None] = ContextVar("tracing", default=None)
 
-# What C has types for. Half precision is slow without hardware for it, and so not supported.
-DTYPES = [np.dtype(x) for x in "? b h i l q B H I L Q f d".split()]
+# What C has types for, as NumPy's own objects, which are told apart by `is`. Half precision is slow
+# without hardware for it, and so not supported.
+DTYPES = {np.dtype(x): np.dtype(x) for x in "? b h i q l B H I Q L f d".split()}
 
 # What NumPy is asked of an array that depends on its shape and dtype only.
 QUESTIONS = (np.shape, np.ndim, np.size, np.result_type, np.can_cast, np.iscomplexobj)
@@ -139,7 +140,7 @@ def checked(dtype: np.dtype[Any]) -> np.dtype[Any]:
             f"a compiled function is given an array of {dtype}: it takes booleans, integers, "
             "float32 and float64. Pass x.astype(np.float32)"
         )
-    return dtype
+    return DTYPES[dtype]
 
 
 def check_same(x: Any, before: Any) -> None:
@@ -148,6 +149,8 @@ def check_same(x: Any, before: Any) -> None:
     Raises:
         TraceError: if it differs, and so would be stale in the next call.
     """
+    if type(x) is Value and x.kind == "constant":
+        x = x.array
     if isinstance(x, np.ndarray | np.generic) and type(before) is Value:
         array = before.array
         x = np.asarray(x)
@@ -238,9 +241,11 @@ class Tracer:
         return result if target is None else written(target, result)
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        if function in QUESTIONS or function in LIKE:
+        if function in QUESTIONS:
             args = [zeros(x) if is_traced(x) else x for x in args]
             return function(*args, **kwargs)
+        if function in LIKE:
+            return filled(function, *args, **kwargs)
         if function in PRINTING:
             return repr(args[0])
         found = call(function, args, kwargs)
@@ -325,8 +330,8 @@ for name in "add sub mul truediv floordiv mod pow matmul and or xor".split():
 
 
 FILLING = (
-    "or writing it into an array that is not traced itself (np.stack joins parts, and what "
-    "is computed, as y = x * 0, can be written into)"
+    "or writing it into an array that is not traced itself (np.stack joins parts, and "
+    "np.zeros_like(x) can be written into)"
 )
 
 
@@ -340,6 +345,19 @@ def reading(how: str) -> TraceError:
 
 def zeros(x: Tracer) -> np.ndarray:
     return np.broadcast_to(np.zeros((), x.dtype), x.shape)
+
+
+def filled(function: Any, a: Any, *args: Any, **kwargs: Any) -> Tracer:
+    """As np.zeros_like and its kind: one number everywhere, in no memory of its own."""
+    number: Any = int(function is np.ones_like)
+    if function is np.full_like:
+        number, *args = args or (kwargs.pop("fill_value"),)  # type: ignore[assignment]
+    form = np.empty_like(zeros(a) if is_traced(a) else a, *args, **kwargs)
+    number = number if is_traced(number) else np.asarray(number)
+    number = Tracer(value_of(number.astype(form.dtype)))
+    result: Tracer = traced_apply(registry["expand"], number, shape=form.shape)
+    result.source = None  # it can be written into
+    return result
 
 
 def written(target: Any, new: Any) -> Any:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import byte_bounds
 
 from minigrad.compile.guards import Guards, fitting
 from minigrad.compile.ir import Value
@@ -82,7 +83,7 @@ class Version:
         self.rates_before: list[Any] = [None] * len(self.rates)
         self.result = builder(traced.form, traced.kinds)
         # Numbers that were computed of captured arrays while tracing are those of their contents.
-        constants = any(x.kind == "constant" and x.shape for x in graph.order())
+        constants = any(x.kind == "constant" and x.shape for x in graph.order)
         self.contents = [
             (array, array.tobytes()) for array in guards.found.arrays.values() if constants
         ]
@@ -105,10 +106,11 @@ class Version:
                 self.loose.append((array, self.buffer(value)))
             if value in written:
                 self.written.append(array)
-        self.loose_written = [x for x in self.loose if any(x[0] is each for each in self.written)]
+        changed = set(map(id, self.written))
+        self.loose_written = [x for x in self.loose if id(x[0]) in changed]
         self.read = [array for array, _ in self.traced.states]
-        for array in self.written:
-            if any(x is not array and np.may_share_memory(x, array) for x in self.read):
+        for array, other in overlaps(self.read):
+            if id(array) in changed or id(other) in changed:
                 raise UnsupportedError(
                     f"a compiled function writes into an array of shape {array.shape} that shares "
                     "memory with another that it uses: make a copy of one of them"
@@ -119,6 +121,10 @@ class Version:
     def fit(self) -> None:
         """Write the quick look: `arrays(args, kwargs)` gives the arrays in arguments, if this
         version is for them, and not stale; else None."""
+        self.arrays: Callable[..., tuple[np.ndarray, ...] | None]
+        if self.traced.again:  # the next call looks closely, and so traces again
+            self.arrays = lambda args, kwargs: None
+            return
         self.fitting = fitting(self.arguments, self.guards)
         alone = not (self.takes_gradients or self.changes or self.roots or self.contents)
         self.arrays = self.fitting if alone else self.arrays_looked_at
@@ -148,11 +154,14 @@ class Version:
     def stale(self) -> str:
         """What has changed that this version depends on; or an empty text."""
         changed = self.guards.broken()
+        if not (changed or self.same_contents()):
+            changed = (
+                "an array that the function computes with outside of minigrad has other numbers"
+            )
         if not changed:
+            self.traced.confirm()
             self.fit()
-        if changed or self.same_contents():
-            return changed
-        return "an array that the function computes with outside of minigrad has other numbers"
+        return changed
 
     def overlaps(self, arrays: Sequence[np.ndarray]) -> bool:
         """Whether an argument is in memory that is written by way of another name.
@@ -229,6 +238,16 @@ class Version:
             in_place = value.size > SMALL and is_plain(array, value)
             if self.changed[k] and not in_place:
                 array[...] = self.buffers[value]
+
+
+def overlaps(arrays: Sequence[np.ndarray]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Which arrays share memory: pairs, as far as first and last bytes tell."""
+    last: list[tuple[int, np.ndarray]] = []  # those that may reach further, and to where
+    spans = [(*byte_bounds(x), x) for x in arrays if x.size]
+    for start, end, array in sorted(spans, key=lambda span: span[0]):
+        last = [pair for pair in last if pair[0] > start]
+        yield from ((array, x) for _, x in last if x is not array)
+        last.append((end, array))
 
 
 def is_plain(array: np.ndarray, value: Value) -> bool:

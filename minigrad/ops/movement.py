@@ -113,7 +113,16 @@ def reshaped(function: Function, a: Any, *args: Any, **kwargs: Any) -> Any:
 
 def permuted(function: Function, a: Any, *args: Any, **kwargs: Any) -> Any:
     """By a function that permutes axes: a stand-in of shape (0, 1, 2, ...) comes back with them."""
-    return transpose_op(a, axes=ask(function, np.empty(range(a.ndim)), a, args, kwargs).shape)
+    key = function, a.ndim, repr((args, kwargs))
+    axes = permutations.get(key)
+    if axes is None:
+        axes = ask(function, np.empty(range(a.ndim)), a, args, kwargs).shape
+        if len(permutations) < 1000:
+            permutations[key] = axes
+    return transpose_op(a, axes=axes)
+
+
+permutations: dict[Any, Shape] = {}  # as they were told by stand-ins
 
 
 def moved(function: Function, a: Any, *args: Any, **kwargs: Any) -> Any:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import minigrad
-from minigrad import Tensor, nn, no_grad, optim
+from minigrad import Tensor, grad, nn, no_grad, optim
 from minigrad import functional as F
 from minigrad.compile.compiled import Compiled, compile
 from minigrad.compile.tracer import TraceError
@@ -399,12 +399,40 @@ def test_writing_where_nobody_looks_is_an_error() -> None:
 
 def test_what_is_filled_is_traced_itself() -> None:
     def fill(x: Any) -> Any:
-        y = np.zeros_like(x)
+        y = np.zeros(3)
         y[0] = x[0]
         return y
 
     with pytest.raises(TraceError, match=r"by float\(\), or writing it into an array"):
         compile(fill)(np.ones(3))
+
+
+def test_arrays_like_a_traced_one_can_be_filled() -> None:
+    def fill(x: Any, n: Any) -> Any:
+        y, z = np.zeros_like(x), np.ones_like(n, shape=(2, 3))
+        y[0] = x[1]
+        z[1] = n[:3]
+        a, b = np.full_like(x, 2.5), np.full_like(n, fill_value=2.5)
+        c = np.full_like(x, n[0], dtype=np.float64)
+        d = np.empty_like(x, np.int64)
+        d[...] = n
+        ones = np.ones_like(x.sum())
+        return y, z, a, b, c, d, ones, np.full_like(a, x), np.zeros_like(n, dtype=bool)
+
+    x, n = np.arange(4, dtype=np.float32), np.array([5, 6, 7, 8])
+    compiled = compile(fill)
+    for _ in range(3):
+        for one, other in zip(compiled(x, n), fill(x, n), strict=True):
+            assert one.dtype == other.dtype
+            np.testing.assert_array_equal(one, other)
+        x, n = x + 1, n + 1
+
+
+def test_a_gradient_starts_from_a_number_and_not_an_array_of_them() -> None:
+    compiled = compile(grad(lambda x: np.sum(x * 2)))
+    np.testing.assert_array_equal(compiled(np.ones((50, 40))), np.full((50, 40), 2.0))
+    constants = [x for x in compiled.versions[0].traced.graph.order if x.kind == "constant"]
+    assert all(x.size == 1 for x in constants)
 
 
 def test_a_function_that_counts_its_runs_is_refused() -> None:
@@ -414,8 +442,9 @@ def test_a_function_that_counts_its_runs_is_refused() -> None:
         runs[0] += 1
         return x * 2 if runs[0] % 2 else x + 2
 
-    with pytest.raises(TraceError, match="does not do the same in two runs"):
+    with pytest.raises(TraceError, match=r"changes what is outside of it: .*runs"):
         compile(f)(np.ones(3))
+    assert runs == [0]
 
 
 def test_an_error_of_the_program_leaves_everything_as_it_was() -> None:

@@ -87,7 +87,7 @@ def test_order_has_inputs_first_and_each_once() -> None:
     chain: list[Value] = [x]
     for _ in range(5000):  # deeper than Python's stack
         chain.append(Value(registry["mul"], (chain[-1], chain[-1]), {}, x.shape, x.dtype))
-    assert Graph([x], [], [chain[-1]], []).order() == chain
+    assert Graph([x], [], [chain[-1]], []).order == chain
 
 
 def test_verify_finds_a_wrong_shape() -> None:

@@ -43,9 +43,8 @@ def leaf(*shape: int, dtype: Any = np.float32) -> Value:
 
 
 def graph_of(*outputs: Value) -> Graph:
-    graph = Graph([], [], list(outputs), [])
-    graph.inputs = [x for x in graph.order() if x.kind == "input"]
-    return graph
+    inputs = [x for x in Graph([], [], list(outputs), []).order if x.kind == "input"]
+    return Graph(inputs, [], list(outputs), [])
 
 
 def numbers_for(graph: Graph, odd: bool = False) -> list[np.ndarray]:
@@ -78,7 +77,7 @@ def keeps(rewrite: Rewrite, *outputs: Value, odd: bool = False, rtol: float = 1e
 
 
 def ops_of(*outputs: Value) -> Counter[str]:
-    return Counter(name_of(x) or x.kind for x in graph_of(*outputs).order())
+    return Counter(name_of(x) or x.kind for x in graph_of(*outputs).order)
 
 
 # Folding

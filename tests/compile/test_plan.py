@@ -22,6 +22,7 @@ from minigrad.compile.ir import Graph, Value
 from minigrad.compile.passes import apply, constant
 from minigrad.compile.place import in_place
 from minigrad.compile.plan import Calls, conflict, digest, flags_of, made, plan_of
+from minigrad.compile.tracer import TraceError
 from tests.compile.test_compiled import X, Y, agree, network, stepper
 from tests.compile.test_schedule import MACHINE, scheduled
 
@@ -451,3 +452,23 @@ def test_a_long_program_is_built_in_two_halves(cache: Path) -> None:
         len(found.sources) == len(found.kernels) == 2 and sum(found.kernels) < len(calls.rows) / 2
     )
     assert calls.rows[:, 0].min() >= 0 and calls.rows[:, 0].max() == sum(found.kernels) - 1
+
+
+def test_a_plan_from_the_cache_is_confirmed_by_the_second_call(cache: Path) -> None:
+    def noisy(rng: np.random.Generator) -> Any:
+        return lambda x: x + rng.normal(size=3)
+
+    # Another program had the same numbers, rightly: they are the same each time.
+    compile(lambda x: x + np.random.default_rng(0).normal(size=3))(np.ones(3))
+    f = compile(noisy(np.random.default_rng(0)))
+    assert np.isfinite(f(np.ones(3))).all()
+    for _ in range(2):
+        with pytest.raises(TraceError, match="differs from one run to the next"):
+            f(np.ones(3))
+
+
+def test_a_plan_that_is_new_is_confirmed_first(cache: Path) -> None:
+    hidden = np.random.default_rng(0)
+    with pytest.raises(TraceError, match="differs from one run to the next"):
+        compile(lambda x: x + hidden.normal(size=3))(np.ones(3))
+    assert not list(cache.glob("*.plan"))
