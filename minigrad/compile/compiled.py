@@ -8,6 +8,7 @@ import os
 import threading
 import warnings
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, Generic, ParamSpec, TypeVar
@@ -15,7 +16,7 @@ from typing import Any, Generic, ParamSpec, TypeVar
 import numpy as np
 
 from minigrad.autograd import recording
-from minigrad.compile.build import BuildError, machine
+from minigrad.compile.build import BuildError, runtime
 from minigrad.compile.capture import SCALARS, captured
 from minigrad.compile.explain import Report, report
 from minigrad.compile.guards import Guards
@@ -110,12 +111,11 @@ class Compiled(Generic[P, R]):
         return None
 
     def make(self, key: Any, arguments: Any, given: list[Any]) -> Version:
-        # What the compiler says of the machine takes it as long as a trace.
-        asking = threading.Thread(target=machine)
-        asking.start()
         with collector_paused():
-            traced, guards = traced_steadily(self.function, arguments)
-            asking.join()
+            # Meanwhile the C compiler says what machine this is, and builds what runs programs.
+            with ThreadPoolExecutor(1) as pool:
+                pool.submit(runtime)
+                traced, guards = traced_steadily(self.function, arguments)
             program = program_of(traced)
             version = Version(key, arguments, given, traced, guards, program)
         self.versions = [version, *self.versions[: KEPT - 1]]

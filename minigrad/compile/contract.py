@@ -7,13 +7,13 @@ the windows that it sees by the weights. The columns are those that lie side by 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from minigrad.compile.index import ZERO, Expr, Index, Var, aligned, variable
 from minigrad.compile.ir import Graph, Value
-from minigrad.compile.layout import Layout, plain
+from minigrad.compile.layout import Layout, ordered, plain
 from minigrad.compile.lower import (
     CONTRACTIONS,
     Access,
@@ -170,7 +170,7 @@ def layouts_of(graph: Graph) -> dict[Value, Layout]:
     }
     found: dict[Value, Layout] = {}
     for value in order:
-        found[value] = Layout(value.shape, order_of(value, found, fixed))
+        found[value] = ordered(value.shape, order_of(value, found, fixed))
     for target, value in graph.writes:
         found[target] = found[value] = plain(value.shape)
     return found
@@ -275,7 +275,7 @@ def with_operands(graph: Graph, vector: int) -> Operands:
     for value in graph.order:
         inputs = tuple(new[x] if type(x) is Value else x for x in value.inputs)
         same = all(a is b for a, b in zip(inputs, value.inputs, strict=True))
-        new[value] = fresh = value if same else replace(value, inputs=inputs)
+        new[value] = fresh = value if same else value.of(*inputs)
         layouts[fresh] = layouts[value]
         if not is_contraction(fresh):
             continue
@@ -295,7 +295,7 @@ def with_operands(graph: Graph, vector: int) -> Operands:
             it.y = (copied(y, for_columns(y, at_y, it, width)), at_y)
         else:
             pin(base, found)
-        new[value] = replace(fresh, inputs=(it.x[0], it.y[0]))
+        new[value] = fresh.of(it.x[0], it.y[0])
         layouts[new[value]] = layouts[value]
         found.contractions[new[value]] = it
     found.graph = Graph(

@@ -6,15 +6,15 @@ merged, addresses step by step, and one kernel serve for many places in memory.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Var:
+class Var(NamedTuple):
     """A loop variable, from 0 to below its extent."""
 
     name: str
@@ -60,16 +60,18 @@ Atom = Any  # Var | Quotient | Remainder | Known
 class Expr:
     """`sum of coefficient * atom, + const`."""
 
-    __slots__ = ("const", "terms")
+    __slots__ = ("const", "hashed", "terms")
 
     def __init__(self, terms: Mapping[Atom, int], const: int = 0) -> None:
-        self.terms, self.const = terms, const
+        self.terms, self.const, self.hashed = terms, const, 0
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Expr) and self.const == other.const and self.terms == other.terms
 
     def __hash__(self) -> int:
-        return hash((self.const, frozenset(self.terms.items())))
+        if not self.hashed:
+            self.hashed = hash((self.const, frozenset(self.terms.items())))
+        return self.hashed
 
     def __add__(self, other: Expr | int) -> Expr:
         if isinstance(other, int):
@@ -183,27 +185,32 @@ def variable(name: str, extent: int) -> Expr:
 Index = tuple[Expr, ...]
 
 
-def strides_of(shape: Sequence[int]) -> list[int]:
+@functools.lru_cache(10_000)
+def strides_of(shape: tuple[int, ...]) -> tuple[int, ...]:
     """Of an array in C order, in entries."""
-    strides, step = [], 1
-    for n in reversed(shape):
-        strides.append(step)
-        step *= n
-    return strides[::-1]
+    return tuple(math.prod(shape[k + 1 :]) for k in range(len(shape)))
+
+
+def weighted(index: Sequence[Expr], strides: Sequence[int]) -> Expr:
+    """The sum of an index, each part of it times a number."""
+    terms: dict[Atom, int] = {}
+    const = 0
+    for i, stride in zip(index, strides, strict=True):
+        const += i.const * stride
+        for atom, c in i.terms.items():
+            terms[atom] = terms.get(atom, 0) + c * stride
+    return simplified(terms, const)
 
 
 def flat(index: Sequence[Expr], shape: Sequence[int]) -> Expr:
     """The place of an entry in C order."""
-    place = ZERO
-    for i, stride in zip(index, strides_of(shape), strict=True):
-        place = place + i * stride
-    return place
+    return weighted(index, strides_of(tuple(shape)))
 
 
 def unflat(place: Expr, shape: Sequence[int]) -> Index:
     """The entry at a place in C order."""
     found = []
-    for stride, n in zip(strides_of(shape), shape, strict=True):
+    for stride, n in zip(strides_of(tuple(shape)), shape, strict=True):
         i, place = place.divmod(stride)
         found.append(i if n != 1 else ZERO)
     return tuple(found)

@@ -48,6 +48,10 @@ class Value:
             size *= n
         return size
 
+    def of(self, *inputs: Any) -> Value:
+        """The same op, of other inputs of such shapes and dtypes."""
+        return Value(self.op, inputs, self.attributes, self.shape, self.dtype)
+
     def values(self) -> Iterator[Value]:
         """The inputs that are values."""
         return (x for x in self.inputs if type(x) is Value)

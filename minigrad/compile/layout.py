@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
-from minigrad.compile.index import ZERO, Expr, Index, strides_of
+from minigrad.compile.index import Expr, Index, strides_of, weighted
 
 
 @dataclass(frozen=True)
@@ -53,10 +53,7 @@ class Layout:
 
     def address(self, index: Index) -> Expr:
         """Where an entry is, in entries from the start."""
-        place = ZERO
-        for i, stride in zip(self.places(index), strides_of(self.extents), strict=True):
-            place = place + i * stride
-        return place
+        return weighted(self.places(index), strides_of(self.extents))
 
     def index(self, places: Sequence[Expr]) -> Index:
         """The entry that is at an index along the axes in memory."""
@@ -67,6 +64,12 @@ class Layout:
         return tuple(found[k] for k in range(len(self.order)))
 
 
+@lru_cache(10_000)
+def ordered(shape: tuple[int, ...], order: tuple[int, ...]) -> Layout:
+    """Axes in an order, the outermost first: the same object each time, which knows its extents."""
+    return Layout(shape, order)
+
+
 def plain(shape: tuple[int, ...]) -> Layout:
     """C order."""
-    return Layout(shape, tuple(range(len(shape))))
+    return ordered(shape, tuple(range(len(shape))))

@@ -186,13 +186,14 @@ class Body:
 
     def define(self, kind: str, parts: Parts, names: Sequence[str] = ()) -> str:
         """A new name for what the parts say; `names` are those defined before that are in it."""
-        depends = frozenset(v for n in names for v in self.depends.get(n, ()))
+        found = [self.depends[n] for n in names if n in self.depends]
         for part in parts:
-            if isinstance(part, Access):
-                depends |= {ROW} if part.own else set()
-                depends |= part.place.variables() if part.place else set()
-            elif isinstance(part, Expr):
-                depends |= part.variables()
+            place = part.place if isinstance(part, Access) else part
+            if isinstance(place, Expr):
+                found.append(place.variables())
+            if isinstance(part, Access) and part.own:
+                found.append(frozenset([ROW]))
+        depends = frozenset[Var]().union(*found)
         name = f"{self.letter}{len(self.lines)}"
         self.lines.append(Line(name, kind, parts, depends))
         self.depends[name] = depends

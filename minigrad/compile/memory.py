@@ -17,31 +17,34 @@ def arena(uses: Sequence[set[T]], sizes: Mapping[T, int]) -> tuple[dict[T, int],
         sizes: bytes of what is to be placed.
     """
     last = {x: k for k, used in enumerate(uses) for x in used if x in sizes}
-    free: list[tuple[int, int]] = []  # (start, end), in their order
+    free: dict[int, int] = {}  # ends, by starts
+    starts: dict[int, int] = {}  # by ends
     offsets: dict[T, int] = {}
     top = 0
     for k, used in enumerate(uses):
         here = [x for x in used if x in sizes]
         for x in sorted((x for x in here if x not in offsets), key=lambda x: -sizes[x]):
             need = -(-sizes[x] // LINE) * LINE + LINE
-            fits = [(end - start, start, end) for start, end in free if end - start >= need]
+            fits = [(end - start, start) for start, end in free.items() if end - start >= need]
             if fits:
-                _, start, end = min(fits)
-                free.remove((start, end))
-                if end - start > need:
-                    insert(free, start + need, end)
+                room, start = min(fits)
+                del starts[free.pop(start)]
+                if room > need:
+                    give_back(start + need, start + room, free, starts)
             else:
                 start, top = top, top + need
             offsets[x] = start
         for x in here:
             if last[x] == k:
-                insert(free, offsets[x], offsets[x] + -(-sizes[x] // LINE) * LINE + LINE)
+                end = offsets[x] + -(-sizes[x] // LINE) * LINE + LINE
+                give_back(offsets[x], end, free, starts)
     return offsets, top
 
 
-def insert(free: list[tuple[int, int]], start: int, end: int) -> None:
-    """Give room back, joined to what is free beside it."""
-    for other in [f for f in free if f[1] == start or f[0] == end]:
-        free.remove(other)
-        start, end = min(start, other[0]), max(end, other[1])
-    free.append((start, end))
+def give_back(start: int, end: int, free: dict[int, int], starts: dict[int, int]) -> None:
+    """Free some room, joined to what is free beside it."""
+    if start in starts:
+        start = starts.pop(start)
+    if end in free:
+        end = free.pop(end)
+    free[start], starts[end] = end, start

@@ -36,7 +36,7 @@ def rewritten(graph: Graph, rewrite: Rewrite) -> Graph:
     for value in graph.order:
         inputs = tuple(new[x] if type(x) is Value else x for x in value.inputs)
         same = all(a is b for a, b in zip(inputs, value.inputs, strict=True))
-        new[value] = rewrite(value if same else replace(value, inputs=inputs))
+        new[value] = rewrite(value if same else value.of(*inputs))
     return Graph(
         graph.inputs,
         graph.states,
@@ -85,7 +85,7 @@ def folding(value: Value) -> Value:
     if name == "neg" and name_of(x) == "neg":
         return x.inputs[0]
     if name == "reshape" and name_of(x) == "reshape":
-        return folding(replace(value, inputs=x.inputs))
+        return folding(value.of(*x.inputs))
     if name == "transpose" and name_of(x) == "transpose":
         inner, outer = axes_of_transpose(x), axes_of_transpose(value)
         axes = tuple(inner[k] for k in outer)
@@ -251,16 +251,16 @@ def composed(value: Value) -> Value:
     )
 
 
-def in_one_dtype(value: Value) -> tuple[Value, ...]:
-    """Inputs in the dtype of the result."""
-    return tuple(
-        x if x.dtype == value.dtype else apply("astype", x, dtype=value.dtype)
-        for x in value.values()
+def in_one_dtype(value: Value) -> Value:
+    """The op, of inputs in the dtype of the result."""
+    if all(x.dtype == value.dtype for x in value.values()):
+        return value
+    return value.of(
+        *(
+            x if x.dtype == value.dtype else apply("astype", x, dtype=value.dtype)
+            for x in value.values()
+        )
     )
-
-
-def convolution(value: Value) -> Value:
-    return replace(value, inputs=in_one_dtype(value))
 
 
 def mean(value: Value) -> Value:
@@ -290,7 +290,7 @@ FEW = 3  # columns: fewer than make a vector worth while
 
 def matmul(value: Value) -> Value:
     """As products and a sum, where it is of integers, or too narrow for a kernel of its own."""
-    value = replace(value, inputs=in_one_dtype(value))
+    value = in_one_dtype(value)
     x, y = value.inputs
     depth, columns = x.shape[-1], value.shape[-1]
     if value.dtype.kind == "f" and depth > 1 and columns > FEW:
@@ -309,7 +309,7 @@ def matmul(value: Value) -> Value:
 def conv2d_input(value: Value) -> Value:
     """conv2d of the cotangent, set apart by the stride and with a border of zeros, by the weights
     turned around."""
-    y, w = in_one_dtype(value)
+    y, w = in_one_dtype(value).inputs
     how = value.attributes
     groups, kernel = how["groups"], w.shape[2:]
     border = [d * (k - 1) for d, k in zip(how["dilation"], kernel, strict=True)]
@@ -336,8 +336,8 @@ COMPOSED: dict[str, Rewrite] = {
     "logsumexp": logsumexp,
     "linear": linear,
     "matmul": matmul,
-    "conv2d": convolution,
-    "conv2d_weight": convolution,
+    "conv2d": in_one_dtype,
+    "conv2d_weight": in_one_dtype,
     "conv2d_input": conv2d_input,
 }
 
@@ -365,7 +365,7 @@ def signs_of_relu() -> Rewrite:
         if name == "relu":
             known[value.inputs[0]] = value
         if name == "greater" and value.inputs[0] in known and is_zero(value.inputs[1]):
-            return replace(value, inputs=(known[value.inputs[0]], value.inputs[1]))
+            return value.of(known[value.inputs[0]], value.inputs[1])
         return value
 
     return rewrite

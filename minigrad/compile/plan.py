@@ -157,8 +157,7 @@ def made(graph: Graph) -> Plan:
     plan = Plan()
     plan.threads = machine().threads if total_work(it) > LITTLE else 1
     texts = code.texts
-    half = -(-len(texts) // 2) if sum(map(len, texts)) > LONG else len(texts)
-    groups = [texts[k : k + half] for k in range(0, len(texts), max(half, 1))]
+    groups = in_halves(texts) if sum(map(len, texts)) > LONG else [texts] if texts else []
     plan.description = described(it, code)
     plan.sources = [source_of(group, machine().vector) for group in groups]
     plan.kernels = [len(group) for group in groups]
@@ -168,6 +167,13 @@ def made(graph: Graph) -> Plan:
         np.array(x.array) if is_literal(x) else places.array(x) for x in it.graph.outputs
     ]
     return plan
+
+
+def in_halves(texts: list[str]) -> list[list[str]]:
+    """As long as each other, about."""
+    ends = list(itertools.accumulate(map(len, texts)))
+    k = next(k for k, end in enumerate(ends) if 2 * end >= ends[-1])
+    return [part for part in (texts[: k + 1], texts[k + 1 :]) if part]
 
 
 def constants_of(graph: Graph) -> list[Value]:

@@ -114,15 +114,12 @@ def reshaped(function: Function, a: Any, *args: Any, **kwargs: Any) -> Any:
 def permuted(function: Function, a: Any, *args: Any, **kwargs: Any) -> Any:
     """By a function that permutes axes: a stand-in of shape (0, 1, 2, ...) comes back with them."""
     key = function, a.ndim, repr((args, kwargs))
-    axes = permutations.get(key)
-    if axes is None:
-        axes = ask(function, np.empty(range(a.ndim)), a, args, kwargs).shape
-        if len(permutations) < 1000:
-            permutations[key] = axes
-    return transpose_op(a, axes=axes)
+    if key not in permutations:
+        permutations[key] = ask(function, np.empty(range(a.ndim)), a, args, kwargs).shape
+    return transpose_op(a, axes=permutations[key])
 
 
-permutations: dict[Any, Shape] = {}  # as they were told by stand-ins
+permutations: dict[Any, Shape] = {}  # what stand-ins told
 
 
 def moved(function: Function, a: Any, *args: Any, **kwargs: Any) -> Any:

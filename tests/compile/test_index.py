@@ -179,7 +179,7 @@ def test_what_divides_is_a_plain_sum() -> None:
 def test_places_are_counted_as_numpy_does(shape: Shape) -> None:
     index = index_of(shape)
     there = np.arange(math.prod(shape)).reshape(shape)
-    assert strides_of(shape) == [s // 8 for s in np.zeros(shape, np.int64).strides]
+    assert strides_of(shape) == tuple(s // 8 for s in np.zeros(shape, np.int64).strides)
     for at in every(*index):
         place = tuple(value_of(i, at) for i in index)
         assert value_of(flat(index, shape), at) == there[place]

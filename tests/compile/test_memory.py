@@ -5,7 +5,7 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minigrad.compile.memory import LINE, arena, insert
+from minigrad.compile.memory import LINE, arena, give_back
 from tests.compile.test_index import held
 
 Uses = list[set[int]]
@@ -99,9 +99,11 @@ def test_the_smallest_room_that_is_large_enough_is_taken() -> None:
 @held
 @given(st.permutations(range(6)))
 def test_room_that_is_given_back_in_any_order_is_whole_again(order: list[int]) -> None:
-    free: list[tuple[int, int]] = []
+    free: dict[int, int] = {}
+    starts: dict[int, int] = {}
     for k in order:
-        insert(free, 10 * k, 10 * k + 10)
-        spans = sorted(free)
+        give_back(10 * k, 10 * k + 10, free, starts)
+        spans = sorted(free.items())
         assert all(end < start for (_, end), (start, _) in itertools.pairwise(spans))
-    assert free == [(0, 60)]
+        assert starts == {end: start for start, end in spans}
+    assert free == {0: 60}
