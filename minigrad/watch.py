@@ -71,8 +71,8 @@ def switch(on: bool) -> None:
 
 def told_apply(op: Op, *inputs: Any, **attributes: Any) -> Any:
     output = applier.get()(op, *inputs, **attributes)
-    if isinstance(output, Tensor):
-        for watcher in watchers.get():
+    for watcher in watchers.get():
+        if isinstance(output, Tensor):
             watcher.applied(op, inputs, attributes, output)
     return output
 

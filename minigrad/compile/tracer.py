@@ -61,7 +61,10 @@ class Recorder:
     def record(self, op: Op, inputs: list[Any], attributes: dict[str, Any]) -> Value:
         if self.again is not None:
             return self.repeat(op, inputs, attributes)
-        values = tuple(map(self.value_of, inputs))
+        own = self.value_of
+        values = tuple(
+            [x.value if type(x) is Tracer and x.source is None else own(x) for x in inputs]
+        )
         try:
             shape, dtype = infer(op, values, attributes)
         except MinigradError:
@@ -416,18 +419,22 @@ def value_of(x: Any) -> Any:
 
 def traced_apply(op: Op, *inputs: Any, **attributes: Any) -> Any:
     """As Op.__call__, but of traced arrays gives a traced array."""
-    nodes, arrays, live = [], [], []
+    nodes: list[Any] = []
+    arrays: list[Any] = []
+    live: list[Node] = []
     any_traced = False
     for x in inputs:
+        array = x
         kind = type(x)
-        if kind is not Tracer:
-            if issubclass(kind, Tensor):
-                x = x.node
-                live.append(x)
-            elif kind is list or kind is tuple:
-                x = np.asarray(x)
-        array = x.value if type(x) is Node else x
-        any_traced = any_traced or type(array) is Tracer
+        if kind is Tracer:
+            any_traced = True
+        elif issubclass(kind, Tensor):
+            x = x.node
+            live.append(x)
+            array = x.value
+            any_traced = any_traced or type(array) is Tracer
+        elif kind is list or kind is tuple:
+            x = array = np.asarray(x)
         nodes.append(x)
         arrays.append(array)
     recorder = tracing.get()
@@ -435,8 +442,9 @@ def traced_apply(op: Op, *inputs: Any, **attributes: Any) -> Any:
         return apply(op, *inputs, **attributes)
     value = recorder.record(op, arrays, attributes)
     result: Any = Tracer(value)
-    result.number = not (value.shape or live or op.family == "movement")
-    if op.name in VIEWS and type(arrays[0]) is Tracer:
+    if op.family != "movement":
+        result.number = not (value.shape or live)
+    elif op.name in VIEWS and type(arrays[0]) is Tracer:
         result.source = View(arrays[0], op, attributes, arrays[0].value)
     if not live:
         return result
