@@ -35,7 +35,6 @@ FLOAT_ONLY = "logaddexp hypot arctan2 pow abs floor ceil trunc rint reciprocal s
 ABOUT_FLOATS = "isnan isinf isfinite signbit".split()
 # Of booleans, NumPy means something else by them.
 ARITHMETIC = "add sub mul square neg invert".split()
-LEFT_TO_NUMPY = "mod floor_divide".split()
 VIEWS = "reshape transpose expand astype slice pad concatenate windows fold".split()
 REDUCTIONS = "sum max min any all argmax argmin".split()
 FAR = 1 << 40  # a bound for what has none
@@ -55,7 +54,7 @@ def lowered(value: Value) -> bool:
     if any(x.dtype not in C_TYPES for x in (value, *values)) or not value.size:
         return False
     if elementwise(value):
-        if name in LEFT_TO_NUMPY or (value.dtype.kind == "b" and name in ARITHMETIC):
+        if value.dtype.kind == "b" and name in ARITHMETIC:
             return False
         if name in ABOUT_FLOATS:
             return all(x.dtype.kind == "f" for x in values)

@@ -289,6 +289,36 @@ INLINE float fmin_f32(float x, float y) { return choose((x < y) | (y != y), x, y
 INLINE double fmax_f64(double x, double y) { return choose((x > y) | (y != y), x, y); }
 INLINE double fmin_f64(double x, double y) { return choose((x < y) | (y != y), x, y); }
 
+// Division that rounds down, and what it leaves, which has the sign of y, as Python has them: exact
+// as fmod is. Of integers, by 0 both are 0; the least by -1 is the least again.
+#define FLOORED(T, S, fmod, copysign, floor) \
+INLINE T floor_mod_##S(T x, T y) { \
+  T rest = fmod(x, y); \
+  return rest == 0 ? copysign(rest, y) : (rest < 0) != (y < 0) ? rest + y : rest; \
+} \
+INLINE T floor_div_##S(T x, T y) { \
+  T rest = fmod(x, y), whole = (x - rest) / y - (rest != 0 && (rest < 0) != (y < 0)); \
+  T down = floor(whole); \
+  return y == 0 ? x / y : whole == 0 ? copysign(0, x / y) : whole - down > 0.5 ? down + 1 : down; \
+}
+FLOORED(float, f32, fmodf, copysignf, floorf)
+FLOORED(double, f64, fmod, copysign, floor)
+INLINE uint64_t floor_mod_u64(uint64_t x, uint64_t y) { return y ? x % y : 0; }
+INLINE uint64_t floor_div_u64(uint64_t x, uint64_t y) { return y ? x / y : 0; }
+INLINE int64_t floor_mod_i64(int64_t x, int64_t y) {
+  int64_t rest = y == 0 || y == -1 ? 0 : x % y;
+  return rest && (rest < 0) != (y < 0) ? rest + y : rest;
+}
+INLINE int64_t floor_div_i64(int64_t x, int64_t y) {
+  if (y == 0 || y == -1) return y ? (int64_t)-(uint64_t)x : 0;
+  return x / y - (x % y && (x < 0) != (y < 0));
+}
+#define BY_TYPE(f, x, y) _Generic((x), float: f##_f32, double: f##_f64, \
+  uint8_t: f##_u64, uint16_t: f##_u64, uint32_t: f##_u64, uint64_t: f##_u64, \
+  unsigned long long: f##_u64, default: f##_i64)(x, y)
+#define floor_mod(x, y) BY_TYPE(floor_mod, x, y)
+#define floor_div(x, y) BY_TYPE(floor_div, x, y)
+
 // The plain names, for float arguments. For others they are what they are in math.h.
 #define ONE_OF(g, f, x) _Generic((x), float: g, default: (f))(x)
 #define TWO_OF(g, f, x, y) \

@@ -90,7 +90,7 @@ mod = binary(
     np.remainder,
     (lambda g, z, x, y: g, lambda g, z, x, y: -g * np.floor_divide(x, y)),
     "{0} % {1}",
-    "{0} - floor({0} / {1}) * {1}",
+    "floor_mod({0}, {1})",
     (Domain(0.2, 1.3), Domain(1.5, 2.5)),
 )
 arctan2 = binary(
@@ -124,7 +124,7 @@ for name, symbol in {"bitwise_and": "&", "bitwise_or": "|", "bitwise_xor": "^"}.
     infix, integers = f"{{0}} {symbol} {{1}}", (INTEGERS, INTEGERS)
     binary(name, getattr(np, name), (), infix, infix, integers)
 floor_divide = binary(
-    "floor_divide", np.floor_divide, (), "{0} // {1}", "floor({0} / {1})", (POSITIVE, POSITIVE)
+    "floor_divide", np.floor_divide, (), "{0} // {1}", "floor_div({0}, {1})", (POSITIVE, POSITIVE)
 )
 
 where_op = Op(

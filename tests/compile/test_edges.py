@@ -62,6 +62,7 @@ PAIRS: dict[str, Callable[[Any, Any], Any]] = {
     "activations": lambda x, y: (F.sigmoid(x), np.tanh(y), F.softplus(x), F.silu(y), F.gelu(x)),
     "roots and logarithms": lambda x, y: (np.sqrt(x), np.log(x), np.log1p(y), np.exp(x)),
     "rounding": lambda x, y: (np.floor(x), np.ceil(y), np.rint(x), np.trunc(y), np.sign(x)),
+    "floored division": lambda x, y: (x % y, x // y, x % 0.7, 3 // y, np.remainder(-x, y)),
     "questions": lambda x, y: (np.isnan(x), np.isinf(x), np.isfinite(y), np.signbit(x)),
 }
 
@@ -166,12 +167,13 @@ def test_sine_and_cosine_of_large_numbers() -> None:
 # Integers and booleans
 
 
-@pytest.mark.parametrize("kind", ["int8", "uint8", "int16", "int32", "int64"])
+@pytest.mark.parametrize("kind", ["int8", "uint8", "int16", "int32", "uint32", "int64", "uint64"])
 def test_integers_wrap_around(kind: str) -> None:
     info = np.iinfo(kind)
     ends = [info.min, info.min + 1, info.max, info.max - 1, 0, 1, 2, 3, 100]
     x, y = (x.ravel() for x in np.meshgrid(np.array(ends, kind), np.array(ends, kind)))
     check(lambda x, y: (x + y, x - y, x * y, -x, ~x, np.abs(x), np.square(x), x + 1, x * 3), x, y)
+    check(lambda x, y: (x // y, x % y), x, y)  # also by 0, and the least by -1
     check(lambda x, y: (np.maximum(x, y), x < y, x == y, np.sign(x), x & y, x | y, x ^ y), x, y)
     check(lambda x: (np.cumsum(x, axis=0), np.sum(x), np.max(x), np.min(x), np.argmax(x)), x)
     check(lambda x: (x.astype(np.int8), x.astype(np.float32), x.astype(bool), x / 2), x)
@@ -182,6 +184,16 @@ def test_integers_are_divided_towards_less(kind: str) -> None:
     x, y = (x.ravel() for x in np.meshgrid(np.arange(-9, 10), [-7, -3, -2, -1, 1, 2, 3, 7]))
     check(lambda x, y: (x // y, x % y, x / y), x.astype(kind), y.astype(kind))
     check(lambda x: (x // 3, x % 3, x // -3, x % -3, x**2, x**3), x.astype(kind))
+
+
+@pytest.mark.parametrize("kind", ["float32", "float64"])
+def test_floats_are_divided_towards_less_to_the_last_digit(kind: str) -> None:
+    rng = np.random.default_rng(0)
+    x, y = (rng.normal(size=4000) * 10.0 ** rng.integers(-9, 9, 4000) for _ in range(2))
+    whole = rng.integers(-50, 50, 4000) * np.array(0.1, kind)
+    for numbers in (x, whole):
+        check(lambda x, y: (x // y, x % y), numbers.astype(kind), y.astype(kind), rtol=0, atol=0)
+        check(lambda x: (x // 0.1, x % 0.1), numbers.astype(kind), rtol=0, atol=0)
 
 
 def test_booleans_are_no_integers() -> None:
