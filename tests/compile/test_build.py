@@ -1,9 +1,11 @@
 """Building: from a cold, a warm, a damaged and a read-only cache, and without a compiler."""
 
 import os
+import signal
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -111,6 +113,55 @@ def test_processes_that_build_at_the_same_time(cache: Path) -> None:
     assert [run.wait() for run in runs] == [0] * 4
     assert len(list(cache.glob("*.so"))) == 2  # the runtime and the kernels
     assert len(list(cache.iterdir())) == 3  # and the plan
+
+
+SLOW_COMPILER = """#!/bin/sh
+case "$*" in *{file}*) touch "{started}"; sleep 0.3;; esac
+exec {cc} "$@"
+"""
+# Parameters are to be as they were, and what was interrupted to work when it is done again.
+INTERRUPTED = """
+import numpy as np
+from minigrad import Tensor, compile
+w = Tensor(np.ones(9), requires_grad=True)
+@compile
+def step(x):
+    loss = (np.tanh(w * x) ** 2).sum()
+    loss.backward()
+    w.data -= 0.1 * w.grad
+    return loss
+try:
+    step(np.ones(9))
+except KeyboardInterrupt:
+    assert type(w.data) is np.ndarray and (w.data == 1).all() and w.grad is None
+    assert np.isclose(step(np.ones(9)).item(), 9 * np.tanh(1) ** 2)
+    print("interrupted")
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such signals")
+@pytest.mark.parametrize("file", ["/dev/null", "step.c"])  # is asked about the machine; builds
+def test_an_interrupt_during_a_build_leaves_nothing_broken(
+    cache: Path, tmp_path: Path, file: str
+) -> None:
+    (tmp_path / "work").mkdir()
+    started, compiler = tmp_path / "started", tmp_path / "bin" / "cc"
+    compiler.parent.mkdir()
+    compiler.write_text(SLOW_COMPILER.format(file=file, started=started, cc=build.compiler()))
+    compiler.chmod(0o755)
+    path = os.pathsep.join([str(compiler.parent), os.environ["PATH"]])
+    env = {**os.environ, "PATH": path, "TMPDIR": str(tmp_path / "work")}
+    command = [sys.executable, "-c", INTERRUPTED]
+    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) as run:
+        while not started.exists() and run.poll() is None:
+            time.sleep(0.01)
+        run.send_signal(signal.SIGINT)
+        output, _ = run.communicate(timeout=60)
+    assert (run.returncode, output) == (0, "interrupted\n")
+    assert not list((tmp_path / "work").iterdir())
+    files = list(cache.iterdir())
+    assert {x.suffix for x in files} == {".plan", ".so"}
+    assert all(build.path_of(x.name) == x for x in files)
 
 
 def test_numpy_and_c_agree(monkeypatch: pytest.MonkeyPatch) -> None:
