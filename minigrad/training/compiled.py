@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
 
@@ -14,20 +15,24 @@ from minigrad.compile.tracer import TraceError, Tracer
 from minigrad.errors import MinigradError, UnsupportedError
 from minigrad.nn import Module
 from minigrad.tensor import value_of
+from minigrad.training.evaluation import forward_pass
 from minigrad.training.run import Run, Update
 
 # To compile takes as long as many a step: how often there are batches of a shape before it is
-# compiled for them, of the first shape that there is and of others, such as an epoch's last. Counts
-# are kept in checkpoints. Times, by which one could decide better, are not the same in two runs.
+# compiled for them, of the first shape that is trained with and of others, such as an epoch's last.
+# Counts are kept in checkpoints. Times, by which one could decide better, are not the same in two
+# runs.
 FIRST, OTHERS = 10, 100
+
+Results = tuple[Any, Any]  # the loss, and the model's output if there are metrics of it
 
 
 class HookedError(MinigradError):
     """There are hooks, which want to see each call as it is made."""
 
 
-class CompiledStep:
-    """Does the steps of a training as one compiled function, where that can be done.
+class CompiledPart(ABC):
+    """A part of a training as a compiled function of batches, where that can be done and pays.
 
     Args:
         run: the training.
@@ -38,42 +43,98 @@ class CompiledStep:
     def __init__(self, run: Run, always: bool) -> None:
         self.run, self.always = run, always
         self.with_output = bool(run.metrics)
-        self.with_gradients = any(callback.gradients for callback in run.callbacks)
-        self.step = compile(step_of(run.update, self.with_output, self.with_gradients))
-        self.generators = run.generators()
         self.hooked = False
+        self.step = compile(self.function())
 
-    def __call__(self, batch: tuple[Any, ...]) -> tuple[float, Any]:
-        """The loss, and the model's output if there are metrics of it."""
+    @abstractmethod
+    def function(self) -> Callable[..., Any]:
+        """What is compiled."""
+
+    @abstractmethod
+    def counts(self) -> tuple[dict[Any, int], int]:
+        """How often there were batches of each shape, and how many of the first are too few."""
+
+    @abstractmethod
+    def eagerly(self, batch: tuple[Any, ...]) -> Results:
+        """The same op by op."""
+
+    @abstractmethod
+    def give_up(self) -> str:
+        """Go on without: what is said of it."""
+
+    def finished(self, batch: tuple[Any, ...], results: Any) -> Results:
+        """What is made of that which the compiled function gave."""
+        return results
+
+    def __call__(self, batch: tuple[Any, ...]) -> Results:
         if not self.is_worth_it(batch) or (self.hooked and has_hooks(self.run.model)):
-            return self.run.eagerly(batch)
-        before = self.bits()
+            return self.eagerly(batch)
         try:
             results = self.step(*batch)
         except HookedError:
             self.hooked = True
-            return self.run.eagerly(batch)
+            return self.eagerly(batch)
         except Exception as error:
             if self.always and isinstance(error, TraceError | UnsupportedError):
                 raise
             return self.refused(batch, error)
+        return self.finished(batch, results)
+
+    def is_worth_it(self, batch: tuple[Any, ...]) -> bool:
+        """Whether there are enough batches of this shape."""
+        (shapes, first), shape = self.counts(), tuple([np.shape(x) for x in batch])
+        count = shapes[shape] = shapes.get(shape, 0) + 1
+        return self.always or count > OTHERS or (count > first and shape == next(iter(shapes)))
+
+    def refused(self, batch: tuple[Any, ...], error: Exception) -> Results:
+        """Go on without. If it is the step that is wrong, that is an error without compiling, too,
+        which then says it better."""
+        results = self.eagerly(batch)
+        if self.always:
+            raise error
+        why = getattr(error, "message", error)
+        warnings.warn(f"{self.give_up()}: {why or repr(error)}", RuntimeWarning, stacklevel=6)
+        return results
+
+
+class CompiledStep(CompiledPart):
+    """The steps of a training."""
+
+    def __init__(self, run: Run, always: bool) -> None:
+        self.with_gradients = any(callback.gradients for callback in run.callbacks)
+        self.generators = run.generators()
+        self.before: list[tuple[np.random.Generator, Any]] = []
+        super().__init__(run, always)
+
+    def function(self) -> Callable[..., Any]:
+        return step_of(self.run.update, self.with_output, self.with_gradients)
+
+    def counts(self) -> tuple[dict[Any, int], int]:
+        return self.run.shapes, FIRST
+
+    def eagerly(self, batch: tuple[Any, ...]) -> Results:
+        return self.run.eagerly(batch)
+
+    def give_up(self) -> str:
+        self.run.compiled = None
+        return "fit trains without compiling, as with compile=False"
+
+    def __call__(self, batch: tuple[Any, ...]) -> Results:
+        self.before = self.bits()
+        return super().__call__(batch)
+
+    def finished(self, batch: tuple[Any, ...], results: Any) -> Results:
         loss, output, gradients = results if isinstance(results, tuple) else (results, None, [])
         value = loss.item()
         if not math.isfinite(value):
             # Nothing was changed by it. Done again op by op, it is found where it was first so.
-            for rng, bits in before:
+            for rng, bits in self.before:
                 rng.bit_generator.state = bits
             return self.run.eagerly(batch)
         if gradients:
             for parameter, gradient in zip(self.run.optimizer.parameters, gradients, strict=True):
                 parameter.grad = gradient
         return value, output
-
-    def is_worth_it(self, batch: tuple[Any, ...]) -> bool:
-        """Whether there are enough batches of this shape."""
-        shapes, shape = self.run.shapes, tuple([np.shape(x) for x in batch])
-        count = shapes[shape] = shapes.get(shape, 0) + 1
-        return self.always or count > OTHERS or (count > FIRST and shape == next(iter(shapes)))
 
     def bits(self) -> list[tuple[np.random.Generator, Any]]:
         """Where the generators are, if the step draws."""
@@ -82,20 +143,41 @@ class CompiledStep:
             return []
         return [(rng, rng.bit_generator.state) for rng in self.generators]
 
-    def refused(self, batch: tuple[Any, ...], error: Exception) -> tuple[float, Any]:
-        """Go on without. If it is the step that is wrong, that is an error without compiling, too,
-        which then says it better."""
-        results = self.run.eagerly(batch)
-        if self.always:
-            raise error
-        self.run.compiled = None
-        why = getattr(error, "message", error)
-        warnings.warn(
-            f"fit trains without compiling, as with compile=False: {why or repr(error)}",
-            RuntimeWarning,
-            stacklevel=5,
-        )
-        return results
+
+class CompiledValidation(CompiledPart):
+    """What is measured of held-out data."""
+
+    def function(self) -> Callable[..., Any]:
+        model, loss, with_output = self.run.model, self.run.loss_function, self.with_output
+
+        def forward(*batch: np.ndarray) -> Any:
+            check_batch(model, batch)
+            value, output = forward_pass(model, loss, batch)
+            return value, output if with_output else None
+
+        return forward
+
+    def counts(self) -> tuple[dict[Any, int], int]:
+        return self.run.validation_shapes, OTHERS
+
+    def eagerly(self, batch: tuple[Any, ...]) -> Results:
+        return forward_pass(self.run.model, self.run.loss_function, batch)
+
+    def give_up(self) -> str:
+        self.run.validating = None
+        return "fit validates without compiling"
+
+
+def check_batch(model: Module, batch: tuple[Any, ...]) -> None:
+    """Whether a function of the model and a batch can be compiled."""
+    if has_hooks(model):
+        raise HookedError("there are hooks")
+    for x in batch:
+        if not isinstance(x, np.ndarray):
+            raise UnsupportedError(
+                f"there is a {type(x).__name__} in the batch, whose numbers would be part of "
+                "what is compiled: np.asarray(x) is an argument of it"
+            )
 
 
 def step_of(update: Update, with_output: bool, with_gradients: bool) -> Callable[..., Any]:
@@ -105,14 +187,7 @@ def step_of(update: Update, with_output: bool, with_gradients: bool) -> Callable
     """
 
     def step(*batch: np.ndarray) -> Any:
-        if has_hooks(update.model):
-            raise HookedError("there are hooks")
-        for x in batch:
-            if not isinstance(x, np.ndarray):
-                raise UnsupportedError(
-                    f"there is a {type(x).__name__} in the batch, whose numbers would be part of "
-                    "what is compiled: np.asarray(x) is an argument of it"
-                )
+        check_batch(update.model, batch)
         before = [x.value if type(x) is Tracer else x for x in state_of(update)]
         loss, output = update(batch)
         finite = np.isfinite(loss.data)

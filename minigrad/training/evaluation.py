@@ -60,15 +60,25 @@ class Means:
         return {name: total / self.samples for name, total in self.totals.items()}
 
 
+def forward_pass(model: Module, loss: Callable[..., Any], batch: Sequence[Any]) -> tuple[Any, Any]:
+    """The loss of a batch, and the model's output."""
+    x, *targets = batch
+    with no_grad():
+        output = model(x)
+        return loss(output, *targets), output
+
+
 def evaluate(
     model: Module,
     batches: BatchLoader,
     loss: Callable[..., Any],
     metrics: Mapping[str, Metric] | None = None,
+    forward: Callable[[tuple[Any, ...]], tuple[Any, Any]] | None = None,
 ) -> dict[str, float]:
     """The mean loss and metrics of a model over batches, with the model in eval mode.
 
-    Afterwards every module is in the mode it was in.
+    Afterwards every module is in the mode it was in. `forward` gives the loss and the output of a
+    batch, if that is done otherwise than op by op.
 
     >>> from minigrad.nn import Linear
     >>> from minigrad.functional import mse_loss
@@ -82,11 +92,10 @@ def evaluate(
     means = Means()
     model.eval()
     try:
-        with no_grad():
-            for x, *targets in batches:
-                output = model(x)
-                value = loss(output, *targets).item()
-                means.add(len(x), loss=value, **measure(metrics or {}, output, targets))
+        for batch in batches:
+            value, output = forward(batch) if forward else forward_pass(model, loss, batch)
+            x, *targets = batch
+            means.add(len(x), loss=value.item(), **measure(metrics or {}, output, targets))
     finally:
         for module, mode in modes:
             module.training = mode

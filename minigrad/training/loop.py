@@ -9,7 +9,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -21,9 +21,6 @@ from minigrad.training.callback import Callback
 from minigrad.training.evaluation import Metric
 from minigrad.training.history import History
 from minigrad.training.run import Run
-
-if TYPE_CHECKING:
-    from minigrad.training.compiled import CompiledStep
 
 
 def fit(
@@ -116,7 +113,8 @@ def fit(
     if target is not None and target.exists():
         run.load(target)
     saved = run.step
-    run.compiled = compiled_step(run, compile)
+    if compile or (compile is None and has_compiler()):
+        use_compiled(run, always=bool(compile))
     for callback in run.callbacks:
         callback.on_start(run)
     model.train()
@@ -146,15 +144,17 @@ def fit(
     return run.history
 
 
-def compiled_step(run: Run, compile: bool | None) -> CompiledStep | None:
+def has_compiler() -> bool:
     # Imported when it is needed first: `import minigrad` is to be quick.
     from minigrad.compile.build import compiler
 
-    if compile is False or (compile is None and compiler() is None):
-        return None
-    from minigrad.training.compiled import CompiledStep
+    return compiler() is not None
 
-    return CompiledStep(run, always=bool(compile))
+
+def use_compiled(run: Run, always: bool) -> None:
+    from minigrad.training.compiled import CompiledStep, CompiledValidation
+
+    run.compiled, run.validating = CompiledStep(run, always), CompiledValidation(run, always)
 
 
 def total_steps(batches: BatchLoader, epochs: int | None, steps: int | None) -> int:

@@ -74,7 +74,8 @@ class Run:
 
     `step` is how many steps are done, `loss` that of the last one, `seconds` what they took.
     `stopping` says why it is to end after this step, and is empty while it is not. `compiled` does
-    the steps, unless that is None; `shapes` counts how often there were batches of each shape.
+    the steps, and `validating` measures batches of held-out data, unless they are None; `shapes`
+    and `validation_shapes` count how often there were batches of each shape.
     """
 
     model: Module
@@ -93,7 +94,9 @@ class Run:
     seconds: float = 0.0
     stopping: str = ""
     compiled: Callable[[tuple[Any, ...]], tuple[float, Any]] | None = None
+    validating: Callable[[tuple[Any, ...]], tuple[Any, Any]] | None = None
     shapes: dict[Any, int] = field(default_factory=dict)
+    validation_shapes: dict[Any, int] = field(default_factory=dict)
 
     def advance(self, batch: tuple[Any, ...]) -> None:
         """One step: forward, backward, update."""
@@ -125,8 +128,11 @@ class Run:
         row |= {"lr": float(self.optimizer.lr), "seconds": round(self.seconds, 3)}
         self.means = Means()
         if validation is not None:
+            forward = None if watchers.get() else self.validating
             with self.averaged():
-                held_out = evaluate(self.model, validation, self.loss_function, self.metrics)
+                held_out = evaluate(
+                    self.model, validation, self.loss_function, self.metrics, forward
+                )
             row |= {f"validation_{name}": value for name, value in held_out.items()}
         self.history.rows.append(row)
         if isinstance(self.schedule, ReduceLROnPlateau):
@@ -208,6 +214,7 @@ class Run:
             "seconds": self.seconds,
             "stopping": self.stopping,
             "shapes": list(self.shapes.items()),
+            "validation_shapes": list(self.validation_shapes.items()),
         }
         text = json.dumps(state, default=np.ndarray.tolist)
         save(path, arrays, {"format": FORMAT, "training": text})
@@ -255,7 +262,12 @@ class Run:
         self.means = Means(state["totals"], state["samples"])
         self.step, self.seconds = state["step"], state["seconds"]
         self.stopping = state["stopping"]
-        self.shapes = {as_tuple(shape): n for shape, n in state.get("shapes", [])}
+        for counts, name in (
+            (self.shapes, "shapes"),
+            (self.validation_shapes, "validation_shapes"),
+        ):
+            counts.clear()
+            counts.update((as_tuple(shape), n) for shape, n in state.get(name, []))
 
 
 def as_tuple(x: Any) -> Any:

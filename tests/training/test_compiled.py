@@ -244,6 +244,72 @@ def test_what_cannot_be_compiled_is_said_once_and_trains() -> None:
         trained(Branches(), compile=True)
 
 
+class Validations(Callback):
+    """How often what is held out was traced, after each row."""
+
+    gradients = False
+
+    def __init__(self) -> None:
+        self.traces: list[int] = []
+
+    def on_row(self, run: Any) -> None:
+        self.traces.append(run.validating.step.traces if run.validating else -1)
+
+
+def validated(compile: bool | None, model: nn.Module | None = None, **how: Any) -> Any:
+    """A row each step, with two batches of 16 held out, and one of 12."""
+    seen, model = Validations(), model or network()
+    average = optim.ExponentialMovingAverage(model.parameters(), 0.5)
+    batches = BatchLoader(X, Y, batch_size=16, shuffle=False)
+    how = {"metrics": {"accuracy": accuracy}, "callbacks": [seen], "average": average, **how}
+    model, history, _ = trained(model, compile=compile, validation=batches, every=1, **how)
+    return seen.traces, history
+
+
+def test_what_is_held_out_is_compiled_when_it_comes_often_enough(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(compiled, "OTHERS", 5)
+    traces, history = validated(None)
+    # There are two full batches at each step, and so the sixth in step 3.
+    assert traces == [0, 0, 1, 1, 1, *7 * [2]]
+    expected = validated(False)[1]
+    for name in ("validation_loss", "validation_accuracy"):
+        np.testing.assert_allclose(history[name], expected[name], 1e-4, 1e-5)
+    assert validated(True, steps=2)[0] == [2, 2]
+
+
+def test_counts_of_what_is_held_out_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compiled, "OTHERS", 5)
+    validated(None, steps=4, checkpoint=tmp_path / "parts")
+    assert validated(None, checkpoint=tmp_path / "parts")[0][:2] == [1, 2]
+    validated(None, checkpoint=tmp_path / "whole")
+    whole, parts = (json.loads(load_metadata(tmp_path / x)["training"]) for x in ("whole", "parts"))
+    assert whole["validation_shapes"] == parts["validation_shapes"]
+    for row, other in zip(whole["history"], parts["history"], strict=True):
+        assert {**row, "seconds": 0} == {**other, "seconds": 0}
+
+
+class BranchesInEval(Branches):
+    def forward(self, x: Any) -> Any:
+        return self.layer(x) if self.training else super().forward(x)
+
+
+def test_what_is_held_out_and_cannot_be_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiled, "OTHERS", 5)
+    with pytest.warns(RuntimeWarning, match="fit validates without compiling.*branches") as warned:
+        traces, history = validated(None, BranchesInEval())
+    assert len(warned) == 1
+    assert warned[0].filename == __file__
+    assert traces == [0, 0, *10 * [-1]]
+    expected = validated(False, BranchesInEval())[1]
+    np.testing.assert_allclose(history["validation_loss"], expected["validation_loss"], 1e-5)
+    with pytest.raises(TraceError, match="branches"):
+        validated(True, BranchesInEval())
+
+
 def test_one_that_is_changed_into_what_cannot_be_compiled() -> None:
     class Change(Callback):
         def on_step(self, run: Any) -> None:
