@@ -85,6 +85,9 @@ class Guards:
     def resized(self) -> str:
         for (x, name), before in zip(self.found.whole, self.contents, strict=True):
             if len(x) != len(before):
+                new = [key for key in x if key not in before] if isinstance(x, dict) else []
+                if new:
+                    return f"{name} had no {new[0]!r}, and has {repr(x[new[0]])[:60]}"
                 return f"{name} had {len(before)} things in it and has {len(x)}"
         return ""
 

@@ -4,7 +4,8 @@ kinds of ops."""
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Hashable
+from collections import Counter
+from collections.abc import Callable, Collection, Hashable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -21,22 +22,24 @@ def optimized(graph: Graph) -> Graph:
     """All passes, in their order. What one makes of a value, the next is given at once; what a
     composition is made of, the second time through."""
     once, signs = common_subexpressions(), signs_of_relu()
-    for rewrite in (
-        lambda value: composed(algebra(folding(value))),
-        lambda value: once(signs(folding(unrolled(algebra(value))))),
+    for change in (
+        lambda graph: rewritten(graph, lambda value: composed(algebra(folding(value)))),
+        turned,
+        lambda graph: rewritten(graph, lambda x: once(signs(folding(unrolled(algebra(x)))))),
     ):
-        graph = rewritten(graph, rewrite)
+        graph = change(graph)
         verify(graph)
     return graph
 
 
-def rewritten(graph: Graph, rewrite: Rewrite) -> Graph:
-    """The graph with each value put through `rewrite`, its inputs first."""
+def rewritten(graph: Graph, rewrite: Rewrite, some: Collection[Value] | None = None) -> Graph:
+    """The graph with each value, or some, put through `rewrite`, its inputs first."""
     new: dict[Value, Value] = {}
     for value in graph.order:
         inputs = tuple(new[x] if type(x) is Value else x for x in value.inputs)
         same = all(a is b for a, b in zip(inputs, value.inputs, strict=True))
-        new[value] = rewrite(value if same else value.of(*inputs))
+        fresh = value if same else value.of(*inputs)
+        new[value] = rewrite(fresh) if some is None or value in some else fresh
     return Graph(
         graph.inputs,
         graph.states,
@@ -297,8 +300,7 @@ def matmul(value: Value) -> Value:
         return value
     if depth == 1:
         return apply("mul", x, y)
-    n = len(y.shape)
-    y = apply("transpose", y, axes=(*range(n - 2), n - 1, n - 2))
+    y = apply("transpose", y, axes=turn_of(len(y.shape)))
     left = apply("reshape", x, shape=(*x.shape[:-1], 1, depth))
     right = apply("reshape", y, shape=(*y.shape[:-2], 1, *y.shape[-2:]))
     terms = apply("mul", left, right)
@@ -329,6 +331,55 @@ def conv2d_input(value: Value) -> Value:
     back = slice(None, None, -1)
     w = apply("slice", w, index=(slice(None), slice(None), back, back))
     return apply("conv2d", y, w, stride=(1, 1), dilation=how["dilation"], groups=groups)
+
+
+# Products that are needed the other way around
+
+
+def turned(graph: Graph) -> Graph:
+    """(x @ y).T as y.T @ x.T, also where sums and the like of products are turned around: what is
+    done next can then be done with each entry."""
+    uses = Counter(itertools.chain(graph.roots(), *(value.values() for value in graph.order)))
+    turns = {
+        value
+        for value in graph.order
+        if is_turn(value) and value.shape[-1] > FEW and can_turn(value.inputs[0], uses)
+    }
+    return rewritten(graph, lambda value: other_way(value.inputs[0]), turns) if turns else graph
+
+
+def is_turn(value: Value) -> bool:
+    """Whether it is an array with its last two axes swapped."""
+    axes = turn_of(len(value.shape))
+    return name_of(value) == "transpose" and axes_of_transpose(value) == axes
+
+
+def turn_of(n: int) -> tuple[int, ...]:
+    return (*range(n - 2), n - 1, n - 2)
+
+
+def can_turn(x: Value, uses: Mapping[Value, int]) -> bool:
+    """Whether it is a product, or computed of products entry by entry, that nothing else needs."""
+    if is_turn(x):
+        return True
+    if uses[x] > 1 or x.op is None:
+        return False
+    return name_of(x) == "matmul" or (
+        x.op.family in ("unary", "binary")
+        and all(y.size == 1 or (y.shape == x.shape and can_turn(y, uses)) for y in x.values())
+    )
+
+
+def other_way(x: Any) -> Any:
+    """What can be turned, turned."""
+    if type(x) is not Value or x.size == 1:
+        return x
+    if is_turn(x):
+        return x.inputs[0]
+    if name_of(x) == "matmul":
+        turns = [apply("transpose", y, axes=turn_of(len(y.shape))) for y in x.inputs[::-1]]
+        return apply("matmul", *map(folding, turns))
+    return apply(name_of(x) or "", *map(other_way, x.inputs), **x.attributes)
 
 
 COMPOSED: dict[str, Rewrite] = {

@@ -223,6 +223,7 @@ class Inline:
 
 DEAR = "exp log sin cos tan tanh sigmoid erf pow div sqrt log1p expm1".split()
 FEW = 2  # operations that are done again and again rather than their result kept
+SEVERAL, LARGE = 16, 1 << 18  # so many of results that large, which caches do not hold
 MANY = 12  # arrays that are read at once
 
 
@@ -251,9 +252,9 @@ def has_stage(
     if len(it.reads) > MANY or products > 1:  # each product takes its part along
         return True
     if len(users) == 1:
-        return it.cost > FEW and users[0].size > value.size
+        return it.cost > FEW and users[0].size >= 2 * value.size
     # What is a step or two from one array is computed again, and not read.
-    return it.cost > FEW or len(it.reads) > 1
+    return it.cost > (SEVERAL if value.size > LARGE else FEW) or len(it.reads) > 1
 
 
 def stage_of(value: Value, kind: str, plan: Schedule) -> Stage:

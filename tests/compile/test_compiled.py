@@ -307,7 +307,7 @@ def test_training_mode_and_layer_settings() -> None:
     assert (f(np.ones(100)) == 1).all()
     model.train()[0].p = 0.0
     assert (f(np.ones(100)) == 1).all()
-    assert f.reasons[0].startswith("model had")
+    assert f.reasons[0] == "model had no 'training', and has False"
 
 
 def test_an_optimiser_that_was_loaded_or_set_otherwise() -> None:

@@ -27,6 +27,7 @@ from minigrad.compile.passes import (
     name_of,
     optimized,
     rewritten,
+    turned,
     unrolled,
 )
 from minigrad.compile.run_numpy import NumpyProgram
@@ -63,10 +64,16 @@ def run(graph: Graph, arrays: list[np.ndarray]) -> list[np.ndarray]:
 
 
 def keeps(rewrite: Rewrite, *outputs: Value, odd: bool = False, rtol: float = 1e-5) -> list[Value]:
+    return changed(lambda graph: rewritten(graph, rewrite), *outputs, odd=odd, rtol=rtol)
+
+
+def changed(
+    change: Callable[[Graph], Graph], *outputs: Value, odd: bool = False, rtol: float = 1e-5
+) -> list[Value]:
     """What becomes of outputs, of which the numbers are as they were."""
     graph = graph_of(*outputs)
     verify(graph)
-    new = rewritten(graph, rewrite)
+    new = change(graph)
     verify(new)
     arrays = numbers_for(graph, odd)
     for x, y in zip(run(new, arrays), run(graph, arrays), strict=True):
@@ -286,6 +293,47 @@ def test_other_reductions_are_loops() -> None:
     ]:
         value = apply("sum", leaf(*shape, dtype=dtype), axis=axis, keepdims=False)
         assert keeps(unrolled, value) == [value]
+
+
+# Turning
+
+
+def turn(x: Value) -> Value:
+    n = len(x.shape)
+    return apply("transpose", x, axes=(*range(n - 2), n - 1, n - 2))
+
+
+def test_products_that_are_turned_around_are_computed_so() -> None:
+    x, y, z = leaf(4, 5), leaf(5, 6), leaf(6, 5)
+    (found,) = changed(turned, turn(apply("matmul", x, y)))
+    assert name_of(found) == "matmul" and ops_of(found)["transpose"] == 2
+    (found,) = changed(turned, turn(apply("matmul", turn(x), turn(leaf(7, 4)))))
+    assert ops_of(found) == {"matmul": 1, "input": 2}
+    stack = apply("matmul", leaf(2, 1, 4, 5), leaf(3, 5, 6))
+    (found,) = changed(turned, turn(stack))
+    assert name_of(found) == "matmul" and found.shape == (2, 3, 6, 4)
+    # Sums and the like of products, also where one of these is turned already.
+    total = apply("add", apply("matmul", x, y), turn(apply("matmul", z, turn(x))))
+    total = apply("mul", apply("tanh", total), 2.0)
+    (found,) = changed(turned, turn(total))
+    assert name_of(found) == "mul" and ops_of(found)["matmul"] == 2
+
+
+def test_what_is_needed_both_ways_or_made_no_better_stays() -> None:
+    x, y = leaf(4, 5), leaf(5, 6)
+    product = apply("matmul", x, y)
+    twice = apply("mul", product, product)
+    beside = apply("mul", product, leaf(4, 6))
+    for outputs in [
+        (product, turn(product)),
+        (turn(product), apply("neg", turn(product))),
+        (turn(twice),),
+        (turn(beside),),  # then this would be read the other way around
+        (turn(apply("matmul", leaf(3, 5), y)),),  # too narrow
+        (turn(apply("exp", x)),),
+        (apply("transpose", apply("matmul", leaf(2, 4, 5), y), axes=(1, 0, 2)),),
+    ]:
+        assert changed(turned, *outputs) == [*outputs]
 
 
 # Composing
