@@ -11,10 +11,11 @@ import platform
 import shutil
 import subprocess
 import tempfile
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from time import perf_counter
 
 from minigrad.errors import ArgumentError
 
@@ -103,6 +104,21 @@ def build(*texts: str) -> list[ctypes.CDLL]:
     with ThreadPoolExecutor(max(1, len(texts))) as pool:
         paths = list(pool.map(built, texts))
     return [ctypes.CDLL(str(path)) for path in paths]
+
+
+def begun(*texts: str) -> Future[tuple[list[ctypes.CDLL], float]]:
+    """Their libraries, and the seconds that building takes, if they were not built before: in a
+    thread of its own, while the plan of the program is finished."""
+
+    def timed() -> tuple[list[ctypes.CDLL], float]:
+        known, start = are_built(*texts), perf_counter()
+        return build(*texts), 0.0 if known else perf_counter() - start
+
+    pool = ThreadPoolExecutor(1)
+    try:
+        return pool.submit(timed)
+    finally:
+        pool.shutdown(wait=False)
 
 
 def built(text: str) -> Path:

@@ -200,7 +200,8 @@ class Body:
 
     def read(self, value: Value, index: Index) -> str:
         """The name of what a value is at an index."""
-        index = tuple(ZERO if n == 1 else i for i, n in zip(index, value.shape, strict=True))
+        if 1 in value.shape:
+            index = tuple(ZERO if n == 1 else i for i, n in zip(index, value.shape, strict=True))
         key = value, index
         name = self.known.get(key)
         if name is None:

@@ -98,9 +98,10 @@ def folding(value: Value) -> Value:
 
 def is_known(value: Value) -> bool:
     """Whether a value is made of nothing but numbers that the trace made, and is not large."""
-    return value.size <= SMALL and all(
-        x.kind == "constant" and x.attributes.get("fixed", False) for x in value.values()
-    )
+    for x in value.inputs:
+        if type(x) is Value and not (x.kind == "constant" and x.attributes.get("fixed")):
+            return False
+    return value.size <= SMALL
 
 
 def constant(array: Any) -> Value:

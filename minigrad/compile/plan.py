@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import itertools
 import pickle
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -13,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.compile.build import HERE, keep, kept, machine
+from minigrad.compile.build import HERE, begun, keep, kept, machine
 from minigrad.compile.codegen import Call, Code, generate, source_of, work_of
 from minigrad.compile.contract import with_operands
 from minigrad.compile.describe import Description, described
@@ -63,6 +65,7 @@ class Plan:
 
     The arrays it works on have slots: first those that are given, leaves of the graph or constants
     that were made on the way; then outputs, which get new memory at each call; then the arena.
+    `building` is what the sources become, of a plan that was just made.
     """
 
     leaves: list[tuple[str, Any]] = field(default_factory=list)
@@ -74,6 +77,10 @@ class Plan:
     arena: int = 0
     threads: int = 1
     description: Description = field(default_factory=Description)
+    building: Future[tuple[list[ctypes.CDLL], float]] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "building": None}
 
 
 def plan_of(graph: Graph, confirm: Callable[[], None] | None = None) -> Plan:
@@ -158,9 +165,10 @@ def made(graph: Graph) -> Plan:
     plan.threads = machine().threads if total_work(it) > LITTLE else 1
     texts = code.texts
     groups = in_halves(texts) if sum(map(len, texts)) > LONG else [texts] if texts else []
-    plan.description = described(it, code)
     plan.sources = [source_of(group, machine().vector) for group in groups]
+    plan.building = begun(*plan.sources)
     plan.kernels = [len(group) for group in groups]
+    plan.description = described(it, code)
     places = Places(it, alias, code, traced, plan)
     segments(code, places, plan)
     plan.outputs = [

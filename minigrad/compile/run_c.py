@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable
-from time import perf_counter
 from typing import Any
 
 import numpy as np
 
-from minigrad.compile.build import are_built, build, runtime
+from minigrad.compile.build import begun, runtime
 from minigrad.compile.ir import Graph, Value
 from minigrad.compile.layout import Layout
 from minigrad.compile.plan import Array, ByNumpy, Calls, constants_of, plan_of
@@ -42,9 +41,8 @@ class Program:
 
     def __init__(self, graph: Graph, confirm: Callable[[], None] | None = None) -> None:
         self.plan = plan = plan_of(graph, confirm)
-        known, start = are_built(*plan.sources), perf_counter()
-        self.libraries = build(*plan.sources)
-        self.build_seconds = 0.0 if known else perf_counter() - start
+        self.libraries, self.build_seconds = (plan.building or begun(*plan.sources)).result()
+        plan.building = None
         given, traced = [*graph.inputs, *graph.states], constants_of(graph)
         self.slots: dict[Value, int] = {value: k for k, value in enumerate(given)}
         first = len(plan.leaves)
