@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-oracles test-browser gallery bench bench-compile check format clean
+.PHONY: demo test test-oracles test-browser test-compiler gallery bench bench-compile check format clean
 
 demo: $(VENV)/installed
 	$(BIN)/minigrad train digits
@@ -18,6 +18,11 @@ test-oracles: .venv-oracles/installed
 # The page of an explanation, in a browser: chromium must be there (apt install chromium).
 test-browser: .venv-browser/installed
 	.venv-browser/bin/python -m pytest tests/browser
+
+# Compiling by the C compiler that pip installs.
+test-compiler: $(VENV)/installed-dev
+	$(BIN)/pip install --quiet --editable '.[compiler]'
+	$(BIN)/python -m pytest tests/compile/test_build.py -k other_compilers
 
 # The pictures in docs/gallery, drawn again.
 gallery: .venv-browser/installed

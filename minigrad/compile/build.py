@@ -22,12 +22,13 @@ from minigrad.errors import ArgumentError
 COMPILERS = ("cc", "gcc", "clang")
 NATIVE = "-march=native" if platform.machine().lower() in ("x86_64", "amd64") else "-mcpu=native"
 FLAGS = [
-    # Loops become vectors where that pays; what else -O3 does takes time, and gives none back.
-    *f"-O2 -ftree-vectorize -fvect-cost-model=dynamic {NATIVE}".split(),
+    # Loops become vectors; what else -O3 does takes time, and gives none back.
+    *f"-O2 -ftree-vectorize {NATIVE}".split(),
     *"-std=gnu11 -fPIC -shared -pthread -w".split(),
     # What C leaves open: errno, traps, and a*b + c in one step. NaN and Inf stay what they are.
     *"-fno-math-errno -fno-trapping-math -ffp-contract=fast -fopenmp-simd".split(),
 ]
+OF_GCC = "-fvect-cost-model=dynamic"  # also loops of which it is seen at run time that it pays
 HERE = Path(__file__).parent
 
 
@@ -130,8 +131,12 @@ def built(text: str) -> Path:
     return path_of(name) or keep(name, compiled(cc, text))
 
 
+def flags(cc: str) -> list[str]:
+    return FLAGS if "__clang__" in macros(cc) else [*FLAGS, OF_GCC]
+
+
 def library_name(cc: str, text: str) -> str:
-    key = hashlib.sha256("\0".join([cc, macros(cc), *FLAGS, text]).encode()).hexdigest()[:32]
+    key = hashlib.sha256("\0".join([cc, macros(cc), *flags(cc), text]).encode()).hexdigest()[:32]
     return f"{key}.so"
 
 
@@ -146,7 +151,7 @@ def compiled(cc: str, text: str) -> bytes:
     with tempfile.TemporaryDirectory(prefix="minigrad") as work:
         source, library = Path(work, "step.c"), Path(work, "step.so")
         source.write_text(text)
-        whole = [*command(cc), *FLAGS, str(source), "-o", str(library), "-lm"]
+        whole = [*command(cc), *flags(cc), str(source), "-o", str(library), "-lm"]
         # In a group of its own: Ctrl-C is for the program, which then ends the compiler.
         run = subprocess.run(whole, capture_output=True, text=True, process_group=0)
         if run.returncode:

@@ -17,7 +17,9 @@ from minigrad import optim
 from minigrad.compile import build
 from minigrad.compile.compiled import compile
 from minigrad.compile.run_numpy import NumpyProgram
+from tests.compile.graphs import random_program
 from tests.compile.test_compiled import X, Y, agree, network, stepper
+from tests.compile.test_random_graphs import compare
 
 
 @pytest.fixture
@@ -51,6 +53,22 @@ def test_without_a_compiler_numpy_runs_it(monkeypatch: pytest.MonkeyPatch) -> No
             agree(trained(compile), trained(lambda f: f), 1e-4)
     finally:
         build.compiler.cache_clear()
+
+
+@pytest.mark.parametrize("name", ["clang", "zig"])
+def test_other_compilers(cache: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """What is said to gcc is not all understood by others. A warning would be an error."""
+    monkeypatch.setattr(build, "COMPILERS", [name] if name == "clang" else [])
+    build.compiler.cache_clear()
+    build.machine.cache_clear()
+    try:
+        if build.compiler() is None:
+            pytest.skip(f"there is no {name}")
+        agree(trained(compile), trained(lambda f: f), 1e-4)
+        compare([random_program(seed) for seed in range(20)])
+    finally:
+        build.compiler.cache_clear()
+        build.machine.cache_clear()
 
 
 def test_a_compiler_that_fails(

@@ -30,7 +30,7 @@ from tests.compile.graphs import Program, random_program
 GRAPHS = int(os.environ.get("MINIGRAD_GRAPHS", "2250"))
 FIRST = int(os.environ.get("MINIGRAD_GRAPHS_FROM", "0"))
 TOGETHER = 25  # in one compiled function
-OPTIMIZED = 9  # of so many functions, one is built as those of users are
+OPTIMIZED = 15  # of so many functions, one is built as those of users are
 
 
 def order_of(program: Program) -> int:
