@@ -221,7 +221,8 @@ class Inline:
     reads: frozenset[Value] = frozenset()
 
 
-DEAR = "exp log sin cos tan tanh sigmoid erf pow div sqrt log1p expm1".split()
+DEAR = "exp expm1 log log1p logaddexp pow sqrt div mod floor_divide erf sigmoid hypot".split()
+DEAR += "sin cos tan arcsin arccos arctan arctan2 sinh cosh tanh arcsinh arccosh arctanh".split()
 FEW = 2  # operations that are done again and again rather than their result kept
 SEVERAL, LARGE = 16, 1 << 18  # so many of results that large, which caches do not hold
 MANY = 12  # arrays that are read at once
