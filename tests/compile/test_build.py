@@ -45,30 +45,20 @@ def test_what_was_built_is_not_built_again(cache: Path, monkeypatch: pytest.Monk
     assert files == sorted(cache.iterdir())
 
 
-def test_without_a_compiler_numpy_runs_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(build, "COMPILERS", ())
-    build.compiler.cache_clear()
-    try:
-        with pytest.warns(RuntimeWarning, match="run on NumPy: there is no C compiler"):
-            agree(trained(compile), trained(lambda f: f), 1e-4)
-    finally:
-        build.compiler.cache_clear()
+def test_without_a_compiler_numpy_runs_it(compilers: Callable[..., None]) -> None:
+    compilers()
+    with pytest.warns(RuntimeWarning, match="run on NumPy: there is no C compiler"):
+        agree(trained(compile), trained(lambda f: f), 1e-4)
 
 
 @pytest.mark.parametrize("name", ["clang", "zig"])
-def test_other_compilers(cache: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_other_compilers(cache: Path, compilers: Callable[..., None], name: str) -> None:
     """What is said to gcc is not all understood by others. A warning would be an error."""
-    monkeypatch.setattr(build, "COMPILERS", [name] if name == "clang" else [])
-    build.compiler.cache_clear()
-    build.machine.cache_clear()
-    try:
-        if build.compiler() is None:
-            pytest.skip(f"there is no {name}")
-        agree(trained(compile), trained(lambda f: f), 1e-4)
-        compare([random_program(seed) for seed in range(20)])
-    finally:
-        build.compiler.cache_clear()
-        build.machine.cache_clear()
+    compilers(*(["clang"] if name == "clang" else []), wheel=name == "zig")
+    if build.compiler() is None:
+        pytest.skip(f"there is no {name}")
+    agree(trained(compile), trained(lambda f: f), 1e-4)
+    compare([random_program(seed) for seed in range(20)])
 
 
 def test_a_compiler_that_fails(

@@ -189,16 +189,12 @@ def test_names_of_arguments() -> None:
     assert title == "f(" + ", ".join(f"{name} float64 (3,)" for name in given)
 
 
-def test_on_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(build, "COMPILERS", ())
-    build.compiler.cache_clear()
-    try:
-        f = compile(lambda x: np.tanh(x) + 1)
-        with pytest.warns(RuntimeWarning, match="run on NumPy"):
-            f(np.ones(3))
-        report = f.explain(profile=True)
-    finally:
-        build.compiler.cache_clear()
+def test_on_numpy(compilers: Callable[..., None]) -> None:
+    compilers()
+    f = compile(lambda x: np.tanh(x) + 1)
+    with pytest.warns(RuntimeWarning, match="run on NumPy"):
+        f(np.ones(3))
+    report = f.explain(profile=True)
     assert "runs on NumPy, op by op (2 ops)" in str(report)
     assert not report.compiled and not report.kernels and not report.source and not report.times
 
