@@ -58,7 +58,7 @@ def test_other_compilers(cache: Path, compilers: Callable[..., None], name: str)
     if build.compiler() is None:
         pytest.skip(f"there is no {name}")
     agree(trained(compile), trained(lambda f: f), 1e-4)
-    compare([random_program(seed) for seed in range(20)])
+    compare([random_program(seed) for seed in range(10)])
 
 
 def test_a_compiler_that_fails(

@@ -27,10 +27,10 @@ from minigrad.transforms import leaves_of
 from minigrad.watch import Watcher, watching
 from tests.compile.graphs import Program, random_program
 
-GRAPHS = int(os.environ.get("MINIGRAD_GRAPHS", "2250"))
+GRAPHS = int(os.environ.get("MINIGRAD_GRAPHS", "2000"))
 FIRST = int(os.environ.get("MINIGRAD_GRAPHS_FROM", "0"))
 TOGETHER = 25  # in one compiled function
-OPTIMIZED = 15  # of so many functions, one is built as those of users are
+OPTIMIZED = 16  # of so many functions, one is built as those of users are
 
 
 def order_of(program: Program) -> int:

@@ -13,7 +13,7 @@ import pytest
 
 from minigrad.compile import build
 
-GRAPHS = int(os.environ.get("MINIGRAD_SANITIZED_GRAPHS", "100"))
+GRAPHS = int(os.environ.get("MINIGRAD_SANITIZED_GRAPHS", "60"))
 
 # Less optimised, for it to be built sooner, and to name lines.
 START = """
