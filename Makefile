@@ -13,7 +13,7 @@ test: $(VENV)/installed-dev
 
 # Everything against PyTorch, in float64.
 test-oracles: .venv-oracles/installed
-	.venv-oracles/bin/python -m pytest tests/oracles
+	.venv-oracles/bin/python -m pytest -n auto tests/oracles
 
 # The page of an explanation, in a browser: chromium must be there (apt install chromium).
 test-browser: .venv-browser/installed
