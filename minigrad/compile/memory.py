@@ -42,7 +42,8 @@ def arena(uses: Sequence[set[T]], sizes: Mapping[T, int]) -> tuple[dict[T, int],
 
 
 def give_back(start: int, end: int, free: dict[int, int], starts: dict[int, int]) -> None:
-    """Free some room, joined to what is free beside it."""
+    """Free some room, joined to what is free beside it: `free` has ends by starts, `starts` starts
+    by ends."""
     if start in starts:
         start = starts.pop(start)
     if end in free:

@@ -353,9 +353,10 @@ def zeros(x: Tracer) -> np.ndarray:
 def filled(function: Any, a: Any, *args: Any, **kwargs: Any) -> Tracer:
     """As np.zeros_like and its kind: one number everywhere, in no memory of its own."""
     number: Any = int(function is np.ones_like)
+    rest = list(args)
     if function is np.full_like:
-        number, *args = args or (kwargs.pop("fill_value"),)  # type: ignore[assignment]
-    form = np.empty_like(zeros(a) if is_traced(a) else a, *args, **kwargs)
+        number = rest.pop(0) if rest else kwargs.pop("fill_value")
+    form = np.empty_like(zeros(a) if is_traced(a) else a, *rest, **kwargs)
     number = number if is_traced(number) else np.asarray(number)
     number = Tracer(value_of(number.astype(form.dtype)))
     result: Tracer = traced_apply(registry["expand"], number, shape=form.shape)
