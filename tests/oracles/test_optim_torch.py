@@ -1,5 +1,6 @@
 """Optimisers, clipping, schedules and averages against PyTorch's, over their settings."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -226,7 +227,12 @@ def compare(pair: tuple[Any, Any], schedules: tuple[Any, Any], metrics: Any = No
                 np.testing.assert_allclose(ours[name], theirs[name], rtol=1e-11, atol=1e-15)
 
 
-@pytest.mark.parametrize(("name", "settings"), SCHEDULES, ids=str)
+def said(value: Any) -> str:
+    """A value in the name of a test, without addresses: all workers give a test one name."""
+    return re.sub(" at 0x[0-9a-f]+", "", str(value))
+
+
+@pytest.mark.parametrize(("name", "settings"), SCHEDULES, ids=said)
 @pytest.mark.parametrize("optimizer", ["SGD", "Adam"])
 def test_fifty_rates(optimizer: str, name: str, settings: dict[str, Any]) -> None:
     pair = optimizers(optimizer)
