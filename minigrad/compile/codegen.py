@@ -47,8 +47,8 @@ class Call:
     kernel: int
     function: Function
     source: Kernel | None
-    reads: set[Value | Scratch]
-    writes: set[Value | Scratch]
+    reads: list[Value | Scratch]
+    writes: list[Value | Scratch]
     shared: bool = False
     ends: bool = False
 
@@ -73,9 +73,9 @@ def generate(plan: Schedule, alias: dict[Value, Value], machine: Machine) -> Cod
         number = known.setdefault(function.text, len(known))
         if number == len(code.texts):
             code.texts.append(function.text)
-        found = Call(number, function, kernel, set(), set(), **how)
+        found = Call(number, function, kernel, [], [], **how)
         for argument, _ in function.arguments:
-            (found.writes if is_written(argument, kernel, alias) else found.reads).add(argument)
+            (found.writes if is_written(argument, kernel, alias) else found.reads).append(argument)
         return found
 
     repeats: dict[Hashable, Repeat] = {}
@@ -189,7 +189,7 @@ def key_of(
 def copy_call(target: Value, x: Value, call: Callable[..., Call]) -> Call:
     text = f"memcpy(q[0], q[1], {x.size * x.dtype.itemsize});"
     found = call(Function(text, [(target, 0), (x, 0)]), None)
-    found.writes, found.reads = {target}, {x}
+    found.writes, found.reads = [target], [x]
     return found
 
 

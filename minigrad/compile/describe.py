@@ -76,7 +76,7 @@ def described(plan: Schedule, code: Code) -> Description:
         if isinstance(call, Call):
             reads, writes, ends = call.reads, call.writes, call.function.end
         else:
-            reads, writes, ends = {*call.values()}, {call}, None
+            reads, writes, ends = [*dict.fromkeys(call.values())], [call], None
         why = call.source.why if isinstance(call, Call) and call.source and not is_end else {}
         found.calls.append(
             DescribedCall(

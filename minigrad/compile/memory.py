@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from bisect import bisect_left, insort
+from collections.abc import Collection, Mapping, Sequence
 from typing import TypeVar
 
 T = TypeVar("T")
 LINE = 64  # bytes of a cache line; what is read past the end of an array stays in the arena
 
 
-def arena(uses: Sequence[set[T]], sizes: Mapping[T, int]) -> tuple[dict[T, int], int]:
+def arena(uses: Sequence[Collection[T]], sizes: Mapping[T, int]) -> tuple[dict[T, int], int]:
     """Where each array is in the arena, and how large that is.
 
     Args:
@@ -17,35 +18,59 @@ def arena(uses: Sequence[set[T]], sizes: Mapping[T, int]) -> tuple[dict[T, int],
         sizes: bytes of what is to be placed.
     """
     last = {x: k for k, used in enumerate(uses) for x in used if x in sizes}
-    free: dict[int, int] = {}  # ends, by starts
-    starts: dict[int, int] = {}  # by ends
+    free = Free()
     offsets: dict[T, int] = {}
     top = 0
     for k, used in enumerate(uses):
         here = [x for x in used if x in sizes]
         for x in sorted((x for x in here if x not in offsets), key=lambda x: -sizes[x]):
-            need = -(-sizes[x] // LINE) * LINE + LINE
-            fits = [(end - start, start) for start, end in free.items() if end - start >= need]
-            if fits:
-                room, start = min(fits)
-                del starts[free.pop(start)]
-                if room > need:
-                    give_back(start + need, start + room, free, starts)
-            else:
-                start, top = top, top + need
+            start = free.take(room(sizes[x]))
+            if start is None:
+                start, top = top, top + room(sizes[x])
             offsets[x] = start
         for x in here:
             if last[x] == k:
-                end = offsets[x] + -(-sizes[x] // LINE) * LINE + LINE
-                give_back(offsets[x], end, free, starts)
+                free.give(offsets[x], offsets[x] + room(sizes[x]))
     return offsets, top
 
 
-def give_back(start: int, end: int, free: dict[int, int], starts: dict[int, int]) -> None:
-    """Free some room, joined to what is free beside it: `free` has ends by starts, `starts` starts
-    by ends."""
-    if start in starts:
-        start = starts.pop(start)
-    if end in free:
-        end = free.pop(end)
-    free[start], starts[end] = end, start
+def room(size: int) -> int:
+    """Whole lines, and one more."""
+    return -(-size // LINE) * LINE + LINE
+
+
+class Free:
+    """What is free, in pieces that are as large as they can be: where each ends, by its start, and
+    starts, by its end; and how large they are, with their starts, from the smallest."""
+
+    def __init__(self) -> None:
+        self.ends: dict[int, int] = {}
+        self.starts: dict[int, int] = {}
+        self.sizes: list[tuple[int, int]] = []
+
+    def take(self, size: int) -> int | None:
+        """The start of the smallest piece that is large enough, cut to size; if there is one."""
+        k = bisect_left(self.sizes, (size, 0))
+        if k == len(self.sizes):
+            return None
+        start = self.sizes[k][1]
+        end = self.remove(start)
+        if start + size < end:
+            self.give(start + size, end)
+        return start
+
+    def give(self, start: int, end: int) -> None:
+        """Free some memory, joined to what is free beside it."""
+        if start in self.starts:
+            start = self.starts[start]
+            self.remove(start)
+        if end in self.ends:
+            end = self.remove(end)
+        self.ends[start], self.starts[end] = end, start
+        insort(self.sizes, (end - start, start))
+
+    def remove(self, start: int) -> int:
+        """A piece; this gives its end."""
+        end = self.ends.pop(start)
+        del self.starts[end], self.sizes[bisect_left(self.sizes, (end - start, start))]
+        return end

@@ -213,7 +213,8 @@ class Places:
         own = list(dict.fromkeys(x for x in graph.outputs if x.op is not None))
         self.slots: dict[Any, int] = {x: k for k, x in enumerate([*given, *constants, *own])}
         self.of_arena = len(self.slots)
-        uses = [{self.holder(x)[0] for x in used_by(call)} for call in code.calls]
+        # Each once, in an order that is the same in every process.
+        uses = [dict.fromkeys(self.holder(x)[0] for x in used_by(call)) for call in code.calls]
         placed = {x for used in uses for x in used if x not in self.slots and x not in alias}
         self.offsets, plan.arena = arena(uses, {x: self.bytes_of(x) for x in placed})
         plan.owned = [self.array(x) for x in own]
@@ -247,10 +248,8 @@ class Places:
         return Array(*self.place(x), x.dtype.str, self.it.layouts[x])
 
 
-def used_by(call: Call | Value) -> set[Any]:
-    if isinstance(call, Call):
-        return call.reads | call.writes
-    return {call, *call.values()}
+def used_by(call: Call | Value) -> list[Any]:
+    return call.reads + call.writes if isinstance(call, Call) else [call, *call.values()]
 
 
 def segments(code: Code, places: Places, plan: Plan) -> None:

@@ -5,7 +5,7 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minigrad.compile.memory import LINE, arena, give_back
+from minigrad.compile.memory import LINE, Free, arena
 from tests.compile.test_index import held
 
 Uses = list[set[int]]
@@ -98,12 +98,14 @@ def test_the_smallest_room_that_is_large_enough_is_taken() -> None:
 
 @held
 @given(st.permutations(range(6)))
-def test_room_that_is_given_back_in_any_order_is_whole_again(order: list[int]) -> None:
-    free: dict[int, int] = {}
-    starts: dict[int, int] = {}
+def test_memory_that_is_given_back_in_any_order_is_whole_again(order: list[int]) -> None:
+    free = Free()
     for k in order:
-        give_back(10 * k, 10 * k + 10, free, starts)
-        spans = sorted(free.items())
+        free.give(10 * k, 10 * k + 10)
+        spans = sorted(free.ends.items())
         assert all(end < start for (_, end), (start, _) in itertools.pairwise(spans))
-        assert starts == {end: start for start, end in spans}
-    assert free == {0: 60}
+        assert free.starts == {end: start for start, end in spans}
+        assert free.sizes == sorted((end - start, start) for start, end in spans)
+    assert free.ends == {0: 60}
+    assert free.take(61) is None
+    assert [free.take(50), free.take(10), free.take(1)] == [0, 50, None]
