@@ -7,9 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 
 from minigrad.compile.build import HERE, Machine
-from minigrad.compile.index import Expr
 from minigrad.compile.ir import Value
-from minigrad.compile.lower import Access
 from minigrad.compile.pieces import concat_function, pack_function, scatter_function
 from minigrad.compile.rows import rows_function
 from minigrad.compile.schedule import Kernel, Schedule
@@ -112,9 +110,8 @@ class Arrays:
     numbers: dict[Value, int] = field(default_factory=dict)
     lows: list[int] = field(default_factory=list)
 
-    def number(self, value: Value, place: Expr | None = None) -> int:
+    def number(self, value: Value, low: int = 0) -> int:
         k = self.numbers.setdefault(value, len(self.numbers))
-        low = place.const if place else 0
         if k == len(self.lows):
             self.lows.append(low)
         self.lows[k] = min(self.lows[k], low)
@@ -160,29 +157,19 @@ def key_of(
     if kernel.kind in ("scatter", "concat"):
         return None
     parts: list[Hashable] = [kernel.kind, kernel.rows, kernel.total]
-    accesses: list[tuple[int, Expr]] = []
+    lows: list[tuple[int, int]] = []
     for stage in kernel.stages:
-        value, layout = stage.value, plan.layouts[stage.value]
-        assert value.op is not None
+        value = stage.value
+        assert stage.form is not None
         target = arrays.number(alias.get(value, value))
         arrays.number(value)
-        here = (value.op.name, repr(value.attributes), value.shape, value.dtype.char)
-        where = (stage.dims, stage.reduced, stage.layout.order, layout.order, layout.panel)
-        parts += [here, where, value in plan.stored, target]
-        for line in plan.lines[value]:
-            parts += [line.type, line.depends]
-            for part in line.text:
-                if isinstance(part, Access) and part.place is not None:
-                    array = alias.get(part.array, part.array)
-                    k = arrays.number(array, part.place)
-                    accesses.append((k, part.place))
-                    parts.append(array.dtype.char)
-                elif isinstance(part, Expr):
-                    parts.append((part.const, frozenset(part.terms.items())))
-                else:
-                    parts.append(part)
-    for k, place in accesses:
-        parts.append((k, place.const - arrays.lows[k], frozenset(place.terms.items())))
+        parts += [stage.form.text, value in plan.stored, target]
+        for k, _, low in stage.form.reads:
+            x = stage.arrays[k]
+            number = arrays.number(alias.get(x, x), low)
+            lows.append((number, low))
+            parts.append(number)
+    parts += [low - arrays.lows[k] for k, low in lows]
     return tuple(parts)
 
 

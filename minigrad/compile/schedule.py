@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -32,6 +33,18 @@ from minigrad.compile.passes import name_of
 
 
 @dataclass(eq=False)
+class Form:
+    """How a stage is computed. A program that unrolls a loop has many that are alike.
+
+    `text` is the same number for all whose C is the same, but for where in memory arrays are.
+    `reads` says of arrays, by number, at which indices each is read, and its first entry that is.
+    """
+
+    text: int
+    reads: list[tuple[int, set[Index], int]]
+
+
+@dataclass(eq=False)
 class Stage:
     """The computing of one value: a "map", "reduce", "contract", "scatter" or "numpy"."""
 
@@ -39,6 +52,8 @@ class Stage:
     kind: str
     layout: Layout  # of what its loops run over
     reduced: frozenset[int] = frozenset()
+    form: Form | None = None  # of what has a text
+    arrays: tuple[Value, ...] = ()  # that it reads, by the numbers they have in its form
 
     @cached_property
     def dims(self) -> tuple[int, ...]:
@@ -113,7 +128,6 @@ class Schedule:
     home: dict[Value, int] = field(default_factory=dict)
     stages: dict[Value, Stage] = field(default_factory=dict)
     reads: dict[Value, Reads] = field(default_factory=dict)
-    lines: dict[Value, list[Line]] = field(default_factory=dict)  # of a stage on its own
     stored: set[Value] = field(default_factory=set)
     # What is computed in the memory of another value, from which entry on.
     inside: dict[Value, tuple[Value, int]] = field(default_factory=dict)
@@ -136,18 +150,17 @@ def schedule(operands: Operands) -> Schedule:
     order = graph.order
     roots = {*graph.roots()}
     kept = roots | operands.pinned
+    forms = Forms()
     known: dict[Value, Inline] = {}
     kinds = {value: kind_of(value) for value in order}
     users = users_of(order, kinds, kept)
     for value in order:
-        known[value] = it = inline_of(value, known)
-        if value.op is None and value.size > 1:
-            known[value] = Inline(0, frozenset([value]))
-        elif value.op is not None and has_stage(value, users[value], kept, it, kinds):
-            known[value] = Inline(0, frozenset([value] if value.size > 1 else []))
+        known[value] = it = inline_of(value, known, forms, plan)
+        if value.op is not None and has_stage(value, users[value], kept, it, kinds):
+            known[value] = array_of(value, forms, plan)
             stage = stage_of(value, kinds[value], plan)
             plan.stages[value] = stage
-            plan.reads[value] = reads_of(stage, plan)
+            plan.reads[value] = reads_of(stage, it, forms, plan)
             put(stage, plan)
     plan.stored = {v for v in plan.home if v in roots}
     for value, reads in plan.reads.items():
@@ -215,10 +228,21 @@ def kind_of(value: Value) -> str:
 
 @dataclass
 class Inline:
-    """What it takes to compute a value where it is read: operations, and arrays to read."""
+    """What it takes to compute a value where it is read: operations, and arrays, in the order in
+    which they are met. `form` is the same number for all that is computed alike."""
 
-    cost: int = 0
-    reads: frozenset[Value] = frozenset()
+    cost: int
+    arrays: tuple[Value, ...]
+    form: int
+
+
+@dataclass(eq=False)
+class Forms:
+    """What there is of each form: values by what they are made of, texts, and forms of stages."""
+
+    values: dict[Hashable, int] = field(default_factory=dict)
+    texts: dict[Hashable, int] = field(default_factory=dict)
+    stages: dict[Hashable, Form] = field(default_factory=dict)
 
 
 DEAR = "exp expm1 log log1p logaddexp pow sqrt div mod floor_divide erf sigmoid hypot".split()
@@ -228,11 +252,31 @@ SEVERAL, LARGE = 16, 1 << 18  # so many of results that large, which caches do n
 MANY = 12  # arrays that are read at once
 
 
-def inline_of(value: Value, known: dict[Value, Inline]) -> Inline:
+def array_of(value: Value, forms: Forms, plan: Schedule) -> Inline:
+    """What is read from memory. Of what never changes, the numbers count."""
+    fixed = value.kind == "constant" and value.attributes.get("fixed")
+    key = value if fixed else (value.shape, value.dtype, plan.layouts[value])
+    return Inline(0, (value,), forms.values.setdefault(key, len(forms.values)))
+
+
+def inline_of(value: Value, known: dict[Value, Inline], forms: Forms, plan: Schedule) -> Inline:
+    if value.op is None and not is_literal(value):
+        return array_of(value, forms, plan)
+    key: list[Hashable] = [name_of(value), repr(value.attributes) if value.attributes else ""]
     inputs = [known[x] for x in value.values()]
-    own = 8 if name_of(value) in DEAR else int(elementwise(value))
-    reads = frozenset().union(*(x.reads for x in inputs))
-    return Inline(own + sum(x.cost for x in inputs), reads)
+    cost = 8 if name_of(value) in DEAR else int(elementwise(value))
+    numbers = {x: k for k, x in enumerate(dict.fromkeys(y for it in inputs for y in it.arrays))}
+    for x in value.inputs:
+        if type(x) is Value:
+            it = known[x]
+            cost += it.cost
+            key += [it.form, *[numbers[y] for y in it.arrays]]
+        else:
+            key.append((type(x), repr(x)))
+    if value.op is None:
+        key.append(value)
+    form = forms.values.setdefault(tuple(key), len(forms.values))
+    return Inline(cost, tuple(numbers), form)
 
 
 def has_stage(
@@ -249,13 +293,14 @@ def has_stage(
         return True
     if is_view(value) or value.size == 1:
         return False
-    products = sum(kinds[x] == "contract" for x in it.reads)
-    if len(it.reads) > MANY or products > 1:  # each product takes its part along
+    reads = [x for x in it.arrays if x.size > 1]
+    products = sum(kinds[x] == "contract" for x in reads)
+    if len(reads) > MANY or products > 1:  # each product takes its part along
         return True
     if len(users) == 1:
         return it.cost > FEW and users[0].size >= 2 * value.size
     # What is a step or two from one array is computed again, and not read.
-    return it.cost > (SEVERAL if value.size > LARGE else FEW) or len(it.reads) > 1
+    return it.cost > (SEVERAL if value.size > LARGE else FEW) or len(reads) > 1
 
 
 def stage_of(value: Value, kind: str, plan: Schedule) -> Stage:
@@ -270,23 +315,35 @@ def stage_of(value: Value, kind: str, plan: Schedule) -> Stage:
     return Stage(value, kind, plan.layouts[value])
 
 
-def reads_of(stage: Stage, plan: Schedule) -> Reads:
+def reads_of(stage: Stage, it: Inline, forms: Forms, plan: Schedule) -> Reads:
     """What a stage reads of other stages and of leaves, and at which indices."""
-    value, found = stage.value, defaultdict(set)
+    value = stage.value
     if stage.kind in ("numpy", "scatter"):
         return {x: {()} for x in value.values()}
+    key: Hashable = (it.form, stage.kind, stage.layout, plan.layouts[value])
+    if stage.kind == "contract":
+        product = plan.contractions[value]
+        key = key, product.x[1], product.y[1]
+    if key not in forms.stages:
+        forms.stages[key] = form_of(stage, it, forms, plan)
+    stage.form, stage.arrays = forms.stages[key], it.arrays
+    return {it.arrays[k]: indices for k, indices, _ in stage.form.reads}
+
+
+def form_of(stage: Stage, it: Inline, forms: Forms, plan: Schedule) -> Form:
+    value, found = stage.value, dict[Value, set[Index]]()
 
     def load(x: Value, index: Index) -> Parts | None:
         parts = plan.load(x, index) if x is not value else None
         if parts is not None:
-            found[x].add(index)
+            found.setdefault(x, set()).add(index)
         return parts
 
     body = Body(load)
     if stage.kind == "contract":
-        it = plan.contractions[value]
-        body.read(*it.x)
-        body.read(*it.y)
+        product = plan.contractions[value]
+        body.read(*product.x)
+        body.read(*product.y)
     elif stage.kind == "reduce":
         body.read(value.inputs[0], stage.layout.index(stage.places))
     elif stage.kind == "concat":
@@ -294,8 +351,33 @@ def reads_of(stage: Stage, plan: Schedule) -> Reads:
             body.read(x, tuple(variable(f"p{k}", n) for k, n in enumerate(x.shape)))
     else:
         body.read(value, stage.layout.index(stage.places))
-    plan.lines[value] = body.lines
-    return found
+    lows = {
+        x: min(plan.layouts[x].address(index).const for index in indices)
+        for x, indices in found.items()
+    }
+    text = text_of(stage, body.lines, lows, plan)
+    numbers = {x: k for k, x in enumerate(it.arrays)}
+    reads = [(numbers[x], indices, lows[x]) for x, indices in found.items()]
+    return Form(forms.texts.setdefault(text, len(forms.texts)), reads)
+
+
+def text_of(stage: Stage, lines: list[Line], lows: dict[Value, int], plan: Schedule) -> Hashable:
+    """All that the C of a stage depends on, but for which arrays it is given, and where in them it
+    begins to read."""
+    value, layout = stage.value, plan.layouts[stage.value]
+    numbers = {x: k for k, x in enumerate(lows)}
+    parts: list[Hashable] = [name_of(value), repr(value.attributes), value.shape, value.dtype.char]
+    parts += [stage.dims, stage.reduced, stage.layout.order, layout.order, layout.panel]
+    for line in lines:
+        parts += [line.type, line.depends]
+        for part in line.text:
+            if isinstance(part, Access):
+                assert part.place is not None
+                place = part.place + -lows[part.array]
+                parts += [numbers[part.array], part.array.dtype.char, place]
+            else:
+                parts.append(part)
+    return tuple(parts)
 
 
 ALONE = ("contract", "scatter", "concat", "numpy")
