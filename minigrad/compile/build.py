@@ -11,6 +11,7 @@ import platform
 import shutil
 import subprocess
 import tempfile
+import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
@@ -247,6 +248,24 @@ def clear_cache() -> int:
 
 
 @cache
-def runtime() -> ctypes.CDLL:
-    """What runs plans."""
+def built_runtime() -> ctypes.CDLL:
     return build((HERE / "runtime.c").read_text())[0]
+
+
+runtime_lock = threading.Lock()
+
+
+def forget_threads() -> None:
+    """In a process that is forked off, nobody else holds the lock."""
+    global runtime_lock
+    runtime_lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=forget_threads)
+
+
+def runtime() -> ctypes.CDLL:
+    """What runs plans. It is built once: who comes second waits for it."""
+    with runtime_lock:
+        return built_runtime()

@@ -116,7 +116,7 @@ class Compiled(Generic[P, R]):
             with ThreadPoolExecutor(1) as pool:
                 pool.submit(runtime)
                 traced, guards = traced_steadily(self.function, arguments)
-            program = program_of(traced)
+                program = program_of(traced)
             version = Version(key, arguments, given, traced, guards, program)
         self.versions = [version, *self.versions[: KEPT - 1]]
         self.traces += 1

@@ -23,7 +23,7 @@ from minigrad.compile.lower import (
     is_view,
     lowered,
 )
-from minigrad.compile.passes import apply, name_of
+from minigrad.compile.passes import apply, name_of, with_inputs
 from minigrad.ops.base import registry
 
 
@@ -273,9 +273,7 @@ def with_operands(graph: Graph, vector: int) -> Operands:
         return copies[x, layout]
 
     for value in graph.order:
-        inputs = tuple(new[x] if type(x) is Value else x for x in value.inputs)
-        same = all(a is b for a, b in zip(inputs, value.inputs, strict=True))
-        new[value] = fresh = value if same else value.of(*inputs)
+        new[value] = fresh = with_inputs(value, new)
         layouts[fresh] = layouts[value]
         if not is_contraction(fresh):
             continue
@@ -298,12 +296,7 @@ def with_operands(graph: Graph, vector: int) -> Operands:
         new[value] = fresh.of(it.x[0], it.y[0])
         layouts[new[value]] = layouts[value]
         found.contractions[new[value]] = it
-    found.graph = Graph(
-        graph.inputs,
-        graph.states,
-        [new[x] for x in graph.outputs],
-        [(target, new[x]) for target, x in graph.writes],
-    )
+    found.graph = graph.of(new)
     return found
 
 

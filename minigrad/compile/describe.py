@@ -9,8 +9,7 @@ from typing import Any
 from minigrad.compile.codegen import Call, Code, multiplications
 from minigrad.compile.contract import extent
 from minigrad.compile.index import Index
-from minigrad.compile.ir import Shape, Value
-from minigrad.compile.lower import elementwise
+from minigrad.compile.ir import Shape, Value, elementwise
 from minigrad.compile.passes import name_of
 from minigrad.compile.schedule import Kernel, Schedule
 from minigrad.compile.write import Scratch

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -52,9 +52,13 @@ class Value:
         """The same op, of other inputs of such shapes and dtypes."""
         return Value(self.op, inputs, self.attributes, self.shape, self.dtype)
 
-    def values(self) -> Iterator[Value]:
+    def values(self) -> list[Value]:
         """The inputs that are values."""
-        return (x for x in self.inputs if type(x) is Value)
+        return [x for x in self.inputs if type(x) is Value]
+
+
+def elementwise(value: Value) -> bool:
+    return value.op is not None and value.op.family in ("unary", "binary")
 
 
 @dataclass(eq=False, frozen=True)
@@ -69,6 +73,12 @@ class Graph:
     def roots(self) -> list[Value]:
         return [*self.outputs, *(value for _, value in self.writes)]
 
+    def of(self, new: Mapping[Value, Value]) -> Graph:
+        """The graph of what values have become."""
+        outputs = [new[x] for x in self.outputs]
+        writes = [(target, new[x]) for target, x in self.writes]
+        return Graph(self.inputs, self.states, outputs, writes)
+
     @functools.cached_property
     def order(self) -> list[Value]:
         """Every value that is needed, each after those it is computed from."""
@@ -77,11 +87,9 @@ class Graph:
         while stack:
             value = stack[-1]
             if value not in found:
-                count = len(stack)
-                for x in reversed(value.inputs):
-                    if type(x) is Value and x not in found:
-                        stack.append(x)
-                if len(stack) > count:
+                waiting = [x for x in value.inputs if type(x) is Value and x not in found]
+                if waiting:
+                    stack += waiting[::-1]
                     continue
                 found[value] = None
             stack.pop()

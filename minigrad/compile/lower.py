@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.compile.index import ZERO, Expr, Index, Known, Var, aligned, flat, number, unflat
-from minigrad.compile.ir import Value
+from minigrad.compile.ir import Value, elementwise
 from minigrad.ops.movement import ARRAY
 
 C_TYPES = {
@@ -39,10 +39,6 @@ VIEWS = "reshape transpose expand astype slice pad concatenate windows fold".spl
 REDUCTIONS = "sum max min any all argmax argmin".split()
 FAR = 1 << 40  # a bound for what has none
 CONTRACTIONS = "matmul conv2d conv2d_weight".split()
-
-
-def elementwise(value: Value) -> bool:
-    return value.op is not None and value.op.family in ("unary", "binary")
 
 
 def lowered(value: Value) -> bool:

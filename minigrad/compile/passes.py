@@ -5,47 +5,64 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Callable, Collection, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from minigrad.compile.index import aligned
-from minigrad.compile.ir import Graph, Value, infer, run, verify
+from minigrad.compile.ir import Graph, Value, elementwise, infer, run, verify
 from minigrad.ops.base import registry
 
 Rewrite = Callable[[Value], Value]
 
 
 def optimized(graph: Graph) -> Graph:
-    """All passes, in their order. What one makes of a value, the next is given at once; what a
-    composition is made of, the second time through."""
-    once, signs = common_subexpressions(), signs_of_relu()
-    for change in (
-        lambda graph: rewritten(graph, lambda value: composed(algebra(folding(value)))),
-        turned,
-        lambda graph: rewritten(graph, lambda x: once(signs(folding(unrolled(algebra(x)))))),
-    ):
-        graph = change(graph)
-        verify(graph)
+    """All passes."""
+    graph = rewritten(turned(graph), Simplifying())
+    verify(graph)
     return graph
 
 
-def rewritten(graph: Graph, rewrite: Rewrite, some: Collection[Value] | None = None) -> Graph:
-    """The graph with each value, or some, put through `rewrite`, its inputs first."""
+def rewritten(graph: Graph, rewrite: Rewrite) -> Graph:
+    """The graph with each value put through `rewrite`, its inputs first."""
     new: dict[Value, Value] = {}
     for value in graph.order:
-        inputs = tuple(new[x] if type(x) is Value else x for x in value.inputs)
-        same = all(a is b for a, b in zip(inputs, value.inputs, strict=True))
-        fresh = value if same else value.of(*inputs)
-        new[value] = rewrite(fresh) if some is None or value in some else fresh
-    return Graph(
-        graph.inputs,
-        graph.states,
-        [new[x] for x in graph.outputs],
-        [(target, new[x]) for target, x in graph.writes],
-    )
+        new[value] = rewrite(with_inputs(value, new))
+    return graph.of(new)
+
+
+def with_inputs(value: Value, new: Mapping[Value, Value]) -> Value:
+    """The same op of what its inputs have become: if that is nothing else, the same object."""
+    inputs = [new[x] if type(x) is Value else x for x in value.inputs]
+    for x, before in zip(inputs, value.inputs, strict=True):
+        if x is not before:
+            return value.of(*inputs)
+    return value
+
+
+class Simplifying:
+    """All rewrites of one value. What comes of it is put through them as well, from its inputs on,
+    until nothing changes; then what there is already stands for it."""
+
+    def __init__(self) -> None:
+        self.once, self.signs = common_subexpressions(), signs_of_relu()
+        self.done: set[Value] = set()
+
+    def __call__(self, value: Value) -> Value:
+        for step in (folding, algebra, composed, unrolled):
+            fresh = step(value)
+            if fresh is not value:
+                return self.of_new(fresh)
+        value = self.once(self.signs(value))
+        self.done.add(value)
+        return value
+
+    def of_new(self, value: Value) -> Value:
+        if value.op is None or value in self.done:
+            return value
+        return self(with_inputs(value, {x: self.of_new(x) for x in value.values()}))
 
 
 def apply(name: str, *inputs: Any, **attributes: Any) -> Value:
@@ -301,7 +318,7 @@ def matmul(value: Value) -> Value:
         return value
     if depth == 1:
         return apply("mul", x, y)
-    y = apply("transpose", y, axes=turn_of(len(y.shape)))
+    y = turn(y)
     left = apply("reshape", x, shape=(*x.shape[:-1], 1, depth))
     right = apply("reshape", y, shape=(*y.shape[:-2], 1, *y.shape[-2:]))
     terms = apply("mul", left, right)
@@ -341,12 +358,36 @@ def turned(graph: Graph) -> Graph:
     """(x @ y).T as y.T @ x.T, also where sums and the like of products are turned around: what is
     done next can then be done with each entry."""
     uses = Counter(itertools.chain(graph.roots(), *(value.values() for value in graph.order)))
-    turns = {
-        value
-        for value in graph.order
-        if is_turn(value) and value.shape[-1] > FEW and can_turn(value.inputs[0], uses)
-    }
-    return rewritten(graph, lambda value: other_way(value.inputs[0]), turns) if turns else graph
+    new: dict[Value, Value] = {}
+
+    for value in graph.order:
+        turns = is_turn(value) and value.shape[-1] > FEW and can_turn(value.inputs[0], uses)
+        new[value] = other_way(value.inputs[0], new) if turns else with_inputs(value, new)
+    return graph.of(new)
+
+
+def other_way(x: Any, new: Mapping[Value, Value]) -> Any:
+    """What can be turned, turned, of what its inputs have become."""
+    if type(x) is not Value:
+        return x
+    if x.size == 1:
+        return new[x]
+    if is_turn(x):
+        return new[x.inputs[0]]
+    if name_of(x) == "linear":
+        return apply("matmul", new[x.inputs[1]], turn(new[x.inputs[0]]))
+    if name_of(x) == "matmul":
+        return apply("matmul", *(turn(new[y]) for y in x.inputs[::-1]))
+    return apply(name_of(x) or "", *(other_way(y, new) for y in x.inputs), **x.attributes)
+
+
+def turn(x: Value) -> Value:
+    """An array with its last two axes swapped."""
+    return folding(apply("transpose", x, axes=turn_of(len(x.shape))))
+
+
+def is_product(x: Value) -> bool:
+    return name_of(x) in ("matmul", "linear")
 
 
 def is_turn(value: Value) -> bool:
@@ -363,24 +404,12 @@ def can_turn(x: Value, uses: Mapping[Value, int]) -> bool:
     """Whether it is a product, or computed of products entry by entry, that nothing else needs."""
     if is_turn(x):
         return True
-    if uses[x] > 1 or x.op is None:
+    if uses[x] > 1:
         return False
-    return name_of(x) == "matmul" or (
-        x.op.family in ("unary", "binary")
+    return is_product(x) or (
+        elementwise(x)
         and all(y.size == 1 or (y.shape == x.shape and can_turn(y, uses)) for y in x.values())
     )
-
-
-def other_way(x: Any) -> Any:
-    """What can be turned, turned."""
-    if type(x) is not Value or x.size == 1:
-        return x
-    if is_turn(x):
-        return x.inputs[0]
-    if name_of(x) == "matmul":
-        turns = [apply("transpose", y, axes=turn_of(len(y.shape))) for y in x.inputs[::-1]]
-        return apply("matmul", *map(folding, turns))
-    return apply(name_of(x) or "", *map(other_way, x.inputs), **x.attributes)
 
 
 COMPOSED: dict[str, Rewrite] = {

@@ -61,7 +61,9 @@ def rows_function(kernel: Kernel, plan: Schedule, alias: dict[Value, Value]) -> 
     it = started(kernel, plan)
     for stage in kernel.stages:
         enter(stage, it)
-    return written(it, alias)
+    function = written(it, alias)
+    it.loops.clear()  # which lead back to it, and by way of it all would stay in memory
+    return function
 
 
 def started(kernel: Kernel, plan: Schedule) -> Rows:

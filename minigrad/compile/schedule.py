@@ -17,14 +17,13 @@ from functools import cached_property
 
 from minigrad.compile.contract import Contraction, Operands, reduced_axes
 from minigrad.compile.index import Expr, Index, Var, flat, unflat, variable
-from minigrad.compile.ir import Graph, Value
+from minigrad.compile.ir import Graph, Value, elementwise
 from minigrad.compile.layout import Layout
 from minigrad.compile.lower import (
     Access,
     Body,
     Line,
     Parts,
-    elementwise,
     is_joined,
     is_view,
     lowered,

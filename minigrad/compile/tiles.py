@@ -92,6 +92,7 @@ def contract_function(
     n = loops[which].extent
     function = writer.function([share_of(n)])
     function.parallel = n > 1
+    del epilogue.body  # which leads back to it, and by way of it all would stay in memory
     return function
 
 

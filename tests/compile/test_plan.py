@@ -404,13 +404,14 @@ def test_each_shared_call_waits_once_for_what_it_needs() -> None:
     for k, (call, flag) in enumerate(zip(calls, flags, strict=True)):
         assert bool(flag & plan.SHARED) is call.shared
         before = [c for c in calls[:k] if c.shared]
-        needs = any(c.writes & (call.reads | call.writes) for c in before)
+        used = {*call.reads, *call.writes}
+        needs = any(used & {*c.writes} for c in before)
         if flag & plan.WAIT:
             assert any(conflict(spans(call, places), spans(c, places)) for c in calls[:k])
             waited = True
         elif needs:
             # Then there was one since that all waited at.
-            first = min(j for j, c in enumerate(calls[:k]) if c.writes & (call.reads | call.writes))
+            first = min(j for j, c in enumerate(calls[:k]) if used & {*c.writes})
             assert any(other & plan.WAIT for other in flags[first + 1 : k])
     assert waited and sum(call.shared for call in calls) >= 2 and not flags[0] & plan.WAIT
 
