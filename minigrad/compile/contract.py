@@ -15,12 +15,12 @@ from minigrad.compile.index import ZERO, Expr, Index, Var, aligned, variable
 from minigrad.compile.ir import Graph, Value
 from minigrad.compile.layout import Layout, ordered, plain
 from minigrad.compile.lower import (
-    CONTRACTIONS,
     Access,
     Body,
     Parts,
     index_of,
     is_view,
+    kind_of,
     lowered,
 )
 from minigrad.compile.passes import apply, name_of, with_inputs
@@ -55,10 +55,6 @@ def extent(e: Expr) -> int:
 def loop(name: str, n: int) -> Expr:
     """A loop's variable, also of a loop that is run once."""
     return Expr({Var(name, n): 1})
-
-
-def is_contraction(value: Value) -> bool:
-    return name_of(value) in CONTRACTIONS and lowered(value)
 
 
 def contraction(value: Value, layouts: dict[Value, Layout]) -> Contraction:
@@ -157,7 +153,7 @@ CHANNELS_LAST, IMAGES_LAST = (0, 2, 3, 1), (1, 2, 3, 0)
 WEIGHTS = (2, 3, 1, 0)
 
 
-def layouts_of(graph: Graph) -> dict[Value, Layout]:
+def layouts_of(graph: Graph, kinds: dict[Value, str]) -> dict[Value, Layout]:
     """In which order the axes of each value are, if it comes to memory: what is computed of a
     convolution has its channels last, as the convolution has; or, where there are so few of them
     that vectors would not be full, its images."""
@@ -170,21 +166,21 @@ def layouts_of(graph: Graph) -> dict[Value, Layout]:
     }
     found: dict[Value, Layout] = {}
     for value in order:
-        found[value] = ordered(value.shape, order_of(value, found, fixed))
+        found[value] = ordered(value.shape, order_of(value, kinds[value], found, fixed))
     for target, value in graph.writes:
         found[target] = found[value] = plain(value.shape)
     return found
 
 
 def order_of(
-    value: Value, found: dict[Value, Layout], fixed: dict[str, tuple[int, ...]]
+    value: Value, kind: str, found: dict[Value, Layout], fixed: dict[str, tuple[int, ...]]
 ) -> tuple[int, ...]:
     name, n = name_of(value) or "", len(value.shape)
     natural = tuple(range(n))
-    if name in fixed and lowered(value):
-        return fixed[name]
-    if value.op is None or not lowered(value):
+    if value.op is None or kind == "numpy":
         return natural
+    if name in fixed:
+        return fixed[name]
     orders = [
         found[x].order for x in value.values() if found[x].order != tuple(range(len(x.shape)))
     ]
@@ -248,40 +244,42 @@ def width_of(dtype: np.dtype, columns: int, vector: int) -> int:
 
 @dataclass
 class Operands:
-    """The graph with the copies that contractions read, how these are laid out, and what has to be
-    in memory for others to be read as they are."""
+    """The graph with the copies that contractions read, how these are laid out, what has to be in
+    memory for others to be read as they are, and how each value comes to be."""
 
     graph: Graph
     layouts: dict[Value, Layout]
     contractions: dict[Value, Contraction]
     pinned: set[Value]
+    kinds: dict[Value, str]
 
 
 def with_operands(graph: Graph, vector: int) -> Operands:
     """Let each contraction read x step by step, and y column by column: of what does not lie so,
     a copy that does, with all that comes before it computed on the way."""
-    layouts = layouts_of(graph)
-    found = Operands(graph, layouts, {}, set())
+    kinds = {value: kind_of(value) for value in graph.order}
+    layouts = layouts_of(graph, kinds)
+    found = Operands(graph, layouts, {}, set(), kinds)
     copies: dict[tuple[Value, Layout], Value] = {}
     new: dict[Value, Value] = {}
 
     def copied(x: Value, layout: Layout) -> Value:
         if (x, layout) not in copies:
             copies[x, layout] = Value(registry["positive"], (x,), {}, x.shape, x.dtype)
-            layouts[copies[x, layout]] = layout
+            layouts[copies[x, layout]], kinds[copies[x, layout]] = layout, "map"
             found.pinned.add(copies[x, layout])
         return copies[x, layout]
 
     for value in graph.order:
         new[value] = fresh = with_inputs(value, new)
-        layouts[fresh] = layouts[value]
-        if not is_contraction(fresh):
+        layouts[fresh], kinds[fresh] = layouts[value], kinds[value]
+        if kinds[value] != "contract":
             continue
         it = contraction(fresh, layouts)
         (x, at_x), (y, at_y) = it.x, it.y
         for z in (x, y):
             if z not in layouts:  # by group
-                layouts[z] = plain(z.shape)
+                layouts[z], kinds[z] = plain(z.shape), "map"
         base = direct(x, at_x, layouts)
         if base is None or not steps_well(base, it):
             it.x = (copied(x, for_rows(x, at_x, it)), at_x)
@@ -294,7 +292,7 @@ def with_operands(graph: Graph, vector: int) -> Operands:
         else:
             pin(base, found)
         new[value] = fresh.of(it.x[0], it.y[0])
-        layouts[new[value]] = layouts[value]
+        layouts[new[value]], kinds[new[value]] = layouts[value], "contract"
         found.contractions[new[value]] = it
     found.graph = graph.of(new)
     return found

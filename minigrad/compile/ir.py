@@ -48,6 +48,11 @@ class Value:
             size *= n
         return size
 
+    @property
+    def how(self) -> str:
+        """Its attributes, in a form that can be compared."""
+        return repr(self.attributes) if self.attributes else ""
+
     def of(self, *inputs: Any) -> Value:
         """The same op, of other inputs of such shapes and dtypes."""
         return Value(self.op, inputs, self.attributes, self.shape, self.dtype)

@@ -42,12 +42,13 @@ CONTRACTIONS = "matmul conv2d conv2d_weight".split()
 
 
 def lowered(value: Value) -> bool:
-    """Whether there is C for it; or else NumPy computes it."""
-    if value.op is None:
-        return True
-    name = value.op.name
-    values = list(value.values())
-    if any(x.dtype not in C_TYPES for x in (value, *values)) or not value.size:
+    """Whether there is C for an op's value; or else NumPy computes it."""
+    assert value.op is not None
+    name, values = value.op.name, value.values()
+    for x in (value, *values):
+        if x.dtype not in C_TYPES:
+            return False
+    if 0 in value.shape:
         return False
     if elementwise(value):
         if value.dtype.kind == "b" and name in ARITHMETIC:
@@ -55,7 +56,7 @@ def lowered(value: Value) -> bool:
         if name in ABOUT_FLOATS:
             return all(x.dtype.kind == "f" for x in values)
         return value.dtype.kind == "f" or name not in FLOAT_ONLY
-    if not all(x.size for x in values):
+    if any(0 in x.shape for x in values):
         return False
     if name in ("slice", "updated", "scatter_add"):
         simple = all(isinstance(p, int | slice | None | type(...)) for p in index_of(value))
@@ -75,6 +76,22 @@ def is_view(value: Value) -> bool:
     if name == "scatter_add":
         return not arrays_of(value) or spread_of(value) is not None
     return name in VIEWS or name in ("slice", "gather", "updated")
+
+
+def kind_of(value: Value) -> str:
+    """How a value comes to be: a "leaf" is there, a "map" is computed entry by entry, or where it
+    is read."""
+    if value.op is None:
+        return "leaf"
+    if not lowered(value):
+        return "numpy"
+    if is_joined(value):
+        return "concat"
+    if elementwise(value) or is_view(value):
+        return "map"
+    if value.op.family == "reduce":
+        return "reduce"
+    return "scatter" if value.op.name == "scatter_add" else "contract"
 
 
 LITTLE = 64  # entries of what is joined where it is read

@@ -35,10 +35,9 @@ def rewritten(graph: Graph, rewrite: Rewrite) -> Graph:
 
 def with_inputs(value: Value, new: Mapping[Value, Value]) -> Value:
     """The same op of what its inputs have become: if that is nothing else, the same object."""
-    inputs = [new[x] if type(x) is Value else x for x in value.inputs]
-    for x, before in zip(inputs, value.inputs, strict=True):
-        if x is not before:
-            return value.of(*inputs)
+    for x in value.inputs:
+        if type(x) is Value and new[x] is not x:
+            return value.of(*[new[x] if type(x) is Value else x for x in value.inputs])
     return value
 
 
@@ -392,8 +391,9 @@ def is_product(x: Value) -> bool:
 
 def is_turn(value: Value) -> bool:
     """Whether it is an array with its last two axes swapped."""
-    axes = turn_of(len(value.shape))
-    return name_of(value) == "transpose" and axes_of_transpose(value) == axes
+    if name_of(value) != "transpose":
+        return False
+    return axes_of_transpose(value) == turn_of(len(value.shape))
 
 
 def turn_of(n: int) -> tuple[int, ...]:
@@ -457,6 +457,5 @@ def is_zero(x: Any) -> bool:
 
 
 def key_of(value: Value) -> Hashable:
-    inputs = tuple(id(x) if type(x) is Value else (type(x), repr(x)) for x in value.inputs)
-    attributes = tuple((name, repr(x)) for name, x in sorted(value.attributes.items()))
-    return value.op, inputs, attributes
+    inputs = [id(x) if type(x) is Value else (type(x), repr(x)) for x in value.inputs]
+    return value.op, value.how, *inputs

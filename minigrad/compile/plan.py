@@ -116,8 +116,7 @@ def digest(graph: Graph) -> str:
     uses: list[int] = []
     for value in graph.order:
         if value.op is not None:
-            how = repr(value.attributes) if value.attributes else ""
-            form = value.op, how, value.shape, value.dtype.char
+            form = value.op, value.how
             uses.append(numbers.setdefault(form, len(numbers)))
             for x in value.inputs:
                 key = x if type(x) is Value else repr(x)
@@ -213,6 +212,7 @@ class Places:
         own = list(dict.fromkeys(x for x in graph.outputs if x.op is not None))
         self.slots: dict[Any, int] = {x: k for k, x in enumerate([*given, *constants, *own])}
         self.of_arena = len(self.slots)
+        self.spans: dict[Any, tuple[int, int, int]] = {}
         # Each once, in an order that is the same in every process.
         uses = [dict.fromkeys(self.holder(x)[0] for x in used_by(call)) for call in code.calls]
         placed = {x for used in uses for x in used if x not in self.slots and x not in alias}
@@ -229,10 +229,7 @@ class Places:
 
     def place(self, x: Any) -> tuple[int, int]:
         """Slot, and offset in bytes."""
-        whole, first = self.holder(x)
-        size = (x.value if isinstance(x, Scratch) else x).dtype.itemsize
-        slot = self.slots.get(whole, self.of_arena)
-        return slot, self.offsets.get(whole, 0) + first * size
+        return self.span(x)[:2]
 
     def bytes_of(self, x: Value | Scratch) -> int:
         if isinstance(x, Scratch):
@@ -241,11 +238,20 @@ class Places:
 
     def span(self, x: Any) -> tuple[int, int, int]:
         """Slot, first byte, and the first after the last."""
-        slot, offset = self.place(x)
-        return slot, offset, offset + self.bytes_of(x)
+        found = self.spans.get(x)
+        if found is None:
+            whole, first = self.holder(x)
+            slot = self.slots.get(whole, self.of_arena)
+            offset = self.offsets.get(whole, 0) + first * itemsize(x)
+            found = self.spans[x] = slot, offset, offset + self.bytes_of(x)
+        return found
 
     def array(self, x: Value) -> Array:
         return Array(*self.place(x), x.dtype.str, self.it.layouts[x])
+
+
+def itemsize(x: Value | Scratch) -> int:
+    return (x.value if isinstance(x, Scratch) else x).dtype.itemsize
 
 
 def used_by(call: Call | Value) -> list[Any]:
@@ -285,9 +291,8 @@ def table_of(calls: list[Call], places: Places, threads: int) -> Calls:
         rows.append((call.kernel, flag, len(slots), len(arguments)))
         for x, first in arguments:
             slot, offset = places.place(x)
-            size = (x.value if isinstance(x, Scratch) else x).dtype.itemsize
             slots.append(slot)
-            offsets.append(offset + first * size)
+            offsets.append(offset + first * itemsize(x))
     most = max(row[3] for row in rows)
     return Calls(
         np.array(rows, np.int32), np.array(slots, np.int32), np.array(offsets, np.int64), most

@@ -24,9 +24,7 @@ from minigrad.compile.lower import (
     Body,
     Line,
     Parts,
-    is_joined,
     is_view,
-    lowered,
 )
 from minigrad.compile.passes import name_of
 
@@ -151,7 +149,7 @@ def schedule(operands: Operands) -> Schedule:
     kept = roots | operands.pinned
     forms = Forms()
     known: dict[Value, Inline] = {}
-    kinds = {value: kind_of(value) for value in order}
+    kinds = operands.kinds
     users = users_of(order, kinds, kept)
     for value in order:
         known[value] = it = inline_of(value, known, forms, plan)
@@ -160,7 +158,7 @@ def schedule(operands: Operands) -> Schedule:
             stage = stage_of(value, kinds[value], plan)
             plan.stages[value] = stage
             plan.reads[value] = reads_of(stage, it, forms, plan)
-            put(stage, plan)
+            put(stage, forms, plan)
     plan.stored = {v for v in plan.home if v in roots}
     for value, reads in plan.reads.items():
         home = plan.home[value]
@@ -212,19 +210,6 @@ def is_literal(value: Value) -> bool:
     return value.kind == "constant" and value.size == 1 and bool(value.attributes.get("fixed"))
 
 
-def kind_of(value: Value) -> str:
-    name = name_of(value)
-    if not lowered(value):
-        return "numpy"
-    if is_joined(value):
-        return "concat"
-    if elementwise(value) or is_view(value):
-        return "map"
-    if value.op is not None and value.op.family == "reduce":
-        return "reduce"
-    return "scatter" if name == "scatter_add" else "contract"
-
-
 @dataclass
 class Inline:
     """What it takes to compute a value where it is read: operations, and arrays, in the order in
@@ -237,11 +222,13 @@ class Inline:
 
 @dataclass(eq=False)
 class Forms:
-    """What there is of each form: values by what they are made of, texts, and forms of stages."""
+    """What there is of each form: values by what they are made of, texts, and forms of stages; and
+    which stages fit into which kernels."""
 
     values: dict[Hashable, int] = field(default_factory=dict)
     texts: dict[Hashable, int] = field(default_factory=dict)
     stages: dict[Hashable, Form] = field(default_factory=dict)
+    fits: dict[Hashable, tuple[str, int | None]] = field(default_factory=dict)
 
 
 DEAR = "exp expm1 log log1p logaddexp pow sqrt div mod floor_divide erf sigmoid hypot".split()
@@ -261,21 +248,20 @@ def array_of(value: Value, forms: Forms, plan: Schedule) -> Inline:
 def inline_of(value: Value, known: dict[Value, Inline], forms: Forms, plan: Schedule) -> Inline:
     if value.op is None and not is_literal(value):
         return array_of(value, forms, plan)
-    key: list[Hashable] = [name_of(value), repr(value.attributes) if value.attributes else ""]
-    inputs = [known[x] for x in value.values()]
     cost = 8 if name_of(value) in DEAR else int(elementwise(value))
-    numbers = {x: k for k, x in enumerate(dict.fromkeys(y for it in inputs for y in it.arrays))}
+    key: list[Hashable] = [name_of(value), value.how]
+    arrays: tuple[Value, ...] = ()
     for x in value.inputs:
-        if type(x) is Value:
-            it = known[x]
-            cost += it.cost
-            key += [it.form, *[numbers[y] for y in it.arrays]]
-        else:
+        if type(x) is not Value:
             key.append((type(x), repr(x)))
+            continue
+        it = known[x]
+        cost += it.cost
+        arrays += tuple([y for y in it.arrays if y not in arrays])
+        key += [it.form, *map(arrays.index, it.arrays)]
     if value.op is None:
         key.append(value)
-    form = forms.values.setdefault(tuple(key), len(forms.values))
-    return Inline(cost, tuple(numbers), form)
+    return Inline(cost, arrays, forms.values.setdefault(tuple(key), len(forms.values)))
 
 
 def has_stage(
@@ -293,8 +279,9 @@ def has_stage(
     if is_view(value) or value.size == 1:
         return False
     reads = [x for x in it.arrays if x.size > 1]
-    products = sum(kinds[x] == "contract" for x in reads)
-    if len(reads) > MANY or products > 1:  # each product takes its part along
+    # Each product takes its part along, and leaves that are read together are read once.
+    apart = sum(kinds[x] in ("contract", "leaf") for x in reads)
+    if len(reads) > MANY or apart > 1:
         return True
     if len(users) == 1:
         return it.cost > FEW and users[0].size >= 2 * value.size
@@ -365,7 +352,7 @@ def text_of(stage: Stage, lines: list[Line], lows: dict[Value, int], plan: Sched
     begins to read."""
     value, layout = stage.value, plan.layouts[stage.value]
     numbers = {x: k for k, x in enumerate(lows)}
-    parts: list[Hashable] = [name_of(value), repr(value.attributes), value.shape, value.dtype.char]
+    parts: list[Hashable] = [name_of(value), value.how, value.shape, value.dtype.char]
     parts += [stage.dims, stage.reduced, stage.layout.order, layout.order, layout.panel]
     for line in lines:
         parts += [line.type, line.depends]
@@ -382,7 +369,7 @@ def text_of(stage: Stage, lines: list[Line], lows: dict[Value, int], plan: Sched
 ALONE = ("contract", "scatter", "concat", "numpy")
 
 
-def put(stage: Stage, plan: Schedule) -> None:
+def put(stage: Stage, forms: Forms, plan: Schedule) -> None:
     """Into the first kernel that it can share, or one of its own."""
     value, kernels = stage.value, plan.kernels
     reads = plan.reads[value]
@@ -396,7 +383,7 @@ def put(stage: Stage, plan: Schedule) -> None:
             inner = [x for x, home in homes.items() if home == k]
             if not inner and not shares(reads, kernels[k], plan):
                 continue
-            reason, rows = fits(stage, kernels[k], inner, plan)
+            reason, rows = fits_as_before(stage, kernels[k], inner, forms, plan)
             if not reason:
                 kernels[k].rows = rows
                 kernels[k].stages.append(stage)
@@ -416,6 +403,18 @@ def shares(reads: Reads, kernel: Kernel, plan: Schedule) -> bool:
     return any(
         x.size > 1 and x in plan.reads[stage.value] for stage in kernel.stages for x in reads
     )
+
+
+def fits_as_before(
+    stage: Stage, kernel: Kernel, inner: list[Value], forms: Forms, plan: Schedule
+) -> tuple[str, int | None]:
+    """Whether a stage fits, as one of its form did into a kernel of that kind."""
+    of_inner = [(stage.arrays.index(x), plan.stages[x].form) for x in inner]
+    how = kernel.kind, kernel.rows, kernel.total, len(kernel.stages) < MOST, kernel.stages[0].form
+    key = stage.form, *how, *of_inner
+    if key not in forms.fits:
+        forms.fits[key] = fits(stage, kernel, inner, plan)
+    return forms.fits[key]
 
 
 def fits(
