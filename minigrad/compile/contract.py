@@ -8,6 +8,7 @@ the windows that it sees by the weights. The columns are those that lie side by 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -52,6 +53,7 @@ def extent(e: Expr) -> int:
     return e.bounds()[1] + 1
 
 
+@lru_cache(10_000)
 def loop(name: str, n: int) -> Expr:
     """A loop's variable, also of a loop that is run once."""
     return Expr({Var(name, n): 1})

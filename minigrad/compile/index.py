@@ -60,10 +60,11 @@ Atom = Any  # Var | Quotient | Remainder | Known
 class Expr:
     """`sum of coefficient * atom, + const`."""
 
-    __slots__ = ("const", "hashed", "terms")
+    __slots__ = ("const", "depends", "hashed", "terms")
 
     def __init__(self, terms: Mapping[Atom, int], const: int = 0) -> None:
         self.terms, self.const, self.hashed = terms, const, 0
+        self.depends: frozenset[Var] | None = None
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Expr) and self.const == other.const and self.terms == other.terms
@@ -120,7 +121,9 @@ class Expr:
 
     def variables(self) -> frozenset[Var]:
         """The loop variables that it depends on."""
-        return frozenset(v for atom in self.terms for v in variables_of(atom))
+        if self.depends is None:
+            self.depends = frozenset(v for atom in self.terms for v in variables_of(atom))
+        return self.depends
 
     def replaced(self, new: Mapping[Var, Expr]) -> Expr:
         """With expressions in the place of variables."""
@@ -177,6 +180,7 @@ def number(n: int) -> Expr:
     return Expr({}, n)
 
 
+@functools.lru_cache(10_000)
 def variable(name: str, extent: int) -> Expr:
     """A loop's variable; of a loop that is run once, 0."""
     return Expr({Var(name, extent): 1}) if extent != 1 else ZERO
@@ -191,7 +195,8 @@ def strides_of(shape: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(math.prod(shape[k + 1 :]) for k in range(len(shape)))
 
 
-def weighted(index: Sequence[Expr], strides: Sequence[int]) -> Expr:
+@functools.lru_cache(10_000)
+def weighted(index: Index, strides: tuple[int, ...]) -> Expr:
     """The sum of an index, each part of it times a number."""
     terms: dict[Atom, int] = {}
     const = 0
@@ -204,7 +209,7 @@ def weighted(index: Sequence[Expr], strides: Sequence[int]) -> Expr:
 
 def flat(index: Sequence[Expr], shape: Sequence[int]) -> Expr:
     """The place of an entry in C order."""
-    return weighted(index, strides_of(tuple(shape)))
+    return weighted(tuple(index), strides_of(tuple(shape)))
 
 
 def unflat(place: Expr, shape: Sequence[int]) -> Index:
