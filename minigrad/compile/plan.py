@@ -6,6 +6,7 @@ import ctypes
 import hashlib
 import itertools
 import pickle
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -112,18 +113,15 @@ def digest(graph: Graph) -> str:
     """What is the same for all graphs that are computed alike."""
     leaves = [*graph.inputs, *graph.states]
     # Values, ops as they are used, and numbers, each by when it was met first.
-    numbers: dict[Any, int] = {value: k for k, value in enumerate(leaves)}
-    uses: list[int] = []
+    numbers: dict[Any, int] = defaultdict(itertools.count().__next__)
+    uses = [numbers[value] for value in leaves]
     for value in graph.order:
         if value.op is not None:
-            form = value.op, value.how
-            uses.append(numbers.setdefault(form, len(numbers)))
-            for x in value.inputs:
-                key = x if type(x) is Value else repr(x)
-                uses.append(numbers.setdefault(key, len(numbers)))
+            uses.append(numbers[value.op, value.how])
+            uses += [numbers[x if type(x) is Value else repr(x)] for x in value.inputs]
         elif value.kind == "constant":
-            uses.append(numbers.setdefault(content_of(value), len(numbers)))
-        uses.append(numbers.setdefault(value, len(numbers)))
+            uses.append(numbers[content_of(value)])
+        uses.append(numbers[value])
     uses += [numbers[x] for x in (*graph.outputs, *itertools.chain(*graph.writes))]
     keys = [(k, key) for key, k in numbers.items() if type(key) is not Value]
     ops = {key[0] for _, key in keys if isinstance(key[0], Op)}

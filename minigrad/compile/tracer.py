@@ -26,6 +26,8 @@ tracing: ContextVar[Recorder | None] = ContextVar("tracing", default=None)
 # without hardware for it, and so not supported.
 DTYPES = {np.dtype(x): np.dtype(x) for x in "? b h i q l B H I Q L f d".split()}
 
+ARRAYS = (np.ndarray, np.generic)
+
 # What NumPy is asked of an array that depends on its shape and dtype only.
 QUESTIONS = (np.shape, np.ndim, np.size, np.result_type, np.can_cast, np.iscomplexobj)
 LIKE = (np.zeros_like, np.ones_like, np.empty_like, np.full_like)
@@ -93,7 +95,7 @@ class Recorder:
         """What stands for an input in the graph: an array made while tracing is a constant."""
         if type(x) is Tracer:
             return x.value if x.source is None else current(x)
-        if isinstance(x, np.ndarray | np.generic):
+        if isinstance(x, ARRAYS):
             found = self.constants.get(id(x))
             if found is None:
                 array = np.asarray(x)
@@ -154,7 +156,7 @@ def check_same(x: Any, before: Any) -> None:
     """
     if type(x) is Value and x.kind == "constant":
         x = x.array
-    if isinstance(x, np.ndarray | np.generic) and type(before) is Value:
+    if isinstance(x, ARRAYS) and type(before) is Value:
         array = before.array
         x = np.asarray(x)
         if array is None or x.dtype != array.dtype:
@@ -422,22 +424,24 @@ def traced_apply(op: Op, *inputs: Any, **attributes: Any) -> Any:
     """As Op.__call__, but of traced arrays gives a traced array."""
     nodes: list[Any] = []
     arrays: list[Any] = []
-    live: list[Node] = []
-    any_traced = False
+    any_traced = live = requires_grad = recorded = False
     for x in inputs:
-        array = x
         kind = type(x)
         if kind is Tracer:
             any_traced = True
+            nodes.append(x)
+            arrays.append(x)
         elif issubclass(kind, Tensor):
-            x = x.node
-            live.append(x)
-            array = x.value
-            any_traced = any_traced or type(array) is Tracer
-        elif kind is list or kind is tuple:
-            x = array = np.asarray(x)
-        nodes.append(x)
-        arrays.append(array)
+            node, live = x.node, True
+            any_traced = any_traced or type(node.value) is Tracer
+            requires_grad = requires_grad or node.requires_grad
+            recorded = recorded or requires_grad or node.op is not None
+            nodes.append(node)
+            arrays.append(node.value)
+        else:
+            x = np.asarray(x) if kind is list or kind is tuple else x
+            nodes.append(x)
+            arrays.append(x)
     recorder = tracing.get()
     if not any_traced or recorder is None:
         return apply(op, *inputs, **attributes)
@@ -449,10 +453,6 @@ def traced_apply(op: Op, *inputs: Any, **attributes: Any) -> Any:
         result.source = View(arrays[0], op, attributes, arrays[0].value)
     if not live:
         return result
-    requires_grad = recorded = False
-    for node in live:
-        requires_grad = requires_grad or node.requires_grad
-        recorded = recorded or node.requires_grad or node.op is not None
     if not (recorded and recording.get()):
         return Tensor.of(Node(result))
     requires_grad = requires_grad and value.dtype.kind == "f" and op.vjps != ()
