@@ -410,7 +410,7 @@ def fits_as_before(
 ) -> tuple[str, int | None]:
     """Whether a stage fits, as one of its form did into a kernel of that kind."""
     of_inner = [(stage.arrays.index(x), plan.stages[x].form) for x in inner]
-    how = kernel.kind, kernel.rows, kernel.total, len(kernel.stages) < MOST, kernel.stages[0].form
+    how = kernel.kind, kernel.rows, len(kernel.stages) < MOST, kernel.stages[0].form
     key = stage.form, *how, *of_inner
     if key not in forms.fits:
         forms.fits[key] = fits(stage, kernel, inner, plan)

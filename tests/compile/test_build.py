@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,22 @@ def test_what_was_built_is_not_built_again(cache: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(subprocess, "run", None)  # no compiler is called
     agree(trained(compile), trained(lambda f: f), 1e-4)
     assert files == sorted(cache.iterdir())
+
+
+def test_what_runs_plans_is_built_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where one thread needs it while another builds it."""
+    real, built = build.build, []
+
+    def slow(*texts: str) -> Any:
+        built.append(texts)
+        time.sleep(0.2)
+        return real(*texts)
+
+    monkeypatch.setattr(build, "build", slow)
+    build.built_runtime.cache_clear()
+    with ThreadPoolExecutor(3) as pool:
+        found = list(pool.map(lambda _: build.runtime(), range(3)))
+    assert len(built) == 1 and found[0] is found[1] is found[2]
 
 
 def test_without_a_compiler_numpy_runs_it(compilers: Callable[..., None]) -> None:

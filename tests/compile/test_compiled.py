@@ -1,6 +1,7 @@
 """Compiled functions: the same answers as without, and never those of yesterday."""
 
 import copy
+import gc
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -850,3 +851,23 @@ def test_an_interrupt_leaves_everything_as_it_was() -> None:
     assert all(type(p.data) is np.ndarray and p.grad is None for p in model.parameters())
     interrupts[0] = False
     assert step(X, Y).item() > step(X, Y).item()
+
+
+def test_the_collector_is_as_it_was_before() -> None:
+    """On or off, and with what a program keeps out of its sight."""
+    assert gc.isenabled() and not gc.get_freeze_count()
+    f = compile(lambda x: np.exp(x) * 2)
+    f(np.ones(3))
+    assert gc.isenabled() and not gc.get_freeze_count()
+    gc.disable()
+    gc.freeze()
+    try:
+        frozen = gc.get_freeze_count()
+        f(np.ones(4))
+        assert not gc.isenabled()
+        gc.enable()
+        f(np.ones(5))
+        assert gc.isenabled() and frozen / 2 < gc.get_freeze_count() <= frozen
+    finally:
+        gc.unfreeze()
+        gc.enable()

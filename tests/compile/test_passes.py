@@ -317,6 +317,22 @@ def test_products_that_are_turned_around_are_computed_so() -> None:
     total = apply("mul", apply("tanh", total), 2.0)
     (found,) = changed(turned, turn(total))
     assert name_of(found) == "mul" and ops_of(found)["matmul"] == 2
+    # Of a layer, x @ w.T.
+    (found,) = changed(turned, turn(apply("linear", x, leaf(6, 5))))
+    assert name_of(found) == "matmul" and ops_of(found)["transpose"] == 1
+    # What is turned inside of what is turned.
+    inner = apply("exp", turn(apply("matmul", x, y)))
+    (found,) = changed(turned, turn(apply("tanh", turn(turn(apply("neg", inner))))))
+    assert name_of(found) == "tanh" and found.shape == (4, 6)
+
+
+def test_long_chains_that_are_turned_take_no_longer() -> None:
+    """Each is looked at once: not along every path."""
+    x = leaf(5, 5)
+    for _ in range(60):
+        y = turn(apply("matmul", x, leaf(5, 5)))
+        x = turn(apply("add", apply("tanh", y), turn(apply("add", y, y))))
+    assert len(turned(graph_of(x)).order) < 600
 
 
 def test_what_is_needed_both_ways_or_made_no_better_stays() -> None:

@@ -1,6 +1,7 @@
 """Plans on disk: they give the same results, are made again when they are damaged, and are never
 those of another program."""
 
+import gc
 import os
 import pickle
 import subprocess
@@ -372,6 +373,61 @@ def test_processes_that_make_plans_at_the_same_time(cache: Path) -> None:
     plans, libraries = kept(cache)
     assert len(plans) == 3 and [*cache.iterdir()] != [] and len(libraries) >= 2
     assert {path.suffix for path in cache.iterdir()} == {".plan", ".so"}  # nothing is left over
+
+
+PLANNER = """
+import hashlib
+import numpy as np
+from minigrad import nn, optim
+from minigrad.compile import plan
+from tests.compile import test_networks
+real, digest = plan.made, hashlib.sha256()
+
+def shown(graph):
+    found = real(graph)
+    calls = [(x.rows, x.slots, x.offsets) for x in found.steps if isinstance(x, plan.Calls)]
+    digest.update(repr((found.sources, found.outputs, found.owned, found.description)).encode())
+    digest.update(b"".join(x.tobytes() for call in calls for x in call))
+    return found
+
+plan.made = shown
+for name in ("lenet", "microgpt", "lstm"):
+    test_networks.trained(name, "AdamW", test_networks.compile)
+print(digest.hexdigest())
+"""
+
+
+def test_a_plan_is_the_same_in_every_process(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where things have other addresses, and so come out of sets in another order."""
+    found = []
+    for seed in "12":
+        monkeypatch.setenv("PYTHONHASHSEED", seed)
+        monkeypatch.setenv("MINIGRAD_CACHE", str(cache / seed))
+        run = subprocess.run([sys.executable, "-c", PLANNER], capture_output=True, text=True)
+        assert run.returncode == 0, run.stderr
+        found.append(run.stdout)
+    assert found[0] == found[1] and len(found[0]) > 64
+
+
+def test_planning_leaves_nothing_for_the_collector(cache: Path) -> None:
+    """What led back to itself would stay in memory, with the whole program."""
+    model, x = network(), X[:5]
+
+    def step(x: Any) -> Any:
+        y = model(x)
+        return np.sum(np.exp(y - np.max(y, axis=1, keepdims=True)), axis=1), y.T @ y
+
+    traced, _ = traced_steadily(step, ((x,), {}))
+    made(traced.graph)
+    gc.collect()
+    gc.disable()
+    try:
+        plan = made(traced.graph)
+        assert plan.building is not None
+        plan.building.result()
+        assert gc.collect() < 100
+    finally:
+        gc.enable()
 
 
 # Which calls wait for which

@@ -12,13 +12,15 @@ from minigrad import functional as F
 from minigrad.compile.build import Machine
 from minigrad.compile.codegen import Code, generate
 from minigrad.compile.compiled import compile, traced_steadily
-from minigrad.compile.contract import with_operands
+from minigrad.compile.contract import Operands, with_operands
 from minigrad.compile.index import flat, unflat, variable
 from minigrad.compile.ir import Value
 from minigrad.compile.passes import name_of, optimized
 from minigrad.compile.place import in_place, with_own_writes
-from minigrad.compile.schedule import Kernel, Schedule, mode, schedule, split_at
+from minigrad.compile.schedule import Forms, Kernel, Schedule, mode, schedule, split_at
+from tests.compile.graphs import Program, random_program
 from tests.compile.test_compiled import agree
+from tests.compile.test_random_graphs import evaluate, inputs_of
 
 MACHINE = Machine(vector=32, registers=16, threads=1)
 RNG = np.random.default_rng(0)
@@ -230,6 +232,74 @@ def test_every_value_is_computed_before_it_is_read() -> None:
     for value, reads in plan.reads.items():
         others = {x for x in reads if x in plan.home and plan.home[x] != plan.home[value]}
         assert others <= plan.stored
+
+
+# What is computed alike
+
+
+def operands_of(program: Program) -> Operands:
+    """Of its results and derivatives."""
+    function, inputs = program.function(), inputs_of(program)
+    vectors = [np.ones_like(x) for x in inputs if x.dtype.kind == "f"]
+    step = lambda inputs, vectors: evaluate(function, inputs, vectors, 1)  # noqa: E731
+    traced, _ = traced_steadily(step, ((inputs, vectors), {}))
+    return with_operands(with_own_writes(optimized(traced.graph)), MACHINE.vector)
+
+
+class Forgetful(dict[Any, Any]):
+    """Nothing is ever found in it."""
+
+    def __contains__(self, key: object) -> bool:
+        return False
+
+
+def check_without_memory(operands: Operands) -> None:
+    """A schedule does not depend on what is remembered while it is made."""
+    found = schedule(operands)
+    with pytest.MonkeyPatch.context() as patch:
+        forms = lambda: Forms(stages=Forgetful(), fits=Forgetful())  # noqa: E731
+        patch.setattr("minigrad.compile.schedule.Forms", forms)
+        expected = schedule(operands)
+    assert found.reads == expected.reads and found.stored == expected.stored
+    for a, b in zip(found.kernels, expected.kernels, strict=True):
+        assert (a.kind, a.rows, a.why) == (b.kind, b.rows, b.why)
+        assert [s.value for s in a.stages] == [s.value for s in b.stages]
+
+
+@pytest.mark.parametrize("first", range(0, 200, 50))
+def test_what_is_worked_out_once_is_the_same_each_time(first: int) -> None:
+    for seed in range(first, first + 50):
+        check_without_memory(operands_of(random_program(seed)))
+
+
+def test_a_loop_that_is_unrolled_has_few_forms() -> None:
+    w = normal(48, 48)
+
+    def f(x: Any) -> Any:
+        for _ in range(20):
+            x = x + 0.1 * np.tanh(x @ w)
+        return x
+
+    plan = scheduled(f, X)
+    forms = {stage.form for stage in plan.stages.values()}
+    assert len(plan.stages) >= 40 and len(forms) <= 8
+
+
+def test_what_is_not_alike_is_told_apart() -> None:
+    """By numbers, by what never changes, and by which arrays are the same."""
+    x, y = normal(3, 5), normal(3, 5)
+    places = [2, 0, 1], [0, 1, 2], [0, 1, 1]
+    for f in (
+        lambda x, y: [np.sum(x * k, axis=1) for k in (2.0, 3.0)],
+        lambda x, y: [np.sum(x[np.array(index)] * 2, axis=1) for index in places],
+        lambda x, y: [np.sum(x[k:, k:], axis=1) for k in (0, 1)],
+        lambda x, y: [np.sum(a * b, axis=1) for a in (x, y) for b in (x, y)],
+        lambda x, y: [np.cumsum(a * b, axis=1) for a in (x, y) for b in (x, y)],
+        lambda x, y: [np.sum(x - np.full((3, 1), k, np.float32), axis=1) for k in (1, 2)],
+    ):
+        agree(compile(f)(x, y), f(x, y), 1e-5)
+        traced, _ = traced_steadily(f, ((x, y), {}))
+        check_without_memory(with_operands(optimized(traced.graph), MACHINE.vector))
 
 
 # In place
