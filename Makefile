@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# What is imported is compiled then: most of what there is in large libraries never is.
+INSTALL := pip install --quiet --no-compile
 
 .PHONY: demo test test-oracles test-browser test-compiler gallery bench bench-compile check format clean
 
@@ -17,11 +19,11 @@ test-oracles: .venv-oracles/installed
 
 # The page of an explanation, in a browser: chromium must be there (apt install chromium).
 test-browser: .venv-browser/installed
-	.venv-browser/bin/python -m pytest tests/browser
+	.venv-browser/bin/python -m pytest -n auto tests/browser
 
 # Compiling by the C compiler that pip installs.
 test-compiler: $(VENV)/installed-dev
-	$(BIN)/pip install --quiet --editable '.[compiler]'
+	$(BIN)/$(INSTALL) --editable '.[compiler]'
 	$(BIN)/python -m pytest tests/compile/test_build.py -k other_compilers
 
 # The pictures in docs/gallery, drawn again.
@@ -48,16 +50,16 @@ format: $(VENV)/installed-dev
 
 $(VENV)/installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --editable '.[plots]'
+	$(BIN)/$(INSTALL) --editable '.[plots]'
 	touch $@
 
 $(VENV)/installed-dev: $(VENV)/installed
-	$(BIN)/pip install --quiet --editable '.[dev]'
+	$(BIN)/$(INSTALL) --editable '.[dev]'
 	touch $@
 
 .venv-%/installed: pyproject.toml
 	$(PYTHON) -m venv .venv-$*
-	.venv-$*/bin/pip install --quiet --editable '.[dev,$*]'
+	.venv-$*/bin/$(INSTALL) --editable '.[test,$*]'
 	touch $@
 
 clean:
