@@ -16,6 +16,7 @@ from minigrad.compile.index import ZERO, Expr, Index, Var, aligned, variable
 from minigrad.compile.ir import Graph, Value
 from minigrad.compile.layout import Layout, ordered, plain
 from minigrad.compile.lower import (
+    DEEPEST,
     Access,
     Body,
     Parts,
@@ -315,12 +316,22 @@ def direct(x: Value, index: Index, layouts: dict[Value, Layout]) -> Access | Non
             return None
         return (Access(value, layouts[value].address(index)),)
 
+    if views(x) > DEEPEST:
+        return None
     body = Body(load)
     body.read(x, index)
     access = body.lines[0].text[0] if len(body.lines) == 1 else None
     if not isinstance(access, Access) or access.place is None:
         return None
     return access if all(isinstance(atom, Var) for atom in access.place.terms) else None
+
+
+def views(x: Value) -> int:
+    """How many views are after one another."""
+    count = 0
+    while is_view(x) and lowered(x) and count <= DEEPEST:
+        x, count = x.inputs[0], count + 1
+    return count
 
 
 def stride(base: Access, loop: Expr) -> int:

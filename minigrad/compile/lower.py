@@ -95,6 +95,7 @@ def kind_of(value: Value) -> str:
 
 
 LITTLE = 64  # entries of what is joined where it is read
+DEEPEST = 32  # ops after one another that are computed where the last of them is read
 
 
 def is_joined(value: Value) -> bool:

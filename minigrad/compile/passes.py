@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -358,17 +358,36 @@ def turned(graph: Graph) -> Graph:
     done next can then be done with each entry."""
     uses = Counter(itertools.chain(graph.roots(), *(value.values() for value in graph.order)))
     new: dict[Value, Value] = {}
-
+    can_turn: set[Value] = set()
     for value in graph.order:
-        turns = is_turn(value) and value.shape[-1] > FEW and can_turn(value.inputs[0], uses)
+        if is_turn(value) or (uses[value] == 1 and turns_well(value, can_turn)):
+            can_turn.add(value)
+        turns = is_turn(value) and value.shape[-1] > FEW and value.inputs[0] in can_turn
         new[value] = other_way(value.inputs[0], new) if turns else with_inputs(value, new)
     return graph.of(new)
 
 
-def other_way(x: Any, new: Mapping[Value, Value]) -> Any:
+def turns_well(x: Value, can_turn: Collection[Value]) -> bool:
+    """Whether it is a product, or computed entry by entry of what can be turned."""
+    return name_of(x) in ("matmul", "linear") or (
+        elementwise(x)
+        and all(y.size == 1 or (y.shape == x.shape and y in can_turn) for y in x.values())
+    )
+
+
+def other_way(x: Value, new: Mapping[Value, Value]) -> Value:
     """What can be turned, turned, of what its inputs have become."""
-    if type(x) is not Value:
-        return x
+    parts = [x]  # each used by one before
+    for y in parts:
+        if elementwise(y) and y.size > 1:
+            parts += y.values()
+    found: dict[Value, Value] = {}
+    for y in reversed(parts):
+        found[y] = turned_one(y, found, new)
+    return found[x]
+
+
+def turned_one(x: Value, found: Mapping[Value, Value], new: Mapping[Value, Value]) -> Value:
     if x.size == 1:
         return new[x]
     if is_turn(x):
@@ -377,16 +396,13 @@ def other_way(x: Any, new: Mapping[Value, Value]) -> Any:
         return apply("matmul", new[x.inputs[1]], turn(new[x.inputs[0]]))
     if name_of(x) == "matmul":
         return apply("matmul", *(turn(new[y]) for y in x.inputs[::-1]))
-    return apply(name_of(x) or "", *(other_way(y, new) for y in x.inputs), **x.attributes)
+    inputs = [found[y] if type(y) is Value else y for y in x.inputs]
+    return apply(name_of(x) or "", *inputs, **x.attributes)
 
 
 def turn(x: Value) -> Value:
     """An array with its last two axes swapped."""
     return folding(apply("transpose", x, axes=turn_of(len(x.shape))))
-
-
-def is_product(x: Value) -> bool:
-    return name_of(x) in ("matmul", "linear")
 
 
 def is_turn(value: Value) -> bool:
@@ -398,18 +414,6 @@ def is_turn(value: Value) -> bool:
 
 def turn_of(n: int) -> tuple[int, ...]:
     return (*range(n - 2), n - 1, n - 2)
-
-
-def can_turn(x: Value, uses: Mapping[Value, int]) -> bool:
-    """Whether it is a product, or computed of products entry by entry, that nothing else needs."""
-    if is_turn(x):
-        return True
-    if uses[x] > 1:
-        return False
-    return is_product(x) or (
-        elementwise(x)
-        and all(y.size == 1 or (y.shape == x.shape and can_turn(y, uses)) for y in x.values())
-    )
 
 
 COMPOSED: dict[str, Rewrite] = {

@@ -20,6 +20,7 @@ from minigrad.compile.index import Expr, Index, Var, flat, unflat, variable
 from minigrad.compile.ir import Graph, Value, elementwise
 from minigrad.compile.layout import Layout
 from minigrad.compile.lower import (
+    DEEPEST,
     Access,
     Body,
     Line,
@@ -49,6 +50,7 @@ class Stage:
     kind: str
     layout: Layout  # of what its loops run over
     reduced: frozenset[int] = frozenset()
+    cost: int = 0  # operations on each entry
     form: Form | None = None  # of what has a text
     arrays: tuple[Value, ...] = ()  # that it reads, by the numbers they have in its form
 
@@ -101,7 +103,8 @@ class Kernel:
     """Stages that run together: "rows", a "contract"ion and what follows it, "scatter", "numpy".
 
     `rows` is how many rows there are, or None while all stages are entry by entry, of `total`
-    entries. `why` says for each value why it could not be put into an earlier kernel.
+    entries, with so many operations on each as `cost` says. `why` says for each value why it could
+    not be put into an earlier kernel.
     """
 
     kind: str
@@ -109,6 +112,10 @@ class Kernel:
     rows: int | None
     stages: list[Stage] = field(default_factory=list)
     why: dict[Value, str] = field(default_factory=dict)
+
+    @property
+    def cost(self) -> int:
+        return sum(stage.cost for stage in self.stages)
 
 
 Reads = dict[Value, set[Index]]
@@ -136,7 +143,7 @@ class Schedule:
         return None
 
 
-MOST = 32  # stages of a kernel
+MOST, LONGEST = 32, 160  # stages of a kernel, and operations on each entry
 NEAR = 16  # kernels
 
 
@@ -156,6 +163,7 @@ def schedule(operands: Operands) -> Schedule:
         if value.op is not None and has_stage(value, users[value], kept, it, kinds):
             known[value] = array_of(value, forms, plan)
             stage = stage_of(value, kinds[value], plan)
+            stage.cost = it.cost
             plan.stages[value] = stage
             plan.reads[value] = reads_of(stage, it, forms, plan)
             put(stage, forms, plan)
@@ -212,11 +220,13 @@ def is_literal(value: Value) -> bool:
 
 @dataclass
 class Inline:
-    """What it takes to compute a value where it is read: operations, and arrays, in the order in
-    which they are met. `form` is the same number for all that is computed alike."""
+    """What it takes to compute a value where it is read: operations, arrays in the order in which
+    they are met, and how many ops are after one another. `form` is the same number for all that is
+    computed alike."""
 
     cost: int
     arrays: tuple[Value, ...]
+    depth: int
     form: int
 
 
@@ -242,7 +252,7 @@ def array_of(value: Value, forms: Forms, plan: Schedule) -> Inline:
     """What is read from memory. Of what never changes, the numbers count."""
     fixed = value.kind == "constant" and value.attributes.get("fixed")
     key = value if fixed else (value.shape, value.dtype, plan.layouts[value])
-    return Inline(0, (value,), forms.values.setdefault(key, len(forms.values)))
+    return Inline(0, (value,), 0, forms.values.setdefault(key, len(forms.values)))
 
 
 def inline_of(value: Value, known: dict[Value, Inline], forms: Forms, plan: Schedule) -> Inline:
@@ -251,17 +261,24 @@ def inline_of(value: Value, known: dict[Value, Inline], forms: Forms, plan: Sche
     cost = 8 if name_of(value) in DEAR else int(elementwise(value))
     key: list[Hashable] = [name_of(value), value.how]
     arrays: tuple[Value, ...] = ()
+    depth = 0
     for x in value.inputs:
         if type(x) is not Value:
             key.append((type(x), repr(x)))
             continue
         it = known[x]
         cost += it.cost
-        arrays += tuple([y for y in it.arrays if y not in arrays])
-        key += [it.form, *map(arrays.index, it.arrays)]
+        depth = max(depth, it.depth + 1)
+        key.append(it.form)
+        if arrays and it.arrays != arrays:  # else they are the same, in their order
+            numbers = {y: k for k, y in enumerate(dict.fromkeys(arrays + it.arrays))}
+            key += [numbers[y] for y in it.arrays]
+            arrays = tuple(numbers)
+        arrays = arrays or it.arrays
     if value.op is None:
         key.append(value)
-    return Inline(cost, arrays, forms.values.setdefault(tuple(key), len(forms.values)))
+    form = forms.values.setdefault(tuple(key), len(forms.values))
+    return Inline(cost, arrays, depth, form)
 
 
 def has_stage(
@@ -272,7 +289,7 @@ def has_stage(
     kinds: dict[Value, str],
 ) -> bool:
     """Whether a value is computed once and kept, or else wherever it is read."""
-    if kinds[value] != "map" or value in kept:
+    if kinds[value] != "map" or value in kept or it.depth > DEEPEST:
         return True
     if any(kinds[user] in ("numpy", "scatter") for user in users):
         return True
@@ -410,11 +427,16 @@ def fits_as_before(
 ) -> tuple[str, int | None]:
     """Whether a stage fits, as one of its form did into a kernel of that kind."""
     of_inner = [(stage.arrays.index(x), plan.stages[x].form) for x in inner]
-    how = kernel.kind, kernel.rows, len(kernel.stages) < MOST, kernel.stages[0].form
+    how = kernel.kind, kernel.rows, has_room(kernel, stage), kernel.stages[0].form
     key = stage.form, *how, *of_inner
     if key not in forms.fits:
         forms.fits[key] = fits(stage, kernel, inner, plan)
     return forms.fits[key]
+
+
+def has_room(kernel: Kernel, stage: Stage) -> bool:
+    """Compilers take much longer for twice as long a kernel."""
+    return len(kernel.stages) < MOST and kernel.cost + stage.cost <= LONGEST
 
 
 def fits(
@@ -424,7 +446,7 @@ def fits(
 
     `inner` is what it reads of the kernel's own.
     """
-    if len(kernel.stages) >= MOST:
+    if not has_room(kernel, stage):
         return "the kernel is large enough", None
     if kernel.kind == "contract":
         if stage.kind != "map" or not inner:

@@ -399,19 +399,31 @@ def write_through(view: View, new: Any) -> None:
 
 def current(x: Tracer) -> Value:
     """What a traced array stands for now: a view shows what was written into what it is of."""
-    view = x.source
-    if view is not None and view.seen is not (now := current(view.of)):
-        # NumPy's reshape of what is no longer in C order is a copy, or not.
-        unclear = view.op.name == "reshape" and view.of.source is not None
-        if unclear or view.op.name not in VIEWS:
-            raise UnsupportedError(
-                f"a compiled function uses the result of {view.op.name} after it wrote into the "
-                "array that this may be a view of: make a copy first, or write into a copy"
-            )
-        recorder = tracing.get()
-        assert recorder is not None
-        x.value, view.seen = recorder.record(view.op, [view.of], view.attributes), now
+    views = [x]
+    while (view := views[-1].source) is not None:
+        views.append(view.of)
+    for y in views[-2::-1]:
+        look_again(y)
     return x.value
+
+
+def look_again(x: Tracer) -> None:
+    """Let a view be one of what its source is now."""
+    view = x.source
+    assert view is not None
+    now = view.of.value
+    if view.seen is now:
+        return
+    # NumPy's reshape of what is no longer in C order is a copy, or not.
+    unclear = view.op.name == "reshape" and view.of.source is not None
+    if unclear or view.op.name not in VIEWS:
+        raise UnsupportedError(
+            f"a compiled function uses the result of {view.op.name} after it wrote into the "
+            "array that this may be a view of: make a copy first, or write into a copy"
+        )
+    recorder = tracing.get()
+    assert recorder is not None
+    x.value, view.seen = recorder.record(view.op, [view.of], view.attributes), now
 
 
 def value_of(x: Any) -> Any:

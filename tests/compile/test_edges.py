@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import minigrad
-from minigrad import Tensor, nn, optim
+from minigrad import Tensor, grad, nn, optim
 from minigrad import functional as F
 from minigrad.compile.compiled import compile
 from minigrad.errors import ShapeError
@@ -361,6 +361,79 @@ def test_long_and_short_rows(shape: tuple[int, int]) -> None:
 def test_rows_that_no_stack_holds() -> None:
     x = normal(2, 2_500_000)
     check(lambda x: F.softmax(np.tanh(x), axis=1), x, rtol=1e-4)
+
+
+# Many ops after one another
+
+
+LONG = 1200
+
+
+def sums_of_numbers(x: Any) -> Any:
+    total = np.sum(x)
+    for _ in range(LONG):
+        total = total * 0.9 + np.sum(x)
+    return total
+
+
+def entries(x: Any) -> Any:
+    for _ in range(LONG):
+        x = x * 0.999 + 0.001
+    return x
+
+
+def functions(x: Any) -> Any:
+    for _ in range(100):
+        x = np.sin(x) + 0.1
+    return x
+
+
+def slices(x: Any) -> Any:
+    x = np.arange(LONG + 9, dtype=x.dtype)[:, None] * x[0]
+    for _ in range(LONG):
+        x = x[1:]
+    return x
+
+
+def products_of_slices(x: Any) -> Any:
+    return slices(x) @ np.ones((5, 7), x.dtype)
+
+
+def rolls(x: Any) -> Any:
+    for _ in range(LONG):
+        x = np.roll(x, 1, axis=0)
+    return x
+
+
+def steps(x: Any, w: Any) -> Any:
+    turned = w.T
+    for _ in range(LONG):
+        x = x + 0.001 * np.tanh(x @ turned)
+    return x
+
+
+def sums_of_products(x: Any) -> Any:
+    total = x @ x.T
+    for _ in range(LONG):
+        total = total + x @ (x * 0.5).T
+    return total.T @ x
+
+
+CHAINS: dict[str, Callable[[Any], Any]] = {
+    f.__name__: f for f in (sums_of_numbers, entries, functions, slices, products_of_slices, rolls)
+}
+CHAINS["sums of products"] = sums_of_products
+CHAINS["gradients of entries"] = grad(lambda x: np.sum(entries(x)))
+CHAINS["gradients of slices"] = grad(lambda x: np.sum(slices(x)[:, :2] ** 2))
+CHAINS["gradients of weights"] = lambda x: grad(lambda w: np.sum(steps(x, w)))(x[:5])
+
+
+@pytest.mark.parametrize("name", CHAINS)
+def test_long_chains(name: str) -> None:
+    """As of a loss that adds up over a thousand steps: they go beyond any stack of Python's, and
+    no kernel is so long that compilers take forever."""
+    x = normal(8, 5)
+    check(CHAINS[name], x, rtol=1e-3, atol=1e-3)
 
 
 # Memory
