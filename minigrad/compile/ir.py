@@ -66,6 +66,11 @@ def elementwise(value: Value) -> bool:
     return value.op is not None and value.op.family in ("unary", "binary")
 
 
+def is_literal(value: Value) -> bool:
+    """A number that can stand in the C."""
+    return value.kind == "constant" and value.size == 1 and bool(value.attributes.get("fixed"))
+
+
 @dataclass(eq=False, frozen=True)
 class Graph:
     """What a step computes: outputs, and what it writes into state, from inputs and state."""

@@ -4,15 +4,15 @@ kinds of ops."""
 from __future__ import annotations
 
 import itertools
-from collections import Counter
-from collections.abc import Callable, Collection, Hashable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from minigrad.compile.index import aligned
-from minigrad.compile.ir import Graph, Value, elementwise, infer, run, verify
+from minigrad.compile.ir import Graph, Value, elementwise, infer, is_literal, run, verify
 from minigrad.ops.base import registry
 
 Rewrite = Callable[[Value], Value]
@@ -20,7 +20,7 @@ Rewrite = Callable[[Value], Value]
 
 def optimized(graph: Graph) -> Graph:
     """All passes."""
-    graph = rewritten(turned(graph), Simplifying())
+    graph = with_numbers_read(rewritten(turned(graph), Simplifying()))
     verify(graph)
     return graph
 
@@ -463,3 +463,41 @@ def is_zero(x: Any) -> bool:
 def key_of(value: Value) -> Hashable:
     inputs = [id(x) if type(x) is Value else (type(x), repr(x)) for x in value.inputs]
     return value.op, value.how, *inputs
+
+
+# Numbers that differ from one turn of a loop to the next
+
+SOME = 16  # numbers that an op is given at one place
+
+
+def with_numbers_read(graph: Graph) -> Graph:
+    """With numbers in memory, of ops that are given many: a loop that is unrolled, in which the
+    time goes on, then has the same kernels in each turn."""
+    numbers: dict[Hashable, set[Hashable]] = defaultdict(set)
+    for value in graph.order:
+        for k, number in numbers_of(value):
+            numbers[name_of(value), k].add((number.dtype, number.tobytes()))
+    many = {place for place, found in numbers.items() if len(found) > SOME}
+    known: dict[Hashable, Value] = {}
+
+    def read(value: Value) -> Value:
+        new = dict(enumerate(value.inputs))
+        for k, number in numbers_of(value):
+            if (name_of(value), k) in many:
+                leaf = Value(None, (), {}, number.shape, number.dtype, "constant", number)
+                new[k] = known.setdefault((number.dtype, number.shape, number.tobytes()), leaf)
+        same = all(new[k] is x for k, x in enumerate(value.inputs))
+        return value if same else value.of(*new.values())
+
+    return rewritten(graph, read) if many else graph
+
+
+def numbers_of(value: Value) -> Iterator[tuple[int, np.ndarray]]:
+    """Numbers that an op computes floats of: which input each is, and as what it is read."""
+    if not elementwise(value) or value.dtype.kind != "f":
+        return
+    for k, x in enumerate(value.inputs):
+        if type(x) is not Value:
+            yield k, np.asarray(x, value.dtype)
+        elif is_literal(x) and x.array is not None:
+            yield k, x.array

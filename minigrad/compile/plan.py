@@ -20,12 +20,12 @@ from minigrad.compile.build import HERE, begun, keep, kept, machine
 from minigrad.compile.codegen import Call, Code, generate, source_of, work_of
 from minigrad.compile.contract import with_operands
 from minigrad.compile.describe import Description, described
-from minigrad.compile.ir import Graph, Value
+from minigrad.compile.ir import Graph, Value, is_literal
 from minigrad.compile.layout import Layout
 from minigrad.compile.memory import arena
 from minigrad.compile.passes import optimized
 from minigrad.compile.place import in_place, with_own_writes
-from minigrad.compile.schedule import Schedule, is_literal, schedule
+from minigrad.compile.schedule import Schedule, schedule
 from minigrad.compile.write import Scratch
 from minigrad.ops.base import Op
 

@@ -17,7 +17,7 @@ from functools import cached_property
 
 from minigrad.compile.contract import Contraction, Operands, reduced_axes
 from minigrad.compile.index import Expr, Index, Var, flat, unflat, variable
-from minigrad.compile.ir import Graph, Value, elementwise
+from minigrad.compile.ir import Graph, Value, elementwise, is_literal
 from minigrad.compile.layout import Layout
 from minigrad.compile.lower import (
     DEEPEST,
@@ -211,11 +211,6 @@ def put_inside(stage: Stage, plan: Schedule) -> None:
 def is_plain(value: Value, plan: Schedule) -> bool:
     layout = plan.layouts[value]
     return not layout.panel and layout.order == tuple(range(len(value.shape)))
-
-
-def is_literal(value: Value) -> bool:
-    """A number that can stand in the C."""
-    return value.kind == "constant" and value.size == 1 and bool(value.attributes.get("fixed"))
 
 
 @dataclass

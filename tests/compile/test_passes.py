@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 
 from minigrad.compile.compiled import traced_steadily
-from minigrad.compile.ir import Graph, GraphError, Value, verify
+from minigrad.compile.ir import Graph, GraphError, Value, is_literal, verify
 from minigrad.compile.passes import (
     COMPOSED,
     MANY,
     SMALL,
+    SOME,
     Rewrite,
     algebra,
     apply,
@@ -29,6 +30,7 @@ from minigrad.compile.passes import (
     rewritten,
     turned,
     unrolled,
+    with_numbers_read,
 )
 from minigrad.compile.run_numpy import NumpyProgram
 from tests.compile.graphs import Program, random_program
@@ -437,6 +439,34 @@ def test_what_differs_is_not() -> None:
     ]:
         found = keeps(common_subexpressions(), a, b)
         assert found[0] is not found[1]
+
+
+# Numbers that differ in each turn of a loop
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_many_numbers_are_read_from_memory(dtype: Any) -> None:
+    x = leaf(3, dtype=dtype)
+    numbers = [0.1 * k for k in range(SOME + 1)]
+    for given in (numbers, [constant(np.asarray(k, dtype)) for k in numbers]):
+        products = [apply("mul", x, k) for k in given]
+        found = changed(with_numbers_read, *products, *products[:2])
+        assert ops_of(*found)["constant"] == SOME + 1
+        assert all(y.inputs[0] is x and not is_literal(y.inputs[1]) for y in found)
+        # The same number is one leaf, wherever it is used.
+        twice = changed(with_numbers_read, *products, apply("mul", leaf(2, dtype=dtype), given[3]))
+        assert twice[3].inputs[1] is twice[-1].inputs[1]
+
+
+def test_few_numbers_or_those_of_integers_are_in_the_code() -> None:
+    x, whole = leaf(3), leaf(3, dtype=np.int32)
+    for outputs in [
+        [apply("mul", x, 0.1 * (k % SOME)) for k in range(100)],
+        [apply(name, x, 0.1 * k) for name in ("add", "mul") for k in range(SOME)],
+        [apply("mul", whole, k) for k in range(100)],
+        [apply("slice", x, index=(slice(k % 3, None),)) for k in range(100)],
+    ]:
+        assert changed(with_numbers_read, *outputs) == outputs
 
 
 # All of them

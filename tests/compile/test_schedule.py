@@ -285,6 +285,19 @@ def test_a_loop_that_is_unrolled_has_few_forms() -> None:
     assert len(plan.stages) >= 40 and len(forms) <= 8
 
 
+def test_a_loop_in_which_the_time_goes_on_has_few_kernels() -> None:
+    w = normal(48, 48)
+
+    def f(x: Any) -> Any:
+        for k in range(40):
+            x = x + 0.1 * np.tanh(x @ w + 0.25 * k) * np.float32(k / 40)
+        return x
+
+    code = code_of(scheduled(f, X))
+    assert len(code.calls) >= 40 and len(code.texts) <= 6
+    agree(compile(f)(X), f(X), 1e-4)
+
+
 def test_what_is_not_alike_is_told_apart() -> None:
     """By numbers, by what never changes, and by which arrays are the same."""
     x, y = normal(3, 5), normal(3, 5)
