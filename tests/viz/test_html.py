@@ -106,10 +106,11 @@ def test_groups_hold_every_step_once_in_layers() -> None:
             assert holder == number
 
 
-def test_ten_thousand_steps_stay_below_twenty_megabytes(tmp_path: Path) -> None:
+def test_two_thousand_steps_stay_below_four_megabytes(tmp_path: Path) -> None:
+    """Ten thousand are opened in a browser, in tests/browser."""
     x = start = leaf(0.5, "x")
-    for _ in range(2500):
+    for _ in range(500):
         x = np.tanh(x * start + np.sin(x) * 0.5)
     explain(x).html(tmp_path / "page.html")
     page = (tmp_path / "page.html").stat()
-    assert 1e6 < page.st_size < 20e6
+    assert 0.2e6 < page.st_size < 4e6
