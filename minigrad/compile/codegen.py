@@ -59,7 +59,7 @@ class Code:
     calls: list[Call | Value] = field(default_factory=list)
 
 
-ENOUGH = 1 << 15  # operations of a kernel that are worth a second thread
+ENOUGH = 1 << 14  # operations of a kernel that are worth a second thread
 
 
 def generate(plan: Schedule, alias: dict[Value, Value], machine: Machine) -> Code:
