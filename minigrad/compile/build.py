@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import tempfile
 import threading
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
@@ -247,6 +248,13 @@ def clear_cache() -> int:
     return trim(folder, 0) if folder.is_dir() else 0
 
 
+def after_fork(forget: Callable[[], None]) -> Callable[[], None]:
+    """Done in each process that is forked off, where there is such a thing."""
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=forget)
+    return forget
+
+
 @cache
 def built_runtime() -> ctypes.CDLL:
     return build((HERE / "runtime.c").read_text())[0]
@@ -255,14 +263,11 @@ def built_runtime() -> ctypes.CDLL:
 runtime_lock = threading.Lock()
 
 
+@after_fork
 def forget_threads() -> None:
     """In a process that is forked off, nobody else holds the lock."""
     global runtime_lock
     runtime_lock = threading.Lock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=forget_threads)
 
 
 def runtime() -> ctypes.CDLL:

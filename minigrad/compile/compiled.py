@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import gc
-import os
 import threading
 import warnings
 from collections.abc import Callable, Iterator
@@ -16,7 +15,7 @@ from typing import Any, Generic, ParamSpec, TypeVar
 import numpy as np
 
 from minigrad.autograd import recording
-from minigrad.compile.build import BuildError, runtime
+from minigrad.compile.build import BuildError, after_fork, runtime
 from minigrad.compile.capture import SCALARS, captured
 from minigrad.compile.explain import Report, report
 from minigrad.compile.guards import Guards
@@ -39,14 +38,11 @@ KEPT, MANY = 32, 16
 tracing_lock = threading.RLock()
 
 
+@after_fork
 def forget_threads() -> None:
     """In a process that is forked off, nobody else holds the lock."""
     global tracing_lock
     tracing_lock = threading.RLock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=forget_threads)
 
 
 class Compiled(Generic[P, R]):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import byte_bounds
 
+from minigrad.compile.build import after_fork
 from minigrad.compile.guards import Guards, fitting
 from minigrad.compile.ir import Value
 from minigrad.compile.trace import Traced
@@ -29,13 +29,10 @@ SMALL = 1024
 running: weakref.WeakSet[Version] = weakref.WeakSet()
 
 
+@after_fork
 def forget_threads() -> None:
     for version in list(running):
         version.lock = threading.Lock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=forget_threads)
 
 
 class Version:
