@@ -1,6 +1,7 @@
 """What is computed together: which values share a kernel, which are kept, and what is in place."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -241,7 +242,7 @@ def operands_of(program: Program) -> Operands:
     """Of its results and derivatives."""
     function, inputs = program.function(), inputs_of(program)
     vectors = [np.ones_like(x) for x in inputs if x.dtype.kind == "f"]
-    step = lambda inputs, vectors: evaluate(function, inputs, vectors, 1)  # noqa: E731
+    step = partial(evaluate, function, order=1)
     traced, _ = traced_steadily(step, ((inputs, vectors), {}))
     return with_operands(with_own_writes(optimized(traced.graph)), MACHINE.vector)
 
@@ -257,8 +258,8 @@ def check_without_memory(operands: Operands) -> None:
     """A schedule does not depend on what is remembered while it is made."""
     found = schedule(operands)
     with pytest.MonkeyPatch.context() as patch:
-        forms = lambda: Forms(stages=Forgetful(), fits=Forgetful())  # noqa: E731
-        patch.setattr("minigrad.compile.schedule.Forms", forms)
+        forms = Forms(stages=Forgetful(), fits=Forgetful())
+        patch.setattr("minigrad.compile.schedule.Forms", lambda: forms)
         expected = schedule(operands)
     assert found.reads == expected.reads and found.stored == expected.stored
     for a, b in zip(found.kernels, expected.kernels, strict=True):
