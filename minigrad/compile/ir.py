@@ -49,6 +49,11 @@ class Value:
         return size
 
     @property
+    def fixed(self) -> bool:
+        """Whether it is a constant whose numbers never change."""
+        return self.kind == "constant" and bool(self.attributes.get("fixed"))
+
+    @property
     def how(self) -> str:
         """Its attributes, in a form that can be compared."""
         return repr(self.attributes) if self.attributes else ""
@@ -68,7 +73,7 @@ def elementwise(value: Value) -> bool:
 
 def is_literal(value: Value) -> bool:
     """A number that can stand in the C."""
-    return value.kind == "constant" and value.size == 1 and bool(value.attributes.get("fixed"))
+    return value.fixed and value.size == 1
 
 
 @dataclass(eq=False, frozen=True)

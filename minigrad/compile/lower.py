@@ -478,7 +478,7 @@ def zero(value: Value) -> Callable[[], str]:
 
 def arange_axis(array: Value) -> int | None:
     """The axis along which an array, known not to change, has 0, 1, 2...; or None."""
-    if array.kind != "constant" or not array.attributes.get("fixed"):
+    if not array.fixed:
         return None
     assert array.array is not None
     for axis, n in enumerate(array.shape):

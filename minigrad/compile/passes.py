@@ -115,7 +115,7 @@ def folding(value: Value) -> Value:
 def is_known(value: Value) -> bool:
     """Whether a value is made of nothing but numbers that the trace made, and is not large."""
     for x in value.inputs:
-        if type(x) is Value and not (x.kind == "constant" and x.attributes.get("fixed")):
+        if type(x) is Value and not x.fixed:
             return False
     return value.size <= SMALL
 
@@ -210,7 +210,7 @@ def is_one(x: Any) -> bool:
         return bool(x == 1)
     if type(x) is not Value:
         return False
-    if x.kind == "constant" and x.attributes.get("fixed"):
+    if x.fixed:
         return bool((x.array == 1).all())  # type: ignore[union-attr]
     return name_of(x) in ("expand", "reshape") and is_one(x.inputs[0])
 

@@ -139,10 +139,9 @@ def digest(graph: Graph) -> str:
 
 def content_of(value: Value) -> Any:
     """All of what never changes: it may be folded, or known to be 0, 1, 2..."""
-    fixed = value.attributes.get("fixed", False)
-    content = np.asarray(value.array).tobytes() if fixed else b""
+    content = np.asarray(value.array).tobytes() if value.fixed else b""
     content = hashlib.sha256(content).digest() if len(content) > 64 else content
-    return fixed, content, value.shape, value.dtype.str
+    return value.fixed, content, value.shape, value.dtype.str
 
 
 # Making a plan

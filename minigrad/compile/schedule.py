@@ -245,8 +245,7 @@ MANY = 12  # arrays that are read at once
 
 def array_of(value: Value, forms: Forms, plan: Schedule) -> Inline:
     """What is read from memory. Of what never changes, the numbers count."""
-    fixed = value.kind == "constant" and value.attributes.get("fixed")
-    key = value if fixed else (value.shape, value.dtype, plan.layouts[value])
+    key = value if value.fixed else (value.shape, value.dtype, plan.layouts[value])
     return Inline(0, (value,), 0, forms.values.setdefault(key, len(forms.values)))
 
 
