@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from typing import Any
 
@@ -30,32 +30,33 @@ class Watcher:
 
 
 apply, shares = Op.__call__, autograd.shares
-applier: ContextVar[Callable[..., Any]] = ContextVar("applier", default=apply)
+Function = Callable[..., Any]
+# What applies an op to a tuple of inputs and a dictionary of attributes; and what sends back.
+engine: ContextVar[tuple[Function, Function]] = ContextVar(
+    "engine", default=(lambda op, inputs, attributes: apply(op, *inputs, **attributes), shares)
+)
 watchers: ContextVar[tuple[Watcher, ...]] = ContextVar("watchers", default=())
 lock, watched = threading.Lock(), 0
 
 
-@contextmanager
-def watching(watcher: Watcher) -> Iterator[None]:
+def watching(watcher: Watcher) -> AbstractContextManager[None]:
     """Inside, in this thread or task, the watcher is told."""
-    switch(on=True)
-    token = watchers.set((*watchers.get(), watcher))
-    try:
-        yield
-    finally:
-        watchers.reset(token)
-        switch(on=False)
+    return having(watchers, (*watchers.get(), watcher))
+
+
+def replacing(apply: Function, shares: Function) -> AbstractContextManager[None]:
+    """Inside, in this thread or task, `apply(op, inputs, attributes)` applies ops, and `shares` is
+    in the place of autograd's."""
+    return having(engine, (apply, shares))
 
 
 @contextmanager
-def applying(function: Callable[..., Any]) -> Iterator[None]:
-    """Inside, in this thread or task, `function(op, *inputs, **attributes)` applies ops."""
+def having(variable: ContextVar[Any], value: Any) -> Iterator[None]:
     switch(on=True)
-    token = applier.set(function)
     try:
-        yield
+        with autograd.switched(variable, value):
+            yield
     finally:
-        applier.reset(token)
         switch(on=False)
 
 
@@ -70,7 +71,7 @@ def switch(on: bool) -> None:
 
 
 def told_apply(op: Op, *inputs: Any, **attributes: Any) -> Any:
-    output = applier.get()(op, *inputs, **attributes)
+    output = engine.get()[0](op, inputs, attributes)
     for watcher in watchers.get():
         if isinstance(output, Tensor):
             watcher.applied(op, inputs, attributes, output)
@@ -78,7 +79,7 @@ def told_apply(op: Op, *inputs: Any, **attributes: Any) -> Any:
 
 
 def told_shares(node: Node, cotangent: Any, *how: Any) -> list[tuple[Node, Any]]:
-    found = shares(node, cotangent, *how)
+    found = engine.get()[1](node, cotangent, *how)
     for watcher in watchers.get():
         watcher.sent(node, cotangent, found)
     return found

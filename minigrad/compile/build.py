@@ -79,9 +79,36 @@ def threads() -> int:
 
 @cache
 def macros(cc: str) -> str:
-    """What the compiler defines for this machine: it tells them both apart from all others."""
-    asked = [*command(cc), NATIVE, "-dM", "-E", "-x", "c", os.devnull]
-    return subprocess.run(asked, capture_output=True, text=True).stdout
+    """What the compiler defines for this machine: it tells them both apart from all others.
+
+    It is asked once: to ask takes as long as to trace a thousand ops.
+    """
+    name = answer_name(cc)
+    answer = None if name is None else kept(name)
+    if answer is None:
+        asked = [*command(cc), NATIVE, "-dM", "-E", "-x", "c", os.devnull]
+        run = subprocess.run(asked, capture_output=True)
+        answer = run.stdout
+        if name is not None and run.returncode == 0:
+            keep(name, answer)
+    return answer.decode()
+
+
+# What of a processor a compiler goes by, as Linux has it.
+TRAITS = "vendor_id", "cpu family", "model", "stepping", "flags", "CPU ", "Features"
+
+
+def answer_name(cc: str) -> str | None:
+    """Under which name the answer of this compiler on this processor is kept, if that is known."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        file = os.stat(cc)
+    except OSError:
+        return None
+    processors = sorted({line for line in lines if line.startswith(TRAITS)})
+    # The path and time of a compiler that a link leads to: another one is another answer.
+    known = os.path.realpath(cc), file.st_mtime_ns, file.st_size, NATIVE, processors
+    return f"{hashlib.sha256(repr(known).encode()).hexdigest()[:32]}.macros"
 
 
 @cache

@@ -56,7 +56,7 @@ class Value:
     @property
     def how(self) -> str:
         """Its attributes, in a form that can be compared."""
-        return repr(self.attributes) if self.attributes else ""
+        return how_of(self.attributes)
 
     def of(self, *inputs: Any) -> Value:
         """The same op, of other inputs of such shapes and dtypes."""
@@ -65,6 +65,38 @@ class Value:
     def values(self) -> list[Value]:
         """The inputs that are values."""
         return [x for x in self.inputs if type(x) is Value]
+
+
+def how_of(attributes: dict[str, Any]) -> str:
+    """Attributes of an op, in a form that can be compared: the same if they are.
+
+    Raises:
+        UnsupportedError: if they are more than numbers, strings, dtypes, slices and arrays.
+    """
+    if not attributes:
+        return ""
+    text = repr(attributes)
+    # Arrays are shown in part, functions by an address.
+    return repr(in_full(attributes)) if "array" in text or "<" in text else text
+
+
+PLAIN = (int, float, str, bytes, slice, type, np.generic, np.dtype, type(None), type(...))
+
+
+def in_full(x: Any) -> Any:
+    """Attributes whose repr leaves nothing out."""
+    if isinstance(x, np.ndarray) and not x.dtype.hasobject:
+        return x.dtype.str, x.shape, x.tobytes()
+    if isinstance(x, dict):
+        return {key: in_full(part) for key, part in x.items()}
+    if isinstance(x, list | tuple):
+        return type(x), [in_full(part) for part in x]
+    if isinstance(x, PLAIN):
+        return x
+    raise UnsupportedError(
+        f"a compiled function gives an op a {type(x).__name__} as an attribute: attributes are "
+        "numbers, strings, dtypes, slices and arrays. What else there is belongs in the op itself"
+    )
 
 
 def elementwise(value: Value) -> bool:
@@ -78,12 +110,16 @@ def is_literal(value: Value) -> bool:
 
 @dataclass(eq=False, frozen=True)
 class Graph:
-    """What a step computes: outputs, and what it writes into state, from inputs and state."""
+    """What a step computes: outputs, and what it writes into state, from inputs and state.
+
+    Of a graph that was traced, all that was `recorded` is known, in the order it was made.
+    """
 
     inputs: list[Value]
     states: list[Value]
     outputs: list[Value]
     writes: list[tuple[Value, Value]]
+    recorded: list[Value] = field(default_factory=list)
 
     def roots(self) -> list[Value]:
         return [*self.outputs, *(value for _, value in self.writes)]
@@ -97,6 +133,14 @@ class Graph:
     @functools.cached_property
     def order(self) -> list[Value]:
         """Every value that is needed, each after those it is computed from."""
+        if self.recorded:
+            needed = {*self.roots()}
+            for value in reversed(self.recorded):
+                if value in needed:
+                    for x in value.inputs:
+                        if type(x) is Value:
+                            needed.add(x)
+            return [value for value in self.recorded if value in needed]
         found: dict[Value, None] = {}
         stack = self.roots()[::-1]
         while stack:
@@ -154,8 +198,10 @@ def infer(op: Op, inputs: Sequence[Any], attributes: dict[str, Any]) -> tuple[Sh
     """
     if attributes or op.family == "movement":
         return worked_out(op, inputs, attributes)
-    key = op, *[(x.shape, x.dtype) if type(x) is Value else (type(x), x) for x in inputs]
-    found = known.get(key)
+    each: list[Any] = [op]
+    for x in inputs:
+        each += (x.shape, x.dtype) if type(x) is Value else (type(x), x)
+    found = known.get(key := tuple(each))
     if found is None:
         found = worked_out(op, inputs, attributes)
         if len(known) < 10_000:

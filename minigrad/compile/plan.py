@@ -115,13 +115,16 @@ def digest(graph: Graph) -> str:
     # Values, ops as they are used, and numbers, each by when it was met first.
     numbers: dict[Any, int] = defaultdict(itertools.count().__next__)
     uses = [numbers[value] for value in leaves]
+    use = uses.append
     for value in graph.order:
         if value.op is not None:
-            uses.append(numbers[value.op, value.how])
-            uses += [numbers[x if type(x) is Value else repr(x)] for x in value.inputs]
+            how = value.how if value.attributes else ""
+            use(numbers[value.op, how, value.shape, value.dtype])
+            for x in value.inputs:
+                use(numbers[x if type(x) is Value else repr(x)])
         elif value.kind == "constant":
-            uses.append(numbers[content_of(value)])
-        uses.append(numbers[value])
+            use(numbers[content_of(value)])
+        use(numbers[value])
     uses += [numbers[x] for x in (*graph.outputs, *itertools.chain(*graph.writes))]
     keys = [(k, key) for key, k in numbers.items() if type(key) is not Value]
     ops = {key[0] for _, key in keys if isinstance(key[0], Op)}
@@ -132,9 +135,10 @@ def digest(graph: Graph) -> str:
         len(graph.outputs),
         [(k, key[0].name, *key[1:]) if isinstance(key[0], Op) else (k, key) for k, key in keys],
         sorted((op.name, op.lowering) for op in ops),
-        np.array(uses).tobytes(),
     )
-    return hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
+    found = hashlib.sha256(repr(parts).encode())
+    found.update(np.array(uses).tobytes())
+    return found.hexdigest()[:32]
 
 
 def content_of(value: Value) -> Any:

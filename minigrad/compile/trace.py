@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.autograd import switched
 from minigrad.compile.capture import SCALARS, Captured
 from minigrad.compile.ir import Graph, Value
+from minigrad.compile.rules import traced_shares
 from minigrad.compile.tracer import (
     Recorder,
     TraceError,
@@ -18,13 +20,16 @@ from minigrad.compile.tracer import (
     check_same,
     checked,
     current,
-    traced,
+    traced_apply,
+    tracing,
     varies,
 )
 from minigrad.errors import UnsupportedError
 from minigrad.graph import Node
+from minigrad.random import draw
 from minigrad.tensor import Tensor, value_of
 from minigrad.transforms import leaves_of, like
+from minigrad.watch import replacing
 
 
 @dataclass(eq=False)
@@ -147,6 +152,23 @@ class End:
         return [*self.results, *self.tensors, *self.items, *self.arrays, *self.grads]
 
 
+@contextmanager
+def traced(recorder: Recorder) -> Iterator[None]:
+    """Inside, ops take traced arrays, and are recorded."""
+    with (
+        replacing(traced_apply, traced_shares),
+        switched(tracing, recorder),
+        switched(draw, recorder.draw),
+    ):
+        try:
+            yield
+        except ValueError as error:
+            # As NumPy has it, where a traced number is written into an array.
+            if isinstance(error.__cause__, TraceError):
+                raise error.__cause__ from None
+            raise
+
+
 def run(function: Callable[..., Any], arguments: Any, world: World, recorder: Recorder) -> End:
     """Run a function on traced arrays, in the place of its arguments' and its state's."""
     stand_ins = [Tracer(value) for _, value in world.arrays]
@@ -261,6 +283,8 @@ def gradients(
     used; and which the step makes."""
     grads, fresh, writes = [], [], []
     ends = [None if last is None else recorder.value_of(last) for last in end.grads]
+    before = dict.fromkeys([*graph.inputs, *graph.states, *recorder.constants.values()])
+    graph = replace(graph, recorded=[*before, *recorder.values])
     used = {*graph.order}
     # A gradient that was there can only be reached through itself, or where others use it.
     if unused := [x for x in ends if x is not None and x not in used]:

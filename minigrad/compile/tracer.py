@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from minigrad.autograd import recording, switched
-from minigrad.compile.ir import Value, infer
+from minigrad.autograd import recording
+from minigrad.compile.ir import Value, how_of, infer
 from minigrad.dispatch import call, implementations, is_traced
 from minigrad.errors import MinigradError, UnsupportedError, refusal_of, unsupported_dtype
+from minigrad.functional.hook import hook_op
 from minigrad.graph import Node
 from minigrad.ops.base import Op, registry
-from minigrad.random import draw
 from minigrad.tensor import Tensor
-from minigrad.watch import apply, applying
+from minigrad.watch import apply
 
 tracing: ContextVar[Recorder | None] = ContextVar("tracing", default=None)
 
@@ -57,6 +56,7 @@ class Recorder:
         self.values: list[Value] = []
         self.drawn: list[tuple[Any, Value]] = []
         self.constants: dict[int, Value] = {}
+        self.rules: dict[Any, Any] = {}  # see rules.py
         self.again: Iterator[Value] | None = None
         self.drawn_again: Iterator[tuple[Any, Value]] = iter(())
 
@@ -87,7 +87,7 @@ class Recorder:
         for x, before in zip(now, value.inputs, strict=True):
             if x is not before:
                 check_same(x, before)
-        if attributes != value.attributes and repr(attributes) != repr(value.attributes):
+        if how_of(attributes) != value.how:
             raise varies()
         return value
 
@@ -198,7 +198,6 @@ class Tracer:
     """
 
     __slots__ = ("number", "source", "value")
-    base = None
 
     def __init__(self, value: Value, source: View | None = None) -> None:
         self.value, self.source, self.number = value, source, False
@@ -221,6 +220,10 @@ class Tracer:
     @property
     def size(self) -> int:
         return self.value.size
+
+    @property
+    def base(self) -> Any:
+        return None if self.source is None else self.source.of
 
     @property
     def T(self) -> Any:  # noqa: N802
@@ -361,7 +364,7 @@ def filled(function: Any, a: Any, *args: Any, **kwargs: Any) -> Tracer:
     form = np.empty_like(zeros(a) if is_traced(a) else a, *rest, **kwargs)
     number = number if is_traced(number) else np.asarray(number)
     number = Tracer(value_of(number.astype(form.dtype)))
-    result: Tracer = traced_apply(registry["expand"], number, shape=form.shape)
+    result: Tracer = traced_apply(registry["expand"], (number,), {"shape": form.shape})
     result.source = None  # it can be written into
     return result
 
@@ -399,12 +402,23 @@ def write_through(view: View, new: Any) -> None:
 
 def current(x: Tracer) -> Value:
     """What a traced array stands for now: a view shows what was written into what it is of."""
+    if x.source is None or up_to_date(x):
+        return x.value
     views = [x]
     while (view := views[-1].source) is not None:
         views.append(view.of)
     for y in views[-2::-1]:
         look_again(y)
     return x.value
+
+
+def up_to_date(x: Tracer) -> bool:
+    """Whether nothing was written into what it is a view of, since it was looked at."""
+    while (view := x.source) is not None:
+        if view.seen is not view.of.value:
+            return False
+        x = view.of
+    return True
 
 
 def look_again(x: Tracer) -> None:
@@ -432,42 +446,50 @@ def value_of(x: Any) -> Any:
     return recorder.value_of(x)
 
 
-def traced_apply(op: Op, *inputs: Any, **attributes: Any) -> Any:
+def traced_apply(op: Op, inputs: tuple[Any, ...], attributes: dict[str, Any]) -> Any:
     """As Op.__call__, but of traced arrays gives a traced array."""
-    nodes: list[Any] = []
-    arrays: list[Any] = []
-    any_traced = live = requires_grad = recorded = False
+    recorder = tracing.get()
+    live = any_traced = listed = False
     for x in inputs:
         kind = type(x)
         if kind is Tracer:
             any_traced = True
-            nodes.append(x)
-            arrays.append(x)
         elif issubclass(kind, Tensor):
-            node, live = x.node, True
-            any_traced = any_traced or type(node.value) is Tracer
-            requires_grad = requires_grad or node.requires_grad
-            recorded = recorded or requires_grad or node.op is not None
-            nodes.append(node)
-            arrays.append(node.value)
-        else:
-            x = np.asarray(x) if kind is list or kind is tuple else x
-            nodes.append(x)
-            arrays.append(x)
-    recorder = tracing.get()
+            live = True
+            any_traced = any_traced or type(x.node.value) is Tracer
+        elif kind is list or kind is tuple:
+            listed = True
     if not any_traced or recorder is None:
         return apply(op, *inputs, **attributes)
-    value = recorder.record(op, arrays, attributes)
-    result: Any = Tracer(value)
-    if op.family != "movement":
-        result.number = not (value.shape or live)
-    elif op.name in VIEWS and type(arrays[0]) is Tracer:
-        result.source = View(arrays[0], op, attributes, arrays[0].value)
+    if listed:
+        inputs = tuple([np.asarray(x) if type(x) in (list, tuple) else x for x in inputs])
+    nodes: list[Any] = []
+    arrays: Any = inputs
+    requires_grad = recorded = False
+    if live:
+        arrays = []
+        for x in inputs:
+            if isinstance(x, Tensor):
+                x = x.node
+                requires_grad = requires_grad or x.requires_grad
+                recorded = recorded or requires_grad or x.op is not None
+                arrays.append(x.value)
+            else:
+                arrays.append(x)
+            nodes.append(x)
+    if op is hook_op:
+        result = arrays[0]  # the same array
+    else:
+        result = Tracer(recorder.record(op, arrays, attributes))
+        if op.family != "movement":
+            result.number = not (result.value.shape or live)
+        elif op.name in VIEWS and type(arrays[0]) is Tracer:
+            result.source = View(arrays[0], op, attributes, arrays[0].value)
     if not live:
         return result
     if not (recorded and recording.get()):
         return Tensor.of(Node(result))
-    requires_grad = requires_grad and value.dtype.kind == "f" and op.vjps != ()
+    requires_grad = requires_grad and result.value.dtype.kind == "f" and op.vjps != ()
     # Without the line it comes from: nobody is shown this graph.
     return Tensor.of(Node(result, requires_grad, op, nodes, attributes, None, arrays))
 
@@ -475,20 +497,3 @@ def traced_apply(op: Op, *inputs: Any, **attributes: Any) -> Any:
 def shown(x: Any) -> Any:
     """An input as messages describe it."""
     return zeros(x) if is_traced(x) else x
-
-
-@contextmanager
-def traced(recorder: Recorder) -> Iterator[None]:
-    """Inside, ops take traced arrays, and are recorded."""
-    with (
-        applying(traced_apply),
-        switched(tracing, recorder),
-        switched(draw, recorder.draw),
-    ):
-        try:
-            yield
-        except ValueError as error:
-            # As NumPy has it, where a traced number is written into an array.
-            if isinstance(error.__cause__, TraceError):
-                raise error.__cause__ from None
-            raise

@@ -9,6 +9,7 @@ import numpy as np
 
 from minigrad.errors import ArgumentError, ShapeError
 from minigrad.ops.base import Op
+from minigrad.ops.movement import as_array
 from minigrad.tensor import Tensor
 
 
@@ -21,7 +22,7 @@ def through(g: Any, y: Any, x: Any, function: Callable[[Any], Any]) -> Any:
             f"the function of a hook returned shape {np.shape(changed)} for a cotangent of shape "
             f"{g.shape}: return one of the same shape, or None to leave it as it is"
         )
-    return changed if isinstance(changed, Tensor) else np.asarray(changed, g.dtype)
+    return as_array(changed)
 
 
 hook_op = Op(
@@ -30,7 +31,7 @@ hook_op = Op(
     lambda x, function: x,
     (through,),
     "hook({0})",
-    "NumPy between segments: the function is the user's",
+    "nothing: x itself",
 )
 
 

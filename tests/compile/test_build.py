@@ -39,11 +39,46 @@ def trained(wrap: Callable[..., Any]) -> Any:
 def test_what_was_built_is_not_built_again(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     agree(trained(compile), trained(lambda f: f), 1e-4)
     files = sorted(cache.iterdir())
-    # The plan, the kernels, and in the first process the runtime; nothing else is left there.
-    assert {path.suffix for path in files} == {".plan", ".so"} and len(files) <= 3
+    # The plan, the kernels, and in the first process the runtime and what the compiler says of the
+    # machine; nothing else is left there.
+    assert {".plan", ".so"} <= {path.suffix for path in files} <= {".plan", ".so", ".macros"}
+    assert len(files) <= 4
     monkeypatch.setattr(subprocess, "run", None)  # no compiler is called
     agree(trained(compile), trained(lambda f: f), 1e-4)
     assert files == sorted(cache.iterdir())
+
+
+CALLED = """#!/bin/sh
+echo "$@" >> "{calls}"
+exec {cc} "$@"
+"""
+ONCE = """
+import numpy as np
+from minigrad.compile.compiled import compile
+assert np.allclose(compile(lambda x: np.tanh(x) * 3)(np.ones(9)), np.tanh(1) * 3)
+"""
+
+
+def test_a_second_process_does_not_call_the_compiler(cache: Path, tmp_path: Path) -> None:
+    """Unless it is another one."""
+    calls, compiler = tmp_path / "calls", tmp_path / "bin" / "cc"
+    compiler.parent.mkdir()
+    compiler.write_text(CALLED.format(calls=calls, cc=build.compiler()))
+    compiler.chmod(0o755)
+    path = os.pathsep.join([str(compiler.parent), os.environ["PATH"]])
+
+    def called() -> int:
+        calls.write_text("")
+        subprocess.run([sys.executable, "-c", ONCE], env={**os.environ, "PATH": path}, check=True)
+        return len(calls.read_text().splitlines())
+
+    assert called() >= 3 and called() == 0  # about the machine; the runtime; the kernels
+    with compiler.open("a") as file:
+        file.write("# a newer one\n")
+    assert called() >= 1 and called() == 0
+    for answer in cache.glob("*.macros"):
+        answer.write_bytes(answer.read_bytes()[:100])  # damaged
+    assert called() >= 1 and called() == 0
 
 
 def test_what_runs_plans_is_built_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,7 +172,8 @@ def test_processes_that_build_at_the_same_time(cache: Path) -> None:
     runs = [subprocess.Popen([sys.executable, "-c", program], env=os.environ) for _ in range(4)]
     assert [run.wait() for run in runs] == [0] * 4
     assert len(list(cache.glob("*.so"))) == 2  # the runtime and the kernels
-    assert len(list(cache.iterdir())) == 3  # and the plan
+    assert len(list(cache.glob("*.plan"))) == 1
+    assert len(list(cache.iterdir())) == 4  # and what the compiler says of the machine
 
 
 SLOW_COMPILER = """#!/bin/sh
@@ -185,7 +221,7 @@ def test_an_interrupt_during_a_build_leaves_nothing_broken(
     assert (run.returncode, output) == (0, "interrupted\n")
     assert not list((tmp_path / "work").iterdir())
     files = list(cache.iterdir())
-    assert {x.suffix for x in files} == {".plan", ".so"}
+    assert {x.suffix for x in files} == {".plan", ".so", ".macros"}
     assert all(build.path_of(x.name) == x for x in files)
 
 

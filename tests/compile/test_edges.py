@@ -547,6 +547,19 @@ def test_outputs_share_no_memory() -> None:
     same(first, (x, x, x.T, x[1:], weight.data, weight, x.reshape(-1), x))
 
 
+def test_gradients_share_no_memory() -> None:
+    """Also where the rules give a cotangent itself to one, and views of it to others."""
+    a, b, c = (Tensor(normal(n), requires_grad=True) for n in (2, 2, 4))
+
+    def step() -> Any:
+        a.grad = b.grad = c.grad = None
+        (np.sin(np.concatenate([a, b]) + c) * 2).sum().backward()
+        a.grad *= 2
+        return [t.grad * 1 for t in (a, b, c)]
+
+    same(compile(step)(), step())
+
+
 def test_outputs_of_one_call_given_to_the_next() -> None:
     f = compile(lambda x, y: (y, x * 0.5 + y))
     x, y = np.ones(33), np.full(33, 2.0)

@@ -24,6 +24,7 @@ from minigrad.compile.passes import apply, constant
 from minigrad.compile.place import in_place
 from minigrad.compile.plan import Calls, conflict, digest, flags_of, made, plan_of
 from minigrad.compile.tracer import TraceError
+from minigrad.ops.base import registry
 from tests.compile.test_compiled import X, Y, agree, network, stepper
 from tests.compile.test_schedule import MACHINE, scheduled
 
@@ -248,6 +249,10 @@ def test_what_is_told_apart() -> None:
             lambda x, a=a: apply("add", x, constant(a))  # type: ignore[misc]
             for a in (long, other, long[:1], long[:2], long[:1].astype("f4"))
         ],
+        "the shape of what it gives": [
+            lambda x, n=n: Value(registry["exp"], (x,), {}, (n,), x.dtype)  # type: ignore[misc]
+            for n in (6, 7)
+        ],
         "known or held": [
             lambda x: apply("add", x, constant(long)),
             lambda x: apply("add", x, held(long)),
@@ -372,7 +377,11 @@ def test_processes_that_make_plans_at_the_same_time(cache: Path) -> None:
     assert [run.returncode for run in runs] == [0, 0]
     plans, libraries = kept(cache)
     assert len(plans) == 3 and [*cache.iterdir()] != [] and len(libraries) >= 2
-    assert {path.suffix for path in cache.iterdir()} == {".plan", ".so"}  # nothing is left over
+    assert {path.suffix for path in cache.iterdir()} == {
+        ".plan",
+        ".so",
+        ".macros",
+    }  # nothing is left over
 
 
 PLANNER = """

@@ -1,0 +1,156 @@
+"""Rules of derivatives: what those of a node recorded is repeated for the next node of its kind.
+
+A loop that is unrolled asks for the same many times. In the second run of a step, which is held
+against the first, every rule is run.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from minigrad.autograd import array_of, needs_grad
+from minigrad.compile.ir import Shape, Value, how_of
+from minigrad.compile.tracer import Recorder, Tracer, View, tracing, up_to_date
+from minigrad.errors import UnsupportedError
+from minigrad.graph import Node
+from minigrad.ops.base import Op
+from minigrad.watch import shares
+
+
+@dataclass(slots=True)
+class Result:
+    """A traced array that a rule gives: one that it was `given`, or of the value at a place."""
+
+    place: int
+    given: bool = False
+    number: bool = False
+    view: tuple[Op, dict[str, Any], Result] | None = None
+
+    def made(self, given: list[Any], pool: list[Any]) -> Any:
+        if self.given:
+            return given[self.place]
+        tracer = Tracer(pool[self.place])
+        tracer.number = self.number
+        if self.view is not None:
+            op, attributes, source = self.view
+            of = source.made(given, pool)
+            tracer.source = View(of, op, attributes, of.value)
+        return tracer
+
+
+@dataclass(slots=True)
+class Recording:
+    """What the rules of a node recorded: ops, with the places of their inputs, and which input of
+    the node gets which result. Places are those of what was given, then of numbers and values that
+    were `there` before, then of what each op gives."""
+
+    there: list[Any]
+    steps: list[tuple[Op | None, list[int], dict[str, Any], Shape, np.dtype[Any]]]
+    results: list[tuple[int, Result]]
+
+    def repeat(self, given: list[Any], recorder: Recorder) -> list[tuple[int, Any]]:
+        pool = [x.value if type(x) is Tracer else x for x in given]
+        pool += self.there
+        for op, places, attributes, shape, dtype in self.steps:
+            value = Value(op, tuple([pool[k] for k in places]), attributes, shape, dtype)
+            pool.append(value)
+            recorder.values.append(value)
+        return [(k, result.made(given, pool)) for k, result in self.results]
+
+
+def traced_shares(
+    node: Node,
+    cotangent: Any,
+    view: Callable[[Node], Any] = array_of,
+    wanted: Callable[[Node], bool] = needs_grad,
+) -> list[tuple[Node, Any]]:
+    """As autograd.shares."""
+    recorder = tracing.get()
+    if recorder is None or recorder.again is not None or view is not array_of:
+        return shares(node, cotangent, view, wanted)
+    given = [cotangent, node.value, *node.arrays]
+    asked = [k for k, x in enumerate(node.inputs) if type(x) is Node and wanted(x)]
+    key = key_of(node, given, asked)
+    if recording := recorder.rules.get(key):
+        return [(node.inputs[k], x) for k, x in recording.repeat(given, recorder)]
+    before, start = values_of(given), len(recorder.values)
+    found = shares(node, cotangent, view, wanted)
+    if key is not None and before == values_of(given):
+        results = dict(zip(without_none(node, asked), (x for _, x in found), strict=True))
+        recorder.rules[key] = recording_of(given, recorder.values[start:], results)
+    return found
+
+
+def key_of(node: Node, given: list[Any], asked: list[int]) -> Hashable | None:
+    """All that the rules of a node can see of what they are given, and which of them are asked.
+
+    None if that is not known: of an array, which may hold anything, and of functions.
+    """
+    try:
+        how = how_of(node.attributes or {})
+    except UnsupportedError:
+        return None
+    key: list[Any] = [node.op, how, *asked]
+    seen: dict[Value, tuple[Tracer, int]] = {}
+    for x in given:
+        kind = type(x)
+        if kind is Tracer and (x.source is None or up_to_date(x)):
+            same, k = seen.setdefault(x.value, (x, len(seen)))
+            if same is not x:
+                return None
+            key += [x.value.shape, x.value.dtype, k]
+        elif kind is float or kind is int or kind is bool:
+            key.append(repr(x))  # tells 1 from 1.0, and 0.0 from -0.0
+        else:
+            return None
+    return tuple(key)
+
+
+def values_of(given: list[Any]) -> list[Value]:
+    return [x.value for x in given if type(x) is Tracer]
+
+
+def without_none(node: Node, asked: list[int]) -> list[int]:
+    assert node.op is not None
+    return [k for k in asked if node.op.vjps[k] is not None]
+
+
+def recording_of(given: list[Any], steps: list[Value], results: dict[int, Any]) -> Recording | None:
+    """None if the rules used what cannot be told from what they were given."""
+    places = {x.value: k for k, x in enumerate(given) if type(x) is Tracer}
+    own = {*places, *steps}
+    there = [x for step in steps for x in step.inputs if type(x) is not Value or x not in own]
+    if any(type(x) is Value and x.op is not None for x in there):
+        return None
+    fresh, end = itertools.count(len(given)), len(given) + len(there)
+    places |= {step: end + k for k, step in enumerate(steps)}
+    recorded = [
+        (
+            step.op,
+            [places[x] if type(x) is Value and x in own else next(fresh) for x in step.inputs],
+            *(step.attributes, step.shape, step.dtype),
+        )
+        for step in steps
+    ]
+    found = {k: result_of(x, given, places) for k, x in results.items()}
+    known = [(k, x) for k, x in found.items() if x is not None]
+    return Recording(there, recorded, known) if len(known) == len(found) else None
+
+
+def result_of(x: Any, given: list[Any], places: dict[Value, int]) -> Result | None:
+    if type(x) is not Tracer or x.value not in places:
+        return None
+    for k, y in enumerate(given):
+        if x is y:
+            return Result(k, given=True)
+    if x.source is None:
+        return Result(places[x.value], number=x.number)
+    of = result_of(x.source.of, given, places)
+    if of is None or not up_to_date(x):
+        return None
+    return Result(places[x.value], False, x.number, (x.source.op, x.source.attributes, of))
