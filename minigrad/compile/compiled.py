@@ -7,7 +7,6 @@ import gc
 import threading
 import warnings
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, Generic, ParamSpec, TypeVar
@@ -15,7 +14,7 @@ from typing import Any, Generic, ParamSpec, TypeVar
 import numpy as np
 
 from minigrad.autograd import recording
-from minigrad.compile.build import BuildError, after_fork, runtime
+from minigrad.compile.build import BuildError, after_fork
 from minigrad.compile.capture import SCALARS, captured
 from minigrad.compile.explain import Report, report
 from minigrad.compile.guards import Guards
@@ -108,11 +107,8 @@ class Compiled(Generic[P, R]):
 
     def make(self, key: Any, arguments: Any, given: list[Any]) -> Version:
         with collector_paused():
-            # Meanwhile the C compiler says what machine this is, and builds what runs programs.
-            with ThreadPoolExecutor(1) as pool:
-                pool.submit(runtime)
-                traced, guards = traced_steadily(self.function, arguments)
-                program = program_of(traced)
+            traced, guards = traced_steadily(self.function, arguments)
+            program = program_of(traced)
             version = Version(key, arguments, given, traced, guards, program)
         self.versions = [version, *self.versions[: KEPT - 1]]
         self.traces += 1

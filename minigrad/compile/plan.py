@@ -8,7 +8,7 @@ import itertools
 import pickle
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.compile.build import HERE, begun, keep, kept, machine
+from minigrad.compile.build import HERE, begun, keep, kept, machine, runtime
 from minigrad.compile.codegen import Call, Code, generate, source_of, work_of
 from minigrad.compile.contract import with_operands
 from minigrad.compile.describe import Description, described
@@ -92,9 +92,11 @@ def plan_of(graph: Graph, confirm: Callable[[], None] | None = None) -> Plan:
     if content is not None:
         plan: Plan = pickle.loads(content)
         return plan
-    if confirm is not None:
-        confirm()
-    plan = made(graph)
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(runtime)  # meanwhile, what runs plans is built
+        if confirm is not None:
+            confirm()
+        plan = made(graph)
     keep(f"{key}.plan", pickle.dumps(plan))
     return plan
 
