@@ -69,7 +69,7 @@ class Compiled(Generic[P, R]):
             version = self.versions[0]
             arrays = version.arrays(args, kwargs)
             if arrays is not None:
-                return version.run(arrays)
+                return version.quick(version, arrays)
         return self.general_call(*args, **kwargs)
 
     def general_call(self, *args: P.args, **kwargs: P.kwargs) -> R:

@@ -16,6 +16,7 @@ import numpy as np
 
 from minigrad.autograd import recording
 from minigrad.compile.capture import SCALARS, Captured
+from minigrad.compile.source import written_out
 from minigrad.tensor import Tensor
 
 # Also what a dictionary says that another thread writes into meanwhile.
@@ -159,21 +160,15 @@ def fitting(
         checks += [f"{text} == {distinct[id(x)]}" for x, text in tensors]
         checks.append(f"len({{{', '.join(distinct.values())}}}) == {len(distinct)}")
     checks += guards.text(names)
-    # What it compares with are variables of a closure, which are read faster than globals.
     lines = [
-        f"def make({', '.join(names)}):",
-        "    def fitting(args, kwargs):",
-        "        try:",
-        f"            if {' and '.join(checks)}:",
-        f"                return ({''.join(f'{array}, ' for array in arrays)})",
-        "        except gone:",
-        "            pass",
-        "        return None",
-        "    return fitting",
+        "try:",
+        f"    if {' and '.join(checks)}:",
+        f"        return ({''.join(f'{array}, ' for array in arrays)})",
+        "except gone:",
+        "    pass",
+        "return None",
     ]
-    made: dict[str, Any] = {}
-    exec("\n".join(lines), made)
-    return made["make"](**names)
+    return written_out("args, kwargs", lines, names)
 
 
 def argument_text(at: str, x: Any, names: dict[str, Any], arrays: list[str]) -> Iterator[str]:

@@ -12,6 +12,7 @@ from minigrad.compile.build import begun, runtime
 from minigrad.compile.ir import Graph, Value
 from minigrad.compile.layout import Layout
 from minigrad.compile.plan import Array, ByNumpy, Calls, constants_of, plan_of
+from minigrad.compile.source import written_out
 from minigrad.errors import ShapeError
 from minigrad.ops.base import registry
 
@@ -119,23 +120,36 @@ class Program:
         Raises:
             ShapeError: if an index is out of range.
         """
-        self.renew_given()
-        for step in self.steps:
-            if type(step) is Segment:
-                self.call(ctypes.byref(step))
-                if step.bad:
-                    raise ShapeError("a compiled function looks up an index that is out of range")
+        names: dict[str, Any] = {}
+        lines, outputs = self.text(names)
+        return written_out("program", [*lines, f"return [{', '.join(outputs)}]"], names)(self)
+
+    def text(self, names: dict[str, Any]) -> tuple[list[str], list[str]]:
+        """Running it, as lines of Python in which it is `program`, and names for its outputs."""
+        lines = ["program.renew_given()"] if self.given else []
+        names |= {"call": self.call, "views": self.views}
+        for k, step in enumerate(self.steps):
+            names[f"step{k}"] = step
+            if isinstance(step, Segment):
+                names[f"at{k}"] = ctypes.byref(step)
+                lines += [f"call(at{k})", f"if step{k}.bad:", "    program.refuse()"]
             else:
-                self.by_numpy(step)  # type: ignore[arg-type]
-        views = self.views
-        outputs = [
-            views[k] if moved else (x if k is None else views[k]).copy()
-            for x, k, moved in self.taken
-        ]
-        for k in self.given:  # not ours any more; the caller may let go of it before the next call
+                lines.append(f"program.by_numpy(step{k})")
+        for k, (x, slot, moved) in enumerate(self.taken):
+            names[f"x{k}"] = x
+            array = f"x{k}" if slot is None else f"views[{slot}]"
+            lines.append(f"output{k} = {array}{'' if moved else '.copy()'}")
+        lines += ["program.let_go()"] if self.given else []
+        return lines, [f"output{k}" for k in range(len(self.taken))]
+
+    def let_go(self) -> None:
+        """What is given is not ours any more; the caller may let go of it before the next call."""
+        for k in self.given:
             slot = self.plan.owned[k].slot
             self.arrays[slot] = self.views[slot] = None
-        return outputs
+
+    def refuse(self) -> None:
+        raise ShapeError("a compiled function looks up an index that is out of range")
 
     def by_numpy(self, it: ByNumpy) -> None:
         inputs = [self.read(x) if isinstance(x, Array) else x for x in it.inputs]

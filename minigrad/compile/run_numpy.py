@@ -17,7 +17,7 @@ class NumpyProgram:
     """
 
     def __init__(self, graph: Graph) -> None:
-        self.program = numpy_program(graph)
+        self.program, self.outputs = numpy_program(graph), len(graph.outputs)
         self.arrays: dict[Value, Any] = {}
 
     def bind(self, value: Value, array: np.ndarray) -> None:
@@ -27,6 +27,10 @@ class NumpyProgram:
     def run(self) -> list[np.ndarray]:
         """Run, on what is bound."""
         return self.program(self.arrays)
+
+    def text(self, names: dict[str, Any]) -> tuple[list[str], list[str]]:
+        """Running it, as lines of Python in which it is `program`, and names for its outputs."""
+        return ["outputs = program.run()"], [f"outputs[{k}]" for k in range(self.outputs)]
 
 
 def numpy_program(graph: Graph) -> Callable[[dict[Value, Any]], list[np.ndarray]]:

@@ -13,6 +13,7 @@ from numpy.lib.array_utils import byte_bounds
 from minigrad.compile.build import after_fork
 from minigrad.compile.guards import Guards, fitting
 from minigrad.compile.ir import Value
+from minigrad.compile.source import written_out
 from minigrad.compile.trace import Traced
 from minigrad.compile.tracer import root_of
 from minigrad.errors import UnsupportedError
@@ -78,7 +79,7 @@ class Version:
         self.rates = [(group, key, self.buffer(value)) for group, key, value in traced.rates]
         self.others = any((self.rates, traced.drawn, self.loose, traced.grads))
         self.rates_before: list[Any] = [None] * len(self.rates)
-        self.result = builder(traced.form, traced.kinds)
+        self.quick = self.runner()
         # Numbers that were computed of captured arrays while tracing are those of their contents.
         constants = any(x.kind == "constant" and x.shape for x in graph.order)
         self.contents = [
@@ -182,23 +183,36 @@ class Version:
 
     def run(self, arrays: Sequence[np.ndarray], given: Sequence[Any] = ()) -> Any:
         """Run, on the arrays in arguments. `given` are these with the Tensors they are in."""
-        with self.lock:
-            for k, place in self.copied:
-                place[...] = arrays[k]
-            for k, value in self.direct:
-                self.bind_large(value, arrays[k])
-            if self.others:
-                self.bind_others(given)
-            if self.changes:
-                self.check_writable(arrays)
-            outputs = self.program.run()
-            for array, copy in self.loose_written:
-                array[...] = copy
-            if self.changes:
-                self.write_back(arrays)
-        for t in self.fresh:
-            (given[t] if type(t) is int else t).node.grad = None
-        return self.result(outputs)
+        return self.quick(self, arrays, given)
+
+    def runner(self) -> Callable[..., Any]:
+        """What `run` does, written out. It holds no version: one that is let go is gone at once."""
+        names: dict[str, Any] = {}
+        lines = []
+        for k, place in self.copied:
+            names[f"place{k}"] = place
+            lines.append(f"place{k}[...] = arrays[{k}]")
+        for k, value in self.direct:
+            names[f"value{k}"] = value
+            lines.append(f"version.bind_large(value{k}, arrays[{k}])")
+        lines += ["version.bind_others(given)"] if self.others else []
+        lines += ["version.check_writable(arrays)"] if self.changes else []
+        running, outputs = self.program.text(names)
+        lines += running
+        lines += ["version.copy_back()"] if self.loose_written else []
+        lines += ["version.write_back(arrays)"] if self.changes else []
+        ends = []
+        for k, t in enumerate(self.fresh):
+            names[f"fresh{k}"] = t
+            ends.append(f"{f'given[{t}]' if type(t) is int else f'fresh{k}'}.node.grad = None")
+        ends.append(f"return {result_text(self.traced, outputs, names)}")
+        locked = [f"    {line}" for line in ["program = version.program", *lines]]
+        lines = ["with version.lock:", *locked, *ends]
+        return written_out("version, arrays, given=()", lines, names)
+
+    def copy_back(self) -> None:
+        for array, copy in self.loose_written:
+            array[...] = copy
 
     def bind_large(self, value: Value, array: np.ndarray) -> None:
         if not is_plain(array, value):
@@ -254,23 +268,14 @@ def is_plain(array: np.ndarray, value: Value) -> bool:
     return flags.c_contiguous and flags.aligned and array.dtype == value.dtype
 
 
-def builder(form: Any, kinds: list[Any]) -> Callable[[list[np.ndarray]], Any]:
+def result_text(traced: Traced, outputs: list[str], names: dict[str, Any]) -> str:
     """What makes of outputs what the function returns."""
-    if form == 0 and kinds[0] is Tensor:
-        return lambda outputs: Tensor.of(Node(outputs[0]))
-    if form == 0 and kinds[0] is np.ndarray:
-        return lambda outputs: outputs[0]
-
-    def build(outputs: list[np.ndarray]) -> Any:
-        rest = iter(outputs)
-        leaves = (
-            Tensor.of(Node(next(rest)))
-            if kind is Tensor
-            else next(rest)
-            if kind is np.ndarray
-            else kind
-            for kind in kinds
-        )
-        return like(form, leaves)
-
-    return build
+    names |= {"new": Tensor.of, "Node": Node, "like": like, "form": traced.form}
+    rest = iter(outputs)
+    leaves = []
+    for k, kind in enumerate(traced.kinds):
+        names[f"leaf{k}"] = kind
+        is_array = kind is Tensor or kind is np.ndarray
+        leaf = next(rest) if is_array else f"leaf{k}"
+        leaves.append(f"new(Node({leaf}))" if kind is Tensor else leaf)
+    return leaves[0] if traced.form == 0 else f"like(form, iter([{', '.join(leaves)}]))"

@@ -3,6 +3,7 @@
 import copy
 import gc
 import threading
+import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -870,4 +871,19 @@ def test_the_collector_is_as_it_was_before() -> None:
         assert gc.isenabled() and frozen / 2 < gc.get_freeze_count() <= frozen
     finally:
         gc.unfreeze()
+        gc.enable()
+
+
+def test_a_version_that_is_let_go_is_gone_at_once() -> None:
+    """With the memory that it computes in, which may be large."""
+    model = network()
+    step = compile(stepper(model, optim.AdamW(model.parameters(), lr=0.01)))
+    step(X, Y)
+    step(X, Y)
+    version, program = (weakref.ref(x) for x in (step.versions[0], step.versions[0].program))
+    gc.disable()
+    try:
+        step.versions.clear()
+        assert version() is None and program() is None
+    finally:
         gc.enable()
