@@ -67,7 +67,7 @@ class Compiled(Generic[P, R]):
             return self.function(*args, **kwargs)
         if self.versions:
             version = self.versions[0]
-            arrays = version.arrays(args, kwargs)
+            arrays = version.arrays(version, args, kwargs)
             if arrays is not None:
                 return version.quick(version, arrays)
         return self.general_call(*args, **kwargs)

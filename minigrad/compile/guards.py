@@ -144,10 +144,9 @@ def same(now: Any, value: Any) -> bool:
     return isinstance(now, SCALARS) and repr(now) == repr(value)
 
 
-def fitting(
-    arguments: Any, guards: Guards
-) -> Callable[[tuple[Any, ...], dict[str, Any]], tuple[np.ndarray, ...] | None]:
-    """A function of the arguments of a call: the arrays in them, if all is as it was for these."""
+def fitting(arguments: Any, guards: Guards, then: str) -> Callable[..., Any]:
+    """A function of a version and the arguments of a call: None, unless all is as it was for these,
+    and else what `then` makes of a tuple of the arrays in them."""
     names: dict[str, Any] = {"np": np, "Tensor": Tensor, "recording": recording.get, "gone": GONE}
     names["was_recording"], names["captured"] = recording.get(), guards.found.tensors
     arrays: list[str] = []
@@ -160,15 +159,16 @@ def fitting(
         checks += [f"{text} == {distinct[id(x)]}" for x, text in tensors]
         checks.append(f"len({{{', '.join(distinct.values())}}}) == {len(distinct)}")
     checks += guards.text(names)
+    found = f"({''.join(f'{array}, ' for array in arrays)})"
     lines = [
         "try:",
-        f"    if {' and '.join(checks)}:",
-        f"        return ({''.join(f'{array}, ' for array in arrays)})",
+        f"    if not ({' and '.join(checks)}):",
+        "        return None",
         "except gone:",
-        "    pass",
-        "return None",
+        "    return None",
+        f"return {then.format(found)}",
     ]
-    return written_out("args, kwargs", lines, names)
+    return written_out("version, args, kwargs", lines, names)
 
 
 def argument_text(at: str, x: Any, names: dict[str, Any], arrays: list[str]) -> Iterator[str]:

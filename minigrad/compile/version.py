@@ -117,19 +117,16 @@ class Version:
         self.plain_roots = all(isinstance(root_of(x), np.ndarray) for x in self.written)
 
     def fit(self) -> None:
-        """Write the quick look: `arrays(args, kwargs)` gives the arrays in arguments, if this
+        """Write the quick look: `arrays(self, args, kwargs)` gives the arrays in arguments, if this
         version is for them, and not stale; else None."""
-        self.arrays: Callable[..., tuple[np.ndarray, ...] | None]
-        if self.traced.again:  # the next call looks closely, and so traces again
-            self.arrays = lambda args, kwargs: None
-            return
-        self.fitting = fitting(self.arguments, self.guards)
-        alone = not (self.takes_gradients or self.changes or self.roots or self.contents)
-        self.arrays = self.fitting if alone else self.arrays_looked_at
+        self.arrays: Callable[..., Sequence[np.ndarray] | None] = nothing
+        if not self.traced.again:  # else the next call looks closely, and so traces again
+            alone = not (self.takes_gradients or self.changes or self.roots or self.contents)
+            then = "{}" if alone else "version.looked_at({})"
+            self.arrays = fitting(self.arguments, self.guards, then)
 
-    def arrays_looked_at(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def looked_at(self, arrays: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...] | None:
         """The arrays in arguments, if their memory and contents are as the version needs them."""
-        arrays = self.fitting(args, kwargs)
         if self.takes_gradients:
             return None
         if arrays and (self.changes or self.roots) and self.overlaps(arrays):
@@ -249,6 +246,10 @@ class Version:
             in_place = value.size > SMALL and is_plain(array, value)
             if self.changed[k] and not in_place:
                 array[...] = self.buffers[value]
+
+
+def nothing(*call: Any) -> None:
+    """Of no call it is known that it is as the one before."""
 
 
 def overlaps(arrays: Sequence[np.ndarray]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
