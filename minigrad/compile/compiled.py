@@ -23,7 +23,7 @@ from minigrad.compile.run_c import Program
 from minigrad.compile.run_numpy import NumpyProgram
 from minigrad.compile.trace import Traced, trace
 from minigrad.compile.tracer import TraceError, tracing
-from minigrad.compile.version import Version
+from minigrad.compile.version import OTHERWISE, Version
 from minigrad.tensor import Tensor
 from minigrad.transforms import leaves_of
 from minigrad.watch import watchers
@@ -67,9 +67,9 @@ class Compiled(Generic[P, R]):
             return self.function(*args, **kwargs)
         if self.versions:
             version = self.versions[0]
-            arrays = version.arrays(version, args, kwargs)
-            if arrays is not None:
-                return version.quick(version, arrays)
+            found = version.quick(version, args, kwargs)
+            if found is not OTHERWISE:
+                return found
         return self.general_call(*args, **kwargs)
 
     def general_call(self, *args: P.args, **kwargs: P.kwargs) -> R:

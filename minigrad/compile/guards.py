@@ -16,7 +16,6 @@ import numpy as np
 
 from minigrad.autograd import recording
 from minigrad.compile.capture import SCALARS, Captured
-from minigrad.compile.source import written_out
 from minigrad.tensor import Tensor
 
 # Also what a dictionary says that another thread writes into meanwhile.
@@ -52,8 +51,8 @@ class Guards:
         for k, (kind, holder, key, _) in enumerate(self.places):
             names[f"h{id(holder)}"], names[f"v{k}"] = holder, self.values[k]
             if type(key) not in (str, int):
-                names[f"k{k}"] = key
-                key = f"k{k}"
+                names[f"key{k}"] = key
+                key = f"key{k}"
             else:
                 key = repr(key)
             yield f"{READ[kind][0].format(f'h{id(holder)}', key)} is v{k}"
@@ -144,31 +143,24 @@ def same(now: Any, value: Any) -> bool:
     return isinstance(now, SCALARS) and repr(now) == repr(value)
 
 
-def fitting(arguments: Any, guards: Guards, then: str) -> Callable[..., Any]:
-    """A function of a version and the arguments of a call: None, unless all is as it was for these,
-    and else what `then` makes of a tuple of the arrays in them."""
-    names: dict[str, Any] = {"np": np, "Tensor": Tensor, "recording": recording.get, "gone": GONE}
-    names["was_recording"], names["captured"] = recording.get(), guards.found.tensors
+def look_text(arguments: Any, guards: Guards, names: dict[str, Any]) -> tuple[str, list[str]]:
+    """An expression of `args` and `kwargs`: whether all is as it was for these arguments. And the
+    names that it gives the arrays in them."""
+    args, kwargs = arguments
+    names |= {"np": np, "Tensor": Tensor, "recording": recording.get, "keywords": [*kwargs]}
+    names |= {"was_recording": recording.get(), "captured": guards.found.tensors}
     arrays: list[str] = []
-    checks = ["recording() is was_recording"]
-    for which, argument in zip(("args", "kwargs"), arguments, strict=True):
-        checks += argument_text(which, argument, names, arrays) if argument else [f"not {which}"]
+    checks = ["recording() is was_recording", f"len(args) == {len(args)}"]
+    checks.append("[*kwargs] == keywords" if kwargs else "not kwargs")
+    given = [(f"args[{k}]", x) for k, x in enumerate(args)]
+    for at, argument in given + [(f"kwargs[{key!r}]", x) for key, x in kwargs.items()]:
+        checks += argument_text(at, argument, names, arrays)
     tensors = names.pop("tensors", [])
     if len(tensors) > 1:  # the same ones are the same, and others are others
         distinct = {id(x): text for x, text in reversed(tensors)}
         checks += [f"{text} == {distinct[id(x)]}" for x, text in tensors]
         checks.append(f"len({{{', '.join(distinct.values())}}}) == {len(distinct)}")
-    checks += guards.text(names)
-    found = f"({''.join(f'{array}, ' for array in arrays)})"
-    lines = [
-        "try:",
-        f"    if not ({' and '.join(checks)}):",
-        "        return None",
-        "except gone:",
-        "    return None",
-        f"return {then.format(found)}",
-    ]
-    return written_out("version, args, kwargs", lines, names)
+    return " and ".join([*checks, *guards.text(names)]), arrays
 
 
 def argument_text(at: str, x: Any, names: dict[str, Any], arrays: list[str]) -> Iterator[str]:
@@ -179,8 +171,11 @@ def argument_text(at: str, x: Any, names: dict[str, Any], arrays: list[str]) -> 
         yield f"type(y{own} := {at}) is Tensor and (x{own} := y{own}.node).op is None"
         yield f"x{own}.requires_grad is {x.requires_grad}"
         # One that the function also finds without being given it is that one again.
-        names[f"v{own}_"] = x if id(x) in names["captured"] else None
-        yield f"(y{own} is v{own}_ or v{own}_ is None and id(y{own}) not in captured)"
+        if id(x) in names["captured"]:
+            names[f"v{own}_"] = x
+            yield f"y{own} is v{own}_"
+        elif names["captured"]:
+            yield f"id(y{own}) not in captured"
         names.setdefault("tensors", []).append((x, f"id(y{own})"))
         at, x, kind = f"x{own}.value", x.data, np.ndarray
     if kind is np.ndarray:

@@ -136,8 +136,8 @@ class Program:
             else:
                 lines.append(f"program.by_numpy(step{k})")
         for k, (x, slot, moved) in enumerate(self.taken):
-            names[f"x{k}"] = x
-            array = f"x{k}" if slot is None else f"views[{slot}]"
+            names[f"literal{k}"] = x
+            array = f"literal{k}" if slot is None else f"views[{slot}]"
             lines.append(f"output{k} = {array}{'' if moved else '.copy()'}")
         lines += ["program.let_go()"] if self.given else []
         return lines, [f"output{k}" for k in range(len(self.taken))]

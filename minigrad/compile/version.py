@@ -11,7 +11,7 @@ import numpy as np
 from numpy.lib.array_utils import byte_bounds
 
 from minigrad.compile.build import after_fork
-from minigrad.compile.guards import Guards, fitting
+from minigrad.compile.guards import GONE, Guards, look_text
 from minigrad.compile.ir import Value
 from minigrad.compile.source import written_out
 from minigrad.compile.trace import Traced
@@ -79,7 +79,10 @@ class Version:
         self.rates = [(group, key, self.buffer(value)) for group, key, value in traced.rates]
         self.others = any((self.rates, traced.drawn, self.loose, traced.grads))
         self.rates_before: list[Any] = [None] * len(self.rates)
-        self.quick = self.runner()
+        names: dict[str, Any] = {}
+        arrays = [f"arrays[{k}]" for k in range(len(self.inputs))]
+        lines = self.lines(arrays, "given", names)
+        self.runner = written_out("version, arrays, given", lines, names)
         # Numbers that were computed of captured arrays while tracing are those of their contents.
         constants = any(x.kind == "constant" and x.shape for x in graph.order)
         self.contents = [
@@ -117,21 +120,23 @@ class Version:
         self.plain_roots = all(isinstance(root_of(x), np.ndarray) for x in self.written)
 
     def fit(self) -> None:
-        """Write the quick look: `arrays(self, args, kwargs)` gives the arrays in arguments, if this
-        version is for them, and not stale; else None."""
-        self.arrays: Callable[..., Sequence[np.ndarray] | None] = nothing
-        if not self.traced.again:  # else the next call looks closely, and so traces again
-            alone = not (self.takes_gradients or self.changes or self.roots or self.contents)
-            then = "{}" if alone else "version.looked_at({})"
-            self.arrays = fitting(self.arguments, self.guards, then)
+        """Write out `quick(self, args, kwargs)`: it runs, if a quick look says that this version is
+        for these arguments, and not stale; else it gives OTHERWISE."""
+        self.quick: Callable[..., Any] = otherwise
+        if self.takes_gradients or self.traced.again:  # the next call traces once more
+            return
+        names: dict[str, Any] = {"OTHERWISE": OTHERWISE, "GONE": GONE}
+        look, arrays = look_text(self.arguments, self.guards, names)
+        lines = ["try:", f"    if not ({look}):", "        return OTHERWISE"]
+        lines += ["except GONE:", "    return OTHERWISE"]
+        if self.changes or self.roots or self.contents:
+            lines += [f"if not version.can_take({several(arrays)}):", "    return OTHERWISE"]
+        lines += self.lines(arrays, "()", names)
+        self.quick = written_out("version, args, kwargs", lines, names)
 
-    def looked_at(self, arrays: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...] | None:
-        """The arrays in arguments, if their memory and contents are as the version needs them."""
-        if self.takes_gradients:
-            return None
-        if arrays and (self.changes or self.roots) and self.overlaps(arrays):
-            return None
-        return arrays if not self.contents or self.same_contents() else None
+    def can_take(self, arrays: tuple[np.ndarray, ...]) -> bool:
+        """Whether memory and contents of arrays are as the version needs them."""
+        return not self.overlaps(arrays) and self.same_contents()
 
     def finds_the_same(self, given: list[Any]) -> bool:
         """Whether of the Tensors given the same ones are also found by the function itself."""
@@ -178,34 +183,32 @@ class Version:
                     return True
         return False
 
-    def run(self, arrays: Sequence[np.ndarray], given: Sequence[Any] = ()) -> Any:
+    def run(self, arrays: Sequence[np.ndarray], given: Sequence[Any]) -> Any:
         """Run, on the arrays in arguments. `given` are these with the Tensors they are in."""
-        return self.quick(self, arrays, given)
+        return self.runner(self, arrays, given)
 
-    def runner(self) -> Callable[..., Any]:
-        """What `run` does, written out. It holds no version: one that is let go is gone at once."""
-        names: dict[str, Any] = {}
-        lines = []
+    def lines(self, arrays: list[str], given: str, names: dict[str, Any]) -> list[str]:
+        """To run, as Python in which this is `version`. The names hold no version, so that one that
+        is let go is gone at once."""
+        body = ["program = version.program"]
         for k, place in self.copied:
             names[f"place{k}"] = place
-            lines.append(f"place{k}[...] = arrays[{k}]")
+            body.append(f"place{k}[...] = {arrays[k]}")
         for k, value in self.direct:
             names[f"value{k}"] = value
-            lines.append(f"version.bind_large(value{k}, arrays[{k}])")
-        lines += ["version.bind_others(given)"] if self.others else []
-        lines += ["version.check_writable(arrays)"] if self.changes else []
+            body.append(f"version.bind_large(value{k}, {arrays[k]})")
+        body += [f"version.bind_others({given})"] if self.others else []
+        body += [f"version.check_writable({several(arrays)})"] if self.changes else []
         running, outputs = self.program.text(names)
-        lines += running
-        lines += ["version.copy_back()"] if self.loose_written else []
-        lines += ["version.write_back(arrays)"] if self.changes else []
+        body += running
+        body += ["version.copy_back()"] if self.loose_written else []
+        body += [f"version.write_back({several(arrays)})"] if self.changes else []
         ends = []
         for k, t in enumerate(self.fresh):
             names[f"fresh{k}"] = t
-            ends.append(f"{f'given[{t}]' if type(t) is int else f'fresh{k}'}.node.grad = None")
-        ends.append(f"return {result_text(self.traced, outputs, names)}")
-        locked = [f"    {line}" for line in ["program = version.program", *lines]]
-        lines = ["with version.lock:", *locked, *ends]
-        return written_out("version, arrays, given=()", lines, names)
+            ends.append(f"{f'{given}[{t}]' if type(t) is int else f'fresh{k}'}.node.grad = None")
+        ends += returning(self.traced, outputs, names)
+        return ["with version.lock:", *(f"    {line}" for line in body), *ends]
 
     def copy_back(self) -> None:
         for array, copy in self.loose_written:
@@ -248,8 +251,16 @@ class Version:
                 array[...] = self.buffers[value]
 
 
-def nothing(*call: Any) -> None:
-    """Of no call it is known that it is as the one before."""
+# What a quick look gives where it is not enough.
+OTHERWISE = object()
+
+
+def otherwise(*call: Any) -> Any:
+    return OTHERWISE
+
+
+def several(texts: list[str]) -> str:
+    return f"({''.join(f'{text}, ' for text in texts)})"
 
 
 def overlaps(arrays: Sequence[np.ndarray]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -269,14 +280,17 @@ def is_plain(array: np.ndarray, value: Value) -> bool:
     return flags.c_contiguous and flags.aligned and array.dtype == value.dtype
 
 
-def result_text(traced: Traced, outputs: list[str], names: dict[str, Any]) -> str:
-    """What makes of outputs what the function returns."""
-    names |= {"new": Tensor.of, "Node": Node, "like": like, "form": traced.form}
+def returning(traced: Traced, outputs: list[str], names: dict[str, Any]) -> list[str]:
+    """To return what the function returns, of outputs."""
+    names |= {"new": object.__new__, "Tensor": Tensor, "Node": Node}
+    names |= {"like": like, "form": traced.form}
     rest = iter(outputs)
-    leaves = []
+    lines, leaves = [], []
     for k, kind in enumerate(traced.kinds):
-        names[f"leaf{k}"] = kind
-        is_array = kind is Tensor or kind is np.ndarray
-        leaf = next(rest) if is_array else f"leaf{k}"
-        leaves.append(f"new(Node({leaf}))" if kind is Tensor else leaf)
-    return leaves[0] if traced.form == 0 else f"like(form, iter([{', '.join(leaves)}]))"
+        if kind is Tensor:
+            lines += [f"leaf{k} = new(Tensor)", f"leaf{k}.node = Node({next(rest)})"]
+        elif kind is not np.ndarray:
+            names[f"leaf{k}"] = kind
+        leaves.append(next(rest) if kind is np.ndarray else f"leaf{k}")
+    whole = leaves[0] if traced.form == 0 else f"like(form, iter([{', '.join(leaves)}]))"
+    return [*lines, f"return {whole}"]

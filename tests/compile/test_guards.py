@@ -12,6 +12,7 @@ import pytest
 from minigrad import Tensor, nn, optim
 from minigrad.compile.compiled import Compiled, compile
 from minigrad.compile.tracer import TraceError
+from minigrad.compile.version import OTHERWISE
 from minigrad.errors import UnsupportedError
 
 X = np.array([1.0, 2.0])
@@ -262,3 +263,51 @@ def test_an_error_in_the_function_leaves_arrays_and_lists_as_they_were() -> None
     with pytest.raises(KeyboardInterrupt):
         compile(f)(X)
     assert (total == 0).all() and seen == [0]
+
+
+# The quick look
+
+
+TABLE = {(k, "a"): float(k) for k in range(12)}
+
+
+def of_keys(d: Any, scale: float = 1.0) -> Any:
+    total = 0.0
+    for k in range(12):
+        total = total + TABLE[(k, "a")] * d[(k, "b")] * scale
+    return total
+
+
+@pytest.mark.parametrize("kwargs", [{}, {"scale": 2.0}])
+def test_it_is_enough_where_nothing_has_changed(kwargs: dict[str, Any]) -> None:
+    """Also with keys that are no text, in arguments and in what is captured."""
+    compiled = compile(of_keys)
+    given = {(k, "b"): X + k for k in range(12)}
+    expected = of_keys(given, **kwargs)
+    np.testing.assert_allclose(compiled(given, **kwargs), expected)
+    (version,) = compiled.versions
+    found = version.quick(version, (given,), kwargs)
+    assert found is not OTHERWISE
+    np.testing.assert_allclose(found, expected)
+    for args, others in [((), kwargs), ((given, given), kwargs), ((given,), {"other": 2.0})]:
+        assert version.quick(version, args, others) is OTHERWISE
+
+
+def test_it_is_enough_for_a_training_step() -> None:
+    model = nn.Linear(2, 3, rng=np.random.default_rng(0))
+    optimizer = optim.Adam(model.parameters(), lr=0.01)
+
+    @compile
+    def step(x: Any) -> Any:
+        optimizer.zero_grad()
+        loss = (model(x) ** 2).mean()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    x = np.ones((4, 2), np.float32)
+    losses = [step(x).item() for _ in range(3)]
+    (version,) = step.versions
+    losses.append(version.quick(version, (x,), {}).item())
+    assert losses == sorted(losses, reverse=True) and len({*losses}) == 4
+    assert version.quick(version, (model.weight.data[:, :2],), {}) is OTHERWISE  # of another shape
