@@ -68,11 +68,45 @@ def rows_function(kernel: Kernel, plan: Schedule, alias: dict[Value, Value]) -> 
 
 def started(kernel: Kernel, plan: Schedule) -> Rows:
     rows = kernel.total if kernel.rows is None else kernel.rows
+    across = transposed(kernel, plan)
+    if across is not None:
+        return in_blocks(kernel, plan, across)
     ends = [split_at(stage.dims, rows) for stage in kernel.stages]
     prefixes = [s.dims[:k] for s, k in zip(kernel.stages, ends, strict=True) if k is not None]
     extents = common_factors(prefixes) if len(prefixes) == len(ends) else [rows]
     outer = [variable(f"i{k}", n) for k, n in enumerate(extents)]
     return Rows(kernel, plan, rows, outer, flat(outer, extents))
+
+
+# Entries in a line of the cache; that are worth to be gone through in blocks of that; and in memory
+# that is as far apart as lines which drive each other out of the cache.
+LINE, MANY, APART = 16, 4096, 1024
+
+
+def transposed(kernel: Kernel, plan: Schedule) -> int | None:
+    """Along which loop a stage that is alone reads what is next to each other in memory, if that is
+    not the last: then each line would be read as often as it has entries."""
+    stage, *others = kernel.stages
+    if others or stage.kind != "map" or kernel.rows is not None or stage.total < MANY:
+        return None
+    *outer, (_, last) = [(k, v) for k, place in enumerate(stage.places) for v in place.terms]
+    for x, indices in plan.reads[stage.value].items():
+        for index in indices:
+            steps = plan.layouts[x].address(index).terms
+            for k, v in outer if steps.get(last, 0) >= LINE else ():
+                far = math.prod(stage.dims[k + 1 :]) % APART == 0
+                if steps.get(v) == 1 and stage.dims[k] % LINE == 0 and not far:
+                    return k
+    return None
+
+
+def in_blocks(kernel: Kernel, plan: Schedule, across: int) -> Rows:
+    """The loop `across` in blocks, and what is in a block as the innermost."""
+    dims = kernel.stages[0].dims
+    extents = [n // LINE if k == across else n for k, n in enumerate(dims)]
+    loops = [variable(f"i{k}", n) for k, n in enumerate([*extents, LINE])]
+    places = [v * LINE + loops[-1] if k == across else v for k, v in enumerate(loops[:-1])]
+    return Rows(kernel, plan, kernel.total, loops, flat(places, dims))
 
 
 def enter(stage: Stage, it: Rows) -> None:

@@ -470,11 +470,22 @@ def fits(
         for index in plan.reads[stage.value][x]:
             if not same_row(stage, plan.stages[x], index, per_row, plan):
                 return f"it reads other rows of {name_of(x)}, all of which come first", None
-    if rows is not None and kernel.rows is None:
-        for other in kernel.stages:
-            if other.total % rows:
-                return "its rows are others", None
+    if rows is not None:
+        together = [stage, *(kernel.stages if kernel.rows is None else [])]
+        if any(other.total % rows for other in together):
+            return "its rows are others", None
+        # To read the same memory once does not pay where it is not read in its order.
+        if not inner and not all(goes_along(other, rows, plan) for other in together):
+            return "it goes through what both read in another order", None
     return "", rows
+
+
+def goes_along(stage: Stage, rows: int, plan: Schedule) -> bool:
+    """Whether its loops are those of rows, or it reads all in C order and needs none."""
+    reads = plan.reads[stage.value]
+    return split_at(stage.dims, rows) is not None or all(
+        pointwise_in_c_order(stage, x, index, plan) for x in reads for index in reads[x]
+    )
 
 
 def keeps_columns(product: Value, value: Value, plan: Schedule) -> bool:

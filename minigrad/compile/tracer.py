@@ -402,7 +402,7 @@ def write_through(view: View, new: Any) -> None:
 
 def current(x: Tracer) -> Value:
     """What a traced array stands for now: a view shows what was written into what it is of."""
-    if x.source is None or up_to_date(x):
+    if up_to_date(x):
         return x.value
     views = [x]
     while (view := views[-1].source) is not None:

@@ -507,6 +507,18 @@ def test_layouts_of_parameters(name: str) -> None:
     same(trained(compile), trained(lambda f: f), 1e-4, 1e-6)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "shape", [(128, 512), (100, 320), (3, 64, 80), (64, 33), (64, 1024), (16, 400), (2, 5, 48, 32)]
+)
+def test_what_is_turned_for_a_product(shape: tuple[int, ...], kind: str) -> None:
+    g, x = normal(*shape).astype(kind), normal(*shape[:-1], 40).astype(kind)
+    f = compile(lambda g, x: (np.swapaxes(g, -1, -2) @ x, np.sum(g, axis=0)))
+    product, total = f(g, x)
+    np.testing.assert_allclose(product, np.swapaxes(g, -1, -2) @ x, 1e-4, 1e-4)
+    np.testing.assert_allclose(total, np.sum(g, axis=0), 1e-4, 1e-4)
+
+
 def test_one_array_given_twice() -> None:
     x = normal(9, 9)
     f = compile(lambda x, y: (x @ y, x - y, x))

@@ -196,6 +196,19 @@ def test_a_product_ends_a_kernel_for_all_but_its_own_entries() -> None:
     assert "it reads other entries of a product than its own" in reasons(turned)
 
 
+def test_what_goes_through_memory_in_another_order_is_another_kernel() -> None:
+    """To turn a matrix for a product goes along its columns, to sum it up along its rows."""
+    g, x = normal(128, 512), normal(128, 96)
+    found = kernels_of(lambda g, x: (g.T @ x, np.sum(g, axis=0)), g, x)
+    (turning,) = (k for k in found if name_of(k.stages[0].value) == "positive" and k.kind == "rows")
+    (adding,) = (k for k in found if "sum" in ops(k))
+    assert turning is not adding and len(turning.stages) == len(adding.stages) == 1
+    assert "it goes through what both read in another order" in reasons(found)
+    text = "".join(code_of(scheduled(lambda g, x: g.T @ x, g, x)).texts)
+    # In blocks as wide as a line of the cache, which is read once.
+    assert "[i1*512 + i0*16 + i2]" in text and "[i0*2048 + i2*128 + i1]" in text
+
+
 def test_what_is_read_of_other_rows_comes_first() -> None:
     def shifted(x: Any) -> Any:
         y = np.exp(np.sum(x, axis=1, keepdims=True)) * x
