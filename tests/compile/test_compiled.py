@@ -887,3 +887,31 @@ def test_a_version_that_is_let_go_is_gone_at_once() -> None:
         assert version() is None and program() is None
     finally:
         gc.enable()
+
+
+# Hooks
+
+
+@pytest.mark.parametrize("x", [X, np.float64(0.3) * X, np.asarray(0.5)])
+def test_hooks_change_cotangents(x: np.ndarray) -> None:
+    """One function, or several, of nodes of one kind: each is called for each."""
+
+    def loss(x: Any) -> Any:
+        x = minigrad.hook(x * 2, lambda g: np.clip(g, -1, 1))
+        x = minigrad.hook(x * 2, lambda g: g * 3)
+        return np.sum(np.exp(minigrad.hook(x * 2, lambda g: None)))
+
+    agree(compile(grad(loss))(x), grad(loss)(x))
+
+
+def test_modules_with_hooks_train_the_same() -> None:
+    """Each call makes functions of its own for them."""
+
+    def trained(wrap: Callable[..., Any]) -> Any:
+        model = network()
+        for layer in model.children():
+            layer.register_full_backward_hook(lambda *_: None)
+        step = wrap(stepper(model, optim.SGD(model.parameters(), lr=0.1)))
+        return [step(X, Y) for _ in range(3)], model.state_dict()
+
+    agree(trained(compile), trained(lambda f: f), 1e-4)
