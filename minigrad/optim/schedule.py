@@ -365,8 +365,9 @@ class ReduceLROnPlateau(Scheduler):
         mode: "min" if a smaller metric is better, "max" if a larger is.
         factor: what rates are multiplied by, at least 0 and below 1.
         patience: how many times in a row the metric may be no better before they are.
-        threshold: by how much it must be better to count: of the best one, as a part of it
-            (threshold_mode "rel"), or as a number ("abs").
+        threshold: by how much it must be better to count: as a part of the best one's size
+            (threshold_mode "rel"), or as a number ("abs"). PyTorch takes a part of the best one
+            with its sign, by which a metric below 0 that gets a little worse counts as better.
         cooldown: how many times to look away after rates were lowered.
         min_lr: the lowest rate, one for all groups or one for each.
         eps: rates that would change by no more than this stay.
@@ -422,9 +423,10 @@ class ReduceLROnPlateau(Scheduler):
     def _is_better(self, metric: float) -> bool:
         sign = 1 if self.mode == "max" else -1
         best = -sign * math.inf if self.best is None else self.best
-        relative = self.threshold_mode == "rel"
-        bound = best * (1 + sign * self.threshold) if relative else best + sign * self.threshold
-        return sign * metric > sign * bound
+        if math.isinf(best):  # of which there is no part to add
+            return sign * metric > sign * best
+        gain = self.threshold * (abs(best) if self.threshold_mode == "rel" else 1)
+        return sign * metric > sign * best + gain
 
 
 def cosine(start: float, end: float, way: float) -> float:

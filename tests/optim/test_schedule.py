@@ -175,6 +175,33 @@ def test_an_argument_out_of_its_range() -> None:
             make()
 
 
+@pytest.mark.parametrize(
+    ("settings", "metrics", "best", "lr"),
+    [
+        # Below 0 a metric that gets worse is worse. PyTorch takes the first for better each time.
+        ({"mode": "min"}, [-100.0, -99.999, -99.998, -99.997, -99.996], -100.0, 0.25),
+        ({"mode": "max"}, [-1.0, -1.00005, -1.0001, -1.00015, -1.0002], -1.0, 0.25),
+        ({"mode": "min"}, [-100.0, -100.005, -100.009, -100.02], -100.02, 0.5),
+        ({"mode": "min"}, [-100.0, -100.02, -100.04, -100.06], -100.06, 1.0),
+        ({"mode": "max"}, [-1.0, -0.99, -0.98, -0.97], -0.97, 1.0),
+        ({"threshold": 1.0}, [5.0, 1.0, 0.1, -0.1], -0.1, 0.5),
+        ({"threshold": 2.0, "mode": "max"}, [-1.0, 0.5, 1.5], 1.5, 1.0),
+        ({}, [0.0, 0.0, 0.0, -1e-9], -1e-9, 0.5),
+        ({}, [math.inf, math.inf, math.inf, 1.0], 1.0, 0.5),
+        ({"mode": "max"}, [math.inf, 1.0, 1e300], math.inf, 0.5),
+        ({}, [math.nan, math.nan, math.nan, 2.0], 2.0, 0.5),
+    ],
+)
+def test_plateaus_of_any_sign(
+    settings: dict[str, Any], metrics: list[float], best: float, lr: float
+) -> None:
+    optimizer = SGD([parameter(1)], lr=1.0)
+    schedule = ReduceLROnPlateau(optimizer, factor=0.5, patience=1, **settings)
+    for metric in metrics:
+        schedule.step(metric)
+    assert (schedule.best, optimizer.lr) == (best, lr)
+
+
 @pytest.mark.parametrize("make", [lambda o: StepLR(o, 1), ReduceLROnPlateau])
 def test_what_is_no_optimiser(make: Any) -> None:
     with pytest.raises(TypeError, match=r"(StepLR|Plateau) takes an Optimizer first, not a list"):
