@@ -8,7 +8,6 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from typing import Any, Generic, ParamSpec, TypeVar
 
 import numpy as np
@@ -139,8 +138,7 @@ def compile(function: Callable[P, R]) -> Compiled[P, R]:
     inference, and for what `grad` and its like return. The function is run on arrays that have no
     numbers, the first time it is called with arguments of new shapes and dtypes, or after
     something it depends on was changed: a number, training mode, a parameter's array. It is run so
-    twice, for it has to do the same again: before it is compiled, or at the second call if it was
-    compiled by an earlier process. What it prints is done then, and not at each call.
+    twice, for it has to do the same again. What it prints is done then, and not at each call.
     Random numbers that layers draw are drawn anew at each call, from the same generators as without
     compiling. Numbers in the arguments are part of the function; what changes from call to call
     belongs in arrays.
@@ -197,7 +195,7 @@ def kind_of(x: Any, leaves: list[Any]) -> Any:
 def program_of(traced: Traced) -> Program | NumpyProgram:
     """The graph as C; or, with a warning, run by NumPy where C cannot be built."""
     try:
-        return Program(traced.graph, traced.confirm)
+        return Program(traced.graph)
     except (BuildError, OSError) as error:
         warnings.warn(f"compiled functions run on NumPy: {error}", RuntimeWarning, stacklevel=5)
         return NumpyProgram(optimized(traced.graph))
@@ -231,28 +229,18 @@ def traced_steadily(function: Callable[..., Any], arguments: Any) -> tuple[Trace
         guards = first
         for _ in range(2):
             with unchanged_arrays(guards):
-                traced = trace(function, arguments, guards.found)
+                traced, again = trace(function, arguments, guards.found)
             changed = guards.broken()
             if not changed:
-                assert traced.again is not None
-                traced.again = partial(again, traced.again, guards)
-                return traced, guards
+                with unchanged_arrays(guards):
+                    again()
+                if not (changed := guards.broken()):
+                    return traced, guards
+                break
             guards = Guards(captured(function, leaves_of(arguments, "argument ")))
         raise changes(changed)
     except BaseException:
         first.restore()
-        raise
-
-
-def again(trace: Callable[[], None], guards: Guards) -> None:
-    """Trace once more, and see that this changes nothing either."""
-    try:
-        with unchanged_arrays(guards):
-            trace()
-        if changed := guards.broken():
-            raise changes(changed)
-    except BaseException:
-        guards.restore()
         raise
 
 

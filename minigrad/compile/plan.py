@@ -7,7 +7,7 @@ import hashlib
 import itertools
 import pickle
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache
@@ -84,9 +84,8 @@ class Plan:
         return {**vars(self), "building": None}
 
 
-def plan_of(graph: Graph, confirm: Callable[[], None] | None = None) -> Plan:
-    """The plan of a graph as it was traced, from the cache if it was made before; else `confirm`
-    says first that it may be."""
+def plan_of(graph: Graph) -> Plan:
+    """The plan of a graph as it was traced, from the cache if it was made before."""
     key = digest(graph)
     content = kept(f"{key}.plan")
     if content is not None:
@@ -94,8 +93,6 @@ def plan_of(graph: Graph, confirm: Callable[[], None] | None = None) -> Plan:
         return plan
     with ThreadPoolExecutor(1) as pool:
         pool.submit(runtime)  # meanwhile, what runs plans is built
-        if confirm is not None:
-            confirm()
         plan = made(graph)
     keep(f"{key}.plan", pickle.dumps(plan))
     return plan

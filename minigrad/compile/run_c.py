@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -33,15 +32,14 @@ SMALL = 1 << 12  # bytes of an output that are copied rather than computed in pl
 class Program:
     """A graph as C, with the memory that it computes in.
 
-    `bind` says where a leaf's array is, until it is bound again; `run` gives the outputs. `confirm`
-    is called before a graph is compiled that was not compiled before.
+    `bind` says where a leaf's array is, until it is bound again; `run` gives the outputs.
 
     Raises:
         BuildError: if there is no C compiler, or it fails.
     """
 
-    def __init__(self, graph: Graph, confirm: Callable[[], None] | None = None) -> None:
-        self.plan = plan = plan_of(graph, confirm)
+    def __init__(self, graph: Graph) -> None:
+        self.plan = plan = plan_of(graph)
         self.libraries, self.build_seconds = (plan.building or begun(*plan.sources)).result()
         plan.building = None
         given, traced = [*graph.inputs, *graph.states], constants_of(graph)

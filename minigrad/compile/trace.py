@@ -42,7 +42,6 @@ class Traced:
     program, by generators. `grads` are Tensors whose gradients are state: the step adds to what it
     finds there. `fresh` are those whose gradients it makes. `kinds` says of each part of what is
     returned, nested as `form`, what it is: a Tensor, an array, or what it is in every call.
-    `again` traces once more, and holds that against this, until it has been done.
     """
 
     graph: Graph
@@ -54,17 +53,6 @@ class Traced:
     fresh: list[Tensor]
     form: Any
     kinds: list[Any]
-    again: Callable[[], None] | None = None
-
-    def confirm(self) -> None:
-        """Trace again, unless that has been done.
-
-        Raises:
-            TraceError: if the function does not do the same, for what is traced would be stale.
-        """
-        if self.again is not None:
-            self.again()
-            self.again = None
 
 
 def is_array(x: Any) -> bool:
@@ -201,8 +189,11 @@ def check_gradients(world: World, nodes: list[Node]) -> None:
             )
 
 
-def trace(function: Callable[..., Any], arguments: Any, found: Captured) -> Traced:
-    """Trace a function: run it on traced arrays. `confirm` then runs it once more.
+def trace(
+    function: Callable[..., Any], arguments: Any, found: Captured
+) -> tuple[Traced, Callable[[], None]]:
+    """Trace a function: run it on traced arrays. And what runs it once more, and holds that against
+    the first run.
 
     Args:
         function: the step.
@@ -221,7 +212,7 @@ def trace(function: Callable[..., Any], arguments: Any, found: Captured) -> Trac
         recorder.start_again()
         check_ends(end, run(function, arguments, world, recorder), recorder)
 
-    return replace(traced_from(given, world, end, recorder), again=again)
+    return traced_from(given, world, end, recorder), again
 
 
 def check_ends(end: End, other: End, recorder: Recorder) -> None:
@@ -262,7 +253,7 @@ def traced_from(given: list[Any], world: World, end: End, recorder: Recorder) ->
     ]
     states: list[tuple[Any, Value]] = [(t.data, v) for t, v in world.tensors if v.kind == "state"]
     states += [(holder[key], v) for holder, key, v in world.items if v.kind == "state"]
-    states += [(v.array, v) for v in recorder.constants.values() if v.kind == "state"]
+    states += [(v.array, v) for v in recorder.leaves if v.kind == "state"]
     results = [x for _, x in leaves_of(end.output)]
     graph = Graph(
         list(dict.fromkeys(arguments)) + [v for *_, v in rates] + [v for _, v in recorder.drawn],
@@ -283,7 +274,7 @@ def gradients(
     used; and which the step makes."""
     grads, fresh, writes = [], [], []
     ends = [None if last is None else recorder.value_of(last) for last in end.grads]
-    before = dict.fromkeys([*graph.inputs, *graph.states, *recorder.constants.values()])
+    before = dict.fromkeys([*graph.inputs, *graph.states, *recorder.leaves])
     graph = replace(graph, recorded=[*before, *recorder.values])
     used = {*graph.order}
     # A gradient that was there can only be reached through itself, or where others use it.

@@ -55,7 +55,8 @@ class Recorder:
         self.roots = {id(root_of(x)): x for x in captured}
         self.values: list[Value] = []
         self.drawn: list[tuple[Any, Value]] = []
-        self.constants: dict[int, Value] = {}
+        self.met: dict[int, tuple[Any, Value]] = {}
+        self.leaves: list[Value] = []
         self.rules: dict[Any, Any] = {}  # see rules.py
         self.again: Iterator[Value] | None = None
         self.drawn_again: Iterator[tuple[Any, Value]] = iter(())
@@ -96,22 +97,23 @@ class Recorder:
         if type(x) is Tracer:
             return x.value if x.source is None else current(x)
         if isinstance(x, ARRAYS):
-            found = self.constants.get(id(x))
-            if found is None:
-                array = np.asarray(x)
-                dtype = checked(array.dtype.newbyteorder("="))
-                # How many entries a mask picks, and so shapes, depends on what it holds.
-                captured = id(root_of(array)) in self.roots
-                if captured and dtype.kind != "b":
-                    found = Value(None, (), {}, array.shape, dtype, "state", array)
-                else:
-                    array = np.asarray(array, dtype)
-                    how = {"fixed": not captured}
-                    found = Value(None, (), how, array.shape, dtype, "constant", array)
-                # Held by its value, so that no other array gets its id; of a number, an array is.
-                self.constants[id(array)] = found
+            before, found = self.met.get(id(x), (None, None))
+            if before is None or not holds(found, x):
+                found = self.leaf_of(np.asarray(x))
+                self.leaves.append(found)
+                self.met[id(x)] = x, found  # held, so that no other array gets its id
             return found
         return x
+
+    def leaf_of(self, array: np.ndarray) -> Value:
+        dtype = checked(array.dtype.newbyteorder("="))
+        # How many entries a mask picks, and so shapes, depends on what it holds.
+        captured = id(root_of(array)) in self.roots
+        if captured and dtype.kind != "b":
+            return Value(None, (), {}, array.shape, dtype, "state", array)
+        # A copy, for what is written into the array later has no part in what was computed before.
+        array = np.array(array, dtype)
+        return Value(None, (), {"fixed": not captured}, array.shape, dtype, "constant", array)
 
     def draw(self, rng: Any, shape: tuple[int, ...]) -> Tracer:
         """Stands for what is drawn at random by layers, which will be drawn at each call."""
@@ -129,6 +131,13 @@ class Recorder:
     def check_end(self) -> None:
         if next(self.again, None) or next(self.drawn_again, None):  # type: ignore[arg-type]
             raise varies()
+
+
+def holds(constant: Value, x: Any) -> bool:
+    """Whether an array holds what it held when it was met; state is read at each call."""
+    array = constant.array
+    assert array is not None
+    return constant.kind == "state" or not x.flags.writeable or array.tobytes() == x.tobytes()
 
 
 def root_of(array: np.ndarray) -> Any:

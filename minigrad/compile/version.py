@@ -123,7 +123,7 @@ class Version:
         """Write out `quick(self, args, kwargs)`: it runs, if a quick look says that this version is
         for these arguments, and not stale; else it gives OTHERWISE."""
         self.quick: Callable[..., Any] = otherwise
-        if self.takes_gradients or self.traced.again:  # the next call traces once more
+        if self.takes_gradients:
             return
         names: dict[str, Any] = {"OTHERWISE": OTHERWISE, "GONE": GONE}
         look, arrays = look_text(self.arguments, self.guards, names)
@@ -159,7 +159,6 @@ class Version:
                 "an array that the function computes with outside of minigrad has other numbers"
             )
         if not changed:
-            self.traced.confirm()
             self.fit()
         return changed
 

@@ -29,8 +29,8 @@ A, B, C = (RNG.uniform(0.5, 1.5, (3, 4)) for _ in range(3))
 def graph_of(function: Callable[..., Any], *args: Any) -> Graph:
     arguments: Any = (args, {})
     found = captured(function, leaves_of(arguments, "argument "))
-    traced = trace.trace(function, arguments, found)
-    traced.confirm()  # in which each rule is run
+    traced, again = trace.trace(function, arguments, found)
+    again()  # in which each rule is run
     return traced.graph
 
 

@@ -119,7 +119,7 @@ def apart(uses, sizes):
 plan.arena = apart
 begin = run_c.Program.__init__
 
-def begin_closed(self, graph, confirm=None):
+def begin_closed(self, graph):
     begin(self, graph)
     memory = self.table[len(self.table) - 1]
     for offset in closed:
