@@ -13,7 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.autograd import array_of, inside_transform, recording, reverse, switched
+from minigrad.autograd import (
+    array_of,
+    inside_transform,
+    leading_to,
+    recording,
+    reverse,
+    switched,
+)
 from minigrad.errors import DtypeError, GradientError, ShapeError
 from minigrad.graph import Node, toposort
 from minigrad.ops.movement import copy
@@ -105,23 +112,27 @@ class Recorded:
             raise GradientError(f"with has_aux=True, return a pair (value, aux), not {result!r}")
         self.output, aux = result if has_aux else (result, None)
         self.outputs = [as_tensor(leaf, at) for at, leaf in leaves_of(self.output)]
-        self.watched = recording.get() and self._is_watched()
+        # Where cotangents start. Of an output that is an input, what follows would hide that.
+        self.roots = [y.node if y.requires_grad else None for y in self.outputs]
+        self.is_watched = self._watched([*self.outputs, *(x for _, x in leaves_of(aux))])
         for x in self.inputs:  # from here on nobody but this run differentiates by its leaves
             x.node.requires_grad = x.node.op is not None
         self.aux = map_tree(self.outward, aux)
 
-    def _is_watched(self) -> bool:
-        """Whether anything else that is being differentiated takes part in the outputs."""
+    def _watched(self, results: Sequence[Any]) -> Callable[[Node], bool]:
+        """Which nodes depend on anything else that is being differentiated by."""
         own = {x.node for x in self.inputs}
-        roots = [y.node for y in self.outputs if y.requires_grad]
-        inner = toposort(roots, follow=lambda node: node.requires_grad and node not in own)
-        return any(node.op is None and node not in own for node in inner) or any(
-            x.node.op is not None for x in self.inputs
-        )
+        roots = [y.node for y in results if isinstance(y, Tensor) and y.requires_grad]
+        found = toposort(roots, follow=lambda node: node.requires_grad and node not in own)
+        others = {node for node in found if node.op is None and node not in own}
+        others |= {node for node in own if node.op is not None}
+        if not (others and recording.get()):
+            return frozenset[Node]().__contains__
+        return leading_to(others, roots)
 
     def outward(self, x: Any) -> Any:
         """What the function returned, as the caller gets it: plain, unless somebody watches."""
-        if not isinstance(x, Tensor) or self.watched:
+        if not isinstance(x, Tensor) or self.is_watched(x.node):
             return x
         return x.detach() if self.of_tensors else x.data[()]
 
@@ -133,17 +144,20 @@ class Recorded:
 
         Recorded, and made of Tensors, if anything else that is being differentiated takes part.
         """
-        watched = self.watched or any(isinstance(g, Tensor) and g.requires_grad for g in cotangents)
-        view = Tensor.of if watched else array_of
-        seeds: dict[Node, Any] = {}
-        for y, g in zip(self.outputs, cotangents, strict=True):
-            g = g if isinstance(g, Tensor) else Tensor(g, dtype=y.dtype)
+        given = [g if isinstance(g, Tensor) else Tensor(g) for g in cotangents]
+        for y, g in zip(self.outputs, given, strict=True):
             if g.shape != y.shape:
                 raise ShapeError(f"a cotangent of shape {g.shape} for an output of shape {y.shape}")
-            if y.requires_grad:
-                seed = view(g.node)
-                seeds[y.node] = seeds[y.node] + seed if y.node in seeds else seed
+        pairs = [(root, g) for root, g in zip(self.roots, given, strict=True) if root is not None]
+        watched = recording.get() and any(
+            self.is_watched(root) or g.requires_grad for root, g in pairs
+        )
+        view = Tensor.of if watched else array_of
+        seeds: dict[Node, Any] = {}
         with switched(recording, watched):
+            for root, g in pairs:
+                seed = view(g.astype(root.value.dtype).node)
+                seeds[root] = seeds[root] + seed if root in seeds else seed
             adjoints = reverse(seeds, by={x.node for x in self.inputs}, view=view)
         leaves = (
             in_the_form_of(leaf, adjoints.get(x.node, np.zeros(x.shape, x.dtype)), watched)
@@ -156,11 +170,13 @@ def as_tensor(output: Any, where: str) -> Tensor:
     """An output of a function; a plain number or array is a constant."""
     if isinstance(output, Tensor):
         return output
-    if isinstance(output, int | float | np.ndarray | np.generic):
+    numbers = isinstance(output, int | float | np.ndarray | np.generic)
+    if numbers and not isinstance(output, bool | np.bool_):
         return Tensor(output)
     raise GradientError(
         "a function to differentiate returns numbers, arrays or Tensors, or nests of them; this "
-        f"one returned a {type(output).__name__}{' at ' + where if where else ''}"
+        f"one returned a {type(output).__name__}{' at ' + where if where else ''}, which has no "
+        "derivative: return it beside the value, with has_aux=True"
     )
 
 
@@ -198,7 +214,7 @@ def value_and_grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> 
 
     Raises:
         GradientError: if f returns anything but a single value.
-        DtypeError: if an argument to differentiate by holds integers.
+        DtypeError: if an argument to differentiate by, or what f computes, holds integers.
 
     >>> value_and_grad(lambda x: np.sum(x**2))(np.array([1.0, 2.0]))
     (np.float64(5.0), array([2., 4.]))
@@ -211,6 +227,12 @@ def value_and_grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> 
             raise GradientError(
                 "grad is of a function that returns a single value, and this one returned shapes "
                 f"{[y.shape for y in run.outputs]}: sum or average it, or use jacobian"
+            )
+        ((_, y),) = leaves_of(run.output)
+        if isinstance(y, Tensor) and y.dtype.kind != "f":
+            raise DtypeError(
+                f"grad is of a function that returns a float, and this one returned {y.dtype}: "
+                "integers and booleans have no derivative"
             )
         ones = np.ones_like(run.outputs[0].data)
         gradient = one_or_all(argnums, run.pull_back([ones]))
@@ -257,11 +279,12 @@ def vjp(f: Function, *args: Any, has_aux: bool = False) -> tuple[Any, ...]:
 
 def matching(tree: Any, other: Any, what: str) -> list[Any]:
     """The leaves of `tree`, which must be nested as `other` is."""
-    leaves, places = leaves_of(tree), leaves_of(other)
-    if [at for at, _ in leaves] != [at for at, _ in places]:
-        given, needed = [at for at, _ in leaves], [at for at, _ in places]
+    leaves, needed = leaves_of(tree), [at for at, _ in leaves_of(other)]
+    at_place = dict(leaves)
+    if len(leaves) != len(needed) or at_place.keys() != set(needed):
+        given = [at for at, _ in leaves]
         raise ShapeError(f"must be nested as {what} is, with leaves at {needed}, not at {given}")
-    return [leaf for _, leaf in leaves]
+    return [at_place[at] for at in needed]
 
 
 def jvp(f: Function, args: Sequence[Any], tangents: Sequence[Any], has_aux: bool = False) -> Any:
@@ -276,7 +299,10 @@ def jvp(f: Function, args: Sequence[Any], tangents: Sequence[Any], has_aux: bool
     """
     run = Recorded(f, args, has_aux=has_aux)
     directions = matching(list(tangents), list(args), "the arguments")
-    zeros = [Tensor(np.zeros(y.shape, y.dtype)) for y in run.outputs]
+    # Of outputs that are integers, the derivative is 0, a float.
+    zeros = [
+        Tensor(np.zeros(y.shape, y.dtype if y.dtype.kind == "f" else float)) for y in run.outputs
+    ]
     cotangents = zeros if run.of_tensors else [zero.data for zero in zeros]
     pulled = Recorded(lambda *cotangents: run.pull_back(cotangents), cotangents)
     derivative = like(run.output, iter(pulled.pull_back(directions)))

@@ -265,7 +265,106 @@ def test_keeps_name_and_docstring() -> None:
     assert grad(rosenbrock).__name__ == "rosenbrock"
 
 
+# Each gives its argument back, and some as it is: the output is then the input itself.
+IDENTITIES: dict[str, Any] = {
+    "itself": lambda x: x,
+    "ravel": np.ravel,
+    "the same dtype": lambda x: x.astype(x.dtype),
+    "the same shape": lambda x: np.broadcast_to(x, x.shape),
+    "reshape": lambda x: x.reshape(-1),
+    "of one": lambda x: np.concatenate([x]),
+    "+x": lambda x: +x,
+    "roll": lambda x: np.roll(x, 0),
+    "no differences": lambda x: np.diff(x, n=0),
+    "no dropout": lambda x: minigrad.functional.dropout(x, 0.5, training=False),
+    "a layer": minigrad.nn.Identity(),
+    "Python's max": lambda x: np.stack([max(x[0], -5.0), *x[1:]]),
+}
+
+
+@pytest.mark.parametrize("f", IDENTITIES.values(), ids=list(IDENTITIES))
+def test_derivatives_of_identities(f: Any) -> None:
+    minigrad.check_gradients(f, X)
+    same(jacobian(f)(X), np.eye(3))
+    same(vjp(f, X)[1](np.arange(3.0)), [np.arange(3.0)])
+    same(jvp(f, (X,), (np.arange(3.0),))[1], np.arange(3.0))
+    same(hessian(lambda x: np.sum(f(f(x) * x)))(X), 2 * np.eye(3))
+    compiled = minigrad.compile(lambda x, v: (jacobian(f)(x), jvp(f, (x,), (v,))[1]))
+    if f is not IDENTITIES["Python's max"]:  # which branches on a value
+        same(compiled(X, np.arange(3.0))[0], np.eye(3))
+        same(compiled(X, np.arange(3.0))[1], np.arange(3.0))
+
+
+def test_a_derivative_is_not_in_the_memory_of_a_cotangent() -> None:
+    g = np.ones(3)
+    given, again = vjp(lambda x, y: x + y, X, X)[1](g)
+    given += 1
+    same([g, again], np.ones((2, 3)))
+
+
+def test_the_dtype_is_that_of_what_is_differentiated_by() -> None:
+    (g,) = vjp(lambda x: x, np.float32(2.0))[1](Tensor(1.0))
+    assert g.dtype == np.float32
+    (g,) = grad(lambda w: vjp(lambda x: x, np.float32(2.0))[1](w)[0] * w, argnums=(0,))(1.0)
+    assert g.dtype == np.float64
+    same(g, 2.0)
+
+
+def test_aux_that_depends_on_what_is_further_out() -> None:
+    def of_aux(w: Any) -> Any:
+        return vjp(lambda x: (2 * x, w * x), 3.0, has_aux=True)[2]
+
+    same(grad(of_aux)(5.0), 3.0)
+    same(grad(lambda w: value_and_grad(lambda x: (2 * x, w * x), has_aux=True)(3.0)[0][1])(5.0), 3)
+
+
+def test_what_does_not_depend_on_what_is_further_out_is_plain() -> None:
+    def f(w: Any) -> Any:
+        (product, square), _ = vjp(lambda x: (x * w, x * x), 3.0)
+        assert type(square) is np.float64
+        return product * square
+
+    same(grad(f)(5.0), 27.0)
+
+
+def test_a_pull_back_without_recording_is_plain() -> None:
+    w = Tensor(2.0, requires_grad=True)
+    _, pull_back = vjp(lambda x: w * x, 3.0)
+    with minigrad.no_grad():
+        assert type(pull_back(1.0)[0]) is np.float64
+    assert pull_back(1.0)[0].requires_grad
+
+
+def test_the_derivative_of_an_integer_output_is_0() -> None:
+    def f(x: Any) -> Any:
+        return {"largest": np.argmax(x), "value": np.max(x)}
+
+    value, tangent = jvp(f, (X,), (np.array([1.0, 2.0, 3.0]),))
+    assert value["largest"] == 2
+    assert type(tangent["largest"]) is np.float64
+    same([tangent["largest"], tangent["value"]], [0.0, 3.0])
+    same(vjp(f, X)[1]({"largest": 1.0, "value": 2.0})[0], [0.0, 0.0, 2.0])
+    same(jacobian(f)(X)["largest"], np.zeros(3))
+
+
+def test_dicts_are_matched_by_key() -> None:
+    def f(p: Any) -> Any:
+        return np.sum(p["a"] ** 3) + np.sum(p["b"] ** 2)
+
+    p, v = {"a": X, "b": 2 * X}, {"b": np.array([1.0, 2.0, 3.0]), "a": np.array([4.0, 5.0, 6.0])}
+    got = hvp(f)(p, v)
+    assert list(got) == ["a", "b"]
+    same(got["a"], 6 * X * v["a"])
+    same(got["b"], 2 * v["b"])
+    same(jvp(f, (p,), (v,))[1], np.sum(3 * X**2 * v["a"]) + np.sum(4 * X * v["b"]))
+    _, pull_back = vjp(lambda x: {"a": 2 * x, "b": 3 * x}, X)
+    same(pull_back(v)[0], 2 * v["a"] + 3 * v["b"])
+
+
 BAD = {
+    "a bool": (lambda: grad(lambda x: np.allclose(x, x))(X), GradientError, r"bool.*has_aux"),
+    "a bool Tensor": (lambda: grad(lambda x: np.all(x > 0))(X), DtypeError, r"returned bool"),
+    "an integer value": (lambda: grad(np.argmax)(X), DtypeError, r"returned int64"),
     "an integer": (lambda: grad(lambda x: x * x)(2), DtypeError, r"argument 0 .*int.*2\.0"),
     "an integer array": (lambda: grad(np.sum)(np.arange(3)), DtypeError, r"astype\(float\)"),
     "in a nest": (
