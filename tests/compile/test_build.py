@@ -18,9 +18,9 @@ from minigrad import optim
 from minigrad.compile import build
 from minigrad.compile.compiled import compile
 from minigrad.compile.run_numpy import NumpyProgram
-from tests.compile.graphs import random_program
 from tests.compile.test_compiled import X, Y, agree, network, stepper
-from tests.compile.test_random_graphs import compare
+from tests.fuzz.common import compare
+from tests.fuzz.programs import random_program
 
 
 @pytest.fixture

@@ -33,9 +33,9 @@ from minigrad.compile.passes import (
     with_numbers_read,
 )
 from minigrad.compile.run_numpy import NumpyProgram
-from tests.compile.graphs import Program, random_program
-from tests.compile.test_random_graphs import evaluate, inputs_of
 from tests.draw import SAMPLES
+from tests.fuzz.common import Program, evaluate
+from tests.fuzz.programs import random_program
 
 Shape = tuple[int, ...]
 ODD = [np.nan, np.inf, -np.inf, 0.0, -0.0, 1.0, -1.0, 2.5, -3.0, 1e-40]
@@ -477,7 +477,7 @@ def test_of_random_programs_all_passes_keep_the_numbers(first: int) -> None:
     """With derivatives up to the second."""
     for seed in range(first, first + 60):
         program = random_program(seed)
-        inputs = inputs_of(program)
+        inputs = program.arrays()
         vectors = [np.full(x.shape, 0.5, x.dtype) for x in inputs if x.dtype.kind == "f"]
         plain, found = both_runs(program, inputs, vectors, 2 if seed % 8 == 0 else seed % 2)
         for x, y in zip(found, plain, strict=True):

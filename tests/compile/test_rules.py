@@ -18,9 +18,9 @@ from minigrad.compile.tracer import TraceError, Tracer
 from minigrad.graph import Node
 from minigrad.ops.base import Op, registry
 from minigrad.transforms import leaves_of
-from tests.compile.graphs import random_program
 from tests.compile.test_compiled import X, Y, agree, network, stepper
-from tests.compile.test_random_graphs import inputs_of, scalar
+from tests.fuzz.common import scalar
+from tests.fuzz.programs import random_program
 
 RNG = np.random.default_rng(0)
 A, B, C = (RNG.uniform(0.5, 1.5, (3, 4)) for _ in range(3))
@@ -83,7 +83,7 @@ def test_a_loop_repeats_its_rules(repeats: list[int]) -> None:
 @pytest.mark.parametrize("seed", range(0, 400, 4))
 def test_random_programs(seed: int) -> None:
     program = random_program(seed)
-    inputs = inputs_of(program)
+    inputs = program.arrays()
     floats = tuple(k for k, x in enumerate(inputs) if x.dtype.kind == "f")
     if floats:
         f = grad(scalar(program.function()), floats)

@@ -170,8 +170,8 @@ print("done")
 EVERYTHING_SHARED = """
 from minigrad.compile import codegen, plan
 codegen.ENOUGH, plan.LITTLE = 1, 0
-from tests.compile.graphs import random_program
-from tests.compile.test_random_graphs import compare
+from tests.fuzz.programs import random_program
+from tests.fuzz.common import compare
 compare([random_program(seed) for seed in range(3000, 3012)])
 from tests.compile.test_schedule import test_what_is_written_in_place_is_read_before
 test_what_is_written_in_place_is_read_before()

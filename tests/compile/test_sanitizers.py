@@ -25,8 +25,8 @@ build.FLAGS = [*build.FLAGS, *FLAGS.split()]
 """
 
 RANDOM_GRAPHS = """
-from tests.compile.graphs import random_program
-from tests.compile.test_random_graphs import compare
+from tests.fuzz.programs import random_program
+from tests.fuzz.common import compare
 first, last = map(int, sys.argv[1:])
 for k in range(first, last, 20):
     print("from", k, flush=True)

@@ -19,9 +19,9 @@ from minigrad.compile.ir import Value
 from minigrad.compile.passes import name_of, optimized
 from minigrad.compile.place import in_place, with_own_writes
 from minigrad.compile.schedule import Forms, Kernel, Schedule, mode, schedule, split_at
-from tests.compile.graphs import Program, random_program
 from tests.compile.test_compiled import agree
-from tests.compile.test_random_graphs import evaluate, inputs_of
+from tests.fuzz.common import Program, evaluate
+from tests.fuzz.programs import random_program
 
 MACHINE = Machine(vector=32, registers=16, threads=1)
 RNG = np.random.default_rng(0)
@@ -253,7 +253,7 @@ def test_every_value_is_computed_before_it_is_read() -> None:
 
 def operands_of(program: Program) -> Operands:
     """Of its results and derivatives."""
-    function, inputs = program.function(), inputs_of(program)
+    function, inputs = program.function(), program.arrays()
     vectors = [np.ones_like(x) for x in inputs if x.dtype.kind == "f"]
     step = partial(evaluate, function, order=1)
     traced, _ = traced_steadily(step, ((inputs, vectors), {}))

@@ -12,76 +12,37 @@ import math
 import re
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-import minigrad.functional as F
-from minigrad.dispatch import implementations
 from minigrad.errors import MinigradError
+from tests.fuzz.common import MODULES, NAMES, Kind, Lines, Program, kinds
 
 Shape = tuple[int, ...]
-NAMES = re.compile(r"\b[vx]\d+\b")
 LARGEST = 10_000  # entries of a value
-# What x[i] = v makes of x, where it may not be written into.
-updated = implementations["updated"]
-MODULES: dict[str, Any] = {"np": np, "F": F, "updated": updated}
-
-
-# Programs
-
-
-@dataclass(frozen=True)
-class Program:
-    """Lines of Python, each of which defines a name."""
-
-    seed: int
-    inputs: dict[str, np.ndarray]
-    lines: tuple[tuple[str, str], ...]
-    outputs: tuple[str, ...]
-
-    @property
-    def source(self) -> str:
-        """The definition of a function of the inputs."""
-        body = [*(code for _, code in self.lines), f"return {', '.join(self.outputs)},"]
-        return "\n".join([f"def program({', '.join(self.inputs)}):", *(f"    {x}" for x in body)])
-
-    def function(self, single: type = np.float32) -> Callable[..., tuple[Any, ...]]:
-        """It, with `single` as the type that it casts to."""
-        names: dict[str, Any] = {**MODULES, "single": single}
-        exec(self.source, names)
-        found: Callable[..., tuple[Any, ...]] = names["program"]
-        return found
-
-    def needed(self, *outputs: str) -> Program:
-        """The part of it that these outputs take."""
-        lines, wanted = [], set(outputs)
-        for name, code in reversed(self.lines):
-            if name in wanted:
-                lines.append((name, code))
-                wanted |= set(NAMES.findall(code))
-        inputs = {name: x for name, x in self.inputs.items() if name in wanted}
-        return Program(self.seed, inputs, tuple(reversed(lines)), outputs)
-
-    def __str__(self) -> str:
-        """As code that runs, with compile beside plain NumPy."""
-        rows = [f"# random_program({self.seed})", "import numpy as np"]
-        rows += ["import minigrad.functional as F", "from minigrad.compile.compiled import compile"]
-        rows += ["from tests.compile.graphs import random_program, updated"]
-        rows += ["single = np.float32"]
-        rows += [self.source, f"inputs = random_program({self.seed}).inputs"]
-        rows += [f"# {name}: {x.dtype} {x.shape}" for name, x in self.inputs.items()]
-        given = ", ".join(f'inputs["{name}"]' for name in self.inputs)
-        return "\n".join([*rows, f"print(compile(program)({given}), program({given}))"])
 
 
 def random_program(seed: int) -> Program:
-    """The program of a seed."""
-    builder = Builder(seed)
+    """The program of a seed. Derivatives cost most of the time that building takes: of a quarter
+    the first is compared, of a quarter of these the second."""
+    order = 2 if seed % 16 == 0 else 1 if seed % 4 == 0 else 0
+    return replace(drawn(np.random.default_rng(seed)), seed=seed, order=order)
+
+
+def drawn(rng: np.random.Generator) -> Program:
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("error")
-        return builder.built()
+        return Builder(rng).built()
+
+
+def with_derivatives(rng: np.random.Generator) -> Program:
+    order = int(rng.choice(3, p=[3 / 4, 3 / 16, 1 / 16]))
+    return replace(drawn(rng), order=order)
+
+
+kinds["functions"] = Kind("functions", with_derivatives, together=25)
 
 
 # Making them
@@ -107,15 +68,12 @@ def step(weight: float) -> Callable[[Step], Step]:
     return register
 
 
-class Builder:
+class Builder(Lines):
     """A program that is being made, and the value of each name: `exact` in float64, `rounded`."""
 
-    def __init__(self, seed: int) -> None:
-        self.seed = seed
-        self.rng = np.random.default_rng(seed)
+    def __init__(self, rng: np.random.Generator) -> None:
+        super().__init__(rng)
         self.is_single = bool(self.rng.random() < 0.75)
-        self.inputs: dict[str, np.ndarray] = {}
-        self.lines: list[tuple[str, str]] = []
         self.exact: dict[str, Any] = {**MODULES, "single": np.float64}
         self.rounded: dict[str, Any] = self.exact | {"single": np.float32}
         self.names: list[str] = []
@@ -132,7 +90,7 @@ class Builder:
         outputs = [name for name, _ in self.lines if name not in used]
         others = self.rng.choice(self.names, int(self.rng.integers(0, 3)))
         outputs += [str(name) for name in others if name not in outputs]
-        program = Program(self.seed, self.inputs, tuple(self.lines), ())
+        program = Program(self.inputs, tuple(self.lines), ())
         return program.needed(*dict.fromkeys(outputs or self.names))
 
     def attempt(self, choice: Step) -> None:
@@ -198,12 +156,6 @@ class Builder:
             raise UnfitError
 
     # What is drawn
-
-    def draw(self, *choices: Any) -> Any:
-        return choices[int(self.rng.integers(len(choices)))]
-
-    def chance(self, p: float) -> bool:
-        return bool(self.rng.random() < p)
 
     def size(self) -> int:
         u = self.rng.random()

@@ -1,0 +1,9 @@
+"""Random programs, compiled and held against NumPy: one file for each group of classes of faults.
+
+`python -m tests.fuzz --seconds 60` runs all classes; README.md says how.
+"""
+
+from tests.fuzz import graphs, programs
+from tests.fuzz.common import kinds
+
+__all__ = ["graphs", "kinds", "programs"]
