@@ -139,7 +139,7 @@ def visit(x: Any, name: str, found: Captured) -> None:
         if isinstance(x, set):
             found.whole.append((x, name))
     elif kind.__module__.startswith(__package__):  # compiled: what it computes is traced with us
-        found.todo.append((x.__wrapped__, name))
+        found.todo.append((getattr(x, "__wrapped__", None), name))
     else:
         visit_object(x, name, found)
     visit_class(kind, found)

@@ -168,7 +168,8 @@ def argument_text(at: str, x: Any, names: dict[str, Any], arrays: list[str]) -> 
     kind, own = type(x), len(names)
     names[f"t{own}"] = kind
     if kind is Tensor:
-        yield f"type(y{own} := {at}) is Tensor and (x{own} := y{own}.node).op is None"
+        yield f"type(y{own} := {at}) is Tensor and (x{own} := y{own}.node)"
+        yield f"x{own}.op is {'' if x.node.op is None else 'not '}None"
         yield f"x{own}.requires_grad is {x.requires_grad}"
         # One that the function also finds without being given it is that one again.
         if id(x) in names["captured"]:

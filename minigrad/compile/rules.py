@@ -70,6 +70,15 @@ def traced_shares(
     wanted: Callable[[Node], bool] = needs_grad,
 ) -> list[tuple[Node, Any]]:
     """As autograd.shares."""
+    found = shares_found(node, cotangent, view, wanted)
+    if (recorder := tracing.get()) is not None and recorder.again is None:
+        recorder.reached.update(source for source, _ in found if source.op is None)
+    return found
+
+
+def shares_found(
+    node: Node, cotangent: Any, view: Callable[[Node], Any], wanted: Callable[[Node], bool]
+) -> list[tuple[Node, Any]]:
     recorder = tracing.get()
     if recorder is None or recorder.again is not None or view is not array_of:
         return shares(node, cotangent, view, wanted)

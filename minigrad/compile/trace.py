@@ -11,6 +11,7 @@ import numpy as np
 
 from minigrad.autograd import switched
 from minigrad.compile.capture import SCALARS, Captured
+from minigrad.compile.derivative import Derivative, derivative_of
 from minigrad.compile.ir import Graph, Value
 from minigrad.compile.rules import traced_shares
 from minigrad.compile.tracer import (
@@ -42,6 +43,7 @@ class Traced:
     program, by generators. `grads` are Tensors whose gradients are state: the step adds to what it
     finds there. `fresh` are those whose gradients it makes. `kinds` says of each part of what is
     returned, nested as `form`, what it is: a Tensor, an array, or what it is in every call.
+    `derivative` is how it depends on Tensors, and `recorded` which of it does.
     """
 
     graph: Graph
@@ -53,6 +55,8 @@ class Traced:
     fresh: list[Tensor]
     form: Any
     kinds: list[Any]
+    derivative: Derivative | None
+    recorded: list[bool]
 
 
 def is_array(x: Any) -> bool:
@@ -127,8 +131,11 @@ def stand_in(t: Tensor, value: Value, grad: Value | None) -> Node:
 
 @dataclass(eq=False)
 class End:
-    """What was there when a function had run: what it returned, and left in every place."""
+    """What was there when a function had run: what it returned, and left in every place. `nodes`
+    are those of returned Tensors that require a gradient, `stand_ins` those of Tensors outside."""
 
+    nodes: list[Node | None]
+    stand_ins: list[Node]
     output: Any
     results: list[Any]
     tensors: list[Any]
@@ -167,6 +174,8 @@ def run(function: Callable[..., Any], arguments: Any, world: World, recorder: Re
         output = function(*args, **kwargs)
         check_gradients(world, nodes)
         end = End(
+            [recorded_node(x) for _, x in leaves_of(output)],
+            nodes,
             output,
             [value_of(x) for _, x in leaves_of(output)],
             [t.data for t, _ in world.tensors],
@@ -178,6 +187,10 @@ def run(function: Callable[..., Any], arguments: Any, world: World, recorder: Re
             if type(x) is Tracer:
                 current(x)  # views, as they are after all is written
         return end
+
+
+def recorded_node(x: Any) -> Node | None:
+    return x.node if isinstance(x, Tensor) and x.requires_grad else None
 
 
 def check_gradients(world: World, nodes: list[Node]) -> None:
@@ -240,6 +253,7 @@ def traced_from(given: list[Any], world: World, end: End, recorder: Recorder) ->
     places = [value for _, value in world.tensors]
     places += [value for *_, value in world.items] + [value for _, value in world.arrays]
     ends = list(map(recorder.value_of, [*end.tensors, *end.items, *end.arrays]))
+    outputs = [recorder.value_of(x) for x in end.results if is_array(x)]  # state, maybe
     rates = [(holder, key, v) for holder, key, v in world.items if v.kind == "input"]
     writes = [(v, x) for v, x in zip(places, ends, strict=True) if v is not x]
     if any(target is value for target, _ in writes for _, _, value in rates):
@@ -258,29 +272,41 @@ def traced_from(given: list[Any], world: World, end: End, recorder: Recorder) ->
     graph = Graph(
         list(dict.fromkeys(arguments)) + [v for *_, v in rates] + [v for _, v in recorder.drawn],
         [v for _, v in states] + list(world.grads.values()),
-        [recorder.value_of(x) for x in end.results if is_array(x)],
+        outputs,
         writes,
     )
     graph, grads, fresh = gradients(graph, world, end, recorder)
     form = like(end.output, iter(range(len(results))))
     kinds = [Tensor if isinstance(x, Tensor) else np.ndarray if is_array(x) else x for x in results]
-    return Traced(graph, arguments, states, rates, recorder.drawn, grads, fresh, form, kinds)
+    derivative = derivative_of(
+        [node for node in end.nodes if node is not None],
+        dict(zip(end.stand_ins, world.tensors, strict=True)),
+        {target for target, _ in writes},
+        recorder,
+    )
+    recorded = [derivative is not None and node in derivative.outputs for node in end.nodes]
+    return Traced(
+        *(graph, arguments, states, rates, recorder.drawn, grads, fresh, form, kinds),
+        *(derivative, recorded),
+    )
 
 
 def gradients(
     graph: Graph, world: World, end: End, recorder: Recorder
 ) -> tuple[Graph, list[tuple[Tensor, Value]], list[Tensor]]:
     """The graph with what is added to gradients. Which of them are state, for they are added to or
-    used; and which the step makes."""
+    used; and which the step makes. All others are left alone."""
     grads, fresh, writes = [], [], []
     ends = [None if last is None else recorder.value_of(last) for last in end.grads]
     before = dict.fromkeys([*graph.inputs, *graph.states, *recorder.leaves])
     graph = replace(graph, recorded=[*before, *recorder.values])
-    used = {*graph.order}
+    used = computed = {*graph.order}
     # A gradient that was there can only be reached through itself, or where others use it.
     if unused := [x for x in ends if x is not None and x not in used]:
         used = {*replace(graph, outputs=[*graph.outputs, *unused]).order}
     for (t, value), end_value in zip(world.grads.items(), ends, strict=True):
+        if end_value is value and value not in computed:
+            continue
         if end_value is None or value not in used:
             fresh.append(t)
             continue

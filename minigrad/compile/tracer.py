@@ -14,7 +14,7 @@ from minigrad.compile.ir import Value, how_of, infer
 from minigrad.dispatch import call, implementations, is_traced
 from minigrad.errors import MinigradError, UnsupportedError, refusal_of, unsupported_dtype
 from minigrad.functional.hook import hook_op
-from minigrad.graph import Node
+from minigrad.graph import Node, births
 from minigrad.ops.base import Op, registry
 from minigrad.tensor import Tensor
 from minigrad.watch import apply
@@ -58,6 +58,10 @@ class Recorder:
         self.met: dict[int, tuple[Any, Value]] = {}
         self.leaves: list[Value] = []
         self.rules: dict[Any, Any] = {}  # see rules.py
+        # Of Tensors: what was recorded as what, which leaves were gone back to, and since when.
+        self.made: dict[Node, Value] = {}
+        self.reached: set[Node] = set()
+        self.birth = next(births)
         self.again: Iterator[Value] | None = None
         self.drawn_again: Iterator[tuple[Any, Value]] = iter(())
 
@@ -500,7 +504,10 @@ def traced_apply(op: Op, inputs: tuple[Any, ...], attributes: dict[str, Any]) ->
         return Tensor.of(Node(result))
     requires_grad = requires_grad and result.value.dtype.kind == "f" and op.vjps != ()
     # Without the line it comes from: nobody is shown this graph.
-    return Tensor.of(Node(result, requires_grad, op, nodes, attributes, None, arrays))
+    node = Node(result, requires_grad, op, nodes, attributes, None, arrays)
+    if requires_grad and op is not hook_op and recorder.again is None:
+        recorder.made[node] = result.value
+    return Tensor.of(node)
 
 
 def shown(x: Any) -> Any:

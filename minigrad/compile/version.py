@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.lib.array_utils import byte_bounds
 
 from minigrad.compile.build import after_fork
+from minigrad.compile.derivative import returned
 from minigrad.compile.guards import GONE, Guards, look_text
 from minigrad.compile.ir import Value
 from minigrad.compile.source import written_out
@@ -79,6 +81,7 @@ class Version:
         self.rates = [(group, key, self.buffer(value)) for group, key, value in traced.rates]
         self.others = any((self.rates, traced.drawn, self.loose, traced.grads))
         self.rates_before: list[Any] = [None] * len(self.rates)
+        self.drawn: dict[Value, np.ndarray] = {}
         names: dict[str, Any] = {}
         arrays = [f"arrays[{k}]" for k in range(len(self.inputs))]
         lines = self.lines(arrays, "given", names)
@@ -131,7 +134,12 @@ class Version:
         lines += ["except GONE:", "    return OTHERWISE"]
         if self.changes or self.roots or self.contents:
             lines += [f"if not version.can_take({several(arrays)}):", "    return OTHERWISE"]
-        lines += self.lines(arrays, "()", names)
+        # Those that are in Tensors were also given the names of these.
+        given = [
+            f"y{text[1:]}" if isinstance(x, Tensor) else text
+            for text, x in zip(arrays, self.given, strict=True)
+        ]
+        lines += self.lines(arrays, several(given), names)
         self.quick = written_out("version, args, kwargs", lines, names)
 
     def can_take(self, arrays: tuple[np.ndarray, ...]) -> bool:
@@ -199,6 +207,8 @@ class Version:
         body += [f"version.bind_others({given})"] if self.others else []
         body += [f"version.check_writable({several(arrays)})"] if self.changes else []
         running, outputs = self.program.text(names)
+        if self.traced.derivative is not None:
+            body.append(self.call_text(arrays, given, names))
         body += running
         body += ["version.copy_back()"] if self.loose_written else []
         body += [f"version.write_back({several(arrays)})"] if self.changes else []
@@ -227,7 +237,8 @@ class Version:
             if rate is not self.rates_before[k] or type(rate) is not float:
                 place[...] = self.rates_before[k] = rate
         for rng, value in self.traced.drawn:
-            self.program.bind(value, rng.random(value.shape, value.dtype))
+            self.drawn[value] = rng.random(value.shape, value.dtype)
+            self.program.bind(value, self.drawn[value])
         for array, copy in self.loose:
             copy[...] = array
         for x, value in self.grads:
@@ -237,6 +248,47 @@ class Version:
                 grad = np.zeros(t.shape, t.dtype) if grad is None else np.array(grad, t.dtype)
                 t.grad = grad
             self.program.bind(value, grad)
+
+    def call_text(self, arrays: list[str], given: str, names: dict[str, Any]) -> str:
+        """To record a call, with what its derivative reads from, as Python: before it is run."""
+        derivative = self.traced.derivative
+        assert derivative is not None
+        names["derivative"] = derivative
+        arguments = {value: k for k, value in enumerate(self.inputs)}
+        states = {value: array for array, value in self.traced.states}
+        rates = [value for *_, value in self.traced.rates]
+        states |= {value: place for value, (*_, place) in zip(rates, self.rates, strict=True)}
+        grads = {value: t for t, value in self.grads}
+        written = {value for value, _ in self.traced.graph.writes}
+
+        def place(value: Value) -> str:
+            """Where it is: a node, if it is in a Tensor that is not written."""
+            name = f"source{len(names)}"
+            if (k := arguments.get(value)) is not None:
+                is_node = isinstance(self.given[k], Tensor) and value not in written
+                text = f"{given}[{k}].node" if is_node else arrays[k]
+            elif value in derivative.tensors and value not in written:
+                names[name] = derivative.tensors[value]
+                text = f"{name}.node"
+            elif value in grads:
+                k = grads[value]
+                names[name] = k
+                text = f"value_of({f'{given}[{k}]' if type(k) is int else name}.grad)"
+            elif value in states:
+                names[name] = states[value]
+                text = name
+            else:
+                names[name] = value
+                text = f"version.drawn[{name}]"
+            lasts = value not in written and value not in rates
+            return text if lasts else f"np.array({text})"
+
+        names |= {"np": np, "value_of": value_of}
+        wanted, others = (
+            f"[{', '.join(map(place, values))}]"
+            for values in (derivative.wanted.values(), derivative.others)
+        )
+        return f"recorded = derivative.record({wanted}, {others})"
 
     def check_writable(self, arrays: Sequence[np.ndarray]) -> None:
         for array, changed in zip(arrays, self.changed, strict=True):
@@ -283,10 +335,14 @@ def returning(traced: Traced, outputs: list[str], names: dict[str, Any]) -> list
     """To return what the function returns, of outputs."""
     names |= {"new": object.__new__, "Tensor": Tensor, "Node": Node}
     names |= {"like": like, "form": traced.form}
-    rest = iter(outputs)
+    names |= {"returned": returned}
+    rest, position = iter(outputs), itertools.count()
     lines, leaves = [], []
     for k, kind in enumerate(traced.kinds):
-        if kind is Tensor:
+        if traced.recorded[k]:
+            lines.append(f"leaf{k} = new(Tensor)")
+            lines.append(f"leaf{k}.node = returned({next(rest)}, recorded, {next(position)})")
+        elif kind is Tensor:
             lines += [f"leaf{k} = new(Tensor)", f"leaf{k}.node = Node({next(rest)})"]
         elif kind is not np.ndarray:
             names[f"leaf{k}"] = kind

@@ -10,8 +10,9 @@ from typing import Any, cast
 import numpy as np
 
 from minigrad.autograd import shares
+from minigrad.errors import UnsupportedError
 from minigrad.graph import Node, toposort
-from minigrad.ops.base import Op
+from minigrad.ops.base import Op, registry
 
 
 @dataclass(eq=False)
@@ -66,6 +67,11 @@ def trace(root: Node) -> list[Step]:
 def forward_pass(roots: Iterable[Node]) -> dict[Node, Step]:
     """A step for every node that leads to the roots, and every array an op was given as it is."""
     nodes = toposort(roots, follow=lambda node: True)
+    if any(node.op is not None and node.op.name not in registry for node in nodes):
+        raise UnsupportedError(
+            "explain() of what a compiled function returned, which kept no steps: call the "
+            "function that was compiled itself, f.__wrapped__(x)"
+        )
     arrays = {
         id(x): Node(x)
         for node in nodes
