@@ -55,6 +55,17 @@ def call(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         raise
 
 
+def call_ufunc(
+    ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    """Run a ufunc, or a method of it, on Tensors; with out=, write the result there."""
+    (target,) = kwargs.pop("out", (None,))
+    if method == "__call__" and kwargs and ufunc in implementations:
+        raise UnsupportedError(f"np.{ufunc.__name__} on a Tensor does not take {[*kwargs]}")
+    result = call(ufunc if method == "__call__" else getattr(ufunc, method), inputs, kwargs)
+    return result if target is None else implementations["out"](target, result)
+
+
 def is_traced(x: Any) -> bool:
     """Whether x stands for an array while a function is compiled: it says that it is one."""
     return isinstance(x, np.ndarray) and not issubclass(type(x), np.ndarray)

@@ -9,12 +9,11 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from minigrad.autograd import array_of, inside_transform, recording, reverse
-from minigrad.dispatch import call, implementations, is_traced, method, operators
+from minigrad.dispatch import call, call_ufunc, implementations, is_traced, method, operators
 from minigrad.errors import (
     DtypeError,
     GradientError,
     ShapeError,
-    UnsupportedError,
     unsupported_dtype,
 )
 from minigrad.graph import Node
@@ -35,8 +34,8 @@ class Tensor:
     """An array that records what is done to it, so that it can be differentiated.
 
     It behaves as the NumPy array it wraps: dtypes, promotion, broadcasting, indexing, operators,
-    methods and NumPy's functions. It is a value: assigning to `x[i]` gives x a new value and
-    leaves what was computed from the old one alone.
+    methods, NumPy's functions, and views. `x[i] = v` and `x += v` are seen by x and by every view
+    of the same memory, and leave what was computed before alone.
 
     Args:
         data: a number, array or nested list of real floats, integers or booleans. An array is
@@ -262,14 +261,7 @@ class Tensor:
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
         if method == "__call__" and not kwargs and ufunc in implementations:
             return implementations[ufunc](*inputs)
-        if "out" in kwargs:
-            raise UnsupportedError(
-                f"np.{ufunc.__name__} cannot write a Tensor into an existing array (out=, or += on "
-                "an array): Tensors are values. Write a = a + t"
-            )
-        if method == "__call__" and ufunc in implementations:
-            raise UnsupportedError(f"np.{ufunc.__name__} on a Tensor does not take {[*kwargs]}")
-        return call(ufunc if method == "__call__" else getattr(ufunc, method), inputs, kwargs)
+        return call_ufunc(ufunc, method, inputs, kwargs)
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         return call(function, args, kwargs)
@@ -278,16 +270,19 @@ class Tensor:
         return implementations["getitem"](self, index)
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        is_parameter = self.node.op is None and self.node.requires_grad
-        if is_parameter and recording.get():
+        implementations["setitem"](self, index, value)
+
+    def store(self, new: Tensor) -> None:
+        """Write all of it: from here on this name, if it is no parameter, stands for `new`."""
+        if self.node.op is not None or not self.node.requires_grad:
+            self.node = new.node
+        elif recording.get():
             raise GradientError(
-                "assign into a copy of this leaf (y = x.copy()), or under no_grad()"
+                "writing into a leaf that requires a gradient: write into a copy (y = x.copy(), "
+                "or y = y + 1 for y += 1), or under no_grad()"
             )
-        updated = implementations["updated"](self, index, value).node
-        if is_parameter:
-            self.node.value = updated.value
         else:
-            self.node = updated
+            self.node.value[...] = new.node.value
 
     __add__, __radd__ = operators(np.add)
     __sub__, __rsub__ = operators(np.subtract)

@@ -15,10 +15,11 @@ import numpy as np
 
 from minigrad.autograd import array_of, needs_grad
 from minigrad.compile.ir import Shape, Value, how_of
-from minigrad.compile.tracer import Recorder, Tracer, View, tracing, up_to_date
+from minigrad.compile.tracer import Recorder, Tracer, tracing
 from minigrad.errors import UnsupportedError
 from minigrad.graph import Node
 from minigrad.ops.base import Op
+from minigrad.ops.views import as_view, is_view
 from minigrad.watch import shares
 
 
@@ -28,18 +29,17 @@ class Result:
 
     place: int
     given: bool = False
-    number: bool = False
-    view: tuple[Op, dict[str, Any], Result] | None = None
+    writeable: bool = True
+    view: tuple[Callable[..., Any], dict[str, Any], Result, bool] | None = None
 
     def made(self, given: list[Any], pool: list[Any]) -> Any:
         if self.given:
             return given[self.place]
         tracer = Tracer(pool[self.place])
-        tracer.number = self.number
         if self.view is not None:
-            op, attributes, source = self.view
-            of = source.made(given, pool)
-            tracer.source = View(of, op, attributes, of.value)
+            function, attributes, source, certain = self.view
+            tracer = as_view(tracer, source.made(given, pool), function, attributes, certain)
+        tracer.writeable = self.writeable
         return tracer
 
 
@@ -54,7 +54,7 @@ class Recording:
     results: list[tuple[int, Result]]
 
     def repeat(self, given: list[Any], recorder: Recorder) -> list[tuple[int, Any]]:
-        pool = [x.value if type(x) is Tracer else x for x in given]
+        pool = [x.value if isinstance(x, Tracer) else x for x in given]
         pool += self.there
         for op, places, attributes, shape, dtype in self.steps:
             value = Value(op, tuple([pool[k] for k in places]), attributes, shape, dtype)
@@ -107,13 +107,12 @@ def key_of(node: Node, given: list[Any], asked: list[int]) -> Hashable | None:
     key: list[Any] = [node.op, how, *asked]
     seen: dict[Value, tuple[Tracer, int]] = {}
     for x in given:
-        kind = type(x)
-        if kind is Tracer and (x.source is None or up_to_date(x)):
+        if isinstance(x, Tracer):
             same, k = seen.setdefault(x.value, (x, len(seen)))
             if same is not x:
                 return None
             key += [x.value.shape, x.value.dtype, k]
-        elif kind is float or kind is int or kind is bool:
+        elif type(x) in (float, int, bool):
             key.append(repr(x))  # tells 1 from 1.0, and 0.0 from -0.0
         else:
             return None
@@ -121,7 +120,7 @@ def key_of(node: Node, given: list[Any], asked: list[int]) -> Hashable | None:
 
 
 def values_of(given: list[Any]) -> list[Value]:
-    return [x.value for x in given if type(x) is Tracer]
+    return [x.value for x in given if isinstance(x, Tracer)]
 
 
 def without_none(node: Node, asked: list[int]) -> list[int]:
@@ -131,7 +130,7 @@ def without_none(node: Node, asked: list[int]) -> list[int]:
 
 def recording_of(given: list[Any], steps: list[Value], results: dict[int, Any]) -> Recording | None:
     """None if the rules used what cannot be told from what they were given."""
-    places = {x.value: k for k, x in enumerate(given) if type(x) is Tracer}
+    places = {x.value: k for k, x in enumerate(given) if isinstance(x, Tracer)}
     own = {*places, *steps}
     there = [x for step in steps for x in step.inputs if type(x) is not Value or x not in own]
     if any(type(x) is Value and x.op is not None for x in there):
@@ -152,14 +151,15 @@ def recording_of(given: list[Any], steps: list[Value], results: dict[int, Any]) 
 
 
 def result_of(x: Any, given: list[Any], places: dict[Value, int]) -> Result | None:
-    if type(x) is not Tracer or x.value not in places:
+    if not isinstance(x, Tracer) or x.value not in places:
         return None
     for k, y in enumerate(given):
         if x is y:
             return Result(k, given=True)
-    if x.source is None:
-        return Result(places[x.value], number=x.number)
-    of = result_of(x.source.of, given, places)
-    if of is None or not up_to_date(x):
+    if not is_view(x):
+        return Result(places[x.value], writeable=x.writeable)
+    source = result_of(x.source, given, places)
+    if source is None:
         return None
-    return Result(places[x.value], False, x.number, (x.source.op, x.source.attributes, of))
+    how = x.function, x.attributes, source, x.certain
+    return Result(places[x.value], writeable=x.writeable, view=how)

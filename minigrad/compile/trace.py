@@ -20,7 +20,6 @@ from minigrad.compile.tracer import (
     Tracer,
     check_same,
     checked,
-    current,
     traced_apply,
     tracing,
     varies,
@@ -98,12 +97,14 @@ def world_of(given: list[Any], found: Captured) -> World:
 @contextmanager
 def replaced(world: World) -> Iterator[list[Node]]:
     """Inside, arrays are traced; afterwards, whatever happens, all is as it was."""
-    nodes = [(t, t.node) for t, _ in world.tensors]
+    nodes = [(t, t.node, getattr(t, "root", None)) for t, _ in world.tensors]
     values = [(holder, key, holder[key]) for holder, key, _ in world.items]
 
     def restore() -> None:
-        for t, node in nodes:
+        for t, node, root in nodes:
             t.node = node
+            if root is not None:  # a view again
+                t.root = root  # type: ignore[attr-defined]
         for holder, key, value in values:
             holder[key] = value
 
@@ -184,8 +185,8 @@ def run(function: Callable[..., Any], arguments: Any, world: World, recorder: Re
             [value_of(t.grad) for t in world.grads],
         )
         for x in end.values():
-            if type(x) is Tracer:
-                current(x)  # views, as they are after all is written
+            if isinstance(x, Tracer):
+                _ = x.value  # of a view, looked up after all is written, while it can be recorded
         return end
 
 
@@ -234,7 +235,7 @@ def check_ends(end: End, other: End, recorder: Recorder) -> None:
     if len(one) != len(two):
         raise varies()
     for before, x in zip(one, two, strict=True):
-        if type(x) is Tracer and type(before) is Tracer:
+        if isinstance(x, Tracer) and isinstance(before, Tracer):
             if x.value is not before.value:
                 raise varies()
         elif is_array(x) and is_array(before):

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextvars import ContextVar
-from dataclasses import dataclass
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, ClassVar
 
 import numpy as np
 
 from minigrad.autograd import recording
 from minigrad.compile.ir import Value, how_of, infer
-from minigrad.dispatch import call, implementations, is_traced
+from minigrad.dispatch import call, call_ufunc, implementations, is_traced
 from minigrad.errors import MinigradError, UnsupportedError, refusal_of, unsupported_dtype
 from minigrad.functional.hook import hook_op
 from minigrad.graph import Node, births
 from minigrad.ops.base import Op, registry
+from minigrad.ops.views import as_view, assign, check_writeable, define_in_place, views_of
 from minigrad.tensor import Tensor
 from minigrad.watch import apply
 
@@ -33,9 +34,8 @@ LIKE = (np.zeros_like, np.ones_like, np.empty_like, np.full_like)
 PRINTING = (np.array2string, np.array_repr, np.array_str)
 # What gives a copy also where there is nothing to do.
 COPYING = "astype clip pad repeat roll round tile".split()
-# Ops whose results NumPy has in the memory of their input; and what it has there, but ops copy.
+# Ops whose results NumPy has in the memory of their input.
 VIEWS = "reshape transpose expand slice".split()
-TURNING = (np.flip, np.rot90, np.diagonal)
 
 
 class TraceError(MinigradError, TypeError):
@@ -70,7 +70,7 @@ class Recorder:
             return self.repeat(op, inputs, attributes)
         own = self.value_of
         values = tuple(
-            [x.value if type(x) is Tracer and x.source is None else own(x) for x in inputs]
+            [x.value if type(x) is Tracer else own(x) for x in inputs]
         )
         try:
             shape, dtype = infer(op, values, attributes)
@@ -85,7 +85,7 @@ class Recorder:
         return value
 
     def repeat(self, op: Op, inputs: list[Any], attributes: dict[str, Any]) -> Value:
-        now = [current(x) if type(x) is Tracer else x for x in inputs]
+        now = [x.value if isinstance(x, Tracer) else x for x in inputs]
         value = next(self.again, None)  # type: ignore[arg-type]
         if value is None or value.op is not op or len(inputs) != len(value.inputs):
             raise varies()
@@ -98,8 +98,8 @@ class Recorder:
 
     def value_of(self, x: Any) -> Any:
         """What stands for an input in the graph: an array made while tracing is a constant."""
-        if type(x) is Tracer:
-            return x.value if x.source is None else current(x)
+        if isinstance(x, Tracer):
+            return x.value
         if isinstance(x, ARRAYS):
             before, found = self.met.get(id(x), (None, None))
             if before is None or not holds(found, x):
@@ -192,28 +192,24 @@ def varies() -> TraceError:
     )
 
 
-@dataclass(slots=True)
-class View:
-    """What a traced array is a view of, by which op; and what that was when it was looked at."""
-
-    of: Tracer
-    op: Op
-    attributes: dict[str, Any]
-    seen: Value
-
-
 class Tracer:
     """Stands for an array while a function is traced: it has a shape and a dtype, and no numbers.
 
-    As an array it can be written into; it then stands for another value. `source` says what it is
-    a view of, as NumPy has it: what is written into one shows in the other. What is a `number`
-    in NumPy, and not an array without axes, stays what it is.
+    As an array it can be written into; it then stands for another value. It has views: see
+    `ops.views`. What NumPy would not let be written into is not `writeable`: a single number, which
+    is not an array without axes, and what `broadcast_to` gives.
     """
 
-    __slots__ = ("number", "source", "value")
+    __slots__ = ("value", "writeable")
+    content = "value"
+    view_class: ClassVar[type[Any]]
 
-    def __init__(self, value: Value, source: View | None = None) -> None:
-        self.value, self.source, self.number = value, source, False
+    def __init__(self, value: Value) -> None:
+        self.value, self.writeable = value, True
+
+    @staticmethod
+    def of(value: Value) -> Tracer:
+        return Tracer(value)
 
     # To Python code it is an array. NumPy, which looks at the type, asks the protocols below.
     __class__ = np.ndarray  # type: ignore[assignment]
@@ -236,7 +232,18 @@ class Tracer:
 
     @property
     def base(self) -> Any:
-        return None if self.source is None else self.source.of
+        return getattr(self, "source", None)
+
+    @property
+    def flags(self) -> Any:
+        return SimpleNamespace(writeable=self.writeable)
+
+    def setflags(self, write: bool) -> None:
+        self.writeable = write
+
+    def store(self, new: Any) -> None:
+        """Stand for another value from here on."""
+        self.value = value_of(new)
 
     @property
     def T(self) -> Any:  # noqa: N802
@@ -254,12 +261,7 @@ class Tracer:
     # NumPy's protocols
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        (target,) = kwargs.pop("out", (None,))
-        if method == "__call__" and not kwargs and ufunc in implementations:
-            result = implementations[ufunc](*inputs)
-        else:
-            result = call(ufunc if method == "__call__" else getattr(ufunc, method), inputs, kwargs)
-        return result if target is None else written(target, result)
+        return call_ufunc(ufunc, method, inputs, kwargs)
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         if function in QUESTIONS:
@@ -272,21 +274,14 @@ class Tracer:
         found = call(function, args, kwargs)
         if args and found is args[0] and function.__name__ in COPYING:
             return implementations[np.copy](found)
-        if function in TURNING and type(found) is Tracer and type(args[0]) is Tracer:
-            op = found.value.op
-            found.source = None if op is None else View(args[0], op, {}, args[0].value)
-        return found
-
-    def __getitem__(self, index: Any) -> Any:
-        found = implementations["getitem"](self, index)
-        parts = index if isinstance(index, tuple) else (index,)
-        if not found.shape and not any(part is ... for part in parts):
-            found.source, found.number = None, True
         return found
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        whole = index is Ellipsis or (isinstance(index, slice) and index == slice(None))
-        written(self, value if whole else implementations["updated"](self, index, value))
+        if index is Ellipsis or (isinstance(index, slice) and index == slice(None)):
+            check_writeable(self)
+            assign(self, filled_with(self, value))
+        else:
+            implementations["setitem"](self, index, value)
 
     def flatten(self) -> Any:
         return implementations[np.copy](implementations[np.ravel](self))
@@ -323,16 +318,6 @@ for name, member in vars(Tensor).items():
         setattr(Tracer, name, member)
 
 
-def inplace(name: str) -> Any:
-    operation = getattr(Tracer, name)
-
-    def method_of(self: Tracer, other: Any) -> Any:
-        result = operation(self, other)
-        return result if self.number else written(self, result)
-
-    return method_of
-
-
 def copying(method: Any) -> Any:
     """A method that gives a copy even where there is nothing to do."""
 
@@ -346,8 +331,8 @@ def copying(method: Any) -> Any:
 for name in COPYING:
     if name in vars(Tracer):
         setattr(Tracer, name, copying(vars(Tracer)[name]))
-for name in "add sub mul truediv floordiv mod pow matmul and or xor".split():
-    setattr(Tracer, f"__i{name}__", inplace(f"__{name}__"))
+define_in_place(Tracer)
+Tracer.view_class = views_of(Tracer, "value")
 
 
 FILLING = (
@@ -378,79 +363,15 @@ def filled(function: Any, a: Any, *args: Any, **kwargs: Any) -> Tracer:
     number = number if is_traced(number) else np.asarray(number)
     number = Tracer(value_of(number.astype(form.dtype)))
     result: Tracer = traced_apply(registry["expand"], (number,), {"shape": form.shape})
-    result.source = None  # it can be written into
-    return result
+    return Tracer(result.value)  # it can be written into
 
 
-def written(target: Any, new: Any) -> Any:
-    """Write into an array: a traced one stands for another value from here on."""
-    if type(target) is not Tracer:
-        raise UnsupportedError(
-            "a compiled function writes what it computes into an array that it was not given: make "
-            "it a Tensor, so that it is known as state, as t.data[...] = x; or return the value"
-        )
+def filled_with(target: Tracer, new: Any) -> Any:
+    """What an array is when all of it has been overwritten: `new`, in its shape and dtype."""
     new = new.data if isinstance(new, Tensor) else new
-    shape, dtype = target.shape, target.dtype
-    if np.result_type(new) != dtype:
-        new = new.astype(dtype) if hasattr(new, "astype") else np.asarray(new, dtype)
-    if np.shape(new) != shape:
-        new = np.broadcast_to(new, shape)
-    if target.source is not None:
-        write_through(target.source, new)
-    target.value = value_of(new)
-    return target
-
-
-def write_through(view: View, new: Any) -> None:
-    """Write into what is looked at, as NumPy does when it writes into a view."""
-    if view.op.name != "slice":
-        raise UnsupportedError(
-            f"a compiled function writes into the result of {view.op.name}, which in NumPy "
-            "may be a view of another array: write x[i] = v, or make a copy first"
-        )
-    index = view.attributes["index"]
-    view.of[index] = new
-    view.seen = current(view.of)
-
-
-def current(x: Tracer) -> Value:
-    """What a traced array stands for now: a view shows what was written into what it is of."""
-    if up_to_date(x):
-        return x.value
-    views = [x]
-    while (view := views[-1].source) is not None:
-        views.append(view.of)
-    for y in views[-2::-1]:
-        look_again(y)
-    return x.value
-
-
-def up_to_date(x: Tracer) -> bool:
-    """Whether nothing was written into what it is a view of, since it was looked at."""
-    while (view := x.source) is not None:
-        if view.seen is not view.of.value:
-            return False
-        x = view.of
-    return True
-
-
-def look_again(x: Tracer) -> None:
-    """Let a view be one of what its source is now."""
-    view = x.source
-    assert view is not None
-    now = view.of.value
-    if view.seen is now:
-        return
-    # NumPy's reshape of what is no longer in C order is a copy, or not.
-    unclear = view.op.name == "reshape" and view.of.source is not None
-    if unclear or view.op.name not in VIEWS:
-        raise UnsupportedError(
-            f"a compiled function uses the result of {view.op.name} after it wrote into the "
-            "array that this may be a view of: make a copy first, or write into a copy"
-        )
-    recorder = tracing.get()
-    assert recorder is not None
-    x.value, view.seen = recorder.record(view.op, [view.of], view.attributes), now
+    if np.result_type(new) != target.dtype:
+        new = np.asarray(new, target.dtype) if not hasattr(new, "astype") else new.astype(target.dtype)
+    return new if np.shape(new) == target.shape else np.broadcast_to(new, target.shape)
 
 
 def value_of(x: Any) -> Any:
@@ -465,11 +386,11 @@ def traced_apply(op: Op, inputs: tuple[Any, ...], attributes: dict[str, Any]) ->
     live = any_traced = listed = False
     for x in inputs:
         kind = type(x)
-        if kind is Tracer:
+        if kind is Tracer or kind is Tracer.view_class:
             any_traced = True
         elif issubclass(kind, Tensor):
             live = True
-            any_traced = any_traced or type(x.node.value) is Tracer
+            any_traced = any_traced or is_traced(x.node.value)
         elif kind is list or kind is tuple:
             listed = True
     if not any_traced or recorder is None:
@@ -494,10 +415,12 @@ def traced_apply(op: Op, inputs: tuple[Any, ...], attributes: dict[str, Any]) ->
         result = arrays[0]  # the same array
     else:
         result = Tracer(recorder.record(op, arrays, attributes))
-        if op.family != "movement":
-            result.number = not (result.value.shape or live)
-        elif op.name in VIEWS and type(arrays[0]) is Tracer:
-            result.source = View(arrays[0], op, attributes, arrays[0].value)
+        if op.family != "movement" or is_number_of(op, result, attributes):
+            result.writeable = bool(result.value.shape)
+        elif op.name in VIEWS and is_traced(arrays[0]):
+            certain = op.name != "reshape" or splits_only(arrays[0].shape, result.shape)
+            result = as_view(result, arrays[0], op, attributes, certain)
+            result.writeable = op.name != "expand" and arrays[0].writeable
     if not live:
         return result
     if not (recorded and recording.get()):
@@ -508,6 +431,25 @@ def traced_apply(op: Op, inputs: tuple[Any, ...], attributes: dict[str, Any]) ->
     if requires_grad and op is not hook_op and recorder.again is None:
         recorder.made[node] = result.value
     return Tensor.of(node)
+
+
+def is_number_of(op: Op, result: Tracer, attributes: dict[str, Any]) -> bool:
+    """Whether an index picks a single number, of which NumPy makes no array."""
+    return op.name in ("slice", "gather") and not (
+        result.shape or any(part is ... for part in attributes["index"])
+    )
+
+
+def splits_only(shape: tuple[int, ...], new: tuple[int, ...]) -> bool:
+    """Whether no two axes become one, so that NumPy never has to copy in order to reshape."""
+    sizes = iter([n for n in new if n != 1])
+    for size in (n for n in shape if n != 1):
+        part = 1
+        while part < size:
+            part *= next(sizes, size + 1)
+        if part != size:
+            return False
+    return next(sizes, None) is None
 
 
 def shown(x: Any) -> Any:

@@ -94,6 +94,7 @@ class Op:
             return value
         if type(value) is not np.ndarray:
             value = np.asarray(value)
+            value.setflags(write=value.base is not None)  # a number can't be written into
         kind = value.dtype.kind
         if kind not in "fiub":
             raise unsupported_dtype(f"{self.name}: the result", value.dtype)

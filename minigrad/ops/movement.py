@@ -14,7 +14,8 @@ from numpy.lib.array_utils import normalize_axis_index
 from minigrad.dispatch import implements, is_traced
 from minigrad.errors import DtypeError, ShapeError, UnsupportedError, refusal_of
 from minigrad.ops.base import EachInput, Op, Shape
-from minigrad.tensor import Tensor
+from minigrad.ops.views import as_view, puts, viewed
+from minigrad.tensor import Tensor, value_of
 
 Index = tuple[Any, ...]
 Function = Callable[..., Any]
@@ -70,23 +71,23 @@ def as_shape(shape: Any) -> Shape:
 def reshape(a: Any, shape: Any, order: str = "C") -> Any:
     if order != "C":
         raise UnsupportedError(f"reshape on a Tensor is in C order, not {order!r}: transpose first")
-    return reshape_op(a, shape=as_shape(shape))
+    return viewed(reshape_op, a, shape=as_shape(shape))
 
 
 @implements(np.ravel)
 def ravel(a: Any) -> Any:
-    return a if a.ndim == 1 else reshape_op(a, shape=(a.size,))
+    return a if a.ndim == 1 else viewed(reshape_op, a, shape=(a.size,))
 
 
 @implements(np.broadcast_to)
 def broadcast_to(array: Any, shape: Any) -> Any:
     shape = as_shape(shape)
-    return array if array.shape == shape else expand_op(array, shape=shape)
+    return viewed(expand_op, array, shape=shape)
 
 
 @implements(np.astype)
 def astype(x: Any, dtype: Any) -> Any:
-    return x if x.dtype == dtype else astype_op(x, dtype=np.dtype(dtype))
+    return astype_op(x, dtype=np.dtype(dtype))
 
 
 @implements(np.copy)
@@ -108,7 +109,8 @@ def ask(function: Function, stand_in: np.ndarray, a: Any, args: Any, kwargs: Any
 
 def reshaped(function: Function, a: Any, *args: Any, **kwargs: Any) -> Any:
     """By a function that changes the shape only: a stand-in of the same shape tells to what."""
-    return reshape_op(a, shape=ask(function, np.empty(a.shape), a, args, kwargs).shape)
+    shape = ask(function, np.empty(a.shape), a, args, kwargs).shape
+    return viewed(reshape_op, a, shape=shape)
 
 
 def permuted(function: Function, a: Any, *args: Any, **kwargs: Any) -> Any:
@@ -116,7 +118,7 @@ def permuted(function: Function, a: Any, *args: Any, **kwargs: Any) -> Any:
     key = function, a.ndim, repr((args, kwargs))
     if key not in permutations:
         permutations[key] = ask(function, np.empty(range(a.ndim)), a, args, kwargs).shape
-    return transpose_op(a, axes=permutations[key])
+    return viewed(transpose_op, a, axes=permutations[key])
 
 
 permutations: dict[Any, Shape] = {}  # what stand-ins told
@@ -136,8 +138,7 @@ MOVES: list[tuple[Function, list[Function]]] = [
     (reshaped, [np.expand_dims, np.squeeze, np.atleast_1d, np.atleast_2d]),
     (permuted, [np.transpose, np.permute_dims, np.matrix_transpose, np.swapaxes, np.moveaxis]),
     (permuted, [np.rollaxis]),
-    (moved, [np.flip, np.roll, np.rot90, np.repeat, np.tile, np.resize]),
-    (moved, [np.diagonal, np.diag, np.triu, np.tril]),
+    (moved, [np.roll, np.repeat, np.tile, np.resize, np.diag, np.triu, np.tril]),
 ]
 for how, functions in MOVES:
     for function in functions:
@@ -188,7 +189,7 @@ def parse_index(index: Any) -> tuple[Index, list[Any]]:
 @implements("getitem")
 def getitem(x: Any, index: Any) -> Any:
     fixed, arrays = parse_index(index)
-    return gather_op(x, *arrays, index=fixed) if arrays else slice_op(x, index=fixed)
+    return gather_op(x, *arrays, index=fixed) if arrays else viewed(slice_op, x, index=fixed)
 
 
 def scatter_add(g: Any, *arrays: Any, shape: Shape, index: Index) -> Any:
@@ -270,6 +271,39 @@ def set_item(x: Any, index: Any, value: Any) -> Any:
         )
     fixed, arrays = parse_index(index)
     return updated_op(x, value, *arrays, index=fixed)
+
+
+# How a view is written into: what its base is then, with `new` where the view shows it.
+puts[reshape_op] = lambda base, new, shape: reshape_op(new, shape=base.shape)
+puts[transpose_op] = lambda base, new, axes: transpose_op(new, axes=tuple(np.argsort(axes).tolist()))
+puts[slice_op] = lambda base, new, index: updated_op(base, new, index=index)
+
+
+@implements(np.flip)
+def flip(m: Any, axis: Any = None) -> Any:
+    axes = range(m.ndim) if axis is None else np.atleast_1d(axis).tolist()
+    flipped = {checked_axis(m, k) for k in axes}
+    return getitem(m, tuple(slice(None, None, -1 if k in flipped else 1) for k in range(m.ndim)))
+
+
+@implements(np.rot90)
+def rot90(m: Any, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Any:
+    ask(np.rot90, np.empty(m.shape), m, (k, axes), {})  # which says what is wrong with the axes
+    flipped = ((), axes[1:], axes, axes[:1])[k % 4]
+    return np.swapaxes(flip(m, flipped), *axes) if k % 2 else flip(m, flipped)
+
+
+def diagonal_of(a: Any, **how: Any) -> Any:
+    """The diagonal, which NumPy has as a read-only view."""
+    entries = moved(np.diagonal, a, **how)
+    value_of(entries).setflags(write=False)
+    return entries
+
+
+@implements(np.diagonal)
+def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+    how = {"offset": offset, "axis1": axis1, "axis2": axis2}
+    return as_view(diagonal_of(a, **how), a, diagonal_of, how, certain=True)
 
 
 @implements(np.take)
@@ -390,7 +424,7 @@ def cut(function: Function, ary: Any, indices_or_sections: Any, axis: int = 0) -
     parts = ask(function, np.empty(ary.shape), ary, (indices_or_sections, axis), {})
     bounds = itertools.pairwise((0, *itertools.accumulate(x.shape[axis] for x in parts)))
     before = (ALL,) * checked_axis(ary, axis)
-    return [slice_op(ary, index=(*before, slice(low, high))) for low, high in bounds]
+    return [getitem(ary, (*before, slice(low, high))) for low, high in bounds]
 
 
 implements(np.split)(partial(cut, np.split))

@@ -188,11 +188,11 @@ def step_of(update: Update, with_output: bool, with_gradients: bool) -> Callable
 
     def step(*batch: np.ndarray) -> Any:
         check_batch(update.model, batch)
-        before = [x.value if type(x) is Tracer else x for x in state_of(update)]
+        before = [x.value if isinstance(x, Tracer) else x for x in state_of(update)]
         loss, output = update(batch)
         finite = np.isfinite(loss.data)
         for x, value in zip(state_of(update), before, strict=True):
-            if type(x) is Tracer and x.value is not value:
+            if isinstance(x, Tracer) and x.value is not value:
                 x[...] = np.where(finite, x, Tracer(value))
         if not with_output and not with_gradients:
             return loss

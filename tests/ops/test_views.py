@@ -1,0 +1,179 @@
+"""Views share memory, as NumPy's do: every way to make one, and to write."""
+
+import gc
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from minigrad import Tensor, no_grad, value_and_grad
+from minigrad.errors import GradientError
+
+X = np.arange(1.0, 13.0).reshape(3, 4)
+
+VIEWS: dict[str, Callable[[Any], Any]] = {
+    "a row": lambda a: a[1],
+    "an entry kept as an array": lambda a: a[1, 2, ...],
+    "a new axis": lambda a: a[:, None],
+    "backwards": lambda a: a[::-1, ::-2],
+    "a view of a view": lambda a: a.T[1:3][0],
+    "T": lambda a: a.T,
+    "transpose": lambda a: np.transpose(a, (1, 0)),
+    "swapaxes": lambda a: a.swapaxes(0, 1),
+    "moveaxis": lambda a: np.moveaxis(a, 0, 1),
+    "reshape": lambda a: a.reshape(2, 6),
+    "reshape, copied": lambda a: a.T.reshape(12),
+    "reshape of a slice": lambda a: a[:, 1:3].reshape(3, 2, 1),
+    "reshape of a slice, copied": lambda a: a[:, 1:3].reshape(6),
+    "ravel": lambda a: a.ravel(),
+    "ravel of one axis": lambda a: a[1].ravel(),
+    "ravel, copied": lambda a: a.T.ravel(),
+    "squeeze": lambda a: np.squeeze(a[:1]),
+    "expand_dims": lambda a: np.expand_dims(a, 1),
+    "flip": lambda a: np.flip(a),
+    "flip of an axis": lambda a: np.flip(a, 1),
+    "rot90": lambda a: np.rot90(a),
+    "rot90 twice": lambda a: np.rot90(a, 2),
+    "rot90 three times": lambda a: np.rot90(a, -1),
+    "rot90 not at all": lambda a: np.rot90(a, 4),
+    "split": lambda a: np.split(a, 2, axis=1)[1],
+    "array_split": lambda a: np.array_split(a, 2)[0],
+    "atleast_2d": lambda a: np.atleast_2d(a[0]),
+    "a copy": lambda a: a.copy(),
+    "astype": lambda a: a.astype(float),
+    "entries by a list": lambda a: a[[0, 2]],
+    "entries by a mask": lambda a: a[np.array([True, False, True])],
+    "repeat": lambda a: np.repeat(a, 2),
+    "concatenate": lambda a: np.concatenate([a, a]),
+    "itself, unchanged": lambda a: a,
+    "where": lambda a: np.where(True, a[0, 0], 2.0),
+}
+
+
+def write_slice(v: Any) -> None:
+    v[...] = v * 2 + 1
+
+
+def write_first(v: Any) -> None:
+    v[(0,) * v.ndim] = 50.0
+
+
+def add_in_place(v: Any) -> None:
+    v += v.sum()
+
+
+def multiply_out(v: Any) -> None:
+    np.multiply(v, 3.0, out=v)
+
+
+def rows_in_place(v: Any) -> None:
+    for part in v if v.ndim else [v]:
+        part *= 2.0
+
+
+WRITES = [write_slice, write_first, add_in_place, multiply_out, rows_in_place]
+
+
+def differences(f: Callable[[Any], Any], x: np.ndarray, h: float = 1e-4) -> np.ndarray:
+    found = np.zeros_like(x)
+    for k in np.ndindex(*x.shape):
+        step = np.zeros_like(x)
+        step[k] = h
+        found[k] = (f(x + step) - f(x - step)) / (2 * h)
+    return found
+
+
+def check(f: Callable[[Any], Any]) -> None:
+    value, gradient = value_and_grad(f)(X)
+    np.testing.assert_allclose(value, f(X), rtol=1e-12)
+    np.testing.assert_allclose(gradient, differences(f, X), rtol=1e-6, atol=1e-5)
+
+
+@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("write", WRITES)
+def test_what_is_written_into_a_view_is_seen_by_its_base(view: str, write: Any) -> None:
+    def f(x: Any) -> Any:
+        a = x * 1.0
+        before = (a * a).sum()
+        v = VIEWS[view](a)
+        write(v)
+        return before + (a * a * x).sum() + (v * v).sum()
+
+    check(f)
+
+
+@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("write", WRITES)
+def test_what_is_written_into_the_base_is_seen_by_its_views(view: str, write: Any) -> None:
+    def f(x: Any) -> Any:
+        a = x * 1.0
+        v = VIEWS[view](a)
+        write(a)
+        write(a[:2])
+        return (a * a * x).sum() + (v * v).sum() + (v.T * v.T).sum()
+
+    check(f)
+
+
+def test_read_only_views_show_what_is_written_into_their_base() -> None:
+    def f(x: Any) -> Any:
+        a = x * 1.0
+        diagonal, wide = np.diagonal(a, 1), np.broadcast_to(a, (2, 3, 4))
+        a[0] = a[0] ** 2
+        return (diagonal**2).sum() + (wide * x).sum()
+
+    check(f)
+
+
+def test_a_long_chain_of_views() -> None:
+    a = Tensor(np.ones(3000), requires_grad=True) * 1.0
+    v = a
+    for _ in range(2000):
+        v = v[1:]
+    v += 1.0
+    a[-1] = 7.0
+    assert v.shape == (1000,)
+    assert v.data.sum() == 999 * 2 + 7
+    assert a.data.sum() == 2000 + 999 * 2 + 7
+
+
+def test_a_view_looked_up_without_recording_keeps_the_gradient() -> None:
+    x = Tensor([1.0, 2.0, 3.0], requires_grad=True)
+    a = x * 1.0
+    v = a[1:]
+    a *= 3.0
+    with no_grad():
+        assert v.tolist() == [6, 9]  # for the first time since the write
+    v.sum().backward()
+    np.testing.assert_array_equal(x.grad, [0.0, 3.0, 3.0])
+
+
+def test_a_view_requires_a_gradient_only_of_its_own_graph() -> None:
+    a = Tensor([1.0, 2.0])
+    v = a[:1]
+    assert not v.requires_grad
+    a *= Tensor(2.0, requires_grad=True)
+    assert v.requires_grad
+    with pytest.raises(GradientError, match="detach"):
+        v.requires_grad = False
+
+
+def test_a_tensor_whose_views_are_gone_is_let_go() -> None:
+    a = Tensor(np.ones(3)) * 1.0
+    v = a[:2]
+    v += 1.0
+    gone = weakref.ref(a)
+    del a
+    assert gone() is not None  # the view's base
+    del v
+    gc.collect()
+    assert gone() is None
+
+
+def test_a_view_says_that_it_is_a_tensor() -> None:
+    v = Tensor([[1.0, 2.0]])[0]
+    assert type(v).__name__ == "Tensor"
+    assert repr(v) == "Tensor([1., 2.])"
+    assert isinstance(v, Tensor)
