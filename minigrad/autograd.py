@@ -14,6 +14,7 @@ from operator import attrgetter
 from typing import Any
 
 from minigrad.graph import Node, needs_grad, toposort
+from minigrad.writes import as_recorded, log
 
 recording: ContextVar[bool] = ContextVar("recording", default=True)
 # Whether a function is being run in order to differentiate it, by `grad` and its like.
@@ -64,7 +65,8 @@ def shares(
     y, found = view(node), []
     inputs = node.arrays
     if view is not array_of:
-        inputs = [view(x) if type(x) is Node else x for x in node.inputs]
+        pairs = zip(node.inputs, node.arrays, strict=True)
+        inputs = [view(x) if type(x) is Node and x.value is a else a for x, a in pairs]
     for k, source in enumerate(node.inputs):
         if type(source) is Node and wanted(source) and (rule := rules[k]) is not None:
             share = rule(cotangent, y, *inputs, **node.attributes)
@@ -89,7 +91,10 @@ def reverse(
     for node in reversed(toposort(seeds, wanted)):
         if node.op is None or (by and node in by) or node not in adjoints:
             continue
-        for source, share in shares(node, adjoints.pop(node), view, wanted):
+        adjoint = adjoints.pop(node)
+        if node.birth < log.newest:
+            node = as_recorded(node, by_nodes=view is not array_of)
+        for source, share in shares(node, adjoint, view, wanted):
             adjoints[source] = adjoints[source] + share if source in adjoints else share
     return adjoints
 

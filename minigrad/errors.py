@@ -75,6 +75,12 @@ def where() -> str:
     return f"\n  at {path}:{number}" + (f"\n    {source}" if source else "")
 
 
+def quoted(path: str, number: int) -> str:
+    """A line of the user's program, as messages show it."""
+    source = linecache.getline(path, number).strip()
+    return f"at {path}:{number}" + (f"\n    {source}" if source else "")
+
+
 def unsupported_dtype(what: str, dtype: np.dtype[Any]) -> DtypeError:
     return DtypeError(
         f"{what} has dtype {dtype}, and Tensors hold real floats, integers and booleans: keep the "

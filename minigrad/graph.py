@@ -62,11 +62,13 @@ class Node:
     @property
     def line(self) -> tuple[str, int] | None:
         """The user's file and line number."""
-        if self.origin is None:
-            return None
-        code, instruction = self.origin
-        (*_, number) = (n for start, _, n in code.co_lines() if start <= instruction)
-        return code.co_filename, number or code.co_firstlineno
+        return None if self.origin is None else line_of(*self.origin)
+
+
+def line_of(code: CodeType, instruction: int) -> tuple[str, int]:
+    """The file and line number of an instruction."""
+    (*_, number) = (n for start, _, n in code.co_lines() if start <= instruction)
+    return code.co_filename, number or code.co_firstlineno
 
 
 needs_grad, by_birth = attrgetter("requires_grad"), attrgetter("birth")

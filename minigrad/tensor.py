@@ -17,6 +17,7 @@ from minigrad.errors import (
     unsupported_dtype,
 )
 from minigrad.graph import Node
+from minigrad.writes import log, overwrite
 
 Axis = int | tuple[int, ...] | None
 
@@ -84,12 +85,12 @@ class Tensor:
 
     @data.setter
     def data(self, data: Any) -> None:
-        if data is self.node.value:  # after `t.data -= ...`, which Python assigns again
-            return
-        array = to_array(data, self.dtype)
+        # After `t.data -= ...` it is the array that was there already.
+        array = data if data is self.node.value else to_array(data, self.dtype)
         if array.shape != self.shape:
             raise ShapeError(f"data of shape {array.shape} put into a Tensor of shape {self.shape}")
         self.node.value = array
+        log.note([array])
 
     @property
     def grad(self) -> Any:
@@ -282,7 +283,7 @@ class Tensor:
                 "or y = y + 1 for y += 1), or under no_grad()"
             )
         else:
-            self.node.value[...] = new.node.value
+            overwrite(self.node.value, new.node.value)
 
     __add__, __radd__ = operators(np.add)
     __sub__, __rsub__ = operators(np.subtract)

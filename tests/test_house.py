@@ -17,6 +17,7 @@ ROOT = Path(minigrad.__file__).parent
 ORDER = [
     ["errors", "memory"],
     ["graph"],
+    ["writes"],
     ["autograd"],
     ["dispatch"],
     ["tensor"],

@@ -19,6 +19,7 @@ from minigrad.ops.base import Op, registry
 from minigrad.ops.views import as_view, assign, check_writeable, define_in_place, views_of
 from minigrad.tensor import Tensor
 from minigrad.watch import apply
+from minigrad.writes import Overwritten, log
 
 tracing: ContextVar[Recorder | None] = ContextVar("tracing", default=None)
 
@@ -69,9 +70,7 @@ class Recorder:
         if self.again is not None:
             return self.repeat(op, inputs, attributes)
         own = self.value_of
-        values = tuple(
-            [x.value if type(x) is Tracer else own(x) for x in inputs]
-        )
+        values = tuple([x.value if type(x) is Tracer else own(x) for x in inputs])
         try:
             shape, dtype = infer(op, values, attributes)
         except MinigradError:
@@ -100,6 +99,8 @@ class Recorder:
         """What stands for an input in the graph: an array made while tracing is a constant."""
         if isinstance(x, Tracer):
             return x.value
+        if type(x) is Overwritten:
+            x.refuse()
         if isinstance(x, ARRAYS):
             before, found = self.met.get(id(x), (None, None))
             if before is None or not holds(found, x):
@@ -200,7 +201,7 @@ class Tracer:
     is not an array without axes, and what `broadcast_to` gives.
     """
 
-    __slots__ = ("value", "writeable")
+    __slots__ = ("__weakref__", "value", "writeable")
     content = "value"
     view_class: ClassVar[type[Any]]
 
@@ -244,6 +245,7 @@ class Tracer:
     def store(self, new: Any) -> None:
         """Stand for another value from here on."""
         self.value = value_of(new)
+        log.note([self])
 
     @property
     def T(self) -> Any:  # noqa: N802
@@ -370,7 +372,8 @@ def filled_with(target: Tracer, new: Any) -> Any:
     """What an array is when all of it has been overwritten: `new`, in its shape and dtype."""
     new = new.data if isinstance(new, Tensor) else new
     if np.result_type(new) != target.dtype:
-        new = np.asarray(new, target.dtype) if not hasattr(new, "astype") else new.astype(target.dtype)
+        new = new if hasattr(new, "astype") else np.asarray(new)
+        new = new.astype(target.dtype)
     return new if np.shape(new) == target.shape else np.broadcast_to(new, target.shape)
 
 

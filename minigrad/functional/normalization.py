@@ -12,6 +12,7 @@ from minigrad.ops.base import Shape
 from minigrad.ops.movement import as_array, as_shape
 from minigrad.ops.reduce import mean_op
 from minigrad.tensor import value_of
+from minigrad.writes import log
 
 Axes = tuple[int, ...]
 
@@ -125,6 +126,7 @@ def by_the_batch(
                 held = value_of(running)  # the memory itself
                 held *= 1 - momentum
                 held += momentum * factor * value_of(new).reshape(-1)
+                log.note([held])
     return centred, variance
 
 

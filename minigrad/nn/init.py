@@ -10,6 +10,7 @@ import numpy as np
 from minigrad.errors import ArgumentError, DtypeError, ShapeError
 from minigrad.random import generator
 from minigrad.tensor import Tensor
+from minigrad.writes import overwrite
 
 # In quotes, so that it is not looked up: `import minigrad` is to be quick.
 Rng: TypeAlias = "np.random.Generator | None"
@@ -21,7 +22,7 @@ def filled(tensor: Tensor, values: Any) -> Tensor:
         raise TypeError(f"initialisers write into a Tensor, not a {type(tensor).__name__}")
     if tensor.dtype.kind != "f":
         raise DtypeError(f"a Tensor of {tensor.dtype} cannot be initialised: it holds no floats")
-    tensor.data[...] = values
+    overwrite(tensor.data, values)
     return tensor
 
 

@@ -13,6 +13,7 @@ from minigrad.graph import births
 from minigrad.nn import hooks
 from minigrad.state import fitting
 from minigrad.tensor import Tensor
+from minigrad.writes import overwrite
 
 
 class Module:
@@ -246,7 +247,7 @@ class Module:
         own = {name: tensor for name, tensor, _ in self._named_tensors()}
         arrays = fitting(type(self).__name__, own, state)
         for name, tensor in own.items():
-            tensor.data[...] = arrays[name]
+            overwrite(tensor.data, arrays[name])
 
     # Looking
 

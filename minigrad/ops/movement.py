@@ -25,6 +25,12 @@ movement = partial(Op, "movement")
 
 # Shapes
 
+
+def inverse(axes: Shape) -> Shape:
+    """The permutation that undoes one."""
+    return tuple(np.argsort(axes).tolist())
+
+
 reshape_op = movement(
     "reshape",
     lambda x, shape: np.reshape(x, shape),
@@ -35,7 +41,7 @@ reshape_op = movement(
 transpose_op = movement(
     "transpose",
     lambda x, axes: x.transpose(axes),
-    (lambda g, y, x, axes: g.transpose(tuple(np.argsort(axes).tolist())),),
+    (lambda g, y, x, axes: g.transpose(inverse(axes)),),
     "transpose({0}, {axes})",
     "view: strides permuted",
 )
@@ -275,7 +281,7 @@ def set_item(x: Any, index: Any, value: Any) -> Any:
 
 # How a view is written into: what its base is then, with `new` where the view shows it.
 puts[reshape_op] = lambda base, new, shape: reshape_op(new, shape=base.shape)
-puts[transpose_op] = lambda base, new, axes: transpose_op(new, axes=tuple(np.argsort(axes).tolist()))
+puts[transpose_op] = lambda base, new, axes: transpose_op(new, axes=inverse(axes))
 puts[slice_op] = lambda base, new, index: updated_op(base, new, index=index)
 
 

@@ -25,9 +25,10 @@ puts: dict[Any, Callable[..., Any]] = {}
 
 
 class View:
-    """What a name has that is a view: its base, the `source`, and the base at the end of the chain, the `root`.
+    """What a name has that is a view.
 
-    `function(source, **attributes)` leads to it. `seen` is what the root stood for when that was last
+    `function(source, **attributes)` leads to it from its base, the `source`, which may be a view
+    too; the last of the chain is the `root`. `seen` is what the root stood for when that was last
     done. It may not be known whether NumPy would copy, as reshape does where it has to: such a view
     is not `certain`. A view that was given a node itself is one no longer, and has no root.
     """
@@ -114,9 +115,9 @@ def refresh(view: Any) -> None:
 def check_certain(view: Any, does: str) -> None:
     if not view.certain:
         raise UnsupportedError(
-            f"a compiled function {does} an array of shape {view.shape} that was reshaped from "
-            f"{view.source.shape}, after writing into one of the two: whether they share memory depends "
-            "on the layout of the arguments. Make a copy of one first"
+            f"a compiled function {does} an array reshaped from one of {view.source.shape}, where "
+            "one of the two is written into: whether they share memory depends on the layout of "
+            "the arguments. Make a copy of one first"
         )
 
 

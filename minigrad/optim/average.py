@@ -11,6 +11,7 @@ import numpy as np
 from minigrad.optim.optimizer import PART, check_parameters, check_range, listed
 from minigrad.state import fitting
 from minigrad.tensor import Tensor
+from minigrad.writes import overwrite
 
 
 class ExponentialMovingAverage:
@@ -54,7 +55,7 @@ class ExponentialMovingAverage:
         first = self.n_averaged == 0
         for average, parameter in zip(self.averages, self.parameters, strict=True):
             moved = average + (1 - self.decay) * (parameter.data - average)
-            average[...] = np.where(first, parameter.data, moved)
+            overwrite(average, np.where(first, parameter.data, moved))
         self.n_averaged += 1
 
     @contextmanager
@@ -69,7 +70,7 @@ class ExponentialMovingAverage:
 
     def _place(self, values: list[np.ndarray]) -> None:
         for parameter, value in zip(self.parameters, values, strict=True):
-            parameter.data[...] = value
+            overwrite(parameter.data, value)
 
     # Keeping
 

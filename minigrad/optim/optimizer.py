@@ -12,6 +12,7 @@ import numpy as np
 from minigrad.errors import GradientError
 from minigrad.state import fitting
 from minigrad.tensor import Tensor, value_of
+from minigrad.writes import log
 
 # What an update rule remembers of one parameter: arrays by name.
 State = dict[str, Any]
@@ -167,7 +168,7 @@ class Optimizer:
 
     def step(self) -> None:
         """Update every parameter that has a gradient, and its state, in the memory they are in."""
-        rule, states = self.rule, iter(self.states)
+        rule, states, written = self.rule, iter(self.states), []
         for group in self.param_groups:
             settings = self.settings_of(group)
             # In this order, zip leaves the states of the next group alone.
@@ -175,8 +176,10 @@ class Optimizer:
                 if (gradient := parameter.grad) is not None:
                     data = parameter.data
                     data[...], new_state = rule(data, value_of(gradient), state, *settings)
+                    written.append(data)
                     for name, value in new_state.items():
                         state[name][...] = value
+        log.note(written)
 
     def zero_grad(self) -> None:
         """Forget the gradients that backward() has added up."""
