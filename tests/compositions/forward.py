@@ -1,0 +1,155 @@
+"""Forward mode in a few lines: right values for derivatives, by other means than a reverse pass.
+
+A dual number is a value and its tangent, each a float or again a dual number, and knows the level
+of the derivative it belongs to. Arrays of them are NumPy's arrays of objects, so that NumPy itself
+moves, adds and multiplies them. The functions at the end are named and called as minigrad's.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from minigrad.transforms import leaves_of, like, matching
+
+levels = itertools.count()
+
+
+class Dual:
+    def __init__(self, level: int, value: Any, tangent: Any) -> None:
+        self.level, self.value, self.tangent = level, value, tangent
+
+    def __float__(self) -> float:
+        return float(self.value)
+
+    def __lt__(self, other: Any) -> bool:
+        return float(self) < float(other)
+
+    def __gt__(self, other: Any) -> bool:
+        return float(self) > float(other)
+
+    def __neg__(self) -> Dual:
+        return self * -1.0
+
+    def __pos__(self) -> Dual:
+        return self
+
+    def __sub__(self, other: Any) -> Any:
+        return self + other * -1.0
+
+    def __rsub__(self, other: Any) -> Any:
+        return other + self * -1.0
+
+    def __pow__(self, n: int) -> Dual:
+        return Dual(self.level, self.value**n, n * self.value ** (n - 1) * self.tangent)
+
+    # What NumPy calls for np.sin, np.cos and np.exp of an array of objects.
+    def sin(self) -> Dual:
+        return Dual(self.level, np.sin(self.value), np.cos(self.value) * self.tangent)
+
+    def cos(self) -> Dual:
+        return Dual(self.level, np.cos(self.value), -np.sin(self.value) * self.tangent)
+
+    def exp(self) -> Dual:
+        return Dual(self.level, np.exp(self.value), np.exp(self.value) * self.tangent)
+
+
+def split(x: Any, level: int) -> tuple[Any, Any]:
+    """Value and tangent of the derivative of that level: to others, it is a constant."""
+    return (x.value, x.tangent) if isinstance(x, Dual) and x.level == level else (x, 0.0)
+
+
+def binary(rule: Callable[..., tuple[Any, Any]]) -> Any:
+    def method(a: Dual, b: Any) -> Any:
+        if isinstance(b, np.ndarray):
+            return NotImplemented  # which does it entry by entry
+        level = max(x.level for x in (a, b) if isinstance(x, Dual))
+        return Dual(level, *rule(*split(a, level), *split(b, level)))
+
+    return method
+
+
+Dual.__add__ = Dual.__radd__ = binary(lambda a, da, b, db: (a + b, da + db))  # type: ignore[attr-defined]
+Dual.__mul__ = Dual.__rmul__ = binary(lambda a, da, b, db: (a * b, da * b + a * db))  # type: ignore[attr-defined]
+
+
+def push(f: Any, x: Any, v: Any) -> tuple[Any, Any]:
+    """f(x), and its derivative in the direction v."""
+    level = next(levels)
+    directions = iter(matching(v, x, "the arguments"))
+    dual = np.frompyfunc(lambda a, b: Dual(level, a, b), 2, 1)
+    y = f(*like(x, (dual(leaf, next(directions)) for _, leaf in leaves_of(x))))
+    value, tangent = (np.frompyfunc(lambda e, k=k: split(e, level)[k], 1, 1) for k in (0, 1))
+    return tuple(like(y, (part(leaf) for _, leaf in leaves_of(y))) for part in (value, tangent))  # type: ignore[return-value]
+
+
+def blocks_of(f: Any, x: Any) -> tuple[Any, list[list[np.ndarray]]]:
+    """f(x), and for each leaf of it and each of x the derivatives, of one's shape + the other's."""
+    shapes = [np.shape(leaf) for _, leaf in leaves_of(x)]
+    columns, y = [], None
+    for k, shape in enumerate(shapes):
+        for entry in np.ndindex(shape):
+            direction = [np.zeros(other) for other in shapes]
+            direction[k][entry] = 1
+            y, tangent = push(f, (x,), (like(x, iter(direction)),))
+            columns.append((k, entry, [leaf for _, leaf in leaves_of(tangent)]))
+    y = y if columns else f(x)
+    blocks = [[np.empty(np.shape(leaf) + by, object) for by in shapes] for _, leaf in leaves_of(y)]
+    for k, entry, column in columns:
+        for row, tangent in zip(blocks, column, strict=True):
+            row[k][(..., *entry)] = tangent
+    return y, blocks
+
+
+def jacobian(f: Any, has_aux: bool = False) -> Any:
+    def differentiated(x: Any) -> Any:
+        y, blocks = blocks_of(value_of(f, has_aux), x)
+        result = like(y, (like(x, (block[()] for block in row)) for row in blocks))
+        return (result, f(x)[1]) if has_aux else result
+
+    return differentiated
+
+
+grad = jacobian
+
+
+def value_of(f: Any, has_aux: bool) -> Any:
+    return (lambda *args: f(*args)[0]) if has_aux else f
+
+
+def value_and_grad(f: Any, has_aux: bool = False) -> Any:
+    return lambda x: (f(x), jacobian(f, has_aux)(x)[0] if has_aux else jacobian(f)(x))
+
+
+def hessian(f: Any) -> Any:
+    return jacobian(jacobian(f))
+
+
+def hvp(f: Any) -> Any:
+    return lambda x, v: push(jacobian(f), (x,), (v,))[1]
+
+
+def jvp(f: Any, args: Any, tangents: Any, has_aux: bool = False) -> Any:
+    both = push(value_of(f, has_aux), args, tangents)
+    return (*both, f(*args)[1]) if has_aux else both
+
+
+def vjp(f: Any, x: Any, has_aux: bool = False) -> Any:
+    y, blocks = blocks_of(value_of(f, has_aux), x)
+
+    def pull_back(cotangent: Any) -> Any:
+        cotangents = matching(cotangent, y, "the output")
+
+        def of_leaf(k: int, shape: tuple[int, ...]) -> Any:
+            total = np.zeros(np.prod(shape, dtype=int))
+            for g, row in zip(cotangents, blocks, strict=True):
+                terms = np.reshape(g, (-1, 1)) * row[k].reshape(np.size(g), total.size)
+                total = total + np.sum(terms, 0)
+            return total.reshape(shape)[()]
+
+        return (like(x, (of_leaf(k, np.shape(at)) for k, (_, at) in enumerate(leaves_of(x)))),)
+
+    return (y, pull_back, f(x)[1]) if has_aux else (y, pull_back)
