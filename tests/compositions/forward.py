@@ -18,45 +18,6 @@ from minigrad.transforms import leaves_of, like, matching
 levels = itertools.count()
 
 
-class Dual:
-    def __init__(self, level: int, value: Any, tangent: Any) -> None:
-        self.level, self.value, self.tangent = level, value, tangent
-
-    def __float__(self) -> float:
-        return float(self.value)
-
-    def __lt__(self, other: Any) -> bool:
-        return float(self) < float(other)
-
-    def __gt__(self, other: Any) -> bool:
-        return float(self) > float(other)
-
-    def __neg__(self) -> Dual:
-        return self * -1.0
-
-    def __pos__(self) -> Dual:
-        return self
-
-    def __sub__(self, other: Any) -> Any:
-        return self + other * -1.0
-
-    def __rsub__(self, other: Any) -> Any:
-        return other + self * -1.0
-
-    def __pow__(self, n: int) -> Dual:
-        return Dual(self.level, self.value**n, n * self.value ** (n - 1) * self.tangent)
-
-    # What NumPy calls for np.sin, np.cos and np.exp of an array of objects.
-    def sin(self) -> Dual:
-        return Dual(self.level, np.sin(self.value), np.cos(self.value) * self.tangent)
-
-    def cos(self) -> Dual:
-        return Dual(self.level, np.cos(self.value), -np.sin(self.value) * self.tangent)
-
-    def exp(self) -> Dual:
-        return Dual(self.level, np.exp(self.value), np.exp(self.value) * self.tangent)
-
-
 def split(x: Any, level: int) -> tuple[Any, Any]:
     """Value and tangent of the derivative of that level: to others, it is a constant."""
     return (x.value, x.tangent) if isinstance(x, Dual) and x.level == level else (x, 0.0)
@@ -72,8 +33,36 @@ def binary(rule: Callable[..., tuple[Any, Any]]) -> Any:
     return method
 
 
-Dual.__add__ = Dual.__radd__ = binary(lambda a, da, b, db: (a + b, da + db))  # type: ignore[attr-defined]
-Dual.__mul__ = Dual.__rmul__ = binary(lambda a, da, b, db: (a * b, da * b + a * db))  # type: ignore[attr-defined]
+class Dual:
+    def __init__(self, level: int, value: Any, tangent: Any) -> None:
+        self.level, self.value, self.tangent = level, value, tangent
+
+    __add__ = __radd__ = binary(lambda a, da, b, db: (a + b, da + db))
+    __mul__ = __rmul__ = binary(lambda a, da, b, db: (a * b, da * b + a * db))
+    __sub__ = binary(lambda a, da, b, db: (a - b, da - db))
+    __rsub__ = binary(lambda a, da, b, db: (b - a, db - da))
+
+    def __pow__(self, n: int) -> Dual:
+        return Dual(self.level, self.value**n, n * self.value ** (n - 1) * self.tangent)
+
+    # What NumPy calls for np.sin, np.cos and np.exp of an array of objects.
+    def sin(self) -> Dual:
+        return Dual(self.level, np.sin(self.value), np.cos(self.value) * self.tangent)
+
+    def cos(self) -> Dual:
+        return Dual(self.level, np.cos(self.value), -1.0 * np.sin(self.value) * self.tangent)
+
+    def exp(self) -> Dual:
+        return Dual(self.level, np.exp(self.value), np.exp(self.value) * self.tangent)
+
+    def __float__(self) -> float:
+        return float(self.value)
+
+    def __lt__(self, other: Any) -> bool:
+        return float(self) < float(other)
+
+    def __gt__(self, other: Any) -> bool:
+        return float(self) > float(other)
 
 
 def push(f: Any, x: Any, v: Any) -> tuple[Any, Any]:
@@ -82,8 +71,9 @@ def push(f: Any, x: Any, v: Any) -> tuple[Any, Any]:
     directions = iter(matching(v, x, "the arguments"))
     dual = np.frompyfunc(lambda a, b: Dual(level, a, b), 2, 1)
     y = f(*like(x, (dual(leaf, next(directions)) for _, leaf in leaves_of(x))))
-    value, tangent = (np.frompyfunc(lambda e, k=k: split(e, level)[k], 1, 1) for k in (0, 1))
-    return tuple(like(y, (part(leaf) for _, leaf in leaves_of(y))) for part in (value, tangent))  # type: ignore[return-value]
+    parts = [np.frompyfunc(lambda e, k=k: split(e, level)[k], 1, 1) for k in (0, 1)]
+    value, tangent = (like(y, (part(leaf) for _, leaf in leaves_of(y))) for part in parts)
+    return value, tangent
 
 
 def blocks_of(f: Any, x: Any) -> tuple[Any, list[list[np.ndarray]]]:
