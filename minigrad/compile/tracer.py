@@ -237,7 +237,7 @@ class Tracer:
 
     @property
     def flags(self) -> Any:
-        return SimpleNamespace(writeable=self.writeable)
+        return SimpleNamespace(writeable=self.writeable, c_contiguous=None)  # which is not known
 
     def setflags(self, write: bool) -> None:
         self.writeable = write
@@ -371,10 +371,12 @@ def filled(function: Any, a: Any, *args: Any, **kwargs: Any) -> Tracer:
 def filled_with(target: Tracer, new: Any) -> Any:
     """What an array is when all of it has been overwritten: `new`, in its shape and dtype."""
     new = new.data if isinstance(new, Tensor) else new
-    if np.result_type(new) != target.dtype:
-        new = new if hasattr(new, "astype") else np.asarray(new)
+    new = new if is_traced(new) else Tracer(value_of(np.asarray(new, target.dtype)))
+    if new.dtype != target.dtype or new.value.op is None:
         new = new.astype(target.dtype)
-    return new if np.shape(new) == target.shape else np.broadcast_to(new, target.shape)
+    if (extra := new.ndim - target.ndim) > 0 and set(new.shape[:extra]) == {1}:
+        new = new.reshape(new.shape[extra:])  # as NumPy does in assignments
+    return new if new.shape == target.shape else np.broadcast_to(new, target.shape)
 
 
 def value_of(x: Any) -> Any:

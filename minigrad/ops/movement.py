@@ -14,7 +14,7 @@ from numpy.lib.array_utils import normalize_axis_index
 from minigrad.dispatch import implements, is_traced
 from minigrad.errors import DtypeError, ShapeError, UnsupportedError, refusal_of
 from minigrad.ops.base import EachInput, Op, Shape
-from minigrad.ops.views import as_view, puts, viewed
+from minigrad.ops.views import as_view, is_view, puts, viewed
 from minigrad.tensor import Tensor, value_of
 
 Index = tuple[Any, ...]
@@ -82,7 +82,12 @@ def reshape(a: Any, shape: Any, order: str = "C") -> Any:
 
 @implements(np.ravel)
 def ravel(a: Any) -> Any:
-    return a if a.ndim == 1 else viewed(reshape_op, a, shape=(a.size,))
+    """A view where a is contiguous, else a copy; of a traced array that is not known."""
+    flat = viewed(reshape_op, a, shape=(a.size,))
+    contiguous = value_of(a).flags.c_contiguous
+    if contiguous is None and is_view(flat):
+        flat.certain = False
+    return reshape_op(a, shape=(a.size,)) if contiguous is False else flat
 
 
 @implements(np.broadcast_to)
@@ -302,7 +307,10 @@ def rot90(m: Any, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Any:
 def diagonal_of(a: Any, **how: Any) -> Any:
     """The diagonal, which NumPy has as a read-only view."""
     entries = moved(np.diagonal, a, **how)
-    value_of(entries).setflags(write=False)
+    if is_traced(value_of(entries)):
+        value_of(entries).setflags(write=False)
+    else:  # the same numbers, in the memory of a
+        entries.node.value = np.diagonal(a.data, **how)
     return entries
 
 

@@ -35,6 +35,7 @@ class View:
 
     __slots__ = ()
     content: ClassVar[str]
+    held: ClassVar[list[str]]
     source: Any
     root: Any
     seen: Any
@@ -62,8 +63,9 @@ def views_of(kind: type[Any], content: str) -> type[Any]:
         with switched(recording, True):
             write(self, getattr(self.function(base, **self.attributes), content))
 
-    slots = (*View.__annotations__.keys() - {"content"},)
-    members = {"__slots__": slots, "renew": renew, "content": content}
+    slots = (*View.__annotations__.keys() - {"content", "held"},)
+    held = [name for name in kind.__slots__ if name != "__weakref__"]
+    members = {"__slots__": slots, "renew": renew, "content": content, "held": held}
     members |= {content: property(look_up, take), "__doc__": kind.__doc__}
     return type(kind.__name__, (View, kind), members | {"__module__": kind.__module__})
 
@@ -81,7 +83,8 @@ def as_view(
     """x, which is function(base, **attributes), as a view of base."""
     kind = TensorView if isinstance(x, Tensor) else type(x).view_class
     view = kind.__new__(kind)
-    setattr(view, kind.content, getattr(x, kind.content))
+    for slot in kind.held:
+        setattr(view, slot, getattr(x, slot))
     view.source, view.function, view.attributes, view.certain = base, function, attributes, certain
     view.root = base.root if is_view(base) else base
     view.seen = getattr(view.root, kind.content)

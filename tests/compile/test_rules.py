@@ -197,8 +197,8 @@ def test_what_was_written_into_before_the_way_back() -> None:
         a[0] = 2
         return np.sum(x * a[1]) + np.sum(first)
 
-    f = grad(loss)
-    agree(compile(f)(A, B), f(A, B), 1e-12)
+    with pytest.raises(GradientError, match="written into"):
+        compile(grad(loss))(A, B)
 
 
 def test_rules_that_write_into_what_they_made() -> None:
