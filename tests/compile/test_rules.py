@@ -15,6 +15,7 @@ from minigrad.compile.ir import Graph, Value
 from minigrad.compile.passes import optimized
 from minigrad.compile.plan import digest
 from minigrad.compile.tracer import TraceError, Tracer
+from minigrad.errors import GradientError
 from minigrad.graph import Node
 from minigrad.ops.base import Op, registry
 from minigrad.transforms import leaves_of
