@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import linecache
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,7 +16,8 @@ from minigrad.graph import Node, Operation
 from minigrad.nonfinite import is_finite
 from minigrad.ops.base import Op
 from minigrad.tensor import Tensor
-from minigrad.watch import Watcher, watching
+from minigrad.watch import Watcher, shares, watching
+from minigrad.writes import Overwritten, overwritten
 
 
 class NonFiniteError(MinigradError, FloatingPointError):
@@ -26,6 +28,9 @@ class NonFiniteError(MinigradError, FloatingPointError):
 def debug() -> Iterator[None]:
     """Inside, stop at the first op, or step of the reverse pass, that gives a NaN or an infinity.
 
+    It also stops where the reverse pass needs an array that something has written into since it was
+    recorded, NumPy itself too: what was recorded inside is held against a checksum.
+
     The error names the op, statistics of its inputs, the line of the program, a likely cause and a
     fix. An infinity that an input holds already may be meant, as in a mask of -inf, and may be
     passed on in the forward pass; a NaN may not. NumPy's own warnings are off inside. It makes a
@@ -33,6 +38,7 @@ def debug() -> Iterator[None]:
 
     Raises:
         NonFiniteError: at that op.
+        GradientError: for a reverse pass through an op whose arrays are no longer what they were.
 
     >>> x = Tensor([1.0, 0.0], requires_grad=True)
     >>> with debug():
@@ -48,11 +54,16 @@ def debug() -> Iterator[None]:
 
 
 class Stop(Watcher):
-    """Raises the error."""
+    """Raises the error. `sums` are checksums of the arrays of nodes, by the nodes' births."""
+
+    def __init__(self) -> None:
+        self.sums: dict[int, list[int]] = {}
 
     def applied(
         self, op: Op, inputs: tuple[Any, ...], attributes: dict[str, Any], output: Tensor
     ) -> None:
+        if output.node.op is not None:
+            self.sums[output.node.birth] = checksums(output.node)
         value, arrays = output.data, list(map(array_of, inputs))
         if is_finite(value) or (not np.isnan(value).any() and any(map(has_infinity, arrays))):
             return
@@ -63,6 +74,7 @@ class Stop(Watcher):
 
     def sent(self, node: Node, cotangent: Any, shares: list[tuple[Node, Any]]) -> None:
         assert node.op is not None
+        check_unwritten(node, cotangent, self.sums.get(node.birth))
         cotangent = array_of(cotangent)
         arrays = list(map(array_of, node.arrays))
         lines = [*statistics(arrays), f"cotangent: {describe(cotangent)}", *recorded(node)]
@@ -77,6 +89,21 @@ class Stop(Watcher):
                 lines[0:0] = [f"the reverse pass through {which} gave {extent(share)}"]
                 found = cause(REVERSE, node.op, arrays) or overflow(share, [cotangent, *arrays])
                 stop(lines, trapped(found, cotangent, share))
+
+
+def checksums(node: Node) -> list[int]:
+    """One for each of the arrays that the rules of a node may use."""
+    arrays = [node.value, *node.arrays]
+    return [zlib.crc32(np.ascontiguousarray(x)) if isinstance(x, np.ndarray) else 0 for x in arrays]
+
+
+def check_unwritten(node: Node, cotangent: Any, before: list[int] | None) -> None:
+    """If arrays are no longer what they were, run the rules where these refuse to be read."""
+    if before is None or any(type(x) is Overwritten for x in node.arrays):
+        return
+    if (now := checksums(node)) != before:
+        changed = [one != other for one, other in zip(now, before, strict=True)]
+        shares(overwritten(node, changed), array_of(cotangent))
 
 
 def stop(lines: list[str], found: Cause) -> NoReturn:

@@ -11,9 +11,8 @@ from __future__ import annotations
 import copy
 import sys
 import weakref
-from collections.abc import Iterable
-from dataclasses import dataclass, field
-from functools import partial
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from types import CodeType
 from typing import Any, NoReturn
 
@@ -23,43 +22,59 @@ from minigrad.errors import OWN_FILES, GradientError, quoted
 from minigrad.graph import Node, births, line_of
 
 
-@dataclass
+@dataclass(eq=False)
 class Write:
     """When memory was written into, on the scale of `Node.birth`, and where in the program."""
 
-    stamp: int
-    origin: tuple[CodeType, int]
+    stamp: int = -1
+    origin: tuple[CodeType, int] | None = None
+    owners: frozenset[int] = frozenset()
 
 
-@dataclass
 class Log:
-    """The last write into each array that owns memory, by its id, for as long as it lives."""
+    """The writes into each array that owns memory, by its id, for as long as it lives: what keeps
+    the entry, the last that was noted, and those that are repeated."""
 
-    newest: int = -1
-    last: dict[int, tuple[Any, Write]] = field(default_factory=dict)
+    def __init__(self) -> None:
+        self.newest = -1
+        self.writes: dict[int, list[Any]] = {}
 
     def note(self, arrays: Iterable[Any]) -> None:
         """These arrays were written into, by what the user's line called."""
+        write = Write()
+        self.repeat(write)
+        for array in arrays:
+            self.entry(owner_of(array))[1] = write
+
+    def repeated(self, arrays: Iterable[Any]) -> Write:
+        """For what writes into these arrays again and again: to be passed to `repeat` each time."""
+        owners = {id(owner): owner for owner in map(owner_of, arrays)}
+        write = Write(owners=frozenset(owners))
+        for entry in map(self.entry, owners.values()):
+            write = next((each for each in entry[2:] if each.owners == write.owners), write)
+            if write not in entry:
+                entry.append(write)
+        return write
+
+    def repeat(self, write: Write) -> None:
+        """It was written now."""
         frame = sys._getframe(1)
         while frame.f_code.co_filename in OWN_FILES and frame.f_back:
             frame = frame.f_back
-        self.newest = next(births)
-        write = Write(self.newest, (frame.f_code, frame.f_lasti))
-        for array in arrays:
-            owner = owner_of(array)
-            key = id(owner)
-            known = self.last.get(key)
-            # Held, so that the entry goes when the array does.
-            alive = known[0] if known else weakref.ref(owner, partial(self.forget, key))
-            self.last[key] = alive, write
+        self.newest = write.stamp = next(births)
+        write.origin = frame.f_code, frame.f_lasti
 
-    def forget(self, key: int, alive: Any) -> None:
-        self.last.pop(key, None)
+    def entry(self, owner: Any) -> list[Any]:
+        key = id(owner)
+        if key not in self.writes:
+            alive = weakref.ref(owner, lambda _: self.writes.pop(key, None))
+            self.writes[key] = [alive, Write()]
+        return self.writes[key]
 
     def since(self, birth: int, array: Any) -> Write | None:
         """The last write into the memory of an array, if it came after that."""
-        _, write = self.last.get(id(owner_of(array)), (None, None))
-        return write if write and write.stamp > birth else None
+        writes = self.writes.get(id(owner_of(array)), ())[1:]
+        return max((x for x in writes if x.stamp > birth), key=lambda x: x.stamp, default=None)
 
 
 log = Log()
@@ -85,20 +100,23 @@ def as_recorded(node: Node, by_nodes: bool) -> Node:
     another array now.
     """
 
-    def intact(x: Any, source: Any) -> Any:
-        if not isinstance(x, np.ndarray):
-            return x
-        write = log.since(node.birth, x)
+    def written(x: Any, source: Any) -> Write | None:
+        write = log.since(node.birth, x) if isinstance(x, np.ndarray) else None
         if write is None and by_nodes and type(source) is Node and source.value is not x:
-            write = log.since(node.birth, source.value)
-        return x if write is None else Overwritten(x, source, node, write)
+            return log.since(node.birth, source.value)
+        return write
 
-    value = intact(node.value, node)
-    arrays = list(map(intact, node.arrays, node.inputs))
-    if not any(type(x) is Overwritten for x in (value, *arrays)):
-        return node
+    writes = [written(node.value, node), *map(written, node.arrays, node.inputs)]
+    return overwritten(node, writes) if any(writes) else node
+
+
+def overwritten(node: Node, writes: Sequence[Any]) -> Node:
+    """The node, with `Overwritten` in the place of its value and arrays, each that has a write."""
+    pairs = zip((node.value, *node.arrays), (node, *node.inputs), writes, strict=True)
     again = copy.copy(node)
-    again.value, again.arrays = value, arrays
+    again.value, *again.arrays = (
+        Overwritten(x, source, node, write) if write else x for x, source, write in pairs
+    )
     return again
 
 
@@ -108,7 +126,7 @@ class Overwritten(np.lib.mixins.NDArrayOperatorsMixin):
 
     base = None
 
-    def __init__(self, x: Any, source: Any, node: Node, write: Write) -> None:
+    def __init__(self, x: Any, source: Any, node: Node, write: Any) -> None:
         self.shape, self.dtype, self.ndim, self.size = x.shape, x.dtype, x.ndim, x.size
         self.name = source.name if type(source) is Node else None
         self.node, self.write = node, write
@@ -122,7 +140,8 @@ class Overwritten(np.lib.mixins.NDArrayOperatorsMixin):
             "compute the op again after it"
         ]
         lines += [f"recorded {quoted(*self.node.line)}"] if self.node.line else []
-        lines.append(f"written into {quoted(*line_of(*self.write.origin))}")
+        if isinstance(self.write, Write) and self.write.origin:
+            lines.append(f"written into {quoted(*line_of(*self.write.origin))}")
         raise GradientError("\n  ".join(lines))
 
     __array__ = __array_ufunc__ = __getitem__ = __iter__ = __float__ = __bool__ = refuse

@@ -22,6 +22,7 @@ from minigrad.errors import UnsupportedError
 from minigrad.graph import Node
 from minigrad.tensor import Tensor, value_of
 from minigrad.transforms import like
+from minigrad.writes import log
 
 # Up to this many entries, an argument is copied to where the program reads it: that takes less time
 # than to say where it is.
@@ -119,6 +120,7 @@ class Version:
                     f"a compiled function writes into an array of shape {array.shape} that shares "
                     "memory with another that it uses: make a copy of one of them"
                 )
+        self.write = log.repeated(self.written)
         self.roots = {id(root_of(array)) for array in self.written}
         self.plain_roots = all(isinstance(root_of(x), np.ndarray) for x in self.written)
 
@@ -211,6 +213,9 @@ class Version:
             body.append(self.call_text(arrays, given, names))
         body += running
         body += ["version.copy_back()"] if self.loose_written else []
+        if self.written:
+            names["log"] = log
+            body.append("log.repeat(version.write)")
         body += [f"version.write_back({several(arrays)})"] if self.changes else []
         ends = []
         for k, t in enumerate(self.fresh):
@@ -300,6 +305,7 @@ class Version:
             in_place = value.size > SMALL and is_plain(array, value)
             if self.changed[k] and not in_place:
                 array[...] = self.buffers[value]
+        log.note(array for array, changed in zip(arrays, self.changed, strict=True) if changed)
 
 
 # What a quick look gives where it is not enough.
