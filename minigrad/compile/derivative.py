@@ -24,6 +24,7 @@ from minigrad.graph import Node, toposort
 from minigrad.ops.base import EachInput, Op
 from minigrad.tensor import Tensor, value_of
 from minigrad.transforms import vjp
+from minigrad.writes import Overwritten
 
 
 class Cotangents(np.ndarray):
@@ -132,12 +133,16 @@ class Derivative:
 
         Raises:
             UnsupportedError: if that cannot be told.
+            GradientError: if an input was written into since the call.
         """
         if self.refusal:
             raise UnsupportedError(
                 f"a compiled function has no derivative, for {self.refusal}; or differentiate it "
                 "without compiling it, or inside of what is compiled"
             )
+        for x in inputs:
+            if type(x) is Overwritten:
+                x.refuse()
         positions = tuple(sorted(sent))
         if positions not in self.functions:
             self.functions[positions] = self.compiled(positions)

@@ -167,8 +167,8 @@ def argument_text(at: str, x: Any, names: dict[str, Any], arrays: list[str]) -> 
     """The look at an argument, or what is in it, found by evaluating `at`."""
     kind, own = type(x), len(names)
     names[f"t{own}"] = kind
-    if kind is Tensor:
-        yield f"type(y{own} := {at}) is Tensor and (x{own} := y{own}.node)"
+    if issubclass(kind, Tensor):
+        yield f"type(y{own} := {at}) is t{own} and (x{own} := y{own}.node)"
         yield f"x{own}.op is {'' if x.node.op is None else 'not '}None"
         yield f"x{own}.requires_grad is {x.requires_grad}"
         # One that the function also finds without being given it is that one again.
