@@ -15,11 +15,11 @@ import numpy as np
 
 from minigrad.autograd import array_of, needs_grad
 from minigrad.compile.ir import Shape, Value, how_of
-from minigrad.compile.tracer import Recorder, Tracer, tracing
+from minigrad.compile.tracer import Recorder, Tracer, as_traced_view, tracing
 from minigrad.errors import UnsupportedError
 from minigrad.graph import Node
 from minigrad.ops.base import Op
-from minigrad.ops.views import as_view, is_view
+from minigrad.ops.views import is_view
 from minigrad.watch import shares
 
 
@@ -30,15 +30,16 @@ class Result:
     place: int
     given: bool = False
     writeable: bool = True
-    view: tuple[Callable[..., Any], dict[str, Any], Result, bool] | None = None
+    view: tuple[Result, Callable[..., Any], dict[str, Any], bool] | None = None
 
     def made(self, given: list[Any], pool: list[Any]) -> Any:
         if self.given:
             return given[self.place]
         tracer = Tracer(pool[self.place])
         if self.view is not None:
-            function, attributes, source, certain = self.view
-            tracer = as_view(tracer, source.made(given, pool), function, attributes, certain)
+            source, function, attributes, certain = self.view
+            of = source.made(given, pool)
+            tracer = as_traced_view(tracer, of, function, attributes, certain)
         tracer.writeable = self.writeable
         return tracer
 
@@ -161,5 +162,5 @@ def result_of(x: Any, given: list[Any], places: dict[Value, int]) -> Result | No
     source = result_of(x.source, given, places)
     if source is None:
         return None
-    how = x.function, x.attributes, source, x.certain
-    return Result(places[x.value], writeable=x.writeable, view=how)
+    view = source, x.function, x.attributes, x.certain
+    return Result(places[x.value], writeable=x.writeable, view=view)

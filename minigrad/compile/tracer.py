@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextvars import ContextVar
 from types import SimpleNamespace
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +16,13 @@ from minigrad.errors import MinigradError, UnsupportedError, refusal_of, unsuppo
 from minigrad.functional.hook import hook_op
 from minigrad.graph import Node, births
 from minigrad.ops.base import Op, registry
-from minigrad.ops.views import as_view, assign, check_writeable, define_in_place, views_of
+from minigrad.ops.views import (
+    assign,
+    check_writeable,
+    define_in_place,
+    is_view,
+    views_of,
+)
 from minigrad.tensor import Tensor
 from minigrad.watch import apply
 from minigrad.writes import Overwritten, log
@@ -203,7 +209,6 @@ class Tracer:
 
     __slots__ = ("__weakref__", "value", "writeable")
     content = "value"
-    view_class: ClassVar[type[Any]]
 
     def __init__(self, value: Value) -> None:
         self.value, self.writeable = value, True
@@ -233,7 +238,7 @@ class Tracer:
 
     @property
     def base(self) -> Any:
-        return getattr(self, "source", None)
+        return self.source if is_view(self) else None
 
     @property
     def flags(self) -> Any:
@@ -334,7 +339,7 @@ for name in COPYING:
     if name in vars(Tracer):
         setattr(Tracer, name, copying(vars(Tracer)[name]))
 define_in_place(Tracer)
-Tracer.view_class = views_of(Tracer, "value")
+TracerView, as_traced_view = views_of(Tracer, "value")
 
 
 FILLING = (
@@ -391,7 +396,7 @@ def traced_apply(op: Op, inputs: tuple[Any, ...], attributes: dict[str, Any]) ->
     live = any_traced = listed = False
     for x in inputs:
         kind = type(x)
-        if kind is Tracer or kind is Tracer.view_class:
+        if kind is Tracer or kind is TracerView:
             any_traced = True
         elif issubclass(kind, Tensor):
             live = True
@@ -424,7 +429,7 @@ def traced_apply(op: Op, inputs: tuple[Any, ...], attributes: dict[str, Any]) ->
             result.writeable = bool(result.value.shape)
         elif op.name in VIEWS and is_traced(arrays[0]):
             certain = op.name != "reshape" or splits_only(arrays[0].shape, result.shape)
-            result = as_view(result, arrays[0], op, attributes, certain)
+            result = as_traced_view(result, arrays[0], op, attributes, certain)
             result.writeable = op.name != "expand" and arrays[0].writeable
     if not live:
         return result

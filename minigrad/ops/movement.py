@@ -316,8 +316,9 @@ def diagonal_of(a: Any, **how: Any) -> Any:
 
 @implements(np.diagonal)
 def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
-    how = {"offset": offset, "axis1": axis1, "axis2": axis2}
-    return as_view(diagonal_of(a, **how), a, diagonal_of, how, certain=True)
+    places = {"offset": offset, "axis1": axis1, "axis2": axis2}
+    entries = diagonal_of(a, **places)
+    return as_view(entries, a, diagonal_of, places)
 
 
 @implements(np.take)

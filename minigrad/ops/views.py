@@ -18,7 +18,7 @@ import numpy as np
 from minigrad.autograd import recording, switched
 from minigrad.dispatch import implementations, implements, is_traced
 from minigrad.errors import ArgumentError, DtypeError, UnsupportedError
-from minigrad.tensor import Tensor, value_of
+from minigrad.tensor import Tensor, new, value_of
 
 # Op -> function of (base, new, **attributes): the base with `new` at the entries that op shows.
 puts: dict[Any, Callable[..., Any]] = {}
@@ -29,28 +29,33 @@ class View:
 
     `function(source, **attributes)` leads to it from its base, the `source`, which may be a view
     too; the last of the chain is the `root`. `seen` is what the root stood for when that was last
-    done. It may not be known whether NumPy would copy, as reshape does where it has to: such a view
-    is not `certain`. A view that was given a node itself is one no longer, and has no root.
+    done. Where NumPy may have had to copy, as reshape does, it is not `certain` that it is a view.
+    One that was given a node itself is a view no longer, and has no root.
     """
 
     __slots__ = ()
     content: ClassVar[str]
-    held: ClassVar[list[str]]
     source: Any
-    root: Any
-    seen: Any
     function: Callable[..., Any]
     attributes: dict[str, Any]
     certain: bool
+    root: Any
+    seen: Any
 
 
-def views_of(kind: type[Any], content: str) -> type[Any]:
-    """The class of the views among names of a kind, which hold their node in the slot `content`."""
+# Kind of names -> what makes a view of one: see `as_view`.
+view_makers: dict[type[Any], Callable[..., Any]] = {}
+
+
+def views_of(kind: type[Any], content: str) -> tuple[type[Any], Callable[..., Any]]:
+    """The class of the views among names of a kind, which hold their node in the slot `content`;
+    and what makes a view of a name."""
     slot = vars(kind)[content]
     read, write = slot.__get__, slot.__set__
+    others = [vars(kind)[name] for name in kind.__slots__ if name not in ("__weakref__", content)]
 
     def look_up(self: Any) -> Any:
-        if self.root is not None and getattr(self.root, content) is not self.seen:
+        if self.root is not None and read(self.root) is not self.seen:
             refresh(self)
         return read(self)
 
@@ -63,32 +68,41 @@ def views_of(kind: type[Any], content: str) -> type[Any]:
         with switched(recording, True):
             write(self, getattr(self.function(base, **self.attributes), content))
 
-    slots = (*View.__annotations__.keys() - {"content", "held"},)
-    held = [name for name in kind.__slots__ if name != "__weakref__"]
-    members = {"__slots__": slots, "renew": renew, "content": content, "held": held}
+    def as_view(
+        x: Any,
+        source: Any,
+        function: Callable[..., Any],
+        attributes: dict[str, Any],
+        certain: bool = True,
+    ) -> Any:
+        view = new(made)
+        write(view, getattr(x, content))
+        for other in others:
+            other.__set__(view, other.__get__(x))
+        view.source, view.function, view.attributes = source, function, attributes
+        is_of_view = type(source) is made and source.root is not None
+        view.certain, view.root = certain, source.root if is_of_view else source
+        view.seen = read(view.root)
+        return view
+
+    slots = (*View.__annotations__.keys() - {"content"},)
+    members = {"__slots__": slots, "renew": renew, "content": content}
     members |= {content: property(look_up, take), "__doc__": kind.__doc__}
-    return type(kind.__name__, (View, kind), members | {"__module__": kind.__module__})
+    made: Any = type(kind.__name__, (View, kind), members | {"__module__": kind.__module__})
+    view_makers[kind] = view_makers[made] = as_view
+    return made, as_view
 
 
-TensorView = views_of(Tensor, "node")
+TensorView, as_tensor_view = views_of(Tensor, "node")
+
+
+def as_view(x: Any, source: Any, function: Callable[..., Any], attributes: dict[str, Any]) -> Any:
+    """x, which is function(source, **attributes), as a view of that."""
+    return view_makers[type(x)](x, source, function, attributes)
 
 
 def is_view(x: Any) -> bool:
     return isinstance(x, View) and x.root is not None
-
-
-def as_view(
-    x: Any, base: Any, function: Callable[..., Any], attributes: dict[str, Any], certain: bool
-) -> Any:
-    """x, which is function(base, **attributes), as a view of base."""
-    kind = TensorView if isinstance(x, Tensor) else type(x).view_class
-    view = kind.__new__(kind)
-    for slot in kind.held:
-        setattr(view, slot, getattr(x, slot))
-    view.source, view.function, view.attributes, view.certain = base, function, attributes, certain
-    view.root = base.root if is_view(base) else base
-    view.seen = getattr(view.root, kind.content)
-    return view
 
 
 def viewed(function: Callable[..., Any], x: Any, **attributes: Any) -> Any:
@@ -96,10 +110,14 @@ def viewed(function: Callable[..., Any], x: Any, **attributes: Any) -> Any:
     y = function(x, **attributes)
     if not isinstance(x, Tensor):
         return y
-    own, shown = x.node.value, y.node.value
-    if shown.base is None or (shown.base is not own and shown.base is not own.base):
+    shown = y.node.value
+    if (base := shown.base) is None:
         return y
-    return as_view(y, x, function, attributes, getattr(shown, "certain", True))
+    own = x.node.value
+    if base is not own and base is not own.base:
+        return y
+    certain = type(shown) is np.ndarray or not is_traced(shown) or shown.certain
+    return as_tensor_view(y, x, function, attributes, certain)
 
 
 def refresh(view: Any) -> None:
@@ -117,8 +135,9 @@ def refresh(view: Any) -> None:
 
 def check_certain(view: Any, does: str) -> None:
     if not view.certain:
+        shape = view.source.shape
         raise UnsupportedError(
-            f"a compiled function {does} an array reshaped from one of {view.source.shape}, where "
+            f"a compiled function {does} an array that was reshaped from one of {shape}, where "
             "one of the two is written into: whether they share memory depends on the layout of "
             "the arguments. Make a copy of one first"
         )
@@ -129,8 +148,7 @@ def assign(target: Any, new: Any) -> Any:
     whole = target
     while is_view(whole):
         check_certain(whole, "writes into")
-        new = puts[whole.function](whole.source, new, **whole.attributes)
-        whole = whole.source
+        new, whole = puts[whole.function](whole.source, new, **whole.attributes), whole.source
     whole.store(new)
     return target
 
