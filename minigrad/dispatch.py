@@ -9,6 +9,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 
+from minigrad.arguments import misfit
 from minigrad.errors import UnsupportedError
 
 Implementation = TypeVar("Implementation", bound=Callable[..., Any])
@@ -47,11 +48,9 @@ def call(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         signature = inspect.signature(implementations[function])
         try:
             signature.bind(*args, **kwargs)
-        except TypeError as misfit:
-            raise UnsupportedError(
-                f"{name_of(function)} on a Tensor: {misfit}. "
-                f"It takes {', '.join(signature.parameters)}"
-            ) from error
+        except TypeError as wrong:
+            why = misfit(wrong, signature, kwargs)
+            raise UnsupportedError(f"{name_of(function)} on a Tensor: {why}") from error
         raise
 
 
@@ -73,6 +72,8 @@ def is_traced(x: Any) -> bool:
 
 def name_of(function: Any) -> str:
     """How users write a NumPy function: np.linalg.svd, or np.add.reduce for a ufunc's method."""
+    if isinstance(function, str):
+        return function
     if isinstance(owner := getattr(function, "__self__", None), np.ufunc):
         return f"np.{owner.__name__}.{function.__name__}"
     module = getattr(function, "__module__", None) or "numpy"
@@ -94,7 +95,7 @@ def method(
 
     @functools.wraps(signature)
     def apply(self: T, *args: P.args, **kwargs: P.kwargs) -> T:
-        return implementations[function](self, *args, **kwargs)
+        return call(function, (self, *args), kwargs)
 
     apply.__name__ = apply.__qualname__ = getattr(function, "__name__", function)
     apply.__doc__ = f"As {'np.' * callable(function)}{apply.__name__}."

@@ -6,6 +6,7 @@ import itertools
 import linecache
 import os
 import sys
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,9 @@ OWN_FILES = {
     for folder, _, files in os.walk(os.path.dirname(os.path.abspath(__file__)))
     for file in files
 }
+# Nor are those of the standard library and of NumPy.
+NUMPY = os.path.dirname(np.__file__)
+BETWEEN = ("<frozen ", os.path.dirname(os.__file__), NUMPY)
 
 
 class MinigradError(Exception):
@@ -53,6 +57,14 @@ class ArgumentError(MinigradError, ValueError):
     """An argument with a value that is not one of those it can have."""
 
 
+class ArgumentTypeError(ArgumentError, TypeError):
+    """An argument of a type that it cannot have, or more or fewer arguments than there are."""
+
+
+class MissingError(MinigradError, AttributeError):
+    """An attribute that other libraries have, and that has another name here."""
+
+
 class GradientError(MinigradError, RuntimeError):
     """A gradient that was asked for and does not exist."""
 
@@ -65,11 +77,22 @@ class GradientCheckError(MinigradError, AssertionError):
     """A derivative that differs from finite differences."""
 
 
+def is_between(frame: FrameType) -> bool:
+    """Whether a frame is ours, or of a library between us and the user, such as contextlib."""
+    path = frame.f_code.co_filename
+    if path == "<string>":  # what `dataclass` wrote, or the program that `python -c` was given
+        return frame.f_globals.get("__name__", "").startswith("minigrad.")
+    outside = "site-packages" in path.removeprefix(NUMPY)
+    return path in OWN_FILES or (path.startswith(BETWEEN) and not outside)
+
+
 def where() -> str:
-    """The user's line, the innermost outside this package, as the last lines of a message."""
-    frame = sys._getframe(1)
-    while frame.f_code.co_filename in OWN_FILES and frame.f_back:
+    """The user's line, the innermost outside of libraries, as the last lines of a message."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame and is_between(frame):
         frame = frame.f_back
+    if frame is None:  # a thread, say, that was given a function of ours
+        return ""
     path, number = frame.f_code.co_filename, frame.f_lineno
     source = linecache.getline(path, number, frame.f_globals).strip()
     return f"\n  at {path}:{number}" + (f"\n    {source}" if source else "")

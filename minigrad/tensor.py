@@ -17,6 +17,7 @@ from minigrad.errors import (
     unsupported_dtype,
 )
 from minigrad.graph import Node
+from minigrad.names import missing
 from minigrad.writes import log, overwrite
 
 Axis = int | tuple[int, ...] | None
@@ -284,6 +285,8 @@ class Tensor:
             )
         else:
             overwrite(self.node.value, new.node.value)
+
+    __getattr__ = missing
 
     __add__, __radd__ = operators(np.add)
     __sub__, __rsub__ = operators(np.subtract)

@@ -10,6 +10,7 @@ import numpy as np
 
 from minigrad.errors import MinigradError, UnsupportedError
 from minigrad.graph import births
+from minigrad.names import missing
 from minigrad.nn import hooks
 from minigrad.state import fitting
 from minigrad.tensor import Tensor
@@ -64,6 +65,8 @@ class Module:
                 # This call made it, and what was made since then: explanations group by calls.
                 node.scope = (self, first, node.scope)
         return output
+
+    __getattr__ = missing
 
     def __setattr__(self, name: str, value: Any) -> None:
         if isinstance(value, Tensor):

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.optim.optimizer import PART, check_parameters, check_range, listed
+from minigrad.arguments import PART, check_range
+from minigrad.optim.optimizer import check_parameters, listed
 from minigrad.state import fitting
 from minigrad.tensor import Tensor
 from minigrad.writes import overwrite

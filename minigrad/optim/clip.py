@@ -6,9 +6,10 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from minigrad.arguments import NOT_NEGATIVE, check_range
 from minigrad.dispatch import is_traced
 from minigrad.ops.movement import as_array
-from minigrad.optim.optimizer import NOT_NEGATIVE, check_range, listed
+from minigrad.optim.optimizer import listed
 from minigrad.tensor import Tensor, value_of
 
 

@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from minigrad.optim.optimizer import FRACTIONS, NOT_NEGATIVE, POSITIVE, Optimizer, State, weak
+from minigrad.arguments import FRACTIONS, NOT_NEGATIVE, POSITIVE
+from minigrad.optim.optimizer import Optimizer, State, weak
 
 
 def lion_rule(

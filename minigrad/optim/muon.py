@@ -7,17 +7,9 @@ from typing import Annotated, Any
 
 import numpy as np
 
+from minigrad.arguments import FRACTION, NOT_NEGATIVE, POSITIVE, Range, one_of
 from minigrad.errors import ShapeError
-from minigrad.optim.optimizer import (
-    FRACTION,
-    NOT_NEGATIVE,
-    POSITIVE,
-    Optimizer,
-    Range,
-    State,
-    one_of,
-    weak,
-)
+from minigrad.optim.optimizer import Optimizer, State, weak
 
 THREE = Range(lambda x: len(x) == 3, "three numbers")
 FEW = Range(lambda x: isinstance(x, int) and 0 <= x < 100, "an int from 0 to 99")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, ClassVar, get_type_hints
+from typing import Any, ClassVar
 
 import numpy as np
 
+from minigrad.arguments import NOT_NEGATIVE, check_range, check_settings
 from minigrad.errors import GradientError
 from minigrad.state import fitting
 from minigrad.tensor import Tensor, value_of
@@ -16,29 +16,6 @@ from minigrad.writes import log
 
 # What an update rule remembers of one parameter: arrays by name.
 State = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Range:
-    """What values a setting can have. It stands in the annotation of the setting."""
-
-    valid: Callable[[Any], bool]
-    wanted: str
-
-
-POSITIVE = Range(lambda x: x > 0, "positive")
-NOT_NEGATIVE = Range(lambda x: x >= 0, "at least 0")
-FRACTION = Range(lambda x: 0 <= x < 1, "at least 0 and below 1")
-PART = Range(lambda x: 0 <= x <= 1, "at least 0 and at most 1")
-FRACTIONS = Range(
-    lambda x: len(x) == 2 and all(0 <= beta < 1 for beta in x),
-    "two numbers, each at least 0 and below 1",
-)
-
-
-def one_of(*values: Any) -> Range:
-    """For a setting with a choice."""
-    return Range(lambda x: x in values, f"one of {', '.join(map(repr, values))}")
 
 
 class Memory(State):
@@ -255,28 +232,6 @@ def listed(parameters: Any) -> list[Any]:
 
 
 # Checks
-
-
-def check_settings(owner: str, declared: Any, settings: Mapping[str, Any]) -> None:
-    """Hold settings against the ranges in the annotations of a function or class."""
-    try:
-        hints = get_type_hints(declared, include_extras=True)
-    except NameError:  # of a rule of the user's, in names that only type checkers know
-        return
-    for name, hint in hints.items():
-        for note in getattr(hint, "__metadata__", ()):
-            if isinstance(note, Range):
-                check_range(owner, name, settings[name], note)
-
-
-def check_range(owner: str, name: str, value: Any, wanted: Range) -> None:
-    """A setting out of its range would only show as a bad result."""
-    try:
-        fits = wanted.valid(value)
-    except TypeError:
-        fits = False
-    if not fits:
-        raise ValueError(f"{owner}: {name} must be {wanted.wanted}, and is {value!r}")
 
 
 def check_parameters(optimizer: str, parameters: list[Tensor]) -> None:

@@ -8,17 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar
 
-from minigrad.optim.optimizer import (
-    FRACTION,
-    NOT_NEGATIVE,
-    PART,
-    POSITIVE,
-    Optimizer,
-    Range,
-    check_settings,
-    one_of,
-    plain,
-)
+from minigrad.arguments import FRACTION, NOT_NEGATIVE, PART, POSITIVE, Range, check_settings, one_of
+from minigrad.optim.optimizer import Optimizer, plain
 
 FUNCTION = Range(callable, "one function of the step")
 NOT_ZERO = Range(lambda x: 0 < x <= 1, "above 0 and at most 1")

@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from minigrad.optim.optimizer import FRACTION, NOT_NEGATIVE, PART, POSITIVE, Optimizer, State, weak
+from minigrad.arguments import FRACTION, NOT_NEGATIVE, PART, POSITIVE
+from minigrad.optim.optimizer import Optimizer, State, weak
 
 
 def sgd_rule(

@@ -1,0 +1,295 @@
+"""Arguments held against their annotations, which say of what type and in what range they are.
+
+An annotation is the one place where this is said: `lr: Annotated[float, POSITIVE]`. `checked`
+functions look before each call; `explained` ones, which are called in every training step, only
+after they failed.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import numbers
+import operator
+import types
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+import numpy as np
+
+from minigrad.errors import ArgumentError, ArgumentTypeError, MinigradError, refusal_of
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class Range:
+    """What values a setting can have. It stands in the annotation of the setting."""
+
+    valid: Callable[[Any], bool]
+    wanted: str
+
+
+def one_of(*values: Any) -> Range:
+    """For a setting with a choice."""
+    return Range(lambda x: x in values, f"one of {', '.join(map(repr, values))}")
+
+
+POSITIVE = Range(lambda x: x > 0, "positive")
+NOT_NEGATIVE = Range(lambda x: x >= 0, "at least 0")
+AT_LEAST_ONE = Range(lambda x: x >= 1, "at least 1")
+FRACTION = Range(lambda x: 0 <= x < 1, "at least 0 and below 1")
+PART = Range(lambda x: 0 <= x <= 1, "at least 0 and at most 1")
+FRACTIONS = Range(
+    lambda x: len(x) == 2 and all(0 <= beta < 1 for beta in x),
+    "two numbers, each at least 0 and below 1",
+)
+FUNCTION = Range(lambda x: not isinstance(x, type), "a function, or a module that was made")
+
+Size = Annotated[int, AT_LEAST_ONE]
+Probability = Annotated[float, PART]
+Function = Annotated[Callable[..., Any], FUNCTION]
+Seed = Annotated[int, NOT_NEGATIVE]
+
+# What other libraries call it, or what is not needed here.
+KEYWORDS = {
+    "dim": "it is called axis here, as NumPy does",
+    "keepdim": "it is called keepdims here, as NumPy does",
+    "device": "there is only the CPU: leave it out",
+    "inplace": "nothing is done in place: leave it out",
+    "unbiased": "it is called ddof here, as NumPy does: 1 for unbiased, else 0",
+    "retain_graph": "the graph stays as long as something refers to it: leave it out",
+    "set_to_none": "that is what it does: leave it out",
+    "learning_rate": "it is called lr here",
+    "num_workers": "batches are fetched in the same process: leave it out",
+}
+
+
+# What a function declares
+
+
+@functools.cache
+def declared(function: Callable[..., Any]) -> tuple[inspect.Signature, dict[str, Any]]:
+    """A function's signature, and what its annotations stand for."""
+    return inspect.signature(function), get_type_hints(function, include_extras=True)
+
+
+def hold(function: Callable[..., Any], args: Any, kwargs: Mapping[str, Any]) -> None:
+    """Raise if a function does not take these arguments.
+
+    Raises:
+        ArgumentTypeError: if there are too many or too few, or one is of another type.
+        ArgumentError: if one is out of its range.
+    """
+    signature, hints = declared(function)
+    method = next(iter(signature.parameters), "") == "self"
+    owner = type(args[0]).__name__ if method and args else function.__name__
+    if method and function.__name__ != "__init__":
+        owner += f".{function.__name__}"
+    try:
+        given = signature.bind(*args, **kwargs)
+    except TypeError as error:
+        raise ArgumentTypeError(f"{owner}: {misfit(error, signature, kwargs)}") from None
+    for name, value in given.arguments.items():
+        several = signature.parameters[name].kind is inspect.Parameter.VAR_POSITIONAL
+        for one in value if several else [value]:
+            check(owner, name, one, hints.get(name, Any))
+
+
+def misfit(error: TypeError, signature: inspect.Signature, kwargs: Iterable[str]) -> str:
+    """Why arguments do not go with a signature, and what it takes."""
+    advice = "".join(f"; {key}: {KEYWORDS[key]}" for key in kwargs if key in KEYWORDS)
+    takes = ", ".join(name for name in signature.parameters if name != "self")
+    return f"{error}; it takes {takes or 'no arguments'}{advice}"
+
+
+def check(owner: str, name: str, value: Any, hint: Any) -> None:
+    """Raise if a value is not what an annotation says."""
+    notes = [note for note in getattr(hint, "__metadata__", ()) if isinstance(note, Range)]
+    if not fits(value, hint):
+        ranges = [note.wanted for note in notes]
+        wanted = ", ".join(
+            ranges if ranges and get_origin(get_args(hint)[0]) else [*kinds(hint), *ranges]
+        )
+        raise ArgumentTypeError(f"{owner}: {name} must be {wanted}, and is {shown(value)}")
+    for note in notes:
+        check_range(owner, name, value, note)
+
+
+def check_settings(owner: str, declared: Any, settings: Mapping[str, Any]) -> None:
+    """Hold settings against the annotations of a function or class."""
+    try:
+        hints = get_type_hints(declared, include_extras=True)
+    except NameError:  # of a rule of the user's, in names that only type checkers know
+        return
+    for name, hint in hints.items():
+        if name in settings:
+            check(owner, name, settings[name], hint)
+
+
+def check_range(owner: str, name: str, value: Any, wanted: Range) -> None:
+    """A setting out of its range would only show as a bad result."""
+    try:
+        valid = wanted.valid(value)
+    except TypeError:
+        valid = False
+    if not valid:
+        raise ArgumentError(f"{owner}: {name} must be {wanted.wanted}, and is {shown(value)}")
+
+
+# What types stand for: `int` is any integer that can be an index, `float` any real number
+
+
+def fits(value: Any, hint: Any) -> bool:
+    """Whether a value is of the type that an annotation says."""
+    origin, parts = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        return fits(value, parts[0])
+    if origin in (Union, types.UnionType):
+        return any(fits(value, part) for part in parts)
+    if origin is Literal:
+        return value in parts
+    if hint in (bool, int, float):
+        return is_number(value, hint)
+    if Callable in (hint, origin):
+        return callable(value)
+    kind = origin or hint
+    if kind is Any or not isinstance(kind, type):  # such as a TypeVar
+        return True
+    if kind in (tuple, list, Sequence):
+        value = tuple(value) if isinstance(value, list | np.ndarray) and np.ndim(value) else value
+        kind = tuple if kind is list else kind
+    if not isinstance(value, kind):
+        return False
+    if kind is tuple and parts and ... not in parts and len(value) != len(parts):
+        return False
+    return all(fits(x, part) for x, part in items(value, parts))
+
+
+def is_number(value: Any, kind: type) -> bool:
+    if isinstance(value, bool | np.bool_) or kind is bool:
+        return isinstance(value, bool | np.bool_) and kind is bool
+    if kind is float:
+        of_no_axes = getattr(value, "ndim", None) == 0 and value.dtype.kind in "fiu"
+        return of_no_axes or isinstance(value, numbers.Real)
+    try:
+        return operator.index(value) is not None
+    except TypeError:
+        return False
+
+
+def items(value: Any, parts: tuple[Any, ...]) -> Iterable[tuple[Any, Any]]:
+    """What a collection holds, each with what the annotation says of it."""
+    if isinstance(value, Mapping) and len(parts) == 2:
+        return [(x, part) for pair in value.items() for x, part in zip(pair, parts, strict=True)]
+    if not isinstance(value, Collection) or isinstance(value, str) or not parts:
+        return []
+    if len(parts) > 1 and ... not in parts:  # a tuple of so many
+        return zip(value, parts, strict=True)
+    return [(x, parts[0]) for x in value]
+
+
+def kinds(hint: Any) -> list[str]:
+    """A type in words."""
+    origin, parts = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        return kinds(parts[0])
+    if origin in (Union, types.UnionType):
+        return [" or ".join(dict.fromkeys(word for part in parts for word in kinds(part)))]
+    if origin is Literal:
+        return [f"one of {', '.join(map(repr, parts))}"]
+    if origin is not None and origin.__name__ in ("tuple", "list", "Sequence"):
+        return [f"a list of which each is {kinds(parts[0])[0]}" if parts else "a list"]
+    words = {
+        int: "an integer",
+        float: "a number",
+        bool: "True or False",
+        str: "text",
+        type(None): "None",
+        None: "None",
+    }
+    if hint in words:
+        return [words[hint]]
+    name = getattr(origin or hint, "__name__", str(hint))
+    given = {"Callable": "a function", "Mapping": "a dict", "PathLike": "a path"}
+    return [given.get(name, f"{'an' if name[0] in 'AEIOU' else 'a'} {name}")]
+
+
+def shown(value: Any) -> str:
+    """A value as messages show it."""
+    if isinstance(value, type):
+        return f"the class {value.__name__}: make one, as in {value.__name__}(...)"
+    if isinstance(value, np.ndarray) and value.ndim:
+        return f"an array of shape {value.shape}"
+    text = repr(value)
+    return text if len(text) < 60 and "\n" not in text else f"a {type(value).__name__}"
+
+
+# Decorators
+
+
+def checked(function: F) -> F:
+    """Hold the arguments of each call against the annotations.
+
+    >>> @checked
+    ... def widths(n: Size, factor: float = 2.0) -> list[float]:
+    ...     return [factor * k for k in range(n)]
+    >>> widths(2.5)
+    Traceback (most recent call last):
+        ...
+    minigrad.errors.ArgumentTypeError: widths: n must be an integer, at least 1, and is 2.5
+    ...
+    """
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        hold(function, args, kwargs)
+        return function(*args, **kwargs)
+
+    return call  # type: ignore[return-value]
+
+
+def explained(function: F) -> F:
+    """Hold the arguments of a call that failed against the annotations: others cost nothing.
+
+    If these fit, it is NumPy that refuses them, which is said as ops say it.
+    """
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except (TypeError, ValueError, AttributeError, IndexError) as error:
+            if isinstance(error, MinigradError | NotImplementedError):
+                raise
+            hold(function, args, kwargs)
+            raise refusal_of(function.__name__, list(args), kwargs, error) from error
+
+    return call  # type: ignore[return-value]
+
+
+def called(what: str, function: Callable[..., Any], *args: Any) -> Any:
+    """What a function of the user's gives, which may be one that takes other arguments.
+
+    >>> called("the loss function", lambda output: output, 1.0, 2.0)
+    Traceback (most recent call last):
+        ...
+    minigrad.errors.ArgumentTypeError: the loss function: too many positional arguments; it takes
+    output, and is called with 2 arguments
+    ...
+    """
+    try:
+        return function(*args)
+    except TypeError as error:
+        try:
+            signature = inspect.signature(function)
+        except (TypeError, ValueError):  # there is none
+            raise error from None
+        try:
+            signature.bind(*args)
+        except TypeError as wrong:
+            raise ArgumentTypeError(
+                f"{what}: {misfit(wrong, signature, ())}, and is called with {len(args)} arguments"
+            ) from error
+        raise

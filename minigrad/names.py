@@ -1,0 +1,121 @@
+"""Names that Tensors and modules have in other libraries, and what to write here."""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+import numpy as np
+
+from minigrad.dispatch import implementations
+from minigrad.errors import MissingError
+
+OF_TENSORS = {
+    "view": "t.reshape(...)",
+    "view_as": "t.reshape(other.shape)",
+    "contiguous": "t itself: there is nothing to do",
+    "unsqueeze": "np.expand_dims(t, axis), or t[:, None]",
+    "permute": "t.transpose(1, 0, 2)",
+    "t": "t.T",
+    "mT": "np.swapaxes(t, -1, -2)",
+    "flatten": "t.reshape(-1), or t.reshape(len(t), -1) for all axes but the first",
+    "expand": "np.broadcast_to(t, shape)",
+    "expand_as": "np.broadcast_to(t, other.shape)",
+    "repeat": "np.tile(t, repeats) for PyTorch's, np.repeat(t, repeats, axis) for NumPy's",
+    "repeat_interleave": "np.repeat(t, repeats, axis)",
+    "numpy": "t.data, the array itself",
+    "cpu": "t itself: there is only the CPU",
+    "cuda": "t itself: there is only the CPU",
+    "device": "nothing: there is only the CPU",
+    "to": "t.astype(dtype); there is only the CPU",
+    "type": "t.astype(dtype), or t.dtype",
+    "type_as": "t.astype(other.dtype)",
+    "float": "t.astype(np.float32)",
+    "double": "t.astype(np.float64)",
+    "half": "t.astype(np.float16)",
+    "long": "t.astype(np.int64)",
+    "int": "t.astype(np.int32)",
+    "bool": "t.astype(bool)",
+    "clone": "t.copy()",
+    "numel": "t.size",
+    "nelement": "t.size",
+    "dim": "t.ndim",
+    "nbytes": "t.data.nbytes",
+    "itemsize": "t.data.itemsize",
+    "strides": "t.data.strides",
+    "flat": "t.reshape(-1)",
+    "add": "t + x",
+    "sub": "t - x",
+    "mul": "t * x",
+    "div": "t / x",
+    "neg": "-t",
+    "pow": "t**x",
+    "mm": "t @ x",
+    "bmm": "t @ x",
+    "matmul": "t @ x",
+    "eq": "t == x",
+    "ne": "t != x",
+    "lt": "t < x",
+    "le": "t <= x",
+    "gt": "t > x",
+    "ge": "t >= x",
+    "clamp": "np.clip(t, low, high)",
+    "norm": "np.linalg.norm(t)",
+    "gather": "np.take_along_axis(t, indices, axis)",
+    "index_select": "np.take(t, indices, axis)",
+    "masked_fill": "np.where(mask, value, t)",
+    "masked_select": "t[mask]",
+    "chunk": "np.split(t, pieces, axis)",
+    "topk": "np.argsort(-t.data) for the places, and t[places]",
+    "softmax": "minigrad.functional.softmax(t, axis)",
+    "log_softmax": "minigrad.functional.log_softmax(t, axis)",
+    "logsumexp": "minigrad.functional.logsumexp(t, axis)",
+    "erf": "minigrad.functional.erf(t)",
+    "is_leaf": "nothing: a leaf is what Tensor() made",
+    "grad_fn": "minigrad.explain(t), which shows how it was computed",
+    "retain_grad": "minigrad.hook(t, function), which is called with the cotangent",
+    "register_hook": "minigrad.hook(t, function)",
+    "requires_grad_": "t.requires_grad = True",
+    "detach_": "t.detach()",
+    "zero_": "t[...] = 0",
+    "fill_": "t[...] = value",
+    "fill": "t[...] = value",
+    "copy_": "t[...] = other",
+    "add_": "t += x",
+    "sub_": "t -= x",
+    "mul_": "t *= x",
+    "div_": "t /= x",
+    "scatter_": "t[indices] = values",
+}
+
+OF_MODULES = {
+    **dict.fromkeys(("to", "cuda", "cpu"), "nothing: there is only the CPU"),
+    **dict.fromkeys(
+        ("float", "double", "half"),
+        "nothing: parameters are float32, and a result has the dtype that NumPy gives it",
+    ),
+    **dict.fromkeys(
+        ("register_buffer", "register_parameter", "add_module"),
+        "`self.name = ...`: a Tensor that requires a gradient is a parameter, any other a buffer",
+    ),
+    "named_tensors": "named_parameters() and named_buffers()",
+    "share_memory": "nothing: there is one process",
+    "compile": "minigrad.compile(model)",
+}
+
+
+def missing(owner: Any, name: str) -> NoReturn:
+    """What `__getattr__` does: it is asked for what an object has not.
+
+    Raises:
+        AttributeError: always, and it is a MissingError if there is something else to write.
+    """
+    if name[:2] == "__":  # asked for by Python and NumPy, at every turn
+        raise AttributeError(name)
+    advice = (OF_TENSORS if hasattr(type(owner), "ndim") else OF_MODULES).get(name)
+    function = getattr(np, name, None)
+    if advice is None and hasattr(type(owner), "ndim") and function in implementations:
+        advice = f"np.{name}(t)"
+    if advice is None:
+        kind = type(owner).__name__
+        raise AttributeError(f"{kind!r} object has no attribute {name!r}", name=name, obj=owner)
+    raise MissingError(f"a {type(owner).__name__} has no .{name}: write {advice}")
