@@ -12,7 +12,7 @@ import inspect
 import numbers
 import operator
 import types
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -106,15 +106,11 @@ def misfit(error: TypeError, signature: inspect.Signature, kwargs: Iterable[str]
 
 def check(owner: str, name: str, value: Any, hint: Any) -> None:
     """Raise if a value is not what an annotation says."""
-    notes = [note for note in getattr(hint, "__metadata__", ()) if isinstance(note, Range)]
     if not fits(value, hint):
-        ranges = [note.wanted for note in notes]
-        wanted = ", ".join(
-            ranges if ranges and get_origin(get_args(hint)[0]) else [*kinds(hint), *ranges]
-        )
+        wanted = " or ".join(dict.fromkeys(words(hint)))
         raise ArgumentTypeError(f"{owner}: {name} must be {wanted}, and is {shown(value)}")
-    for note in notes:
-        check_range(owner, name, value, note)
+    for limit in ranges(value, hint):
+        check_range(owner, name, value, limit)
 
 
 def check_settings(owner: str, declared: Any, settings: Mapping[str, Any]) -> None:
@@ -190,30 +186,44 @@ def items(value: Any, parts: tuple[Any, ...]) -> Iterable[tuple[Any, Any]]:
     return [(x, parts[0]) for x in value]
 
 
-def kinds(hint: Any) -> list[str]:
-    """A type in words."""
+def ranges(value: Any, hint: Any) -> Iterator[Range]:
+    """In which ranges a value has to be, which is of the type."""
+    if get_origin(hint) is Annotated:
+        yield from (note for note in hint.__metadata__ if isinstance(note, Range))
+    elif get_origin(hint) in (Union, types.UnionType):
+        fitting = next(part for part in get_args(hint) if fits(value, part))
+        yield from ranges(value, fitting)
+
+
+WORDS = {
+    "int": "an integer",
+    "float": "a number",
+    "bool": "True or False",
+    "str": "text",
+    "NoneType": "None",
+    "Callable": "a function",
+    "Mapping": "a dict",
+    "PathLike": "a path",
+    "Generator": "a generator such as np.random.default_rng(0)",
+}
+
+
+def words(hint: Any) -> Iterator[str]:
+    """A type in words: what can be given."""
     origin, parts = get_origin(hint), get_args(hint)
     if origin is Annotated:
-        return kinds(parts[0])
-    if origin in (Union, types.UnionType):
-        return [" or ".join(dict.fromkeys(word for part in parts for word in kinds(part)))]
-    if origin is Literal:
-        return [f"one of {', '.join(map(repr, parts))}"]
-    if origin is not None and origin.__name__ in ("tuple", "list", "Sequence"):
-        return [f"a list of which each is {kinds(parts[0])[0]}" if parts else "a list"]
-    words = {
-        int: "an integer",
-        float: "a number",
-        bool: "True or False",
-        str: "text",
-        type(None): "None",
-        None: "None",
-    }
-    if hint in words:
-        return [words[hint]]
-    name = getattr(origin or hint, "__name__", str(hint))
-    given = {"Callable": "a function", "Mapping": "a dict", "PathLike": "a path"}
-    return [given.get(name, f"{'an' if name[0] in 'AEIOU' else 'a'} {name}")]
+        limits = [note.wanted for note in hint.__metadata__ if isinstance(note, Range)]
+        # The range of a list says what is in it.
+        yield ", ".join(limits if limits and get_origin(parts[0]) else [*words(parts[0]), *limits])
+    elif origin in (Union, types.UnionType):
+        yield from (word for part in parts for word in words(part))
+    elif origin is Literal:
+        yield from map(repr, parts)
+    elif origin in (tuple, list, Sequence, Iterable) and parts:
+        yield f"a list of {' or '.join(words(parts[0]))} each"
+    else:
+        name = (origin or hint).__name__
+        yield WORDS.get(name, f"{'an' if name[0] in 'AEIOU' else 'a'} {name}")
 
 
 def shown(value: Any) -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
 from minigrad import functional as F
-from minigrad.errors import ShapeError
+from minigrad.arguments import Size, checked, one_of
 from minigrad.nn.function import FunctionModule
 from minigrad.nn.module import Module
 from minigrad.tensor import Tensor
@@ -47,9 +47,8 @@ class PReLU(Module):
     (5, 3, 8, 8)
     """
 
-    def __init__(self, num_parameters: int = 1, init: float = 0.25) -> None:
-        if num_parameters < 1:
-            raise ShapeError(f"PReLU({num_parameters}): it has at least 1 parameter")
+    @checked
+    def __init__(self, num_parameters: Size = 1, init: float = 0.25) -> None:
         self.num_parameters = num_parameters
         self.weight = Tensor(np.full(num_parameters, init, np.float32), requires_grad=True)
 
@@ -82,7 +81,7 @@ class GELU(FunctionModule):
     """
 
     function = staticmethod(F.gelu)
-    approximate: str = "none"
+    approximate: Annotated[str, one_of("none", "tanh")] = "none"
 
 
 class SiLU(FunctionModule):

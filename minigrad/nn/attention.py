@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.arguments import Probability, Size, checked
 from minigrad.errors import ArgumentError, ShapeError
 from minigrad.functional import dropout, gelu, linear, relu
 from minigrad.functional.attention import additive, attention_weights, causal_bias
-from minigrad.functional.dropout import check_probability
 from minigrad.nn.dropout import Dropout
 from minigrad.nn.init import parameter, xavier_uniform_, zeros_
 from minigrad.nn.linear import Linear
@@ -39,15 +39,16 @@ class MultiheadAttention(Module):
     ((5, 10, 8), (5, 10, 10))
     """
 
+    @checked
     def __init__(
         self,
-        embed_dim: int,
-        num_heads: int,
-        dropout: float = 0.0,
+        embed_dim: Size,
+        num_heads: Size,
+        dropout: Probability = 0.0,
         bias: bool = True,
         *,
-        kdim: int | None = None,
-        vdim: int | None = None,
+        kdim: Size | None = None,
+        vdim: Size | None = None,
         batch_first: bool = False,
         rng: np.random.Generator | None = None,
     ) -> None:
@@ -58,12 +59,10 @@ class MultiheadAttention(Module):
         self.vdim = embed_dim if vdim is None else vdim
         self.batch_first = batch_first
         self.rng = rng
-        if min(embed_dim, num_heads, self.kdim, self.vdim) < 1 or embed_dim % num_heads:
+        if embed_dim % num_heads:
             raise ShapeError(
-                f"MultiheadAttention({self.extra_repr()}): all sizes are at least 1, and embed_dim "
-                "is a multiple of num_heads"
+                f"MultiheadAttention({self.extra_repr()}): embed_dim is a multiple of num_heads"
             )
-        check_probability("MultiheadAttention: dropout", dropout)
         self.in_proj_weight = None
         if self.kdim == self.vdim == embed_dim:
             self.in_proj_weight = xavier_uniform_(parameter(3 * embed_dim, embed_dim), rng=rng)
@@ -228,12 +227,13 @@ class TransformerEncoderLayer(Module):
     (5, 10, 8)
     """
 
+    @checked
     def __init__(
         self,
-        d_model: int,
-        nhead: int,
-        dim_feedforward: int = 2048,
-        dropout: float = 0.1,
+        d_model: Size,
+        nhead: Size,
+        dim_feedforward: Size = 2048,
+        dropout: Probability = 0.1,
         activation: str | Callable[[Any], Any] = "relu",
         layer_norm_eps: float = 1e-5,
         batch_first: bool = False,

@@ -9,6 +9,7 @@ from typing import Any, Self, overload
 
 import numpy as np
 
+from minigrad.arguments import checked, is_number
 from minigrad.errors import ShapeError, UnsupportedError
 from minigrad.nn.module import Module
 
@@ -49,7 +50,8 @@ class Numbered(Container):
         self._hold(next(name for name in numbers if name not in vars(self)), module)
         return self
 
-    def extend(self, modules: Iterable[Module]) -> Self:
+    @checked
+    def extend(self, modules: Iterable[Any]) -> Self:
         """Put modules at the end."""
         for module in modules:
             self.append(module)
@@ -76,9 +78,9 @@ class Numbered(Container):
 
     def _name(self, index: int) -> str:
         names = [name for name, _ in self.named_children()]
-        if not -len(names) <= index < len(names):
+        if not is_number(index, int) or not -len(names) <= index < len(names):
             raise IndexError(
-                f"item {index} of a {type(self).__name__} that holds {len(names)} modules"
+                f"item {index!r} of a {type(self).__name__} that holds {len(names)} modules"
             )
         return names[index]
 
@@ -132,7 +134,8 @@ class ModuleList(Numbered):
     ['layers.0.weight', 'layers.0.bias']
     """
 
-    def __init__(self, modules: Iterable[Module] = ()) -> None:
+    @checked
+    def __init__(self, modules: Iterable[Any] = ()) -> None:
         self.extend(modules)
 
     def _of(self, children: dict[str, Module]) -> Self:
@@ -150,7 +153,8 @@ class ModuleDict(Container):
     ['colour.weight', 'colour.bias', 'size.weight', 'size.bias']
     """
 
-    def __init__(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]] = ()) -> None:
+    @checked
+    def __init__(self, modules: Mapping[Any, Any] | Iterable[tuple[Any, Any]] = ()) -> None:
         self.update(modules)
 
     def update(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]]) -> None:
@@ -191,6 +195,7 @@ class Flatten(Module):
     (15, 8)
     """
 
+    @checked
     def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
         if start_dim > end_dim and (start_dim < 0) == (end_dim < 0):
             raise ShapeError(f"Flatten({start_dim}, {end_dim}): the first axis is after the last")
@@ -218,6 +223,7 @@ class Unflatten(Module):
     (5, 3, 8, 8)
     """
 
+    @checked
     def __init__(self, dim: int, unflattened_size: tuple[int, ...]) -> None:
         sizes = tuple(unflattened_size)
         if not sizes or sizes.count(-1) > 1 or min(n for n in (*sizes, 1) if n != -1) < 1:

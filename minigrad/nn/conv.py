@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
+from minigrad.arguments import Size, checked
 from minigrad.errors import ShapeError
 from minigrad.functional import conv1d, conv2d, conv_transpose2d
 from minigrad.functional.convolution import IMAGES, SIGNALS, Kind, Sizes, per_axis
@@ -24,26 +25,27 @@ class Convolution(Module):
     function: ClassVar[Callable[..., Any]]
     settings: ClassVar = ["stride", "padding", "dilation", "groups"]
 
+    @checked
     def __init__(
         self,
-        in_channels: int,
-        out_channels: int,
+        in_channels: Size,
+        out_channels: Size,
         kernel_size: int | Sizes,
         stride: int | Sizes = 1,
-        padding: int | Sizes | str = 0,
+        padding: int | Sizes | Literal["same"] = 0,
         dilation: int | Sizes = 1,
-        groups: int = 1,
+        groups: Size = 1,
         bias: bool = True,
         *,
         rng: np.random.Generator | None = None,
     ) -> None:
         name, axes = type(self).__name__, self.kind.axes
         kernel_size = per_axis(kernel_size, "kernel_size", axes)
-        if min(in_channels, out_channels, groups, *kernel_size) < 1:
-            raise ShapeError(
-                f"{name}({in_channels}, {out_channels}, {kernel_size}, groups={groups}): channels, "
-                "kernel and groups are at least 1"
-            )
+        stride, dilation = per_axis(stride, "stride", axes), per_axis(dilation, "dilation", axes)
+        if min(*kernel_size, *stride, *dilation) < 1:
+            raise ShapeError(f"{name}: kernel, stride and dilation are at least 1")
+        if padding != "same" and min(per_axis(padding, "padding", axes)) < 0:
+            raise ShapeError(f"{name}: padding is at least 0, not {padding}")
         if in_channels % groups or out_channels % groups:
             raise ShapeError(
                 f"{name}({in_channels}, {out_channels}, groups={groups}): both numbers of channels "
@@ -52,9 +54,9 @@ class Convolution(Module):
         self.in_channels = in_channels
         self.out_channels = out_channels
         self.kernel_size = kernel_size
-        self.stride = per_axis(stride, "stride", axes)
+        self.stride = stride
         self.padding = padding
-        self.dilation = per_axis(dilation, "dilation", axes)
+        self.dilation = dilation
         self.groups = groups
         shape = self.weight_shape()
         fan_in = math.prod(shape[1:])
@@ -143,15 +145,16 @@ class ConvTranspose2d(Convolution):
     function = staticmethod(conv_transpose2d)
     settings: ClassVar = ["stride", "padding", "output_padding", "groups", "dilation"]
 
+    @checked
     def __init__(
         self,
-        in_channels: int,
-        out_channels: int,
+        in_channels: Size,
+        out_channels: Size,
         kernel_size: int | Pair,
         stride: int | Pair = 1,
         padding: int | Pair = 0,
         output_padding: int | Pair = 0,
-        groups: int = 1,
+        groups: Size = 1,
         bias: bool = True,
         dilation: int | Pair = 1,
         *,

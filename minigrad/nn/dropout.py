@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.arguments import Probability, checked
 from minigrad.functional import dropout
-from minigrad.functional.dropout import check_probability
 from minigrad.nn.module import Module
 
 
@@ -23,8 +23,8 @@ class Dropout(Module):
     array([1., 1., 1., 1., 1., 1.])
     """
 
-    def __init__(self, p: float = 0.5, *, rng: np.random.Generator | None = None) -> None:
-        check_probability("Dropout", p)
+    @checked
+    def __init__(self, p: Probability = 0.5, *, rng: np.random.Generator | None = None) -> None:
         self.p = p
         self.rng = rng
 

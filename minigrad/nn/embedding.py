@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.arguments import Size, checked
 from minigrad.errors import ShapeError
 from minigrad.functional import embedding
 from minigrad.nn.init import normal_, parameter
@@ -27,18 +28,15 @@ class Embedding(Module):
     Embedding(27, 4)  # 108 parameters
     """
 
+    @checked
     def __init__(
         self,
-        num_embeddings: int,
-        embedding_dim: int,
+        num_embeddings: Size,
+        embedding_dim: Size,
         padding_idx: int | None = None,
         *,
         rng: np.random.Generator | None = None,
     ) -> None:
-        if min(num_embeddings, embedding_dim) < 1:
-            raise ShapeError(
-                f"Embedding({num_embeddings}, {embedding_dim}): both sizes are at least 1"
-            )
         if padding_idx is not None and not -num_embeddings <= padding_idx < num_embeddings:
             raise ShapeError(
                 f"Embedding with padding_idx={padding_idx}: there are {num_embeddings} rows, for "

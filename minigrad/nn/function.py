@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any, ClassVar
 
+from minigrad.arguments import check_settings
 from minigrad.nn.module import Module
 from minigrad.tensor import Tensor
 
@@ -28,6 +29,9 @@ class FunctionModule(Module):
     """
 
     function: ClassVar[Callable[..., Any]]
+
+    def __post_init__(self) -> None:
+        check_settings(type(self).__name__, type(self), self.settings())
 
     def settings(self) -> dict[str, Any]:
         return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.arguments import Size, checked
 from minigrad.errors import ShapeError
 from minigrad.functional import bilinear, linear
 from minigrad.nn.init import uniform_by_fan_in
@@ -26,16 +27,15 @@ class Linear(Module):
     Linear(in_features=3, out_features=2, bias=True)  # 8 parameters
     """
 
+    @checked
     def __init__(
         self,
-        in_features: int,
-        out_features: int,
+        in_features: Size,
+        out_features: Size,
         bias: bool = True,
         *,
         rng: np.random.Generator | None = None,
     ) -> None:
-        if min(in_features, out_features) < 1:
-            raise ShapeError(f"Linear({in_features}, {out_features}): both sizes are at least 1")
         self.in_features = in_features
         self.out_features = out_features
         self.weight = uniform_by_fan_in((out_features, in_features), in_features, rng)
@@ -71,20 +71,16 @@ class Bilinear(Module):
     (5, 2)
     """
 
+    @checked
     def __init__(
         self,
-        in1_features: int,
-        in2_features: int,
-        out_features: int,
+        in1_features: Size,
+        in2_features: Size,
+        out_features: Size,
         bias: bool = True,
         *,
         rng: np.random.Generator | None = None,
     ) -> None:
-        if min(in1_features, in2_features, out_features) < 1:
-            raise ShapeError(
-                f"Bilinear({in1_features}, {in2_features}, {out_features}): all sizes are at least "
-                "1"
-            )
         self.in1_features = in1_features
         self.in2_features = in2_features
         self.out_features = out_features

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 from minigrad import functional as F
+from minigrad.arguments import NOT_NEGATIVE, Probability, one_of
 from minigrad.nn.function import FunctionModule
 from minigrad.tensor import Tensor
+
+REDUCTION = one_of("mean", "sum", "none")
 
 
 @dataclass(eq=False, repr=False)
@@ -15,6 +18,7 @@ class Loss(FunctionModule):
     """Base of losses: their weights are buffers."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for name in "weight", "pos_weight":
             value = self.settings().get(name)
             if value is not None and not isinstance(value, Tensor):
@@ -35,8 +39,8 @@ class CrossEntropyLoss(Loss):
     function = staticmethod(F.cross_entropy)
     weight: Any = None
     ignore_index: int = -100
-    reduction: str = "mean"
-    label_smoothing: float = 0.0
+    reduction: Annotated[str, REDUCTION] = "mean"
+    label_smoothing: Probability = 0.0
 
 
 @dataclass(eq=False, repr=False)
@@ -51,7 +55,7 @@ class NLLLoss(Loss):
     function = staticmethod(F.nll_loss)
     weight: Any = None
     ignore_index: int = -100
-    reduction: str = "mean"
+    reduction: Annotated[str, REDUCTION] = "mean"
 
 
 @dataclass(eq=False, repr=False)
@@ -65,7 +69,7 @@ class BCEWithLogitsLoss(Loss):
 
     function = staticmethod(F.binary_cross_entropy_with_logits)
     weight: Any = None
-    reduction: str = "mean"
+    reduction: Annotated[str, REDUCTION] = "mean"
     pos_weight: Any = None
 
 
@@ -79,7 +83,7 @@ class KLDivLoss(Loss):
     """
 
     function = staticmethod(F.kl_div)
-    reduction: str = "mean"
+    reduction: Annotated[str, one_of("mean", "batchmean", "sum", "none")] = "mean"
     log_target: bool = False
 
 
@@ -93,7 +97,7 @@ class HingeLoss(Loss):
     """
 
     function = staticmethod(F.hinge_loss)
-    reduction: str = "mean"
+    reduction: Annotated[str, REDUCTION] = "mean"
 
 
 @dataclass(eq=False, repr=False)
@@ -106,7 +110,7 @@ class MSELoss(Loss):
     """
 
     function = staticmethod(F.mse_loss)
-    reduction: str = "mean"
+    reduction: Annotated[str, REDUCTION] = "mean"
 
 
 @dataclass(eq=False, repr=False)
@@ -119,7 +123,7 @@ class L1Loss(Loss):
     """
 
     function = staticmethod(F.l1_loss)
-    reduction: str = "mean"
+    reduction: Annotated[str, REDUCTION] = "mean"
 
 
 @dataclass(eq=False, repr=False)
@@ -132,8 +136,8 @@ class SmoothL1Loss(Loss):
     """
 
     function = staticmethod(F.smooth_l1_loss)
-    reduction: str = "mean"
-    beta: float = 1.0
+    reduction: Annotated[str, REDUCTION] = "mean"
+    beta: Annotated[float, NOT_NEGATIVE] = 1.0
 
 
 @dataclass(eq=False, repr=False)
@@ -162,4 +166,4 @@ class CosineEmbeddingLoss(Loss):
 
     function = staticmethod(F.cosine_embedding_loss)
     margin: float = 0.0
-    reduction: str = "mean"
+    reduction: Annotated[str, REDUCTION] = "mean"

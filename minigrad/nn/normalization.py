@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from minigrad.arguments import Size, checked
 from minigrad.errors import ShapeError
 from minigrad.functional import batch_norm, group_norm, layer_norm, rms_norm
 from minigrad.nn.module import Module
@@ -46,16 +47,15 @@ class BatchNorm(Module):
     # The axes of inputs after (N, num_features).
     further_axes: ClassVar[list[str]]
 
+    @checked
     def __init__(
         self,
-        num_features: int,
+        num_features: Size,
         eps: float = 1e-5,
         momentum: float | None = 0.1,
         affine: bool = True,
         track_running_stats: bool = True,
     ) -> None:
-        if num_features < 1:
-            raise ShapeError(f"{type(self).__name__}({num_features}): it has at least 1 feature")
         self.num_features = num_features
         self.eps = eps
         self.momentum = momentum
@@ -145,6 +145,7 @@ class LayerNorm(Module):
     LayerNorm((2,), eps=1e-05, elementwise_affine=True, bias=True)  # 4 parameters
     """
 
+    @checked
     def __init__(
         self,
         normalized_shape: int | Shape,
@@ -186,6 +187,7 @@ class RMSNorm(Module):
     RMSNorm((2,), eps=None, elementwise_affine=False)
     """
 
+    @checked
     def __init__(
         self,
         normalized_shape: int | Shape,
@@ -223,10 +225,11 @@ class GroupNorm(Module):
     GroupNorm(2, 4, eps=1e-05, affine=True)  # 8 parameters
     """
 
+    @checked
     def __init__(
-        self, num_groups: int, num_channels: int, eps: float = 1e-5, affine: bool = True
+        self, num_groups: Size, num_channels: Size, eps: float = 1e-5, affine: bool = True
     ) -> None:
-        if min(num_groups, num_channels) < 1 or num_channels % num_groups:
+        if num_channels % num_groups:
             raise ShapeError(
                 f"GroupNorm({num_groups}, {num_channels}): groups of equal size make up the "
                 "channels, so num_channels must be a multiple of num_groups"

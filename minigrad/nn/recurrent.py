@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import numpy as np
 
+from minigrad.arguments import Probability, Size, checked, one_of
 from minigrad.errors import ArgumentError, ShapeError
 from minigrad.functional import dropout, relu
-from minigrad.functional.dropout import check_probability
 from minigrad.functional.recurrent import State, gru_cell, lstm_cell, rnn_cell, scan
 from minigrad.nn.init import uniform_by_fan_in
 from minigrad.nn.module import Module
@@ -36,24 +36,19 @@ class Recurrent(Module):
     # Of the parameters, this one is always there.
     weight_hh_l0: Tensor
 
+    @checked
     def __init__(
         self,
-        input_size: int,
-        hidden_size: int,
-        num_layers: int = 1,
+        input_size: Size,
+        hidden_size: Size,
+        num_layers: Size = 1,
         bias: bool = True,
         batch_first: bool = False,
-        dropout: float = 0.0,
+        dropout: Probability = 0.0,
         bidirectional: bool = False,
         *,
         rng: np.random.Generator | None = None,
     ) -> None:
-        name = type(self).__name__
-        if min(input_size, hidden_size, num_layers) < 1:
-            raise ShapeError(
-                f"{name}({input_size}, {hidden_size}, num_layers={num_layers}): all are at least 1"
-            )
-        check_probability(f"{name}: dropout", dropout)
         self.input_size = input_size
         self.hidden_size = hidden_size
         self.num_layers = num_layers
@@ -197,21 +192,20 @@ class RNN(Recurrent):
     ((10, 5, 8), (1, 5, 8))
     """
 
+    @checked
     def __init__(
         self,
-        input_size: int,
-        hidden_size: int,
-        num_layers: int = 1,
-        nonlinearity: str = "tanh",
+        input_size: Size,
+        hidden_size: Size,
+        num_layers: Size = 1,
+        nonlinearity: Annotated[str, one_of(*NONLINEARITIES)] = "tanh",
         bias: bool = True,
         batch_first: bool = False,
-        dropout: float = 0.0,
+        dropout: Probability = 0.0,
         bidirectional: bool = False,
         *,
         rng: np.random.Generator | None = None,
     ) -> None:
-        if nonlinearity not in NONLINEARITIES:
-            raise ArgumentError(f'RNN: nonlinearity is "tanh" or "relu", not {nonlinearity!r}')
         self.nonlinearity = nonlinearity
         options = (num_layers, bias, batch_first, dropout, bidirectional)
         super().__init__(input_size, hidden_size, *options, rng=rng)

@@ -7,7 +7,7 @@ import pytest
 
 import minigrad.functional as F
 from minigrad import check_gradients, nn
-from minigrad.errors import ShapeError
+from minigrad.errors import ArgumentError, ShapeError
 from minigrad.nn import Module, activation
 
 X = np.array([-2.0, -0.7, 0.4, 1.9])
@@ -75,5 +75,5 @@ def test_prelu_trains_its_slopes() -> None:
 def test_prelu_of_other_channels_is_refused() -> None:
     with pytest.raises(ShapeError, match=r"\(2, 3\).*\(4,\)"):
         nn.PReLU(4)(np.zeros((2, 3)))
-    with pytest.raises(ShapeError, match=r"PReLU\(0\)"):
+    with pytest.raises(ArgumentError, match="PReLU: num_parameters must be at least 1, and is 0"):
         nn.PReLU(0)

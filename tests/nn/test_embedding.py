@@ -74,7 +74,7 @@ def test_floats_are_refused() -> None:
 
 @pytest.mark.parametrize("arguments", [(0, 5), (4, 0), (4, 5, 4), (4, 5, -5)])
 def test_sizes_that_make_no_sense_are_refused(arguments: Any) -> None:
-    with pytest.raises(ShapeError, match="Embedding"):
+    with pytest.raises(ValueError, match="Embedding"):
         Embedding(*arguments)
 
 

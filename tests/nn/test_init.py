@@ -173,5 +173,7 @@ def test_bad_input(call: Any, error: Any, message: str) -> None:
 
 
 def test_a_seed_is_no_generator() -> None:
-    with pytest.raises(ArgumentError, match=r"rng=0 is no generator: write rng=np.random"):
+    with pytest.raises(
+        ArgumentError, match=r"rng must be a generator such as np.random.*, and is 0"
+    ):
         nn.Linear(2, 3, rng=0)  # type: ignore[arg-type]

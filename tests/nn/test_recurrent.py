@@ -216,7 +216,7 @@ def test_settings_that_make_no_sense_are_refused(kind: Any, arguments: Any, opti
 
 
 def test_a_nonlinearity_that_is_not_there() -> None:
-    with pytest.raises(ArgumentError, match='"tanh" or "relu", not \'gelu\''):
+    with pytest.raises(ArgumentError, match="one of 'tanh', 'relu', and is 'gelu'"):
         RNN(3, 5, nonlinearity="gelu")
 
 
