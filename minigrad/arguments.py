@@ -219,10 +219,14 @@ def words(hint: Any) -> Iterator[str]:
         yield from (word for part in parts for word in words(part))
     elif origin is Literal:
         yield from map(repr, parts)
-    elif origin in (tuple, list, Sequence, Iterable) and parts:
+    elif Any in (origin, hint):
+        yield "anything"
+    elif origin in (tuple, list, Sequence) and parts[0] is not Any:
         yield f"a list of {' or '.join(words(parts[0]))} each"
+    elif origin is Mapping and str in parts:
+        yield f"a dict of {' or '.join(words(parts[1]))} by name"
     else:
-        name = (origin or hint).__name__
+        name = getattr(origin or hint, "__name__", str(hint))
         yield WORDS.get(name, f"{'an' if name[0] in 'AEIOU' else 'a'} {name}")
 
 

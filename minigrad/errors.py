@@ -61,6 +61,14 @@ class ArgumentTypeError(ArgumentError, TypeError):
     """An argument of a type that it cannot have, or more or fewer arguments than there are."""
 
 
+class BusyError(MinigradError, OSError):
+    """A file that another process is at work on."""
+
+
+class MissingPackageError(MinigradError, ImportError):
+    """A package that is not installed, and not needed but for what was asked for."""
+
+
 class MissingError(MinigradError, AttributeError):
     """An attribute that other libraries have, and that has another name here."""
 

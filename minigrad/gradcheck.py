@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.arguments import checked
 from minigrad.autograd import no_grad
 from minigrad.errors import GradientCheckError
 from minigrad.tensor import Tensor, value_of
@@ -17,6 +18,7 @@ RELATIVE, ABSOLUTE = 1e-6, 1e-7
 STEP = 1e-4
 
 
+@checked
 def check_gradients(f: Function, *args: Any, order: int = 2) -> None:
     """Raise on the first derivative of f, up to `order`, that finite differences contradict.
 

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
-from minigrad.errors import DtypeError, MinigradError, UnsupportedError
+from minigrad.arguments import checked
+from minigrad.errors import BusyError, DtypeError, MinigradError, UnsupportedError
 from minigrad.nn import Module
 from minigrad.tensor import value_of
 
 # safetensors is imported where it is used: `import minigrad` needs NumPy only.
 
 
+@checked
 def save(
     path: str | os.PathLike[str],
-    obj: Module | Mapping[str, Any],
+    obj: Any,
     metadata: Mapping[str, str] | None = None,
 ) -> None:
     """Write arrays to a safetensors file.
@@ -36,7 +39,8 @@ def save(
 
     Raises:
         OSError: if there is no such folder, or it cannot be written to.
-        UnsupportedError: if obj is anything else, or a name or metadata is not text.
+        UnsupportedError: if obj is anything else, or a name is not text.
+        ArgumentTypeError: if metadata is not text by name.
         DtypeError: if an array's dtype is not one that the format has.
 
     >>> import tempfile
@@ -46,7 +50,7 @@ def save(
     {'slope': array([2.])}
     """
     state = obj.state_dict() if isinstance(obj, Module) else obj
-    write(path, packed(checked_arrays(state), checked_metadata(metadata or {})))
+    write(path, packed(checked_arrays(state), dict(metadata or {})))
 
 
 def write(path: str | os.PathLike[str], content: bytes) -> None:
@@ -64,11 +68,87 @@ def write(path: str | os.PathLike[str], content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, target)
-    except BaseException:
+        sync_folder(target.parent)
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError):  # of a disk that is full, the system names no file
+            why = error.strerror or str(error)
+            old = "; what was there before still is" if target.exists() else ""
+            raise OSError(error.errno, f"cannot write {path}: {why}{old}") from error
         raise
 
 
+def sync_folder(folder: Path) -> None:
+    """Have a file that was renamed in a folder be there after a power cut, too."""
+    with suppress(OSError):  # not every system lets a folder be opened, or flushed
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+@contextmanager
+def alone(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Inside, no other process that asks for this, too, is at work on the file.
+
+    What such a one left half written when it was killed is cleared away. The lock is the system's,
+    on a file beside the one given: it goes with the process that has it, however that ends.
+
+    Raises:
+        BusyError: if another one is at work on it.
+        OSError: if the folder cannot be written to.
+    """
+    target = check_output(path)
+    beside = target.with_name(f".{target.name}.lock")
+    with locked(beside, path):
+        for left in target.parent.glob(f".{glob.escape(target.name)}.{'[0-9a-f]' * 16}.tmp"):
+            left.unlink(missing_ok=True)
+        yield
+
+
+@contextmanager
+def locked(beside: Path, path: str | os.PathLike[str]) -> Iterator[None]:
+    while True:
+        with open(beside, "a+b") as file:
+            if not taken(file):
+                raise BusyError(
+                    f"another training is writing {path}: let it end, stop it, or choose another "
+                    "name"
+                )
+            # Between opening and locking it, the one before may have taken the file away.
+            if not beside.exists() or not os.path.samestat(os.fstat(file.fileno()), beside.stat()):
+                continue
+            try:
+                yield
+            finally:
+                with suppress(OSError):  # Windows takes no file away that is open
+                    beside.unlink()
+            return
+
+
+def taken(file: IO[bytes]) -> bool:
+    """Lock a file for this process, unless another has."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        import msvcrt
+
+        try:
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
+        except OSError:
+            return False
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks
+        return True
+    return True
+
+
+@checked
 def load(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     """The arrays of a safetensors file, by name.
 
@@ -90,6 +170,7 @@ def load(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
             ) from error
 
 
+@checked
 def load_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
     """The text that was saved with the arrays, by name.
 
@@ -152,15 +233,6 @@ def checked_arrays(state: Any) -> dict[str, np.ndarray]:
             )
         arrays[name] = array
     return arrays
-
-
-def checked_metadata(metadata: Mapping[str, str]) -> dict[str, str]:
-    for name, text in metadata.items():
-        if not (isinstance(name, str) and isinstance(text, str)):
-            raise UnsupportedError(
-                f"save: metadata is text only, as in str(x), not {name!r}: {text!r}"
-            )
-    return dict(metadata)
 
 
 def packed(arrays: dict[str, np.ndarray], metadata: dict[str, str]) -> bytes:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.arguments import Seed, checked
 from minigrad.errors import ArgumentError
 
 # Made when first asked for: `import minigrad` is to be quick.
@@ -40,7 +41,8 @@ def uniform(rng: np.random.Generator | None, shape: tuple[int, ...]) -> Any:
     return draw.get()(generator(rng), shape)
 
 
-def manual_seed(seed: int) -> None:
+@checked
+def manual_seed(seed: Seed) -> None:
     """Seed the default generator: what is drawn from here on is the same every time.
 
     It starts the layers' weights, drops units out and shuffles batches, wherever no generator or

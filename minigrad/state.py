@@ -7,22 +7,34 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.errors import ShapeError
+from minigrad.arguments import shown
+from minigrad.errors import ArgumentTypeError, ShapeError
 from minigrad.tensor import value_of
 
 State = dict[str, np.ndarray]
+
+
+def named(owner: str, state: Any) -> Mapping[str, Any]:
+    """What was given as a state, if it has names."""
+    if not isinstance(state, Mapping):
+        raise ArgumentTypeError(
+            f"{owner}: a state is a dict of values by name, as state_dict() or minigrad.load(path) "
+            f"gives it, and not {shown(state)}"
+        )
+    return state
 
 
 def fitting(owner: str, own: Mapping[str, Any], state: Mapping[str, Any]) -> State:
     """The arrays of a state, if they are those of `own`: names, shapes, and kinds of dtype.
 
     Raises:
+        ArgumentTypeError: if the state is no dict.
         ShapeError: if they are not, with all that is missing, unexpected or of another shape.
 
     >>> fitting("Line", {"slope": np.zeros(())}, {"slope": 2.0})
     {'slope': array(2.)}
     """
-    arrays = {name: np.asarray(value_of(value)) for name, value in state.items()}
+    arrays = {name: np.asarray(value_of(value)) for name, value in named(owner, state).items()}
     problems = [f"missing: {name} {x.shape}" for name, x in own.items() if name not in arrays]
     for name, array in arrays.items():
         if name not in own:

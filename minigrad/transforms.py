@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.arguments import checked
 from minigrad.autograd import (
     array_of,
     inside_transform,
@@ -204,6 +205,7 @@ def one_or_all(argnums: Argnums, results: list[Any]) -> Any:
 # The transforms
 
 
+@checked
 def value_and_grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
     """A function that returns f's value and its gradient.
 
@@ -241,6 +243,7 @@ def value_and_grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> 
     return differentiated
 
 
+@checked
 def grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
     """A function that returns the gradient of f, as `value_and_grad` does, without the value.
 
@@ -260,6 +263,7 @@ def grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
     return differentiated
 
 
+@checked
 def vjp(f: Function, *args: Any, has_aux: bool = False) -> tuple[Any, ...]:
     """f(*args), and the function that takes a cotangent of it to one for each argument.
 
@@ -287,6 +291,7 @@ def matching(tree: Any, other: Any, what: str) -> list[Any]:
     return [at_place[at] for at in needed]
 
 
+@checked
 def jvp(f: Function, args: Sequence[Any], tangents: Sequence[Any], has_aux: bool = False) -> Any:
     """f(*args), and its derivative in the direction of the tangents, one for each argument.
 
@@ -309,6 +314,7 @@ def jvp(f: Function, args: Sequence[Any], tangents: Sequence[Any], has_aux: bool
     return (run.value(), derivative, run.aux) if has_aux else (run.value(), derivative)
 
 
+@checked
 def jacobian(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
     """A function that returns the derivative of every output by every input.
 
@@ -344,6 +350,7 @@ def jacobian(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Functi
     return differentiated
 
 
+@checked
 def hessian(f: Function, argnums: Argnums = 0) -> Function:
     """A function that returns the second derivatives of f, which returns a single value.
 
@@ -356,6 +363,7 @@ def hessian(f: Function, argnums: Argnums = 0) -> Function:
     return jacobian(grad(f, argnums), argnums)
 
 
+@checked
 def hvp(f: Function, argnums: Argnums = 0) -> Function:
     """A function of f's arguments and, last, a vector v, that returns the Hessian of f times v.
 

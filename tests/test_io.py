@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minigrad import Tensor, nn
-from minigrad.errors import DtypeError, MinigradError, UnsupportedError
+from minigrad.errors import ArgumentTypeError, DtypeError, MinigradError, UnsupportedError
 from minigrad.io import check_output, load, load_metadata, save
 
 DTYPES = ["f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "?"]
@@ -249,7 +249,7 @@ def test_a_dtype_that_the_format_does_not_have(tmp_path: Path, value: Any) -> No
 
 @pytest.mark.parametrize("metadata", [{"epochs": 3}, {3: "epochs"}, {"a": None}])
 def test_metadata_that_is_not_text(tmp_path: Path, metadata: Any) -> None:
-    with pytest.raises(UnsupportedError, match="metadata is text only"):
+    with pytest.raises(ArgumentTypeError, match="metadata must be a dict of text by name"):
         save(tmp_path / "x", OLD, metadata)
 
 

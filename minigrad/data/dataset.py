@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.arguments import Seed, checked
 from minigrad.errors import ArgumentError, ShapeError, unsupported_dtype
 
 
@@ -86,9 +87,17 @@ class ArrayDataset(Dataset):
 class Subset(Dataset):
     """Some samples of a data set: those at `indices`."""
 
-    def __init__(self, dataset: Dataset, indices: np.ndarray) -> None:
+    @checked
+    def __init__(self, dataset: Dataset, indices: Any) -> None:
         self.dataset = dataset
-        self.indices = indices
+        self.indices = np.asarray(indices)
+        places = np.arange(len(dataset))
+        try:
+            places[self.indices]
+        except IndexError as error:
+            raise ArgumentError(
+                f"Subset: indices are integers within 0..{len(dataset) - 1}: {error}"
+            ) from error
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -97,7 +106,8 @@ class Subset(Dataset):
         return self.dataset[self.indices[indices]]
 
 
-def split(dataset: Dataset, held_out: float = 0.2, seed: int = 0) -> tuple[Subset, Subset]:
+@checked
+def split(dataset: Any, held_out: float = 0.2, seed: Seed = 0) -> tuple[Subset, Subset]:
     """Two parts of a data set: one to train on, and a random one held out to test on.
 
     The same seed holds out the same samples every time. Each part keeps the data set's order; of

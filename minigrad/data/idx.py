@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from minigrad.arguments import checked
 from minigrad.errors import MinigradError
 
 # The third byte of a file says what its numbers are; they are big-endian.
@@ -35,6 +36,7 @@ class Images(NamedTuple):
     test_labels: np.ndarray
 
 
+@checked
 def load_idx(folder: str | os.PathLike[str]) -> Images:
     """The images and labels of MNIST, Fashion-MNIST and others like them, from a folder.
 
@@ -57,6 +59,7 @@ def load_idx(folder: str | os.PathLike[str]) -> Images:
     return Images(images, labels, test_images, test_labels)
 
 
+@checked
 def read_idx(path: str | os.PathLike[str]) -> np.ndarray:
     """The array in an IDX file, packed with gzip or not, in the dtype that it has there.
 

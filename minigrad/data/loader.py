@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
+from minigrad.arguments import Function, Seed, Size, called, checked
 from minigrad.data.dataset import ArrayDataset, Dataset
 from minigrad.errors import ArgumentError, DtypeError, ShapeError
 from minigrad.random import generator
+from minigrad.state import named
 
 Batch = tuple[np.ndarray, ...]
 
@@ -49,28 +51,27 @@ class BatchLoader:
     3
     """
 
+    @checked
     def __init__(
         self,
         *data: Any,
-        batch_size: int,
+        batch_size: Size,
         shuffle: bool = True,
         drop_last: bool = False,
-        transform: Callable[..., Batch] | None = None,
-        seed: int | np.random.Generator | None = None,
+        transform: Function | None = None,
+        seed: Seed | np.random.Generator | None = None,
     ) -> None:
         alone = len(data) == 1 and isinstance(data[0], Dataset)
         self.dataset = data[0] if alone else ArrayDataset(*data)
         self.samples = len(self.dataset)
         if self.samples == 0:
             raise ShapeError(f"BatchLoader of a {type(self.dataset).__name__} without samples")
-        if batch_size < 1:
-            raise ValueError(f"BatchLoader: batch_size must be at least 1, and is {batch_size}")
         if drop_last and batch_size > self.samples:
             raise ShapeError(
                 f"BatchLoader of {self.samples} samples with batch_size={batch_size} and "
                 "drop_last=True: there would be no batch at all"
             )
-        self.batch_size = batch_size
+        self.batch_size = int(batch_size)
         self.shuffle = shuffle
         self.drop_last = drop_last
         self.transform = transform
@@ -113,7 +114,7 @@ class BatchLoader:
             return batch
         # Not k: [seed, epoch, 0] seeds as [seed, epoch] does, of which the order was drawn.
         rng = np.random.default_rng([self.seed, epoch, k + 1])
-        return checked("transform", self.transform(rng, *batch), len(indices))
+        return checked("transform", called("transform", self.transform, rng, *batch), len(indices))
 
     # Keeping
 
@@ -141,6 +142,7 @@ class BatchLoader:
         >>> [x for (x,) in other]
         [array([5, 4]), array([0, 1])]
         """
+        state = named("BatchLoader", state)
         problems = [f"missing: {name}" for name in self.state_dict() if name not in state]
         problems += [f"unexpected: {name}" for name in state if name not in self.state_dict()]
         for name, value in self.settings().items():
@@ -174,8 +176,6 @@ def as_seed(seed: int | np.random.Generator | None) -> int:
     """A number that was given, or one drawn from the generator that was given, or the default."""
     if seed is None or isinstance(seed, np.random.Generator):
         return int(generator(seed).integers(2**63))
-    if not isinstance(seed, int | np.integer) or seed < 0:
-        raise ValueError(f"BatchLoader: seed must be an integer of at least 0, and is {seed!r}")
     return int(seed)
 
 

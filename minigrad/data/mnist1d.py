@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minigrad.errors import MinigradError
+from minigrad.errors import MissingPackageError
 
 
 class MNIST1D(NamedTuple):
@@ -34,7 +34,7 @@ def load_mnist1d() -> MNIST1D:
         # Not the package's get_dataset: that one downloads, and unpickles what it gets.
         from mnist1d.data import make_dataset
     except ModuleNotFoundError as error:
-        raise MinigradError(
+        raise MissingPackageError(
             f"load_mnist1d needs the package mnist1d ({error}): install it with\n"
             '  pip install "minigrad-autograd[mnist1d]"'
         ) from error

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 
+from minigrad.arguments import checked
 from minigrad.data.text import load_text
 
 
+@checked
 def load_names(path: str | os.PathLike[str] | None = None) -> list[str]:
     """5,163 given names of the United States, in small letters a-z and a fixed random order.
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import numpy as np
 
+from minigrad.arguments import NOT_NEGATIVE, Seed, Size, checked
+
+Noise = Annotated[float, NOT_NEGATIVE]
 Points = tuple[np.ndarray, np.ndarray]
 
 
-def make_moons(n: int, noise: float = 0.1, seed: int | np.random.Generator = 0) -> Points:
+@checked
+def make_moons(n: Size, noise: Noise = 0.1, seed: Seed | np.random.Generator = 0) -> Points:
     """Two half circles that reach into each other: points (n, 2), float32, and labels (n,), int64.
 
     Args:
@@ -22,27 +28,29 @@ def make_moons(n: int, noise: float = 0.1, seed: int | np.random.Generator = 0) 
     >>> points.shape, labels
     ((4, 2), array([0, 0, 1, 1]))
     """
-    labels, t, rng = drawn("make_moons", n, 2, seed)
+    labels, t, rng = drawn(n, 2, seed)
     # the second one is the first one upside down, 1 to the right and 1/2 up
     x, y = np.cos(np.pi * t) + labels, np.sin(np.pi * t) * (1 - 2 * labels) + labels / 2
-    return scattered("make_moons", x, y, noise, rng), labels
+    return scattered(x, y, noise, rng), labels
 
 
-def make_circles(n: int, noise: float = 0.1, seed: int | np.random.Generator = 0) -> Points:
+@checked
+def make_circles(n: Size, noise: Noise = 0.1, seed: Seed | np.random.Generator = 0) -> Points:
     """A circle of radius 1 and one of radius 1/2 in it; the arguments are those of `make_moons`.
 
     >>> points, labels = make_circles(100, noise=0)
     >>> np.allclose(np.hypot(*points.T), np.where(labels == 0, 1, 0.5))
     True
     """
-    labels, t, rng = drawn("make_circles", n, 2, seed)
+    labels, t, rng = drawn(n, 2, seed)
     radius = 1 - labels / 2
     x, y = radius * np.cos(2 * np.pi * t), radius * np.sin(2 * np.pi * t)
-    return scattered("make_circles", x, y, noise, rng), labels
+    return scattered(x, y, noise, rng), labels
 
 
+@checked
 def make_spirals(
-    n: int, classes: int = 3, noise: float = 0.03, seed: int | np.random.Generator = 0
+    n: Size, classes: Size = 3, noise: Noise = 0.03, seed: Seed | np.random.Generator = 0
 ) -> Points:
     """Spirals that turn once from the origin to the circle of radius 1, one for each class.
 
@@ -52,28 +60,20 @@ def make_spirals(
     >>> np.bincount(labels)
     array([60, 60, 60, 60, 60])
     """
-    if classes < 1:
-        raise ValueError(f"make_spirals: classes must be at least 1, and is {classes}")
-    labels, t, rng = drawn("make_spirals", n, classes, seed)
+    labels, t, rng = drawn(n, classes, seed)
     angle = 2 * np.pi * (t + labels / classes)
-    return scattered("make_spirals", t * np.cos(angle), t * np.sin(angle), noise, rng), labels
+    return scattered(t * np.cos(angle), t * np.sin(angle), noise, rng), labels
 
 
 def drawn(
-    name: str, n: int, classes: int, seed: int | np.random.Generator
+    n: Size, classes: int, seed: int | np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, np.random.Generator]:
     """For n points: their classes, each as often; and 0 to 1, where along its curve each lies."""
-    if n < 1:
-        raise ValueError(f"{name}: n must be at least 1, and is {n}")
     rng = np.random.default_rng(seed)
     return rng.permutation(np.arange(n) % classes), rng.random(n), rng
 
 
-def scattered(
-    name: str, x: np.ndarray, y: np.ndarray, noise: float, rng: np.random.Generator
-) -> np.ndarray:
+def scattered(x: np.ndarray, y: np.ndarray, noise: float, rng: np.random.Generator) -> np.ndarray:
     """The points (n, 2), with noise."""
-    if not noise >= 0:
-        raise ValueError(f"{name}: noise must be at least 0, and is {noise}")
     points = np.stack([x, y], axis=1)
     return (points + noise * rng.standard_normal(points.shape)).astype(np.float32)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.arguments import Size, checked
 from minigrad.data.dataset import ArrayDataset, as_samples
 from minigrad.errors import ArgumentError, DtypeError, MinigradError, ShapeError
 
@@ -40,6 +41,7 @@ class Vocabulary:
     'not'
     """
 
+    @checked
     def __init__(self, text: str) -> None:
         self.characters = "".join(sorted(set(text), key=lambda c: (c != END, c)))
         if not self.characters:
@@ -52,6 +54,7 @@ class Vocabulary:
     def __repr__(self) -> str:
         return f"Vocabulary({self.characters!r})"
 
+    @checked
     def encode(self, text: str) -> np.ndarray:
         """The number of each character: int64, as long as the text.
 
@@ -112,9 +115,9 @@ class Windows(ArrayDataset):
     (array([[ 0,  1,  2,  3], [50, 51, 52, 53]]), array([[ 1,  2,  3,  4], [51, 52, 53, 54]]))
     """
 
-    def __init__(self, tokens: Any, length: int) -> None:
+    @checked
+    def __init__(self, tokens: Any, length: Size) -> None:
         tokens = as_samples("Windows: tokens", tokens)
-        check_length("Windows", length)
         if tokens.ndim != 1 or len(tokens) <= length:
             raise ShapeError(
                 f"Windows of length {length} of tokens of shape {tokens.shape}: there must be one "
@@ -158,8 +161,8 @@ class Lines(ArrayDataset):
      array([[   1,    3,    3,    0, -100], [   2,    4,    0, -100, -100]]))
     """
 
-    def __init__(self, lines: Sequence[str], vocabulary: Vocabulary, length: int) -> None:
-        check_length("Lines", length)
+    @checked
+    def __init__(self, lines: Sequence[str], vocabulary: Vocabulary, length: Size) -> None:
         if isinstance(lines, str):
             raise ArgumentError("Lines takes a list of lines, not one text: use text.splitlines()")
         if vocabulary.characters[0] != END:
@@ -177,6 +180,7 @@ class Lines(ArrayDataset):
         super().__init__(inputs, targets)
 
 
+@checked
 def load_text(path: str | os.PathLike[str]) -> str:
     r"""The text in a file in UTF-8, with "\n" at the end of its lines, whatever the file has there.
 
@@ -200,11 +204,6 @@ def load_text(path: str | os.PathLike[str]) -> str:
     if not text.strip():
         raise MinigradError(f"{path} is empty: there is no text to learn from")
     return text.replace("\r\n", "\n").replace("\r", "\n")
-
-
-def check_length(name: str, length: int) -> None:
-    if length < 1:
-        raise ValueError(f"{name}: length must be at least 1, and is {length}")
 
 
 def check_line(k: int, line: str, length: int) -> None:

@@ -4,6 +4,7 @@ Every function is composed of ops. It takes Tensors or arrays, and gives a Tenso
 one, else an array.
 """
 
+from minigrad.arguments import explained
 from minigrad.functional.activation import (
     elu,
     gelu,
@@ -88,3 +89,6 @@ __all__ = [
     "softmax",
     "softplus",
 ]
+
+# Called in every step, they look at their arguments only after they failed.
+globals().update({name: explained(globals()[name]) for name in __all__})

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.errors import ArgumentError, ShapeError
+from minigrad.arguments import checked
+from minigrad.errors import ShapeError
 from minigrad.ops.base import Op
 from minigrad.ops.movement import as_array
 from minigrad.tensor import Tensor
@@ -35,7 +36,8 @@ hook_op = Op(
 )
 
 
-def hook(x: Any, function: Callable[[Any], Any]) -> Tensor:
+@checked
+def hook(x: Tensor, function: Callable[[Any], Any]) -> Tensor:
     """x itself; and while a gradient flows back through it, `function(cotangent)` is called.
 
     What was computed from this result counts, not what was computed from x elsewhere. The function
@@ -53,8 +55,4 @@ def hook(x: Any, function: Callable[[Any], Any]) -> Tensor:
     >>> hook(x, lambda g: np.clip(g, -1, 1)).sum().requires_grad
     True
     """
-    if not isinstance(x, Tensor):
-        raise ArgumentError(f"hook() is for a Tensor, and this is a {type(x).__name__}")
-    if not callable(function):
-        raise ArgumentError(f"hook(x, function): a {type(function).__name__} cannot be called")
     return hook_op(x, function=function)

@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from minigrad.arguments import checked
 from minigrad.errors import ArgumentError, DtypeError, ShapeError
 from minigrad.random import generator
 from minigrad.tensor import Tensor
@@ -18,14 +19,13 @@ Rng: TypeAlias = "np.random.Generator | None"
 
 def filled(tensor: Tensor, values: Any) -> Tensor:
     """The Tensor, with these values in the memory it has."""
-    if not isinstance(tensor, Tensor):
-        raise TypeError(f"initialisers write into a Tensor, not a {type(tensor).__name__}")
     if tensor.dtype.kind != "f":
         raise DtypeError(f"a Tensor of {tensor.dtype} cannot be initialised: it holds no floats")
     overwrite(tensor.data, values)
     return tensor
 
 
+@checked
 def constant_(tensor: Tensor, val: float) -> Tensor:
     """One number everywhere.
 
@@ -35,6 +35,7 @@ def constant_(tensor: Tensor, val: float) -> Tensor:
     return filled(tensor, val)
 
 
+@checked
 def zeros_(tensor: Tensor) -> Tensor:
     """0 everywhere.
 
@@ -44,6 +45,7 @@ def zeros_(tensor: Tensor) -> Tensor:
     return filled(tensor, 0)
 
 
+@checked
 def ones_(tensor: Tensor) -> Tensor:
     """1 everywhere.
 
@@ -53,6 +55,7 @@ def ones_(tensor: Tensor) -> Tensor:
     return filled(tensor, 1)
 
 
+@checked
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, *, rng: Rng = None) -> Tensor:
     """Drawn from the uniform distribution between a and b.
 
@@ -65,6 +68,7 @@ def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, *, rng: Rng = None)
     return filled(tensor, generator(rng).uniform(a, b, tensor.shape))
 
 
+@checked
 def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, *, rng: Rng = None) -> Tensor:
     """Drawn from the normal distribution with this mean and standard deviation.
 
@@ -77,6 +81,7 @@ def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, *, rng: Rng = N
     return filled(tensor, generator(rng).normal(mean, std, tensor.shape))
 
 
+@checked
 def trunc_normal_(
     tensor: Tensor,
     mean: float = 0.0,
@@ -107,6 +112,7 @@ def trunc_normal_(
     return filled(tensor, np.clip(values, a, b).reshape(tensor.shape))
 
 
+@checked
 def orthogonal_(tensor: Tensor, gain: float = 1.0, *, rng: Rng = None) -> Tensor:
     """gain times a random matrix of orthonormal rows, or columns if those are fewer.
 
@@ -126,6 +132,7 @@ def orthogonal_(tensor: Tensor, gain: float = 1.0, *, rng: Rng = None) -> Tensor
     return filled(tensor, gain * (q.T if rows < columns else q).reshape(tensor.shape))
 
 
+@checked
 def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
     """By how much weights are larger where an activation follows, so that deviations stay.
 
@@ -159,6 +166,7 @@ def fans(name: str, shape: tuple[int, ...]) -> tuple[int, int]:
     return shape[1] * places, shape[0] * places
 
 
+@checked
 def xavier_uniform_(tensor: Tensor, gain: float = 1.0, *, rng: Rng = None) -> Tensor:
     """Uniform within +-gain * sqrt(6 / (fan_in + fan_out)).
 
@@ -173,6 +181,7 @@ def xavier_uniform_(tensor: Tensor, gain: float = 1.0, *, rng: Rng = None) -> Te
     return uniform_(tensor, -bound, bound, rng=rng)
 
 
+@checked
 def xavier_normal_(tensor: Tensor, gain: float = 1.0, *, rng: Rng = None) -> Tensor:
     """Normal with the deviation gain * sqrt(2 / (fan_in + fan_out)); see `xavier_uniform_`.
 
@@ -192,6 +201,7 @@ def kaiming_std(name: str, tensor: Tensor, a: float, mode: str, nonlinearity: st
     return calculate_gain(nonlinearity, a) / math.sqrt(fan)
 
 
+@checked
 def kaiming_uniform_(
     tensor: Tensor,
     a: float = 0,
@@ -220,6 +230,7 @@ def kaiming_uniform_(
     return uniform_(tensor, -bound, bound, rng=rng)
 
 
+@checked
 def kaiming_normal_(
     tensor: Tensor,
     a: float = 0,

@@ -8,6 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from minigrad.arguments import checked
 from minigrad.errors import MinigradError, UnsupportedError
 from minigrad.graph import births
 from minigrad.names import missing
@@ -141,6 +142,7 @@ class Module:
 
     # Training
 
+    @checked
     def train(self, mode: bool = True) -> Self:
         """Set `training` here and inside: some layers compute something else while training."""
         for module in self.modules():
@@ -151,6 +153,7 @@ class Module:
         """The opposite of train()."""
         return self.train(False)
 
+    @checked
     def requires_grad_(self, requires_grad: bool = True) -> Self:
         """Train all parameters here and inside; or with False, freeze them as they are.
 
@@ -168,6 +171,7 @@ class Module:
         for parameter in self.parameters():
             parameter.grad = None
 
+    @checked
     def apply(self, function: Callable[[Module], Any]) -> Self:
         """Call a function on every module inside, then on this one: to start weights anew, say."""
         for child in self.children():

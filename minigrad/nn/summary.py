@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.arguments import checked
 from minigrad.autograd import no_grad
 from minigrad.errors import ArgumentError
 from minigrad.nn.module import Module, first_names, tensors_in
@@ -108,6 +109,7 @@ class Meter(Watcher):
         self.open.pop().output = ", ".join(str(x.shape) for x in tensors_in(output))
 
 
+@checked
 def summary(module: Module, *inputs: Any) -> Summary:
     """What each layer gives and costs, seen in one forward pass in eval mode.
 

@@ -4,16 +4,32 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar
 
-from minigrad.arguments import FRACTION, NOT_NEGATIVE, PART, POSITIVE, Range, check_settings, one_of
-from minigrad.optim.optimizer import Optimizer, plain
+import numpy as np
 
-FUNCTION = Range(callable, "one function of the step")
+from minigrad.arguments import (
+    FRACTION,
+    NOT_NEGATIVE,
+    PART,
+    POSITIVE,
+    Function,
+    Range,
+    Size,
+    called,
+    check,
+    check_settings,
+    one_of,
+)
+from minigrad.optim.optimizer import Optimizer, plain
+from minigrad.state import named
+from minigrad.tensor import value_of
+
 NOT_ZERO = Range(lambda x: 0 < x <= 1, "above 0 and at most 1")
-STEPS = Range(lambda x: x > 0, "positive, or epochs and steps_per_epoch given")
+Positive = Annotated[float, POSITIVE]
+STEPS = Range(lambda x: x is not None and x > 0, "positive, or epochs and steps_per_epoch given")
 
 
 @dataclass(eq=False)
@@ -41,7 +57,7 @@ class Scheduler:
         Raises:
             ValueError: if the state is one of another kind.
         """
-        if set(state) != set(self.kept):
+        if set(named(type(self).__name__, state)) != set(self.kept):
             raise ValueError(
                 f"{type(self).__name__} has a state of {', '.join(self.kept)}, not of "
                 f"{', '.join(state) or 'nothing'}: nothing was loaded"
@@ -131,10 +147,12 @@ class LambdaLR(Schedule):
     [8.0, 4.0, 2.0, 1.0]
     """
 
-    lr_lambda: Annotated[Callable[[int], float], FUNCTION]
+    lr_lambda: Function
 
     def rate(self, step: int, base_lr: float) -> float:
-        return base_lr * self.lr_lambda(step)
+        factor = called("LambdaLR: lr_lambda", self.lr_lambda, step)
+        check("LambdaLR", f"lr_lambda({step})", factor, float)
+        return base_lr * factor
 
 
 @dataclass(eq=False)
@@ -151,7 +169,7 @@ class StepLR(Schedule):
     [8.0, 8.0, 4.0, 4.0, 2.0]
     """
 
-    step_size: Annotated[int, POSITIVE]
+    step_size: Size
     gamma: float = 0.1
 
     def rate(self, step: int, base_lr: float) -> float:
@@ -175,7 +193,7 @@ class CosineAnnealingLR(Schedule):
     [1.0, 0.854, 0.5, 0.146, 0.0]
     """
 
-    T_max: Annotated[int, POSITIVE]
+    T_max: Size
     eta_min: float = 0.0
 
     def rate(self, step: int, base_lr: float) -> float:
@@ -206,7 +224,7 @@ class LinearLR(Schedule):
 
     start_factor: Annotated[float, NOT_ZERO] = 1 / 3
     end_factor: Annotated[float, PART] = 1.0
-    total_iters: Annotated[int, POSITIVE] = 5
+    total_iters: Size = 5
 
     def rate(self, step: int, base_lr: float) -> float:
         way = min(step / self.total_iters, 1.0)
@@ -244,10 +262,10 @@ class OneCycleLR(Schedule):
     [0.04, 0.52, 1.0, 0.86, 0.71, 0.57, 0.43, 0.29, 0.14, 0.0]
     """
 
-    max_lr: float | Sequence[float]
-    total_steps: Annotated[Any, STEPS] = None
-    epochs: int | None = None
-    steps_per_epoch: int | None = None
+    max_lr: Positive | Sequence[Positive]
+    total_steps: Annotated[int | None, STEPS] = None
+    epochs: Size | None = None
+    steps_per_epoch: Size | None = None
     pct_start: Annotated[float, PART] = 0.3
     anneal_strategy: Annotated[str, one_of("cos", "linear")] = "cos"
     cycle_momentum: bool = True
@@ -319,10 +337,11 @@ class SequentialLR(Schedule):
     4.0 6.0 8.0 4.0 2.0
     """
 
-    schedulers: Sequence[Schedule]
+    schedulers: Sequence[Any]
     milestones: Sequence[int]
 
     def __post_init__(self) -> None:
+        check_settings(type(self).__name__, type(self), vars(self))
         for k, scheduler in enumerate(self.schedulers):
             if not isinstance(scheduler, Schedule):
                 raise TypeError(
@@ -394,7 +413,8 @@ class ReduceLROnPlateau(Scheduler):
         self.num_bad_epochs = self.cooldown_counter = 0
 
     def step(self, metrics: Any) -> None:
-        """Look at the metric of an epoch: a number, or anything that float() takes."""
+        """Look at the metric of an epoch: a number, or an array or Tensor of one."""
+        check(f"{type(self).__name__}.step", "metrics", np.squeeze(value_of(metrics))[()], float)
         metric = float(metrics)
         if self._is_better(metric):
             self.best, self.num_bad_epochs = metric, 0

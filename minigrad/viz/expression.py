@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.arguments import checked
 from minigrad.dispatch import implementations
 from minigrad.errors import MinigradError
 from minigrad.ops.base import registry
@@ -76,7 +77,8 @@ class ExpressionError(MinigradError, ValueError):
         super().__init__(f"{problem}\n{pointed(expression, place)}\n{remark}".rstrip())
 
 
-def parse(expression: str, values: Mapping[str, float]) -> Tensor:
+@checked
+def parse(expression: str, values: Mapping[str, Any]) -> Tensor:
     """The value of an expression, as a Tensor that was computed from a named leaf for each name.
 
     Args:

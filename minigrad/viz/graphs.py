@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.arguments import checked
 from minigrad.errors import ArgumentError
 from minigrad.graph import Node
 from minigrad.nn import Module
@@ -120,6 +121,7 @@ def opened(item: Shown, opens: bool) -> Iterator[Shown]:
 # Networks
 
 
+@checked
 def model(module: Module, *inputs: Any) -> Picture:
     """A picture of a network: each layer with its output's shape, and how one leads to another.
 

@@ -16,8 +16,9 @@ from typing import Any, TypeVar, cast
 
 import numpy as np
 
+from minigrad.arguments import Size, hold
 from minigrad.autograd import no_grad
-from minigrad.errors import ArgumentError, ShapeError
+from minigrad.errors import ArgumentError, MissingPackageError, ShapeError
 from minigrad.io import check_output, write
 from minigrad.nn import Module
 from minigrad.nn.module import first_names, tensors_in
@@ -57,14 +58,24 @@ def style() -> Any:
     }
 
 
+def matplotlib() -> Any:
+    try:
+        import matplotlib
+    except ImportError as error:
+        raise MissingPackageError(
+            f"pictures are drawn by matplotlib, which is not there ({error}): install it with\n"
+            '  pip install "minigrad-autograd[plots]"'
+        ) from error
+    return matplotlib
+
+
 def styled(plot: Plot) -> Plot:
     """A plot in that style, whatever the user's own is."""
 
     @functools.wraps(plot)
     def drawn(*args: Any, **kwargs: Any) -> Any:
-        import matplotlib
-
-        with matplotlib.rc_context(style()):
+        hold(plot, args, kwargs)
+        with matplotlib().rc_context(style()):
             return plot(*args, **kwargs)
 
     return cast(Plot, drawn)
@@ -101,7 +112,7 @@ def plot_history(rows: Sequence[dict[str, float]]) -> Any:
 
 
 @styled
-def plot_confusion(labels: Any, predicted: Any, classes: int) -> Any:
+def plot_confusion(labels: Any, predicted: Any, classes: Size) -> Any:
     """The confusion matrix: how many samples of each class (row) were given each class (column).
 
     Args:
@@ -109,7 +120,12 @@ def plot_confusion(labels: Any, predicted: Any, classes: int) -> Any:
         classes: how many there are.
     """
     counts = np.zeros((classes, classes), int)
-    np.add.at(counts, (np.asarray(labels), np.asarray(predicted)), 1)
+    try:
+        np.add.at(counts, (np.asarray(labels), np.asarray(predicted)), 1)
+    except (IndexError, ValueError) as error:
+        raise ArgumentError(
+            f"plot_confusion: labels and predicted are classes 0..{classes - 1}, (N,) each: {error}"
+        ) from error
     side = 1 + 0.36 * max(classes, 4)
     figure, (axis,) = new_figure(1, 1, (side, side))
     # By row, and the root of it: a rare mistake is to be seen beside what is right.
@@ -384,10 +400,8 @@ def tiled(value: np.ndarray) -> np.ndarray:
 
 def svg(figure: Any) -> str:
     """A figure as an <svg> element, the same for the same figure."""
-    import matplotlib
-
     file = io.StringIO()
-    with matplotlib.rc_context({"svg.hashsalt": "minigrad", "svg.fonttype": "none"}):
+    with matplotlib().rc_context({"svg.hashsalt": "minigrad", "svg.fonttype": "none"}):
         figure.savefig(file, format="svg", metadata={"Date": None})
     text = file.getvalue()
     return text[text.index("<svg") :]

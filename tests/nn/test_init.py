@@ -173,7 +173,5 @@ def test_bad_input(call: Any, error: Any, message: str) -> None:
 
 
 def test_a_seed_is_no_generator() -> None:
-    with pytest.raises(
-        ArgumentError, match=r"rng must be a generator such as np.random.*, and is 0"
-    ):
+    with pytest.raises(ArgumentError, match=r"rng must be a generator such as .*, and is 0"):
         nn.Linear(2, 3, rng=0)  # type: ignore[arg-type]

@@ -144,7 +144,7 @@ def test_an_argument_out_of_its_range() -> None:
     optimizer = two_groups()
     wrong: Any = [0.5]
     calls: list[tuple[Callable[[], Any], str]] = [
-        (lambda: LambdaLR(optimizer, wrong), r"lr_lambda must be one function .* and is \[0.5\]"),
+        (lambda: LambdaLR(optimizer, wrong), r"lr_lambda must be a function, .* and is \[0.5\]"),
         (lambda: StepLR(optimizer, 0), "StepLR: step_size must be positive, and is 0"),
         (lambda: CosineAnnealingLR(optimizer, 0), "T_max must be positive"),
         (lambda: LinearLR(optimizer, 0.0), "start_factor must be above 0"),
