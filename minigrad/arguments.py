@@ -153,9 +153,8 @@ def fits(value: Any, hint: Any) -> bool:
     kind = origin or hint
     if kind is Any or not isinstance(kind, type):  # such as a TypeVar
         return True
-    if kind in (tuple, list, Sequence):
-        value = tuple(value) if isinstance(value, list | np.ndarray) and np.ndim(value) else value
-        kind = tuple if kind is list else kind
+    if kind in (tuple, Sequence) and isinstance(value, list | np.ndarray) and np.ndim(value):
+        value = tuple(value)
     if not isinstance(value, kind):
         return False
     if kind is tuple and parts and ... not in parts and len(value) != len(parts):
@@ -205,6 +204,9 @@ WORDS = {
     "Mapping": "a dict",
     "PathLike": "a path",
     "Generator": "a generator such as np.random.default_rng(0)",
+    "BatchLoader": "a BatchLoader, as of arrays in BatchLoader(x, y, batch_size=32)",
+    "Optimizer": "an optimiser, such as optim.Adam(model.parameters())",
+    "Module": "a Module, such as nn.Linear(2, 1), or a subclass with a forward",
 }
 
 

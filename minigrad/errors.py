@@ -6,6 +6,7 @@ import itertools
 import linecache
 import os
 import sys
+import warnings
 from types import FrameType
 from typing import Any
 
@@ -94,11 +95,23 @@ def is_between(frame: FrameType) -> bool:
     return path in OWN_FILES or (path.startswith(BETWEEN) and not outside)
 
 
-def where() -> str:
-    """The user's line, the innermost outside of libraries, as the last lines of a message."""
+def users_frame() -> tuple[FrameType | None, int]:
+    """The innermost frame outside of libraries, and how many frames the caller is inside of it."""
     frame: FrameType | None = sys._getframe(1)
+    depth = 0
     while frame and is_between(frame):
-        frame = frame.f_back
+        frame, depth = frame.f_back, depth + 1
+    return frame, depth
+
+
+def warn(message: str, kind: type[Warning] = UserWarning) -> None:
+    """Warn at the user's line."""
+    warnings.warn(message, kind, stacklevel=users_frame()[1] + 1)
+
+
+def where() -> str:
+    """The user's line as the last lines of a message."""
+    frame, _ = users_frame()
     if frame is None:  # a thread, say, that was given a function of ours
         return ""
     path, number = frame.f_code.co_filename, frame.f_lineno

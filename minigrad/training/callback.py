@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
+
+from minigrad.arguments import Size, checked
 
 if TYPE_CHECKING:
     from minigrad.training.run import Run
+
+Mode = Literal["min", "max"]
 
 
 class Callback:
@@ -56,9 +60,8 @@ class Best(Callback):
 
     gradients = False
 
-    def __init__(self, monitor: str = "validation_loss", mode: str | None = None) -> None:
-        if mode not in ("min", "max", None):
-            raise ValueError(f'{type(self).__name__}: mode is "min" or "max", not {mode!r}')
+    @checked
+    def __init__(self, monitor: str = "validation_loss", mode: Mode | None = None) -> None:
         self.monitor = monitor
         self.sign = -1 if (mode or ("max" if "accuracy" in monitor else "min")) == "max" else 1
         self.best = math.inf  # times sign: the smaller, the better
@@ -94,11 +97,10 @@ class EarlyStopping(Best):
         ValueError: if patience is below 1, or while training, if there is no such number.
     """
 
+    @checked
     def __init__(
-        self, patience: int, monitor: str = "validation_loss", mode: str | None = None
+        self, patience: Size, monitor: str = "validation_loss", mode: Mode | None = None
     ) -> None:
-        if patience < 1:
-            raise ValueError(f"EarlyStopping: patience must be at least 1, and is {patience}")
         super().__init__(monitor, mode)
         self.patience = patience
         self.waited = 0
@@ -126,7 +128,8 @@ class BestWeights(Best):
         ValueError: while training, if there is no such number.
     """
 
-    def __init__(self, monitor: str = "validation_loss", mode: str | None = None) -> None:
+    @checked
+    def __init__(self, monitor: str = "validation_loss", mode: Mode | None = None) -> None:
         super().__init__(monitor, mode)
         self.weights: dict[str, Any] = {}
 

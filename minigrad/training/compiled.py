@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +11,7 @@ import numpy as np
 
 from minigrad.compile.compiled import compile
 from minigrad.compile.tracer import TraceError, Tracer
-from minigrad.errors import MinigradError, UnsupportedError
+from minigrad.errors import MinigradError, UnsupportedError, warn
 from minigrad.nn import Module
 from minigrad.tensor import value_of
 from minigrad.training.evaluation import forward_pass
@@ -93,7 +92,7 @@ class CompiledPart(ABC):
         if self.always:
             raise error
         why = getattr(error, "message", error)
-        warnings.warn(f"{self.give_up()}: {why or repr(error)}", RuntimeWarning, stacklevel=6)
+        warn(f"{self.give_up()}: {why or repr(error)}", RuntimeWarning)
         return results
 
 

@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.arguments import Function, called, checked
 from minigrad.autograd import no_grad
 from minigrad.data import BatchLoader
+from minigrad.errors import ArgumentTypeError, ShapeError, describe
 from minigrad.nn import Module
 from minigrad.tensor import value_of
 from minigrad.transforms import map_tree
@@ -27,13 +29,30 @@ def accuracy(logits: Any, labels: Any) -> float:
     >>> accuracy(np.array([[0.0, 1.0], [2.0, 1.0]]), np.array([1, 1]))
     0.5
     """
-    return float(np.mean(np.argmax(value_of(logits), axis=1) == value_of(labels)))
+    scores, classes = np.asarray(value_of(logits)), np.asarray(value_of(labels))
+    if scores.ndim < 2 or classes.shape != scores.shape[:1] + scores.shape[2:]:
+        raise ShapeError(
+            f"accuracy of scores of shape {scores.shape} and labels of shape {classes.shape}: "
+            "scores are (N, C, ...) and labels (N, ...)"
+        )
+    return float(np.mean(np.argmax(scores, axis=1) == classes))
 
 
 def measure(metrics: Mapping[str, Metric], output: Any, targets: Sequence[Any]) -> dict[str, float]:
     """Every metric of a batch."""
     plain = map_tree(value_of, output) if metrics else None
-    return {name: float(metric(plain, *targets)) for name, metric in metrics.items()}
+    return {name: one(name, metric, plain, *targets) for name, metric in metrics.items()}
+
+
+def one(name: str, metric: Metric, *given: Any) -> float:
+    """The number that a metric gives."""
+    value = np.asarray(value_of(called(f"the metric {name!r}", metric, *given)))
+    if value.size != 1 or value.dtype.kind not in "fiub":
+        raise ArgumentTypeError(
+            f"the metric {name!r} returned {describe(value)}: it must return one number, the mean "
+            "over the batch"
+        )
+    return float(value.item())
 
 
 class Means:
@@ -65,14 +84,15 @@ def forward_pass(model: Module, loss: Callable[..., Any], batch: Sequence[Any]) 
     x, *targets = batch
     with no_grad():
         output = model(x)
-        return loss(output, *targets), output
+        return called("the loss function", loss, output, *targets), output
 
 
+@checked
 def evaluate(
     model: Module,
     batches: BatchLoader,
-    loss: Callable[..., Any],
-    metrics: Mapping[str, Metric] | None = None,
+    loss: Function,
+    metrics: Mapping[str, Function] | None = None,
     forward: Callable[[tuple[Any, ...]], tuple[Any, Any]] | None = None,
 ) -> dict[str, float]:
     """The mean loss and metrics of a model over batches, with the model in eval mode.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from minigrad.arguments import checked
+
 
 class History:
     """Rows of numbers, one for every so many steps of a training.
@@ -17,6 +19,7 @@ class History:
     ([0.5, 0.25], 20)
     """
 
+    @checked
     def __init__(self, rows: list[dict[str, float]] | None = None) -> None:
         self.rows = [] if rows is None else rows
 
@@ -34,6 +37,8 @@ class History:
     @property
     def last(self) -> dict[str, float]:
         """The newest row."""
+        if not self.rows:
+            raise IndexError("there is no row in this history yet: train first")
         return self.rows[-1]
 
     def plot(self) -> Any:

@@ -6,40 +6,42 @@ import os
 import signal
 import threading
 import time
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
 
 import numpy as np
 
+from minigrad.arguments import POSITIVE, Function, Size, checked
 from minigrad.data import BatchLoader
-from minigrad.io import check_output
+from minigrad.errors import ArgumentError, warn
+from minigrad.io import alone, check_output
 from minigrad.nn import Module
 from minigrad.optim import ExponentialMovingAverage, Optimizer, ReduceLROnPlateau, Schedule
 from minigrad.training.callback import Callback
-from minigrad.training.evaluation import Metric
 from minigrad.training.history import History
 from minigrad.training.run import Run
 
 
+@checked
 def fit(
     model: Module,
     batches: BatchLoader,
-    loss: Callable[..., Any],
+    loss: Function,
     optimizer: Optimizer,
     *,
-    epochs: int | None = None,
-    steps: int | None = None,
-    every: int | None = None,
+    epochs: Size | None = None,
+    steps: Size | None = None,
+    every: Size | None = None,
     validation: BatchLoader | None = None,
-    metrics: Mapping[str, Metric] | None = None,
+    metrics: Mapping[str, Function] | None = None,
     schedule: Schedule | ReduceLROnPlateau | None = None,
     average: ExponentialMovingAverage | None = None,
-    clip_norm: float | None = None,
+    clip_norm: Annotated[float, POSITIVE] | None = None,
     callbacks: Sequence[Callback] = (),
     checkpoint: str | os.PathLike[str] | None = None,
-    checkpoint_every: int | None = None,
+    checkpoint_every: Size | None = None,
     progress: bool = True,
     compile: bool | None = None,
 ) -> History:
@@ -79,8 +81,14 @@ def fit(
         The history: numbers for every row.
 
     Raises:
-        ValueError: if neither epochs nor steps say how long, or both do, or are below 1.
-        OSError: before the training, if the checkpoint cannot be written.
+        ArgumentError: before the training, if an argument is of another type or out of its range,
+            neither epochs nor steps say how long, or both do; if the schedule is another
+            optimiser's, or the average of other parameters.
+        GradientError: if the optimiser has parameters that the loss gives no gradient.
+        OSError: before the training, if the checkpoint cannot be written, or another training is
+            writing it.
+        DtypeError, UnsupportedError: before the training, if a checkpoint cannot hold what a
+            callback has to remember.
         MinigradError: if the loss is not finite, naming the step, the batch, and the first op that
             was not; or if the checkpoint is of another training.
         KeyboardInterrupt: after Ctrl-C, with the model as the last step left it.
@@ -95,9 +103,13 @@ def fit(
     >>> history.last["loss"] < 1e-3, len(history)
     (True, 50)
     """
-    total = total_steps(batches, epochs, steps)
-    every = at_least_one("every", min(len(batches), total) if every is None else every)
-    keep = at_least_one("checkpoint_every", every if checkpoint_every is None else checkpoint_every)
+    if (epochs is None) == (steps is None):
+        raise ArgumentError(
+            "fit: give epochs=, or steps=, and not both: one says how long to train"
+        )
+    if checkpoint_every is not None and checkpoint is None:
+        raise ArgumentError("fit: checkpoint_every= is for a checkpoint=, the file to write")
+    total = int(steps or (epochs or 0) * len(batches))
     run = Run(
         model,
         batches,
@@ -109,10 +121,31 @@ def fit(
         clip_norm,
         list(callbacks),
     )
-    target = None if checkpoint is None else check_output(checkpoint)
-    if target is not None and target.exists():
-        run.load(target)
-    saved = run.step
+    run.check_parts()
+    every = every or min(len(batches), total)
+    if checkpoint is None:
+        return trained(run, total, every, validation, None, every, progress, compile)
+    with alone(checkpoint):
+        target, keep = check_output(checkpoint), checkpoint_every or every
+        if target.exists():
+            run.load(target)
+        else:
+            run.state()  # what cannot be kept is found before the training, not after an epoch
+        return trained(run, total, every, validation, target, keep, progress, compile)
+
+
+def trained(
+    run: Run,
+    total: int,
+    every: int,
+    validation: BatchLoader | None,
+    target: Path | None,
+    keep: int,
+    progress: bool,
+    compile: bool | None,
+) -> History:
+    """Go on with a training until it has so many steps."""
+    model, batches, saved = run.model, run.batches, run.step
     if compile or (compile is None and has_compiler()):
         use_compiled(run, always=bool(compile))
     for callback in run.callbacks:
@@ -136,7 +169,7 @@ def fit(
     if interrupted:
         if target is not None and saved != run.step:
             run.save(target)
-        then = f"; the same call goes on from {checkpoint}" if target is not None else ""
+        then = f"; the same call goes on from {target}" if target is not None else ""
         raise KeyboardInterrupt(f"stopped after step {run.step} of {total}{then}")
     for callback in run.callbacks:
         callback.on_end(run)
@@ -157,30 +190,14 @@ def use_compiled(run: Run, always: bool) -> None:
     run.compiled, run.validating = CompiledStep(run, always), CompiledValidation(run, always)
 
 
-def total_steps(batches: BatchLoader, epochs: int | None, steps: int | None) -> int:
-    if (epochs is None) == (steps is None):
-        raise ValueError("fit: give epochs=, or steps=, and not both: one says how long to train")
-    total = steps if epochs is None else epochs * len(batches)
-    if total is None or total < 1:
-        raise ValueError(f"fit: train for at least 1 step or epoch, not {steps or epochs}")
-    return total
-
-
-def at_least_one(name: str, steps: int) -> int:
-    if steps < 1:
-        raise ValueError(f"fit: {name} must be at least 1 step, and is {steps}")
-    return steps
-
-
 def check_dtype(run: Run, batch: tuple[Any, ...]) -> None:
     """float64 data would have a float32 network compute in float64, as NumPy promotes."""
     if run.step == 0 and np.result_type(batch[0]) == np.float64:
         dtypes = {parameter.dtype for parameter in run.model.parameters()}
         if np.dtype(np.float32) in dtypes:
-            warnings.warn(
+            warn(
                 "the data is float64 and the model float32, so all is computed in float64, at half "
                 "the speed: x.astype(np.float32) makes it fast, or double the model's parameters",
-                stacklevel=3,
             )
 
 

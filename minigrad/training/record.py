@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minigrad.arguments import Size, checked
 from minigrad.training.callback import Callback
 
 if TYPE_CHECKING:
@@ -17,9 +18,8 @@ if TYPE_CHECKING:
 class Recorder(Callback):
     """Base of what keeps something every so many steps."""
 
-    def __init__(self, every: int = 1) -> None:
-        if every < 1:
-            raise ValueError(f"{type(self).__name__}: every={every}, and it is 1 step or more")
+    @checked
+    def __init__(self, every: Size = 1) -> None:
         self.every = every
 
     def due(self, run: Run) -> bool:
@@ -52,7 +52,7 @@ class Norms(Recorder):
     ([['gradient', 'step', 'update', 'weight']], ['0'])
     """
 
-    def __init__(self, every: int = 1) -> None:
+    def __init__(self, every: Size = 1) -> None:
         super().__init__(every)
         self.rows: list[dict[str, Any]] = []
         self.before: dict[str, np.ndarray] = {}
@@ -123,7 +123,7 @@ class Snapshots(Recorder):
 
     gradients = False
 
-    def __init__(self, every: int = 1) -> None:
+    def __init__(self, every: Size = 1) -> None:
         super().__init__(every)
         self.states: dict[int, dict[str, np.ndarray]] = {}
 

@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.arguments import called
 from minigrad.data import BatchLoader
-from minigrad.errors import GradientError, MinigradError, describe
-from minigrad.io import load, load_metadata, save
+from minigrad.errors import ArgumentError, GradientError, MinigradError, UnsupportedError, describe
+from minigrad.io import checked_arrays, load, load_metadata, save
 from minigrad.nn import Module
 from minigrad.nonfinite import is_finite, origin
 from minigrad.optim import (
@@ -26,13 +27,16 @@ from minigrad.optim import (
     clip_grad_norm_,
 )
 from minigrad.random import generator
-from minigrad.tensor import Tensor
+from minigrad.tensor import Tensor, value_of
 from minigrad.training.callback import Callback
 from minigrad.training.evaluation import Means, Metric, evaluate, measure
 from minigrad.training.history import History
 from minigrad.watch import watchers
 
 FORMAT = "minigrad checkpoint 1"
+
+# What every row of a history has.
+RESERVED = ("step", "epoch", "loss", "lr", "seconds")
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,7 @@ class Update:
     optimizer: Optimizer
     clip_norm: float | None
     average: ExponentialMovingAverage | None
+    strangers: Sequence[Tensor] = ()
 
     def __call__(
         self, batch: tuple[Any, ...], check: Callable[[Tensor], None] = lambda loss: None
@@ -52,7 +57,7 @@ class Update:
         x, *targets = batch
         self.optimizer.zero_grad()
         output = self.model(x)
-        loss = self.loss_function(output, *targets)
+        loss = called("the loss function", self.loss_function, output, *targets)
         if not isinstance(loss, Tensor) or loss.size != 1:
             raise GradientError(
                 f"the loss function returned {describe(loss)}: it must return a Tensor of one "
@@ -60,12 +65,27 @@ class Update:
             )
         check(loss)
         loss.backward()
+        self.check_reached()
         if self.clip_norm is not None:
             clip_grad_norm_(self.optimizer.parameters, self.clip_norm)
         self.optimizer.step()
         if self.average is not None:
             self.average.update()
         return loss, output
+
+    def check_reached(self) -> None:
+        """What the optimiser has and the loss does not depend on is never trained."""
+        without = [x for x in self.strangers if x.grad is None]
+        if without or all(x.grad is None for x in self.optimizer.parameters):
+            held, own = set(self.optimizer.parameters), self.model.named_parameters()
+            left = [name for name, x in own if x.requires_grad and x not in held]
+            shapes = [x.shape for x in without or self.optimizer.parameters]
+            raise GradientError(
+                f"the optimiser has {len(shapes)} parameters that are given no gradient, of shapes "
+                f"{', '.join(map(str, shapes))}: are they another model's, or of a layer that was "
+                f"replaced? Of the model's own it has {'not ' + ', '.join(left) if left else 'all'}"
+                ". Make it of model.parameters() once the model is complete, or of those of a part"
+            )
 
 
 @dataclass
@@ -87,6 +107,7 @@ class Run:
     average: ExponentialMovingAverage | None = None
     clip_norm: float | None = None
     callbacks: Sequence[Callback] = ()
+    strangers: Sequence[Tensor] = ()
     history: History = field(default_factory=History)
     means: Means = field(default_factory=Means)
     step: int = 0
@@ -120,7 +141,47 @@ class Run:
 
     @property
     def update(self) -> Update:
-        return Update(self.model, self.loss_function, self.optimizer, self.clip_norm, self.average)
+        return Update(
+            self.model,
+            self.loss_function,
+            self.optimizer,
+            self.clip_norm,
+            self.average,
+            self.strangers,
+        )
+
+    def check_parts(self) -> None:
+        """Refuse what would train something else, or nothing, and say nothing.
+
+        An optimiser may leave out parameters of the model, which are then not trained, and have
+        some of the loss function. Those that are not known to be of either must be given a gradient
+        by the loss.
+        """
+        of_loss = self.loss_function.parameters() if isinstance(self.loss_function, Module) else ()
+        known = {*self.model.parameters(), *of_loss}
+        trained = [x for x in self.optimizer.parameters if x.requires_grad]
+        if not trained:
+            raise GradientError(
+                "every parameter of the optimiser is frozen, and nothing would be trained: thaw "
+                "some with model.requires_grad_(), or give it others"
+            )
+        self.strangers = [x for x in trained if x not in known]
+        if self.schedule is not None and self.schedule.optimizer is not self.optimizer:
+            raise ArgumentError(
+                "fit: the schedule is of another optimiser than the one given, whose learning rate "
+                "would stay as it is: make it of this one"
+            )
+        if self.average is not None and not known.issuperset(self.average.parameters):
+            raise ArgumentError(
+                "fit: the average is of parameters that are not the model's: make it of "
+                "model.parameters() once the model is complete"
+            )
+        names = [k for k in self.metrics if k in RESERVED or k.startswith("validation_")]
+        if names:
+            raise ArgumentError(
+                f"fit: a metric cannot be called {', '.join(names)}, as rows of the history have "
+                f"{', '.join(RESERVED)} and validation_... already: give it another name"
+            )
 
     def add_row(self, validation: BatchLoader | None) -> None:
         """A row of the history: means since the last one, and of the held-out data."""
@@ -198,12 +259,22 @@ class Run:
 
     def save(self, path: Path) -> None:
         """Write all that the next steps depend on to one file, whole or not at all."""
+        arrays, text = self.state()
+        save(path, arrays, {"format": FORMAT, "training": text})
+
+    def state(self) -> tuple[dict[str, Any], str]:
+        """All that the next steps depend on: arrays by name, and everything else as JSON.
+
+        Raises:
+            DtypeError, UnsupportedError: if something can be kept in neither.
+        """
         arrays: dict[str, Any] = {}
         plain: dict[str, Any] = {}
         for part, owner in self.parts().items():
             for name, value in owner.state_dict().items():
+                value = value_of(value)
                 kind = arrays if isinstance(value, np.ndarray) else plain
-                kind[f"{part}.{name}"] = value
+                kind[f"{part}.{name}"] = value if kind is arrays else as_json(part, name, value)
         state = {
             "parts": plain,
             "generators": [rng.bit_generator.state for rng in self.generators()],
@@ -216,8 +287,7 @@ class Run:
             "shapes": list(self.shapes.items()),
             "validation_shapes": list(self.validation_shapes.items()),
         }
-        text = json.dumps(state, default=np.ndarray.tolist)
-        save(path, arrays, {"format": FORMAT, "training": text})
+        return checked_arrays(arrays), json.dumps(state, default=np.ndarray.tolist)
 
     def load(self, path: Path) -> None:
         """Go on where `save` was called.
@@ -233,20 +303,25 @@ class Run:
             )
         try:
             state = json.loads(metadata["training"])
-        except (KeyError, ValueError) as error:
+            known = load(path) | state["parts"]
+        except (KeyError, TypeError, ValueError) as error:
             raise MinigradError(f"{path} is a checkpoint that was damaged: delete it") from error
-        known = load(path) | state["parts"]
         parts, generators = self.parts(), self.generators()
         if strangers := {name.split(".")[0] for name in known} - parts.keys():
             raise MinigradError(
                 f"{path} is of a training with {', '.join(sorted(strangers))} as well, and this "
                 f"one has {', '.join(parts)}: give the same arguments, or checkpoint= another name"
             )
+        before = {part: owner.state_dict() for part, owner in parts.items()}
         for part, owner in parts.items():
             own = {name: value for name, value in known.items() if name.startswith(f"{part}.")}
             try:
                 owner.load_state_dict({name[len(part) + 1 :]: x for name, x in own.items()})
-            except (MinigradError, ValueError, KeyError) as error:
+            except (MinigradError, ValueError, KeyError, TypeError) as error:
+                for name, as_it_was in before.items():
+                    if name == part:
+                        break
+                    parts[name].load_state_dict(as_it_was)
                 why = getattr(error, "message", error)
                 raise MinigradError(
                     f"{path} is of another training than this one, by its {part}: {why}"
@@ -268,6 +343,27 @@ class Run:
         ):
             counts.clear()
             counts.update((as_tuple(shape), n) for shape, n in state.get(name, []))
+
+
+def as_json(part: str, name: str, value: Any) -> Any:
+    """A value of a state as JSON holds it: numbers of NumPy become Python's.
+
+    Raises:
+        UnsupportedError: if it is nothing of the kind.
+    """
+    value = value_of(value)
+    if isinstance(value, np.generic | np.ndarray):
+        value = value.tolist()
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, list | tuple):
+        return [as_json(part, f"{name}[{k}]", x) for k, x in enumerate(value)]
+    if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
+        return {key: as_json(part, f"{name}[{key!r}]", x) for key, x in value.items()}
+    raise UnsupportedError(
+        f"the state of {part} has {describe(value)} as {name!r}, which a checkpoint cannot hold: "
+        "a state is a dict of numbers, text and arrays by name, and of lists and dicts of them"
+    )
 
 
 def as_tuple(x: Any) -> Any:

@@ -278,8 +278,8 @@ def test_a_loss_that_is_none(loss: Any, message: str) -> None:
     [
         ({}, "give epochs=, or steps="),
         ({"epochs": 1, "steps": 1}, "and not both"),
-        ({"epochs": 0}, "at least 1 step or epoch, not 0"),
-        ({"steps": -1}, "at least 1 step or epoch, not -1"),
+        ({"epochs": 0}, "epochs must be at least 1"),
+        ({"steps": -1}, "steps must be at least 1"),
         ({"epochs": 1, "every": 0}, "every must be at least 1"),
         ({"epochs": 1, "checkpoint_every": 0}, "checkpoint_every must be at least 1"),
         ({"epochs": 1, "callbacks": [EarlyStopping(1)]}, "watches 'validation_loss'.*has step"),
@@ -293,7 +293,7 @@ def test_arguments_that_do_not_go_together(how: dict[str, Any], message: str) ->
 def test_callbacks_out_of_their_range() -> None:
     with pytest.raises(ValueError, match="patience must be at least 1"):
         EarlyStopping(0)
-    with pytest.raises(ValueError, match='mode is "min" or "max", not \'least\''):
+    with pytest.raises(ValueError, match="mode must be 'min' or 'max' or None, and is 'least'"):
         BestWeights(mode="least")
 
 

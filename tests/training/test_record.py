@@ -87,5 +87,5 @@ def test_plot_draws_them() -> None:
 
 def test_every_is_at_least_one() -> None:
     for callback in (training.Norms, training.Snapshots):
-        with pytest.raises(ValueError, match=f"{callback.__name__}: every=0"):
+        with pytest.raises(ValueError, match=f"{callback.__name__}: every must be at least 1"):
             callback(every=0)
