@@ -109,12 +109,14 @@ class BatchLoader:
 
     def make(self, epoch: int, k: int, indices: np.ndarray) -> Batch:
         """Batch k of an epoch: the samples at the indices, transformed."""
-        batch = checked(type(self.dataset).__name__, self.dataset[indices], len(indices))
+        batch = checked_batch(type(self.dataset).__name__, self.dataset[indices], len(indices))
         if self.transform is None:
             return batch
         # Not k: [seed, epoch, 0] seeds as [seed, epoch] does, of which the order was drawn.
         rng = np.random.default_rng([self.seed, epoch, k + 1])
-        return checked("transform", called("transform", self.transform, rng, *batch), len(indices))
+        return checked_batch(
+            "transform", called("transform", self.transform, rng, *batch), len(indices)
+        )
 
     # Keeping
 
@@ -179,7 +181,7 @@ def as_seed(seed: int | np.random.Generator | None) -> int:
     return int(seed)
 
 
-def checked(name: str, batch: Any, n: int) -> Batch:
+def checked_batch(name: str, batch: Any, n: int) -> Batch:
     """A batch, if it is a tuple of arrays of n samples: what else users' own code may return."""
     if not isinstance(batch, tuple) or not batch:
         raise DtypeError(

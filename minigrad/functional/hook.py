@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
-from minigrad.arguments import checked
+from minigrad.arguments import Range, checked
 from minigrad.errors import ShapeError
 from minigrad.ops.base import Op
 from minigrad.ops.movement import as_array
 from minigrad.tensor import Tensor
+
+TENSOR = Range(lambda x: isinstance(x, Tensor), "a Tensor")
 
 
 def through(g: Any, y: Any, x: Any, function: Callable[[Any], Any]) -> Any:
@@ -37,7 +39,7 @@ hook_op = Op(
 
 
 @checked
-def hook(x: Tensor, function: Callable[[Any], Any]) -> Tensor:
+def hook(x: Annotated[Any, TENSOR], function: Callable[[Any], Any]) -> Tensor:
     """x itself; and while a gradient flows back through it, `function(cotangent)` is called.
 
     What was computed from this result counts, not what was computed from x elsewhere. The function

@@ -263,7 +263,7 @@ class OneCycleLR(Schedule):
     """
 
     max_lr: Positive | Sequence[Positive]
-    total_steps: Annotated[int | None, STEPS] = None
+    total_steps: Annotated[Any, STEPS] = None
     epochs: Size | None = None
     steps_per_epoch: Size | None = None
     pct_start: Annotated[float, PART] = 0.3

@@ -137,4 +137,4 @@ def test_a_split_that_leaves_a_part_empty(
 
 def test_what_is_split_is_a_data_set() -> None:
     with pytest.raises(ArgumentError, match=r"not a ndarray: .*ArrayDataset"):
-        split(np.arange(10), 0.2)  # type: ignore[arg-type]
+        split(np.arange(10), 0.2)

@@ -294,7 +294,7 @@ def test_callbacks_out_of_their_range() -> None:
     with pytest.raises(ValueError, match="patience must be at least 1"):
         EarlyStopping(0)
     with pytest.raises(ValueError, match="mode must be 'min' or 'max' or None, and is 'least'"):
-        BestWeights(mode="least")
+        BestWeights(mode="least")  # type: ignore[arg-type]
 
 
 def test_float64_data_for_a_float32_model_is_said_once() -> None:
