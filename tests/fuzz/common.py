@@ -161,10 +161,17 @@ class Kind:
             return list(failures(programs, self.check or self.compared))
 
     def compared(self, programs: Sequence[Program]) -> list[str]:
-        return [
-            Reference(program).wrong(found) or (self.torch and torch_differs(program, found)) or ""
-            for program, found in zip(programs, run_compiled(programs), strict=True)
-        ]
+        found = zip(programs, run_compiled(programs), strict=True)
+        return [self.difference(program, results) for program, results in found]
+
+    def difference(self, program: Program, found: dict[str, Any]) -> str:
+        """What is wrong with what was computed: compiled, by Tensors, and beside PyTorch's."""
+        reference = Reference(program)
+        if text := reference.wrong(found):
+            return text
+        if text := reference.wrong(found | {"value": by_tensors(program)}):
+            return f"eagerly: {text}"
+        return torch_differs(program, found) if self.torch else ""
 
 
 kinds: dict[str, Kind] = {}
@@ -241,6 +248,13 @@ def eager(program: Program, single: type = np.float32) -> dict[str, Any]:
     inputs, vectors = map(widened, arrays) if single is np.float64 else arrays
     with silent():
         return evaluate(program.function(single), inputs, vectors, program.order)
+
+
+def by_tensors(program: Program) -> tuple[np.ndarray, ...]:
+    """The outputs, computed by Tensors."""
+    with silent():
+        found = program.function()(*(minigrad.Tensor(x) for x in program.arrays()))
+    return tuple(y.data if isinstance(y, minigrad.Tensor) else np.asarray(y) for y in found)
 
 
 class Reference:
