@@ -97,7 +97,7 @@ def folding(value: Value) -> Value:
         if name == "transpose" and axes_of_transpose(value) == tuple(range(len(x.shape))):
             return x
         if name in ("sum", "mean", "max", "min") and x.dtype.kind == "f" and x.size == value.size:
-            return x
+            return from_zero(x) if name in ("sum", "mean") else x
     if name == "concatenate":
         some = [y for y in value.values() if y.size]
         return some[0] if len(some) == 1 and some[0].dtype == value.dtype else value
@@ -110,6 +110,11 @@ def folding(value: Value) -> Value:
         axes = tuple(inner[k] for k in outer)
         return folding(replace(value, inputs=x.inputs, attributes={"axes": axes}))
     return value
+
+
+def from_zero(x: Value) -> Value:
+    """What a sum of it begins with: of -0.0 alone, 0.0 comes out."""
+    return apply("add", x, 0.0)
 
 
 def is_known(value: Value) -> bool:
@@ -252,9 +257,10 @@ def unrolled(value: Value) -> Value:
     while len(terms) > 1:
         pairs = [apply(name or "", *terms[k : k + 2]) for k in range(0, len(terms) - 1, 2)]
         terms = pairs + terms[len(pairs) * 2 :]
+    total = from_zero(terms[0]) if name == "add" and value.dtype.kind == "f" else terms[0]
     if value.attributes["keepdims"]:
-        return apply("slice", terms[0], index=(None,) * len(axes))
-    return terms[0]
+        return apply("slice", total, index=(None,) * len(axes))
+    return total
 
 
 BINARY = {"sum": "add", "max": "maximum", "min": "minimum"}

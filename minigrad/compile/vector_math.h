@@ -30,8 +30,9 @@ INLINE int64_t choose_int(bool c, int64_t a, int64_t b) { return c ? a : b; }
 // What NumPy has and C has not, or not with its NaN.
 #define relu(x) choose((x) <= 0, 0, x)
 #define sign(x) choose((x) == (x), ((x) > 0) - ((x) < 0), x)
-#define maximum(x, y) choose(((x) >= (y)) | ((x) != (x)), x, y)
-#define minimum(x, y) choose(((x) <= (y)) | ((x) != (x)), x, y)
+// Of 0 and -0 the second, as NumPy.
+#define maximum(x, y) choose(((x) > (y)) | ((x) != (x)), x, y)
+#define minimum(x, y) choose(((x) < (y)) | ((x) != (x)), x, y)
 
 INLINE uint32_t bits_f32(float x) { uint32_t u; memcpy(&u, &x, 4); return u; }
 INLINE float float_of(uint32_t u) { float x; memcpy(&x, &u, 4); return x; }

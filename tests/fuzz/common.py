@@ -37,7 +37,7 @@ MODULES: dict[str, Any] = {"np": np, "F": F, "updated": updated}
 REFUSALS = (ArithmeticError, LookupError, MinigradError, RuntimeError, TypeError, ValueError)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Program:
     """A function of arrays: lines of Python, each of which defines a name.
 
@@ -276,6 +276,7 @@ class Reference:
 
     def difference(self, at: str, got: np.ndarray) -> str:
         plain, exact = np.asarray(self.plain[at]), np.asarray(self.exact[at])
+        got, plain = (x.astype(x.dtype.newbyteorder("="), copy=False) for x in (got, plain))
         if (got.dtype, got.shape) != (plain.dtype, plain.shape):
             return f"{at} is {got.dtype} {got.shape}, not {plain.dtype} {plain.shape}"
         if plain.dtype.kind != "f":
