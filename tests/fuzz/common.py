@@ -134,7 +134,8 @@ Check = Callable[[Sequence[Program]], list[str]]
 
 @dataclass(frozen=True)
 class Kind:
-    """A class of programs: how one is drawn, and how many are compiled as one function.
+    """A class of programs: how one is drawn, and how many are compiled as one function, in
+    `make test` so many in all.
 
     `check` gives for each of several programs what is wrong, or an empty text; `inside` is a
     context in which they are compiled and run; `torch` says that PyTorch runs them as well.
@@ -146,6 +147,7 @@ class Kind:
     check: Check | None = None
     inside: Callable[[], AbstractContextManager[Any]] = nullcontext
     torch: bool = False
+    in_tests: int = 16
 
     def program(self, seed: int) -> Program:
         """The program of a seed, the same each time."""

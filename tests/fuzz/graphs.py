@@ -90,7 +90,7 @@ def broadcasts(x: Shape, y: Shape) -> bool:
     return all(m == n or 1 in (m, n) for m, n in zip(x[::-1], y[::-1], strict=False))
 
 
-@kind(together=200, torch=True)
+@kind(together=200, torch=True, in_tests=100)
 def graphs(start: Lines) -> Program:
     b = Small(start.rng)
     b.fresh(b.shape())

@@ -47,7 +47,6 @@ def test_compiled_programs_compute_what_numpy_does(
 
 
 CLASSES = [kind for kind in kinds.values() if kind.name != "functions"]
-SOME = 16  # programs of each; of small ones more
 AS_USERS = {"tails", "shares_of_threads"}  # what optimisation makes of loops is what they are for
 
 
@@ -55,7 +54,7 @@ AS_USERS = {"tails", "shares_of_threads"}  # what optimisation makes of loops is
 def test_classes_of_faults(kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
     if kind.name not in AS_USERS:
         monkeypatch.setattr(build, "FLAGS", [*build.FLAGS, "-O0"])
-    found = kind.wrong(range(max(SOME, kind.together // 2)) if kind.together > 100 else range(SOME))
+    found = kind.wrong(range(kind.in_tests))
     assert not found, "\n\n".join(found[:3])
 
 

@@ -209,4 +209,6 @@ def check(programs: Sequence[Program]) -> list[str]:
         ]
 
 
-kinds["views"] = Kind("views", lambda rng: views(Lines(rng)), together=100, check=check)
+kinds["views"] = Kind(
+    "views", lambda rng: views(Lines(rng)), together=100, check=check, in_tests=100
+)
