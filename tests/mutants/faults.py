@@ -1,0 +1,412 @@
+"""Faults, each a small edit of the compiler: a file of minigrad/compile, what is there, what is put
+in its place, and the tests that are likely to notice first."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Fault(NamedTuple):
+    file: str
+    old: str
+    new: str
+    first: str = ""  # tests, before those that every fault is tried on
+
+
+GRAPHS = "tests/fuzz/test_fuzz.py::test_classes_of_faults[graphs]"
+
+
+def of(name: str) -> str:
+    """The class of random programs of this name."""
+    return f"tests/fuzz/test_fuzz.py::test_classes_of_faults[{name}]"
+
+
+PASSES = [
+    Fault("passes.py", "inner[k] for k in outer", "outer[k] for k in inner", of("many_axes")),
+    Fault(
+        "passes.py",
+        "if x.shape == value.shape and x.dtype == value.dtype:",
+        "if x.shape == value.shape:",
+        of("promotion_of_numbers"),
+    ),
+    Fault(
+        "passes.py",
+        'if name == "neg" and name_of(x) == "neg":\n        return x.inputs[0]',
+        'if name == "neg" and name_of(x) == "neg":\n        return x',
+        of("zeros_with_a_sign"),
+    ),
+    Fault("passes.py", 'return apply("add", x, 0.0)', "return x", of("zeros_with_a_sign")),
+    Fault(
+        "passes.py", "(x.array == 1).all()", "(x.array == 1).any()", "tests/compile/test_passes.py"
+    ),
+    Fault(
+        "passes.py", "if middle != start or", "if middle > start or", "tests/compile/test_passes.py"
+    ),
+    Fault(
+        "passes.py",
+        "(*(slice(None),) * axis, slice(low, high))",
+        "(*(slice(None),) * axis, slice(0, high - low))",
+        "tests/compile/test_passes.py",
+    ),
+    Fault(
+        "passes.py",
+        "if step != 1 or high <= low:",
+        "if high <= low:",
+        "tests/compile/test_passes.py",
+    ),
+    Fault(
+        "passes.py",
+        'return apply("mul", apply("mul", x, x), x)',
+        'return apply("mul", x, x)',
+        of("near_overflow"),
+    ),
+    Fault(
+        "passes.py",
+        "if exponent == -1 else value",
+        "if exponent < 0 else value",
+        of("near_overflow"),
+    ),
+    Fault("passes.py", "terms = pairs + terms[len(pairs) * 2 :]", "terms = pairs", of("graphs")),
+    Fault("passes.py", '"min": "minimum"', '"min": "maximum"', of("graphs")),
+    Fault(
+        "passes.py",
+        'largest = apply("where", apply("isfinite", largest), largest, 0)',
+        "pass",
+        "tests/compile/test_every_op.py",
+    ),
+    Fault(
+        "passes.py",
+        'if depth == 1:\n        return apply("mul", x, y)',
+        'if depth <= 2:\n        return apply("mul", x, y)',
+        of("graphs"),
+    ),
+    Fault(
+        "passes.py",
+        "border = [d * (k - 1)",
+        "border = [d * k - 1",
+        "tests/compile/test_every_op.py",
+    ),
+    Fault("passes.py", "back = slice(None, None, -1)", "back = slice(None)", of("networks")),
+    Fault("passes.py", "for y in x.inputs[::-1]))", "for y in x.inputs))", of("tails")),
+    Fault(
+        "passes.py",
+        "y.size == 1 or (y.shape == x.shape and y in can_turn)",
+        "y.size == 1 or y in can_turn",
+        "tests/compile/test_passes.py",
+    ),
+    Fault(
+        "passes.py", "return value.op, value.how, *inputs", "return value.op, *inputs", of("graphs")
+    ),
+    Fault(
+        "passes.py",
+        "id(x) if type(x) is Value else (type(x), repr(x)) for x in value.inputs",
+        "id(x) if type(x) is Value else x for x in value.inputs",
+        of("zeros_with_a_sign"),
+    ),
+    Fault(
+        "passes.py",
+        "value.inputs[0] in known and is_zero(value.inputs[1])",
+        "value.inputs[0] in known",
+        "tests/compile/test_passes.py",
+    ),
+    Fault(
+        "passes.py",
+        "known.setdefault((number.dtype, number.shape, number.tobytes()), leaf)",
+        "known.setdefault((number.dtype, number.shape), leaf)",
+        of("unrolled_loops"),
+    ),
+]
+
+INDICES = [
+    Fault("index.py", "(low + far, high) if far < 0 else", "(low, high) if far < 0 else", GRAPHS),
+    Fault(
+        "index.py",
+        "if low < 0:  # C rounds toward 0",
+        "if low < -9999:",
+        "tests/compile/test_index.py",
+    ),
+    Fault(
+        "index.py",
+        "if low >= 0 and high < by:\n            return quotient, rest",
+        "if low >= 0 and high <= by:\n            return quotient, rest",
+        "tests/compile/test_index.py",
+    ),
+    Fault(
+        "index.py",
+        "if c and terms.get(quotient) == c * atom.by:",
+        "if c and quotient in terms:",
+        "tests/compile/test_index.py",
+    ),
+    Fault(
+        "index.py",
+        "part = atom.of.replaced(new).divmod(atom.by)[1]",
+        "part = Expr({atom: 1})",
+        "tests/compile/test_index.py",
+    ),
+    Fault(
+        "index.py",
+        "if g > 1 and low >= 0 and high < g:",
+        "if g > 1 and low >= 0:",
+        "tests/compile/test_index.py",
+    ),
+    Fault("index.py", "if any(b % a for a, b in itertools.pairwise(steps)):", "if False:", GRAPHS),
+    Fault("index.py", "part is not None and part is not ... for", "part is not ... for", GRAPHS),
+    Fault("layout.py", "-(-sizes[-1] // self.panel)", "sizes[-1] // self.panel", of("tails")),
+    Fault(
+        "layout.py",
+        "self.order.index(k) for k in range(len(self.order))",
+        "self.order[k] for k in range(len(self.order))",
+        of("networks"),
+    ),
+    Fault(
+        "lower.py",
+        'high < self.bound if self.relation == "<"',
+        'high <= self.bound if self.relation == "<"',
+        GRAPHS,
+    ),
+    Fault("lower.py", "else high < self.bound", "else high <= self.bound", GRAPHS),
+    Fault(
+        "lower.py",
+        'conditions.append(Condition(rest, "==", 0))',
+        "pass",
+        "tests/compile/test_every_op.py",
+    ),
+    Fault(
+        "lower.py", "found.append(number(part % n))", "found.append(number(part))", of("many_axes")
+    ),
+    Fault("lower.py", "o * s + p * d", "o * s + p", "tests/compile/test_every_op.py"),
+    Fault("lower.py", "i + -(p * d)", "i + -p", "tests/compile/test_every_op.py"),
+    Fault(
+        "lower.py",
+        'conditions.append(Condition(shifted, ">=", 0))',
+        "pass",
+        "tests/compile/test_every_op.py",
+    ),
+    Fault("lower.py", 'Condition(i, "<", before + n)', 'Condition(i, "<", before + n + 1)', GRAPHS),
+    Fault("lower.py", 'f") < {start + n} ? {name}', 'f") <= {start + n} ? {name}', GRAPHS),
+    Fault(
+        "lower.py",
+        "i + -low if step > 0 else i * -1 + high",
+        "i + -low",
+        "tests/compile/test_every_op.py",
+    ),
+    Fault(
+        "lower.py",
+        "np.array_equal(array.array.ravel(), np.arange(n))",
+        "True",
+        of("added_where_an_index_says"),
+    ),
+    Fault(
+        "lower.py",
+        'if value.dtype.kind != "b" else common_dtype(inputs)',
+        'if value.dtype.kind != "b" else common_dtype(inputs[:1])',
+        of("promotion_of_numbers"),
+    ),
+    Fault("lower.py", "found.append(frozenset([ROW]))", "pass", "tests/compile/test_networks.py"),
+    Fault("codegen.py", "if (i < 0) i += n;", "", of("added_where_an_index_says")),
+]
+
+FUSION = [
+    Fault(
+        "schedule.py",
+        'if other.kind == "reduce" and mode(other, rows) != "within":\n        return False',
+        "",
+        GRAPHS,
+    ),
+    Fault("schedule.py", "return there == here", "return True", GRAPHS),
+    Fault(
+        "schedule.py",
+        "return x.size == stage.value.size and flat(index, x.shape) == own",
+        "return x.size == stage.value.size",
+        of("fused_buffers"),
+    ),
+    Fault(
+        "schedule.py",
+        "if stage.value.size != first.size or not same:",
+        "if stage.value.size != first.size:",
+        of("fused_buffers"),
+    ),
+    Fault(
+        "schedule.py",
+        'return "across" if all(gone) and sums_in_any_order(stage) else ""',
+        'return "across" if all(gone) else ""',
+        GRAPHS,
+    ),
+    Fault(
+        "schedule.py",
+        "range(max(last + 1, len(kernels) - NEAR), len(kernels))",
+        "range(max(0, len(kernels) - NEAR), len(kernels))",
+        GRAPHS,
+    ),
+    Fault(
+        "schedule.py",
+        "base not in roots and base not in plan.inside",
+        "base not in roots",
+        of("joined_and_stretched"),
+    ),
+    Fault(
+        "schedule.py",
+        "return not any(it.column.variables() & atom.of.variables() for atom in atoms)",
+        "return True",
+        "tests/compile/test_schedule.py",
+    ),
+    Fault(
+        "schedule.py",
+        "parts += [numbers[part.array], part.array.dtype.char, place]",
+        "parts += [numbers[part.array], part.array.dtype.char]",
+        GRAPHS,
+    ),
+    Fault(
+        "schedule.py",
+        "key: list[Hashable] = [name_of(value), value.how]",
+        "key: list[Hashable] = [name_of(value)]",
+        GRAPHS,
+    ),
+    Fault("schedule.py", "key.append((type(x), repr(x)))", "key.append(type(x))", GRAPHS),
+    Fault("schedule.py", 'if name_of(value) in ("argmax", "argmin"):', "if False:", of("networks")),
+    Fault(
+        "rows.py",
+        'if other.kind == "reduce" or it.loops[home].extents',
+        "if it.loops[home].extents",
+        GRAPHS,
+    ),
+    Fault("rows.py", "return home if same else home + 1", "return home", GRAPHS),
+    Fault(
+        "rows.py",
+        'literal(info.min + 1, dtype) + " - 1" if smallest',
+        '"0" if smallest',
+        of("extremes_of_integers"),
+    ),
+    Fault("rows.py", " || ({x} != {x} && {total} == {total})", "", of("largest_with_nan_and_ties")),
+    Fault(
+        "rows.py",
+        "for (int u = 1; u < T; u++)",
+        "for (int u = 2; u < T; u++)",
+        of("shares_of_threads"),
+    ),
+    Fault("tiles.py", "(tile < {more} ? tile : {more})", "tile", of("tails")),
+    Fault("tiles.py", 'columns = "columns"', "pass", of("tails")),
+    Fault("pieces.py", 'f" += {name};"', 'f" = {name};"', of("added_where_an_index_says")),
+    Fault(
+        "pieces.py",
+        'layout.address((*zeros, *rest))), " = 0;"',
+        'layout.address((*zeros, *rest))), " = 1;"',
+        of("added_where_an_index_says"),
+    ),
+    Fault(
+        "pieces.py",
+        "plan.inside.get(unreshaped(x)) == (value, before)",
+        "plan.inside.get(unreshaped(x), (None, 0))[0] is value",
+        of("joined_and_stretched"),
+    ),
+    Fault(
+        "write.py",
+        "if place.terms.get(outer, 0) != place.terms.get(inner, 0) * inner.extent:\n        return False",
+        "",
+        GRAPHS,
+    ),
+    Fault(
+        "vector_math.h",
+        "#define relu(x) choose((x) <= 0, 0, x)",
+        "#define relu(x) choose((x) < 0, 0, x)",
+        of("comparisons_with_nan"),
+    ),
+]
+
+BUFFERS = [
+    Fault("memory.py", "if last[x] == k:", "if last[x] >= k:", of("fused_buffers")),
+    Fault(
+        "memory.py", "-(-size // LINE) * LINE + LINE", "size // LINE * LINE", of("fused_buffers")
+    ),
+    Fault(
+        "memory.py", "bisect_left(self.sizes, (size, 0))", "bisect_left(self.sizes, (size // 2, 0))"
+    ),
+    Fault(
+        "plan.py", "offsets.append(offset + first * itemsize(x))", "offsets.append(offset)", GRAPHS
+    ),
+    Fault(
+        "plan.py",
+        "before = (*shared, *alone) if call.shared else shared",
+        "before = shared",
+        "tests/compile/test_plan.py",
+    ),
+    Fault(
+        "plan.py",
+        "return meet(writes, written) or meet(writes, read) or meet(reads, written)",
+        "return meet(writes, written) or meet(reads, written)",
+        "tests/compile/test_plan.py",
+    ),
+    Fault("place.py", "and last.get(target, -1) <= plan.home[x]", "", of("written")),
+    Fault(
+        "place.py",
+        "other.dims == stage.dims and layout.address(index) == own",
+        "True",
+        of("written"),
+    ),
+    Fault("place.py", "copied(x) if x in targets else x for", "x for", of("written")),
+    Fault("place.py", "if x.op is None or x in seen:", "if x.op is None:", of("written")),
+    Fault(
+        "codegen.py",
+        "return values[k], offset - old.lows[k] + new.lows[k]",
+        "return values[k], offset",
+        of("unrolled_loops"),
+    ),
+    Fault(
+        "codegen.py",
+        "parts += [low - arrays.lows[k] for k, low in lows]",
+        "",
+        of("unrolled_loops"),
+    ),
+    Fault(
+        "codegen.py",
+        "((t) == (T) ? (n) : (int64_t)(n) * (t) / (T) / (grain) * (grain))",
+        "((int64_t)(n) * (t) / (T) / (grain) * (grain))",
+        of("tails"),
+    ),
+    Fault("run_c.py", "and slot not in seen and", "and", of("returned")),
+    Fault(
+        "run_c.py",
+        'lines = ["program.renew_given()"] if self.given else []',
+        "lines = []",
+        of("returned"),
+    ),
+]
+
+KEYS = [
+    Fault(
+        "plan.py", 'how = value.how if value.attributes else ""', 'how = ""', of("keys_of_programs")
+    ),
+    Fault(
+        "plan.py",
+        "use(numbers[x if type(x) is Value else repr(x)])",
+        "use(numbers[x if type(x) is Value else type(x)])",
+        of("keys_of_programs"),
+    ),
+    Fault(
+        "plan.py",
+        "[(x.shape, x.dtype.str, x.kind) for x in leaves]",
+        "[(x.shape, x.kind) for x in leaves]",
+        of("keys_of_programs"),
+    ),
+    Fault(
+        "plan.py",
+        'np.asarray(value.array).tobytes() if value.fixed else b""',
+        'b""',
+        of("keys_of_programs"),
+    ),
+    Fault(
+        "plan.py",
+        "for x in (*graph.outputs, *itertools.chain(*graph.writes))",
+        "for x in itertools.chain(*graph.writes)",
+        of("keys_of_programs"),
+    ),
+    Fault(
+        "plan.py",
+        "        machine(),\n        [(x.shape",
+        "        [(x.shape",
+        "tests/compile/test_plan.py",
+    ),
+    Fault("build.py", "*flags(cc), text]", "text]", "tests/compile/test_build.py"),
+]
+
+FAULTS = [*PASSES, *INDICES, *FUSION, *BUFFERS, *KEYS]
