@@ -339,20 +339,22 @@ def form_of(stage: Stage, it: Inline, forms: Forms, plan: Schedule) -> Form:
     body = Body(load)
     if stage.kind == "contract":
         product = plan.contractions[value]
-        body.read(*product.x)
-        body.read(*product.y)
+        results = [body.read(*product.x), body.read(*product.y)]
     elif stage.kind == "reduce":
-        body.read(value.inputs[0], stage.layout.index(stage.places))
+        results = [body.read(value.inputs[0], stage.layout.index(stage.places))]
     elif stage.kind == "concat":
-        for x in value.inputs:
+        results = [
             body.read(x, tuple(variable(f"p{k}", n) for k, n in enumerate(x.shape)))
+            for x in value.inputs
+        ]
     else:
-        body.read(value, stage.layout.index(stage.places))
+        results = [body.read(value, stage.layout.index(stage.places))]
     lows = {
         x: min(plan.layouts[x].address(index).const for index in indices)
         for x, indices in found.items()
     }
-    text = text_of(stage, body.lines, lows, plan)
+    # A result may be a number, in no line.
+    text = text_of(stage, body.lines, lows, plan), *results
     numbers = {x: k for k, x in enumerate(it.arrays)}
     reads = [(numbers[x], indices, lows[x]) for x, indices in found.items()]
     return Form(forms.texts.setdefault(text, len(forms.texts)), reads)
