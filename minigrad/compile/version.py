@@ -18,7 +18,7 @@ from minigrad.compile.ir import Value
 from minigrad.compile.source import written_out
 from minigrad.compile.trace import Traced
 from minigrad.compile.tracer import root_of
-from minigrad.errors import UnsupportedError
+from minigrad.errors import ArgumentError, UnsupportedError
 from minigrad.graph import Node
 from minigrad.tensor import Tensor, value_of
 from minigrad.transforms import like
@@ -132,6 +132,11 @@ class Version:
             return
         names: dict[str, Any] = {"OTHERWISE": OTHERWISE, "GONE": GONE}
         look, arrays = look_text(self.arguments, self.guards, names)
+        for k, array in enumerate(self.written):
+            names[f"written{k}"] = array
+        places = [text for text, changed in zip(arrays, self.changed, strict=True) if changed]
+        places += [f"written{k}" for k in range(len(self.written))]
+        look += "".join(f" and {place}.flags.writeable" for place in places)
         lines = ["try:", f"    if not ({look}):", "        return OTHERWISE"]
         lines += ["except GONE:", "    return OTHERWISE"]
         if self.changes or self.roots or self.contents:
@@ -193,7 +198,18 @@ class Version:
         return False
 
     def run(self, arrays: Sequence[np.ndarray], given: Sequence[Any]) -> Any:
-        """Run, on the arrays in arguments. `given` are these with the Tensors they are in."""
+        """Run, on the arrays in arguments. `given` are these with the Tensors they are in.
+
+        Raises:
+            ArgumentError: if it would write into an array that is read-only.
+        """
+        changed = [x for x, written in zip(arrays, self.changed, strict=True) if written]
+        for array in [*changed, *self.written]:
+            if not array.flags.writeable:
+                raise ArgumentError(
+                    f"a compiled function writes into {self.name_of(array)} of shape "
+                    f"{array.shape}, which is read-only: give it a copy, np.array(x)"
+                )
         return self.runner(self, arrays, given)
 
     def lines(self, arrays: list[str], given: str, names: dict[str, Any]) -> list[str]:
@@ -207,7 +223,6 @@ class Version:
             names[f"value{k}"] = value
             body.append(f"version.bind_large(value{k}, {arrays[k]})")
         body += [f"version.bind_others({given})"] if self.others else []
-        body += [f"version.check_writable({several(arrays)})"] if self.changes else []
         running, outputs = self.program.text(names)
         if self.traced.derivative is not None:
             body.append(self.call_text(arrays, given, names))
@@ -249,9 +264,8 @@ class Version:
         for x, value in self.grads:
             t = given[x] if type(x) is int else x
             grad = value_of(t.grad)
-            if grad is None or not is_plain(grad, value):
-                grad = np.zeros(t.shape, t.dtype) if grad is None else np.array(grad, t.dtype)
-                t.grad = grad
+            # Others may have the array that there was.
+            t.grad = grad = np.zeros(t.shape, t.dtype) if grad is None else np.array(grad, t.dtype)
             self.program.bind(value, grad)
 
     def call_text(self, arrays: list[str], given: str, names: dict[str, Any]) -> str:
@@ -295,10 +309,11 @@ class Version:
         )
         return f"recorded = derivative.record({wanted}, {others})"
 
-    def check_writable(self, arrays: Sequence[np.ndarray]) -> None:
-        for array, changed in zip(arrays, self.changed, strict=True):
-            if changed and not array.flags.writeable:
-                raise ValueError("a compiled function writes into an argument that is read-only")
+    def name_of(self, array: np.ndarray) -> str:
+        """What an array that is written is called."""
+        found = zip(self.guards.places, self.guards.values, strict=True)
+        names = [name for (*_, name), value in found if value_of(value) is array]
+        return next((name for name in names if name != "the Tensor"), "an argument")
 
     def write_back(self, arrays: Sequence[np.ndarray]) -> None:
         for k, (value, array) in enumerate(zip(self.inputs, arrays, strict=True)):
