@@ -102,9 +102,14 @@ def alone(path: str | os.PathLike[str]) -> Iterator[None]:
     target = check_output(path)
     beside = target.with_name(f".{target.name}.lock")
     with locked(beside, path):
-        for left in target.parent.glob(f".{glob.escape(target.name)}.{'[0-9a-f]' * 16}.tmp"):
-            left.unlink(missing_ok=True)
+        clear_leftovers(target)
         yield
+
+
+def clear_leftovers(target: Path) -> None:
+    """Take away what writing a file left when it was killed. Nobody may be writing it now."""
+    for left in target.parent.glob(f".{glob.escape(target.name)}.{'[0-9a-f]' * 16}.tmp"):
+        left.unlink(missing_ok=True)
 
 
 @contextmanager

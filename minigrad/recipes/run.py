@@ -15,8 +15,8 @@ import numpy as np
 
 from minigrad.data import BatchLoader, Vocabulary
 from minigrad.data.loader import Batch
-from minigrad.errors import MinigradError
-from minigrad.io import load, load_metadata, save, write
+from minigrad.errors import ArgumentError, BusyError, MinigradError
+from minigrad.io import alone, clear_leftovers, load, load_metadata, save, write
 from minigrad.nn import Module
 from minigrad.optim import AdamW, ExponentialMovingAverage, LambdaLR
 from minigrad.recipes.config import Config, read_settings
@@ -30,6 +30,9 @@ CONFIG, LOG, CHECKPOINT, WEIGHTS, REPORT = (
     "weights.safetensors",
     "report.html",
 )
+
+# What can be other than before when a run goes on: how long, and how it is run and shown.
+MAY_CHANGE = ("epochs", "steps", "every", "eager")
 
 
 @dataclass(frozen=True)
@@ -59,11 +62,23 @@ def train(config: Config, folder: Path, progress: bool = True) -> Trained:
         progress: show a bar.
 
     Raises:
-        OSError: if data cannot be read, or the folder not be written to.
+        OSError: if data cannot be read, or the folder not be written to, or another training is
+            at work in it.
+        ArgumentError: if a run would go on with settings that are fixed once it has begun.
         MinigradError: as `fit` does.
         KeyboardInterrupt: after Ctrl-C, with a checkpoint written.
     """
     problem = TASKS[config.data].load(config)
+    folder.mkdir(parents=True, exist_ok=True)
+    with alone(folder / CONFIG):
+        for name in (LOG, CHECKPOINT, WEIGHTS, REPORT):
+            clear_leftovers(folder / name)
+        return trained(config, problem, folder, progress)
+
+
+def trained(config: Config, problem: Problem, folder: Path, progress: bool) -> Trained:
+    """Train in a folder that no other training is at work in."""
+    settings = config.lines() + "".join(earlier(config, folder))
     rng = np.random.default_rng(config.seed)
     model = build(config, problem.shape, problem.classes, rng)
     batches = BatchLoader(
@@ -74,9 +89,8 @@ def train(config: Config, folder: Path, progress: bool = True) -> Trained:
     )
     total = config.steps or config.epochs * len(batches)
     optimizer = optimizer_of(config, model)
-    folder.mkdir(parents=True, exist_ok=True)
-    if not (folder / CONFIG).exists():  # else it is kept until training has gone on from there
-        write(folder / CONFIG, config.lines().encode())
+    if not (folder / CHECKPOINT).exists():  # else it is kept until training has gone on from there
+        write(folder / CONFIG, settings.encode())
     held_out = BatchLoader(problem.test, batch_size=256, shuffle=False)
     average = ExponentialMovingAverage(model.parameters(), config.average)
     history = fit(
@@ -98,7 +112,7 @@ def train(config: Config, folder: Path, progress: bool = True) -> Trained:
     )
     if config.average:
         model.load_state_dict(averaged(model, average))
-    write(folder / CONFIG, config.lines().encode())
+    write(folder / CONFIG, settings.encode())
     measured = evaluate(model, held_out, problem.loss, problem.metrics)
     network = {
         "shape": problem.shape,
@@ -108,6 +122,29 @@ def train(config: Config, folder: Path, progress: bool = True) -> Trained:
     metadata = {"network": network, "config": asdict(config), "measured": measured}
     save(folder / WEIGHTS, model, {name: json.dumps(x) for name, x in metadata.items()})
     return Trained(config, problem, model, history, measured)
+
+
+def earlier(config: Config, folder: Path) -> list[str]:
+    """What a run was told before, in comments, if it now goes on with other settings.
+
+    Raises:
+        ArgumentError: for settings that are fixed once a run has begun: what was trained so far
+            was trained with the old ones.
+    """
+    if not (folder / CHECKPOINT).exists():
+        return []
+    told = (folder / CONFIG).read_text(encoding="utf-8").splitlines(keepends=True)
+    before, now = asdict(config_of(folder)), asdict(config)
+    changed = {name: value for name, value in before.items() if now[name] != value}
+    if fixed := [name for name in changed if name not in MAY_CHANGE]:
+        was = ", ".join(f"{name}={before[name]!r}" for name in fixed)
+        raise ArgumentError(
+            f"the run in {folder} was told {was}, and this cannot change once it has begun: only "
+            f"{', '.join(MAY_CHANGE)} can. Leave it out, or begin another run with --output"
+        )
+    step = json.loads(load_metadata(folder / CHECKPOINT)["training"])["step"]
+    notes = [f"# until step {step}: {name} = {json.dumps(x)}\n" for name, x in changed.items()]
+    return [line for line in told if line.startswith("# until step ")] + notes
 
 
 def build(config: Config, shape: tuple[int, ...], classes: int, rng: np.random.Generator) -> Module:
@@ -167,21 +204,39 @@ class Log(Callback):
 
 
 def new_folder(config: Config, folder: Path | None = None) -> Path:
-    """The folder given, or one in runs/ named after data and model; it must not be there yet.
+    """The folder given, or one in runs/ named after data and model, with no run in it yet.
 
     Raises:
         FileExistsError: if the one given is there, and not empty.
     """
     if folder is not None:
-        if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        if not vacant(folder):
             raise FileExistsError(
-                f"{folder} is there already: choose another name, or go on with the run in it by "
-                f"--resume {folder}"
+                f"{folder} is there already: choose another name, go on with the run in it by "
+                f"--resume {folder}, or remove it"
             )
         return folder
     name = Path("runs", f"{config.data}-{config.model}")
     numbered = (name.with_name(f"{name.name}-{k}") for k in itertools.count(2))
-    return next(path for path in itertools.chain([name], numbered) if not path.exists())
+    return next(path for path in itertools.chain([name], numbered) if vacant(path))
+
+
+def vacant(folder: Path) -> bool:
+    """Whether there is nothing in a folder but what a run left that ended before its first
+    checkpoint."""
+    if not folder.exists():
+        return True
+    if not folder.is_dir():
+        return False
+    hidden = (f".{CONFIG}.", f".{LOG}.", f".{CHECKPOINT}.")  # locks, and what is half written
+    names = [path.name for path in folder.iterdir()]
+    if not all(name == CONFIG or name.startswith(hidden) for name in names):
+        return False
+    try:
+        with alone(folder / CONFIG):
+            return True
+    except BusyError:
+        return False
 
 
 def config_of(folder: Path, settings: Mapping[str, Any] | None = None) -> Config:

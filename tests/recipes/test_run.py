@@ -9,8 +9,8 @@ import pytest
 
 from minigrad import load, training
 from minigrad.data import load_digits
-from minigrad.errors import ArgumentError, MinigradError, ShapeError
-from minigrad.io import load_metadata
+from minigrad.errors import ArgumentError, BusyError, MinigradError, ShapeError
+from minigrad.io import alone, load_metadata
 from minigrad.recipes.config import Config, read_settings
 from minigrad.recipes.run import config_of, load_model, new_folder, rate, train
 from minigrad.recipes.tasks import TASKS, configure
@@ -89,7 +89,7 @@ def test_a_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
 
 def test_a_run_of_another_model_is_not_gone_on_with(tmp_path: Path) -> None:
     run(tmp_path, epochs=1)
-    with pytest.raises(MinigradError, match=r"is of another training than this one, by its model"):
+    with pytest.raises(MinigradError, match=r"was told model='mlp'.* and this cannot change"):
         train(config_of(tmp_path, {"model": "cnn"}), tmp_path, progress=False)
     assert load_model(tmp_path)[1].model == "mlp"
 
@@ -105,13 +105,65 @@ def test_folders_are_never_written_over(tmp_path: Path, monkeypatch: pytest.Monk
     config = configure({"data": "digits"})
     assert new_folder(config) == Path("runs/digits-mlp")
     Path("runs/digits-mlp").mkdir(parents=True)
-    assert new_folder(config) == Path("runs/digits-mlp-2")
-    Path("runs/digits-mlp-2").mkdir()
-    assert new_folder(config) == Path("runs/digits-mlp-3")
     assert new_folder(config, Path("runs/digits-mlp")) == Path("runs/digits-mlp")
     Path("runs/digits-mlp/x").touch()
-    with pytest.raises(FileExistsError, match=r"runs/digits-mlp is there already: .*--resume"):
-        new_folder(config, Path("runs/digits-mlp"))
+    assert new_folder(config) == Path("runs/digits-mlp-2")
+    Path("runs/digits-mlp-2").touch()
+    assert new_folder(config) == Path("runs/digits-mlp-3")
+    for name in ("runs/digits-mlp", "runs/digits-mlp-2"):
+        with pytest.raises(FileExistsError, match=rf"{name} is there already: .*--resume"):
+            new_folder(config, Path(name))
+
+
+def test_a_run_that_fails_in_its_first_steps_does_not_block_the_next(tmp_path: Path) -> None:
+    with pytest.raises(MinigradError, match="the loss is"):
+        run(tmp_path / "x", data="moons", lr=1e30)
+    config = configure({"data": "moons", "epochs": 1, "eager": True})
+    assert new_folder(config, tmp_path / "x") == tmp_path / "x"
+    train(config, tmp_path / "x", progress=False)
+    assert config_of(tmp_path / "x") == config
+    with pytest.raises(FileExistsError):
+        new_folder(config, tmp_path / "x")
+
+
+def test_two_trainings_do_not_share_a_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "x"
+    folder.mkdir()
+    with alone(folder / "config.toml"):  # as another process has it
+        with pytest.raises(BusyError, match=r"another training is writing .*config.toml"):
+            run(folder, data="moons", epochs=1)
+        with pytest.raises(FileExistsError):
+            new_folder(configure({"data": "moons"}), folder)
+        assert not (folder / "config.toml").exists()
+    run(folder, data="moons", epochs=1)
+
+
+def test_what_killed_runs_left_half_written_is_cleared_away(tmp_path: Path) -> None:
+    names = ("config.toml", "log.jsonl", "checkpoint.safetensors", "weights.safetensors")
+    for name in names:
+        (tmp_path / f".{name}.0123456789abcdef.tmp").touch()
+        (tmp_path / f".{name}.lock").touch()
+    (tmp_path / ".mine.tmp").touch()
+    run(tmp_path, data="moons", epochs=1)
+    left = {path.name for path in tmp_path.iterdir()} - {f".{name}.lock" for name in names[1:]}
+    assert left == {*names, ".mine.tmp"}
+
+
+def test_a_run_keeps_what_it_was_told(tmp_path: Path) -> None:
+    run(tmp_path, data="moons", epochs=1)
+    before = (tmp_path / "config.toml").read_text()
+    for other in ({"lr": 0.5}, {"seed": 3}, {"clip_norm": 1.0}, {"epochs": 2, "average": 0.9}):
+        name = list(other)[-1]
+        with pytest.raises(ArgumentError, match=rf"was told {name}=.*, and this cannot change"):
+            train(config_of(tmp_path, other), tmp_path, progress=False)
+    assert (tmp_path / "config.toml").read_text() == before
+    for epochs in (2, 3):
+        train(config_of(tmp_path, {"epochs": epochs}), tmp_path, progress=False)
+    text = (tmp_path / "config.toml").read_text()
+    assert config_of(tmp_path).epochs == 3
+    told = [line for line in text.splitlines() if line.startswith("#")]
+    steps = [row["step"] for row in map(json.loads, (tmp_path / "log.jsonl").open())]
+    assert told == [f"# until step {step}: epochs = {k + 1}" for k, step in enumerate(steps[:2])]
 
 
 def test_what_is_no_run(tmp_path: Path) -> None:
