@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import dis
 import itertools
 import linecache
+import math
 import os
+import re
 import sys
 import warnings
 from types import FrameType
@@ -123,6 +126,82 @@ def quoted(path: str, number: int) -> str:
     """A line of the user's program, as messages show it."""
     source = linecache.getline(path, number).strip()
     return f"at {path}:{number}" + (f"\n    {source}" if source else "")
+
+
+# What holds no gradient -> what to use instead.
+INSTEAD = {
+    "a plain array": "read the values with t.data, fill np.zeros_like(t), join Tensors by np.stack",
+    "an entry of a plain array": "fill np.zeros_like(t), or join Tensors by np.stack",
+    "a plain number": "compute with NumPy's functions; t.item() reads the value",
+    "a pickle": "pickle t.detach(), or the array t.data",
+}
+
+
+def lost(what: str, instead: str = "") -> GradientError:
+    return GradientError(
+        f"{what} holds no gradient, and that of this Tensor would be lost: "
+        f"{instead or INSTEAD[what]}"
+    )
+
+
+def check_number(reading: bool) -> None:
+    """Refuse to make a number of a Tensor that requires a gradient, where this would lose it.
+
+    Python has one method, `__float__`, for `float(t)`, `math.sin(t)` and `array[i] = t`. The first
+    only reads t, as one does to print a loss, and is allowed where there is `reading`: outside
+    transforms. Which of them it is, the caller's code says.
+    """
+    frame = sys._getframe(1)
+    while frame.f_code.co_filename in OWN_FILES and frame.f_back:
+        frame = frame.f_back
+    if dis.opname[frame.f_code.co_code[frame.f_lasti]].startswith("STORE_"):
+        raise lost("an entry of a plain array")
+    if name := called(frame):
+        function = name.rpartition(".")[2]
+        instead = (
+            f"use np.{function}" if hasattr(np, function) else "compute with NumPy's functions"
+        )
+        raise lost(f"what {name} gives", f"{instead}; t.item() reads the value")
+    if not reading or frame.f_globals.get("__name__", "").startswith("numpy."):
+        raise lost("a plain number")
+
+
+def called(frame: FrameType) -> str:
+    """What a frame is calling, if it is a function of math or NumPy, or an array's method."""
+    code = frame.f_code
+    line, _, column, _ = next(itertools.islice(code.co_positions(), frame.f_lasti // 2, None))
+    text = linecache.getline(code.co_filename, line or 0, frame.f_globals).encode()
+    name = re.match(r"[\w.]*", text[column or 0 :].decode()).group()  # type: ignore[union-attr]
+    owner, _, rest = name.partition(".")
+    found = frame.f_locals.get(owner, frame.f_globals.get(owner))
+    if isinstance(found, np.ndarray):
+        return name
+    found = vars(found).get(rest) if found is math or found is np else found
+    known = not isinstance(found, type) and getattr(found, "__module__", "") in ("math", "numpy")
+    return name if known and name.rpartition(".")[2] not in ANSWERS else ""
+
+
+# Functions of math that answer a question.
+ANSWERS = "isnan isinf isfinite isclose floor ceil trunc".split()
+
+
+PLAIN = frozenset([float, int, bool, np.ndarray, np.float64])  # what needs no look
+
+
+def operand(x: Any) -> Any:
+    """What an op is given, as it takes it: a list as an array, anything else as it is."""
+    return np.asarray(x) if type(x) in (list, tuple) else plain(x)
+
+
+def plain(x: Any) -> Any:
+    """x, unless it is an array of a kind that computes in its own way."""
+    if isinstance(x, np.ma.MaskedArray | np.matrix):
+        advice = "fill it first, m.filled(0)" if isinstance(x, np.ma.MaskedArray) else "pass m.A"
+        raise UnsupportedError(
+            f"Tensors do not compute as {type(x).__name__} does, and the result would be another: "
+            f"{advice}"
+        )
+    return x
 
 
 def unsupported_dtype(what: str, dtype: np.dtype[Any]) -> DtypeError:

@@ -32,9 +32,18 @@ for question in QUESTIONS + COMPARED:
     on_values(question)
 
 # New arrays, and values without a gradient, as Tensors.
-LIKE = (np.zeros_like, np.ones_like, np.empty_like, np.full_like)
+LIKE = (np.zeros_like, np.ones_like, np.empty_like)
 for constant in (*LIKE, np.isclose, np.searchsorted, np.count_nonzero):
     on_values(constant, wrap=True)
+
+
+@implements(np.full_like)
+def full_like(a: Any, fill_value: Any, dtype: Any = None, **form: Any) -> Any:
+    """Of a number everywhere, whose gradient it carries."""
+    array = np.empty_like(value_of(a), dtype, **form)
+    if not isinstance(fill_value, Tensor):
+        return Tensor(np.full_like(array, fill_value))
+    return np.copy(np.broadcast_to(fill_value.astype(array.dtype), array.shape))
 
 
 @implements(np.nonzero)
@@ -121,6 +130,6 @@ refusals |= {
     np.cumprod: "use np.exp(np.cumsum(np.log(t))) for positive values",
     np.nan_to_num: "use np.where(np.isnan(t), 0, t)",
     np.put_along_axis: "assign instead: x[index] = v gives x a new value",
-    np.copyto: "assign instead: x[index] = v gives x a new value",
+    np.copyto: "write dst[...] = src; for np.full(shape, t), np.broadcast_to(t, shape)",
     np.save: "use minigrad.save, or np.save(file, t.data)",
 }

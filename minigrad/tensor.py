@@ -14,6 +14,9 @@ from minigrad.errors import (
     DtypeError,
     GradientError,
     ShapeError,
+    check_number,
+    lost,
+    plain,
     unsupported_dtype,
 )
 from minigrad.graph import Node
@@ -26,6 +29,7 @@ Axis = int | tuple[int, ...] | None
 # The signatures that methods have.
 def alone(self: Tensor) -> Any: ...
 def along(self: Tensor, axis: Any = None) -> Any: ...
+def memoized(self: Tensor, memo: Any = None) -> Any: ...
 def two_axes(self: Tensor, axis1: int, axis2: int) -> Any: ...
 def to_dtype(self: Tensor, dtype: DTypeLike) -> Any: ...
 def over_axes(self: Tensor, axis: Axis = None, keepdims: bool = False) -> Any: ...
@@ -161,19 +165,12 @@ class Tensor:
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> np.ndarray:
         if self.node.requires_grad and recording.get():
-            raise GradientError(
-                "a plain array of a Tensor that requires a gradient would lose it. To read the "
-                "values use t.data, to fill an array np.zeros_like(t), to join Tensors np.stack"
-            )
+            raise lost("a plain array")
         return np.array(self.node.value, dtype=dtype, copy=copy)
 
     def __float__(self) -> float:
-        # Also how `array[i] = t` and `math.sin(t)` would lose a gradient without a word.
-        if self.node.requires_grad and inside_transform.get():
-            raise GradientError(
-                "a number made of a Tensor that is being differentiated by would lose the gradient."
-                " Use np.sin for math.sin, np.zeros_like(x) for np.zeros(n); to read it, x.item()"
-            )
+        if self.node.requires_grad and recording.get():
+            check_number(reading=not inside_transform.get())
         return float(self.item())
 
     def __int__(self) -> int:
@@ -200,7 +197,8 @@ class Tensor:
         return format(self.item() if spec else str(self), spec)
 
     def __reduce__(self) -> Any:
-        # Copies and pickles hold the value, not the graph that led to it.
+        if self.requires_grad and recording.get() and (self.node.op or inside_transform.get()):
+            raise lost("a pickle")
         return Tensor, (self.data, self.requires_grad, None, self.name)
 
     # Differentiation
@@ -327,6 +325,7 @@ class Tensor:
     astype = method(np.astype, to_dtype)
     ravel = method(np.ravel, alone)
     copy = method(np.copy, alone)
+    __copy__ = __deepcopy__ = method("duplicate", memoized)
     exp = method(np.exp, alone)
     log = method(np.log, alone)
     sqrt = method(np.sqrt, alone)
@@ -360,6 +359,7 @@ def value_of(x: Any) -> Any:
 
 def to_array(data: Any, dtype: DTypeLike | None) -> np.ndarray:
     """`data` as an array of a supported dtype."""
+    data = plain(data)
     try:
         array = data.astype(dtype or data.dtype) if is_traced(data) else np.asarray(data, dtype)
     except (ValueError, TypeError) as error:

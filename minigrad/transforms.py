@@ -157,7 +157,8 @@ class Recorded:
         seeds: dict[Node, Any] = {}
         with switched(recording, watched):
             for root, g in pairs:
-                seed = view(g.astype(root.value.dtype).node)
+                g = g if g.dtype == root.value.dtype else g.astype(root.value.dtype)
+                seed = view(g.node)
                 seeds[root] = seeds[root] + seed if root in seeds else seed
             adjoints = reverse(seeds, by={x.node for x in self.inputs}, view=view)
         leaves = (

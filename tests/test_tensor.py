@@ -1,8 +1,6 @@
 """What a Tensor is: an array with NumPy's behaviour."""
 
-import copy
 import operator
-import pickle
 from typing import Any
 
 import numpy as np
@@ -275,18 +273,3 @@ def test_hash_is_identity_so_that_tensors_can_be_keys() -> None:
     a, b = Tensor(1.0), Tensor(1.0)
     assert len({a, b}) == 2
     assert (a == b).item() is True
-
-
-@pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda t: pickle.loads(pickle.dumps(t))])
-def test_copies_hold_the_value_and_not_the_graph(duplicate: Any) -> None:
-    x = Tensor([1.0, 2.0], requires_grad=True, name="w")
-    again = duplicate(x)
-    assert again.requires_grad
-    assert again.name == "w"
-    again.data[0] = 5
-    assert x.tolist() == [1, 2]
-    deep = x
-    for _ in range(5000):
-        deep = deep * 1.0
-    assert duplicate(deep).tolist() == [1, 2]
-    assert duplicate(deep).node.op is None

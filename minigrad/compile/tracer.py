@@ -12,7 +12,7 @@ import numpy as np
 from minigrad.autograd import recording
 from minigrad.compile.ir import Value, how_of, infer
 from minigrad.dispatch import call, call_ufunc, implementations, is_traced
-from minigrad.errors import MinigradError, UnsupportedError, refusal_of, unsupported_dtype
+from minigrad.errors import MinigradError, UnsupportedError, plain, refusal_of, unsupported_dtype
 from minigrad.functional.hook import hook_op
 from minigrad.graph import Node, births
 from minigrad.ops.base import Op, registry
@@ -110,7 +110,7 @@ class Recorder:
         if isinstance(x, ARRAYS):
             before, found = self.met.get(id(x), (None, None))
             if before is None or not holds(found, x):
-                found = self.leaf_of(np.asarray(x))
+                found = self.leaf_of(np.asarray(plain(x)))
                 self.leaves.append(found)
                 self.met[id(x)] = x, found  # held, so that no other array gets its id
             return found

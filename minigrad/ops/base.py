@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.autograd import recording
-from minigrad.errors import OWN_FILES, ShapeError, refusal_of, unsupported_dtype
+from minigrad.errors import OWN_FILES, PLAIN, ShapeError, operand, refusal_of, unsupported_dtype
 from minigrad.graph import Node
 from minigrad.tensor import Tensor
 
@@ -83,7 +83,7 @@ class Op:
                 elif x.op is not None:
                     recorded = True
             else:
-                x = np.asarray(x) if type(x) in (list, tuple) else x
+                x = x if type(x) in PLAIN else operand(x)
                 arrays.append(x)
             nodes.append(x)
         try:

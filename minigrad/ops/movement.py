@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
+from minigrad.autograd import inside_transform, recording
 from minigrad.dispatch import implements, is_traced
-from minigrad.errors import DtypeError, ShapeError, UnsupportedError, refusal_of
+from minigrad.errors import DtypeError, ShapeError, UnsupportedError, plain, refusal_of
 from minigrad.ops.base import EachInput, Op, Shape
 from minigrad.ops.views import as_view, is_view, puts, viewed
 from minigrad.tensor import Tensor, value_of
@@ -65,7 +66,7 @@ astype_op = movement(
 
 def as_array(x: Any) -> Any:
     """A Tensor as it is, anything else as an array."""
-    return x if isinstance(x, Tensor) or is_traced(x) else np.asarray(x)
+    return x if isinstance(x, Tensor) or is_traced(x) else np.asarray(plain(x))
 
 
 def as_shape(shape: Any) -> Shape:
@@ -104,6 +105,15 @@ def astype(x: Any, dtype: Any) -> Any:
 @implements(np.copy)
 def copy(a: Any) -> Any:
     return astype_op(a, dtype=a.dtype)
+
+
+@implements("duplicate")
+def duplicate(a: Any, memo: Any = None) -> Any:
+    """For copy.copy and copy.deepcopy: of a leaf another leaf, else as np.copy."""
+    carried = inside_transform.get() and recording.get()
+    if not isinstance(a, Tensor) or a.node.op is not None or carried:
+        return copy(a)
+    return Tensor(a.data.copy(), a.requires_grad, name=a.name)
 
 
 # What else NumPy has to move values about, it is asked to do to a stand-in: an array from whose
