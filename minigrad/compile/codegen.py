@@ -142,7 +142,7 @@ def moved(function: Function, old: Arrays, new: Arrays) -> Function:
     def other(x: Value | Scratch, offset: int) -> tuple[Value | Scratch, int]:
         k = old.numbers[x.value if isinstance(x, Scratch) else x]
         if isinstance(x, Scratch):
-            return Scratch(values[k], x.entries), offset
+            return replace(x, value=values[k]), offset
         return values[k], offset - old.lows[k] + new.lows[k]
 
     arguments = [other(x, offset) for x, offset in function.arguments]
@@ -199,7 +199,7 @@ def function_of(
         return pack_function(kernel, plan, alias)
     if kernel.kind == "concat":
         return concat_function(kernel, plan, alias)
-    return rows_function(kernel, plan, alias)
+    return rows_function(kernel, plan, alias, machine)
 
 
 def work_of(kernel: Kernel, plan: Schedule) -> int:

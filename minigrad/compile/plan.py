@@ -233,7 +233,7 @@ class Places:
 
     def bytes_of(self, x: Value | Scratch) -> int:
         if isinstance(x, Scratch):
-            return x.entries * x.value.dtype.itemsize * machine().threads
+            return x.entries * x.dtype.itemsize * machine().threads
         return self.it.layouts[x].entries * x.dtype.itemsize
 
     def span(self, x: Any) -> tuple[int, int, int]:
@@ -242,16 +242,12 @@ class Places:
         if found is None:
             whole, first = self.holder(x)
             slot = self.slots.get(whole, self.of_arena)
-            offset = self.offsets.get(whole, 0) + first * itemsize(x)
+            offset = self.offsets.get(whole, 0) + first * x.dtype.itemsize
             found = self.spans[x] = slot, offset, offset + self.bytes_of(x)
         return found
 
     def array(self, x: Value) -> Array:
         return Array(*self.place(x), x.dtype.str, self.it.layouts[x])
-
-
-def itemsize(x: Value | Scratch) -> int:
-    return (x.value if isinstance(x, Scratch) else x).dtype.itemsize
 
 
 def used_by(call: Call | Value) -> list[Any]:
@@ -292,7 +288,7 @@ def table_of(calls: list[Call], places: Places, threads: int) -> Calls:
         for x, first in arguments:
             slot, offset = places.place(x)
             slots.append(slot)
-            offsets.append(offset + first * itemsize(x))
+            offsets.append(offset + first * x.dtype.itemsize)
     most = max(row[3] for row in rows)
     return Calls(
         np.array(rows, np.int32), np.array(slots, np.int32), np.array(offsets, np.int64), most

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.compile.build import Machine
 from minigrad.compile.index import ZERO, Expr, Index, Var, common_factors, flat, unflat, variable
 from minigrad.compile.ir import Value
-from minigrad.compile.lower import ROW, Access, Body, Line, Parts, ctype, literal
+from minigrad.compile.lower import ROW, Access, Body, Parts, ctype, literal
 from minigrad.compile.passes import name_of
 from minigrad.compile.schedule import Kernel, Schedule, Stage, mode, split_at
 from minigrad.compile.write import (
@@ -18,9 +19,11 @@ from minigrad.compile.write import (
     Scratch,
     Statement,
     Writer,
+    blocks_of,
     head_of,
     line_of,
     merged,
+    part_of,
     replaced,
     share_of,
 )
@@ -45,6 +48,7 @@ class Rows:
     rows: int
     outer: list[Expr]
     row: Expr
+    block: int = 0  # terms that are added up side by side before they are added to the whole
     loops: list[Loop] = field(default_factory=list)
     home: dict[Value, int] = field(default_factory=dict)
     places: dict[Value, Index] = field(default_factory=dict)
@@ -56,9 +60,12 @@ class Rows:
         return all(not loop.extents for loop in self.loops)
 
 
-def rows_function(kernel: Kernel, plan: Schedule, alias: dict[Value, Value]) -> Function:
+def rows_function(
+    kernel: Kernel, plan: Schedule, alias: dict[Value, Value], machine: Machine
+) -> Function:
     """The C of a kernel of rows."""
     it = started(kernel, plan)
+    it.block = 32 * machine.vector // np.dtype(np.float32).itemsize
     for stage in kernel.stages:
         enter(stage, it)
     function = written(it, alias)
@@ -261,17 +268,17 @@ class Total:
     type: str = ""
 
 
-BLOCK = 512  # terms that are added up before they are added to the whole, so as to lose few digits
+# So many terms of a sum are added up one after the other; such sums are added up in float64.
+TERMS = 24
 
 
 def innermost(
-    v: Var, totals: list[Total], body: list[Statement], low: str = "0", high: str = ""
+    v: Var, totals: list[Total], body: list[Statement], block: int, low: str = "0", high: str = ""
 ) -> tuple[str, str]:
     """What comes before and after the body of an innermost loop.
 
     Its rounds may go side by side, unless one goes on from what the one before has left.
     """
-    high = high or str(v.extent)
     targets = [s[0].place for s in body if isinstance(s[0], Access)]
     apart = all(place is None or v in place.variables() for place in targets)
     apart = apart and all(total.how for total in totals)
@@ -279,16 +286,23 @@ def innermost(
     clauses = [f"{t.how}:{t.name}{'p' * (t in sums)}" for t in totals]
     reduction = " ".join(f"reduction({c})" for c in clauses)
     pragma = f"#pragma omp simd {reduction}" if apart else ""
+    if not sums:
+        return f"{pragma}\n{head_of(v, low, high)}\n{{", "}"
+    outer, head = "{", head_of(v, low, high)
+    if v.extent > block:
+        outer, head = blocks_of(v, block, low, high)
     before = "".join(f"{t.type} {t.name}p = 0;\n" for t in sums)
-    after = "}" + "".join(f"\n{t.name} += {t.name}p;" for t in sums)
-    if not sums or v.extent <= BLOCK:
-        braces = ("{\n", "\n}") if sums else ("", "")
-        return f"{braces[0]}{before}{pragma}\n{head_of(v, low, high)}\n{{", after + braces[1]
-    n = v.name
-    block = f"for (int64_t {n}b = {low}; {n}b < {high}; {n}b += {BLOCK}) {{"
-    end = f"const int64_t {n}e = {n}b + {BLOCK} < {high} ? {n}b + {BLOCK} : {high};"
-    inner = head_of(v, f"{n}b", f"{n}e")
-    return f"{block}\n{end}\n{before}{pragma}\n{inner}\n{{", after + "\n}"
+    after = "}" + "".join(f"\n{t.name} += {t.name}p;" for t in sums) + "\n}"
+    return f"{outer}\n{before}{pragma}\n{head}\n{{", after
+
+
+@dataclass(eq=False)
+class Sums:
+    """Sums of several terms each, in parts: before each part, and after it."""
+
+    starts: list[Statement] = field(default_factory=list)
+    ends: list[Statement] = field(default_factory=list)
+    over: tuple[bool, ...] = ()  # which of the loops around are over terms: the first
 
 
 @dataclass(eq=False)
@@ -299,6 +313,19 @@ class Code:
     row: list[Statement] = field(default_factory=list)
     after: list[Statement] = field(default_factory=list)
     totals: list[Total] = field(default_factory=list)  # of the loop over rows itself
+    sums: Sums = field(default_factory=Sums)  # with rows as terms
+
+
+@dataclass(eq=False)
+class Nest:
+    """A loop nest in a row: what is in it, around its innermost loop, and after it."""
+
+    body: list[Statement]
+    totals: list[Total] = field(default_factory=list)
+    first: list[Statement] = field(default_factory=list)
+    last: list[Statement] = field(default_factory=list)
+    ends: list[Statement] = field(default_factory=list)
+    sums: Sums = field(default_factory=Sums)
 
 
 def written(it: Rows, alias: dict[Value, Value]) -> Function:
@@ -311,19 +338,21 @@ def written(it: Rows, alias: dict[Value, Value]) -> Function:
         writer.add(*statement)
     flat_loop, body = it.is_flat, [replaced(statement, new) for statement in code.row]
     end = "}"
+    at, size = part_of(outer, TERMS) if code.sums.ends else (-1, 0)
     for k, v in enumerate(outer):
         limits = ("low", "high") if k == 0 else ()
         if flat_loop and k == len(outer) - 1:
-            start, end = innermost(v, code.totals, body, *limits)
+            start, end = innermost(v, code.totals, body, it.block, *limits)
             writer.add(start)
+        elif k == at:
+            start, head = blocks_of(v, size, *limits)
+            for statement in ((start,), *code.sums.starts, (head,)):
+                writer.add(*statement)
         else:
             writer.add(head_of(v, *limits))
     if not (flat_loop and outer):
         writer.add("{")
-    for statement in body:
-        writer.add(*statement)
-    writer.add(end)
-    for statement in code.after:
+    for statement in (*body, (end,), *code.sums.ends, ("}" * (at >= 0),), *code.after):
         writer.add(*statement)
     grain = 16 if len(outer) == 1 and flat_loop else 1
     function = writer.function([share_of(outer[0].extent, grain)] if outer else [])
@@ -336,32 +365,41 @@ def write_loop(loop: Loop, it: Rows, code: Code) -> None:
     """The lines of a loop go as far out as what they depend on lets them."""
     inner = {v for e in loop.loops for v in e.terms}
     outer = {v for e in it.outer for v in e.terms} | {ROW}
-    lines: list[Line] = []
+    nest = Nest([])
     for line in loop.body.lines:
         if line.depends & inner:
-            lines.append(line)
+            nest.body.append(line_of(line))
         elif line.depends & outer or not it.outer:
             code.row.append(line_of(line))
         else:
             code.before.append(line_of(line))
-    statements: list[Statement] = [line_of(line) for line in lines]
-    totals: list[Total] = []
-    ends: list[Statement] = []
     for stage in loop.stages:
         if stage.kind == "reduce":
-            write_reduction(stage, loop, it, code, statements, totals, ends)
+            write_reduction(stage, loop, it, code, nest)
         else:
-            write_map(stage, loop, it, code, statements)
-    if loop.extents:
-        variables, new = merged(loop.loops, statements)
-        statements = [replaced(s, new) for s in statements]
-        start, end = innermost(variables[-1], totals, statements)
-        code.row += [(head_of(v),) for v in variables[:-1]]
-        code.row += [(start,), *statements, (end,)]
-    else:
-        code.row += statements
-        code.totals += totals
-    code.row += ends
+            write_map(stage, loop, it, code, nest.body)
+    code.row += nested(loop, nest, it.block) if loop.extents else nest.body
+    code.totals += [] if loop.extents else nest.totals
+    code.row += nest.ends
+
+
+def nested(loop: Loop, nest: Nest, block: int) -> list[Statement]:
+    variables, new = merged(loop.loops, [*nest.body, *nest.last])
+    body, last = ([replaced(s, new) for s in part] for part in (nest.body, nest.last))
+    start, end = innermost(variables[-1], nest.totals, body, block)
+    inside: list[Statement] = [(start,), *body, (end,)]
+    if last:
+        inside = [("{",), *nest.first, *inside, *last, ("}",)]
+    heads: list[Statement] = [(head_of(v),) for v in variables[:-1]]
+    if not nest.sums.ends:
+        return [*heads, *inside]
+    # Loops over terms are not merged with the others, which the results depend on.
+    terms = {v for e in loop.loops[: sum(nest.sums.over)] for v in e.terms}
+    over = [v for v in variables if any(v in new.get(t, Expr({t: 1})).terms for t in terms)]
+    k, size = part_of(over, TERMS)
+    begin, head = blocks_of(variables[k], size)
+    inside = [*nest.sums.starts, (head,), *heads[k + 1 :], *inside, *nest.sums.ends]
+    return [*heads[:k], (begin,), *inside, ("}",)]
 
 
 def write_map(stage: Stage, loop: Loop, it: Rows, code: Code, statements: list[Statement]) -> None:
@@ -385,66 +423,114 @@ def is_read_elsewhere(value: Value, it: Rows) -> bool:
     )
 
 
-def write_reduction(
-    stage: Stage,
-    loop: Loop,
-    it: Rows,
-    code: Code,
-    statements: list[Statement],
-    totals: list[Total],
-    ends: list[Statement],
-) -> None:
+def in_parts(stage: Stage) -> bool:
+    """Whether a reduction is a sum of so many floats that its total is float64."""
+    gone = math.prod(n for n, g in zip(stage.dims, stage.gone, strict=True) if g)
+    return name_of(stage.value) == "sum" and stage.value.dtype.kind == "f" and gone > TERMS
+
+
+def write_reduction(stage: Stage, loop: Loop, it: Rows, code: Code, nest: Nest) -> None:
     value = stage.value
     name, x, kind = name_of(value), it.names[value], ctype(value.dtype)
     across = mode(stage, it.rows) == "across"
     kept = [p for p, g in zip(it.places[value], stage.gone, strict=True) if not g]
     inner, extents = inner_of(stage, tuple(kept), it)
+    if extents:
+        write_several(stage, loop, it, code, nest, inner, extents)
+        return
     start = start_of(stage)
     total = f"r{local(value, it)}"
     inits = code.before if across else code.row
     alone = not loop.extents and not (across and it.is_flat)  # a term for each row
-    totals = [] if alone else totals
-    if extents:
-        if across:
-            place: Access = Access(Scratch(value, math.prod(extents)), flat(inner, extents))
-        else:
-            place = stored(stage, stage.result(it.places[value]), inner, extents, it)
-            if value not in it.plan.stored:
-                declare(value, extents, it, code)
-        loops, new = merged(inner, [(place,)])
-        inits += [(head_of(v),) for v in loops]
-        inits.append((*replaced((place,), new), f" = {start};"))
-        old = Access(place.array, place.place, place.own)
-        parts = split_text(added(name, "\0", x), old)
-        statements.append((place, " = ", *parts, ";"))
-        return
+    totals = [] if alone else nest.totals
     if name in ("argmax", "argmin"):
-        write_search(stage, it, code, statements, total, start)
+        write_search(stage, it, code, nest.body, total, start)
         totals.append(Total(total, ""))
     elif name in ("max", "min") and value.dtype.kind == "f":
         inits.append((f"{kind} {total} = {start}; int {total}n = 0;",))
         sign = ">" if name == "max" else "<"
-        statements.append(
+        nest.body.append(
             (f"{total} = {x} {sign} {total} ? {x} : {total}; {total}n |= {x} != {x};",)
         )
         totals += [Total(total, name), Total(f"{total}n", "|")]
-        ends_or_after = code.after if across else ends
+        ends_or_after = code.after if across else nest.ends
         ends_or_after.append((f"const {kind} {total}v = {total}n ? NAN : {total};",))
     elif name == "sum" and value.dtype.kind == "f":
         inits.append((f"double {total} = 0;",))
-        statements.append((f"{total}{'p' * (not alone)} += {x};",))
+        nest.body.append((f"{total}{'p' * (not alone)} += {x};",))
         totals.append(Total(total, "+", kind))
     else:
         wide = "int" if name in ("any", "all") else kind
         inits.append((f"{wide} {total} = {start};",))
-        statements.append((f"{total} = {added(name, total, x)};",))
+        nest.body.append((f"{total} = {added(name, total, x)};",))
         totals.append(Total(total, CLAUSES[name or ""]))
     result = result_name(stage, it)
     if across:
-        code.after.append((Access(Scratch(value, 1), ZERO), f" = {result};"))
+        code.after.append((Access(Scratch(value, 1, in_parts(stage)), ZERO), f" = {result};"))
     elif value in it.plan.stored:
         index = stage.result(it.places[value])
-        ends.append((Access(value, it.plan.layouts[value].address(index)), f" = {result};"))
+        nest.ends.append((Access(value, it.plan.layouts[value].address(index)), f" = {result};"))
+
+
+def write_several(
+    stage: Stage,
+    loop: Loop,
+    it: Rows,
+    code: Code,
+    nest: Nest,
+    inner: Index,
+    extents: tuple[int, ...],
+) -> None:
+    """A reduction with several results in a row, or across rows."""
+    value, x = stage.value, it.names[stage.value]
+    across = mode(stage, it.rows) == "across"
+    if across:
+        place: Access = Access(Scratch(value, math.prod(extents)), flat(inner, extents))
+    else:
+        place = stored(stage, stage.result(it.places[value]), inner, extents, it)
+        if value not in it.plan.stored:
+            declare(value, extents, it, code)
+    inits = code.before if across else code.row
+    if not in_parts(stage):
+        inits += each(inner, (place, f" = {start_of(stage)};"))
+        parts = split_text(added(name_of(value), "\0", x), place)
+        nest.body.append((place, " = ", *parts, ";"))
+        return
+    whole = Access(wide_place(value, extents, it, code, across), flat(inner, extents))
+    inits += each(inner, (whole, " = 0;"))
+    if not across:
+        nest.ends += each(inner, (place, " = ", whole, ";"))
+    results = flat(inner, extents).variables()
+    over = tuple(not v.variables() & results for v in loop.loops)
+    if over[-1]:  # the terms of one result are next to each other
+        total = f"r{local(value, it)}"
+        nest.totals.append(Total(total, "+", ctype(value.dtype)))
+        nest.body.append((f"{total}p += {x};",))
+        nest.first.append((f"double {total} = 0;",))
+        nest.last.append((whole, f" += {total};"))
+    elif over == tuple(sorted(over, reverse=True)) and nest.sums.over in ((), over):
+        sums = nest.sums if any(over) else code.sums
+        sums.over = over
+        sums.starts += each(inner, (place, " = 0;"))
+        sums.ends += each(inner, (whole, " += ", place, ";"))
+        nest.body.append((place, " += ", f"{x};"))
+    else:  # no part is done before the last term
+        nest.body.append((whole, f" += {x};"))
+
+
+def each(inner: Index, statement: Statement) -> list[Statement]:
+    """A statement for each of the results in a row."""
+    loops, new = merged(inner, [statement])
+    return [*((head_of(v),) for v in loops), replaced(statement, new)]
+
+
+def wide_place(value: Value, extents: tuple[int, ...], it: Rows, code: Code, across: bool) -> Any:
+    """Where the totals of sums are, in float64."""
+    entries = math.prod(extents)
+    if across or entries > LARGEST:
+        return Scratch(value, entries, True)
+    code.before.append((f"double {local(value, it)}d[{entries}];",))
+    return f"{local(value, it)}d"
 
 
 def write_search(
@@ -498,8 +584,8 @@ def write_ending(stage: Stage, it: Rows, writer: Writer) -> None:
     whole = layout.address(stage.result(tuple(every)))
     loops, new = merged(kept, [(part, whole)])
     part, whole = part.replaced(new), whole.replaced(new)
-    partial, target = Scratch(value, n), Access(value, whole)
-    kind = "int" if value.dtype.kind == "b" else ctype(value.dtype)
+    partial, target = Scratch(value, n, in_parts(stage)), Access(value, whole)
+    kind = "int" if value.dtype.kind == "b" else ctype(partial.dtype)
     for v in loops:
         writer.add(head_of(v))
     writer.add(f"{{ {kind} sum = ", Access(partial, part), ";")

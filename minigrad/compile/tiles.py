@@ -17,7 +17,17 @@ from minigrad.compile.index import ZERO, Expr, Index, Known, Var, flat, unflat
 from minigrad.compile.ir import Value
 from minigrad.compile.lower import Access, Body, Parts, ctype
 from minigrad.compile.schedule import Kernel, Schedule
-from minigrad.compile.write import Function, Scratch, Writer, head_of, line_of, replaced, share_of
+from minigrad.compile.write import (
+    Function,
+    Scratch,
+    Writer,
+    blocks_of,
+    head_of,
+    line_of,
+    part_of,
+    replaced,
+    share_of,
+)
 
 
 @dataclass(eq=False)
@@ -54,6 +64,7 @@ class Tiles:
 
 ROW = Known("row", 1 << 40, frozenset({Var("tile", 1 << 40)}))  # the first row of a tile
 LONG, DEEP = 1 << 18, 1 << 11  # bytes of y that stay in a cache; steps that do
+PART = 256  # steps that are added up in registers, before that is added to the tile
 
 
 def contract_function(
@@ -193,20 +204,32 @@ def write_tile(
 
 def direct_store(tiles: Tiles) -> bool:
     """Whether a tile can go from the registers to its place."""
-    return len(tiles.kernel.stages) == 1 and tiles.whole and not blocks(tiles)
+    return len(tiles.kernel.stages) == 1 and tiles.whole and not in_parts(tiles)
+
+
+def in_parts(tiles: Tiles) -> bool:
+    """Whether sums are so long that all at once would lose digits."""
+    return math.prod(map(extent, tiles.it.depth)) > PART
 
 
 def write_sums(tiles: Tiles, rows: int, outer: list[Var], depth: list[Var], writer: Writer) -> None:
     it, vectors = tiles.it, tiles.width // tiles.lanes
     vector = f"vec_{ctype(tiles.value.dtype)}"
     every = [(r, v) for r in range(rows) for v in range(vectors)]
-    first = " && ".join(f"{v.name} == 0" for v in outer)
-    for r, v in every:
-        before = f"*({vector} *)(z + {r * tiles.width + v * tiles.lanes})"
-        start = f"{first} ? ({vector}){{0}} : {before}" if outer else "{0}"
-        writer.add(f"{vector} s{r}_{v} = {start};")
-    for d in depth:
+    parts = in_parts(tiles)
+    k, size = part_of(depth, PART) if parts and depth else (0, 0)
+    starts = [*(v.name for v in (*outer, *depth[:k])), *([f"{depth[k].name}b"] if size else [])]
+    first = " && ".join(f"{name} == 0" for name in starts)
+    for d in depth[:k]:
         writer.add(head_of(d))
+    heads = [head_of(d) for d in depth[k:]]
+    if size:
+        start, heads[0] = blocks_of(depth[k], size)
+        writer.add(start)
+    for r, v in every:
+        writer.add(f"{vector} s{r}_{v} = {{0}};")
+    for head in heads:
+        writer.add(head)
     writer.add("{")
     column = {next(iter(it.column.terms)): Expr({Var("panel", tiles.panels): tiles.width})}
     assert tiles.y.place is not None and tiles.x.place is not None
@@ -231,8 +254,12 @@ def write_sums(tiles: Tiles, rows: int, outer: list[Var], depth: list[Var], writ
             target = Access(tiles.value, tiles.plan.layouts[tiles.value].address(index))
             writer.add(f"*({vector} *)&", target, f" = s{r}_{v};")
             writer.writes(target)
-        else:
-            writer.add(f"*({vector} *)(z + {r * tiles.width + v * tiles.lanes}) = s{r}_{v};")
+            continue
+        z = f"*({vector} *)(z + {r * tiles.width + v * tiles.lanes})"
+        more = f" + ({first} ? ({vector}){{0}} : {z})" if parts else ""
+        writer.add(f"{z} = s{r}_{v}{more};")
+    if size:
+        writer.add("}")
 
 
 def index_of(tiles: Tiles, row: Expr, column: Expr) -> Index:

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from minigrad.compile.index import Expr, Var
 from minigrad.compile.ir import Value
 from minigrad.compile.lower import Access, Line, Parts, ctype
@@ -19,10 +21,16 @@ Statement = Parts
 
 @dataclass(frozen=True)
 class Scratch:
-    """Memory that a kernel works in: so many entries, of the type of a value, for each thread."""
+    """Memory that a kernel works in: so many entries for each thread, of the type of a value, or of
+    float64 if it is `wide`."""
 
     value: Value
     entries: int
+    wide: bool = False
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return np.dtype(np.float64) if self.wide else self.value.dtype
 
 
 @dataclass(eq=False)
@@ -79,8 +87,7 @@ class Writer:
         return self.alias.get(access.array, access.array)
 
     def declaration(self, array: Any, name: str, k: int, written: bool) -> str:
-        value = array.value if isinstance(array, Scratch) else array
-        kind = f"{'' if written else 'const '}{ctype(value.dtype)}"
+        kind = f"{'' if written else 'const '}{ctype(array.dtype)}"
         own = f" + {array.entries}*t" if isinstance(array, Scratch) else ""
         return f"{kind} *restrict {name} = ({kind} *)q[{k}]{own};"
 
@@ -157,6 +164,25 @@ def replaced(statement: Statement, new: dict[Var, Expr]) -> Statement:
 def share_of(n: int, grain: int = 1) -> str:
     """A thread's part of a loop of n rounds, in multiples of a grain: from low to below high."""
     return f"const int64_t low = SPLIT({n}, t, T, {grain}), high = SPLIT({n}, t + 1, T, {grain});"
+
+
+def part_of(loops: Sequence[Var], terms: int) -> tuple[int, int]:
+    """Of loops over the terms of a sum, which one goes in blocks, and of how many rounds each, so
+    that about so many terms are added up in a block."""
+    inner = 1
+    for k in reversed(range(len(loops))):
+        if inner * loops[k].extent >= terms or not k:
+            break
+        inner *= loops[k].extent
+    return k, max(1, terms // inner)
+
+
+def blocks_of(v: Var, size: int, low: str = "0", high: str = "") -> tuple[str, str]:
+    """The heads of two loops, the outer over blocks of so many rounds, the inner over a block."""
+    n, high = v.name, high or str(v.extent)
+    outer = f"for (int64_t {n}b = {low}; {n}b < {high}; {n}b += {size}) {{\n"
+    end = f"const int64_t {n}e = {n}b + {size} < {high} ? {n}b + {size} : {high};"
+    return outer + end, head_of(v, f"{n}b", f"{n}e")
 
 
 def head_of(v: Var, low: str = "0", high: str | None = None) -> str:

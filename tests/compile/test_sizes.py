@@ -142,7 +142,7 @@ def check(name: str, dtype: str, sizes: list[int]) -> None:
 
 
 def leaves(x: Any) -> list[np.ndarray]:
-    return sum(map(leaves, x), []) if isinstance(x, list | tuple) else [np.asarray(x)]
+    return [y for z in x for y in leaves(z)] if isinstance(x, list | tuple) else [np.asarray(x)]
 
 
 LARGEST = int(os.environ.get("MINIGRAD_SIZES", 0))
