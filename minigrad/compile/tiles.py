@@ -64,7 +64,7 @@ class Tiles:
 
 ROW = Known("row", 1 << 40, frozenset({Var("tile", 1 << 40)}))  # the first row of a tile
 LONG, DEEP = 1 << 18, 1 << 11  # bytes of y that stay in a cache; steps that do
-PART = 256  # steps that are added up in registers, before that is added to the tile
+PART = 384  # steps that are added up in registers, before that is added to the tile in float64
 
 
 def contract_function(
@@ -97,7 +97,7 @@ def contract_function(
         writer.add("}")
         write_loops(loops, which, writer)
         writer.add(position(tiles))
-        writer.add(f"{ctype(value.dtype)} *z = &", saved(tiles, loops), ";")
+        writer.add("double *z = &", saved(tiles, loops), ";")
         epilogue.write(writer)
         writer.add("}")
     n = loops[which].extent
@@ -169,7 +169,7 @@ def saved(tiles: Tiles, loops: list[Var]) -> Access:
     entries = tiles.most * tiles.width
     extents = [v.extent for v in loops]
     number = flat([Expr({v: 1}) for v in loops], extents)
-    return Access(Scratch(tiles.value, math.prod(extents) * entries), number * entries)
+    return Access(Scratch(tiles.value, math.prod(extents) * entries, True), number * entries)
 
 
 def write_tile(
@@ -186,10 +186,13 @@ def write_tile(
     writer.add(position(tiles))
     if not outer:
         epilogue.prefetch(writer)
+    entries = (base + (more > 0)) * tiles.width
     if outer:
-        writer.add(f"{kind} *z = &", saved(tiles, loops), ";")
-    elif not direct_store(tiles):
-        writer.add(f"{kind} z[{(base + (more > 0)) * tiles.width}] __attribute__((aligned(64)));")
+        writer.add("double *z = &", saved(tiles, loops), ";")
+    elif in_parts(tiles):
+        writer.add(f"double z[{entries}];")
+    if not direct_store(tiles):
+        writer.add(f"{kind} {part(tiles)}[{entries}] __attribute__((aligned(64)));")
     if more:
         writer.add(f"if (tile < {more}) {{")
         write_sums(tiles, base + 1, outer, depth, writer)
@@ -212,12 +215,16 @@ def in_parts(tiles: Tiles) -> bool:
     return math.prod(map(extent, tiles.it.depth)) > PART
 
 
+def part(tiles: Tiles) -> str:
+    """The array that the sums in registers go to: a tile, or what is added to it."""
+    return "part" if in_parts(tiles) else "z"
+
+
 def write_sums(tiles: Tiles, rows: int, outer: list[Var], depth: list[Var], writer: Writer) -> None:
     it, vectors = tiles.it, tiles.width // tiles.lanes
     vector = f"vec_{ctype(tiles.value.dtype)}"
     every = [(r, v) for r in range(rows) for v in range(vectors)]
-    parts = in_parts(tiles)
-    k, size = part_of(depth, PART) if parts and depth else (0, 0)
+    k, size = part_of(depth, PART) if in_parts(tiles) else (0, 0)
     starts = [*(v.name for v in (*outer, *depth[:k])), *([f"{depth[k].name}b"] if size else [])]
     first = " && ".join(f"{name} == 0" for name in starts)
     for d in depth[:k]:
@@ -255,10 +262,12 @@ def write_sums(tiles: Tiles, rows: int, outer: list[Var], depth: list[Var], writ
             writer.add(f"*({vector} *)&", target, f" = s{r}_{v};")
             writer.writes(target)
             continue
-        z = f"*({vector} *)(z + {r * tiles.width + v * tiles.lanes})"
-        more = f" + ({first} ? ({vector}){{0}} : {z})" if parts else ""
-        writer.add(f"{z} = s{r}_{v}{more};")
+        writer.add(
+            f"*({vector} *)({part(tiles)} + {r * tiles.width + v * tiles.lanes}) = s{r}_{v};"
+        )
     if size:
+        writer.add(f"for (int i = 0; i < {rows * tiles.width}; i++)")
+        writer.add(f"z[i] = {first} ? part[i] : z[i] + part[i];")
         writer.add("}")
 
 
