@@ -430,7 +430,7 @@ def traced_apply(op: Op, inputs: tuple[Any, ...], attributes: dict[str, Any]) ->
         elif op.name in VIEWS and is_traced(arrays[0]):
             certain = op.name != "reshape" or splits_only(arrays[0].shape, result.shape)
             result = as_traced_view(result, arrays[0], op, attributes, certain)
-            result.writeable = op.name != "expand" and arrays[0].writeable
+            result.writeable = not certain or (op.name != "expand" and arrays[0].writeable)
     if not live:
         return result
     if not (recorded and recording.get()):

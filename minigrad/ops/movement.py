@@ -86,9 +86,11 @@ def ravel(a: Any) -> Any:
     """A view where a is contiguous, else a copy; of a traced array that is not known."""
     flat = viewed(reshape_op, a, shape=(a.size,))
     contiguous = value_of(a).flags.c_contiguous
-    if contiguous is None and is_view(flat):
-        flat.certain = False
-    return reshape_op(a, shape=(a.size,)) if contiguous is False else flat
+    if contiguous is None:
+        for each in (x for x in (flat, value_of(flat)) if is_view(x)):
+            each.certain = False
+        value_of(flat).setflags(write=True)
+    return copy(flat) if contiguous is False else flat
 
 
 @implements(np.broadcast_to)
