@@ -9,12 +9,23 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 import numbers
 import operator
 import types
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import (
+    Annotated,
+    Any,
+    Literal,
+    Self,
+    TypeVar,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 import numpy as np
 
@@ -36,7 +47,7 @@ def one_of(*values: Any) -> Range:
     return Range(lambda x: x in values, f"one of {', '.join(map(repr, values))}")
 
 
-POSITIVE = Range(lambda x: x > 0, "positive")
+POSITIVE = Range(lambda x: 0 < x < math.inf, "positive and finite")
 NOT_NEGATIVE = Range(lambda x: x >= 0, "at least 0")
 AT_LEAST_ONE = Range(lambda x: x >= 1, "at least 1")
 FRACTION = Range(lambda x: 0 <= x < 1, "at least 0 and below 1")
@@ -72,7 +83,10 @@ KEYWORDS = {
 @functools.cache
 def declared(function: Callable[..., Any]) -> tuple[inspect.Signature, dict[str, Any]]:
     """A function's signature, and what its annotations stand for."""
-    return inspect.signature(function), get_type_hints(function, include_extras=True)
+    try:
+        return inspect.signature(function), get_type_hints(function, include_extras=True)
+    except NameError:  # in names that only type checkers know
+        return inspect.signature(function), {}
 
 
 def hold(function: Callable[..., Any], args: Any, kwargs: Mapping[str, Any]) -> None:
@@ -155,7 +169,7 @@ def fits(value: Any, hint: Any) -> bool:
         return True
     if kind in (tuple, Sequence) and isinstance(value, list | np.ndarray) and np.ndim(value):
         value = tuple(value)
-    if not isinstance(value, kind):
+    if not isinstance(value, kind) or (isinstance(value, str) and kind in (Sequence, Iterable)):
         return False
     if kind is tuple and parts and ... not in parts and len(value) != len(parts):
         return False
@@ -240,6 +254,16 @@ def shown(value: Any) -> str:
         return f"an array of shape {value.shape}"
     text = repr(value)
     return text if len(text) < 60 and "\n" not in text else f"a {type(value).__name__}"
+
+
+class Checked:
+    """Base of dataclasses whose arguments are held against their annotations when they are made."""
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        made = super().__new__(cls)
+        if args or kwargs:  # copies are made without
+            hold(cls.__init__, (made, *args), kwargs)
+        return made
 
 
 # Decorators

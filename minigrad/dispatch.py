@@ -10,7 +10,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import numpy as np
 
 from minigrad.arguments import misfit
-from minigrad.errors import UnsupportedError
+from minigrad.errors import MinigradError, UnsupportedError, refusal_of
 
 Implementation = TypeVar("Implementation", bound=Callable[..., Any])
 T = TypeVar("T")
@@ -44,14 +44,18 @@ def call(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         raise UnsupportedError(f"{name_of(function)} is not supported on Tensors: {advice}")
     try:
         return implementations[function](*args, **kwargs)
-    except TypeError as error:
+    except (TypeError, ValueError, IndexError) as error:
+        if isinstance(error, MinigradError):
+            raise
+        if isinstance(error.__cause__, MinigradError):  # what NumPy made of a refusal of ours
+            raise error.__cause__ from None
         signature = inspect.signature(implementations[function])
         try:
             signature.bind(*args, **kwargs)
         except TypeError as wrong:
             why = misfit(wrong, signature, kwargs)
             raise UnsupportedError(f"{name_of(function)} on a Tensor: {why}") from error
-        raise
+        raise refusal_of(name_of(function), list(args), kwargs, error) from error
 
 
 def call_ufunc(

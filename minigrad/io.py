@@ -53,6 +53,7 @@ def save(
     write(path, packed(checked_arrays(state), dict(metadata or {})))
 
 
+@checked
 def write(path: str | os.PathLike[str], content: bytes) -> None:
     """Write a file whole: until it is, whoever reads it finds the old content.
 

@@ -15,10 +15,10 @@ from typing import Any
 class Package(ModuleType):
     """A package that can be called."""
 
-    def __call__(self, function: Any) -> Any:
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
         from minigrad.compile.compiled import compile
 
-        return compile(function)
+        return compile(*args, **kwargs)
 
 
 sys.modules[__name__].__class__ = Package

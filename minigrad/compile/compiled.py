@@ -12,6 +12,7 @@ from typing import Any, Generic, ParamSpec, TypeVar
 
 import numpy as np
 
+from minigrad.arguments import checked
 from minigrad.autograd import recording
 from minigrad.compile.build import BuildError, after_fork
 from minigrad.compile.capture import SCALARS, captured
@@ -131,6 +132,7 @@ class Compiled(Generic[P, R]):
         return found.profile() if profile else found
 
 
+@checked
 def compile(function: Callable[P, R]) -> Compiled[P, R]:
     """A function that computes the same as one graph: compiled, without Python between its ops.
 

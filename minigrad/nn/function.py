@@ -6,13 +6,13 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from minigrad.arguments import check_settings
+from minigrad.arguments import Checked
 from minigrad.nn.module import Module
 from minigrad.tensor import Tensor
 
 
 @dataclasses.dataclass(eq=False, repr=False)
-class FunctionModule(Module):
+class FunctionModule(Checked, Module):
     """Base of modules that are a function with settings: give it the function, and as fields of a
     dataclass the keywords of the settings.
 
@@ -29,9 +29,6 @@ class FunctionModule(Module):
     """
 
     function: ClassVar[Callable[..., Any]]
-
-    def __post_init__(self) -> None:
-        check_settings(type(self).__name__, type(self), self.settings())
 
     def settings(self) -> dict[str, Any]:
         return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}

@@ -18,7 +18,6 @@ class Loss(FunctionModule):
     """Base of losses: their weights are buffers."""
 
     def __post_init__(self) -> None:
-        super().__post_init__()
         for name in "weight", "pos_weight":
             value = self.settings().get(name)
             if value is not None and not isinstance(value, Tensor):

@@ -18,7 +18,6 @@ class Pooling(FunctionModule):
     stride: Any = None
 
     def __post_init__(self) -> None:
-        super().__post_init__()
         if self.stride is None:
             self.stride = self.kernel_size
 

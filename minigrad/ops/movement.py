@@ -71,7 +71,7 @@ def as_array(x: Any) -> Any:
 
 def as_shape(shape: Any) -> Shape:
     """A shape given as one number or several."""
-    return tuple(map(operator.index, np.atleast_1d(np.asarray(shape, int)).tolist()))
+    return tuple(map(operator.index, np.atleast_1d(np.asarray(shape)).tolist()))
 
 
 @implements(np.reshape)

@@ -15,6 +15,7 @@ from minigrad.arguments import (
     NOT_NEGATIVE,
     PART,
     POSITIVE,
+    Checked,
     Function,
     Range,
     Size,
@@ -33,7 +34,7 @@ STEPS = Range(lambda x: x is not None and x > 0, "positive, or epochs and steps_
 
 
 @dataclass(eq=False)
-class Scheduler:
+class Scheduler(Checked):
     """Whatever sets the learning rates of an optimiser, and can be stopped and resumed."""
 
     optimizer: Optimizer = field(repr=False)
@@ -42,10 +43,7 @@ class Scheduler:
     kept: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
-        name, optimizer = type(self).__name__, self.optimizer
-        if not isinstance(optimizer, Optimizer):
-            raise TypeError(f"{name} takes an Optimizer first, not a {type(optimizer).__name__}")
-        check_settings(name, type(self), vars(self))
+        check_settings(type(self).__name__, type(self), vars(self))
 
     def state_dict(self) -> dict[str, Any]:
         """How far it is, in plain values that JSON can hold. The rates are in the optimiser's."""
@@ -62,6 +60,8 @@ class Scheduler:
                 f"{type(self).__name__} has a state of {', '.join(self.kept)}, not of "
                 f"{', '.join(state) or 'nothing'}: nothing was loaded"
             )
+        for name, value in state.items():
+            check(type(self).__name__, name, value, float | None)
         vars(self).update(state)
 
 
@@ -341,7 +341,6 @@ class SequentialLR(Schedule):
     milestones: Sequence[int]
 
     def __post_init__(self) -> None:
-        check_settings(type(self).__name__, type(self), vars(self))
         for k, scheduler in enumerate(self.schedulers):
             if not isinstance(scheduler, Schedule):
                 raise TypeError(

@@ -204,7 +204,9 @@ def test_plateaus_of_any_sign(
 
 @pytest.mark.parametrize("make", [lambda o: StepLR(o, 1), ReduceLROnPlateau])
 def test_what_is_no_optimiser(make: Any) -> None:
-    with pytest.raises(TypeError, match=r"(StepLR|Plateau) takes an Optimizer first, not a list"):
+    with pytest.raises(
+        TypeError, match=r"(StepLR|Plateau): optimizer must be an optimiser.*and is \["
+    ):
         make([parameter(1)])
 
 

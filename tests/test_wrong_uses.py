@@ -1,0 +1,475 @@
+"""Wrong uses of all that is public: each is an error of ours, which says what was wrong.
+
+A line of `CASES` is a call, the error's class, and words that its message has.
+"""
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import minigrad
+from minigrad import errors, nn, optim
+from minigrad import functional as F
+from minigrad.training import BestWeights, EarlyStopping, History, accuracy
+
+CASES = r"""
+Tensor("a") | DtypeError | the data for a Tensor has dtype <U1, and Tensors hold real
+t.view(2, 3) | MissingError | a Tensor has no .view: write t.reshape(...)
+t.unsqueeze(0) | MissingError | a Tensor has no .unsqueeze: write np.expand_dims(t, axis),
+t.numpy() | MissingError | a Tensor has no .numpy: write t.data, the array itself
+t.permute(1, 0) | MissingError | a Tensor has no .permute: write t.transpose(1, 0, 2)
+t.cpu() | MissingError | a Tensor has no .cpu: write t itself: there is only the CP
+t.to("cpu") | MissingError | a Tensor has no .to: write t.astype(dtype); there is only
+t.cuda() | MissingError | a Tensor has no .cuda: write t itself: there is only the C
+t.float() | MissingError | a Tensor has no .float: write t.astype(np.float32)
+t.double() | MissingError | a Tensor has no .double: write t.astype(np.float64)
+t.long() | MissingError | a Tensor has no .long: write t.astype(np.int64)
+t.clone() | MissingError | a Tensor has no .clone: write t.copy()
+t.numel() | MissingError | a Tensor has no .numel: write t.size
+t.dim() | MissingError | a Tensor has no .dim: write t.ndim
+t.expand(2, 3) | MissingError | a Tensor has no .expand: write np.broadcast_to(t, shape)
+t.repeat(2) | MissingError | a Tensor has no .repeat: write np.tile(t, repeats) for PyT
+t.t() | MissingError | a Tensor has no .t: write t.T
+t.mm(t) | MissingError | a Tensor has no .mm: write t @ x
+t.matmul(t) | MissingError | a Tensor has no .matmul: write t @ x
+t.abs() | MissingError | a Tensor has no .abs: write np.abs(t)
+t.pow(2) | MissingError | a Tensor has no .pow: write t**x
+t.clamp(0, 1) | MissingError | a Tensor has no .clamp: write np.clip(t, low, high)
+t.clip(0, 1) | MissingError | a Tensor has no .clip: write np.clip(t)
+t.flatten() | MissingError | a Tensor has no .flatten: write t.reshape(-1), or t.reshap
+t.add_(1) | MissingError | a Tensor has no .add_: write t += x
+t["a"] | ShapeError | slice(float64 array of shape (2, 3), index=('a',)) does no
+t[1.5] | ShapeError | slice(float64 array of shape (2, 3), index=(1.5,)) does no
+"a" + t | DtypeError | add('a', float64 array of shape (2, 3)) does not work
+~t | DtypeError | invert(float64 array of shape (2, 3)) does not work
+float(t) | ShapeError | item() is for one value, and this Tensor has shape (2, 3)
+int(t) | ShapeError | item() is for one value, and this Tensor has shape (2, 3)
+len(Tensor(1.0)) | ShapeError | len() of a Tensor with no axes
+iter(Tensor(1.0)) | ShapeError | len() of a Tensor with no axes
+list(Tensor(1.0)) | ShapeError | len() of a Tensor with no axes
+w.sum().backward([1.0, 2.0]) | ShapeError | backward(g) of shape () with g of shape (2,)
+w.sum().backward("a") | DtypeError | a Tensor cannot be made of this str: could not convert str
+w.backward() | GradientError | backward() from a Tensor of shape (3,) needs a cotangent o
+format(t, "d") | ShapeError | item() is for one value, and this Tensor has shape (2, 3)
+format(t, ".2f") | ShapeError | item() is for one value, and this Tensor has shape (2, 3)
+np.sum(t, axis=9) | ShapeError | sum(float64 array of shape (2, 3), axis=9, keepdims=False)
+np.sort(t, axis=9) | ShapeError | argsort(float64 array of shape (2, 3), axis=9) does not wo
+np.concatenate(t, w) | ShapeError | np.concatenate(Tensor of shape (2, 3), Tensor of shape (3,
+np.stack([t, np.ones(3)]) | ShapeError | stack of shapes [(2, 3), (3,)]: all must be the same
+np.where(t) | UnsupportedError | np.where(condition) alone, on a Tensor, would give indices
+np.exp(t, dtype="x") | UnsupportedError | np.exp on a Tensor does not take ['dtype']
+np.einsum("ij,jk", t, t) | ShapeError | matmul(float64 array of shape (2, 3), float64 array of sha
+np.reshape(t, "a") | DtypeError | np.reshape(Tensor of shape (2, 3), 'a') does not work
+np.pad(t, "a") | ShapeError | np.pad(Tensor of shape (2, 3), 'a') does not work
+np.clip(t, "a", 1) | DtypeError | less(float64 array of shape (2, 3), 'a') does not work
+np.linalg.svd(t) | UnsupportedError | np.linalg.svd is not supported on Tensors: compose it from
+np.linalg.inv(t) | UnsupportedError | np.linalg.inv is not supported on Tensors: compose it from
+np.linalg.norm(t, ord="x") | UnsupportedError | np.linalg.norm with ord='x' on a Tensor: only the
+np.fft.fft(t) | UnsupportedError | np.fft.fft is not supported on Tensors: compose it from fu
+np.take(t, 9) | ShapeError | gather(float64 array of shape (6,), int64 array of shape (
+np.take_along_axis(t, i, 0) | ShapeError | take_along_axis of shape (2, 3) by indices of shape (3,
+np.repeat(t, -1) | ShapeError | repeat(float64 array of shape (2, 3), -1) does not work
+np.tile(t, "a") | ShapeError | tile(float64 array of shape (2, 3), 'a') does not work
+np.broadcast_to(t, (7, 7)) | ShapeError | expand(float64 array of shape (2, 3), shape=(7, 7)) does
+np.expand_dims(t, 9) | ShapeError | expand_dims(float64 array of shape (2, 3), 9) does not wor
+np.moveaxis(t, 0, 9) | ShapeError | moveaxis(float64 array of shape (2, 3), 0, 9) does not wor
+np.transpose(t, (0, 0)) | ShapeError | transpose(float64 array of shape (2, 3), (0, 0)) does not
+np.roll(t, "a") | ShapeError | roll(float64 array of shape (2, 3), 'a') does not work
+np.flip(t, axis=9) | ShapeError | axis(float64 array of shape (2, 3), axis=9) does not work
+np.split(t, 4) | ShapeError | split(float64 array of shape (2, 3), 4, 0) does not work
+np.diff(t, n="a") | DtypeError | np.diff(Tensor of shape (2, 3), n='a') does not work
+np.dot(t, np.ones(7)) | ShapeError | matmul(float64 array of shape (2, 3), float64 array of sha
+np.tensordot(t, t, axes="a") | ShapeError | np.tensordot(Tensor of shape (2, 3), Tensor of shape (
+np.argmax(t, axis=9) | ShapeError | argmax(float64 array of shape (2, 3), axis=9, keepdims=Fal
+np.var(t, ddof="a") | DtypeError | np.var(Tensor of shape (2, 3), ddof='a') does not work
+np.prod(t, axis=9) | ShapeError | np.prod(Tensor of shape (2, 3), axis=9) does not work
+np.cumsum(t, axis=9) | ShapeError | cumsum(float64 array of shape (2, 3), axis=9) does not wor
+np.median(t) | UnsupportedError | np.median is not supported on Tensors: use np.sort and pic
+np.array(w) | GradientError | a plain array of a Tensor that requires a gradient would l
+np.asarray(w) | GradientError | a plain array of a Tensor that requires a gradient would l
+np.vstack([t, np.ones(9)]) | ShapeError | concatenate(float64 array of shape (2, 3), float64 array
+np.squeeze(t, axis=0) | ShapeError | squeeze(float64 array of shape (2, 3), axis=0) does not wo
+np.max(t, initial="a") | UnsupportedError | np.max on a Tensor: got an unexpected keyword argument
+np.mean(t, dtype="x") | UnsupportedError | np.mean on a Tensor: got an unexpected keyword argument
+np.linspace(t, 1) | UnsupportedError | np.linspace is not supported on Tensors: compose it from f
+np.full_like(t, "a") | ShapeError | np.full_like(Tensor of shape (2, 3), 'a') does not work
+np.add.at(t, 0, 1) | UnsupportedError | np.add.at is not supported on Tensors: compose it from fun
+np.maximum(t, "a") | DtypeError | maximum(float64 array of shape (2, 3), 'a') does not work
+np.power(t, None) | DtypeError | pow(float64 array of shape (2, 3), None) does not work
+grad(3) | ArgumentTypeError | grad: f must be a function, and is
+grad("f") | ArgumentTypeError | grad: f must be a function, and is
+value_and_grad(3) | ArgumentTypeError | value_and_grad: f must be a function, and is
+value_and_grad(f, wrt=0) | ArgumentTypeError | value_and_grad: got an unexpected keyword argument
+vjp(3, 1.0) | ArgumentTypeError | vjp: f must be a function, and is
+vjp(f, "a") | DtypeError | argument 0 is a str: argnums can leave it out
+jvp(3, (1.0,), (1.0,)) | ArgumentTypeError | jvp: f must be a function, and is
+jvp(f, 1.0, 1.0) | ArgumentTypeError | jvp: args must be a Sequence, and is
+jacobian(3) | ArgumentTypeError | jacobian: f must be a function, and is
+jacobian(f)() | GradientError | argnums=0, of 0 positional arguments
+hessian(3) | ArgumentTypeError | hessian: f must be a function, and is
+hessian(lambda x: x * np.ones(3))(1.0) | GradientError | grad is of a function that returns a sing
+hvp(3) | ArgumentTypeError | hvp: f must be a function, and is
+hvp(f)(1.0) | GradientError | argnums=0, of 0 positional arguments
+check_gradients(3, 1.0) | ArgumentTypeError | check_gradients: f must be a function, and is
+check_gradients(f, 1.0, order="a") | ArgumentTypeError | check_gradients: order must be an integer
+manual_seed("a") | ArgumentTypeError | manual_seed: seed must be an integer, at least 0, and is
+manual_seed(-1) | ArgumentError | manual_seed: seed must be at least 0, and is
+hook(3, print) | ArgumentError | hook: x must be a Tensor, and is
+hook(t, 3) | ArgumentTypeError | hook: function must be a function, and is
+compile(3) | ArgumentTypeError | compile: function must be a function, and is
+compile("f") | ArgumentTypeError | compile: function must be a function, and is
+save(3, {}) | ArgumentTypeError | save: path must be text or a path, and is
+save(tmp + "/a", 3) | UnsupportedError | save takes a Module, or arrays by name in a dict, not a i
+load(3) | ArgumentTypeError | load: path must be text or a path, and is
+load(None) | ArgumentTypeError | load: path must be text or a path, and is
+model.load_state_dict(None) | ArgumentTypeError | Linear: a state is a dict of values by name, as
+model.load_state_dict(3) | ArgumentTypeError | Linear: a state is a dict of values by name, as sta
+model(None) | ShapeError | Linear(in_features=2, out_features=1, bias=True) takes sha
+model("a") | ShapeError | Linear(in_features=2, out_features=1, bias=True) takes sha
+model.train("yes") | ArgumentTypeError | Linear.train: mode must be True or False, and is
+model.requires_grad_("no") | ArgumentTypeError | Linear.requires_grad_: requires_grad must be True
+model.apply(3) | ArgumentTypeError | Linear.apply: function must be a function, and is
+model.register_forward_hook(3) | ArgumentError | a hook is a function, and a int is none
+model.register_forward_pre_hook(None) | ArgumentError | a hook is a function, and a NoneType is no
+model.register_full_backward_hook("a") | ArgumentError | a hook is a function, and a str is none
+model.to("cuda") | MissingError | a Linear has no .to: write nothing: there is only the CPU
+model.cuda() | MissingError | a Linear has no .cuda: write nothing: there is only the CP
+nn.Linear(2.0, 3) | ArgumentTypeError | Linear: in_features must be an integer, at least 1, and is
+nn.Linear("2", 3) | ArgumentTypeError | Linear: in_features must be an integer, at least 1, and is
+nn.Bilinear(2, 3, 4.0) | ArgumentTypeError | Bilinear: out_features must be an integer, at least 1
+nn.Dropout("0.5") | ArgumentTypeError | Dropout: p must be a number, at least 0 and at most 1, and
+nn.Dropout(2) | ArgumentError | Dropout: p must be at least 0 and at most 1, and is
+nn.Conv2d(1, 2) | ArgumentTypeError | Conv2d: missing a required argument: 'kernel_size'
+nn.Conv2d(1, 2, "3") | ArgumentTypeError | Conv2d: kernel_size must be an integer or a list of an
+nn.Conv1d(1, 2, None) | ArgumentTypeError | Conv1d: kernel_size must be an integer or a list of an
+nn.ConvTranspose2d(1, 2, 3, output_padding="a") | ArgumentTypeError | ConvTranspose2d: output_padd
+nn.MaxPool2d("2") | ArgumentTypeError | MaxPool2d: kernel_size must be an integer or a list of an
+nn.MaxPool2d(2.0) | ArgumentTypeError | MaxPool2d: kernel_size must be an integer or a list of an
+nn.AvgPool2d(2, padding="a")(np.ones((1, 1, 4, 4))) | ArgumentTypeError | AvgPool2d: padding must
+nn.AvgPool2d(2, 2, 0, True) | ArgumentTypeError | AvgPool2d: too many positional arguments
+nn.AdaptiveAvgPool2d("a")(np.ones((1, 1, 4, 4))) | ArgumentTypeError | AdaptiveAvgPool2d: output_s
+nn.AdaptiveAvgPool2d(0)(np.ones((1, 1, 4, 4))) | ShapeError | adaptive_avg_pool2d of x (1, 1, 4, 4
+nn.AdaptiveAvgPool1d((1, 2))(np.ones((1, 1, 4))) | ArgumentTypeError | AdaptiveAvgPool1d: output_s
+nn.BatchNorm1d(2.0) | ArgumentTypeError | BatchNorm1d: num_features must be an integer, at least 1
+nn.BatchNorm1d("2") | ArgumentTypeError | BatchNorm1d: num_features must be an integer, at least 1
+nn.LayerNorm("a") | ArgumentTypeError | LayerNorm: normalized_shape must be an integer or a list o
+nn.LayerNorm(2.5) | ArgumentTypeError | LayerNorm: normalized_shape must be an integer or a list o
+nn.RMSNorm(2.5) | ArgumentTypeError | RMSNorm: normalized_shape must be an integer or a list of
+nn.GroupNorm(2) | ArgumentTypeError | GroupNorm: missing a required argument: 'num_channels'
+nn.GroupNorm(2, 3) | ShapeError | GroupNorm(2, 3): groups of equal size make up the channels
+nn.Embedding(2) | ArgumentTypeError | Embedding: missing a required argument: 'embedding_dim'
+nn.Embedding(2.0, 3) | ArgumentTypeError | Embedding: num_embeddings must be an integer, at least
+nn.LSTM(2) | ArgumentTypeError | LSTM: missing a required argument: 'hidden_size'
+nn.LSTM(2.0, 3) | ArgumentTypeError | LSTM: input_size must be an integer, at least 1, and is
+nn.RNN(2, 3, nonlinearity="x") | ArgumentError | RNN: nonlinearity must be one of 'tanh', 'relu',
+nn.RNN(2, 3, nonlinearity=np.tanh) | ArgumentTypeError | RNN: nonlinearity must be text, one of 't
+nn.GRU(2, 3)(np.ones((4, 1, 7))) | ShapeError | GRU(2, 3) takes x of shape (L, N, 2), or (L, 2) fo
+nn.MultiheadAttention(8, 3) | ShapeError | MultiheadAttention(8, 3): embed_dim is a multiple of nu
+nn.MultiheadAttention(8.0, 2) | ArgumentTypeError | MultiheadAttention: embed_dim must be an integ
+nn.TransformerEncoderLayer(8) | ArgumentTypeError | TransformerEncoderLayer: missing a required ar
+nn.TransformerEncoderLayer(8, 2, activation="x") | ArgumentError | TransformerEncoderLayer: activa
+nn.Sequential(3) | UnsupportedError | Sequential takes modules, and item 0 is 3: write nn.ReLU()
+nn.Sequential(nn.ReLU) | UnsupportedError | Sequential takes modules, and item 0 is <class 'minigr
+nn.ModuleList(3) | ArgumentTypeError | ModuleList: modules must be an Iterable, and is
+nn.ModuleList(nn.ReLU()) | ArgumentTypeError | ModuleList: modules must be an Iterable, and is
+nn.ModuleDict(3) | ArgumentTypeError | ModuleDict: modules must be a dict or an Iterable, and is
+nn.ModuleDict([1, 2]) | ArgumentTypeError | ModuleDict: modules must be a dict or an Iterable, and
+nn.Flatten("a") | ArgumentTypeError | Flatten: start_dim must be an integer, and is
+nn.Flatten(2, 1) | ShapeError | Flatten(2, 1): the first axis is after the last
+nn.Unflatten(1, 3) | ArgumentTypeError | Unflatten: unflattened_size must be a list of an integer
+nn.Unflatten(1, "ab") | ArgumentTypeError | Unflatten: unflattened_size must be a list of an integ
+nn.ReLU(3) | ArgumentTypeError | ReLU: too many positional arguments
+nn.ReLU(inplace=True) | ArgumentTypeError | ReLU: got an unexpected keyword argument 'inplace'
+nn.LeakyReLU("a")(a) | ArgumentTypeError | LeakyReLU: negative_slope must be a number, and is
+nn.LeakyReLU("a") | ArgumentTypeError | LeakyReLU: negative_slope must be a number, and is
+nn.PReLU(2.5) | ArgumentTypeError | PReLU: num_parameters must be an integer, at least 1, and
+nn.PReLU("a") | ArgumentTypeError | PReLU: num_parameters must be an integer, at least 1, and
+nn.ELU("a")(a) | ArgumentTypeError | ELU: alpha must be a number, and is
+nn.GELU("foo")(a) | ArgumentError | GELU: approximate must be one of 'none', 'tanh', and is
+nn.GELU("foo") | ArgumentError | GELU: approximate must be one of 'none', 'tanh', and is
+nn.Softmax("a")(a) | ArgumentTypeError | Softmax: axis must be an integer, and is
+nn.Softmax(axis="a") | ArgumentTypeError | Softmax: axis must be an integer, and is
+nn.CrossEntropyLoss("mean") | DtypeError | the data for a Tensor has dtype <U4, and Tensors hold r
+nn.CrossEntropyLoss(weight="a") | DtypeError | the data for a Tensor has dtype <U1, and Tensors ho
+nn.NLLLoss()(a, 3.5) | ShapeError | nll_loss of scores of shape (3, 2) and targets of shape ()
+nn.MSELoss(3) | ArgumentTypeError | MSELoss: reduction must be text, one of 'mean', 'sum', 'no
+nn.MSELoss()(a, None) | ShapeError | mse_loss of predictions of shape (3, 2) and targets of sha
+nn.BCEWithLogitsLoss()(a, np.ones(3)) | ShapeError | binary_cross_entropy_with_logits of predictio
+nn.BCEWithLogitsLoss(pos_weight="a")(a, a) | DtypeError | the data for a Tensor has dtype <U1, and
+nn.KLDivLoss(reduction="x")(a, a) | ArgumentError | KLDivLoss: reduction must be one of 'mean', 'b
+nn.HingeLoss()(a, 0 * a) | ArgumentError | hinge_loss has targets -1 and 1, and was given
+nn.SmoothL1Loss(beta=-1) | ArgumentError | SmoothL1Loss: beta must be at least 0, and is
+nn.SmoothL1Loss(beta="a")(a, a) | ArgumentTypeError | SmoothL1Loss: beta must be a number, at leas
+nn.CosineSimilarity(axis=9)(a, a) | ShapeError | sum(float64 array of shape (3, 2), axis=9, keepdi
+nn.CosineSimilarity(axis="x")(a, a) | ArgumentTypeError | CosineSimilarity: axis must be an intege
+nn.CosineEmbeddingLoss(margin="a")(a, a, np.ones(3)) | ArgumentTypeError | CosineEmbeddingLoss: ma
+nn.init.normal_(3) | ArgumentTypeError | normal_: tensor must be a Tensor, and is
+nn.init.uniform_(t, "a", 2) | ArgumentTypeError | uniform_: a must be a number, and is
+nn.init.constant_(t, "a") | ArgumentTypeError | constant_: val must be a number, and is
+nn.init.xavier_uniform_(b1) | ShapeError | xavier_uniform_ of shape (3,): it is for weights (out,
+nn.init.kaiming_uniform_(t, mode="x") | ArgumentError | kaiming_uniform_: mode is "fan_in" or "fan
+nn.init.orthogonal_(b1) | ShapeError | orthogonal_ of shape (3,): it is for weights (out, in, ...
+nn.init.zeros_(None) | ArgumentTypeError | zeros_: tensor must be a Tensor, and is
+nn.init.trunc_normal_(t, std=0) | ArgumentError | trunc_normal_ with std=0, a=-2.0, b=2.0: std > 0
+nn.init.calculate_gain(3) | ArgumentTypeError | calculate_gain: nonlinearity must be text, and is
+nn.summary(model, 3) | ArgumentError | an input is an array, a Tensor, or a shape such as (1, 784
+nn.summary(model, "a") | ArgumentError | an input is an array, a Tensor, or a shape such as (1, 78
+F.relu() | DtypeError | relu() does not work
+F.softmax(a, axis=5) | ShapeError | logsumexp(float64 array of shape (3, 2), axis=5, keepdims=
+F.log_softmax("a") | DtypeError | logsumexp('a', axis=-1, keepdims=True) does not work
+F.linear(a, np.ones(3)) | ShapeError | linear of x (3, 2) and weight (3,): x is (..., in) and wei
+F.bilinear(a, a, a) | ShapeError | bilinear of x1 (3, 2), x2 (3, 2) and weight (3, 2): x1 is
+F.conv2d(a, a) | ShapeError | conv2d of x (3, 2) with weight (3, 2), groups=1: both have
+F.conv1d(img, ker) | ShapeError | conv1d of x (1, 1, 4, 4) with weight (1, 1, 3, 3), groups=
+F.max_pool2d(img, "a") | ShapeError | kernel_size is a number or a pair of them, whole, not 'a'
+F.avg_pool2d(img, None) | ShapeError | kernel_size is a number or a pair of them, whole, not None
+F.adaptive_avg_pool2d(img, "a") | ShapeError | output_size is a number or a pair of them, whole, n
+F.dropout(a, "a") | ArgumentTypeError | dropout: p must be a number, and is
+F.embedding(i, "a") | ShapeError | embedding by a weight of shape (): it has axes (V, D)
+F.layer_norm(a, "a") | ArgumentTypeError | layer_norm: normalized_shape must be an integer or a li
+F.batch_norm(a, None, None) | ArgumentError | batch_norm of x (3, 2): without running statistics,
+F.group_norm(a, 3) | ShapeError | group_norm of x (3, 2) with 3 groups: x is (N, C, ...), an
+F.rms_norm(a, "a") | ArgumentTypeError | rms_norm: normalized_shape must be an integer or a list o
+F.scaled_dot_product_attention(a, a) | ArgumentTypeError | scaled_dot_product_attention: missing a
+F.cross_entropy(a, i2, reduction=3) | ArgumentError | reduction is "mean", "sum" or "none", not 3
+F.nll_loss(3, 2) | ShapeError | nll_loss of a number: scores have shape (C,) or (N, C, ...
+F.mse_loss(a, None) | ShapeError | mse_loss of predictions of shape (3, 2) and targets of sha
+F.kl_div(a, i) | ShapeError | kl_div of predictions of shape (3, 2) and targets of shape
+F.smooth_l1_loss(a, a, beta="a") | ArgumentTypeError | smooth_l1_loss: beta must be a number, and
+F.hinge_loss(a, None) | ShapeError | hinge_loss of predictions of shape (3, 2) and targets of s
+F.cosine_similarity(a, a, axis="x") | DtypeError | sum(float64 array of shape (3, 2), axis='x', ke
+F.gelu(a, "foo") | ArgumentError | gelu: approximate is "none" or "tanh", not 'foo'
+F.elu(a, "x") | ArgumentTypeError | elu: alpha must be a number, and is
+F.leaky_relu(a, None) | ArgumentTypeError | leaky_relu: negative_slope must be a number, and is
+F.prelu(a, "a") | ShapeError | prelu of x (3, 2) with weight (): there is one slope, (1,)
+F.logsumexp(a, axis=9) | ShapeError | logsumexp(float64 array of shape (3, 2), axis=9, keepdims=
+F.sigmoid("a") | DtypeError | sigmoid('a') does not work
+F.erf(None) | DtypeError | erf(None) does not work
+optim.SGD([], lr=0.1) | GradientError | SGD was given no parameters: pass module.parameters(), or
+optim.SGD(model.parameters(), lr="a") | ArgumentError | SGD: lr must be positive and finite, and i
+optim.Adam(model.parameters(), betas=0.9) | ArgumentTypeError | Adam: betas must be two numbers, e
+optim.Adam(model.parameters(), betas=(0.9,)) | ArgumentTypeError | Adam: betas must be two numbers
+optim.Muon(model.parameters(), momentum=2) | ArgumentError | Muon: momentum must be at least 0 and
+optim.Muon([b1], 0.1) | ShapeError | Muon takes matrices, and a parameter of shape (3,) is none
+opt.load_state_dict(None) | ArgumentTypeError | SGD: a state is a dict of values by name, as state
+opt.load_state_dict(3) | ArgumentTypeError | SGD: a state is a dict of values by name, as state_di
+opt.lr = "a" | ArgumentError | SGD: lr must be at least 0, and is
+opt.lr = -1 | ArgumentError | SGD: lr must be at least 0, and is
+optim.StepLR(opt) | ArgumentTypeError | StepLR: missing a required argument: 'step_size'
+optim.StepLR(opt, 0) | ArgumentError | StepLR: step_size must be at least 1, and is
+optim.CosineAnnealingLR(opt) | ArgumentTypeError | CosineAnnealingLR: missing a required argument:
+optim.CosineAnnealingLR(opt, "a") | ArgumentTypeError | CosineAnnealingLR: T_max must be an intege
+optim.LinearLR(opt, "a") | ArgumentTypeError | LinearLR: start_factor must be a number, above 0 an
+optim.LinearLR(opt, 2.0) | ArgumentError | LinearLR: start_factor must be above 0 and at most 1, a
+optim.LambdaLR(opt, 3) | ArgumentTypeError | LambdaLR: lr_lambda must be a function, or a module t
+optim.LambdaLR(opt, lambda: 1) | ArgumentTypeError | LambdaLR: lr_lambda: too many positional argu
+optim.OneCycleLR(opt, 0.1) | ArgumentError | OneCycleLR: total_steps must be positive, or epochs a
+optim.OneCycleLR(opt, "a", 10) | ArgumentTypeError | OneCycleLR: max_lr must be a number, positive
+optim.SequentialLR(opt, 3, []) | ArgumentTypeError | SequentialLR: schedulers must be a Sequence,
+optim.SequentialLR(opt, [optim.StepLR(opt, 1)], 3) | ArgumentTypeError | SequentialLR: milestones
+optim.ReduceLROnPlateau(opt, "x") | ArgumentError | ReduceLROnPlateau: mode must be one of 'min',
+optim.ReduceLROnPlateau(opt, factor="a") | ArgumentTypeError | ReduceLROnPlateau: factor must be a
+optim.ExponentialMovingAverage(model.parameters(), "a") | ArgumentError | ExponentialMovingAverage
+optim.ExponentialMovingAverage(model.parameters(), 2) | ArgumentError | ExponentialMovingAverage:
+optim.clip_grad_norm_(model.parameters(), "a") | ArgumentError | clip_grad_norm_: max_norm must be
+optim.clip_grad_norm_(model.parameters(), -1) | ArgumentError | clip_grad_norm_: max_norm must be
+optim.clip_grad_value_(model.parameters(), "a") | ArgumentError | clip_grad_value_: clip_value mus
+optim.clip_grad_value_(model.parameters(), -1) | ArgumentError | clip_grad_value_: clip_value must
+data.BatchLoader(x, y) | ArgumentTypeError | BatchLoader: missing a required argument: 'batch_size
+data.BatchLoader(x, y, 4) | ArgumentTypeError | BatchLoader: missing a required argument: 'batch_s
+data.ArrayDataset() | ShapeError | ArrayDataset takes one or more arrays with a first axis of
+data.ArrayDataset(3) | ShapeError | ArrayDataset takes one or more arrays with a first axis of
+data.split(x, 0.2) | ArgumentError | split takes a Dataset, not a ndarray: put arrays into one,
+data.split(ds, 2) | ArgumentError | split: held_out is a fraction of the samples, between 0 an
+data.Subset(ds, "a")[0] | ArgumentError | Subset: indices are integers within 0..11: arrays used a
+data.Subset(3, i) | ArgumentTypeError | Subset: dataset must be a Dataset, and is
+data.make_moons() | ArgumentTypeError | make_moons: missing a required argument: 'n'
+data.make_moons("a") | ArgumentTypeError | make_moons: n must be an integer, at least 1, and is
+data.make_spirals(5, classes="a") | ArgumentTypeError | make_spirals: classes must be an integer,
+data.make_spirals(5, classes=1.5) | ArgumentTypeError | make_spirals: classes must be an integer,
+data.make_circles(None) | ArgumentTypeError | make_circles: n must be an integer, at least 1, and
+data.load_idx(3) | ArgumentTypeError | load_idx: folder must be text or a path, and is
+data.read_idx(None) | ArgumentTypeError | read_idx: path must be text or a path, and is
+data.load_text(None) | ArgumentTypeError | load_text: path must be text or a path, and is
+data.load_names(3) | ArgumentTypeError | load_names: path must be text or a path or None, and is
+data.Vocabulary(3) | ArgumentTypeError | Vocabulary: text must be text, and is
+data.Vocabulary(None) | ArgumentTypeError | Vocabulary: text must be text, and is
+data.Windows("abc", 2) | DtypeError | Windows: tokens has dtype <U3, and Tensors hold real float
+data.Windows(i, "a") | ArgumentTypeError | Windows: length must be an integer, at least 1, and is
+data.Lines("abc", voc, 5) | ArgumentTypeError | Lines: lines must be a list of text each, and is
+data.Lines(["a"], voc, 0) | ArgumentError | Lines: length must be at least 1, and is
+go(model=3) | ArgumentTypeError | fit: model must be a Module, such as nn.Linear(2, 1), or a
+go(model="m") | ArgumentTypeError | fit: model must be a Module, such as nn.Linear(2, 1), or a
+go(model=nn.Linear) | ArgumentTypeError | fit: model must be a Module, such as nn.Linear(2, 1), or
+go(model=None) | ArgumentTypeError | fit: model must be a Module, such as nn.Linear(2, 1), or a
+go(loader=x) | ArgumentTypeError | fit: batches must be a BatchLoader, as of arrays in BatchL
+go(loader=(x, y)) | ArgumentTypeError | fit: batches must be a BatchLoader, as of arrays in BatchL
+go(loader=[(x, y)]) | ArgumentTypeError | fit: batches must be a BatchLoader, as of arrays in Batc
+go(loader=gen()) | ArgumentTypeError | fit: batches must be a BatchLoader, as of arrays in BatchL
+go(loader=ds) | ArgumentTypeError | fit: batches must be a BatchLoader, as of arrays in BatchL
+go(loss="mse") | ArgumentTypeError | fit: loss must be a function, or a module that was made, a
+go(loss=None) | ArgumentTypeError | fit: loss must be a function, or a module that was made, a
+go(loss=3) | ArgumentTypeError | fit: loss must be a function, or a module that was made, a
+go(loss=nn.MSELoss) | ArgumentError | fit: loss must be a function, or a module that was made, a
+go(loss=lambda x: x.sum()) | ArgumentTypeError | the loss function: too many positional arguments
+go(loss=lambda o, t: "a") | GradientError | the loss function returned 'a': it must return a Tenso
+go(loss=lambda o, t: (o - t) ** 2) | GradientError | the loss function returned Tensor of shape (4
+go(loss=lambda o, t: Tensor(1.0)) | GradientError | backward() of a Tensor (of float64) that needs
+go(optimizer=None) | ArgumentTypeError | fit: optimizer must be an optimiser, such as optim.Adam(m
+go(optimizer="adam") | ArgumentTypeError | fit: optimizer must be an optimiser, such as optim.Adam
+go(optimizer=optim.Adam) | ArgumentTypeError | fit: optimizer must be an optimiser, such as optim.
+go(optimizer=0.1) | ArgumentTypeError | fit: optimizer must be an optimiser, such as optim.Adam(mo
+go(optimizer=otheropt) | GradientError | the optimiser has 2 parameters that are given no gradient
+go(epochs=1.5) | ArgumentTypeError | fit: epochs must be an integer, at least 1 or None, and is
+go(epochs=0) | ArgumentError | fit: epochs must be at least 1, and is
+go(epochs=None) | ArgumentError | fit: give epochs=, or steps=, and not both: one says how l
+go(epochs=1, steps=3) | ArgumentError | fit: give epochs=, or steps=, and not both: one says how l
+go(epochs=None, steps=2.5) | ArgumentTypeError | fit: steps must be an integer, at least 1 or None
+go(epochs=None, steps="a") | ArgumentTypeError | fit: steps must be an integer, at least 1 or None
+go(every=0) | ArgumentError | fit: every must be at least 1, and is
+go(every=1.5) | ArgumentTypeError | fit: every must be an integer, at least 1 or None, and is
+go(every="a") | ArgumentTypeError | fit: every must be an integer, at least 1 or None, and is
+go(validation=x) | ArgumentTypeError | fit: validation must be a BatchLoader, as of arrays in Bat
+go(validation=(x, y)) | ArgumentTypeError | fit: validation must be a BatchLoader, as of arrays in
+go(validation=gen()) | ArgumentTypeError | fit: validation must be a BatchLoader, as of arrays in
+go(validation=ds) | ArgumentTypeError | fit: validation must be a BatchLoader, as of arrays in Bat
+go(metrics="accuracy") | ArgumentTypeError | fit: metrics must be a dict of a function, or a modul
+go(metrics=[accuracy]) | ArgumentTypeError | fit: metrics must be a dict of a function, or a modul
+go(metrics=accuracy) | ArgumentTypeError | fit: metrics must be a dict of a function, or a module
+go(metrics={"a": 3}) | ArgumentTypeError | fit: metrics must be a dict of a function, or a module
+go(metrics={"a": "b"}) | ArgumentTypeError | fit: metrics must be a dict of a function, or a modul
+go(metrics={3: accuracy}) | ArgumentTypeError | fit: metrics must be a dict of a function, or a mo
+go(metrics={"a": lambda: 1}) | ArgumentTypeError | the metric 'a': too many positional arguments
+go(metrics={"a": lambda o, t: "x"}) | ArgumentTypeError | the metric 'a' returned <U1 array of sha
+go(metrics={"a": lambda o, t: np.ones(3)}) | ArgumentTypeError | the metric 'a' returned float64 a
+go(metrics={"a": lambda o, t: None}) | ArgumentTypeError | the metric 'a' returned object array of
+go(metrics={"loss": lambda o, t: 1.0}) | ArgumentError | fit: a metric cannot be called loss, as r
+go(schedule="cosine") | ArgumentTypeError | fit: schedule must be a Schedule or a ReduceLROnPlatea
+go(schedule=lambda s: 1) | ArgumentTypeError | fit: schedule must be a Schedule or a ReduceLROnPla
+go(schedule=optim.StepLR) | ArgumentTypeError | fit: schedule must be a Schedule or a ReduceLROnPl
+go(schedule=optim.StepLR(otheropt, 1)) | ArgumentError | fit: the schedule is of another optimiser
+go(average=3) | ArgumentTypeError | fit: average must be an ExponentialMovingAverage or None,
+fit(model) | ArgumentTypeError | fit: missing a required argument: 'batches'
+EarlyStopping() | ArgumentTypeError | EarlyStopping: missing a required argument: 'patience'
+EarlyStopping("a") | ArgumentTypeError | EarlyStopping: patience must be an integer, at least 1, a
+BestWeights(mode=3) | ArgumentTypeError | BestWeights: mode must be 'min' or 'max' or None, and is
+BestWeights(3) | ArgumentTypeError | BestWeights: monitor must be text, and is
+training.Norms(0) | ArgumentError | Norms: every must be at least 1, and is
+training.Norms("a") | ArgumentTypeError | Norms: every must be an integer, at least 1, and is
+training.Snapshots(0) | ArgumentError | Snapshots: every must be at least 1, and is
+training.Snapshots("a") | ArgumentTypeError | Snapshots: every must be an integer, at least 1, and
+accuracy(a, "x") | ShapeError | accuracy of scores of shape (3, 2) and labels of shape ():
+accuracy(3, 3) | ShapeError | accuracy of scores of shape () and labels of shape (): sco
+training.evaluate(model, x, F.mse_loss) | ArgumentTypeError | evaluate: batches must be a BatchLoa
+training.evaluate(3, loader, F.mse_loss) | ArgumentTypeError | evaluate: model must be a Module, s
+training.History(3) | ArgumentTypeError | History: rows must be a list of a dict each or None, and
+training.History().plot() | ShapeError | plot_history of no rows: train first
+viz.parse("x +") | ArgumentTypeError | parse: missing a required argument: 'values'
+viz.plots.plot_history([]) | ShapeError | plot_history of no rows: train first
+viz.plots.plot_confusion(3, 4) | ArgumentTypeError | plot_confusion: missing a required argument:
+viz.plots.plot_boundary(3, a, i) | ArgumentTypeError | plot_boundary: predict must be a function,
+viz.plots.plot_weights(3) | ArgumentTypeError | plot_weights: model must be a Module, such as nn.L
+viz.plots.plot_activations(3, a) | ArgumentTypeError | plot_activations: model must be a Module, s
+viz.plots.plot_inputs(3) | ArgumentTypeError | plot_inputs: missing a required argument: 'titles'
+viz.plots.plot_norms([]) | ShapeError | plot_norms of no rows: train first, with a callback Norms(
+viz.plots.animate_boundary(model, {}, x, i, tmp + "/x.gif") | ArgumentError | animate_boundary of
+viz.model(3) | ArgumentTypeError | model: module must be a Module, such as nn.Linear(2, 1), o
+"""
+
+
+def names(folder: Path) -> dict[str, Any]:
+    """What the calls are made with."""
+    (folder / "junk").write_bytes(b"\xff\xfe\0junk" * 9)
+    (folder / "empty").touch()
+    model, other = nn.Linear(2, 1), nn.Linear(2, 1)
+    opt, otheropt = (optim.SGD(x.parameters(), lr=0.1) for x in (model, other))
+    x = np.ones((12, 2), np.float32)
+    loader = minigrad.data.BatchLoader(x, x[:, :1], batch_size=4, seed=0)
+
+    def go(model: Any = model, loader: Any = loader, loss: Any = F.mse_loss, **how: Any) -> Any:
+        how = {"optimizer": opt, "epochs": 1, "progress": False, "compile": False} | how
+        return minigrad.fit(model, loader, loss, **how)
+
+    def gen() -> Any:
+        yield x, x[:, :1]
+
+    public = {name: getattr(minigrad, name) for name in dir(minigrad) if name[0] != "_"}
+    return public | {
+        "np": np,
+        "F": F,
+        "accuracy": accuracy,
+        "BestWeights": BestWeights,
+        "EarlyStopping": EarlyStopping,
+        "History": History,
+        "model": model,
+        "other": other,
+        "opt": opt,
+        "otheropt": otheropt,
+        "x": x,
+        "y": x[:, :1],
+        "loader": loader,
+        "ds": loader.dataset,
+        "go": go,
+        "gen": gen,
+        "f": lambda x: np.sum(x * x),
+        "t": minigrad.Tensor(np.arange(6.0).reshape(2, 3)),
+        "w": minigrad.Tensor(np.ones(3), requires_grad=True),
+        "b1": minigrad.Tensor(np.ones(3)),
+        "a": np.ones((3, 2)),
+        "i": np.array([0, 1, 0]),
+        "i2": np.array([0, 1, 0]),
+        "img": np.ones((1, 1, 4, 4)),
+        "ker": np.ones((1, 1, 3, 3)),
+        "voc": minigrad.data.Vocabulary("\nabc"),
+        "tmp": str(folder),
+        "junk": str(folder / "junk"),
+        "empty": str(folder / "empty"),
+    }
+
+
+@pytest.mark.parametrize("case", CASES.strip().splitlines())
+def test_a_wrong_use_is_named(case: str, tmp_path: Path) -> None:
+    call, kind, words = case.split(" | ")
+    space = names(tmp_path)
+    with pytest.raises(errors.MinigradError) as caught, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        exec(compile(call, "the user's program", "exec"), space)
+    assert type(caught.value).__name__ == kind
+    assert words in str(caught.value)
+    # Calls of `fit` are made by a line of this file.
+    place = __file__ if call.startswith("go(") else "the user's program"
+    assert f"\n  at {place}:" in str(caught.value)
+
+
+def test_the_users_line_is_not_one_of_contextlib_or_of_a_dataclass() -> None:
+    with pytest.raises(
+        errors.ArgumentTypeError, match=r"Softmax: .*dim: it is called axis"
+    ) as wrong:
+        nn.Softmax(dim=1)  # type: ignore[call-arg]
+    assert f"at {__file__}" in str(wrong.value)
+    average = optim.ExponentialMovingAverage(nn.Linear(2, 1).parameters())
+    average.averages[0] = np.ones((7, 7), np.float32)
+    with pytest.raises(errors.MinigradError) as refused, minigrad.debug():
+        minigrad.Tensor(np.ones(2)) + np.ones(3)
+    assert f"at {__file__}" in str(refused.value)
+
+
+def test_what_is_not_there_looks_as_if_it_were_not() -> None:
+    tensor = minigrad.Tensor(1.0)
+    assert not hasattr(tensor, "view")
+    assert getattr(tensor, "numpy", None) is None
+    with pytest.raises(AttributeError, match="no attribute 'vieww'"):
+        tensor.vieww  # noqa: B018
+
+
+def test_what_is_checked_can_be_checked() -> None:
+    """Every annotation can be looked up, and Python's own numbers and NumPy's fit it."""
+    nn.Linear(np.int64(2), np.array(3), bias=np.True_)  # type: ignore[arg-type]
+    optim.SGD(nn.Linear(2, 1).parameters(), lr=np.float32(0.1), momentum=np.array(0.5))
+    nn.Conv2d(1, 2, [3, 3], padding="same")  # type: ignore[arg-type]
+    optim.Adam(nn.Linear(2, 1).parameters(), betas=[0.9, 0.99])
+    nn.Dropout(0)
+    nn.Dropout(1)
