@@ -11,7 +11,7 @@ import pytest
 from minigrad import Tensor, nn, optim
 from minigrad import functional as F
 from minigrad.data import BatchLoader
-from minigrad.errors import GradientError, MinigradError
+from minigrad.errors import ArgumentError, GradientError, MinigradError
 from minigrad.training import BestWeights, Callback, EarlyStopping, accuracy, evaluate, fit
 
 X = np.linspace(-1, 1, 20, dtype=np.float32)[:, None]
@@ -302,3 +302,79 @@ def test_float64_data_for_a_float32_model_is_said_once() -> None:
     with pytest.warns(UserWarning, match="the data is float64 and the model float32") as warned:
         fit(**setting(epochs=2) | {"batches": batches})
     assert len(warned) == 1
+
+
+# What an optimiser trains
+
+
+def two_layers() -> nn.Sequential:
+    rng = np.random.default_rng(0)
+    return nn.Sequential(nn.Linear(1, 4, rng=rng), nn.Linear(4, 1, rng=rng))
+
+
+def replaced_head() -> dict[str, Any]:
+    model = two_layers()
+    how = setting(model)
+    model[1] = nn.Linear(4, 1)
+    return how
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (
+            lambda: setting(optimizer=optim.SGD(nn.Linear(1, 1).parameters(), lr=0.1)),
+            r"2 parameters .* of shapes \(1, 1\), \(1,\).*it has not weight, bias",
+        ),
+        (replaced_head, r"2 parameters .* of shapes \(1, 4\), \(1,\).*it has not 1.weight, 1.bias"),
+    ],
+)
+def test_an_optimiser_of_what_is_not_trained(compiled: bool, make: Any, message: str) -> None:
+    how = make()
+    before = how["model"].state_dict()
+    with pytest.raises(GradientError, match=message):
+        fit(**how, epochs=1, compile=compiled)
+    for name, value in how["model"].state_dict().items():
+        np.testing.assert_array_equal(value, before[name])
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_part_of_a_model_can_be_trained_frozen_or_not_and_a_loss_too(compiled: bool) -> None:
+    for frozen in (True, False):
+        model = two_layers()
+        model[0].requires_grad_(not frozen)
+        before = model.state_dict()
+        fit(
+            **setting(model, optimizer=optim.SGD(model[1].parameters(), lr=0.1)),
+            epochs=1,
+            compile=compiled,
+        )
+        moved = {k for k, x in model.state_dict().items() if not np.array_equal(x, before[k])}
+        assert moved == {"1.weight", "1.bias"}
+    # What the loss has of its own is trained as well, a frozen parameter beside others is not.
+    scale, model = Tensor(1.0, requires_grad=True, dtype=np.float32), two_layers()
+    model[0].requires_grad_(False)
+    fit(
+        **setting(
+            model,
+            loss=lambda y, t: F.mse_loss(y * scale, t),
+            optimizer=optim.SGD([*model.parameters(), scale], lr=0.1),
+        ),
+        epochs=1,
+        compile=compiled,
+    )
+    assert scale.item() != 1
+
+
+def test_parts_of_another_training() -> None:
+    other = optim.SGD(nn.Linear(1, 1).parameters(), lr=0.1)
+    for part, message in (
+        ({"schedule": optim.StepLR(other, 1)}, "schedule is of another optimiser"),
+        ({"average": optim.ExponentialMovingAverage(other.parameters)}, "average is of parameters"),
+    ):
+        with pytest.raises(ArgumentError, match=message):
+            fit(**setting(epochs=1, **part))
+    model = nn.Linear(1, 1).requires_grad_(False)
+    with pytest.raises(GradientError, match="every parameter of the optimiser is frozen"):
+        fit(**setting(model, epochs=1))

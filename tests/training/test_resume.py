@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from minigrad import Tensor, load, nn, optim, save
 from minigrad import functional as F
-from minigrad import load, nn, optim, save
 from minigrad.data import BatchLoader
-from minigrad.errors import MinigradError
+from minigrad.errors import BusyError, MinigradError
 from minigrad.io import load_metadata
 from minigrad.training import Callback, EarlyStopping, fit
 from tests.training.program import train
@@ -159,3 +159,120 @@ def test_a_file_that_is_no_checkpoint(tmp_path: Path) -> None:
         fit(**line(checkpoint=tmp_path / "x"))
     with pytest.raises(FileNotFoundError, match="no folder"):
         fit(**line(checkpoint=tmp_path / "nowhere" / "x"))
+
+
+# What callbacks remember
+
+
+class Remember(Callback):
+    """Keeps a value."""
+
+    gradients = False
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+        self.steps = 0
+
+    def on_step(self, run: Any) -> None:
+        self.steps += 1
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"value": self.value}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.value = state["value"]
+
+
+@pytest.mark.parametrize(
+    ("value", "kept"),
+    [
+        (np.int64(3), 3),
+        (np.uint8(3), 3),
+        (np.float32(0.1), float(np.float32(0.1))),
+        (np.float16(0.5), 0.5),
+        (np.bool_(True), True),
+        (np.str_("text"), "text"),
+        (np.float64("nan"), np.nan),
+        (True, True),
+        (None, None),
+        ([np.int64(1), {"a": np.float64(2.0)}, (3, np.array([4]))], [1, {"a": 2.0}, [3, [4]]]),
+        (np.arange(3, dtype=np.int16), np.arange(3, dtype=np.int16)),
+        (np.array(2.5), np.array(2.5)),
+        (np.array([True, False]), np.array([True, False])),
+        (Tensor([1.0, 2.0]), np.array([1.0, 2.0])),
+    ],
+)
+def test_numpys_values_in_a_state(tmp_path: Path, value: Any, kept: Any) -> None:
+    fit(**line(callbacks=[Remember(value)], checkpoint=tmp_path / "x"))
+    again = Remember(None)
+    fit(**line(callbacks=[again], checkpoint=tmp_path / "x"))
+    assert again.steps == 0
+    assert type(again.value) is type(kept)
+    np.testing.assert_equal(again.value, kept)
+    assert getattr(again.value, "dtype", None) == getattr(kept, "dtype", None)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(object(), 1j, np.complex128(1j), np.array([1j]), np.array(["a"]), np.array([None])),
+        *({1: "a"}, {"a": object()}, {1, 2}, b"bytes", np.datetime64("2026"), np.longdouble(1)),
+    ],
+)
+def test_what_a_checkpoint_cannot_hold_is_refused_before_training(
+    tmp_path: Path, value: Any
+) -> None:
+    callback = Remember(value)
+    with pytest.raises(MinigradError, match=r"callback0(\.value'| has .* as ['\"]value)"):
+        fit(**line(callbacks=[callback], checkpoint=tmp_path / "x"))
+    assert callback.steps == 0
+    assert not list(tmp_path.iterdir())
+
+
+# Two at once, and what is left of killed ones
+
+
+def test_two_trainings_into_one_file(tmp_path: Path) -> None:
+    path, seen = tmp_path / "x", []
+
+    class Meddle(Callback):
+        def on_step(self, run: Any) -> None:
+            with pytest.raises(BusyError, match=r"another training is writing .*x"):
+                fit(**line(checkpoint=path))
+            fit(**line(checkpoint=tmp_path / "other"))
+            seen.append(run.step)
+
+    fit(**line(callbacks=[Meddle()], checkpoint=path))
+    assert seen == [1, 2, 3, 4]
+    assert {file.name for file in tmp_path.iterdir()} == {"x", "other"}
+
+
+def test_a_lock_goes_with_its_process_however_that_ends(tmp_path: Path) -> None:
+    code = (
+        "import sys, time; from minigrad.io import alone\n"
+        f"with alone({str(tmp_path / 'x')!r}): print('locked', flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "locked\n"
+        with pytest.raises(BusyError, match="another training is writing"):
+            fit(**line(checkpoint=tmp_path / "x"))
+        other.kill()
+    left = tmp_path / f".x.{'0123456789abcdef'}.tmp"
+    left.write_bytes(b"half")
+    mine = tmp_path / ".x.y.tmp"
+    mine.touch()
+    assert (tmp_path / ".x.lock").exists()
+    fit(**line(checkpoint=tmp_path / "x"))
+    assert {file.name for file in tmp_path.iterdir()} == {"x", ".x.y.tmp"}
+
+
+def test_a_checkpoint_that_does_not_fit_leaves_the_model_as_it_is(tmp_path: Path) -> None:
+    fit(**line(callbacks=[EarlyStopping(3, "loss")], checkpoint=tmp_path / "x"))
+    how = line(callbacks=[Remember(1)])
+    before = how["model"].state_dict(), how["optimizer"].state_dict()
+    with pytest.raises(MinigradError, match="by its callback0"):
+        fit(**how, checkpoint=tmp_path / "x")
+    for old, owner in zip(before, (how["model"], how["optimizer"]), strict=True):
+        for name, value in owner.state_dict().items():
+            np.testing.assert_array_equal(value, old[name])
