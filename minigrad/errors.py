@@ -21,9 +21,21 @@ OWN_FILES = {
     for folder, _, files in os.walk(os.path.dirname(os.path.abspath(__file__)))
     for file in files
 }
-# Nor are those of the standard library and of NumPy.
-NUMPY = os.path.dirname(np.__file__)
-BETWEEN = ("<frozen ", os.path.dirname(os.__file__), NUMPY)
+
+
+class Between(dict[str, bool]):
+    """Whether a source file is not the user's: one of ours, of the standard library or NumPy."""
+
+    numpy = os.path.dirname(np.__file__)
+    libraries = ("<frozen ", os.path.dirname(os.__file__), numpy)
+
+    def __missing__(self, path: str) -> bool:
+        outside = "site-packages" in path.removeprefix(self.numpy)
+        self[path] = path in OWN_FILES or (path.startswith(self.libraries) and not outside)
+        return self[path]
+
+
+BETWEEN = Between()
 
 
 class MinigradError(Exception):
@@ -94,8 +106,7 @@ def is_between(frame: FrameType) -> bool:
     path = frame.f_code.co_filename
     if path == "<string>":  # what `dataclass` wrote, or the program that `python -c` was given
         return frame.f_globals.get("__name__", "").startswith("minigrad.")
-    outside = "site-packages" in path.removeprefix(NUMPY)
-    return path in OWN_FILES or (path.startswith(BETWEEN) and not outside)
+    return BETWEEN[path]
 
 
 def users_frame() -> tuple[FrameType | None, int]:

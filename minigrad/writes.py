@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from minigrad.errors import OWN_FILES, GradientError, quoted
+from minigrad.errors import BETWEEN, GradientError, quoted
 from minigrad.graph import Node, births, line_of
 
 
@@ -59,7 +59,7 @@ class Log:
     def repeat(self, write: Write) -> None:
         """It was written now."""
         frame = sys._getframe(1)
-        while frame.f_code.co_filename in OWN_FILES and frame.f_back:
+        while BETWEEN[frame.f_code.co_filename] and frame.f_back:
             frame = frame.f_back
         self.newest = write.stamp = next(births)
         write.origin = frame.f_code, frame.f_lasti

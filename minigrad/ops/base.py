@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.autograd import recording
-from minigrad.errors import OWN_FILES, PLAIN, ShapeError, operand, refusal_of, unsupported_dtype
+from minigrad.errors import BETWEEN, PLAIN, ShapeError, operand, refusal_of, unsupported_dtype
 from minigrad.graph import Node
 from minigrad.tensor import Tensor
 
@@ -102,7 +102,7 @@ class Op:
             return Tensor.of(Node(value))
         requires_grad = requires_grad and kind == "f" and self.vjps != ()
         frame = sys._getframe(1)
-        while frame.f_code.co_filename in OWN_FILES and frame.f_back:
+        while BETWEEN[frame.f_code.co_filename] and frame.f_back:
             frame = frame.f_back
         origin = (frame.f_code, frame.f_lasti)
         return Tensor.of(Node(value, requires_grad, self, nodes, attributes, origin, arrays))

@@ -15,7 +15,14 @@ import numpy as np
 
 from minigrad.arguments import called
 from minigrad.data import BatchLoader
-from minigrad.errors import ArgumentError, GradientError, MinigradError, UnsupportedError, describe
+from minigrad.errors import (
+    BETWEEN,
+    ArgumentError,
+    GradientError,
+    MinigradError,
+    UnsupportedError,
+    describe,
+)
 from minigrad.io import checked_arrays, load, load_metadata, save
 from minigrad.nn import Module
 from minigrad.nonfinite import is_finite, origin
@@ -236,9 +243,10 @@ class Run:
         node, value = origin(loss.node)
         if node.op is None or value is not None:
             return f"it was computed from {describe(value)} that is not finite"
-        path, number = node.line or ("?", 0)
+        path, number = node.line or ("", 0)
+        place = f", at {path}:{number}" if path and not BETWEEN[path] else ""  # a network of ours
         given = ", ".join(f"{describe(x)} in {extent(x)}" for x in node.arrays)
-        return f"{node.op.name} was the first to be, at {path}:{number}, of {given}. {lower}"
+        return f"{node.op.name} was the first to be{place}, of {given}. {lower}"
 
     # Checkpoints: arrays under the name of the part they belong to, everything else as JSON
 
