@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import ctypes
 import hashlib
 import itertools
-import pickle
 from collections import defaultdict
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +17,16 @@ import numpy as np
 from minigrad.compile.build import HERE, begun, keep, kept, machine, runtime
 from minigrad.compile.codegen import Call, Code, generate, source_of, work_of
 from minigrad.compile.contract import with_operands
-from minigrad.compile.describe import Description, described
+from minigrad.compile.describe import DescribedCall, DescribedKernel, Description, described
 from minigrad.compile.ir import Graph, Value, is_literal
 from minigrad.compile.layout import Layout
 from minigrad.compile.memory import arena
 from minigrad.compile.passes import optimized
 from minigrad.compile.place import in_place, with_own_writes
 from minigrad.compile.schedule import Schedule, schedule
+from minigrad.compile.stored import as_text, restored
 from minigrad.compile.write import Scratch
-from minigrad.ops.base import Op
+from minigrad.ops.base import Op, registry
 
 
 @dataclass
@@ -48,6 +47,19 @@ class Calls:
     slots: np.ndarray
     offsets: np.ndarray
     most: int
+
+    def is_sound(self, slots: int, kernels: int) -> bool:
+        rows, count = self.rows, len(self.slots)
+        return (
+            [x.dtype.str[1:] for x in (rows, self.slots, self.offsets)] == ["i4", "i4", "i8"]
+            and rows.ndim == 2
+            and rows.shape[1] == 4
+            and self.offsets.shape == (count,)
+            and bool(rows.min(initial=0) >= 0 and self.offsets.min(initial=0) >= 0)
+            and bool((rows[:, 0] < kernels).all() and (rows[:, 3] <= self.most).all())
+            and bool((rows[:, 2] + rows[:, 3] <= count).all())
+            and bool(((self.slots >= 0) & (self.slots < slots)).all())
+        )
 
 
 @dataclass
@@ -77,25 +89,51 @@ class Plan:
     kernels: list[int] = field(default_factory=list)  # how many each source has
     arena: int = 0
     threads: int = 1
-    description: Description = field(default_factory=Description)
-    building: Future[tuple[list[ctypes.CDLL], float]] | None = None
+    described: str = ""  # the description, as text: only explain reads it
+    building: Any = field(
+        default=None, init=False
+    )  # Future[tuple[list[ctypes.CDLL], float]] | None
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "building": None}
+    @cached_property
+    def description(self) -> Description:
+        found: Description = restored(self.described, Description, DescribedKernel, DescribedCall)
+        return found
+
+    def is_sound(self) -> bool:
+        """Whether what C goes by, which checks nothing, is in its bounds."""
+        arrays = [*self.owned, *(x for x in self.outputs if isinstance(x, Array))]
+        arrays += [x.output for x in self.steps if isinstance(x, ByNumpy)]
+        slots, kernels = len(self.leaves) + len(self.owned) + 1, sum(self.kernels)
+        return (
+            all(0 <= x.slot < slots and x.offset >= 0 for x in arrays)
+            and len(self.sources) == len(self.kernels)
+            and all(x.op in registry for x in self.steps if isinstance(x, ByNumpy))
+            and all(x.is_sound(slots, kernels) for x in self.steps if isinstance(x, Calls))
+        )
 
 
 def plan_of(graph: Graph) -> Plan:
     """The plan of a graph as it was traced, from the cache if it was made before."""
-    key = digest(graph)
-    content = kept(f"{key}.plan")
-    if content is not None:
-        plan: Plan = pickle.loads(content)
-        return plan
+    name = f"{digest(graph)}.plan"
+    found = plan_in(kept(name))
+    if found is not None:
+        return found
     with ThreadPoolExecutor(1) as pool:
         pool.submit(runtime)  # meanwhile, what runs plans is built
         plan = made(graph)
-    keep(f"{key}.plan", pickle.dumps(plan))
+    keep(name, as_text(plan).encode())
     return plan
+
+
+def plan_in(content: bytes | None) -> Plan | None:
+    """The plan that was kept; None if there is none, or anything is wrong with it."""
+    if content is None:
+        return None
+    try:
+        plan: Plan = restored(content.decode(), Plan, Array, Calls, ByNumpy, Layout)
+    except (ValueError, TypeError, LookupError):
+        return None
+    return plan if plan.is_sound() else None
 
 
 # Telling graphs apart
@@ -167,7 +205,7 @@ def made(graph: Graph) -> Plan:
     plan.sources = [source_of(group, machine().vector) for group in groups]
     plan.building = begun(*plan.sources)
     plan.kernels = [len(group) for group in groups]
-    plan.description = described(it, code)
+    plan.described = as_text(described(it, code))
     places = Places(it, alias, code, traced, plan)
     segments(code, places, plan)
     plan.outputs = [

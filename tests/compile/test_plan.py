@@ -7,6 +7,7 @@ import pickle
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,22 @@ from minigrad.compile import build, plan
 from minigrad.compile.codegen import generate
 from minigrad.compile.compiled import compile, traced_steadily
 from minigrad.compile.ir import Graph, Value
+from minigrad.compile.layout import Layout, plain
 from minigrad.compile.passes import apply, constant
 from minigrad.compile.place import in_place
-from minigrad.compile.plan import Calls, conflict, digest, flags_of, made, plan_of
+from minigrad.compile.plan import (
+    Array,
+    ByNumpy,
+    Calls,
+    Plan,
+    conflict,
+    digest,
+    flags_of,
+    made,
+    plan_in,
+    plan_of,
+)
+from minigrad.compile.stored import as_text, restored
 from minigrad.compile.tracer import TraceError
 from minigrad.ops.base import registry
 from tests.compile.test_compiled import X, Y, agree, network, stepper
@@ -110,7 +124,9 @@ def test_a_plan_survives_being_written(cache: Path) -> None:
     """It is plain data: what is read back is what was kept."""
     traced, _ = traced_steadily(everything(), ((np.ones((9, 8)), np.zeros(9, int)), {}))
     one = made(traced.graph)
-    other: plan.Plan = pickle.loads(pickle.dumps(one))
+    one.building.result()
+    other = plan.plan_in(as_text(one).encode())
+    assert other and other.description == one.description
     assert other.sources == one.sources and other.arena == one.arena
     assert (other.outputs != []) and len(other.steps) == len(one.steps) > 1
     for a, b in zip(one.steps, other.steps, strict=True):
@@ -132,6 +148,60 @@ def test_captured_arrays_that_hold_other_numbers_in_the_next_process(cache: Path
 
 
 # What is damaged
+
+
+def changed(plan: Plan, **fields: Any) -> str:
+    return as_text(replace(plan, **fields))
+
+
+def test_a_plan_that_is_not_sound_is_made_again(cache: Path) -> None:
+    """Also one whose digest is right: what C goes by is checked, and nothing of it is run."""
+    traced, _ = traced_steadily(everything(), ((np.ones((9, 8)), np.zeros(9, int)), {}))
+    one = made(traced.graph)
+    one.building.result()  # which else would be written into the cache of the next test
+    text = as_text(one)
+    calls = next(x for x in one.steps if isinstance(x, Calls))
+    wrong = [
+        "",
+        text[:-9],
+        text.replace('"Plan"', '"Path"'),
+        text.replace('"Layout"', '"Unknown"'),
+        text.replace('"array"', '"dtype"'),
+        as_text(calls),
+        changed(one, arena="1"),
+        changed(one, kernels=[]),
+        changed(one, outputs=[Array(99, 0, "<f8", one.owned[0].layout)]),
+        changed(one, steps=[ByNumpy("system", [], {}, one.owned[0])]),
+        changed(one, steps=[replace(calls, rows=calls.rows + 99)]),
+        changed(one, steps=[replace(calls, slots=calls.slots - 99)]),
+        changed(one, steps=[replace(calls, offsets=calls.offsets[1:])]),
+        changed(one, steps=[replace(calls, offsets=calls.offsets.astype(np.int32))]),
+    ]
+    assert plan_in(text.encode())
+    for k, content in enumerate([*map(str.encode, wrong), pickle.dumps(7)]):
+        assert plan_in(content) is None, k
+
+
+@pytest.mark.parametrize(
+    "x",
+    [
+        (1, -2.5, float("inf"), "é", b"\0", None, True, 2 + 1j, ...),
+        {"axis": (slice(1, None), [3, {"a": slice(None, None, -1)}])},
+        (np.dtype("<i2"), np.float32, float, np.float32(0.1), np.int8(-3), np.bool_(True)),
+    ],
+    ids=str,
+)
+def test_attributes_of_ops_are_written_and_read(x: Any) -> None:
+    one = ByNumpy("add", [np.arange(6, dtype=">i4").reshape(2, 3)], {"it": x}, ARRAY_OF_2)
+    other = restored(as_text(one), ByNumpy, Array, Layout)
+    assert other.attributes == one.attributes and other.output == ARRAY_OF_2
+    assert repr(other.attributes) == repr(one.attributes)
+    assert other.inputs[0].dtype == ">i4" and (other.inputs[0] == one.inputs[0]).all()
+    with pytest.raises(TypeError, match="object"):
+        as_text(replace(one, attributes={"it": object()}))
+
+
+ARRAY_OF_2 = Array(0, 64, "<f4", plain((2,)))
 
 
 @pytest.mark.parametrize("ending", ["plan", "so"])
