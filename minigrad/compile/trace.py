@@ -158,11 +158,10 @@ def traced(recorder: Recorder) -> Iterator[None]:
     ):
         try:
             yield
-        except ValueError as error:
-            # As NumPy has it, where a traced number is written into an array.
-            if isinstance(error.__cause__, TraceError):
-                raise error.__cause__ from None
-            raise
+        finally:
+            # Also where the function, or NumPy, caught it and made something else of it.
+            if recorder.refusal is not None:
+                raise recorder.refusal from None
 
 
 def run(function: Callable[..., Any], arguments: Any, world: World, recorder: Recorder) -> End:

@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+import itertools
+import linecache
+import operator
+import sys
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
-from types import SimpleNamespace
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
 from minigrad.autograd import recording
 from minigrad.compile.ir import Value, how_of, infer
 from minigrad.dispatch import call, call_ufunc, implementations, is_traced
-from minigrad.errors import MinigradError, UnsupportedError, plain, refusal_of, unsupported_dtype
+from minigrad.errors import (
+    OWN_FILES,
+    DtypeError,
+    MinigradError,
+    UnsupportedError,
+    plain,
+    refusal_of,
+    unsupported_dtype,
+    users_frame,
+)
 from minigrad.functional.hook import hook_op
 from minigrad.graph import Node, births
 from minigrad.ops.base import Op, registry
@@ -24,7 +37,7 @@ from minigrad.ops.views import (
     views_of,
 )
 from minigrad.tensor import Tensor
-from minigrad.watch import apply
+from minigrad.watch import apply, watchers
 from minigrad.writes import Overwritten, log
 
 tracing: ContextVar[Recorder | None] = ContextVar("tracing", default=None)
@@ -46,7 +59,31 @@ VIEWS = "reshape transpose expand slice".split()
 
 
 class TraceError(MinigradError, TypeError):
-    """What a compiled function cannot do, for it would need a number while it is being traced."""
+    """What a compiled function cannot do, for it would need a number while it is being traced.
+
+    It is raised once more when the function has run, in case that the function caught it: what it
+    did then, it would do at every call.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        refused(self)
+
+
+def refused(error: MinigradError) -> MinigradError:
+    """Note what NumPy would have done: the function may not go on as if it could not be done."""
+    if (recorder := tracing.get()) is not None and recorder.refusal is None:
+        recorder.refusal = error
+    return error
+
+
+@contextmanager
+def noted() -> Iterator[None]:
+    """Inside, what is not supported is noted, wherever it is raised."""
+    try:
+        yield
+    except (UnsupportedError, DtypeError) as error:
+        raise refused(error) from error.__cause__
 
 
 class Recorder:
@@ -55,7 +92,8 @@ class Recorder:
     Arrays that are met on the way are constants; those in the memory of `captured` ones are state,
     for their numbers may be others in the next call. A second run is held against the first as it
     goes: `record` then gives the values that there are, if they are those that would be made, and
-    else what is traced would be stale.
+    else what is traced would be stale. `refusal` is the first error that was raised for there are
+    no numbers.
     """
 
     def __init__(self, captured: Iterable[np.ndarray] = ()) -> None:
@@ -69,37 +107,63 @@ class Recorder:
         self.made: dict[Node, Value] = {}
         self.reached: set[Node] = set()
         self.birth = next(births)
+        self.refusal: MinigradError | None = None
+        self.errors = np.geterr()
         self.again: Iterator[Value] | None = None
         self.drawn_again: Iterator[tuple[Any, Value]] = iter(())
 
     def record(self, op: Op, inputs: list[Any], attributes: dict[str, Any]) -> Value:
         if self.again is not None:
             return self.repeat(op, inputs, attributes)
+        value = self.applied(op, inputs, attributes)
+        self.values.append(value)
+        return value
+
+    def applied(self, op: Op, inputs: list[Any], attributes: dict[str, Any]) -> Value:
         own = self.value_of
         values = tuple([x.value if type(x) is Tracer else own(x) for x in inputs])
         try:
             shape, dtype = infer(op, values, attributes)
+        except UnsupportedError as error:
+            raise refused(error) from None
         except MinigradError:
             raise
         except (ValueError, TypeError, IndexError) as error:
             raise refusal_of(op.name, list(map(shown, inputs)), attributes, error) from error
         if dtype.kind not in "fiub":
-            raise unsupported_dtype(f"{op.name}: the result", dtype)
-        value = Value(op, values, attributes, shape, dtype)
-        self.values.append(value)
-        return value
+            raise refused(unsupported_dtype(f"{op.name}: the result", dtype))
+        return Value(op, values, attributes, shape, dtype)
 
     def repeat(self, op: Op, inputs: list[Any], attributes: dict[str, Any]) -> Value:
         now = [x.value if isinstance(x, Tracer) else x for x in inputs]
         value = next(self.again, None)  # type: ignore[arg-type]
-        if value is None or value.op is not op or len(inputs) != len(value.inputs):
-            raise varies()
-        for x, before in zip(now, value.inputs, strict=True):
-            if x is not before:
-                check_same(x, before)
-        if how_of(attributes) != value.how:
-            raise varies()
-        return value
+        differs = VARIES
+        if value is not None and value.op is op and len(inputs) == len(value.inputs):
+            pairs = zip(now, value.inputs, strict=True)
+            differs = next(filter(None, (difference(x, y) for x, y in pairs if x is not y)), "")
+            differs = differs or VARIES * (how_of(attributes) != value.how)
+        if differs:
+            # What is wrong with it was so in the first run, too, and nothing came of it there.
+            self.again = itertools.chain([] if value is None else [value], self.again)  # type: ignore[arg-type]
+            self.applied(op, inputs, attributes)
+            raise TraceError(differs)
+        if op.family != "movement":
+            self.check_settings()
+        return value  # type: ignore[return-value]
+
+    def check_settings(self) -> None:
+        """What NumPy, or minigrad, is asked to do when numbers are not finite."""
+        now = np.geterr()
+        if any(how not in ("ignore", self.errors[kind]) for kind, how in now.items()):
+            raise TraceError(
+                "np.errstate in a compiled function, where nothing is raised or printed: look at "
+                "what it returns, outside, by np.isfinite"
+            )
+        if watchers.get():
+            raise TraceError(
+                "debug(), or what else looks at each op, in a compiled function, which has no "
+                "numbers while it is traced: put it around the call, which is then run op by op"
+            )
 
     def value_of(self, x: Any) -> Any:
         """What stands for an input in the graph: an array made while tracing is a constant."""
@@ -169,34 +233,44 @@ def checked(dtype: np.dtype[Any]) -> np.dtype[Any]:
 
 
 def check_same(x: Any, before: Any) -> None:
-    """Hold what an op is given in a second run against what it was given in the first.
+    """Hold what there is in a second run against what there was in the first.
 
     Raises:
         TraceError: if it differs, and so would be stale in the next call.
     """
+    if differs := difference(x, before):
+        raise TraceError(differs)
+
+
+def difference(x: Any, before: Any) -> str:
+    """In words, between what an op is given in a second run and in the first; or an empty text."""
     if type(x) is Value and x.kind == "constant":
         x = x.array
     if isinstance(x, ARRAYS) and type(before) is Value:
         array = before.array
         x = np.asarray(x)
         if array is None or x.dtype != array.dtype:
-            raise varies()
+            return VARIES
         if x is not array and not np.array_equal(x, array, equal_nan=x.dtype.kind == "f"):
-            raise TraceError(
+            return (
                 f"a compiled function computes with an array of shape {x.shape} that differs "
                 "from one run to the next: numbers drawn by np.random in it, maybe, which "
                 "would be the same at every call. Draw them outside and pass them in"
             )
-    elif type(x) is not type(before) or type(x) is Value or repr(x) != repr(before):
-        raise varies()
+        return ""
+    same = type(x) is type(before) and type(x) is not Value and repr(x) == repr(before)
+    return "" if same else VARIES
+
+
+VARIES = (
+    "a compiled function does not do the same in two runs on the same arguments: it draws random "
+    "numbers, looks at a clock, or depends on something that it changes itself. Pass that as an "
+    "argument"
+)
 
 
 def varies() -> TraceError:
-    return TraceError(
-        "a compiled function does not do the same in two runs on the same arguments: it draws "
-        "random numbers, looks at a clock, or depends on something that it changes itself. Pass "
-        "that as an argument"
-    )
+    return TraceError(VARIES)
 
 
 class Tracer:
@@ -241,8 +315,16 @@ class Tracer:
         return self.source if is_view(self) else None
 
     @property
+    def itemsize(self) -> int:
+        return self.dtype.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        return self.size * self.dtype.itemsize
+
+    @property
     def flags(self) -> Any:
-        return SimpleNamespace(writeable=self.writeable, c_contiguous=None)  # which is not known
+        return Flags(self.writeable)
 
     def setflags(self, write: bool) -> None:
         self.writeable = write
@@ -256,19 +338,46 @@ class Tracer:
     def T(self) -> Any:  # noqa: N802
         return implementations[np.transpose](self)
 
+    @property
+    def real(self) -> Any:
+        return self
+
     def __len__(self) -> int:
-        return self.shape[0]
+        return len(zeros(self))
 
     def __iter__(self) -> Iterator[Any]:
         return (self[k] for k in range(len(self)))
 
     def __repr__(self) -> str:
+        if tracing.get() is not None and not in_print():
+            raise reading("making text of it, other than on a line that does nothing but print()")
         return f"<traced {self.dtype} array of shape {self.shape}>"
+
+    def __format__(self, spec: str) -> str:
+        if spec:
+            raise reading("making text of it")
+        return repr(self)
+
+    def __hash__(self) -> int:
+        raise reading("hashing it, as sets and keys of dicts do")
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        raise reading("pickling it")
+
+    def __copy__(self) -> Any:
+        return implementations[np.copy](self)
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        return implementations[np.copy](self)
+
+    def __complex__(self) -> complex:
+        raise reading("complex()")
 
     # NumPy's protocols
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        return call_ufunc(ufunc, method, inputs, kwargs)
+        with noted():
+            return call_ufunc(ufunc, method, inputs, kwargs)
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         if function in QUESTIONS:
@@ -278,17 +387,19 @@ class Tracer:
             return filled(function, *args, **kwargs)
         if function in PRINTING:
             return repr(args[0])
-        found = call(function, args, kwargs)
+        with noted():
+            found = call(function, args, kwargs)
         if args and found is args[0] and function.__name__ in COPYING:
             return implementations[np.copy](found)
         return found
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        if index is Ellipsis or (isinstance(index, slice) and index == slice(None)):
-            check_writeable(self)
-            assign(self, filled_with(self, value))
-        else:
-            implementations["setitem"](self, index, value)
+        with noted():
+            if index is Ellipsis or (isinstance(index, slice) and index == slice(None)):
+                check_writeable(self)
+                assign(self, filled_with(self, value))
+            else:
+                implementations["setitem"](self, index, value)
 
     def flatten(self) -> Any:
         return implementations[np.copy](implementations[np.ravel](self))
@@ -299,16 +410,22 @@ class Tracer:
     def tolist(self) -> Any:
         raise reading("tolist()")
 
+    # What NumPy refuses whatever the numbers are is refused as NumPy does: code may ask for it.
+
     def __float__(self) -> float:
+        float(zeros(self))
         raise reading(f"float(), {FILLING}")
 
     def __int__(self) -> int:
+        int(zeros(self))
         raise reading("int()")
 
     def __index__(self) -> int:
+        operator.index(zeros(self))
         raise reading("an index")
 
     def __bool__(self) -> bool:
+        bool(zeros(self)) if self.size else None
         raise TraceError(
             "a compiled function branches on a value that is computed in it (if, while, and, or, "
             "assert): write np.where(condition, a, b), or leave the branch outside"
@@ -323,6 +440,48 @@ TENSORS_OWN = "backward detach of _cotangent __format__ __reduce__".split()
 for name, member in vars(Tensor).items():
     if callable(member) and name not in vars(Tracer) and name not in TENSORS_OWN:
         setattr(Tracer, name, member)
+
+
+def in_print() -> bool:
+    """Whether the user's line does nothing but print: nothing can come of that."""
+    frame, _ = users_frame()
+    if frame is None:
+        return False
+    line = linecache.getline(frame.f_code.co_filename, frame.f_lineno, frame.f_globals)
+    return line.strip().startswith("print(")
+
+
+class Flags:
+    """Of a traced array, whose layout is not known."""
+
+    def __init__(self, writeable: bool) -> None:
+        self.writeable = writeable
+
+    def __getattr__(self, name: str) -> Any:
+        if sys._getframe(1).f_code.co_filename in OWN_FILES:
+            return None
+        raise reading(f"its flags.{name}: how it lies in memory is not known either")
+
+
+def fetching(name: str) -> Any:
+    """What an array has by this name: a function of NumPy's that minigrad knows, or a refusal."""
+    function = getattr(np, name, None)
+    if function in implementations and name not in CHANGING:
+        return lambda self, *args, **how: implementations[function](self, *args, **how)
+    if callable(getattr(np.ndarray, name)):
+        return lambda self, *args, **how: raised(reading(f"x.{name}()"))
+    return property(lambda self: raised(reading(f"x.{name}")))
+
+
+def raised(error: Exception) -> NoReturn:
+    raise error
+
+
+# Methods that write into the array, where the function of the same name does not; or take it last.
+CHANGING = "sort partition put resize compress".split()
+for name in dir(np.ndarray):
+    if not name.startswith("_") and not hasattr(Tracer, name):
+        setattr(Tracer, name, fetching(name))
 
 
 def copying(method: Any) -> Any:
