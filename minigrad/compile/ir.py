@@ -222,7 +222,7 @@ def worked_out(
             shape = rule([x.shape if type(x) is Value else () for x in inputs], inputs, attributes)
         except (IndexError, ValueError, TypeError):
             shape = None
-    elif op.name == "gather" and any(x.dtype == bool and x.kind != "constant" for x in inputs[1:]):
+    elif op.name == "gather" and any(is_mask(x) for x in inputs[1:]):
         raise UnsupportedError(
             "a compiled function picks entries by a mask that is computed in it, and how many "
             "there are is not known before it runs: use np.where(mask, x, 0)"
@@ -231,6 +231,11 @@ def worked_out(
         result = run(op, [zeros_of(x) for x in inputs], attributes)
         return result.shape, result.dtype
     return shape, dtype_of(op, inputs, attributes)
+
+
+def is_mask(x: Any) -> bool:
+    """Whether it is an array of booleans that are not known."""
+    return type(x) is Value and x.dtype == bool and x.kind != "constant"
 
 
 dtypes: dict[Any, np.dtype[Any]] = {}

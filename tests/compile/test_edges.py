@@ -858,3 +858,13 @@ def test_one_function_called_in_several_threads() -> None:
         return all(bits(f(inputs[k])) == expected[k] for _ in range(200))
 
     assert in_threads(work, 3) == [True] * 3
+
+
+def test_a_boolean_as_an_index() -> None:
+    x = np.arange(6.0).reshape(2, 3)
+
+    def f(x: Any) -> Any:
+        return [x[True] + 1, x[False] + 1, x[0, True] * 2]
+
+    for found, expected in zip(compile(f)(x), f(x), strict=True):
+        np.testing.assert_array_equal(found, expected, strict=True)

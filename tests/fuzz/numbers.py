@@ -190,9 +190,10 @@ def nothing_times_nan(b: Lines) -> Program:
 {x} * 1 ; {x} / 1 ; {x} ** 1 ; ({x} * {zero}) @ np.ones({n}, np.float32)
 np.ones({n}, np.float32) @ ({zero} * {x}).T ; 1 * {x} - {x} ; np.minimum({x} * {zero}, 1)
 {x} % 1 ; np.square({x}) * {zero} ; {x} // 1 ; np.maximum({x} * {zero}, 0)
-np.exp({x}) * {zero} ; np.pad({x} * {zero}, 1) ; np.mean({x} * {zero}, axis={at})
-np.hypot({x}, 0) ; {x} * ({x} > 0) ; np.cumsum({x} * {zero}, axis=-1)
-np.concatenate([{x} * {zero}, {x}]) ; {x} ** 0.5"""
+F.logsumexp({x}, axis=-1) ; F.softmax({x} * 0.1, axis=-1) ; np.exp({x}) * {zero}
+np.pad({x} * {zero}, 1) ; np.mean({x} * {zero}, axis={at}) ; np.hypot({x}, 0)
+{x} * ({x} > 0) ; np.cumsum({x} * {zero}, axis=-1) ; np.concatenate([{x} * {zero}, {x}])
+{x} ** 0.5"""
     some_of(b, codes, 8, x=x, zero=zero, at=at, n=n)
     return b.program(rtol=1e-6)
 
