@@ -187,9 +187,8 @@ FORWARD = [
 # In the reverse pass: where a derivative is infinite.
 REVERSE = [
     Cause(
-        "the derivative of the root is 1/(2*sqrt(x)), infinite at 0: also that of a norm of zeros, "
-        "or of the standard deviation of equal numbers",
-        "np.sqrt(x + 1e-12)",
+        "the derivative of the root is 1/(2*sqrt(x)), infinite at 0",
+        "np.sqrt(x + 1e-12); of a sum of squares np.linalg.norm, which is flat at 0",
         "sqrt",
         lambda x: np.any(x == 0),
     ),
@@ -217,12 +216,6 @@ REVERSE = [
         "np.clip(x, -1 + 1e-6, 1 - 1e-6); for arccosh np.maximum(x, 1 + 1e-6)",
         "arcsin arccos arctanh arccosh",
         lambda x: np.any(np.abs(x) == 1),
-    ),
-    Cause(
-        "there is no derivative where both inputs are 0",
-        "keep one of them away from zero",
-        "hypot arctan2",
-        lambda x, y: np.any((x == 0) & (y == 0)),
     ),
 ]
 
@@ -257,9 +250,9 @@ def cause_of_input(inputs: tuple[Any, ...]) -> Cause | None:
                 "look at np.isnan(data).any(), and fill or leave out what is missing",
             )
         return Cause(
-            "infinities that cancel, as in inf - inf or 0*inf: a row of a mask that is all -inf, "
-            "maybe, or a mask that is multiplied rather than added",
-            "leave at least one entry of each row unmasked, or use a large number such as -1e9",
+            "infinities that cancel, as in inf - inf or 0*inf: what is -inf everywhere less its "
+            "largest, maybe, or a mask of -inf that is multiplied rather than added",
+            "np.where(mask, x, 0) where nothing is infinite, or a large number such as -1e9",
         )
     return None
 

@@ -244,7 +244,7 @@ def refusal_of(
             "shapes broadcast when, aligned at the right, each pair of sizes is equal or has a 1: "
             "reshape one, or add an axis with x[:, None]"
         )
-    kind = DtypeError if isinstance(error, TypeError) else ShapeError
+    kind = DtypeError if isinstance(error, TypeError | OverflowError) else ShapeError
     return kind(f"{name}({', '.join(given)}) does not work: {advice}")
 
 

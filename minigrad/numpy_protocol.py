@@ -3,15 +3,17 @@ names for what ops do; and what to say of those that are not supported."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from minigrad.dispatch import implementations, implements, refusals
-from minigrad.errors import UnsupportedError
+from minigrad.dispatch import implementations, implements, is_traced, refusals
+from minigrad.errors import ArgumentError, DtypeError, ShapeError, UnsupportedError
+from minigrad.ops import logsumexp
+from minigrad.ops.movement import as_array
+from minigrad.ops.reduce import norm_op
 from minigrad.tensor import Axis, Tensor, value_of
 
 
@@ -27,13 +29,13 @@ def on_values(function: Callable[..., Any], wrap: bool = False) -> None:
 
 # Questions, answered in plain Python and NumPy values.
 QUESTIONS = (np.shape, np.ndim, np.size, np.result_type, np.can_cast, np.iscomplexobj)
-COMPARED = (np.array_equal, np.allclose, np.array_repr, np.array_str, np.array2string)
-for question in QUESTIONS + COMPARED:
+SHOWN = (np.array_repr, np.array_str, np.array2string)
+for question in QUESTIONS + SHOWN:
     on_values(question)
 
 # New arrays, and values without a gradient, as Tensors.
 LIKE = (np.zeros_like, np.ones_like, np.empty_like)
-for constant in (*LIKE, np.isclose, np.searchsorted, np.count_nonzero):
+for constant in LIKE:
     on_values(constant, wrap=True)
 
 
@@ -48,7 +50,51 @@ def full_like(a: Any, fill_value: Any, dtype: Any = None, **form: Any) -> Any:
 
 @implements(np.nonzero)
 def nonzero(a: Any) -> tuple[Tensor, ...]:
+    if is_traced(value_of(a)):
+        raise UnsupportedError(
+            "a compiled function looks for what is not zero, and how much of that there is is not "
+            "known before it runs: use np.where(mask, x, 0), or np.count_nonzero"
+        )
+    if not a.ndim:
+        raise ShapeError("np.nonzero of a number: it is for arrays, use np.atleast_1d")
     return tuple(map(Tensor, np.nonzero(a.data)))
+
+
+@implements(np.count_nonzero)
+def count_nonzero(a: Any, axis: Axis = None, *, keepdims: bool = False) -> Any:
+    return np.sum(np.not_equal(a, 0), axis=axis, keepdims=keepdims)
+
+
+@implements(np.isclose)
+def isclose(a: Any, b: Any, rtol: Any = 1e-5, atol: Any = 1e-8, equal_nan: bool = False) -> Any:
+    b = float(b) if isinstance(b, int | float) else np.astype(as_array(b), np.result_type(b, 1.0))
+    with np.errstate(invalid="ignore"):
+        near = np.less_equal(np.absolute(a - b), atol + rtol * abs(b))
+    close = np.logical_or(np.logical_and(near, np.isfinite(b)), np.equal(a, b))
+    return np.logical_or(close, both_nan(a, b)) if equal_nan else close
+
+
+def both_nan(a: Any, b: Any) -> Any:
+    return np.logical_and(np.not_equal(a, a), np.not_equal(b, b))
+
+
+def answered(truth: Any) -> Any:
+    """A bool, or while a function is compiled what stands for it."""
+    truth = value_of(truth)
+    return truth if is_traced(truth) else bool(truth)
+
+
+@implements(np.allclose)
+def allclose(a: Any, b: Any, rtol: Any = 1e-5, atol: Any = 1e-8, equal_nan: bool = False) -> Any:
+    return answered(np.all(np.isclose(a, b, rtol, atol, equal_nan)))
+
+
+@implements(np.array_equal)
+def array_equal(a1: Any, a2: Any, equal_nan: bool = False) -> Any:
+    if np.shape(a1) != np.shape(a2):
+        return False
+    same = np.equal(a1, a2)
+    return answered(np.all(np.logical_or(same, both_nan(a1, a2)) if equal_nan else same))
 
 
 def reduce_first(
@@ -61,31 +107,28 @@ def reduce_first(
 def outer(ufunc: np.ufunc, a: Any, b: Any) -> Any:
     """A ufunc of every entry of a with every entry of b."""
     spread = tuple(range(np.ndim(a), np.ndim(a) + np.ndim(b)))
+    a, b = as_array(a), as_array(b)  # also numbers, which then promote
     return ufunc(np.expand_dims(a, spread) if spread else a, b)
 
 
 REDUCTIONS: dict[Any, Any] = {np.add: "sum", np.multiply: np.prod, np.maximum: "max"}
-REDUCTIONS |= {np.minimum: "min", np.logaddexp: "logsumexp"}
+REDUCTIONS |= {np.minimum: "min"}
 REDUCTIONS |= {np.logical_and: "all", np.logical_or: "any"}
 for ufunc, name in REDUCTIONS.items():
     implements(ufunc.reduce)(partial(reduce_first, implementations[name]))
-for ufunc in [f for f in tuple(implementations) if isinstance(f, np.ufunc) and f.nin == 2]:
+implements(np.logaddexp.reduce)(
+    lambda array, axis=0, keepdims=False: logsumexp(
+        np.astype(array, np.logaddexp(array[:0], array[:0]).dtype), axis, keepdims
+    )
+)
+for ufunc in [
+    f for f in tuple(implementations) if isinstance(f, np.ufunc) and f.nin == 2 and not f.signature
+]:
     implements(ufunc.outer)(partial(outer, ufunc))
 
 # Functions that are others in disguise.
 DISGUISES: dict[Any, Callable[..., Any]] = {
     np.add.accumulate: lambda array, axis=0: np.cumsum(array, axis),
-    np.exp2: lambda x: np.exp(x * math.log(2)),
-    np.log2: lambda x: np.log(x) / math.log(2),
-    np.log10: lambda x: np.log(x) / math.log(10),
-    np.cbrt: lambda x: np.sign(x) * np.abs(x) ** (1 / 3),
-    np.deg2rad: lambda x: x * (math.pi / 180),
-    np.radians: lambda x: x * (math.pi / 180),
-    np.rad2deg: lambda x: x * (180 / math.pi),
-    np.degrees: lambda x: x * (180 / math.pi),
-    np.fabs: lambda x: np.abs(x),
-    np.fmod: lambda x1, x2: x1 - np.trunc(x1 / x2) * x2,
-    np.round: lambda a, decimals=0: np.rint(a * 10.0**decimals) / 10.0**decimals,
     np.ptp: lambda a, axis=None, keepdims=False: (
         np.max(a, axis=axis, keepdims=keepdims) - np.min(a, axis=axis, keepdims=keepdims)
     ),
@@ -104,23 +147,44 @@ for disguised, implementation in DISGUISES.items():
     implements(disguised)(implementation)
 
 
+@implements(np.round)
+def round_to(a: Any, decimals: int = 0) -> Any:
+    if a.dtype.kind == "b" and decimals:
+        raise DtypeError(f"np.round of booleans to {decimals} digits: astype(int) them first")
+    if a.dtype.kind in "iu" and decimals >= 0:
+        return np.copy(a)
+    scale = 10.0 ** abs(decimals)
+    if decimals <= 0:
+        return np.astype(np.rint(a / scale) * scale, a.dtype) if decimals else np.rint(a)
+    return np.rint(a * scale) / scale
+
+
 @implements(np.diff)
-def diff(a: Any, n: int = 1, axis: int = -1) -> Any:
+def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None) -> Any:
+    if n < 0:
+        raise ArgumentError(f"np.diff with n={n}: differences are taken 0 times or more")
+    ends = [x if x is None else as_array(x) for x in (prepend, append)]
+    if n and any(x is not None for x in ends):
+        shape = tuple(1 if k == axis % a.ndim else m for k, m in enumerate(a.shape))
+        ends = [x if x is None or x.ndim else np.broadcast_to(x, shape) for x in ends]
+        a = np.concatenate([x for x in (ends[0], a, ends[1]) if x is not None], axis)
+    less = np.not_equal if a.dtype == bool else np.subtract
     a = np.moveaxis(a, axis, 0)
     for _ in range(n):
-        a = a[1:] - a[:-1]
+        a = less(a[1:], a[:-1])
     return np.moveaxis(a, 0, axis)
 
 
 @implements(np.linalg.norm)
 def norm(x: Any, ord: Any = None, axis: Axis = None, keepdims: bool = False) -> Any:
     """The Euclidean (of a matrix: Frobenius) norm."""
-    if ord is not None:
+    axes = x.ndim if axis is None else np.size(axis)
+    if not (ord is None or (ord == 2 and axes == 1) or (ord in ("fro", "f") and axes == 2)):
         raise UnsupportedError(
             f"np.linalg.norm with ord={ord!r} on a Tensor: only the Euclidean norm is there; "
             "np.sum(np.abs(t)) and np.max(np.abs(t)) are the others"
         )
-    return np.sqrt(np.sum(x * x, axis=axis, keepdims=keepdims))
+    return norm_op(x, axis=axis, keepdims=keepdims)
 
 
 refusals |= {

@@ -42,6 +42,7 @@ NUMPY: Table = {
     "cumsum flat": (np.cumsum, (A,)),
     "ptp": (lambda a: np.ptp(a, axis=0), (A,)),
     "norm": (np.linalg.norm, (A,)),
+    "norm of nothing": (lambda a: np.linalg.norm(a, axis=1), (NOTHING,)),
     "norm axis": (lambda a: np.linalg.norm(a, axis=1, keepdims=True), (A,)),
     "add.reduce": (np.add.reduce, (A,)),
     "multiply.reduce": (lambda a: np.multiply.reduce(a, axis=1), (A,)),
@@ -206,6 +207,7 @@ CONSTANT: Table = {
     "any all of nothing": (lambda a: np.any(a, axis=0) | np.all(a, axis=0), (NOTHING,)),
     "argmax of nothing": (lambda a: np.argmax(a, axis=0) + np.argmin(a, axis=0), (NOTHING,)),
     "argsort of nothing": (np.argsort, (NOTHING,)),
+    "searchsorted nothing": (lambda a: np.searchsorted(a[0], a), (NOTHING,)),
 }
 
 
@@ -236,6 +238,10 @@ OWN: Table = {
     "assign to nothing": (assign(slice(0, 0)), (NOTHING.T, NUMBER)),
     "linear": (F.linear, (STACK, A, V[:3])),
     "linear of nothing": (F.linear, (NOTHING.T, WEIGHTS[:, :, 0, 0])),
+    "softmax": (lambda a: F.softmax(a, 0), (A,)),
+    "softmax of nothing": (F.softmax, (NOTHING,)),
+    "log_softmax": (F.log_softmax, (A,)),
+    "log_softmax of nothing": (F.log_softmax, (NOTHING,)),
     "logsumexp": (lambda a: F.logsumexp(a, (0, -1), keepdims=True), (STACK,)),
     "conv2d": (F.conv2d, (IMAGES, WEIGHTS)),
     "conv2d options": (

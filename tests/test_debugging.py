@@ -38,12 +38,7 @@ FORWARD: dict[str, tuple[Program, list[float], str, str]] = {
         "subtract the largest first",
     ),
     "product": (lambda x: x * x, [1e200], "mul gave inf", "too large for float64.*1.0e.200"),
-    "sum of nothing but inf": (
-        lambda x: F.softmax(x + np.array([-np.inf, -np.inf])),
-        [1.0, 2.0],
-        "gave nan",
-        "all -inf",
-    ),
+    "infinities that cancel": (lambda x: (x - np.inf) + np.inf, [1.0], "add gave nan", "cancel"),
     "data": (lambda x: x * np.array([1.0, np.nan]), [1.0, 2.0], "mul gave nan", "missing values"),
     "in a where": (
         lambda x: np.where(x > 0, np.log(x), 0.0),
@@ -67,8 +62,6 @@ def test_forward(name: str) -> None:
 
 REVERSE: dict[str, tuple[Program, list[float], str, str]] = {
     "sqrt": (np.sqrt, [1.0, 0.0], "through sqrt gave inf", r"1/\(2\*sqrt\(x\)\), infinite at 0"),
-    "norm": (np.linalg.norm, [0.0, 0.0], "through sqrt gave inf", "norm of zeros"),
-    "std": (np.std, [2.0, 2.0], "through sqrt gave inf", "standard deviation of equal numbers"),
     "trap of where": (
         lambda x: np.where(x > 0, np.sqrt(x), 0.0),
         [1.0, 0.0],
@@ -77,7 +70,6 @@ REVERSE: dict[str, tuple[Program, list[float], str, str]] = {
     ),
     "power": (lambda x: x**0.5, [0.0], "of pow gave inf", r"n\*x\*\*\(n - 1\)"),
     "arcsin": (np.arcsin, [1.0], "through arcsin gave inf", "infinite at the ends"),
-    "hypot": (lambda x: np.hypot(x, 0 * x), [0.0], "of hypot gave nan", "both inputs are 0"),
     "overflow": (
         lambda x: (x * 1e-200) * 1e200 * 1e200 / 1e200,
         [1.0],

@@ -36,7 +36,7 @@ ABOUT_FLOATS = "isnan isinf isfinite signbit".split()
 # Of booleans, NumPy means something else by them.
 ARITHMETIC = "add sub mul square neg invert".split()
 VIEWS = "reshape transpose expand astype slice pad concatenate windows fold".split()
-REDUCTIONS = "sum max min any all argmax argmin".split()
+REDUCTIONS = "sum prod max min any all argmax argmin".split()
 FAR = 1 << 40  # a bound for what has none
 CONTRACTIONS = "matmul conv2d conv2d_weight".split()
 
@@ -526,4 +526,9 @@ def fold_terms(value: Value) -> list[tuple[int | None, int | None]]:
 
 def common_dtype(inputs: Sequence[Any]) -> np.dtype[Any]:
     """What a comparison compares in."""
-    return np.result_type(*(np.empty(1, x.dtype) if type(x) is Value else x for x in inputs))
+    dtype = np.result_type(*(np.empty(1, x.dtype) if type(x) is Value else x for x in inputs))
+    # A Python integer may lie beyond the dtype of what it is compared to.
+    fits = dtype.kind not in "iu" or all(
+        np.iinfo(dtype).min <= x <= np.iinfo(dtype).max for x in inputs if type(x) is int
+    )
+    return dtype if fits else np.dtype(np.int64)

@@ -306,6 +306,31 @@ def logsumexp(value: Value) -> Value:
     return apply("add", apply("log", total), apply("reshape", largest, shape=value.shape))
 
 
+def exponentials(value: Value) -> tuple[Value, Value, Value]:
+    """x without its largest, exp of that, and the sum of it, at least 1."""
+    (x,) = value.inputs
+    how = {"axis": value.attributes["axis"], "keepdims": True}
+    largest = apply("max", x, **how)
+    x = apply("sub", x, apply("where", apply("equal", largest, -np.inf), 0, largest))
+    terms = apply("exp", x)
+    return x, terms, apply("maximum", apply("sum", terms, **how), 1)
+
+
+def softmax(value: Value) -> Value:
+    _, terms, total = exponentials(value)
+    return apply("div", terms, total)
+
+
+def log_softmax(value: Value) -> Value:
+    x, _, total = exponentials(value)
+    return apply("sub", x, apply("log", total))
+
+
+def norm(value: Value) -> Value:
+    (x,) = in_one_dtype(value).inputs
+    return apply("sqrt", apply("sum", apply("mul", x, x), **value.attributes))
+
+
 def linear(value: Value) -> Value:
     x, w = value.inputs
     return matmul(apply("matmul", x, apply("transpose", w, axes=(1, 0))))
@@ -425,6 +450,9 @@ def turn_of(n: int) -> tuple[int, ...]:
 COMPOSED: dict[str, Rewrite] = {
     "mean": mean,
     "logsumexp": logsumexp,
+    "softmax": softmax,
+    "log_softmax": log_softmax,
+    "norm": norm,
     "linear": linear,
     "matmul": matmul,
     "conv2d": in_one_dtype,

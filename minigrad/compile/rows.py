@@ -236,7 +236,7 @@ def start_of(stage: Stage) -> str:
     name, dtype = name_of(stage.value), stage.value.inputs[0].dtype
     if name in ("sum", "any"):
         return "0"
-    if name == "all":
+    if name in ("prod", "all"):
         return "1"
     smallest = name in ("max", "argmax")
     if dtype.kind == "f":
@@ -249,14 +249,14 @@ def start_of(stage: Stage) -> str:
 
 def added(name: str | None, total: str, x: str) -> str:
     """An accumulator with one entry more: NaN stays."""
-    if name == "sum":
-        return f"{total} + {x}"
+    if name in ("sum", "prod"):
+        return f"{total} {CLAUSES[name]} {x}"
     if name in ("any", "all"):
         return f"{total} {'|' if name == 'any' else '&'} ({x} != 0)"
     return f"choose(({x} {'>' if name == 'max' else '<'} {total}) | ({x} != {x}), {x}, {total})"
 
 
-CLAUSES = {"sum": "+", "any": "|", "all": "&", "max": "max", "min": "min"}
+CLAUSES = {"sum": "+", "prod": "*", "any": "|", "all": "&", "max": "max", "min": "min"}
 
 
 @dataclass(frozen=True)

@@ -127,7 +127,7 @@ class Recorder:
             raise refused(error) from None
         except MinigradError:
             raise
-        except (ValueError, TypeError, IndexError) as error:
+        except (ValueError, TypeError, IndexError, OverflowError) as error:
             raise refusal_of(op.name, list(map(shown, inputs)), attributes, error) from error
         if dtype.kind not in "fiub":
             raise refused(unsupported_dtype(f"{op.name}: the result", dtype))

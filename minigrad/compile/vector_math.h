@@ -314,11 +314,17 @@ INLINE int64_t floor_div_i64(int64_t x, int64_t y) {
   if (y == 0 || y == -1) return y ? (int64_t)-(uint64_t)x : 0;
   return x / y - (x % y && (x < 0) != (y < 0));
 }
+// Division that rounds to 0, and what it leaves, which has the sign of x.
+INLINE float fmod_of_f32(float x, float y) { return fmodf(x, y); }
+INLINE double fmod_of_f64(double x, double y) { return fmod(x, y); }
+INLINE uint64_t fmod_of_u64(uint64_t x, uint64_t y) { return y ? x % y : 0; }
+INLINE int64_t fmod_of_i64(int64_t x, int64_t y) { return y == 0 || y == -1 ? 0 : x % y; }
 #define BY_TYPE(f, x, y) _Generic((x), float: f##_f32, double: f##_f64, \
   uint8_t: f##_u64, uint16_t: f##_u64, uint32_t: f##_u64, uint64_t: f##_u64, \
   unsigned long long: f##_u64, default: f##_i64)(x, y)
 #define floor_mod(x, y) BY_TYPE(floor_mod, x, y)
 #define floor_div(x, y) BY_TYPE(floor_div, x, y)
+#define fmod_of(x, y) BY_TYPE(fmod_of, x, y)
 
 // The plain names, for float arguments. For others they are what they are in math.h.
 #define ONE_OF(g, f, x) _Generic((x), float: g, default: (f))(x)
@@ -344,6 +350,12 @@ INLINE int64_t floor_div_i64(int64_t x, int64_t y) {
 #define pow(x, y) TWO_OF(pow_f32, pow_f64, x, y)
 #define fmax(x, y) TWO_OF(fmax_f32, fmax_f64, x, y)
 #define fmin(x, y) TWO_OF(fmin_f32, fmin_f64, x, y)
+#define exp2(x) ONE_OF(exp2f, exp2, x)
+#define log2(x) ONE_OF(log2f, log2, x)
+#define log10(x) ONE_OF(log10f, log10, x)
+#define cbrt(x) ONE_OF(cbrtf, cbrt, x)
+#define hypot(x, y) TWO_OF(hypotf, hypot, x, y)
+#define atan2(x, y) TWO_OF(atan2f, atan2, x, y)
 // These vectorise as they are.
 #define sqrt(x) ONE_OF(sqrtf, sqrt, x)
 #define fabs(x) ONE_OF(fabsf, fabs, x)

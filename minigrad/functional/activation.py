@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from minigrad.errors import ArgumentError, ShapeError
-from minigrad.ops import erf, logsumexp, sigmoid
+from minigrad.ops import erf, sigmoid
 from minigrad.ops.movement import as_array
+from minigrad.ops.reduce import log_softmax_op, softmax_op
 
 
 def log_softmax(x: Any, axis: int = -1) -> Any:
@@ -18,16 +19,16 @@ def log_softmax(x: Any, axis: int = -1) -> Any:
     >>> log_softmax(np.array([0.0, 1000.0]))
     array([-1000.,     0.])
     """
-    return x - logsumexp(x, axis, keepdims=True)
+    return log_softmax_op(as_array(x), axis=axis)
 
 
 def softmax(x: Any, axis: int = -1) -> Any:
-    """exp(x) / sum(exp(x)) along an axis: positive, with sum 1.
+    """exp(x) / sum(exp(x)) along an axis: positive, with sum 1. Of nothing but -inf, zeros.
 
     >>> softmax(np.array([0.0, 1000.0]))
     array([0., 1.])
     """
-    return np.exp(log_softmax(x, axis))
+    return softmax_op(as_array(x), axis=axis)
 
 
 def gelu(x: Any, approximate: str = "none") -> Any:

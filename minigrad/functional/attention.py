@@ -11,7 +11,6 @@ import numpy as np
 from minigrad.errors import DtypeError, ShapeError
 from minigrad.functional.activation import softmax
 from minigrad.functional.dropout import dropout
-from minigrad.ops import logsumexp
 from minigrad.ops.base import Shape
 from minigrad.ops.movement import as_array
 
@@ -77,10 +76,7 @@ def attention_weights(query: Any, key: Any, bias: Any = None, scale: float | Non
             f"attention of query {query.shape} to key {key.shape} with a mask of shape "
             f"{bias.shape}: it must broadcast to the scores' shape, {scores.shape}"
         )
-    scores = scores + bias
-    total = logsumexp(scores, -1, keepdims=True)
-    # Where no key is left, exp(-inf - 0) makes every weight 0.
-    return np.exp(scores - np.where(np.equal(total, -np.inf), 0, total))
+    return softmax(scores + bias)
 
 
 def check_shapes(query: Any, key: Any, value: Any) -> None:

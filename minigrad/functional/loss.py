@@ -10,7 +10,7 @@ import numpy as np
 from minigrad.errors import ArgumentError, DtypeError, ShapeError
 from minigrad.functional.activation import log_softmax, softplus
 from minigrad.functional.indices import known, outside
-from minigrad.ops import logsumexp, relu
+from minigrad.ops import relu
 from minigrad.ops.binary import where_op
 from minigrad.ops.movement import as_array
 from minigrad.ops.reduce import mean_op, sum_op
@@ -162,16 +162,15 @@ def cross_entropy(
     axis = class_axis(name, logits)
     weight = of_classes(name, logits, weight)
     of_probabilities = target.shape == logits.shape
-    if of_probabilities or label_smoothing:
-        scores = log_softmax(logits, axis)
-        if weight is not None:
-            scores = scores * weight.reshape(-1, *(1,) * (logits.ndim - axis - 1))
+    plain = scores = log_softmax(logits, axis)
+    if weight is not None:
+        scores = scores * weight.reshape(-1, *(1,) * (logits.ndim - axis - 1))
     if of_probabilities:
         losses = -np.sum(as_float(target, logits) * scores, axis=axis)
     else:
-        picked, counts, target = at_targets(name, logits, target, ignore_index)
+        picked, counts, target = at_targets(name, plain, target, ignore_index)
         weights = None if weight is None else weight[target]
-        losses = weighted(logsumexp(logits, axis) - picked, weights)
+        losses = weighted(-picked, weights)
     if label_smoothing:
         losses = (1 - label_smoothing) * losses - label_smoothing * np.mean(scores, axis=axis)
     if of_probabilities:

@@ -88,7 +88,7 @@ class Op:
             nodes.append(x)
         try:
             value = self.forward(*arrays, **attributes)
-        except (ValueError, TypeError, IndexError) as error:
+        except (ValueError, TypeError, IndexError, OverflowError) as error:
             raise refusal_of(self.name, arrays, attributes, error) from error
         if not any_tensor:
             return value

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.dispatch import implements
+from minigrad.dispatch import implementations, implements
 from minigrad.errors import UnsupportedError
 from minigrad.ops.base import Domain, Op, Rule
 
@@ -45,13 +45,40 @@ def power_rule(g: Any, z: Any, x: Any, y: Any) -> Any:
 
 
 def exponent_rule(g: Any, z: Any, x: Any, y: Any) -> Any:
-    """g * x**y * log(x), and 0 at x = 0, where x**y is 0 for every y > 0."""
-    return g * (z * np.log(np.where(np.equal(x, 0), 1, x)))
+    """g * x**y * log(x), and 0 at x = 0 and y >= 0, where x**y is 0 for every y > 0."""
+    flat = np.logical_and(np.equal(x, 0), np.greater_equal(y, 0))
+    return g * (z * np.log(np.where(flat, 1, x)))
 
 
 def to_larger(g: Any, x: Any, y: Any) -> Any:
-    """g where x > y, half of it where they are equal."""
-    return np.where(np.greater(x, y), g, np.where(np.equal(x, y), 0.5 * g, 0))
+    """g where x > y or x is NaN, which then is the result; half of it where they are equal."""
+    chosen = np.logical_or(np.greater(x, y), np.not_equal(x, x))
+    return np.where(chosen, g, np.where(np.equal(x, y), 0.5 * g, 0))
+
+
+def or_infinite(z: Any) -> Any:
+    """z to divide by, and infinity in the place of 0: a quotient that is 0 there, with all of its
+    derivatives."""
+    return np.where(np.equal(z, 0), np.inf, z)
+
+
+def angle_rule(g: Any, x: Any, y: Any) -> Any:
+    """g * x / (x**2 + y**2), in steps that neither overflow nor vanish."""
+    length = or_infinite(np.hypot(x, y))
+    return g * (x / length / length)
+
+
+def logaddexp_rule(g: Any, x: Any, y: Any) -> Any:
+    """g * sigmoid(x - y), where infinities that are equal differ by 0."""
+    with np.errstate(invalid="ignore"):
+        difference = x - y
+    tied = np.logical_and(np.isinf(x), np.equal(x, y))
+    return g * implementations["sigmoid"](np.where(tied, 0, difference))
+
+
+def came_through(z: Any, x: Any) -> Any:
+    """Whether what a bound was put on is what came out."""
+    return np.logical_or(np.equal(z, x), np.not_equal(x, x))
 
 
 add = binary("add", np.add, (lambda g, z, x, y: g, lambda g, z, x, y: g), "{0} + {1}", "{0} + {1}")
@@ -93,23 +120,30 @@ mod = binary(
     "floor_mod({0}, {1})",
     (Domain(0.2, 1.3), Domain(1.5, 2.5)),
 )
+fmod = binary(
+    "fmod",
+    np.fmod,
+    (lambda g, z, x, y: g, lambda g, z, x, y: -g * np.trunc(x / y)),
+    c="fmod_of({0}, {1})",
+    domains=(Domain(0.2, 1.3), Domain(1.5, 2.5)),
+)
 arctan2 = binary(
     "arctan2",
     np.arctan2,
-    (lambda g, z, x, y: g * (y / (x * x + y * y)), lambda g, z, x, y: -g * (x / (x * x + y * y))),
+    (lambda g, z, x, y: angle_rule(g, y, x), lambda g, z, x, y: -angle_rule(g, x, y)),
     c="atan2({0}, {1})",
     domains=(POSITIVE, POSITIVE),
 )
 hypot = binary(
     "hypot",
     np.hypot,
-    (lambda g, z, x, y: g * (x / z), lambda g, z, x, y: g * (y / z)),
+    (lambda g, z, x, y: g * (x / or_infinite(z)), lambda g, z, x, y: g * (y / or_infinite(z))),
     domains=(POSITIVE, ANYWHERE),
 )
 logaddexp = binary(
     "logaddexp",
     np.logaddexp,
-    (lambda g, z, x, y: g * np.exp(x - z), lambda g, z, x, y: g * np.exp(y - z)),
+    (lambda g, z, x, y: logaddexp_rule(g, x, y), lambda g, z, x, y: logaddexp_rule(g, y, x)),
     c="fmax({0}, {1}) + log1p(exp(-fabs(choose({0} == {1}, 0, {0} - {1}))))",
 )
 
@@ -153,9 +187,40 @@ def where(condition: Any, x: Any = None, y: Any = None) -> Any:
     return where_op(condition, x, y)
 
 
+# maximum and minimum as `clip` has them: where x meets its bound, all of the gradient is x's.
+clip_below = Op(
+    "binary",
+    "clip_below",
+    np.maximum,
+    (
+        lambda g, z, x, bound: np.where(came_through(z, x), g, 0),
+        lambda g, z, x, bound: np.where(came_through(z, x), 0, g),
+    ),
+    "maximum({0}, {1})",
+    "maximum({0}, {1})",
+    (ANYWHERE, ANYWHERE),
+    broadcasts=True,
+)
+clip_above = Op(
+    "binary",
+    "clip_above",
+    np.minimum,
+    clip_below.vjps,
+    "minimum({0}, {1})",
+    "minimum({0}, {1})",
+    (ANYWHERE, ANYWHERE),
+    broadcasts=True,
+)
+
+
 @implements(np.clip)
 def clip(a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: Any = None) -> Any:
-    """Where a bound is met exactly, the gradient still flows."""
     low, high = min if a_min is None else a_min, max if a_max is None else a_max
-    a = a if low is None else where_op(np.less(a, low), low, a)
-    return a if high is None else where_op(np.greater(a, high), high, a)
+    if np.result_type(a).kind in "iu":  # Python's integers may lie beyond the dtype's
+        info = np.iinfo(np.result_type(a))
+        low = None if type(low) is int and low <= info.min else low
+        high = None if type(high) is int and high >= info.max else high
+    if low is None and high is None:
+        return np.positive(a)
+    a = a if low is None else clip_below(a, low)
+    return a if high is None else clip_above(a, high)

@@ -158,7 +158,7 @@ def moved(function: Function, a: Any, *args: Any, **kwargs: Any) -> Any:
 
 
 MOVES: list[tuple[Function, list[Function]]] = [
-    (reshaped, [np.expand_dims, np.squeeze, np.atleast_1d, np.atleast_2d]),
+    (reshaped, [np.expand_dims, np.squeeze]),
     (permuted, [np.transpose, np.permute_dims, np.matrix_transpose, np.swapaxes, np.moveaxis]),
     (permuted, [np.rollaxis]),
     (moved, [np.roll, np.repeat, np.tile, np.resize, np.diag, np.triu, np.tril]),
@@ -166,6 +166,16 @@ MOVES: list[tuple[Function, list[Function]]] = [
 for how, functions in MOVES:
     for function in functions:
         implements(function)(partial(how, function))
+
+
+def each_reshaped(function: Function, *arrays: Any) -> Any:
+    """By a function that gives an array for each that it is given, of one of them alone."""
+    found = tuple(reshaped(function, as_array(x)) for x in arrays)
+    return found if len(found) != 1 else found[0]
+
+
+for function in (np.atleast_1d, np.atleast_2d, np.atleast_3d):
+    implements(function)(partial(each_reshaped, function))
 
 
 def checked_axis(a: Any, axis: int) -> int:
@@ -196,9 +206,9 @@ def parse_index(index: Any) -> tuple[Index, list[Any]]:
     parts: list[Any] = []
     arrays: list[Any] = []
     for part in index if isinstance(index, tuple) else (index,):
-        if isinstance(part, list):
-            part = np.asarray(part, dtype=None if part else np.intp)
-        is_array = isinstance(part, Tensor | np.ndarray | bool | np.bool_)
+        if isinstance(part, list | bool | np.bool_):
+            part = np.asarray(part, dtype=np.intp if part == [] else None)
+        is_array = isinstance(part, Tensor | np.ndarray)
         if is_array and np.result_type(part).kind not in "iub":
             raise DtypeError(
                 f"an index array of dtype {np.result_type(part)}: indices are integers or "
@@ -337,7 +347,10 @@ def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
 def take(a: Any, indices: Any, axis: int | None = None) -> Any:
     if axis is None:
         return take(ravel(a), indices, 0)
-    return getitem(a, (*(ALL,) * checked_axis(a, axis), as_array(indices)))
+    indices = as_array(indices)
+    if indices.dtype == bool or not indices.size:  # to NumPy no mask, but 0 and 1
+        indices = np.astype(indices, np.intp)
+    return getitem(a, (*(ALL,) * checked_axis(a, axis), indices))
 
 
 @implements(np.take_along_axis)
@@ -357,7 +370,7 @@ def take_along_axis(arr: Any, indices: Any, axis: int | None = -1) -> Any:
 
 argsort_op = movement(
     "argsort",
-    lambda x, axis: np.argsort(x, axis=axis, kind="stable"),
+    lambda x, axis, kind: np.argsort(x, axis=axis, kind=kind),
     (),
     "argsort({0}, axis={axis})",
     "a call to NumPy",
@@ -365,13 +378,29 @@ argsort_op = movement(
 
 
 @implements(np.argsort)
-def argsort(a: Any, axis: int | None = -1) -> Any:
-    return argsort_op(ravel(a), axis=0) if axis is None else argsort_op(a, axis=axis)
+def argsort(a: Any, axis: int | None = -1, kind: Any = None) -> Any:
+    a, axis = (ravel(a), 0) if axis is None else (a, axis)
+    return argsort_op(a, axis=axis, kind=kind)
 
 
 @implements(np.sort)
-def sort(a: Any, axis: int | None = -1) -> Any:
-    return take_along_axis(a, argsort(a, axis), axis)
+def sort(a: Any, axis: int | None = -1, kind: Any = None) -> Any:
+    return take_along_axis(a, argsort(a, axis, kind), axis)
+
+
+searchsorted_op = movement(
+    "searchsorted",
+    lambda a, v, side: np.searchsorted(a, v, side),
+    (),
+    "searchsorted({0}, {1}, {side})",
+    "a call to NumPy",
+)
+
+
+@implements(np.searchsorted)
+def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None) -> Any:
+    a = as_array(a)
+    return searchsorted_op(a if sorter is None else a[sorter], v, side=side)
 
 
 # Padding, joining, splitting
@@ -399,6 +428,20 @@ pad_op = movement(
 )
 
 
+def pairs_of(a: Any, given: Any, dtype: Any) -> list[list[Any]]:
+    """What np.pad is given for all sides, each axis, or each side: for each side."""
+    if isinstance(given, dict):
+        given = [given.get(k, given.get(k - a.ndim, 0)) for k in range(a.ndim)]
+        given = [ask(np.broadcast_to, np.asarray(pair), a, (2,), {}) for pair in given]
+    given = np.asarray(given)
+    if dtype is int and given.dtype.kind not in "iu":
+        raise DtypeError(f"np.pad by {given.dtype}: widths are integers")
+    if np.any(given < 0) and dtype is int:
+        raise ShapeError(f"np.pad by {given.tolist()}: widths are 0 or more")
+    pairs = ask(np.broadcast_to, given, a, ((a.ndim, 2),), {})
+    return ask(np.array, pairs.tolist(), a, (dtype,), {}).tolist()
+
+
 @implements(np.pad)
 def pad(array: Any, pad_width: Any, mode: str = "constant", constant_values: Any = 0) -> Any:
     if mode in ("edge", "reflect", "symmetric", "wrap"):
@@ -408,9 +451,22 @@ def pad(array: Any, pad_width: Any, mode: str = "constant", constant_values: Any
             f"np.pad with mode={mode!r} on a Tensor: the modes are constant, edge, reflect, "
             "symmetric and wrap"
         )
-    pairs = (array.ndim, 2)
-    width = ask(np.broadcast_to, np.asarray(pad_width, int), array, (pairs,), {}).tolist()
-    return pad_op(array, width=tuple(map(tuple, width)), value=constant_values)
+    if isinstance(constant_values, Tensor) or is_traced(constant_values):
+        raise UnsupportedError(
+            "np.pad by constant_values that are computed would lose their gradient: use "
+            "np.concatenate, or assign into np.zeros_like"
+        )
+    width = pairs_of(array, pad_width, int)
+    values = pairs_of(array, constant_values, array.dtype)
+    if len(set(itertools.chain(*values))) <= 1:
+        value = values[0][0] if values else 0
+        return pad_op(array, width=tuple(map(tuple, width)), value=value)
+    for axis, sides in enumerate(width):  # what an axis adds is as wide as the axes before made it
+        for side in (0, 1):
+            one = [(0, 0)] * array.ndim
+            one[axis] = (sides[0], 0) if side == 0 else (0, sides[1])
+            array = pad_op(array, width=tuple(one), value=values[axis][side])
+    return array
 
 
 def own_part(k: int, g: Any, y: Any, *xs: Any, axis: int, bounds: Shape) -> Any:
@@ -447,11 +503,12 @@ def stack(arrays: Any, axis: int = 0) -> Any:
 
 
 def cut(function: Function, ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
-    """By a function that cuts along an axis: a stand-in of the same shape tells where."""
-    parts = ask(function, np.empty(ary.shape), ary, (indices_or_sections, axis), {})
-    bounds = itertools.pairwise((0, *itertools.accumulate(x.shape[axis] for x in parts)))
-    before = (ALL,) * checked_axis(ary, axis)
-    return [getitem(ary, (*before, slice(low, high))) for low, high in bounds]
+    """By a function that cuts along an axis: done to the numbers 0, 1, 2, ..., it tells where."""
+    axis = checked_axis(ary, axis)
+    parts = ask(function, np.arange(ary.shape[axis]), ary, (indices_or_sections,), {})
+    bounds = [(part[0], part[-1] + 1) if part.size else (0, 0) for part in parts]
+    before = (ALL,) * axis
+    return [getitem(ary, (*before, slice(*map(int, ends)))) for ends in bounds]
 
 
 implements(np.split)(partial(cut, np.split))

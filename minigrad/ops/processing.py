@@ -80,7 +80,7 @@ def dot(a: Any, b: Any) -> Any:
     a, b = as_array(a), as_array(b)
     if a.ndim and 0 < b.ndim <= 2:
         return matmul(a, b)
-    return inner(a, swap(b) if b.ndim else b)
+    return inner(a, swap(b) if a.ndim and b.ndim else b)
 
 
 @implements(np.inner)
@@ -99,18 +99,25 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     letters = string.ascii_letters
     term_a, term_b = letters[: a.ndim], list(letters[a.ndim :][: b.ndim])
     for i, j in zip(*map(np.atleast_1d, axes), strict=True):
-        term_b[checked_axis(b, int(j))] = term_a[checked_axis(a, int(i))]
+        i, j = checked_axis(a, int(i)), checked_axis(b, int(j))
+        if a.shape[i] != b.shape[j]:
+            raise ShapeError(
+                f"tensordot of shapes {a.shape} and {b.shape}: it sums over axis {i} of the first "
+                f"with axis {j} of the second, which must be as long"
+            )
+        term_b[j] = term_a[i]
     summed = set(term_a) & set(term_b)
     output = "".join(c for c in (*term_a, *term_b) if c not in summed)
     return einsum(f"{term_a},{''.join(term_b)}->{output}", a, b)
 
 
 @implements(np.einsum)
-def einsum(subscripts: Any, *operands: Any) -> Any:
+def einsum(subscripts: Any, *operands: Any, optimize: Any = False) -> Any:
     """Contracted from the left, two operands at a time, each pair by one matmul."""
     operands = tuple(map(as_array, operands))
     terms, output = parse_subscripts(subscripts, operands)
     pairs = [take_diagonals(term, x) for term, x in zip(terms, operands, strict=True)]
+    pairs = without_stretched(subscripts, pairs)
     term, x = pairs[0]
     for k, (next_term, y) in enumerate(pairs[1:], start=2):
         later = set(output).union(*(t for t, _ in pairs[k:]))
@@ -136,6 +143,8 @@ def parse_subscripts(subscripts: Any, operands: Sequence[Any]) -> tuple[list[str
             )
     if not arrow:
         output = "..." + "".join(c for c in sorted({*inputs} - {*",."}) if inputs.count(c) == 1)
+    if max(hidden) and "..." not in output:
+        raise ShapeError(f"einsum {subscripts!r}: the axes of '...' are not in the output")
     spelled = [t.replace("...", free[len(free) - n :]) for t, n in zip(terms, hidden, strict=True)]
     output = output.replace("...", free[len(free) - max(hidden) :])
     if unknown := set(output) - set("".join(spelled)):
@@ -148,15 +157,37 @@ def take_diagonals(term: str, x: Any) -> tuple[str, Any]:
     for letter in dict.fromkeys(term):
         while term.count(letter) > 1:
             i, j = term.index(letter), term.rindex(letter)
+            if x.shape[i] != x.shape[j]:
+                raise ShapeError(f"einsum: {letter!r} names axes of {x.shape[i]} and {x.shape[j]}")
             x = np.diagonal(x, 0, i, j)
             term = term[:i] + term[i + 1 : j] + term[j + 1 :] + letter
     return term, x
 
 
+def without_stretched(subscripts: str, pairs: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
+    """Without axes of size 1 that other operands have longer: they have no part in the sum."""
+    sizes: dict[str, int] = {}
+    for term, x in pairs:
+        for letter, n in zip(term, x.shape, strict=True):
+            if n != 1 and sizes.setdefault(letter, n) != n:
+                raise ShapeError(
+                    f"einsum {subscripts!r} of shapes {', '.join(str(x.shape) for _, x in pairs)}: "
+                    f"an axis of {sizes[letter]} and one of {n} have the same letter"
+                )
+
+    def kept(term: str, x: Any) -> tuple[str, Any]:
+        axes = [k for k, n in enumerate(x.shape) if n != 1 or term[k] not in sizes]
+        if len(axes) == x.ndim:
+            return term, x
+        return "".join(term[k] for k in axes), x.reshape(tuple(x.shape[k] for k in axes))
+
+    return [kept(*pair) for pair in pairs]
+
+
 def sum_out(term: str, x: Any, keep: set[str]) -> tuple[str, Any]:
     """Without the axes whose letters nobody asks for again."""
     axes = tuple(k for k, letter in enumerate(term) if letter not in keep)
-    x = sum_op(x, axis=axes, keepdims=False) if axes else x
+    x = np.astype(sum_op(x, axis=axes, keepdims=False), x.dtype) if axes else x
     return "".join(letter for letter in term if letter in keep), x
 
 

@@ -65,23 +65,93 @@ def over(total: Any, x: Any) -> Any:
 
 
 def to_extremes(g: Any, y: Any, x: Any, axis: Axis, keepdims: bool) -> Any:
-    """The cotangent of a maximum or minimum: to where x reaches it, in equal parts."""
-    reached = np.equal(x, kept(y, x, axis, keepdims)).astype(g.dtype)
-    # Where y is nan, x == y nowhere.
-    ties = np.maximum(np.sum(reached, axis=axis, keepdims=True), 1)
+    """The cotangent of a maximum or minimum: to where x reaches it, in equal parts; of NaN, to
+    where x is NaN."""
+    there = np.logical_or(np.equal(x, kept(y, x, axis, keepdims)), np.not_equal(x, x))
+    reached = there.astype(g.dtype)
+    ties = np.sum(reached, axis=axis, keepdims=True)
     return reached * (kept(g, x, axis, keepdims) / ties)
 
 
-def finite_or_zero(x: Any) -> Any:
-    return np.where(np.isfinite(x), x, 0)
+# NumPy adds up in wider types than what it is to give.
+WIDER = {np.dtype(kind): np.dtype(float) for kind in "?bhilqBHILQ"}
+WIDER[np.dtype(np.float16)] = np.dtype(np.float32)
+
+
+def mean_of_array(x: Any, axis: Axis, keepdims: bool) -> Any:
+    total = np.add.reduce(x, axis=axis, dtype=WIDER.get(x.dtype), keepdims=keepdims)
+    mean = over(total, x)
+    return mean.astype(x.dtype) if x.dtype == np.float16 else mean
+
+
+def others(factors: Any) -> Any:
+    """For each of some factors, along the first axis, the product of all others: the two halves
+    are multiplied until one factor is left, and on the way back each gets its partner's share.
+    Nothing is divided by, so that it is right where factors are zero."""
+    half, odd = divmod(len(factors), 2)
+    if not half:
+        return np.ones_like(factors)
+    left, right, rest = factors[:half], factors[half : 2 * half], [factors[2 * half :]] * odd
+    above = others(np.concatenate([left * right, *rest]))
+    return np.concatenate([above[:half] * right, above[:half] * left, *[above[half:]] * odd])
+
+
+def to_factors(g: Any, y: Any, x: Any, axis: Axis, keepdims: bool) -> Any:
+    """The cotangent of a product: to each factor, times the product of the others."""
+    shape = x.shape
+    reduced = axes_of(axis, len(shape))
+    order = reduced + tuple(k for k in range(len(shape)) if k not in reduced)
+    moved = np.transpose(x, order)
+    found = others(
+        moved.reshape(math.prod(shape[k] for k in reduced), *moved.shape[len(reduced) :])
+    )
+    back = np.transpose(found.reshape(moved.shape), tuple(map(order.index, range(len(shape)))))
+    return kept(g, x, axis, keepdims) * back
+
+
+def to_direction(g: Any, y: Any, x: Any, axis: Axis, keepdims: bool) -> Any:
+    """The cotangent of a length: x / length, and 0 where that is 0."""
+    length = np.where(np.equal(y, 0), np.inf, y)
+    return kept(g, x, axis, keepdims) * (x / kept(length, x, axis, keepdims))
+
+
+# What softmax and its like are computed of: the largest is subtracted once, and never added back,
+# which would take the digits of the others.
+
+
+def without_largest(x: Any, axis: Axis) -> Any:
+    """x less its largest; of nothing but -inf, as it is."""
+    x = x if x.dtype.kind == "f" else x.astype(float)
+    largest = np.maximum.reduce(x, axis=axis, keepdims=True, initial=-np.inf)
+    return x - np.where(np.isneginf(largest), 0, largest)
+
+
+def softmax_of_array(x: Any, axis: Axis) -> Any:
+    terms = np.exp(without_largest(x, axis))
+    # At least the 1 of the largest term, unless there is none.
+    return terms / np.maximum(np.add.reduce(terms, axis=axis, keepdims=True), 1)
+
+
+def log_softmax_of_array(x: Any, axis: Axis) -> Any:
+    x = without_largest(x, axis)
+    return x - np.log(np.maximum(np.add.reduce(np.exp(x), axis=axis, keepdims=True), 1))
 
 
 def logsumexp_of_array(x: Any, axis: Axis, keepdims: bool) -> Any:
     """log(sum(exp(x))) with the largest term taken out, so that nothing overflows."""
-    largest = finite_or_zero(np.fmax.reduce(x, axis=axis, keepdims=True, initial=-np.inf))
+    x = x if x.dtype.kind == "f" else x.astype(float)
+    largest = np.fmax.reduce(x, axis=axis, keepdims=True, initial=-np.inf)
+    largest = np.where(np.isfinite(largest), largest, 0)
     total = np.sum(np.exp(x - largest), axis=axis, keepdims=keepdims)
     with np.errstate(divide="ignore"):  # log(0) = -inf is right for a sum of nothing
         return np.log(total) + np.reshape(largest, total.shape)
+
+
+def to_terms(g: Any, y: Any, x: Any, axis: Axis, keepdims: bool) -> Any:
+    """The cotangent of logsumexp: by softmax, and of infinities in equal parts."""
+    y = kept(y, x, axis, keepdims)
+    terms = np.where(np.isinf(y), np.where(np.equal(x, y), 0, -np.inf), x)
+    return kept(g, x, axis, keepdims) * softmax_op(terms, axis=axis)
 
 
 sum_op = reduce(
@@ -93,7 +163,7 @@ sum_op = reduce(
 )
 mean_op = reduce(
     "mean",
-    lambda x, axis, keepdims: over(np.add.reduce(x, axis=axis, keepdims=keepdims), x),
+    mean_of_array,
     lambda g, y, x, axis, keepdims: stretched(over(kept(g, x, axis, keepdims), x), x.shape),
     np.mean,
     lowering="reduction from 0: acc + x, then divided by how many",
@@ -107,10 +177,33 @@ min_op = reduce(
 logsumexp_op = reduce(
     "logsumexp",
     logsumexp_of_array,
-    lambda g, y, x, axis, keepdims: (
-        kept(g, x, axis, keepdims) * np.exp(x - finite_or_zero(kept(y, x, axis, keepdims)))
-    ),
+    to_terms,
     lowering="two reductions: m = max x, then log(sum exp(x - m)) + m",
+)
+prod_op = reduce(
+    "prod", np.multiply.reduce, to_factors, np.prod, lowering="reduction from 1: acc * x"
+)
+norm_op = reduce(
+    "norm",
+    lambda x, axis, keepdims: np.linalg.norm(x, axis=axis, keepdims=keepdims),
+    to_direction,
+    lowering="the root of a reduction from 0: acc + x*x",
+)
+softmax_op = Op(
+    "reduce",
+    "softmax",
+    softmax_of_array,
+    (lambda g, y, x, axis: y * (g - sum_op(g * y, axis=axis, keepdims=True)),),
+    "softmax({0}, axis={axis})",
+    "two reductions: m = max x, then e = exp(x - m), divided by sum e",
+)
+log_softmax_op = Op(
+    "reduce",
+    "log_softmax",
+    log_softmax_of_array,
+    (lambda g, y, x, axis: g - np.exp(y) * sum_op(g, axis=axis, keepdims=True),),
+    "log_softmax({0}, axis={axis})",
+    "two reductions: m = max x, then x - m - log(sum exp(x - m))",
 )
 any_op = reduce("any", np.any, None, np.any, lowering="reduction from 0: acc || x")
 all_op = reduce("all", np.all, None, np.all, lowering="reduction from 1: acc && x")
@@ -132,36 +225,20 @@ def cumsum(a: Any, axis: int | None = None) -> Any:
     return cumsum_op(np.ravel(a), axis=0) if axis is None else cumsum_op(a, axis=axis)
 
 
+def root(x: Any) -> Any:
+    """The square root, with a derivative of 0 at 0."""
+    zero = np.equal(x, 0)
+    return np.where(zero, 0, np.sqrt(np.where(zero, 1, x)))
+
+
 @implements(np.var)
 def var(a: Any, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -> Any:
-    deviation = a - mean_op(a, axis=axis, keepdims=True)
+    a = a if a.dtype.kind == "f" else a.astype(float)
+    deviation = a - over(sum_op(a, axis=axis, keepdims=True), a)
     squares = sum_op(deviation * deviation, axis=axis, keepdims=keepdims)
     return squares / max(a.size // max(squares.size, 1) - ddof, 0)
 
 
 @implements(np.std)
 def std(a: Any, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -> Any:
-    return np.sqrt(var(a, axis, ddof, keepdims))
-
-
-@implements(np.prod)
-def prod(a: Any, axis: Axis = None, keepdims: bool = False) -> Any:
-    """A product as a tree of multiplications, so that its derivatives are right where factors are
-    zero: the two halves are multiplied until one factor is left."""
-    shape = a.shape
-    if a.dtype.kind in "biu":  # which are multiplied as long integers
-        a = a.astype(np.prod(np.ones(0, a.dtype)).dtype)
-    reduced = axes_of(axis, len(shape))
-    others = tuple(k for k in range(len(shape)) if k not in reduced)
-    # (count, *others)
-    factors = np.transpose(a, reduced + others)
-    count = math.prod(shape[k] for k in reduced)
-    factors = np.reshape(factors, (count, *(shape[k] for k in others)))
-    while len(factors) > 1:
-        half = len(factors) // 2
-        rest = factors[2 * half :]
-        factors = factors[:half] * factors[half : 2 * half]
-        factors = np.concatenate([factors, rest]) if len(rest) else factors
-    product = factors[0] if len(factors) else 1 + np.sum(factors, axis=0)
-    whole = tuple(1 if k in reduced else n for k, n in enumerate(shape))
-    return np.reshape(product, whole) if keepdims else product
+    return root(var(a, axis, ddof, keepdims))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -107,6 +108,7 @@ exp = unary("exp", np.exp, lambda g, y, x: g * y)
 log = unary("log", np.log, lambda g, y, x: g / x, domain=POSITIVE)
 neg = unary("neg", np.negative, lambda g, y, x: -g, "-{0}", "-{0}")
 abs = unary("abs", np.absolute, lambda g, y, x: g * np.sign(x), c="fabs({0})", domain=NOT_ZERO)
+fabs = unary("fabs", np.fabs, lambda g, y, x: g * np.sign(x), domain=NOT_ZERO)
 sqrt = unary("sqrt", np.sqrt, lambda g, y, x: g * (0.5 / y), domain=POSITIVE)
 square = unary("square", np.square, lambda g, y, x: g * (2 * x), "{0}**2", "{0} * {0}")
 reciprocal = unary(
@@ -126,6 +128,17 @@ arccosh = unary(
     "arccosh", np.arccosh, lambda g, y, x: g / np.sqrt(x * x - 1), domain=Domain(1.2, 3.0)
 )
 arctanh = unary("arctanh", np.arctanh, lambda g, y, x: g / (1 - x * x), domain=INSIDE_ONE)
+# To the base 2 and 10: the constants as Python floats, which leave float32 as it is.
+LOG_2, LOG_10, DEGREE = math.log(2), math.log(10), math.pi / 180
+exp2 = unary("exp2", np.exp2, lambda g, y, x: g * (y * LOG_2), "2**{0}")
+log2 = unary("log2", np.log2, lambda g, y, x: g / (x * LOG_2), domain=POSITIVE)
+log10 = unary("log10", np.log10, lambda g, y, x: g / (x * LOG_10), domain=POSITIVE)
+# y**-2, of which the derivative at 0 is infinite too; 1 / (y * y) would give 0 * inf there.
+cbrt = unary("cbrt", np.cbrt, lambda g, y, x: g * (y**-2 / 3), domain=NOT_ZERO)
+radians = unary("radians", np.radians, lambda g, y, x: g * DEGREE, c=f"{{0}} * {DEGREE!r}")
+degrees = unary("degrees", np.degrees, lambda g, y, x: g / DEGREE, c=f"{{0}} * {1 / DEGREE!r}")
+implements(np.deg2rad)(radians)
+implements(np.rad2deg)(degrees)
 log1p = unary("log1p", np.log1p, lambda g, y, x: g / (1 + x), domain=Domain(-0.7, 2.0))
 # exp(x), and not y + 1, which for very negative x has lost all its digits.
 expm1 = unary("expm1", np.expm1, lambda g, y, x: g * np.exp(x))

@@ -257,11 +257,16 @@ np.arccos(np.tanh({x}) * 0.9) | np.arctanh(np.tanh({x}) * 0.8) | np.arccosh({x} 
 np.tan(np.tanh({x})) | ({x} * {x} + 0.4) ** 0.7 | ({x} * {x} + 0.4) ** -1.5 | 2.0 ** {x}
 {x} * 1.5 - 0.25 | (1 - {x}) * {x} | np.exp2({x}) | np.degrees({x}) * 0.01 | np.power({x}, 2)
 np.where(np.isnan({x}), 0.5, {x}) | np.where(np.isfinite({x}), {x}, 0.0)
-np.where(np.isinf({x}), 1, {x}) | np.positive({x})""".replace("\n", " | ").split(" | ")
+np.where(np.isinf({x}), 1, {x}) | np.positive({x}) | np.log2({x} * {x} + 0.5)
+np.log10({x} * {x} + 0.5) | np.cbrt({x} * {x} + 0.5) | np.radians({x})""".replace(
+    "\n", " | "
+).split(" | ")
 KINKED = """\
 F.relu({x}) | np.abs({x}) | np.sign({x}) | np.fabs({x}) | F.leaky_relu({x}) | F.elu({x})
 np.maximum({x}, 0.0) | np.minimum({x}, 0) | np.where({x} > 0, {x}, 0.1) | np.clip({x}, 0, None)
-np.signbit({x}) | {x} > 0 | {x} <= 0""".replace("\n", " | ").split(" | ")
+np.signbit({x}) | {x} > 0 | {x} <= 0 | np.clip({x}, None, 0) | np.clip({x}, 0, 2000)""".replace(
+    "\n", " | "
+).split(" | ")
 STEPPED = ["np.floor({x})", "np.ceil({x})", "np.trunc({x})", "{x} // 1", "np.remainder({x}, 1.0)"]
 
 
@@ -323,7 +328,8 @@ def modulo(b: Builder) -> str:
     x, by = b.pick(), float(b.draw(0.7, 1.7, -1.1))
     quotient = b.exact[x] / by
     b.clear((quotient - np.rint(quotient)) * by, x)
-    return str(b.draw("{x} % {by}", "np.remainder({x}, {by})", "{x} // {by}")).format(x=x, by=by)
+    codes = "{x} % {by}", "np.remainder({x}, {by})", "{x} // {by}", "np.fmod({x}, {by})"
+    return str(b.draw(*codes)).format(x=x, by=by)
 
 
 def condition(b: Builder) -> str:
@@ -426,6 +432,19 @@ def extreme(b: Builder) -> str:
     if how.startswith("arg"):
         return f"np.{how}({x}, axis={axis})"
     return f"np.{how}({x}, axis={axis}, keepdims={b.chance(0.4)})"
+
+
+@step(2)
+def length(b: Builder) -> str:
+    x = b.pick("f", 1)
+    return f"np.linalg.norm({x}, axis={b.axis(x)}, keepdims={b.chance(0.4)})"
+
+
+@step(1)
+def searched(b: Builder) -> str:
+    x, table = b.pick(), [-1.5, -0.5, 0.25, 1.0]
+    b.clear(np.subtract.outer(b.exact[x], table), x)
+    return f"np.searchsorted({table}, {x})"
 
 
 @step(4)

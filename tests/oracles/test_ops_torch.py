@@ -102,6 +102,31 @@ def padded(x: Any, width: Any, value: Any) -> Any:
     return TF.pad(x, [n for pair in reversed(width) for n in pair], value=value)
 
 
+def one_after_the_other(f: Any) -> Any:
+    """A reduction by torch that takes a single axis, over several."""
+
+    def reduced(x: Any, axis: Any, keepdims: Any) -> Any:
+        flat = axes(x, axis)
+        for k in sorted((k % x.ndim for k in np.atleast_1d(np.array(flat, int))), reverse=True):
+            x = f(x, int(k), keepdims)
+        return x
+
+    return reduced
+
+
+def flattened(f: Any) -> Any:
+    """What torch does along one axis, along several."""
+
+    def along(x: Any, axis: Any) -> Any:
+        last = tuple(k % x.ndim for k in np.atleast_1d(np.array(axis, int)))
+        order = [k for k in range(x.ndim) if k not in last] + list(last)
+        moved = x.permute(order)
+        y = f(moved.flatten(x.ndim - len(last)), -1).reshape(moved.shape)
+        return y.permute(tuple(np.argsort(order)))
+
+    return along
+
+
 OTHERWISE: dict[str, Callable[..., Any]] = {
     "hook": lambda x, function: x * 1,
     "sum": over(torch.sum),
@@ -109,6 +134,16 @@ OTHERWISE: dict[str, Callable[..., Any]] = {
     "max": over(torch.amax),
     "min": over(torch.amin),
     "logsumexp": over(torch.logsumexp),
+    "prod": one_after_the_other(torch.prod),
+    "norm": over(lambda x, axis, keep: torch.linalg.vector_norm(x, dim=axis, keepdim=keep)),
+    "softmax": flattened(torch.softmax),
+    "log_softmax": flattened(torch.log_softmax),
+    "clip_below": torch.maximum,
+    "clip_above": torch.minimum,
+    "fabs": torch.abs,
+    "cbrt": lambda x: torch.sign(x) * torch.abs(x) ** (1 / 3),
+    "radians": torch.deg2rad,
+    "degrees": torch.rad2deg,
     "cumsum": lambda x, axis: torch.cumsum(x, axis),
     "mod": torch.remainder,
     "where": lambda c, x, y: torch.where(c.bool(), x, y),

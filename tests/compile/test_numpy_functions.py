@@ -1,0 +1,63 @@
+"""What dispatch knows works in a compiled function as it does eagerly, or is one clear refusal."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from minigrad import Tensor
+from minigrad.compile import build
+from minigrad.compile.compiled import compile
+from minigrad.dispatch import name_of
+from minigrad.errors import UnsupportedError
+from tests.numpy_values import CALLS, OTHERWISE, Call, odd, plain
+from tests.test_numpy_values import parts
+
+# How many entries there are of these depends on the numbers.
+REFUSED = (np.nonzero,)
+TEXTS = (np.array_repr, np.array_str, np.array2string, np.result_type)
+TOGETHER = 150  # calls in one compiled function, for each run of the C compiler costs
+
+
+def calls_on(x: np.ndarray) -> list[tuple[str, Call]]:
+    """Those that work eagerly, and give dtypes that there are in C."""
+    found = []
+    for function, calls in CALLS.items():
+        if function in REFUSED + TEXTS + OTHERWISE:
+            continue
+        for call in calls[:7]:
+            try:
+                results = parts(call(Tensor(x)))
+            except (TypeError, ValueError, IndexError):
+                continue
+            if all(each.dtype != np.float16 for each in results):
+                found.append((f"{name_of(function)}, call {calls.index(call)}", call))
+    return found
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("x", [odd("d"), plain("f"), odd("q"), odd("?"), plain("B")], ids="dfq?B")
+def test_the_table_of_numpys_functions(x: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(build, "FLAGS", [*build.FLAGS, "-O0"])
+    every = calls_on(x)
+    assert len(every) > 300
+    for first in range(0, len(every), TOGETHER):
+        some = every[first : first + TOGETHER]
+        results = compile(lambda x, some=some: [call(x) for _, call in some])(x.copy())
+        for (name, call), result in zip(some, results, strict=True):
+            found, expected = parts(result), parts(call(x))
+            assert len(found) == len(expected), name
+            for one, other in zip(found, expected, strict=True):
+                assert (one.dtype, one.shape) == (other.dtype, other.shape), name
+                rtol = 1e-5 if other.dtype == np.float32 else 1e-12
+                # A sum in another order is as exact as its largest terms.
+                atol = 1e-15 * 2.0**63 if (x.dtype, other.dtype.kind) == (int, "f") else 1e-30
+                np.testing.assert_allclose(one, other, rtol, atol, err_msg=name)
+
+
+@pytest.mark.parametrize(
+    "f", [np.nonzero, lambda x: x[x > 1], lambda x: np.nonzero(Tensor(x) > 1)[0]]
+)
+def test_what_depends_on_numbers_for_its_shape_is_refused(f: Any) -> None:
+    with pytest.raises(UnsupportedError, match=r"not known before it runs: use np\.where"):
+        compile(f)(np.array([1.0, 2.0, 0.0]))

@@ -1,0 +1,304 @@
+"""Every NumPy function that Tensors know, called in the ways that users do; and what numbers it is
+tried on. Each call is of one array of shape (2, n), and NumPy itself says what is right."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from minigrad.dispatch import implementations, name_of
+
+Call = Callable[[Any], Any]
+
+KINDS = "? b h i q B H I Q e f d".split()
+ODD = [np.nan, np.inf, -np.inf, 0.0, -0.0, 1.0, -1.0, 0.5, -0.5, 2.5, -3.0, 7.0]
+ODD += [1e-40, -1e-310, 5e-324, 1e30, -1e300, 65504.0, 0.1, 3.3, 1e17]
+
+
+def odd(kind: str) -> np.ndarray:
+    """Special values of a dtype, forward and backward: (2, n)."""
+    dtype = np.dtype(kind)
+    if dtype.kind == "f":
+        values = np.array(ODD).astype(dtype)
+    elif dtype.kind == "b":
+        values = np.array([False, True, True, False])
+    else:
+        info, signed = np.iinfo(dtype), [-1, -2, -7, -100] * (dtype.kind == "i")
+        ends = [info.max, info.max - 1, info.min, info.min + 1]
+        values = np.array([0, 1, 2, 3, 7, 15, 100, *ends, *signed], dtype)
+    return np.stack([values, values[::-1]])
+
+
+def plain(kind: str) -> np.ndarray:
+    """Ordinary values of a dtype: (2, 4)."""
+    values = [[1.5, 2.25, 3.1, 0.7], [0.1, 0.2, 0.3, 3.7]]
+    return np.array(values if kind in "efd" else [[1, 0, 3, 2], [5, 4, 0, 1]]).astype(kind)
+
+
+# NumPy function -> calls of it.
+CALLS: dict[Any, list[Call]] = {}
+UFUNCS = [f for f in implementations if isinstance(f, np.ufunc) and f is not np.matmul]
+NUMBERS = (2, 0, -1, 300, 0.5, np.inf, np.nan, True, np.float32(0.5), np.int64(2))
+
+
+def of_ufunc(u: np.ufunc) -> list[Call]:
+    if u.nin == 1:
+        return [u, lambda x: u(x[0, 1]), lambda x: u(x[:, :0])]
+    calls: list[Call] = [lambda x: u(x[0][:, None], x[0]), lambda x: u(x, x[:, :1].astype(float))]
+    for n in NUMBERS:
+        calls += [lambda x, n=n: u(x, n), lambda x, n=n: u(n, x)]
+    return calls
+
+
+def of_outer(u: np.ufunc) -> list[Call]:
+    return [lambda x: u.outer(x, x[0]), lambda x: u.outer(x[0], 2), lambda x: u.outer(2, x)]
+
+
+def reductions(f: Any) -> list[Call]:
+    calls: list[Call] = [
+        lambda x, axis=axis, keep=keep: f(x, axis=axis, keepdims=keep)
+        for axis in (None, 0, -1, (0, 1), ())
+        for keep in (False, True)
+    ]
+    return [*calls, f, lambda x: f(x[:, :0]), lambda x: f(x[:, :0], axis=0), lambda x: f(x[0, 1])]
+
+
+def along_axis(f: Any) -> list[Call]:
+    calls: list[Call] = [lambda x, axis=axis: f(x, axis=axis) for axis in (None, 0, -1)]
+    return [*calls, f, lambda x: f(x[:0])]
+
+
+def of_reduce(u: np.ufunc) -> list[Call]:
+    return [
+        u.reduce,
+        lambda x: u.reduce(x, axis=1),
+        lambda x: u.reduce(x[:, :3], axis=None, keepdims=True),
+    ]
+
+
+for u in UFUNCS:
+    CALLS[u] = of_ufunc(u)
+    if u.nin == 2:
+        CALLS[u.outer] = of_outer(u)
+for f in (np.sum, np.max, np.min, np.amax, np.amin, np.mean, np.var, np.std, np.prod):
+    CALLS[f] = reductions(f)
+for f in (np.any, np.all, np.ptp, np.count_nonzero):
+    CALLS[f] = reductions(f)
+for f in (np.argmax, np.argmin, np.cumsum, np.argsort, np.sort):
+    CALLS[f] = along_axis(f)
+for u in (np.add, np.multiply, np.maximum, np.minimum, np.logical_and, np.logical_or, np.logaddexp):
+    CALLS[u.reduce] = of_reduce(u)
+for f in (np.shape, np.ndim, np.size, np.result_type, np.iscomplexobj, np.zeros_like, np.ones_like):
+    CALLS[f] = [f, lambda x, f=f: f(x[0, 1])]
+for f in (np.array_repr, np.array_str, np.array2string):
+    CALLS[f] = [f]
+for f in (np.atleast_1d, np.atleast_2d, np.atleast_3d):
+    CALLS[f] = [
+        f,
+        lambda x, f=f: f(x[0, 1]),
+        lambda x, f=f: f(x, x[0], x[0, 1]),
+        lambda x, f=f: f(2, x),
+    ]
+
+CALLS |= {
+    np.add.accumulate: [np.add.accumulate, lambda x: np.add.accumulate(x, 1)],
+    np.array_equal: [
+        lambda x: np.array_equal(x, x),
+        lambda x: np.array_equal(x, x, equal_nan=True),
+        lambda x: np.array_equal(x, x[0]),
+        lambda x: np.array_equal(x, x[::-1]),
+    ],
+    np.allclose: [
+        lambda x: np.allclose(x, x),
+        lambda x: np.allclose(x, x, equal_nan=True),
+        lambda x: np.allclose(x, 1, atol=5),
+    ],
+    np.isclose: [
+        lambda x: np.isclose(x, 1),
+        lambda x: np.isclose(x, x[0], equal_nan=True),
+        lambda x: np.isclose(x, x[::-1], rtol=0.5, atol=0.1),
+        lambda x: np.isclose(x, np.inf),
+        lambda x: np.isclose(np.nan, x, equal_nan=True),
+        lambda x: np.isclose(x, 100000.5),
+    ],
+    np.can_cast: [lambda x: np.can_cast(x.dtype, float)],
+    np.empty_like: [lambda x: np.empty_like(x) * 0 == 1],
+    np.full_like: [lambda x: np.full_like(x, 1), lambda x: np.full_like(x, 2.7, dtype=float)],
+    np.nonzero: [np.nonzero, lambda x: np.nonzero(x[0]), lambda x: np.nonzero(x[0, 1])],
+    np.searchsorted: [
+        lambda x: np.searchsorted(np.sort(x[0]), 1),
+        lambda x: np.searchsorted(np.sort(x[0]), x, side="right"),
+        lambda x: np.searchsorted(np.array([0, 1, 2]), x),
+        lambda x: np.searchsorted(x[0], [1, 2], sorter=np.argsort(x[0])),
+        lambda x: np.searchsorted(x, 1),
+    ],
+    np.round: [
+        np.round,
+        *(lambda x, d=d: np.round(x, d) for d in (1, 2, -1, -2)),
+        lambda x: np.round(x[0, 1], decimals=3),
+    ],
+    np.clip: [
+        *(
+            lambda x, low=low, high=high: np.clip(x, low, high)
+            for low in (None, 0, -3, np.nan, 0.5, 3)
+            for high in (None, 1, 300, np.nan, 2.5)
+        ),
+        lambda x: np.clip(x, x[:1], x[1:]),
+        lambda x: np.clip(x, min=[[1], [2]], max=x[0, 2]),
+    ],
+    np.diff: [
+        *(lambda x, n=n: np.diff(x, n) for n in (0, 1, 2, -1, 40)),
+        lambda x: np.diff(x, n=1, axis=0),
+        lambda x: np.diff(x, prepend=0),
+        lambda x: np.diff(x, axis=0, append=x[:1]),
+        lambda x: np.diff(x[0, 1]),
+    ],
+    np.pad: [
+        lambda x: np.pad(x, 1),
+        lambda x: np.pad(x, ((1, 2), (0, 1)), constant_values=3),
+        lambda x: np.pad(x, 1, constant_values=(1, 0)),
+        lambda x: np.pad(x, (1, 2), constant_values=((1, 2), (3, 4))),
+        lambda x: np.pad(x, 2, constant_values=((1,), (2,))),
+        lambda x: np.pad(x, 1, constant_values=2.7),
+        lambda x: np.pad(x, {-1: (1, 0)}, constant_values=1),
+        lambda x: np.pad(x, -1),
+        lambda x: np.pad(x, 1.0),
+        lambda x: np.pad(x[0, 1], 0),
+        lambda x: np.pad(x, ((1, 0), (2, 1)), mode="edge"),
+        lambda x: np.pad(x, 2, "wrap"),
+        lambda x: np.pad(x, ((0, 1), (1, 1)), mode="reflect"),
+        lambda x: np.pad(x, 1, mode="symmetric"),
+    ],
+    np.matmul: [
+        lambda x: x @ x.T,
+        lambda x: x @ x[0],
+        lambda x: x[:, 0] @ x,
+        lambda x: np.matmul(np.stack([x, x]), x.T),
+        lambda x: np.matmul(x[0], x[0, 0]),
+    ],
+    np.dot: [
+        lambda x: np.dot(2.0, x),
+        lambda x: np.dot(x, 2),
+        lambda x: np.dot(x[0, 1], x),
+        lambda x: np.dot(np.array(2.0), x),
+        lambda x: np.dot(x, x.T),
+        lambda x: np.dot(x[0], x[0]),
+        lambda x: np.dot(x[:, :2], np.ones((2, 2, 3), x.dtype)),
+        lambda x: np.dot(np.ones((2, 3, 2), x.dtype), x[:, :2]),
+    ],
+    np.inner: [
+        lambda x: np.inner(x, x),
+        lambda x: np.inner(x[0], 2),
+        lambda x: np.inner(x[None], x),
+    ],
+    np.outer: [lambda x: np.outer(x, x), lambda x: np.outer(3, x)],
+    np.vdot: [lambda x: np.vdot(x, x), lambda x: np.vdot(x[0, 1], x[0, 2])],
+    np.tensordot: [
+        lambda x: np.tensordot(x, x),
+        lambda x: np.tensordot(x, x, 0),
+        lambda x: np.tensordot(x, x.T, (1, 0)),
+        lambda x: np.tensordot(x, x.T),
+    ],
+    np.einsum: [
+        lambda x: np.einsum("ij,kj->ik", x, x),
+        lambda x: np.einsum("ij->j", x),
+        lambda x: np.einsum("ij->", x),
+        lambda x: np.einsum("...j->...", x),
+        lambda x: np.einsum("ii", x[:, :2]),
+        lambda x: np.einsum("ij,j,i->", x, x[0], x[:, 0]),
+        lambda x: np.einsum("ij,ij->ij", x, x[:, :1]),
+        lambda x: np.einsum("ij,ij->i", x[:, :1], x),
+        lambda x: np.einsum("ij,ij->", x[:1, :1], x),
+        lambda x: np.einsum("ij,jk->ik", x, x[:1, :3]),
+        lambda x: np.einsum("...ij,...ij->...", np.stack([x, x]), x[None], optimize=True),
+        lambda x: np.einsum("ij,jk->ik", x, x),
+        lambda x: np.einsum("ii", x[:1]),
+        lambda x: np.einsum("i...->i", x),
+    ],
+    np.linalg.norm: [
+        *(lambda x, axis=axis: np.linalg.norm(x, axis=axis) for axis in (None, 0, 1, (0, 1))),
+        lambda x: np.linalg.norm(x[0], 2, keepdims=True),
+        lambda x: np.linalg.norm(x, "fro"),
+        lambda x: np.linalg.norm(np.stack([x, x]), axis=(0, 1, 2)),
+        lambda x: np.linalg.norm(np.stack([x, x])),
+    ],
+    np.trace: [np.trace, lambda x: np.trace(x, 1), lambda x: np.trace(x, axis1=1, axis2=0)],
+    np.flip: [np.flip, lambda x: np.flip(x, 0), lambda x: np.flip(x, (0, 1))],
+    np.roll: [lambda x: np.roll(x, 1), lambda x: np.roll(x, (1, 2), (0, 1))],
+    np.rot90: [np.rot90, lambda x: np.rot90(x, 2), lambda x: np.rot90(x, -1, (1, 0))],
+    np.repeat: [lambda x: np.repeat(x, 2), lambda x: np.repeat(x, [1, 2], 0)],
+    np.tile: [lambda x: np.tile(x, 2), lambda x: np.tile(x, (2, 1, 2)), lambda x: np.tile(x, 0)],
+    np.resize: [lambda x: np.resize(x, (3, 5)), lambda x: np.resize(x, (0,))],
+    np.diagonal: [np.diagonal, lambda x: np.diagonal(np.stack([x, x]), 1, 1, 2)],
+    np.diag: [np.diag, lambda x: np.diag(x[0], -2), lambda x: np.diag(x[0, 1])],
+    np.triu: [np.triu, lambda x: np.triu(x, 1)],
+    np.tril: [np.tril, lambda x: np.tril(x, -1)],
+    np.reshape: [
+        lambda x: np.reshape(x, -1),
+        lambda x: np.reshape(x, (3, -1)),
+        lambda x: x.T.reshape(-1, 2),
+    ],
+    np.transpose: [np.transpose, lambda x: np.transpose(x[None], (1, 2, 0))],
+    np.matrix_transpose: [np.matrix_transpose],
+    np.swapaxes: [lambda x: np.swapaxes(x, 0, 1)],
+    np.moveaxis: [lambda x: np.moveaxis(x[None], [0, 1], [2, 0])],
+    np.rollaxis: [lambda x: np.rollaxis(x, 1)],
+    np.expand_dims: [lambda x: np.expand_dims(x, (0, 2))],
+    np.squeeze: [lambda x: np.squeeze(x[None]), lambda x: np.squeeze(x, 0)],
+    np.broadcast_to: [lambda x: np.broadcast_to(x, (3, *x.shape)), lambda x: np.broadcast_to(x, 3)],
+    np.ravel: [np.ravel, lambda x: np.ravel(x.T)],
+    np.copy: [np.copy],
+    np.astype: [lambda x, to=to: np.astype(x, to) for to in ("f4", int, bool, "u1", "f8")],
+    np.concatenate: [
+        lambda x: np.concatenate([x, x], 1),
+        lambda x: np.concatenate([x, np.ones((2, 2))], 1),
+        lambda x: np.concatenate((x, [[1] * x.shape[1]]), axis=None),
+        lambda x: np.concatenate([x, x[0]]),
+    ],
+    np.stack: [
+        lambda x: np.stack([x, x], -1),
+        lambda x: np.stack(x),
+        lambda x: np.stack([x, x[0]]),
+    ],
+    np.hstack: [lambda x: np.hstack([x, x]), lambda x: np.hstack([x[0, 0], x[0]]), np.hstack],
+    np.vstack: [lambda x: np.vstack([x, x[0]]), np.vstack],
+    np.append: [lambda x: np.append(x, 1), lambda x: np.append(x, x[:1], 0)],
+    np.split: [
+        lambda x: np.split(x, 2),
+        lambda x: np.split(x, [1, 5, 3], 1),
+        lambda x: np.split(x, [-1, 100], axis=1),
+        lambda x: np.split(x, 3),
+    ],
+    np.array_split: [lambda x: np.array_split(x, 3, 1), lambda x: np.array_split(x, 3)],
+    np.take: [
+        lambda x: np.take(x, [0, -1]),
+        lambda x: np.take(x, [[0, 1], [1, 0]], 0),
+        lambda x: np.take(x, [True, False], 0),
+        lambda x: np.take(x, [], axis=0),
+        lambda x: np.take(x, [100]),
+    ],
+    np.take_along_axis: [
+        lambda x: np.take_along_axis(x, np.argsort(x, 1), 1),
+        lambda x: np.take_along_axis(x, np.array([0, 1, 2]), None),
+    ],
+    np.where: [
+        lambda x: np.where(x > 1, x, 0),
+        lambda x: np.where(x, x, 1.5),
+        lambda x: np.where(x > 1, 1, 2),
+        lambda x: np.where(x > 0, x[0], np.float32(0)),
+    ],
+}  # fmt: skip
+
+# Where the order of a sum is BLAS's or another, rounding may differ. np.logaddexp.reduce is
+# computed as logsumexp, which is more accurate.
+ROUNDED = (np.matmul, np.dot, np.inner, np.tensordot, np.einsum, np.vdot, np.linalg.norm)
+ROUNDED += (np.logaddexp.reduce,)
+# By array ** 2, NumPy's own operator, booleans are int8, and by np.power they are int64; in half
+# precision, -inf ** 0.5 is NaN by the operator and infinity by np.power.
+OTHERWISE = (np.power, np.power.outer)
+
+
+def missing() -> list[str]:
+    """Functions that no call is of."""
+    names = {name_of(f) for f in CALLS}
+    return [name_of(f) for f in implementations if callable(f) and name_of(f) not in names]
