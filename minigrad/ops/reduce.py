@@ -74,8 +74,8 @@ def to_extremes(g: Any, y: Any, x: Any, axis: Axis, keepdims: bool) -> Any:
 
 
 # NumPy adds up in wider types than what it is to give.
-WIDER = {np.dtype(kind): np.dtype(float) for kind in "?bhilqBHILQ"}
-WIDER[np.dtype(np.float16)] = np.dtype(np.float32)
+WIDER: dict[Any, Any] = {np.dtype(kind): float for kind in "?bhilqBHILQ"}
+WIDER[np.dtype(np.float16)] = np.float32
 
 
 def mean_of_array(x: Any, axis: Axis, keepdims: bool) -> Any:
