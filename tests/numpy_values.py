@@ -291,7 +291,7 @@ CALLS |= {
 
 # Where the order of a sum is BLAS's or another, rounding may differ. np.logaddexp.reduce is
 # computed as logsumexp, which is more accurate.
-ROUNDED = (np.matmul, np.dot, np.inner, np.tensordot, np.einsum, np.vdot, np.linalg.norm)
+ROUNDED: Any = (np.matmul, np.dot, np.inner, np.tensordot, np.einsum, np.vdot, np.linalg.norm)
 ROUNDED += (np.logaddexp.reduce,)
 # By array ** 2, NumPy's own operator, booleans are int8, and by np.power they are int64; in half
 # precision, -inf ** 0.5 is NaN by the operator and infinity by np.power.

@@ -79,7 +79,8 @@ WIDER[np.dtype(np.float16)] = np.float32
 
 
 def mean_of_array(x: Any, axis: Axis, keepdims: bool) -> Any:
-    total = np.add.reduce(x, axis=axis, dtype=WIDER.get(x.dtype), keepdims=keepdims)
+    add: Any = np.add  # whose stubs know no keepdims that is not literal
+    total = add.reduce(x, axis=axis, dtype=WIDER.get(x.dtype), keepdims=keepdims)
     mean = over(total, x)
     return mean.astype(x.dtype) if x.dtype == np.float16 else mean
 
