@@ -137,8 +137,13 @@ def test_a_failure_leaves_the_old_file_and_no_other(
         save(path, OLD)
     with monkeypatch.context() as patch:
         patch.setattr(os, function, Failure(error))
-        with pytest.raises(type(error)):
+        with pytest.raises(type(error)) as caught:
             save(path, NEW)
+    if isinstance(error, OSError):  # the system itself names no file
+        assert isinstance(caught.value, OSError)
+        assert caught.value.errno == errno.ENOSPC
+        assert f"cannot write {path}: disk full" in str(caught.value)
+        assert ("what was there before still is" in str(caught.value)) == exists
     assert list(tmp_path.iterdir()) == [path] * exists
     if exists:
         assert_same(load(path), OLD)
@@ -156,7 +161,7 @@ minigrad.save({str(path)!r}, {{"x": numpy.ones(1000)}})
 """
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert run.returncode == 1
-    assert "File too large" in run.stderr
+    assert f"cannot write {path}: File too large" in run.stderr
     assert list(tmp_path.iterdir()) == [path]
     assert_same(load(path), OLD)
 

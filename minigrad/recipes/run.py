@@ -142,7 +142,8 @@ def earlier(config: Config, folder: Path) -> list[str]:
             f"the run in {folder} was told {was}, and this cannot change once it has begun: only "
             f"{', '.join(MAY_CHANGE)} can. Leave it out, or begin another run with --output"
         )
-    step = json.loads(load_metadata(folder / CHECKPOINT)["training"])["step"]
+    # A file without it is refused by `fit`, which says why.
+    step = json.loads(load_metadata(folder / CHECKPOINT).get("training", "{}")).get("step")
     notes = [f"# until step {step}: {name} = {json.dumps(x)}\n" for name, x in changed.items()]
     return [line for line in told if line.startswith("# until step ")] + notes
 

@@ -162,7 +162,8 @@ def test_a_run_keeps_what_it_was_told(tmp_path: Path) -> None:
     text = (tmp_path / "config.toml").read_text()
     assert config_of(tmp_path).epochs == 3
     told = [line for line in text.splitlines() if line.startswith("#")]
-    steps = [row["step"] for row in map(json.loads, (tmp_path / "log.jsonl").open())]
+    log = (tmp_path / "log.jsonl").read_text().splitlines()
+    steps = [json.loads(row)["step"] for row in log]
     assert told == [f"# until step {step}: epochs = {k + 1}" for k, step in enumerate(steps[:2])]
 
 

@@ -1,5 +1,6 @@
 """Pictures of trainings: what is drawn."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from PIL import Image
 
 from minigrad import Tensor, nn
-from minigrad.errors import ArgumentError, ShapeError
+from minigrad.errors import ArgumentError, MissingPackageError, ShapeError
 from minigrad.training import History
 from minigrad.viz import plots
 from minigrad.viz.colors import SERIES
@@ -211,3 +212,14 @@ def test_scores_of_every_shape_have_classes() -> None:
     np.testing.assert_array_equal(plots.classes_of(np.array([-1.0, 2.0])), [0, 1])
     np.testing.assert_array_equal(plots.classes_of(np.array([[-1.0], [2.0]])), [0, 1])
     np.testing.assert_array_equal(plots.classes_of(np.array([[0.1, 3.0, 2.0]])), [1])
+
+
+def test_without_matplotlib_there_is_a_line_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(
+        MissingPackageError, match=r'pip install "minigrad-autograd\[plots\]"'
+    ) as wrong:
+        plots.plot_history([{"step": 1, "loss": 1.0, "lr": 0.1}])
+    assert isinstance(wrong.value, ImportError)
+    with pytest.raises(MissingPackageError):
+        plots.svg(None)
