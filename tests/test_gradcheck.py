@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from minigrad import check_gradients
+from minigrad import Tensor, check_gradients
 from minigrad.errors import GradientCheckError
 from minigrad.ops.base import Op, registry
 
@@ -94,7 +94,61 @@ def test_a_kink_is_recognised(f: Any) -> None:
         np.errstate(all="ignore"),
         pytest.raises(GradientCheckError, match=r"kink or a jump|nan"),
     ):
-        check_gradients(f, 0.0 if f is not np.abs else 5e-5)
+        check_gradients(f, 0.0)
+
+
+STEEP = {  # functions and points with other scales than 1
+    "near the end of a domain": (np.log, 1e-9),
+    "nearer": (np.arcsin, 1 - 1e-6),
+    "at the end of a domain": (lambda x: x**3.5, 0.0),
+    "a pole": (lambda x: 1 / x, 1e-6),
+    "fast": (lambda x: np.sin(1e6 * x), 0.3),
+    "fast, small": (lambda x: np.sin(1e10 * x), 2e-10),
+    "slow": (lambda x: np.sin(x / 1e10), 2e10),
+    "narrow": (lambda x: np.exp(-x * x / 2e-6), 1e-3),
+    "a narrow step": (lambda x: np.tanh(1000 * x), 1e-4),
+    "large": (lambda x: 1e8 * np.sum(x**2), np.array([1e4, 2.0])),
+    "small": (lambda x: 1e-30 * np.sin(x), 0.5),
+    "very large": (np.exp, 700.0),
+    "of entries apart": (np.sum, np.array([1e6, 1.0, 1e-3])),
+    "of products apart": (np.prod, np.array([1e6, 1.0, 1e-3])),
+    "of outputs apart": (lambda x: (1e10 * x, np.sin(x)), 0.3),
+    "on top of a constant": (lambda x: 1e8 + np.sin(x), 0.5),
+    "near a kink": (np.abs, 1e-7),
+    "linear": (lambda x: 1e-8 * x, 1.0),
+    "itself": (lambda x: x, 1e3),
+}
+
+
+@pytest.mark.parametrize(("f", "x"), STEEP.values(), ids=list(STEEP))
+def test_scales_are_found(f: Any, x: Any) -> None:
+    check_gradients(f, x)
+
+
+@pytest.mark.parametrize("share", [1.0, 1e-3, -1e-3])
+@pytest.mark.parametrize("name", [k for k in STEEP if k not in ("at the end of a domain",)])
+def test_a_lost_share_is_found_at_any_scale(name: str, share: float) -> None:
+    f, x = STEEP[name]
+
+    def loses(x: Any) -> Any:
+        y = f(x)
+        y = y[1] if isinstance(y, tuple) else y
+        return (1 - share) * y + share * getattr(y, "data", y)
+
+    with pytest.raises(GradientCheckError, match="order 1"):
+        check_gradients(loses, x, order=1)
+
+
+def test_a_function_that_rounds_to_float32() -> None:
+    check_gradients(lambda x: np.sin(x.astype(np.float32)), 0.5, order=1)
+    with pytest.raises(GradientCheckError, match="order 1"):
+        check_gradients(lambda x: Tensor(np.sin(x.data.astype(np.float32))), 0.5)
+
+
+def test_noise_is_not_called_a_derivative() -> None:
+    rng = np.random.default_rng(0)
+    with pytest.raises(GradientCheckError, match="not the same at each call"):
+        check_gradients(lambda x: x * rng.normal(), 0.5)
 
 
 def test_a_smooth_function_with_a_wrong_rule_is_not_called_a_kink(planted: Any) -> None:
