@@ -1,0 +1,281 @@
+"""What a compiled function would do wrongly is refused, also where the function catches it."""
+
+import copy
+import math
+import operator
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import minigrad
+from minigrad import Tensor, grad, nn, optim, value_and_grad
+from minigrad.compile import compiled
+from minigrad.compile.compiled import compile
+from minigrad.compile.passes import optimized
+from minigrad.compile.run_numpy import NumpyProgram
+from minigrad.compile.tracer import TraceError
+from minigrad.errors import MinigradError, UnsupportedError
+from minigrad.tensor import value_of
+
+X = np.array([0.5, 1.0, 2.0])
+
+
+@pytest.fixture
+def on_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiled, "program_of", lambda t: NumpyProgram(optimized(t.graph)))
+
+
+# What would be a part of the program, as it is at the first call
+
+
+MADE_OF_VALUES: dict[str, Callable[[Any], Any]] = {
+    "str": lambda x: x * len(str(x)),
+    "repr of a Tensor": lambda x: x * len(repr(Tensor(x))),
+    "an f-string": lambda x: x * len(f"{x}"),
+    "an f-string with digits": lambda x: x * len(f"{x[0]:.3f}"),
+    "%": lambda x: x * ("nan" in "%s" % x),  # noqa: UP031
+    "array2string": lambda x: x * len(np.array2string(x)),
+    "a set": lambda x: x * len({*x}),
+    "a key": lambda x: {x[0]: 2.0}.get(x[1], 1.0) * x,
+    "pickle": lambda x: x * len(pickle.dumps(x)),
+    "bytes": lambda x: x * len(x.tobytes()),
+    "in a list": lambda x: x * (x[0] in [1.0, 2.0]),
+    "sorted": lambda x: np.stack(sorted(x)),
+    "max": lambda x: max(x) * x,
+    "strides": lambda x: x * x.strides[0],
+    "flags": lambda x: x if x.flags.c_contiguous else 2 * x,
+    "complex": lambda x: x * complex(x[0]).real,
+    "float": lambda x: x * math.sin(x[0]),
+    "errstate": lambda x: divided(x),
+    "debug": lambda x: debugged(x),
+}
+
+
+def divided(x: Any) -> Any:
+    with np.errstate(divide="raise"):
+        return x / (x - x)
+
+
+def debugged(x: Any) -> Any:
+    with minigrad.debug():
+        return np.log(x - 10)
+
+
+@pytest.mark.parametrize("name", MADE_OF_VALUES)
+def test_what_is_made_of_values(name: str) -> None:
+    with pytest.raises(TraceError):
+        compile(MADE_OF_VALUES[name])(X)
+
+
+def caught(read: Callable[[Any], Any], kind: type[Exception] = Exception) -> Callable[..., Any]:
+    def function(x: Any) -> Any:
+        try:
+            return x * read(x)
+        except kind:
+            return x
+
+    return function
+
+
+CAUGHT = {
+    "float": caught(lambda x: float(x.sum())),
+    "if": caught(lambda x: 2 if x.sum() > 0 else 3),
+    "what minigrad lacks": caught(lambda x: np.linalg.svd(np.stack([x, x]))[1][0]),
+    "complex numbers": caught(lambda x: np.abs(x * 1j)),
+    "an array that is filled": caught(lambda x: filled(x)),
+    "debug": caught(debugged),
+    "another error": caught(lambda x: renamed(x)),
+}
+
+
+def filled(x: Any) -> Any:
+    y = np.zeros(3)
+    y[0] = x[0]
+    return y
+
+
+def renamed(x: Any) -> Any:
+    try:
+        return float(x[0])
+    except TypeError as error:
+        raise RuntimeError("no number") from error
+
+
+@pytest.mark.parametrize("name", CAUGHT)
+def test_a_refusal_that_is_caught(name: str) -> None:
+    with pytest.raises((TraceError, UnsupportedError, MinigradError)):
+        compile(CAUGHT[name])(X)
+
+
+def whole(x: Any) -> Any:
+    return operator.index(x)
+
+
+def ambiguous(x: Any) -> Any:
+    return 2.0 if x > 0 else 3.0
+
+
+def too_many(x: Any) -> Any:
+    return x + np.ones(5)
+
+
+ASKED = {
+    "an attribute": lambda x: x * getattr(x, "no_such", 2.0) * hasattr(x, "tobytes"),
+    "a size": lambda x: x * x.nbytes * x.itemsize,
+    "whether it is a whole number": caught(whole, TypeError),
+    "whether many are true": caught(ambiguous, ValueError),
+    "whether many are a number": caught(float, TypeError),
+    "whether shapes fit": caught(too_many, ValueError),
+    "how long a number is": caught(lambda x: len(x[0]), TypeError),
+    "a copy": lambda x: copy.copy(x) + copy.deepcopy(x),
+    "methods": lambda x: x.clip(0, 1) + x.repeat(2)[:3] + x.dot(x) + x.round(1),
+}
+
+
+@pytest.mark.parametrize("name", ASKED)
+def test_what_does_not_depend_on_numbers_may_be_asked(name: str, on_numpy: None) -> None:
+    np.testing.assert_allclose(compile(ASKED[name])(X), ASKED[name](X))
+
+
+def test_printing_is_for_those_who_look(capsys: pytest.CaptureFixture[str]) -> None:
+    def shows(x: Any) -> Any:
+        print(f"x is {x}")
+        return x
+
+    assert compile(shows)(X).tolist() == X.tolist()
+    assert "<traced float64 array of shape (3,)>" in capsys.readouterr().out
+
+
+# What is written
+
+
+def test_arrays_overwritten_whole() -> None:
+    def f(x: Any) -> Any:
+        v, w = x * 1.0, x * 1.0
+        v[...], w[...] = 1.5, 2.5
+        u = np.copy(x)
+        u[:] = np.array([[4.0, 5.0, 6.0]])
+        return v, w, u, v.sum() + w.max()
+
+    for x in (X, Tensor(X)):
+        v, w, u, s = map(value_of, compile(f)(x))
+        assert (v.tolist(), w.tolist()) == ([1.5] * 3, [2.5] * 3)
+        assert (u.tolist(), float(s)) == ([4, 5, 6], 7)
+
+    def g(x: Any) -> Any:
+        v = np.copy(x)
+        v[...] = 1.5
+        return np.sum(v * X), v
+
+    assert compile(value_and_grad(g, has_aux=True))(X)[1].tolist() == [0, 0, 0]
+
+
+def test_numbers_in_kernels_that_are_alike_otherwise() -> None:
+    def f(x: Any) -> Any:
+        return [np.pad(x[:0], (0, 3), constant_values=k) for k in (1.0, 2.0)]
+
+    assert [y.tolist() for y in compile(f)(X)] == [[1, 1, 1], [2, 2, 2]]
+
+
+def test_state_that_is_written_twice(on_numpy: None) -> None:
+    w = Tensor(np.zeros(3))
+
+    @compile
+    def f(x: Any) -> Any:
+        w.data[...] = 1.0
+        w.data[...] = np.array([1.0, 2.0, 3.0])
+        return w * x
+
+    assert f(X).tolist() == [0.5, 2, 6]
+    assert w.tolist() == [1, 2, 3]
+
+
+def trainer() -> tuple[Any, nn.Module, optim.Optimizer]:
+    model = nn.Sequential(nn.Linear(3, 2, rng=np.random.default_rng(0)), nn.BatchNorm1d(2))
+    optimizer = optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    x = np.ones((4, 3), np.float32) * np.arange(4, dtype=np.float32)[:, None]
+
+    @compile
+    def step() -> Any:
+        optimizer.zero_grad()
+        loss = (model(x) ** 2).mean()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    return step, model, optimizer
+
+
+STATES: dict[str, Callable[[Any, Any], np.ndarray]] = {
+    "weight": lambda model, optimizer: model[0].weight.data,
+    "running_mean": lambda model, optimizer: model[1].running_mean.data,
+    "optimiser": lambda model, optimizer: next(iter(optimizer.states[0].values())),
+}
+
+
+@pytest.mark.parametrize("name", STATES)
+def test_state_that_becomes_read_only(name: str, on_numpy: None) -> None:
+    step, model, optimizer = trainer()
+    step()
+    array = STATES[name](model, optimizer)
+    array.flags.writeable = False
+    before = {key: x.copy() for key, x in model.state_dict().items()}
+    with pytest.raises(ValueError, match="read-only"):
+        step()
+    for key, x in model.state_dict().items():  # nothing was changed
+        np.testing.assert_array_equal(x, before[key])
+    array.flags.writeable = True
+    step()
+
+
+def test_parameters_in_a_file_that_is_mapped(tmp_path: Path, on_numpy: None) -> None:
+    np.save(tmp_path / "w.npy", X)
+    w = Tensor(np.load(tmp_path / "w.npy", mmap_mode="r"), name="w")
+
+    @compile
+    def f() -> None:
+        w.data[...] = 2.0
+
+    with pytest.raises(ValueError, match="w of shape"):
+        f()
+    with pytest.raises(ValueError, match="read-only"):
+        compile(written)(np.broadcast_to(1.0, 3))
+    assert np.load(tmp_path / "w.npy").tolist() == X.tolist()
+
+
+def written(x: Any) -> Any:
+    x[0] = 2.0
+    return x * 1.0
+
+
+def test_gradients_that_are_added_to_are_new_arrays(on_numpy: None) -> None:
+    w = Tensor(X, requires_grad=True)
+
+    @compile
+    def accumulate(x: Any) -> None:
+        (w * x).sum().backward()
+
+    accumulate(X)
+    before = w.grad
+    accumulate(X)
+    assert before.tolist() == X.tolist()
+    assert w.grad.tolist() == (2 * X).tolist()
+
+
+def test_a_reverse_pass_after_the_weights_were_written(on_numpy: None) -> None:
+    w = Tensor(X.copy(), requires_grad=True)
+    y = compile(lambda x: (w * w * x).sum())(X)
+    optimizer = optim.SGD([w], lr=0.1)
+    y.backward()
+    optimizer.step()
+    with pytest.raises(MinigradError, match="written into since"):
+        y.backward()
+
+
+def test_grad_of_what_is_refused_is_refused() -> None:
+    with pytest.raises(MinigradError):
+        grad(compile(lambda x: x.sum() * float(x[0])))(X)
