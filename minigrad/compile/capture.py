@@ -8,6 +8,7 @@ program, only what is named in the code that is reached is looked at.
 
 from __future__ import annotations
 
+import builtins
 import dis
 import enum
 import sys
@@ -48,7 +49,8 @@ class Captured:
     say it. `arrays` are all others that are no Tensor's. What was looked at is in `whole`, the
     containers of which everything counts, and in `parts`, single things: a container and a key;
     `cells` are variables of closures. `spaces` are the attributes of the user's own objects,
-    classes and modules, of which those in `names` count.
+    classes and modules, of which those in `names` count. `unset` are variables that have no value
+    yet, of a closure or, by name, of a module.
     """
 
     own: str
@@ -61,6 +63,7 @@ class Captured:
     cells: list[tuple[Any, str]] = field(default_factory=list)
     spaces: list[tuple[Any, str]] = field(default_factory=list)
     names: set[str] = field(default_factory=lambda: {*ALWAYS})
+    unset: list[tuple[Any, str]] = field(default_factory=list)
     classes: dict[int, type] = field(default_factory=dict)
     seen: dict[int, Any] = field(default_factory=dict)
     todo: list[tuple[Any, str]] = field(default_factory=list)
@@ -226,7 +229,8 @@ def visit_function(function: FunctionType, name: str, found: Captured) -> None:
     for variable, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
         try:
             content = cell.cell_contents
-        except ValueError:  # a variable without a value yet
+        except ValueError:
+            found.unset.append((cell, variable))
             continue
         if id(cell) not in found.seen:
             found.seen[id(cell)] = cell
@@ -247,6 +251,9 @@ def visit_function(function: FunctionType, name: str, found: Captured) -> None:
             found.names |= {*part.co_names, *(x for x in part.co_consts if type(x) is str)}
             names = {x.argval for x in dis.get_instructions(part) if x.opname.endswith("_GLOBAL")}
             hold(space, sorted(name for name in names if name in space), "", found)
+            found.unset += [
+                (space, x) for x in sorted(names - space.keys() - vars(builtins).keys())
+            ]
 
 
 def codes_in(code: CodeType) -> Iterator[CodeType]:

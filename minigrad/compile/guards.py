@@ -38,6 +38,7 @@ class Guards:
         self.places = list(places_of(found))
         # Of what is shared with others, as a module's names, only the parts count.
         self.spaces = [(x, name) for x, name in found.spaces if "__name__" not in x]
+        self.unset = [(x, name) for x, name in found.unset if not is_set(x, name)]
         self.note()
 
     def note(self) -> None:
@@ -62,6 +63,9 @@ class Guards:
         for k, ((x, _), known) in enumerate(zip(self.spaces, self.known, strict=True)):
             names[f"h{id(x)}"], names[f"n{k}"] = x, known
             yield f"[*h{id(x)}] == n{k}"
+        for x, name in self.unset:
+            names[f"h{id(x)}"], names["is_set"] = x, is_set
+            yield f"not is_set(h{id(x)}, {name!r})"
 
     def broken(self) -> str:
         """What has changed, in words; or an empty text."""
@@ -98,7 +102,7 @@ class Guards:
                 new = key not in known
                 if new and (self.found.counts(key) or not isinstance(x[key], SCALARS)):
                     return f"{name} had no {key!r}"
-        return ""
+        return next((f"{name} had no value" for x, name in self.unset if is_set(x, name)), "")
 
     def restore(self) -> None:
         """Put everything back as it was."""
@@ -110,6 +114,11 @@ class Guards:
         for (x, _), known in zip(self.spaces, self.known, strict=True):
             for key in [key for key in x if key not in known]:
                 del x[key]
+        for x, name in self.unset:
+            if isinstance(x, dict):
+                x.pop(name, None)
+            elif is_set(x, name):
+                del x.cell_contents
         for (kind, holder, key, _), value in zip(self.places, self.values, strict=True):
             if kind == "cell":
                 holder.cell_contents = value
@@ -129,6 +138,16 @@ def places_of(found: Captured) -> Iterator[tuple[str, Any, Any, str]]:
         if not isinstance(x, set):
             keys = x if isinstance(x, dict) else range(len(x))
             yield from (("item", x, key, f"{name}[{key!r}]") for key in keys)
+
+
+def is_set(x: Any, name: str) -> bool:
+    """Whether a variable has a value: that of a closure, or the one of this name in a module."""
+    if isinstance(x, dict):
+        return name in x
+    try:
+        return x.cell_contents is x.cell_contents
+    except ValueError:
+        return False
 
 
 def same(now: Any, value: Any) -> bool:

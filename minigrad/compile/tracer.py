@@ -107,7 +107,7 @@ class Recorder:
         self.reached: set[Node] = set()
         self.birth = next(births)
         self.refusal: MinigradError | None = None
-        self.errors = np.geterr()
+        self.errors: dict[str, Any] = {**np.geterr()}
         self.again: Iterator[Value] | None = None
         self.drawn_again: Iterator[tuple[Any, Value]] = iter(())
 
@@ -345,7 +345,7 @@ class Tracer:
         return len(zeros(self))
 
     def __iter__(self) -> Iterator[Any]:
-        return (self[k] for k in range(len(self)))
+        return (implementations["getitem"](self, k) for k in range(len(self)))
 
     def __repr__(self) -> str:
         if tracing.get() is not None and not is_shown():

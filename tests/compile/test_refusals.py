@@ -158,7 +158,7 @@ def test_arrays_overwritten_whole() -> None:
         v, w = x * 1.0, x * 1.0
         v[...], w[...] = 1.5, 2.5
         u = np.copy(x)
-        u[:] = np.array([[4.0, 5.0, 6.0]])
+        u[:] = np.array([4.0, 5.0, 6.0])
         return v, w, u, v.sum() + w.max()
 
     for x in (X, Tensor(X)):
@@ -279,3 +279,30 @@ def test_a_reverse_pass_after_the_weights_were_written(on_numpy: None) -> None:
 def test_grad_of_what_is_refused_is_refused() -> None:
     with pytest.raises(MinigradError):
         grad(compile(lambda x: x.sum() * float(x[0])))(X)
+
+
+def test_variables_that_are_new(on_numpy: None) -> None:
+    """One that would keep what is traced is refused and gone; one that comes later is noticed."""
+
+    def sets(x: Any) -> Any:
+        global NEW
+        NEW = x * 2  # type: ignore[name-defined]
+        return NEW + 1  # type: ignore[name-defined]
+
+    with pytest.raises(TraceError, match="keeps what it computes in NEW"):
+        compile(sets)(X)
+    assert "NEW" not in globals()
+
+    def looks(x: Any) -> Any:
+        try:
+            return x * LATER  # type: ignore[name-defined]
+        except NameError:
+            return x
+
+    f = compile(looks)
+    assert f(X).tolist() == X.tolist()
+    globals()["LATER"] = 3.0
+    try:
+        assert f(X).tolist() == (3 * X).tolist()
+    finally:
+        del globals()["LATER"]

@@ -333,7 +333,10 @@ BUFFERS = [
         "memory.py", "bisect_left(self.sizes, (size, 0))", "bisect_left(self.sizes, (size // 2, 0))"
     ),
     Fault(
-        "plan.py", "offsets.append(offset + first * x.dtype.itemsize)", "offsets.append(offset)", GRAPHS
+        "plan.py",
+        "offsets.append(offset + first * x.dtype.itemsize)",
+        "offsets.append(offset)",
+        GRAPHS,
     ),
     Fault(
         "plan.py",
