@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from minigrad.errors import ShapeError
@@ -21,7 +22,7 @@ def linear(x: Any, weight: Any, bias: Any = None) -> Any:
         raise ShapeError(
             f"linear of x {x.shape} and weight {weight.shape}: x is (..., in) and weight (out, in)"
         )
-    flat = x if x.ndim == 2 else x.reshape(-1, x.shape[-1])
+    flat = x if x.ndim == 2 else x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
     y = linear_op(flat, weight)
     y = y if x.ndim == 2 else y.reshape(*x.shape[:-1], weight.shape[0])
     return y if bias is None else y + bias

@@ -303,7 +303,21 @@ def set_item(x: Any, index: Any, value: Any) -> Any:
             "the gradient: make it of floats first"
         )
     fixed, arrays = parse_index(index)
-    return updated_op(x, value, *arrays, index=fixed)
+    return updated_op(x, without_leading_ones(x, fixed, arrays, value), *arrays, index=fixed)
+
+
+def without_leading_ones(x: Any, index: Index, arrays: Sequence[Any], value: Any) -> Any:
+    """A value without the axes of size 1 that NumPy lets it have in front of those of x[index]."""
+    shape = np.shape(value)
+    if shape[:1] != (1,):
+        return value
+    zeros = [np.broadcast_to(np.zeros((), np.result_type(i)), np.shape(i)) for i in arrays]
+    part = np.broadcast_to(np.False_, x.shape)
+    part = ask(operator.getitem, part, x, (fill(index, zeros),), {})
+    extra = len(shape) - part.ndim
+    if isinstance(part, np.generic) or extra <= 0 or {*shape[:extra]} != {1}:
+        return value  # which fits, or NumPy refuses
+    return np.reshape(value, shape[extra:])
 
 
 # How a view is written into: what its base is then, with `new` where the view shows it.

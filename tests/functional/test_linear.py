@@ -29,3 +29,12 @@ CASES: Cases = {
 def test_what_does_not_fit_is_named() -> None:
     with pytest.raises(ShapeError, match=r"\(3, 4\).*\(2, 3\)"):
         F.linear(Tensor(X), W[:, :3])
+
+
+def test_linear_of_no_features_is_the_bias() -> None:
+    for shape in ((2, 0), (0,), (3, 2, 0)):
+        x = Tensor(np.zeros(shape), requires_grad=True)
+        y = F.linear(x, np.zeros((4, 0)), np.ones(4))
+        np.testing.assert_array_equal(y.data, np.ones((*shape[:-1], 4)))
+        y.sum().backward()
+        assert x.grad.shape == shape
