@@ -50,9 +50,9 @@ def exponent_rule(g: Any, z: Any, x: Any, y: Any) -> Any:
     return g * (z * np.log(np.where(flat, 1, x)))
 
 
-def to_larger(g: Any, x: Any, y: Any) -> Any:
-    """g where x > y or x is NaN, which then is the result; half of it where they are equal."""
-    chosen = np.logical_or(np.greater(x, y), np.not_equal(x, x))
+def to_chosen(g: Any, beats: Any, x: Any, y: Any) -> Any:
+    """g where x beats y or is NaN, which then is the result; half of it where they are equal."""
+    chosen = np.logical_or(beats, np.not_equal(x, x))
     return np.where(chosen, g, np.where(np.equal(x, y), 0.5 * g, 0))
 
 
@@ -103,13 +103,19 @@ pow = binary(
 maximum = binary(
     "maximum",
     np.maximum,
-    (lambda g, z, x, y: to_larger(g, x, y), lambda g, z, x, y: to_larger(g, y, x)),
+    (
+        lambda g, z, x, y: to_chosen(g, np.greater(x, y), x, y),
+        lambda g, z, x, y: to_chosen(g, np.greater(y, x), y, x),
+    ),
     domains=(LEFT, RIGHT),
 )
 minimum = binary(
     "minimum",
     np.minimum,
-    (lambda g, z, x, y: to_larger(g, y, x), lambda g, z, x, y: to_larger(g, x, y)),
+    (
+        lambda g, z, x, y: to_chosen(g, np.less(x, y), x, y),
+        lambda g, z, x, y: to_chosen(g, np.less(y, x), y, x),
+    ),
     domains=(LEFT, RIGHT),
 )
 mod = binary(
