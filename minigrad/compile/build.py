@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import _ctypes
+import atexit
 import contextlib
 import ctypes
 import hashlib
@@ -9,9 +11,12 @@ import importlib.util
 import os
 import platform
 import shutil
+import signal
+import stat
 import subprocess
 import tempfile
 import threading
+import warnings
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -92,10 +97,11 @@ def macros(cc: str) -> str:
     answer = None if name is None else kept(name)
     if answer is None:
         asked = [*command(cc), NATIVE, "-dM", "-E", "-x", "c", os.devnull]
-        run = subprocess.run(asked, capture_output=True)
+        run = called(asked)
         answer = run.stdout
         if name is not None and run.returncode == 0:
-            keep(name, answer)
+            with contextlib.suppress(BuildError):
+                keep(name, answer)
     return answer.decode()
 
 
@@ -134,11 +140,36 @@ def build(*texts: str) -> list[ctypes.CDLL]:
     """The libraries that C texts are compiled to, from the cache if they were built before.
 
     Raises:
-        BuildError: if there is no compiler, or it fails.
+        BuildError: if there is no compiler, it fails or takes too long, or what it built cannot be
+            kept or loaded anywhere.
     """
     with ThreadPoolExecutor(max(1, len(texts))) as pool:
         paths = list(pool.map(built, texts))
-    return [ctypes.CDLL(str(path)) for path in paths]
+    return [loaded(path) for path in paths]
+
+
+def loaded(path: Path) -> ctypes.CDLL:
+    """A library; from a private temporary folder, if none can be loaded from where it is."""
+    try:
+        return ctypes.CDLL(str(path))
+    except OSError as error:
+        say_unused(
+            path.parent, f"no library can be loaded from it ({error}): is it mounted noexec?"
+        )
+        try:
+            return ctypes.CDLL(str(put(private(), path.name, path.read_bytes()[:-DIGEST])))
+        except OSError as again:
+            raise BuildError(
+                f"a library cannot be loaded: {again}. Set TMPDIR, or MINIGRAD_CACHE, to a folder "
+                "from which programs may be run"
+            ) from None
+
+
+def release(*libraries: ctypes.CDLL) -> None:
+    """Let go of libraries that nothing runs any more: else they would stay mapped for ever."""
+    if hasattr(_ctypes, "dlclose"):
+        for library in libraries:
+            _ctypes.dlclose(library._handle)
 
 
 def begun(*texts: str) -> Future[tuple[list[ctypes.CDLL], float]]:
@@ -182,41 +213,112 @@ def are_built(*texts: str) -> bool:
 
 def compiled(cc: str, text: str) -> bytes:
     """The content of the library that C is compiled to."""
-    with tempfile.TemporaryDirectory(prefix="minigrad") as work:
-        source, library = Path(work, "step.c"), Path(work, "step.so")
-        source.write_text(text)
-        whole = [*command(cc), *flags(cc), str(source), "-o", str(library), "-lm"]
-        # In a group of its own: Ctrl-C is for the program, which then ends the compiler.
-        run = subprocess.run(whole, capture_output=True, text=True, process_group=0)
-        if run.returncode:
-            raise BuildError(f"{cc} failed:\n{run.stderr[:4000]}")
-        return library.read_bytes()
+    try:
+        with tempfile.TemporaryDirectory(prefix="minigrad") as work:
+            source, library = Path(work, "step.c"), Path(work, "step.so")
+            source.write_text(text)
+            run = called([*command(cc), *flags(cc), str(source), "-o", str(library), "-lm"])
+            if run.returncode:
+                raise BuildError(f"{cc} failed:\n{run.stderr.decode(errors='replace')[:4000]}")
+            return library.read_bytes()
+    except OSError as error:
+        raise BuildError(f"{cc} cannot be run on a temporary file: {error}") from None
 
 
-# The cache: files that are there as a whole or not at all, each with a digest at its end.
+LONGEST = 300  # seconds that a compiler may take
+
+
+def called(command: list[str]) -> subprocess.CompletedProcess[bytes]:
+    """What a compiler answers. It is in a group of its own: Ctrl-C is for the program, which then
+    ends the compiler, with all processes that it started."""
+    run = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, process_group=0)
+    with run:
+        try:
+            out, errors = run.communicate(timeout=LONGEST)
+        except BaseException as error:
+            os.killpg(run.pid, signal.SIGKILL)
+            if isinstance(error, subprocess.TimeoutExpired):
+                text = f"{command[0]} was stopped: it had not finished after {LONGEST} seconds"
+                raise BuildError(f"{text}. Does it run by itself? {' '.join(command)}") from None
+            raise
+    return subprocess.CompletedProcess(command, run.returncode, out, errors)
+
+
+# The cache: files that are there as a whole or not at all, each with a digest at its end. What is
+# in it is run, so nobody but the user may be able to write into it.
+
+
+privates: dict[Path, Path] = {}
+
+
+def private() -> Path:
+    """A folder of this process alone, in the place of a cache that cannot be used."""
+    instead = cache_folder()
+    if instead not in privates:
+        folder = tempfile.TemporaryDirectory(prefix="minigrad")
+        atexit.register(folder.cleanup)
+        privates[instead] = Path(folder.name)
+    return privates[instead]
 
 
 @cache
-def spare() -> tempfile.TemporaryDirectory[str]:
-    """A folder in the place of a cache that cannot be written: full, or not ours."""
-    return tempfile.TemporaryDirectory(prefix="minigrad")
+def say_unused(folder: Path, why: str) -> None:
+    text = f"the cache {folder} is not used: {why} What is compiled is kept for this process only"
+    warnings.warn(text, RuntimeWarning, stacklevel=2)
 
 
-def can_be_written(folder: Path) -> bool:
-    with contextlib.suppress(OSError):
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return os.access(folder, os.W_OK)
-    return False
+@cache
+def trusted(folder: Path) -> bool:
+    """Whether nobody but the user, and root, can have written what is in a folder, or put another
+    in its place: as ssh asks of its keys. It says once if not."""
+    real = Path(os.path.realpath(folder))
+    for path in (real, *real.parents):
+        why = "" if not path.exists() else others_may_write(path, path != real)
+        if why:
+            text = f"{path} {why}. Make it yours (chown) and `chmod go-w` it, or set MINIGRAD_CACHE"
+            say_unused(folder, f"{text} to another folder.")
+            return False
+    return True
+
+
+def others_may_write(path: Path, is_above: bool) -> str:
+    """Why a file or folder is not the user's alone, if that is so."""
+    it = path.stat()
+    if not hasattr(os, "geteuid"):
+        return ""
+    if it.st_uid not in (0, os.geteuid()):
+        return f"belongs to user {it.st_uid}"
+    # Of what is in such a folder, as /tmp, only owners can rename or remove it.
+    sticky = is_above and it.st_mode & stat.S_ISVTX
+    if it.st_mode & stat.S_IWOTH and not sticky:
+        return "can be written by everybody"
+    if it.st_mode & stat.S_IWGRP and not sticky and not is_own_group(it.st_gid):
+        return f"can be written by group {it.st_gid}"
+    return ""
+
+
+def is_own_group(group: int) -> bool:
+    """Whether nobody is in a group but the user, or root."""
+    import grp
+    import pwd
+
+    try:
+        user, it = pwd.getpwuid(os.geteuid()), grp.getgrgid(group)
+    except KeyError:
+        return False
+    return group == user.pw_gid and it.gr_name == user.pw_name and {*it.gr_mem} <= {user.pw_name}
 
 
 def path_of(name: str) -> Path | None:
     """Where something is kept under a name, if it is there and is what was kept."""
     folder = cache_folder()
-    is_spare = spare.cache_info().currsize and not can_be_written(folder)
-    for path in (folder / name, *([Path(spare().name, name)] if is_spare else [])):
+    folders = [folder] if trusted(folder) else []
+    folders += [privates[folder]] if folder in privates else []
+    for path in (folder / name for folder in folders):
         with contextlib.suppress(OSError):
             content = path.read_bytes()
-            if hashlib.sha256(content[:-DIGEST]).digest() == content[-DIGEST:]:
+            right = hashlib.sha256(content[:-DIGEST]).digest() == content[-DIGEST:]
+            if right and not others_may_write(path, False):
                 with contextlib.suppress(OSError):
                     os.utime(path)  # what was not used for the longest time is the first to go
                 return path
@@ -230,18 +332,34 @@ def kept(name: str) -> bytes | None:
 
 
 def keep(name: str, content: bytes) -> Path:
-    """Keep something, and see that what is kept does not grow without bound."""
+    """Keep something, and see that what is kept does not grow without bound.
+
+    Raises:
+        BuildError: if there is no room for it anywhere.
+    """
+    folder = cache_folder()
+    if trusted(folder):
+        try:
+            path = put(folder, name, content)
+            trim(folder, LARGEST)
+            return path
+        except OSError as error:
+            say_unused(
+                folder,
+                f"it cannot be written ({error.strerror}). Make room, or set "
+                "MINIGRAD_CACHE to another folder.",
+            )
     try:
-        path = put(cache_folder(), name, content)
-    except OSError:
-        return put(Path(spare().name), name, content)
-    trim(path.parent, LARGEST)
-    return path
+        return put(private(), name, content)
+    except OSError as error:
+        raise BuildError(f"what was compiled cannot be kept anywhere: {error}") from None
 
 
 def put(folder: Path, name: str, content: bytes) -> Path:
     """Write a file, which is there as a whole or not at all, and its digest at its end."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for path in (*reversed(folder.parents), folder):
+        if not path.exists():  # and so it is the user's alone
+            path.mkdir(mode=0o700, exist_ok=True)
     descriptor, new = tempfile.mkstemp(dir=folder)
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -264,13 +382,13 @@ def trim(folder: Path, largest: int) -> int:
         with contextlib.suppress(OSError):  # another process may have removed it
             if path.is_file():
                 files.append((path, path.stat()))
-    excess = sum(stat.st_size for _, stat in files) - largest
+    excess = sum(it.st_size for _, it in files) - largest
     freed = 0
-    for path, stat in sorted(files, key=lambda file: file[1].st_mtime):
+    for path, it in sorted(files, key=lambda file: file[1].st_mtime):
         if freed >= excess:
             break
         path.unlink(missing_ok=True)
-        freed += stat.st_size
+        freed += it.st_size
     return freed
 
 

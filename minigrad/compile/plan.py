@@ -7,6 +7,7 @@ import itertools
 from collections import defaultdict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.compile.build import HERE, begun, keep, kept, machine, runtime
+from minigrad.compile.build import HERE, BuildError, begun, keep, kept, machine, runtime
 from minigrad.compile.codegen import Call, Code, generate, source_of, work_of
 from minigrad.compile.contract import with_operands
 from minigrad.compile.describe import DescribedCall, DescribedKernel, Description, described
@@ -121,7 +122,8 @@ def plan_of(graph: Graph) -> Plan:
     with ThreadPoolExecutor(1) as pool:
         pool.submit(runtime)  # meanwhile, what runs plans is built
         plan = made(graph)
-    keep(name, as_text(plan).encode())
+    with suppress(BuildError):  # the next process makes it again
+        keep(name, as_text(plan).encode())
     return plan
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ctypes
+import weakref
 from typing import Any
 
 import numpy as np
 
-from minigrad.compile.build import begun, runtime
+from minigrad.compile.build import begun, release, runtime
 from minigrad.compile.ir import Graph, Value
 from minigrad.compile.layout import Layout
 from minigrad.compile.plan import Array, ByNumpy, Calls, constants_of, plan_of
@@ -40,8 +41,10 @@ class Program:
 
     def __init__(self, graph: Graph) -> None:
         self.plan = plan = plan_of(graph)
-        self.libraries, self.build_seconds = (plan.building or begun(*plan.sources)).result()
+        built: tuple[list[ctypes.CDLL], float] = (plan.building or begun(*plan.sources)).result()
+        self.libraries, self.build_seconds = built
         plan.building = None
+        weakref.finalize(self, release, *self.libraries).atexit = False
         given, traced = [*graph.inputs, *graph.states], constants_of(graph)
         self.slots: dict[Value, int] = {value: k for k, value in enumerate(given)}
         first = len(plan.leaves)

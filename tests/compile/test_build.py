@@ -1,5 +1,7 @@
 """Building: from a cold, a warm, a damaged and a read-only cache, and without a compiler."""
 
+import gc
+import itertools
 import os
 import signal
 import stat
@@ -15,7 +17,7 @@ import numpy as np
 import pytest
 
 from minigrad import optim
-from minigrad.compile import build
+from minigrad.compile import build, compiled
 from minigrad.compile.compiled import compile
 from minigrad.compile.run_numpy import NumpyProgram
 from tests.compile.test_compiled import X, Y, agree, network, stepper
@@ -43,7 +45,7 @@ def test_what_was_built_is_not_built_again(cache: Path, monkeypatch: pytest.Monk
     # machine; nothing else is left there.
     assert {".plan", ".so"} <= {path.suffix for path in files} <= {".plan", ".so", ".macros"}
     assert len(files) <= 4
-    monkeypatch.setattr(subprocess, "run", None)  # no compiler is called
+    monkeypatch.setattr(subprocess, "Popen", None)  # no compiler is called
     agree(trained(compile), trained(lambda f: f), 1e-4)
     assert files == sorted(cache.iterdir())
 
@@ -128,21 +130,150 @@ def test_a_compiler_that_fails(
 def test_a_cache_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("MINIGRAD_CACHE", str(tmp_path / "file" / "cache"))
-    agree(trained(compile), trained(lambda f: f), 1e-4)  # a warning would be an error
+    with pytest.warns(RuntimeWarning, match="cache .*file/cache is not used: it cannot be written"):
+        agree(trained(compile), trained(lambda f: f), 1e-4)
+    agree(trained(compile), trained(lambda f: f), 1e-4)  # said once: here it would be an error
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
-
-
-def test_what_is_built_beside_a_cache_is_built_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "file").write_text("")
-    monkeypatch.setenv("MINIGRAD_CACHE", str(tmp_path / "file" / "cache"))
     first, second = (compile(lambda x: np.tanh(x) * 3.5) for _ in range(2))
     expected = first(X)
-    written = [path.stat().st_ino for path in Path(build.spare().name).glob("*.so")]
+    written = [path.stat().st_ino for path in build.private().glob("*.so")]
     agree(second(X), expected)  # of the same text: a library in use is not written into
-    assert written == [path.stat().st_ino for path in Path(build.spare().name).glob("*.so")]
+    assert written == [path.stat().st_ino for path in build.private().glob("*.so")]
     agree(first(X), expected)
+
+
+def test_a_full_disk(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    full = OSError(28, "No space left on device")
+
+    def refuse(folder: Path, name: str, content: bytes) -> Path:
+        if folder == cache or everywhere:
+            raise full
+        return put(folder, name, content)
+
+    put, everywhere = build.put, False
+    monkeypatch.setattr(build, "put", refuse)
+    with pytest.warns(RuntimeWarning, match="No space left on device.. Make room"):
+        agree(compile(lambda x: np.tanh(x) * 3.25)(X), np.tanh(X) * 3.25)
+    everywhere = True
+    with pytest.warns(RuntimeWarning, match="run on NumPy: .*cannot be kept anywhere: .*No space"):
+        agree(compile(lambda x: np.tanh(x) * 3.125)(X), np.tanh(X) * 3.125)
+
+
+NUMBERS = itertools.count(1000.5)
+
+
+def others_folder(folder: Path) -> None:
+    os.chown(folder, 1234, 1234)
+
+
+def groups_folder(folder: Path) -> None:
+    os.chown(folder, -1, 1234)
+    folder.chmod(0o770)
+
+
+@pytest.mark.parametrize("above", [False, True], ids=["itself", "a folder above"])
+@pytest.mark.parametrize(
+    ("spoil", "why"),
+    [
+        (lambda path: path.chmod(0o777), "can be written by everybody"),
+        (lambda path: path.chmod(0o772), "can be written by everybody"),
+        (groups_folder, "can be written by group 1234"),
+        (others_folder, "belongs to user 1234"),
+    ],
+    ids=["all", "others", "group", "owner"],
+)
+def test_a_cache_that_others_may_write_is_not_used(
+    cache: Path, spoil: Callable[[Path], object], why: str, above: bool, monkeypatch: Any
+) -> None:
+    """What is in it is neither run nor read: here it is a wrong plan with the right digest."""
+    if os.geteuid():
+        pytest.skip("only root can give a file to others")
+    number = next(NUMBERS)  # or else the program would be known from before
+    f = compile(lambda x: np.tanh(x) * number)
+    f(X)
+    (plan,) = cache.glob("*.plan")
+    build.put(cache, plan.name, b"wrong")
+    before = {path: path.read_bytes() for path in cache.iterdir()}
+    spoil(cache.parent if above else cache)
+    build.trusted.cache_clear()
+    build.say_unused.cache_clear()
+    with pytest.warns(RuntimeWarning, match=f"is not used: .*{why}.*chmod go-w"):
+        agree(compile(lambda x: np.tanh(x) * number)(X), f(X))
+    assert before == {path: path.read_bytes() for path in cache.iterdir()}
+    others_folder(cache.parent)  # who cannot be asked for anything else
+
+
+def test_a_file_of_others_in_the_cache_is_not_read(cache: Path) -> None:
+    if os.geteuid():
+        pytest.skip("only root can give a file to others")
+    path = build.put(cache, "a.plan", b"content")
+    assert build.kept("a.plan") == b"content"
+    os.chown(path, 1234, -1)
+    assert build.kept("a.plan") is None
+
+
+def test_a_cache_from_which_nothing_can_be_loaded(cache: Path, monkeypatch: Any) -> None:
+    load = build.ctypes.CDLL
+
+    def refuse(path: str) -> Any:
+        if path.startswith(str(cache)):
+            raise OSError(f"{path}: failed to map segment from shared object")
+        return load(path)
+
+    monkeypatch.setattr(build.ctypes, "CDLL", refuse)
+    with pytest.warns(RuntimeWarning, match="no library can be loaded from it .*noexec"):
+        agree(compile(lambda x: np.tanh(x) * 6)(X), np.tanh(X) * 6)
+
+
+HANGS = """#!/bin/sh
+sleep 600 &
+echo $! > "{child}"
+wait
+"""
+
+
+def test_a_compiler_that_hangs_is_stopped(cache: Path, tmp_path: Path, monkeypatch: Any) -> None:
+    """With all that it started."""
+    hangs, child = tmp_path / "cc", tmp_path / "child"
+    hangs.write_text(HANGS.format(child=child))
+    hangs.chmod(0o755)
+    monkeypatch.setattr(build, "compiler", lambda: str(hangs))
+    monkeypatch.setattr(build, "library_name", lambda cc, text: "a.so")
+    monkeypatch.setattr(build, "flags", lambda cc: [])
+    monkeypatch.setattr(build, "LONGEST", 0.5)
+    start = time.perf_counter()
+    with pytest.raises(build.BuildError, match="cc was stopped: it had not finished after 0"):
+        build.built("int x;")
+    assert time.perf_counter() - start < 30
+    status = Path("/proc", child.read_text().strip(), "stat")
+    for _ in range(100):  # until whoever inherits it has seen that it ended
+        if not status.exists() or " Z " in status.read_text():
+            break
+        time.sleep(0.05)
+    else:
+        raise AssertionError("what the compiler started is still running")
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="Linux says what is mapped")
+@pytest.mark.filterwarnings("ignore:.*traced and compiled")
+def test_versions_let_go_are_unmapped(cache: Path, monkeypatch: Any) -> None:
+    """A number that changes at every call makes a new version each time; some are kept."""
+
+    def mapped() -> int:
+        return sum("/cache/" in line for line in Path("/proc/self/maps").read_text().splitlines())
+
+    monkeypatch.setattr(compiled, "KEPT", 2)
+    number, counts = 0.0, []
+    f = compile(lambda x: np.tanh(x) * number)
+    for k in range(200):
+        number = 1.5 + k % 4
+        agree(f(X), np.tanh(X) * number)
+        counts.append(mapped())
+    gc.collect()
+    assert f.traces == 200 and 0 < max(counts[100:]) <= max(counts[:100])
+    del f
+    gc.collect()
+    assert mapped() <= 10  # those of the runtime, which stays
 
 
 def test_a_folder_in_the_cache_stays(cache: Path) -> None:
