@@ -8,6 +8,7 @@ moves, adds and multiplies them. The functions at the end are named and called a
 from __future__ import annotations
 
 import itertools
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 
 from minigrad.transforms import leaves_of, like, matching
 
+Rule = Callable[[Any, Any], Any]
 levels = itertools.count()
 
 
@@ -23,12 +25,17 @@ def split(x: Any, level: int) -> tuple[Any, Any]:
     return (x.value, x.tangent) if isinstance(x, Dual) and x.level == level else (x, 0.0)
 
 
-def binary(rule: Callable[..., tuple[Any, Any]]) -> Any:
+def binary(value: Rule, by_a: Rule, by_b: Rule) -> Any:
+    """A method, of what it gives for (a, b), and of the tangents from (da, b) and from (a, db)."""
+
     def method(a: Dual, b: Any) -> Any:
         if isinstance(b, np.ndarray):
             return NotImplemented  # which does it entry by entry
-        level = max(x.level for x in (a, b) if isinstance(x, Dual))
-        return Dual(level, *rule(*split(a, level), *split(b, level)))
+        level = max(a.level, b.level) if isinstance(b, Dual) else a.level
+        (x, dx), (y, dy) = split(a, level), split(b, level)
+        if x is a or y is b:  # the other is a constant here
+            return Dual(level, value(x, y), by_b(x, dy) if x is a else by_a(dx, y))
+        return Dual(level, value(x, y), by_a(dx, y) + by_b(x, dy))
 
     return method
 
@@ -37,10 +44,10 @@ class Dual:
     def __init__(self, level: int, value: Any, tangent: Any) -> None:
         self.level, self.value, self.tangent = level, value, tangent
 
-    __add__ = __radd__ = binary(lambda a, da, b, db: (a + b, da + db))
-    __mul__ = __rmul__ = binary(lambda a, da, b, db: (a * b, da * b + a * db))
-    __sub__ = binary(lambda a, da, b, db: (a - b, da - db))
-    __rsub__ = binary(lambda a, da, b, db: (b - a, db - da))
+    __add__ = __radd__ = binary(operator.add, lambda da, b: da, lambda a, db: db)
+    __sub__ = binary(operator.sub, lambda da, b: da, lambda a, db: -1.0 * db)
+    __rsub__ = binary(lambda a, b: b - a, lambda da, b: -1.0 * da, lambda a, db: db)
+    __mul__ = __rmul__ = binary(operator.mul, operator.mul, operator.mul)
 
     def __pow__(self, n: int) -> Dual:
         return Dual(self.level, self.value**n, n * self.value ** (n - 1) * self.tangent)
