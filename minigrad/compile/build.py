@@ -153,9 +153,8 @@ def loaded(path: Path) -> ctypes.CDLL:
     try:
         return ctypes.CDLL(str(path))
     except OSError as error:
-        say_unused(
-            path.parent, f"no library can be loaded from it ({error}): is it mounted noexec?"
-        )
+        why = str(error).rpartition(": ")[2]
+        say_unused(path.parent, f"no library can be loaded from it ({why}). Is it noexec?")
         try:
             return ctypes.CDLL(str(put(private(), path.name, path.read_bytes()[:-DIGEST])))
         except OSError as again:
