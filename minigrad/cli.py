@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except MinigradError as error:
         # Without the line that the error names: it would be this program's own.
-        return complain(error.message + error.path())
+        return complain(error.message + error.inside())
     except (OSError, ValueError) as error:
         return complain(str(error))
     return 0

@@ -49,9 +49,9 @@ class MinigradError(Exception):
         self.modules: list[Any] = []
 
     def __str__(self) -> str:
-        return self.message + self.path() + self.line
+        return self.message + self.inside() + self.line
 
-    def path(self) -> str:
+    def inside(self) -> str:
         """The module it comes from, as the outermost one names it: Net.encoder.2 (Linear)."""
         if len(self.modules) < 2:
             return ""

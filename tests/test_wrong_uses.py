@@ -390,8 +390,8 @@ def names(folder: Path) -> dict[str, Any]:
     loader = minigrad.data.BatchLoader(x, x[:, :1], batch_size=4, seed=0)
 
     def go(model: Any = model, loader: Any = loader, loss: Any = F.mse_loss, **how: Any) -> Any:
-        how = {"optimizer": opt, "epochs": 1, "progress": False, "compile": False} | how
-        return minigrad.fit(model, loader, loss, **how)
+        usual: Any = {"optimizer": opt, "epochs": 1, "progress": False, "compile": False}
+        return minigrad.fit(model, loader, loss, **(usual | how))
 
     def gen() -> Any:
         yield x, x[:, :1]
@@ -458,7 +458,7 @@ def test_the_users_line_is_not_one_of_contextlib_or_of_a_dataclass() -> None:
 
 
 def test_what_is_not_there_looks_as_if_it_were_not() -> None:
-    tensor = minigrad.Tensor(1.0)
+    tensor: Any = minigrad.Tensor(1.0)
     assert not hasattr(tensor, "view")
     assert getattr(tensor, "numpy", None) is None
     with pytest.raises(AttributeError, match="no attribute 'vieww'"):
