@@ -1,22 +1,38 @@
-"""What a function finds outside of its arguments: its state, and what it may not be stale of.
+"""What a function can read outside of its arguments: each place is noted, and looked at in every
+call (`guards.py`); an array in such a place becomes an input of the graph.
 
-Walked through are the user's functions, classes, modules and objects, minigrad's own, and
-containers. Not looked into are objects of the standard library and of installed packages: threads,
-files, loggers hold nothing that is computed with. Of the user's own, which may hold a whole
-program, only what is named in the code that is reached is looked at.
+Everything reachable is walked through, from the code outwards: closures, globals, attributes,
+containers. Of functions, classes, modules and objects of the user's own, which may hold a whole
+program, what counts is what the code that is reached names; of objects of the standard library and
+of installed packages, whose code may ask for anything in them, all they hold. What hides its state
+is watched by its pickle. What cannot be watched is refused.
 """
 
 from __future__ import annotations
 
-import builtins
 import dis
 import enum
+import gc
 import sys
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+import threading
+import weakref
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field
-from types import CodeType, FunctionType, MethodType, ModuleType, SimpleNamespace
-from typing import Any
+from functools import _lru_cache_wrapper
+from pickle import dumps
+from random import Random
+from types import (
+    CellType,
+    CodeType,
+    FunctionType,
+    MappingProxyType,
+    MemberDescriptorType,
+    MethodType,
+    ModuleType,
+)
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -28,17 +44,106 @@ from minigrad.optim import Optimizer
 from minigrad.tensor import Tensor
 
 SCALARS = (bool, int, float, complex, str, bytes, type(None), np.generic, np.dtype, enum.Enum)
+ITSELF = (range, slice, type(...), type(NotImplemented), np.ufunc, CodeType)
 # What Python and minigrad call without naming it in the code that leads there.
-ALWAYS = {"forward", "rule", "training", "__call__", "__get__", "__getattr__", "__getitem__"}
-ALWAYS |= {"__len__", "__iter__", "__next__", "__contains__", "__enter__", "__exit__", "__bool__"}
-ALWAYS |= {f"__{r}{name}__" for name in "add sub mul truediv matmul pow".split() for r in ("", "r")}
-ALWAYS |= {f"__{name}__" for name in "eq ne lt le gt ge neg abs setitem hash index float".split()}
+CALLED = "getattr getattribute missing call get getitem setitem len iter next contains enter exit"
+CALLED += " bool int float index hash eq ne lt le gt ge neg pos abs invert str repr format array"
+MATH = "add sub mul truediv floordiv mod pow matmul and or xor".split()
+ALWAYS = {"forward", "rule", "training", *(f"__{name}__" for name in CALLED.split())}
+ALWAYS |= {f"__{kind}{name}__" for name in MATH for kind in ("", "r", "i")}
 # Code that says one of these may be after attributes that it does not name.
-BY_NAME = {"getattr", "attrgetter", "vars", "__dict__", "asdict", "astuple", "deepcopy"}
-# Where descriptors and wrappers have the functions that they are made of.
-INNER = "fget fset func __func__ __wrapped__".split()
+BY_NAME = {"getattr", "attrgetter", "vars", "dir", "__dict__", "asdict", "astuple", "deepcopy"}
+BY_NAME |= {"__getattribute__", "getattr_static", "getmembers"}
+# Where descriptors and wrappers have what they are made of.
+INNER = "fget fset func __func__ __wrapped__ __self__ args keywords".split()
 MAKING = ("__new__", "__init__", "__post_init__")
 RATES = {"lr", "initial_lr"}
+# What gives other answers from call to call, of which there is no object to watch: by module.
+FILES = {"read", "readline", "readlines", "readinto", "read_text", "read_bytes", "open"}
+HIDDEN: dict[str, set[str]] = {
+    "time": {"time", "monotonic", "perf_counter", "process_time", "thread_time", "localtime"}
+    | {"time_ns", "monotonic_ns", "perf_counter_ns", "process_time_ns", "gmtime", "ctime"},
+    "datetime": {"now", "today", "utcnow"},
+    "builtins": {"eval", "exec", "globals", "locals", "input", "open"},
+    "numpy": {"load", "loadtxt", "genfromtxt", "fromfile", "memmap"},
+    "posix": {"urandom", "getcwd", "listdir", "scandir", "stat", "read", "open", "times"},
+    "sys": {"_getframe", "getrefcount", "getrecursionlimit", "getswitchinterval"},
+    **dict.fromkeys(("io", "_io", "pathlib", "tempfile"), FILES),
+}
+# Of the standard library, what holds nothing that is computed with: only what is named counts.
+MACHINERY = {"logging", "io", "_io", "concurrent", "multiprocessing", "socket", "subprocess"}
+MACHINERY |= {"asyncio", "threading", "typing", "warnings", "traceback", "abc"}
+# But these.
+READABLE = {"local", "Event", "Condition", "Semaphore", "BoundedSemaphore", "Barrier"}
+STATELESS = {"_thread", "types", "re"}
+FEW = 16
+DEFINED = 1 << 9  # among the flags of a class: it is not one that is built into Python or NumPy
+
+
+# Also what a dictionary says that another thread writes into meanwhile.
+GONE = (KeyError, IndexError, AttributeError, ValueError, TypeError, RuntimeError)
+
+# How each kind of place is read, and what that has to be: the same, or equal. As text in which
+# {0} is the holder, {1} the key and {2} what was there; and as a function.
+READ: dict[str, tuple[str, Callable[[Any, Any], Any]]] = {
+    "array": ("{0}.node.value is {2}", lambda t, _: t.node.value),
+    "flag": ("{0}.node.requires_grad is {2}", lambda t, _: t.node.requires_grad),
+    "cell": ("{0}.cell_contents is {2}", lambda cell, _: cell.cell_contents),
+    "item": ("{0}[{1}] is {2}", lambda holder, key: holder[key]),
+    "attribute": ("{0}.{1} is {2}", getattr),
+    "absent": ("{1} not in {0}", lambda holder, key: key in holder),
+    "empty": ("not is_filled({0})", lambda cell, _: is_filled(cell)),
+    "length": ("len({0}) == {2}", lambda x, _: [*x]),
+    "keys": ("[*{0}] == {2}", lambda x, _: [*x]),
+    "members": ("[*map(id, {0})] == {2}", lambda x, _: [*x]),
+    "cached": ("[*map(id, cached({0}))] == {2}", lambda x, _: cached(x)),
+    "called": ("{0}() is {2}", lambda x, _: x()),
+    "variable": ("{0}.get(None) is {2}", lambda x, _: x.get(None)),
+    "variables": ("[*{0}.__dict__] == {2}", lambda x, _: [*vars(x)]),
+    "bytes": ("bytes({0}) == {2}", lambda x, _: bytes(x)),
+    "pickled": ("dumps({0}) == {2}", lambda x, _: dumps(x)),
+}
+
+
+class Place(NamedTuple):
+    """Where something was found: how it is read (see `READ`), in what, under which key."""
+
+    kind: str
+    holder: Any
+    key: Any
+    name: str
+
+    @property
+    def takes(self) -> bool:
+        """Whether something else can be put there."""
+        kinds = ("cell", "item", "attribute")
+        return self.kind in kinds and not isinstance(self.holder, MappingProxyType)
+
+    def read(self) -> Any:
+        return READ[self.kind][1](self.holder, self.key)
+
+    def restore(self, x: Any) -> None:
+        """Put back what was there, if something else is."""
+        if self.kind == "absent":
+            self.holder.pop(self.key, None)
+        elif self.kind == "empty" and is_filled(self.holder):
+            del self.holder.cell_contents
+        if not self.takes:
+            return
+        try:
+            there = self.read() is x
+        except GONE:
+            there = False
+        if not there:
+            self.put(x)
+
+    def put(self, x: Any) -> None:
+        if self.kind == "cell":
+            self.holder.cell_contents = x
+        elif self.kind == "item":
+            self.holder[self.key] = x
+        else:
+            object.__setattr__(self.holder, self.key, x)
 
 
 @dataclass
@@ -46,11 +151,10 @@ class Captured:
     """Everything that a function can reach, each once.
 
     `slots` are the arrays that optimisers and averages write into: a container, a key and how to
-    say it. `arrays` are all others that are no Tensor's. What was looked at is in `whole`, the
-    containers of which everything counts, and in `parts`, single things: a container and a key;
-    `cells` are variables of closures. `spaces` are the attributes of the user's own objects,
-    classes and modules, of which those in `names` count. `unset` are variables that have no value
-    yet, of a closure or, by name, of a module.
+    say it. `arrays` are all others that are no Tensor's. `places` is all that was looked at.
+    `spaces` are the attributes of the user's own objects, classes and modules, of which those in
+    `names` count. `routes` says how arrays and tuples were come by: from a place, or in a tuple;
+    None is another way. `generators` of random numbers must not be drawn from.
     """
 
     own: str
@@ -58,34 +162,78 @@ class Captured:
     optimizers: dict[int, Optimizer] = field(default_factory=dict)
     slots: list[tuple[Any, Any, str]] = field(default_factory=list)
     arrays: dict[int, np.ndarray] = field(default_factory=dict)
-    whole: list[tuple[Any, str]] = field(default_factory=list)
-    parts: dict[tuple[int, Any], tuple[Any, Any, str]] = field(default_factory=dict)
-    cells: list[tuple[Any, str]] = field(default_factory=list)
+    generators: dict[int, tuple[Any, str]] = field(default_factory=dict)
+    places: dict[tuple[str, int, Any], Place] = field(default_factory=dict)
+    routes: dict[int, list[Any]] = field(default_factory=lambda: defaultdict(list))
     spaces: list[tuple[Any, str]] = field(default_factory=list)
-    names: set[str] = field(default_factory=lambda: {*ALWAYS})
-    unset: list[tuple[Any, str]] = field(default_factory=list)
+    names: set[str] = field(default_factory=set)
+    hidden: set[tuple[str, str]] = field(default_factory=set)
     classes: dict[int, type] = field(default_factory=dict)
     seen: dict[int, Any] = field(default_factory=dict)
-    todo: list[tuple[Any, str]] = field(default_factory=list)
+    todo: list[tuple[Any, str, Any]] = field(default_factory=list)
 
     def counts(self, key: Any) -> bool:
         """Whether an attribute of this name may be asked for."""
-        return key in self.names or (
-            not self.names.isdisjoint(BY_NAME) and not str(key).startswith("__")
+        by_name = not self.names.isdisjoint(BY_NAME) and not str(key).startswith("__")
+        return by_name or key in self.names or key in ALWAYS
+
+    def add(self, parts: Iterable[Any], name: str, route: Any = None) -> None:
+        """What is to be visited."""
+        self.todo += [(x, name, route) for x in parts]
+
+    def note(self, kind: str, holder: Any, key: Any, name: str, value: Any = None) -> None:
+        """Note a place; what is in it is to be visited."""
+        if (kind, id(holder), key) not in self.places:
+            place = self.places[kind, id(holder), key] = Place(kind, holder, key, name)
+            self.todo.append((value, name, place))
+
+    def hold(self, space: Any, keys: Iterable[Any], name: str) -> None:
+        for key in keys:
+            at = f"{name}.{key}" if name else str(key)
+            if isinstance(space, Slots):
+                self.note("attribute", space.x, key, at, space[key])
+            else:
+                self.note("item", space, key, at, space[key])
+
+    def identities(self) -> dict[int, Any]:
+        """Tensors and arrays, by their id."""
+        return {**self.tensors, **self.arrays}
+
+    def can_move(self, x: Any) -> bool:
+        """Whether all ways to an array go through places in which something else can be put."""
+        return all(
+            route.takes if isinstance(route, Place) else route is not None and self.can_move(route)
+            for route in self.routes[id(x)]
         )
 
 
 def captured(function: Callable[..., Any], arguments: Iterable[tuple[str, Any]] = ()) -> Captured:
-    """Walk through all that a function can reach, also in arguments that are no arrays."""
+    """Walk through all that a function can reach, also in arguments that are no arrays.
+
+    Raises:
+        TraceError: for what it can reach and cannot be watched.
+    """
     found = Captured(own=top_of(getattr(function, "__module__", None)))
-    found.todo = [(function, getattr(function, "__name__", "f"))]
-    found.todo += [(x, name) for name, x in arguments if not isinstance(x, Tensor | np.ndarray)]
+    found.add([function], getattr(function, "__name__", "f"))
+    for name, x in arguments:
+        if not isinstance(x, Tensor | np.ndarray):
+            found.add([x], name)
     while found.todo:
         while found.todo:
             visit(*found.todo.pop(), found)
         # What was read since then may name more of what was looked at before.
         for space, name in found.spaces:
-            hold(space, filter(found.counts, list(space)), name, found)
+            module = space.get("__name__")
+            foreign = is_python(module) or top_of(module) == "minigrad"
+            for key in filter(found.names.__contains__ if foreign else found.counts, list(space)):
+                x = space[key]
+                if not (foreign and (callable(x) or isinstance(x, ModuleType))):
+                    found.hold(space, [key], name)
+                elif id(x) not in found.seen and not is_itself(x):
+                    found.add([x], f"{name}.{key}")
+    for module, name in found.hidden:
+        for asked in sorted(HIDDEN[module] & found.names):
+            raise refused(f"calls {asked} of {name}", "which gives other answers from call to call")
     for holder, key, _ in found.slots:
         found.arrays.pop(id(holder[key]), None)
     return found
@@ -95,21 +243,33 @@ def top_of(module: Any) -> str:
     return str(module or "").partition(".")[0]
 
 
-def is_foreign(module: Any, found: Captured) -> bool:
-    """Whether a module, by name, is Python's, NumPy's, or of a package that is not the user's.
+def is_python(module: Any) -> bool:
+    """Whether a module, by name, is of the standard library, or NumPy's."""
+    return top_of(module) == "numpy" or top_of(module) in sys.stdlib_module_names
 
-    An installed package is the user's if the function is in it.
-    """
+
+def is_installed(module: Any, found: Captured) -> bool:
+    """Whether it is of an installed package, and the function is not."""
     top = top_of(module)
-    if top in sys.stdlib_module_names or top in ("numpy", "minigrad"):
-        return True
     file = getattr(sys.modules.get(top), "__file__", None) or ""
     return top != found.own and ("site-packages" in file or "dist-packages" in file)
 
 
-def visit(x: Any, name: str, found: Captured) -> None:
+def is_itself(x: Any) -> bool:
+    """Whether it is what it is for good: that the place has the same is all there is to see."""
+    kind = type(x)
+    if isinstance(x, SCALARS):
+        return not isinstance(x, enum.Enum | np.void) and is_python(kind.__module__)
+    return isinstance(x, ITSELF)
+
+
+def visit(x: Any, name: str, route: Any, found: Captured) -> None:
     """Note a value, and what of it is to be visited."""
-    if id(x) in found.seen or isinstance(x, SCALARS):
+    if is_itself(x):
+        return
+    if isinstance(x, np.ndarray | tuple):
+        found.routes[id(x)].append(route)
+    if id(x) in found.seen:
         return
     found.seen[id(x)] = x  # held, so that no other object gets its id
     kind = type(x)
@@ -119,30 +279,28 @@ def visit(x: Any, name: str, found: Captured) -> None:
         found.tensors[id(x)] = x
     elif is_traced(x):
         raise kept(name)
-    elif isinstance(x, np.ndarray):
-        found.arrays[id(x)] = x
+    elif isinstance(x, np.ndarray | np.void):
+        found.arrays[id(x)] = x  # type: ignore[assignment]
+        if x.dtype.hasobject:
+            found.add(np.ravel(x).tolist(), name)
+        if type(x) not in (np.ndarray, np.void):
+            visit_object(x, name, found)
     elif isinstance(x, Optimizer):
         visit_optimizer(x, name, found)
     elif isinstance(x, MethodType):
-        found.todo += [(x.__func__, name), (x.__self__, "self")]
+        found.add([x.__func__], name)
+        found.add([x.__self__], name if is_python(type(x.__self__).__module__) else "self")
     elif isinstance(x, FunctionType):
         visit_function(x, name, found)
     elif isinstance(x, type):
         visit_class(x, found)
-        found.todo += [(vars(x).get(made), name) for made in MAKING]
+        found.add((vars(x).get(made) for made in MAKING), name)
     elif isinstance(x, ModuleType):
-        if not is_foreign(x.__name__, found):
-            found.spaces.append((vars(x), name))
-    elif isinstance(x, dict):
-        hold_all(x, ((key, f"{name}[{key!r}]") for key in x), name, found)
-    elif isinstance(x, list | deque):
-        hold_all(x, ((k, f"{name}[{k}]") for k in range(len(x))), name, found)
-    elif isinstance(x, tuple | set | frozenset):
-        found.todo += [(part, f"{name}[{k}]") for k, part in enumerate(x)]
-        if isinstance(x, set):
-            found.whole.append((x, name))
+        found.spaces.append((vars(x), name))
+    elif isinstance(x, dict | MappingProxyType | list | deque | tuple | set | frozenset):
+        visit_container(x, name, found)
     elif kind.__module__.startswith(__package__):  # compiled: what it computes is traced with us
-        found.todo.append((getattr(x, "__wrapped__", None), name))
+        found.add([getattr(x, "__wrapped__", None)], name)
     else:
         visit_object(x, name, found)
     visit_class(kind, found)
@@ -155,36 +313,147 @@ def kept(name: str) -> TraceError:
     )
 
 
+def refused(what: str, why: str) -> TraceError:
+    return TraceError(
+        f"a compiled function {what}, {why}. It cannot be seen whether that is the same in the "
+        "next call: do it outside, and pass what it gives as an argument"
+    )
+
+
 def visit_class(kind: type, found: Captured) -> None:
-    """What the user's classes define: methods, properties, constants."""
+    """What classes define: methods, properties, constants."""
     for each in kind.__mro__:
-        if id(each) not in found.classes and not is_foreign(each.__module__, found):
+        of = top_of(each.__module__)
+        if id(each) not in found.classes and of != "minigrad" and not is_python(of):
             found.classes[id(each)] = each
             found.spaces.append((vars(each), each.__name__))
 
 
+def visit_container(x: Any, name: str, found: Captured) -> None:
+    """Everything in a container counts, and in which order."""
+    if isinstance(x, dict | MappingProxyType):
+        if not is_group(x):
+            found.note("keys", x, None, name)
+        found.add((key for key in x if type(key) is not str), f"a key of {name}")
+        hold_all(x, ((key, f"{name}[{key!r}]") for key in x), found)
+        if isinstance(x, defaultdict):
+            found.note("attribute", x, "default_factory", name, x.default_factory)
+    elif isinstance(x, list | deque) and (len(x) <= FEW or any(type(y) is np.ndarray for y in x)):
+        found.note("length", x, None, name)
+        hold_all(x, ((k, f"{name}[{k}]") for k in range(len(x))), found)
+    elif isinstance(x, tuple):
+        found.add(x, name, x if type(x) is tuple or hasattr(x, "_make") else None)
+    else:
+        if not isinstance(x, frozenset):
+            found.note("members", x, None, name)
+        found.add(x, name)
+    if not is_python(type(x).__module__):
+        visit_object(x, name, found)
+
+
+def is_group(x: Any) -> bool:
+    return isinstance(x, dict) and {"params", "lr"} <= x.keys()
+
+
+def hold_all(x: Any, items: Iterable[tuple[Any, str]], found: Captured) -> None:
+    """Of a group of an optimiser, all but its learning rates, which are read at each call."""
+    group = is_group(x)
+    for key, at in items:
+        if not (group and key in RATES):
+            found.note("item", x, key, at, x[key])
+
+
 def visit_object(x: Any, name: str, found: Captured) -> None:
-    """Attributes: all of modules and of what else is minigrad's, of the user's those named."""
+    """Attributes: of the user's and of modules those named, of all others each."""
     kind = type(x)
     own = getattr(x, "__dict__", {})
-    if kind.__module__.startswith("minigrad.optim"):
+    slots = [slot for each in kind.__mro__ for slot in slots_of(each)]
+    top = top_of(kind.__module__)
+    if isinstance(x, np.random.Generator | np.random.RandomState | np.random.BitGenerator | Random):
+        found.generators[id(x)] = x, name
+    elif kind.__module__.startswith("minigrad.optim"):
         visit_state(own, name, found)
-    elif top_of(kind.__module__) == "minigrad":
-        hold_all(own, ((key, f"{name}.{key}") for key in own), name, found)
-    elif not is_foreign(kind.__module__, found) or isinstance(x, Module | SimpleNamespace):
+    elif top == "minigrad" and not isinstance(x, Module):
+        found.note("length", own, None, name)
+        hold_all(own, ((key, f"{name}.{key}") for key in own), found)
+    elif kind.__name__ not in READABLE and any(
+        top_of(each.__module__) in MACHINERY for each in kind.__mro__
+    ):
+        found.spaces.append((own, name))
+    elif is_python(top) or is_installed(top, found):
+        visit_foreign(x, own, slots, name, found)
+    else:
+        if top != "minigrad":
+            found.note("attribute", x, "__class__", f"the class of {name}")
         found.spaces.append((own, name))
         if isinstance(x, Module):
-            hold(own, (key for key in own if not isinstance(own[key], SCALARS)), name, found)
-        if slots := [slot for each in kind.__mro__ for slot in getattr(each, "__slots__", ())]:
-            found.spaces.append((Attributes(x, slots), name))
-    elif kind.__module__ in ("builtins", "functools"):
-        found.todo += [(getattr(x, inner), name) for inner in INNER if hasattr(x, inner)]
-        found.todo += [(getattr(x, part, ()), name) for part in ("args", "keywords")]
+            found.hold(own, [key for key in own if not isinstance(own[key], SCALARS)], name)
+        if isinstance(x, enum.Enum):
+            found.hold(own, ["_value_"], name)
+        if slots:
+            found.spaces.append((Slots(x, slots), name))
+    if top in HIDDEN:
+        found.hidden.add((top, name))
+
+
+def visit_foreign(x: Any, own: Any, slots: list[str], name: str, found: Captured) -> None:
+    """Of what is not the user's, all there is: its attributes, and what else it is made of."""
+    kind = type(x)
+    module = top_of(kind.__module__)
+    if own and not (callable(x) and not kind.__flags__ & DEFINED):
+        visit_container(own, name, found)
+    for slot, value in Slots(x, slots).items():
+        found.note("attribute", x, slot, f"{name}.{slot}", value)
+    of = top_of(getattr(x, "__module__", ""))
+    if callable(x) and getattr(x, "__name__", "") in HIDDEN.get(of, ()):
+        raise refused(f"calls {x.__name__}", "which gives other answers from call to call")
+    if isinstance(x, weakref.ref):
+        found.note("called", x, None, name, x())
+    elif isinstance(x, ContextVar):
+        found.note("variable", x, None, name, x.get(None))
+    elif isinstance(x, CellType):
+        found.note("cell", x, None, name, x.cell_contents)
+    elif isinstance(x, threading.local):
+        found.note("variables", x, None, name)
+        for key, value in vars(x).items():
+            found.note("attribute", x, key, f"{name}.{key}", value)
+    elif isinstance(x, _lru_cache_wrapper):
+        found.note("cached", x, None, name)
+        found.add([x.__wrapped__, *cached(x)], name)
+    elif isinstance(x, Iterator) and not own:
+        raise refused(f"reads {name}, a {type(x).__name__}", "of which each thing is read once")
+    elif is_buffer(x):
+        found.note("bytes", x, None, name)
+    elif module in ("builtins", "functools"):
+        found.add((getattr(x, inner) for inner in INNER if hasattr(x, inner)), name)
+    elif not (own or slots or callable(x) or module in STATELESS):
+        try:
+            dumps(x)
+        except Exception:
+            raise refused(f"reads {name}, a {type(x).__name__}", "which hides its state") from None
+        found.note("pickled", x, None, name)
+
+
+def cached(x: Any) -> list[Any]:
+    """What a function that remembers its results remembers; in no order."""
+    parts = gc.get_referents(x)
+    (at,) = (k for k, part in enumerate(parts) if part is x.__wrapped__)
+    results = [*parts[: at - 1], *parts[at - 1].values()]
+    return sorted((y for y in results if type(y).__name__ != "_lru_list_elem"), key=id)
+
+
+def is_buffer(x: Any) -> bool:
+    try:
+        memoryview(x)
+    except (TypeError, ValueError, BufferError):
+        return False
+    return True
 
 
 def visit_state(own: dict[str, Any], name: str, found: Captured) -> None:
     """What averages the weights keeps its arrays in attributes, and in lists of arrays."""
-    hold_all(own, ((key, f"{name}.{key}") for key in own if key != "states"), name, found)
+    found.note("length", own, None, name)
+    hold_all(own, ((key, f"{name}.{key}") for key in own if key != "states"), found)
     for key, value in own.items():
         if isinstance(value, np.ndarray):
             found.slots.append((own, key, f"{name}.{key}"))
@@ -196,64 +465,58 @@ def visit_optimizer(x: Optimizer, name: str, found: Captured) -> None:
     found.optimizers[id(x)] = x
     visit_state(vars(x), name, found)
     for state in x.states:
-        found.whole.append((state, f"the state of {name}"))
+        found.note("length", state, None, f"the state of {name}")
         found.slots += [(state, key, f"the optimiser's {key}") for key in state]
-
-
-def hold_all(x: Any, items: Iterable[tuple[Any, str]], name: str, found: Captured) -> None:
-    """Everything in a container counts; of a group of an optimiser, all but its learning rates,
-    which are read at each call."""
-    if isinstance(x, dict) and {"params", "lr"} <= x.keys():
-        keys = [key for key in x if key not in RATES]
-        hold(x, keys, name, found)
-        return
-    found.whole.append((x, name))
-    found.todo += [(x[key], at) for key, at in items]
-
-
-def hold(space: Any, keys: Iterable[Any], name: str, found: Captured) -> None:
-    for key in keys:
-        place = id(space), key
-        if place not in found.parts:
-            at = f"{name}.{key}" if name else str(key)
-            found.parts[place] = (space, key, at)
-            found.todo.append((space[key], at))
+        hold_all(state, ((key, f"the optimiser's {key}") for key in state), found)
 
 
 def visit_function(function: FunctionType, name: str, found: Captured) -> None:
-    """The variables of a function that are not its own: of its closure, and of its module.
+    """What a function is, and the variables that are not its own: of its closure, of its module.
 
-    Functions that are not the user's have no state, but may close over functions that are.
+    Of Python's functions, what their module keeps counts, and not what they call.
     """
-    code = function.__code__
+    code, space = function.__code__, function.__globals__
     for variable, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
-        try:
-            content = cell.cell_contents
-        except ValueError:
-            found.unset.append((cell, variable))
-            continue
-        if id(cell) not in found.seen:
-            found.seen[id(cell)] = cell
-            found.cells.append((cell, variable))
-            found.todo.append((content, variable))
-    found.todo += [(function.__defaults__, name), (function.__kwdefaults__, name)]
-    found.todo.append((getattr(function, "__wrapped__", None), name))
-    space = function.__globals__
-    top = top_of(space.get("__name__"))
+        if is_filled(cell):
+            found.note("cell", cell, None, variable, cell.cell_contents)
+        else:
+            found.note("empty", cell, None, variable)
+    found.add([getattr(function, "__wrapped__", None)], name)
     generated = code.co_filename == "<string>" and code.co_name.startswith("__")  # by dataclass
-    if (
-        code.co_filename not in OWN_FILES
-        and not generated
-        and (top == "minigrad" or not is_foreign(top, found))
-    ):
-        for part in codes_in(code):
-            # Also texts, as in getattr(x, "name").
-            found.names |= {*part.co_names, *(x for x in part.co_consts if type(x) is str)}
-            names = {x.argval for x in dis.get_instructions(part) if x.opname.endswith("_GLOBAL")}
-            hold(space, sorted(name for name in names if name in space), "", found)
-            found.unset += [
-                (space, x) for x in sorted(names - space.keys() - vars(builtins).keys())
-            ]
+    if code.co_filename in OWN_FILES or generated or top_of(space.get("__name__")) == "numpy":
+        found.add([function.__defaults__, function.__kwdefaults__], name)
+        return
+    used = {
+        x.argval
+        for part in codes_in(code)
+        for x in dis.get_instructions(part)
+        if x.opname.endswith("_GLOBAL")
+    }
+    if is_python(space.get("__name__")):
+        data = (key for key in sorted(used) if key in space and not callable(space[key]))
+        found.hold(space, [k for k in data if not isinstance(space[k], ModuleType)], "")
+        return
+    for part in ("__code__", "__defaults__", "__kwdefaults__"):
+        found.note("attribute", function, part, f"{name}.{part}", getattr(function, part))
+    found.spaces.append((function.__dict__, name))
+    for each in codes_in(code):
+        # Also texts, as in getattr(x, "name").
+        found.names |= {*each.co_names, *(x for x in each.co_consts if type(x) is str)}
+    for key in sorted(used):
+        if key in space:
+            found.hold(space, [key], "")
+        elif key in HIDDEN["builtins"]:
+            raise refused(f"calls {key}()", "which can read anything")
+        else:
+            found.note("absent", space, key, key)
+
+
+def is_filled(cell: CellType) -> bool:
+    """Whether a variable has a value yet."""
+    try:
+        return cell.cell_contents is cell.cell_contents
+    except ValueError:
+        return False
 
 
 def codes_in(code: CodeType) -> Iterator[CodeType]:
@@ -264,7 +527,14 @@ def codes_in(code: CodeType) -> Iterator[CodeType]:
             yield from codes_in(constant)
 
 
-class Attributes:
+def slots_of(kind: type) -> list[str]:
+    """What a class keeps of each of its objects outside of a dictionary."""
+    if "__slots__" not in vars(kind):
+        return []
+    return [key for key, x in vars(kind).items() if isinstance(x, MemberDescriptorType)]
+
+
+class Slots(Mapping[str, Any]):
     """The attributes of an object that has no dictionary, to be read as one."""
 
     def __init__(self, x: Any, names: list[str]) -> None:
@@ -276,9 +546,6 @@ class Attributes:
         except AttributeError:
             raise KeyError(name) from None
 
-    def __setitem__(self, name: str, value: Any) -> None:
-        setattr(self.x, name, value)
-
     def __delitem__(self, name: str) -> None:
         delattr(self.x, name)
 
@@ -286,4 +553,4 @@ class Attributes:
         return (name for name in self.names if hasattr(self.x, name))
 
     def __len__(self) -> int:
-        return len(self.names)
+        return sum(1 for _ in self)

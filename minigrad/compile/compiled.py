@@ -8,6 +8,8 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pickle import dumps, loads
+from random import Random
 from typing import Any, Generic, ParamSpec, TypeVar
 
 import numpy as np
@@ -15,14 +17,14 @@ import numpy as np
 from minigrad.arguments import checked
 from minigrad.autograd import recording
 from minigrad.compile.build import BuildError, after_fork
-from minigrad.compile.capture import SCALARS, captured
+from minigrad.compile.capture import captured, is_itself
 from minigrad.compile.explain import Report, report
 from minigrad.compile.guards import Guards
 from minigrad.compile.passes import optimized
 from minigrad.compile.run_c import Program
 from minigrad.compile.run_numpy import NumpyProgram
 from minigrad.compile.trace import Traced, trace
-from minigrad.compile.tracer import TraceError, tracing
+from minigrad.compile.tracer import TraceError, changed_in_place, tracing
 from minigrad.compile.version import OTHERWISE, Version
 from minigrad.tensor import Tensor
 from minigrad.transforms import leaves_of
@@ -78,12 +80,10 @@ class Compiled(Generic[P, R]):
             leaves: list[Any] = []
             kinds = kind_of((args, kwargs), leaves)
             given = [x for x in leaves if is_array(x)]
-            # Of Tensors, which are one: its gradient is one.
+            # Which are one: `x is y`, and of a Tensor its gradient is one.
             first: dict[int, int] = {}
-            tensors = tuple(
-                first.setdefault(id(x), k) for k, x in enumerate(given) if isinstance(x, Tensor)
-            )
-            key = kinds, tensors, recording.get()
+            same = tuple([first.setdefault(id(x), k) for k, x in enumerate(given)])
+            key = kinds, same, recording.get()
             version = self.find(key, given) or self.make(key, (args, kwargs), given)
             arrays = [x.data if isinstance(x, Tensor) else x for x in given]
             if version.overlaps(arrays):
@@ -184,14 +184,15 @@ def kind_of(x: Any, leaves: list[Any]) -> Any:
         leaves.append(x)
         return kind, x.shape, x.dtype
     if issubclass(kind, dict):
-        return kind, tuple(x), tuple([kind_of(part, leaves) for part in x.values()])
+        keys = tuple([(type(key), key) for key in x])
+        return kind, keys, tuple([kind_of(part, leaves) for part in x.values()])
     if issubclass(kind, list | tuple):
         return kind, tuple([kind_of(part, leaves) for part in x])
     if x is None:
         return None
     leaves.append(x)
     # The repr tells 0.0 from -0.0, and is the same for any NaN.
-    return (kind, repr(x)) if isinstance(x, SCALARS) else id(x)
+    return (kind, repr(x)) if is_itself(x) else id(x)
 
 
 def program_of(traced: Traced) -> Program | NumpyProgram:
@@ -255,19 +256,44 @@ def changes(what: str) -> TraceError:
 
 @contextmanager
 def unchanged_arrays(guards: Guards) -> Iterator[None]:
-    """Captured arrays are afterwards as they were, whatever happens."""
+    """Captured arrays and generators are afterwards as they were, whatever happens."""
     arrays = list(guards.found.arrays.values())
     before = [array.copy() for array in arrays]
+    drawn = [(bits_of(x), x, name) for x, name in guards.found.generators.values()]
     try:
         yield
     finally:
         changed = [put_back(*pair) for pair in zip(arrays, before, strict=True)]
-    if any(changed):
-        shape = arrays[changed.index(True)].shape
+        drawn = [(bits, x, name) for bits, x, name in drawn if bits_of(x) != bits]
+        for bits, x, _ in drawn:
+            set_bits(x, bits)
+    for *_, name in drawn:
         raise TraceError(
-            f"a compiled function changes an array of shape {shape} in place, which would be done "
-            "once and not at each call: make it a Tensor, and write into t.data"
+            f"a compiled function draws random numbers by {name}, which would be the same at every "
+            "call: draw them outside and pass them in"
         )
+    if any(changed):
+        raise changed_in_place(arrays[changed.index(True)].shape)
+
+
+def bits_of(rng: Any) -> bytes:
+    """Where a generator of random numbers is: NumPy's, new or old, or Python's."""
+    if isinstance(rng, Random):
+        return dumps(rng.getstate())
+    return dumps(rng.get_state(False) if hasattr(rng, "get_state") else source_of(rng).state)
+
+
+def set_bits(rng: Any, bits: bytes) -> None:
+    if isinstance(rng, Random):
+        rng.setstate(loads(bits))
+    elif hasattr(rng, "set_state"):
+        rng.set_state(loads(bits))
+    else:
+        source_of(rng).state = loads(bits)
+
+
+def source_of(rng: Any) -> Any:
+    return getattr(rng, "bit_generator", rng)
 
 
 def put_back(array: np.ndarray, before: np.ndarray) -> bool:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from minigrad.autograd import switched
-from minigrad.compile.capture import SCALARS, Captured
+from minigrad.compile.capture import GONE, SCALARS, Captured, Place
 from minigrad.compile.derivative import Derivative, derivative_of
 from minigrad.compile.ir import Graph, Value
 from minigrad.compile.rules import traced_shares
 from minigrad.compile.tracer import (
+    DTYPES,
     Recorder,
     TraceError,
     Tracer,
@@ -42,7 +44,9 @@ class Traced:
     program, by generators. `grads` are Tensors whose gradients are state: the step adds to what it
     finds there. `fresh` are those whose gradients it makes. `kinds` says of each part of what is
     returned, nested as `form`, what it is: a Tensor, an array, or what it is in every call.
-    `derivative` is how it depends on Tensors, and `recorded` which of it does.
+    `derivative` is how it depends on Tensors, and `recorded` which of it does. `read` are the
+    numbers that the function read of captured arrays, and `contents` what these hold that NumPy may
+    have read: both have to be the same in the next call.
     """
 
     graph: Graph
@@ -56,6 +60,8 @@ class Traced:
     kinds: list[Any]
     derivative: Derivative | None
     recorded: list[bool]
+    read: dict[Value, np.ndarray]
+    contents: list[tuple[np.ndarray, bytes]]
 
 
 def is_array(x: Any) -> bool:
@@ -70,17 +76,26 @@ def leaf(kind: str, array: Any) -> Value:
 
 @dataclass(eq=False)
 class World:
-    """What is replaced while a function is traced, by what: Tensors, places in containers, and
-    arrays in the arguments. Of Tensors that collect gradients, also these."""
+    """What is replaced while a function is traced, by what: Tensors, places in containers, arrays
+    in the arguments, and captured ones. Of Tensors that collect gradients, also these."""
 
     tensors: list[tuple[Tensor, Value]]
     items: list[tuple[Any, Any, Value]]
     arrays: list[tuple[np.ndarray, Value]]
     grads: dict[Tensor, Value]
+    captured: list[tuple[np.ndarray, Value]]
+    places: list[tuple[Place, Any]]
 
 
-def world_of(given: list[Any], found: Captured) -> World:
+def world_of(given: list[Any], found: Captured, recorder: Recorder) -> World:
     own = {id(x): x for x in given if isinstance(x, Tensor)}
+    arrays = {id(x): x for x in given if isinstance(x, np.ndarray)}
+    captured = [(x, recorder.state(x)) for x in found.arrays.values() if can_stand_in(x, found)]
+    slots = (holder[key] for holder, key, _ in found.slots)
+    free = {id(x) for x, _ in captured}
+    for x in [*found.arrays.values(), *(x for x in slots if not found.can_move(x))]:
+        if id(x) not in free:
+            recorder.contents[id(x)] = x, x.tobytes()
     tensors = [(t, leaf("input", t.data)) for t in own.values()]
     tensors += [(t, leaf("state", t.data)) for key, t in found.tensors.items() if key not in own]
     groups = [group for each in found.optimizers.values() for group in each.param_groups]
@@ -89,16 +104,38 @@ def world_of(given: list[Any], found: Captured) -> World:
     return World(
         tensors,
         items,
-        [(x, leaf("input", x)) for x in given if isinstance(x, np.ndarray)],
+        [(x, leaf("input", x)) for x in arrays.values()],
         {t: leaf("state", t.data) for t, _ in tensors if t.requires_grad and t.node.op is None},
+        captured,
+        [(place, place.read()) for place in found.places.values() if place.takes],
     )
 
 
+def can_stand_in(x: np.ndarray, found: Captured) -> bool:
+    """Whether a traced array can be in all the places where a captured one is."""
+    return type(x) is np.ndarray and x.dtype.newbyteorder("=") in DTYPES and found.can_move(x)
+
+
+def with_tracers(x: Any, tracers: dict[int, Any]) -> Any:
+    """An array, or a tuple of arrays, as it is while a function is traced."""
+    if isinstance(x, tuple) and id(x) not in tracers:
+        parts = [with_tracers(part, tracers) for part in x]
+        if any(map(operator.is_not, parts, x)):
+            tracers[id(x)] = x._make(parts) if hasattr(x, "_make") else tuple(parts)
+    return tracers.get(id(x), x)
+
+
 @contextmanager
-def replaced(world: World) -> Iterator[list[Node]]:
-    """Inside, arrays are traced; afterwards, whatever happens, all is as it was."""
+def replaced(world: World, tracers: dict[int, Any]) -> Iterator[list[Node]]:
+    """Inside, arrays are traced, captured ones by these; afterwards, whatever happens, all is as it
+    was. What the function puts in a captured array's place stays there, to be found."""
     nodes = [(t, t.node, getattr(t, "root", None)) for t, _ in world.tensors]
     values = [(holder, key, holder[key]) for holder, key, _ in world.items]
+    items = [(holder, key, Tracer(value)) for holder, key, value in world.items]
+    kept = zip(values, items, strict=True)
+    tracers |= {id(x): new for (*_, x), (*_, new) in kept if isinstance(x, np.ndarray)}
+    moved = [(place, x, with_tracers(x, tracers)) for place, x in world.places]
+    moved = [(place, x, new) for place, x, new in moved if new is not x]
 
     def restore() -> None:
         for t, node, root in nodes:
@@ -107,13 +144,19 @@ def replaced(world: World) -> Iterator[list[Node]]:
                 t.root = root  # type: ignore[attr-defined]
         for holder, key, value in values:
             holder[key] = value
+        for place, x, new in moved:
+            with suppress(*GONE):
+                if place.read() is new:
+                    place.put(x)
 
     try:
+        for place, _, new in moved:
+            place.put(new)
         stand_ins = [stand_in(t, value, world.grads.get(t)) for t, value in world.tensors]
         for (t, _), node in zip(world.tensors, stand_ins, strict=True):
             t.node = node
-        for holder, key, value in world.items:
-            holder[key] = Tracer(value)
+        for holder, key, tracer in items:
+            holder[key] = tracer
         yield stand_ins
     finally:
         try:
@@ -166,10 +209,11 @@ def traced(recorder: Recorder) -> Iterator[None]:
 
 def run(function: Callable[..., Any], arguments: Any, world: World, recorder: Recorder) -> End:
     """Run a function on traced arrays, in the place of its arguments' and its state's."""
-    stand_ins = [Tracer(value) for _, value in world.arrays]
-    rest = iter(stand_ins)
-    given = (next(rest) if isinstance(x, np.ndarray) else x for _, x in leaves_of(arguments))
-    with replaced(world) as nodes, traced(recorder):
+    captured = {id(x): Tracer(value) for x, value in world.captured}
+    stand_ins = {id(x): Tracer(value) for x, value in world.arrays}
+    recorder.stand_ins = {id(x) for key, x in captured.items() if key not in stand_ins}
+    given = (stand_ins.get(id(x), x) for _, x in leaves_of(arguments))
+    with replaced(world, captured | stand_ins) as nodes, traced(recorder):
         args, kwargs = like(arguments, given)
         output = function(*args, **kwargs)
         check_gradients(world, nodes)
@@ -180,7 +224,7 @@ def run(function: Callable[..., Any], arguments: Any, world: World, recorder: Re
             [value_of(x) for _, x in leaves_of(output)],
             [t.data for t, _ in world.tensors],
             [holder[key] for holder, key, _ in world.items],
-            stand_ins,
+            [*stand_ins.values()],
             [value_of(t.grad) for t in world.grads],
         )
         for x in end.values():
@@ -218,7 +262,8 @@ def trace(
         UnsupportedError: if it writes where it cannot.
     """
     given = [x for _, x in leaves_of(arguments)]
-    world, recorder = world_of(given, found), Recorder(found.arrays.values())
+    recorder = Recorder(found.arrays.values())
+    world = world_of(given, found, recorder)
     end = run(function, arguments, world, recorder)
 
     def again() -> None:
@@ -261,13 +306,13 @@ def traced_from(given: list[Any], world: World, end: End, recorder: Recorder) ->
             "a compiled function sets a learning rate: step a schedule outside of it, and it reads "
             "the new rate at its next call"
         )
-    by_id, rest = {id(t): v for t, v in world.tensors}, iter(world.arrays)
-    arguments = [
-        by_id[id(x)] if isinstance(x, Tensor) else next(rest)[1] for x in given if is_array(x)
-    ]
+    by_id = {id(x): v for x, v in [*world.tensors, *world.arrays]}
+    arguments = [by_id[id(x)] for x in given if is_array(x)]
     states: list[tuple[Any, Value]] = [(t.data, v) for t, v in world.tensors if v.kind == "state"]
     states += [(holder[key], v) for holder, key, v in world.items if v.kind == "state"]
-    states += [(v.array, v) for v in recorder.leaves if v.kind == "state"]
+    used = {x for value in recorder.values for x in value.inputs if type(x) is Value}
+    used |= {*outputs, *ends, *recorder.read}
+    states += [(v.array, v) for v in recorder.leaves if v.kind == "state" and v in used]
     results = [x for _, x in leaves_of(end.output)]
     graph = Graph(
         list(dict.fromkeys(arguments)) + [v for *_, v in rates] + [v for _, v in recorder.drawn],
@@ -287,7 +332,7 @@ def traced_from(given: list[Any], world: World, end: End, recorder: Recorder) ->
     recorded = [derivative is not None and node in derivative.outputs for node in end.nodes]
     return Traced(
         *(graph, arguments, states, rates, recorder.drawn, grads, fresh, form, kinds),
-        *(derivative, recorded),
+        *(derivative, recorded, recorder.read, [*recorder.contents.values()]),
     )
 
 

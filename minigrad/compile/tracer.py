@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import linecache
 import operator
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
 from minigrad.autograd import recording
-from minigrad.compile.ir import Value, how_of, infer
+from minigrad.compile.ir import Graph, Value, how_of, infer
+from minigrad.compile.run_numpy import numpy_program
 from minigrad.dispatch import call, call_ufunc, implementations, is_traced
 from minigrad.errors import (
     OWN_FILES,
@@ -36,6 +38,7 @@ from minigrad.ops.views import (
     views_of,
 )
 from minigrad.tensor import Tensor
+from minigrad.tensor import value_of as value_in
 from minigrad.watch import apply, watchers
 from minigrad.writes import Overwritten, log
 
@@ -55,6 +58,8 @@ PRINTING = (np.array2string, np.array_repr, np.array_str)
 COPYING = "astype clip pad repeat roll round tile".split()
 # Ops whose results NumPy has in the memory of their input.
 VIEWS = "reshape transpose expand slice".split()
+# Ops with index arrays, and which of their inputs is the first of these.
+INDEXED = {"gather": 1, "scatter_add": 1, "updated": 2}
 
 
 class TraceError(MinigradError, TypeError):
@@ -89,14 +94,19 @@ class Recorder:
     """What is recorded: values in the order they are made.
 
     Arrays that are met on the way are constants; those in the memory of `captured` ones are state,
-    for their numbers may be others in the next call. A second run is held against the first as it
-    goes: `record` then gives the values that there are, if they are those that would be made, and
-    else what is traced would be stale. `refusal` is the first error that was raised for there are
-    no numbers.
+    for their numbers may be others in the next call. Values of such state alone are `known`: they
+    can be read, and what was `read` has to be the same in the next call, as have the `contents` of
+    captured arrays that NumPy may read. A second run is held against the first as it goes: `record`
+    then gives the values that there are, if they are those that would be made, and else what is
+    traced would be stale. `refusal` is the first error that was raised for there are no numbers.
     """
 
     def __init__(self, captured: Iterable[np.ndarray] = ()) -> None:
         self.roots = {id(root_of(x)): x for x in captured}
+        self.contents: dict[int, tuple[np.ndarray, bytes]] = {}
+        self.known: set[Value] = set()
+        self.read: dict[Value, np.ndarray] = {}
+        self.stand_ins: set[int] = set()  # the ids of captured arrays' tracers
         self.values: list[Value] = []
         self.drawn: list[tuple[Any, Value]] = []
         self.met: dict[int, tuple[Any, Value]] = {}
@@ -116,6 +126,8 @@ class Recorder:
             return self.repeat(op, inputs, attributes)
         value = self.applied(op, inputs, attributes)
         self.values.append(value)
+        if self.known and self.is_known(value.inputs):
+            self.known.add(value)
         return value
 
     def applied(self, op: Op, inputs: list[Any], attributes: dict[str, Any]) -> Value:
@@ -132,6 +144,32 @@ class Recorder:
         if dtype.kind not in "fiub":
             raise refused(unsupported_dtype(f"{op.name}: the result", dtype))
         return Value(op, values, attributes, shape, dtype)
+
+    def is_known(self, values: Iterable[Any]) -> bool:
+        """Whether it is known what an op gives: it has inputs that are, and numbers."""
+        some = False
+        for x in values:
+            if type(x) is Value and x.kind != "constant":
+                if x not in self.known:
+                    return False
+                some = True
+        return some
+
+    def state(self, array: np.ndarray) -> Value:
+        """Stands for a captured array, which is read at each call."""
+        dtype = checked(array.dtype.newbyteorder("="))
+        value = Value(None, (), {}, array.shape, dtype, "state", array)
+        self.leaves.append(value)
+        self.known.add(value)
+        return value
+
+    def numbers(self, value: Value) -> np.ndarray:
+        """What a value that is known holds now, which from here on it has to hold in each call."""
+        if value not in self.read:
+            leaves = {x: x.array for x in self.leaves if x.kind == "state"}
+            (self.read[value],) = numpy_program(Graph([], [], [value], []))(leaves)
+            self.read[value].flags.writeable = False
+        return self.read[value]
 
     def repeat(self, op: Op, inputs: list[Any], attributes: dict[str, Any]) -> Value:
         now = [x.value if isinstance(x, Tracer) else x for x in inputs]
@@ -171,23 +209,24 @@ class Recorder:
         if type(x) is Overwritten:
             x.refuse()
         if isinstance(x, ARRAYS):
-            before, found = self.met.get(id(x), (None, None))
-            if before is None or not holds(found, x):
-                found = self.leaf_of(np.asarray(plain(x)))
-                self.leaves.append(found)
-                self.met[id(x)] = x, found  # held, so that no other array gets its id
-            return found
+            if id(x) not in self.met or not holds(self.met[id(x)][1], x):
+                # Held, so that no other array gets its id.
+                self.met[id(x)] = x, self.leaf_of(np.asarray(plain(x)))
+            return self.met[id(x)][1]
         return x
 
     def leaf_of(self, array: np.ndarray) -> Value:
         dtype = checked(array.dtype.newbyteorder("="))
-        # How many entries a mask picks, and so shapes, depends on what it holds.
-        captured = id(root_of(array)) in self.roots
-        if captured and dtype.kind != "b":
-            return Value(None, (), {}, array.shape, dtype, "state", array)
+        if id(root_of(array)) in self.roots:
+            value = self.state(array)
+            if id(array) not in self.contents:
+                self.numbers(value)  # for NumPy may have read it as well
+            return value
         # A copy, for what is written into the array later has no part in what was computed before.
         array = np.array(array, dtype)
-        return Value(None, (), {"fixed": not captured}, array.shape, dtype, "constant", array)
+        value = Value(None, (), {"fixed": True}, array.shape, dtype, "constant", array)
+        self.leaves.append(value)
+        return value
 
     def draw(self, rng: Any, shape: tuple[int, ...]) -> Tracer:
         """Stands for what is drawn at random by layers, which will be drawn at each call."""
@@ -272,6 +311,55 @@ def varies() -> TraceError:
     return TraceError(VARIES)
 
 
+def is_known(x: Tracer) -> bool:
+    """Whether it is computed of captured arrays alone, and so can be read."""
+    recorder = tracing.get()
+    return recorder is not None and x.value in recorder.known
+
+
+def all_known(x: Any) -> bool:
+    """Whether all traced arrays in arguments can be read."""
+    if isinstance(x, dict):
+        x = [*x.values()]
+    if isinstance(x, list | tuple):
+        return all(map(all_known, x))
+    return not is_traced(value_in(x)) or is_known(value_in(x))
+
+
+def in_numbers(x: Any) -> Any:
+    """Arguments in which NumPy's arrays stand where there were traced ones."""
+    if isinstance(x, list | tuple):
+        return type(x)([in_numbers(part) for part in x])
+    if isinstance(x, dict):
+        return {key: in_numbers(part) for key, part in x.items()}
+    return value_in(x).numbers("NumPy") if is_traced(value_in(x)) else x
+
+
+def or_by_numpy(method: Callable[..., Any]) -> Callable[..., Any]:
+    """What has no traced form is left to NumPy, if all that it is given is known."""
+
+    @functools.wraps(method)
+    def either(self: Any, *args: Any, **kwargs: Any) -> Any:
+        recorder = tracing.get()
+        before = None if recorder is None else recorder.refusal
+        try:
+            return method(self, *args, **kwargs)
+        except (MinigradError, TypeError):
+            if recorder is None or not all_known((self, args, kwargs)):
+                raise
+            recorder.refusal = before
+            this, args, kwargs = in_numbers((self, args, kwargs))
+        if method.__name__ == "__array_ufunc__":
+            ufunc, how, *inputs = args
+            return getattr(ufunc, how)(*inputs, **kwargs)
+        if method.__name__ == "__array_function__":
+            function, _, given, named = args
+            return function(*given, **named)
+        return getattr(this, method.__name__)(*args, **kwargs)
+
+    return either
+
+
 class Tracer:
     """Stands for an array while a function is traced: it has a shape and a dtype, and no numbers.
 
@@ -330,6 +418,9 @@ class Tracer:
 
     def store(self, new: Any) -> None:
         """Stand for another value from here on."""
+        recorder = tracing.get()
+        if recorder is not None and id(self) in recorder.stand_ins:
+            raise changed_in_place(self.shape)
         self.value = value_of(new)
         log.note([self])
 
@@ -358,10 +449,10 @@ class Tracer:
         return repr(self)
 
     def __hash__(self) -> int:
-        raise reading("hashing it, as sets and keys of dicts do")
+        return hash(self.numbers("hashing it, as sets and keys of dicts do").item())
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        raise reading("pickling it")
+        return self.numbers("pickling it").__reduce_ex__(protocol)
 
     def __copy__(self) -> Any:
         return implementations[np.copy](self)
@@ -370,14 +461,24 @@ class Tracer:
         return implementations[np.copy](self)
 
     def __complex__(self) -> complex:
-        raise reading("complex()")
+        return complex(self.numbers("complex()").item())
 
     # NumPy's protocols
 
+    def numbers(self, how: str) -> np.ndarray:
+        """What it holds, if it is computed of captured arrays alone: it has to hold that in each
+        call."""
+        recorder, value = tracing.get(), self.value
+        if recorder is None or value not in recorder.known:
+            raise reading(how)
+        return recorder.numbers(value)
+
+    @or_by_numpy
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
         with noted():
             return call_ufunc(ufunc, method, inputs, kwargs)
 
+    @or_by_numpy
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         if function in QUESTIONS:
             args = [zeros(x) if is_traced(x) else x for x in args]
@@ -403,42 +504,45 @@ class Tracer:
     def flatten(self) -> Any:
         return implementations[np.copy](implementations[np.ravel](self))
 
-    def item(self) -> Any:
-        raise reading("item()")
+    def item(self, *index: Any) -> Any:
+        return self.numbers("item()").item(*index)
 
     def tolist(self) -> Any:
-        raise reading("tolist()")
+        return self.numbers("tolist()").tolist()
 
     # What NumPy refuses whatever the numbers are is refused as NumPy does: code may ask for it.
 
     def __float__(self) -> float:
         float(zeros(self))
-        raise reading(f"float(), {FILLING}")
+        return float(self.numbers(f"float(), {FILLING}"))
 
     def __int__(self) -> int:
         int(zeros(self))
-        raise reading("int()")
+        return int(self.numbers("int()"))
 
     def __index__(self) -> int:
         operator.index(zeros(self))
-        raise reading("an index")
+        return operator.index(self.numbers("an index"))
 
     def __bool__(self) -> bool:
         bool(zeros(self)) if self.size else None
-        raise TraceError(
-            "a compiled function branches on a value that is computed in it (if, while, and, or, "
-            "assert): write np.where(condition, a, b), or leave the branch outside"
-        )
+        if not is_known(self):
+            raise TraceError(
+                "a compiled function branches on a value that is computed in it (if, while, and, "
+                "or, assert): write np.where(condition, a, b), or leave the branch outside"
+            )
+        return bool(self.numbers("a branch"))
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
-        raise reading(f"a NumPy function that minigrad does not know, np.asarray(), {FILLING}")
+        how = f"a NumPy function that minigrad does not know, np.asarray(), {FILLING}"
+        return np.array(self.numbers(how), dtype, copy=copy)
 
 
 # Operators and methods are those of Tensors: all lead to `implementations`.
 TENSORS_OWN = "backward detach of _cotangent __format__ __reduce__".split()
 for name, member in vars(Tensor).items():
     if callable(member) and name not in vars(Tracer) and name not in TENSORS_OWN:
-        setattr(Tracer, name, member)
+        setattr(Tracer, name, member if name.startswith("__") else or_by_numpy(member))
 
 
 def is_shown() -> bool:
@@ -468,15 +572,19 @@ class Flags:
 def fetching(name: str) -> Any:
     """What an array has by this name: a function of NumPy's that minigrad knows, or a refusal."""
     function = getattr(np, name, None)
+
+    def apply(self: Tracer, *args: Any, **how: Any) -> Any:
+        return implementations[function](self, *args, **how)
+
+    def read(self: Tracer, *args: Any, **how: Any) -> Any:
+        return getattr(self.numbers(f"x.{name}()"), name)(*args, **how)
+
     if function in implementations and name not in CHANGING:
-        return lambda self, *args, **how: implementations[function](self, *args, **how)
+        apply.__name__ = name
+        return or_by_numpy(apply)
     if callable(getattr(np.ndarray, name)):
-        return lambda self, *args, **how: raised(reading(f"x.{name}()"))
-    return property(lambda self: raised(reading(f"x.{name}")))
-
-
-def raised(error: Exception) -> NoReturn:
-    raise error
+        return read
+    return property(lambda self: getattr(self.numbers(f"x.{name}"), name))
 
 
 # Methods that write into the array, where the function of the same name does not; or take it last.
@@ -514,6 +622,13 @@ def reading(how: str) -> TraceError:
         f"a compiled function reads a value that is computed in it, by {how}: while it is traced "
         "there is no number yet. Return the value and read it outside, or compute with NumPy "
         "functions, which are compiled"
+    )
+
+
+def changed_in_place(shape: tuple[int, ...]) -> TraceError:
+    return TraceError(
+        f"a compiled function changes an array of shape {shape} in place, which would be done "
+        "once and not at each call: make it a Tensor, and write into t.data"
     )
 
 
@@ -566,6 +681,11 @@ def traced_apply(op: Op, inputs: tuple[Any, ...], attributes: dict[str, Any]) ->
             listed = True
     if not any_traced or recorder is None:
         return apply(op, *inputs, **attributes)
+    if recorder.known:
+        attributes = {key: settled(x) for key, x in attributes.items()}
+        if op.name in INDEXED:
+            first = INDEXED[op.name]
+            inputs = (*inputs[:first], *map(mask_read, inputs[first:]))
     if listed:
         inputs = tuple([np.asarray(x) if type(x) in (list, tuple) else x for x in inputs])
     nodes: list[Any] = []
@@ -621,6 +741,25 @@ def splits_only(shape: tuple[int, ...], new: tuple[int, ...]) -> bool:
         if part != size:
             return False
     return next(sizes, None) is None
+
+
+def mask_read(x: Any) -> Any:
+    """An index; of a mask, what it holds: how many entries it picks depends on that."""
+    array: Any = x.data if isinstance(x, Tensor) else x
+    if is_traced(array) and array.dtype.kind == "b" and is_known(array):
+        return array.numbers("a mask")
+    return x
+
+
+def settled(x: Any) -> Any:
+    """An attribute, in which what is known is a number."""
+    if isinstance(x, tuple):
+        return tuple([settled(part) for part in x])
+    if isinstance(x, slice):
+        return slice(settled(x.start), settled(x.stop), settled(x.step))
+    if not (is_traced(x) and is_known(x)):
+        return x
+    return x.numbers("an attribute") if x.shape else x.item()
 
 
 def shown(x: Any) -> Any:

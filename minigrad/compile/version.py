@@ -12,9 +12,11 @@ import numpy as np
 from numpy.lib.array_utils import byte_bounds
 
 from minigrad.compile.build import after_fork
+from minigrad.compile.capture import GONE
 from minigrad.compile.derivative import returned
-from minigrad.compile.guards import GONE, Guards, look_text
-from minigrad.compile.ir import Value
+from minigrad.compile.guards import Guards, look_text
+from minigrad.compile.ir import Graph, Value
+from minigrad.compile.run_numpy import numpy_program
 from minigrad.compile.source import written_out
 from minigrad.compile.trace import Traced
 from minigrad.compile.tracer import root_of
@@ -87,11 +89,7 @@ class Version:
         arrays = [f"arrays[{k}]" for k in range(len(self.inputs))]
         lines = self.lines(arrays, "given", names)
         self.runner = written_out("version, arrays, given", lines, names)
-        # Numbers that were computed of captured arrays while tracing are those of their contents.
-        constants = any(x.kind == "constant" and x.shape for x in graph.order)
-        self.contents = [
-            (array, array.tobytes()) for array in guards.found.arrays.values() if constants
-        ]
+        self.numbers = numpy_program(Graph([], [], [*traced.read], []))
         self.fit()
 
     def buffer(self, value: Value) -> np.ndarray:
@@ -114,6 +112,7 @@ class Version:
         changed = set(map(id, self.written))
         self.loose_written = [x for x in self.loose if id(x[0]) in changed]
         self.read = [array for array, _ in self.traced.states]
+        self.read += [array for array, _ in self.traced.contents]
         for array, other in overlaps(self.read):
             if id(array) in changed or id(other) in changed:
                 raise UnsupportedError(
@@ -139,7 +138,7 @@ class Version:
         look += "".join(f" and {place}.flags.writeable" for place in places)
         lines = ["try:", f"    if not ({look}):", "        return OTHERWISE"]
         lines += ["except GONE:", "    return OTHERWISE"]
-        if self.changes or self.roots or self.contents:
+        if self.changes or self.roots or self.traced.contents or self.traced.read:
             lines += [f"if not version.can_take({several(arrays)}):", "    return OTHERWISE"]
         # Those that are in Tensors were also given the names of these.
         given = [
@@ -154,25 +153,30 @@ class Version:
         return not self.overlaps(arrays) and self.same_contents()
 
     def finds_the_same(self, given: list[Any]) -> bool:
-        """Whether of the Tensors given the same ones are also found by the function itself."""
-        captured = self.guards.found.tensors
+        """Whether of what is given the same is also found by the function itself."""
+        captured = self.guards.found.identities()
         return all(
             x is before or not {id(x), id(before)} & captured.keys()
             for x, before in zip(given, self.given, strict=True)
         )
 
     def same_contents(self) -> bool:
-        """Whether captured arrays hold the numbers they held, where others were computed of them
-        while tracing."""
-        return all(array.tobytes() == contents for array, contents in self.contents)
+        """Whether captured arrays hold the numbers they held, where some were read of them while
+        tracing."""
+        traced = self.traced
+        if any(array.tobytes() != contents for array, contents in traced.contents):
+            return False
+        if not traced.read:
+            return True
+        now = self.numbers({value: array for array, value in traced.states})
+        before = traced.read.values()
+        return all(x.tobytes() == y.tobytes() for x, y in zip(now, before, strict=True))
 
     def stale(self) -> str:
         """What has changed that this version depends on; or an empty text."""
         changed = self.guards.broken()
         if not (changed or self.same_contents()):
-            changed = (
-                "an array that the function computes with outside of minigrad has other numbers"
-            )
+            changed = "an array that the function reads numbers of has other numbers"
         if not changed:
             self.fit()
         return changed

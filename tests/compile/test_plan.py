@@ -598,13 +598,13 @@ def test_a_warm_cache_refuses_what_a_cold_one_refuses(cache: Path) -> None:
     compile(lambda x: x + np.random.default_rng(0).normal(size=3))(np.ones(3))
     f = compile(noisy(np.random.default_rng(0)))
     for _ in range(2):
-        with pytest.raises(TraceError, match="differs from one run to the next"):
+        with pytest.raises(TraceError, match="draws random numbers by"):
             f(np.ones(3))
 
 
 def test_what_is_refused_leaves_no_plan(cache: Path) -> None:
     hidden = np.random.default_rng(0)
-    with pytest.raises(TraceError, match="differs from one run to the next"):
+    with pytest.raises(TraceError, match="draws random numbers by"):
         compile(lambda x: x + hidden.normal(size=3))(np.ones(3))
     assert not list(cache.glob("*.plan"))
 
