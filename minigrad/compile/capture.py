@@ -373,7 +373,7 @@ def visit_object(x: Any, name: str, found: Captured) -> None:
         found.generators[id(x)] = x, name
     elif kind.__module__.startswith("minigrad.optim"):
         visit_state(own, name, found)
-    elif top == "minigrad" and not isinstance(x, Module):
+    elif top == "minigrad":
         found.note("length", own, None, name)
         hold_all(own, ((key, f"{name}.{key}") for key in own), found)
     elif kind.__name__ not in READABLE and any(
@@ -383,8 +383,7 @@ def visit_object(x: Any, name: str, found: Captured) -> None:
     elif is_python(top) or is_installed(top, found):
         visit_foreign(x, own, slots, name, found)
     else:
-        if top != "minigrad":
-            found.note("attribute", x, "__class__", f"the class of {name}")
+        found.note("attribute", x, "__class__", f"the class of {name}")
         found.spaces.append((own, name))
         if isinstance(x, Module):
             found.hold(own, [key for key in own if not isinstance(own[key], SCALARS)], name)
