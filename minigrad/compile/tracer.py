@@ -38,7 +38,6 @@ from minigrad.ops.views import (
     views_of,
 )
 from minigrad.tensor import Tensor
-from minigrad.tensor import value_of as value_in
 from minigrad.watch import apply, watchers
 from minigrad.writes import Overwritten, log
 
@@ -323,7 +322,7 @@ def all_known(x: Any) -> bool:
         x = [*x.values()]
     if isinstance(x, list | tuple):
         return all(map(all_known, x))
-    return not is_traced(value_in(x)) or is_known(value_in(x))
+    return not isinstance(x, Tensor) and (not is_traced(x) or is_known(x))
 
 
 def in_numbers(x: Any) -> Any:
@@ -332,7 +331,7 @@ def in_numbers(x: Any) -> Any:
         return type(x)([in_numbers(part) for part in x])
     if isinstance(x, dict):
         return {key: in_numbers(part) for key, part in x.items()}
-    return value_in(x).numbers("NumPy") if is_traced(value_in(x)) else x
+    return x.numbers("NumPy") if is_traced(x) else x
 
 
 def or_by_numpy(method: Callable[..., Any]) -> Callable[..., Any]:
