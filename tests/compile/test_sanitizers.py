@@ -150,6 +150,29 @@ for n in (5, 17, 33, 65):
     np.testing.assert_allclose(other, v @ kept.data, 1e-4)
 """
 
+# Sums in parts: their totals are in other memory than the parts.
+SUMS = """
+import minigrad
+from minigrad.compile.compiled import compile
+rng = np.random.default_rng(0)
+
+def f(x, y, u, v, w, g):
+    pull = minigrad.vjp(lambda v, w: np.tanh(v @ w), v, w)[1]
+    sums = x.sum(0), np.exp(x).sum(0), y.sum((0, 2)), u.sum(1), np.exp(u).sum((0, 2))
+    return *sums, v @ w, *pull(g)
+
+for n in (1, 7, 33):
+    shapes = (50, n), (40, n, 3), (3, 40, n), (9, 800), (800, n), (9, n)
+    given = [rng.random(shape, np.float32) for shape in shapes]
+    for found, expected in zip(compile(f)(*given), f(*given), strict=True):
+        np.testing.assert_allclose(found, expected, 1e-4, 1e-4)
+"""
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_sums_stay_within_their_arrays(threads: int) -> None:
+    passes(STRICT + SUMS, threads=threads)
+
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_random_graphs_stay_within_their_arrays(threads: int) -> None:
