@@ -373,3 +373,11 @@ def test_inference_of_many_shapes() -> None:
     f = compile(lambda x: (x * 2).sum(axis=-1))
     for shape in ((3,), (2, 3), (1, 1, 4), (5, 0), (0, 3)):
         np.testing.assert_array_equal(f(np.ones(shape)), np.full(shape[:-1], 2.0 * shape[-1]))
+
+
+def test_other_flags_are_another_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    cc = build.compiler()
+    assert cc is not None
+    names = {build.library_name(cc, "int x;"), build.library_name(cc, "int y;")}
+    monkeypatch.setattr(build, "FLAGS", [*build.FLAGS, "-O0"])
+    assert len(names | {build.library_name(cc, "int x;")}) == 3

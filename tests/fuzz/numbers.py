@@ -101,7 +101,7 @@ def largest_with_nan_and_ties(b: Lines) -> Program:
         b.let(f"np.{how}({x} + {y}, axis={at})")
     b.let(f"np.maximum({x}, {y})")
     b.let(f"np.minimum({x}, 0.5)")
-    b.let(f"np.clip({x}, -1, 0.5)")
+    b.let(f"np.clip({x}, -1, {b.draw(0.5, y)})")
     b.let(f"np.ptp({x}, axis={at})")
     return b.program(rtol=1e-6)
 
@@ -235,8 +235,9 @@ np.maximum({x} + {x}, {x}) ; np.square({x}) ; np.abs({x}) ; {x} ** 2
 ({x} * {x}).astype(np.int64) ; {x}.astype(np.int8) ; {x}.astype(np.uint16) ; {x} * 2
 {x} @ {x}.T ; np.where({x} > 3, {x} * {x}, {x}) ; ({x} + {x}) * 0.5 ; np.cumsum({x}, axis=-1)
 {x} & {y} ; {x} | {y} ; {x} ^ {y} ; np.max({x} + {x}, axis={at})
-({x} + {x}).astype(np.float32) ; np.bitwise_or({x}, {x} + {x}) ; np.sign({x})
-np.concatenate([{x}, {y}]) ; np.clip({x}, 2, 100) ; {x} < {y} ; {x} - 1 ; 1 - {x}"""
+({x} + {x}).astype(np.float32) ; np.bitwise_or({x}, {x} + {x}) ; np.mean({x}, axis={at})
+np.sign({x}) ; np.concatenate([{x}, {y}]) ; np.clip({x}, 2, 100) ; {x} < {y} ; {x} - 1
+1 - {x}"""
     some_of(b, codes, 8, x=x, y=y, at=at)
     return b.program(rtol=1e-5)
 
@@ -263,10 +264,10 @@ def division_by_any_number(b: Lines) -> Program:
         by = b.draw(*((-3, -1, 7, -8, 1, 2, 64) if dtype in SIGNED else (3, 1, 7, 8, 64)))
     codes = """\
 {x} // {y} ; {x} % {y} ; {x} // {by} ; {x} % {by} ; {x} / {y} ; {x} / {by} ; {y} // {x}
-np.remainder({x}, {y}) ; np.floor_divide({x}, {y}) ; ({x} // {y}) * {y} + {x} % {y}
-{by} // {x} ; {by} % {x} ; {by} / {x} ; np.mod({x}, {by}) ; ({x} + 1) // {by}
-np.sum({x} // {by}) ; np.where({y} != 0, {x} // {y}, 0) ; ({x} // {by}) % {by}
-np.max({x} % {by})"""
+np.remainder({x}, {y}) ; np.floor_divide({x}, {y}) ; np.fmod({x}, {y}) ; np.fmod({x}, {by})
+({x} // {y}) * {y} + {x} % {y} ; {by} // {x} ; {by} % {x} ; {by} / {x} ; np.mod({x}, {by})
+({x} + 1) // {by} ; np.sum({x} // {by}) ; np.where({y} != 0, {x} // {y}, 0)
+({x} // {by}) % {by} ; np.max({x} % {by})"""
     some_of(b, codes, 7, x=x, y=y, by=by)
     return b.program(rtol=2e-6)
 

@@ -46,7 +46,7 @@ def test_compiled_programs_compute_what_numpy_does(
     compare([random_program(seed) for seed in range(first, first + TOGETHER)])
 
 
-CLASSES = [kind for kind in kinds.values() if kind.name != "functions"]
+CLASSES = [kind for kind in kinds.values() if kind.in_tests and kind.name != "functions"]
 AS_USERS = {"tails", "shares_of_threads"}  # what optimisation makes of loops is what they are for
 
 

@@ -2,6 +2,7 @@
 it until one fails. The faults that no test finds are printed.
 
     python -m tests.mutants                  all of them (some 10 s each)
+    python -m tests.mutants --quick          only by the tests that each fault names (5 s each)
     python -m tests.mutants --only 3,17      these
     python -m tests.mutants --check          only whether what they replace is still there
 """
@@ -17,13 +18,13 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.mutants.faults import FAULTS, Fault
+from tests.mutants.faults import FAULTS, GRAPHS, Fault
 
 ROOT = Path(__file__).parents[2]
 # After those that a fault names: what is quick, and finds most, comes first.
 EVERY = """tests/fuzz/test_fuzz.py::test_classes_of_faults tests/compile/test_passes.py
 tests/compile/test_index.py tests/compile/test_memory.py tests/compile/test_layout.py
-tests/compile/test_plan.py tests/compile/test_build.py tests/compile/test_guards.py
+tests/compile/test_plan.py tests/compile/test_guards.py
 tests/compile/test_tiles.py tests/compile/test_schedule.py tests/compile/test_every_op.py
 tests/compile/test_compiled.py tests/compile/test_runtime.py tests/compile/test_networks.py
 tests/fuzz/test_fuzz.py tests/compile/test_sanitizers.py""".split()
@@ -33,8 +34,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__)
     parser.add_argument("--only", default="", help="numbers of faults")
     parser.add_argument("--check", action="store_true", help="run no tests")
+    parser.add_argument("--quick", action="store_true", help="only the tests that a fault names")
     parser.add_argument("--limit", type=float, default=600, help="seconds for each")
     options = parser.parse_args()
+    EVERY[:] = [] if options.quick else EVERY
     chosen = [int(k) for k in options.only.split(",") if k] or [*range(len(FAULTS))]
     lost = [k for k in chosen if text_of(FAULTS[k]).count(FAULTS[k].old) != 1]
     for k in lost:
@@ -45,7 +48,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="minigrad-mutants") as folder:
         copy(Path(folder))
         firsts = sorted({name for k in chosen for name in FAULTS[k].first.split()})
-        if failed := failing(firsts, Path(folder), 10 * options.limit):
+        if failed := failing([*firsts, *EVERY], Path(folder), 10 * options.limit):
             raise SystemExit(f"{failed} fails without any fault")
         survivors = [k for k in chosen if not is_found(k, Path(folder), options.limit)]
     print(f"{len(chosen) - len(survivors)} of {len(chosen)} faults were found; not found:")
@@ -78,7 +81,7 @@ def is_found(k: int, folder: Path, limit: float) -> bool:
     file.write_text(text_of(fault).replace(fault.old, fault.new))
     said = ""
     try:
-        for targets in filter(None, (fault.first.split(), EVERY)):
+        for targets in filter(None, (fault.first.split() or [GRAPHS], EVERY)):
             said = said or failing(targets, folder, limit)
     except subprocess.TimeoutExpired:
         print(f"{k}: not decided after {limit:.0f} s:", end=" ")
