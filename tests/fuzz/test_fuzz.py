@@ -20,6 +20,7 @@ from minigrad.ops.base import Op, registry
 from minigrad.watch import Watcher, watching
 from tests.fuzz import kinds
 from tests.fuzz.common import (
+    MODULES,
     PLAIN,
     Kind,
     Program,
@@ -71,8 +72,8 @@ def test_a_seed_gives_one_program() -> None:
 
 def test_a_program_is_printed_as_a_function() -> None:
     program = random_program(7)
-    names: dict[str, Any] = {"single": np.float32}
-    exec("import numpy as np\nimport minigrad.functional as F\n" + str(program), names)
+    names: dict[str, Any] = {**MODULES, "single": np.float32}
+    exec(str(program), names)
     found = names["program"](*program.arrays())
     assert not Reference(program).wrong({"value": found})
 

@@ -250,8 +250,8 @@ FUSION = [
     ),
     Fault(
         "schedule.py",
-        "base not in roots and base not in plan.inside",
-        "base not in roots",
+        "if free and base.dtype == value.dtype and",
+        "if free and",
         of("joined_and_stretched"),
     ),
     Fault(
