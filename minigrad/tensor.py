@@ -254,7 +254,7 @@ class Tensor:
         g = gradient if isinstance(gradient, Tensor) else Tensor(gradient, dtype=self.dtype)
         if g.shape != self.shape:
             raise ShapeError(f"backward(g) of shape {self.shape} with g of shape {g.shape}")
-        return g.node
+        return (g if g.dtype == self.dtype else g.astype(self.dtype)).node
 
     # NumPy's protocols: every operator, method and NumPy function meets in `implementations`.
 

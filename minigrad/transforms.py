@@ -65,7 +65,9 @@ def map_tree(function: Function, tree: Any) -> Any:
 def variable(where: str, leaf: Any) -> Tensor:
     """A new Tensor to differentiate by, in the place of a leaf of the arguments."""
     if isinstance(leaf, Tensor) and leaf.requires_grad and recording.get():
-        return copy(leaf)  # still connected: someone further out differentiates by it
+        x = copy(leaf)  # still connected: someone further out differentiates by it
+        x.data.flags.writeable = False  # as a leaf refuses it: the caller would not see it
+        return x
     data = leaf.data if isinstance(leaf, Tensor) else leaf
     if not isinstance(data, float | int | np.ndarray | np.generic):
         raise DtypeError(f"{where} is a {type(leaf).__name__}: argnums can leave it out")
@@ -74,7 +76,10 @@ def variable(where: str, leaf: Any) -> Tensor:
             f"{where} has dtype {np.result_type(data)}, and integers and booleans have no "
             "derivative: write 2.0 for 2, use x.astype(float), or leave it out with argnums"
         )
-    return Tensor(data, requires_grad=True)
+    x = Tensor(data, requires_grad=True)
+    if not isinstance(data, np.ndarray):  # of a number, += makes another
+        x.data.flags.writeable = False
+    return x
 
 
 class Recorded:

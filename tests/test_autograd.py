@@ -316,3 +316,10 @@ def test_zero_to_a_learned_power() -> None:
     (x**y).sum().backward()
     np.testing.assert_allclose(y.grad, [0.0, 8 * np.log(2.0)])
     np.testing.assert_allclose(x.grad, [0.0, 12.0])
+
+
+def test_the_gradient_of_a_leaf_has_its_dtype() -> None:
+    x = Tensor([1.0, 2.0], requires_grad=True)
+    x.backward(Tensor([3.0, 4.0], dtype=np.float32))
+    assert x.grad.dtype == np.float64
+    np.testing.assert_array_equal(x.grad, [3, 4])

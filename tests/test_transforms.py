@@ -251,6 +251,18 @@ def test_assigning_into_an_argument_leaves_the_callers_array_alone() -> None:
     same(given, X)
 
 
+def test_an_argument_is_not_written_into_at_any_order() -> None:
+    def f(x: Any) -> Any:
+        x += 1
+        return np.sum(x**3)
+
+    for differentiated in (grad(f), hessian(f), lambda x: jvp(grad(f), (x,), (x,))):
+        with pytest.raises((GradientError, ValueError), match=r"copy"):
+            differentiated(X)
+    same(grad(f)(2.0), 27.0)  # a number is not written into
+    same(hessian(f)(2.0), 18.0)
+
+
 def test_an_exception_inside_leaves_everything_as_it_was() -> None:
     def fails(x: Any) -> Any:
         raise ZeroDivisionError
