@@ -433,7 +433,7 @@ def seeds(programs: Sequence[Program]) -> list[int]:
 
 def explained(program: Program, programs: Sequence[Program], text: str, check: Check) -> str:
     """The first line that is wrong by itself; else, with which others it goes wrong."""
-    for name, _ in program.lines:
+    for name in (name for name, _ in program.lines if name):  # a write defines none
         part = program.needed(name)
         if found := alone(part, check):
             return f"seed {program.seed}: {found}\n\n{part}"
