@@ -94,7 +94,7 @@ class Stop(Watcher):
 def checksums(node: Node) -> list[int]:
     """One for each of the arrays that the rules of a node may use."""
     arrays = [node.value, *node.arrays]
-    return [zlib.crc32(np.ascontiguousarray(x)) if isinstance(x, np.ndarray) else 0 for x in arrays]
+    return [zlib.crc32(x.tobytes()) if isinstance(x, np.ndarray) else 0 for x in arrays]
 
 
 def check_unwritten(node: Node, cotangent: Any, before: list[int] | None) -> None:

@@ -114,9 +114,10 @@ def overwritten(node: Node, writes: Sequence[Any]) -> Node:
     """The node, with `Overwritten` in the place of its value and arrays, each that has a write."""
     pairs = zip((node.value, *node.arrays), (node, *node.inputs), writes, strict=True)
     again = copy.copy(node)
-    again.value, *again.arrays = (
+    found: list[Any] = [
         Overwritten(x, source, node, write) if write else x for x, source, write in pairs
-    )
+    ]
+    again.value, again.arrays = found[0], found[1:]
     return again
 
 

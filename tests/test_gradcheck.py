@@ -128,6 +128,7 @@ def test_scales_are_found(f: Any, x: Any) -> None:
 @pytest.mark.parametrize("share", [1.0, 1e-3, -1e-3])
 @pytest.mark.parametrize("name", [k for k in STEEP if k not in ("at the end of a domain",)])
 def test_a_lost_share_is_found_at_any_scale(name: str, share: float) -> None:
+    f: Any
     f, x = STEEP[name]
 
     def loses(x: Any) -> Any:

@@ -157,10 +157,10 @@ def result_of(x: Any, given: list[Any], places: dict[Value, int]) -> Result | No
     for k, y in enumerate(given):
         if x is y:
             return Result(k, given=True)
-    if not is_view(x):
-        return Result(places[x.value], writeable=x.writeable)
-    source = result_of(x.source, given, places)
-    if source is None:
-        return None
-    view = source, x.function, x.attributes, x.certain
-    return Result(places[x.value], writeable=x.writeable, view=view)
+    result = Result(places[x.value], writeable=x.writeable)
+    if is_view(x):
+        source = result_of(x.source, given, places)
+        if source is None:
+            return None
+        result.view = source, x.function, x.attributes, x.certain
+    return result

@@ -87,7 +87,8 @@ def ravel(a: Any) -> Any:
     flat = viewed(reshape_op, a, shape=(a.size,))
     contiguous = value_of(a).flags.c_contiguous
     if contiguous is None:
-        for each in (x for x in (flat, value_of(flat)) if is_view(x)):
+        each: Any
+        for each in filter(is_view, (flat, value_of(flat))):
             each.certain = False
         value_of(flat).setflags(write=True)
     return copy(flat) if contiguous is False else flat

@@ -11,7 +11,7 @@ Traced arrays are names too, for values of the compiler's graph, and have their 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeGuard
 
 import numpy as np
 
@@ -101,7 +101,7 @@ def as_view(x: Any, source: Any, function: Callable[..., Any], attributes: dict[
     return view_makers[type(x)](x, source, function, attributes)
 
 
-def is_view(x: Any) -> bool:
+def is_view(x: Any) -> TypeGuard[View]:
     return isinstance(x, View) and x.root is not None
 
 

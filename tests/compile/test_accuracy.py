@@ -67,7 +67,7 @@ def compiled(request: Any) -> Iterator[dict[tuple[str, str], list[np.ndarray]]]:
         patch.setenv("MINIGRAD_THREADS", str(request.param))
         build.machine.cache_clear()
         run = compile(all_of_them)
-        found = {}
+        found: dict[Any, Any] = {}
         for kind in KINDS:
             results = run([arguments(name, kind) for name in SUMS])
             found |= {(name, kind): x for name, x in zip(SUMS, results, strict=True)}

@@ -1,4 +1,4 @@
-"""Assigning values with axes of size 1 in front, as NumPy lets one do: value, gradient, compiled."""
+"""Values with axes of size 1 in front, assigned as NumPy lets one do: gradients, compiled."""
 
 from typing import Any
 
