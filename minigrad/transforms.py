@@ -22,7 +22,7 @@ from minigrad.autograd import (
     reverse,
     switched,
 )
-from minigrad.errors import DtypeError, GradientError, ShapeError
+from minigrad.errors import ArgumentError, DtypeError, GradientError, ShapeError
 from minigrad.graph import Node, toposort
 from minigrad.ops.movement import copy
 from minigrad.tensor import Tensor
@@ -382,6 +382,10 @@ def hvp(f: Function, argnums: Argnums = 0) -> Function:
 
     @functools.wraps(f)
     def differentiated(*args: Any, **kwargs: Any) -> Any:
+        if not args:
+            raise ArgumentError(
+                "hvp(f) takes f's arguments, and last the vector v, and was given none"
+            )
         *args_of_f, v = args
         run = Recorded(grad(f, argnums), args_of_f, kwargs, in_order(argnums, args_of_f))
         # The Hessian is symmetric, so the vjp of the gradient is its product with v.

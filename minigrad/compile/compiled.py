@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import gc
 import threading
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pickle import dumps, loads
@@ -26,6 +25,7 @@ from minigrad.compile.run_numpy import NumpyProgram
 from minigrad.compile.trace import Traced, trace
 from minigrad.compile.tracer import TraceError, changed_in_place, tracing
 from minigrad.compile.version import OTHERWISE, Version
+from minigrad.errors import warn
 from minigrad.tensor import Tensor
 from minigrad.transforms import leaves_of
 from minigrad.watch import watchers
@@ -115,11 +115,10 @@ class Compiled(Generic[P, R]):
         if self.traces == MANY:
             why = self.reasons[-1] if self.reasons else "arguments of new shapes, dtypes or numbers"
             name = getattr(self.function, "__qualname__", "a function")
-            warnings.warn(
+            warn(
                 f"{name} was traced and compiled {MANY} times, the last time for: {why}. Numbers "
                 "that change belong in arrays, and shapes that change can be padded",
                 RuntimeWarning,
-                stacklevel=4,
             )
         return version
 
@@ -200,7 +199,7 @@ def program_of(traced: Traced) -> Program | NumpyProgram:
     try:
         return Program(traced.graph)
     except (BuildError, OSError) as error:
-        warnings.warn(f"compiled functions run on NumPy: {error}", RuntimeWarning, stacklevel=5)
+        warn(f"compiled functions run on NumPy: {error}", RuntimeWarning)
         return NumpyProgram(optimized(traced.graph))
 
 

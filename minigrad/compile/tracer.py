@@ -29,6 +29,7 @@ from minigrad.errors import (
 )
 from minigrad.functional.hook import hook_op
 from minigrad.graph import Node, births
+from minigrad.names import missing
 from minigrad.ops.base import Op, registry
 from minigrad.ops.views import (
     assign,
@@ -376,6 +377,8 @@ class Tracer:
     @staticmethod
     def of(value: Value) -> Tracer:
         return Tracer(value)
+
+    __getattr__ = missing
 
     # To Python code it is an array. NumPy, which looks at the type, asks the protocols below.
     __class__ = np.ndarray  # type: ignore[assignment]
