@@ -97,7 +97,7 @@ def test_a_kink_is_recognised(f: Any) -> None:
         check_gradients(f, 0.0)
 
 
-STEEP = {  # functions and points with other scales than 1
+STEEP: dict[str, tuple[Any, Any]] = {  # functions and points with other scales than 1
     "near the end of a domain": (np.log, 1e-9),
     "nearer": (np.arcsin, 1 - 1e-6),
     "at the end of a domain": (lambda x: x**3.5, 0.0),
