@@ -24,6 +24,7 @@ from functools import _lru_cache_wrapper
 from pickle import dumps
 from random import Random
 from types import (
+    BuiltinFunctionType,
     CellType,
     CodeType,
     FunctionType,
@@ -273,6 +274,10 @@ def visit(x: Any, name: str, route: Any, found: Captured) -> None:
         return
     found.seen[id(x)] = x  # held, so that no other object gets its id
     kind = type(x)
+    if isinstance(x, FunctionType | BuiltinFunctionType) and x.__name__ in HIDDEN.get(
+        top_of(x.__module__), ()
+    ):
+        raise refused(f"calls {x.__name__}", "which gives other answers from call to call")
     if isinstance(x, Tensor):
         if is_traced(x.node.value):
             raise kept(name)
@@ -403,9 +408,6 @@ def visit_foreign(x: Any, own: Any, slots: list[str], name: str, found: Captured
         visit_container(own, name, found)
     for slot, value in Slots(x, slots).items():
         found.note("attribute", x, slot, f"{name}.{slot}", value)
-    of = top_of(getattr(x, "__module__", ""))
-    if callable(x) and getattr(x, "__name__", "") in HIDDEN.get(of, ()):
-        raise refused(f"calls {x.__name__}", "which gives other answers from call to call")
     if isinstance(x, weakref.ref):
         found.note("called", x, None, name, x())
     elif isinstance(x, ContextVar):

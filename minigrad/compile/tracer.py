@@ -584,7 +584,7 @@ def fetching(name: str) -> Any:
     if function in implementations and name not in CHANGING:
         apply.__name__ = name
         return or_by_numpy(apply)
-    if callable(getattr(np.ndarray, name)):
+    if callable(getattr(np.ndarray, name, read)):
         return read
     return property(lambda self: getattr(self.numbers(f"x.{name}"), name))
 
@@ -606,6 +606,9 @@ def copying(method: Any) -> Any:
     return method_of
 
 
+# What Tensors have no operators for, integers of captured arrays may.
+for name in "lshift rlshift rshift rrshift divmod rdivmod round trunc floor ceil".split():
+    setattr(Tracer, f"__{name}__", fetching(f"__{name}__"))
 for name in COPYING:
     if name in vars(Tracer):
         setattr(Tracer, name, copying(vars(Tracer)[name]))
