@@ -340,14 +340,12 @@ def test_a_change_is_seen(kind: str, given: bool, monkeypatch: pytest.MonkeyPatc
     monkeypatch.delenv("MINIGRAD_K", raising=False)
     make, read, change = (ARRAYS | OBJECTS)[kind]
     state = make()
-    if given and isinstance(state, np.ndarray | tuple):
-        state = types.SimpleNamespace(w=state)  # else it is an argument itself
+    inside = given and isinstance(state, np.ndarray | tuple)  # else it is an argument itself
+    state = types.SimpleNamespace(w=state) if inside else state
 
-        def function(x: Any, s: Any) -> Any:
-            return read(x, s.w)
+    def function(x: Any, s: Any) -> Any:
+        return read(x, s.w if inside else s)
 
-    else:
-        function = read
     compiled: Any = compile(function if given else lambda x: function(x, state))
     arguments = (X, state) if given else (X,)
     for turn in range(3):
@@ -355,7 +353,7 @@ def test_a_change_is_seen(kind: str, given: bool, monkeypatch: pytest.MonkeyPatc
         np.testing.assert_allclose(compiled(*arguments), expected)
         np.testing.assert_allclose(compiled(*arguments), expected)
         if turn == 0:
-            change(state.w if function is not read else state)
+            change(state.w if inside else state)
     monkeypatch.delenv("MINIGRAD_K", raising=False)
 
 
