@@ -58,6 +58,8 @@ def tails(b: Lines) -> Program:
     codes += [f"np.pad({x} + {y}, 1)", f"np.sum({x}[..., ::2] * 2, axis=-1)", f"{w}.T @ {w} + 1"]
     for code in b.rng.permutation(codes)[:4]:
         b.let(str(code))
+    if columns % 2 == 0:  # the columns of a product, in two axes
+        b.let(f"({x} @ {w} + 1).reshape(-1, {columns // 2}) * 2 - {w}[0, 0]")
     return b.program()
 
 
@@ -267,6 +269,7 @@ def networks(b: Lines) -> Program:
         f"np.concatenate([{y}, {y}], axis=1)",
         f"F.avg_pool2d(F.relu({x}), 2)",
         f"np.max({y}, axis=1)",
+        f"{y} * (np.argmax({y}, axis=1) > 0)[:, None]",
     ]
     b.let(str(b.draw(*codes)))
     return b.program(order=int(b.draw(0, 1, 1)))

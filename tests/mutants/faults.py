@@ -21,6 +21,7 @@ def of(name: str) -> str:
     return f"tests/fuzz/test_fuzz.py::test_classes_of_faults[{name}]"
 
 
+ALIKE = f"{of('unrolled_loops')} tests/compile/test_schedule.py"
 WAITS = """tests/compile/test_plan.py::test_calls_wait_for_what_was_written_by_others
 tests/compile/test_plan.py::test_each_shared_call_waits_once_for_what_it_needs"""
 
@@ -258,21 +259,21 @@ FUSION = [
         "schedule.py",
         "return not any(it.column.variables() & atom.of.variables() for atom in atoms)",
         "return True",
-        "tests/compile/test_schedule.py",
+        of("tails"),
     ),
     Fault(
         "schedule.py",
         "parts += [numbers[part.array], part.array.dtype.char, place]",
         "parts += [numbers[part.array], part.array.dtype.char]",
-        GRAPHS,
+        ALIKE,
     ),
     Fault(
         "schedule.py",
         "key: list[Hashable] = [name_of(value), value.how]",
         "key: list[Hashable] = [name_of(value)]",
-        GRAPHS,
+        ALIKE,
     ),
-    Fault("schedule.py", "key.append((type(x), repr(x)))", "key.append(type(x))", GRAPHS),
+    Fault("schedule.py", "key.append((type(x), repr(x)))", "key.append(type(x))", ALIKE),
     Fault("schedule.py", 'if name_of(value) in ("argmax", "argmin"):', "if False:", of("networks")),
     Fault(
         "rows.py",
