@@ -261,9 +261,11 @@ def grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
     np.float64(-1.0)
     """
 
+    both = value_and_grad(f, argnums, has_aux)
+
     @functools.wraps(f)
     def differentiated(*args: Any, **kwargs: Any) -> Any:
-        value, gradient = value_and_grad(f, argnums, has_aux)(*args, **kwargs)
+        value, gradient = both(*args, **kwargs)
         return (gradient, value[1]) if has_aux else gradient
 
     return differentiated
