@@ -222,13 +222,13 @@ class Tensor:
         >>> w.grad
         array([ 2., 40.])
         """
-        view = Tensor.of if create_graph else array_of
+        view, seen = (Tensor.of, lambda x: x) if create_graph else (array_of, value_of)
         seed = view(self._cotangent(gradient))
         token = recording.set(create_graph)
         try:
             held = {id(seed)}
             for leaf, adjoint in reverse({self.node: seed}, view=view).items():
-                total = adjoint if leaf.grad is None else leaf.grad + adjoint
+                total = adjoint if leaf.grad is None else seen(leaf.grad) + adjoint
                 if not create_graph:
                     total = total if isinstance(total, np.ndarray) else np.asarray(total)
                     # A rule may pass on its cotangent, or a view: no two leaves may share a buffer.

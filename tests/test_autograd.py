@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import minigrad
 from minigrad import Tensor, no_grad
 from minigrad.errors import DtypeError, GradientError, MinigradError, ShapeError
 
@@ -309,6 +310,20 @@ def test_the_largest_of_what_is_no_number() -> None:
     x = leaf([np.nan, 1.0, 2.0])
     x.max().backward()
     np.testing.assert_array_equal(x.grad, [1, 0, 0])
+
+
+def test_a_plain_pass_after_one_with_create_graph_adds_to_its_gradient() -> None:
+    def slopes(x: Any) -> Any:
+        w = leaf([1.0, 2.0, 3.0])
+        np.sum(w**3 * x).backward(create_graph=True)
+        np.sum(w.grad * w.grad).backward()
+        return w.grad
+
+    x, w = np.array([1.0, 2.0, 0.5]), np.array([1.0, 2.0, 3.0])
+    expected = 3 * w**2 * x + 36 * w**3 * x**2
+    assert type(slopes(x)) is np.ndarray
+    np.testing.assert_allclose(slopes(x), expected)
+    np.testing.assert_allclose(minigrad.compile(slopes)(x), expected)
 
 
 def test_zero_to_a_learned_power() -> None:

@@ -536,7 +536,10 @@ class Tracer:
         return bool(self.numbers("a branch"))
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
-        how = f"a NumPy function that minigrad does not know, np.asarray(), {FILLING}"
+        how = (
+            "a NumPy function that minigrad does not know, np.asarray(), as an index of an array "
+            f"that is not traced itself (Tensor(array)[i] is compiled), {FILLING}"
+        )
         return np.array(self.numbers(how), dtype, copy=copy)
 
 

@@ -61,3 +61,16 @@ def test_the_table_of_numpys_functions(x: np.ndarray, monkeypatch: pytest.Monkey
 def test_what_depends_on_numbers_for_its_shape_is_refused(f: Any) -> None:
     with pytest.raises(UnsupportedError, match=r"not known before it runs: use np\.where"):
         compile(f)(np.array([1.0, 2.0, 0.0]))
+
+
+TABLE = np.linspace(0.0, 1.0, 5)
+
+
+def test_captured_arrays_at_computed_indices_and_inverted_masks() -> None:
+    x = np.array([1.0, 2.0, 3.0])
+
+    def f(x: Any) -> Any:
+        return TABLE[x.astype(int)] * 2, np.where(~(x > 1), x, 0.0), Tensor(TABLE)[x.astype(int)]
+
+    for found, expected in zip(compile(f)(x), f(x), strict=True):
+        np.testing.assert_array_equal(found, expected)
