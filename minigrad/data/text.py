@@ -163,8 +163,6 @@ class Lines(ArrayDataset):
 
     @checked
     def __init__(self, lines: Sequence[str], vocabulary: Vocabulary, length: Size) -> None:
-        if isinstance(lines, str):
-            raise ArgumentError("Lines takes a list of lines, not one text: use text.splitlines()")
         if vocabulary.characters[0] != END:
             raise ArgumentError(
                 "Lines needs a vocabulary with the newline, which begins and ends each line: "

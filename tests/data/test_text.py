@@ -166,7 +166,7 @@ def test_lines_begin_and_end_with_the_newline(lines: list[str], length: int) -> 
         (["a", "n\na"], "\nan", 4, ArgumentError, r"line 1, 'n\\na', has a newline"),
         (["ann", "bo"], "\nan", 4, ArgumentError, "'b'"),
         ([], "\nan", 4, ShapeError, "there are no samples"),
-        ("ann", "\nan", 4, ArgumentError, "a list of lines"),
+        ("ann", "\nan", 4, ArgumentError, "lines must be a list of text each"),
         (["ann"], "\nan", 0, ValueError, "length must be at least 1"),
     ],
 )
