@@ -47,7 +47,7 @@ def one_of(*values: Any) -> Range:
     return Range(lambda x: x in values, f"one of {', '.join(map(repr, values))}")
 
 
-POSITIVE = Range(lambda x: 0 < x < math.inf, "positive and finite")
+POSITIVE = Range(lambda x: 0 < x < math.inf, "positive")
 NOT_NEGATIVE = Range(lambda x: x >= 0, "at least 0")
 AT_LEAST_ONE = Range(lambda x: x >= 1, "at least 1")
 FRACTION = Range(lambda x: 0 <= x < 1, "at least 0 and below 1")

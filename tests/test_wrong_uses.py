@@ -251,7 +251,7 @@ F.logsumexp(a, axis=9) | MinigradError | does not work
 F.sigmoid("a") | MinigradError | does not work
 F.erf(None) | MinigradError | does not work
 optim.SGD([], lr=0.1) | GradientError | SGD was given no parameters: pas
-optim.SGD(model.parameters(), lr="a") | ArgumentError | SGD: lr must be positive and finite, and i
+optim.SGD(model.parameters(), lr="a") | ArgumentError | SGD: lr must be positive, and is
 optim.Adam(model.parameters(), betas=0.9) | ArgumentTypeError | Adam: betas must be two numbers, e
 optim.Adam(model.parameters(), betas=(0.9,)) | ArgumentTypeError | Adam: betas must be two numbers
 optim.Muon(model.parameters(), momentum=2) | ArgumentError | Muon: momentum must be at least 0 and
