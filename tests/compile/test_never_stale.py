@@ -346,7 +346,10 @@ def test_a_change_is_seen(kind: str, given: bool, monkeypatch: pytest.MonkeyPatc
     def function(x: Any, s: Any) -> Any:
         return read(x, s.w if inside else s)
 
-    compiled: Any = compile(function if given else lambda x: function(x, state))
+    def captures(x: Any) -> Any:
+        return function(x, state)
+
+    compiled: Any = compile(function if given else captures)
     arguments = (X, state) if given else (X,)
     for turn in range(3):
         expected = function(X, state)
