@@ -20,8 +20,7 @@ from minigrad.errors import (
     unsupported_dtype,
 )
 from minigrad.graph import Node
-from minigrad.names import missing
-from minigrad.writes import log, overwrite
+from minigrad.writes import log
 
 Axis = int | tuple[int, ...] | None
 
@@ -151,7 +150,8 @@ class Tensor:
 
     def detach(self) -> Tensor:
         """A leaf with the same value, through which no gradient flows."""
-        return Tensor.of(Node(self.node.value))
+        value = self.node.value
+        return Tensor.of(Node(value if value.ndim else value.copy()))  # of a number, an array
 
     def item(self) -> Any:
         """The value as a Python number, if there is just one."""
@@ -234,7 +234,7 @@ class Tensor:
                     # A rule may pass on its cotangent, or a view: no two leaves may share a buffer.
                     total = total.copy() if id(total) in held or total.base is not None else total
                     held.add(id(total))
-                leaf.grad = total
+                leaf.grad = implementations[np.copy](total) if create_graph else total
         finally:
             recording.reset(token)
 
@@ -271,20 +271,6 @@ class Tensor:
 
     def __setitem__(self, index: Any, value: Any) -> None:
         implementations["setitem"](self, index, value)
-
-    def store(self, new: Tensor) -> None:
-        """Write all of it: from here on this name, if it is no parameter, stands for `new`."""
-        if self.node.op is not None or not self.node.requires_grad:
-            self.node = new.node
-        elif recording.get():
-            raise GradientError(
-                "writing into a leaf that requires a gradient: write into a copy (y = x.copy(), "
-                "or y = y + 1 for y += 1), or under no_grad()"
-            )
-        else:
-            overwrite(self.node.value, new.node.value)
-
-    __getattr__ = missing
 
     __add__, __radd__ = operators(np.add)
     __sub__, __rsub__ = operators(np.subtract)
@@ -324,7 +310,7 @@ class Tensor:
     swapaxes = method(np.swapaxes, two_axes)
     astype = method(np.astype, to_dtype)
     ravel = method(np.ravel, alone)
-    copy = method(np.copy, alone)
+    copy = method("copy", alone)
     __copy__ = __deepcopy__ = method("duplicate", memoized)
     exp = method(np.exp, alone)
     log = method(np.log, alone)

@@ -190,7 +190,8 @@ def as_tensor(output: Any, where: str) -> Tensor:
 def in_the_form_of(leaf: Any, adjoint: Any, watched: bool) -> Any:
     """A derivative as what it is a derivative by: a Tensor, an array, or a NumPy number."""
     if watched or isinstance(leaf, Tensor):
-        return adjoint if isinstance(adjoint, Tensor) else Tensor(adjoint.copy())
+        # A rule may pass on its cotangent, or a view: what is given is nobody else's.
+        return copy(adjoint) if isinstance(adjoint, Tensor) else Tensor(adjoint.copy())
     return adjoint.copy()[()]
 
 
@@ -286,7 +287,9 @@ def vjp(f: Function, *args: Any, has_aux: bool = False) -> tuple[Any, ...]:
     def pull_back(cotangent: Any) -> tuple[Any, ...]:
         return tuple(run.pull_back(matching(cotangent, run.output, "the output")))
 
-    return (run.value(), pull_back, run.aux) if has_aux else (run.value(), pull_back)
+    # Copied, for the arrays that the pull-back needs are not to be written into.
+    value = map_tree(lambda y: y.copy() if isinstance(y, np.ndarray) else y, run.value())
+    return (value, pull_back, run.aux) if has_aux else (value, pull_back)
 
 
 def matching(tree: Any, other: Any, what: str) -> list[Any]:

@@ -110,6 +110,15 @@ def as_recorded(node: Node, by_nodes: bool) -> Node:
     return overwritten(node, writes) if any(writes) else node
 
 
+def check_intact(nodes: Iterable[Node]) -> None:
+    """Refuse if what one of these nodes was computed from, or gave, has been written into."""
+    for node in (node for node in nodes if node.op is not None):
+        again = as_recorded(node, by_nodes=True)
+        for x in (again.value, *again.arrays):
+            if type(x) is Overwritten:
+                x.refuse()
+
+
 def overwritten(node: Node, writes: Sequence[Any]) -> Node:
     """The node, with `Overwritten` in the place of its value and arrays, each that has a write."""
     pairs = zip((node.value, *node.arrays), (node, *node.inputs), writes, strict=True)

@@ -11,13 +11,17 @@ from minigrad.arguments import Range, checked
 from minigrad.errors import ShapeError
 from minigrad.ops.base import Op
 from minigrad.ops.movement import as_array
-from minigrad.tensor import Tensor
+from minigrad.ops.views import as_view, puts
+from minigrad.tensor import Tensor, value_of
 
 TENSOR = Range(lambda x: isinstance(x, Tensor), "a Tensor")
 
 
 def through(g: Any, y: Any, x: Any, function: Callable[[Any], Any]) -> Any:
-    changed = function(g)
+    # It may be the cotangent of others as well, and so is not to be written into.
+    given = g.view() if type(g) is np.ndarray else np.copy(g)
+    value_of(given).setflags(write=False)
+    changed = function(given)
     if changed is None:
         return g
     if np.shape(changed) != g.shape:
@@ -44,7 +48,7 @@ def hook(x: Annotated[Any, TENSOR], function: Callable[[Any], Any]) -> Tensor:
 
     What was computed from this result counts, not what was computed from x elsewhere. The function
     gets an array, or a Tensor under `backward(create_graph=True)`. What it returns goes on in the
-    cotangent's place, unless that is None.
+    cotangent's place, unless that is None; the cotangent itself is read-only.
 
     Raises:
         ArgumentError: if x is no Tensor, or the function cannot be called.
@@ -57,4 +61,7 @@ def hook(x: Annotated[Any, TENSOR], function: Callable[[Any], Any]) -> Tensor:
     >>> hook(x, lambda g: np.clip(g, -1, 1)).sum().requires_grad
     True
     """
-    return hook_op(x, function=function)
+    return as_view(hook_op(x, function=function), x, hook_op, {"function": function})
+
+
+puts[hook_op] = lambda base, new, function: new

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from minigrad.autograd import inside_transform, recording
-from minigrad.dispatch import implements, is_traced
+from minigrad.dispatch import implementations, implements, is_traced
 from minigrad.errors import DtypeError, ShapeError, UnsupportedError, plain, refusal_of
 from minigrad.ops.base import EachInput, Op, Shape
 from minigrad.ops.views import as_view, is_view, puts, viewed
@@ -110,6 +110,15 @@ def copy(a: Any) -> Any:
     return astype_op(a, dtype=a.dtype)
 
 
+@implements("copy")
+def copy_in_c_order(a: Any) -> Any:
+    """As the method does, where np.copy keeps the memory's order."""
+    y = copy(a)
+    if isinstance(y, Tensor) and not is_traced(y.data):
+        y.node.value = np.asarray(y.data, order="C")
+    return y
+
+
 @implements("duplicate")
 def duplicate(a: Any, memo: Any = None) -> Any:
     """For copy.copy and copy.deepcopy: of a leaf another leaf, else as np.copy."""
@@ -162,7 +171,7 @@ MOVES: list[tuple[Function, list[Function]]] = [
     (reshaped, [np.expand_dims, np.squeeze]),
     (permuted, [np.transpose, np.permute_dims, np.matrix_transpose, np.swapaxes, np.moveaxis]),
     (permuted, [np.rollaxis]),
-    (moved, [np.roll, np.repeat, np.tile, np.resize, np.diag, np.triu, np.tril]),
+    (moved, [np.roll, np.repeat, np.tile, np.resize, np.triu, np.tril]),
 ]
 for how, functions in MOVES:
     for function in functions:
@@ -209,6 +218,8 @@ def parse_index(index: Any) -> tuple[Index, list[Any]]:
     for part in index if isinstance(index, tuple) else (index,):
         if isinstance(part, list | bool | np.bool_):
             part = np.asarray(part, dtype=np.intp if part == [] else None)
+        if isinstance(part, Tensor) and is_index(part) and not is_traced(part.data):
+            part = int(part.data)  # as NumPy has it, which gives a view then
         is_array = isinstance(part, Tensor | np.ndarray)
         if is_array and np.result_type(part).kind not in "iub":
             raise DtypeError(
@@ -223,7 +234,23 @@ def parse_index(index: Any) -> tuple[Index, list[Any]]:
 @implements("getitem")
 def getitem(x: Any, index: Any) -> Any:
     fixed, arrays = parse_index(index)
-    return gather_op(x, *arrays, index=fixed) if arrays else viewed(slice_op, x, index=fixed)
+    if not arrays:
+        return viewed(slice_op, x, index=fixed)
+    y = gather_op(x, *arrays, index=fixed)
+    is_name = isinstance(x, Tensor) or is_traced(x)
+    return as_view(y, x, at, {"index": index}) if is_name and all(map(is_index, arrays)) else y
+
+
+def at(x: Any, index: Any) -> Any:
+    """x[index], for an index of numbers that are traced: in NumPy, a view."""
+    fixed, arrays = parse_index(index)
+    return gather_op(x, *arrays, index=fixed)
+
+
+def is_index(part: Any) -> bool:
+    """Whether it is one of NumPy's integers, and not an array without axes."""
+    value = value_of(part)
+    return value.dtype.kind in "iu" and value.ndim == 0 and not value.flags.writeable
 
 
 def scatter_add(g: Any, *arrays: Any, shape: Shape, index: Index) -> Any:
@@ -325,6 +352,7 @@ def without_leading_ones(x: Any, index: Index, arrays: Sequence[Any], value: Any
 puts[reshape_op] = lambda base, new, shape: reshape_op(new, shape=base.shape)
 puts[transpose_op] = lambda base, new, axes: transpose_op(new, axes=inverse(axes))
 puts[slice_op] = lambda base, new, index: updated_op(base, new, index=index)
+puts[at] = lambda base, new, index: implementations["updated"](base, index, new)
 
 
 @implements(np.flip)
@@ -356,6 +384,11 @@ def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     places = {"offset": offset, "axis1": axis1, "axis2": axis2}
     entries = diagonal_of(a, **places)
     return as_view(entries, a, diagonal_of, places)
+
+
+@implements(np.diag)
+def diag(v: Any, k: int = 0) -> Any:
+    return np.diagonal(v, k) if v.ndim == 2 else moved(np.diag, v, k)
 
 
 @implements(np.take)

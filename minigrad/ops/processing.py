@@ -123,7 +123,9 @@ def einsum(subscripts: Any, *operands: Any, optimize: Any = False) -> Any:
         later = set(output).union(*(t for t, _ in pairs[k:]))
         term, x = contract(term, x, next_term, y, later)
     term, x = sum_out(term, x, set(output))
-    return transpose_op(x, axes=tuple(map(term.index, output)))
+    axes = tuple(map(term.index, output))
+    # Of one operand, of which nothing was summed, it is a view, as NumPy's.
+    return np.transpose(x, axes) if len(pairs) == 1 else transpose_op(x, axes=axes)
 
 
 def parse_subscripts(subscripts: Any, operands: Sequence[Any]) -> tuple[list[str], str]:

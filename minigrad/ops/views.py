@@ -17,8 +17,9 @@ import numpy as np
 
 from minigrad.autograd import recording, switched
 from minigrad.dispatch import implementations, implements, is_traced
-from minigrad.errors import ArgumentError, DtypeError, UnsupportedError
+from minigrad.errors import ArgumentError, DtypeError, GradientError, UnsupportedError
 from minigrad.tensor import Tensor, new, value_of
+from minigrad.writes import overwrite
 
 # Op -> function of (base, new, **attributes): the base with `new` at the entries that op shows.
 puts: dict[Any, Callable[..., Any]] = {}
@@ -30,7 +31,8 @@ class View:
     `function(source, **attributes)` leads to it from its base, the `source`, which may be a view
     too; the last of the chain is the `root`. `seen` is what the root stood for when that was last
     done. Where NumPy may have had to copy, as reshape does, it is not `certain` that it is a view.
-    One that was given a node itself is a view no longer, and has no root.
+    It is looked up as it was made, `recorded` or not. One that was given a node itself is a view no
+    longer, and has no root.
     """
 
     __slots__ = ()
@@ -39,6 +41,7 @@ class View:
     function: Callable[..., Any]
     attributes: dict[str, Any]
     certain: bool
+    recorded: bool
     root: Any
     seen: Any
 
@@ -65,7 +68,7 @@ def views_of(kind: type[Any], content: str) -> tuple[type[Any], Callable[..., An
 
     def renew(self: Any) -> None:
         base = kind.of(getattr(self.source, content))
-        with switched(recording, True):
+        with switched(recording, self.recorded):
             write(self, getattr(self.function(base, **self.attributes), content))
 
     def as_view(
@@ -81,7 +84,8 @@ def views_of(kind: type[Any], content: str) -> tuple[type[Any], Callable[..., An
             other.__set__(view, other.__get__(x))
         view.source, view.function, view.attributes = source, function, attributes
         is_of_view = type(source) is made and source.root is not None
-        view.certain, view.root = certain, source.root if is_of_view else source
+        view.certain, view.recorded = certain, recording.get()
+        view.root = source.root if is_of_view else source
         view.seen = read(view.root)
         return view
 
@@ -94,6 +98,20 @@ def views_of(kind: type[Any], content: str) -> tuple[type[Any], Callable[..., An
 
 
 TensorView, as_tensor_view = views_of(Tensor, "node")
+
+
+def require_grad(self: Any, required: bool) -> None:
+    """Set whether a view requires a gradient: it can't be a leaf beside its base."""
+    if required and is_view(self) and not own_property.__get__(self):
+        raise GradientError(
+            f"a view of another Tensor, of shape {self.source.shape}, cannot become a leaf that "
+            "requires a gradient: detach() it, or copy it"
+        )
+    own_property.__set__(self, required)
+
+
+own_property: Any = vars(Tensor)["requires_grad"]
+TensorView.requires_grad = property(own_property.__get__, require_grad)
 
 
 def as_view(x: Any, source: Any, function: Callable[..., Any], attributes: dict[str, Any]) -> Any:
@@ -149,8 +167,37 @@ def assign(target: Any, new: Any) -> Any:
     while is_view(whole):
         check_certain(whole, "writes into")
         new, whole = puts[whole.function](whole.source, new, **whole.attributes), whole.source
-    whole.store(new)
+    if is_traced(whole):
+        whole.store(new)
+    else:
+        store(whole, new)
     return target
+
+
+def store(whole: Tensor, new: Tensor) -> None:
+    """Let a Tensor stand for another node; a parameter has its memory written into."""
+    if not same_memory_order(whole.data, new.data):
+        new = implementations["updated"](whole, ..., new)
+    recorded = whole.node.op is not None
+    if not recording.get() and recorded and whole.requires_grad:
+        raise GradientError(
+            "writing, under no_grad(), into a Tensor with a gradient to flow back would cut it "
+            "off: write outside of no_grad(), or into y.detach()"
+        )
+    if recorded or not whole.requires_grad:
+        whole.node = new.node
+    elif recording.get():
+        raise GradientError(
+            "writing into a leaf that requires a gradient: write into a copy (y = x.copy(), "
+            "or y = y + 1 for y += 1), or under no_grad()"
+        )
+    else:
+        overwrite(whole.data, new.data)
+
+
+def same_memory_order(x: Any, new: Any) -> bool:
+    """Whether an array can take the place of another, for whatever is done to it."""
+    return is_traced(x) or (x.strides == new.strides and x.flags.writeable == new.flags.writeable)
 
 
 def check_writeable(target: Any) -> None:

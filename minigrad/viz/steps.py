@@ -13,6 +13,7 @@ from minigrad.autograd import shares
 from minigrad.errors import UnsupportedError
 from minigrad.graph import Node, toposort
 from minigrad.ops.base import Op, registry
+from minigrad.writes import check_intact
 
 
 @dataclass(eq=False)
@@ -67,6 +68,7 @@ def trace(root: Node) -> list[Step]:
 def forward_pass(roots: Iterable[Node]) -> dict[Node, Step]:
     """A step for every node that leads to the roots, and every array an op was given as it is."""
     nodes = toposort(roots, follow=lambda node: True)
+    check_intact(nodes)
     if any(node.op is not None and node.op.name not in registry for node in nodes):
         raise UnsupportedError(
             "explain() of what a compiled function returned, which kept no steps: call the "
