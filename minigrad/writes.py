@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from minigrad.errors import BETWEEN, GradientError, quoted
+from minigrad.errors import BETWEEN, ArgumentError, GradientError, quoted
 from minigrad.graph import Node, births, line_of
 
 
@@ -87,8 +87,17 @@ def owner_of(array: Any) -> Any:
     return array
 
 
+def check_memory(array: Any, name: str | None = None) -> None:
+    if not array.flags.writeable:
+        raise ArgumentError(
+            f"{name or 'an array'} of shape {array.shape} is in read-only memory, and cannot be "
+            "written into: make the Tensor of a copy, np.array(x)"
+        )
+
+
 def overwrite(array: Any, values: Any) -> None:
     """array[...] = values, and noted."""
+    check_memory(array)
     array[...] = values
     log.note([array])
 

@@ -244,6 +244,11 @@ def check_gradients(world: World, nodes: list[Node]) -> None:
                 f"a compiled function goes back through a Tensor of shape {t.shape} that was "
                 "computed outside of it: detach() it first, or compute it in the function as well"
             )
+        if t.node is not node and t.node.requires_grad and t.node.op is not None:
+            raise UnsupportedError(
+                f"a compiled function writes a value with a gradient into a Tensor of shape "
+                f"{t.shape}, which would lose it: write the value's detach(), or return it"
+            )
 
 
 def trace(

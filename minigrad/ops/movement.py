@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
-from minigrad.autograd import inside_transform, recording
 from minigrad.dispatch import implementations, implements, is_traced
 from minigrad.errors import DtypeError, ShapeError, UnsupportedError, plain, refusal_of
 from minigrad.ops.base import EachInput, Op, Shape
@@ -112,20 +111,18 @@ def copy(a: Any) -> Any:
 
 @implements("copy")
 def copy_in_c_order(a: Any) -> Any:
-    """As the method does, where np.copy keeps the memory's order."""
-    y = copy(a)
-    if isinstance(y, Tensor) and not is_traced(y.data):
-        y.node.value = np.asarray(y.data, order="C")
+    """As the method does, where np.copy keeps the order of the memory."""
+    return in_order(copy(a), np.empty(a.shape, bool))
+
+
+def in_order(y: Any, like: Any) -> Any:
+    """y, in the order in memory that an array of its shape has, for NumPy's functions decide by it
+    what is a view. Of what is traced, that is not known."""
+    if isinstance(y, Tensor) and not is_traced(y.data) and isinstance(like, np.ndarray):
+        array = np.empty_like(like, dtype=y.dtype)
+        array[...] = y.data
+        y.node.value = array
     return y
-
-
-@implements("duplicate")
-def duplicate(a: Any, memo: Any = None) -> Any:
-    """For copy.copy and copy.deepcopy: of a leaf another leaf, else as np.copy."""
-    carried = inside_transform.get() and recording.get()
-    if not isinstance(a, Tensor) or a.node.op is not None or carried:
-        return copy(a)
-    return Tensor(a.data.copy(), a.requires_grad, name=a.name)
 
 
 # What else NumPy has to move values about, it is asked to do to a stand-in: an array from whose
@@ -164,7 +161,8 @@ def moved(function: Function, a: Any, *args: Any, **kwargs: Any) -> Any:
     values = ravel(a)
     if not sources.all():
         values, sources = concatenate([np.zeros(1, a.dtype), values]), sources + 1
-    return getitem(values, sources - 1)
+    entries = getitem(values, sources - 1)
+    return in_order(entries, value_of(a)) if entries.shape == a.shape else entries
 
 
 MOVES: list[tuple[Function, list[Function]]] = [
@@ -398,7 +396,8 @@ def take(a: Any, indices: Any, axis: int | None = None) -> Any:
     indices = as_array(indices)
     if indices.dtype == bool or not indices.size:  # to NumPy no mask, but 0 and 1
         indices = np.astype(indices, np.intp)
-    return getitem(a, (*(ALL,) * checked_axis(a, axis), indices))
+    entries = getitem(a, (*(ALL,) * checked_axis(a, axis), indices))
+    return in_order(entries, np.empty(entries.shape, bool))
 
 
 @implements(np.take_along_axis)
@@ -433,7 +432,8 @@ def argsort(a: Any, axis: int | None = -1, kind: Any = None) -> Any:
 
 @implements(np.sort)
 def sort(a: Any, axis: int | None = -1, kind: Any = None) -> Any:
-    return take_along_axis(a, argsort(a, axis, kind), axis)
+    entries = take_along_axis(a, argsort(a, axis, kind), axis)
+    return entries if axis is None else in_order(entries, value_of(a))
 
 
 searchsorted_op = movement(

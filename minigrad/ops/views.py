@@ -197,7 +197,8 @@ def store(whole: Tensor, new: Tensor) -> None:
 
 def same_memory_order(x: Any, new: Any) -> bool:
     """Whether an array can take the place of another, for whatever is done to it."""
-    return is_traced(x) or (x.strides == new.strides and x.flags.writeable == new.flags.writeable)
+    same_strides = is_traced(x) or x.strides == new.strides
+    return same_strides and x.flags.writeable == new.flags.writeable
 
 
 def check_writeable(target: Any) -> None:

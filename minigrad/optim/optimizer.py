@@ -12,7 +12,7 @@ from minigrad.arguments import NOT_NEGATIVE, check_range, check_settings
 from minigrad.errors import GradientError
 from minigrad.state import fitting
 from minigrad.tensor import Tensor, value_of
-from minigrad.writes import log
+from minigrad.writes import check_memory, log
 
 # What an update rule remembers of one parameter: arrays by name.
 State = dict[str, Any]
@@ -152,6 +152,7 @@ class Optimizer:
             for parameter, state in zip(group["params"], states, strict=False):
                 if (gradient := parameter.grad) is not None:
                     data = parameter.data
+                    check_memory(data, parameter.name)
                     data[...], new_state = rule(data, value_of(gradient), state, *settings)
                     written.append(data)
                     for name, value in new_state.items():

@@ -12,7 +12,7 @@ from minigrad.viz.explain import Explanation
 from minigrad.viz.steps import Step
 
 FUNCTIONS = {name: op.forward for name, op in registry.items() if op.family in ("unary", "binary")}
-NAMESPACE: dict[str, Any] = {"pi": np.pi, "e": np.e, "sum": np.sum} | FUNCTIONS
+NAMESPACE: dict[str, Any] = {"pi": np.pi, "e": np.e, "inf": np.inf, "sum": np.sum} | FUNCTIONS
 NAMESPACE |= {name: getattr(np, name) for name in ("reshape", "broadcast_to", "cumsum")}
 
 DERIVATIVE = re.compile(r"d\w+/d(?:\((?:1st|2nd|3rd) \w+\)|\w+)")
