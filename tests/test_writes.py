@@ -10,7 +10,7 @@ import pytest
 
 import minigrad
 from minigrad import Tensor, debug, nn, no_grad, optim
-from minigrad.errors import GradientError
+from minigrad.errors import ArgumentError, GradientError, UnsupportedError
 from minigrad.writes import log
 
 
@@ -182,3 +182,39 @@ def test_debug_finds_what_numpy_writes() -> None:
         z.backward()
         with pytest.raises(GradientError, match=r"mul needs an array of shape \(2,\)"):
             y.backward()
+
+
+def test_explain_refuses_what_was_written_into() -> None:
+    w = parameter()
+    z = (w * w).sum()
+    assert "dz/dw" in str(minigrad.explain(z))
+    step(w)
+    with pytest.raises(GradientError, match="written into"):
+        str(minigrad.explain(z))
+
+
+def test_a_compiled_write_of_a_value_with_a_gradient() -> None:
+    w, state = parameter(), Tensor(np.zeros(2))
+
+    def f(x: Any) -> Any:
+        state[...] = w * x
+        return x.sum()
+
+    with pytest.raises(UnsupportedError, match="would lose it"):
+        minigrad.compile(f)(np.ones(2))
+
+
+def test_read_only_parameters_are_refused_by_name() -> None:
+    w = Tensor(np.broadcast_to(np.ones(1), (3,)), requires_grad=True, name="w")
+    w.grad = np.ones(3)
+    with pytest.raises(ArgumentError, match=r"w of shape \(3,\) is in read-only memory"):
+        optim.SGD([w], lr=0.1).step()
+
+
+def test_debug_lets_arrays_be_filled() -> None:
+    x = Tensor([1.0, 2.0], requires_grad=True)
+    with debug():
+        out = np.full_like(x, np.nan)
+        for k in range(2):
+            out[k] = x[k]
+        out.sum().backward()

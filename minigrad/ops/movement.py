@@ -209,13 +209,22 @@ def fill(index: Index, arrays: Sequence[Any]) -> Index:
     return tuple(next(rest) if part == ARRAY else part for part in index)
 
 
+def as_python(x: Any) -> Any:
+    """NumPy's integers as Python's."""
+    return int(x) if isinstance(x, np.integer) else x
+
+
 def parse_index(index: Any) -> tuple[Index, list[Any]]:
     """An index as its fixed parts, with ARRAY in the place of arrays, and the arrays."""
     parts: list[Any] = []
     arrays: list[Any] = []
     for part in index if isinstance(index, tuple) else (index,):
-        if isinstance(part, list | bool | np.bool_):
-            part = np.asarray(part, dtype=np.intp if part == [] else None)
+        if isinstance(part, np.integer):
+            part = int(part)
+        elif isinstance(part, slice):
+            part = slice(*map(as_python, (part.start, part.stop, part.step)))
+        elif isinstance(part, list | bool | np.bool_):
+            part = np.asarray(part, dtype=np.intp if type(part) is list and not part else None)
         if isinstance(part, Tensor) and is_index(part) and not is_traced(part.data):
             part = int(part.data)  # as NumPy has it, which gives a view then
         is_array = isinstance(part, Tensor | np.ndarray)
@@ -391,7 +400,7 @@ def diag(v: Any, k: int = 0) -> Any:
 
 @implements(np.take)
 def take(a: Any, indices: Any, axis: int | None = None) -> Any:
-    if axis is None:
+    if axis is None or not a.ndim:
         return take(ravel(a), indices, 0)
     indices = as_array(indices)
     if indices.dtype == bool or not indices.size:  # to NumPy no mask, but 0 and 1

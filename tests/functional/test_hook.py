@@ -1,5 +1,7 @@
 """hook: the function sees the cotangent, and what it returns goes on."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -46,3 +48,23 @@ def test_what_is_wrong_is_said() -> None:
         hook(x, 3)  # type: ignore[arg-type]
     with pytest.raises(ShapeError, match=r"returned shape \(\) for a cotangent of shape \(2,\)"):
         hook(x, lambda g: g.sum()).sum().backward()
+
+
+def test_a_hook_gives_x_itself() -> None:
+    x = Tensor([-1.0, 2.0], requires_grad=True)
+    h = x * 1.0
+    y = hook(h, lambda g: None)
+    y[y < 0] = 0.0
+    assert h.tolist() == [0, 2]
+    (h + y).sum().backward()
+    np.testing.assert_array_equal(x.grad, [0, 2])
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_the_cotangent_is_read_only(create_graph: bool) -> None:
+    def halve(g: Any) -> None:
+        g *= 0.5
+
+    x, w = Tensor([1.0, 2.0], requires_grad=True), Tensor([1.0, 2.0], requires_grad=True)
+    with pytest.raises(ValueError, match="read-only"):
+        ((hook(x * 1.0, halve) + w) ** 2).sum().backward(create_graph=create_graph)

@@ -48,6 +48,13 @@ NEW = [
     "np.sum({0}, axis=0, keepdims=True)",
     "np.where({mask}, {0}, 1.5)",
     "{0}[{list}]",
+    "{0}.T.copy()",
+    "np.sort({0}, axis=0)",
+    "np.take({0}, [0, -1], axis=-1)",
+    "np.roll({0}, 1)",
+    "np.clip({0}, None, None)",
+    "np.prod({0}[None], axis=0)",
+    "np.zeros_like({0}, shape=())",
 ]
 VIEWS = [
     "{0}[{index}]",
@@ -67,6 +74,8 @@ VIEWS = [
     "list({0})[-1]",
     "np.atleast_2d({0})",
     "np.moveaxis({0}, 0, -1)",
+    "np.einsum('...a->a...', {0})",
+    "{0}[np.argmax(np.arange({0}.shape[0]) * ({0}.size > 0))]",
     "np.broadcast_to({0}, (2, *{0}.shape))",
     "np.diagonal({0})",
     "{0}",
@@ -113,7 +122,8 @@ def code_for(b: Lines, form: str, arrays: dict[str, Any]) -> str:
 
 
 def views(b: Lines) -> Program:
-    given = b.given(b.rng.uniform(-1, 1, b.draw((2, 3), (3, 3), (4,), (2, 2, 3), (3, 1, 2))))
+    x = b.rng.uniform(-1, 1, b.draw((2, 3), (3, 3), (4,), (2, 2, 3), (3, 1, 2)))
+    given = b.given(np.array(x, order=b.draw("C", "C", "F")))
     lines = [("v0", f"v0 = {given} * 1.0")]
     names = dict(MODULES) | NAMES | {given: b.inputs[given]}
     exec(lines[0][1], names)
@@ -132,7 +142,7 @@ def views(b: Lines) -> Program:
 
 def is_good(code: str, lines: Sequence[tuple[str, str]], given: str, x: np.ndarray) -> bool:
     """Whether NumPy takes it, and its numbers stay where they can be compared."""
-    names = dict(MODULES) | NAMES | {given: x.copy()}
+    names = dict(MODULES) | NAMES | {given: np.copy(x)}
     try:
         with silent():
             for line in [*(code for _, code in lines), code]:
@@ -169,15 +179,16 @@ def second_slope(total: Function, x: np.ndarray, one: np.ndarray, other: np.ndar
 def wrong_eagerly(program: Program) -> str:
     """What is wrong with values and derivatives; or an empty text."""
     (x,), (v,) = program.arrays(), directions(program)
+    v = np.array(v, order="F" if x.flags.f_contiguous else "C")  # so that x + v is as x
     function = program.function()
     total = total_of(function)
     value, gradient = minigrad.value_and_grad(total)(x)
-    if not np.isclose(value, total(x.copy()), rtol=1e-10, atol=1e-10):
-        return f"the value under value_and_grad is {value}, not {total(x.copy())}"
+    if not np.isclose(value, total(np.copy(x)), rtol=1e-10, atol=1e-10):
+        return f"the value under value_and_grad is {value}, not {total(np.copy(x))}"
     expected = slope(total, x, v)
     if not np.isclose(np.vdot(gradient, v), expected, rtol=1e-9, atol=1e-9):
         return f"the derivative is {np.vdot(gradient, v)}, not {expected}"
-    w = np.flip(v)
+    w = np.copy(v[::-1])
     found, second = np.vdot(minigrad.hvp(total)(x, w), v), second_slope(total, x, w, v)
     if not np.isclose(found, second, rtol=1e-4, atol=1e-4 * (1 + abs(expected))):
         return f"the second derivative is {found}, not {second}"
@@ -193,7 +204,7 @@ def wrong_compiled(program: Program) -> str:
         slopes = minigrad.compile(minigrad.grad(total_of(function)))(x)
     except (UnsupportedError, GradientError):
         return ""
-    for k, (mine, y) in enumerate(zip(got, function(x.copy()), strict=True)):
+    for k, (mine, y) in enumerate(zip(got, function(np.copy(x)), strict=True)):
         if not (mine.shape == y.shape and np.allclose(mine, y, rtol=1e-10, atol=1e-10)):
             return f"compiled, value {k} is\n{mine!r}\nnot\n{y!r}"
     eager = minigrad.grad(total_of(function))(x)

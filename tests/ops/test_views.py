@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from minigrad import Tensor, no_grad, value_and_grad
+from minigrad import Tensor, compile, grad, no_grad, optim, value_and_grad, vjp
 from minigrad.errors import GradientError
 
 X = np.arange(1.0, 13.0).reshape(3, 4)
@@ -177,3 +177,165 @@ def test_a_view_says_that_it_is_a_tensor() -> None:
     assert type(v).__name__ == "Tensor"
     assert repr(v) == "Tensor([1., 2.])"
     assert isinstance(v, Tensor)
+
+
+# What outsiders found.
+
+
+def two_gradients(x: Any) -> Any:
+    """The inner loop of MAML: gradients are names of their own, not of one cotangent."""
+
+    def inner(p: Any, q: Any) -> Any:
+        return ((p + q - 1.0) ** 2).sum()
+
+    p, q = x * 1.0, x * 2.0
+    of_p, of_q = grad(inner, argnums=(0, 1))(p, q)
+    of_p *= 0.1
+    p -= of_p
+    q -= of_q
+    return inner(p, q)
+
+
+def order_after_in_place(x: Any) -> Any:
+    a = x * 1.0
+    c = a.T
+    c += np.ones((4, 3))
+    a.reshape(-1)[0] = 100.0
+    return (a * a).sum()
+
+
+def accumulators(x: Any) -> Any:
+    totals = {"s": np.zeros_like(x, shape=())}
+
+    def add(total: Any, part: Any) -> None:
+        total += part
+
+    for row in x:
+        add(totals["s"], (row * row).sum())
+    return totals["s"]
+
+
+def rows_in_an_order(x: Any) -> Any:
+    a = x * 1.0
+    for rank, k in enumerate(np.argsort(a[:, 0])):
+        row = a[k]
+        row *= rank
+    last = a[np.argmax(a[:, 0])]
+    last[0] = 50.0
+    return (a * a).sum()
+
+
+def transposed_by_einsum(x: Any) -> Any:
+    a = x * 1.0
+    np.einsum("ij->ji", a)[0] = 7.0
+    return (a * a).sum()
+
+
+def copied_in_c_order(x: Any) -> Any:
+    b = x.T.copy()
+    b.reshape(-1)[:2] = 7.0
+    return (b * b).sum()
+
+
+def taken(x: Any) -> Any:
+    b = np.take(x, [0, 2], axis=1)
+    b.reshape(-1)[1] = 50.0
+    return (b * b).sum()
+
+
+def sorted_columns(x: Any) -> Any:
+    c = np.sort(x.T, axis=0)
+    c.reshape(-1)[0] = 50.0
+    return (c * c).sum()
+
+
+def diagonal_of_a_matrix(x: Any) -> Any:
+    b = x * 1.0
+    d = np.diag(b)
+    b[0, 0] = 5.0
+    return (d * d).sum()
+
+
+def new_arrays(x: Any) -> Any:
+    a = x * 1.0
+    for b in (np.clip(a, None, None), np.prod(a[None], axis=0), np.round(a)):
+        b -= 1.0
+    return (a * a).sum()
+
+
+def broadcast_into(x: Any) -> Any:
+    b = np.zeros_like(x)
+    np.add(x[0], 1.0, out=b)
+    b[1] = 3.0
+    return (b * b).sum()
+
+
+FOUND = [two_gradients, order_after_in_place, accumulators, rows_in_an_order, transposed_by_einsum]
+FOUND += [copied_in_c_order, taken, sorted_columns, diagonal_of_a_matrix, new_arrays]
+FOUND += [broadcast_into]
+
+
+@pytest.mark.parametrize("f", FOUND, ids=lambda f: f.__name__)
+def test_programs_of_outsiders(f: Any) -> None:
+    check(f)
+
+
+@pytest.mark.parametrize("f", [accumulators, rows_in_an_order])
+def test_programs_of_outsiders_compiled(f: Any) -> None:
+    value, gradient = compile(value_and_grad(f))(X)
+    np.testing.assert_allclose(value, f(X), rtol=1e-12)
+    np.testing.assert_allclose(gradient, grad(f)(X), rtol=1e-12)
+
+
+def test_recorded_gradients_share_nothing() -> None:
+    v, w = Tensor([1.0, 2.0], requires_grad=True), Tensor([1.0, 2.0], requires_grad=True)
+    ((v + w) ** 2).sum().backward(create_graph=True)
+    v.grad *= 0.5
+    v.grad.data *= 0.5
+    assert w.grad.tolist() == [4, 8]
+    w.grad = None
+    w.sum().backward(create_graph=True)
+    w.grad *= 0.5  # of what the reverse pass has broadcast
+    assert w.grad.tolist() == [0.5, 0.5]
+
+
+def test_a_write_without_recording_would_cut_a_gradient_off() -> None:
+    x = Tensor([1.0, 2.0, 3.0], requires_grad=True)
+    h = x * x
+    with no_grad(), pytest.raises(GradientError, match="cut it off"):
+        h[h > 5] = 5.0
+
+
+def test_a_view_made_without_recording_carries_no_gradient() -> None:
+    x = Tensor([1.0, 2.0, 3.0], requires_grad=True)
+    y = x * 1
+    with no_grad():
+        base = y[:1]
+    y[1:] *= 2
+    ((y - base) ** 2).sum().backward()
+    np.testing.assert_array_equal(x.grad, [0, 12, 20])
+
+
+def test_a_view_cannot_become_a_leaf() -> None:
+    half = Tensor(np.zeros(6))[:3]
+    with pytest.raises(GradientError, match="cannot become a leaf"):
+        half.requires_grad = True
+
+
+def test_a_number_that_is_detached_can_be_trained() -> None:
+    w = Tensor([1.0, 2.0]).mean().detach()
+    w.requires_grad = True
+    optimizer = optim.SGD([w], lr=0.1)
+    (w * w).backward()
+    optimizer.step()
+    assert w.item() == pytest.approx(1.2)
+    a = Tensor(1.0)
+    a *= 0.5
+    a.data *= 2
+    assert a.item() == 1
+
+
+def test_what_vjp_returns_can_be_written_into() -> None:
+    y, pull_back = vjp(np.exp, np.zeros(2))
+    y -= 1.0
+    np.testing.assert_array_equal(pull_back(np.ones(2))[0], [1, 1])
