@@ -440,3 +440,16 @@ def test_a_module_of_an_installed_package(tmp_path: Any, monkeypatch: pytest.Mon
             change()
         for _ in range(2):
             np.testing.assert_array_equal(f(X), scaler.transform(X))
+
+
+def test_a_list_is_compared_by_identity() -> None:
+    holder = types.SimpleNamespace(one=[1.0])
+    holder.other = holder.one
+
+    def f(x: Any) -> Any:
+        return x + (holder.one is holder.other)
+
+    compiled, x = compile(f), np.ones(2)
+    compiled(x), compiled(x)
+    holder.one = [1.0]
+    np.testing.assert_array_equal(compiled(x), [1.0, 1.0])
