@@ -232,10 +232,20 @@ def binary_cross_entropy_with_logits(
     logits, target = paired("binary_cross_entropy_with_logits", logits, target)
     weight, pos_weight = constant(weight, logits), constant(pos_weight, logits)
     if pos_weight is None:
-        losses = softplus(logits) - logits * target
+        with np.errstate(invalid="ignore"):  # where inf - inf is not chosen
+            losses = softplus(logits) - logits * target
+        sure = times(1 - target, relu(logits)) + times(target, relu(-logits))
+        losses = np.where(np.isinf(logits), sure, losses)
     else:
-        losses = (1 - target) * softplus(logits) + pos_weight * target * softplus(-logits)
+        losses = times(1 - target, softplus(logits))
+        losses = losses + pos_weight * times(target, softplus(-logits))
     return reduced(weighted(losses, weight), reduction)
+
+
+def times(share: Any, loss: Any) -> Any:
+    """share * loss, and 0 where there is no share, also of an infinite loss."""
+    none = np.equal(share, 0)
+    return np.where(none, 0, share * np.where(none, 0, loss))
 
 
 def kl_div(x: Any, target: Any, reduction: str = "mean", log_target: bool = False) -> Any:

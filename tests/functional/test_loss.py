@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import minigrad.functional as F
-from minigrad import Tensor
+from minigrad import Tensor, value_and_grad
 from minigrad.errors import ArgumentError, DtypeError, MinigradError, ShapeError
 from tests.functional.cases import Case, Cases
 
@@ -254,3 +254,27 @@ def test_bad_input(call: Any, error: Any, message: str) -> None:
     with pytest.raises(error, match=message) as raised:
         call()
     assert isinstance(raised.value, MinigradError) or error is ValueError
+
+
+@pytest.mark.parametrize("pos_weight", [None, 2.0])
+@pytest.mark.parametrize(
+    ("logit", "target", "value", "slope"),
+    [
+        (np.inf, 0.0, np.inf, 1.0),
+        (np.inf, 1.0, 0.0, 0.0),
+        (-np.inf, 0.0, 0.0, 0.0),
+        (-np.inf, 1.0, np.inf, -1.0),
+        (1e4, 1.0, 0.0, 0.0),
+        (0.0, 1.0, np.log(2), -0.5),
+    ],
+)
+def test_binary_cross_entropy_of_logits_that_are_sure(
+    logit: float, target: float, value: float, slope: float, pos_weight: float | None
+) -> None:
+    def loss(x: Any) -> Any:
+        return F.binary_cross_entropy_with_logits(x, np.array([target]), pos_weight=pos_weight)
+
+    weight = 1.0 if pos_weight is None or not target else pos_weight
+    found, gradient = value_and_grad(loss)(np.array([logit]))
+    np.testing.assert_allclose(found, weight * value)
+    np.testing.assert_allclose(gradient, [weight * slope])
