@@ -69,7 +69,8 @@ def test_ctrl_c_ends_with_what_to_do_next() -> None:
         assert process.stderr is not None
         seen = b""
         while b"loss=" not in seen:
-            seen += os.read(process.stderr.fileno(), 100)
+            seen += (more := os.read(process.stderr.fileno(), 100))
+            assert more, seen
         process.send_signal(signal.SIGINT)
         rest = process.stderr.read().decode()
         assert process.wait() == 130

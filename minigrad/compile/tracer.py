@@ -741,6 +741,8 @@ def is_number_of(op: Op, result: Tracer, attributes: dict[str, Any]) -> bool:
 
 def splits_only(shape: tuple[int, ...], new: tuple[int, ...]) -> bool:
     """Whether no two axes become one, so that NumPy never has to copy in order to reshape."""
+    if 0 in shape:
+        return True
     sizes = iter([n for n in new if n != 1])
     for size in (n for n in shape if n != 1):
         part = 1

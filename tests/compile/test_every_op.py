@@ -20,9 +20,9 @@ Call = tuple[Op, list[Any], dict[str, Any]]
 def compare(calls: list[Call], rtol: float) -> None:
     """All calls in one compiled function, and so in one run of the C compiler."""
 
-    # A mask decides how large the result is, so it has to be known.
+    # A mask decides how large the result is, so it has to be known, and is no argument.
     masks = [
-        {k: x for k, x in enumerate(inputs) if x.dtype == bool and op.family == "movement"}
+        {k: x.copy() for k, x in enumerate(inputs) if x.dtype == bool and op.family == "movement"}
         for op, inputs, _ in calls
     ]
 
