@@ -15,6 +15,7 @@ from minigrad.tensor import Tensor, value_of
 from minigrad.transforms import Function, grad, leaves_of, map_tree
 
 RELATIVE = 1e-6
+FLOOR = 1e-14  # less may be the rounding of what a function computes on its way
 STEP = 1e-4  # that is tried first
 LARGEST, SMALLEST = 0.1, 1e-9  # if that does not agree, from one to the other, relative to x
 ROUNDING = 10 * float(np.finfo(float).eps)  # of f, relative to its value
@@ -98,7 +99,7 @@ UNSETTLED = (
 
 
 def agree(got: float, expected: float) -> bool:
-    return abs(got - expected) <= RELATIVE * (abs(got) + abs(expected))
+    return abs(got - expected) <= RELATIVE * (abs(got) + abs(expected)) + FLOOR
 
 
 def value_at(f: Function, args: Any, x: np.ndarray, entry: tuple[int, ...], by: float) -> float:

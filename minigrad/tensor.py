@@ -20,6 +20,7 @@ from minigrad.errors import (
     unsupported_dtype,
 )
 from minigrad.graph import Node
+from minigrad.names import missing
 from minigrad.writes import log
 
 Axis = int | tuple[int, ...] | None
@@ -106,6 +107,8 @@ class Tensor:
     def grad(self, grad: Any) -> None:
         if grad is not None and np.shape(grad) != self.shape:
             raise ShapeError(f"grad of shape {np.shape(grad)} for a Tensor of shape {self.shape}")
+        if grad is None and is_traced(self.node.value):
+            implementations["cleared"](self)
         self.node.grad = grad
 
     @property
@@ -272,6 +275,8 @@ class Tensor:
     def __setitem__(self, index: Any, value: Any) -> None:
         implementations["setitem"](self, index, value)
 
+    __getattr__ = missing
+
     __add__, __radd__ = operators(np.add)
     __sub__, __rsub__ = operators(np.subtract)
     __mul__, __rmul__ = operators(np.multiply)
@@ -310,7 +315,7 @@ class Tensor:
     swapaxes = method(np.swapaxes, two_axes)
     astype = method(np.astype, to_dtype)
     ravel = method(np.ravel, alone)
-    copy = method("copy", alone)
+    copy = method("copy_in_c_order", alone)
     __copy__ = __deepcopy__ = method("duplicate", memoized)
     exp = method(np.exp, alone)
     log = method(np.log, alone)

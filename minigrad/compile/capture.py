@@ -13,11 +13,13 @@ from __future__ import annotations
 import dis
 import enum
 import gc
+import importlib
 import sys
 import threading
 import weakref
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import _lru_cache_wrapper
@@ -89,6 +91,7 @@ GONE = (KeyError, IndexError, AttributeError, ValueError, TypeError, RuntimeErro
 READ: dict[str, tuple[str, Callable[[Any, Any], Any]]] = {
     "array": ("{0}.node.value is {2}", lambda t, _: t.node.value),
     "flag": ("{0}.node.requires_grad is {2}", lambda t, _: t.node.requires_grad),
+    "gradient": ("({0}.node.grad is None) is {2}", lambda t, _: t.node.grad is None),
     "cell": ("{0}.cell_contents is {2}", lambda cell, _: cell.cell_contents),
     "item": ("{0}[{1}] is {2}", lambda holder, key: holder[key]),
     "attribute": ("{0}.{1} is {2}", getattr),
@@ -390,6 +393,8 @@ def visit_object(x: Any, name: str, found: Captured) -> None:
     else:
         found.note("attribute", x, "__class__", f"the class of {name}")
         found.spaces.append((own, name))
+        if any(is_foreign_base(each, found) for each in kind.__mro__):
+            visit_foreign(x, own, slots, name, found)  # whose methods may read any attribute
         if isinstance(x, Module):
             found.hold(own, [key for key in own if not isinstance(own[key], SCALARS)], name)
         if isinstance(x, enum.Enum):
@@ -398,6 +403,14 @@ def visit_object(x: Any, name: str, found: Captured) -> None:
             found.spaces.append((Slots(x, slots), name))
     if top in HIDDEN:
         found.hidden.add((top, name))
+
+
+def is_foreign_base(kind: type, found: Captured) -> bool:
+    """Whether a class is of the standard library or an installed package, and has methods."""
+    top = top_of(kind.__module__)
+    if top in ("minigrad", "builtins", "abc", "typing", "enum"):
+        return False
+    return is_python(top) or is_installed(top, found)
 
 
 def visit_foreign(x: Any, own: Any, slots: list[str], name: str, found: Captured) -> None:
@@ -503,6 +516,10 @@ def visit_function(function: FunctionType, name: str, found: Captured) -> None:
     for each in codes_in(code):
         # Also texts, as in getattr(x, "name").
         found.names |= {*each.co_names, *(x for x in each.co_consts if type(x) is str)}
+        imported = (x.argval for x in dis.get_instructions(each) if x.opname == "IMPORT_NAME")
+        for module in filter(None, imported):
+            with suppress(ImportError):  # as the function will have it itself
+                found.add([importlib.import_module(module)], module)
     for key in sorted(used):
         if key in space:
             found.hold(space, [key], "")

@@ -25,7 +25,7 @@ from minigrad.compile.run_numpy import NumpyProgram
 from minigrad.compile.trace import Traced, trace
 from minigrad.compile.tracer import TraceError, changed_in_place, tracing
 from minigrad.compile.version import OTHERWISE, Version
-from minigrad.errors import warn
+from minigrad.errors import plain, warn
 from minigrad.tensor import Tensor
 from minigrad.transforms import leaves_of
 from minigrad.watch import watchers
@@ -178,9 +178,9 @@ def kind_of(x: Any, leaves: list[Any]) -> Any:
     kind = type(x)
     if issubclass(kind, Tensor):
         leaves.append(x)
-        return kind, x.shape, x.dtype, x.requires_grad, x.node.op is None
+        return kind, x.shape, x.dtype, x.requires_grad, x.node.op is None, x.grad is None
     if issubclass(kind, np.ndarray):
-        leaves.append(x)
+        leaves.append(plain(x))
         return kind, x.shape, x.dtype
     if issubclass(kind, dict):
         keys = tuple([(type(key), key) for key in x])

@@ -109,6 +109,8 @@ def tensor_places(found: Captured) -> Iterator[tuple[str, Any, Any, str]]:
         name = f"the Tensor {t.name}" if t.name else "the Tensor"
         yield "array", t, None, name
         yield "flag", t, None, name
+        if t.requires_grad and t.node.op is None:
+            yield "gradient", t, None, name
 
 
 def difference(kind: str, holder: Any, name: str, value: Any, now: Any) -> str:
@@ -167,12 +169,14 @@ def argument_text(at: str, x: Any, names: dict[str, Any], arrays: list[str]) -> 
         yield f"type(y{own} := {at}) is t{own} and (x{own} := y{own}.node)"
         yield f"x{own}.op is {'' if x.node.op is None else 'not '}None"
         yield f"x{own}.requires_grad is {x.requires_grad}"
+        yield f"(x{own}.grad is None) is {x.grad is None}"
         yield from identity_text(f"y{own}", x, names)
-        at, array, kind = f"x{own}.value", x.data, np.ndarray
-    if kind is np.ndarray:
+        at, array, kind = f"x{own}.value", x.data, type(x.data)
+    if issubclass(kind, np.ndarray):
+        names[f"k{own}"] = kind
         names[f"s{own}"], names[f"d{own}"] = array.shape, array.dtype
         arrays.append(f"a{own}")
-        yield f"type(a{own} := {at}) is np.ndarray"
+        yield f"type(a{own} := {at}) is k{own}"
         yield f"a{own}.shape == s{own} and a{own}.dtype is d{own}"
         if array is x:
             yield from identity_text(f"a{own}", x, names)

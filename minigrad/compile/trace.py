@@ -152,7 +152,8 @@ def replaced(world: World, tracers: dict[int, Any]) -> Iterator[list[Node]]:
     try:
         for place, _, new in moved:
             place.put(new)
-        stand_ins = [stand_in(t, value, world.grads.get(t)) for t, value in world.tensors]
+        given = {t: value for t, value in world.grads.items() if t.grad is not None}
+        stand_ins = [stand_in(t, value, given.get(t)) for t, value in world.tensors]
         for (t, _), node in zip(world.tensors, stand_ins, strict=True):
             t.node = node
         for holder, key, tracer in items:
@@ -215,7 +216,9 @@ def run(function: Callable[..., Any], arguments: Any, world: World, recorder: Re
     given = (stand_ins.get(id(x), x) for _, x in leaves_of(arguments))
     with replaced(world, captured | stand_ins) as nodes, traced(recorder):
         args, kwargs = like(arguments, given)
+        before = leaves_of((args, kwargs))
         output = function(*args, **kwargs)
+        check_containers(before, leaves_of((args, kwargs)))
         check_gradients(world, nodes)
         end = End(
             [recorded_node(x) for _, x in leaves_of(output)],
@@ -231,6 +234,20 @@ def run(function: Callable[..., Any], arguments: Any, world: World, recorder: Re
             if isinstance(x, Tracer):
                 _ = x.value  # of a view, looked up after all is written, while it can be recorded
         return end
+
+
+def check_containers(before: list[tuple[str, Any]], after: list[tuple[str, Any]]) -> None:
+    """A function is traced with copies of the dicts and lists in its arguments."""
+    same = len(before) == len(after) and all(
+        at == place and x is y for (at, x), (place, y) in zip(before, after, strict=True)
+    )
+    if not same:
+        places = [at for at, x in after if all(x is not y or at != place for place, y in before)]
+        raise TraceError(
+            f"a compiled function changes a dict or list that it is given, at "
+            f"{', '.join(places) or 'what it removes'}: return what it computes, and let the caller "
+            "put it there. What is in an array can be changed, as in d['x'][...] = y"
+        )
 
 
 def recorded_node(x: Any) -> Node | None:
@@ -344,23 +361,28 @@ def traced_from(given: list[Any], world: World, end: End, recorder: Recorder) ->
 def gradients(
     graph: Graph, world: World, end: End, recorder: Recorder
 ) -> tuple[Graph, list[tuple[Tensor, Value]], list[Tensor]]:
-    """The graph with what is added to gradients. Which of them are state, for they are added to or
-    used; and which the step makes. All others are left alone."""
+    """The graph with what becomes of gradients. Which of them are state: those that it uses, or
+    leaves. And which are None after it."""
     grads, fresh, writes = [], [], []
     ends = [None if last is None else recorder.value_of(last) for last in end.grads]
     before = dict.fromkeys([*graph.inputs, *graph.states, *recorder.leaves])
     graph = replace(graph, recorded=[*before, *recorder.values])
-    used = computed = {*graph.order}
+    used = {*graph.order}
     # A gradient that was there can only be reached through itself, or where others use it.
     if unused := [x for x in ends if x is not None and x not in used]:
         used = {*replace(graph, outputs=[*graph.outputs, *unused]).order}
+    updated = {target for target, _ in graph.writes}
+    nodes = {
+        t: (node, value) for (t, value), node in zip(world.tensors, end.stand_ins, strict=True)
+    }
     for (t, value), end_value in zip(world.grads.items(), ends, strict=True):
-        if end_value is value and value not in computed:
-            continue
-        if end_value is None or value not in used:
+        node, data = nodes[t]
+        # What is made anew in each call, and used up by an update, is not kept.
+        used_up = value not in used and node in recorder.cleared and data in updated
+        if end_value is None or (end_value is not value and used_up):
             fresh.append(t)
-            continue
-        grads.append((t, value))
-        if end_value is not value:
+        elif end_value is not value:
             writes.append((value, end_value))
+        if value in used or (end_value not in (None, value) and not used_up):
+            grads.append((t, value))
     return replace(graph, writes=graph.writes + writes) if writes else graph, grads, fresh

@@ -17,7 +17,7 @@ import numpy as np
 from minigrad.autograd import recording
 from minigrad.compile.ir import Graph, Value, how_of, infer
 from minigrad.compile.run_numpy import numpy_program
-from minigrad.dispatch import call, call_ufunc, implementations, is_traced
+from minigrad.dispatch import call, call_ufunc, implementations, implements, is_traced
 from minigrad.errors import (
     OWN_FILES,
     DtypeError,
@@ -115,6 +115,7 @@ class Recorder:
         # Of Tensors: what was recorded as what, which leaves were gone back to, and since when.
         self.made: dict[Node, Value] = {}
         self.reached: set[Node] = set()
+        self.cleared: set[Node] = set()  # leaves whose gradients were set to None
         self.birth = next(births)
         self.refusal: MinigradError | None = None
         self.errors: dict[str, Any] = {**np.geterr()}
@@ -751,6 +752,12 @@ def splits_only(shape: tuple[int, ...], new: tuple[int, ...]) -> bool:
         if part != size:
             return False
     return next(sizes, None) is None
+
+
+@implements("cleared")
+def note_cleared(t: Tensor) -> None:
+    if (recorder := tracing.get()) is not None:
+        recorder.cleared.add(t.node)
 
 
 def mask_read(x: Any) -> Any:

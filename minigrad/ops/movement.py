@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
+from minigrad.autograd import inside_transform, recording
 from minigrad.dispatch import implementations, implements, is_traced
 from minigrad.errors import DtypeError, ShapeError, UnsupportedError, plain, refusal_of
 from minigrad.ops.base import EachInput, Op, Shape
@@ -109,7 +110,7 @@ def copy(a: Any) -> Any:
     return astype_op(a, dtype=a.dtype)
 
 
-@implements("copy")
+@implements("copy_in_c_order")
 def copy_in_c_order(a: Any) -> Any:
     """As the method does, where np.copy keeps the order of the memory."""
     return in_order(copy(a), np.empty(a.shape, bool))
@@ -123,6 +124,15 @@ def in_order(y: Any, like: Any) -> Any:
         array[...] = y.data
         y.node.value = array
     return y
+
+
+@implements("duplicate")
+def duplicate(a: Any, memo: Any = None) -> Any:
+    """For copy.copy and copy.deepcopy: of a leaf another leaf, else as np.copy."""
+    carried = inside_transform.get() and recording.get()
+    if not isinstance(a, Tensor) or a.node.op is not None or carried:
+        return copy(a)
+    return Tensor(a.data.copy(), a.requires_grad, name=a.name)
 
 
 # What else NumPy has to move values about, it is asked to do to a stand-in: an array from whose

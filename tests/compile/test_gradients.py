@@ -1,0 +1,167 @@
+"""Gradients that a compiled function finds, makes, leaves and clears, as without compiling.
+
+Each case gives what is called again and again, and what is looked at after each call; the parts
+that `maybe` marks are compiled, or not.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import minigrad
+from minigrad import Tensor, optim
+
+X = np.arange(1.0, 4.0)
+Maybe = Callable[[Callable[..., Any]], Callable[..., Any]]
+Case = tuple[Callable[[], Any], Callable[[], list[Any]]]
+
+
+def parameter() -> Tensor:
+    return Tensor(np.ones(3), requires_grad=True)
+
+
+def cleared_last(maybe: Maybe) -> Case:
+    w = parameter()
+    optimizer = optim.SGD([w], lr=0.1)
+
+    def step() -> Any:
+        loss = (w * X).sum()
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        return loss
+
+    return maybe(step), lambda: [w.data, w.grad]
+
+
+def left_for_a_step_outside(maybe: Maybe) -> Case:
+    w = parameter()
+    optimizer = optim.SGD([w], lr=0.1)
+
+    def back() -> Any:
+        optimizer.zero_grad()
+        loss = (w * w * X).sum()
+        loss.backward()
+        return loss
+
+    compiled = maybe(back)
+
+    def step() -> None:
+        compiled()
+        optimizer.step()
+
+    return step, lambda: [w.data, w.grad]
+
+
+def never_reached(maybe: Maybe) -> Case:
+    used, unused = parameter(), parameter()
+    optimizer = optim.AdamW([used, unused], lr=0.1, weight_decay=0.5)
+
+    def step() -> None:
+        (used * X).sum().backward()
+        optimizer.step()
+
+    return maybe(step), lambda: [used.data, unused.data, used.grad, unused.grad]
+
+
+def asked_for(maybe: Maybe) -> Case:
+    w, seen = parameter(), [X]
+    scaled = maybe(lambda: X * (1.0 if w.grad is None else 2.0))
+
+    def call() -> None:
+        seen.append(scaled())
+        w.grad = np.ones(3) if len(seen) % 2 else None
+
+    return call, lambda: [seen[-1]]
+
+
+def accumulated_over_calls(maybe: Maybe) -> Case:
+    w, calls = parameter(), [0]
+    optimizer = optim.SGD([w], lr=0.1)
+
+    def back(x: Any) -> None:
+        (w * w * x).sum().backward()
+
+    compiled = maybe(back)
+
+    def call() -> None:
+        calls[0] += 1
+        compiled(X)
+        if calls[0] % 3 == 0:
+            optimizer.step()
+            optimizer.zero_grad()
+
+    return call, lambda: [w.data, w.grad]
+
+
+def accumulated_inside(maybe: Maybe) -> Case:
+    w = parameter()
+    optimizer = optim.SGD([w], lr=0.1)
+
+    def step() -> None:
+        for _ in range(2):
+            (w * w * X).sum().backward()
+        optim.clip_grad_norm_([w], 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+
+    return maybe(step), lambda: [w.data, w.grad]
+
+
+def by_hand(maybe: Maybe) -> Case:
+    w = parameter()
+
+    def step() -> None:
+        (w * w * X).sum().backward()
+        w.data -= 0.1 * w.grad
+        w.grad = None
+
+    return maybe(step), lambda: [w.data, w.grad]
+
+
+def only_the_update(maybe: Maybe) -> Case:
+    w = parameter()
+    optimizer = optim.SGD([w], lr=0.1)
+
+    def update() -> None:
+        optim.clip_grad_norm_([w], 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+
+    compiled = maybe(update)
+
+    def step() -> None:
+        (w * w * X).sum().backward()
+        compiled()
+
+    return step, lambda: [w.data, w.grad]
+
+
+def never_cleared(maybe: Maybe) -> Case:
+    w = parameter()
+    optimizer = optim.SGD([w], lr=0.1)
+
+    def step() -> None:
+        (w * w * X).sum().backward()
+        optimizer.step()
+
+    return maybe(step), lambda: [w.data, w.grad]
+
+
+CASES = [cleared_last, left_for_a_step_outside, never_reached, asked_for, accumulated_over_calls]
+CASES += [accumulated_inside, by_hand, only_the_update, never_cleared]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__)
+def test_gradients_are_those_of_the_function_itself(case: Callable[[Maybe], Case]) -> None:
+    plain, plain_state = case(lambda f: f)
+    compiled, compiled_state = case(minigrad.compile)
+    for _ in range(4):
+        plain()
+        compiled()
+        for expected, found in zip(plain_state(), compiled_state(), strict=True):
+            assert (expected is None) == (found is None)
+            if expected is not None:
+                np.testing.assert_allclose(found, expected, rtol=1e-12)
