@@ -171,6 +171,7 @@ class Captured:
     routes: dict[int, list[Any]] = field(default_factory=lambda: defaultdict(list))
     spaces: list[tuple[Any, str]] = field(default_factory=list)
     names: set[str] = field(default_factory=set)
+    uses_gradients: bool = False
     hidden: set[tuple[str, str]] = field(default_factory=set)
     classes: dict[int, type] = field(default_factory=dict)
     seen: dict[int, Any] = field(default_factory=dict)
@@ -477,6 +478,7 @@ def visit_state(own: dict[str, Any], name: str, found: Captured) -> None:
 
 def visit_optimizer(x: Optimizer, name: str, found: Captured) -> None:
     found.optimizers[id(x)] = x
+    found.uses_gradients = True
     visit_state(vars(x), name, found)
     for state in x.states:
         found.note("length", state, None, f"the state of {name}")
@@ -497,6 +499,7 @@ def visit_function(function: FunctionType, name: str, found: Captured) -> None:
             found.note("empty", cell, None, variable)
     found.add([getattr(function, "__wrapped__", None)], name)
     generated = code.co_filename == "<string>" and code.co_name.startswith("__")  # by dataclass
+    found.uses_gradients |= "grad" in code.co_names
     if code.co_filename in OWN_FILES or generated or top_of(space.get("__name__")) == "numpy":
         found.add([function.__defaults__, function.__kwdefaults__], name)
         return
@@ -520,6 +523,7 @@ def visit_function(function: FunctionType, name: str, found: Captured) -> None:
         for module in filter(None, imported):
             with suppress(ImportError):  # as the function will have it itself
                 found.add([importlib.import_module(module)], module)
+                found.add([sys.modules.get(top_of(module))], top_of(module))
     for key in sorted(used):
         if key in space:
             found.hold(space, [key], "")

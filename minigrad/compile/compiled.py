@@ -237,6 +237,7 @@ def traced_steadily(function: Callable[..., Any], arguments: Any) -> tuple[Trace
                 with unchanged_arrays(guards):
                     again()
                 if not (changed := guards.broken()):
+                    guards.add_gradients(bool(traced.grads or traced.fresh), traced.discarded)
                     return traced, guards
                 break
             guards = Guards(captured(function, leaves_of(arguments, "argument ")))

@@ -40,6 +40,18 @@ class Guards:
         ]
         self.known = [list(x) for x, _ in self.spaces]
 
+    def add_gradients(self, changed: bool, discarded: set[Tensor]) -> None:
+        """Look at whether gradients are None, of Tensors where the function may, or its trace says
+        that it depends on it: not where it sets them to None itself, and names none."""
+        named = "grad" in self.found.names
+        for t in self.found.tensors.values():
+            if not (t.requires_grad and t.node.op is None):
+                continue
+            if named or ((changed or self.found.uses_gradients) and t not in discarded):
+                name = f"the gradient of {t.name or 'a Tensor'}"
+                self.places.append(("gradient", t, None, name))
+                self.values.append(t.node.grad is None)
+
     def text(self, names: dict[str, Any]) -> Iterator[str]:
         """The look at each thing as Python, in which other things have these names."""
         names |= {"cached": cached, "dumps": dumps, "is_filled": is_filled}
@@ -109,8 +121,6 @@ def tensor_places(found: Captured) -> Iterator[tuple[str, Any, Any, str]]:
         name = f"the Tensor {t.name}" if t.name else "the Tensor"
         yield "array", t, None, name
         yield "flag", t, None, name
-        if t.requires_grad and t.node.op is None:
-            yield "gradient", t, None, name
 
 
 def difference(kind: str, holder: Any, name: str, value: Any, now: Any) -> str:

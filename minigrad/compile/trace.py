@@ -46,7 +46,8 @@ class Traced:
     returned, nested as `form`, what it is: a Tensor, an array, or what it is in every call.
     `derivative` is how it depends on Tensors, and `recorded` which of it does. `read` are the
     numbers that the function read of captured arrays, and `contents` what these hold that NumPy may
-    have read: both have to be the same in the next call.
+    have read: both have to be the same in the next call. `discarded` are Tensors whose gradients
+    are set to None before anything else is done to them.
     """
 
     graph: Graph
@@ -62,6 +63,7 @@ class Traced:
     recorded: list[bool]
     read: dict[Value, np.ndarray]
     contents: list[tuple[np.ndarray, bytes]]
+    discarded: set[Tensor]
 
 
 def is_array(x: Any) -> bool:
@@ -243,10 +245,11 @@ def check_containers(before: list[tuple[str, Any]], after: list[tuple[str, Any]]
     )
     if not same:
         places = [at for at, x in after if all(x is not y or at != place for place, y in before)]
+        where = ", ".join(places) or "what it removes"
         raise TraceError(
-            f"a compiled function changes a dict or list that it is given, at "
-            f"{', '.join(places) or 'what it removes'}: return what it computes, and let the caller "
-            "put it there. What is in an array can be changed, as in d['x'][...] = y"
+            f"a compiled function changes a dict or list that it is given, at {where}: return what "
+            "it computes, and let the caller put it there. Arrays in it can be written into, as in "
+            "d['x'][...] = y"
         )
 
 
@@ -352,9 +355,11 @@ def traced_from(given: list[Any], world: World, end: End, recorder: Recorder) ->
         recorder,
     )
     recorded = [derivative is not None and node in derivative.outputs for node in end.nodes]
+    cleared = recorder.cleared
     return Traced(
         *(graph, arguments, states, rates, recorder.drawn, grads, fresh, form, kinds),
         *(derivative, recorded, recorder.read, [*recorder.contents.values()]),
+        {t for (t, _), node in zip(world.tensors, end.stand_ins, strict=True) if node in cleared},
     )
 
 
@@ -367,18 +372,21 @@ def gradients(
     ends = [None if last is None else recorder.value_of(last) for last in end.grads]
     before = dict.fromkeys([*graph.inputs, *graph.states, *recorder.leaves])
     graph = replace(graph, recorded=[*before, *recorder.values])
-    used = {*graph.order}
+    used = computed = {*graph.order}
     # A gradient that was there can only be reached through itself, or where others use it.
     if unused := [x for x in ends if x is not None and x not in used]:
         used = {*replace(graph, outputs=[*graph.outputs, *unused]).order}
     updated = {target for target, _ in graph.writes}
-    nodes = {
-        t: (node, value) for (t, value), node in zip(world.tensors, end.stand_ins, strict=True)
-    }
+    pairs = zip(world.tensors, end.stand_ins, strict=True)
+    nodes = {t: (node, value) for (t, value), node in pairs}
     for (t, value), end_value in zip(world.grads.items(), ends, strict=True):
         node, data = nodes[t]
+        discarded = node in recorder.cleared
+        left = end_value is (None if t.grad is None else value)
+        if left and value not in computed and not discarded:
+            continue
         # What is made anew in each call, and used up by an update, is not kept.
-        used_up = value not in used and node in recorder.cleared and data in updated
+        used_up = value not in used and discarded and data in updated
         if end_value is None or (end_value is not value and used_up):
             fresh.append(t)
         elif end_value is not value:

@@ -115,7 +115,8 @@ class Recorder:
         # Of Tensors: what was recorded as what, which leaves were gone back to, and since when.
         self.made: dict[Node, Value] = {}
         self.reached: set[Node] = set()
-        self.cleared: set[Node] = set()  # leaves whose gradients were set to None
+        # Leaves whose gradients were set to None before anything else was done to these.
+        self.cleared: set[Node] = set()
         self.birth = next(births)
         self.refusal: MinigradError | None = None
         self.errors: dict[str, Any] = {**np.geterr()}
@@ -756,8 +757,13 @@ def splits_only(shape: tuple[int, ...], new: tuple[int, ...]) -> bool:
 
 @implements("cleared")
 def note_cleared(t: Tensor) -> None:
-    if (recorder := tracing.get()) is not None:
+    grad = t.grad.data if isinstance(t.grad, Tensor) else t.grad
+    if (recorder := tracing.get()) is not None and (grad is None or is_leaf(grad)):
         recorder.cleared.add(t.node)
+
+
+def is_leaf(x: Any) -> bool:
+    return isinstance(x, Tracer) and x.value.op is None
 
 
 def mask_read(x: Any) -> Any:
