@@ -15,7 +15,7 @@ from minigrad.tensor import Tensor, value_of
 from minigrad.transforms import Function, grad, leaves_of, map_tree
 
 RELATIVE = 1e-6
-FLOOR = 1e-13  # of what f is nearby: less may be the rounding of what it computes on its way
+FLOOR = 1e-14  # of what f is nearby: less may be the rounding of what it computes on its way
 STEP = 1e-4  # that is tried first
 LARGEST, SMALLEST = 0.1, 1e-9  # if that does not agree, from one to the other, relative to x
 ROUNDING = 10 * float(np.finfo(float).eps)  # of f, relative to its value
@@ -83,7 +83,7 @@ def compare(f: Function, args: tuple[Any, ...], gradient: Function, order: int) 
             if agree(got, difference(moved, STEP * (1 + abs(at)))):
                 continue
             expected, doubt, smooth = settled(moved, at)
-            nearby = [moved(side * LARGEST * (1 + abs(at))) for side in (-1, 1)]
+            nearby = [moved(k * LARGEST * (1 + abs(at))) for k in (-10, -1, 1, 10)]
             floor = FLOOR * np.max(np.abs(np.nan_to_num(nearby, posinf=0, neginf=0)))
             off = abs(got - expected)
             if agree(got, expected) or (smooth and off <= 4 * doubt) or off <= floor:
