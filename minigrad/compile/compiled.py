@@ -144,8 +144,8 @@ def compile(function: Callable[P, R]) -> Compiled[P, R]:
     compiling. Numbers in the arguments are part of the function; what changes from call to call
     belongs in arrays.
 
-    Gradients that the step makes and consumes are not kept: `.grad` is None after it. If it adds
-    to gradients that were there before, they are state, and kept.
+    Gradients are as without compiling, but for those that the step sets to None, makes anew and
+    uses up in its own update: these are None after it.
 
     Raises:
         TraceError: at a call, if the function reads a value that is computed in it, computes with

@@ -124,7 +124,7 @@ def tensor_places(found: Captured) -> Iterator[tuple[str, Any, Any, str]]:
 
 
 def difference(kind: str, holder: Any, name: str, value: Any, now: Any) -> str:
-    """What is otherwise than it was, in words."""
+    """What has changed, in words."""
     if kind in ("array", "flag"):
         return f"{name} of shape {holder.shape} has another array, or requires_grad"
     if kind in ("absent", "empty"):
