@@ -28,7 +28,7 @@ def over(f: Any) -> Any:
 
 def places(shape: Any, index: Any) -> np.ndarray:
     """Where in the flat x the entries of x[index] are."""
-    return np.asarray(np.arange(np.prod(shape, dtype=int)).reshape(shape)[index])
+    return np.array(np.arange(np.prod(shape, dtype=int)).reshape(shape)[index], order="C")
 
 
 def whole(index: Any, arrays: Any) -> Any:
