@@ -165,14 +165,17 @@ permutations: dict[Any, Shape] = {}  # what stand-ins told
 
 
 def moved(function: Function, a: Any, *args: Any, **kwargs: Any) -> Any:
-    """By a function that moves entries, or fills in zeros: done to the numbers 1, 2, 3, ..., it
-    says where each entry of its result comes from, and 0 for a zero."""
-    sources = ask(function, np.arange(1, a.size + 1).reshape(a.shape), a, args, kwargs)
+    """By a function that moves entries, or fills in zeros: done to the numbers 1, 2, 3, ..., in the
+    order in memory that a has, it says where each entry of its result comes from, and 0 for a zero.
+    """
+    array = value_of(a)
+    numbers = np.empty(a.shape, int) if is_traced(array) else np.empty_like(array, int)
+    numbers[...] = np.arange(1, a.size + 1).reshape(a.shape)
+    sources = order = ask(function, numbers, a, args, kwargs)
     values = ravel(a)
     if not sources.all():
         values, sources = concatenate([np.zeros(1, a.dtype), values]), sources + 1
-    entries = getitem(values, sources - 1)
-    return in_order(entries, value_of(a)) if entries.shape == a.shape else entries
+    return in_order(getitem(values, sources - 1), order)
 
 
 MOVES: list[tuple[Function, list[Function]]] = [
