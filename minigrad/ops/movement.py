@@ -175,7 +175,10 @@ def moved(function: Function, a: Any, *args: Any, **kwargs: Any) -> Any:
     values = ravel(a)
     if not sources.all():
         values, sources = concatenate([np.zeros(1, a.dtype), values]), sources + 1
-    return in_order(getitem(values, sources - 1), order)
+    entries = getitem(values, sources - 1)
+    if is_traced(value_of(entries)):
+        value_of(entries).setflags(write=True)  # an array, also if it has no axes
+    return in_order(entries, order)
 
 
 MOVES: list[tuple[Function, list[Function]]] = [
