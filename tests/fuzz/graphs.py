@@ -21,7 +21,7 @@ np.log1p(np.abs({x})) np.sinh(np.tanh({x})) np.hypot({x},1.5) np.logaddexp({x},0
 EXACT = """\
 -{x} np.abs({x}) {x}*2 {x}+0.5 1-{x} {x}*{x} np.square({x}) np.maximum({x},0) {x}**2
 np.minimum({x},0.5) np.where({x}>0,{x},0.25) np.sign({x}) np.where({x}==0,1.0,{x}) np.floor({x})
-np.clip({x},-1,1) np.ceil({x}) np.trunc({x}) np.rint({x}) np.remainder({x},1.0) np.positive({x})
+np.clip({x},-1,1) np.ceil({x}) np.trunc({x}) np.rint({x}) np.remainder({x},1.0)+0 np.positive({x})
 np.fmod({x},3.0) np.floor_divide({x},2) np.where(np.signbit({x}),1.0,{x})""".split()
 OF_TWO = """\
 {x}+{y} {x}-{y} {x}*{y} np.maximum({x},{y}) np.minimum({x},{y}) np.where({x}>{y},{x},{y})
