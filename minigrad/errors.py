@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import dis
+import functools
 import itertools
 import linecache
 import math
 import os
-import re
 import sys
 import warnings
-from types import FrameType
+from types import CodeType, FrameType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -155,45 +155,75 @@ def lost(what: str, instead: str = "") -> GradientError:
     )
 
 
+# What only reads a number: makes one of Python's, or answers a question.
+READING: tuple[Any, ...] = (float, int, complex, math.isnan, math.isinf, math.isfinite)
+READING += (math.isclose, math.floor, math.ceil, math.trunc)
+
+
 def check_number(reading: bool) -> None:
     """Refuse to make a number of a Tensor that requires a gradient, where this would lose it.
 
-    Python has one method, `__float__`, for `float(t)`, `math.sin(t)` and `array[i] = t`. The first
-    only reads t, as one does to print a loss, and is allowed where there is `reading`: outside
-    transforms. Which of them it is, the caller's code says.
+    Python has one method, `__float__`, for `float(t)`, `math.sin(t)`, `struct.pack("d", t)` and
+    `array[i] = t`. The first only reads t, as one does to print a loss, and is allowed where there
+    is `reading`: outside transforms. Which of them it is, the caller's instructions say; all that
+    is not seen to read is refused.
     """
     frame = sys._getframe(1)
-    while frame.f_code.co_filename in OWN_FILES and frame.f_back:
+    while frame.f_code.co_name in ("__float__", "__int__") and frame.f_back:
         frame = frame.f_back
-    if dis.opname[frame.f_code.co_code[frame.f_lasti]].startswith("STORE_"):
+    path, at = frame.f_code.co_filename, frame.f_lasti
+    if dis.opname[frame.f_code.co_code[at]].startswith("STORE_"):
         raise lost("an entry of a plain array")
-    if name := called(frame):
-        function = name.rpartition(".")[2]
-        instead = (
-            f"use np.{function}" if hasattr(np, function) else "compute with NumPy's functions"
-        )
-        raise lost(f"what {name} gives", f"{instead}; t.item() reads the value")
-    if not reading or frame.f_globals.get("__name__", "").startswith("numpy."):
+    names = callee(frame.f_code, at)
+    function = named(names, frame)
+    # A library that takes a number computes with it.
+    reads = any(function is f for f in READING) and (path in OWN_FILES or not BETWEEN[path])
+    if reading and (reads or names == ("%",)):
+        return
+    if function is None or any(function is f for f in (float, int)):
         raise lost("a plain number")
+    name = getattr(function, "__name__", "")
+    known = getattr(np, name, function) is not function
+    instead = f"use np.{name}" if known else "compute with NumPy's functions"
+    raise lost(f"what {'.'.join(names)} gives", f"{instead}; t.item() reads the value")
 
 
-def called(frame: FrameType) -> str:
-    """What a frame is calling, if it is a function of math or NumPy, or an array's method."""
-    code = frame.f_code
-    line, _, column, _ = next(itertools.islice(code.co_positions(), frame.f_lasti // 2, None))
-    text = linecache.getline(code.co_filename, line or 0, frame.f_globals).encode()
-    name = re.match(r"[\w.]*", text[column or 0 :].decode()).group()  # type: ignore[union-attr]
-    owner, _, rest = name.partition(".")
-    found = frame.f_locals.get(owner, frame.f_globals.get(owner))
-    if isinstance(found, np.ndarray):
-        return name
-    found = vars(found).get(rest) if found is math or found is np else found
-    known = not isinstance(found, type) and getattr(found, "__module__", "") in ("math", "numpy")
-    return name if known and name.rpartition(".")[2] not in ANSWERS else ""
+@functools.lru_cache(1024)
+def callee(code: CodeType, at: int) -> tuple[str, ...]:
+    """The dotted name that is called at an instruction, or "%"; empty if it is neither.
+
+    What is called stands where the call begins, as the positions of instructions say, which are
+    there also where the source is not.
+    """
+    before = list(itertools.takewhile(lambda i: i.offset <= at, dis.get_instructions(code)))
+    call = before.pop()
+    if call.argrepr == "%":  # which formats
+        return ("%",)
+    if not call.opname.startswith("CALL") or call.positions is None:
+        return ()
+    start, end = call.positions[::2], call.positions[1::2]
+    starting = [i for i in before if i.positions and i.positions[::2] == start]
+    names: tuple[str, ...] = ()
+    for i in reversed(starting):
+        if i.opname == "PUSH_NULL" or i.positions[1::2] == end:  # a part of the call itself
+            continue
+        if not i.opname.startswith("LOAD_") or not isinstance(i.argval, str):
+            return ()
+        names = (i.argval, *names)
+        if i.opname not in ("LOAD_ATTR", "LOAD_METHOD"):
+            return names
+    return ()
 
 
-# Functions of math that answer a question.
-ANSWERS = "isnan isinf isfinite isclose floor ceil trunc".split()
+def named(names: tuple[str, ...], frame: FrameType) -> Any:
+    """What a dotted name stands for in a frame, as far as it leads through modules."""
+    if not names:
+        return None
+    spaces = (frame.f_locals, frame.f_globals, frame.f_builtins)
+    found = next((space[names[0]] for space in spaces if names[0] in space), None)
+    for name in names[1:]:
+        found = vars(found).get(name) if isinstance(found, ModuleType) else None
+    return found
 
 
 PLAIN = frozenset([float, int, bool, np.ndarray, np.float64])  # what needs no look

@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from minigrad.dispatch import implementations
-from minigrad.errors import MissingError
+from minigrad.errors import MissingError, UnsupportedError
 
 OF_TENSORS = {
     "view": "t.reshape(...)",
@@ -101,6 +101,16 @@ OF_MODULES = {
     "share_memory": "nothing: there is one process",
     "compile": "minigrad.compile(model)",
 }
+
+
+def absent(advice: str) -> Any:
+    """What stands for an operator that Python asks the class for, and that is not there."""
+
+    def refuse(self: Any, *_: Any) -> NoReturn:
+        kind = type(self).__name__
+        raise UnsupportedError(f"Python's own function takes no {kind}: write {advice}")
+
+    return refuse
 
 
 def missing(owner: Any, name: str) -> NoReturn:

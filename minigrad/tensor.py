@@ -20,7 +20,7 @@ from minigrad.errors import (
     unsupported_dtype,
 )
 from minigrad.graph import Node
-from minigrad.names import missing
+from minigrad.names import absent, missing
 from minigrad.writes import log
 
 Axis = int | tuple[int, ...] | None
@@ -298,6 +298,8 @@ class Tensor:
     __pos__ = method(np.positive, alone)
     __abs__ = method(np.absolute, alone)
     __invert__ = method(np.invert, alone)
+    __round__, __trunc__ = absent("np.round(t)"), absent("np.trunc(t)")
+    __divmod__ = __rdivmod__ = absent("t // x and t % x")
 
     sum = method(np.sum, over_axes)
     max = method(np.max, over_axes)

@@ -41,6 +41,8 @@ t.clamp(0, 1) | MissingError | a Tensor has no .clamp: write np.clip(t, low, hig
 t.clip(0, 1) | MissingError | a Tensor has no .clip: write np.clip(t)
 t.flatten() | MissingError | a Tensor has no .flatten: write t.reshape(-1), or t.reshap
 t.add_(1) | MissingError | a Tensor has no .add_: write t += x
+round(t, 2) | UnsupportedError | takes no Tensor: write np.round(t)
+divmod(t, 2) | UnsupportedError | takes no Tensor: write t // x and t % x
 t["a"] | MinigradError | does not work
 t[1.5] | MinigradError | does not work
 "a" + t | DtypeError | add('a', float64 array of shape
