@@ -79,7 +79,7 @@ def concat_function(kernel: Kernel, plan: Schedule, alias: dict[Value, Value]) -
 def is_inside(x: Value, value: Value, start: int, plan: Schedule) -> bool:
     """Whether it was computed in its part of what is joined; if it is there twice, in the first."""
     before = start * math.prod(value.shape) // value.shape[value.attributes["axis"]]
-    return plan.inside.get(unreshaped(x)) == (value, before)
+    return plan.inside.get(unreshaped(x, plan)) == (value, before)
 
 
 def pack_function(kernel: Kernel, plan: Schedule, alias: dict[Value, Value]) -> Function:

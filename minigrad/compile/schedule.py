@@ -186,9 +186,9 @@ def users_of(
     return {value: list(users[value]) for value in order}
 
 
-def unreshaped(x: Value) -> Value:
-    """What a value is but for its shape."""
-    while name_of(x) == "reshape":
+def unreshaped(x: Value, plan: Schedule) -> Value:
+    """The value whose stage computes what x is, but for its shape."""
+    while name_of(x) == "reshape" and x not in plan.home:
         x = x.inputs[0]
     return x
 
@@ -201,7 +201,7 @@ def put_inside(stage: Stage, plan: Schedule) -> None:
         return
     roots, start = {*plan.graph.roots()}, 0
     for x in value.inputs:
-        base = unreshaped(x)
+        base = unreshaped(x, plan)
         free = base in plan.home and base not in roots and base not in plan.inside
         if free and base.dtype == value.dtype and is_plain(base, plan) and is_plain(x, plan):
             plan.inside[base] = value, start

@@ -1,6 +1,7 @@
 """Arrays that are filled piece by piece: added at indices, joined, copied in panels."""
 
 from collections.abc import Callable, Sequence
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -164,6 +165,38 @@ def test_joined_of_every_kind_of_part() -> None:
         lambda x, y, w: np.concatenate([np.zeros((1, 10), np.float32), np.cumsum(x, axis=0), y]),
     ]
     compare([(f, [x, y, w]) for f in functions])
+
+
+PARTS: list[Callable[..., Any]] = [
+    lambda x, w: x @ w,
+    lambda x, w: (x @ w)[:, 0],
+    lambda x, w: np.tanh(x @ w) * 2,
+    lambda x, w: np.exp(x).reshape(6, -1),
+    lambda x, w: np.sum(np.exp(x), axis=1),
+    lambda x, w: np.sum(x, axis=0).reshape(3, 5, 2),
+    lambda x, w: np.sort(x, axis=0),
+]
+USES: list[Callable[..., Any]] = [
+    lambda v: v,
+    lambda v: np.cumsum(v, 1),
+    lambda v: v[None],
+    lambda v: np.sum(v, axis=0),
+    lambda v: (v * 2).reshape(-1),
+    lambda v: v.reshape(-1, 2),
+]
+
+
+@pytest.mark.parametrize("part", range(len(PARTS)))
+def test_a_part_that_is_used_elsewhere_is_in_both_places(part: int) -> None:
+    rng, f = np.random.default_rng(8), PARTS[part]
+    arrays = [some(rng, 2, 3, 10, dtype=np.float64), some(rng, 10, 10, dtype=np.float64)]
+
+    def run(x: Any, w: Any) -> list[Any]:
+        values = [(f(x + k, w), use, n) for k, (use, n) in enumerate(product(USES, (2, 3, 4)))]
+        return [y for v, use, n in values for y in (use(v), np.concatenate([v] * n))]
+
+    for got, expected in zip(compile(run)(*arrays), run(*arrays), strict=True):
+        np.testing.assert_allclose(got, expected, 1e-12, 1e-12)
 
 
 def test_joined_of_several_dtypes() -> None:

@@ -306,8 +306,8 @@ FUSION = [
     ),
     Fault(
         "pieces.py",
-        "plan.inside.get(unreshaped(x)) == (value, before)",
-        "plan.inside.get(unreshaped(x), (None, 0))[0] is value",
+        "plan.inside.get(unreshaped(x, plan)) == (value, before)",
+        "plan.inside.get(unreshaped(x, plan), (None, 0))[0] is value",
         of("joined_and_stretched"),
     ),
     Fault(
