@@ -11,6 +11,8 @@ Traced arrays are names too, for values of the compiler's graph, and have their 
 from __future__ import annotations
 
 from collections.abc import Callable
+from sys import getrefcount
+from types import EllipsisType, NoneType
 from typing import Any, ClassVar, TypeGuard
 
 import numpy as np
@@ -161,8 +163,65 @@ def check_certain(view: Any, does: str) -> None:
         )
 
 
+def references(x: Tensor) -> tuple[int, int]:
+    """How many references there are to the node of a Tensor, and to its array."""
+    node = x.node
+    return getrefcount(node), getrefcount(node.value)
+
+
+UNSHARED = references(Tensor([0.0]))
+BASIC = frozenset([int, np.int64, slice, NoneType, EllipsisType])
+PLAIN = BASIC | {bool, float, np.float64, np.float32, np.ndarray}
+
+
+def may_write(target: Any) -> bool:
+    """Whether a Tensor that is not recorded shares its memory with no one but those that it is a
+    view of: no op was given it, and nobody has the array."""
+    views, whole = 0, target
+    while is_view(whole):
+        if type(whole) is not TensorView or references(whole) != UNSHARED:
+            return False
+        views, whole = views + 1, whole.source
+    # Each view knows the node that its root had, and NumPy's view knows the array.
+    if not isinstance(whole, Tensor) or [*references(whole)] != [n + views for n in UNSHARED]:
+        return False
+    node = whole.node
+    owned = type(node.value) is np.ndarray and node.value.flags.owndata
+    return owned and node.op is None and not node.requires_grad
+
+
+def wrote_in_place(target: Any, index: Any, value: Any) -> bool:
+    """Write plain numbers into a Tensor's memory, if that may be done. What NumPy refuses is left
+    to be told by the op."""
+    if isinstance(value, Tensor) and not (value.node.op or value.requires_grad):
+        value = value.data
+    parts = (*index, value) if type(index) is tuple else (index, value)
+    if not all(type(x) in PLAIN for x in parts) or not may_write(target):
+        return False
+    try:
+        target.data[index] = value
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return False
+    return True
+
+
+def is_there(target: Any, index: Any, value: Any) -> bool:
+    """Whether a value is the view target[index] itself, which Python writes back after
+    target[index] += 1."""
+    parts = index if type(index) is tuple else (index,)
+    is_basic = all(type(x) in BASIC for x in parts)
+    return (
+        is_view(value)
+        and is_basic
+        and value.source is target
+        and value.attributes == {"index": parts}
+    )
+
+
 def assign(target: Any, new: Any) -> Any:
     """Write an array of the target's shape and dtype into all of it, and return the target."""
+    if wrote_in_place(target, ..., new):
+        return target
     whole = target
     while is_view(whole):
         check_certain(whole, "writes into")
@@ -213,7 +272,8 @@ def check_writeable(target: Any) -> None:
 def set_item(target: Any, index: Any, value: Any) -> None:
     """target[index] = value"""
     check_writeable(target)
-    assign(target, implementations["updated"](target, index, value))
+    if not (is_there(target, index, value) or wrote_in_place(target, index, value)):
+        assign(target, implementations["updated"](target, index, value))
 
 
 @implements("out")
@@ -237,14 +297,18 @@ def write_out(target: Any, new: Any) -> Any:
     return assign(target, new)
 
 
+def is_number(x: Any) -> bool:
+    """Whether NumPy has a single number there, which nothing can be written into."""
+    value = value_of(x)
+    return not value.shape and not value.flags.writeable
+
+
 def in_place(name: str) -> Callable[[Any, Any], Any]:
     """The in-place operator of this name."""
 
     def apply(self: Any, other: Any) -> Any:
         new = getattr(self, f"__{name}__")(other)
-        value = value_of(self)
-        is_number = not value.shape and not value.flags.writeable
-        return new if is_number else write_out(self, new)
+        return new if is_number(self) else write_out(self, new)
 
     return apply
 

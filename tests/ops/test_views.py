@@ -339,3 +339,63 @@ def test_what_vjp_returns_can_be_written_into() -> None:
     y, pull_back = vjp(np.exp, np.zeros(2))
     y -= 1.0
     np.testing.assert_array_equal(pull_back(np.ones(2))[0], [1, 1])
+
+
+# Writes that copy nothing
+
+
+def memory_of(x: Any) -> int:
+    return int(x.data.__array_interface__["data"][0])
+
+
+def write_by_numpy(a: Any) -> None:
+    a[1] = 7.0
+    a[0, 2] += 3.0
+    a[1:][0] *= 2.0
+    a[[0, 2], 1] = np.array([5.0, 6.0])
+    a *= 2.0
+    for row in a:
+        row -= row.mean()
+
+
+def test_what_nobody_else_has_is_written_in_place() -> None:
+    a, expected = Tensor(X.copy()), X.copy()
+    before = memory_of(a)
+    write_by_numpy(a)
+    write_by_numpy(expected)
+    assert memory_of(a) == before
+    np.testing.assert_array_equal(a.data, expected)
+
+
+HELD: dict[str, Callable[[Any], Any]] = {
+    "by a name": lambda t: t.data,
+    "by a view of NumPy": lambda t: t.data[1:],
+    "by an op": lambda t: Tensor(np.full((3, 4), 2.0), requires_grad=True) * t,
+    "by an op of a view": lambda t: Tensor(np.full(4, 2.0), requires_grad=True) * t[1],
+    "by a leaf": lambda t: t.detach(),
+    "by memoryview": lambda t: memoryview(t.data),
+}
+
+
+@pytest.mark.parametrize("name", HELD)
+def test_what_somebody_has_stays_as_it_was(name: str) -> None:
+    t = Tensor(X.copy())
+    held = HELD[name](t)
+    before = np.array(held.data if isinstance(held, Tensor) else held)
+    write_by_numpy(t)
+    np.testing.assert_array_equal(held.data if isinstance(held, Tensor) else held, before)
+    if isinstance(held, Tensor) and held.requires_grad:
+        (leaf,) = (x for x in held.node.inputs if x.requires_grad)
+        held.backward(np.ones(held.shape))
+        np.testing.assert_array_equal(leaf.grad, X[1] if "view" in name else X)
+
+
+def test_an_array_in_other_memory_is_not_written_into(tmp_path: Any) -> None:
+    x = X.copy()
+    t = Tensor(x[:2])
+    t[0] = 9.0
+    np.testing.assert_array_equal(x, X)
+    np.save(tmp_path / "x.npy", X)
+    t = Tensor(np.load(tmp_path / "x.npy", mmap_mode="r+"))
+    t[0] = 9.0
+    np.testing.assert_array_equal(np.load(tmp_path / "x.npy"), X)
