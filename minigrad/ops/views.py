@@ -177,7 +177,8 @@ PLAIN = BASIC | {bool, float, np.float64, np.float32, np.ndarray}
 def may_write(target: Any) -> bool:
     """Whether a Tensor that is not recorded shares its memory with no one but those that it is a
     view of: no op was given it, and nobody has the array."""
-    views, whole = 0, target
+    views = 0
+    whole: Any = target
     while is_view(whole):
         if type(whole) is not TensorView or references(whole) != UNSHARED:
             return False
