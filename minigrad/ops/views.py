@@ -177,10 +177,9 @@ PLAIN = BASIC | {bool, float, np.float64, np.float32, np.ndarray}
 def may_write(target: Any) -> bool:
     """Whether a Tensor that is not recorded shares its memory with no one but those that it is a
     view of: no op was given it, and nobody has the array."""
-    views = 0
-    whole: Any = target
-    while is_view(whole):
-        if type(whole) is not TensorView or references(whole) != UNSHARED:
+    views, whole = 0, target
+    while type(whole) is TensorView and whole.root is not None:
+        if references(whole) != UNSHARED:
             return False
         views, whole = views + 1, whole.source
     # Each view knows the node that its root had, and NumPy's view knows the array.
