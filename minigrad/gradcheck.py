@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from minigrad.arguments import checked
-from minigrad.autograd import no_grad
-from minigrad.errors import GradientCheckError
+from minigrad.arguments import checked, shown
+from minigrad.autograd import no_grad, shares
+from minigrad.errors import DtypeError, GradientCheckError
+from minigrad.graph import Node, toposort
 from minigrad.tensor import Tensor, value_of
 from minigrad.transforms import Function, grad, leaves_of, map_tree
 
-RELATIVE = 1e-6
-FLOOR = 1e-14  # of what f is nearby: less may be the rounding of what it computes on its way
-STEP = 1e-4  # that is tried first
-LARGEST, SMALLEST = 0.1, 1e-9  # if that does not agree, from one to the other, relative to x
-ROUNDING = 10 * float(np.finfo(float).eps)  # of f, relative to its value
+RELATIVE = 1e-9  # differences of less between two derivatives are rounding
+STEPS = (1e-4, 0.1)  # tried first; the second where both might be 0 for f is rounded
+ROUNDING = 10  # of f, in units of its last place
+CERTAIN = 1e-3  # how well differences must be known, as a part of what is at stake, to judge
 
 
 @checked
@@ -29,7 +30,8 @@ def check_gradients(f: Function, *args: Any, order: int = 2) -> None:
     nests of them, and each entry of each argument is moved in turn. Arguments are taken as
     float64. The differences have an error of order 4 in the step (Abramowitz and Stegun, 25.3.6),
     and the step is found that suits the scales of x and f. They are taken on one side where f's
-    domain ends. f must be smooth around the arguments: if not, the message says so.
+    domain ends. f must be smooth around the arguments, and what is asked of it more than the
+    rounding of what it computes: if not, the message says that it cannot be judged, and why.
 
     Args:
         f: a function of floats, arrays, or nests of them, written with NumPy or on Tensors.
@@ -55,8 +57,17 @@ def check_gradients(f: Function, *args: Any, order: int = 2) -> None:
         f = grad(f, argnums)
 
 
+EPS = float(np.finfo(float).eps)
+
+
 def as_float64(x: Any) -> np.ndarray:
-    return np.array(value_of(x), dtype=float)
+    try:
+        return np.array(value_of(x), dtype=float)
+    except (TypeError, ValueError):
+        raise DtypeError(
+            f"check_gradients takes f and then its arguments, floats and arrays, and one of these "
+            f"is {shown(x)}"
+        ) from None
 
 
 def weighted_sum(f: Function, rng: np.random.Generator) -> Function:
@@ -76,28 +87,58 @@ def compare(f: Function, args: tuple[Any, ...], gradient: Function, order: int) 
     """Hold every entry of f's gradient against differences of f."""
     places = [(f"argument {k}{at}", x) for k, arg in enumerate(args) for at, x in leaves_of(arg)]
     gradients = [value_of(g) for _, g in leaves_of(gradient(*args))]
-    for (where, x), g in zip(places, gradients, strict=True):
+    error = functools.cache(lambda: rounding_error(f, args))
+    nearby = functools.cache(lambda: at_another_place(gradient, args))
+    for k, ((where, x), g) in enumerate(zip(places, gradients, strict=True)):
         for entry in np.ndindex(x.shape):
             moved = functools.cache(functools.partial(value_at, f, args, x, entry))
             got, at = float(np.asarray(g)[entry]), float(x[entry])
-            if agree(got, difference(moved, STEP * (1 + abs(at)))):
+            quick = [difference(moved, step * (1 + abs(at))) for step in STEPS[: 1 + (got == 0)]]
+            if all(agree(got, slope) for slope in quick):
                 continue
-            expected, doubt, smooth = settled(moved, at)
-            nearby = [moved(k * LARGEST * (1 + abs(at))) for k in (-10, -1, 1, 10)]
-            floor = FLOOR * np.max(np.abs(np.nan_to_num(nearby, posinf=0, neginf=0)))
-            off = abs(got - expected)
-            if agree(got, expected) or (smooth and off <= 4 * doubt) or off <= floor:
+            expected, doubt, remark = settled(moved, at, got, error())
+            doubt += abs(got - float(np.asarray(nearby()[k])[entry]))
+            if not remark and (agree(got, expected) or abs(got - expected) <= 4 * doubt):
                 continue
-            remark = "" if smooth else UNSETTLED
             raise GradientCheckError(
-                f"check_gradients: the derivative of order {order} by {where}, entry {entry}, "
-                f"at {at:.6g}: expected {expected:.9g} (finite differences), got {got:.9g}{remark}"
+                f"check_gradients{' cannot judge' * bool(remark)}: the derivative of order {order} "
+                f"by {where}, entry {entry}, at {at:.6g}: expected {expected:.9g} (finite "
+                f"differences), got {got:.9g}{remark}"
             )
+
+
+def rounding_error(f: Function, args: tuple[Any, ...]) -> float:
+    """How far f may be off for what it computes on its way is rounded: that of every value, by
+    what the result changes with it (the running error analysis of Wilkinson and Linnainmaa)."""
+    with np.errstate(all="ignore"):
+        root = f(*map_tree(lambda x: Tensor(x.copy(), requires_grad=True), args))
+        if not (isinstance(root, Tensor) and root.requires_grad):
+            return 0.0
+        adjoints: dict[Node, Any] = {root.node: np.ones_like(root.data)}
+        total = 0.0
+        for node in reversed(toposort(adjoints)):
+            if node.op is not None and node in adjoints:
+                adjoint, eps = adjoints.pop(node), np.finfo(node.value.dtype).eps
+                total += np.nansum(np.square((adjoint * node.value * eps).astype(float)))
+                for source, share in shares(node, adjoint):
+                    adjoints[source] = adjoints[source] + share if source in adjoints else share
+    return math.sqrt(total) if math.isfinite(total) else 0.0
+
+
+def at_another_place(gradient: Function, args: tuple[Any, ...]) -> list[Any]:
+    """The gradient at arguments that are others in their last places: it is known no better."""
+    moved = map_tree(lambda x: x * (1 + 4 * EPS), args)
+    with np.errstate(all="ignore"):
+        return [value_of(g) for _, g in leaves_of(gradient(*moved))]
 
 
 UNSETTLED = (
     ". Differences over smaller and smaller steps do not settle: the function has a kink or a jump "
     "near this point, and so no derivative, or is not the same at each call"
+)
+HIDDEN = (
+    ". What is expected may be off by {}, for f is rounded: check it at another point, or without "
+    "what is large in f and does not change"
 )
 
 
@@ -125,24 +166,45 @@ def difference(f: Callable[[float], float], h: float) -> float:
     return next(filter(np.isfinite, sides), central)
 
 
-def settled(f: Callable[[float], float], x: float) -> tuple[float, float, bool]:
-    """f'(0), how far that may be off, and whether only f's rounding is to blame.
+def ladder(x: float) -> np.ndarray:
+    """Steps from the size of x, or 1, to that of its last place, all of which x + h is exact for:
+    close together where x and where 1 are, and apart elsewhere."""
+    top, own = math.frexp(max(1.0, abs(x)))[1], math.frexp(x)[1] if x else -600
+    close = {*range(top, top - 40, -1), *(range(min(own + 4, top), own - 49, -1) if x else ())}
+    return np.ldexp(1.0, sorted(close | set(range(top, own, -12)), reverse=True))
+
+
+def settled(
+    f: Callable[[float], float], x: float, got: float, error: float
+) -> tuple[float, float, str]:
+    """f'(0), how far that may be off, and why it is no measure of `got`, if it is none.
 
     Large steps see curvature, and small ones f's rounding: where one ends and the other begins
-    depends on the scales of x and f (near x = 0, f may have any), so many are tried. What rounding
-    does is seen in the smallest. A step is as good as all that are smaller say, but for that.
+    depends on the scales of x and f (near x = 0, f may have any), so many are tried. The rounding
+    is `error`, or more, if the smallest steps see more. A step is as good as all that are smaller
+    say, but for that.
     """
-    largest, smallest = np.log2(LARGEST * max(1.0, abs(x))), np.log2(SMALLEST * (abs(x) or 1.0))
-    steps = 2.0 ** np.arange(np.ceil(largest), smallest, -1)  # what x + h is exact for
+    steps = ladder(x)
     with np.errstate(all="ignore"):
         slopes = np.array([difference(f, h) for h in steps])
-        values = np.nan_to_num([[f(-h), f(0), f(h)] for h in steps], posinf=0, neginf=0)
-        sizes, moves = np.abs(values).max(1), np.abs(values[:, 2] - values[:, 0])
-        rounding, limit = np.max(np.abs(np.diff(slopes)[-3:]) * steps[-3:]), 1e-6 * np.median(sizes)
-        if moves[-1] == 0:  # in float32, say, f goes in stairs
+        values = np.array([[f(k * h) for k in (-2, -1, 0, 1, 2)] for h in steps])
+        values = np.where(np.isfinite(values), values, f(0.0))
+        changes, moves = np.abs(values - f(0.0)).max(1), np.abs(values[:, 3] - values[:, 1])
+        # Of a constant, all that it was made of may have been rounded away.
+        sizes = np.abs(values).max(1) if changes.any() else np.full(len(steps), 1 + abs(x))
+        limit = 1e-6 * np.median(sizes) + ROUNDING * error
+        rounding = np.max(np.abs(np.diff(slopes)[-6:]) * steps[-6:])
+        if moves[-1] == 0:  # f goes in stairs
             rounding = next((move for move in moves[::-1] if 0 < move <= limit), rounding)
-        noise = (ROUNDING * sizes + 2 * rounding) / steps
+        noise = (ROUNDING * (EPS * sizes + error) + 2 * rounding) / steps
         beyond = [np.max(np.abs(slopes[k:] - s) - noise[k:]) for k, s in enumerate(slopes)]
-        doubts = np.nan_to_num(noise + np.maximum(beyond, 0), nan=np.inf)
+        converging = np.abs(np.diff(slopes, prepend=np.inf)) - noise
+        doubts = np.nan_to_num(noise + np.maximum(np.maximum(beyond, converging), 0), nan=np.inf)
     best = np.argmin(doubts)
-    return slopes[best], doubts[best], bool(rounding <= limit)
+    expected, doubt = float(slopes[best]), float(doubts[best])
+    if not rounding <= limit and not agree(got, expected):
+        return expected, doubt, UNSETTLED
+    flat = np.all(changes <= EPS * sizes + error) and abs(got) <= 4 * doubt
+    at_stake = max(abs(got), np.max(changes / steps))
+    hidden = abs(got - expected) <= 4 * doubt and doubt > CERTAIN * at_stake and not flat
+    return expected, doubt, HIDDEN.format(f"{4 * doubt:.1e}") if hidden else ""

@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+import minigrad.functional as F
 from minigrad import Tensor, check_gradients
-from minigrad.errors import GradientCheckError
+from minigrad.errors import DtypeError, GradientCheckError
 from minigrad.ops.base import Op, registry
 
 X = np.array([0.5, -1.2, 2.0])
@@ -100,7 +101,11 @@ def test_a_kink_is_recognised(f: Any) -> None:
 STEEP: dict[str, tuple[Any, Any]] = {  # functions and points with other scales than 1
     "near the end of a domain": (np.log, 1e-9),
     "nearer": (np.arcsin, 1 - 1e-6),
+    "nearest": (np.arcsin, 1 - 1e-9),
     "at the end of a domain": (lambda x: x**3.5, 0.0),
+    "with an infinite third derivative": (lambda x: x**2.5, 0.0),
+    "of terms that cancel": (F.gelu, -6.0),
+    "saturated": (np.tanh, 10.0),
     "a pole": (lambda x: 1 / x, 1e-6),
     "fast": (lambda x: np.sin(1e6 * x), 0.3),
     "fast, small": (lambda x: np.sin(1e10 * x), 2e-10),
@@ -126,7 +131,7 @@ def test_scales_are_found(f: Any, x: Any) -> None:
 
 
 @pytest.mark.parametrize("share", [1.0, 1e-3, -1e-3])
-@pytest.mark.parametrize("name", [k for k in STEEP if k not in ("at the end of a domain",)])
+@pytest.mark.parametrize("name", [k for k in STEEP if np.any(STEEP[k][1])])
 def test_a_lost_share_is_found_at_any_scale(name: str, share: float) -> None:
     f: Any
     f, x = STEEP[name]
@@ -138,6 +143,60 @@ def test_a_lost_share_is_found_at_any_scale(name: str, share: float) -> None:
 
     with pytest.raises(GradientCheckError, match="order 1"):
         check_gradients(loses, x, order=1)
+
+
+@pytest.mark.parametrize(
+    ("f", "x"),
+    [
+        (lambda x: F.softmax(x), np.array([0.0, 40.0])),
+        (lambda x: F.softmax(x), np.array([0.0, 20.0, -20.0])),
+        (lambda x: F.cross_entropy(x, np.array([0, 1])), np.array([[60.0, 0.0], [0.0, 60.0]])),
+        (lambda x: np.abs(x) ** 2.2, 0.0),
+        (lambda x: x**4.5, 0.0),
+        (lambda x: np.exp(-1 / x), 0.01),
+        (np.arccosh, 1 + 1e-8),
+        (lambda x: 3.0 + 0 * x, 1.0),
+        (lambda x: (x - 1) ** 8, 1.0),
+    ],
+)
+def test_small_derivatives_beside_large_values_are_right(f: Any, x: Any) -> None:
+    check_gradients(f, x)
+
+
+@pytest.mark.parametrize("x", [0.0, 1e-6, 0.7])
+@pytest.mark.parametrize("f", [lambda x: x, lambda x: x**3, lambda x: 1 + np.cos(x), F.softplus])
+def test_a_term_of_1e_8_that_is_lost_is_found(f: Any, x: float) -> None:
+    with pytest.raises(GradientCheckError, match=r"check_gradients: .* order 1") as caught:
+        check_gradients(lambda x: f(x) + 2e-8 * getattr(x, "data", x), x)
+    assert "kink" not in str(caught.value)
+
+
+def test_one_sign_of_many_is_found() -> None:
+    signs = np.array([1.0, 1.0, -1.0])
+    with pytest.raises(GradientCheckError, match=r"entry \(2,\)"):
+        check_gradients(lambda x: np.sum(np.sin(signs * x + (1 - signs) * x.data)), X)
+
+
+@pytest.mark.parametrize(
+    ("f", "x"),
+    [
+        (lambda x: 1e15 + np.sin(x), 0.5),
+        (lambda x: 1e15 + np.sin(x.data) + 0 * x, 0.5),  # which is lost
+        (lambda x: 1e8 * x[0] ** 2 + 1e-4 * np.sin(x[1]), np.array([1.0, 0.5])),
+        (lambda x: np.log(np.sum(np.exp(x))), np.array([0.0, 30.0])),
+        (lambda x: np.sum(x.astype(np.float32) ** 2), np.array([1e3, 1e-3])),
+    ],
+)
+def test_what_rounding_hides_is_not_judged(f: Any, x: Any) -> None:
+    with pytest.raises(GradientCheckError, match=r"cannot judge: .*may be off by"):
+        check_gradients(f, x, order=1)
+
+
+def test_arguments_that_are_no_numbers_are_named() -> None:
+    with pytest.raises(DtypeError, match=r"takes f and then its arguments.* is 'text'"):
+        check_gradients(np.sin, "text")
+    with pytest.raises(DtypeError, match="is <object"):
+        check_gradients(np.sin, {"a": object()})
 
 
 def test_a_function_that_rounds_to_float32() -> None:
