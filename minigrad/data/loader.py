@@ -76,6 +76,9 @@ class BatchLoader:
         self.drop_last = drop_last
         self.transform = transform
         self.seed = as_seed(seed)
+        self.given_seed = (
+            None if seed is None or isinstance(seed, np.random.Generator) else self.seed
+        )
         self.epoch = self.batch = 0
         # Where the next `for` starts: a new epoch, or in the midst of one that was loaded.
         self.start = (0, 0)

@@ -90,7 +90,7 @@ def fit(
         DtypeError, UnsupportedError: before the training, if a checkpoint cannot hold what a
             callback has to remember.
         MinigradError: if the loss is not finite, naming the step, the batch, and the first op that
-            was not; or if the checkpoint is of another training.
+            was not; or if the checkpoint is of another training, or one with other settings.
         KeyboardInterrupt: after Ctrl-C, with the model as the last step left it.
         TraceError, UnsupportedError: with compile=True, if the step cannot be compiled.
 

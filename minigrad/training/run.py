@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from functools import partial
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +36,8 @@ from minigrad.optim import (
     Schedule,
     clip_grad_norm_,
 )
+from minigrad.optim.optimizer import plain
+from minigrad.optim.schedule import Scheduler
 from minigrad.random import generator
 from minigrad.tensor import Tensor, value_of
 from minigrad.training.callback import Callback
@@ -102,7 +107,8 @@ class Run:
     `step` is how many steps are done, `loss` that of the last one, `seconds` what they took.
     `stopping` says why it is to end after this step, and is empty while it is not. `compiled` does
     the steps, and `validating` measures batches of held-out data, unless they are None; `shapes`
-    and `validation_shapes` count how often there were batches of each shape.
+    and `validation_shapes` count how often there were batches of each shape. `told` has the
+    settings that it began with.
     """
 
     model: Module
@@ -125,6 +131,10 @@ class Run:
     validating: Callable[[tuple[Any, ...]], tuple[Any, Any]] | None = None
     shapes: dict[Any, int] = field(default_factory=dict)
     validation_shapes: dict[Any, int] = field(default_factory=dict)
+    told: dict[str, str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.told = settings_of(self)
 
     def advance(self, batch: tuple[Any, ...]) -> None:
         """One step: forward, backward, update."""
@@ -285,6 +295,8 @@ class Run:
                 kind[f"{part}.{name}"] = value if kind is arrays else as_json(part, name, value)
         state = {
             "parts": plain,
+            "told": self.told,
+            "now": settings_of(self),
             "generators": [rng.bit_generator.state for rng in self.generators()],
             "history": self.history.rows,
             "totals": self.means.totals,
@@ -311,7 +323,7 @@ class Run:
             )
         try:
             state = json.loads(metadata["training"])
-            known = load(path) | state["parts"]
+            known, told, now = load(path) | state["parts"], state["told"], state["now"]
         except (KeyError, TypeError, ValueError) as error:
             raise MinigradError(f"{path} is a checkpoint that was damaged: delete it") from error
         parts, generators = self.parts(), self.generators()
@@ -319,6 +331,16 @@ class Run:
             raise MinigradError(
                 f"{path} is of a training with {', '.join(sorted(strangers))} as well, and this "
                 f"one has {', '.join(parts)}: give the same arguments, or checkpoint= another name"
+            )
+        # Of a call that is repeated in the same process, the settings are those of its last step.
+        names = [k for k in told | self.told if self.told.get(k) not in (told.get(k), now.get(k))]
+        if names:
+            changes = [changed(k, told.get(k, ""), self.told.get(k, "")) for k in names]
+            raise MinigradError(
+                f"{path} is of another training than this one, which goes on only as it began:\n  "
+                + "\n  ".join(changes)
+                + "\nGive the same as then; or, to begin another, checkpoint= another name, and "
+                "load the weights that are to be kept into the model first"
             )
         before = {part: owner.state_dict() for part, owner in parts.items()}
         for part, owner in parts.items():
@@ -344,13 +366,54 @@ class Run:
         self.history.rows[:] = state["history"]
         self.means = Means(state["totals"], state["samples"])
         self.step, self.seconds = state["step"], state["seconds"]
-        self.stopping = state["stopping"]
+        self.stopping, self.told = state["stopping"], told
         for counts, name in (
             (self.shapes, "shapes"),
             (self.validation_shapes, "validation_shapes"),
         ):
             counts.clear()
             counts.update((as_tuple(shape), n) for shape, n in state.get(name, []))
+
+
+def settings_of(run: Run) -> dict[str, str]:
+    """What a training was told that is no part of its state, and that all steps depend on."""
+    optimizer, average = run.optimizer, run.average
+    settings: dict[str, Any] = {
+        "model": run.model,
+        "frozen parameters": [k for k, x in run.model.named_parameters() if not x.requires_grad],
+        "loss": run.loss_function,
+        "optimizer": type(optimizer),
+        "schedule": run.schedule,
+        "average": average and {"decay": average.decay},
+        "clip_norm": run.clip_norm,
+        "seed of batches": run.batches.given_seed,
+        "transform of batches": run.batches.transform,
+    }
+    for k, group in enumerate(optimizer.param_groups):
+        values = group | {"lr": group.get("initial_lr", group["lr"])}
+        settings |= {f"{name} of group {k}": plain(values[name]) for name in optimizer.settings}
+    return {name: in_words(value) for name, value in settings.items()}
+
+
+def in_words(value: Any) -> str:
+    """A setting as text that is the same in another process; a function by its name."""
+    if isinstance(value, Scheduler):
+        own = {x.name: getattr(value, x.name) for x in fields(value) if x.repr}
+        told = [f"{name}={in_words(x)}" for name, x in own.items()]
+        return f"{type(value).__name__}({', '.join(told)})"
+    if isinstance(value, list | tuple):
+        return f"({', '.join(map(in_words, value))})"
+    if isinstance(value, Module):
+        return re.sub("  # .* parameters?", "", repr(value))
+    function = value.func if isinstance(value, partial) else value
+    return getattr(function, "__qualname__", None) or re.sub(" at 0x[0-9a-f]+", "", repr(value))
+
+
+def changed(name: str, then: str, here: str) -> str:
+    """A setting that is another now; of one of many lines, the first of these."""
+    lines = zip_longest(then.splitlines(), here.splitlines(), fillvalue="nothing")
+    before, after = next((a, b) for a, b in lines if a != b)
+    return f"{name}: {before.strip()} then, {after.strip()} here"
 
 
 def as_json(part: str, name: str, value: Any) -> Any:

@@ -104,6 +104,9 @@ def test_a_training_can_be_made_longer(tmp_path: Path, undisturbed: Path) -> Non
     assert_same(tmp_path, undisturbed)
 
 
+X9 = np.ones((9, 2))
+
+
 def line(features: int = 2, **more: Any) -> dict[str, Any]:
     model = nn.Sequential(nn.Linear(features, 3), nn.Linear(3, 1))
     x = np.ones((8, features), np.float32)
@@ -130,9 +133,12 @@ def test_an_early_end_stays_an_end(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("other", "message"),
     [
-        (lambda: line(3), r"by its model: this state does not fit Sequential(.|\n)*0.weight"),
+        (
+            lambda: line(3),
+            r"(.|\n)*model: .*Linear\(in_features=2, .*then, .*in_features=3, .*here",
+        ),
         (lambda: line(callbacks=[EarlyStopping(3)]), "by its callback0"),
-        (lambda: line(batches=BatchLoader(*2 * [np.ones((9, 2))], batch_size=4)), "by its batches"),
+        (lambda: line(batches=BatchLoader(*2 * [X9], batch_size=4, seed=0)), "by its batches"),
     ],
 )
 def test_a_checkpoint_of_another_training(tmp_path: Path, other: Any, message: str) -> None:
@@ -142,6 +148,119 @@ def test_a_checkpoint_of_another_training(tmp_path: Path, other: Any, message: s
     with pytest.raises(MinigradError, match="x is of another training than this one, " + message):
         fit(**other(), checkpoint=path)
     assert path.read_bytes() == before
+
+
+def tuned(make: Any, *args: Any, schedule: Any = None, **settings: Any) -> dict[str, Any]:
+    """A training with another optimiser, and a schedule of it."""
+    how = line()
+    how["optimizer"] = make(how["model"].parameters(), *args, **settings)
+    return how | ({"schedule": schedule(how["optimizer"])} if schedule else {})
+
+
+def modelled(change: Any) -> dict[str, Any]:
+    how = line()
+    change(how["model"])
+    return how
+
+
+def two_groups() -> dict[str, Any]:
+    how = line()
+    first, second = how["model"]
+    groups = [
+        {"params": list(first.parameters()), "lr": 0.5},
+        {"params": list(second.parameters())},
+    ]
+    return how | {"optimizer": optim.Adam(groups)}
+
+
+def averaged(decay: float) -> dict[str, Any]:
+    how = line()
+    return how | {"average": optim.ExponentialMovingAverage(how["model"].parameters(), decay)}
+
+
+OTHER_SETTINGS: list[tuple[Any, Any, str]] = [  # how it began, how it is to go on, what differs
+    (line, lambda: tuned(optim.Adam, lr=0.1), "lr of group 0: 0.001 then, 0.1 here"),
+    (
+        line,
+        lambda: tuned(optim.Adam, betas=(0.5, 0.9)),
+        r"betas .*\(0.9, 0.999\) then, \(0.5, 0.9\)",
+    ),
+    (line, lambda: tuned(optim.Adam, weight_decay=0.1), "weight_decay of group 0: 0.0 then, 0.1"),
+    (line, lambda: tuned(optim.AdamW), "optimizer: Adam then, AdamW here"),
+    (line, lambda: tuned(optim.SGD, 0.001), "optimizer: Adam then, SGD here"),
+    (line, two_groups, "lr of group 0: 0.001 then, 0.5 here\n.*lr of group 1: nothing then, 0.001"),
+    (two_groups, line, "lr of group 0: 0.5 then, 0.001 here\n.*lr of group 1: 0.001 then, nothing"),
+    (line, lambda: line(loss=F.l1_loss), "loss: mse_loss then, l1_loss here"),
+    (line, lambda: line(loss=nn.MSELoss()), r"loss: mse_loss then, MSELoss\("),
+    (line, lambda: line(clip_norm=1.0), "clip_norm: None then, 1.0 here"),
+    (
+        line,
+        lambda: line(batches=BatchLoader(*2 * [X9[:8]], batch_size=4)),
+        "seed of batches: 0 then",
+    ),
+    (line, lambda: modelled(lambda m: m.append(nn.ReLU())), r"model: \) then, \(2\): ReLU"),
+    (
+        line,
+        lambda: modelled(lambda m: m[0].requires_grad_(False)),
+        r"frozen parameters: \(\) then, \('0.weight', '0.bias'\) here",
+    ),
+    (line, lambda: averaged(0.9), "average: None then, "),
+    (lambda: averaged(0.9), lambda: averaged(0.99), "average: .*0.9} then, .*0.99} here"),
+    (
+        lambda: tuned(optim.SGD, 0.1, schedule=lambda o: optim.StepLR(o, 2)),
+        lambda: tuned(optim.SGD, 0.1, schedule=lambda o: optim.StepLR(o, 3)),
+        r"schedule: StepLR\(step_size=2, gamma=0.1\) then, StepLR\(step_size=3",
+    ),
+    (
+        lambda: tuned(optim.SGD, 0.1, schedule=lambda o: optim.StepLR(o, 2)),
+        lambda: tuned(optim.SGD, 0.2, schedule=lambda o: optim.StepLR(o, 2)),
+        "lr of group 0: 0.1 then, 0.2 here",
+    ),
+    (
+        lambda: tuned(optim.SGD, 0.1, schedule=lambda o: optim.ReduceLROnPlateau(o, patience=2)),
+        lambda: tuned(optim.SGD, 0.1, schedule=lambda o: optim.ReduceLROnPlateau(o, patience=3)),
+        "patience=2.* then, .*patience=3.* here",
+    ),
+]
+
+
+@pytest.mark.parametrize("compile", [False, None])
+@pytest.mark.parametrize(("began", "other", "message"), OTHER_SETTINGS)
+def test_a_training_goes_on_only_with_the_settings_it_began_with(
+    tmp_path: Path, began: Any, other: Any, message: str, compile: bool | None
+) -> None:
+    path = tmp_path / "x"
+    fit(**began(), checkpoint=path, compile=compile)
+    before, how = path.read_bytes(), other()
+    weights = [p.data.copy() for p in how["model"].parameters()]
+    with pytest.raises(
+        MinigradError, match=rf"only as it began:(.|\n)*{message}(.|\n)*another name"
+    ):
+        fit(**how, checkpoint=path, compile=compile)
+    assert path.read_bytes() == before
+    for weight, parameter in zip(weights, how["model"].parameters(), strict=True):
+        np.testing.assert_array_equal(weight, parameter.data)
+    assert fit(**began() | {"epochs": 3}, checkpoint=path)["step"] == [2, 4, 6]  # longer is well
+
+
+def test_the_same_call_goes_on_in_the_same_process(tmp_path: Path) -> None:
+    """Whose optimiser has the settings of the last step by then."""
+
+    class Interrupt(Callback):
+        def on_step(self, run: Any) -> None:
+            if run.step == 3:
+                signal.raise_signal(signal.SIGINT)
+
+    for name, schedule in {
+        "plateau": lambda o: optim.ReduceLROnPlateau(o, patience=0, threshold=10.0),
+        "cycle": lambda o: optim.OneCycleLR(o, 0.2, 10),
+        "steps": lambda o: optim.StepLR(o, 2),
+    }.items():
+        how = tuned(optim.SGD, 0.1, momentum=0.9, schedule=schedule) | {"epochs": 5, "every": 1}
+        how |= {"checkpoint": tmp_path / name, "callbacks": [Interrupt()]}
+        with pytest.raises(KeyboardInterrupt):
+            fit(**how)
+        assert fit(**how)["step"] == list(range(1, 11))
 
 
 def test_a_checkpoint_with_parts_that_are_missing_here(tmp_path: Path) -> None:
