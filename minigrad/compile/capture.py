@@ -14,6 +14,8 @@ import dis
 import enum
 import gc
 import importlib
+import io
+import re
 import sys
 import threading
 import weakref
@@ -51,33 +53,52 @@ ITSELF = (range, slice, type(...), type(NotImplemented), np.ufunc, CodeType)
 # What Python and minigrad call without naming it in the code that leads there.
 CALLED = "getattr getattribute missing call get getitem setitem len iter next contains enter exit"
 CALLED += " bool int float index hash eq ne lt le gt ge neg pos abs invert str repr format array"
-MATH = "add sub mul truediv floordiv mod pow matmul and or xor".split()
+CALLED += " round floor ceil trunc complex bytes fspath reversed length_hint delitem set delete"
+CALLED += (
+    " setattr delattr dir instancecheck subclasscheck subclasshook class_getitem copy deepcopy"
+)
+MATH = "add sub mul truediv floordiv mod divmod pow matmul and or xor lshift rshift".split()
 ALWAYS = {"forward", "rule", "training", *(f"__{name}__" for name in CALLED.split())}
 ALWAYS |= {f"__{kind}{name}__" for name in MATH for kind in ("", "r", "i")}
 # Code that says one of these may be after attributes that it does not name.
 BY_NAME = {"getattr", "attrgetter", "vars", "dir", "__dict__", "asdict", "astuple", "deepcopy"}
-BY_NAME |= {"__getattribute__", "getattr_static", "getmembers"}
+BY_NAME |= {"__getattribute__", "getattr_static", "getmembers", "methodcaller"}
 # Where descriptors and wrappers have what they are made of.
-INNER = "fget fset func __func__ __wrapped__ __self__ args keywords".split()
+INNER = "fget fset func __func__ __wrapped__ __self__ args keywords mapping".split()
+# What a class is called with. Where it is not named itself, it is so by one of these.
 MAKING = ("__new__", "__init__", "__post_init__")
+CLASS_OF = {"type", "__class__"}
+# Attributes in a text for `format`, as in "{.name}".
+FIELD = re.compile(r"\.(\w+)")
 RATES = {"lr", "initial_lr"}
 # What gives other answers from call to call, of which there is no object to watch: by module.
 FILES = {"read", "readline", "readlines", "readinto", "read_text", "read_bytes", "open"}
+FILES |= {"exists", "lexists", "isfile", "isdir", "islink", "ismount", "samefile", "getsize"}
+FILES |= {"getmtime", "getatime", "getctime", "is_file", "is_dir", "is_symlink", "iterdir", "stat"}
+FILES |= {"lstat", "glob", "iglob", "rglob", "walk", "fwalk", "listdir", "scandir", "access"}
+FILES |= {"abspath", "realpath", "getcwd", "cwd", "resolve", "popen", "disk_usage", "which"}
 HIDDEN: dict[str, set[str]] = {
     "time": {"time", "monotonic", "perf_counter", "process_time", "thread_time", "localtime"}
-    | {"time_ns", "monotonic_ns", "perf_counter_ns", "process_time_ns", "gmtime", "ctime"},
+    | {"time_ns", "monotonic_ns", "perf_counter_ns", "process_time_ns", "gmtime", "ctime"}
+    | {"strftime"},
     "datetime": {"now", "today", "utcnow"},
     "builtins": {"eval", "exec", "globals", "locals", "input", "open"},
     "numpy": {"load", "loadtxt", "genfromtxt", "fromfile", "memmap"},
-    "posix": {"urandom", "getcwd", "listdir", "scandir", "stat", "read", "open", "times"},
-    "sys": {"_getframe", "getrefcount", "getrecursionlimit", "getswitchinterval"},
-    **dict.fromkeys(("io", "_io", "pathlib", "tempfile"), FILES),
+    "posix": FILES | {"urandom", "times", "getpid", "getppid", "getloadavg", "cpu_count"},
+    "sys": {"_getframe", "getrefcount", "getrecursionlimit", "getswitchinterval", "exc_info"}
+    | {"getsizeof", "gettrace", "getprofile"},
+    "gc": {"isenabled", "get_count", "get_stats", "get_objects", "get_referrers", "get_referents"},
+    "subprocess": {"run", "call", "check_call", "check_output", "getoutput", "Popen"},
+    "threading": {"active_count", "enumerate", "get_ident"},
+    **dict.fromkeys(("io", "_io", "pathlib", "tempfile", "genericpath", "posixpath"), FILES),
+    **dict.fromkeys(("ntpath", "os", "glob", "shutil"), FILES),
 }
 # Of the standard library, what holds nothing that is computed with: only what is named counts.
 MACHINERY = {"logging", "io", "_io", "concurrent", "multiprocessing", "socket", "subprocess"}
 MACHINERY |= {"asyncio", "threading", "typing", "warnings", "traceback", "abc"}
 # But these.
-READABLE = {"local", "Event", "Condition", "Semaphore", "BoundedSemaphore", "Barrier"}
+READABLE = {"local", "Event", "Condition", "Semaphore", "BoundedSemaphore", "Barrier", "Future"}
+READABLE |= {"Synchronized", "SynchronizedArray", "SynchronizedString", "SharedMemory"}
 STATELESS = {"_thread", "types", "re"}
 FEW = 16
 DEFINED = 1 << 9  # among the flags of a class: it is not one that is built into Python or NumPy
@@ -180,7 +201,8 @@ class Captured:
     def counts(self, key: Any) -> bool:
         """Whether an attribute of this name may be asked for."""
         by_name = not self.names.isdisjoint(BY_NAME) and not str(key).startswith("__")
-        return by_name or key in self.names or key in ALWAYS
+        made = key in MAKING and not self.names.isdisjoint(CLASS_OF)
+        return by_name or made or key in self.names or key in ALWAYS
 
     def add(self, parts: Iterable[Any], name: str, route: Any = None) -> None:
         """What is to be visited."""
@@ -236,6 +258,8 @@ def captured(function: Callable[..., Any], arguments: Iterable[tuple[str, Any]] 
                     found.hold(space, [key], name)
                 elif id(x) not in found.seen and not is_itself(x):
                     found.add([x], f"{name}.{key}")
+    if "__subclasses__" in found.names:
+        raise refused("asks a class for its __subclasses__()", "of which there may be more")
     for module, name in found.hidden:
         for asked in sorted(HIDDEN[module] & found.names):
             raise refused(f"calls {asked} of {name}", "which gives other answers from call to call")
@@ -265,7 +289,12 @@ def is_itself(x: Any) -> bool:
     kind = type(x)
     if isinstance(x, SCALARS):
         return not isinstance(x, enum.Enum | np.void) and is_python(kind.__module__)
-    return isinstance(x, ITSELF)
+    return isinstance(x, ITSELF) and not is_of_python(x)
+
+
+def is_of_python(x: Any) -> bool:
+    """Whether it is a ufunc that calls a function of Python's, by `np.frompyfunc`."""
+    return isinstance(x, np.ufunc) and x.__name__.endswith(" (vectorized)")
 
 
 def visit(x: Any, name: str, route: Any, found: Captured) -> None:
@@ -278,10 +307,12 @@ def visit(x: Any, name: str, route: Any, found: Captured) -> None:
         return
     found.seen[id(x)] = x  # held, so that no other object gets its id
     kind = type(x)
-    if isinstance(x, FunctionType | BuiltinFunctionType) and x.__name__ in HIDDEN.get(
-        top_of(x.__module__), ()
-    ):
-        raise refused(f"calls {x.__name__}", "which gives other answers from call to call")
+    if isinstance(x, FunctionType | BuiltinFunctionType | type):
+        if x.__name__ in HIDDEN.get(top_of(x.__module__), ()):
+            raise refused(f"calls {x.__name__}", "which gives other answers from call to call")
+        found.names |= BY_NAME & {x.__name__}  # also under another name
+    if is_of_python(x):
+        raise refused(f"calls {x.__name__}", "whose function of Python's cannot be looked into")
     if isinstance(x, Tensor):
         if is_traced(x.node.value):
             raise kept(name)
@@ -303,7 +334,8 @@ def visit(x: Any, name: str, route: Any, found: Captured) -> None:
         visit_function(x, name, found)
     elif isinstance(x, type):
         visit_class(x, found)
-        found.add((vars(x).get(made) for made in MAKING), name)
+        of = [vars(each) for each in x.__mro__ if not is_python(each.__module__)]
+        found.add((own[made] for own in of for made in MAKING if made in own), name)
     elif isinstance(x, ModuleType):
         found.spaces.append((vars(x), name))
     elif isinstance(x, dict | MappingProxyType | list | deque | tuple | set | frozenset):
@@ -378,6 +410,10 @@ def visit_object(x: Any, name: str, found: Captured) -> None:
     own = getattr(x, "__dict__", {})
     slots = [slot for each in kind.__mro__ for slot in slots_of(each)]
     top = top_of(kind.__module__)
+    found.names |= BY_NAME & {kind.__name__}  # attrgetter("k"), made elsewhere
+    buffer = is_buffer(x) and not isinstance(x, np.ndarray | np.void)
+    if buffer:
+        found.note("bytes", x, None, name)
     if isinstance(x, np.random.Generator | np.random.RandomState | np.random.BitGenerator | Random):
         found.generators[id(x)] = x, name
     elif kind.__module__.startswith("minigrad.optim"):
@@ -385,6 +421,10 @@ def visit_object(x: Any, name: str, found: Captured) -> None:
     elif top == "minigrad":
         found.note("length", own, None, name)
         hold_all(own, ((key, f"{name}.{key}") for key in own), found)
+    elif buffer and is_python(top):
+        pass
+    elif isinstance(x, io.IOBase):
+        visit_stream(x, name, found)
     elif kind.__name__ not in READABLE and any(
         top_of(each.__module__) in MACHINERY for each in kind.__mro__
     ):
@@ -400,6 +440,8 @@ def visit_object(x: Any, name: str, found: Captured) -> None:
             found.hold(own, [key for key in own if not isinstance(own[key], SCALARS)], name)
         if isinstance(x, enum.Enum):
             found.hold(own, ["_value_"], name)
+        if hasattr(kind, "__array__"):  # which must give NumPy arrays, and none that are traced
+            found.add((part for part in own.values() if isinstance(part, np.ndarray)), name)
         if slots:
             found.spaces.append((Slots(x, slots), name))
     if top in HIDDEN:
@@ -437,16 +479,27 @@ def visit_foreign(x: Any, own: Any, slots: list[str], name: str, found: Captured
         found.add([x.__wrapped__, *cached(x)], name)
     elif isinstance(x, Iterator) and not own:
         raise refused(f"reads {name}, a {type(x).__name__}", "of which each thing is read once")
-    elif is_buffer(x):
-        found.note("bytes", x, None, name)
     elif module in ("builtins", "functools"):
         found.add((getattr(x, inner) for inner in INNER if hasattr(x, inner)), name)
-    elif not (own or slots or callable(x) or module in STATELESS):
-        try:
-            dumps(x)
-        except Exception:
-            raise refused(f"reads {name}, a {type(x).__name__}", "which hides its state") from None
-        found.note("pickled", x, None, name)
+    elif not (own or slots or hasattr(x, "__name__") or module in STATELESS):
+        visit_hidden(x, name, found)
+
+
+def visit_hidden(x: Any, name: str, found: Captured) -> None:
+    """An object of C, by its pickle."""
+    try:
+        dumps(x)
+    except Exception:
+        raise refused(f"reads {name}, a {type(x).__name__}", "which hides its state") from None
+    found.note("pickled", x, None, name)
+
+
+def visit_stream(x: io.IOBase, name: str, found: Captured) -> None:
+    """A stream that can be read: what is in memory is watched. What is only written is not."""
+    if isinstance(x, io.StringIO | io.BytesIO):
+        visit_hidden(x, name, found)
+    elif x is not sys.stdout and x is not sys.stderr and not x.closed and x.readable():
+        raise refused(f"reads {name}, a file", "which may have other things in it")
 
 
 def cached(x: Any) -> list[Any]:
@@ -498,7 +551,7 @@ def visit_function(function: FunctionType, name: str, found: Captured) -> None:
         else:
             found.note("empty", cell, None, variable)
     found.add([getattr(function, "__wrapped__", None)], name)
-    generated = code.co_filename == "<string>" and code.co_name.startswith("__")  # by dataclass
+    generated = code.co_qualname.startswith("__create_fn__.")  # by dataclass
     found.uses_gradients |= "grad" in code.co_names
     if code.co_filename in OWN_FILES or generated or top_of(space.get("__name__")) == "numpy":
         found.add([function.__defaults__, function.__kwdefaults__], name)
@@ -518,7 +571,12 @@ def visit_function(function: FunctionType, name: str, found: Captured) -> None:
     found.spaces.append((function.__dict__, name))
     for each in codes_in(code):
         # Also texts, as in getattr(x, "name").
-        found.names |= {*each.co_names, *(x for x in each.co_consts if type(x) is str)}
+        texts = [x for x in each.co_consts if type(x) is str]
+        found.names |= {
+            *each.co_names,
+            *texts,
+            *FIELD.findall(" ".join(x for x in texts if "{" in x)),
+        }
         imported = (x.argval for x in dis.get_instructions(each) if x.opname == "IMPORT_NAME")
         for module in filter(None, imported):
             with suppress(ImportError):  # as the function will have it itself

@@ -121,6 +121,8 @@ def tensor_places(found: Captured) -> Iterator[tuple[str, Any, Any, str]]:
         name = f"the Tensor {t.name}" if t.name else "the Tensor"
         yield "array", t, None, name
         yield "flag", t, None, name
+        if "name" in found.names:
+            yield "attribute", t, "name", f"the name of {name}"
 
 
 def difference(kind: str, holder: Any, name: str, value: Any, now: Any) -> str:

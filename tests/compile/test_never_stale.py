@@ -4,13 +4,27 @@ calls. The value is that of the same function without compiling, or the change i
 import argparse
 import array
 import collections
+import concurrent.futures
 import contextvars
+import copy
+import ctypes
 import decimal
 import enum
 import fractions
 import functools
+import gc
+import glob
+import io
+import json
+import math
+import multiprocessing
+import operator
 import os
+import pathlib
 import random
+import sqlite3
+import subprocess
+import sys
 import threading
 import time
 import types
@@ -24,8 +38,10 @@ import pytest
 
 from minigrad.compile.compiled import compile
 from minigrad.errors import MinigradError
+from minigrad.tensor import Tensor
 
 X = np.array([0.5, 2.0])
+HERE = pathlib.Path(__file__)
 Change = Callable[[Any], object]
 
 
@@ -166,6 +182,81 @@ class Frozen:
     w: Any
 
 
+class Special:
+    """What Python calls without its name in the code."""
+
+    def __init__(self) -> None:
+        self.k = 1.0
+
+    def __round__(self) -> float:
+        return self.k
+
+    __floor__ = __round__
+
+    def __complex__(self) -> complex:
+        return complex(self.k)
+
+    def __divmod__(self, other: Any) -> tuple[float, float]:
+        return self.k, other
+
+    def __lshift__(self, other: Any) -> float:
+        return self.k
+
+    def __reversed__(self) -> Any:
+        return iter([self.k])
+
+    def __copy__(self) -> float:
+        return self.k
+
+    def __bytes__(self) -> bytes:
+        return b"a" * int(self.k)
+
+    def __fspath__(self) -> str:
+        return "a" * int(self.k)
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        return self.w
+
+
+class Kind(type):
+    count = 1
+
+    def __instancecheck__(cls, x: Any) -> bool:
+        return cls.count > 1
+
+
+class Asked(metaclass=Kind):
+    pass
+
+
+class Scaled:
+    """It reads the state when it is made."""
+
+    def __init__(self, x: Any, s: Any) -> None:
+        self.x = x * s.k
+
+    def again(self, s: Any) -> Any:
+        return type(self)(self.x, s)
+
+
+class Inherits(Scaled):
+    pass
+
+
+class Setting:
+    def __init__(self, s: Any) -> None:
+        self.__dict__["s"] = s
+
+    def __setattr__(self, name: str, x: Any) -> None:
+        self.__dict__[name] = x * self.s.k
+
+
+def set_attribute(x: Any, s: Any) -> Any:
+    made = Setting(s)
+    made.y = x
+    return made.y
+
+
 Point = collections.namedtuple("Point", "w k")
 
 
@@ -215,6 +306,26 @@ def memo() -> Any:
         return np.arange(n) + 1.0
 
     return table
+
+
+def special() -> Special:
+    made = Special()
+    made.w = np.ones(2)
+    return made
+
+
+def seen(read: Callable[[Any, Any], Any]) -> Any:
+    """A row: a function of the state's attribute k, which becomes 3."""
+    return special, read, setter("k", 3.0)
+
+
+fetch, look, get_k = getattr, vars, operator.attrgetter("k")
+is_reversed = operator.methodcaller("__reversed__")
+
+
+def rewrite(stream: Any) -> None:
+    stream.seek(0)
+    stream.write(type(stream.getvalue())(b"3") if isinstance(stream, io.BytesIO) else "3")
 
 
 OBJECTS: dict[str, tuple[Callable[[], Any], Callable[[Any, Any], Any], Change]] = {
@@ -326,6 +437,58 @@ OBJECTS: dict[str, tuple[Callable[[], Any], Callable[[Any, Any], Any], Change]] 
         lambda x, s: x * float(s.get("MINIGRAD_K", "1")),
         lambda s: s.update(MINIGRAD_K="3"),
     ),
+    "round": seen(lambda x, s: x * round(s)),
+    "floor": seen(lambda x, s: x * math.floor(s)),
+    "complex": seen(lambda x, s: x * complex(s).real),
+    "divmod": seen(lambda x, s: x * divmod(s, 1)[0]),
+    "<<": seen(lambda x, s: x * (s << 1)),
+    "reversed": seen(lambda x, s: x * sum(reversed(s))),
+    "copy": seen(lambda x, s: x * copy.copy(s)),
+    "bytes of it": seen(lambda x, s: x * len(bytes(s))),
+    "a path": seen(lambda x, s: x * len(os.fspath(s))),
+    "__array__": (special, lambda x, s: x * np.asarray(s), lambda s: fill(s.w)),
+    "isinstance": (
+        lambda: Asked,
+        lambda x, s: x if isinstance(3, s) else -x,
+        lambda s: setattr(Kind, "count", Kind.count + 1),
+    ),
+    "made": seen(lambda x, s: Scaled(x, s).x),
+    "made by an inherited __init__": seen(lambda x, s: Inherits(x, s).x),
+    "made by type(self)": seen(lambda x, s: SCALED.again(s).x * x),
+    "__setattr__": seen(set_attribute),
+    "another name of getattr": seen(lambda x, s: x * fetch(s, "".join("k"))),
+    "another name of vars": seen(lambda x, s: x * sum(v for v in look(s).values() if v is not s.w)),
+    "partial of getattr": (
+        lambda: (s := special(), functools.partial(getattr, s, "".join("k"))),
+        lambda x, s: x * s[1](),
+        lambda s: setattr(s[0], "k", 3.0),
+    ),
+    "attrgetter": seen(lambda x, s: x * get_k(s)),
+    "methodcaller": seen(lambda x, s: x * sum(is_reversed(s))),
+    "format": seen(lambda x, s: x * float("{.k}".format(s))),  # noqa: UP032
+    "values of a dict": (
+        lambda: (d := {"a": 1.0}, d.values()),
+        lambda x, s: x * sum(s[1]),
+        lambda s: s[0].update(a=3.0),
+    ),
+    "StringIO": (lambda: io.StringIO("1"), lambda x, s: x * float(s.getvalue()), rewrite),
+    "BytesIO": (lambda: io.BytesIO(b"1"), lambda x, s: x * float(s.getvalue()), rewrite),
+    "Future": (
+        concurrent.futures.Future,
+        lambda x, s: x if s.done() else -x,
+        lambda s: s.set_result(1),
+    ),
+    "ctypes": (lambda: ctypes.c_double(1.0), lambda x, s: x * s.value, setter("value", 3.0)),
+    "shared memory": (
+        lambda: multiprocessing.RawArray("d", [1.0]),
+        lambda x, s: x * s[0],
+        lambda s: s.__setitem__(0, 3.0),
+    ),
+    "the name of a Tensor": (
+        lambda: types.SimpleNamespace(t=Tensor([1.0], name="a")),
+        lambda x, s: x if s.t.name == "a" else -x,
+        lambda s: setattr(s.t, "name", "b"),
+    ),
     "mappingproxy": (
         lambda: (d := {"a": 1.0}, types.MappingProxyType(d)),
         lambda x, s: x * s[1]["a"],
@@ -360,6 +523,8 @@ def test_a_change_is_seen(kind: str, given: bool, monkeypatch: pytest.MonkeyPatc
     monkeypatch.delenv("MINIGRAD_K", raising=False)
 
 
+SCALED = Scaled(np.ones(2), types.SimpleNamespace(k=1.0))
+
 # ruff: noqa: B008, SIM115
 REFUSED: dict[str, tuple[Any, str]] = {
     "a generator": (lambda x, s=(k for k in (1.0, 2.0)): x * next(s), "a generator"),
@@ -371,6 +536,20 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "globals": (lambda x: x * globals()["X"], r"calls globals\(\)"),
     "random numbers": (lambda x: x * random.choice([1]), "draws random numbers"),
     "a drawn branch": (lambda x: x if np.random.rand() < 2 else -x, "draws random numbers"),
+    "whether a file is there": (lambda x: x * os.path.exists(HERE), "calls exists"),
+    "the size of a file": (lambda x: x * os.path.getsize(HERE), "calls getsize"),
+    "a path": (lambda x: x * HERE.exists(), "calls exists of HERE"),
+    "files": (lambda x: x * len(glob.glob("*")), "calls glob"),
+    "a program": (lambda x: x * len(subprocess.check_output(["ls"])), "calls check_output"),
+    "an open file": (lambda x, s=HERE.open(): x * len(json.load(s)), "reads .*, a file"),
+    "a database": (lambda x, s=sqlite3.connect(":memory:"): x * s.total_changes, "a Connection"),
+    "the collector": (lambda x: x * gc.isenabled(), "calls isenabled"),
+    "an exception": (lambda x: x if sys.exc_info()[0] else -x, "calls exc_info"),
+    "subclasses": (lambda x: x * len(Scaled.__subclasses__()), "__subclasses__"),
+    "frompyfunc": (
+        lambda x, s=np.frompyfunc(lambda k: k * X[0], 1, 1): x * float(s(2.0)),
+        "cannot be looked into",
+    ),
     "writing": (lambda x, s=np.ones(2): s.__setitem__(0, 1.0), "changes an array of shape"),
     "filling": (lambda x, s=np.ones(2): s.fill(1.0), "read-only"),
 }
