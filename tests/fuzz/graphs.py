@@ -197,3 +197,27 @@ def multiplied(b: Small) -> Step:
 
 STEPS = [of_one] * 5 + [of_two] * 4 + [reduced] * 3 + [compared, of_booleans, moved, moved, moved]
 STEPS += [joined, multiplied]
+
+
+class Reused(Small):
+    """Values that are used again and again, whenever they were made."""
+
+    def pick(self, kinds: str = "f") -> str:
+        return str(self.draw(*(name for name, x in self.values.items() if x.dtype.kind in kinds)))
+
+
+STRUCTURE = [moved] * 5 + [joined] * 4 + [multiplied] * 3 + [reduced] * 2 + [of_two] * 2 + [of_one]
+
+
+@kind(together=100, in_tests=50)
+def reused(start: Lines) -> Program:
+    """What shares kernels and buffers, with outputs from the midst of it."""
+    b = Reused(start.rng)
+    b.dtype = np.float64
+    b.fresh(b.shape())
+    for _ in range(int(b.draw(6, 12, 24))):
+        code, is_exact = STRUCTURE[int(b.rng.integers(len(STRUCTURE)))](b)
+        if code:
+            b.add(code, is_exact)
+    names = [name for name in b.values if name not in b.inputs]
+    return b.program(*names[-2:], *(b.draw(*names) for _ in names[:3]), order=int(b.draw(0, 0, 1)))
