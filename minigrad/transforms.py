@@ -46,7 +46,10 @@ def leaves_of(tree: Any, where: str = "") -> list[tuple[str, Any]]:
 def like(tree: Any, leaves: Any) -> Any:
     """The same nest, with the values that the iterator `leaves` gives."""
     if isinstance(tree, dict):
-        return {key: like(part, leaves) for key, part in tree.items()}
+        made = tree.copy()  # an OrderedDict too, or what has defaults
+        for key, part in tree.items():
+            made[key] = like(part, leaves)
+        return made
     if isinstance(tree, tuple) and hasattr(tree, "_fields"):
         return type(tree)(*(like(part, leaves) for part in tree))
     if isinstance(tree, list | tuple):

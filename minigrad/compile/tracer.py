@@ -266,8 +266,9 @@ def root_of(array: np.ndarray) -> Any:
 def checked(dtype: np.dtype[Any]) -> np.dtype[Any]:
     if dtype not in DTYPES:
         raise UnsupportedError(
-            f"a compiled function is given an array of {dtype}: it takes booleans, integers, "
-            "float32 and float64. Pass x.astype(np.float32)"
+            f"a compiled function computes with an array of {dtype}: it takes booleans, integers, "
+            "float32 and float64. Pass x.astype(np.float32), or keep what is not computed "
+            "with in an attribute, or in a variable outside"
         )
     return DTYPES[dtype]
 

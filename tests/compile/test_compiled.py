@@ -1,7 +1,9 @@
 """Compiled functions: the same answers as without, and never those of yesterday."""
 
+import collections
 import copy
 import gc
+import pickle
 import threading
 import weakref
 from collections.abc import Callable
@@ -628,9 +630,9 @@ def test_arrays_of_every_kind(name: str, wrap: Any) -> None:
 @pytest.mark.parametrize("dtype", [np.float16, np.complex64, "U3", object])
 def test_dtypes_that_are_refused(dtype: Any) -> None:
     x = np.array([1, 2]).astype(dtype)
-    with pytest.raises(UnsupportedError, match=r"is given an array of .* Pass x.astype"):
+    with pytest.raises(UnsupportedError, match=r"computes with an array of .* Pass x.astype"):
         compile(lambda x: x)(x)
-    with pytest.raises(UnsupportedError, match=r"is given an array of"):
+    with pytest.raises(UnsupportedError, match=r"computes with an array of"):
         compile(lambda: np.ones(2) * Tensor(np.ones(2)) if x is None else x)()
 
 
@@ -916,3 +918,46 @@ def test_modules_with_hooks_train_the_same() -> None:
         return [step(X, Y) for _ in range(3)], model.state_dict()
 
     agree(trained(compile), trained(lambda f: f), 1e-4)
+
+
+# Copies
+
+
+class Holder:
+    def __init__(self, k: float) -> None:
+        self.k = k
+        self.method = compile(self.times)
+
+    def times(self, x: Any) -> Any:
+        return x * self.k
+
+
+@compile
+def doubled(x: Any) -> Any:
+    return x * 2
+
+
+@pytest.mark.parametrize("again", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
+def test_copies_and_pickles_of_what_holds_compiled_functions(again: Callable[..., Any]) -> None:
+    one = Holder(2.0)
+    agree(one.method(X), X * 2.0)
+    other = again(one)
+    other.k = 5.0
+    agree(other.method(X), X * 5.0)
+    agree(one.method(X), X * 2.0)
+    doubled(X)
+    assert again(doubled) is doubled and copy.copy(doubled) is doubled
+    model = network()
+    f = compile(model)
+    expected = np.array(f(X).data)
+    g = again(f)
+    for p in model.parameters():
+        p.data[...] = 0
+    agree(g(X), expected, 1e-5)
+
+
+def test_kinds_of_dicts_are_kept() -> None:
+    made = compile(lambda x: collections.OrderedDict(b=x, a=collections.Counter(n=2)))(X)
+    assert type(made) is collections.OrderedDict and list(made) == ["b", "a"]
+    assert made["a"] == collections.Counter(n=2)
+    agree(made["b"], X)
