@@ -101,6 +101,7 @@ READABLE = {"local", "Event", "Condition", "Semaphore", "BoundedSemaphore", "Bar
 READABLE |= {"Synchronized", "SynchronizedArray", "SynchronizedString", "SharedMemory"}
 STATELESS = {"_thread", "types", "re"}
 FEW = 16
+MANY = 256  # items of a dict from which on they are looked at as one: a vocabulary
 DEFINED = 1 << 9  # among the flags of a class: it is not one that is built into Python or NumPy
 
 
@@ -120,7 +121,8 @@ READ: dict[str, tuple[str, Callable[[Any, Any], Any]]] = {
     "empty": ("not is_filled({0})", lambda cell, _: is_filled(cell)),
     "length": ("len({0}) == {2}", lambda x, _: [*x]),
     "keys": ("[*{0}] == {2}", lambda x, _: [*x]),
-    "members": ("[*map(id, {0})] == {2}", lambda x, _: [*x]),
+    "members": ("len({0}) == len({2}) and all(map(is_, {0}, {2}))", lambda x, _: [*x]),
+    "values": ("all(map(is_, {0}.values(), {2}))", lambda x, _: [*x.values()]),
     "cached": ("[*map(id, cached({0}))] == {2}", lambda x, _: cached(x)),
     "called": ("{0}() is {2}", lambda x, _: x()),
     "variable": ("{0}.get(None) is {2}", lambda x, _: x.get(None)),
@@ -168,7 +170,8 @@ class Place(NamedTuple):
         elif self.kind == "item":
             self.holder[self.key] = x
         else:
-            object.__setattr__(self.holder, self.key, x)
+            own = threading.local if isinstance(self.holder, threading.local) else object
+            own.__setattr__(self.holder, self.key, x)
 
 
 @dataclass
@@ -376,6 +379,9 @@ def visit_container(x: Any, name: str, found: Captured) -> None:
         if not is_group(x):
             found.note("keys", x, None, name)
         found.add((key for key in x if type(key) is not str), f"a key of {name}")
+        if len(x) >= MANY and all(map(is_itself, x.values())):
+            found.note("values", x, None, name)
+            return
         hold_all(x, ((key, f"{name}[{key!r}]") for key in x), found)
         if isinstance(x, defaultdict):
             found.note("attribute", x, "default_factory", name, x.default_factory)

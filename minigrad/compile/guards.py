@@ -19,6 +19,9 @@ from minigrad.autograd import recording
 from minigrad.compile.capture import GONE, READ, SCALARS, Captured, Place, cached, is_filled
 from minigrad.tensor import Tensor
 
+# Of these, what there was is a list.
+LISTED = {"length", "keys", "members", "values", "variables", "cached"}
+
 
 class Guards:
     """What was found, as it was: `values`, at `places`."""
@@ -54,13 +57,14 @@ class Guards:
 
     def text(self, names: dict[str, Any]) -> Iterator[str]:
         """The look at each thing as Python, in which other things have these names."""
-        names |= {"cached": cached, "dumps": dumps, "is_filled": is_filled}
+        names |= {"cached": cached, "dumps": dumps, "is_filled": is_filled, "is_": operator.is_}
         for k, ((kind, holder, key, _), value) in enumerate(
             zip(self.places, self.values, strict=True)
         ):
-            ids = kind in ("members", "cached") or (kind == "keys" and {*map(type, value)} != {str})
-            if ids:
-                kind, value = "members" if kind == "keys" else kind, [*map(id, value)]
+            if kind == "keys" and {*map(type, value)} != {str}:
+                kind = "members"
+            elif kind == "cached":
+                value = [*map(id, value)]
             names[f"h{id(holder)}"] = holder
             text = key if kind == "attribute" else repr(key)
             if type(key) not in (str, int):
@@ -86,8 +90,7 @@ class Guards:
             except GONE:
                 return f"{name} is gone"
             # Lists that were made for this; one of the user's may be compared by `is`.
-            listed = READ[kind][0].endswith("== {2}") and isinstance(now, list)
-            if not (same(tuple(now), tuple(value)) if listed else same(now, value)):
+            if not (same(tuple(now), tuple(value)) if kind in LISTED else same(now, value)):
                 return difference(kind, holder, name, value, now)
         return ""
 
@@ -131,8 +134,9 @@ def difference(kind: str, holder: Any, name: str, value: Any, now: Any) -> str:
         return f"{name} of shape {holder.shape} has another array, or requires_grad"
     if kind in ("absent", "empty"):
         return f"{name} had no value"
-    if kind in ("length", "keys", "members"):
-        new = [key for key in now if key not in value] if isinstance(holder, dict) else []
+    if kind in LISTED:
+        keyed = isinstance(holder, dict) and kind != "values"
+        new = [key for key in now if key not in value] if keyed else []
         if new:
             return f"{name} had no {new[0]!r}, and has {repr(holder[new[0]])[:60]}"
         if len(now) != len(value):

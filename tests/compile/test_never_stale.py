@@ -386,6 +386,26 @@ OBJECTS: dict[str, tuple[Callable[[], Any], Callable[[Any, Any], Any], Change]] 
     ),
     "list": (lambda: [1.0], lambda x, s: x * s[0], lambda s: s.__setitem__(0, 3.0)),
     "long list": (lambda: [1.0] * 50, lambda x, s: x * sum(s), lambda s: s.__setitem__(9, 3.0)),
+    "a vocabulary": (
+        lambda: {str(k): k for k in range(300)},
+        lambda x, s: x * s["7"] * len(s),
+        lambda s: s.__setitem__("7", 3.0),
+    ),
+    "a vocabulary of keys that are equal": (
+        lambda: {k: k for k in range(300)},
+        lambda x, s: x * sum(type(k) is int for k in s),
+        lambda s: s.__setitem__(0.0, s.pop(0)),
+    ),
+    "1 and True in a long list": (
+        lambda: [1] * 50,
+        lambda x, s: x * (s[9] is True),
+        lambda s: s.__setitem__(9, True),
+    ),
+    "an array of a thread": (
+        lambda: (s := threading.local(), setattr(s, "w", ones())),
+        lambda x, s: x * s[0].w,
+        lambda s: fill(s[0].w),
+    ),
     "deque": (lambda: collections.deque([1.0]), lambda x, s: x * s[0], lambda s: s.appendleft(3.0)),
     "set": (lambda: {1.0}, lambda x, s: x * min(s), lambda s: (s.clear(), s.add(3.0))),
     "a nested list": (
