@@ -73,6 +73,9 @@ KEYWORDS = {
     "retain_graph": "the graph stays as long as something refers to it: leave it out",
     "set_to_none": "that is what it does: leave it out",
     "learning_rate": "it is called lr here",
+    "strict": "every name must be there, and no other: leave it out, or pass a state | your own",
+    "recurse": "all that is inside is given: leave it out",
+    "inputs": "leaves that are to have no gradient have requires_grad = False: leave it out",
     "num_workers": "batches are fetched in the same process: leave it out",
 }
 
@@ -97,10 +100,7 @@ def hold(function: Callable[..., Any], args: Any, kwargs: Mapping[str, Any]) -> 
         ArgumentError: if one is out of its range.
     """
     signature, hints = declared(function)
-    method = next(iter(signature.parameters), "") == "self"
-    owner = type(args[0]).__name__ if method and args else function.__name__
-    if method and function.__name__ != "__init__":
-        owner += f".{function.__name__}"
+    owner = owner_of(function, signature, args)
     try:
         given = signature.bind(*args, **kwargs)
     except TypeError as error:
@@ -288,6 +288,43 @@ def checked(function: F) -> F:
         return function(*args, **kwargs)
 
     return call  # type: ignore[return-value]
+
+
+def bound(function: F) -> F:
+    """Say of a call that does not fit the signature what does. Others cost nothing."""
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except TypeError as error:
+            check_call(error, function, args, kwargs)
+            raise
+
+    return call  # type: ignore[return-value]
+
+
+def check_call(error: TypeError, function: Callable[..., Any], args: Any, kwargs: Any) -> None:
+    """Raise in other words if an error, just caught, is that a call did not fit a function."""
+    if error.__traceback__ and error.__traceback__.tb_next:  # it has run
+        return
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # there is none
+        return
+    try:
+        signature.bind(*args, **kwargs)
+    except TypeError as wrong:
+        why = misfit(wrong, signature, kwargs)
+        raise ArgumentTypeError(f"{owner_of(function, signature, args)}: {why}") from None
+
+
+def owner_of(function: Callable[..., Any], signature: inspect.Signature, args: Any) -> str:
+    """What messages call a function: of a method, its object's class as well."""
+    name = getattr(function, "__name__", type(function).__name__)
+    if next(iter(signature.parameters), "") != "self" or not args:
+        return name
+    return type(args[0]).__name__ + (f".{name}" if name != "__init__" else "")
 
 
 def explained(function: F) -> F:

@@ -231,7 +231,23 @@ PLAIN = frozenset([float, int, bool, np.ndarray, np.float64])  # what needs no l
 
 def operand(x: Any) -> Any:
     """What an op is given, as it takes it: a list as an array, anything else as it is."""
-    return np.asarray(x) if type(x) in (list, tuple) else plain(x)
+    return numbers_of(x) if type(x) in (list, tuple) else plain(x)
+
+
+def numbers_of(x: Any) -> np.ndarray:
+    """A number, an array or nested lists of numbers as an array."""
+    try:
+        array = np.asarray(plain(x))
+    except ValueError as error:
+        if isinstance(error.__cause__, MinigradError):  # what NumPy made of a refusal of ours
+            raise error.__cause__ from None
+        raise ArgumentError(
+            "lists of lists are an array if those of each level are as long: pad the shorter ones "
+            f"({str(error).split('. ')[-1]})"
+        ) from error
+    if array.dtype.kind not in "fiub":
+        raise unsupported_dtype(f"what was given, {describe(x)},", array.dtype)
+    return array
 
 
 def plain(x: Any) -> Any:
@@ -246,9 +262,13 @@ def plain(x: Any) -> Any:
 
 
 def unsupported_dtype(what: str, dtype: np.dtype[Any]) -> DtypeError:
+    advice = (
+        "keep the real and the imaginary part of complex numbers in a Tensor each"
+        if dtype.kind == "c"
+        else "make numbers of it first"
+    )
     return DtypeError(
-        f"{what} has dtype {dtype}, and Tensors hold real floats, integers and booleans: keep the "
-        "real and the imaginary part of complex numbers in a Tensor each"
+        f"{what} has dtype {dtype}, and Tensors hold real floats, integers and booleans: {advice}"
     )
 
 

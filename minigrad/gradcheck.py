@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.arguments import checked, shown
+from minigrad.arguments import Size, checked, shown
 from minigrad.autograd import no_grad, shares
-from minigrad.errors import DtypeError, GradientCheckError
+from minigrad.errors import DtypeError, GradientCheckError, GradientError
 from minigrad.graph import Node, toposort
 from minigrad.tensor import Tensor, value_of
-from minigrad.transforms import Function, grad, leaves_of, map_tree
+from minigrad.transforms import Function, as_tensor, grad, leaves_of, map_tree
 
 RELATIVE = 1e-9  # differences of less between two derivatives are rounding
 STEPS = (1e-4, 0.1)  # tried first; the second where both might be 0 for f is rounded
@@ -23,7 +23,7 @@ CERTAIN = 1e-3  # how well differences must be known, as a part of what is at st
 
 
 @checked
-def check_gradients(f: Function, *args: Any, order: int = 2) -> None:
+def check_gradients(f: Function, *args: Any, order: Size = 2) -> None:
     """Raise on the first derivative of f, up to `order`, that finite differences contradict.
 
     The outputs are added up with random weights (always the same), so that f may return arrays and
@@ -75,7 +75,9 @@ def weighted_sum(f: Function, rng: np.random.Generator) -> Function:
     weights: list[np.ndarray] = []
 
     def total(*args: Any) -> Any:
-        outputs = [y for _, y in leaves_of(f(*args))]
+        outputs = [as_tensor(y, at) for at, y in leaves_of(f(*args))]
+        if not outputs:
+            raise GradientError("check_gradients is of a function that returns something")
         if not weights:
             weights.extend(rng.uniform(0.5, 1.5, np.shape(y)) for y in outputs)
         return sum((np.sum(w * y) for w, y in zip(weights, outputs, strict=True)), start=0.0)

@@ -103,6 +103,35 @@ OF_MODULES = {
 }
 
 
+OF_PACKAGES = {
+    "Parameter": "Tensor(array, requires_grad=True), put into an attribute of a module",
+    "Conv3d": "nn.Conv2d: there are images and signals only",
+    "BCELoss": "nn.BCEWithLogitsLoss, without the sigmoid before it",
+    "HuberLoss": "nn.SmoothL1Loss(beta=...)",
+    "binary_cross_entropy": "F.binary_cross_entropy_with_logits, without the sigmoid before it",
+    "huber_loss": "F.smooth_l1_loss(x, y, beta)",
+    "one_hot": "np.eye(classes)[labels]",
+    "pad": "np.pad",
+    "lr_scheduler": "optim.StepLR and its like: schedules are in optim itself",
+    "DataLoader": "data.BatchLoader(x, y, batch_size=32)",
+    "TensorDataset": "data.ArrayDataset(x, y)",
+    "random_split": "data.split(dataset, held_out)",
+    "tensor": "minigrad.Tensor(data)",
+    **dict.fromkeys(("tanh", "exp", "log", "maximum", "where", "stack", "concatenate"), "np.{}(t)"),
+}
+
+
+def of_package(package: str) -> Any:
+    """What stands for `__getattr__` of a package that other libraries have, too."""
+
+    def absent_name(name: str) -> NoReturn:
+        if name in OF_PACKAGES:
+            raise MissingError(f"{package} has no {name}: write {OF_PACKAGES[name].format(name)}")
+        raise AttributeError(f"module {package!r} has no attribute {name!r}", name=name)
+
+    return absent_name
+
+
 def absent(advice: str) -> Any:
     """What stands for an operator that Python asks the class for, and that is not there."""
 

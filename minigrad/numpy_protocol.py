@@ -9,12 +9,16 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.arguments import bound
 from minigrad.dispatch import implementations, implements, is_traced, refusals
 from minigrad.errors import ArgumentError, DtypeError, ShapeError, UnsupportedError
 from minigrad.ops import logsumexp
 from minigrad.ops.movement import as_array
 from minigrad.ops.reduce import norm_op
 from minigrad.tensor import Axis, Tensor, value_of
+
+for name in ("__init__", "backward", "detach", "item", "tolist"):
+    setattr(Tensor, name, bound(vars(Tensor)[name]))
 
 
 def on_values(function: Callable[..., Any], wrap: bool = False) -> None:

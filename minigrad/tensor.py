@@ -11,6 +11,7 @@ from numpy.typing import DTypeLike
 from minigrad.autograd import array_of, inside_transform, recording, reverse
 from minigrad.dispatch import call, call_ufunc, implementations, is_traced, method, operators
 from minigrad.errors import (
+    ArgumentTypeError,
     DtypeError,
     GradientError,
     ShapeError,
@@ -120,6 +121,8 @@ class Tensor:
     def requires_grad(self, required: bool) -> None:
         if (op := self.node.op) is not None and required != self.node.requires_grad:
             raise GradientError(f"not a leaf but a result of {op.name}: detach() it first")
+        if not isinstance(required, bool | np.bool_):
+            raise ArgumentTypeError(f"requires_grad is True or False, and not {required!r}")
         if required and self.dtype.kind != "f":
             raise DtypeError(
                 f"a gradient of {self.dtype}: integers and booleans have no derivative, write 2.0"

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.arguments import checked
+from minigrad.arguments import bound, check_call, checked
 from minigrad.autograd import (
     array_of,
     inside_transform,
@@ -102,6 +102,11 @@ class Recorded:
     ) -> None:
         argnums = range(len(args)) if argnums is None else argnums
         self.chosen = [args[k] for k in argnums]
+        for k in argnums:
+            if args[k] is None:
+                raise DtypeError(
+                    f"argument {k} is None: leave it out with argnums, or give numbers"
+                )
         places = [(f"argument {k}{at}", x) for k in argnums for at, x in leaves_of(args[k])]
         self.given = [leaf for _, leaf in places]
         self.of_tensors = any(isinstance(leaf, Tensor) for leaf in self.given)
@@ -116,6 +121,9 @@ class Recorded:
                 # What NumPy makes of our refusal when a Tensor is put into an array.
                 if isinstance(error.__cause__, GradientError):
                     raise error.__cause__ from None
+                raise
+            except TypeError as error:
+                check_call(error, function, args, kwargs or {})
                 raise
         if has_aux and not (isinstance(result, tuple) and len(result) == 2):
             raise GradientError(f"with has_aux=True, return a pair (value, aux), not {result!r}")
@@ -204,7 +212,10 @@ def in_order(argnums: Argnums, args: Sequence[Any]) -> tuple[int, ...]:
     for k in several:
         if not -len(args) <= k < len(args):
             raise GradientError(f"argnums={argnums}, of {len(args)} positional arguments")
-    return tuple(k % len(args) for k in several)
+    places = tuple(k % len(args) for k in several)
+    if len(set(places)) < len(places):
+        raise GradientError(f"argnums={argnums} has an argument twice: name each once")
+    return places
 
 
 def one_or_all(argnums: Argnums, results: list[Any]) -> Any:
@@ -287,6 +298,7 @@ def vjp(f: Function, *args: Any, has_aux: bool = False) -> tuple[Any, ...]:
     """
     run = Recorded(f, args, has_aux=has_aux)
 
+    @bound
     def pull_back(cotangent: Any) -> tuple[Any, ...]:
         return tuple(run.pull_back(matching(cotangent, run.output, "the output")))
 

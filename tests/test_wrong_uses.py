@@ -131,8 +131,8 @@ load(3) | ArgumentTypeError | load: path must be text or a path, and is
 load(None) | ArgumentTypeError | load: path must be text or a path, and is
 model.load_state_dict(None) | ArgumentTypeError | Linear: a state is a dict of values by name, as
 model.load_state_dict(3) | ArgumentTypeError | Linear: a state is a dict of values by name, as sta
-model(None) | ShapeError | Linear(in_features=2, out_featur
-model("a") | ShapeError | Linear(in_features=2, out_featur
+model(None) | DtypeError | what was given, None, has dtype object
+model("a") | DtypeError | what was given, 'a', has dtype <U1, and Tensors hold real floats, integers
 model.train("yes") | ArgumentTypeError | Linear.train: mode must be True or False, and is
 model.requires_grad_("no") | ArgumentTypeError | Linear.requires_grad_: requires_grad must be True
 model.apply(3) | ArgumentTypeError | Linear.apply: function must be a function, and is
@@ -150,8 +150,8 @@ nn.Conv2d(1, 2) | ArgumentTypeError | Conv2d: missing a required argument: 'kern
 nn.Conv2d(1, 2, "3") | ArgumentTypeError | Conv2d: kernel_size must be an integer or a list of an
 nn.Conv1d(1, 2, None) | ArgumentTypeError | Conv1d: kernel_size must be an integer or a list of an
 nn.ConvTranspose2d(1, 2, 3, output_padding="a") | ArgumentTypeError | ConvTranspose2d: output_padd
-nn.MaxPool2d("2") | ArgumentTypeError | MaxPool2d: kernel_size must be an integer or a list of an
-nn.MaxPool2d(2.0) | ArgumentTypeError | MaxPool2d: kernel_size must be an integer or a list of an
+nn.MaxPool2d("2") | ArgumentTypeError | MaxPool2d: kernel_size must be an integer, at least 1 or a l
+nn.MaxPool2d(2.0) | ArgumentTypeError | MaxPool2d: kernel_size must be an integer, at least 1 or a l
 nn.AvgPool2d(2, padding="a")(np.ones((1, 1, 4, 4))) | ArgumentTypeError | AvgPool2d: padding must
 nn.AvgPool2d(2, 2, 0, True) | ArgumentTypeError | AvgPool2d: too many positional arguments
 nn.AdaptiveAvgPool2d("a")(np.ones((1, 1, 4, 4))) | ArgumentTypeError | AdaptiveAvgPool2d: output_s
@@ -200,7 +200,7 @@ nn.CrossEntropyLoss("mean") | MinigradError | the data
 nn.CrossEntropyLoss(weight="a") | MinigradError | the data
 nn.NLLLoss()(a, 3.5) | ShapeError | nll_loss of scores of shape (3,
 nn.MSELoss(3) | ArgumentTypeError | MSELoss: reduction must be text, one of 'mean', 'sum', 'no
-nn.MSELoss()(a, None) | ShapeError | mse_loss of predictions of shape
+nn.MSELoss()(a, None) | DtypeError | what was given, None, has dtype object, and Tensors hold real f
 nn.BCEWithLogitsLoss()(a, np.ones(3)) | ShapeError | binary_cross_entropy_with_logits
 nn.BCEWithLogitsLoss(pos_weight="a")(a, a) | DtypeError | the data for a Tensor has dtype
 nn.KLDivLoss(reduction="x")(a, a) | ArgumentError | KLDivLoss: reduction must be one of 'mean', 'b
@@ -223,7 +223,7 @@ nn.summary(model, 3) | ArgumentError | an input is an array, a Tensor, or a shap
 nn.summary(model, "a") | ArgumentError | an input is an array, a Tensor, or a shape such as (1, 78
 F.relu() | MinigradError | does not work
 F.softmax(a, axis=5) | MinigradError | does not work
-F.log_softmax("a") | MinigradError | does not work
+F.log_softmax("a") | DtypeError | what was given, 'a', has dtype <U1, and Tensors hold real floats,
 F.linear(a, np.ones(3)) | MinigradError | linear of
 F.bilinear(a, a, a) | MinigradError | bilinear of
 F.conv2d(a, a) | MinigradError | conv2d of
@@ -232,7 +232,7 @@ F.max_pool2d(img, "a") | MinigradError | kernel_size is
 F.avg_pool2d(img, None) | MinigradError | kernel_size is
 F.adaptive_avg_pool2d(img, "a") | MinigradError | output_size is
 F.dropout(a, "a") | ArgumentTypeError | dropout: p must be a number, and is
-F.embedding(i, "a") | MinigradError | embedding by
+F.embedding(i, "a") | DtypeError | what was given, 'a', has dtype <U1, and Tensors hold real floats,
 F.layer_norm(a, "a") | ArgumentTypeError | layer_norm: normalized_shape must be an integer or a li
 F.batch_norm(a, None, None) | ArgumentError | batch_norm of x (3, 2): without running statistics,
 F.group_norm(a, 3) | MinigradError | group_norm of
@@ -240,15 +240,15 @@ F.rms_norm(a, "a") | ArgumentTypeError | rms_norm: normalized_shape must be an i
 F.scaled_dot_product_attention(a, a) | ArgumentTypeError | scaled_dot_product_attention: missing a
 F.cross_entropy(a, i2, reduction=3) | ArgumentError | reduction is "mean", "sum" or "none", not 3
 F.nll_loss(3, 2) | MinigradError | nll_loss of
-F.mse_loss(a, None) | MinigradError | mse_loss of
+F.mse_loss(a, None) | DtypeError | what was given, None, has dtype object, and Tensors hold real flo
 F.kl_div(a, i) | MinigradError | kl_div of
 F.smooth_l1_loss(a, a, beta="a") | ArgumentTypeError | smooth_l1_loss: beta must be a number, and
-F.hinge_loss(a, None) | MinigradError | hinge_loss of
+F.hinge_loss(a, None) | DtypeError | what was given, None, has dtype object, and Tensors hold real f
 F.cosine_similarity(a, a, axis="x") | MinigradError | does not work
 F.gelu(a, "foo") | ArgumentError | gelu: approximate is "none" or "tanh", not 'foo'
 F.elu(a, "x") | ArgumentTypeError | elu: alpha must be a number, and is
 F.leaky_relu(a, None) | ArgumentTypeError | leaky_relu: negative_slope must be a number, and is
-F.prelu(a, "a") | MinigradError | prelu of
+F.prelu(a, "a") | DtypeError | what was given, 'a', has dtype <U1, and Tensors hold real floats, int
 F.logsumexp(a, axis=9) | MinigradError | does not work
 F.sigmoid("a") | MinigradError | does not work
 F.erf(None) | MinigradError | does not work
@@ -381,6 +381,103 @@ viz.plots.plot_inputs(3) | ArgumentTypeError | plot_inputs: missing a required a
 viz.plots.plot_norms([]) | ShapeError | plot_norms of no rows: train fir
 viz.plots.animate_boundary(model, {}, x, i, tmp + "/x.gif") | ArgumentError | animate_boundary of
 viz.model(3) | ArgumentTypeError | model: module must be a Module, such as nn.Linear(2, 1), o
+t.backward(retain_graph=True) | ArgumentTypeError | Tensor.backward: got an unexpected keyword argum
+w.sum().backward(retain_graph=True) | ArgumentTypeError | Tensor.backward: got an unexpected keyword
+w.sum().backward(None, True, True) | ArgumentTypeError | Tensor.backward: too many positional argume
+w.sum().backward(inputs=[w]) | ArgumentTypeError | Tensor.backward: got an unexpected keyword argume
+Tensor(1.0, device="cpu") | ArgumentTypeError | Tensor: got an unexpected keyword argument 'device';
+Tensor([1.0], dtype="float32", device="cuda") | ArgumentTypeError | Tensor: got an unexpected keywor
+Tensor() | ArgumentTypeError | Tensor: missing a required argument: 'data'; it takes data, requires_
+Tensor(1.0, requires_grad="yes") | ArgumentTypeError | requires_grad is True or False, and not 'yes'
+Tensor(1.0, requires_grad=1) | ArgumentTypeError | requires_grad is True or False, and not 1
+Tensor(1.0, requires_grad=None) | ArgumentTypeError | requires_grad is True or False, and not None
+setattr(t, "requires_grad", "yes") | ArgumentTypeError | requires_grad is True or False, and not 'ye
+setattr(t, "requires_grad", 3) | ArgumentTypeError | requires_grad is True or False, and not 3
+t.item(0) | ArgumentTypeError | Tensor.item: too many positional arguments; it takes no arguments
+t.detach(1) | ArgumentTypeError | Tensor.detach: too many positional arguments; it takes no argument
+t.tolist(1) | ArgumentTypeError | Tensor.tolist: too many positional arguments; it takes no argument
+t + [[1], [2, 3]] | ArgumentError | lists of lists are an array if those of each level are as long:
+grad(f)(None) | DtypeError | argument 0 is None: leave it out with argnums, or give numbers
+grad(f)(1.0, 2.0) | ArgumentTypeError | <lambda>: too many positional arguments; it takes x
+grad(f, argnums=(0, 0))(1.0) | GradientError | argnums=(0, 0) has an argument twice: name each once
+grad(lambda: 1.0)(1.0) | ArgumentTypeError | <lambda>: too many positional arguments; it takes no ar
+grad(lambda x, y: x * y)(1.0) | ArgumentTypeError | <lambda>: missing a required argument: 'y'; it t
+vjp(f) | ArgumentTypeError | <lambda>: missing a required argument: 'x'; it takes x
+vjp(f, 1.0)[1]() | ArgumentTypeError | pull_back: missing a required argument: 'cotangent'; it takes
+vjp(f, 1.0)[1](1.0, 2.0) | ArgumentTypeError | pull_back: too many positional arguments; it takes co
+jacobian(f)(None) | DtypeError | argument 0 is None: leave it out with argnums, or give numbers
+check_gradients(f, None) | DtypeError | argument 0 is None: leave it out with argnums, or give numbe
+check_gradients(f, 1.0, order=0) | ArgumentError | check_gradients: order must be at least 1, and is
+check_gradients(f, 1.0, order=-1) | ArgumentError | check_gradients: order must be at least 1, and i
+check_gradients(lambda x: "a", 1.0) | GradientError | a function to differentiate returns numbers, a
+check_gradients(lambda x: None, 1.0) | GradientError | check_gradients is of a function that returns
+nn.Linear(2, 3)([[1, 2], [3]]) | ArgumentError | lists of lists are an array if those of each level
+nn.Linear(2, 3)() | ArgumentTypeError | Linear.forward: missing a required argument: 'x'; it takes x
+nn.Linear(2, 3)(x, x) | ArgumentTypeError | Linear.forward: too many positional arguments; it takes
+nn.Linear(2, 3)(x=x, y=3) | ArgumentTypeError | Linear.forward: got an unexpected keyword argument '
+model([[1, 2], [3]]) | ArgumentError | lists of lists are an array if those of each level are as lon
+model(x, 3) | ArgumentTypeError | Linear.forward: too many positional arguments; it takes x
+model.zero_grad(set_to_none=True) | ArgumentTypeError | Linear.zero_grad: got an unexpected keyword
+model.parameters(recurse="a") | ArgumentTypeError | Linear.parameters: got an unexpected keyword arg
+model.state_dict("a") | ArgumentTypeError | Linear.state_dict: too many positional arguments; it tak
+model.load_state_dict(other.state_dict(), strict=False) | ArgumentTypeError | Linear.load_state_dict
+model.eval(3) | ArgumentTypeError | Linear.eval: too many positional arguments; it takes no argument
+setattr(model, "weight", "a") | ArgumentTypeError | Linear.weight is a parameter, and only a Tensor
+setattr(model, "weight", np.ones((1, 2))) | ArgumentTypeError | Linear.weight is a parameter, and on
+nn.Parameter(w) | MissingError | minigrad.nn has no Parameter: write Tensor(array, requires_grad=Tru
+nn.Sequential(nn.ReLU())() | ArgumentTypeError | Sequential.forward: missing a required argument: 'x
+nn.Sequential(nn.ReLU())(x, x) | ArgumentTypeError | Sequential.forward: too many positional argumen
+nn.MaxPool2d(0) | ArgumentError | MaxPool2d: kernel_size must be at least 1, and is 0
+nn.MaxPool2d(-1) | ArgumentError | MaxPool2d: kernel_size must be at least 1, and is -1
+nn.MaxPool2d(2, stride=0) | ArgumentError | MaxPool2d: stride must be at least 1, and is 0
+nn.AvgPool2d(0) | ArgumentError | AvgPool2d: kernel_size must be at least 1, and is 0
+nn.MultiheadAttention(4, 2)(np.ones((3, 1, 4))) | ArgumentTypeError | MultiheadAttention.forward: mi
+nn.ReLU()([[1, 2], [3]]) | ArgumentError | lists of lists are an array if those of each level are as
+F.binary_cross_entropy(a + 5, a) | MissingError | minigrad.functional has no binary_cross_entropy: w
+F.binary_cross_entropy(a, a + 5) | MissingError | minigrad.functional has no binary_cross_entropy: w
+F.softmax(None) | DtypeError | what was given, None, has dtype object, and Tensors hold real floats,
+F.one_hot(i, 1) | MissingError | minigrad.functional has no one_hot: write np.eye(classes)[labels]
+F.one_hot(x) | MissingError | minigrad.functional has no one_hot: write np.eye(classes)[labels]
+F.one_hot("a") | MissingError | minigrad.functional has no one_hot: write np.eye(classes)[labels]
+F.tanh(t) | MissingError | minigrad.functional has no tanh: write np.tanh(t)
+optim.Adam(model) | ArgumentTypeError | a Linear is not a list of Tensors: pass module.parameters()
+optim.Adam() | ArgumentTypeError | Adam: missing a required argument: 'parameters'; it takes paramet
+optim.Adam(None) | ArgumentTypeError | a NoneType is not a list of Tensors: pass module.parameters()
+optim.Adam(3) | ArgumentTypeError | a int is not a list of Tensors: pass module.parameters()
+optim.Adam("a") | ArgumentTypeError | Adam: parameter 0 is a str, not a Tensor: pass module.paramete
+optim.Adam(model.parameters) | ArgumentTypeError | a method is not a list of Tensors: pass module.pa
+optim.Adam(model.named_parameters()) | ArgumentTypeError | Adam: parameter 0 is a tuple, not a Tenso
+optim.Adam(model.state_dict()) | ArgumentTypeError | Adam: parameter 0 is a str, not a Tensor: pass
+optim.Adam(model.parameters(), learning_rate=0.1) | ArgumentTypeError | Adam: got an unexpected keyw
+optim.Adam(model.parameters(), amsgrad="a") | ArgumentTypeError | Adam: got an unexpected keyword ar
+optim.Adam(model.parameters(), fused=True) | ArgumentTypeError | Adam: got an unexpected keyword arg
+optim.Adam([3]) | ArgumentTypeError | Adam: parameter 0 is a int, not a Tensor: pass module.paramete
+optim.Adam([np.ones(3)]) | ArgumentTypeError | Adam: parameter 0 is a ndarray, not a Tensor: pass mo
+optim.Adam([w, w]) | ArgumentError | Adam was given a parameter twice, and would update it twice
+optim.Adam([{"params": [w]}, {"params": [w]}]) | ArgumentError | Adam was given a parameter twice, a
+optim.Adam([{"lr": 3}]) | ArgumentTypeError | Adam: group 0 is not a dict with "params": give such d
+optim.Adam([{"params": [w], "foo": 3}]) | ArgumentTypeError | Adam: group 0 has foo, and the setting
+optim.Adam([{"params": 3}]) | ArgumentTypeError | a int is not a list of Tensors: pass module.parame
+optim.SGD(model.parameters(), 0.1, nesterov=True) | ArgumentError | SGD: momentum must be set for ne
+opt.step(3) | ArgumentTypeError | SGD.step: too many positional arguments; it takes no arguments
+opt.step(lambda: 1.0) | ArgumentTypeError | SGD.step: too many positional arguments; it takes no arg
+opt.zero_grad(3) | ArgumentTypeError | SGD.zero_grad: too many positional arguments; it takes no arg
+opt.zero_grad(set_to_none=False) | ArgumentTypeError | SGD.zero_grad: got an unexpected keyword argu
+optim.StepLR(opt, 1).step(3) | ArgumentTypeError | StepLR.step: too many positional arguments; it ta
+optim.StepLR(opt, 1).load_state_dict({}) | ArgumentError | StepLR has a state of last_epoch, not of
+optim.StepLR(opt, 1).load_state_dict({"last_epoch": -5}) | ArgumentError | StepLR: last_epoch must b
+optim.StepLR(opt, 1).load_state_dict({"last_epoch": 1.5}) | ArgumentTypeError | StepLR: last_epoch m
+optim.lr_scheduler | MissingError | minigrad.optim has no lr_scheduler: write optim.StepLR and its l
+optim.SequentialLR(opt, [], []) | ArgumentError | SequentialLR of 0 schedulers takes a rising milest
+optim.ExponentialMovingAverage(model) | ArgumentTypeError | a Linear is not a list of Tensors: pass
+optim.clip_grad_norm_(model, 1.0) | ArgumentTypeError | a Linear is not a list of Tensors: pass modu
+optim.clip_grad_norm_(model.parameters()) | ArgumentTypeError | clip_grad_norm_: missing a required
+optim.clip_grad_norm_([3], 1.0) | ArgumentTypeError | clip_grad_norm_: parameters must be an Iterabl
+data.DataLoader(x, batch_size=4) | MissingError | minigrad.data has no DataLoader: write data.BatchL
+go(callbacks=[EarlyStopping(3, "foo")]) | ArgumentError | EarlyStopping watches 'foo', and a row of
+go(callbacks=[BestWeights("foo")]) | ArgumentError | BestWeights watches 'foo', and a row of this hi
+accuracy(a) | ArgumentTypeError | accuracy: missing a required argument: 'labels'; it takes logits,
+viz.model(model) | ArgumentTypeError | Linear.forward: missing a required argument: 'x'; it takes x
 """
 
 

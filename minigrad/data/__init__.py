@@ -8,6 +8,7 @@ from minigrad.data.mnist1d import MNIST1D, load_mnist1d
 from minigrad.data.names import load_names
 from minigrad.data.points import make_circles, make_moons, make_spirals
 from minigrad.data.text import Lines, Vocabulary, Windows, load_text
+from minigrad.names import of_package
 
 __all__ = [
     "MNIST1D",
@@ -31,3 +32,6 @@ __all__ = [
     "read_idx",
     "split",
 ]
+
+# Set in this way, type checkers go on refusing what is not there.
+globals()["__getattr__"] = of_package(__name__)

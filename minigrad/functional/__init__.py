@@ -44,6 +44,7 @@ from minigrad.functional.loss import (
     smooth_l1_loss,
 )
 from minigrad.functional.normalization import batch_norm, group_norm, layer_norm, rms_norm
+from minigrad.names import of_package
 from minigrad.ops import erf, logsumexp, relu, sigmoid
 
 __all__ = [
@@ -92,3 +93,6 @@ __all__ = [
 
 # Called in every step, they look at their arguments only after they failed.
 globals().update({name: explained(globals()[name]) for name in __all__})
+
+# Set in this way, type checkers go on refusing what is not there.
+globals()["__getattr__"] = of_package(__name__)

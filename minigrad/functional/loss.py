@@ -158,7 +158,7 @@ def cross_entropy(
     """
     name, logits, target = "cross_entropy", as_array(logits), as_array(target)
     if not 0 <= label_smoothing <= 1:
-        raise ValueError(f"label_smoothing is within 0..1, not {label_smoothing}")
+        raise ArgumentError(f"label_smoothing is within 0..1, not {label_smoothing}")
     axis = class_axis(name, logits)
     weight = of_classes(name, logits, weight)
     of_probabilities = target.shape == logits.shape
@@ -324,7 +324,7 @@ def smooth_l1_loss(x: Any, target: Any, reduction: str = "mean", beta: float = 1
     array([0.125, 2.5  ])
     """
     if beta < 0:
-        raise ValueError(f"beta is at least 0, not {beta}")
+        raise ArgumentError(f"beta is at least 0, not {beta}")
     if beta == 0:
         return l1_loss(x, target, reduction)
     x, target = paired("smooth_l1_loss", x, target)

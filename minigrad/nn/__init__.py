@@ -1,5 +1,6 @@
 """Layers: modules that hold parameters and compute an output, under PyTorch's names and layouts."""
 
+from minigrad.names import of_package
 from minigrad.nn import init as init
 from minigrad.nn.activation import (
     ELU,
@@ -103,3 +104,6 @@ __all__ = [
     "init",
     "summary",
 ]
+
+# Set in this way, type checkers go on refusing what is not there.
+globals()["__getattr__"] = of_package(__name__)

@@ -8,8 +8,8 @@ from typing import Any, Self
 
 import numpy as np
 
-from minigrad.arguments import checked
-from minigrad.errors import MinigradError, UnsupportedError
+from minigrad.arguments import bound, check_call, checked, shown
+from minigrad.errors import ArgumentTypeError, MinigradError, UnsupportedError
 from minigrad.graph import births
 from minigrad.names import missing
 from minigrad.nn import hooks
@@ -60,6 +60,9 @@ class Module:
         except MinigradError as error:
             error.modules.append(self)
             raise
+        except TypeError as error:
+            check_call(error, type(self).forward, (self, *args), kwargs)
+            raise
         for result in (output,) if type(output) is Tensor else tensors_in(output):
             node = result.node
             if node.birth > first:
@@ -74,6 +77,11 @@ class Module:
             # Once it is frozen, a parameter looks like a buffer.
             known = vars(self).setdefault("_parameter_names", set())
             known.add(name) if value.requires_grad else known.discard(name)
+        elif value is not None and name in vars(self).get("_parameter_names", ()):
+            raise ArgumentTypeError(
+                f"{type(self).__name__}.{name} is a parameter, and only a Tensor or None can take "
+                f"its place, not {shown(value)}: write new values into {name}.data"
+            )
         super().__setattr__(name, value)
 
     # What is inside
@@ -107,6 +115,7 @@ class Module:
                 first_names.setdefault(tensor, name)
         return ((name, tensor) for tensor, name in first_names.items())
 
+    @bound
     def parameters(self) -> Iterator[Tensor]:
         """What is trained, or frozen: what an optimiser takes."""
         return (parameter for _, parameter in self.named_parameters())
@@ -149,6 +158,7 @@ class Module:
             module.training = mode
         return self
 
+    @bound
     def eval(self) -> Self:
         """The opposite of train()."""
         return self.train(False)
@@ -166,6 +176,7 @@ class Module:
             parameter.requires_grad = requires_grad
         return self
 
+    @bound
     def zero_grad(self) -> None:
         """Forget the gradients that backward() has added up."""
         for parameter in self.parameters():
@@ -229,10 +240,12 @@ class Module:
         held = (vars(module).get("rng") for module in self.modules())
         return (rng for rng in dict.fromkeys(held) if isinstance(rng, np.random.Generator))
 
+    @bound
     def state_dict(self) -> dict[str, np.ndarray]:
         """Copies of all parameters and buffers, by name."""
         return {name: tensor.data.copy() for name, tensor, _ in self._named_tensors()}
 
+    @bound
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Copy arrays into the parameters and buffers of the same names.
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import KW_ONLY, dataclass
-from typing import Any
+from typing import Annotated, Any
 
 from minigrad import functional as F
+from minigrad.arguments import NOT_NEGATIVE, Size
 from minigrad.nn.function import FunctionModule
 from minigrad.ops.movement import Pair
 
@@ -32,10 +33,10 @@ class MaxPool1d(Pooling):
     """
 
     function = staticmethod(F.max_pool1d)
-    kernel_size: int | tuple[int]
-    stride: int | tuple[int] | None = None
-    padding: int | tuple[int] = 0
-    dilation: int | tuple[int] = 1
+    kernel_size: Size | tuple[int]
+    stride: Size | tuple[int] | None = None
+    padding: Annotated[int, NOT_NEGATIVE] | tuple[int] = 0
+    dilation: Size | tuple[int] = 1
 
 
 @dataclass(eq=False, repr=False)
@@ -49,10 +50,10 @@ class MaxPool2d(Pooling):
     """
 
     function = staticmethod(F.max_pool2d)
-    kernel_size: int | Pair
-    stride: int | Pair | None = None
-    padding: int | Pair = 0
-    dilation: int | Pair = 1
+    kernel_size: Size | Pair
+    stride: Size | Pair | None = None
+    padding: Annotated[int, NOT_NEGATIVE] | Pair = 0
+    dilation: Size | Pair = 1
 
 
 @dataclass(eq=False, repr=False)
@@ -65,9 +66,9 @@ class AvgPool1d(Pooling):
     """
 
     function = staticmethod(F.avg_pool1d)
-    kernel_size: int | tuple[int]
-    stride: int | tuple[int] | None = None
-    padding: int | tuple[int] = 0
+    kernel_size: Size | tuple[int]
+    stride: Size | tuple[int] | None = None
+    padding: Annotated[int, NOT_NEGATIVE] | tuple[int] = 0
     _: KW_ONLY
     count_include_pad: bool = True
 
@@ -83,9 +84,9 @@ class AvgPool2d(Pooling):
     """
 
     function = staticmethod(F.avg_pool2d)
-    kernel_size: int | Pair
-    stride: int | Pair | None = None
-    padding: int | Pair = 0
+    kernel_size: Size | Pair
+    stride: Size | Pair | None = None
+    padding: Annotated[int, NOT_NEGATIVE] | Pair = 0
     _: KW_ONLY
     count_include_pad: bool = True
 

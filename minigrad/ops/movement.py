@@ -13,7 +13,7 @@ from numpy.lib.array_utils import normalize_axis_index
 
 from minigrad.autograd import inside_transform, recording
 from minigrad.dispatch import implementations, implements, is_traced
-from minigrad.errors import DtypeError, ShapeError, UnsupportedError, plain, refusal_of
+from minigrad.errors import DtypeError, ShapeError, UnsupportedError, numbers_of, refusal_of
 from minigrad.ops.base import EachInput, Op, Shape
 from minigrad.ops.views import as_view, is_view, puts, viewed
 from minigrad.tensor import Tensor, value_of
@@ -66,7 +66,7 @@ astype_op = movement(
 
 def as_array(x: Any) -> Any:
     """A Tensor as it is, anything else as an array."""
-    return x if isinstance(x, Tensor) or is_traced(x) else np.asarray(plain(x))
+    return x if isinstance(x, Tensor) or is_traced(x) else numbers_of(x)
 
 
 def as_shape(shape: Any) -> Shape:

@@ -1,6 +1,7 @@
 """Optimisers: how parameters follow their gradients, and what goes with them: clipping, schedules,
 averages. Names and update rules are PyTorch's."""
 
+from minigrad.names import of_package
 from minigrad.optim.adagrad import Adagrad
 from minigrad.optim.adam import Adam, AdamW
 from minigrad.optim.average import ExponentialMovingAverage
@@ -42,3 +43,6 @@ __all__ = [
     "clip_grad_norm_",
     "clip_grad_value_",
 ]
+
+# Set in this way, type checkers go on refusing what is not there.
+globals()["__getattr__"] = of_package(__name__)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.arguments import PART, check_range
+from minigrad.arguments import PART, bound, check_range
 from minigrad.optim.optimizer import check_parameters, listed
 from minigrad.state import fitting
 from minigrad.tensor import Tensor
@@ -51,6 +51,7 @@ class ExponentialMovingAverage:
         self.n_averaged = np.zeros((), np.int64)
         self.averages = [parameter.data.copy() for parameter in self.parameters]
 
+    @bound
     def update(self) -> None:
         """Take in the parameters as they are now. Call it after each step."""
         first = self.n_averaged == 0

@@ -6,13 +6,14 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from minigrad.arguments import NOT_NEGATIVE, check_range
+from minigrad.arguments import NOT_NEGATIVE, check_range, explained
 from minigrad.dispatch import is_traced
 from minigrad.ops.movement import as_array
 from minigrad.optim.optimizer import listed
 from minigrad.tensor import Tensor, value_of
 
 
+@explained
 def clip_grad_norm_(parameters: Iterable[Tensor], max_norm: float) -> float:
     """Scale all gradients down together, if their norm as one long vector is above max_norm.
 
@@ -53,6 +54,7 @@ def clip_grad_norm_(parameters: Iterable[Tensor], max_norm: float) -> float:
     return norm
 
 
+@explained
 def clip_grad_value_(parameters: Iterable[Tensor], clip_value: float) -> None:
     """Bring every entry of every gradient into [-clip_value, clip_value].
 

@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from minigrad.arguments import NOT_NEGATIVE, check_range, check_settings
-from minigrad.errors import GradientError
+from minigrad.arguments import NOT_NEGATIVE, bound, check_range, check_settings
+from minigrad.errors import ArgumentError, ArgumentTypeError, GradientError
 from minigrad.state import fitting
 from minigrad.tensor import Tensor, value_of
 from minigrad.writes import check_memory, log
@@ -75,6 +75,7 @@ class Optimizer:
     def __init_subclass__(cls) -> None:
         cls.__signature__ = signature_of(cls.rule)
 
+    @bound
     def __init__(
         self, parameters: Iterable[Tensor | Mapping[str, Any]], *args: Any, **settings: Any
     ) -> None:
@@ -82,7 +83,7 @@ class Optimizer:
         try:
             given = signature.bind(parameters, *args, **settings)
         except TypeError as error:
-            raise TypeError(
+            raise ArgumentTypeError(
                 f"{name}: {error}; it takes {', '.join(signature.parameters)}"
             ) from None
         given.apply_defaults()
@@ -100,11 +101,11 @@ class Optimizer:
         """A group with all of its settings, each in its range."""
         name = type(self).__name__
         if not isinstance(given, dict) or "params" not in given:
-            raise TypeError(
+            raise ArgumentTypeError(
                 f'{name}: group {k} is not a dict with "params": give such dicts, or Tensors alone'
             )
         if unknown := set(given) - {"params", *defaults}:
-            raise TypeError(
+            raise ArgumentTypeError(
                 f"{name}: group {k} has {', '.join(sorted(unknown))}, and the settings are "
                 f"{', '.join(defaults)}"
             )
@@ -143,22 +144,48 @@ class Optimizer:
         """What the rule is given for a group, after the state."""
         return [group[name] for name in self.settings]
 
+    @bound
     def step(self) -> None:
         """Update every parameter that has a gradient, and its state, in the memory they are in."""
         rule, states, written = self.rule, iter(self.states), []
-        for group in self.param_groups:
-            settings = self.settings_of(group)
-            # In this order, zip leaves the states of the next group alone.
-            for parameter, state in zip(group["params"], states, strict=False):
-                if (gradient := parameter.grad) is not None:
-                    data = parameter.data
-                    check_memory(data, parameter.name)
-                    data[...], new_state = rule(data, value_of(gradient), state, *settings)
-                    written.append(data)
-                    for name, value in new_state.items():
-                        state[name][...] = value
+        try:
+            for group in self.param_groups:
+                settings = self.settings_of(group)
+                # In this order, zip leaves the states of the next group alone.
+                for parameter, state in zip(group["params"], states, strict=False):
+                    if (gradient := parameter.grad) is not None:
+                        data = parameter.data
+                        check_memory(data, parameter.name)
+                        data[...], new_state = rule(data, value_of(gradient), state, *settings)
+                        written.append(data)
+                        for name, value in new_state.items():
+                            state[name][...] = value
+        except (AttributeError, KeyError, TypeError, ValueError):
+            self.check_groups()
+            raise
+        if sum(len(group["params"]) for group in self.param_groups) != len(self.states):
+            self.check_groups()
         log.note(written)
 
+    def check_groups(self) -> None:
+        """Refuse groups that are not as they were made, or have settings out of their range."""
+        name = type(self).__name__
+        for k, group in enumerate(self.param_groups):
+            if not isinstance(group, dict) or not {"params", *self.settings} <= set(group):
+                raise ArgumentTypeError(
+                    f"{name}: group {k} is not a dict with params, {', '.join(self.settings)}: "
+                    "change settings in it, and make another optimiser for other parameters"
+                )
+            # A schedule may end at 0.
+            made = group if group["lr"] != 0 else {x: group[x] for x in group if x != "lr"}
+            check_settings(name, self.rule, made)
+        if (n := len(self.parameters)) != len(self.states):
+            raise ArgumentError(
+                f"{name} was made of {len(self.states)} parameters, and its groups now have {n}: "
+                "make another of all that are to be trained, and load_state_dict what is kept"
+            )
+
+    @bound
     def zero_grad(self) -> None:
         """Forget the gradients that backward() has added up."""
         for parameter in self.parameters:
@@ -204,6 +231,10 @@ class Optimizer:
                 of real numbers. All are listed, and nothing is changed.
         """
         arrays = fitting(type(self).__name__, self.state_dict(), state)
+        for k in range(len(self.param_groups)):
+            own = {x: unpacked(arrays[f"param_groups.{k}.{x}"]) for x in self.settings}
+            own |= {"lr": own["lr"] or 1.0}  # a schedule may end at 0
+            check_settings(type(self).__name__, self.rule, own)
         for name, array in self.state_arrays().items():
             array[...] = arrays[name]
         for k, group in enumerate(self.param_groups):
@@ -226,7 +257,7 @@ def weak(number: Any, parameter: Any) -> Any:
 def listed(parameters: Any) -> list[Any]:
     """Parameters, of which there may be just one, as a list."""
     if not isinstance(parameters, Iterable):
-        raise TypeError(
+        raise ArgumentTypeError(
             f"a {type(parameters).__name__} is not a list of Tensors: pass module.parameters()"
         )
     return [parameters] if isinstance(parameters, Tensor) else list(parameters)
@@ -244,13 +275,13 @@ def check_parameters(optimizer: str, parameters: list[Tensor]) -> None:
     for k, parameter in enumerate(parameters):
         check_parameter(f"{optimizer}: parameter {k}", parameter)
     if len(set(map(id, parameters))) < len(parameters):
-        raise ValueError(f"{optimizer} was given a parameter twice, and would update it twice")
+        raise ArgumentError(f"{optimizer} was given a parameter twice, and would update it twice")
 
 
 def check_parameter(what: str, parameter: Any) -> None:
     """Only a leaf is ever given a gradient. A frozen one may be thawed later."""
     if not isinstance(parameter, Tensor):
-        raise TypeError(
+        raise ArgumentTypeError(
             f"{what} is a {type(parameter).__name__}, not a Tensor: pass module.parameters() "
             "(named_parameters() has names as well)"
         )

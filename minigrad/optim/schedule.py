@@ -19,11 +19,13 @@ from minigrad.arguments import (
     Function,
     Range,
     Size,
+    bound,
     called,
     check,
     check_settings,
     one_of,
 )
+from minigrad.errors import ArgumentError, ArgumentTypeError
 from minigrad.optim.optimizer import Optimizer, plain
 from minigrad.state import named
 from minigrad.tensor import value_of
@@ -39,8 +41,8 @@ class Scheduler(Checked):
 
     optimizer: Optimizer = field(repr=False)
 
-    # The attributes that make up the state.
-    kept: ClassVar[tuple[str, ...]] = ()
+    # The attributes that make up the state, and what each may be.
+    kept: ClassVar[dict[str, Any]] = {}
 
     def __post_init__(self) -> None:
         check_settings(type(self).__name__, type(self), vars(self))
@@ -56,12 +58,12 @@ class Scheduler(Checked):
             ValueError: if the state is one of another kind.
         """
         if set(named(type(self).__name__, state)) != set(self.kept):
-            raise ValueError(
+            raise ArgumentError(
                 f"{type(self).__name__} has a state of {', '.join(self.kept)}, not of "
                 f"{', '.join(state) or 'nothing'}: nothing was loaded"
             )
         for name, value in state.items():
-            check(type(self).__name__, name, value, float | None)
+            check(type(self).__name__, name, value, self.kept[name])
         vars(self).update(state)
 
 
@@ -93,7 +95,7 @@ class Schedule(Scheduler):
     0.05
     """
 
-    kept = ("last_epoch",)
+    kept: ClassVar[dict[str, Any]] = {"last_epoch": Annotated[int, NOT_NEGATIVE]}
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -114,6 +116,7 @@ class Schedule(Scheduler):
         for group in self.optimizer.param_groups:
             group["lr"] = self.rate(step, group["initial_lr"])
 
+    @bound
     def step(self) -> None:
         """Go on to the next step. Call it after `optimizer.step()`."""
         self.apply(self.last_epoch + 1)
@@ -287,7 +290,7 @@ class OneCycleLR(Schedule):
 
     def apply(self, step: int) -> None:
         if step > self.total_steps:
-            raise ValueError(
+            raise ArgumentError(
                 f"OneCycleLR of {self.total_steps} steps is asked for step {step}: give it "
                 "total_steps for the whole training"
             )
@@ -343,15 +346,15 @@ class SequentialLR(Schedule):
     def __post_init__(self) -> None:
         for k, scheduler in enumerate(self.schedulers):
             if not isinstance(scheduler, Schedule):
-                raise TypeError(
+                raise ArgumentTypeError(
                     f"SequentialLR: scheduler {k} is a {type(scheduler).__name__}, and not one "
                     "that goes by steps alone"
                 )
             if scheduler.optimizer is not self.optimizer:
-                raise ValueError(f"SequentialLR: scheduler {k} is one of another optimiser")
+                raise ArgumentError(f"SequentialLR: scheduler {k} is one of another optimiser")
         milestones = list(self.milestones)
         if len(milestones) != len(self.schedulers) - 1 or milestones != sorted(milestones):
-            raise ValueError(
+            raise ArgumentError(
                 f"SequentialLR of {len(self.schedulers)} schedulers takes a rising milestone "
                 f"between any two of them, not {milestones}"
             )
@@ -403,7 +406,11 @@ class ReduceLROnPlateau(Scheduler):
     min_lr: float | Sequence[float] = 0.0
     eps: Annotated[float, NOT_NEGATIVE] = 1e-8
 
-    kept = ("best", "num_bad_epochs", "cooldown_counter")
+    kept: ClassVar[dict[str, Any]] = {
+        "best": float | None,
+        "num_bad_epochs": Annotated[int, NOT_NEGATIVE],
+        "cooldown_counter": Annotated[int, NOT_NEGATIVE],
+    }
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -411,6 +418,7 @@ class ReduceLROnPlateau(Scheduler):
         self.best: float | None = None
         self.num_bad_epochs = self.cooldown_counter = 0
 
+    @bound
     def step(self, metrics: Any) -> None:
         """Look at the metric of an epoch: a number, or an array or Tensor of one."""
         check(f"{type(self).__name__}.step", "metrics", np.squeeze(value_of(metrics))[()], float)
@@ -456,7 +464,7 @@ def set_momentum(group: dict[str, Any], momentum: float) -> None:
     elif "momentum" in group:
         group["momentum"] = momentum
     else:
-        raise ValueError(
+        raise ArgumentError(
             "OneCycleLR: this optimiser has neither momentum nor betas to cycle: give "
             "cycle_momentum=False"
         )
@@ -467,5 +475,7 @@ def one_for_each(scheduler: Scheduler, name: str) -> list[float]:
     value, groups = plain(getattr(scheduler, name)), len(scheduler.optimizer.param_groups)
     values = list(value) if isinstance(value, tuple) else [value] * groups
     if len(values) != groups:
-        raise ValueError(f"{name} has {len(values)} values for {groups} groups: give one for each")
+        raise ArgumentError(
+            f"{name} has {len(values)} values for {groups} groups: give one for each"
+        )
     return values

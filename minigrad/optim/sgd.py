@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import numpy as np
 
 from minigrad.arguments import FRACTION, NOT_NEGATIVE, PART, POSITIVE
+from minigrad.errors import ArgumentError
 from minigrad.optim.optimizer import Optimizer, State, weak
 
 
@@ -31,7 +32,7 @@ def sgd_rule(
     (array([0.8]), {})
     """
     if nesterov and (dampening or not momentum):
-        raise ValueError("SGD: momentum must be set for nesterov, and dampening must not")
+        raise ArgumentError("SGD: momentum must be set for nesterov, and dampening must not")
     if weight_decay:
         gradient = gradient + weight_decay * parameter
     new_state = {}

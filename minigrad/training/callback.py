@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any, Literal
 
 from minigrad.arguments import Size, checked
+from minigrad.errors import ArgumentError
 
 if TYPE_CHECKING:
     from minigrad.training.run import Run
@@ -70,7 +71,7 @@ class Best(Callback):
         """Whether the newest row is the best so far."""
         row = run.history.last
         if self.monitor not in row:
-            raise ValueError(
+            raise ArgumentError(
                 f"{type(self).__name__} watches {self.monitor!r}, and a row of this history has "
                 f"{', '.join(row)}: what begins with validation_ needs fit(validation=...)"
             )

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.arguments import Function, called, checked
+from minigrad.arguments import Function, bound, called, checked
 from minigrad.autograd import no_grad
 from minigrad.data import BatchLoader
 from minigrad.errors import ArgumentTypeError, ShapeError, describe
@@ -19,6 +19,7 @@ from minigrad.transforms import map_tree
 Metric = Callable[..., Any]
 
 
+@bound
 def accuracy(logits: Any, labels: Any) -> float:
     """The part of the labels whose class has the largest score.
 

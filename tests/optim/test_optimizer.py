@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from minigrad import Tensor, load, nn, save
-from minigrad.errors import GradientError, ShapeError
+from minigrad.errors import ArgumentError, GradientError, MinigradError, ShapeError
 from minigrad.optim import SGD, Adam, AdamW, Muon, Optimizer, RMSprop
 from tests.optim.rules import ELEMENTWISE, EVERYTHING, GRADIENTS, KINDS, START, parameter, run
 
@@ -467,3 +467,38 @@ def test_a_state_that_does_not_fit_is_listed_and_changes_nothing() -> None:
 def test_the_state_of_another_optimiser(other: Optimizer, problem: str) -> None:
     with pytest.raises(ShapeError, match=problem):
         Adam([parameter(2, 3)]).load_state_dict(other.state_dict())
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda groups: groups[0].update(lr="a"), "SGD: lr must be"),
+        (lambda groups: groups[0].update(lr=None), "SGD: lr must be"),
+        (lambda groups: groups[0].update(momentum="a"), "SGD: momentum must be a number"),
+        (lambda groups: groups[0].pop("lr"), "SGD: group 0 is not a dict with params, lr"),
+        (lambda groups: groups.append(3), "SGD: group 1 is not a dict"),
+        (lambda groups: groups.append({"params": [Tensor(1.0, True)]}), "SGD: group 1 is not"),
+        (lambda groups: groups.append(groups[0] | {"params": [Tensor(1.0, True)]}), "now have 2"),
+        (lambda groups: groups[0]["params"].append(Tensor(1.0, True)), "now have 2: make another"),
+        (lambda groups: groups.clear(), "now have 0"),
+    ],
+)
+def test_groups_that_are_not_as_they_were_made(change: Any, message: str) -> None:
+    """Those that were added would be left alone in every step, and nobody told."""
+    x = Tensor([1.0, 2.0], requires_grad=True)
+    optimizer = SGD([x], lr=0.1, momentum=0.9)
+    change(optimizer.param_groups)
+    (x * x).sum().backward()
+    with pytest.raises(MinigradError, match=message):
+        optimizer.step()
+
+
+def test_a_state_with_settings_out_of_their_range_is_refused() -> None:
+    optimizer = SGD([Tensor(1.0, requires_grad=True)], lr=0.1, momentum=0.9)
+    for name, value in {"lr": -1.0, "momentum": np.nan}.items():
+        state = optimizer.state_dict() | {f"param_groups.0.{name}": np.array(value)}
+        with pytest.raises(ArgumentError, match=f"SGD: {name} must be"):
+            optimizer.load_state_dict(state)
+    assert optimizer.param_groups[0]["momentum"] == 0.9
+    optimizer.load_state_dict(optimizer.state_dict() | {"param_groups.0.lr": np.array(0.0)})
+    assert optimizer.lr == 0.0

@@ -166,7 +166,7 @@ def modelled(change: Any) -> dict[str, Any]:
 def two_groups() -> dict[str, Any]:
     how = line()
     first, second = how["model"]
-    groups = [
+    groups: list[Any] = [
         {"params": list(first.parameters()), "lr": 0.5},
         {"params": list(second.parameters())},
     ]
