@@ -92,8 +92,8 @@ def declared(function: Callable[..., Any]) -> tuple[inspect.Signature, dict[str,
         return inspect.signature(function), {}
 
 
-def hold(function: Callable[..., Any], args: Any, kwargs: Mapping[str, Any]) -> None:
-    """Raise if a function does not take these arguments.
+def hold(function: Callable[..., Any], args: Any, kwargs: Mapping[str, Any]) -> bool:
+    """Raise if a function does not take these arguments; tell whether all of their types fit.
 
     Raises:
         ArgumentTypeError: if there are too many or too few, or one is of another type.
@@ -105,10 +105,14 @@ def hold(function: Callable[..., Any], args: Any, kwargs: Mapping[str, Any]) -> 
         given = signature.bind(*args, **kwargs)
     except TypeError as error:
         raise ArgumentTypeError(f"{owner}: {misfit(error, signature, kwargs)}") from None
+    by_type = True
     for name, value in given.arguments.items():
         several = signature.parameters[name].kind is inspect.Parameter.VAR_POSITIONAL
+        hint = hints.get(name, Any)
         for one in value if several else [value]:
-            check(owner, name, one, hints.get(name, Any))
+            check(owner, name, one, hint)
+            by_type = by_type and decides(type(one), hint)
+    return by_type
 
 
 def misfit(error: TypeError, signature: inspect.Signature, kwargs: Iterable[str]) -> str:
@@ -148,6 +152,8 @@ def check_range(owner: str, name: str, value: Any, wanted: Range) -> None:
         raise ArgumentError(f"{owner}: {name} must be {wanted.wanted}, and is {shown(value)}")
 
 
+PLAIN = (bool, int, float, str, type(None), types.FunctionType)
+
 # What types stand for: `int` is any integer that can be an index, `float` any real number
 
 
@@ -186,6 +192,20 @@ def is_number(value: Any, kind: type) -> bool:
         return operator.index(value) is not None
     except TypeError:
         return False
+
+
+def decides(kind: type, hint: Any) -> bool:
+    """Whether all values of a type fit an annotation if one does."""
+    origin, parts = get_origin(hint), get_args(hint)
+    if origin in (Union, types.UnionType):
+        return all(decides(kind, part) for part in parts)
+    if hint is Any or Callable in (hint, origin):
+        return True
+    if origin in (Annotated, Literal) or issubclass(kind, np.ndarray):  # by value, or by ndim
+        return False
+    if hint in (bool, int, float):
+        return kind in PLAIN or issubclass(kind, np.generic)
+    return all(part is Any for part in parts) or kind in PLAIN
 
 
 def items(value: Any, parts: tuple[Any, ...]) -> Iterable[tuple[Any, Any]]:
@@ -282,9 +302,13 @@ def checked(function: F) -> F:
     ...
     """
 
+    known: set[tuple[Any, ...]] = set()  # types that fit, whatever the values are
+
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
-        hold(function, args, kwargs)
+        kinds = (*map(type, args), *kwargs, *map(type, kwargs.values()))
+        if kinds not in known and hold(function, args, kwargs) and len(known) < 100:
+            known.add(kinds)
         return function(*args, **kwargs)
 
     return call  # type: ignore[return-value]

@@ -574,3 +574,22 @@ def test_what_is_checked_can_be_checked() -> None:
     optim.Adam(nn.Linear(2, 1).parameters(), betas=[0.9, 0.99])
     nn.Dropout(0)
     nn.Dropout(1)
+
+
+def test_types_that_fitted_once_are_held_against_values_all_the_same() -> None:
+    """What types decide is looked at once; what has a range, or entries, at each call."""
+    minigrad.data.make_moons(10, noise=0.1)
+    for noise in (-1.0, np.array([0.1]), minigrad.Tensor([1.0, 2.0])):
+        with pytest.raises(errors.MinigradError, match="noise"):
+            minigrad.data.make_moons(10, noise=noise)  # type: ignore[arg-type]
+    minigrad.grad(np.sum, (0, 1))
+    for argnums in ((0, "a"), [1.5], 1.0):
+        with pytest.raises(errors.ArgumentTypeError, match="argnums"):
+            minigrad.grad(np.sum, argnums)  # type: ignore[arg-type]
+    training = minigrad.training.History([{"a": 1.0}])
+    assert len(training) == 1
+    with pytest.raises(errors.ArgumentTypeError, match="rows must be"):
+        minigrad.training.History([3])  # type: ignore[list-item]
+    for depth in (1, 2):
+        with pytest.raises(errors.ArgumentTypeError, match="hook: function must be"):
+            minigrad.hook(minigrad.Tensor(1.0), depth)  # type: ignore[arg-type]
