@@ -65,9 +65,7 @@ BY_NAME = {"getattr", "attrgetter", "vars", "dir", "__dict__", "asdict", "astupl
 BY_NAME |= {"__getattribute__", "getattr_static", "getmembers", "methodcaller"}
 # Where descriptors and wrappers have what they are made of.
 INNER = "fget fset func __func__ __wrapped__ __self__ args keywords mapping".split()
-# What a class is called with. Where it is not named itself, it is so by one of these.
 MAKING = ("__new__", "__init__", "__post_init__")
-CLASS_OF = {"type", "__class__"}
 # Attributes in a text for `format`, as in "{.name}".
 FIELD = re.compile(r"\.(\w+)")
 RATES = {"lr", "initial_lr"}
@@ -82,14 +80,15 @@ HIDDEN: dict[str, set[str]] = {
     | {"time_ns", "monotonic_ns", "perf_counter_ns", "process_time_ns", "gmtime", "ctime"}
     | {"strftime"},
     "datetime": {"now", "today", "utcnow"},
-    "builtins": {"eval", "exec", "globals", "locals", "input", "open"},
+    "builtins": {"eval", "exec", "globals", "locals", "input", "open", "__import__"},
+    "importlib": {"import_module", "reload"},
     "numpy": {"load", "loadtxt", "genfromtxt", "fromfile", "memmap"},
     "posix": FILES | {"urandom", "times", "getpid", "getppid", "getloadavg", "cpu_count"},
     "sys": {"_getframe", "getrefcount", "getrecursionlimit", "getswitchinterval", "exc_info"}
     | {"getsizeof", "gettrace", "getprofile"},
     "gc": {"isenabled", "get_count", "get_stats", "get_objects", "get_referrers", "get_referents"},
     "subprocess": {"run", "call", "check_call", "check_output", "getoutput", "Popen"},
-    "threading": {"active_count", "enumerate", "get_ident"},
+    "threading": {"active_count", "get_ident"},
     **dict.fromkeys(("io", "_io", "pathlib", "tempfile", "genericpath", "posixpath"), FILES),
     **dict.fromkeys(("ntpath", "os", "glob", "shutil"), FILES),
 }
@@ -99,7 +98,9 @@ MACHINERY |= {"asyncio", "threading", "typing", "warnings", "traceback", "abc"}
 # But these.
 READABLE = {"local", "Event", "Condition", "Semaphore", "BoundedSemaphore", "Barrier", "Future"}
 READABLE |= {"Synchronized", "SynchronizedArray", "SynchronizedString", "SharedMemory"}
-STATELESS = {"_thread", "types", "re"}
+# Nor is what derives from these machinery, or anything else than its own class says.
+BASES = {"minigrad", "builtins", "abc", "typing", "enum"}
+STATELESS = {"_thread", "_abc", "types", "re"}
 FEW = 16
 MANY = 256  # items of a dict from which on they are looked at as one: a vocabulary
 DEFINED = 1 << 9  # among the flags of a class: it is not one that is built into Python or NumPy
@@ -196,7 +197,7 @@ class Captured:
     spaces: list[tuple[Any, str]] = field(default_factory=list)
     names: set[str] = field(default_factory=set)
     uses_gradients: bool = False
-    hidden: set[tuple[str, str]] = field(default_factory=set)
+    hidden: set[tuple[type, str]] = field(default_factory=set)
     classes: dict[int, type] = field(default_factory=dict)
     seen: dict[int, Any] = field(default_factory=dict)
     todo: list[tuple[Any, str, Any]] = field(default_factory=list)
@@ -204,8 +205,7 @@ class Captured:
     def counts(self, key: Any) -> bool:
         """Whether an attribute of this name may be asked for."""
         by_name = not self.names.isdisjoint(BY_NAME) and not str(key).startswith("__")
-        made = key in MAKING and not self.names.isdisjoint(CLASS_OF)
-        return by_name or made or key in self.names or key in ALWAYS
+        return by_name or key in self.names or key in ALWAYS
 
     def add(self, parts: Iterable[Any], name: str, route: Any = None) -> None:
         """What is to be visited."""
@@ -263,8 +263,9 @@ def captured(function: Callable[..., Any], arguments: Iterable[tuple[str, Any]] 
                     found.add([x], f"{name}.{key}")
     if "__subclasses__" in found.names:
         raise refused("asks a class for its __subclasses__()", "of which there may be more")
-    for module, name in found.hidden:
-        for asked in sorted(HIDDEN[module] & found.names):
+    for kind, name in found.hidden:
+        asked_for = HIDDEN[top_of(kind.__module__)] & found.names
+        for asked in sorted(asked for asked in asked_for if hasattr(kind, asked)):
             raise refused(f"calls {asked} of {name}", "which gives other answers from call to call")
     for holder, key, _ in found.slots:
         found.arrays.pop(id(holder[key]), None)
@@ -431,8 +432,8 @@ def visit_object(x: Any, name: str, found: Captured) -> None:
         pass
     elif isinstance(x, io.IOBase):
         visit_stream(x, name, found)
-    elif kind.__name__ not in READABLE and any(
-        top_of(each.__module__) in MACHINERY for each in kind.__mro__
+    elif kind.__name__ not in READABLE and (
+        top in MACHINERY or any(top_of(y.__module__) in MACHINERY - BASES for y in kind.__mro__)
     ):
         found.spaces.append((own, name))
     elif is_python(top) or is_installed(top, found):
@@ -451,13 +452,13 @@ def visit_object(x: Any, name: str, found: Captured) -> None:
         if slots:
             found.spaces.append((Slots(x, slots), name))
     if top in HIDDEN:
-        found.hidden.add((top, name))
+        found.hidden.add((kind, name))
 
 
 def is_foreign_base(kind: type, found: Captured) -> bool:
     """Whether a class is of the standard library or an installed package, and has methods."""
     top = top_of(kind.__module__)
-    if top in ("minigrad", "builtins", "abc", "typing", "enum"):
+    if top in BASES:
         return False
     return is_python(top) or is_installed(top, found)
 
@@ -487,8 +488,13 @@ def visit_foreign(x: Any, own: Any, slots: list[str], name: str, found: Captured
         raise refused(f"reads {name}, a {type(x).__name__}", "of which each thing is read once")
     elif module in ("builtins", "functools"):
         found.add((getattr(x, inner) for inner in INNER if hasattr(x, inner)), name)
-    elif not (own or slots or hasattr(x, "__name__") or module in STATELESS):
+    elif not (own or slots or hasattr(x, "__name__") or module in STATELESS) and is_of_c(kind):
         visit_hidden(x, name, found)
+
+
+def is_of_c(kind: type) -> bool:
+    """Whether its objects hold more than those of a class of Python's without attributes do."""
+    return bool(kind.__basicsize__ > Captured.__basicsize__ or kind.__itemsize__)
 
 
 def visit_hidden(x: Any, name: str, found: Captured) -> None:

@@ -1,10 +1,12 @@
 """Never stale: every kind of state that a function can read, captured and given, changed between
 calls. The value is that of the same function without compiling, or the change is refused."""
 
+import abc
 import argparse
 import array
 import collections
 import concurrent.futures
+import contextlib
 import contextvars
 import copy
 import ctypes
@@ -14,6 +16,7 @@ import fractions
 import functools
 import gc
 import glob
+import importlib
 import io
 import json
 import math
@@ -31,11 +34,12 @@ import types
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import pytest
 
+from minigrad import nn
 from minigrad.compile.compiled import compile
 from minigrad.errors import MinigradError
 from minigrad.tensor import Tensor
@@ -172,6 +176,38 @@ class Slotted:
         self.k = 1.0
 
 
+class Abstract(abc.ABC):  # noqa: B024
+    __slots__ = ("k",)
+
+
+T = TypeVar("T")
+
+
+class Layers(nn.Module, Generic[T]):
+    def __init__(self) -> None:
+        self.a = Tensor([1.0, 2.0], requires_grad=True)
+
+    def forward(self, x: Any) -> Any:
+        for p in self.parameters():
+            x = x * p.data
+        return x
+
+
+class Walker(contextlib.ContextDecorator):
+    """It has no state of its own."""
+
+    k = 1.0
+
+    def __enter__(self) -> Any:
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        pass
+
+    def scaled(self, x: Any) -> Any:
+        return x * self.k * float(os.environ.get("MINIGRAD_K", "1"))
+
+
 @dataclass
 class Data:
     k: float = 1.0
@@ -234,9 +270,6 @@ class Scaled:
 
     def __init__(self, x: Any, s: Any) -> None:
         self.x = x * s.k
-
-    def again(self, s: Any) -> Any:
-        return type(self)(self.x, s)
 
 
 class Inherits(Scaled):
@@ -386,6 +419,22 @@ OBJECTS: dict[str, tuple[Callable[[], Any], Callable[[Any, Any], Any], Change]] 
     ),
     "list": (lambda: [1.0], lambda x, s: x * s[0], lambda s: s.__setitem__(0, 3.0)),
     "long list": (lambda: [1.0] * 50, lambda x, s: x * sum(s), lambda s: s.__setitem__(9, 3.0)),
+    "abstract, with slots": (
+        lambda: (s := Abstract(), setattr(s, "k", 1.0)),
+        lambda x, s: x * s[0].k,
+        lambda s: setattr(s[0], "k", 3.0),
+    ),
+    "layers of a generic class": (Layers, call, lambda s: setattr(s, "b", Tensor(3.0, True))),
+    "nullcontext": (
+        lambda: contextlib.nullcontext(1.0),
+        lambda x, s: x * s.enter_result,
+        setter("enter_result", 3.0),
+    ),
+    "a context without state": (
+        Walker,
+        lambda x, s: s(s.scaled)(x),
+        lambda s: os.environ.update(MINIGRAD_K="3"),
+    ),
     "a vocabulary": (
         lambda: {str(k): k for k in range(300)},
         lambda x, s: x * s["7"] * len(s),
@@ -474,7 +523,6 @@ OBJECTS: dict[str, tuple[Callable[[], Any], Callable[[Any, Any], Any], Change]] 
     ),
     "made": seen(lambda x, s: Scaled(x, s).x),
     "made by an inherited __init__": seen(lambda x, s: Inherits(x, s).x),
-    "made by type(self)": seen(lambda x, s: SCALED.again(s).x * x),
     "__setattr__": seen(set_attribute),
     "another name of getattr": seen(lambda x, s: x * fetch(s, "".join("k"))),
     "another name of vars": seen(lambda x, s: x * sum(v for v in look(s).values() if v is not s.w)),
@@ -543,8 +591,6 @@ def test_a_change_is_seen(kind: str, given: bool, monkeypatch: pytest.MonkeyPatc
     monkeypatch.delenv("MINIGRAD_K", raising=False)
 
 
-SCALED = Scaled(np.ones(2), types.SimpleNamespace(k=1.0))
-
 # ruff: noqa: B008, SIM115
 REFUSED: dict[str, tuple[Any, str]] = {
     "a generator": (lambda x, s=(k for k in (1.0, 2.0)): x * next(s), "a generator"),
@@ -559,6 +605,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "whether a file is there": (lambda x: x * os.path.exists(HERE), "calls exists"),
     "the size of a file": (lambda x: x * os.path.getsize(HERE), "calls getsize"),
     "a path": (lambda x: x * HERE.exists(), "calls exists of HERE"),
+    "a module by its name": (lambda x: x * len(vars(importlib.import_module("os"))), "import_mod"),
     "files": (lambda x: x * len(glob.glob("*")), "calls glob"),
     "a program": (lambda x: x * len(subprocess.check_output(["ls"])), "calls check_output"),
     "an open file": (lambda x, s=HERE.open(): x * len(json.load(s)), "reads .*, a file"),
