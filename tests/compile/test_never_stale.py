@@ -179,6 +179,9 @@ class Slotted:
 class Abstract(abc.ABC):  # noqa: B024
     __slots__ = ("k",)
 
+    def __init__(self) -> None:
+        self.k = 1.0
+
 
 T = TypeVar("T")
 
@@ -222,7 +225,7 @@ class Special:
     """What Python calls without its name in the code."""
 
     def __init__(self) -> None:
-        self.k = 1.0
+        self.k, self.w = 1.0, np.ones(2)
 
     def __round__(self) -> float:
         return self.k
@@ -277,6 +280,9 @@ class Inherits(Scaled):
 
 
 class Setting:
+    s: Any
+    y: Any
+
     def __init__(self, s: Any) -> None:
         self.__dict__["s"] = s
 
@@ -341,15 +347,9 @@ def memo() -> Any:
     return table
 
 
-def special() -> Special:
-    made = Special()
-    made.w = np.ones(2)
-    return made
-
-
 def seen(read: Callable[[Any, Any], Any]) -> Any:
     """A row: a function of the state's attribute k, which becomes 3."""
-    return special, read, setter("k", 3.0)
+    return Special, read, setter("k", 3.0)
 
 
 fetch, look, get_k = getattr, vars, operator.attrgetter("k")
@@ -419,11 +419,7 @@ OBJECTS: dict[str, tuple[Callable[[], Any], Callable[[Any, Any], Any], Change]] 
     ),
     "list": (lambda: [1.0], lambda x, s: x * s[0], lambda s: s.__setitem__(0, 3.0)),
     "long list": (lambda: [1.0] * 50, lambda x, s: x * sum(s), lambda s: s.__setitem__(9, 3.0)),
-    "abstract, with slots": (
-        lambda: (s := Abstract(), setattr(s, "k", 1.0)),
-        lambda x, s: x * s[0].k,
-        lambda s: setattr(s[0], "k", 3.0),
-    ),
+    "abstract, with slots": (Abstract, read_k, setter("k", 3.0)),
     "layers of a generic class": (Layers, call, lambda s: setattr(s, "b", Tensor(3.0, True))),
     "nullcontext": (
         lambda: contextlib.nullcontext(1.0),
@@ -451,7 +447,7 @@ OBJECTS: dict[str, tuple[Callable[[], Any], Callable[[Any, Any], Any], Change]] 
         lambda s: s.__setitem__(9, True),
     ),
     "an array of a thread": (
-        lambda: (s := threading.local(), setattr(s, "w", ones())),
+        lambda: (s := threading.local(), s.__dict__.update(w=ones())),
         lambda x, s: x * s[0].w,
         lambda s: fill(s[0].w),
     ),
@@ -515,7 +511,7 @@ OBJECTS: dict[str, tuple[Callable[[], Any], Callable[[Any, Any], Any], Change]] 
     "copy": seen(lambda x, s: x * copy.copy(s)),
     "bytes of it": seen(lambda x, s: x * len(bytes(s))),
     "a path": seen(lambda x, s: x * len(os.fspath(s))),
-    "__array__": (special, lambda x, s: x * np.asarray(s), lambda s: fill(s.w)),
+    "__array__": (Special, lambda x, s: x * np.asarray(s), lambda s: fill(s.w)),
     "isinstance": (
         lambda: Asked,
         lambda x, s: x if isinstance(3, s) else -x,
@@ -527,7 +523,7 @@ OBJECTS: dict[str, tuple[Callable[[], Any], Callable[[Any, Any], Any], Change]] 
     "another name of getattr": seen(lambda x, s: x * fetch(s, "".join("k"))),
     "another name of vars": seen(lambda x, s: x * sum(v for v in look(s).values() if v is not s.w)),
     "partial of getattr": (
-        lambda: (s := special(), functools.partial(getattr, s, "".join("k"))),
+        lambda: (s := Special(), functools.partial(getattr, s, "".join("k"))),
         lambda x, s: x * s[1](),
         lambda s: setattr(s[0], "k", 3.0),
     ),
