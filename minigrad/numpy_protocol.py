@@ -3,6 +3,7 @@ names for what ops do; and what to say of those that are not supported."""
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -157,7 +158,7 @@ def round_to(a: Any, decimals: int = 0) -> Any:
         raise DtypeError(f"np.round of booleans to {decimals} digits: astype(int) them first")
     if a.dtype.kind in "iu" and decimals >= 0:
         return np.copy(a)
-    scale = 10.0 ** abs(decimals)
+    scale = 10.0 ** abs(operator.index(decimals))
     if decimals <= 0:
         return np.astype(np.rint(a / scale) * scale, a.dtype) if decimals else np.rint(a)
     return np.rint(a * scale) / scale

@@ -71,6 +71,7 @@ np.linalg.svd(t) | MinigradError | np.linalg.svd is
 np.linalg.inv(t) | MinigradError | np.linalg.inv is
 np.linalg.norm(t, ord="x") | MinigradError | np.linalg.norm with
 np.fft.fft(t) | MinigradError | np.fft.fft is
+np.round(t, 1.5) | DtypeError | np.round(Tensor of shape (2, 3), 1.5) does not work
 np.take(t, 9) | MinigradError | does not work
 np.take_along_axis(t, i, 0) | MinigradError | take_along_axis of
 np.repeat(t, -1) | MinigradError | does not work

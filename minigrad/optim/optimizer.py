@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from minigrad.arguments import NOT_NEGATIVE, bound, check_range, check_settings
-from minigrad.errors import ArgumentError, ArgumentTypeError, GradientError
+from minigrad.errors import ArgumentError, ArgumentTypeError, GradientError, MinigradError
 from minigrad.state import fitting
 from minigrad.tensor import Tensor, value_of
 from minigrad.writes import check_memory, log
@@ -160,8 +160,9 @@ class Optimizer:
                         written.append(data)
                         for name, value in new_state.items():
                             state[name][...] = value
-        except (AttributeError, KeyError, TypeError, ValueError):
-            self.check_groups()
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            if not isinstance(error, MinigradError):
+                self.check_groups()
             raise
         if sum(len(group["params"]) for group in self.param_groups) != len(self.states):
             self.check_groups()
