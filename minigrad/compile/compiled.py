@@ -120,6 +120,11 @@ class Compiled(Generic[P, R]):
             traced, guards = traced_steadily(self.function, arguments)
             program = program_of(traced)
             version = Version(key, arguments, given, traced, guards, program)
+        for other in self.versions:
+            for t in version.traced.used_up & other.adds_to() | (
+                other.traced.used_up & version.adds_to()
+            ):
+                raise adds_to_nothing(t)
         self.versions = [version, *self.versions[: KEPT - 1]]
         self.traces += 1
         if self.traces == MANY:
@@ -158,8 +163,9 @@ def compile(function: Callable[P, R]) -> Compiled[P, R]:
     uses up in its own update: these are None after it.
 
     Raises:
-        TraceError: at a call, if the function reads a value that is computed in it, computes with
-            arrays that are not the same each time, or changes lists, attributes or variables.
+        TraceError: at a call, if the function reads a value that is computed in it, adds in some
+            calls to gradients that it does not keep in others, computes with arrays that are not
+            the same each time, or changes lists, attributes or variables.
         UnsupportedError: if it writes into arrays that are not known as its state.
 
     >>> from minigrad import nn, optim
@@ -255,6 +261,14 @@ def traced_steadily(function: Callable[..., Any], arguments: Any) -> tuple[Trace
     except BaseException:
         first.restore()
         raise
+
+
+def adds_to_nothing(t: Tensor) -> TraceError:
+    return TraceError(
+        f"a compiled function adds to the gradient of {t.name or 'a Tensor'} of shape {t.shape} in "
+        "some calls, and in others sets it to None, makes it anew and uses it up, after which it "
+        "is not kept: call zero_grad() outside of it, before the calls that need it"
+    )
 
 
 def changes(what: str) -> TraceError:

@@ -47,7 +47,8 @@ class Traced:
     `derivative` is how it depends on Tensors, and `recorded` which of it does. `read` are the
     numbers that the function read of captured arrays, and `contents` what these hold that NumPy may
     have read: both have to be the same in the next call. `discarded` are Tensors whose gradients
-    are set to None before anything else is done to them.
+    are set to None before anything else is done to them; `used_up` those of them that are made
+    again, and are None after it all the same.
     """
 
     graph: Graph
@@ -64,6 +65,7 @@ class Traced:
     read: dict[Value, np.ndarray]
     contents: list[tuple[np.ndarray, bytes]]
     discarded: set[Tensor]
+    used_up: set[Tensor]
 
 
 def is_array(x: Any) -> bool:
@@ -345,7 +347,7 @@ def traced_from(given: list[Any], world: World, end: End, recorder: Recorder) ->
         outputs,
         writes,
     )
-    graph, grads, fresh = gradients(graph, world, end, recorder)
+    graph, grads, fresh, lost = gradients(graph, world, end, recorder)
     form = like(end.output, iter(range(len(results))))
     kinds = [Tensor if isinstance(x, Tensor) else np.ndarray if is_array(x) else x for x in results]
     derivative = derivative_of(
@@ -360,15 +362,16 @@ def traced_from(given: list[Any], world: World, end: End, recorder: Recorder) ->
         *(graph, arguments, states, rates, recorder.drawn, grads, fresh, form, kinds),
         *(derivative, recorded, recorder.read, [*recorder.contents.values()]),
         {t for (t, _), node in zip(world.tensors, end.stand_ins, strict=True) if node in cleared},
+        lost,
     )
 
 
 def gradients(
     graph: Graph, world: World, end: End, recorder: Recorder
-) -> tuple[Graph, list[tuple[Tensor, Value]], list[Tensor]]:
+) -> tuple[Graph, list[tuple[Tensor, Value]], list[Tensor], set[Tensor]]:
     """The graph with what becomes of gradients. Which of them are state: those that it uses, or
-    leaves. And which are None after it."""
-    grads, fresh, writes = [], [], []
+    leaves. Which are None after it, and which of these for they were used up."""
+    grads, fresh, writes, lost = [], [], [], set()
     ends = [None if last is None else recorder.value_of(last) for last in end.grads]
     before = dict.fromkeys([*graph.inputs, *graph.states, *recorder.leaves])
     graph = replace(graph, recorded=[*before, *recorder.values])
@@ -389,8 +392,10 @@ def gradients(
         used_up = value not in used and discarded and data in updated
         if end_value is None or (end_value is not value and used_up):
             fresh.append(t)
+            lost |= set() if end_value is None else {t}
         elif end_value is not value:
             writes.append((value, end_value))
         if value in used or (end_value not in (None, value) and not used_up):
             grads.append((t, value))
-    return replace(graph, writes=graph.writes + writes) if writes else graph, grads, fresh
+    graph = replace(graph, writes=graph.writes + writes) if writes else graph
+    return graph, grads, fresh, lost

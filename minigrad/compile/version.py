@@ -92,6 +92,12 @@ class Version:
         self.numbers = numpy_program(Graph([], [], [*traced.read], []))
         self.fit()
 
+    def adds_to(self) -> set[Tensor]:
+        """Tensors that it updates by gradients which it also finds there."""
+        found = {t for kind, t, *_ in self.guards.places if kind == "gradient"}
+        written = set(map(id, self.written))
+        return {t for t in found - self.traced.discarded if id(t.data) in written}
+
     def buffer(self, value: Value) -> np.ndarray:
         """Memory for a leaf, of which the program knows."""
         array = np.zeros(value.shape, value.dtype)

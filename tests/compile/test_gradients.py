@@ -12,6 +12,7 @@ import pytest
 
 import minigrad
 from minigrad import Tensor, optim
+from minigrad.compile.tracer import TraceError
 
 X = np.arange(1.0, 4.0)
 Maybe = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -165,3 +166,30 @@ def test_gradients_are_those_of_the_function_itself(case: Callable[[Maybe], Case
             assert (expected is None) == (found is None)
             if expected is not None:
                 np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+def test_gradients_that_are_used_up_in_some_calls_and_added_to_in_others() -> None:
+    w = parameter()
+    optimizer = optim.SGD([w], lr=0.1)
+
+    def step(x: Any, clear: bool) -> Any:
+        if clear:
+            optimizer.zero_grad()
+        loss = (w * x).sum()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    compiled = minigrad.compile(step)
+    compiled(X, True)
+    np.testing.assert_allclose(w.data, 1 - 0.1 * X)
+    with pytest.raises(TraceError, match=r"adds to the gradient of .* zero_grad\(\) outside"):
+        compiled(X, False)
+    np.testing.assert_allclose(w.data, 1 - 0.1 * X)
+    other = minigrad.compile(step)  # cleared outside, it adds
+    optimizer.zero_grad()
+    for factor in (1, 3, 6):
+        other(X, False)
+        np.testing.assert_allclose(w.data, 1 - 0.1 * X * (1 + factor), rtol=1e-12)
+    compiled(X[:1] * np.ones(3), True)
+    compiled(np.ones((2, 3)), True)  # another version that clears
