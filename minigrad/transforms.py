@@ -8,6 +8,7 @@ is a derivative by, and is made of plain arrays where the arguments are.
 from __future__ import annotations
 
 import functools
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -46,15 +47,24 @@ def leaves_of(tree: Any, where: str = "") -> list[tuple[str, Any]]:
 def like(tree: Any, leaves: Any) -> Any:
     """The same nest, with the values that the iterator `leaves` gives."""
     if isinstance(tree, dict):
-        made = tree.copy()  # an OrderedDict too, or what has defaults
-        for key, part in tree.items():
-            made[key] = like(part, leaves)
-        return made
+        parts = {key: like(part, leaves) for key, part in tree.items()}
+        return parts if type(tree) is dict else of_class(tree, parts)
     if isinstance(tree, tuple) and hasattr(tree, "_fields"):
         return type(tree)(*(like(part, leaves) for part in tree))
     if isinstance(tree, list | tuple):
         return type(tree)(like(part, leaves) for part in tree)
     return None if tree is None else next(leaves)
+
+
+def of_class(tree: dict[Any, Any], parts: dict[Any, Any]) -> dict[Any, Any]:
+    """A dictionary of the class of another: code may ask for that, or for a key that is missing."""
+    made = type(tree).__new__(type(tree))
+    if isinstance(tree, defaultdict):
+        made.default_factory = tree.default_factory
+    put = OrderedDict.__setitem__ if isinstance(tree, OrderedDict) else dict.__setitem__
+    for key, part in parts.items():
+        put(made, key, part)
+    return made
 
 
 def map_tree(function: Function, tree: Any) -> Any:

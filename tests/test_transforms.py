@@ -1,7 +1,8 @@
 """grad, value_and_grad, vjp, jvp, jacobian, hessian, hvp; and their compositions."""
 
 import math
-from collections import namedtuple
+from collections import OrderedDict, defaultdict, namedtuple
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -412,3 +413,20 @@ def test_bad_input_is_explained(call: Any, error: Any, message: str) -> None:
     with pytest.raises(error, match=message) as caught:
         call()
     assert "test_transforms.py" in str(caught.value)
+
+
+class Settings(dict[str, Any]):
+    """A class of the user's."""
+
+
+@pytest.mark.parametrize("wrap", [lambda f: f, minigrad.compile], ids=["eager", "compiled"])
+@pytest.mark.parametrize("kind", [dict, OrderedDict, Settings, partial(defaultdict, lambda: 2.0)])
+def test_dictionaries_keep_their_class(kind: Any, wrap: Any) -> None:
+    def f(d: Any) -> Any:
+        factor = d.default_factory() if isinstance(d, defaultdict) else 1.0
+        return (d["a"] + 2 * d["b"]) * (3.0 if type(d) is dict else 5.0) * factor
+
+    factor = {dict: 3.0, OrderedDict: 5.0, Settings: 5.0}.get(kind, 10.0)
+    found = wrap(grad(f))(kind(a=3.0, b=4.0))
+    assert type(found) is type(kind()) and dict(found) == {"a": factor, "b": 2 * factor}
+    assert wrap(f)(kind(a=3.0, b=4.0)) == 11 * factor

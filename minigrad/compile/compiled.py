@@ -200,7 +200,8 @@ def kind_of(x: Any, leaves: list[Any]) -> Any:
         return kind, x.shape, x.dtype
     if issubclass(kind, dict):
         keys = tuple([(type(key), key) for key in x])
-        return kind, keys, tuple([kind_of(part, leaves) for part in x.values()])
+        parts = tuple([kind_of(part, leaves) for part in x.values()])
+        return kind, getattr(x, "default_factory", None), keys, parts
     if issubclass(kind, list | tuple):
         return kind, tuple([kind_of(part, leaves) for part in x])
     if x is None:

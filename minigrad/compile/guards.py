@@ -200,6 +200,9 @@ def argument_text(at: str, x: Any, names: dict[str, Any], arrays: list[str]) -> 
         yield f"type(x{own} := {at}) is t{own}"
         yield f"[*x{own}] == [*k{own}]" if isinstance(x, dict) else f"len(x{own}) == {len(x)}"
         if isinstance(x, dict):
+            if hasattr(x, "default_factory"):
+                names[f"f{own}"] = x.default_factory
+                yield f"x{own}.default_factory is f{own}"
             names[f"k{own}"], names[f"l{own}"] = dict.fromkeys(x), [*map(type, x)]
             if {*names[f"l{own}"]} - {str}:
                 yield f"[*map(type, x{own})] == l{own}"

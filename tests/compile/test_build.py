@@ -375,6 +375,14 @@ def test_inference_of_many_shapes() -> None:
         np.testing.assert_array_equal(f(np.ones(shape)), np.full(shape[:-1], 2.0 * shape[-1]))
 
 
+def test_another_compiler_or_machine_is_another_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = set()
+    for machine in ("#define __AVX2__ 1", "#define __AVX512F__ 1"):
+        monkeypatch.setattr(build, "macros", lambda cc, machine=machine: machine)
+        names |= {build.library_name(cc, "int x;") for cc in ("/usr/bin/gcc", "/opt/bin/gcc")}
+    assert len(names) == 4
+
+
 def test_other_flags_are_another_library(monkeypatch: pytest.MonkeyPatch) -> None:
     cc = build.compiler()
     assert cc is not None

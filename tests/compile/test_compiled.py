@@ -662,6 +662,25 @@ def test_writes_to_arguments_of_every_kind() -> None:
         compiled(x, np.ones(3))
 
 
+@pytest.mark.parametrize("n", [4, 3000])
+def test_one_value_is_written_into_two_arrays(n: int) -> None:
+    def f(a: Any, b: Any, x: Any) -> Any:
+        a[...] = b[...] = np.exp(x)
+        return x * 2
+
+    def swapped(a: Any, b: Any, x: Any) -> Any:
+        b[...] = a * 2
+        a[...] = b
+        return x
+
+    for function in (f, swapped):
+        arrays = [np.linspace(k, k + 1, n) for k in range(3)]
+        others = [x.copy() for x in arrays]
+        results = compile(function)(*arrays), function(*others)
+        agree(results[0], results[1])
+        agree(arrays, others)
+
+
 def test_arguments_that_share_memory() -> None:
     def f(x: Any, y: Any) -> Any:
         x += 1

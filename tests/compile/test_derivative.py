@@ -200,6 +200,12 @@ def test_several_outputs_that_meet_again(on_numpy: None) -> None:
     agree(loop(g), loop(f))
 
 
+def test_each_of_several_outputs_alone(on_numpy: None) -> None:
+    f = compile(lambda x: (x * 2, x**3))
+    for k, slope in ((0, np.full_like(X, 2.0)), (1, 3 * X**2), (0, np.full_like(X, 2.0))):
+        agree(grad(lambda x, k=k: np.sum(f(x)[k]))(X), slope)
+
+
 def test_tensors_of_an_outer_pass(on_numpy: None) -> None:
     agree(grad(lambda a: compile(lambda b: np.sum(a * b**2))(C))(X), C**2)
     agree(grad(lambda a: compile(lambda b: np.sum(a * b**2))(a))(X), 3 * X**2)

@@ -307,3 +307,128 @@ def test_it_is_enough_for_a_training_step() -> None:
     losses.append(version.quick(version, (INPUTS, TARGETS), {}).item())
     assert losses == sorted(losses, reverse=True) and len({*losses}) == 4
     assert version.quick(version, (INPUTS[1:], TARGETS[1:]), {}) is OTHERWISE  # of another shape
+
+
+# What the quick look sees of arguments, and of what is found without them
+
+
+def test_arrays_of_another_form_are_not_taken_for_those_before() -> None:
+    compiled = compile(lambda x: x * 2)
+    arrays = [np.array([1.5, 2.5]), np.array([1, 2]), np.array([1.5, 2.5], np.float32)]
+    for x in [*arrays, np.array([1.5, 2.5, 3.5]), np.array([1.5]), np.array([[1.5, 2.5]]), *arrays]:
+        found = compiled(x)
+        assert found.dtype == (x * 2).dtype
+        np.testing.assert_array_equal(found, x * 2)
+
+
+def test_zeros_in_arguments_have_a_sign() -> None:
+    compiled = compile(lambda x, s: x + np.copysign(1.0, s))
+    for s in (0.0, -0.0, 0.0, -0.0):
+        np.testing.assert_array_equal(compiled(X, s), X + np.copysign(1.0, s))
+
+
+def test_the_order_of_keywords_counts() -> None:
+    def f(x: Any, **named: float) -> Any:
+        return x * sum(k * value for k, value in enumerate(named.values()))
+
+    compiled: Any = compile(f)
+    for named in ({"a": 2.0, "b": 5.0}, {"b": 5.0, "a": 2.0}, {"a": 2.0, "b": 5.0}):
+        np.testing.assert_array_equal(compiled(X, **named), f(X, **named))
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_an_argument_that_is_also_found(first: int) -> None:
+    w, other = Tensor(X.copy()), Tensor(X.copy())
+
+    def f(x: Any) -> Any:
+        return x.data * 2 if x is w else x.data * 3
+
+    compiled = compile(f)
+    for k in range(4):
+        x = (w, other)[(first + k) % 2]
+        np.testing.assert_array_equal(compiled(x), f(x))
+
+
+def test_gradients_that_are_asked_for_alone() -> None:
+    """Whether there is one, of an argument and of a Tensor that is found."""
+    w = Tensor(X.copy(), requires_grad=True)
+
+    def of_argument(x: Any) -> Any:
+        return x.data * (2 if x.grad is None else 3)
+
+    def found(x: Any) -> Any:
+        return x * (2 if w.grad is None else 3)
+
+    one, other = compile(of_argument), compile(found)
+    for grad in (None, X.copy(), None):
+        w.grad = grad
+        np.testing.assert_array_equal(one(w), of_argument(w))
+        np.testing.assert_array_equal(other(X), found(X))
+
+
+def test_an_argument_that_requires_a_gradient_after_one_that_does_not() -> None:
+    compiled = compile(lambda x: x * x)
+    for required in (False, True, False, True):
+        x = Tensor(X.copy(), requires_grad=required)
+        y = compiled(x)
+        assert y.requires_grad is required
+        if required:
+            y.sum().backward()
+            np.testing.assert_array_equal(x.grad, 2 * X)
+
+
+def test_an_argument_that_is_written_and_shares_memory_with_what_is_read() -> None:
+    for n in (5, 5000):
+        memory, copy = np.arange(n + 1.0), np.arange(n + 1.0)
+
+        def f(x: Any, w: Any) -> None:
+            x[...] = x + w[::-1]
+
+        compiled = compile(lambda x, w=memory[1:]: f(x, w))
+        compiled(np.ones(n))
+        f(copy[:-1], copy[1:])
+        compiled(memory[:-1])
+        np.testing.assert_array_equal(memory, copy)
+
+
+def test_a_name_instead_of_another() -> None:
+    """As many attributes as before, and a global that hides what Python has."""
+    thing = types.SimpleNamespace(a=1.0)
+    layer = Layer()
+    layer.other = 1.0  # type: ignore[assignment]
+
+    def f(x: Any) -> Any:
+        return x * (getattr(layer, "extra", 2.0) if hasattr(layer, "extra") else 5.0) + thing.a
+
+    def exchange_names() -> None:
+        del layer.other
+        layer.extra = 3.0  # type: ignore[assignment]
+
+    calls(compile(f), exchange_names, f)
+
+
+def test_a_global_that_hides_what_python_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    def f(x: Any) -> Any:
+        return x * abs(-2.0)
+
+    hidden = lambda: monkeypatch.setitem(globals(), "abs", lambda x: x * 7)  # noqa: E731
+    calls(compile(f), hidden, f)
+
+
+def test_a_rate_that_is_an_array_is_read_at_each_call() -> None:
+    rate = np.array(1.0)
+    w = Tensor(np.zeros(2), requires_grad=True)
+    optimizer = optim.SGD([w], lr=1.0)
+    optimizer.param_groups[0]["lr"] = rate
+
+    @compile
+    def step(x: Any) -> None:
+        optimizer.zero_grad()
+        (w * x).sum().backward()
+        optimizer.step()
+
+    for k in (1.0, 2.0, 3.0):
+        rate[...] = k
+        before = w.data.copy()
+        step(X)
+        np.testing.assert_array_equal(w.data, before - k * X)

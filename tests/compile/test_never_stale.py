@@ -406,6 +406,11 @@ OBJECTS: dict[str, tuple[Callable[[], Any], Callable[[Any, Any], Any], Change]] 
         lambda x, s: x * s.get("a", 1.0),
         lambda s: s.update(a=3.0),
     ),
+    "default factory": (
+        lambda: collections.defaultdict(lambda: 1.0),
+        lambda x, s: x * s.default_factory(),
+        setter("default_factory", lambda: 3.0),
+    ),
     "Counter": (lambda: collections.Counter(a=1), lambda x, s: x * s["a"], lambda s: s.update(a=3)),
     "ChainMap": (
         lambda: collections.ChainMap({}, {"a": 1.0}),

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -292,6 +293,7 @@ def test_what_is_told_apart() -> None:
     """By its text: what is computed, of what, and what is known."""
     long, other = np.arange(6000.0).reshape(1000, 6), np.arange(6000.0).reshape(1000, 6)
     other[567, 3] += 1e-9  # not seen in the text of an array
+    row, grid = np.arange(6, dtype="f4"), constant(np.ones((6, 6)))
     cases: dict[str, list[Callable[[Value], Value]]] = {
         "the op": [lambda x: apply("exp", x), lambda x: apply("sin", x)],
         "a number": [
@@ -318,6 +320,10 @@ def test_what_is_told_apart() -> None:
         "known numbers": [
             lambda x, a=a: apply("add", x, constant(a))  # type: ignore[misc]
             for a in (long, other, long[:1], long[:2], long[:1].astype("f4"))
+        ],
+        "of the same bytes": [
+            lambda x, a=a: apply("add", apply("add", x, grid), constant(a))  # type: ignore[misc]
+            for a in (row, row.reshape(6, 1), row.view("i4"))
         ],
         "the shape of what it gives": [
             lambda x, n=n: Value(registry["exp"], (x,), {}, (n,), x.dtype)  # type: ignore[misc]
@@ -519,6 +525,25 @@ def test_calls_wait_for_what_was_written_by_others() -> None:
     assert conflict((none, write), (read, none)) and not conflict((read, none), (read, none))
     assert not conflict((none, [(0, 64, 96)]), (none, read))  # they only touch
     assert not conflict((none, [(1, 0, 64)]), (none, read))  # of another array
+
+
+def test_a_shared_call_waits_for_what_the_first_thread_wrote() -> None:
+    """And a call of the first thread alone does not: it comes after what that did before."""
+    x, y, z = leaf(64), leaf(64), leaf(64)
+    spans = {x: (0, 0, 256), y: (0, 256, 512), z: (0, 512, 768)}
+    places: Any = SimpleNamespace(span=spans.__getitem__)
+
+    def waits(*calls: tuple[bool, Value, Value]) -> list[bool]:
+        made: Any = [
+            SimpleNamespace(shared=shared, reads=[read], writes=[written], ends=False)
+            for shared, read, written in calls
+        ]
+        return [bool(flag & plan.WAIT) for flag in flags_of(made, places)]
+
+    assert waits((False, x, y), (True, y, z)) == [False, True]
+    assert waits((False, x, y), (False, y, z)) == [False, False]
+    assert waits((False, x, y), (True, x, z)) == [False, False]
+    assert waits((True, x, y), (False, y, z), (True, z, x)) == [False, True, True]
 
 
 def test_each_shared_call_waits_once_for_what_it_needs() -> None:

@@ -332,6 +332,46 @@ def test_what_is_not_alike_is_told_apart() -> None:
 # In place
 
 
+@pytest.mark.parametrize(
+    "part",
+    [
+        lambda x, y, k: x[k : k + 3],
+        lambda x, y, k: x[::-1] if k % 2 else x[:, ::-1],
+        lambda x, y, k: x[:3] if k % 2 else x[::2],
+        lambda x, y, k: x * y if k % 2 else x * x,
+    ],
+)
+def test_steps_of_a_loop_that_read_other_parts(part: Callable[..., Any]) -> None:
+    """Each in a kernel of its own, of which only those that are alike are one."""
+
+    def f(x: Any, y: Any) -> Any:
+        total: Any = 1.0
+        for k in range(3):
+            total = np.sum(np.tanh(part(x, y, k) * total), axis=0, keepdims=True)
+        return total
+
+    x, y = normal(6, 6), normal(6, 6)
+    agree(compile(f)(x, y), f(x, y), 1e-5)
+
+
+@pytest.mark.parametrize("name", ["argmax", "argmin", "max", "sum"])
+def test_reductions_over_every_axis_beside_what_they_reduce(name: str) -> None:
+    """Also axes of one entry, of which there is no loop."""
+    arrays = [
+        np.asarray(RNG.integers(0, 5, s), float) for s in ((5, 1), (1, 6), (4, 3, 5), (3, 1, 4))
+    ]
+
+    def f(*arrays: Any) -> Any:
+        reduce = getattr(np, name)
+        return [
+            x * 2 - reduce(np.exp(x) * 3, axis=axis, keepdims=True)
+            for x in arrays
+            for axis in range(len(x.shape))
+        ]
+
+    agree(compile(f)(*arrays), f(*arrays))
+
+
 def test_parts_of_what_is_joined_along_the_first_axis_are_computed_there() -> None:
     def join(x: Any, y: Any, w: Any) -> Any:
         return np.concatenate([np.exp(x), np.sin(y) * 2, x @ w]) * 1.5

@@ -241,6 +241,8 @@ def widened(arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
 def silent() -> Iterator[None]:
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        if build.compiler():  # but of C that it does not take
+            warnings.filterwarnings("error", "compiled functions run on NumPy")
         yield
 
 

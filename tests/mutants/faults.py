@@ -3,6 +3,7 @@ in its place, and the tests that are likely to notice first."""
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 
@@ -11,6 +12,10 @@ class Fault(NamedTuple):
     old: str
     new: str
     first: str = ""  # tests, before those that every fault is tried on
+
+    @property
+    def targets(self) -> list[str]:
+        return re.split(r"\s+(?=tests/)", self.first or GRAPHS)  # names of tests may have spaces
 
 
 GRAPHS = "tests/fuzz/test_fuzz.py::test_classes_of_faults[graphs]"
@@ -163,7 +168,7 @@ INDICES = [
         "lower.py",
         'high < self.bound if self.relation == "<"',
         'high <= self.bound if self.relation == "<"',
-        GRAPHS,
+        "tests/compile/test_every_op.py::test_as_the_table_has_it[pad-float64]",
     ),
     Fault("lower.py", "else high < self.bound", "else high <= self.bound", GRAPHS),
     Fault(
@@ -257,9 +262,9 @@ FUSION = [
     ),
     Fault(
         "schedule.py",
-        "return not any(it.column.variables() & atom.of.variables() for atom in atoms)",
-        "return True",
-        of("tails"),
+        "key += [numbers[y] for y in it.arrays]",
+        "pass",
+        "tests/compile/test_schedule.py::test_steps_of_a_loop_that_read_other_parts",
     ),
     Fault(
         "schedule.py",
@@ -271,15 +276,20 @@ FUSION = [
         "schedule.py",
         "key: list[Hashable] = [name_of(value), value.how]",
         "key: list[Hashable] = [name_of(value)]",
-        ALIKE,
+        "tests/compile/test_schedule.py::test_steps_of_a_loop_that_read_other_parts",
     ),
     Fault("schedule.py", "key.append((type(x), repr(x)))", "key.append(type(x))", ALIKE),
-    Fault("schedule.py", 'if name_of(value) in ("argmax", "argmin"):', "if False:", of("networks")),
+    Fault(
+        "schedule.py",
+        'if name_of(value) in ("argmax", "argmin"):',
+        "if False:",
+        "tests/fuzz/test_fuzz.py::test_classes_of_faults[largest_with_nan_and_ties]",
+    ),
     Fault(
         "rows.py",
         'if other.kind == "reduce" or it.loops[home].extents',
         "if it.loops[home].extents",
-        GRAPHS,
+        "tests/compile/test_schedule.py::test_reductions_over_every_axis_beside_what_they_reduce",
     ),
     Fault("rows.py", "return home if same else home + 1", "return home", GRAPHS),
     Fault(
@@ -343,7 +353,7 @@ BUFFERS = [
         "plan.py",
         "before = (*shared, *alone) if call.shared else shared",
         "before = shared",
-        WAITS,
+        "tests/compile/test_plan.py::test_a_shared_call_waits_for_what_the_first_thread_wrote",
     ),
     Fault(
         "plan.py",
@@ -359,7 +369,12 @@ BUFFERS = [
         of("written"),
     ),
     Fault("place.py", "copied(x) if x in targets else x for", "x for", of("written")),
-    Fault("place.py", "if x.op is None or x in seen:", "if x.op is None:", of("written")),
+    Fault(
+        "place.py",
+        "if x.op is None or x in seen:",
+        "if x.op is None:",
+        "tests/compile/test_compiled.py::test_one_value_is_written_into_two_arrays",
+    ),
     Fault(
         "codegen.py",
         "return values[k], offset - old.lows[k] + new.lows[k]",
@@ -427,6 +442,368 @@ KEYS = [
         "text]",
         "tests/compile/test_build.py::test_other_flags_are_another_library",
     ),
+    Fault(
+        "plan.py",
+        "return value.fixed, content, value.shape, value.dtype.str",
+        "return value.fixed, content, value.shape",
+        "tests/compile/test_plan.py::test_what_is_told_apart",
+    ),
+    Fault(
+        "plan.py",
+        "return value.fixed, content, value.shape, value.dtype.str",
+        "return value.fixed, content, value.dtype.str",
+        "tests/compile/test_plan.py::test_what_is_told_apart",
+    ),
+    Fault(
+        "plan.py",
+        "        code_version(),\n",
+        "",
+        "tests/compile/test_plan.py::test_a_plan_of_other_code_is_not_used",
+    ),
+    Fault(
+        "plan.py",
+        "sorted((op.name, op.lowering) for op in ops)",
+        "len(ops)",
+        "tests/fuzz/test_fuzz.py::test_a_wrong_lowering_is_found",
+    ),
+    Fault(
+        "plan.py",
+        "[(x.shape, x.dtype.str, x.kind) for x in leaves]",
+        "[(x.dtype.str, x.kind) for x in leaves]",
+        of("keys_of_programs"),
+    ),
+    Fault(
+        "plan.py",
+        "hashlib.sha256(content).digest() if len(content) > 64",
+        "content[:64] if len(content) > 64",
+        "tests/compile/test_plan.py::test_what_is_told_apart",
+    ),
+    Fault(
+        "build.py",
+        "[cc, macros(cc), *flags(cc), text]",
+        "[macros(cc), *flags(cc), text]",
+        "tests/compile/test_build.py::test_another_compiler_or_machine_is_another_library",
+    ),
+    Fault(
+        "build.py",
+        "[cc, macros(cc), *flags(cc), text]",
+        "[cc, *flags(cc), text]",
+        "tests/compile/test_build.py::test_another_compiler_or_machine_is_another_library",
+    ),
 ]
 
-FAULTS = [*PASSES, *INDICES, *FUSION, *BUFFERS, *KEYS]
+CHANGES = of("changed_between_calls")
+WATCHED = f"""tests/compile/test_guards.py {CHANGES} tests/compile/test_never_stale.py
+tests/compile/test_capture.py"""
+CALLS = "tests/compile/test_guards.py tests/compile/test_compiled.py"
+BACK = "tests/compile/test_derivative.py"
+
+GUARDS = [
+    Fault(
+        "capture.py",
+        '"array": ("{0}.node.value is {2}"',
+        '"array": ("{0}.node.value.shape == {2}.shape"',
+        "tests/compile/test_compiled.py::test_what_it_depends_on_is_looked_at_in_every_call",
+    ),
+    Fault(
+        "capture.py",
+        'found.note("length", x, None, name)\n        hold_all(x, ((k',
+        "hold_all(x, ((k",
+        "tests/compile/test_guards.py::test_state_that_is_changed_in_the_step_is_refused_and_put_back",
+    ),
+    Fault(
+        "capture.py",
+        'found.note("members", x, None, name)',
+        "pass",
+        "tests/compile/test_guards.py::test_state_that_is_changed_in_the_step_is_refused_and_put_back",
+    ),
+    Fault(
+        "capture.py",
+        '("__code__", "__defaults__", "__kwdefaults__")',
+        '("__code__",)',
+        "tests/compile/test_never_stale.py::test_a_change_is_seen[default-captured]",
+    ),
+    Fault(
+        "capture.py",
+        'found.note("attribute", x, "default_factory", name, x.default_factory)',
+        "pass",
+        "tests/compile/test_never_stale.py::test_a_change_is_seen[default factory-captured]",
+    ),
+    Fault(
+        "capture.py",
+        'found.note("absent", space, key, key)',
+        "pass",
+        "tests/compile/test_guards.py::test_a_global_that_hides_what_python_has",
+    ),
+    Fault("capture.py", 'found.note("empty", cell, None, variable)', "pass", WATCHED),
+    Fault(
+        "capture.py",
+        'found.note("attribute", x, "__class__", f"the class of {name}")',
+        "pass",
+        "tests/compile/test_never_stale.py::test_a_change_is_seen[another class-captured]",
+    ),
+    Fault(
+        "capture.py",
+        'RATES = {"lr", "initial_lr"}',
+        'RATES = {"lr", "initial_lr", "momentum"}',
+        "tests/compile/test_compiled.py::test_an_optimiser_that_was_loaded_or_set_otherwise",
+    ),
+    Fault("capture.py", 'found.note("called", x, None, name, x())', "pass", WATCHED),
+    Fault(
+        "capture.py",
+        "            *texts,\n",
+        "",
+        WATCHED,
+    ),
+    Fault(
+        "guards.py",
+        'self.spaces = [(x, name) for x, name in found.spaces if "__name__" not in x]',
+        "self.spaces = []",
+        "tests/compile/test_guards.py::test_of_objects_classes_and_globals",
+    ),
+    Fault(
+        "guards.py",
+        'yield f"[*h{id(x)}] == n{k}"',
+        'yield f"len(h{id(x)}) == {len(known)}"',
+        "tests/compile/test_guards.py::test_a_name_instead_of_another",
+    ),
+    Fault(
+        "guards.py",
+        'named = "grad" in self.found.names',
+        "named = False",
+        "tests/compile/test_guards.py::test_gradients_that_are_asked_for_alone",
+    ),
+    Fault(
+        "guards.py",
+        'if kind == "keys" and {*map(type, value)} != {str}:',
+        "if False:",
+        "tests/compile/test_never_stale.py::test_a_change_is_seen[key by equal key-captured]",
+    ),
+    Fault(
+        "guards.py",
+        "return isinstance(now, SCALARS) and repr(now) == repr(value)",
+        "return isinstance(now, SCALARS) and bool(now == value)",
+        "tests/compile/test_guards.py::test_equal_is_not_the_same",
+    ),
+    Fault(
+        "guards.py",
+        'yield "flag", t, None, name',
+        "yield from ()",
+        "tests/compile/test_compiled.py::test_what_it_depends_on_is_looked_at_in_every_call",
+    ),
+    Fault(
+        "guards.py",
+        '"recording() is was_recording"',
+        '"True"',
+        "tests/compile/test_compiled.py::test_under_no_grad_and_debug",
+    ),
+    Fault(
+        "guards.py",
+        '"[*kwargs] == keywords" if kwargs',
+        '"kwargs.keys() == {*keywords}" if kwargs',
+        "tests/compile/test_guards.py::test_the_order_of_keywords_counts",
+    ),
+    Fault(
+        "guards.py",
+        "checks.append(f\"len({{{', '.join(distinct.values())}}}) == {len(distinct)}\")",
+        "pass",
+        "tests/compile/test_never_stale.py::test_which_arguments_are_one",
+    ),
+    Fault(
+        "guards.py",
+        'yield f"x{own}.requires_grad is {x.requires_grad}"',
+        "yield from ()",
+        "tests/compile/test_guards.py::test_an_argument_that_requires_a_gradient_after_one_that_does_not",
+    ),
+    Fault(
+        "guards.py",
+        'yield f"(x{own}.grad is None) is {x.grad is None}"',
+        "yield from ()",
+        "tests/compile/test_guards.py::test_gradients_that_are_asked_for_alone",
+    ),
+    Fault(
+        "guards.py",
+        "[*x{own}] == [*k{own}]",
+        "x{own}.keys() == k{own}.keys()",
+        "tests/compile/test_never_stale.py::test_keys_of_a_dict_in_the_arguments",
+    ),
+    Fault(
+        "guards.py",
+        'if {*names[f"l{own}"]} - {str}:',
+        "if False:",
+        "tests/compile/test_never_stale.py::test_keys_of_a_dict_in_the_arguments",
+    ),
+    Fault(
+        "guards.py",
+        " and a{own}.dtype is d{own}",
+        "",
+        "tests/compile/test_guards.py::test_arrays_of_another_form_are_not_taken_for_those_before",
+    ),
+    Fault(
+        "guards.py",
+        "a{own}.shape == s{own} and",
+        "a{own}.ndim == len(s{own}) and",
+        "tests/compile/test_guards.py::test_arrays_of_another_form_are_not_taken_for_those_before",
+    ),
+    Fault(
+        "guards.py",
+        "equal = kind in (bool, int, str, bytes)",
+        "equal = kind in (bool, int, str, bytes, float)",
+        "tests/compile/test_guards.py::test_zeros_in_arguments_have_a_sign",
+    ),
+    Fault(
+        "guards.py",
+        'elif names["captured"]:',
+        "elif False:",
+        "tests/compile/test_guards.py::test_an_argument_that_is_also_found",
+    ),
+    Fault(
+        "version.py",
+        "if any(array.tobytes() != contents for array, contents in traced.contents):",
+        "if False:",
+        "tests/compile/test_guards.py::test_contents_of_captured_arrays",
+    ),
+    Fault(
+        "version.py",
+        "return all(x.tobytes() == y.tobytes() for x, y in zip(now, before, strict=True))",
+        "return True",
+        CHANGES,
+    ),
+    Fault(
+        "version.py",
+        " or self.traced.contents or self.traced.read:",
+        " or self.traced.contents:",
+        CHANGES,
+    ),
+    Fault(
+        "version.py",
+        "x is before or not {id(x), id(before)} & captured.keys()",
+        "True",
+        "tests/compile/test_guards.py::test_an_argument_that_is_also_found",
+    ),
+    Fault(
+        "version.py",
+        "others = [*self.read, *(",
+        "others = [*(",
+        "tests/compile/test_guards.py::test_an_argument_that_is_written_and_shares_memory_with_what_is_read",
+    ),
+    Fault(
+        "version.py",
+        " or type(rate) is not float:",
+        ":",
+        "tests/compile/test_guards.py::test_a_rate_that_is_an_array_is_read_at_each_call",
+    ),
+    Fault(
+        "version.py",
+        "log.note(array for array, changed in zip(arrays, self.changed, strict=True) if changed)",
+        "pass",
+        "tests/test_writes.py",
+    ),
+    Fault("version.py", 'body.append("log.repeat(version.write)")', "pass", "tests/test_writes.py"),
+    Fault(
+        "version.py",
+        "and flags.aligned and array.dtype == value.dtype",
+        "and flags.aligned",
+        "tests/compile/test_compiled.py::test_writes_to_arguments_of_every_kind",
+    ),
+    Fault(
+        "compiled.py",
+        "key = kinds, same, recording.get()",
+        "key = kinds, (), recording.get()",
+        "tests/compile/test_never_stale.py::test_which_arguments_are_one",
+    ),
+    Fault(
+        "compiled.py",
+        "return kind, x.shape, x.dtype, x.requires_grad, x.node.op is None, x.grad is None",
+        "return kind, x.shape, x.dtype, x.requires_grad, x.grad is None",
+        "tests/compile/test_compiled.py::test_arguments_that_require_a_gradient",
+    ),
+    Fault(
+        "compiled.py",
+        "(kind, repr(x)) if is_itself(x)",
+        "(kind, x) if is_itself(x)",
+        "tests/compile/test_guards.py::test_zeros_in_arguments_have_a_sign",
+    ),
+    Fault(
+        "compiled.py",
+        "keys = tuple([(type(key), key) for key in x])",
+        "keys = tuple(x)",
+        "tests/compile/test_never_stale.py::test_keys_of_a_dict_in_the_arguments",
+    ),
+    Fault(
+        "compiled.py",
+        "                    again()\n",
+        "                    pass\n",
+        "tests/compile/test_guards.py::test_random_numbers_of_every_kind_are_refused",
+    ),
+    Fault(
+        "compiled.py",
+        "if bits_of(x) != bits]",
+        "if False]",
+        "tests/compile/test_guards.py::test_random_numbers_of_every_kind_are_refused",
+    ),
+]
+
+DERIVATIVES = [
+    Fault(
+        "derivative.py",
+        "self.sent | other.sent",
+        "other.sent",
+        "tests/compile/test_derivative.py::test_several_outputs_that_meet_again",
+    ),
+    Fault(
+        "derivative.py",
+        "if stands.get(as_key(x), source) is not source:",
+        "if False:",
+        "tests/compile/test_derivative.py::test_data_that_is_written_has_no_derivative",
+    ),
+    Fault(
+        "derivative.py",
+        "if any(value in written and node not in recorder.reached for node"
+        ", value in leaves.items()):",
+        "if False:",
+        "tests/compile/test_derivative.py::test_what_is_written_has_no_derivative",
+    ),
+    Fault(
+        "derivative.py",
+        "elif any(node.birth < recorder.birth for node in order):",
+        "elif False:",
+        BACK,
+    ),
+    Fault(
+        "derivative.py",
+        """        if positions not in self.functions:
+            self.functions[positions] = self.compiled(positions)
+        end = len(self.wanted)
+        cotangents = [as_given(sent[k]) for k in positions]
+        return self.functions[positions](""",
+        """        if len(positions) not in self.functions:
+            self.functions[len(positions)] = self.compiled(positions)
+        end = len(self.wanted)
+        cotangents = [as_given(sent[k]) for k in positions]
+        return self.functions[len(positions)](""",
+        "tests/compile/test_derivative.py::test_each_of_several_outputs_alone",
+    ),
+    Fault(
+        "derivative.py",
+        "stands[node.inputs[0]] if value is None else value\n            for",
+        "value\n            for",
+        "tests/compile/test_derivative.py::test_a_hook_is_called_on_the_way_back",
+    ),
+    Fault(
+        "derivative.py",
+        'if all(value.kind == "state" and node in recorder.reached for node'
+        ", value in wanted.items()):",
+        'if all(value.kind == "state" for value in wanted.values()):',
+        "tests/compile/test_derivative.py::test_weights_are_trained_through_a_compiled_model",
+    ),
+    Fault(
+        "derivative.py",
+        "wanted = {node: value for node, value in leaves.items() if value not in written}",
+        "wanted = leaves",
+        BACK,
+    ),
+    Fault("version.py", 'return text if lasts else f"np.array({text})"', "return text", BACK),
+]
+
+FAULTS = [*PASSES, *INDICES, *FUSION, *BUFFERS, *KEYS, *GUARDS, *DERIVATIVES]
