@@ -58,7 +58,7 @@ def like(tree: Any, leaves: Any) -> Any:
 
 def of_class(tree: dict[Any, Any], parts: dict[Any, Any]) -> dict[Any, Any]:
     """A dictionary of the class of another: code may ask for that, or for a key that is missing."""
-    made = type(tree).__new__(type(tree))
+    made: Any = type(tree).__new__(type(tree))
     if isinstance(tree, defaultdict):
         made.default_factory = tree.default_factory
     put = OrderedDict.__setitem__ if isinstance(tree, OrderedDict) else dict.__setitem__

@@ -73,8 +73,15 @@ def compiled_step(w: Tensor) -> None:
     train()
 
 
+def compiled_write_to_an_argument(w: Tensor) -> None:
+    def add(t: Any) -> None:
+        t.data[...] = t.data + 1.0
+
+    minigrad.compile(add)(w)
+
+
 WRITES = [step, subtract_data, assign, subtract, assign_to_a_view, load, start_again]
-WRITES += [apply_average, compiled_step]
+WRITES += [apply_average, compiled_step, compiled_write_to_an_argument]
 USES: dict[str, Callable[[Tensor, Tensor], Any]] = {
     "mul": lambda w, x: w * x,
     "a view": lambda w, x: w[::-1] * x,

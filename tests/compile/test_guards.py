@@ -366,6 +366,23 @@ def test_gradients_that_are_asked_for_alone() -> None:
         np.testing.assert_array_equal(other(X), found(X))
 
 
+def test_gradients_that_are_asked_for_and_then_set_to_none() -> None:
+    w = Tensor(X.copy(), requires_grad=True)
+
+    def f(x: Any) -> Any:
+        factor = 2 if w.grad is None else 3
+        w.grad = None
+        (w * x).sum().backward()
+        total = w.grad * 1 + x * factor  # type: ignore[operator]
+        w.grad = None
+        return total
+
+    compiled = compile(f)
+    for grad in (None, X.copy(), X.copy(), None):
+        w.grad = grad
+        np.testing.assert_array_equal(compiled(X), X * (3 if grad is None else 4))
+
+
 def test_an_argument_that_requires_a_gradient_after_one_that_does_not() -> None:
     compiled = compile(lambda x: x * x)
     for required in (False, True, False, True):
@@ -392,19 +409,32 @@ def test_an_argument_that_is_written_and_shares_memory_with_what_is_read() -> No
 
 
 def test_a_name_instead_of_another() -> None:
-    """As many attributes as before, and a global that hides what Python has."""
-    thing = types.SimpleNamespace(a=1.0)
+    """There are as many attributes as before."""
     layer = Layer()
     layer.other = 1.0  # type: ignore[assignment]
 
     def f(x: Any) -> Any:
-        return x * (getattr(layer, "extra", 2.0) if hasattr(layer, "extra") else 5.0) + thing.a
+        return x * (layer.extra if hasattr(layer, "extra") else 5.0)
 
     def exchange_names() -> None:
         del layer.other
         layer.extra = 3.0  # type: ignore[assignment]
 
     calls(compile(f), exchange_names, f)
+
+
+def test_a_variable_that_gets_its_first_value_later() -> None:
+    def f(x: Any) -> Any:
+        try:
+            return x * k
+        except NameError:
+            return x
+
+    compiled = compile(f)
+    for _ in range(2):
+        np.testing.assert_array_equal(compiled(X), X)
+    k = 3.0
+    np.testing.assert_array_equal(compiled(X), X * 3)
 
 
 def test_a_global_that_hides_what_python_has(monkeypatch: pytest.MonkeyPatch) -> None:
