@@ -373,7 +373,7 @@ def test_gradients_that_are_asked_for_and_then_set_to_none() -> None:
         factor = 2 if w.grad is None else 3
         w.grad = None
         (w * x).sum().backward()
-        total = w.grad * 1 + x * factor  # type: ignore[operator]
+        total = w.grad * 1 + x * factor
         w.grad = None
         return total
 
@@ -410,15 +410,15 @@ def test_an_argument_that_is_written_and_shares_memory_with_what_is_read() -> No
 
 def test_a_name_instead_of_another() -> None:
     """There are as many attributes as before."""
-    layer = Layer()
-    layer.other = 1.0  # type: ignore[assignment]
+    layer: Any = Layer()
+    layer.other = 1.0
 
     def f(x: Any) -> Any:
         return x * (layer.extra if hasattr(layer, "extra") else 5.0)
 
     def exchange_names() -> None:
         del layer.other
-        layer.extra = 3.0  # type: ignore[assignment]
+        layer.extra = 3.0
 
     calls(compile(f), exchange_names, f)
 
