@@ -239,7 +239,10 @@ class Body:
         if value.op.name == "where":
             dtypes[0] = np.dtype(bool)
         names = [self.input(x, d, index) for x, d in zip(inputs, dtypes, strict=True)]
-        return self.define(ctype(value.dtype), (value.op.lowering.format(*names),), names)
+        text = value.op.lowering.format(*names)
+        if value.op.name == "add" and names[0] == names[1]:
+            text = f"product({names[0]}, 2)"  # as compilers see it
+        return self.define(ctype(value.dtype), (text,), names)
 
     def input(self, x: Any, dtype: np.dtype[Any], index: Index) -> str:
         """An input of an elementwise op, broadcast, in the dtype that the op computes in."""

@@ -152,6 +152,12 @@ def algebra(value: Value) -> Value:
                 return x
     if name == "add":
         return joined(value)
+    if name == "div":
+        for k, number in numbers_of(value):
+            with np.errstate(all="ignore"):
+                inverse = 1 / number
+            if k == 1 and abs(np.frexp(number)[0]) == 0.5 and np.isfinite(inverse):
+                return apply("mul", inputs[0], constant(inverse))  # exact, as compilers see too
     if name == "pow" and type(inputs[1]) in (int, float) and type(inputs[0]) is Value:
         return power(value, inputs[0], inputs[1])
     return value

@@ -12,7 +12,25 @@
 
 // In a long text, compilers would stop inlining, and so making vectors.
 #define INLINE static inline __attribute__((always_inline))
-
+// Compilers may fuse products and sums, which polynomials and sums of products gain from. What the
+// program multiplies is rounded as in NumPy: else x*x - x*x is not 0, and x*2 - x hides an overflow.
+// To add -0 changes no product; clang would see that, but looks at each operation's own pragma.
+#ifdef __clang__
+#pragma clang fp contract(fast)
+#define PRODUCT(T, S, fma) INLINE T product_##S(T x, T y) { \
+  _Pragma("clang fp contract(off)") \
+  return x * y; \
+}
+#elif defined __FP_FAST_FMA && defined __FP_FAST_FMAF
+#define PRODUCT(T, S, fma) INLINE T product_##S(T x, T y) { return fma(x, y, -0.0f); }
+#else
+#define PRODUCT(T, S, fma) INLINE T product_##S(T x, T y) { return x * y; }
+#endif
+PRODUCT(float, f32, __builtin_fmaf)
+PRODUCT(double, f64, __builtin_fma)
+INLINE int64_t product_int(uint64_t x, uint64_t y) { return x * y; }
+#define product(x, y) \
+  _Generic((x) * (y), float: product_f32, double: product_f64, default: product_int)(x, y)
 
 // c ? a : b, by bits: of branches, compilers make jumps rather than vectors.
 #define CHOOSE(T, U) INLINE T choose_##T(bool c, T a, T b) { \
@@ -165,7 +183,7 @@ INLINE float sin_or_cos_f32(float x, double half) {
   double d = reduce_pi_f32(x, 3.141592653589793, 1.2246467991473532e-16, half, &odd);
   float r = (float)double_of(bits_f64(d) ^ odd << 63), z = r * r;
   float p = ((2.59951821e-6f * z - 1.98068505e-4f) * z + 8.33303016e-3f) * z - 0.166666582f;
-  return r * (p * z + 1);
+  return product(r, p * z + 1);
 }
 INLINE float sin_f32(float x) { return sin_or_cos_f32(x, 0); }
 INLINE float cos_f32(float x) { return sin_or_cos_f32(x, -0.5); }
@@ -207,9 +225,9 @@ INLINE float atan_f32(float x) {
 #define KNOWN_POWERS(root, x, y) \
   if (__builtin_constant_p(y)) { \
     if (y == 1) return x; \
-    if (y == 2) return x * x; \
-    if (y == 3) return x * x * x; \
-    if (y == 4) return x * x * (x * x); \
+    if (y == 2) return product(x, x); \
+    if (y == 3) return product(x * x, x); \
+    if (y == 4) return product(x * x, x * x); \
     if (y == -1) return 1 / x; \
     if (y == 0.5) return x == -INFINITY ? INFINITY : root(x + 0); \
     if (y == -0.5) return x == -INFINITY ? 0 : 1 / root(x + 0); \

@@ -86,7 +86,11 @@ sub = binary(
     "sub", np.subtract, (lambda g, z, x, y: g, lambda g, z, x, y: -g), "{0} - {1}", "{0} - {1}"
 )
 mul = binary(
-    "mul", np.multiply, (lambda g, z, x, y: g * y, lambda g, z, x, y: g * x), "{0}*{1}", "{0} * {1}"
+    "mul",
+    np.multiply,
+    (lambda g, z, x, y: g * y, lambda g, z, x, y: g * x),
+    "{0}*{1}",
+    "product({0}, {1})",
 )
 div = binary(
     "div",

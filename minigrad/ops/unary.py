@@ -110,7 +110,7 @@ neg = unary("neg", np.negative, lambda g, y, x: -g, "-{0}", "-{0}")
 abs = unary("abs", np.absolute, lambda g, y, x: g * np.sign(x), c="fabs({0})", domain=NOT_ZERO)
 fabs = unary("fabs", np.fabs, lambda g, y, x: g * np.sign(x), domain=NOT_ZERO)
 sqrt = unary("sqrt", np.sqrt, lambda g, y, x: g * (0.5 / y), domain=POSITIVE)
-square = unary("square", np.square, lambda g, y, x: g * (2 * x), "{0}**2", "{0} * {0}")
+square = unary("square", np.square, lambda g, y, x: g * (2 * x), "{0}**2", "product({0}, {0})")
 reciprocal = unary(
     "reciprocal", np.reciprocal, lambda g, y, x: -g * (y * y), "1/{0}", "1 / {0}", POSITIVE
 )
@@ -135,8 +135,10 @@ log2 = unary("log2", np.log2, lambda g, y, x: g / (x * LOG_2), domain=POSITIVE)
 log10 = unary("log10", np.log10, lambda g, y, x: g / (x * LOG_10), domain=POSITIVE)
 # y**-2, of which the derivative at 0 is infinite too; 1 / (y * y) would give 0 * inf there.
 cbrt = unary("cbrt", np.cbrt, lambda g, y, x: g * (y**-2 / 3), domain=NOT_ZERO)
-radians = unary("radians", np.radians, lambda g, y, x: g * DEGREE, c=f"{{0}} * {DEGREE!r}")
-degrees = unary("degrees", np.degrees, lambda g, y, x: g / DEGREE, c=f"{{0}} * {1 / DEGREE!r}")
+radians = unary("radians", np.radians, lambda g, y, x: g * DEGREE, c=f"product({{0}}, {DEGREE!r})")
+degrees = unary(
+    "degrees", np.degrees, lambda g, y, x: g / DEGREE, c=f"product({{0}}, {1 / DEGREE!r})"
+)
 implements(np.deg2rad)(radians)
 implements(np.rad2deg)(degrees)
 log1p = unary("log1p", np.log1p, lambda g, y, x: g / (1 + x), domain=Domain(-0.7, 2.0))

@@ -128,6 +128,26 @@ def test_attention_with_a_padding_mask() -> None:
     check(minigrad.value_and_grad(loss, (0, 1, 2)), q, k, v, allowed)
 
 
+IDENTITIES: dict[str, Callable[[Any], Any]] = {
+    "cancelled sums": lambda x: (x + x - x, x * 2 - x, x / 0.5 - x, 3 * x - 2 * x - x, x - x),
+    "cancelled products": lambda x: (x * x - x**2, np.sqrt(x * x - np.square(x)), x * x[::-1] + x),
+    "there and back": lambda x: (x * 3 / 3, x * 2 * 0.5, x / 4 * 4, 1 / (1 / x), x / x, x * x / x),
+    "roots": lambda x: (np.sqrt(np.square(x)), np.sqrt(x**2), np.sqrt(x) ** 2, (x + 1) - 1),
+    "neutral": lambda x: (x * 0, x + 0.0, x - 0.0, 0.0 - x, x * 1, x / 1, x**1, x * -1),
+    "unrolled": lambda x: (np.stack([x, x]).sum(0) - x, x[:, None].sum(1), x / 4 + x / 4),
+}
+
+
+@pytest.mark.parametrize("name", IDENTITIES)
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_step_of_arithmetic_is_left_out(name: str, kind: str) -> None:
+    """To the last bit: what is infinite or NaN on the way is so at the end."""
+    f, info = IDENTITIES[name], np.finfo(kind)
+    x = np.array([*SPECIAL[:7], info.max, -info.max, 0.75 * info.max, info.tiny, 3.3, 1 / 3], kind)
+    check(f, np.tile(x, 3), rtol=0, atol=0)
+    check(f, x, rtol=0, atol=0)
+
+
 def test_large_numbers_do_not_overflow_on_the_way() -> None:
     x = np.array([[1000.0, 1000.5, -1000.0], [-2000.0, -2001.0, -1999.0]], np.float32)
     target = np.array([2, 0])

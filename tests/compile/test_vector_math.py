@@ -76,7 +76,7 @@ def command() -> list[str]:
     cc = build.compiler()
     if cc is None:
         pytest.skip("there is no C compiler")
-    return [cc, *build.FLAGS]
+    return [cc, *build.flags(cc)]
 
 
 @pytest.fixture(scope="module")
