@@ -22,6 +22,7 @@ from minigrad.compile.tracer import (
     Tracer,
     check_same,
     checked,
+    is_number,
     traced_apply,
     tracing,
     varies,
@@ -43,7 +44,7 @@ class Traced:
     read at each call. `drawn` are the random numbers that each call draws, in the order of the
     program, by generators. `grads` are Tensors whose gradients are state: the step adds to what it
     finds there. `fresh` are those whose gradients it makes. `kinds` says of each part of what is
-    returned, nested as `form`, what it is: a Tensor, an array, or what it is in every call.
+    returned, nested as `form`, what it is: see `kind_of`.
     `derivative` is how it depends on Tensors, and `recorded` which of it does. `read` are the
     numbers that the function read of captured arrays, and `contents` what these hold that NumPy may
     have read: both have to be the same in the next call. `discarded` are Tensors whose gradients
@@ -70,6 +71,15 @@ class Traced:
 
 def is_array(x: Any) -> bool:
     return isinstance(x, Tensor | np.ndarray)
+
+
+def kind_of(x: Any) -> Any:
+    """What a part of what is returned is: a Tensor, an array, a number, or x itself."""
+    if isinstance(x, Tensor):
+        return Tensor
+    if isinstance(x, Tracer) and is_number(x):
+        return np.generic
+    return np.ndarray if is_array(x) else x
 
 
 def leaf(kind: str, array: Any) -> Value:
@@ -349,7 +359,7 @@ def traced_from(given: list[Any], world: World, end: End, recorder: Recorder) ->
     )
     graph, grads, fresh, lost = gradients(graph, world, end, recorder)
     form = like(end.output, iter(range(len(results))))
-    kinds = [Tensor if isinstance(x, Tensor) else np.ndarray if is_array(x) else x for x in results]
+    kinds = list(map(kind_of, results))
     derivative = derivative_of(
         [node for node in end.nodes if node is not None],
         dict(zip(end.stand_ins, world.tensors, strict=True)),

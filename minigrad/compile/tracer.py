@@ -717,8 +717,8 @@ def traced_apply(op: Op, inputs: tuple[Any, ...], attributes: dict[str, Any]) ->
         result = arrays[0]  # the same array
     else:
         result = Tracer(recorder.record(op, arrays, attributes))
-        if op.family != "movement" or is_number_of(op, result, attributes):
-            result.writeable = bool(result.value.shape)
+        if op.family != "movement" or is_number_of(op, result, arrays[0], attributes):
+            result.writeable = bool(result.value.shape) or op.name == "where"
         elif op.name in VIEWS and is_traced(arrays[0]):
             certain = op.name != "reshape" or splits_only(arrays[0].shape, result.shape)
             result = as_traced_view(result, arrays[0], op, attributes, certain)
@@ -735,8 +735,16 @@ def traced_apply(op: Op, inputs: tuple[Any, ...], attributes: dict[str, Any]) ->
     return Tensor.of(node)
 
 
-def is_number_of(op: Op, result: Tracer, attributes: dict[str, Any]) -> bool:
-    """Whether an index picks a single number, of which NumPy makes no array."""
+def is_number(x: Tracer) -> bool:
+    """Whether NumPy has a number there, and no array without axes: that can be written into, or is
+    a view."""
+    return not (x.shape or x.writeable or is_view(x))
+
+
+def is_number_of(op: Op, result: Tracer, x: Any, attributes: dict[str, Any]) -> bool:
+    """Whether an index picks a single number, of which NumPy makes no array; or it was one."""
+    if op.name in ("astype", "reshape", "transpose") and isinstance(x, Tracer) and is_number(x):
+        return not result.shape
     return op.name in ("slice", "gather") and not (
         result.shape or any(part is ... for part in attributes["index"])
     )

@@ -375,6 +375,8 @@ def returning(traced: Traced, outputs: list[str], names: dict[str, Any]) -> list
             lines.append(f"leaf{k}.node = returned({next(rest)}, recorded, {next(position)})")
         elif kind is Tensor:
             lines += [f"leaf{k} = new(Tensor)", f"leaf{k}.node = Node({next(rest)})"]
+        elif kind is np.generic:
+            lines.append(f"leaf{k} = {next(rest)}[()]")
         elif kind is not np.ndarray:
             names[f"leaf{k}"] = kind
         leaves.append(next(rest) if kind is np.ndarray else f"leaf{k}")

@@ -64,7 +64,8 @@ def matmul(x1: Any, x2: Any) -> Any:
     if 0 in ndims:
         raise ShapeError("matmul of a number: use * for that")
     if ndims[0] == 1:
-        return np.squeeze(matmul(x1[None], x2), -2 if ndims[1] > 1 else 0)
+        product = matmul(x1[None], x2)
+        return np.squeeze(product, -2) if ndims[1] > 1 else product[0]  # a number, no array
     if ndims[1] == 1:
         return np.squeeze(matmul(x1, x2[:, None]), -1)
     if ndims[1] == 2:

@@ -980,3 +980,43 @@ def test_kinds_of_dicts_are_kept() -> None:
     assert type(made) is collections.OrderedDict and list(made) == ["b", "a"]
     assert made["a"] == collections.Counter(n=2)
     agree(made["b"], X)
+
+
+NUMBERS: dict[str, Any] = {
+    "reductions": lambda x: (x.sum(), x.mean(), np.max(x), x.argmax(), (x > 0).any(), x.sum(0)),
+    "entries": lambda x: (x[0, 0], x[0, 0, ...], np.take(x, 2), x.cumsum()[-1], [*x[0]]),
+    "of numbers": lambda x: (
+        x.sum() + 1,
+        -x.sum(),
+        np.exp(x[0, 0]),
+        x.sum().astype("f"),
+        x.sum().T,
+    ),
+    "products": lambda x: (x[0] @ x[1], np.einsum("ij->", x), np.linalg.norm(x), x[0] @ x.T),
+    "arrays": lambda x: (
+        np.zeros_like(x.sum()),
+        np.where(x[0, 0] > 0, 1.0, 2.0),
+        x[:1, 0].squeeze(),
+    ),
+    "shapes": lambda x: (x.sum().reshape(1), x.sum(keepdims=True), x[:1, :1].reshape(())),
+    "containers": lambda x: {"a": x.sum(), "b": [x, x.min()], "c": (3, np.float32(2), None)},
+}
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_what_is_returned_has_the_types_that_numpy_gives(name: str) -> None:
+    f, x = NUMBERS[name], np.arange(6.0).reshape(2, 3)
+    expected, found = leaves_of(f(x)), leaves_of(compile(f)(x))
+    for (at, y), (_, z) in zip(expected, found, strict=True):
+        assert type(z) is type(y), at
+        np.testing.assert_array_equal(z, y)
+
+
+def test_an_array_without_axes_stays_one() -> None:
+    def f(x: Any) -> Any:
+        return x, x[...], x[()], x + 1, x.copy(), x.reshape(()), x.T, x.astype(np.float32)
+
+    x = np.array(3.0)
+    assert [type(y) for y in compile(f)(x)] == [type(y) for y in f(x)]
+    loss = compile(np.sum)(np.ones(3))
+    assert isinstance(loss, float) and {loss: 1}[3.0] == 1 and f"{loss:.2f}" == "3.00"
