@@ -85,19 +85,28 @@ class ArrayDataset(Dataset):
 
 
 class Subset(Dataset):
-    """Some samples of a data set: those at `indices`."""
+    """Some samples of a data set: those at `indices`, or where a mask is true.
+
+    Raises:
+        ArgumentError: if there are no such samples, or the indices have not one axis.
+
+    >>> Subset(ArrayDataset(np.arange(4)), np.array([True, False, False, True]))[:]
+    (array([0, 3]),)
+    """
 
     @checked
     def __init__(self, dataset: Dataset, indices: Any) -> None:
         self.dataset = dataset
-        self.indices = np.asarray(indices)
-        places = np.arange(len(dataset))
         try:
-            places[self.indices]
+            # What they mean is NumPy's affair: a mask, and numbers from the end.
+            self.indices = np.arange(len(dataset))[indices]
         except IndexError as error:
             raise ArgumentError(
-                f"Subset: indices are integers within 0..{len(dataset) - 1}: {error}"
+                f"Subset: indices are integers within 0..{len(dataset) - 1}, or a mask of "
+                f"{len(dataset)}: {error}"
             ) from error
+        if self.indices.ndim != 1:
+            raise ArgumentError(f"Subset: indices have one axis, not shape {self.indices.shape}")
 
     def __len__(self) -> int:
         return len(self.indices)

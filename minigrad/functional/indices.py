@@ -17,6 +17,14 @@ def known(indices: Any) -> np.ndarray | None:
     return None if is_traced(indices) else np.asarray(indices)
 
 
+def not_from_the_end(indices: Any, count: int) -> Any:
+    """Indices of `count` rows, so that what is compiled refuses -1 as it refuses `count`: NumPy,
+    and compiled indexing with it, counts from the end."""
+    if known(indices) is not None or indices.dtype.kind == "u":
+        return indices
+    return np.where(np.less(indices, 0), np.int64(count), indices)
+
+
 def outside(indices: np.ndarray, count: int) -> tuple[int, ...] | None:
     """The place of the first index that is not one of 0 to count - 1, if there is one."""
     if not indices.size or 0 <= indices.min() <= indices.max() < count:

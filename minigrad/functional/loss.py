@@ -9,7 +9,7 @@ import numpy as np
 
 from minigrad.errors import ArgumentError, DtypeError, ShapeError
 from minigrad.functional.activation import log_softmax, softplus
-from minigrad.functional.indices import known, outside
+from minigrad.functional.indices import known, not_from_the_end, outside
 from minigrad.ops import relu
 from minigrad.ops.binary import where_op
 from minigrad.ops.movement import as_array
@@ -92,6 +92,7 @@ def at_targets(name: str, scores: Any, target: Any, ignore_index: int) -> tuple[
     counts = np.not_equal(target, ignore_index)
     target = where_op(counts, target, 0)
     check_classes(name, target, classes)
+    target = not_from_the_end(target, classes)
     # With indices for all other axes, (N, ...) of them pick one score each.
     index = list(np.indices(target.shape, sparse=True))
     return scores[(*index[:axis], target, *index[axis:])], counts, target
@@ -272,12 +273,16 @@ def kl_div(x: Any, target: Any, reduction: str = "mean", log_target: bool = Fals
     return reduced(losses, reduction)
 
 
-def check_signs(name: str, target: Any) -> None:
+def of_signs(name: str, target: Any, losses: Any) -> Any:
+    """The losses of targets that are -1 or 1: others are an error, and compiled a loss of nan."""
     signs = known(target)
-    if signs is not None and not np.all(np.abs(signs) == 1):
+    if signs is None:
+        return np.where(np.equal(np.abs(target), 1), losses, np.nan)
+    if not np.all(np.abs(signs) == 1):
         raise ArgumentError(
             f"{name} has targets -1 and 1, and was given others: 2*target - 1 makes them of 0 and 1"
         )
+    return losses
 
 
 def hinge_loss(scores: Any, target: Any, reduction: str = "mean") -> Any:
@@ -287,8 +292,8 @@ def hinge_loss(scores: Any, target: Any, reduction: str = "mean") -> Any:
     0.25
     """
     scores, target = paired("hinge_loss", scores, target)
-    check_signs("hinge_loss", target)
-    return reduced(relu(1 - scores * target), reduction)
+    losses = relu(1 - scores * target)
+    return reduced(of_signs("hinge_loss", target, losses), reduction)
 
 
 # Of numbers
@@ -381,6 +386,5 @@ def cosine_embedding_loss(
     x1, x2 = paired("cosine_embedding_loss", x1, x2)
     cosines = cosine_similarity(x1, x2, axis=-1)
     cosines, target = paired("cosine_embedding_loss", cosines, target)
-    check_signs("cosine_embedding_loss", target)
-    together = np.greater(target, 0)
-    return reduced(np.where(together, 1 - cosines, relu(cosines - margin)), reduction)
+    losses = np.where(np.greater(target, 0), 1 - cosines, relu(cosines - margin))
+    return reduced(of_signs("cosine_embedding_loss", target, losses), reduction)

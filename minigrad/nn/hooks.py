@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from minigrad.errors import ArgumentError
+from minigrad.errors import ArgumentError, UnsupportedError
 from minigrad.functional.hook import hook
 from minigrad.tensor import Tensor
 
@@ -99,7 +99,14 @@ class Passage:
 
     def tell(self) -> None:
         for function in self.functions:
-            function(self.module, tuple(self.inputs.values()), tuple(self.outputs.values()))
+            inputs, outputs = (tuple(part.values()) for part in (self.inputs, self.outputs))
+            if function(self.module, inputs, outputs) is not None:
+                # As in PyTorch it would change the cotangents, which are on their way already.
+                raise UnsupportedError(
+                    f"a backward hook of {type(self.module).__name__} returned something, and it "
+                    "cannot change cotangents: return None, and change them by minigrad.hook(x, "
+                    "function), which can be put in a forward hook"
+                )
 
 
 def mapped(values: Any, function: Callable[[Tensor], Any]) -> Any:

@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 
 from minigrad.arguments import bound, check_call, checked, shown
-from minigrad.errors import ArgumentTypeError, MinigradError, UnsupportedError
+from minigrad.errors import ArgumentTypeError, MinigradError, ShapeError, UnsupportedError
 from minigrad.graph import births
 from minigrad.names import missing
 from minigrad.nn import hooks
@@ -73,6 +73,12 @@ class Module:
     __getattr__ = missing
 
     def __setattr__(self, name: str, value: Any) -> None:
+        if "." in name and isinstance(value, Tensor | Module):
+            # "a.b" is also b of a: in a state, one would take the other's place.
+            raise UnsupportedError(
+                f"{type(self).__name__}: {name!r} cannot name a parameter, buffer "
+                "or module: a name has no dot in it"
+            )
         if isinstance(value, Tensor):
             # Once it is frozen, a parameter looks like a buffer.
             known = vars(self).setdefault("_parameter_names", set())
@@ -136,12 +142,14 @@ class Module:
                 yield prefix + name, value, value.requires_grad or name in known
             elif isinstance(value, Module):
                 yield from value._named_tensors(f"{prefix}{name}.")
-            elif isinstance(value, list | tuple | dict):
+            elif isinstance(value, list | tuple | dict | set):
                 self._refuse_hidden(name, value)
 
     def _refuse_hidden(self, name: str, values: Any) -> None:
         # They would not be trained, and not be saved, without a word.
         for value in values.values() if isinstance(values, dict) else values:
+            if isinstance(value, list | tuple | dict | set):
+                self._refuse_hidden(name, value)
             if isinstance(value, Module) or (isinstance(value, Tensor) and value.requires_grad):
                 raise UnsupportedError(
                     f"{type(self).__name__}.{name} is a {type(values).__name__} that holds a "
@@ -256,7 +264,8 @@ class Module:
 
         Raises:
             ShapeError: if names are missing or unexpected, or arrays are of another shape or of a
-                kind of dtype that does not convert. All are listed, and nothing is changed.
+                kind of dtype that does not convert, or differ where one Tensor has two names. All
+                are listed, and nothing is changed.
 
         >>> line, other = Module(), Module()
         >>> line.slope, other.slope = Tensor(2.0), Tensor(3.0)
@@ -266,6 +275,14 @@ class Module:
         """
         own = {name: tensor for name, tensor, _ in self._named_tensors()}
         arrays = fitting(type(self).__name__, own, state)
+        first: dict[Tensor, str] = {}
+        for name, tensor in own.items():
+            other = first.setdefault(tensor, name)
+            if not np.array_equal(arrays[name], arrays[other], equal_nan=True):
+                raise ShapeError(
+                    f"this state does not fit {type(self).__name__}, so nothing was loaded: "
+                    f"{other} and {name} are one Tensor here, and differ in the state"
+                )
         for name, tensor in own.items():
             overwrite(tensor.data, arrays[name])
 

@@ -82,7 +82,7 @@ def number(x: Any, digits: int = 4) -> str:
     x = np.asarray(x)[()]
     if x.dtype.kind in "iub" or not np.isfinite(x):
         return str(x)
-    if abs(x) < 1e9 and x == int(x):
+    if float(abs(x)) < 1e9 and x == int(x):  # 1e9 is no float16
         return str(int(x))
     exact = f"{x:.{digits}g}"
     if abs(x.dtype.type(exact) - x) <= 8 * np.finfo(x.dtype).eps * abs(x):

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from minigrad.data import ArrayDataset, BatchLoader, Dataset, split
+from minigrad.data import ArrayDataset, BatchLoader, Dataset, Subset, split
 from minigrad.errors import ArgumentError, DtypeError, ShapeError
 
 
@@ -138,3 +138,13 @@ def test_a_split_that_leaves_a_part_empty(
 def test_what_is_split_is_a_data_set() -> None:
     with pytest.raises(ArgumentError, match=r"not a ndarray: .*ArrayDataset"):
         split(np.arange(10), 0.2)
+
+
+def test_a_subset_is_what_numpy_indexes() -> None:
+    numbers = ArrayDataset(np.arange(5))
+    for indices in ([1, 4], np.array([False, True, False, False, True]), [-4, -1], slice(1, 5, 3)):
+        subset = Subset(numbers, indices)
+        assert len(subset) == 2 and subset[:][0].tolist() == [1, 4]
+    for wrong in ([5], [0.5], [True, False], 3, [[1, 2]]):
+        with pytest.raises(ArgumentError, match="Subset: indices"):
+            Subset(numbers, wrong)

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import minigrad
 import minigrad.functional as F
 from minigrad import Tensor
 from minigrad.errors import DtypeError, ShapeError
@@ -56,3 +57,11 @@ BAD: dict[str, tuple[Any, Any, str]] = {
 def test_bad_input(call: Any, error: Any, message: str) -> None:
     with pytest.raises(error, match=message):
         call()
+
+
+def test_compiled_a_negative_index_is_refused_too() -> None:
+    rows = minigrad.compile(lambda indices: F.embedding(indices, WEIGHT))
+    np.testing.assert_array_equal(rows(INDICES), WEIGHT[INDICES])
+    for wrong in (INDICES - 1, INDICES + 1):
+        with pytest.raises(ShapeError, match="out of range"):
+            rows(wrong)

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import minigrad
 import minigrad.functional as F
 from minigrad import Tensor, value_and_grad
 from minigrad.errors import ArgumentError, DtypeError, MinigradError, ShapeError
@@ -278,3 +279,24 @@ def test_binary_cross_entropy_of_logits_that_are_sure(
     found, gradient = value_and_grad(loss)(np.array([logit]))
     np.testing.assert_allclose(found, weight * value)
     np.testing.assert_allclose(gradient, [weight * slope])
+
+
+@pytest.mark.parametrize("loss", [F.cross_entropy, F.nll_loss])
+@pytest.mark.parametrize("dtype", [np.int8, np.int64])
+def test_compiled_targets_are_classes_too(loss: Any, dtype: Any) -> None:
+    compiled = minigrad.compile(lambda x, target: loss(x, target, ignore_index=-7))
+    some = np.array([0, -7, 3], dtype)
+    np.testing.assert_allclose(compiled(LOG, some), -(LOG[0, 0] + LOG[2, 3]) / 2)
+    for wrong in (-1, -4, 4):
+        with pytest.raises(ShapeError, match="out of range"):
+            compiled(LOG, np.array([0, wrong, 3], dtype))
+
+
+def test_compiled_signs_that_are_none_make_a_loss_of_nan() -> None:
+    x = np.array([0.5, -3.0], np.float32)
+    hinge = minigrad.compile(lambda target: F.hinge_loss(x, target))
+    assert hinge(np.array([1, -1])).item() == 0.25
+    assert np.isnan(hinge(np.array([1, 0])).item())
+    cosine = minigrad.compile(lambda target: F.cosine_embedding_loss(X, X, target))
+    np.testing.assert_allclose(cosine(np.array([1, -1, -1])), 2 / 3)
+    assert np.isnan(cosine(np.array([1, 0, 1])).item())

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from minigrad import Tensor, nn
-from minigrad.errors import ArgumentError
+from minigrad.errors import ArgumentError, UnsupportedError
 
 X = np.ones((5, 2))
 
@@ -94,3 +94,10 @@ def test_a_hook_is_no_parameter_and_must_be_a_function() -> None:
     assert list(layer.state_dict()) == ["weight", "bias"]
     with pytest.raises(ArgumentError, match="a hook is a function, and a int is none"):
         layer.register_forward_hook(3)  # type: ignore[arg-type]
+
+
+def test_a_backward_hook_cannot_change_cotangents() -> None:
+    layer, x = nn.ReLU(), Tensor(X, requires_grad=True)
+    layer.register_full_backward_hook(lambda module, inputs, outputs: (inputs[0] * 3,))
+    with pytest.raises(UnsupportedError, match=r"ReLU returned something.*minigrad\.hook"):
+        layer(x).sum().backward()

@@ -224,3 +224,30 @@ def test_copies_are_equal_and_apart(duplicate: Callable[[Net], Net]) -> None:
     assert np.array_equal(other.scale.data, net.scale.data)
     other.scale.data[:] = 0
     assert net.scale.data.tolist() == [2, 3]
+
+
+def test_a_name_has_no_dot() -> None:
+    net = Net()
+    for value in (Tensor(1.0), Linear(2, 1)):
+        with pytest.raises(UnsupportedError, match=r"'body\.0' cannot name"):
+            setattr(net, "body.0", value)
+
+
+@pytest.mark.parametrize("hold", [lambda x: [[x]], lambda x: {"a": (1, x)}, lambda x: {x}])
+def test_modules_inside_of_containers_inside_are_found_missing(hold: Any) -> None:
+    net = Net()
+    net.extra = hold(Linear(2, 1))
+    with pytest.raises(UnsupportedError, match=r"Net\.extra is a .* holds a"):
+        list(net.parameters())
+
+
+def test_one_tensor_under_two_names_is_given_one_value() -> None:
+    first, second = Linear(2, 2), Linear(2, 2)
+    second.weight = first.weight
+    net = Sequential(first, second)
+    state = net.state_dict()
+    net.load_state_dict(state)
+    state["1.weight"] = state["1.weight"] + 1
+    with pytest.raises(ShapeError, match=r"0\.weight and 1\.weight are one Tensor"):
+        net.load_state_dict(state | {"0.bias": np.ones(2)})
+    assert not np.array_equal(first.bias.data, np.ones(2))

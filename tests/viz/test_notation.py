@@ -86,6 +86,7 @@ def test_constants_are_worked_out(template: str, c: float, text: str) -> None:
         (-0.0, "0"),
         (123456789.0, "123456789"),
         (1e20, "1e+20"),
+        (np.float16(4.0), "4"),
         (np.float32(0.1), "0.1"),
         (1 / 3, "0.3333"),
         (12345.678, "1.235e+04"),
