@@ -353,7 +353,8 @@ def matmul(value: Value) -> Value:
     if value.dtype.kind == "f" and depth > 1 and columns > FEW:
         return value
     if depth == 1:
-        return apply("mul", x, y)
+        product = apply("mul", x, y)
+        return from_zero(product) if value.dtype.kind == "f" else product
     y = turn(y)
     left = apply("reshape", x, shape=(*x.shape[:-1], 1, depth))
     right = apply("reshape", y, shape=(*y.shape[:-2], 1, *y.shape[-2:]))

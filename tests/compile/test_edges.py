@@ -888,3 +888,10 @@ def test_a_boolean_as_an_index() -> None:
 
     for found, expected in zip(compile(f)(x), f(x), strict=True):
         np.testing.assert_array_equal(found, expected, strict=True)
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_products_of_depth_one_begin_at_zero(dtype: str) -> None:
+    x, y = np.array([[-1.0], [0.0], [-0.0]], dtype), np.array([[0.0, -0.0, 2.0, -2.0]], dtype)
+    for f in (np.matmul, np.dot, lambda x, y: np.matmul(x[None], y)):
+        np.testing.assert_array_equal(np.signbit(compile(f)(x, y)), np.signbit(f(x, y)))

@@ -250,4 +250,4 @@ def test_one_tensor_under_two_names_is_given_one_value() -> None:
     state["1.weight"] = state["1.weight"] + 1
     with pytest.raises(ShapeError, match=r"0\.weight and 1\.weight are one Tensor"):
         net.load_state_dict(state | {"0.bias": np.ones(2)})
-    assert not np.array_equal(first.bias.data, np.ones(2))
+    assert first.bias is not None and not np.array_equal(first.bias.data, np.ones(2))
