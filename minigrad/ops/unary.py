@@ -159,6 +159,7 @@ rint = unary("rint", np.rint, domain=BETWEEN_STEPS)
 isnan = unary("isnan", np.isnan)
 isinf = unary("isinf", np.isinf)
 isfinite = unary("isfinite", np.isfinite)
-signbit = unary("signbit", np.signbit)
+# gcc 12 fails on the builtin, made into vectors of two floats.
+signbit = unary("signbit", np.signbit, c="copysign(1, {0}) < 0")
 logical_not = unary("logical_not", np.logical_not, c="!{0}")
 invert = unary("invert", np.invert, notation="~{0}", c="~{0}", domain=Domain(0, 5, dtype=int))

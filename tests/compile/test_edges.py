@@ -895,3 +895,16 @@ def test_products_of_depth_one_begin_at_zero(dtype: str) -> None:
     x, y = np.array([[-1.0], [0.0], [-0.0]], dtype), np.array([[0.0, -0.0, 2.0, -2.0]], dtype)
     for f in (np.matmul, np.dot, lambda x, y: np.matmul(x[None], y)):
         np.testing.assert_array_equal(np.signbit(compile(f)(x, y)), np.signbit(f(x, y)))
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 4, 8, 17])
+def test_signs_of_zeros_and_nans_of_a_few_floats(n: int) -> None:
+    """gcc 12 fails on some sizes if it is asked by __builtin_signbit."""
+    x = np.resize(np.array([-0.0, 0.0, -1.0, np.nan, -np.nan, 2.0, -np.inf], np.float32), (3, n))
+
+    def f(x: Any) -> Any:
+        joined = np.maximum(np.concatenate([x, x * 2], axis=-1), x[:, :1])
+        return np.where(np.signbit(joined), 1.0, joined), np.signbit(x)
+
+    for found, expected in zip(compile(f)(x), f(x), strict=True):
+        np.testing.assert_array_equal(found, expected)
