@@ -85,8 +85,8 @@ PASSES = [
     ),
     Fault(
         "passes.py",
-        'if depth == 1:\n        return apply("mul", x, y)',
-        'if depth <= 2:\n        return apply("mul", x, y)',
+        'if depth == 1:\n        product = apply("mul", x, y)',
+        'if depth <= 2:\n        product = apply("mul", x, y)',
         of("graphs"),
     ),
     Fault(
