@@ -289,7 +289,7 @@ data.ArrayDataset() | ShapeError | ArrayDataset takes one or more a
 data.ArrayDataset(3) | ShapeError | ArrayDataset takes one or more a
 data.split(x, 0.2) | ArgumentError | split takes a Dataset, not a ndarray: put arrays into one,
 data.split(ds, 2) | ArgumentError | split: held_out is a fraction of the samples, between 0 an
-data.Subset(ds, "a")[0] | ArgumentError | Subset: indices are integers within 0..11, or a mask of 12: only integers
+data.Subset(ds, "a")[0] | ArgumentError | Subset: indices are integers within 0..11, or a mask of 12
 data.Subset(3, i) | ArgumentTypeError | Subset: dataset must be a Dataset, and is
 data.make_moons() | ArgumentTypeError | make_moons: missing a required argument: 'n'
 data.make_moons("a") | ArgumentTypeError | make_moons: n must be an integer, at least 1, and is
