@@ -25,6 +25,8 @@ POINTS: dict[str, tuple[Any, list[float], Any, Any]] = {
     "abs": (np.abs, [0.0], [0.0], [[0.0]]),
     "fabs": (np.fabs, [0.0], [0.0], [[0.0]]),
     "relu": (F.relu, [0.0, NAN], [0.0, 0.0], ZERO),
+    "log of relu": (lambda x: np.log(F.relu(x)), [-1.0, 0.0], [0.0, 0.0], ZERO),
+    "sqrt of relu": (lambda x: np.sqrt(F.relu(x)), [-1.0, 0.0], [0.0, 0.0], ZERO),
     "sqrt": (np.sqrt, [0.0], [INF], [[-INF]]),
     "cbrt": (np.cbrt, [0.0], [INF], [[-INF]]),
     "norm": (np.linalg.norm, [0.0, 0.0], [0.0, 0.0], ZERO),
@@ -37,6 +39,7 @@ POINTS: dict[str, tuple[Any, list[float], Any, Any]] = {
     "0**0": (of_two(np.power), [0.0, 0.0], [0.0, 0.0], ZERO),
     "0**0.5": (of_two(np.power), [0.0, 0.5], [INF, 0.0], None),
     "0**-1": (of_two(np.power), [0.0, -1.0], [-INF, -INF], None),
+    "(-1)**2": (of_two(np.power), [-1.0, 2.0], [-2.0, NAN], None),
     "maximum of equals": (of_two(np.maximum), [1.0, 1.0], HALVES, ZERO),
     "maximum(nan, 1)": (of_two(np.maximum), [NAN, 1.0], [1.0, 0.0], ZERO),
     "minimum(1, nan)": (of_two(np.minimum), [1.0, NAN], [0.0, 1.0], ZERO),
@@ -74,6 +77,33 @@ def test_first_and_second_derivatives_eager_and_compiled() -> None:
         for name, found, wanted in zip(names, how(*points), expected, strict=True):
             if wanted is not None:
                 np.testing.assert_array_equal(found, wanted, err_msg=name)
+
+
+# y, and the second derivatives of x**y at x = 0: by x twice, by x and then y, by y and then x, by y
+# twice. Each is of a function of its own, as in a matrix of all of them infinities meet zeros.
+AT_ZERO = {
+    -1.0: [INF, INF, INF, INF],
+    0.0: [0.0, 0.0, 0.0, 0.0],
+    0.5: [-INF, NAN, NAN, 0.0],  # by x and y: inf - inf
+    1.0: [0.0, 1.0, 0.0, 0.0],
+    1.5: [INF, 0.0, 0.0, 0.0],
+    3.0: [0.0, 0.0, 0.0, 0.0],
+}
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_second_derivatives_of_powers_of_zero() -> None:
+    def second(x: Any, y: Any) -> Any:
+        firsts = [grad(lambda x, y: np.sum(x**y), argnums=i) for i in (0, 1)]
+        return [
+            grad(lambda x, y, first=first: np.sum(first(x, y)), argnums=j)(x, y)
+            for first in firsts
+            for j in (0, 1)
+        ]
+
+    x, y = np.zeros(len(AT_ZERO)), np.array(list(AT_ZERO))
+    for how in (second, minigrad.compile(second)):
+        np.testing.assert_array_equal(np.transpose(how(x, y)), list(AT_ZERO.values()))
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")

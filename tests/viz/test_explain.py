@@ -99,9 +99,9 @@ def test_terms_that_are_negative_are_subtracted() -> None:
     assert "dz/dw1 = dz/dw2*dw2/dw1 + dz/dw3*dw3/dw1 = -sin(w1) - 1 = -sin(1) - 1 = -1.841" in text
 
 
-def test_terms_that_are_sums_or_comparisons_get_parentheses() -> None:
+def test_terms_that_are_sums_get_parentheses() -> None:
     text = " ".join(lines(parse("relu(x) + tan(x)", {"x": 1})))
-    assert re.search(r"= \((w1 > 0|0 < w1)\) \+ \(1 \+ w3\*\*2\) =", text)
+    assert "= 1 + (1 + w3**2) =" in text
 
 
 def test_only_the_branch_that_is_taken_is_written() -> None:
