@@ -1,8 +1,8 @@
 """The reverse pass, and the switch that turns recording off.
 
 If t depends on v through several u_i then dt/dv = sum over i of dt/du_i * du_i/dv. So the adjoint
-dt/dv is complete once every u_i that uses v has sent its share, and each op need only know the
-local rule: from the cotangent of its output, the share of each input.
+dt/dv is complete once every u_i that uses v has contributed its term, and each op need only know
+its vjps: from the cotangent of its output, the contribution to the cotangent of each input.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ inside_transform: ContextVar[bool] = ContextVar("inside_transform", default=Fals
 
 @contextmanager
 def switched(switch: ContextVar[Any], on: Any) -> Iterator[None]:
-    """Inside, the switch has that value; afterwards, also after an exception, what it had."""
+    """Set a context variable inside the `with`; restore it afterwards, also after an exception."""
     token = switch.set(on)
     try:
         yield
@@ -46,8 +46,8 @@ def no_grad() -> Iterator[None]:
         yield
 
 
-# How a rule sees a node. An ordinary pass hands rules plain arrays, so they run at NumPy's speed;
-# `Tensor.of` in its place hands them Tensors, so that the same rules record themselves.
+# What a vjp is given for a node. An ordinary pass gives plain arrays, so vjps run at NumPy's
+# speed; `Tensor.of` instead gives Tensors, so that the same vjps are recorded.
 View = Callable[[Node], Any]
 array_of: View = attrgetter("value")
 
@@ -55,10 +55,10 @@ array_of: View = attrgetter("value")
 def shares(
     node: Node, cotangent: Any, view: View = array_of, wanted: Callable[[Node], bool] = needs_grad
 ) -> list[tuple[Node, Any]]:
-    """One step of the chain rule: each input that is wanted, with cotangent * d node / d input.
+    """One step of the chain rule: each wanted input, with cotangent * d node / d input, its share.
 
-    A share has its input's shape and dtype: an op that broadcast that input sums its share back.
-    An input that is used twice comes twice.
+    A share has its input's shape and dtype: it is summed over the axes the input was broadcast
+    along. An input that is used twice is listed twice.
     """
     assert node.op is not None and node.attributes is not None
     rules = node.op.vjps
@@ -81,10 +81,10 @@ def shares(
 def reverse(
     seeds: dict[Node, Any], by: Collection[Node] | None = None, view: View = array_of
 ) -> dict[Node, Any]:
-    """The adjoints of `by`, or else of all leaves, from the cotangents of what depends on them.
+    """The adjoints of the nodes `by`, or of all leaves, given the cotangents `seeds` of outputs.
 
-    Adjoints live in a dictionary of this pass, so that running it twice is well defined, and are
-    added into new arrays, so that nothing the pass does not own is written.
+    Adjoints are kept in a dictionary local to this pass, so that running it twice is well defined,
+    and are summed into new arrays, so that no array which the pass does not own is written.
     """
     wanted = needs_grad if by is None else leading_to(by, seeds)
     adjoints = dict(seeds)
@@ -100,7 +100,7 @@ def reverse(
 
 
 def leading_to(ends: Collection[Node], roots: Iterable[Node]) -> Callable[[Node], bool]:
-    """Whether a node lies on a path from the roots to the ends: no other needs an adjoint."""
+    """A predicate: whether a node is on a path from `roots` to `ends`. Only these need adjoints."""
     on_path = set(ends)
     for node in toposort(roots, follow=lambda node: node.requires_grad and node not in ends):
         if any(type(source) is Node and source in on_path for source in node.inputs):

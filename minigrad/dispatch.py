@@ -1,4 +1,4 @@
-"""Which function computes what NumPy function on Tensors, and what to say where there is none."""
+"""Dispatch: the implementation of each NumPy function on Tensors, and refusals of the others."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ Implementation = TypeVar("Implementation", bound=Callable[..., Any])
 T = TypeVar("T")
 P = ParamSpec("P")
 
-# NumPy function (or the name of one NumPy lacks) -> what computes it on Tensors. Ops and composites
-# enter themselves where they are defined, so that Tensor need know none of them.
+# NumPy function (or the name of one NumPy lacks) -> its implementation on Tensors. Ops and composite
+# functions are registered where they are defined, so that tensor.py need not import them.
 implementations: dict[Hashable, Callable[..., Any]] = {}
 
-# NumPy function -> what to use instead, where there is something better to say than the general.
+# NumPy function that is not supported -> what to use instead, where the general advice is not best.
 refusals: dict[Hashable, str] = {}
 
 
 def implements(*functions: Hashable) -> Callable[[Implementation], Implementation]:
-    """Register what computes these NumPy functions (or names NumPy lacks) on Tensors."""
+    """Register the implementation of these NumPy functions (or names NumPy lacks) on Tensors."""
 
     def register(implementation: Implementation) -> Implementation:
         implementations.update(dict.fromkeys(functions, implementation))
@@ -35,7 +35,7 @@ def implements(*functions: Hashable) -> Callable[[Implementation], Implementatio
 
 
 def call(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Run what implements a NumPy function on Tensors, or say why it cannot be run."""
+    """Call the implementation of a NumPy function on Tensors, or raise with what to do instead."""
     if function not in implementations:
         advice = refusals.get(function) or (
             "compose it from functions that are (the documentation lists them), or compute it from "
@@ -47,7 +47,7 @@ def call(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     except (TypeError, ValueError, IndexError) as error:
         if isinstance(error, MinigradError):
             raise
-        if isinstance(error.__cause__, MinigradError):  # what NumPy made of a refusal of ours
+        if isinstance(error.__cause__, MinigradError):  # NumPy has wrapped an error of ours
             raise error.__cause__ from None
         signature = inspect.signature(implementations[function])
         try:
@@ -70,7 +70,7 @@ def call_ufunc(
 
 
 def is_traced(x: Any) -> bool:
-    """Whether x stands for an array while a function is compiled: it says that it is one."""
+    """Whether x is a tracer of the compiler: its __class__ is ndarray, but its type is not."""
     return isinstance(x, np.ndarray) and not issubclass(type(x), np.ndarray)
 
 
@@ -84,7 +84,7 @@ def name_of(function: Any) -> str:
     return f"{module}.{function.__name__}".replace("numpy", "np", 1)
 
 
-# What operators and methods are made of.
+# For the operators and methods of Tensor
 
 
 def operators(ufunc: np.ufunc) -> tuple[Callable[[T, Any], T], Callable[[T, Any], T]]:
@@ -95,7 +95,7 @@ def operators(ufunc: np.ufunc) -> tuple[Callable[[T, Any], T], Callable[[T, Any]
 def method(
     function: Any, signature: Callable[Concatenate[T, P], Any]
 ) -> Callable[Concatenate[T, P], T]:
-    """The method, of this signature, that is a NumPy function (or a name NumPy lacks) of self."""
+    """A method with this signature that calls a NumPy function (or a name NumPy lacks) on self."""
 
     @functools.wraps(signature)
     def apply(self: T, *args: P.args, **kwargs: P.kwargs) -> T:

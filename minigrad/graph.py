@@ -27,10 +27,11 @@ class Node:
     """A value: either a leaf (`op` is None) or `op(*inputs, **attributes)`.
 
     `inputs` holds nodes, and whatever else the op was given (arrays, Python numbers) as it is.
-    `requires_grad` says that a gradient flows through here. `grad` collects what `backward()`
-    finds, on leaves only. `arrays` are the inputs as the op saw them. `birth` counts nodes in the
-    order they are made. `origin` is the user's code, and the instruction in it, that recorded it.
-    `scope` says which calls of modules returned it: see `nn.Module`.
+    `requires_grad`: whether a gradient flows through this node. `grad`: what `backward()` has
+    accumulated, on leaves only. `arrays`: the inputs as the op received them, kept for its vjps.
+    `birth`: a counter that orders nodes by when they were made. `origin`: the user's code object
+    and instruction that recorded the node. `scope`: the module calls that returned it, see
+    `nn.Module`.
     """
 
     __slots__ = (
@@ -79,8 +80,8 @@ def toposort(roots: Iterable[Node], follow: Callable[[Node], bool] = needs_grad)
     """Every node `roots` depend on, each after its inputs, so that the reverse of the list visits
     a node only when everything that uses it has been visited.
 
-    A node is made after its inputs, so the order they were made in is such an order: what is left
-    is to find them. Inputs that `follow` refuses are left out, with all that lies behind them.
+    A node is made after its inputs, so sorting by `birth` gives such an order; only the reachable
+    nodes have to be found. Inputs for which `follow` is false are left out, with their ancestors.
     """
     found = set(roots)
     stack = list(found)

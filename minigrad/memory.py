@@ -1,4 +1,4 @@
-"""Memory that is freed, and needed again at the next step."""
+"""Settings of the C library's allocator."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 
 
 def keep_freed_memory() -> None:
-    """Have the allocator keep up to 1 GiB of freed memory, where it can be told to (glibc).
+    """Have glibc's allocator keep up to 1 GiB of freed memory; elsewhere do nothing.
 
-    Else it gives large arrays back to the system whenever a step's graph is freed, and the next
-    step has every page brought in anew, filled with zeros: a training step can take twice as long
-    (mallopt(3)). Arrays of more than 32 MiB are given back all the same.
+    By default it returns the memory of large arrays to the system whenever a step's graph is freed,
+    and the kernel maps and zeroes the pages again in the next step: a training step can take twice
+    as long (mallopt(3)). Arrays of more than 32 MiB are still returned.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt

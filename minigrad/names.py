@@ -1,4 +1,4 @@
-"""Names that Tensors and modules have in other libraries, and what to write here."""
+"""Names that other libraries (mostly PyTorch) have and minigrad does not: what to write instead."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ OF_PACKAGES = {
 
 
 def of_package(package: str) -> Any:
-    """What stands for `__getattr__` of a package that other libraries have, too."""
+    """A module-level `__getattr__` that says what to write for names of the same package elsewhere."""
 
     def absent_name(name: str) -> NoReturn:
         if name in OF_PACKAGES:
@@ -133,7 +133,7 @@ def of_package(package: str) -> Any:
 
 
 def absent(advice: str) -> Any:
-    """What stands for an operator that Python asks the class for, and that is not there."""
+    """A special method that raises: for operators that Python looks up on the class."""
 
     def refuse(self: Any, *_: Any) -> NoReturn:
         kind = type(self).__name__
@@ -143,12 +143,12 @@ def absent(advice: str) -> Any:
 
 
 def missing(owner: Any, name: str) -> NoReturn:
-    """What `__getattr__` does: it is asked for what an object has not.
+    """`__getattr__` of Tensors and modules, called for attributes that they lack.
 
     Raises:
-        AttributeError: always, and it is a MissingError if there is something else to write.
+        AttributeError: always; a MissingError, with advice, if the name is known.
     """
-    if name[:2] == "__":  # asked for by Python and NumPy, at every turn
+    if name[:2] == "__":  # Python and NumPy often probe for special methods: keep it cheap
         raise AttributeError(name)
     advice = (OF_TENSORS if hasattr(type(owner), "ndim") else OF_MODULES).get(name)
     function = getattr(np, name, None)

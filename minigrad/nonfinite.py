@@ -12,12 +12,12 @@ from minigrad.graph import Node
 def origin(node: Node) -> tuple[Node, Any]:
     """The op with which a result stopped being finite, or the data it was given.
 
-    Goes from the result to what made it, as long as an input is not finite either: to a NaN first,
-    then to an infinity; last to one below zero, which may be meant, as in a mask of -inf.
+    Follows the inputs back for as long as one of them is not finite: a NaN is preferred to +inf,
+    and that to -inf, which may be intended, as in a mask.
 
     Returns:
-        The last node on the way; and None if its inputs are finite, or else the plain array or
-        number among them, or the leaf's value, that is not.
+        The node where this ends; and None if all inputs of that node are finite, else the array
+        or number that is not: a plain input of the node, or the value of a leaf.
 
     >>> from minigrad import Tensor
     >>> x = Tensor([0.0, 1.0], requires_grad=True)

@@ -1,4 +1,4 @@
-"""Where random numbers come from."""
+"""The default random generator, and its seed."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import numpy as np
 from minigrad.arguments import Seed, checked
 from minigrad.errors import ArgumentError
 
-# Made when first asked for: `import minigrad` is to be quick.
+# Made on first use, to keep `import minigrad` fast.
 default: np.random.Generator | None = None
 
 
 def generator(rng: np.random.Generator | None = None) -> np.random.Generator:
-    """The generator that was given, or the default one, which all that get none share.
+    """The generator that was given, or the default one that everything without its own shares.
 
     Raises:
         ArgumentError: for anything else.
@@ -37,16 +37,16 @@ draw: ContextVar[Callable[..., Any]] = ContextVar("draw", default=drawn_now)
 
 
 def uniform(rng: np.random.Generator | None, shape: tuple[int, ...]) -> Any:
-    """Numbers drawn from [0, 1), in float32; while a function is compiled, what stands for them."""
+    """Uniform float32 numbers from [0, 1); while a function is compiled, a tracer for them."""
     return draw.get()(generator(rng), shape)
 
 
 @checked
 def manual_seed(seed: Seed) -> None:
-    """Seed the default generator: what is drawn from here on is the same every time.
+    """Seed the default generator, so that what is drawn after this is the same in every run.
 
-    It starts the layers' weights, drops units out and shuffles batches, wherever no generator or
-    seed of their own is given. It is one for the whole process, and no part of NumPy's.
+    It is used to initialise layers, for dropout and to shuffle batches, wherever no generator or
+    seed is given. There is one for the whole process; NumPy's global state is not touched.
 
     Raises:
         ValueError: if seed is negative.
@@ -57,5 +57,5 @@ def manual_seed(seed: Seed) -> None:
     >>> generator().random() == first
     True
     """
-    # The generator that others may hold stays the one that it is.
+    # Reseeded in place, for others may hold a reference to it.
     generator().bit_generator.state = np.random.default_rng(seed).bit_generator.state

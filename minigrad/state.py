@@ -1,4 +1,4 @@
-"""States: arrays by name, taken out of what changes, and put back."""
+"""State dicts: arrays by name, as state_dict() returns and load_state_dict() takes them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ State = dict[str, np.ndarray]
 
 
 def named(owner: str, state: Any) -> Mapping[str, Any]:
-    """What was given as a state, if it has names."""
+    """The state that was given, if it is a mapping; else raise."""
     if not isinstance(state, Mapping):
         raise ArgumentTypeError(
             f"{owner}: a state is a dict of values by name, as state_dict() or minigrad.load(path) "
@@ -29,7 +29,7 @@ def fitting(owner: str, own: Mapping[str, Any], state: Mapping[str, Any]) -> Sta
 
     Raises:
         ArgumentTypeError: if the state is no dict.
-        ShapeError: if they are not, with all that is missing, unexpected or of another shape.
+        ShapeError: listing all names that are missing, unexpected, or of another shape or dtype.
 
     >>> fitting("Line", {"slope": np.zeros(())}, {"slope": 2.0})
     {'slope': array(2.)}

@@ -27,7 +27,7 @@ from minigrad.writes import log
 Axis = int | tuple[int, ...] | None
 
 
-# The signatures that methods have.
+# Signatures of methods that call a NumPy function
 def alone(self: Tensor) -> Any: ...
 def along(self: Tensor, axis: Any = None) -> Any: ...
 def memoized(self: Tensor, memo: Any = None) -> Any: ...
@@ -86,12 +86,12 @@ class Tensor:
 
     @property
     def data(self) -> np.ndarray:
-        """The array itself. What is done to it is not recorded."""
+        """The array itself. Operations on it are not recorded."""
         return self.node.value
 
     @data.setter
     def data(self, data: Any) -> None:
-        # After `t.data -= ...` it is the array that was there already.
+        # `t.data -= ...` assigns the array that is there already.
         array = data if data is self.node.value else to_array(data, self.dtype)
         if array.shape != self.shape:
             raise ShapeError(f"data of shape {array.shape} put into a Tensor of shape {self.shape}")
@@ -100,8 +100,8 @@ class Tensor:
 
     @property
     def grad(self) -> Any:
-        """What `backward()` has added up for this leaf: an array, or a Tensor after
-        `backward(create_graph=True)`; None before, and on everything that is not a leaf."""
+        """The gradient that `backward()` has accumulated on this leaf: an array, or a Tensor after
+        `backward(create_graph=True)`; None before that, and on everything that is not a leaf."""
         return self.node.grad
 
     @grad.setter
@@ -131,7 +131,7 @@ class Tensor:
 
     @property
     def name(self) -> str | None:
-        """How explanations call this value."""
+        """The name used in explanations and error messages."""
         return self.node.name
 
     @name.setter
@@ -210,7 +210,7 @@ class Tensor:
     # Differentiation
 
     def backward(self, gradient: Any = None, create_graph: bool = False) -> None:
-        """Add d self / d leaf to `.grad` of every leaf that requires it.
+        """Add d self / d leaf to `.grad` of every leaf that requires a gradient.
 
         Args:
             gradient: the cotangent of self, of self's shape. May be left out for a single value,
@@ -237,7 +237,7 @@ class Tensor:
                 total = adjoint if leaf.grad is None else seen(leaf.grad) + adjoint
                 if not create_graph:
                     total = total if isinstance(total, np.ndarray) else np.asarray(total)
-                    # A rule may pass on its cotangent, or a view: no two leaves may share a buffer.
+                    # A vjp may return its cotangent or a view of it; leaves must not share memory.
                     total = total.copy() if id(total) in held or total.base is not None else total
                     held.add(id(total))
                 leaf.grad = implementations[np.copy](total) if create_graph else total
@@ -262,7 +262,7 @@ class Tensor:
             raise ShapeError(f"backward(g) of shape {self.shape} with g of shape {g.shape}")
         return (g if g.dtype == self.dtype else g.astype(self.dtype)).node
 
-    # NumPy's protocols: every operator, method and NumPy function meets in `implementations`.
+    # NumPy's protocols: every operator, method and NumPy function is looked up in `implementations`.
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
         if method == "__call__" and not kwargs and ufunc in implementations:

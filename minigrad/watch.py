@@ -1,6 +1,8 @@
-"""To be told of every op that is applied, and of all that is sent back; to apply ops otherwise.
+"""Watchers, which are told of every op that is applied and every step of a reverse pass; and
+replacements of the engine's two functions that do these.
 
-Nothing in the engine knows of this, and so it costs nothing while nobody does.
+The engine does not check for watchers: its functions are patched while there are any, so that it
+costs nothing otherwise.
 """
 
 from __future__ import annotations
@@ -18,20 +20,20 @@ from minigrad.tensor import Tensor
 
 
 class Watcher:
-    """Base of what is told."""
+    """Base class of watchers."""
 
     def applied(
         self, op: Op, inputs: tuple[Any, ...], attributes: dict[str, Any], output: Tensor
     ) -> None:
-        """An op was applied, to Tensors and what else it was given."""
+        """Called after an op was applied to Tensors, and whatever other inputs it was given."""
 
     def sent(self, node: Node, cotangent: Any, shares: list[tuple[Node, Any]]) -> None:
-        """The reverse pass went through a node: what came in, and what goes to each input."""
+        """Called after a reverse pass went through a node, with the share of each input."""
 
 
 apply, shares = Op.__call__, autograd.shares
 Function = Callable[..., Any]
-# What applies an op to a tuple of inputs and a dictionary of attributes; and what sends back.
+# The functions in use: `apply(op, inputs, attributes)`, and `shares` as autograd's.
 engine: ContextVar[tuple[Function, Function]] = ContextVar(
     "engine", default=(lambda op, inputs, attributes: apply(op, *inputs, **attributes), shares)
 )
@@ -40,13 +42,13 @@ lock, watched = threading.Lock(), 0
 
 
 def watching(watcher: Watcher) -> AbstractContextManager[None]:
-    """Inside, in this thread or task, the watcher is told."""
+    """Inside, in this thread or task, the watcher is called."""
     return having(watchers, (*watchers.get(), watcher))
 
 
 def replacing(apply: Function, shares: Function) -> AbstractContextManager[None]:
-    """Inside, in this thread or task, `apply(op, inputs, attributes)` applies ops, and `shares` is
-    in the place of autograd's."""
+    """Inside, in this thread or task, `apply(op, inputs, attributes)` applies ops, and `shares`
+    replaces autograd's."""
     return having(engine, (apply, shares))
 
 
@@ -61,16 +63,17 @@ def having(variable: ContextVar[Any], value: Any) -> Iterator[None]:
 
 
 def switch(on: bool) -> None:
-    """Count who asks for it, in any thread: for the first the engine's two functions are replaced,
-    and after the last put back."""
+    """Count the contexts that are open in all threads: with the first, the engine's two functions
+    are patched; after the last, they are restored."""
+    # By setattr, which type checkers let replace a method and a function of a module.
     global watched
     with lock:
         watched += 1 if on else -1
-        setattr(Op, "__call__", told_apply if watched else apply)  # noqa: B010
-        setattr(autograd, "shares", told_shares if watched else shares)  # noqa: B010
+        setattr(Op, "__call__", watched_apply if watched else apply)  # noqa: B010
+        setattr(autograd, "shares", watched_shares if watched else shares)  # noqa: B010
 
 
-def told_apply(op: Op, *inputs: Any, **attributes: Any) -> Any:
+def watched_apply(op: Op, *inputs: Any, **attributes: Any) -> Any:
     output = engine.get()[0](op, inputs, attributes)
     for watcher in watchers.get():
         if isinstance(output, Tensor):
@@ -78,7 +81,7 @@ def told_apply(op: Op, *inputs: Any, **attributes: Any) -> Any:
     return output
 
 
-def told_shares(node: Node, cotangent: Any, *how: Any) -> list[tuple[Node, Any]]:
+def watched_shares(node: Node, cotangent: Any, *how: Any) -> list[tuple[Node, Any]]:
     found = engine.get()[1](node, cotangent, *how)
     for watcher in watchers.get():
         watcher.sent(node, cotangent, found)

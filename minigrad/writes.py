@@ -1,9 +1,9 @@
 """Writes into arrays that a recorded op still needs: a reverse pass that would use the new numbers
 is refused.
 
-A node holds the arrays that its op was given, and not copies of them, for its rules. Every write
-that minigrad makes into memory (an optimiser's step, `load_state_dict`, `t.data -= ...`) is noted
-here. What NumPy writes into an array by itself only `minigrad.debug()` can find.
+A node holds the arrays that its op was given, not copies of them. Every write into memory that
+minigrad makes (an optimiser's step, `load_state_dict`, `t.data -= ...`) is logged here. Writes that
+NumPy makes on its own (`array[0] = 1`) are found by `minigrad.debug()` only.
 """
 
 from __future__ import annotations
@@ -24,7 +24,10 @@ from minigrad.graph import Node, births, line_of
 
 @dataclass(eq=False)
 class Write:
-    """When memory was written into, on the scale of `Node.birth`, and where in the program."""
+    """A write: its time, on the scale of `Node.birth`, and the line of the program that made it.
+
+    `owners` are the ids of the arrays it writes, for a write that is repeated (`Log.repeated`).
+    """
 
     stamp: int = -1
     origin: tuple[CodeType, int] | None = None
@@ -32,22 +35,26 @@ class Write:
 
 
 class Log:
-    """The writes into each array that owns memory, by its id, for as long as it lives: what keeps
-    the entry, the last that was noted, and those that are repeated."""
+    """The writes into each array that owns memory.
+
+    An entry, by the array's id, lives as long as the array. It holds the weak reference that removes
+    it, the last single write, and the repeated writes.
+    """
 
     def __init__(self) -> None:
         self.newest = -1
         self.writes: dict[int, list[Any]] = {}
 
     def note(self, arrays: Iterable[Any]) -> None:
-        """These arrays were written into, by what the user's line called."""
+        """Log a write into these arrays, made by the user's current line."""
         write = Write()
         self.repeat(write)
         for array in arrays:
             self.entry(owner_of(array))[1] = write
 
     def repeated(self, arrays: Iterable[Any]) -> Write:
-        """For what writes into these arrays again and again: to be passed to `repeat` each time."""
+        """A write for code that writes into these arrays again and again (an optimiser, a compiled
+        function), to be passed to `repeat` each time."""
         owners = {id(owner): owner for owner in map(owner_of, arrays)}
         write = Write(owners=frozenset(owners))
         for entry in map(self.entry, owners.values()):
@@ -57,7 +64,7 @@ class Log:
         return write
 
     def repeat(self, write: Write) -> None:
-        """It was written now."""
+        """Set the time and line of a write to now."""
         frame = sys._getframe(1)
         while BETWEEN[frame.f_code.co_filename] and frame.f_back:
             frame = frame.f_back
@@ -72,7 +79,7 @@ class Log:
         return self.writes[key]
 
     def since(self, birth: int, array: Any) -> Write | None:
-        """The last write into the memory of an array, if it came after that."""
+        """The last write into the memory of an array after the time `birth`, if there is one."""
         writes = self.writes.get(id(owner_of(array)), ())[1:]
         return max((x for x in writes if x.stamp > birth), key=lambda x: x.stamp, default=None)
 
@@ -81,7 +88,7 @@ log = Log()
 
 
 def owner_of(array: Any) -> Any:
-    """The array that owns the memory which an array is in."""
+    """The array that owns the memory of an array: the end of its chain of bases."""
     while isinstance(array.base, np.ndarray):
         array = array.base
     return array
@@ -96,17 +103,17 @@ def check_memory(array: Any, name: str | None = None) -> None:
 
 
 def overwrite(array: Any, values: Any) -> None:
-    """array[...] = values, and noted."""
+    """array[...] = values, and log it."""
     check_memory(array)
     array[...] = values
     log.note([array])
 
 
 def as_recorded(node: Node, by_nodes: bool) -> Node:
-    """The node, with `Overwritten` in the place of each array that was written into since.
+    """The node, with `Overwritten` in place of each array that has been written into since.
 
-    Also, for rules that are handed its input nodes again, `by_nodes`, of each whose node holds
-    another array now.
+    `by_nodes`: the vjps will be given the input nodes rather than the arrays, so an input whose
+    node holds another array now is replaced too if that one was written into.
     """
 
     def written(x: Any, source: Any) -> Write | None:
@@ -120,7 +127,7 @@ def as_recorded(node: Node, by_nodes: bool) -> Node:
 
 
 def check_intact(nodes: Iterable[Node]) -> None:
-    """Refuse if what one of these nodes was computed from, or gave, has been written into."""
+    """Raise if an input or the output of one of these nodes has been written into."""
     for node in (node for node in nodes if node.op is not None):
         again = as_recorded(node, by_nodes=True)
         for x in (again.value, *again.arrays):
@@ -129,7 +136,7 @@ def check_intact(nodes: Iterable[Node]) -> None:
 
 
 def overwritten(node: Node, writes: Sequence[Any]) -> Node:
-    """The node, with `Overwritten` in the place of its value and arrays, each that has a write."""
+    """The node, with `Overwritten` in place of its value and of each array that has a write."""
     pairs = zip((node.value, *node.arrays), (node, *node.inputs), writes, strict=True)
     again = copy.copy(node)
     found: list[Any] = [
@@ -140,8 +147,8 @@ def overwritten(node: Node, writes: Sequence[Any]) -> Node:
 
 
 class Overwritten(np.lib.mixins.NDArrayOperatorsMixin):
-    """In the place of an array that was written into since an op was given it: it still has a shape
-    and a dtype, and refuses when a rule asks for its numbers."""
+    """Stands for an array that was written into after an op used it: it has a shape and a dtype, and
+    raises when a vjp reads its numbers."""
 
     base = None
 

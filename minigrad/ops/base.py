@@ -1,4 +1,4 @@
-"""What an op is: everything there is to know about it, in one entry."""
+"""Op: everything that the engine, the compiler and the tests need to know of an operation."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Domain:
 
 
 class EachInput:
-    """The vjps of an op with any number of inputs: one rule, told which input it is asked for."""
+    """The vjps of an op with any number of inputs: one rule, which is also given the position."""
 
     def __init__(self, rule: Rule) -> None:
         self.rule = rule
@@ -43,16 +43,16 @@ class EachInput:
 
 @dataclass(frozen=True, eq=False)
 class Op:
-    """An operation on arrays, its derivative, and how to write, lower and test it.
+    """An operation on arrays with its derivative, notation, lowering and test domain.
 
     `forward(*inputs, **attributes)` works on arrays. `vjps` has one rule for each input, written
     in NumPy: `rule(g, y, *inputs, **attributes)` gives the cotangent of that input from g, the
-    cotangent of the output y. The same rule runs on arrays, or on Tensors and so records itself.
+    cotangent of the output y. Given arrays it computes; given Tensors it is recorded as well.
     None stands for an input that carries no gradient; an op with no vjps has no derivative.
 
-    `notation` writes y in Python's syntax, of {0}, {1} (inputs) and attributes by name. How a
-    derivative is written follows from its rule. `lowering` is a C expression for elementwise
-    families, else a note for the compiler. Tests draw each input from its domain.
+    `notation` is y in Python's syntax, with {0}, {1} for inputs and {name} for attributes; the
+    notation of derivatives is derived from the vjps. `lowering` is a C expression for elementwise
+    families, else a note for readers of the compiler. Tests draw each input from its domain.
     """
 
     family: str
