@@ -1,8 +1,8 @@
 """Compiling: whole training steps as one graph.
 
-`minigrad.compile(f)` is a call of this package, which has the compiler imported when it is needed
-first: `import minigrad` is to be quick. `compiled.compile` says what it does, docs/compile.md how
-it works; what was built is kept, and `build.clear_cache()` removes it.
+`minigrad.compile(f)` calls this package, which imports the compiler on first use, to keep
+`import minigrad` fast. `compiled.compile` documents it, docs/compile.md says how it works.
+`build.clear_cache()` empties the cache of what was built.
 """
 
 from __future__ import annotations

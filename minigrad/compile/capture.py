@@ -1,11 +1,11 @@
-"""What a function can read outside of its arguments: each place is noted, and looked at in every
-call (`guards.py`); an array in such a place becomes an input of the graph.
+"""What a function can read besides its arguments: each place is recorded and becomes a guard, which
+is checked in every call (`guards.py`); an array in such a place becomes an input of the graph.
 
-Everything reachable is walked through, from the code outwards: closures, globals, attributes,
-containers. Of functions, classes, modules and objects of the user's own, which may hold a whole
-program, what counts is what the code that is reached names; of objects of the standard library and
-of installed packages, whose code may ask for anything in them, all they hold. What hides its state
-is watched by its pickle. What cannot be watched is refused.
+The walk starts at the function's code and follows closures, globals, attributes and containers. In
+functions, classes, modules and objects of the user's own program, only the attributes that the
+reached code names are guarded; in objects of the standard library and of installed packages, whose
+code may read anything, all attributes are. An object of C, whose state cannot be read, is compared
+by its pickle. What cannot be guarded is refused.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ from minigrad.tensor import Tensor
 
 SCALARS = (bool, int, float, complex, str, bytes, type(None), np.generic, np.dtype, enum.Enum)
 ITSELF = (range, slice, type(...), type(NotImplemented), np.ufunc, CodeType)
-# What Python and minigrad call without naming it in the code that leads there.
+# Methods that Python and minigrad call without the code naming them.
 CALLED = "getattr getattribute missing call get getitem setitem len iter next contains enter exit"
 CALLED += " bool int float index hash eq ne lt le gt ge neg pos abs invert str repr format array"
 CALLED += " round floor ceil trunc complex bytes fspath reversed length_hint delitem set delete"
@@ -60,16 +60,16 @@ CALLED += (
 MATH = "add sub mul truediv floordiv mod divmod pow matmul and or xor lshift rshift".split()
 ALWAYS = {"forward", "rule", "training", *(f"__{name}__" for name in CALLED.split())}
 ALWAYS |= {f"__{kind}{name}__" for name in MATH for kind in ("", "r", "i")}
-# Code that says one of these may be after attributes that it does not name.
+# Code that uses one of these names may read attributes that it does not name.
 BY_NAME = {"getattr", "attrgetter", "vars", "dir", "__dict__", "asdict", "astuple", "deepcopy"}
 BY_NAME |= {"__getattribute__", "getattr_static", "getmembers", "methodcaller"}
-# Where descriptors and wrappers have what they are made of.
+# Attributes in which descriptors and wrappers keep what they wrap.
 INNER = "fget fset func __func__ __wrapped__ __self__ args keywords mapping".split()
 MAKING = ("__new__", "__init__", "__post_init__")
-# Attributes in a text for `format`, as in "{.name}".
+# Attributes in a format string, as in "{.name}".
 FIELD = re.compile(r"\.(\w+)")
 RATES = {"lr", "initial_lr"}
-# What gives other answers from call to call, of which there is no object to watch: by module.
+# Functions, by module, whose results change from call to call with no object to guard.
 FILES = {"read", "readline", "readlines", "readinto", "read_text", "read_bytes", "open"}
 FILES |= {"exists", "lexists", "isfile", "isdir", "islink", "ismount", "samefile", "getsize"}
 FILES |= {"getmtime", "getatime", "getctime", "is_file", "is_dir", "is_symlink", "iterdir", "stat"}
@@ -92,25 +92,26 @@ HIDDEN: dict[str, set[str]] = {
     **dict.fromkeys(("io", "_io", "pathlib", "tempfile", "genericpath", "posixpath"), FILES),
     **dict.fromkeys(("ntpath", "os", "glob", "shutil"), FILES),
 }
-# Of the standard library, what holds nothing that is computed with: only what is named counts.
+# Modules of the standard library whose objects hold no data to compute with: of their attributes,
+# only those that the code names are guarded.
 MACHINERY = {"logging", "io", "_io", "concurrent", "multiprocessing", "socket", "subprocess"}
 MACHINERY |= {"asyncio", "threading", "typing", "warnings", "traceback", "abc"}
-# But these.
+# Except these classes.
 READABLE = {"local", "Event", "Condition", "Semaphore", "BoundedSemaphore", "Barrier", "Future"}
 READABLE |= {"Synchronized", "SynchronizedArray", "SynchronizedString", "SharedMemory"}
-# Nor is what derives from these machinery, or anything else than its own class says.
+# A base class from one of these says nothing about where its subclasses belong.
 BASES = {"minigrad", "builtins", "abc", "typing", "enum"}
 STATELESS = {"_thread", "_abc", "types", "re"}
-FEW = 16
-MANY = 256  # items of a dict from which on they are looked at as one: a vocabulary
-DEFINED = 1 << 9  # among the flags of a class: it is not one that is built into Python or NumPy
+FEW = 16  # entries of a list up to which each gets a guard of its own
+MANY = 256  # entries of a dict (a vocabulary, say) from which on one guard compares all values
+DEFINED = 1 << 9  # Py_TPFLAGS_HEAPTYPE: the class is made by a class statement
 
 
-# Also what a dictionary says that another thread writes into meanwhile.
+# What reading a place may raise; RuntimeError if another thread changes a dict meanwhile.
 GONE = (KeyError, IndexError, AttributeError, ValueError, TypeError, RuntimeError)
 
-# How each kind of place is read, and what that has to be: the same, or equal. As text in which
-# {0} is the holder, {1} the key and {2} what was there; and as a function.
+# For each kind of place its guard, as source in which {0} is the holder, {1} the key and {2} the
+# value when it was captured; and a function that reads the value.
 READ: dict[str, tuple[str, Callable[[Any, Any], Any]]] = {
     "array": ("{0}.node.value is {2}", lambda t, _: t.node.value),
     "flag": ("{0}.node.requires_grad is {2}", lambda t, _: t.node.requires_grad),
@@ -134,7 +135,7 @@ READ: dict[str, tuple[str, Callable[[Any, Any], Any]]] = {
 
 
 class Place(NamedTuple):
-    """Where something was found: how it is read (see `READ`), in what, under which key."""
+    """Where a value was found: the kind of place (see `READ`), its holder, the key in it."""
 
     kind: str
     holder: Any
@@ -143,7 +144,7 @@ class Place(NamedTuple):
 
     @property
     def takes(self) -> bool:
-        """Whether something else can be put there."""
+        """Whether another value can be put there."""
         kinds = ("cell", "item", "attribute")
         return self.kind in kinds and not isinstance(self.holder, MappingProxyType)
 
@@ -151,7 +152,7 @@ class Place(NamedTuple):
         return READ[self.kind][1](self.holder, self.key)
 
     def restore(self, x: Any) -> None:
-        """Put back what was there, if something else is."""
+        """Put back the value that was there, if another one is there now."""
         if self.kind == "absent":
             self.holder.pop(self.key, None)
         elif self.kind == "empty" and is_filled(self.holder):
@@ -177,13 +178,13 @@ class Place(NamedTuple):
 
 @dataclass
 class Captured:
-    """Everything that a function can reach, each once.
+    """Everything that a function can reach, each object once.
 
-    `slots` are the arrays that optimisers and averages write into: a container, a key and how to
-    say it. `arrays` are all others that are no Tensor's. `places` is all that was looked at.
-    `spaces` are the attributes of the user's own objects, classes and modules, of which those in
-    `names` count. `routes` says how arrays and tuples were come by: from a place, or in a tuple;
-    None is another way. `generators` of random numbers must not be drawn from.
+    `slots`: arrays that optimisers and averages write into, as (container, key, name for messages).
+    `arrays`: all other arrays that are not in a Tensor. `places`: all places that were read.
+    `spaces`: namespaces of the user's own objects, classes and modules, in which only `names` are
+    guarded. `routes`: how each array and tuple was reached: from a place, in a tuple, or in another
+    way (None). `generators`: random generators, from which the function must not draw.
     """
 
     own: str
@@ -203,16 +204,16 @@ class Captured:
     todo: list[tuple[Any, str, Any]] = field(default_factory=list)
 
     def counts(self, key: Any) -> bool:
-        """Whether an attribute of this name may be asked for."""
+        """Whether the code may read an attribute of this name."""
         by_name = not self.names.isdisjoint(BY_NAME) and not str(key).startswith("__")
         return by_name or key in self.names or key in ALWAYS
 
     def add(self, parts: Iterable[Any], name: str, route: Any = None) -> None:
-        """What is to be visited."""
+        """Queue these objects to be visited."""
         self.todo += [(x, name, route) for x in parts]
 
     def note(self, kind: str, holder: Any, key: Any, name: str, value: Any = None) -> None:
-        """Note a place; what is in it is to be visited."""
+        """Record a place, and queue its value to be visited."""
         if (kind, id(holder), key) not in self.places:
             place = self.places[kind, id(holder), key] = Place(kind, holder, key, name)
             self.todo.append((value, name, place))
@@ -230,7 +231,7 @@ class Captured:
         return {**self.tensors, **self.arrays}
 
     def can_move(self, x: Any) -> bool:
-        """Whether all ways to an array go through places in which something else can be put."""
+        """Whether an array was reached only from places into which a tracer can be put."""
         return all(
             route.takes if isinstance(route, Place) else route is not None and self.can_move(route)
             for route in self.routes[id(x)]
@@ -238,10 +239,10 @@ class Captured:
 
 
 def captured(function: Callable[..., Any], arguments: Iterable[tuple[str, Any]] = ()) -> Captured:
-    """Walk through all that a function can reach, also in arguments that are no arrays.
+    """Walk through everything that a function can reach, also from arguments that are not arrays.
 
     Raises:
-        TraceError: for what it can reach and cannot be watched.
+        TraceError: for something that it can reach and that cannot be guarded.
     """
     found = Captured(own=top_of(getattr(function, "__module__", None)))
     found.add([function], getattr(function, "__name__", "f"))
@@ -251,7 +252,7 @@ def captured(function: Callable[..., Any], arguments: Iterable[tuple[str, Any]] 
     while found.todo:
         while found.todo:
             visit(*found.todo.pop(), found)
-        # What was read since then may name more of what was looked at before.
+        # Code visited since may name more attributes of namespaces that were walked before.
         for space, name in found.spaces:
             module = space.get("__name__")
             foreign = is_python(module) or top_of(module) == "minigrad"
@@ -277,19 +278,19 @@ def top_of(module: Any) -> str:
 
 
 def is_python(module: Any) -> bool:
-    """Whether a module, by name, is of the standard library, or NumPy's."""
+    """Whether a module, by name, belongs to the standard library or NumPy."""
     return top_of(module) == "numpy" or top_of(module) in sys.stdlib_module_names
 
 
 def is_installed(module: Any, found: Captured) -> bool:
-    """Whether it is of an installed package, and the function is not."""
+    """Whether a module belongs to an installed package other than the function's own."""
     top = top_of(module)
     file = getattr(sys.modules.get(top), "__file__", None) or ""
     return top != found.own and ("site-packages" in file or "dist-packages" in file)
 
 
 def is_itself(x: Any) -> bool:
-    """Whether it is what it is for good: that the place has the same is all there is to see."""
+    """Whether x is immutable, so that a guard on the place that holds it is enough."""
     kind = type(x)
     if isinstance(x, SCALARS):
         return not isinstance(x, enum.Enum | np.void) and is_python(kind.__module__)
@@ -297,12 +298,12 @@ def is_itself(x: Any) -> bool:
 
 
 def is_of_python(x: Any) -> bool:
-    """Whether it is a ufunc that calls a function of Python's, by `np.frompyfunc`."""
+    """Whether it is a ufunc that calls a Python function, made by `np.frompyfunc`."""
     return isinstance(x, np.ufunc) and x.__name__.endswith(" (vectorized)")
 
 
 def visit(x: Any, name: str, route: Any, found: Captured) -> None:
-    """Note a value, and what of it is to be visited."""
+    """Record a value, and queue what can be reached from it."""
     if is_itself(x):
         return
     if isinstance(x, np.ndarray | tuple):
@@ -344,7 +345,7 @@ def visit(x: Any, name: str, route: Any, found: Captured) -> None:
         found.spaces.append((vars(x), name))
     elif isinstance(x, dict | MappingProxyType | list | deque | tuple | set | frozenset):
         visit_container(x, name, found)
-    elif kind.__module__.startswith(__package__):  # compiled: what it computes is traced with us
+    elif kind.__module__.startswith(__package__):  # a compiled function is traced with its caller
         found.add([getattr(x, "__wrapped__", None)], name)
     else:
         visit_object(x, name, found)
@@ -366,7 +367,7 @@ def refused(what: str, why: str) -> TraceError:
 
 
 def visit_class(kind: type, found: Captured) -> None:
-    """What classes define: methods, properties, constants."""
+    """Queue what the classes of an object define: methods, properties, constants."""
     for each in kind.__mro__:
         of = top_of(each.__module__)
         if id(each) not in found.classes and of != "minigrad" and not is_python(of):
@@ -375,7 +376,7 @@ def visit_class(kind: type, found: Captured) -> None:
 
 
 def visit_container(x: Any, name: str, found: Captured) -> None:
-    """Everything in a container counts, and in which order."""
+    """Guard everything in a container, and its order."""
     if isinstance(x, dict | MappingProxyType):
         if not is_group(x):
             found.note("keys", x, None, name)
@@ -404,7 +405,7 @@ def is_group(x: Any) -> bool:
 
 
 def hold_all(x: Any, items: Iterable[tuple[Any, str]], found: Captured) -> None:
-    """Of a group of an optimiser, all but its learning rates, which are read at each call."""
+    """Guard each item; in an optimiser's group not the learning rates, which each call reads."""
     group = is_group(x)
     for key, at in items:
         if not (group and key in RATES):
@@ -412,7 +413,7 @@ def hold_all(x: Any, items: Iterable[tuple[Any, str]], found: Captured) -> None:
 
 
 def visit_object(x: Any, name: str, found: Captured) -> None:
-    """Attributes: of the user's and of modules those named, of all others each."""
+    """Guard attributes: of the user's objects those that the code names, of all others each."""
     kind = type(x)
     own = getattr(x, "__dict__", {})
     slots = [slot for each in kind.__mro__ for slot in slots_of(each)]
@@ -442,12 +443,12 @@ def visit_object(x: Any, name: str, found: Captured) -> None:
         found.note("attribute", x, "__class__", f"the class of {name}")
         found.spaces.append((own, name))
         if any(is_foreign_base(each, found) for each in kind.__mro__):
-            visit_foreign(x, own, slots, name, found)  # whose methods may read any attribute
+            visit_foreign(x, own, slots, name, found)  # its methods may read any attribute
         if isinstance(x, Module):
             found.hold(own, [key for key in own if not isinstance(own[key], SCALARS)], name)
         if isinstance(x, enum.Enum):
             found.hold(own, ["_value_"], name)
-        if hasattr(kind, "__array__"):  # which must give NumPy arrays, and none that are traced
+        if hasattr(kind, "__array__"):  # it must return a NumPy array, which a tracer is not
             found.add((part for part in own.values() if isinstance(part, np.ndarray)), name)
         if slots:
             found.spaces.append((Slots(x, slots), name))
@@ -456,7 +457,7 @@ def visit_object(x: Any, name: str, found: Captured) -> None:
 
 
 def is_foreign_base(kind: type, found: Captured) -> bool:
-    """Whether a class is of the standard library or an installed package, and has methods."""
+    """Whether a class belongs to the standard library or an installed package (but see BASES)."""
     top = top_of(kind.__module__)
     if top in BASES:
         return False
@@ -464,7 +465,7 @@ def is_foreign_base(kind: type, found: Captured) -> bool:
 
 
 def visit_foreign(x: Any, own: Any, slots: list[str], name: str, found: Captured) -> None:
-    """Of what is not the user's, all there is: its attributes, and what else it is made of."""
+    """Guard all attributes of an object of a library, and what it wraps."""
     kind = type(x)
     module = top_of(kind.__module__)
     if own and not (callable(x) and not kind.__flags__ & DEFINED):
@@ -493,12 +494,12 @@ def visit_foreign(x: Any, own: Any, slots: list[str], name: str, found: Captured
 
 
 def is_of_c(kind: type) -> bool:
-    """Whether its objects hold more than those of a class of Python's without attributes do."""
+    """Whether instances hold C data: they are larger than those of a plain Python class."""
     return bool(kind.__basicsize__ > Captured.__basicsize__ or kind.__itemsize__)
 
 
 def visit_hidden(x: Any, name: str, found: Captured) -> None:
-    """An object of C, by its pickle."""
+    """Guard an object of C by its pickle."""
     try:
         dumps(x)
     except Exception:
@@ -507,7 +508,7 @@ def visit_hidden(x: Any, name: str, found: Captured) -> None:
 
 
 def visit_stream(x: io.IOBase, name: str, found: Captured) -> None:
-    """A stream that can be read: what is in memory is watched. What is only written is not."""
+    """Guard a stream in memory; refuse others that can be read. Output streams are not guarded."""
     if isinstance(x, io.StringIO | io.BytesIO):
         visit_hidden(x, name, found)
     elif x is not sys.stdout and x is not sys.stderr and not x.closed and x.readable():
@@ -515,7 +516,7 @@ def visit_stream(x: io.IOBase, name: str, found: Captured) -> None:
 
 
 def cached(x: Any) -> list[Any]:
-    """What a function that remembers its results remembers; in no order."""
+    """The keys and results that an lru_cache holds, sorted by id."""
     parts = gc.get_referents(x)
     (at,) = (k for k, part in enumerate(parts) if part is x.__wrapped__)
     results = [*parts[: at - 1], *parts[at - 1].values()]
@@ -531,7 +532,7 @@ def is_buffer(x: Any) -> bool:
 
 
 def visit_state(own: dict[str, Any], name: str, found: Captured) -> None:
-    """What averages the weights keeps its arrays in attributes, and in lists of arrays."""
+    """Record the arrays that an optimiser or an average holds in attributes and lists as slots."""
     found.note("length", own, None, name)
     hold_all(own, ((key, f"{name}.{key}") for key in own if key != "states"), found)
     for key, value in own.items():
@@ -552,10 +553,8 @@ def visit_optimizer(x: Optimizer, name: str, found: Captured) -> None:
 
 
 def visit_function(function: FunctionType, name: str, found: Captured) -> None:
-    """What a function is, and the variables that are not its own: of its closure, of its module.
-
-    Of Python's functions, what their module keeps counts, and not what they call.
-    """
+    """Guard a function's code, defaults and attributes, and the closure and global variables that
+    it names. Of a function of the standard library, only the data in its module."""
     code, space = function.__code__, function.__globals__
     for variable, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
         if is_filled(cell):
@@ -591,7 +590,7 @@ def visit_function(function: FunctionType, name: str, found: Captured) -> None:
         }
         imported = (x.argval for x in dis.get_instructions(each) if x.opname == "IMPORT_NAME")
         for module in filter(None, imported):
-            with suppress(ImportError):  # as the function will have it itself
+            with suppress(ImportError):  # the function will raise it itself
                 found.add([importlib.import_module(module)], module)
                 found.add([sys.modules.get(top_of(module))], top_of(module))
     for key in sorted(used):
@@ -604,7 +603,7 @@ def visit_function(function: FunctionType, name: str, found: Captured) -> None:
 
 
 def is_filled(cell: CellType) -> bool:
-    """Whether a variable has a value yet."""
+    """Whether a closure variable has a value yet."""
     try:
         return cell.cell_contents is cell.cell_contents
     except ValueError:
@@ -620,14 +619,14 @@ def codes_in(code: CodeType) -> Iterator[CodeType]:
 
 
 def slots_of(kind: type) -> list[str]:
-    """What a class keeps of each of its objects outside of a dictionary."""
+    """The names in a class's __slots__."""
     if "__slots__" not in vars(kind):
         return []
     return [key for key, x in vars(kind).items() if isinstance(x, MemberDescriptorType)]
 
 
 class Slots(Mapping[str, Any]):
-    """The attributes of an object that has no dictionary, to be read as one."""
+    """The attributes in an object's __slots__, as a mapping."""
 
     def __init__(self, x: Any, names: list[str]) -> None:
         self.x, self.names = x, names

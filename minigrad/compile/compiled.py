@@ -34,15 +34,15 @@ from minigrad.watch import watchers
 P = ParamSpec("P")
 R = TypeVar("R")
 
-# How many versions of a function are kept, and after how many it is said that they are many.
+# How many versions of a function are kept, and after how many traces there is a warning.
 KEPT, MANY = 32, 16
-# What is traced is replaced for all threads: one traces at a time, and looks at arguments.
+# Tracing puts tracers where all threads see them: one thread at a time traces and reads arguments.
 tracing_lock = threading.RLock()
 
 
 @after_fork
 def forget_threads() -> None:
-    """In a process that is forked off, nobody else holds the lock."""
+    """In a forked process, no thread is left that could hold the lock."""
     global tracing_lock
     tracing_lock = threading.RLock()
 
@@ -50,8 +50,8 @@ def forget_threads() -> None:
 class Compiled(Generic[P, R]):
     """A function that is traced once for each kind of arguments, and then runs its graph.
 
-    `versions` has what was compiled, the one used last in front; `reasons` why it was traced
-    again, each time but the first for a kind of arguments. It may be called from several threads.
+    `versions`: the compiled specializations, the last one used first. `reasons`: for each retrace
+    that a failed guard caused, which one it was. It may be called from several threads.
     """
 
     def __init__(self, function: Callable[P, R]) -> None:
@@ -65,8 +65,8 @@ class Compiled(Generic[P, R]):
         return self if instance is None else functools.partial(self, instance)
 
     def __reduce__(self) -> Any:
-        """Pickled and copied as functions are, by name; or else what it was made of is, without
-        what was compiled."""
+        """Pickle and copy by name, as functions are; without one, by the function it wraps. What
+        was compiled is left out."""
         found: Any = sys.modules.get(self.__module__)
         name = getattr(self, "__qualname__", "")
         for part in name.split("."):
@@ -74,7 +74,7 @@ class Compiled(Generic[P, R]):
         return name if found is self else (Compiled, (self.function,))
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        # debug() wants to see each op; and what calls it from a trace is compiled with it.
+        # debug() watches each op; and a call while tracing is traced as part of the caller.
         if watchers.get() or tracing.get():
             return self.function(*args, **kwargs)
         if self.versions:
@@ -90,7 +90,7 @@ class Compiled(Generic[P, R]):
             leaves: list[Any] = []
             kinds = kind_of((args, kwargs), leaves)
             given = [x for x in leaves if is_array(x)]
-            # Which are one: `x is y`, and of a Tensor its gradient is one.
+            # Which arguments are the same object: they share writes and gradients.
             first: dict[int, int] = {}
             same = tuple([first.setdefault(id(x), k) for k, x in enumerate(given)])
             key = kinds, same, recording.get()
@@ -101,7 +101,7 @@ class Compiled(Generic[P, R]):
         return version.run(arrays, given)
 
     def find(self, key: Any, given: list[Any]) -> Version | None:
-        """The version of this kind that is not stale, which comes to the front."""
+        """The version for this kind of arguments that is not stale, moved to the front."""
         reason = ""
         for version in self.versions:
             if version.key == key and version.finds_the_same(given):
@@ -138,7 +138,7 @@ class Compiled(Generic[P, R]):
         return version
 
     def explain(self, profile: bool = False) -> Report:
-        """What was made of the function, when it was called last: kernels, and what each costs.
+        """The program that the last call ran: its kernels, and the work and memory traffic of each.
 
         With `profile`, also how long each takes: see `Report.profile`.
         """
@@ -148,24 +148,24 @@ class Compiled(Generic[P, R]):
 
 @checked
 def compile(function: Callable[P, R]) -> Compiled[P, R]:
-    """A function that computes the same as one graph: compiled, without Python between its ops.
+    """A function that computes the same, compiled to one program without Python between its ops.
 
     For a whole training step: forward, backward, the optimiser's update, statistics. Also for
-    inference, and for what `grad` and its like return. The function is run on arrays that have no
-    numbers, the first time it is called with arguments of new shapes and dtypes, or after
-    something it depends on was changed: a number, training mode, a parameter's array. It is run so
-    twice, for it has to do the same again. What it prints is done then, and not at each call.
-    Random numbers that layers draw are drawn anew at each call, from the same generators as without
-    compiling. Numbers in the arguments are part of the function; what changes from call to call
-    belongs in arrays.
+    inference, and for functions that `grad` and the other transforms return. The function is traced
+    (run on arrays that have a shape and a dtype but no numbers) at the first call, and again when
+    shapes or dtypes of arguments are new or something it depends on has changed: a number, training
+    mode, a parameter's array. It runs twice then, to see that it does the same; what it prints
+    appears then, and not at each call. Layers draw their random numbers anew at each call, from the
+    same generators as without compiling. Python numbers in the arguments are constants of the
+    trace: what changes from call to call belongs in arrays.
 
-    Gradients are as without compiling, but for those that the step sets to None, makes anew and
-    uses up in its own update: these are None after it.
+    Gradients are as without compiling, except those that the step clears, computes and consumes in
+    its own update: their `.grad` is None after it.
 
     Raises:
-        TraceError: at a call, if the function reads a value that is computed in it, adds in some
-            calls to gradients that it does not keep in others, computes with arrays that are not
-            the same each time, or changes lists, attributes or variables.
+        TraceError: at a call, if the function reads a value that is computed in it, accumulates in
+            some calls into gradients that it does not keep in others, computes with arrays that
+            differ from trace to trace, or changes lists, attributes or variables.
         UnsupportedError: if it writes into arrays that are not known as its state.
 
     >>> from minigrad import nn, optim
@@ -190,7 +190,10 @@ def is_array(x: Any) -> bool:
 
 
 def kind_of(x: Any, leaves: list[Any]) -> Any:
-    """What of arguments a version is made for: all but the numbers in arrays. Leaves are added."""
+    """The key of the version for these arguments: everything but the numbers in arrays.
+
+    Arrays, Tensors and other values in the arguments are appended to `leaves`.
+    """
     kind = type(x)
     if issubclass(kind, Tensor):
         leaves.append(x)
@@ -222,10 +225,8 @@ def program_of(traced: Traced) -> Program | NumpyProgram:
 
 @contextmanager
 def collector_paused() -> Iterator[None]:
-    """All that is recorded is kept: to look for what is garbage in it takes a fifth of the time.
-
-    Nor is it looked at as if it were young afterwards: it joins what has been there for long.
-    """
+    """Pause garbage collection: a trace keeps what it records, and scanning that takes a fifth of
+    the time. Afterwards all objects are moved to the oldest generation, which is scanned least."""
     was_on = gc.isenabled()
     gc.disable()
     try:
@@ -239,9 +240,9 @@ def collector_paused() -> Iterator[None]:
 
 
 def traced_steadily(function: Callable[..., Any], arguments: Any) -> tuple[Traced, Guards]:
-    """Trace, and see that tracing changes nothing.
+    """Trace, and check that the function changes nothing outside of it.
 
-    What the function sets up when it is run for the first time, it may: then it is traced again.
+    In its first run it may set things up (a cache, a lazy attribute): then it is traced again.
     """
     first = Guards(captured(function, leaves_of(arguments, "argument ")))
     try:
@@ -281,7 +282,7 @@ def changes(what: str) -> TraceError:
 
 @contextmanager
 def unchanged_arrays(guards: Guards) -> Iterator[None]:
-    """Captured arrays and generators are afterwards as they were, whatever happens."""
+    """Restore captured arrays and random generators at the end, and raise if they had changed."""
     arrays = list(guards.found.arrays.values())
     before = [array.copy() for array in arrays]
     drawn = [(bits_of(x), x, name) for x, name in guards.found.generators.values()]
@@ -302,7 +303,7 @@ def unchanged_arrays(guards: Guards) -> Iterator[None]:
 
 
 def bits_of(rng: Any) -> bytes:
-    """Where a generator of random numbers is: NumPy's, new or old, or Python's."""
+    """The state of a random generator: NumPy's, new or legacy, or Python's."""
     if isinstance(rng, Random):
         return dumps(rng.getstate())
     return dumps(rng.get_state(False) if hasattr(rng, "get_state") else source_of(rng).state)
@@ -322,7 +323,7 @@ def source_of(rng: Any) -> Any:
 
 
 def put_back(array: np.ndarray, before: np.ndarray) -> bool:
-    """Whether an array was changed; it is no longer."""
+    """Restore an array; return whether it had changed."""
     changed = array.tobytes() != before.tobytes()
     if changed:
         array[...] = before

@@ -1,8 +1,8 @@
-"""Guards: what a version of a compiled function was made for, looked at in every call.
+"""Guards: what a version (specialization) of a compiled function depends on, checked in every call.
 
-What it depends on has to be the same objects, not equal ones: two Tensors of one number compare
-equal, and so do 1 and 1.0. The quick look is one Python expression, written for the version, which
-takes some 15 ns for each thing: a loop over them takes three times as long.
+Guards compare by identity, not by equality: two Tensors of one number compare equal, and so do 1
+and 1.0. The fast check is one Python expression that is generated for the version, and takes some
+15 ns a guard: a loop over the guards takes three times as long.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ from minigrad.autograd import recording
 from minigrad.compile.capture import GONE, READ, SCALARS, Captured, Place, cached, is_filled
 from minigrad.tensor import Tensor
 
-# Of these, what there was is a list.
+# Kinds of places whose values are lists.
 LISTED = {"length", "keys", "members", "values", "variables", "cached"}
 
 
 class Guards:
-    """What was found, as it was: `values`, at `places`."""
+    """The guards of a version: `values` that were captured, at `places`."""
 
     def __init__(self, found: Captured) -> None:
         self.found = found
         self.places = [*tensor_places(found), *found.places.values()]
-        # Of what is shared with others, as a module's names, only the parts count.
+        # Modules are shared with other code: new names in them break no guard.
         self.spaces = [(x, name) for x, name in found.spaces if "__name__" not in x]
         self.note()
 
     def note(self) -> None:
-        """Take what there is now for what has to be."""
+        """Capture the present values as those to compare with."""
         self.values = [READ[kind][1](holder, key) for kind, holder, key, _ in self.places]
         self.contents = [
             (x, dict(x) if isinstance(x, dict) else list(x))
@@ -44,8 +44,8 @@ class Guards:
         self.known = [list(x) for x, _ in self.spaces]
 
     def add_gradients(self, changed: bool, discarded: set[Tensor]) -> None:
-        """Look at whether gradients are None, of Tensors where the function may, or its trace says
-        that it depends on it: not where it sets them to None itself, and names none."""
+        """Guard whether gradients are None, for Tensors where the function may read that, or where
+        its trace depends on it; not where it sets them to None first and never names `grad`."""
         named = "grad" in self.found.names
         for t in self.found.tensors.values():
             if not (t.requires_grad and t.node.op is None):
@@ -56,7 +56,7 @@ class Guards:
                 self.values.append(t.node.grad is None)
 
     def text(self, names: dict[str, Any]) -> Iterator[str]:
-        """The look at each thing as Python, in which other things have these names."""
+        """The guards as Python expressions; the objects that they refer to are added to `names`."""
         names |= {"cached": cached, "dumps": dumps, "is_filled": is_filled, "is_": operator.is_}
         for k, ((kind, holder, key, _), value) in enumerate(
             zip(self.places, self.values, strict=True)
@@ -77,9 +77,9 @@ class Guards:
             yield f"[*h{id(x)}] == n{k}"
 
     def broken(self) -> str:
-        """What has changed, in words; or an empty text."""
+        """Which guard fails, in words; an empty string if none does."""
         reason = self.changed() or self.added()
-        if not reason:  # other objects, but equal numbers; or names that nobody asks for
+        if not reason:  # other objects, but equal numbers; or new names that no code reads
             self.note()
         return reason
 
@@ -89,13 +89,13 @@ class Guards:
                 now = READ[kind][1](holder, key)
             except GONE:
                 return f"{name} is gone"
-            # Lists that were made for this; one of the user's may be compared by `is`.
+            # Values of LISTED kinds are lists made by READ; a list of the user's is compared by `is`.
             if not (same(tuple(now), tuple(value)) if kind in LISTED else same(now, value)):
                 return difference(kind, holder, name, value, now)
         return ""
 
     def added(self) -> str:
-        """A name that there was not."""
+        """Whether there is a new name that the function may read, in words."""
         for (x, name), known in zip(self.spaces, self.known, strict=True):
             for key in x:
                 new = key not in known
@@ -119,7 +119,7 @@ class Guards:
 
 
 def tensor_places(found: Captured) -> Iterator[tuple[str, Any, Any, str]]:
-    """What of the Tensors is looked at."""
+    """The guards on captured Tensors."""
     for t in found.tensors.values():
         name = f"the Tensor {t.name}" if t.name else "the Tensor"
         yield "array", t, None, name
@@ -129,7 +129,7 @@ def tensor_places(found: Captured) -> Iterator[tuple[str, Any, Any, str]]:
 
 
 def difference(kind: str, holder: Any, name: str, value: Any, now: Any) -> str:
-    """What has changed, in words."""
+    """How a value differs from what it was, in words."""
     if kind in ("array", "flag"):
         return f"{name} of shape {holder.shape} has another array, or requires_grad"
     if kind in ("absent", "empty"):
@@ -146,10 +146,8 @@ def difference(kind: str, holder: Any, name: str, value: Any, now: Any) -> str:
 
 
 def same(now: Any, value: Any) -> bool:
-    """The same object, or the same number: 1 is not 1.0, nor 0.0 -0.0, but NaN is NaN.
-
-    Or a tuple of the same.
-    """
+    """Whether these are the same object, or the same number, or tuples of such. 1 differs from 1.0
+    and 0.0 from -0.0, but NaN equals NaN."""
     if now is value or type(now) is not type(value):
         return now is value
     if isinstance(now, tuple):
@@ -158,8 +156,8 @@ def same(now: Any, value: Any) -> bool:
 
 
 def look_text(arguments: Any, guards: Guards, names: dict[str, Any]) -> tuple[str, list[str]]:
-    """An expression of `args` and `kwargs`: whether all is as it was for these arguments. And the
-    names that it gives the arrays in them."""
+    """The fast check, as an expression in `args` and `kwargs` that is true if these arguments, and
+    all that is captured, are as the version needs them; and its names for the arrays in them."""
     args, kwargs = arguments
     names |= {"np": np, "Tensor": Tensor, "recording": recording.get, "keywords": [*kwargs]}
     names |= {"was_recording": recording.get(), "captured": guards.found.identities()}
@@ -170,7 +168,7 @@ def look_text(arguments: Any, guards: Guards, names: dict[str, Any]) -> tuple[st
     for at, argument in given + [(f"kwargs[{key!r}]", x) for key, x in kwargs.items()]:
         checks += argument_text(at, argument, names, arrays)
     leaves = names.pop("leaves", [])
-    if len(leaves) > 1:  # the same ones are the same, and others are others
+    if len(leaves) > 1:  # arguments that were one object still are, and no others
         distinct = {id(x): text for x, text in reversed(leaves)}
         checks += [f"{t} == {distinct[id(x)]}" for x, t in leaves if t != distinct[id(x)]]
         checks.append(f"len({{{', '.join(distinct.values())}}}) == {len(distinct)}")
@@ -178,7 +176,7 @@ def look_text(arguments: Any, guards: Guards, names: dict[str, Any]) -> tuple[st
 
 
 def argument_text(at: str, x: Any, names: dict[str, Any], arrays: list[str]) -> Iterator[str]:
-    """The look at an argument, or what is in it, found by evaluating `at`."""
+    """The checks of an argument, or of a part of it, which the expression `at` evaluates to."""
     kind, own, array = type(x), len(names), x
     names[f"t{own}"] = kind
     if issubclass(kind, Tensor):
@@ -219,7 +217,7 @@ def argument_text(at: str, x: Any, names: dict[str, Any], arrays: list[str]) -> 
 
 
 def identity_text(at: str, x: Any, names: dict[str, Any]) -> Iterator[str]:
-    """One that the function also finds without being given it is that one again."""
+    """Check that an argument is a captured object if it was one, and else is none of them."""
     if id(x) in names["captured"]:
         own = f"v{len(names)}_"
         names[own] = x
