@@ -16,7 +16,7 @@ Implementation = TypeVar("Implementation", bound=Callable[..., Any])
 T = TypeVar("T")
 P = ParamSpec("P")
 
-# NumPy function (or the name of one NumPy lacks) -> its implementation on Tensors. Ops and composite
+# NumPy function (or the name of one NumPy lacks) -> its implementation on Tensors. Ops and other
 # functions are registered where they are defined, so that tensor.py need not import them.
 implementations: dict[Hashable, Callable[..., Any]] = {}
 

@@ -122,7 +122,7 @@ OF_PACKAGES = {
 
 
 def of_package(package: str) -> Any:
-    """A module-level `__getattr__` that says what to write for names of the same package elsewhere."""
+    """A module-level `__getattr__` that says what to write for names that PyTorch has."""
 
     def absent_name(name: str) -> NoReturn:
         if name in OF_PACKAGES:

@@ -262,7 +262,7 @@ class Tensor:
             raise ShapeError(f"backward(g) of shape {self.shape} with g of shape {g.shape}")
         return (g if g.dtype == self.dtype else g.astype(self.dtype)).node
 
-    # NumPy's protocols: every operator, method and NumPy function is looked up in `implementations`.
+    # NumPy's protocols: operators, methods and NumPy functions are looked up in `implementations`.
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
         if method == "__call__" and not kwargs and ufunc in implementations:

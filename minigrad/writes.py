@@ -37,8 +37,8 @@ class Write:
 class Log:
     """The writes into each array that owns memory.
 
-    An entry, by the array's id, lives as long as the array. It holds the weak reference that removes
-    it, the last single write, and the repeated writes.
+    An entry, by the array's id, lives as long as the array. It holds the weak reference that
+    removes it, the last single write, and the repeated writes.
     """
 
     def __init__(self) -> None:
@@ -147,8 +147,8 @@ def overwritten(node: Node, writes: Sequence[Any]) -> Node:
 
 
 class Overwritten(np.lib.mixins.NDArrayOperatorsMixin):
-    """Stands for an array that was written into after an op used it: it has a shape and a dtype, and
-    raises when a vjp reads its numbers."""
+    """Stands for an array that was written into after an op used it: it has a shape and a dtype,
+    and raises when a vjp reads its numbers."""
 
     base = None
 

@@ -1,11 +1,12 @@
 """Derivatives of compiled functions, which are compiled functions in turn.
 
-What a call returned is the output of one node, that of the call, whose inputs are the Tensors it
-can be differentiated by. On the way back the cotangents of all outputs meet at that node, and one
-compiled function gives the share of every input from them. It is traced from the graph of Tensors
-that the trace of the function recorded, replayed: the function itself is not run for it, nothing is
-drawn at random or written again, and what was detached in it stays so. Where the rule is given
-Tensors, that function is called with Tensors, and so is recorded in the same way: to any order.
+A call is one node of the graph, whose inputs are the Tensors that it can be differentiated by; each
+returned Tensor is a node after it. In the reverse pass the cotangents of all outputs meet at the
+node of the call, and one compiled function, the pull-back, maps them to the cotangents of its
+inputs. The pull-back is traced from a replay of the graph that the trace of the function recorded:
+the function itself is not run again, no random numbers are drawn, nothing is written, and what was
+detached stays detached. When the pull-back is given Tensors it is recorded in the same way, so
+derivatives of any order work.
 """
 
 from __future__ import annotations
@@ -28,8 +29,11 @@ from minigrad.writes import Overwritten
 
 
 class Cotangents(np.ndarray):
-    """What came back to the outputs of one call, by their positions. To the reverse pass it is a
-    number, of which those of several outputs are added; `shares` is what each input gets of it."""
+    """The cotangents of the outputs of one call, by their positions.
+
+    To the reverse pass it is a number, and adding two of them joins the dictionaries. `shares` are
+    the cotangents of the inputs, computed once.
+    """
 
     sent: dict[int, Any]
     shares: tuple[Any, ...] | None
@@ -46,7 +50,7 @@ class Cotangents(np.ndarray):
 
 @dataclass(frozen=True)
 class Step:
-    """What a call is in the graph: how it goes back, and nothing that could be run again."""
+    """The op of a call, or of an output of it, in the graph: it has a vjp, but no forward."""
 
     name: str
     vjps: Any
@@ -74,12 +78,12 @@ def returned(value: np.ndarray, call: Node, position: int) -> Node:
 
 @dataclass(eq=False)
 class Derivative:
-    """How what a traced function returns depends on Tensors from outside of it.
+    """How the results of a traced function depend on Tensors from outside of it.
 
-    `order` are the nodes between these, `wanted`, and its `outputs`, as they were recorded in the
-    trace; `sources` has the values that each was computed from. What of these is computed without
-    being recorded is `plain`, and `others` are the leaves that are read for it. `tensors` are
-    those that the function has from elsewhere than its arguments.
+    `wanted`: the leaves in place of these Tensors. `order`: the recorded nodes from there to the
+    `outputs`; `sources`: the values that each was computed from. `plain`: values among these that
+    no recorded node computes; `others`: the leaves that they need. `tensors`: the captured Tensors,
+    which are not arguments.
     """
 
     order: list[Node]
@@ -93,13 +97,13 @@ class Derivative:
     refusal: str = ""
 
     def trace_back(self, recorder: Recorder) -> None:
-        """Note what each node was computed from."""
+        """Find the values that each node was computed from."""
         stands = dict(self.wanted)
         for node in self.order:
             if node in self.wanted:
                 continue
             value = recorder.made.get(node)
-            # A hook gives what it is given.
+            # A hook returns its input.
             self.sources[node] = (stands[node.inputs[0]],) if value is None else value.inputs
             stands[node] = stands[node.inputs[0]] if value is None else value
             for x, source in zip(node.inputs, self.sources[node], strict=True):
@@ -118,7 +122,7 @@ class Derivative:
         ]
 
     def record(self, wanted: list[Node], others: list[Any]) -> Node:
-        """The node of a call, by these Tensors' nodes; of all else, these nodes and arrays."""
+        """The node of a call, from the nodes to differentiate by, and other nodes and arrays."""
         inputs = [*wanted, *others]
         arrays = [x.value if type(x) is Node else x for x in inputs]
         frame = sys._getframe(1)
@@ -129,10 +133,10 @@ class Derivative:
         return Node(Cotangents.of({}), True, CALL, inputs, how, origin, arrays)
 
     def pull_back(self, sent: dict[int, Any], inputs: Sequence[Any]) -> tuple[Any, ...]:
-        """The share of each Tensor, from the cotangents of some outputs: compiled.
+        """The cotangent of each Tensor, from the cotangents of some outputs; compiled.
 
         Raises:
-            UnsupportedError: if that cannot be told.
+            UnsupportedError: if the function has no derivative.
             GradientError: if an input was written into since the call.
         """
         if self.refusal:
@@ -163,7 +167,7 @@ class Derivative:
         return compile(pulled)
 
     def replayed(self, tensors: Sequence[Tensor], others: Sequence[Any]) -> list[Any]:
-        """The outputs, recorded anew from other leaves."""
+        """The outputs, computed and recorded again from other leaves."""
         values = dict(zip(self.others, map(value_of, others), strict=True))
         values |= {v: t.data for v, t in zip(self.wanted.values(), tensors, strict=True)}
         for value in self.plain:
@@ -186,7 +190,7 @@ class Derivative:
 
 
 def as_given(cotangent: Any) -> Any:
-    """Not a number of NumPy's, which would be part of what is compiled."""
+    """A cotangent as a Tensor or an array: a number would be a constant of the trace."""
     return cotangent if isinstance(cotangent, Tensor) else np.asarray(cotangent)
 
 
@@ -200,10 +204,10 @@ def derivative_of(
     written: set[Value],
     recorder: Recorder,
 ) -> Derivative | None:
-    """How outputs depend on what stood for Tensors that require a gradient in a trace.
+    """How outputs depend on the leaves that stood for Tensors in a trace.
 
-    None where there is nothing to differentiate by: no argument, and of Tensors from elsewhere only
-    those that the function writes, or goes back to itself, as a training step does.
+    None if there is nothing to differentiate by: no argument that requires a gradient, and only
+    captured Tensors that the function writes or differentiates by itself, as a training step does.
     """
     order = toposort(outputs)
     leaves = {node: stand_ins[node][1] for node in order if node in stand_ins}
@@ -227,7 +231,7 @@ def derivative_of(
 def depending_on(
     wanted: dict[Node, Value], order: list[Node], outputs: list[Node]
 ) -> tuple[list[Node], list[Node]]:
-    """Of all nodes, and of outputs, those that are computed from what is wanted."""
+    """Those of the nodes, and of the outputs, that are computed from the wanted leaves."""
     own = {*wanted}
     for node in order:
         if any(as_key(x) in own for x in node.inputs):

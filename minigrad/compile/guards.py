@@ -89,7 +89,7 @@ class Guards:
                 now = READ[kind][1](holder, key)
             except GONE:
                 return f"{name} is gone"
-            # Values of LISTED kinds are lists made by READ; a list of the user's is compared by `is`.
+            # READ makes the lists of LISTED kinds anew; a list of the user's is compared by `is`.
             if not (same(tuple(now), tuple(value)) if kind in LISTED else same(now, value)):
                 return difference(kind, holder, name, value, now)
         return ""

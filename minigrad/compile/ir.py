@@ -27,10 +27,10 @@ Shape = tuple[int, ...]
 
 @dataclass(eq=False, slots=True)
 class Value:
-    """What an op computes, or what is there before: of kind "input", "state" or "constant".
+    """The result of an op, or a leaf of kind "input", "state" or "constant".
 
-    `inputs` are values, and numbers as the program has them, which do not promote. A constant's
-    array is in `array`; it is not copied, so it is what it is when the graph runs.
+    `inputs` are values, and Python numbers, which are weak in promotion. `array` is a constant's
+    array, not copied: it is read when the graph runs.
     """
 
     op: Op | None
@@ -55,11 +55,11 @@ class Value:
 
     @property
     def how(self) -> str:
-        """Its attributes, in a form that can be compared."""
+        """Its attributes, in a form that can be compared: see `how_of`."""
         return how_of(self.attributes)
 
     def of(self, *inputs: Any) -> Value:
-        """The same op, of other inputs of such shapes and dtypes."""
+        """The same op on other inputs of the same shapes and dtypes."""
         return Value(self.op, inputs, self.attributes, self.shape, self.dtype)
 
     def values(self) -> list[Value]:
@@ -68,15 +68,15 @@ class Value:
 
 
 def how_of(attributes: dict[str, Any]) -> str:
-    """Attributes of an op, in a form that can be compared: the same if they are.
+    """Attributes of an op as text: equal for equal attributes only.
 
     Raises:
-        UnsupportedError: if they are more than numbers, strings, dtypes, slices and arrays.
+        UnsupportedError: if they hold more than numbers, strings, dtypes, slices and arrays.
     """
     if not attributes:
         return ""
     text = repr(attributes)
-    # Arrays are shown in part, functions by an address.
+    # The repr of an array leaves entries out, and that of a function has its address.
     return repr(in_full(attributes)) if "array" in text or "<" in text else text
 
 
@@ -110,9 +110,9 @@ def is_literal(value: Value) -> bool:
 
 @dataclass(eq=False, frozen=True)
 class Graph:
-    """What a step computes: outputs, and what it writes into state, from inputs and state.
+    """A graph of values: its `outputs`, and its `writes` into state, from inputs and state.
 
-    Of a graph that was traced, all that was `recorded` is known, in the order it was made.
+    `recorded`: for a graph that was just traced, all its values in the order they were made.
     """
 
     inputs: list[Value]
@@ -125,7 +125,7 @@ class Graph:
         return [*self.outputs, *(value for _, value in self.writes)]
 
     def of(self, new: Mapping[Value, Value]) -> Graph:
-        """The graph of what values have become."""
+        """The graph with its outputs and written values replaced."""
         outputs = [new[x] for x in self.outputs]
         writes = [(target, new[x]) for target, x in self.writes]
         return Graph(self.inputs, self.states, outputs, writes)
@@ -156,11 +156,11 @@ class Graph:
 
 
 class GraphError(AssertionError):
-    """A graph that breaks the rules: a fault of the compiler, never of the program."""
+    """An invalid graph: a fault of the compiler, never of the user's program."""
 
 
 def verify(graph: Graph) -> None:
-    """Hold a graph against the rules.
+    """Check that a graph is valid.
 
     Raises:
         GraphError: if an op's value has not the shape and dtype that its op gives, a leaf is not of
@@ -192,9 +192,8 @@ def verify(graph: Graph) -> None:
 def infer(op: Op, inputs: Sequence[Any], attributes: dict[str, Any]) -> tuple[Shape, np.dtype[Any]]:
     """The shape and dtype of an op's result.
 
-    Where there is a rule for the shape, and it finds nothing amiss, NumPy is asked for the dtype
-    only, once for all inputs of such dtypes. Else they are those of the op's forward on zeros,
-    which also says what is wrong.
+    If there is a shape rule and it succeeds, only the dtype comes from NumPy, cached by the inputs'
+    dtypes. Otherwise the op's forward runs on zeros, which also raises NumPy's error.
     """
     if attributes or op.family == "movement":
         return worked_out(op, inputs, attributes)
@@ -234,7 +233,7 @@ def worked_out(
 
 
 def is_mask(x: Any) -> bool:
-    """Whether it is an array of booleans that are not known."""
+    """Whether it is an array of booleans that is not a constant."""
     return type(x) is Value and x.dtype == bool and x.kind != "constant"
 
 
@@ -271,7 +270,7 @@ def run(op: Op, arrays: Sequence[Any], attributes: dict[str, Any]) -> np.ndarray
 
 @functools.lru_cache(10_000)
 def zeros(shape: Shape, dtype: np.dtype[Any]) -> np.ndarray:
-    """An array that takes no memory of its own."""
+    """An array of zeros that takes no memory: one zero, broadcast."""
     return np.broadcast_to(np.zeros((), dtype), shape)
 
 
@@ -282,7 +281,7 @@ def zeros_of(x: Any) -> Any:
     return zeros(x.shape, x.dtype) if type(x) is Value else x
 
 
-# Rules for shapes: None where something is amiss, or has no rule.
+# Shape rules: None where inputs do not fit, or a case is left to NumPy.
 
 
 @functools.lru_cache(10_000)

@@ -1,7 +1,8 @@
-"""Rules of derivatives: what those of a node recorded is repeated for the next node of its kind.
+"""A cache of vjps while tracing: what the vjps of a node recorded is repeated for the next node
+with the same op, attributes, shapes and dtypes.
 
-A loop that is unrolled asks for the same many times. In the second run of a step, which is held
-against the first, every rule is run.
+An unrolled loop has many such nodes. In the second run, which is compared with the first, all vjps
+are run.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from minigrad.watch import shares
 
 @dataclass(slots=True)
 class Result:
-    """A traced array that a rule gives: one that it was `given`, or of the value at a place."""
+    """A tracer that a vjp returned: one that it was `given`, or one of the value at a place."""
 
     place: int
     given: bool = False
@@ -46,9 +47,9 @@ class Result:
 
 @dataclass(slots=True)
 class Recording:
-    """What the rules of a node recorded: ops, with the places of their inputs, and which input of
-    the node gets which result. Places are those of what was given, then of numbers and values that
-    were `there` before, then of what each op gives."""
+    """What the vjps of a node recorded: ops with the places of their inputs, and the result for
+    each input of the node. Places count what was given, then numbers and values that were `there`
+    before, then the result of each op."""
 
     there: list[Any]
     steps: list[tuple[Op | None, list[int], dict[str, Any], Shape, np.dtype[Any]]]
@@ -70,7 +71,7 @@ def traced_shares(
     view: Callable[[Node], Any] = array_of,
     wanted: Callable[[Node], bool] = needs_grad,
 ) -> list[tuple[Node, Any]]:
-    """As autograd.shares."""
+    """autograd.shares while tracing."""
     found = shares_found(node, cotangent, view, wanted)
     if (recorder := tracing.get()) is not None and recorder.again is None:
         recorder.reached.update(source for source, _ in found if source.op is None)
@@ -97,9 +98,9 @@ def shares_found(
 
 
 def key_of(node: Node, given: list[Any], asked: list[int]) -> Hashable | None:
-    """All that the rules of a node can see of what they are given, and which of them are asked.
+    """All that the vjps of a node can depend on, and which of them are run.
 
-    None if that is not known: of an array, which may hold anything, and of functions.
+    None if that is not known: if an input is an array of numbers, or an attribute a function.
     """
     try:
         how = how_of(node.attributes or {})
@@ -130,7 +131,7 @@ def without_none(node: Node, asked: list[int]) -> list[int]:
 
 
 def recording_of(given: list[Any], steps: list[Value], results: dict[int, Any]) -> Recording | None:
-    """None if the rules used what cannot be told from what they were given."""
+    """None if the vjps used values that are neither given to them nor constants."""
     places = {x.value: k for k, x in enumerate(given) if isinstance(x, Tracer)}
     own = {*places, *steps}
     there = [x for step in steps for x in step.inputs if type(x) is not Value or x not in own]

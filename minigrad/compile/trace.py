@@ -37,19 +37,20 @@ from minigrad.watch import replacing
 
 @dataclass(eq=False)
 class Traced:
-    """A graph, and how the world is tied to it.
+    """A graph, and what its inputs, states and outputs are in the program.
 
-    `arguments` are the graph's inputs, of all that is an array in the arguments. `states` are read
-    from, and written into, a Tensor's array or a place in a container. `rates` are learning rates,
-    read at each call. `drawn` are the random numbers that each call draws, in the order of the
-    program, by generators. `grads` are Tensors whose gradients are state: the step adds to what it
-    finds there. `fresh` are those whose gradients it makes. `kinds` says of each part of what is
-    returned, nested as `form`, what it is: see `kind_of`.
-    `derivative` is how it depends on Tensors, and `recorded` which of it does. `read` are the
-    numbers that the function read of captured arrays, and `contents` what these hold that NumPy may
-    have read: both have to be the same in the next call. `discarded` are Tensors whose gradients
-    are set to None before anything else is done to them; `used_up` those of them that are made
-    again, and are None after it all the same.
+    - `arguments`: the graph's inputs for the arrays and Tensors in the arguments.
+    - `states`: arrays outside of the function that the graph reads, and may write.
+    - `rates`: learning rates, read at each call.
+    - `drawn`: random numbers, with their generators, in the order in which each call draws them.
+    - `grads`: Tensors whose gradients are state: the step accumulates into them, or reads them.
+    - `fresh`: Tensors whose gradients are None after the step.
+    - `form`: how the returned parts are nested; `kinds`: what each part is, see `kind_of`.
+    - `derivative`: how the returned parts depend on Tensors; `recorded`: which of them do.
+    - `read`: numbers of captured arrays that the function read; `contents`: those of captured
+      arrays that NumPy may have read. Both are guarded.
+    - `discarded`: Tensors whose gradients the step clears before anything else; `used_up`: those
+      of them whose new gradients are consumed by the step's own update, and not kept.
     """
 
     graph: Graph
@@ -74,7 +75,7 @@ def is_array(x: Any) -> bool:
 
 
 def kind_of(x: Any) -> Any:
-    """What a part of what is returned is: a Tensor, an array, a number, or x itself."""
+    """What a returned part is: Tensor, np.ndarray, np.generic for a number, or else x itself."""
     if isinstance(x, Tensor):
         return Tensor
     if isinstance(x, Tracer) and is_number(x):
@@ -83,15 +84,15 @@ def kind_of(x: Any) -> Any:
 
 
 def leaf(kind: str, array: Any) -> Value:
-    """What is there before, in the machine's order of bytes."""
+    """A leaf of the graph for an array, in native byte order."""
     dtype = checked(array.dtype.newbyteorder("="))
     return Value(None, (), {}, array.shape, dtype, kind)
 
 
 @dataclass(eq=False)
 class World:
-    """What is replaced while a function is traced, by what: Tensors, places in containers, arrays
-    in the arguments, and captured ones. Of Tensors that collect gradients, also these."""
+    """What tracers replace while a function is traced, and by which values of the graph: Tensors,
+    items of containers, arrays in the arguments, captured arrays, gradients of leaves."""
 
     tensors: list[tuple[Tensor, Value]]
     items: list[tuple[Any, Any, Value]]
@@ -126,12 +127,12 @@ def world_of(given: list[Any], found: Captured, recorder: Recorder) -> World:
 
 
 def can_stand_in(x: np.ndarray, found: Captured) -> bool:
-    """Whether a traced array can be in all the places where a captured one is."""
+    """Whether a tracer can be put into every place in which a captured array is."""
     return type(x) is np.ndarray and x.dtype.newbyteorder("=") in DTYPES and found.can_move(x)
 
 
 def with_tracers(x: Any, tracers: dict[int, Any]) -> Any:
-    """An array, or a tuple of arrays, as it is while a function is traced."""
+    """The tracer of an array; a tuple with its arrays replaced; else x."""
     if isinstance(x, tuple) and id(x) not in tracers:
         parts = [with_tracers(part, tracers) for part in x]
         if any(map(operator.is_not, parts, x)):
@@ -141,8 +142,9 @@ def with_tracers(x: Any, tracers: dict[int, Any]) -> Any:
 
 @contextmanager
 def replaced(world: World, tracers: dict[int, Any]) -> Iterator[list[Node]]:
-    """Inside, arrays are traced, captured ones by these; afterwards, whatever happens, all is as it
-    was. What the function puts in a captured array's place stays there, to be found."""
+    """Inside, tracers are in place of all arrays (`tracers`, by the arrays' ids); afterwards
+    everything is restored. A place that the function assigned itself is left, for the guards to
+    find."""
     nodes = [(t, t.node, getattr(t, "root", None)) for t, _ in world.tensors]
     values = [(holder, key, holder[key]) for holder, key, _ in world.items]
     items = [(holder, key, Tracer(value)) for holder, key, value in world.items]
@@ -176,12 +178,12 @@ def replaced(world: World, tracers: dict[int, Any]) -> Iterator[list[Node]]:
     finally:
         try:
             restore()
-        finally:  # also if it was interrupted
+        finally:  # again, if Ctrl-C interrupted it
             restore()
 
 
 def stand_in(t: Tensor, value: Value, grad: Value | None) -> Node:
-    """A leaf. The graph that t may be the result of is not there."""
+    """The leaf in place of a Tensor's node: the graph that computed it is hidden."""
     node = Node(Tracer(value), t.node.requires_grad)  # type: ignore[arg-type]
     node.name = t.node.name
     node.grad = None if grad is None else Tracer(grad)
@@ -190,8 +192,11 @@ def stand_in(t: Tensor, value: Value, grad: Value | None) -> Node:
 
 @dataclass(eq=False)
 class End:
-    """What was there when a function had run: what it returned, and left in every place. `nodes`
-    are those of returned Tensors that require a gradient, `stand_ins` those of Tensors outside."""
+    """The end of a traced run: what the function returned, and what it left in every place.
+
+    `nodes`: those of returned Tensors that require a gradient, else None. `stand_ins`: the leaves
+    in place of Tensors outside.
+    """
 
     nodes: list[Node | None]
     stand_ins: list[Node]
@@ -208,7 +213,7 @@ class End:
 
 @contextmanager
 def traced(recorder: Recorder) -> Iterator[None]:
-    """Inside, ops take traced arrays, and are recorded."""
+    """Inside, ops take tracers, and are recorded."""
     with (
         replacing(traced_apply, traced_shares),
         switched(tracing, recorder),
@@ -217,13 +222,13 @@ def traced(recorder: Recorder) -> Iterator[None]:
         try:
             yield
         finally:
-            # Also where the function, or NumPy, caught it and made something else of it.
+            # Even if the function caught it, or NumPy raised another error because of it.
             if recorder.refusal is not None:
                 raise recorder.refusal from None
 
 
 def run(function: Callable[..., Any], arguments: Any, world: World, recorder: Recorder) -> End:
-    """Run a function on traced arrays, in the place of its arguments' and its state's."""
+    """Run a function on tracers in place of the arrays in its arguments and its state."""
     captured = {id(x): Tracer(value) for x, value in world.captured}
     stand_ins = {id(x): Tracer(value) for x, value in world.arrays}
     recorder.stand_ins = {id(x) for key, x in captured.items() if key not in stand_ins}
@@ -246,7 +251,7 @@ def run(function: Callable[..., Any], arguments: Any, world: World, recorder: Re
         )
         for x in end.values():
             if isinstance(x, Tracer):
-                _ = x.value  # of a view, looked up after all is written, while it can be recorded
+                _ = x.value  # brings a view up to date with all writes, while that is recorded
         return end
 
 
@@ -286,13 +291,12 @@ def check_gradients(world: World, nodes: list[Node]) -> None:
 def trace(
     function: Callable[..., Any], arguments: Any, found: Captured
 ) -> tuple[Traced, Callable[[], None]]:
-    """Trace a function: run it on traced arrays. And what runs it once more, and holds that against
-    the first run.
+    """Trace a function. Returns the trace, and a function that traces again and compares.
 
     Args:
         function: the step.
         arguments: (args, kwargs), whose arrays and Tensors become inputs.
-        found: its state.
+        found: what it captures.
 
     Raises:
         TraceError: if it reads a value that is computed in it.
@@ -331,7 +335,7 @@ def check_ends(end: End, other: End, recorder: Recorder) -> None:
 
 
 def traced_from(given: list[Any], world: World, end: End, recorder: Recorder) -> Traced:
-    """The graph, of what was recorded."""
+    """The graph of what was recorded."""
     places = [value for _, value in world.tensors]
     places += [value for *_, value in world.items] + [value for _, value in world.arrays]
     ends = list(map(recorder.value_of, [*end.tensors, *end.items, *end.arrays]))
@@ -379,8 +383,9 @@ def traced_from(given: list[Any], world: World, end: End, recorder: Recorder) ->
 def gradients(
     graph: Graph, world: World, end: End, recorder: Recorder
 ) -> tuple[Graph, list[tuple[Tensor, Value]], list[Tensor], set[Tensor]]:
-    """The graph with what becomes of gradients. Which of them are state: those that it uses, or
-    leaves. Which are None after it, and which of these for they were used up."""
+    """The graph with the writes of gradients; the Tensors whose gradients are state, because the
+    graph reads or leaves them; those whose gradients are None afterwards; and those of these whose
+    gradients were consumed by the step's own update."""
     grads, fresh, writes, lost = [], [], [], set()
     ends = [None if last is None else recorder.value_of(last) for last in end.grads]
     before = dict.fromkeys([*graph.inputs, *graph.states, *recorder.leaves])
@@ -398,7 +403,7 @@ def gradients(
         left = end_value is (None if t.grad is None else value)
         if left and value not in computed and not discarded:
             continue
-        # What is made anew in each call, and used up by an update, is not kept.
+        # A gradient that each call computes anew, and its update consumes, is not kept.
         used_up = value not in used and discarded and data in updated
         if end_value is None or (end_value is not value and used_up):
             fresh.append(t)

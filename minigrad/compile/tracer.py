@@ -1,4 +1,4 @@
-"""Tracing: a step is run once on arrays that hold no numbers, and note what is done to them."""
+"""Tracing: a function is run on tracers, arrays without numbers that record ops on them."""
 
 from __future__ import annotations
 
@@ -44,29 +44,29 @@ from minigrad.writes import Overwritten, log
 
 tracing: ContextVar[Recorder | None] = ContextVar("tracing", default=None)
 
-# What C has types for, as NumPy's own objects, which are told apart by `is`. Half precision is slow
-# without hardware for it, and so not supported.
+# The dtypes that have a C type, as NumPy's own objects, so that `is` compares them. Half precision
+# is not supported: without hardware for it, it is slow.
 DTYPES = {np.dtype(x): np.dtype(x) for x in "? b h i q l B H I Q L f d".split()}
 
 ARRAYS = (np.ndarray, np.generic)
 
-# What NumPy is asked of an array that depends on its shape and dtype only.
+# NumPy functions whose result depends on an array's shape and dtype only.
 QUESTIONS = (np.shape, np.ndim, np.size, np.result_type, np.can_cast, np.iscomplexobj)
 LIKE = (np.zeros_like, np.ones_like, np.empty_like, np.full_like)
 PRINTING = (np.array2string, np.array_repr, np.array_str)
-# What gives a copy also where there is nothing to do.
+# NumPy functions that return a copy even if nothing changes.
 COPYING = "astype clip pad repeat roll round tile".split()
-# Ops whose results NumPy has in the memory of their input.
+# Ops whose results are views in NumPy.
 VIEWS = "reshape transpose expand slice".split()
 # Ops with index arrays, and which of their inputs is the first of these.
 INDEXED = {"gather": 1, "scatter_add": 1, "updated": 2}
 
 
 class TraceError(MinigradError, TypeError):
-    """What a compiled function cannot do, for it would need a number while it is being traced.
+    """Something that a compiled function cannot do: mostly, read a number while it is traced.
 
-    It is raised once more when the function has run, in case that the function caught it: what it
-    did then, it would do at every call.
+    It is raised again when the traced run ends, in case the function caught it: the trace would
+    have recorded the except branch for all calls.
     """
 
     def __init__(self, message: str) -> None:
@@ -75,7 +75,7 @@ class TraceError(MinigradError, TypeError):
 
 
 def refused(error: MinigradError) -> MinigradError:
-    """Note what NumPy would have done: the function may not go on as if it could not be done."""
+    """Remember a refusal, to be raised again when the traced run ends: see TraceError."""
     if (recorder := tracing.get()) is not None and recorder.refusal is None:
         recorder.refusal = error
     return error
@@ -83,7 +83,7 @@ def refused(error: MinigradError) -> MinigradError:
 
 @contextmanager
 def noted() -> Iterator[None]:
-    """Inside, what is not supported is noted, wherever it is raised."""
+    """Inside, errors for what is not supported are remembered as refusals."""
     try:
         yield
     except (UnsupportedError, DtypeError) as error:
@@ -91,14 +91,14 @@ def noted() -> Iterator[None]:
 
 
 class Recorder:
-    """What is recorded: values in the order they are made.
+    """The record of a trace: values in the order they are made.
 
-    Arrays that are met on the way are constants; those in the memory of `captured` ones are state,
-    for their numbers may be others in the next call. Values of such state alone are `known`: they
-    can be read, and what was `read` has to be the same in the next call, as have the `contents` of
-    captured arrays that NumPy may read. A second run is held against the first as it goes: `record`
-    then gives the values that there are, if they are those that would be made, and else what is
-    traced would be stale. `refusal` is the first error that was raised for there are no numbers.
+    Arrays that ops are given are constants, or state if they share memory with `captured` arrays,
+    whose numbers may change between calls. Values computed from such state alone are `known`: the
+    function can read their numbers, and each value that it `read` is guarded, as are the `contents`
+    of captured arrays that NumPy may read. A second run is compared with the first op by op:
+    `record` then returns the values of the first run, and raises if they differ from those that it
+    would make. `refusal` is the first error that was raised because there are no numbers.
     """
 
     def __init__(self, captured: Iterable[np.ndarray] = ()) -> None:
@@ -112,10 +112,11 @@ class Recorder:
         self.met: dict[int, tuple[Any, Value]] = {}
         self.leaves: list[Value] = []
         self.rules: dict[Any, Any] = {}  # see rules.py
-        # Of Tensors: what was recorded as what, which leaves were gone back to, and since when.
+        # Of Tensors: the value of each node, the leaves that a reverse pass reached, and the birth
+        # of the first node of the trace.
         self.made: dict[Node, Value] = {}
         self.reached: set[Node] = set()
-        # Leaves whose gradients were set to None before anything else was done to these.
+        # Leaves whose gradients were set to None before anything else was done with them.
         self.cleared: set[Node] = set()
         self.birth = next(births)
         self.refusal: MinigradError | None = None
@@ -148,7 +149,7 @@ class Recorder:
         return Value(op, values, attributes, shape, dtype)
 
     def is_known(self, values: Iterable[Any]) -> bool:
-        """Whether it is known what an op gives: it has inputs that are, and numbers."""
+        """Whether the result of an op is known: all its inputs are known, or constants."""
         some = False
         for x in values:
             if type(x) is Value and x.kind != "constant":
@@ -158,7 +159,7 @@ class Recorder:
         return some
 
     def state(self, array: np.ndarray) -> Value:
-        """Stands for a captured array, which is read at each call."""
+        """The value of a captured array, which each call reads."""
         dtype = checked(array.dtype.newbyteorder("="))
         value = Value(None, (), {}, array.shape, dtype, "state", array)
         self.leaves.append(value)
@@ -166,7 +167,7 @@ class Recorder:
         return value
 
     def numbers(self, value: Value) -> np.ndarray:
-        """What a value that is known holds now, which from here on it has to hold in each call."""
+        """The numbers of a known value now. They become a guard."""
         if value not in self.read:
             leaves = {x: x.array for x in self.leaves if x.kind == "state"}
             (self.read[value],) = numpy_program(Graph([], [], [value], []))(leaves)
@@ -182,7 +183,7 @@ class Recorder:
             differs = next(filter(None, (difference(x, y) for x, y in pairs if x is not y)), "")
             differs = differs or VARIES * (how_of(attributes) != value.how)
         if differs:
-            # What is wrong with it was so in the first run, too, and nothing came of it there.
+            # An op that is wrong by itself says so here: the first run may have caught that error.
             self.again = itertools.chain([] if value is None else [value], self.again)  # type: ignore[arg-type]
             self.applied(op, inputs, attributes)
             raise TraceError(differs)
@@ -191,7 +192,7 @@ class Recorder:
         return value  # type: ignore[return-value]
 
     def check_settings(self) -> None:
-        """What NumPy, or minigrad, is asked to do when numbers are not finite."""
+        """Refuse np.errstate and debug(), which would act on numbers."""
         now = np.geterr()
         if any(how not in ("ignore", self.errors[kind]) for kind, how in now.items()):
             raise TraceError(
@@ -200,12 +201,12 @@ class Recorder:
             )
         if watchers.get():
             raise TraceError(
-                "debug(), or what else looks at each op, in a compiled function, which has no "
-                "numbers while it is traced: put it around the call, which is then run op by op"
+                "debug(), or another watcher of ops, in a compiled function, which has no numbers "
+                "while it is traced: put it around the call, which is then run op by op"
             )
 
     def value_of(self, x: Any) -> Any:
-        """What stands for an input in the graph: an array made while tracing is a constant."""
+        """The graph's value for an input of an op: an array made while tracing is a constant."""
         if isinstance(x, Tracer):
             return x.value
         if type(x) is Overwritten:
@@ -222,16 +223,16 @@ class Recorder:
         if id(root_of(array)) in self.roots:
             value = self.state(array)
             if id(array) not in self.contents:
-                self.numbers(value)  # for NumPy may have read it as well
+                self.numbers(value)  # NumPy may have read it as well
             return value
-        # A copy, for what is written into the array later has no part in what was computed before.
+        # A copy: later writes into the array must not change what was computed before.
         array = np.array(array, dtype)
         value = Value(None, (), {"fixed": True}, array.shape, dtype, "constant", array)
         self.leaves.append(value)
         return value
 
     def draw(self, rng: Any, shape: tuple[int, ...]) -> Tracer:
-        """Stands for what is drawn at random by layers, which will be drawn at each call."""
+        """A tracer for random numbers that a layer draws; each call draws them anew."""
         if self.again is None:
             self.drawn.append((rng, Value(None, (), {}, shape, np.dtype(np.float32), "input")))
             return Tracer(self.drawn[-1][1])
@@ -249,14 +250,14 @@ class Recorder:
 
 
 def holds(constant: Value, x: Any) -> bool:
-    """Whether an array holds what it held when it was met; state is read at each call."""
+    """Whether an array has the numbers that were recorded; those of state are read at each call."""
     array = constant.array
     assert array is not None
     return constant.kind == "state" or not x.flags.writeable or array.tobytes() == x.tobytes()
 
 
 def root_of(array: np.ndarray) -> Any:
-    """Whose memory an array is in."""
+    """The object that owns the memory of an array; not always an array (a memory map, say)."""
     root: Any = array
     while isinstance(root, np.ndarray) and root.base is not None:
         root = root.base
@@ -274,17 +275,17 @@ def checked(dtype: np.dtype[Any]) -> np.dtype[Any]:
 
 
 def check_same(x: Any, before: Any) -> None:
-    """Hold what there is in a second run against what there was in the first.
+    """Compare an input of an op, or a result, with that of the first run.
 
     Raises:
-        TraceError: if it differs, and so would be stale in the next call.
+        TraceError: if it differs: the trace would be stale in the next call.
     """
     if differs := difference(x, before):
         raise TraceError(differs)
 
 
 def difference(x: Any, before: Any) -> str:
-    """In words, between what an op is given in a second run and in the first; or an empty text."""
+    """How an input of an op differs from that of the first run, in words; empty if it does not."""
     if type(x) is Value and x.kind == "constant":
         x = x.array
     if isinstance(x, ARRAYS) and type(before) is Value:
@@ -315,7 +316,7 @@ def varies() -> TraceError:
 
 
 def is_known(x: Tracer) -> bool:
-    """Whether it is computed of captured arrays alone, and so can be read."""
+    """Whether it is computed from captured arrays alone, so that its numbers can be read."""
     recorder = tracing.get()
     return recorder is not None and x.value in recorder.known
 
@@ -330,7 +331,7 @@ def all_known(x: Any) -> bool:
 
 
 def in_numbers(x: Any) -> Any:
-    """Arguments in which NumPy's arrays stand where there were traced ones."""
+    """Arguments with the numbers of known tracers in place of them."""
     if isinstance(x, list | tuple):
         return type(x)([in_numbers(part) for part in x])
     if isinstance(x, dict):
@@ -339,7 +340,7 @@ def in_numbers(x: Any) -> Any:
 
 
 def or_by_numpy(method: Callable[..., Any]) -> Callable[..., Any]:
-    """What has no traced form is left to NumPy, if all that it is given is known."""
+    """If a method cannot be traced, have NumPy compute it, provided all its inputs are known."""
 
     @functools.wraps(method)
     def either(self: Any, *args: Any, **kwargs: Any) -> Any:
@@ -364,11 +365,11 @@ def or_by_numpy(method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class Tracer:
-    """Stands for an array while a function is traced: it has a shape and a dtype, and no numbers.
+    """An array while a function is traced: it has a shape and a dtype, but no numbers.
 
-    As an array it can be written into; it then stands for another value. It has views: see
-    `ops.views`. What NumPy would not let be written into is not `writeable`: a single number, which
-    is not an array without axes, and what `broadcast_to` gives.
+    A write into it gives it another value of the graph. It has views: see `ops.views`. Where NumPy
+    has something read-only it is not `writeable`: a single number (`x.sum()`, unlike a 0-d array),
+    and what `broadcast_to` returns.
     """
 
     __slots__ = ("__weakref__", "value", "writeable")
@@ -383,7 +384,7 @@ class Tracer:
 
     __getattr__ = missing
 
-    # To Python code it is an array. NumPy, which looks at the type, asks the protocols below.
+    # To isinstance it is an array. NumPy looks at the type, and so calls the protocols below.
     __class__ = np.ndarray  # type: ignore[assignment]
 
     @property
@@ -471,8 +472,8 @@ class Tracer:
     # NumPy's protocols
 
     def numbers(self, how: str) -> np.ndarray:
-        """What it holds, if it is computed of captured arrays alone: it has to hold that in each
-        call."""
+        """Its numbers, if they are known (they become a guard); else raise, naming `how` they were
+        asked for."""
         recorder, value = tracing.get(), self.value
         if recorder is None or value not in recorder.known:
             raise reading(how)
@@ -515,7 +516,7 @@ class Tracer:
     def tolist(self) -> Any:
         return self.numbers("tolist()").tolist()
 
-    # What NumPy refuses whatever the numbers are is refused as NumPy does: code may ask for it.
+    # Errors that NumPy raises for any numbers (float() of a vector) come first: code may catch it.
 
     def __float__(self) -> float:
         float(zeros(self))
@@ -554,8 +555,8 @@ for name, member in vars(Tensor).items():
 
 
 def is_shown() -> bool:
-    """Whether nothing can come of a text: it is for a message of ours, or the user's line does
-    nothing but print."""
+    """Whether a repr cannot affect results: it is for a message of minigrad, or for a line of the
+    user's that begins with print(."""
     frame = sys._getframe(2)
     while frame.f_code.co_filename in (__file__, Tensor.__repr__.__code__.co_filename):
         frame = frame.f_back  # type: ignore[assignment]
@@ -566,7 +567,7 @@ def is_shown() -> bool:
 
 
 class Flags:
-    """Of a traced array, whose layout is not known."""
+    """The flags of a tracer, whose memory layout is not known."""
 
     def __init__(self, writeable: bool) -> None:
         self.writeable = writeable
@@ -578,7 +579,8 @@ class Flags:
 
 
 def fetching(name: str) -> Any:
-    """What an array has by this name: a function of NumPy's that minigrad knows, or a refusal."""
+    """The ndarray attribute of this name: the NumPy function, if minigrad implements it, or else
+    one that needs the numbers."""
     function = getattr(np, name, None)
 
     def apply(self: Tracer, *args: Any, **how: Any) -> Any:
@@ -595,7 +597,7 @@ def fetching(name: str) -> Any:
     return property(lambda self: getattr(self.numbers(f"x.{name}"), name))
 
 
-# Methods that write into the array, where the function of the same name does not; or take it last.
+# Methods that write into the array, or take other arguments than the function of the same name.
 CHANGING = "sort partition put resize compress".split()
 for name in dir(np.ndarray):
     if not name.startswith("_") and not hasattr(Tracer, name):
@@ -603,7 +605,7 @@ for name in dir(np.ndarray):
 
 
 def copying(method: Any) -> Any:
-    """A method that gives a copy even where there is nothing to do."""
+    """A method that returns a copy even if nothing changes."""
 
     def method_of(self: Tracer, *args: Any, **kwargs: Any) -> Any:
         found = method(self, *args, **kwargs)
@@ -612,7 +614,7 @@ def copying(method: Any) -> Any:
     return method_of
 
 
-# What Tensors have no operators for, integers of captured arrays may.
+# Operators that Tensors lack, for integers in captured arrays.
 for name in "lshift rlshift rshift rrshift divmod rdivmod round trunc floor ceil".split():
     setattr(Tracer, f"__{name}__", fetching(f"__{name}__"))
 for name in COPYING:
@@ -648,7 +650,7 @@ def zeros(x: Tracer) -> np.ndarray:
 
 
 def filled(function: Any, a: Any, *args: Any, **kwargs: Any) -> Tracer:
-    """As np.zeros_like and its kind: one number everywhere, in no memory of its own."""
+    """np.zeros_like and the like: one number, broadcast."""
     number: Any = int(function is np.ones_like)
     rest = list(args)
     if function is np.full_like:
@@ -661,7 +663,7 @@ def filled(function: Any, a: Any, *args: Any, **kwargs: Any) -> Tracer:
 
 
 def filled_with(target: Tracer, new: Any) -> Any:
-    """What an array is when all of it has been overwritten: `new`, in its shape and dtype."""
+    """`new` in the target's dtype and shape, as it is after `target[...] = new`."""
     new = new.data if isinstance(new, Tensor) else new
     new = new if is_traced(new) else Tracer(value_of(np.asarray(new, target.dtype)))
     if new.dtype != target.dtype or new.value.op is None:
@@ -678,7 +680,7 @@ def value_of(x: Any) -> Any:
 
 
 def traced_apply(op: Op, inputs: tuple[Any, ...], attributes: dict[str, Any]) -> Any:
-    """As Op.__call__, but of traced arrays gives a traced array."""
+    """Op.__call__ while tracing: with a tracer among the inputs it records, and gives a tracer."""
     recorder = tracing.get()
     live = any_traced = listed = False
     for x in inputs:
@@ -728,7 +730,7 @@ def traced_apply(op: Op, inputs: tuple[Any, ...], attributes: dict[str, Any]) ->
     if not (recorded and recording.get()):
         return Tensor.of(Node(result))
     requires_grad = requires_grad and result.value.dtype.kind == "f" and op.vjps != ()
-    # Without the line it comes from: nobody is shown this graph.
+    # Without the user's line: this graph is not shown.
     node = Node(result, requires_grad, op, nodes, attributes, None, arrays)
     if requires_grad and op is not hook_op and recorder.again is None:
         recorder.made[node] = result.value
@@ -736,13 +738,12 @@ def traced_apply(op: Op, inputs: tuple[Any, ...], attributes: dict[str, Any]) ->
 
 
 def is_number(x: Tracer) -> bool:
-    """Whether NumPy has a number there, and no array without axes: that can be written into, or is
-    a view."""
+    """Whether NumPy has a scalar there, and not a 0-d array, which is writeable or a view."""
     return not (x.shape or x.writeable or is_view(x))
 
 
 def is_number_of(op: Op, result: Tracer, x: Any, attributes: dict[str, Any]) -> bool:
-    """Whether an index picks a single number, of which NumPy makes no array; or it was one."""
+    """Whether the result is a scalar in NumPy: an index picks one number, or the input was one."""
     if op.name in ("astype", "reshape", "transpose") and isinstance(x, Tracer) and is_number(x):
         return not result.shape
     return op.name in ("slice", "gather") and not (
@@ -751,7 +752,7 @@ def is_number_of(op: Op, result: Tracer, x: Any, attributes: dict[str, Any]) -> 
 
 
 def splits_only(shape: tuple[int, ...], new: tuple[int, ...]) -> bool:
-    """Whether no two axes become one, so that NumPy never has to copy in order to reshape."""
+    """Whether a reshape merges no axes, so that it is a view whatever the strides are."""
     if 0 in shape:
         return True
     sizes = iter([n for n in new if n != 1])
@@ -776,7 +777,7 @@ def is_leaf(x: Any) -> bool:
 
 
 def mask_read(x: Any) -> Any:
-    """An index; of a mask, what it holds: how many entries it picks depends on that."""
+    """An index; a known mask as its numbers, on which the shape of the result depends."""
     array: Any = x.data if isinstance(x, Tensor) else x
     if is_traced(array) and array.dtype.kind == "b" and is_known(array):
         return array.numbers("a mask")
@@ -784,7 +785,7 @@ def mask_read(x: Any) -> Any:
 
 
 def settled(x: Any) -> Any:
-    """An attribute, in which what is known is a number."""
+    """An attribute with the numbers of known tracers in place of them."""
     if isinstance(x, tuple):
         return tuple([settled(part) for part in x])
     if isinstance(x, slice):

@@ -1,4 +1,4 @@
-"""A version of a compiled function: what runs for one kind of arguments."""
+"""A version of a compiled function: the specialization for one kind of arguments."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from minigrad.tensor import Tensor, value_of
 from minigrad.transforms import like
 from minigrad.writes import log
 
-# Up to this many entries, an argument is copied to where the program reads it: that takes less time
-# than to say where it is.
+# Up to this many entries, an argument is copied into a buffer of the program: that is faster than
+# binding its address.
 SMALL = 1024
 
 
-# All there are: a process that is forked off has none of the threads that may run one just then.
+# All versions: in a forked process, none of the threads is left that may hold their locks.
 running: weakref.WeakSet[Version] = weakref.WeakSet()
 
 
@@ -42,10 +42,9 @@ def forget_threads() -> None:
 
 
 class Version:
-    """What was compiled for one kind of arguments.
+    """What was compiled for one kind of arguments, which is its `key`.
 
-    `key` is that kind; `program` computes. It computes in memory of its own, and so is run by one
-    thread at a time.
+    The `program` computes in memory of its own, so only one thread at a time runs it.
     """
 
     def __init__(
@@ -58,9 +57,9 @@ class Version:
         program: Any,
     ) -> None:
         self.key, self.traced, self.guards, self.program = key, traced, guards, program
-        # Also, so that no other object gets an id that is in the key.
+        # Kept so that no other object gets an id that is in the key.
         self.arguments, self.given = arguments, given
-        # Tensors whose gradients are used: where among the arguments, or which.
+        # Tensors whose gradients are used: the position among the arguments, or the Tensor.
         at = {id(x): k for k, x in enumerate(given)}
         self.grads: list[tuple[Any, Value]] = [
             (at.get(id(t), t), value) for t, value in traced.grads
@@ -93,19 +92,19 @@ class Version:
         self.fit()
 
     def adds_to(self) -> set[Tensor]:
-        """Tensors that it updates by gradients which it also finds there."""
+        """Tensors that it updates by gradients into which earlier calls have accumulated."""
         found = {t for kind, t, *_ in self.guards.places if kind == "gradient"}
         written = set(map(id, self.written))
         return {t for t in found - self.traced.discarded if id(t.data) in written}
 
     def buffer(self, value: Value) -> np.ndarray:
-        """Memory for a leaf, of which the program knows."""
+        """New memory for a leaf, bound to the program."""
         array = np.zeros(value.shape, value.dtype)
         self.program.bind(value, array)
         return array
 
     def bind_states(self, written: set[Value]) -> None:
-        """States are bound once: that their arrays are the same is looked at in every call."""
+        """Bind states, once: guards check in every call that their arrays are the same."""
         self.loose: list[tuple[np.ndarray, np.ndarray]] = []
         self.written: list[np.ndarray] = []
         for array, value in self.traced.states:
@@ -130,8 +129,8 @@ class Version:
         self.plain_roots = all(isinstance(root_of(x), np.ndarray) for x in self.written)
 
     def fit(self) -> None:
-        """Write out `quick(self, args, kwargs)`: it runs, if a quick look says that this version is
-        for these arguments, and not stale; else it gives OTHERWISE."""
+        """Generate `quick(self, args, kwargs)`: if the fast check says that this version is for
+        these arguments and not stale it runs, else it returns OTHERWISE."""
         self.quick: Callable[..., Any] = otherwise
         if self.takes_gradients:
             return
@@ -146,7 +145,7 @@ class Version:
         lines += ["except GONE:", "    return OTHERWISE"]
         if self.changes or self.roots or self.traced.contents or self.traced.read:
             lines += [f"if not version.can_take({several(arrays)}):", "    return OTHERWISE"]
-        # Those that are in Tensors were also given the names of these.
+        # The fast check has named the Tensor that holds the array a0 y0.
         given = [
             f"y{text[1:]}" if isinstance(x, Tensor) else text
             for text, x in zip(arrays, self.given, strict=True)
@@ -155,11 +154,11 @@ class Version:
         self.quick = written_out("version, args, kwargs", lines, names)
 
     def can_take(self, arrays: tuple[np.ndarray, ...]) -> bool:
-        """Whether memory and contents of arrays are as the version needs them."""
+        """Whether no arrays overlap that must not, and those that were read hold the same."""
         return not self.overlaps(arrays) and self.same_contents()
 
     def finds_the_same(self, given: list[Any]) -> bool:
-        """Whether of what is given the same is also found by the function itself."""
+        """Whether the same arguments are captured objects as when the version was made."""
         captured = self.guards.found.identities()
         return all(
             x is before or not {id(x), id(before)} & captured.keys()
@@ -167,8 +166,7 @@ class Version:
         )
 
     def same_contents(self) -> bool:
-        """Whether captured arrays hold the numbers they held, where some were read of them while
-        tracing."""
+        """Whether captured arrays whose numbers were read while tracing still hold these."""
         traced = self.traced
         if any(array.tobytes() != contents for array, contents in traced.contents):
             return False
@@ -179,7 +177,7 @@ class Version:
         return all(x.tobytes() == y.tobytes() for x, y in zip(now, before, strict=True))
 
     def stale(self) -> str:
-        """What has changed that this version depends on; or an empty text."""
+        """What has changed that this version depends on, in words; empty if nothing has."""
         changed = self.guards.broken()
         if not (changed or self.same_contents()):
             changed = "an array that the function reads numbers of has other numbers"
@@ -188,9 +186,9 @@ class Version:
         return changed
 
     def overlaps(self, arrays: Sequence[np.ndarray]) -> bool:
-        """Whether an argument is in memory that is written by way of another name.
+        """Whether an argument shares memory with another array, and one of the two is written.
 
-        Then what is read depends on when, and the function is run as it is.
+        What is read then depends on the order of reads and writes: the function runs uncompiled.
         """
         for array in arrays:
             base = array.base
@@ -208,7 +206,7 @@ class Version:
         return False
 
     def run(self, arrays: Sequence[np.ndarray], given: Sequence[Any]) -> Any:
-        """Run, on the arrays in arguments. `given` are these with the Tensors they are in.
+        """Run on the arrays in the arguments; `given` are the arrays and Tensors themselves.
 
         Raises:
             ArgumentError: if it would write into an array that is read-only.
@@ -223,8 +221,8 @@ class Version:
         return self.runner(self, arrays, given)
 
     def lines(self, arrays: list[str], given: str, names: dict[str, Any]) -> list[str]:
-        """To run, as Python in which this is `version`. The names hold no version, so that one that
-        is let go is gone at once."""
+        """A run as lines of Python, in which this is `version`: its names do not refer to it, so
+        that a version that is dropped is freed at once."""
         body = ["program = version.program"]
         for k, place in self.copied:
             names[f"place{k}"] = place
@@ -274,12 +272,12 @@ class Version:
         for x, value in self.grads:
             t = given[x] if type(x) is int else x
             grad = value_of(t.grad)
-            # Others may have the array that there was.
+            # A copy: others may hold the old array.
             t.grad = grad = np.zeros(t.shape, t.dtype) if grad is None else np.array(grad, t.dtype)
             self.program.bind(value, grad)
 
     def call_text(self, arrays: list[str], given: str, names: dict[str, Any]) -> str:
-        """To record a call, with what its derivative reads from, as Python: before it is run."""
+        """A line of Python that records a call for its derivative, before it runs."""
         derivative = self.traced.derivative
         assert derivative is not None
         names["derivative"] = derivative
@@ -291,7 +289,7 @@ class Version:
         written = {value for value, _ in self.traced.graph.writes}
 
         def place(value: Value) -> str:
-            """Where it is: a node, if it is in a Tensor that is not written."""
+            """An expression for a leaf: a node, if it is in a Tensor that is not written."""
             name = f"source{len(names)}"
             if (k := arguments.get(value)) is not None:
                 is_node = isinstance(self.given[k], Tensor) and value not in written
@@ -320,7 +318,7 @@ class Version:
         return f"recorded = derivative.record({wanted}, {others})"
 
     def name_of(self, array: np.ndarray) -> str:
-        """What an array that is written is called."""
+        """The name of an array that is written, for messages."""
         found = zip(self.guards.places, self.guards.values, strict=True)
         names = [name for (*_, name), value in found if value_of(value) is array]
         return next((name for name in names if name != "the Tensor"), "an argument")
@@ -333,7 +331,7 @@ class Version:
         log.note(array for array, changed in zip(arrays, self.changed, strict=True) if changed)
 
 
-# What a quick look gives where it is not enough.
+# What `quick` returns if its check fails.
 OTHERWISE = object()
 
 
@@ -346,8 +344,8 @@ def several(texts: list[str]) -> str:
 
 
 def overlaps(arrays: Sequence[np.ndarray]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Which arrays share memory: pairs, as far as first and last bytes tell."""
-    last: list[tuple[int, np.ndarray]] = []  # those that may reach further, and to where
+    """Pairs of arrays that may share memory, by their first and last bytes."""
+    last: list[tuple[int, np.ndarray]] = []  # arrays that may reach further, with their ends
     spans = [(*byte_bounds(x), x) for x in arrays if x.size]
     for start, end, array in sorted(spans, key=lambda span: span[0]):
         last = [pair for pair in last if pair[0] > start]
@@ -356,14 +354,13 @@ def overlaps(arrays: Sequence[np.ndarray]) -> Iterator[tuple[np.ndarray, np.ndar
 
 
 def is_plain(array: np.ndarray, value: Value) -> bool:
-    """Whether a program can work on it where it is: in C order, aligned, in the machine's order of
-    bytes."""
+    """Whether a program can use an array in place: C order, aligned, native byte order."""
     flags = array.flags
     return flags.c_contiguous and flags.aligned and array.dtype == value.dtype
 
 
 def returning(traced: Traced, outputs: list[str], names: dict[str, Any]) -> list[str]:
-    """To return what the function returns, of outputs."""
+    """Lines of Python that return the function's result, made of the program's outputs."""
     names |= {"new": object.__new__, "Tensor": Tensor, "Node": Node}
     names |= {"like": like, "form": traced.form}
     names |= {"returned": returned}
