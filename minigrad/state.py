@@ -24,12 +24,22 @@ def named(owner: str, state: Any) -> Mapping[str, Any]:
     return state
 
 
+def survives(array: np.ndarray, dtype: np.dtype[Any]) -> bool:
+    """Whether an array is the same in another dtype, but for rounding."""
+    with np.errstate(over="ignore"):
+        cast = array.astype(dtype)
+    if dtype.kind != "f":
+        return np.array_equal(cast, array)
+    return np.array_equal(np.isfinite(cast), np.isfinite(array))
+
+
 def fitting(owner: str, own: Mapping[str, Any], state: Mapping[str, Any]) -> State:
     """The arrays of a state, if they are those of `own`: names, shapes, and kinds of dtype.
 
     Raises:
         ArgumentTypeError: if the state is no dict.
-        ShapeError: listing all names that are missing, unexpected, or of another shape or dtype.
+        ShapeError: listing all names that are missing, unexpected, of another shape or dtype, or
+            with values beyond what the dtype holds.
 
     >>> fitting("Line", {"slope": np.zeros(())}, {"slope": 2.0})
     {'slope': array(2.)}
@@ -43,6 +53,8 @@ def fitting(owner: str, own: Mapping[str, Any], state: Mapping[str, Any]) -> Sta
             problems.append(f"mis-shaped: {name} is {own[name].shape} here, {array.shape} given")
         elif not np.can_cast(array.dtype, own[name].dtype, "same_kind"):
             problems.append(f"of dtype {array.dtype}: {name} is {own[name].dtype} here")
+        elif not survives(array, own[name].dtype):
+            problems.append(f"too large: {name} is {own[name].dtype} here, {array.dtype} given")
     if problems:
         raise ShapeError(
             f"this state does not fit {owner}, so nothing was loaded:\n  "

@@ -41,6 +41,11 @@ class Container(Module):
         return len(dict(self.named_children()))
 
 
+def numbered(modules: Iterable[Module]) -> dict[str, Module]:
+    """Modules under the names "0", "1", ..."""
+    return {str(k): module for k, module in enumerate(modules)}
+
+
 class Numbered(Container):
     """Base of containers whose modules are in an order, and items: `network[0]`."""
 
@@ -71,6 +76,44 @@ class Numbered(Container):
 
     def __setitem__(self, index: int, module: Module) -> None:
         self._hold(self._name(index), module)
+
+    def __delitem__(self, index: int | slice) -> None:
+        """Take modules out. Those after them move up, and have other numbers then."""
+        modules = list(self)
+        if not isinstance(index, slice):
+            self._name(index)
+        del modules[index]
+        self._order(modules)
+
+    def pop(self, index: int = -1) -> Module:
+        """Take a module out, and return it."""
+        module = self[index]
+        del self[index]
+        return module
+
+    @checked
+    def insert(self, index: int, module: Any) -> Self:
+        """Put a module before the one at an index, or at the end if there is none."""
+        *modules, last = self.append(module)
+        modules.insert(index, last)
+        self._order(modules)
+        return self
+
+    @checked
+    def __add__(self, modules: Iterable[Any]) -> Self:
+        return self._of(numbered([*self, *modules]))
+
+    def _order(self, modules: list[Module]) -> None:
+        """Hold these, in this order, as "0", "1", ..."""
+        names = [name for name, _ in self.named_children()]
+        if not all(map(str.isdigit, names)):
+            raise UnsupportedError(
+                f"this {type(self).__name__} has {', '.join(names)}, and names do not move up as "
+                "numbers do: make another, of a dict"
+            )
+        for name in names:
+            delattr(self, name)
+        self.extend(modules)
 
     def _of(self, children: dict[str, Module]) -> Self:
         """Another of the kind, which holds these."""
@@ -106,7 +149,7 @@ class Sequential(Numbered):
     def __init__(self, *modules: Module | Mapping[str, Module]) -> None:
         named: Any = modules[0] if len(modules) == 1 else None
         if not isinstance(named, Mapping):
-            named = {str(k): module for k, module in enumerate(modules)}
+            named = numbered(modules)
         for name, module in named.items():
             self._hold(name, module)
 
@@ -178,6 +221,15 @@ class ModuleDict(Container):
 
     def __setitem__(self, name: str, module: Module) -> None:
         self._hold(name, module)
+
+    def __delitem__(self, name: str) -> None:
+        self.pop(name)
+
+    def pop(self, name: str) -> Module:
+        """Take a module out, and return it."""
+        module = self[name]
+        delattr(self, name)
+        return module
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.keys())

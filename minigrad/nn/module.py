@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -13,9 +13,16 @@ from minigrad.errors import ArgumentTypeError, MinigradError, ShapeError, Unsupp
 from minigrad.graph import births
 from minigrad.names import missing
 from minigrad.nn import hooks
-from minigrad.state import fitting
+from minigrad.state import fitting, named
 from minigrad.tensor import Tensor
 from minigrad.writes import overwrite
+
+
+class Unmatched(NamedTuple):
+    """Names of a module that a state has not, and of the state that the module has not."""
+
+    missing_keys: list[str]
+    unexpected_keys: list[str]
 
 
 class Module:
@@ -254,18 +261,24 @@ class Module:
         return {name: tensor.data.copy() for name, tensor, _ in self._named_tensors()}
 
     @bound
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+    def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> Unmatched | None:
         """Copy arrays into the parameters and buffers of the same names.
 
         They keep their dtype and their memory, so whoever holds them sees the new values.
 
         Args:
             state: an array or Tensor for every name that `state_dict` gives, of the same shape.
+            strict: False to load what is under a name of this module's, and leave all else: another
+                head on the same layers, say.
+
+        Returns:
+            Unless strict, the names that were left: missing_keys, unexpected_keys.
 
         Raises:
             ShapeError: if names are missing or unexpected, or arrays are of another shape or of a
                 kind of dtype that does not convert, or differ where one Tensor has two names. All
-                are listed, and nothing is changed.
+                are listed, and nothing is changed. Unless strict, if no name is one of this
+                module's.
 
         >>> line, other = Module(), Module()
         >>> line.slope, other.slope = Tensor(2.0), Tensor(3.0)
@@ -274,6 +287,18 @@ class Module:
         Tensor(3.)
         """
         own = {name: tensor for name, tensor, _ in self._named_tensors()}
+        left = None
+        if not strict:
+            given = named(type(self).__name__, state)
+            left = Unmatched([x for x in own if x not in given], [x for x in given if x not in own])
+            if len(left.missing_keys) == len(own) and own:
+                raise ShapeError(
+                    f"no name of this state is one of {type(self).__name__}, so nothing was "
+                    f"loaded: it has {', '.join(left.unexpected_keys) or 'none'}, and this module "
+                    f"{', '.join(own)}"
+                )
+            own = {name: tensor for name, tensor in own.items() if name in given}
+            state = {name: given[name] for name in own}
         arrays = fitting(type(self).__name__, own, state)
         first: dict[Tensor, str] = {}
         for name, tensor in own.items():
@@ -285,6 +310,7 @@ class Module:
                 )
         for name, tensor in own.items():
             overwrite(tensor.data, arrays[name])
+        return left
 
     # Looking
 

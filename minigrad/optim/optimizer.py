@@ -10,7 +10,7 @@ import numpy as np
 
 from minigrad.arguments import NOT_NEGATIVE, bound, check_range, check_settings
 from minigrad.errors import ArgumentError, ArgumentTypeError, GradientError, MinigradError
-from minigrad.state import fitting
+from minigrad.state import fitting, named
 from minigrad.tensor import Tensor, value_of
 from minigrad.writes import check_memory, log
 
@@ -91,15 +91,15 @@ class Optimizer:
         members = listed(parameters)
         if not any(isinstance(member, dict) for member in members):
             members = [{"params": members}]
-        self.settings = tuple(defaults)
-        self.param_groups = [self._group(k, defaults, given) for k, given in enumerate(members)]
+        self.settings, self.defaults = tuple(defaults), defaults
+        self.param_groups = [self._group(k, given) for k, given in enumerate(members)]
         check_parameters(name, self.parameters)
         self.states: list[State] = [Memory(parameter) for parameter in self.parameters]
         self.state_arrays()
 
-    def _group(self, k: int, defaults: dict[str, Any], given: Any) -> dict[str, Any]:
+    def _group(self, k: int, given: Any) -> dict[str, Any]:
         """A group with all of its settings, each in its range."""
-        name = type(self).__name__
+        name, defaults = type(self).__name__, self.defaults
         if not isinstance(given, dict) or "params" not in given:
             raise ArgumentTypeError(
                 f'{name}: group {k} is not a dict with "params": give such dicts, or Tensors alone'
@@ -112,6 +112,27 @@ class Optimizer:
         group = {key: plain(given.get(key, default)) for key, default in defaults.items()}
         check_settings(name, self.rule, group)
         return {"params": listed(given["params"]), **group}
+
+    @bound
+    def add_param_group(self, param_group: Mapping[str, Any]) -> None:
+        """Take on more parameters, a group as when the optimiser is made: layers that are thawed,
+        say.
+
+        Raises:
+            GradientError, TypeError, ValueError: as when it is made. Nothing is changed.
+
+        >>> x, y = Tensor(1.0, requires_grad=True), Tensor(2.0, requires_grad=True)
+        >>> from minigrad import optim
+        >>> optimizer = optim.SGD([x], lr=0.1, momentum=0.9)
+        >>> optimizer.add_param_group({"params": [y], "lr": 0.01})
+        >>> [group["lr"] for group in optimizer.param_groups]
+        [0.1, 0.01]
+        """
+        group = self._group(len(self.param_groups), param_group)
+        check_parameters(type(self).__name__, [*self.parameters, *group["params"]])
+        self.param_groups.append(group)
+        self.states += map(Memory, group["params"])
+        self.state_arrays()
 
     @staticmethod
     def rule(parameter: Any, gradient: Any, state: State, lr: Any) -> tuple[Any, State]:
@@ -183,7 +204,7 @@ class Optimizer:
         if (n := len(self.parameters)) != len(self.states):
             raise ArgumentError(
                 f"{name} was made of {len(self.states)} parameters, and its groups now have {n}: "
-                "make another of all that are to be trained, and load_state_dict what is kept"
+                "add_param_group takes on more; or make another of all that are to be trained"
             )
 
     @bound
@@ -213,11 +234,16 @@ class Optimizer:
 
     def state_dict(self) -> dict[str, np.ndarray]:
         """Copies of all states, and the settings of all groups, as arrays that `save` can write."""
-        return {name: array.copy() for name, array in self.state_arrays().items()} | {
-            f"param_groups.{k}.{name}": packed(group.get(name, group["lr"]))
-            for k, group in enumerate(self.param_groups)
-            for name in (*self.settings, "initial_lr")
-        }
+        kind = {"optimizer": packed(type(self).__name__)}
+        return (
+            kind
+            | {name: array.copy() for name, array in self.state_arrays().items()}
+            | {
+                f"param_groups.{k}.{name}": packed(group.get(name, group["lr"]))
+                for k, group in enumerate(self.param_groups)
+                for name in (*self.settings, "initial_lr")
+            }
+        )
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take on the states and the settings that `state_dict` gave: training goes on as it was.
@@ -228,14 +254,23 @@ class Optimizer:
             state: an array or Tensor for every name that `state_dict` gives, of the same shape.
 
         Raises:
+            ArgumentError: if the state is of an optimiser of another kind, or a setting is out of
+                its range.
             ShapeError: if names are missing or unexpected, or arrays are of another shape or not
                 of real numbers. All are listed, and nothing is changed.
         """
-        arrays = fitting(type(self).__name__, self.state_dict(), state)
+        name, own = type(self).__name__, self.state_dict()
+        kind = np.asarray(value_of(named(name, state).get("optimizer", own["optimizer"])))
+        if not np.array_equal(kind, own["optimizer"]):
+            raise ArgumentError(
+                f"{name}: this is the state of {unpacked(kind)}, whose steps are others, and "
+                f"nothing was loaded: make {unpacked(kind)}, or begin with a state of its own"
+            )
+        arrays = fitting(name, own, state)
         for k in range(len(self.param_groups)):
-            own = {x: unpacked(arrays[f"param_groups.{k}.{x}"]) for x in self.settings}
-            own |= {"lr": own["lr"] or 1.0}  # a schedule may end at 0
-            check_settings(type(self).__name__, self.rule, own)
+            given = {x: unpacked(arrays[f"param_groups.{k}.{x}"]) for x in self.settings}
+            given |= {"lr": given["lr"] or 1.0}  # a schedule may end at 0
+            check_settings(name, self.rule, given)
         for name, array in self.state_arrays().items():
             array[...] = arrays[name]
         for k, group in enumerate(self.param_groups):

@@ -49,7 +49,7 @@ class Scheduler(Checked):
 
     def state_dict(self) -> dict[str, Any]:
         """How far it is, in plain values that JSON can hold. The rates are in the optimiser's."""
-        return {name: getattr(self, name) for name in self.kept}
+        return {"kind": type(self).__name__} | {name: getattr(self, name) for name in self.kept}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go to where `state_dict` was asked for.
@@ -57,14 +57,19 @@ class Scheduler(Checked):
         Raises:
             ValueError: if the state is one of another kind.
         """
-        if set(named(type(self).__name__, state)) != set(self.kept):
+        owner, kept = type(self).__name__, ("kind", *self.kept)
+        if set(named(owner, state)) != set(kept):
             raise ArgumentError(
-                f"{type(self).__name__} has a state of {', '.join(self.kept)}, not of "
+                f"{owner} has a state of {', '.join(kept)}, not of "
                 f"{', '.join(state) or 'nothing'}: nothing was loaded"
             )
-        for name, value in state.items():
-            check(type(self).__name__, name, value, self.kept[name])
-        vars(self).update(state)
+        if state["kind"] != owner:
+            raise ArgumentError(
+                f"{owner}: this is the state of {state['kind']!r}, and nothing was loaded"
+            )
+        for name, hint in self.kept.items():
+            check(owner, name, state[name], hint)
+        vars(self).update({name: state[name] for name in self.kept})
 
 
 @dataclass(eq=False)
@@ -114,7 +119,8 @@ class Schedule(Scheduler):
     def apply(self, step: int) -> None:
         """Set what every group has at a step."""
         for group in self.optimizer.param_groups:
-            group["lr"] = self.rate(step, group["initial_lr"])
+            first = group.setdefault("initial_lr", group["lr"])  # of one that was added later
+            group["lr"] = self.rate(step, first)
 
     @bound
     def step(self) -> None:

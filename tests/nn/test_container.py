@@ -86,6 +86,51 @@ def test_append_and_extend(kind: Kind) -> None:
     assert names(net) == ["0", "1", "2"]
 
 
+@numbered
+def test_modules_are_taken_out_and_put_between(kind: Kind) -> None:
+    """As of a list of Python's."""
+    a, b, c, d = Linear(1, 1), ReLU(), Linear(1, 1), Tanh()
+    changes: list[Callable[[Any], Any]] = [
+        lambda x: x.pop(),
+        lambda x: x.insert(0, d),
+        lambda x: x.insert(-1, a),
+        lambda x: x.insert(9, b),
+        lambda x: x.pop(1),
+        lambda x: x.__delitem__(-1),
+        lambda x: x.__delitem__(slice(0, None, 2)),
+    ]
+    net, modules = kind(a, b, c, a), [a, b, c, a]
+    for change in changes:
+        expected, found = change(modules), change(net)
+        assert list(net) == modules
+        assert names(net) == [str(k) for k in range(len(modules))]
+        assert found is expected or found is net
+    with pytest.raises(IndexError, match="item 7 of a"):
+        del net[7]
+    with pytest.raises(UnsupportedError, match="takes modules, and item"):
+        net.insert(0, ReLU)
+    assert list(net) == modules
+
+
+@numbered
+def test_one_after_the_other(kind: Kind) -> None:
+    one, other = kind(ReLU(), Tanh()), kind(Linear(1, 1))
+    both = one + other
+    assert type(both) is type(one)
+    assert list(both) == [*one, *other]
+    assert names(both) == ["0", "1", "2"]
+    assert len(one) == 2
+    with pytest.raises(TypeError, match="modules must be"):
+        one + 3
+
+
+def test_names_do_not_move_up() -> None:
+    net = Sequential({"rectify": ReLU(), "squash": Tanh()})
+    with pytest.raises(UnsupportedError, match="has rectify, squash, and names do not move up"):
+        del net[0]
+    assert len(net) == 2
+
+
 def test_slices_hold_the_same_modules() -> None:
     layers = [Linear(1, 1), ReLU(), Linear(1, 1), Tanh()]
     end = Sequential(*layers)[2:]
@@ -117,6 +162,11 @@ def test_a_dict_of_modules_is_one() -> None:
     assert list(heads.items()) == [("a", b), ("b", b), ("c", a)]
     with pytest.raises(KeyError, match="'d': this ModuleDict holds a, b, c"):
         heads["d"]
+    assert heads.pop("b") is b
+    del heads["c"]
+    assert list(heads.items()) == [("a", b)]
+    with pytest.raises(KeyError, match="'c': this ModuleDict holds a"):
+        del heads["c"]
     assert len(ModuleDict()) == 0
     assert list(ModuleDict([("x", a)])) == ["x"]
 

@@ -251,3 +251,38 @@ def test_one_tensor_under_two_names_is_given_one_value() -> None:
     with pytest.raises(ShapeError, match=r"0\.weight and 1\.weight are one Tensor"):
         net.load_state_dict(state | {"0.bias": np.ones(2)})
     assert first.bias is not None and not np.array_equal(first.bias.data, np.ones(2))
+
+
+def test_a_state_of_another_head_is_loaded_without_it() -> None:
+    body, rng = Linear(2, 3), np.random.default_rng(0)
+    source = Sequential({"body": body, "head": Linear(3, 4, rng=rng)}).state_dict()
+    target = Sequential({"body": Linear(2, 3, rng=rng), "new": Linear(3, 5, rng=rng)})
+    new = target.state_dict()["new.weight"]
+    left = target.load_state_dict(source, strict=False)
+    assert left is not None
+    assert left.missing_keys == ["new.weight", "new.bias"]
+    assert left.unexpected_keys == ["head.weight", "head.bias"]
+    np.testing.assert_array_equal(target.state_dict()["body.weight"], body.weight.data)
+    np.testing.assert_array_equal(target.state_dict()["new.weight"], new)
+    assert target.load_state_dict(target.state_dict(), strict=False) == ([], [])
+    with pytest.raises(ShapeError, match=r"mis-shaped: body.weight"):
+        target.load_state_dict({"body.weight": np.ones((2, 3))}, strict=False)
+    prefixed = {f"module.{name}": array for name, array in source.items()}
+    with pytest.raises(ShapeError, match=r"no name of this state is one of .*module.body"):
+        target.load_state_dict(prefixed, strict=False)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "value"), [(np.float32, 1e300), (np.float32, -1e39), (np.float16, 65520.0)]
+)
+def test_values_beyond_what_the_dtype_holds_are_no_infinities(dtype: Any, value: float) -> None:
+    """float16 rounds 65519 down to its largest, 65504, and 65520 up."""
+    module = Module()
+    module.x = Tensor(np.ones(2, dtype), requires_grad=True)
+    with pytest.raises(ShapeError, match=f"too large: x is {np.dtype(dtype)} here, float64 given"):
+        module.load_state_dict({"x": np.array([1.0, value])})
+    assert module.x.data.tolist() == [1, 1]
+    module.load_state_dict({"x": np.array([np.inf, np.nan])})
+    np.testing.assert_array_equal(module.x.data, [np.inf, np.nan])
+    module.load_state_dict({"x": np.array([1e-300, 65519.0])})
+    assert module.x.data.tolist() == [0, 65504 if dtype is np.float16 else 65519]

@@ -405,6 +405,7 @@ def test_the_names_and_types_in_a_state() -> None:
     state = Muon([parameter(2, 2)], adjust_lr_fn="original").state_dict()
     kinds = {name: (array.shape, array.dtype.kind) for name, array in state.items()}
     assert kinds == {
+        "optimizer": ((32,), "u"),
         "0.momentum_buffer": ((2, 2), "f"),
         "param_groups.0.lr": ((), "f"),
         "param_groups.0.weight_decay": ((), "f"),
@@ -459,14 +460,75 @@ def test_a_state_that_does_not_fit_is_listed_and_changes_nothing() -> None:
 @pytest.mark.parametrize(
     ("other", "problem"),
     [
-        (AdamW([parameter(2, 3), parameter(2, 3)]), "unexpected: 1.exp_avg"),
-        (RMSprop([parameter(2, 3)]), "unexpected: 0.square_avg"),
+        (Adam([parameter(2, 3), parameter(2, 3)]), "unexpected: 1.exp_avg"),
         (Adam([{"params": [parameter(2, 3)]}, {"params": []}]), "unexpected: param_groups.1.lr"),
     ],
 )
-def test_the_state_of_another_optimiser(other: Optimizer, problem: str) -> None:
+def test_the_state_of_other_parameters(other: Optimizer, problem: str) -> None:
     with pytest.raises(ShapeError, match=problem):
         Adam([parameter(2, 3)]).load_state_dict(other.state_dict())
+
+
+@every_kind
+def test_the_state_of_another_optimiser(kind: Kind) -> None:
+    """Adam and AdamW, for one, keep the same things under the same names."""
+    state = kind([parameter(2, 3)], 0.1).state_dict()
+    for other in {SGD, Adam, AdamW, RMSprop} - {kind}:
+        with pytest.raises(ArgumentError, match=f"is the state of {kind.__name__}, whose steps"):
+            other([parameter(2, 3)], 0.1).load_state_dict(state)
+
+
+def test_a_state_beyond_what_the_dtype_holds() -> None:
+    optimizer = Adam([Tensor(np.ones(2, np.float32), requires_grad=True)])
+    state = optimizer.state_dict() | {"0.exp_avg": np.array([1.0, 1e300])}
+    with pytest.raises(ShapeError, match=r"too large: 0.exp_avg is float32 here, float64 given"):
+        optimizer.load_state_dict(state)
+    state = optimizer.state_dict() | {"0.step": np.array(2**63, np.uint64)}
+    with pytest.raises(ShapeError, match=r"too large: 0.step is int64 here, uint64 given"):
+        optimizer.load_state_dict(state)
+
+
+def test_groups_that_are_added_are_as_those_of_the_beginning() -> None:
+    def parameters() -> list[Tensor]:
+        return [Tensor([1.0, -2.0], requires_grad=True), Tensor([3.0], requires_grad=True)]
+
+    def step(optimizer: Optimizer) -> None:
+        for x in optimizer.parameters:
+            x.grad = 0.3 * x.data
+        optimizer.step()
+
+    (x, y), (v, w) = parameters(), parameters()
+    added, apart = Adam([x], lr=0.1), (Adam([v], lr=0.1), Adam([w], lr=0.01))
+    for k in range(4):
+        if k == 2:
+            added.add_param_group({"params": [y], "lr": 0.01})
+        step(added)
+        step(apart[0])
+        if k >= 2:
+            step(apart[1])
+    np.testing.assert_array_equal(x.data, v.data)
+    np.testing.assert_array_equal(y.data, w.data)
+    made = Adam([{"params": [x]}, {"params": [y]}])
+    made.load_state_dict(added.state_dict())
+    assert [group["lr"] for group in made.param_groups] == [0.1, 0.01]
+
+
+@pytest.mark.parametrize(
+    ("group", "message"),
+    [
+        (3, "group 1 is not a dict"),
+        ({"params": [Tensor(1.0)], "rate": 1.0}, "group 1 has rate"),
+        ({"params": [Tensor(1.0)], "lr": -1.0}, "lr must be positive"),
+        ({"params": [Tensor(1)]}, "has dtype int64"),
+    ],
+)
+def test_groups_that_cannot_be_added(group: Any, message: str) -> None:
+    optimizer = SGD([Tensor(1.0, requires_grad=True)])
+    with pytest.raises(MinigradError, match=message):
+        optimizer.add_param_group(group)
+    with pytest.raises(ArgumentError, match="a parameter twice"):
+        optimizer.add_param_group({"params": optimizer.parameters})
+    assert len(optimizer.param_groups) == len(optimizer.states) == 1
 
 
 @pytest.mark.parametrize(
@@ -479,7 +541,7 @@ def test_the_state_of_another_optimiser(other: Optimizer, problem: str) -> None:
         (lambda groups: groups.append(3), "SGD: group 1 is not a dict"),
         (lambda groups: groups.append({"params": [Tensor(1.0, True)]}), "SGD: group 1 is not"),
         (lambda groups: groups.append(groups[0] | {"params": [Tensor(1.0, True)]}), "now have 2"),
-        (lambda groups: groups[0]["params"].append(Tensor(1.0, True)), "now have 2: make another"),
+        (lambda groups: groups[0]["params"].append(Tensor(1.0, True)), "now have 2: add_param"),
         (lambda groups: groups.clear(), "now have 0"),
     ],
 )

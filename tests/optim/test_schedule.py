@@ -227,6 +227,22 @@ def test_a_state_of_another_kind(state: dict[str, Any]) -> None:
         assert schedule.state_dict() == before
 
 
+def test_the_state_of_another_schedule() -> None:
+    optimizer = two_groups()
+    state = StepLR(optimizer, 1).state_dict()
+    with pytest.raises(ValueError, match="CosineAnnealingLR: this is the state of 'StepLR'"):
+        CosineAnnealingLR(optimizer, 3).load_state_dict(state)
+
+
+def test_groups_that_are_added_go_by_the_schedule() -> None:
+    optimizer = two_groups()
+    schedule = StepLR(optimizer, 1, gamma=0.5)
+    optimizer.add_param_group({"params": [parameter(3)], "lr": 8.0})
+    schedule.step()
+    schedule.step()
+    assert optimizer.param_groups[-1]["lr"] == 2.0
+
+
 # One cycle
 
 
