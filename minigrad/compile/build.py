@@ -1,4 +1,4 @@
-"""Building C with the system's compiler, and keeping what was built."""
+"""Building C with the system's compiler, and the cache of what was built."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ COMPILERS = ("cc", "gcc", "clang")
 X86 = platform.machine().lower() in ("x86_64", "amd64")
 NATIVE = "-march=native" if X86 else "-mcpu=native"
 FLAGS = [
-    # Loops become vectors; what else -O3 does takes time, and gives none back.
+    # -O2 with vectorised loops: the rest of -O3 takes time to build and makes nothing faster.
     *f"-O2 -ftree-vectorize {NATIVE}".split(),
     # gcc 12 may find after it has fixed the addresses of local arrays that the stack need not be
     # realigned. With a red zone, the stack pointer then moves by the padding, but the addresses
     # stay: aligned stores meet arrays at 8 modulo 16. Without one, both layouts are the same.
     *["-mno-red-zone"] * X86,
     *"-std=gnu11 -fPIC -shared -pthread -w".split(),
-    # What C leaves open: errno and traps. NaN and Inf stay what they are.
+    # No errno and no traps, which C does not need; NaN and infinities are kept.
     *"-fno-math-errno -fno-trapping-math -ffp-contract=on -fopenmp-simd".split(),
 ]
-# Also loops of which it is seen at run time that it pays; and a*b + c in one step, of which clang
-# is told in vector_math.h, where it is also said what must not be.
+# Also vectorise loops with a check at run time that it pays; and fuse a*b + c (vector_math.h does
+# so for clang, and says for both which products must not be fused).
 OF_GCC = ["-fvect-cost-model=dynamic", "-ffp-contract=fast"]
 HERE = Path(__file__).parent
 
@@ -69,19 +69,19 @@ def compiler() -> str | None:
 
 
 def command(cc: str) -> list[str]:
-    """How it is called."""
+    """The command line that calls it."""
     return [cc, "cc"] if Path(cc).stem == "zig" else [cc]
 
 
 def cache_folder() -> Path:
-    """Where what was built is kept: MINIGRAD_CACHE, or a folder of the user's cache."""
+    """The folder of the cache: MINIGRAD_CACHE, or `minigrad` in the user's cache folder."""
     given = os.environ.get("MINIGRAD_CACHE")
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(given) if given else Path(base, "minigrad")
 
 
 def threads() -> int:
-    """How many threads large work is shared by: MINIGRAD_THREADS, or as many as there are cores."""
+    """How many threads share large work: MINIGRAD_THREADS, or the number of cores."""
     given = os.environ.get("MINIGRAD_THREADS", "")
     if given and not (given.isdecimal() and int(given)):
         raise ArgumentError(f"MINIGRAD_THREADS is a number of threads, at least 1, not {given!r}")
@@ -91,9 +91,9 @@ def threads() -> int:
 
 @cache
 def macros(cc: str) -> str:
-    """What the compiler defines for this machine: it tells them both apart from all others.
+    """The macros that the compiler defines for this machine, which identify both.
 
-    It is asked once: to ask takes as long as to trace a thousand ops.
+    Cached on disk: to ask takes as long as to trace a thousand ops.
     """
     name = answer_name(cc)
     answer = None if name is None else kept(name)
@@ -107,19 +107,19 @@ def macros(cc: str) -> str:
     return answer.decode()
 
 
-# What of a processor a compiler goes by, as Linux has it.
+# The lines of /proc/cpuinfo that -march=native depends on.
 TRAITS = "vendor_id", "cpu family", "model", "stepping", "flags", "CPU ", "Features"
 
 
 def answer_name(cc: str) -> str | None:
-    """Under which name the answer of this compiler on this processor is kept, if that is known."""
+    """The cache name for the macros of this compiler on this processor; None if that is unknown."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         file = os.stat(cc)
     except OSError:
         return None
     processors = sorted({line for line in lines if line.startswith(TRAITS)})
-    # The path and time of a compiler that a link leads to: another one is another answer.
+    # With the path and time of the file that a link leads to: an updated compiler is another one.
     known = os.path.realpath(cc), file.st_mtime_ns, file.st_size, NATIVE, processors
     return f"{hashlib.sha256(repr(known).encode()).hexdigest()[:32]}.macros"
 
@@ -151,7 +151,7 @@ def build(*texts: str) -> list[ctypes.CDLL]:
 
 
 def loaded(path: Path) -> ctypes.CDLL:
-    """A library; from a private temporary folder, if none can be loaded from where it is."""
+    """Load a library; if that fails, from a copy in a private temporary folder."""
     try:
         return ctypes.CDLL(str(path))
     except OSError as error:
@@ -167,15 +167,17 @@ def loaded(path: Path) -> ctypes.CDLL:
 
 
 def release(*libraries: ctypes.CDLL) -> None:
-    """Let go of libraries that nothing runs any more: else they would stay mapped for ever."""
+    """Unload libraries that are no longer used: ctypes never does."""
     if hasattr(_ctypes, "dlclose"):
         for library in libraries:
             _ctypes.dlclose(library._handle)
 
 
 def begun(*texts: str) -> Future[tuple[list[ctypes.CDLL], float]]:
-    """Their libraries, and the seconds that building takes, if they were not built before: in a
-    thread of its own, while the plan of the program is finished."""
+    """A future of the libraries, and of the seconds that building took (0 if they were cached).
+
+    They are built in a thread, while the plan of the program is finished.
+    """
 
     def timed() -> tuple[list[ctypes.CDLL], float]:
         known, start = are_built(*texts), perf_counter()
@@ -193,7 +195,7 @@ def built(text: str) -> Path:
     if cc is None:
         raise BuildError(f"there is no C compiler: none of {', '.join(COMPILERS)} was found")
     name = library_name(cc, text)
-    # The loader does not mind what is at the end of a library.
+    # The digest at the end of the file does not disturb the loader.
     return path_of(name) or keep(name, compiled(cc, text))
 
 
@@ -207,7 +209,7 @@ def library_name(cc: str, text: str) -> str:
 
 
 def are_built(*texts: str) -> bool:
-    """Whether C texts were built before."""
+    """Whether libraries of these C texts are in the cache."""
     cc, folder = compiler(), cache_folder()
     return cc is not None and all((folder / library_name(cc, text)).exists() for text in texts)
 
@@ -230,8 +232,8 @@ LONGEST = 300  # seconds that a compiler may take
 
 
 def called(command: list[str]) -> subprocess.CompletedProcess[bytes]:
-    """What a compiler answers. It is in a group of its own: Ctrl-C is for the program, which then
-    ends the compiler, with all processes that it started."""
+    """Run a compiler. It is in a process group of its own, so that Ctrl-C reaches only this
+    process, which then kills the compiler with all processes that it started."""
     run = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, process_group=0)
     with run:
         try:
@@ -245,15 +247,15 @@ def called(command: list[str]) -> subprocess.CompletedProcess[bytes]:
     return subprocess.CompletedProcess(command, run.returncode, out, errors)
 
 
-# The cache: files that are there as a whole or not at all, each with a digest at its end. What is
-# in it is run, so nobody but the user may be able to write into it.
+# The cache: files that are written atomically, each with a digest at its end. Libraries in it are
+# run, so nobody but the user may be able to write into it.
 
 
 privates: dict[Path, Path] = {}
 
 
 def private() -> Path:
-    """A folder of this process alone, in the place of a cache that cannot be used."""
+    """A temporary folder of this process, in place of a cache that cannot be used."""
     instead = cache_folder()
     if instead not in privates:
         folder = tempfile.TemporaryDirectory(prefix="minigrad")
@@ -270,8 +272,8 @@ def say_unused(folder: Path, why: str) -> None:
 
 @cache
 def trusted(folder: Path) -> bool:
-    """Whether nobody but the user, and root, can have written what is in a folder, or put another
-    in its place: as ssh asks of its keys. It says once if not."""
+    """Whether only the user and root can write into a folder or replace it, as ssh requires of its
+    keys; if not, warn once."""
     real = Path(os.path.realpath(folder))
     for path in (real, *real.parents):
         why = "" if not path.exists() else others_may_write(path, path != real)
@@ -283,13 +285,13 @@ def trusted(folder: Path) -> bool:
 
 
 def others_may_write(path: Path, is_above: bool) -> str:
-    """Why a file or folder is not the user's alone, if that is so."""
+    """Who else can write a file or folder, in words; empty if only the user and root can."""
     it = path.stat()
     if not hasattr(os, "geteuid"):
         return ""
     if it.st_uid not in (0, os.geteuid()):
         return f"belongs to user {it.st_uid}"
-    # Of what is in such a folder, as /tmp, only owners can rename or remove it.
+    # In a folder with the sticky bit, as /tmp, only a file's owner can rename or remove it.
     sticky = is_above and it.st_mode & stat.S_ISVTX
     if it.st_mode & stat.S_IWOTH and not sticky:
         return "can be written by everybody"
@@ -299,7 +301,7 @@ def others_may_write(path: Path, is_above: bool) -> str:
 
 
 def is_own_group(group: int) -> bool:
-    """Whether nobody is in a group but the user, or root."""
+    """Whether the user is the only member of a group."""
     import grp
     import pwd
 
@@ -311,7 +313,7 @@ def is_own_group(group: int) -> bool:
 
 
 def path_of(name: str) -> Path | None:
-    """Where something is kept under a name, if it is there and is what was kept."""
+    """The path of a file in the cache, if it is there and its digest is right."""
     folder = cache_folder()
     folders = [folder] if trusted(folder) else []
     folders += [privates[folder]] if folder in privates else []
@@ -321,22 +323,22 @@ def path_of(name: str) -> Path | None:
             right = hashlib.sha256(content[:-DIGEST]).digest() == content[-DIGEST:]
             if right and not others_may_write(path, False):
                 with contextlib.suppress(OSError):
-                    os.utime(path)  # what was not used for the longest time is the first to go
+                    os.utime(path)  # for `trim`, which removes the least recently used
                 return path
     return None
 
 
 def kept(name: str) -> bytes | None:
-    """What is kept under a name."""
+    """The content of a file in the cache; None if it is not there."""
     path = path_of(name)
     return None if path is None else path.read_bytes()[:-DIGEST]
 
 
 def keep(name: str, content: bytes) -> Path:
-    """Keep something, and see that what is kept does not grow without bound.
+    """Write a file into the cache, and trim the cache.
 
     Raises:
-        BuildError: if there is no room for it anywhere.
+        BuildError: if it cannot be written, nor to a temporary folder.
     """
     folder = cache_folder()
     if trusted(folder):
@@ -357,9 +359,9 @@ def keep(name: str, content: bytes) -> Path:
 
 
 def put(folder: Path, name: str, content: bytes) -> Path:
-    """Write a file, which is there as a whole or not at all, and its digest at its end."""
+    """Write a file atomically, with its digest at the end."""
     for path in (*reversed(folder.parents), folder):
-        if not path.exists():  # and so it is the user's alone
+        if not path.exists():  # a new folder is writable by the user only
             path.mkdir(mode=0o700, exist_ok=True)
     descriptor, new = tempfile.mkstemp(dir=folder)
     try:
@@ -373,11 +375,11 @@ def put(folder: Path, name: str, content: bytes) -> Path:
     return folder / name
 
 
-LARGEST = 512 << 20  # bytes of all that is kept
+LARGEST = 512 << 20  # bytes of the whole cache
 
 
 def trim(folder: Path, largest: int) -> int:
-    """Remove what was used the longest time ago, until the rest is small enough: how many bytes."""
+    """Remove the least recently used files until the rest is small enough; return bytes freed."""
     files = []
     for path in folder.iterdir():
         with contextlib.suppress(OSError):  # another process may have removed it
@@ -394,13 +396,13 @@ def trim(folder: Path, largest: int) -> int:
 
 
 def clear_cache() -> int:
-    """Remove all that was built: how many bytes. It is built again when it is needed."""
+    """Empty the cache; return the bytes freed. What is needed again is built again."""
     folder = cache_folder()
     return trim(folder, 0) if folder.is_dir() else 0
 
 
 def after_fork(forget: Callable[[], None]) -> Callable[[], None]:
-    """Done in each process that is forked off, where there is such a thing."""
+    """Register a function to run in each forked process, on systems that fork."""
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=forget)
     return forget
@@ -416,12 +418,12 @@ runtime_lock = threading.Lock()
 
 @after_fork
 def forget_threads() -> None:
-    """In a process that is forked off, nobody else holds the lock."""
+    """In a forked process, no thread is left that could hold the lock."""
     global runtime_lock
     runtime_lock = threading.Lock()
 
 
 def runtime() -> ctypes.CDLL:
-    """What runs plans. It is built once: who comes second waits for it."""
+    """The library of runtime.c, built once; other threads wait for it."""
     with runtime_lock:
         return built_runtime()

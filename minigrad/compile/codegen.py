@@ -1,4 +1,4 @@
-"""From a schedule to C: each distinct kernel once, and a list of calls."""
+"""Code generation: from a schedule to the C of each distinct kernel, and a list of calls."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def head(vector: int) -> str:
 
 @dataclass(eq=False)
 class Call:
-    """One call of a kernel: its number, and which kernel of the schedule it is for."""
+    """One call of a kernel: the number of its text, and the kernel of the schedule."""
 
     kernel: int
     function: Function
@@ -53,17 +53,17 @@ class Call:
 
 @dataclass(eq=False)
 class Code:
-    """The texts of distinct kernels, and calls of them, with values that NumPy computes between."""
+    """The texts of distinct kernels, and their calls, among them values that NumPy computes."""
 
     texts: list[str] = field(default_factory=list)
     calls: list[Call | Value] = field(default_factory=list)
 
 
-ENOUGH = 1 << 14  # operations of a kernel that are worth a second thread
+ENOUGH = 1 << 14  # operations of a kernel from which on threads share it
 
 
 def generate(plan: Schedule, alias: dict[Value, Value], machine: Machine) -> Code:
-    """All kernels, and at the end what is written into state that was not computed there."""
+    """Calls of all kernels, and at the end copies into state that was not computed in place."""
     code = Code()
     known: dict[str, int] = {}
 
@@ -92,12 +92,12 @@ def generate(plan: Schedule, alias: dict[Value, Value], machine: Machine) -> Cod
     return code
 
 
-# A program that unrolls a loop does the same again and again, on other arrays.
+# An unrolled loop has the same kernels in each iteration, on other arrays.
 
 
 @dataclass(eq=False)
 class Repeat:
-    """A kernel's functions, and the arrays that they were first written for."""
+    """A kernel's function, and the arrays that it was written for."""
 
     function: Function
     arrays: Arrays
@@ -105,7 +105,7 @@ class Repeat:
 
 @dataclass(eq=False)
 class Arrays:
-    """What a kernel reads and writes, in the order of its text, with the first entries of each."""
+    """The arrays of a kernel, in the order of its text, with the first entry used of each."""
 
     numbers: dict[Value, int] = field(default_factory=dict)
     lows: list[int] = field(default_factory=list)
@@ -125,7 +125,7 @@ def repeated(
     machine: Machine,
     known: dict[Hashable, Repeat],
 ) -> Function:
-    """A kernel's functions: written, or those of one that does the same on other arrays."""
+    """A kernel's function: newly written, or that of an equal kernel, with its arrays replaced."""
     arrays = Arrays()
     key = key_of(kernel, plan, alias, arrays)
     if key is None:
@@ -153,7 +153,7 @@ def moved(function: Function, old: Arrays, new: Arrays) -> Function:
 def key_of(
     kernel: Kernel, plan: Schedule, alias: dict[Value, Value], arrays: Arrays
 ) -> Hashable | None:
-    """All that a kernel's text depends on, but for which arrays it is given."""
+    """All that a kernel's text depends on, except which arrays it uses."""
     if kernel.kind in ("scatter", "concat"):
         return None
     parts: list[Hashable] = [kernel.kind, kernel.rows, kernel.total]
@@ -210,7 +210,7 @@ def work_of(kernel: Kernel, plan: Schedule) -> int:
 
 
 def multiplications(kernel: Kernel, plan: Schedule) -> int:
-    """Of a contraction."""
+    """The multiply-adds of a contraction."""
     it = plan.contractions[kernel.stages[0].value]
     total = kernel.total
     for loop in it.depth:
@@ -219,7 +219,7 @@ def multiplications(kernel: Kernel, plan: Schedule) -> int:
 
 
 def source_of(texts: list[str], vector: int) -> str:
-    """A library of kernels, in a table."""
+    """The C of a library with these kernels, in a table."""
 
     def functions() -> Iterator[str]:
         for k, text in enumerate(texts):

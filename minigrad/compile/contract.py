@@ -31,7 +31,7 @@ from minigrad.ops.base import registry
 
 @dataclass(eq=False)
 class Contraction:
-    """Its loops, and the index of each array in them."""
+    """The loops of a contraction, and the index of each array in them."""
 
     batch: list[Expr]
     row: Expr
@@ -56,7 +56,7 @@ def extent(e: Expr) -> int:
 
 @lru_cache(10_000)
 def loop(name: str, n: int) -> Expr:
-    """A loop's variable, also of a loop that is run once."""
+    """A loop's variable, also if its extent is 1."""
     return Expr({Var(name, n): 1})
 
 
@@ -115,8 +115,7 @@ def of_conv2d(value: Value, columns: int) -> Contraction:
 
 
 def of_conv2d_weight(value: Value, images_last: bool) -> Contraction:
-    """What (N, C, H, W) under each place of the kernel goes with, of (N, O, OH, OW): it gives
-    (O, C/g, kh, kw)."""
+    """The gradient of the weights: (N, C, H, W) and (N, O, OH, OW) give (O, C/g, kh, kw)."""
     x, y = value.inputs
     how = value.attributes
     groups, (outs, channels, *kernel) = how["groups"], value.shape
@@ -157,9 +156,8 @@ WEIGHTS = (2, 3, 1, 0)
 
 
 def layouts_of(graph: Graph, kinds: dict[Value, str]) -> dict[Value, Layout]:
-    """In which order the axes of each value are, if it comes to memory: what is computed of a
-    convolution has its channels last, as the convolution has; or, where there are so few of them
-    that vectors would not be full, its images."""
+    """The layout of each value if it is stored: results of convolutions, and values computed from
+    them, have the channels last; or the images, if channels are too few to fill vectors."""
     order = graph.order
     convolved = [value.shape for value in order if name_of(value) == "conv2d"]
     few = any(shape[1] % 8 for shape in convolved) and all(shape[0] % 8 == 0 for shape in convolved)
@@ -247,8 +245,8 @@ def width_of(dtype: np.dtype, columns: int, vector: int) -> int:
 
 @dataclass
 class Operands:
-    """The graph with the copies that contractions read, how these are laid out, what has to be in
-    memory for others to be read as they are, and how each value comes to be."""
+    """The graph with the packed copies that contractions read, layouts, the values that must be
+    stored because contractions read them directly (`pinned`), and each value's kind."""
 
     graph: Graph
     layouts: dict[Value, Layout]
@@ -258,8 +256,8 @@ class Operands:
 
 
 def with_operands(graph: Graph, vector: int) -> Operands:
-    """Let each contraction read x step by step, and y column by column: of what does not lie so,
-    a copy that does, with all that comes before it computed on the way."""
+    """Give each contraction an x whose depth is contiguous and a y whose columns are: where an
+    operand is not, a packed copy, into which the ops before it are fused."""
     kinds = {value: kind_of(value) for value in graph.order}
     layouts = layouts_of(graph, kinds)
     found = Operands(graph, layouts, {}, set(), kinds)
@@ -308,8 +306,8 @@ def pin(base: Access, found: Operands) -> None:
 
 
 def direct(x: Value, index: Index, layouts: dict[Value, Layout]) -> Access | None:
-    """The entry of an array in memory that a value is at an index, if it is one, and its place a
-    sum of loop variables."""
+    """The entry of a stored array that a value is at an index, if it is one whose address is linear
+    in the loop variables; else None."""
 
     def load(value: Value, index: Index) -> Parts | None:
         if (is_view(value) and lowered(value)) or (value.kind == "constant" and value.size == 1):
@@ -327,7 +325,7 @@ def direct(x: Value, index: Index, layouts: dict[Value, Layout]) -> Access | Non
 
 
 def views(x: Value) -> int:
-    """How many views are after one another."""
+    """The length of the chain of views that ends at x."""
     count = 0
     while is_view(x) and lowered(x) and count <= DEEPEST:
         x, count = x.inputs[0], count + 1
@@ -341,7 +339,7 @@ def stride(base: Access, loop: Expr) -> int:
 
 
 def steps_well(base: Access, it: Contraction) -> bool:
-    """Whether the depth runs along memory; or x is read too few times for a copy to pay."""
+    """Whether the depth is contiguous in memory, or x is read too few times for a copy to pay."""
     few = it.columns <= 64
     return stride(base, it.depth[-1]) in (0, 1) or extent(it.depth[-1]) == 1 or few
 
@@ -350,8 +348,8 @@ NEAR = 128  # entries
 
 
 def side_by_side(base: Access, it: Contraction, width: int) -> bool:
-    """Whether y can be read as it lies: columns next to each other, whole vectors of them, and one
-    row of them not far from the next."""
+    """Whether y can be read without packing: contiguous columns in whole vectors, and rows not far
+    apart."""
     assert isinstance(base.array, Value)
     whole = it.columns % width == 0 or base.array.op is not None
     near = abs(stride(base, it.depth[-1])) <= NEAR
@@ -367,7 +365,7 @@ def batches(it: Contraction) -> int:
 
 
 def for_rows(x: Value, index: Index, it: Contraction) -> Layout:
-    """Its depth innermost, in the order of its loops."""
+    """The layout of a packed x: the depth innermost, in the order of its loops."""
     last = [
         k
         for loop in it.depth
@@ -379,7 +377,7 @@ def for_rows(x: Value, index: Index, it: Contraction) -> Layout:
 
 
 def for_columns(y: Value, index: Index, it: Contraction, width: int) -> Layout:
-    """Its own batch outermost, then pieces of columns, then the depth in the order of its loops."""
+    """The layout of a packed y: batch outermost, then panels of columns, then the depth."""
     axes = {k: i.variables() for k, i in enumerate(index)}
     column = next(k for k, vs in axes.items() if vs & it.column.variables())
     depth = [k for loop in it.depth for k, vs in axes.items() if vs & loop.variables()]

@@ -1,4 +1,4 @@
-"""What a program does, as plain data: it is kept with the program, and `explain` shows it."""
+"""The description of a program as plain data, stored in its plan for `explain`."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ KINDS = {"contract": "product", "concat": "join"}
 class DescribedKernel:
     """One kernel; its numbers are those of one call.
 
-    `kind` is a "product" of matrices or a convolution with what is computed of each entry; "map",
-    entry by entry; "rows", so many `rows` one after the other; "pack", a copy in panels, as
-    products read it; "scatter", which adds at places of an index; "join", of arrays to one; "sum",
-    of what threads reduced; "copy"; or "numpy", an op that NumPy computes. `ops` are in the order
-    they are computed in, with the shapes of their results. `read` and `written` are bytes, of each
-    array once. `operations` are those beside the multiply-adds. `text` is C.
+    `kind`: "product", a matrix product or convolution with its elementwise epilogue; "map",
+    elementwise; "rows", one row after the other; "pack", a copy into the panels that products read;
+    "scatter", a scatter-add; "join", a concatenation; "sum", which combines the partial reductions
+    of threads; "copy"; or "numpy", an op that NumPy computes. `ops`: in order, with the shapes of
+    their results. `read` and `written`: bytes, counting each array once. `operations`: other than
+    multiply-adds. `text`: the C.
     """
 
     kind: str
@@ -43,8 +43,8 @@ class DescribedKernel:
 
 @dataclass(frozen=True)
 class DescribedCall:
-    """The number of its kernel; which of the graph's inputs and states, in this order, it reads
-    and writes; and for what it computes, why that could not join an earlier kernel."""
+    """One call: the number of its kernel; the positions of the inputs and states that it reads and
+    writes; and for each value, why it could not join an earlier kernel."""
 
     kernel: int
     reads: tuple[int, ...]
@@ -61,11 +61,11 @@ class Description:
 
 
 def described(plan: Schedule, code: Code) -> Description:
-    """Each distinct kernel, as it is in its first call, and all calls."""
+    """Each distinct kernel, with the numbers of its first call, and all calls."""
     leaves = {x: k for k, x in enumerate([*plan.graph.inputs, *plan.graph.states])}
     found = Description()
     known: dict[Any, int] = {}
-    ends = None  # what puts together what the threads of the call before reduced
+    ends = None  # the function that combines what the threads of the call before reduced
     for call in code.calls:
         is_end = isinstance(call, Call) and call.function is ends
         key = key_of(call)
@@ -129,7 +129,7 @@ def kernel_of(call: Call | Value, is_end: bool, code: Code, plan: Schedule) -> D
 
 
 def small_kernel(kind: str, call: Call, text: str) -> DescribedKernel:
-    """A copy into a state; or what puts together what threads reduced, of which each has a part."""
+    """A copy into a state, or the combination of what each thread has reduced."""
     targets = [x for x, _ in call.function.arguments if x in call.writes and isinstance(x, Value)]
     parts = [x for x, _ in call.function.arguments if x not in targets]
     of = parts[0].value if isinstance(parts[0], Scratch) else parts[0]
@@ -147,7 +147,7 @@ def small_kernel(kind: str, call: Call, text: str) -> DescribedKernel:
 
 
 def called(value: Value) -> str:
-    """An op's name; what only copies has that of none."""
+    """An op's name; "copy" for `positive`, which only copies."""
     name = name_of(value) or ""
     return "copy" if name == "positive" else name
 
@@ -159,7 +159,7 @@ def loops_of(value: Value, plan: Schedule) -> Shape:
 
 
 def ops_of(kernel: Kernel, plan: Schedule) -> dict[Value, int]:
-    """What a kernel computes, also where it is read: how often each, in their order."""
+    """The values that a kernel computes, inlined ones too, in order, with how often it does."""
     found: dict[Value, int] = {}
     for stage in kernel.stages:
         stack = [stage.value]
@@ -177,7 +177,7 @@ def is_inline(x: Value, plan: Schedule) -> bool:
 
 
 def traffic(kernel: Kernel, plan: Schedule) -> tuple[int, int]:
-    """Bytes that a kernel reads, and writes: of each array once, as many entries as are used."""
+    """The bytes that a kernel reads and writes, counting each entry once."""
     own = {stage.value for stage in kernel.stages}
     read: dict[Value, int] = {}
     for stage in kernel.stages:
@@ -193,7 +193,7 @@ def traffic(kernel: Kernel, plan: Schedule) -> tuple[int, int]:
 
 
 def entries(x: Value, index: Index, plan: Schedule) -> int:
-    """How many of an array an index in loops comes to, at most; without one, it is all of them."""
+    """How many entries of an array an index in loops reaches at most; all, if there is none."""
     if len(index) != len(x.shape):
         return plan.layouts[x].entries
     return math.prod(v.extent for v in frozenset().union(*(i.variables() for i in index)))

@@ -32,18 +32,18 @@ from minigrad.transforms import leaves_of
 
 WIDTH = 100
 SHOWN = 4  # lines of a kernel's ops
-UNSEEN = "reshape expand copy transpose slice".split()  # what takes no time of its own
+UNSEEN = "reshape expand copy transpose slice".split()  # ops that are not shown: they cost nothing
 
 
 @dataclass(eq=False, repr=False)
 class Report:
-    """What was made of a function for one kind of arguments; printed, it is a text.
+    """The compiled program of a function for one kind of arguments; `print` shows a table.
 
-    `kernels` has the data: for each distinct kernel what `DescribedKernel` says, `calls`, their
-    numbers from 1, `reads` and `writes`, the names of arguments and states in the first of them,
-    and `why`, for each value that could not join a kernel before, the reason. `intensity` is
-    operations (a multiply-add is two) for each byte, and `seconds`, where it was measured, of all
-    calls together. `times` has the seconds of each call. `source` is the C.
+    `kernels` has the data, a dict for each distinct kernel: the fields of `DescribedKernel`;
+    `calls`, their numbers from 1; `reads` and `writes`, the names of arguments and states in the
+    first of them; `why`, for each value that could not join an earlier kernel, the reason;
+    `intensity`, operations (a multiply-add is two) per byte; and `seconds` of all calls together,
+    if measured. `times` has the seconds of each call. `source` is the C.
 
     >>> from minigrad.compile.compiled import compile
     >>> f = compile(lambda x: (np.tanh(x) + 1.0).sum(axis=1))
@@ -64,7 +64,7 @@ class Report:
 
     @property
     def description(self) -> Description:
-        """What was noted when the C was written; empty if there is none."""
+        """The description in the plan; empty if nothing is compiled."""
         return self.program.plan.description if self.compiled else Description()
 
     @property
@@ -73,7 +73,7 @@ class Report:
 
     @property
     def compiled(self) -> bool:
-        """Whether it runs as C; or else by NumPy."""
+        """Whether it runs as C, and not by NumPy."""
         return hasattr(self.program, "plan")
 
     @property
@@ -82,12 +82,12 @@ class Report:
 
     @property
     def arena(self) -> int:
-        """Bytes for all that is computed on the way."""
+        """Bytes of memory for intermediate values."""
         return self.program.plan.arena if self.compiled else 0
 
     @property
     def build_seconds(self) -> float:
-        """How long the C compiler took: 0 if what it made was there from before."""
+        """How long the C compiler took; 0 if the libraries were in the cache."""
         return getattr(self.program, "build_seconds", 0.0)
 
     @cached_property
@@ -125,11 +125,11 @@ class Report:
         )
 
     def profile(self, repeats: int = 20) -> Report:
-        """The same with the time of each call, the median of so many runs.
+        """The same with the time of each call, the median of `repeats` runs.
 
-        They are runs on the arrays of the last call; what they write into is put back. Other
-        threads are not to compute with the function's state meanwhile. There are no times of what
-        runs on NumPy, or has not run yet.
+        The program runs on the arrays of the last call, and state that it writes is restored; no
+        other thread should use that state meanwhile. A program that runs on NumPy, or has not run
+        yet, is not measured.
 
         Raises:
             ArgumentError: if repeats is below 1.
@@ -159,7 +159,7 @@ class Report:
         write(path, page(self.title, self.head(), rows).encode())
 
     def head(self) -> str:
-        """What there is to say of the whole."""
+        """A line on the whole program."""
         if self.version is None:
             return "not compiled yet: call it first"
         if not self.compiled:
@@ -223,7 +223,7 @@ class Report:
 
 
 def report(function: Callable[..., Any], version: Version | None) -> Report:
-    """Of a version of a compiled function."""
+    """The report of a version of a compiled function; version is None if it was not called yet."""
     name = getattr(function, "__name__", "f")
     if version is None:
         return Report(name)
@@ -237,7 +237,7 @@ def report(function: Callable[..., Any], version: Version | None) -> Report:
 
 
 def argument_names(function: Callable[..., Any], version: Version) -> list[str]:
-    """What the arrays in the arguments are called."""
+    """The names of the arrays in the arguments."""
     args, kwargs = version.arguments
     try:
         tree = inspect.signature(function).bind(*args, **kwargs).arguments
@@ -246,12 +246,12 @@ def argument_names(function: Callable[..., Any], version: Version) -> list[str]:
     found: dict[int, list[str]] = {}
     for place, x in reversed(leaves_of(dict(tree))):
         found.setdefault(id(x), []).append(re.sub(r"^\['(\w+)'\]", r"\1", place))
-    # What is given twice has two names.
+    # An array that is given twice has two names.
     return [found[id(x)].pop() if len(found[id(x)]) > 1 else found[id(x)][0] for x in version.given]
 
 
 def names_of(version: Version, arguments: list[str]) -> list[str]:
-    """What the graph's inputs and states are called, in their order."""
+    """The names of the graph's inputs and states, in order."""
     traced, seen = version.traced, version.guards.found
     tensors: dict[int, str] = {}
     for module in [x for x in seen.seen.values() if isinstance(x, Module)]:
@@ -279,7 +279,7 @@ def does(data: dict[str, Any]) -> str:
     shape: Shape | None = None
     parts: list[list[str]] = []  # those of the same op and shape together
     for name, own in [op for op in data["ops"] if op[0] not in UNSEEN] or data["ops"][-1:]:
-        # Of numbers that are computed on the way, the shape says little.
+        # The shape of a single number says little, unless a reduction ends in it.
         told = own != shape and (bool(own) or name in REDUCTIONS or shape is None)
         if not told and parts and parts[-1][0].partition(" ")[0] == name:
             parts[-1].append(name)
@@ -303,7 +303,7 @@ def shortened(data: dict[str, Any], width: int) -> str:
 
 
 def comment(data: dict[str, Any]) -> str:
-    """What heads a kernel in C."""
+    """The comment above a kernel in the C."""
     ops = " ".join(f"{name}{shape}".replace(" ", "") for name, shape in data["ops"])
     calls = ", ".join(map(str, data["calls"][:10])) + (", ..." if len(data["calls"]) > 10 else "")
     loops = " x ".join(map(str, data["loops"]))
@@ -347,7 +347,7 @@ def duration(seconds: float) -> str:
 
 
 def is_bound(version: Version) -> bool:
-    """Whether it was run: the program has all arrays that it works on."""
+    """Whether it was run, so that all arrays of the program are bound."""
     program = version.program
     calls = program.plan.description.calls
     return all(program.arrays[k] is not None for call in calls for k in (*call.reads, *call.writes))
@@ -355,8 +355,7 @@ def is_bound(version: Version) -> bool:
 
 @contextmanager
 def kept(version: Version) -> Iterator[Callable[[], None]]:
-    """Inside, what a program writes into may change: it is put back then, and at each call of what
-    is given."""
+    """Restore the state that a program writes, at each call of the given function and at the end."""
     program = version.program
     arrays = [program.arrays[program.slots[target]] for target, _ in version.traced.graph.writes]
     before = [(array, array.copy()) for array in arrays]

@@ -1,7 +1,7 @@
-"""Indices into arrays: sums of loop variables times numbers, of which much can be told.
+"""Symbolic indices into arrays: integer linear combinations of loop variables.
 
-Views of arrays are arithmetic on indices. Where all of it comes out as a plain sum, loops can be
-merged, addresses step by step, and one kernel serve for many places in memory.
+Views of arrays are arithmetic on indices. Where an index stays linear, loops can be merged,
+addresses have constant strides, and one kernel serves for many places in memory.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Var(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Quotient:
-    """`of // by`, where this is no plain sum."""
+    """`of // by`, where that is not linear."""
 
     of: Expr
     by: int
@@ -35,7 +35,7 @@ class Quotient:
 
 @dataclass(frozen=True, slots=True)
 class Remainder:
-    """`of % by`, where this is no plain sum."""
+    """`of % by`, where that is not linear."""
 
     of: Expr
     by: int
@@ -47,7 +47,7 @@ class Remainder:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A variable of the C code, which depends on those loop variables: an index from memory."""
+    """A C variable that depends on these loop variables, such as an index read from memory."""
 
     name: str
     extent: int
@@ -58,7 +58,7 @@ Atom = Any  # Var | Quotient | Remainder | Known
 
 
 class Expr:
-    """`sum of coefficient * atom, + const`."""
+    """The sum of coefficient * atom over `terms`, plus `const`."""
 
     __slots__ = ("const", "depends", "hashed", "terms")
 
@@ -96,7 +96,7 @@ class Expr:
         return low, high
 
     def divmod(self, by: int) -> tuple[Expr, Expr]:
-        """Quotient and remainder, of what is not negative."""
+        """Quotient and remainder of an expression that is never negative."""
         if by == 1:
             return self, ZERO
         whole = {a: c // by for a, c in self.terms.items() if c % by == 0}
@@ -126,7 +126,7 @@ class Expr:
         return self.depends
 
     def replaced(self, new: Mapping[Var, Expr]) -> Expr:
-        """With expressions in the place of variables."""
+        """With variables replaced by expressions."""
         total = Expr({}, self.const)
         for atom, c in self.terms.items():
             if isinstance(atom, Var):
@@ -182,7 +182,7 @@ def number(n: int) -> Expr:
 
 @functools.lru_cache(10_000)
 def variable(name: str, extent: int) -> Expr:
-    """A loop's variable; of a loop that is run once, 0."""
+    """A loop's variable; 0 if its extent is 1."""
     return Expr({Var(name, extent): 1}) if extent != 1 else ZERO
 
 
@@ -191,13 +191,13 @@ Index = tuple[Expr, ...]
 
 @functools.lru_cache(10_000)
 def strides_of(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Of an array in C order, in entries."""
+    """The strides of an array in C order, in entries."""
     return tuple(math.prod(shape[k + 1 :]) for k in range(len(shape)))
 
 
 @functools.lru_cache(10_000)
 def weighted(index: Index, strides: tuple[int, ...]) -> Expr:
-    """The sum of an index, each part of it times a number."""
+    """The sum of index * stride over all axes."""
     terms: dict[Atom, int] = {}
     const = 0
     for i, stride in zip(index, strides, strict=True):
@@ -222,7 +222,8 @@ def unflat(place: Expr, shape: Sequence[int]) -> Index:
 
 
 def common_factors(shapes: Iterable[Sequence[int]]) -> list[int]:
-    """Extents whose products are those of all shapes, which have as many entries; or just one."""
+    """Loop extents that refine all of these shapes, which have equal size: each axis is a product
+    of consecutive loops. One loop if there are none."""
     ends: set[int] = set()
     total = 1
     for shape in shapes:

@@ -12,11 +12,11 @@ from minigrad.compile.index import Expr, Index, strides_of, weighted
 
 @dataclass(frozen=True)
 class Layout:
-    """An array's axes from the outermost to the innermost.
+    """The order of an array's axes in memory, from the outermost to the innermost.
 
-    With a `panel`, the last of them is cut into pieces of that many entries, the last piece filled
-    up; each is a block of its own, whose number comes before the axes from `at` on. So lie the
-    columns of a matrix that a product reads side by side.
+    With a `panel`, the innermost axis is split into panels of that many entries, the last one
+    padded, and the axis over panels goes before the axes from `at` on: the packed columns of a
+    matrix product.
     """
 
     shape: tuple[int, ...]
@@ -40,7 +40,7 @@ class Layout:
 
     @property
     def entries(self) -> int:
-        """How many there is room for."""
+        """Entries in memory, with padding."""
         return math.prod(self.extents)
 
     def places(self, index: Index) -> Index:
@@ -66,7 +66,7 @@ class Layout:
 
 @lru_cache(10_000)
 def ordered(shape: tuple[int, ...], order: tuple[int, ...]) -> Layout:
-    """Axes in an order, the outermost first: the same object each time, which knows its extents."""
+    """The layout with axes in this order, outermost first; cached, so that its properties are."""
     return Layout(shape, order)
 
 

@@ -1,7 +1,7 @@
-"""Lowering: what a value is at an index, as C.
+"""Lowering: the C that computes a value at an index.
 
-A value that is not kept in memory is computed where it is read: ops of the elementwise families by
-their C expressions, views by reading their input at another index.
+A value that is not stored is inlined where it is read: elementwise ops by their C expressions,
+views by reading their input at another index.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ C_TYPES = {
         "bool": "bool",
     }.items()
 }
-# Their C is for floats, or does not say what NumPy does at the edges.
+# Ops whose C is for floats, or differs from NumPy's integer results in edge cases.
 FLOAT_ONLY = "logaddexp hypot arctan2 pow abs floor ceil trunc rint reciprocal sign neg".split()
 ABOUT_FLOATS = "isnan isinf isfinite signbit".split()
-# Of booleans, NumPy means something else by them.
+# Ops that NumPy refuses for booleans, or computes as logical ops.
 ARITHMETIC = "add sub mul square neg invert".split()
 VIEWS = "reshape transpose expand astype slice pad concatenate windows fold".split()
 REDUCTIONS = "sum prod max min any all argmax argmin".split()
@@ -42,7 +42,7 @@ CONTRACTIONS = "matmul conv2d conv2d_weight".split()
 
 
 def lowered(value: Value) -> bool:
-    """Whether there is C for an op's value; or else NumPy computes it."""
+    """Whether an op has a lowering to C; if not, NumPy computes it."""
     assert value.op is not None
     name, values = value.op.name, value.values()
     for x in (value, *values):
@@ -69,7 +69,7 @@ def lowered(value: Value) -> bool:
 
 
 def is_view(value: Value) -> bool:
-    """Whether it is its input, read at another index, or not at all."""
+    """Whether each entry is an entry of an input, or a constant."""
     name = value.op.name if value.op else ""
     if is_joined(value):
         return False
@@ -79,8 +79,8 @@ def is_view(value: Value) -> bool:
 
 
 def kind_of(value: Value) -> str:
-    """How a value comes to be: a "leaf" is there, a "map" is computed entry by entry, or where it
-    is read."""
+    """How a value is computed: "leaf" (not at all), "map" (elementwise, or inlined), "reduce",
+    "contract", "concat", "scatter" or "numpy"."""
     if value.op is None:
         return "leaf"
     if not lowered(value):
@@ -94,12 +94,12 @@ def kind_of(value: Value) -> str:
     return "scatter" if value.op.name == "scatter_add" else "contract"
 
 
-LITTLE = 64  # entries of what is joined where it is read
-DEEPEST = 32  # ops after one another that are computed where the last of them is read
+LITTLE = 64  # entries of a concatenation that is inlined
+DEEPEST = 32  # ops in a chain that is inlined
 
 
 def is_joined(value: Value) -> bool:
-    """Whether it is joined in memory."""
+    """Whether it is a concatenation that is done in memory."""
     return value.op is not None and value.op.name == "concatenate" and value.size > LITTLE
 
 
@@ -113,7 +113,7 @@ def arrays_of(value: Value) -> list[Value]:
 
 
 def rows(value: Value) -> bool:
-    """Whether the first axes are indexed by integer arrays, and the others whole."""
+    """Whether the leading axes are indexed by integer arrays, and the others taken whole."""
     return all(part is ARRAY for part in index_of(value)) and all(
         x.dtype.kind in "iu" for x in arrays_of(value)
     )
@@ -137,13 +137,15 @@ def ctype(dtype: np.dtype[Any]) -> str:
     return C_TYPES[dtype]
 
 
-ROW = Var("row", 1)  # what depends on it is computed anew for each row
+ROW = Var("row", 1)  # lines that depend on it are computed anew for each row
 
 
 @dataclass(frozen=True)
 class Access:
-    """An entry of an array: of a value or of scratch memory, or of a local one with a name; without
-    a place, a local number. `own` says that the same kernel computed it before."""
+    """An entry of an array: of a value, of scratch memory, or of a local C array, by its name.
+
+    Without a `place`, a local C variable. `own`: the same kernel has computed it.
+    """
 
     array: Any
     place: Expr | None
@@ -152,7 +154,7 @@ class Access:
 
 @dataclass(frozen=True)
 class Line:
-    """`const type name = text;` where the text has parts that depend on loop variables."""
+    """`const type name = text;`, and the loop variables that it depends on."""
 
     name: str
     type: str
@@ -186,9 +188,9 @@ Load = Callable[[Value, Index], Parts | None]
 
 
 class Body:
-    """The statements inside of loops, in which each thing is computed once.
+    """The statements inside of loops, each value computed once.
 
-    `load` says where a value is read from, or that it is to be computed here.
+    `load` says where a value is read from, or gives None if it is to be computed here.
     """
 
     def __init__(self, load: Load, letter: str = "t") -> None:
@@ -198,7 +200,7 @@ class Body:
         self.depends: dict[str, frozenset[Var]] = {}
 
     def define(self, kind: str, parts: Parts, names: Sequence[str] = ()) -> str:
-        """A new name for what the parts say; `names` are those defined before that are in it."""
+        """Define a variable by an expression, in which `names` are variables defined before."""
         found = [self.depends[n] for n in names if n in self.depends]
         for part in parts:
             place = part.place if isinstance(part, Access) else part
@@ -213,7 +215,7 @@ class Body:
         return name
 
     def read(self, value: Value, index: Index) -> str:
-        """The name of what a value is at an index."""
+        """The name of a variable, or a literal, that is a value at an index."""
         if 1 in value.shape:
             index = tuple(ZERO if n == 1 else i for i, n in zip(index, value.shape, strict=True))
         key = value, index
@@ -241,7 +243,7 @@ class Body:
         names = [self.input(x, d, index) for x, d in zip(inputs, dtypes, strict=True)]
         text = value.op.lowering.format(*names)
         if value.op.name == "add" and names[0] == names[1]:
-            text = f"product({names[0]}, 2)"  # as compilers see it
+            text = f"product({names[0]}, 2)"  # as compilers rewrite it
         return self.define(ctype(value.dtype), (text,), names)
 
     def input(self, x: Any, dtype: np.dtype[Any], index: Index) -> str:
@@ -253,17 +255,17 @@ class Body:
 
     def cast(self, name: str, x: Value, dtype: np.dtype[Any]) -> str:
         text = f"({ctype(dtype)}){name}"
-        if x.dtype.kind == "b" and dtype.kind == "f":  # what compilers know how to make vectors of
+        if x.dtype.kind == "b" and dtype.kind == "f":  # which compilers can vectorise
             text = f"choose({name}, {literal(1, dtype)}, {literal(0, dtype)})"
         return self.define(ctype(dtype), (text,), [name])
 
     def integer(self, extent: int, parts: Parts, names: Sequence[str] = ()) -> Expr:
-        """An index that C computes."""
+        """An index that is computed at run time, as a C variable."""
         name = self.define("int64_t", parts, names)
         return Expr({Known(name, extent, self.depends[name]): 1})
 
     def divided(self, place: Expr, by: int, conditions: list[Condition]) -> Expr:
-        """A place divided by a step, if it is a multiple of that."""
+        """A place divided by a step, on the condition that it is a multiple of it."""
         if by == 1:
             return place
         rest = self.integer(FAR, ("(", place, f") % {by}"))
@@ -271,7 +273,7 @@ class Body:
         return self.integer(FAR, ("(", place, f") / {by}"))
 
     def brought_inside(self, place: Expr, n: int) -> Expr:
-        """The place, or the nearest that is there."""
+        """The place, clamped to the axis."""
         low, high = place.bounds()
         return place if low >= 0 and high < n else self.integer(n, ("CLAMP(", place, f", {n})"))
 
@@ -282,7 +284,7 @@ class Body:
         yes: Callable[[], str],
         no: Callable[[], str],
     ) -> str:
-        """What is there if all conditions hold, else something else."""
+        """`yes()` where all conditions hold, else `no()`."""
         open_ones = [c for c in conditions if not c.always()]
         if any(c.never() for c in open_ones):
             return no()
@@ -337,7 +339,7 @@ class Body:
         return self.read(x, (*lead, *(o * s + p * d for p, o, s, d in steps)))
 
     def fold(self, value: Value, index: Index) -> str:
-        """The sum of all that windows read here."""
+        """The sum of the entries of all windows that cover this index."""
         y, how = value.inputs[0], value.attributes
         terms = []
         for place in fold_terms(value):
@@ -353,7 +355,7 @@ class Body:
                 y.shape[-2:],
                 strict=True,
             ):
-                if p is None:  # windows that do not overlap: the place follows from the index
+                if p is None:  # windows do not overlap: the index gives the place in the kernel
                     spot, at = i.divmod(s)
                     conditions.append(Condition(at, "<", k))
                     at = self.brought_inside(at, k)
@@ -400,7 +402,7 @@ class Body:
     def place(
         self, value: Value, index: Index, shape: Sequence[int]
     ) -> tuple[list[Condition], Index]:
-        """Whether an index is one that a basic index picks of an array, and which it is there."""
+        """Whether a basic index covers an index of an array, and the index within what it covers."""
         conditions: list[Condition] = []
         found: list[Expr] = []
         rest = iter(index)
@@ -425,7 +427,7 @@ class Body:
         return conditions, tuple(found)
 
     def scatter_add(self, value: Value, index: Index) -> str:
-        """Zeros, but for what an index picks of them."""
+        """Zeros, except where the op's index picks entries."""
         g = value.inputs[0]
         if arrays_of(value):
             return self.spread(value, index)
@@ -433,7 +435,7 @@ class Body:
         return self.choice(value, conditions, lambda: self.read(g, there), zero(value))
 
     def spread(self, value: Value, index: Index) -> str:
-        """Each entry of g at the place that one index array names: a row of zeros but for one."""
+        """One-hot rows: each entry of g, at the place that one index array gives."""
         g, (which, axes, depth) = value.inputs[0], spread_of(value) or (0, (), 0)
         array = arrays_of(value)[which]
         spot = tuple(index[k] if k is not None else ZERO for k in axes)
@@ -445,7 +447,7 @@ class Body:
         )
 
     def updated(self, value: Value, index: Index) -> str:
-        """x, but for what an index picks of it."""
+        """x, except where the op's index picks entries."""
         x, v = value.inputs[:2]
         conditions, there = self.place(value, index, value.shape)
 
@@ -467,7 +469,7 @@ class Body:
         return self.read(x, (*places, *index[depth:]))
 
     def row(self, array: Value, index: Index, n: int) -> Expr:
-        """An index that is read from memory; of what is known to be 0, 1, 2..., the place."""
+        """An index that is read from memory; for a constant arange, the loop variable."""
         axis = arange_axis(array)
         if axis is not None and array.shape[axis] <= n:
             return index[axis] if array.shape[axis] > 1 else ZERO
@@ -480,7 +482,7 @@ def zero(value: Value) -> Callable[[], str]:
 
 
 def arange_axis(array: Value) -> int | None:
-    """The axis along which an array, known not to change, has 0, 1, 2...; or None."""
+    """The axis along which a fixed constant is 0, 1, 2...; or None."""
     if not array.fixed:
         return None
     assert array.array is not None
@@ -491,8 +493,8 @@ def arange_axis(array: Value) -> int | None:
 
 
 def spread_of(value: Value) -> tuple[int, tuple[int | None, ...], int] | None:
-    """Of a scatter_add in which all index arrays but one run through their axes: which it is, for
-    each axis of the arrays the axis of the result that it goes along, and how many there are."""
+    """For a scatter_add whose index arrays are all aranges but one: the position of that one, for
+    each axis of the arrays the axis of the result that it runs along, and their number."""
     arrays = arrays_of(value)
     if not arrays or not rows(value):
         return None
@@ -518,7 +520,8 @@ def spread_of(value: Value) -> tuple[int, tuple[int | None, ...], int] | None:
 
 
 def fold_terms(value: Value) -> list[tuple[int | None, int | None]]:
-    """The places in a kernel whose windows may meet in one entry: None where just one does."""
+    """The places in the kernel to sum over for one entry: None along an axis where windows do not
+    overlap."""
     kernel, how = value.inputs[0].shape[:2], value.attributes
     ways = [
         [None] if d == 1 and s >= k else list(range(k))
@@ -528,7 +531,7 @@ def fold_terms(value: Value) -> list[tuple[int | None, int | None]]:
 
 
 def common_dtype(inputs: Sequence[Any]) -> np.dtype[Any]:
-    """What a comparison compares in."""
+    """The dtype that a comparison compares in."""
     dtype = np.result_type(*(np.empty(1, x.dtype) if type(x) is Value else x for x in inputs))
     # A Python integer may lie beyond the dtype of what it is compared to.
     fits = dtype.kind not in "iu" or all(

@@ -1,4 +1,4 @@
-"""Memory: one arena for all that a program computes, in which what is dead makes room."""
+"""Memory planning: one arena for all arrays of a program, reused when their lifetimes end."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import TypeVar
 
 T = TypeVar("T")
-LINE = 64  # bytes of a cache line; what is read past the end of an array stays in the arena
+LINE = 64  # bytes of a cache line
 
 
 def arena(uses: Sequence[Collection[T]], sizes: Mapping[T, int]) -> tuple[dict[T, int], int]:
-    """Where each array is in the arena, and how large that is.
+    """The offset of each array in the arena, and the arena's size.
 
     Args:
-        uses: what each call uses, in their order.
-        sizes: bytes of what is to be placed.
+        uses: the arrays that each call uses, in the order of the calls.
+        sizes: the bytes of each array that is to be placed.
     """
     last = {x: k for k, used in enumerate(uses) for x in used if x in sizes}
     free = Free()
@@ -35,13 +35,13 @@ def arena(uses: Sequence[Collection[T]], sizes: Mapping[T, int]) -> tuple[dict[T
 
 
 def room(size: int) -> int:
-    """Whole lines, and one more."""
+    """Whole cache lines, and one more, for reads past the end of an array."""
     return -(-size // LINE) * LINE + LINE
 
 
 class Free:
-    """What is free, in pieces that are as large as they can be: where each ends, by its start, and
-    starts, by its end; and how large they are, with their starts, from the smallest."""
+    """Free memory in maximal pieces: their ends by start, their starts by end, and their sizes with
+    starts, sorted."""
 
     def __init__(self) -> None:
         self.ends: dict[int, int] = {}
@@ -49,7 +49,7 @@ class Free:
         self.sizes: list[tuple[int, int]] = []
 
     def take(self, size: int) -> int | None:
-        """The start of the smallest piece that is large enough, cut to size; if there is one."""
+        """Allocate from the smallest piece that is large enough: the start, or None."""
         k = bisect_left(self.sizes, (size, 0))
         if k == len(self.sizes):
             return None
@@ -60,7 +60,7 @@ class Free:
         return start
 
     def give(self, start: int, end: int) -> None:
-        """Free some memory, joined to what is free beside it."""
+        """Free some memory, merged with adjacent free pieces."""
         if start in self.starts:
             start = self.starts[start]
             self.remove(start)
@@ -70,7 +70,7 @@ class Free:
         insort(self.sizes, (end - start, start))
 
     def remove(self, start: int) -> int:
-        """A piece; this gives its end."""
+        """Remove a piece, and return its end."""
         end = self.ends.pop(start)
         del self.starts[end], self.sizes[bisect_left(self.sizes, (end - start, start))]
         return end

@@ -67,7 +67,7 @@ TITLES = "#", "kernel", "computes", "calls", "read", "written", "mul-adds", "flo
 
 
 def page(title: str, head: str, rows: list[dict[str, Any]]) -> str:
-    """Only the page's own script can run in it, and nothing can be loaded."""
+    """The page as HTML. Its security policy lets only its own script run, and loads nothing."""
     most = max((row["seconds"] or 0.0 for row in rows), default=0.0) or 1.0
     return PAGE.substitute(
         title=escape(title),

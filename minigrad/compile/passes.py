@@ -1,4 +1,4 @@
-"""Passes: each takes a graph and gives one that computes the same, with less work, or in fewer
+"""Passes: each takes a graph and returns one that computes the same, with less work or in fewer
 kinds of ops."""
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def rewritten(graph: Graph, rewrite: Rewrite) -> Graph:
 
 
 def with_inputs(value: Value, new: Mapping[Value, Value]) -> Value:
-    """The same op of what its inputs have become: if that is nothing else, the same object."""
+    """The value with its inputs replaced; the same object if none of them changed."""
     for x in value.inputs:
         if type(x) is Value and new[x] is not x:
             return value.of(*[new[x] if type(x) is Value else x for x in value.inputs])
@@ -42,8 +42,8 @@ def with_inputs(value: Value, new: Mapping[Value, Value]) -> Value:
 
 
 class Simplifying:
-    """All rewrites of one value. What comes of it is put through them as well, from its inputs on,
-    until nothing changes; then what there is already stands for it."""
+    """All rewrites of one value. The result, with its new inputs, is rewritten again until nothing
+    changes; then an equal value that exists already replaces it."""
 
     def __init__(self) -> None:
         self.once, self.signs = common_subexpressions(), signs_of_relu()
@@ -75,13 +75,13 @@ def name_of(x: Any) -> str | None:
     return x.op.name if type(x) is Value and x.op is not None else None
 
 
-# What needs no computing
+# Folding
 
 SMALL = 1 << 16  # entries
 
 
 def folding(value: Value) -> Value:
-    """An op that does nothing, as its input; of numbers that are known, as its result."""
+    """Replace an op that does nothing by its input, and an op of constants by its result."""
     if value.op is None:
         return value
     name, x = value.op.name, value.inputs[0] if value.inputs else None
@@ -113,12 +113,12 @@ def folding(value: Value) -> Value:
 
 
 def from_zero(x: Value) -> Value:
-    """What a sum of it begins with: of -0.0 alone, 0.0 comes out."""
+    """0.0 + x, for a sum of one term: NumPy's sum of -0.0 alone is 0.0."""
     return apply("add", x, 0.0)
 
 
 def is_known(value: Value) -> bool:
-    """Whether a value is made of nothing but numbers that the trace made, and is not large."""
+    """Whether all inputs of a value are fixed constants, and it is not large."""
     for x in value.inputs:
         if type(x) is Value and not x.fixed:
             return False
@@ -126,7 +126,7 @@ def is_known(value: Value) -> bool:
 
 
 def constant(array: Any) -> Value:
-    """A value whose numbers are known, and never change."""
+    """A fixed constant."""
     array = np.asarray(array)
     return Value(None, (), {"fixed": True}, array.shape, array.dtype, "constant", array)
 
@@ -164,7 +164,7 @@ def algebra(value: Value) -> Value:
 
 
 def joined(value: Value) -> Value:
-    """The sum of two arrays that are zero but in neighbouring parts, as one that is not."""
+    """A sum of two arrays that are zero except in adjacent slices, as one concatenation."""
     a, b = map(part_of, value.inputs)
     if a is None or b is None or a[0] != b[0] or a[3].dtype != b[3].dtype:
         return value
@@ -181,8 +181,8 @@ def joined(value: Value) -> Value:
 
 
 def part_of(x: Any) -> Any:
-    """Of zeros but in a part of one axis: the axis, where the part begins and ends, and what is
-    there."""
+    """For an array that is zero except in a slice of one axis: the axis, the slice's start and
+    stop, the entries there, and the whole shape; else None."""
     if name_of(x) != "scatter_add" or len(x.inputs) > 1:
         return None
     parts = list(aligned(x.attributes["index"], x.shape))
@@ -207,7 +207,7 @@ def part_of(x: Any) -> Any:
 
 
 def concatenate(axis: int, xs: list[Value]) -> Value:
-    """One after the other, those that are such already taken apart."""
+    """A concatenation, with nested ones along the same axis flattened."""
     flat: list[Value] = []
     for x in xs:
         nested = name_of(x) == "concatenate" and x.attributes["axis"] % len(x.shape) == axis
@@ -227,7 +227,7 @@ def is_one(x: Any) -> bool:
 
 
 def power(value: Value, x: Value, exponent: float) -> Value:
-    """As NumPy has it, of the exponents that are common, without a logarithm."""
+    """A power with a common exponent, without a logarithm, as NumPy computes it."""
     if x.dtype != value.dtype:
         return value
     if exponent == 1:
@@ -245,8 +245,8 @@ MANY = 16  # terms
 
 
 def unrolled(value: Value) -> Value:
-    """A reduction of a few slices, as those under a window, as binary ops: it then goes along with
-    what is computed of each entry."""
+    """A reduction over a few leading slices, as of pooling windows, as binary ops: these can be
+    fused with other elementwise ops."""
     name = BINARY.get(name_of(value) or "")
     x = value.inputs[0] if name else None
     if x is None or x.dtype != value.dtype:
@@ -272,11 +272,11 @@ def unrolled(value: Value) -> Value:
 BINARY = {"sum": "add", "max": "maximum", "min": "minimum"}
 
 
-# Ops that are composed of others
+# Ops decomposed into others
 
 
 def composed(value: Value) -> Value:
-    """An op as others: the code generator has fewer to know."""
+    """Decompose an op into simpler ones, so that code generation has fewer to support."""
     compose = COMPOSED.get(name_of(value) or "")
     return (
         compose(value) if compose and value.size and all(x.size for x in value.values()) else value
@@ -284,7 +284,7 @@ def composed(value: Value) -> Value:
 
 
 def in_one_dtype(value: Value) -> Value:
-    """The op, of inputs in the dtype of the result."""
+    """The op with its inputs cast to the dtype of the result."""
     if all(x.dtype == value.dtype for x in value.values()):
         return value
     return value.of(
@@ -364,8 +364,8 @@ def matmul(value: Value) -> Value:
 
 
 def conv2d_input(value: Value) -> Value:
-    """conv2d of the cotangent, set apart by the stride and with a border of zeros, by the weights
-    turned around."""
+    """conv2d of the cotangent, dilated by the stride and padded with zeros, with the flipped
+    weights."""
     y, w = in_one_dtype(value).inputs
     how = value.attributes
     groups, kernel = how["groups"], w.shape[2:]
@@ -388,12 +388,12 @@ def conv2d_input(value: Value) -> Value:
     return apply("conv2d", y, w, stride=(1, 1), dilation=how["dilation"], groups=groups)
 
 
-# Products that are needed the other way around
+# Products that are transposed
 
 
 def turned(graph: Graph) -> Graph:
-    """(x @ y).T as y.T @ x.T, also where sums and the like of products are turned around: what is
-    done next can then be done with each entry."""
+    """(x @ y).T as y.T @ x.T, also through elementwise ops on products: elementwise ops after the
+    transpose can then be fused with the product."""
     uses = Counter(itertools.chain(graph.roots(), *(value.values() for value in graph.order)))
     new: dict[Value, Value] = {}
     can_turn: set[Value] = set()
@@ -406,7 +406,7 @@ def turned(graph: Graph) -> Graph:
 
 
 def turns_well(x: Value, can_turn: Collection[Value]) -> bool:
-    """Whether it is a product, or computed entry by entry of what can be turned."""
+    """Whether it is a product, or elementwise in values that can be transposed."""
     return name_of(x) in ("matmul", "linear") or (
         elementwise(x)
         and all(y.size == 1 or (y.shape == x.shape and y in can_turn) for y in x.values())
@@ -414,8 +414,8 @@ def turns_well(x: Value, can_turn: Collection[Value]) -> bool:
 
 
 def other_way(x: Value, new: Mapping[Value, Value]) -> Value:
-    """What can be turned, turned, of what its inputs have become."""
-    parts = [x]  # each used by one before
+    """The transpose of a value that can be transposed, in terms of rewritten inputs."""
+    parts = [x]  # x and the elementwise values that it is computed from
     for y in parts:
         if elementwise(y) and y.size > 1:
             parts += y.values()
@@ -468,7 +468,7 @@ COMPOSED: dict[str, Rewrite] = {
 }
 
 
-# What is computed twice, computed once
+# Common subexpressions
 
 
 def common_subexpressions() -> Rewrite:
@@ -483,7 +483,7 @@ def common_subexpressions() -> Rewrite:
 
 
 def signs_of_relu() -> Rewrite:
-    """Where relu(x) is above 0, x is: then x itself need not be kept for the way back."""
+    """x > 0 as relu(x) > 0, so that x need not be kept for the reverse pass."""
     known: dict[Value, Value] = {}
 
     def rewrite(value: Value) -> Value:
@@ -506,14 +506,14 @@ def key_of(value: Value) -> Hashable:
     return value.op, value.how, *inputs
 
 
-# Numbers that differ from one turn of a loop to the next
+# Numbers that differ between the iterations of an unrolled loop
 
-SOME = 16  # numbers that an op is given at one place
+SOME = 16  # different numbers at one input of an op, up to which they stay literals
 
 
 def with_numbers_read(graph: Graph) -> Graph:
-    """With numbers in memory, of ops that are given many: a loop that is unrolled, in which the
-    time goes on, then has the same kernels in each turn."""
+    """Put numbers into memory where an op has many different ones at one input: an unrolled loop
+    whose numbers change (the time in an ODE solver) then has the same kernels in each iteration."""
     numbers: dict[Hashable, set[Hashable]] = defaultdict(set)
     for value in graph.order:
         for k, number in numbers_of(value):
@@ -534,7 +534,7 @@ def with_numbers_read(graph: Graph) -> Graph:
 
 
 def numbers_of(value: Value) -> Iterator[tuple[int, np.ndarray]]:
-    """Numbers that an op computes floats of: which input each is, and as what it is read."""
+    """The numbers among the inputs of an elementwise op on floats, as (position, array)."""
     if not elementwise(value) or value.dtype.kind != "f":
         return
     for k, x in enumerate(value.inputs):

@@ -1,5 +1,4 @@
-"""Kernels that fill an array piece by piece: what is joined, what is copied in panels, and what is
-added where an index says."""
+"""Kernels that fill an array piece by piece: concatenations, copies in panels, and scatter-adds."""
 
 from __future__ import annotations
 
@@ -51,7 +50,7 @@ def write_loops(loops: tuple[Expr, ...], shared: list[Var], writer: Writer) -> N
 
 
 def concat_function(kernel: Kernel, plan: Schedule, alias: dict[Value, Value]) -> Function:
-    """Each input into its part, but those that were computed there."""
+    """Copy each input into its part, except those that were computed there."""
     value = kernel.stages[0].value
     axis, layout = value.attributes["axis"] % len(value.shape), plan.layouts[value]
     writer, start = Writer(alias), 0
@@ -77,7 +76,7 @@ def concat_function(kernel: Kernel, plan: Schedule, alias: dict[Value, Value]) -
 
 
 def is_inside(x: Value, value: Value, start: int, plan: Schedule) -> bool:
-    """Whether it was computed in its part of what is joined; if it is there twice, in the first."""
+    """Whether it was computed in its part of the concatenation (the first, if it is there twice)."""
     before = start * math.prod(value.shape) // value.shape[value.attributes["axis"]]
     return plan.inside.get(unreshaped(x, plan)) == (value, before)
 

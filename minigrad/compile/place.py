@@ -1,4 +1,4 @@
-"""Placing what a step writes: in the memory that it is written into, wherever that can be."""
+"""Writes into state: computed in the memory of the state wherever that is sound."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from minigrad.ops.base import registry
 
 
 def with_own_writes(graph: Graph) -> Graph:
-    """What is written, each in memory of its own first: a leaf may be written itself, and two
-    places may be given the same. So too a leaf that is returned as it was before it is written."""
+    """Copy values that are written where they must not alias: a leaf, which may be written itself,
+    and a value that is written twice. Copy also a leaf that is returned, and written afterwards."""
     seen = set[Value]()
     writes = []
     depths = depths_of(graph)
-    # What depends on most comes first: by then all has been read that others write into.
+    # The deepest value first: by then all that other writes overwrite has been read.
     for target, x in sorted(graph.writes, key=lambda write: -depths[write[1]]):
         if x.op is None or x in seen:
             x = copied(x)
@@ -27,7 +27,7 @@ def with_own_writes(graph: Graph) -> Graph:
 
 
 def depths_of(graph: Graph) -> dict[Value, int]:
-    """How many steps each value is from what is there before."""
+    """How many ops each value is from the leaves."""
     depths: dict[Value, int] = {}
     for value in graph.order:
         depths[value] = 1 + max((depths[x] for x in value.values()), default=0)
@@ -39,16 +39,14 @@ def copied(x: Value) -> Value:
 
 
 def in_place(plan: Schedule) -> dict[Value, Value]:
-    """What can be computed straight into the state that it is written into, and which.
-
-    It can be where nothing reads that state later, or at another place in the same loop.
-    """
+    """Values that can be computed directly in the memory of the state that they are written into,
+    with that state: if nothing reads the state later, or at another index in the same loop."""
     last: dict[Value, int] = {}
     for value, reads in plan.reads.items():
         for x in reads:
             last[x] = max(last.get(x, -1), plan.home[value])
     outputs = set(plan.graph.outputs)
-    # Products may read on after the end of what is computed: in memory that is not a user's.
+    # Products may read past the end of their factors, which must then be in the arena.
     factors = {x for product in plan.contractions for x in plan.reads.get(product, ())}
     return {
         x: target
@@ -61,7 +59,7 @@ def in_place(plan: Schedule) -> dict[Value, Value]:
 
 
 def is_own_place(target: Value, x: Value, plan: Schedule) -> bool:
-    """Whether the kernel of x goes once through all entries, and reads of the target the same."""
+    """Whether the kernel of x visits each entry once, and reads the target at the same entry."""
     kernel, stage = plan.kernels[plan.home[x]], plan.stages[x]
     if stage.kind != "map" or not (kernel.kind == "contract" or kernel.rows is None):
         return False

@@ -1,4 +1,4 @@
-"""Plans: a program as plain data, kept on disk, so that the next process need not work it out."""
+"""Plans: a program as plain data, cached on disk, so that the next process need not compile it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from minigrad.ops.base import Op, registry
 
 @dataclass
 class Array:
-    """Where an array is: which of the program's, how many bytes from its start, and its form."""
+    """Where an array is: the slot of its memory, an offset in bytes, its dtype and layout."""
 
     slot: int
     offset: int
@@ -42,7 +42,7 @@ class Array:
 
 @dataclass
 class Calls:
-    """Calls of kernels, as runtime.c has them, and how many arguments one has at most."""
+    """Calls of kernels in the tables that runtime.c reads, and the largest number of arguments."""
 
     rows: np.ndarray
     slots: np.ndarray
@@ -75,11 +75,11 @@ class ByNumpy:
 
 @dataclass
 class Plan:
-    """What a program does.
+    """A program: its C sources, and the steps that it runs.
 
-    The arrays it works on have slots: first those that are given, leaves of the graph or constants
-    that were made on the way; then outputs, which get new memory at each call; then the arena.
-    `building` is what the sources become, of a plan that was just made.
+    The arrays it works on have slots: first leaves of the graph and constants, then outputs, which
+    get new memory at each call, then the arena. `building`: the libraries of a plan that was just
+    made, as a future.
     """
 
     leaves: list[tuple[str, Any]] = field(default_factory=list)
@@ -101,7 +101,7 @@ class Plan:
         return found
 
     def is_sound(self) -> bool:
-        """Whether what C goes by, which checks nothing, is in its bounds."""
+        """Whether all numbers that C uses without checking them are within bounds."""
         arrays = [*self.owned, *(x for x in self.outputs if isinstance(x, Array))]
         arrays += [x.output for x in self.steps if isinstance(x, ByNumpy)]
         slots, kernels = len(self.leaves) + len(self.owned) + 1, sum(self.kernels)
@@ -114,21 +114,21 @@ class Plan:
 
 
 def plan_of(graph: Graph) -> Plan:
-    """The plan of a graph as it was traced, from the cache if it was made before."""
+    """The plan of a traced graph, from the cache if it is there."""
     name = f"{digest(graph)}.plan"
     found = plan_in(kept(name))
     if found is not None:
         return found
     with ThreadPoolExecutor(1) as pool:
-        pool.submit(runtime)  # meanwhile, what runs plans is built
+        pool.submit(runtime)  # built meanwhile
         plan = made(graph)
-    with suppress(BuildError):  # the next process makes it again
+    with suppress(BuildError):  # not cached: the next process makes it again
         keep(name, as_text(plan).encode())
     return plan
 
 
 def plan_in(content: bytes | None) -> Plan | None:
-    """The plan that was kept; None if there is none, or anything is wrong with it."""
+    """The plan in a cached file; None if there is none, or it is not sound."""
     if content is None:
         return None
     try:
@@ -138,20 +138,20 @@ def plan_in(content: bytes | None) -> Plan | None:
     return plan if plan.is_sound() else None
 
 
-# Telling graphs apart
+# Cache keys
 
 
 @cache
 def code_version() -> str:
-    """A digest of the compiler's own text, and that of the ops."""
+    """A digest of the source of the compiler and of the ops."""
     files = sorted([*HERE.glob("*.[pch]*"), *Path(HERE.parent, "ops").glob("*.py")])
     return hashlib.sha256(b"".join(f.read_bytes() for f in files if f.is_file())).hexdigest()
 
 
 def digest(graph: Graph) -> str:
-    """What is the same for all graphs that are computed alike."""
+    """The cache key of a graph: equal for graphs that have the same program."""
     leaves = [*graph.inputs, *graph.states]
-    # Values, ops as they are used, and numbers, each by when it was met first.
+    # Values, ops with their attributes, and numbers, each numbered at its first use.
     numbers: dict[Any, int] = defaultdict(itertools.count().__next__)
     uses = [numbers[value] for value in leaves]
     use = uses.append
@@ -181,7 +181,7 @@ def digest(graph: Graph) -> str:
 
 
 def content_of(value: Value) -> Any:
-    """All of what never changes: it may be folded, or known to be 0, 1, 2..."""
+    """A constant in the cache key: with its numbers if it is fixed, as these may be folded."""
     content = np.asarray(value.array).tobytes() if value.fixed else b""
     content = hashlib.sha256(content).digest() if len(content) > 64 else content
     return value.fixed, content, value.shape, value.dtype.str
@@ -190,8 +190,8 @@ def content_of(value: Value) -> Any:
 # Making a plan
 
 SHARED, WAIT, END = 1, 2, 4
-LITTLE = 1 << 19  # operations of a program that one thread does faster
-LONG = 1 << 14  # characters of C that are worth a second compiler beside the first
+LITTLE = 1 << 19  # operations of a program up to which one thread is faster
+LONG = 1 << 14  # characters of C from which on two compilers run side by side
 
 
 def made(graph: Graph) -> Plan:
@@ -217,7 +217,7 @@ def made(graph: Graph) -> Plan:
 
 
 def in_halves(texts: list[str]) -> list[list[str]]:
-    """As long as each other, about."""
+    """The texts in two groups of about the same length."""
     ends = list(itertools.accumulate(map(len, texts)))
     k = next(k for k, end in enumerate(ends) if 2 * end >= ends[-1])
     return [part for part in (texts[: k + 1], texts[k + 1 :]) if part]
@@ -232,7 +232,7 @@ def total_work(it: Schedule) -> int:
 
 
 class Places:
-    """Where everything is."""
+    """Where every array is in memory."""
 
     def __init__(
         self,
@@ -260,7 +260,7 @@ class Places:
         plan.owned = [self.array(x) for x in own]
 
     def holder(self, x: Any) -> tuple[Any, int]:
-        """In the memory of which value another is, and from which entry on."""
+        """The value in whose memory another one is, and from which entry on."""
         first = 0
         while x in self.it.inside:
             x, more = self.it.inside[x]
@@ -295,7 +295,7 @@ def used_by(call: Call | Value) -> list[Any]:
 
 
 def segments(code: Code, places: Places, plan: Plan) -> None:
-    """Calls of kernels, as many together as NumPy has nothing to do between."""
+    """The steps of the plan: calls of kernels in tables, interrupted by ops that NumPy runs."""
     calls: list[Call] = []
     for call in [*code.calls, None]:
         if isinstance(call, Call):
@@ -336,7 +336,7 @@ def table_of(calls: list[Call], places: Places, threads: int) -> Calls:
 
 
 def flags_of(calls: Sequence[Call], places: Places) -> list[int]:
-    """Which calls are shared by threads, and which have to wait for what came before."""
+    """The flags of each call: whether threads share it, and whether it waits for earlier calls."""
     found: list[int] = []
     shared: list[Any] = []  # since all threads last waited
     alone: list[Any] = []  # by the first thread: only what is shared waits for it
@@ -352,7 +352,7 @@ def flags_of(calls: Sequence[Call], places: Places) -> list[int]:
 
 
 def conflict(here: Any, before: Any) -> bool:
-    """Whether one writes what the other reads or writes."""
+    """Whether one call writes what the other reads or writes."""
     (reads, writes), (read, written) = here, before
     return meet(writes, written) or meet(writes, read) or meet(reads, written)
 

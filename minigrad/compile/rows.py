@@ -1,4 +1,4 @@
-"""Kernels of rows: an outer loop over the rows, and in it, loops over what is in each."""
+"""Kernels of rows: an outer loop over rows, and inside of it loops over the entries of a row."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from minigrad.compile.write import (
 
 @dataclass(eq=False)
 class Loop:
-    """Stages that run in one loop nest over what is in a row."""
+    """Stages that share one loop nest over the entries of a row."""
 
     extents: tuple[int, ...]
     loops: tuple[Expr, ...]
@@ -41,14 +41,14 @@ class Loop:
 
 @dataclass(eq=False)
 class Rows:
-    """A kernel of rows, being written."""
+    """A kernel of rows while it is written."""
 
     kernel: Kernel
     plan: Schedule
     rows: int
     outer: list[Expr]
     row: Expr
-    block: int = 0  # terms that are added up side by side before they are added to the whole
+    block: int = 0  # terms that are summed in vector lanes before they are added to the total
     loops: list[Loop] = field(default_factory=list)
     home: dict[Value, int] = field(default_factory=dict)
     places: dict[Value, Index] = field(default_factory=dict)
@@ -69,7 +69,7 @@ def rows_function(
     for stage in kernel.stages:
         enter(stage, it)
     function = written(it, alias)
-    it.loops.clear()  # which lead back to it, and by way of it all would stay in memory
+    it.loops.clear()  # a reference cycle: without this, everything would stay in memory
     return function
 
 
@@ -85,14 +85,14 @@ def started(kernel: Kernel, plan: Schedule) -> Rows:
     return Rows(kernel, plan, rows, outer, flat(outer, extents))
 
 
-# Entries in a line of the cache; that are worth to be gone through in blocks of that; and in memory
-# that is as far apart as lines which drive each other out of the cache.
+# Entries of a cache line; entries from which on blocks pay; a stride, in entries, at which lines
+# evict each other from the cache.
 LINE, MANY, APART = 16, 4096, 1024
 
 
 def transposed(kernel: Kernel, plan: Schedule) -> int | None:
-    """Along which loop a stage that is alone reads what is next to each other in memory, if that is
-    not the last: then each line would be read as often as it has entries."""
+    """The loop along which a single stage reads memory contiguously, if that is not the last loop:
+    each cache line would be loaded once for each of its entries."""
     stage, *others = kernel.stages
     if others or stage.kind != "map" or kernel.rows is not None or stage.total < MANY:
         return None
@@ -108,7 +108,7 @@ def transposed(kernel: Kernel, plan: Schedule) -> int | None:
 
 
 def in_blocks(kernel: Kernel, plan: Schedule, across: int) -> Rows:
-    """The loop `across` in blocks, and what is in a block as the innermost."""
+    """Block the loop `across`, with the loop over a block innermost."""
     dims = kernel.stages[0].dims
     extents = [n // LINE if k == across else n for k, n in enumerate(dims)]
     loops = [variable(f"i{k}", n) for k, n in enumerate([*extents, LINE])]
@@ -117,7 +117,7 @@ def in_blocks(kernel: Kernel, plan: Schedule, across: int) -> Rows:
 
 
 def enter(stage: Stage, it: Rows) -> None:
-    """Put a stage into the first loop that it can share."""
+    """Put a stage into the first loop nest that it can share."""
     value, k = stage.value, split_at(stage.dims, it.rows)
     inner = stage.dims[k:] if k is not None else (stage.total // it.rows,)
     extents = tuple(n for n in inner if n != 1)
@@ -162,7 +162,7 @@ def inner_extents(stage: Stage, it: Rows) -> tuple[int, ...]:
 
 
 def load(value: Value, index: Index, it: Rows) -> Parts | None:
-    """From memory, or from what this kernel has computed in an earlier loop."""
+    """Where to read a value: memory, or the result of an earlier loop of this kernel."""
     home = it.home.get(value)
     if home is None:
         if value in it.plan.home and it.kernel is it.plan.kernels[it.plan.home[value]]:
@@ -177,7 +177,7 @@ def load(value: Value, index: Index, it: Rows) -> Parts | None:
 
 
 def stored(stage: Stage, index: Index, inner: Index, extents: tuple[int, ...], it: Rows) -> Access:
-    """Where the part of a value that belongs to a row is: in memory, or an array of the row."""
+    """Where the entries of a value in one row are: in memory, or in a local array."""
     value = stage.value
     if value in it.plan.stored:
         return Access(value, it.plan.layouts[value].address(index), own=True)
@@ -185,7 +185,7 @@ def stored(stage: Stage, index: Index, inner: Index, extents: tuple[int, ...], i
 
 
 def result_name(stage: Stage, it: Rows) -> str:
-    """The C variable that has a value of which there is one in a row."""
+    """The C variable of a value with one entry in a row."""
     if stage.kind != "reduce":
         return it.names[stage.value]
     name, total = name_of(stage.value), f"r{local(stage.value, it)}"
@@ -194,11 +194,11 @@ def result_name(stage: Stage, it: Rows) -> str:
     return f"{total}v" if name in ("max", "min") and stage.value.dtype.kind == "f" else total
 
 
-LARGEST = 2048  # entries of a local array: there may be many, and stacks are small
+LARGEST = 2048  # entries of a local array: there may be several, and stacks are small
 
 
 def place_of(value: Value, extents: tuple[int, ...], it: Rows) -> Any:
-    """Where what belongs to one row is kept: a local array, or if it is large, the arena."""
+    """Where the entries of one row are kept: a local array, or scratch memory if they are many."""
     entries = math.prod(extents)
     return local(value, it) if entries <= LARGEST else Scratch(value, entries)
 
@@ -214,7 +214,8 @@ def local(value: Value, it: Rows) -> str:
 
 
 def inner_of(stage: Stage, places: Index, it: Rows) -> tuple[Index, tuple[int, ...]]:
-    """Of places along the loops that stay, those within a row, without axes of size 1."""
+    """The part within a row of places along the loops that are not summed over, and its extents,
+    without those of 1."""
     if stage.kind != "reduce":
         extents, gone = stage.dims, (False,) * len(stage.dims)
     else:
@@ -248,7 +249,7 @@ def start_of(stage: Stage) -> str:
 
 
 def added(name: str | None, total: str, x: str) -> str:
-    """An accumulator with one entry more: NaN stays."""
+    """An accumulator after one more entry; NaN propagates."""
     if name in ("sum", "prod"):
         return f"{total} {CLAUSES[name]} {x}"
     if name in ("any", "all"):
@@ -268,16 +269,16 @@ class Total:
     type: str = ""
 
 
-# So many terms of a sum are added up one after the other; such sums are added up in float64.
+# A sum of more terms is added up in parts of about this many, and the parts in float64.
 TERMS = 24
 
 
 def innermost(
     v: Var, totals: list[Total], body: list[Statement], block: int, low: str = "0", high: str = ""
 ) -> tuple[str, str]:
-    """What comes before and after the body of an innermost loop.
+    """The text before and after the body of an innermost loop.
 
-    Its rounds may go side by side, unless one goes on from what the one before has left.
+    It is marked as SIMD unless an iteration depends on the one before.
     """
     targets = [s[0].place for s in body if isinstance(s[0], Access)]
     apart = all(place is None or v in place.variables() for place in targets)
@@ -302,7 +303,7 @@ class Sums:
 
     starts: list[Statement] = field(default_factory=list)
     ends: list[Statement] = field(default_factory=list)
-    over: tuple[bool, ...] = ()  # which of the loops around are over terms: the first
+    over: tuple[bool, ...] = ()  # which of the loops around are over terms: the leading ones
 
 
 @dataclass(eq=False)
@@ -362,7 +363,7 @@ def written(it: Rows, alias: dict[Value, Value]) -> Function:
 
 
 def write_loop(loop: Loop, it: Rows, code: Code) -> None:
-    """The lines of a loop go as far out as what they depend on lets them."""
+    """Write the lines of a loop, each as far outside as its variables allow."""
     inner = {v for e in loop.loops for v in e.terms}
     outer = {v for e in it.outer for v in e.terms} | {ROW}
     nest = Nest([])
@@ -424,7 +425,7 @@ def is_read_elsewhere(value: Value, it: Rows) -> bool:
 
 
 def in_parts(stage: Stage) -> bool:
-    """Whether a reduction is a sum of so many floats that its total is float64."""
+    """Whether a reduction is a sum of many floats, whose total is kept in float64."""
     gone = math.prod(n for n, g in zip(stage.dims, stage.gone, strict=True) if g)
     return name_of(stage.value) == "sum" and stage.value.dtype.kind == "f" and gone > TERMS
 
@@ -514,7 +515,7 @@ def write_several(
         sums.starts += each(inner, (place, " = 0;"))
         sums.ends += each(inner, (whole, " += ", place, ";"))
         nest.body.append((place, " += ", f"{x};"))
-    else:  # no part is done before the last term
+    else:  # the loops over terms are not outermost: there are no parts, so all of it in float64
         nest.body.append((whole, f" += {x};"))
 
 
@@ -541,7 +542,7 @@ def write_search(
     total: str,
     start: str,
 ) -> None:
-    """argmax and argmin: the first of the largest, or of the smallest; NaN before all."""
+    """argmax and argmin: the first of the largest or smallest entries, or the first NaN."""
     value = stage.value
     x, dtype = it.names[value], value.inputs[0].dtype
     index = stage.layout.index(it.places[value])
@@ -564,7 +565,7 @@ def split_text(text: str, access: Access) -> Parts:
 
 
 def ending(it: Rows, alias: dict[Value, Value]) -> Function | None:
-    """What is added up across rows, put together from all threads."""
+    """The function that combines the threads' parts of reductions across rows."""
     writer = Writer(alias)
     for stage in it.kernel.stages:
         if stage.kind == "reduce" and mode(stage, it.rows) == "across":

@@ -18,7 +18,7 @@ from minigrad.ops.base import registry
 
 
 class Segment(ctypes.Structure):
-    """As runtime.c has it: what is run in one go."""
+    """The struct `plan` of runtime.c: calls of kernels that run without Python in between."""
 
     _fields_ = (
         *((n, ctypes.c_void_p) for n in "kernels calls slots offsets table seconds".split()),
@@ -26,14 +26,14 @@ class Segment(ctypes.Structure):
     )
 
 
-AFTER = 32  # entries after an output, which products read along with the last row and leave out
-SMALL = 1 << 12  # bytes of an output that are copied rather than computed in place
+AFTER = 32  # entries of padding after an output, which products may read and ignore
+SMALL = 1 << 12  # bytes up to which an output is copied, rather than given new memory each call
 
 
 class Program:
     """A graph as C, with the memory that it computes in.
 
-    `bind` says where a leaf's array is, until it is bound again; `run` gives the outputs.
+    `bind` sets the array of a leaf, until it is bound again; `run` returns the outputs.
 
     Raises:
         BuildError: if there is no C compiler, or it fails.
@@ -60,7 +60,7 @@ class Program:
             self.renew(k)
         memory = np.zeros(plan.arena + 256, np.uint8)
         self.set(count, memory[-address(memory) % 64 :])
-        # The first of the outputs that are one array is given away, the others are copies.
+        # If several outputs are one array, the first is handed to the caller, the others copied.
         seen: set[int | None] = set()
         self.taken: list[tuple[Any, Any, bool]] = []
         for x in plan.outputs:
@@ -76,7 +76,7 @@ class Program:
         self.table[slot] = address(array)
 
     def bind(self, value: Value, array: np.ndarray) -> None:
-        """The array, in C order, that a leaf stands for from here on."""
+        """Set the array of a leaf, which must be in C order."""
         self.set(self.slots[value], array)
 
     def renew(self, k: int) -> None:
@@ -87,7 +87,7 @@ class Program:
         self.views[x.slot] = viewed(buffer, x.layout)
 
     def renew_given(self) -> None:
-        """New memory for outputs that are given away: those before are not ours any more."""
+        """New memory for outputs that are handed to the caller: the old one is the caller's."""
         for k in self.given:
             self.renew(k)
 
@@ -116,7 +116,7 @@ class Program:
         return found
 
     def run(self) -> list[np.ndarray]:
-        """Run, on what is bound.
+        """Run on the arrays that are bound.
 
         Raises:
             ShapeError: if an index is out of range.
@@ -126,7 +126,7 @@ class Program:
         return written_out("program", [*lines, f"return [{', '.join(outputs)}]"], names)(self)
 
     def text(self, names: dict[str, Any]) -> tuple[list[str], list[str]]:
-        """Running it, as lines of Python in which it is `program`, and names for its outputs."""
+        """A run as lines of Python, in which this is `program`, and expressions for its outputs."""
         lines = ["program.renew_given()"] if self.given else []
         names |= {"call": self.call, "views": self.views}
         for k, step in enumerate(self.steps):
@@ -144,7 +144,7 @@ class Program:
         return lines, [f"output{k}" for k in range(len(self.taken))]
 
     def let_go(self) -> None:
-        """What is given is not ours any more; the caller may let go of it before the next call."""
+        """Drop references to outputs that the caller now owns, so that it can free them."""
         for k in self.given:
             slot = self.plan.owned[k].slot
             self.arrays[slot] = self.views[slot] = None
@@ -158,7 +158,7 @@ class Program:
             self.read(it.output)[...] = registry[it.op].forward(*inputs, **it.attributes)
 
     def read(self, x: Array | np.ndarray) -> np.ndarray:
-        """An array as it is now."""
+        """An array of the program, viewed in its memory."""
         if not isinstance(x, Array):
             return x
         whole = self.arrays[x.slot]
@@ -175,6 +175,6 @@ def address(array: np.ndarray) -> int:
 
 
 def viewed(flat: np.ndarray, layout: Layout) -> np.ndarray:
-    """An array as its layout has it; of one in panels, what is in memory."""
+    """Flat memory viewed in a layout; with panels, as it is in memory."""
     shaped = flat.reshape(layout.extents)
     return shaped if layout.panel else shaped.transpose(layout.back)

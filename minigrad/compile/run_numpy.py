@@ -1,4 +1,4 @@
-"""Running a graph on NumPy: where there is no C compiler, and for ops that have no lowering."""
+"""Running a graph with NumPy, op by op: without a C compiler, and to evaluate known values."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from minigrad.compile.ir import Graph, Value
 
 
 class NumpyProgram:
-    """A graph run op by op, on what is bound to its leaves.
+    """A graph that NumPy runs op by op, with the interface of `run_c.Program`.
 
-    Values are forgotten after their last use. What is written is computed before anything is.
+    Values are freed after their last use. State is written after everything is computed.
     """
 
     def __init__(self, graph: Graph) -> None:
@@ -21,15 +21,15 @@ class NumpyProgram:
         self.arrays: dict[Value, Any] = {}
 
     def bind(self, value: Value, array: np.ndarray) -> None:
-        """The array that a leaf stands for from here on."""
+        """Set the array of a leaf."""
         self.arrays[value] = array
 
     def run(self) -> list[np.ndarray]:
-        """Run, on what is bound."""
+        """Run on the arrays that are bound."""
         return self.program(self.arrays)
 
     def text(self, names: dict[str, Any]) -> tuple[list[str], list[str]]:
-        """Running it, as lines of Python in which it is `program`, and names for its outputs."""
+        """A run as lines of Python, in which this is `program`, and expressions for its outputs."""
         return ["outputs = program.run()"], [f"outputs[{k}]" for k in range(self.outputs)]
 
 
@@ -63,5 +63,5 @@ def numpy_program(graph: Graph) -> Callable[[dict[Value, Any]], list[np.ndarray]
 
 
 def owned(arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """Arrays that share no memory with others: what is written next may not show in them."""
+    """Copies where arrays share memory with others: what is written next must not show in them."""
     return [x.copy() if x.base is not None or not x.flags.owndata else np.array(x) for x in arrays]

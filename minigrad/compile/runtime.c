@@ -1,7 +1,7 @@
 // Runs plans: calls of kernels, one after the other, on one thread or several.
 //
-// All threads go through all calls. What is marked so is shared between them; the rest is done by
-// the first. They wait for each other where a call needs what another thread did.
+// All threads go through all calls. Calls marked SHARED are divided between them; the first thread
+// runs the others. At calls marked WAIT all threads wait for each other.
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -68,7 +68,7 @@ static void work(plan *p, int t, int T) {
   if (T > 1) wait_for_all(T);
 }
 
-// The threads beside the caller's: they look for work for a while, then sleep.
+// The worker threads: they spin for a while, then sleep.
 static pthread_mutex_t one_at_a_time = PTHREAD_MUTEX_INITIALIZER;
 static pthread_mutex_t door = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t bell = PTHREAD_COND_INITIALIZER;
@@ -94,7 +94,7 @@ static void *stand_by(void *argument) {
   return 0;
 }
 
-// A child process has none of the threads.
+// A forked process has no worker threads.
 static void forget(void) {
   started = 0;
   atomic_store(&turn, 0);
@@ -105,7 +105,7 @@ static void forget(void) {
   pthread_cond_init(&bell, 0);
 }
 
-// All are started together, and then take part in every job that has more than one thread.
+// Workers are started together, and take part in every job that has more than one thread.
 static int threads_for(int T) {
   if (!watched) pthread_atfork(0, 0, forget);
   watched = 1;

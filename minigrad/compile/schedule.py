@@ -1,10 +1,10 @@
-"""Scheduling: which values are computed in one kernel, and which are kept in memory.
+"""Scheduling: which values are computed in one kernel (fusion), and which are stored in memory.
 
-A value that is not computed where it is read has a stage: loops over its entries, or of a
-reduction, over those of its input. Stages are put into kernels. In a kernel of rows, all stages
-run over the same rows, and read of each other what is in the same row: so a softmax, a norm and
-what leads to them and follows from them become one pass over memory. A contraction takes along
-what is computed of it entry by entry.
+A value that is not inlined where it is read has a stage: loops over its entries, or for a reduction
+over those of its input. Stages are grouped into kernels. In a kernel of rows, all stages loop over
+the same rows, and read from each other only within a row: so a softmax or a norm, with the
+elementwise ops before and after it, is one pass over memory. The kernel of a contraction also
+computes the elementwise ops on its result.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ from minigrad.compile.passes import name_of
 
 @dataclass(eq=False)
 class Form:
-    """How a stage is computed. A program that unrolls a loop has many that are alike.
+    """How a stage is computed; an unrolled loop has many stages of one form.
 
-    `text` is the same number for all whose C is the same, but for where in memory arrays are.
-    `reads` says of arrays, by number, at which indices each is read, and its first entry that is.
+    `text`: a number that is equal for stages whose C is equal up to the addresses of arrays.
+    `reads`: for each array that is read, its number, the indices, and the first entry.
     """
 
     text: int
@@ -44,15 +44,16 @@ class Form:
 
 @dataclass(eq=False)
 class Stage:
-    """The computing of one value: a "map", "reduce", "contract", "scatter" or "numpy"."""
+    """The loops that compute one value: a "map", "reduce", "contract", "concat", "scatter", or an
+    op that "numpy" runs."""
 
     value: Value
     kind: str
     layout: Layout  # of what its loops run over
     reduced: frozenset[int] = frozenset()
     cost: int = 0  # operations on each entry
-    form: Form | None = None  # of what has a text
-    arrays: tuple[Value, ...] = ()  # that it reads, by the numbers they have in its form
+    form: Form | None = None  # None of ops that are not C, or a scatter
+    arrays: tuple[Value, ...] = ()  # that it reads, numbered as in its form
 
     @cached_property
     def dims(self) -> tuple[int, ...]:
@@ -70,11 +71,11 @@ class Stage:
 
     @cached_property
     def places(self) -> Index:
-        """Loop variables of its own."""
+        """Its loop variables."""
         return tuple(variable(f"p{k}", n) for k, n in enumerate(self.dims))
 
     def result(self, places: Index) -> Index:
-        """The index of its value, from places along its loops."""
+        """The index of its value at a point of its loops."""
         index = self.layout.index(places)
         if self.kind != "reduce":
             return index
@@ -84,8 +85,8 @@ class Stage:
         return tuple(i for k, i in enumerate(index) if k not in self.reduced)
 
     def places_of(self, index: Index) -> tuple[Index, tuple[int, ...]]:
-        """From an index of its value, where along its loops it is, and their extents; of a
-        reduction along those that stay."""
+        """The point of its loops for an index of its value, and their extents; for a reduction,
+        only of the loops that are not summed over."""
         if self.kind != "reduce":
             return self.layout.places(index), self.dims
         if len(self.value.shape) == len(self.layout.shape):
@@ -100,11 +101,11 @@ class Stage:
 
 @dataclass(eq=False)
 class Kernel:
-    """Stages that run together: "rows", a "contract"ion and what follows it, "scatter", "numpy".
+    """Stages that run together, of kind "rows", "contract", "pack", "concat", "scatter" or "numpy".
 
-    `rows` is how many rows there are, or None while all stages are entry by entry, of `total`
-    entries, with so many operations on each as `cost` says. `why` says for each value why it could
-    not be put into an earlier kernel.
+    `rows`: how many rows there are, or None if all stages are elementwise over `total` entries.
+    `cost`: operations on each entry. `why`: for each value, why it could not join an earlier
+    kernel.
     """
 
     kind: str
@@ -123,7 +124,7 @@ Reads = dict[Value, set[Index]]
 
 @dataclass(eq=False)
 class Schedule:
-    """Kernels in their order; of each value that has them, kernel and stage; what is in memory."""
+    """Kernels in order; by value, its kernel (`home`), stage and reads; and what is `stored`."""
 
     graph: Graph
     layouts: dict[Value, Layout]
@@ -133,11 +134,11 @@ class Schedule:
     stages: dict[Value, Stage] = field(default_factory=dict)
     reads: dict[Value, Reads] = field(default_factory=dict)
     stored: set[Value] = field(default_factory=set)
-    # What is computed in the memory of another value, from which entry on.
+    # Values that are computed in the memory of another one, and from which entry on.
     inside: dict[Value, tuple[Value, int]] = field(default_factory=dict)
 
     def load(self, value: Value, index: Index) -> Parts | None:
-        """What has a stage is read from memory, or from a stage before."""
+        """Where to read a value that has a stage; None if it is computed where it is read."""
         if value in self.home or (value.op is None and not is_literal(value)):
             return (Access(value, self.layouts[value].address(index)),)
         return None
@@ -148,7 +149,7 @@ NEAR = 16  # kernels
 
 
 def schedule(operands: Operands) -> Schedule:
-    """Give each value that needs one a stage, in the first kernel that it can share."""
+    """Give each value that needs one a stage, in the first kernel that it can join."""
     graph = operands.graph
     plan = Schedule(graph, operands.layouts, operands.contractions)
     order = graph.order
@@ -177,7 +178,7 @@ def schedule(operands: Operands) -> Schedule:
 def users_of(
     order: list[Value], kinds: dict[Value, str], kept: set[Value]
 ) -> dict[Value, list[Value]]:
-    """What reads each value, also through views that are not kept."""
+    """The values that read each value, also through views that are not stored."""
     users: dict[Value, dict[Value, None]] = defaultdict(dict)
     for value in reversed(order):
         is_passed = kinds[value] == "map" and is_view(value) and value not in kept
@@ -187,14 +188,14 @@ def users_of(
 
 
 def unreshaped(x: Value, plan: Schedule) -> Value:
-    """The value whose stage computes what x is, but for its shape."""
+    """The value before reshapes that are not stored."""
     while name_of(x) == "reshape" and x not in plan.home:
         x = x.inputs[0]
     return x
 
 
 def put_inside(stage: Stage, plan: Schedule) -> None:
-    """What is joined along the first axis is computed in its place: no copy is made."""
+    """Compute the parts of a concatenation along the first axis in its memory, without a copy."""
     value = stage.value
     axis = value.attributes["axis"] % len(value.shape)
     if math.prod(value.shape[:axis]) != 1 or not is_plain(value, plan):
@@ -215,9 +216,8 @@ def is_plain(value: Value, plan: Schedule) -> bool:
 
 @dataclass
 class Inline:
-    """What it takes to compute a value where it is read: operations, arrays in the order in which
-    they are met, and how many ops are after one another. `form` is the same number for all that is
-    computed alike."""
+    """What inlining a value takes: operations, the arrays read in order, and the depth of the chain
+    of ops. `form` is a number that is equal for values that are computed alike."""
 
     cost: int
     arrays: tuple[Value, ...]
@@ -227,8 +227,8 @@ class Inline:
 
 @dataclass(eq=False)
 class Forms:
-    """What there is of each form: values by what they are made of, texts, and forms of stages; and
-    which stages fit into which kernels."""
+    """Caches: numbers of forms of values and of texts, forms of stages, and which stages fit into
+    which kernels."""
 
     values: dict[Hashable, int] = field(default_factory=dict)
     texts: dict[Hashable, int] = field(default_factory=dict)
@@ -238,13 +238,13 @@ class Forms:
 
 DEAR = "exp expm1 log log1p logaddexp pow sqrt div mod floor_divide erf sigmoid hypot".split()
 DEAR += "sin cos tan arcsin arccos arctan arctan2 sinh cosh tanh arcsinh arccosh arctanh".split()
-FEW = 2  # operations that are done again and again rather than their result kept
-SEVERAL, LARGE = 16, 1 << 18  # so many of results that large, which caches do not hold
-MANY = 12  # arrays that are read at once
+FEW = 2  # operations up to which a value is recomputed rather than stored
+SEVERAL, LARGE = 16, 1 << 18  # the same for values of more entries than caches hold
+MANY = 12  # arrays that one stage reads at most
 
 
 def array_of(value: Value, forms: Forms, plan: Schedule) -> Inline:
-    """What is read from memory. Of what never changes, the numbers count."""
+    """A value that is read from memory; a fixed constant has a form of its own, for its numbers."""
     key = value if value.fixed else (value.shape, value.dtype, plan.layouts[value])
     return Inline(0, (value,), 0, forms.values.setdefault(key, len(forms.values)))
 
@@ -264,7 +264,7 @@ def inline_of(value: Value, known: dict[Value, Inline], forms: Forms, plan: Sche
         cost += it.cost
         depth = max(depth, it.depth + 1)
         key.append(it.form)
-        if arrays and it.arrays != arrays:  # else they are the same, in their order
+        if arrays and it.arrays != arrays:  # else the same arrays in the same order
             numbers = {y: k for k, y in enumerate(dict.fromkeys(arrays + it.arrays))}
             key += [numbers[y] for y in it.arrays]
             arrays = tuple(numbers)
@@ -282,7 +282,7 @@ def has_stage(
     it: Inline,
     kinds: dict[Value, str],
 ) -> bool:
-    """Whether a value is computed once and kept, or else wherever it is read."""
+    """Whether a value is computed once and stored, rather than inlined wherever it is read."""
     if kinds[value] != "map" or value in kept or it.depth > DEEPEST:
         return True
     if any(kinds[user] in ("numpy", "scatter") for user in users):
@@ -290,13 +290,13 @@ def has_stage(
     if is_view(value) or value.size == 1:
         return False
     reads = [x for x in it.arrays if x.size > 1]
-    # Each product takes its part along, and leaves that are read together are read once.
+    # Fused with different products, it would be computed in each; and leaves would be read again.
     apart = sum(kinds[x] in ("contract", "leaf") for x in reads)
     if len(reads) > MANY or apart > 1:
         return True
     if len(users) == 1:
         return it.cost > FEW and users[0].size >= 2 * value.size
-    # What is a step or two from one array is computed again, and not read.
+    # A value that is an op or two away from one array is recomputed.
     return it.cost > (SEVERAL if value.size > LARGE else FEW) or len(reads) > 1
 
 
@@ -305,7 +305,7 @@ def stage_of(value: Value, kind: str, plan: Schedule) -> Stage:
         x = value.inputs[0]
         gone = frozenset(reduced_axes(value))
         layout = plan.layouts[x]
-        if name_of(value) in ("argmax", "argmin"):  # one search after the other
+        if name_of(value) in ("argmax", "argmin"):  # the searches run one after the other
             kept = [k for k in layout.order if k not in gone]
             layout = Layout(x.shape, (*kept, *(k for k in layout.order if k in gone)))
         return Stage(value, kind, layout, gone)
@@ -313,7 +313,7 @@ def stage_of(value: Value, kind: str, plan: Schedule) -> Stage:
 
 
 def reads_of(stage: Stage, it: Inline, forms: Forms, plan: Schedule) -> Reads:
-    """What a stage reads of other stages and of leaves, and at which indices."""
+    """The stages and leaves that a stage reads, and at which indices."""
     value = stage.value
     if stage.kind in ("numpy", "scatter"):
         return {x: {()} for x in value.values()}
@@ -361,8 +361,7 @@ def form_of(stage: Stage, it: Inline, forms: Forms, plan: Schedule) -> Form:
 
 
 def text_of(stage: Stage, lines: list[Line], lows: dict[Value, int], plan: Schedule) -> Hashable:
-    """All that the C of a stage depends on, but for which arrays it is given, and where in them it
-    begins to read."""
+    """All that the C of a stage depends on, except which arrays it reads, and from where on."""
     value, layout = stage.value, plan.layouts[stage.value]
     numbers = {x: k for k, x in enumerate(lows)}
     parts: list[Hashable] = [name_of(value), value.how, value.shape, value.dtype.char]
@@ -383,14 +382,14 @@ ALONE = ("contract", "scatter", "concat", "numpy")
 
 
 def put(stage: Stage, forms: Forms, plan: Schedule) -> None:
-    """Into the first kernel that it can share, or one of its own."""
+    """Put a stage into the first kernel that it can join, or into a new one."""
     value, kernels = stage.value, plan.kernels
     reads = plan.reads[value]
     homes = {x: plan.home[x] for x in reads if x in plan.home}
     last = max(homes.values(), default=-1)
     why = ""
     if stage.kind in ("map", "reduce") and not stage.layout.panel:
-        # Beside what it reads, only the latest: in a long program, others are no longer near.
+        # Kernels that compute none of its inputs: only the latest, or long programs take long.
         near = range(max(last + 1, len(kernels) - NEAR), len(kernels))
         for k in [last, *near] if last >= 0 else near:
             inner = [x for x, home in homes.items() if home == k]
@@ -412,7 +411,7 @@ def put(stage: Stage, forms: Forms, plan: Schedule) -> None:
 
 
 def shares(reads: Reads, kernel: Kernel, plan: Schedule) -> bool:
-    """Whether a kernel reads something large that is read here too."""
+    """Whether a kernel reads an array that is among these reads, too."""
     return any(
         x.size > 1 and x in plan.reads[stage.value] for stage in kernel.stages for x in reads
     )
@@ -421,7 +420,7 @@ def shares(reads: Reads, kernel: Kernel, plan: Schedule) -> bool:
 def fits_as_before(
     stage: Stage, kernel: Kernel, inner: list[Value], forms: Forms, plan: Schedule
 ) -> tuple[str, int | None]:
-    """Whether a stage fits, as one of its form did into a kernel of that kind."""
+    """`fits`, cached by the forms of the stage and the kernel."""
     of_inner = [(stage.arrays.index(x), plan.stages[x].form) for x in inner]
     how = kernel.kind, kernel.rows, has_room(kernel, stage), kernel.stages[0].form
     key = stage.form, *how, *of_inner
@@ -431,16 +430,16 @@ def fits_as_before(
 
 
 def has_room(kernel: Kernel, stage: Stage) -> bool:
-    """Compilers take much longer for twice as long a kernel."""
+    """Whether a kernel stays small enough: build time grows faster than its length."""
     return len(kernel.stages) < MOST and kernel.cost + stage.cost <= LONGEST
 
 
 def fits(
     stage: Stage, kernel: Kernel, inner: list[Value], plan: Schedule
 ) -> tuple[str, int | None]:
-    """Why a stage cannot join a kernel, if it cannot, and how many rows that has with it.
+    """Why a stage cannot join a kernel (empty if it can), and how many rows the kernel has then.
 
-    `inner` is what it reads of the kernel's own.
+    `inner`: the values of the kernel that it reads.
     """
     if not has_room(kernel, stage):
         return "the kernel is large enough", None
@@ -476,14 +475,14 @@ def fits(
         together = [stage, *(kernel.stages if kernel.rows is None else [])]
         if any(other.total % rows for other in together):
             return "its rows are others", None
-        # To read the same memory once does not pay where it is not read in its order.
+        # Sharing a read does not pay if one of the two does not read in memory order.
         if not inner and not all(goes_along(other, rows, plan) for other in together):
             return "it goes through what both read in another order", None
     return "", rows
 
 
 def goes_along(stage: Stage, rows: int, plan: Schedule) -> bool:
-    """Whether its loops are those of rows, or it reads all in C order and needs none."""
+    """Whether its loops split into rows, or it reads everything in C order."""
     reads = plan.reads[stage.value]
     return split_at(stage.dims, rows) is not None or all(
         pointwise_in_c_order(stage, x, index, plan) for x in reads for index in reads[x]
@@ -491,7 +490,7 @@ def goes_along(stage: Stage, rows: int, plan: Schedule) -> bool:
 
 
 def keeps_columns(product: Value, value: Value, plan: Schedule) -> bool:
-    """Whether the columns of a product are still next to each other in another shape of it."""
+    """Whether the columns of a product are still adjacent after it is reshaped."""
     it = plan.contractions[product]
     place = unflat(flat(it.out, product.shape), value.shape)
     atoms = [atom for i in place for atom in i.terms if not isinstance(atom, Var)]
@@ -504,8 +503,8 @@ def pointwise_in_c_order(stage: Stage, x: Value, index: Index, plan: Schedule) -
 
 
 def natural_rows(stage: Stage) -> int:
-    """Of a reduction: as many rows as come to results of their own, or if it runs over the first
-    axes, as are added up."""
+    """The rows of a reduction: the extent of its leading loops, up to where loops that are kept and
+    loops that are summed over meet."""
     loops = [(n, gone) for n, gone in zip(stage.dims, stage.gone, strict=True) if n > 1]
     rows = 1
     for n, gone in loops:
@@ -516,12 +515,12 @@ def natural_rows(stage: Stage) -> int:
 
 
 def sums_in_any_order(stage: Stage) -> bool:
-    """Whether threads may each reduce a part."""
+    """Whether the reduction is associative, so that each thread may reduce a part."""
     return name_of(stage.value) not in ("argmax", "argmin")
 
 
 def split_at(dims: tuple[int, ...], rows: int) -> int | None:
-    """How many of the first loops make up the rows, if some do."""
+    """How many of the leading loops make up the rows; None if none do."""
     total = 1
     for k, n in enumerate(dims):
         if total == rows:
@@ -531,21 +530,21 @@ def split_at(dims: tuple[int, ...], rows: int) -> int | None:
 
 
 def mode(stage: Stage, rows: int) -> str:
-    """How a reduction goes in rows: "within" each, or "across" them; or not at all."""
+    """Whether a reduction runs "within" each row or "across" rows; empty if neither."""
     k = split_at(stage.dims, rows)
     if k is None:
         return ""
     gone = [g for n, g in zip(stage.dims[:k], stage.gone[:k], strict=True) if n > 1]
     inner = [g for n, g in zip(stage.dims[k:], stage.gone[k:], strict=True) if n > 1]
     if not any(gone):
-        # Several results in a row: side by side, or else each in a row of its own.
+        # With several results in a row, the innermost loop must be over results.
         several = not all(inner)
         return "" if several and (inner[-1] or not sums_in_any_order(stage)) else "within"
     return "across" if all(gone) and sums_in_any_order(stage) else ""
 
 
 def same_row(stage: Stage, other: Stage, index: Index, rows: int, plan: Schedule) -> bool:
-    """Whether a stage reads, of another in its kernel, what is in the same row."""
+    """Whether a stage reads another one of its kernel only in the same row."""
     if other.kind == "reduce" and mode(other, rows) != "within":
         return False
     places, extents = other.places_of(index)

@@ -1,7 +1,8 @@
-"""Plain data as text: what is read back is of the classes and types that were written, or refused.
+"""Serialization of plain data: reading gives back the classes and types that were written, or
+raises.
 
-Reading runs nothing that the text says: it is JSON, in which what JSON lacks is an object of one
-key, which names it.
+It is JSON, so that reading runs no code. A type that JSON lacks is an object with one key, the
+type's name.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ def array(parts: list[Any]) -> np.ndarray:
     return np.frombuffer(base64.b64decode(content), np.dtype(dtype)).reshape(shape).copy()
 
 
-# By name: a type, what is written of it, and what is made of that.
+# By name: a type, the function that encodes it, and the one that decodes it.
 FORMS: dict[str, tuple[type, Callable[[Any], Any], Callable[[Any], Any]]] = {
     "tuple": (tuple, list, tuple),
     "dict": (dict, lambda x: [[k, v] for k, v in x.items()], dict),
@@ -67,8 +68,8 @@ def encoded(x: Any) -> Any:
 
 
 def restored(text: str, *classes: type) -> Any:
-    """What was written as text: an instance of the first of these dataclasses, in which there may
-    be others of them.
+    """Read text that `as_text` wrote: an instance of the first of these dataclasses, which may hold
+    instances of the others.
 
     Raises:
         ValueError, TypeError or LookupError: if it is anything else.
@@ -97,7 +98,7 @@ def types_of(cls: Any) -> list[Any]:
 
 
 def fits(x: Any, kind: Any) -> bool:
-    """Whether something is of a type, as annotations have it."""
+    """Whether a value has the type that an annotation says."""
     origin, parts = get_origin(kind), get_args(kind)
     if kind is Any:
         return True

@@ -1,9 +1,9 @@
-"""Kernels of contractions: tiles of rows by columns, summed up in registers.
+"""Kernels of contractions: tiles of rows by columns, accumulated in registers.
 
 After K. Goto and R. van de Geijn, "Anatomy of high-performance matrix multiplication" (2008): the
-entries of a tile stay in vector registers while the depth runs; each step reads a vector or two of
-y, and multiplies it by one number of x for each row. What is computed of each entry follows while
-the tile is at hand.
+entries of a tile stay in vector registers during the loop over the depth; each step loads a vector
+or two of y, and multiplies it by one number of x for each row. The elementwise ops on the result
+(the epilogue) run while the tile is in cache.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from minigrad.compile.write import (
 
 @dataclass(eq=False)
 class Tiles:
-    """A contraction, being written."""
+    """A contraction while it is written."""
 
     kernel: Kernel
     plan: Schedule
@@ -49,7 +49,7 @@ class Tiles:
 
     @property
     def count(self) -> int:
-        """Tiles along the rows: all of about the same size."""
+        """The number of tiles along the rows, which are of about the same size."""
         return -(-self.it.rows // self.most)
 
     @property
@@ -63,14 +63,14 @@ class Tiles:
 
 
 ROW = Known("row", 1 << 40, frozenset({Var("tile", 1 << 40)}))  # the first row of a tile
-LONG, DEEP = 1 << 18, 1 << 11  # bytes of y that stay in a cache; steps that do
-PART = 384  # steps that are added up in registers, before that is added to the tile in float64
+LONG, DEEP = 1 << 18, 1 << 11  # bytes of y, and steps of the depth, that fit into a cache
+PART = 384  # steps that are summed in registers before they are added to the tile in float64
 
 
 def contract_function(
     kernel: Kernel, plan: Schedule, alias: dict[Value, Value], machine: Machine
 ) -> Function:
-    """The C of a contraction and of what follows it."""
+    """The C of a contraction and its epilogue."""
     value = kernel.stages[0].value
     it = plan.contractions[value]
     width = width_of(value.dtype, it.columns, machine.vector)
@@ -103,7 +103,7 @@ def contract_function(
     n = loops[which].extent
     function = writer.function([share_of(n)])
     function.parallel = n > 1
-    del epilogue.body  # which leads back to it, and by way of it all would stay in memory
+    del epilogue.body  # a reference cycle: without this, everything would stay in memory
     return function
 
 
@@ -133,7 +133,8 @@ def loops_of(tiles: Tiles) -> tuple[list[Var], int]:
 
 
 def blocks(tiles: Tiles) -> list[Var]:
-    """The loops over the depth that go outside, so that one round of what is inside stays near."""
+    """The loops over the depth that go outside of those over tiles, so that what the inner ones
+    read stays in cache."""
     depth = [v for e in tiles.it.depth for v in e.terms]
     outer: list[Var] = []
     while (
@@ -165,7 +166,7 @@ def position(tiles: Tiles) -> str:
 
 
 def saved(tiles: Tiles, loops: list[Var]) -> Access:
-    """Where a tile is between the rounds over the depth."""
+    """Where a tile is kept between the iterations of outer loops over the depth."""
     entries = tiles.most * tiles.width
     extents = [v.extent for v in loops]
     number = flat([Expr({v: 1}) for v in loops], extents)
@@ -180,7 +181,7 @@ def write_tile(
     epilogue: Epilogue,
     writer: Writer,
 ) -> None:
-    """The sums of a tile, of the one or two numbers of rows that there are."""
+    """Write the sums of a tile: tiles have one of two numbers of rows."""
     base, more = divmod(tiles.it.rows, tiles.count)
     kind = ctype(tiles.value.dtype)
     writer.add(position(tiles))
@@ -206,17 +207,17 @@ def write_tile(
 
 
 def direct_store(tiles: Tiles) -> bool:
-    """Whether a tile can go from the registers to its place."""
+    """Whether a tile is stored from registers directly into the result."""
     return len(tiles.kernel.stages) == 1 and tiles.whole and not in_parts(tiles)
 
 
 def in_parts(tiles: Tiles) -> bool:
-    """Whether sums are so long that all at once would lose digits."""
+    """Whether sums are so long that they are added up in parts, to keep their accuracy."""
     return math.prod(map(extent, tiles.it.depth)) > PART
 
 
 def part(tiles: Tiles) -> str:
-    """The array that the sums in registers go to: a tile, or what is added to it."""
+    """The array that registers are stored to: the tile, or a part that is added to it."""
     return "part" if in_parts(tiles) else "z"
 
 
@@ -281,12 +282,13 @@ def index_of(tiles: Tiles, row: Expr, column: Expr) -> Index:
 
 
 class Epilogue:
-    """What is computed of the entries of a tile."""
+    """The elementwise ops on the entries of a tile."""
 
     def __init__(self, tiles: Tiles) -> None:
         self.tiles, it = tiles, tiles.it
         self.r, self.c = Var("er", tiles.most), Var("ec", tiles.width)
-        # Indices are made of the rows and columns of the whole, and put into terms of a tile last.
+        # Indices are in the rows and columns of the whole product; these replacements, which are
+        # applied last, make them relative to a tile.
         self.new = {
             next(iter(it.row.terms)): Expr({ROW: 1, self.r: 1}),
             next(iter(it.column.terms)): Expr({Var("panel", tiles.panels): tiles.width, self.c: 1}),
@@ -315,9 +317,9 @@ class Epilogue:
         return self.tiles.plan.load(value, index)
 
     def prefetch(self, writer: Writer) -> None:
-        """Ask for what is read of arrays of the product's shape, while it is summed up.
+        """Prefetch what the epilogue reads from arrays of the product's shape, before the sums.
 
-        Indices that are read themselves are not known yet.
+        Reads at an index that is itself read from memory are left out.
         """
         tiles = self.tiles
         loops = {v for e in (*tiles.it.batch, tiles.it.row, tiles.it.column) for v in e.terms}

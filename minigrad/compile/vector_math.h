@@ -10,7 +10,7 @@
 #include <stdint.h>
 #include <string.h>
 
-// In a long text, compilers would stop inlining, and so making vectors.
+// In a long source, compilers would stop inlining, and so vectorising.
 #define INLINE static inline __attribute__((always_inline))
 // Compilers may fuse products and sums, which polynomials and sums of products gain from. What the
 // program multiplies is rounded as in NumPy: else x*x - x*x is not 0, and x*2 - x hides an overflow.
@@ -32,7 +32,7 @@ INLINE int64_t product_int(uint64_t x, uint64_t y) { return x * y; }
 #define product(x, y) \
   _Generic((x) * (y), float: product_f32, double: product_f64, default: product_int)(x, y)
 
-// c ? a : b, by bits: of branches, compilers make jumps rather than vectors.
+// c ? a : b by bit masks: compilers may turn a conditional into a jump, which does not vectorise.
 #define CHOOSE(T, U) INLINE T choose_##T(bool c, T a, T b) { \
   U x, y, mask = -(U)c; \
   memcpy(&x, &a, sizeof x); memcpy(&y, &b, sizeof y); \
@@ -45,10 +45,10 @@ CHOOSE(double, uint64_t)
 INLINE int64_t choose_int(bool c, int64_t a, int64_t b) { return c ? a : b; }
 #define choose(c, a, b) \
   _Generic((b), float: choose_float, double: choose_double, default: choose_int)(c, a, b)
-// What NumPy has and C has not, or not with its NaN.
+// Functions that C lacks, or for which NumPy treats NaN differently.
 #define relu(x) choose((x) <= 0, 0, x)
 #define sign(x) choose((x) == (x), ((x) > 0) - ((x) < 0), x)
-// Of 0 and -0 the second, as NumPy.
+// Of 0 and -0 the second argument, as in NumPy.
 #define maximum(x, y) choose(((x) > (y)) | ((x) != (x)), x, y)
 #define minimum(x, y) choose(((x) < (y)) | ((x) != (x)), x, y)
 

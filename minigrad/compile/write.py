@@ -1,7 +1,7 @@
-"""Writing a kernel: C functions over one table of pointers, in which loops are merged that can be.
+"""Writing a kernel: C functions over one table of pointers, with adjacent loops merged.
 
-Arrays get their numbers in the order in which they are met, and what is the same offset in all
-that is read of one is left out: so kernels that do the same at other places are the same text.
+Arrays are numbered in the order of their first use, and an offset that all reads of an array share
+is left to the caller: so kernels that do the same on other memory have the same text.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ Statement = Parts
 
 @dataclass(frozen=True)
 class Scratch:
-    """Memory that a kernel works in: so many entries for each thread, of the type of a value, or of
-    float64 if it is `wide`."""
+    """Scratch memory of a kernel: `entries` for each thread, of a value's dtype, or of float64 if
+    `wide`."""
 
     value: Value
     entries: int
@@ -35,7 +35,7 @@ class Scratch:
 
 @dataclass(eq=False)
 class Function:
-    """A kernel's C, without its name; and the arrays it is given, with offsets in entries."""
+    """The body of a kernel in C, and the arrays it is given, with offsets in entries."""
 
     text: str
     arguments: list[tuple[Value | Scratch, int]]
@@ -52,7 +52,7 @@ class Writer:
     written: set[Any] = field(default_factory=set)
 
     def writes(self, target: Access) -> None:
-        """What a statement begins with is written, and this too."""
+        """Mark an array as written. (One that a statement begins with is, by itself.)"""
         self.written.add(self.array(target))
 
     def add(self, *parts: str | Access | Expr) -> None:
@@ -111,8 +111,8 @@ def line_of(line: Line) -> Statement:
 def merged(
     loops: Sequence[Expr], statements: Iterable[Statement]
 ) -> tuple[list[Var], dict[Var, Expr]]:
-    """Loops with neighbours made one where no statement can tell the difference, and what then
-    stands for the variables that there were."""
+    """Merge adjacent loops where no index tells them apart; also the replacements of their
+    variables."""
     variables = [v for loop in loops for v in loop.terms]
     places = {e for s in statements for e in expressions(s)}
     new: dict[Var, Expr] = {}
@@ -130,7 +130,7 @@ def merged(
 
 
 def are_one(outer: Var, inner: Var, place: Expr) -> bool:
-    """Whether an expression has the two loops as outer*extent + inner only."""
+    """Whether an expression uses two loops only as outer*extent + inner."""
     if place.terms.get(outer, 0) != place.terms.get(inner, 0) * inner.extent:
         return False
     return all(
@@ -162,13 +162,13 @@ def replaced(statement: Statement, new: dict[Var, Expr]) -> Statement:
 
 
 def share_of(n: int, grain: int = 1) -> str:
-    """A thread's part of a loop of n rounds, in multiples of a grain: from low to below high."""
+    """A thread's part of a loop of n iterations, low to below high, in multiples of a grain."""
     return f"const int64_t low = SPLIT({n}, t, T, {grain}), high = SPLIT({n}, t + 1, T, {grain});"
 
 
 def part_of(loops: Sequence[Var], terms: int) -> tuple[int, int]:
-    """Of loops over the terms of a sum, which one goes in blocks, and of how many rounds each, so
-    that about so many terms are added up in a block."""
+    """Which of the loops over the terms of a sum to block, and by how many iterations, so that a
+    block adds up about `terms` terms."""
     inner = 1
     for k in reversed(range(len(loops))):
         if inner * loops[k].extent >= terms or not k:
@@ -178,7 +178,7 @@ def part_of(loops: Sequence[Var], terms: int) -> tuple[int, int]:
 
 
 def blocks_of(v: Var, size: int, low: str = "0", high: str = "") -> tuple[str, str]:
-    """The heads of two loops, the outer over blocks of so many rounds, the inner over a block."""
+    """The heads of two loops, the outer over blocks of `size` iterations, the inner in a block."""
     n, high = v.name, high or str(v.extent)
     outer = f"for (int64_t {n}b = {low}; {n}b < {high}; {n}b += {size}) {{\n"
     end = f"const int64_t {n}e = {n}b + {size} < {high} ? {n}b + {size} : {high};"
