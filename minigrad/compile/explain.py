@@ -355,7 +355,7 @@ def is_bound(version: Version) -> bool:
 
 @contextmanager
 def kept(version: Version) -> Iterator[Callable[[], None]]:
-    """Restore the state that a program writes, at each call of the given function and at the end."""
+    """Restore the state that a program writes: at each call of what is yielded, and at the end."""
     program = version.program
     arrays = [program.arrays[program.slots[target]] for target, _ in version.traced.graph.writes]
     before = [(array, array.copy()) for array in arrays]

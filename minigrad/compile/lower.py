@@ -402,7 +402,7 @@ class Body:
     def place(
         self, value: Value, index: Index, shape: Sequence[int]
     ) -> tuple[list[Condition], Index]:
-        """Whether a basic index covers an index of an array, and the index within what it covers."""
+        """Conditions that a basic index covers an index, and that index within what it covers."""
         conditions: list[Condition] = []
         found: list[Expr] = []
         rest = iter(index)

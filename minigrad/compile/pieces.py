@@ -76,7 +76,7 @@ def concat_function(kernel: Kernel, plan: Schedule, alias: dict[Value, Value]) -
 
 
 def is_inside(x: Value, value: Value, start: int, plan: Schedule) -> bool:
-    """Whether it was computed in its part of the concatenation (the first, if it is there twice)."""
+    """Whether it was computed in its part of the concatenation: if it is twice there, the first."""
     before = start * math.prod(value.shape) // value.shape[value.attributes["axis"]]
     return plan.inside.get(unreshaped(x, plan)) == (value, before)
 
