@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import linecache
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,11 +10,11 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from minigrad.errors import MinigradError
+from minigrad.errors import MinigradError, quoted
 from minigrad.graph import Node, Operation
 from minigrad.nonfinite import is_finite
 from minigrad.ops.base import Op
-from minigrad.tensor import Tensor
+from minigrad.tensor import Tensor, value_of
 from minigrad.watch import Watcher, shares, watching
 from minigrad.writes import Overwritten, overwritten
 
@@ -67,7 +66,7 @@ class Stop(Watcher):
         if op.name == "updated":  # what is not written may never be read, as of np.empty_like
             inputs = inputs[1:]
             output = inputs[0] if isinstance(inputs[0], Tensor) else Tensor(inputs[0])
-        value, arrays = output.data, list(map(array_of, inputs))
+        value, arrays = output.data, list(map(value_of, inputs))
         if is_finite(value) or (not np.isnan(value).any() and any(map(has_infinity, arrays))):
             return
         stop(
@@ -78,14 +77,15 @@ class Stop(Watcher):
     def sent(self, node: Node, cotangent: Any, shares: list[tuple[Node, Any]]) -> None:
         assert node.op is not None
         check_unwritten(node, cotangent, self.sums.get(node.birth))
-        cotangent = array_of(cotangent)
-        arrays = list(map(array_of, node.arrays))
-        lines = [*statistics(arrays), f"cotangent: {describe(cotangent)}", *recorded(node)]
+        cotangent = value_of(cotangent)
+        arrays = list(map(value_of, node.arrays))
+        lines = [*statistics(arrays), f"cotangent: {describe(cotangent)}"]
+        lines += [f"recorded {quoted(*node.line)}"] if node.line else []
         if not is_finite(cotangent):
             lines[0:0] = [f"the reverse pass brought {extent(cotangent)} back to {node.op.name}"]
             stop(lines, SUM)
         for source, share in shares:
-            share = array_of(share)
+            share = value_of(share)
             if not is_finite(share):
                 k = next(k for k, x in enumerate(node.inputs) if x is source)
                 which = f"input {k + 1} of {node.op.name}" if len(arrays) > 1 else node.op.name
@@ -106,7 +106,7 @@ def check_unwritten(node: Node, cotangent: Any, before: list[int] | None) -> Non
         return
     if (now := checksums(node)) != before:
         changed = [one != other for one, other in zip(now, before, strict=True)]
-        shares(overwritten(node, changed), array_of(cotangent))
+        shares(overwritten(node, changed), value_of(cotangent))
 
 
 def stop(lines: list[str], found: Cause) -> NoReturn:
@@ -238,7 +238,7 @@ def cause(causes: list[Cause], op: Operation, arrays: list[Any]) -> Cause | None
 def cause_of_input(inputs: tuple[Any, ...]) -> Cause | None:
     """What is to be said of an input that was not finite before."""
     for x in inputs:
-        if is_finite(array_of(x)):
+        if is_finite(value_of(x)):
             continue
         if isinstance(x, Tensor) and x.requires_grad and x.node.op is None:
             return Cause(
@@ -247,7 +247,7 @@ def cause_of_input(inputs: tuple[Any, ...]) -> Cause | None:
                 "start again from finite weights, with a smaller learning rate or a warm-up, and "
                 "optim.clip_grad_norm_; debug() around all of the training shows where it starts",
             )
-        if np.isnan(array_of(x)).any():
+        if np.isnan(value_of(x)).any():
             return Cause(
                 "an input holds NaN: data with missing values, or what was computed before debug()",
                 "look at np.isnan(data).any(), and fill or leave out what is missing",
@@ -287,10 +287,6 @@ def trapped(found: Cause, cotangent: np.ndarray, share: np.ndarray) -> Cause:
 # Words
 
 
-def array_of(x: Any) -> Any:
-    return x.data if isinstance(x, Tensor) else x
-
-
 def has_infinity(x: Any) -> bool:
     return np.result_type(x).kind == "f" and bool(np.isinf(x).any())
 
@@ -325,12 +321,3 @@ def describe(x: Any) -> str:
         text += f", min {finite.min():.4g}, mean {finite.mean():.4g}, max {finite.max():.4g}"
     counts = {"nan": np.isnan(x).sum(), "inf": np.isposinf(x).sum(), "-inf": np.isneginf(x).sum()}
     return text + "".join(f", {n:,} of {x.size:,} {name}" for name, n in counts.items() if n)
-
-
-def recorded(node: Node) -> list[str]:
-    """The line of the program that recorded a node."""
-    if node.line is None:
-        return []
-    path, number = node.line
-    source = linecache.getline(path, number).strip()
-    return [f"recorded at {path}:{number}", *([f"  {source}"] if source else [])]

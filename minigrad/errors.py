@@ -118,6 +118,14 @@ def users_frame() -> tuple[FrameType | None, int]:
     return frame, depth
 
 
+def instruction() -> tuple[CodeType, int]:
+    """The user's code object and instruction that called the caller, as `Node.origin` has it."""
+    frame = sys._getframe(2)
+    while BETWEEN[frame.f_code.co_filename] and frame.f_back:
+        frame = frame.f_back
+    return frame.f_code, frame.f_lasti
+
+
 def warn(message: str, kind: type[Warning] = UserWarning) -> None:
     """Warn at the user's line."""
     warnings.warn(message, kind, stacklevel=users_frame()[1] + 1)
@@ -128,14 +136,12 @@ def where() -> str:
     frame, _ = users_frame()
     if frame is None:  # a thread, say, that was given a function of ours
         return ""
-    path, number = frame.f_code.co_filename, frame.f_lineno
-    source = linecache.getline(path, number, frame.f_globals).strip()
-    return f"\n  at {path}:{number}" + (f"\n    {source}" if source else "")
+    return f"\n  {quoted(frame.f_code.co_filename, frame.f_lineno, frame.f_globals)}"
 
 
-def quoted(path: str, number: int) -> str:
-    """A line of the user's program, as messages show it."""
-    source = linecache.getline(path, number).strip()
+def quoted(path: str, number: int, module: dict[str, Any] | None = None) -> str:
+    """A line of the user's program, as messages show it; `module` are the globals of its module."""
+    source = linecache.getline(path, number, module).strip()
     return f"at {path}:{number}" + (f"\n    {source}" if source else "")
 
 

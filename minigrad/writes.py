@@ -9,7 +9,6 @@ NumPy makes on its own (`array[0] = 1`) are found by `minigrad.debug()` only.
 from __future__ import annotations
 
 import copy
-import sys
 import weakref
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from minigrad.errors import BETWEEN, ArgumentError, GradientError, quoted
+from minigrad.errors import ArgumentError, GradientError, instruction, quoted
 from minigrad.graph import Node, births, line_of
 
 
@@ -65,11 +64,8 @@ class Log:
 
     def repeat(self, write: Write) -> None:
         """Set the time and line of a write to now."""
-        frame = sys._getframe(1)
-        while BETWEEN[frame.f_code.co_filename] and frame.f_back:
-            frame = frame.f_back
         self.newest = write.stamp = next(births)
-        write.origin = frame.f_code, frame.f_lasti
+        write.origin = instruction()
 
     def entry(self, owner: Any) -> list[Any]:
         key = id(owner)

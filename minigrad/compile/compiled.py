@@ -23,7 +23,7 @@ from minigrad.compile.guards import Guards
 from minigrad.compile.passes import optimized
 from minigrad.compile.run_c import Program
 from minigrad.compile.run_numpy import NumpyProgram
-from minigrad.compile.trace import Traced, trace
+from minigrad.compile.trace import Traced, is_array, trace
 from minigrad.compile.tracer import TraceError, changed_in_place, tracing
 from minigrad.compile.version import OTHERWISE, Version
 from minigrad.errors import plain, warn
@@ -183,10 +183,6 @@ def compile(function: Callable[P, R]) -> Compiled[P, R]:
     True
     """
     return Compiled(function)
-
-
-def is_array(x: Any) -> bool:
-    return isinstance(x, Tensor | np.ndarray)
 
 
 def kind_of(x: Any, leaves: list[Any]) -> Any:

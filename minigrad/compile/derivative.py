@@ -11,7 +11,6 @@ derivatives of any order work.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,7 +19,7 @@ import numpy as np
 
 from minigrad.compile.ir import Graph, Value
 from minigrad.compile.tracer import Recorder
-from minigrad.errors import OWN_FILES, UnsupportedError
+from minigrad.errors import UnsupportedError, instruction
 from minigrad.graph import Node, toposort
 from minigrad.ops.base import EachInput, Op
 from minigrad.tensor import Tensor, value_of
@@ -125,12 +124,8 @@ class Derivative:
         """The node of a call, from the nodes to differentiate by, and other nodes and arrays."""
         inputs = [*wanted, *others]
         arrays = [x.value if type(x) is Node else x for x in inputs]
-        frame = sys._getframe(1)
-        while frame.f_code.co_filename in OWN_FILES and frame.f_back:
-            frame = frame.f_back
-        origin = frame.f_code, frame.f_lasti
         how = {"derivative": self}
-        return Node(Cotangents.of({}), True, CALL, inputs, how, origin, arrays)
+        return Node(Cotangents.of({}), True, CALL, inputs, how, instruction(), arrays)
 
     def pull_back(self, sent: dict[int, Any], inputs: Sequence[Any]) -> tuple[Any, ...]:
         """The cotangent of each Tensor, from the cotangents of some outputs; compiled.

@@ -12,6 +12,7 @@ from minigrad.autograd import no_grad
 from minigrad.data import BatchLoader
 from minigrad.errors import ArgumentTypeError, ShapeError, describe
 from minigrad.nn import Module
+from minigrad.nn.summary import evaluating
 from minigrad.tensor import value_of
 from minigrad.transforms import map_tree
 
@@ -109,15 +110,10 @@ def evaluate(
     >>> evaluate(line, BatchLoader(x, 2 * x, batch_size=4), mse_loss)
     {'loss': 0.0}
     """
-    modes = [(module, module.training) for module in model.modules()]
     means = Means()
-    model.eval()
-    try:
+    with evaluating(model):
         for batch in batches:
             value, output = forward(batch) if forward else forward_pass(model, loss, batch)
             x, *targets = batch
             means.add(len(x), loss=value.item(), **measure(metrics or {}, output, targets))
-    finally:
-        for module, mode in modes:
-            module.training = mode
     return means.values()
