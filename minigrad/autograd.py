@@ -8,12 +8,13 @@ its vjps: from the cotangent of its output, the contribution to the cotangent of
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from operator import attrgetter
 from typing import Any
 
 from minigrad.graph import Node, needs_grad, toposort
+from minigrad.scope import scope
 from minigrad.writes import as_recorded, log
 
 recording: ContextVar[bool] = ContextVar("recording", default=True)
@@ -31,9 +32,10 @@ def switched(switch: ContextVar[Any], on: Any) -> Iterator[None]:
         switch.reset(token)
 
 
-@contextmanager
-def no_grad() -> Iterator[None]:
-    """Record nothing inside: results need no gradient. Per thread and per task; nests.
+@scope
+def no_grad() -> AbstractContextManager[None]:
+    """Record nothing inside: results need no gradient. Per thread and per task; nests. Also a
+    decorator, of functions that are done when they return.
 
     >>> import minigrad
     >>> x = minigrad.Tensor(3.0, requires_grad=True)
@@ -42,8 +44,7 @@ def no_grad() -> Iterator[None]:
     >>> y.requires_grad
     False
     """
-    with switched(recording, False):
-        yield
+    return switched(recording, False)
 
 
 # What a vjp is given for a node. An ordinary pass gives plain arrays, so vjps run at NumPy's

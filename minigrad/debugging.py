@@ -14,6 +14,7 @@ from minigrad.errors import MinigradError, quoted
 from minigrad.graph import Node, Operation
 from minigrad.nonfinite import is_finite
 from minigrad.ops.base import Op
+from minigrad.scope import scope
 from minigrad.tensor import Tensor, value_of
 from minigrad.watch import Watcher, shares, watching
 from minigrad.writes import Overwritten, overwritten
@@ -23,6 +24,7 @@ class NonFiniteError(MinigradError, FloatingPointError):
     """A value, or a derivative, that is infinite or not a number."""
 
 
+@scope
 @contextmanager
 def debug() -> Iterator[None]:
     """Inside, stop at the first op, or step of the reverse pass, that gives a NaN or an infinity.

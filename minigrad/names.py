@@ -39,9 +39,8 @@ OF_TENSORS = {
     "numel": "t.size",
     "nelement": "t.size",
     "dim": "t.ndim",
-    "nbytes": "t.data.nbytes",
-    "itemsize": "t.data.itemsize",
-    "strides": "t.data.strides",
+    "real": "t itself: Tensors are real",
+    "imag": "0: Tensors are real",
     "flat": "t.reshape(-1)",
     "add": "t + x",
     "sub": "t - x",
@@ -152,8 +151,11 @@ def missing(owner: Any, name: str) -> NoReturn:
         raise AttributeError(name)
     advice = (OF_TENSORS if hasattr(type(owner), "ndim") else OF_MODULES).get(name)
     function = getattr(np, name, None)
-    if advice is None and hasattr(type(owner), "ndim") and function in implementations:
-        advice = f"np.{name}(t)"
+    if advice is None and hasattr(type(owner), "ndim"):
+        if function in implementations:
+            advice = f"np.{name}(t)"
+        elif hasattr(np.ndarray, name):
+            advice = f"t.data.{name}, of the plain array"
     if advice is None:
         kind = type(owner).__name__
         raise AttributeError(f"{kind!r} object has no attribute {name!r}", name=name, obj=owner)

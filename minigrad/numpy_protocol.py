@@ -12,7 +12,14 @@ import numpy as np
 
 from minigrad.arguments import bound
 from minigrad.dispatch import implementations, implements, is_traced, refusals
-from minigrad.errors import ArgumentError, DtypeError, ShapeError, UnsupportedError
+from minigrad.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    DtypeError,
+    ShapeError,
+    UnsupportedError,
+)
+from minigrad.names import absent
 from minigrad.ops import logsumexp
 from minigrad.ops.movement import as_array
 from minigrad.ops.reduce import norm_op
@@ -20,6 +27,20 @@ from minigrad.tensor import Axis, Tensor, value_of
 
 for name in ("__init__", "backward", "detach", "item", "tolist"):
     setattr(Tensor, name, bound(vars(Tensor)[name]))
+for name in ("lshift", "rlshift", "rshift", "rrshift"):
+    setattr(Tensor, f"__{name}__", absent("t * 2**n, or t // 2**n"))
+
+
+def as_index(self: Tensor) -> int:
+    """A single integer, as an index of a list or a number of turns, which have no derivative."""
+    if self.ndim or self.dtype.kind not in "iu":
+        raise ArgumentTypeError(
+            f"a single integer is asked for, and not a Tensor of {self.dtype} of shape {self.shape}"
+        )
+    return operator.index(self.data)
+
+
+Tensor.__index__ = as_index  # type: ignore[attr-defined]
 
 
 def on_values(function: Callable[..., Any], wrap: bool = False) -> None:

@@ -162,7 +162,7 @@ class Tensor:
     def item(self) -> Any:
         """The value as a Python number, if there is just one."""
         if self.size != 1:
-            raise ShapeError(f"item() is for one value, and this Tensor has shape {self.shape}")
+            raise ShapeError(f"one value is asked for, and this Tensor has shape {self.shape}")
         return self.node.value.item()
 
     def tolist(self) -> Any:
@@ -180,10 +180,10 @@ class Tensor:
         return float(self.item())
 
     def __int__(self) -> int:
-        return int(float(self))
+        return self.item() if self.dtype.kind in "iu" else int(float(self))
 
     def __bool__(self) -> bool:
-        return bool(self.node.value)
+        return bool(self.node.value if self.size == 1 else self.item())
 
     def __len__(self) -> int:
         if not self.ndim:

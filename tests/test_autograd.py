@@ -161,6 +161,22 @@ def test_no_grad_decorates() -> None:
     assert (leaf(1.0) * 2).requires_grad
 
 
+def test_no_grad_decorates_without_parentheses_and_methods() -> None:
+    class Square:
+        @no_grad
+        def __call__(self, x: Tensor) -> Tensor:
+            return x * x
+
+        @staticmethod
+        @no_grad()
+        def of(x: Tensor) -> Tensor:
+            return x * x
+
+    assert not Square()(leaf(3.0)).requires_grad
+    assert not Square.of(leaf(3.0)).requires_grad
+    assert (leaf(1.0) * 2).requires_grad
+
+
 def test_no_grad_is_of_one_thread_only() -> None:
     inside, outside = threading.Event(), threading.Event()
     seen = []

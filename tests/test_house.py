@@ -18,7 +18,7 @@ ORDER = [
     ["errors", "memory"],
     ["arguments"],
     ["graph"],
-    ["writes"],
+    ["scope", "writes"],
     ["autograd"],
     ["dispatch"],
     ["names"],

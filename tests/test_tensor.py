@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from minigrad import Tensor, no_grad
+from minigrad import Tensor, grad, no_grad
 from minigrad.errors import ArgumentError, DtypeError, GradientError, ShapeError
 
 
@@ -129,6 +129,23 @@ def test_methods_are_numpys_functions() -> None:
 def test_an_unknown_argument_of_a_method() -> None:
     with pytest.raises(TypeError, match="axes"):
         Tensor([1.0]).sum(axes=0)  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize("value", [2**53 + 1, -(2**63), np.uint64(2**64 - 1)])
+def test_integers_keep_their_digits_as_numbers_of_python(value: int) -> None:
+    assert int(Tensor(value)) == int(value)
+
+
+def test_an_integer_is_an_index_and_a_number_of_turns() -> None:
+    k = np.argmax(Tensor([1.0, 3.0, 2.0]))
+    assert [10, 20, 30][k] == 20
+    assert list(range(k)) == [0]
+    assert np.arange(3)[k] == 1
+    np.testing.assert_array_equal(np.arange(3)[Tensor([0, 2])], [0, 2])
+    gradient = grad(lambda x: sum(x[j] ** 2 for j in range(np.argmax(x))))(
+        np.array([1.0, 2.0, 3.0])
+    )
+    np.testing.assert_array_equal(gradient, [2.0, 4.0, 0.0])
 
 
 def test_in_place_operators_write_into_the_array() -> None:

@@ -47,19 +47,31 @@ t["a"] | MinigradError | does not work
 t[1.5] | MinigradError | does not work
 "a" + t | DtypeError | add('a', float64 array of shape
 ~t | DtypeError | invert(float64 array of shape (2
-float(t) | ShapeError | item() is for one value, and thi
-int(t) | ShapeError | item() is for one value, and thi
+float(t) | ShapeError | one value is asked for, and this Tensor has
+int(t) | ShapeError | one value is asked for, and this Tensor has
+bool(t) | ShapeError | one value is asked for, and this Tensor has
+1 if t else 2 | ShapeError | one value is asked for, and this Tensor has
+t << 1 | UnsupportedError | takes no Tensor: write t * 2**n, or t // 2**n
+1 >> t | UnsupportedError | takes no Tensor: write t * 2**n, or t // 2**n
+[1, 2][t] | ArgumentTypeError | a single integer is asked for
+range(t.sum()) | ArgumentTypeError | a single integer is asked for
+t.strides | MissingError | a Tensor has no .strides: write t.data.strides
+t.flags | MissingError | a Tensor has no .flags: write t.data.flags
+t.real | MissingError | a Tensor has no .real: write t itself
+no_grad(3) | ArgumentTypeError | takes nothing, or a function
+no_grad()(lambda: (yield)) | UnsupportedError | in the body, around what it computes
+debug(lambda: (yield)) | UnsupportedError | in the body, around what it computes
 len(Tensor(1.0)) | ShapeError | len() of a Tensor with no axes
 iter(Tensor(1.0)) | ShapeError | len() of a Tensor with no axes
 list(Tensor(1.0)) | ShapeError | len() of a Tensor with no axes
 w.sum().backward([1.0, 2.0]) | ShapeError | backward(g) of shape () with g o
 w.sum().backward("a") | DtypeError | a Tensor cannot be made of this
 w.backward() | GradientError | backward() from a Tensor of shap
-format(t, "d") | ShapeError | item() is for one value, and thi
-format(t, ".2f") | ShapeError | item() is for one value, and thi
+format(t, "d") | ShapeError | one value is asked for, and this Tensor has
+format(t, ".2f") | ShapeError | one value is asked for, and this Tensor has
 np.sum(t, axis=9) | MinigradError | does not work
 np.sort(t, axis=9) | MinigradError | does not work
-np.concatenate(t, w) | MinigradError | does not work
+np.concatenate(t, w) | ShapeError | one value is asked for
 np.stack([t, np.ones(3)]) | MinigradError | stack of
 np.where(t) | MinigradError | np.where(condition) alon
 np.exp(t, dtype="x") | MinigradError | np.exp on
@@ -519,6 +531,8 @@ def names(folder: Path) -> dict[str, Any]:
         "t": minigrad.Tensor(np.arange(6.0).reshape(2, 3)),
         "w": minigrad.Tensor(np.ones(3), requires_grad=True),
         "b1": minigrad.Tensor(np.ones(3)),
+        "no_grad": minigrad.no_grad,
+        "debug": minigrad.debug,
         "a": np.ones((3, 2)),
         "i": np.array([0, 1, 0]),
         "i2": np.array([0, 1, 0]),

@@ -235,6 +235,18 @@ def test_gradients_that_are_made_and_used_are_not_kept() -> None:
     assert all(p.grad is None for p in model.parameters())
 
 
+@no_grad()
+def mean_square(x: Any) -> Any:
+    return np.mean(x * x)
+
+
+def test_a_function_that_no_grad_decorates_is_constant_inside() -> None:
+    x = np.array([1.0, 2.0])
+    scaled: Any = compile(lambda x: np.sum(x) * mean_square(x))
+    np.testing.assert_array_equal(grad(scaled)(x), [2.5, 2.5])
+    np.testing.assert_array_equal(compile(mean_square)(x), 2.5)
+
+
 def test_under_no_grad_and_debug() -> None:
     model = network()
     forward: Any = compile(lambda x: model(x))
