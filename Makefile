@@ -5,13 +5,17 @@ BIN := $(VENV)/bin
 # What is imported is compiled then: most of what there is in large libraries never is.
 INSTALL := pip install --quiet --no-compile
 
-.PHONY: demo test test-oracles test-browser test-compiler gallery bench bench-compile check format clean
+.PHONY: demo test test-slow test-oracles test-browser test-compiler gallery bench bench-compile check format clean
 
 demo: $(VENV)/installed
 	$(BIN)/minigrad train digits
 
 test: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -n auto --ignore=tests/oracles --ignore=tests/browser
+
+# More of the same: longer trainings, more random programs, more sizes and compilers.
+test-slow: $(VENV)/installed-dev
+	$(BIN)/python -m pytest -n auto -m slow --ignore=tests/oracles --ignore=tests/browser
 
 # Everything against PyTorch, in float64.
 test-oracles: .venv-oracles/installed

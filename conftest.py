@@ -5,6 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from minigrad.compile import build
+
 
 @pytest.fixture(autouse=True, scope="session")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
@@ -12,3 +14,11 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         if "MINIGRAD_CACHE" not in os.environ:
             patch.setenv("MINIGRAD_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture(autouse=True)
+def flags(request: pytest.FixtureRequest) -> None:
+    """What is marked `unoptimized` has its C built in a fifth of the time."""
+    if request.node.get_closest_marker("unoptimized"):
+        patch = request.getfixturevalue("monkeypatch")
+        patch.setattr(build, "FLAGS", [*build.FLAGS, "-O0"])

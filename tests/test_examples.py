@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.marks import rows
+
 ROOT = Path(__file__).parents[1]
 # What the last number after these words must be at least, or with "<", at most.
 FIGURES = {
@@ -29,7 +31,12 @@ def test_an_example_is_short(name: str) -> None:
     assert len((ROOT / "examples" / f"{name}.py").read_text().splitlines()) < 120
 
 
-@pytest.mark.parametrize("name", FIGURES)
+QUICK = ["moons", "logistic_scipy"]
+
+
+@pytest.mark.parametrize(
+    "name", rows({name: name for name in FIGURES}, slow=lambda x: x not in QUICK)
+)
 def test_an_example_reaches_its_figure(name: str, tmp_path: Path) -> None:
     command = [sys.executable, str(ROOT / "examples" / f"{name}.py"), "--quick"]
     run = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)

@@ -41,10 +41,3 @@ def compilers(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
     monkeypatch.undo()
     build.compiler.cache_clear()
     build.machine.cache_clear()
-
-
-@pytest.fixture
-def unoptimized(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    """`unoptimized()` has C built in a fifth of the time, where optimisation is not what is tried,
-    and the same is tried with it elsewhere."""
-    return lambda: monkeypatch.setattr(build, "FLAGS", [*build.FLAGS, "-O0"])

@@ -24,6 +24,8 @@ from minigrad.tensor import value_of
 from minigrad.transforms import leaves_of
 from tests.nn.test_every_layer import LAYERS, as_float32, made, outputs
 
+pytestmark = pytest.mark.unoptimized
+
 X = np.random.default_rng(0).normal(size=(6, 3)).astype(np.float32)
 Y = np.random.default_rng(1).normal(size=(6, 2)).astype(np.float32)
 

@@ -29,6 +29,8 @@ from tests.compositions.test_compositions import (
 )
 from tests.compositions.transforms import TRANSFORMS, numbers_like, total
 
+pytestmark = pytest.mark.unoptimized
+
 NAMES = [name for name, program in PROGRAMS.items() if not program.branches]
 
 

@@ -17,6 +17,8 @@ from minigrad.errors import UnsupportedError
 from minigrad.ops.base import Op
 from minigrad.transforms import leaves_of, value_and_grad
 
+pytestmark = pytest.mark.unoptimized
+
 X = np.array([0.5, 1.0, 2.0])
 C = np.array([3.0, -1.0, 0.5])
 

@@ -240,6 +240,7 @@ ONES: dict[str, np.ndarray] = {
 }
 
 
+@pytest.mark.unoptimized
 @pytest.mark.parametrize("kind", ONES)
 def test_promotion(kind: str) -> None:
     def f(x: Any, others: Any) -> Any:
@@ -448,6 +449,7 @@ CHAINS["gradients of slices"] = grad(lambda x: np.sum(slices(x)[:, :2] ** 2))
 CHAINS["gradients of weights"] = lambda x: grad(lambda w: np.sum(steps(x, w)))(x[:5])
 
 
+@pytest.mark.unoptimized
 @pytest.mark.parametrize("name", CHAINS)
 def test_long_chains(name: str) -> None:
     """As of a loss that adds up over a thousand steps: they go beyond any stack of Python's, and

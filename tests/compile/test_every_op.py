@@ -1,6 +1,5 @@
 """Every op of the registry, as C and on NumPy: the same numbers, the same dtypes, NaN and all."""
 
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -10,6 +9,7 @@ import pytest
 from minigrad.compile.compiled import compile
 from minigrad.ops.base import Op, registry
 from tests.draw import SAMPLES, Sample
+from tests.marks import rows
 
 ODD = [np.nan, np.inf, -np.inf, 0.0, -0.0, 1.0, -1.0, 1e-40, 1e30, 0.5, 2.5, -3.0]
 
@@ -53,11 +53,14 @@ def samples_of(op: Op) -> list[Sample]:
     return [sample for sample in SAMPLES.values() if sample.op is op]
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def dtypes(*names: str, slow: tuple[str, ...]) -> Any:
+    table = {dtype: dtype for dtype in (*names, *slow)}
+    return pytest.mark.parametrize("dtype", rows(table, slow=slow.__contains__))
+
+
+@dtypes("float32", slow=("float64",))
 @pytest.mark.parametrize("op", registry.values(), ids=list(registry))
-def test_as_the_table_has_it(op: Op, dtype: str, unoptimized: Callable[[], None]) -> None:
-    if dtype == "float64":
-        unoptimized()
+def test_as_the_table_has_it(op: Op, dtype: str) -> None:
     calls = [
         (op, [cast(x, dtype) for x in sample.arrays()], sample.attributes)
         for sample in samples_of(op)
@@ -70,11 +73,9 @@ ELEMENTWISE = [op for op in registry.values() if op.family in ("unary", "binary"
 PARTS = 6
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64", "int64", "int32", "bool"])
+@dtypes("float32", "float64", "int64", slow=("int32", "bool"))
 @pytest.mark.parametrize("first", range(PARTS))
-def test_edges_of_elementwise_ops(first: int, dtype: str, unoptimized: Callable[[], None]) -> None:
-    if dtype in ("int32", "bool"):
-        unoptimized()
+def test_edges_of_elementwise_ops(first: int, dtype: str) -> None:
     values = np.array(ODD if dtype.startswith("float") else [0, 1, -1, 3, 7, -8]).astype(dtype)
     calls: list[Call] = []
     for op in ELEMENTWISE[first::PARTS]:

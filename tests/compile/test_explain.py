@@ -15,6 +15,8 @@ from minigrad.compile.compiled import Compiled, compile
 from minigrad.compile.explain import Report
 from minigrad.errors import ArgumentError
 
+pytestmark = pytest.mark.unoptimized
+
 X = np.random.default_rng(0).normal(size=(128, 48)).astype(np.float32)
 Y = np.random.default_rng(1).integers(0, 10, 128)
 

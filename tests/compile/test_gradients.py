@@ -14,6 +14,8 @@ import minigrad
 from minigrad import Tensor, optim
 from minigrad.compile.tracer import TraceError
 
+pytestmark = pytest.mark.unoptimized
+
 X = np.arange(1.0, 4.0)
 Maybe = Callable[[Callable[..., Any]], Callable[..., Any]]
 Case = tuple[Callable[[], Any], Callable[[], list[Any]]]

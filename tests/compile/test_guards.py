@@ -18,6 +18,8 @@ from tests.compile.test_compiled import X as INPUTS
 from tests.compile.test_compiled import Y as TARGETS
 from tests.compile.test_compiled import network, stepper
 
+pytestmark = pytest.mark.unoptimized
+
 X = np.array([1.0, 2.0])
 
 

@@ -14,6 +14,7 @@ from minigrad import Tensor, nn, optim
 from minigrad import functional as F
 from minigrad.compile.compiled import Compiled, compile
 from minigrad.recipes import models
+from tests.marks import rows
 
 STEPS = 20
 Batch = tuple[np.ndarray, ...]
@@ -268,13 +269,12 @@ def trained(name: str, optimizer_name: str, wrap: Callable[..., Any]) -> dict[st
     return {"losses": losses, **model.state_dict(), **optimizer.state_dict()}
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize(
+    "optimizer",  # SGD's other kernels are those of AdamW's step
+    rows({name: name for name in OPTIMIZERS}, slow=lambda name: name == "SGD"),
+)
 @pytest.mark.parametrize("name", RECIPES)
-def test_a_network_trains_as_it_does_eagerly(
-    name: str, optimizer: str, unoptimized: Callable[[], None]
-) -> None:
-    if optimizer == "SGD":  # its other kernels are those of AdamW's step
-        unoptimized()
+def test_a_network_trains_as_it_does_eagerly(name: str, optimizer: str) -> None:
     rtol = RECIPES[name](np.random.default_rng(0)).rtol
     expected = trained(name, optimizer, lambda step: step)
     found = trained(name, optimizer, compile)

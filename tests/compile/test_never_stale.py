@@ -44,6 +44,8 @@ from minigrad.compile.compiled import compile
 from minigrad.errors import MinigradError
 from minigrad.tensor import Tensor
 
+pytestmark = pytest.mark.unoptimized
+
 X = np.array([0.5, 2.0])
 HERE = pathlib.Path(__file__)
 Change = Callable[[Any], object]

@@ -19,6 +19,8 @@ from minigrad.ops.base import registry
 from minigrad.ops.movement import ARRAY
 from tests.compile.test_schedule import code_of, scheduled
 
+pytestmark = pytest.mark.unoptimized
+
 DTYPES = ["float32", "float64", "int64", "int8"]
 
 

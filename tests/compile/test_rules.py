@@ -23,6 +23,8 @@ from tests.compile.test_compiled import X, Y, agree, network, stepper
 from tests.fuzz.common import scalar
 from tests.fuzz.programs import random_program
 
+pytestmark = pytest.mark.unoptimized
+
 RNG = np.random.default_rng(0)
 A, B, C = (RNG.uniform(0.5, 1.5, (3, 4)) for _ in range(3))
 

@@ -23,6 +23,8 @@ from tests.compile.test_compiled import agree
 from tests.fuzz.common import Program, evaluate
 from tests.fuzz.programs import random_program
 
+pytestmark = pytest.mark.unoptimized
+
 MACHINE = Machine(vector=32, registers=16, threads=1)
 RNG = np.random.default_rng(0)
 

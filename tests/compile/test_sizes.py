@@ -19,6 +19,7 @@ import minigrad
 import minigrad.functional as F
 from minigrad.compile import build
 from minigrad.compile.compiled import compile
+from tests.marks import rows
 
 Kind = Callable[..., Any]
 Shapes = Callable[[int], list[tuple[Any, ...]]]
@@ -165,7 +166,12 @@ CASES: list[tuple[list[str], str, Any]] = (
 )
 
 
-@pytest.mark.parametrize("cc", COMPILERS)
+@pytest.mark.parametrize(
+    "cc",
+    rows(
+        {cc: cc for cc in COMPILERS}, slow=lambda cc: cc != os.path.realpath(build.compiler() or "")
+    ),
+)
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case[0][0]} {case[1]}")
 def test_kernels_of_every_size(cc: str, case: tuple[list[str], str, Any]) -> None:
     names, dtype, sizes = case

@@ -17,6 +17,7 @@ from tests.functional import (
     test_normalization,
 )
 from tests.functional.cases import Case, Cases
+from tests.marks import is_large, rows
 
 PARTS = [test_activation, test_attention, test_convolution, test_embedding, test_linear, test_loss]
 PARTS += [test_normalization]
@@ -47,7 +48,9 @@ def test_arrays_give_arrays_and_tensors_give_tensors(case: Case) -> None:
     np.testing.assert_allclose(t.data, case.expected, rtol=1e-10, atol=1e-12)
 
 
-@every_case()
+@pytest.mark.parametrize(
+    "case", rows(CASES, slow=lambda case: is_large(*map(np.shape, case.arrays)))
+)
 def test_derivatives_to_second_order(case: Case) -> None:
     check_gradients(case.f, *case.arrays, order=2)
 

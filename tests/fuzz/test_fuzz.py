@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 
 import minigrad
-from minigrad.compile import build
 from minigrad.errors import MinigradError
 from minigrad.ops.base import Op, registry
 from minigrad.watch import Watcher, watching
@@ -32,29 +31,32 @@ from tests.fuzz.common import (
     failures,
 )
 from tests.fuzz.programs import random_program
+from tests.marks import rows
 
 FUNCTIONS = 1200  # random programs of the library's functions
+FEW = 400  # of them in `make test`
 TOGETHER = 25  # in one compiled function
 OPTIMIZED = 16  # of so many functions, one is built as those of users are
 
 
-@pytest.mark.parametrize("first", range(0, FUNCTIONS, TOGETHER))
-def test_compiled_programs_compute_what_numpy_does(
-    first: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    if first // TOGETHER % OPTIMIZED:
-        monkeypatch.setattr(build, "FLAGS", [*build.FLAGS, "-O0"])
+@pytest.mark.parametrize(
+    "first",
+    rows(
+        {str(k): k for k in range(0, FUNCTIONS, TOGETHER)},
+        slow=lambda k: k >= FEW,
+        unoptimized=lambda k: k // TOGETHER % OPTIMIZED,
+    ),
+)
+def test_compiled_programs_compute_what_numpy_does(first: int) -> None:
     compare([random_program(seed) for seed in range(first, first + TOGETHER)])
 
 
-CLASSES = [kind for kind in kinds.values() if kind.in_tests and kind.name != "functions"]
+CLASSES = {x.name: x for x in kinds.values() if x.in_tests and x.name != "functions"}
 AS_USERS = {"tails", "shares_of_threads"}  # what optimisation makes of loops is what they are for
 
 
-@pytest.mark.parametrize("kind", CLASSES, ids=[kind.name for kind in CLASSES])
-def test_classes_of_faults(kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
-    if kind.name not in AS_USERS:
-        monkeypatch.setattr(build, "FLAGS", [*build.FLAGS, "-O0"])
+@pytest.mark.parametrize("kind", rows(CLASSES, unoptimized=lambda kind: kind.name not in AS_USERS))
+def test_classes_of_faults(kind: Kind) -> None:
     found = kind.wrong(range(kind.in_tests))
     assert not found, "\n\n".join(found[:3])
 

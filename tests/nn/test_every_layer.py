@@ -12,6 +12,7 @@ import pytest
 import minigrad
 from minigrad import Tensor, check_gradients, nn
 from minigrad.transforms import leaves_of, map_tree
+from tests.marks import is_large, rows
 
 RNG = np.random.default_rng(0)
 Rng = np.random.Generator
@@ -216,7 +217,12 @@ def test_shapes_and_dtypes(layer: Layer) -> None:
         assert np.any(leaf.grad)
 
 
-@each_layer()
+def is_large_with_its_inputs(layer: Layer) -> bool:
+    held = [parameter.shape for parameter in made(layer).parameters()]
+    return is_large(*held, *(x.shape for x in outputs(layer.inputs) if is_float(x)))
+
+
+@pytest.mark.parametrize("layer", rows(LAYERS, slow=is_large_with_its_inputs))
 def test_gradients(layer: Layer) -> None:
     """Of the inputs and all parameters, in training, with the same draws every time."""
     module = made(layer)

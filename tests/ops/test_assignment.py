@@ -9,6 +9,8 @@ import minigrad
 from minigrad import Tensor, grad
 from minigrad.errors import MinigradError
 
+pytestmark = pytest.mark.unoptimized
+
 CASES: dict[str, tuple[tuple[int, ...], Any]] = {
     "a row": ((1, 3), 0),
     "one of the last row": ((1, 1, 1), -1),

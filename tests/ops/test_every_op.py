@@ -9,6 +9,7 @@ import minigrad
 from minigrad import Tensor, check_gradients
 from minigrad.ops.base import Op, registry
 from tests.draw import SAMPLES, Sample, float_positions
+from tests.marks import is_large, rows
 
 FAMILIES = {"unary", "reduce", "binary", "movement", "processing"}
 DIFFERENTIABLE = {
@@ -63,7 +64,9 @@ def test_the_fourteen_ops_of_the_origin_are_there() -> None:
     assert set(origin.split()) <= set(registry)
 
 
-@table(DIFFERENTIABLE)
+@pytest.mark.parametrize(
+    "sample", rows(DIFFERENTIABLE, slow=lambda sample: is_large(*sample.shapes))
+)
 def test_derivatives_to_second_order(sample: Sample) -> None:
     op, arrays = sample.op, sample.arrays()
     floats = float_positions(arrays)

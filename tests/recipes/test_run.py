@@ -1,6 +1,8 @@
 """Runs: what is in their folder, how well they do, and how they end."""
 
 import json
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -8,12 +10,21 @@ import numpy as np
 import pytest
 
 from minigrad import load, training
-from minigrad.data import load_digits
+from minigrad.data import load_digits, load_mnist1d
 from minigrad.errors import ArgumentError, BusyError, MinigradError, ShapeError
 from minigrad.io import alone, load_metadata
+from minigrad.recipes import tasks
 from minigrad.recipes.config import Config, read_settings
 from minigrad.recipes.run import config_of, load_model, new_folder, rate, train
 from minigrad.recipes.tasks import TASKS, configure
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_mnist1d() -> Iterator[None]:
+    """It is made of random numbers at each call, which takes longer than these trainings."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tasks, "load_mnist1d", cache(load_mnist1d))
+        yield
 
 
 def run(folder: Path, eager: bool = True, **settings: Any) -> Any:
@@ -24,7 +35,7 @@ def run(folder: Path, eager: bool = True, **settings: Any) -> Any:
 
 def test_the_folder_has_all_of_it(tmp_path: Path) -> None:
     folder = tmp_path / "new" / "run"
-    trained = run(folder, epochs=2, seed=5)
+    trained = run(folder, data="moons", epochs=2, seed=5)
     assert {path.name for path in folder.iterdir()} == {
         "config.toml",
         "log.jsonl",
@@ -41,16 +52,17 @@ def test_the_folder_has_all_of_it(tmp_path: Path) -> None:
 
 
 def test_the_model_that_is_loaded_is_the_one_that_was_measured(tmp_path: Path) -> None:
-    trained = run(tmp_path / "x", epochs=3, model="cnn")
+    trained = run(tmp_path / "x", epochs=2, model="cnn")
     model, config, vocabulary = load_model(tmp_path / "x")
     digits = load_digits()
     right = model(digits.test_images).data.argmax(axis=1) == digits.test_labels
-    assert right.mean() == trained.measured["accuracy"] > 0.9
+    assert right.mean() == trained.measured["accuracy"] > 0.8
     assert config == trained.config
     assert vocabulary is None
     assert not model.training
 
 
+@pytest.mark.slow
 def test_the_default_network_for_digits_reaches_98_percent(tmp_path: Path) -> None:
     assert run(tmp_path / "x", eager=False).measured["accuracy"] >= 0.98
 
@@ -71,7 +83,7 @@ def test_eager_is_a_setting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_the_same_seed_gives_the_same_bytes(tmp_path: Path) -> None:
     for name, seed in {"a": 3, "b": 3, "other": 4}.items():
-        run(tmp_path / name, model="cnn", epochs=1, seed=seed, eager=False)
+        run(tmp_path / name, model="cnn", steps=12, seed=seed, eager=False)
     a, b, other = (tmp_path / name / "weights.safetensors" for name in ("a", "b", "other"))
     assert a.read_bytes() == b.read_bytes()
     weights, others = load(a), load(other)
@@ -79,8 +91,8 @@ def test_the_same_seed_gives_the_same_bytes(tmp_path: Path) -> None:
 
 
 def test_a_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
-    run(tmp_path / "whole", epochs=4, schedule="constant")
-    run(tmp_path / "parts", epochs=2, schedule="constant")
+    run(tmp_path / "whole", data="moons", epochs=4, schedule="constant")
+    run(tmp_path / "parts", data="moons", epochs=2, schedule="constant")
     train(config_of(tmp_path / "parts", {"epochs": 4}), tmp_path / "parts", progress=False)
     whole, parts = (load(tmp_path / name / "weights.safetensors") for name in ("whole", "parts"))
     assert all(np.array_equal(whole[name], parts[name]) for name in whole)
@@ -235,5 +247,5 @@ def test_moons(tmp_path: Path, model: str) -> None:
 
 @pytest.mark.parametrize("model", TASKS["mnist1d"].recipes)
 def test_mnist1d(tmp_path: Path, model: str) -> None:
-    trained = run(tmp_path / "x", data="mnist1d", model=model, steps=50, every=50)
+    trained = run(tmp_path / "x", data="mnist1d", model=model, steps=40, every=40)
     assert trained.measured["accuracy"] > 0.15

@@ -14,6 +14,8 @@ from minigrad.data import BatchLoader
 from minigrad.errors import ArgumentError, GradientError, MinigradError
 from minigrad.training import BestWeights, Callback, EarlyStopping, accuracy, evaluate, fit
 
+pytestmark = pytest.mark.unoptimized
+
 X = np.linspace(-1, 1, 20, dtype=np.float32)[:, None]
 
 
