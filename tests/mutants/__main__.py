@@ -132,6 +132,8 @@ def failing(targets: list[str], folder: Path, limit: float) -> str:
         "-n0",
         "-p",
         "no:cacheprovider",
+        "-m",
+        "",  # slow ones as well, if they are named
         *targets,
     ]
     environment = {**os.environ, "PYTHONPATH": str(folder), "MINIGRAD_CACHE": str(folder / "cache")}
