@@ -22,7 +22,7 @@ from minigrad.errors import (
 )
 from minigrad.graph import Node
 from minigrad.names import absent, missing
-from minigrad.writes import log
+from minigrad.writes import USED_UP, kept, log
 
 Axis = int | tuple[int, ...] | None
 
@@ -101,8 +101,12 @@ class Tensor:
     @property
     def grad(self) -> Any:
         """The gradient that `backward()` has accumulated on this leaf: an array, or a Tensor after
-        `backward(create_graph=True)`; None before that, and on everything that is not a leaf."""
-        return self.node.grad
+        `backward(create_graph=True)`; None before that, and on everything that is not a leaf.
+
+        Raises:
+            GradientError: if a compiled step has used it up.
+        """
+        return kept(self.node)
 
     @grad.setter
     def grad(self, grad: Any) -> None:
@@ -234,6 +238,8 @@ class Tensor:
         try:
             held = {id(seed)}
             for leaf, adjoint in reverse({self.node: seed}, view=view).items():
+                if leaf.grad is USED_UP:
+                    continue
                 total = adjoint if leaf.grad is None else seen(leaf.grad) + adjoint
                 if not create_graph:
                     total = total if isinstance(total, np.ndarray) else np.asarray(total)
@@ -255,8 +261,7 @@ class Tensor:
                 f"backward() from a Tensor of shape {self.shape} needs a cotangent of that shape, "
                 "backward(g); or reduce to a single value first, as in x.sum().backward()"
             )
-        if gradient is None:
-            return Node(np.ones_like(self.data))
+        gradient = np.ones_like(self.data) if gradient is None else gradient
         g = gradient if isinstance(gradient, Tensor) else Tensor(gradient, dtype=self.dtype)
         if g.shape != self.shape:
             raise ShapeError(f"backward(g) of shape {self.shape} with g of shape {g.shape}")

@@ -142,6 +142,26 @@ def overwritten(node: Node, writes: Sequence[Any]) -> Node:
     return again
 
 
+# The gradient of a leaf that a compiled step has used up and not kept. What is added to it is lost
+# with it: the sum is not known until it is cleared.
+USED_UP = object()
+
+
+def kept(node: Node) -> Any:
+    """The gradient of a leaf.
+
+    Raises:
+        GradientError: if a compiled step has used it up.
+    """
+    if node.grad is USED_UP:
+        raise GradientError(
+            f"the gradient of {node.name or 'a Tensor'} of shape {node.value.shape} was used up by "
+            "a compiled step, which clears it, makes it and updates by it, and does not keep it: "
+            "return t.grad from the step to have it, or call zero_grad() before what adds to it"
+        )
+    return node.grad
+
+
 class Overwritten(np.lib.mixins.NDArrayOperatorsMixin):
     """Stands for an array that was written into after an op used it: it has a shape and a dtype,
     and raises when a vjp reads its numbers."""

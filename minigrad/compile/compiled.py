@@ -120,11 +120,6 @@ class Compiled(Generic[P, R]):
             traced, guards = traced_steadily(self.function, arguments)
             program = program_of(traced)
             version = Version(key, arguments, given, traced, guards, program)
-        for other in self.versions:
-            for t in version.traced.used_up & other.adds_to() | (
-                other.traced.used_up & version.adds_to()
-            ):
-                raise adds_to_nothing(t)
         self.versions = [version, *self.versions[: KEPT - 1]]
         self.traces += 1
         if self.traces == MANY:
@@ -160,12 +155,12 @@ def compile(function: Callable[P, R]) -> Compiled[P, R]:
     trace: what changes from call to call belongs in arrays.
 
     Gradients are as without compiling, except those that the step clears, computes and consumes in
-    its own update: their `.grad` is None after it.
+    its own update: they are not kept, and to read `.grad` after it is an error.
 
     Raises:
-        TraceError: at a call, if the function reads a value that is computed in it, accumulates in
-            some calls into gradients that it does not keep in others, computes with arrays that
-            differ from trace to trace, or changes lists, attributes or variables.
+        TraceError: at a call, if the function reads a value that is computed in it, computes with
+            arrays that differ from trace to trace, or changes lists, attributes or variables.
+        GradientError: if it reads a gradient that another compiled step has used up.
         UnsupportedError: if it writes into arrays that are not known as its state.
 
     >>> from minigrad import nn, optim
@@ -193,7 +188,7 @@ def kind_of(x: Any, leaves: list[Any]) -> Any:
     kind = type(x)
     if issubclass(kind, Tensor):
         leaves.append(x)
-        return kind, x.shape, x.dtype, x.requires_grad, x.node.op is None, x.grad is None
+        return kind, x.shape, x.dtype, x.requires_grad, x.node.op is None, x.node.grad is None
     if issubclass(kind, np.ndarray):
         leaves.append(plain(x))
         return kind, x.shape, x.dtype
@@ -259,14 +254,6 @@ def traced_steadily(function: Callable[..., Any], arguments: Any) -> tuple[Trace
     except BaseException:
         first.restore()
         raise
-
-
-def adds_to_nothing(t: Tensor) -> TraceError:
-    return TraceError(
-        f"a compiled function adds to the gradient of {t.name or 'a Tensor'} of shape {t.shape} in "
-        "some calls, and in others sets it to None, makes it anew and uses it up, after which it "
-        "is not kept: call zero_grad() outside of it, before the calls that need it"
-    )
 
 
 def changes(what: str) -> TraceError:

@@ -33,6 +33,7 @@ from minigrad.random import draw
 from minigrad.tensor import Tensor, value_of
 from minigrad.transforms import leaves_of, like
 from minigrad.watch import replacing
+from minigrad.writes import USED_UP
 
 
 @dataclass(eq=False)
@@ -44,13 +45,14 @@ class Traced:
     - `rates`: learning rates, read at each call.
     - `drawn`: random numbers, with their generators, in the order in which each call draws them.
     - `grads`: Tensors whose gradients are state: the step accumulates into them, or reads them.
-    - `fresh`: Tensors whose gradients are None after the step.
+    - `added`: those of them whose gradients it does nothing with but add to them.
+    - `fresh`: Tensors whose gradients the step clears, with what they are after it: None, or
+      USED_UP where new gradients are consumed by the step's own update, and not kept.
     - `form`: how the returned parts are nested; `kinds`: what each part is, see `kind_of`.
     - `derivative`: how the returned parts depend on Tensors; `recorded`: which of them do.
     - `read`: numbers of captured arrays that the function read; `contents`: those of captured
       arrays that NumPy may have read. Both are guarded.
-    - `discarded`: Tensors whose gradients the step clears before anything else; `used_up`: those
-      of them whose new gradients are consumed by the step's own update, and not kept.
+    - `discarded`: Tensors whose gradients the step clears before anything else.
     """
 
     graph: Graph
@@ -59,7 +61,8 @@ class Traced:
     rates: list[tuple[dict[str, Any], str, Value]]
     drawn: list[tuple[Any, Value]]
     grads: list[tuple[Tensor, Value]]
-    fresh: list[Tensor]
+    added: set[Tensor]
+    fresh: list[tuple[Tensor, Any]]
     form: Any
     kinds: list[Any]
     derivative: Derivative | None
@@ -67,7 +70,6 @@ class Traced:
     read: dict[Value, np.ndarray]
     contents: list[tuple[np.ndarray, bytes]]
     discarded: set[Tensor]
-    used_up: set[Tensor]
 
 
 def is_array(x: Any) -> bool:
@@ -168,7 +170,7 @@ def replaced(world: World, tracers: dict[int, Any]) -> Iterator[list[Node]]:
     try:
         for place, _, new in moved:
             place.put(new)
-        given = {t: value for t, value in world.grads.items() if t.grad is not None}
+        given = {t: value for t, value in world.grads.items() if t.node.grad is not None}
         stand_ins = [stand_in(t, value, given.get(t)) for t, value in world.tensors]
         for (t, _), node in zip(world.tensors, stand_ins, strict=True):
             t.node = node
@@ -361,7 +363,7 @@ def traced_from(given: list[Any], world: World, end: End, recorder: Recorder) ->
         outputs,
         writes,
     )
-    graph, grads, fresh, lost = gradients(graph, world, end, recorder)
+    graph, grads, added, fresh = gradients(graph, world, end, recorder)
     form = like(end.output, iter(range(len(results))))
     kinds = list(map(kind_of, results))
     derivative = derivative_of(
@@ -373,20 +375,19 @@ def traced_from(given: list[Any], world: World, end: End, recorder: Recorder) ->
     recorded = [derivative is not None and node in derivative.outputs for node in end.nodes]
     cleared = recorder.cleared
     return Traced(
-        *(graph, arguments, states, rates, recorder.drawn, grads, fresh, form, kinds),
+        *(graph, arguments, states, rates, recorder.drawn, grads, added, fresh, form, kinds),
         *(derivative, recorded, recorder.read, [*recorder.contents.values()]),
         {t for (t, _), node in zip(world.tensors, end.stand_ins, strict=True) if node in cleared},
-        lost,
     )
 
 
 def gradients(
     graph: Graph, world: World, end: End, recorder: Recorder
-) -> tuple[Graph, list[tuple[Tensor, Value]], list[Tensor], set[Tensor]]:
+) -> tuple[Graph, list[tuple[Tensor, Value]], set[Tensor], list[tuple[Tensor, Any]]]:
     """The graph with the writes of gradients; the Tensors whose gradients are state, because the
-    graph reads or leaves them; those whose gradients are None afterwards; and those of these whose
-    gradients were consumed by the step's own update."""
-    grads, fresh, writes, lost = [], [], [], set()
+    graph reads or leaves them; those of them whose gradients are only added to; and those whose
+    gradients are cleared, with what they are afterwards."""
+    grads, fresh, writes = [], [], []
     ends = [None if last is None else recorder.value_of(last) for last in end.grads]
     before = dict.fromkeys([*graph.inputs, *graph.states, *recorder.leaves])
     graph = replace(graph, recorded=[*before, *recorder.values])
@@ -400,17 +401,31 @@ def gradients(
     for (t, value), end_value in zip(world.grads.items(), ends, strict=True):
         node, data = nodes[t]
         discarded = node in recorder.cleared
-        left = end_value is (None if t.grad is None else value)
+        left = end_value is (None if t.node.grad is None else value)
         if left and value not in computed and not discarded:
             continue
         # A gradient that each call computes anew, and its update consumes, is not kept.
         used_up = value not in used and discarded and data in updated
         if end_value is None or (end_value is not value and used_up):
-            fresh.append(t)
-            lost |= set() if end_value is None else {t}
+            fresh.append((t, None if end_value is None else USED_UP))
         elif end_value is not value:
             writes.append((value, end_value))
         if value in used or (end_value not in (None, value) and not used_up):
             grads.append((t, value))
+    last = dict(zip(world.grads.values(), ends, strict=True))
+    terms = [x for _, v in grads for x in terms_of(last[v], v)]
+    read = {*replace(graph, outputs=[*graph.outputs, *terms]).order} if grads else set()
+    added = {t for t, value in grads if value not in read}
     graph = replace(graph, writes=graph.writes + writes) if writes else graph
-    return graph, grads, fresh, lost
+    return graph, grads, added, fresh
+
+
+def terms_of(end: Value | None, value: Value) -> list[Value]:
+    """What is added to a gradient, if nothing else is done with it; or else what it ends as."""
+    terms, x = [], end
+    while x is not value:
+        if type(x) is not Value or x.op is None or x.op.name != "add":
+            return [] if end is None else [end]
+        x, term = x.inputs
+        terms.append(term)
+    return [term for term in terms if type(term) is Value]

@@ -24,7 +24,7 @@ from minigrad.errors import ArgumentError, UnsupportedError
 from minigrad.graph import Node
 from minigrad.tensor import Tensor, value_of
 from minigrad.transforms import like
-from minigrad.writes import log
+from minigrad.writes import USED_UP, log
 
 # Up to this many entries, an argument is copied into a buffer of the program: that is faster than
 # binding its address.
@@ -64,9 +64,8 @@ class Version:
         self.grads: list[tuple[Any, Value]] = [
             (at.get(id(t), t), value) for t, value in traced.grads
         ]
-        self.fresh: list[Any] = [at.get(id(t), t) for t in traced.fresh]
-        self.takes_gradients = any(type(t) is int for t, _ in self.grads)
-        self.takes_gradients |= any(type(t) is int for t in self.fresh)
+        self.fresh = [(at.get(id(t), t), after) for t, after in traced.fresh]
+        self.takes_gradients = any(type(t) is int for t, _ in self.grads + self.fresh)
         graph = traced.graph
         self.lock = threading.Lock()
         running.add(self)
@@ -90,12 +89,6 @@ class Version:
         self.runner = written_out("version, arrays, given", lines, names)
         self.numbers = numpy_program(Graph([], [], [*traced.read], []))
         self.fit()
-
-    def adds_to(self) -> set[Tensor]:
-        """Tensors that it updates by gradients into which earlier calls have accumulated."""
-        found = {t for kind, t, *_ in self.guards.places if kind == "gradient"}
-        written = set(map(id, self.written))
-        return {t for t in found - self.traced.discarded if id(t.data) in written}
 
     def buffer(self, value: Value) -> np.ndarray:
         """New memory for a leaf, bound to the program."""
@@ -241,9 +234,11 @@ class Version:
             body.append("log.repeat(version.write)")
         body += [f"version.write_back({several(arrays)})"] if self.changes else []
         ends = []
-        for k, t in enumerate(self.fresh):
+        names["USED_UP"] = USED_UP
+        for k, (t, after) in enumerate(self.fresh):
             names[f"fresh{k}"] = t
-            ends.append(f"{f'{given}[{t}]' if type(t) is int else f'fresh{k}'}.node.grad = None")
+            place = f"{given}[{t}]" if type(t) is int else f"fresh{k}"
+            ends.append(f"{place}.node.grad = {'None' if after is None else 'USED_UP'}")
         ends += returning(self.traced, outputs, names)
         return ["with version.lock:", *(f"    {line}" for line in body), *ends]
 
@@ -264,17 +259,20 @@ class Version:
             rate = group[key]
             if rate is not self.rates_before[k] or type(rate) is not float:
                 place[...] = self.rates_before[k] = rate
+        for x, value in self.grads:
+            t, traced = (given[x], self.given[x]) if type(x) is int else (x, x)
+            # Of a gradient that is lost, so is the sum.
+            lost = t.node.grad is USED_UP and traced in self.traced.added
+            grad = None if lost else value_of(t.grad)
+            # A copy: others may hold the old array.
+            grad = np.zeros(t.shape, t.dtype) if grad is None else np.array(grad, t.dtype)
+            self.program.bind(value, grad)
+            t.node.grad = USED_UP if lost else grad
         for rng, value in self.traced.drawn:
             self.drawn[value] = rng.random(value.shape, value.dtype)
             self.program.bind(value, self.drawn[value])
         for array, copy in self.loose:
             copy[...] = array
-        for x, value in self.grads:
-            t = given[x] if type(x) is int else x
-            grad = value_of(t.grad)
-            # A copy: others may hold the old array.
-            t.grad = grad = np.zeros(t.shape, t.dtype) if grad is None else np.array(grad, t.dtype)
-            self.program.bind(value, grad)
 
     def call_text(self, arrays: list[str], given: str, names: dict[str, Any]) -> str:
         """A line of Python that records a call for its derivative, before it runs."""

@@ -12,7 +12,7 @@ import pytest
 
 import minigrad
 from minigrad import Tensor, optim
-from minigrad.compile.tracer import TraceError
+from minigrad.errors import GradientError
 
 pytestmark = pytest.mark.unoptimized
 
@@ -185,8 +185,9 @@ def test_gradients_that_are_used_up_in_some_calls_and_added_to_in_others() -> No
     compiled = minigrad.compile(step)
     compiled(X, True)
     np.testing.assert_allclose(w.data, 1 - 0.1 * X)
-    with pytest.raises(TraceError, match=r"adds to the gradient of .* zero_grad\(\) outside"):
-        compiled(X, False)
+    for refused in (lambda: compiled(X, False), lambda: step(X, False), optimizer.step):
+        with pytest.raises(GradientError, match=r"used up by a compiled step.*zero_grad\(\)"):
+            refused()
     np.testing.assert_allclose(w.data, 1 - 0.1 * X)
     other = minigrad.compile(step)  # cleared outside, it adds
     optimizer.zero_grad()
@@ -195,3 +196,70 @@ def test_gradients_that_are_used_up_in_some_calls_and_added_to_in_others() -> No
         np.testing.assert_allclose(w.data, 1 - 0.1 * X * (1 + factor), rtol=1e-12)
     compiled(X[:1] * np.ones(3), True)
     compiled(np.ones((2, 3)), True)  # another version that clears
+
+
+COMPILED = {"both": (True, True), "the first": (True, False), "the second": (False, True)}
+
+
+@pytest.mark.parametrize("kind", COMPILED)
+@pytest.mark.parametrize("detached", [True, False])
+@pytest.mark.parametrize("cleared_last", [True, False])
+def test_two_networks_that_train_against_each_other(
+    kind: str, detached: bool, cleared_last: bool
+) -> None:
+    """Each step leaves gradients in the other's parameters, which the other then clears."""
+
+    def run(compiled: tuple[bool, bool]) -> list[Any]:
+        a, b = Tensor([0.5, -1.0], True), Tensor([2.0, 3.0], True)
+        makes, judges = optim.Adam([a], lr=0.1), optim.SGD([b], lr=0.1, momentum=0.9)
+
+        def judge(x: Any) -> Any:
+            if not cleared_last:
+                judges.zero_grad()
+            made = (a * x).detach() if detached else a * x
+            loss = np.sum((b * x - 1) ** 2) + np.sum((b * made + 1) ** 2)
+            loss.backward()
+            judges.step()
+            if cleared_last:
+                judges.zero_grad()
+            return loss
+
+        def make(x: Any) -> Any:
+            if not cleared_last:
+                makes.zero_grad()
+            loss = np.sum((b * a * x - 1) ** 2)
+            loss.backward()
+            makes.step()
+            if cleared_last:
+                makes.zero_grad()
+            return loss
+
+        steps = [minigrad.compile(f) if on else f for f, on in zip((judge, make), compiled)]
+        losses = [f(X[:2] + k).item() for k in range(3) for f in (steps[0], *steps)]
+        return [losses, a.data, b.data]
+
+    for found, expected in zip(run(COMPILED[kind]), run((False, False)), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-10)
+
+
+def test_a_function_that_reads_a_gradient_that_was_used_up() -> None:
+    w = parameter()
+    optimizer = optim.SGD([w], lr=0.1)
+
+    @minigrad.compile
+    def step(x: Any) -> Any:
+        optimizer.zero_grad()
+        loss = (w * x).sum()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    norm = minigrad.compile(lambda: 0.0 if w.grad is None else (w.grad**2).sum())
+    clip = minigrad.compile(lambda: optim.clip_grad_norm_([w], 1.0))
+    step(X)
+    for reads in (norm, clip):
+        with pytest.raises(GradientError, match="used up"):
+            reads()
+    w.grad = X.copy()  # known again
+    np.testing.assert_allclose(norm(), 14)
+    np.testing.assert_allclose(clip(), 14**0.5)
