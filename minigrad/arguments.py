@@ -1,8 +1,7 @@
-"""Arguments held against their annotations, which say of what type and in what range they are.
+"""Argument checks by annotations, which declare types and ranges: `lr: Annotated[float, POSITIVE]`.
 
-An annotation is the one place where this is said: `lr: Annotated[float, POSITIVE]`. `checked`
-functions look before each call; `explained` ones, which are called in every training step, only
-after they failed.
+`checked` functions check before each call; `explained` ones, which run in every training step, only
+after a call has failed.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 @dataclass(frozen=True)
 class Range:
-    """What values a setting can have. It stands in the annotation of the setting."""
+    """The values that a setting can have, for its annotation: a predicate, and its description."""
 
     valid: Callable[[Any], bool]
     wanted: str
@@ -63,7 +62,7 @@ Probability = Annotated[float, PART]
 Function = Annotated[Callable[..., Any], FUNCTION]
 Seed = Annotated[int, NOT_NEGATIVE]
 
-# What other libraries call it, or what is not needed here.
+# Keyword arguments of other libraries -> what to do here.
 KEYWORDS = {
     "dim": "it is called axis here, as NumPy does",
     "keepdim": "it is called keepdims here, as NumPy does",
@@ -80,12 +79,12 @@ KEYWORDS = {
 }
 
 
-# What a function declares
+# Declarations
 
 
 @functools.cache
 def declared(function: Callable[..., Any]) -> tuple[inspect.Signature, dict[str, Any]]:
-    """A function's signature, and what its annotations stand for."""
+    """A function's signature, and its resolved annotations."""
     try:
         return inspect.signature(function), get_type_hints(function, include_extras=True)
     except NameError:  # in names that only type checkers know
@@ -93,7 +92,8 @@ def declared(function: Callable[..., Any]) -> tuple[inspect.Signature, dict[str,
 
 
 def hold(function: Callable[..., Any], args: Any, kwargs: Mapping[str, Any]) -> bool:
-    """Raise if a function does not take these arguments; tell whether all of their types fit.
+    """Raise if a function does not take these arguments. Returns whether their types alone decide
+    that, so that other arguments of the same types need no check.
 
     Raises:
         ArgumentTypeError: if there are too many or too few, or one is of another type.
@@ -132,7 +132,7 @@ def check(owner: str, name: str, value: Any, hint: Any) -> None:
 
 
 def check_settings(owner: str, declared: Any, settings: Mapping[str, Any]) -> None:
-    """Hold settings against the annotations of a function or class."""
+    """Check settings by the annotations of a function or class."""
     try:
         hints = get_type_hints(declared, include_extras=True)
     except NameError:  # of a rule of the user's, in names that only type checkers know
@@ -143,7 +143,7 @@ def check_settings(owner: str, declared: Any, settings: Mapping[str, Any]) -> No
 
 
 def check_range(owner: str, name: str, value: Any, wanted: Range) -> None:
-    """A setting out of its range would only show as a bad result."""
+    """Raise if a setting is out of its range."""
     try:
         valid = wanted.valid(value)
     except TypeError:
@@ -154,7 +154,7 @@ def check_range(owner: str, name: str, value: Any, wanted: Range) -> None:
 
 PLAIN = (bool, int, float, str, type(None), types.FunctionType)
 
-# What types stand for: `int` is any integer that can be an index, `float` any real number
+# Types: `int` stands for any integer that can be an index, `float` for any real number
 
 
 def fits(value: Any, hint: Any) -> bool:
@@ -195,7 +195,7 @@ def is_number(value: Any, kind: type) -> bool:
 
 
 def decides(kind: type, hint: Any) -> bool:
-    """Whether all values of a type fit an annotation if one does."""
+    """Whether a type alone decides that a value fits an annotation."""
     origin, parts = get_origin(hint), get_args(hint)
     if origin in (Union, types.UnionType):
         return all(decides(kind, part) for part in parts)
@@ -209,7 +209,7 @@ def decides(kind: type, hint: Any) -> bool:
 
 
 def items(value: Any, parts: tuple[Any, ...]) -> Iterable[tuple[Any, Any]]:
-    """What a collection holds, each with what the annotation says of it."""
+    """The items of a collection, each with the annotation for it."""
     if isinstance(value, Mapping) and len(parts) == 2:
         return [(x, part) for pair in value.items() for x, part in zip(pair, parts, strict=True)]
     if not isinstance(value, Collection) or isinstance(value, str) or not parts:
@@ -220,7 +220,7 @@ def items(value: Any, parts: tuple[Any, ...]) -> Iterable[tuple[Any, Any]]:
 
 
 def ranges(value: Any, hint: Any) -> Iterator[Range]:
-    """In which ranges a value has to be, which is of the type."""
+    """The ranges that a value of the right type must be in."""
     if get_origin(hint) is Annotated:
         yield from (note for note in hint.__metadata__ if isinstance(note, Range))
     elif get_origin(hint) in (Union, types.UnionType):
@@ -245,7 +245,7 @@ WORDS = {
 
 
 def words(hint: Any) -> Iterator[str]:
-    """A type in words: what can be given."""
+    """An annotation in words, for messages."""
     origin, parts = get_origin(hint), get_args(hint)
     if origin is Annotated:
         limits = [note.wanted for note in hint.__metadata__ if isinstance(note, Range)]
@@ -277,11 +277,11 @@ def shown(value: Any) -> str:
 
 
 class Checked:
-    """Base of dataclasses whose arguments are held against their annotations when they are made."""
+    """Base of dataclasses that check their arguments by annotations when they are made."""
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         made = super().__new__(cls)
-        if args or kwargs:  # copies are made without
+        if args or kwargs:  # copy and pickle pass none
             hold(cls.__init__, (made, *args), kwargs)
         return made
 
@@ -290,7 +290,7 @@ class Checked:
 
 
 def checked(function: F) -> F:
-    """Hold the arguments of each call against the annotations.
+    """Check the arguments of each call by the annotations.
 
     >>> @checked
     ... def widths(n: Size, factor: float = 2.0) -> list[float]:
@@ -315,7 +315,7 @@ def checked(function: F) -> F:
 
 
 def bound(function: F) -> F:
-    """Say of a call that does not fit the signature what does. Others cost nothing."""
+    """Explain a call that does not fit the signature. Other calls cost nothing."""
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
@@ -329,8 +329,8 @@ def bound(function: F) -> F:
 
 
 def check_call(error: TypeError, function: Callable[..., Any], args: Any, kwargs: Any) -> None:
-    """Raise in other words if an error, just caught, is that a call did not fit a function."""
-    if error.__traceback__ and error.__traceback__.tb_next:  # it has run
+    """Raise an explanation if an error, just caught, says that a call did not fit a signature."""
+    if error.__traceback__ and error.__traceback__.tb_next:  # raised inside of the function
         return
     try:
         signature = inspect.signature(function)
@@ -344,7 +344,7 @@ def check_call(error: TypeError, function: Callable[..., Any], args: Any, kwargs
 
 
 def owner_of(function: Callable[..., Any], signature: inspect.Signature, args: Any) -> str:
-    """What messages call a function: of a method, its object's class as well."""
+    """The name of a function in messages, with the class for a method."""
     name = getattr(function, "__name__", type(function).__name__)
     if next(iter(signature.parameters), "") != "self" or not args:
         return name
@@ -352,9 +352,9 @@ def owner_of(function: Callable[..., Any], signature: inspect.Signature, args: A
 
 
 def explained(function: F) -> F:
-    """Hold the arguments of a call that failed against the annotations: others cost nothing.
+    """Check the arguments of a call that failed by the annotations; other calls cost nothing.
 
-    If these fit, it is NumPy that refuses them, which is said as ops say it.
+    If they fit, the error is NumPy's, and is raised in the words that ops use.
     """
 
     @functools.wraps(function)
@@ -371,7 +371,7 @@ def explained(function: F) -> F:
 
 
 def called(what: str, function: Callable[..., Any], *args: Any) -> Any:
-    """What a function of the user's gives, which may be one that takes other arguments.
+    """Call a function of the user's, and explain an error if it takes other arguments.
 
     >>> called("the loss function", lambda output: output, 1.0, 2.0)
     Traceback (most recent call last):

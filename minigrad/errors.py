@@ -24,7 +24,7 @@ OWN_FILES = {
 
 
 class Between(dict[str, bool]):
-    """Whether a source file is not the user's: one of ours, of the standard library or NumPy."""
+    """Whether a source file is not the user's: one of minigrad, the standard library or NumPy."""
 
     numpy = os.path.dirname(np.__file__)
     libraries = ("<frozen ", os.path.dirname(os.__file__), numpy)
@@ -45,14 +45,14 @@ class MinigradError(Exception):
         super().__init__(message)
         self.message = message
         self.line = where()
-        # The modules it came through, the innermost first: each adds itself.
+        # The modules that it was raised through, innermost first: each appends itself.
         self.modules: list[Any] = []
 
     def __str__(self) -> str:
         return self.message + self.inside() + self.line
 
     def inside(self) -> str:
-        """The module it comes from, as the outermost one names it: Net.encoder.2 (Linear)."""
+        """The path of the module that raised it, from the outermost one: Net.encoder.2 (Linear)."""
         if len(self.modules) < 2:
             return ""
         steps = [type(self.modules[-1]).__name__]
@@ -70,23 +70,23 @@ class DtypeError(MinigradError, TypeError):
 
 
 class ArgumentError(MinigradError, ValueError):
-    """An argument with a value that is not one of those it can have."""
+    """An argument whose value is not allowed."""
 
 
 class ArgumentTypeError(ArgumentError, TypeError):
-    """An argument of a type that it cannot have, or more or fewer arguments than there are."""
+    """An argument of the wrong type, or too many or too few arguments."""
 
 
 class BusyError(MinigradError, OSError):
-    """A file that another process is at work on."""
+    """A file that another process is writing."""
 
 
 class MissingPackageError(MinigradError, ImportError):
-    """A package that is not installed, and not needed but for what was asked for."""
+    """An optional package that is not installed."""
 
 
 class MissingError(MinigradError, AttributeError):
-    """An attribute that other libraries have, and that has another name here."""
+    """An attribute that other libraries have and minigrad lacks; the message says what to use."""
 
 
 class GradientError(MinigradError, RuntimeError):
@@ -145,7 +145,7 @@ def quoted(path: str, number: int, module: dict[str, Any] | None = None) -> str:
     return f"at {path}:{number}" + (f"\n    {source}" if source else "")
 
 
-# What holds no gradient -> what to use instead.
+# Objects that cannot hold a gradient -> what to use instead.
 INSTEAD = {
     "a plain array": "read the values with t.data, fill np.zeros_like(t), join Tensors by np.stack",
     "an entry of a plain array": "fill np.zeros_like(t), or join Tensors by np.stack",
@@ -161,18 +161,18 @@ def lost(what: str, instead: str = "") -> GradientError:
     )
 
 
-# What only reads a number: makes one of Python's, or answers a question.
+# Functions that only read a number: they convert it, or answer a question.
 READING: tuple[Any, ...] = (float, int, complex, math.isnan, math.isinf, math.isfinite)
 READING += (math.isclose, math.floor, math.ceil, math.trunc)
 
 
 def check_number(reading: bool) -> None:
-    """Refuse to make a number of a Tensor that requires a gradient, where this would lose it.
+    """Raise if a Tensor that requires a gradient is converted to a number, and so would lose it.
 
-    Python has one method, `__float__`, for `float(t)`, `math.sin(t)`, `struct.pack("d", t)` and
-    `array[i] = t`. The first only reads t, as one does to print a loss, and is allowed where there
-    is `reading`: outside transforms. Which of them it is, the caller's instructions say; all that
-    is not seen to read is refused.
+    Python calls one method, `__float__`, for `float(t)`, `math.sin(t)`, `struct.pack("d", t)` and
+    `array[i] = t`. The first only reads t, as in printing a loss, and is allowed where `reading` is
+    True, outside of transforms. The caller's bytecode says which one it is; whatever is not known
+    to only read is refused.
     """
     frame = sys._getframe(1)
     while frame.f_code.co_name in ("__float__", "__int__") and frame.f_back:
@@ -198,8 +198,8 @@ def check_number(reading: bool) -> None:
 def callee(code: CodeType, at: int) -> tuple[str, ...]:
     """The dotted name that is called at an instruction, or "%"; empty if it is neither.
 
-    What is called stands where the call begins, as the positions of instructions say, which are
-    there also where the source is not.
+    The callee is loaded by the instructions that begin where the call begins in the source. Their
+    positions are part of the bytecode, so this works without the source.
     """
     before = list(itertools.takewhile(lambda i: i.offset <= at, dis.get_instructions(code)))
     call = before.pop()
@@ -222,7 +222,7 @@ def callee(code: CodeType, at: int) -> tuple[str, ...]:
 
 
 def named(names: tuple[str, ...], frame: FrameType) -> Any:
-    """What a dotted name stands for in a frame, as far as it leads through modules."""
+    """The object of a dotted name in a frame; None if it leads through anything but modules."""
     if not names:
         return None
     spaces = (frame.f_locals, frame.f_globals, frame.f_builtins)
@@ -232,11 +232,11 @@ def named(names: tuple[str, ...], frame: FrameType) -> Any:
     return found
 
 
-PLAIN = frozenset([float, int, bool, np.ndarray, np.float64])  # what needs no look
+PLAIN = frozenset([float, int, bool, np.ndarray, np.float64])  # types that need no check
 
 
 def operand(x: Any) -> Any:
-    """What an op is given, as it takes it: a list as an array, anything else as it is."""
+    """An input of an op: a list as an array, anything else as it is."""
     return numbers_of(x) if type(x) in (list, tuple) else plain(x)
 
 
@@ -245,10 +245,10 @@ def numbers_of(x: Any) -> np.ndarray:
     try:
         array = np.asarray(plain(x))
     except ValueError as error:
-        if isinstance(error.__cause__, MinigradError):  # what NumPy made of a refusal of ours
+        if isinstance(error.__cause__, MinigradError):  # NumPy has wrapped an error of ours
             raise error.__cause__ from None
         raise ArgumentError(
-            "lists of lists are an array if those of each level are as long: pad the shorter ones "
+            "nested lists make an array only if those of a level are as long: pad the shorter ones "
             f"({str(error).split('. ')[-1]})"
         ) from error
     if array.dtype.kind not in "fiub":
@@ -257,7 +257,7 @@ def numbers_of(x: Any) -> np.ndarray:
 
 
 def plain(x: Any) -> Any:
-    """x, unless it is an array of a kind that computes in its own way."""
+    """x; raise if it is an array of a subclass with its own arithmetic."""
     if isinstance(x, np.ma.MaskedArray | np.matrix):
         advice = "fill it first, m.filled(0)" if isinstance(x, np.ma.MaskedArray) else "pass m.A"
         raise UnsupportedError(
@@ -281,7 +281,7 @@ def unsupported_dtype(what: str, dtype: np.dtype[Any]) -> DtypeError:
 def refusal_of(
     name: str, arrays: list[Any], attributes: dict[str, Any], error: Exception
 ) -> MinigradError:
-    """NumPy's refusal of a call, in words that name the op, what it was given and what to do."""
+    """NumPy's error for a call as one that names the op, its inputs and what to do."""
     given = [describe(x) for x in arrays] + [f"{k}={v!r}" for k, v in attributes.items()]
     advice = str(error)
     if isinstance(error, np.exceptions.AxisError):

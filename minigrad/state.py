@@ -59,6 +59,6 @@ def fitting(owner: str, own: Mapping[str, Any], state: Mapping[str, Any]) -> Sta
         raise ShapeError(
             f"this state does not fit {owner}, so nothing was loaded:\n  "
             + "\n  ".join(problems)
-            + "\nIs it the state of another one, or of other sizes or settings?"
+            + "\nWas it saved from an object of another class, or with other sizes or settings?"
         )
     return arrays

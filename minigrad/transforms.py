@@ -36,7 +36,7 @@ Argnums = int | Sequence[int]
 
 
 def leaves_of(tree: Any, where: str = "") -> list[tuple[str, Any]]:
-    """What a nest of dicts, lists and tuples holds, each with its place: ("['w'][0]", value)."""
+    """The leaves of a tree of dicts, lists and tuples, with their paths: ("['w'][0]", value)."""
     if isinstance(tree, dict):
         return [x for key in tree for x in leaves_of(tree[key], f"{where}[{key!r}]")]
     if isinstance(tree, list | tuple):
@@ -45,7 +45,7 @@ def leaves_of(tree: Any, where: str = "") -> list[tuple[str, Any]]:
 
 
 def like(tree: Any, leaves: Any) -> Any:
-    """The same nest, with the values that the iterator `leaves` gives."""
+    """A tree of the same structure, with leaves from the iterator `leaves`."""
     if isinstance(tree, dict):
         parts = {key: like(part, leaves) for key, part in tree.items()}
         return parts if type(tree) is dict else of_class(tree, parts)
@@ -57,7 +57,7 @@ def like(tree: Any, leaves: Any) -> Any:
 
 
 def of_class(tree: dict[Any, Any], parts: dict[Any, Any]) -> dict[Any, Any]:
-    """A dictionary of the class of another: code may ask for that, or for a key that is missing."""
+    """A dict of the same class as another: code may test the class, or rely on a default."""
     made: Any = type(tree).__new__(type(tree))
     if isinstance(tree, defaultdict):
         made.default_factory = tree.default_factory
@@ -68,7 +68,7 @@ def of_class(tree: dict[Any, Any], parts: dict[Any, Any]) -> dict[Any, Any]:
 
 
 def map_tree(function: Function, tree: Any) -> Any:
-    """The same nest, with `function` of each leaf."""
+    """A tree of the same structure, with `function` applied to each leaf."""
     return like(tree, (function(leaf) for _, leaf in leaves_of(tree)))
 
 
@@ -96,10 +96,10 @@ def variable(where: str, leaf: Any) -> Tensor:
 
 
 class Recorded:
-    """One run of a function on Tensors: what it was given, what it returned, how to go back.
+    """One run of a function on Tensors: its inputs, its outputs, and the pull-back between them.
 
-    Each leaf of the arguments becomes a Tensor of this run's own, so that derivatives by it are
-    told apart from those of runs further out or further in.
+    Each leaf of the arguments becomes a new Tensor of this run, so that nested transforms do not
+    confuse each other's derivatives.
     """
 
     def __init__(
@@ -128,7 +128,7 @@ class Recorded:
             try:
                 result = function(*args, **(kwargs or {}))
             except ValueError as error:
-                # What NumPy makes of our refusal when a Tensor is put into an array.
+                # NumPy wraps our error in a ValueError when a Tensor is put into an array.
                 if isinstance(error.__cause__, GradientError):
                     raise error.__cause__ from None
                 raise
@@ -139,15 +139,15 @@ class Recorded:
             raise GradientError(f"with has_aux=True, return a pair (value, aux), not {result!r}")
         self.output, aux = result if has_aux else (result, None)
         self.outputs = [as_tensor(leaf, at) for at, leaf in leaves_of(self.output)]
-        # Where cotangents start. Of an output that is an input, what follows would hide that.
+        # Where cotangents start; found before inputs, maybe outputs too, stop being leaves below.
         self.roots = [y.node if y.requires_grad else None for y in self.outputs]
         self.is_watched = self._watched([*self.outputs, *(x for _, x in leaves_of(aux))])
-        for x in self.inputs:  # from here on nobody but this run differentiates by its leaves
+        for x in self.inputs:  # from here on, only this run differentiates by its leaves
             x.node.requires_grad = x.node.op is not None
         self.aux = map_tree(self.outward, aux)
 
     def _watched(self, results: Sequence[Any]) -> Callable[[Node], bool]:
-        """Which nodes depend on anything else that is being differentiated by."""
+        """A predicate: whether a node depends on what an outer transform differentiates by."""
         own = {x.node for x in self.inputs}
         roots = [y.node for y in results if isinstance(y, Tensor) and y.requires_grad]
         found = toposort(roots, follow=lambda node: node.requires_grad and node not in own)
@@ -158,7 +158,7 @@ class Recorded:
         return leading_to(others, roots)
 
     def outward(self, x: Any) -> Any:
-        """What the function returned, as the caller gets it: plain, unless somebody watches."""
+        """A result in the caller's form: plain, unless an outer transform differentiates it."""
         if not isinstance(x, Tensor) or self.is_watched(x.node):
             return x
         return x.detach() if self.of_tensors else x.data[()]
@@ -169,7 +169,7 @@ class Recorded:
     def pull_back(self, cotangents: Sequence[Any]) -> list[Any]:
         """The cotangent of every argument differentiated by, from those of the outputs.
 
-        Recorded, and made of Tensors, if anything else that is being differentiated takes part.
+        Recorded, and made of Tensors, if an outer transform differentiates any of it.
         """
         given = [g if isinstance(g, Tensor) else Tensor(g) for g in cotangents]
         for y, g in zip(self.outputs, given, strict=True):
@@ -209,15 +209,15 @@ def as_tensor(output: Any, where: str) -> Tensor:
 
 
 def in_the_form_of(leaf: Any, adjoint: Any, watched: bool) -> Any:
-    """A derivative as what it is a derivative by: a Tensor, an array, or a NumPy number."""
+    """A derivative in the type of its argument: a Tensor, an array, or a NumPy number."""
     if watched or isinstance(leaf, Tensor):
-        # A rule may pass on its cotangent, or a view: what is given is nobody else's.
+        # A vjp may return its cotangent, or a view of it: the caller gets a copy.
         return copy(adjoint) if isinstance(adjoint, Tensor) else Tensor(adjoint.copy())
     return adjoint.copy()[()]
 
 
 def in_order(argnums: Argnums, args: Sequence[Any]) -> tuple[int, ...]:
-    """argnums as a tuple of positions, each that of an argument."""
+    """argnums as a tuple of positions that are not negative."""
     several = (argnums,) if isinstance(argnums, int) else tuple(argnums)
     for k in several:
         if not -len(args) <= k < len(args):
@@ -414,7 +414,7 @@ def hvp(f: Function, argnums: Argnums = 0) -> Function:
     def differentiated(*args: Any, **kwargs: Any) -> Any:
         if not args:
             raise ArgumentError(
-                "hvp(f) takes f's arguments, and last the vector v, and was given none"
+                "hvp(f) takes f's arguments and last the vector v, but was given none"
             )
         *args_of_f, v = args
         run = Recorded(grad(f, argnums), args_of_f, kwargs, in_order(argnums, args_of_f))

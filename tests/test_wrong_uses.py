@@ -409,7 +409,7 @@ setattr(t, "requires_grad", 3) | ArgumentTypeError | requires_grad is True or Fa
 t.item(0) | ArgumentTypeError | Tensor.item: too many positional arguments; it takes no arguments
 t.detach(1) | ArgumentTypeError | Tensor.detach: too many positional arguments; it takes no argument
 t.tolist(1) | ArgumentTypeError | Tensor.tolist: too many positional arguments; it takes no argument
-t + [[1], [2, 3]] | ArgumentError | lists of lists are an array if those of each level are as long:
+t + [[1], [2, 3]] | ArgumentError | nested lists make an array only if those of a level are as long:
 grad(f)(None) | DtypeError | argument 0 is None: leave it out with argnums, or give numbers
 grad(f)(1.0, 2.0) | ArgumentTypeError | <lambda>: too many positional arguments; it takes x
 grad(f, argnums=(0, 0))(1.0) | GradientError | argnums=(0, 0) has an argument twice: name each once

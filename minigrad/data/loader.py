@@ -162,7 +162,7 @@ class BatchLoader:
             raise ArgumentError(
                 "this state does not fit the BatchLoader, so nothing was loaded:\n  "
                 + "\n  ".join(problems)
-                + "\nIs it the state of a loader of other data, or made with other arguments?"
+                + "\nWas it saved from a loader of other data, or with other arguments?"
             )
         self.seed = state["seed"]
         self.epoch, self.batch = self.start = state["epoch"], state["batch"]

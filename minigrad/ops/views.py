@@ -1,11 +1,13 @@
-"""Views: arrays that share memory, as NumPy has them, in a graph whose nodes never change.
+"""Views: arrays that alias the memory of others, as NumPy's views do, on an immutable graph.
 
-A Tensor is a name for a node. To write into it is to give it another node, which leaves what was
-computed from the old one alone. A view is a name that knows its base and the function that leads
-from there to it: its node is looked up, and made again when its base has been given another. To
-write into a view is to write into its base, at the entries that the view shows.
+A Tensor refers to a node. A write into it makes it refer to a new node, and leaves what was
+computed from the old one alone (functionalization). A view is a Tensor that knows its base and the
+function that computes it from there: when its base refers to a new node, the view's node is
+recomputed at its next use. A write into a view is a write into its base, at the entries that the
+view covers.
 
-Traced arrays are names too, for values of the compiler's graph, and have their views from here.
+The compiler's tracers refer to values of its graph in the same way, and use the same views. Below,
+a Tensor or a tracer is called a name.
 """
 
 from __future__ import annotations
@@ -23,18 +25,18 @@ from minigrad.errors import ArgumentError, DtypeError, GradientError, Unsupporte
 from minigrad.tensor import Tensor, new, value_of
 from minigrad.writes import overwrite
 
-# Op -> function of (base, new, **attributes): the base with `new` at the entries that op shows.
+# Op -> function of (base, new, **attributes): the base with `new` at the entries that op picks.
 puts: dict[Any, Callable[..., Any]] = {}
 
 
 class View:
-    """What a name has that is a view.
+    """The attributes of a view.
 
-    `function(source, **attributes)` leads to it from its base, the `source`, which may be a view
-    too; the last of the chain is the `root`. `seen` is what the root stood for when that was last
-    done. Where NumPy may have had to copy, as reshape does, it is not `certain` that it is a view.
-    It is looked up as it was made, `recorded` or not. One that was given a node itself is a view no
-    longer, and has no root.
+    It is `function(source, **attributes)`, where `source` is its base, which may be a view too; the
+    end of that chain is the `root`. `seen`: the node of the root when the view was last computed.
+    `certain`: whether it is a view for every memory layout; reshape may have to copy. `recorded`:
+    whether gradients were recorded when it was made. A view that is assigned a node of its own is
+    no longer a view, and its root is None.
     """
 
     __slots__ = ()
@@ -48,13 +50,13 @@ class View:
     seen: Any
 
 
-# Kind of names -> what makes a view of one: see `as_view`.
+# Class of names -> the function that makes a view of one: see `as_view`.
 view_makers: dict[type[Any], Callable[..., Any]] = {}
 
 
 def views_of(kind: type[Any], content: str) -> tuple[type[Any], Callable[..., Any]]:
-    """The class of the views among names of a kind, which hold their node in the slot `content`;
-    and what makes a view of a name."""
+    """The class of views for a class of names, which hold their node in the slot `content`; and the
+    function that makes one."""
     slot = vars(kind)[content]
     read, write = slot.__get__, slot.__set__
     others = [vars(kind)[name] for name in kind.__slots__ if name not in ("__weakref__", content)]
@@ -103,7 +105,7 @@ TensorView, as_tensor_view = views_of(Tensor, "node")
 
 
 def require_grad(self: Any, required: bool) -> None:
-    """Set whether a view requires a gradient: it can't be a leaf beside its base."""
+    """Set whether a view requires a gradient: it cannot become a leaf of its own."""
     if required and is_view(self) and not own_property.__get__(self):
         raise GradientError(
             f"a view of another Tensor, of shape {self.source.shape}, cannot become a leaf that "
@@ -126,7 +128,7 @@ def is_view(x: Any) -> TypeGuard[View]:
 
 
 def viewed(function: Callable[..., Any], x: Any, **attributes: Any) -> Any:
-    """function(x, **attributes): a view of x, if NumPy has put it into the memory of x."""
+    """function(x, **attributes): a view of x, if NumPy's result shares the memory of x."""
     y = function(x, **attributes)
     if not isinstance(x, Tensor):
         return y
@@ -141,7 +143,7 @@ def viewed(function: Callable[..., Any], x: Any, **attributes: Any) -> Any:
 
 
 def refresh(view: Any) -> None:
-    """Look up a view again, after those that lie between it and its root."""
+    """Recompute a view, after those between it and its root."""
     chain = [view]
     while is_view(chain[-1].source):
         chain.append(chain[-1].source)
@@ -164,7 +166,7 @@ def check_certain(view: Any, does: str) -> None:
 
 
 def references(x: Tensor) -> tuple[int, int]:
-    """How many references there are to the node of a Tensor, and to its array."""
+    """The reference counts of the node of a Tensor, and of its array."""
     node = x.node
     return getrefcount(node), getrefcount(node.value)
 
@@ -175,8 +177,8 @@ PLAIN = BASIC | {bool, float, np.float64, np.float32, np.ndarray}
 
 
 def may_write(target: Any) -> bool:
-    """Whether a Tensor that is not recorded shares its memory with no one but those that it is a
-    view of: no op was given it, and nobody has the array."""
+    """Whether a Tensor that is not recorded can be written in place: nothing but its own views
+    refers to its memory. No op was given it, and nobody holds the array."""
     views, whole = 0, target
     while type(whole) is TensorView and whole.root is not None:
         if references(whole) != UNSHARED:
@@ -191,8 +193,8 @@ def may_write(target: Any) -> bool:
 
 
 def wrote_in_place(target: Any, index: Any, value: Any) -> bool:
-    """Write plain numbers into a Tensor's memory, if that may be done. What NumPy refuses is left
-    to be told by the op."""
+    """Write plain numbers into a Tensor's memory, if that may be done. Errors of NumPy's are left
+    to the op, which raises them with advice."""
     if isinstance(value, Tensor) and not (value.node.op or value.requires_grad):
         value = value.data
     parts = (*index, value) if type(index) is tuple else (index, value)
@@ -206,7 +208,7 @@ def wrote_in_place(target: Any, index: Any, value: Any) -> bool:
 
 
 def is_there(target: Any, index: Any, value: Any) -> bool:
-    """Whether a value is the view target[index] itself, which Python writes back after
+    """Whether a value is the view target[index] itself, which Python assigns back after
     target[index] += 1."""
     parts = index if type(index) is tuple else (index,)
     is_basic = all(type(x) in BASIC for x in parts)
@@ -234,14 +236,14 @@ def assign(target: Any, new: Any) -> Any:
 
 
 def store(whole: Tensor, new: Tensor) -> None:
-    """Let a Tensor stand for another node; a parameter has its memory written into."""
+    """Make a Tensor refer to another node; into a parameter, write the numbers."""
     if not same_memory_order(whole.data, new.data):
         new = implementations["updated"](whole, ..., new)
     recorded = whole.node.op is not None
     if not recording.get() and recorded and whole.requires_grad:
         raise GradientError(
-            "writing, under no_grad(), into a Tensor with a gradient to flow back would cut it "
-            "off: write outside of no_grad(), or into y.detach()"
+            "writing under no_grad() into a result that requires a gradient would lose that "
+            "gradient: write outside of no_grad(), or into y.detach()"
         )
     if recorded or not whole.requires_grad:
         whole.node = new.node
@@ -255,7 +257,7 @@ def store(whole: Tensor, new: Tensor) -> None:
 
 
 def same_memory_order(x: Any, new: Any) -> bool:
-    """Whether an array can take the place of another, for whatever is done to it."""
+    """Whether an array can replace another: strides decide what is a view later."""
     same_strides = is_traced(x) or x.strides == new.strides
     return same_strides and x.flags.writeable == new.flags.writeable
 
@@ -263,8 +265,8 @@ def same_memory_order(x: Any, new: Any) -> bool:
 def check_writeable(target: Any) -> None:
     if not value_of(target).flags.writeable:
         raise ArgumentError(
-            f"an array of shape {target.shape} is read-only, as NumPy has single numbers and what "
-            "broadcast_to and diagonal give: write into a copy, y = np.copy(x)"
+            f"an array of shape {target.shape} is read-only, as in NumPy single numbers and the "
+            "results of broadcast_to and diagonal are: write into a copy, y = np.copy(x)"
         )
 
 
@@ -278,7 +280,7 @@ def set_item(target: Any, index: Any, value: Any) -> None:
 
 @implements("out")
 def write_out(target: Any, new: Any) -> Any:
-    """Write the result of an operation into all of an array, as out= and += do."""
+    """Write a result into a whole array, as out= and += do."""
     if not isinstance(target, Tensor) and not is_traced(target):
         raise UnsupportedError(
             "a result that is recorded cannot be written into a plain array (out=, or += on an "
@@ -298,7 +300,7 @@ def write_out(target: Any, new: Any) -> Any:
 
 
 def is_number(x: Any) -> bool:
-    """Whether NumPy has a single number there, which nothing can be written into."""
+    """Whether it is a scalar in NumPy, which cannot be written into."""
     value = value_of(x)
     return not value.shape and not value.flags.writeable
 
@@ -314,7 +316,7 @@ def in_place(name: str) -> Callable[[Any, Any], Any]:
 
 
 def define_in_place(kind: type[Any]) -> None:
-    """Give a kind of names its in-place operators."""
+    """Give a class of names its in-place operators."""
     for name in "add sub mul truediv floordiv mod pow matmul and or xor".split():
         setattr(kind, f"__i{name}__", in_place(name))
 

@@ -37,11 +37,11 @@ class Optimizer:
     """Base of optimisers: applies an update rule to each parameter that has a gradient.
 
     A rule is a pure function from a parameter, its gradient, its state and the settings to the
-    new parameter and state, in NumPy functions that work on arrays and on Tensors, so that it can
-    be run as it is, or recorded. It may branch on settings, never on values in arrays. Its
-    settings, with their order, defaults and ranges, are those of the optimiser. What it asks its
-    state for is what it remembers, and starts at 0: "step" as one int, all else as an array like
-    the parameter.
+    new parameter and state, written in NumPy functions that work on arrays and on Tensors, so that
+    it can be run, or traced. It may branch on settings, never on values in arrays. Its settings,
+    with their order, defaults and ranges, are those of the optimiser. The keys that it reads from
+    its state are its state: they start at 0, "step" as one int, all others as an array like the
+    parameter.
 
     `param_groups` is a list of dicts with the "params" and all settings of each group: change
     them there between steps. `states` has the state of every parameter, in order; steps write
@@ -115,8 +115,8 @@ class Optimizer:
 
     @bound
     def add_param_group(self, param_group: Mapping[str, Any]) -> None:
-        """Take on more parameters, a group as when the optimiser is made: layers that are thawed,
-        say.
+        """Add a group of parameters, in the form in which the optimiser takes them: those of layers
+        that are unfrozen during training, say.
 
         Raises:
             GradientError, TypeError, ValueError: as when it is made. Nothing is changed.
@@ -190,7 +190,7 @@ class Optimizer:
         log.note(written)
 
     def check_groups(self) -> None:
-        """Refuse groups that are not as they were made, or have settings out of their range."""
+        """Raise if groups lack settings, have one out of its range, or have other parameters."""
         name = type(self).__name__
         for k, group in enumerate(self.param_groups):
             if not isinstance(group, dict) or not {"params", *self.settings} <= set(group):
@@ -204,7 +204,7 @@ class Optimizer:
         if (n := len(self.parameters)) != len(self.states):
             raise ArgumentError(
                 f"{name} was made of {len(self.states)} parameters, and its groups now have {n}: "
-                "add_param_group takes on more; or make another of all that are to be trained"
+                "add parameters by add_param_group, or make a new optimiser of all parameters"
             )
 
     @bound
@@ -218,7 +218,7 @@ class Optimizer:
     def state_arrays(self) -> dict[str, np.ndarray]:
         """The arrays that steps write into, by name, as in "0.exp_avg" for parameter 0.
 
-        Which there are is found by running the rule, for nothing but what it asks the state for.
+        The rule is run, and its results dropped, so that it asks the state for every key.
         """
         states = iter(self.states)
         with np.errstate(all="ignore"):

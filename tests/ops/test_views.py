@@ -302,7 +302,7 @@ def test_recorded_gradients_share_nothing() -> None:
 def test_a_write_without_recording_would_cut_a_gradient_off() -> None:
     x = Tensor([1.0, 2.0, 3.0], requires_grad=True)
     h = x * x
-    with no_grad(), pytest.raises(GradientError, match="cut it off"):
+    with no_grad(), pytest.raises(GradientError, match="would lose that gradient"):
         h[h > 5] = 5.0
 
 
