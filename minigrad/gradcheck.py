@@ -16,31 +16,31 @@ from minigrad.graph import Node, toposort
 from minigrad.tensor import Tensor, value_of
 from minigrad.transforms import Function, as_tensor, grad, leaves_of, map_tree
 
-RELATIVE = 1e-9  # differences of less between two derivatives are rounding
-STEPS = (1e-4, 0.1)  # tried first; the second where both might be 0 for f is rounded
-ROUNDING = 10  # of f, in units of its last place
-CERTAIN = 1e-3  # how well differences must be known, as a part of what is at stake, to judge
+RELATIVE = 1e-9  # relative differences below this are rounding
+STEPS = (1e-4, 0.1)  # tried first; the second if the derivative is 0, which rounding may hide
+ROUNDING = 10  # assumed rounding error of f, in units of its last place
+CERTAIN = 1e-3  # relative error up to which finite differences are good enough to judge by
 
 
 @checked
 def check_gradients(f: Function, *args: Any, order: Size = 2) -> None:
     """Raise on the first derivative of f, up to `order`, that finite differences contradict.
 
-    The outputs are added up with random weights (always the same), so that f may return arrays and
-    nests of them, and each entry of each argument is moved in turn. Arguments are taken as
-    float64. The differences have an error of order 4 in the step (Abramowitz and Stegun, 25.3.6),
-    and the step is found that suits the scales of x and f. They are taken on one side where f's
-    domain ends. f must be smooth around the arguments, and what is asked of it more than the
-    rounding of what it computes: if not, the message says that it cannot be judged, and why.
+    The outputs are summed with random weights (the same ones in every run), so that f may return
+    arrays and nests of them, and each entry of each argument is varied in turn. Arguments are
+    converted to float64. The differences are of fourth order in the step (Abramowitz and Stegun,
+    25.3.6), with a step that suits the scales of x and f, and one-sided where f's domain ends. f
+    must be smooth around the arguments, and its derivative larger than the rounding errors of f: if
+    not, the message says that it cannot be judged, and why.
 
     Args:
         f: a function of floats, arrays, or nests of them, written with NumPy or on Tensors.
-        args: where to check it.
+        args: the point at which to check it.
         order: 1 for gradients; 2 also checks gradients of gradients, and so on.
 
     Raises:
-        GradientCheckError: names the order, argument and entry, what finite differences give and
-            what the derivative was.
+        GradientCheckError: naming the order, argument and entry, the finite difference and the
+            derivative.
 
     >>> check_gradients(lambda x: np.sin(x) * x, 0.5)
     >>> check_gradients(lambda x: x * x.data, 0.5)
@@ -71,7 +71,7 @@ def as_float64(x: Any) -> np.ndarray:
 
 
 def weighted_sum(f: Function, rng: np.random.Generator) -> Function:
-    """The sum of all that f returns, each entry with a weight of its own, drawn at first use."""
+    """The sum of all entries that f returns, each with a random weight, drawn at first use."""
     weights: list[np.ndarray] = []
 
     def total(*args: Any) -> Any:
@@ -86,7 +86,7 @@ def weighted_sum(f: Function, rng: np.random.Generator) -> Function:
 
 
 def compare(f: Function, args: tuple[Any, ...], gradient: Function, order: int) -> None:
-    """Hold every entry of f's gradient against differences of f."""
+    """Compare every entry of f's gradient with finite differences of f."""
     places = [(f"argument {k}{at}", x) for k, arg in enumerate(args) for at, x in leaves_of(arg)]
     gradients = [value_of(g) for _, g in leaves_of(gradient(*args))]
     error = functools.cache(lambda: rounding_error(f, args))
@@ -110,8 +110,8 @@ def compare(f: Function, args: tuple[Any, ...], gradient: Function, order: int) 
 
 
 def rounding_error(f: Function, args: tuple[Any, ...]) -> float:
-    """How far f may be off for what it computes on its way is rounded: that of every value, by
-    what the result changes with it (the running error analysis of Wilkinson and Linnainmaa)."""
+    """An estimate of the rounding error of f: that of every intermediate value, times its adjoint
+    (the running error analysis of Wilkinson and Linnainmaa)."""
     with np.errstate(all="ignore"):
         root = f(*map_tree(lambda x: Tensor(x.copy(), requires_grad=True), args))
         if not (isinstance(root, Tensor) and root.requires_grad):
@@ -128,7 +128,7 @@ def rounding_error(f: Function, args: tuple[Any, ...]) -> float:
 
 
 def at_another_place(gradient: Function, args: tuple[Any, ...]) -> list[Any]:
-    """The gradient at arguments that are others in their last places: it is known no better."""
+    """The gradient at arguments that differ in their last places: it is known no better than that."""
     moved = map_tree(lambda x: x * (1 + 4 * EPS), args)
     with np.errstate(all="ignore"):
         return [value_of(g) for _, g in leaves_of(gradient(*moved))]
@@ -149,7 +149,7 @@ def agree(got: float, expected: float) -> bool:
 
 
 def value_at(f: Function, args: Any, x: np.ndarray, entry: tuple[int, ...], by: float) -> float:
-    """f with one entry of one of its arguments moved, and put back afterwards."""
+    """f with one entry of one of its arguments varied, and restored afterwards."""
     original = x[entry]
     x[entry] = original + by
     try:
@@ -169,8 +169,8 @@ def difference(f: Callable[[float], float], h: float) -> float:
 
 
 def ladder(x: float) -> np.ndarray:
-    """Steps from the size of x, or 1, to that of its last place, all of which x + h is exact for:
-    close together where x and where 1 are, and apart elsewhere."""
+    """Steps h from the size of x, or 1, down to that of its last place, powers of 2, so that x + h
+    is exact: dense around the sizes of x and of 1, and sparse elsewhere."""
     top, own = math.frexp(max(1.0, abs(x)))[1], math.frexp(x)[1] if x else -600
     close = {*range(top, top - 40, -1), *(range(min(own + 4, top), own - 49, -1) if x else ())}
     return np.ldexp(1.0, sorted(close | set(range(top, own, -12)), reverse=True))
@@ -179,12 +179,12 @@ def ladder(x: float) -> np.ndarray:
 def settled(
     f: Callable[[float], float], x: float, got: float, error: float
 ) -> tuple[float, float, str]:
-    """f'(0), how far that may be off, and why it is no measure of `got`, if it is none.
+    """f'(0), a bound of its error, and a remark if `got` cannot be judged by it.
 
-    Large steps see curvature, and small ones f's rounding: where one ends and the other begins
-    depends on the scales of x and f (near x = 0, f may have any), so many are tried. The rounding
-    is `error`, or more, if the smallest steps see more. A step is as good as all that are smaller
-    say, but for that.
+    Large steps suffer from curvature, and small ones from rounding: where one takes over from the
+    other depends on the scales of x and f (near x = 0, f may have any), so many are tried. The
+    rounding error is `error`, or more if the smallest steps show more. The error of a step is how
+    far the slopes of all smaller steps differ from its own, beyond their rounding.
     """
     steps = ladder(x)
     with np.errstate(all="ignore"):
@@ -192,11 +192,11 @@ def settled(
         values = np.array([[f(k * h) for k in (-2, -1, 0, 1, 2)] for h in steps])
         values = np.where(np.isfinite(values), values, f(0.0))
         changes, moves = np.abs(values - f(0.0)).max(1), np.abs(values[:, 3] - values[:, 1])
-        # Of a constant, all that it was made of may have been rounded away.
+        # A constant may be the sum of terms that were rounded away.
         sizes = np.abs(values).max(1) if changes.any() else np.full(len(steps), 1 + abs(x))
         limit = 1e-6 * np.median(sizes) + ROUNDING * error
         rounding = np.max(np.abs(np.diff(slopes)[-6:]) * steps[-6:])
-        if moves[-1] == 0:  # f goes in stairs
+        if moves[-1] == 0:  # f is a step function at this scale
             rounding = next((move for move in moves[::-1] if 0 < move <= limit), rounding)
         noise = (ROUNDING * (EPS * sizes + error) + 2 * rounding) / steps
         beyond = [np.max(np.abs(slopes[k:] - s) - noise[k:]) for k, s in enumerate(slopes)]

@@ -1,5 +1,5 @@
-"""NumPy functions on Tensors that are no ops themselves: questions about shape, new arrays, other
-names for what ops do; and what to say of those that are not supported."""
+"""NumPy functions on Tensors that are not ops: questions about shapes, new arrays, compositions of
+ops; and refusals of functions that are not supported."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ for constant in LIKE:
 
 @implements(np.full_like)
 def full_like(a: Any, fill_value: Any, dtype: Any = None, **form: Any) -> Any:
-    """Of a number everywhere, whose gradient it carries."""
+    """An array of one number, whose gradient is recorded."""
     array = np.empty_like(value_of(a), dtype, **form)
     if not isinstance(fill_value, Tensor):
         return Tensor(np.full_like(array, fill_value))
@@ -78,8 +78,8 @@ def full_like(a: Any, fill_value: Any, dtype: Any = None, **form: Any) -> Any:
 def nonzero(a: Any) -> tuple[Tensor, ...]:
     if is_traced(value_of(a)):
         raise UnsupportedError(
-            "a compiled function looks for what is not zero, and how much of that there is is not "
-            "known before it runs: use np.where(mask, x, 0), or np.count_nonzero"
+            "np.nonzero in a compiled function: how many entries are not zero is not known before "
+            "it runs: use np.where(mask, x, 0), or np.count_nonzero"
         )
     if not a.ndim:
         raise ShapeError("np.nonzero of a number: it is for arrays, use np.atleast_1d")
@@ -105,7 +105,7 @@ def both_nan(a: Any, b: Any) -> Any:
 
 
 def answered(truth: Any) -> Any:
-    """A bool, or while a function is compiled what stands for it."""
+    """A bool, or a tracer while a function is traced."""
     truth = value_of(truth)
     return truth if is_traced(truth) else bool(truth)
 
@@ -152,7 +152,7 @@ for ufunc in [
 ]:
     implements(ufunc.outer)(partial(outer, ufunc))
 
-# Functions that are others in disguise.
+# Functions that are one expression in others.
 DISGUISES: dict[Any, Callable[..., Any]] = {
     np.add.accumulate: lambda array, axis=0: np.cumsum(array, axis),
     np.ptp: lambda a, axis=None, keepdims=False: (
@@ -219,7 +219,7 @@ refusals |= {
     np.average: "use np.sum(t * weights) / np.sum(weights)",
     np.cumprod: "use np.exp(np.cumsum(np.log(t))) for positive values",
     np.nan_to_num: "use np.where(np.isnan(t), 0, t)",
-    np.put_along_axis: "assign instead: x[index] = v gives x a new value",
+    np.put_along_axis: "assign by an index instead: x[index] = v",
     np.copyto: "write dst[...] = src; for np.full(shape, t), np.broadcast_to(t, shape)",
     np.save: "use minigrad.save, or np.save(file, t.data)",
 }

@@ -57,8 +57,7 @@ def to_chosen(g: Any, beats: Any, x: Any, y: Any) -> Any:
 
 
 def or_infinite(z: Any) -> Any:
-    """z to divide by, and infinity in the place of 0: a quotient that is 0 there, with all of its
-    derivatives."""
+    """z as a divisor, with infinity in place of 0: the quotient, with derivatives, is 0 there."""
     return np.where(np.equal(z, 0), np.inf, z)
 
 
@@ -77,7 +76,7 @@ def logaddexp_rule(g: Any, x: Any, y: Any) -> Any:
 
 
 def came_through(z: Any, x: Any) -> Any:
-    """Whether what a bound was put on is what came out."""
+    """Whether the result is x and not its bound."""
     return np.logical_or(np.equal(z, x), np.not_equal(x, x))
 
 

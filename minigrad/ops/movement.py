@@ -83,7 +83,7 @@ def reshape(a: Any, shape: Any, order: str = "C") -> Any:
 
 @implements(np.ravel)
 def ravel(a: Any) -> Any:
-    """A view where a is contiguous, else a copy; of a traced array that is not known."""
+    """A view if a is contiguous, else a copy; for a tracer, whose layout is unknown, undecided."""
     flat = viewed(reshape_op, a, shape=(a.size,))
     contiguous = value_of(a).flags.c_contiguous
     if contiguous is None:
@@ -112,13 +112,13 @@ def copy(a: Any) -> Any:
 
 @implements("copy_in_c_order")
 def copy_in_c_order(a: Any) -> Any:
-    """As the method does, where np.copy keeps the order of the memory."""
+    """The method `copy`, which copies to C order, where np.copy keeps the order in memory."""
     return in_order(copy(a), np.empty(a.shape, bool))
 
 
 def in_order(y: Any, like: Any) -> Any:
-    """y, in the order in memory that an array of its shape has, for NumPy's functions decide by it
-    what is a view. Of what is traced, that is not known."""
+    """y in the memory order of the array `like`, as NumPy's function returns it: later views depend
+    on it. The order of a tracer is not known, so it is returned as it is."""
     if isinstance(y, Tensor) and not is_traced(y.data) and isinstance(like, np.ndarray):
         array = np.empty_like(like, dtype=y.dtype)
         array[...] = y.data
@@ -128,15 +128,15 @@ def in_order(y: Any, like: Any) -> Any:
 
 @implements("duplicate")
 def duplicate(a: Any, memo: Any = None) -> Any:
-    """For copy.copy and copy.deepcopy: of a leaf another leaf, else as np.copy."""
+    """copy.copy and copy.deepcopy: of a leaf a new leaf, else as np.copy."""
     carried = inside_transform.get() and recording.get()
     if not isinstance(a, Tensor) or a.node.op is not None or carried:
         return copy(a)
     return Tensor(a.data.copy(), a.requires_grad, name=a.name)
 
 
-# What else NumPy has to move values about, it is asked to do to a stand-in: an array from whose
-# shape or entries afterwards one can read what it did.
+# Other functions that move values: NumPy's own function is run on a stand-in, an array whose shape
+# or entries afterwards tell where each entry of the result comes from.
 
 
 def ask(function: Function, stand_in: np.ndarray, a: Any, args: Any, kwargs: Any) -> Any:
@@ -148,25 +148,25 @@ def ask(function: Function, stand_in: np.ndarray, a: Any, args: Any, kwargs: Any
 
 
 def reshaped(function: Function, a: Any, *args: Any, **kwargs: Any) -> Any:
-    """By a function that changes the shape only: a stand-in of the same shape tells to what."""
+    """For a function that changes only the shape: run on a stand-in of a's shape."""
     shape = ask(function, np.empty(a.shape), a, args, kwargs).shape
     return viewed(reshape_op, a, shape=shape)
 
 
 def permuted(function: Function, a: Any, *args: Any, **kwargs: Any) -> Any:
-    """By a function that permutes axes: a stand-in of shape (0, 1, 2, ...) comes back with them."""
+    """For a function that permutes axes: run on a stand-in of shape (0, 1, 2, ...)."""
     key = function, a.ndim, repr((args, kwargs))
     if key not in permutations:
         permutations[key] = ask(function, np.empty(range(a.ndim)), a, args, kwargs).shape
     return viewed(transpose_op, a, axes=permutations[key])
 
 
-permutations: dict[Any, Shape] = {}  # what stand-ins told
+permutations: dict[Any, Shape] = {}  # a cache for `permuted`
 
 
 def moved(function: Function, a: Any, *args: Any, **kwargs: Any) -> Any:
-    """By a function that moves entries, or fills in zeros: done to the numbers 1, 2, 3, ..., in the
-    order in memory that a has, it says where each entry of its result comes from, and 0 for a zero.
+    """For a function that moves entries, or fills in zeros: run on the numbers 1, 2, 3, ..., in the
+    memory order of a, it says where each entry of its result comes from; 0 is a zero.
     """
     array = value_of(a)
     numbers = np.empty(a.shape, int) if is_traced(array) else np.empty_like(array, int)
@@ -193,7 +193,7 @@ for how, functions in MOVES:
 
 
 def each_reshaped(function: Function, *arrays: Any) -> Any:
-    """By a function that gives an array for each that it is given, of one of them alone."""
+    """For a function that reshapes each of its arguments, and returns one array or several."""
     found = tuple(reshaped(function, as_array(x)) for x in arrays)
     return found if len(found) != 1 else found[0]
 
@@ -221,7 +221,7 @@ ALL = slice(None)
 def fill(index: Index, arrays: Sequence[Any]) -> Index:
     """The whole index: `index` with the arrays in their places."""
     rest = iter(arrays)
-    # Equal, not the same: what the compiler keeps on disk has another text.
+    # By ==, not `is`: the compiler's cache on disk restores another string object.
     return tuple(next(rest) if part == ARRAY else part for part in index)
 
 
@@ -242,7 +242,7 @@ def parse_index(index: Any) -> tuple[Index, list[Any]]:
         elif isinstance(part, list | bool | np.bool_):
             part = np.asarray(part, dtype=np.intp if type(part) is list and not part else None)
         if isinstance(part, Tensor) and is_index(part) and not is_traced(part.data):
-            part = int(part.data)  # as NumPy has it, which gives a view then
+            part = int(part.data)  # in NumPy it is a number, with which the result is a view
         is_array = isinstance(part, Tensor | np.ndarray)
         if is_array and np.result_type(part).kind not in "iub":
             raise DtypeError(
@@ -265,7 +265,7 @@ def getitem(x: Any, index: Any) -> Any:
 
 
 def at(x: Any, index: Any) -> Any:
-    """x[index], for an index of numbers that are traced: in NumPy, a view."""
+    """x[index] for an index of traced numbers, which in NumPy is a view."""
     fixed, arrays = parse_index(index)
     return gather_op(x, *arrays, index=fixed)
 
@@ -284,7 +284,7 @@ def scatter_add(g: Any, *arrays: Any, shape: Shape, index: Index) -> Any:
         x[index] = g
     elif g.size * 8 < x.size:
         np.add.at(x, fill(index, arrays), g)
-    else:  # to add entry by entry takes a fifth of the time that rows take
+    else:  # adding single entries takes a fifth of the time of adding rows
         positions = np.arange(x.size).reshape(shape)[fill(index, arrays)]
         np.add.at(x.ravel(), positions.ravel(), g.ravel())
     return x
@@ -323,8 +323,8 @@ def updated(x: Any, v: Any, *arrays: Any, index: Index) -> Any:
 
 
 def update_rule(k: int, g: Any, y: Any, x: Any, v: Any, *arrays: Any, index: Index) -> Any:
-    """Into x, the cotangent where x kept its value; into v, where an entry of v is in y still:
-    of several written to one place, the last."""
+    """The cotangent of x is g, except where it was overwritten; that of v is g at its entries that
+    are in y: of several entries written to one place, only the last is."""
     if k == 0:
         return updated_op(g, 0, *arrays, index=index)
     whole = fill(index, arrays)
@@ -371,7 +371,7 @@ def without_leading_ones(x: Any, index: Index, arrays: Sequence[Any], value: Any
     return np.reshape(value, shape[extra:])
 
 
-# How a view is written into: what its base is then, with `new` where the view shows it.
+# Writes into views: the base, with `new` at the entries that the view covers.
 puts[reshape_op] = lambda base, new, shape: reshape_op(new, shape=base.shape)
 puts[transpose_op] = lambda base, new, axes: transpose_op(new, axes=inverse(axes))
 puts[slice_op] = lambda base, new, index: updated_op(base, new, index=index)
@@ -387,7 +387,7 @@ def flip(m: Any, axis: Any = None) -> Any:
 
 @implements(np.rot90)
 def rot90(m: Any, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Any:
-    ask(np.rot90, np.empty(m.shape), m, (k, axes), {})  # which says what is wrong with the axes
+    ask(np.rot90, np.empty(m.shape), m, (k, axes), {})  # raises if the axes are wrong
     flipped = ((), axes[1:], axes, axes[:1])[k % 4]
     return np.swapaxes(flip(m, flipped), *axes) if k % 2 else flip(m, flipped)
 
@@ -419,7 +419,7 @@ def take(a: Any, indices: Any, axis: int | None = None) -> Any:
     if axis is None or not a.ndim:
         return take(ravel(a), indices, 0)
     indices = as_array(indices)
-    if indices.dtype == bool or not indices.size:  # to NumPy no mask, but 0 and 1
+    if indices.dtype == bool or not indices.size:  # np.take reads booleans as 0 and 1, not a mask
         indices = np.astype(indices, np.intp)
     entries = getitem(a, (*(ALL,) * checked_axis(a, axis), indices))
     return in_order(entries, np.empty(entries.shape, bool))
@@ -534,7 +534,7 @@ def pad(array: Any, pad_width: Any, mode: str = "constant", constant_values: Any
     if len(set(itertools.chain(*values))) <= 1:
         value = values[0][0] if values else 0
         return pad_op(array, width=tuple(map(tuple, width)), value=value)
-    for axis, sides in enumerate(width):  # what an axis adds is as wide as the axes before made it
+    for axis, sides in enumerate(width):  # as NumPy: later axes also pad what earlier ones added
         for side in (0, 1):
             one = [(0, 0)] * array.ndim
             one[axis] = (sides[0], 0) if side == 0 else (0, sides[1])
@@ -576,7 +576,7 @@ def stack(arrays: Any, axis: int = 0) -> Any:
 
 
 def cut(function: Function, ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
-    """By a function that cuts along an axis: done to the numbers 0, 1, 2, ..., it tells where."""
+    """For a function that cuts along an axis: run on the numbers 0, 1, 2, ..., it says where."""
     axis = checked_axis(ary, axis)
     parts = ask(function, np.arange(ary.shape[axis]), ary, (indices_or_sections,), {})
     bounds = [(part[0], part[-1] + 1) if part.size else (0, 0) for part in parts]
@@ -588,7 +588,7 @@ implements(np.split)(partial(cut, np.split))
 implements(np.array_split)(partial(cut, np.array_split))
 
 
-# Windows, and their adjoint: what pooling reduces, and convolution multiplies by its weights.
+# Windows, which pooling reduces and convolution multiplies by its weights, and their adjoint.
 
 Pair = tuple[int, int]
 

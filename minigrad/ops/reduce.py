@@ -21,7 +21,7 @@ def reduce(
     *functions: Any,
     lowering: str,
 ) -> Op:
-    """An op that reduces `axis` (int, tuple, or None for all), keeping axes of size 1 on asking.
+    """An op that reduces `axis` (int, tuple, or None for all axes), with `keepdims`.
 
     It is registered under its name and NumPy functions.
     """
@@ -73,7 +73,7 @@ def to_extremes(g: Any, y: Any, x: Any, axis: Axis, keepdims: bool) -> Any:
     return reached * (kept(g, x, axis, keepdims) / ties)
 
 
-# NumPy adds up in wider types than what it is to give.
+# The dtypes in which np.mean accumulates, where they are wider than its input.
 WIDER: dict[Any, Any] = {np.dtype(kind): float for kind in "?bhilqBHILQ"}
 WIDER[np.dtype(np.float16)] = np.float32
 
@@ -86,9 +86,9 @@ def mean_of_array(x: Any, axis: Axis, keepdims: bool) -> Any:
 
 
 def others(factors: Any) -> Any:
-    """For each of some factors, along the first axis, the product of all others: the two halves
-    are multiplied until one factor is left, and on the way back each gets its partner's share.
-    Nothing is divided by, so that it is right where factors are zero."""
+    """For each factor along the first axis, the product of all others, without division, so that it
+    is right where factors are zero: halves are multiplied with each other until one factor is left,
+    and on the way back each half is multiplied by its partner."""
     half, odd = divmod(len(factors), 2)
     if not half:
         return np.ones_like(factors)
@@ -116,12 +116,12 @@ def to_direction(g: Any, y: Any, x: Any, axis: Axis, keepdims: bool) -> Any:
     return kept(g, x, axis, keepdims) * (x / kept(length, x, axis, keepdims))
 
 
-# What softmax and its like are computed of: the largest is subtracted once, and never added back,
-# which would take the digits of the others.
+# softmax and log_softmax: the largest entry is subtracted once and never added back, which would
+# round away the digits of the others.
 
 
 def without_largest(x: Any, axis: Axis) -> Any:
-    """x less its largest; of nothing but -inf, as it is."""
+    """x minus its largest entry; if all are -inf, unchanged."""
     x = x if x.dtype.kind == "f" else x.astype(float)
     largest = np.maximum.reduce(x, axis=axis, keepdims=True, initial=-np.inf)
     return x - np.where(np.isneginf(largest), 0, largest)

@@ -1,6 +1,7 @@
 """`python -m tests.fuzz`: random programs, until the time is up; failures are printed as they come.
 
-Each batch runs in a process of its own, so that a crash ends that only, and is told with its seeds.
+Each batch runs in a process of its own, so that a crash ends only that, and is reported with its
+seeds.
 """
 
 from __future__ import annotations
@@ -75,7 +76,7 @@ def batches(chosen: list[Kind], options: argparse.Namespace) -> Iterator[Batch]:
 
 
 def run(chosen: list[Kind], options: argparse.Namespace) -> tuple[int, int, int]:
-    """How many programs were run, failed, and were held against PyTorch."""
+    """How many programs were run, failed, and were compared with PyTorch."""
     began = time.monotonic()
     limit = options.hours * 3600 + options.seconds or float("inf")
     count = failed = with_torch = told = 0

@@ -29,11 +29,11 @@ from minigrad.errors import MinigradError
 from minigrad.transforms import leaves_of
 
 NAMES = re.compile(r"\b[vx]\d+\b")
-# What x[i] = v makes of x, where it may not be written into.
+# x after x[i] = v, as a new array, where x must not be written into.
 updated = implementations["updated"]
 MODULES: dict[str, Any] = {"np": np, "F": F, "updated": updated}
 
-# What a program that cannot be compiled raises.
+# The errors that a program which cannot be compiled may raise.
 REFUSALS = (ArithmeticError, LookupError, MinigradError, RuntimeError, TypeError, ValueError)
 
 
@@ -134,11 +134,11 @@ Check = Callable[[Sequence[Program]], list[str]]
 
 @dataclass(frozen=True)
 class Kind:
-    """A class of programs: how one is drawn, and how many are compiled as one function, in
-    `make test` so many in all.
+    """A class of programs: the function that draws one, how many are compiled as one function, and
+    how many `make test` runs in all.
 
-    `check` gives for each of several programs what is wrong, or an empty text; `inside` is a
-    context in which they are compiled and run; `torch` says that PyTorch runs them as well.
+    `check` returns for each of several programs what is wrong, or an empty string; `inside` is a
+    context in which they are compiled and run; `torch`: whether PyTorch runs them as well.
     """
 
     name: str
@@ -311,8 +311,8 @@ def bound_of(plain: np.ndarray, exact: np.ndarray, is_double: bool) -> float:
 
 
 def is_clear(plain: np.ndarray, exact: np.ndarray) -> bool:
-    """Whether a derivative has numbers to compare: not where one is infinite, as that of a square
-    root at 0; nor where NumPy has lost the digits."""
+    """Whether a derivative can be compared: it is finite (unlike that of a square root at 0), and
+    NumPy has not lost its digits."""
     if not np.isfinite(exact).all():
         return False
     error, largest = (np.max(np.abs(x), initial=0) for x in (plain - exact, exact))
@@ -387,7 +387,7 @@ def torch_differs(program: Program, found: dict[str, Any]) -> str:
             if not np.array_equal(got, theirs):
                 return "by PyTorch: " + shown(f"value[{k}]", got, theirs)
             continue
-        # What is left where all else cancelled is as large as the rounding of what was given.
+        # After cancellation, the result may consist of the inputs' rounding errors alone.
         largest = np.max(np.abs(theirs[np.isfinite(theirs)]), initial=given)
         with np.errstate(all="ignore"):
             if not np.isclose(got, theirs, 1e-4, 1e-5 * largest + 1e-30, equal_nan=True).all():
@@ -472,7 +472,7 @@ PLAIN = Kind("plain", lambda rng: Lines(rng).program())
 
 @contextmanager
 def threads(n: int) -> Iterator[None]:
-    """Inside, every kernel that can be is shared by so many threads, however small it is."""
+    """Inside, kernels are shared by so many threads, however small they are."""
     changed: list[tuple[Any, str, Any]] = [(codegen, "ENOUGH", 0), (plan, "LITTLE", 0)]
     before = [(module, name, getattr(module, name)) for module, name, _ in changed]
     given = os.environ.get("MINIGRAD_THREADS")

@@ -541,7 +541,10 @@ def test_groups_that_cannot_be_added(group: Any, message: str) -> None:
         (lambda groups: groups.append(3), "SGD: group 1 is not a dict"),
         (lambda groups: groups.append({"params": [Tensor(1.0, True)]}), "SGD: group 1 is not"),
         (lambda groups: groups.append(groups[0] | {"params": [Tensor(1.0, True)]}), "now have 2"),
-        (lambda groups: groups[0]["params"].append(Tensor(1.0, True)), "now have 2: add parameters by add_param_group"),
+        (
+            lambda groups: groups[0]["params"].append(Tensor(1.0, True)),
+            "now have 2: add parameters by add_param_group",
+        ),
         (lambda groups: groups.clear(), "now have 0"),
     ],
 )
