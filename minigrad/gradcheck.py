@@ -128,7 +128,7 @@ def rounding_error(f: Function, args: tuple[Any, ...]) -> float:
 
 
 def at_another_place(gradient: Function, args: tuple[Any, ...]) -> list[Any]:
-    """The gradient at arguments that differ in their last places: it is known no better than that."""
+    """The gradient at arguments that differ in their last places, to see how well it is known."""
     moved = map_tree(lambda x: x * (1 + 4 * EPS), args)
     with np.errstate(all="ignore"):
         return [value_of(g) for _, g in leaves_of(gradient(*moved))]

@@ -428,7 +428,7 @@ nn.Linear(2, 3)([[1, 2], [3]]) | ArgumentError | nested lists make an array only
 nn.Linear(2, 3)() | ArgumentTypeError | Linear.forward: missing a required argument: 'x'; it takes x
 nn.Linear(2, 3)(x, x) | ArgumentTypeError | Linear.forward: too many positional arguments; it takes
 nn.Linear(2, 3)(x=x, y=3) | ArgumentTypeError | Linear.forward: got an unexpected keyword argument '
-model([[1, 2], [3]]) | ArgumentError | nested lists make an array only if those of a level are as lon
+model([[1, 2], [3]]) | ArgumentError | nested lists make an array only if those of a level are
 model(x, 3) | ArgumentTypeError | Linear.forward: too many positional arguments; it takes x
 model.zero_grad(set_to_none=True) | ArgumentTypeError | Linear.zero_grad: got an unexpected keyword
 model.parameters(recurse="a") | ArgumentTypeError | Linear.parameters: got an unexpected keyword arg
@@ -444,7 +444,7 @@ nn.MaxPool2d(-1) | ArgumentError | MaxPool2d: kernel_size must be at least 1, an
 nn.MaxPool2d(2, stride=0) | ArgumentError | MaxPool2d: stride must be at least 1, and is 0
 nn.AvgPool2d(0) | ArgumentError | AvgPool2d: kernel_size must be at least 1, and is 0
 nn.MultiheadAttention(4, 2)(np.ones((3, 1, 4))) | ArgumentTypeError | MultiheadAttention.forward: mi
-nn.ReLU()([[1, 2], [3]]) | ArgumentError | nested lists make an array only if those of a level are as
+nn.ReLU()([[1, 2], [3]]) | ArgumentError | nested lists make an array only if those of a level are
 F.binary_cross_entropy(a + 5, a) | MissingError | minigrad.functional has no binary_cross_entropy: w
 F.binary_cross_entropy(a, a + 5) | MissingError | minigrad.functional has no binary_cross_entropy: w
 F.softmax(None) | DtypeError | what was given, None, has dtype object, and Tensors hold real floats,

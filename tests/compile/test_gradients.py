@@ -234,7 +234,9 @@ def test_two_networks_that_train_against_each_other(
                 makes.zero_grad()
             return loss
 
-        steps = [minigrad.compile(f) if on else f for f, on in zip((judge, make), compiled)]
+        steps = [
+            minigrad.compile(f) if on else f for f, on in zip((judge, make), compiled, strict=True)
+        ]
         losses = [f(X[:2] + k).item() for k in range(3) for f in (steps[0], *steps)]
         return [losses, a.data, b.data]
 
