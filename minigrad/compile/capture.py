@@ -15,10 +15,12 @@ import enum
 import gc
 import importlib
 import io
+import os
 import re
 import sys
 import threading
 import weakref
+from abc import ABC, get_cache_token
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -26,7 +28,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import _lru_cache_wrapper
 from pickle import dumps
-from random import Random
+from random import Random, SystemRandom
 from types import (
     BuiltinFunctionType,
     CellType,
@@ -50,22 +52,22 @@ from minigrad.tensor import Tensor
 
 SCALARS = (bool, int, float, complex, str, bytes, type(None), np.generic, np.dtype, enum.Enum)
 ITSELF = (range, slice, type(...), type(NotImplemented), np.ufunc, CodeType)
-# Methods that Python and minigrad call without the code naming them.
-CALLED = "getattr getattribute missing call get getitem setitem len iter next contains enter exit"
-CALLED += " bool int float index hash eq ne lt le gt ge neg pos abs invert str repr format array"
-CALLED += " round floor ceil trunc complex bytes fspath reversed length_hint delitem set delete"
-CALLED += (
-    " setattr delattr dir instancecheck subclasscheck subclasshook class_getitem copy deepcopy"
-)
-MATH = "add sub mul truediv floordiv mod divmod pow matmul and or xor lshift rshift".split()
-ALWAYS = {"forward", "rule", "training", *(f"__{name}__" for name in CALLED.split())}
-ALWAYS |= {f"__{kind}{name}__" for name in MATH for kind in ("", "r", "i")}
+# What Python and minigrad read without the code naming it, beside names such as __add__.
+ALWAYS = {"forward", "rule", "training"}
+MAKING = ("__new__", "__init__", "__post_init__")
+# Such names that do not count by themselves: those that each class has, and what makes objects.
+PLAIN = {*globals(), *vars(type("", (), {})), *MAKING, "__qualname__", "__annotations__"}
+PLAIN |= {"__firstlineno__", "__static_attributes__", "__orig_bases__", "__parameters__"}
+PLAIN |= {"__abstractmethods__", "__dataclass_fields__", "__dataclass_params__", "__path__"}
+# Attributes of functions and classes that are in no namespace.
+DESCRIBING = ["__name__", "__qualname__", "__doc__", "__annotations__"]
+# Code that uses one of these names may make objects of classes that it does not name.
+MAKERS = {"type", "__class__", "replace", "__reduce_ex__"}
 # Code that uses one of these names may read attributes that it does not name.
 BY_NAME = {"getattr", "attrgetter", "vars", "dir", "__dict__", "asdict", "astuple", "deepcopy"}
 BY_NAME |= {"__getattribute__", "getattr_static", "getmembers", "methodcaller"}
 # Attributes in which descriptors and wrappers keep what they wrap.
 INNER = "fget fset func __func__ __wrapped__ __self__ args keywords mapping".split()
-MAKING = ("__new__", "__init__", "__post_init__")
 # Attributes in a format string, as in "{.name}".
 FIELD = re.compile(r"\.(\w+)")
 RATES = {"lr", "initial_lr"}
@@ -74,7 +76,7 @@ FILES = {"read", "readline", "readlines", "readinto", "read_text", "read_bytes",
 FILES |= {"exists", "lexists", "isfile", "isdir", "islink", "ismount", "samefile", "getsize"}
 FILES |= {"getmtime", "getatime", "getctime", "is_file", "is_dir", "is_symlink", "iterdir", "stat"}
 FILES |= {"lstat", "glob", "iglob", "rglob", "walk", "fwalk", "listdir", "scandir", "access"}
-FILES |= {"abspath", "realpath", "getcwd", "cwd", "resolve", "popen", "disk_usage", "which"}
+FILES |= {"abspath", "realpath", "cwd", "resolve", "popen", "disk_usage", "which"}
 HIDDEN: dict[str, set[str]] = {
     "time": {"time", "monotonic", "perf_counter", "process_time", "thread_time", "localtime"}
     | {"time_ns", "monotonic_ns", "perf_counter_ns", "process_time_ns", "gmtime", "ctime"}
@@ -83,15 +85,17 @@ HIDDEN: dict[str, set[str]] = {
     "builtins": {"eval", "exec", "globals", "locals", "input", "open", "__import__"},
     "importlib": {"import_module", "reload"},
     "numpy": {"load", "loadtxt", "genfromtxt", "fromfile", "memmap"},
-    "posix": FILES | {"urandom", "times", "getpid", "getppid", "getloadavg", "cpu_count"},
-    "sys": {"_getframe", "getrefcount", "getrecursionlimit", "getswitchinterval", "exc_info"}
-    | {"getsizeof", "gettrace", "getprofile"},
+    "posix": FILES | {"urandom", "times", "getloadavg"},
+    "sys": {"_getframe", "getrefcount", "exc_info", "getsizeof", "gettrace", "getprofile"},
     "gc": {"isenabled", "get_count", "get_stats", "get_objects", "get_referrers", "get_referents"},
     "subprocess": {"run", "call", "check_call", "check_output", "getoutput", "Popen"},
-    "threading": {"active_count", "get_ident"},
     **dict.fromkeys(("io", "_io", "pathlib", "tempfile", "genericpath", "posixpath"), FILES),
     **dict.fromkeys(("ntpath", "os", "glob", "shutil"), FILES),
 }
+# Settings of a process or a thread: functions that are called again in each call.
+SETTINGS = {np.geterr, np.get_printoptions, np.getbufsize, sys.getrecursionlimit, os.getcwd}
+SETTINGS |= {sys.getswitchinterval, os.getpid, os.getppid, os.cpu_count, threading.get_ident}
+SETTINGS |= {threading.active_count}
 # Modules of the standard library whose objects hold no data to compute with: of their attributes,
 # only those that the code names are guarded.
 MACHINERY = {"logging", "io", "_io", "concurrent", "multiprocessing", "socket", "subprocess"}
@@ -127,6 +131,11 @@ READ: dict[str, tuple[str, Callable[[Any, Any], Any]]] = {
     "values": ("all(map(is_, {0}.values(), {2}))", lambda x, _: [*x.values()]),
     "cached": ("[*map(id, cached({0}))] == {2}", lambda x, _: cached(x)),
     "called": ("{0}() is {2}", lambda x, _: x()),
+    "setting": ("repr({0}()) == {2}", lambda x, _: repr(x())),
+    "level": (
+        "({0}.getEffectiveLevel(), {0}.manager.disable) == {2}",
+        lambda x, _: (x.getEffectiveLevel(), x.manager.disable),
+    ),
     "variable": ("{0}.get(None) is {2}", lambda x, _: x.get(None)),
     "variables": ("[*{0}.__dict__] == {2}", lambda x, _: [*vars(x)]),
     "bytes": ("bytes({0}) == {2}", lambda x, _: bytes(x)),
@@ -205,8 +214,12 @@ class Captured:
 
     def counts(self, key: Any) -> bool:
         """Whether the code may read an attribute of this name."""
-        by_name = not self.names.isdisjoint(BY_NAME) and not str(key).startswith("__")
-        return by_name or key in self.names or key in ALWAYS
+        if key in self.names or key in ALWAYS:
+            return True
+        if str(key).startswith("__"):
+            made = key in MAKING and not self.names.isdisjoint(MAKERS)
+            return made or (str(key).endswith("__") and key not in PLAIN)
+        return not self.names.isdisjoint(BY_NAME)
 
     def add(self, parts: Iterable[Any], name: str, route: Any = None) -> None:
         """Queue these objects to be visited."""
@@ -312,6 +325,13 @@ def visit(x: Any, name: str, route: Any, found: Captured) -> None:
         return
     found.seen[id(x)] = x  # held, so that no other object gets its id
     kind = type(x)
+    if isinstance(x, FunctionType | BuiltinFunctionType) and x in SETTINGS:
+        found.note("setting", x, None, f"{x.__name__}()")
+        return
+    if isinstance(kind, type(ABC)) or isinstance(x, type(ABC)):
+        found.note("setting", get_cache_token, None, "what is registered with abstract classes")
+    if (x if isinstance(x, BuiltinFunctionType | type) else kind).__module__ == "decimal":
+        found.note("setting", decimal_context, None, "the context of decimal")
     if isinstance(x, FunctionType | BuiltinFunctionType | type):
         if x.__name__ in HIDDEN.get(top_of(x.__module__), ()):
             raise refused(f"calls {x.__name__}", "which gives other answers from call to call")
@@ -332,6 +352,9 @@ def visit(x: Any, name: str, route: Any, found: Captured) -> None:
             visit_object(x, name, found)
     elif isinstance(x, Optimizer):
         visit_optimizer(x, name, found)
+    elif isinstance(x, classmethod):
+        found.names.add("__class__")  # it may make an object of it
+        found.add([x.__func__], name)
     elif isinstance(x, MethodType):
         found.add([x.__func__], name)
         found.add([x.__self__], name if is_python(type(x.__self__).__module__) else "self")
@@ -372,7 +395,9 @@ def visit_class(kind: type, found: Captured) -> None:
         of = top_of(each.__module__)
         if id(each) not in found.classes and of != "minigrad" and not is_python(of):
             found.classes[id(each)] = each
+            found.note("attribute", each, "__mro__", f"the bases of {each.__name__}")
             found.spaces.append((vars(each), each.__name__))
+            found.spaces.append((Slots(each, DESCRIBING), each.__name__))
 
 
 def visit_container(x: Any, name: str, found: Captured) -> None:
@@ -423,6 +448,8 @@ def visit_object(x: Any, name: str, found: Captured) -> None:
     if buffer:
         found.note("bytes", x, None, name)
     if isinstance(x, np.random.Generator | np.random.RandomState | np.random.BitGenerator | Random):
+        if isinstance(x, SystemRandom):
+            raise refused(f"draws random numbers by {name}", "which are new in each call")
         found.generators[id(x)] = x, name
     elif kind.__module__.startswith("minigrad.optim"):
         visit_state(own, name, found)
@@ -437,6 +464,8 @@ def visit_object(x: Any, name: str, found: Captured) -> None:
         top in MACHINERY or any(top_of(y.__module__) in MACHINERY - BASES for y in kind.__mro__)
     ):
         found.spaces.append((own, name))
+        if hasattr(x, "getEffectiveLevel"):
+            found.note("level", x, None, f"the level of {name}")
     elif is_python(top) or is_installed(top, found):
         visit_foreign(x, own, slots, name, found)
     else:
@@ -523,6 +552,13 @@ def cached(x: Any) -> list[Any]:
     return sorted((y for y in results if type(y).__name__ != "_lru_list_elem"), key=id)
 
 
+def decimal_context() -> str:
+    """What arithmetic with decimal numbers depends on."""
+    context = sys.modules["decimal"].getcontext().copy()  # type: ignore[attr-defined]
+    context.clear_flags()
+    return repr(context)
+
+
 def is_buffer(x: Any) -> bool:
     try:
         memoryview(x)
@@ -579,7 +615,7 @@ def visit_function(function: FunctionType, name: str, found: Captured) -> None:
         return
     for part in ("__code__", "__defaults__", "__kwdefaults__"):
         found.note("attribute", function, part, f"{name}.{part}", getattr(function, part))
-    found.spaces.append((function.__dict__, name))
+    found.spaces += [(function.__dict__, name), (Slots(function, DESCRIBING), name)]
     for each in codes_in(code):
         # Also texts, as in getattr(x, "name").
         texts = [x for x in each.co_consts if type(x) is str]

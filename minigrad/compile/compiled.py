@@ -50,8 +50,9 @@ def forget_threads() -> None:
 class Compiled(Generic[P, R]):
     """A function that is traced once for each kind of arguments, and then runs its graph.
 
-    `versions`: the compiled specializations, the last one used first. `reasons`: for each retrace
-    that a failed guard caused, which one it was. It may be called from several threads.
+    `versions`: the compiled specializations, the last one used first. `reasons`: for each of the
+    last retraces that a failed guard caused, which one it was. It may be called from several
+    threads.
     """
 
     def __init__(self, function: Callable[P, R]) -> None:
@@ -112,7 +113,7 @@ class Compiled(Generic[P, R]):
                     return version
                 reason = reason or why
         if reason:
-            self.reasons.append(reason)
+            self.reasons[:] = [*self.reasons[1 - KEPT :], reason]
         return None
 
     def make(self, key: Any, arguments: Any, given: list[Any]) -> Version:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import operator
+import os
+import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -214,9 +216,43 @@ class End:
 
 
 @contextmanager
+def seeded() -> Iterator[None]:
+    """Inside, generators of random numbers that are made without a seed are refused, and whatever
+    else asks the system for random numbers."""
+    seed, places = random.Random.seed, [(os, "urandom"), (random, "_urandom")]
+
+    def check(wanting: bool) -> None:
+        if wanting and tracing.get() is not None:
+            raise TraceError(
+                "a compiled function makes random numbers from no seed, which would be the same at "
+                "every call: draw them outside and pass them in, or give a seed"
+            )
+
+    def seed_checked(self: Any, a: Any = None, *version: Any) -> None:
+        check(a is None)
+        seed(self, a, *version)
+
+    def urandom(size: int) -> bytes:
+        check(True)
+        return drawn(size)
+
+    drawn = os.urandom
+    random.Random.seed = seed_checked  # type: ignore[method-assign]
+    for module, name in places:
+        setattr(module, name, urandom)
+    try:
+        yield
+    finally:
+        random.Random.seed = seed  # type: ignore[method-assign]
+        for module, name in places:
+            setattr(module, name, drawn)
+
+
+@contextmanager
 def traced(recorder: Recorder) -> Iterator[None]:
     """Inside, ops take tracers, and are recorded."""
     with (
+        seeded(),
         replacing(traced_apply, traced_shares),
         switched(tracing, recorder),
         switched(draw, recorder.draw),

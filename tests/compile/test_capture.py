@@ -133,6 +133,7 @@ def test_what_is_not_the_users_is_not_looked_into() -> None:
         "cell",
         "attribute",
         "item",
+        "level",
     }
     # minigrad's own is: all of a layer, and what optimisers write into.
     layer = nn.Linear(2, 2)

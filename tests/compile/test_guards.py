@@ -167,6 +167,15 @@ def test_a_function_that_is_traced_again_and_again() -> None:
     assert len(f.versions) == 32
 
 
+def test_reasons_do_not_grow_without_end() -> None:
+    state = types.SimpleNamespace(k=0)
+    f = compile(lambda x: x * state.k)
+    with pytest.warns(RuntimeWarning, match="traced and compiled 16 times"):
+        for state.k in range(40):
+            f(X)
+    assert len(f.reasons) == 32 and f.reasons[-1].endswith("was 38 and is 39")
+
+
 def test_modes_that_alternate_are_kept() -> None:
     model = nn.Dropout(0.5, rng=np.random.default_rng(0))
     f = compile(lambda x: model(x))

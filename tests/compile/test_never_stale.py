@@ -18,19 +18,23 @@ import gc
 import glob
 import importlib
 import io
+import itertools
 import json
+import logging
 import math
 import multiprocessing
 import operator
 import os
 import pathlib
 import random
+import secrets
 import sqlite3
 import subprocess
 import sys
 import threading
 import time
 import types
+import uuid
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -47,6 +51,7 @@ from minigrad.tensor import Tensor
 pytestmark = pytest.mark.unoptimized
 
 X = np.array([0.5, 2.0])
+NUMBERS = itertools.count()
 HERE = pathlib.Path(__file__)
 Change = Callable[[Any], object]
 
@@ -166,9 +171,13 @@ class Child(Parent):
 
 @pytest.fixture(autouse=True)
 def as_it_was() -> Any:
-    factor, scale = Parent.factor, Meta.scale
+    factor, scale, errors, options = Parent.factor, Meta.scale, np.geterr(), np.get_printoptions()
+    context = decimal.getcontext().copy()
     yield
-    Parent.factor, Meta.scale = factor, scale
+    Parent.factor, Meta.scale, Matched.__match_args__ = factor, scale, ("k", "n")
+    np.seterr(**errors)
+    np.set_printoptions(**options)
+    decimal.setcontext(context)
 
 
 class Slotted:
@@ -221,6 +230,70 @@ class Data:
 @dataclass(frozen=True)
 class Frozen:
     w: Any
+
+
+class Makes:
+    """It makes objects of its own class, by a factor that is nowhere else."""
+
+    def __init__(self, x: Any = 1.0) -> None:
+        self.x = x * FACTORS[0]
+
+    def by_type(self, x: Any) -> Any:
+        return type(self)(x).x
+
+    @classmethod
+    def by_class(cls, x: Any) -> Any:
+        return cls(x).x
+
+
+FACTORS = [2.0]
+
+
+class Registered(abc.ABC):  # noqa: B024
+    pass
+
+
+class Hooked:
+    k: float
+
+    def __init_subclass__(cls) -> None:
+        cls.k = FACTORS[0]
+
+
+def of_subclass(x: Any, s: Any) -> Any:
+    class Sub(Hooked):
+        pass
+
+    return x * Sub.k
+
+
+class Matched:
+    __match_args__ = ("k", "n")
+    k, n = 1.0, 3.0
+
+
+def matched(x: Any, s: Any) -> Any:
+    match s:
+        case Matched(k):
+            return x * k
+
+
+def with_other_base() -> Any:
+    class One:
+        k = 1.0
+
+    class Other(One):
+        pass
+
+    return Other
+
+
+class OtherBase:
+    k = 3.0
+
+
+def set_factor(s: Any) -> None:
+    FACTORS[0] += 1
 
 
 class Special:
@@ -560,6 +633,67 @@ OBJECTS: dict[str, tuple[Callable[[], Any], Callable[[Any, Any], Any], Change]] 
         lambda x, s: x if s.t.name == "a" else -x,
         lambda s: setattr(s.t, "name", "b"),
     ),
+    "bases": (with_other_base, read_k, setter("__bases__", (OtherBase,))),
+    "bases of its class": (
+        lambda: with_other_base()(),
+        read_k,
+        lambda s: setattr(type(s), "__bases__", (OtherBase,)),
+    ),
+    "a class that is registered": (
+        with_other_base,
+        lambda x, s: x if issubclass(s, Registered) else -x,
+        lambda s: Registered.register(s),
+    ),
+    "an object of a class that is registered": (
+        lambda: with_other_base()(),
+        lambda x, s: x if isinstance(s, collections.abc.Sized) else -x,
+        lambda s: collections.abc.Sized.register(type(s)),
+    ),
+    "the name of a class": (
+        with_other_base,
+        lambda x, s: x * len(s.__name__),
+        setter("__name__", "AnotherName"),
+    ),
+    "the name of a function": (
+        function_of,
+        lambda x, s: x * len(s.__name__),
+        setter("__name__", "another"),
+    ),
+    "the docstring of a function": (
+        function_of,
+        lambda x, s: x * len(s.__doc__ or ""),
+        setter("__doc__", "text"),
+    ),
+    "__match_args__": (Matched, matched, lambda s: setattr(Matched, "__match_args__", ("n", "k"))),
+    "made by type(self)": (Makes, lambda x, s: s.by_type(x), set_factor),
+    "made by a classmethod": (Makes, lambda x, s: s.by_class(x), set_factor),
+    "__init_subclass__": (list, of_subclass, set_factor),
+    "precision of decimals": (
+        lambda: decimal.Decimal(1),
+        lambda x, s: x * float(s / 3),
+        lambda s: setattr(decimal.getcontext(), "prec", 4),
+    ),
+    "precision of decimals that are made": (
+        list,
+        lambda x, s: x * float(decimal.Decimal(1) / 3),
+        lambda s: setattr(decimal.getcontext(), "prec", 4),
+    ),
+    "np.geterr": (
+        list,
+        lambda x, s: x if np.geterr()["over"] == "warn" else -x,
+        lambda s: np.seterr(over="ignore"),
+    ),
+    "np.get_printoptions": (
+        list,
+        lambda x, s: x * np.get_printoptions()["precision"],
+        lambda s: np.set_printoptions(precision=3),
+    ),
+    "a logger's level": (
+        lambda: logging.getLogger("minigrad.tests.never_stale").getChild(str(next(NUMBERS))),
+        lambda x, s: x if s.isEnabledFor(10) else -x,
+        lambda s: s.parent.setLevel(40 - s.parent.level),
+    ),
+    "a folder": (list, lambda x, s: x * len(os.getcwd()), lambda s: os.chdir("..")),
     "mappingproxy": (
         lambda: (d := {"a": 1.0}, types.MappingProxyType(d)),
         lambda x, s: x * s[1]["a"],
@@ -572,6 +706,7 @@ OBJECTS: dict[str, tuple[Callable[[], Any], Callable[[Any, Any], Any], Change]] 
 @pytest.mark.parametrize("kind", [*ARRAYS, *OBJECTS])
 def test_a_change_is_seen(kind: str, given: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MINIGRAD_K", raising=False)
+    monkeypatch.chdir(HERE.parent)
     make, read, change = (ARRAYS | OBJECTS)[kind]
     state = make()
     inside = given and isinstance(state, np.ndarray | tuple)  # else it is an argument itself
@@ -616,6 +751,10 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "the collector": (lambda x: x * gc.isenabled(), "calls isenabled"),
     "an exception": (lambda x: x if sys.exc_info()[0] else -x, "calls exc_info"),
     "subclasses": (lambda x: x * len(Scaled.__subclasses__()), "__subclasses__"),
+    "no seed": (lambda x: x * (np.random.default_rng().random() < 2), "from no seed"),
+    "no seed of Python's": (lambda x: x * (random.Random().random() < 2), "from no seed"),
+    "no seed, caught": (lambda x: x * len(str(uuid.uuid4())), "from no seed"),
+    "secrets": (lambda x: x * (secrets.randbelow(9) < 9), "draws random numbers"),
     "frompyfunc": (
         lambda x, s=np.frompyfunc(lambda k: k * X[0], 1, 1): x * float(s(2.0)),
         "cannot be looked into",
