@@ -554,7 +554,7 @@ def cached(x: Any) -> list[Any]:
 
 def decimal_context() -> str:
     """What arithmetic with decimal numbers depends on."""
-    context = sys.modules["decimal"].getcontext().copy()  # type: ignore[attr-defined]
+    context = sys.modules["decimal"].getcontext().copy()
     context.clear_flags()
     return repr(context)
 

@@ -237,7 +237,7 @@ def seeded() -> Iterator[None]:
         return drawn(size)
 
     drawn = os.urandom
-    random.Random.seed = seed_checked  # type: ignore[method-assign]
+    random.Random.seed = seed_checked  # type: ignore
     for module, name in places:
         setattr(module, name, urandom)
     try:

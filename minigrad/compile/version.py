@@ -237,8 +237,8 @@ class Version:
         names["USED_UP"] = USED_UP
         for k, (t, after) in enumerate(self.fresh):
             names[f"fresh{k}"] = t
-            place = f"{given}[{t}]" if type(t) is int else f"fresh{k}"
-            ends.append(f"{place}.node.grad = {'None' if after is None else 'USED_UP'}")
+            owner = f"{given}[{t}]" if type(t) is int else f"fresh{k}"
+            ends.append(f"{owner}.node.grad = {'None' if after is None else 'USED_UP'}")
         ends += returning(self.traced, outputs, names)
         return ["with version.lock:", *(f"    {line}" for line in body), *ends]
 

@@ -174,7 +174,8 @@ def as_it_was() -> Any:
     factor, scale, errors, options = Parent.factor, Meta.scale, np.geterr(), np.get_printoptions()
     context = decimal.getcontext().copy()
     yield
-    Parent.factor, Meta.scale, Matched.__match_args__ = factor, scale, ("k", "n")
+    Parent.factor, Meta.scale = factor, scale
+    setattr(Matched, "__match_args__", ("k", "n"))  # noqa: B010
     np.seterr(**errors)
     np.set_printoptions(**options)
     decimal.setcontext(context)
