@@ -74,6 +74,14 @@ def is_traced(x: Any) -> bool:
     return isinstance(x, np.ndarray) and not issubclass(type(x), np.ndarray)
 
 
+@implements("asarray")
+def asarray(data: Any, dtype: Any) -> Any:
+    """np.asarray, which is no copy of an array that has the dtype already; of traced ones too."""
+    if not is_traced(data):
+        return np.asarray(data, dtype)
+    return data if dtype in (None, data.dtype) else data.astype(dtype)
+
+
 def name_of(function: Any) -> str:
     """How users write a NumPy function: np.linalg.svd, or np.add.reduce for a ufunc's method."""
     if isinstance(function, str):

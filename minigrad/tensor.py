@@ -362,7 +362,7 @@ def to_array(data: Any, dtype: DTypeLike | None) -> np.ndarray:
     """`data` as an array of a supported dtype."""
     data = plain(data)
     try:
-        array = data.astype(dtype or data.dtype) if is_traced(data) else np.asarray(data, dtype)
+        array = implementations["asarray"](data, dtype)
     except (ValueError, TypeError) as error:
         raise DtypeError(
             f"a Tensor cannot be made of this {type(data).__name__}: {error}"

@@ -252,13 +252,19 @@ def store(whole: Tensor, new: Tensor) -> None:
             "writing into a leaf that requires a gradient: write into a copy (y = x.copy(), "
             "or y = y + 1 for y += 1), or under no_grad()"
         )
+    elif is_traced(new.data) and not is_traced(whole.data):
+        raise UnsupportedError(
+            f"a compiled function writes into a leaf of shape {whole.shape} that it makes itself "
+            "of plain numbers: make the leaf outside of it, or a new one, Tensor(w - step, True)"
+        )
     else:
         overwrite(whole.data, new.data)
 
 
 def same_memory_order(x: Any, new: Any) -> bool:
-    """Whether an array can replace another: strides decide what is a view later."""
-    same_strides = is_traced(x) or x.strides == new.strides
+    """Whether an array can replace another: strides decide what is a view later. Nothing relies on
+    those of a traced array."""
+    same_strides = is_traced(x) or is_traced(new) or x.strides == new.strides
     return same_strides and x.flags.writeable == new.flags.writeable
 
 
@@ -292,6 +298,8 @@ def write_out(target: Any, new: Any) -> Any:
             f"a result of dtype {new.dtype} cannot be written into an array of dtype {target.dtype}"
             f": compute a new array, a = a + b, or convert with astype({target.dtype.name!r})"
         )
+    if isinstance(target, Tensor) and not isinstance(new, Tensor):
+        new = Tensor(new)
     if new.dtype != target.dtype:
         new = implementations[np.astype](new, target.dtype)
     if new.shape != target.shape:

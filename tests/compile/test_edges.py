@@ -910,3 +910,63 @@ def test_signs_of_zeros_and_nans_of_a_few_floats(n: int) -> None:
 
     for found, expected in zip(compile(f)(x), f(x), strict=True):
         np.testing.assert_array_equal(found, expected)
+
+
+def filled(buffer: Any, x: Any) -> Any:
+    """A work buffer of plain zeros, written whole, by entries and through views."""
+    part, flat = buffer[1], buffer.reshape(-1)
+    buffer[0] = x
+    before = buffer * 1
+    buffer += x[0]
+    part[1:] = part[:-1]
+    part *= x
+    flat[2] = x[1]
+    return before, part * flat[:3], np.sum(buffer * buffer)
+
+
+def test_a_buffer_made_inside_is_filled() -> None:
+    x = normal(3, dtype=np.float64)
+    expected = filled(np.zeros((2, 3)), x)
+    same(compile(lambda x: filled(Tensor(np.zeros((2, 3))), x))(x), expected)
+    into: Any = compile(lambda x: np.multiply(x, 2, out=Tensor(np.zeros((2, 3)))))
+    same(into(x), np.stack([2 * x, 2 * x]))
+    weighted: Any = compile(grad(lambda x: np.sum(filled(Tensor(np.zeros((2, 3))), x)[0] * 3)))
+    same(weighted(x), np.full(3, 3.0))
+    ahead = [filled(np.zeros((2, 3)), x + 1e-6 * e)[2] for e in np.eye(3)]
+    behind = [filled(np.zeros((2, 3)), x - 1e-6 * e)[2] for e in np.eye(3)]
+    squares: Any = compile(grad(lambda x: filled(Tensor(np.zeros((2, 3))), x)[2]))
+    same(squares(x), np.subtract(ahead, behind) / 2e-6, rtol=1e-6)
+
+
+def test_a_tensor_made_inside_has_the_memory_of_its_array() -> None:
+    def descend(x: Any) -> Any:
+        w = Tensor(x, requires_grad=True)
+        np.sum(w * w).backward()
+        with minigrad.no_grad():
+            w -= 0.25 * w.grad
+        return w.data * 1
+
+    x = np.array([4.0, -2.0])
+    same(compile(descend)(x), np.array([2.0, -1.0]))
+    same(x, np.array([2.0, -1.0]))
+
+    w = Tensor([1.0, 2.0], requires_grad=True)
+
+    def overwritten() -> Any:
+        old = Tensor(w.data)
+        with minigrad.no_grad():
+            w[0] = 9.0
+        return old * 1
+
+    same(compile(overwritten)(), np.array([9.0, 2.0]))
+
+
+def test_a_tensor_made_inside_that_needs_no_gradient_leaves_its_array_alone() -> None:
+    def both(x: Any) -> Any:
+        t = Tensor(x)
+        t += 1
+        return t, Tensor(x)
+
+    x = np.array([4.0, -2.0])
+    same(compile(both)(x), (np.array([5.0, -1.0]), np.array([4.0, -2.0])))
+    same(x, np.array([4.0, -2.0]))
