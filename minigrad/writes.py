@@ -142,8 +142,8 @@ def overwritten(node: Node, writes: Sequence[Any]) -> Node:
     return again
 
 
-# The gradient of a leaf that a compiled step has used up and not kept. What is added to it is lost
-# with it: the sum is not known until it is cleared.
+# Stands for a gradient that a compiled step has used up and not kept. What is accumulated into it
+# is lost too: the sum is unknown until it is cleared.
 USED_UP = object()
 
 
@@ -156,8 +156,8 @@ def kept(node: Node) -> Any:
     if node.grad is USED_UP:
         raise GradientError(
             f"the gradient of {node.name or 'a Tensor'} of shape {node.value.shape} was used up by "
-            "a compiled step, which clears it, makes it and updates by it, and does not keep it: "
-            "return t.grad from the step to have it, or call zero_grad() before what adds to it"
+            "a compiled step, which clears and computes it for its own update, and does not keep "
+            "it: return t.grad from the step, or call zero_grad() before accumulating into it"
         )
     return node.grad
 
