@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from minigrad.compile.build import compiler
+from tests.marks import rows
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -21,6 +22,7 @@ COMMANDS = [
     for block in re.findall(r"```console\n(.*?)```", document.read_text(), re.S)
     for command, printed in re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", block, re.M)
 ]
+QUICK = "minigrad explain", "minigrad train moons"
 
 
 # What shows the C that there is none of without a compiler.
@@ -39,9 +41,14 @@ def test_python_sessions(document: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("document", "command", "printed"), COMMANDS, ids=[row[1] for row in COMMANDS]
+    "row",
+    rows(
+        {f"{row[0].name}: {row[1]}": row for row in COMMANDS},
+        slow=lambda row: not row[1].startswith(QUICK),
+    ),
 )
-def test_commands(document: Path, command: str, printed: str, tmp_path: Path) -> None:
+def test_commands(row: tuple[Path, str, str], tmp_path: Path) -> None:
+    _, command, printed = row
     program, *arguments = shlex.split(command)
     assert program == "minigrad"
     run = subprocess.run(

@@ -28,6 +28,7 @@ from tests.compositions.test_compositions import (
     right_value,
 )
 from tests.compositions.transforms import TRANSFORMS, numbers_like, total
+from tests.marks import rows
 
 pytestmark = pytest.mark.unoptimized
 
@@ -97,10 +98,14 @@ CASES += [("inside", "plain", "hvp", "grad"), ("between", "plain", "jvp", "hvp")
 CASES += [("outside", "plain", "hessian", "vjp")]
 
 
-@pytest.mark.parametrize(("place", "setting", "outer", "inner"), CASES)
-def test_compositions(
-    place: str, setting: str, outer: str, inner: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def is_rare(case: tuple[str, str, str, str]) -> bool:
+    place, _, *transforms = case
+    return place == "everywhere" or not {*transforms} <= {*FEW}
+
+
+@pytest.mark.parametrize("case", rows({"-".join(case): case for case in CASES}, slow=is_rare))
+def test_compositions(case: tuple[str, str, str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    place, setting, outer, inner = case
     monkeypatch.setattr(compiled, "program_of", lambda t: NumpyProgram(optimized(t.graph)))
     wrong = {}
     for name in NAMES:

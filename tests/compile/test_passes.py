@@ -475,7 +475,9 @@ def test_few_numbers_or_those_of_integers_are_in_the_code() -> None:
 # All of them
 
 
-@pytest.mark.parametrize("first", range(0, 240, 60))
+@pytest.mark.parametrize(
+    "first", [0, *(pytest.param(k, marks=pytest.mark.slow) for k in (60, 120, 180))]
+)
 def test_of_random_programs_all_passes_keep_the_numbers(first: int) -> None:
     """With derivatives up to the second."""
     for seed in range(first, first + 60):

@@ -283,7 +283,9 @@ def check_without_memory(operands: Operands) -> None:
         assert [s.value for s in a.stages] == [s.value for s in b.stages]
 
 
-@pytest.mark.parametrize("first", range(0, 200, 50))
+@pytest.mark.parametrize(
+    "first", [0, *(pytest.param(k, marks=pytest.mark.slow) for k in (50, 100, 150))]
+)
 def test_what_is_worked_out_once_is_the_same_each_time(first: int) -> None:
     for seed in range(first, first + 50):
         check_without_memory(operands_of(random_program(seed)))

@@ -12,6 +12,7 @@ from minigrad.data import load_mnist1d
 from minigrad.errors import MinigradError
 
 
+@pytest.mark.slow
 def test_it_is_the_data_set_of_the_paper() -> None:
     pytest.importorskip("mnist1d", reason="the extra mnist1d is not installed")
     data = load_mnist1d()

