@@ -1,4 +1,4 @@
-"""`debug`: stops where the first value that is not finite comes to be, and says why it may."""
+"""`debug`: stops at the first op whose result is not finite, and names a likely cause."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ SAFE_INPUT = (
 )
 LARGEST = "subtract the largest first, as softmax, log_softmax and logsumexp do"
 
-# The first that holds is told.
+# The first one that holds is reported.
 FORWARD = [
     Cause(
         "the logarithm of zero",

@@ -1,4 +1,4 @@
-"""Training: `fit`, the history it keeps, what can be done between its steps, and how it goes on."""
+"""Training: `fit`, its history, callbacks, and checkpoints."""
 
 from minigrad.training.callback import BestWeights, Callback, EarlyStopping
 from minigrad.training.evaluation import accuracy, evaluate

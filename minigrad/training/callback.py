@@ -1,4 +1,4 @@
-"""What else is to be done while training."""
+"""Callbacks: code that runs between the steps of a training."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ Mode = Literal["min", "max"]
 
 
 class Callback:
-    """Base of what is done between steps. Override what you need; `run` is the training's `Run`.
+    """Base of callbacks. Override what you need; `run` is the training's `Run`.
 
-    To end the training after a step, set `run.stopping` to the reason. What a callback has to
-    remember goes into checkpoints through `state_dict`: a flat dict of numbers, text and arrays.
-    `gradients` says whether it looks at parameters' gradients: if no callback does, a compiled step
+    To end the training after a step, set `run.stopping` to the reason. A callback's state is saved
+    in checkpoints through `state_dict`: a dict of numbers, text, arrays, and lists and dicts of
+    these. `gradients`: whether it reads parameters' gradients; if no callback does, a compiled step
     need not write them.
 
     >>> class Watch(Callback):
@@ -48,11 +48,11 @@ class Callback:
         return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from what `state_dict` gave."""
+        """Restore what `state_dict` returned."""
 
 
 class Best(Callback):
-    """Base of what watches a number of the history for its best value.
+    """Base of callbacks that track the best value of a number of the history.
 
     Args:
         monitor: the number's name.
@@ -96,6 +96,8 @@ class EarlyStopping(Best):
 
     Raises:
         ValueError: if patience is below 1, or while training, if there is no such number.
+
+    >>> stop = EarlyStopping(patience=5, monitor="validation_accuracy")  # for fit(callbacks=[stop])
     """
 
     @checked
@@ -120,13 +122,15 @@ class EarlyStopping(Best):
 
 
 class BestWeights(Best):
-    """At the end, gives the model back the weights for which a number of the history was best.
+    """At the end, restores the weights with which a number of the history was best.
 
     Args:
         monitor, mode: the number, and which is better; see `Best`.
 
     Raises:
         ValueError: while training, if there is no such number.
+
+    >>> best = BestWeights(monitor="validation_loss")  # for fit(callbacks=[best])
     """
 
     @checked

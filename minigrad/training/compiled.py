@@ -17,17 +17,16 @@ from minigrad.tensor import value_of
 from minigrad.training.evaluation import forward_pass
 from minigrad.training.run import Run, Update
 
-# To compile takes as long as many a step: how often there are batches of a shape before it is
-# compiled for them, of the first shape that is trained with and of others, such as an epoch's last.
-# Counts are kept in checkpoints. Times, by which one could decide better, are not the same in two
-# runs.
+# Compiling takes as long as many steps: how many batches of a shape run op by op before it is
+# compiled, for the first shape and for others, such as an epoch's last. Counts are saved in
+# checkpoints. Measured times would be a better criterion, but differ from run to run.
 FIRST, OTHERS = 10, 100
 
 Results = tuple[Any, Any]  # the loss, and the model's output if there are metrics of it
 
 
 class HookedError(MinigradError):
-    """There are hooks, which want to see each call as it is made."""
+    """A module has hooks, which must run at each call."""
 
 
 class CompiledPart(ABC):
@@ -47,7 +46,7 @@ class CompiledPart(ABC):
 
     @abstractmethod
     def function(self) -> Callable[..., Any]:
-        """What is compiled."""
+        """The function to compile."""
 
     @abstractmethod
     def counts(self) -> tuple[dict[Any, int], int]:
@@ -59,10 +58,10 @@ class CompiledPart(ABC):
 
     @abstractmethod
     def give_up(self) -> str:
-        """Go on without: what is said of it."""
+        """Stop compiling; returns the words for the warning."""
 
     def finished(self, batch: tuple[Any, ...], results: Any) -> Results:
-        """What is made of that which the compiled function gave."""
+        """The results, from those of the compiled function."""
         return results
 
     def __call__(self, batch: tuple[Any, ...]) -> Results:
@@ -80,14 +79,14 @@ class CompiledPart(ABC):
         return self.finished(batch, results)
 
     def is_worth_it(self, batch: tuple[Any, ...]) -> bool:
-        """Whether there are enough batches of this shape."""
+        """Whether there have been enough batches of this shape."""
         (shapes, first), shape = self.counts(), tuple([np.shape(x) for x in batch])
         count = shapes[shape] = shapes.get(shape, 0) + 1
         return self.always or count > OTHERS or (count > first and shape == next(iter(shapes)))
 
     def refused(self, batch: tuple[Any, ...], error: Exception) -> Results:
-        """Go on without. If it is the step that is wrong, that is an error without compiling, too,
-        which then says it better."""
+        """Go on without compiling. If the step itself is wrong, running it op by op raises an error
+        that says so better."""
         results = self.eagerly(batch)
         if self.always:
             raise error
@@ -126,7 +125,7 @@ class CompiledStep(CompiledPart):
         loss, output, gradients = results if isinstance(results, tuple) else (results, None, [])
         value = loss.item()
         if not math.isfinite(value):
-            # Nothing was changed by it. Done again op by op, it is found where it was first so.
+            # The step has changed nothing. Repeated op by op, it raises and names the op.
             for rng, bits in self.before:
                 rng.bit_generator.state = bits
             return self.run.eagerly(batch)
@@ -136,7 +135,7 @@ class CompiledStep(CompiledPart):
         return value, output
 
     def bits(self) -> list[tuple[np.random.Generator, Any]]:
-        """Where the generators are, if the step draws."""
+        """The states of the random generators, if the step draws."""
         versions = self.step.versions
         if versions and not versions[0].traced.drawn:
             return []
@@ -144,7 +143,7 @@ class CompiledStep(CompiledPart):
 
 
 class CompiledValidation(CompiledPart):
-    """What is measured of held-out data."""
+    """The validation of a training."""
 
     def function(self) -> Callable[..., Any]:
         model, loss, with_output = self.run.model, self.run.loss_function, self.with_output

@@ -144,7 +144,7 @@ def trained(
     progress: bool,
     compile: bool | None,
 ) -> History:
-    """Go on with a training until it has so many steps."""
+    """Run a training until it has done `total` steps."""
     model, batches, saved = run.model, run.batches, run.step
     if compile or (compile is None and has_compiler()):
         use_compiled(run, always=bool(compile))
@@ -178,7 +178,7 @@ def trained(
 
 
 def has_compiler() -> bool:
-    # Imported when it is needed first: `import minigrad` is to be quick.
+    # Imported on first use, to keep `import minigrad` fast.
     from minigrad.compile.build import compiler
 
     return compiler() is not None

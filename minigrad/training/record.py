@@ -1,4 +1,4 @@
-"""Callbacks that keep what there is to see of a training."""
+"""Callbacks that record data of a training for plots."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Recorder(Callback):
-    """Base of what keeps something every so many steps."""
+    """Base of callbacks that record something every so many steps."""
 
     @checked
     def __init__(self, every: Size = 1) -> None:
@@ -27,7 +27,7 @@ class Recorder(Callback):
 
 
 class Norms(Recorder):
-    """Keeps how large gradients, updates and weights are, layer by layer.
+    """Records the norms of gradients, updates and weights, layer by layer.
 
     Each row of `rows` has the step, and under "gradient", "update" and "weight" the Euclidean norm
     for each layer, over all its parameters. The gradient is that of the step's batch, after
@@ -109,7 +109,7 @@ def by_layer(arrays: dict[str, np.ndarray]) -> dict[str, float]:
 
 
 class Snapshots(Recorder):
-    """Keeps copies of the weights, to see later what the network computed at each of them.
+    """Records copies of the weights, to see later what the network computed with each of them.
 
     `states` has a `state_dict` for each step kept, the first from before the first step: for
     `viz.plots.animate_boundary`, or for `model.load_state_dict`.
@@ -119,6 +119,17 @@ class Snapshots(Recorder):
 
     Raises:
         ValueError: if every is below 1.
+
+    >>> import minigrad
+    >>> from minigrad import data, nn, optim
+    >>> model, snapshots = nn.Sequential(nn.Linear(2, 1)), Snapshots(every=2)
+    >>> batches = data.BatchLoader(np.ones((4, 2), np.float32), np.ones((4, 1)), batch_size=4)
+    >>> history = minigrad.fit(
+    ...     model, batches, nn.MSELoss(), optim.SGD(model.parameters(), lr=0.1), steps=4,
+    ...     callbacks=[snapshots], progress=False,
+    ... )
+    >>> list(snapshots.states), list(snapshots.states[2])
+    ([0, 2, 4], ['0.weight', '0.bias'])
     """
 
     gradients = False

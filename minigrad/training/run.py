@@ -53,7 +53,7 @@ RESERVED = ("step", "epoch", "loss", "lr", "seconds")
 
 @dataclass(frozen=True)
 class Update:
-    """What a step does to the model: forward, backward, update; as it is, or compiled."""
+    """A step, op by op or traced: forward, backward, update."""
 
     model: Module
     loss_function: Callable[..., Any]
@@ -65,7 +65,7 @@ class Update:
     def __call__(
         self, batch: tuple[Any, ...], check: Callable[[Tensor], None] = lambda loss: None
     ) -> tuple[Tensor, Any]:
-        """The loss, which `check` may refuse before anything is changed by it, and the output."""
+        """The loss, and the output. `check` may raise for a loss before anything is updated."""
         x, *targets = batch
         self.optimizer.zero_grad()
         output = self.model(x)
@@ -86,7 +86,7 @@ class Update:
         return loss, output
 
     def check_reached(self) -> None:
-        """What the optimiser has and the loss does not depend on is never trained."""
+        """Raise if parameters of the optimiser that must get a gradient got none."""
         without = [x for x in self.strangers if x.grad is None]
         if without or all(x.grad is None for x in self.optimizer.parameters):
             held, own = set(self.optimizer.parameters), self.model.named_parameters()
@@ -102,13 +102,12 @@ class Update:
 
 @dataclass
 class Run:
-    """One training, as its callbacks see it: what takes part in it, and how far it is.
+    """One training, as its callbacks see it: its parts, and its progress.
 
-    `step` is how many steps are done, `loss` that of the last one, `seconds` what they took.
-    `stopping` says why it is to end after this step, and is empty while it is not. `compiled` does
-    the steps, and `validating` measures batches of held-out data, unless they are None; `shapes`
-    and `validation_shapes` count how often there were batches of each shape. `told` has the
-    settings that it began with.
+    `step`: how many steps are done; `loss`: that of the last one; `seconds`: the time they took.
+    `stopping`: why the training ends after this step; empty if it does not. `compiled` runs the
+    steps, and `validating` measures validation batches, unless they are None; `shapes` and
+    `validation_shapes` count the batches of each shape. `told`: the settings that it began with.
     """
 
     model: Module
@@ -140,7 +139,7 @@ class Run:
         """One step: forward, backward, update."""
         started = time.perf_counter()
         x, *targets = batch
-        # With an op's watcher, as in debug(), each op is to be seen.
+        # A watcher of ops, as debug() has, needs to see each op.
         compiled = None if self.compiled is None or watchers.get() else self.compiled
         self.loss, output = compiled(batch) if compiled else self.eagerly(batch)
         if isinstance(self.schedule, Schedule):
@@ -168,11 +167,10 @@ class Run:
         )
 
     def check_parts(self) -> None:
-        """Refuse what would train something else, or nothing, and say nothing.
+        """Raise if the optimiser, schedule or average belong to something else than the model.
 
-        An optimiser may leave out parameters of the model, which are then not trained, and have
-        some of the loss function. Those that are not known to be of either must be given a gradient
-        by the loss.
+        An optimiser may leave out parameters of the model, which are then not trained, and may hold
+        parameters of the loss function. All others that it holds must get a gradient from the loss.
         """
         of_loss = self.loss_function.parameters() if isinstance(self.loss_function, Module) else ()
         known = {*self.model.parameters(), *of_loss}
@@ -230,7 +228,7 @@ class Run:
     # A loss that cannot be trained with
 
     def check(self, loss: Tensor, batch: tuple[Any, ...]) -> None:
-        """A loss that is not finite would make every weight NaN in this step."""
+        """Raise if the loss is not finite: the step would make every weight NaN."""
         value = loss.item()
         if not math.isfinite(value):
             at = f"step {self.step + 1} ({self.place()})"
@@ -261,7 +259,7 @@ class Run:
     # Checkpoints: arrays under the name of the part they belong to, everything else as JSON
 
     def parts(self) -> dict[str, Any]:
-        """All that changes from step to step and has a state, by name."""
+        """The parts of the training that have a state, by name."""
         parts = {
             "model": self.model,
             "optimizer": self.optimizer,
@@ -276,7 +274,7 @@ class Run:
         return [generator(), *(rng for rng in self.model.generators() if rng is not generator())]
 
     def save(self, path: Path) -> None:
-        """Write all that the next steps depend on to one file, whole or not at all."""
+        """Write all that the next steps depend on to one file, atomically."""
         arrays, text = self.state()
         save(path, arrays, {"format": FORMAT, "training": text})
 
@@ -310,7 +308,7 @@ class Run:
         return checked_arrays(arrays), json.dumps(state, default=np.ndarray.tolist)
 
     def load(self, path: Path) -> None:
-        """Go on where `save` was called.
+        """Restore what `save` wrote.
 
         Raises:
             MinigradError: if the file is no checkpoint, or that of another training.
@@ -332,15 +330,15 @@ class Run:
                 f"{path} is of a training with {', '.join(sorted(strangers))} as well, and this "
                 f"one has {', '.join(parts)}: give the same arguments, or checkpoint= another name"
             )
-        # Of a call that is repeated in the same process, the settings are those of its last step.
+        # If the call is repeated in one process, its settings are those at the end of the first.
         names = [k for k in told | self.told if self.told.get(k) not in (told.get(k), now.get(k))]
         if names:
             changes = [changed(k, told.get(k, ""), self.told.get(k, "")) for k in names]
             raise MinigradError(
                 f"{path} is of another training than this one, which goes on only as it began:\n  "
                 + "\n  ".join(changes)
-                + "\nGive the same as then; or, to begin another, checkpoint= another name, and "
-                "load the weights that are to be kept into the model first"
+                + "\nGive the same settings; or start a new training with another checkpoint= file "
+                "(load weights that it should start from into the model first)"
             )
         before = {part: owner.state_dict() for part, owner in parts.items()}
         for part, owner in parts.items():
@@ -376,7 +374,7 @@ class Run:
 
 
 def settings_of(run: Run) -> dict[str, str]:
-    """What a training was told that is no part of its state, and that all steps depend on."""
+    """The settings that all steps depend on, and that are not part of the state."""
     optimizer, average = run.optimizer, run.average
     settings: dict[str, Any] = {
         "model": run.model,
@@ -410,17 +408,17 @@ def in_words(value: Any) -> str:
 
 
 def changed(name: str, then: str, here: str) -> str:
-    """A setting that is another now; of one of many lines, the first of these."""
+    """How a setting differs; for one of many lines, the first line that does."""
     lines = zip_longest(then.splitlines(), here.splitlines(), fillvalue="nothing")
     before, after = next((a, b) for a, b in lines if a != b)
     return f"{name}: {before.strip()} then, {after.strip()} here"
 
 
 def as_json(part: str, name: str, value: Any) -> Any:
-    """A value of a state as JSON holds it: numbers of NumPy become Python's.
+    """A value of a state in a form that JSON can hold: numbers of NumPy become Python's.
 
     Raises:
-        UnsupportedError: if it is nothing of the kind.
+        UnsupportedError: if JSON cannot hold it.
     """
     value = value_of(value)
     if isinstance(value, np.generic | np.ndarray):
