@@ -65,6 +65,10 @@ class ShapeError(MinigradError, ValueError):
     """Shapes, axes or indices that do not fit together."""
 
 
+class IndexingError(ShapeError, IndexError):
+    """An index or an axis that an array does not have: what NumPy raises as an IndexError."""
+
+
 class DtypeError(MinigradError, TypeError):
     """A dtype that is not supported, or that carries no gradient."""
 
@@ -300,7 +304,9 @@ def refusal_of(
             "shapes broadcast when, aligned at the right, each pair of sizes is equal or has a 1: "
             "reshape one, or add an axis with x[:, None]"
         )
-    kind = DtypeError if isinstance(error, TypeError | OverflowError) else ShapeError
+    kind: type[MinigradError] = IndexingError if isinstance(error, IndexError) else ShapeError
+    if isinstance(error, TypeError | OverflowError):
+        kind = DtypeError
     return kind(f"{name}({', '.join(given)}) does not work: {advice}")
 
 

@@ -191,7 +191,7 @@ class Tensor:
 
     def __len__(self) -> int:
         if not self.ndim:
-            raise ShapeError("len() of a Tensor with no axes")
+            raise ArgumentTypeError("len() of a Tensor with no axes")
         return self.shape[0]
 
     def __iter__(self) -> Iterator[Tensor]:

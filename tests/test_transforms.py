@@ -431,3 +431,51 @@ def test_dictionaries_keep_their_class(kind: Any, wrap: Any) -> None:
     found = wrap(grad(f))(kind(a=3.0, b=4.0))
     assert type(found) is type(kind()) and dict(found) == {"a": factor, "b": 2 * factor}
     assert wrap(f)(kind(a=3.0, b=4.0)) == 11 * factor
+
+
+def next_or_one(x: Any) -> Any:
+    total = 0.0
+    for k in range(4):
+        try:
+            total = total + x[k + 1] ** 2
+        except IndexError:
+            total = total + 1
+    return total
+
+
+def written_where_possible(x: Any) -> Any:
+    y = x * 1
+    try:
+        y[7] = 0
+    except IndexError:
+        y[0] = 0
+    return np.sum(y * y)
+
+
+def halves_of_rows(x: Any) -> Any:
+    try:
+        rows = len(np.sum(x, axis=1))
+    except IndexError:
+        rows = 2
+    return np.sum(x * x) / rows
+
+
+def of_a_number(x: Any) -> Any:
+    try:
+        return sum(v for v in x[0])
+    except TypeError:
+        return x[0] ** 2
+
+
+@pytest.mark.parametrize(
+    ("f", "expected"),
+    [
+        (next_or_one, [0, 2 * X[1], 2 * X[2]]),
+        (written_where_possible, [0, 2 * X[1], 2 * X[2]]),
+        (halves_of_rows, X),
+        (of_a_number, [2 * X[0], 0, 0]),
+    ],
+)
+def test_errors_are_caught_as_numpys_are(f: Any, expected: Any) -> None:
+    same(grad(f)(X), expected)
+    same(f(Tensor(X)).data, f(X))

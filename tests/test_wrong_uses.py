@@ -43,8 +43,10 @@ t.flatten() | MissingError | a Tensor has no .flatten: write t.reshape(-1), or t
 t.add_(1) | MissingError | a Tensor has no .add_: write t += x
 round(t, 2) | UnsupportedError | takes no Tensor: write np.round(t)
 divmod(t, 2) | UnsupportedError | takes no Tensor: write t // x and t % x
-t["a"] | MinigradError | does not work
-t[1.5] | MinigradError | does not work
+t["a"] | IndexingError | does not work
+t[1.5] | IndexingError | does not work
+t[2] | IndexingError | out of bounds
+t.__setitem__((0, 3), 1) | IndexingError | out of bounds
 "a" + t | DtypeError | add('a', float64 array of shape
 ~t | DtypeError | invert(float64 array of shape (2
 float(t) | ShapeError | one value is asked for, and this Tensor has
@@ -61,9 +63,9 @@ t.real | MissingError | a Tensor has no .real: write t itself
 no_grad(3) | ArgumentTypeError | takes nothing, or a function
 no_grad()(lambda: (yield)) | UnsupportedError | in the body, around what it computes
 debug(lambda: (yield)) | UnsupportedError | in the body, around what it computes
-len(Tensor(1.0)) | ShapeError | len() of a Tensor with no axes
-iter(Tensor(1.0)) | ShapeError | len() of a Tensor with no axes
-list(Tensor(1.0)) | ShapeError | len() of a Tensor with no axes
+len(Tensor(1.0)) | ArgumentTypeError | len() of a Tensor with no axes
+iter(Tensor(1.0)) | ArgumentTypeError | len() of a Tensor with no axes
+list(Tensor(1.0)) | ArgumentTypeError | len() of a Tensor with no axes
 w.sum().backward([1.0, 2.0]) | ShapeError | backward(g) of shape () with g o
 w.sum().backward("a") | DtypeError | a Tensor cannot be made of this
 w.backward() | GradientError | backward() from a Tensor of shap

@@ -13,7 +13,7 @@ from minigrad.compile.ir import Graph, Value
 from minigrad.compile.layout import Layout
 from minigrad.compile.plan import Array, ByNumpy, Calls, constants_of, plan_of
 from minigrad.compile.source import written_out
-from minigrad.errors import ShapeError
+from minigrad.errors import IndexingError
 from minigrad.ops.base import registry
 
 
@@ -119,7 +119,7 @@ class Program:
         """Run on the arrays that are bound.
 
         Raises:
-            ShapeError: if an index is out of range.
+            IndexingError: if an index is out of range.
         """
         names: dict[str, Any] = {}
         lines, outputs = self.text(names)
@@ -150,7 +150,7 @@ class Program:
             self.arrays[slot] = self.views[slot] = None
 
     def refuse(self) -> None:
-        raise ShapeError("a compiled function looks up an index that is out of range")
+        raise IndexingError("a compiled function looks up an index that is out of range")
 
     def by_numpy(self, it: ByNumpy) -> None:
         inputs = [self.read(x) if isinstance(x, Array) else x for x in it.inputs]

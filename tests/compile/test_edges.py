@@ -928,7 +928,12 @@ def test_a_buffer_made_inside_is_filled() -> None:
     x = normal(3, dtype=np.float64)
     expected = filled(np.zeros((2, 3)), x)
     same(compile(lambda x: filled(Tensor(np.zeros((2, 3))), x))(x), expected)
-    into: Any = compile(lambda x: np.multiply(x, 2, out=Tensor(np.zeros((2, 3)))))
+
+    def doubled(x: Any) -> Any:
+        out: Any = Tensor(np.zeros((2, 3)))
+        return np.multiply(x, 2, out=out)
+
+    into: Any = compile(doubled)
     same(into(x), np.stack([2 * x, 2 * x]))
     weighted: Any = compile(grad(lambda x: np.sum(filled(Tensor(np.zeros((2, 3))), x)[0] * 3)))
     same(weighted(x), np.full(3, 3.0))
