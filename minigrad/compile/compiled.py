@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import Context, ContextVar
 from pickle import dumps, loads
 from random import Random
 from typing import Any, Generic, ParamSpec, TypeVar
@@ -38,6 +39,17 @@ R = TypeVar("R")
 KEPT, MANY = 32, 16
 # Tracing puts tracers where all threads see them: one thread at a time traces and reads arguments.
 tracing_lock = threading.RLock()
+
+
+# Where NumPy keeps what np.errstate sets, and what that is if nothing has: np.geterr() takes half as
+# long as a whole call.
+errors_of: Any = getattr(np._core.umath, "_extobj_contextvar", ContextVar("errors", default=None))
+DEFAULT_ERRORS = Context().run(errors_of.get) or object()
+
+
+def raising() -> bool:
+    """Whether NumPy is to raise errors, print or call something where results are not finite."""
+    return not {"ignore", "warn"}.issuperset(np.geterr().values())
 
 
 @after_fork
@@ -76,7 +88,7 @@ class Compiled(Generic[P, R]):
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         # debug() watches each op; and a call while tracing is traced as part of the caller.
-        if watchers.get() or tracing.get():
+        if watchers.get() or tracing.get() or errors_of.get() is not DEFAULT_ERRORS and raising():
             return self.function(*args, **kwargs)
         if self.versions:
             version = self.versions[0]

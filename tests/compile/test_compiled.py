@@ -251,6 +251,26 @@ def test_a_function_that_no_grad_decorates_is_constant_inside() -> None:
     np.testing.assert_array_equal(compile(mean_square)(x), 2.5)
 
 
+@pytest.mark.parametrize("how", ["raise", "call"])
+def test_errors_that_numpy_is_to_raise(how: Any) -> None:
+    f = compile(lambda x: np.log(x) / x)
+    x, ones = np.array([0.0, 1.0]), np.ones(2)
+    with np.errstate(all="ignore"):
+        assert not np.isfinite(f(x)[0]) and f.traces == 1
+    for _ in range(2):
+        with np.errstate(divide=how, call=raises):
+            agree(f(ones), np.zeros(2))
+            with pytest.raises(FloatingPointError, match="divide by zero"):
+                f(x)
+            with pytest.raises(FloatingPointError):
+                compile(lambda x: f(x))(x)
+    assert f.traces == 1 and not np.isfinite(f(x)[0])
+
+
+def raises(what: str, flag: int) -> None:
+    raise FloatingPointError(what)
+
+
 def test_under_no_grad_and_debug() -> None:
     model = network()
     forward: Any = compile(lambda x: model(x))
