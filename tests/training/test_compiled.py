@@ -401,3 +401,14 @@ def test_nothing_is_said_where_all_is_well() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         trained(compile=None, steps=12)
+
+
+def test_a_batch_of_ignored_targets_is_refused_and_changes_nothing() -> None:
+    model, ignored = network(), np.full(44, -100)
+    before = [p.data.copy() for p in model.parameters()]
+    with pytest.raises(ShapeError, match="every target is ignore_index"):
+        trained(model, batches=BatchLoader(X, ignored, batch_size=16, seed=0))
+    assert all(np.array_equal(p.data, x) for p, x in zip(model.parameters(), before, strict=True))
+    # A step of one's own does not read targets: NaN, as in PyTorch.
+    loss = minigrad.compile(F.cross_entropy)
+    assert np.isnan(loss(np.ones((44, 2), np.float32), ignored))
