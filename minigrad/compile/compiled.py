@@ -41,8 +41,8 @@ KEPT, MANY = 32, 16
 tracing_lock = threading.RLock()
 
 
-# Where NumPy keeps what np.errstate sets, and what that is if nothing has: np.geterr() takes half as
-# long as a whole call.
+# Where NumPy keeps what np.errstate sets, and what is there if nothing has set it: np.geterr() takes
+# half as long as a whole call.
 errors_of: Any = getattr(np._core.umath, "_extobj_contextvar", ContextVar("errors", default=None))
 DEFAULT_ERRORS = Context().run(errors_of.get) or object()
 
@@ -88,7 +88,8 @@ class Compiled(Generic[P, R]):
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         # debug() watches each op; and a call while tracing is traced as part of the caller.
-        if watchers.get() or tracing.get() or errors_of.get() is not DEFAULT_ERRORS and raising():
+        strict = errors_of.get() is not DEFAULT_ERRORS and raising()
+        if strict or watchers.get() or tracing.get():
             return self.function(*args, **kwargs)
         if self.versions:
             version = self.versions[0]
