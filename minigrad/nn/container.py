@@ -41,7 +41,7 @@ class Container(Module):
         return len(dict(self.named_children()))
 
 
-def numbered(modules: Iterable[Module]) -> dict[str, Module]:
+def numbered(modules: Iterable[Any]) -> dict[str, Module]:
     """Modules under the names "0", "1", ..."""
     return {str(k): module for k, module in enumerate(modules)}
 

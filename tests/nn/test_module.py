@@ -277,7 +277,7 @@ def test_a_state_of_another_head_is_loaded_without_it() -> None:
 )
 def test_values_beyond_what_the_dtype_holds_are_no_infinities(dtype: Any, value: float) -> None:
     """float16 rounds 65519 down to its largest, 65504, and 65520 up."""
-    module = Module()
+    module: Any = Module()
     module.x = Tensor(np.ones(2, dtype), requires_grad=True)
     with pytest.raises(ShapeError, match=f"too large: x is {np.dtype(dtype)} here, float64 given"):
         module.load_state_dict({"x": np.array([1.0, value])})
