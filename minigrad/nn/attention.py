@@ -32,6 +32,10 @@ class MultiheadAttention(Module):
     `init.xavier_uniform_`, drawn from `rng`, biases as zeros. `dropout` is of the attention's
     weights, while training.
 
+    Raises:
+        ArgumentError: when made, if a setting is of another type or out of its range.
+        ShapeError: if num_heads does not divide embed_dim.
+
     >>> layer = MultiheadAttention(8, num_heads=2, batch_first=True)
     >>> x = np.zeros((5, 10, 8))
     >>> y, weights = layer(x, x, x)
@@ -221,6 +225,10 @@ class TransformerEncoderLayer(Module):
     Its children have PyTorch's names: self_attn, linear1 (d_model -> dim_feedforward), linear2 and
     norm1, norm2; parameters start as theirs, drawn from `rng`, as is what is dropped out: weights
     of the attention, and values after it, after the activation and at the end.
+
+    Raises:
+        ArgumentError: when made, if a setting is of another type or out of its range.
+        ShapeError: when called, if x or a mask have other shapes.
 
     >>> layer = TransformerEncoderLayer(8, 2, dim_feedforward=16, batch_first=True)
     >>> layer(np.zeros((5, 10, 8))).shape

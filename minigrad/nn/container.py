@@ -134,6 +134,9 @@ class Sequential(Numbered):
     They are its children "0", "1", ..., or have the names that a dict gives them. They are items,
     too: `network[0]`, and `network[:2]`, a Sequential of the same modules.
 
+    Raises:
+        UnsupportedError: if an item is not a module, or a name cannot be used.
+
     >>> from minigrad.nn import Linear, ReLU
     >>> network = Sequential(Linear(2, 8), ReLU(), Linear(8, 1))
     >>> network(np.zeros((5, 2))).shape
@@ -165,6 +168,9 @@ class Sequential(Numbered):
 class ModuleList(Numbered):
     """Modules in a list: children "0", "1", ..., for a forward that goes through them.
 
+    Raises:
+        UnsupportedError: if an item is not a module.
+
     >>> from minigrad.nn import Linear
     >>> class Sum(Module):
     ...     def __init__(self):
@@ -187,6 +193,9 @@ class ModuleList(Numbered):
 
 class ModuleDict(Container):
     """Modules by name, as in a dict.
+
+    Raises:
+        UnsupportedError: if an item is not a module, or a name cannot be used.
 
     >>> from minigrad.nn import Linear
     >>> heads = ModuleDict({"colour": Linear(8, 3), "size": Linear(8, 1)})
@@ -241,6 +250,9 @@ class ModuleDict(Container):
 class Flatten(Module):
     """Several axes made one, all but the first unless told which: (N, C, H, W) -> (N, C*H*W).
 
+    Raises:
+        ShapeError: if the axes are in the wrong order; when called, if x lacks them.
+
     >>> Flatten()(np.zeros((5, 3, 8, 8))).shape
     (5, 192)
     >>> Flatten(0, 1)(np.zeros((5, 3, 8))).shape
@@ -270,6 +282,9 @@ class Flatten(Module):
 
 class Unflatten(Module):
     """One axis made several, of which one size may be -1: (N, C*H*W) -> (N, C, H, W).
+
+    Raises:
+        ShapeError: if sizes are below 1; when called, if they do not make up the axis.
 
     >>> Unflatten(1, (3, 8, 8))(np.zeros((5, 192))).shape
     (5, 3, 8, 8)

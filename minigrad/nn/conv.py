@@ -96,6 +96,11 @@ class Conv1d(Convolution):
     values a kernel sees, drawn from `rng`. For stride, padding, dilation and groups see
     `functional.conv1d`.
 
+    Raises:
+        ArgumentError: when made, if a setting is of another type or out of its range.
+        ShapeError: if the channels are no multiples of groups; when called, if x has another shape
+            or is smaller than the kernel.
+
     >>> layer = Conv1d(1, 4, 3, padding=1)
     >>> layer(np.ones((5, 1, 8))).shape
     (5, 4, 8)
@@ -115,6 +120,11 @@ class Conv2d(Convolution):
     is how many pixels a kernel sees, drawn from `rng`. For stride, padding, dilation and groups
     see `functional.conv2d`.
 
+    Raises:
+        ArgumentError: when made, if a setting is of another type or out of its range.
+        ShapeError: if the channels are no multiples of groups; when called, if x has another shape
+            or is smaller than the kernel.
+
     >>> layer = Conv2d(1, 4, 3, padding=1)
     >>> layer(np.ones((5, 1, 8, 8))).shape
     (5, 4, 8, 8)
@@ -133,6 +143,11 @@ class ConvTranspose2d(Convolution):
     (out_channels,) unless it is left out. They start uniform within +-1/sqrt(fan_in), where fan_in
     is, as PyTorch counts, out_channels/groups * kh * kw, drawn from `rng`. For the settings see
     `functional.conv_transpose2d`.
+
+    Raises:
+        ArgumentError: when made, if a setting is of another type or out of its range.
+        ShapeError: if the channels are no multiples of groups; when called, if x has another shape
+            or is smaller than the kernel.
 
     >>> layer = ConvTranspose2d(4, 1, 2, stride=2)
     >>> layer(np.ones((5, 4, 8, 8))).shape

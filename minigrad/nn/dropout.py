@@ -16,6 +16,10 @@ class Dropout(Module):
 
     It draws from `rng`, which it keeps, or from the library's default generator.
 
+    Raises:
+        ArgumentError: when made, if a setting is of another type or out of its range.
+        DtypeError: when called while training, if x is not of floats.
+
     >>> layer = Dropout(0.5, rng=np.random.default_rng(0))
     >>> layer(np.ones(6))
     array([2., 2., 2., 0., 0., 0.])

@@ -21,6 +21,11 @@ class Embedding(Module):
     drawn from `rng`. The row of padding_idx, if there is one, starts as zeros and is given no
     gradient. Indices are integers, of any shape; see `functional.embedding`.
 
+    Raises:
+        ArgumentError: when made, if a setting is of another type or out of its range.
+        ShapeError: when called, if an index has no row.
+        DtypeError: when called, if indices are not integers.
+
     >>> layer = Embedding(27, 4)
     >>> layer(np.array([[0, 26, 1]])).shape
     (1, 3, 4)

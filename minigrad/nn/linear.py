@@ -20,6 +20,10 @@ class Linear(Module):
     Parameters are float32: weight (out_features, in_features), and bias (out_features,) unless
     it is left out. They start uniform within +-1/sqrt(in_features), drawn from `rng`.
 
+    Raises:
+        ArgumentError: when made, if a setting is of another type or out of its range.
+        ShapeError: when called, if the last axis of x is not in_features.
+
     >>> layer = Linear(3, 2)
     >>> layer(np.ones((5, 3))).shape
     (5, 2)
@@ -65,6 +69,10 @@ class Bilinear(Module):
     Parameters are float32: weight (out_features, in1_features, in2_features), and bias
     (out_features,) unless it is left out. They start uniform within +-1/sqrt(in1_features), drawn
     from `rng`.
+
+    Raises:
+        ArgumentError: when made, if a setting is of another type or out of its range.
+        ShapeError: when called, if the inputs have other shapes.
 
     >>> layer = Bilinear(3, 4, 2)
     >>> layer(np.ones((5, 3)), np.ones((5, 4))).shape

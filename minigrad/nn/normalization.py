@@ -104,6 +104,10 @@ class BatchNorm1d(BatchNorm):
     Takes shape (N, num_features) or (N, num_features, L). `BatchNorm`, its base, has parameters,
     buffers and settings.
 
+    Raises:
+        ArgumentError: when made, if a setting is of another type or out of its range.
+        ShapeError: when called, if x has another shape, or while training a channel has one value.
+
     >>> layer = BatchNorm1d(2)
     >>> layer(np.array([[1.0, 10.0], [3.0, 30.0]])).data.round(3)
     array([[-1., -1.],
@@ -121,6 +125,10 @@ class BatchNorm2d(BatchNorm):
     Takes shape (N, num_features, H, W). `BatchNorm`, its base, has parameters, buffers and
     settings.
 
+    Raises:
+        ArgumentError: when made, if a setting is of another type or out of its range.
+        ShapeError: when called, if x has another shape, or while training a channel has one value.
+
     >>> layer = BatchNorm2d(3)
     >>> layer(np.ones((5, 3, 8, 8))).shape
     (5, 3, 8, 8)
@@ -136,6 +144,10 @@ class LayerNorm(Module):
 
     Parameters are float32, of shape normalized_shape: weight, which starts at 1, unless
     elementwise_affine is False, and with it bias, which starts at 0, unless bias is False.
+
+    Raises:
+        ArgumentError: when made, if a setting is of another type or out of its range.
+        ShapeError: if sizes or groups do not fit together; when called, if x has another shape.
 
     >>> layer = LayerNorm(2)
     >>> layer(np.array([[1.0, 3.0], [10.0, 30.0]])).data.round(3)
@@ -179,6 +191,10 @@ class RMSNorm(Module):
     Its parameter is float32, of shape normalized_shape: weight, which starts at 1, unless
     elementwise_affine is False.
 
+    Raises:
+        ArgumentError: when made, if a setting is of another type or out of its range.
+        ShapeError: if sizes or groups do not fit together; when called, if x has another shape.
+
     >>> layer = RMSNorm(2, elementwise_affine=False)
     >>> layer(np.array([[3.0, 3.0], [-20.0, 20.0]]))
     array([[ 1.,  1.],
@@ -217,6 +233,10 @@ class GroupNorm(Module):
 
     Parameters are float32, unless affine is False: weight and bias (num_channels,), which start at
     1 and 0.
+
+    Raises:
+        ArgumentError: when made, if a setting is of another type or out of its range.
+        ShapeError: if sizes or groups do not fit together; when called, if x has another shape.
 
     >>> layer = GroupNorm(2, 4)
     >>> layer(np.array([[1.0, 3.0, 10.0, 30.0]])).data.round(3)

@@ -186,6 +186,10 @@ class RNN(Recurrent):
     bidirectional the same with "_reverse". They start uniform within +-1/sqrt(hidden_size), drawn
     from `rng`, as is what `dropout` makes 0 between the layers.
 
+    Raises:
+        ArgumentError: when made, if a setting is of another type or out of its range.
+        ShapeError: when called, if x or the state have other shapes, or there is no step.
+
     >>> layer = RNN(3, 8)
     >>> y, h = layer(np.zeros((10, 5, 3)))
     >>> y.shape, h.shape
@@ -225,6 +229,10 @@ class LSTM(Recurrent):
     order input gate, forget gate, new value, output gate: weight_ih_l0 (4*hidden_size,
     input_size). State is a pair (h, c).
 
+    Raises:
+        ArgumentError: when made, if a setting is of another type or out of its range.
+        ShapeError: when called, if x or the state have other shapes, or there is no step.
+
     >>> layer = LSTM(3, 8, num_layers=2)
     >>> y, (h, c) = layer(np.zeros((10, 5, 3)))
     >>> y.shape, h.shape, c.shape
@@ -243,6 +251,10 @@ class GRU(Recurrent):
 
     Parameters are those of `RNN`, with the three gates below each other in the first axis, in the
     order reset gate, update gate, new value: weight_ih_l0 (3*hidden_size, input_size).
+
+    Raises:
+        ArgumentError: when made, if a setting is of another type or out of its range.
+        ShapeError: when called, if x or the state have other shapes, or there is no step.
 
     >>> layer = GRU(3, 8, batch_first=True, bidirectional=True)
     >>> y, h = layer(np.zeros((5, 10, 3)))
