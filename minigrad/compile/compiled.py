@@ -41,9 +41,10 @@ KEPT, MANY = 32, 16
 tracing_lock = threading.RLock()
 
 
-# Where NumPy keeps what np.errstate sets, and what is there if nothing has set it: np.geterr() takes
+# Where NumPy keeps what np.errstate sets, and what is there by default: np.geterr() takes
 # half as long as a whole call.
-errors_of: Any = getattr(np._core.umath, "_extobj_contextvar", ContextVar("errors", default=None))
+umath = np._core.umath  # type: ignore[attr-defined]
+errors_of: Any = getattr(umath, "_extobj_contextvar", ContextVar("errors", default=None))
 DEFAULT_ERRORS = Context().run(errors_of.get) or object()
 
 
