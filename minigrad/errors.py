@@ -10,6 +10,7 @@ import math
 import os
 import sys
 import warnings
+from collections.abc import Sequence
 from types import CodeType, FrameType, ModuleType
 from typing import Any
 
@@ -240,8 +241,13 @@ PLAIN = frozenset([float, int, bool, np.ndarray, np.float64])  # types that need
 
 
 def operand(x: Any) -> Any:
-    """An input of an op: a list as an array, anything else as it is."""
-    return numbers_of(x) if type(x) in (list, tuple) else plain(x)
+    """An input of an op: a sequence as an array, anything else as it is."""
+    return numbers_of(x) if is_nested(x) else plain(x)
+
+
+def is_nested(x: Any) -> bool:
+    """Whether NumPy makes an array of its entries: a list, a tuple, a range, a deque."""
+    return isinstance(x, Sequence) and not isinstance(x, str | bytes)
 
 
 def numbers_of(x: Any) -> np.ndarray:
@@ -260,12 +266,23 @@ def numbers_of(x: Any) -> np.ndarray:
     return array
 
 
+# What an array of a subclass has of its own if its arithmetic is not that of plain arrays.
+ARITHMETIC = ("__array_ufunc__", "__array_function__", "__add__", "__mul__", "__truediv__")
+
+
 def plain(x: Any) -> Any:
-    """x; raise if it is an array of a subclass with its own arithmetic."""
-    if isinstance(x, np.ma.MaskedArray | np.matrix):
-        advice = "fill it first, m.filled(0)" if isinstance(x, np.ma.MaskedArray) else "pass m.A"
+    """x; raise if it is an array of a subclass with its own arithmetic: masks, matrices, units."""
+    kind = type(x)
+    if kind is np.ndarray or not issubclass(kind, np.ndarray):
+        return x
+    if any(getattr(kind, name) is not getattr(np.ndarray, name) for name in ARITHMETIC):
+        advice = (
+            "fill it first, m.filled(0)"
+            if issubclass(kind, np.ma.MaskedArray)
+            else "pass np.array(x)"
+        )
         raise UnsupportedError(
-            f"Tensors do not compute as {type(x).__name__} does, and the result would be another: "
+            f"Tensors do not compute as {kind.__name__} does, and the result would be another: "
             f"{advice}"
         )
     return x

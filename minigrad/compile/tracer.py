@@ -23,6 +23,7 @@ from minigrad.errors import (
     DtypeError,
     MinigradError,
     UnsupportedError,
+    is_nested,
     plain,
     refusal_of,
     unsupported_dtype,
@@ -690,7 +691,7 @@ def traced_apply(op: Op, inputs: tuple[Any, ...], attributes: dict[str, Any]) ->
         elif issubclass(kind, Tensor):
             live = True
             any_traced = any_traced or is_traced(x.node.value)
-        elif kind is list or kind is tuple:
+        elif is_nested(x):
             listed = True
     if not any_traced or recorder is None:
         return apply(op, *inputs, **attributes)
@@ -700,7 +701,7 @@ def traced_apply(op: Op, inputs: tuple[Any, ...], attributes: dict[str, Any]) ->
             first = INDEXED[op.name]
             inputs = (*inputs[:first], *map(mask_read, inputs[first:]))
     if listed:
-        inputs = tuple([np.asarray(x) if type(x) in (list, tuple) else x for x in inputs])
+        inputs = tuple([np.asarray(x) if is_nested(x) else x for x in inputs])
     nodes: list[Any] = []
     arrays: Any = inputs
     requires_grad = recorded = False

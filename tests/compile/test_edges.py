@@ -3,10 +3,12 @@
 What is expected is what NumPy computes of the same arrays, or the eager library.
 """
 
+import collections
 import os
 import subprocess
 import sys
 import threading
+from array import array as array_of_c
 from collections.abc import Callable
 from typing import Any
 
@@ -975,3 +977,13 @@ def test_a_tensor_made_inside_that_needs_no_gradient_leaves_its_array_alone() ->
     x = np.array([4.0, -2.0])
     same(compile(both)(x), (np.array([5.0, -1.0]), np.array([4.0, -2.0])))
     same(x, np.array([4.0, -2.0]))
+
+
+@pytest.mark.parametrize(
+    "sequence", [range(3), collections.deque([0, 1, 2]), array_of_c("d", [0, 1, 2])]
+)
+def test_sequences_are_operands(sequence: Any) -> None:
+    x = np.array([3.0, 4.0, 5.0])
+    for wrap in (compile, lambda f: f):
+        same(wrap(lambda x: x * sequence)(x), np.array([0.0, 4.0, 10.0]))
+        same(wrap(grad(lambda x: np.sum(sequence * x)))(x), np.array([0.0, 1.0, 2.0]))
