@@ -57,6 +57,8 @@ LIKE = (np.zeros_like, np.ones_like, np.empty_like, np.full_like)
 PRINTING = (np.array2string, np.array_repr, np.array_str)
 # NumPy functions that return a copy even if nothing changes.
 COPYING = "astype clip pad repeat roll round tile".split()
+# NumPy functions that return a scalar, and end in an op of which NumPy makes a 0-d array.
+NUMBERS = "std inner einsum".split()
 # Ops whose results are views in NumPy.
 VIEWS = "reshape transpose expand slice".split()
 # Ops with index arrays, and which of their inputs is the first of these.
@@ -348,7 +350,9 @@ def or_by_numpy(method: Callable[..., Any]) -> Callable[..., Any]:
         recorder = tracing.get()
         before = None if recorder is None else recorder.refusal
         try:
-            return method(self, *args, **kwargs)
+            found = method(self, *args, **kwargs)
+            asked = args[0] if method.__name__ == "__array_function__" else method
+            return numbered(found) if asked.__name__ in NUMBERS else found
         except (MinigradError, TypeError):
             if recorder is None or not all_known((self, args, kwargs)):
                 raise
@@ -363,6 +367,15 @@ def or_by_numpy(method: Callable[..., Any]) -> Callable[..., Any]:
         return getattr(this, method.__name__)(*args, **kwargs)
 
     return either
+
+
+def numbered(x: Any) -> Any:
+    """A scalar in place of a 0-d array."""
+    if isinstance(x, Tensor) or not is_traced(x) or x.shape:
+        return x
+    number = Tracer(x.value)
+    number.writeable = False
+    return number
 
 
 class Tracer:

@@ -1,5 +1,6 @@
 """What dispatch knows works in a compiled function as it does eagerly, or is one clear refusal."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -73,3 +74,27 @@ def test_captured_arrays_at_computed_indices_and_inverted_masks() -> None:
 
     for found, expected in zip(compile(f)(x), f(x), strict=True):
         np.testing.assert_array_equal(found, expected)
+
+
+NUMBERS: dict[str, Callable[[Any], Any]] = {
+    "std": np.std,
+    "x.std": lambda x: x.std(),
+    "var": np.var,
+    "inner": lambda x: np.inner(x[0], x[1]),
+    "inner of numbers": lambda x: np.inner(x[0, 0], x[0, 1]),
+    "dot": lambda x: np.dot(x[0], x[1]),
+    "tensordot": lambda x: np.tensordot(x, x, 2),
+    "einsum": lambda x: np.einsum("ij,ij->", x, x),
+    "einsum of one": lambda x: np.einsum("ii", x[:2, :2]),
+    "norm": np.linalg.norm,
+    "std of rows": lambda x: np.std(x, axis=1),
+    "std, kept": lambda x: np.std(x, keepdims=True),
+}
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_numbers_where_numpy_gives_numbers(name: str) -> None:
+    f, x = NUMBERS[name], np.arange(6.0).reshape(2, 3)
+    found, expected = compile(f)(x), f(x)
+    assert type(found) is type(expected)
+    np.testing.assert_allclose(found, expected)
