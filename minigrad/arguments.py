@@ -11,6 +11,7 @@ import inspect
 import math
 import numbers
 import operator
+import re
 import types
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ from typing import (
 
 import numpy as np
 
-from minigrad.errors import ArgumentError, ArgumentTypeError, MinigradError, refusal_of
+from minigrad.errors import ArgumentError, ArgumentTypeError, MinigradError, line_of, refusal_of
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -76,6 +77,24 @@ KEYWORDS = {
     "recurse": "all that is inside is given: leave it out",
     "inputs": "leaves that are to have no gradient have requires_grad = False: leave it out",
     "num_workers": "batches are fetched in the same process: leave it out",
+    "last_epoch": "load_state_dict goes on where state_dict was asked for: leave it out",
+    "closure": "compute the loss and its gradients before, and call step() alone",
+    "norm_type": "the norm is the Euclidean one: leave it out",
+    "dtype": "parameters are float32, and a result has the dtype that NumPy gives it: leave it out",
+    "padding_mode": "padding is with zeros: np.pad(x, ..., mode=...) first",
+    "generator": "it is called rng here",
+    **dict.fromkeys(("foreach", "fused", "capturable", "verbose", "pin_memory"), "leave it out"),
+    **dict.fromkeys(("amsgrad", "sparse", "max_norm", "proj_size", "ceil_mode"), "it is not there"),
+    **dict.fromkeys(("return_indices", "add_bias_kv", "add_zero_attn"), "it is not there"),
+    "maximize": "it is not there: minimise the negative of what is to be large",
+    **dict.fromkeys(("size_average", "reduce"), 'it is called reduction: "mean", "sum" or "none"'),
+}
+
+# What Python says where a property is called, as other libraries' methods are.
+PROPERTIES = {
+    "'int' object is not callable": "a Tensor's size is a number, as NumPy's: write t.shape[0] for "
+    "t.size(0), t.shape for t.size(), t.ndim for t.ndim()",
+    "'tuple' object is not callable": "a Tensor's shape is a tuple, as NumPy's: write t.shape[0]",
 }
 
 
@@ -341,6 +360,16 @@ def check_call(error: TypeError, function: Callable[..., Any], args: Any, kwargs
     except TypeError as wrong:
         why = misfit(wrong, signature, kwargs)
         raise ArgumentTypeError(f"{owner_of(function, signature, args)}: {why}") from None
+
+
+def check_habit(error: TypeError) -> None:
+    """Raise in other words if an error is what Python or NumPy say of other libraries' names."""
+    keyword = re.search(r"unexpected keyword argument '(\w+)'", text := str(error))
+    advice = KEYWORDS.get(keyword[1]) if keyword else PROPERTIES.get(text)
+    if advice:
+        wrong = ArgumentTypeError(f"{text}: {advice}")
+        wrong.line = "\n  " + line_of(error)
+        raise wrong from error
 
 
 def owner_of(function: Callable[..., Any], signature: inspect.Signature, args: Any) -> str:

@@ -9,6 +9,7 @@ import linecache
 import math
 import os
 import sys
+import traceback
 import warnings
 from collections.abc import Sequence
 from types import CodeType, FrameType, ModuleType
@@ -150,6 +151,13 @@ def quoted(path: str, number: int, module: dict[str, Any] | None = None) -> str:
     return f"at {path}:{number}" + (f"\n    {source}" if source else "")
 
 
+def line_of(error: BaseException) -> str:
+    """The innermost line of the user's that an error came from."""
+    lines = traceback.walk_tb(error.__traceback__)
+    frame, number = [(f, n) for f, n in lines if not is_between(f)][-1]
+    return quoted(frame.f_code.co_filename, number)
+
+
 # Objects that cannot hold a gradient -> what to use instead.
 INSTEAD = {
     "a plain array": "read the values with t.data, fill np.zeros_like(t), join Tensors by np.stack",
@@ -248,6 +256,20 @@ def operand(x: Any) -> Any:
 def is_nested(x: Any) -> bool:
     """Whether NumPy makes an array of its entries: a list, a tuple, a range, a deque."""
     return isinstance(x, Sequence) and not isinstance(x, str | bytes)
+
+
+def gradient_of(shape: tuple[int, ...], grad: Any) -> Any:
+    """What is assigned as the gradient of a Tensor of this shape; lists as arrays.
+
+    Raises:
+        DtypeError, ShapeError: if it cannot be its gradient.
+    """
+    if grad is None:
+        return None
+    grad = grad if hasattr(grad, "dtype") and grad.dtype.kind in "fiub" else numbers_of(grad)
+    if grad.shape != shape:
+        raise ShapeError(f"grad of shape {grad.shape} for a Tensor of shape {shape}")
+    return grad
 
 
 def numbers_of(x: Any) -> np.ndarray:

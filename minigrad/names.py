@@ -86,7 +86,7 @@ OF_TENSORS = {
     "scatter_": "t[indices] = values",
 }
 
-OF_MODULES = {
+OF_OTHERS = {
     **dict.fromkeys(("to", "cuda", "cpu"), "nothing: there is only the CPU"),
     **dict.fromkeys(
         ("float", "double", "half"),
@@ -99,6 +99,12 @@ OF_MODULES = {
     "named_tensors": "named_parameters() and named_buffers()",
     "share_memory": "nothing: there is one process",
     "compile": "minigrad.compile(model)",
+    # of optimisers and schedules
+    "state": "states: a dict for each of parameters, in their order",
+    **dict.fromkeys(
+        ("get_last_lr", "get_lr", "print_lr"), '[x["lr"] for x in optimizer.param_groups]'
+    ),
+    "base_lrs": '[x["initial_lr"] for x in optimizer.param_groups]',
 }
 
 
@@ -111,6 +117,10 @@ OF_PACKAGES = {
     "huber_loss": "F.smooth_l1_loss(x, y, beta)",
     "one_hot": "np.eye(classes)[labels]",
     "pad": "np.pad",
+    "utils": "optim.clip_grad_norm_ and its like: they are in optim",
+    "functional": "minigrad.functional",
+    "ExponentialLR": "optim.LambdaLR(optimizer, lambda step: gamma**step)",
+    "MultiStepLR": "optim.LambdaLR(optimizer, function of the step), as for all other schedules",
     "lr_scheduler": "optim.StepLR and its like: schedules are in optim itself",
     "DataLoader": "data.BatchLoader(x, y, batch_size=32)",
     "TensorDataset": "data.ArrayDataset(x, y)",
@@ -149,7 +159,7 @@ def missing(owner: Any, name: str) -> NoReturn:
     """
     if name[:2] == "__":  # Python and NumPy often probe for special methods: keep it cheap
         raise AttributeError(name)
-    advice = (OF_TENSORS if hasattr(type(owner), "ndim") else OF_MODULES).get(name)
+    advice = (OF_TENSORS if hasattr(type(owner), "ndim") else OF_OTHERS).get(name)
     function = getattr(np, name, None)
     if advice is None and hasattr(type(owner), "ndim"):
         if function in implementations:

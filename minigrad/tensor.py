@@ -16,6 +16,7 @@ from minigrad.errors import (
     GradientError,
     ShapeError,
     check_number,
+    gradient_of,
     lost,
     plain,
     unsupported_dtype,
@@ -110,8 +111,7 @@ class Tensor:
 
     @grad.setter
     def grad(self, grad: Any) -> None:
-        if grad is not None and np.shape(grad) != self.shape:
-            raise ShapeError(f"grad of shape {np.shape(grad)} for a Tensor of shape {self.shape}")
+        grad = gradient_of(self.shape, grad)
         if grad is None and is_traced(self.node.value):
             implementations["cleared"](self)
         self.node.grad = grad

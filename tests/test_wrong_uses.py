@@ -492,6 +492,25 @@ go(callbacks=[EarlyStopping(3, "foo")]) | ArgumentError | EarlyStopping watches 
 go(callbacks=[BestWeights("foo")]) | ArgumentError | BestWeights watches 'foo', and a row of this hi
 accuracy(a) | ArgumentTypeError | accuracy: missing a required argument: 'labels'; it takes logits,
 viz.model(model) | ArgumentTypeError | Linear.forward: missing a required argument: 'x'; it takes x
+setattr(w, "grad", "abc") | DtypeError | has dtype <U3, and Tensors hold real floats
+setattr(w, "grad", [1.0]) | ShapeError | grad of shape (1,) for a Tensor of shape (3,)
+setattr(w, "grad", np.ones(3, complex)) | DtypeError | has dtype complex128
+nn.Conv1d(1, 1, 3, padding="same", stride=2) | ShapeError | Conv1d: padding="same" is for stride 1
+nn.Conv2d(1, 1, 3, padding_mode="circular") | ArgumentTypeError | np.pad(x, ..., mode=...) first
+nn.MaxPool2d(2, ceil_mode=True) | ArgumentTypeError | ceil_mode: it is not there
+nn.Linear(2, 2, dtype=np.float64) | ArgumentTypeError | dtype: parameters are float32
+nn.utils | MissingError | minigrad.nn has no utils: write optim.clip_grad_norm_
+nn.functional | MissingError | minigrad.nn has no functional: write minigrad.functional
+opt.state | MissingError | a SGD has no .state: write states
+optim.StepLR(opt, 1).get_last_lr() | MissingError | a StepLR has no .get_last_lr: write [x["lr"]
+optim.ExponentialLR(opt, 0.9) | MissingError | write optim.LambdaLR(optimizer, lambda step: gamma**
+optim.Adam([w], amsgrad=True) | ArgumentTypeError | amsgrad: it is not there
+optim.SGD([w], maximize=True) | ArgumentTypeError | maximize: it is not there: minimise the negativ
+optim.SGD([w], foreach=True) | ArgumentTypeError | foreach: leave it out
+opt.step(closure=lambda: 1.0) | ArgumentTypeError | closure: compute the loss and its gradients bef
+optim.StepLR(opt, 1, last_epoch=3) | ArgumentTypeError | last_epoch: load_state_dict goes on where
+optim.clip_grad_norm_([w], 1.0, norm_type=1) | ArgumentTypeError | norm_type: the norm is the Eucli
+nn.MSELoss(size_average=False) | ArgumentTypeError | size_average: it is called reduction: "mean"
 """
 
 
@@ -572,6 +591,29 @@ def test_the_users_line_is_not_one_of_contextlib_or_of_a_dataclass() -> None:
     with pytest.raises(errors.MinigradError) as refused, minigrad.debug():
         minigrad.Tensor(np.ones(2)) + np.ones(3)
     assert f"at {__file__}" in str(refused.value)
+
+
+HABITS: dict[str, tuple[Any, str]] = {
+    "sum": (lambda x: np.sum(x, dim=1), "keyword argument 'dim': it is called axis"),
+    "mean": (lambda x: np.mean(x, axis=1, keepdim=True), "'keepdim': it is called keepdims here"),
+    "size": (lambda x: np.reshape(x, (x.size(0), -1)), "callable: a Tensor's size is a number, as"),
+    "shape": (lambda x: x.shape(0), "callable: a Tensor's shape is a tuple, as NumPy's: write t."),
+}
+
+
+@pytest.mark.parametrize("habit", HABITS)
+def test_what_pytorchs_users_write_in_a_forward_is_told(habit: str) -> None:
+    """Here Python and NumPy refuse it before a Tensor is asked."""
+
+    class Net(nn.Module):
+        def forward(self, x: Any) -> Any:
+            return HABITS[habit][0](x)
+
+    function, words = HABITS[habit]
+    with pytest.raises(errors.ArgumentTypeError) as caught:
+        nn.Sequential(Net())(minigrad.Tensor(np.ones((2, 3))))
+    assert words in str(caught.value)
+    assert f"at {__file__}:{function.__code__.co_firstlineno}" in str(caught.value)
 
 
 def test_what_is_not_there_looks_as_if_it_were_not() -> None:

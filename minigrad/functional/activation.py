@@ -96,7 +96,9 @@ def prelu(x: Any, weight: Any) -> Any:
     array([[-1., -0.]])
     """
     x, weight = as_array(x), as_array(weight)
-    if weight.shape != (1,):
+    if weight.shape == (1,):
+        weight = weight.reshape((1,) * x.ndim)  # and one value stays one without axes
+    else:
         if weight.ndim != 1 or x.shape[1:2] != weight.shape:
             raise ShapeError(
                 f"prelu of x {x.shape} with weight {weight.shape}: there is one slope, (1,), or "

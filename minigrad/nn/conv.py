@@ -44,6 +44,8 @@ class Convolution(Module):
         stride, dilation = per_axis(stride, "stride", axes), per_axis(dilation, "dilation", axes)
         if min(*kernel_size, *stride, *dilation) < 1:
             raise ShapeError(f"{name}: kernel, stride and dilation are at least 1")
+        if padding == "same" and set(stride) != {1}:
+            raise ShapeError(f'{name}: padding="same" is for stride 1, not {stride}')
         if padding != "same" and min(per_axis(padding, "padding", axes)) < 0:
             raise ShapeError(f"{name}: padding is at least 0, not {padding}")
         if in_channels % groups or out_channels % groups:

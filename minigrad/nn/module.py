@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from minigrad.arguments import bound, check_call, checked, shown
+from minigrad.arguments import bound, check_call, check_habit, checked, shown
 from minigrad.errors import ArgumentTypeError, MinigradError, ShapeError, UnsupportedError
 from minigrad.graph import births
 from minigrad.names import missing
@@ -69,6 +69,7 @@ class Module:
             raise
         except TypeError as error:
             check_call(error, type(self).forward, (self, *args), kwargs)
+            check_habit(error)
             raise
         for result in (output,) if type(output) is Tensor else tensors_in(output):
             node = result.node

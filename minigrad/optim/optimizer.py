@@ -8,8 +8,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from minigrad.arguments import NOT_NEGATIVE, bound, check_range, check_settings
+from minigrad.arguments import NOT_NEGATIVE, bound, check_range, check_settings, misfit
 from minigrad.errors import ArgumentError, ArgumentTypeError, GradientError, MinigradError
+from minigrad.names import missing
 from minigrad.state import fitting, named
 from minigrad.tensor import Tensor, value_of
 from minigrad.writes import check_memory, log
@@ -72,6 +73,8 @@ class Optimizer:
 
     __signature__: ClassVar[inspect.Signature]
 
+    __getattr__ = missing
+
     def __init_subclass__(cls) -> None:
         cls.__signature__ = signature_of(cls.rule)
 
@@ -83,9 +86,7 @@ class Optimizer:
         try:
             given = signature.bind(parameters, *args, **settings)
         except TypeError as error:
-            raise ArgumentTypeError(
-                f"{name}: {error}; it takes {', '.join(signature.parameters)}"
-            ) from None
+            raise ArgumentTypeError(f"{name}: {misfit(error, signature, settings)}") from None
         given.apply_defaults()
         defaults = {key: value for key, value in given.arguments.items() if key != "parameters"}
         members = listed(parameters)

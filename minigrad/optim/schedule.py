@@ -26,6 +26,7 @@ from minigrad.arguments import (
     one_of,
 )
 from minigrad.errors import ArgumentError, ArgumentTypeError
+from minigrad.names import missing
 from minigrad.optim.optimizer import Optimizer, plain
 from minigrad.state import named
 from minigrad.tensor import value_of
@@ -43,6 +44,8 @@ class Scheduler(Checked):
 
     # The attributes that make up the state, and what each may be.
     kept: ClassVar[dict[str, Any]] = {}
+
+    __getattr__ = missing
 
     def __post_init__(self) -> None:
         check_settings(type(self).__name__, type(self), vars(self))

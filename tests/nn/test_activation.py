@@ -72,6 +72,12 @@ def test_prelu_trains_its_slopes() -> None:
     check_gradients(output, X.reshape(1, 4), np.array([0.1, 0.2, 0.3, 0.4]))
 
 
+def test_prelu_of_one_value_without_axes() -> None:
+    """As PyTorch's: prelu(-2) of shape () is -0.5, of shape ()."""
+    y = nn.PReLU()(np.array(-2.0))
+    assert (y.shape, y.item()) == ((), -0.5)
+
+
 def test_prelu_of_other_channels_is_refused() -> None:
     with pytest.raises(ShapeError, match=r"\(2, 3\).*\(4,\)"):
         nn.PReLU(4)(np.zeros((2, 3)))

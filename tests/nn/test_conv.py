@@ -145,8 +145,8 @@ def test_repr_shows_what_is_not_the_default() -> None:
     assert repr(Conv2d(2, 4, 3, bias=False)) == (
         "Conv2d(2, 4, kernel_size=(3, 3), stride=(1, 1), bias=False)  # 72 parameters"
     )
-    assert repr(Conv2d(2, 4, 1, 2, "same", 3, 2)) == (
-        "Conv2d(2, 4, kernel_size=(1, 1), stride=(2, 2), padding='same', dilation=(3, 3), groups=2)"
+    assert repr(Conv2d(2, 4, 1, 1, "same", 3, 2)) == (
+        "Conv2d(2, 4, kernel_size=(1, 1), stride=(1, 1), padding='same', dilation=(3, 3), groups=2)"
         "  # 8 parameters"
     )
     assert repr(Conv1d(2, 4, 3, 2, 1)) == (
