@@ -593,9 +593,14 @@ def test_the_users_line_is_not_one_of_contextlib_or_of_a_dataclass() -> None:
     assert f"at {__file__}" in str(refused.value)
 
 
+numpy: Any = np  # for type checkers refuse what these try
+
 HABITS: dict[str, tuple[Any, str]] = {
-    "sum": (lambda x: np.sum(x, dim=1), "keyword argument 'dim': it is called axis"),
-    "mean": (lambda x: np.mean(x, axis=1, keepdim=True), "'keepdim': it is called keepdims here"),
+    "sum": (lambda x: numpy.sum(x, dim=1), "keyword argument 'dim': it is called axis"),
+    "mean": (
+        lambda x: numpy.mean(x, axis=1, keepdim=True),
+        "'keepdim': it is called keepdims here",
+    ),
     "size": (lambda x: np.reshape(x, (x.size(0), -1)), "callable: a Tensor's size is a number, as"),
     "shape": (lambda x: x.shape(0), "callable: a Tensor's shape is a tuple, as NumPy's: write t."),
 }
