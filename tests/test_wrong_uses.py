@@ -599,7 +599,7 @@ HABITS: dict[str, tuple[Any, str]] = {
     "sum": (lambda x: numpy.sum(x, dim=1), "keyword argument 'dim': it is called axis"),
     "mean": (
         lambda x: numpy.mean(x, axis=1, keepdim=True),
-        "'keepdim': it is called keepdims here",
+        "'keepdim': it is called keepdims",
     ),
     "size": (lambda x: np.reshape(x, (x.size(0), -1)), "callable: a Tensor's size is a number, as"),
     "shape": (lambda x: x.shape(0), "callable: a Tensor's shape is a tuple, as NumPy's: write t."),
