@@ -33,5 +33,5 @@ __all__ = [
     "split",
 ]
 
-# Set in this way, type checkers go on refusing what is not there.
+# A plain `def __getattr__` would make type checkers accept any name of the module.
 globals()["__getattr__"] = of_package(__name__)

@@ -1,17 +1,21 @@
-"""What networks are written in: activations, convolution, norms, attention, losses.
+"""Functions for networks: activations, convolution, normalization, attention, losses.
 
-Every function is composed of ops. It takes Tensors or arrays, and gives a Tensor if it was given
+Every function is composed of ops. It takes Tensors or arrays, and returns a Tensor if any input is
 one, else an array.
 """
 
 from minigrad.arguments import explained
 from minigrad.functional.activation import (
     elu,
+    erf,
     gelu,
     leaky_relu,
     log_softmax,
     logsigmoid,
+    logsumexp,
     prelu,
+    relu,
+    sigmoid,
     silu,
     softmax,
     softplus,
@@ -45,7 +49,6 @@ from minigrad.functional.loss import (
 )
 from minigrad.functional.normalization import batch_norm, group_norm, layer_norm, rms_norm
 from minigrad.names import of_package
-from minigrad.ops import erf, logsumexp, relu, sigmoid
 
 __all__ = [
     "adaptive_avg_pool1d",
@@ -91,8 +94,8 @@ __all__ = [
     "softplus",
 ]
 
-# Called in every step, they look at their arguments only after they failed.
+# These run in every step: arguments are checked only after a call has failed.
 globals().update({name: explained(globals()[name]) for name in __all__})
 
-# Set in this way, type checkers go on refusing what is not there.
+# A plain `def __getattr__` would make type checkers accept any name of the module.
 globals()["__getattr__"] = of_package(__name__)

@@ -7,14 +7,66 @@ from typing import Any
 
 import numpy as np
 
+from minigrad import ops
 from minigrad.errors import ArgumentError, ShapeError
-from minigrad.ops import erf, sigmoid
 from minigrad.ops.movement import as_array
 from minigrad.ops.reduce import log_softmax_op, softmax_op
 
 
+def relu(x: Any) -> Any:
+    """max(0, x), elementwise; its derivative at 0 is 0.
+
+    Raises:
+        DtypeError: if x does not hold numbers.
+
+    >>> relu(np.array([-1.0, 2.0]))
+    array([0., 2.])
+    """
+    return ops.relu(x)
+
+
+def sigmoid(x: Any) -> Any:
+    """1 / (1 + exp(-x)), elementwise, without overflow.
+
+    Raises:
+        DtypeError: if x does not hold numbers.
+
+    >>> sigmoid(np.array([-1000.0, 0.0, 1000.0]))
+    array([0. , 0.5, 1. ])
+    """
+    return ops.sigmoid(x)
+
+
+def erf(x: Any) -> Any:
+    """The error function, 2/sqrt(pi) times the integral of exp(-t**2) from 0 to x; elementwise.
+
+    Raises:
+        DtypeError: if x does not hold numbers.
+
+    >>> erf(np.array([0.0, 1.0])).round(4)
+    array([0.    , 0.8427])
+    """
+    return ops.erf(x)
+
+
+def logsumexp(x: Any, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Any:
+    """log(sum(exp(x))) along axes, by default all, without overflow; -inf for an empty sum.
+
+    Raises:
+        ShapeError: if x has no such axis.
+
+    >>> logsumexp(np.array([1000.0, 1000.0])).round(4)
+    np.float64(1000.6931)
+    """
+    return ops.logsumexp(x, axis=axis, keepdims=keepdims)
+
+
 def log_softmax(x: Any, axis: int = -1) -> Any:
-    """log(softmax(x)), exact also where softmax rounds to 0.
+    """log(softmax(x)), accurate also where softmax underflows to 0.
+
+    Raises:
+        DtypeError: if x does not hold real numbers.
+        ShapeError: if x has no such axis.
 
     >>> log_softmax(np.array([0.0, 1000.0]))
     array([-1000.,     0.])
@@ -23,7 +75,11 @@ def log_softmax(x: Any, axis: int = -1) -> Any:
 
 
 def softmax(x: Any, axis: int = -1) -> Any:
-    """exp(x) / sum(exp(x)) along an axis: positive, with sum 1. Of nothing but -inf, zeros.
+    """exp(x) / sum(exp(x)) along an axis: positive, with sum 1; zeros if all are -inf.
+
+    Raises:
+        DtypeError: if x does not hold real numbers.
+        ShapeError: if x has no such axis.
 
     >>> softmax(np.array([0.0, 1000.0]))
     array([0., 1.])
@@ -35,6 +91,10 @@ def gelu(x: Any, approximate: str = "none") -> Any:
     """x times the normal distribution function of x (Hendrycks and Gimpel, 2016, section 2).
 
     With approximate="tanh", the paper's approximation by tanh.
+
+    Raises:
+        ArgumentError: if approximate is something else.
+        DtypeError: if x does not hold numbers.
 
     >>> gelu(np.array([-10.0, 0.0, 10.0]))
     array([-0.,  0., 10.])
@@ -49,6 +109,9 @@ def gelu(x: Any, approximate: str = "none") -> Any:
 def silu(x: Any) -> Any:
     """x * sigmoid(x), also called swish.
 
+    Raises:
+        DtypeError: if x does not hold numbers.
+
     >>> silu(np.array([-1000.0, 0.0, 1000.0]))
     array([  -0.,    0., 1000.])
     """
@@ -56,7 +119,10 @@ def silu(x: Any) -> Any:
 
 
 def softplus(x: Any) -> Any:
-    """log(1 + exp(x)), with nothing that overflows.
+    """log(1 + exp(x)), without overflow.
+
+    Raises:
+        DtypeError: if x does not hold numbers.
 
     >>> softplus(np.array([-1000.0, 1000.0]))
     array([   0., 1000.])
@@ -65,7 +131,10 @@ def softplus(x: Any) -> Any:
 
 
 def logsigmoid(x: Any) -> Any:
-    """log(sigmoid(x)), exact also where sigmoid rounds to 0.
+    """log(sigmoid(x)), accurate also where sigmoid underflows to 0.
+
+    Raises:
+        DtypeError: if x does not hold numbers.
 
     >>> logsigmoid(np.array([-1000.0, 1000.0]))
     array([-1000.,    -0.])
@@ -75,6 +144,9 @@ def logsigmoid(x: Any) -> Any:
 
 def leaky_relu(x: Any, negative_slope: float = 0.01) -> Any:
     """x, and for negative x, negative_slope * x.
+
+    Raises:
+        DtypeError: if x does not hold numbers.
 
     >>> leaky_relu(np.array([-2.0, 2.0]))
     array([-0.02,  2.  ])
@@ -86,11 +158,11 @@ def prelu(x: Any, weight: Any) -> Any:
     """x, and for negative x, weight * x (He et al., 2015, equation 1).
 
     Args:
-        x: of any shape; with a slope for each channel, (N, C, ...).
+        x: any shape; with a slope for each channel, (N, C, ...).
         weight: one slope for all, (1,), or one for each channel, (C,).
 
     Raises:
-        ShapeError: if there are slopes, but not one for each channel.
+        ShapeError: if weight is neither (1,) nor (C,).
 
     >>> prelu(np.array([[-2.0, -2.0]]), np.array([0.5, 0.0]))
     array([[-1., -0.]])
@@ -111,9 +183,12 @@ def prelu(x: Any, weight: Any) -> Any:
 def elu(x: Any, alpha: float = 1.0) -> Any:
     """x, and for negative x, alpha * (exp(x) - 1) (Clevert et al., 2015, equation 15).
 
+    Raises:
+        DtypeError: if x does not hold numbers.
+
     >>> elu(np.array([-1000.0, 2.0]))
     array([-1.,  2.])
     """
     positive = np.greater(x, 0)
-    # The exponential sees no positive x, where its overflow would make the gradient 0 * inf.
+    # expm1 is not given positive x: its overflow would make the gradient 0 * inf, NaN.
     return np.where(positive, x, alpha * np.expm1(np.where(positive, 0, x)))

@@ -26,7 +26,7 @@ def scaled_dot_product_attention(
     *,
     rng: np.random.Generator | None = None,
 ) -> Any:
-    """softmax(query @ key.T * scale) @ value: for each query, a mean of values by how keys fit.
+    """softmax(query @ key.T * scale) @ value: for each query, a weighted mean of the values.
 
     Vaswani et al., "Attention Is All You Need" (2017), equation 1.
 
@@ -34,20 +34,20 @@ def scaled_dot_product_attention(
         query: (..., L, E).
         key: (..., S, E).
         value: (..., S, Ev).
-        attn_mask: broadcasts to (..., L, S); booleans, True where a key takes part, or floats to
-            add to the scores. A query to which no key is left gets zeros.
-        dropout_p: the probability with which a weight is made 0; there is no `training` here.
-        is_causal: query i sees keys 0..i only. A mask can add to it.
+        attn_mask: broadcasts to (..., L, S); booleans, True where a key is attended to, or floats
+            to add to the scores. A query whose keys are all masked gets zeros.
+        dropout_p: the probability with which a weight is set to 0, also outside of training.
+        is_causal: query i attends to keys 0..i only. It can be combined with a mask.
         scale: 1/sqrt(E) unless given.
-        rng: where dropout draws from.
+        rng: the generator for dropout.
 
     Returns:
         (..., L, Ev).
 
     Raises:
-        ShapeError: if the shapes do not fit together.
-        DtypeError: if the mask is neither of booleans nor of floats.
-        ArgumentError: if dropout_p is no probability.
+        ShapeError: if the shapes do not match.
+        DtypeError: if the mask holds neither booleans nor floats.
+        ArgumentError: if dropout_p is not a probability.
 
     >>> x = np.eye(2)
     >>> scaled_dot_product_attention(x, x, np.array([[1.0], [2.0]]), is_causal=True).round(2)
@@ -66,7 +66,7 @@ def scaled_dot_product_attention(
 
 
 def attention_weights(query: Any, key: Any, bias: Any = None, scale: float | None = None) -> Any:
-    """softmax(query @ key.T * scale + bias): (..., L, S), by which to weigh the values."""
+    """softmax(query @ key.T * scale + bias): (..., L, S), the weights of the values."""
     scale = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
     scores = (query * scale) @ np.swapaxes(key, -1, -2)
     if bias is None:
@@ -93,7 +93,7 @@ def check_shapes(query: Any, key: Any, value: Any) -> None:
 
 
 def broadcast(*shapes: Shape) -> Shape | None:
-    """The shape they broadcast to together, if they do."""
+    """The shape that these broadcast to, or None if they do not."""
     try:
         return np.broadcast_shapes(*shapes)
     except ValueError:
@@ -101,12 +101,12 @@ def broadcast(*shapes: Shape) -> Shape | None:
 
 
 def additive(mask: Any, dtype: Any) -> Any:
-    """A mask as what is added to scores: of booleans 0 where True, and else -inf."""
+    """A mask as floats to add to scores: booleans become 0 where True, and -inf elsewhere."""
     mask = as_array(mask)
     if mask.dtype.kind not in "bf":
         raise DtypeError(
-            f"an attention mask of dtype {mask.dtype}: it is of booleans, as in "
-            "mask.astype(bool), or of floats to add to the scores"
+            f"an attention mask of dtype {mask.dtype}: it holds booleans, as in "
+            "mask.astype(bool), or floats to add to the scores"
         )
     return np.astype(np.where(mask, 0.0, -np.inf) if mask.dtype.kind == "b" else mask, dtype)
 

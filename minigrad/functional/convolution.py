@@ -1,6 +1,6 @@
 """Convolution and pooling, of images (N, C, H, W) and of signals (N, C, L).
 
-A signal is an image of one row: what is done to it is done to that.
+Signals are computed as images of one row.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Sizes = tuple[int, ...]
 
 
 class Kind(NamedTuple):
-    """What is convolved: how many axes it has beside (N, C), and what messages call them."""
+    """Images or signals: the number of axes after (N, C), and the words for error messages."""
 
     axes: int
     name: str
@@ -55,15 +55,15 @@ def as_they_were(y: Any, kind: Kind) -> Any:
 
 
 def in_images(sizes: Sizes) -> Any:
-    """A kernel, stride or dilation, which for a signal has one row."""
+    """A kernel, stride or dilation for images: for signals, with one row added."""
     return (1,) * (2 - len(sizes)) + sizes
 
 
 def padded(
     x: Any, padding: Any, kernel: Sizes, stride: Sizes, dilation: Sizes, value: float
 ) -> Any:
-    """x with `padding` around its images: a number, one for each axis, or "same" for as many
-    places as pixels."""
+    """x with `padding` around its images: a number, one for each axis, or "same" for an output of
+    the input's size."""
     if padding == "same":
         if set(stride) != {1}:
             raise ShapeError(f'padding="same" is for stride 1, not {stride}')
@@ -93,7 +93,7 @@ def check_kernel_fits(
 def check_channels(
     what: str, x: Any, weight: Any, groups: int, kind: Kind, transposed: bool = False
 ) -> None:
-    """That x and weight have their axes, and the channels of one go with those of the other."""
+    """Raise unless x and weight have the right axes, and their channels match."""
     channels = "in, out/groups" if transposed else "out, in/groups"
     layout = f"({channels}, {kind.kernel})"
     if x.ndim != kind.axes + 2 or weight.ndim != kind.axes + 2:
@@ -166,16 +166,16 @@ def conv1d(
         x: signals, (N, C, L).
         weight: (O, C/groups, k).
         bias: (O,), or None.
-        stride: how far the kernel moves.
+        stride: the step of the kernel.
         padding: zeros at both ends, or "same" for an output of the input's size.
-        dilation: how far apart the kernel's entries look.
-        groups: the channels are split in so many groups, each with its own weights.
+        dilation: the distance between the kernel's entries.
+        groups: the channels are split into this many groups, each with its own weights.
 
     Returns:
         (N, O, OL), where OL = (L + 2*padding - dilation*(k - 1) - 1) // stride + 1.
 
     Raises:
-        ShapeError: if the shapes do not fit together, or the kernel is longer than the signal.
+        ShapeError: if the shapes do not match, or the kernel is longer than the signal.
 
     >>> conv1d(np.arange(4.0).reshape(1, 1, 4), np.array([[[-1.0, 1.0]]]))
     array([[[1., 1., 1.]]])
@@ -198,16 +198,16 @@ def conv2d(
         x: images, (N, C, H, W).
         weight: (O, C/groups, kh, kw).
         bias: (O,), or None.
-        stride: how far the kernel moves; a number or a pair, as are padding and dilation.
+        stride: the step of the kernel; a number or a pair, as are padding and dilation.
         padding: zeros around each image, or "same" for an output of the input's size.
-        dilation: how far apart the kernel's entries look.
-        groups: the channels are split in so many groups, each with its own weights.
+        dilation: the distance between the kernel's entries.
+        groups: the channels are split into this many groups, each with its own weights.
 
     Returns:
         (N, O, OH, OW), where OH = (H + 2*padding - dilation*(kh - 1) - 1) // stride + 1.
 
     Raises:
-        ShapeError: if the shapes do not fit together, or the kernel is larger than the image.
+        ShapeError: if the shapes do not match, or the kernel is larger than the image.
 
     >>> image = np.arange(9.0).reshape(1, 1, 3, 3)
     >>> conv2d(image, np.ones((1, 1, 2, 2)))
@@ -227,25 +227,26 @@ def conv_transpose2d(
     groups: int = 1,
     dilation: int | Pair = 1,
 ) -> Any:
-    """Spread each pixel over a larger image by the weights: conv2d's adjoint, with its weights.
+    """Transposed convolution: the adjoint (vjp) of the conv2d with the same weights and settings.
 
     Args:
         x: images, (N, C, H, W).
-        weight: (C, O/groups, kh, kw), as of the conv2d that goes the other way.
+        weight: (C, O/groups, kh, kw), as that conv2d has it.
         bias: (O,), or None.
-        stride: how far apart the kernel is put down; a number or a pair, as are the next three.
-        padding: how much is cut off all around: the padding of the conv2d that goes the other way.
-        output_padding: how many rows and columns more there are at the end, fewer than stride:
-            conv2d makes the same size of them all.
-        groups: the channels are split in so many groups, each with its own weights.
-        dilation: how far apart the kernel's entries are put down.
+        stride: that of the conv2d: the distance between outputs of neighbouring pixels; a number
+            or a pair, as are the next three.
+        padding: that of the conv2d: how much is cut off on every side of the output.
+        output_padding: rows and columns added at the end, fewer than stride: conv2d has the same
+            output size for all of these input sizes.
+        groups: the channels are split into this many groups, each with its own weights.
+        dilation: the distance between the kernel's entries.
 
     Returns:
         (N, O, OH, OW), where
         OH = (H - 1)*stride - 2*padding + dilation*(kh - 1) + output_padding + 1.
 
     Raises:
-        ShapeError: if the shapes do not fit together, or all of the image is cut off.
+        ShapeError: if the shapes do not match, or padding cuts off the whole image.
 
     >>> conv_transpose2d(np.array([[[[1.0, 2.0]]]]), np.ones((1, 1, 2, 2)), stride=2)
     array([[[[1., 1., 2., 2.],
@@ -285,7 +286,7 @@ def pooling(
     value: float,
     kind: Kind,
 ) -> Any:
-    """What lies under each window reduced to one value; padding is of the value given."""
+    """Reduce the entries under each window to one value; padding is filled with `value`."""
     x = as_array(x)
     what = f"{name} of x {x.shape}"
     if x.ndim < kind.axes:
@@ -318,7 +319,10 @@ def max_pool1d(
     padding: int | tuple[int] = 0,
     dilation: int | tuple[int] = 1,
 ) -> Any:
-    """The largest value under a moving window: (..., L) -> (..., OL); as `max_pool2d`.
+    """The largest value under a moving window: (..., L) -> (..., OL); see `max_pool2d`.
+
+    Raises:
+        ShapeError: if the window is longer than the signal, or padding than half the window.
 
     >>> max_pool1d(np.array([[1.0, 3.0, 2.0, 0.0]]), 2)
     array([[3., 2.]])
@@ -336,7 +340,7 @@ def max_pool2d(
 ) -> Any:
     """The largest value under a moving window: (..., H, W) -> (..., OH, OW).
 
-    `stride` is the kernel's size unless given. Equal largest values share the gradient equally.
+    `stride` defaults to the kernel's size. The gradient is split equally between equal maxima.
 
     Raises:
         ShapeError: if the window is larger than the image, or padding than half the window.
@@ -367,7 +371,10 @@ def avg_pool1d(
     *,
     count_include_pad: bool = True,
 ) -> Any:
-    """The mean under a moving window: (..., L) -> (..., OL); as `avg_pool2d`.
+    """The mean under a moving window: (..., L) -> (..., OL); see `avg_pool2d`.
+
+    Raises:
+        ShapeError: if the window is longer than the signal, or padding than half the window.
 
     >>> avg_pool1d(np.array([[1.0, 3.0, 2.0, 0.0]]), 2)
     array([[2., 1.]])
@@ -385,7 +392,7 @@ def avg_pool2d(
 ) -> Any:
     """The mean under a moving window: (..., H, W) -> (..., OH, OW).
 
-    `stride` is the kernel's size unless given. Padding counts as zeros, or with
+    `stride` defaults to the kernel's size. Padding counts as zeros, or with
     count_include_pad=False not at all.
 
     Raises:
@@ -427,7 +434,10 @@ def adaptive(name: str, x: Any, output_size: Any, kind: Kind) -> Any:
 
 
 def adaptive_avg_pool1d(x: Any, output_size: int | tuple[int]) -> Any:
-    """The means of so many bins: (..., L) -> (..., output_size); as `adaptive_avg_pool2d`.
+    """The mean of each of output_size bins: (..., L) -> (..., output_size).
+
+    Raises:
+        ShapeError: if x has no axis, or output_size is below 1.
 
     >>> adaptive_avg_pool1d(np.array([[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]]), 2)
     array([[2., 5.]])
@@ -436,15 +446,15 @@ def adaptive_avg_pool1d(x: Any, output_size: int | tuple[int]) -> Any:
 
 
 def adaptive_avg_pool2d(x: Any, output_size: int | tuple[int | None, int | None] | None) -> Any:
-    """The means of so many bins down and across: (..., H, W) -> (..., OH, OW).
+    """The mean of each of OH by OW bins: (..., H, W) -> (..., OH, OW).
 
-    Bin i of an axis of n places goes from i*n/count, rounded down, to (i + 1)*n/count, rounded up.
+    Bin i of an axis of n entries goes from i*n/count, rounded down, to (i + 1)*n/count, rounded up.
 
     Args:
         output_size: (OH, OW), or one number for both; None keeps the size of x.
 
     Raises:
-        ShapeError: if there are no two axes, or a size is below 1.
+        ShapeError: if x has fewer than two axes, or a size is below 1.
 
     >>> adaptive_avg_pool2d(np.arange(16.0).reshape(1, 1, 4, 4), 1)
     array([[[[7.5]]]])

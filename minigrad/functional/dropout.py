@@ -14,20 +14,20 @@ from minigrad.random import uniform
 def dropout(
     x: Any, p: float = 0.5, training: bool = True, *, rng: np.random.Generator | None = None
 ) -> Any:
-    """Each value made 0 with probability p, and else 1/(1 - p) times as large: the mean stays.
+    """Set each value to 0 with probability p, else scale it by 1/(1 - p): the mean is kept.
 
     Srivastava et al., "Dropout: A Simple Way to Prevent Neural Networks from Overfitting" (2014),
-    scaled while training and not afterwards.
+    scaled in training instead of afterwards.
 
     Args:
-        x: floats, of any shape.
+        x: floats, any shape.
         p: the probability of a 0, from 0 to 1.
         training: if False, x is returned as it is.
-        rng: where to draw from.
+        rng: the generator to draw from.
 
     Raises:
-        ArgumentError: if p is no probability.
-        DtypeError: if x is not of floats.
+        ArgumentError: if p is not a probability.
+        DtypeError: if x does not hold floats.
 
     >>> y = dropout(np.ones(1000), 0.2, rng=np.random.default_rng(0))
     >>> np.unique(y), round(float(y.mean()), 1)

@@ -13,16 +13,16 @@ from minigrad.tensor import Tensor
 
 
 def embedding(indices: Any, weight: Any, padding_idx: int | None = None) -> Any:
-    """A row of weight for every index: (...) by (V, D) gives (..., D).
+    """Look up the row of weight for every index: (...) and (V, D) -> (..., D).
 
     Args:
         indices: integers 0..V-1, of any shape.
         weight: (V, D).
-        padding_idx: an index that stands for no token: its row is given no gradient.
+        padding_idx: the index of padding: its row gets no gradient.
 
     Raises:
         DtypeError: if the indices are not integers.
-        ShapeError: if one of them has no row, or weight has not two axes.
+        ShapeError: if an index is outside of 0..V-1, or weight does not have two axes.
 
     >>> embedding(np.array([1, 0, 1]), np.array([[0.5, 0.5], [1.0, 2.0]]))
     array([[1. , 2. ],

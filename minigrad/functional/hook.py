@@ -1,4 +1,4 @@
-"""hook: to see, or to change, the cotangent of a value on its way back."""
+"""hook: observe or change the cotangent of a value in the reverse pass."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TENSOR = Range(lambda x: isinstance(x, Tensor), "a Tensor")
 
 
 def through(g: Any, y: Any, x: Any, function: Callable[[Any], Any]) -> Any:
-    # It may be the cotangent of others as well, and so is not to be written into.
+    # Read-only: the same array may be the cotangent of other nodes.
     given = g.view() if type(g) is np.ndarray else np.copy(g)
     value_of(given).setflags(write=False)
     changed = function(given)
@@ -44,14 +44,14 @@ hook_op = Op(
 
 @checked
 def hook(x: Annotated[Any, TENSOR], function: Callable[[Any], Any]) -> Tensor:
-    """x itself; and while a gradient flows back through it, `function(cotangent)` is called.
+    """x itself; in the reverse pass, `function(cotangent)` is called.
 
-    What was computed from this result counts, not what was computed from x elsewhere. The function
-    gets an array, or a Tensor under `backward(create_graph=True)`. What it returns goes on in the
-    cotangent's place, unless that is None; the cotangent itself is read-only.
+    The cotangent is that of this result: uses of x elsewhere do not contribute. The function gets a
+    read-only array, or a Tensor under `backward(create_graph=True)`. What it returns replaces the
+    cotangent, unless that is None.
 
     Raises:
-        ArgumentError: if x is no Tensor, or the function cannot be called.
+        ArgumentError: if x is not a Tensor, or the function cannot be called.
         ShapeError: in the reverse pass, if what the function returns has another shape.
 
     >>> x = Tensor([1.0, -2.0], requires_grad=True)

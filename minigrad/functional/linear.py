@@ -1,4 +1,4 @@
-"""What multiplies by weights."""
+"""Linear and bilinear maps."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from minigrad.ops.processing import einsum, linear_op
 
 
 def linear(x: Any, weight: Any, bias: Any = None) -> Any:
-    """x @ weight.T + bias: (..., in) by (out, in) gives (..., out).
+    """x @ weight.T + bias: (..., in) and (out, in) -> (..., out).
+
+    Raises:
+        ShapeError: if the shapes do not match.
 
     >>> import numpy as np
     >>> linear(np.array([1.0, 2.0]), np.array([[3.0, 4.0]]), np.array([0.5]))
@@ -33,7 +36,7 @@ def bilinear(x1: Any, x2: Any, weight: Any, bias: Any = None) -> Any:
 
     Args:
         x1: (..., in1).
-        x2: (..., in2), where ... are the same.
+        x2: (..., in2), with the same leading axes.
         weight: (out, in1, in2).
         bias: (out,), or None.
 
@@ -41,7 +44,7 @@ def bilinear(x1: Any, x2: Any, weight: Any, bias: Any = None) -> Any:
         (..., out).
 
     Raises:
-        ShapeError: if the shapes do not fit together.
+        ShapeError: if the shapes do not match.
 
     >>> import numpy as np
     >>> bilinear(np.array([1.0, 2.0]), np.array([3.0]), np.array([[[1.0], [10.0]]]))

@@ -17,9 +17,9 @@ from minigrad.ops.reduce import mean_op, sum_op
 
 
 def reduced(losses: Any, reduction: str, weights: Any = None) -> Any:
-    """One number of many losses: their mean, their sum; or all of them, for "none".
+    """The mean or the sum of losses; or all of them, for "none".
 
-    Where losses were multiplied by weights, the mean is divided by the sum of these.
+    If the losses were multiplied by weights, the mean is their sum divided by that of the weights.
     """
     if reduction == "none":
         return losses
@@ -34,14 +34,14 @@ def reduced(losses: Any, reduction: str, weights: Any = None) -> Any:
     total = sum_op(weights, axis=None, keepdims=False)
     if known(total) == 0:  # compiled, it is nan
         raise ShapeError(
-            "the mean of losses that do not count: every target is ignore_index, or of a class of "
-            "weight 0. Leave such batches out"
+            "the mean of no losses: every target is ignore_index, or of a class of weight 0. Leave "
+            "such batches out"
         )
     return sum_op(losses, axis=None, keepdims=False) / total
 
 
 def paired(name: str, x: Any, target: Any) -> tuple[Any, Any]:
-    """Predictions and targets as arrays of the same shape: those that only broadcast are nearly
+    """Predictions and targets as arrays of the same shape: shapes that merely broadcast are nearly
     always a mistake."""
     x, target = as_array(x), as_array(target)
     if x.shape != target.shape:
@@ -53,29 +53,29 @@ def paired(name: str, x: Any, target: Any) -> tuple[Any, Any]:
 
 
 def as_float(target: Any, x: Any) -> Any:
-    """Integers and booleans in the dtype of x, with which float32 would become float64."""
+    """Integers and booleans in the dtype of x: they would promote float32 to float64."""
     return target if target.dtype.kind == "f" else target.astype(x.dtype)
 
 
 def constant(weight: Any, x: Any) -> Any:
-    """A weight, or None, in the dtype of x, for the same reason."""
+    """A weight, or None, in the dtype of x: a float64 would promote float32."""
     if weight is None or x.dtype.kind != "f":
         return weight
     return as_array(weight).astype(x.dtype)
 
 
-# Of classes
+# Losses of classes
 
 
 def class_axis(name: str, scores: Any) -> int:
-    """Of (C,) axis 0, of (N, C, ...) axis 1."""
+    """The axis of classes: 0 of (C,), 1 of (N, C, ...)."""
     if not scores.ndim:
         raise ShapeError(f"{name} of a number: scores have shape (C,) or (N, C, ...)")
     return min(1, scores.ndim - 1)
 
 
 def at_targets(name: str, scores: Any, target: Any, ignore_index: int) -> tuple[Any, Any, Any]:
-    """The score of each target's class, whether it counts, and the class; 0 where it is ignored."""
+    """The score of each target's class, whether it is not ignored, and the class (0 if ignored)."""
     axis = class_axis(name, scores)
     shape, classes = scores.shape, scores.shape[axis]
     expected = shape[:axis] + shape[axis + 1 :]
@@ -93,7 +93,7 @@ def at_targets(name: str, scores: Any, target: Any, ignore_index: int) -> tuple[
     target = where_op(counts, target, 0)
     check_classes(name, target, classes)
     target = not_from_the_end(target, classes)
-    # With indices for all other axes, (N, ...) of them pick one score each.
+    # Indices for all other axes, so that each target picks one score.
     index = list(np.indices(target.shape, sparse=True))
     return scores[(*index[:axis], target, *index[axis:])], counts, target
 
@@ -107,7 +107,7 @@ def check_classes(name: str, target: Any, classes: int) -> None:
 
 
 def of_classes(name: str, scores: Any, weight: Any) -> Any:
-    """A weight for each class, (C,), or None."""
+    """The weights of classes, (C,), or None."""
     classes = scores.shape[class_axis(name, scores)]
     if weight is not None and np.shape(weight) != (classes,):
         raise ShapeError(
@@ -122,7 +122,7 @@ def weighted(losses: Any, weights: Any) -> Any:
 
 
 def of_targets(losses: Any, counts: Any, weights: Any, reduction: str) -> Any:
-    """Losses, multiplied by their weights already (None for 1), of the targets that count."""
+    """Reduce losses, already multiplied by their weights (None for 1), without ignored targets."""
     weights = counts.astype(losses.dtype) if weights is None else where_op(counts, weights, 0)
     return reduced(where_op(counts, losses, 0), reduction, weights)
 
@@ -138,21 +138,21 @@ def cross_entropy(
     """-log softmax(logits) at the target classes.
 
     Args:
-        logits: (N, C), (N, C, ...) or (C,): a score for each of C classes.
+        logits: (N, C), (N, C, ...) or (C,): unnormalized scores of C classes.
         target: class indices 0..C-1, integers of shape (N,), (N, ...) or (); or probabilities of
             the classes, of logits' shape.
-        weight: (C,), what the losses of each class are multiplied by, or None.
-        ignore_index: where a class index is this, there is no loss.
+        weight: (C,), factors of the losses of each class, or None.
+        ignore_index: targets of this class index are left out.
         reduction: "mean" over all targets, of class indices weighted by their classes' weights;
             "sum", or "none".
-        label_smoothing: this part of each target is spread over all classes alike (Szegedy et al.,
-            2016, section 7).
+        label_smoothing: the part of each target that is spread evenly over all classes (Szegedy et
+            al., 2016, section 7).
 
     Raises:
-        ShapeError: if the shapes do not go together, an index is not a class, or there is nothing
-            to take the mean of.
+        ShapeError: if the shapes do not match, an index is not a class, or no target is left for
+            the mean.
         DtypeError: if class indices are not integers.
-        ValueError: if label_smoothing is not within 0..1.
+        ArgumentError: if label_smoothing is not within 0..1.
 
     >>> round(float(cross_entropy(np.array([[0.0, 0.0]]), np.array([1]))), 4)
     0.6931
@@ -186,18 +186,18 @@ def nll_loss(
     ignore_index: int = -100,
     reduction: str = "mean",
 ) -> Any:
-    """-log_probabilities at the target classes: with log_softmax before it, cross_entropy.
+    """-log_probabilities at the target classes; after log_softmax, the same as cross_entropy.
 
     Args:
         log_probabilities: (N, C), (N, C, ...) or (C,).
         target: class indices 0..C-1, integers of shape (N,), (N, ...) or ().
-        weight: (C,), what the losses of each class are multiplied by, or None.
-        ignore_index: where a class index is this, there is no loss.
+        weight: (C,), factors of the losses of each class, or None.
+        ignore_index: targets of this class index are left out.
         reduction: "mean" over all targets, weighted by their classes' weights; "sum", or "none".
 
     Raises:
-        ShapeError: if the shapes do not go together, an index is not a class, or there is nothing
-            to take the mean of.
+        ShapeError: if the shapes do not match, an index is not a class, or no target is left for
+            the mean.
         DtypeError: if class indices are not integers.
 
     >>> float(nll_loss(np.array([[-1.0, -2.0]]), np.array([1])))
@@ -217,15 +217,19 @@ def binary_cross_entropy_with_logits(
     reduction: str = "mean",
     pos_weight: Any = None,
 ) -> Any:
-    """-(target*log(p) + (1 - target)*log(1 - p)) for p = sigmoid(logits), which is not rounded.
+    """-(target*log(p) + (1 - target)*log(1 - p)) for p = sigmoid(logits), without overflow.
 
     Args:
-        logits: a score for the class 1, of any shape.
-        target: the class, 0 or 1, or the probability of 1; of the same shape.
-        weight: what losses are multiplied by, of a shape that broadcasts, or None. The mean is
-            still over all of them.
+        logits: unnormalized scores of class 1, any shape.
+        target: the class, 0 or 1, or the probability of class 1; the same shape.
+        weight: factors of the losses, of a shape that broadcasts, or None. The mean divides by the
+            number of losses, not by the weights.
         reduction: "mean", "sum", or "none".
-        pos_weight: what the part of class 1 is multiplied by, of a shape that broadcasts, or None.
+        pos_weight: factors of the term of class 1, of a shape that broadcasts, or None.
+
+    Raises:
+        ShapeError: if the shapes do not match, or there are no losses to take the mean of.
+        ArgumentError: if reduction is something else.
 
     >>> binary_cross_entropy_with_logits(np.array([1000.0]), np.array([0.0])).item()
     1000.0
@@ -233,7 +237,7 @@ def binary_cross_entropy_with_logits(
     logits, target = paired("binary_cross_entropy_with_logits", logits, target)
     weight, pos_weight = constant(weight, logits), constant(pos_weight, logits)
     if pos_weight is None:
-        with np.errstate(invalid="ignore"):  # where inf - inf is not chosen
+        with np.errstate(invalid="ignore"):  # inf - inf, where the other branch is chosen
             losses = softplus(logits) - logits * target
         sure = times(1 - target, relu(logits)) + times(target, relu(-logits))
         losses = np.where(np.isinf(logits), sure, losses)
@@ -244,19 +248,23 @@ def binary_cross_entropy_with_logits(
 
 
 def times(share: Any, loss: Any) -> Any:
-    """share * loss, and 0 where there is no share, also of an infinite loss."""
+    """share * loss, and 0 where share is 0, also if the loss is infinite."""
     none = np.equal(share, 0)
     return np.where(none, 0, share * np.where(none, 0, loss))
 
 
 def kl_div(x: Any, target: Any, reduction: str = "mean", log_target: bool = False) -> Any:
-    """target * (log(target) - x), how far log-probabilities x are from target probabilities.
+    """target * (log(target) - x), the Kullback-Leibler divergence of log-probabilities x.
 
     Args:
         x: log-probabilities, as from log_softmax, of shape (N, ...).
-        target: probabilities of the same shape, or with log_target=True their logarithms.
-        reduction: "batchmean", the sum over N, which is the divergence; "mean" over all entries;
-            "sum", or "none".
+        target: target probabilities of the same shape, or with log_target=True their logarithms.
+        reduction: "batchmean", the sum divided by N, which is the divergence; "mean" over all
+            entries; "sum", or "none".
+
+    Raises:
+        ShapeError: if the shapes differ, or there are no losses to take the mean of.
+        ArgumentError: if reduction is something else.
 
     >>> x, target = np.log([[0.5, 0.5]]), np.array([[1.0, 0.0]])
     >>> round(float(kl_div(x, target, reduction="batchmean")), 4)
@@ -274,19 +282,23 @@ def kl_div(x: Any, target: Any, reduction: str = "mean", log_target: bool = Fals
 
 
 def of_signs(name: str, target: Any, losses: Any) -> Any:
-    """The losses of targets that are -1 or 1: others are an error, and compiled a loss of nan."""
+    """The losses, if all targets are -1 or 1: others are an error, compiled a NaN."""
     signs = known(target)
     if signs is None:
         return np.where(np.equal(np.abs(target), 1), losses, np.nan)
     if not np.all(np.abs(signs) == 1):
         raise ArgumentError(
-            f"{name} has targets -1 and 1, and was given others: 2*target - 1 makes them of 0 and 1"
+            f"{name} has targets -1 and 1, and was given others: for 0 and 1, pass 2*target - 1"
         )
     return losses
 
 
 def hinge_loss(scores: Any, target: Any, reduction: str = "mean") -> Any:
     """max(0, 1 - target*scores), for targets -1 and 1.
+
+    Raises:
+        ShapeError: if the shapes differ, or there are no losses to take the mean of.
+        ArgumentError: if reduction is something else, or a target is not -1 or 1.
 
     >>> float(hinge_loss(np.array([0.5, 3.0]), np.array([1.0, 1.0])))
     0.25
@@ -296,11 +308,15 @@ def hinge_loss(scores: Any, target: Any, reduction: str = "mean") -> Any:
     return reduced(of_signs("hinge_loss", target, losses), reduction)
 
 
-# Of numbers
+# Losses of numbers
 
 
 def mse_loss(x: Any, target: Any, reduction: str = "mean") -> Any:
-    """(x - target)**2.
+    """The squared error, (x - target)**2.
+
+    Raises:
+        ShapeError: if the shapes differ, or there are no losses to take the mean of.
+        ArgumentError: if reduction is something else.
 
     >>> float(mse_loss(np.array([1.0, 2.0]), np.array([1.0, 4.0])))
     2.0
@@ -310,7 +326,11 @@ def mse_loss(x: Any, target: Any, reduction: str = "mean") -> Any:
 
 
 def l1_loss(x: Any, target: Any, reduction: str = "mean") -> Any:
-    """abs(x - target).
+    """The absolute error, abs(x - target).
+
+    Raises:
+        ShapeError: if the shapes differ, or there are no losses to take the mean of.
+        ArgumentError: if reduction is something else.
 
     >>> float(l1_loss(np.array([1.0, 2.0]), np.array([1.0, 4.0])))
     1.0
@@ -320,10 +340,11 @@ def l1_loss(x: Any, target: Any, reduction: str = "mean") -> Any:
 
 
 def smooth_l1_loss(x: Any, target: Any, reduction: str = "mean", beta: float = 1.0) -> Any:
-    """d = abs(x - target) less beta/2, and d**2/(2*beta) below beta (Girshick, 2015, equation 3).
+    """d - beta/2 for d = abs(x - target), but d**2/(2*beta) for d < beta (Girshick, 2015, eq. 3).
 
     Raises:
-        ValueError: if beta is negative.
+        ShapeError: if the shapes differ, or there are no losses to take the mean of.
+        ArgumentError: if beta is negative, or reduction is something else.
 
     >>> smooth_l1_loss(np.array([1.0, 2.0]), np.array([0.5, 5.0]), reduction="none")
     array([0.125, 2.5  ])
@@ -338,16 +359,19 @@ def smooth_l1_loss(x: Any, target: Any, reduction: str = "mean", beta: float = 1
     return reduced(near * (difference - 0.5 * near) / beta, reduction)
 
 
-# Of directions
+# Losses of directions
 
 
 def cosine_similarity(x1: Any, x2: Any, axis: int = 1, eps: float = 1e-8) -> Any:
-    """The cosine of the angle between vectors along an axis, which goes.
+    """The cosine of the angle between vectors along an axis, which is removed.
 
     Args:
         x1, x2: of shapes that broadcast.
-        axis: along which the vectors lie.
-        eps: the least length a vector counts with.
+        axis: the axis of the vectors' components.
+        eps: a lower bound for the length of each vector.
+
+    Raises:
+        ShapeError: if the shapes do not broadcast, or there is no such axis.
 
     >>> cosine_similarity(np.array([[1.0, 0.0], [1.0, 1.0]]), np.array([[0.0, 1.0], [2.0, 2.0]]))
     array([0., 1.])
@@ -371,13 +395,17 @@ def cosine_similarity(x1: Any, x2: Any, axis: int = 1, eps: float = 1e-8) -> Any
 def cosine_embedding_loss(
     x1: Any, x2: Any, target: Any, margin: float = 0.0, reduction: str = "mean"
 ) -> Any:
-    """1 - cosine_similarity for pairs that belong together, max(0, it - margin) for others.
+    """1 - cosine_similarity for targets 1, max(0, cosine_similarity - margin) for targets -1.
 
     Args:
         x1, x2: vectors, (N, D) or (D,).
-        target: (N,) or (), 1 for pairs that belong together, -1 for others.
-        margin: how similar others may be.
+        target: (N,) or (), 1 for similar pairs, -1 for others.
+        margin: the similarity below which others cost nothing.
         reduction: "mean", "sum", or "none".
+
+    Raises:
+        ShapeError: if the shapes do not match, or there are no losses to take the mean of.
+        ArgumentError: if reduction is something else, or a target is not -1 or 1.
 
     >>> x = np.array([[1.0, 0.0], [0.0, 1.0]])
     >>> cosine_embedding_loss(x, x, np.array([1, -1]), reduction="none")

@@ -1,4 +1,4 @@
-"""Normalization: values brought to mean 0 and variance 1, each by the others around it."""
+"""Normalization over batches, samples and groups of channels."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Axes = tuple[int, ...]
 
 
 def mean(x: Any, axes: Axes) -> Any:
-    """Over some axes, which stay, with size 1."""
+    """The mean over axes, which are kept with size 1."""
     return mean_op(x, axis=axes, keepdims=True)
 
 
@@ -26,7 +26,7 @@ def scaled(x: Any, squares: Any, eps: float, weight: Any, bias: Any) -> Any:
     """x / sqrt(squares + eps) * weight + bias."""
     scale = 1 / np.sqrt(squares + eps)
     if weight is not None and weight.size == scale.size:
-        # One pass over x less, forwards and backwards.
+        # Saves a pass over x, forward and in reverse.
         scale, weight = scale * weight, None
     y = x * scale
     y = y if weight is None else y * weight
@@ -34,7 +34,7 @@ def scaled(x: Any, squares: Any, eps: float, weight: Any, bias: Any) -> Any:
 
 
 def of_shape(what: str, shape: Shape, **tensors: Any) -> list[Any]:
-    """Those that are given as arrays, and None as it is, if they have this shape."""
+    """Tensors as arrays, and None as it is; raises unless they have this shape."""
     found = [None if x is None else as_array(x) for x in tensors.values()]
     for name, x in zip(tensors, found, strict=True):
         if x is not None and x.shape != shape:
@@ -59,23 +59,23 @@ def batch_norm(
 ) -> Any:
     """Normalize every channel over the batch (Ioffe and Szegedy, 2015, algorithms 1 and 2).
 
-    In training, by the mean and variance of the batch, towards which the running statistics are
-    moved, in their own memory and unrecorded: running += momentum * (new - running), where the
-    variance is the unbiased one. Else by the running statistics.
+    In training, by the mean and variance of the batch, with which the running statistics are
+    updated in place and unrecorded: running += momentum * (new - running), where the variance is
+    the unbiased one. Otherwise by the running statistics.
 
     Args:
         x: (N, C, ...).
         running_mean: (C,), or None, in training only.
         running_var: the same.
-        weight: (C,), what the result is multiplied by, or None.
-        bias: (C,), what is added to it then, or None.
+        weight: (C,), multiplied with the result, or None.
+        bias: (C,), added to that, or None.
         training: whether to use the batch's statistics.
-        momentum: how far the running statistics move.
+        momentum: the weight of the batch in the running statistics.
         eps: added to the variance.
 
     Raises:
-        ShapeError: if shapes do not go together, or in training a channel has less than two values.
-        ArgumentError: if there are no running statistics to use.
+        ShapeError: if shapes do not match, or in training a channel has fewer than two values.
+        ArgumentError: if not in training, without running statistics.
 
     >>> x = np.array([[1.0, 10.0], [3.0, 30.0]])
     >>> batch_norm(x, None, None, training=True).round(3)
@@ -107,7 +107,7 @@ def batch_norm(
 def by_the_batch(
     what: str, x: Any, running_mean: Any, running_var: Any, momentum: float
 ) -> tuple[Any, Any]:
-    """x without its mean, and its variance, by channel; and the running statistics moved."""
+    """x minus its mean, and its variance, by channel; updates the running statistics."""
     count = x.size // max(x.shape[1], 1)
     if count < 2:
         raise ShapeError(
@@ -149,13 +149,13 @@ def layer_norm(
 
     Args:
         x: (..., *normalized_shape).
-        normalized_shape: the shape of the last axes, over which it is done.
-        weight: of that shape, what the result is multiplied by, or None.
-        bias: of that shape, what is added to it then, or None.
+        normalized_shape: the shape of the last axes, over which to normalize.
+        weight: normalized_shape, multiplied with the result, or None.
+        bias: normalized_shape, added to that, or None.
         eps: added to the variance.
 
     Raises:
-        ShapeError: if shapes do not go together.
+        ShapeError: if shapes do not match.
 
     >>> layer_norm(np.array([[1.0, 3.0], [10.0, 30.0]]), 2).round(3)
     array([[-1.,  1.],
@@ -176,13 +176,12 @@ def rms_norm(
 
     Args:
         x: (..., *normalized_shape).
-        normalized_shape: the shape of the last axes, over which it is done.
-        weight: of that shape, what the result is multiplied by, or None.
-        eps: added to the mean square; by default the distance from 1 to the next number of x's
-            dtype.
+        normalized_shape: the shape of the last axes, over which to normalize.
+        weight: normalized_shape, multiplied with the result, or None.
+        eps: added to the mean square; by default the machine epsilon of x's dtype.
 
     Raises:
-        ShapeError: if shapes do not go together.
+        ShapeError: if shapes do not match.
 
     >>> rms_norm(np.array([[3.0, 4.0, 0.0, 0.0]]), 4)
     array([[1.2, 1.6, 0. , 0. ]])
@@ -203,13 +202,13 @@ def group_norm(
 
     Args:
         x: (N, C, ...).
-        num_groups: how many groups of as many neighbouring channels there are.
-        weight: (C,), what the result is multiplied by, or None.
-        bias: (C,), what is added to it then, or None.
+        num_groups: the number of groups of consecutive channels.
+        weight: (C,), multiplied with the result, or None.
+        bias: (C,), added to that, or None.
         eps: added to the variance.
 
     Raises:
-        ShapeError: if shapes do not go together, or num_groups does not divide C.
+        ShapeError: if shapes do not match, or num_groups does not divide C.
 
     >>> group_norm(np.array([[1.0, 3.0, 10.0, 30.0]]), 2).round(3)
     array([[-1.,  1., -1.,  1.]])

@@ -1,4 +1,4 @@
-"""What recurrent layers do at each step, and the loop over the steps."""
+"""The steps of recurrent layers, and the loop over them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from minigrad.ops import sigmoid
 
-# What is carried from step to step: (h,), or of an LSTM (h, c), each (..., H).
+# The state carried from step to step: (h,), or for an LSTM (h, c), each (..., H).
 State = tuple[Any, ...]
 
 
@@ -17,7 +17,7 @@ def rnn_cell(x: Any, h: Any, weight: Any, activation: Callable[[Any], Any] = np.
     """A step of an RNN (Elman, "Finding structure in time", 1990).
 
     Args:
-        x: what the input adds to the new state, biases included: (..., H).
+        x: the input's contribution to the new state, biases included: (..., H).
         h: (..., H).
         weight: (..., H, H).
         activation: tanh, or relu.
@@ -33,7 +33,7 @@ def lstm_cell(x: Any, h: Any, c: Any, weight: Any) -> State:
     2000).
 
     Args:
-        x: what the input adds to the gates, biases included: (..., 4H), in PyTorch's order, the
+        x: the input's contribution to the gates, biases included: (..., 4H), in PyTorch's order:
             input gate, the forget gate, the new value, the output gate.
         h: (..., H).
         c: (..., H).
@@ -52,10 +52,10 @@ def gru_cell(x: Any, h: Any, weight: Any, bias: Any = None) -> State:
     """A step of a GRU, as cuDNN and PyTorch have it: the reset gate is applied after the product.
 
     Cho et al., "Learning phrase representations using RNN encoder-decoder" (2014), equations 5 to
-    8, but for that.
+    8, except for that.
 
     Args:
-        x: what the input adds to the gates, its bias included: (..., 3H), in PyTorch's order, the
+        x: the input's contribution to the gates, its bias included: (..., 3H), in PyTorch's order:
             reset gate, the update gate, the new value.
         h: (..., H).
         weight: (..., H, 3H).
@@ -73,13 +73,13 @@ def gru_cell(x: Any, h: Any, weight: Any, bias: Any = None) -> State:
 
 
 def parts(x: Any, count: int) -> list[Any]:
-    """The last axis cut into so many parts of one size."""
+    """The last axis split into `count` equal parts."""
     size = x.shape[-1] // count
     return [x[..., k * size : (k + 1) * size] for k in range(count)]
 
 
 def scan(cell: Callable[..., State], xs: Any, state: State) -> tuple[Any, State]:
-    """Take a step for each x of xs: state = cell(x, *state).
+    """Apply a cell to each x of xs in turn: state = cell(x, *state).
 
     Returns:
         The first part of every state, stacked, and the last state.
@@ -97,8 +97,8 @@ def scan(cell: Callable[..., State], xs: Any, state: State) -> tuple[Any, State]
 def unstacked(xs: Any) -> list[Any]:
     """x[0], x[1], ..., by halves.
 
-    On the way back, each slice fills an array of the size of what it was cut from: taken one by
-    one from the whole, they would need time that grows with the square of their number.
+    The vjp of a slice fills an array of the size of its input: slices taken one by one from the
+    whole would take time that grows with the square of their number.
     """
     if len(xs) == 1:
         return [xs[0]]

@@ -44,5 +44,5 @@ __all__ = [
     "clip_grad_value_",
 ]
 
-# Set in this way, type checkers go on refusing what is not there.
+# A plain `def __getattr__` would make type checkers accept any name of the module.
 globals()["__getattr__"] = of_package(__name__)
