@@ -151,9 +151,9 @@ model("a") | DtypeError | what was given, 'a', has dtype <U1, and Tensors hold r
 model.train("yes") | ArgumentTypeError | Linear.train: mode must be True or False, and is
 model.requires_grad_("no") | ArgumentTypeError | Linear.requires_grad_: requires_grad must be True
 model.apply(3) | ArgumentTypeError | Linear.apply: function must be a function, and is
-model.register_forward_hook(3) | ArgumentError | a hook is a function, and a int is none
-model.register_forward_pre_hook(None) | ArgumentError | a hook is a function, and a NoneType is no
-model.register_full_backward_hook("a") | ArgumentError | a hook is a function, and a str is none
+model.register_forward_hook(3) | ArgumentError | a hook is a function, not of type int
+model.register_forward_pre_hook(None) | ArgumentError | a hook is a function, not of type NoneType
+model.register_full_backward_hook("a") | ArgumentError | a hook is a function, not of type str
 model.to("cuda") | MissingError | a Linear has no .to: write nothing: there is only the CPU
 model.cuda() | MissingError | a Linear has no .cuda: write nothing: there is only the CP
 nn.Linear(2.0, 3) | ArgumentTypeError | Linear: in_features must be an integer, at least 1, and is
@@ -236,7 +236,7 @@ nn.init.trunc_normal_(t, std=0) | ArgumentError | trunc_normal_ with std=0, a=-2
 nn.init.calculate_gain(3) | ArgumentTypeError | calculate_gain: nonlinearity must be text, and is
 nn.summary(model, 3) | ArgumentError | an input is an array, a Tensor, or a shape such as (1, 784
 nn.summary(model, "a") | ArgumentError | an input is an array, a Tensor, or a shape such as (1, 78
-F.relu() | MinigradError | does not work
+F.relu() | ArgumentTypeError | missing a required argument
 F.softmax(a, axis=5) | MinigradError | does not work
 F.log_softmax("a") | DtypeError | what was given, 'a', has dtype <U1, and Tensors hold real floats,
 F.linear(a, np.ones(3)) | MinigradError | linear of

@@ -1,4 +1,4 @@
-"""Activations as layers, to stand between others in a Sequential; see `minigrad.functional`."""
+"""Activations as layers, for use in a Sequential; see `minigrad.functional`."""
 
 from __future__ import annotations
 
@@ -17,6 +17,9 @@ from minigrad.tensor import Tensor
 class ReLU(FunctionModule):
     """max(0, x).
 
+    Raises:
+        DtypeError: when called, if x does not hold numbers.
+
     >>> ReLU()(np.array([-1.0, 2.0]))
     array([0., 2.])
     """
@@ -28,6 +31,9 @@ class ReLU(FunctionModule):
 class LeakyReLU(FunctionModule):
     """x, and for negative x, negative_slope * x.
 
+    Raises:
+        ArgumentError: when made, if a setting is of another type or out of its range.
+
     >>> LeakyReLU(0.1)(np.array([-1.0, 2.0]))
     array([-0.1,  2. ])
     """
@@ -37,9 +43,13 @@ class LeakyReLU(FunctionModule):
 
 
 class PReLU(Module):
-    """x, and for negative x, weight * x, where the slopes are trained; see `functional.prelu`.
+    """x, and for negative x, weight * x, with trained slopes; see `functional.prelu`.
 
-    Its parameter is float32: weight (num_parameters,), which starts at `init`.
+    The parameter is float32: weight (num_parameters,), initialised to `init`.
+
+    Raises:
+        ArgumentError: when made, if a setting is of another type or out of its range.
+        ShapeError: when called, if x does not have num_parameters channels.
 
     >>> PReLU()(np.array([-1.0, 2.0]))
     Tensor([-0.25,  2.  ], requires_grad=True)
@@ -64,6 +74,9 @@ class PReLU(Module):
 class ELU(FunctionModule):
     """x, and for negative x, alpha * (exp(x) - 1).
 
+    Raises:
+        ArgumentError: when made, if a setting is of another type or out of its range.
+
     >>> ELU()(np.array([-1000.0, 2.0]))
     array([-1.,  2.])
     """
@@ -76,6 +89,9 @@ class ELU(FunctionModule):
 class GELU(FunctionModule):
     """x times the normal distribution function of x; approximate="tanh" for the paper's formula.
 
+    Raises:
+        ArgumentError: when made, if a setting is of another type or out of its range.
+
     >>> GELU()(np.array([-10.0, 10.0]))
     array([-0., 10.])
     """
@@ -87,6 +103,9 @@ class GELU(FunctionModule):
 class SiLU(FunctionModule):
     """x * sigmoid(x), also called swish.
 
+    Raises:
+        DtypeError: when called, if x does not hold numbers.
+
     >>> SiLU()(np.array([-1000.0, 1000.0]))
     array([  -0., 1000.])
     """
@@ -96,6 +115,9 @@ class SiLU(FunctionModule):
 
 class Softplus(FunctionModule):
     """log(1 + exp(x)).
+
+    Raises:
+        DtypeError: when called, if x does not hold numbers.
 
     >>> Softplus()(np.array([-1000.0, 1000.0]))
     array([   0., 1000.])
@@ -107,6 +129,9 @@ class Softplus(FunctionModule):
 class Tanh(FunctionModule):
     """The hyperbolic tangent.
 
+    Raises:
+        TypeError: when called, if x does not hold numbers.
+
     >>> Tanh()(np.array([-1000.0, 0.0, 1000.0]))
     array([-1.,  0.,  1.])
     """
@@ -116,6 +141,9 @@ class Tanh(FunctionModule):
 
 class Sigmoid(FunctionModule):
     """1 / (1 + exp(-x)).
+
+    Raises:
+        DtypeError: when called, if x does not hold numbers.
 
     >>> Sigmoid()(np.array([-1000.0, 0.0, 1000.0]))
     array([0. , 0.5, 1. ])
@@ -127,6 +155,9 @@ class Sigmoid(FunctionModule):
 class LogSigmoid(FunctionModule):
     """log(sigmoid(x)).
 
+    Raises:
+        DtypeError: when called, if x does not hold numbers.
+
     >>> LogSigmoid()(np.array([-1000.0, 1000.0]))
     array([-1000.,    -0.])
     """
@@ -137,6 +168,9 @@ class LogSigmoid(FunctionModule):
 @dataclass(eq=False, repr=False)
 class Softmax(FunctionModule):
     """exp(x) / sum(exp(x)) along an axis.
+
+    Raises:
+        ArgumentError: when made, if a setting is of another type or out of its range.
 
     >>> Softmax()(np.array([[1.0, 1.0], [0.0, 1000.0]]))
     array([[0.5, 0.5],
@@ -151,6 +185,9 @@ class Softmax(FunctionModule):
 class LogSoftmax(FunctionModule):
     """log(softmax(x)) along an axis.
 
+    Raises:
+        ArgumentError: when made, if a setting is of another type or out of its range.
+
     >>> LogSoftmax()(np.array([0.0, 1000.0]))
     array([-1000.,     0.])
     """
@@ -160,7 +197,10 @@ class LogSoftmax(FunctionModule):
 
 
 class Identity(Module):
-    """What it is given, for a place that is to stay empty.
+    """Returns its input: a placeholder for a layer.
+
+    Raises:
+        ArgumentTypeError: when called with no argument, or more than one.
 
     >>> Identity()(np.array([1.0, 2.0]))
     array([1., 2.])

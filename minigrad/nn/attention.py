@@ -20,17 +20,17 @@ from minigrad.ops.movement import as_array
 
 
 class MultiheadAttention(Module):
-    """Attention by several heads at once, each between projections of its own.
+    """Multi-head attention.
 
     Vaswani et al., "Attention Is All You Need" (2017), section 3.2.2; see
     `functional.scaled_dot_product_attention`.
 
-    Parameters are float32: in_proj_weight (3*embed_dim, embed_dim), for queries, keys and values
-    below each other, or where kdim or vdim differ from embed_dim, q_proj_weight (embed_dim,
+    Parameters are float32: in_proj_weight (3*embed_dim, embed_dim), stacked for queries, keys and
+    values, or where kdim or vdim differ from embed_dim, q_proj_weight (embed_dim,
     embed_dim), k_proj_weight (embed_dim, kdim) and v_proj_weight (embed_dim, vdim); in_proj_bias
-    (3*embed_dim,); and those of out_proj, a Linear. Weights of projections in start by
-    `init.xavier_uniform_`, drawn from `rng`, biases as zeros. `dropout` is of the attention's
-    weights, while training.
+    (3*embed_dim,); and those of out_proj, a Linear. Input projections are
+    initialised by `init.xavier_uniform_`, drawn from `rng`, biases to zeros. `dropout` applies to
+    the attention's weights, in training.
 
     Raises:
         ArgumentError: when made, if a setting is of another type or out of its range.
@@ -90,29 +90,29 @@ class MultiheadAttention(Module):
         average_attn_weights: bool = True,
         is_causal: bool = False,
     ) -> tuple[Any, Any]:
-        """Let queries attend to keys.
+        """Attend from queries to keys.
 
-        Masks say what is left out, as in PyTorch: booleans are True there. Floats are added to the
-        scores. A query that has no key left gets the output of a value of zeros.
+        As in PyTorch, boolean masks are True at what is masked; floats are added to the scores. A
+        query whose keys are all masked gets the output for a value of zeros.
 
         Args:
-            query: (L, N, embed_dim), or (N, L, embed_dim) if batch_first; or (L, embed_dim), and
-                so for the others.
+            query: (L, N, embed_dim), or (N, L, embed_dim) if batch_first; or (L, embed_dim); key
+                and value likewise.
             key: (S, N, kdim).
             value: (S, N, vdim).
-            key_padding_mask: (N, S), keys that no query sees.
+            key_padding_mask: (N, S), keys that no query attends to.
             need_weights: whether to return the weights too.
             attn_mask: (L, S), or (N * num_heads, L, S).
             average_attn_weights: whether to return the mean of the heads' weights.
-            is_causal: query i sees keys 0..i only, beside what masks say.
+            is_causal: query i attends to keys 0..i only, in addition to masks.
 
         Returns:
             The output, of query's shape, and the weights, before dropout: (N, L, S), or (N,
             num_heads, L, S) of every head; or None.
 
         Raises:
-            ShapeError: if shapes do not fit together.
-            DtypeError: if a mask is neither of booleans nor of floats.
+            ShapeError: if shapes do not match.
+            DtypeError: if a mask holds neither booleans nor floats.
         """
         query, key, value = inputs = [as_array(x) for x in (query, key, value)]
         self._check(query, key, value)
@@ -134,7 +134,7 @@ class MultiheadAttention(Module):
         return y, weights[0] if single else weights
 
     def _check(self, query: Any, key: Any, value: Any) -> None:
-        """That they have their widths, the same axes, and are of as many keys as values."""
+        """Raise unless widths and axes match, and there are as many keys as values."""
         widths = (self.embed_dim, self.kdim, self.vdim)
         shapes = [x.shape for x in (query, key, value)]
         batches = {shape[0 if self.batch_first else 1] for shape in shapes if len(shape) == 3}
@@ -178,7 +178,7 @@ class MultiheadAttention(Module):
         attn_mask: Any,
         is_causal: bool,
     ) -> Any:
-        """What masks add to scores of shape (N, heads, L, S), which it broadcasts to; or None."""
+        """The masks as a sum to add to scores, broadcasting to (N, heads, L, S); or None."""
         n, heads, length, keys = shape
         bias = causal_bias(length, keys, dtype) if is_causal else None
         masks = {
@@ -194,7 +194,7 @@ class MultiheadAttention(Module):
                     f"MultiheadAttention({self.extra_repr()}) takes {name} of shape "
                     f"{' or '.join(map(str, shapes))} here, and was given {mask.shape}"
                 )
-            # What PyTorch's layers are told to leave out, its function is told to use.
+            # As in PyTorch: True masks a key in the layer, and keeps it in the function.
             part = additive(np.logical_not(mask) if mask.dtype == bool else mask, dtype)
             if name == "key_padding_mask":
                 part = part.reshape(n, 1, 1, keys)
@@ -216,15 +216,15 @@ ACTIVATIONS: dict[str, Callable[[Any], Any]] = {"relu": relu, "gelu": gelu}
 
 
 class TransformerEncoderLayer(Module):
-    """A layer of a transformer: attention of a sequence to itself, then two linear layers.
+    """A transformer layer: self-attention, then two linear layers, with residual connections.
 
-    Each of the two is added to what it was given, and normalized; with norm_first, what it is
-    given is normalized. (Vaswani et al., "Attention Is All You Need", 2017, section 3.1; Xiong et
-    al., "On layer normalization in the transformer architecture", 2020, figure 1.)
+    Layer normalization follows each residual sum; with norm_first, it precedes each branch instead.
+    (Vaswani et al., "Attention Is All You Need", 2017, section 3.1; Xiong et al., "On layer
+    normalization in the transformer architecture", 2020, figure 1.)
 
     Its children have PyTorch's names: self_attn, linear1 (d_model -> dim_feedforward), linear2 and
-    norm1, norm2; parameters start as theirs, drawn from `rng`, as is what is dropped out: weights
-    of the attention, and values after it, after the activation and at the end.
+    norm1, norm2; parameters are initialised as theirs, drawn from `rng`. Dropout, from the same
+    generator, applies to attention weights, after attention, after the activation and at the end.
 
     Raises:
         ArgumentError: when made, if a setting is of another type or out of its range.
@@ -274,9 +274,9 @@ class TransformerEncoderLayer(Module):
         src_key_padding_mask: Any = None,
         is_causal: bool = False,
     ) -> Any:
-        """(L, N, d_model), or (N, L, d_model) if batch_first, or (L, d_model); and the same.
+        """(L, N, d_model), or (N, L, d_model) if batch_first, or (L, d_model) -> the same shape.
 
-        Masks are those of `MultiheadAttention`: src_mask its attn_mask.
+        Masks are those of `MultiheadAttention`; src_mask is its attn_mask.
         """
         masks = (src_key_padding_mask, src_mask, is_causal)
         if self.norm_first:

@@ -1,4 +1,4 @@
-"""Modules made of modules, and what goes between them."""
+"""Containers of modules, and layers that reshape."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from minigrad.nn.module import Module
 
 
 class Container(Module):
-    """Base of modules that hold any number of others, as children under names it is given."""
+    """Base of modules that hold any number of children by name."""
 
     def _hold(self, name: Any, module: Any) -> None:
         kind = type(self).__name__
@@ -47,17 +47,17 @@ def numbered(modules: Iterable[Any]) -> dict[str, Module]:
 
 
 class Numbered(Container):
-    """Base of containers whose modules are in an order, and items: `network[0]`."""
+    """Base of containers whose modules are ordered and have indices: `network[0]`."""
 
     def append(self, module: Module) -> Self:
-        """Put a module at the end."""
+        """Append a module."""
         numbers = map(str, itertools.count(len(self)))
         self._hold(next(name for name in numbers if name not in vars(self)), module)
         return self
 
     @checked
     def extend(self, modules: Iterable[Any]) -> Self:
-        """Put modules at the end."""
+        """Append modules."""
         for module in modules:
             self.append(module)
         return self
@@ -78,7 +78,7 @@ class Numbered(Container):
         self._hold(self._name(index), module)
 
     def __delitem__(self, index: int | slice) -> None:
-        """Take modules out. Those after them move up, and have other numbers then."""
+        """Remove modules. Those after them are renumbered."""
         modules = list(self)
         if not isinstance(index, slice):
             self._name(index)
@@ -86,14 +86,14 @@ class Numbered(Container):
         self._order(modules)
 
     def pop(self, index: int = -1) -> Module:
-        """Take a module out, and return it."""
+        """Remove a module, and return it."""
         module = self[index]
         del self[index]
         return module
 
     @checked
     def insert(self, index: int, module: Any) -> Self:
-        """Put a module before the one at an index, or at the end if there is none."""
+        """Insert a module before the one at an index, or append it if there is none."""
         *modules, last = self.append(module)
         modules.insert(index, last)
         self._order(modules)
@@ -104,7 +104,7 @@ class Numbered(Container):
         return self._of(numbered([*self, *modules]))
 
     def _order(self, modules: list[Module]) -> None:
-        """Hold these, in this order, as "0", "1", ..."""
+        """Replace the children by these, named "0", "1", ..."""
         names = [name for name, _ in self.named_children()]
         if not all(map(str.isdigit, names)):
             raise UnsupportedError(
@@ -116,7 +116,7 @@ class Numbered(Container):
         self.extend(modules)
 
     def _of(self, children: dict[str, Module]) -> Self:
-        """Another of the kind, which holds these."""
+        """A container of the same class with these children."""
         raise NotImplementedError
 
     def _name(self, index: int) -> str:
@@ -129,10 +129,10 @@ class Numbered(Container):
 
 
 class Sequential(Numbered):
-    """Modules one after the other, each given what the one before returned.
+    """Modules applied one after the other, each to the output of the one before.
 
-    They are its children "0", "1", ..., or have the names that a dict gives them. They are items,
-    too: `network[0]`, and `network[:2]`, a Sequential of the same modules.
+    They are children "0", "1", ..., or have the names that a dict gives them. Indexing gives a
+    module, `network[0]`, and slicing a Sequential of the same modules, `network[:2]`.
 
     Raises:
         UnsupportedError: if an item is not a module, or a name cannot be used.
@@ -166,7 +166,7 @@ class Sequential(Numbered):
 
 
 class ModuleList(Numbered):
-    """Modules in a list: children "0", "1", ..., for a forward that goes through them.
+    """Modules in a list: children "0", "1", ..., to use in a `forward`.
 
     Raises:
         UnsupportedError: if an item is not a module.
@@ -210,7 +210,7 @@ class ModuleDict(Container):
         self.update(modules)
 
     def update(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]]) -> None:
-        """Put in modules, in place of those that have the same names."""
+        """Add modules, replacing those of the same names."""
         for name, module in dict(modules).items():
             self[name] = module
 
@@ -235,7 +235,7 @@ class ModuleDict(Container):
         self.pop(name)
 
     def pop(self, name: str) -> Module:
-        """Take a module out, and return it."""
+        """Remove a module, and return it."""
         module = self[name]
         delattr(self, name)
         return module
@@ -248,7 +248,7 @@ class ModuleDict(Container):
 
 
 class Flatten(Module):
-    """Several axes made one, all but the first unless told which: (N, C, H, W) -> (N, C*H*W).
+    """Merge axes start_dim to end_dim, by default all but the first: (N, C, H, W) -> (N, C*H*W).
 
     Raises:
         ShapeError: if the axes are in the wrong order; when called, if x lacks them.
@@ -269,7 +269,7 @@ class Flatten(Module):
     def forward(self, x: Any) -> Any:
         shape = np.shape(x)
         start, end = (k + len(shape) if k < 0 else k for k in (self.start_dim, self.end_dim))
-        # Of (N,), no axes at all are made one of size 1.
+        # For (N,), an empty range of axes becomes one of size 1.
         if not 0 <= start <= end + 1 <= len(shape):
             raise ShapeError(
                 f"Flatten({self.extra_repr()}) cannot take shape {shape}, of {len(shape)} axes"
@@ -281,7 +281,7 @@ class Flatten(Module):
 
 
 class Unflatten(Module):
-    """One axis made several, of which one size may be -1: (N, C*H*W) -> (N, C, H, W).
+    """Split an axis into several, of which one size may be -1: (N, C*H*W) -> (N, C, H, W).
 
     Raises:
         ShapeError: if sizes are below 1; when called, if they do not make up the axis.

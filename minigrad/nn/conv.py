@@ -1,4 +1,4 @@
-"""Convolution."""
+"""Convolution layers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from minigrad.tensor import Tensor
 
 
 class Convolution(Module):
-    """Base of what slides kernels over images or signals."""
+    """Base of convolution layers."""
 
     kind: ClassVar[Kind]
     function: ClassVar[Callable[..., Any]]
@@ -91,16 +91,16 @@ class Convolution(Module):
 
 
 class Conv1d(Convolution):
-    """Slide kernels over signals: each output channel has one for every input channel of its group.
+    """1-dimensional convolution (cross-correlation) of signals.
 
     Parameters are float32: weight (out_channels, in_channels/groups, k), and bias (out_channels,)
-    unless it is left out. They start uniform within +-1/sqrt(fan_in), where fan_in is how many
-    values a kernel sees, drawn from `rng`. For stride, padding, dilation and groups see
+    unless bias=False. They are initialised uniformly within +-1/sqrt(fan_in), drawn from `rng`,
+    where fan_in is the number of entries of a kernel. For stride, padding, dilation and groups see
     `functional.conv1d`.
 
     Raises:
         ArgumentError: when made, if a setting is of another type or out of its range.
-        ShapeError: if the channels are no multiples of groups; when called, if x has another shape
+        ShapeError: if the channels are not multiples of groups; when called, if x has another shape
             or is smaller than the kernel.
 
     >>> layer = Conv1d(1, 4, 3, padding=1)
@@ -115,16 +115,16 @@ class Conv1d(Convolution):
 
 
 class Conv2d(Convolution):
-    """Slide kernels over images: each output channel has one for every input channel of its group.
+    """2-dimensional convolution (cross-correlation) of images.
 
     Parameters are float32: weight (out_channels, in_channels/groups, kh, kw), and bias
-    (out_channels,) unless it is left out. They start uniform within +-1/sqrt(fan_in), where fan_in
-    is how many pixels a kernel sees, drawn from `rng`. For stride, padding, dilation and groups
-    see `functional.conv2d`.
+    (out_channels,) unless bias=False. They are initialised uniformly within +-1/sqrt(fan_in), drawn
+    from `rng`, where fan_in is the number of entries of a kernel. For stride, padding, dilation and
+    groups see `functional.conv2d`.
 
     Raises:
         ArgumentError: when made, if a setting is of another type or out of its range.
-        ShapeError: if the channels are no multiples of groups; when called, if x has another shape
+        ShapeError: if the channels are not multiples of groups; when called, if x has another shape
             or is smaller than the kernel.
 
     >>> layer = Conv2d(1, 4, 3, padding=1)
@@ -139,16 +139,16 @@ class Conv2d(Convolution):
 
 
 class ConvTranspose2d(Convolution):
-    """Spread pixels over larger images: the way back of a Conv2d with the same settings.
+    """Transposed convolution of images: the adjoint of a Conv2d with the same settings.
 
     Parameters are float32: weight (in_channels, out_channels/groups, kh, kw), and bias
-    (out_channels,) unless it is left out. They start uniform within +-1/sqrt(fan_in), where fan_in
-    is, as PyTorch counts, out_channels/groups * kh * kw, drawn from `rng`. For the settings see
+    (out_channels,) unless bias=False. They are initialised uniformly within +-1/sqrt(fan_in), drawn
+    from `rng`, where fan_in is, as in PyTorch, out_channels/groups * kh * kw. For the settings see
     `functional.conv_transpose2d`.
 
     Raises:
         ArgumentError: when made, if a setting is of another type or out of its range.
-        ShapeError: if the channels are no multiples of groups; when called, if x has another shape
+        ShapeError: if the channels are not multiples of groups; when called, if x has another shape
             or is smaller than the kernel.
 
     >>> layer = ConvTranspose2d(4, 1, 2, stride=2)

@@ -12,13 +12,13 @@ from minigrad.nn.module import Module
 
 
 class Dropout(Module):
-    """While training, each value made 0 with probability p; else nothing. See `functional.dropout`.
+    """Set values to 0 with probability p in training; see `functional.dropout`.
 
-    It draws from `rng`, which it keeps, or from the library's default generator.
+    It draws from `rng`, or from the library's default generator.
 
     Raises:
         ArgumentError: when made, if a setting is of another type or out of its range.
-        DtypeError: when called while training, if x is not of floats.
+        DtypeError: when called in training, if x does not hold floats.
 
     >>> layer = Dropout(0.5, rng=np.random.default_rng(0))
     >>> layer(np.ones(6))
@@ -33,7 +33,7 @@ class Dropout(Module):
         self.rng = rng
 
     def forward(self, x: Any) -> Any:
-        """Any shape, and the same."""
+        """Any shape -> the same shape."""
         return dropout(x, self.p, self.training, rng=self.rng)
 
     def extra_repr(self) -> str:

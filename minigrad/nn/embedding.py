@@ -15,10 +15,10 @@ from minigrad.tensor import Tensor
 
 
 class Embedding(Module):
-    """A vector for every token: a table of them, looked up by index.
+    """A table of vectors, looked up by index.
 
-    Its parameter is float32: weight (num_embeddings, embedding_dim), which starts standard normal,
-    drawn from `rng`. The row of padding_idx, if there is one, starts as zeros and is given no
+    The parameter is float32: weight (num_embeddings, embedding_dim), initialised standard normal,
+    drawn from `rng`. The row of padding_idx, if there is one, is initialised to zeros and gets no
     gradient. Indices are integers, of any shape; see `functional.embedding`.
 
     Raises:

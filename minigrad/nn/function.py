@@ -13,8 +13,8 @@ from minigrad.tensor import Tensor
 
 @dataclasses.dataclass(eq=False, repr=False)
 class FunctionModule(Checked, Module):
-    """Base of modules that are a function with settings: give it the function, and as fields of a
-    dataclass the keywords of the settings.
+    """Base of modules that call a function with settings: a subclass has the function as an
+    attribute, and the function's keywords as fields of a dataclass.
 
     >>> import numpy as np
     >>> @dataclasses.dataclass(eq=False, repr=False)

@@ -1,4 +1,4 @@
-"""Hooks: functions that are called whenever a module is, or a gradient flows back through it."""
+"""Hooks: functions called with each call of a module, or each reverse pass through it."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ Hook = Callable[..., Any]
 
 
 class Handle:
-    """What a hook can be removed by; as a context, it removes it at the end."""
+    """Removes a hook: by `remove()`, or at the end of a `with`."""
 
     def __init__(self, hooks: dict[Handle, Hook]) -> None:
         self.hooks = hooks
 
     def remove(self) -> None:
-        """Call the hook no more."""
+        """Remove the hook."""
         self.hooks.pop(self, None)
 
     def __enter__(self) -> Handle:
@@ -34,7 +34,7 @@ class Handle:
 
 def register(module: Module, kind: str, function: Hook) -> Handle:
     if not callable(function):
-        raise ArgumentError(f"a hook is a function, and a {type(function).__name__} is none")
+        raise ArgumentError(f"a hook is a function, not of type {type(function).__name__}")
     hooks = vars(module).setdefault("_hooks", {}).setdefault(kind, {})
     handle = Handle(hooks)
     hooks[handle] = function
@@ -42,7 +42,7 @@ def register(module: Module, kind: str, function: Hook) -> Handle:
 
 
 def call(module: Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """What the module computes, with its hooks called."""
+    """Call a module's forward, and its hooks."""
     before, after, backward = (
         list(module._hooks.get(kind, {}).values()) for kind in ("before", "after", "backward")
     )
@@ -61,7 +61,7 @@ def call(module: Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
 
 
 class Passage:
-    """One call of a module, of which the cotangents are gathered as they come back."""
+    """One call of a module, which collects its cotangents in the reverse pass."""
 
     def __init__(self, module: Module, functions: list[Hook]) -> None:
         self.module = module
@@ -101,7 +101,7 @@ class Passage:
         for function in self.functions:
             inputs, outputs = (tuple(part.values()) for part in (self.inputs, self.outputs))
             if function(self.module, inputs, outputs) is not None:
-                # As in PyTorch it would change the cotangents, which are on their way already.
+                # In PyTorch it would replace the cotangents, which here are propagated already.
                 raise UnsupportedError(
                     f"a backward hook of {type(self.module).__name__} returned something, and it "
                     "cannot change cotangents: return None, and change them by minigrad.hook(x, "
@@ -110,7 +110,7 @@ class Passage:
 
 
 def mapped(values: Any, function: Callable[[Tensor], Any]) -> Any:
-    """Nested tuples, lists and dicts with a function of each Tensor in its place."""
+    """Nested tuples, lists and dicts with each Tensor replaced by a function of it."""
     if isinstance(values, Tensor):
         return function(values)
     if isinstance(values, dict):

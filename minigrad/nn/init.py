@@ -1,4 +1,4 @@
-"""How parameters start. Initialisers write into a Tensor's memory and return the Tensor."""
+"""Initialisers of parameters. They write into a Tensor's memory and return the Tensor."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from minigrad.random import generator
 from minigrad.tensor import Tensor
 from minigrad.writes import overwrite
 
-# In quotes, so that it is not looked up: `import minigrad` is to be quick.
+# In quotes, so that np.random is not imported: `import minigrad` stays fast.
 Rng: TypeAlias = "np.random.Generator | None"
 
 
 def filled(tensor: Tensor, values: Any) -> Tensor:
-    """The Tensor, with these values in the memory it has."""
+    """Write values into a Tensor, in place."""
     if tensor.dtype.kind != "f":
         raise DtypeError(f"a Tensor of {tensor.dtype} cannot be initialised: it holds no floats")
     overwrite(tensor.data, values)
@@ -27,7 +27,10 @@ def filled(tensor: Tensor, values: Any) -> Tensor:
 
 @checked
 def constant_(tensor: Tensor, val: float) -> Tensor:
-    """One number everywhere.
+    """Fill a Tensor with one number.
+
+    Raises:
+        DtypeError: if the Tensor does not hold floats.
 
     >>> constant_(Tensor(np.empty(2)), 0.5)
     Tensor([0.5, 0.5])
@@ -37,7 +40,10 @@ def constant_(tensor: Tensor, val: float) -> Tensor:
 
 @checked
 def zeros_(tensor: Tensor) -> Tensor:
-    """0 everywhere.
+    """Fill a Tensor with zeros.
+
+    Raises:
+        DtypeError: if the Tensor does not hold floats.
 
     >>> zeros_(Tensor(np.empty(2)))
     Tensor([0., 0.])
@@ -47,7 +53,10 @@ def zeros_(tensor: Tensor) -> Tensor:
 
 @checked
 def ones_(tensor: Tensor) -> Tensor:
-    """1 everywhere.
+    """Fill a Tensor with ones.
+
+    Raises:
+        DtypeError: if the Tensor does not hold floats.
 
     >>> ones_(Tensor(np.empty(2)))
     Tensor([1., 1.])
@@ -57,7 +66,11 @@ def ones_(tensor: Tensor) -> Tensor:
 
 @checked
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, *, rng: Rng = None) -> Tensor:
-    """Drawn from the uniform distribution between a and b.
+    """Fill a Tensor from the uniform distribution between a and b.
+
+    Raises:
+        ArgumentError: if a is above b.
+        DtypeError: if the Tensor does not hold floats.
 
     >>> x = uniform_(Tensor(np.empty(1000)), -1, 1, rng=np.random.default_rng(0))
     >>> bool(np.max(np.abs(x.data)) <= 1)
@@ -70,7 +83,11 @@ def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, *, rng: Rng = None)
 
 @checked
 def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, *, rng: Rng = None) -> Tensor:
-    """Drawn from the normal distribution with this mean and standard deviation.
+    """Fill a Tensor from the normal distribution with this mean and standard deviation.
+
+    Raises:
+        ArgumentError: if std is negative.
+        DtypeError: if the Tensor does not hold floats.
 
     >>> x = normal_(Tensor(np.empty(1000)), std=0.02, rng=np.random.default_rng(0))
     >>> round(float(x.data.std()), 3)
@@ -91,10 +108,14 @@ def trunc_normal_(
     *,
     rng: Rng = None,
 ) -> Tensor:
-    """Drawn from the normal distribution with this mean and deviation, cut off below a and above b.
+    """Fill a Tensor from the normal distribution, truncated to [a, b].
 
-    Where its distribution function takes values from F(a) to F(b), one of them is drawn uniformly,
-    and the function inverted.
+    Samples are the inverse of the distribution function F at values drawn uniformly from F(a) to
+    F(b).
+
+    Raises:
+        ArgumentError: if std is not positive, or a not below b.
+        DtypeError: if the Tensor does not hold floats.
 
     >>> x = trunc_normal_(Tensor(np.empty(1000)), rng=np.random.default_rng(0))
     >>> bool(np.max(np.abs(x.data)) <= 2)
@@ -114,10 +135,14 @@ def trunc_normal_(
 
 @checked
 def orthogonal_(tensor: Tensor, gain: float = 1.0, *, rng: Rng = None) -> Tensor:
-    """gain times a random matrix of orthonormal rows, or columns if those are fewer.
+    """Fill a Tensor with gain times a random matrix of orthonormal rows, or columns if fewer.
 
-    Of more than two axes, all but the first are taken as one. (Saxe et al., "Exact solutions to
+    All axes but the first are taken as one. (Saxe et al., "Exact solutions to
     the nonlinear dynamics of learning in deep linear neural networks", 2014, section 3.)
+
+    Raises:
+        ShapeError: if the Tensor has fewer than two axes, or is empty.
+        DtypeError: if the Tensor does not hold floats.
 
     >>> x = orthogonal_(Tensor(np.empty((2, 5))), rng=np.random.default_rng(0)).data
     >>> np.allclose(x @ x.T, np.eye(2))
@@ -127,14 +152,14 @@ def orthogonal_(tensor: Tensor, gain: float = 1.0, *, rng: Rng = None) -> Tensor
     rows, columns = tensor.shape[0], math.prod(tensor.shape[1:])
     draws = generator(rng).standard_normal((max(rows, columns), min(rows, columns)))
     q, r = np.linalg.qr(draws)
-    # QR is unique, and so q evenly spread, with a positive diagonal.
+    # QR is unique if the diagonal is positive, and only then is q distributed uniformly.
     q = q * np.where(np.diag(r) < 0, -1, 1)
     return filled(tensor, gain * (q.T if rows < columns else q).reshape(tensor.shape))
 
 
 @checked
 def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
-    """By how much weights are larger where an activation follows, so that deviations stay.
+    """The factor of weights before an activation that keeps the standard deviation of values.
 
     Args:
         nonlinearity: "linear", "sigmoid", "tanh", "relu", "leaky_relu" or "selu".
@@ -155,8 +180,8 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
 
 
 def fans(name: str, shape: tuple[int, ...]) -> tuple[int, int]:
-    """How many inputs each output of a weight (out, in, ...) sums up, and how many outputs each
-    input goes into."""
+    """fan_in and fan_out of a weight (out, in, ...): the inputs that each output sums, and the
+    outputs that each input contributes to."""
     if len(shape) < 2 or 0 in shape:
         raise ShapeError(
             f"{name} of shape {shape}: it is for weights (out, in, ...), of two axes or more and "
@@ -168,10 +193,14 @@ def fans(name: str, shape: tuple[int, ...]) -> tuple[int, int]:
 
 @checked
 def xavier_uniform_(tensor: Tensor, gain: float = 1.0, *, rng: Rng = None) -> Tensor:
-    """Uniform within +-gain * sqrt(6 / (fan_in + fan_out)).
+    """Fill a weight uniformly within +-gain * sqrt(6 / (fan_in + fan_out)).
 
     Glorot and Bengio, "Understanding the difficulty of training deep feedforward neural networks"
     (2010), equation 16.
+
+    Raises:
+        ShapeError: if the Tensor has fewer than two axes, or is empty.
+        DtypeError: if the Tensor does not hold floats.
 
     >>> x = xavier_uniform_(Tensor(np.empty((10, 14))), rng=np.random.default_rng(0))
     >>> bool(np.max(np.abs(x.data)) <= 0.5)
@@ -183,7 +212,12 @@ def xavier_uniform_(tensor: Tensor, gain: float = 1.0, *, rng: Rng = None) -> Te
 
 @checked
 def xavier_normal_(tensor: Tensor, gain: float = 1.0, *, rng: Rng = None) -> Tensor:
-    """Normal with the deviation gain * sqrt(2 / (fan_in + fan_out)); see `xavier_uniform_`.
+    """Fill a weight normally, with std gain * sqrt(2 / (fan_in + fan_out)); see `xavier_uniform_`.
+
+    Raises:
+        ArgumentError: if gain is negative.
+        ShapeError: if the Tensor has fewer than two axes, or is empty.
+        DtypeError: if the Tensor does not hold floats.
 
     >>> x = xavier_normal_(Tensor(np.empty((100, 100))), rng=np.random.default_rng(0))
     >>> round(float(x.data.std()), 2)
@@ -210,17 +244,22 @@ def kaiming_uniform_(
     *,
     rng: Rng = None,
 ) -> Tensor:
-    """Uniform within +-gain * sqrt(3 / fan).
+    """Fill a weight uniformly within +-gain * sqrt(3 / fan).
 
     He et al., "Delving Deep into Rectifiers" (2015), equations 10 and 14.
 
     Args:
         tensor: a weight (out, in, ...).
-        a: the slope of leaky_relu, if that is what follows.
-        mode: "fan_in" keeps the deviation of values on their way forward, "fan_out" that of
-            gradients on their way back.
-        nonlinearity: what follows, for `calculate_gain`.
-        rng: where to draw from.
+        a: the slope of leaky_relu, if that is the nonlinearity.
+        mode: "fan_in" keeps the standard deviation of values in the forward pass, "fan_out" that
+            of gradients in the reverse pass.
+        nonlinearity: the activation that follows, as in `calculate_gain`.
+        rng: the generator to draw from.
+
+    Raises:
+        ArgumentError: for another mode or nonlinearity.
+        ShapeError: if the Tensor has fewer than two axes, or is empty.
+        DtypeError: if the Tensor does not hold floats.
 
     >>> x = kaiming_uniform_(Tensor(np.empty((4, 6))), rng=np.random.default_rng(0))
     >>> bool(np.max(np.abs(x.data)) <= 1)
@@ -239,7 +278,12 @@ def kaiming_normal_(
     *,
     rng: Rng = None,
 ) -> Tensor:
-    """Normal with the deviation gain / sqrt(fan); see `kaiming_uniform_`.
+    """Fill a weight normally, with std gain / sqrt(fan); see `kaiming_uniform_`.
+
+    Raises:
+        ArgumentError: for another mode or nonlinearity.
+        ShapeError: if the Tensor has fewer than two axes, or is empty.
+        DtypeError: if the Tensor does not hold floats.
 
     >>> x = kaiming_normal_(Tensor(np.empty((100, 200))), rng=np.random.default_rng(0))
     >>> round(float(x.data.std()), 2)
@@ -249,7 +293,7 @@ def kaiming_normal_(
     return normal_(tensor, 0.0, std, rng=rng)
 
 
-# What layers make their parameters with.
+# For the parameters of layers
 
 
 def parameter(*shape: int) -> Tensor:
@@ -264,8 +308,8 @@ def parameter(*shape: int) -> Tensor:
 def uniform_by_fan_in(shape: tuple[int, ...], fan_in: int, rng: Rng) -> Tensor:
     """A float32 parameter drawn from the uniform distribution within +-1/sqrt(fan_in).
 
-    It is PyTorch's default for weights and biases, where fan_in is how many inputs each output
-    sums up: He et al., "Delving Deep into Rectifiers" (2015), equation 14 with a = sqrt(5).
+    It is PyTorch's default for weights and biases, where fan_in is the number of inputs that each
+    output sums: He et al., "Delving Deep into Rectifiers" (2015), equation 14 with a = sqrt(5).
 
     >>> weight = uniform_by_fan_in((2, 100), 100, np.random.default_rng(0))
     >>> weight.shape, weight.dtype, bool(np.max(np.abs(weight.data)) <= 0.1)

@@ -15,10 +15,10 @@ from minigrad.tensor import Tensor
 
 
 class Linear(Module):
-    """x @ weight.T + bias: every output is a weighted sum of all inputs.
+    """An affine map, x @ weight.T + bias.
 
     Parameters are float32: weight (out_features, in_features), and bias (out_features,) unless
-    it is left out. They start uniform within +-1/sqrt(in_features), drawn from `rng`.
+    bias=False. They are initialised uniformly within +-1/sqrt(in_features), drawn from `rng`.
 
     Raises:
         ArgumentError: when made, if a setting is of another type or out of its range.
@@ -64,11 +64,11 @@ class Linear(Module):
 
 
 class Bilinear(Module):
-    """x1 @ weight[k] @ x2 + bias[k]: every output weighs all products of two inputs.
+    """A bilinear map: x1 @ weight[k] @ x2 + bias[k] for each output k.
 
     Parameters are float32: weight (out_features, in1_features, in2_features), and bias
-    (out_features,) unless it is left out. They start uniform within +-1/sqrt(in1_features), drawn
-    from `rng`.
+    (out_features,) unless bias=False. They are initialised uniformly within +-1/sqrt(in1_features),
+    drawn from `rng`.
 
     Raises:
         ArgumentError: when made, if a setting is of another type or out of its range.

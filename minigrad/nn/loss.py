@@ -15,7 +15,7 @@ REDUCTION = one_of("mean", "sum", "none")
 
 @dataclass(eq=False, repr=False)
 class Loss(FunctionModule):
-    """Base of losses: their weights are buffers."""
+    """Base of losses. Weights of losses are buffers."""
 
     def __post_init__(self) -> None:
         for name in "weight", "pos_weight":
@@ -27,6 +27,10 @@ class Loss(FunctionModule):
 @dataclass(eq=False, repr=False)
 class CrossEntropyLoss(Loss):
     """-log softmax(logits) at the target classes; see `functional.cross_entropy`.
+
+    Raises:
+        ArgumentError: when made, if a setting is of another type or out of its range.
+        ShapeError: when called, if the shapes do not match.
 
     >>> import numpy as np
     >>> CrossEntropyLoss()(np.array([[0.0, 0.0]]), np.array([1])).round(4)
@@ -46,6 +50,10 @@ class CrossEntropyLoss(Loss):
 class NLLLoss(Loss):
     """-log_probabilities at the target classes; see `functional.nll_loss`.
 
+    Raises:
+        ArgumentError: when made, if a setting is of another type or out of its range.
+        ShapeError: when called, if the shapes do not match.
+
     >>> import numpy as np
     >>> float(NLLLoss()(np.array([[-1.0, -2.0]]), np.array([1])))
     2.0
@@ -59,7 +67,11 @@ class NLLLoss(Loss):
 
 @dataclass(eq=False, repr=False)
 class BCEWithLogitsLoss(Loss):
-    """Cross-entropy of two classes; see `functional.binary_cross_entropy_with_logits`.
+    """Binary cross-entropy; see `functional.binary_cross_entropy_with_logits`.
+
+    Raises:
+        ArgumentError: when made, if a setting is of another type or out of its range.
+        ShapeError: when called, if the shapes do not match.
 
     >>> import numpy as np
     >>> float(BCEWithLogitsLoss()(np.array([1000.0]), np.array([0.0])))
@@ -74,7 +86,11 @@ class BCEWithLogitsLoss(Loss):
 
 @dataclass(eq=False, repr=False)
 class KLDivLoss(Loss):
-    """How far log-probabilities are from target probabilities; see `functional.kl_div`.
+    """Kullback-Leibler divergence from target probabilities; see `functional.kl_div`.
+
+    Raises:
+        ArgumentError: when made, if a setting is of another type or out of its range.
+        ShapeError: when called, if the shapes do not match.
 
     >>> import numpy as np
     >>> float(KLDivLoss("batchmean")(np.array([[0.0, -np.inf]]), np.array([[1.0, 0.0]])))
@@ -90,6 +106,10 @@ class KLDivLoss(Loss):
 class HingeLoss(Loss):
     """max(0, 1 - target*scores), for targets -1 and 1; see `functional.hinge_loss`.
 
+    Raises:
+        ArgumentError: when made, if a setting is of another type or out of its range.
+        ShapeError: when called, if the shapes do not match.
+
     >>> import numpy as np
     >>> float(HingeLoss()(np.array([0.5, 3.0]), np.array([1.0, 1.0])))
     0.25
@@ -102,6 +122,10 @@ class HingeLoss(Loss):
 @dataclass(eq=False, repr=False)
 class MSELoss(Loss):
     """(x - target)**2; see `functional.mse_loss`.
+
+    Raises:
+        ArgumentError: when made, if a setting is of another type or out of its range.
+        ShapeError: when called, if the shapes do not match.
 
     >>> import numpy as np
     >>> float(MSELoss()(np.array([1.0, 2.0]), np.array([1.0, 4.0])))
@@ -116,6 +140,10 @@ class MSELoss(Loss):
 class L1Loss(Loss):
     """abs(x - target); see `functional.l1_loss`.
 
+    Raises:
+        ArgumentError: when made, if a setting is of another type or out of its range.
+        ShapeError: when called, if the shapes do not match.
+
     >>> import numpy as np
     >>> float(L1Loss()(np.array([1.0, 2.0]), np.array([1.0, 4.0])))
     1.0
@@ -128,6 +156,10 @@ class L1Loss(Loss):
 @dataclass(eq=False, repr=False)
 class SmoothL1Loss(Loss):
     """abs(x - target), but a parabola near 0; see `functional.smooth_l1_loss`.
+
+    Raises:
+        ArgumentError: when made, if a setting is of another type or out of its range.
+        ShapeError: when called, if the shapes do not match.
 
     >>> import numpy as np
     >>> float(SmoothL1Loss()(np.array([1.0, 2.0]), np.array([1.0, 4.0])))
@@ -143,6 +175,10 @@ class SmoothL1Loss(Loss):
 class CosineSimilarity(FunctionModule):
     """The cosine of the angle between vectors along an axis; see `functional.cosine_similarity`.
 
+    Raises:
+        ArgumentError: when made, if a setting is of another type or out of its range.
+        ShapeError: when called, if the shapes do not match.
+
     >>> import numpy as np
     >>> CosineSimilarity()(np.array([[1.0, 0.0]]), np.array([[0.0, 1.0]]))
     array([0.])
@@ -155,7 +191,11 @@ class CosineSimilarity(FunctionModule):
 
 @dataclass(eq=False, repr=False)
 class CosineEmbeddingLoss(Loss):
-    """1 - cosine of pairs that belong together; see `functional.cosine_embedding_loss`.
+    """1 - cosine for pairs that should be similar; see `functional.cosine_embedding_loss`.
+
+    Raises:
+        ArgumentError: when made, if a setting is of another type or out of its range.
+        ShapeError: when called, if the shapes do not match.
 
     >>> import numpy as np
     >>> x = np.array([[1.0, 0.0], [0.0, 1.0]])

@@ -1,4 +1,4 @@
-"""Module: what every layer and network is."""
+"""Module: the base of layers and networks."""
 
 from __future__ import annotations
 
@@ -19,19 +19,24 @@ from minigrad.writes import overwrite
 
 
 class Unmatched(NamedTuple):
-    """Names of a module that a state has not, and of the state that the module has not."""
+    """Names that are missing in a state, and names of the state that the module lacks."""
 
     missing_keys: list[str]
     unexpected_keys: list[str]
 
 
 class Module:
-    """Base of layers and networks: give it attributes, and a `forward`.
+    """Base of layers and networks: a subclass assigns attributes, and defines `forward`.
 
-    What an attribute holds says what it is: a Tensor that requires a gradient is a parameter, and
-    stays one when it is frozen; any other Tensor is a buffer (a constant or statistic that is
-    saved, but not trained), a Module a child. A Tensor that was computed from others is neither:
-    only leaves count. Names are paths of attributes, as in "encoder.linear.weight".
+    An attribute that is a leaf Tensor with requires_grad is a parameter, also after it is frozen;
+    any other leaf is a buffer (a constant or statistic that is saved, but not trained); a Module is
+    a child. Tensors computed from others are neither. Names are paths of attributes, as in
+    "encoder.linear.weight".
+
+    Raises:
+        NotImplementedError: when called, if a subclass defines no `forward`.
+        UnsupportedError: if the name of a parameter, buffer or module contains a dot.
+        ArgumentTypeError: if a parameter is replaced by something else than a Tensor or None.
 
     >>> class Line(Module):
     ...     def __init__(self):
@@ -74,7 +79,7 @@ class Module:
         for result in (output,) if type(output) is Tensor else tensors_in(output):
             node = result.node
             if node.birth > first:
-                # This call made it, and what was made since then: explanations group by calls.
+                # The call that computed the node, and its first node: explanations group by calls.
                 node.scope = (self, first, node.scope)
         return output
 
@@ -82,13 +87,13 @@ class Module:
 
     def __setattr__(self, name: str, value: Any) -> None:
         if "." in name and isinstance(value, Tensor | Module):
-            # "a.b" is also b of a: in a state, one would take the other's place.
+            # "a.b" is also b of a: one would overwrite the other in a state.
             raise UnsupportedError(
                 f"{type(self).__name__}: {name!r} cannot name a parameter, buffer "
                 "or module: a name has no dot in it"
             )
         if isinstance(value, Tensor):
-            # Once it is frozen, a parameter looks like a buffer.
+            # Remembered, as a frozen parameter looks like a buffer.
             known = vars(self).setdefault("_parameter_names", set())
             known.add(name) if value.requires_grad else known.discard(name)
         elif value is not None and name in vars(self).get("_parameter_names", ()):
@@ -98,7 +103,7 @@ class Module:
             )
         super().__setattr__(name, value)
 
-    # What is inside
+    # Children, parameters, buffers
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
         """The modules held directly, with their attributes' names."""
@@ -111,18 +116,17 @@ class Module:
         return (child for _, child in self.named_children())
 
     def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
-        """This module, named "", and all that are inside it, each after the one that holds it."""
+        """This module, named "", and all its descendants, parents first."""
         yield prefix, self
         for name, child in self.named_children():
             yield from child.named_modules(f"{prefix}.{name}" if prefix else name)
 
     def modules(self) -> Iterator[Module]:
-        """This module, and all that are inside it, each after the one that holds it."""
+        """This module and all its descendants, parents first."""
         return (module for _, module in self.named_modules())
 
     def named_parameters(self) -> Iterator[tuple[str, Tensor]]:
-        """What is trained, or frozen. One that is held in two places comes once, under its first
-        name."""
+        """Parameters, also frozen ones, by name. Shared ones are listed once, by the first name."""
         first_names: dict[Tensor, str] = {}
         for name, tensor, is_parameter in self._named_tensors():
             if is_parameter:
@@ -131,19 +135,19 @@ class Module:
 
     @bound
     def parameters(self) -> Iterator[Tensor]:
-        """What is trained, or frozen: what an optimiser takes."""
+        """Parameters, also frozen ones, for an optimiser."""
         return (parameter for _, parameter in self.named_parameters())
 
     def named_buffers(self) -> Iterator[tuple[str, Tensor]]:
-        """What is saved with the parameters, but not trained."""
+        """Tensors that are saved with the parameters, but not trained."""
         return ((name, x) for name, x, is_parameter in self._named_tensors() if not is_parameter)
 
     def buffers(self) -> Iterator[Tensor]:
-        """What is saved with the parameters, but not trained."""
+        """Tensors that are saved with the parameters, but not trained."""
         return (buffer for _, buffer in self.named_buffers())
 
     def _named_tensors(self, prefix: str = "") -> Iterator[tuple[str, Tensor, bool]]:
-        """Parameters and buffers, under every name they have, and whether it is a parameter."""
+        """Parameters and buffers under all of their names, and whether each is a parameter."""
         known = vars(self).get("_parameter_names", ())
         for name, value in vars(self).items():
             if isinstance(value, Tensor) and value.node.op is None:
@@ -154,7 +158,7 @@ class Module:
                 self._refuse_hidden(name, value)
 
     def _refuse_hidden(self, name: str, values: Any) -> None:
-        # They would not be trained, and not be saved, without a word.
+        # They would silently be neither trained nor saved.
         for value in values.values() if isinstance(values, dict) else values:
             if isinstance(value, list | tuple | dict | set):
                 self._refuse_hidden(name, value)
@@ -169,19 +173,19 @@ class Module:
 
     @checked
     def train(self, mode: bool = True) -> Self:
-        """Set `training` here and inside: some layers compute something else while training."""
+        """Set `training` here and in all descendants: dropout, say, acts only in training."""
         for module in self.modules():
             module.training = mode
         return self
 
     @bound
     def eval(self) -> Self:
-        """The opposite of train()."""
+        """Set evaluation mode: train(False)."""
         return self.train(False)
 
     @checked
     def requires_grad_(self, requires_grad: bool = True) -> Self:
-        """Train all parameters here and inside; or with False, freeze them as they are.
+        """Make all parameters trainable; or with False, freeze them.
 
         >>> from minigrad.nn import Linear
         >>> layer = Linear(2, 1).requires_grad_(False)
@@ -194,26 +198,26 @@ class Module:
 
     @bound
     def zero_grad(self) -> None:
-        """Forget the gradients that backward() has added up."""
+        """Set the gradients of all parameters to None."""
         for parameter in self.parameters():
             parameter.grad = None
 
     @checked
     def apply(self, function: Callable[[Module], Any]) -> Self:
-        """Call a function on every module inside, then on this one: to start weights anew, say."""
+        """Call a function on every descendant, then on this module: to initialise weights, say."""
         for child in self.children():
             child.apply(function)
         function(self)
         return self
 
-    # Looking on
+    # Hooks
 
     def register_forward_pre_hook(self, function: Callable[[Module, tuple[Any, ...]], Any]) -> Any:
         """Before each forward, call `function(module, args)`; what it returns replaces args, unless
         that is None.
 
         Returns:
-            What the hook can be removed by: `handle.remove()`, or as a context, at its end.
+            A handle: `handle.remove()`, or the end of a `with`, removes the hook.
         """
         return hooks.register(self, "before", function)
 
@@ -222,7 +226,7 @@ class Module:
         output, unless that is None.
 
         Returns:
-            What the hook can be removed by: `handle.remove()`, or as a context, at its end.
+            A handle: `handle.remove()`, or the end of a `with`, removes the hook.
 
         >>> from minigrad.nn import Linear, ReLU, Sequential
         >>> model = Sequential(Linear(2, 3), ReLU())
@@ -240,19 +244,19 @@ class Module:
         """Call `function(module, cotangents of the inputs, cotangents of the outputs)` once a
         gradient has flowed back through a call of this module.
 
-        Counted are the inputs and outputs that need a gradient, in their order; None stands for an
-        output that nothing was computed from. If no input needs a gradient, the function is called
-        as soon as the cotangent of an output comes. It cannot change them: see `minigrad.hook`.
+        Cotangents are those of inputs and outputs that need a gradient, in order; None for an
+        output that the result does not depend on. If no input needs a gradient, the function is
+        called with the first cotangent of an output. It cannot change them: see `minigrad.hook`.
 
         Returns:
-            What the hook can be removed by: `handle.remove()`, or as a context, at its end.
+            A handle: `handle.remove()`, or the end of a `with`, removes the hook.
         """
         return hooks.register(self, "backward", function)
 
-    # Keeping
+    # States
 
     def generators(self) -> Iterator[np.random.Generator]:
-        """The generators that modules hold as `rng` and draw from, each once."""
+        """The generators that modules draw from (attributes `rng`), each once."""
         held = (vars(module).get("rng") for module in self.modules())
         return (rng for rng in dict.fromkeys(held) if isinstance(rng, np.random.Generator))
 
@@ -265,15 +269,14 @@ class Module:
     def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> Unmatched | None:
         """Copy arrays into the parameters and buffers of the same names.
 
-        They keep their dtype and their memory, so whoever holds them sees the new values.
+        They keep their dtype and their memory, so that aliases see the new values.
 
         Args:
             state: an array or Tensor for every name that `state_dict` gives, of the same shape.
-            strict: False to load what is under a name of this module's, and leave all else: another
-                head on the same layers, say.
+            strict: False to load only matching names: for layers under another head, say.
 
         Returns:
-            Unless strict, the names that were left: missing_keys, unexpected_keys.
+            Unless strict, the names that do not match: missing_keys, unexpected_keys.
 
         Raises:
             ShapeError: if names are missing or unexpected, or arrays are of another shape or of a
@@ -313,10 +316,10 @@ class Module:
             overwrite(tensor.data, arrays[name])
         return left
 
-    # Looking
+    # Printing
 
     def extra_repr(self) -> str:
-        """What stands in the brackets of repr()."""
+        """The text between the brackets of repr()."""
         return ""
 
     def __repr__(self) -> str:
@@ -331,7 +334,7 @@ class Module:
 
 
 def first_names(module: Module) -> dict[Module, str]:
-    """This module and all inside it, each with the first of its names."""
+    """This module and all its descendants, each with its first name."""
     names: dict[Module, str] = {}
     for name, part in module.named_modules():
         names.setdefault(part, name)

@@ -1,4 +1,4 @@
-"""Normalization: batches, samples or groups of channels brought to mean 0 and variance 1."""
+"""Normalization layers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from minigrad.tensor import Tensor
 
 
 def constant(value: float, shape: Shape) -> Tensor:
-    """A float32 parameter that starts at one value."""
+    """A float32 parameter filled with one value."""
     return Tensor(np.full(shape, value, np.float32), requires_grad=True)
 
 
@@ -35,13 +35,13 @@ def misfit(layer: Module, takes: str, x: Any) -> ShapeError:
 
 
 class BatchNorm(Module):
-    """Base of normalization by the batch.
+    """Base of batch normalization.
 
     Parameters are float32: weight and bias (num_features,), unless affine is False. Buffers are
     running_mean and running_var (num_features,), unless track_running_stats is False, and
-    num_batches_tracked, an int64. While training, the batch's statistics normalize, and the running
-    ones move towards them by `momentum`, or with None are the average over all batches. After
-    eval() it is the running statistics that normalize. See `functional.batch_norm`.
+    num_batches_tracked, an int64. In training, the batch's statistics normalize, and update the
+    running statistics with weight `momentum`, or None for the average over all batches. After
+    eval(), the running statistics normalize. See `functional.batch_norm`.
     """
 
     # The axes of inputs after (N, num_features).
@@ -106,7 +106,7 @@ class BatchNorm1d(BatchNorm):
 
     Raises:
         ArgumentError: when made, if a setting is of another type or out of its range.
-        ShapeError: when called, if x has another shape, or while training a channel has one value.
+        ShapeError: when called, if x has another shape, or in training a channel has one value.
 
     >>> layer = BatchNorm1d(2)
     >>> layer(np.array([[1.0, 10.0], [3.0, 30.0]])).data.round(3)
@@ -127,7 +127,7 @@ class BatchNorm2d(BatchNorm):
 
     Raises:
         ArgumentError: when made, if a setting is of another type or out of its range.
-        ShapeError: when called, if x has another shape, or while training a channel has one value.
+        ShapeError: when called, if x has another shape, or in training a channel has one value.
 
     >>> layer = BatchNorm2d(3)
     >>> layer(np.ones((5, 3, 8, 8))).shape
@@ -147,7 +147,7 @@ class LayerNorm(Module):
 
     Raises:
         ArgumentError: when made, if a setting is of another type or out of its range.
-        ShapeError: if sizes or groups do not fit together; when called, if x has another shape.
+        ShapeError: if sizes or groups do not match; when called, if x has another shape.
 
     >>> layer = LayerNorm(2)
     >>> layer(np.array([[1.0, 3.0], [10.0, 30.0]])).data.round(3)
@@ -193,7 +193,7 @@ class RMSNorm(Module):
 
     Raises:
         ArgumentError: when made, if a setting is of another type or out of its range.
-        ShapeError: if sizes or groups do not fit together; when called, if x has another shape.
+        ShapeError: if sizes or groups do not match; when called, if x has another shape.
 
     >>> layer = RMSNorm(2, elementwise_affine=False)
     >>> layer(np.array([[3.0, 3.0], [-20.0, 20.0]]))
@@ -236,7 +236,7 @@ class GroupNorm(Module):
 
     Raises:
         ArgumentError: when made, if a setting is of another type or out of its range.
-        ShapeError: if sizes or groups do not fit together; when called, if x has another shape.
+        ShapeError: if sizes or groups do not match; when called, if x has another shape.
 
     >>> layer = GroupNorm(2, 4)
     >>> layer(np.array([[1.0, 3.0, 10.0, 30.0]])).data.round(3)

@@ -13,7 +13,7 @@ from minigrad.ops.movement import Pair
 
 @dataclass(eq=False, repr=False)
 class Pooling(FunctionModule):
-    """Base of pooling by a window, whose stride is its size unless given."""
+    """Base of pooling by a window. The stride defaults to its size."""
 
     kernel_size: Any
     stride: Any = None
@@ -26,6 +26,10 @@ class Pooling(FunctionModule):
 @dataclass(eq=False, repr=False)
 class MaxPool1d(Pooling):
     """The largest value under a moving window; see `functional.max_pool1d`.
+
+    Raises:
+        ArgumentError: when made, if a setting is of another type or out of its range.
+        ShapeError: when called, if the window does not fit into x.
 
     >>> import numpy as np
     >>> MaxPool1d(2)(np.array([[1.0, 3.0, 2.0, 0.0]]))
@@ -42,6 +46,10 @@ class MaxPool1d(Pooling):
 @dataclass(eq=False, repr=False)
 class MaxPool2d(Pooling):
     """The largest value under a moving window; see `functional.max_pool2d`.
+
+    Raises:
+        ArgumentError: when made, if a setting is of another type or out of its range.
+        ShapeError: when called, if the window does not fit into x.
 
     >>> import numpy as np
     >>> MaxPool2d(2)(np.arange(16.0).reshape(1, 1, 4, 4))
@@ -60,6 +68,10 @@ class MaxPool2d(Pooling):
 class AvgPool1d(Pooling):
     """The mean under a moving window; see `functional.avg_pool1d`.
 
+    Raises:
+        ArgumentError: when made, if a setting is of another type or out of its range.
+        ShapeError: when called, if the window does not fit into x.
+
     >>> import numpy as np
     >>> AvgPool1d(2)(np.array([[1.0, 3.0, 2.0, 0.0]]))
     array([[2., 1.]])
@@ -77,6 +89,10 @@ class AvgPool1d(Pooling):
 class AvgPool2d(Pooling):
     """The mean under a moving window; see `functional.avg_pool2d`.
 
+    Raises:
+        ArgumentError: when made, if a setting is of another type or out of its range.
+        ShapeError: when called, if the window does not fit into x.
+
     >>> import numpy as np
     >>> AvgPool2d(2)(np.arange(16.0).reshape(1, 1, 4, 4))
     array([[[[ 2.5,  4.5],
@@ -93,7 +109,11 @@ class AvgPool2d(Pooling):
 
 @dataclass(eq=False, repr=False)
 class AdaptiveAvgPool1d(FunctionModule):
-    """The means of `output_size` bins; see `functional.adaptive_avg_pool1d`.
+    """The mean of each of `output_size` bins; see `functional.adaptive_avg_pool1d`.
+
+    Raises:
+        ArgumentError: when made, if output_size is of another type.
+        ShapeError: when called, if output_size is below 1, or x lacks axes.
 
     >>> import numpy as np
     >>> AdaptiveAvgPool1d(2)(np.array([[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]]))
@@ -106,7 +126,11 @@ class AdaptiveAvgPool1d(FunctionModule):
 
 @dataclass(eq=False, repr=False)
 class AdaptiveAvgPool2d(FunctionModule):
-    """The means of (OH, OW) bins, whatever size images have; see `functional.adaptive_avg_pool2d`.
+    """The mean of each of (OH, OW) bins; see `functional.adaptive_avg_pool2d`.
+
+    Raises:
+        ArgumentError: when made, if output_size is of another type.
+        ShapeError: when called, if output_size is below 1, or x lacks axes.
 
     >>> import numpy as np
     >>> AdaptiveAvgPool2d((1, 2))(np.arange(16.0).reshape(1, 1, 4, 4))

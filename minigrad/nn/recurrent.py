@@ -22,18 +22,18 @@ NONLINEARITIES: dict[str, Callable[[Any], Any]] = {"tanh": np.tanh, "relu": relu
 
 
 class Recurrent(Module):
-    """Base of recurrent layers: what they share, all but the step.
+    """Base of recurrent layers: everything but the cell.
 
-    Both directions are taken together, along an axis of their own, D: the second sees the sequence
+    Both directions are computed together, along an axis D; the second one goes through the sequence
     backwards.
     """
 
-    # How many gates there are, each of hidden_size; and how many arrays a state consists of.
+    # The number of gates, each of hidden_size; and of arrays in a state.
     gates = 1
     states = 1
-    # A GRU's reset gate acts on bias_hh too; elsewhere, it is added once for all steps.
+    # A GRU's reset gate multiplies bias_hh too; other cells add it once for all steps.
     bias_in_step = False
-    # Of the parameters, this one is always there.
+    # The only parameter that always exists.
     weight_hh_l0: Tensor
 
     @checked
@@ -74,13 +74,13 @@ class Recurrent(Module):
                         setattr(self, f"{kind}_l{layer}{direction}", start)
 
     def forward(self, x: Any, hx: Any = None) -> tuple[Any, Any]:
-        """Go through sequences.
+        """Apply the layer to sequences.
 
         Args:
             x: (L, N, input_size), or (N, L, input_size) if batch_first; or one sequence,
                 (L, input_size).
             hx: the state before the first step, (D * num_layers, N, hidden_size), without N for
-                one sequence; of an LSTM a pair of them, h and c. Zeros unless given.
+                one sequence; for an LSTM a pair (h, c). Zeros by default.
 
         Returns:
             The output of the last layer at every step, (L, N, D * hidden_size), with axes as x has
@@ -136,7 +136,7 @@ class Recurrent(Module):
         return np.stack([getattr(self, name).T for name in names])
 
     def _cell(self, weight: Any, bias: Any) -> Callable[..., State]:
-        """A step, by the recurrent weights (D, H, gates * H), and bias (D, 1, gates * H)."""
+        """The cell with recurrent weights (D, H, gates * H) and bias (D, 1, gates * H)."""
         raise NotImplementedError
 
     def _starts(self, hx: Any, x: Any, single: bool) -> State:
@@ -183,8 +183,8 @@ class RNN(Recurrent):
 
     Parameters are float32, of layer 0 for instance weight_ih_l0 (hidden_size, input_size),
     weight_hh_l0 (hidden_size, hidden_size), bias_ih_l0 and bias_hh_l0 (hidden_size,), and if
-    bidirectional the same with "_reverse". They start uniform within +-1/sqrt(hidden_size), drawn
-    from `rng`, as is what `dropout` makes 0 between the layers.
+    bidirectional the same with "_reverse". They are initialised uniformly within
+    +-1/sqrt(hidden_size), drawn from `rng`, as is `dropout` between the layers.
 
     Raises:
         ArgumentError: when made, if a setting is of another type or out of its range.
@@ -223,9 +223,9 @@ class RNN(Recurrent):
 
 
 class LSTM(Recurrent):
-    """Long short-term memory: a state h, and one c that gates write to; see `lstm_cell`.
+    """Long short-term memory, with a state (h, c); see `lstm_cell`.
 
-    Parameters are those of `RNN`, with the four gates below each other in the first axis, in the
+    Parameters are those of `RNN`, with the four gates stacked along the first axis, in the
     order input gate, forget gate, new value, output gate: weight_ih_l0 (4*hidden_size,
     input_size). State is a pair (h, c).
 
@@ -249,7 +249,7 @@ class LSTM(Recurrent):
 class GRU(Recurrent):
     """Gated recurrent units: each step mixes the old state with a new value; see `gru_cell`.
 
-    Parameters are those of `RNN`, with the three gates below each other in the first axis, in the
+    Parameters are those of `RNN`, with the three gates stacked along the first axis, in the
     order reset gate, update gate, new value: weight_ih_l0 (3*hidden_size, input_size).
 
     Raises:

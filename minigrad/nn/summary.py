@@ -1,4 +1,4 @@
-"""summary: what each layer computes, and what it costs."""
+"""summary: the output, the parameters and the cost of each layer."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from minigrad.ops.base import Op
 from minigrad.tensor import Tensor
 from minigrad.watch import Watcher, watching
 
-# How many products an op adds up, by the shapes of its inputs and of its result.
+# The multiply-adds of an op, from the shapes of its inputs and of its result.
 MULTIPLY_ADDS: dict[str, Callable[..., int]] = {
     "matmul": lambda x, w, y: math.prod(y) * x[-1],
     "linear": lambda x, w, y: math.prod(y) * x[-1],
@@ -31,9 +31,9 @@ MULTIPLY_ADDS: dict[str, Callable[..., int]] = {
 
 @dataclass
 class Row:
-    """One call of a module, with all that is inside it.
+    """One call of a module, with its descendants.
 
-    `memory` is the bytes of all that its ops computed, which training keeps for the reverse pass.
+    `memory`: the bytes of the results of its ops, which training keeps for the reverse pass.
     """
 
     name: str
@@ -47,7 +47,7 @@ class Row:
 
 @dataclass(repr=False)
 class Summary:
-    """A row for each call of a module, in their order; printed, a table."""
+    """A row for each call of a module, in order; prints as a table."""
 
     rows: list[Row]
     parameters: int
@@ -82,7 +82,7 @@ class Summary:
 
 @dataclass
 class Meter(Watcher):
-    """Counts what ops cost, for all calls that are open."""
+    """Adds up the costs of ops for all module calls in progress."""
 
     rows: list[Row] = field(default_factory=list)
     open: list[Row] = field(default_factory=list)
@@ -93,7 +93,7 @@ class Meter(Watcher):
         *arrays, value = (x.data if isinstance(x, Tensor) else x for x in (*inputs, output))
         shapes = [np.shape(x) for x in (*arrays, value)]
         products = MULTIPLY_ADDS[op.name](*shapes) if op.name in MULTIPLY_ADDS else 0
-        # A view of an input is no memory of its own.
+        # A view has no memory of its own.
         bytes_ = 0 if any(np.may_share_memory(value, x) for x in arrays) else value.nbytes
         for row in self.open:
             row.multiply_adds += products
@@ -111,15 +111,14 @@ class Meter(Watcher):
 
 @checked
 def summary(module: Module, *inputs: Any) -> Summary:
-    """What each layer gives and costs, seen in one forward pass in eval mode.
+    """A table of layers with output shapes, parameters and costs, by a forward pass in eval mode.
 
-    Multiply-adds are counted in the ops that really ran: those of matrix products and
-    convolutions, of which each adds one product to a sum. Parameters count once, also if they are
-    shared, and also if they are frozen.
+    Multiply-adds are those of the matrix products and convolutions that were run. Shared parameters
+    are counted once; frozen ones are included.
 
     Args:
         module: any module.
-        inputs: what it takes: arrays or Tensors, or for an array of zeros its shape, as a tuple.
+        inputs: its inputs: arrays or Tensors, or shapes, as tuples, for arrays of zeros.
 
     Raises:
         ArgumentError: for other inputs.
@@ -161,7 +160,7 @@ def argument(module: Module, given: Any) -> Any:
 
 @contextmanager
 def evaluating(module: Module) -> Iterator[None]:
-    """Inside, the module is in eval mode; afterwards, each part as it was."""
+    """Eval mode inside the `with`; afterwards, each module is in the mode it was in."""
     modes = [(part, part.training) for part in module.modules()]
     module.eval()
     try:
@@ -187,7 +186,7 @@ def metered(module: Module, meter: Meter) -> Iterator[None]:
 
 
 def size(bytes_: int) -> str:
-    """Bytes, to read: 336 B, 101.8 kB.
+    """Bytes as text with a unit.
 
     >>> size(336), size(101_800), size(2_500_000_000)
     ('336 B', '101.8 kB', '2.5 GB')

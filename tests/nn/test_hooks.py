@@ -92,7 +92,7 @@ def test_a_hook_is_no_parameter_and_must_be_a_function() -> None:
     layer = nn.Linear(2, 3)
     layer.register_forward_hook(lambda *_: None)
     assert list(layer.state_dict()) == ["weight", "bias"]
-    with pytest.raises(ArgumentError, match="a hook is a function, and a int is none"):
+    with pytest.raises(ArgumentError, match="a hook is a function, not of type int"):
         layer.register_forward_hook(3)  # type: ignore[arg-type]
 
 
