@@ -111,7 +111,8 @@ X9 = np.ones((9, 2))
 
 
 def line(features: int = 2, **more: Any) -> dict[str, Any]:
-    model = nn.Sequential(nn.Linear(features, 3), nn.Linear(3, 1))
+    rng = np.random.default_rng(0)
+    model = nn.Sequential(nn.Linear(features, 3, rng=rng), nn.Linear(3, 1, rng=rng))
     x = np.ones((8, features), np.float32)
     return {
         "model": model,
