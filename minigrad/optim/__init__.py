@@ -1,5 +1,5 @@
-"""Optimisers: how parameters follow their gradients, and what goes with them: clipping, schedules,
-averages. Names and update rules are PyTorch's."""
+"""Optimisers, gradient clipping, learning rate schedules, and averages of weights. Names and update
+rules are PyTorch's."""
 
 from minigrad.names import of_package
 from minigrad.optim.adagrad import Adagrad

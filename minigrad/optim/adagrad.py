@@ -23,8 +23,8 @@ def adagrad_rule(
     """One step of Adagrad (Duchi et al., "Adaptive Subgradient Methods for Online Learning and
     Stochastic Optimization", 2011, with the diagonal matrices of its figure 1).
 
-    The gradient is divided by the root of the sum of all its squares so far. The rate of the step
-    after t others is lr / (1 + t * lr_decay).
+    The gradient is divided by the root of the sum of all its squares so far. The learning rate
+    after t steps is lr / (1 + t * lr_decay).
 
     >>> adagrad_rule(np.array([1.0]), np.array([5.0]), {"sum": np.zeros(1)}, lr=0.1)[0]
     array([0.9])
@@ -36,7 +36,7 @@ def adagrad_rule(
     if lr_decay:
         lr = lr / (1 + state["step"] * lr_decay)
         new_state["step"] = state["step"] + 1
-    # States start at 0, so what PyTorch starts the sum with is added here.
+    # States start at 0, so PyTorch's initial value of the sum is added here.
     if initial_accumulator_value:
         total = total + initial_accumulator_value
     return parameter - weak(lr, parameter) * gradient / (np.sqrt(total) + eps), new_state
@@ -47,11 +47,11 @@ class Adagrad(Optimizer):
 
     Args:
         parameters: Tensors that require a gradient, or groups of them; see `Optimizer`.
-        lr: the learning rate, 0.01 unless given.
-        lr_decay: how fast the learning rate falls by itself.
+        lr: the learning rate, by default 0.01.
+        lr_decay: the decay of the learning rate; see `adagrad_rule`.
         weight_decay: adds weight_decay * parameter to each gradient.
-        initial_accumulator_value: what the sum of squares starts with.
-        eps: keeps the step finite where gradients vanish, 1e-10 unless given.
+        initial_accumulator_value: the initial sum of squares.
+        eps: keeps the step finite where gradients vanish, by default 1e-10.
 
     Raises:
         GradientError, TypeError: as `Optimizer` does.

@@ -21,8 +21,8 @@ def adam_rule(
 ) -> tuple[Any, State]:
     """One step of Adam (Kingma and Ba, "Adam: A Method for Stochastic Optimization", 2015).
 
-    Algorithm 1, in the order that the end of section 2 gives, where the corrections of the bias
-    are made on two numbers and not on arrays. Weight decay adds weight_decay * parameter to the
+    Algorithm 1, in the order given at the end of section 2, which applies the bias corrections to
+    two scalars instead of arrays. Weight decay adds weight_decay * parameter to the
     gradient. The state is the paper's t, m and v under PyTorch's names.
 
     >>> zero = np.zeros(1)
@@ -36,7 +36,7 @@ def adam_rule(
     step = state["step"] + 1
     m = beta1 * state["exp_avg"] + (1 - beta1) * gradient
     v = beta2 * state["exp_avg_sq"] + (1 - beta2) * (gradient * gradient)
-    # In float64, where 1 - beta2**step keeps its digits; then as numbers that do not promote.
+    # In float64, for the digits of 1 - beta2**step; then as Python numbers, which do not promote.
     correction = np.sqrt(1 - beta2**step)
     rate = weak(lr * correction / (1 - beta1**step), parameter)
     floor = weak(eps * correction, parameter)
@@ -55,8 +55,8 @@ def adamw_rule(
 ) -> tuple[Any, State]:
     """One step of AdamW (Loshchilov and Hutter, "Decoupled Weight Decay Regularization", 2019).
 
-    Algorithm 2, with lr for the product of its two rates: the parameter shrinks by
-    lr * weight_decay of itself, and the averages of the gradient know nothing of it.
+    Algorithm 2, with lr for the product of its two rates: lr * weight_decay *
+    parameter is subtracted, and does not enter the averages of the gradient.
 
     >>> zero = np.zeros(1)
     >>> state = {"step": np.array(0), "exp_avg": zero, "exp_avg_sq": zero}
@@ -73,10 +73,10 @@ class Adam(Optimizer):
 
     Args:
         parameters: Tensors that require a gradient, or groups of them; see `Optimizer`.
-        lr: the learning rate, 0.001 unless given.
-        betas: how slowly the averages of the gradient and of its square move, 0 to below 1; 0.9
-            and 0.999 unless given.
-        eps: keeps the step finite where gradients vanish, 1e-8 unless given.
+        lr: the learning rate, by default 0.001.
+        betas: the decay of the averages of the gradient and of its square, in [0, 1); by default
+            0.9 and 0.999.
+        eps: keeps the step finite where gradients vanish, by default 1e-8.
         weight_decay: adds weight_decay * parameter to each gradient.
 
     Raises:
@@ -103,7 +103,7 @@ class AdamW(Optimizer):
     Args:
         parameters: Tensors that require a gradient, or groups of them; see `Optimizer`.
         lr, betas, eps: as Adam's.
-        weight_decay: how much of itself a parameter loses each step, times lr; 0.01 unless given.
+        weight_decay: decoupled: each step subtracts lr * weight_decay * parameter; by default 0.01.
 
     Raises:
         GradientError, TypeError: as `Optimizer` does.

@@ -1,4 +1,4 @@
-"""Averages of the weights over a training."""
+"""Averages of weights during training."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ class ExponentialMovingAverage:
 
     Args:
         parameters: Tensors, as `module.parameters()` gives them.
-        decay: how slowly the averages move, 0 to 1: over about the last 1 / (1 - decay) updates.
+        decay: from 0 to 1; the average is over about the last 1 / (1 - decay) updates.
 
     Raises:
         GradientError, TypeError: as `Optimizer` does.
-        ValueError: if a parameter comes twice, or decay is out of its range.
+        ValueError: if a parameter is given twice, or decay is out of its range.
 
     >>> x = Tensor(0.0, requires_grad=True)
     >>> average = ExponentialMovingAverage([x], decay=0.5)
@@ -53,7 +53,7 @@ class ExponentialMovingAverage:
 
     @bound
     def update(self) -> None:
-        """Take in the parameters as they are now. Call it after each step."""
+        """Update the averages with the current parameters. Call it after each step."""
         first = self.n_averaged == 0
         for average, parameter in zip(self.averages, self.parameters, strict=True):
             moved = average + (1 - self.decay) * (parameter.data - average)
@@ -62,7 +62,7 @@ class ExponentialMovingAverage:
 
     @contextmanager
     def applied(self) -> Iterator[None]:
-        """Have the averages in the parameters' place inside a `with` block."""
+        """Use the averages as parameters inside a `with` block."""
         own = [parameter.data.copy() for parameter in self.parameters]
         self._place(self.averages)
         try:
@@ -74,18 +74,18 @@ class ExponentialMovingAverage:
         for parameter, value in zip(self.parameters, values, strict=True):
             overwrite(parameter.data, value)
 
-    # Keeping
+    # States
 
     def _arrays(self) -> dict[str, np.ndarray]:
         averages = {f"average.{k}": average for k, average in enumerate(self.averages)}
         return {"n_averaged": self.n_averaged, **averages}
 
     def state_dict(self) -> dict[str, np.ndarray]:
-        """Copies of the averages, and how many updates there were, by name."""
+        """Copies of the averages, and the number of updates, by name."""
         return {name: array.copy() for name, array in self._arrays().items()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take on what `state_dict` gave, in the memory that the averages are in.
+        """Restore what `state_dict` returned, in place.
 
         Raises:
             ShapeError: if names are missing or unexpected, or arrays are of another shape or not

@@ -1,4 +1,4 @@
-"""Gradients kept from being too large, between backward() and the step."""
+"""Gradient clipping, between backward() and the optimiser's step."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from minigrad.tensor import Tensor, value_of
 
 @explained
 def clip_grad_norm_(parameters: Iterable[Tensor], max_norm: float) -> float:
-    """Scale all gradients down together, if their norm as one long vector is above max_norm.
+    """Scale all gradients down, if their global norm (as one vector) is above max_norm.
 
     (Pascanu et al., "On the difficulty of training recurrent neural networks", 2013, algorithm 1,
     with PyTorch's 1e-6 added to the norm that is divided by.) Each `.grad` is replaced by a new
-    array. If the norm is not finite, gradients are scaled all the same, as PyTorch does: an
-    infinite one makes 0 of finite entries and NaN of infinite ones, and NaN makes NaN of all.
-    Look at what is returned before taking the step.
+    array. If the norm is not finite, gradients are scaled nevertheless, as in PyTorch: an infinite
+    norm turns finite entries into 0 and infinite ones into NaN; a NaN turns all into NaN. Check the
+    returned norm before the step.
 
     Args:
-        parameters: Tensors. Those without a gradient are left out.
+        parameters: Tensors. Those without a gradient are skipped.
         max_norm: the largest norm, at least 0.
 
     Returns:
-        The norm before, summed up in float64; 0 if there are no gradients.
+        The norm before clipping, computed in float64; 0 if there are no gradients.
 
     Raises:
         ValueError: if max_norm is negative.
@@ -43,7 +43,7 @@ def clip_grad_norm_(parameters: Iterable[Tensor], max_norm: float) -> float:
     check_range("clip_grad_norm_", "max_norm", max_norm, NOT_NEGATIVE)
     with_gradient = [parameter for parameter in listed(parameters) if parameter.grad is not None]
     gradients = [value_of(parameter.grad) for parameter in with_gradient]
-    # In float64, which holds the squares of all that float32 holds.
+    # In float64, where the square of no float32 overflows.
     wide = (gradient.astype(np.float64) for gradient in gradients)
     norm = np.sqrt(sum((np.vdot(x, x) for x in wide), start=np.float64(0)))
     scale = float(max_norm) / (norm + 1e-6)
@@ -56,12 +56,12 @@ def clip_grad_norm_(parameters: Iterable[Tensor], max_norm: float) -> float:
 
 @explained
 def clip_grad_value_(parameters: Iterable[Tensor], clip_value: float) -> None:
-    """Bring every entry of every gradient into [-clip_value, clip_value].
+    """Clip every entry of every gradient to [-clip_value, clip_value].
 
     Each `.grad` is replaced by a new array. NaN stays NaN.
 
     Args:
-        parameters: Tensors. Those without a gradient are left out.
+        parameters: Tensors. Those without a gradient are skipped.
         clip_value: the largest absolute value, at least 0.
 
     Raises:

@@ -20,8 +20,8 @@ def lion_rule(
 ) -> tuple[Any, State]:
     """One step of Lion (Chen et al., "Symbolic Discovery of Optimization Algorithms", 2023).
 
-    Algorithm 2: every entry moves by lr, to the side that a mix of the gradient and of its moving
-    average points to; weight decay is decoupled, as AdamW's.
+    Algorithm 2: every entry moves by lr times the sign of a mix of the gradient and its moving
+    average; weight decay is decoupled, as AdamW's.
 
     >>> state = {"exp_avg": np.zeros(2)}
     >>> lion_rule(np.array([1.0, 1.0]), np.array([5.0, -0.01]), state, lr=0.1)[0]
@@ -37,16 +37,16 @@ def lion_rule(
 
 
 class Lion(Optimizer):
-    """Lion: steps of the same size for every entry, with one average to remember; see `lion_rule`.
+    """Lion: sign-based steps of the same size for every entry; see `lion_rule`.
 
-    A good lr is 3 to 10 times smaller than AdamW's, and weight_decay as many times larger.
+    A good lr is 3 to 10 times smaller than AdamW's, and weight_decay larger by the same factor.
 
     Args:
         parameters: Tensors that require a gradient, or groups of them; see `Optimizer`.
-        lr: the learning rate, 0.0001 unless given.
-        betas: how much of the average the direction is made of, and how slowly the average moves,
-            0 to below 1; 0.9 and 0.99 unless given.
-        weight_decay: how much of itself a parameter loses each step, times lr.
+        lr: the learning rate, by default 0.0001.
+        betas: the weight of the average in the step's direction, and the decay of the average, in
+            [0, 1); by default 0.9 and 0.99.
+        weight_decay: decoupled: each step subtracts lr * weight_decay * parameter.
 
     Raises:
         GradientError, TypeError: as `Optimizer` does.

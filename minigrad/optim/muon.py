@@ -32,8 +32,8 @@ def muon_rule(
     """One step of Muon (Jordan et al., "Muon: An optimizer for hidden layers in neural networks",
     2024), for a parameter (M, N).
 
-    The moving average of the gradient is replaced by an orthogonal matrix near it, so that the step
-    goes equally far along all its singular directions. Weight decay is decoupled, as AdamW's.
+    The moving average of the gradient is replaced by a nearby orthogonal matrix, so that the step
+    is of equal length along all of its singular vectors. Weight decay is decoupled, as AdamW's.
     PyTorch does the same in bfloat16; here it is done in the parameter's own dtype.
 
     >>> state = {"momentum_buffer": np.zeros((2, 2))}
@@ -63,8 +63,8 @@ def orthogonalized(
 ) -> Any:
     """U V^T, nearly, of a matrix U S V^T (M, N), by a Newton-Schulz iteration.
 
-    Each step makes a*s + b*s**3 + c*s**5 of every singular value s. With Muon's coefficients five
-    steps bring those from 0.01 up to between 0.68 and 1.14: fast, and near enough.
+    Each step maps every singular value s to a*s + b*s**3 + c*s**5. With Muon's coefficients, five
+    steps bring singular values above 0.01 to between 0.68 and 1.14, which is close enough.
 
     >>> matrix = np.array([[3.0, 0.0], [0.0, 4.0], [0.0, 0.0]])
     >>> orthogonalized(matrix, (1.5, -0.5, 0.0), 1e-7, steps=10).round(3)
@@ -76,7 +76,7 @@ def orthogonalized(
     rows, columns = matrix.shape
     # (M, N) with M <= N: the smaller of the two products with its own transpose.
     x = matrix.T if rows > columns else matrix
-    # No singular value is larger than the norm.
+    # Singular values are at most the norm.
     x = x / np.maximum(np.linalg.norm(x), eps)
     for _ in range(steps):
         gram = x @ x.T  # (M, M)
@@ -85,20 +85,20 @@ def orthogonalized(
 
 
 class Muon(Optimizer):
-    """Muon: for the matrices of hidden layers, steps along all directions alike; see `muon_rule`.
+    """Muon: for the matrices of hidden layers, orthogonalized steps; see `muon_rule`.
 
     Args:
         parameters: Tensors (M, N) that require a gradient, or groups of them; see `Optimizer`.
-            Give an AdamW beside it all that are not matrices, and embeddings and the output layer.
-        lr: the learning rate, 0.001 unless given.
-        weight_decay: how much of itself a parameter loses each step, times lr; 0.1 unless given.
-        momentum: how slowly the average of the gradient moves, 0 to below 1; 0.95 unless given.
-        nesterov: mix the gradient into its average once more; done unless False is given.
+            Use AdamW for all that are not matrices, and for embeddings and the output layer.
+        lr: the learning rate, by default 0.001.
+        weight_decay: decoupled: each step subtracts lr * weight_decay * parameter; by default 0.1.
+        momentum: the decay of the average of the gradient, in [0, 1); by default 0.95.
+        nesterov: mix the gradient into its average once more; by default True.
         ns_coefficients, ns_steps: of the iteration; see `orthogonalized`.
-        eps: the smallest norm that a gradient is divided by, 1e-7 unless given.
-        adjust_lr_fn: how the step grows with the shape (M, N): "original", the default, by the
-            root of M/N where M > N; "match_rms_adamw", to be as large as AdamW's, for which lr
-            and weight_decay can be taken over.
+        eps: the smallest norm that a gradient is divided by, by default 1e-7.
+        adjust_lr_fn: how the step scales with the shape (M, N): "original", the default, by
+            sqrt(M/N) if M > N; "match_rms_adamw", to the size of AdamW's steps, whose lr and
+            weight_decay can then be used.
 
     Raises:
         GradientError, TypeError: as `Optimizer` does.

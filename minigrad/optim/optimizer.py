@@ -1,4 +1,4 @@
-"""Optimizer: what every optimiser is."""
+"""Optimizer: the base of optimisers."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from minigrad.state import fitting, named
 from minigrad.tensor import Tensor, value_of
 from minigrad.writes import check_memory, log
 
-# What an update rule remembers of one parameter: arrays by name.
+# The state that an update rule keeps for one parameter: arrays by name.
 State = dict[str, Any]
 
 
 class Memory(State):
-    """A state that starts at zero: there is an array for every name that a rule asks it for."""
+    """A state that creates an array of zeros for every name that a rule reads."""
 
     def __init__(self, parameter: Tensor) -> None:
         super().__init__()
         self.parameter = parameter
 
     def __missing__(self, name: str) -> np.ndarray:
-        # Steps are counted in one number, and all else is kept for every entry.
+        # `step` is one number; every other array has the parameter's shape.
         self[name] = (
             np.zeros((), np.int64) if name == "step" else np.zeros_like(self.parameter.data)
         )
@@ -38,11 +38,10 @@ class Optimizer:
     """Base of optimisers: applies an update rule to each parameter that has a gradient.
 
     A rule is a pure function from a parameter, its gradient, its state and the settings to the
-    new parameter and state, written in NumPy functions that work on arrays and on Tensors, so that
-    it can be run, or traced. It may branch on settings, never on values in arrays. Its settings,
-    with their order, defaults and ranges, are those of the optimiser. The keys that it reads from
-    its state are its state: they start at 0, "step" as one int, all others as an array like the
-    parameter.
+    new parameter and state, written in NumPy functions, so that it can be run or traced. It may
+    branch on settings, never on values in arrays. Its settings, with their order, defaults and
+    ranges, are those of the optimiser. Every key that it reads from the state is created as zeros:
+    "step" as one int, all others as an array like the parameter.
 
     `param_groups` is a list of dicts with the "params" and all settings of each group: change
     them there between steps. `states` has the state of every parameter, in order; steps write
@@ -50,14 +49,14 @@ class Optimizer:
 
     Args:
         parameters: Tensors that require a gradient, as `module.parameters()` gives them; or
-            groups of them, dicts such as {"params": [...], "lr": 0.01}, with settings of their
-            own where they differ.
-        settings: for all groups that do not say otherwise, as the rule takes them.
+            groups of them, dicts such as {"params": [...], "lr": 0.01}, with the settings that
+            differ.
+        settings: the defaults for all groups, as the rule takes them.
 
     Raises:
-        GradientError: if there are no parameters, or one of them can have no gradient.
+        GradientError: if there are no parameters, or one of them cannot have a gradient.
         TypeError: if one of them is not a Tensor, or a setting is unknown.
-        ValueError: if one comes twice, or a setting is out of its range.
+        ValueError: if one is given twice, or a setting is out of its range.
 
     >>> class Follow(Optimizer):
     ...     @staticmethod
@@ -116,11 +115,11 @@ class Optimizer:
 
     @bound
     def add_param_group(self, param_group: Mapping[str, Any]) -> None:
-        """Add a group of parameters, in the form in which the optimiser takes them: those of layers
-        that are unfrozen during training, say.
+        """Add a group of parameters, as the constructor takes it: those of layers that are unfrozen
+        during training, say.
 
         Raises:
-            GradientError, TypeError, ValueError: as when it is made. Nothing is changed.
+            GradientError, TypeError, ValueError: as the constructor. Nothing is changed.
 
         >>> x, y = Tensor(1.0, requires_grad=True), Tensor(2.0, requires_grad=True)
         >>> from minigrad import optim
@@ -150,30 +149,30 @@ class Optimizer:
 
     @property
     def lr(self) -> Any:
-        """The learning rate of the first group. Set it, at any time, and all groups have it."""
+        """The learning rate of the first group. Setting it sets that of all groups."""
         return self.param_groups[0]["lr"]
 
     @lr.setter
     def lr(self, lr: Any) -> None:
-        # It is made with a positive one, but may well end at 0.
+        # Positive in the constructor, but schedules may end at 0.
         check_range(type(self).__name__, "lr", lr, NOT_NEGATIVE)
         for group in self.param_groups:
             group["lr"] = plain(lr)
-            # Where a schedule that is made from here on starts from.
+            # The base rate of schedules that are made later.
             group.pop("initial_lr", None)
 
     def settings_of(self, group: dict[str, Any]) -> list[Any]:
-        """What the rule is given for a group, after the state."""
+        """The arguments of the rule for a group, after the state."""
         return [group[name] for name in self.settings]
 
     @bound
     def step(self) -> None:
-        """Update every parameter that has a gradient, and its state, in the memory they are in."""
+        """Update every parameter that has a gradient, and its state, in place."""
         rule, states, written = self.rule, iter(self.states), []
         try:
             for group in self.param_groups:
                 settings = self.settings_of(group)
-                # In this order, zip leaves the states of the next group alone.
+                # In this order, zip does not consume a state of the next group.
                 for parameter, state in zip(group["params"], states, strict=False):
                     if (gradient := parameter.grad) is not None:
                         data = parameter.data
@@ -210,16 +209,16 @@ class Optimizer:
 
     @bound
     def zero_grad(self) -> None:
-        """Forget the gradients that backward() has added up."""
+        """Set the gradients of all parameters to None."""
         for parameter in self.parameters:
             parameter.grad = None
 
-    # Keeping
+    # States
 
     def state_arrays(self) -> dict[str, np.ndarray]:
         """The arrays that steps write into, by name, as in "0.exp_avg" for parameter 0.
 
-        The rule is run, and its results dropped, so that it asks the state for every key.
+        The rule is run once, and its results dropped, so that it reads (and creates) every key.
         """
         states = iter(self.states)
         with np.errstate(all="ignore"):
@@ -247,18 +246,18 @@ class Optimizer:
         )
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take on the states and the settings that `state_dict` gave: training goes on as it was.
+        """Restore the states and settings that `state_dict` returned, to resume training.
 
-        The parameters themselves are not in it; `module.state_dict()` has them.
+        It does not include the parameters; `module.state_dict()` has them.
 
         Args:
             state: an array or Tensor for every name that `state_dict` gives, of the same shape.
 
         Raises:
-            ArgumentError: if the state is of an optimiser of another kind, or a setting is out of
-                its range.
-            ShapeError: if names are missing or unexpected, or arrays are of another shape or not
-                of real numbers. All are listed, and nothing is changed.
+            ArgumentError: if the state is of another class of optimiser, or a setting is out of its
+                range.
+            ShapeError: if names are missing or unexpected, or arrays have another shape or do not
+                hold real numbers. All are listed, and nothing is changed.
         """
         name, own = type(self).__name__, self.state_dict()
         kind = np.asarray(value_of(named(name, state).get("optimizer", own["optimizer"])))
@@ -280,19 +279,19 @@ class Optimizer:
 
 
 def signature_of(rule: Callable[..., Any]) -> inspect.Signature:
-    """How an optimiser is made: with parameters, and the settings that its rule takes."""
+    """The constructor's signature: parameters, and the settings of the rule."""
     parameters = inspect.Parameter("parameters", inspect.Parameter.POSITIONAL_OR_KEYWORD)
     _, _, _, *settings = inspect.signature(rule).parameters.values()
     return inspect.Signature([parameters, *settings])
 
 
 def weak(number: Any, parameter: Any) -> Any:
-    """A number that does not promote the parameter: a float64 of NumPy would, one of Python not."""
+    """A Python number, which does not promote the parameter, as np.float64 would."""
     return number if type(number) in (float, int) else number.astype(parameter.dtype)
 
 
 def listed(parameters: Any) -> list[Any]:
-    """Parameters, of which there may be just one, as a list."""
+    """Parameters as a list."""
     if not isinstance(parameters, Iterable):
         raise ArgumentTypeError(
             f"a {type(parameters).__name__} is not a list of Tensors: pass module.parameters()"
@@ -316,7 +315,7 @@ def check_parameters(optimizer: str, parameters: list[Tensor]) -> None:
 
 
 def check_parameter(what: str, parameter: Any) -> None:
-    """Only a leaf is ever given a gradient. A frozen one may be thawed later."""
+    """Raise unless this is a leaf, which can get a gradient; a frozen one may be unfrozen later."""
     if not isinstance(parameter, Tensor):
         raise ArgumentTypeError(
             f"{what} is a {type(parameter).__name__}, not a Tensor: pass module.parameters() "
@@ -334,11 +333,11 @@ def check_parameter(what: str, parameter: Any) -> None:
         )
 
 
-# Settings: Python's own numbers, tuples of them, and text
+# Settings: Python numbers, tuples of them, and text
 
 
 def plain(value: Any) -> Any:
-    """A setting as Python's own numbers, which do not promote arrays, as NumPy's do."""
+    """A setting as Python numbers, which do not promote arrays, as NumPy's do."""
     if isinstance(value, np.generic | np.ndarray):
         value = value.tolist()
     return tuple(map(plain, value)) if isinstance(value, list | tuple) else value

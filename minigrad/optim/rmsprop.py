@@ -24,8 +24,8 @@ def rmsprop_rule(
     """One step of RMSprop (Hinton, "Neural Networks for Machine Learning", lecture 6e, 2012).
 
     The gradient is divided by the root of the moving average of its square, v. Centred (Graves,
-    "Generating Sequences With Recurrent Neural Networks", 2013, section 4.2), v has the square of
-    the moving average of the gradient taken off: what is left is the gradient's variance.
+    "Generating Sequences With Recurrent Neural Networks", 2013, section 4.2), the square of the
+    moving average of the gradient is subtracted from v, which gives the gradient's variance.
 
     >>> state = {"square_avg": np.zeros(1)}
     >>> rmsprop_rule(np.array([1.0]), np.array([5.0]), state, lr=0.1, alpha=0.0)[0]
@@ -48,16 +48,16 @@ def rmsprop_rule(
 
 
 class RMSprop(Optimizer):
-    """RMSprop: gradients divided by their usual size; see `rmsprop_rule`.
+    """RMSprop: gradients divided by their moving root mean square; see `rmsprop_rule`.
 
     Args:
         parameters: Tensors that require a gradient, or groups of them; see `Optimizer`.
-        lr: the learning rate, 0.01 unless given.
-        alpha: how slowly the averages move, 0 to below 1; 0.99 unless given.
-        eps: keeps the step finite where gradients vanish, 1e-8 unless given.
+        lr: the learning rate, by default 0.01.
+        alpha: the decay of the averages, in [0, 1); by default 0.99.
+        eps: keeps the step finite where gradients vanish, by default 1e-8.
         weight_decay: adds weight_decay * parameter to each gradient.
-        momentum: how much of the last step each step keeps, 0 to below 1.
-        centered: divide by the deviation of the gradient, not by its root mean square.
+        momentum: the part of the last step that each step keeps, in [0, 1).
+        centered: divide by the standard deviation of the gradient, not by its root mean square.
 
     Raises:
         GradientError, TypeError: as `Optimizer` does.

@@ -1,4 +1,4 @@
-"""Schedules: learning rates that change from step to step. Names and meaning are PyTorch's."""
+"""Learning rate schedules. Names and meaning are PyTorch's."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ STEPS = Range(lambda x: x is not None and x > 0, "positive, or epochs and steps_
 
 @dataclass(eq=False)
 class Scheduler(Checked):
-    """Whatever sets the learning rates of an optimiser, and can be stopped and resumed."""
+    """Base of what sets the learning rates of an optimiser, with a state for checkpoints."""
 
     optimizer: Optimizer = field(repr=False)
 
-    # The attributes that make up the state, and what each may be.
+    # The attributes that make up the state, and the type of each.
     kept: ClassVar[dict[str, Any]] = {}
 
     __getattr__ = missing
@@ -51,11 +51,11 @@ class Scheduler(Checked):
         check_settings(type(self).__name__, type(self), vars(self))
 
     def state_dict(self) -> dict[str, Any]:
-        """How far it is, in plain values that JSON can hold. The rates are in the optimiser's."""
+        """The progress, in plain values for JSON. The rates are in the optimiser's state."""
         return {"kind": type(self).__name__} | {name: getattr(self, name) for name in self.kept}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go to where `state_dict` was asked for.
+        """Restore what `state_dict` returned.
 
         Raises:
             ValueError: if the state is one of another kind.
@@ -77,12 +77,12 @@ class Scheduler(Checked):
 
 @dataclass(eq=False)
 class Schedule(Scheduler):
-    """Base of schedules: the learning rate as a function of the step. A subclass gives it: `rate`.
+    """Base of schedules: the learning rate as a function of the step. A subclass defines `rate`.
 
-    Steps are counted from 0, whose rate is set when the schedule is made; they may as well be
-    epochs. The rate is computed from the one that the group had when its first schedule was made,
-    or `optimizer.lr` was last set, and never from the last one. So of two schedules of one
-    optimiser, the last to step wins; `SequentialLR` has one follow another.
+    Steps (or epochs) are counted from 0; the constructor sets the rate of step 0. Rates are
+    computed from the base rate, which the group had when its first schedule was made or
+    `optimizer.lr` was last set, and not from the previous rate. So if an optimiser has two
+    schedules, the last to step wins; `SequentialLR` runs one after another.
 
     Args:
         optimizer: whose learning rates to set, group by group.
@@ -113,26 +113,26 @@ class Schedule(Scheduler):
         self.apply(0)
 
     def rate(self, step: int, base_lr: float) -> float:
-        """The rate at a step, of a group that started from `base_lr`. Every subclass defines it."""
+        """The rate at a step, for a group with this base rate. Every subclass defines it."""
         raise NotImplementedError(
             f"{type(self).__name__} has no rate: define `def rate(self, step, base_lr)`, which "
             "returns the learning rate of this step"
         )
 
     def apply(self, step: int) -> None:
-        """Set what every group has at a step."""
+        """Set the rates of all groups for a step."""
         for group in self.optimizer.param_groups:
-            first = group.setdefault("initial_lr", group["lr"])  # of one that was added later
+            first = group.setdefault("initial_lr", group["lr"])  # a group that was added later
             group["lr"] = self.rate(step, first)
 
     @bound
     def step(self) -> None:
-        """Go on to the next step. Call it after `optimizer.step()`."""
+        """Advance to the next step. Call it after `optimizer.step()`."""
         self.apply(self.last_epoch + 1)
         self.last_epoch += 1
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go to where `state_dict` was asked for, and set the rates of that step.
+        """Restore what `state_dict` returned, and set the rates of that step.
 
         Raises:
             ValueError: if the state is one of another kind.
@@ -147,7 +147,7 @@ class LambdaLR(Schedule):
 
     Args:
         optimizer: whose learning rates to set.
-        lr_lambda: the function, the same for all groups. It is no part of the state.
+        lr_lambda: the function, the same for all groups. It is not part of the state.
 
     Raises:
         TypeError: if the first argument is not an Optimizer.
@@ -190,7 +190,7 @@ class StepLR(Schedule):
 
 @dataclass(eq=False)
 class CosineAnnealingLR(Schedule):
-    """From the base rate to `eta_min` along half a cosine, in `T_max` steps; then back again.
+    """Cosine annealing from the base rate to `eta_min` in `T_max` steps, and back again.
 
     (Loshchilov and Hutter, "SGDR: Stochastic Gradient Descent with Warm Restarts", 2017,
     equation 5, without the restarts.)
@@ -214,15 +214,13 @@ class CosineAnnealingLR(Schedule):
 
 @dataclass(eq=False)
 class LinearLR(Schedule):
-    """The base rate, times a factor that goes from one value to another in a straight line.
-
-    It is the usual warm-up: at the start, averages such as Adam's rest on few gradients.
+    """The base rate, times a factor that changes linearly. The usual warm-up.
 
     Args:
         optimizer: whose learning rates to set.
         start_factor: the factor at step 0, above 0 and at most 1.
         end_factor: the factor from step `total_iters` on, 0 to 1.
-        total_iters: how many steps the way takes.
+        total_iters: the number of steps of the change.
 
     Raises:
         TypeError: if the first argument is not an Optimizer.
@@ -245,22 +243,22 @@ class LinearLR(Schedule):
 
 @dataclass(eq=False)
 class OneCycleLR(Schedule):
-    """Up to `max_lr` and down to nearly 0, once, and the momentum the other way round.
+    """One cycle: up to `max_lr` and down to nearly 0, with the momentum in the opposite direction.
 
     (Smith and Topin, "Super-Convergence: Very Fast Training of Neural Networks Using Large Learning
-    Rates", 2018.) The rate starts from max_lr / div_factor, and ends at that / final_div_factor.
+    Rates", 2018.) The first rate is max_lr / div_factor, the last one that / final_div_factor.
 
     Args:
-        optimizer: whose settings to set. The rates it has are not used.
+        optimizer: whose settings to set. Its own rates are ignored.
         max_lr: the largest rate, one for all groups or one for each.
-        total_steps: how many steps there will be; or epochs and steps_per_epoch, their product.
-        pct_start: the part of the steps, 0 to 1, on which the rate rises.
-        anneal_strategy: "cos" or "linear", the way from one rate to the next.
+        total_steps: the number of steps; or give epochs and steps_per_epoch, for their product.
+        pct_start: the part of the steps, 0 to 1, in which the rate rises.
+        anneal_strategy: "cos" or "linear".
         cycle_momentum: set the momentum as well, or the first of the betas.
-        base_momentum, max_momentum: what the momentum is at the largest rate, and at both ends.
-        div_factor, final_div_factor: how much smaller the first rate is than the largest, and the
-            last than the first.
-        three_phase: fall to the first rate in as many steps as it rose, and only then to the last.
+        base_momentum, max_momentum: the momentum at the largest rate, and at both ends.
+        div_factor, final_div_factor: the ratio of the largest rate to the first, and of the first
+            to the last.
+        three_phase: fall to the first rate in as many steps as the rise took, then to the last.
 
     Raises:
         TypeError: if the first argument is not an Optimizer.
@@ -293,7 +291,7 @@ class OneCycleLR(Schedule):
         super().__post_init__()
 
     def rate(self, step: int, base_lr: float) -> float:
-        """The rate at a step, of a group whose largest is `base_lr`."""
+        """The rate at a step, for a group whose largest rate is `base_lr`."""
         first = base_lr / self.div_factor
         return self._at(step, first, base_lr, first, first / self.final_div_factor)
 
@@ -310,9 +308,9 @@ class OneCycleLR(Schedule):
                 set_momentum(group, self._at(step, high, low, high, high))
 
     def _at(self, step: int, first: float, peak: float, after: float, last: float) -> float:
-        """What a setting is at a step, if these are its values where phases begin and end.
+        """A setting at a step, from its values where phases begin and end.
 
-        Of two phases one leads from the peak to the last, of three the second leads to `after`.
+        The second of two phases ends at `last`; the second of three ends at `after`.
         """
         rise = self.pct_start * self.total_steps - 1
         knots = [(0.0, first), (rise, peak), (2 * rise, after), (self.total_steps - 1.0, last)]
@@ -330,14 +328,14 @@ class SequentialLR(Schedule):
     """One schedule after another, each counting its steps from 0.
 
     Args:
-        optimizer: whose settings to set; it is the one of all the schedules.
-        schedulers: the schedules. Once they are in here, step this one only.
+        optimizer: whose settings to set; the same as that of the schedules.
+        schedulers: the schedules. From now on, call only this one's `step`.
         milestones: the steps at which the second, third and so on begin.
 
     Raises:
         TypeError: if an argument is not an Optimizer, or not a schedule of steps.
-        ValueError: if they belong to another optimiser, or there is not one milestone between any
-            two of them.
+        ValueError: if they belong to another optimiser, or milestones do not rise, one between any
+            two schedules.
 
     >>> from minigrad import Tensor, optim
     >>> optimizer = optim.SGD([Tensor(1.0, True)], lr=8.0)
@@ -376,22 +374,21 @@ class SequentialLR(Schedule):
 
 @dataclass(eq=False)
 class ReduceLROnPlateau(Scheduler):
-    """Lower the rates whenever a metric has stopped getting better.
+    """Lower the rates whenever a metric has stopped improving.
 
-    It goes by what it is shown, and not by steps, and so is no `Schedule`: it changes the rates
-    that there are.
+    It depends on metrics and not on steps, so it is not a `Schedule`: it changes the current rates.
 
     Args:
         optimizer: whose learning rates to lower.
         mode: "min" if a smaller metric is better, "max" if a larger is.
-        factor: what rates are multiplied by, at least 0 and below 1.
-        patience: how many times in a row the metric may be no better before they are.
-        threshold: by how much it must be better to count: as a part of the best one's size
-            (threshold_mode "rel"), or as a number ("abs"). PyTorch takes a part of the best one
-            with its sign, by which a metric below 0 that gets a little worse counts as better.
-        cooldown: how many times to look away after rates were lowered.
+        factor: multiplied with the rates, in [0, 1).
+        patience: the number of calls in a row without improvement that are tolerated.
+        threshold: the least improvement that counts: relative to the absolute value of the best
+            metric (threshold_mode "rel"), or absolute ("abs"). PyTorch's is relative to the signed
+            value, so that a negative metric that gets slightly worse counts as better.
+        cooldown: the number of calls to ignore after rates were lowered.
         min_lr: the lowest rate, one for all groups or one for each.
-        eps: rates that would change by no more than this stay.
+        eps: changes of a rate by no more than this are not made.
 
     Raises:
         TypeError: if the first argument is not an Optimizer.
@@ -429,7 +426,7 @@ class ReduceLROnPlateau(Scheduler):
 
     @bound
     def step(self, metrics: Any) -> None:
-        """Look at the metric of an epoch: a number, or an array or Tensor of one."""
+        """Evaluate the metric of an epoch: a number, or an array or Tensor of one."""
         check(f"{type(self).__name__}.step", "metrics", np.squeeze(value_of(metrics))[()], float)
         metric = float(metrics)
         if self._is_better(metric):
@@ -450,24 +447,24 @@ class ReduceLROnPlateau(Scheduler):
     def _is_better(self, metric: float) -> bool:
         sign = 1 if self.mode == "max" else -1
         best = -sign * math.inf if self.best is None else self.best
-        if math.isinf(best):  # of which there is no part to add
+        if math.isinf(best):  # a relative threshold of it is not defined
             return sign * metric > sign * best
         gain = self.threshold * (abs(best) if self.threshold_mode == "rel" else 1)
         return sign * metric > sign * best + gain
 
 
 def cosine(start: float, end: float, way: float) -> float:
-    """Half a cosine from one value to another, on the way from 0 to 1."""
+    """Interpolate along half a cosine, for `way` from 0 to 1."""
     return end + (start - end) * (1 + math.cos(math.pi * way)) / 2
 
 
 def linear(start: float, end: float, way: float) -> float:
-    """A straight line from one value to another, on the way from 0 to 1."""
+    """Interpolate linearly, for `way` from 0 to 1."""
     return start + (end - start) * way
 
 
 def set_momentum(group: dict[str, Any], momentum: float) -> None:
-    """Set the momentum, or what stands for it."""
+    """Set the momentum, or the first of the betas."""
     if "betas" in group:
         group["betas"] = (momentum, *group["betas"][1:])
     elif "momentum" in group:
@@ -480,7 +477,7 @@ def set_momentum(group: dict[str, Any], momentum: float) -> None:
 
 
 def one_for_each(scheduler: Scheduler, name: str) -> list[float]:
-    """A setting that has a value for each group, or one for all."""
+    """A setting's values, one for each group; it may be given as one for all."""
     value, groups = plain(getattr(scheduler, name)), len(scheduler.optimizer.param_groups)
     values = list(value) if isinstance(value, tuple) else [value] * groups
     if len(values) != groups:

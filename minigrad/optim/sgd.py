@@ -21,12 +21,12 @@ def sgd_rule(
     weight_decay: Annotated[float, NOT_NEGATIVE] = 0.0,
     nesterov: bool = False,
 ) -> tuple[Any, State]:
-    """One step against the gradient, or with momentum, against its decaying sum.
+    """One step of gradient descent, with or without momentum.
 
-    With v the sum, v <- momentum*v + g and p <- p - lr*v; by Nesterov, p <- p - lr*(g + momentum*v)
+    With momentum, v <- momentum*v + g and p <- p - lr*v; by Nesterov, p <- p - lr*(g + momentum*v)
     (Sutskever et al., "On the importance of initialization and momentum in deep learning", 2013,
-    equations 1 to 4, with lr taken out of v as in PyTorch). With dampening, v takes on
-    (1 - dampening)*g, but the first gradient whole. Weight decay adds weight_decay * p to g.
+    equations 1 to 4, with lr taken out of v as in PyTorch). With dampening, g enters v as
+    (1 - dampening)*g, except the first gradient. Weight decay adds weight_decay * p to g.
 
     >>> sgd_rule(np.array([1.0]), np.array([2.0]), {}, lr=0.1)
     (array([0.8]), {})
@@ -52,15 +52,16 @@ class SGD(Optimizer):
 
     Args:
         parameters: Tensors that require a gradient, or groups of them; see `Optimizer`.
-        lr: the learning rate, 0.001 unless given.
-        momentum: how much of the last step each step keeps, 0 to below 1.
-        dampening: how much of each gradient but the first is kept out of the momentum.
+        lr: the learning rate, by default 0.001.
+        momentum: the part of the last step that each step keeps, in [0, 1).
+        dampening: the part of each gradient, except the first, that does not enter the momentum.
         weight_decay: adds weight_decay * parameter to each gradient.
-        nesterov: look ahead along the momentum.
+        nesterov: use Nesterov momentum.
 
     Raises:
         GradientError, TypeError: as `Optimizer` does.
-        ValueError: if a setting is out of its range, or nesterov has no momentum, or dampening.
+        ValueError: if a setting is out of its range, or nesterov is set without momentum, or with
+            dampening.
 
     >>> from minigrad import Tensor
     >>> x = Tensor(3.0, requires_grad=True)
