@@ -1,4 +1,4 @@
-"""Arrays on disk, in the safetensors format: names, shapes and numbers, and no code to run."""
+"""Saving and loading arrays in the safetensors format, which holds no code."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from minigrad.errors import BusyError, DtypeError, MinigradError, UnsupportedErr
 from minigrad.nn import Module
 from minigrad.tensor import value_of
 
-# safetensors is imported where it is used: `import minigrad` needs NumPy only.
+# safetensors is imported where it is used: `import minigrad` needs only NumPy.
 
 
 @checked
@@ -28,20 +28,20 @@ def save(
 ) -> None:
     """Write arrays to a safetensors file.
 
-    They are written under another name in the same folder, flushed to the disk, and renamed: a
-    kill at any moment leaves the old file or the whole new one. The same content gives the same
-    bytes.
+    The write is atomic: to a temporary file in the same folder, which is flushed and renamed, so
+    that a process killed at any moment leaves the old or the new file. The same content gives the
+    same bytes.
 
     Args:
-        path: where to. The folder must exist.
+        path: the file to write. Its folder must exist.
         obj: arrays or Tensors by name, or a Module, which stands for its `state_dict()`.
-        metadata: text to keep with them, by name; `load_metadata` reads it.
+        metadata: text to save with them, by name; `load_metadata` reads it.
 
     Raises:
         OSError: if there is no such folder, or it cannot be written to.
         UnsupportedError: if obj is anything else, or a name is not text.
         ArgumentTypeError: if metadata is not text by name.
-        DtypeError: if an array's dtype is not one that the format has.
+        DtypeError: if the format does not have an array's dtype.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -55,13 +55,13 @@ def save(
 
 @checked
 def write(path: str | os.PathLike[str], content: bytes) -> None:
-    """Write a file whole: until it is, whoever reads it finds the old content.
+    """Write a file atomically: until it is complete, readers see the old content.
 
     Raises:
         OSError: if there is no such folder, or it cannot be written to.
     """
     target = check_output(path)
-    # A name that no other process chooses.
+    # A unique name.
     temporary = target.with_name(f".{target.name}.{os.urandom(8).hex()}.tmp")
     try:
         with open(temporary, "xb") as file:
@@ -72,7 +72,7 @@ def write(path: str | os.PathLike[str], content: bytes) -> None:
         sync_folder(target.parent)
     except BaseException as error:
         temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError):  # of a disk that is full, the system names no file
+        if isinstance(error, OSError):  # if the disk is full, the system's error names no file
             why = error.strerror or str(error)
             old = "; what was there before still is" if target.exists() else ""
             raise OSError(error.errno, f"cannot write {path}: {why}{old}") from error
@@ -80,8 +80,8 @@ def write(path: str | os.PathLike[str], content: bytes) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Have a file that was renamed in a folder be there after a power cut, too."""
-    with suppress(OSError):  # not every system lets a folder be opened, or flushed
+    """Flush a folder, so that a renaming in it survives a power cut."""
+    with suppress(OSError):  # not every system can open or flush a folder
         descriptor = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(descriptor)
@@ -91,13 +91,13 @@ def sync_folder(folder: Path) -> None:
 
 @contextmanager
 def alone(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Inside, no other process that asks for this, too, is at work on the file.
+    """Hold an exclusive lock for a file inside the `with`, and remove leftovers of killed writes.
 
-    What such a one left half written when it was killed is cleared away. The lock is the system's,
-    on a file beside the one given: it goes with the process that has it, however that ends.
+    The lock is the operating system's, on a file beside the given one: it is released when its
+    process ends, however that happens.
 
     Raises:
-        BusyError: if another one is at work on it.
+        BusyError: if another process holds the lock.
         OSError: if the folder cannot be written to.
     """
     target = check_output(path)
@@ -108,7 +108,7 @@ def alone(path: str | os.PathLike[str]) -> Iterator[None]:
 
 
 def clear_leftovers(target: Path) -> None:
-    """Take away what writing a file left when it was killed. Nobody may be writing it now."""
+    """Remove the temporary files of killed writes. The caller must hold the lock."""
     for left in target.parent.glob(f".{glob.escape(target.name)}.{'[0-9a-f]' * 16}.tmp"):
         left.unlink(missing_ok=True)
 
@@ -122,19 +122,19 @@ def locked(beside: Path, path: str | os.PathLike[str]) -> Iterator[None]:
                     f"another training is writing {path}: let it end, stop it, or choose another "
                     "name"
                 )
-            # Between opening and locking it, the one before may have taken the file away.
+            # Another process may have removed the file between our opening and locking it.
             if not beside.exists() or not os.path.samestat(os.fstat(file.fileno()), beside.stat()):
                 continue
             try:
                 yield
             finally:
-                with suppress(OSError):  # Windows takes no file away that is open
+                with suppress(OSError):  # Windows does not remove open files
                     beside.unlink()
             return
 
 
 def taken(file: IO[bytes]) -> bool:
-    """Lock a file for this process, unless another has."""
+    """Lock a file for this process; False if another process has locked it."""
     try:
         import fcntl
     except ImportError:  # Windows
@@ -156,12 +156,12 @@ def taken(file: IO[bytes]) -> bool:
 
 @checked
 def load(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
-    """The arrays of a safetensors file, by name.
+    """Load the arrays of a safetensors file, by name.
 
     Raises:
         OSError: if the file cannot be read.
         MinigradError: if it is not a whole safetensors file.
-        DtypeError: if an array's dtype is not one that NumPy has.
+        DtypeError: if NumPy does not have an array's dtype.
     """
     from safetensors import numpy as safetensors_numpy
 
@@ -178,7 +178,7 @@ def load(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
 
 @checked
 def load_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
-    """The text that was saved with the arrays, by name.
+    """Load the text that was saved with the arrays, by name.
 
     Raises:
         OSError: if the file cannot be read.
@@ -197,17 +197,17 @@ def load_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
 
 
 def check_output(path: str | os.PathLike[str]) -> Path:
-    """Where `path` leads to, if a file can be written there: long work can ask before it starts.
+    """The real path of a file, checked to be writable, before long work starts.
 
     Raises:
-        OSError: if it cannot, saying why.
+        OSError: if it is not writable, with the reason.
     """
-    # A link stays a link, to the new content.
+    # A symbolic link is kept, and its target written.
     target = Path(os.path.realpath(path))
     if not target.parent.is_dir():
         raise FileNotFoundError(f"cannot write {path}: there is no folder {target.parent}; make it")
     if target.exists() and not target.is_file():
-        # Renaming over it would take away a folder, or a device such as /dev/null.
+        # Renaming would replace a folder, or a device such as /dev/null.
         raise FileExistsError(f"cannot write {path}: it is there, and not a file; choose a name")
     if not os.access(target.parent, os.W_OK | os.X_OK):
         raise PermissionError(f"cannot write {path}: no permission to write to {target.parent}")
@@ -215,7 +215,7 @@ def check_output(path: str | os.PathLike[str]) -> Path:
 
 
 def checked_arrays(state: Any) -> dict[str, np.ndarray]:
-    """Arrays as the format can hold them: real, and each in one piece, in the order of its axes."""
+    """Arrays of dtypes that the format has, each C-contiguous."""
     if not isinstance(state, Mapping):
         raise UnsupportedError(
             f"save takes a Module, or arrays by name in a dict, not a {type(state).__name__}"
@@ -245,8 +245,8 @@ def packed(arrays: dict[str, np.ndarray], metadata: dict[str, str]) -> bytes:
     """A file's content: the size of the header in 8 bytes, the header in JSON, the numbers."""
     from safetensors import numpy as safetensors_numpy
 
-    # The library writes a broken header for metadata that is empty, and other metadata in another
-    # order every time; sorted, the bytes are the same.
+    # The library writes a broken header for empty metadata, and other metadata in varying order:
+    # sorted, the bytes are reproducible.
     content = safetensors_numpy.save(arrays, metadata or None)
     end = 8 + int.from_bytes(content[:8], "little")
     header = json.dumps(json.loads(content[8:end]), sort_keys=True, separators=(",", ":")).encode()
@@ -256,7 +256,7 @@ def packed(arrays: dict[str, np.ndarray], metadata: dict[str, str]) -> bytes:
 
 @contextmanager
 def naming_a_bad_file(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Say which file the library could not read."""
+    """Name the file in errors of the library."""
     from safetensors import SafetensorError
 
     try:

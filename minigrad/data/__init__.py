@@ -1,4 +1,4 @@
-"""Data: data sets, batches of them, and some that need no network to get."""
+"""Data sets, batches of them, and some data sets that are shipped or generated."""
 
 from minigrad.data.dataset import ArrayDataset, Dataset, Subset, split
 from minigrad.data.digits import Digits, load_digits

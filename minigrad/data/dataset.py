@@ -1,4 +1,4 @@
-"""Datasets: samples by their indices, many at once."""
+"""Data sets, which return a batch of samples for an array of indices."""
 
 from __future__ import annotations
 
@@ -11,11 +11,14 @@ from minigrad.errors import ArgumentError, ShapeError, unsupported_dtype
 
 
 class Dataset:
-    """Base of data sets: says how many samples there are, and gives those at some indices.
+    """Base of data sets.
 
-    A subclass defines `__len__`, and `__getitem__`, which for an array of n integers gives a tuple
-    of arrays, each with n samples along its first axis: as many arrays as a sample has parts, such
-    as its input and its label. All of a batch is asked for at once, so that NumPy can fetch it.
+    A subclass defines `__len__`, and `__getitem__`, which for an array of n indices returns a tuple
+    of arrays, each with n samples along its first axis: one array for each part of a sample, such
+    as its input and its label. A whole batch is read at once, so that NumPy can index it.
+
+    Raises:
+        NotImplementedError: by `len()` and indexing, if a subclass does not define them.
 
     >>> class Squares(Dataset):
     ...     def __len__(self):
@@ -27,7 +30,7 @@ class Dataset:
     """
 
     def __len__(self) -> int:
-        """How many samples there are. Every subclass defines it."""
+        """The number of samples. Every subclass defines it."""
         raise NotImplementedError(f"{type(self).__name__} has no length: define `__len__`")
 
     def __getitem__(self, indices: Any) -> tuple[np.ndarray, ...]:
@@ -39,16 +42,16 @@ class Dataset:
 
 
 class ArrayDataset(Dataset):
-    """The samples of arrays that belong together: one along the first axis of each.
+    """Samples along the first axis of arrays of the same length.
 
-    Arrays in a file, as np.memmap and np.load(path, mmap_mode="r") give them, may be larger than
-    memory: only the samples that are asked for are read.
+    Memory-mapped arrays, as np.memmap and np.load(path, mmap_mode="r") return them, may be larger
+    than memory: only the samples that are indexed are read.
 
     Args:
         arrays: such as inputs (N, ...) and labels (N,).
 
     Raises:
-        ShapeError: if there are no samples, or not as many in each array.
+        ShapeError: if there are no samples, or the arrays differ in length.
         DtypeError: if an array holds neither numbers nor booleans.
 
     >>> dataset = ArrayDataset(np.arange(6).reshape(3, 2), np.array([7, 8, 9]))
@@ -59,7 +62,7 @@ class ArrayDataset(Dataset):
     """
 
     def __init__(self, *arrays: Any) -> None:
-        # Not a copy: of a memory-mapped array this is a view, for which nothing is read.
+        # Not a copy: a view of a memory-mapped array, of which nothing is read yet.
         self.arrays = tuple(as_samples(f"data {k}", array) for k, array in enumerate(arrays))
         shapes = [array.shape for array in self.arrays]
         if not shapes or () in shapes:
@@ -85,10 +88,10 @@ class ArrayDataset(Dataset):
 
 
 class Subset(Dataset):
-    """Some samples of a data set: those at `indices`, or where a mask is true.
+    """The samples of a data set at `indices`, or where a mask is true.
 
     Raises:
-        ArgumentError: if there are no such samples, or the indices have not one axis.
+        ArgumentError: if there are no such samples, or the indices do not have one axis.
 
     >>> Subset(ArrayDataset(np.arange(4)), np.array([True, False, False, True]))[:]
     (array([0, 3]),)
@@ -98,7 +101,7 @@ class Subset(Dataset):
     def __init__(self, dataset: Dataset, indices: Any) -> None:
         self.dataset = dataset
         try:
-            # What they mean is NumPy's affair: a mask, and numbers from the end.
+            # NumPy interprets masks and negative indices.
             self.indices = np.arange(len(dataset))[indices]
         except IndexError as error:
             raise ArgumentError(
@@ -117,19 +120,19 @@ class Subset(Dataset):
 
 @checked
 def split(dataset: Any, held_out: float = 0.2, seed: Seed = 0) -> tuple[Subset, Subset]:
-    """Two parts of a data set: one to train on, and a random one held out to test on.
+    """Split a data set at random into a training set and a held-out test set.
 
-    The same seed holds out the same samples every time. Each part keeps the data set's order; of
-    either, `part[:]` are its arrays.
+    The same seed gives the same split. Each part keeps the data set's order; `part[:]` has its
+    arrays.
 
     Args:
-        dataset: what to split; of arrays, `ArrayDataset(x, y)`.
+        dataset: what to split; for arrays, `ArrayDataset(x, y)`.
         held_out: the size of the second part, as a fraction of the whole.
         seed: 0 or more.
 
     Raises:
         ArgumentError: if held_out is not between 0 and 1, or the dataset is not a Dataset.
-        ShapeError: if there are too few samples for one in each part.
+        ShapeError: if a part would be empty.
 
     >>> train, test = split(ArrayDataset(np.arange(10)), 0.2, seed=0)
     >>> train[:], test[:]
@@ -155,7 +158,7 @@ def split(dataset: Any, held_out: float = 0.2, seed: Seed = 0) -> tuple[Subset, 
 
 
 def as_samples(what: str, values: Any) -> np.ndarray:
-    """An array of what Tensors can hold."""
+    """An array of samples, of a dtype that Tensors can hold."""
     if isinstance(values, Dataset):
         raise ArgumentError(
             f"{what} is a {type(values).__name__}: a Dataset is given alone, or its arrays, "

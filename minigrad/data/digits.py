@@ -10,7 +10,11 @@ TEST_SAMPLES = 360
 
 
 class Digits(NamedTuple):
-    """Images (N, 1, 8, 8), float32 within [0, 1], and labels (N,), int64, 0 to 9."""
+    """Images (N, 1, 8, 8), float32 within [0, 1], and labels (N,), int64, 0 to 9.
+
+    >>> load_digits()._fields
+    ('train_images', 'train_labels', 'test_images', 'test_labels')
+    """
 
     train_images: np.ndarray
     train_labels: np.ndarray
@@ -19,11 +23,11 @@ class Digits(NamedTuple):
 
 
 def load_digits() -> Digits:
-    """1,437 handwritten digits to train on, and 360, a fifth, held out to test on.
+    """1,437 handwritten digits for training, and 360 for testing.
 
-    The held-out fifth is always the same: the first 360 of a random order that NumPy keeps as it
-    is (`RandomState`), and so what scikit-learn's train_test_split holds out of its load_digits()
-    with test_size=0.2 and random_state=0. The file's own order is not random.
+    The split is fixed: it is that of scikit-learn's train_test_split of its load_digits() with
+    test_size=0.2 and random_state=0, by NumPy's frozen `RandomState`. The file's own order is not
+    random.
 
     >>> digits = load_digits()
     >>> digits.train_images.shape, digits.test_images.shape
@@ -31,7 +35,7 @@ def load_digits() -> Digits:
     >>> digits.train_labels[:5]
     array([6, 5, 3, 4, 4])
     """
-    # Imported here, because `import minigrad` is to be quick.
+    # Imported here, to keep `import minigrad` fast.
     import gzip
     from importlib import resources
 

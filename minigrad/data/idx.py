@@ -14,11 +14,11 @@ import numpy as np
 from minigrad.arguments import checked
 from minigrad.errors import MinigradError
 
-# The third byte of a file says what its numbers are; they are big-endian.
+# The third byte of a file is the code of its dtype; numbers are big-endian.
 DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 
-# Packing makes MNIST's files up to five times smaller. A large one that claims to hold this many
-# times its own size is made to fill the memory of whoever unpacks it.
+# Compression makes MNIST's files up to five times smaller. A large file with a higher ratio than
+# this is a decompression bomb.
 LARGEST_RATIO = 100
 HARMLESS = 2**24  # bytes
 
@@ -28,7 +28,11 @@ GZIP = b"\x1f\x8b"
 
 
 class Images(NamedTuple):
-    """Images (N, 1, H, W), float32 within [0, 1], and labels (N,), int64."""
+    """Images (N, 1, H, W), float32 within [0, 1], and labels (N,), int64.
+
+    >>> Images._fields
+    ('train_images', 'train_labels', 'test_images', 'test_labels')
+    """
 
     train_images: np.ndarray
     train_labels: np.ndarray
@@ -38,15 +42,26 @@ class Images(NamedTuple):
 
 @checked
 def load_idx(folder: str | os.PathLike[str]) -> Images:
-    """The images and labels of MNIST, Fashion-MNIST and others like them, from a folder.
+    """Load the images and labels of MNIST, Fashion-MNIST and the like from a folder.
 
-    It has the four files as they are distributed, packed (.gz) or not: train-images-idx3-ubyte,
-    train-labels-idx1-ubyte, t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte; or with a dot, as
-    in train-images.idx3-ubyte.
+    The folder has the four files as they are distributed, compressed (.gz) or not:
+    train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and
+    t10k-labels-idx1-ubyte; or with a dot, as in train-images.idx3-ubyte.
 
     Raises:
-        OSError: if files are missing, which lists them, or cannot be read.
-        MinigradError: if a file is not a whole IDX file, or not of what its name says.
+        OSError: if files are missing (they are listed) or cannot be read.
+        MinigradError: if a file is not a whole IDX file, or not what its name says.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for part in ("train", "t10k"):
+    ...         images = bytes([0, 0, 8, 3, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 2, 0, 255])
+    ...         _ = Path(folder, f"{part}-images-idx3-ubyte").write_bytes(images)
+    ...         labels = bytes([0, 0, 8, 1, 0, 0, 0, 1, 7])
+    ...         _ = Path(folder, f"{part}-labels-idx1-ubyte").write_bytes(labels)
+    ...     mnist = load_idx(folder)
+    >>> mnist.train_images, mnist.test_labels
+    (array([[[[0., 1.]]]], dtype=float32), array([7]))
     """
     files = files_in(Path(folder))
     images, labels = images_and_labels(*files[:2])
@@ -61,10 +76,10 @@ def load_idx(folder: str | os.PathLike[str]) -> Images:
 
 @checked
 def read_idx(path: str | os.PathLike[str]) -> np.ndarray:
-    """The array in an IDX file, packed with gzip or not, in the dtype that it has there.
+    """Read the array in an IDX file, compressed with gzip or not, in the dtype of the file.
 
-    A header of two zero bytes, the dtype's code, the number of axes, and the size of each, in 4
-    bytes; then the numbers, nothing more (Y. LeCun, C. Cortes and C. Burges, "The MNIST database").
+    The format: a header of two zero bytes, the dtype's code, the number of axes, and the size of
+    each in 4 bytes; then the numbers (Y. LeCun, C. Cortes and C. Burges, "The MNIST database").
 
     Raises:
         OSError: if the file cannot be read.
@@ -93,7 +108,7 @@ def read_idx(path: str | os.PathLike[str]) -> np.ndarray:
 
 
 def parsed(path: Path, file: BufferedIOBase, most: int) -> np.ndarray:
-    """The array that a stream of `most` bytes or fewer holds."""
+    """Parse a stream of at most `most` bytes."""
     magic = file.read(4)
     if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in DTYPES:
         raise bad(path, f"it begins with {magic.hex(' ') or 'nothing'}")
@@ -104,7 +119,7 @@ def parsed(path: Path, file: BufferedIOBase, most: int) -> np.ndarray:
         raise bad(path, f"its header says that it has {ndim} axes, of sizes {shape}")
     dtype = np.dtype(DTYPES[magic[2]])
     size = math.prod(shape) * dtype.itemsize
-    # Before anything of that size is read, or room made for it.
+    # Checked before memory of that size is allocated.
     if size > most:
         raise bad(path, f"{shape} numbers of {dtype.name} cannot be in a file of its size")
     content = file.read(size + 1)
@@ -122,7 +137,7 @@ def bad(path: Path, why: str) -> MinigradError:
 
 
 def files_in(folder: Path) -> list[Path]:
-    """The four files: images and labels to train on, and those to test on."""
+    """The four files: training images and labels, test images and labels."""
     wanted = [
         f"{part}-{kind}" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")
     ]
@@ -142,7 +157,7 @@ def files_in(folder: Path) -> list[Path]:
 
 
 def images_and_labels(images_path: Path, labels_path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Of one part: images (N, 1, H, W), float32 within [0, 1], and labels (N,), int64."""
+    """Images (N, 1, H, W), float32 within [0, 1], and labels (N,), int64, of two files."""
     images, labels = read_idx(images_path), read_idx(labels_path)
     for path, array, ndim, wanted in (
         (images_path, images, 3, "images, which are uint8 of shape (N, H, W)"),

@@ -1,4 +1,4 @@
-"""Batches of samples, shuffled anew every epoch."""
+"""Batches of samples, reshuffled every epoch."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ Batch = tuple[np.ndarray, ...]
 
 
 class BatchLoader:
-    """Go through data in batches: each `for` is an epoch, with every sample in it once.
+    """Iterate over data in batches: each `for` is an epoch, with every sample once.
 
-    Everything random follows from the seed and the number of the epoch, so a few numbers say
-    where a loader is, and `state_dict` has them.
+    Everything random is derived from the seed and the number of the epoch, so that `state_dict`
+    needs only a few numbers.
 
     Args:
-        data: a Dataset, or arrays that belong together, such as inputs (N, ...) and labels (N,).
+        data: a Dataset, or arrays of the same length, such as inputs (N, ...) and labels (N,).
             They may be memory-mapped; batches are always in memory.
-        batch_size: how many samples a batch has. The last one of an epoch has what is left.
-        shuffle: take the samples in a new random order every epoch, else in their own.
-        drop_last: leave out a last batch that is not full.
-        transform: `transform(rng, *batch)` gives the batch to use instead, for instance with
-            noise drawn from rng. It is the same for a batch however often that is made.
-        seed: a number, for the same orders every time, or a generator to draw that number from.
+        batch_size: the number of samples in a batch. The last one of an epoch may be smaller.
+        shuffle: visit the samples in a new random order every epoch, else in their own.
+        drop_last: drop the last batch if it is not full.
+        transform: `transform(rng, *batch)` returns the batch to use instead, for instance with
+            noise drawn from rng, which has the same seed whenever the batch is made again.
+        seed: a number, for reproducible orders, or a generator to draw that number from.
 
     Attributes:
-        epoch: how many epochs came to their end, and the number of the one under way.
-        batch: how many batches of that one were handed out.
+        epoch: the number of finished epochs, and so the index of the current one.
+        batch: the number of batches of the current epoch that were returned.
 
     Raises:
-        ShapeError: if there are no samples, not as many in each array, or fewer than batch_size
-            with drop_last. From the loop: if the parts of a batch are not as long as it.
+        ShapeError: if there are no samples, arrays differ in length, or there are fewer samples
+            than batch_size with drop_last. From the loop: if parts of a batch differ in length.
         ValueError: if batch_size is below 1, or seed below 0.
 
     >>> loader = BatchLoader(np.arange(5), np.arange(5) * 10, batch_size=2, shuffle=False)
@@ -80,32 +80,32 @@ class BatchLoader:
             None if seed is None or isinstance(seed, np.random.Generator) else self.seed
         )
         self.epoch = self.batch = 0
-        # Where the next `for` starts: a new epoch, or in the midst of one that was loaded.
+        # Where the next `for` starts: a new epoch, or within one that was loaded.
         self.start = (0, 0)
 
     def __len__(self) -> int:
-        """How many batches an epoch has."""
+        """The number of batches in an epoch."""
         full, left = divmod(self.samples, self.batch_size)
         return full + (left > 0 and not self.drop_last)
 
     def __iter__(self) -> Iterator[Batch]:
-        """An epoch: one array of samples from each array, for every batch."""
-        # Batches are not made ahead in a thread, because that gained nothing: to fetch 128 rows of
-        # 784 numbers, also from a file, takes a fiftieth of a training step of 2 ms; and what a
-        # slow transform takes, the step lacks, whose matrix products use every core.
+        """One epoch: tuples with one array for each part of a sample."""
+        # Batches are not prefetched in a thread, which gained nothing: reading 128 rows of 784
+        # numbers, also from a file, takes a fiftieth of a training step of 2 ms; and a slow
+        # transform would compete with the step, whose matrix products use every core.
         epoch, first = self.start
-        # A loop that is broken off never comes back here, and the next one is another epoch.
+        # Set now: a loop that is left by `break` does not come back here.
         self.start = (epoch + 1, 0)
         order = self.order(epoch)
         for k in range(first, len(self)):
             made = self.make(epoch, k, order[k * self.batch_size : (k + 1) * self.batch_size])
-            # Told before the batch is used: a state saved after its step goes on with the next.
+            # Set before the batch is used: a state saved after its step resumes with the next.
             self.epoch, self.batch = epoch, k + 1
             yield made
         self.epoch, self.batch = epoch + 1, 0
 
     def order(self, epoch: int) -> np.ndarray:
-        """The indices (N,) of all samples, as an epoch goes through them."""
+        """The indices (N,) of all samples, in the order of an epoch."""
         if not self.shuffle:
             return np.arange(self.samples)
         return np.random.default_rng([self.seed, epoch]).permutation(self.samples)
@@ -115,30 +115,30 @@ class BatchLoader:
         batch = checked_batch(type(self.dataset).__name__, self.dataset[indices], len(indices))
         if self.transform is None:
             return batch
-        # Not k: [seed, epoch, 0] seeds as [seed, epoch] does, of which the order was drawn.
+        # k + 1, because [seed, epoch, 0] gives the same stream as [seed, epoch] for the order.
         rng = np.random.default_rng([self.seed, epoch, k + 1])
         return checked_batch(
             "transform", called("transform", self.transform, rng, *batch), len(indices)
         )
 
-    # Keeping
+    # States
 
     def state_dict(self) -> dict[str, int]:
-        """Where the loader is: plain numbers, which JSON can hold.
+        """The position of the loader, as plain numbers for JSON.
 
-        In the body of a loop the batch at hand counts as done. After the last one, what is left
-        of the epoch is no batch at all, until the loop has ended.
+        In the body of a loop the current batch counts as done. In the body for the last batch, the
+        epoch has no batches left, but ends only with the loop.
         """
         return {"seed": self.seed, "epoch": self.epoch, "batch": self.batch} | self.settings()
 
     def load_state_dict(self, state: Mapping[str, int]) -> None:
-        """Go on where `state_dict` was called: the next `for` gives the rest of that epoch.
+        """Resume where `state_dict` was called: the next `for` is the rest of that epoch.
 
         Args:
-            state: of a loader of as many samples, in batches of the same size.
+            state: that of a loader of as many samples, in batches of the same size.
 
         Raises:
-            ArgumentError: if it is of another loader, or no such state. Nothing is changed.
+            ArgumentError: if the state does not fit this loader. Nothing is changed.
 
         >>> loader, other = (BatchLoader(np.arange(6), batch_size=2, seed=s) for s in (0, 1))
         >>> for (x,) in loader:
@@ -168,7 +168,7 @@ class BatchLoader:
         self.epoch, self.batch = self.start = state["epoch"], state["batch"]
 
     def settings(self) -> dict[str, int]:
-        """What must be the same for a number of epoch and batch to mean the same samples."""
+        """What determines, with the number of epoch and batch, which samples are meant."""
         return {
             "samples": self.samples,
             "batch_size": self.batch_size,
@@ -178,14 +178,14 @@ class BatchLoader:
 
 
 def as_seed(seed: int | np.random.Generator | None) -> int:
-    """A number that was given, or one drawn from the generator that was given, or the default."""
+    """The seed given, or one drawn from the generator given, or from the default generator."""
     if seed is None or isinstance(seed, np.random.Generator):
         return int(generator(seed).integers(2**63))
     return int(seed)
 
 
 def checked_batch(name: str, batch: Any, n: int) -> Batch:
-    """A batch, if it is a tuple of arrays of n samples: what else users' own code may return."""
+    """Raise unless a batch, which users' code may return, is a tuple of arrays of n samples."""
     if not isinstance(batch, tuple) or not batch:
         raise DtypeError(
             f"{name} gave a {type(batch).__name__} for a batch, which is a tuple of arrays: return "

@@ -10,15 +10,15 @@ from minigrad.data.text import load_text
 
 @checked
 def load_names(path: str | os.PathLike[str] | None = None) -> list[str]:
-    """5,163 given names of the United States, in small letters a-z and a fixed random order.
+    """5,163 given names of the United States, in lower case a-z and a fixed random order.
 
     Args:
-        path: a text file to take instead, with one name, or whatever else, a line. Its order is
-            kept; empty lines and spaces around the names are left out.
+        path: a text file to read instead, with one name (or other text) a line. Its order is kept;
+            empty lines and surrounding spaces are removed.
 
     Raises:
         OSError: if there is no such file, or it cannot be read.
-        MinigradError: if it is not text in UTF-8, or has nothing but spaces.
+        MinigradError: if it is not text in UTF-8, or blank.
 
     >>> load_names()[:3]
     ['barbra', 'elfriede', 'farah']
@@ -28,7 +28,7 @@ def load_names(path: str | os.PathLike[str] | None = None) -> list[str]:
 
 
 def shipped_names() -> str:
-    # Imported here, because `import minigrad` is to be quick.
+    # Imported here, to keep `import minigrad` fast.
     import gzip
     from importlib import resources
 

@@ -1,4 +1,4 @@
-"""Points in the plane, in classes that no straight line parts."""
+"""Generated points in the plane, in classes that are not linearly separable."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ Points = tuple[np.ndarray, np.ndarray]
 
 @checked
 def make_moons(n: Size, noise: Noise = 0.1, seed: Seed | np.random.Generator = 0) -> Points:
-    """Two half circles that reach into each other: points (n, 2), float32, and labels (n,), int64.
+    """Two interleaving half circles: points (n, 2), float32, and labels (n,), int64.
 
     Args:
-        n: how many points; half of them, or one more, are of each class.
-        noise: the deviation of what is added to each coordinate. The circles' radius is 1.
-        seed: a number, for the same points every time, or a generator.
+        n: the number of points, split evenly between the classes.
+        noise: the standard deviation of the noise added to each coordinate. The radius is 1.
+        seed: a number, for reproducible points, or a generator.
 
     Raises:
         ValueError: if n is below 1, or noise below 0.
@@ -36,7 +36,10 @@ def make_moons(n: Size, noise: Noise = 0.1, seed: Seed | np.random.Generator = 0
 
 @checked
 def make_circles(n: Size, noise: Noise = 0.1, seed: Seed | np.random.Generator = 0) -> Points:
-    """A circle of radius 1 and one of radius 1/2 in it; the arguments are those of `make_moons`.
+    """Concentric circles of radius 1 and 1/2; arguments and results are as for `make_moons`.
+
+    Raises:
+        ValueError: if n is below 1, or noise below 0.
 
     >>> points, labels = make_circles(100, noise=0)
     >>> np.allclose(np.hypot(*points.T), np.where(labels == 0, 1, 0.5))
@@ -52,9 +55,12 @@ def make_circles(n: Size, noise: Noise = 0.1, seed: Seed | np.random.Generator =
 def make_spirals(
     n: Size, classes: Size = 3, noise: Noise = 0.03, seed: Seed | np.random.Generator = 0
 ) -> Points:
-    """Spirals that turn once from the origin to the circle of radius 1, one for each class.
+    """Spirals of one turn from the origin to the circle of radius 1, one for each class.
 
-    The other arguments are those of `make_moons`.
+    Other arguments, and results, are as for `make_moons`.
+
+    Raises:
+        ValueError: if n or classes is below 1, or noise below 0.
 
     >>> points, labels = make_spirals(300, classes=5)
     >>> np.bincount(labels)
@@ -68,12 +74,12 @@ def make_spirals(
 def drawn(
     n: Size, classes: int, seed: int | np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, np.random.Generator]:
-    """For n points: their classes, each as often; and 0 to 1, where along its curve each lies."""
+    """For n points: their classes, evenly distributed; and their positions on the curve, 0 to 1."""
     rng = np.random.default_rng(seed)
     return rng.permutation(np.arange(n) % classes), rng.random(n), rng
 
 
 def scattered(x: np.ndarray, y: np.ndarray, noise: float, rng: np.random.Generator) -> np.ndarray:
-    """The points (n, 2), with noise."""
+    """Points (n, 2) of coordinates x and y, with noise."""
     points = np.stack([x, y], axis=1)
     return (points + noise * rng.standard_normal(points.shape)).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Text as numbers, by its characters; and as samples, of which each next character is learnt."""
+"""Text as tokens, one for each character; and samples for next-token prediction."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from minigrad.arguments import Size, checked
 from minigrad.data.dataset import ArrayDataset, as_samples
 from minigrad.errors import ArgumentError, DtypeError, MinigradError, ShapeError
 
-# What begins and ends a line. A vocabulary that has it has it first, as token 0.
+# Begins and ends a line. In a vocabulary with it, it is token 0.
 END = "\n"
 
-# The target where there is none: the default of cross_entropy's ignore_index.
+# The target of padding: the default of cross_entropy's ignore_index.
 IGNORED = -100
 
 
 class Vocabulary:
-    r"""The characters of a text, numbered: 0 is the newline, if there is one, and then in order.
+    r"""The characters of a text, numbered in order; 0 is the newline, if there is one.
 
-    `characters`, all of them in the order of their numbers, is all there is to keep:
-    Vocabulary(characters) is the same again.
+    `characters` has them in the order of their numbers: Vocabulary(characters) is an equal
+    vocabulary.
 
     Args:
-        text: it may have every character as often as it likes.
+        text: any text; repeated characters count once.
 
     Raises:
-        ArgumentError: if it has none.
+        ArgumentError: if the text is empty.
 
     >>> vocabulary = Vocabulary("to be or\nnot to be")
     >>> vocabulary
@@ -74,12 +74,12 @@ class Vocabulary:
             ) from error
 
     def decode(self, tokens: Any) -> str:
-        """The text that has these numbers, an array or a list of integers.
+        """The text of tokens, an array or a list of integers.
 
         Raises:
             DtypeError: if they are not integers.
-            ArgumentError: if one of them is not a character's.
-            ShapeError: if they are not along one axis.
+            ArgumentError: if one of them is not in the vocabulary.
+            ShapeError: if they do not have one axis.
         """
         array = np.asarray(tokens)
         if array.ndim != 1:
@@ -95,16 +95,16 @@ class Vocabulary:
 
 
 class Windows(ArrayDataset):
-    """Every stretch of a long text: inputs (n, length), and as targets, each one's next token.
+    """All windows of a text: inputs (n, length), and as targets the next token of each.
 
     The tokens may be memory-mapped, and larger than memory. Samples are int64.
 
     Args:
         tokens: integers (N,), as `Vocabulary.encode` gives them.
-        length: how many tokens a window has. There are N - length windows.
+        length: the number of tokens in a window. There are N - length windows.
 
     Raises:
-        ShapeError: if the tokens are not along one axis, or too few for one window.
+        ShapeError: if the tokens do not have one axis, or are too few for one window.
         DtypeError: if they are not integers.
         ValueError: if length is below 1.
 
@@ -128,7 +128,7 @@ class Windows(ArrayDataset):
                 f"Windows of tokens of dtype {tokens.dtype}: they are integers, as "
                 "Vocabulary.encode gives them"
             )
-        # (N - length, length + 1): views of the tokens, of which nothing is copied or read yet
+        # (N - length, length + 1): a view of the tokens; nothing is copied or read yet
         windows = np.lib.stride_tricks.sliding_window_view(tokens, length + 1)
         super().__init__(windows[:, :-1], windows[:, 1:])
 
@@ -137,21 +137,22 @@ class Windows(ArrayDataset):
 
 
 class Lines(ArrayDataset):
-    r"""Lines of text, such as names: inputs (n, length), and as targets, each one's next token.
+    r"""Lines of text, such as names: inputs (n, length), and as targets the next token of each.
 
     A line's inputs are the newline, token 0, and its characters; its targets are its characters
     and the newline. Both are padded to the length: the inputs with 0, the targets with -100, which
-    `cross_entropy` leaves out of the loss. Samples are int64.
+    `cross_entropy` ignores. Samples are int64.
 
     Args:
-        lines: without the newline at their end.
+        lines: without the newline at the end.
         vocabulary: with the newline, as in Vocabulary("\n".join(lines)).
-        length: how many tokens a sample has: 1 more than the longest line has characters, or more.
+        length: the number of tokens in a sample: at least 1 more than characters in the longest
+            line.
 
     Raises:
         ShapeError: if there are no lines, or one is too long.
-        ArgumentError: if one has a character, or the newline, that is not in the vocabulary; or
-            a newline in it.
+        ArgumentError: if the vocabulary lacks the newline or a character of a line, or a line
+            contains a newline.
         ValueError: if length is below 1.
 
     >>> lines = ["ann", "bo"]
@@ -180,15 +181,21 @@ class Lines(ArrayDataset):
 
 @checked
 def load_text(path: str | os.PathLike[str]) -> str:
-    r"""The text in a file in UTF-8, with "\n" at the end of its lines, whatever the file has there.
+    r"""Read a text file in UTF-8, with all line endings converted to "\n".
 
     Raises:
         OSError: if there is no such file, or it cannot be read.
-        MinigradError: if it is not text in UTF-8, or has nothing but spaces.
+        MinigradError: if it is not text in UTF-8, or blank.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = Path(folder, "two.txt").write_bytes(b"to be\r\nor not\r\n")
+    ...     load_text(f"{folder}/two.txt")
+    'to be\nor not\n'
     """
     content = Path(path).read_bytes()
     try:
-        text = content.decode("utf-8-sig")  # without the mark that some editors put at the start
+        text = content.decode("utf-8-sig")  # without the byte order mark that some editors write
     except UnicodeDecodeError as error:
         raise MinigradError(
             f"{path} is not text in UTF-8: its byte {error.start}, 0x{content[error.start]:02x}, "
