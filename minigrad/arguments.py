@@ -330,7 +330,7 @@ def checked(function: F) -> F:
             known.add(kinds)
         return function(*args, **kwargs)
 
-    return call  # type: ignore[return-value]
+    return call  # type: ignore[return-value]  # of the same signature
 
 
 def bound(function: F) -> F:
@@ -344,7 +344,7 @@ def bound(function: F) -> F:
             check_call(error, function, args, kwargs)
             raise
 
-    return call  # type: ignore[return-value]
+    return call  # type: ignore[return-value]  # of the same signature
 
 
 def check_call(error: TypeError, function: Callable[..., Any], args: Any, kwargs: Any) -> None:
@@ -396,7 +396,7 @@ def explained(function: F) -> F:
             hold(function, args, kwargs)
             raise refusal_of(function.__name__, list(args), kwargs, error) from error
 
-    return call  # type: ignore[return-value]
+    return call  # type: ignore[return-value]  # of the same signature
 
 
 def called(what: str, function: Callable[..., Any], *args: Any) -> Any:

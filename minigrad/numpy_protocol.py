@@ -40,7 +40,7 @@ def as_index(self: Tensor) -> int:
     return operator.index(self.data)
 
 
-Tensor.__index__ = as_index  # type: ignore[attr-defined]
+Tensor.__index__ = as_index  # type: ignore[attr-defined]  # defined here
 
 
 def on_values(function: Callable[..., Any], wrap: bool = False) -> None:

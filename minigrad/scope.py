@@ -48,7 +48,7 @@ class Scope:
             with make():
                 return function(*args, **kwargs)
 
-        return inside  # type: ignore[return-value]
+        return inside  # type: ignore[return-value]  # of the same signature
 
 
 class Opens(Protocol):

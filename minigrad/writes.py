@@ -187,7 +187,7 @@ class Overwritten(np.lib.mixins.NDArrayOperatorsMixin):
         raise GradientError("\n  ".join(lines))
 
     __array__ = __array_ufunc__ = __getitem__ = __iter__ = __float__ = __bool__ = refuse
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None  # type: ignore[assignment]  # as Python does for what cannot be hashed
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         if function not in (np.shape, np.ndim, np.size, np.zeros_like, np.ones_like):

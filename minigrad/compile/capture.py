@@ -345,7 +345,7 @@ def visit(x: Any, name: str, route: Any, found: Captured) -> None:
     elif is_traced(x):
         raise kept(name)
     elif isinstance(x, np.ndarray | np.void):
-        found.arrays[id(x)] = x  # type: ignore[assignment]
+        found.arrays[id(x)] = x  # type: ignore[assignment]  # np.void too
         if x.dtype.hasobject:
             found.add(np.ravel(x).tolist(), name)
         if type(x) not in (np.ndarray, np.void):

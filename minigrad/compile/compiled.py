@@ -43,7 +43,7 @@ tracing_lock = threading.RLock()
 
 # Where NumPy keeps what np.errstate sets, and what is there by default: np.geterr() takes
 # half as long as a whole call.
-umath = np._core.umath  # type: ignore[attr-defined]
+umath = np._core.umath  # type: ignore[attr-defined]  # not in NumPy's stubs
 errors_of: Any = getattr(umath, "_extobj_contextvar", ContextVar("errors", default=None))
 DEFAULT_ERRORS = Context().run(errors_of.get) or object()
 

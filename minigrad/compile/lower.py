@@ -229,7 +229,7 @@ class Body:
             elif elementwise(value):
                 name = self.elementwise(value, index)
             else:
-                name = getattr(self, value.op.name)(value, index)  # type: ignore[union-attr]
+                name = getattr(self, value.op.name)(value, index)  # type: ignore[union-attr]  # has an op
             self.known[key] = name
         return name
 

@@ -222,7 +222,7 @@ def is_one(x: Any) -> bool:
     if type(x) is not Value:
         return False
     if x.fixed:
-        return bool((x.array == 1).all())  # type: ignore[union-attr]
+        return bool((x.array == 1).all())  # type: ignore[union-attr]  # fixed: not None
     return name_of(x) in ("expand", "reshape") and is_one(x.inputs[0])
 
 

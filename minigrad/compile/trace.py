@@ -161,7 +161,7 @@ def replaced(world: World, tracers: dict[int, Any]) -> Iterator[list[Node]]:
         for t, node, root in nodes:
             t.node = node
             if root is not None:  # a view again
-                t.root = root  # type: ignore[attr-defined]
+                t.root = root  # type: ignore[attr-defined]  # a View's
         for holder, key, value in values:
             holder[key] = value
         for place, x, new in moved:
@@ -188,7 +188,7 @@ def replaced(world: World, tracers: dict[int, Any]) -> Iterator[list[Node]]:
 
 def stand_in(t: Tensor, value: Value, grad: Value | None) -> Node:
     """The leaf in place of a Tensor's node: the graph that computed it is hidden."""
-    node = Node(Tracer(value), t.node.requires_grad)  # type: ignore[arg-type]
+    node = Node(Tracer(value), t.node.requires_grad)  # type: ignore[arg-type]  # as an array
     node.name = t.node.name
     node.grad = None if grad is None else Tracer(grad)
     return node
@@ -237,13 +237,13 @@ def seeded() -> Iterator[None]:
         return drawn(size)
 
     drawn = os.urandom
-    random.Random.seed = seed_checked  # type: ignore
+    random.Random.seed = seed_checked  # type: ignore[assignment, method-assign]  # patched
     for module, name in places:
         setattr(module, name, urandom)
     try:
         yield
     finally:
-        random.Random.seed = seed  # type: ignore[method-assign]
+        random.Random.seed = seed  # type: ignore[method-assign]  # restored
         for module, name in places:
             setattr(module, name, drawn)
 

@@ -179,7 +179,7 @@ class Recorder:
 
     def repeat(self, op: Op, inputs: list[Any], attributes: dict[str, Any]) -> Value:
         now = [x.value if isinstance(x, Tracer) else x for x in inputs]
-        value = next(self.again, None)  # type: ignore[arg-type]
+        value = next(self.again, None)  # type: ignore[arg-type]  # set by start_again
         differs = VARIES
         if value is not None and value.op is op and len(inputs) == len(value.inputs):
             pairs = zip(now, value.inputs, strict=True)
@@ -187,12 +187,13 @@ class Recorder:
             differs = differs or VARIES * (how_of(attributes) != value.how)
         if differs:
             # An op that is wrong by itself says so here: the first run may have caught that error.
-            self.again = itertools.chain([] if value is None else [value], self.again)  # type: ignore[arg-type]
+            rest = [] if value is None else [value]
+            self.again = itertools.chain(rest, self.again)  # type: ignore[arg-type]  # set by start_again
             self.applied(op, inputs, attributes)
             raise TraceError(differs)
         if op.family != "movement":
             self.check_settings()
-        return value  # type: ignore[return-value]
+        return value  # type: ignore[return-value]  # not None
 
     def check_settings(self) -> None:
         """Refuse np.errstate and debug(), which would act on numbers."""
@@ -248,7 +249,7 @@ class Recorder:
         self.again, self.drawn_again = iter(self.values), iter(self.drawn)
 
     def check_end(self) -> None:
-        if next(self.again, None) or next(self.drawn_again, None):  # type: ignore[arg-type]
+        if next(self.again, None) or next(self.drawn_again, None):  # type: ignore[arg-type]  # set
             raise varies()
 
 
@@ -399,7 +400,7 @@ class Tracer:
     __getattr__ = missing
 
     # To isinstance it is an array. NumPy looks at the type, and so calls the protocols below.
-    __class__ = np.ndarray  # type: ignore[assignment]
+    __class__ = np.ndarray  # type: ignore[assignment]  # isinstance(x, np.ndarray)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -445,7 +446,7 @@ class Tracer:
         log.note([self])
 
     @property
-    def T(self) -> Any:  # noqa: N802
+    def T(self) -> Any:  # noqa: N802  # NumPy's name
         return implementations[np.transpose](self)
 
     @property
@@ -573,7 +574,7 @@ def is_shown() -> bool:
     user's that begins with print(."""
     frame = sys._getframe(2)
     while frame.f_code.co_filename in (__file__, Tensor.__repr__.__code__.co_filename):
-        frame = frame.f_back  # type: ignore[assignment]
+        frame = frame.f_back  # type: ignore[assignment]  # not None here
     if frame.f_code.co_filename in OWN_FILES:
         return True
     line = linecache.getline(frame.f_code.co_filename, frame.f_lineno, frame.f_globals)
