@@ -162,6 +162,12 @@ def load(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
         OSError: if the file cannot be read.
         MinigradError: if it is not a whole safetensors file.
         DtypeError: if NumPy does not have an array's dtype.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save(f"{folder}/two.safetensors", {"a": np.zeros(2), "b": np.array(1)})
+    ...     sorted(load(f"{folder}/two.safetensors"))
+    ['a', 'b']
     """
     from safetensors import numpy as safetensors_numpy
 

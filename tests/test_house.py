@@ -1,15 +1,20 @@
 """The order of the house: who may import whom, what importing costs, how large the engine is."""
 
 import ast
+import inspect
 import io
+import re
 import subprocess
 import sys
 import tokenize
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import minigrad
+from minigrad import data, functional, nn, optim, training, viz
+from minigrad.viz import plots
 
 ROOT = Path(minigrad.__file__).parent
 
@@ -141,3 +146,21 @@ def test_importing_minigrad_imports_numpy_and_nothing_else_of_size() -> None:
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     foreign = set(run.stdout.split()) - set(sys.stdlib_module_names) - {"minigrad", "numpy"}
     assert not foreign
+
+
+def public() -> dict[str, Any]:
+    """The names of the top level and of every `__all__`; initialisers and plots, which have none."""
+    found = {f"minigrad.{k}": x for k, x in vars(minigrad).items() if k[0] != "_"}
+    for package in (functional, nn, optim, data, training, viz):
+        found |= {f"{package.__name__}.{k}": getattr(package, k) for k in package.__all__}
+    found |= {f"nn.init.{k}": x for k, x in vars(nn.init).items() if re.fullmatch(r"[a-z]\w*_", k)}
+    found |= {f"plots.{k}": x for k, x in vars(plots).items() if k.startswith("plot_")}
+    # Run when the package is imported, and typing's.
+    del found["minigrad.keep_freed_memory"], found["minigrad.TYPE_CHECKING"]
+    return {name: x for name, x in found.items() if not inspect.ismodule(x)}
+
+
+def test_public_names_have_a_docstring_of_their_own_with_an_example() -> None:
+    assert len(public()) > 150
+    assert not [name for name, x in public().items() if ">>>" not in (x.__doc__ or "")]
+    assert not [name for name, x in public().items() if x.__doc__ == type(x).__doc__]

@@ -22,11 +22,14 @@ Metric = Callable[..., Any]
 
 @bound
 def accuracy(logits: Any, labels: Any) -> float:
-    """The part of the labels whose class has the largest score.
+    """The fraction of labels whose class has the largest score.
 
     Args:
-        logits: (N, C) or (N, C, ...): a score for each of C classes.
+        logits: (N, C) or (N, C, ...): scores of C classes.
         labels: class indices, (N,) or (N, ...).
+
+    Raises:
+        ShapeError: if the shapes do not match.
 
     >>> accuracy(np.array([[0.0, 1.0], [2.0, 1.0]]), np.array([1, 1]))
     0.5
@@ -99,8 +102,11 @@ def evaluate(
 ) -> dict[str, float]:
     """The mean loss and metrics of a model over batches, with the model in eval mode.
 
-    Afterwards every module is in the mode it was in. `forward` gives the loss and the output of a
-    batch, if that is done otherwise than op by op.
+    Afterwards every module is in the mode it was in. `forward` returns the loss and the output of a
+    batch, by default those computed op by op.
+
+    Raises:
+        ArgumentTypeError: if model is not a Module, or batches not a BatchLoader.
 
     >>> from minigrad.nn import Linear
     >>> from minigrad.functional import mse_loss

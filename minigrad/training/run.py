@@ -108,6 +108,22 @@ class Run:
     `stopping`: why the training ends after this step; empty if it does not. `compiled` runs the
     steps, and `validating` measures validation batches, unless they are None; `shapes` and
     `validation_shapes` count the batches of each shape. `told`: the settings that it began with.
+
+    >>> from minigrad import fit, nn, optim
+    >>> from minigrad.training import Callback
+    >>> class Print(Callback):
+    ...     gradients = False
+    ...     def on_step(self, run):
+    ...         print(type(run).__name__, run.step, run.loss)
+    >>> model = nn.Linear(1, 1)
+    >>> model.load_state_dict({"weight": np.ones((1, 1)), "bias": np.zeros(1)})
+    >>> batches = BatchLoader(np.ones((2, 1), np.float32), np.zeros((2, 1)), batch_size=2)
+    >>> sgd = optim.SGD(model.parameters(), lr=0.25)
+    >>> history = fit(
+    ...     model, batches, nn.MSELoss(), sgd, steps=2, callbacks=[Print()], progress=False
+    ... )
+    Run 1 1.0
+    Run 2 0.0
     """
 
     model: Module

@@ -25,6 +25,10 @@ class Comparison:
     """Two runs, and the first step of each pass that differs; None if none does.
 
     Each is a step of the first run and one of the second, None where that run has no more steps.
+
+    >>> x = Tensor(2.0, requires_grad=True)
+    >>> compare(x * x, x * x).forward is None
+    True
     """
 
     runs: tuple[Explanation, Explanation]

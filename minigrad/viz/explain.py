@@ -32,6 +32,10 @@ class Explanation:
 
     `steps` is the data, in the order of the forward pass; printed, it is a text. `result` is what
     the text calls the result.
+
+    >>> explanation = explain(Tensor(2.0, requires_grad=True) * 3)
+    >>> [step.label for step in explanation.steps]
+    ['w1', 'w2']
     """
 
     result: str

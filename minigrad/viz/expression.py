@@ -69,7 +69,16 @@ CHARACTERS = {
 
 
 class ExpressionError(MinigradError, ValueError):
-    """An expression that cannot be read or computed: what is wrong, where, and what to do."""
+    """An expression that cannot be read or computed: what is wrong, where, and what to do.
+
+    >>> try:
+    ...     parse("2 x", {"x": 1.0})
+    ... except ExpressionError as error:
+    ...     print(error.message)
+    something is missing before this: write * to multiply
+      2 x
+        ^
+    """
 
     def __init__(
         self, problem: str, expression: str, place: Place | None = None, remark: str = ""

@@ -1,4 +1,4 @@
-"""Pictures of a training, by matplotlib. Each function returns a figure: show or save it.
+"""Plots of a training, by matplotlib. Each function returns a figure, to show or save.
 
 matplotlib is in the extra "plots": pip install "minigrad-autograd[plots]".
 """
@@ -25,7 +25,7 @@ from minigrad.nn.module import first_names, tensors_in
 from minigrad.nn.summary import evaluating
 from minigrad.viz.colors import SERIES
 
-# Of a row of a history, what is no measurement.
+# The entries of a history's rows that are not plotted as metrics.
 COUNTS = ("step", "epoch", "lr", "seconds")
 
 
@@ -33,7 +33,7 @@ Plot = TypeVar("Plot", bound=Callable[..., Any])
 
 
 def style() -> Any:
-    """How all of these pictures look."""
+    """matplotlib's rc parameters for all plots."""
     from cycler import cycler
 
     return {
@@ -70,7 +70,7 @@ def matplotlib() -> Any:
 
 
 def styled(plot: Plot) -> Plot:
-    """A plot in that style, whatever the user's own is."""
+    """Decorate a plot: check its arguments, and draw it in our style instead of the user's."""
 
     @functools.wraps(plot)
     def drawn(*args: Any, **kwargs: Any) -> Any:
@@ -82,7 +82,7 @@ def styled(plot: Plot) -> Plot:
 
 
 def new_figure(rows: int, columns: int, size: tuple[float, float]) -> tuple[Any, list[Any]]:
-    """A figure of panels, each of a size in inches, and the panels."""
+    """A figure with a grid of axes, each of a size in inches; and the axes."""
     from matplotlib.figure import Figure
 
     figure = Figure((columns * size[0], rows * size[1]), dpi=150, layout="constrained")
@@ -93,7 +93,15 @@ def new_figure(rows: int, columns: int, size: tuple[float, float]) -> tuple[Any,
 def plot_history(rows: Sequence[dict[str, float]]) -> Any:
     """Curves over the steps: a panel for the loss, one for each metric, one for the learning rate.
 
-    What was held out is drawn in the same panel. Rows are those of a `training.History`.
+    Validation curves are drawn in the same panel. `rows` are those of a `training.History`.
+
+    Raises:
+        ShapeError: if there are no rows.
+        ImportError: without the extra "plots".
+
+    >>> rows = [{"step": 1, "loss": 2.0, "lr": 0.1}, {"step": 2, "loss": 1.0, "lr": 0.1}]
+    >>> [axis.get_title() for axis in plot_history(rows).axes]
+    ['loss', 'learning rate']
     """
     if not rows:
         raise ShapeError("plot_history of no rows: train first")
@@ -113,11 +121,18 @@ def plot_history(rows: Sequence[dict[str, float]]) -> Any:
 
 @styled
 def plot_confusion(labels: Any, predicted: Any, classes: Size) -> Any:
-    """The confusion matrix: how many samples of each class (row) were given each class (column).
+    """The confusion matrix: the number of samples by actual (row) and predicted class (column).
 
     Args:
         labels, predicted: class indices (N,).
-        classes: how many there are.
+        classes: the number of classes.
+
+    Raises:
+        ArgumentError: if there are other classes than 0 to classes - 1.
+        ImportError: without the extra "plots".
+
+    >>> [text.get_text() for text in plot_confusion([0, 1, 1], [0, 1, 0], 2).axes[0].texts]
+    ['1', '1', '1']
     """
     counts = np.zeros((classes, classes), int)
     try:
@@ -128,7 +143,7 @@ def plot_confusion(labels: Any, predicted: Any, classes: Size) -> Any:
         ) from error
     side = 1 + 0.36 * max(classes, 4)
     figure, (axis,) = new_figure(1, 1, (side, side))
-    # By row, and the root of it: a rare mistake is to be seen beside what is right.
+    # Shares of each row, under a square root, so that rare mistakes are visible.
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     axis.imshow(np.sqrt(shares), cmap="Blues", vmin=0, vmax=1)
     for row, column in np.argwhere(counts):
@@ -143,7 +158,15 @@ def plot_confusion(labels: Any, predicted: Any, classes: Size) -> Any:
 
 @styled
 def plot_inputs(inputs: Any, titles: Sequence[str]) -> Any:
-    """Inputs in a grid, each under its title: images (N, C, H, W), or signals (N, L) as curves."""
+    """Inputs in a grid, each under its title: images (N, C, H, W), or signals (N, L) as curves.
+
+    Raises:
+        ImportError: without the extra "plots".
+
+    >>> figure = plot_inputs(np.zeros((2, 1, 8, 8)), ["first", "second"])
+    >>> [axis.get_title() for axis in figure.axes]
+    ['first', 'second']
+    """
     inputs = np.asarray(inputs)
     columns = min(len(inputs), 6)
     rows = math.ceil(len(inputs) / max(columns, 1))
@@ -164,13 +187,23 @@ def plot_inputs(inputs: Any, titles: Sequence[str]) -> Any:
 def plot_boundary(
     predict: Callable[[np.ndarray], np.ndarray], points: Any, labels: Any, steps: int = 150
 ) -> Any:
-    """The classes a network sees in the plane, and the points it was tested on.
+    """The decision regions of a classifier in the plane, and labelled points.
 
     Args:
-        predict: takes points (N, 2), float32, and gives class indices (N,).
+        predict: maps points (N, 2), float32, to class indices (N,).
         points: (N, 2).
         labels: their classes, (N,).
-        steps: how many places along each side are tried.
+        steps: the resolution of the grid, in points along each side.
+
+    Raises:
+        ShapeError: if points are not (N, 2), or there are none.
+        ImportError: without the extra "plots".
+
+    >>> def predict(x):
+    ...     return (x[:, 0] > 0).astype(int)
+    >>> figure = plot_boundary(predict, [[-1.0, 0.0], [1.0, 0.5]], [0, 1], steps=20)
+    >>> len(figure.axes)
+    1
     """
     plane = Plane(points, labels, steps)
     figure, (axis,) = new_figure(1, 1, (4.5, 3.6))
@@ -179,7 +212,7 @@ def plot_boundary(
 
 
 class Plane:
-    """Points (N, 2) in the plane, with their classes, and places all over it to try."""
+    """Labelled points (N, 2), and a grid over the plane on which to evaluate a classifier."""
 
     def __init__(self, points: Any, labels: Any, steps: int) -> None:
         self.points, self.labels = np.asarray(points), np.asarray(labels)
@@ -198,7 +231,7 @@ class Plane:
         shape = self.places.shape[:2]
         classes = np.asarray(predict(self.places.reshape(-1, 2))).reshape(shape).astype(int)
         many = max(int(self.labels.max()), int(classes.max()), 1) + 1
-        # For more classes than colours, shades of another map.
+        # More classes than colours: use another colour map.
         colors = ListedColormap(SERIES[:many]) if many <= len(SERIES) else "tab20"
         look: dict[str, Any] = {"cmap": colors, "vmin": -0.5, "vmax": many - 0.5}
         (left, bottom), (right, top) = self.low, self.high
@@ -226,23 +259,32 @@ def animate_boundary(
     seconds: float = 6.0,
     steps: int = 100,
 ) -> None:
-    """Write how a network's boundary in the plane formed: a GIF, or an MP4 if there is ffmpeg.
+    """Animate how a decision boundary formed in training: as GIF, or as MP4 with ffmpeg.
 
-    The model is left as it was, and an old file of that name is replaced once the new one is whole.
+    The model is left unchanged. The file is written atomically.
 
     Args:
-        model: takes points (N, 2), float32, and gives scores: (N, classes), or (N,) or (N, 1),
-            above zero for class 1.
-        states: its weights by step, as `training.Snapshots` keeps them.
+        model: maps points (N, 2), float32, to scores: (N, classes), or (N,) or (N, 1), above zero
+            for class 1.
+        states: its weights by step, as `training.Snapshots` records them.
         points: (N, 2).
         labels: their classes, (N,).
-        path: what to write, ending in .gif or .mp4.
-        seconds: how long it lasts.
-        steps: how many places along each side are tried.
+        path: the file to write, ending in .gif or .mp4.
+        seconds: the duration.
+        steps: the resolution of the grid, in points along each side.
 
     Raises:
         ArgumentError: for another ending, without states, or for .mp4 without ffmpeg.
         ImportError: without the extra "plots".
+
+    >>> from minigrad import nn
+    >>> model, moved = nn.Linear(2, 1), nn.Linear(2, 1)
+    >>> states = {0: model.state_dict(), 1: moved.state_dict()}
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "boundary.gif")
+    ...     animate_boundary(model, states, [[0.0, 1.0], [1.0, 0.0]], [0, 1], path, steps=10)
+    ...     path.exists()
+    True
     """
     from matplotlib import animation
 
@@ -275,7 +317,7 @@ def animate_boundary(
 
 
 def classes_of(scores: np.ndarray) -> np.ndarray:
-    """The class of each row: the largest score, or of a single one, whether it is above zero."""
+    """The class of each row: that of the largest score, or whether a single score is positive."""
     if scores.ndim == 1 or scores.shape[1] == 1:
         return (scores.reshape(-1) > 0).astype(int)
     return scores.argmax(axis=1)
@@ -288,8 +330,19 @@ def classes_of(scores: np.ndarray) -> np.ndarray:
 def plot_norms(rows: Sequence[dict[str, Any]]) -> Any:
     """Norms of gradients and of updates over the steps, a curve for each layer, logarithmic.
 
-    The last panel has the update by the weights' norm: 1e-3 is a common size. Rows are those of
-    `training.Norms`.
+    The last panel has the ratio of the norms of update and weights, typically about 1e-3. `rows`
+    are those of `training.Norms`.
+
+    Raises:
+        ShapeError: if there are no rows.
+        ImportError: without the extra "plots".
+
+    >>> rows = [
+    ...     {"step": k, "gradient": {"0": 1.0 / k}, "update": {"0": 0.1}, "weight": {"0": 2.0}}
+    ...     for k in (1, 2)
+    ... ]
+    >>> [axis.get_title() for axis in plot_norms(rows).axes]
+    ['gradient', 'update', 'update / weights']
     """
     from matplotlib import colormaps
 
@@ -313,7 +366,7 @@ def plot_norms(rows: Sequence[dict[str, Any]]) -> Any:
 
 
 def norm_of(row: dict[str, Any], title: str, layer: str) -> float:
-    """A norm of a row; what is 0 or not there has no place on a logarithmic axis."""
+    """A norm of a row; NaN if it is 0 or missing, as a logarithmic axis cannot show it."""
     name, _, by = title.partition(" / ")
     value, weight = row[name].get(layer) or math.nan, row["weight"].get(layer) or math.nan
     return value / weight if by else value
@@ -321,10 +374,18 @@ def norm_of(row: dict[str, Any], title: str, layer: str) -> float:
 
 @styled
 def plot_weights(model: Module) -> Any:
-    """Every parameter of two axes or more as an image: below zero in one colour, above in another.
+    """Every parameter of two axes or more as an image, negative in one colour, positive in another.
 
-    Kernels of a convolution are tiles, a row for each output channel; of other parameters, the last
-    axis goes to the right.
+    Kernels of a convolution are tiles, in a row for each output channel; for other parameters, the
+    last axis is horizontal.
+
+    Raises:
+        ShapeError: if there is no such parameter.
+        ImportError: without the extra "plots".
+
+    >>> from minigrad import nn
+    >>> plot_weights(nn.Linear(3, 2)).axes[0].get_title()
+    'weight (2, 3)'
     """
     arrays = {name: p.data for name, p in model.named_parameters() if p.ndim > 1 and p.size}
     if not arrays:
@@ -334,13 +395,22 @@ def plot_weights(model: Module) -> Any:
 
 @styled
 def plot_activations(model: Module, x: Any) -> Any:
-    """What each layer gives for an input, as an image: channels as tiles, in eval mode.
+    """The output of each layer for an input, as an image with channels as tiles, in eval mode.
 
-    Layers are the modules that call no others. Of several samples, the first is shown.
+    Layers are the modules without children. Of a batch, the first sample is shown.
 
     Args:
         model: any network.
         x: its input, as a batch: (N, ...).
+
+    Raises:
+        ShapeError: if no layer returned an array, or the model refuses the input's shape.
+        ImportError: without the extra "plots".
+
+    >>> from minigrad import nn
+    >>> model = nn.Sequential(nn.Linear(3, 2), nn.ReLU())
+    >>> [axis.get_title() for axis in plot_activations(model, np.ones((1, 3))).axes[:2]]
+    ['0 Linear (2,)', '1 ReLU (2,)']
     """
     outputs: dict[str, np.ndarray] = {}
 
@@ -365,7 +435,7 @@ def plot_activations(model: Module, x: Any) -> Any:
 
 
 def images(arrays: Mapping[str, np.ndarray]) -> Any:
-    """An image of each array, under its name and shape, with a scale of its own."""
+    """An image of each array, under its name and shape, each with its own scale."""
     columns = min(len(arrays), 3)
     figure, axes = new_figure(math.ceil(len(arrays) / columns), columns, (3.2, 2.6))
     for axis in axes:
@@ -381,8 +451,8 @@ def images(arrays: Mapping[str, np.ndarray]) -> Any:
 
 
 def tiled(value: np.ndarray) -> np.ndarray:
-    """An array as one image: of more than two axes, the last two are tiles, with gaps between, in
-    as many columns as the axis before has entries."""
+    """An array as one image: if it has more than two axes, the last two are tiles with gaps, in as
+    many columns as the axis before has entries."""
     if value.ndim <= 2:
         return np.atleast_2d(value).astype(float)
     *_, columns, height, width = value.shape if value.ndim > 3 else (1, *value.shape)
@@ -399,7 +469,7 @@ def tiled(value: np.ndarray) -> np.ndarray:
 
 
 def svg(figure: Any) -> str:
-    """A figure as an <svg> element, the same for the same figure."""
+    """A figure as an <svg> element, reproducible."""
     file = io.StringIO()
     with matplotlib().rc_context({"svg.hashsalt": "minigrad", "svg.fonttype": "none"}):
         figure.savefig(file, format="svg", metadata={"Date": None})
