@@ -149,7 +149,7 @@ def test_importing_minigrad_imports_numpy_and_nothing_else_of_size() -> None:
 
 
 def public() -> dict[str, Any]:
-    """The names of the top level and of every `__all__`; initialisers and plots, which have none."""
+    """Names of the top level and of every `__all__`; initialisers and plots, which have none."""
     found = {f"minigrad.{k}": x for k, x in vars(minigrad).items() if k[0] != "_"}
     for package in (functional, nn, optim, data, training, viz):
         found |= {f"{package.__name__}.{k}": getattr(package, k) for k in package.__all__}
