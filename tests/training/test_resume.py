@@ -257,10 +257,10 @@ def test_the_same_call_goes_on_in_the_same_process(tmp_path: Path) -> None:
 
     for name, schedule in {
         "plateau": lambda o: optim.ReduceLROnPlateau(o, patience=0, threshold=10.0),
-        "cycle": lambda o: optim.OneCycleLR(o, 0.2, 10),
+        "cycle": lambda o: optim.OneCycleLR(o, 0.02, 10),
         "steps": lambda o: optim.StepLR(o, 2),
     }.items():
-        how = tuned(optim.SGD, 0.1, momentum=0.9, schedule=schedule) | {"epochs": 5, "every": 1}
+        how = tuned(optim.SGD, 0.01, momentum=0.9, schedule=schedule) | {"epochs": 5, "every": 1}
         how |= {"checkpoint": tmp_path / name, "callbacks": [Interrupt()]}
         with pytest.raises(KeyboardInterrupt):
             fit(**how)
