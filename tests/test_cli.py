@@ -96,7 +96,7 @@ def test_ctrl_c_ends_with_what_to_do_next() -> None:
         ("explain x1*x2 x1=1 x1=2", "more than one value for x1"),
     ],
 )
-def test_what_goes_wrong_is_one_line(
+def test_errors_are_printed_in_one_line(
     command: str, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(command.split()) == 1

@@ -188,7 +188,7 @@ def test_one_sign_of_many_is_found() -> None:
         (lambda x: np.sum(x.astype(np.float32) ** 2), np.array([1e3, 1e-3])),
     ],
 )
-def test_what_rounding_hides_is_not_judged(f: Any, x: Any) -> None:
+def test_differences_below_rounding_errors_are_not_judged(f: Any, x: Any) -> None:
     with pytest.raises(GradientCheckError, match=r"cannot judge: .*may be off by"):
         check_gradients(f, x, order=1)
 

@@ -29,7 +29,7 @@ def test_inputs_come_from_left_to_right() -> None:
     assert leaves == [a.node, b.node, c.node]
 
 
-def test_what_is_not_followed_is_left_out() -> None:
+def test_inputs_that_are_not_followed_are_left_out() -> None:
     x, y = Tensor(1.0, requires_grad=True), Tensor(2.0)
     z = x * y
     assert y.node not in toposort([z.node])

@@ -225,7 +225,7 @@ def test_a_folder_without_permission(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("obj", [np.zeros(3), [np.zeros(3)], 3])
-def test_what_is_neither_a_module_nor_a_dict(tmp_path: Path, obj: Any) -> None:
+def test_objects_other_than_modules_and_dicts_are_refused(tmp_path: Path, obj: Any) -> None:
     with pytest.raises(UnsupportedError, match="a Module, or arrays by name in a dict"):
         save(tmp_path / "x", obj)
     assert not list(tmp_path.iterdir())

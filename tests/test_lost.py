@@ -201,7 +201,7 @@ operator.setitem(np.zeros(3), 0, t)
 
 
 @pytest.mark.parametrize("call", COMPUTING.strip().splitlines())
-def test_what_computes_with_a_number_is_refused(call: str) -> None:
+def test_conversions_to_python_numbers_are_refused(call: str) -> None:
     names = "array cmath ctypes decimal functools math operator statistics struct".split()
     space: dict[str, Any] = {name: __import__(name) for name in names}
     space |= {"np": np, "t": Tensor(0.5, requires_grad=True)}
@@ -213,7 +213,7 @@ def test_what_computes_with_a_number_is_refused(call: str) -> None:
         eval(call, space)
 
 
-def test_what_was_lost_is_named() -> None:
+def test_conversions_that_lose_the_gradient_are_named() -> None:
     t = Tensor(2.0, requires_grad=True)
     with pytest.raises(GradientError, match=r"math\.sin gives .*t\.item\(\)"):
         math.sin(t)

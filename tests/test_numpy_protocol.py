@@ -92,7 +92,7 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
 
 
 @pytest.mark.parametrize(("call", "message"), REFUSED.values(), ids=list(REFUSED))
-def test_what_is_not_supported_is_refused_by_name(call: Any, message: str) -> None:
+def test_unsupported_functions_are_refused_by_name(call: Any, message: str) -> None:
     with pytest.raises(UnsupportedError, match=message):
         call()
 

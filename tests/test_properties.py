@@ -91,7 +91,7 @@ def test_assignment_at_any_index(case: Any, value: float) -> None:
 
 
 @given(array_and_index())
-def test_what_was_taken_is_put_back_where_it_was(case: Any) -> None:
+def test_the_vjp_of_indexing_is_its_adjoint(case: Any) -> None:
     """The adjoint of indexing: <x[i], g> = <x, adjoint of g>, for every g."""
     x, index = case
     taken = x[index]

@@ -315,7 +315,7 @@ def test_a_derivative_is_not_in_the_memory_of_a_cotangent() -> None:
     same([g, again], np.ones((2, 3)))
 
 
-def test_the_dtype_is_that_of_what_is_differentiated_by() -> None:
+def test_the_dtype_of_a_derivative_is_that_of_the_primal() -> None:
     (g,) = vjp(lambda x: x, np.float32(2.0))[1](Tensor(1.0))
     assert g.dtype == np.float32
     (g,) = grad(lambda w: vjp(lambda x: x, np.float32(2.0))[1](w)[0] * w, argnums=(0,))(1.0)
@@ -323,7 +323,7 @@ def test_the_dtype_is_that_of_what_is_differentiated_by() -> None:
     same(g, 2.0)
 
 
-def test_aux_that_depends_on_what_is_further_out() -> None:
+def test_aux_that_depends_on_an_outer_transform() -> None:
     def of_aux(w: Any) -> Any:
         return vjp(lambda x: (2 * x, w * x), 3.0, has_aux=True)[2]
 
@@ -331,7 +331,7 @@ def test_aux_that_depends_on_what_is_further_out() -> None:
     same(grad(lambda w: value_and_grad(lambda x: (2 * x, w * x), has_aux=True)(3.0)[0][1])(5.0), 3)
 
 
-def test_what_does_not_depend_on_what_is_further_out_is_plain() -> None:
+def test_values_independent_of_an_outer_transform_are_plain() -> None:
     def f(w: Any) -> Any:
         (product, square), _ = vjp(lambda x: (x * w, x * x), 3.0)
         assert type(square) is np.float64

@@ -124,7 +124,7 @@ def test_rules_that_need_no_numbers_run(write: Any) -> None:
     np.testing.assert_array_equal(w.grad, [3.5, 3.5])
 
 
-def test_what_is_computed_after_the_write_is_right() -> None:
+def test_graphs_recorded_after_a_write_are_right() -> None:
     w = parameter()
     (w * w).sum().backward()
     for k in range(3):

@@ -607,7 +607,7 @@ HABITS: dict[str, tuple[Any, str]] = {
 
 
 @pytest.mark.parametrize("habit", HABITS)
-def test_what_pytorchs_users_write_in_a_forward_is_told(habit: str) -> None:
+def test_habits_from_pytorch_in_a_forward_get_advice(habit: str) -> None:
     """Here Python and NumPy refuse it before a Tensor is asked."""
 
     class Net(nn.Module):
@@ -621,7 +621,7 @@ def test_what_pytorchs_users_write_in_a_forward_is_told(habit: str) -> None:
     assert f"at {__file__}:{function.__code__.co_firstlineno}" in str(caught.value)
 
 
-def test_what_is_not_there_looks_as_if_it_were_not() -> None:
+def test_absent_names_are_absent_for_hasattr() -> None:
     tensor: Any = minigrad.Tensor(1.0)
     assert not hasattr(tensor, "view")
     assert getattr(tensor, "numpy", None) is None
@@ -629,7 +629,7 @@ def test_what_is_not_there_looks_as_if_it_were_not() -> None:
         tensor.vieww  # noqa: B018
 
 
-def test_what_is_checked_can_be_checked() -> None:
+def test_annotations_resolve_and_accept_numpys_numbers() -> None:
     """Every annotation can be looked up, and Python's own numbers and NumPy's fit it."""
     nn.Linear(np.int64(2), np.array(3), bias=np.True_)  # type: ignore[arg-type]
     optim.SGD(nn.Linear(2, 1).parameters(), lr=np.float32(0.1), momentum=np.array(0.5))

@@ -144,7 +144,7 @@ def test_everything_can_be_reached_with_the_tab_key(opens: Opens) -> None:
         ("unbroadcasting", "the sum over all its uses"),
     ],
 )
-def test_what_goes_wrong_is_shown_beside_what_is_right(
+def test_wrong_derivatives_are_shown_beside_the_right_ones(
     fault: str, words: str, opens: Opens
 ) -> None:
     explanation = programs.broadcast()

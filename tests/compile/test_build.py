@@ -38,7 +38,7 @@ def trained(wrap: Callable[..., Any]) -> Any:
     return [step(X, Y) for _ in range(3)], model.state_dict(), optimizer.state_dict()
 
 
-def test_what_was_built_is_not_built_again(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_built_libraries_are_reused(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     agree(trained(compile), trained(lambda f: f), 1e-4)
     files = sorted(cache.iterdir())
     # The plan, the kernels, and in the first process the runtime and what the compiler says of the
@@ -83,7 +83,7 @@ def test_a_second_process_does_not_call_the_compiler(cache: Path, tmp_path: Path
     assert called() >= 1 and called() == 0
 
 
-def test_what_runs_plans_is_built_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_runtime_is_built_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where one thread needs it while another builds it."""
     real, built = build.build, []
 

@@ -124,7 +124,7 @@ def test_of_the_users_objects_what_is_named() -> None:
     assert "trainer.epoch" in names_of(captured(lambda: getattr(trainer, "ep" + "och")))
 
 
-def test_what_is_not_the_users_is_not_looked_into() -> None:
+def test_objects_of_libraries_are_not_captured() -> None:
     t = Tensor(np.ones(1))
     thread = threading.Thread(target=lambda: t)
     log, lock = logging.getLogger("x"), threading.Lock()

@@ -305,7 +305,7 @@ def test_clipping() -> None:
 # Never stale
 
 
-def test_what_it_depends_on_is_looked_at_in_every_call() -> None:
+def test_guards_are_checked_in_every_call() -> None:
     model = network()
     scale, names = 2.0, {"shift": 1.0}
 
@@ -438,7 +438,7 @@ def test_writing_where_nobody_looks_is_an_error() -> None:
         compile(view)(np.ones((2, 2)))
 
 
-def test_what_is_filled_is_traced_itself() -> None:
+def test_writing_a_tracer_into_a_plain_array_is_refused() -> None:
     def fill(x: Any) -> Any:
         y = np.zeros(3)
         y[0] = x[0]
@@ -1040,7 +1040,7 @@ NUMBERS: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("name", NUMBERS)
-def test_what_is_returned_has_the_types_that_numpy_gives(name: str) -> None:
+def test_results_have_numpys_types(name: str) -> None:
     f, x = NUMBERS[name], np.arange(6.0).reshape(2, 3)
     expected, found = leaves_of(f(x)), leaves_of(compile(f)(x))
     for (at, y), (_, z) in zip(expected, found, strict=True):

@@ -301,7 +301,7 @@ def test_a_step_returns_a_loss_that_nobody_goes_back_from(on_numpy: None) -> Non
     agree(grad(lambda x: step(x))(C), before)
 
 
-def test_what_is_written_has_no_derivative(on_numpy: None) -> None:
+def test_gradients_through_writes_to_captured_tensors_are_refused(on_numpy: None) -> None:
     w = Tensor(X.copy(), requires_grad=True)
 
     @compile

@@ -535,7 +535,9 @@ def test_layouts_of_parameters(name: str) -> None:
 @pytest.mark.parametrize(
     "shape", [(128, 512), (100, 320), (3, 64, 80), (64, 33), (64, 1024), (16, 400), (2, 5, 48, 32)]
 )
-def test_what_is_turned_for_a_product(shape: tuple[int, ...], kind: str) -> None:
+def test_products_of_transposed_operands_beside_their_sums(
+    shape: tuple[int, ...], kind: str
+) -> None:
     g, x = normal(*shape).astype(kind), normal(*shape[:-1], 40).astype(kind)
     f = compile(lambda g, x: (np.swapaxes(g, -1, -2) @ x, np.sum(g, axis=0)))
     product, total = f(g, x)

@@ -49,7 +49,7 @@ def named(report: Report, *ops: str) -> list[dict[str, Any]]:
     return [k for k in report.kernels if " ".join(ops) in " ".join(op for op, _ in k["ops"])]
 
 
-def test_what_was_fused_and_what_it_costs(report: Report) -> None:
+def test_the_report_has_fused_ops_and_their_costs(report: Report) -> None:
     (first,) = named(report, "add", "relu")
     assert first["kind"] == "product"
     assert first["ops"] == (("matmul", (128, 64)), ("add", (128, 64)), ("relu", (128, 64)))

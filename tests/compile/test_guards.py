@@ -176,7 +176,7 @@ def test_reasons_do_not_grow_without_end() -> None:
     assert len(f.reasons) == 32 and f.reasons[-1].endswith("was 38 and is 39")
 
 
-def test_modes_that_alternate_are_kept() -> None:
+def test_alternating_modes_are_not_retraced() -> None:
     model = nn.Dropout(0.5, rng=np.random.default_rng(0))
     f = compile(lambda x: model(x))
     for _ in range(3):
@@ -221,7 +221,7 @@ def test_state_that_is_changed_in_the_step_is_refused_and_put_back() -> None:
     assert layer.shift == 0 and not hasattr(layer, "last")
 
 
-def test_what_is_set_up_in_the_first_run_may_be() -> None:
+def test_state_initialised_in_the_first_call_is_allowed() -> None:
     cache: dict[int, Any] = {}
 
     def f(x: Any) -> Any:

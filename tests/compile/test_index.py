@@ -107,7 +107,7 @@ def test_sums_and_multiples(a: Expr, b: Expr, by: int) -> None:
 
 @held
 @given(sums(), sums())
-def test_what_is_equal_is_one_expression(a: Expr, b: Expr) -> None:
+def test_equal_sums_are_equal_expressions(a: Expr, b: Expr) -> None:
     assert a + b == b + a and hash(a + b) == hash(b + a)
     assert (a + b) + b * -1 == a and a * 0 == ZERO
     assert a + 1 != a
@@ -159,7 +159,7 @@ def test_they_do_not_where_they_are_not_of_one_division(e: Expr, a: int, b: int)
         assert value_of(whole, at) == n // a * b + n % b
 
 
-def test_what_divides_is_a_plain_sum() -> None:
+def test_quotients_of_divisible_sums_are_sums() -> None:
     i, j = variable("i", 4), variable("j", 6)
     assert (i * 6 + j).divmod(6) == (i, j)
     assert (i * 6 + j).divmod(2) == (i * 3 + j.divmod(2)[0], j.divmod(2)[1])
@@ -284,7 +284,7 @@ def halves(v: Var) -> Expr:
     return variable(f"{v.name}half", -(-v.extent // 2)) * 2 + two
 
 
-def test_what_is_read_from_memory_stays_when_others_are_replaced() -> None:
+def test_indices_read_from_memory_survive_substitution() -> None:
     i = Var("i", 4)
     known = Expr({Known("row", 7, frozenset([i])): 3})
     e = known + Expr({i: 1})
@@ -335,7 +335,7 @@ def test_common_factors_make_up_all_shapes(pair: tuple[Shape, Shape]) -> None:
     assert common_factors([a]) == ([n for n in a if n != 1] or [1])
 
 
-def test_common_factors_of_what_does_not_divide() -> None:
+def test_common_factors_of_shapes() -> None:
     assert common_factors([(2, 6), (3, 4)]) == [12]
     assert common_factors([(2, 6), (6, 2)]) == [2, 3, 2]
     assert common_factors([(1,), (1, 1)]) == [1]

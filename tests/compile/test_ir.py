@@ -68,7 +68,9 @@ WRONG: list[tuple[str, list[Any], dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize("name, arrays, how", WRONG)
-def test_what_numpy_refuses_is_refused(name: str, arrays: list[Any], how: dict[str, Any]) -> None:
+def test_shape_inference_refuses_what_numpy_refuses(
+    name: str, arrays: list[Any], how: dict[str, Any]
+) -> None:
     with pytest.raises((ValueError, TypeError, IndexError)):
         expected(registry[name], arrays, how)
     with pytest.raises((ValueError, TypeError, IndexError)):

@@ -35,7 +35,7 @@ def room(size: int) -> int:
 
 @held
 @given(programs())
-def test_what_is_alive_at_the_same_time_does_not_overlap(
+def test_buffers_with_overlapping_lifetimes_do_not_overlap_in_memory(
     program: tuple[Uses, dict[int, int]],
 ) -> None:
     uses, sizes = program
@@ -52,7 +52,7 @@ def test_what_is_alive_at_the_same_time_does_not_overlap(
 
 @held
 @given(programs())
-def test_what_is_used_is_placed_and_nothing_else(program: tuple[Uses, dict[int, int]]) -> None:
+def test_exactly_the_used_buffers_are_placed(program: tuple[Uses, dict[int, int]]) -> None:
     uses, sizes = program
     offsets, _ = arena(uses, sizes)
     assert offsets.keys() == sizes.keys() & set().union(*uses)

@@ -287,7 +287,7 @@ def test_a_network_trains_as_it_does_eagerly(name: str, optimizer: str) -> None:
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_what_is_compared_is_not_the_same_for_a_wrong_step(name: str) -> None:
+def test_the_comparison_fails_for_a_wrong_loss(name: str) -> None:
     """A step with a loss that is a percent larger is told apart."""
     expected = trained(name, "SGD", lambda step: step)
 

@@ -766,7 +766,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
 
 
 @pytest.mark.parametrize("kind", REFUSED)
-def test_what_cannot_be_watched_is_refused_at_the_first_call(kind: str) -> None:
+def test_objects_that_guards_cannot_watch_are_refused_at_the_first_call(kind: str) -> None:
     function, match = REFUSED[kind]
     for _ in range(2):  # also where the graph is in the cache
         with pytest.raises((MinigradError, ValueError), match=match):

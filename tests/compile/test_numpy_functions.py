@@ -58,7 +58,7 @@ def test_the_table_of_numpys_functions(x: np.ndarray) -> None:
 @pytest.mark.parametrize(
     "f", [np.nonzero, lambda x: x[x > 1], lambda x: np.nonzero(Tensor(x) > 1)[0]]
 )
-def test_what_depends_on_numbers_for_its_shape_is_refused(f: Any) -> None:
+def test_functions_with_data_dependent_shapes_are_refused(f: Any) -> None:
     with pytest.raises(UnsupportedError, match=r"not known before it runs: use np\.where"):
         compile(f)(np.array([1.0, 2.0, 0.0]))
 

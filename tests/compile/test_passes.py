@@ -230,7 +230,7 @@ def part(g: Value, axis: int, low: int, high: int, n: int, step: int = 1) -> Val
 
 
 @pytest.mark.parametrize("axis", [0, 1])
-def test_what_a_split_gives_back_is_joined(axis: int) -> None:
+def test_cotangents_of_a_split_are_concatenated(axis: int) -> None:
     sizes, starts = (2, 3, 1, 4), (0, 2, 5, 6)
     shapes: list[Shape] = [(n, 3) if axis == 0 else (3, n) for n in sizes]
     gs = [leaf(*shape) for shape in shapes]
@@ -340,7 +340,7 @@ def test_long_chains_that_are_turned_take_no_longer() -> None:
     assert len(turned(graph_of(x)).order) < 600
 
 
-def test_what_is_needed_both_ways_or_made_no_better_stays() -> None:
+def test_transposed_products_stay_if_both_are_needed_or_nothing_is_gained() -> None:
     x, y = leaf(4, 5), leaf(5, 6)
     product = apply("matmul", x, y)
     twice = apply("mul", product, product)
@@ -361,7 +361,7 @@ def test_what_is_needed_both_ways_or_made_no_better_stays() -> None:
 
 
 @pytest.mark.parametrize("name", COMPOSED)
-def test_what_is_composed_is_the_same(name: str) -> None:
+def test_decomposed_ops_give_the_same_values(name: str) -> None:
     samples = [sample for sample in SAMPLES.values() if sample.op.name == name]
     assert samples
     for sample in samples:
@@ -401,7 +401,7 @@ def test_products_of_every_kind() -> None:
 @pytest.mark.parametrize("groups", [1, 2])
 @pytest.mark.parametrize("stride", [(1, 1), (2, 3)])
 @pytest.mark.parametrize("dilation", [(1, 1), (2, 1)])
-def test_what_convolutions_give_back(groups: int, stride: Any, dilation: Any) -> None:
+def test_cotangents_of_convolutions(groups: int, stride: Any, dilation: Any) -> None:
     """With rows and columns of the input that no window sees."""
     size, kernel = (9, 8), (3, 2)
     outs = [
@@ -427,7 +427,7 @@ def test_the_same_is_computed_once() -> None:
         assert found[0] is found[1]
 
 
-def test_what_differs_is_not() -> None:
+def test_expressions_that_differ_are_not_merged() -> None:
     x, y, whole = leaf(3), leaf(3), leaf(3, dtype=np.int32)
     zeros = np.zeros(3)
     for a, b in [
@@ -508,7 +508,7 @@ def both_runs(
     return [run(x, [arrays[v] for v in (*x.inputs, *x.states)]) for x in graphs]
 
 
-def test_what_is_not_changed_is_the_same_object() -> None:
+def test_rewriting_keeps_unchanged_values() -> None:
     x = leaf(3)
     kept = apply("exp", x)
     graph = graph_of(kept, apply("mul", kept, 1))

@@ -99,7 +99,7 @@ def test_indices_of_every_dtype_and_with_the_rest_of_an_index() -> None:
     compare(cases)
 
 
-def test_what_is_added_is_computed_on_the_way() -> None:
+def test_scattered_values_are_computed_in_the_same_kernel() -> None:
     """And what comes of it goes on."""
     rng = np.random.default_rng(2)
     rows = rng.integers(0, 5, 30)

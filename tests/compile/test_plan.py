@@ -207,7 +207,7 @@ ARRAY_OF_2 = Array(0, 64, "<f4", plain((2,)))
 
 @pytest.mark.parametrize("ending", ["plan", "so"])
 @pytest.mark.parametrize("damage", ["half", "nothing", "other bytes", "one bit"])
-def test_what_was_damaged_is_made_again(cache: Path, ending: str, damage: str) -> None:
+def test_damaged_cache_files_are_rebuilt(cache: Path, ending: str, damage: str) -> None:
     def f(x: Any) -> Any:
         return np.tanh(x) * 3
 
@@ -225,7 +225,7 @@ def test_what_was_damaged_is_made_again(cache: Path, ending: str, damage: str) -
     assert build.kept(path.name) is not None
 
 
-def test_what_is_left_of_another_process_that_was_killed(cache: Path) -> None:
+def test_leftovers_of_killed_processes_in_the_cache_do_not_matter(cache: Path) -> None:
     cache.mkdir()
     (cache / "tmp1234").write_bytes(b"half a library")
     (cache / "folder").mkdir()
@@ -289,7 +289,7 @@ def digest_of(make: Callable[[Value], Value], **how: Any) -> str:
     return digest(Graph([x] if not states else [], states, [make(x)], []))
 
 
-def test_what_is_told_apart() -> None:
+def test_different_graphs_have_different_digests() -> None:
     """By its text: what is computed, of what, and what is known."""
     long, other = np.arange(6000.0).reshape(1000, 6), np.arange(6000.0).reshape(1000, 6)
     other[567, 3] += 1e-9  # not seen in the text of an array
@@ -363,7 +363,7 @@ def test_leaves_outputs_and_writes_are_told_apart() -> None:
     assert len({*map(digest, graphs)}) == len(graphs)
 
 
-def test_what_is_held_may_hold_other_numbers() -> None:
+def test_digests_do_not_depend_on_the_values_of_captured_arrays() -> None:
     """They are read at each call, and so are no part of the plan."""
     ones, twos = np.ones(6), np.full(6, 2.0)
     same = [digest_of(lambda x, a=a: apply("mul", x, held(a))) for a in (ones, twos)]  # type: ignore[misc]
@@ -628,7 +628,7 @@ def test_a_warm_cache_refuses_what_a_cold_one_refuses(cache: Path) -> None:
             f(np.ones(3))
 
 
-def test_what_is_refused_leaves_no_plan(cache: Path) -> None:
+def test_refused_functions_leave_no_plan(cache: Path) -> None:
     hidden = np.random.default_rng(0)
     with pytest.raises(TraceError, match="draws random numbers by"):
         compile(lambda x: x + hidden.normal(size=3))(np.ones(3))

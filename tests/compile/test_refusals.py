@@ -66,7 +66,7 @@ def debugged(x: Any) -> Any:
 
 
 @pytest.mark.parametrize("name", MADE_OF_VALUES)
-def test_what_is_made_of_values(name: str) -> None:
+def test_python_values_made_of_traced_values_are_refused(name: str) -> None:
     with pytest.raises(TraceError):
         compile(MADE_OF_VALUES[name])(X)
 
@@ -137,7 +137,7 @@ ASKED = {
 
 
 @pytest.mark.parametrize("name", ASKED)
-def test_what_does_not_depend_on_numbers_may_be_asked(name: str, on_numpy: None) -> None:
+def test_shapes_dtypes_and_lengths_of_tracers_can_be_read(name: str, on_numpy: None) -> None:
     np.testing.assert_allclose(compile(ASKED[name])(X), ASKED[name](X))
 
 

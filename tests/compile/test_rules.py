@@ -169,7 +169,7 @@ def gradients(loss: Callable[..., Any], *shapes: tuple[int, ...]) -> Callable[[]
     return step
 
 
-def test_what_is_a_view_stays_one(repeats: list[int]) -> None:
+def test_vjps_get_views_as_in_eager_mode(repeats: list[int]) -> None:
     def loss(a: Any, b: Any, c: Any, d: Any, e: Any, f: Any) -> Any:
         # The cotangent of a sum goes to c as it is, and to a and b as views of it.
         one, two = np.concatenate([a, b]) + c, np.concatenate([d, e]) + f
@@ -181,7 +181,7 @@ def test_what_is_a_view_stays_one(repeats: list[int]) -> None:
     assert repeats  # of a and b, after d and e
 
 
-def test_what_is_a_number_stays_one(repeats: list[int]) -> None:
+def test_vjps_get_numbers_as_in_eager_mode(repeats: list[int]) -> None:
     def rule(g: Any, y: Any, x: Any) -> Any:
         g *= 2  # another number: an array would be doubled for b, too
         return g
@@ -193,7 +193,7 @@ def test_what_is_a_number_stays_one(repeats: list[int]) -> None:
     assert repeats
 
 
-def test_what_was_written_into_before_the_way_back() -> None:
+def test_writes_between_forward_and_reverse_pass_are_refused() -> None:
     def loss(x: Any, a: Any) -> Any:
         a = a * 1
         first = x * a[0]
@@ -204,7 +204,7 @@ def test_what_was_written_into_before_the_way_back() -> None:
         compile(grad(loss))(A, B)
 
 
-def test_rules_that_write_into_what_they_made() -> None:
+def test_vjps_that_write_into_their_own_arrays() -> None:
     def rule(g: Any, y: Any, x: Any) -> Any:
         found = np.zeros_like(x)
         found[1:] = g[1:] * 2
@@ -215,7 +215,7 @@ def test_rules_that_write_into_what_they_made() -> None:
 
 
 @pytest.mark.parametrize("how", ["g *= 2", "g[...] = 2"])
-def test_rules_that_write_into_what_they_are_given(how: str, repeats: list[int]) -> None:
+def test_vjps_that_write_into_their_cotangent(how: str, repeats: list[int]) -> None:
     """They must not, but then it is as it is without compiling."""
     names: dict[str, Any] = {}
     exec(f"def rule(g, y, x):\n    {how}\n    return g", names)

@@ -173,8 +173,8 @@ codegen.ENOUGH, plan.LITTLE = 1, 0
 from tests.fuzz.programs import random_program
 from tests.fuzz.common import compare
 compare([random_program(seed) for seed in range(3000, 3012)])
-from tests.compile.test_schedule import test_what_is_written_in_place_is_read_before
-test_what_is_written_in_place_is_read_before()
+from tests.compile.test_schedule import test_in_place_updates_come_after_all_reads
+test_in_place_updates_come_after_all_reads()
 print("done")
 """
 
@@ -234,7 +234,7 @@ def test_a_process_ends_while_they_wait() -> None:
     assert run(AT_THE_END) == ["done"]
 
 
-def test_what_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_threads_are_set_by_an_environment_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     for given, expected in (("1", 1), ("5", 5)):
         monkeypatch.setenv("MINIGRAD_THREADS", given)
         assert build.threads() == expected

@@ -69,7 +69,7 @@ def copies(code: Code) -> int:
 # What becomes one kernel
 
 
-def test_what_is_computed_entry_by_entry() -> None:
+def test_elementwise_ops_are_one_kernel() -> None:
     def f(x: Any, g: Any) -> Any:
         y = np.tanh(x) * g + np.exp(-x)
         return y / (1 + y * y), np.maximum(y, x), np.sqrt(y * y + 1)
@@ -199,7 +199,7 @@ def test_a_product_ends_a_kernel_for_all_but_its_own_entries() -> None:
     assert "it reads other entries of a product than its own" in reasons(turned)
 
 
-def test_what_goes_through_memory_in_another_order_is_another_kernel() -> None:
+def test_different_orders_of_memory_access_are_different_kernels() -> None:
     """To turn a matrix for a product goes along its columns, to sum it up along its rows."""
     g, x = normal(128, 512), normal(128, 96)
     found = kernels_of(lambda g, x: (g.T @ x, np.sum(g, axis=0)), g, x)
@@ -212,7 +212,7 @@ def test_what_goes_through_memory_in_another_order_is_another_kernel() -> None:
     assert "[i1*512 + i0*16 + i2]" in text and "[i0*2048 + i2*128 + i1]" in text
 
 
-def test_what_is_read_of_other_rows_comes_first() -> None:
+def test_values_read_from_other_rows_are_computed_in_an_earlier_kernel() -> None:
     def shifted(x: Any) -> Any:
         y = np.exp(np.sum(x, axis=1, keepdims=True)) * x
         return y + y[::-1] * np.sum(y, axis=1, keepdims=True)
@@ -221,7 +221,7 @@ def test_what_is_read_of_other_rows_comes_first() -> None:
     assert len(found) == 2 and any("other rows" in why for why in reasons(found))
 
 
-def test_what_numpy_computes_is_alone() -> None:
+def test_ops_left_to_numpy_are_not_fused() -> None:
     found = kernels_of(lambda x: np.exp(np.cumsum(np.exp(x), axis=0)) * 2, X)
     assert kinds(found) == ["rows", "numpy", "rows"]
 
@@ -286,7 +286,7 @@ def check_without_memory(operands: Operands) -> None:
 @pytest.mark.parametrize(
     "first", [0, *(pytest.param(k, marks=pytest.mark.slow) for k in (50, 100, 150))]
 )
-def test_what_is_worked_out_once_is_the_same_each_time(first: int) -> None:
+def test_schedules_do_not_depend_on_memoization(first: int) -> None:
     for seed in range(first, first + 50):
         check_without_memory(operands_of(random_program(seed)))
 
@@ -317,7 +317,7 @@ def test_a_loop_in_which_the_time_goes_on_has_few_kernels() -> None:
     agree(compile(f)(X), f(X), 1e-4)
 
 
-def test_what_is_not_alike_is_told_apart() -> None:
+def test_unlike_kernels_are_not_merged() -> None:
     """By numbers, by what never changes, and by which arrays are the same."""
     x, y = normal(3, 5), normal(3, 5)
     places = [2, 0, 1], [0, 1, 2], [0, 1, 1]
@@ -490,7 +490,7 @@ def writers() -> dict[str, Callable[[Any, list[Tensor]], Any]]:
     return {f.__name__: f for f in every}
 
 
-def test_what_is_written_in_place_is_read_before() -> None:
+def test_in_place_updates_come_after_all_reads() -> None:
     """All of them in one compiled function, each with states of its own."""
     functions = writers()
     x = normal(6, 6)
@@ -533,7 +533,7 @@ def test_a_stage_and_the_places_of_its_value() -> None:
 
 
 @pytest.mark.parametrize(("n", "again"), [(1 << 19, True), (1 << 12, False)])
-def test_what_no_cache_holds_is_computed_again(n: int, again: bool) -> None:
+def test_cheap_values_that_exceed_the_cache_are_recomputed(n: int, again: bool) -> None:
     """A step that costs little and is read in two places, of neighbours."""
 
     def f(x: Any) -> Any:

@@ -171,7 +171,7 @@ def test_nan_and_infinities_stay_in_their_rows_and_columns() -> None:
         np.testing.assert_array_equal(found[1], (x @ y).T)
 
 
-def test_what_follows_a_product() -> None:
+def test_operations_fused_behind_a_product() -> None:
     """It goes with the tile: broadcast, read at other indices, in other shapes, given away too."""
     rng = np.random.default_rng(7)
     x, w, b, r = normal(rng, 30, 19), normal(rng, 19, 45), normal(rng, 45), normal(rng, 30, 1)

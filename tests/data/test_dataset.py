@@ -135,7 +135,7 @@ def test_a_split_that_leaves_a_part_empty(
         split(ArrayDataset(np.arange(samples)), held_out)
 
 
-def test_what_is_split_is_a_data_set() -> None:
+def test_split_refuses_arrays() -> None:
     with pytest.raises(ArgumentError, match=r"not a ndarray: .*ArrayDataset"):
         split(np.arange(10), 0.2)
 

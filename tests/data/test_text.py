@@ -16,7 +16,7 @@ from minigrad.errors import ArgumentError, DtypeError, MinigradError, ShapeError
 
 
 @given(st.text(min_size=1))
-def test_what_is_encoded_is_decoded_again(text: str) -> None:
+def test_decode_is_the_inverse_of_encode(text: str) -> None:
     vocabulary = Vocabulary(text)
     tokens = vocabulary.encode(text)
     assert tokens.dtype == np.int64

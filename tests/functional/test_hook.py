@@ -19,7 +19,7 @@ def test_the_function_sees_the_cotangent_of_this_use_only() -> None:
     np.testing.assert_array_equal(x.grad, [8, 8])
 
 
-def test_what_it_returns_goes_on() -> None:
+def test_the_returned_cotangent_replaces_the_one_given() -> None:
     x = Tensor([1.0, 2.0], requires_grad=True)
     (hook(x, lambda g: -g) * 3).sum().backward()
     np.testing.assert_array_equal(x.grad, [-3, -3])
@@ -40,7 +40,7 @@ def test_second_derivatives_go_through_it() -> None:
     np.testing.assert_allclose(second, [2 * 6 * 2 * 2])
 
 
-def test_what_is_wrong_is_said() -> None:
+def test_wrong_arguments_and_shapes_are_named() -> None:
     x = Tensor([1.0, 2.0], requires_grad=True)
     with pytest.raises(ArgumentError, match="x must be a Tensor, and is an array of shape"):
         hook(np.ones(2), print)

@@ -26,7 +26,7 @@ CASES: Cases = {
 }
 
 
-def test_what_does_not_fit_is_named() -> None:
+def test_shapes_that_do_not_match_are_named() -> None:
     with pytest.raises(ShapeError, match=r"\(3, 4\).*\(2, 3\)"):
         F.linear(Tensor(X), W[:, :3])
 

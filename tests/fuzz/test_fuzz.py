@@ -156,7 +156,7 @@ def off(x: np.ndarray) -> np.ndarray:
     return other
 
 
-def test_what_differs_beside_others_only_is_told_so() -> None:
+def test_a_program_that_fails_only_beside_others_is_reported() -> None:
     programs = [random_program(seed) for seed in (1, 2, 3)]
 
     def wrong_of_several(programs: Sequence[Program]) -> list[str]:

@@ -122,7 +122,7 @@ PASSES = [
         "passes.py",
         "id(x) if type(x) is Value else (type(x), repr(x)) for x in value.inputs",
         "id(x) if type(x) is Value else x for x in value.inputs",
-        "tests/compile/test_passes.py::test_what_differs_is_not",
+        "tests/compile/test_passes.py::test_expressions_that_differ_are_not_merged",
     ),
     Fault(
         "passes.py",
@@ -179,7 +179,7 @@ INDICES = [
         "index.py",
         "if any(b % a for a, b in itertools.pairwise(steps)):",
         "if False:",
-        "tests/compile/test_index.py::test_common_factors_of_what_does_not_divide",
+        "tests/compile/test_index.py::test_common_factors_of_shapes",
     ),
     Fault("index.py", "part is not None and part is not ... for", "part is not ... for", GRAPHS),
     Fault("layout.py", "-(-sizes[-1] // self.panel)", "sizes[-1] // self.panel", of("tails")),
@@ -471,13 +471,13 @@ KEYS = [
         "plan.py",
         "return value.fixed, content, value.shape, value.dtype.str",
         "return value.fixed, content, value.shape",
-        "tests/compile/test_plan.py::test_what_is_told_apart",
+        "tests/compile/test_plan.py::test_different_graphs_have_different_digests",
     ),
     Fault(
         "plan.py",
         "return value.fixed, content, value.shape, value.dtype.str",
         "return value.fixed, content, value.dtype.str",
-        "tests/compile/test_plan.py::test_what_is_told_apart",
+        "tests/compile/test_plan.py::test_different_graphs_have_different_digests",
     ),
     Fault(
         "plan.py",
@@ -501,7 +501,7 @@ KEYS = [
         "plan.py",
         "hashlib.sha256(content).digest() if len(content) > 64",
         "content[:64] if len(content) > 64",
-        "tests/compile/test_plan.py::test_what_is_told_apart",
+        "tests/compile/test_plan.py::test_different_graphs_have_different_digests",
     ),
     Fault(
         "build.py",
@@ -528,7 +528,7 @@ GUARDS = [
         "capture.py",
         '"array": ("{0}.node.value is {2}"',
         '"array": ("{0}.node.value.shape == {2}.shape"',
-        "tests/compile/test_compiled.py::test_what_it_depends_on_is_looked_at_in_every_call",
+        "tests/compile/test_compiled.py::test_guards_are_checked_in_every_call",
     ),
     Fault(
         "capture.py",
@@ -619,7 +619,7 @@ GUARDS = [
         "guards.py",
         'yield "flag", t, None, name',
         "yield from ()",
-        "tests/compile/test_compiled.py::test_what_it_depends_on_is_looked_at_in_every_call",
+        "tests/compile/test_compiled.py::test_guards_are_checked_in_every_call",
     ),
     Fault(
         "guards.py",
@@ -792,7 +792,7 @@ DERIVATIVES = [
         "if any(value in written and node not in recorder.reached for node"
         ", value in leaves.items()):",
         "if False:",
-        "tests/compile/test_derivative.py::test_what_is_written_has_no_derivative",
+        "tests/compile/test_derivative.py::test_gradients_through_writes_to_captured_tensors_are_refused",
     ),
     Fault(
         "derivative.py",

@@ -110,7 +110,7 @@ MASKS: dict[str, tuple[dict[str, Any], Any]] = {
 
 
 @pytest.mark.parametrize(("options", "expected"), MASKS.values(), ids=list(MASKS))
-def test_what_is_masked_is_not_seen(options: dict[str, Any], expected: np.ndarray) -> None:
+def test_masked_keys_get_no_weight(options: dict[str, Any], expected: np.ndarray) -> None:
     assert np.array_equal(sees(layer(), **options), expected)
     weights = to_itself(layer(), X, **options)[1].data
     assert np.array_equal(weights > 0, expected)
@@ -232,7 +232,7 @@ def test_parameters_have_pytorchs_names() -> None:
 
 @pytest.mark.parametrize("norm_first", [True, False])
 @pytest.mark.parametrize("activation", ["relu", "gelu", np.tanh, ReLU()])
-def test_what_goes_where(norm_first: bool, activation: Any) -> None:
+def test_the_encoder_layer_is_its_parts_composed(norm_first: bool, activation: Any) -> None:
     layer = encoder(norm_first=norm_first, activation=activation)
 
     def attend(x: Any) -> Any:

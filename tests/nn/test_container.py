@@ -196,7 +196,7 @@ def test_lists_and_dicts_compute_nothing(container: Module) -> None:
         lambda x: ModuleDict({"1": x}),
     ],
 )
-def test_what_is_not_a_module_is_refused(hold: Callable[[Any], Any], wrong: Any) -> None:
+def test_items_that_are_no_modules_are_refused(hold: Callable[[Any], Any], wrong: Any) -> None:
     with pytest.raises(UnsupportedError, match=r"item 1 is .*write nn.ReLU\(\)"):
         hold(wrong)
 

@@ -76,7 +76,7 @@ def test_derivatives() -> None:
 
 
 @pytest.mark.parametrize("p", [-0.1, 1.5, float("nan")])
-def test_what_is_no_probability_is_refused(p: float) -> None:
+def test_probabilities_out_of_range_are_refused(p: float) -> None:
     with pytest.raises(ArgumentError, match=f"Dropout: p must be at .*, and is {p}"):
         Dropout(p)
     with pytest.raises(ArgumentError, match=f"dropout: p .* not {p}"):

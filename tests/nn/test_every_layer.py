@@ -279,7 +279,7 @@ def test_the_generator_decides_the_start_and_the_draws(layer: Layer) -> None:
 
 
 @each_layer()
-def test_train_and_eval_reach_all_of_it(layer: Layer) -> None:
+def test_train_and_eval_reach_all_descendants(layer: Layer) -> None:
     module = made(layer)
     assert all(part.training for part in module.modules())
     module.eval()

@@ -22,7 +22,7 @@ def test_before_and_after_in_the_order_they_were_registered() -> None:
     assert told == [("before", True), "second", ("after", True, (5, 3))]
 
 
-def test_what_they_return_is_taken() -> None:
+def test_returned_values_replace_arguments_and_outputs() -> None:
     layer = nn.Identity()
     with layer.register_forward_pre_hook(lambda module, args: args[0] * 2):
         np.testing.assert_array_equal(layer(X), 2 * X)

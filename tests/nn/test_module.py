@@ -44,7 +44,7 @@ def test_modules_are_children() -> None:
     assert [type(m) for m in net.modules()] == [Net, Sequential, Linear, ReLU, Linear]
 
 
-def test_what_was_computed_is_neither_parameter_nor_buffer() -> None:
+def test_computed_tensors_are_neither_parameters_nor_buffers() -> None:
     net: Any = Net()
     net.output = net(np.ones((1, 2)))
     net.mask = net.output > 0
@@ -106,7 +106,7 @@ def test_one_by_one_they_are_frozen_as_well_and_copies_know_it() -> None:
         assert [name for name, _ in other.named_buffers()] == ["offset"]
 
 
-def test_what_an_attribute_holds_now_counts() -> None:
+def test_attributes_that_are_replaced_change_parameters_and_buffers() -> None:
     net = Net()
     net.scale = Tensor(np.ones(2))
     net.offset = Tensor(np.ones(2), requires_grad=True)

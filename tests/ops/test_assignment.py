@@ -45,7 +45,7 @@ def test_leading_axes_of_size_one(shape: tuple[int, ...], index: Any) -> None:
 
 
 @pytest.mark.parametrize(("shape", "index"), [((1,), (0, 0)), ((2, 3), 0), ((1, 2), 0), ((1,), 5)])
-def test_what_numpy_refuses_is_refused(shape: tuple[int, ...], index: Any) -> None:
+def test_assignments_that_numpy_refuses_are_refused(shape: tuple[int, ...], index: Any) -> None:
     y = Tensor(np.zeros((2, 3)))
     with pytest.raises((ValueError, TypeError, IndexError)):
         y.data.copy()[index] = np.ones(shape)

@@ -93,7 +93,7 @@ def check(f: Callable[[Any], Any]) -> None:
 
 @pytest.mark.parametrize("view", VIEWS)
 @pytest.mark.parametrize("write", WRITES)
-def test_what_is_written_into_a_view_is_seen_by_its_base(view: str, write: Any) -> None:
+def test_writes_into_a_view_change_its_base(view: str, write: Any) -> None:
     def f(x: Any) -> Any:
         a = x * 1.0
         before = (a * a).sum()
@@ -106,7 +106,7 @@ def test_what_is_written_into_a_view_is_seen_by_its_base(view: str, write: Any) 
 
 @pytest.mark.parametrize("view", VIEWS)
 @pytest.mark.parametrize("write", WRITES)
-def test_what_is_written_into_the_base_is_seen_by_its_views(view: str, write: Any) -> None:
+def test_writes_into_the_base_change_its_views(view: str, write: Any) -> None:
     def f(x: Any) -> Any:
         a = x * 1.0
         v = VIEWS[view](a)
@@ -335,7 +335,7 @@ def test_a_number_that_is_detached_can_be_trained() -> None:
     assert a.item() == 1
 
 
-def test_what_vjp_returns_can_be_written_into() -> None:
+def test_outputs_of_vjp_can_be_written_into() -> None:
     y, pull_back = vjp(np.exp, np.zeros(2))
     y -= 1.0
     np.testing.assert_array_equal(pull_back(np.ones(2))[0], [1, 1])
@@ -358,7 +358,7 @@ def write_by_numpy(a: Any) -> None:
         row -= row.mean()
 
 
-def test_what_nobody_else_has_is_written_in_place() -> None:
+def test_memory_without_aliases_is_written_in_place() -> None:
     a, expected = Tensor(X.copy()), X.copy()
     before = memory_of(a)
     write_by_numpy(a)
@@ -378,7 +378,7 @@ HELD: dict[str, Callable[[Any], Any]] = {
 
 
 @pytest.mark.parametrize("name", HELD)
-def test_what_somebody_has_stays_as_it_was(name: str) -> None:
+def test_values_held_elsewhere_are_copied_before_a_write(name: str) -> None:
     t = Tensor(X.copy())
     held = HELD[name](t)
     before = np.array(held.data if isinstance(held, Tensor) else held)

@@ -69,6 +69,6 @@ def test_nesterov_takes_the_gradient_in_once_more(nesterov: bool, direction: lis
 
 
 @pytest.mark.parametrize("shape", [(), (3,), (2, 3, 4)])
-def test_what_is_no_matrix_is_for_adamw(shape: tuple[int, ...]) -> None:
+def test_parameters_that_are_no_matrices_are_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(ShapeError, match=r"Muon takes matrices, .* give it, .* to an AdamW"):
         Muon([parameter(2, 2), parameter(*shape)])

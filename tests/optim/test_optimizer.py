@@ -347,7 +347,7 @@ def test_a_parameter_that_was_computed(kind: Kind) -> None:
 
 
 @pytest.mark.parametrize("wrong", [np.ones(2), ("weight", parameter(1)), "weight"])
-def test_what_is_not_a_tensor(wrong: Any) -> None:
+def test_parameters_that_are_no_tensors_are_refused(wrong: Any) -> None:
     with pytest.raises(TypeError, match=r"SGD: parameter 0 is a \w+, not a Tensor"):
         SGD([wrong])
 

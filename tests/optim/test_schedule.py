@@ -133,7 +133,7 @@ def test_a_schedule_made_after_the_rate_was_set_starts_from_that() -> None:
     assert rates(optimizer) == [2, 2]
 
 
-def test_what_a_schedule_leaves_in_a_group_is_not_given_to_the_rule() -> None:
+def test_initial_lr_is_not_passed_to_the_update_rule() -> None:
     optimizer = two_groups()
     LinearLR(optimizer, 0.5)
     run(optimizer, np.ones((1, 1)))
@@ -203,14 +203,14 @@ def test_plateaus_of_any_sign(
 
 
 @pytest.mark.parametrize("make", [lambda o: StepLR(o, 1), ReduceLROnPlateau])
-def test_what_is_no_optimiser(make: Any) -> None:
+def test_schedules_of_something_else_than_an_optimiser_are_refused(make: Any) -> None:
     with pytest.raises(
         TypeError, match=r"(StepLR|Plateau): optimizer must be an optimiser.*and is \["
     ):
         make([parameter(1)])
 
 
-def test_what_does_not_go_by_steps_cannot_follow_others() -> None:
+def test_sequential_lr_refuses_reduce_on_plateau() -> None:
     optimizer = two_groups()
     plateau: Any = ReduceLROnPlateau(optimizer)
     with pytest.raises(TypeError, match="scheduler 0 is a ReduceLROnPlateau, and not one that"):

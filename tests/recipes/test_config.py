@@ -70,7 +70,9 @@ def test_a_file_with_something_unknown(tmp_path: Path, content: str, message: st
         ({"data": "digits", "epoch": 1}, "no setting 'epoch', for digits: did you mean epochs?"),
     ],
 )
-def test_what_there_is_not(settings: dict[str, Any], message: str) -> None:
+def test_unknown_data_models_and_settings_are_refused(
+    settings: dict[str, Any], message: str
+) -> None:
     with pytest.raises(ArgumentError, match=message):
         configure(settings)
 

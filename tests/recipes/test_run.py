@@ -150,7 +150,7 @@ def test_two_trainings_do_not_share_a_folder(tmp_path: Path) -> None:
     run(folder, data="moons", epochs=1)
 
 
-def test_what_killed_runs_left_half_written_is_cleared_away(tmp_path: Path) -> None:
+def test_temporary_files_of_killed_runs_are_removed(tmp_path: Path) -> None:
     names = ("config.toml", "log.jsonl", "checkpoint.safetensors", "weights.safetensors")
     for name in names:
         (tmp_path / f".{name}.0123456789abcdef.tmp").touch()
@@ -179,7 +179,7 @@ def test_a_run_keeps_what_it_was_told(tmp_path: Path) -> None:
     assert told == [f"# until step {step}: epochs = {k + 1}" for k, step in enumerate(steps[:2])]
 
 
-def test_what_is_no_run(tmp_path: Path) -> None:
+def test_folders_without_a_finished_run_are_refused(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"there is no run in .*no config.toml"):
         load_model(tmp_path)
     (tmp_path / "config.toml").write_text(configure({"data": "digits"}).lines())

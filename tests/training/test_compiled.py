@@ -107,7 +107,9 @@ def test_it_trains_as_without_compiling(clip_norm: float | None) -> None:
         np.testing.assert_allclose(history[name], expected[name], 1e-4, 1e-5, err_msg=name)
 
 
-def test_compiled_is_what_comes_often_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_step_is_compiled_after_enough_batches_of_a_shape(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(compiled, "FIRST", 2)
     monkeypatch.setattr(compiled, "OTHERS", 3)
     model, _, count = trained(compile=None, steps=15)
@@ -180,7 +182,7 @@ def test_callbacks_see_gradients() -> None:
                 assert row[kind][name] == pytest.approx(value, rel=1e-3), (kind, name)
 
 
-def test_gradients_are_not_kept_where_nobody_asks() -> None:
+def test_gradients_are_not_written_if_no_callback_reads_them() -> None:
     model, _, count = trained(callbacks=[Snapshots()])
     assert {gradient for seen in count.seen for gradient in seen} == {USED_UP}
     assert {p.node.grad for p in model.parameters()} == {USED_UP}
@@ -233,7 +235,7 @@ class Branches(nn.Module):
         return -y if y.data.sum() > 0 else y
 
 
-def test_what_cannot_be_compiled_is_said_once_and_trains() -> None:
+def test_a_step_that_cannot_be_compiled_warns_once_and_trains() -> None:
     with pytest.warns(RuntimeWarning, match="fit trains without compiling.*branches") as warned:
         model, _, count = trained(Branches(), compile=None, steps=40)
     assert len(warned) == 1
@@ -267,7 +269,7 @@ def validated(compile: bool | None, model: nn.Module | None = None, **how: Any) 
     return seen.traces, history
 
 
-def test_what_is_held_out_is_compiled_when_it_comes_often_enough(
+def test_validation_is_compiled_after_enough_batches_of_a_shape(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(compiled, "OTHERS", 5)
@@ -280,7 +282,7 @@ def test_what_is_held_out_is_compiled_when_it_comes_often_enough(
     assert validated(True, steps=2)[0] == [2, 2]
 
 
-def test_counts_of_what_is_held_out_are_kept(
+def test_counts_of_validation_batches_are_saved(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(compiled, "OTHERS", 5)
@@ -298,7 +300,7 @@ class BranchesInEval(Branches):
         return self.layer(x) if self.training else super().forward(x)
 
 
-def test_what_is_held_out_and_cannot_be_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_validation_that_cannot_be_compiled_warns_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compiled, "OTHERS", 5)
     with pytest.warns(RuntimeWarning, match="fit validates without compiling.*branches") as warned:
         traces, history = validated(None, BranchesInEval())

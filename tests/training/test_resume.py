@@ -342,7 +342,7 @@ def test_numpys_values_in_a_state(tmp_path: Path, value: Any, kept: Any) -> None
         *({1: "a"}, {"a": object()}, {1, 2}, b"bytes", np.datetime64("2026"), np.longdouble(1)),
     ],
 )
-def test_what_a_checkpoint_cannot_hold_is_refused_before_training(
+def test_states_that_checkpoints_cannot_hold_are_refused_before_training(
     tmp_path: Path, value: Any
 ) -> None:
     callback = Remember(value)

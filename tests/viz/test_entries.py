@@ -85,7 +85,7 @@ def test_long_sums_are_shortened() -> None:
     assert str(explain((b * np.ones(100)).sum()).entry("b", ())).endswith("and 88 more")
 
 
-def test_what_is_no_entry() -> None:
+def test_indices_that_are_no_entry_are_refused() -> None:
     explanation = explain(Tensor([1.0, 2.0], requires_grad=True, name="x").sum())
     for index in (2, (0, 0), (), 0.5, slice(None)):
         with pytest.raises(ShapeError, match=r"is no entry of w1, of shape \(2,\)"):

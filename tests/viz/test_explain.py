@@ -161,7 +161,7 @@ def test_a_leaf_alone() -> None:
     assert text[-1] == "dz/dx = 1"
 
 
-def test_what_has_no_gradient_is_in_the_forward_pass_only() -> None:
+def test_steps_without_gradient_are_in_the_forward_pass_only() -> None:
     x, y = leaf(2.5, "x"), leaf(1, "y")
     z: Any = np.where(np.greater(x, y), x * x, y) + np.floor(y) + Tensor(7.0, name="seven")
     text = lines(z)

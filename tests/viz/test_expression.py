@@ -53,7 +53,7 @@ def test_leaves_are_named_and_shared() -> None:
     assert (left.name, left.requires_grad, left.value) == ("x1", True, 2.0)
 
 
-def test_what_has_no_name_in_it_is_a_number() -> None:
+def test_subexpressions_without_names_are_numbers() -> None:
     z = parse("x1*(2 + 3*cos(0))", {"x1": 2})
     assert z.node.inputs[1] == 5.0
     assert type(z.node.inputs[1]) is float

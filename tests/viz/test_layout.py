@@ -51,7 +51,7 @@ def test_a_leaf_is_just_above_what_uses_it() -> None:
     assert level[3] == level[2] - 1
 
 
-def test_what_is_in_each_others_way_is_moved_together() -> None:
+def test_overlapping_boxes_are_moved_together() -> None:
     assert apart([0, 0], [10, 10]) == [-(10 + GAP) / 2, (10 + GAP) / 2]
     assert apart([0, 100], [10, 10]) == [0, 100]
 

@@ -106,6 +106,6 @@ def test_more_digits() -> None:
     assert [number(1 / 3, digits) for digits in (6, 17)] == ["0.333333", "0.33333333333333331"]
 
 
-def test_what_is_no_notation_is_refused() -> None:
+def test_templates_outside_the_notation_are_refused() -> None:
     with pytest.raises(ValueError, match=r"a template cannot hold \[_0\]"):
         write("[{0}]", PLACES)

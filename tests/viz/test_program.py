@@ -69,7 +69,7 @@ def test_a_tensor_is_passed_as_it_is_and_named(path: str) -> None:
         ("number", {}, "returned a float, and not a Tensor"),
     ],
 )
-def test_what_is_wrong_is_said(
+def test_functions_that_cannot_be_explained_are_refused(
     path: str, name: str, values: dict[str, float], message: str
 ) -> None:
     with pytest.raises(ArgumentError, match=message):

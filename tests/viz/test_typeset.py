@@ -36,7 +36,7 @@ def test_digits_are_kept_as_they_were_written() -> None:
     assert tree("2.000") == ["n", "2.000"]
 
 
-def test_what_is_no_expression_stays_text() -> None:
+def test_text_that_is_no_expression_stays_text() -> None:
     assert tree("1 +") == ["t", "1 +"]
 
 
