@@ -20,7 +20,7 @@ def rows(table: Mapping[str, Any], **marks: Callable[[Any], bool]) -> list[Any]:
     ]
 
 
-ENTRIES = 60  # finite differences take several runs for each entry that there is
+ENTRIES = 40  # finite differences take several runs for each entry that there is
 
 
 def is_large(*shapes: tuple[int, ...]) -> bool:

@@ -53,12 +53,13 @@ def samples_of(op: Op) -> list[Sample]:
     return [sample for sample in SAMPLES.values() if sample.op is op]
 
 
-def dtypes(*names: str, slow: tuple[str, ...]) -> Any:
-    table = {dtype: dtype for dtype in (*names, *slow)}
-    return pytest.mark.parametrize("dtype", rows(table, slow=slow.__contains__))
+def dtypes(*names: str, **marks: tuple[str, ...]) -> Any:
+    table = {dtype: dtype for dtype in (*names, *marks["slow"])}
+    marked = {mark: among.__contains__ for mark, among in marks.items()}
+    return pytest.mark.parametrize("dtype", rows(table, **marked))
 
 
-@dtypes("float32", slow=("float64",))
+@dtypes("float32", slow=("float64",), unoptimized=("float32",))
 @pytest.mark.parametrize("op", registry.values(), ids=list(registry))
 def test_as_the_table_has_it(op: Op, dtype: str) -> None:
     calls = [
