@@ -29,15 +29,15 @@ from minigrad.viz.program import example
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; the exit code is 0, 2 for a bad command, 1 for what went wrong in it."""
+    """Run one command; the exit code is 0, 2 for a bad command, 1 for an error in it."""
     arguments = parser().parse_args(argv)
     try:
         arguments.run(arguments)
         sys.stdout.flush()
-    except BrokenPipeError:  # whoever read the output has read enough
+    except BrokenPipeError:  # the reader of the output, such as head, has ended
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except MinigradError as error:
-        # Without the line that the error names: it would be this program's own.
+        # Without the error's source line, which would be one of this program.
         return complain(error.message + error.inside())
     except (OSError, ValueError) as error:
         return complain(str(error))
@@ -50,7 +50,7 @@ def complain(message: str) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    """What the commands take."""
+    """The parser of all commands."""
     top = argparse.ArgumentParser(
         prog="minigrad",
         description="Automatic differentiation, explained; small networks, trained.",
@@ -171,7 +171,7 @@ def explained(path: str, name: str, values: dict[str, float]) -> Explanation:
     try:
         return explain(example(path, name, values))
     except MinigradError as error:
-        if path in error.line:  # a line of the user's own
+        if path in error.line:  # a line of the user's program
             error.message = str(error)
         raise
 

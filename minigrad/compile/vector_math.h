@@ -45,10 +45,10 @@ CHOOSE(double, uint64_t)
 INLINE int64_t choose_int(bool c, int64_t a, int64_t b) { return c ? a : b; }
 #define choose(c, a, b) \
   _Generic((b), float: choose_float, double: choose_double, default: choose_int)(c, a, b)
-// Functions that C lacks, or for which NumPy treats NaN differently.
+// Functions that C lacks, or whose NaN handling differs in NumPy.
 #define relu(x) choose((x) <= 0, 0, x)
 #define sign(x) choose((x) == (x), ((x) > 0) - ((x) < 0), x)
-// Of 0 and -0 the second argument, as in NumPy.
+// For 0 and -0, the second argument, as in NumPy.
 #define maximum(x, y) choose(((x) > (y)) | ((x) != (x)), x, y)
 #define minimum(x, y) choose(((x) < (y)) | ((x) != (x)), x, y)
 
@@ -60,7 +60,7 @@ INLINE double double_of(uint64_t u) { double x; memcpy(&x, &u, 8); return x; }
 // The nearest integer n to x / log(4) is in the last bits of t, where a shift makes it the scale
 // 2**n; exp(x) is scale * p * scale, which rounds once where it is denormal. With what is left,
 // |r| <= log(2), p = exp(r). log(4) is the sum of 16 bits, which n multiplies exactly, and a rest.
-// Of x that are too large or small, what comes out is nonsense, to be replaced.
+// For x that are too large or small, the result is meaningless, and is replaced.
 INLINE float reduce_exp_f32(float x, float *scale) {
   float t = x * 0.72134752f + 12583039.0f; // 1.5 * 2**23, and 127, the bias of exponents
   float n = t - 12583039.0f;
@@ -146,7 +146,7 @@ INLINE float log1p_f32(float x) {
   y = x < INFINITY ? y : x;
   return fabsf(x) < 0x1p-25f ? x : y;
 }
-// Of large x, these are log(2 x).
+// For large x, these are log(2 x).
 INLINE float asinh_f32(float x) {
   float a = fabsf(x), t = a + a * a / (1 + sqrtf(a * a + 1));
   float y = log1p_f32(a > 0x1p30f ? a : t) + (a > 0x1p30f ? 0.693147182f : 0);
@@ -163,9 +163,9 @@ INLINE float atanh_f32(float x) {
 }
 
 // What is left of x after n periods, in double precision, or n + 1/2 of them if half is -0.5. First
-// go multiples of a and b, near multiples of 2 pi that continued fractions find: they take 2**128
-// to 2**87, and that to 2**40. From such, they differ by 6e-17, which is put right at the end. Each
-// step is exact, for it is a fused multiply-add. The last bit of *odd is that of n.
+// go multiples of a and b, near multiples of 2 pi found by continued fractions: they reduce 2**128
+// to 2**87, and that to 2**40. They differ from these by 6e-17, which is corrected at the end. Each
+// step is exact, as a fused multiply-add. The last bit of *odd is that of n.
 INLINE double reduce_pi_f32(float x, double period, double rest, double half,
                               uint64_t *odd) {
   const double magic = 0x1.8p52, a = 0x1.f19e5d71b26bap+87, b = 0x1.065c829d68730p+41;
@@ -302,13 +302,13 @@ INLINE double log_f64(double x) {
   return x < INFINITY ? y : x;
 }
 
-// A NaN gives way to a number; those of math.h are calls.
+// Numbers win over NaN; the functions of math.h are calls.
 INLINE float fmax_f32(float x, float y) { return choose((x > y) | (y != y), x, y); }
 INLINE float fmin_f32(float x, float y) { return choose((x < y) | (y != y), x, y); }
 INLINE double fmax_f64(double x, double y) { return choose((x > y) | (y != y), x, y); }
 INLINE double fmin_f64(double x, double y) { return choose((x < y) | (y != y), x, y); }
 
-// Division that rounds down, and what it leaves, which has the sign of y, as Python has them: exact
+// Floor division, and its remainder, which has the sign of y, as in Python: exact
 // as fmod is. Of integers, by 0 both are 0; the least by -1 is the least again.
 #define FLOORED(T, S, fmod, copysign, floor) \
 INLINE T floor_mod_##S(T x, T y) { \
@@ -332,7 +332,7 @@ INLINE int64_t floor_div_i64(int64_t x, int64_t y) {
   if (y == 0 || y == -1) return y ? (int64_t)-(uint64_t)x : 0;
   return x / y - (x % y && (x < 0) != (y < 0));
 }
-// Division that rounds to 0, and what it leaves, which has the sign of x.
+// Truncating division, and its remainder, which has the sign of x.
 INLINE float fmod_of_f32(float x, float y) { return fmodf(x, y); }
 INLINE double fmod_of_f64(double x, double y) { return fmod(x, y); }
 INLINE uint64_t fmod_of_u64(uint64_t x, uint64_t y) { return y ? x % y : 0; }
@@ -374,7 +374,7 @@ INLINE int64_t fmod_of_i64(int64_t x, int64_t y) { return y == 0 || y == -1 ? 0 
 #define cbrt(x) ONE_OF(cbrtf, cbrt, x)
 #define hypot(x, y) TWO_OF(hypotf, hypot, x, y)
 #define atan2(x, y) TWO_OF(atan2f, atan2, x, y)
-// These vectorise as they are.
+// These vectorise unchanged.
 #define sqrt(x) ONE_OF(sqrtf, sqrt, x)
 #define fabs(x) ONE_OF(fabsf, fabs, x)
 #define floor(x) ONE_OF(floorf, floor, x)

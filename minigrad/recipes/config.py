@@ -1,4 +1,4 @@
-"""What a training is to do: settings, from the command line or a TOML file."""
+"""Settings of a training, from the command line or a TOML file."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ LEAST |= dict.fromkeys(("final_lr", "weight_decay", "clip_norm", "average", "noi
 
 
 def setting(default: Any, text: str) -> Any:
-    """A field with its meaning, which the command line shows."""
+    """A field with its help text for the command line."""
     return field(default=default, metadata={"help": text})
 
 
 @dataclass(frozen=True)
 class Config:
-    """The settings of one training: what `minigrad train` takes, and config.toml holds.
+    """The settings of one training, as in `minigrad train` and config.toml.
 
     Raises:
         ArgumentError: if a setting is out of its range, or of another type.
@@ -74,7 +74,7 @@ class Config:
 
 
 def of_type(name: str, value: Any, kind: Any) -> Any:
-    """A value as a field holds it: an integer may stand for a float, a list for a tuple."""
+    """A value converted to a field's type: integers to floats, lists to tuples."""
     if kind == "float" and type(value) is int:
         value = float(value)
     if kind.startswith("tuple") and isinstance(value, list | tuple) and len(value) == 2:
@@ -89,7 +89,7 @@ def read_settings(path: str | os.PathLike[str]) -> dict[str, Any]:
 
     Raises:
         OSError: if it cannot be read.
-        ArgumentError: if it is no TOML, or has a setting that there is not.
+        ArgumentError: if it is not TOML, or has an unknown setting.
     """
     try:
         settings = tomllib.loads(Path(path).read_text(encoding="utf-8"))

@@ -81,12 +81,12 @@ def cnn(shape: tuple[int, ...], classes: int, rng: Rng = None) -> Sequential:
     )
 
 
-# What the MNIST-1D paper trains (Greydanus and Kobak, "Scaling down deep learning", 2024): signals
-# (N, 40) -> (N, 10).
+# The networks of the MNIST-1D paper (Greydanus and Kobak, "Scaling down deep learning", 2024):
+# signals (N, 40) -> (N, 10).
 
 
 class SignalMLP(Module):
-    """Two hidden layers, the second added to the first.
+    """Two hidden layers, with a residual connection.
 
     >>> SignalMLP()(np.zeros((5, 40), np.float32)).shape
     (5, 10)
@@ -123,7 +123,7 @@ class SignalCNN(Module):
 
 
 class SignalGRU(Module):
-    """A bidirectional GRU of 6 units each way, all its outputs read by one linear layer.
+    """A bidirectional GRU of 6 units per direction, and a linear layer of all its outputs.
 
     >>> SignalGRU()(np.zeros((5, 40), np.float32)).shape
     (5, 10)
@@ -138,7 +138,7 @@ class SignalGRU(Module):
         return self.linear(h.reshape(len(h), -1))
 
 
-# Text: tokens (N, T) -> scores of what comes next (N, T, vocabulary). `context` is the longest T.
+# Text: tokens (N, T) -> scores of the next token (N, T, vocabulary). `context` is the largest T.
 
 
 def check_length(model: Any, tokens: Any) -> None:
@@ -150,7 +150,7 @@ def check_length(model: Any, tokens: Any) -> None:
 
 
 def attend(x: Any, heads: int, qkv: Linear, mix: Linear) -> Tensor:
-    """Attention of each place in x (N, T, width) to itself and those before it."""
+    """Causal self-attention of x (N, T, width)."""
     n, t, width = x.shape
     parts = qkv(x).reshape(n, t, 3, heads, width // heads)
     q, k, v = parts.transpose(2, 0, 3, 1, 4)  # (N, heads, T, width/heads) each
@@ -159,7 +159,7 @@ def attend(x: Any, heads: int, qkv: Linear, mix: Linear) -> Tensor:
 
 
 class Block(Module):
-    """A layer of a GPT: attention to what came before, then two linear layers, both added to x."""
+    """A layer of a GPT: causal self-attention and two linear layers, each with a residual sum."""
 
     def __init__(self, width: int, heads: int, bias: bool, dropout: float, rng: Rng):
         self.heads = heads
@@ -177,12 +177,12 @@ class Block(Module):
 
 
 class GPT(Module):
-    """A transformer that reads from left to right, built as GPT-2.
+    """A decoder-only transformer, as GPT-2.
 
-    The embedding is the last layer's weight, too (Radford et al., "Language Models are
-    Unsupervised Multitask Learners", 2019). Weights start with a standard deviation that falls
-    with the width (Nguyen and Salazar, "Transformers without Tears", 2019): GPT-2's
-    own, 0.02, suits networks of its width, and lets narrow ones learn much slower.
+    The embedding is tied to the last layer's weight (Radford et al., "Language Models are
+    Unsupervised Multitask Learners", 2019). Weights are initialised with a standard deviation that
+    falls with the width (Nguyen and Salazar, "Transformers without Tears", 2019): GPT-2's own,
+    0.02, suits networks of its width; narrow ones learn much more slowly with it.
 
     >>> GPT(65, context=8, width=16, heads=2, layers=1)(np.zeros((5, 8), int)).shape
     (5, 8, 65)
@@ -222,7 +222,7 @@ class GPT(Module):
 
 
 class MicroGPT(Module):
-    """The one-layer GPT of Karpathy's "microgpt": root-mean-square norms with no weights, ReLU.
+    """The one-layer GPT of Karpathy's "microgpt": RMS norms without weights, ReLU.
 
     >>> MicroGPT(27)(np.zeros((5, 16), int)).shape
     (5, 16, 27)

@@ -1,4 +1,4 @@
-"""The report of a run: one page that needs nothing but a browser."""
+"""The report of a run: one self-contained page."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ WORST = 18
 
 
 def write_report(trained: Trained, folder: Path) -> Path:
-    """Write report.html: the settings, the curves, and what the network gets wrong, or writes.
+    """Write report.html: settings, curves, and the worst mistakes, or samples of text.
 
     Raises:
         ImportError: if there is no matplotlib.
@@ -50,7 +50,7 @@ def write_report(trained: Trained, folder: Path) -> Path:
 
 
 def sections(trained: Trained) -> Iterator[tuple[str, str]]:
-    """Headings, and what stands under them, in HTML."""
+    """Headings and their content, in HTML."""
     last = trained.history.last
     results: dict[str, Any] = {f"held-out {k}": f"{x:.4f}" for k, x in trained.measured.items()}
     results |= {"steps": f"{last['step']:,}", "seconds of training": f"{last['seconds']:.1f}"}
@@ -73,7 +73,7 @@ def table(values: dict[str, Any]) -> str:
 
 
 def of_classes(trained: Trained) -> Iterator[tuple[str, str]]:
-    """What is taken for what, and where the network is most surely wrong."""
+    """The confusion matrix, and the mistakes of the highest confidence."""
     inputs, labels, scores = outputs_of(trained)
     predicted = scores.argmax(axis=1)
     yield (

@@ -1,4 +1,4 @@
-"""A training with a folder of its own: what it was told, its log, checkpoints, and a report."""
+"""A training with its own folder: settings, log, checkpoints, weights."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ CONFIG, LOG, CHECKPOINT, WEIGHTS, REPORT = (
     "report.html",
 )
 
-# What can be other than before when a run goes on: how long, and how it is run and shown.
+# Settings that may change when a run is resumed.
 MAY_CHANGE = ("epochs", "steps", "every", "eager")
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A trained network, and how well it does on the data held out.
+    """A trained network, and its results on held-out data.
 
-    `measured` has the held-out loss, and for classes the accuracy.
+    `measured` has the held-out loss, and for classification the accuracy.
     """
 
     config: Config
@@ -50,21 +50,21 @@ class Trained:
 
 
 def train(config: Config, folder: Path, progress: bool = True) -> Trained:
-    """Train what a config says, with everything about it in a folder.
+    """Train as configured, and write everything to a folder.
 
-    If the folder has a checkpoint, training goes on from it. Everything random is drawn from the
+    If the folder has a checkpoint, training resumes from it. All randomness is derived from the
     seed: the same config gives the same weights, bit for bit.
 
     Args:
         config: as `configure` makes it.
-        folder: it is made if need be. It gets config.toml, log.jsonl, checkpoint.safetensors, and
-            at the end weights.safetensors, which `load_model` reads.
+        folder: created if missing. It gets config.toml, log.jsonl, checkpoint.safetensors, and at
+            the end weights.safetensors, which `load_model` reads.
         progress: show a bar.
 
     Raises:
-        OSError: if data cannot be read, or the folder not be written to, or another training is
-            at work in it.
-        ArgumentError: if a run would go on with settings that are fixed once it has begun.
+        OSError: if data cannot be read, the folder cannot be written to, or another training is
+            using it.
+        ArgumentError: if a resumed run changes settings that are fixed.
         MinigradError: as `fit` does.
         KeyboardInterrupt: after Ctrl-C, with a checkpoint written.
     """
@@ -77,7 +77,7 @@ def train(config: Config, folder: Path, progress: bool = True) -> Trained:
 
 
 def trained(config: Config, problem: Problem, folder: Path, progress: bool) -> Trained:
-    """Train in a folder that no other training is at work in."""
+    """Train in a folder, whose lock is held."""
     settings = config.lines() + "".join(earlier(config, folder))
     rng = np.random.default_rng(config.seed)
     model = build(config, problem.shape, problem.classes, rng)
@@ -125,11 +125,10 @@ def trained(config: Config, problem: Problem, folder: Path, progress: bool) -> T
 
 
 def earlier(config: Config, folder: Path) -> list[str]:
-    """What a run was told before, in comments, if it now goes on with other settings.
+    """The earlier settings of a resumed run, as comments, if they changed.
 
     Raises:
-        ArgumentError: for settings that are fixed once a run has begun: what was trained so far
-            was trained with the old ones.
+        ArgumentError: if a setting that is fixed once a run has begun changed.
     """
     if not (folder / CHECKPOINT).exists():
         return []
@@ -153,7 +152,7 @@ def build(config: Config, shape: tuple[int, ...], classes: int, rng: np.random.G
 
 
 def optimizer_of(config: Config, model: Module) -> AdamW:
-    """AdamW, with no decay of what is no matrix: biases, and the weights of norms."""
+    """AdamW, without weight decay of biases and the weights of norms."""
     matrices = [p for p in model.parameters() if p.ndim >= 2]
     others = [p for p in model.parameters() if p.ndim < 2]
     groups: list[dict[str, Any]] = [{"params": matrices}, {"params": others, "weight_decay": 0.0}]
@@ -171,7 +170,7 @@ def averaged(model: Module, average: ExponentialMovingAverage) -> dict[str, np.n
 
 
 def with_noise(deviation: float, rng: np.random.Generator, x: Any, *targets: Any) -> Batch:
-    """Inputs that the network cannot learn by heart.
+    """Add noise to inputs, as regularization.
 
     C. M. Bishop, "Training with Noise is Equivalent to Tikhonov Regularization" (1995).
     """
@@ -179,7 +178,7 @@ def with_noise(deviation: float, rng: np.random.Generator, x: Any, *targets: Any
 
 
 def rate(config: Config, total: int, step: int) -> float:
-    """The learning rate of a step, as a part of the highest."""
+    """The learning rate of a step, relative to the highest."""
     if step < config.warmup:
         return (step + 1) / (config.warmup + 1)
     done = (step - config.warmup) / max(total - config.warmup, 1)
@@ -193,7 +192,7 @@ def rate(config: Config, total: int, step: int) -> float:
 
 
 class Log(Callback):
-    """Keeps the history in a file, a row in each line."""
+    """Writes the history to a file, a row in each line."""
 
     gradients = False
 
@@ -205,10 +204,10 @@ class Log(Callback):
 
 
 def new_folder(config: Config, folder: Path | None = None) -> Path:
-    """The folder given, or one in runs/ named after data and model, with no run in it yet.
+    """The folder given, or a new one in runs/ named after data and model.
 
     Raises:
-        FileExistsError: if the one given is there, and not empty.
+        FileExistsError: if the one given exists and is not empty.
     """
     if folder is not None:
         if not vacant(folder):
@@ -223,13 +222,12 @@ def new_folder(config: Config, folder: Path | None = None) -> Path:
 
 
 def vacant(folder: Path) -> bool:
-    """Whether there is nothing in a folder but what a run left that ended before its first
-    checkpoint."""
+    """Whether a folder is empty, but for files of a run that ended before its first checkpoint."""
     if not folder.exists():
         return True
     if not folder.is_dir():
         return False
-    hidden = (f".{CONFIG}.", f".{LOG}.", f".{CHECKPOINT}.")  # locks, and what is half written
+    hidden = (f".{CONFIG}.", f".{LOG}.", f".{CHECKPOINT}.")  # locks and temporary files
     names = [path.name for path in folder.iterdir()]
     if not all(name == CONFIG or name.startswith(hidden) for name in names):
         return False
@@ -241,11 +239,11 @@ def vacant(folder: Path) -> bool:
 
 
 def config_of(folder: Path, settings: Mapping[str, Any] | None = None) -> Config:
-    """What a run was told, with other settings in the place of some.
+    """The config of a run, with some settings replaced.
 
     Raises:
         OSError: if there is no such run.
-        ArgumentError: if its config.toml, or a setting, is not one that there can be.
+        ArgumentError: if its config.toml or a setting is invalid.
     """
     if not (folder / CONFIG).exists():
         raise FileNotFoundError(f"there is no run in {folder}: it has no {CONFIG}")
@@ -256,8 +254,8 @@ def load_model(folder: Path) -> tuple[Module, Config, Vocabulary | None]:
     """A run's trained network, in eval mode, with its config, and the vocabulary if it is of text.
 
     Raises:
-        OSError: if there is no such run, or it has not ended.
-        MinigradError: if its files are damaged, or not of one another.
+        OSError: if there is no such run, or it is not finished.
+        MinigradError: if its files are damaged, or do not match.
     """
     config = config_of(folder)
     if not (folder / WEIGHTS).exists():

@@ -1,4 +1,4 @@
-"""Text from a network that has learnt to say what comes next."""
+"""Sampling of text from a trained network."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ def sample(
     top_k: int | None = None,
     end: int | None = None,
 ) -> list[int]:
-    """Go on from some tokens: each next one is drawn by the probability the network gives it.
+    """Continue tokens, drawing each from the network's distribution of the next token.
 
     Args:
         model: takes tokens (1, T) with T up to its `context`, and gives scores (1, T, vocabulary).
-        tokens: what the text begins with, at least one.
-        length: how many tokens to draw at most.
-        rng: what to draw from.
-        temperature: scores are divided by it; below 1 the likely becomes likelier, and at 0 the
-            likeliest is always taken.
-        top_k: draw among so many of the likeliest only.
-        end: the token that ends the text; it is not part of what is returned.
+        tokens: the prompt, at least one token.
+        length: the largest number of tokens to draw.
+        rng: the generator to draw from.
+        temperature: scores are divided by it; below 1 the distribution is sharper, and at 0 the
+            most likely token is taken.
+        top_k: draw only from this many most likely tokens.
+        end: the token that ends the text; it is not returned.
 
     Returns:
         The tokens drawn.
@@ -85,7 +85,7 @@ def texts(
     top_k: int | None = None,
     seed: int = 0,
 ) -> Iterator[str]:
-    """What the network of a run writes, the prompt included.
+    """Texts sampled from the network of a run, prompt included.
 
     Args:
         folder: that `minigrad train` made.

@@ -1,4 +1,4 @@
-"""What can be trained by a command: data, the networks for it, and settings that work."""
+"""Tasks of the command line: data, networks for them, and settings that work."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ from minigrad.training import accuracy
 class Problem:
     """Data to train and to test on: inputs with classes, or text with the vocabulary it is in.
 
-    `shape` is that of one input. A text's classes are its vocabulary's tokens. `lines` says that
-    it is of lines that each begin and end with the token 0.
+    `shape`: that of one input. The classes of a text are the tokens of its vocabulary. `lines`:
+    whether it consists of lines that begin and end with token 0.
     """
 
     train: Dataset
@@ -49,7 +49,7 @@ class Problem:
 
     @property
     def loss(self) -> Callable[..., Any]:
-        # It knows of the classes only: a compiled step looks at all that it can reach.
+        # It holds only the classes, as guards of a compiled step watch all that it can reach.
         return partial(loss_of, self.classes)
 
     @property
@@ -63,7 +63,7 @@ def loss_of(classes: int, scores: Any, targets: Any) -> Any:
 
 
 def of_classes(train: Any, test: Any) -> Problem:
-    """A problem of inputs (N, ...) and classes (N,), to train and to test on."""
+    """A classification problem of inputs (N, ...) and classes (N,)."""
     (x, labels), test = train, ArrayDataset(*test)
     return Problem(ArrayDataset(x, labels), test, x.shape[1:], int(labels.max()) + 1)
 
@@ -112,7 +112,7 @@ def text(config: Config) -> Problem:
 class Recipe:
     """A network, and settings that suit it.
 
-    `build` makes it of the shape of an input, the number of classes, a config, and a generator.
+    `build` takes the shape of an input, the number of classes, a config, and a generator.
     """
 
     build: Callable[[tuple[int, ...], int, Config, np.random.Generator], Module]
@@ -147,7 +147,7 @@ def of_text(network: Callable[..., Module], *sizes: str, **settings: Any) -> Rec
 
 @dataclass(frozen=True)
 class Task:
-    """Data, the networks for it (the first unless told), and what the data's path is."""
+    """Data, its networks (the first is the default), and the meaning of the data's path."""
 
     title: str
     load: Callable[[Config], Problem]
@@ -228,11 +228,10 @@ TASKS = {
 
 
 def configure(settings: dict[str, Any]) -> Config:
-    """A config of the settings given; the task and the recipe have the others.
+    """A config of the given settings, with the task's and the recipe's defaults.
 
     Raises:
-        ArgumentError: if data, model or another setting is not one that there is, or out of its
-            range.
+        ArgumentError: if data, model or another setting is unknown, or out of its range.
 
     >>> configure({"data": "digits", "model": "cnn", "epochs": 3}).lr
     0.005

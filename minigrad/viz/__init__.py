@@ -1,4 +1,4 @@
-"""Seeing what minigrad does: both passes, explained for expressions and for programs."""
+"""Explanations of the forward and reverse pass, and pictures of graphs and networks."""
 
 from minigrad.viz.compare import Comparison, compare
 from minigrad.viz.explain import Explanation, explain

@@ -1,7 +1,7 @@
 """The colours of pages, graphs and plots."""
 
-# What lines and points are drawn in. Okabe and Ito, "Color Universal Design" (2008): told apart by
-# those who see fewer colours, and in this order well in print.
+# Colours of lines and points. Okabe and Ito, "Color Universal Design" (2008): distinguishable with
+# colour blindness, and in this order in print.
 SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 
 LIGHT = {
@@ -17,7 +17,7 @@ LIGHT = {
     "mark": "#fff3b8",
     "low": SERIES[1],
     "high": SERIES[0],
-    # By family of op.
+    # By op family
     "leaf": "#e3f1e5",
     "constant": "#eceef1",
     "unary": "#e1ecfb",

@@ -1,4 +1,4 @@
-"""compare: where two runs of a program part."""
+"""compare: the first step where two runs differ."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ Pair = tuple[Step | None, Step | None]
 
 @dataclass(repr=False)
 class Comparison:
-    """Two runs, and the first step of each pass that differs; None if none does.
+    """Two runs, and the first steps that differ in each pass; None if none do.
 
-    Each is a step of the first run and one of the second, None where that run has no more steps.
+    Each is a pair of a step of either run, or None where a run has no more steps.
 
     >>> x = Tensor(2.0, requires_grad=True)
     >>> compare(x * x, x * x).forward is None
@@ -59,15 +59,15 @@ class Comparison:
 
 
 def compare(a: Tensor | Explanation, b: Tensor | Explanation, tolerance: float = 0.0) -> Comparison:
-    """Two runs side by side: the first step that differs, in the forward pass and in the reverse.
+    """Compare two runs: the first step that differs, in the forward pass and in the reverse pass.
 
-    Steps are compared in their order, and in the reverse pass from the end: the op, what it was
-    applied to, the shape, and the numbers; in the reverse pass the op and the adjoints.
+    Steps are compared in the order of each pass: in the forward pass by op, inputs, shape and
+    values, in the reverse pass by op and adjoint.
 
     Args:
         a, b: results, or explanations of them.
-        tolerance: the largest difference, relative to the largest entry, that counts as none. NaN
-            is equal to NaN.
+        tolerance: the largest difference, relative to the largest entry, that is ignored. NaN
+            equals NaN.
 
     Raises:
         ArgumentError: if the tolerance is negative.
@@ -97,7 +97,7 @@ def compare(a: Tensor | Explanation, b: Tensor | Explanation, tolerance: float =
 
 
 def reached(run: Explanation) -> list[Step]:
-    """The steps to which a gradient flows back, as the reverse pass reaches them."""
+    """The steps with an adjoint, in the order of the reverse pass."""
     return [step for step in reversed(run.steps) if step.adjoint is not None]
 
 
@@ -111,7 +111,7 @@ def same_step(x: Step, y: Step, tolerance: float) -> bool:
 
 
 def computed(step: Step) -> Any:
-    """The op, and which steps and numbers it was applied to."""
+    """The op, and the steps and numbers it was applied to."""
     inputs = [x.number if isinstance(x, Step) else repr(x) for x in step.inputs]
     return step.op, inputs, sorted((name, repr(x)) for name, x in step.attributes.items())
 
@@ -130,7 +130,7 @@ def same(x: Any, y: Any, tolerance: float) -> bool:
 
 
 def difference(pair: Pair) -> str | None:
-    """How far two arrays of one shape are apart, and where the most."""
+    """The place and values of the largest difference of two arrays of one shape."""
     if None in pair:
         return None
     x, y = (step.value for step in pair if step)

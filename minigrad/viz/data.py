@@ -1,4 +1,4 @@
-"""Explanations as plain data: what the page shows, and what other programs can read."""
+"""Explanations as plain data, for the page and for other programs."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ from minigrad.viz.layout import layout
 from minigrad.viz.notation import number
 from minigrad.viz.steps import Contribution, Step
 
-SIDE = 16  # rows and columns of a heat map at most
-TERMS = 20  # terms of a sum that are written out at most
-CELLS = 64  # entries of an array that are written out at most
-ENTRIES = 1000  # entries of all arrays that are shown one by one at most
-CHECKS = 200_000  # runs of an op that finite differences may cost
-SHOWN = 50  # sums so far that a box has room for
+SIDE = 16  # most rows and columns of a heat map
+TERMS = 20  # most terms of a sum that are written out
+CELLS = 64  # most entries of an array that are written out
+ENTRIES = 1000  # most entries, of all arrays, that can be clicked
+CHECKS = 200_000  # most runs of ops for finite differences
+SHOWN = 50  # running sums that a box has room for
 CHARACTER, PADDING, NARROWEST, WIDEST = 7.85, 16, 96, 300  # of boxes, in pixels
 
 
 def data_of(steps: Sequence[Step], result: str) -> dict[str, Any]:
-    """All of an explanation, as JSON has it: see docs/explain.md for its parts."""
+    """An explanation as JSON data; docs/explain.md describes it."""
     index = {step: k for k, step in enumerate(steps)}
     whole = group(steps)
     groups = list(whole.groups())
@@ -82,7 +82,7 @@ def data_of(steps: Sequence[Step], result: str) -> dict[str, Any]:
 
 
 def value_data(value: np.ndarray) -> dict[str, Any]:
-    """A number; or an array by its statistics, a heat map, and its entries if they are few."""
+    """A number; or the statistics, heat map and, if they are few, entries of an array."""
     value = np.asarray(value)
     if value.ndim == 0:
         return {"text": number(value), "exact": str(value[()])}
@@ -99,7 +99,7 @@ def value_data(value: np.ndarray) -> dict[str, Any]:
 
 
 def heat_map(value: np.ndarray) -> list[list[float | None]]:
-    """Rows of the last axis, as shares of the largest entry: means of blocks, if there are many."""
+    """Rows of entries, relative to the largest one; means of blocks if there are many."""
     if not value.size:
         return []
     plane = value.reshape(-1, value.shape[-1]).astype(float)
@@ -139,7 +139,7 @@ def step_data(
 
 
 def written(terms: Sequence[str]) -> str:
-    """A sum; of one with very many terms, the first."""
+    """A sum, cut after its first terms if it has very many."""
     parts = signed(list(terms[:TERMS]))
     return " ".join(
         [*parts, f"+ ... ({len(terms) - TERMS:,} more)"] if len(terms) > TERMS else parts
@@ -147,7 +147,7 @@ def written(terms: Sequence[str]) -> str:
 
 
 def contributions_data(step: Step, z: str, index: Mapping[Step, int]) -> list[dict[str, Any]]:
-    """Each share of the adjoint, in the order the pass adds them, with the sum so far."""
+    """Each share of the adjoint, in the order of the reverse pass, with the running sum."""
     found = []
     running: Any = None
     for k, use in enumerate(step.contributions, start=1):
@@ -169,7 +169,7 @@ def contributions_data(step: Step, z: str, index: Mapping[Step, int]) -> list[di
 
 
 def formulas(use: Contribution, z: str) -> dict[str, Any]:
-    """upstream * local derivative, in symbols; and in numbers, if they are numbers."""
+    """upstream * local derivative, in symbols; and for scalars in numbers."""
     t = term(use)
     style = in_symbols(z)
     formula = {"symbols": write_term(t, style, style.adjoint(use.user)).text}
@@ -185,7 +185,7 @@ def ordinal(n: int) -> str:
 
 
 def line_of(step: Step, files: dict[str, set[int]]) -> list[Any] | None:
-    """The number of the file among the sources, and of the line in it."""
+    """The indices of the file in the sources, and of the line in the file."""
     if step.node.line is None:
         return None
     path, line = step.node.line
@@ -194,7 +194,7 @@ def line_of(step: Step, files: dict[str, set[int]]) -> list[Any] | None:
 
 
 def source_data(path: str, numbers: set[int]) -> dict[str, Any]:
-    """The lines of a file from the first that is used to the last, with a few around them."""
+    """The lines of a file from the first to the last used, with some context."""
     lines = linecache.getlines(path)
     first = max(min(numbers) - 3, 1)
     shown = lines[first - 1 : max(numbers) + 3]
@@ -202,7 +202,7 @@ def source_data(path: str, numbers: set[int]) -> dict[str, Any]:
 
 
 def box_width(step: Step, definitions: list[str], uses: list[dict[str, Any]], z: str) -> int:
-    """What the texts of a step's box need, within limits."""
+    """The width of a step's box, for its texts, within limits."""
     sums = (use["running"] for use in uses[:SHOWN])
     texts = [f"{step.label} = {definitions[0]}", in_short(step.value)]
     texts += [f"d{z}/d{step.label} = {x.get('short', x['text'])}" for x in sums]
@@ -225,7 +225,8 @@ def check_data(check: Check | None) -> dict[str, Any] | None:
 
 
 def reverse_order(steps: Sequence[Step], index: Mapping[Step, int]) -> list[list[int]]:
-    """Each share as it is sent: the step it is for, and which of its contributions it is."""
+    """Shares in the order of the reverse pass: the receiving step, and the index among its
+    contributions."""
     sent = [
         (-use.user.number, use.position, index[step], k)
         for step in steps
@@ -260,7 +261,7 @@ def groups_data(
         child = {item: k for k, item in enumerate(each.children)}
         pairs = {(child[a], child[b]) for a, b in edges[each]}
         widths = [WIDEST - 100.0 if isinstance(item, Group) else 160.0 for item in each.children]
-        # Where edges from outside come in, to what: an item of no width, just above it.
+        # Edges from outside enter at an item of no width, just above their target.
         ports = {child[item]: len(widths) + k for k, item in enumerate(entered[each])}
         doors = {(port, k) for k, port in ports.items()}
         drawn = layout([*widths, *(0.0 for _ in ports)], pairs | doors)
@@ -293,8 +294,8 @@ def lifted(
     edges: Mapping[Group, dict[tuple[Any, Any], None]],
     entered: Mapping[Group, dict[Any, None]],
 ) -> None:
-    """Note an edge in the smallest group that holds both ends, between the children it joins; and
-    in those that it enters, to which child."""
+    """Add an edge to the smallest group that contains both ends, between its children; and to the
+    groups it enters, with the child it leads to."""
     a: tuple[Any, ...] = (*above[source], source)
     b: tuple[Any, ...] = (*above[target], target)
     k = next(k for k, (x, y) in enumerate(zip(a, b, strict=False)) if x is not y)

@@ -1,4 +1,4 @@
-"""The chain rule written down: each step of the two passes as a chain of equal expressions."""
+"""The chain rule in writing: each step of both passes as a chain of equal expressions."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from minigrad.viz.formula import formula, operation, summary
 from minigrad.viz.notation import MINUS, SYMBOL, Written, constant, number, numeral, product
 from minigrad.viz.steps import Contribution, Step, run_rule
 
-# Expressions that are equal, each a list of terms.
+# Equal expressions, each a list of terms
 Chain = list[list[str]]
 
-# Numbers in a derivation have 4 digits, or as many as it takes for what is printed to add up.
+# Numbers have 4 digits, or as many as needed for printed sums to be right.
 DIGITS = (4, 6, 8, 11, 14, 17)
 
 
 @dataclass(frozen=True)
 class Style:
-    """How the value of a step and its adjoint are written, in symbols or in numbers; and whether
-    in full, with factors of 1."""
+    """How values and adjoints of steps are written, in symbols or in numbers; and whether with
+    factors of 1."""
 
     value: Callable[[Step], Written]
     adjoint: Callable[[Step], Written]
@@ -55,7 +55,7 @@ def definition(step: Step, z: str) -> Chain:
     name = step.name
     chain = [[name]] if name and name != z else []
     if step.op is not None:
-        # A constant that is not called one is not worked out: w1*1 is what was computed.
+        # Constants that were computed are not simplified: w1*1 was computed.
         inputs = [
             Written(x.label) if isinstance(x, Step) else replace(constant(x), constant=None)
             for x in step.inputs
@@ -69,11 +69,11 @@ def definition(step: Step, z: str) -> Chain:
 
 @dataclass(frozen=True)
 class Term:
-    """A use of a step, as a term of the sum that is the step's adjoint.
+    """A use of a step, as a term of the step's adjoint.
 
-    `share` is what the op's rule computes, recorded from `upstream`, the cotangent, and from
-    nodes that stand for the op's output and inputs: steps and numbers. If the op is elementwise,
-    it is upstream times a factor, the local derivative.
+    `share` is the result of the op's vjp, recorded as a function of `upstream`, the cotangent, and
+    of nodes for the op's output and inputs. For an elementwise op it is upstream times the local
+    derivative.
     """
 
     use: Contribution
@@ -111,7 +111,7 @@ def derivation(step: Step, z: str) -> Chain:
     if all(t.elementwise for t in terms):
         links.append([chain_rule(use, step, z) for use in uses])
     scalar = bool(terms) and all(t.scalar for t in terms)
-    # dz/dw5*1 before 1*1 would say the same twice.
+    # dz/dw5*1 before 1*1 would be redundant.
     if not (scalar and len(terms) == 1 and factor(terms[0], symbols).constant is not None):
         links.append(write_terms(terms, symbols))
     if scalar:
@@ -122,7 +122,7 @@ def derivation(step: Step, z: str) -> Chain:
 
 
 def chain_rule(use: Contribution, step: Step, z: str) -> str:
-    """dz/du*du/dv; where u = v*v, it says by which v."""
+    """dz/du*du/dv; for u = v*v, with the position of v."""
     same = [k for k, x in enumerate(use.user.inputs) if x is step]
     by = step.label
     if len(same) > 1:
@@ -131,7 +131,7 @@ def chain_rule(use: Contribution, step: Step, z: str) -> str:
 
 
 def digits_needed(uses: Sequence[Contribution], adjoint: np.ndarray) -> int:
-    """How many digits numbers need, for the sum of the shares to come out as the adjoint does."""
+    """The digits needed for the printed shares to add up to the printed adjoint."""
 
     def add_up(digits: int) -> bool:
         total = sum(from_printed(use, digits) for use in uses)
@@ -141,7 +141,7 @@ def digits_needed(uses: Sequence[Contribution], adjoint: np.ndarray) -> int:
 
 
 def from_printed(use: Contribution, digits: int) -> float:
-    """The share of a use as it comes out of numbers with so many digits."""
+    """The share of a use, computed from numbers rounded to so many digits."""
 
     def printed(x: Any) -> Any:
         return np.float64(number(x, digits)) if x.dtype.kind == "f" else x
@@ -160,7 +160,7 @@ def write_terms(terms: Sequence[Term], style: Style) -> list[str]:
 
 
 def upstream_in_sum(t: Term, style: Style) -> Written:
-    """In a sum, an upstream adjoint of 1 is left out."""
+    """The upstream adjoint in a sum, where a 1 is omitted."""
     user = t.use.user
     return constant(1) if t.scalar and user.adjoint == 1 else style.adjoint(user)
 
@@ -176,7 +176,7 @@ def write_term(t: Term, style: Style, upstream: Written) -> Written:
 
 
 def factor(t: Term, style: Style) -> Written:
-    """The local derivative: what the rule makes of a cotangent of 1."""
+    """The local derivative: the vjp of a cotangent of 1."""
     return write_share(t, style, constant(1))
 
 
@@ -189,7 +189,7 @@ def write_share(t: Term, style: Style, upstream: Written) -> Written:
 
 
 def summed(share: Written, t: Term) -> Written:
-    """The sum that undoes a broadcast, as NumPy has it."""
+    """The sum over the axes of a broadcast, in NumPy's notation."""
     shape, axes = t.use.share.shape, t.use.summed
     if not shape:
         return Written(f"sum({share.text})")

@@ -1,4 +1,4 @@
-"""One entry of an array: what it was computed from, and what its derivative adds up from."""
+"""One entry of an array: the entries it depends on, and the terms of its derivative."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Index = tuple[int, ...]
 
 @dataclass(frozen=True, eq=False)
 class Link:
-    """An entry of a step that was computed from an entry of another, and by what derivative."""
+    """A dependency between entries of two steps, and its derivative."""
 
     step: Step
     index: Index
@@ -33,9 +33,9 @@ class Link:
 class Entry:
     """One entry of a step's value.
 
-    `sources` are the entries it was computed from, with its derivative by each; `uses` those that
-    were computed from it, with their derivatives by it. Only derivatives that are not zero count.
-    So its adjoint is the sum over uses of the user's adjoint times the derivative.
+    `sources` are the entries it was computed from, with its derivative by each; `uses` the entries
+    computed from it, with their derivatives by it; zero derivatives are omitted. The adjoint is the
+    sum over uses of the user's adjoint times the derivative.
     """
 
     step: Step
@@ -46,11 +46,11 @@ class Entry:
 
     @property
     def adjoint(self) -> float | None:
-        """dz by this entry."""
+        """The derivative of z by this entry."""
         return None if self.step.adjoint is None else float(self.step.adjoint[self.index])
 
     def terms(self) -> list[float]:
-        """upstream * local for each of the uses: the adjoint is their sum."""
+        """upstream * local for each use; the adjoint is their sum."""
         return [float(adjoint_of(use)) * use.derivative for use in self.uses]
 
     def __str__(self) -> str:
@@ -84,7 +84,7 @@ def entry(step: Step, index: Any, result: str) -> Entry:
     """The entry of a step at an index.
 
     Raises:
-        ShapeError: if the index is not that of one entry.
+        ShapeError: if the index does not select a single entry.
     """
     index = tuple(index) if isinstance(index, tuple | list) else (index,)
     shape = step.value.shape
@@ -101,8 +101,7 @@ def entry(step: Step, index: Any, result: str) -> Entry:
 
 
 def sources(step: Step, index: Index) -> list[Link]:
-    """The derivatives of an entry by the entries of the inputs: what the rules make of a cotangent
-    that is 1 there and 0 elsewhere."""
+    """The derivatives of an entry by entries of the inputs: the vjps of a one-hot cotangent."""
     if step.op is None:
         return []
     links = []
@@ -120,8 +119,7 @@ def sources(step: Step, index: Index) -> list[Link]:
 def used(use: Contribution, index: Index) -> list[Link]:
     """The derivatives by an entry of the entries that one use computed from it.
 
-    A rule is linear in the cotangent g: its entry at the index is the sum of g times these, and so
-    they are its derivative by g.
+    A vjp is linear in the cotangent g, so these are the derivatives of its entry at the index by g.
     """
     user, recorded = use.user, term(use)
     with switched(recording, True), np.errstate(all="ignore"):
@@ -132,7 +130,7 @@ def used(use: Contribution, index: Index) -> list[Link]:
 
 
 def fitted(user: Step, source: Step, share: Any) -> Any:
-    """A share in its input's shape, as the reverse pass brings it there."""
+    """A share summed to its input's shape, as in the reverse pass."""
     assert user.op is not None
     if share.shape == source.value.shape:
         return share
@@ -140,7 +138,7 @@ def fitted(user: Step, source: Step, share: Any) -> Any:
 
 
 def places(values: np.ndarray) -> list[Index]:
-    """Where an array is not zero."""
+    """The indices of nonzero entries."""
     return [tuple(map(int, k)) for k in np.argwhere(values)]
 
 

@@ -28,10 +28,9 @@ WIDTH = 80
 
 @dataclass(eq=False, repr=False)
 class Explanation:
-    """The forward and the reverse pass that lead to a result.
+    """The forward and the reverse pass of a result; prints as text.
 
-    `steps` is the data, in the order of the forward pass; printed, it is a text. `result` is what
-    the text calls the result.
+    `steps`: the data, in the order of the forward pass. `result`: the name of the result in texts.
 
     >>> explanation = explain(Tensor(2.0, requires_grad=True) * 3)
     >>> [step.label for step in explanation.steps]
@@ -66,7 +65,7 @@ class Explanation:
         }
 
     def latex(self) -> str:
-        r"""The same equations in LaTeX, aligned; for the package amsmath.
+        r"""The equations in LaTeX, for the package amsmath.
 
         >>> x = Tensor(2.0, requires_grad=True, name="x")
         >>> print(explain(x * x).latex().splitlines()[3])
@@ -81,9 +80,7 @@ class Explanation:
         return "\n".join(blocks)
 
     def html(self, path: str | os.PathLike[str]) -> None:
-        """Write the page to step through it all: one file, which needs no network.
-
-        An old file of that name is replaced once the new one is whole.
+        """Write the page to step through both passes: one self-contained file, written atomically.
 
         >>> import tempfile
         >>> x = Tensor(2.0, requires_grad=True, name="x")
@@ -95,7 +92,7 @@ class Explanation:
     def svg(self) -> str:
         """The graph as an <svg> element, each step with its value and its derivative.
 
-        Of a large graph, calls of modules and loops are folded to a box each.
+        In a large graph, calls of modules and loops are folded into a box each.
 
         >>> x = Tensor(2.0, requires_grad=True, name="x")
         >>> "dz/dw1 = 4" in explain(x * x).svg()
@@ -108,17 +105,17 @@ class Explanation:
         return None if value is None else f"d{self.result}/d{step.label} = {in_short(value)}"
 
     def _repr_html_(self) -> str:
-        """What notebooks show: the page, in a frame of its own."""
+        """The page in a frame, for notebooks."""
         source = escape(page(self.to_dict()))
         style = "width: 100%; height: 640px; border: 1px solid #999"
         return f'<iframe title="explanation" style="{style}" srcdoc="{source}"></iframe>'
 
     def paths(self, x: Tensor | str, most: int = 10) -> Paths:
-        """The derivative by x as a sum over all paths: how many, and the largest.
+        """The derivative by x as a sum over all paths: their number, and the largest.
 
         Args:
-            x: what z was computed from: a Tensor, its name, or its label here.
-            most: how many to find.
+            x: a Tensor that z was computed from, its name, or its label.
+            most: the number of largest paths to find.
 
         Raises:
             GradientError: if x is not in the graph, or no gradient flows back to it.
@@ -135,12 +132,12 @@ class Explanation:
         return paths(self.steps, self.step(x), most, self.result)
 
     def entry(self, x: Tensor | str, index: Any) -> Entry:
-        """One entry of an array: what it was computed from, and how its derivative adds up, term
-        by term, over the entries that were computed from it.
+        """One entry of an array: the entries it was computed from, and the terms of its derivative,
+        one for each entry that was computed from it.
 
         Args:
-            x: what z was computed from: a Tensor, its name, or its label here.
-            index: the entry's place, such as (0, 1).
+            x: a Tensor that z was computed from, its name, or its label.
+            index: the entry's index, such as (0, 1).
 
         Raises:
             GradientError: if x is not in the graph, or no gradient flows back to it.
@@ -158,8 +155,8 @@ class Explanation:
         return entry(self.step(x), index, self.result)
 
     def check(self, x: Tensor | str) -> Check:
-        """The derivative by a leaf beside finite differences in float64: along a random direction
-        if it is an array. What was drawn at random stays as it was drawn.
+        """Compare the derivative by a leaf with finite differences in float64, for an array along a
+        random direction. Random draws of the program are not repeated.
 
         >>> import numpy as np
         >>> x1 = Tensor(2.0, requires_grad=True, name="x1")
@@ -172,7 +169,7 @@ class Explanation:
         return check(self.steps, step)
 
     def step(self, x: Tensor | str) -> Step:
-        """The step of a Tensor, of a name, or of a label, to which a gradient flows back."""
+        """The step of a Tensor, a name or a label; it must have a gradient."""
         found = [
             step
             for step in self.steps
@@ -189,7 +186,7 @@ class Explanation:
         return found[0]
 
     def to_dict(self) -> dict[str, Any]:
-        """All that the page shows, as dicts, lists, texts and numbers: ready for JSON.
+        """The data of the page, as dicts, lists, texts and numbers, for JSON.
 
         >>> x = Tensor(2.0, requires_grad=True, name="x")
         >>> data = explain(x * x).to_dict()
@@ -200,16 +197,17 @@ class Explanation:
 
 
 def explain(z: Tensor) -> Explanation:
-    """Every number of the forward and the reverse pass that lead to z.
+    """Explain every number of the forward and the reverse pass of z.
 
-    Leaves are called by their names, as in `Tensor(2.0, requires_grad=True, name="x1")`.
+    Leaves are shown by their names, as in `Tensor(2.0, requires_grad=True, name="x1")`.
 
     Args:
-        z: a single value, computed from Tensors that require a gradient.
+        z: a scalar, computed from Tensors that require a gradient.
 
     Raises:
         GradientError: if no gradient flows back from z.
-        ShapeError: if z is not a single value.
+        ShapeError: if z is not a scalar.
+        DtypeError: if z is not a Tensor.
 
     >>> import numpy as np
     >>> x1 = Tensor(2.0, requires_grad=True, name="x1")
@@ -258,7 +256,7 @@ def explain(z: Tensor) -> Explanation:
 
 
 def result_name(steps: list[Step]) -> str:
-    """What to call the result: its own name or z, unless another value is called so."""
+    """The name of the result: its own or z, unless another value has that name."""
     *others, last = steps
     own = last.name if last.op else None
     taken = {step.name for step in (others if last.op else steps)}
@@ -266,7 +264,7 @@ def result_name(steps: list[Step]) -> str:
 
 
 def gradient(explanation: Explanation) -> Iterator[tuple[str, Chain]]:
-    """The derivatives by the leaves that have names."""
+    """The derivatives by the named leaves."""
     leaves = [s for s in explanation.steps if s.op is None and s.node.requires_grad and s.name]
     shared = Counter(step.name for step in leaves)
     for step in leaves:
@@ -285,7 +283,7 @@ def latex_row(left: str, chain: Chain) -> str:
 
 
 def lines(rows: list[tuple[str, Chain]]) -> Iterator[str]:
-    """The equations, with their first equals signs one below the other."""
+    """The equations, aligned at the first equals sign."""
     width = max(len(left) for left, _ in rows)
     for left, chain in rows:
         left = "  " + left.rjust(width)
@@ -298,7 +296,7 @@ def lines(rows: list[tuple[str, Chain]]) -> Iterator[str]:
 
 
 def broken(left: str, links: list[list[str]]) -> Iterator[str]:
-    """An equation too long for a line: a line for each equals sign, and more for a long sum."""
+    """An equation too long for one line: broken at equals signs, and in long sums."""
     for link in links:
         line = f"{left} ="
         for piece in link:

@@ -1,4 +1,4 @@
-"""Expressions such as "x1*x2 + sin(x1)", read into Tensors and never run as Python."""
+"""Expressions such as "x1*x2 + sin(x1)", parsed into Tensors and never run as Python."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ OPERATORS: dict[type[ast.AST], np.ufunc] = {
     ast.UAdd: np.positive,
 }
 
-# What is Python, or mathematics, and not read here: what to write instead.
+# Python syntax that is not supported here: what to write instead.
 NOT_READ: dict[type[ast.AST], str] = {
     ast.Attribute: "a dot after a name is not read: write sin(x) for np.sin(x)",
     ast.Subscript: "brackets [ ] are not read: give each entry a name, such as x1 and x2",
@@ -88,7 +88,7 @@ class ExpressionError(MinigradError, ValueError):
 
 @checked
 def parse(expression: str, values: Mapping[str, Any]) -> Tensor:
-    """The value of an expression, as a Tensor that was computed from a named leaf for each name.
+    """Evaluate an expression, as a Tensor computed from a leaf for each name.
 
     Args:
         expression: numbers, names, + - * / ** %, parentheses, the constants pi and e, and NumPy's
@@ -111,7 +111,7 @@ def parse(expression: str, values: Mapping[str, Any]) -> Tensor:
            ^
       with values: x1
     """
-    # On one line, and without what cannot be shown.
+    # On one line, without unprintable characters.
     expression = "".join(
         c if c.isprintable() else " " if c.isspace() else "\N{REPLACEMENT CHARACTER}"
         for c in expression
@@ -151,7 +151,7 @@ def leaves(expression: str, values: Mapping[str, float]) -> dict[str, Tensor]:
             raise ExpressionError(
                 f"{name}={value} is no finite number: give {name} one", expression
             )
-        # As Python reads names: µ, of which there are two, is one.
+        # Python normalizes identifiers: there are two code points for µ.
         name = unicodedata.normalize("NFKC", name)
         tensors[name] = Tensor(number, requires_grad=True, name=name)
     return tensors
@@ -159,8 +159,8 @@ def leaves(expression: str, values: Mapping[str, float]) -> dict[str, Tensor]:
 
 @cache
 def functions() -> dict[str, tuple[Callable[..., Any], int]]:
-    """Name -> function and number of arguments: the elementwise ops by their own names and by
-    NumPy's, and NumPy's ufuncs that are composed of them."""
+    """Name -> function and number of arguments: elementwise ops by their own and by NumPy's names,
+    and NumPy's ufuncs that are composed of them."""
     elementwise = [op for op in registry.values() if op.family in ("unary", "binary")]
     on_integers = {op for op in elementwise if any(d.dtype is int for d in op.domains)}
     ufuncs = {
@@ -173,7 +173,7 @@ def functions() -> dict[str, tuple[Callable[..., Any], int]]:
 
 
 class Reader:
-    """Computes what a syntax tree says, and knows where in the expression each part stands."""
+    """Evaluates a syntax tree, and locates its nodes in the expression."""
 
     def __init__(self, expression: str, leaves: Mapping[str, Tensor]) -> None:
         self.expression = expression
@@ -181,7 +181,7 @@ class Reader:
         self.used: set[str] = set()
 
     def value(self, node: ast.expr) -> Any:
-        """A Tensor, or a number if no name takes part in it."""
+        """A Tensor, or a number if there is no name in it."""
         match node:
             case ast.Constant(value=int() | float() as x) if not isinstance(x, bool):
                 return self.number(node, x)
@@ -225,7 +225,7 @@ class Reader:
         )
 
     def function(self, node: ast.expr, given: int) -> Callable[..., Any]:
-        """The function that is called here, with so many arguments."""
+        """The function called at a node; checks its number of arguments."""
         if isinstance(node, ast.Attribute):
             raise self.refusal(node, self.place(node))
         name = node.id if isinstance(node, ast.Name) else ""
@@ -264,21 +264,21 @@ class Reader:
         return result if isinstance(result, Tensor) else number
 
     def place(self, node: ast.expr | ast.keyword) -> Place:
-        """Where a part of the expression begins and ends, in characters."""
+        """The first and last character of a node in the expression."""
         assert node.end_col_offset is not None
-        # The syntax tree counts bytes.
+        # Columns of the syntax tree count bytes.
         text = self.expression.encode()
         start, end = (text[:k].decode() for k in (node.col_offset, node.end_col_offset))
         return len(start), len(end)
 
     def between(self, left: ast.expr, right: ast.expr) -> Place:
-        """Where the operator between two operands stands."""
+        """The place of the operator between two operands."""
         end = self.place(left)[1]
         symbol = re.compile(r"[^\s()]+").search(self.expression, end, self.place(right)[0])
         return symbol.span() if symbol else (end, end)
 
     def refusal(self, node: ast.AST, place: Place) -> ExpressionError:
-        """What to write instead of a piece of Python."""
+        """The error for unsupported syntax, with what to write instead."""
         kind: type[ast.AST] = type(node)
         if isinstance(node, ast.Constant) and isinstance(node.value, str | bytes):
             kind = ast.JoinedStr
@@ -290,7 +290,7 @@ class Reader:
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
-    """A question about names that are nearly this one."""
+    """A question that suggests similar names."""
     close = difflib.get_close_matches("log" if name == "ln" else name, known, n=2)
     return f"did you mean {' or '.join(close)}?" if close else ""
 
@@ -300,7 +300,7 @@ def every_function() -> str:
     return textwrap.fill(f"functions: {names}", SHOWN, initial_indent="  ", subsequent_indent="  ")
 
 
-# Where it is no Python
+# Syntax errors
 
 
 def syntax_tree(expression: str) -> ast.expr:
@@ -314,14 +314,14 @@ def syntax_tree(expression: str) -> ast.expr:
     except SyntaxError as error:
         if "integer string conversion" in error.msg:
             raise ExpressionError("a number has too many digits", expression) from None
-        # Python counts from 1, and says 0 for the end.
+        # Python counts from 1, with 0 for the end.
         start = error.offset - 1 if error.offset else len(expression)
         problem, place = syntax_problem(expression, start, error.msg)
         raise ExpressionError(problem, expression, place) from None
 
 
 def syntax_problem(expression: str, start: int, message: str) -> tuple[str, Place]:
-    """What Python could not read at `start`, in words for an expression, and where it stands."""
+    """Python's syntax error at `start`, in terms of expressions, and its place."""
     for factor in re.finditer(r"(?<![\w.])(\d+\.?\d*)([^\W\d]\w*)", expression):
         if factor.start() <= start < factor.end():
             return f"to multiply, write {factor[1]}*{factor[2]}", factor.span()
@@ -329,7 +329,7 @@ def syntax_problem(expression: str, start: int, message: str) -> tuple[str, Plac
         if keyword.iskeyword(word[0]):
             return f"{word[0]!r} is a word of Python's own: choose another name", word.span()
     if "comma" in message and (gap := re.search(r"[\w)]\s+(?=[\w(])", expression[start:])):
-        start += gap.end()  # Python's guess points to where the pair of operands begins
+        start += gap.end()  # Python points to the first of the two operands
     here, last = expression[start : start + 1], re.search(r"(\w+|[).])\s*$", expression[:start])
     if not here:
         problem = "the expression ends too early: write what is missing here"
@@ -348,7 +348,7 @@ def syntax_problem(expression: str, start: int, message: str) -> tuple[str, Plac
 
 
 def pointed(expression: str, place: Place | None) -> str:
-    """The expression, and below it what points at the place; of a long one, the part around it."""
+    """The expression, and a line that points at the place; if it is long, only that part."""
     start, end = place or (0, 0)
     low = max(0, min(start - SHOWN // 2, len(expression) - SHOWN))
     high = low + SHOWN

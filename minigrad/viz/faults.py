@@ -1,4 +1,4 @@
-"""What goes wrong in a reverse pass that leaves something out, and what finite differences say."""
+"""Wrong reverse passes, for comparison; and finite differences."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import numpy as np
 from minigrad.autograd import shares
 from minigrad.viz.steps import Step, differentiable_inputs, run_rule
 
-# Adjoints that come out wrong, or what NumPy says when none comes out.
+# Wrong adjoints, or NumPy's error message where there is none.
 Wrong = dict[Step, np.ndarray | str]
 
 
 def without_topological_order(steps: Sequence[Step]) -> Wrong:
-    """Each value sends its adjoint on when it is first reached, though more may come later: first
-    inputs first, as a recursion would."""
+    """Each value propagates its adjoint when it is first reached, before it is complete, depth
+    first."""
     by_node = {step.node: step for step in steps}
     root = steps[-1]
     adjoints: dict[Step, np.ndarray] = {root: np.ones_like(root.value)}
@@ -36,7 +36,7 @@ def without_topological_order(steps: Sequence[Step]) -> Wrong:
 
 
 def without_zeroing(steps: Sequence[Step]) -> Wrong:
-    """backward() a second time adds to the gradients of the first, which leaves keep."""
+    """A second backward() adds to the gradients of the first."""
     leaves = [step for step in steps if step.op is None and step.adjoint is not None]
     return differing(
         {step: step.adjoint + step.adjoint for step in leaves if step.adjoint is not None}
@@ -44,7 +44,7 @@ def without_zeroing(steps: Sequence[Step]) -> Wrong:
 
 
 def without_unbroadcasting(steps: Sequence[Step]) -> Wrong:
-    """What an input was broadcast along is not summed over in its share."""
+    """Shares are not summed over the axes along which the input was broadcast."""
     by_node = {step.node: step for step in steps}
     root = steps[-1]
     adjoints: Wrong = {root: np.ones_like(root.value)}
@@ -67,7 +67,7 @@ def without_unbroadcasting(steps: Sequence[Step]) -> Wrong:
 
 
 def differing(adjoints: Mapping[Step, np.ndarray | str]) -> Wrong:
-    """Those that are not what they should be."""
+    """The adjoints that are wrong."""
     return {
         step: adjoint
         for step, adjoint in adjoints.items()
@@ -85,21 +85,21 @@ def right(step: Step) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Check:
-    """The derivative along a direction, as the reverse pass and as finite differences have it."""
+    """The derivative along a direction, by the reverse pass and by finite differences."""
 
     reverse: float
     differences: float
 
     @property
     def error(self) -> float:
-        """Relative, or absolute for what is below 1."""
+        """The relative error, or the absolute one for derivatives below 1."""
         return abs(self.reverse - self.differences) / max(1.0, abs(self.differences))
 
 
 def check(steps: Sequence[Step], leaf: Step) -> Check:
-    """dz/dleaf beside (z(leaf + h*v) - z(leaf - h*v)) / 2h, computed anew in float64.
+    """Compare dz/dleaf with (z(leaf + h*v) - z(leaf - h*v)) / 2h, recomputed in float64.
 
-    For a number v is 1, for an array a random direction.
+    v is 1 for a number, and a random direction for an array.
     """
     return next(iter(checks(steps, [leaf]).values()))
 
@@ -107,7 +107,7 @@ def check(steps: Sequence[Step], leaf: Step) -> Check:
 def checks(
     steps: Sequence[Step], leaves: Sequence[Step], budget: float = float("inf")
 ) -> dict[Step, Check]:
-    """The checks of these leaves, or of as many as `budget` runs of an op are enough for."""
+    """The checks of these leaves, or of as many as fit into `budget` runs of ops."""
     users = defaultdict(list)
     for step in steps:
         for x in step.inputs:
@@ -140,13 +140,13 @@ def compared(order: Sequence[Step], leaf: Step, root: Step) -> Check:
 
 
 def replayed(order: Sequence[Step], leaf: Step, value: np.ndarray, root: Step) -> float:
-    """z, computed anew with another value of a leaf."""
+    """Recompute z with another value of a leaf."""
     values = {leaf: value}
     with np.errstate(all="ignore"):
         for step in order:
             assert step.op is not None
             inputs = [values.get(x, x.value) if isinstance(x, Step) else x for x in step.inputs]
-            # To float32 the differences would be lost.
+            # A cast to float32 would round the differences away.
             lossy = step.op.name == "astype"
             values[step] = inputs[0] if lossy else step.op.forward(*inputs, **step.attributes)
     return float(np.asarray(values[root]).item())

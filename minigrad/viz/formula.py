@@ -1,4 +1,4 @@
-"""What ops compute, as formulas: one op of known inputs, or all that a derivative rule does."""
+"""Ops as formulas: one op with its inputs, or a whole recorded vjp."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from minigrad.ops.base import Op
 from minigrad.ops.movement import ARRAY
 from minigrad.viz.notation import ATOM, Written, constant, number, write
 
-SHOWN_IN_FULL = 6  # entries of an array; of more than that, statistics
+SHOWN_IN_FULL = 6  # larger arrays are shown by statistics
 
 
 def summary(value: np.ndarray) -> str:
-    """A number, a few numbers, or the shape and statistics of many.
+    """A number, a short array, or the shape and statistics of a long one.
 
     >>> summary(np.array([[1.0, 2.5]])), summary(np.arange(12.0))
     ('[[1, 2.5]]', 'shape (12,), min 0, mean 5.5, max 11')
@@ -33,7 +33,7 @@ def summary(value: np.ndarray) -> str:
 
 
 def in_short(value: np.ndarray) -> str:
-    """A few numbers; or the shape of many, and their mean."""
+    """A short array; or the shape and mean of a long one."""
     if value.size <= SHOWN_IN_FULL and value.ndim < 3:
         return summary(value)
     mean = "" if not value.size or value.dtype == bool else f", mean {number(value.mean())}"
@@ -60,7 +60,7 @@ def swaps_last_two(axes: Sequence[int]) -> bool:
 
 
 def index_text(index: Sequence[Any], inputs: Sequence[Written]) -> str:
-    """An index as a program has it: [0, 1:, ::-2]."""
+    """An index in Python's syntax: [0, 1:, ::-2]."""
     # The last inputs are the arrays of the index, in their order.
     arrays = iter(inputs[len(inputs) - sum(part is ARRAY for part in index) :])
     parts = [next(arrays).text if part is ARRAY else part_text(part) for part in index]
@@ -75,8 +75,8 @@ def part_text(part: Any) -> str:
 
 
 def formula(x: Any, names: Mapping[Node, Written], outermost: bool = True) -> Written:
-    """All that led from the named nodes to x, as one expression, as short as it can be here: of a
-    `where` whose condition is the same everywhere, only the branch that is taken."""
+    """The computation from the named nodes to x as one expression; for a `where` whose condition is
+    constant, only the branch that is taken."""
     op = x.op if isinstance(x, Node) else None
     if isinstance(x, Node) and x in names:
         return names[x]

@@ -1,4 +1,4 @@
-"""Pictures of what was computed: every op of a result, or every layer of a network."""
+"""Pictures of the graph of a result, or of the layers of a network."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from minigrad.viz.groups import Group, group
 from minigrad.viz.picture import Box, Picture, clipped
 from minigrad.viz.steps import Step, forward_pass
 
-MOST = 150  # boxes of a picture, if its groups can be folded
+MOST = 150  # most boxes of a picture, if groups can be folded
 
 Shown = Group | Step
 
 
 def graph(z: Tensor) -> Picture:
-    """A picture of all that z was computed from.
+    """A picture of the graph of z.
 
     A box has a value's name and op, its shape or number, and for leaves the gradient if there is
-    one. Of a large graph, calls of modules and loops are folded to a box each.
+    one. In a large graph, calls of modules and loops are folded into a box each.
 
     Raises:
-        ArgumentError: if z is no Tensor.
+        ArgumentError: if z is not a Tensor.
 
     >>> x = Tensor(2.0, requires_grad=True, name="x")
     >>> picture = graph(x * np.sin(x))
@@ -64,7 +64,7 @@ def gradient_line(step: Step) -> str | None:
 def picture(
     title: str, steps: Sequence[Step], last_line: Callable[[Step], str | None], most: int = MOST
 ) -> Picture:
-    """A box for each step, with a last line; or for groups of them, if they are too many."""
+    """A box for each step, with a last line; or for groups, if there are too many steps."""
     shown = folded(group(steps), most, lambda group: True)
 
     def box(item: Shown) -> Box:
@@ -87,7 +87,7 @@ def written(step: Step) -> str:
 
 
 def joined(title: str, shown: dict[Step, Shown], box: Callable[[Shown], Box]) -> Picture:
-    """The picture of steps by what stands for each."""
+    """The picture of steps, given the item that shows each."""
     numbers = {item: k for k, item in enumerate(dict.fromkeys(shown.values()))}
     pairs = {
         (numbers[shown[x]], numbers[shown[step]]): None
@@ -99,9 +99,9 @@ def joined(title: str, shown: dict[Step, Shown], box: Callable[[Shown], Box]) ->
 
 
 def folded(whole: Group, most: int, opens: Callable[[Group], bool]) -> dict[Step, Shown]:
-    """What stands for each step: itself, or a group that holds it.
+    """The item that shows each step: itself, or a group that contains it.
 
-    Groups are opened level by level, as long as there are no more than `most` boxes.
+    Groups are opened level by level, while there are at most `most` boxes.
     """
     items: list[Shown] = list(whole.children)
     while to_open := [item for item in items if isinstance(item, Group) and opens(item)]:
@@ -123,14 +123,14 @@ def opened(item: Shown, opens: bool) -> Iterator[Shown]:
 
 @checked
 def model(module: Module, *inputs: Any) -> Picture:
-    """A picture of a network: each layer with its output's shape, and how one leads to another.
+    """A picture of a network: its layers with the shapes of their outputs, and the data flow.
 
-    The network runs once, in eval mode. Modules that call no others are drawn as one box, and so
-    are ops between them.
+    The network runs once, in eval mode. A module without children is one box, and so are the ops
+    between modules.
 
     Args:
         module: any module.
-        inputs: what it takes: arrays or Tensors, or for an array of zeros its shape, as a tuple.
+        inputs: its inputs: arrays or Tensors, or shapes, as tuples, for arrays of zeros.
 
     Raises:
         ArgumentError: for other inputs.
@@ -152,8 +152,7 @@ def model(module: Module, *inputs: Any) -> Picture:
 
 
 def recorded(x: Any) -> Tensor:
-    """A Tensor from which everything is recorded, also where nothing needs a gradient: for that,
-    it has to be the result of an op."""
+    """A Tensor such that ops on it are recorded also without gradients: the result of an op."""
     value = x.data if isinstance(x, Tensor) else x
     return Tensor.of(Node(value, False, registry["positive"], [value], {}, None, [value]))
 

@@ -1,4 +1,4 @@
-"""A graph in parts: what a module computed in one group, what a loop did in another."""
+"""A graph as a tree of groups: calls of modules, loops and their iterations."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Any
 
 from minigrad.viz.steps import Step
 
-MOST = 60  # children of a group: of more, consecutive ones are put together
-LONGEST = 200  # steps of a round of a loop that is recognised as one
-FEWEST = 3  # rounds that make a loop
+MOST = 60  # most children of a group; more are merged into parts
+LONGEST = 200  # most steps of an iteration of a recognised loop
+FEWEST = 3  # fewest iterations of a loop
 
 
 @dataclass(eq=False)
 class Group:
     """Consecutive steps, some of them in groups of their own.
 
-    `kind` is "graph", "module" (what one call of it computed), "loop", "round" (of a loop) or
-    "part" (of what would be too long).
+    `kind` is "graph", "module" (one call of it), "loop", "round" (an iteration of a loop) or "part"
+    (of a group with too many children).
     """
 
     title: str
@@ -38,7 +38,7 @@ class Group:
                 stack.extend(reversed(item.children))
 
     def groups(self) -> Iterator[Group]:
-        """This group and all those inside, each after the one that holds it."""
+        """This group and its descendants, parents first."""
         stack = [self]
         while stack:
             group = stack.pop()
@@ -47,9 +47,9 @@ class Group:
 
 
 def group(steps: Sequence[Step]) -> Group:
-    """The steps as a tree: modules as they call each other, in them loops, in these their rounds.
+    """The steps as a tree of module calls, loops in them, and their iterations.
 
-    Leaves and constants are where all that use them are.
+    Leaves and constants are in the smallest group that contains all of their uses.
     """
     whole = by_module([step for step in steps if step.op is not None])
     for part in list(whole.groups()):
@@ -62,7 +62,7 @@ def group(steps: Sequence[Step]) -> Group:
 
 
 def by_module(steps: Sequence[Step]) -> Group:
-    """One group for each call of a module, which made all the nodes from one birth to another."""
+    """A group for each call of a module, whose nodes have consecutive births."""
     whole = Group("", "graph")
     ends: dict[tuple[int, Any], int] = {}
     for step in steps:
@@ -87,7 +87,7 @@ def by_module(steps: Sequence[Step]) -> Group:
 
 
 def title_of(module: Any, holder: Any) -> str:
-    """A module by its class, and by its name in the module that called it."""
+    """A module's class, and its name in the calling module."""
     names = holder.named_modules() if holder is not None else ()
     name = next((name for name, inner in names if inner is module), "")
     return f"{name} ({type(module).__name__})" if name else type(module).__name__
@@ -97,7 +97,7 @@ def title_of(module: Any, holder: Any) -> str:
 
 
 def by_loop(children: list[Group | Step]) -> list[Group | Step]:
-    """With what repeats itself in one group; inner loops first, until nothing repeats."""
+    """Group repetitions, inner loops first, until nothing repeats."""
     while (folded := repeats_folded(children)) is not children:
         children = folded
     return children
@@ -116,7 +116,7 @@ def repeats_folded(children: list[Group | Step]) -> list[Group | Step]:
 
 
 def key(child: Group | Step) -> Hashable:
-    """The same for what the same instruction of the program does again."""
+    """A key that is equal for repetitions of the same instruction of the program."""
     if isinstance(child, Group):
         return child.identity
     code, instruction = child.node.origin or (None, 0)
@@ -124,7 +124,7 @@ def key(child: Group | Step) -> Hashable:
 
 
 def repeat_at(keys: Sequence[int], start: int) -> tuple[int, int]:
-    """The period with which keys repeat themselves from here, the shortest, and how often."""
+    """The shortest period with which keys repeat from `start`, and the number of repetitions."""
     for period in range(1, min(LONGEST, (len(keys) - start) // FEWEST) + 1):
         end = start + period
         while keys[end : end + period] == keys[start : start + period]:
@@ -160,7 +160,7 @@ def loop(children: list[Group | Step], period: int) -> Group:
 
 
 def in_parts(children: list[Group | Step]) -> list[Group | Step]:
-    """No more children than can be shown: consecutive ones are put together."""
+    """Merge consecutive children into parts, if there are too many to show."""
     while len(children) > MOST:
         pieces = -(-len(children) // MOST)
         size = -(-len(children) // pieces)
@@ -180,7 +180,7 @@ def called(child: Group | Step) -> str:
 
 
 def place_leaves(whole: Group, steps: Sequence[Step]) -> None:
-    """Put each leaf and constant in the smallest group that holds all that use it."""
+    """Move each leaf and constant to the smallest group that contains all of its uses."""
     above = ancestors(whole)
     homes: dict[Step, tuple[Group, ...]] = {}
     for step in steps:
@@ -197,7 +197,7 @@ def place_leaves(whole: Group, steps: Sequence[Step]) -> None:
 
 
 def ancestors(whole: Group) -> dict[Step, tuple[Group, ...]]:
-    """The groups that hold a step, from the outermost to the innermost."""
+    """The groups that contain each step, outermost first."""
     found = {}
     stack: list[tuple[Group, tuple[Group, ...]]] = [(whole, (whole,))]
     while stack:
@@ -211,6 +211,6 @@ def ancestors(whole: Group) -> dict[Step, tuple[Group, ...]]:
 
 
 def common(a: tuple[Group, ...], b: tuple[Group, ...]) -> tuple[Group, ...]:
-    """What two paths have in common."""
+    """The common prefix of two paths."""
     same = next((k for k, (x, y) in enumerate(zip(a, b, strict=False)) if x is not y), None)
     return a[: min(len(a), len(b)) if same is None else same]

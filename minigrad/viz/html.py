@@ -1,4 +1,4 @@
-"""An explanation as one page: a file of its own that needs no network, to step through."""
+"""The page of an explanation: one self-contained file."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from minigrad.viz.typeset import tree
 def page(data: dict[str, Any]) -> str:
     """The page that shows the data of an explanation.
 
-    Only the page's own script can run in it, and nothing can be loaded: what is in names and
-    values of the program stays text.
+    A content security policy allows only the page's own script and no requests; names and values
+    of the program are escaped.
     """
     parts = {name: resource(f"page.{name}") for name in ("html", "css", "js")}
     data = data | {"steps": list(map(with_formulas, data["steps"]))}
-    # In a script, "</script>" would end it, and "<!--" start what does not end.
+    # "</script>" would end the script, and "<!--" start a comment.
     text = json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
     return Template(parts["html"]).substitute(
         title=html.escape(f"{data['result']}, explained"),
@@ -34,14 +34,14 @@ def page(data: dict[str, Any]) -> str:
 
 
 def with_formulas(step: dict[str, Any]) -> dict[str, Any]:
-    """A step with what the page sets as formulas, as trees."""
+    """A step, with formulas as trees for typesetting."""
     chains = {name: list(map(tree, step[name])) for name in ("definition", "derivation")}
     uses = [use | {"math": tree(use["symbols"])} for use in step["contributions"]]
     return step | {"math": chains, "contributions": uses}
 
 
 def palette() -> str:
-    """The colours, by day and by night."""
+    """The colours of light and dark mode, as CSS."""
     light, dark = ("; ".join(f"--{k}: {x}" for k, x in each.items()) for each in (LIGHT, DARK))
     return (
         f":root {{ color-scheme: light dark; {light} }}\n"

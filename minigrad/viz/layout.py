@@ -1,4 +1,4 @@
-"""Where to draw what: a graph in layers, each after those it depends on.
+"""Layered layout of a graph.
 
 After Sugiyama, Tagawa and Toda, "Methods for visual understanding of hierarchical system
 structures", IEEE Transactions on Systems, Man, and Cybernetics 11 (1981): layers by the longest
@@ -19,10 +19,10 @@ GAP = 28.0  # between two boxes of a layer
 
 @dataclass
 class Layout:
-    """The layers of a graph from the top, each from the left, as items and the x of their middles.
+    """The layers of a graph from top to bottom, as items from left to right with their middles' x.
 
-    Items are 0 to n - 1, and from n on the bends of edges that go past a layer: `bends` has them,
-    from source to target, for each such edge.
+    Items from n on are bends of edges that cross layers: `bends` lists them for each such edge,
+    from source to target.
     """
 
     layers: list[list[tuple[int, float]]]
@@ -30,9 +30,9 @@ class Layout:
 
 
 def layout(widths: Sequence[float], edges: Collection[tuple[int, int]]) -> Layout:
-    """Places for boxes of these widths, and for the edges from box to box.
+    """Lay out boxes of these widths, and the edges between them.
 
-    Sources come before targets: an edge goes from an item to a later one in its own layer's order.
+    Items must be sorted topologically: an edge goes from an item to a later one.
     """
     n = len(widths)
     layer = layers_of(n, edges)
@@ -61,7 +61,7 @@ def layout(widths: Sequence[float], edges: Collection[tuple[int, int]]) -> Layou
 
 
 def layers_of(n: int, edges: Collection[tuple[int, int]]) -> list[int]:
-    """The longest path to each item; and what nothing leads to, just above what it leads to."""
+    """The longest path to each item; sources are placed just above their first target."""
     sources, targets = defaultdict(list), defaultdict(list)
     waiting = [0] * n
     for source, target in edges:
@@ -86,7 +86,7 @@ Neighbours = dict[int, list[int]]
 
 
 def order(rows: list[list[int]], above: Neighbours, below: Neighbours) -> None:
-    """Sort each layer by the mean place of its neighbours in the layer before; down, and up."""
+    """Sort each layer by the barycentres of neighbours in the adjacent layer; down, then up."""
     for sweep in range(SWEEPS):
         neighbours = below if sweep % 2 else above
         for row, before in pairs(rows, upwards=bool(sweep % 2)):
@@ -105,7 +105,7 @@ def pairs(rows: list[list[int]], upwards: bool) -> list[tuple[list[int], list[in
 def spread(
     rows: list[list[int]], widths: Sequence[float], above: Neighbours, below: Neighbours
 ) -> dict[int, float]:
-    """An x for each item, near the mean of its neighbours', in its layer's order."""
+    """An x for each item, near the mean of its neighbours', keeping the order of its layer."""
     x: dict[int, float] = {}
     for row in rows:
         x |= zip(row, apart([0.0] * len(row), [widths[k] for k in row]), strict=True)
@@ -119,9 +119,9 @@ def spread(
 
 
 def apart(wanted: Sequence[float], widths: Sequence[float]) -> list[float]:
-    """The places nearest to those wanted, by least squares, at which boxes do not overlap.
+    """The positions nearest to those wanted, by least squares, at which boxes do not overlap.
 
-    Isotonic regression: neighbours that are in each other's way are moved together as a block.
+    Isotonic regression (pool adjacent violators): overlapping neighbours are moved as a block.
     """
     offsets = [0.0]
     for left, right in itertools.pairwise(widths):

@@ -1,7 +1,7 @@
-"""Mathematical notation: numbers, and the templates of ops with something in their places.
+"""Mathematical notation: numbers, and the templates of ops, filled in.
 
-A template such as `{0}*{1}` is read as Python's syntax and written again, so that what is put in
-gets the parentheses it needs and no others, and constants are worked out.
+A template such as `{0}*{1}` is parsed as Python and printed again with only the parentheses that
+operands need, and with constants folded.
 """
 
 from __future__ import annotations
@@ -17,15 +17,14 @@ from typing import Any
 
 import numpy as np
 
-# How tightly the outermost operator binds. A minus sign binds less than in Python: as an operand
-# it gets parentheses. `dz/dw1` is one symbol, but `.T` or `[0]` after it would read as dw1's.
+# Precedence of the outermost operator. A minus sign binds less than in Python: as an operand, it
+# gets parentheses. `dz/dw1` is one symbol, but `.T` or `[0]` after it would read as dw1's.
 COMPARISON, SUM, MINUS, MODULO, PRODUCT, SYMBOL, POWER, ATOM = range(8)
 
 
 @dataclass(frozen=True)
 class Written:
-    """An expression as text, with what it takes to write it into a larger one: its level, and its
-    number if it is a constant."""
+    """An expression as text, with its precedence, and its value if it is a constant."""
 
     text: str
     level: int = ATOM
@@ -36,7 +35,7 @@ class Written:
         return self.text if self.level >= level else f"({self.text})"
 
 
-# Operator -> how it is written, its level, and the levels its operands need.
+# Operator -> its text, its precedence, and those that its operands need.
 OPERATORS: dict[type[ast.operator], tuple[str, int, int, int]] = {
     ast.Add: (" + ", SUM, SUM, MODULO),
     ast.Sub: (" - ", SUM, SUM, MODULO),
@@ -59,7 +58,7 @@ COMPARISONS: dict[type[ast.cmpop], str] = {
     ast.GtE: ">=",
 }
 SIGNS: dict[type[ast.unaryop], str] = {ast.USub: "-", ast.Invert: "~"}
-# What is worked out on constants: 1/7 is better left alone.
+# Operators that are folded on constants; 1/7 is not.
 ARITHMETIC: dict[type[ast.operator], Callable[[float, float], Any]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
@@ -73,8 +72,8 @@ NAMED = {math.pi: "pi", math.e: "e", 2 * 0.5641895835477563: "2/sqrt(pi)"}
 
 
 def number(x: Any, digits: int = 4) -> str:
-    """A number to so many digits: integers as integers, and what is rounded with all its digits,
-    so that 2 is 2, and 2.000 is not quite. What arithmetic in floats adds or loses is overlooked.
+    """A number to so many digits: exact ones without trailing zeros, rounded ones with all digits,
+    so that 2 is exact and 2.000 is not. Rounding errors of float arithmetic are ignored.
 
     >>> number(2.0), number(0.5), number(2.00001), number(0.1 + 0.2), number(1234.56)
     ('2', '0.5', '2.000', '0.3', '1234.6')
@@ -97,7 +96,7 @@ def numeral(text: str, x: float | None = None) -> Written:
 
 
 def constant(x: Any) -> Written:
-    """A number of the program's own, with all its digits, or by its name."""
+    """A constant of the program, with all its digits, or by its name."""
     x = np.asarray(x)[()]
     x = float(str(x)) if x.dtype.kind == "f" else float(x)  # a float32 of 0.1 is 0.1
     if (name := NAMED.get(abs(x))) is None:
@@ -117,7 +116,7 @@ def read(template: str) -> ast.expr:
 
 
 def write(template: str, places: Mapping[str, Written]) -> Written:
-    """A template with its places filled.
+    """A template, filled in.
 
     >>> write("{0}**{1}", {"0": Written("w1 + w2", SUM), "1": constant(-2)}).text
     '(w1 + w2)**(-2)'
@@ -148,7 +147,7 @@ def write_tree(tree: ast.expr, places: Mapping[str, Written]) -> Written:
         case ast.Call(func=ast.Name(id=name), args=args, keywords=keywords):
             given = [inner(x).text for x in args]
             named = [(k.arg, inner(k.value).text) for k in keywords]
-            # What NumPy assumes anyway is left out.
+            # NumPy's defaults are omitted.
             given += [f"{arg}={text}" for arg, text in named if text not in ("None", "False")]
             return Written(f"{name}({', '.join(given)})")
     raise ValueError(f"a template cannot hold {ast.unparse(tree)}")
@@ -172,12 +171,12 @@ def write_binary(op: type[ast.operator], x: Written, y: Written) -> Written:
 
 
 def product(x: Written, y: Written) -> Written:
-    """x*y, or what is left of it when a factor is 0, 1 or -1."""
+    """x*y, simplified if a factor is 0, 1 or -1."""
     return write_binary(ast.Mult, x, y)
 
 
 def simplified(op: type[ast.operator], x: Written, y: Written) -> Written | None:
-    """Constants worked out, and factors and exponents of 0, 1 and -1 left out."""
+    """Fold constants, and simplify factors and exponents of 0, 1 and -1."""
     if x.constant is not None and y.constant is not None:
         return worked_out(op, x.constant, y.constant)
     if op is ast.Pow and y.constant in (0, 1):

@@ -12,17 +12,17 @@ import numpy as np
 from minigrad.viz.notation import number
 from minigrad.viz.steps import Contribution, Step, run_rule
 
-SHOWN = 8  # steps of a path that are named
-POOL = 8  # candidates for each path that is asked for, where an estimate chooses them
+SHOWN = 8  # most steps of a path that are printed
+POOL = 8  # candidates for each path requested, where they are chosen by an estimate
 
 
 @dataclass(eq=False)
 class Path:
-    """One way by which a leaf acts on the result: the uses along it, from the result on.
+    """A path from the result to a leaf, as the uses along it.
 
-    `product` is what the local derivatives along it make of dz/dz = 1, in the leaf's shape. `share`
-    is its part of the whole derivative t: <product, t> / <t, t>, which is product / t for numbers;
-    the shares of all paths add up to 1. It is NaN where the derivative is zero.
+    `product` is dz/dz = 1 propagated along the path by the local derivatives, in the leaf's shape.
+    `share` is its part of the whole derivative t: <product, t> / <t, t>, which is product / t for
+    numbers; the shares of all paths add up to 1. It is NaN where the derivative is zero.
     """
 
     uses: list[Contribution] = field(repr=False)
@@ -32,7 +32,7 @@ class Path:
 
 @dataclass(eq=False, repr=False)
 class Paths:
-    """How many paths there are, exactly, and the largest of them by the size of their product."""
+    """The exact number of paths, and the largest by the norm of their products."""
 
     source: Step
     result: str
@@ -74,15 +74,15 @@ def paths(steps: Sequence[Step], source: Step, most: int, result: str = "z") -> 
     """The `most` largest paths from the last step back to `source`, and the count of all.
 
     Their number can grow exponentially with the graph; they are counted, and the largest found,
-    by dynamic programming over the steps: the k largest to a step go through the k largest to
-    those that use it. For numbers this is exact. For arrays a use is judged by how much it made
-    the whole adjoint grow, and more candidates than are asked for are then measured exactly.
+    by dynamic programming over the steps: the k largest to a step extend the k largest to its
+    users. For scalars this is exact. For arrays the gain of a use is estimated on the whole
+    adjoint, and more candidates than requested are then computed exactly.
     """
     between = depending_on(steps, source)
     scalar = all(step.value.ndim == 0 for step in between)
     keep = most if scalar else POOL * most
     count = {steps[-1]: 1}
-    # The gain along a path, the last use of it, and which of that user's best paths it goes on.
+    # The gain along a path, its last use, and the index among that user's best paths it extends.
     best: dict[Step, list[tuple[float, Contribution | None, int]]] = {steps[-1]: [(1.0, None, 0)]}
     for step in reversed(between):
         if step is steps[-1]:
@@ -101,7 +101,7 @@ def paths(steps: Sequence[Step], source: Step, most: int, result: str = "z") -> 
 
 
 def depending_on(steps: Sequence[Step], source: Step) -> list[Step]:
-    """The source, and all that depends on it, in order."""
+    """The source and the steps that depend on it, in order."""
     found = {source}
     for step in steps:
         if any(isinstance(x, Step) and x in found for x in step.inputs):
@@ -110,7 +110,7 @@ def depending_on(steps: Sequence[Step], source: Step) -> list[Step]:
 
 
 def gain(use: Contribution) -> float:
-    """By how much a use makes a cotangent grow."""
+    """The factor by which a use changes the norm of a cotangent."""
     if use.user.value.ndim == use.share.ndim == 0:
         size = abs(float(local(use)))
     else:
@@ -120,12 +120,12 @@ def gain(use: Contribution) -> float:
 
 
 def local(use: Contribution) -> np.ndarray:
-    """The local derivative: what the op's rule makes of a cotangent of 1."""
+    """The local derivative: the vjp of a cotangent of 1."""
     return along(use, np.ones_like(use.user.value))
 
 
 def along(use: Contribution, cotangent: np.ndarray) -> np.ndarray:
-    """A cotangent of the user, sent back to the step it uses."""
+    """The vjp of a use for a cotangent of the user."""
     user = use.user
     assert user.op is not None
     inputs = [x.value if isinstance(x, Step) else x for x in user.inputs]
@@ -138,7 +138,7 @@ def along(use: Contribution, cotangent: np.ndarray) -> np.ndarray:
 def way(
     best: Mapping[Step, Sequence[tuple[float, Contribution | None, int]]], source: Step, k: int
 ) -> list[Contribution]:
-    """The uses along the k-th best path, from the result on."""
+    """The uses along the k-th largest path, from the result."""
     uses: list[Contribution] = []
     _, use, k = best[source][k]
     while use is not None:

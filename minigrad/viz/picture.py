@@ -22,7 +22,7 @@ FONT = "DejaVu Sans Mono, ui-monospace, Menlo, Consolas, monospace"
 
 @dataclass(frozen=True)
 class Box:
-    """Some lines of text, in the colour of a family of ops."""
+    """Lines of text in a box, coloured by op family."""
 
     lines: tuple[str, ...]
     family: str
@@ -36,9 +36,9 @@ class Box:
 
 @dataclass(frozen=True, repr=False)
 class Picture:
-    """A drawing of a graph: `svg()`, `png()` and `dot()` give it, `save(path)` writes it.
+    """A drawing of a graph: `svg()`, `png()` and `dot()` return it, `save(path)` writes it.
 
-    Notebooks show it. An edge goes from a box to a box that depends on it, both by their numbers.
+    Notebooks display it. An edge is a pair of indices, of a box and of one that depends on it.
     """
 
     title: str
@@ -49,7 +49,7 @@ class Picture:
         return f"<Picture of {self.title}: {len(self.boxes)} boxes, {len(self.edges)} edges>"
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write a file, of the kind that its ending says: .svg, .png or .dot.
+        """Write a file, in the format of its ending: .svg, .png or .dot.
 
         Raises:
             ArgumentError: for another ending.
@@ -148,7 +148,7 @@ class Picture:
 
 
 def curve(points: Sequence[tuple[float, float]]) -> str:
-    """A path through points, from above to below."""
+    """A path through points, downwards."""
     (x, y), *rest = points
     d = f"M{x:.1f},{y:.1f}"
     for u, v in rest:
@@ -159,7 +159,7 @@ def curve(points: Sequence[tuple[float, float]]) -> str:
 
 
 def drawing(box: Box, x: float, y: float) -> Iterator[str]:
-    """A box around its middle."""
+    """The SVG elements of a box with this middle."""
     w, h = box.size
     left, top = x - w / 2, y - h / 2
     yield (
@@ -175,15 +175,15 @@ def drawing(box: Box, x: float, y: float) -> Iterator[str]:
 
 
 def clipped(text: str) -> str:
-    """As much of a text as a box has room for."""
+    """A text, cut to the width of a box."""
     return text if len(text) <= LONGEST else text[: LONGEST - 1] + "\u2026"
 
 
 def plain(text: str) -> str:
-    """A text as XML has it: no markup, and no characters that it may not hold."""
+    """A text escaped for XML, without characters that XML forbids."""
     return escape("".join(c if c.isprintable() else "\ufffd" for c in text))
 
 
 def quoted(text: str) -> str:
-    """A text as DOT has it."""
+    """A text quoted for DOT."""
     return json.dumps(text, ensure_ascii=False)

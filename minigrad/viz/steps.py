@@ -1,4 +1,4 @@
-"""The forward and the reverse pass as data: what each step computed, and what it was sent back."""
+"""The forward and the reverse pass as data: steps, with their values and adjoints."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from minigrad.writes import check_intact
 
 @dataclass(eq=False)
 class Step:
-    """A value of the forward pass: a leaf, a constant array, or what an op made of earlier steps.
+    """A value of the forward pass: a leaf, a constant array, or the result of an op.
 
-    `name` is what the program calls it. `inputs` are steps and plain numbers. `adjoint` is
+    `name` is the user's name for it. `inputs` are steps and plain numbers. `adjoint` is
     dz/dstep, the sum of the `contributions` of all uses of this step, which are in the order the
     pass adds them; it is None if no gradient flows back to this step.
     """
@@ -45,7 +45,7 @@ class Step:
 
 @dataclass(eq=False)
 class Contribution:
-    """What one use of a step adds to its adjoint: dz/duser * duser/dstep.
+    """The term of one use of a step in its adjoint: dz/duser * duser/dstep.
 
     The step is input number `position` of the user. Where the user broadcast it, the share was
     summed over the axes `summed`.
@@ -58,15 +58,15 @@ class Contribution:
 
 
 def trace(root: Node) -> list[Step]:
-    """Every step that leads to `root`, leaves first, with what the reverse pass from it found."""
+    """The steps of the graph of `root`, leaves first, with their adjoints."""
     steps = forward_pass([root])
-    with np.errstate(all="ignore"):  # what overflows is shown as inf
+    with np.errstate(all="ignore"):  # overflows are shown as inf
         reverse_pass(root, steps)
     return list(steps.values())
 
 
 def forward_pass(roots: Iterable[Node]) -> dict[Node, Step]:
-    """A step for every node that leads to the roots, and every array an op was given as it is."""
+    """A step for every node in the graph of the roots, and every plain array given to an op."""
     nodes = toposort(roots, follow=lambda node: True)
     check_intact(nodes)
     if any(node.op is not None and node.op.name not in registry for node in nodes):
@@ -87,7 +87,7 @@ def forward_pass(roots: Iterable[Node]) -> dict[Node, Step]:
     for number, node in enumerate(nodes, start=1):
         sources = [arrays.get(id(x), x) for x in node.inputs]
         inputs = [steps[x] if type(x) is Node else x for x in sources]
-        # A copy, for an optimiser may write into the value later.
+        # A copy: an optimiser may write into the value later.
         steps[node] = Step(
             number, f"{letter}{number}", node, names.get(node), node.value.copy(), inputs
         )
@@ -95,7 +95,7 @@ def forward_pass(roots: Iterable[Node]) -> dict[Node, Step]:
 
 
 def parameter_names(nodes: Iterable[Node]) -> dict[Node, str]:
-    """What the modules that were called call their parameters and buffers: "0.weight"."""
+    """The names of parameters and buffers in the modules that were called: "0.weight"."""
     called = {}
     for scope in (node.scope for node in nodes):
         while scope is not None:
@@ -112,13 +112,13 @@ def parameter_names(nodes: Iterable[Node]) -> dict[Node, str]:
 
 
 def free_letter(names: Iterable[str]) -> str:
-    """What to number the steps with, so that w1 is not also a name of the user's."""
+    """The letter for labels of steps, such that w1 is not also a user's name."""
     taken = {match[1] for name in names if (match := re.fullmatch(r"(\w)\d+", name))}
     return next((letter for letter in "wvuts" if letter not in taken), "node")
 
 
 def reverse_pass(root: Node, steps: Mapping[Node, Step]) -> None:
-    """The reverse pass as `autograd.reverse` makes it, with every share it sends kept."""
+    """The reverse pass of `autograd.reverse`, keeping every share."""
     steps[root].adjoint = np.ones(root.value.shape, root.value.dtype)
     for node in reversed(toposort([root])):
         user = steps[node]
@@ -155,7 +155,7 @@ def broadcast_axes(user: Step, position: int, shape: tuple[int, ...]) -> tuple[i
 
 
 def run_rule(user: Step, position: int, adjoint: Any, value: Any, inputs: Sequence[Any]) -> Any:
-    """The share of an input as the op's rule gives it, from these numbers or others."""
+    """The share of an input by the op's vjp, for given values."""
     assert user.op is not None
     rule = user.op.vjps[position]
     assert rule is not None

@@ -1,4 +1,4 @@
-"""Formulas as they are set in print: what explanations write as text, as a tree and as LaTeX."""
+"""Typeset formulas: the expressions of explanations as trees and as LaTeX."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 Tree = list[Any]
 
 DERIVATIVE = re.compile(r"d(\w+)/d(?:\((1st|2nd|3rd) (\w+)\)|(\w+))")
-# How tightly what stands in a row is bound: what is looser than its place gets parentheses.
+# Precedence of rows: an operand of lower precedence gets parentheses.
 LOOSE, SUM, MINUS, PRODUCT, POWER, ATOM = range(6)
 BINARY: dict[type[ast.operator], tuple[str, int, int, int]] = {
     ast.Add: ("+", SUM, SUM, SUM),
@@ -39,7 +39,7 @@ COMPARISONS: dict[type[ast.cmpop], str] = {
 
 
 def tree(text: str) -> Tree:
-    """An expression of an explanation as a tree; what is no expression is left as text.
+    """An expression of an explanation as a tree; other text is kept as text.
 
     >>> tree("dz/dw3*w1")
     ['row', ['frac', ['i', 'dz'], ['i', 'dw3']], ['o', '*'], ['i', 'w1']]
@@ -62,14 +62,14 @@ def tree(text: str) -> Tree:
 
 
 class Setter:
-    """Sets a syntax tree: each method gives a tree, and how tightly it is bound."""
+    """Converts a syntax tree: methods return a tree and its precedence."""
 
     def __init__(self, source: str, symbols: dict[str, Tree]) -> None:
         self.source = source
         self.symbols = symbols
 
     def at(self, node: ast.expr, level: int) -> Tree:
-        """A part, in parentheses if it is bound less tightly than that."""
+        """A part, in parentheses if its precedence is below `level`."""
         inner, own = self.set(node)
         return inner if own >= level else fenced(inner)
 
@@ -79,7 +79,7 @@ class Setter:
                 return self.symbols.get(name, ["i", name]), ATOM
             case ast.Constant(value=value):
                 kind = "t" if isinstance(value, bool | None) else "n"
-                return [kind, self.text(node)], ATOM  # with the digits it was written with
+                return [kind, self.text(node)], ATOM  # with its original digits
             case ast.BinOp(left=left, op=ast.Div(), right=right):
                 return ["frac", self.set(left)[0], self.set(right)[0]], POWER
             case ast.BinOp(left=left, op=ast.Pow(), right=right):
@@ -111,7 +111,7 @@ class Setter:
 
 
 def row(*parts: Tree) -> Tree:
-    """Parts side by side; rows among them are taken apart."""
+    """Parts side by side; nested rows are flattened."""
     flat = chain.from_iterable(part[1:] if part[0] == "row" else [part] for part in parts)
     return ["row", *flat]
 
