@@ -18,8 +18,6 @@ from minigrad.scope import scope
 from minigrad.writes import as_recorded, log
 
 recording: ContextVar[bool] = ContextVar("recording", default=True)
-# Whether a function is being run in order to differentiate it, by `grad` and its like.
-inside_transform: ContextVar[bool] = ContextVar("inside_transform", default=False)
 
 
 @contextmanager

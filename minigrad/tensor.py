@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from minigrad.autograd import array_of, inside_transform, recording, reverse
+from minigrad.autograd import array_of, recording, reverse
 from minigrad.dispatch import call, call_ufunc, implementations, is_traced, method, operators
 from minigrad.errors import (
     ArgumentTypeError,
@@ -22,6 +22,7 @@ from minigrad.errors import (
     unsupported_dtype,
 )
 from minigrad.graph import Node
+from minigrad.inside import is_inside
 from minigrad.names import absent, missing
 from minigrad.writes import USED_UP, kept, log
 
@@ -180,7 +181,7 @@ class Tensor:
 
     def __float__(self) -> float:
         if self.node.requires_grad and recording.get():
-            check_number(reading=not inside_transform.get())
+            check_number(reading=not is_inside(self.node))
         return float(self.item())
 
     def __int__(self) -> int:
@@ -207,7 +208,7 @@ class Tensor:
         return format(self.item() if spec else str(self), spec)
 
     def __reduce__(self) -> Any:
-        if self.requires_grad and recording.get() and (self.node.op or inside_transform.get()):
+        if self.requires_grad and recording.get() and (self.node.op or is_inside(self.node)):
             raise lost("a pickle")
         return Tensor, (self.data, self.requires_grad, None, self.name)
 

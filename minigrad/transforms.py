@@ -17,7 +17,6 @@ import numpy as np
 from minigrad.arguments import bound, check_call, checked
 from minigrad.autograd import (
     array_of,
-    inside_transform,
     leading_to,
     recording,
     reverse,
@@ -25,6 +24,7 @@ from minigrad.autograd import (
 )
 from minigrad.errors import ArgumentError, DtypeError, GradientError, ShapeError
 from minigrad.graph import Node, toposort
+from minigrad.inside import differentiating
 from minigrad.ops.movement import copy
 from minigrad.tensor import Tensor
 
@@ -124,7 +124,7 @@ class Recorded:
         variables = iter(self.inputs)
         replaced = dict(zip(argnums, like(self.chosen, variables), strict=True))
         args = [replaced.get(k, arg) for k, arg in enumerate(args)]
-        with switched(recording, True), switched(inside_transform, True):
+        with switched(recording, True), differentiating(x.node for x in self.inputs):
             try:
                 result = function(*args, **(kwargs or {}))
             except ValueError as error:

@@ -23,7 +23,7 @@ ORDER = [
     ["errors", "memory"],
     ["arguments"],
     ["graph"],
-    ["scope", "writes"],
+    ["inside", "scope", "writes"],
     ["autograd"],
     ["dispatch"],
     ["names"],

@@ -5,6 +5,7 @@ import math
 import pickle
 import struct
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from math import exp
 from typing import Any
 
@@ -327,3 +328,32 @@ def test_arrays_with_an_arithmetic_of_their_own_are_refused(use: Any) -> None:
     with pytest.raises(UnsupportedError, match="Tensors do not compute as Metres does"):
         use(np.arange(3.0).view(Metres))
     use(np.arange(3.0).view(Named))
+
+
+def in_a_thread(f: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """f, run by a new thread, whose context is empty."""
+
+    def run(*args: Any) -> Any:
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(f, *args).result()
+
+    return run
+
+
+@pytest.mark.parametrize("outer", [grad, lambda f: grad(grad(f)), minigrad.jacobian])
+@pytest.mark.parametrize(
+    "f", [float, lambda t: float(t * t), int, lambda t: pickle.loads(pickle.dumps(t)) * 1.0]
+)
+def test_a_gradient_is_not_lost_in_a_thread_that_the_function_starts(f: Any, outer: Any) -> None:
+    with pytest.raises(GradientError, match="would be lost"):
+        outer(lambda t: t * in_a_thread(f)(t))(3.0)
+
+
+def test_a_thread_carries_gradients_and_reads_those_that_nobody_differentiates_by() -> None:
+    assert grad(in_a_thread(lambda t: t * copy.deepcopy(t)))(3.0) == 6.0
+    assert grad(grad(in_a_thread(lambda t: t**3)))(2.0) == 12.0
+    w = Tensor(5.0, requires_grad=True)
+    assert grad(lambda t: t * in_a_thread(lambda: float(w * w))())(3.0) == 25.0
+    with pytest.raises(ZeroDivisionError):
+        grad(lambda t: 1 / 0)(3.0)
+    assert in_a_thread(lambda: float(w))() == float(w) == 5.0

@@ -349,13 +349,18 @@ def or_by_numpy(method: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(method)
     def either(self: Any, *args: Any, **kwargs: Any) -> Any:
         recorder = tracing.get()
-        before = None if recorder is None else recorder.refusal
+        if recorder is None:
+            raise TraceError(
+                "an array without numbers, of a function that is being compiled, is used outside "
+                "of it or in a thread that it starts: compute with it in the function itself"
+            )
+        before = recorder.refusal
         try:
             found = method(self, *args, **kwargs)
             asked = args[0] if method.__name__ == "__array_function__" else method
             return numbered(found) if asked.__name__ in NUMBERS else found
         except (MinigradError, TypeError):
-            if recorder is None or not all_known((self, args, kwargs)):
+            if not all_known((self, args, kwargs)):
                 raise
             recorder.refusal = before
             this, args, kwargs = in_numbers((self, args, kwargs))

@@ -11,9 +11,17 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
-from minigrad.autograd import inside_transform, recording
+from minigrad.autograd import recording
 from minigrad.dispatch import implementations, implements, is_traced
-from minigrad.errors import DtypeError, ShapeError, UnsupportedError, numbers_of, refusal_of
+from minigrad.errors import (
+    DtypeError,
+    ShapeError,
+    UnsupportedError,
+    is_nested,
+    numbers_of,
+    refusal_of,
+)
+from minigrad.inside import is_inside
 from minigrad.ops.base import EachInput, Op, Shape
 from minigrad.ops.views import as_view, is_view, puts, viewed
 from minigrad.tensor import Tensor, value_of
@@ -129,8 +137,8 @@ def in_order(y: Any, like: Any) -> Any:
 @implements("duplicate")
 def duplicate(a: Any, memo: Any = None) -> Any:
     """copy.copy and copy.deepcopy: of a leaf a new leaf, else as np.copy."""
-    carried = inside_transform.get() and recording.get()
-    if not isinstance(a, Tensor) or a.node.op is not None or carried:
+    leaf = isinstance(a, Tensor) and a.node.op is None
+    if not leaf or (recording.get() and is_inside(a.node)):
         return copy(a)
     return Tensor(a.data.copy(), a.requires_grad, name=a.name)
 
@@ -226,8 +234,8 @@ def fill(index: Index, arrays: Sequence[Any]) -> Index:
 
 
 def as_python(x: Any) -> Any:
-    """NumPy's integers as Python's."""
-    return int(x) if isinstance(x, np.integer) else x
+    """An integer as one of Python's, not NumPy's or of another class."""
+    return operator.index(x) if hasattr(x, "__index__") else x
 
 
 def parse_index(index: Any) -> tuple[Index, list[Any]]:
@@ -235,12 +243,14 @@ def parse_index(index: Any) -> tuple[Index, list[Any]]:
     parts: list[Any] = []
     arrays: list[Any] = []
     for part in index if isinstance(index, tuple) else (index,):
-        if isinstance(part, np.integer):
-            part = int(part)
-        elif isinstance(part, slice):
+        if isinstance(part, slice):
             part = slice(*map(as_python, (part.start, part.stop, part.step)))
-        elif isinstance(part, list | bool | np.bool_):
-            part = np.asarray(part, dtype=np.intp if type(part) is list and not part else None)
+        elif isinstance(part, bool | np.bool_):
+            part = np.asarray(part)
+        elif not isinstance(part, Tensor | np.ndarray) and hasattr(part, "__index__"):
+            part = operator.index(part)
+        elif is_nested(part):
+            part = np.asarray(part, dtype=None if len(part) else np.intp)
         if isinstance(part, Tensor) and is_index(part) and not is_traced(part.data):
             part = int(part.data)  # in NumPy it is a number, with which the result is a view
         is_array = isinstance(part, Tensor | np.ndarray)

@@ -10,6 +10,7 @@ import sys
 import threading
 from array import array as array_of_c
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ import minigrad
 from minigrad import Tensor, grad, nn, optim
 from minigrad import functional as F
 from minigrad.compile.compiled import compile
-from minigrad.errors import ShapeError
+from minigrad.errors import MinigradError, ShapeError
 from minigrad.transforms import leaves_of
 
 RNG = np.random.default_rng(0)
@@ -989,3 +990,47 @@ def test_sequences_are_operands(sequence: Any) -> None:
     for wrap in (compile, lambda f: f):
         same(wrap(lambda x: x * sequence)(x), np.array([0.0, 4.0, 10.0]))
         same(wrap(grad(lambda x: np.sum(sequence * x)))(x), np.array([0.0, 1.0, 2.0]))
+
+
+class Second:
+    def __index__(self) -> int:
+        return 1
+
+
+@pytest.mark.parametrize(
+    "index",
+    [
+        range(2),
+        collections.deque([0, -1]),
+        array_of_c("q", [2, 0]),
+        Second(),
+        slice(Second(), None),
+        range(0),
+        (slice(None), range(1, 3)),
+        (range(2), collections.deque([1, 2])),
+        (np.int8(1), Second(), None),
+    ],
+    ids=repr,
+)
+def test_what_numpy_takes_as_an_index(index: Any) -> None:
+    x = np.arange(9.0).reshape(3, 3)
+    expected = x[index]
+    for f in (lambda x: x[index], lambda x: Tensor(x)[index]):
+        for run in (f, compile(f)):
+            np.testing.assert_array_equal(getattr(run(x), "data", run(x)), expected)
+    slope = np.zeros((3, 3))
+    np.add.at(slope, index, 2 * expected)
+    gradient = grad(lambda x: np.sum(x[index] ** 2))
+    np.testing.assert_array_equal(gradient(x), slope)
+    np.testing.assert_array_equal(compile(gradient)(x), slope)
+
+
+@pytest.mark.parametrize("f", [lambda y: y * 2, np.sin, lambda y: y[0]])
+@pytest.mark.parametrize("x", [np.ones(3), Tensor(np.ones(3))], ids=["array", "Tensor"])
+def test_a_thread_that_a_compiled_function_starts_is_refused(f: Any, x: Any) -> None:
+    def threaded(x: Any) -> Any:
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(f, x).result()
+
+    with pytest.raises(MinigradError, match="in a thread that it starts"):
+        compile(threaded)(x)

@@ -1,0 +1,31 @@
+"""What is being differentiated by `grad` and its like, while they run the function."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+from minigrad.graph import Node, toposort
+
+inside_transform: ContextVar[bool] = ContextVar("inside_transform", default=False)
+# What they differentiate by, in all threads: one that the function starts has a context of its own.
+variables: set[Node] = set()
+
+
+@contextmanager
+def differentiating(by: Iterable[Node]) -> Iterator[None]:
+    """Inside, a function is run in order to differentiate it by these nodes."""
+    own, token = set(by), inside_transform.set(True)
+    variables.update(own)
+    try:
+        yield
+    finally:
+        variables.difference_update(own)
+        inside_transform.reset(token)
+
+
+def is_inside(node: Node) -> bool:
+    """Whether a function is being differentiated here, or in another thread by what the node was
+    computed from."""
+    return inside_transform.get() or not variables.isdisjoint(toposort([node] if variables else ()))
