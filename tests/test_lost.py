@@ -330,7 +330,7 @@ def test_arrays_with_an_arithmetic_of_their_own_are_refused(use: Any) -> None:
     use(np.arange(3.0).view(Named))
 
 
-def in_a_thread(f: Callable[[Any], Any]) -> Callable[[Any], Any]:
+def in_a_thread(f: Callable[..., Any]) -> Callable[..., Any]:
     """f, run by a new thread, whose context is empty."""
 
     def run(*args: Any) -> Any:
