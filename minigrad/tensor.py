@@ -308,6 +308,7 @@ class Tensor:
     __abs__ = method(np.absolute, alone)
     __invert__ = method(np.invert, alone)
     __round__, __trunc__ = absent("np.round(t)"), absent("np.trunc(t)")
+    __delitem__ = absent("t[1:] or np.concatenate([t[:i], t[i + 1:]])")
     __divmod__ = __rdivmod__ = absent("t // x and t % x")
 
     sum = method(np.sum, over_axes)

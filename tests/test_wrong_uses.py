@@ -43,6 +43,7 @@ t.flatten() | MissingError | a Tensor has no .flatten: write t.reshape(-1), or t
 t.add_(1) | MissingError | a Tensor has no .add_: write t += x
 round(t, 2) | UnsupportedError | takes no Tensor: write np.round(t)
 divmod(t, 2) | UnsupportedError | takes no Tensor: write t // x and t % x
+t.__delitem__(0) | UnsupportedError | takes no Tensor: write t[1:] or np.concatenate
 t["a"] | IndexingError | does not work
 t[1.5] | IndexingError | does not work
 t[2] | IndexingError | out of bounds

@@ -1034,3 +1034,17 @@ def test_a_thread_that_a_compiled_function_starts_is_refused(f: Any, x: Any) -> 
 
     with pytest.raises(MinigradError, match="in a thread that it starts"):
         compile(threaded)(x)
+
+
+def test_what_a_function_writes_before_it_raises_is_not_written() -> None:
+    w, array = Tensor(np.zeros(3)), np.ones(3)
+
+    @compile
+    def f(x: Any) -> Any:
+        w[...] = x * 2
+        x[0] = 7.0
+        return np.ones(5) + x
+
+    with pytest.raises(ShapeError, match="5"):
+        f(array)
+    np.testing.assert_array_equal([w.data, array], [[0, 0, 0], [1, 1, 1]])
