@@ -266,8 +266,8 @@ F.elu(a, "x") | ArgumentTypeError | elu: alpha must be a number, and is
 F.leaky_relu(a, None) | ArgumentTypeError | leaky_relu: negative_slope must be a number, and is
 F.prelu(a, "a") | DtypeError | what was given, 'a', has dtype <U1, and Tensors hold real floats, int
 F.logsumexp(a, axis=9) | MinigradError | does not work
-F.sigmoid("a") | MinigradError | does not work
-F.erf(None) | MinigradError | does not work
+F.sigmoid("a") | MinigradError | has dtype
+F.erf(None) | MinigradError | has dtype object
 optim.SGD([], lr=0.1) | GradientError | SGD was given no parameters: pas
 optim.SGD(model.parameters(), lr="a") | ArgumentError | SGD: lr must be positive, and is
 optim.Adam(model.parameters(), betas=0.9) | ArgumentTypeError | Adam: betas must be two numbers, e

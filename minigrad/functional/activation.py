@@ -20,36 +20,36 @@ def relu(x: Any) -> Any:
     """max(0, x), elementwise; its derivative at 0 is 0.
 
     Raises:
-        DtypeError: if x does not hold numbers.
+        DtypeError: if x does not hold real numbers.
 
     >>> relu(np.array([-1.0, 2.0]))
     array([0., 2.])
     """
-    return relu_op(x)
+    return relu_op(as_array(x))
 
 
 def sigmoid(x: Any) -> Any:
     """1 / (1 + exp(-x)), elementwise, without overflow.
 
     Raises:
-        DtypeError: if x does not hold numbers.
+        DtypeError: if x does not hold real numbers.
 
     >>> sigmoid(np.array([-1000.0, 0.0, 1000.0]))
     array([0. , 0.5, 1. ])
     """
-    return sigmoid_op(x)
+    return sigmoid_op(as_array(x))
 
 
 def erf(x: Any) -> Any:
     """The error function, 2/sqrt(pi) times the integral of exp(-t**2) from 0 to x; elementwise.
 
     Raises:
-        DtypeError: if x does not hold numbers.
+        DtypeError: if x does not hold real numbers.
 
     >>> erf(np.array([0.0, 1.0])).round(4)
     array([0.    , 0.8427])
     """
-    return erf_op(x)
+    return erf_op(as_array(x))
 
 
 def logsumexp(x: Any, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Any:
@@ -61,7 +61,7 @@ def logsumexp(x: Any, axis: int | tuple[int, ...] | None = None, keepdims: bool 
     >>> logsumexp(np.array([1000.0, 1000.0])).round(4)
     np.float64(1000.6931)
     """
-    return logsumexp_of(x, axis=axis, keepdims=keepdims)
+    return logsumexp_of(as_array(x), axis=axis, keepdims=keepdims)
 
 
 def log_softmax(x: Any, axis: int = -1) -> Any:
@@ -97,11 +97,12 @@ def gelu(x: Any, approximate: str = "none") -> Any:
 
     Raises:
         ArgumentError: if approximate is something else.
-        DtypeError: if x does not hold numbers.
+        DtypeError: if x does not hold real numbers.
 
     >>> gelu(np.array([-10.0, 0.0, 10.0]))
     array([-0.,  0., 10.])
     """
+    x = as_array(x)
     if approximate == "tanh":
         return 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
     if approximate != "none":
@@ -113,11 +114,12 @@ def silu(x: Any) -> Any:
     """x * sigmoid(x), also called swish.
 
     Raises:
-        DtypeError: if x does not hold numbers.
+        DtypeError: if x does not hold real numbers.
 
     >>> silu(np.array([-1000.0, 0.0, 1000.0]))
     array([  -0.,    0., 1000.])
     """
+    x = as_array(x)
     return x * sigmoid(x)
 
 
@@ -125,35 +127,36 @@ def softplus(x: Any) -> Any:
     """log(1 + exp(x)), without overflow.
 
     Raises:
-        DtypeError: if x does not hold numbers.
+        DtypeError: if x does not hold real numbers.
 
     >>> softplus(np.array([-1000.0, 1000.0]))
     array([   0., 1000.])
     """
-    return np.logaddexp(x, 0)
+    return np.logaddexp(as_array(x), 0)
 
 
 def logsigmoid(x: Any) -> Any:
     """log(sigmoid(x)), accurate also where sigmoid underflows to 0.
 
     Raises:
-        DtypeError: if x does not hold numbers.
+        DtypeError: if x does not hold real numbers.
 
     >>> logsigmoid(np.array([-1000.0, 1000.0]))
     array([-1000.,    -0.])
     """
-    return -softplus(-x)
+    return -softplus(-as_array(x))
 
 
 def leaky_relu(x: Any, negative_slope: float = 0.01) -> Any:
     """x, and for negative x, negative_slope * x.
 
     Raises:
-        DtypeError: if x does not hold numbers.
+        DtypeError: if x does not hold real numbers.
 
     >>> leaky_relu(np.array([-2.0, 2.0]))
     array([-0.02,  2.  ])
     """
+    x = as_array(x)
     return np.where(np.greater(x, 0), x, negative_slope * x)
 
 
@@ -187,11 +190,12 @@ def elu(x: Any, alpha: float = 1.0) -> Any:
     """x, and for negative x, alpha * (exp(x) - 1) (Clevert et al., 2015, equation 15).
 
     Raises:
-        DtypeError: if x does not hold numbers.
+        DtypeError: if x does not hold real numbers.
 
     >>> elu(np.array([-1000.0, 2.0]))
     array([-1.,  2.])
     """
+    x = as_array(x)
     positive = np.greater(x, 0)
     # expm1 is not given positive x: its overflow would make the gradient 0 * inf, NaN.
     return np.where(positive, x, alpha * np.expm1(np.where(positive, 0, x)))

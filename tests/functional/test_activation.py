@@ -8,7 +8,7 @@ import pytest
 
 import minigrad.functional as F
 from minigrad import Tensor
-from minigrad.errors import MinigradError, ShapeError
+from minigrad.errors import DtypeError, MinigradError, ShapeError
 from tests.functional.cases import Case, Cases
 
 RNG = np.random.default_rng(2)
@@ -126,3 +126,21 @@ def test_bad_input(call: Any, error: Any, message: str) -> None:
     with pytest.raises(error, match=message) as raised:
         call()
     assert isinstance(raised.value, MinigradError)
+
+
+ACTIVATIONS = (
+    "relu sigmoid logsigmoid softplus silu gelu elu leaky_relu erf softmax logsumexp".split()
+)
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_complex_numbers_are_refused(name: str) -> None:
+    """NumPy's own functions would take them, and some leave out the imaginary part."""
+    with pytest.raises(DtypeError, match="complex128"):
+        getattr(F, name)(np.array([1 + 2j, 3 - 1j]))
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_lists_are_arrays(name: str) -> None:
+    f = getattr(F, name)
+    np.testing.assert_array_equal(f([-1.0, 0.5]), f(np.array([-1.0, 0.5])))

@@ -219,5 +219,5 @@ def reused(start: Lines) -> Program:
         code, is_exact = STRUCTURE[int(b.rng.integers(len(STRUCTURE)))](b)
         if code:
             b.add(code, is_exact)
-    names = [name for name in b.values if name not in b.inputs]
+    names = [name for name in b.values if name not in b.inputs] or [b.let("x0 * 1")]
     return b.program(*names[-2:], *(b.draw(*names) for _ in names[:3]), order=int(b.draw(0, 0, 1)))
