@@ -260,13 +260,20 @@ class Optimizer:
                 hold real numbers. All are listed, and nothing is changed.
         """
         name, own = type(self).__name__, self.state_dict()
-        kind = np.asarray(value_of(named(name, state).get("optimizer", own["optimizer"])))
+        # States were once saved without their kind: those are taken, as nothing contradicts them.
+        state = {"optimizer": own["optimizer"], **named(name, state)}
+        kind = np.asarray(value_of(state["optimizer"]))
         if not np.array_equal(kind, own["optimizer"]):
             raise ArgumentError(
                 f"{name}: this is the state of {unpacked(kind)}, whose steps are others, and "
                 f"nothing was loaded: make {unpacked(kind)}, or begin with a state of its own"
             )
         arrays = fitting(name, own, state)
+        for key, array in arrays.items():
+            if key.endswith(".step") and not array >= 0:
+                raise ArgumentError(
+                    f"{name}: {key} counts steps, and is {array} in this state: nothing was loaded"
+                )
         for k in range(len(self.param_groups)):
             given = {x: unpacked(arrays[f"param_groups.{k}.{x}"]) for x in self.settings}
             given |= {"lr": given["lr"] or 1.0}  # a schedule may end at 0

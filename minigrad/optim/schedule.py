@@ -61,10 +61,12 @@ class Scheduler(Checked):
             ValueError: if the state is one of another kind.
         """
         owner, kept = type(self).__name__, ("kind", *self.kept)
-        if set(named(owner, state)) != set(kept):
+        # States were once saved without their kind: those are taken, as nothing contradicts them.
+        state = {"kind": owner, **named(owner, state)}
+        if set(state) != set(kept):
             raise ArgumentError(
                 f"{owner} has a state of {', '.join(kept)}, not of "
-                f"{', '.join(state) or 'nothing'}: nothing was loaded"
+                f"{', '.join(state)}: nothing was loaded"
             )
         if state["kind"] != owner:
             raise ArgumentError(
@@ -124,6 +126,11 @@ class Schedule(Scheduler):
         for group in self.optimizer.param_groups:
             first = group.setdefault("initial_lr", group["lr"])  # a group that was added later
             group["lr"] = self.rate(step, first)
+
+    @property
+    def last_step(self) -> float:
+        """The last step that has a rate."""
+        return math.inf
 
     @bound
     def step(self) -> None:
@@ -290,6 +297,10 @@ class OneCycleLR(Schedule):
             self.total_steps = (self.epochs or 0) * (self.steps_per_epoch or 0)
         super().__post_init__()
 
+    @property
+    def last_step(self) -> float:
+        return int(self.total_steps)
+
     def rate(self, step: int, base_lr: float) -> float:
         """The rate at a step, for a group whose largest rate is `base_lr`."""
         first = base_lr / self.div_factor
@@ -366,6 +377,12 @@ class SequentialLR(Schedule):
                 f"between any two of them, not {milestones}"
             )
         super().__post_init__()
+
+    @property
+    def last_step(self) -> float:
+        begins, last = [0, *self.milestones], [*(m - 1 for m in self.milestones), math.inf]
+        ends = [begin + x.last_step for begin, x in zip(begins, self.schedulers, strict=True)]
+        return next((e for e, needed in zip(ends, last, strict=True) if e < needed), math.inf)
 
     def apply(self, step: int) -> None:
         k = bisect_right(self.milestones, step)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from minigrad.arguments import Size, checked
@@ -67,14 +68,18 @@ class Best(Callback):
         self.sign = -1 if (mode or ("max" if "accuracy" in monitor else "min")) == "max" else 1
         self.best = math.inf  # times sign: the smaller, the better
 
-    def improved(self, run: Run) -> bool:
-        """Whether the newest row is the best so far."""
-        row = run.history.last
+    def check(self, row: Mapping[str, Any]) -> None:
+        """Raise if a row does not have the number."""
         if self.monitor not in row:
             raise ArgumentError(
                 f"{type(self).__name__} watches {self.monitor!r}, and a row of this history has "
                 f"{', '.join(row)}: what begins with validation_ needs fit(validation=...)"
             )
+
+    def improved(self, run: Run) -> bool:
+        """Whether the newest row is the best so far."""
+        row = run.history.last
+        self.check(row)
         better = self.sign * row[self.monitor] < self.best
         if better:
             self.best = self.sign * row[self.monitor]
@@ -95,7 +100,7 @@ class EarlyStopping(Best):
         monitor, mode: the number, and which is better; see `Best`.
 
     Raises:
-        ValueError: if patience is below 1, or while training, if there is no such number.
+        ValueError: if patience is below 1, or from fit, if there is no such number.
 
     >>> stop = EarlyStopping(patience=5, monitor="validation_accuracy")  # for fit(callbacks=[stop])
     """
@@ -128,7 +133,7 @@ class BestWeights(Best):
         monitor, mode: the number, and which is better; see `Best`.
 
     Raises:
-        ValueError: while training, if there is no such number.
+        ValueError: from fit, if there is no such number.
 
     >>> best = BestWeights(monitor="validation_loss")  # for fit(callbacks=[best])
     """

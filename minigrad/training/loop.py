@@ -146,6 +146,7 @@ def trained(
 ) -> History:
     """Run a training until it has done `total` steps."""
     model, batches, saved = run.model, run.batches, run.step
+    run.check_length(total, validation)
     if compile or (compile is None and has_compiler()):
         use_compiled(run, always=bool(compile))
     for callback in run.callbacks:

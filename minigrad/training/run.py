@@ -40,7 +40,7 @@ from minigrad.optim.optimizer import plain
 from minigrad.optim.schedule import Scheduler
 from minigrad.random import generator
 from minigrad.tensor import Tensor, value_of
-from minigrad.training.callback import Callback
+from minigrad.training.callback import Best, Callback
 from minigrad.training.evaluation import Means, Metric, evaluate, measure
 from minigrad.training.history import History
 from minigrad.watch import watchers
@@ -213,6 +213,27 @@ class Run:
                 f"fit: a metric cannot be called {', '.join(names)}, as rows of the history have "
                 f"{', '.join(RESERVED)} and validation_... already: give it another name"
             )
+
+    def check_length(self, total: int, validation: BatchLoader | None) -> None:
+        """Raise if a training of `total` steps would end with an error that is known before.
+
+        These are steps for which the schedule has no rate, and numbers that callbacks watch and
+        rows will not have. A callback of the user's own may add numbers to rows.
+        """
+        if isinstance(self.schedule, Schedule):
+            last = self.schedule.last_epoch + total - self.step
+            if last > self.schedule.last_step:
+                raise ArgumentError(
+                    f"fit: the schedule has rates up to step {self.schedule.last_step}, and this "
+                    f"training goes to step {last}: make the schedule for the whole training"
+                )
+        own = ["loss", *self.metrics]
+        held_out = [f"validation_{name}" for name in own if validation is not None]
+        row = dict.fromkeys([*RESERVED, *own, *held_out])
+        if all(isinstance(x, Best) or adds_nothing(x) for x in self.callbacks):
+            for callback in self.callbacks:
+                if isinstance(callback, Best):
+                    callback.check(row)
 
     def add_row(self, validation: BatchLoader | None) -> None:
         """A row of the history: means since the last one, and of the held-out data."""
@@ -387,6 +408,12 @@ class Run:
         ):
             counts.clear()
             counts.update((as_tuple(shape), n) for shape, n in state.get(name, []))
+
+
+def adds_nothing(callback: Callback) -> bool:
+    """Whether a callback is one that cannot add numbers to a row before others see it."""
+    kind = type(callback)
+    return kind.on_row is Callback.on_row and kind.on_step is Callback.on_step
 
 
 def settings_of(run: Run) -> dict[str, str]:

@@ -470,6 +470,23 @@ def test_the_state_of_other_parameters(other: Optimizer, problem: str) -> None:
 
 
 @every_kind
+def test_a_state_saved_without_its_kind(kind: Kind) -> None:
+    state = kind([parameter(2, 3)], 0.25).state_dict()
+    del state["optimizer"]
+    loaded = kind([parameter(2, 3)], 0.5)
+    loaded.load_state_dict(state)
+    assert loaded.lr == 0.25
+
+
+@pytest.mark.parametrize("step", [-1, -100])
+def test_a_number_of_steps_that_cannot_be(step: int) -> None:
+    optimizer = Adam([parameter(2, 3)])
+    state = optimizer.state_dict()
+    with pytest.raises(ArgumentError, match=r"Adam: 0\.step counts steps, and is"):
+        optimizer.load_state_dict({**state, "0.step": np.full_like(state["0.step"], step)})
+
+
+@every_kind
 def test_the_state_of_another_optimiser(kind: Kind) -> None:
     """Adam and AdamW, for one, keep the same things under the same names."""
     state = kind([parameter(2, 3)], 0.1).state_dict()

@@ -227,6 +227,36 @@ def test_a_state_of_another_kind(state: dict[str, Any]) -> None:
         assert schedule.state_dict() == before
 
 
+def test_a_state_saved_without_its_kind() -> None:
+    optimizer = two_groups(lr=8.0)
+    schedule = StepLR(optimizer, 1, gamma=0.5)
+    schedule.load_state_dict({"last_epoch": 2})
+    assert schedule.last_epoch == 2
+    assert optimizer.lr == 2.0
+
+
+def test_the_last_step_that_has_a_rate() -> None:
+    optimizer = two_groups()
+
+    def cycle(n: int) -> Schedule:
+        return OneCycleLR(optimizer, 1.0, n, cycle_momentum=False)
+
+    step = StepLR(optimizer, 1)
+    for schedule, last in (
+        (step, math.inf),
+        (cycle(5), 5),
+        (SequentialLR(optimizer, [step, cycle(5)], [3]), 8),
+        (SequentialLR(optimizer, [cycle(5), step], [6]), math.inf),
+        (SequentialLR(optimizer, [cycle(5), step], [9]), 5),
+    ):
+        assert schedule.last_step == last
+        for k in range(1, min(int(min(last, 12)), 12) + 1):
+            schedule.apply(k)
+        if last < math.inf:
+            with pytest.raises(ValueError, match="is asked for step 6"):
+                schedule.apply(int(last) + 1)
+
+
 def test_the_state_of_another_schedule() -> None:
     optimizer = two_groups()
     state = StepLR(optimizer, 1).state_dict()

@@ -380,3 +380,31 @@ def test_parts_of_another_training() -> None:
     model = nn.Linear(1, 1).requires_grad_(False)
     with pytest.raises(GradientError, match="every parameter of the optimiser is frozen"):
         fit(**setting(model, epochs=1))
+
+
+@pytest.mark.parametrize("watch", [EarlyStopping(1), BestWeights("accuracy")])
+def test_a_number_that_rows_will_not_have_is_refused_before_the_training(watch: Callback) -> None:
+    how = setting(epochs=1, callbacks=[watch])
+    before = how["model"].weight.data.copy()
+    with pytest.raises(ValueError, match="watches"):
+        fit(**how)
+    np.testing.assert_array_equal(how["model"].weight.data, before)
+
+
+def test_a_number_that_another_callback_adds_can_be_watched() -> None:
+    class Adds(Callback):
+        def on_row(self, run: Any) -> None:
+            run.history.last["mine"] = float(run.step)
+
+    stop = EarlyStopping(1, monitor="mine")
+    assert len(fit(**setting(epochs=5, callbacks=[Adds(), stop]))) == 2
+
+
+def test_a_schedule_that_is_shorter_than_the_training() -> None:
+    how = setting()
+    before = how["model"].weight.data.copy()
+    cycle = optim.OneCycleLR(how["optimizer"], 0.1, 5, cycle_momentum=False)
+    with pytest.raises(ValueError, match="up to step 5, and this training goes to step 6"):
+        fit(**how, steps=6, schedule=cycle)
+    np.testing.assert_array_equal(how["model"].weight.data, before)
+    assert len(fit(**how, steps=5, schedule=cycle, every=1)) == 5
