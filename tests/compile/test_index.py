@@ -171,6 +171,16 @@ def test_quotients_of_divisible_sums_are_sums() -> None:
     assert i.divmod(4) == (ZERO, i) and i.divmod(1) == (i, ZERO)
 
 
+def test_what_is_left_of_a_common_factor_may_be_as_large_as_it() -> None:
+    """4i + k with k up to 4: that is not 4 * (something), and a rest below 4."""
+    i, k = variable("i", 4), variable("k", 5)
+    for e, by in [(i * 2 + k, 6), (i * 4 + k, 8)]:
+        quotient, remainder = e.divmod(by)
+        for at in every(e):
+            found = value_of(quotient, at), value_of(remainder, at)
+            assert found == divmod(value_of(e, at), by)
+
+
 # Places
 
 
