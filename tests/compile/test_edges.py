@@ -993,6 +993,9 @@ def test_sequences_are_operands(sequence: Any) -> None:
 
 
 class Second:
+    def __repr__(self) -> str:
+        return "Second()"
+
     def __index__(self) -> int:
         return 1
 
