@@ -250,6 +250,7 @@ OWN: Table = {
     ),
     "conv2d of nothing": (F.conv2d, (IMAGES[:0], WEIGHTS)),
     "max_pool2d": (lambda x: F.max_pool2d(x, (2, 3), stride=(1, 2)), (IMAGES,)),
+    "max_pool2d, dilation": (lambda x: F.max_pool2d(x, 2, stride=1, dilation=(2, 3)), (IMAGES,)),
     "avg_pool2d": (lambda x: F.avg_pool2d(x, 2) * F.avg_pool2d(x, 2), (IMAGES,)),
     "pool of nothing": (lambda x: F.avg_pool2d(x, 2), (IMAGES[:0],)),
 }
