@@ -1,9 +1,10 @@
-"""What holds inside of a `with`, and as a decorator during a function's calls."""
+"""Settings that hold inside a `with` block, or during the calls of a function they decorate."""
 
 from __future__ import annotations
 
 import functools
 import inspect
+import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any, Protocol, TypeVar, overload
@@ -20,18 +21,23 @@ RUN_LATER = (
 )
 
 
-class Scope:
-    """A context manager that is a decorator, too; `make` gives what is entered each time."""
+class Scope(threading.local):
+    """A context manager, and a decorator, which may be entered again, also while it is entered.
+
+    Each time it enters a new context manager, from `make`; each thread leaves those of its own.
+    """
 
     def __init__(self, make: Callable[[], AbstractContextManager[None]]) -> None:
         self.make = make
+        self.entered: list[AbstractContextManager[None]] = []
 
     def __enter__(self) -> None:
-        self.entered = self.make()
-        self.entered.__enter__()
+        inner = self.make()
+        inner.__enter__()
+        self.entered.append(inner)
 
     def __exit__(self, *error: Any) -> None:
-        self.entered.__exit__(*error)
+        self.entered.pop().__exit__(*error)
 
     def __call__(self, function: Decorated) -> Decorated:
         make, name = self.make, getattr(self.make, "__name__", "")

@@ -3,6 +3,7 @@
 import gc
 import threading
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -143,6 +144,25 @@ def test_no_grad_records_nothing_and_nests() -> None:
     assert not y.requires_grad
     assert y.node.op is None
     assert (x * x).requires_grad
+
+
+def test_one_no_grad_is_entered_while_it_is_entered_and_by_several_threads() -> None:
+    x, shared = Tensor(1.0, requires_grad=True), no_grad()
+
+    def requires_grad(barrier: threading.Barrier) -> list[bool]:
+        found = []
+        with shared:
+            barrier.wait()  # all threads are inside
+            with shared:
+                found.append((x * 2).requires_grad)
+            found.append((x * 2).requires_grad)
+            barrier.wait()
+        return [*found, (x * 2).requires_grad]
+
+    assert requires_grad(threading.Barrier(1)) == [False, False, True]
+    barrier = threading.Barrier(3)
+    with ThreadPoolExecutor(3) as pool:
+        assert list(pool.map(requires_grad, [barrier] * 3)) == [[False, False, True]] * 3
 
 
 def test_no_grad_ends_with_an_exception() -> None:
