@@ -41,8 +41,8 @@ KEPT, MANY = 32, 16
 tracing_lock = threading.RLock()
 
 
-# Where NumPy keeps what np.errstate sets, and what is there by default: np.geterr() takes
-# half as long as a whole call.
+# The context variable in which NumPy keeps the state of np.errstate, and its default value. Reading
+# it costs some 50 ns; np.geterr() costs half as much as a whole call of a compiled function.
 umath = np._core.umath  # type: ignore[attr-defined]  # not in NumPy's stubs
 errors_of: Any = getattr(umath, "_extobj_contextvar", ContextVar("errors", default=None))
 DEFAULT_ERRORS = Context().run(errors_of.get) or object()

@@ -63,5 +63,5 @@ def numpy_program(graph: Graph) -> Callable[[dict[Value, Any]], list[np.ndarray]
 
 
 def owned(arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """Copies where arrays share memory with others: what is written next must not show in them."""
+    """Copies of outputs, which may alias state: writing the state next must not change them."""
     return [x.copy() if x.base is not None or not x.flags.owndata else np.array(x) for x in arrays]

@@ -108,8 +108,8 @@ class Numbered(Container):
         names = [name for name, _ in self.named_children()]
         if not all(map(str.isdigit, names)):
             raise UnsupportedError(
-                f"this {type(self).__name__} has {', '.join(names)}, and names do not move up as "
-                "numbers do: make another, of a dict"
+                f"the modules of this {type(self).__name__} have names, {', '.join(names)}, so "
+                "their positions cannot be renumbered: make one from a dict of those to keep"
             )
         for name in names:
             delattr(self, name)

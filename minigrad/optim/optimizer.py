@@ -265,8 +265,8 @@ class Optimizer:
         kind = np.asarray(value_of(state["optimizer"]))
         if not np.array_equal(kind, own["optimizer"]):
             raise ArgumentError(
-                f"{name}: this is the state of {unpacked(kind)}, whose steps are others, and "
-                f"nothing was loaded: make {unpacked(kind)}, or begin with a state of its own"
+                f"{name}: this is the state of {unpacked(kind)}, another update rule; nothing "
+                f"was loaded: load it into {unpacked(kind)}, or start {name} without a state"
             )
         arrays = fitting(name, own, state)
         for key, array in arrays.items():

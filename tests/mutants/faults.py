@@ -30,7 +30,7 @@ ALIKE = f"{of('unrolled_loops')} tests/compile/test_schedule.py"
 WAITS = """tests/compile/test_plan.py::test_calls_wait_for_what_was_written_by_others
 tests/compile/test_plan.py::test_each_shared_call_waits_once_for_what_it_needs"""
 
-NAMED = "tests/compile/test_edges.py::test_entries_that_a_permuted_index_or_a_negative_number_names"
+INDEX_EDGES = "tests/compile/test_edges.py::test_permuted_and_negative_indices_and_mixed_dtypes"
 
 PASSES = [
     Fault(
@@ -204,7 +204,7 @@ INDICES = [
         "pass",
         "tests/compile/test_every_op.py::test_as_the_table_has_it[scatter_add-float64]",
     ),
-    Fault("lower.py", "found.append(number(part % n))", "found.append(number(part))", NAMED),
+    Fault("lower.py", "found.append(number(part % n))", "found.append(number(part))", INDEX_EDGES),
     Fault(
         "lower.py",
         "o * s + p * d",
@@ -235,13 +235,13 @@ INDICES = [
         "lower.py",
         "np.array_equal(array.array.ravel(), np.arange(n))",
         "True",
-        NAMED,
+        INDEX_EDGES,
     ),
     Fault(
         "lower.py",
         'if value.dtype.kind != "b" else common_dtype(inputs)',
         'if value.dtype.kind != "b" else common_dtype(inputs[:1])',
-        NAMED,
+        INDEX_EDGES,
     ),
     Fault("lower.py", "found.append(frozenset([ROW]))", "pass", "tests/compile/test_networks.py"),
     Fault("codegen.py", "if (i < 0) i += n;", "", of("added_where_an_index_says")),

@@ -124,9 +124,12 @@ def test_one_after_the_other(kind: Kind) -> None:
         one + 3
 
 
-def test_names_do_not_move_up() -> None:
+def test_named_modules_cannot_be_renumbered() -> None:
     net = Sequential({"rectify": ReLU(), "squash": Tanh()})
-    with pytest.raises(UnsupportedError, match="has rectify, squash, and names do not move up"):
+    with pytest.raises(
+        UnsupportedError,
+        match="have names, rectify, squash, so their positions cannot be renumbered",
+    ):
         del net[0]
     assert len(net) == 2
 
