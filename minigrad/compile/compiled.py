@@ -25,7 +25,7 @@ from minigrad.compile.passes import optimized
 from minigrad.compile.run_c import Program
 from minigrad.compile.run_numpy import NumpyProgram
 from minigrad.compile.trace import Traced, is_array, trace
-from minigrad.compile.tracer import TraceError, changed_in_place, tracing
+from minigrad.compile.tracer import TraceError, changed_in_place, in_progress, tracing
 from minigrad.compile.version import OTHERWISE, Version
 from minigrad.errors import plain, warn
 from minigrad.tensor import Tensor
@@ -39,6 +39,7 @@ R = TypeVar("R")
 KEPT, MANY = 32, 16
 # Tracing puts tracers where all threads see them: one thread at a time traces and reads arguments.
 tracing_lock = threading.RLock()
+PATIENCE = 5.0  # seconds in which a trace should go on
 
 
 # The context variable in which NumPy keeps the state of np.errstate, and its default value. Reading
@@ -58,6 +59,29 @@ def forget_threads() -> None:
     """In a forked process, no thread is left that could hold the lock."""
     global tracing_lock
     tracing_lock = threading.RLock()
+
+
+@contextmanager
+def turn() -> Iterator[None]:
+    """Inside, no other thread traces or reads arguments.
+
+    Raises:
+        TraceError: in a thread for which the trace of another one waits, as that cannot end.
+    """
+    lock, place = tracing_lock, None
+    while not lock.acquire(timeout=PATIENCE):
+        before, frames = place, sys._current_frames()
+        frame = next((frames.get(each.thread) for each in in_progress), None)
+        place = frame and (frame, frame.f_lasti)
+        if place and place == before:
+            raise TraceError(
+                "a compiled function is called in a thread for which another one waits that is "
+                "being compiled: call it in that function itself, without a thread"
+            )
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 class Compiled(Generic[P, R]):
@@ -101,7 +125,7 @@ class Compiled(Generic[P, R]):
 
     def general_call(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Find the version for these arguments, or make it."""
-        with tracing_lock:
+        with turn():
             leaves: list[Any] = []
             kinds = kind_of((args, kwargs), leaves)
             given = [x for x in leaves if is_array(x)]

@@ -24,6 +24,7 @@ from minigrad.compile.tracer import (
     Tracer,
     check_same,
     checked,
+    in_progress,
     is_number,
     traced_apply,
     tracing,
@@ -257,9 +258,11 @@ def traced(recorder: Recorder) -> Iterator[None]:
         switched(tracing, recorder),
         switched(draw, recorder.draw),
     ):
+        in_progress.append(recorder)
         try:
             yield
         finally:
+            in_progress.remove(recorder)
             # Even if the function caught it, or NumPy raised another error because of it.
             if recorder.refusal is not None:
                 raise recorder.refusal from None

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from threading import get_ident
 from typing import Any
 
 import numpy as np
@@ -44,6 +45,8 @@ from minigrad.watch import apply, watchers
 from minigrad.writes import Overwritten, log
 
 tracing: ContextVar[Recorder | None] = ContextVar("tracing", default=None)
+# The recorder of the trace that goes on in any thread: one traces at a time.
+in_progress: list[Recorder] = []
 
 # The dtypes that have a C type, as NumPy's own objects, so that `is` compares them. Half precision
 # is not supported: without hardware for it, it is slow.
@@ -79,9 +82,26 @@ class TraceError(MinigradError, TypeError):
 
 def refused(error: MinigradError) -> MinigradError:
     """Remember a refusal, to be raised again when the traced run ends: see TraceError."""
-    if (recorder := tracing.get()) is not None and recorder.refusal is None:
-        recorder.refusal = error
+    for recorder in in_progress:
+        recorder.refusal = recorder.refusal or error
     return error
+
+
+def recorder_here() -> Recorder:
+    """The recorder of the trace that this thread, or task, is a part of.
+
+    Raises:
+        TraceError: if there is none. The trace is refused too: the function may catch this error.
+    """
+    recorder = tracing.get()
+    if recorder is None:
+        raise TraceError(
+            "an array of a function that is being compiled, which has no numbers yet, is used in "
+            "another thread, in another context (contextvars.Context), or after the function has "
+            "returned: compute with it in the function itself, or return it and pass it to the "
+            "thread outside"
+        )
+    return recorder
 
 
 @contextmanager
@@ -122,6 +142,7 @@ class Recorder:
         # Leaves whose gradients were set to None before anything else was done with them.
         self.cleared: set[Node] = set()
         self.birth = next(births)
+        self.thread = get_ident()
         self.refusal: MinigradError | None = None
         self.errors: dict[str, Any] = {**np.geterr()}
         self.again: Iterator[Value] | None = None
@@ -321,8 +342,7 @@ def varies() -> TraceError:
 
 def is_known(x: Tracer) -> bool:
     """Whether it is computed from captured arrays alone, so that its numbers can be read."""
-    recorder = tracing.get()
-    return recorder is not None and x.value in recorder.known
+    return x.value in recorder_here().known
 
 
 def all_known(x: Any) -> bool:
@@ -343,34 +363,30 @@ def in_numbers(x: Any) -> Any:
     return x.numbers("NumPy") if is_traced(x) else x
 
 
-def or_by_numpy(method: Callable[..., Any]) -> Callable[..., Any]:
+def or_by_numpy(method: Callable[..., Any], name: str = "") -> Callable[..., Any]:
     """If a method cannot be traced, have NumPy compute it, provided all its inputs are known."""
+    name = name or method.__name__
 
     @functools.wraps(method)
     def either(self: Any, *args: Any, **kwargs: Any) -> Any:
-        recorder = tracing.get()
-        if recorder is None:
-            raise TraceError(
-                "an array without numbers, of a function that is being compiled, is used outside "
-                "of it or in a thread that it starts: compute with it in the function itself"
-            )
+        recorder = recorder_here()
         before = recorder.refusal
         try:
             found = method(self, *args, **kwargs)
-            asked = args[0] if method.__name__ == "__array_function__" else method
-            return numbered(found) if asked.__name__ in NUMBERS else found
+            asked = args[0].__name__ if name == "__array_function__" else name
+            return numbered(found) if asked in NUMBERS else found
         except (MinigradError, TypeError):
             if not all_known((self, args, kwargs)):
                 raise
             recorder.refusal = before
             this, args, kwargs = in_numbers((self, args, kwargs))
-        if method.__name__ == "__array_ufunc__":
+        if name == "__array_ufunc__":
             ufunc, how, *inputs = args
             return getattr(ufunc, how)(*inputs, **kwargs)
-        if method.__name__ == "__array_function__":
+        if name == "__array_function__":
             function, _, given, named = args
             return function(*given, **named)
-        return getattr(this, method.__name__)(*args, **kwargs)
+        return getattr(this, name)(*args, **kwargs)
 
     return either
 
@@ -465,7 +481,8 @@ class Tracer:
         return (implementations["getitem"](self, k) for k in range(len(self)))
 
     def __repr__(self) -> str:
-        if tracing.get() is not None and not is_shown():
+        if in_progress and not is_shown():
+            recorder_here()
             raise reading("making text of it, other than on a line that does nothing but print()")
         return f"<traced {self.dtype} array of shape {self.shape}>"
 
@@ -494,8 +511,8 @@ class Tracer:
     def numbers(self, how: str) -> np.ndarray:
         """Its numbers, if they are known (they become a guard); else raise, naming `how` they were
         asked for."""
-        recorder, value = tracing.get(), self.value
-        if recorder is None or value not in recorder.known:
+        recorder, value = recorder_here(), self.value
+        if value not in recorder.known:
             raise reading(how)
         return recorder.numbers(value)
 
@@ -571,7 +588,7 @@ class Tracer:
 TENSORS_OWN = "backward detach of _cotangent __format__ __reduce__".split()
 for name, member in vars(Tensor).items():
     if callable(member) and name not in vars(Tracer) and name not in TENSORS_OWN:
-        setattr(Tracer, name, member if name.startswith("__") else or_by_numpy(member))
+        setattr(Tracer, name, or_by_numpy(member, name))
 
 
 def is_shown() -> bool:
@@ -641,6 +658,18 @@ for name in COPYING:
     if name in vars(Tracer):
         setattr(Tracer, name, copying(vars(Tracer)[name]))
 define_in_place(Tracer)
+
+
+def setting(self: Tracer, value: Any) -> None:
+    raise TraceError(
+        "a compiled function sets an attribute of an array (x.shape = ..., x.flat = ...): write "
+        "x = x.reshape(shape), x = x.astype(dtype), or x[...] = value"
+    )
+
+
+for name, member in [*vars(Tracer).items()]:
+    if isinstance(member, property):
+        setattr(Tracer, name, member.setter(setting))
 TracerView, as_traced_view = views_of(Tracer, "value")
 
 
@@ -694,9 +723,7 @@ def filled_with(target: Tracer, new: Any) -> Any:
 
 
 def value_of(x: Any) -> Any:
-    recorder = tracing.get()
-    assert recorder is not None
-    return recorder.value_of(x)
+    return recorder_here().value_of(x)
 
 
 def traced_apply(op: Op, inputs: tuple[Any, ...], attributes: dict[str, Any]) -> Any:

@@ -10,7 +10,6 @@ import sys
 import threading
 from array import array as array_of_c
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -20,7 +19,7 @@ import minigrad
 from minigrad import Tensor, grad, nn, optim
 from minigrad import functional as F
 from minigrad.compile.compiled import compile
-from minigrad.errors import MinigradError, ShapeError
+from minigrad.errors import ShapeError
 from minigrad.transforms import leaves_of
 
 RNG = np.random.default_rng(0)
@@ -1026,17 +1025,6 @@ def test_what_numpy_takes_as_an_index(index: Any) -> None:
     gradient = grad(lambda x: np.sum(x[index] ** 2))
     np.testing.assert_array_equal(gradient(x), slope)
     np.testing.assert_array_equal(compile(gradient)(x), slope)
-
-
-@pytest.mark.parametrize("f", [lambda y: y * 2, np.sin])
-@pytest.mark.parametrize("x", [np.ones(3), Tensor(np.ones(3))], ids=["array", "Tensor"])
-def test_a_thread_that_a_compiled_function_starts_is_refused(f: Any, x: Any) -> None:
-    def threaded(x: Any) -> Any:
-        with ThreadPoolExecutor(1) as pool:
-            return pool.submit(f, x).result()
-
-    with pytest.raises(MinigradError, match="in a thread that it starts"):
-        compile(threaded)(x)
 
 
 def test_what_a_function_writes_before_it_raises_is_not_written() -> None:

@@ -4,7 +4,11 @@ import copy
 import math
 import operator
 import pickle
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from contextvars import Context, copy_context
 from pathlib import Path
 from typing import Any
 
@@ -306,3 +310,88 @@ def test_variables_that_are_new(on_numpy: None) -> None:
         assert f(X).tolist() == (3 * X).tolist()
     finally:
         del globals()["LATER"]
+
+
+# Threads that the function starts
+
+
+def in_a_thread(work: Callable[[], Any]) -> Any:
+    """What work returns, or 7.0 where it raises: its error is lost."""
+    results = [7.0]
+    thread = threading.Thread(target=lambda: results.append(work()))
+    thread.start()
+    thread.join()
+    return results[-1]
+
+
+def in_a_pool(work: Callable[[], Any]) -> Any:
+    with ThreadPoolExecutor(1) as pool:
+        return 7.0 if (future := pool.submit(work)).exception() else future.result()
+
+
+def in_a_context(work: Callable[[], Any]) -> Any:
+    with suppress(MinigradError):
+        return Context().run(work)
+    return 7.0
+
+
+ELSEWHERE: dict[str, Callable[[Any], Any]] = {
+    "an index": lambda x: x[0],
+    "an operator": lambda x: 1 - x,
+    "a method": lambda x: x.sum(),
+    "a function": np.exp,
+    "a Tensor": lambda x: Tensor(x)[0].item(),
+    "a derivative": lambda x: grad(lambda y: np.sum(y[1:] ** 2))(x),
+    "float": lambda x: float(x.sum()),
+    "if": lambda x: 2.0 if x.sum() > 0 else 3.0,
+    "text": lambda x: float(len(str(x))),
+    "a write": lambda x: x.__setitem__(..., 1.0),
+    "an array": lambda x: np.asarray(x).tolist(),
+}
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.parametrize("place", [in_a_thread, in_a_pool, in_a_context])
+@pytest.mark.parametrize("name", ELSEWHERE)
+def test_traced_values_in_other_threads(name: str, place: Callable[..., Any]) -> None:
+    """The first three were a RecursionError, and one that is lost gave the wrong result."""
+    with pytest.raises(TraceError, match="another thread"):
+        compile(lambda x: x * place(lambda: ELSEWHERE[name](x * 2)))(X)
+
+
+@pytest.mark.parametrize("place", [in_a_thread, in_a_pool])
+def test_threads_that_use_no_traced_value(place: Callable[..., Any], on_numpy: None) -> None:
+    def f(x: Any) -> Any:
+        return x * place(lambda: float(np.sum(np.ones(x.shape))))
+
+    assert compile(f)(X).tolist() == (3 * X).tolist()
+
+
+def test_threads_that_share_the_trace(on_numpy: None) -> None:
+    """As those of asyncio.to_thread do."""
+
+    def f(x: Any) -> Any:
+        context = copy_context()
+        return in_a_thread(lambda: context.run(lambda: x[0] * x))
+
+    assert compile(f)(X).tolist() == (0.5 * X).tolist()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_thread_that_waits_for_the_trace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A compiled function in a thread that its caller joins, which was a deadlock."""
+    monkeypatch.setattr(compiled, "PATIENCE", 0.02)
+    doubled = compile(lambda x: x * 2)
+    with pytest.raises(TraceError, match="without a thread"):
+        compile(lambda x: x * in_a_thread(lambda: doubled(X)))(X)
+
+
+def test_attributes_that_are_set() -> None:
+    def f(x: Any) -> Any:
+        y = x * 2
+        with suppress(AttributeError):
+            y.shape = (3, 1)
+        return y
+
+    with pytest.raises(TraceError, match="reshape"):
+        compile(f)(X)
