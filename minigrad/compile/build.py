@@ -36,7 +36,9 @@ FLAGS = [
     # realigned. With a red zone, the stack pointer then moves by the padding, but the addresses
     # stay: aligned stores meet arrays at 8 modulo 16. Without one, both layouts are the same.
     *["-mno-red-zone"] * X86,
-    *"-std=gnu11 -fPIC -shared -pthread -w".split(),
+    *"-std=gnu11 -fPIC -shared -pthread".split(),
+    # Loops are named by the variables of indices: one that hides another would read other entries.
+    "-Werror=shadow",
     # No errno and no traps, which C does not need; NaN and infinities are kept.
     *"-fno-math-errno -fno-trapping-math -ffp-contract=on -fopenmp-simd".split(),
 ]

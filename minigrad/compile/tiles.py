@@ -267,8 +267,8 @@ def write_sums(tiles: Tiles, rows: int, outer: list[Var], depth: list[Var], writ
             f"*({vector} *)({part(tiles)} + {r * tiles.width + v * tiles.lanes}) = s{r}_{v};"
         )
     if size:
-        writer.add(f"for (int i = 0; i < {rows * tiles.width}; i++)")
-        writer.add(f"z[i] = {first} ? part[i] : z[i] + part[i];")
+        writer.add(f"for (int entry = 0; entry < {rows * tiles.width}; entry++)")
+        writer.add(f"z[entry] = {first} ? part[entry] : z[entry] + part[entry];")
         writer.add("}")
 
 

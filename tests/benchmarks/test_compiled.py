@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import benchmarks.compiled
+from benchmarks import with_minigrad as eager
 from benchmarks.comparison import Entry
 from benchmarks.compiled import __main__ as command
 from benchmarks.compiled import memory, problems, with_minigrad
@@ -24,7 +25,9 @@ from benchmarks.compiled.report import overview, steps, table
 from benchmarks.compiled.worker import Worker, together, within
 from benchmarks.compiled.workloads import WORKLOADS
 from benchmarks.worker import figures
-from benchmarks.workloads import as_it_is
+from benchmarks.workloads import Wrap, as_it_is
+from minigrad import compile, optim
+from tests.marks import rows
 
 
 class Fake:
@@ -47,6 +50,8 @@ class Fake:
 
 
 SAME = [[1.0], [0.5]]
+# By one of minigrad's optimisers.
+TRAINED = sorted(WORKLOADS.keys() - {"moons", "elementwise", "hvp", "rosenbrock", "call"})
 
 
 def comparison_of(workload: str = "moons", **fakes: Fake) -> Comparison:
@@ -264,6 +269,36 @@ def test_every_library_has_every_task(name: str, module: str) -> None:
     body = ast.parse(Path(benchmarks.compiled.__file__).with_name(f"{module}.py").read_text()).body
     imported = [a.name for x in body if isinstance(x, ast.ImportFrom) for a in x.names]
     assert WORKLOADS[name].task in [*imported, *(getattr(x, "name", "") for x in body)]
+
+
+def gradients(
+    optimiser: optim.Optimizer, loss_of: Callable[..., Any], data: Any, wrap: Wrap = as_it_is
+) -> list[np.ndarray]:
+    """In place of a training step: the gradients of its first batch."""
+
+    def step(*batch: Any) -> Any:
+        optimiser.zero_grad()
+        loss_of(*batch).backward()
+        return [p.grad for group in optimiser.param_groups for p in group["params"]]
+
+    return [np.array(g.data) for g in wrap(step)(*data)]
+
+
+@pytest.mark.parametrize(
+    "name", rows({name: name for name in TRAINED}, slow=lambda name: name != "lenet")
+)
+def test_gradients_of_full_size_are_those_without_compiling(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sums as long as users have them take loops that those of small tests do not."""
+    for module in (with_minigrad, eager):
+        monkeypatch.setattr(module, "training", gradients)
+    task = getattr(with_minigrad, WORKLOADS[name].task)
+    plain, compiled = (task(WORKLOADS[name].problem(), wrap) for wrap in (as_it_is, compile))
+    largest = [np.max(np.abs(x)) for x in plain]
+    for x, y, most in zip(plain, compiled, largest, strict=True):
+        # Those of a bias before a normalisation are rounding only.
+        np.testing.assert_allclose(y, x, rtol=0, atol=2e-5 * max(most, max(largest) / 10))
 
 
 def smaller(problem: problems.Training) -> problems.Training:
