@@ -95,6 +95,8 @@ PROPERTIES = {
     "'int' object is not callable": "a Tensor's size is a number, as NumPy's: write t.shape[0] for "
     "t.size(0), t.shape for t.size(), t.ndim for t.ndim()",
     "'tuple' object is not callable": "a Tensor's shape is a tuple, as NumPy's: write t.shape[0]",
+    "'Tensor' object is not callable": "a Tensor is not a function: write t[i] for an entry, and T "
+    "without parentheses",
 }
 
 

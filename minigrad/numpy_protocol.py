@@ -6,7 +6,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -16,10 +16,11 @@ from minigrad.errors import (
     ArgumentError,
     ArgumentTypeError,
     DtypeError,
+    MissingError,
     ShapeError,
     UnsupportedError,
 )
-from minigrad.names import absent
+from minigrad.names import absent, missing
 from minigrad.ops import logsumexp
 from minigrad.ops.movement import as_array
 from minigrad.ops.reduce import norm_op
@@ -27,8 +28,40 @@ from minigrad.tensor import Axis, Tensor, value_of
 
 for name in ("__init__", "backward", "detach", "item", "tolist"):
     setattr(Tensor, name, bound(vars(Tensor)[name]))
-for name in ("lshift", "rlshift", "rshift", "rrshift"):
-    setattr(Tensor, f"__{name}__", absent("t * 2**n, or t // 2**n"))
+
+# What Python's functions and statements call -> what to write instead.
+PYTHONS = {
+    **dict.fromkeys(("lshift", "rlshift", "rshift", "rrshift"), "t * 2**n, or t // 2**n"),
+    **dict.fromkeys(("divmod", "rdivmod"), "t // x and t % x"),
+    "round": "np.round(t)",
+    "trunc": "np.trunc(t)",
+    "delitem": "t[1:] or np.concatenate([t[:i], t[i + 1:]])",
+    "bytes": "t.data.tobytes()",
+}
+for name, advice in PYTHONS.items():
+    setattr(Tensor, f"__{name}__", absent(advice))
+
+# What NumPy lets be assigned, or users try to -> what to write instead.
+FIXED = {
+    **dict.fromkeys(("shape", "ndim", "size", "strides"), "t = t.reshape(...)"),
+    **dict.fromkeys(("real", "flat"), "t[...] = x"),
+    "dtype": "t = t.astype(...)",
+    "T": "t[...] = x.T",
+}
+
+
+def fixed(name: str, advice: str) -> property:
+    """The property of this name, which raises if it is assigned or deleted."""
+
+    def refuse(self: Any, *_: Any) -> NoReturn:
+        raise MissingError(f".{name} of a Tensor cannot be assigned or deleted: write {advice}")
+
+    own = vars(Tensor).get(name) or property(partial(missing, name=name))
+    return own.setter(refuse).deleter(refuse)
+
+
+for name, advice in FIXED.items():
+    setattr(Tensor, name, fixed(name, advice))
 
 
 def as_index(self: Tensor) -> int:
@@ -40,7 +73,38 @@ def as_index(self: Tensor) -> int:
     return operator.index(self.data)
 
 
-Tensor.__index__ = as_index  # type: ignore[attr-defined]  # defined here
+def contains(self: Any, x: Any) -> Any:
+    """Whether an entry equals x, or, where x broadcasts, one of its entries."""
+    return answered(np.any(np.equal(self, x)))
+
+
+def formatted(self: Tensor, spec: str) -> str:
+    """A single number in a format, such as .3f; without one, any Tensor as str shows it."""
+    if spec and self.size != 1:
+        raise ShapeError(
+            f"the format {spec!r} is for a single number, and this Tensor has shape {self.shape}: "
+            "np.array2string(t, precision=3) shows an array"
+        )
+    try:
+        return format(self.item() if spec else str(self), spec)
+    except ValueError as error:
+        raise ArgumentError(f"a Tensor of {self.dtype} in the format {spec!r}: {error}") from None
+
+
+def power(self: Any, y: Any, modulo: Any = None) -> Any:
+    """The operator `**`, and `pow` of two; of three it is for integers of Python."""
+    if modulo is not None:
+        raise UnsupportedError("pow of a Tensor and two numbers: write t**y % modulo")
+    return implementations[np.power](self, y)
+
+
+for name, function in {
+    "__index__": as_index,
+    "__contains__": contains,
+    "__format__": formatted,
+    "__pow__": power,
+}.items():
+    setattr(Tensor, name, function)
 
 
 def on_values(function: Callable[..., Any], wrap: bool = False) -> None:

@@ -23,7 +23,7 @@ from minigrad.errors import (
 )
 from minigrad.graph import Node
 from minigrad.inside import is_inside
-from minigrad.names import absent, missing
+from minigrad.names import missing
 from minigrad.writes import USED_UP, kept, log
 
 Axis = int | tuple[int, ...] | None
@@ -167,7 +167,10 @@ class Tensor:
     def item(self) -> Any:
         """The value as a Python number, if there is just one."""
         if self.size != 1:
-            raise ShapeError(f"one value is asked for, and this Tensor has shape {self.shape}")
+            raise ShapeError(
+                f"one value is asked for, and this Tensor has shape {self.shape}: pick an entry, "
+                "or reduce it, as in np.sum(t), np.all(t), np.any(t)"
+            )
         return self.node.value.item()
 
     def tolist(self) -> Any:
@@ -192,7 +195,7 @@ class Tensor:
 
     def __len__(self) -> int:
         if not self.ndim:
-            raise ArgumentTypeError("len() of a Tensor with no axes")
+            raise ArgumentTypeError("len() of a Tensor with no axes: a number has no entries")
         return self.shape[0]
 
     def __iter__(self) -> Iterator[Tensor]:
@@ -200,12 +203,11 @@ class Tensor:
 
     def __repr__(self) -> str:
         text = np.array2string(self.node.value, separator=", ", prefix="Tensor(")
+        if not self.size and self.ndim > 1:
+            text += f", shape={self.shape}"
         if self.dtype != np.float64:
             text += f", dtype={self.dtype}"
         return f"Tensor({text}{', requires_grad=True' if self.requires_grad else ''})"
-
-    def __format__(self, spec: str) -> str:
-        return format(self.item() if spec else str(self), spec)
 
     def __reduce__(self) -> Any:
         if self.requires_grad and recording.get() and (self.node.op or is_inside(self.node)):
@@ -307,9 +309,6 @@ class Tensor:
     __pos__ = method(np.positive, alone)
     __abs__ = method(np.absolute, alone)
     __invert__ = method(np.invert, alone)
-    __round__, __trunc__ = absent("np.round(t)"), absent("np.trunc(t)")
-    __delitem__ = absent("t[1:] or np.concatenate([t[:i], t[i + 1:]])")
-    __divmod__ = __rdivmod__ = absent("t // x and t % x")
 
     sum = method(np.sum, over_axes)
     max = method(np.max, over_axes)

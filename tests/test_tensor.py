@@ -290,3 +290,30 @@ def test_hash_is_identity_so_that_tensors_can_be_keys() -> None:
     a, b = Tensor(1.0), Tensor(1.0)
     assert len({a, b}) == 2
     assert (a == b).item() is True
+
+
+@pytest.mark.parametrize(
+    ("values", "x"),
+    [
+        ([[1.0, 2.0], [3.0, 4.0]], 3.0),
+        ([[1.0, 2.0], [3.0, 4.0]], 5.0),
+        ([[1.0, 2.0], [3.0, 4.0]], [1.0, 9.0]),
+        (2.5, 2.5),
+        (2.5, 3.0),
+        ([], 1.0),
+        ([np.nan], np.nan),
+        ([1.0], None),
+    ],
+)
+def test_membership_is_numpys(values: Any, x: Any) -> None:
+    assert (x in Tensor(values)) is (x in np.array(values))
+
+
+def test_repr_follows_numpys_print_options() -> None:
+    t = Tensor([1 / 3, 2e-9, 1e3])
+    for settings in ({"precision": 2}, {"suppress": True}, {"sign": "+"}, {"threshold": 2}):
+        with np.printoptions(**settings):  # type: ignore[arg-type]
+            assert repr(t) == f"Tensor({np.array2string(t.data, separator=', ')})"
+    with np.printoptions(precision=1):
+        assert repr(Tensor(0.25)) == "Tensor(0.2)"
+    assert repr(Tensor(np.zeros((0, 3), np.float32))) == "Tensor([], shape=(0, 3), dtype=float32)"

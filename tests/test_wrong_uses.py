@@ -70,8 +70,26 @@ list(Tensor(1.0)) | ArgumentTypeError | len() of a Tensor with no axes
 w.sum().backward([1.0, 2.0]) | ShapeError | backward(g) of shape () with g o
 w.sum().backward("a") | DtypeError | a Tensor cannot be made of this
 w.backward() | GradientError | backward() from a Tensor of shap
-format(t, "d") | ShapeError | one value is asked for, and this Tensor has
-format(t, ".2f") | ShapeError | one value is asked for, and this Tensor has
+format(t, "d") | ShapeError | is for a single number, and this Tensor has shape (2, 3)
+format(t, ".2f") | ShapeError | is for a single number, and this Tensor has shape (2, 3)
+format(t[0, 0], "d") | ArgumentError | a Tensor of float64 in the format 'd'
+t.shape = (3, 2) | MissingError | .shape of a Tensor cannot be assigned or deleted: write t = t
+t.dtype = np.float32 | MissingError | .dtype of a Tensor cannot be assigned or deleted: write t
+t.strides = (8, 8) | MissingError | .strides of a Tensor cannot be assigned or deleted
+t.real = 1 | MissingError | .real of a Tensor cannot be assigned or deleted: write t[...] = x
+t[0].T = 1 | MissingError | .T of a Tensor cannot be assigned or deleted
+del t.ndim | MissingError | .ndim of a Tensor cannot be assigned or deleted
+t.strides | MissingError | a Tensor has no .strides: write t.data.strides
+pow(t, 2, 5) | UnsupportedError | write t**y % modulo
+divmod(2, t) | UnsupportedError | takes no Tensor: write t // x and t % x
+t @ 3 | ShapeError | matmul of a number: use * for that
+del t[0] | UnsupportedError | takes no Tensor: write t[1:] or np.concatenate
+bytes(t) | UnsupportedError | takes no Tensor: write t.data.tobytes()
+round(t, "a") | UnsupportedError | takes no Tensor: write np.round(t)
+t[..., None, ..., 1] | IndexingError | an index can only have a single ellipsis
+t[[[0, 1], [1]]] | ArgumentError | nested lists make an array only if
+t[["a"]] | DtypeError | has dtype <U1
+max(t) | ShapeError | pick an entry, or reduce it, as in np.sum(t)
 np.sum(t, axis=9) | MinigradError | does not work
 np.sort(t, axis=9) | MinigradError | does not work
 np.concatenate(t, w) | ShapeError | one value is asked for
@@ -603,6 +621,7 @@ HABITS: dict[str, tuple[Any, str]] = {
         "'keepdim': it is called keepdims",
     ),
     "size": (lambda x: np.reshape(x, (x.size(0), -1)), "callable: a Tensor's size is a number, as"),
+    "call": (lambda x: x(0), "a Tensor is not a function: write t[i]"),
     "shape": (lambda x: x.shape(0), "callable: a Tensor's shape is a tuple, as NumPy's: write t."),
 }
 

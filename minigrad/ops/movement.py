@@ -250,7 +250,7 @@ def parse_index(index: Any) -> tuple[Index, list[Any]]:
         elif not isinstance(part, Tensor | np.ndarray) and hasattr(part, "__index__"):
             part = operator.index(part)
         elif is_nested(part):
-            part = np.asarray(part, dtype=None if len(part) else np.intp)
+            part = numbers_of(part) if len(part) else np.zeros(0, np.intp)
         if isinstance(part, Tensor) and is_index(part) and not is_traced(part.data):
             part = int(part.data)  # in NumPy it is a number, with which the result is a view
         is_array = isinstance(part, Tensor | np.ndarray)
