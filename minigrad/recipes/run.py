@@ -89,8 +89,6 @@ def trained(config: Config, problem: Problem, folder: Path, progress: bool) -> T
     )
     total = config.steps or config.epochs * len(batches)
     optimizer = optimizer_of(config, model)
-    if not (folder / CHECKPOINT).exists():  # else it is kept until training has gone on from there
-        write(folder / CONFIG, settings.encode())
     held_out = BatchLoader(problem.test, batch_size=256, shuffle=False)
     average = ExponentialMovingAverage(model.parameters(), config.average)
     history = fit(
@@ -105,14 +103,13 @@ def trained(config: Config, problem: Problem, folder: Path, progress: bool) -> T
         schedule=LambdaLR(optimizer, partial(rate, config, total)),
         average=average if config.average else None,
         clip_norm=config.clip_norm or None,
-        callbacks=[Log(folder / LOG)],
+        callbacks=[Log(folder, settings)],
         checkpoint=folder / CHECKPOINT,
         progress=progress,
         compile=False if config.eager else None,
     )
     if config.average:
         model.load_state_dict(averaged(model, average))
-    write(folder / CONFIG, settings.encode())
     measured = evaluate(model, held_out, problem.loss, problem.metrics)
     network = {
         "shape": problem.shape,
@@ -192,15 +189,21 @@ def rate(config: Config, total: int, step: int) -> float:
 
 
 class Log(Callback):
-    """Writes the history to a file, a row in each line."""
+    """Writes the settings as soon as training goes on with them, and the history, a row in each
+    line."""
 
     gradients = False
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, folder: Path, settings: str) -> None:
+        self.folder, self.settings = folder, settings
+
+    def on_start(self, run: Run) -> None:
+        write(self.folder / CONFIG, self.settings.encode())
 
     def on_row(self, run: Run) -> None:
-        write(self.path, "".join(json.dumps(row) + "\n" for row in run.history.rows).encode())
+        write(
+            self.folder / LOG, "".join(json.dumps(row) + "\n" for row in run.history.rows).encode()
+        )
 
 
 def new_folder(config: Config, folder: Path | None = None) -> Path:
@@ -228,8 +231,11 @@ def vacant(folder: Path) -> bool:
     if not folder.is_dir():
         return False
     hidden = (f".{CONFIG}.", f".{LOG}.", f".{CHECKPOINT}.")  # locks and temporary files
-    names = [path.name for path in folder.iterdir()]
-    if not all(name == CONFIG or name.startswith(hidden) for name in names):
+    names = {path.name for path in folder.iterdir() if not path.name.startswith(hidden)}
+    # The first checkpoint comes right after the first row of the log.
+    if not names <= {CONFIG, LOG} or (
+        LOG in names and (folder / LOG).read_bytes().count(b"\n") > 1
+    ):
         return False
     try:
         with alone(folder / CONFIG):

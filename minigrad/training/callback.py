@@ -33,7 +33,12 @@ class Callback:
     gradients = True
 
     def on_start(self, run: Run) -> None:
-        """Before the first step, or the first after a checkpoint."""
+        """Before the first step, or the first after a checkpoint; the model is in train mode.
+
+        A checkpoint holds which parameters are frozen, which modules are in eval mode, and the
+        settings of the optimiser. Other changes that a callback has made by step `run.step`, such
+        as a module that it replaced, it has to make again here.
+        """
 
     def on_step(self, run: Run) -> None:
         """After every step."""

@@ -40,8 +40,12 @@ class CompiledPart(ABC):
 
     def __init__(self, run: Run, always: bool) -> None:
         self.run, self.always = run, always
-        self.with_output = bool(run.metrics)
         self.hooked = False
+        self.begin()
+
+    def begin(self) -> None:
+        """Compile for the parts that the training has now: callbacks may replace them."""
+        self.parts, self.with_output = self.run.update, bool(self.run.metrics)
         self.step = compile(self.function())
 
     @abstractmethod
@@ -65,6 +69,8 @@ class CompiledPart(ABC):
         return results
 
     def __call__(self, batch: tuple[Any, ...]) -> Results:
+        if self.parts != self.run.update or self.with_output != bool(self.run.metrics):
+            self.begin()
         if not self.is_worth_it(batch) or (self.hooked and has_hooks(self.run.model)):
             return self.eagerly(batch)
         try:

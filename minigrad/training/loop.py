@@ -149,9 +149,12 @@ def trained(
     run.check_length(total, validation)
     if compile or (compile is None and has_compiler()):
         use_compiled(run, always=bool(compile))
+    model.train()
+    for name, module in model.named_modules():
+        module.training = name not in run.resting
     for callback in run.callbacks:
         callback.on_start(run)
-    model.train()
+    run.check_resumed()
     with interruptible() as interrupted, bar_of(run, total, progress) as show:
         while run.step < total and not run.stopping and not interrupted:
             for batch in batches:

@@ -68,6 +68,7 @@ class Update:
         """The loss, and the output. `check` may raise for a loss before anything is updated."""
         x, *targets = batch
         self.optimizer.zero_grad()
+        self.model.zero_grad()  # gradients of what is not trained would add up
         output = self.model(x)
         loss = called("the loss function", self.loss_function, output, *targets)
         if not isinstance(loss, Tensor) or loss.size != 1:
@@ -107,7 +108,9 @@ class Run:
     `step`: how many steps are done; `loss`: that of the last one; `seconds`: the time they took.
     `stopping`: why the training ends after this step; empty if it does not. `compiled` runs the
     steps, and `validating` measures validation batches, unless they are None; `shapes` and
-    `validation_shapes` count the batches of each shape. `told`: the settings that it began with.
+    `validation_shapes` count the batches of each shape. `told`: the settings that it began with;
+    `left`: those that it was left with, if a checkpoint was loaded, and `resting`: the modules that
+    were in eval mode then.
 
     >>> from minigrad import fit, nn, optim
     >>> from minigrad.training import Callback
@@ -147,6 +150,8 @@ class Run:
     shapes: dict[Any, int] = field(default_factory=dict)
     validation_shapes: dict[Any, int] = field(default_factory=dict)
     told: dict[str, str] = field(init=False)
+    left: dict[str, str] = field(default_factory=dict)
+    resting: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         self.told = settings_of(self)
@@ -188,15 +193,12 @@ class Run:
         An optimiser may leave out parameters of the model, which are then not trained, and may hold
         parameters of the loss function. All others that it holds must get a gradient from the loss.
         """
-        of_loss = self.loss_function.parameters() if isinstance(self.loss_function, Module) else ()
-        known = {*self.model.parameters(), *of_loss}
-        trained = [x for x in self.optimizer.parameters if x.requires_grad]
-        if not trained:
+        if not any(x.requires_grad for x in self.optimizer.parameters):
             raise GradientError(
                 "every parameter of the optimiser is frozen, and nothing would be trained: thaw "
                 "some with model.requires_grad_(), or give it others"
             )
-        self.strangers = [x for x in trained if x not in known]
+        known = self.find_strangers()
         if self.schedule is not None and self.schedule.optimizer is not self.optimizer:
             raise ArgumentError(
                 "fit: the schedule is of another optimiser than the one given, whose learning rate "
@@ -213,6 +215,15 @@ class Run:
                 f"fit: a metric cannot be called {', '.join(names)}, as rows of the history have "
                 f"{', '.join(RESERVED)} and validation_... already: give it another name"
             )
+
+    def find_strangers(self) -> set[Tensor]:
+        """Note the optimiser's parameters that are neither the model's nor the loss's, whose
+        parameters are returned."""
+        of_loss = self.loss_function.parameters() if isinstance(self.loss_function, Module) else ()
+        known = {*self.model.parameters(), *of_loss}
+        trained = [x for x in self.optimizer.parameters if x.requires_grad]
+        self.strangers = [x for x in trained if x not in known]
+        return known
 
     def check_length(self, total: int, validation: BatchLoader | None) -> None:
         """Raise if a training of `total` steps would end with an error that is known before.
@@ -252,6 +263,8 @@ class Run:
             self.schedule.step(row.get("validation_loss", row["loss"]))
         for callback in self.callbacks:
             callback.on_row(self)
+        if any(x.requires_grad for x in {*self.model.parameters()} - {*self.optimizer.parameters}):
+            self.find_strangers()  # a callback may have replaced a layer
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
@@ -299,6 +312,7 @@ class Run:
         """The parts of the training that have a state, by name."""
         parts = {
             "model": self.model,
+            "loss": self.beside_the_model(),
             "optimizer": self.optimizer,
             "batches": self.batches,
             "schedule": self.schedule,
@@ -307,8 +321,20 @@ class Run:
         }
         return {name: part for name, part in parts.items() if part is not None}
 
+    def beside_the_model(self) -> Module | None:
+        """A Module of the Tensors of loss and optimiser that are not the model's, if any."""
+        own, loss, beside = set(self.model.parameters()), self.loss_function, Module()
+        of_loss = [*loss.parameters(), *loss.buffers()] if isinstance(loss, Module) else []
+        own |= set(self.model.buffers())
+        for k, tensor in enumerate(dict.fromkeys([*of_loss, *self.optimizer.parameters])):
+            if tensor not in own:
+                setattr(beside, str(k), tensor)
+        return beside if vars(beside) else None
+
     def generators(self) -> list[np.random.Generator]:
-        return [generator(), *(rng for rng in self.model.generators() if rng is not generator())]
+        parts = [x for x in (self.model, self.loss_function) if isinstance(x, Module)]
+        drawn = (rng for part in parts for rng in part.generators())
+        return list(dict.fromkeys([generator(), *drawn]))
 
     def save(self, path: Path) -> None:
         """Write all that the next steps depend on to one file, atomically."""
@@ -331,7 +357,9 @@ class Run:
         state = {
             "parts": plain,
             "told": self.told,
-            "now": settings_of(self),
+            "now": settings_of(self) | {"parameters of the optimizer": names_of(self)},
+            "frozen": [not x.requires_grad for x in self.model.parameters()],
+            "resting": [k for k, part in self.model.named_modules() if not part.training],
             "generators": [rng.bit_generator.state for rng in self.generators()],
             "history": self.history.rows,
             "totals": self.means.totals,
@@ -342,7 +370,9 @@ class Run:
             "shapes": list(self.shapes.items()),
             "validation_shapes": list(self.validation_shapes.items()),
         }
-        return checked_arrays(arrays), json.dumps(state, default=np.ndarray.tolist)
+        return checked_arrays(arrays), json.dumps(
+            state, default=partial(as_json, "history", "a row")
+        )
 
     def load(self, path: Path) -> None:
         """Restore what `save` wrote.
@@ -377,6 +407,12 @@ class Run:
                 + "\nGive the same settings; or start a new training with another checkpoint= file "
                 "(load weights that it should start from into the model first)"
             )
+        kinds = [type(rng.bit_generator).__name__ for rng in generators]
+        if kinds != (then := [bits["bit_generator"] for bits in state["generators"]]):
+            raise MinigradError(
+                f"{path} is of another training than this one: it drew from the random generators "
+                f"{', '.join(then)}, and this one from {', '.join(kinds)}"
+            )
         before = {part: owner.state_dict() for part, owner in parts.items()}
         for part, owner in parts.items():
             own = {name: value for name, value in known.items() if name.startswith(f"{part}.")}
@@ -391,11 +427,11 @@ class Run:
                 raise MinigradError(
                     f"{path} is of another training than this one, by its {part}: {why}"
                 ) from error
-        if len(generators) != len(state["generators"]):
-            raise MinigradError(
-                f"{path} is of another training than this one: its model drew from "
-                f"{len(state['generators'])} random generators, and this one from {len(generators)}"
-            )
+        for parameter, frozen in zip(
+            self.model.parameters(), state.get("frozen", ()), strict=False
+        ):
+            parameter.requires_grad = not frozen
+        self.left, self.resting = now, state.get("resting", ())
         for rng, bits in zip(generators, state["generators"], strict=True):
             rng.bit_generator.state = bits
         self.history.rows[:] = state["history"]
@@ -408,6 +444,29 @@ class Run:
         ):
             counts.clear()
             counts.update((as_tuple(shape), n) for shape, n in state.get(name, []))
+
+    def check_resumed(self) -> None:
+        """Raise if the settings are not those that the training was left with.
+
+        What callbacks change in the middle of a training, such as a module that is replaced, is no
+        part of the state: their `on_start` has to make such changes again.
+        """
+        here = settings_of(self) | {"parameters of the optimizer": names_of(self)}
+        if names := [k for k, value in self.left.items() if value != here.get(k, "")]:
+            changes = [changed(k, self.left[k], here.get(k, "")) for k in names]
+            raise MinigradError(
+                f"this training was changed while it ran, before step {self.step}, in ways that "
+                "its checkpoint does not hold:\n  "
+                + "\n  ".join(changes)
+                + "\nA callback that makes "
+                "such a change must make it again in on_start, if run.step says that it was made"
+            )
+
+
+def names_of(run: Run) -> str:
+    """The parameters of the optimiser by their names in the model, if they have one."""
+    names = {x: name for name, x in run.model.named_parameters()}
+    return ", ".join(names.get(x, "none of the model") for x in run.optimizer.parameters)
 
 
 def adds_nothing(callback: Callback) -> bool:

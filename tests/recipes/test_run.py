@@ -138,6 +138,37 @@ def test_a_run_that_fails_in_its_first_steps_does_not_block_the_next(tmp_path: P
         new_folder(config, tmp_path / "x")
 
 
+def killed_before_the_first_checkpoint(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("minigrad.training.run.save", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            run(folder, data="moons", steps=6, every=2)
+
+
+def test_nor_does_one_that_is_killed_between_its_log_and_its_first_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed_before_the_first_checkpoint(tmp_path / "x", monkeypatch)
+    log = tmp_path / "x" / "log.jsonl"
+    assert new_folder(configure({"data": "moons"}), tmp_path / "x") == tmp_path / "x"
+    log.write_text(2 * log.read_text())  # of a run whose checkpoint was removed
+    with pytest.raises(FileExistsError):
+        new_folder(configure({"data": "moons"}), tmp_path / "x")
+
+
+def test_a_run_that_is_made_longer_and_then_killed_keeps_its_new_length(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(tmp_path, data="moons", steps=4, every=2)
+    with monkeypatch.context() as patch:
+        patch.setattr(training.Run, "save", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            train(config_of(tmp_path, {"steps": 8}), tmp_path, progress=False)
+    assert config_of(tmp_path).steps == 8
+    assert train(config_of(tmp_path), tmp_path, progress=False).history.last["step"] == 8
+    assert load_model(tmp_path)[1].steps == 8
+
+
 def test_two_trainings_do_not_share_a_folder(tmp_path: Path) -> None:
     folder = tmp_path / "x"
     folder.mkdir()

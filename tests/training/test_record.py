@@ -50,6 +50,25 @@ def test_norms_are_those_of_gradient_update_and_weights() -> None:
             assert row["gradient"][layer] == pytest.approx(update / 0.1, rel=1e-4)
 
 
+def test_gradients_of_what_is_not_trained_do_not_add_up() -> None:
+    def last(steps: int) -> Any:
+        rng, norms = np.random.default_rng(0), training.Norms()
+        model = nn.Sequential(nn.Linear(2, 3, rng=rng), nn.Linear(3, 1, rng=rng))
+        x = np.ones((4, 2), np.float32)
+        minigrad.fit(
+            model,
+            data.BatchLoader(x, x[:, :1], batch_size=4),
+            nn.MSELoss(),
+            optim.SGD(model[1].parameters(), lr=1e-6),
+            steps=steps,
+            callbacks=[norms],
+            progress=False,
+        )
+        return norms.rows[-1]["gradient"]["0"]
+
+    assert last(5) == pytest.approx(last(1), rel=1e-3)
+
+
 def test_every_so_many_steps() -> None:
     norms, snapshots = training.Norms(every=2), training.Snapshots(every=3)
     fitted(norms, snapshots)

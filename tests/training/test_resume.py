@@ -14,7 +14,7 @@ import pytest
 from minigrad import Tensor, load, nn, optim, save
 from minigrad import functional as F
 from minigrad.data import BatchLoader
-from minigrad.errors import BusyError, MinigradError
+from minigrad.errors import BusyError, GradientError, MinigradError
 from minigrad.io import load_metadata
 from minigrad.training import Callback, EarlyStopping, fit
 from tests.training.program import train
@@ -350,6 +350,203 @@ def test_states_that_checkpoints_cannot_hold_are_refused_before_training(
         fit(**line(callbacks=[callback], checkpoint=tmp_path / "x"))
     assert callback.steps == 0
     assert not list(tmp_path.iterdir())
+
+
+# What is not the model's, and what callbacks change
+
+
+class Stop(Callback):
+    """Ctrl-C after a step, and before that a change."""
+
+    gradients = False
+
+    def __init__(self, stop: int, change: Any = None, again: Any = None) -> None:
+        self.stop, self.change, self.again = stop, change, again
+
+    def on_start(self, run: Any) -> None:
+        if self.again and run.step >= 3:
+            self.again(run)
+
+    def on_step(self, run: Any) -> None:
+        if self.change and run.step == 3:
+            self.change(run)
+        if run.step == self.stop:
+            signal.raise_signal(signal.SIGINT)
+
+
+class Scaled(nn.Module):
+    """A loss with a parameter, a buffer, and a generator of its own."""
+
+    def __init__(self) -> None:
+        self.scale = Tensor(np.float32(1), requires_grad=True)
+        self.calls = Tensor(np.float32(0))
+        self.rng = np.random.default_rng(7)
+
+    def forward(self, y: Any, t: Any) -> Any:
+        self.calls.data += 1
+        kept = F.dropout(y * self.scale, 0.2, rng=self.rng)
+        return F.mse_loss(kept, t) + self.calls.data * 0.01 * (self.scale**2).sum()
+
+
+def closure() -> tuple[Any, list[Tensor]]:
+    scale = Tensor(np.float32(1), requires_grad=True)
+    return lambda y, t: F.mse_loss(y * scale, t), [scale]
+
+
+def module() -> tuple[Any, list[Tensor]]:
+    loss = Scaled()
+    return loss, [loss.scale]
+
+
+@pytest.mark.parametrize("compile", [False, True])
+@pytest.mark.parametrize("make", [closure, module])
+def test_parameters_of_the_loss_are_kept(tmp_path: Path, make: Any, compile: bool) -> None:
+    def run(stop: int = 0, **more: Any) -> list[np.ndarray]:
+        how, (loss, own) = line(epochs=4, loss=None), make()
+        tensors = [*how["model"].parameters(), *own]
+        how |= {"loss": loss, "optimizer": optim.Adam(tensors, lr=0.1), "compile": compile}
+        try:
+            fit(**how, callbacks=[Stop(stop)], **more)
+        except KeyboardInterrupt:
+            assert stop
+        return [x.data.copy() for x in tensors]
+
+    expected = run()
+    run(stop=5, checkpoint=tmp_path / "x")
+    for a, b in zip(run(checkpoint=tmp_path / "x"), expected, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def resting(run: Any) -> None:
+    run.model[1].eval()
+
+
+def changed(change: Any, compile: bool, stop: int = 0, again: Any = None, **more: Any) -> Any:
+    rng = np.random.default_rng(0)
+    model = nn.Sequential(
+        nn.Linear(2, 4, bias=False, rng=rng), nn.BatchNorm1d(4), nn.Tanh(), nn.Linear(4, 1, rng=rng)
+    )
+    if change is thawed:
+        model[0].requires_grad_(False)
+    x = rng.standard_normal((8, 2), dtype=np.float32)
+    how = line(batches=BatchLoader(x, x[:, :1], batch_size=4, seed=0), epochs=4, compile=compile)
+    how |= {"model": model, "optimizer": optim.SGD(model.parameters(), lr=0.1, momentum=0.9)}
+    try:
+        fit(**how, callbacks=[Stop(stop, change, again)], **more)
+    except KeyboardInterrupt:
+        assert stop
+    return model.state_dict()
+
+
+def frozen(run: Any) -> None:
+    run.model[0].requires_grad_(False)
+
+
+def thawed(run: Any) -> None:
+    run.model.requires_grad_(True)
+
+
+def slower(run: Any) -> None:
+    run.optimizer.param_groups[0]["lr"] = 0.01
+
+
+def clipped(run: Any) -> None:
+    run.clip_norm = 0.01
+
+
+def absolute(run: Any) -> None:
+    run.loss_function = F.l1_loss
+
+
+def replaced(run: Any) -> None:
+    run.model[2] = nn.ReLU()
+
+
+def momentum(run: Any) -> None:
+    run.model[1].momentum = 0.5
+
+
+def assert_states(state: Any, other: Any, exactly: bool) -> None:
+    tolerance = {"rtol": 0, "atol": 0} if exactly else {"rtol": 1e-4, "atol": 1e-5}
+    for name, array in state.items():
+        np.testing.assert_allclose(array, other[name], **tolerance, err_msg=name)
+
+
+@pytest.mark.parametrize("change", [resting, frozen, thawed, slower])
+def test_changes_of_callbacks_that_are_kept(tmp_path: Path, change: Any) -> None:
+    expected = changed(change, False)
+    changed(change, False, stop=5, checkpoint=tmp_path / "x")
+    assert_states(changed(change, False, checkpoint=tmp_path / "x"), expected, True)
+    assert_states(changed(change, True), expected, False)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (clipped, "clip_norm: 0.01 then, None here"),
+        (absolute, "loss: l1_loss then, mse_loss here"),
+        (replaced, r"model: \(2\): ReLU\(\) then, \(2\): Tanh\(\) here"),
+        (momentum, "model: .*momentum=0.5.* then, .*momentum=0.1.* here"),
+    ],
+)
+def test_changes_of_callbacks_that_are_not_kept_are_made_again(
+    tmp_path: Path, change: Any, message: str
+) -> None:
+    expected = changed(change, False)
+    changed(change, False, stop=5, checkpoint=tmp_path / "x")
+    with pytest.raises(MinigradError, match=rf"changed while it ran, before step 5.*\n.*{message}"):
+        changed(change, False, checkpoint=tmp_path / "x")
+    assert_states(changed(change, False, again=change, checkpoint=tmp_path / "x"), expected, True)
+    assert_states(changed(change, True), expected, False)  # compiled anew
+
+
+@pytest.mark.parametrize("compile", [False, True])
+def test_a_layer_that_is_replaced_and_then_not_trained(compile: bool) -> None:
+    def replace(run: Any) -> None:
+        run.model[3] = nn.Linear(4, 1)
+
+    with pytest.raises(GradientError, match=r"no gradient, .*replaced\? .* not 3.weight, 3.bias"):
+        changed(replace, compile)
+
+    def replace_and_add(run: Any) -> None:
+        replace(run)
+        run.optimizer.add_param_group({"params": list(run.model[3].parameters())})
+
+    changed(replace_and_add, compile)
+
+
+@pytest.mark.parametrize(
+    ("value", "kept"), [(np.float32(0.5), 0.5), (np.int64(2), 2), (Tensor(1.5), 1.5)]
+)
+def test_numbers_that_callbacks_add_to_rows(tmp_path: Path, value: Any, kept: Any) -> None:
+    class Add(Callback):
+        def on_row(self, run: Any) -> None:
+            run.history.last["mine"] = value
+
+    fit(**line(callbacks=[Add()], checkpoint=tmp_path / "x"))
+    mine = fit(**line(callbacks=[Add()], checkpoint=tmp_path / "x"))["mine"]
+    assert mine == [kept, kept]
+    assert type(mine[0]) is type(kept)
+    value = 1j
+    with pytest.raises(MinigradError, match="the state of history has 1j"):
+        fit(**line(callbacks=[Add()], checkpoint=tmp_path / "y"))
+
+
+@pytest.mark.parametrize(
+    "rng", [None, np.random.default_rng(1), np.random.Generator(np.random.MT19937(1))]
+)
+def test_other_random_generators_are_found_before_anything_is_loaded(
+    tmp_path: Path, rng: Any
+) -> None:
+    def dropping(rng: Any) -> dict[str, Any]:
+        return modelled(lambda model: model.append(nn.Dropout(0.1, rng=rng)))
+
+    fit(**dropping(np.random.Generator(np.random.Philox(1))), checkpoint=tmp_path / "x")
+    how = dropping(rng)
+    before = how["model"].state_dict()
+    with pytest.raises(MinigradError, match="random generators PCG64, Philox, and this one from P"):
+        fit(**how, checkpoint=tmp_path / "x")
+    assert_states(how["model"].state_dict(), before, True)
 
 
 # Two at once, and what is left of killed ones
