@@ -10,14 +10,14 @@ import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import Field, fields
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from minigrad.compile.build import cache_folder, clear_cache, compiler, machine, threads
-from minigrad.errors import MinigradError
+from minigrad.errors import MinigradError, line_of
 from minigrad.io import write
 from minigrad.recipes.config import Config, read_settings
 from minigrad.recipes.report import write_report
@@ -39,14 +39,35 @@ def main(argv: Sequence[str] | None = None) -> int:
     except MinigradError as error:
         # Without the error's source line, which would be one of this program.
         return complain(error.message + error.inside())
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        return complain(problem(error))
+    except ValueError as error:
         return complain(str(error))
+    except KeyboardInterrupt:
+        return complain("stopped by Ctrl-C", 130)  # as shells count: 128 + SIGINT
     return 0
 
 
-def complain(message: str) -> int:
+def complain(message: str, code: int = 1) -> int:
     print(f"minigrad: {message}", file=sys.stderr)
-    return 1
+    return code
+
+
+# Errors of the system -> what is wrong with the file.
+PROBLEMS = {
+    FileNotFoundError: "there is no such file or folder",
+    IsADirectoryError: "it is a folder, and a file is needed",
+    NotADirectoryError: "a part of this path is a file, and not a folder",
+    PermissionError: "no permission; choose another, or change its mode",
+}
+
+
+def problem(error: OSError) -> str:
+    """An error of the system in words that name the file."""
+    why = error.strerror or str(error)
+    if error.filename is None:
+        return why
+    return f"cannot use {error.filename}: {PROBLEMS.get(type(error), why)}"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -156,6 +177,11 @@ def run_explain(arguments: argparse.Namespace) -> None:
     names = [name for name, _ in arguments.values]
     if twice := {name for name in names if names.count(name) > 1}:
         raise ValueError(f"more than one value for {', '.join(sorted(twice))}")
+    if arguments.expression.endswith(".py"):
+        raise ValueError(
+            f"{arguments.expression} is a file: name a function in it, as in "
+            f"minigrad explain {arguments.expression}:loss"
+        )
     if program := re.fullmatch(r"(.+\.py):(\w+)", arguments.expression):
         explanation = explained(program[1], program[2], dict(arguments.values))
     else:
@@ -174,6 +200,13 @@ def explained(path: str, name: str, values: dict[str, float]) -> Explanation:
         if path in error.line:  # a line of the user's program
             error.message = str(error)
         raise
+    except OSError:
+        raise
+    except Exception as error:
+        line = "" if isinstance(error, SyntaxError) else f"\n  {line_of(error)}"
+        raise ValueError(
+            f"{path}:{name} cannot be run: {type(error).__name__}: {error}{line}"
+        ) from error
 
 
 def run_train(arguments: argparse.Namespace) -> None:
@@ -181,6 +214,11 @@ def run_train(arguments: argparse.Namespace) -> None:
     given |= {field.name: getattr(arguments, field.name, None) for field in fields(Config)}
     settings = {name: value for name, value in given.items() if value is not None}
     if arguments.resume is not None:
+        if arguments.output or arguments.config:
+            raise ValueError(
+                "--resume goes on in the folder of the run, with its settings: leave out --output "
+                "and --config"
+            )
         config, folder = config_of(arguments.resume, settings), arguments.resume
     else:
         config = configure((read_settings(arguments.config) if arguments.config else {}) | settings)
@@ -192,7 +230,7 @@ def run_train(arguments: argparse.Namespace) -> None:
             f"\nStopped by Ctrl-C. To go on: minigrad train --resume {shlex.quote(str(folder))}",
             file=sys.stderr,
         )
-        raise SystemExit(130) from None  # as shells count: 128 + SIGINT
+        raise SystemExit(130) from None
     for name, value in trained.measured.items():
         print(f"held-out {name} {value:.2%}" if "acc" in name else f"held-out {name} {value:.4f}")
     try:
@@ -223,7 +261,7 @@ def run_info(arguments: argparse.Namespace) -> None:
     folder, found = cache_folder(), compiler()
     files = [path for path in folder.iterdir() if path.is_file()] if folder.is_dir() else []
     for name, value in {
-        "minigrad": version("minigrad-autograd"),
+        "minigrad": installed(),
         "python": platform.python_version(),
         "numpy": np.__version__,
         "machine": f"{platform.system()} {platform.machine()}",
@@ -233,6 +271,14 @@ def run_info(arguments: argparse.Namespace) -> None:
         "cache": f"{folder}, {megabytes(sum(path.stat().st_size for path in files))}",
     }.items():
         print(f"{name:12} {value}")
+
+
+def installed() -> str:
+    """The version of the package."""
+    try:
+        return version("minigrad-autograd")
+    except PackageNotFoundError:
+        return f"not installed, and run from {Path(__file__).parent}"
 
 
 def megabytes(size: int) -> str:

@@ -208,6 +208,8 @@ def check_output(path: str | os.PathLike[str]) -> Path:
     Raises:
         OSError: if it is not writable, with the reason.
     """
+    if not os.fspath(path):
+        raise FileNotFoundError("cannot write a file of an empty name: choose a name")
     # A symbolic link is kept, and its target written.
     target = Path(os.path.realpath(path))
     if not target.parent.is_dir():

@@ -82,10 +82,21 @@ def test_ctrl_c_ends_with_what_to_do_next() -> None:
 @pytest.mark.parametrize(
     ("command", "message"),
     [
-        ("train", "there is no data None: choose one of digits"),
+        ("train", "no data is named: choose one of digits"),
         ("train digits --model rnn", "no model 'rnn' for digits"),
         ("train text", "text needs a text file: minigrad train text PATH"),
-        ("train text nowhere.txt", "No such file.*nowhere.txt"),
+        ("train text nowhere.txt", "cannot use nowhere.txt: there is no such file"),
+        ("train text .", "cannot use .: it is a folder, and a file is needed"),
+        ("train text short.txt", "short.txt has 18 characters, .* a smaller --context"),
+        ("train names short.txt", "short.txt has one line"),
+        ("train names --context 3", "a line of the names has 11 char.*, or give --context 12"),
+        ("train moons --output short.txt/a", "cannot use short.txt/a: a part of this path is a f"),
+        ("train --config .", "cannot use .: it is a folder"),
+        ("train --resume x --output y", "leave out --output"),
+        ("train --resume x --config y", "leave out --output and --config"),
+        ("explain x1 x1=2 --html=", "cannot write a file of an empty name"),
+        ("explain wrong.py", "wrong.py is a file: name a function in it, as in"),
+        ("explain text.py:f", "text.py:f cannot be run: SyntaxError: .*line 1"),
         ("train idx .", "t10k"),
         ("train digits --lr 0", "lr must be positive"),
         ("train digits --lr 1e30", "the loss is .* a learning rate below"),
@@ -99,6 +110,8 @@ def test_ctrl_c_ends_with_what_to_do_next() -> None:
 def test_errors_are_printed_in_one_line(
     command: str, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    Path("short.txt").write_text("to be or not to be")
+    Path("text.py").write_text("to be or not to be")
     assert main(command.split()) == 1
     *_, line = capsys.readouterr().err.splitlines()
     assert line.startswith("minigrad: ")
@@ -131,7 +144,7 @@ def test_info_and_a_cache_that_is_cleared(
         return capsys.readouterr().out
 
     assert re.search(rf"numpy +\d(.|\n)*threads +3\ncache +{tmp_path}/cache, 0.0 MB\n", told())
-    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache").mkdir(exist_ok=True)
     (tmp_path / "cache" / "x.so").write_bytes(bytes(3 << 20))
     assert f"{tmp_path}/cache, 3.0 MB" in told()
     assert told("--clear-cache") == f"removed 3.0 MB from {tmp_path}/cache\n"
@@ -182,3 +195,25 @@ def test_a_mistake_in_the_function_is_told_with_its_line(
     program.write_text("import numpy as np\ndef f(w=np.ones(2)):\n    return w @ np.ones(3)\n")
     assert main(["explain", f"{program}:f"]) == 1
     assert f"at {program}:3\n    return w @ np.ones(3)" in capsys.readouterr().err
+
+
+def test_an_exception_of_the_function_is_told_with_its_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    program = tmp_path / "model.py"
+    program.write_text("def f(x=2.0):\n    return x * undefined\n")
+    assert main(["explain", f"{program}:f"]) == 1
+    err = capsys.readouterr().err
+    assert f"{program}:f cannot be run: NameError: name 'undefined' is not defined\n" in err
+    assert f"at {program}:2\n    return x * undefined\n" in err
+
+
+def test_ctrl_c_ends_any_command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("minigrad.cli.parse", interrupted)
+    assert main(["explain", "x1", "x1=2"]) == 130
+    assert capsys.readouterr().err == "minigrad: stopped by Ctrl-C\n"

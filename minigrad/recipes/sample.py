@@ -48,7 +48,7 @@ def sample(
     """
     if not tokens:
         raise ArgumentError("sample: there must be a token to begin with")
-    if temperature < 0 or length < 0 or (top_k is not None and top_k < 1):
+    if not temperature >= 0 or length < 0 or (top_k is not None and top_k < 1):
         raise ArgumentError(
             "sample: temperature and length are at least 0 and top_k at least 1, not "
             f"{temperature}, {length} and {top_k}"

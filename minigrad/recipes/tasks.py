@@ -90,6 +90,15 @@ def idx(config: Config) -> Problem:
 def names(config: Config) -> Problem:
     """A tenth of the lines is held out."""
     lines = load_names(config.path or None)
+    longest = max(map(len, lines))
+    if len(lines) < 2:
+        raise ArgumentError(f"{config.path} has one line: of several, a tenth is held out")
+    if longest >= config.context:
+        raise ArgumentError(
+            f"a line of {config.path or 'the names'} has {longest} characters, and context="
+            f"{config.context} has room for {config.context - 1}: cut it, or give --context "
+            f"{longest + 1}"
+        )
     vocabulary = Vocabulary("\n".join(lines))
     data = Lines(lines, vocabulary, config.context)
     train, test = split(data, 0.1, seed=0)
@@ -102,6 +111,12 @@ def text(config: Config) -> Problem:
     vocabulary = Vocabulary(characters)
     tokens = vocabulary.encode(characters)
     cut = len(tokens) * 9 // 10
+    if len(tokens) - cut <= config.context:
+        raise ArgumentError(
+            f"{config.path} has {len(tokens)} characters, of which the last {len(tokens) - cut} "
+            f"are held out, and there must be more of these than context={config.context}: take a "
+            "longer text, or a smaller --context"
+        )
     train = Windows(tokens[:cut], config.context)
     rest = Windows(tokens[cut:], config.context)
     test = Subset(rest, np.arange(0, len(rest), config.context))
@@ -238,7 +253,10 @@ def configure(settings: dict[str, Any]) -> Config:
     """
     data = settings.get("data")
     if data not in TASKS:
-        raise ArgumentError(f"there is no data {data!r}: choose one of {', '.join(TASKS)}")
+        wrong = "no data is named" if data is None else f"there is no data {data!r}"
+        raise ArgumentError(
+            f"{wrong}: choose one of {', '.join(TASKS)}, as in minigrad train digits"
+        )
     task = TASKS[data]
     model = settings.get("model", next(iter(task.recipes)))
     if model not in task.recipes:
