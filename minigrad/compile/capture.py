@@ -108,7 +108,6 @@ BASES = {"minigrad", "builtins", "abc", "typing", "enum"}
 STATELESS = {"_thread", "_abc", "types", "re"}
 FEW = 16  # entries of a list up to which each gets a guard of its own
 MANY = 256  # entries of a dict (a vocabulary, say) from which on one guard compares all values
-DEFINED = 1 << 9  # Py_TPFLAGS_HEAPTYPE: the class is made by a class statement
 
 
 # What reading a place may raise; RuntimeError if another thread changes a dict meanwhile.
@@ -497,7 +496,7 @@ def visit_foreign(x: Any, own: Any, slots: list[str], name: str, found: Captured
     """Guard all attributes of an object of a library, and what it wraps."""
     kind = type(x)
     module = top_of(kind.__module__)
-    if own and not (callable(x) and not kind.__flags__ & DEFINED):
+    if hasattr(x, "__dict__") and not isinstance(x, type):
         visit_container(own, name, found)
     for slot, value in Slots(x, slots).items():
         found.note("attribute", x, slot, f"{name}.{slot}", value)

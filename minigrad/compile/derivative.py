@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.compile.ir import Graph, Value
-from minigrad.compile.tracer import Recorder
+from minigrad.compile.tracer import Recorder, TraceError
 from minigrad.errors import UnsupportedError, instruction
 from minigrad.graph import Node, toposort
 from minigrad.ops.base import EachInput, Op
@@ -203,8 +203,16 @@ def derivative_of(
 
     None if there is nothing to differentiate by: no argument that requires a gradient, and only
     captured Tensors that the function writes or differentiates by itself, as a training step does.
+
+    Raises:
+        TraceError: if an output depends on a Tensor that no leaf stands for.
     """
     order = toposort(outputs)
+    if any(node.birth < recorder.birth for node in order):
+        raise TraceError(
+            "a compiled function computes with a Tensor that requires a gradient, from a place "
+            "where minigrad does not look for Tensors: pass it as an argument"
+        )
     leaves = {node: stand_ins[node][1] for node in order if node in stand_ins}
     wanted = {node: value for node, value in leaves.items() if value not in written}
     if all(value.kind == "state" and node in recorder.reached for node, value in wanted.items()):
@@ -213,11 +221,6 @@ def derivative_of(
     found = Derivative(*depending_on(wanted, order, outputs), wanted, tensors)
     if any(value in written and node not in recorder.reached for node, value in leaves.items()):
         found.refusal = "it writes into a Tensor that what it returns depends on"
-    elif any(node.birth < recorder.birth for node in order):
-        found.refusal = (
-            "it computes with a Tensor that requires a gradient, and was found where it was not "
-            "looked for: pass it as an argument"
-        )
     else:
         found.trace_back(recorder)
     return found

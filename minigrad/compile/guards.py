@@ -16,7 +16,18 @@ from typing import Any
 import numpy as np
 
 from minigrad.autograd import recording
-from minigrad.compile.capture import GONE, READ, SCALARS, Captured, Place, cached, is_filled
+from minigrad.compile.capture import (
+    GONE,
+    READ,
+    SCALARS,
+    Captured,
+    Place,
+    cached,
+    is_filled,
+    is_installed,
+    is_python,
+    top_of,
+)
 from minigrad.tensor import Tensor
 
 # Kinds of places whose values are lists.
@@ -29,8 +40,8 @@ class Guards:
     def __init__(self, found: Captured) -> None:
         self.found = found
         self.places = [*tensor_places(found), *found.places.values()]
-        # Modules are shared with other code: new names in them break no guard.
-        self.spaces = [(x, name) for x, name in found.spaces if "__name__" not in x]
+        # New names in modules of libraries, which are shared with other code, break no guard.
+        self.spaces = [(x, name) for x, name in found.spaces if not is_of_library(x, found)]
         self.note()
 
     def note(self) -> None:
@@ -116,6 +127,12 @@ class Guards:
         for place, value in zip(self.places, self.values, strict=True):
             if isinstance(place, Place):
                 place.restore(value)
+
+
+def is_of_library(space: Any, found: Captured) -> bool:
+    """Whether it is the namespace of a module that is not the user's."""
+    module = space.get("__name__", found.own)
+    return is_python(module) or top_of(module) == "minigrad" or is_installed(module, found)
 
 
 def tensor_places(found: Captured) -> Iterator[tuple[str, Any, Any, str]]:

@@ -1,5 +1,6 @@
 """Compiled functions under every transform, and under backward(): the same as without."""
 
+import ctypes
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -13,6 +14,7 @@ from minigrad.compile import compiled
 from minigrad.compile.compiled import Compiled, compile
 from minigrad.compile.passes import optimized
 from minigrad.compile.run_numpy import NumpyProgram
+from minigrad.compile.tracer import TraceError
 from minigrad.errors import UnsupportedError
 from minigrad.ops.base import Op
 from minigrad.transforms import leaves_of, value_and_grad
@@ -292,13 +294,21 @@ def test_a_step_returns_a_loss_that_nobody_goes_back_from(on_numpy: None) -> Non
         loss = (w * x).sum()
         loss.backward()
         optimizer.step()
-        return loss
+        return loss, (w * 2).sum()
 
-    assert not step(C).requires_grad
+    assert not any(t.requires_grad for t in step(C))
     agree(w.data, X - 0.1 * C)
+    # Nor is there a way to the weights: by them, the step has differentiated itself.
+    x = Tensor(C.copy(), requires_grad=True)
+    before = w.data.copy()
+    loss, other = step(x)
+    assert loss.requires_grad and not other.requires_grad
+    agree(x.grad, before)
+    loss.backward()
+    agree(x.grad, 2 * before)
     # By what a step is given, and has not gone back to itself, there is a derivative.
     before = w.data.copy()
-    agree(grad(lambda x: step(x))(C), before)
+    agree(grad(lambda x: step(x)[0])(C), before)
 
 
 def test_gradients_through_writes_to_captured_tensors_are_refused(on_numpy: None) -> None:
@@ -311,6 +321,18 @@ def test_gradients_through_writes_to_captured_tensors_are_refused(on_numpy: None
 
     with pytest.raises(UnsupportedError, match="writes into a Tensor"):
         grad(f)(C)
+
+
+def test_a_tensor_from_where_nobody_looks_is_refused(on_numpy: None) -> None:
+    w = Tensor(X.copy(), requires_grad=True)
+    address = id(w)
+
+    def f(x: Any) -> Any:
+        return x * ctypes.cast(address, ctypes.py_object).value
+
+    for x in (X, Tensor(X, requires_grad=True)):
+        with pytest.raises(TraceError, match="pass it as an argument"):
+            compile(f)(x)
 
 
 def test_data_that_is_written_has_no_derivative(on_numpy: None) -> None:

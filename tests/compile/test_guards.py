@@ -1,6 +1,9 @@
 """Never stale: what a compiled function depends on, changed in every way there is."""
 
+import argparse
 import enum
+import functools
+import threading
 import types
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -432,6 +435,23 @@ def test_a_name_instead_of_another() -> None:
         layer.extra = 3.0
 
     calls(compile(f), exchange_names, f)
+
+
+@pytest.mark.parametrize(
+    "holder",
+    [
+        *(types.SimpleNamespace(), argparse.Namespace(), threading.local(), Layer()),
+        *(types.ModuleType("settings"), functools.partial(np.sin), calls),
+    ],
+    ids=lambda holder: type(holder).__name__,
+)
+def test_an_attribute_that_is_asked_for_by_name_before_it_is_there(holder: Any) -> None:
+    f = compile(lambda x: x * (2.0 if hasattr(holder, "doubled") else 1.0))
+    assert f(X)[0] == 1
+    holder.doubled = True
+    assert f(X)[0] == 2
+    del holder.doubled
+    assert f(X)[0] == 1
 
 
 def test_a_variable_that_gets_its_first_value_later() -> None:

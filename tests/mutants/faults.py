@@ -252,7 +252,7 @@ FUSION = [
         "schedule.py",
         'if other.kind == "reduce" and mode(other, rows) != "within":\n        return False',
         "",
-        GRAPHS,
+        "tests/compile/test_schedule.py::test_sums_over_rows_that_are_read_by_rows",
     ),
     Fault("schedule.py", "return there == here", "return True", GRAPHS),
     Fault(
@@ -283,7 +283,7 @@ FUSION = [
         "schedule.py",
         "if free and base.dtype == value.dtype and",
         "if free and",
-        of("joined_and_stretched"),
+        "tests/compile/test_schedule.py::test_parts_that_have_to_be_elsewhere_are_copied",
     ),
     Fault(
         "schedule.py",
@@ -316,7 +316,12 @@ FUSION = [
         "if it.loops[home].extents",
         "tests/compile/test_schedule.py::test_reductions_over_every_axis_beside_what_they_reduce",
     ),
-    Fault("rows.py", "return home if same else home + 1", "return home", GRAPHS),
+    Fault(
+        "rows.py",
+        "return home if same else home + 1",
+        "return home",
+        "tests/compile/test_schedule.py::test_values_that_are_read_at_other_entries_of_their_row",
+    ),
     Fault(
         "rows.py",
         'literal(info.min + 1, dtype) + " - 1" if smallest',
@@ -386,7 +391,12 @@ BUFFERS = [
         "return meet(writes, written) or meet(reads, written)",
         WAITS,
     ),
-    Fault("place.py", "and last.get(target, -1) <= plan.home[x]", "", of("written")),
+    Fault(
+        "place.py",
+        "and last.get(target, -1) <= plan.home[x]",
+        "",
+        "tests/compile/test_schedule.py::test_a_state_that_is_read_after_its_new_value_is_computed",
+    ),
     Fault(
         "place.py",
         "other.dims == stage.dims and layout.address(index) == own",
@@ -583,11 +593,12 @@ GUARDS = [
         "capture.py",
         "            *texts,\n",
         "",
-        WATCHED,
+        "tests/compile/test_guards.py"
+        "::test_an_attribute_that_is_asked_for_by_name_before_it_is_there",
     ),
     Fault(
         "guards.py",
-        'self.spaces = [(x, name) for x, name in found.spaces if "__name__" not in x]',
+        "self.spaces = [(x, name) for x, name in found.spaces if not is_of_library(x, found)]",
         "self.spaces = []",
         "tests/compile/test_guards.py::test_of_objects_classes_and_globals",
     ),
@@ -796,9 +807,9 @@ DERIVATIVES = [
     ),
     Fault(
         "derivative.py",
-        "elif any(node.birth < recorder.birth for node in order):",
-        "elif False:",
-        BACK,
+        "if any(node.birth < recorder.birth for node in order):",
+        "if False:",
+        "tests/compile/test_derivative.py::test_a_tensor_from_where_nobody_looks_is_refused",
     ),
     Fault(
         "derivative.py",
@@ -831,7 +842,7 @@ DERIVATIVES = [
         "derivative.py",
         "wanted = {node: value for node, value in leaves.items() if value not in written}",
         "wanted = leaves",
-        BACK,
+        "tests/compile/test_derivative.py::test_a_step_returns_a_loss_that_nobody_goes_back_from",
     ),
     Fault("version.py", 'return text if lasts else f"np.array({text})"', "return text", BACK),
 ]
