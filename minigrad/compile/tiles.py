@@ -80,8 +80,7 @@ def contract_function(
     tiles = Tiles(kernel, plan, it, width, lanes, most, access(it.x, plan), access(it.y, plan))
     writer = Writer(alias)
     loops, which = loops_of(tiles)
-    outer = blocks(tiles)
-    body = [v for e in it.depth[len(outer) :] for v in e.terms if v.extent > 1]
+    outer, body = blocks(tiles)
     writer.add(f"enum {{ W = {width} }};")
     epilogue = Epilogue(tiles)
     for line in epilogue.first:
@@ -132,9 +131,9 @@ def loops_of(tiles: Tiles) -> tuple[list[Var], int]:
     return loops, even[0] if even else max(range(len(loops)), key=lambda k: loops[k].extent)
 
 
-def blocks(tiles: Tiles) -> list[Var]:
+def blocks(tiles: Tiles) -> tuple[list[Var], list[Var]]:
     """The loops over the depth that go outside of those over tiles, so that what the inner ones
-    read stays in cache."""
+    read stays in cache; and the inner ones."""
     depth = [v for e in tiles.it.depth for v in e.terms]
     outer: list[Var] = []
     while (
@@ -143,7 +142,7 @@ def blocks(tiles: Tiles) -> list[Var]:
         and tiles.count * tiles.panels > 1
     ):
         outer.append(depth.pop(0))
-    return outer
+    return outer, depth
 
 
 def write_loops(loops: list[Var], which: int, writer: Writer) -> None:

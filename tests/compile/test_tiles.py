@@ -258,6 +258,27 @@ def test_convolutions_backwards(images_last: bool) -> None:
     check([(gradients(how), xs) for how, xs in made], some)
 
 
+LONG: list[tuple[Shape, Shape]] = [
+    # Sums of so many terms that their first loop goes around those over tiles: of many images, of
+    # a single one, and of a kernel of one row.
+    ((16, 5, 14, 13), (34, 5, 1, 1)),
+    ((1, 4, 50, 47), (34, 4, 3, 3)),
+    ((2, 1100, 5, 5), (34, 1100, 1, 2)),
+]
+
+
+@pytest.mark.unoptimized
+@pytest.mark.parametrize("case", LONG)
+def test_gradients_of_convolutions_that_are_long_sums(case: tuple[Shape, Shape]) -> None:
+    rng = np.random.default_rng(12)
+
+    def gradients(x: Any, w: Any) -> Any:
+        y, pull = minigrad.vjp(conv(stride=(1, 1), dilation=(1, 1), groups=1), x, w)
+        return y, *pull(y / y)
+
+    check([(gradients, [normal(rng, *shape) for shape in case])])
+
+
 def test_networks_of_convolutions_in_both_layouts() -> None:
     """With what is between: padding, norms over channels, pooling, and a last product."""
     for n, channels in ((8, 6), (3, 16)):
