@@ -7,14 +7,14 @@ INSTALL := pip install --quiet --no-compile
 
 .PHONY: demo test test-slow test-oracles test-browser test-compiler gallery bench bench-compile check format clean
 
-demo: $(VENV)/installed
+demo: $(VENV)/for-plots
 	$(BIN)/minigrad train digits
 
-test: $(VENV)/installed-dev
+test: $(VENV)/for-test
 	$(BIN)/python -m pytest -n auto --ignore=tests/oracles --ignore=tests/browser
 
 # More of the same: longer trainings, more random programs, more sizes and compilers.
-test-slow: $(VENV)/installed-dev
+test-slow: $(VENV)/for-test
 	$(BIN)/python -m pytest -n auto -m slow --ignore=tests/oracles --ignore=tests/browser
 
 # Everything against PyTorch, in float64.
@@ -26,8 +26,7 @@ test-browser: .venv-browser/installed
 	.venv-browser/bin/python -m pytest -n auto tests/browser
 
 # Compiling by the C compiler that pip installs.
-test-compiler: $(VENV)/installed-dev
-	$(BIN)/$(INSTALL) --editable '.[compiler]'
+test-compiler: $(VENV)/for-test $(VENV)/for-compiler
 	$(BIN)/python -m pytest tests/compile/test_build.py -k other_compilers
 
 # The pictures in docs/gallery, drawn again.
@@ -43,22 +42,18 @@ bench-compile: .venv-bench-compile/installed
 	.venv-bench-compile/bin/python -m benchmarks.compiled $(BENCH)
 
 # Lint, format, types. The import direction is a test: tests/test_house.py.
-check: $(VENV)/installed-dev
+check: $(VENV)/for-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-format: $(VENV)/installed-dev
+format: $(VENV)/for-dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-$(VENV)/installed: pyproject.toml
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/$(INSTALL) --editable '.[plots]'
-	touch $@
-
-$(VENV)/installed-dev: $(VENV)/installed
-	$(BIN)/$(INSTALL) --editable '.[dev]'
+$(VENV)/for-%: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/$(INSTALL) --editable '.[$*]'
 	touch $@
 
 .venv-%/installed: pyproject.toml

@@ -21,6 +21,7 @@ from minigrad import functional as F
 from minigrad.compile.compiled import compile
 from minigrad.errors import ShapeError
 from minigrad.transforms import leaves_of
+from tests.marks import rows
 
 RNG = np.random.default_rng(0)
 KINDS = ["float32", "float64"]
@@ -452,7 +453,9 @@ CHAINS["gradients of weights"] = lambda x: grad(lambda w: np.sum(steps(x, w)))(x
 
 
 @pytest.mark.unoptimized
-@pytest.mark.parametrize("name", CHAINS)
+@pytest.mark.parametrize(
+    "name", rows({name: name for name in CHAINS}, slow=lambda name: name == "gradients of slices")
+)
 def test_long_chains(name: str) -> None:
     """As of a loss that adds up over a thousand steps: they go beyond any stack of Python's, and
     no kernel is so long that compilers take forever."""
@@ -788,6 +791,7 @@ print(*sorted({hashlib.sha256(bits(f(*inputs))).hexdigest() for _ in range(20)})
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("threads", ["1", "2"])
 def test_the_same_bits_in_each_process(threads: str) -> None:
     found = {

@@ -181,6 +181,7 @@ def test_random_graphs_stay_within_their_arrays(threads: int, graphs: int) -> No
     passes(STRICT + RANDOM_GRAPHS, first, first + graphs, threads=threads)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("threads", "name"), [(1, "attention with a padding mask"), (2, "lenet")])
 def test_networks_stay_within_their_arrays(threads: int, name: str) -> None:
     passes(STRICT + NETWORKS, name, threads=threads)

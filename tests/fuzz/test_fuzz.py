@@ -34,7 +34,7 @@ from tests.fuzz.programs import random_program
 from tests.marks import rows
 
 FUNCTIONS = 1200  # random programs of the library's functions
-FEW = 200  # of them in `make test`
+FEW = 100  # of them in `make test`
 TOGETHER = 25  # in one compiled function
 OPTIMIZED = 16  # of so many functions, one is built as those of users are
 

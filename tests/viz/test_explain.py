@@ -305,6 +305,7 @@ def test_the_gradient_is_that_of_backward_to_the_last_bit() -> None:
 # Size
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("uses_leaf", [False, True])
 def test_ten_thousand_steps(uses_leaf: bool) -> None:
     x = leaf(0.5, "x")
