@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from minigrad.compile.build import Machine
 from minigrad.compile.contract import Contraction, extent, width_of
@@ -80,25 +81,22 @@ def contract_function(
     tiles = Tiles(kernel, plan, it, width, lanes, most, access(it.x, plan), access(it.y, plan))
     writer = Writer(alias)
     loops, which = loops_of(tiles)
-    outer, body = blocks(tiles)
+    parts = parts_of(tiles)
     writer.add(f"enum {{ W = {width} }};")
     epilogue = Epilogue(tiles)
     for line in epilogue.first:
         writer.add(*line_of(line))
-    for v in outer:
-        writer.add(head_of(v))
+    if parts.outside:
+        write_parts(tiles, parts, loops, which, writer)
     write_loops(loops, which, writer)
-    write_tile(tiles, loops, outer, body, epilogue, writer)
-    if not outer:
-        epilogue.write(writer)
-        writer.add("}")
-    else:
-        writer.add("}")
-        write_loops(loops, which, writer)
-        writer.add(position(tiles))
+    writer.add(position(tiles))
+    if parts.outside:
         writer.add("double *z = &", saved(tiles, loops), ";")
-        epilogue.write(writer)
-        writer.add("}")
+    else:
+        epilogue.prefetch(writer)
+        write_tile(tiles, parts, writer)
+    epilogue.write(writer)
+    writer.add("}")
     n = loops[which].extent
     function = writer.function([share_of(n)])
     function.parallel = n > 1
@@ -131,18 +129,32 @@ def loops_of(tiles: Tiles) -> tuple[list[Var], int]:
     return loops, even[0] if even else max(range(len(loops)), key=lambda k: loops[k].extent)
 
 
-def blocks(tiles: Tiles) -> tuple[list[Var], list[Var]]:
-    """The loops over the depth that go outside of those over tiles, so that what the inner ones
-    read stays in cache; and the inner ones."""
+class Split(NamedTuple):
+    """The loops over the depth. A long one is divided into parts: each is summed in registers, and
+    added to the tile in float64."""
+
+    heads: list[
+        str
+    ]  # of the loops over the parts, up to an opening brace; none if there is one part
+    first: str  # whether it is the first part
+    inner: list[str]  # the heads of the loops in a part
+    outside: bool  # whether the loops over the parts are outside those over tiles
+
+
+def parts_of(tiles: Tiles) -> Split:
     depth = [v for e in tiles.it.depth for v in e.terms]
-    outer: list[Var] = []
-    while (
-        len(depth) > 1
-        and math.prod(v.extent for v in depth) > DEEP
-        and tiles.count * tiles.panels > 1
-    ):
-        outer.append(depth.pop(0))
-    return outer, depth
+    if not in_parts(tiles):
+        return Split([], "", [head_of(v) for v in depth], False)
+    k, size = part_of(depth, PART)
+    start, head = blocks_of(depth[k], size)
+    names = [*(v.name for v in depth[:k]), f"{depth[k].name}b"]
+    deep = math.prod(v.extent for v in depth) > DEEP
+    return Split(
+        [*map(head_of, depth[:k]), start],
+        " && ".join(f"{name} == 0" for name in names),
+        [head, *map(head_of, depth[k + 1 :])],
+        deep and tiles.count * tiles.panels > 1,
+    )
 
 
 def write_loops(loops: list[Var], which: int, writer: Writer) -> None:
@@ -165,44 +177,49 @@ def position(tiles: Tiles) -> str:
 
 
 def saved(tiles: Tiles, loops: list[Var]) -> Access:
-    """Where a tile is kept between the iterations of outer loops over the depth."""
+    """Where a tile is kept between the iterations of the loops over parts."""
     entries = tiles.most * tiles.width
     extents = [v.extent for v in loops]
     number = flat([Expr({v: 1}) for v in loops], extents)
     return Access(Scratch(tiles.value, math.prod(extents) * entries, True), number * entries)
 
 
-def write_tile(
-    tiles: Tiles,
-    loops: list[Var],
-    outer: list[Var],
-    depth: list[Var],
-    epilogue: Epilogue,
-    writer: Writer,
-) -> None:
-    """Write the sums of a tile: tiles have one of two numbers of rows."""
-    base, more = divmod(tiles.it.rows, tiles.count)
-    kind = ctype(tiles.value.dtype)
+def write_parts(tiles: Tiles, parts: Split, loops: list[Var], which: int, writer: Writer) -> None:
+    """Write the sums of all tiles, part by part: what is read for one part stays in cache."""
+    for head in parts.heads:
+        writer.add(head)
+    write_loops(loops, which, writer)
     writer.add(position(tiles))
-    if not outer:
-        epilogue.prefetch(writer)
-    entries = (base + (more > 0)) * tiles.width
-    if outer:
-        writer.add("double *z = &", saved(tiles, loops), ";")
-    elif in_parts(tiles):
-        writer.add(f"double z[{entries}];")
+    writer.add("double *z = &", saved(tiles, loops), ";")
+    write_part(tiles, parts, writer)
+    writer.add("}}")
+
+
+def write_tile(tiles: Tiles, parts: Split, writer: Writer) -> None:
+    """Write the sums of a tile, all parts of it."""
+    if not parts.heads:
+        write_part(tiles, parts, writer)
+        return
+    writer.add(f"double z[{tiles.most * tiles.width}];")
+    for head in parts.heads:
+        writer.add(head)
+    write_part(tiles, parts, writer)
+    writer.add("}")
+
+
+def write_part(tiles: Tiles, parts: Split, writer: Writer) -> None:
+    """Write the sums of a part of a tile: tiles have one of two numbers of rows."""
+    base, more = divmod(tiles.it.rows, tiles.count)
     if not direct_store(tiles):
-        writer.add(f"{kind} {part(tiles)}[{entries}] __attribute__((aligned(64)));")
+        entries = f"[{(base + (more > 0)) * tiles.width}] __attribute__((aligned(64)));"
+        writer.add(f"{ctype(tiles.value.dtype)} {part(tiles)}{entries}")
     if more:
         writer.add(f"if (tile < {more}) {{")
-        write_sums(tiles, base + 1, outer, depth, writer)
-        writer.add("} else {")
-        write_sums(tiles, base, outer, depth, writer)
-        writer.add("}")
-    else:
-        writer.add("{")
-        write_sums(tiles, base, outer, depth, writer)
-        writer.add("}")
+        write_sums(tiles, base + 1, parts, writer)
+        writer.add("} else")
+    writer.add("{")
+    write_sums(tiles, base, parts, writer)
+    writer.add("}")
 
 
 def direct_store(tiles: Tiles) -> bool:
@@ -220,22 +237,13 @@ def part(tiles: Tiles) -> str:
     return "part" if in_parts(tiles) else "z"
 
 
-def write_sums(tiles: Tiles, rows: int, outer: list[Var], depth: list[Var], writer: Writer) -> None:
+def write_sums(tiles: Tiles, rows: int, parts: Split, writer: Writer) -> None:
     it, vectors = tiles.it, tiles.width // tiles.lanes
     vector = f"vec_{ctype(tiles.value.dtype)}"
     every = [(r, v) for r in range(rows) for v in range(vectors)]
-    k, size = part_of(depth, PART) if in_parts(tiles) else (0, 0)
-    starts = [*(v.name for v in (*outer, *depth[:k])), *([f"{depth[k].name}b"] if size else [])]
-    first = " && ".join(f"{name} == 0" for name in starts)
-    for d in depth[:k]:
-        writer.add(head_of(d))
-    heads = [head_of(d) for d in depth[k:]]
-    if size:
-        start, heads[0] = blocks_of(depth[k], size)
-        writer.add(start)
     for r, v in every:
         writer.add(f"{vector} s{r}_{v} = {{0}};")
-    for head in heads:
+    for head in parts.inner:
         writer.add(head)
     writer.add("{")
     column = {next(iter(it.column.terms)): Expr({Var("panel", tiles.panels): tiles.width})}
@@ -265,10 +273,10 @@ def write_sums(tiles: Tiles, rows: int, outer: list[Var], depth: list[Var], writ
         writer.add(
             f"*({vector} *)({part(tiles)} + {r * tiles.width + v * tiles.lanes}) = s{r}_{v};"
         )
-    if size:
+    if parts.heads:
+        writer.add("#pragma omp simd")
         writer.add(f"for (int entry = 0; entry < {rows * tiles.width}; entry++)")
-        writer.add(f"z[entry] = {first} ? part[entry] : z[entry] + part[entry];")
-        writer.add("}")
+        writer.add(f"z[entry] = {parts.first} ? part[entry] : z[entry] + part[entry];")
 
 
 def index_of(tiles: Tiles, row: Expr, column: Expr) -> Index:

@@ -174,7 +174,8 @@ def part_of(loops: Sequence[Var], terms: int) -> tuple[int, int]:
         if inner * loops[k].extent >= terms or not k:
             break
         inner *= loops[k].extent
-    return k, max(1, terms // inner)
+    blocks = max(1, round(inner * loops[k].extent / terms))  # of about the same size
+    return k, -(-loops[k].extent // blocks)
 
 
 def blocks_of(v: Var, size: int, low: str = "0", high: str = "") -> tuple[str, str]:
