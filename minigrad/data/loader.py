@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -103,6 +104,22 @@ class BatchLoader:
             self.epoch, self.batch = epoch, k + 1
             yield made
         self.epoch, self.batch = epoch + 1, 0
+
+    @contextmanager
+    def unmoved(self) -> Iterator[None]:
+        """Inside, further loops over this loader do not change where it is.
+
+        >>> loader = BatchLoader(np.arange(4), batch_size=2, shuffle=False)
+        >>> with loader.unmoved():
+        ...     first = next(iter(loader))
+        >>> [x for (x,) in loader], loader.epoch
+        ([array([0, 1]), array([2, 3])], 1)
+        """
+        place = self.epoch, self.batch, self.start
+        try:
+            yield
+        finally:
+            self.epoch, self.batch, self.start = place
 
     def order(self, epoch: int) -> np.ndarray:
         """The indices (N,) of all samples, in the order of an epoch."""

@@ -102,7 +102,8 @@ def evaluate(
 ) -> dict[str, float]:
     """The mean loss and metrics of a model over batches, with the model in eval mode.
 
-    Afterwards every module is in the mode it was in. `forward` returns the loss and the output of a
+    Afterwards every module is in the mode it was in, and the loader where it was: the batches are
+    always those of its first epoch. `forward` returns the loss and the output of a
     batch, by default those computed op by op.
 
     Raises:
@@ -117,7 +118,8 @@ def evaluate(
     {'loss': 0.0}
     """
     means = Means()
-    with evaluating(model):
+    with evaluating(model), batches.unmoved():
+        batches.start = (0, 0)
         for batch in batches:
             value, output = forward(batch) if forward else forward_pass(model, loss, batch)
             x, *targets = batch

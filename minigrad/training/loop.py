@@ -152,18 +152,20 @@ def trained(
     model.train()
     for name, module in model.named_modules():
         module.training = name not in run.resting
-    for callback in run.callbacks:
-        callback.on_start(run)
+    with batches.unmoved():
+        for callback in run.callbacks:
+            callback.on_start(run)
     run.check_resumed()
     with interruptible() as interrupted, bar_of(run, total, progress) as show:
         while run.step < total and not run.stopping and not interrupted:
             for batch in batches:
                 check_dtype(run, batch)
-                with np.errstate(all="ignore"):
-                    run.advance(batch)
-                at_row = run.step % every == 0 or run.step == total or bool(run.stopping)
-                if at_row:
-                    run.add_row(validation)
+                with batches.unmoved():  # callbacks and the validation may loop over them as well
+                    with np.errstate(all="ignore"):
+                        run.advance(batch)
+                    at_row = run.step % every == 0 or run.step == total or bool(run.stopping)
+                    if at_row:
+                        run.add_row(validation)
                 if target is not None and (at_row or run.step % keep == 0):
                     run.save(target)
                     saved = run.step
@@ -196,7 +198,7 @@ def use_compiled(run: Run, always: bool) -> None:
 
 def check_dtype(run: Run, batch: tuple[Any, ...]) -> None:
     """float64 data would have a float32 network compute in float64, as NumPy promotes."""
-    if run.step == 0 and np.result_type(batch[0]) == np.float64:
+    if run.step == 0 and getattr(batch[0], "dtype", None) == np.float64:
         dtypes = {parameter.dtype for parameter in run.model.parameters()}
         if np.dtype(np.float32) in dtypes:
             warn(

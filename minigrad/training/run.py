@@ -389,6 +389,9 @@ class Run:
         try:
             state = json.loads(metadata["training"])
             known, told, now = load(path) | state["parts"], state["told"], state["now"]
+            means, rows = Means(state["totals"], state["samples"]), list(state["history"])
+            step, seconds, stopping = int(state["step"]), state["seconds"], state["stopping"]
+            then = [bits["bit_generator"] for bits in state["generators"]]
         except (KeyError, TypeError, ValueError) as error:
             raise MinigradError(f"{path} is a checkpoint that was damaged: delete it") from error
         parts, generators = self.parts(), self.generators()
@@ -408,7 +411,7 @@ class Run:
                 "(load weights that it should start from into the model first)"
             )
         kinds = [type(rng.bit_generator).__name__ for rng in generators]
-        if kinds != (then := [bits["bit_generator"] for bits in state["generators"]]):
+        if kinds != then:
             raise MinigradError(
                 f"{path} is of another training than this one: it drew from the random generators "
                 f"{', '.join(then)}, and this one from {', '.join(kinds)}"
@@ -434,10 +437,8 @@ class Run:
         self.left, self.resting = now, state.get("resting", ())
         for rng, bits in zip(generators, state["generators"], strict=True):
             rng.bit_generator.state = bits
-        self.history.rows[:] = state["history"]
-        self.means = Means(state["totals"], state["samples"])
-        self.step, self.seconds = state["step"], state["seconds"]
-        self.stopping, self.told = state["stopping"], told
+        self.history.rows[:], self.means = rows, means
+        self.step, self.seconds, self.stopping, self.told = step, seconds, stopping, told
         for counts, name in (
             (self.shapes, "shapes"),
             (self.validation_shapes, "validation_shapes"),

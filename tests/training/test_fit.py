@@ -10,7 +10,7 @@ import pytest
 
 from minigrad import Tensor, nn, optim
 from minigrad import functional as F
-from minigrad.data import BatchLoader
+from minigrad.data import BatchLoader, Dataset
 from minigrad.errors import ArgumentError, GradientError, MinigradError
 from minigrad.training import BestWeights, Callback, EarlyStopping, accuracy, evaluate, fit
 
@@ -297,6 +297,26 @@ def test_callbacks_out_of_their_range() -> None:
         EarlyStopping(0)
     with pytest.raises(ValueError, match="mode must be 'min' or 'max' or None, and is 'least'"):
         BestWeights(mode="least")  # type: ignore[arg-type]
+
+
+def test_batches_of_lists() -> None:
+    class Lists(Dataset):
+        def __len__(self) -> int:
+            return 3
+
+        def __getitem__(self, indices: Any) -> Any:
+            return [[float(i)] for i in indices], [[2.0 * i] for i in indices]
+
+    model = nn.Linear(1, 1)
+    sgd = optim.SGD(model.parameters(), lr=0.01)
+    assert (
+        len(
+            fit(
+                model, BatchLoader(Lists(), batch_size=2), F.mse_loss, sgd, epochs=1, progress=False
+            )
+        )
+        == 1
+    )
 
 
 def test_float64_data_for_a_float32_model_is_said_once() -> None:

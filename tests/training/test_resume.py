@@ -16,7 +16,7 @@ from minigrad import functional as F
 from minigrad.data import BatchLoader
 from minigrad.errors import BusyError, GradientError, MinigradError
 from minigrad.io import load_metadata
-from minigrad.training import Callback, EarlyStopping, fit
+from minigrad.training import Callback, EarlyStopping, evaluate, fit
 from tests.training.program import train
 
 
@@ -513,6 +513,49 @@ def test_a_layer_that_is_replaced_and_then_not_trained(compile: bool) -> None:
         run.optimizer.add_param_group({"params": list(run.model[3].parameters())})
 
     changed(replace_and_add, compile)
+
+
+class Look(Callback):
+    """Goes through the batches of the training itself."""
+
+    gradients = False
+
+    def __init__(self, look: Any) -> None:
+        self.look = look
+
+    def on_start(self, run: Any) -> None:
+        self.look(run)
+
+    def on_step(self, run: Any) -> None:
+        if run.step % 2 == 0:
+            self.look(run)
+
+
+@pytest.mark.parametrize("stop", [3, 4, 6])
+@pytest.mark.parametrize(
+    "look",
+    [
+        lambda run: next(iter(run.batches), None),
+        lambda run: list(run.batches),
+        lambda run: evaluate(run.model, run.batches, F.mse_loss),
+    ],
+    ids=["first", "all", "evaluate"],
+)
+def test_other_loops_over_the_batches_change_nothing(tmp_path: Path, look: Any, stop: int) -> None:
+    def run(stop: int, callbacks: Any, validate: bool, **more: Any) -> Any:
+        x = np.random.default_rng(0).standard_normal((7, 2), dtype=np.float32)
+        batches = BatchLoader(x, x[:, :1], batch_size=2, seed=0)
+        how = line(batches=batches, callbacks=[*callbacks, Stop(stop)], every=2, epochs=3)
+        how["optimizer"] = optim.SGD(how["model"].parameters(), lr=0.1)
+        try:
+            fit(**how, validation=batches if validate else None, **more)
+        except KeyboardInterrupt:
+            assert stop
+        return how["model"].state_dict()
+
+    expected = run(0, [], False)
+    run(stop, [Look(look)], True, checkpoint=tmp_path / "x")
+    assert_states(run(0, [Look(look)], True, checkpoint=tmp_path / "x"), expected, True)
 
 
 @pytest.mark.parametrize(
