@@ -344,6 +344,7 @@ def test_unlike_kernels_are_not_merged() -> None:
         lambda x, y, k: x[::-1] if k % 2 else x[:, ::-1],
         lambda x, y, k: x[:3] if k % 2 else x[::2],
         lambda x, y, k: x * y if k % 2 else x * x,
+        lambda x, y, k: (x - y) * np.exp(x - y if k % 2 else y - x),
     ],
 )
 def test_steps_of_a_loop_that_read_other_parts(part: Callable[..., Any]) -> None:
@@ -355,8 +356,12 @@ def test_steps_of_a_loop_that_read_other_parts(part: Callable[..., Any]) -> None
             total = np.sum(np.tanh(part(x, y, k) * total), axis=0, keepdims=True)
         return total
 
+    def apart(x: Any, y: Any) -> Any:
+        return [np.sum(np.tanh(part(x, y, k))) for k in range(3)]
+
     x, y = normal(6, 6), normal(6, 6)
     agree(compile(f)(x, y), f(x, y), 1e-5)
+    agree(compile(apart)(x, y), apart(x, y), 1e-5)
 
 
 @pytest.mark.parametrize("name", ["argmax", "argmin", "max", "sum"])
@@ -405,6 +410,15 @@ def test_parts_of_what_is_joined_along_the_first_axis_are_computed_there() -> No
     (call,) = (c for c in calls if c.source is plan.kernels[number])
     assert call.function.text == "" and not call.function.arguments
     agree(compile(join)(X, G, square), join(X, G, square))
+
+
+def test_a_part_that_is_joined_twice_is_copied_once() -> None:
+    def twice(x: Any, y: Any) -> Any:
+        part = np.sin(y)
+        return np.concatenate([part, part, x])
+
+    assert [name_of(x) for x in scheduled(twice, X, G).inside] == ["sin"]
+    agree(compile(twice)(X, G), twice(X, G))
 
 
 def test_parts_that_have_to_be_elsewhere_are_copied() -> None:

@@ -336,7 +336,12 @@ FUSION = [
         of("shares_of_threads"),
     ),
     Fault("tiles.py", "(tile < {more} ? tile : {more})", "tile", of("tails")),
-    Fault("tiles.py", 'columns = "columns"', "pass", of("tails")),
+    Fault(
+        "tiles.py",
+        'columns = "columns"',
+        "pass",
+        "tests/compile/test_tiles.py::test_tails_of_tiles_in_each_direction",
+    ),
     Fault("pieces.py", 'f" += {name};"', 'f" = {name};"', of("added_where_an_index_says")),
     Fault(
         "pieces.py",
@@ -348,7 +353,7 @@ FUSION = [
         "pieces.py",
         "plan.inside.get(unreshaped(x, plan)) == (value, before)",
         "plan.inside.get(unreshaped(x, plan), (None, 0))[0] is value",
-        of("joined_and_stretched"),
+        "tests/compile/test_schedule.py::test_a_part_that_is_joined_twice_is_copied_once",
     ),
     Fault(
         "write.py",
@@ -702,7 +707,7 @@ GUARDS = [
         "version.py",
         "if any(array.tobytes() != contents for array, contents in traced.contents):",
         "if False:",
-        "tests/compile/test_never_stale.py::test_a_change_is_seen[lru_cache-captured]",
+        "tests/compile/test_never_stale.py::test_a_change_is_seen[objects-captured]",
     ),
     Fault(
         "version.py",
@@ -775,7 +780,7 @@ GUARDS = [
         "compiled.py",
         "                    again()\n",
         "                    pass\n",
-        "tests/compile/test_guards.py::test_random_numbers_of_every_kind_are_refused",
+        "tests/compile/test_refusals.py::test_python_values_made_of_traced_values_are_refused",
     ),
     Fault(
         "compiled.py",

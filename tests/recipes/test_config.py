@@ -61,7 +61,7 @@ def test_a_file_with_something_unknown(tmp_path: Path, content: str, message: st
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({}, "no data None: choose one of digits, moons"),
+        ({}, "no data is named: choose one of digits, moons"),
         ({"data": "cifar"}, "no data 'cifar'"),
         ({"data": "digits", "model": "rnn"}, "no model 'rnn' for digits: choose one of mlp, cnn"),
         ({"data": "text"}, "text needs a text file: minigrad train text PATH"),

@@ -11,7 +11,7 @@ import pytest
 
 from minigrad import load, training
 from minigrad.data import load_digits, load_mnist1d
-from minigrad.errors import ArgumentError, BusyError, MinigradError, ShapeError
+from minigrad.errors import ArgumentError, BusyError, MinigradError
 from minigrad.io import alone, load_metadata
 from minigrad.recipes import tasks
 from minigrad.recipes.config import Config, read_settings
@@ -266,7 +266,7 @@ def test_text(tmp_path: Path, model: str) -> None:
 
 def test_a_line_that_is_too_long_for_the_model_says_so(tmp_path: Path) -> None:
     (tmp_path / "names").write_text("ann\nbartholomew\n")
-    with pytest.raises(ShapeError, match="has 11 characters"):
+    with pytest.raises(ArgumentError, match="has 11 characters"):
         run(tmp_path / "x", data="names", path=str(tmp_path / "names"), context=8)
 
 
