@@ -335,6 +335,24 @@ FUSION = [
         "for (int u = 2; u < T; u++)",
         of("shares_of_threads"),
     ),
+    Fault(
+        "tiles.py",
+        'names = [*(v.name for v in depth[:k]), f"{depth[k].name}b"]',
+        'names = [f"{depth[k].name}b"]',
+        "tests/compile/test_tiles.py::test_gradients_of_convolutions_that_are_long_sums",
+    ),
+    Fault(
+        "tiles.py",
+        "*map(head_of, depth[k + 1 :])]",
+        "]",
+        "tests/compile/test_tiles.py::test_convolutions_backwards",
+    ),
+    Fault(
+        "write.py",
+        "return k, -(-loops[k].extent // blocks)",
+        "return k, loops[k].extent",
+        "tests/compile/test_accuracy.py",
+    ),
     Fault("tiles.py", "(tile < {more} ? tile : {more})", "tile", of("tails")),
     Fault(
         "tiles.py",
