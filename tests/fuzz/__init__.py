@@ -3,7 +3,18 @@
 `python -m tests.fuzz --seconds 60` runs all classes; README.md says how.
 """
 
-from tests.fuzz import graphs, keys, layouts, loops, numbers, programs, state, views
+from tests.fuzz import graphs, keys, large, layouts, loops, numbers, programs, state, views
 from tests.fuzz.common import kinds
 
-__all__ = ["graphs", "keys", "kinds", "layouts", "loops", "numbers", "programs", "state", "views"]
+__all__ = [
+    "graphs",
+    "keys",
+    "kinds",
+    "large",
+    "layouts",
+    "loops",
+    "numbers",
+    "programs",
+    "state",
+    "views",
+]
