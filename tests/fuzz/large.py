@@ -40,7 +40,7 @@ def lowered() -> Iterator[None]:
             setattr(module, name, value)
 
 
-@kind(together=12, inside=lowered, in_tests=12)
+@kind(together=16, inside=lowered, in_tests=16)
 def as_if_large(b: Lines) -> Program:
     """Convolutions, products and sums over several loops in every order, and their gradients."""
     rng, dtype = b.rng, b.draw(np.float32, np.float64)
@@ -48,10 +48,12 @@ def as_if_large(b: Lines) -> Program:
     def normal(*shape: int) -> str:
         return b.given(rng.standard_normal(shape).astype(dtype))
 
-    if b.chance(0.5):
-        n, channels, outs = (int(b.draw(*sizes)) for sizes in ((1, 2, 8), (1, 2, 5), (3, 8, 34)))
+    if b.chance(0.7):
+        n, channels, outs = (
+            int(b.draw(*sizes)) for sizes in ((1, 1, 2, 8), (1, 2, 5), (3, 34, 34))
+        )
         kernel = int(b.draw(1, 2, 3)), int(b.draw(1, 3))
-        size = (k + int(b.draw(0, 1, 4)) for k in kernel)
+        size = (k + int(b.draw(1, 3, 4)) for k in kernel)
         x, w = normal(n, channels, *size), normal(outs, channels, *kernel)
         b.let(f"F.conv2d({x}, {w}, stride={b.draw(1, 1, 2)}, padding={b.draw(0, 0, 1)})")
         return b.program(order=1)
