@@ -18,10 +18,12 @@ from minigrad.compile.derivative import Derivative, derivative_of
 from minigrad.compile.ir import Graph, Value
 from minigrad.compile.rules import traced_shares
 from minigrad.compile.tracer import (
+    ARRAY_MAKERS,
     DTYPES,
     Recorder,
     TraceError,
     Tracer,
+    array_maker,
     check_same,
     checked,
     in_progress,
@@ -217,10 +219,10 @@ class End:
 
 
 @contextmanager
-def seeded() -> Iterator[None]:
-    """Inside, generators of random numbers that are made without a seed are refused, and whatever
-    else asks the system for random numbers."""
-    seed, places = random.Random.seed, [(os, "urandom"), (random, "_urandom")]
+def patched() -> Iterator[None]:
+    """Inside, np.array and its like take tracers; and generators of random numbers that are made
+    without a seed are refused, and whatever else asks the system for random numbers."""
+    seed, drawn = random.Random.seed, os.urandom
 
     def check(wanting: bool) -> None:
         if wanting and tracing.get() is not None:
@@ -237,23 +239,24 @@ def seeded() -> Iterator[None]:
         check(True)
         return drawn(size)
 
-    drawn = os.urandom
-    random.Random.seed = seed_checked  # type: ignore[assignment, method-assign]  # patched
-    for module, name in places:
-        setattr(module, name, urandom)
+    patches: list[tuple[Any, str, Any]] = [(np, name, array_maker(name)) for name in ARRAY_MAKERS]
+    patches += [(random.Random, "seed", seed_checked)]
+    patches += [(os, "urandom", urandom), (random, "_urandom", urandom)]
+    before = [(holder, name, getattr(holder, name)) for holder, name, _ in patches]
     try:
+        for patch in patches:
+            setattr(*patch)
         yield
     finally:
-        random.Random.seed = seed  # type: ignore[method-assign]  # restored
-        for module, name in places:
-            setattr(module, name, drawn)
+        for patch in before:
+            setattr(*patch)
 
 
 @contextmanager
 def traced(recorder: Recorder) -> Iterator[None]:
     """Inside, ops take tracers, and are recorded."""
     with (
-        seeded(),
+        patched(),
         replacing(traced_apply, traced_shares),
         switched(tracing, recorder),
         switched(draw, recorder.draw),

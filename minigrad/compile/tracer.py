@@ -60,6 +60,8 @@ LIKE = (np.zeros_like, np.ones_like, np.empty_like, np.full_like)
 PRINTING = (np.array2string, np.array_repr, np.array_str)
 # NumPy functions that return a copy even if nothing changes.
 COPYING = "astype clip pad repeat roll round tile".split()
+# NumPy functions that make an array of what they are given, and whether it is always a copy.
+ARRAY_MAKERS = {"array": True, "asarray": None, "asanyarray": None}
 # NumPy functions that return a scalar, and end in an op of which NumPy makes a 0-d array.
 NUMBERS = "std inner einsum".split()
 # Ops whose results are views in NumPy.
@@ -557,7 +559,7 @@ class Tracer:
 
     def __float__(self) -> float:
         float(zeros(self))
-        return float(self.numbers(f"float(), {FILLING}"))
+        return float(self.numbers(f"float(), a function of math (np.sqrt is compiled), {FILLING}"))
 
     def __int__(self) -> int:
         int(zeros(self))
@@ -572,14 +574,15 @@ class Tracer:
         if not is_known(self):
             raise TraceError(
                 "a compiled function branches on a value that is computed in it (if, while, and, "
-                "or, assert): write np.where(condition, a, b), or leave the branch outside"
+                "or, assert, in, max(), sorted()): write np.where(condition, a, b), np.maximum or "
+                "np.sort, or leave the branch outside"
             )
         return bool(self.numbers("a branch"))
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
         how = (
-            "a NumPy function that minigrad does not know, np.asarray(), as an index of an array "
-            f"that is not traced itself (Tensor(array)[i] is compiled), {FILLING}"
+            "a NumPy function that minigrad does not implement, as an index of an array that is "
+            f"not traced itself (Tensor(array)[i] is compiled), {FILLING}"
         )
         return np.array(self.numbers(how), dtype, copy=copy)
 
@@ -674,8 +677,8 @@ TracerView, as_traced_view = views_of(Tracer, "value")
 
 
 FILLING = (
-    "or writing it into an array that is not traced itself (np.stack joins parts, and "
-    "np.zeros_like(x) can be written into)"
+    "or writing it into an array that is not traced itself (Tensor(np.zeros(3)) and "
+    "np.zeros_like(x, shape=3) can be written into, and np.array joins parts)"
 )
 
 
@@ -696,6 +699,33 @@ def changed_in_place(shape: tuple[int, ...]) -> TraceError:
 
 def zeros(x: Tracer) -> np.ndarray:
     return np.broadcast_to(np.zeros((), x.dtype), x.shape)
+
+
+def array_maker(name: str) -> Callable[..., Any]:
+    """np.array or the like, that also takes what is traced."""
+    function, copies = getattr(np, name), ARRAY_MAKERS[name]
+
+    @functools.wraps(function)
+    def make(*args: Any, **how: Any) -> Any:
+        if tracing.get() is None or not args or all_known(args[0]):
+            return function(*args, **how)
+        return traced_array(*args, **{"copy": copies, **how})
+
+    return make
+
+
+def traced_array(x: Any, dtype: Any = None, order: Any = None, *, copy: Any, **how: Any) -> Any:
+    """np.array(x) of a tracer, a Tensor, or nested lists of these and numbers."""
+    if any(how.values()):
+        raise reading(f"np.array(..., {', '.join(how)})")
+    given = x.__array__() if isinstance(x, Tensor) else x
+    listed = isinstance(given, list | tuple)
+    found = np.stack([np.asarray(part) for part in given]) if listed else given
+    if dtype is not None and found.dtype != dtype:
+        found = found.astype(dtype)
+    if copy and found is given:
+        found = implementations[np.copy](found)
+    return Tracer(found.value) if is_traced(found) and is_number(found) else found
 
 
 def filled(function: Any, a: Any, *args: Any, **kwargs: Any) -> Tracer:

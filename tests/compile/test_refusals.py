@@ -395,3 +395,53 @@ def test_attributes_that_are_set() -> None:
 
     with pytest.raises(TraceError, match="reshape"):
         compile(f)(X)
+
+
+# Arrays made of traced values
+
+
+def aliased(make: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """What an array holds after a write into what was made of it."""
+
+    def f(x: Any) -> Any:
+        y = x * 1
+        made = make(y)
+        made[0] = 9.0
+        return np.stack([y, made])
+
+    return f
+
+
+ARRAYS: dict[str, Callable[[Any], Any]] = {
+    "np.array": aliased(lambda x: np.array(x)),
+    "np.array without a copy": aliased(lambda x: np.array(x, copy=None)),
+    "np.asarray": aliased(lambda x: np.asarray(x)),
+    "np.asarray of its dtype": aliased(lambda x: np.asarray(x, float)),
+    "np.asarray of another dtype": aliased(lambda x: np.asarray(x, dtype=np.float32)),
+    "np.array of a Tensor": aliased(lambda x: np.array(Tensor(x))),
+    "np.asarray of a Tensor": aliased(lambda x: np.asarray(Tensor(x))),
+    "numbers": lambda x: np.array([x[0], 2, True]),
+    "nested": lambda x: np.array([[x[0], x[1]], (1, x[2])]),
+    "arrays": lambda x: np.array([x, [1, 2, 3]], dtype=np.float32),
+    "integers": lambda x: np.array([x.argmax(), 1]),
+    "Tensors": lambda x: Tensor([Tensor(x)[0], x[1], 2.0]).data,
+    "a Tensor of one": lambda x: Tensor(Tensor(x)).data * x,
+    "one number": lambda x: np.array(x.sum()),
+    "no number": lambda x: np.asarray(x.sum()) * 2,
+}
+
+
+@pytest.mark.parametrize("name", ARRAYS)
+def test_arrays_made_of_traced_values(name: str, on_numpy: None) -> None:
+    found, expected = compile(ARRAYS[name])(X), ARRAYS[name](X)
+    assert (type(found), found.dtype) == (type(expected), expected.dtype)
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_arrays_that_would_lose_a_gradient() -> None:
+    def f(x: Any) -> Any:
+        return np.sum(np.array([x[0], x[1]]) ** 2)
+
+    for derivative in (grad(f), compile(grad(f)), grad(compile(f))):
+        with pytest.raises(MinigradError):
+            derivative(X)
