@@ -157,7 +157,8 @@ def count_nonzero(a: Any, axis: Axis = None, *, keepdims: bool = False) -> Any:
 
 @implements(np.isclose)
 def isclose(a: Any, b: Any, rtol: Any = 1e-5, atol: Any = 1e-8, equal_nan: bool = False) -> Any:
-    b = float(b) if isinstance(b, int | float) else np.astype(as_array(b), np.result_type(b, 1.0))
+    number = isinstance(b, int | float) and not is_traced(b)
+    b = float(b) if number else np.astype(as_array(b), np.result_type(b, 1.0))
     with np.errstate(invalid="ignore"):
         near = np.less_equal(np.absolute(a - b), atol + rtol * abs(b))
     close = np.logical_or(np.logical_and(near, np.isfinite(b)), np.equal(a, b))

@@ -304,7 +304,7 @@ def is_installed(module: Any, found: Captured) -> bool:
 def is_itself(x: Any) -> bool:
     """Whether x is immutable, so that a guard on the place that holds it is enough."""
     kind = type(x)
-    if isinstance(x, SCALARS):
+    if issubclass(kind, SCALARS):
         return not isinstance(x, enum.Enum | np.void) and is_python(kind.__module__)
     return isinstance(x, ITSELF) and not is_of_python(x)
 

@@ -110,7 +110,7 @@ class Guards:
         for (x, name), known in zip(self.spaces, self.known, strict=True):
             for key in x:
                 new = key not in known
-                if new and (self.found.counts(key) or not isinstance(x[key], SCALARS)):
+                if new and (self.found.counts(key) or not issubclass(type(x[key]), SCALARS)):
                     return f"{name} had no {key!r}"
         return ""
 

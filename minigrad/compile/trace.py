@@ -78,7 +78,7 @@ class Traced:
 
 
 def is_array(x: Any) -> bool:
-    return isinstance(x, Tensor | np.ndarray)
+    return isinstance(x, Tensor | np.ndarray | Tracer)
 
 
 def kind_of(x: Any) -> Any:

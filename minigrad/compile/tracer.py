@@ -18,7 +18,7 @@ import numpy as np
 from minigrad.autograd import recording
 from minigrad.compile.ir import Graph, Value, how_of, infer
 from minigrad.compile.run_numpy import numpy_program
-from minigrad.dispatch import call, call_ufunc, implementations, implements, is_traced
+from minigrad.dispatch import Traced, call, call_ufunc, implementations, implements, is_traced
 from minigrad.errors import (
     OWN_FILES,
     DtypeError,
@@ -63,7 +63,7 @@ COPYING = "astype clip pad repeat roll round tile".split()
 # NumPy functions that make an array of what they are given, and whether it is always a copy.
 ARRAY_MAKERS = {"array": True, "asarray": None, "asanyarray": None}
 # NumPy functions that return a scalar, and end in an op of which NumPy makes a 0-d array.
-NUMBERS = "std inner einsum".split()
+NUMBERS = "std inner einsum take round".split()
 # Ops whose results are views in NumPy.
 VIEWS = "reshape transpose expand slice".split()
 # Ops with index arrays, and which of their inputs is the first of these.
@@ -402,7 +402,7 @@ def numbered(x: Any) -> Any:
     return number
 
 
-class Tracer:
+class Tracer(Traced):
     """An array while a function is traced: it has a shape and a dtype, but no numbers.
 
     A write into it gives it another value of the graph. It has views: see `ops.views`. Where NumPy
@@ -420,10 +420,16 @@ class Tracer:
     def of(value: Value) -> Tracer:
         return Tracer(value)
 
-    __getattr__ = missing
+    def __getattr__(self, name: str) -> Any:
+        if is_number(self) and hasattr(self.dtype.type, name) and not name.startswith("__"):
+            return getattr(self.numbers(f"x.{name}")[()], name)
+        return missing(self, name)
 
-    # To isinstance it is an array. NumPy looks at the type, and so calls the protocols below.
-    __class__ = np.ndarray  # type: ignore[assignment]  # isinstance(x, np.ndarray)
+    # To isinstance it is what NumPy has there. NumPy looks at the type, and so calls the protocols
+    # below.
+    @property  # type: ignore[misc]
+    def __class__(self) -> Any:
+        return self.dtype.type if is_number(self) else np.ndarray
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -536,7 +542,7 @@ class Tracer:
             found = call(function, args, kwargs)
         if args and found is args[0] and function.__name__ in COPYING:
             return implementations[np.copy](found)
-        return found
+        return Tracer(found.value) if function is np.copy and is_traced(found) else found
 
     def __setitem__(self, index: Any, value: Any) -> None:
         with noted():
@@ -671,7 +677,7 @@ def setting(self: Tracer, value: Any) -> None:
 
 
 for name, member in [*vars(Tracer).items()]:
-    if isinstance(member, property):
+    if isinstance(member, property) and not name.startswith("_"):
         setattr(Tracer, name, member.setter(setting))
 TracerView, as_traced_view = views_of(Tracer, "value")
 
@@ -804,6 +810,7 @@ def traced_apply(op: Op, inputs: tuple[Any, ...], attributes: dict[str, Any]) ->
             result.writeable = not certain or (op.name != "expand" and arrays[0].writeable)
     if not live:
         return result
+    result.writeable = result.writeable or not result.value.shape  # a Tensor's is no number
     if not (recorded and recording.get()):
         return Tensor.of(Node(result))
     requires_grad = requires_grad and result.value.dtype.kind == "f" and op.vjps != ()

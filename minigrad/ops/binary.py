@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.dispatch import implementations, implements
+from minigrad.dispatch import implementations, implements, is_traced
 from minigrad.errors import UnsupportedError
 from minigrad.ops.base import Domain, Op, Rule
 
@@ -38,7 +38,7 @@ def binary(
 
 def power_rule(g: Any, z: Any, x: Any, y: Any) -> Any:
     """g * y * x**(y - 1), and 0 where y is 0, also at x = 0."""
-    if isinstance(y, int | float):
+    if isinstance(y, int | float) and not is_traced(y):
         return g * (y * x ** (y - 1)) if y else g * np.zeros_like(x)
     zero = np.equal(y, 0)
     return g * np.where(zero, 0, y * x ** np.where(zero, 1, y - 1))

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from minigrad.autograd import recording
-from minigrad.dispatch import implementations, implements, is_traced
+from minigrad.dispatch import Traced, implementations, implements, is_traced
 from minigrad.errors import (
     DtypeError,
     ShapeError,
@@ -247,13 +247,13 @@ def parse_index(index: Any) -> tuple[Index, list[Any]]:
             part = slice(*map(as_python, (part.start, part.stop, part.step)))
         elif isinstance(part, bool | np.bool_):
             part = np.asarray(part)
-        elif not isinstance(part, Tensor | np.ndarray) and hasattr(part, "__index__"):
+        elif not isinstance(part, Tensor | np.ndarray | Traced) and hasattr(part, "__index__"):
             part = operator.index(part)
         elif is_nested(part):
             part = numbers_of(part) if len(part) else np.zeros(0, np.intp)
         if isinstance(part, Tensor) and is_index(part) and not is_traced(part.data):
             part = int(part.data)  # in NumPy it is a number, with which the result is a view
-        is_array = isinstance(part, Tensor | np.ndarray)
+        is_array = isinstance(part, Tensor | np.ndarray | Traced)
         if is_array and np.result_type(part).kind not in "iub":
             raise DtypeError(
                 f"an index array of dtype {np.result_type(part)}: indices are integers or "

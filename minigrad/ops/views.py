@@ -124,7 +124,7 @@ def as_view(x: Any, source: Any, function: Callable[..., Any], attributes: dict[
 
 
 def is_view(x: Any) -> TypeGuard[View]:
-    return isinstance(x, View) and x.root is not None
+    return issubclass(type(x), View) and x.root is not None
 
 
 def viewed(function: Callable[..., Any], x: Any, **attributes: Any) -> Any:

@@ -1,14 +1,17 @@
 """What a compiled function would do wrongly is refused, also where the function catches it."""
 
 import copy
+import functools
 import math
 import operator
 import pickle
+import statistics
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from contextvars import Context, copy_context
+from numbers import Number, Real
 from pathlib import Path
 from typing import Any
 
@@ -445,3 +448,75 @@ def test_arrays_that_would_lose_a_gradient() -> None:
     for derivative in (grad(f), compile(grad(f)), grad(compile(f))):
         with pytest.raises(MinigradError):
             derivative(X)
+
+
+# What the types of traced values are
+
+
+SCALAR_KINDS = (np.ndarray, np.generic, float, int, np.floating, np.integer, np.bool_, Real, Number)
+
+
+@functools.singledispatch
+def dispatched(x: Any) -> float:
+    return 2.0 if np.isscalar(x) else 3.0
+
+
+dispatched.register(np.ndarray, lambda x: 4.0)
+dispatched.register(float, lambda x: 5.0)
+
+
+def matched(x: Any) -> float:
+    match x:
+        case float():
+            return 6.0
+        case np.ndarray():
+            return 7.0
+        case _:
+            return 8.0
+
+
+VALUES: dict[str, Callable[[Any], Any]] = {
+    "a sum": lambda x: x.sum(),
+    "an entry": lambda x: x[0],
+    "an entry as an array": lambda x: x[..., 0],
+    "of all": lambda x: (x > 0).all(),
+    "an argmax": lambda x: x.argmax(),
+    "np.exp of a number": lambda x: np.exp(x[0]),
+    "np.take": lambda x: np.take(x, 1),
+    "np.copy": lambda x: np.copy(x[0]),
+    "np.round": lambda x: np.round(x[0]),
+    "np.where": lambda x: np.where(x[0] > 0, x[0], 0),
+    "an iterator": lambda x: next(iter(x)),
+    "a Tensor's array": lambda x: Tensor(x).sum().data,
+    "an array": lambda x: x * 2,
+}
+
+
+@pytest.mark.parametrize("dtype", ["d", "f", "q"])
+@pytest.mark.parametrize("name", VALUES)
+def test_types_of_traced_values(name: str, dtype: str, on_numpy: None) -> None:
+    """A number is one of NumPy's, and no array: code may branch on that."""
+
+    def f(x: Any) -> Any:
+        y = VALUES[name](x)
+        kinds = [isinstance(y, kind) for kind in SCALAR_KINDS]
+        return [*kinds, dispatched(y), matched(y), bool(np.isscalar(y))]
+
+    assert compile(f)(X.astype(dtype)) == f(X.astype(dtype))
+
+
+def test_what_numbers_have() -> None:
+    """statistics.mean asks for as_integer_ratio, which no array has."""
+    for read in (lambda x: statistics.mean(x), lambda x: x[0].is_integer()):
+        with pytest.raises(TraceError):
+            compile(caught(read))(X)
+
+
+def test_numbers_as_indices_and_exponents(on_numpy: None) -> None:
+    def f(x: Any) -> Any:
+        return x[x.argmax()] ** x.sum() + x[:, None][(x.argmin(), 0)] * np.isclose(x, x.max())
+
+    np.testing.assert_allclose(compile(f)(X), f(X), rtol=1e-14)
+    slope = compile(grad(lambda x: x[x.argmax()] ** x.sum()))(X)
+    # d/dx of m**s with m = 2 and s = 3.5
+    np.testing.assert_allclose(slope, 2**3.5 * np.log(2) + np.array([0, 0, 3.5 * 2**2.5]))
