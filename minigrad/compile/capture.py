@@ -606,7 +606,7 @@ def visit_function(function: FunctionType, name: str, found: Captured) -> None:
         x.argval
         for part in codes_in(code)
         for x in dis.get_instructions(part)
-        if x.opname.endswith("_GLOBAL")
+        if "GLOBAL" in x.opname or x.opname == "LOAD_NAME"  # the latter in the body of a class
     }
     if is_python(space.get("__name__")):
         data = (key for key in sorted(used) if key in space and not callable(space[key]))

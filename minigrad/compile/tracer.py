@@ -726,7 +726,7 @@ def traced_array(x: Any, dtype: Any = None, order: Any = None, *, copy: Any, **h
         raise reading(f"np.array(..., {', '.join(how)})")
     given = x.__array__() if isinstance(x, Tensor) else x
     listed = isinstance(given, list | tuple)
-    found = np.stack([np.asarray(part) for part in given]) if listed else given
+    found: Any = np.stack([np.asarray(part) for part in given]) if listed else given
     if dtype is not None and found.dtype != dtype:
         found = found.astype(dtype)
     if copy and found is given:
