@@ -810,7 +810,6 @@ def traced_apply(op: Op, inputs: tuple[Any, ...], attributes: dict[str, Any]) ->
             result.writeable = not certain or (op.name != "expand" and arrays[0].writeable)
     if not live:
         return result
-    result.writeable = result.writeable or not result.value.shape  # a Tensor's is no number
     if not (recorded and recording.get()):
         return Tensor.of(Node(result))
     requires_grad = requires_grad and result.value.dtype.kind == "f" and op.vjps != ()

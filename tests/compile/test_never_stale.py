@@ -842,3 +842,25 @@ def test_a_list_is_compared_by_identity() -> None:
     compiled(x), compiled(x)
     holder.one = [1.0]
     np.testing.assert_array_equal(compiled(x), [1.0, 1.0])
+
+
+def test_variables_that_the_body_of_a_class_reads() -> None:
+    """It reads them by other instructions than a function's do."""
+    global BODY
+
+    def f(x: Any) -> Any:
+        class Local:
+            k = BODY
+
+            class Inner:
+                j = BODY * 2
+
+        return x * Local.k + Local.Inner.j
+
+    compiled, x = compile(f), np.ones(2)
+    for value in (2.0, 3.0):
+        BODY = value
+        np.testing.assert_array_equal(compiled(x), f(x))
+
+
+BODY = 1.0
