@@ -49,6 +49,7 @@ def one_of(*values: Any) -> Range:
 
 POSITIVE = Range(lambda x: 0 < x < math.inf, "positive")
 NOT_NEGATIVE = Range(lambda x: x >= 0, "at least 0")
+FINITE = Range(lambda x: -math.inf < x < math.inf, "finite")
 AT_LEAST_ONE = Range(lambda x: x >= 1, "at least 1")
 FRACTION = Range(lambda x: 0 <= x < 1, "at least 0 and below 1")
 PART = Range(lambda x: 0 <= x <= 1, "at least 0 and at most 1")
@@ -58,6 +59,7 @@ FRACTIONS = Range(
 )
 FUNCTION = Range(lambda x: not isinstance(x, type), "a function, or a module that was made")
 
+Finite = Annotated[float, FINITE]
 Size = Annotated[int, AT_LEAST_ONE]
 Probability = Annotated[float, PART]
 Function = Annotated[Callable[..., Any], FUNCTION]

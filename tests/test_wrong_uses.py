@@ -245,8 +245,21 @@ nn.CosineSimilarity(axis=9)(a, a) | MinigradError | does not work
 nn.CosineSimilarity(axis="x")(a, a) | ArgumentTypeError | CosineSimilarity: axis must be an intege
 nn.CosineEmbeddingLoss(margin="a")(a, a, np.ones(3)) | ArgumentTypeError | CosineEmbeddingLoss: ma
 nn.init.normal_(3) | ArgumentTypeError | normal_: tensor must be a Tensor, and is
-nn.init.uniform_(t, "a", 2) | ArgumentTypeError | uniform_: a must be a number, and is
-nn.init.constant_(t, "a") | ArgumentTypeError | constant_: val must be a number, and is
+nn.init.uniform_(t, "a", 2) | ArgumentTypeError | uniform_: a must be a number, finite
+nn.init.constant_(t, np.inf) | ArgumentError | constant_: val must be finite, and is inf
+nn.init.constant_(Tensor(np.ones(2, np.float32)), 1e300) | ArgumentError | beyond what float32 holds
+nn.init.uniform_(t, -1e308, 1e308) | ArgumentError | and b - a a number
+nn.init.uniform_(t, 1, 0) | ArgumentError | a must not be above b
+nn.init.normal_(t, np.nan) | ArgumentError | normal_: mean must be finite, and is nan
+nn.init.normal_(t, 0, np.nan) | ArgumentError | normal_: std must be finite, and is nan
+nn.init.normal_(t, 0, -1.0) | ArgumentError | a deviation is at least 0
+nn.init.trunc_normal_(t, a=3, b=2) | ArgumentError | std > 0, and a < b
+nn.init.orthogonal_(t, np.inf) | ArgumentError | orthogonal_: gain must be finite, and is inf
+nn.init.kaiming_normal_(t, np.nan) | ArgumentError | kaiming_normal_: a must be finite, and is nan
+accuracy(np.ones((0, 3)), np.ones(0, int)) | ShapeError | Leave out empty batches
+accuracy(np.ones((3, 0)), np.ones(3, int)) | ShapeError | of no labels, or of no classes
+accuracy(np.ones((2, 2)), np.ones(2)) | DtypeError | labels class indices, integers
+nn.init.constant_(t, "a") | ArgumentTypeError | constant_: val must be a number, finite
 nn.init.xavier_uniform_(b1) | ShapeError | xavier_uniform_ of shape (3,): i
 nn.init.kaiming_uniform_(t, mode="x") | ArgumentError | kaiming_uniform_: mode is "fan_in" or "fan
 nn.init.orthogonal_(b1) | ShapeError | orthogonal_ of shape (3,): it is

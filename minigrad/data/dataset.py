@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.arguments import Seed, checked
-from minigrad.errors import ArgumentError, ShapeError, unsupported_dtype
+from minigrad.arguments import Seed, checked, shown
+from minigrad.errors import ArgumentError, DtypeError, ShapeError, plain, unsupported_dtype
 
 
 class Dataset:
@@ -165,9 +165,14 @@ def as_samples(what: str, values: Any) -> np.ndarray:
             "as in dataset[:]"
         )
     try:
-        array = np.asarray(values)
+        array = np.asarray(plain(values))
     except ValueError as error:
         raise ShapeError(f"{what} makes no array ({error}): are its rows as long?") from error
+    if array.dtype == object:
+        raise DtypeError(
+            f"{what} is {shown(values)}: give arrays with a first axis of samples, such as inputs "
+            "(N, ...) and labels (N,); of an iterator, np.stack(list(values)); or a Dataset"
+        )
     if array.dtype.kind not in "fiub":
         raise unsupported_dtype(what, array.dtype)
     return array

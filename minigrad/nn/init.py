@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from minigrad.arguments import checked
+from minigrad.arguments import Finite, checked
 from minigrad.errors import ArgumentError, DtypeError, ShapeError
 from minigrad.random import generator
 from minigrad.tensor import Tensor
@@ -21,15 +21,20 @@ def filled(tensor: Tensor, values: Any) -> Tensor:
     """Write values into a Tensor, in place."""
     if tensor.dtype.kind != "f":
         raise DtypeError(f"a Tensor of {tensor.dtype} cannot be initialised: it holds no floats")
-    overwrite(tensor.data, values)
+    with np.errstate(over="ignore"):
+        cast = np.asarray(values, tensor.dtype)
+    if not np.isfinite(cast).all():
+        raise ArgumentError(f"initial values are beyond what {tensor.dtype} holds: choose others")
+    overwrite(tensor.data, cast)
     return tensor
 
 
 @checked
-def constant_(tensor: Tensor, val: float) -> Tensor:
-    """Fill a Tensor with one number.
+def constant_(tensor: Tensor, val: Finite) -> Tensor:
+    """Fill a Tensor with one finite number.
 
     Raises:
+        ArgumentError: if it is not finite, or beyond what the dtype holds.
         DtypeError: if the Tensor does not hold floats.
 
     >>> constant_(Tensor(np.empty(2)), 0.5)
@@ -65,7 +70,7 @@ def ones_(tensor: Tensor) -> Tensor:
 
 
 @checked
-def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, *, rng: Rng = None) -> Tensor:
+def uniform_(tensor: Tensor, a: Finite = 0.0, b: Finite = 1.0, *, rng: Rng = None) -> Tensor:
     """Fill a Tensor from the uniform distribution between a and b.
 
     Raises:
@@ -76,13 +81,15 @@ def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, *, rng: Rng = None)
     >>> bool(np.max(np.abs(x.data)) <= 1)
     True
     """
-    if a > b:
-        raise ArgumentError(f"uniform_ between a={a} and b={b}: a must not be above b")
+    if a > b or not math.isfinite(b - a):
+        raise ArgumentError(
+            f"uniform_ between a={a} and b={b}: a must not be above b, and b - a a number"
+        )
     return filled(tensor, generator(rng).uniform(a, b, tensor.shape))
 
 
 @checked
-def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, *, rng: Rng = None) -> Tensor:
+def normal_(tensor: Tensor, mean: Finite = 0.0, std: Finite = 1.0, *, rng: Rng = None) -> Tensor:
     """Fill a Tensor from the normal distribution with this mean and standard deviation.
 
     Raises:
@@ -101,8 +108,8 @@ def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, *, rng: Rng = N
 @checked
 def trunc_normal_(
     tensor: Tensor,
-    mean: float = 0.0,
-    std: float = 1.0,
+    mean: Finite = 0.0,
+    std: Finite = 1.0,
     a: float = -2.0,
     b: float = 2.0,
     *,
@@ -134,7 +141,7 @@ def trunc_normal_(
 
 
 @checked
-def orthogonal_(tensor: Tensor, gain: float = 1.0, *, rng: Rng = None) -> Tensor:
+def orthogonal_(tensor: Tensor, gain: Finite = 1.0, *, rng: Rng = None) -> Tensor:
     """Fill a Tensor with gain times a random matrix of orthonormal rows, or columns if fewer.
 
     All axes but the first are taken as one. (Saxe et al., "Exact solutions to
@@ -158,7 +165,7 @@ def orthogonal_(tensor: Tensor, gain: float = 1.0, *, rng: Rng = None) -> Tensor
 
 
 @checked
-def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
+def calculate_gain(nonlinearity: str, param: Finite | None = None) -> float:
     """The factor of weights before an activation that keeps the standard deviation of values.
 
     Args:
@@ -192,7 +199,7 @@ def fans(name: str, shape: tuple[int, ...]) -> tuple[int, int]:
 
 
 @checked
-def xavier_uniform_(tensor: Tensor, gain: float = 1.0, *, rng: Rng = None) -> Tensor:
+def xavier_uniform_(tensor: Tensor, gain: Finite = 1.0, *, rng: Rng = None) -> Tensor:
     """Fill a weight uniformly within +-gain * sqrt(6 / (fan_in + fan_out)).
 
     Glorot and Bengio, "Understanding the difficulty of training deep feedforward neural networks"
@@ -211,7 +218,7 @@ def xavier_uniform_(tensor: Tensor, gain: float = 1.0, *, rng: Rng = None) -> Te
 
 
 @checked
-def xavier_normal_(tensor: Tensor, gain: float = 1.0, *, rng: Rng = None) -> Tensor:
+def xavier_normal_(tensor: Tensor, gain: Finite = 1.0, *, rng: Rng = None) -> Tensor:
     """Fill a weight normally, with std gain * sqrt(2 / (fan_in + fan_out)); see `xavier_uniform_`.
 
     Raises:
@@ -238,7 +245,7 @@ def kaiming_std(name: str, tensor: Tensor, a: float, mode: str, nonlinearity: st
 @checked
 def kaiming_uniform_(
     tensor: Tensor,
-    a: float = 0,
+    a: Finite = 0,
     mode: str = "fan_in",
     nonlinearity: str = "leaky_relu",
     *,
@@ -272,7 +279,7 @@ def kaiming_uniform_(
 @checked
 def kaiming_normal_(
     tensor: Tensor,
-    a: float = 0,
+    a: Finite = 0,
     mode: str = "fan_in",
     nonlinearity: str = "leaky_relu",
     *,

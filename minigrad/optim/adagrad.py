@@ -69,3 +69,4 @@ class Adagrad(Optimizer):
     """
 
     rule = staticmethod(adagrad_rule)
+    squares = ("sum",)

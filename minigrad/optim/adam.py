@@ -95,6 +95,7 @@ class Adam(Optimizer):
     """
 
     rule = staticmethod(adam_rule)
+    squares = ("exp_avg_sq",)
 
 
 class AdamW(Optimizer):
@@ -117,3 +118,4 @@ class AdamW(Optimizer):
     """
 
     rule = staticmethod(adamw_rule)
+    squares = ("exp_avg_sq",)

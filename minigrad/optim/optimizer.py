@@ -72,6 +72,9 @@ class Optimizer:
 
     __signature__: ClassVar[inspect.Signature]
 
+    # The names of states that are made of squares, and so never negative.
+    squares: ClassVar[tuple[str, ...]] = ()
+
     __getattr__ = missing
 
     def __init_subclass__(cls) -> None:
@@ -254,8 +257,8 @@ class Optimizer:
             state: an array or Tensor for every name that `state_dict` gives, of the same shape.
 
         Raises:
-            ArgumentError: if the state is of another class of optimiser, or a setting is out of its
-                range.
+            ArgumentError: if the state is of another class of optimiser, a setting is out of its
+                range, there is NaN, or a negative number of steps or square.
             ShapeError: if names are missing or unexpected, or arrays have another shape or do not
                 hold real numbers. All are listed, and nothing is changed.
         """
@@ -270,9 +273,14 @@ class Optimizer:
             )
         arrays = fitting(name, own, state)
         for key, array in arrays.items():
-            if key.endswith(".step") and not array >= 0:
+            positive = key.rpartition(".")[2] in ("step", "initial_lr", *self.squares)
+            is_setting = key.startswith("param_groups.") and not key.endswith("initial_lr")
+            if not is_setting and not np.all(
+                array >= (0 if positive else -np.inf)
+            ):  # nor where it is NaN
                 raise ArgumentError(
-                    f"{name}: {key} counts steps, and is {array} in this state: nothing was loaded"
+                    f"{name}: {key} has {'negative numbers or ' * positive}NaN, which no "
+                    "training leaves that goes well: nothing was loaded"
                 )
         for k in range(len(self.param_groups)):
             given = {x: unpacked(arrays[f"param_groups.{k}.{x}"]) for x in self.settings}

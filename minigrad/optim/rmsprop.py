@@ -75,3 +75,4 @@ class RMSprop(Optimizer):
     """
 
     rule = staticmethod(rmsprop_rule)
+    squares = ("square_avg",)

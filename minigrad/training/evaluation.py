@@ -10,7 +10,7 @@ import numpy as np
 from minigrad.arguments import Function, bound, called, checked
 from minigrad.autograd import no_grad
 from minigrad.data import BatchLoader
-from minigrad.errors import ArgumentTypeError, ShapeError, describe
+from minigrad.errors import ArgumentTypeError, DtypeError, ShapeError, describe
 from minigrad.nn import Module
 from minigrad.nn.summary import evaluating
 from minigrad.tensor import value_of
@@ -29,7 +29,8 @@ def accuracy(logits: Any, labels: Any) -> float:
         labels: class indices, (N,) or (N, ...).
 
     Raises:
-        ShapeError: if the shapes do not match.
+        ShapeError: if the shapes do not match, or there are no labels.
+        DtypeError: if the scores are not numbers, or the labels not integers.
 
     >>> accuracy(np.array([[0.0, 1.0], [2.0, 1.0]]), np.array([1, 1]))
     0.5
@@ -39,6 +40,16 @@ def accuracy(logits: Any, labels: Any) -> float:
         raise ShapeError(
             f"accuracy of scores of shape {scores.shape} and labels of shape {classes.shape}: "
             "scores are (N, C, ...) and labels (N, ...)"
+        )
+    if not scores.size or not classes.size:
+        raise ShapeError(
+            f"accuracy of scores of shape {scores.shape}: of no labels, or of no classes, there is "
+            "none. Leave out empty batches"
+        )
+    if scores.dtype.kind not in "fiub" or classes.dtype.kind not in "iub":
+        raise DtypeError(
+            f"accuracy of scores of {scores.dtype} and labels of {classes.dtype}: scores are "
+            "numbers, and labels class indices, integers: labels.astype(int)"
         )
     return float(np.mean(np.argmax(scores, axis=1) == classes))
 

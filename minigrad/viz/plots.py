@@ -18,7 +18,7 @@ import numpy as np
 
 from minigrad.arguments import Size, hold
 from minigrad.autograd import no_grad
-from minigrad.errors import ArgumentError, MissingPackageError, ShapeError
+from minigrad.errors import ArgumentError, MissingPackageError, ShapeError, describe
 from minigrad.io import check_output, write
 from minigrad.nn import Module
 from minigrad.nn.module import first_names, tensors_in
@@ -128,19 +128,26 @@ def plot_confusion(labels: Any, predicted: Any, classes: Size) -> Any:
         classes: the number of classes.
 
     Raises:
-        ArgumentError: if there are other classes than 0 to classes - 1.
+        ArgumentError: if there are other classes than 0 to classes - 1, or not as many labels as
+            predictions.
         ImportError: without the extra "plots".
 
     >>> [text.get_text() for text in plot_confusion([0, 1, 1], [0, 1, 0], 2).axes[0].texts]
     ['1', '1', '1']
     """
     counts = np.zeros((classes, classes), int)
-    try:
-        np.add.at(counts, (np.asarray(labels), np.asarray(predicted)), 1)
-    except (IndexError, ValueError) as error:
-        raise ArgumentError(
-            f"plot_confusion: labels and predicted are classes 0..{classes - 1}, (N,) each: {error}"
-        ) from error
+    pair = [np.asarray(labels), np.asarray(predicted)]
+    for name, given in zip(("labels", "predicted"), pair, strict=True):
+        if given.ndim != 1 or given.dtype.kind not in "iu" or given.shape != pair[0].shape:
+            raise ArgumentError(
+                f"plot_confusion: labels and predicted are integers (N,) each, and {name} is "
+                f"{describe(given)}, beside {describe(pair[0])}"
+            )
+        if wrong := set(given[(given < 0) | (given >= classes)].tolist()):
+            raise ArgumentError(
+                f"plot_confusion: classes are 0..{classes - 1}, and {name} has {min(wrong)}"
+            )
+    np.add.at(counts, tuple(pair), 1)
     side = 1 + 0.36 * max(classes, 4)
     figure, (axis,) = new_figure(1, 1, (side, side))
     # Shares of each row, under a square root, so that rare mistakes are visible.

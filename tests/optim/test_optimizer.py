@@ -9,7 +9,7 @@ import pytest
 
 from minigrad import Tensor, load, nn, save
 from minigrad.errors import ArgumentError, GradientError, MinigradError, ShapeError
-from minigrad.optim import SGD, Adam, AdamW, Muon, Optimizer, RMSprop
+from minigrad.optim import SGD, Adagrad, Adam, AdamW, Muon, Optimizer, RMSprop
 from tests.optim.rules import ELEMENTWISE, EVERYTHING, GRADIENTS, KINDS, START, parameter, run
 
 if TYPE_CHECKING:
@@ -478,12 +478,32 @@ def test_a_state_saved_without_its_kind(kind: Kind) -> None:
     assert loaded.lr == 0.25
 
 
-@pytest.mark.parametrize("step", [-1, -100])
-def test_a_number_of_steps_that_cannot_be(step: int) -> None:
-    optimizer = Adam([parameter(2, 3)])
-    state = optimizer.state_dict()
-    with pytest.raises(ArgumentError, match=r"Adam: 0\.step counts steps, and is"):
-        optimizer.load_state_dict({**state, "0.step": np.full_like(state["0.step"], step)})
+@pytest.mark.parametrize(
+    ("kind", "name", "value"),
+    [
+        (Adam, "0.step", -1.0),
+        (Adam, "0.exp_avg", np.nan),
+        (Adam, "0.exp_avg_sq", np.nan),
+        (Adam, "0.exp_avg_sq", -1e-8),
+        (AdamW, "0.exp_avg_sq", -1e-8),
+        (RMSprop, "0.square_avg", -1.0),
+        (Adagrad, "0.sum", -1.0),
+        (SGD, "param_groups.0.initial_lr", np.nan),
+        (SGD, "param_groups.0.initial_lr", -1.0),
+    ],
+)
+def test_states_that_no_training_has_are_refused(kind: Kind, name: str, value: float) -> None:
+    optimizer = kind([parameter(2, 3)], 0.1)
+    own = optimizer.state_dict()
+    wrong = {key: array + 1 if key.startswith("0.") else array for key, array in own.items()}
+    wrong[name] = np.array(wrong[name])
+    wrong[name][...] = value
+    with pytest.raises(ArgumentError, match=rf"{name} has .*NaN, which"):
+        optimizer.load_state_dict(wrong)
+    np.testing.assert_equal(optimizer.state_dict(), own)
+    wrong[name][...] = 3
+    optimizer.load_state_dict(wrong)
+    assert np.all(optimizer.state_dict()[name] == 3)
 
 
 @every_kind

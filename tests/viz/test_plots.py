@@ -223,3 +223,9 @@ def test_without_matplotlib_there_is_a_line_to_install_it(monkeypatch: pytest.Mo
     assert isinstance(wrong.value, ImportError)
     with pytest.raises(MissingPackageError):
         plots.svg(None)
+
+
+@pytest.mark.parametrize(("labels", "predicted"), [([0, 1], [0]), ([0, 1], [0, -1]), ([0.0], [0])])
+def test_confusion_refuses_what_is_not_a_class_for_each_label(labels: Any, predicted: Any) -> None:
+    with pytest.raises(ArgumentError, match="plot_confusion"):
+        plots.plot_confusion(labels, predicted, 2)
