@@ -312,7 +312,7 @@ def test_membership_is_numpys(values: Any, x: Any) -> None:
 def test_repr_follows_numpys_print_options() -> None:
     t = Tensor([1 / 3, 2e-9, 1e3])
     for settings in ({"precision": 2}, {"suppress": True}, {"sign": "+"}, {"threshold": 2}):
-        with np.printoptions(**settings):  # type: ignore[arg-type]
+        with np.printoptions(**settings):
             assert repr(t) == f"Tensor({np.array2string(t.data, separator=', ')})"
     with np.printoptions(precision=1):
         assert repr(Tensor(0.25)) == "Tensor(0.2)"
