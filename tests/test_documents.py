@@ -29,6 +29,7 @@ QUICK = "minigrad explain", "minigrad train moons"
 SESSIONS = [document for document in DOCUMENTS if compiler() or document.name != "compile.md"]
 
 
+@pytest.mark.unoptimized
 @pytest.mark.parametrize("document", SESSIONS, ids=lambda path: path.name)
 def test_python_sessions(document: Path) -> None:
     options = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS

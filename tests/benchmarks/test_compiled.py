@@ -294,6 +294,7 @@ def gradients(
     return [np.array(g.data) for g in wrap(step)(*data)]
 
 
+@pytest.mark.unoptimized
 @pytest.mark.parametrize(
     "name", rows({name: name for name in TRAINED}, slow=lambda name: name != "lenet")
 )

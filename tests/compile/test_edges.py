@@ -256,6 +256,7 @@ def test_promotion(kind: str) -> None:
     check(f, ONES[kind], [np.asarray(y[0]) for y in ONES.values()])  # of no axes
 
 
+@pytest.mark.unoptimized
 @pytest.mark.parametrize("kind", ONES)
 def test_numbers_do_not_promote(kind: str) -> None:
     def f(x: Any) -> Any:
@@ -328,6 +329,7 @@ def test_numbers_as_arrays(kind: str) -> None:
     check(minigrad.grad(lambda x: np.sin(x) * x), x)
 
 
+@pytest.mark.unoptimized
 @pytest.mark.parametrize("n", LENGTHS)
 def test_lengths_about_those_of_vectors(n: int) -> None:
     """Also that what is beside the end of an output is left alone, as it is another's."""
@@ -342,6 +344,7 @@ def test_lengths_about_those_of_vectors(n: int) -> None:
     check(f, x, rows, atol=1e-5)
 
 
+@pytest.mark.unoptimized
 @pytest.mark.parametrize("kind", KINDS)
 def test_products_of_every_size(kind: str) -> None:
     sizes = [(1, 1, 1), (1, 7, 3), (3, 1, 17), (9, 17, 33), (33, 64, 15), (13, 2, 65), (65, 33, 2)]
@@ -534,6 +537,7 @@ def test_layouts_of_parameters(name: str) -> None:
     same(trained(compile), trained(lambda f: f), 1e-4, 1e-6)
 
 
+@pytest.mark.unoptimized
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
     "shape", [(128, 512), (100, 320), (3, 64, 80), (64, 33), (64, 1024), (16, 400), (2, 5, 48, 32)]

@@ -483,6 +483,7 @@ print(digest.hexdigest())
 """
 
 
+@pytest.mark.slow
 def test_a_plan_is_the_same_in_every_process(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where things have other addresses, and so come out of sets in another order."""
     found = []

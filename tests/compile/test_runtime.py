@@ -208,6 +208,7 @@ def test_of_one_thread_and_of_three() -> None:
         assert found[2] == f"{threads} {threads > 1}"
 
 
+@pytest.mark.slow
 def test_small_programs_of_which_all_is_shared() -> None:
     """Where each thread has an entry or two, or none."""
     assert run(EVERYTHING_SHARED, 3) == ["done"]

@@ -187,6 +187,7 @@ def test_networks_stay_within_their_arrays(threads: int, name: str) -> None:
     passes(STRICT + NETWORKS, name, threads=threads)
 
 
+@pytest.mark.slow
 def test_products_read_along_what_is_theirs() -> None:
     passes(STRICT + PRODUCTS)
 

@@ -172,7 +172,13 @@ CASES: list[tuple[list[str], str, Any]] = (
         {cc: cc for cc in COMPILERS}, slow=lambda cc: cc != os.path.realpath(build.compiler() or "")
     ),
 )
-@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case[0][0]} {case[1]}")
+@pytest.mark.parametrize(
+    "case",
+    rows(
+        {f"{names[0]} {dtype}": (names, dtype, sizes) for names, dtype, sizes in CASES},
+        slow=lambda case: case[1] in ("f8", "u1"),
+    ),
+)
 def test_kernels_of_every_size(cc: str, case: tuple[list[str], str, Any]) -> None:
     names, dtype, sizes = case
     command = [sys.executable, "-c", CHILD, cc, " ".join(names), dtype, " ".join(map(str, sizes))]

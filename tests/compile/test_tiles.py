@@ -76,12 +76,14 @@ def test_tails_of_tiles_in_each_direction(kind: str) -> None:
     check(cases, sizes)
 
 
+@pytest.mark.unoptimized
 def test_sizes_at_random() -> None:
     rng = np.random.default_rng(1)
     sizes = [tuple(map(int, rng.integers(1, 70, 3))) for _ in range(12)]
     check([(matmul, [normal(rng, m, k), normal(rng, k, n)]) for m, k, n in sizes], sizes)
 
 
+@pytest.mark.unoptimized
 def test_operands_that_are_views() -> None:
     """Transposed, reversed, every other, repeated, or a part: read as they lie, or copied first."""
     rng = np.random.default_rng(2)
@@ -104,6 +106,7 @@ def test_operands_that_are_views() -> None:
     check([(f, [x, y]) for f in functions] + [(lambda s: s[1].T @ s[2], [stack])])
 
 
+@pytest.mark.unoptimized
 def test_stacks_of_products() -> None:
     rng = np.random.default_rng(3)
     shapes: list[tuple[Shape, Shape]] = [
@@ -137,6 +140,7 @@ def test_vectors() -> None:
     check([(f, [x, v, w]) for f in functions])
 
 
+@pytest.mark.unoptimized
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_long_depth_and_a_large_product(kind: str) -> None:
     """More than stays in a cache: y is cut up, and sums of parts are kept between."""
@@ -229,6 +233,7 @@ def example(case: tuple[Shape, Shape, Any, Any, int], kind: str) -> tuple[Any, l
     return how, [normal(rng, *images, dtype=kind), normal(rng, *weights, dtype=kind)]
 
 
+@pytest.mark.unoptimized
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("alone", [True, False])
 def test_convolutions(kind: str, alone: bool) -> None:
@@ -241,6 +246,7 @@ def test_convolutions(kind: str, alone: bool) -> None:
         check([(conv(**how), xs) for how, xs in made], cases)
 
 
+@pytest.mark.unoptimized
 @pytest.mark.parametrize("images_last", [False, True])
 def test_convolutions_backwards(images_last: bool) -> None:
     """To the weights and the images, of what is not all of one layout."""
@@ -279,6 +285,7 @@ def test_gradients_of_convolutions_that_are_long_sums(case: tuple[Shape, Shape])
     check([(gradients, [normal(rng, *shape) for shape in case])])
 
 
+@pytest.mark.unoptimized
 def test_networks_of_convolutions_in_both_layouts() -> None:
     """With what is between: padding, norms over channels, pooling, and a last product."""
     for n, channels in ((8, 6), (3, 16)):

@@ -16,6 +16,7 @@ from minigrad.transforms import leaves_of, map_tree
 from tests.compositions import forward
 from tests.compositions.programs import PROGRAMS
 from tests.compositions.transforms import TRANSFORMS, numbers_like, single, total
+from tests.marks import rows
 
 
 def composed(library: Any, outer: str, inner: str, f: Any) -> Any:
@@ -98,9 +99,17 @@ PAIRS = [
 ]
 
 
-@pytest.mark.parametrize("setting", SETTINGS)
-@pytest.mark.parametrize(("outer", "inner"), PAIRS)
-def test_compositions(setting: str, outer: str, inner: str) -> None:
+CASES = {"-".join(case): case for case in ((s, *pair) for s in SETTINGS for pair in PAIRS)}
+
+
+def is_rare(case: tuple[str, str, str]) -> bool:
+    setting, *transforms = case
+    return setting != "eager" and not {*transforms} <= {*FEW}
+
+
+@pytest.mark.parametrize("case", rows(CASES, slow=is_rare))
+def test_compositions(case: tuple[str, str, str]) -> None:
+    setting, outer, inner = case
     wrong = {}
     for name in PROGRAMS:
         try:

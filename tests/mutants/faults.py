@@ -18,14 +18,13 @@ class Fault(NamedTuple):
         return re.split(r"\s+(?=tests/)", self.first or GRAPHS)  # names of tests may have spaces
 
 
-GRAPHS = "tests/fuzz/test_fuzz.py::test_classes_of_faults[graphs]"
-
-
 def of(name: str) -> str:
     """The class of random programs of this name."""
-    return f"tests/fuzz/test_fuzz.py::test_classes_of_faults[{name}]"
+    test = "tests/fuzz/test_fuzz.py::test_classes_of_faults"
+    return f"{test}[{name}-first] {test}[{name}-second]"
 
 
+GRAPHS = of("graphs")
 ALIKE = f"{of('unrolled_loops')} tests/compile/test_schedule.py"
 WAITS = """tests/compile/test_plan.py::test_calls_wait_for_what_was_written_by_others
 tests/compile/test_plan.py::test_each_shared_call_waits_once_for_what_it_needs"""
@@ -308,7 +307,7 @@ FUSION = [
         "schedule.py",
         'if name_of(value) in ("argmax", "argmin"):',
         "if False:",
-        "tests/fuzz/test_fuzz.py::test_classes_of_faults[largest_with_nan_and_ties]",
+        of("largest_with_nan_and_ties"),
     ),
     Fault(
         "rows.py",

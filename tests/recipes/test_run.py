@@ -17,6 +17,7 @@ from minigrad.recipes import tasks
 from minigrad.recipes.config import Config, read_settings
 from minigrad.recipes.run import config_of, load_model, new_folder, rate, train
 from minigrad.recipes.tasks import TASKS, configure
+from tests.marks import rows
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -276,7 +277,9 @@ def test_moons(tmp_path: Path, model: str) -> None:
     assert run(tmp_path / "x", data="moons", model=model).measured["accuracy"] >= least
 
 
-@pytest.mark.parametrize("model", TASKS["mnist1d"].recipes)
+@pytest.mark.parametrize(
+    "model", rows({m: m for m in TASKS["mnist1d"].recipes}, slow=lambda model: model != "cnn")
+)
 def test_mnist1d(tmp_path: Path, model: str) -> None:
     trained = run(tmp_path / "x", data="mnist1d", model=model, steps=40, every=40)
     assert trained.measured["accuracy"] > 0.15

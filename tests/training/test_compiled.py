@@ -24,7 +24,10 @@ from minigrad.io import load, load_metadata
 from minigrad.training import Callback, History, Norms, Snapshots, accuracy, compiled, fit, loop
 from minigrad.writes import USED_UP
 
-pytestmark = pytest.mark.skipif(compiler() is None, reason="there is no C compiler")
+pytestmark = [
+    pytest.mark.skipif(compiler() is None, reason="there is no C compiler"),
+    pytest.mark.unoptimized,
+]
 
 rng = np.random.default_rng(0)
 X = rng.normal(size=(44, 6)).astype(np.float32)

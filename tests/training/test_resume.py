@@ -43,7 +43,8 @@ def assert_same(folder: Path, other: Path) -> None:
     assert state == other_state
 
 
-@pytest.mark.parametrize("times", [2, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("times", [20])
 def test_killed_many_times_the_same_bits_come_out(
     tmp_path: Path, undisturbed: Path, times: int
 ) -> None:

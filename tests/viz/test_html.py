@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from minigrad import Tensor, explain, nn
 
@@ -106,6 +107,7 @@ def test_groups_hold_every_step_once_in_layers() -> None:
             assert holder == number
 
 
+@pytest.mark.slow
 def test_two_thousand_steps_stay_below_four_megabytes(tmp_path: Path) -> None:
     """Ten thousand are opened in a browser, in tests/browser."""
     x = start = leaf(0.5, "x")
