@@ -10,6 +10,7 @@ import minigrad
 from minigrad import Tensor, check_gradients
 from minigrad.errors import ShapeError, UnsupportedError
 from tests import calls
+from tests.marks import is_large, rows
 
 A, B, M, V, STACK = calls.A, calls.B, calls.M, calls.V, calls.STACK
 
@@ -31,8 +32,11 @@ def test_values_and_dtypes_are_numpys(f: Any, arrays: Any) -> None:
         np.testing.assert_allclose(result.data, expected, rtol=tolerance, atol=tolerance)
 
 
-@cases(calls.NUMPY)
-def test_derivatives(f: Any, arrays: Any) -> None:
+@pytest.mark.parametrize(
+    "case", rows(calls.NUMPY, slow=lambda case: is_large(*(x.shape for x in case[1])))
+)
+def test_derivatives(case: tuple[Any, Any]) -> None:
+    f, arrays = case
     check_gradients(f, *arrays, order=2)
 
 

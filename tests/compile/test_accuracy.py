@@ -56,7 +56,9 @@ def exact() -> dict[tuple[str, str], list[np.ndarray]]:
     return found
 
 
-@pytest.fixture(scope="module", params=[1, 2], ids="threads {}".format)
+@pytest.fixture(
+    scope="module", params=[pytest.param(1, marks=pytest.mark.slow), 2], ids="threads {}".format
+)
 def compiled(request: Any) -> Iterator[dict[tuple[str, str], list[np.ndarray]]]:
     """What one program of all sums gives."""
 

@@ -457,7 +457,11 @@ CHAINS["gradients of weights"] = lambda x: grad(lambda w: np.sum(steps(x, w)))(x
 
 @pytest.mark.unoptimized
 @pytest.mark.parametrize(
-    "name", rows({name: name for name in CHAINS}, slow=lambda name: name == "gradients of slices")
+    "name",
+    rows(
+        {name: name for name in CHAINS},
+        slow=lambda name: name in ("gradients of slices", "gradients of weights"),
+    ),
 )
 def test_long_chains(name: str) -> None:
     """As of a loss that adds up over a thousand steps: they go beyond any stack of Python's, and
@@ -841,7 +845,7 @@ assert bits(f(*inputs)) == first
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
-@pytest.mark.parametrize("threads", ["1", "2"])
+@pytest.mark.parametrize("threads", [pytest.param("1", marks=pytest.mark.slow), "2"])
 def test_a_process_that_is_forked_off_has_threads_of_its_own(threads: str) -> None:
     environment = {**os.environ, "MINIGRAD_THREADS": threads}
     subprocess.run([sys.executable, "-c", FORKED], env=environment, check=True, timeout=100)
