@@ -22,6 +22,7 @@ from minigrad.compile.capture import (
     SCALARS,
     Captured,
     Place,
+    Slots,
     cached,
     is_filled,
     is_installed,
@@ -40,8 +41,7 @@ class Guards:
     def __init__(self, found: Captured) -> None:
         self.found = found
         self.places = [*tensor_places(found), *found.places.values()]
-        # New names in modules of libraries, which are shared with other code, break no guard.
-        self.spaces = [(x, name) for x, name in found.spaces if not is_of_library(x, found)]
+        self.spaces = [(x, name) for x, name in found.spaces if not has_fixed_names(x, found)]
         self.note()
 
     def note(self) -> None:
@@ -129,10 +129,13 @@ class Guards:
                 place.restore(value)
 
 
-def is_of_library(space: Any, found: Captured) -> bool:
-    """Whether it is the namespace of a module that is not the user's."""
-    module = space.get("__name__", found.own)
-    return is_python(module) or top_of(module) == "minigrad" or is_installed(module, found)
+def has_fixed_names(space: Any, found: Captured) -> bool:
+    """Whether no name is looked for that is new in a namespace: in what describes a function or a
+    class, there is none; modules of libraries are shared with other code."""
+    name = space.get("__name__")
+    if name is None or isinstance(space, Slots):
+        return name is not None
+    return is_python(name) or top_of(name) == "minigrad" or is_installed(name, found)
 
 
 def tensor_places(found: Captured) -> Iterator[tuple[str, Any, Any, str]]:

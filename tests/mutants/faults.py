@@ -620,7 +620,7 @@ GUARDS = [
     ),
     Fault(
         "guards.py",
-        "self.spaces = [(x, name) for x, name in found.spaces if not is_of_library(x, found)]",
+        "self.spaces = [(x, name) for x, name in found.spaces if not has_fixed_names(x, found)]",
         "self.spaces = []",
         "tests/compile/test_guards.py::test_of_objects_classes_and_globals",
     ),
