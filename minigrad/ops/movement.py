@@ -23,7 +23,7 @@ from minigrad.errors import (
 )
 from minigrad.inside import is_inside
 from minigrad.ops.base import EachInput, Op, Shape
-from minigrad.ops.views import as_view, is_view, puts, viewed
+from minigrad.ops.views import as_view, is_number, is_view, puts, viewed
 from minigrad.tensor import Tensor, value_of
 
 Index = tuple[Any, ...]
@@ -251,8 +251,9 @@ def parse_index(index: Any) -> tuple[Index, list[Any]]:
             part = operator.index(part)
         elif is_nested(part):
             part = numbers_of(part) if len(part) else np.zeros(0, np.intp)
-        if isinstance(part, Tensor) and is_index(part) and not is_traced(part.data):
-            part = int(part.data)  # in NumPy it is a number, with which the result is a view
+        if isinstance(part, Tensor) and is_index(part):
+            # In NumPy it is a number, with which the result is a view, or a number.
+            part = part.data if is_traced(part.data) else int(part.data)
         is_array = isinstance(part, Tensor | np.ndarray | Traced)
         if is_array and np.result_type(part).kind not in "iub":
             raise DtypeError(
@@ -270,8 +271,8 @@ def getitem(x: Any, index: Any) -> Any:
     if not arrays:
         return viewed(slice_op, x, index=fixed)
     y = gather_op(x, *arrays, index=fixed)
-    is_name = isinstance(x, Tensor) or is_traced(x)
-    return as_view(y, x, at, {"index": index}) if is_name and all(map(is_index, arrays)) else y
+    is_basic = all(map(is_index, arrays)) and (isinstance(x, Tensor) or is_traced(x))
+    return as_view(y, x, at, {"index": index}) if is_basic and not is_number(y) else y
 
 
 def at(x: Any, index: Any) -> Any:

@@ -275,12 +275,11 @@ class Optimizer:
         for key, array in arrays.items():
             positive = key.rpartition(".")[2] in ("step", "initial_lr", *self.squares)
             is_setting = key.startswith("param_groups.") and not key.endswith("initial_lr")
-            if not is_setting and not np.all(
-                array >= (0 if positive else -np.inf)
-            ):  # nor where it is NaN
+            least = 0 if positive else -np.inf
+            if not is_setting and not np.all(array >= least):  # which NaN is not
                 raise ArgumentError(
-                    f"{name}: {key} has {'negative numbers or ' * positive}NaN, which no "
-                    "training leaves that goes well: nothing was loaded"
+                    f"{name}: {key} has {'negative numbers or ' * positive}NaN, so it was "
+                    "damaged, or its training diverged: nothing was loaded"
                 )
         for k in range(len(self.param_groups)):
             given = {x: unpacked(arrays[f"param_groups.{k}.{x}"]) for x in self.settings}

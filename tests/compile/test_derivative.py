@@ -226,6 +226,25 @@ def test_a_compiled_function_in_a_compiled_function_is_one_program(on_numpy: Non
     assert not inner.versions and len(middle.versions) == 1
 
 
+def test_an_index_that_is_computed_picks_a_number(on_numpy: None) -> None:
+    """Also of an array beside what is differentiated; of a matrix, the row is a view."""
+    assert type(compile(lambda x: x[np.argmax(x)])(X)) is np.float64
+
+    def f(x: Any, y: Any) -> Any:
+        return y[np.argmin(x)] * np.take(y, np.argmax(x)) * np.sum(x)
+
+    agree(compile(grad(f))(X, C), np.full(3, C[0] * C[2]))
+    agree(grad(compile(f), argnums=1)(X, C), np.array([C[2], 0, C[0]]) * X.sum())
+
+    def doubled(x: Any) -> Any:
+        square = np.outer(x, x)
+        row = square[np.argmax(x)]
+        row *= 2
+        return square
+
+    agree(compile(doubled)(X), np.outer(X, X) * [[1], [1], [2]])
+
+
 def test_a_float32_stays_one(on_numpy: None) -> None:
     g = grad(compile(lambda x: np.sum(x * 2.0)))(X.astype(np.float32))
     assert g.dtype == np.float32
