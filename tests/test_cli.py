@@ -197,7 +197,7 @@ def test_a_mistake_in_the_function_is_told_with_its_line(
     assert f"at {program}:3\n    return w @ np.ones(3)" in capsys.readouterr().err
 
 
-def test_an_exception_of_the_function_is_told_with_its_line(
+def test_an_exception_of_the_function_is_reported_with_its_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     program = tmp_path / "model.py"

@@ -146,7 +146,7 @@ def killed_before_the_first_checkpoint(folder: Path, monkeypatch: pytest.MonkeyP
             run(folder, data="moons", steps=6, every=2)
 
 
-def test_nor_does_one_that_is_killed_between_its_log_and_its_first_checkpoint(
+def test_a_run_killed_between_its_log_and_its_first_checkpoint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     killed_before_the_first_checkpoint(tmp_path / "x", monkeypatch)
