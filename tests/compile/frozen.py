@@ -1,4 +1,4 @@
-"""The C and the plans of some seventy programs, as digests, while the compiler is moved and renamed.
+"""The C and the plans of many programs, as digests, while the compiler is moved and renamed.
 
 `python -m tests.compile.frozen` compares with `frozen.json`; `--write` writes it; `--texts FOLDER`
 writes the texts themselves, to see what differs.
@@ -32,7 +32,7 @@ STORE = Path(__file__).with_name("frozen.json")
 Thunk = Callable[[], Any]
 
 
-class Done(Exception):
+class PlannedError(Exception):
     """Raised once the plan of a program is made: it is not run."""
 
 
@@ -107,7 +107,7 @@ def plan_of(thunk: Thunk) -> Any:
 
     def program_of(traced: Any) -> Any:
         found.append(pipeline.made(traced.graph))
-        raise Done
+        raise PlannedError
 
     before = jit.program_of, pipeline.machine, pipeline.begun
     jit.program_of = program_of
@@ -115,7 +115,7 @@ def plan_of(thunk: Thunk) -> Any:
     pipeline.begun = lambda *texts: None  # type: ignore[assignment]
     try:
         thunk()
-    except (Done, MinigradError):
+    except (PlannedError, MinigradError):
         pass
     finally:
         jit.program_of, pipeline.machine, pipeline.begun = before
