@@ -27,7 +27,7 @@ test-browser: .venv-browser/installed
 
 # Compiling by the C compiler that pip installs.
 test-compiler: $(VENV)/for-test $(VENV)/for-compiler
-	$(BIN)/python -m pytest tests/compile/test_build.py -k other_compilers
+	$(BIN)/python -m pytest tests/compiler/target/test_toolchain.py -k other_compilers
 
 # The pictures in docs/gallery, drawn again.
 gallery: .venv-browser/installed

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from minigrad.compile import build
+from minigrad.compiler.target import toolchain as build
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -1,7 +1,5 @@
 """minigrad: reverse-mode automatic differentiation on NumPy, and small neural networks."""
 
-from typing import TYPE_CHECKING
-
 from minigrad import data as data
 from minigrad import functional as functional
 from minigrad import nn as nn
@@ -13,6 +11,7 @@ from minigrad import optim as optim
 from minigrad import training as training
 from minigrad import viz as viz
 from minigrad.autograd import no_grad as no_grad
+from minigrad.compiler import compile as compile
 from minigrad.debugging import debug as debug
 from minigrad.functional.hook import hook as hook
 from minigrad.gradcheck import check_gradients as check_gradients
@@ -30,11 +29,6 @@ from minigrad.transforms import jvp as jvp
 from minigrad.transforms import value_and_grad as value_and_grad
 from minigrad.transforms import vjp as vjp
 from minigrad.viz import explain as explain
-
-if TYPE_CHECKING:
-    from minigrad.compile.compiled import compile as compile
-else:  # the package, which can be called
-    from minigrad import compile as compile
 
 __version__ = "0.1.0"
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from minigrad.compile.build import compiler
+from minigrad.compiler.target.toolchain import compiler
 from tests.marks import rows
 
 ROOT = Path(__file__).parents[1]

@@ -38,7 +38,7 @@ ORDER = [
     ["nn", "optim", "data"],
     ["io", "nonfinite"],
     ["debugging"],
-    ["compile"],
+    ["compiler"],
     ["viz"],
     ["training"],
     ["recipes"],
@@ -155,8 +155,8 @@ def public() -> dict[str, Any]:
         found |= {f"{package.__name__}.{k}": getattr(package, k) for k in package.__all__}
     found |= {f"nn.init.{k}": x for k, x in vars(nn.init).items() if re.fullmatch(r"[a-z]\w*_", k)}
     found |= {f"plots.{k}": x for k, x in vars(plots).items() if k.startswith("plot_")}
-    # Run when the package is imported, and typing's.
-    del found["minigrad.keep_freed_memory"], found["minigrad.TYPE_CHECKING"]
+    # Run when the package is imported.
+    del found["minigrad.keep_freed_memory"]
     return {name: x for name, x in found.items() if not inspect.ismodule(x)}
 
 

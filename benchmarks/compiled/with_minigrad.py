@@ -18,7 +18,7 @@ __all__ = ["lenet", "mlp", "moons"]
 
 def compiling() -> Wrap:
     """What to compile a function with."""
-    from minigrad.compile.compiled import compile
+    from minigrad.compiler import compile
 
     return compile
 

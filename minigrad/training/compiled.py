@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.compile.compiled import compile
-from minigrad.compile.tracer import TraceError, Tracer
+from minigrad.compiler import compile
+from minigrad.compiler.frontend.tracer import TraceError, Tracer
 from minigrad.errors import MinigradError, UnsupportedError, warn
 from minigrad.nn import Module
 from minigrad.tensor import value_of

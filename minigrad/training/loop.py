@@ -185,7 +185,7 @@ def trained(
 
 def has_compiler() -> bool:
     # Imported on first use, to keep `import minigrad` fast.
-    from minigrad.compile.build import compiler
+    from minigrad.compiler.target.toolchain import compiler
 
     return compiler() is not None
 

@@ -30,7 +30,7 @@ def main() -> int:
         os.environ["MINIGRAD_FUZZ_TORCH"] = "1"
         import torch._numpy  # noqa: F401  once, before processes are forked off
     if options.O0:
-        from minigrad.compile import build
+        from minigrad.compiler.target import toolchain as build
 
         build.FLAGS = [*build.FLAGS, "-O0"]
     chosen = [kinds[name] for name in options.classes.split(",") if name] or [*kinds.values()]

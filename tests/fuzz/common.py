@@ -22,8 +22,10 @@ import numpy as np
 
 import minigrad
 import minigrad.functional as F
-from minigrad.compile import build, codegen, plan
-from minigrad.compile.compiled import compile
+from minigrad.compiler import compile
+from minigrad.compiler import pipeline as plan
+from minigrad.compiler.codegen import deduplicate as codegen
+from minigrad.compiler.target import toolchain as build
 from minigrad.dispatch import implementations
 from minigrad.errors import MinigradError
 from minigrad.transforms import leaves_of

@@ -11,7 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.compile import codegen, plan, rows, tiles
+from minigrad.compiler import pipeline as plan
+from minigrad.compiler.codegen import deduplicate as codegen
+from minigrad.compiler.codegen import matmul_kernels as tiles
+from minigrad.compiler.codegen import row_kernels as rows
 from tests.fuzz.common import Lines, Program, kind
 
 LOWERED: list[tuple[Any, str, Any]] = [

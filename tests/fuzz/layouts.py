@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import Tensor
-from minigrad.compile.compiled import compile
+from minigrad.compiler import compile
 from tests.fuzz.common import Kind, Lines, Program, kind, kinds, silent
 
 DTYPES = np.float32, np.float64, np.int32, np.int64, np.int8, bool

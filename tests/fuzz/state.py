@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.compile import build
-from minigrad.compile.compiled import compile
+from minigrad.compiler import compile
+from minigrad.compiler.target import toolchain as build
 from minigrad.errors import MinigradError
 from tests.fuzz.common import Kind, Lines, Program, kinds, silent
 

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 import minigrad
-from minigrad.compile import compiled
-from minigrad.compile.passes import optimized
-from minigrad.compile.run_numpy import NumpyProgram
+from minigrad.compiler import jit as compiled
+from minigrad.compiler.graph.simplify import optimized
+from minigrad.compiler.runtime.interpreter import NumpyProgram
 from minigrad.errors import GradientError, UnsupportedError
 from tests.fuzz.common import MODULES, Kind, Lines, Program, directions, kinds, silent
 

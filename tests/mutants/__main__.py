@@ -28,12 +28,12 @@ from tests.mutants.faults import FAULTS, Fault
 
 ROOT = Path(__file__).parents[2]
 # After those that a fault names: what is quick, and finds most, comes first.
-EVERY = """tests/fuzz/test_fuzz.py::test_classes_of_faults tests/compile/test_passes.py
-tests/compile/test_index.py tests/compile/test_memory.py tests/compile/test_layout.py
-tests/compile/test_plan.py tests/compile/test_guards.py
-tests/compile/test_tiles.py tests/compile/test_schedule.py tests/compile/test_every_op.py
-tests/compile/test_compiled.py tests/compile/test_runtime.py tests/compile/test_networks.py
-tests/fuzz/test_fuzz.py tests/compile/test_sanitizers.py""".split()
+EVERY = """tests/fuzz/test_fuzz.py::test_classes_of_faults tests/compiler/graph/test_simplify.py
+tests/compiler/graph/test_affine.py tests/compiler/schedule/test_arena.py tests/compiler/graph/test_layout.py
+tests/compiler/test_pipeline.py tests/compiler/frontend/test_guards.py
+tests/compiler/codegen/test_matmul_kernels.py tests/compiler/schedule/test_fusion.py tests/compiler/end_to_end/test_every_op.py
+tests/compiler/test_jit.py tests/compiler/runtime/test_runtime.py tests/compiler/end_to_end/test_networks.py
+tests/fuzz/test_fuzz.py tests/compiler/end_to_end/test_sanitizers.py""".split()
 
 
 def main() -> int:
@@ -81,7 +81,7 @@ def main() -> int:
 
 
 def text_of(fault: Fault) -> str:
-    return (ROOT / "minigrad" / "compile" / fault.file).read_text()
+    return (ROOT / "minigrad" / "compiler" / fault.file).read_text()
 
 
 def shown(fault: Fault) -> str:
@@ -100,7 +100,7 @@ def copy(folder: Path) -> None:
 def is_found(k: int, folder: Path, limit: float) -> bool:
     """Whether a test fails with this fault."""
     fault, began = FAULTS[k], time.monotonic()
-    file = folder / "minigrad" / "compile" / fault.file
+    file = folder / "minigrad" / "compiler" / fault.file
     file.write_text(text_of(fault).replace(fault.old, fault.new))
     said = ""
     for targets in filter(None, (fault.targets, EVERY)):

@@ -16,8 +16,8 @@ import pytest
 import minigrad
 from minigrad import functional as F
 from minigrad import nn, optim
-from minigrad.compile.build import compiler
-from minigrad.compile.tracer import TraceError
+from minigrad.compiler.frontend.tracer import TraceError
+from minigrad.compiler.target.toolchain import compiler
 from minigrad.data import BatchLoader
 from minigrad.errors import GradientError, MinigradError, ShapeError, UnsupportedError
 from minigrad.io import load, load_metadata

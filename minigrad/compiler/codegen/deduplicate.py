@@ -1,0 +1,231 @@
+"""Code generation: from a schedule to the C of each distinct kernel, and a list of calls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import cache
+
+from minigrad.compiler.codegen.c import Function, Scratch
+from minigrad.compiler.codegen.copy_kernels import concat_function, pack_function, scatter_function
+from minigrad.compiler.codegen.matmul_kernels import contract_function
+from minigrad.compiler.codegen.row_kernels import rows_function
+from minigrad.compiler.graph.ir import Value
+from minigrad.compiler.schedule.fusion import Kernel, Schedule
+from minigrad.compiler.target.toolchain import HERE, Machine
+
+HEAD = """\
+#include <math.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+#define CLAMP(i, n) ((i) < 0 ? 0 : (i) >= (n) ? (n) - 1 : (i))
+#define SPLIT(n, t, T, grain) ((t) == (T) ? (n) : (int64_t)(n) * (t) / (T) / (grain) * (grain))
+static inline int64_t looked_up(int64_t i, int64_t n, int64_t *bad) {
+  if (i < 0) i += n;
+  if (i < 0 || i >= n) { *bad = 1; return 0; }
+  return i;
+}
+"""
+
+
+@cache
+def head(vector: int) -> str:
+    types = (
+        f"typedef {t} vec_{t} __attribute__((vector_size({vector}), aligned({n}), may_alias));\n"
+        for t, n in (("float", 4), ("double", 8))
+    )
+    return HEAD + "".join(types) + (HERE / "runtime" / "vector_math.h").read_text()
+
+
+@dataclass(eq=False)
+class Call:
+    """One call of a kernel: the number of its text, and the kernel of the schedule."""
+
+    kernel: int
+    function: Function
+    source: Kernel | None
+    reads: list[Value | Scratch]
+    writes: list[Value | Scratch]
+    shared: bool = False
+    ends: bool = False
+
+
+@dataclass(eq=False)
+class Code:
+    """The texts of distinct kernels, and their calls, among them values that NumPy computes."""
+
+    texts: list[str] = field(default_factory=list)
+    calls: list[Call | Value] = field(default_factory=list)
+
+
+ENOUGH = 1 << 14  # operations of a kernel from which on threads share it
+
+
+def generate(plan: Schedule, alias: dict[Value, Value], machine: Machine) -> Code:
+    """Calls of all kernels, and at the end copies into state that was not computed in place."""
+    code = Code()
+    known: dict[str, int] = {}
+
+    def call(function: Function, kernel: Kernel | None, **how: bool) -> Call:
+        number = known.setdefault(function.text, len(known))
+        if number == len(code.texts):
+            code.texts.append(function.text)
+        found = Call(number, function, kernel, [], [], **how)
+        for argument, _ in function.arguments:
+            (found.writes if is_written(argument, kernel, alias) else found.reads).append(argument)
+        return found
+
+    repeats: dict[Hashable, Repeat] = {}
+    for kernel in plan.kernels:
+        if kernel.kind == "numpy":
+            code.calls.append(kernel.stages[0].value)
+            continue
+        function = repeated(kernel, plan, alias, machine, repeats)
+        shared = machine.threads > 1 and function.parallel and work_of(kernel, plan) >= ENOUGH
+        code.calls.append(call(function, kernel, shared=shared))
+        if function.end:
+            code.calls.append(call(function.end, kernel, ends=shared))
+    for target, x in plan.graph.writes:
+        if x not in alias:
+            code.calls.append(copy_call(target, x, call))
+    return code
+
+
+# An unrolled loop has the same kernels in each iteration, on other arrays.
+
+
+@dataclass(eq=False)
+class Repeat:
+    """A kernel's function, and the arrays that it was written for."""
+
+    function: Function
+    arrays: Arrays
+
+
+@dataclass(eq=False)
+class Arrays:
+    """The arrays of a kernel, in the order of its text, with the first entry used of each."""
+
+    numbers: dict[Value, int] = field(default_factory=dict)
+    lows: list[int] = field(default_factory=list)
+
+    def number(self, value: Value, low: int = 0) -> int:
+        k = self.numbers.setdefault(value, len(self.numbers))
+        if k == len(self.lows):
+            self.lows.append(low)
+        self.lows[k] = min(self.lows[k], low)
+        return k
+
+
+def repeated(
+    kernel: Kernel,
+    plan: Schedule,
+    alias: dict[Value, Value],
+    machine: Machine,
+    known: dict[Hashable, Repeat],
+) -> Function:
+    """A kernel's function: newly written, or that of an equal kernel, with its arrays replaced."""
+    arrays = Arrays()
+    key = key_of(kernel, plan, alias, arrays)
+    if key is None:
+        return function_of(kernel, plan, alias, machine)
+    if key not in known:
+        known[key] = Repeat(function_of(kernel, plan, alias, machine), arrays)
+        return known[key].function
+    return moved(known[key].function, known[key].arrays, arrays)
+
+
+def moved(function: Function, old: Arrays, new: Arrays) -> Function:
+    values = list(new.numbers)
+
+    def other(x: Value | Scratch, offset: int) -> tuple[Value | Scratch, int]:
+        k = old.numbers[x.value if isinstance(x, Scratch) else x]
+        if isinstance(x, Scratch):
+            return replace(x, value=values[k]), offset
+        return values[k], offset - old.lows[k] + new.lows[k]
+
+    arguments = [other(x, offset) for x, offset in function.arguments]
+    end = moved(function.end, old, new) if function.end else None
+    return replace(function, arguments=arguments, end=end)
+
+
+def key_of(
+    kernel: Kernel, plan: Schedule, alias: dict[Value, Value], arrays: Arrays
+) -> Hashable | None:
+    """All that a kernel's text depends on, except which arrays it uses."""
+    if kernel.kind in ("scatter", "concat"):
+        return None
+    parts: list[Hashable] = [kernel.kind, kernel.rows, kernel.total]
+    lows: list[tuple[int, int]] = []
+    for stage in kernel.stages:
+        value = stage.value
+        assert stage.form is not None
+        target = arrays.number(alias.get(value, value))
+        arrays.number(value)
+        parts += [stage.form.text, value in plan.stored, target]
+        for k, _, low in stage.form.reads:
+            x = stage.arrays[k]
+            number = arrays.number(alias.get(x, x), low)
+            lows.append((number, low))
+            parts.append(number)
+    parts += [low - arrays.lows[k] for k, low in lows]
+    return tuple(parts)
+
+
+def copy_call(target: Value, x: Value, call: Callable[..., Call]) -> Call:
+    text = f"memcpy(q[0], q[1], {x.size * x.dtype.itemsize});"
+    found = call(Function(text, [(target, 0), (x, 0)]), None)
+    found.writes, found.reads = [target], [x]
+    return found
+
+
+def is_written(argument: Value | Scratch, kernel: Kernel | None, alias: dict[Value, Value]) -> bool:
+    if isinstance(argument, Scratch):
+        return True
+    return kernel is not None and any(
+        alias.get(stage.value, stage.value) is argument for stage in kernel.stages
+    )
+
+
+def function_of(
+    kernel: Kernel, plan: Schedule, alias: dict[Value, Value], machine: Machine
+) -> Function:
+    if kernel.kind == "contract":
+        return contract_function(kernel, plan, alias, machine)
+    if kernel.kind == "scatter":
+        return scatter_function(kernel, plan, alias)
+    if kernel.kind == "pack":
+        return pack_function(kernel, plan, alias)
+    if kernel.kind == "concat":
+        return concat_function(kernel, plan, alias)
+    return rows_function(kernel, plan, alias, machine)
+
+
+def work_of(kernel: Kernel, plan: Schedule) -> int:
+    """About how many operations a kernel does."""
+    if kernel.kind == "contract":
+        return multiplications(kernel, plan)
+    return sum(stage.total for stage in kernel.stages) * 4
+
+
+def multiplications(kernel: Kernel, plan: Schedule) -> int:
+    """The multiply-adds of a contraction."""
+    it = plan.contractions[kernel.stages[0].value]
+    total = kernel.total
+    for loop in it.depth:
+        total *= loop.bounds()[1] + 1
+    return total
+
+
+def source_of(texts: list[str], vector: int) -> str:
+    """The C of a library with these kernels, in a table."""
+
+    def functions() -> Iterator[str]:
+        for k, text in enumerate(texts):
+            lines = "\n".join(f"  {line}" for line in text.split("\n"))
+            yield f"static void k{k}(char **q, int64_t *bad, int t, int T) {{\n{lines}\n}}"
+
+    names = ", ".join(f"k{k}" for k in range(len(texts)))
+    table = f"void (*const kernels[])(char **, int64_t *, int, int) = {{{names}}};"
+    return "\n".join([head(vector), *functions(), table, ""])

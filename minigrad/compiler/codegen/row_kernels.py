@@ -1,0 +1,605 @@
+"""Kernels of rows: an outer loop over rows, and inside of it loops over the entries of a row."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from minigrad.compiler.codegen.c import (
+    Function,
+    Scratch,
+    Statement,
+    Writer,
+    blocks_of,
+    head_of,
+    line_of,
+    merged,
+    part_of,
+    replaced,
+    share_of,
+)
+from minigrad.compiler.graph.affine import (
+    ZERO,
+    Expr,
+    Index,
+    Var,
+    common_factors,
+    flat,
+    unflat,
+    variable,
+)
+from minigrad.compiler.graph.ir import Value
+from minigrad.compiler.graph.simplify import name_of
+from minigrad.compiler.loops.lowering import ROW, Access, Body, Parts, ctype, literal
+from minigrad.compiler.schedule.fusion import Kernel, Schedule, Stage, mode, split_at
+from minigrad.compiler.target.toolchain import Machine
+
+
+@dataclass(eq=False)
+class Loop:
+    """Stages that share one loop nest over the entries of a row."""
+
+    extents: tuple[int, ...]
+    loops: tuple[Expr, ...]
+    body: Body
+    stages: list[Stage] = field(default_factory=list)
+
+
+@dataclass(eq=False)
+class Rows:
+    """A kernel of rows while it is written."""
+
+    kernel: Kernel
+    plan: Schedule
+    rows: int
+    outer: list[Expr]
+    row: Expr
+    block: int = 0  # terms that are summed in vector lanes before they are added to the total
+    loops: list[Loop] = field(default_factory=list)
+    home: dict[Value, int] = field(default_factory=dict)
+    places: dict[Value, Index] = field(default_factory=dict)
+    names: dict[Value, str] = field(default_factory=dict)
+
+    @property
+    def is_flat(self) -> bool:
+        """Whether a row is one entry: the loop over rows is the innermost."""
+        return all(not loop.extents for loop in self.loops)
+
+
+def rows_function(
+    kernel: Kernel, plan: Schedule, alias: dict[Value, Value], machine: Machine
+) -> Function:
+    """The C of a kernel of rows."""
+    it = started(kernel, plan)
+    it.block = 32 * machine.vector // np.dtype(np.float32).itemsize
+    for stage in kernel.stages:
+        enter(stage, it)
+    function = written(it, alias)
+    it.loops.clear()  # a reference cycle: without this, everything would stay in memory
+    return function
+
+
+def started(kernel: Kernel, plan: Schedule) -> Rows:
+    rows = kernel.total if kernel.rows is None else kernel.rows
+    across = transposed(kernel, plan)
+    if across is not None:
+        return in_blocks(kernel, plan, across)
+    ends = [split_at(stage.dims, rows) for stage in kernel.stages]
+    prefixes = [s.dims[:k] for s, k in zip(kernel.stages, ends, strict=True) if k is not None]
+    extents = common_factors(prefixes) if len(prefixes) == len(ends) else [rows]
+    outer = [variable(f"i{k}", n) for k, n in enumerate(extents)]
+    return Rows(kernel, plan, rows, outer, flat(outer, extents))
+
+
+# Entries of a cache line; entries from which on blocks pay; a stride, in entries, at which lines
+# evict each other from the cache.
+LINE, MANY, APART = 16, 4096, 1024
+
+
+def transposed(kernel: Kernel, plan: Schedule) -> int | None:
+    """The loop along which a single stage reads memory contiguously, if that is not the last loop:
+    each cache line would be loaded once for each of its entries."""
+    stage, *others = kernel.stages
+    if others or stage.kind != "map" or kernel.rows is not None or stage.total < MANY:
+        return None
+    *outer, (_, last) = [(k, v) for k, place in enumerate(stage.places) for v in place.terms]
+    for x, indices in plan.reads[stage.value].items():
+        for index in indices:
+            steps = plan.layouts[x].address(index).terms
+            for k, v in outer if steps.get(last, 0) >= LINE else ():
+                far = math.prod(stage.dims[k + 1 :]) % APART == 0
+                if steps.get(v) == 1 and stage.dims[k] % LINE == 0 and not far:
+                    return k
+    return None
+
+
+def in_blocks(kernel: Kernel, plan: Schedule, across: int) -> Rows:
+    """Block the loop `across`, with the loop over a block innermost."""
+    dims = kernel.stages[0].dims
+    extents = [n // LINE if k == across else n for k, n in enumerate(dims)]
+    loops = [variable(f"i{k}", n) for k, n in enumerate([*extents, LINE])]
+    places = [v * LINE + loops[-1] if k == across else v for k, v in enumerate(loops[:-1])]
+    return Rows(kernel, plan, kernel.total, loops, flat(places, dims))
+
+
+def enter(stage: Stage, it: Rows) -> None:
+    """Put a stage into the first loop nest that it can share."""
+    value, k = stage.value, split_at(stage.dims, it.rows)
+    inner = stage.dims[k:] if k is not None else (stage.total // it.rows,)
+    extents = tuple(n for n in inner if n != 1)
+    own = iter(variable(f"j{k}", n) for k, n in enumerate(extents))
+    variables = [next(own) if n != 1 else ZERO for n in inner]
+    if k is not None:
+        it.places[value] = (*unflat(it.row, stage.dims[:k]), *variables)
+    else:
+        it.places[value] = unflat(it.row * inner[0] + variables[0], stage.dims)
+    first = max((after(stage, x, it) for x in it.plan.reads[value] if x in it.home), default=0)
+    for n in range(first, len(it.loops)):
+        if it.loops[n].extents == extents:
+            break
+    else:
+        n = len(it.loops)
+        loops = tuple(v for v in variables if v.terms)
+        it.loops.append(Loop(extents, loops, Body(lambda x, i: load(x, i, it), f"t{n}_")))
+    loop = it.loops[n]
+    loop.stages.append(stage)
+    index = stage.layout.index(it.places[value])
+    it.names[value] = loop.body.read(value.inputs[0] if stage.kind == "reduce" else value, index)
+    it.home[value] = n
+
+
+def after(stage: Stage, x: Value, it: Rows) -> int:
+    """The first loop in which a stage can read another of this kernel."""
+    other, home = it.plan.stages[x], it.home[x]
+    if other.kind == "reduce" or it.loops[home].extents != inner_extents(stage, it):
+        return home + 1
+    own = flat(stage.places, stage.dims)
+    same = all(
+        flat(other.layout.places(index), other.dims) == own
+        for index in it.plan.reads[stage.value][x]
+    )
+    return home if same else home + 1
+
+
+def inner_extents(stage: Stage, it: Rows) -> tuple[int, ...]:
+    k = split_at(stage.dims, it.rows)
+    inner = stage.dims[k:] if k is not None else (stage.total // it.rows,)
+    return tuple(n for n in inner if n != 1)
+
+
+def load(value: Value, index: Index, it: Rows) -> Parts | None:
+    """Where to read a value: memory, or the result of an earlier loop of this kernel."""
+    home = it.home.get(value)
+    if home is None:
+        if value in it.plan.home and it.kernel is it.plan.kernels[it.plan.home[value]]:
+            return None  # it is being computed
+        return it.plan.load(value, index)
+    stage = it.plan.stages[value]
+    places, _ = stage.places_of(index)
+    inner, extents = inner_of(stage, places, it)
+    if not extents:
+        return (Access(result_name(stage, it), None, own=True),)
+    return (stored(stage, index, inner, extents, it),)
+
+
+def stored(stage: Stage, index: Index, inner: Index, extents: tuple[int, ...], it: Rows) -> Access:
+    """Where the entries of a value in one row are: in memory, or in a local array."""
+    value = stage.value
+    if value in it.plan.stored:
+        return Access(value, it.plan.layouts[value].address(index), own=True)
+    return Access(place_of(value, extents, it), flat(inner, extents), own=True)
+
+
+def result_name(stage: Stage, it: Rows) -> str:
+    """The C variable of a value with one entry in a row."""
+    if stage.kind != "reduce":
+        return it.names[stage.value]
+    name, total = name_of(stage.value), f"r{local(stage.value, it)}"
+    if name in ("argmax", "argmin"):
+        return f"{total}i"
+    return f"{total}v" if name in ("max", "min") and stage.value.dtype.kind == "f" else total
+
+
+LARGEST = 2048  # entries of a local array: there may be several, and stacks are small
+
+
+def place_of(value: Value, extents: tuple[int, ...], it: Rows) -> Any:
+    """Where the entries of one row are kept: a local array, or scratch memory if they are many."""
+    entries = math.prod(extents)
+    return local(value, it) if entries <= LARGEST else Scratch(value, entries)
+
+
+def declare(value: Value, extents: tuple[int, ...], it: Rows, code: Code) -> None:
+    array = place_of(value, extents, it)
+    if isinstance(array, str):
+        code.before.append((f"{ctype(value.dtype)} {array}[{math.prod(extents)}];",))
+
+
+def local(value: Value, it: Rows) -> str:
+    return f"l{[s.value for s in it.kernel.stages].index(value)}"
+
+
+def inner_of(stage: Stage, places: Index, it: Rows) -> tuple[Index, tuple[int, ...]]:
+    """The part within a row of places along the loops that are not summed over, and its extents,
+    without those of 1."""
+    if stage.kind != "reduce":
+        extents, gone = stage.dims, (False,) * len(stage.dims)
+    else:
+        extents = tuple(n for n, g in zip(stage.dims, stage.gone, strict=True) if not g)
+        gone = stage.gone
+    k = split_at(stage.dims, it.rows)
+    if k is None:
+        inner = flat(places, extents).divmod(stage.total // it.rows)[1]
+        return (inner,), (stage.total // it.rows,)
+    first = k - sum(gone[:k])
+    pairs = [(p, n) for p, n in zip(places[first:], extents[first:], strict=True) if n != 1]
+    return tuple(p for p, _ in pairs), tuple(n for _, n in pairs)
+
+
+# Reductions: what an accumulator starts from, how an entry is added, and OpenMP's name for that.
+
+
+def start_of(stage: Stage) -> str:
+    name, dtype = name_of(stage.value), stage.value.inputs[0].dtype
+    if name in ("sum", "any"):
+        return "0"
+    if name in ("prod", "all"):
+        return "1"
+    smallest = name in ("max", "argmax")
+    if dtype.kind == "f":
+        return "-INFINITY" if smallest else "INFINITY"
+    if dtype.kind == "b":
+        return "0" if smallest else "1"
+    info = np.iinfo(dtype)
+    return literal(info.min + 1, dtype) + " - 1" if smallest else literal(info.max, dtype)
+
+
+def added(name: str | None, total: str, x: str) -> str:
+    """An accumulator after one more entry; NaN propagates."""
+    if name in ("sum", "prod"):
+        return f"{total} {CLAUSES[name]} {x}"
+    if name in ("any", "all"):
+        return f"{total} {'|' if name == 'any' else '&'} ({x} != 0)"
+    return f"choose(({x} {'>' if name == 'max' else '<'} {total}) | ({x} != {x}), {x}, {total})"
+
+
+CLAUSES = {"sum": "+", "prod": "*", "any": "|", "all": "&", "max": "max", "min": "min"}
+
+
+@dataclass(frozen=True)
+class Total:
+    """An accumulator: OpenMP's name for how it is added to, and of a sum of floats, its type."""
+
+    name: str
+    how: str
+    type: str = ""
+
+
+# A sum of more terms is added up in parts of about this many, and the parts in float64.
+TERMS = 24
+
+
+def innermost(
+    v: Var, totals: list[Total], body: list[Statement], block: int, low: str = "0", high: str = ""
+) -> tuple[str, str]:
+    """The text before and after the body of an innermost loop.
+
+    It is marked as SIMD unless an iteration depends on the one before.
+    """
+    targets = [s[0].place for s in body if isinstance(s[0], Access)]
+    apart = all(place is None or v in place.variables() for place in targets)
+    apart = apart and all(total.how for total in totals)
+    sums = [total for total in totals if total.type]
+    clauses = [f"{t.how}:{t.name}{'p' * (t in sums)}" for t in totals]
+    reduction = " ".join(f"reduction({c})" for c in clauses)
+    pragma = f"#pragma omp simd {reduction}" if apart else ""
+    if not sums:
+        return f"{pragma}\n{head_of(v, low, high)}\n{{", "}"
+    outer, head = "{", head_of(v, low, high)
+    if v.extent > block:
+        outer, head = blocks_of(v, block, low, high)
+    before = "".join(f"{t.type} {t.name}p = 0;\n" for t in sums)
+    after = "}" + "".join(f"\n{t.name} += {t.name}p;" for t in sums) + "\n}"
+    return f"{outer}\n{before}{pragma}\n{head}\n{{", after
+
+
+@dataclass(eq=False)
+class Sums:
+    """Sums of several terms each, in parts: before each part, and after it."""
+
+    starts: list[Statement] = field(default_factory=list)
+    ends: list[Statement] = field(default_factory=list)
+    over: tuple[bool, ...] = ()  # which of the loops around are over terms: the leading ones
+
+
+@dataclass(eq=False)
+class Code:
+    """The parts of a kernel: before the rows, in each row, and after them."""
+
+    before: list[Statement] = field(default_factory=list)
+    row: list[Statement] = field(default_factory=list)
+    after: list[Statement] = field(default_factory=list)
+    totals: list[Total] = field(default_factory=list)  # of the loop over rows itself
+    sums: Sums = field(default_factory=Sums)  # with rows as terms
+
+
+@dataclass(eq=False)
+class Nest:
+    """A loop nest in a row: what is in it, around its innermost loop, and after it."""
+
+    body: list[Statement]
+    totals: list[Total] = field(default_factory=list)
+    first: list[Statement] = field(default_factory=list)
+    last: list[Statement] = field(default_factory=list)
+    ends: list[Statement] = field(default_factory=list)
+    sums: Sums = field(default_factory=Sums)
+
+
+def written(it: Rows, alias: dict[Value, Value]) -> Function:
+    code = Code()
+    for loop in it.loops:
+        write_loop(loop, it, code)
+    outer, new = merged(it.outer, code.row)
+    writer = Writer(alias)
+    for statement in code.before:
+        writer.add(*statement)
+    flat_loop, body = it.is_flat, [replaced(statement, new) for statement in code.row]
+    end = "}"
+    at, size = part_of(outer, TERMS) if code.sums.ends else (-1, 0)
+    for k, v in enumerate(outer):
+        limits = ("low", "high") if k == 0 else ()
+        if flat_loop and k == len(outer) - 1:
+            start, end = innermost(v, code.totals, body, it.block, *limits)
+            writer.add(start)
+        elif k == at:
+            start, head = blocks_of(v, size, *limits)
+            for statement in ((start,), *code.sums.starts, (head,)):
+                writer.add(*statement)
+        else:
+            writer.add(head_of(v, *limits))
+    if not (flat_loop and outer):
+        writer.add("{")
+    for statement in (*body, (end,), *code.sums.ends, ("}" * (at >= 0),), *code.after):
+        writer.add(*statement)
+    grain = 16 if len(outer) == 1 and flat_loop else 1
+    function = writer.function([share_of(outer[0].extent, grain)] if outer else [])
+    function.parallel = bool(outer) and outer[0].extent > 1
+    function.end = ending(it, alias)
+    return function
+
+
+def write_loop(loop: Loop, it: Rows, code: Code) -> None:
+    """Write the lines of a loop, each as far outside as its variables allow."""
+    inner = {v for e in loop.loops for v in e.terms}
+    outer = {v for e in it.outer for v in e.terms} | {ROW}
+    nest = Nest([])
+    for line in loop.body.lines:
+        if line.depends & inner:
+            nest.body.append(line_of(line))
+        elif line.depends & outer or not it.outer:
+            code.row.append(line_of(line))
+        else:
+            code.before.append(line_of(line))
+    for stage in loop.stages:
+        if stage.kind == "reduce":
+            write_reduction(stage, loop, it, code, nest)
+        else:
+            write_map(stage, loop, it, code, nest.body)
+    code.row += nested(loop, nest, it.block) if loop.extents else nest.body
+    code.totals += [] if loop.extents else nest.totals
+    code.row += nest.ends
+
+
+def nested(loop: Loop, nest: Nest, block: int) -> list[Statement]:
+    variables, new = merged(loop.loops, [*nest.body, *nest.last])
+    body, last = ([replaced(s, new) for s in part] for part in (nest.body, nest.last))
+    start, end = innermost(variables[-1], nest.totals, body, block)
+    inside: list[Statement] = [(start,), *body, (end,)]
+    if last:
+        inside = [("{",), *nest.first, *inside, *last, ("}",)]
+    heads: list[Statement] = [(head_of(v),) for v in variables[:-1]]
+    if not nest.sums.ends:
+        return [*heads, *inside]
+    # Loops over terms are not merged with the others, which the results depend on.
+    terms = {v for e in loop.loops[: sum(nest.sums.over)] for v in e.terms}
+    over = [v for v in variables if any(v in new.get(t, Expr({t: 1})).terms for t in terms)]
+    k, size = part_of(over, TERMS)
+    begin, head = blocks_of(variables[k], size)
+    inside = [*nest.sums.starts, (head,), *heads[k + 1 :], *inside, *nest.sums.ends]
+    return [*heads[:k], (begin,), *inside, ("}",)]
+
+
+def write_map(stage: Stage, loop: Loop, it: Rows, code: Code, statements: list[Statement]) -> None:
+    value = stage.value
+    index = stage.layout.index(it.places[value])
+    name = it.names[value]
+    if value in it.plan.stored:
+        statements.append((Access(value, it.plan.layouts[value].address(index)), f" = {name};"))
+        return
+    inner, extents = inner_of(stage, it.places[value], it)
+    if extents and is_read_elsewhere(value, it):
+        declare(value, extents, it, code)
+        target = Access(place_of(value, extents, it), flat(inner, extents))
+        statements.append((target, f" = {name};"))
+
+
+def is_read_elsewhere(value: Value, it: Rows) -> bool:
+    return any(
+        value in it.plan.reads[s.value] and it.home[s.value] != it.home[value]
+        for s in it.kernel.stages
+    )
+
+
+def in_parts(stage: Stage) -> bool:
+    """Whether a reduction is a sum of many floats, whose total is kept in float64."""
+    gone = math.prod(n for n, g in zip(stage.dims, stage.gone, strict=True) if g)
+    return name_of(stage.value) == "sum" and stage.value.dtype.kind == "f" and gone > TERMS
+
+
+def write_reduction(stage: Stage, loop: Loop, it: Rows, code: Code, nest: Nest) -> None:
+    value = stage.value
+    name, x, kind = name_of(value), it.names[value], ctype(value.dtype)
+    across = mode(stage, it.rows) == "across"
+    kept = [p for p, g in zip(it.places[value], stage.gone, strict=True) if not g]
+    inner, extents = inner_of(stage, tuple(kept), it)
+    if extents:
+        write_several(stage, loop, it, code, nest, inner, extents)
+        return
+    start = start_of(stage)
+    total = f"r{local(value, it)}"
+    inits = code.before if across else code.row
+    alone = not loop.extents and not (across and it.is_flat)  # a term for each row
+    totals = [] if alone else nest.totals
+    if name in ("argmax", "argmin"):
+        write_search(stage, it, code, nest.body, total, start)
+        totals.append(Total(total, ""))
+    elif name in ("max", "min") and value.dtype.kind == "f":
+        inits.append((f"{kind} {total} = {start}; int {total}n = 0;",))
+        sign = ">" if name == "max" else "<"
+        nest.body.append(
+            (f"{total} = {x} {sign} {total} ? {x} : {total}; {total}n |= {x} != {x};",)
+        )
+        totals += [Total(total, name), Total(f"{total}n", "|")]
+        ends_or_after = code.after if across else nest.ends
+        ends_or_after.append((f"const {kind} {total}v = {total}n ? NAN : {total};",))
+    elif name == "sum" and value.dtype.kind == "f":
+        inits.append((f"double {total} = 0;",))
+        nest.body.append((f"{total}{'p' * (not alone)} += {x};",))
+        totals.append(Total(total, "+", kind))
+    else:
+        wide = "int" if name in ("any", "all") else kind
+        inits.append((f"{wide} {total} = {start};",))
+        nest.body.append((f"{total} = {added(name, total, x)};",))
+        totals.append(Total(total, CLAUSES[name or ""]))
+    result = result_name(stage, it)
+    if across:
+        code.after.append((Access(Scratch(value, 1, in_parts(stage)), ZERO), f" = {result};"))
+    elif value in it.plan.stored:
+        index = stage.result(it.places[value])
+        nest.ends.append((Access(value, it.plan.layouts[value].address(index)), f" = {result};"))
+
+
+def write_several(
+    stage: Stage,
+    loop: Loop,
+    it: Rows,
+    code: Code,
+    nest: Nest,
+    inner: Index,
+    extents: tuple[int, ...],
+) -> None:
+    """A reduction with several results in a row, or across rows."""
+    value, x = stage.value, it.names[stage.value]
+    across = mode(stage, it.rows) == "across"
+    if across:
+        place: Access = Access(Scratch(value, math.prod(extents)), flat(inner, extents))
+    else:
+        place = stored(stage, stage.result(it.places[value]), inner, extents, it)
+        if value not in it.plan.stored:
+            declare(value, extents, it, code)
+    inits = code.before if across else code.row
+    if not in_parts(stage):
+        inits += each(inner, (place, f" = {start_of(stage)};"))
+        parts = split_text(added(name_of(value), "\0", x), place)
+        nest.body.append((place, " = ", *parts, ";"))
+        return
+    whole = Access(wide_place(value, extents, it, code, across), flat(inner, extents))
+    inits += each(inner, (whole, " = 0;"))
+    if not across:
+        nest.ends += each(inner, (place, " = ", whole, ";"))
+    results = flat(inner, extents).variables()
+    over = tuple(not v.variables() & results for v in loop.loops)
+    if over[-1]:  # the terms of one result are next to each other
+        total = f"r{local(value, it)}"
+        nest.totals.append(Total(total, "+", ctype(value.dtype)))
+        nest.body.append((f"{total}p += {x};",))
+        nest.first.append((f"double {total} = 0;",))
+        nest.last.append((whole, f" += {total};"))
+    elif over == tuple(sorted(over, reverse=True)) and nest.sums.over in ((), over):
+        sums = nest.sums if any(over) else code.sums
+        sums.over = over
+        sums.starts += each(inner, (place, " = 0;"))
+        sums.ends += each(inner, (whole, " += ", place, ";"))
+        nest.body.append((place, " += ", f"{x};"))
+    else:  # the loops over terms are not outermost: there are no parts, so all of it in float64
+        nest.body.append((whole, f" += {x};"))
+
+
+def each(inner: Index, statement: Statement) -> list[Statement]:
+    """A statement for each of the results in a row."""
+    loops, new = merged(inner, [statement])
+    return [*((head_of(v),) for v in loops), replaced(statement, new)]
+
+
+def wide_place(value: Value, extents: tuple[int, ...], it: Rows, code: Code, across: bool) -> Any:
+    """Where the totals of sums are, in float64."""
+    entries = math.prod(extents)
+    if across or entries > LARGEST:
+        return Scratch(value, entries, True)
+    code.before.append((f"double {local(value, it)}d[{entries}];",))
+    return f"{local(value, it)}d"
+
+
+def write_search(
+    stage: Stage,
+    it: Rows,
+    code: Code,
+    statements: list[Statement],
+    total: str,
+    start: str,
+) -> None:
+    """argmax and argmin: the first of the largest or smallest entries, or the first NaN."""
+    value = stage.value
+    x, dtype = it.names[value], value.inputs[0].dtype
+    index = stage.layout.index(it.places[value])
+    reduced = sorted(stage.reduced)
+    shape = value.inputs[0].shape
+    place = flat([index[k] for k in reduced], [shape[k] for k in reduced])
+    sign = ">" if name_of(value) == "argmax" else "<"
+    code.row.append((f"{ctype(dtype)} {total} = {start}; int64_t {total}i = -1;",))
+    better = f"{x} {sign} {total} || ({x} != {x} && {total} == {total})"
+    first = f"{total}i < 0"
+    statements.append((f"if ({first} || {better}) {{ {total} = {x}; {total}i = ", place, "; }"))
+
+
+def split_text(text: str, access: Access) -> Parts:
+    """The text with an access in the place of each NUL."""
+    parts: list[str | Access | Expr] = []
+    for k, piece in enumerate(text.split("\0")):
+        parts += [access, piece] if k else [piece]
+    return tuple(parts)
+
+
+def ending(it: Rows, alias: dict[Value, Value]) -> Function | None:
+    """The function that combines the threads' parts of reductions across rows."""
+    writer = Writer(alias)
+    for stage in it.kernel.stages:
+        if stage.kind == "reduce" and mode(stage, it.rows) == "across":
+            write_ending(stage, it, writer)
+    return writer.function() if writer.statements else None
+
+
+def write_ending(stage: Stage, it: Rows, writer: Writer) -> None:
+    value = stage.value
+    layout = it.plan.layouts[value]
+    dims = tuple(n for n, g in zip(stage.dims, stage.gone, strict=True) if not g)
+    places = iter(variable(f"j{k}", n) for k, n in enumerate(dims))
+    every = [next(places) if not g else ZERO for g in stage.gone]
+    kept = tuple(p for p, g in zip(every, stage.gone, strict=True) if not g)
+    n = math.prod(dims)
+    part = flat(kept, dims)
+    whole = layout.address(stage.result(tuple(every)))
+    loops, new = merged(kept, [(part, whole)])
+    part, whole = part.replaced(new), whole.replaced(new)
+    partial, target = Scratch(value, n, in_parts(stage)), Access(value, whole)
+    kind = "int" if value.dtype.kind == "b" else ctype(partial.dtype)
+    for v in loops:
+        writer.add(head_of(v))
+    writer.add(f"{{ {kind} sum = ", Access(partial, part), ";")
+    other = Access(partial, part + Expr({Var("u", 64): n}))
+    writer.add("for (int u = 1; u < T; u++) { const ", kind, " x = ", other, "; ")
+    writer.add(f"sum = {added(name_of(value), 'sum', 'x')}; }}")
+    writer.add(target, " = sum; }")

@@ -1,0 +1,247 @@
+"""Guards: what a version (specialization) of a compiled function depends on, checked in every call.
+
+Guards compare by identity, not by equality: two Tensors of one number compare equal, and so do 1
+and 1.0. The fast check is one Python expression that is generated for the version, and takes some
+15 ns a guard: a loop over the guards takes three times as long.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterator
+from pickle import dumps
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from minigrad.autograd import recording
+from minigrad.compiler.frontend.capture import (
+    GONE,
+    READ,
+    SCALARS,
+    Captured,
+    Place,
+    Slots,
+    cached,
+    is_filled,
+    is_installed,
+    is_python,
+    top_of,
+)
+from minigrad.tensor import Tensor
+
+# Kinds of places whose values are lists.
+LISTED = {"length", "keys", "members", "values", "variables", "cached"}
+
+
+class Guards:
+    """The guards of a version: `values` that were captured, at `places`."""
+
+    def __init__(self, found: Captured) -> None:
+        self.found = found
+        self.places = [*tensor_places(found), *found.places.values()]
+        self.spaces = [(x, name) for x, name in found.spaces if not has_fixed_names(x, found)]
+        self.note()
+
+    def note(self) -> None:
+        """Capture the present values as those to compare with."""
+        self.values = [READ[kind][1](holder, key) for kind, holder, key, _ in self.places]
+        self.contents = [
+            (x, dict(x) if isinstance(x, dict) else list(x))
+            for kind, x, *_ in self.places
+            if kind in ("length", "keys", "members") and not isinstance(x, MappingProxyType)
+        ]
+        self.known = [list(x) for x, _ in self.spaces]
+
+    def add_gradients(self, changed: bool, discarded: set[Tensor]) -> None:
+        """Guard whether gradients are None, for Tensors where the function may read that, or where
+        its trace depends on it; not where it sets them to None first and never names `grad`."""
+        named = "grad" in self.found.names
+        for t in self.found.tensors.values():
+            if not (t.requires_grad and t.node.op is None):
+                continue
+            if named or ((changed or self.found.uses_gradients) and t not in discarded):
+                name = f"the gradient of {t.name or 'a Tensor'}"
+                self.places.append(("gradient", t, None, name))
+                self.values.append(t.node.grad is None)
+
+    def text(self, names: dict[str, Any]) -> Iterator[str]:
+        """The guards as Python expressions; the objects that they refer to are added to `names`."""
+        names |= {"cached": cached, "dumps": dumps, "is_filled": is_filled, "is_": operator.is_}
+        for k, ((kind, holder, key, _), value) in enumerate(
+            zip(self.places, self.values, strict=True)
+        ):
+            if kind == "keys" and {*map(type, value)} != {str}:
+                kind = "members"
+            elif kind == "cached":
+                value = [*map(id, value)]
+            names[f"h{id(holder)}"] = holder
+            text = key if kind == "attribute" else repr(key)
+            if type(key) not in (str, int):
+                names[f"key{k}"], text = key, f"key{k}"
+            names[f"v{k}"] = value
+            there = len(value) if kind == "length" else f"v{k}"
+            yield READ[kind][0].format(f"h{id(holder)}", text, there)
+        for k, ((x, _), known) in enumerate(zip(self.spaces, self.known, strict=True)):
+            names[f"h{id(x)}"], names[f"n{k}"] = x, known
+            yield f"[*h{id(x)}] == n{k}"
+
+    def broken(self) -> str:
+        """Which guard fails, in words; an empty string if none does."""
+        reason = self.changed() or self.added()
+        if not reason:  # other objects, but equal numbers; or new names that no code reads
+            self.note()
+        return reason
+
+    def changed(self) -> str:
+        for (kind, holder, key, name), value in zip(self.places, self.values, strict=True):
+            try:
+                now = READ[kind][1](holder, key)
+            except GONE:
+                return f"{name} is gone"
+            # READ makes the lists of LISTED kinds anew; a list of the user's is compared by `is`.
+            if not (same(tuple(now), tuple(value)) if kind in LISTED else same(now, value)):
+                return difference(kind, holder, name, value, now)
+        return ""
+
+    def added(self) -> str:
+        """Whether there is a new name that the function may read, in words."""
+        for (x, name), known in zip(self.spaces, self.known, strict=True):
+            for key in x:
+                new = key not in known
+                if new and (self.found.counts(key) or not issubclass(type(x[key]), SCALARS)):
+                    return f"{name} had no {key!r}"
+        return ""
+
+    def restore(self) -> None:
+        """Put everything back as it was."""
+        for x, before in self.contents:
+            now, then = (each.values() if isinstance(each, dict) else each for each in (x, before))
+            if len(x) != len(before) or any(map(operator.is_not, now, then)):
+                x.clear()
+                x.update(before) if isinstance(x, dict | set) else x.extend(before)
+        for (x, _), known in zip(self.spaces, self.known, strict=True):
+            for key in [key for key in x if key not in known]:
+                del x[key]
+        for place, value in zip(self.places, self.values, strict=True):
+            if isinstance(place, Place):
+                place.restore(value)
+
+
+def has_fixed_names(space: Any, found: Captured) -> bool:
+    """Whether no name is looked for that is new in a namespace: in what describes a function or a
+    class, there is none; modules of libraries are shared with other code."""
+    name = space.get("__name__")
+    if name is None or isinstance(space, Slots):
+        return name is not None
+    return is_python(name) or top_of(name) == "minigrad" or is_installed(name, found)
+
+
+def tensor_places(found: Captured) -> Iterator[tuple[str, Any, Any, str]]:
+    """The guards on captured Tensors."""
+    for t in found.tensors.values():
+        name = f"the Tensor {t.name}" if t.name else "the Tensor"
+        yield "array", t, None, name
+        yield "flag", t, None, name
+        if "name" in found.names:
+            yield "attribute", t, "name", f"the name of {name}"
+
+
+def difference(kind: str, holder: Any, name: str, value: Any, now: Any) -> str:
+    """How a value differs from what it was, in words."""
+    if kind in ("array", "flag"):
+        return f"{name} of shape {holder.shape} has another array, or requires_grad"
+    if kind in ("absent", "empty"):
+        return f"{name} had no value"
+    if kind in LISTED:
+        keyed = isinstance(holder, dict) and kind != "values"
+        new = [key for key in now if key not in value] if keyed else []
+        if new:
+            return f"{name} had no {new[0]!r}, and has {repr(holder[new[0]])[:60]}"
+        if len(now) != len(value):
+            return f"{name} had {len(value)} things in it and has {len(now)}"
+        return f"{name} has other things in it, or in another order"
+    return f"{name} was {repr(value)[:60]} and is {repr(now)[:60]}"
+
+
+def same(now: Any, value: Any) -> bool:
+    """Whether these are the same object, or the same number, or tuples of such. 1 differs from 1.0
+    and 0.0 from -0.0, but NaN equals NaN."""
+    if now is value or type(now) is not type(value):
+        return now is value
+    if isinstance(now, tuple):
+        return len(now) == len(value) and all(map(same, now, value))
+    return isinstance(now, SCALARS) and repr(now) == repr(value)
+
+
+def look_text(arguments: Any, guards: Guards, names: dict[str, Any]) -> tuple[str, list[str]]:
+    """The fast check, as an expression in `args` and `kwargs` that is true if these arguments, and
+    all that is captured, are as the version needs them; and its names for the arrays in them."""
+    args, kwargs = arguments
+    names |= {"np": np, "Tensor": Tensor, "recording": recording.get, "keywords": [*kwargs]}
+    names |= {"was_recording": recording.get(), "captured": guards.found.identities()}
+    arrays: list[str] = []
+    checks = ["recording() is was_recording", f"len(args) == {len(args)}"]
+    checks.append("[*kwargs] == keywords" if kwargs else "not kwargs")
+    given = [(f"args[{k}]", x) for k, x in enumerate(args)]
+    for at, argument in given + [(f"kwargs[{key!r}]", x) for key, x in kwargs.items()]:
+        checks += argument_text(at, argument, names, arrays)
+    leaves = names.pop("leaves", [])
+    if len(leaves) > 1:  # arguments that were one object still are, and no others
+        distinct = {id(x): text for x, text in reversed(leaves)}
+        checks += [f"{t} == {distinct[id(x)]}" for x, t in leaves if t != distinct[id(x)]]
+        checks.append(f"len({{{', '.join(distinct.values())}}}) == {len(distinct)}")
+    return " and ".join([*checks, *guards.text(names)]), arrays
+
+
+def argument_text(at: str, x: Any, names: dict[str, Any], arrays: list[str]) -> Iterator[str]:
+    """The checks of an argument, or of a part of it, which the expression `at` evaluates to."""
+    kind, own, array = type(x), len(names), x
+    names[f"t{own}"] = kind
+    if issubclass(kind, Tensor):
+        yield f"type(y{own} := {at}) is t{own} and (x{own} := y{own}.node)"
+        yield f"x{own}.op is {'' if x.node.op is None else 'not '}None"
+        yield f"x{own}.requires_grad is {x.requires_grad}"
+        yield f"(x{own}.grad is None) is {x.grad is None}"
+        yield from identity_text(f"y{own}", x, names)
+        at, array, kind = f"x{own}.value", x.data, type(x.data)
+    if issubclass(kind, np.ndarray):
+        names[f"k{own}"] = kind
+        names[f"s{own}"], names[f"d{own}"] = array.shape, array.dtype
+        arrays.append(f"a{own}")
+        yield f"type(a{own} := {at}) is k{own}"
+        yield f"a{own}.shape == s{own} and a{own}.dtype is d{own}"
+        if array is x:
+            yield from identity_text(f"a{own}", x, names)
+    elif isinstance(x, dict | list | tuple):
+        yield f"type(x{own} := {at}) is t{own}"
+        yield f"[*x{own}] == [*k{own}]" if isinstance(x, dict) else f"len(x{own}) == {len(x)}"
+        if isinstance(x, dict):
+            if hasattr(x, "default_factory"):
+                names[f"f{own}"] = x.default_factory
+                yield f"x{own}.default_factory is f{own}"
+            names[f"k{own}"], names[f"l{own}"] = dict.fromkeys(x), [*map(type, x)]
+            if {*names[f"l{own}"]} - {str}:
+                yield f"[*map(type, x{own})] == l{own}"
+        for key, part in x.items() if isinstance(x, dict) else enumerate(x):
+            text = repr(key) if type(key) in (str, int) else None
+            if text is None:
+                text = f"k{len(names)}"
+                names[text] = key
+            yield from argument_text(f"x{own}[{text}]", part, names, arrays)
+    else:
+        names[f"v{own}_"] = x
+        equal = kind in (bool, int, str, bytes)
+        yield f"type(x{own} := {at}) is t{own} and x{own} {'==' if equal else 'is'} v{own}_"
+
+
+def identity_text(at: str, x: Any, names: dict[str, Any]) -> Iterator[str]:
+    """Check that an argument is a captured object if it was one, and else is none of them."""
+    if id(x) in names["captured"]:
+        own = f"v{len(names)}_"
+        names[own] = x
+        yield f"{at} is {own}"
+    elif names["captured"]:
+        yield f"id({at}) not in captured"
+    names.setdefault("leaves", []).append((x, f"id({at})"))

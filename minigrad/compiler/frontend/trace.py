@@ -1,0 +1,473 @@
+"""From a function and its arguments to a graph of all that it computes."""
+
+from __future__ import annotations
+
+import operator
+import os
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from minigrad.autograd import switched
+from minigrad.compiler.frontend.capture import GONE, SCALARS, Captured, Place
+from minigrad.compiler.frontend.derivative import Derivative, derivative_of
+from minigrad.compiler.frontend.tracer import (
+    ARRAY_MAKERS,
+    DTYPES,
+    Recorder,
+    TraceError,
+    Tracer,
+    array_maker,
+    check_same,
+    checked,
+    in_progress,
+    is_number,
+    traced_apply,
+    tracing,
+    varies,
+)
+from minigrad.compiler.frontend.vjp_cache import traced_shares
+from minigrad.compiler.graph.ir import Graph, Value
+from minigrad.errors import UnsupportedError
+from minigrad.graph import Node
+from minigrad.random import draw
+from minigrad.tensor import Tensor, value_of
+from minigrad.transforms import leaves_of, like
+from minigrad.watch import replacing
+from minigrad.writes import USED_UP
+
+
+@dataclass(eq=False)
+class Traced:
+    """A graph, and what its inputs, states and outputs are in the program.
+
+    - `arguments`: the graph's inputs for the arrays and Tensors in the arguments.
+    - `states`: arrays outside of the function that the graph reads, and may write.
+    - `rates`: learning rates, read at each call.
+    - `drawn`: random numbers, with their generators, in the order in which each call draws them.
+    - `grads`: Tensors whose gradients are state: the step accumulates into them, or reads them.
+    - `added`: those of them whose gradients it does nothing with but add to them.
+    - `fresh`: Tensors whose gradients the step clears, with what they are after it: None, or
+      USED_UP where new gradients are consumed by the step's own update, and not kept.
+    - `form`: how the returned parts are nested; `kinds`: what each part is, see `kind_of`.
+    - `derivative`: how the returned parts depend on Tensors; `recorded`: which of them do.
+    - `read`: numbers of captured arrays that the function read; `contents`: those of captured
+      arrays that NumPy may have read. Both are guarded.
+    - `discarded`: Tensors whose gradients the step clears before anything else.
+    """
+
+    graph: Graph
+    arguments: list[Value]
+    states: list[tuple[Any, Value]]
+    rates: list[tuple[dict[str, Any], str, Value]]
+    drawn: list[tuple[Any, Value]]
+    grads: list[tuple[Tensor, Value]]
+    added: set[Tensor]
+    fresh: list[tuple[Tensor, Any]]
+    form: Any
+    kinds: list[Any]
+    derivative: Derivative | None
+    recorded: list[bool]
+    read: dict[Value, np.ndarray]
+    contents: list[tuple[np.ndarray, bytes]]
+    discarded: set[Tensor]
+
+
+def is_array(x: Any) -> bool:
+    return isinstance(x, Tensor | np.ndarray | Tracer)
+
+
+def kind_of(x: Any) -> Any:
+    """What a returned part is: Tensor, np.ndarray, np.generic for a number, or else x itself."""
+    if isinstance(x, Tensor):
+        return Tensor
+    if isinstance(x, Tracer) and is_number(x):
+        return np.generic
+    return np.ndarray if is_array(x) else x
+
+
+def leaf(kind: str, array: Any) -> Value:
+    """A leaf of the graph for an array, in native byte order."""
+    dtype = checked(array.dtype.newbyteorder("="))
+    return Value(None, (), {}, array.shape, dtype, kind)
+
+
+@dataclass(eq=False)
+class World:
+    """What tracers replace while a function is traced, and by which values of the graph: Tensors,
+    items of containers, arrays in the arguments, captured arrays, gradients of leaves."""
+
+    tensors: list[tuple[Tensor, Value]]
+    items: list[tuple[Any, Any, Value]]
+    arrays: list[tuple[np.ndarray, Value]]
+    grads: dict[Tensor, Value]
+    captured: list[tuple[np.ndarray, Value]]
+    places: list[tuple[Place, Any]]
+
+
+def world_of(given: list[Any], found: Captured, recorder: Recorder) -> World:
+    own = {id(x): x for x in given if isinstance(x, Tensor)}
+    arrays = {id(x): x for x in given if isinstance(x, np.ndarray)}
+    captured = [(x, recorder.state(x)) for x in found.arrays.values() if can_stand_in(x, found)]
+    slots = (holder[key] for holder, key, _ in found.slots)
+    free = {id(x) for x, _ in captured}
+    for x in [*found.arrays.values(), *(x for x in slots if not found.can_move(x))]:
+        if id(x) not in free:
+            recorder.contents[id(x)] = x, x.tobytes()
+    tensors = [(t, leaf("input", t.data)) for t in own.values()]
+    tensors += [(t, leaf("state", t.data)) for key, t in found.tensors.items() if key not in own]
+    groups = [group for each in found.optimizers.values() for group in each.param_groups]
+    items = [(holder, key, leaf("state", holder[key])) for holder, key, _ in found.slots]
+    items += [(group, "lr", leaf("input", np.zeros(()))) for group in groups if "lr" in group]
+    return World(
+        tensors,
+        items,
+        [(x, leaf("input", x)) for x in arrays.values()],
+        {t: leaf("state", t.data) for t, _ in tensors if t.requires_grad and t.node.op is None},
+        captured,
+        [(place, place.read()) for place in found.places.values() if place.takes],
+    )
+
+
+def can_stand_in(x: np.ndarray, found: Captured) -> bool:
+    """Whether a tracer can be put into every place in which a captured array is."""
+    return type(x) is np.ndarray and x.dtype.newbyteorder("=") in DTYPES and found.can_move(x)
+
+
+def with_tracers(x: Any, tracers: dict[int, Any]) -> Any:
+    """The tracer of an array; a tuple with its arrays replaced; else x."""
+    if isinstance(x, tuple) and id(x) not in tracers:
+        parts = [with_tracers(part, tracers) for part in x]
+        if any(map(operator.is_not, parts, x)):
+            tracers[id(x)] = x._make(parts) if hasattr(x, "_make") else tuple(parts)
+    return tracers.get(id(x), x)
+
+
+@contextmanager
+def replaced(world: World, tracers: dict[int, Any]) -> Iterator[list[Node]]:
+    """Inside, tracers are in place of all arrays (`tracers`, by the arrays' ids); afterwards
+    everything is restored. A place that the function assigned itself is left, for the guards to
+    find."""
+    nodes = [(t, t.node, getattr(t, "root", None)) for t, _ in world.tensors]
+    values = [(holder, key, holder[key]) for holder, key, _ in world.items]
+    items = [(holder, key, Tracer(value)) for holder, key, value in world.items]
+    kept = zip(values, items, strict=True)
+    tracers |= {id(x): new for (*_, x), (*_, new) in kept if isinstance(x, np.ndarray)}
+    moved = [(place, x, with_tracers(x, tracers)) for place, x in world.places]
+    moved = [(place, x, new) for place, x, new in moved if new is not x]
+
+    def restore() -> None:
+        for t, node, root in nodes:
+            t.node = node
+            if root is not None:  # a view again
+                t.root = root  # type: ignore[attr-defined]  # a View's
+        for holder, key, value in values:
+            holder[key] = value
+        for place, x, new in moved:
+            with suppress(*GONE):
+                if place.read() is new:
+                    place.put(x)
+
+    try:
+        for place, _, new in moved:
+            place.put(new)
+        given = {t: value for t, value in world.grads.items() if t.node.grad is not None}
+        stand_ins = [stand_in(t, value, given.get(t)) for t, value in world.tensors]
+        for (t, _), node in zip(world.tensors, stand_ins, strict=True):
+            t.node = node
+        for holder, key, tracer in items:
+            holder[key] = tracer
+        yield stand_ins
+    finally:
+        try:
+            restore()
+        finally:  # again, if Ctrl-C interrupted it
+            restore()
+
+
+def stand_in(t: Tensor, value: Value, grad: Value | None) -> Node:
+    """The leaf in place of a Tensor's node: the graph that computed it is hidden."""
+    node = Node(Tracer(value), t.node.requires_grad)  # type: ignore[arg-type]  # as an array
+    node.name = t.node.name
+    node.grad = None if grad is None else Tracer(grad)
+    return node
+
+
+@dataclass(eq=False)
+class End:
+    """The end of a traced run: what the function returned, and what it left in every place.
+
+    `nodes`: those of returned Tensors that require a gradient, else None. `stand_ins`: the leaves
+    in place of Tensors outside.
+    """
+
+    nodes: list[Node | None]
+    stand_ins: list[Node]
+    output: Any
+    results: list[Any]
+    tensors: list[Any]
+    items: list[Any]
+    arrays: list[Any]
+    grads: list[Any]
+
+    def values(self) -> list[Any]:
+        return [*self.results, *self.tensors, *self.items, *self.arrays, *self.grads]
+
+
+@contextmanager
+def patched() -> Iterator[None]:
+    """Inside, np.array and its like take tracers; and generators of random numbers that are made
+    without a seed are refused, and whatever else asks the system for random numbers."""
+    seed, drawn = random.Random.seed, os.urandom
+
+    def check(wanting: bool) -> None:
+        if wanting and tracing.get() is not None:
+            raise TraceError(
+                "a compiled function makes random numbers from no seed, which would be the same at "
+                "every call: draw them outside and pass them in, or give a seed"
+            )
+
+    def seed_checked(self: Any, a: Any = None, *version: Any) -> None:
+        check(a is None)
+        seed(self, a, *version)
+
+    def urandom(size: int) -> bytes:
+        check(True)
+        return drawn(size)
+
+    patches: list[tuple[Any, str, Any]] = [(np, name, array_maker(name)) for name in ARRAY_MAKERS]
+    patches += [(random.Random, "seed", seed_checked)]
+    patches += [(os, "urandom", urandom), (random, "_urandom", urandom)]
+    before = [(holder, name, getattr(holder, name)) for holder, name, _ in patches]
+    try:
+        for patch in patches:
+            setattr(*patch)
+        yield
+    finally:
+        for patch in before:
+            setattr(*patch)
+
+
+@contextmanager
+def traced(recorder: Recorder) -> Iterator[None]:
+    """Inside, ops take tracers, and are recorded."""
+    with (
+        patched(),
+        replacing(traced_apply, traced_shares),
+        switched(tracing, recorder),
+        switched(draw, recorder.draw),
+    ):
+        in_progress.append(recorder)
+        try:
+            yield
+        finally:
+            in_progress.remove(recorder)
+            # Even if the function caught it, or NumPy raised another error because of it.
+            if recorder.refusal is not None:
+                raise recorder.refusal from None
+
+
+def run(function: Callable[..., Any], arguments: Any, world: World, recorder: Recorder) -> End:
+    """Run a function on tracers in place of the arrays in its arguments and its state."""
+    captured = {id(x): Tracer(value) for x, value in world.captured}
+    stand_ins = {id(x): Tracer(value) for x, value in world.arrays}
+    recorder.stand_ins = {id(x) for key, x in captured.items() if key not in stand_ins}
+    given = (stand_ins.get(id(x), x) for _, x in leaves_of(arguments))
+    with replaced(world, captured | stand_ins) as nodes, traced(recorder):
+        args, kwargs = like(arguments, given)
+        before = leaves_of((args, kwargs))
+        output = function(*args, **kwargs)
+        check_containers(before, leaves_of((args, kwargs)))
+        check_gradients(world, nodes)
+        end = End(
+            [recorded_node(x) for _, x in leaves_of(output)],
+            nodes,
+            output,
+            [value_of(x) for _, x in leaves_of(output)],
+            [t.data for t, _ in world.tensors],
+            [holder[key] for holder, key, _ in world.items],
+            [*stand_ins.values()],
+            [value_of(t.grad) for t in world.grads],
+        )
+        for x in end.values():
+            if isinstance(x, Tracer):
+                _ = x.value  # brings a view up to date with all writes, while that is recorded
+        return end
+
+
+def check_containers(before: list[tuple[str, Any]], after: list[tuple[str, Any]]) -> None:
+    """A function is traced with copies of the dicts and lists in its arguments."""
+    same = len(before) == len(after) and all(
+        at == place and x is y for (at, x), (place, y) in zip(before, after, strict=True)
+    )
+    if not same:
+        places = [at for at, x in after if all(x is not y or at != place for place, y in before)]
+        where = ", ".join(places) or "what it removes"
+        raise TraceError(
+            f"a compiled function changes a dict or list that it is given, at {where}: return what "
+            "it computes, and let the caller put it there. Arrays in it can be written into, as in "
+            "d['x'][...] = y"
+        )
+
+
+def recorded_node(x: Any) -> Node | None:
+    return x.node if isinstance(x, Tensor) and x.requires_grad else None
+
+
+def check_gradients(world: World, nodes: list[Node]) -> None:
+    for (t, _), node in zip(world.tensors, nodes, strict=True):
+        if t not in world.grads and node.grad is not None:
+            raise UnsupportedError(
+                f"a compiled function goes back through a Tensor of shape {t.shape} that was "
+                "computed outside of it: detach() it first, or compute it in the function as well"
+            )
+        if t.node is not node and t.node.requires_grad and t.node.op is not None:
+            raise UnsupportedError(
+                f"a compiled function writes a value with a gradient into a Tensor of shape "
+                f"{t.shape}, which would lose it: write the value's detach(), or return it"
+            )
+
+
+def trace(
+    function: Callable[..., Any], arguments: Any, found: Captured
+) -> tuple[Traced, Callable[[], None]]:
+    """Trace a function. Returns the trace, and a function that traces again and compares.
+
+    Args:
+        function: the step.
+        arguments: (args, kwargs), whose arrays and Tensors become inputs.
+        found: what it captures.
+
+    Raises:
+        TraceError: if it reads a value that is computed in it.
+        UnsupportedError: if it writes where it cannot.
+    """
+    given = [x for _, x in leaves_of(arguments)]
+    recorder = Recorder(found.arrays.values())
+    world = world_of(given, found, recorder)
+    end = run(function, arguments, world, recorder)
+
+    def again() -> None:
+        recorder.start_again()
+        check_ends(end, run(function, arguments, world, recorder), recorder)
+
+    return traced_from(given, world, end, recorder), again
+
+
+def check_ends(end: End, other: End, recorder: Recorder) -> None:
+    recorder.check_end()
+    one, two = end.values(), other.values()
+    if len(one) != len(two):
+        raise varies()
+    for before, x in zip(one, two, strict=True):
+        if isinstance(x, Tracer) and isinstance(before, Tracer):
+            if x.value is not before.value:
+                raise varies()
+        elif is_array(x) and is_array(before):
+            check_same(x, recorder.value_of(before))
+        elif x is not before and not isinstance(x, SCALARS):
+            raise TraceError(
+                f"a compiled function returns a {type(x).__name__}: return arrays, Tensors and "
+                "numbers, alone or in dicts, lists and tuples"
+            )
+        elif type(x) is not type(before) or repr(x) != repr(before):
+            raise varies()
+
+
+def traced_from(given: list[Any], world: World, end: End, recorder: Recorder) -> Traced:
+    """The graph of what was recorded."""
+    places = [value for _, value in world.tensors]
+    places += [value for *_, value in world.items] + [value for _, value in world.arrays]
+    ends = list(map(recorder.value_of, [*end.tensors, *end.items, *end.arrays]))
+    outputs = [recorder.value_of(x) for x in end.results if is_array(x)]  # state, maybe
+    rates = [(holder, key, v) for holder, key, v in world.items if v.kind == "input"]
+    writes = [(v, x) for v, x in zip(places, ends, strict=True) if v is not x]
+    if any(target is value for target, _ in writes for _, _, value in rates):
+        raise UnsupportedError(
+            "a compiled function sets a learning rate: step a schedule outside of it, and it reads "
+            "the new rate at its next call"
+        )
+    by_id = {id(x): v for x, v in [*world.tensors, *world.arrays]}
+    arguments = [by_id[id(x)] for x in given if is_array(x)]
+    states: list[tuple[Any, Value]] = [(t.data, v) for t, v in world.tensors if v.kind == "state"]
+    states += [(holder[key], v) for holder, key, v in world.items if v.kind == "state"]
+    used = {x for value in recorder.values for x in value.inputs if type(x) is Value}
+    used |= {*outputs, *ends, *recorder.read}
+    states += [(v.array, v) for v in recorder.leaves if v.kind == "state" and v in used]
+    results = [x for _, x in leaves_of(end.output)]
+    graph = Graph(
+        list(dict.fromkeys(arguments)) + [v for *_, v in rates] + [v for _, v in recorder.drawn],
+        [v for _, v in states] + list(world.grads.values()),
+        outputs,
+        writes,
+    )
+    graph, grads, added, fresh = gradients(graph, world, end, recorder)
+    form = like(end.output, iter(range(len(results))))
+    kinds = list(map(kind_of, results))
+    derivative = derivative_of(
+        [node for node in end.nodes if node is not None],
+        dict(zip(end.stand_ins, world.tensors, strict=True)),
+        {target for target, _ in writes},
+        recorder,
+    )
+    recorded = [derivative is not None and node in derivative.outputs for node in end.nodes]
+    cleared = recorder.cleared
+    return Traced(
+        *(graph, arguments, states, rates, recorder.drawn, grads, added, fresh, form, kinds),
+        *(derivative, recorded, recorder.read, [*recorder.contents.values()]),
+        {t for (t, _), node in zip(world.tensors, end.stand_ins, strict=True) if node in cleared},
+    )
+
+
+def gradients(
+    graph: Graph, world: World, end: End, recorder: Recorder
+) -> tuple[Graph, list[tuple[Tensor, Value]], set[Tensor], list[tuple[Tensor, Any]]]:
+    """The graph with the writes of gradients; the Tensors whose gradients are state, because the
+    graph reads or leaves them; those of them whose gradients are only added to; and those whose
+    gradients are cleared, with what they are afterwards."""
+    grads, fresh, writes = [], [], []
+    ends = [None if last is None else recorder.value_of(last) for last in end.grads]
+    before = dict.fromkeys([*graph.inputs, *graph.states, *recorder.leaves])
+    graph = replace(graph, recorded=[*before, *recorder.values])
+    used = computed = {*graph.order}
+    # A gradient that was there can only be reached through itself, or where others use it.
+    if unused := [x for x in ends if x is not None and x not in used]:
+        used = {*replace(graph, outputs=[*graph.outputs, *unused]).order}
+    updated = {target for target, _ in graph.writes}
+    pairs = zip(world.tensors, end.stand_ins, strict=True)
+    nodes = {t: (node, value) for (t, value), node in pairs}
+    for (t, value), end_value in zip(world.grads.items(), ends, strict=True):
+        node, data = nodes[t]
+        discarded = node in recorder.cleared
+        left = end_value is (None if t.node.grad is None else value)
+        if left and value not in computed and not discarded:
+            continue
+        # A gradient that each call computes anew, and its update consumes, is not kept.
+        used_up = value not in used and discarded and data in updated
+        if end_value is None or (end_value is not value and used_up):
+            fresh.append((t, None if end_value is None else USED_UP))
+        elif end_value is not value:
+            writes.append((value, end_value))
+        if value in used or (end_value not in (None, value) and not used_up):
+            grads.append((t, value))
+    last = dict(zip(world.grads.values(), ends, strict=True))
+    terms = [x for _, v in grads for x in terms_of(last[v], v)]
+    read = {*replace(graph, outputs=[*graph.outputs, *terms]).order} if grads else set()
+    added = {t for t, value in grads if value not in read}
+    graph = replace(graph, writes=graph.writes + writes) if writes else graph
+    return graph, grads, added, fresh
+
+
+def terms_of(end: Value | None, value: Value) -> list[Value]:
+    """What is added to a gradient, if nothing else is done with it; or else what it ends as."""
+    terms, x = [], end
+    while x is not value:
+        if type(x) is not Value or x.op is None or x.op.name != "add":
+            return [] if end is None else [end]
+        x, term = x.inputs
+        terms.append(term)
+    return [term for term in terms if type(term) is Value]

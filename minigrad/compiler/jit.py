@@ -1,0 +1,312 @@
+"""What `minigrad.compile` returns: it chooses, or makes, a specialization for each call."""
+
+from __future__ import annotations
+
+import functools
+import gc
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import Context, ContextVar
+from pickle import dumps, loads
+from random import Random
+from typing import Any, Generic, ParamSpec, TypeVar
+
+import numpy as np
+
+from minigrad.autograd import recording
+from minigrad.compiler.frontend.capture import captured, is_itself
+from minigrad.compiler.frontend.guards import Guards
+from minigrad.compiler.frontend.trace import Traced, is_array, trace
+from minigrad.compiler.frontend.tracer import TraceError, changed_in_place, in_progress, tracing
+from minigrad.compiler.graph.simplify import optimized
+from minigrad.compiler.report.report import Report, report
+from minigrad.compiler.runtime.interpreter import NumpyProgram
+from minigrad.compiler.runtime.program import Program
+from minigrad.compiler.specialization import OTHERWISE, Version
+from minigrad.compiler.target.toolchain import BuildError, after_fork
+from minigrad.errors import plain, warn
+from minigrad.tensor import Tensor
+from minigrad.transforms import leaves_of
+from minigrad.watch import watchers
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+# How many versions of a function are kept, and after how many traces there is a warning.
+KEPT, MANY = 32, 16
+# Tracing puts tracers where all threads see them: one thread at a time traces and reads arguments.
+tracing_lock = threading.RLock()
+PATIENCE = 5.0  # seconds in which a trace should go on
+
+
+# The context variable in which NumPy keeps the state of np.errstate, and its default value. Reading
+# it costs some 50 ns; np.geterr() costs half as much as a whole call of a compiled function.
+umath = np._core.umath  # type: ignore[attr-defined]  # not in NumPy's stubs
+errors_of: Any = getattr(umath, "_extobj_contextvar", ContextVar("errors", default=None))
+DEFAULT_ERRORS = Context().run(errors_of.get) or object()
+
+
+def raising() -> bool:
+    """Whether NumPy is to raise errors, print or call something where results are not finite."""
+    return not {"ignore", "warn"}.issuperset(np.geterr().values())
+
+
+@after_fork
+def forget_threads() -> None:
+    """In a forked process, no thread is left that could hold the lock."""
+    global tracing_lock
+    tracing_lock = threading.RLock()
+
+
+@contextmanager
+def turn() -> Iterator[None]:
+    """Inside, no other thread traces or reads arguments.
+
+    Raises:
+        TraceError: in a thread for which the trace of another one waits, as that cannot end.
+    """
+    lock, place = tracing_lock, None
+    while not lock.acquire(timeout=PATIENCE):
+        before, frames = place, sys._current_frames()
+        frame = next((frames.get(each.thread) for each in in_progress), None)
+        place = frame and (frame, frame.f_lasti)
+        if place and place == before:
+            raise TraceError(
+                "a compiled function is called in a thread for which another one waits that is "
+                "being compiled: call it in that function itself, without a thread"
+            )
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+class Compiled(Generic[P, R]):
+    """A function that is traced once for each kind of arguments, and then runs its graph.
+
+    `versions`: the compiled specializations, the last one used first. `reasons`: for each of the
+    last retraces that a failed guard caused, which one it was. It may be called from several
+    threads.
+    """
+
+    def __init__(self, function: Callable[P, R]) -> None:
+        functools.update_wrapper(self, function)
+        self.function = function
+        self.versions: list[Version] = []
+        self.reasons: list[str] = []
+        self.traces = 0
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        return self if instance is None else functools.partial(self, instance)
+
+    def __reduce__(self) -> Any:
+        """Pickle and copy by name, as functions are; without one, by the function it wraps. What
+        was compiled is left out."""
+        found: Any = sys.modules.get(self.__module__)
+        name = getattr(self, "__qualname__", "")
+        for part in name.split("."):
+            found = getattr(found, part, None)
+        return name if found is self else (Compiled, (self.function,))
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        # debug() watches each op; and a call while tracing is traced as part of the caller.
+        strict = errors_of.get() is not DEFAULT_ERRORS and raising()
+        if strict or watchers.get() or tracing.get():
+            return self.function(*args, **kwargs)
+        if self.versions:
+            version = self.versions[0]
+            found = version.quick(version, args, kwargs)
+            if found is not OTHERWISE:
+                return found
+        return self.general_call(*args, **kwargs)
+
+    def general_call(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Find the version for these arguments, or make it."""
+        with turn():
+            leaves: list[Any] = []
+            kinds = kind_of((args, kwargs), leaves)
+            given = [x for x in leaves if is_array(x)]
+            # Which arguments are the same object: they share writes and gradients.
+            first: dict[int, int] = {}
+            same = tuple([first.setdefault(id(x), k) for k, x in enumerate(given)])
+            key = kinds, same, recording.get()
+            version = self.find(key, given) or self.make(key, (args, kwargs), given)
+            arrays = [x.data if isinstance(x, Tensor) else x for x in given]
+            if version.overlaps(arrays):
+                return self.function(*args, **kwargs)
+        return version.run(arrays, given)
+
+    def find(self, key: Any, given: list[Any]) -> Version | None:
+        """The version for this kind of arguments that is not stale, moved to the front."""
+        reason = ""
+        for version in self.versions:
+            if version.key == key and version.finds_the_same(given):
+                why = version.stale()
+                if not why:
+                    self.versions.remove(version)
+                    self.versions.insert(0, version)
+                    return version
+                reason = reason or why
+        if reason:
+            self.reasons[:] = [*self.reasons[1 - KEPT :], reason]
+        return None
+
+    def make(self, key: Any, arguments: Any, given: list[Any]) -> Version:
+        with collector_paused():
+            traced, guards = traced_steadily(self.function, arguments)
+            program = program_of(traced)
+            version = Version(key, arguments, given, traced, guards, program)
+        self.versions = [version, *self.versions[: KEPT - 1]]
+        self.traces += 1
+        if self.traces == MANY:
+            why = self.reasons[-1] if self.reasons else "arguments of new shapes, dtypes or numbers"
+            name = getattr(self.function, "__qualname__", "a function")
+            warn(
+                f"{name} was traced and compiled {MANY} times, the last time for: {why}. Numbers "
+                "that change belong in arrays, and shapes that change can be padded",
+                RuntimeWarning,
+            )
+        return version
+
+    def explain(self, profile: bool = False) -> Report:
+        """The program that the last call ran: its kernels, and the work and memory traffic of each.
+
+        With `profile`, also how long each takes: see `Report.profile`.
+        """
+        found = report(self.function, self.versions[0] if self.versions else None)
+        return found.profile() if profile else found
+
+
+def kind_of(x: Any, leaves: list[Any]) -> Any:
+    """The key of the version for these arguments: everything but the numbers in arrays.
+
+    Arrays, Tensors and other values in the arguments are appended to `leaves`.
+    """
+    kind = type(x)
+    if issubclass(kind, Tensor):
+        leaves.append(x)
+        return kind, x.shape, x.dtype, x.requires_grad, x.node.op is None, x.node.grad is None
+    if issubclass(kind, np.ndarray):
+        leaves.append(plain(x))
+        return kind, x.shape, x.dtype
+    if issubclass(kind, dict):
+        keys = tuple([(type(key), key) for key in x])
+        parts = tuple([kind_of(part, leaves) for part in x.values()])
+        return kind, getattr(x, "default_factory", None), keys, parts
+    if issubclass(kind, list | tuple):
+        return kind, tuple([kind_of(part, leaves) for part in x])
+    if x is None:
+        return None
+    leaves.append(x)
+    # The repr tells 0.0 from -0.0, and is the same for any NaN.
+    return (kind, repr(x)) if is_itself(x) else id(x)
+
+
+def program_of(traced: Traced) -> Program | NumpyProgram:
+    """The graph as C; or, with a warning, run by NumPy where C cannot be built."""
+    try:
+        return Program(traced.graph)
+    except (BuildError, OSError) as error:
+        warn(f"compiled functions run on NumPy: {error}", RuntimeWarning)
+        return NumpyProgram(optimized(traced.graph))
+
+
+@contextmanager
+def collector_paused() -> Iterator[None]:
+    """Pause garbage collection: a trace keeps what it records, and scanning that takes a fifth of
+    the time. Afterwards all objects are moved to the oldest generation, which is scanned least."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            if not gc.get_freeze_count():
+                gc.freeze()
+                gc.unfreeze()
+            gc.enable()
+
+
+def traced_steadily(function: Callable[..., Any], arguments: Any) -> tuple[Traced, Guards]:
+    """Trace, and check that the function changes nothing outside of it.
+
+    In its first run it may set things up (a cache, a lazy attribute): then it is traced again.
+    """
+    first = Guards(captured(function, leaves_of(arguments, "argument ")))
+    try:
+        guards = first
+        for _ in range(2):
+            with unchanged_arrays(guards):
+                traced, again = trace(function, arguments, guards.found)
+            changed = guards.broken()
+            if not changed:
+                with unchanged_arrays(guards):
+                    again()
+                if not (changed := guards.broken()):
+                    guards.add_gradients(bool(traced.grads or traced.fresh), traced.discarded)
+                    return traced, guards
+                break
+            guards = Guards(captured(function, leaves_of(arguments, "argument ")))
+        raise changes(changed)
+    except BaseException:
+        first.restore()
+        raise
+
+
+def changes(what: str) -> TraceError:
+    return TraceError(
+        f"a compiled function changes what is outside of it: {what}. That would be done once, and "
+        "not at each call: return what is computed, and keep count outside"
+    )
+
+
+@contextmanager
+def unchanged_arrays(guards: Guards) -> Iterator[None]:
+    """Restore captured arrays and random generators at the end, and raise if they had changed."""
+    arrays = list(guards.found.arrays.values())
+    before = [array.copy() for array in arrays]
+    drawn = [(bits_of(x), x, name) for x, name in guards.found.generators.values()]
+    try:
+        yield
+    finally:
+        changed = [put_back(*pair) for pair in zip(arrays, before, strict=True)]
+        drawn = [(bits, x, name) for bits, x, name in drawn if bits_of(x) != bits]
+        for bits, x, _ in drawn:
+            set_bits(x, bits)
+    for *_, name in drawn:
+        raise TraceError(
+            f"a compiled function draws random numbers by {name}, which would be the same at every "
+            "call: draw them outside and pass them in"
+        )
+    if any(changed):
+        raise changed_in_place(arrays[changed.index(True)].shape)
+
+
+def bits_of(rng: Any) -> bytes:
+    """The state of a random generator: NumPy's, new or legacy, or Python's."""
+    if isinstance(rng, Random):
+        return dumps(rng.getstate())
+    return dumps(rng.get_state(False) if hasattr(rng, "get_state") else source_of(rng).state)
+
+
+def set_bits(rng: Any, bits: bytes) -> None:
+    if isinstance(rng, Random):
+        rng.setstate(loads(bits))
+    elif hasattr(rng, "set_state"):
+        rng.set_state(loads(bits))
+    else:
+        source_of(rng).state = loads(bits)
+
+
+def source_of(rng: Any) -> Any:
+    return getattr(rng, "bit_generator", rng)
+
+
+def put_back(array: np.ndarray, before: np.ndarray) -> bool:
+    """Restore an array; return whether it had changed."""
+    changed = array.tobytes() != before.tobytes()
+    if changed:
+        array[...] = before
+    return changed

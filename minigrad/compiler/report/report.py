@@ -1,0 +1,389 @@
+"""`explain` of a compiled function: its kernels, and what each costs."""
+
+from __future__ import annotations
+
+import ctypes
+import inspect
+import os
+import re
+import textwrap
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from minigrad.compiler.codegen.deduplicate import source_of
+from minigrad.compiler.graph.ir import Shape, Value
+from minigrad.compiler.loops.lowering import REDUCTIONS
+from minigrad.compiler.pipeline import ByNumpy
+from minigrad.compiler.report.page import page
+from minigrad.compiler.report.statistics import Description
+from minigrad.compiler.specialization import Version
+from minigrad.compiler.target.toolchain import machine
+from minigrad.errors import ArgumentError
+from minigrad.io import write
+from minigrad.nn import Module
+from minigrad.nn.summary import size
+from minigrad.transforms import leaves_of
+
+WIDTH = 100
+SHOWN = 4  # lines of a kernel's ops
+UNSEEN = "reshape expand copy transpose slice".split()  # ops that are not shown: they cost nothing
+
+
+@dataclass(eq=False, repr=False)
+class Report:
+    """The compiled program of a function for one kind of arguments; `print` shows a table.
+
+    `kernels` has the data, a dict for each distinct kernel: the fields of `DescribedKernel`;
+    `calls`, their numbers from 1; `reads` and `writes`, the names of arguments and states in the
+    first of them; `why`, for each value that could not join an earlier kernel, the reason;
+    `intensity`, operations (a multiply-add is two) per byte; and `seconds` of all calls together,
+    if measured. `times` has the seconds of each call. `source` is the C.
+
+    >>> from minigrad.compiler import compile
+    >>> f = compile(lambda x: (np.tanh(x) + 1.0).sum(axis=1))
+    >>> x = np.ones((8, 4), np.float32)
+    >>> y = f(x)
+    >>> explanation = f.explain()
+    >>> for kernel in explanation.kernels:
+    ...     print(kernel["kind"], kernel["rows"], kernel["ops"], kernel["read"], "bytes read")
+    rows 8 (('tanh', (8, 4)), ('add', (8, 4)), ('sum', (8,))) 128 bytes read
+    >>> len(explanation.profile().times)
+    1
+    """
+
+    title: str
+    version: Version | None = None
+    arguments: list[str] = field(default_factory=list)
+    times: list[float] | None = None
+
+    @property
+    def description(self) -> Description:
+        """The description in the plan; empty if nothing is compiled."""
+        return self.program.plan.description if self.compiled else Description()
+
+    @property
+    def program(self) -> Any:
+        return self.version.program if self.version else None
+
+    @property
+    def compiled(self) -> bool:
+        """Whether it runs as C, and not by NumPy."""
+        return hasattr(self.program, "plan")
+
+    @property
+    def threads(self) -> int:
+        return self.program.plan.threads if self.compiled else 1
+
+    @property
+    def arena(self) -> int:
+        """Bytes of memory for intermediate values."""
+        return self.program.plan.arena if self.compiled else 0
+
+    @property
+    def build_seconds(self) -> float:
+        """How long the C compiler took; 0 if the libraries were in the cache."""
+        return getattr(self.program, "build_seconds", 0.0)
+
+    @cached_property
+    def kernels(self) -> list[dict[str, Any]]:
+        names = names_of(self.version, self.arguments) if self.version else []
+        found: list[dict[str, Any]] = []
+        for kernel in self.description.kernels:
+            data = {**vars(kernel), "calls": [], "why": {}, "seconds": None}
+            operations = 2 * kernel.multiply_adds + kernel.operations
+            data["intensity"] = operations / max(kernel.read + kernel.written, 1)
+            data["shared"] = kernel.shared and self.threads > 1
+            found.append(data)
+        for number, call in enumerate(self.description.calls):
+            data = found[call.kernel]
+            if not data["calls"]:
+                data["reads"], data["writes"] = (
+                    [names[k] for k in leaves] for leaves in (call.reads, call.writes)
+                )
+            data["calls"].append(number + 1)
+            data["why"].update(call.why)
+            if self.times is not None:
+                data["seconds"] = (data["seconds"] or 0.0) + self.times[number]
+        return found
+
+    @cached_property
+    def source(self) -> str:
+        """The C of all distinct kernels, each headed by what it is."""
+        kernels = [data for data in self.kernels if data["text"]]
+        text = source_of([data["text"] for data in kernels], machine().vector) if kernels else ""
+        return re.sub(
+            r"^static void k(\d+)\(",
+            lambda found: f"{comment(kernels[int(found[1])])}\n{found[0]}",
+            text,
+            flags=re.MULTILINE,
+        )
+
+    def profile(self, repeats: int = 20) -> Report:
+        """The same with the time of each call, the median of `repeats` runs.
+
+        The program runs on the arrays of the last call, and state that it writes is restored; no
+        other thread should use that state meanwhile. A program that runs on NumPy, or has not run
+        yet, is not measured.
+
+        Raises:
+            ArgumentError: if repeats is below 1.
+            ValueError: if a state is read-only.
+        """
+        if repeats < 1:
+            raise ArgumentError(f"profile: repeats={repeats}, and it is 1 or more")
+        if self.version is None or not self.compiled or not is_bound(self.version):
+            return self
+        with self.version.lock, kept(self.version) as put_back:
+            runs = []
+            for _ in range(repeats + 1):
+                put_back()
+                self.program.renew_given()
+                runs.append(timed(self.program))
+        return replace(self, times=np.median(runs[1:], axis=0).tolist())
+
+    def html(self, path: str | os.PathLike[str]) -> None:
+        """Write it as a page: one file, which needs no network, with the C of each kernel.
+
+        An old file of that name is replaced once the new one is whole.
+        """
+        rows = [
+            {**data, "number": k + 1, "does": does(data), "comment": comment(data)}
+            for k, data in enumerate(self.kernels)
+        ]
+        write(path, page(self.title, self.head(), rows).encode())
+
+    def head(self) -> str:
+        """A line on the whole program."""
+        if self.version is None:
+            return "not compiled yet: call it first"
+        if not self.compiled:
+            count = sum(x.kind == "op" for x in self.version.traced.graph.order)
+            return f"runs on NumPy, op by op ({count} ops): no C was built"
+        took = f"built in {duration(self.build_seconds)}" if self.build_seconds else "built before"
+        parts = [
+            counted(len(self.kernels), "kernel"),
+            counted(len(self.description.calls), "call"),
+            counted(self.threads, "thread"),
+            f"arena {size(self.arena)}",
+            took,
+        ]
+        if self.times is not None:
+            parts.append(f"{duration(sum(self.times))} a run")
+        return ", ".join(parts)
+
+    def __str__(self) -> str:
+        lines = textwrap.wrap(f"{self.title}: {self.head()}", WIDTH, subsequent_indent="  ")
+        if self.kernels:
+            lines += [self.table(), *self.notes()]
+        return "\n".join(lines)
+
+    __repr__ = __str__
+
+    def table(self) -> str:
+        from tabulate import tabulate
+
+        last = "flop/B" if self.times is None else "time"
+        titles = ["", "kernel", "calls", "computes", "read", "written", "mul-adds", last]
+        cells = [
+            [
+                str(k + 1),
+                data["kind"] + "*" * data["shared"],
+                f"x{len(data['calls'])}" if len(data["calls"]) > 1 else "",
+                shortened(data, 34),
+                size(data["read"]),
+                size(data["written"]),
+                millions(data["multiply_adds"]),
+                rate(data["intensity"]) if self.times is None else duration(data["seconds"]),
+            ]
+            for k, data in enumerate(self.kernels)
+        ]
+        align = ("right", "left", "left", "left", *["right"] * 4)
+        return tabulate(cells, titles, disable_numparse=True, colalign=align)
+
+    def notes(self) -> Iterator[str]:
+        if any(data["shared"] for data in self.kernels):
+            yield f"* shared by {self.threads} threads"
+        reasons: dict[str, list[str]] = {}
+        for k, data in enumerate(self.kernels):
+            for label, reason in data["why"].items():
+                reasons.setdefault(reason, []).append(f"{k + 1} {label}")
+        if reasons:
+            yield "why fusion stopped, and a kernel was begun:"
+        for reason, places in reasons.items():
+            text = f"{reason}: {'; '.join(dict.fromkeys(places))}"
+            yield from textwrap.wrap(
+                text, WIDTH, initial_indent="  ", subsequent_indent="    ", max_lines=4
+            )
+
+
+def report(function: Callable[..., Any], version: Version | None) -> Report:
+    """The report of a version of a compiled function; version is None if it was not called yet."""
+    name = getattr(function, "__name__", "f")
+    if version is None:
+        return Report(name)
+    names = argument_names(function, version)
+    arrays = zip(names, version.inputs, strict=True)
+    given = ", ".join(f"{argument} {x.dtype} {x.shape}" for argument, x in arrays)
+    return Report(f"{name}({given})", version, names)
+
+
+# Names
+
+
+def argument_names(function: Callable[..., Any], version: Version) -> list[str]:
+    """The names of the arrays in the arguments."""
+    args, kwargs = version.arguments
+    try:
+        tree = inspect.signature(function).bind(*args, **kwargs).arguments
+    except (TypeError, ValueError):
+        tree = {"args": args, **kwargs}
+    found: dict[int, list[str]] = {}
+    for place, x in reversed(leaves_of(dict(tree))):
+        found.setdefault(id(x), []).append(re.sub(r"^\['(\w+)'\]", r"\1", place))
+    # An array that is given twice has two names.
+    return [found[id(x)].pop() if len(found[id(x)]) > 1 else found[id(x)][0] for x in version.given]
+
+
+def names_of(version: Version, arguments: list[str]) -> list[str]:
+    """The names of the graph's inputs and states, in order."""
+    traced, seen = version.traced, version.guards.found
+    tensors: dict[int, str] = {}
+    for module in [x for x in seen.seen.values() if isinstance(x, Module)]:
+        for name, t in [*module.named_parameters(), *module.named_buffers()]:
+            tensors[id(t)] = max(name, tensors.get(id(t), ""), key=len)
+    for t in seen.tensors.values():
+        tensors.setdefault(id(t), t.name or f"a Tensor {t.shape}")
+    arrays = {id(t.data): tensors[id(t)] for t in seen.tensors.values()}
+    for holder, key, place in seen.slots:
+        owner = tensors.get(id(getattr(holder, "parameter", None)))
+        arrays[id(holder[key])] = f"{key} of {owner}" if owner else place
+    found: dict[Value, str] = {x: arrays.get(id(array), "an array") for array, x in traced.states}
+    found |= {x: f"the gradient of {tensors.get(id(t), 'a Tensor')}" for t, x in traced.grads}
+    found |= {x: "lr" for *_, x in traced.rates}
+    found |= {x: "random numbers" for _, x in traced.drawn}
+    found |= dict(zip(version.inputs, arguments, strict=True))
+    return [found.get(x, "an array") for x in [*traced.graph.inputs, *traced.graph.states]]
+
+
+# Texts
+
+
+def does(data: dict[str, Any]) -> str:
+    """What a kernel computes, in short: matmul (128, 512) + add + relu."""
+    shape: Shape | None = None
+    parts: list[list[str]] = []  # those of the same op and shape together
+    for name, own in [op for op in data["ops"] if op[0] not in UNSEEN] or data["ops"][-1:]:
+        # The shape of a single number says little, unless a reduction ends in it.
+        told = own != shape and (bool(own) or name in REDUCTIONS or shape is None)
+        if not told and parts and parts[-1][0].partition(" ")[0] == name:
+            parts[-1].append(name)
+        else:
+            parts.append([f"{name} {own}" if told else name])
+        shape = own if told else shape
+    text = " + ".join(x if len(rest) == 0 else f"{x} x{1 + len(rest)}" for x, *rest in parts)
+    names = data["reads"] if data["kind"] == "pack" else []
+    return f"{', '.join(names)}: {text}" if names else text
+
+
+def shortened(data: dict[str, Any], width: int) -> str:
+    """What a kernel computes, and what it writes into, in a few lines."""
+    lines = textwrap.wrap(does(data), width, max_lines=SHOWN, placeholder=" ...")
+    first, *rest = data["writes"] or [""]
+    if first:
+        last = f"-> {first}" + (f" and {len(rest)} more" if rest else "")
+        one = len(lines) == 1 and len(lines[0]) + len(last) < width
+        lines = [f"{lines[0]} {last}"] if one else [*lines, last]
+    return "\n".join(lines)
+
+
+def comment(data: dict[str, Any]) -> str:
+    """The comment above a kernel in the C."""
+    ops = " ".join(f"{name}{shape}".replace(" ", "") for name, shape in data["ops"])
+    calls = ", ".join(map(str, data["calls"][:10])) + (", ..." if len(data["calls"]) > 10 else "")
+    loops = " x ".join(map(str, data["loops"]))
+    rows = f", {data['rows']:,} rows" if data["rows"] is not None else ""
+    lines = [
+        f"{data['kind']}: {ops}",
+        f"calls {calls}" + (f"; loops {loops}{rows}" if loops else ""),
+        *(f"{which} {', '.join(data[which])}" for which in ("reads", "writes") if data[which]),
+        f"{size(data['read'])} read, {size(data['written'])} written, "
+        f"{data['multiply_adds']:,} multiply-adds, {data['operations']:,} other operations",
+        *(f"{label} begins a kernel: {reason}" for label, reason in data["why"].items()),
+    ]
+    wrapped = [part for line in lines for part in textwrap.wrap(line, WIDTH - 3)]
+    return "\n".join(f"// {line}" for line in wrapped)
+
+
+def counted(n: int, what: str) -> str:
+    return f"{n:,} {what}{'s' * (n != 1)}"
+
+
+def millions(n: int) -> str:
+    """A count, to read: 51.4 M."""
+    return size(n)[:-1].strip() if n else ""
+
+
+def rate(x: float) -> str:
+    return f"{x:.1f}" if x else ""
+
+
+def duration(seconds: float) -> str:
+    """A time, to read.
+
+    >>> duration(1.25e-5), duration(0.0021), duration(1.5)
+    ('12.5 us', '2.1 ms', '1.5 s')
+    """
+    k = next((k for k in (0, 1) if seconds >= 1000**-k), 2)
+    return f"{seconds * 1000**k:.1f} {('s', 'ms', 'us')[k]}"
+
+
+# Times
+
+
+def is_bound(version: Version) -> bool:
+    """Whether it was run, so that all arrays of the program are bound."""
+    program = version.program
+    calls = program.plan.description.calls
+    return all(program.arrays[k] is not None for call in calls for k in (*call.reads, *call.writes))
+
+
+@contextmanager
+def kept(version: Version) -> Iterator[Callable[[], None]]:
+    """Restore the state that a program writes: at each call of what is yielded, and at the end."""
+    program = version.program
+    arrays = [program.arrays[program.slots[target]] for target, _ in version.traced.graph.writes]
+    before = [(array, array.copy()) for array in arrays]
+
+    def put_back() -> None:
+        for array, copy in before:
+            array[...] = copy
+
+    try:
+        yield put_back
+    finally:
+        put_back()
+
+
+def timed(program: Any) -> list[float]:
+    """Run, and take the time of each call."""
+    found: list[float] = []
+    for step in program.steps:
+        if isinstance(step, ByNumpy):
+            start = perf_counter()
+            program.by_numpy(step)
+            found.append(perf_counter() - start)
+            continue
+        seconds = np.zeros(step.count)
+        step.seconds = seconds.ctypes.data
+        try:
+            program.call(ctypes.byref(step))
+        finally:
+            step.seconds = None
+        found += seconds.tolist()
+    return found

@@ -1,0 +1,203 @@
+"""The description of a program as plain data, stored in its plan for `explain`."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+from minigrad.compiler.codegen.c import Scratch
+from minigrad.compiler.codegen.deduplicate import Call, Code, multiplications
+from minigrad.compiler.graph.affine import Index
+from minigrad.compiler.graph.ir import Shape, Value, elementwise
+from minigrad.compiler.graph.simplify import name_of
+from minigrad.compiler.schedule.contractions import extent
+from minigrad.compiler.schedule.fusion import Kernel, Schedule
+
+KINDS = {"contract": "product", "concat": "join"}
+
+
+@dataclass(frozen=True)
+class DescribedKernel:
+    """One kernel; its numbers are those of one call.
+
+    `kind`: "product", a matrix product or convolution with its elementwise epilogue; "map",
+    elementwise; "rows", one row after the other; "pack", a copy into the panels that products read;
+    "scatter", a scatter-add; "join", a concatenation; "sum", which combines the partial reductions
+    of threads; "copy"; or "numpy", an op that NumPy computes. `ops`: in order, with the shapes of
+    their results. `read` and `written`: bytes, counting each array once. `operations`: other than
+    multiply-adds. `text`: the C.
+    """
+
+    kind: str
+    ops: tuple[tuple[str, Shape], ...]
+    rows: int | None = None
+    loops: Shape = ()
+    read: int = 0
+    written: int = 0
+    multiply_adds: int = 0
+    operations: int = 0
+    shared: bool = False
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class DescribedCall:
+    """One call: the number of its kernel; the positions of the inputs and states that it reads and
+    writes; and for each value, why it could not join an earlier kernel."""
+
+    kernel: int
+    reads: tuple[int, ...]
+    writes: tuple[int, ...]
+    why: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Description:
+    """Distinct kernels, and the calls of them."""
+
+    kernels: list[DescribedKernel] = field(default_factory=list)
+    calls: list[DescribedCall] = field(default_factory=list)
+
+
+def described(plan: Schedule, code: Code) -> Description:
+    """Each distinct kernel, with the numbers of its first call, and all calls."""
+    leaves = {x: k for k, x in enumerate([*plan.graph.inputs, *plan.graph.states])}
+    found = Description()
+    known: dict[Any, int] = {}
+    ends = None  # the function that combines what the threads of the call before reduced
+    for call in code.calls:
+        is_end = isinstance(call, Call) and call.function is ends
+        key = key_of(call)
+        number = known.setdefault(key, len(known))
+        if number == len(found.kernels):
+            found.kernels.append(kernel_of(call, is_end, code, plan))
+        if isinstance(call, Call):
+            reads, writes, ends = call.reads, call.writes, call.function.end
+        else:
+            reads, writes, ends = [*dict.fromkeys(call.values())], [call], None
+        why = call.source.why if isinstance(call, Call) and call.source and not is_end else {}
+        found.calls.append(
+            DescribedCall(
+                number,
+                tuple(sorted(leaves[x] for x in reads if x in leaves)),
+                tuple(sorted(leaves[x] for x in writes if x in leaves)),
+                tuple((label(value), reason) for value, reason in why.items()),
+            )
+        )
+    return found
+
+
+def key_of(call: Call | Value) -> Any:
+    if isinstance(call, Call):
+        return call.kernel
+    return name_of(call), call.shape, tuple(x.shape for x in call.values())
+
+
+def label(value: Value) -> str:
+    return f"{called(value)} {value.shape}"
+
+
+def kernel_of(call: Call | Value, is_end: bool, code: Code, plan: Schedule) -> DescribedKernel:
+    if isinstance(call, Value):
+        read = sum(x.size * x.dtype.itemsize for x in call.values())
+        written = call.size * call.dtype.itemsize
+        return DescribedKernel(
+            "numpy", ((name_of(call) or "", call.shape),), None, (), read, written
+        )
+    kernel, text = call.source, code.texts[call.kernel]
+    if kernel is None or is_end:
+        return small_kernel("sum" if is_end else "copy", call, text)
+    first = kernel.stages[0]
+    ops = ops_of(kernel, plan)
+    read, written = traffic(kernel, plan)
+    kind = "map" if kernel.kind == "rows" and kernel.rows is None else kernel.kind
+    operations = sum(n for x, n in ops.items() if elementwise(x) and name_of(x) != "positive")
+    operations += sum(stage.total for stage in kernel.stages if stage.kind == "reduce")
+    return DescribedKernel(
+        KINDS.get(kind, kind),
+        tuple((called(x), x.shape) for x in ops),
+        kernel.rows,
+        loops_of(first.value, plan) if kernel.kind == "contract" else first.dims,
+        read,
+        written,
+        multiplications(kernel, plan) if kernel.kind == "contract" else 0,
+        operations,
+        call.shared,
+        text,
+    )
+
+
+def small_kernel(kind: str, call: Call, text: str) -> DescribedKernel:
+    """A copy into a state, or the combination of what each thread has reduced."""
+    targets = [x for x, _ in call.function.arguments if x in call.writes and isinstance(x, Value)]
+    parts = [x for x, _ in call.function.arguments if x not in targets]
+    of = parts[0].value if isinstance(parts[0], Scratch) else parts[0]
+    name = called(of) if kind == "sum" else "copy"
+    read = sum(
+        (
+            x.entries * x.value.dtype.itemsize
+            if isinstance(x, Scratch)
+            else x.size * x.dtype.itemsize
+        )
+        for x in parts
+    )
+    written = sum(x.size * x.dtype.itemsize for x in targets)
+    return DescribedKernel(kind, ((name, of.shape),), None, (), read, written, text=text)
+
+
+def called(value: Value) -> str:
+    """An op's name; "copy" for `positive`, which only copies."""
+    name = name_of(value) or ""
+    return "copy" if name == "positive" else name
+
+
+def loops_of(value: Value, plan: Schedule) -> Shape:
+    """Batch, rows, columns and depth of a contraction."""
+    it = plan.contractions[value]
+    return tuple(map(extent, [*it.batch, it.row, it.column, *it.depth]))
+
+
+def ops_of(kernel: Kernel, plan: Schedule) -> dict[Value, int]:
+    """The values that a kernel computes, inlined ones too, in order, with how often it does."""
+    found: dict[Value, int] = {}
+    for stage in kernel.stages:
+        stack = [stage.value]
+        while stack:
+            waiting = [x for x in stack[-1].values() if is_inline(x, plan) and x not in found]
+            if waiting:
+                stack += reversed(waiting)
+            else:
+                found.setdefault(stack.pop(), stage.total)
+    return found
+
+
+def is_inline(x: Value, plan: Schedule) -> bool:
+    return x.op is not None and x not in plan.home
+
+
+def traffic(kernel: Kernel, plan: Schedule) -> tuple[int, int]:
+    """The bytes that a kernel reads and writes, counting each entry once."""
+    own = {stage.value for stage in kernel.stages}
+    read: dict[Value, int] = {}
+    for stage in kernel.stages:
+        for x, indices in plan.reads[stage.value].items():
+            if x not in own and plan.inside.get(x, (None,))[0] is not stage.value:
+                count = read.get(x, 0) + sum(entries(x, index, plan) for index in indices)
+                read[x] = min(count, plan.layouts[x].entries)
+    written = {x: plan.layouts[x].entries for x in own if x in plan.stored}
+    for x, (whole_, _) in plan.inside.items():
+        if whole_ in written and whole_ in own:
+            written[whole_] -= x.size
+    return bytes_of(read), bytes_of(written)
+
+
+def entries(x: Value, index: Index, plan: Schedule) -> int:
+    """How many entries of an array an index in loops reaches at most; all, if there is none."""
+    if len(index) != len(x.shape):
+        return plan.layouts[x].entries
+    return math.prod(v.extent for v in frozenset().union(*(i.variables() for i in index)))
+
+
+def bytes_of(counts: dict[Value, int]) -> int:
+    return sum(n * x.dtype.itemsize for x, n in counts.items())

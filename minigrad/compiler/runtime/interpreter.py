@@ -1,0 +1,67 @@
+"""Running a graph with NumPy, op by op: without a C compiler, and to evaluate known values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from minigrad.compiler.graph.ir import Graph, Value
+
+
+class NumpyProgram:
+    """A graph that NumPy runs op by op, with the interface of `run_c.Program`.
+
+    Values are freed after their last use. State is written after everything is computed.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        self.program, self.outputs = numpy_program(graph), len(graph.outputs)
+        self.arrays: dict[Value, Any] = {}
+
+    def bind(self, value: Value, array: np.ndarray) -> None:
+        """Set the array of a leaf."""
+        self.arrays[value] = array
+
+    def run(self) -> list[np.ndarray]:
+        """Run on the arrays that are bound."""
+        return self.program(self.arrays)
+
+    def text(self, names: dict[str, Any]) -> tuple[list[str], list[str]]:
+        """A run as lines of Python, in which this is `program`, and expressions for its outputs."""
+        return ["outputs = program.run()"], [f"outputs[{k}]" for k in range(self.outputs)]
+
+
+def numpy_program(graph: Graph) -> Callable[[dict[Value, Any]], list[np.ndarray]]:
+    """A function from the arrays of the leaves to the outputs, which also writes state."""
+    order = [value for value in graph.order if value.kind == "op"]
+    constants = {value: value.array for value in graph.order if value.kind == "constant"}
+    last = {x: value for value in order for x in value.values() if x.kind == "op"}
+    kept = {*graph.roots()}
+    dead: dict[Value, list[Value]] = {}
+    for x, user in last.items():
+        if x not in kept:
+            dead.setdefault(user, []).append(x)
+
+    def program(leaves: dict[Value, Any]) -> list[np.ndarray]:
+        found: dict[Value, Any] = {**constants, **leaves}
+        with np.errstate(all="ignore"):
+            for value in order:
+                assert value.op is not None
+                arrays = [found[x] if type(x) is Value else x for x in value.inputs]
+                found[value] = np.asarray(value.op.forward(*arrays, **value.attributes))
+                for x in dead.get(value, ()):
+                    del found[x]
+        outputs = owned([found[x] for x in graph.outputs])
+        new = owned([found[x] for _, x in graph.writes])
+        for (target, _), array in zip(graph.writes, new, strict=True):
+            found[target][...] = array
+        return outputs
+
+    return program
+
+
+def owned(arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Copies of outputs, which may alias state: writing the state next must not change them."""
+    return [x.copy() if x.base is not None or not x.flags.owndata else np.array(x) for x in arrays]

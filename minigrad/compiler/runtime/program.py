@@ -1,0 +1,180 @@
+"""Running a graph as C."""
+
+from __future__ import annotations
+
+import ctypes
+import weakref
+from typing import Any
+
+import numpy as np
+
+from minigrad.compiler.graph.ir import Graph, Value
+from minigrad.compiler.graph.layout import Layout
+from minigrad.compiler.pipeline import Array, ByNumpy, Calls, constants_of, plan_of
+from minigrad.compiler.runtime.python_code import written_out
+from minigrad.compiler.target.toolchain import begun, release, runtime
+from minigrad.errors import IndexingError
+from minigrad.ops.base import registry
+
+
+class Segment(ctypes.Structure):
+    """The struct `plan` of runtime.c: calls of kernels that run without Python in between."""
+
+    _fields_ = (
+        *((n, ctypes.c_void_p) for n in "kernels calls slots offsets table seconds".split()),
+        *((n, ctypes.c_int64) for n in "bad count arguments threads".split()),
+    )
+
+
+AFTER = 32  # entries of padding after an output, which products may read and ignore
+SMALL = 1 << 12  # bytes up to which an output is copied, rather than given new memory each call
+
+
+class Program:
+    """A graph as C, with the memory that it computes in.
+
+    `bind` sets the array of a leaf, until it is bound again; `run` returns the outputs.
+
+    Raises:
+        BuildError: if there is no C compiler, or it fails.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        self.plan = plan = plan_of(graph)
+        built: tuple[list[ctypes.CDLL], float] = (plan.building or begun(*plan.sources)).result()
+        self.libraries, self.build_seconds = built
+        plan.building = None
+        weakref.finalize(self, release, *self.libraries).atexit = False
+        given, traced = [*graph.inputs, *graph.states], constants_of(graph)
+        self.slots: dict[Value, int] = {value: k for k, value in enumerate(given)}
+        first = len(plan.leaves)
+        count = first + len(plan.owned)
+        self.table = (ctypes.c_void_p * (count + 1))()
+        self.arrays: list[Any] = [None] * (count + 1)
+        self.views = self.arrays.copy()  # as the caller gets them
+        for k, (kind, what) in enumerate(plan.leaves):
+            if kind in ("traced", "made"):
+                self.set(k, np.ascontiguousarray(traced[what].array if kind == "traced" else what))
+        self.given = [k for k, x in enumerate(plan.owned) if bytes_of(x) > SMALL]
+        for k in {*range(len(plan.owned))} - {*self.given}:
+            self.renew(k)
+        memory = np.zeros(plan.arena + 256, np.uint8)
+        self.set(count, memory[-address(memory) % 64 :])
+        # If several outputs are one array, the first is handed to the caller, the others copied.
+        seen: set[int | None] = set()
+        self.taken: list[tuple[Any, Any, bool]] = []
+        for x in plan.outputs:
+            slot = x.slot if isinstance(x, Array) else None
+            moved = slot is not None and slot not in seen and slot - first in self.given
+            self.taken.append((x, slot, moved))
+            seen.add(slot)
+        self.call = runtime().run
+        self.steps = [self.step(x) for x in plan.steps]
+
+    def set(self, slot: int, array: np.ndarray) -> None:
+        self.arrays[slot] = self.views[slot] = array
+        self.table[slot] = address(array)
+
+    def bind(self, value: Value, array: np.ndarray) -> None:
+        """Set the array of a leaf, which must be in C order."""
+        self.set(self.slots[value], array)
+
+    def renew(self, k: int) -> None:
+        """New memory for an output."""
+        x = self.plan.owned[k]
+        buffer = np.empty(x.layout.entries + AFTER, x.dtype)[: x.layout.entries]
+        self.set(x.slot, buffer)
+        self.views[x.slot] = viewed(buffer, x.layout)
+
+    def renew_given(self) -> None:
+        """New memory for outputs that are handed to the caller: the old one is the caller's."""
+        for k in self.given:
+            self.renew(k)
+
+    def step(self, it: Calls | ByNumpy) -> Segment | ByNumpy:
+        if isinstance(it, ByNumpy):
+            return it
+        plan = self.plan
+        kernels = (ctypes.c_void_p * max(1, sum(plan.kernels)))(*self.kernels())
+        self.arrays.append((kernels, it))
+        return Segment(
+            ctypes.addressof(kernels),
+            *map(address, (it.rows, it.slots, it.offsets)),
+            ctypes.addressof(self.table),
+            None,
+            0,
+            len(it.rows),
+            it.most + 1,
+            plan.threads,
+        )
+
+    def kernels(self) -> list[int]:
+        """The addresses of all kernels."""
+        found: list[int] = []
+        for library, count in zip(self.libraries, self.plan.kernels, strict=True):
+            found += (ctypes.c_void_p * count).in_dll(library, "kernels")
+        return found
+
+    def run(self) -> list[np.ndarray]:
+        """Run on the arrays that are bound.
+
+        Raises:
+            IndexingError: if an index is out of range.
+        """
+        names: dict[str, Any] = {}
+        lines, outputs = self.text(names)
+        return written_out("program", [*lines, f"return [{', '.join(outputs)}]"], names)(self)
+
+    def text(self, names: dict[str, Any]) -> tuple[list[str], list[str]]:
+        """A run as lines of Python, in which this is `program`, and expressions for its outputs."""
+        lines = ["program.renew_given()"] if self.given else []
+        names |= {"call": self.call, "views": self.views}
+        for k, step in enumerate(self.steps):
+            names[f"step{k}"] = step
+            if isinstance(step, Segment):
+                names[f"at{k}"] = ctypes.byref(step)
+                lines += [f"call(at{k})", f"if step{k}.bad:", "    program.refuse()"]
+            else:
+                lines.append(f"program.by_numpy(step{k})")
+        for k, (x, slot, moved) in enumerate(self.taken):
+            names[f"literal{k}"] = x
+            array = f"literal{k}" if slot is None else f"views[{slot}]"
+            lines.append(f"output{k} = {array}{'' if moved else '.copy()'}")
+        lines += ["program.let_go()"] if self.given else []
+        return lines, [f"output{k}" for k in range(len(self.taken))]
+
+    def let_go(self) -> None:
+        """Drop references to outputs that the caller now owns, so that it can free them."""
+        for k in self.given:
+            slot = self.plan.owned[k].slot
+            self.arrays[slot] = self.views[slot] = None
+
+    def refuse(self) -> None:
+        raise IndexingError("a compiled function looks up an index that is out of range")
+
+    def by_numpy(self, it: ByNumpy) -> None:
+        inputs = [self.read(x) if isinstance(x, Array) else x for x in it.inputs]
+        with np.errstate(all="ignore"):
+            self.read(it.output)[...] = registry[it.op].forward(*inputs, **it.attributes)
+
+    def read(self, x: Array | np.ndarray) -> np.ndarray:
+        """An array of the program, viewed in its memory."""
+        if not isinstance(x, Array):
+            return x
+        whole = self.arrays[x.slot]
+        part = whole.reshape(-1).view(np.uint8)[x.offset :][: bytes_of(x)]
+        return viewed(part.view(x.dtype), x.layout)
+
+
+def bytes_of(x: Array) -> int:
+    return x.layout.entries * np.dtype(x.dtype).itemsize
+
+
+def address(array: np.ndarray) -> int:
+    return int(array.__array_interface__["data"][0])
+
+
+def viewed(flat: np.ndarray, layout: Layout) -> np.ndarray:
+    """Flat memory viewed in a layout; with panels, as it is in memory."""
+    shaped = flat.reshape(layout.extents)
+    return shaped if layout.panel else shaped.transpose(layout.back)

@@ -1,0 +1,379 @@
+"""A version of a compiled function: the specialization for one kind of arguments."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.lib.array_utils import byte_bounds
+
+from minigrad.compiler.frontend.capture import GONE
+from minigrad.compiler.frontend.derivative import returned
+from minigrad.compiler.frontend.guards import Guards, look_text
+from minigrad.compiler.frontend.trace import Traced
+from minigrad.compiler.frontend.tracer import root_of
+from minigrad.compiler.graph.ir import Graph, Value
+from minigrad.compiler.runtime.interpreter import numpy_program
+from minigrad.compiler.runtime.python_code import written_out
+from minigrad.compiler.target.toolchain import after_fork
+from minigrad.errors import ArgumentError, UnsupportedError
+from minigrad.graph import Node
+from minigrad.tensor import Tensor, value_of
+from minigrad.transforms import like
+from minigrad.writes import USED_UP, log
+
+# Up to this many entries, an argument is copied into a buffer of the program: that is faster than
+# binding its address.
+SMALL = 1024
+
+
+# All versions: in a forked process, none of the threads is left that may hold their locks.
+running: weakref.WeakSet[Version] = weakref.WeakSet()
+
+
+@after_fork
+def forget_threads() -> None:
+    for version in list(running):
+        version.lock = threading.Lock()
+
+
+class Version:
+    """What was compiled for one kind of arguments, which is its `key`.
+
+    The `program` computes in memory of its own, so only one thread at a time runs it.
+    """
+
+    def __init__(
+        self,
+        key: Any,
+        arguments: Any,
+        given: list[Any],
+        traced: Traced,
+        guards: Guards,
+        program: Any,
+    ) -> None:
+        self.key, self.traced, self.guards, self.program = key, traced, guards, program
+        # Kept so that no other object gets an id that is in the key.
+        self.arguments, self.given = arguments, given
+        # Tensors whose gradients are used: the position among the arguments, or the Tensor.
+        at = {id(x): k for k, x in enumerate(given)}
+        self.grads: list[tuple[Any, Value]] = [
+            (at.get(id(t), t), value) for t, value in traced.grads
+        ]
+        self.fresh = [(at.get(id(t), t), after) for t, after in traced.fresh]
+        self.takes_gradients = any(type(t) is int for t, _ in self.grads + self.fresh)
+        graph = traced.graph
+        self.lock = threading.Lock()
+        running.add(self)
+        written = {value for value, _ in graph.writes}
+        self.inputs = traced.arguments
+        self.changed = [value in written for value in self.inputs]
+        self.changes = any(self.changed)
+        self.buffers = {value: self.buffer(value) for value in self.inputs if value.size <= SMALL}
+        self.copied = [
+            (k, self.buffers[value]) for k, value in enumerate(self.inputs) if value.size <= SMALL
+        ]
+        self.direct = [(k, value) for k, value in enumerate(self.inputs) if value.size > SMALL]
+        self.bind_states(written)
+        self.rates = [(group, key, self.buffer(value)) for group, key, value in traced.rates]
+        self.others = any((self.rates, traced.drawn, self.loose, traced.grads))
+        self.rates_before: list[Any] = [None] * len(self.rates)
+        self.drawn: dict[Value, np.ndarray] = {}
+        names: dict[str, Any] = {}
+        arrays = [f"arrays[{k}]" for k in range(len(self.inputs))]
+        lines = self.lines(arrays, "given", names)
+        self.runner = written_out("version, arrays, given", lines, names)
+        self.numbers = numpy_program(Graph([], [], [*traced.read], []))
+        self.fit()
+
+    def buffer(self, value: Value) -> np.ndarray:
+        """New memory for a leaf, bound to the program."""
+        array = np.zeros(value.shape, value.dtype)
+        self.program.bind(value, array)
+        return array
+
+    def bind_states(self, written: set[Value]) -> None:
+        """Bind states, once: guards check in every call that their arrays are the same."""
+        self.loose: list[tuple[np.ndarray, np.ndarray]] = []
+        self.written: list[np.ndarray] = []
+        for array, value in self.traced.states:
+            if is_plain(array, value):
+                self.program.bind(value, array)
+            else:
+                self.loose.append((array, self.buffer(value)))
+            if value in written:
+                self.written.append(array)
+        changed = set(map(id, self.written))
+        self.loose_written = [x for x in self.loose if id(x[0]) in changed]
+        self.read = [array for array, _ in self.traced.states]
+        self.read += [array for array, _ in self.traced.contents]
+        for array, other in overlaps(self.read):
+            if id(array) in changed or id(other) in changed:
+                raise UnsupportedError(
+                    f"a compiled function writes into an array of shape {array.shape} that shares "
+                    "memory with another that it uses: make a copy of one of them"
+                )
+        self.write = log.repeated(self.written)
+        self.roots = {id(root_of(array)) for array in self.written}
+        self.plain_roots = all(isinstance(root_of(x), np.ndarray) for x in self.written)
+
+    def fit(self) -> None:
+        """Generate `quick(self, args, kwargs)`: if the fast check says that this version is for
+        these arguments and not stale it runs, else it returns OTHERWISE."""
+        self.quick: Callable[..., Any] = otherwise
+        if self.takes_gradients:
+            return
+        names: dict[str, Any] = {"OTHERWISE": OTHERWISE, "GONE": GONE}
+        look, arrays = look_text(self.arguments, self.guards, names)
+        for k, array in enumerate(self.written):
+            names[f"written{k}"] = array
+        places = [text for text, changed in zip(arrays, self.changed, strict=True) if changed]
+        places += [f"written{k}" for k in range(len(self.written))]
+        look += "".join(f" and {place}.flags.writeable" for place in places)
+        lines = ["try:", f"    if not ({look}):", "        return OTHERWISE"]
+        lines += ["except GONE:", "    return OTHERWISE"]
+        if self.changes or self.roots or self.traced.contents or self.traced.read:
+            lines += [f"if not version.can_take({several(arrays)}):", "    return OTHERWISE"]
+        # The fast check has named the Tensor that holds the array a0 y0.
+        given = [
+            f"y{text[1:]}" if isinstance(x, Tensor) else text
+            for text, x in zip(arrays, self.given, strict=True)
+        ]
+        lines += self.lines(arrays, several(given), names)
+        self.quick = written_out("version, args, kwargs", lines, names)
+
+    def can_take(self, arrays: tuple[np.ndarray, ...]) -> bool:
+        """Whether no arrays overlap that must not, and those that were read hold the same."""
+        return not self.overlaps(arrays) and self.same_contents()
+
+    def finds_the_same(self, given: list[Any]) -> bool:
+        """Whether the same arguments are captured objects as when the version was made."""
+        captured = self.guards.found.identities()
+        return all(
+            x is before or not {id(x), id(before)} & captured.keys()
+            for x, before in zip(given, self.given, strict=True)
+        )
+
+    def same_contents(self) -> bool:
+        """Whether captured arrays whose numbers were read while tracing still hold these."""
+        traced = self.traced
+        if any(array.tobytes() != contents for array, contents in traced.contents):
+            return False
+        if not traced.read:
+            return True
+        now = self.numbers({value: array for array, value in traced.states})
+        before = traced.read.values()
+        return all(x.tobytes() == y.tobytes() for x, y in zip(now, before, strict=True))
+
+    def stale(self) -> str:
+        """What has changed that this version depends on, in words; empty if nothing has."""
+        changed = self.guards.broken()
+        if not (changed or self.same_contents()):
+            changed = "an array that the function reads numbers of has other numbers"
+        if not changed:
+            self.fit()
+        return changed
+
+    def overlaps(self, arrays: Sequence[np.ndarray]) -> bool:
+        """Whether an argument shares memory with another array, and one of the two is written.
+
+        What is read then depends on the order of reads and writes: the function runs uncompiled.
+        """
+        for array in arrays:
+            base = array.base
+            root = array if base is None else base
+            plain = self.plain_roots and type(root) is np.ndarray and root.base is None
+            if (not plain or id(root) in self.roots) and any(
+                np.may_share_memory(array, x) for x in self.written
+            ):
+                return True
+        for k, array in enumerate(arrays if self.changes else ()):
+            if self.changed[k]:
+                others = [*self.read, *(x for n, x in enumerate(arrays) if n != k)]
+                if any(np.may_share_memory(array, x) for x in others):
+                    return True
+        return False
+
+    def run(self, arrays: Sequence[np.ndarray], given: Sequence[Any]) -> Any:
+        """Run on the arrays in the arguments; `given` are the arrays and Tensors themselves.
+
+        Raises:
+            ArgumentError: if it would write into an array that is read-only.
+        """
+        changed = [x for x, written in zip(arrays, self.changed, strict=True) if written]
+        for array in [*changed, *self.written]:
+            if not array.flags.writeable:
+                raise ArgumentError(
+                    f"a compiled function writes into {self.name_of(array)} of shape "
+                    f"{array.shape}, which is read-only: give it a copy, np.array(x)"
+                )
+        return self.runner(self, arrays, given)
+
+    def lines(self, arrays: list[str], given: str, names: dict[str, Any]) -> list[str]:
+        """A run as lines of Python, in which this is `version`: its names do not refer to it, so
+        that a version that is dropped is freed at once."""
+        body = ["program = version.program"]
+        for k, place in self.copied:
+            names[f"place{k}"] = place
+            body.append(f"place{k}[...] = {arrays[k]}")
+        for k, value in self.direct:
+            names[f"value{k}"] = value
+            body.append(f"version.bind_large(value{k}, {arrays[k]})")
+        body += [f"version.bind_others({given})"] if self.others else []
+        running, outputs = self.program.text(names)
+        if self.traced.derivative is not None:
+            body.append(self.call_text(arrays, given, names))
+        body += running
+        body += ["version.copy_back()"] if self.loose_written else []
+        if self.written:
+            names["log"] = log
+            body.append("log.repeat(version.write)")
+        body += [f"version.write_back({several(arrays)})"] if self.changes else []
+        ends = []
+        names["USED_UP"] = USED_UP
+        for k, (t, after) in enumerate(self.fresh):
+            names[f"fresh{k}"] = t
+            owner = f"{given}[{t}]" if type(t) is int else f"fresh{k}"
+            ends.append(f"{owner}.node.grad = {'None' if after is None else 'USED_UP'}")
+        ends += returning(self.traced, outputs, names)
+        return ["with version.lock:", *(f"    {line}" for line in body), *ends]
+
+    def copy_back(self) -> None:
+        for array, copy in self.loose_written:
+            array[...] = copy
+
+    def bind_large(self, value: Value, array: np.ndarray) -> None:
+        if not is_plain(array, value):
+            if value not in self.buffers:
+                self.buffers[value] = np.zeros(value.shape, value.dtype)
+            self.buffers[value][...] = array
+            array = self.buffers[value]
+        self.program.bind(value, array)
+
+    def bind_others(self, given: Sequence[Any]) -> None:
+        for k, (group, key, place) in enumerate(self.rates):
+            rate = group[key]
+            if rate is not self.rates_before[k] or type(rate) is not float:
+                place[...] = self.rates_before[k] = rate
+        for x, value in self.grads:
+            t, traced = (given[x], self.given[x]) if type(x) is int else (x, x)
+            # Of a gradient that is lost, so is the sum.
+            lost = t.node.grad is USED_UP and traced in self.traced.added
+            grad = None if lost else value_of(t.grad)
+            # A copy: others may hold the old array.
+            grad = np.zeros(t.shape, t.dtype) if grad is None else np.array(grad, t.dtype)
+            self.program.bind(value, grad)
+            t.node.grad = USED_UP if lost else grad
+        for rng, value in self.traced.drawn:
+            self.drawn[value] = rng.random(value.shape, value.dtype)
+            self.program.bind(value, self.drawn[value])
+        for array, copy in self.loose:
+            copy[...] = array
+
+    def call_text(self, arrays: list[str], given: str, names: dict[str, Any]) -> str:
+        """A line of Python that records a call for its derivative, before it runs."""
+        derivative = self.traced.derivative
+        assert derivative is not None
+        names["derivative"] = derivative
+        arguments = {value: k for k, value in enumerate(self.inputs)}
+        states = {value: array for array, value in self.traced.states}
+        rates = [value for *_, value in self.traced.rates]
+        states |= {value: place for value, (*_, place) in zip(rates, self.rates, strict=True)}
+        grads = {value: t for t, value in self.grads}
+        written = {value for value, _ in self.traced.graph.writes}
+
+        def place(value: Value) -> str:
+            """An expression for a leaf: a node, if it is in a Tensor that is not written."""
+            name = f"source{len(names)}"
+            if (k := arguments.get(value)) is not None:
+                is_node = isinstance(self.given[k], Tensor) and value not in written
+                text = f"{given}[{k}].node" if is_node else arrays[k]
+            elif value in derivative.tensors and value not in written:
+                names[name] = derivative.tensors[value]
+                text = f"{name}.node"
+            elif value in grads:
+                k = grads[value]
+                names[name] = k
+                text = f"value_of({f'{given}[{k}]' if type(k) is int else name}.grad)"
+            elif value in states:
+                names[name] = states[value]
+                text = name
+            else:
+                names[name] = value
+                text = f"version.drawn[{name}]"
+            lasts = value not in written and value not in rates
+            return text if lasts else f"np.array({text})"
+
+        names |= {"np": np, "value_of": value_of}
+        wanted, others = (
+            f"[{', '.join(map(place, values))}]"
+            for values in (derivative.wanted.values(), derivative.others)
+        )
+        return f"recorded = derivative.record({wanted}, {others})"
+
+    def name_of(self, array: np.ndarray) -> str:
+        """The name of an array that is written, for messages."""
+        found = zip(self.guards.places, self.guards.values, strict=True)
+        names = [name for (*_, name), value in found if value_of(value) is array]
+        return next((name for name in names if name != "the Tensor"), "an argument")
+
+    def write_back(self, arrays: Sequence[np.ndarray]) -> None:
+        for k, (value, array) in enumerate(zip(self.inputs, arrays, strict=True)):
+            in_place = value.size > SMALL and is_plain(array, value)
+            if self.changed[k] and not in_place:
+                array[...] = self.buffers[value]
+        log.note(array for array, changed in zip(arrays, self.changed, strict=True) if changed)
+
+
+# What `quick` returns if its check fails.
+OTHERWISE = object()
+
+
+def otherwise(*call: Any) -> Any:
+    return OTHERWISE
+
+
+def several(texts: list[str]) -> str:
+    return f"({''.join(f'{text}, ' for text in texts)})"
+
+
+def overlaps(arrays: Sequence[np.ndarray]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Pairs of arrays that may share memory, by their first and last bytes."""
+    last: list[tuple[int, np.ndarray]] = []  # arrays that may reach further, with their ends
+    spans = [(*byte_bounds(x), x) for x in arrays if x.size]
+    for start, end, array in sorted(spans, key=lambda span: span[0]):
+        last = [pair for pair in last if pair[0] > start]
+        yield from ((array, x) for _, x in last if x is not array)
+        last.append((end, array))
+
+
+def is_plain(array: np.ndarray, value: Value) -> bool:
+    """Whether a program can use an array in place: C order, aligned, native byte order."""
+    flags = array.flags
+    return flags.c_contiguous and flags.aligned and array.dtype == value.dtype
+
+
+def returning(traced: Traced, outputs: list[str], names: dict[str, Any]) -> list[str]:
+    """Lines of Python that return the function's result, made of the program's outputs."""
+    names |= {"new": object.__new__, "Tensor": Tensor, "Node": Node}
+    names |= {"like": like, "form": traced.form}
+    names |= {"returned": returned}
+    rest, position = iter(outputs), itertools.count()
+    lines, leaves = [], []
+    for k, kind in enumerate(traced.kinds):
+        if traced.recorded[k]:
+            lines.append(f"leaf{k} = new(Tensor)")
+            lines.append(f"leaf{k}.node = returned({next(rest)}, recorded, {next(position)})")
+        elif kind is Tensor:
+            lines += [f"leaf{k} = new(Tensor)", f"leaf{k}.node = Node({next(rest)})"]
+        elif kind is np.generic:
+            lines.append(f"leaf{k} = {next(rest)}[()]")
+        elif kind is not np.ndarray:
+            names[f"leaf{k}"] = kind
+        leaves.append(next(rest) if kind is np.ndarray else f"leaf{k}")
+    whole = leaves[0] if traced.form == 0 else f"like(form, iter([{', '.join(leaves)}]))"
+    return [*lines, f"return {whole}"]

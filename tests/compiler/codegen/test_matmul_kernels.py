@@ -1,0 +1,343 @@
+"""Contractions: products and convolutions of many forms, within rounding of what NumPy computes.
+
+All cases of a test are in one compiled function: each run of the C compiler costs.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+import minigrad
+from minigrad import functional as F
+from minigrad.compiler import compile
+from minigrad.compiler.codegen.matmul_kernels import contract_function
+from minigrad.compiler.graph.simplify import optimized
+from minigrad.compiler.jit import traced_steadily
+from minigrad.compiler.schedule.aliases import with_own_writes
+from minigrad.compiler.schedule.contractions import with_operands
+from minigrad.compiler.schedule.fusion import Schedule, schedule
+from minigrad.compiler.target.toolchain import Machine, machine
+from minigrad.ops.base import registry
+
+KINDS = ["float32", "float64"]
+Shape = tuple[int, ...]
+Case = tuple[Callable[..., Any], list[np.ndarray]]
+
+
+def normal(rng: np.random.Generator, *shape: int, dtype: Any = np.float32) -> np.ndarray:
+    return np.asarray(rng.standard_normal(shape)).astype(dtype)
+
+
+def check(cases: Sequence[Case], names: Sequence[object] = ()) -> None:
+    """Compiled as one, each as exact as its dtype, by the size of its terms, held to float64."""
+
+    def run(inputs: Any) -> Any:
+        return [f(*xs) for (f, _), xs in zip(cases, inputs, strict=True)]
+
+    found = compile(run)([xs for _, xs in cases])
+    for k, ((f, xs), got) in enumerate(zip(cases, found, strict=True)):
+        plain = f(*xs)
+        exact = f(*(x.astype(np.float64) if x.dtype.kind == "f" else x for x in xs))
+        size = f(*(np.abs(x).astype(np.float64) if x.dtype.kind == "f" else x for x in xs))
+        for y, z, e, s in zip(*map(several, (got, plain, exact, size)), strict=True):
+            name = names[k] if names else k
+            assert (y.dtype, y.shape) == (z.dtype, z.shape), name
+            bound = 8 * np.finfo(y.dtype).eps * np.abs(s) + np.finfo(y.dtype).tiny
+            far = np.abs(y - e)
+            assert (far <= bound).all(), f"{name}: off by {np.max(far)}"
+
+
+def several(x: Any) -> list[np.ndarray]:
+    return [np.asarray(y) for y in (x if isinstance(x, tuple | list) else [x])]
+
+
+def matmul(x: Any, y: Any) -> Any:
+    return x @ y
+
+
+# Products
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_tails_of_tiles_in_each_direction(kind: str) -> None:
+    """One row or column less or more than whole tiles have, and than whole vectors."""
+    rng = np.random.default_rng(0)
+    lanes = machine().vector // np.dtype(kind).itemsize
+    columns = [4, lanes - 1, lanes, lanes + 1, 2 * lanes - 1, 2 * lanes, 2 * lanes + 1, 5 * lanes]
+    rows = [1, 2, 5, 6, 7, 12, 13, 14, 15, 28, 29]
+    depths = [2, 3, 17, 64]
+    sizes = [(rows[k % len(rows)], depths[k % 4], n) for k, n in enumerate(columns * 3)]
+    sizes += [(m, depths[k % 4], columns[k % 8]) for k, m in enumerate(rows)]
+    cases: list[Case] = [
+        (matmul, [normal(rng, m, k, dtype=kind), normal(rng, k, n, dtype=kind)])
+        for m, k, n in sizes
+    ]
+    check(cases, sizes)
+
+
+@pytest.mark.unoptimized
+def test_sizes_at_random() -> None:
+    rng = np.random.default_rng(1)
+    sizes = [tuple(map(int, rng.integers(1, 70, 3))) for _ in range(12)]
+    check([(matmul, [normal(rng, m, k), normal(rng, k, n)]) for m, k, n in sizes], sizes)
+
+
+@pytest.mark.unoptimized
+def test_operands_that_are_views() -> None:
+    """Transposed, reversed, every other, repeated, or a part: read as they lie, or copied first."""
+    rng = np.random.default_rng(2)
+    x, y, stack = normal(rng, 33, 29), normal(rng, 29, 37), normal(rng, 3, 29, 37)
+    functions: list[Callable[..., Any]] = [
+        lambda x, y: y.T @ x.T,
+        lambda x, y: x[::-1] @ y[:, ::-1],
+        lambda x, y: x[::2, 1:] @ y[1:, ::3],
+        lambda x, y: x[:, ::2] @ y[::2],
+        lambda x, y: x[5:20, :8] @ y[8:16, 2:35],
+        lambda x, y: x @ np.broadcast_to(y[:, :1], (29, 21)),
+        lambda x, y: np.broadcast_to(x[:1], (9, 29)) @ y,
+        lambda x, y: x @ np.concatenate([y[:10], y[10:]]),
+        lambda x, y: np.concatenate([x, x], axis=1) @ np.concatenate([y, y]),
+        lambda x, y: np.pad(x, 2) @ np.pad(y, 2),
+        lambda x, y: x.reshape(29, 33).T @ y,
+        lambda x, y: x @ y.reshape(37, 29).T,
+        lambda x, y: (x * 2 + 1) @ (y * y),
+    ]
+    check([(f, [x, y]) for f in functions] + [(lambda s: s[1].T @ s[2], [stack])])
+
+
+@pytest.mark.unoptimized
+def test_stacks_of_products() -> None:
+    rng = np.random.default_rng(3)
+    shapes: list[tuple[Shape, Shape]] = [
+        ((2, 7, 5), (2, 5, 9)),
+        ((2, 7, 5), (5, 9)),
+        ((7, 5), (2, 5, 9)),
+        ((3, 1, 7, 5), (2, 5, 9)),
+        ((3, 1, 7, 5), (1, 4, 5, 33)),
+        ((2, 3, 16, 8), (2, 3, 8, 16)),
+        ((6, 1, 5), (6, 5, 40)),
+        ((6, 40, 5), (6, 5, 4)),
+        ((20, 2, 2), (20, 2, 4)),
+    ]
+    cases: list[Case] = [(matmul, [normal(rng, *a), normal(rng, *b)]) for a, b in shapes]
+    q = normal(rng, 2, 11, 3, 8)  # as heads of attention lie
+    heads = lambda q: q.transpose(0, 2, 1, 3) @ q.transpose(0, 2, 3, 1)  # noqa: E731
+    mixed = lambda q: (q.transpose(0, 2, 1, 3) @ np.ones((3, 8, 8), np.float32)).sum(axis=1)  # noqa: E731
+    check([*cases, (heads, [q]), (mixed, [q])], [*shapes, "heads", "mixed"])
+
+
+def test_vectors() -> None:
+    rng = np.random.default_rng(4)
+    x, v, w = normal(rng, 17, 19), normal(rng, 19), normal(rng, 17)
+    functions: list[Callable[..., Any]] = [
+        lambda x, v, w: x @ v,
+        lambda x, v, w: w @ x,
+        lambda x, v, w: v @ v,
+        lambda x, v, w: np.outer(w, v),
+        lambda x, v, w: x @ v[:, None],
+    ]
+    check([(f, [x, v, w]) for f in functions])
+
+
+@pytest.mark.unoptimized
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_long_depth_and_a_large_product(kind: str) -> None:
+    """More than stays in a cache: y is cut up, and sums of parts are kept between."""
+    rng = np.random.default_rng(5)
+    sizes = [(9, 5000, 20), (150, 300, 260), (3, 70, 1000), (500, 9, 10)]
+    check(
+        [
+            (matmul, [normal(rng, m, k, dtype=kind), normal(rng, k, n, dtype=kind)])
+            for m, k, n in sizes
+        ],
+        sizes,
+    )
+
+
+def test_dtypes_that_are_mixed() -> None:
+    rng = np.random.default_rng(6)
+    x, y = normal(rng, 9, 7), normal(rng, 7, 33, dtype=np.float64)
+    whole = rng.integers(-5, 5, (7, 33))
+    found = compile(lambda x, y, n: (x @ y, x @ n, n.T @ n))(x, y, whole)
+    for got, expected in zip(found, (x @ y, x @ whole, whole.T @ whole), strict=True):
+        assert got.dtype == expected.dtype
+        np.testing.assert_allclose(got, expected, 1e-12 if got.dtype == "f8" else 0)
+
+
+def test_nan_and_infinities_stay_in_their_rows_and_columns() -> None:
+    """What fills up a tile is not added to what is there."""
+    x, y = np.ones((13, 21), np.float32), np.ones((21, 35), np.float32)
+    x[3, 4], y[7, 34], x[12, 20] = np.nan, np.inf, -np.inf
+    found = compile(lambda x, y: (x @ y, y.T @ x.T))(x, y)
+    with np.errstate(invalid="ignore"):
+        np.testing.assert_array_equal(found[0], x @ y)
+        np.testing.assert_array_equal(found[1], (x @ y).T)
+
+
+def test_operations_fused_behind_a_product() -> None:
+    """It goes with the tile: broadcast, read at other indices, in other shapes, given away too."""
+    rng = np.random.default_rng(7)
+    x, w, b, r = normal(rng, 30, 19), normal(rng, 19, 45), normal(rng, 45), normal(rng, 30, 1)
+
+    def all_of_them(x: Any, w: Any, b: Any, r: Any) -> Any:
+        y = x @ w
+        z = y + b
+        return (
+            y,
+            np.maximum(z, 0),
+            (x @ (w * 2)) * r,
+            (x @ (w + 1)).reshape(10, 3, 45) + np.reshape(r, (10, 3, 1)),
+            ((w.T @ x.T).T + b)[::-1],
+            (x @ (w - 1)) * np.arange(45, dtype=np.float32)
+            + np.arange(30, dtype=np.float32)[:, None],
+        )
+
+    found, exact = (
+        compile(all_of_them)(x, w, b, r),
+        all_of_them(*(v.astype("f8") for v in (x, w, b, r))),
+    )
+    for got, expected in zip(found, exact, strict=True):
+        np.testing.assert_allclose(got, expected, 1e-4, 1e-4 * np.abs(expected).max())
+
+
+# Convolutions
+
+
+def conv(**how: Any) -> Callable[..., Any]:
+    return lambda x, w: registry["conv2d"](x, w, **how)
+
+
+CONVOLUTIONS: list[tuple[Shape, Shape, Any, Any, int]] = [
+    # images, weights, stride, dilation, groups
+    ((2, 3, 8, 9), (4, 3, 3, 3), (1, 1), (1, 1), 1),
+    ((2, 3, 8, 9), (8, 3, 3, 3), (1, 1), (1, 1), 1),
+    ((2, 3, 8, 9), (8, 3, 3, 2), (2, 3), (1, 1), 1),
+    ((2, 3, 11, 10), (8, 3, 3, 2), (1, 1), (2, 3), 1),
+    ((2, 3, 11, 10), (8, 3, 3, 2), (2, 1), (1, 2), 1),
+    ((2, 6, 8, 8), (8, 3, 3, 3), (1, 1), (1, 1), 2),
+    ((2, 6, 9, 8), (12, 2, 2, 3), (2, 1), (2, 1), 3),
+    ((2, 6, 8, 8), (6, 1, 3, 3), (1, 1), (1, 1), 6),
+    ((1, 5, 6, 7), (17, 5, 1, 1), (1, 1), (1, 1), 1),
+    ((3, 5, 4, 4), (33, 5, 4, 4), (1, 1), (1, 1), 1),
+    ((8, 3, 7, 7), (5, 3, 3, 3), (1, 1), (1, 1), 1),
+    ((5, 1, 20, 1), (3, 1, 5, 1), (1, 1), (1, 1), 1),
+    ((5, 2, 1, 20), (3, 2, 1, 5), (1, 2), (1, 1), 1),
+]
+
+
+def example(case: tuple[Shape, Shape, Any, Any, int], kind: str) -> tuple[Any, list[np.ndarray]]:
+    images, weights, stride, dilation, groups = case
+    rng = np.random.default_rng(8)
+    how = {"stride": stride, "dilation": dilation, "groups": groups}
+    return how, [normal(rng, *images, dtype=kind), normal(rng, *weights, dtype=kind)]
+
+
+@pytest.mark.unoptimized
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("alone", [True, False])
+def test_convolutions(kind: str, alone: bool) -> None:
+    """Alone, channels or images may be the columns; where there are many, all lie the same."""
+    groups = (
+        [[case] for case in CONVOLUTIONS[:2] + CONVOLUTIONS[10:11]] if alone else [CONVOLUTIONS]
+    )
+    for cases in groups:
+        made = [example(case, kind) for case in cases]
+        check([(conv(**how), xs) for how, xs in made], cases)
+
+
+@pytest.mark.unoptimized
+@pytest.mark.parametrize("images_last", [False, True])
+def test_convolutions_backwards(images_last: bool) -> None:
+    """To the weights and the images, of what is not all of one layout."""
+    some = CONVOLUTIONS[10:11] if images_last else CONVOLUTIONS
+    made = [example(case, "float32") for case in some]
+
+    def gradients(how: Any) -> Callable[..., Any]:
+        def gradient(x: Any, w: Any) -> Any:
+            y = conv(**how)(x, w)
+            _, pull = minigrad.vjp(conv(**how), x, w)
+            return tuple(pull(y / y))
+
+        return gradient
+
+    check([(gradients(how), xs) for how, xs in made], some)
+
+
+LONG: list[tuple[Shape, Shape]] = [
+    # Sums of so many terms that their first loop goes around those over tiles: of many images, of
+    # a single one, and of a kernel of one row.
+    ((16, 5, 14, 13), (34, 5, 1, 1)),
+    ((1, 4, 50, 47), (34, 4, 3, 3)),
+    ((2, 1100, 5, 5), (34, 1100, 1, 2)),
+]
+
+
+@pytest.mark.unoptimized
+@pytest.mark.parametrize("case", LONG)
+def test_gradients_of_convolutions_that_are_long_sums(case: tuple[Shape, Shape]) -> None:
+    rng = np.random.default_rng(12)
+
+    def gradients(x: Any, w: Any) -> Any:
+        y, pull = minigrad.vjp(conv(stride=(1, 1), dilation=(1, 1), groups=1), x, w)
+        return y, *pull(y / y)
+
+    check([(gradients, [normal(rng, *shape) for shape in case])])
+
+
+@pytest.mark.unoptimized
+def test_networks_of_convolutions_in_both_layouts() -> None:
+    """With what is between: padding, norms over channels, pooling, and a last product."""
+    for n, channels in ((8, 6), (3, 16)):
+        rng = np.random.default_rng(9)
+        x, v, w = (
+            normal(rng, n, 3, 12, 12),
+            normal(rng, channels, 3, 3, 3),
+            normal(rng, 10, channels * 9),
+        )
+        u, b = normal(rng, channels, channels, 3, 3) / 8, normal(rng, channels)
+
+        def loss(v: Any, u: Any, w: Any, b: Any, x: Any, n: int = n) -> Any:
+            h = F.relu(F.conv2d(x, v, b, padding=1))
+            h = F.max_pool2d(h, 2)
+            h = h - h.mean(axis=(0, 2, 3), keepdims=True)
+            h = F.avg_pool2d(F.conv2d(h, u, padding=1), 2)
+            return np.sum(np.tanh(F.linear(h.reshape(n, -1), w)) ** 2)
+
+        gradient = minigrad.value_and_grad(loss, (0, 1, 2, 3, 4))
+        found, expected = compile(gradient)(v, u, w, b, x), gradient(v, u, w, b, x)
+        for got, each in zip([found[0], *found[1]], [expected[0], *expected[1]], strict=True):
+            got, each = (
+                np.asarray(getattr(got, "data", got)),
+                np.asarray(getattr(each, "data", each)),
+            )
+            np.testing.assert_allclose(got, each, 1e-3, 1e-4 * np.abs(each).max())
+
+
+# The text, for other machines
+
+
+def scheduled(function: Callable[..., Any], arguments: Any, vector: int) -> Schedule:
+    traced, _ = traced_steadily(function, (tuple(arguments), {}))
+    return schedule(with_operands(with_own_writes(optimized(traced.graph)), vector))
+
+
+@pytest.mark.parametrize("vector, registers", [(16, 16), (16, 32), (32, 16), (64, 32)])
+@pytest.mark.parametrize("kind", KINDS)
+def test_sums_fit_in_the_registers(vector: int, registers: int, kind: str) -> None:
+    """Of a tile, with what is read of y, and one number of x."""
+    rng = np.random.default_rng(10)
+    for n in (4, 15, 16, 33, 64):
+        arrays = [normal(rng, 50, 20, dtype=kind), normal(rng, 20, n, dtype=kind)]
+        plan = scheduled(matmul, arrays, vector)
+        (kernel,) = (k for k in plan.kernels if k.kind == "contract")
+        text = contract_function(kernel, plan, {}, Machine(vector, registers, 1)).text
+        name = f"vec_{'float' if kind == 'float32' else 'double'}"
+        rows = [line for line in text.split("\n") if line.startswith(f"{name} s")]
+        tiles = text.count("y0 * x0")
+        vectors = text.count(f"const {name} y") // tiles
+        assert tiles in (1, 2) and vectors in (1, 2)
+        assert -(-len(rows) // tiles) + vectors + 1 <= registers
+        # Without tails, a tile goes straight to where it is kept.
+        assert ("z[" in text) is (n % (vectors * vector // np.dtype(kind).itemsize) != 0)

@@ -1,0 +1,43 @@
+"""What these tests build is kept in a folder of their own."""
+
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from minigrad.compiler.target import toolchain as build
+
+states: dict[Any, Any] = {}
+
+
+@pytest.fixture(autouse=True, scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MINIGRAD_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(autouse=True)
+def the_same_numbers(request: pytest.FixtureRequest) -> None:
+    """Each test of a module with a generator draws what it would alone, whichever came before."""
+    rng = getattr(request.module, "RNG", None)
+    if rng is not None:
+        rng.bit_generator.state = states.setdefault(request.module, rng.bit_generator.state)
+
+
+@pytest.fixture
+def compilers(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+    """`compilers(*names)` leaves no others on the system; with `wheel`, that of ziglang as well."""
+
+    def use(*names: str, wheel: bool = False) -> None:
+        monkeypatch.setattr(build, "COMPILERS", names)
+        if not wheel:
+            monkeypatch.setitem(sys.modules, "ziglang", None)
+        build.compiler.cache_clear()
+        build.machine.cache_clear()
+
+    yield use
+    monkeypatch.undo()
+    build.compiler.cache_clear()
+    build.machine.cache_clear()

@@ -1,0 +1,569 @@
+"""Passes: each keeps the numbers, and does what it is there for.
+
+Graphs are made by hand, and run by NumPy before and after.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from minigrad.compiler.graph.ir import Graph, GraphError, Value, is_literal, verify
+from minigrad.compiler.graph.simplify import (
+    COMPOSED,
+    MANY,
+    SMALL,
+    SOME,
+    Rewrite,
+    algebra,
+    apply,
+    common_subexpressions,
+    composed,
+    concatenate,
+    constant,
+    folding,
+    name_of,
+    optimized,
+    rewritten,
+    turned,
+    unrolled,
+    with_numbers_read,
+)
+from minigrad.compiler.jit import traced_steadily
+from minigrad.compiler.runtime.interpreter import NumpyProgram
+from tests.draw import SAMPLES
+from tests.fuzz.common import Program, evaluate
+from tests.fuzz.programs import random_program
+
+Shape = tuple[int, ...]
+ODD = [np.nan, np.inf, -np.inf, 0.0, -0.0, 1.0, -1.0, 2.5, -3.0, 1e-40]
+
+
+def leaf(*shape: int, dtype: Any = np.float32) -> Value:
+    return Value(None, (), {}, shape, np.dtype(dtype), "input")
+
+
+def graph_of(*outputs: Value) -> Graph:
+    inputs = [x for x in Graph([], [], list(outputs), []).order if x.kind == "input"]
+    return Graph(inputs, [], list(outputs), [])
+
+
+def numbers_for(graph: Graph, odd: bool = False) -> list[np.ndarray]:
+    rng = np.random.default_rng(0)
+    some: Callable[[Shape], np.ndarray] = (
+        (lambda shape: rng.choice(ODD, shape)) if odd else (lambda shape: rng.normal(0, 2, shape))
+    )
+    return [np.asarray(some(x.shape)).astype(x.dtype) for x in graph.inputs]
+
+
+def run(graph: Graph, arrays: list[np.ndarray]) -> list[np.ndarray]:
+    program = NumpyProgram(graph)
+    for value, array in zip([*graph.inputs, *graph.states], arrays, strict=True):
+        program.bind(value, array)
+    return program.run()
+
+
+def keeps(rewrite: Rewrite, *outputs: Value, odd: bool = False, rtol: float = 1e-5) -> list[Value]:
+    return changed(lambda graph: rewritten(graph, rewrite), *outputs, odd=odd, rtol=rtol)
+
+
+def changed(
+    change: Callable[[Graph], Graph], *outputs: Value, odd: bool = False, rtol: float = 1e-5
+) -> list[Value]:
+    """What becomes of outputs, of which the numbers are as they were."""
+    graph = graph_of(*outputs)
+    verify(graph)
+    new = change(graph)
+    verify(new)
+    arrays = numbers_for(graph, odd)
+    for x, y in zip(run(new, arrays), run(graph, arrays), strict=True):
+        assert (x.dtype, x.shape) == (y.dtype, y.shape)
+        largest = np.max(np.abs(np.nan_to_num(y.astype(float), posinf=0, neginf=0)), initial=0)
+        np.testing.assert_allclose(x, y, rtol, rtol * largest)
+    return new.outputs
+
+
+def ops_of(*outputs: Value) -> Counter[str]:
+    return Counter(name_of(x) or x.kind for x in graph_of(*outputs).order)
+
+
+# Folding
+
+
+def test_ops_that_do_nothing_are_left_out() -> None:
+    x = leaf(2, 3)
+    for same in [
+        apply("positive", x),
+        apply("expand", x, shape=(2, 3)),
+        apply("reshape", x, shape=(2, 3)),
+        apply("astype", x, dtype=np.dtype(np.float32)),
+        apply("transpose", x, axes=(0, 1)),
+        apply("neg", apply("neg", x)),
+        apply("reshape", apply("reshape", x, shape=(3, 2)), shape=(2, 3)),
+        apply("transpose", apply("transpose", x, axes=(1, 0)), axes=(1, 0)),
+        apply("transpose", apply("transpose", x, axes=None), axes=(-1, -2)),
+    ]:
+        assert keeps(folding, same) == [x], same
+    one = leaf(1, 3)
+    for name in ("max", "min"):
+        assert keeps(folding, apply(name, one, axis=0, keepdims=True)) == [one]
+    for name in ("sum", "mean"):  # they begin with 0.0, which -0.0 added to gives 0.0
+        (total,) = keeps(folding, apply(name, one, axis=0, keepdims=True))
+        assert name_of(total) == "add" and total.inputs == (one, 0.0)
+
+
+def test_ops_that_do_something_stay() -> None:
+    x, numbers = leaf(2, 3), leaf(1, 3, dtype=np.int8)
+    for value in [
+        apply("expand", x, shape=(4, 2, 3)),
+        apply("reshape", x, shape=(3, 2)),
+        apply("astype", x, dtype=np.dtype(np.float64)),
+        apply("transpose", leaf(3, 3), axes=(1, 0)),
+        apply("sum", numbers, axis=0, keepdims=True),  # of another dtype
+        apply("sum", leaf(1, 3), axis=0, keepdims=False),
+        apply("neg", apply("exp", x)),
+        concatenate(0, [x, x]),
+    ]:
+        assert keeps(folding, value) == [value]
+
+
+def test_one_after_the_other_is_one() -> None:
+    x = leaf(2, 3, 4)
+    shapes: list[Shape] = [(6, 4), (24,), (4, 6), (8, 3)]
+    value = x
+    for shape in shapes:
+        value = apply("reshape", value, shape=shape)
+    (found,) = keeps(folding, value)
+    assert found.inputs == (x,) and found.attributes == {"shape": (8, 3)}
+    for outer in [(0, 2, 1), (1, 0, 2), None, (1, 2, 0)]:
+        turned = apply("transpose", apply("transpose", x, axes=(1, 2, 0)), axes=outer)
+        (found,) = keeps(folding, turned)
+        assert found.inputs == (x,) and found.shape == turned.shape
+
+
+def test_joined_with_nothing_is_no_copy() -> None:
+    x, nothing = leaf(2, 3), leaf(0, 3)
+    assert keeps(folding, concatenate(0, [nothing, x, nothing])) == [x]
+    wide = concatenate(0, [x, leaf(0, 3, dtype=np.float64)])
+    assert keeps(folding, wide) == [wide]  # it is of another dtype
+    empty = concatenate(0, [nothing, nothing])
+    assert keeps(folding, empty) == [empty]
+
+
+def test_numbers_that_are_known_are_computed_once() -> None:
+    a, b = constant(np.arange(3.0)), constant(np.float32(2))
+    (found,) = keeps(folding, apply("exp", apply("mul", apply("add", a, 1), b)))
+    assert found.kind == "constant" and found.array is not None
+    np.testing.assert_allclose(found.array, np.exp((np.arange(3.0) + 1) * 2))
+    # Those of an array that the program holds may change.
+    loose = Value(None, (), {"fixed": False}, (3,), a.dtype, "constant", np.ones(3))
+    assert name_of(keeps(folding, apply("add", loose, a))[0]) == "add"
+    # And what is large would only take memory.
+    large = apply("expand", a, shape=(SMALL, 3))
+    assert name_of(keeps(folding, large)[0]) == "expand"
+
+
+# Algebra
+
+
+def test_times_one() -> None:
+    x = leaf(len(ODD))
+    ones = constant(np.ones(len(ODD), np.float32))
+    for one in (1, 1.0, ones, apply("expand", constant(np.float32(1)), shape=x.shape)):
+        for value in (apply("mul", x, one), apply("mul", one, x)):
+            assert keeps(algebra, value, odd=True) == [x]
+    for other in (
+        apply("mul", x, constant(np.ones(len(ODD)))),  # float64
+        apply("mul", x, constant(np.ones((2, 1), np.float32))),  # of another shape
+        apply("mul", x, 2),
+        apply("mul", x, constant(np.arange(float(len(ODD)), dtype=np.float32))),
+        apply("mul", x, leaf(len(ODD))),
+    ):
+        assert keeps(algebra, other, odd=True) == [other]
+
+
+def test_nothing_is_done_that_tells_zeros_nan_or_infinities_apart() -> None:
+    """x + 0, x * 0, x - x and x / x are not what they seem."""
+    x = leaf(len(ODD))
+    values = [
+        apply("add", x, 0),
+        apply("sub", 0, x),
+        apply("mul", x, 0),
+        apply("sub", x, x),
+        apply("div", x, x),
+        apply("relu", x),
+        apply("maximum", x, 0),
+    ]
+    graph = graph_of(*values)
+    (array,) = numbers_for(graph, odd=True)
+    for y, z in zip(run(optimized(graph), [array]), run(graph, [array]), strict=True):
+        assert y.tobytes() == z.tobytes()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("exponent", [1, 2, 3, 0.5, -1, 1.0, 2.0, -1.0])
+def test_powers_without_a_logarithm(exponent: float, dtype: Any) -> None:
+    value = apply("pow", leaf(40, dtype=dtype), exponent)
+    for odd in (False, True):
+        (found,) = keeps(algebra, value, odd=odd, rtol=1e-6)
+    assert "pow" not in ops_of(found)
+
+
+def test_other_powers_stay() -> None:
+    for exponent in (2.5, -2, 0.25, constant(np.float32(2)), leaf(3)):
+        value = apply("pow", leaf(3), exponent)
+        assert keeps(algebra, value) == [value]
+    whole = apply("pow", leaf(3, dtype=np.int32), 2)
+    assert keeps(algebra, whole) == [whole]
+
+
+def test_relu_tells_only_what_is_above_zero() -> None:
+    """relu(x) > -1 always holds, x > -1 does not."""
+    x = leaf(len(ODD))
+    values = [apply("relu", x), *(apply("greater", x, bound) for bound in (0, -1, 1))]
+    graph = graph_of(*values)
+    (array,) = numbers_for(graph, odd=True)
+    _, *found = run(optimized(graph), [array])
+    for y, bound in zip(found, (0, -1, 1), strict=True):
+        np.testing.assert_array_equal(y, array > bound)
+
+
+# Joining
+
+
+def part(g: Value, axis: int, low: int, high: int, n: int, step: int = 1) -> Value:
+    """Zeros but for g, from `low` to `high` along an axis of size n: what a slice gives back."""
+    shape = (*g.shape[:axis], n, *g.shape[axis + 1 :])
+    index = (*(slice(None),) * axis, slice(low, high, step))
+    return apply("scatter_add", g, shape=shape, index=index)
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_cotangents_of_a_split_are_concatenated(axis: int) -> None:
+    sizes, starts = (2, 3, 1, 4), (0, 2, 5, 6)
+    shapes: list[Shape] = [(n, 3) if axis == 0 else (3, n) for n in sizes]
+    gs = [leaf(*shape) for shape in shapes]
+    parts = [part(g, axis, s, s + n, 10) for g, s, n in zip(gs, starts, sizes, strict=True)]
+    for order in ((0, 1, 2, 3), (3, 2, 1, 0), (1, 2, 0, 3), (2, 1, 3, 0)):
+        total = parts[order[0]]
+        for k in order[1:]:
+            total = apply("add", total, parts[k])
+        (found,) = keeps(algebra, total)
+        assert ops_of(found) == {"concatenate": 1, "input": 4}
+        assert list(found.inputs) == gs and found.attributes["bounds"] == (0, 2, 5, 6, 10)
+
+
+def test_parts_that_do_not_fill_it_are_joined_where_they_are() -> None:
+    a, b = leaf(2, 3), leaf(1, 3)
+    (found,) = keeps(algebra, apply("add", part(b, 0, 4, 5, 7), part(a, 0, 2, 4, 7)))
+    assert ops_of(found) == {"concatenate": 1, "scatter_add": 1, "input": 2}
+    # One entry, as an index without an axis has it.
+    row = apply("scatter_add", leaf(3), shape=(7, 3), index=(-3,))
+    (found,) = keeps(algebra, apply("add", row, part(a, 0, 2, 4, 7)))
+    assert "add" not in ops_of(found)
+
+
+def test_parts_that_are_no_neighbours_are_added() -> None:
+    a, b, turned = leaf(2, 3), leaf(2, 3), leaf(7, 1)
+    for one, other in [
+        (part(a, 0, 0, 2, 7), part(b, 0, 3, 5, 7)),  # apart
+        (part(a, 0, 0, 2, 7), part(b, 0, 1, 3, 7)),  # one over the other
+        (part(a, 0, 0, 2, 7), part(b, 0, 0, 2, 7)),
+        (part(a, 0, 0, 3, 7, 2), part(b, 0, 3, 5, 7)),  # every other row
+        (part(a, 0, 0, 2, 7), part(leaf(2, 3, dtype=np.float64), 0, 2, 4, 7)),
+        (part(a, 0, 0, 2, 7), part(turned, 1, 0, 1, 3)),  # along another axis
+        (part(a, 0, 0, 2, 7), leaf(7, 3)),
+        (part(a, 0, 0, 2, 7), part(leaf(2, 1), 0, 2, 4, 7)),  # broadcast
+    ]:
+        value = apply("add", one, other)
+        assert keeps(algebra, value) == [value]
+
+
+# Unrolling
+
+
+@pytest.mark.parametrize("name", ["sum", "max", "min"])
+@pytest.mark.parametrize("keepdims", [False, True])
+def test_a_reduction_of_a_few_slices_is_unrolled(name: str, keepdims: bool) -> None:
+    x = leaf(2, 3, 4, 5)
+    for axis in (0, (0,), (0, 1), (1, 0), (0, -3), -4):
+        value = apply(name, x, axis=axis, keepdims=keepdims)
+        (found,) = keeps(unrolled, value)
+        keeps(unrolled, value, odd=True)
+        assert name not in ops_of(found)
+    for kernel in range(1, MANY + 1):  # of odd counts too, some is left in each round
+        (found,) = keeps(unrolled, apply(name, leaf(kernel, 2), axis=0, keepdims=keepdims))
+        assert name not in ops_of(found)
+
+
+def test_other_reductions_are_loops() -> None:
+    for shape, axis, dtype in [
+        ((MANY + 1, 2), 0, np.float32),
+        ((2, 3, 4), 1, np.float32),
+        ((2, 3, 4), (0, 2), np.float32),
+        ((2, 3), None, np.float32),
+        ((2, 3), (0, 1), np.float32),
+        ((2, 3), 0, np.int8),  # the sum is of another dtype
+    ]:
+        value = apply("sum", leaf(*shape, dtype=dtype), axis=axis, keepdims=False)
+        assert keeps(unrolled, value) == [value]
+
+
+# Turning
+
+
+def turn(x: Value) -> Value:
+    n = len(x.shape)
+    return apply("transpose", x, axes=(*range(n - 2), n - 1, n - 2))
+
+
+def test_products_that_are_turned_around_are_computed_so() -> None:
+    x, y, z = leaf(4, 5), leaf(5, 6), leaf(6, 5)
+    (found,) = changed(turned, turn(apply("matmul", x, y)))
+    assert name_of(found) == "matmul" and ops_of(found)["transpose"] == 2
+    (found,) = changed(turned, turn(apply("matmul", turn(x), turn(leaf(7, 4)))))
+    assert ops_of(found) == {"matmul": 1, "input": 2}
+    stack = apply("matmul", leaf(2, 1, 4, 5), leaf(3, 5, 6))
+    (found,) = changed(turned, turn(stack))
+    assert name_of(found) == "matmul" and found.shape == (2, 3, 6, 4)
+    # Sums and the like of products, also where one of these is turned already.
+    total = apply("add", apply("matmul", x, y), turn(apply("matmul", z, turn(x))))
+    total = apply("mul", apply("tanh", total), 2.0)
+    (found,) = changed(turned, turn(total))
+    assert name_of(found) == "mul" and ops_of(found)["matmul"] == 2
+    # Of a layer, x @ w.T.
+    (found,) = changed(turned, turn(apply("linear", x, leaf(6, 5))))
+    assert name_of(found) == "matmul" and ops_of(found)["transpose"] == 1
+    # What is turned inside of what is turned.
+    inner = apply("exp", turn(apply("matmul", x, y)))
+    (found,) = changed(turned, turn(apply("tanh", turn(turn(apply("neg", inner))))))
+    assert name_of(found) == "tanh" and found.shape == (4, 6)
+
+
+def test_long_chains_that_are_turned_take_no_longer() -> None:
+    """Each is looked at once: not along every path."""
+    x = leaf(5, 5)
+    for _ in range(60):
+        y = turn(apply("matmul", x, leaf(5, 5)))
+        x = turn(apply("add", apply("tanh", y), turn(apply("add", y, y))))
+    assert len(turned(graph_of(x)).order) < 600
+
+
+def test_transposed_products_stay_if_both_are_needed_or_nothing_is_gained() -> None:
+    x, y = leaf(4, 5), leaf(5, 6)
+    product = apply("matmul", x, y)
+    twice = apply("mul", product, product)
+    beside = apply("mul", product, leaf(4, 6))
+    for outputs in [
+        (product, turn(product)),
+        (turn(product), apply("neg", turn(product))),
+        (turn(twice),),
+        (turn(beside),),  # then this would be read the other way around
+        (turn(apply("matmul", leaf(3, 5), y)),),  # too narrow
+        (turn(apply("exp", x)),),
+        (apply("transpose", apply("matmul", leaf(2, 4, 5), y), axes=(1, 0, 2)),),
+    ]:
+        assert changed(turned, *outputs) == [*outputs]
+
+
+# Composing
+
+
+@pytest.mark.parametrize("name", COMPOSED)
+def test_decomposed_ops_give_the_same_values(name: str) -> None:
+    samples = [sample for sample in SAMPLES.values() if sample.op.name == name]
+    assert samples
+    for sample in samples:
+        arrays = [x.astype(np.float32) for x in sample.arrays()]
+        keeps(composed, apply(name, *(leaf(*x.shape) for x in arrays), **sample.attributes))
+
+
+def test_logsumexp_of_infinities() -> None:
+    x = leaf(3, 40)
+    graph = graph_of(apply("logsumexp", x, axis=1, keepdims=False))
+    new = rewritten(graph, composed)
+    array = np.zeros((3, 40), np.float32)
+    array[0], array[1, 3], array[2, :9] = -np.inf, np.inf, 1e30
+    assert "logsumexp" not in ops_of(*new.outputs)
+    np.testing.assert_array_equal(run(new, [array])[0], run(graph, [array])[0])
+
+
+def test_products_of_every_kind() -> None:
+    """Too narrow for a kernel, of depth 1, of stacks that are broadcast, of integers."""
+    for x, y in [
+        ((4, 5), (5, 1)),
+        ((4, 5), (5, 3)),
+        ((4, 1), (1, 9)),
+        ((4, 5), (5, 9)),
+        ((2, 1, 4, 5), (3, 5, 2)),
+        ((3, 4, 5), (5, 2)),
+        ((4, 5), (7, 5, 1)),
+    ]:
+        (found,) = keeps(composed, apply("matmul", leaf(*x), leaf(*y)))
+        wide = y[-1] > 3 and x[-1] > 1
+        assert (ops_of(found)["matmul"] == 1) is wide
+        keeps(composed, apply("matmul", leaf(*x), leaf(*y, dtype=np.float64)))
+        whole = apply("matmul", leaf(*x, dtype=np.int8), leaf(*y, dtype=np.int8))
+        assert "matmul" not in ops_of(*keeps(composed, whole))
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+@pytest.mark.parametrize("stride", [(1, 1), (2, 3)])
+@pytest.mark.parametrize("dilation", [(1, 1), (2, 1)])
+def test_cotangents_of_convolutions(groups: int, stride: Any, dilation: Any) -> None:
+    """With rows and columns of the input that no window sees."""
+    size, kernel = (9, 8), (3, 2)
+    outs = [
+        (n - d * (k - 1) - 1) // s + 1
+        for n, k, s, d in zip(size, kernel, stride, dilation, strict=True)
+    ]
+    y, w = leaf(2, 4, *outs), leaf(4, 3, *kernel)
+    how = {"size": size, "stride": stride, "dilation": dilation, "groups": groups}
+    (found,) = keeps(composed, apply("conv2d_input", y, w, **how))
+    assert found.shape == (2, 3 * groups, *size) and "conv2d_input" not in ops_of(found)
+
+
+# What is computed twice
+
+
+def test_the_same_is_computed_once() -> None:
+    x, y = leaf(3), leaf(3)
+    pairs = [(apply("exp", apply("add", x, y)), apply("exp", apply("add", x, y)))]
+    pairs += [(apply("mul", x, 2.0), apply("mul", x, 2.0))]
+    pairs += [(apply("sum", x, axis=0, keepdims=False), apply("sum", x, axis=0, keepdims=False))]
+    for a, b in pairs:
+        found = keeps(common_subexpressions(), a, b)
+        assert found[0] is found[1]
+
+
+def test_expressions_that_differ_are_not_merged() -> None:
+    x, y, whole = leaf(3), leaf(3), leaf(3, dtype=np.int32)
+    zeros = np.zeros(3)
+    for a, b in [
+        (apply("sub", x, y), apply("sub", y, x)),
+        (apply("add", whole, 1), apply("add", whole, 1.0)),
+        (apply("div", 1.0, x), apply("div", x, 1.0)),
+        (apply("mul", x, 0.0), apply("mul", x, -0.0)),
+        (apply("sum", x, axis=0, keepdims=False), apply("sum", x, axis=0, keepdims=True)),
+        (apply("slice", x, index=(0,)), apply("slice", x, index=(1,))),
+        (apply("astype", x, dtype=np.dtype("f8")), apply("astype", x, dtype=np.dtype("i8"))),
+        (apply("add", constant(zeros), x), apply("add", constant(zeros + 1), x)),
+    ]:
+        found = keeps(common_subexpressions(), a, b)
+        assert found[0] is not found[1]
+
+
+# Numbers that differ in each turn of a loop
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_many_numbers_are_read_from_memory(dtype: Any) -> None:
+    x = leaf(3, dtype=dtype)
+    numbers = [0.1 * k for k in range(SOME + 1)]
+    for given in (numbers, [constant(np.asarray(k, dtype)) for k in numbers]):
+        products = [apply("mul", x, k) for k in given]
+        found = changed(with_numbers_read, *products, *products[:2])
+        assert ops_of(*found)["constant"] == SOME + 1
+        assert all(y.inputs[0] is x and not is_literal(y.inputs[1]) for y in found)
+        # The same number is one leaf, wherever it is used.
+        twice = changed(with_numbers_read, *products, apply("mul", leaf(2, dtype=dtype), given[3]))
+        assert twice[3].inputs[1] is twice[-1].inputs[1]
+
+
+def test_few_numbers_or_those_of_integers_are_in_the_code() -> None:
+    x, whole = leaf(3), leaf(3, dtype=np.int32)
+    for outputs in [
+        [apply("mul", x, 0.1 * (k % SOME)) for k in range(100)],
+        [apply(name, x, 0.1 * k) for name in ("add", "mul") for k in range(SOME)],
+        [apply("mul", whole, k) for k in range(100)],
+        [apply("slice", x, index=(slice(k % 3, None),)) for k in range(100)],
+    ]:
+        assert changed(with_numbers_read, *outputs) == outputs
+
+
+# All of them
+
+
+@pytest.mark.parametrize(
+    "first", [0, *(pytest.param(k, marks=pytest.mark.slow) for k in (60, 120, 180))]
+)
+def test_of_random_programs_all_passes_keep_the_numbers(first: int) -> None:
+    """With derivatives up to the second."""
+    for seed in range(first, first + 60):
+        program = random_program(seed)
+        inputs = program.arrays()
+        vectors = [np.full(x.shape, 0.5, x.dtype) for x in inputs if x.dtype.kind == "f"]
+        plain, found = both_runs(program, inputs, vectors, 2 if seed % 8 == 0 else seed % 2)
+        for x, y in zip(found, plain, strict=True):
+            assert (x.dtype, x.shape) == (y.dtype, y.shape)
+            if np.isfinite(y).all():
+                largest = float(np.max(np.abs(y), initial=0))
+                np.testing.assert_allclose(x, y, 2e-3, 2e-4 * largest + 1e-4, err_msg=str(program))
+
+
+def both_runs(
+    program: Program, inputs: list[np.ndarray], vectors: list[np.ndarray], order: int
+) -> list[list[np.ndarray]]:
+    """What a program gives as it was traced, and after all passes."""
+    function = program.function()
+
+    def outputs(inputs: Any, vectors: Any) -> Any:
+        return evaluate(function, inputs, vectors, order)
+
+    traced, _ = traced_steadily(outputs, ((inputs, vectors), {}))
+    arrays = dict(zip(traced.arguments, [*inputs, *vectors], strict=True))
+    arrays |= {value: array for array, value in traced.states}
+    graphs = (traced.graph, optimized(traced.graph))
+    return [run(x, [arrays[v] for v in (*x.inputs, *x.states)]) for x in graphs]
+
+
+def test_rewriting_keeps_unchanged_values() -> None:
+    x = leaf(3)
+    kept = apply("exp", x)
+    graph = graph_of(kept, apply("mul", kept, 1))
+    new = rewritten(graph, algebra)
+    assert new.outputs == [kept, kept] and new.inputs is graph.inputs
+
+
+# The verifier
+
+
+def wrong_graphs() -> dict[str, Graph]:
+    x, y = leaf(3), leaf(3)
+    state = Value(None, (), {}, (3,), np.dtype("f4"), "state")
+    exp = apply("exp", x)
+    op = exp.op
+    hollow = Value(None, (), {}, (3,), np.dtype("f4"), "constant", None)
+    other = Value(None, (), {}, (3,), np.dtype("f4"), "constant", np.ones(4, "f4"))
+    return {
+        "a wrong shape": Graph([x], [], [Value(op, (x,), {}, (4,), x.dtype)], []),
+        "a wrong dtype": Graph([x], [], [Value(op, (x,), {}, (3,), np.dtype("f8"))], []),
+        "wrong, and used": Graph([x], [], [apply("neg", Value(op, (x,), {}, (4,), x.dtype))], []),
+        "a foreign leaf": Graph([x], [], [apply("add", x, y)], []),
+        "a foreign leaf as output": Graph([x], [], [y], []),
+        "a constant without numbers": Graph([x], [], [apply("add", x, hollow)], []),
+        "a constant of another shape": Graph([x], [], [apply("add", x, other)], []),
+        "written twice": Graph([x], [state], [], [(state, exp), (state, x)]),
+        "written into what is computed": Graph([x], [], [exp], [(exp, x)]),
+        "a foreign target": Graph([x], [], [], [(state, exp)]),
+        "a write of another shape": Graph(
+            [x], [state], [], [(state, apply("reshape", exp, shape=(3, 1)))]
+        ),
+        "a write of another dtype": Graph(
+            [x], [state], [], [(state, apply("astype", exp, dtype=np.dtype("f8")))]
+        ),
+    }
+
+
+@pytest.mark.parametrize("name", wrong_graphs())
+def test_a_broken_graph_is_refused(name: str) -> None:
+    with pytest.raises(GraphError):
+        verify(wrong_graphs()[name])
+
+
+def test_a_sound_graph_is_not() -> None:
+    x, state = leaf(3), Value(None, (), {}, (3,), np.dtype("f4"), "state")
+    total = apply("add", apply("exp", x), state)
+    verify(Graph([x], [state], [total, x, constant(np.ones(2))], [(state, total), (x, state)]))

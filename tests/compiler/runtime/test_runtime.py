@@ -1,0 +1,248 @@
+"""Two threads: the same bits in each run; after a fork; and beside other threads of Python.
+
+How many threads there are is settled when a process begins, so each test is one of its own.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from minigrad.compiler.target import toolchain as build
+from minigrad.errors import ArgumentError
+
+pytestmark = pytest.mark.skipif(build.compiler() is None, reason="there is no C compiler")
+
+# Programs large enough for two threads, with all that they share and wait for: products, sums
+# over rows and columns and all, what is written in place, joined, added at indices, and packed.
+START = """
+import hashlib, os, sys, threading
+import numpy as np
+import minigrad
+from minigrad import Tensor, nn, optim
+from minigrad import functional as F
+from minigrad.compiler import compile
+from minigrad.compiler.pipeline import Calls
+from minigrad.transforms import leaves_of
+
+def array(x):
+    return np.asarray(x.data if isinstance(x, Tensor) else x)
+
+def bits(tree):
+    return hashlib.sha256(b"".join(array(x).tobytes() for _, x in leaves_of(tree))).hexdigest()
+
+def close(a, b, rtol=1e-3):
+    for (at, x), (_, y) in zip(leaves_of(a), leaves_of(b), strict=True):
+        x, y = array(x), array(y)
+        np.testing.assert_allclose(x, y, rtol, 1e-4 * max(1, np.abs(y).max(initial=0)), err_msg=at)
+
+def of(*shape, seed=0):
+    return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
+
+X, W, ROWS = of(300, 130), of(130, 257, seed=1), np.random.default_rng(2).integers(0, 300, 2000)
+LABELS = np.random.default_rng(3).integers(0, 40, 300)
+
+def pieces(x, w, rows):
+    h = np.tanh(x @ w)
+    both = np.concatenate([np.exp(-x * x), np.sin(x), h[:, :130]])
+    total = np.sum(F.softmax(h[rows]) ** 2) + np.mean(F.logsumexp(h, axis=0))
+    return total + np.sum(both @ w) * 0.01
+
+step = minigrad.value_and_grad(pieces, (0, 1))
+
+def training(wrap, steps):
+    rng = np.random.default_rng(0)
+    model = nn.Sequential(
+        nn.Linear(130, 200, rng=rng), nn.LayerNorm(200), nn.GELU(), nn.Linear(200, 40, rng=rng)
+    )
+    optimizer = optim.AdamW(model.parameters(), lr=1e-3)
+    def train(x, y):
+        optimizer.zero_grad()
+        loss = F.cross_entropy(model(x), y)
+        loss.backward()
+        optimizer.step()
+        return loss
+    train = wrap(train)
+    losses = [train(X, LABELS).item() for _ in range(steps)]
+    return train, losses, model.state_dict()
+"""
+
+SAME_BITS = """
+f = compile(step)
+print(*sorted({bits(f(X, W, ROWS)) for _ in range(8)}))
+train, losses, state = training(compile, 3)
+print(bits([losses, state]))
+plan = train.versions[0].program.plan
+shared = sum(int((s.rows[:, 1] & 1).sum()) for s in plan.steps if isinstance(s, Calls))
+print(plan.threads, shared > 5)
+if "compare" in sys.argv:
+    close(f(X, W, ROWS), step(X, W, ROWS))
+    close([losses, state], training(lambda f: f, 3)[1:])
+"""
+
+FORK = """
+f = compile(step)
+before = bits(f(X, W, ROWS))
+sys.stdout.flush()
+for _ in range(3):  # and the threads are there in the parent still
+    child = os.fork()
+    if not child:
+        same = all(bits(f(X, W, ROWS)) == before for _ in range(2))
+        g = compile(lambda x, w: np.tanh(x @ w) * 2)
+        close(g(X, W), np.tanh(X @ W) * 2)
+        if same:  # a child has children of its own
+            grandchild = os.fork()
+            if not grandchild:
+                os._exit(0 if bits(f(X, W, ROWS)) == before else 4)
+            os._exit(os.waitstatus_to_exitcode(os.waitpid(grandchild, 0)[1]))
+        os._exit(3)
+    assert bits(f(X, W, ROWS)) == before
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+print("done")
+"""
+
+MANY_THREADS = """
+shapes = [(300, 130), (40, 30), (700, 90)]
+inputs = [(of(*shape), of(shape[1], 64, seed=1)) for shape in shapes]
+own = [compile(lambda x, w: (np.tanh(x @ w), np.sum(np.exp(x), axis=0))) for _ in shapes]
+expected = [bits(f(*xs)) for f, xs in zip(own, inputs)]
+shared = compile(lambda x: (np.sin(x) * 2, np.sum(x * x)))
+large = [of(400, 500, seed=k) for k in range(4)]
+wanted = [bits(shared(x)) for x in large]
+start, wrong = threading.Barrier(4), []
+
+def work(k):
+    start.wait()
+    for n in range(24):
+        j = (k + n) % 3
+        if bits(own[j](*inputs[j])) != expected[j]:
+            wrong.append((k, n, "own"))
+        if bits(shared(large[k])) != wanted[k]:
+            wrong.append((k, n, "shared"))
+        if n == 20:  # one that is compiled meanwhile
+            f = compile(lambda x: np.cos(x) * k)
+            close(f(large[k]), np.cos(large[k]) * k)
+
+threads = [threading.Thread(target=work, args=(k,)) for k in range(4)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+assert not wrong, wrong
+print("done")
+"""
+
+# A while after the last run, the threads beside the caller's sleep, and are woken.
+SLEEPING = """
+import time
+f = compile(step)
+before = bits(f(X, W, ROWS))
+for pause in (0, 0.001, 0.01, 0.1):
+    for _ in range(2):
+        time.sleep(pause)
+        assert bits(f(X, W, ROWS)) == before
+print("done")
+"""
+
+AN_ERROR = """
+f = compile(lambda x, i: np.sum(np.exp(x)[i], axis=0) + np.exp(x @ x.T)[0, 0])
+x, good, bad = of(600, 200) * 0.01, np.arange(600) % 7, np.arange(600)[::-1] * 1000
+for _ in range(5):
+    close(f(x, good), np.sum(np.exp(x)[good], axis=0) + np.exp(x @ x.T)[0, 0])
+    try:
+        f(x, bad)
+    except minigrad.errors.ShapeError:
+        continue
+    raise SystemExit("no error")
+print("done")
+"""
+
+AT_THE_END = """
+f = compile(step)
+f(X, W, ROWS)
+threading.Thread(target=lambda: [f(X, W, ROWS) for _ in range(3)]).start()
+print("done")
+"""
+
+# However little work a kernel or a program has, it is shared.
+EVERYTHING_SHARED = """
+from minigrad.compiler.codegen import deduplicate as codegen
+from minigrad.compiler import pipeline as plan
+codegen.ENOUGH, plan.LITTLE = 1, 0
+from tests.fuzz.programs import random_program
+from tests.fuzz.common import compare
+compare([random_program(seed) for seed in range(3000, 3012)])
+from tests.compiler.schedule.test_fusion import test_in_place_updates_come_after_all_reads
+test_in_place_updates_come_after_all_reads()
+print("done")
+"""
+
+
+def run(program: str, threads: int = 2, *arguments: str) -> list[str]:
+    """The lines that a program prints."""
+    environment = {
+        **os.environ,
+        "MINIGRAD_THREADS": str(threads),
+        "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2]), *sys.path]),
+    }
+    command = [sys.executable, "-c", START + program, *arguments]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, f"{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
+    return done.stdout.splitlines()
+
+
+def test_the_same_bits_in_each_run_and_each_process() -> None:
+    """With two threads, which share most of the work, each run is as the one before."""
+    first = run(SAME_BITS, 2, "compare")
+    (digest,) = first[0].split()
+    assert len(digest) == 64 and first[2] == "2 True"
+    assert run(SAME_BITS) == first
+
+
+def test_of_one_thread_and_of_three() -> None:
+    """What they do is right as well; three are more than there may be cores."""
+    for threads in (1, 3):
+        found = run(SAME_BITS, threads, "compare")
+        assert len(found[0].split()) == 1
+        assert found[2] == f"{threads} {threads > 1}"
+
+
+@pytest.mark.slow
+def test_small_programs_of_which_all_is_shared() -> None:
+    """Where each thread has an entry or two, or none."""
+    assert run(EVERYTHING_SHARED, 3) == ["done"]
+
+
+def test_after_a_fork() -> None:
+    """A child process has none of the threads, and starts its own."""
+    assert run(FORK) == ["done"]
+
+
+def test_calls_from_several_threads_of_python() -> None:
+    assert run(MANY_THREADS) == ["done"]
+
+
+def test_threads_that_sleep_are_woken() -> None:
+    assert run(SLEEPING) == ["done"]
+
+
+def test_an_error_in_a_thread_is_the_callers() -> None:
+    assert run(AN_ERROR) == ["done"]
+
+
+def test_a_process_ends_while_they_wait() -> None:
+    assert run(AT_THE_END) == ["done"]
+
+
+def test_threads_are_set_by_an_environment_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    for given, expected in (("1", 1), ("5", 5)):
+        monkeypatch.setenv("MINIGRAD_THREADS", given)
+        assert build.threads() == expected
+    for wrong in ("0", "-1", "two", "1.5"):
+        monkeypatch.setenv("MINIGRAD_THREADS", wrong)
+        with pytest.raises(ArgumentError, match=f"MINIGRAD_THREADS.*{wrong}"):
+            build.threads()
+    monkeypatch.delenv("MINIGRAD_THREADS")
+    assert build.threads() == len(os.sched_getaffinity(0))

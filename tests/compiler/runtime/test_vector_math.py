@@ -1,0 +1,210 @@
+"""The functions of vector_math.h: right to the last few digits, and SIMD in loops."""
+
+import ctypes
+import math
+import platform
+import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from minigrad.compiler.target import toolchain as build
+
+HEADER = (build.HERE / "runtime" / "vector_math.h").read_text()
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+def exp_or_inf(x: Array) -> Array:
+    """Infinite where exp is in float32: so does the formula of sigmoid go to 0."""
+    y = np.exp(x)
+    return np.where(y > np.finfo(np.float32).max, np.inf, y)
+
+
+UNARY: dict[str, Callable[[Array], Array]] = {
+    **{name: getattr(np, name) for name in "exp expm1 log log1p".split()},
+    **{name: getattr(np, name) for name in "sin cos tan sinh cosh tanh".split()},
+    **{"a" + name: getattr(np, "arc" + name) for name in "sin cos tan sinh cosh tanh".split()},
+    **{name: getattr(np, name) for name in "sqrt fabs floor ceil trunc rint".split()},
+    "erf": np.vectorize(math.erf, [float]),
+    "sigmoid": lambda x: 1 / (1 + exp_or_inf(-x)),
+}
+# What has a vector form in float64 as well.
+DOUBLE = "exp log tanh".split()
+
+PROGRAM = """
+#define sigmoid(x) (1 / (1 + exp(-(x))))
+#define LOOPS(name, type) \\
+  void name##_##type(const type *restrict x, type *restrict y, long n) { \\
+    for (long i = 0; i < n; i++) y[i] = name(x[i]); \\
+  } \\
+  type sum_##name##_##type(const type *restrict x, long n) { \\
+    type acc = 0; \\
+    _Pragma("omp simd reduction(+:acc)") for (long i = 0; i < n; i++) acc += name(x[i]); \\
+    return acc; \\
+  }
+#define POW(name, y) \\
+  void name(const float *restrict x, const float *restrict e, float *restrict z, long n) { \\
+    for (long i = 0; i < n; i++) z[i] = pow(x[i], y); \\
+  }
+#define SIZE(expression, type) _Static_assert(sizeof(expression) == sizeof(type), "its type");
+POW(power, e[i]) POW(square, 2.0f) POW(cube, 3.0f) POW(root, 0.5f) POW(inverse, -1.0f)
+POW(fourth, 4.0f) POW(inverse_root, -0.5f) POW(itself, 1.0f) POW(one, 0.0f) POW(other, 2.5f)
+SIZE(exp(1.0f), float) SIZE(exp(1.0), double) SIZE(exp(1), double) SIZE(atan(1), double)
+SIZE(pow(2.0f, 2.0f), float) SIZE(pow(2.0f, 2), double) SIZE(pow(2.0, 2.0f), double)
+SIZE(fmax(exp(exp(1.0f)), 2.0f), float) SIZE(fabs(log(2.0f)), float) SIZE(sqrt(2), double)
+"""
+LOOPS = [f"LOOPS({name}, float)" for name in UNARY] + [f"LOOPS({name}, double)" for name in DOUBLE]
+SOURCE = "\n".join([HEADER, PROGRAM, *LOOPS, ""])
+
+# Bits of floats: all over, and at each exponent, around what is special, with both signs.
+EVERYWHERE = np.arange(0, 2**32, 20011, dtype=np.uint64).astype(np.uint32)
+MANTISSAS = np.array([0, 1, 2, 3, 0x3504F2, 0x3504F3, 0x490FDA, 0x490FDB, 0x7FFFFE, 0x7FFFFF])
+EDGES = (np.arange(512)[:, None] << 23 | MANTISSAS).ravel().astype(np.uint32)
+ANY = np.concatenate([EDGES, EVERYWHERE]).view(np.float32)
+# And densely where functions are used and change.
+DENSE = np.concatenate([np.linspace(-size, size, 40000) for size in (0.1, 1.1, 4, 20, 110, 1e5)])
+SAMPLE = np.concatenate([ANY, DENSE.astype(np.float32)])
+
+
+@pytest.fixture(scope="module")
+def command() -> list[str]:
+    cc = build.compiler()
+    if cc is None:
+        pytest.skip("there is no C compiler")
+    return [cc, *build.flags(cc)]
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("vector_math") / "all.c"
+    path.write_text(SOURCE)
+    return path
+
+
+@pytest.fixture(scope="module")
+def library(command: list[str], source: Path) -> ctypes.CDLL:
+    built = source.with_suffix(".so")
+    subprocess.run([*command, str(source), "-o", str(built), "-lm"], check=True)
+    return ctypes.CDLL(str(built))
+
+
+def call(function: Any, *inputs: Array) -> Array:
+    out = np.empty_like(inputs[0])
+    pointers = [ctypes.c_void_p(x.ctypes.data) for x in (*inputs, out)]
+    function(*pointers, ctypes.c_long(out.size))
+    return out
+
+
+def error(found: Array, true: Array) -> Array:
+    """How far from the true values, in units of the last place of what they round to."""
+    kind = found.dtype
+    with np.errstate(all="ignore"):
+        rounded = true.astype(kind)
+        alike = (found == rounded) & (np.signbit(found) == np.signbit(rounded))
+        alike |= np.isnan(found) & np.isnan(rounded)
+        # Beyond the largest number, its unit: a function may round to infinity a little early.
+        largest = np.finfo(kind).max
+        unit = np.spacing(np.minimum(abs(rounded), largest))
+        beyond = np.clip(found.astype(true.dtype), -float(largest), float(largest))
+        off = abs(beyond - true) / unit
+        signs = (found == 0) & (rounded == 0)  # 0 of the other sign
+    off = np.where(np.isnan(off) | signs, np.inf, off)
+    return np.asarray(np.where(alike & ~np.isfinite(rounded), 0, np.where(alike & signs, 0, off)))
+
+
+def close(found: Array, true: Array, limit: float, *inputs: Array) -> None:
+    off = error(found, true)
+    worst = int(off.argmax())
+    at = [float(x[worst]) for x in inputs]
+    assert off[worst] <= limit, f"at {at}: {found[worst]!r}, not {true[worst]!r}"
+
+
+@pytest.mark.parametrize("name", UNARY)
+def test_float32(name: str, library: ctypes.CDLL) -> None:
+    with np.errstate(all="ignore"):
+        true = UNARY[name](SAMPLE.astype(np.float64))
+    limit = 0.5 if name in ("sqrt", "fabs", "floor", "ceil", "trunc", "rint") else 4
+    close(call(library[f"{name}_float"], SAMPLE), true, limit, SAMPLE)
+
+
+@pytest.mark.parametrize("name", DOUBLE)
+def test_float64(name: str, library: ctypes.CDLL) -> None:
+    bits = np.arange(0, 2**16, dtype=np.uint64)
+    every = (bits << np.uint64(48) | bits * np.uint64(0x9E3779B97F4A) >> np.uint64(16)).view(float)
+    edges = np.array([0.0, -0.0, np.inf, -np.inf, np.nan, 5e-324, 1.0, -1.0, -745.2, 709.79])
+    x = np.concatenate([edges, every, DENSE, np.linspace(-760, 720, 40000)])
+    with np.errstate(all="ignore"):
+        true = UNARY[name](x.astype(np.longdouble))
+    # Where a long double is no longer than a double, what is true is not better known.
+    close(call(library[f"{name}_double"], x), true, 4, x)
+
+
+def true_power(x: Array, y: Array) -> Array:
+    with np.errstate(all="ignore"):
+        return np.asarray(np.power(x.astype(np.float64), y.astype(np.float64)))
+
+
+def test_pow(library: ctypes.CDLL) -> None:
+    numbers = [0, 5e-324, 1e-45, 1e-38, 0.5, 0.75, 1 - 2**-24, 1, 1 + 2**-23, 1.5, 2, 3, 4, 10, 127]
+    numbers += [2.0**23 - 0.5, 2.0**23, 2.0**24 - 1, 2.0**24, 1e20, 3.4028235e38, np.inf, np.nan]
+    signed = np.array([sign * number for number in numbers for sign in (1, -1)], np.float32)
+    x, y = (part.ravel() for part in np.meshgrid(signed, signed))
+    draw = np.random.default_rng(0)
+    n = 200_000
+    bases = draw.integers(0, 2**32, n, np.uint32).view(np.float32)
+    wild = draw.integers(0, 2**32, n, np.uint32).view(np.float32)
+    whole = draw.integers(-20, 21, n).astype(np.float32)
+    with np.errstate(all="ignore"):
+        reach = (draw.uniform(-150, 150, n) / np.log2(abs(bases))).astype(np.float32)
+    near_one = draw.uniform(0.5, 2, n).astype(np.float32)
+    far = draw.uniform(-300, 300, n).astype(np.float32)
+    x = np.concatenate([x, bases, bases, bases, near_one])
+    y = np.concatenate([y, wild, whole, reach, far])
+    close(call(library["power"], x, y), true_power(x, y), 4, x, y)
+
+
+EXPONENTS = {"square": 2, "cube": 3, "root": 0.5, "inverse": -1, "fourth": 4}
+EXPONENTS |= {"inverse_root": -0.5, "itself": 1, "one": 0, "other": 2.5}
+
+
+@pytest.mark.parametrize("name", EXPONENTS)
+def test_pow_of_a_known_exponent(name: str, library: ctypes.CDLL) -> None:
+    y = np.full_like(SAMPLE, EXPONENTS[name])
+    close(call(library[name], SAMPLE, y), true_power(SAMPLE, y), 4, SAMPLE)
+
+
+PACKED_STORE = re.compile(r"^\s+v?mov[au]p[sd]\s+%[xyz]mm\d+, -?\d*\(", re.M)
+PACKED_SUM = re.compile(r"^\s+v?addp[sd]\s", re.M)
+CALL = re.compile(r"^\s+(call|jmp)q?\s+\*?[a-z_]", re.M)
+
+
+@pytest.fixture(scope="module")
+def bodies(command: list[str], source: Path) -> dict[str, str]:
+    """The assembler text of each function."""
+    if platform.machine().lower() not in ("x86_64", "amd64"):
+        pytest.skip("it is told from the names of x86-64's instructions")
+    macros = [command[0], "-march=native", "-dM", "-E", "-x", "c", "/dev/null"]
+    if "__FMA__" not in subprocess.run(macros, capture_output=True, text=True, check=True).stdout:
+        pytest.skip("the processor has no fused multiply-add, which is a call then")
+    text = source.with_suffix(".s")
+    flags = [part for part in command if part != "-shared"]
+    subprocess.run([*flags, "-S", str(source), "-o", str(text)], check=True)
+    parts = re.split(r"^(\w+):.*$", text.read_text(errors="replace"), flags=re.M)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [f"{form}{name}_float" for name in UNARY for form in ("", "sum_")]
+    + [f"{form}{name}_double" for name in DOUBLE for form in ("", "sum_")]
+    + ["power", *"square cube root inverse fourth inverse_root other".split()],
+)
+def test_loops_are_vectors(name: str, bodies: dict[str, str]) -> None:
+    packed = PACKED_SUM if name.startswith("sum_") else PACKED_STORE
+    assert packed.search(bodies[name]), "there is no packed instruction"
+    assert not CALL.search(bodies[name]), "there is a call"

@@ -1,0 +1,592 @@
+"""What is computed together: which values share a kernel, which are kept, and what is in place."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pytest
+
+import minigrad
+from minigrad import Tensor, nn, optim
+from minigrad import functional as F
+from minigrad.compiler import compile
+from minigrad.compiler.codegen.deduplicate import Code, generate
+from minigrad.compiler.graph.affine import flat, unflat, variable
+from minigrad.compiler.graph.ir import Value
+from minigrad.compiler.graph.simplify import name_of, optimized
+from minigrad.compiler.jit import traced_steadily
+from minigrad.compiler.schedule.aliases import in_place, with_own_writes
+from minigrad.compiler.schedule.contractions import Operands, with_operands
+from minigrad.compiler.schedule.fusion import Forms, Kernel, Schedule, mode, schedule, split_at
+from minigrad.compiler.target.toolchain import Machine
+from tests.compiler.test_jit import agree
+from tests.fuzz.common import Program, evaluate
+from tests.fuzz.programs import random_program
+
+pytestmark = pytest.mark.unoptimized
+
+MACHINE = Machine(vector=32, registers=16, threads=1)
+RNG = np.random.default_rng(0)
+
+
+def normal(*shape: int, dtype: Any = np.float32) -> np.ndarray:
+    return np.asarray(RNG.standard_normal(shape)).astype(dtype)
+
+
+X, G = normal(64, 48), normal(64, 48)
+W, B, V = normal(48, 32), normal(32), normal(48)
+LABELS = RNG.integers(0, 48, 64)
+
+
+def scheduled(function: Callable[..., Any], *arguments: Any) -> Schedule:
+    traced, _ = traced_steadily(function, (arguments, {}))
+    graph = with_own_writes(optimized(traced.graph))
+    return schedule(with_operands(graph, MACHINE.vector))
+
+
+def kernels_of(function: Callable[..., Any], *arguments: Any) -> list[Kernel]:
+    return scheduled(function, *arguments).kernels
+
+
+def kinds(kernels: list[Kernel]) -> list[str]:
+    return [kernel.kind for kernel in kernels]
+
+
+def ops(kernel: Kernel) -> list[str]:
+    return [name_of(stage.value) or "" for stage in kernel.stages]
+
+
+def code_of(plan: Schedule) -> Code:
+    return generate(plan, in_place(plan), MACHINE)
+
+
+def copies(code: Code) -> int:
+    """Calls that do nothing but copy a result to where it is kept."""
+    texts = [code.texts[call.kernel] for call in code.calls if not isinstance(call, Value)]
+    return sum(text.startswith("memcpy") for text in texts)
+
+
+# What becomes one kernel
+
+
+def test_elementwise_ops_are_one_kernel() -> None:
+    def f(x: Any, g: Any) -> Any:
+        y = np.tanh(x) * g + np.exp(-x)
+        return y / (1 + y * y), np.maximum(y, x), np.sqrt(y * y + 1)
+
+    (kernel,) = kernels_of(f, X, G)
+    assert kernel.kind == "rows" and kernel.rows is None
+
+
+def test_softmax_over_rows_is_one_kernel() -> None:
+    for f in (
+        F.softmax,
+        F.log_softmax,
+        minigrad.grad(lambda x: np.sum(F.softmax(x) ** 2)),
+        lambda x: np.exp(x - np.max(x, axis=-1, keepdims=True)) * 2,
+    ):
+        plan = scheduled(f, X)
+        (kernel,) = plan.kernels
+        assert kernel.rows == 64 and "max" in ops(kernel)
+        # What is between is not written out: only the result is in memory.
+        assert plan.stored == {*plan.graph.outputs}
+
+
+def test_a_norm_of_rows_and_what_it_gives_back_are_one_kernel_each() -> None:
+    weighted = lambda x, v: F.layer_norm(x, (48,), v, v)  # noqa: E731
+    (kernel,) = kernels_of(weighted, X, V)
+    assert kernel.rows == 64 and ops(kernel).count("sum") == 2
+
+    def backward(x: Any, g: Any) -> Any:
+        return minigrad.vjp(lambda x: F.layer_norm(x, (48,)), x)[1](g)
+
+    plan = scheduled(backward, X, G)
+    (kernel,) = plan.kernels
+    assert kernel.rows == 64 and plan.stored == {*plan.graph.outputs}
+
+
+def test_sums_over_the_rows_join_what_is_computed_in_them() -> None:
+    """Each row adds to sums of columns, and has sums of its own."""
+    f = lambda x: (np.exp(x), np.exp(x).sum(axis=0), np.exp(x).sum(axis=1))  # noqa: E731
+    (kernel,) = kernels_of(f, X)
+    assert kernel.rows == 64
+    across, within = (s for s in kernel.stages if s.kind == "reduce")
+    assert (mode(across, 64), mode(within, 64)) == ("across", "within")
+
+
+def test_cross_entropy_and_its_gradient() -> None:
+    """The loss is one pass; the gradient another, for it needs how many targets count."""
+    loss = kernels_of(F.cross_entropy, X, LABELS)
+    assert [kernel.rows for kernel in loss] == [64, None] and loss[1].total == 1
+    both = kernels_of(minigrad.value_and_grad(F.cross_entropy), X, LABELS)
+    # Beside them what is done with labels, of which negative ones are no classes, and one number.
+    assert len(both) <= 5 and sum(kernel.total >= X.size for kernel in both) == 2
+
+
+def test_an_update_of_adam_is_one_kernel() -> None:
+    p = Tensor(normal(30, 20), requires_grad=True)
+    optimizer = optim.Adam([p])
+
+    def step(g: Any) -> None:
+        optimizer.zero_grad()
+        (p * g).sum().backward()
+        optimizer.step()
+
+    plan = scheduled(step, normal(30, 20))
+    count, update = plan.kernels  # the count of steps is another, of one number
+    assert count.total == 1 and update.total == 600
+    assert len(plan.graph.writes) == 4 == len(in_place(plan))
+    assert copies(code_of(plan)) == 0
+
+
+def test_a_product_takes_along_what_follows() -> None:
+    def layer(x: Any, w: Any, b: Any) -> Any:
+        return np.maximum(x @ w + b, 0)
+
+    plan = scheduled(layer, X, W, B)
+    (kernel,) = plan.kernels
+    assert kernel.kind == "contract" and ops(kernel) == ["matmul", "add", "maximum"]
+    assert plan.stored == {*plan.graph.outputs}
+    linear = kernels_of(lambda x, w, b: F.gelu(F.linear(x, w, b)), X, W.T.copy(), B)
+    assert kinds(linear) == ["pack", "contract"]
+    # Also what the gradient of the step is multiplied by, and the update that needs it.
+    p = Tensor(W.copy(), requires_grad=True)
+    optimizer = optim.SGD([p], lr=0.1, momentum=0.9)
+
+    def step(x: Any) -> None:
+        optimizer.zero_grad()
+        (x @ p).sum().backward()
+        optimizer.step()
+
+    plan = scheduled(step, X)
+    last = plan.kernels[-1]
+    assert last.kind == "contract" and plan.home[plan.graph.writes[0][1]] == len(plan.kernels) - 1
+    assert copies(code_of(plan)) == 0
+
+
+def test_a_convolution_takes_along_what_follows() -> None:
+    x, w, b = normal(2, 3, 9, 9), normal(8, 3, 3, 3), normal(8)
+    found = kernels_of(lambda x, w, b: F.relu(F.conv2d(x, w, b)), x, w, b)
+    (last,) = (kernel for kernel in found if kernel.kind == "contract")
+    assert ops(last)[0] == "conv2d" and ops(last)[-1] == "relu"
+
+
+def test_entries_of_other_shapes_are_other_kernels() -> None:
+    found = kernels_of(lambda x, y: (np.exp(x) * x, np.exp(y) * y), X, B)
+    assert [kernel.total for kernel in found] == [64 * 48, 32]
+
+
+# What ends a kernel, and why
+
+
+def reasons(kernels: list[Kernel]) -> list[str]:
+    return [why for kernel in kernels for why in kernel.why.values()]
+
+
+def test_a_sum_over_all_ends_a_kernel() -> None:
+    for f in (lambda x: x / np.sum(x * x), lambda x: np.exp(x) - np.sum(np.exp(x), axis=0)):
+        found = kernels_of(f, X)
+        assert len(found) == 2 and not found[0].why
+        (why,) = reasons(found)
+        assert why == "it reads other rows of sum, all of which come first"
+
+
+def test_a_product_ends_a_kernel_for_all_but_its_own_entries() -> None:
+    found = kernels_of(lambda x, w: F.softmax(x @ w), X, W)
+    assert kinds(found) == ["contract", "rows"]
+    assert reasons(found) == ["only what is computed of each entry of a product goes with it"]
+    turned = kernels_of(lambda x, w: (x @ w)[::-1] * 2 + x[:, :32], X, W)
+    assert "it reads other entries of a product than its own" in reasons(turned)
+
+
+def test_different_orders_of_memory_access_are_different_kernels() -> None:
+    """To turn a matrix for a product goes along its columns, to sum it up along its rows."""
+    g, x = normal(128, 512), normal(128, 96)
+    found = kernels_of(lambda g, x: (g.T @ x, np.sum(g, axis=0)), g, x)
+    (turning,) = (k for k in found if name_of(k.stages[0].value) == "positive" and k.kind == "rows")
+    (adding,) = (k for k in found if "sum" in ops(k))
+    assert turning is not adding and len(turning.stages) == len(adding.stages) == 1
+    assert "it goes through what both read in another order" in reasons(found)
+    text = "".join(code_of(scheduled(lambda g, x: g.T @ x, g, x)).texts)
+    # In blocks as wide as a line of the cache, which is read once.
+    assert "[i1*512 + i0*16 + i2]" in text and "[i0*2048 + i2*128 + i1]" in text
+
+
+def test_values_read_from_other_rows_are_computed_in_an_earlier_kernel() -> None:
+    def shifted(x: Any) -> Any:
+        y = np.exp(np.sum(x, axis=1, keepdims=True)) * x
+        return y + y[::-1] * np.sum(y, axis=1, keepdims=True)
+
+    found = kernels_of(shifted, X)
+    assert len(found) == 2 and any("other rows" in why for why in reasons(found))
+
+
+def test_ops_left_to_numpy_are_not_fused() -> None:
+    found = kernels_of(lambda x: np.exp(np.cumsum(np.exp(x), axis=0)) * 2, X)
+    assert kinds(found) == ["rows", "numpy", "rows"]
+
+
+def test_every_value_is_computed_before_it_is_read() -> None:
+    """In a kernel before, or in the same one before."""
+    model = nn.Sequential(nn.Linear(48, 32), nn.LayerNorm(32), nn.GELU(), nn.Linear(32, 10))
+    optimizer = optim.AdamW(model.parameters())
+
+    def step(x: Any, y: Any) -> Any:
+        optimizer.zero_grad()
+        loss = F.cross_entropy(model(x), y)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    plan = scheduled(step, X, LABELS % 10)
+    done: set[Value] = set()
+    for kernel in plan.kernels:
+        for stage in kernel.stages:
+            assert {x for x in plan.reads[stage.value] if x in plan.home} <= done
+            done.add(stage.value)
+    assert {x for x in plan.graph.roots() if x.op is not None} <= done
+    # What is read in another kernel, or given away, is in memory.
+    for value, reads in plan.reads.items():
+        others = {x for x in reads if x in plan.home and plan.home[x] != plan.home[value]}
+        assert others <= plan.stored
+
+
+# What is computed alike
+
+
+def operands_of(program: Program) -> Operands:
+    """Of its results and derivatives."""
+    function, inputs = program.function(), program.arrays()
+    vectors = [np.ones_like(x) for x in inputs if x.dtype.kind == "f"]
+    step = partial(evaluate, function, order=1)
+    traced, _ = traced_steadily(step, ((inputs, vectors), {}))
+    return with_operands(with_own_writes(optimized(traced.graph)), MACHINE.vector)
+
+
+class Forgetful(dict[Any, Any]):
+    """Nothing is ever found in it."""
+
+    def __contains__(self, key: object) -> bool:
+        return False
+
+
+def check_without_memory(operands: Operands) -> None:
+    """A schedule does not depend on what is remembered while it is made."""
+    found = schedule(operands)
+    with pytest.MonkeyPatch.context() as patch:
+        forms = Forms(stages=Forgetful(), fits=Forgetful())
+        patch.setattr("minigrad.compiler.schedule.fusion.Forms", lambda: forms)
+        expected = schedule(operands)
+    assert found.reads == expected.reads and found.stored == expected.stored
+    for a, b in zip(found.kernels, expected.kernels, strict=True):
+        assert (a.kind, a.rows, a.why) == (b.kind, b.rows, b.why)
+        assert [s.value for s in a.stages] == [s.value for s in b.stages]
+
+
+@pytest.mark.parametrize(
+    "first", [0, *(pytest.param(k, marks=pytest.mark.slow) for k in (50, 100, 150))]
+)
+def test_schedules_do_not_depend_on_memoization(first: int) -> None:
+    for seed in range(first, first + 50):
+        check_without_memory(operands_of(random_program(seed)))
+
+
+def test_a_loop_that_is_unrolled_has_few_forms() -> None:
+    w = normal(48, 48)
+
+    def f(x: Any) -> Any:
+        for _ in range(20):
+            x = x + 0.1 * np.tanh(x @ w)
+        return x
+
+    plan = scheduled(f, X)
+    forms = {stage.form for stage in plan.stages.values()}
+    assert len(plan.stages) >= 40 and len(forms) <= 8
+
+
+def test_a_loop_in_which_the_time_goes_on_has_few_kernels() -> None:
+    w = normal(48, 48)
+
+    def f(x: Any) -> Any:
+        for k in range(40):
+            x = x + 0.1 * np.tanh(x @ w + 0.25 * k) * np.float32(k / 40)
+        return x
+
+    code = code_of(scheduled(f, X))
+    assert len(code.calls) >= 40 and len(code.texts) <= 6
+    agree(compile(f)(X), f(X), 1e-4)
+
+
+def test_unlike_kernels_are_not_merged() -> None:
+    """By numbers, by what never changes, and by which arrays are the same."""
+    x, y = normal(3, 5), normal(3, 5)
+    places = [2, 0, 1], [0, 1, 2], [0, 1, 1]
+    for f in (
+        lambda x, y: [np.sum(x * k, axis=1) for k in (2.0, 3.0)],
+        lambda x, y: [np.sum(x[np.array(index)] * 2, axis=1) for index in places],
+        lambda x, y: [np.sum(x[k:, k:], axis=1) for k in (0, 1)],
+        lambda x, y: [np.sum(a * b, axis=1) for a in (x, y) for b in (x, y)],
+        lambda x, y: [np.cumsum(a * b, axis=1) for a in (x, y) for b in (x, y)],
+        lambda x, y: [np.sum(x - np.full((3, 1), k, np.float32), axis=1) for k in (1, 2)],
+    ):
+        agree(compile(f)(x, y), f(x, y), 1e-5)
+        traced, _ = traced_steadily(f, ((x, y), {}))
+        check_without_memory(with_operands(optimized(traced.graph), MACHINE.vector))
+
+
+# In place
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        lambda x, y, k: x[k : k + 3],
+        lambda x, y, k: x[::-1] if k % 2 else x[:, ::-1],
+        lambda x, y, k: x[:3] if k % 2 else x[::2],
+        lambda x, y, k: x * y if k % 2 else x * x,
+        lambda x, y, k: (x - y) * np.exp(x - y if k % 2 else y - x),
+    ],
+)
+def test_steps_of_a_loop_that_read_other_parts(part: Callable[..., Any]) -> None:
+    """Each in a kernel of its own, of which only those that are alike are one."""
+
+    def f(x: Any, y: Any) -> Any:
+        total: Any = 1.0
+        for k in range(3):
+            total = np.sum(np.tanh(part(x, y, k) * total), axis=0, keepdims=True)
+        return total
+
+    def apart(x: Any, y: Any) -> Any:
+        return [np.sum(np.tanh(part(x, y, k))) for k in range(3)]
+
+    x, y = normal(6, 6), normal(6, 6)
+    agree(compile(f)(x, y), f(x, y), 1e-5)
+    agree(compile(apart)(x, y), apart(x, y), 1e-5)
+
+
+@pytest.mark.parametrize("name", ["argmax", "argmin", "max", "sum"])
+def test_reductions_over_every_axis_beside_what_they_reduce(name: str) -> None:
+    """Also axes of one entry, of which there is no loop."""
+    arrays = [
+        np.asarray(RNG.integers(0, 5, s), float) for s in ((5, 1), (1, 6), (4, 3, 5), (3, 1, 4))
+    ]
+
+    def f(*arrays: Any) -> Any:
+        reduce = getattr(np, name)
+        return [
+            x * 2 - reduce(np.exp(x) * 3, axis=axis, keepdims=True)
+            for x in arrays
+            for axis in range(len(x.shape))
+        ]
+
+    agree(compile(f)(*arrays), f(*arrays))
+
+
+def test_sums_over_rows_that_are_read_by_rows() -> None:
+    square = lambda x: x[:48] - x[:48].sum(0)[:, None]  # noqa: E731
+    agree(compile(square)(X), square(X))
+
+
+def test_values_that_are_read_at_other_entries_of_their_row() -> None:
+    def f(x: Any, z: Any) -> Any:
+        y, w = np.exp(x), np.tanh(z)
+        return y.sum(1), y[:, ::-1] + y, y, w.sum(1), w[:, ::-1] * 2 + w
+
+    agree(compile(f)(X, G), f(X, G))
+
+
+def test_parts_of_what_is_joined_along_the_first_axis_are_computed_there() -> None:
+    def join(x: Any, y: Any, w: Any) -> Any:
+        return np.concatenate([np.exp(x), np.sin(y) * 2, x @ w]) * 1.5
+
+    square = normal(48, 48) * np.float32(0.1)
+    plan = scheduled(join, X, G, square)
+    (whole,) = (k.stages[0].value for k in plan.kernels if k.kind == "concat")
+    parts = [x for x in whole.inputs if type(x) is Value]
+    assert [plan.inside[x] for x in parts] == [(whole, 0), (whole, 64 * 48), (whole, 128 * 48)]
+    # Nothing is left for the kernel that joins.
+    number = kinds(plan.kernels).index("concat")
+    calls = [c for c in code_of(plan).calls if not isinstance(c, Value)]
+    (call,) = (c for c in calls if c.source is plan.kernels[number])
+    assert call.function.text == "" and not call.function.arguments
+    agree(compile(join)(X, G, square), join(X, G, square))
+
+
+def test_a_part_that_is_joined_twice_is_copied_once() -> None:
+    def twice(x: Any, y: Any) -> Any:
+        part = np.sin(y)
+        return np.concatenate([part, part, x])
+
+    assert [name_of(x) for x in scheduled(twice, X, G).inside] == ["sin"]
+    agree(compile(twice)(X, G), twice(X, G))
+
+
+def test_parts_that_have_to_be_elsewhere_are_copied() -> None:
+    """Given away, joined along another axis, of another dtype, or there twice."""
+
+    def join(x: Any, y: Any) -> Any:
+        a, b = np.exp(x), np.sin(y)
+        return a, np.concatenate([a, b]), np.concatenate([b, a], axis=1), np.concatenate([b, b, x])
+
+    plan = scheduled(join, X, G)
+    inside = [name_of(x) for x in plan.inside]
+    assert inside == ["sin"]
+    agree(compile(join)(X, G), join(X, G))
+    wide = lambda x: np.concatenate([np.exp(x), x @ x[:48], np.zeros((1, 48))]) * 2  # noqa: E731
+    assert not scheduled(wide, X).inside
+    agree(compile(wide)(X), wide(X), 1e-3)
+
+
+def test_a_step_of_a_network_copies_nothing() -> None:
+    for make in (optim.Adam, optim.AdamW, lambda p: optim.SGD(p, lr=0.1, momentum=0.9)):
+        model = nn.Sequential(nn.Linear(48, 64), nn.ReLU(), nn.Linear(64, 10))
+        optimizer: Any = make(model.parameters())
+
+        def step(x: Any, y: Any, model: Any = model, optimizer: Any = optimizer) -> Any:
+            optimizer.zero_grad()
+            loss = F.cross_entropy(model(x), y)
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        plan = scheduled(step, X, LABELS % 10)
+        assert len(plan.graph.writes) >= 8
+        assert in_place(plan).keys() == {x for _, x in plan.graph.writes}
+        assert copies(code_of(plan)) == 0
+
+
+def states(n: int = 4) -> list[Tensor]:
+    rng = np.random.default_rng(1)
+    return [Tensor(rng.standard_normal((6, 6)).astype(np.float32)) for _ in range(n)]
+
+
+def writers() -> dict[str, Callable[[Any, list[Tensor]], Any]]:
+    """Steps that write into states a, b, c, d what others of them are read for."""
+
+    def swap(x: Any, s: list[Tensor]) -> Any:
+        a, b = s[0].data, s[1].data
+        s[0].data, s[1].data = b * 1.0, a * 1.0
+
+    def turn(x: Any, s: list[Tensor]) -> Any:
+        s[0].data = s[0].data.T + x
+
+    def shift(x: Any, s: list[Tensor]) -> Any:
+        s[0].data = np.concatenate([s[0].data[1:], x[:1]])
+
+    def reverse(x: Any, s: list[Tensor]) -> Any:
+        s[0].data = s[0].data[::-1] * 2
+
+    def around(x: Any, s: list[Tensor]) -> Any:
+        values = [t.data for t in s]
+        for t, value in zip(s, [*values[1:], values[0]], strict=True):
+            t.data = value
+
+    def rows(x: Any, s: list[Tensor]) -> Any:
+        s[0].data = F.softmax(s[0].data) - np.sum(s[0].data)
+
+    def product(x: Any, s: list[Tensor]) -> Any:
+        s[0].data = s[0].data @ s[1].data + s[0].data
+
+    def read_after(x: Any, s: list[Tensor]) -> Any:
+        old = s[0].data
+        s[0].data = old * 2 + x
+        s[1].data = np.exp(old) + s[0].data @ old.T
+
+    def returned(x: Any, s: list[Tensor]) -> Any:
+        old = s[0].data
+        s[0].data = old + x
+        return old, s[0].data, old * s[0].data
+
+    def same_twice(x: Any, s: list[Tensor]) -> Any:
+        s[0].data = s[1].data = s[0].data + x
+
+    def part(x: Any, s: list[Tensor]) -> Any:
+        s[0].data[1:, ::2] = x[1:, ::2] + s[0].data[:-1, 1::2]
+
+    def last_of_many(x: Any, s: list[Tensor]) -> Any:
+        for k in range(5):
+            s[k % 3].data = s[(k + 1) % 3].data * 0.5 + x
+        return s[0].data.sum(axis=0)
+
+    def to_itself(x: Any, s: list[Tensor]) -> Any:
+        s[0].data = s[0].data + s[0].data.sum(axis=1, keepdims=True)
+        s[1].data = s[1].data - s[1].data.max(axis=0)
+
+    every = [swap, turn, shift, reverse, around, rows, product, read_after, returned]
+    every += [same_twice, part, last_of_many, to_itself]
+    return {f.__name__: f for f in every}
+
+
+def test_in_place_updates_come_after_all_reads() -> None:
+    """All of them in one compiled function, each with states of its own."""
+    functions = writers()
+    x = normal(6, 6)
+
+    def run(wrap: Callable[..., Any]) -> Any:
+        own = {name: states() for name in functions}
+        step = wrap(lambda x: [f(x, own[name]) for name, f in functions.items()])
+        results = [step(x * k) for k in range(3)]
+        return {"results": results, "states": {k: [t.data for t in s] for k, s in own.items()}}
+
+    found, expected = run(compile), run(lambda f: f)
+    for name in functions:
+        agree(found["states"][name], expected["states"][name], 1e-4)
+    agree(found["results"], expected["results"], 1e-4)
+
+
+def test_a_state_that_is_read_after_its_new_value_is_computed() -> None:
+    """The new value is not computed in the memory of the state."""
+
+    def run(wrap: Callable[..., Any]) -> Any:
+        w = Tensor(np.linspace(0, 1, 10_000, dtype=np.float32).reshape(5, 2000))
+
+        def step(x: Any) -> Any:
+            new = np.exp(w.data) * x
+            result = w.data * new.sum(0)
+            w.data[...] = new
+            return result
+
+        return wrap(step)(np.ones((5, 2000), np.float32)), w
+
+    agree(run(compile), run(lambda f: f))
+
+
+# Rows
+
+
+def test_how_many_loops_make_up_rows() -> None:
+    assert [split_at((2, 3, 4), rows) for rows in (1, 2, 6, 24, 4, 12)] == [0, 1, 2, 3, None, None]
+    assert split_at((), 1) == 0
+
+
+def test_a_stage_and_the_places_of_its_value() -> None:
+    """From places along loops to the index of the value, and back."""
+    plan = scheduled(
+        lambda x: (np.sum(x, axis=(0, 2)), np.max(x, axis=1, keepdims=True)), normal(4, 5, 6)
+    )
+    stages = [stage for stage in plan.stages.values() if stage.kind == "reduce"]
+    assert len(stages) == 2
+    for stage in stages:
+        index = stage.result(stage.places)
+        kept, extents = stage.places_of(index)
+        stay = [p for p, gone in zip(stage.places, stage.gone, strict=True) if not gone]
+        assert list(kept) == stay and len(extents) == len(stay)
+        assert stage.total == 120
+    i = variable("i", 12)
+    assert flat(unflat(i, (3, 4)), (3, 4)) == i
+
+
+@pytest.mark.parametrize(("n", "again"), [(1 << 19, True), (1 << 12, False)])
+def test_cheap_values_that_exceed_the_cache_are_recomputed(n: int, again: bool) -> None:
+    """A step that costs little and is read in two places, of neighbours."""
+
+    def f(x: Any) -> Any:
+        y = (x[1:] - x[:-1]) * 3 + x[:-1] * x[:-1]
+        return y[1:] * 2, y[:-1] * 3
+
+    plan = scheduled(f, normal(n))
+    assert (len(plan.kernels) == 1) is again
+    x = normal(n)
+    for one, other in zip(compile(f)(x), f(x), strict=True):
+        np.testing.assert_allclose(one, other, 1e-5, 1e-5)
