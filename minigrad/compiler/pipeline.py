@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.compiler.codegen.c import Scratch
 from minigrad.compiler.codegen.deduplicate import Call, Code, generate, source_of, work_of
 from minigrad.compiler.graph.ir import Graph, Value, is_literal
 from minigrad.compiler.graph.layout import Layout
 from minigrad.compiler.graph.simplify import optimized
+from minigrad.compiler.loops.ir import Scratch
 from minigrad.compiler.report.statistics import (
     DescribedCall,
     DescribedKernel,

@@ -10,27 +10,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from minigrad.compiler.graph.affine import Expr, Var
 from minigrad.compiler.graph.ir import Value
-from minigrad.compiler.loops.lowering import Access, Line, Parts, ctype
+from minigrad.compiler.loops.ir import Access, Let, Parts, Scratch
+from minigrad.compiler.loops.lowering import ctype
 
 Statement = Parts
-
-
-@dataclass(frozen=True)
-class Scratch:
-    """Scratch memory of a kernel: `entries` for each thread, of a value's dtype, or of float64 if
-    `wide`."""
-
-    value: Value
-    entries: int
-    wide: bool = False
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        return np.dtype(np.float64) if self.wide else self.value.dtype
 
 
 @dataclass(eq=False)
@@ -101,8 +86,8 @@ class Writer:
         return f"{names[array]}[{part.place + -offsets[array]}]"
 
 
-def line_of(line: Line) -> Statement:
-    return (f"const {line.type} {line.name} = ", *line.text, ";")
+def line_of(line: Let) -> Statement:
+    return (f"const {line.type} {line.name} = ", *line.value, ";")
 
 
 # Merging loops

@@ -17,7 +17,8 @@ from minigrad.compiler.codegen.c import (
 )
 from minigrad.compiler.graph.affine import ZERO, Expr, Var, flat, variable
 from minigrad.compiler.graph.ir import Value
-from minigrad.compiler.loops.lowering import Access, Body, arrays_of, ctype
+from minigrad.compiler.loops.ir import Access
+from minigrad.compiler.loops.lowering import Body, arrays_of, ctype
 from minigrad.compiler.schedule.fusion import Kernel, Schedule, unreshaped
 
 

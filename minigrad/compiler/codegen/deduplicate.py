@@ -6,11 +6,12 @@ from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cache
 
-from minigrad.compiler.codegen.c import Function, Scratch
+from minigrad.compiler.codegen.c import Function
 from minigrad.compiler.codegen.copy_kernels import concat_function, pack_function, scatter_function
 from minigrad.compiler.codegen.matmul_kernels import contract_function
 from minigrad.compiler.codegen.row_kernels import rows_function
 from minigrad.compiler.graph.ir import Value
+from minigrad.compiler.loops.ir import Scratch
 from minigrad.compiler.schedule.fusion import Kernel, Schedule
 from minigrad.compiler.target.toolchain import HERE, Machine
 

@@ -14,7 +14,6 @@ from typing import NamedTuple
 
 from minigrad.compiler.codegen.c import (
     Function,
-    Scratch,
     Writer,
     blocks_of,
     head_of,
@@ -25,7 +24,8 @@ from minigrad.compiler.codegen.c import (
 )
 from minigrad.compiler.graph.affine import ZERO, Expr, Index, Known, Var, flat, unflat
 from minigrad.compiler.graph.ir import Value
-from minigrad.compiler.loops.lowering import Access, Body, Parts, ctype
+from minigrad.compiler.loops.ir import Access, Parts, Scratch
+from minigrad.compiler.loops.lowering import Body, ctype
 from minigrad.compiler.schedule.contractions import Contraction, extent, width_of
 from minigrad.compiler.schedule.fusion import Kernel, Schedule
 from minigrad.compiler.target.toolchain import Machine
@@ -109,7 +109,7 @@ def access(operand: tuple[Value, Index], plan: Schedule) -> Access:
     body = Body(plan.load)
     body.read(*operand)
     (line,) = body.lines
-    (part,) = line.text
+    (part,) = line.value
     assert isinstance(part, Access)
     return part
 
@@ -333,7 +333,7 @@ class Epilogue:
         found = {
             part.array: part.place.replaced(self.new).replaced({self.c: ZERO})
             for line in self.body.lines
-            for part in line.text
+            for part in line.value
             if isinstance(part, Access) and part.place and isinstance(part.array, Value)
             if {*self.new} <= part.place.variables() and {*part.place.terms} <= loops
         }

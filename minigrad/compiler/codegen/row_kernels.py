@@ -10,7 +10,6 @@ import numpy as np
 
 from minigrad.compiler.codegen.c import (
     Function,
-    Scratch,
     Statement,
     Writer,
     blocks_of,
@@ -33,7 +32,8 @@ from minigrad.compiler.graph.affine import (
 )
 from minigrad.compiler.graph.ir import Value
 from minigrad.compiler.graph.simplify import name_of
-from minigrad.compiler.loops.lowering import ROW, Access, Body, Parts, ctype, literal
+from minigrad.compiler.loops.ir import ROW, Access, Parts, Scratch
+from minigrad.compiler.loops.lowering import Body, ctype, literal
 from minigrad.compiler.schedule.fusion import Kernel, Schedule, Stage, mode, split_at
 from minigrad.compiler.target.toolchain import Machine
 

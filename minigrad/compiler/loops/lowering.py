@@ -25,6 +25,7 @@ from minigrad.compiler.graph.affine import (
     unflat,
 )
 from minigrad.compiler.graph.ir import Value, elementwise
+from minigrad.compiler.loops.ir import ROW, Access, Let, Parts
 from minigrad.ops.movement import ARRAY
 
 C_TYPES = {
@@ -147,31 +148,6 @@ def ctype(dtype: np.dtype[Any]) -> str:
     return C_TYPES[dtype]
 
 
-ROW = Var("row", 1)  # lines that depend on it are computed anew for each row
-
-
-@dataclass(frozen=True)
-class Access:
-    """An entry of an array: of a value, of scratch memory, or of a local C array, by its name.
-
-    Without a `place`, a local C variable. `own`: the same kernel has computed it.
-    """
-
-    array: Any
-    place: Expr | None
-    own: bool = False
-
-
-@dataclass(frozen=True)
-class Line:
-    """`const type name = text;`, and the loop variables that it depends on."""
-
-    name: str
-    type: str
-    text: tuple[str | Access | Expr, ...]
-    depends: frozenset[Var]
-
-
 @dataclass(frozen=True)
 class Condition:
     """`what < bound`, or with >=, or ==."""
@@ -193,7 +169,6 @@ class Condition:
         return low >= self.bound if self.relation == "<" else high < self.bound
 
 
-Parts = tuple[str | Access | Expr, ...]
 Load = Callable[[Value, Index], Parts | None]
 
 
@@ -205,7 +180,7 @@ class Body:
 
     def __init__(self, load: Load, letter: str = "t") -> None:
         self.load, self.letter = load, letter
-        self.lines: list[Line] = []
+        self.lines: list[Let] = []
         self.known: dict[tuple[Value, Index], str] = {}
         self.depends: dict[str, frozenset[Var]] = {}
 
@@ -220,7 +195,7 @@ class Body:
                 found.append(frozenset([ROW]))
         depends = frozenset[Var]().union(*found)
         name = f"{self.letter}{len(self.lines)}"
-        self.lines.append(Line(name, kind, parts, depends))
+        self.lines.append(Let(name, kind, parts, depends))
         self.depends[name] = depends
         return name
 

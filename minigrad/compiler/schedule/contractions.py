@@ -16,16 +16,8 @@ from minigrad.compiler.graph.affine import ZERO, Expr, Index, Var, aligned, vari
 from minigrad.compiler.graph.ir import Graph, Value
 from minigrad.compiler.graph.layout import Layout, ordered, plain
 from minigrad.compiler.graph.simplify import apply, name_of, with_inputs
-from minigrad.compiler.loops.lowering import (
-    DEEPEST,
-    Access,
-    Body,
-    Parts,
-    index_of,
-    is_view,
-    kind_of,
-    lowered,
-)
+from minigrad.compiler.loops.ir import Access, Parts
+from minigrad.compiler.loops.lowering import DEEPEST, Body, index_of, is_view, kind_of, lowered
 from minigrad.ops.base import registry
 
 
@@ -318,7 +310,7 @@ def direct(x: Value, index: Index, layouts: dict[Value, Layout]) -> Access | Non
         return None
     body = Body(load)
     body.read(x, index)
-    access = body.lines[0].text[0] if len(body.lines) == 1 else None
+    access = body.lines[0].value[0] if len(body.lines) == 1 else None
     if not isinstance(access, Access) or access.place is None:
         return None
     return access if all(isinstance(atom, Var) for atom in access.place.terms) else None

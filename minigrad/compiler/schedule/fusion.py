@@ -19,14 +19,8 @@ from minigrad.compiler.graph.affine import Expr, Index, Var, flat, unflat, varia
 from minigrad.compiler.graph.ir import Graph, Value, elementwise, is_literal
 from minigrad.compiler.graph.layout import Layout
 from minigrad.compiler.graph.simplify import name_of
-from minigrad.compiler.loops.lowering import (
-    DEEPEST,
-    Access,
-    Body,
-    Line,
-    Parts,
-    is_view,
-)
+from minigrad.compiler.loops.ir import Access, Let, Parts
+from minigrad.compiler.loops.lowering import DEEPEST, Body, is_view
 from minigrad.compiler.schedule.contractions import Contraction, Operands, reduced_axes
 
 
@@ -360,7 +354,7 @@ def form_of(stage: Stage, it: Inline, forms: Forms, plan: Schedule) -> Form:
     return Form(forms.texts.setdefault(text, len(forms.texts)), reads)
 
 
-def text_of(stage: Stage, lines: list[Line], lows: dict[Value, int], plan: Schedule) -> Hashable:
+def text_of(stage: Stage, lines: list[Let], lows: dict[Value, int], plan: Schedule) -> Hashable:
     """All that the C of a stage depends on, except which arrays it reads, and from where on."""
     value, layout = stage.value, plan.layouts[stage.value]
     numbers = {x: k for k, x in enumerate(lows)}
@@ -368,7 +362,7 @@ def text_of(stage: Stage, lines: list[Line], lows: dict[Value, int], plan: Sched
     parts += [stage.dims, stage.reduced, stage.layout.order, layout.order, layout.panel]
     for line in lines:
         parts += [line.type, line.depends]
-        for part in line.text:
+        for part in line.value:
             if isinstance(part, Access):
                 assert part.place is not None
                 place = part.place + -lows[part.array]
