@@ -31,6 +31,7 @@ from minigrad.compiler.schedule.aliases import in_place, with_own_writes
 from minigrad.compiler.schedule.arena import arena
 from minigrad.compiler.schedule.contractions import with_operands
 from minigrad.compiler.schedule.fusion import Schedule, schedule
+from minigrad.compiler.target import costs
 from minigrad.compiler.target.toolchain import HERE, BuildError, begun, keep, kept, machine, runtime
 from minigrad.ops.base import Op, registry
 
@@ -195,8 +196,6 @@ def content_of(value: Value) -> Any:
 # Making a plan
 
 SHARED, WAIT, END = 1, 2, 4
-LITTLE = 1 << 19  # operations of a program up to which one thread is faster
-LONG = 1 << 14  # characters of C from which on two compilers run side by side
 
 
 def made(graph: Graph) -> Plan:
@@ -206,9 +205,10 @@ def made(graph: Graph) -> Plan:
     alias = in_place(it)
     code = generate(it, alias, machine())
     plan = Plan()
-    plan.threads = machine().threads if total_work(it) > LITTLE else 1
+    plan.threads = machine().threads if total_work(it) >= costs.MIN_SHARED_PROGRAM else 1
     texts = code.texts
-    groups = in_halves(texts) if sum(map(len, texts)) > LONG else [texts] if texts else []
+    long = sum(map(len, texts)) >= costs.MIN_SPLIT_SOURCE
+    groups = in_halves(texts) if long else [texts] if texts else []
     plan.sources = [source_of(group, machine().vector) for group in groups]
     plan.building = begun(*plan.sources)
     plan.kernels = [len(group) for group in groups]

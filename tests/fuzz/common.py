@@ -23,8 +23,7 @@ import numpy as np
 import minigrad
 import minigrad.functional as F
 from minigrad.compiler import compile
-from minigrad.compiler import pipeline as plan
-from minigrad.compiler.codegen import deduplicate as codegen
+from minigrad.compiler.target import costs
 from minigrad.compiler.target import toolchain as build
 from minigrad.dispatch import implementations
 from minigrad.errors import MinigradError
@@ -473,20 +472,26 @@ PLAIN = Kind("plain", lambda rng: Lines(rng).program())
 
 
 @contextmanager
+def with_costs(**values: int) -> Iterator[None]:
+    """Inside, the compiler has these cost constants."""
+    before = {name: getattr(costs, name) for name in values}
+    vars(costs).update(values)
+    try:
+        yield
+    finally:
+        vars(costs).update(before)
+
+
+@contextmanager
 def threads(n: int) -> Iterator[None]:
     """Inside, kernels are shared by so many threads, however small they are."""
-    changed: list[tuple[Any, str, Any]] = [(codegen, "ENOUGH", 0), (plan, "LITTLE", 0)]
-    before = [(module, name, getattr(module, name)) for module, name, _ in changed]
     given = os.environ.get("MINIGRAD_THREADS")
     try:
         os.environ["MINIGRAD_THREADS"] = str(n)
         build.machine.cache_clear()
-        for module, name, value in changed:
-            setattr(module, name, value)
-        yield
+        with with_costs(MIN_SHARED_KERNEL=0, MIN_SHARED_PROGRAM=0):
+            yield
     finally:
-        for module, name, value in before:
-            setattr(module, name, value)
         os.environ.pop("MINIGRAD_THREADS")
         if given is not None:
             os.environ["MINIGRAD_THREADS"] = given

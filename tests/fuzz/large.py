@@ -7,40 +7,34 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import numpy as np
 
-from minigrad.compiler import pipeline as plan
-from minigrad.compiler.codegen import deduplicate as codegen
-from minigrad.compiler.codegen import matmul_kernels as tiles
-from minigrad.compiler.codegen import row_kernels as rows
-from tests.fuzz.common import Lines, Program, kind
+from minigrad.compiler import pipeline
+from tests.fuzz.common import Lines, Program, kind, with_costs
 
-LOWERED: list[tuple[Any, str, Any]] = [
-    (tiles, "PART", 5),
-    (tiles, "DEEP", 6),
-    (tiles, "LONG", 100),
-    (rows, "TERMS", 3),
-    (rows, "LARGEST", 6),
-    (rows, "LINE", 2),
-    (rows, "MANY", 8),
-    (codegen, "ENOUGH", 0),
-    (plan, "LITTLE", 0),
-    (plan, "code_version", lambda: "lowered"),  # plans are not those that users have cached
-]
+LOWERED = {
+    "STEPS_PER_PART": 5,
+    "MAX_CACHED_DEPTH": 6,
+    "MAX_CACHED_FACTOR": 100,
+    "TERMS_PER_PART": 3,
+    "MAX_LOCAL_ENTRIES": 6,
+    "CACHE_LINE_ENTRIES": 2,
+    "MIN_BLOCKED_SIZE": 8,
+    "MIN_SHARED_KERNEL": 0,
+    "MIN_SHARED_PROGRAM": 0,
+}
 
 
 @contextmanager
 def lowered() -> Iterator[None]:
-    before = [(module, name, getattr(module, name)) for module, name, _ in LOWERED]
+    before = pipeline.code_version
+    pipeline.code_version = lambda: "lowered"  # type: ignore[assignment]  # not the cached plans
     try:
-        for module, name, value in LOWERED:
-            setattr(module, name, value)
-        yield
+        with with_costs(**LOWERED):
+            yield
     finally:
-        for module, name, value in before:
-            setattr(module, name, value)
+        pipeline.code_version = before
 
 
 @kind(together=16, inside=lowered, in_tests=16)

@@ -312,8 +312,8 @@ FUSION = [
     ),
     Fault(
         "schedule/fusion.py",
-        "range(max(last + 1, len(kernels) - NEAR), len(kernels))",
-        "range(max(0, len(kernels) - NEAR), len(kernels))",
+        "range(max(last + 1, len(kernels) - costs.FUSION_WINDOW), len(kernels))",
+        "range(max(0, len(kernels) - costs.FUSION_WINDOW), len(kernels))",
         GRAPHS,
     ),
     Fault(
@@ -439,8 +439,8 @@ BUFFERS = [
     Fault("schedule/arena.py", "if last[x] == k:", "if last[x] >= k:", of("fused_buffers")),
     Fault(
         "schedule/arena.py",
-        "-(-size // LINE) * LINE + LINE",
-        "size // LINE * LINE",
+        "-(-size // line) * line + line",
+        "size // line * line",
         of("fused_buffers"),
     ),
     Fault(

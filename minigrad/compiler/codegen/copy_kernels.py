@@ -20,6 +20,7 @@ from minigrad.compiler.graph.ir import Value
 from minigrad.compiler.loops.ir import Access
 from minigrad.compiler.loops.lowering import Body, arrays_of, ctype
 from minigrad.compiler.schedule.fusion import Kernel, Schedule, unreshaped
+from minigrad.compiler.target import costs
 
 
 def scatter_function(kernel: Kernel, plan: Schedule, alias: dict[Value, Value]) -> Function:
@@ -47,8 +48,8 @@ def scatter_function(kernel: Kernel, plan: Schedule, alias: dict[Value, Value]) 
         writer.add(*line_of(line))
     writer.add(Access(value, layout.address((*rows, *rest))), f" += {name};")
     writer.add("}")
-    function = writer.function([share_of(last[0].extent, 16)] if last else [])
-    function.parallel = bool(last) and last[0].extent >= 32
+    function = writer.function([share_of(last[0].extent, costs.CACHE_LINE_ENTRIES)] if last else [])
+    function.parallel = bool(last) and last[0].extent >= 2 * costs.CACHE_LINE_ENTRIES
     return function
 
 

@@ -13,6 +13,7 @@ from minigrad.compiler.codegen.row_kernels import rows_function
 from minigrad.compiler.graph.ir import Value
 from minigrad.compiler.loops.ir import Scratch
 from minigrad.compiler.schedule.fusion import Kernel, Schedule
+from minigrad.compiler.target import costs
 from minigrad.compiler.target.toolchain import HERE, Machine
 
 HEAD = """\
@@ -60,9 +61,6 @@ class Code:
     calls: list[Call | Value] = field(default_factory=list)
 
 
-ENOUGH = 1 << 14  # operations of a kernel from which on threads share it
-
-
 def generate(plan: Schedule, alias: dict[Value, Value], machine: Machine) -> Code:
     """Calls of all kernels, and at the end copies into state that was not computed in place."""
     code = Code()
@@ -83,7 +81,11 @@ def generate(plan: Schedule, alias: dict[Value, Value], machine: Machine) -> Cod
             code.calls.append(kernel.stages[0].value)
             continue
         function = repeated(kernel, plan, alias, machine, repeats)
-        shared = machine.threads > 1 and function.parallel and work_of(kernel, plan) >= ENOUGH
+        shared = (
+            machine.threads > 1
+            and function.parallel
+            and work_of(kernel, plan) >= costs.MIN_SHARED_KERNEL
+        )
         code.calls.append(call(function, kernel, shared=shared))
         if function.end:
             code.calls.append(call(function.end, kernel, ends=shared))

@@ -28,6 +28,7 @@ from minigrad.compiler.loops.ir import Access, Parts, Scratch
 from minigrad.compiler.loops.lowering import Body, ctype
 from minigrad.compiler.schedule.contractions import Contraction, extent, width_of
 from minigrad.compiler.schedule.fusion import Kernel, Schedule
+from minigrad.compiler.target import costs
 from minigrad.compiler.target.toolchain import Machine
 
 
@@ -64,8 +65,6 @@ class Tiles:
 
 
 ROW = Known("row", 1 << 40, frozenset({Var("tile", 1 << 40)}))  # the first row of a tile
-LONG, DEEP = 1 << 18, 1 << 11  # bytes of y, and steps of the depth, that fit into a cache
-PART = 384  # steps that are summed in registers before they are added to the tile in float64
 
 
 def contract_function(
@@ -121,7 +120,7 @@ def loops_of(tiles: Tiles) -> tuple[list[Var], int]:
     panel, tile = Var("panel", tiles.panels), Var("tile", tiles.count)
     of_y = tiles.y.place.variables() if tiles.y.place else frozenset()
     bytes_of_y = tiles.value.dtype.itemsize * it.columns * math.prod(map(extent, it.depth))
-    if of_y & {*batch} or bytes_of_y <= LONG:
+    if of_y & {*batch} or bytes_of_y <= costs.MAX_CACHED_FACTOR:
         loops = [*batch, panel, tile]
     else:
         loops = [panel, *batch, tile]
@@ -145,10 +144,10 @@ def parts_of(tiles: Tiles) -> Split:
     depth = [v for e in tiles.it.depth for v in e.terms]
     if not in_parts(tiles):
         return Split([], "", [head_of(v) for v in depth], False)
-    k, size = part_of(depth, PART)
+    k, size = part_of(depth, costs.STEPS_PER_PART)
     start, head = blocks_of(depth[k], size)
     names = [*(v.name for v in depth[:k]), f"{depth[k].name}b"]
-    deep = math.prod(v.extent for v in depth) > DEEP
+    deep = math.prod(v.extent for v in depth) > costs.MAX_CACHED_DEPTH
     return Split(
         [*map(head_of, depth[:k]), start],
         " && ".join(f"{name} == 0" for name in names),
@@ -229,7 +228,7 @@ def direct_store(tiles: Tiles) -> bool:
 
 def in_parts(tiles: Tiles) -> bool:
     """Whether sums are so long that they are added up in parts, to keep their accuracy."""
-    return math.prod(map(extent, tiles.it.depth)) > PART
+    return math.prod(map(extent, tiles.it.depth)) > costs.STEPS_PER_PART
 
 
 def part(tiles: Tiles) -> str:

@@ -35,6 +35,7 @@ from minigrad.compiler.graph.simplify import name_of
 from minigrad.compiler.loops.ir import ROW, Access, Parts, Scratch
 from minigrad.compiler.loops.lowering import Body, ctype, literal
 from minigrad.compiler.schedule.fusion import Kernel, Schedule, Stage, mode, split_at
+from minigrad.compiler.target import costs
 from minigrad.compiler.target.toolchain import Machine
 
 
@@ -74,7 +75,7 @@ def rows_function(
 ) -> Function:
     """The C of a kernel of rows."""
     it = started(kernel, plan)
-    it.block = 32 * machine.vector // np.dtype(np.float32).itemsize
+    it.block = costs.BLOCK_VECTORS * machine.vector // np.dtype(np.float32).itemsize
     for stage in kernel.stages:
         enter(stage, it)
     function = written(it, alias)
@@ -94,34 +95,30 @@ def started(kernel: Kernel, plan: Schedule) -> Rows:
     return Rows(kernel, plan, rows, outer, flat(outer, extents))
 
 
-# Entries of a cache line; entries from which on blocks pay; a stride, in entries, at which lines
-# evict each other from the cache.
-LINE, MANY, APART = 16, 4096, 1024
-
-
 def transposed(kernel: Kernel, plan: Schedule) -> int | None:
     """The loop along which a single stage reads memory contiguously, if that is not the last loop:
     each cache line would be loaded once for each of its entries."""
     stage, *others = kernel.stages
-    if others or stage.kind != "map" or kernel.rows is not None or stage.total < MANY:
+    whole = not others and stage.kind == "map" and kernel.rows is None
+    if not whole or stage.total < costs.MIN_BLOCKED_SIZE:
         return None
     *outer, (_, last) = [(k, v) for k, place in enumerate(stage.places) for v in place.terms]
     for x, indices in plan.reads[stage.value].items():
         for index in indices:
             steps = plan.layouts[x].address(index).terms
-            for k, v in outer if steps.get(last, 0) >= LINE else ():
-                far = math.prod(stage.dims[k + 1 :]) % APART == 0
-                if steps.get(v) == 1 and stage.dims[k] % LINE == 0 and not far:
+            for k, v in outer if steps.get(last, 0) >= costs.CACHE_LINE_ENTRIES else ():
+                far = math.prod(stage.dims[k + 1 :]) % costs.CONFLICT_STRIDE == 0
+                if steps.get(v) == 1 and stage.dims[k] % costs.CACHE_LINE_ENTRIES == 0 and not far:
                     return k
     return None
 
 
 def in_blocks(kernel: Kernel, plan: Schedule, across: int) -> Rows:
     """Block the loop `across`, with the loop over a block innermost."""
-    dims = kernel.stages[0].dims
-    extents = [n // LINE if k == across else n for k, n in enumerate(dims)]
-    loops = [variable(f"i{k}", n) for k, n in enumerate([*extents, LINE])]
-    places = [v * LINE + loops[-1] if k == across else v for k, v in enumerate(loops[:-1])]
+    dims, size = kernel.stages[0].dims, costs.CACHE_LINE_ENTRIES
+    extents = [n // size if k == across else n for k, n in enumerate(dims)]
+    loops = [variable(f"i{k}", n) for k, n in enumerate([*extents, size])]
+    places = [v * size + loops[-1] if k == across else v for k, v in enumerate(loops[:-1])]
     return Rows(kernel, plan, kernel.total, loops, flat(places, dims))
 
 
@@ -203,13 +200,10 @@ def result_name(stage: Stage, it: Rows) -> str:
     return f"{total}v" if name in ("max", "min") and stage.value.dtype.kind == "f" else total
 
 
-LARGEST = 2048  # entries of a local array: there may be several, and stacks are small
-
-
 def place_of(value: Value, extents: tuple[int, ...], it: Rows) -> Any:
     """Where the entries of one row are kept: a local array, or scratch memory if they are many."""
     entries = math.prod(extents)
-    return local(value, it) if entries <= LARGEST else Scratch(value, entries)
+    return local(value, it) if entries <= costs.MAX_LOCAL_ENTRIES else Scratch(value, entries)
 
 
 def declare(value: Value, extents: tuple[int, ...], it: Rows, code: Code) -> None:
@@ -278,10 +272,6 @@ class Total:
     type: str = ""
 
 
-# A sum of more terms is added up in parts of about this many, and the parts in float64.
-TERMS = 24
-
-
 def innermost(
     v: Var, totals: list[Total], body: list[Statement], block: int, low: str = "0", high: str = ""
 ) -> tuple[str, str]:
@@ -348,7 +338,7 @@ def written(it: Rows, alias: dict[Value, Value]) -> Function:
         writer.add(*statement)
     flat_loop, body = it.is_flat, [replaced(statement, new) for statement in code.row]
     end = "}"
-    at, size = part_of(outer, TERMS) if code.sums.ends else (-1, 0)
+    at, size = part_of(outer, costs.TERMS_PER_PART) if code.sums.ends else (-1, 0)
     for k, v in enumerate(outer):
         limits = ("low", "high") if k == 0 else ()
         if flat_loop and k == len(outer) - 1:
@@ -364,7 +354,7 @@ def written(it: Rows, alias: dict[Value, Value]) -> Function:
         writer.add("{")
     for statement in (*body, (end,), *code.sums.ends, ("}" * (at >= 0),), *code.after):
         writer.add(*statement)
-    grain = 16 if len(outer) == 1 and flat_loop else 1
+    grain = costs.CACHE_LINE_ENTRIES if len(outer) == 1 and flat_loop else 1
     function = writer.function([share_of(outer[0].extent, grain)] if outer else [])
     function.parallel = bool(outer) and outer[0].extent > 1
     function.end = ending(it, alias)
@@ -406,7 +396,7 @@ def nested(loop: Loop, nest: Nest, block: int) -> list[Statement]:
     # Loops over terms are not merged with the others, which the results depend on.
     terms = {v for e in loop.loops[: sum(nest.sums.over)] for v in e.terms}
     over = [v for v in variables if any(v in new.get(t, Expr({t: 1})).terms for t in terms)]
-    k, size = part_of(over, TERMS)
+    k, size = part_of(over, costs.TERMS_PER_PART)
     begin, head = blocks_of(variables[k], size)
     inside = [*nest.sums.starts, (head,), *heads[k + 1 :], *inside, *nest.sums.ends]
     return [*heads[:k], (begin,), *inside, ("}",)]
@@ -436,7 +426,8 @@ def is_read_elsewhere(value: Value, it: Rows) -> bool:
 def in_parts(stage: Stage) -> bool:
     """Whether a reduction is a sum of many floats, whose total is kept in float64."""
     gone = math.prod(n for n, g in zip(stage.dims, stage.gone, strict=True) if g)
-    return name_of(stage.value) == "sum" and stage.value.dtype.kind == "f" and gone > TERMS
+    floats = name_of(stage.value) == "sum" and stage.value.dtype.kind == "f"
+    return floats and gone > costs.TERMS_PER_PART
 
 
 def write_reduction(stage: Stage, loop: Loop, it: Rows, code: Code, nest: Nest) -> None:
@@ -537,7 +528,7 @@ def each(inner: Index, statement: Statement) -> list[Statement]:
 def wide_place(value: Value, extents: tuple[int, ...], it: Rows, code: Code, across: bool) -> Any:
     """Where the totals of sums are, in float64."""
     entries = math.prod(extents)
-    if across or entries > LARGEST:
+    if across or entries > costs.MAX_LOCAL_ENTRIES:
         return Scratch(value, entries, True)
     code.before.append((f"double {local(value, it)}d[{entries}];",))
     return f"{local(value, it)}d"

@@ -26,6 +26,7 @@ from minigrad.compiler.graph.affine import (
 )
 from minigrad.compiler.graph.ir import Value, elementwise
 from minigrad.compiler.loops.ir import ROW, Access, Let, Parts
+from minigrad.compiler.target import costs
 from minigrad.ops.movement import ARRAY
 
 C_TYPES = {
@@ -75,7 +76,7 @@ def lowered(value: Value) -> bool:
     if name == "gather":
         return rows(value)
     if name == "fold":
-        return len(fold_terms(value)) <= 16
+        return len(fold_terms(value)) <= costs.MAX_FOLD_TERMS
     return name in VIEWS or name in REDUCTIONS or name in CONTRACTIONS
 
 
@@ -105,13 +106,13 @@ def kind_of(value: Value) -> str:
     return "scatter" if value.op.name == "scatter_add" else "contract"
 
 
-LITTLE = 64  # entries of a concatenation that is inlined
-DEEPEST = 32  # ops in a chain that is inlined
-
-
 def is_joined(value: Value) -> bool:
     """Whether it is a concatenation that is done in memory."""
-    return value.op is not None and value.op.name == "concatenate" and value.size > LITTLE
+    return (
+        value.op is not None
+        and value.op.name == "concatenate"
+        and value.size > costs.MAX_INLINE_CONCATENATE
+    )
 
 
 def index_of(value: Value) -> tuple[Any, ...]:

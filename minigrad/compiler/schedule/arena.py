@@ -6,8 +6,9 @@ from bisect import bisect_left, insort
 from collections.abc import Collection, Mapping, Sequence
 from typing import TypeVar
 
+from minigrad.compiler.target import costs
+
 T = TypeVar("T")
-LINE = 64  # bytes of a cache line
 
 
 def arena(uses: Sequence[Collection[T]], sizes: Mapping[T, int]) -> tuple[dict[T, int], int]:
@@ -36,7 +37,8 @@ def arena(uses: Sequence[Collection[T]], sizes: Mapping[T, int]) -> tuple[dict[T
 
 def room(size: int) -> int:
     """Whole cache lines, and one more, for reads past the end of an array."""
-    return -(-size // LINE) * LINE + LINE
+    line = costs.CACHE_LINE_BYTES
+    return -(-size // line) * line + line
 
 
 class Free:

@@ -17,7 +17,8 @@ from minigrad.compiler.graph.ir import Graph, Value
 from minigrad.compiler.graph.layout import Layout, ordered, plain
 from minigrad.compiler.graph.simplify import apply, name_of, with_inputs
 from minigrad.compiler.loops.ir import Access, Parts
-from minigrad.compiler.loops.lowering import DEEPEST, Body, index_of, is_view, kind_of, lowered
+from minigrad.compiler.loops.lowering import Body, index_of, is_view, kind_of, lowered
+from minigrad.compiler.target import costs
 from minigrad.ops.base import registry
 
 
@@ -306,7 +307,7 @@ def direct(x: Value, index: Index, layouts: dict[Value, Layout]) -> Access | Non
             return None
         return (Access(value, layouts[value].address(index)),)
 
-    if views(x) > DEEPEST:
+    if views(x) > costs.MAX_INLINE_DEPTH:
         return None
     body = Body(load)
     body.read(x, index)
@@ -319,7 +320,7 @@ def direct(x: Value, index: Index, layouts: dict[Value, Layout]) -> Access | Non
 def views(x: Value) -> int:
     """The length of the chain of views that ends at x."""
     count = 0
-    while is_view(x) and lowered(x) and count <= DEEPEST:
+    while is_view(x) and lowered(x) and count <= costs.MAX_INLINE_DEPTH:
         x, count = x.inputs[0], count + 1
     return count
 
@@ -332,11 +333,8 @@ def stride(base: Access, loop: Expr) -> int:
 
 def steps_well(base: Access, it: Contraction) -> bool:
     """Whether the depth is contiguous in memory, or x is read too few times for a copy to pay."""
-    few = it.columns <= 64
+    few = it.columns <= costs.MAX_UNPACKED_COLUMNS
     return stride(base, it.depth[-1]) in (0, 1) or extent(it.depth[-1]) == 1 or few
-
-
-NEAR = 128  # entries
 
 
 def side_by_side(base: Access, it: Contraction, width: int) -> bool:
@@ -344,8 +342,8 @@ def side_by_side(base: Access, it: Contraction, width: int) -> bool:
     apart."""
     assert isinstance(base.array, Value)
     whole = it.columns % width == 0 or base.array.op is not None
-    near = abs(stride(base, it.depth[-1])) <= NEAR
-    few = it.rows * batches(it) <= 24
+    near = abs(stride(base, it.depth[-1])) <= costs.MAX_ROW_STRIDE
+    few = it.rows * batches(it) <= costs.MAX_UNPACKED_ROWS
     return stride(base, it.column) == 1 and whole and (near or few)
 
 

@@ -20,8 +20,9 @@ from minigrad.compiler.graph.ir import Graph, Value, elementwise, is_literal
 from minigrad.compiler.graph.layout import Layout
 from minigrad.compiler.graph.simplify import name_of
 from minigrad.compiler.loops.ir import Access, Let, Parts
-from minigrad.compiler.loops.lowering import DEEPEST, Body, is_view
+from minigrad.compiler.loops.lowering import Body, is_view
 from minigrad.compiler.schedule.contractions import Contraction, Operands, reduced_axes
+from minigrad.compiler.target import costs
 
 
 @dataclass(eq=False)
@@ -138,10 +139,6 @@ class Schedule:
         return None
 
 
-MOST, LONGEST = 32, 160  # stages of a kernel, and operations on each entry
-NEAR = 16  # kernels
-
-
 def schedule(operands: Operands) -> Schedule:
     """Give each value that needs one a stage, in the first kernel that it can join."""
     graph = operands.graph
@@ -232,9 +229,6 @@ class Forms:
 
 DEAR = "exp expm1 log log1p logaddexp pow sqrt div mod floor_divide erf sigmoid hypot".split()
 DEAR += "sin cos tan arcsin arccos arctan arctan2 sinh cosh tanh arcsinh arccosh arctanh".split()
-FEW = 2  # operations up to which a value is recomputed rather than stored
-SEVERAL, LARGE = 16, 1 << 18  # the same for values of more entries than caches hold
-MANY = 12  # arrays that one stage reads at most
 
 
 def array_of(value: Value, forms: Forms, plan: Schedule) -> Inline:
@@ -246,7 +240,7 @@ def array_of(value: Value, forms: Forms, plan: Schedule) -> Inline:
 def inline_of(value: Value, known: dict[Value, Inline], forms: Forms, plan: Schedule) -> Inline:
     if value.op is None and not is_literal(value):
         return array_of(value, forms, plan)
-    cost = 8 if name_of(value) in DEAR else int(elementwise(value))
+    cost = costs.EXPENSIVE_OP_COST if name_of(value) in DEAR else int(elementwise(value))
     key: list[Hashable] = [name_of(value), value.how]
     arrays: tuple[Value, ...] = ()
     depth = 0
@@ -277,7 +271,7 @@ def has_stage(
     kinds: dict[Value, str],
 ) -> bool:
     """Whether a value is computed once and stored, rather than inlined wherever it is read."""
-    if kinds[value] != "map" or value in kept or it.depth > DEEPEST:
+    if kinds[value] != "map" or value in kept or it.depth > costs.MAX_INLINE_DEPTH:
         return True
     if any(kinds[user] in ("numpy", "scatter") for user in users):
         return True
@@ -286,12 +280,14 @@ def has_stage(
     reads = [x for x in it.arrays if x.size > 1]
     # Fused with different products, it would be computed in each; and leaves would be read again.
     apart = sum(kinds[x] in ("contract", "leaf") for x in reads)
-    if len(reads) > MANY or apart > 1:
+    if len(reads) > costs.MAX_ARRAYS_READ or apart > 1:
         return True
     if len(users) == 1:
-        return it.cost > FEW and users[0].size >= 2 * value.size
+        return it.cost > costs.RECOMPUTE_LIMIT and users[0].size >= 2 * value.size
     # A value that is an op or two away from one array is recomputed.
-    return it.cost > (SEVERAL if value.size > LARGE else FEW) or len(reads) > 1
+    large = value.size > costs.MIN_LARGE_SIZE
+    limit = costs.RECOMPUTE_LIMIT_LARGE if large else costs.RECOMPUTE_LIMIT
+    return it.cost > limit or len(reads) > 1
 
 
 def stage_of(value: Value, kind: str, plan: Schedule) -> Stage:
@@ -384,7 +380,7 @@ def put(stage: Stage, forms: Forms, plan: Schedule) -> None:
     why = ""
     if stage.kind in ("map", "reduce") and not stage.layout.panel:
         # Kernels that compute none of its inputs: only the latest, or long programs take long.
-        near = range(max(last + 1, len(kernels) - NEAR), len(kernels))
+        near = range(max(last + 1, len(kernels) - costs.FUSION_WINDOW), len(kernels))
         for k in [last, *near] if last >= 0 else near:
             inner = [x for x, home in homes.items() if home == k]
             if not inner and not shares(reads, kernels[k], plan):
@@ -425,7 +421,8 @@ def fits_as_before(
 
 def has_room(kernel: Kernel, stage: Stage) -> bool:
     """Whether a kernel stays small enough: build time grows faster than its length."""
-    return len(kernel.stages) < MOST and kernel.cost + stage.cost <= LONGEST
+    cost = kernel.cost + stage.cost
+    return len(kernel.stages) < costs.MAX_STAGES and cost <= costs.MAX_OPS_PER_ENTRY
 
 
 def fits(

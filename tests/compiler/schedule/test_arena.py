@@ -5,7 +5,8 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minigrad.compiler.schedule.arena import LINE, Free, arena
+from minigrad.compiler.schedule.arena import Free, arena
+from minigrad.compiler.target.costs import CACHE_LINE_BYTES as LINE
 from tests.compiler.graph.test_affine import held
 
 Uses = list[set[int]]

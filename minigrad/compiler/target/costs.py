@@ -1,0 +1,45 @@
+"""Sizes from which on generated code changes, with their units: measured on current processors.
+
+They are read as `costs.NAME`, so that a test that lowers one meets the code for large arrays.
+"""
+
+# What processors have
+CACHE_LINE_BYTES = 64
+CACHE_LINE_ENTRIES = 16  # float32 entries
+CONFLICT_STRIDE = 1024  # entries: lines that are so far apart evict each other from the cache
+
+# Fusion
+MAX_STAGES = 32  # of a kernel
+MAX_OPS_PER_ENTRY = 160  # operations of a kernel on each entry
+FUSION_WINDOW = 16  # kernels back that a stage may join
+RECOMPUTE_LIMIT = 2  # operations up to which a value is recomputed rather than stored
+RECOMPUTE_LIMIT_LARGE = 16  # the same for values that caches do not hold
+MIN_LARGE_SIZE = 1 << 18  # entries of such a value
+EXPENSIVE_OP_COST = 8  # operations that one op of EXPENSIVE_OPS counts as
+MAX_ARRAYS_READ = 12  # by one stage
+MAX_INLINE_DEPTH = 32  # ops in a chain that is inlined
+MAX_INLINE_CONCATENATE = 64  # entries of a concatenation that is inlined
+MAX_FOLD_TERMS = 16  # windows that cover one entry
+
+# Contractions
+MAX_UNPACKED_COLUMNS = 64  # up to which x is read too few times for a packed copy to pay
+MAX_UNPACKED_ROWS = 24  # the same for y, if its rows are far apart
+MAX_ROW_STRIDE = 128  # entries up to which rows of y are not far apart
+MAX_CACHED_FACTOR = 1 << 18  # bytes of y that stay in cache
+MAX_CACHED_DEPTH = 1 << 11  # steps of the depth that stay in cache
+
+# Sums are added up in parts, and the parts in float64, so that they keep their accuracy.
+TERMS_PER_PART = 24  # of a sum
+STEPS_PER_PART = 384  # of a contraction
+
+# Loops over rows
+MIN_BLOCKED_SIZE = 4096  # entries from which on a transposed read is blocked
+BLOCK_VECTORS = 32  # vectors of float32 in a block of a sum
+MAX_LOCAL_ENTRIES = 2048  # of a local array: there may be several, and stacks are small
+
+# Threads
+MIN_SHARED_KERNEL = 1 << 14  # operations of a kernel from which on threads share it
+MIN_SHARED_PROGRAM = 1 << 19  # operations of a program from which on it has threads
+
+# Building
+MIN_SPLIT_SOURCE = 1 << 14  # characters of C from which on two compilers run side by side
