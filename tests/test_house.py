@@ -45,8 +45,24 @@ ORDER = [
     ["cli"],
 ]
 RANK = {part: k for k, parts in enumerate(ORDER) for part in parts}
-# Inside ops: what an op is, then the families, each composing what is before it.
-OPS = {"base": 0, "views": 1, "unary": 1, "reduce": 1, "binary": 1, "movement": 2, "processing": 3}
+# The same inside a package: its modules and rooms. Left never imports right.
+ROOMS = {
+    # What an op is, then the families, each composing what is before it.
+    "ops": [["base"], ["views", "unary", "reduce", "binary"], ["movement"], ["processing"]],
+    # Expressions, the passes as data, drawings of them, the page; then what users call.
+    "viz": [
+        ["text"],
+        ["backprop"],
+        ["draw"],
+        ["page"],
+        ["explanation", "plots", "program"],
+        ["comparison"],
+    ],
+}
+ROOM_RANK = {
+    package: {room: k for k, rooms in enumerate(order) for room in rooms}
+    for package, order in ROOMS.items()
+}
 
 
 def modules() -> list[Path]:
@@ -55,6 +71,12 @@ def modules() -> list[Path]:
 
 def part_of(path: Path) -> str:
     return path.relative_to(ROOT).with_suffix("").parts[0]
+
+
+def room_of(path: Path) -> str:
+    """The module or subpackage, inside its package, that a file belongs to."""
+    _, *inner = path.relative_to(ROOT).with_suffix("").parts
+    return inner[0] if inner else "__init__"
 
 
 def imported_names(path: Path) -> set[str]:
@@ -73,15 +95,17 @@ def wrong_imports(path: Path, names: set[str]) -> list[str]:
     own = part_of(path)
     wrong = []
     for name in names:
-        part = name.split(".")[1] if "." in name else ""
         # `from minigrad import Tensor` hides where Tensor lives.
-        if part not in RANK or RANK[part] > RANK[own] or (RANK[part] == RANK[own] and part != own):
-            wrong.append(name)
-        elif own == part == "ops" and path.stem in OPS:
-            module = name.split(".")[2]
-            if module in OPS and OPS[module] >= OPS[path.stem]:
-                wrong.append(name)
+        part, room = (*name.split(".")[1:], "", "")[:2]
+        if part != own:
+            wrong += [name] * (not before(part, own, RANK))
+        elif own in ROOMS and room_of(path) not in (room, "__init__"):
+            wrong += [name] * (not before(room, room_of(path), ROOM_RANK[own]))
     return wrong
+
+
+def before(one: str, other: str, rank: dict[str, int]) -> bool:
+    return one in rank and rank[one] < rank[other]
 
 
 @pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
@@ -99,7 +123,15 @@ def test_a_wrong_import_is_found() -> None:
     assert wrong_imports(ROOT / "tensor.py", {"minigrad.ops.base"})
     assert wrong_imports(ROOT / "ops" / "unary.py", {"minigrad.ops.movement.slice_op"})
     assert wrong_imports(ROOT / "nn" / "linear.py", {"minigrad.optim.sgd"})
-    assert wrong_imports(ROOT / "viz" / "explain.py", {"minigrad.Tensor"})
+    assert wrong_imports(ROOT / "viz" / "explanation.py", {"minigrad.Tensor"})
+    assert wrong_imports(ROOT / "viz" / "text" / "formula.py", {"minigrad.viz.draw.graphs.graph"})
+    assert wrong_imports(ROOT / "viz" / "draw" / "graphs.py", {"minigrad.viz.explain"})
+
+
+def test_every_room_has_its_place() -> None:
+    for package, rank in ROOM_RANK.items():
+        inside = {room_of(path) for path in modules() if part_of(path) == package}
+        assert inside - {"__init__"} == set(rank)
 
 
 def code_lines(path: Path) -> int:

@@ -1,9 +1,9 @@
 """Explanations of the forward and reverse pass, and pictures of graphs and networks."""
 
-from minigrad.viz.compare import Comparison, compare
-from minigrad.viz.explain import Explanation, explain
-from minigrad.viz.expression import ExpressionError, parse
-from minigrad.viz.graphs import graph, model
+from minigrad.viz.comparison import Comparison, compare
+from minigrad.viz.draw.graphs import graph, model
+from minigrad.viz.explanation import Explanation, explain
+from minigrad.viz.text.expression import ExpressionError, parse
 
 __all__ = [
     "Comparison",

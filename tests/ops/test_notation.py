@@ -11,10 +11,10 @@ import pytest
 from minigrad import Tensor
 from minigrad.ops.base import Op, registry
 from minigrad.viz import explain
-from minigrad.viz.derivation import factor, in_symbols, term
-from minigrad.viz.formula import operation
-from minigrad.viz.notation import Written, read
-from minigrad.viz.steps import run_rule
+from minigrad.viz.backprop.derivation import factor, in_symbols, term
+from minigrad.viz.backprop.steps import run_rule
+from minigrad.viz.text.formula import operation
+from minigrad.viz.text.notation import Written, read
 from tests.draw import draw
 
 ELEMENTWISE = {name: op for name, op in registry.items() if op.family in ("unary", "binary")}

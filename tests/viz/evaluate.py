@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from minigrad.ops.base import registry
-from minigrad.viz.derivation import chain_rule, definition, derivation, signed
-from minigrad.viz.explain import Explanation
-from minigrad.viz.steps import Step
+from minigrad.viz.backprop.derivation import chain_rule, definition, derivation, signed
+from minigrad.viz.backprop.steps import Step
+from minigrad.viz.explanation import Explanation
 
 FUNCTIONS = {name: op.forward for name, op in registry.items() if op.family in ("unary", "binary")}
 NAMESPACE: dict[str, Any] = {"pi": np.pi, "e": np.e, "inf": np.inf, "sum": np.sum} | FUNCTIONS

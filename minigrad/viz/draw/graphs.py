@@ -15,11 +15,11 @@ from minigrad.nn.module import first_names, tensors_in
 from minigrad.nn.summary import argument, evaluating
 from minigrad.ops.base import registry
 from minigrad.tensor import Tensor
-from minigrad.viz.derivation import definition
-from minigrad.viz.formula import in_short
-from minigrad.viz.groups import Group, group
-from minigrad.viz.picture import Box, Picture, clipped
-from minigrad.viz.steps import Step, forward_pass
+from minigrad.viz.backprop.derivation import definition
+from minigrad.viz.backprop.steps import Step, forward_pass
+from minigrad.viz.draw.groups import Group, group
+from minigrad.viz.draw.picture import Box, Picture, clipped
+from minigrad.viz.text.formula import in_short
 
 MOST = 150  # most boxes of a picture, if groups can be folded
 

@@ -5,8 +5,8 @@ import pytest
 
 from minigrad import Tensor, nn, no_grad, viz
 from minigrad.errors import ArgumentError
-from minigrad.viz.graphs import MOST
-from minigrad.viz.picture import Picture
+from minigrad.viz.draw.graphs import MOST
+from minigrad.viz.draw.picture import Picture
 
 
 def titled_edges(picture: Picture) -> set[tuple[str, str]]:

@@ -7,7 +7,7 @@ from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from minigrad.viz.steps import Step
+from minigrad.viz.backprop.steps import Step
 
 MOST = 60  # most children of a group; more are merged into parts
 LONGEST = 200  # most steps of an iteration of a recognised loop

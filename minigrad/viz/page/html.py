@@ -10,8 +10,8 @@ from importlib.resources import files
 from string import Template
 from typing import Any
 
-from minigrad.viz.colors import DARK, LIGHT
-from minigrad.viz.typeset import tree
+from minigrad.viz.draw.colors import DARK, LIGHT
+from minigrad.viz.text.typeset import tree
 
 
 def page(data: dict[str, Any]) -> str:
@@ -50,4 +50,4 @@ def palette() -> str:
 
 
 def resource(name: str) -> str:
-    return files("minigrad.viz").joinpath("page", name).read_text(encoding="utf-8")
+    return files("minigrad.viz.page").joinpath(name).read_text(encoding="utf-8")

@@ -5,7 +5,7 @@ import itertools
 import hypothesis.strategies as st
 from hypothesis import given, settings
 
-from minigrad.viz.layout import GAP, apart, layout
+from minigrad.viz.draw.layout import GAP, apart, layout
 
 
 @st.composite

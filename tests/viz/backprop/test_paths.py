@@ -9,8 +9,8 @@ from hypothesis import assume, given, settings
 
 from minigrad import Tensor, explain, nn
 from minigrad.errors import ArgumentError, GradientError
-from minigrad.viz.paths import Path, along
-from minigrad.viz.steps import Step
+from minigrad.viz.backprop.paths import Path, along
+from minigrad.viz.backprop.steps import Step
 
 
 def leaf(value: float = 2.0, name: str | None = None) -> Any:

@@ -11,9 +11,9 @@ import numpy as np
 from minigrad.autograd import recording, switched
 from minigrad.graph import Node
 from minigrad.tensor import Tensor
-from minigrad.viz.formula import formula, operation, summary
-from minigrad.viz.notation import MINUS, SYMBOL, Written, constant, number, numeral, product
-from minigrad.viz.steps import Contribution, Step, run_rule
+from minigrad.viz.backprop.steps import Contribution, Step, run_rule
+from minigrad.viz.text.formula import formula, operation, summary
+from minigrad.viz.text.notation import MINUS, SYMBOL, Written, constant, number, numeral, product
 
 # Equal expressions, each a list of terms
 Chain = list[list[str]]

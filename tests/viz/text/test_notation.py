@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from minigrad.viz.notation import MINUS, SUM, SYMBOL, Written, constant, number, write
+from minigrad.viz.text.notation import MINUS, SUM, SYMBOL, Written, constant, number, write
 
 PLACES = {
     "0": Written("x"),

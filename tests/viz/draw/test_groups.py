@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 
 from minigrad import Tensor, nn
-from minigrad.viz.explain import explain
-from minigrad.viz.groups import MOST, Group, group
+from minigrad.viz.draw.groups import MOST, Group, group
+from minigrad.viz.explanation import explain
 
 
 def leaf(value: float = 2.0) -> Any:

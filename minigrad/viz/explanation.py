@@ -12,16 +12,16 @@ from typing import Any
 from minigrad.errors import ArgumentError, DtypeError, GradientError, ShapeError
 from minigrad.io import write
 from minigrad.tensor import Tensor
-from minigrad.viz.data import data_of
-from minigrad.viz.derivation import Chain, definition, derivation, signed
-from minigrad.viz.entries import Entry, entry
-from minigrad.viz.faults import Check, check
-from minigrad.viz.formula import in_short, summary
-from minigrad.viz.graphs import picture
-from minigrad.viz.html import page
-from minigrad.viz.paths import Paths, paths
-from minigrad.viz.steps import Step, trace
-from minigrad.viz.typeset import latex, tree
+from minigrad.viz.backprop.derivation import Chain, definition, derivation, signed
+from minigrad.viz.backprop.entries import Entry, entry
+from minigrad.viz.backprop.finite_differences import Check, check
+from minigrad.viz.backprop.paths import Paths, paths
+from minigrad.viz.backprop.steps import Step, trace
+from minigrad.viz.draw.graphs import picture
+from minigrad.viz.page.data import data_of
+from minigrad.viz.page.html import page
+from minigrad.viz.text.formula import in_short, summary
+from minigrad.viz.text.typeset import latex, tree
 
 WIDTH = 80
 

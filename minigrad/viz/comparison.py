@@ -12,10 +12,10 @@ import numpy as np
 
 from minigrad.errors import ArgumentError
 from minigrad.tensor import Tensor
-from minigrad.viz.derivation import Chain, definition, derivation, signed
-from minigrad.viz.explain import Explanation, explain
-from minigrad.viz.formula import summary
-from minigrad.viz.steps import Step
+from minigrad.viz.backprop.derivation import Chain, definition, derivation, signed
+from minigrad.viz.backprop.steps import Step
+from minigrad.viz.explanation import Explanation, explain
+from minigrad.viz.text.formula import summary
 
 Pair = tuple[Step | None, Step | None]
 

@@ -5,9 +5,9 @@ import pytest
 
 from minigrad import Tensor, explain
 from minigrad.errors import GradientError, ShapeError
-from minigrad.viz.explain import Explanation
+from minigrad.viz.explanation import Explanation
 from tests.browser.programs import network
-from tests.viz.test_explain import array_programs
+from tests.viz.test_explanation import array_programs
 
 
 def programs() -> dict[str, Explanation]:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from minigrad.errors import ArgumentError
 from minigrad.io import write
-from minigrad.viz.colors import LIGHT
-from minigrad.viz.layout import layout
+from minigrad.viz.draw.colors import LIGHT
+from minigrad.viz.draw.layout import layout
 
 # In pixels.
 CHARACTER, LINE, PADDING, ROW, MARGIN, NARROWEST = 7.85, 18.0, 12.0, 38.0, 12.0, 70.0

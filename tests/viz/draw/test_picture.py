@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from minigrad.errors import ArgumentError
-from minigrad.viz.picture import LONGEST, Box, Picture, clipped
+from minigrad.viz.draw.picture import LONGEST, Box, Picture, clipped
 
 SVG = "{http://www.w3.org/2000/svg}"
 NASTY = '</text><script>alert("1")</script>&amp;\x00\x1b'

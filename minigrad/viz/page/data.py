@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.viz.derivation import (
+from minigrad.viz.backprop.derivation import (
     chain_rule,
     definition,
     derivation,
@@ -20,19 +20,18 @@ from minigrad.viz.derivation import (
     term,
     write_term,
 )
-from minigrad.viz.entries import entry
-from minigrad.viz.faults import (
-    Check,
-    checks,
+from minigrad.viz.backprop.entries import entry
+from minigrad.viz.backprop.finite_differences import Check, checks
+from minigrad.viz.backprop.mistakes import (
     without_topological_order,
     without_unbroadcasting,
     without_zeroing,
 )
-from minigrad.viz.formula import in_short, summary
-from minigrad.viz.groups import Group, ancestors, group
-from minigrad.viz.layout import layout
-from minigrad.viz.notation import number
-from minigrad.viz.steps import Contribution, Step
+from minigrad.viz.backprop.steps import Contribution, Step
+from minigrad.viz.draw.groups import Group, ancestors, group
+from minigrad.viz.draw.layout import layout
+from minigrad.viz.text.formula import in_short, summary
+from minigrad.viz.text.notation import number
 
 SIDE = 16  # most rows and columns of a heat map
 TERMS = 20  # most terms of a sum that are written out

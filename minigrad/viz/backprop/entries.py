@@ -11,9 +11,9 @@ import numpy as np
 from minigrad.autograd import recording, switched
 from minigrad.errors import ShapeError
 from minigrad.tensor import Tensor
-from minigrad.viz.derivation import term
-from minigrad.viz.notation import number
-from minigrad.viz.steps import Contribution, Step, differentiable_inputs, run_rule
+from minigrad.viz.backprop.derivation import term
+from minigrad.viz.backprop.steps import Contribution, Step, differentiable_inputs, run_rule
+from minigrad.viz.text.notation import number
 
 SHOWN = 12  # terms of a sum that are printed
 

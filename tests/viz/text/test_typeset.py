@@ -6,7 +6,7 @@ from matplotlib.mathtext import MathTextParser
 
 from minigrad import Tensor, explain
 from minigrad.viz import parse
-from minigrad.viz.typeset import latex, tree
+from minigrad.viz.text.typeset import latex, tree
 
 TEXTS = {
     "dz/dw3*w1": r"\frac{dz}{dw_{3}}\,w_{1}",

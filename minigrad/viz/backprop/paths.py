@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from minigrad.viz.notation import number
-from minigrad.viz.steps import Contribution, Step, run_rule
+from minigrad.viz.backprop.steps import Contribution, Step, run_rule
+from minigrad.viz.text.notation import number
 
 SHOWN = 8  # most steps of a path that are printed
 POOL = 8  # candidates for each path requested, where they are chosen by an estimate

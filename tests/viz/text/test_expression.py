@@ -9,7 +9,7 @@ from hypothesis import given
 
 from minigrad.errors import MinigradError
 from minigrad.viz import ExpressionError, parse
-from minigrad.viz.expression import functions
+from minigrad.viz.text.expression import functions
 
 X = {"x1": 2.0, "x2": 3.0}
 

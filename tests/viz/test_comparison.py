@@ -6,7 +6,7 @@ import pytest
 from minigrad import Tensor, hook, nn, viz
 from minigrad import functional as F
 from minigrad.errors import ArgumentError
-from minigrad.viz.steps import Step
+from minigrad.viz.backprop.steps import Step
 
 X = np.linspace(-1.0, 1.0, 12).reshape(3, 4)
 

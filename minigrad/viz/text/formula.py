@@ -10,7 +10,7 @@ import numpy as np
 from minigrad.graph import Node
 from minigrad.ops.base import Op
 from minigrad.ops.movement import ARRAY
-from minigrad.viz.notation import ATOM, Written, constant, number, write
+from minigrad.viz.text.notation import ATOM, Written, constant, number, write
 
 SHOWN_IN_FULL = 6  # larger arrays are shown by statistics
 

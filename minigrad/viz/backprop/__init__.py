@@ -1,0 +1,1 @@
+"""Both passes of backpropagation as data: every step, contribution, path and entry."""

@@ -1,0 +1,1 @@
+"""Drawings of graphs: groups of steps, their layout, and SVG, PNG and DOT."""

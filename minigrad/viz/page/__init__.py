@@ -1,0 +1,1 @@
+"""The HTML page of an explanation: its data, template, style and script."""

@@ -1,0 +1,1 @@
+"""Expressions: read, written in NumPy's notation, and typeset."""
