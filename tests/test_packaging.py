@@ -3,9 +3,12 @@
 import os
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
+
+import minigrad
 
 
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -25,3 +28,15 @@ def test_a_folder_named_minigrad_does_not_hide_the_package(tmp_path: Path) -> No
         found = run(tmp_path, *arguments)
         assert found.returncode == 0, found.stderr
         assert said in found.stdout
+
+
+def test_every_file_of_the_package_is_installed() -> None:
+    """Files other than modules are installed only if a pattern in pyproject.toml names them."""
+    package = Path(minigrad.__file__).parent
+    project = package.parent / "pyproject.toml"
+    if not project.is_file():
+        pytest.skip("minigrad is not run from its clone here")
+    patterns = tomllib.loads(project.read_text())["tool"]["setuptools"]["package-data"]["minigrad"]
+    listed = {path for pattern in patterns for path in package.glob(pattern)}
+    files = {path for path in package.rglob("*") if path.is_file()}
+    assert listed == {path for path in files if path.suffix not in (".py", ".pyc")}
