@@ -29,8 +29,8 @@ from minigrad.compiler.report.statistics import (
 from minigrad.compiler.runtime.serialization import as_text, restored
 from minigrad.compiler.schedule.aliases import in_place, with_own_writes
 from minigrad.compiler.schedule.arena import arena
-from minigrad.compiler.schedule.contractions import with_operands
-from minigrad.compiler.schedule.fusion import Schedule, schedule
+from minigrad.compiler.schedule.contractions import pack_operands
+from minigrad.compiler.schedule.fusion import Schedule, schedule_kernels
 from minigrad.compiler.target import costs
 from minigrad.compiler.target.toolchain import HERE, BuildError, begun, keep, kept, machine, runtime
 from minigrad.ops.base import Op, registry
@@ -201,7 +201,7 @@ SHARED, WAIT, END = 1, 2, 4
 def made(graph: Graph) -> Plan:
     traced = constants_of(graph)
     graph = optimized(graph)
-    it = schedule(with_operands(with_own_writes(graph), machine().vector))
+    it = schedule_kernels(pack_operands(with_own_writes(graph), machine().vector))
     alias = in_place(it)
     code = generate(it, alias, machine())
     plan = Plan()
@@ -267,8 +267,8 @@ class Places:
     def holder(self, x: Any) -> tuple[Any, int]:
         """The value in whose memory another one is, and from which entry on."""
         first = 0
-        while x in self.it.inside:
-            x, more = self.it.inside[x]
+        while x in self.it.subbuffer_of:
+            x, more = self.it.subbuffer_of[x]
             first += more
         return self.alias.get(x, x), first
 

@@ -23,15 +23,15 @@ from minigrad.compiler.schedule.fusion import Kernel, Schedule, unreshaped
 from minigrad.compiler.target import costs
 
 
-def scatter_function(kernel: Kernel, plan: Schedule, alias: dict[Value, Value]) -> Function:
+def scatter_function(kernel: Kernel, schedule: Schedule, alias: dict[Value, Value]) -> Function:
     """Fill with 0, then add each entry one after the other; threads share the last axis."""
     value = kernel.stages[0].value
     g, arrays = value.inputs[0], arrays_of(value)
-    layout = plan.layouts[value]
+    layout = schedule.layouts[value]
     shape = np.broadcast_shapes(*(array.shape for array in arrays))
     spots = tuple(variable(f"s{k}", n) for k, n in enumerate(shape))
     rest = tuple(variable(f"j{k}", n) for k, n in enumerate(value.shape[len(arrays) :]))
-    body = Body(plan.load)
+    body = Body(schedule.load)
     rows = [
         body.row(array, spots[len(spots) - len(array.shape) :], n)
         for array, n in zip(arrays, value.shape, strict=False)
@@ -59,16 +59,16 @@ def write_loops(loops: tuple[Expr, ...], shared: list[Var], writer: Writer) -> N
             writer.add(head_of(v, "low", "high") if v in shared else head_of(v))
 
 
-def concat_function(kernel: Kernel, plan: Schedule, alias: dict[Value, Value]) -> Function:
+def concat_function(kernel: Kernel, schedule: Schedule, alias: dict[Value, Value]) -> Function:
     """Copy each input into its part, except those that were computed there."""
     value = kernel.stages[0].value
-    axis, layout = value.attributes["axis"] % len(value.shape), plan.layouts[value]
+    axis, layout = value.attributes["axis"] % len(value.shape), schedule.layouts[value]
     writer, start = Writer(alias), 0
     for k, x in enumerate(value.inputs):
-        if not is_inside(x, value, start, plan) and x.size:
+        if not is_inside(x, value, start, schedule) and x.size:
             places = [variable(f"j{a}", x.shape[a]) for a in layout.order]
             index = tuple(places[layout.order.index(a)] for a in range(len(x.shape)))
-            body = Body(plan.load, f"t{k}_")
+            body = Body(schedule.load, f"t{k}_")
             name = body.read(x, index)
             there = tuple(i + start if a == axis else i for a, i in enumerate(index))
             statements = [line_of(line) for line in body.lines]
@@ -85,20 +85,20 @@ def concat_function(kernel: Kernel, plan: Schedule, alias: dict[Value, Value]) -
     return writer.function()
 
 
-def is_inside(x: Value, value: Value, start: int, plan: Schedule) -> bool:
+def is_inside(x: Value, value: Value, start: int, schedule: Schedule) -> bool:
     """Whether it was computed in its part of the concatenation: if it is twice there, the first."""
     before = start * math.prod(value.shape) // value.shape[value.attributes["axis"]]
-    return plan.inside.get(unreshaped(x, plan)) == (value, before)
+    return schedule.subbuffer_of.get(unreshaped(x, schedule)) == (value, before)
 
 
-def pack_function(kernel: Kernel, plan: Schedule, alias: dict[Value, Value]) -> Function:
+def pack_function(kernel: Kernel, schedule: Schedule, alias: dict[Value, Value]) -> Function:
     """A copy in panels of columns, the last of which is filled up with zeros."""
     (stage,) = kernel.stages
     value, layout = stage.value, stage.layout
     *outer, _ = places = [variable(f"i{k}", n) for k, n in enumerate(layout.extents)]
     column = Expr({Var("c", layout.panel): 1})
     places[-1] = column
-    body = Body(lambda x, index: None if x is value else plan.load(x, index))
+    body = Body(lambda x, index: None if x is value else schedule.load(x, index))
     name = body.read(value, layout.index(places))
     target = Access(value, flat(places, layout.extents))
     writer = Writer(alias)

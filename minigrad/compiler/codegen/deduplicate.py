@@ -61,7 +61,7 @@ class Code:
     calls: list[Call | Value] = field(default_factory=list)
 
 
-def generate(plan: Schedule, alias: dict[Value, Value], machine: Machine) -> Code:
+def generate(schedule: Schedule, alias: dict[Value, Value], machine: Machine) -> Code:
     """Calls of all kernels, and at the end copies into state that was not computed in place."""
     code = Code()
     known: dict[str, int] = {}
@@ -76,20 +76,20 @@ def generate(plan: Schedule, alias: dict[Value, Value], machine: Machine) -> Cod
         return found
 
     repeats: dict[Hashable, Repeat] = {}
-    for kernel in plan.kernels:
+    for kernel in schedule.kernels:
         if kernel.kind == "numpy":
             code.calls.append(kernel.stages[0].value)
             continue
-        function = repeated(kernel, plan, alias, machine, repeats)
+        function = repeated(kernel, schedule, alias, machine, repeats)
         shared = (
             machine.threads > 1
             and function.parallel
-            and work_of(kernel, plan) >= costs.MIN_SHARED_KERNEL
+            and work_of(kernel, schedule) >= costs.MIN_SHARED_KERNEL
         )
         code.calls.append(call(function, kernel, shared=shared))
         if function.end:
             code.calls.append(call(function.end, kernel, ends=shared))
-    for target, x in plan.graph.writes:
+    for target, x in schedule.graph.writes:
         if x not in alias:
             code.calls.append(copy_call(target, x, call))
     return code
@@ -123,18 +123,18 @@ class Arrays:
 
 def repeated(
     kernel: Kernel,
-    plan: Schedule,
+    schedule: Schedule,
     alias: dict[Value, Value],
     machine: Machine,
     known: dict[Hashable, Repeat],
 ) -> Function:
     """A kernel's function: newly written, or that of an equal kernel, with its arrays replaced."""
     arrays = Arrays()
-    key = key_of(kernel, plan, alias, arrays)
+    key = key_of(kernel, schedule, alias, arrays)
     if key is None:
-        return function_of(kernel, plan, alias, machine)
+        return function_of(kernel, schedule, alias, machine)
     if key not in known:
-        known[key] = Repeat(function_of(kernel, plan, alias, machine), arrays)
+        known[key] = Repeat(function_of(kernel, schedule, alias, machine), arrays)
         return known[key].function
     return moved(known[key].function, known[key].arrays, arrays)
 
@@ -154,7 +154,7 @@ def moved(function: Function, old: Arrays, new: Arrays) -> Function:
 
 
 def key_of(
-    kernel: Kernel, plan: Schedule, alias: dict[Value, Value], arrays: Arrays
+    kernel: Kernel, schedule: Schedule, alias: dict[Value, Value], arrays: Arrays
 ) -> Hashable | None:
     """All that a kernel's text depends on, except which arrays it uses."""
     if kernel.kind in ("scatter", "concat"):
@@ -163,11 +163,11 @@ def key_of(
     lows: list[tuple[int, int]] = []
     for stage in kernel.stages:
         value = stage.value
-        assert stage.form is not None
+        assert stage.signature is not None
         target = arrays.number(alias.get(value, value))
         arrays.number(value)
-        parts += [stage.form.text, value in plan.stored, target]
-        for k, _, low in stage.form.reads:
+        parts += [stage.signature.text, value in schedule.stored, target]
+        for k, _, low in stage.signature.reads:
             x = stage.arrays[k]
             number = arrays.number(alias.get(x, x), low)
             lows.append((number, low))
@@ -192,29 +192,29 @@ def is_written(argument: Value | Scratch, kernel: Kernel | None, alias: dict[Val
 
 
 def function_of(
-    kernel: Kernel, plan: Schedule, alias: dict[Value, Value], machine: Machine
+    kernel: Kernel, schedule: Schedule, alias: dict[Value, Value], machine: Machine
 ) -> Function:
     if kernel.kind == "contract":
-        return contract_function(kernel, plan, alias, machine)
+        return contract_function(kernel, schedule, alias, machine)
     if kernel.kind == "scatter":
-        return scatter_function(kernel, plan, alias)
+        return scatter_function(kernel, schedule, alias)
     if kernel.kind == "pack":
-        return pack_function(kernel, plan, alias)
+        return pack_function(kernel, schedule, alias)
     if kernel.kind == "concat":
-        return concat_function(kernel, plan, alias)
-    return rows_function(kernel, plan, alias, machine)
+        return concat_function(kernel, schedule, alias)
+    return rows_function(kernel, schedule, alias, machine)
 
 
-def work_of(kernel: Kernel, plan: Schedule) -> int:
+def work_of(kernel: Kernel, schedule: Schedule) -> int:
     """About how many operations a kernel does."""
     if kernel.kind == "contract":
-        return multiplications(kernel, plan)
+        return multiplications(kernel, schedule)
     return sum(stage.total for stage in kernel.stages) * 4
 
 
-def multiplications(kernel: Kernel, plan: Schedule) -> int:
+def multiplications(kernel: Kernel, schedule: Schedule) -> int:
     """The multiply-adds of a contraction."""
-    it = plan.contractions[kernel.stages[0].value]
+    it = schedule.contractions[kernel.stages[0].value]
     total = kernel.total
     for loop in it.depth:
         total *= loop.bounds()[1] + 1

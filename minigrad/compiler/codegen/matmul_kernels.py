@@ -37,7 +37,7 @@ class Tiles:
     """A contraction while it is written."""
 
     kernel: Kernel
-    plan: Schedule
+    schedule: Schedule
     it: Contraction
     width: int  # columns of a tile
     lanes: int
@@ -68,16 +68,18 @@ ROW = Known("row", 1 << 40, frozenset({Var("tile", 1 << 40)}))  # the first row 
 
 
 def contract_function(
-    kernel: Kernel, plan: Schedule, alias: dict[Value, Value], machine: Machine
+    kernel: Kernel, schedule: Schedule, alias: dict[Value, Value], machine: Machine
 ) -> Function:
     """The C of a contraction and its epilogue."""
     value = kernel.stages[0].value
-    it = plan.contractions[value]
+    it = schedule.contractions[value]
     width = width_of(value.dtype, it.columns, machine.vector)
     lanes = machine.vector // value.dtype.itemsize
     vectors = width // lanes
     most = (machine.registers - vectors - 1) // vectors // 2 * 2
-    tiles = Tiles(kernel, plan, it, width, lanes, most, access(it.x, plan), access(it.y, plan))
+    tiles = Tiles(
+        kernel, schedule, it, width, lanes, most, access(it.x, schedule), access(it.y, schedule)
+    )
     writer = Writer(alias)
     loops, which = loops_of(tiles)
     parts = parts_of(tiles)
@@ -103,9 +105,9 @@ def contract_function(
     return function
 
 
-def access(operand: tuple[Value, Index], plan: Schedule) -> Access:
+def access(operand: tuple[Value, Index], schedule: Schedule) -> Access:
     """Where an operand is read."""
-    body = Body(plan.load)
+    body = Body(schedule.load)
     body.read(*operand)
     (line,) = body.lines
     (part,) = line.value
@@ -265,7 +267,7 @@ def write_sums(tiles: Tiles, rows: int, parts: Split, writer: Writer) -> None:
                 Expr({ROW: 1}, r),
                 Expr({Var("panel", tiles.panels): tiles.width}, v * tiles.lanes),
             )
-            target = Access(tiles.value, tiles.plan.layouts[tiles.value].address(index))
+            target = Access(tiles.value, tiles.schedule.layouts[tiles.value].address(index))
             writer.add(f"*({vector} *)&", target, f" = s{r}_{v};")
             writer.writes(target)
             continue
@@ -308,19 +310,19 @@ class Epilogue:
             if value.shape != tiles.value.shape:
                 place = unflat(flat(index, tiles.value.shape), value.shape)
             name = self.body.read(value, place)
-            if value in tiles.plan.stored:
-                target = Access(value, tiles.plan.layouts[value].address(place))
+            if value in tiles.schedule.stored:
+                target = Access(value, tiles.schedule.layouts[value].address(place))
                 self.stores.append((target, f" = {name};"))
         self.first = [line for line in self.body.lines if not line.depends]
 
     def load(self, value: Value, index: Index) -> Parts | None:
         if value is self.tiles.value:
             return (Access("z", Expr({self.r: self.tiles.width, self.c: 1}), own=True),)
-        if value in self.tiles.plan.home and any(
+        if value in self.tiles.schedule.kernel_of and any(
             s.value is value for s in self.tiles.kernel.stages
         ):
             return None
-        return self.tiles.plan.load(value, index)
+        return self.tiles.schedule.load(value, index)
 
     def prefetch(self, writer: Writer) -> None:
         """Prefetch what the epilogue reads from arrays of the product's shape, before the sums.

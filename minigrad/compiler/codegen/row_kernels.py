@@ -54,7 +54,7 @@ class Rows:
     """A kernel of rows while it is written."""
 
     kernel: Kernel
-    plan: Schedule
+    schedule: Schedule
     rows: int
     outer: list[Expr]
     row: Expr
@@ -71,10 +71,10 @@ class Rows:
 
 
 def rows_function(
-    kernel: Kernel, plan: Schedule, alias: dict[Value, Value], machine: Machine
+    kernel: Kernel, schedule: Schedule, alias: dict[Value, Value], machine: Machine
 ) -> Function:
     """The C of a kernel of rows."""
-    it = started(kernel, plan)
+    it = started(kernel, schedule)
     it.block = costs.BLOCK_VECTORS * machine.vector // np.dtype(np.float32).itemsize
     for stage in kernel.stages:
         enter(stage, it)
@@ -83,19 +83,19 @@ def rows_function(
     return function
 
 
-def started(kernel: Kernel, plan: Schedule) -> Rows:
+def started(kernel: Kernel, schedule: Schedule) -> Rows:
     rows = kernel.total if kernel.rows is None else kernel.rows
-    across = transposed(kernel, plan)
+    across = transposed(kernel, schedule)
     if across is not None:
-        return in_blocks(kernel, plan, across)
+        return in_blocks(kernel, schedule, across)
     ends = [split_at(stage.dims, rows) for stage in kernel.stages]
     prefixes = [s.dims[:k] for s, k in zip(kernel.stages, ends, strict=True) if k is not None]
     extents = common_factors(prefixes) if len(prefixes) == len(ends) else [rows]
     outer = [variable(f"i{k}", n) for k, n in enumerate(extents)]
-    return Rows(kernel, plan, rows, outer, flat(outer, extents))
+    return Rows(kernel, schedule, rows, outer, flat(outer, extents))
 
 
-def transposed(kernel: Kernel, plan: Schedule) -> int | None:
+def transposed(kernel: Kernel, schedule: Schedule) -> int | None:
     """The loop along which a single stage reads memory contiguously, if that is not the last loop:
     each cache line would be loaded once for each of its entries."""
     stage, *others = kernel.stages
@@ -103,9 +103,9 @@ def transposed(kernel: Kernel, plan: Schedule) -> int | None:
     if not whole or stage.total < costs.MIN_BLOCKED_SIZE:
         return None
     *outer, (_, last) = [(k, v) for k, place in enumerate(stage.places) for v in place.terms]
-    for x, indices in plan.reads[stage.value].items():
+    for x, indices in schedule.reads[stage.value].items():
         for index in indices:
-            steps = plan.layouts[x].address(index).terms
+            steps = schedule.layouts[x].address(index).terms
             for k, v in outer if steps.get(last, 0) >= costs.CACHE_LINE_ENTRIES else ():
                 far = math.prod(stage.dims[k + 1 :]) % costs.CONFLICT_STRIDE == 0
                 if steps.get(v) == 1 and stage.dims[k] % costs.CACHE_LINE_ENTRIES == 0 and not far:
@@ -113,13 +113,13 @@ def transposed(kernel: Kernel, plan: Schedule) -> int | None:
     return None
 
 
-def in_blocks(kernel: Kernel, plan: Schedule, across: int) -> Rows:
+def in_blocks(kernel: Kernel, schedule: Schedule, across: int) -> Rows:
     """Block the loop `across`, with the loop over a block innermost."""
     dims, size = kernel.stages[0].dims, costs.CACHE_LINE_ENTRIES
     extents = [n // size if k == across else n for k, n in enumerate(dims)]
     loops = [variable(f"i{k}", n) for k, n in enumerate([*extents, size])]
     places = [v * size + loops[-1] if k == across else v for k, v in enumerate(loops[:-1])]
-    return Rows(kernel, plan, kernel.total, loops, flat(places, dims))
+    return Rows(kernel, schedule, kernel.total, loops, flat(places, dims))
 
 
 def enter(stage: Stage, it: Rows) -> None:
@@ -133,7 +133,7 @@ def enter(stage: Stage, it: Rows) -> None:
         it.places[value] = (*unflat(it.row, stage.dims[:k]), *variables)
     else:
         it.places[value] = unflat(it.row * inner[0] + variables[0], stage.dims)
-    first = max((after(stage, x, it) for x in it.plan.reads[value] if x in it.home), default=0)
+    first = max((after(stage, x, it) for x in it.schedule.reads[value] if x in it.home), default=0)
     for n in range(first, len(it.loops)):
         if it.loops[n].extents == extents:
             break
@@ -150,13 +150,13 @@ def enter(stage: Stage, it: Rows) -> None:
 
 def after(stage: Stage, x: Value, it: Rows) -> int:
     """The first loop in which a stage can read another of this kernel."""
-    other, home = it.plan.stages[x], it.home[x]
+    other, home = it.schedule.stages[x], it.home[x]
     if other.kind == "reduce" or it.loops[home].extents != inner_extents(stage, it):
         return home + 1
     own = flat(stage.places, stage.dims)
     same = all(
         flat(other.layout.places(index), other.dims) == own
-        for index in it.plan.reads[stage.value][x]
+        for index in it.schedule.reads[stage.value][x]
     )
     return home if same else home + 1
 
@@ -171,10 +171,13 @@ def load(value: Value, index: Index, it: Rows) -> Parts | None:
     """Where to read a value: memory, or the result of an earlier loop of this kernel."""
     home = it.home.get(value)
     if home is None:
-        if value in it.plan.home and it.kernel is it.plan.kernels[it.plan.home[value]]:
+        if (
+            value in it.schedule.kernel_of
+            and it.kernel is it.schedule.kernels[it.schedule.kernel_of[value]]
+        ):
             return None  # it is being computed
-        return it.plan.load(value, index)
-    stage = it.plan.stages[value]
+        return it.schedule.load(value, index)
+    stage = it.schedule.stages[value]
     places, _ = stage.places_of(index)
     inner, extents = inner_of(stage, places, it)
     if not extents:
@@ -185,8 +188,8 @@ def load(value: Value, index: Index, it: Rows) -> Parts | None:
 def stored(stage: Stage, index: Index, inner: Index, extents: tuple[int, ...], it: Rows) -> Access:
     """Where the entries of a value in one row are: in memory, or in a local array."""
     value = stage.value
-    if value in it.plan.stored:
-        return Access(value, it.plan.layouts[value].address(index), own=True)
+    if value in it.schedule.stored:
+        return Access(value, it.schedule.layouts[value].address(index), own=True)
     return Access(place_of(value, extents, it), flat(inner, extents), own=True)
 
 
@@ -222,8 +225,8 @@ def inner_of(stage: Stage, places: Index, it: Rows) -> tuple[Index, tuple[int, .
     if stage.kind != "reduce":
         extents, gone = stage.dims, (False,) * len(stage.dims)
     else:
-        extents = tuple(n for n, g in zip(stage.dims, stage.gone, strict=True) if not g)
-        gone = stage.gone
+        extents = tuple(n for n, g in zip(stage.dims, stage.is_reduced, strict=True) if not g)
+        gone = stage.is_reduced
     k = split_at(stage.dims, it.rows)
     if k is None:
         inner = flat(places, extents).divmod(stage.total // it.rows)[1]
@@ -406,8 +409,8 @@ def write_map(stage: Stage, loop: Loop, it: Rows, code: Code, statements: list[S
     value = stage.value
     index = stage.layout.index(it.places[value])
     name = it.names[value]
-    if value in it.plan.stored:
-        statements.append((Access(value, it.plan.layouts[value].address(index)), f" = {name};"))
+    if value in it.schedule.stored:
+        statements.append((Access(value, it.schedule.layouts[value].address(index)), f" = {name};"))
         return
     inner, extents = inner_of(stage, it.places[value], it)
     if extents and is_read_elsewhere(value, it):
@@ -418,14 +421,14 @@ def write_map(stage: Stage, loop: Loop, it: Rows, code: Code, statements: list[S
 
 def is_read_elsewhere(value: Value, it: Rows) -> bool:
     return any(
-        value in it.plan.reads[s.value] and it.home[s.value] != it.home[value]
+        value in it.schedule.reads[s.value] and it.home[s.value] != it.home[value]
         for s in it.kernel.stages
     )
 
 
 def in_parts(stage: Stage) -> bool:
     """Whether a reduction is a sum of many floats, whose total is kept in float64."""
-    gone = math.prod(n for n, g in zip(stage.dims, stage.gone, strict=True) if g)
+    gone = math.prod(n for n, g in zip(stage.dims, stage.is_reduced, strict=True) if g)
     floats = name_of(stage.value) == "sum" and stage.value.dtype.kind == "f"
     return floats and gone > costs.TERMS_PER_PART
 
@@ -434,7 +437,7 @@ def write_reduction(stage: Stage, loop: Loop, it: Rows, code: Code, nest: Nest) 
     value = stage.value
     name, x, kind = name_of(value), it.names[value], ctype(value.dtype)
     across = mode(stage, it.rows) == "across"
-    kept = [p for p, g in zip(it.places[value], stage.gone, strict=True) if not g]
+    kept = [p for p, g in zip(it.places[value], stage.is_reduced, strict=True) if not g]
     inner, extents = inner_of(stage, tuple(kept), it)
     if extents:
         write_several(stage, loop, it, code, nest, inner, extents)
@@ -468,9 +471,11 @@ def write_reduction(stage: Stage, loop: Loop, it: Rows, code: Code, nest: Nest) 
     result = result_name(stage, it)
     if across:
         code.after.append((Access(Scratch(value, 1, in_parts(stage)), ZERO), f" = {result};"))
-    elif value in it.plan.stored:
+    elif value in it.schedule.stored:
         index = stage.result(it.places[value])
-        nest.ends.append((Access(value, it.plan.layouts[value].address(index)), f" = {result};"))
+        nest.ends.append(
+            (Access(value, it.schedule.layouts[value].address(index)), f" = {result};")
+        )
 
 
 def write_several(
@@ -489,7 +494,7 @@ def write_several(
         place: Access = Access(Scratch(value, math.prod(extents)), flat(inner, extents))
     else:
         place = stored(stage, stage.result(it.places[value]), inner, extents, it)
-        if value not in it.plan.stored:
+        if value not in it.schedule.stored:
             declare(value, extents, it, code)
     inits = code.before if across else code.row
     if not in_parts(stage):
@@ -575,11 +580,11 @@ def ending(it: Rows, alias: dict[Value, Value]) -> Function | None:
 
 def write_ending(stage: Stage, it: Rows, writer: Writer) -> None:
     value = stage.value
-    layout = it.plan.layouts[value]
-    dims = tuple(n for n, g in zip(stage.dims, stage.gone, strict=True) if not g)
+    layout = it.schedule.layouts[value]
+    dims = tuple(n for n, g in zip(stage.dims, stage.is_reduced, strict=True) if not g)
     places = iter(variable(f"j{k}", n) for k, n in enumerate(dims))
-    every = [next(places) if not g else ZERO for g in stage.gone]
-    kept = tuple(p for p, g in zip(every, stage.gone, strict=True) if not g)
+    every = [next(places) if not g else ZERO for g in stage.is_reduced]
+    kept = tuple(p for p, g in zip(every, stage.is_reduced, strict=True) if not g)
     n = math.prod(dims)
     part = flat(kept, dims)
     whole = layout.address(stage.result(tuple(every)))

@@ -60,9 +60,9 @@ class Description:
     calls: list[DescribedCall] = field(default_factory=list)
 
 
-def described(plan: Schedule, code: Code) -> Description:
+def described(schedule: Schedule, code: Code) -> Description:
     """Each distinct kernel, with the numbers of its first call, and all calls."""
-    leaves = {x: k for k, x in enumerate([*plan.graph.inputs, *plan.graph.states])}
+    leaves = {x: k for k, x in enumerate([*schedule.graph.inputs, *schedule.graph.states])}
     found = Description()
     known: dict[Any, int] = {}
     ends = None  # the function that combines what the threads of the call before reduced
@@ -71,7 +71,7 @@ def described(plan: Schedule, code: Code) -> Description:
         key = key_of(call)
         number = known.setdefault(key, len(known))
         if number == len(found.kernels):
-            found.kernels.append(kernel_of(call, is_end, code, plan))
+            found.kernels.append(kernel_of(call, is_end, code, schedule))
         if isinstance(call, Call):
             reads, writes, ends = call.reads, call.writes, call.function.end
         else:
@@ -98,7 +98,7 @@ def label(value: Value) -> str:
     return f"{called(value)} {value.shape}"
 
 
-def kernel_of(call: Call | Value, is_end: bool, code: Code, plan: Schedule) -> DescribedKernel:
+def kernel_of(call: Call | Value, is_end: bool, code: Code, schedule: Schedule) -> DescribedKernel:
     if isinstance(call, Value):
         read = sum(x.size * x.dtype.itemsize for x in call.values())
         written = call.size * call.dtype.itemsize
@@ -109,8 +109,8 @@ def kernel_of(call: Call | Value, is_end: bool, code: Code, plan: Schedule) -> D
     if kernel is None or is_end:
         return small_kernel("sum" if is_end else "copy", call, text)
     first = kernel.stages[0]
-    ops = ops_of(kernel, plan)
-    read, written = traffic(kernel, plan)
+    ops = ops_of(kernel, schedule)
+    read, written = traffic(kernel, schedule)
     kind = "map" if kernel.kind == "rows" and kernel.rows is None else kernel.kind
     operations = sum(n for x, n in ops.items() if elementwise(x) and name_of(x) != "positive")
     operations += sum(stage.total for stage in kernel.stages if stage.kind == "reduce")
@@ -118,10 +118,10 @@ def kernel_of(call: Call | Value, is_end: bool, code: Code, plan: Schedule) -> D
         KINDS.get(kind, kind),
         tuple((called(x), x.shape) for x in ops),
         kernel.rows,
-        loops_of(first.value, plan) if kernel.kind == "contract" else first.dims,
+        loops_of(first.value, schedule) if kernel.kind == "contract" else first.dims,
         read,
         written,
-        multiplications(kernel, plan) if kernel.kind == "contract" else 0,
+        multiplications(kernel, schedule) if kernel.kind == "contract" else 0,
         operations,
         call.shared,
         text,
@@ -152,19 +152,19 @@ def called(value: Value) -> str:
     return "copy" if name == "positive" else name
 
 
-def loops_of(value: Value, plan: Schedule) -> Shape:
+def loops_of(value: Value, schedule: Schedule) -> Shape:
     """Batch, rows, columns and depth of a contraction."""
-    it = plan.contractions[value]
+    it = schedule.contractions[value]
     return tuple(map(extent, [*it.batch, it.row, it.column, *it.depth]))
 
 
-def ops_of(kernel: Kernel, plan: Schedule) -> dict[Value, int]:
+def ops_of(kernel: Kernel, schedule: Schedule) -> dict[Value, int]:
     """The values that a kernel computes, inlined ones too, in order, with how often it does."""
     found: dict[Value, int] = {}
     for stage in kernel.stages:
         stack = [stage.value]
         while stack:
-            waiting = [x for x in stack[-1].values() if is_inline(x, plan) and x not in found]
+            waiting = [x for x in stack[-1].values() if is_inline(x, schedule) and x not in found]
             if waiting:
                 stack += reversed(waiting)
             else:
@@ -172,30 +172,30 @@ def ops_of(kernel: Kernel, plan: Schedule) -> dict[Value, int]:
     return found
 
 
-def is_inline(x: Value, plan: Schedule) -> bool:
-    return x.op is not None and x not in plan.home
+def is_inline(x: Value, schedule: Schedule) -> bool:
+    return x.op is not None and x not in schedule.kernel_of
 
 
-def traffic(kernel: Kernel, plan: Schedule) -> tuple[int, int]:
+def traffic(kernel: Kernel, schedule: Schedule) -> tuple[int, int]:
     """The bytes that a kernel reads and writes, counting each entry once."""
     own = {stage.value for stage in kernel.stages}
     read: dict[Value, int] = {}
     for stage in kernel.stages:
-        for x, indices in plan.reads[stage.value].items():
-            if x not in own and plan.inside.get(x, (None,))[0] is not stage.value:
-                count = read.get(x, 0) + sum(entries(x, index, plan) for index in indices)
-                read[x] = min(count, plan.layouts[x].entries)
-    written = {x: plan.layouts[x].entries for x in own if x in plan.stored}
-    for x, (whole_, _) in plan.inside.items():
+        for x, indices in schedule.reads[stage.value].items():
+            if x not in own and schedule.subbuffer_of.get(x, (None,))[0] is not stage.value:
+                count = read.get(x, 0) + sum(entries(x, index, schedule) for index in indices)
+                read[x] = min(count, schedule.layouts[x].entries)
+    written = {x: schedule.layouts[x].entries for x in own if x in schedule.stored}
+    for x, (whole_, _) in schedule.subbuffer_of.items():
         if whole_ in written and whole_ in own:
             written[whole_] -= x.size
     return bytes_of(read), bytes_of(written)
 
 
-def entries(x: Value, index: Index, plan: Schedule) -> int:
+def entries(x: Value, index: Index, schedule: Schedule) -> int:
     """How many entries of an array an index in loops reaches at most; all, if there is none."""
     if len(index) != len(x.shape):
-        return plan.layouts[x].entries
+        return schedule.layouts[x].entries
     return math.prod(v.extent for v in frozenset().union(*(i.variables() for i in index)))
 
 

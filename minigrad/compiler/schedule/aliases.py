@@ -38,35 +38,35 @@ def copied(x: Value) -> Value:
     return Value(registry["positive"], (x,), {}, x.shape, x.dtype)
 
 
-def in_place(plan: Schedule) -> dict[Value, Value]:
+def in_place(schedule: Schedule) -> dict[Value, Value]:
     """Values that can be computed directly in the memory of the state that they are written into,
     with that state: if nothing reads the state later, or at another index in the same loop."""
     last: dict[Value, int] = {}
-    for value, reads in plan.reads.items():
+    for value, reads in schedule.reads.items():
         for x in reads:
-            last[x] = max(last.get(x, -1), plan.home[value])
-    outputs = set(plan.graph.outputs)
+            last[x] = max(last.get(x, -1), schedule.kernel_of[value])
+    outputs = set(schedule.graph.outputs)
     # Products may read past the end of their factors, which must then be in the arena.
-    factors = {x for product in plan.contractions for x in plan.reads.get(product, ())}
+    factors = {x for product in schedule.contractions for x in schedule.reads.get(product, ())}
     return {
         x: target
-        for target, x in plan.graph.writes
+        for target, x in schedule.graph.writes
         if not {target, x} & outputs
         and x not in factors
-        and last.get(target, -1) <= plan.home[x]
-        and is_own_place(target, x, plan)
+        and last.get(target, -1) <= schedule.kernel_of[x]
+        and is_own_place(target, x, schedule)
     }
 
 
-def is_own_place(target: Value, x: Value, plan: Schedule) -> bool:
+def is_own_place(target: Value, x: Value, schedule: Schedule) -> bool:
     """Whether the kernel of x visits each entry once, and reads the target at the same entry."""
-    kernel, stage = plan.kernels[plan.home[x]], plan.stages[x]
+    kernel, stage = schedule.kernels[schedule.kernel_of[x]], schedule.stages[x]
     if stage.kind != "map" or not (kernel.kind == "contract" or kernel.rows is None):
         return False
-    layout = plan.layouts[x]
+    layout = schedule.layouts[x]
     own = layout.address(stage.layout.index(stage.places))
     return all(
         other.dims == stage.dims and layout.address(index) == own
         for other in kernel.stages
-        for index in plan.reads[other.value].get(target, ())
+        for index in schedule.reads[other.value].get(target, ())
     )

@@ -248,7 +248,7 @@ class Operands:
     kinds: dict[Value, str]
 
 
-def with_operands(graph: Graph, vector: int) -> Operands:
+def pack_operands(graph: Graph, vector: int) -> Operands:
     """Give each contraction an x whose depth is contiguous and a y whose columns are: where an
     operand is not, a packed copy, into which the ops before it are fused."""
     kinds = {value: kind_of(value) for value in graph.order}
@@ -275,13 +275,13 @@ def with_operands(graph: Graph, vector: int) -> Operands:
             if z not in layouts:  # by group
                 layouts[z], kinds[z] = plain(z.shape), "map"
         base = direct(x, at_x, layouts)
-        if base is None or not steps_well(base, it):
+        if base is None or not is_unit_stride(base, it):
             it.x = (copied(x, for_rows(x, at_x, it)), at_x)
         else:
             pin(base, found)
         base = direct(y, at_y, layouts)
         width = width_of(fresh.dtype, it.columns, vector)
-        if base is None or not side_by_side(base, it, width):
+        if base is None or not is_vector_loadable(base, it, width):
             it.y = (copied(y, for_columns(y, at_y, it, width)), at_y)
         else:
             pin(base, found)
@@ -331,13 +331,13 @@ def stride(base: Access, loop: Expr) -> int:
     return sum(base.place.terms.get(v, 0) for v in loop.variables())
 
 
-def steps_well(base: Access, it: Contraction) -> bool:
+def is_unit_stride(base: Access, it: Contraction) -> bool:
     """Whether the depth is contiguous in memory, or x is read too few times for a copy to pay."""
     few = it.columns <= costs.MAX_UNPACKED_COLUMNS
     return stride(base, it.depth[-1]) in (0, 1) or extent(it.depth[-1]) == 1 or few
 
 
-def side_by_side(base: Access, it: Contraction, width: int) -> bool:
+def is_vector_loadable(base: Access, it: Contraction, width: int) -> bool:
     """Whether y can be read without packing: contiguous columns in whole vectors, and rows not far
     apart."""
     assert isinstance(base.array, Value)

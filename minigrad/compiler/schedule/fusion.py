@@ -26,8 +26,8 @@ from minigrad.compiler.target import costs
 
 
 @dataclass(eq=False)
-class Form:
-    """How a stage is computed; an unrolled loop has many stages of one form.
+class Signature:
+    """How a stage is computed; an unrolled loop has many stages of one signature.
 
     `text`: a number that is equal for stages whose C is equal up to the addresses of arrays.
     `reads`: for each array that is read, its number, the indices, and the first entry.
@@ -47,8 +47,8 @@ class Stage:
     layout: Layout  # of what its loops run over
     reduced: frozenset[int] = frozenset()
     cost: int = 0  # operations on each entry
-    form: Form | None = None  # None of ops that are not C, or a scatter
-    arrays: tuple[Value, ...] = ()  # that it reads, numbered as in its form
+    signature: Signature | None = None  # None of ops that are not C, or a scatter
+    arrays: tuple[Value, ...] = ()  # that it reads, numbered as in its signature
 
     @cached_property
     def dims(self) -> tuple[int, ...]:
@@ -56,7 +56,7 @@ class Stage:
         return self.layout.extents
 
     @cached_property
-    def gone(self) -> tuple[bool, ...]:
+    def is_reduced(self) -> tuple[bool, ...]:
         """Which of its loops a reduction sums over."""
         return tuple(k in self.reduced for k in self.layout.order) or (False,) * len(self.dims)
 
@@ -119,51 +119,53 @@ Reads = dict[Value, set[Index]]
 
 @dataclass(eq=False)
 class Schedule:
-    """Kernels in order; by value, its kernel (`home`), stage and reads; and what is `stored`."""
+    """Kernels in order; of each value its kernel, stage and reads; and which are `stored`."""
 
     graph: Graph
     layouts: dict[Value, Layout]
     contractions: dict[Value, Contraction]
     kernels: list[Kernel] = field(default_factory=list)
-    home: dict[Value, int] = field(default_factory=dict)
+    kernel_of: dict[Value, int] = field(default_factory=dict)
     stages: dict[Value, Stage] = field(default_factory=dict)
     reads: dict[Value, Reads] = field(default_factory=dict)
     stored: set[Value] = field(default_factory=set)
     # Values that are computed in the memory of another one, and from which entry on.
-    inside: dict[Value, tuple[Value, int]] = field(default_factory=dict)
+    subbuffer_of: dict[Value, tuple[Value, int]] = field(default_factory=dict)
 
     def load(self, value: Value, index: Index) -> Parts | None:
         """Where to read a value that has a stage; None if it is computed where it is read."""
-        if value in self.home or (value.op is None and not is_literal(value)):
+        if value in self.kernel_of or (value.op is None and not is_literal(value)):
             return (Access(value, self.layouts[value].address(index)),)
         return None
 
 
-def schedule(operands: Operands) -> Schedule:
+def schedule_kernels(operands: Operands) -> Schedule:
     """Give each value that needs one a stage, in the first kernel that it can join."""
     graph = operands.graph
-    plan = Schedule(graph, operands.layouts, operands.contractions)
+    schedule = Schedule(graph, operands.layouts, operands.contractions)
     order = graph.order
     roots = {*graph.roots()}
     kept = roots | operands.pinned
-    forms = Forms()
+    signatures = Signatures()
     known: dict[Value, Inline] = {}
     kinds = operands.kinds
     users = users_of(order, kinds, kept)
     for value in order:
-        known[value] = it = inline_of(value, known, forms, plan)
+        known[value] = it = inline_of(value, known, signatures, schedule)
         if value.op is not None and has_stage(value, users[value], kept, it, kinds):
-            known[value] = array_of(value, forms, plan)
-            stage = stage_of(value, kinds[value], plan)
+            known[value] = array_of(value, signatures, schedule)
+            stage = stage_of(value, kinds[value], schedule)
             stage.cost = it.cost
-            plan.stages[value] = stage
-            plan.reads[value] = reads_of(stage, it, forms, plan)
-            put(stage, forms, plan)
-    plan.stored = {v for v in plan.home if v in roots}
-    for value, reads in plan.reads.items():
-        home = plan.home[value]
-        plan.stored |= {x for x in reads if x in plan.home and plan.home[x] != home}
-    return plan
+            schedule.stages[value] = stage
+            schedule.reads[value] = reads_of(stage, it, signatures, schedule)
+            put(stage, signatures, schedule)
+    schedule.stored = {v for v in schedule.kernel_of if v in roots}
+    for value, reads in schedule.reads.items():
+        home = schedule.kernel_of[value]
+        schedule.stored |= {
+            x for x in reads if x in schedule.kernel_of and schedule.kernel_of[x] != home
+        }
+    return schedule
 
 
 def users_of(
@@ -178,52 +180,54 @@ def users_of(
     return {value: list(users[value]) for value in order}
 
 
-def unreshaped(x: Value, plan: Schedule) -> Value:
+def unreshaped(x: Value, schedule: Schedule) -> Value:
     """The value before reshapes that are not stored."""
-    while name_of(x) == "reshape" and x not in plan.home:
+    while name_of(x) == "reshape" and x not in schedule.kernel_of:
         x = x.inputs[0]
     return x
 
 
-def put_inside(stage: Stage, plan: Schedule) -> None:
+def put_inside(stage: Stage, schedule: Schedule) -> None:
     """Compute the parts of a concatenation along the first axis in its memory, without a copy."""
     value = stage.value
     axis = value.attributes["axis"] % len(value.shape)
-    if math.prod(value.shape[:axis]) != 1 or not is_plain(value, plan):
+    if math.prod(value.shape[:axis]) != 1 or not is_plain(value, schedule):
         return
-    roots, start = {*plan.graph.roots()}, 0
+    roots, start = {*schedule.graph.roots()}, 0
+    known, kernel_of = schedule.subbuffer_of, schedule.kernel_of
     for x in value.inputs:
-        base = unreshaped(x, plan)
-        free = base in plan.home and base not in roots and base not in plan.inside
-        if free and base.dtype == value.dtype and is_plain(base, plan) and is_plain(x, plan):
-            plan.inside[base] = value, start
+        base = unreshaped(x, schedule)
+        free = base in kernel_of and base not in roots and base not in known
+        plain = is_plain(base, schedule) and is_plain(x, schedule)
+        if free and base.dtype == value.dtype and plain:
+            known[base] = value, start
         start += x.size
 
 
-def is_plain(value: Value, plan: Schedule) -> bool:
-    layout = plan.layouts[value]
+def is_plain(value: Value, schedule: Schedule) -> bool:
+    layout = schedule.layouts[value]
     return not layout.panel and layout.order == tuple(range(len(value.shape)))
 
 
 @dataclass
 class Inline:
     """What inlining a value takes: operations, the arrays read in order, and the depth of the chain
-    of ops. `form` is a number that is equal for values that are computed alike."""
+    of ops. `signature` is a number that is equal for values that are computed alike."""
 
     cost: int
     arrays: tuple[Value, ...]
     depth: int
-    form: int
+    signature: int
 
 
 @dataclass(eq=False)
-class Forms:
-    """Caches: numbers of forms of values and of texts, forms of stages, and which stages fit into
-    which kernels."""
+class Signatures:
+    """Caches: numbers of values and of texts, signatures of stages, and which stages fit into which
+    kernels."""
 
     values: dict[Hashable, int] = field(default_factory=dict)
     texts: dict[Hashable, int] = field(default_factory=dict)
-    stages: dict[Hashable, Form] = field(default_factory=dict)
+    stages: dict[Hashable, Signature] = field(default_factory=dict)
     fits: dict[Hashable, tuple[str, int | None]] = field(default_factory=dict)
 
 
@@ -231,15 +235,17 @@ DEAR = "exp expm1 log log1p logaddexp pow sqrt div mod floor_divide erf sigmoid 
 DEAR += "sin cos tan arcsin arccos arctan arctan2 sinh cosh tanh arcsinh arccosh arctanh".split()
 
 
-def array_of(value: Value, forms: Forms, plan: Schedule) -> Inline:
-    """A value that is read from memory; a fixed constant has a form of its own, for its numbers."""
-    key = value if value.fixed else (value.shape, value.dtype, plan.layouts[value])
-    return Inline(0, (value,), 0, forms.values.setdefault(key, len(forms.values)))
+def array_of(value: Value, signatures: Signatures, schedule: Schedule) -> Inline:
+    """A value that is read from memory; a fixed constant, for its numbers, has its own key."""
+    key = value if value.fixed else (value.shape, value.dtype, schedule.layouts[value])
+    return Inline(0, (value,), 0, signatures.values.setdefault(key, len(signatures.values)))
 
 
-def inline_of(value: Value, known: dict[Value, Inline], forms: Forms, plan: Schedule) -> Inline:
+def inline_of(
+    value: Value, known: dict[Value, Inline], signatures: Signatures, schedule: Schedule
+) -> Inline:
     if value.op is None and not is_literal(value):
-        return array_of(value, forms, plan)
+        return array_of(value, signatures, schedule)
     cost = costs.EXPENSIVE_OP_COST if name_of(value) in DEAR else int(elementwise(value))
     key: list[Hashable] = [name_of(value), value.how]
     arrays: tuple[Value, ...] = ()
@@ -251,7 +257,7 @@ def inline_of(value: Value, known: dict[Value, Inline], forms: Forms, plan: Sche
         it = known[x]
         cost += it.cost
         depth = max(depth, it.depth + 1)
-        key.append(it.form)
+        key.append(it.signature)
         if arrays and it.arrays != arrays:  # else the same arrays in the same order
             numbers = {y: k for k, y in enumerate(dict.fromkeys(arrays + it.arrays))}
             key += [numbers[y] for y in it.arrays]
@@ -259,8 +265,8 @@ def inline_of(value: Value, known: dict[Value, Inline], forms: Forms, plan: Sche
         arrays = arrays or it.arrays
     if value.op is None:
         key.append(value)
-    form = forms.values.setdefault(tuple(key), len(forms.values))
-    return Inline(cost, arrays, depth, form)
+    signature = signatures.values.setdefault(tuple(key), len(signatures.values))
+    return Inline(cost, arrays, depth, signature)
 
 
 def has_stage(
@@ -290,45 +296,45 @@ def has_stage(
     return it.cost > limit or len(reads) > 1
 
 
-def stage_of(value: Value, kind: str, plan: Schedule) -> Stage:
+def stage_of(value: Value, kind: str, schedule: Schedule) -> Stage:
     if kind == "reduce":
         x = value.inputs[0]
         gone = frozenset(reduced_axes(value))
-        layout = plan.layouts[x]
+        layout = schedule.layouts[x]
         if name_of(value) in ("argmax", "argmin"):  # the searches run one after the other
             kept = [k for k in layout.order if k not in gone]
             layout = Layout(x.shape, (*kept, *(k for k in layout.order if k in gone)))
         return Stage(value, kind, layout, gone)
-    return Stage(value, kind, plan.layouts[value])
+    return Stage(value, kind, schedule.layouts[value])
 
 
-def reads_of(stage: Stage, it: Inline, forms: Forms, plan: Schedule) -> Reads:
+def reads_of(stage: Stage, it: Inline, signatures: Signatures, schedule: Schedule) -> Reads:
     """The stages and leaves that a stage reads, and at which indices."""
     value = stage.value
     if stage.kind in ("numpy", "scatter"):
         return {x: {()} for x in value.values()}
-    key: Hashable = (it.form, stage.kind, stage.layout, plan.layouts[value])
+    key: Hashable = (it.signature, stage.kind, stage.layout, schedule.layouts[value])
     if stage.kind == "contract":
-        product = plan.contractions[value]
+        product = schedule.contractions[value]
         key = key, product.x[1], product.y[1]
-    if key not in forms.stages:
-        forms.stages[key] = form_of(stage, it, forms, plan)
-    stage.form, stage.arrays = forms.stages[key], it.arrays
-    return {it.arrays[k]: indices for k, indices, _ in stage.form.reads}
+    if key not in signatures.stages:
+        signatures.stages[key] = signature_of(stage, it, signatures, schedule)
+    stage.signature, stage.arrays = signatures.stages[key], it.arrays
+    return {it.arrays[k]: indices for k, indices, _ in stage.signature.reads}
 
 
-def form_of(stage: Stage, it: Inline, forms: Forms, plan: Schedule) -> Form:
+def signature_of(stage: Stage, it: Inline, signatures: Signatures, schedule: Schedule) -> Signature:
     value, found = stage.value, dict[Value, set[Index]]()
 
     def load(x: Value, index: Index) -> Parts | None:
-        parts = plan.load(x, index) if x is not value else None
+        parts = schedule.load(x, index) if x is not value else None
         if parts is not None:
             found.setdefault(x, set()).add(index)
         return parts
 
     body = Body(load)
     if stage.kind == "contract":
-        product = plan.contractions[value]
+        product = schedule.contractions[value]
         results = [body.read(*product.x), body.read(*product.y)]
     elif stage.kind == "reduce":
         results = [body.read(value.inputs[0], stage.layout.index(stage.places))]
@@ -340,19 +346,19 @@ def form_of(stage: Stage, it: Inline, forms: Forms, plan: Schedule) -> Form:
     else:
         results = [body.read(value, stage.layout.index(stage.places))]
     lows = {
-        x: min(plan.layouts[x].address(index).const for index in indices)
+        x: min(schedule.layouts[x].address(index).const for index in indices)
         for x, indices in found.items()
     }
     # A result may be a number, in no line.
-    text = text_of(stage, body.lines, lows, plan), *results
+    text = text_of(stage, body.lines, lows, schedule), *results
     numbers = {x: k for k, x in enumerate(it.arrays)}
     reads = [(numbers[x], indices, lows[x]) for x, indices in found.items()]
-    return Form(forms.texts.setdefault(text, len(forms.texts)), reads)
+    return Signature(signatures.texts.setdefault(text, len(signatures.texts)), reads)
 
 
-def text_of(stage: Stage, lines: list[Let], lows: dict[Value, int], plan: Schedule) -> Hashable:
+def text_of(stage: Stage, lines: list[Let], lows: dict[Value, int], schedule: Schedule) -> Hashable:
     """All that the C of a stage depends on, except which arrays it reads, and from where on."""
-    value, layout = stage.value, plan.layouts[stage.value]
+    value, layout = stage.value, schedule.layouts[stage.value]
     numbers = {x: k for k, x in enumerate(lows)}
     parts: list[Hashable] = [name_of(value), value.how, value.shape, value.dtype.char]
     parts += [stage.dims, stage.reduced, stage.layout.order, layout.order, layout.panel]
@@ -371,11 +377,11 @@ def text_of(stage: Stage, lines: list[Let], lows: dict[Value, int], plan: Schedu
 ALONE = ("contract", "scatter", "concat", "numpy")
 
 
-def put(stage: Stage, forms: Forms, plan: Schedule) -> None:
+def put(stage: Stage, signatures: Signatures, schedule: Schedule) -> None:
     """Put a stage into the first kernel that it can join, or into a new one."""
-    value, kernels = stage.value, plan.kernels
-    reads = plan.reads[value]
-    homes = {x: plan.home[x] for x in reads if x in plan.home}
+    value, kernels = stage.value, schedule.kernels
+    reads = schedule.reads[value]
+    homes = {x: schedule.kernel_of[x] for x in reads if x in schedule.kernel_of}
     last = max(homes.values(), default=-1)
     why = ""
     if stage.kind in ("map", "reduce") and not stage.layout.panel:
@@ -383,40 +389,40 @@ def put(stage: Stage, forms: Forms, plan: Schedule) -> None:
         near = range(max(last + 1, len(kernels) - costs.FUSION_WINDOW), len(kernels))
         for k in [last, *near] if last >= 0 else near:
             inner = [x for x, home in homes.items() if home == k]
-            if not inner and not shares(reads, kernels[k], plan):
+            if not inner and not shares(reads, kernels[k], schedule):
                 continue
-            reason, rows = fits_as_before(stage, kernels[k], inner, forms, plan)
+            reason, rows = fits_as_before(stage, kernels[k], inner, signatures, schedule)
             if not reason:
                 kernels[k].rows = rows
                 kernels[k].stages.append(stage)
-                plan.home[value] = k
+                schedule.kernel_of[value] = k
                 return
             why = why or reason
     if stage.kind == "concat":
-        put_inside(stage, plan)
+        put_inside(stage, schedule)
     kind = "pack" if stage.layout.panel else stage.kind if stage.kind in ALONE else "rows"
     rows = natural_rows(stage) if stage.kind == "reduce" else None
     kernels.append(Kernel(kind, stage.total, rows, [stage], {value: why} if why else {}))
-    plan.home[value] = len(kernels) - 1
+    schedule.kernel_of[value] = len(kernels) - 1
 
 
-def shares(reads: Reads, kernel: Kernel, plan: Schedule) -> bool:
+def shares(reads: Reads, kernel: Kernel, schedule: Schedule) -> bool:
     """Whether a kernel reads an array that is among these reads, too."""
     return any(
-        x.size > 1 and x in plan.reads[stage.value] for stage in kernel.stages for x in reads
+        x.size > 1 and x in schedule.reads[stage.value] for stage in kernel.stages for x in reads
     )
 
 
 def fits_as_before(
-    stage: Stage, kernel: Kernel, inner: list[Value], forms: Forms, plan: Schedule
+    stage: Stage, kernel: Kernel, inner: list[Value], signatures: Signatures, schedule: Schedule
 ) -> tuple[str, int | None]:
-    """`fits`, cached by the forms of the stage and the kernel."""
-    of_inner = [(stage.arrays.index(x), plan.stages[x].form) for x in inner]
-    how = kernel.kind, kernel.rows, has_room(kernel, stage), kernel.stages[0].form
-    key = stage.form, *how, *of_inner
-    if key not in forms.fits:
-        forms.fits[key] = fits(stage, kernel, inner, plan)
-    return forms.fits[key]
+    """`fits`, cached by the signatures of the stage and the kernel."""
+    of_inner = [(stage.arrays.index(x), schedule.stages[x].signature) for x in inner]
+    how = kernel.kind, kernel.rows, has_room(kernel, stage), kernel.stages[0].signature
+    key = stage.signature, *how, *of_inner
+    if key not in signatures.fits:
+        signatures.fits[key] = fits(stage, kernel, inner, schedule)
+    return signatures.fits[key]
 
 
 def has_room(kernel: Kernel, stage: Stage) -> bool:
@@ -426,7 +432,7 @@ def has_room(kernel: Kernel, stage: Stage) -> bool:
 
 
 def fits(
-    stage: Stage, kernel: Kernel, inner: list[Value], plan: Schedule
+    stage: Stage, kernel: Kernel, inner: list[Value], schedule: Schedule
 ) -> tuple[str, int | None]:
     """Why a stage cannot join a kernel (empty if it can), and how many rows the kernel has then.
 
@@ -439,13 +445,13 @@ def fits(
             return "only what is computed of each entry of a product goes with it", None
         first = kernel.stages[0].value
         same = all(
-            pointwise_in_c_order(stage, x, index, plan)
+            pointwise_in_c_order(stage, x, index, schedule)
             for x in inner
-            for index in plan.reads[stage.value][x]
+            for index in schedule.reads[stage.value][x]
         )
         if stage.value.size != first.size or not same:
             return "it reads other entries of a product than its own", None
-        if not keeps_columns(first, stage.value, plan):
+        if not keeps_columns(first, stage.value, schedule):
             return "its columns are others than those of a product", None
         return "", None
     if kernel.kind != "rows":
@@ -459,36 +465,36 @@ def fits(
         return "its rows are others", None
     for x in inner:
         per_row = stage.total if rows is None else rows
-        for index in plan.reads[stage.value][x]:
-            if not same_row(stage, plan.stages[x], index, per_row, plan):
+        for index in schedule.reads[stage.value][x]:
+            if not same_row(stage, schedule.stages[x], index, per_row, schedule):
                 return f"it reads other rows of {name_of(x)}, all of which come first", None
     if rows is not None:
         together = [stage, *(kernel.stages if kernel.rows is None else [])]
         if any(other.total % rows for other in together):
             return "its rows are others", None
         # Sharing a read does not pay if one of the two does not read in memory order.
-        if not inner and not all(goes_along(other, rows, plan) for other in together):
+        if not inner and not all(goes_along(other, rows, schedule) for other in together):
             return "it goes through what both read in another order", None
     return "", rows
 
 
-def goes_along(stage: Stage, rows: int, plan: Schedule) -> bool:
+def goes_along(stage: Stage, rows: int, schedule: Schedule) -> bool:
     """Whether its loops split into rows, or it reads everything in C order."""
-    reads = plan.reads[stage.value]
+    reads = schedule.reads[stage.value]
     return split_at(stage.dims, rows) is not None or all(
-        pointwise_in_c_order(stage, x, index, plan) for x in reads for index in reads[x]
+        pointwise_in_c_order(stage, x, index, schedule) for x in reads for index in reads[x]
     )
 
 
-def keeps_columns(product: Value, value: Value, plan: Schedule) -> bool:
+def keeps_columns(product: Value, value: Value, schedule: Schedule) -> bool:
     """Whether the columns of a product are still adjacent after it is reshaped."""
-    it = plan.contractions[product]
+    it = schedule.contractions[product]
     place = unflat(flat(it.out, product.shape), value.shape)
     atoms = [atom for i in place for atom in i.terms if not isinstance(atom, Var)]
     return not any(it.column.variables() & atom.of.variables() for atom in atoms)
 
 
-def pointwise_in_c_order(stage: Stage, x: Value, index: Index, plan: Schedule) -> bool:
+def pointwise_in_c_order(stage: Stage, x: Value, index: Index, schedule: Schedule) -> bool:
     own = flat(stage.layout.index(stage.places), stage.value.shape)
     return x.size == stage.value.size and flat(index, x.shape) == own
 
@@ -496,7 +502,7 @@ def pointwise_in_c_order(stage: Stage, x: Value, index: Index, plan: Schedule) -
 def natural_rows(stage: Stage) -> int:
     """The rows of a reduction: the extent of its leading loops, up to where loops that are kept and
     loops that are summed over meet."""
-    loops = [(n, gone) for n, gone in zip(stage.dims, stage.gone, strict=True) if n > 1]
+    loops = [(n, gone) for n, gone in zip(stage.dims, stage.is_reduced, strict=True) if n > 1]
     rows = 1
     for n, gone in loops:
         if gone != loops[0][1]:
@@ -525,8 +531,8 @@ def mode(stage: Stage, rows: int) -> str:
     k = split_at(stage.dims, rows)
     if k is None:
         return ""
-    gone = [g for n, g in zip(stage.dims[:k], stage.gone[:k], strict=True) if n > 1]
-    inner = [g for n, g in zip(stage.dims[k:], stage.gone[k:], strict=True) if n > 1]
+    gone = [g for n, g in zip(stage.dims[:k], stage.is_reduced[:k], strict=True) if n > 1]
+    inner = [g for n, g in zip(stage.dims[k:], stage.is_reduced[k:], strict=True) if n > 1]
     if not any(gone):
         # With several results in a row, the innermost loop must be over results.
         several = not all(inner)
@@ -534,7 +540,7 @@ def mode(stage: Stage, rows: int) -> str:
     return "across" if all(gone) and sums_in_any_order(stage) else ""
 
 
-def same_row(stage: Stage, other: Stage, index: Index, rows: int, plan: Schedule) -> bool:
+def same_row(stage: Stage, other: Stage, index: Index, rows: int, schedule: Schedule) -> bool:
     """Whether a stage reads another one of its kernel only in the same row."""
     if other.kind == "reduce" and mode(other, rows) != "within":
         return False

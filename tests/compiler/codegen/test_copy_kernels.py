@@ -228,11 +228,11 @@ def test_each_half_of_a_gradient_goes_to_its_part() -> None:
 def test_nothing_is_written_for_parts_that_were_computed_there() -> None:
     x = np.ones((20, 5), np.float32)
     join = lambda x, y: np.concatenate([np.exp(x), y, np.sin(x)]) * 2  # noqa: E731
-    plan = scheduled(join, x, x)
-    (kernel,) = (k for k in plan.kernels if k.kind == "concat")
-    text = concat_function(kernel, plan, {}).text
+    schedule = scheduled(join, x, x)
+    (kernel,) = (k for k in schedule.kernels if k.kind == "concat")
+    text = concat_function(kernel, schedule, {}).text
     assert text.count("for (") == 1  # y is copied
-    assert [name_of(v) for v in plan.inside] == ["exp", "sin"]
+    assert [name_of(v) for v in schedule.subbuffer_of] == ["exp", "sin"]
 
 
 # Copied in panels
@@ -249,18 +249,18 @@ def test_panels_hold_each_column_and_zeros_after_the_last(dtype: str) -> None:
         cases.append((lambda x, y: x @ (np.exp(-y * y) + 1).T, [x, y]))
         cases.append((lambda x, y: np.stack([x, x * 2]) @ np.stack([y.T, y.T + 1]), [x, y]))
     compare(cases, 1e-4 if dtype == "float32" else 1e-11)
-    plan = scheduled(lambda x, y: x @ y.T, some(rng, 30, 11), some(rng, 33, 11))
-    (pack,) = (kernel for kernel in plan.kernels if kernel.kind == "pack")
+    schedule = scheduled(lambda x, y: x @ y.T, some(rng, 30, 11), some(rng, 33, 11))
+    (pack,) = (kernel for kernel in schedule.kernels if kernel.kind == "pack")
     layout = pack.stages[0].layout
     assert layout.panel and layout.entries >= 11 * 33 and layout.entries % layout.panel == 0
-    texts = code_of(plan).texts
+    texts = code_of(schedule).texts
     assert sum("columns" in text for text in texts) == 2  # a tail in the copy, and in the product
 
 
 def test_a_copy_is_made_once_for_all_that_read_it() -> None:
     x, w = np.ones((30, 11), np.float32), np.ones((40, 11), np.float32)
-    plan = scheduled(lambda x, w: (x @ w.T, (x * 2) @ w.T, (x + 1) @ w.T), x, w)
-    assert [kernel.kind for kernel in plan.kernels].count("pack") == 1
+    schedule = scheduled(lambda x, w: (x @ w.T, (x * 2) @ w.T, (x + 1) @ w.T), x, w)
+    assert [kernel.kind for kernel in schedule.kernels].count("pack") == 1
 
 
 def test_by_c_and_by_numpy() -> None:

@@ -17,8 +17,15 @@ from minigrad.compiler.graph.ir import Value
 from minigrad.compiler.graph.simplify import name_of, optimized
 from minigrad.compiler.jit import traced_steadily
 from minigrad.compiler.schedule.aliases import in_place, with_own_writes
-from minigrad.compiler.schedule.contractions import Operands, with_operands
-from minigrad.compiler.schedule.fusion import Forms, Kernel, Schedule, mode, schedule, split_at
+from minigrad.compiler.schedule.contractions import Operands, pack_operands
+from minigrad.compiler.schedule.fusion import (
+    Kernel,
+    Schedule,
+    Signatures,
+    mode,
+    schedule_kernels,
+    split_at,
+)
 from minigrad.compiler.target.toolchain import Machine
 from tests.compiler.test_jit import agree
 from tests.fuzz.common import Program, evaluate
@@ -42,7 +49,7 @@ LABELS = RNG.integers(0, 48, 64)
 def scheduled(function: Callable[..., Any], *arguments: Any) -> Schedule:
     traced, _ = traced_steadily(function, (arguments, {}))
     graph = with_own_writes(optimized(traced.graph))
-    return schedule(with_operands(graph, MACHINE.vector))
+    return schedule_kernels(pack_operands(graph, MACHINE.vector))
 
 
 def kernels_of(function: Callable[..., Any], *arguments: Any) -> list[Kernel]:
@@ -57,8 +64,8 @@ def ops(kernel: Kernel) -> list[str]:
     return [name_of(stage.value) or "" for stage in kernel.stages]
 
 
-def code_of(plan: Schedule) -> Code:
-    return generate(plan, in_place(plan), MACHINE)
+def code_of(schedule: Schedule) -> Code:
+    return generate(schedule, in_place(schedule), MACHINE)
 
 
 def copies(code: Code) -> int:
@@ -86,11 +93,11 @@ def test_softmax_over_rows_is_one_kernel() -> None:
         minigrad.grad(lambda x: np.sum(F.softmax(x) ** 2)),
         lambda x: np.exp(x - np.max(x, axis=-1, keepdims=True)) * 2,
     ):
-        plan = scheduled(f, X)
-        (kernel,) = plan.kernels
+        schedule = scheduled(f, X)
+        (kernel,) = schedule.kernels
         assert kernel.rows == 64 and "max" in ops(kernel)
         # What is between is not written out: only the result is in memory.
-        assert plan.stored == {*plan.graph.outputs}
+        assert schedule.stored == {*schedule.graph.outputs}
 
 
 def test_a_norm_of_rows_and_what_it_gives_back_are_one_kernel_each() -> None:
@@ -101,9 +108,9 @@ def test_a_norm_of_rows_and_what_it_gives_back_are_one_kernel_each() -> None:
     def backward(x: Any, g: Any) -> Any:
         return minigrad.vjp(lambda x: F.layer_norm(x, (48,)), x)[1](g)
 
-    plan = scheduled(backward, X, G)
-    (kernel,) = plan.kernels
-    assert kernel.rows == 64 and plan.stored == {*plan.graph.outputs}
+    schedule = scheduled(backward, X, G)
+    (kernel,) = schedule.kernels
+    assert kernel.rows == 64 and schedule.stored == {*schedule.graph.outputs}
 
 
 def test_sums_over_the_rows_join_what_is_computed_in_them() -> None:
@@ -133,21 +140,21 @@ def test_an_update_of_adam_is_one_kernel() -> None:
         (p * g).sum().backward()
         optimizer.step()
 
-    plan = scheduled(step, normal(30, 20))
-    count, update = plan.kernels  # the count of steps is another, of one number
+    schedule = scheduled(step, normal(30, 20))
+    count, update = schedule.kernels  # the count of steps is another, of one number
     assert count.total == 1 and update.total == 600
-    assert len(plan.graph.writes) == 4 == len(in_place(plan))
-    assert copies(code_of(plan)) == 0
+    assert len(schedule.graph.writes) == 4 == len(in_place(schedule))
+    assert copies(code_of(schedule)) == 0
 
 
 def test_a_product_takes_along_what_follows() -> None:
     def layer(x: Any, w: Any, b: Any) -> Any:
         return np.maximum(x @ w + b, 0)
 
-    plan = scheduled(layer, X, W, B)
-    (kernel,) = plan.kernels
+    schedule = scheduled(layer, X, W, B)
+    (kernel,) = schedule.kernels
     assert kernel.kind == "contract" and ops(kernel) == ["matmul", "add", "maximum"]
-    assert plan.stored == {*plan.graph.outputs}
+    assert schedule.stored == {*schedule.graph.outputs}
     linear = kernels_of(lambda x, w, b: F.gelu(F.linear(x, w, b)), X, W.T.copy(), B)
     assert kinds(linear) == ["pack", "contract"]
     # Also what the gradient of the step is multiplied by, and the update that needs it.
@@ -159,10 +166,13 @@ def test_a_product_takes_along_what_follows() -> None:
         (x @ p).sum().backward()
         optimizer.step()
 
-    plan = scheduled(step, X)
-    last = plan.kernels[-1]
-    assert last.kind == "contract" and plan.home[plan.graph.writes[0][1]] == len(plan.kernels) - 1
-    assert copies(code_of(plan)) == 0
+    schedule = scheduled(step, X)
+    last = schedule.kernels[-1]
+    assert (
+        last.kind == "contract"
+        and schedule.kernel_of[schedule.graph.writes[0][1]] == len(schedule.kernels) - 1
+    )
+    assert copies(code_of(schedule)) == 0
 
 
 def test_a_convolution_takes_along_what_follows() -> None:
@@ -239,17 +249,21 @@ def test_every_value_is_computed_before_it_is_read() -> None:
         optimizer.step()
         return loss
 
-    plan = scheduled(step, X, LABELS % 10)
+    schedule = scheduled(step, X, LABELS % 10)
     done: set[Value] = set()
-    for kernel in plan.kernels:
+    for kernel in schedule.kernels:
         for stage in kernel.stages:
-            assert {x for x in plan.reads[stage.value] if x in plan.home} <= done
+            assert {x for x in schedule.reads[stage.value] if x in schedule.kernel_of} <= done
             done.add(stage.value)
-    assert {x for x in plan.graph.roots() if x.op is not None} <= done
+    assert {x for x in schedule.graph.roots() if x.op is not None} <= done
     # What is read in another kernel, or given away, is in memory.
-    for value, reads in plan.reads.items():
-        others = {x for x in reads if x in plan.home and plan.home[x] != plan.home[value]}
-        assert others <= plan.stored
+    for value, reads in schedule.reads.items():
+        others = {
+            x
+            for x in reads
+            if x in schedule.kernel_of and schedule.kernel_of[x] != schedule.kernel_of[value]
+        }
+        assert others <= schedule.stored
 
 
 # What is computed alike
@@ -261,7 +275,7 @@ def operands_of(program: Program) -> Operands:
     vectors = [np.ones_like(x) for x in inputs if x.dtype.kind == "f"]
     step = partial(evaluate, function, order=1)
     traced, _ = traced_steadily(step, ((inputs, vectors), {}))
-    return with_operands(with_own_writes(optimized(traced.graph)), MACHINE.vector)
+    return pack_operands(with_own_writes(optimized(traced.graph)), MACHINE.vector)
 
 
 class Forgetful(dict[Any, Any]):
@@ -273,11 +287,11 @@ class Forgetful(dict[Any, Any]):
 
 def check_without_memory(operands: Operands) -> None:
     """A schedule does not depend on what is remembered while it is made."""
-    found = schedule(operands)
+    found = schedule_kernels(operands)
     with pytest.MonkeyPatch.context() as patch:
-        forms = Forms(stages=Forgetful(), fits=Forgetful())
-        patch.setattr("minigrad.compiler.schedule.fusion.Forms", lambda: forms)
-        expected = schedule(operands)
+        signatures = Signatures(stages=Forgetful(), fits=Forgetful())
+        patch.setattr("minigrad.compiler.schedule.fusion.Signatures", lambda: signatures)
+        expected = schedule_kernels(operands)
     assert found.reads == expected.reads and found.stored == expected.stored
     for a, b in zip(found.kernels, expected.kernels, strict=True):
         assert (a.kind, a.rows, a.why) == (b.kind, b.rows, b.why)
@@ -300,9 +314,9 @@ def test_a_loop_that_is_unrolled_has_few_forms() -> None:
             x = x + 0.1 * np.tanh(x @ w)
         return x
 
-    plan = scheduled(f, X)
-    forms = {stage.form for stage in plan.stages.values()}
-    assert len(plan.stages) >= 40 and len(forms) <= 8
+    schedule = scheduled(f, X)
+    signatures = {stage.signature for stage in schedule.stages.values()}
+    assert len(schedule.stages) >= 40 and len(signatures) <= 8
 
 
 def test_a_loop_in_which_the_time_goes_on_has_few_kernels() -> None:
@@ -332,7 +346,7 @@ def test_unlike_kernels_are_not_merged() -> None:
     ):
         agree(compile(f)(x, y), f(x, y), 1e-5)
         traced, _ = traced_steadily(f, ((x, y), {}))
-        check_without_memory(with_operands(optimized(traced.graph), MACHINE.vector))
+        check_without_memory(pack_operands(optimized(traced.graph), MACHINE.vector))
 
 
 # In place
@@ -401,14 +415,18 @@ def test_parts_of_what_is_joined_along_the_first_axis_are_computed_there() -> No
         return np.concatenate([np.exp(x), np.sin(y) * 2, x @ w]) * 1.5
 
     square = normal(48, 48) * np.float32(0.1)
-    plan = scheduled(join, X, G, square)
-    (whole,) = (k.stages[0].value for k in plan.kernels if k.kind == "concat")
+    schedule = scheduled(join, X, G, square)
+    (whole,) = (k.stages[0].value for k in schedule.kernels if k.kind == "concat")
     parts = [x for x in whole.inputs if type(x) is Value]
-    assert [plan.inside[x] for x in parts] == [(whole, 0), (whole, 64 * 48), (whole, 128 * 48)]
+    assert [schedule.subbuffer_of[x] for x in parts] == [
+        (whole, 0),
+        (whole, 64 * 48),
+        (whole, 128 * 48),
+    ]
     # Nothing is left for the kernel that joins.
-    number = kinds(plan.kernels).index("concat")
-    calls = [c for c in code_of(plan).calls if not isinstance(c, Value)]
-    (call,) = (c for c in calls if c.source is plan.kernels[number])
+    number = kinds(schedule.kernels).index("concat")
+    calls = [c for c in code_of(schedule).calls if not isinstance(c, Value)]
+    (call,) = (c for c in calls if c.source is schedule.kernels[number])
     assert call.function.text == "" and not call.function.arguments
     agree(compile(join)(X, G, square), join(X, G, square))
 
@@ -418,7 +436,7 @@ def test_a_part_that_is_joined_twice_is_copied_once() -> None:
         part = np.sin(y)
         return np.concatenate([part, part, x])
 
-    assert [name_of(x) for x in scheduled(twice, X, G).inside] == ["sin"]
+    assert [name_of(x) for x in scheduled(twice, X, G).subbuffer_of] == ["sin"]
     agree(compile(twice)(X, G), twice(X, G))
 
 
@@ -429,12 +447,12 @@ def test_parts_that_have_to_be_elsewhere_are_copied() -> None:
         a, b = np.exp(x), np.sin(y)
         return a, np.concatenate([a, b]), np.concatenate([b, a], axis=1), np.concatenate([b, b, x])
 
-    plan = scheduled(join, X, G)
-    inside = [name_of(x) for x in plan.inside]
+    schedule = scheduled(join, X, G)
+    inside = [name_of(x) for x in schedule.subbuffer_of]
     assert inside == ["sin"]
     agree(compile(join)(X, G), join(X, G))
     wide = lambda x: np.concatenate([np.exp(x), x @ x[:48], np.zeros((1, 48))]) * 2  # noqa: E731
-    assert not scheduled(wide, X).inside
+    assert not scheduled(wide, X).subbuffer_of
     agree(compile(wide)(X), wide(X), 1e-3)
 
 
@@ -450,10 +468,10 @@ def test_a_step_of_a_network_copies_nothing() -> None:
             optimizer.step()
             return loss
 
-        plan = scheduled(step, X, LABELS % 10)
-        assert len(plan.graph.writes) >= 8
-        assert in_place(plan).keys() == {x for _, x in plan.graph.writes}
-        assert copies(code_of(plan)) == 0
+        schedule = scheduled(step, X, LABELS % 10)
+        assert len(schedule.graph.writes) >= 8
+        assert in_place(schedule).keys() == {x for _, x in schedule.graph.writes}
+        assert copies(code_of(schedule)) == 0
 
 
 def states(n: int = 4) -> list[Tensor]:
@@ -562,15 +580,15 @@ def test_how_many_loops_make_up_rows() -> None:
 
 def test_a_stage_and_the_places_of_its_value() -> None:
     """From places along loops to the index of the value, and back."""
-    plan = scheduled(
+    schedule = scheduled(
         lambda x: (np.sum(x, axis=(0, 2)), np.max(x, axis=1, keepdims=True)), normal(4, 5, 6)
     )
-    stages = [stage for stage in plan.stages.values() if stage.kind == "reduce"]
+    stages = [stage for stage in schedule.stages.values() if stage.kind == "reduce"]
     assert len(stages) == 2
     for stage in stages:
         index = stage.result(stage.places)
         kept, extents = stage.places_of(index)
-        stay = [p for p, gone in zip(stage.places, stage.gone, strict=True) if not gone]
+        stay = [p for p, gone in zip(stage.places, stage.is_reduced, strict=True) if not gone]
         assert list(kept) == stay and len(extents) == len(stay)
         assert stage.total == 120
     i = variable("i", 12)
@@ -585,8 +603,8 @@ def test_cheap_values_that_exceed_the_cache_are_recomputed(n: int, again: bool) 
         y = (x[1:] - x[:-1]) * 3 + x[:-1] * x[:-1]
         return y[1:] * 2, y[:-1] * 3
 
-    plan = scheduled(f, normal(n))
-    assert (len(plan.kernels) == 1) is again
+    schedule = scheduled(f, normal(n))
+    assert (len(schedule.kernels) == 1) is again
     x = normal(n)
     for one, other in zip(compile(f)(x), f(x), strict=True):
         np.testing.assert_allclose(one, other, 1e-5, 1e-5)
