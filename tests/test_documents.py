@@ -1,17 +1,22 @@
 """README and docs are run: Python sessions as doctests, commands as they are typed."""
 
 import doctest
+import importlib
 import os
 import re
 import shlex
 import subprocess
 import sys
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from minigrad.compiler.target.toolchain import compiler
+from minigrad.dispatch import implementations
+from minigrad.ops.base import registry
 from tests.marks import rows
 
 ROOT = Path(__file__).parents[1]
@@ -29,7 +34,20 @@ QUICK = "minigrad explain", "minigrad train moons"
 SESSIONS = [document for document in DOCUMENTS if compiler() or document.name != "compile.md"]
 
 
+@pytest.fixture
+def registrations_undone() -> Iterator[None]:
+    """Remove afterwards what the examples of the guide register."""
+    importlib.import_module("minigrad.compiler.jit")  # which registers entries of its own
+    tables: list[dict[Any, Any]] = [registry, implementations]
+    before = [dict(table) for table in tables]
+    yield
+    for table, entries in zip(tables, before, strict=True):
+        table.clear()
+        table.update(entries)
+
+
 @pytest.mark.unoptimized
+@pytest.mark.usefixtures("registrations_undone")
 @pytest.mark.parametrize("document", SESSIONS, ids=lambda path: path.name)
 def test_python_sessions(document: Path) -> None:
     options = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
