@@ -51,12 +51,12 @@ View = Callable[[Node], Any]
 array_of: View = attrgetter("value")
 
 
-def shares(
+def input_cotangents(
     node: Node, cotangent: Any, view: View = array_of, wanted: Callable[[Node], bool] = needs_grad
 ) -> list[tuple[Node, Any]]:
-    """One step of the chain rule: each wanted input, with cotangent * d node / d input, its share.
+    """One step of the chain rule: each wanted input, with its term cotangent * d node / d input.
 
-    A share has its input's shape and dtype: it is summed over the axes the input was broadcast
+    A term has its input's shape and dtype: it is summed over the axes the input was broadcast
     along. An input that is used twice is listed twice.
     """
     assert node.op is not None and node.attributes is not None
@@ -68,12 +68,12 @@ def shares(
         inputs = [view(x) if type(x) is Node and x.value is a else a for x, a in pairs]
     for k, source in enumerate(node.inputs):
         if type(source) is Node and wanted(source) and (rule := rules[k]) is not None:
-            share = rule(cotangent, y, *inputs, **node.attributes)
-            if share.shape != source.value.shape:
-                share = node.op.fit(share, source.value.shape)
-            if share.dtype is not source.value.dtype:
-                share = share.astype(source.value.dtype)
-            found.append((source, share))
+            term = rule(cotangent, y, *inputs, **node.attributes)
+            if term.shape != source.value.shape:
+                term = node.op.unbroadcast(term, source.value.shape)
+            if term.dtype is not source.value.dtype:
+                term = term.astype(source.value.dtype)
+            found.append((source, term))
     return found
 
 
@@ -93,8 +93,8 @@ def reverse(
         adjoint = adjoints.pop(node)
         if node.birth < log.newest:
             node = as_recorded(node, by_nodes=view is not array_of)
-        for source, share in shares(node, adjoint, view, wanted):
-            adjoints[source] = adjoints[source] + share if source in adjoints else share
+        for source, term in input_cotangents(node, adjoint, view, wanted):
+            adjoints[source] = adjoints[source] + term if source in adjoints else term
     return adjoints
 
 

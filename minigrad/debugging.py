@@ -16,7 +16,7 @@ from minigrad.nonfinite import is_finite
 from minigrad.ops.base import Op
 from minigrad.scope import scope
 from minigrad.tensor import Tensor, value_of
-from minigrad.watch import Watcher, shares, watching
+from minigrad.watch import Watcher, input_cotangents, watching
 from minigrad.writes import Overwritten, overwritten
 
 
@@ -76,7 +76,7 @@ class Stop(Watcher):
             cause_of_input(inputs) or cause(FORWARD, op, arrays) or overflow(value, arrays),
         )
 
-    def sent(self, node: Node, cotangent: Any, shares: list[tuple[Node, Any]]) -> None:
+    def sent(self, node: Node, cotangent: Any, terms: list[tuple[Node, Any]]) -> None:
         assert node.op is not None
         check_unwritten(node, cotangent, self.sums.get(node.birth))
         cotangent = value_of(cotangent)
@@ -86,14 +86,14 @@ class Stop(Watcher):
         if not is_finite(cotangent):
             lines[0:0] = [f"the reverse pass brought {extent(cotangent)} back to {node.op.name}"]
             stop(lines, SUM)
-        for source, share in shares:
-            share = value_of(share)
-            if not is_finite(share):
+        for source, term in terms:
+            term = value_of(term)
+            if not is_finite(term):
                 k = next(k for k, x in enumerate(node.inputs) if x is source)
                 which = f"input {k + 1} of {node.op.name}" if len(arrays) > 1 else node.op.name
-                lines[0:0] = [f"the reverse pass through {which} gave {extent(share)}"]
-                found = cause(REVERSE, node.op, arrays) or overflow(share, [cotangent, *arrays])
-                stop(lines, trapped(found, cotangent, share))
+                lines[0:0] = [f"the reverse pass through {which} gave {extent(term)}"]
+                found = cause(REVERSE, node.op, arrays) or overflow(term, [cotangent, *arrays])
+                stop(lines, trapped(found, cotangent, term))
 
 
 def checksums(node: Node) -> list[int]:
@@ -108,7 +108,7 @@ def check_unwritten(node: Node, cotangent: Any, before: list[int] | None) -> Non
         return
     if (now := checksums(node)) != before:
         changed = [one != other for one, other in zip(now, before, strict=True)]
-        shares(overwritten(node, changed), value_of(cotangent))
+        input_cotangents(overwritten(node, changed), value_of(cotangent))
 
 
 def stop(lines: list[str], found: Cause) -> NoReturn:
@@ -273,10 +273,10 @@ def overflow(value: np.ndarray, arrays: list[Any]) -> Cause:
     )
 
 
-def trapped(found: Cause, cotangent: np.ndarray, share: np.ndarray) -> Cause:
+def trapped(found: Cause, cotangent: np.ndarray, term: np.ndarray) -> Cause:
     """With the trap of np.where, if it is that: what it did not choose has a cotangent of 0, and
     0 times an infinite derivative is NaN."""
-    if not (np.isnan(share).any() and np.any(cotangent == 0)):
+    if not (np.isnan(term).any() and np.any(cotangent == 0)):
         return found
     return Cause(
         f"{found.cause}. The cotangent is 0 there, and 0*inf is NaN: np.where chose another value, "

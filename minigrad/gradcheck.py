@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.arguments import Size, checked, shown
-from minigrad.autograd import no_grad, shares
+from minigrad.autograd import input_cotangents, no_grad
 from minigrad.errors import DtypeError, GradientCheckError, GradientError
 from minigrad.graph import Node, toposort
 from minigrad.tensor import Tensor, value_of
@@ -122,8 +122,8 @@ def rounding_error(f: Function, args: tuple[Any, ...]) -> float:
             if node.op is not None and node in adjoints:
                 adjoint, eps = adjoints.pop(node), np.finfo(node.value.dtype).eps
                 total += np.nansum(np.square((adjoint * node.value * eps).astype(float)))
-                for source, share in shares(node, adjoint):
-                    adjoints[source] = adjoints[source] + share if source in adjoints else share
+                for source, term in input_cotangents(node, adjoint):
+                    adjoints[source] = adjoints[source] + term if source in adjoints else term
     return math.sqrt(total) if math.isfinite(total) else 0.0
 
 

@@ -27,15 +27,16 @@ class Watcher:
     ) -> None:
         """Called after an op was applied to Tensors, and whatever other inputs it was given."""
 
-    def sent(self, node: Node, cotangent: Any, shares: list[tuple[Node, Any]]) -> None:
-        """Called after a reverse pass went through a node, with the share of each input."""
+    def sent(self, node: Node, cotangent: Any, terms: list[tuple[Node, Any]]) -> None:
+        """Called after a reverse pass went through a node, with the terms of its inputs."""
 
 
-apply, shares = Op.__call__, autograd.shares
+apply, input_cotangents = Op.__call__, autograd.input_cotangents
 Function = Callable[..., Any]
-# The functions in use: `apply(op, inputs, attributes)`, and `shares` as autograd's.
+# The functions in use: `apply(op, inputs, attributes)`, and `input_cotangents` as autograd's.
 engine: ContextVar[tuple[Function, Function]] = ContextVar(
-    "engine", default=(lambda op, inputs, attributes: apply(op, *inputs, **attributes), shares)
+    "engine",
+    default=(lambda op, inputs, attributes: apply(op, *inputs, **attributes), input_cotangents),
 )
 watchers: ContextVar[tuple[Watcher, ...]] = ContextVar("watchers", default=())
 lock, watched = threading.Lock(), 0
@@ -46,10 +47,10 @@ def watching(watcher: Watcher) -> AbstractContextManager[None]:
     return having(watchers, (*watchers.get(), watcher))
 
 
-def replacing(apply: Function, shares: Function) -> AbstractContextManager[None]:
-    """Inside, in this thread or task, `apply(op, inputs, attributes)` applies ops, and `shares`
-    replaces autograd's."""
-    return having(engine, (apply, shares))
+def replacing(apply: Function, input_cotangents: Function) -> AbstractContextManager[None]:
+    """Inside, in this thread or task, `apply(op, inputs, attributes)` applies ops, and
+    `input_cotangents` replaces autograd's."""
+    return having(engine, (apply, input_cotangents))
 
 
 @contextmanager
@@ -70,7 +71,8 @@ def switch(on: bool) -> None:
     with lock:
         watched += 1 if on else -1
         setattr(Op, "__call__", watched_apply if watched else apply)  # noqa: B010
-        setattr(autograd, "shares", watched_shares if watched else shares)  # noqa: B010
+        reverse_step = watched_input_cotangents if watched else input_cotangents
+        setattr(autograd, "input_cotangents", reverse_step)  # noqa: B010
 
 
 def watched_apply(op: Op, *inputs: Any, **attributes: Any) -> Any:
@@ -81,7 +83,7 @@ def watched_apply(op: Op, *inputs: Any, **attributes: Any) -> Any:
     return output
 
 
-def watched_shares(node: Node, cotangent: Any, *how: Any) -> list[tuple[Node, Any]]:
+def watched_input_cotangents(node: Node, cotangent: Any, *how: Any) -> list[tuple[Node, Any]]:
     found = engine.get()[1](node, cotangent, *how)
     for watcher in watchers.get():
         watcher.sent(node, cotangent, found)

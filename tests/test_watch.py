@@ -9,7 +9,7 @@ import pytest
 from minigrad import Tensor, autograd
 from minigrad.graph import Node
 from minigrad.ops.base import Op
-from minigrad.watch import Watcher, apply, shares, watching
+from minigrad.watch import Watcher, apply, input_cotangents, watching
 
 
 class Notes(Watcher):
@@ -23,13 +23,13 @@ class Notes(Watcher):
         assert inputs and isinstance(output, Tensor)
         self.ops.append(op.name)
 
-    def sent(self, node: Node, cotangent: Any, shares: list[tuple[Node, Any]]) -> None:
+    def sent(self, node: Node, cotangent: Any, terms: list[tuple[Node, Any]]) -> None:
         assert node.op
-        self.back.append(f"{node.op.name} {len(shares)}")
+        self.back.append(f"{node.op.name} {len(terms)}")
 
 
 def untouched() -> bool:
-    return Op.__call__ is apply and autograd.shares is shares
+    return Op.__call__ is apply and autograd.input_cotangents is input_cotangents
 
 
 def test_forward_and_reverse_are_told_and_then_no_more() -> None:

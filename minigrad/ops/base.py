@@ -107,7 +107,7 @@ class Op:
         origin = (frame.f_code, frame.f_lasti)
         return Tensor.of(Node(value, requires_grad, self, nodes, attributes, origin, arrays))
 
-    def fit(self, cotangent: Any, shape: Shape) -> Any:
+    def unbroadcast(self, cotangent: Any, shape: Shape) -> Any:
         """Bring a cotangent to its input's shape: sum over the axes it was broadcast along."""
         if not self.broadcasts:
             raise ShapeError(f"vjp of {self.name}: {cotangent.shape} for an input of {shape}")

@@ -55,8 +55,8 @@ class Step:
     vjps: Any
     family: str = "call"
 
-    def fit(self, cotangent: Any, shape: tuple[int, ...]) -> Any:
-        raise AssertionError("shares have the shapes of their inputs")
+    def unbroadcast(self, cotangent: Any, shape: tuple[int, ...]) -> Any:
+        raise AssertionError("cotangents have the shapes of their inputs")
 
 
 def share(k: int, g: Any, y: Any, *inputs: Any, derivative: Derivative) -> Any:

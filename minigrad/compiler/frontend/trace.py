@@ -30,7 +30,7 @@ from minigrad.compiler.frontend.tracer import (
     tracing,
     varies,
 )
-from minigrad.compiler.frontend.vjp_cache import traced_shares
+from minigrad.compiler.frontend.vjp_cache import traced_input_cotangents
 from minigrad.compiler.graph.ir import Graph, Value
 from minigrad.errors import UnsupportedError
 from minigrad.graph import Node
@@ -257,7 +257,7 @@ def traced(recorder: Recorder) -> Iterator[None]:
     """Inside, ops take tracers, and are recorded."""
     with (
         patched(),
-        replacing(traced_apply, traced_shares),
+        replacing(traced_apply, traced_input_cotangents),
         switched(tracing, recorder),
         switched(draw, recorder.draw),
     ):

@@ -21,7 +21,7 @@ from minigrad.errors import UnsupportedError
 from minigrad.graph import Node
 from minigrad.ops.base import Op
 from minigrad.ops.views import is_view
-from minigrad.watch import shares
+from minigrad.watch import input_cotangents
 
 
 @dataclass(slots=True)
@@ -65,13 +65,13 @@ class Recording:
         return [(k, result.made(given, pool)) for k, result in self.results]
 
 
-def traced_shares(
+def traced_input_cotangents(
     node: Node,
     cotangent: Any,
     view: Callable[[Node], Any] = array_of,
     wanted: Callable[[Node], bool] = needs_grad,
 ) -> list[tuple[Node, Any]]:
-    """autograd.shares while tracing."""
+    """autograd.input_cotangents while tracing."""
     found = shares_found(node, cotangent, view, wanted)
     if (recorder := tracing.get()) is not None and recorder.again is None:
         recorder.reached.update(source for source, _ in found if source.op is None)
@@ -83,14 +83,14 @@ def shares_found(
 ) -> list[tuple[Node, Any]]:
     recorder = tracing.get()
     if recorder is None or recorder.again is not None or view is not array_of:
-        return shares(node, cotangent, view, wanted)
+        return input_cotangents(node, cotangent, view, wanted)
     given = [cotangent, node.value, *node.arrays]
     asked = [k for k, x in enumerate(node.inputs) if type(x) is Node and wanted(x)]
     key = key_of(node, given, asked)
     if recording := recorder.rules.get(key):
         return [(node.inputs[k], x) for k, x in recording.repeat(given, recorder)]
     before, start = values_of(given), len(recorder.values)
-    found = shares(node, cotangent, view, wanted)
+    found = input_cotangents(node, cotangent, view, wanted)
     if key is not None and before == values_of(given):
         results = dict(zip(without_none(node, asked), (x for _, x in found), strict=True))
         recorder.rules[key] = recording_of(given, recorder.values[start:], results)

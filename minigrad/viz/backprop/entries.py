@@ -134,7 +134,7 @@ def fitted(user: Step, source: Step, share: Any) -> Any:
     assert user.op is not None
     if share.shape == source.value.shape:
         return share
-    return user.op.fit(share, source.value.shape)
+    return user.op.unbroadcast(share, source.value.shape)
 
 
 def places(values: np.ndarray) -> list[Index]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from minigrad.autograd import shares
+from minigrad.autograd import input_cotangents
 from minigrad.viz.backprop.steps import Step, differentiable_inputs, run_rule
 
 # Wrong adjoints, or NumPy's error message where there is none.
@@ -24,7 +24,9 @@ def without_topological_order(steps: Sequence[Step]) -> Wrong:
         user = stack.pop()
         if user.op is None:
             continue
-        sent = [(by_node[node], share) for node, share in shares(user.node, adjoints[user])]
+        sent = [
+            (by_node[node], share) for node, share in input_cotangents(user.node, adjoints[user])
+        ]
         for step, share in sent:
             adjoints[step] = adjoints[step] + share if step in adjoints else share
         new = [step for step in dict.fromkeys(step for step, _ in sent) if step not in reached]

@@ -132,7 +132,7 @@ def along(use: Contribution, cotangent: np.ndarray) -> np.ndarray:
     with np.errstate(all="ignore"):
         share = np.asarray(run_rule(user, use.position, cotangent, user.value, inputs))
         shape = use.share.shape
-        return share if share.shape == shape else np.asarray(user.op.fit(share, shape))
+        return share if share.shape == shape else np.asarray(user.op.unbroadcast(share, shape))
 
 
 def way(

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from minigrad.autograd import shares
+from minigrad.autograd import input_cotangents
 from minigrad.errors import UnsupportedError
 from minigrad.graph import Node, toposort
 from minigrad.ops.base import Op, registry
@@ -124,7 +124,7 @@ def reverse_pass(root: Node, steps: Mapping[Node, Step]) -> None:
         user = steps[node]
         if node.op is None or user.adjoint is None:
             continue
-        sent = zip(differentiable_inputs(node), shares(node, user.adjoint), strict=True)
+        sent = zip(differentiable_inputs(node), input_cotangents(node, user.adjoint), strict=True)
         for position, (source, share) in sent:
             step = steps[source]
             step.adjoint = share if step.adjoint is None else step.adjoint + share
