@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.compiler.codegen.deduplicate import Call, Code, generate, source_of, work_of
+from minigrad.compiler.codegen.c import source_of
+from minigrad.compiler.codegen.deduplicate import Call, Code, generate, work_of
 from minigrad.compiler.graph.ir import Graph, Value, is_literal
 from minigrad.compiler.graph.layout import Layout
 from minigrad.compiler.graph.simplify import optimized

@@ -281,7 +281,7 @@ INDICES = [
         "pass",
         "tests/compiler/end_to_end/test_networks.py",
     ),
-    Fault("codegen/deduplicate.py", "if (i < 0) i += n;", "", of("added_where_an_index_says")),
+    Fault("codegen/c.py", "if (i < 0) i += n;", "", of("added_where_an_index_says")),
 ]
 
 FUSION = [
@@ -373,45 +373,45 @@ FUSION = [
     ),
     Fault(
         "codegen/row_kernels.py",
-        "for (int u = 1; u < T; u++)",
-        "for (int u = 2; u < T; u++)",
+        'low="1", high="T")',
+        'low="2", high="T")',
         of("shares_of_threads"),
     ),
     Fault(
         "codegen/matmul_kernels.py",
-        'names = [*(v.name for v in depth[:k]), f"{depth[k].name}b"]',
-        'names = [f"{depth[k].name}b"]',
+        'names = [*(v.name for v in self.loops[: self.blocked]), f"{self.loops[self.blocked].name}b"]',
+        'names = [f"{self.loops[self.blocked].name}b"]',
         "tests/compiler/codegen/test_matmul_kernels.py::test_gradients_of_convolutions_that_are_long_sums",
     ),
     Fault(
         "codegen/matmul_kernels.py",
-        "*map(head_of, depth[k + 1 :])]",
-        "]",
+        "For(v, nest(rest, statements), f",
+        "For(v, statements, f",
         "tests/compiler/codegen/test_matmul_kernels.py::test_convolutions_backwards",
     ),
     Fault(
-        "codegen/c.py",
-        "return k, -(-loops[k].extent // blocks)",
+        "loops/passes.py",
+        "return k, -(-loops[k].extent // count)",
         "return k, loops[k].extent",
         "tests/compiler/end_to_end/test_accuracy.py",
     ),
     Fault("codegen/matmul_kernels.py", "(tile < {more} ? tile : {more})", "tile", of("tails")),
     Fault(
         "codegen/matmul_kernels.py",
-        'columns = "columns"',
-        "pass",
+        'For(self.c, body, high="columns", simd=lanes)',
+        "For(self.c, body, simd=())",
         "tests/compiler/codegen/test_matmul_kernels.py::test_tails_of_tiles_in_each_direction",
     ),
     Fault(
         "codegen/copy_kernels.py",
-        'f" += {name};"',
-        'f" = {name};"',
+        'Accumulate(there, "+", (name,))',
+        "Store(there, (name,))",
         of("added_where_an_index_says"),
     ),
     Fault(
         "codegen/copy_kernels.py",
-        'layout.address((*zeros, *rest))), " = 0;"',
-        'layout.address((*zeros, *rest))), " = 1;"',
+        '[Store(fill, ("0",))]',
+        '[Store(fill, ("1",))]',
         of("added_where_an_index_says"),
     ),
     Fault(
@@ -421,7 +421,7 @@ FUSION = [
         "tests/compiler/schedule/test_fusion.py::test_a_part_that_is_joined_twice_is_copied_once",
     ),
     Fault(
-        "codegen/c.py",
+        "loops/passes.py",
         "if place.terms.get(outer, 0) != place.terms.get(inner, 0) * inner.extent:\n"
         "        return False",
         "",
@@ -498,7 +498,7 @@ BUFFERS = [
         of("unrolled_loops"),
     ),
     Fault(
-        "codegen/deduplicate.py",
+        "codegen/c.py",
         "((t) == (T) ? (n) : (int64_t)(n) * (t) / (T) / (grain) * (grain))",
         "((int64_t)(n) * (t) / (T) / (grain) * (grain))",
         of("tails"),

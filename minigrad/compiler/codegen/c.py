@@ -1,21 +1,81 @@
-"""Writing a kernel: C functions over one table of pointers, with adjacent loops merged.
+"""The C of a kernel, from its loop IR: the one file that knows C's syntax of statements.
 
-Arrays are numbered in the order of their first use, and an offset that all reads of an array share
-is left to the caller: so kernels that do the same on other memory have the same text.
+A kernel is a function over one table of pointers. Arrays are numbered in the order of their first
+use, and an offset that all accesses to an array share is left to the caller: so kernels that do the
+same on other memory have the same text.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
-from minigrad.compiler.graph.affine import Expr, Var
 from minigrad.compiler.graph.ir import Value
-from minigrad.compiler.loops.ir import Access, Let, Parts, Scratch
+from minigrad.compiler.loops.ir import (
+    Access,
+    Accumulate,
+    For,
+    If,
+    Let,
+    Prefetch,
+    Scratch,
+    Statement,
+    Store,
+    Variable,
+    parts_of,
+    walk,
+)
 from minigrad.compiler.loops.lowering import ctype
+from minigrad.compiler.loops.verify import verify
+from minigrad.compiler.target.toolchain import HERE
 
-Statement = Parts
+# An accumulator {0} after one more entry {1}.
+COMBINE = {
+    "+": "{0} + {1}",
+    "*": "{0} * {1}",
+    "|": "{0} | ({1})",
+    "&": "{0} & ({1})",
+    "max": "{1} > {0} ? {1} : {0}",
+    "min": "{1} < {0} ? {1} : {0}",
+}
+
+HEAD = """\
+#include <math.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+#define CLAMP(i, n) ((i) < 0 ? 0 : (i) >= (n) ? (n) - 1 : (i))
+#define SPLIT(n, t, T, grain) ((t) == (T) ? (n) : (int64_t)(n) * (t) / (T) / (grain) * (grain))
+static inline int64_t looked_up(int64_t i, int64_t n, int64_t *bad) {
+  if (i < 0) i += n;
+  if (i < 0 || i >= n) { *bad = 1; return 0; }
+  return i;
+}
+"""
+
+
+@cache
+def head(vector: int) -> str:
+    types = (
+        f"typedef {t} vec_{t} __attribute__((vector_size({vector}), aligned({n}), may_alias));\n"
+        for t, n in (("float", 4), ("double", 8))
+    )
+    return HEAD + "".join(types) + (HERE / "runtime" / "vector_math.h").read_text()
+
+
+def source_of(texts: list[str], vector: int) -> str:
+    """The C of a library with these kernels, in a table."""
+
+    def functions() -> Iterator[str]:
+        for k, text in enumerate(texts):
+            lines = "\n".join(f"  {line}" for line in text.split("\n"))
+            yield f"static void k{k}(char **q, int64_t *bad, int t, int T) {{\n{lines}\n}}"
+
+    names = ", ".join(f"k{k}" for k in range(len(texts)))
+    table = f"void (*const kernels[])(char **, int64_t *, int, int) = {{{names}}};"
+    return "\n".join([head(vector), *functions(), table, ""])
 
 
 @dataclass(eq=False)
@@ -28,148 +88,121 @@ class Function:
     end: Function | None = None  # to be run once after all threads are done
 
 
-@dataclass(eq=False)
-class Writer:
-    """Statements, to be written with array names and places filled in."""
+def function(statements: list[Statement], alias: dict[Value, Value]) -> Function:
+    """The body of a C function of `char **q`, whose entries are the arguments; threads `t` of `T`
+    share its outermost loop, where that has a grain."""
+    verify(statements)
+    printer = Printer(statements, alias)
+    shared = next((s for s in walk(statements) if isinstance(s, For) and s.grain), None)
+    lines = printer.declarations()
+    if shared is not None:
+        n, grain = shared.variable.extent, shared.grain
+        low, high = (f"SPLIT({n}, {t}, T, {grain})" for t in ("t", "t + 1"))
+        lines.append(f"const int64_t low = {low}, high = {high};")
+    lines += printer.lines(statements)
+    parallel = shared is not None and shared.variable.extent >= 2 * shared.grain
+    return Function("\n".join(lines), list(printer.offsets.items()), parallel)
 
-    alias: dict[Value, Value]
-    statements: list[Statement] = field(default_factory=list)
-    written: set[Any] = field(default_factory=set)
 
-    def writes(self, target: Access) -> None:
-        """Mark an array as written. (One that a statement begins with is, by itself.)"""
-        self.written.add(self.array(target))
+class Printer:
+    """Prints statements, with names of arrays and places filled in."""
 
-    def add(self, *parts: str | Access | Expr) -> None:
-        self.statements.append(parts)
-
-    def function(self, head: Sequence[str] = ()) -> Function:
-        """The body of a C function of `char **q`, whose entries are the arguments."""
-        offsets: dict[Any, int] = {}
-        written = self.written
-        for statement in self.statements:
-            for k, part in enumerate(statement):
-                if isinstance(part, Access) and not isinstance(part.array, str):
-                    assert part.place is not None
-                    array = self.array(part)
-                    offset = offsets.get(array)
-                    offsets[array] = (
-                        part.place.const if offset is None else min(offset, part.place.const)
-                    )
-                    if k == 0:
-                        written.add(array)
-        names = {array: f"a{k}" for k, array in enumerate(offsets)}
-        lines = [
-            self.declaration(array, names[array], k, array in written or isinstance(array, Scratch))
-            for k, array in enumerate(offsets)
-        ]
-        lines += head
-        for statement in self.statements:
-            lines.append("".join(self.text(part, names, offsets) for part in statement))
-        return Function("\n".join(lines), list(offsets.items()))
+    def __init__(self, statements: list[Statement], alias: dict[Value, Value]) -> None:
+        self.alias = alias
+        self.offsets: dict[Any, int] = {}
+        self.written: set[Any] = set()
+        # Of local arrays: their types, and those that are read or written by vectors.
+        self.types: dict[Any, str] = {}
+        self.by_vectors: set[Any] = set()
+        for statement in walk(statements):
+            if isinstance(statement, Variable):
+                self.types[statement.name] = statement.type
+            for part in parts_of(statement):
+                if isinstance(part, Access):
+                    self.use(part)
+            if isinstance(statement, Store | Accumulate) and isinstance(statement.target, Access):
+                self.written.add(self.array(statement.target))
+        self.names = {array: f"a{k}" for k, array in enumerate(self.offsets)}
 
     def array(self, access: Access) -> Any:
         return self.alias.get(access.array, access.array)
 
-    def declaration(self, array: Any, name: str, k: int, written: bool) -> str:
-        kind = f"{'' if written else 'const '}{ctype(array.dtype)}"
-        own = f" + {array.entries}*t" if isinstance(array, Scratch) else ""
-        return f"{kind} *restrict {name} = ({kind} *)q[{k}]{own};"
+    def use(self, access: Access) -> None:
+        array, place = self.array(access), access.place
+        if access.lanes:
+            self.by_vectors.add(array)
+        if not isinstance(array, str) and place is not None:
+            self.offsets[array] = min(self.offsets.get(array, place.const), place.const)
 
-    def text(self, part: Any, names: dict[Any, str], offsets: dict[Any, int]) -> str:
+    def declarations(self) -> list[str]:
+        found = []
+        for k, (array, name) in enumerate(self.names.items()):
+            scratch = isinstance(array, Scratch)
+            const = "" if array in self.written or scratch else "const "
+            kind = f"{const}{ctype(array.dtype)}"
+            own = f" + {array.entries}*t" if scratch else ""
+            found.append(f"{kind} *restrict {name} = ({kind} *)q[{k}]{own};")
+        return found
+
+    def lines(self, statements: Iterable[Statement]) -> list[str]:
+        return [line for statement in statements for line in self.statement(statement)]
+
+    def inner(self, statements: Iterable[Statement]) -> list[str]:
+        return [f"  {line}" for line in self.lines(statements)]
+
+    def statement(self, it: Statement) -> list[str]:
+        if isinstance(it, Let):
+            return [f"const {it.type} {it.name} = {self.value(it.value)};"]
+        if isinstance(it, Variable):
+            return [self.variable(it)]
+        if isinstance(it, Store):
+            return [f"{self.part(it.target)} = {self.value(it.value)};"]
+        if isinstance(it, Accumulate):
+            target = self.part(it.target)
+            return [f"{target} = {COMBINE[it.combine].format(target, self.value(it.value))};"]
+        if isinstance(it, Prefetch):
+            return [f"__builtin_prefetch(&{self.part(it.access)});"]
+        if isinstance(it, If):
+            otherwise = ["} else {", *self.inner(it.otherwise)] if it.otherwise else []
+            return [f"if ({self.value(it.condition)}) {{", *self.inner(it.body), *otherwise, "}"]
+        return self.loop(it)
+
+    def variable(self, it: Variable) -> str:
+        if it.size:
+            aligned = " __attribute__((aligned(64)))" * (it.name in self.by_vectors)
+            return f"{it.type} {it.name}[{it.size}]{aligned};"
+        return f"{it.type} {it.name} = {self.value(it.value) or '{0}'};"
+
+    def loop(self, it: For) -> list[str]:
+        v = it.variable
+        low, high = ("low", "high") if it.grain else (it.low, it.high or v.extent)
+        step = f"{v.name} += {it.step}" if it.step else f"{v.name}++"
+        lines = [f"for (int64_t {v.name} = {low}; {v.name} < {high}; {step}) {{"]
+        if it.simd is not None:
+            clauses = "".join(f" reduction({how}:{name})" for how, name in it.simd)
+            lines.insert(0, f"#pragma omp simd{clauses}")
+        if it.independent:
+            lines.insert(0, "#pragma GCC ivdep")
+        if it.step:  # where a block ends
+            end = f"{v.name} + {it.step}"
+            lines.append(f"  const int64_t {v.name}_end = {end} < {high} ? {end} : {high};")
+        return [*lines, *self.inner(it.body), "}"]
+
+    def value(self, parts: Iterable[Any]) -> str:
+        return "".join(map(self.part, parts))
+
+    def part(self, part: Any) -> str:
         if not isinstance(part, Access):
             return str(part)
-        if isinstance(part.array, str):
-            return part.array if part.place is None else f"{part.array}[{part.place}]"
-        array = self.array(part)
-        assert part.place is not None
-        return f"{names[array]}[{part.place + -offsets[array]}]"
-
-
-def line_of(line: Let) -> Statement:
-    return (f"const {line.type} {line.name} = ", *line.value, ";")
-
-
-# Merging loops
-
-
-def merged(
-    loops: Sequence[Expr], statements: Iterable[Statement]
-) -> tuple[list[Var], dict[Var, Expr]]:
-    """Merge adjacent loops where no index tells them apart; also the replacements of their
-    variables."""
-    variables = [v for loop in loops for v in loop.terms]
-    places = {e for s in statements for e in expressions(s)}
-    new: dict[Var, Expr] = {}
-    found: list[Var] = []
-    for v in variables:
-        if found and all(are_one(found[-1], v, place) for place in places):
-            both = Var(f"{found[-1].name}", found[-1].extent * v.extent)
-            step = {found[-1]: Expr({}), v: Expr({both: 1})}
-            new = {old: e.replaced(step) for old, e in new.items()} | step
-            places = {place.replaced(step) for place in places}
-            found[-1] = both
+        array, place = self.array(part), part.place
+        if place is None:
+            return str(array)
+        if isinstance(array, str):
+            text, kind = f"{array}[{place}]", self.types.get(array, "")
         else:
-            found.append(v)
-    return found, new
-
-
-def are_one(outer: Var, inner: Var, place: Expr) -> bool:
-    """Whether an expression uses two loops only as outer*extent + inner."""
-    if place.terms.get(outer, 0) != place.terms.get(inner, 0) * inner.extent:
-        return False
-    return all(
-        isinstance(atom, Var)
-        or not {outer, inner} & (atom.of.variables() if hasattr(atom, "of") else frozenset())
-        for atom in place.terms
-    )
-
-
-def expressions(statement: Statement) -> Iterator[Expr]:
-    for part in statement:
-        if isinstance(part, Expr):
-            yield part
-        elif isinstance(part, Access) and part.place is not None:
-            yield part.place
-
-
-def replaced(statement: Statement, new: dict[Var, Expr]) -> Statement:
-    if not new:
-        return statement
-    return tuple(
-        part.replaced(new)
-        if isinstance(part, Expr)
-        else Access(part.array, part.place.replaced(new), part.own)
-        if isinstance(part, Access) and part.place is not None
-        else part
-        for part in statement
-    )
-
-
-def share_of(n: int, grain: int = 1) -> str:
-    """A thread's part of a loop of n iterations, low to below high, in multiples of a grain."""
-    return f"const int64_t low = SPLIT({n}, t, T, {grain}), high = SPLIT({n}, t + 1, T, {grain});"
-
-
-def part_of(loops: Sequence[Var], terms: int) -> tuple[int, int]:
-    """Which of the loops over the terms of a sum to block, and by how many iterations, so that a
-    block adds up about `terms` terms."""
-    inner = 1
-    for k in reversed(range(len(loops))):
-        if inner * loops[k].extent >= terms or not k:
-            break
-        inner *= loops[k].extent
-    blocks = max(1, round(inner * loops[k].extent / terms))  # of about the same size
-    return k, -(-loops[k].extent // blocks)
-
-
-def blocks_of(v: Var, size: int, low: str = "0", high: str = "") -> tuple[str, str]:
-    """The heads of two loops, the outer over blocks of `size` iterations, the inner in a block."""
-    n, high = v.name, high or str(v.extent)
-    outer = f"for (int64_t {n}b = {low}; {n}b < {high}; {n}b += {size}) {{\n"
-    end = f"const int64_t {n}e = {n}b + {size} < {high} ? {n}b + {size} : {high};"
-    return outer + end, head_of(v, f"{n}b", f"{n}e")
-
-
-def head_of(v: Var, low: str = "0", high: str | None = None) -> str:
-    return f"for (int64_t {v.name} = {low}; {v.name} < {high or v.extent}; {v.name}++)"
+            text = f"{self.names[array]}[{place + -self.offsets[array]}]"
+            kind = ctype(array.dtype)
+        if not part.lanes:
+            return text
+        const = "" if array in self.written or array in self.types else "const "
+        return f"*({const}vec_{kind} *)&{text}"

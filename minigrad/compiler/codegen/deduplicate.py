@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field, replace
-from functools import cache
 
 from minigrad.compiler.codegen.c import Function
 from minigrad.compiler.codegen.copy_kernels import concat_function, pack_function, scatter_function
@@ -14,30 +13,7 @@ from minigrad.compiler.graph.ir import Value
 from minigrad.compiler.loops.ir import Scratch
 from minigrad.compiler.schedule.fusion import Kernel, Schedule
 from minigrad.compiler.target import costs
-from minigrad.compiler.target.toolchain import HERE, Machine
-
-HEAD = """\
-#include <math.h>
-#include <stdbool.h>
-#include <stdint.h>
-#include <string.h>
-#define CLAMP(i, n) ((i) < 0 ? 0 : (i) >= (n) ? (n) - 1 : (i))
-#define SPLIT(n, t, T, grain) ((t) == (T) ? (n) : (int64_t)(n) * (t) / (T) / (grain) * (grain))
-static inline int64_t looked_up(int64_t i, int64_t n, int64_t *bad) {
-  if (i < 0) i += n;
-  if (i < 0 || i >= n) { *bad = 1; return 0; }
-  return i;
-}
-"""
-
-
-@cache
-def head(vector: int) -> str:
-    types = (
-        f"typedef {t} vec_{t} __attribute__((vector_size({vector}), aligned({n}), may_alias));\n"
-        for t, n in (("float", 4), ("double", 8))
-    )
-    return HEAD + "".join(types) + (HERE / "runtime" / "vector_math.h").read_text()
+from minigrad.compiler.target.toolchain import Machine
 
 
 @dataclass(eq=False)
@@ -219,16 +195,3 @@ def multiplications(kernel: Kernel, schedule: Schedule) -> int:
     for loop in it.depth:
         total *= loop.bounds()[1] + 1
     return total
-
-
-def source_of(texts: list[str], vector: int) -> str:
-    """The C of a library with these kernels, in a table."""
-
-    def functions() -> Iterator[str]:
-        for k, text in enumerate(texts):
-            lines = "\n".join(f"  {line}" for line in text.split("\n"))
-            yield f"static void k{k}(char **q, int64_t *bad, int t, int T) {{\n{lines}\n}}"
-
-    names = ", ".join(f"k{k}" for k in range(len(texts)))
-    table = f"void (*const kernels[])(char **, int64_t *, int, int) = {{{names}}};"
-    return "\n".join([head(vector), *functions(), table, ""])

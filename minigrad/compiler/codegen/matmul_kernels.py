@@ -9,23 +9,27 @@ or two of y, and multiplies it by one number of x for each row. The elementwise 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, replace
 
-from minigrad.compiler.codegen.c import (
-    Function,
-    Writer,
-    blocks_of,
-    head_of,
-    line_of,
-    part_of,
-    replaced,
-    share_of,
-)
+from minigrad.compiler.codegen.c import Function, function
 from minigrad.compiler.graph.affine import ZERO, Expr, Index, Known, Var, flat, unflat
 from minigrad.compiler.graph.ir import Value
-from minigrad.compiler.loops.ir import Access, Parts, Scratch
+from minigrad.compiler.loops.ir import (
+    Access,
+    Accumulate,
+    For,
+    If,
+    Let,
+    Parts,
+    Prefetch,
+    Scratch,
+    Statement,
+    Store,
+    Variable,
+    substituted,
+)
 from minigrad.compiler.loops.lowering import Body, ctype
+from minigrad.compiler.loops.passes import hoisted, nest, part_of
 from minigrad.compiler.schedule.contractions import Contraction, extent, width_of
 from minigrad.compiler.schedule.fusion import Kernel, Schedule
 from minigrad.compiler.target import costs
@@ -80,29 +84,19 @@ def contract_function(
     tiles = Tiles(
         kernel, schedule, it, width, lanes, most, access(it.x, schedule), access(it.y, schedule)
     )
-    writer = Writer(alias)
-    loops, which = loops_of(tiles)
-    parts = parts_of(tiles)
-    writer.add(f"enum {{ W = {width} }};")
-    epilogue = Epilogue(tiles)
-    for line in epilogue.first:
-        writer.add(*line_of(line))
-    if parts.outside:
-        write_parts(tiles, parts, loops, which, writer)
-    write_loops(loops, which, writer)
-    writer.add(position(tiles))
-    if parts.outside:
-        writer.add("double *z = &", saved(tiles, loops), ";")
+    loops, shared = loops_of(tiles)
+    depth = depth_of(tiles, loops)
+    epilogue = Epilogue(tiles, depth)
+    statements: list[Statement] = [*epilogue.first]
+    if depth.outside:  # what is read for one part stays in cache
+        sums = part_sums(tiles, depth)
+        statements += depth.around(over_tiles(tiles, loops, shared, sums))
+        sums = []
     else:
-        epilogue.prefetch(writer)
-        write_tile(tiles, parts, writer)
-    epilogue.write(writer)
-    writer.add("}")
-    n = loops[which].extent
-    function = writer.function([share_of(n)])
-    function.parallel = n > 1
+        sums = [*epilogue.prefetch(), *tile_sums(tiles, depth)]
+    statements += over_tiles(tiles, loops, shared, [*sums, *epilogue.statements()])
     del epilogue.body  # a reference cycle: without this, everything would stay in memory
-    return function
+    return function(statements, alias)
 
 
 def access(operand: tuple[Value, Index], schedule: Schedule) -> Access:
@@ -130,51 +124,63 @@ def loops_of(tiles: Tiles) -> tuple[list[Var], int]:
     return loops, even[0] if even else max(range(len(loops)), key=lambda k: loops[k].extent)
 
 
-class Split(NamedTuple):
+@dataclass(frozen=True)
+class Depth:
     """The loops over the depth. A long one is divided into parts: each is summed in registers, and
-    added to the tile in float64."""
+    added to the tile, `z`, in float64."""
 
-    heads: list[
-        str
-    ]  # of the loops over the parts, up to an opening brace; none if there is one part
-    first: str  # whether it is the first part
-    inner: list[str]  # the heads of the loops in a part
-    outside: bool  # whether the loops over the parts are outside those over tiles
+    z: Access  # the first entry of the tile
+    loops: list[Var]
+    blocked: int = -1  # which loop is over blocks of `size` iterations; -1 if there is one part
+    size: int = 0
+    outside: bool = False  # whether the loops over the parts are outside those over tiles
+
+    def around(self, statements: list[Statement]) -> list[Statement]:
+        """The loops over parts, around statements whose innermost loops are `self.inner`."""
+        if self.blocked < 0:
+            return statements
+        block = Var(f"{self.loops[self.blocked].name}b", self.loops[self.blocked].extent)
+        return nest(self.loops[: self.blocked], [For(block, statements, step=self.size)])
+
+    def inner(self, statements: list[Statement]) -> list[Statement]:
+        """The loops in a part around statements."""
+        if self.blocked < 0:
+            return nest(self.loops, statements)
+        v, *rest = self.loops[self.blocked :]
+        return [For(v, nest(rest, statements), f"{v.name}b", f"{v.name}b_end")]
+
+    def is_first(self) -> str:
+        """Whether it is the first part."""
+        names = [*(v.name for v in self.loops[: self.blocked]), f"{self.loops[self.blocked].name}b"]
+        return " && ".join(f"{name} == 0" for name in names)
 
 
-def parts_of(tiles: Tiles) -> Split:
-    depth = [v for e in tiles.it.depth for v in e.terms]
+def depth_of(tiles: Tiles, over: list[Var]) -> Depth:
+    loops = [v for e in tiles.it.depth for v in e.terms]
     if not in_parts(tiles):
-        return Split([], "", [head_of(v) for v in depth], False)
-    k, size = part_of(depth, costs.STEPS_PER_PART)
-    start, head = blocks_of(depth[k], size)
-    names = [*(v.name for v in depth[:k]), f"{depth[k].name}b"]
-    deep = math.prod(v.extent for v in depth) > costs.MAX_CACHED_DEPTH
-    return Split(
-        [*map(head_of, depth[:k]), start],
-        " && ".join(f"{name} == 0" for name in names),
-        [head, *map(head_of, depth[k + 1 :])],
-        deep and tiles.count * tiles.panels > 1,
-    )
+        return Depth(Access("z", ZERO), loops)
+    k, size = part_of(loops, costs.STEPS_PER_PART)
+    deep = math.prod(v.extent for v in loops) > costs.MAX_CACHED_DEPTH
+    outside = deep and tiles.count * tiles.panels > 1
+    return Depth(saved(tiles, over) if outside else Access("z", ZERO), loops, k, size, outside)
 
 
-def write_loops(loops: list[Var], which: int, writer: Writer) -> None:
-    for k, v in enumerate(loops):
-        writer.add(head_of(v, "low", "high") if k == which else head_of(v))
-    writer.add("{")
-
-
-def position(tiles: Tiles) -> str:
+def over_tiles(
+    tiles: Tiles, loops: list[Var], shared: int, body: list[Statement]
+) -> list[Statement]:
+    """The loops over tiles, in which `row` is the first row of a tile, and `rows` their number."""
     rows, count = tiles.it.rows, tiles.count
     base, more = divmod(rows, count)
+    first, number = f"tile*{base}", str(base)
     if count == 1:
-        return f"enum {{ row = 0, rows = {rows} }};"
-    if not more:
-        return f"const int64_t row = tile*{base}; enum {{ rows = {base} }};"
-    return (
-        f"const int64_t row = tile*{base} + (tile < {more} ? tile : {more}), "
-        f"rows = {base} + (tile < {more});"
-    )
+        first, number = "0", str(rows)
+    elif more:
+        first += f" + (tile < {more} ? tile : {more})"
+        number += f" + (tile < {more})"
+    body = [Let("row", "int64_t", (first,)), Let("rows", "int64_t", (number,)), *body]
+    for k, v in reversed(list(enumerate(loops))):
+        body = [For(v, body, grain=int(k == shared))]
+    return body
 
 
 def saved(tiles: Tiles, loops: list[Var]) -> Access:
@@ -185,42 +191,24 @@ def saved(tiles: Tiles, loops: list[Var]) -> Access:
     return Access(Scratch(tiles.value, math.prod(extents) * entries, True), number * entries)
 
 
-def write_parts(tiles: Tiles, parts: Split, loops: list[Var], which: int, writer: Writer) -> None:
-    """Write the sums of all tiles, part by part: what is read for one part stays in cache."""
-    for head in parts.heads:
-        writer.add(head)
-    write_loops(loops, which, writer)
-    writer.add(position(tiles))
-    writer.add("double *z = &", saved(tiles, loops), ";")
-    write_part(tiles, parts, writer)
-    writer.add("}}")
+def tile_sums(tiles: Tiles, depth: Depth) -> list[Statement]:
+    """The sums of a tile, all parts of it."""
+    sums = depth.around(part_sums(tiles, depth))
+    size = tiles.most * tiles.width
+    return [Variable("z", "double", size=size), *sums] if in_parts(tiles) else sums
 
 
-def write_tile(tiles: Tiles, parts: Split, writer: Writer) -> None:
-    """Write the sums of a tile, all parts of it."""
-    if not parts.heads:
-        write_part(tiles, parts, writer)
-        return
-    writer.add(f"double z[{tiles.most * tiles.width}];")
-    for head in parts.heads:
-        writer.add(head)
-    write_part(tiles, parts, writer)
-    writer.add("}")
-
-
-def write_part(tiles: Tiles, parts: Split, writer: Writer) -> None:
-    """Write the sums of a part of a tile: tiles have one of two numbers of rows."""
+def part_sums(tiles: Tiles, depth: Depth) -> list[Statement]:
+    """The sums of a part of a tile: tiles have one of two numbers of rows."""
     base, more = divmod(tiles.it.rows, tiles.count)
+    statements: list[Statement] = []
     if not direct_store(tiles):
-        entries = f"[{(base + (more > 0)) * tiles.width}] __attribute__((aligned(64)));"
-        writer.add(f"{ctype(tiles.value.dtype)} {part(tiles)}{entries}")
+        size = (base + (more > 0)) * tiles.width
+        statements.append(Variable(part_name(tiles), ctype(tiles.value.dtype), size=size))
+    sums = register_sums(tiles, base, depth)
     if more:
-        writer.add(f"if (tile < {more}) {{")
-        write_sums(tiles, base + 1, parts, writer)
-        writer.add("} else")
-    writer.add("{")
-    write_sums(tiles, base, parts, writer)
-    writer.add("}")
+        sums = [If((f"tile < {more}",), register_sums(tiles, base + 1, depth), sums)]
+    return [*statements, *sums]
 
 
 def direct_store(tiles: Tiles) -> bool:
@@ -233,51 +221,48 @@ def in_parts(tiles: Tiles) -> bool:
     return math.prod(map(extent, tiles.it.depth)) > costs.STEPS_PER_PART
 
 
-def part(tiles: Tiles) -> str:
+def part_name(tiles: Tiles) -> str:
     """The array that registers are stored to: the tile, or a part that is added to it."""
     return "part" if in_parts(tiles) else "z"
 
 
-def write_sums(tiles: Tiles, rows: int, parts: Split, writer: Writer) -> None:
-    it, vectors = tiles.it, tiles.width // tiles.lanes
-    vector = f"vec_{ctype(tiles.value.dtype)}"
+def register_sums(tiles: Tiles, rows: int, depth: Depth) -> list[Statement]:
+    """Sums of `rows` by `width` entries, in vector registers; and where they are stored."""
+    it, vectors, kind = tiles.it, tiles.width // tiles.lanes, ctype(tiles.value.dtype)
     every = [(r, v) for r in range(rows) for v in range(vectors)]
-    for r, v in every:
-        writer.add(f"{vector} s{r}_{v} = {{0}};")
-    for head in parts.inner:
-        writer.add(head)
-    writer.add("{")
-    column = {next(iter(it.column.terms)): Expr({Var("panel", tiles.panels): tiles.width})}
+    panel = Expr({Var("panel", tiles.panels): tiles.width})
+    (column,), (row,) = it.column.terms, it.row.terms
     assert tiles.y.place is not None and tiles.x.place is not None
-    place = tiles.y.place.replaced(column)
+    place = tiles.y.place.replaced({column: panel})
+    step: list[Statement] = []
     for v in range(vectors):
-        at = Access(tiles.y.array, place + v * tiles.lanes)
-        writer.add(f"const {vector} y{v} = *(const {vector} *)&", at, ";")
-    row = next(iter(it.row.terms))
+        loaded = replace(tiles.y, place=place + v * tiles.lanes, lanes=tiles.lanes)
+        step.append(Let(f"y{v}", f"vec_{kind}", (loaded,)))
     for r in range(rows):
-        at = Access(tiles.x.array, tiles.x.place.replaced({row: Expr({ROW: 1}, r)}))
-        writer.add(f"const {ctype(tiles.value.dtype)} x{r} = ", at, ";")
-        for v in range(vectors):
-            writer.add(f"s{r}_{v} += y{v} * x{r};")
-    writer.add("}")
+        number = replace(tiles.x, place=tiles.x.place.replaced({row: Expr({ROW: 1}, r)}))
+        step.append(Let(f"x{r}", kind, (number,)))
+        step += [Accumulate(f"s{r}_{v}", "+", (f"y{v} * x{r}",)) for v in range(vectors)]
+    statements: list[Statement] = [Variable(f"s{r}_{v}", f"vec_{kind}") for r, v in every]
+    statements += depth.inner(step)
     for r, v in every:
+        spot = Expr({}, r * tiles.width + v * tiles.lanes)
+        target = Access(part_name(tiles), spot, lanes=tiles.lanes)
         if direct_store(tiles):
-            index = index_of(
-                tiles,
-                Expr({ROW: 1}, r),
-                Expr({Var("panel", tiles.panels): tiles.width}, v * tiles.lanes),
-            )
-            target = Access(tiles.value, tiles.schedule.layouts[tiles.value].address(index))
-            writer.add(f"*({vector} *)&", target, f" = s{r}_{v};")
-            writer.writes(target)
-            continue
-        writer.add(
-            f"*({vector} *)({part(tiles)} + {r * tiles.width + v * tiles.lanes}) = s{r}_{v};"
-        )
-    if parts.heads:
-        writer.add("#pragma omp simd")
-        writer.add(f"for (int entry = 0; entry < {rows * tiles.width}; entry++)")
-        writer.add(f"z[entry] = {parts.first} ? part[entry] : z[entry] + part[entry];")
+            index = index_of(tiles, Expr({ROW: 1}, r), panel + v * tiles.lanes)
+            place = tiles.schedule.layouts[tiles.value].address(index)
+            target = Access(tiles.value, place, lanes=tiles.lanes)
+        statements.append(Store(target, (f"s{r}_{v}",)))
+    if in_parts(tiles):
+        entry = Var("entry", rows * tiles.width)
+        part, total = Access("part", Expr({entry: 1})), moved(depth.z, Expr({entry: 1}))
+        both = (f"{depth.is_first()} ? ", part, " : ", total, " + ", part)
+        statements.append(For(entry, [Store(total, both)], simd=()))
+    return statements
+
+
+def moved(access: Access, by: Expr) -> Access:
+    assert access.place is not None
+    return replace(access, place=access.place + by)
 
 
 def index_of(tiles: Tiles, row: Expr, column: Expr) -> Index:
@@ -292,18 +277,20 @@ def index_of(tiles: Tiles, row: Expr, column: Expr) -> Index:
 class Epilogue:
     """The elementwise ops on the entries of a tile."""
 
-    def __init__(self, tiles: Tiles) -> None:
+    def __init__(self, tiles: Tiles, depth: Depth) -> None:
         self.tiles, it = tiles, tiles.it
         self.r, self.c = Var("er", tiles.most), Var("ec", tiles.width)
+        self.z = moved(depth.z, Expr({self.r: tiles.width, self.c: 1}))
+        (column,), (row,) = it.column.terms, it.row.terms
         # Indices are in the rows and columns of the whole product; these replacements, which are
         # applied last, make them relative to a tile.
         self.new = {
-            next(iter(it.row.terms)): Expr({ROW: 1, self.r: 1}),
-            next(iter(it.column.terms)): Expr({Var("panel", tiles.panels): tiles.width, self.c: 1}),
+            row: Expr({ROW: 1, self.r: 1}),
+            column: Expr({Var("panel", tiles.panels): tiles.width, self.c: 1}),
         }
         index = tuple(i if n > 1 else ZERO for i, n in zip(it.out, tiles.value.shape, strict=True))
         self.body = Body(self.load)
-        self.stores: list[Parts] = []
+        self.stores: list[Statement] = []
         for stage in tiles.kernel.stages:
             value = stage.value
             place = index
@@ -312,19 +299,19 @@ class Epilogue:
             name = self.body.read(value, place)
             if value in tiles.schedule.stored:
                 target = Access(value, tiles.schedule.layouts[value].address(place))
-                self.stores.append((target, f" = {name};"))
-        self.first = [line for line in self.body.lines if not line.depends]
+                self.stores.append(Store(target, (name,)))
+        self.inner, self.first = hoisted(self.body.lines)
 
     def load(self, value: Value, index: Index) -> Parts | None:
         if value is self.tiles.value:
-            return (Access("z", Expr({self.r: self.tiles.width, self.c: 1}), own=True),)
+            return (replace(self.z, own=True),)
         if value in self.tiles.schedule.kernel_of and any(
             s.value is value for s in self.tiles.kernel.stages
         ):
             return None
         return self.tiles.schedule.load(value, index)
 
-    def prefetch(self, writer: Writer) -> None:
+    def prefetch(self) -> list[Statement]:
         """Prefetch what the epilogue reads from arrays of the product's shape, before the sums.
 
         Reads at an index that is itself read from memory are left out.
@@ -338,30 +325,22 @@ class Epilogue:
             if isinstance(part, Access) and part.place and isinstance(part.array, Value)
             if {*self.new} <= part.place.variables() and {*part.place.terms} <= loops
         }
-        if not found:
-            return
-        writer.add(head_of(self.r, high="rows"), " {")
-        for array, place in found.items():
-            for step in (0, self.tiles.width - 1):
-                writer.add("__builtin_prefetch(&", Access(array, place + step), ");")
-        writer.add("}")
+        ends = 0, tiles.width - 1
+        each = [Prefetch(Access(x, place + end)) for x, place in found.items() for end in ends]
+        return [For(self.r, each, high="rows")] if each else []
 
-    def write(self, writer: Writer) -> None:
+    def statements(self) -> list[Statement]:
         tiles = self.tiles
         if direct_store(tiles):
-            return
-        columns = str(tiles.width)
-        if not tiles.whole:
-            writer.add(f"const int64_t rest = {tiles.it.columns} - panel*{tiles.width};")
-            writer.add(f"const int64_t columns = rest < {tiles.width} ? rest : {tiles.width};")
-            columns = "columns"
-        writer.add(head_of(self.r, high="rows"))
-        writer.add("#pragma omp simd")
-        writer.add(head_of(self.c, high=columns))
-        writer.add("{")
-        for line in self.body.lines:
-            if line.depends:
-                writer.add(*replaced(line_of(line), self.new))
-        for store in self.stores:
-            writer.add(*replaced(store, self.new))
-        writer.add("}")
+            return []
+        body = substituted([*self.inner, *self.stores], self.new)
+        if tiles.whole:
+            return [For(self.r, [For(self.c, body, simd=())], high="rows")]
+        lanes = () if tiles.it.columns > 1 else None  # one column: its index is not in any place
+        left = f"{tiles.it.columns} - panel*{tiles.width}"
+        least = f"rest < {tiles.width} ? rest : {tiles.width}"
+        return [
+            Let("rest", "int64_t", (left,)),
+            Let("columns", "int64_t", (least,)),
+            For(self.r, [For(self.c, body, high="columns", simd=lanes)], high="rows"),
+        ]

@@ -8,18 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.compiler.codegen.c import (
-    Function,
-    Statement,
-    Writer,
-    blocks_of,
-    head_of,
-    line_of,
-    merged,
-    part_of,
-    replaced,
-    share_of,
-)
+from minigrad.compiler.codegen.c import Function, function
 from minigrad.compiler.graph.affine import (
     ZERO,
     Expr,
@@ -32,8 +21,22 @@ from minigrad.compiler.graph.affine import (
 )
 from minigrad.compiler.graph.ir import Value
 from minigrad.compiler.graph.simplify import name_of
-from minigrad.compiler.loops.ir import ROW, Access, Parts, Scratch
+from minigrad.compiler.loops.ir import (
+    ROW,
+    Access,
+    Accumulate,
+    For,
+    If,
+    Let,
+    Parts,
+    Scratch,
+    Statement,
+    Store,
+    Variable,
+    substituted,
+)
 from minigrad.compiler.loops.lowering import Body, ctype, literal
+from minigrad.compiler.loops.passes import blocks, hoisted, merged, nest, part_of, vectorised
 from minigrad.compiler.schedule.fusion import Kernel, Schedule, Stage, mode, split_at
 from minigrad.compiler.target import costs
 from minigrad.compiler.target.toolchain import Machine
@@ -78,9 +81,10 @@ def rows_function(
     it.block = costs.BLOCK_VECTORS * machine.vector // np.dtype(np.float32).itemsize
     for stage in kernel.stages:
         enter(stage, it)
-    function = written(it, alias)
+    found = function(statements_of(it), alias)
+    found.end = ending(it, alias)
     it.loops.clear()  # a reference cycle: without this, everything would stay in memory
-    return function
+    return found
 
 
 def started(kernel: Kernel, schedule: Schedule) -> Rows:
@@ -212,7 +216,7 @@ def place_of(value: Value, extents: tuple[int, ...], it: Rows) -> Any:
 def declare(value: Value, extents: tuple[int, ...], it: Rows, code: Code) -> None:
     array = place_of(value, extents, it)
     if isinstance(array, str):
-        code.before.append((f"{ctype(value.dtype)} {array}[{math.prod(extents)}];",))
+        code.before.append(Variable(array, ctype(value.dtype), size=math.prod(extents)))
 
 
 def local(value: Value, it: Rows) -> str:
@@ -266,39 +270,6 @@ def added(name: str | None, total: str, x: str) -> str:
 CLAUSES = {"sum": "+", "prod": "*", "any": "|", "all": "&", "max": "max", "min": "min"}
 
 
-@dataclass(frozen=True)
-class Total:
-    """An accumulator: OpenMP's name for how it is added to, and of a sum of floats, its type."""
-
-    name: str
-    how: str
-    type: str = ""
-
-
-def innermost(
-    v: Var, totals: list[Total], body: list[Statement], block: int, low: str = "0", high: str = ""
-) -> tuple[str, str]:
-    """The text before and after the body of an innermost loop.
-
-    It is marked as SIMD unless an iteration depends on the one before.
-    """
-    targets = [s[0].place for s in body if isinstance(s[0], Access)]
-    apart = all(place is None or v in place.variables() for place in targets)
-    apart = apart and all(total.how for total in totals)
-    sums = [total for total in totals if total.type]
-    clauses = [f"{t.how}:{t.name}{'p' * (t in sums)}" for t in totals]
-    reduction = " ".join(f"reduction({c})" for c in clauses)
-    pragma = f"#pragma omp simd {reduction}" if apart else ""
-    if not sums:
-        return f"{pragma}\n{head_of(v, low, high)}\n{{", "}"
-    outer, head = "{", head_of(v, low, high)
-    if v.extent > block:
-        outer, head = blocks_of(v, block, low, high)
-    before = "".join(f"{t.type} {t.name}p = 0;\n" for t in sums)
-    after = "}" + "".join(f"\n{t.name} += {t.name}p;" for t in sums) + "\n}"
-    return f"{outer}\n{before}{pragma}\n{head}\n{{", after
-
-
 @dataclass(eq=False)
 class Sums:
     """Sums of several terms each, in parts: before each part, and after it."""
@@ -315,7 +286,6 @@ class Code:
     before: list[Statement] = field(default_factory=list)
     row: list[Statement] = field(default_factory=list)
     after: list[Statement] = field(default_factory=list)
-    totals: list[Total] = field(default_factory=list)  # of the loop over rows itself
     sums: Sums = field(default_factory=Sums)  # with rows as terms
 
 
@@ -324,99 +294,69 @@ class Nest:
     """A loop nest in a row: what is in it, around its innermost loop, and after it."""
 
     body: list[Statement]
-    totals: list[Total] = field(default_factory=list)
     first: list[Statement] = field(default_factory=list)
     last: list[Statement] = field(default_factory=list)
     ends: list[Statement] = field(default_factory=list)
     sums: Sums = field(default_factory=Sums)
 
 
-def written(it: Rows, alias: dict[Value, Value]) -> Function:
+def statements_of(it: Rows) -> list[Statement]:
+    """The statements of a kernel, of which threads share the outermost loop over rows."""
     code = Code()
     for loop in it.loops:
-        write_loop(loop, it, code)
+        enter_loop(loop, it, code)
     outer, new = merged(it.outer, code.row)
-    writer = Writer(alias)
-    for statement in code.before:
-        writer.add(*statement)
-    flat_loop, body = it.is_flat, [replaced(statement, new) for statement in code.row]
-    end = "}"
+    body = substituted(code.row, new)
     at, size = part_of(outer, costs.TERMS_PER_PART) if code.sums.ends else (-1, 0)
-    for k, v in enumerate(outer):
-        limits = ("low", "high") if k == 0 else ()
-        if flat_loop and k == len(outer) - 1:
-            start, end = innermost(v, code.totals, body, it.block, *limits)
-            writer.add(start)
-        elif k == at:
-            start, head = blocks_of(v, size, *limits)
-            for statement in ((start,), *code.sums.starts, (head,)):
-                writer.add(*statement)
-        else:
-            writer.add(head_of(v, *limits))
-    if not (flat_loop and outer):
-        writer.add("{")
-    for statement in (*body, (end,), *code.sums.ends, ("}" * (at >= 0),), *code.after):
-        writer.add(*statement)
-    grain = costs.CACHE_LINE_ENTRIES if len(outer) == 1 and flat_loop else 1
-    function = writer.function([share_of(outer[0].extent, grain)] if outer else [])
-    function.parallel = bool(outer) and outer[0].extent > 1
-    function.end = ending(it, alias)
-    return function
+    for k, v in reversed(list(enumerate(outer))):
+        grain = costs.CACHE_LINE_ENTRIES if len(outer) == 1 and it.is_flat else 1
+        over = For(v, body, grain=0 if k else grain)
+        body = [blocks(over, size, code.sums.starts, code.sums.ends) if k == at else over]
+    return [*code.before, *vectorised(body, it.block), *code.after]
 
 
-def write_loop(loop: Loop, it: Rows, code: Code) -> None:
-    """Write the lines of a loop, each as far outside as its variables allow."""
-    inner = {v for e in loop.loops for v in e.terms}
-    outer = {v for e in it.outer for v in e.terms} | {ROW}
-    nest = Nest([])
-    for line in loop.body.lines:
-        if line.depends & inner:
-            nest.body.append(line_of(line))
-        elif line.depends & outer or not it.outer:
-            code.row.append(line_of(line))
-        else:
-            code.before.append(line_of(line))
+def enter_loop(loop: Loop, it: Rows, code: Code) -> None:
+    """Add a loop nest to the code, each line as far outside as its variables allow."""
+    body, invariant = hoisted(loop.body.lines, {v for e in loop.loops for v in e.terms})
+    in_row, before = hoisted(invariant, {v for e in it.outer for v in e.terms} | {ROW})
+    nest = Nest(body)
+    code.row += in_row if it.outer else invariant
+    code.before += before if it.outer else []
     for stage in loop.stages:
         if stage.kind == "reduce":
-            write_reduction(stage, loop, it, code, nest)
+            enter_reduction(stage, loop, it, code, nest)
         else:
-            write_map(stage, loop, it, code, nest.body)
-    code.row += nested(loop, nest, it.block) if loop.extents else nest.body
-    code.totals += [] if loop.extents else nest.totals
-    code.row += nest.ends
+            enter_map(stage, it, code, nest.body)
+    code.row += [*(nested(loop, nest) if loop.extents else nest.body), *nest.ends]
 
 
-def nested(loop: Loop, nest: Nest, block: int) -> list[Statement]:
-    variables, new = merged(loop.loops, [*nest.body, *nest.last])
-    body, last = ([replaced(s, new) for s in part] for part in (nest.body, nest.last))
-    start, end = innermost(variables[-1], nest.totals, body, block)
-    inside: list[Statement] = [(start,), *body, (end,)]
-    if last:
-        inside = [("{",), *nest.first, *inside, *last, ("}",)]
-    heads: list[Statement] = [(head_of(v),) for v in variables[:-1]]
-    if not nest.sums.ends:
-        return [*heads, *inside]
+def nested(loop: Loop, parts: Nest) -> list[Statement]:
+    variables, new = merged(loop.loops, [*parts.body, *parts.last])
+    body, last = substituted(parts.body, new), substituted(parts.last, new)
+    inside = [*parts.first, For(variables[-1], body), *last]
+    if not parts.sums.ends:
+        return nest(variables[:-1], inside)
     # Loops over terms are not merged with the others, which the results depend on.
-    terms = {v for e in loop.loops[: sum(nest.sums.over)] for v in e.terms}
+    terms = {v for e in loop.loops[: sum(parts.sums.over)] for v in e.terms}
     over = [v for v in variables if any(v in new.get(t, Expr({t: 1})).terms for t in terms)]
     k, size = part_of(over, costs.TERMS_PER_PART)
-    begin, head = blocks_of(variables[k], size)
-    inside = [*nest.sums.starts, (head,), *heads[k + 1 :], *inside, *nest.sums.ends]
-    return [*heads[:k], (begin,), *inside, ("}",)]
+    inner = For(variables[k], nest(variables[k + 1 : -1], inside))
+    return nest(variables[:k], [blocks(inner, size, parts.sums.starts, parts.sums.ends)])
 
 
-def write_map(stage: Stage, loop: Loop, it: Rows, code: Code, statements: list[Statement]) -> None:
+def enter_map(stage: Stage, it: Rows, code: Code, statements: list[Statement]) -> None:
     value = stage.value
     index = stage.layout.index(it.places[value])
     name = it.names[value]
     if value in it.schedule.stored:
-        statements.append((Access(value, it.schedule.layouts[value].address(index)), f" = {name};"))
+        target = Access(value, it.schedule.layouts[value].address(index))
+        statements.append(Store(target, (name,)))
         return
     inner, extents = inner_of(stage, it.places[value], it)
     if extents and is_read_elsewhere(value, it):
         declare(value, extents, it, code)
         target = Access(place_of(value, extents, it), flat(inner, extents))
-        statements.append((target, f" = {name};"))
+        statements.append(Store(target, (name,)))
 
 
 def is_read_elsewhere(value: Value, it: Rows) -> bool:
@@ -433,52 +373,42 @@ def in_parts(stage: Stage) -> bool:
     return floats and gone > costs.TERMS_PER_PART
 
 
-def write_reduction(stage: Stage, loop: Loop, it: Rows, code: Code, nest: Nest) -> None:
+def enter_reduction(stage: Stage, loop: Loop, it: Rows, code: Code, nest: Nest) -> None:
     value = stage.value
-    name, x, kind = name_of(value), it.names[value], ctype(value.dtype)
+    name, x, kind = name_of(value) or "", it.names[value], ctype(value.dtype)
     across = mode(stage, it.rows) == "across"
     kept = [p for p, g in zip(it.places[value], stage.is_reduced, strict=True) if not g]
     inner, extents = inner_of(stage, tuple(kept), it)
     if extents:
-        write_several(stage, loop, it, code, nest, inner, extents)
+        enter_several(stage, loop, it, code, nest, inner, extents)
         return
     start = start_of(stage)
     total = f"r{local(value, it)}"
-    inits = code.before if across else code.row
+    inits, ends = (code.before, code.after) if across else (code.row, nest.ends)
     alone = not loop.extents and not (across and it.is_flat)  # a term for each row
-    totals = [] if alone else nest.totals
     if name in ("argmax", "argmin"):
-        write_search(stage, it, code, nest.body, total, start)
-        totals.append(Total(total, ""))
+        enter_search(stage, it, code, nest.body, total, start)
     elif name in ("max", "min") and value.dtype.kind == "f":
-        inits.append((f"{kind} {total} = {start}; int {total}n = 0;",))
-        sign = ">" if name == "max" else "<"
-        nest.body.append(
-            (f"{total} = {x} {sign} {total} ? {x} : {total}; {total}n |= {x} != {x};",)
-        )
-        totals += [Total(total, name), Total(f"{total}n", "|")]
-        ends_or_after = code.after if across else nest.ends
-        ends_or_after.append((f"const {kind} {total}v = {total}n ? NAN : {total};",))
+        inits += [Variable(total, kind, (start,)), Variable(f"{total}n", "int", ("0",))]
+        nest.body.append(Accumulate(total, name, (x,)))
+        nest.body.append(Accumulate(f"{total}n", "|", (f"{x} != {x}",)))
+        ends.append(Let(f"{total}v", kind, (f"{total}n ? NAN : {total}",)))
     elif name == "sum" and value.dtype.kind == "f":
-        inits.append((f"double {total} = 0;",))
-        nest.body.append((f"{total}{'p' * (not alone)} += {x};",))
-        totals.append(Total(total, "+", kind))
+        inits.append(Variable(total, "double", ("0",)))
+        nest.body.append(Accumulate(total, "+", (x,), "" if alone else kind))
     else:
-        wide = "int" if name in ("any", "all") else kind
-        inits.append((f"{wide} {total} = {start};",))
-        nest.body.append((f"{total} = {added(name, total, x)};",))
-        totals.append(Total(total, CLAUSES[name or ""]))
-    result = result_name(stage, it)
+        is_bool = name in ("any", "all")
+        inits.append(Variable(total, "int" if is_bool else kind, (start,)))
+        nest.body.append(Accumulate(total, CLAUSES[name], (f"{x} != 0" if is_bool else x,)))
+    result = (result_name(stage, it),)
     if across:
-        code.after.append((Access(Scratch(value, 1, in_parts(stage)), ZERO), f" = {result};"))
+        ends.append(Store(Access(Scratch(value, 1, in_parts(stage)), ZERO), result))
     elif value in it.schedule.stored:
         index = stage.result(it.places[value])
-        nest.ends.append(
-            (Access(value, it.schedule.layouts[value].address(index)), f" = {result};")
-        )
+        ends.append(Store(Access(value, it.schedule.layouts[value].address(index)), result))
 
 
-def write_several(
+def enter_several(
     stage: Stage,
     loop: Loop,
     it: Rows,
@@ -498,36 +428,34 @@ def write_several(
             declare(value, extents, it, code)
     inits = code.before if across else code.row
     if not in_parts(stage):
-        inits += each(inner, (place, f" = {start_of(stage)};"))
-        parts = split_text(added(name_of(value), "\0", x), place)
-        nest.body.append((place, " = ", *parts, ";"))
+        inits += each(inner, Store(place, (start_of(stage),)))
+        nest.body.append(Store(place, split_text(added(name_of(value), "\0", x), place)))
         return
     whole = Access(wide_place(value, extents, it, code, across), flat(inner, extents))
-    inits += each(inner, (whole, " = 0;"))
+    inits += each(inner, Store(whole, ("0",)))
     if not across:
-        nest.ends += each(inner, (place, " = ", whole, ";"))
+        nest.ends += each(inner, Store(place, (whole,)))
     results = flat(inner, extents).variables()
     over = tuple(not v.variables() & results for v in loop.loops)
     if over[-1]:  # the terms of one result are next to each other
         total = f"r{local(value, it)}"
-        nest.totals.append(Total(total, "+", ctype(value.dtype)))
-        nest.body.append((f"{total}p += {x};",))
-        nest.first.append((f"double {total} = 0;",))
-        nest.last.append((whole, f" += {total};"))
+        nest.first.append(Variable(total, "double", ("0",)))
+        nest.body.append(Accumulate(total, "+", (x,), ctype(value.dtype)))
+        nest.last.append(Accumulate(whole, "+", (total,)))
     elif over == tuple(sorted(over, reverse=True)) and nest.sums.over in ((), over):
         sums = nest.sums if any(over) else code.sums
         sums.over = over
-        sums.starts += each(inner, (place, " = 0;"))
-        sums.ends += each(inner, (whole, " += ", place, ";"))
-        nest.body.append((place, " += ", f"{x};"))
+        sums.starts += each(inner, Store(place, ("0",)))
+        sums.ends += each(inner, Accumulate(whole, "+", (place,)))
+        nest.body.append(Accumulate(place, "+", (x,)))
     else:  # the loops over terms are not outermost: there are no parts, so all of it in float64
-        nest.body.append((whole, f" += {x};"))
+        nest.body.append(Accumulate(whole, "+", (x,)))
 
 
 def each(inner: Index, statement: Statement) -> list[Statement]:
     """A statement for each of the results in a row."""
     loops, new = merged(inner, [statement])
-    return [*((head_of(v),) for v in loops), replaced(statement, new)]
+    return nest(loops, substituted([statement], new))
 
 
 def wide_place(value: Value, extents: tuple[int, ...], it: Rows, code: Code, across: bool) -> Any:
@@ -535,11 +463,11 @@ def wide_place(value: Value, extents: tuple[int, ...], it: Rows, code: Code, acr
     entries = math.prod(extents)
     if across or entries > costs.MAX_LOCAL_ENTRIES:
         return Scratch(value, entries, True)
-    code.before.append((f"double {local(value, it)}d[{entries}];",))
+    code.before.append(Variable(f"{local(value, it)}d", "double", size=entries))
     return f"{local(value, it)}d"
 
 
-def write_search(
+def enter_search(
     stage: Stage,
     it: Rows,
     code: Code,
@@ -555,10 +483,10 @@ def write_search(
     shape = value.inputs[0].shape
     place = flat([index[k] for k in reduced], [shape[k] for k in reduced])
     sign = ">" if name_of(value) == "argmax" else "<"
-    code.row.append((f"{ctype(dtype)} {total} = {start}; int64_t {total}i = -1;",))
-    better = f"{x} {sign} {total} || ({x} != {x} && {total} == {total})"
-    first = f"{total}i < 0"
-    statements.append((f"if ({first} || {better}) {{ {total} = {x}; {total}i = ", place, "; }"))
+    code.row.append(Variable(total, ctype(dtype), (start,)))
+    code.row.append(Variable(f"{total}i", "int64_t", ("-1",)))
+    better = f"{total}i < 0 || {x} {sign} {total} || ({x} != {x} && {total} == {total})"
+    statements.append(If((better,), [Store(total, (x,)), Store(f"{total}i", (place,))]))
 
 
 def split_text(text: str, access: Access) -> Parts:
@@ -571,31 +499,28 @@ def split_text(text: str, access: Access) -> Parts:
 
 def ending(it: Rows, alias: dict[Value, Value]) -> Function | None:
     """The function that combines the threads' parts of reductions across rows."""
-    writer = Writer(alias)
-    for stage in it.kernel.stages:
-        if stage.kind == "reduce" and mode(stage, it.rows) == "across":
-            write_ending(stage, it, writer)
-    return writer.function() if writer.statements else None
+    across = [s for s in it.kernel.stages if s.kind == "reduce" and mode(s, it.rows) == "across"]
+    statements = [statement for stage in across for statement in combining(stage, it)]
+    return function(statements, alias) if statements else None
 
 
-def write_ending(stage: Stage, it: Rows, writer: Writer) -> None:
+def combining(stage: Stage, it: Rows) -> list[Statement]:
     value = stage.value
-    layout = it.schedule.layouts[value]
     dims = tuple(n for n, g in zip(stage.dims, stage.is_reduced, strict=True) if not g)
     places = iter(variable(f"j{k}", n) for k, n in enumerate(dims))
     every = [next(places) if not g else ZERO for g in stage.is_reduced]
     kept = tuple(p for p, g in zip(every, stage.is_reduced, strict=True) if not g)
-    n = math.prod(dims)
-    part = flat(kept, dims)
-    whole = layout.address(stage.result(tuple(every)))
-    loops, new = merged(kept, [(part, whole)])
-    part, whole = part.replaced(new), whole.replaced(new)
-    partial, target = Scratch(value, n, in_parts(stage)), Access(value, whole)
+    n, part, thread = math.prod(dims), flat(kept, dims), Var("u", 1 << 16)
+    target = Access(value, it.schedule.layouts[value].address(stage.result(tuple(every))))
+    partial = Scratch(value, n, in_parts(stage))
     kind = "int" if value.dtype.kind == "b" else ctype(partial.dtype)
-    for v in loops:
-        writer.add(head_of(v))
-    writer.add(f"{{ {kind} sum = ", Access(partial, part), ";")
-    other = Access(partial, part + Expr({Var("u", 64): n}))
-    writer.add("for (int u = 1; u < T; u++) { const ", kind, " x = ", other, "; ")
-    writer.add(f"sum = {added(name_of(value), 'sum', 'x')}; }}")
-    writer.add(target, " = sum; }")
+    total = f"r{local(value, it)}"
+    combined = (added(name_of(value), total, "x"),)
+    other = Let("x", kind, (Access(partial, part + Expr({thread: n})),))
+    statements: list[Statement] = [
+        Variable(total, kind, (Access(partial, part),)),
+        For(thread, [other, Store(total, combined)], low="1", high="T"),
+        Store(target, (total,)),
+    ]
+    loops, new = merged(kept, statements)
+    return nest(loops, substituted(statements, new))

@@ -1,7 +1,7 @@
 """The loop IR: what one kernel does, as statements in loops.
 
     kernel     = statements
-    statement  = For(variable, statements, low, high, step, grain, simd)
+    statement  = For(variable, statements, low, high, step, grain, ...)
                | If(condition, statements)
                | Let(name, type, value)                a constant
                | Variable(name, type, value, size)     an accumulator, or a local array
@@ -13,7 +13,7 @@
     value      = (text | access | index, ...)          an expression: the C of ops around the rest
     place, index = affine.Expr
 
-Loops run from `low` to below `high` in steps; names are unique in a kernel, but for loops one after
+Loops run from `low` to below `high`; names are unique in a kernel, but for loops one after
 the other. `verify` holds this, `passes` rewrite it, and `codegen/c.py` prints it.
 """
 
@@ -91,11 +91,13 @@ class Store:
 
 @dataclass(frozen=True)
 class Accumulate:
-    """`combine` is "+", "*", "|", "&", "max" or "min": see `codegen.c.COMBINE`."""
+    """`combine` is "+", "*", "|", "&", "max" or "min". With a `part`, several terms are added up
+    in an accumulator of that type before they are added to the target, which has more precision."""
 
     target: Target
     combine: str
     value: Parts
+    part: str = ""
 
 
 @dataclass(frozen=True)
@@ -112,16 +114,21 @@ class Prefetch:
 
 @dataclass(frozen=True)
 class For:
-    """A loop. With a `grain`, threads share it, each in multiples of so many iterations. With
-    `simd`, its iterations are independent but for these accumulators, as (combine, name)."""
+    """A loop. With a `grain`, threads share it, each in multiples of so many iterations. With a
+    `step`, it is over blocks: in it, `<variable>_end` is where the block ends.
+
+    `simd`: to be vectorised, as its iterations are independent but for these accumulators, given as
+    (combine, name). `independent`: the iterations are, and the C compiler decides.
+    """
 
     variable: Var
     body: Sequence[Statement] = field(default_factory=list)
     low: str = "0"
     high: str = ""
-    step: int = 1
+    step: int = 0
     grain: int = 0
     simd: tuple[tuple[str, str], ...] | None = None
+    independent: bool = False
 
 
 Statement = Let | Variable | Store | Accumulate | If | For | Prefetch

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.compiler.codegen.deduplicate import source_of
+from minigrad.compiler.codegen.c import source_of
 from minigrad.compiler.graph.ir import Shape, Value
 from minigrad.compiler.loops.lowering import REDUCTIONS
 from minigrad.compiler.pipeline import ByNumpy

@@ -1,0 +1,158 @@
+"""Passes over the loop IR: merge loops, move what is invariant out of them, block and vectorise."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
+
+from minigrad.compiler.graph.affine import Expr, Var
+from minigrad.compiler.loops.ir import (
+    Access,
+    Accumulate,
+    For,
+    If,
+    Let,
+    Statement,
+    Store,
+    Variable,
+    places_of,
+    walk,
+)
+
+
+def nest(variables: Sequence[Var], body: Sequence[Statement], grain: int = 0) -> list[Statement]:
+    """Loops around statements; with a grain, threads share the outermost."""
+    for k, v in reversed(list(enumerate(variables))):
+        body = [For(v, body, grain=0 if k else grain)]
+    return [*body]
+
+
+# Loop-invariant code motion
+
+
+def hoisted(
+    lines: Iterable[Let], variables: Collection[Var] | None = None
+) -> tuple[list[Statement], list[Let]]:
+    """Those that depend on loop variables (by default, on any), and those that can be moved before
+    the loops."""
+    stay: list[Statement] = []
+    out: list[Let] = []
+    for line in lines:
+        depends = line.depends if variables is None else line.depends.intersection(variables)
+        (stay if depends else out).append(line)
+    return stay, out
+
+
+# Merging adjacent loops
+
+
+def merged(
+    loops: Iterable[Expr], statements: Iterable[Statement]
+) -> tuple[list[Var], dict[Var, Expr]]:
+    """Merge adjacent loops where no index tells them apart; also the replacements of their
+    variables."""
+    variables = [v for loop in loops for v in loop.terms]
+    places = places_of(statements)
+    new: dict[Var, Expr] = {}
+    found: list[Var] = []
+    for v in variables:
+        if found and all(are_one(found[-1], v, place) for place in places):
+            both = Var(f"{found[-1].name}", found[-1].extent * v.extent)
+            step = {found[-1]: Expr({}), v: Expr({both: 1})}
+            new = {old: e.replaced(step) for old, e in new.items()} | step
+            places = {place.replaced(step) for place in places}
+            found[-1] = both
+        else:
+            found.append(v)
+    return found, new
+
+
+def are_one(outer: Var, inner: Var, place: Expr) -> bool:
+    """Whether an expression uses two loops only as outer*extent + inner."""
+    if place.terms.get(outer, 0) != place.terms.get(inner, 0) * inner.extent:
+        return False
+    return all(
+        isinstance(atom, Var)
+        or not {outer, inner} & (atom.of.variables() if hasattr(atom, "of") else frozenset())
+        for atom in place.terms
+    )
+
+
+# Blocking
+
+
+def blocks(
+    loop: For, size: int, before: Sequence[Statement] = (), after: Sequence[Statement] = ()
+) -> For:
+    """A loop over blocks of `size` iterations, with a loop in each, between these statements."""
+    v = loop.variable
+    block = Var(f"{v.name}b", v.extent)
+    inner = replace(loop, low=block.name, high=f"{block.name}_end", grain=0)
+    return For(block, [*before, inner, *after], loop.low, loop.high, size, loop.grain)
+
+
+def part_of(loops: Sequence[Var], terms: int) -> tuple[int, int]:
+    """Which of the loops over the terms of a sum to block, and by how many iterations, so that a
+    block adds up about `terms` terms."""
+    inner = 1
+    for k in reversed(range(len(loops))):
+        if inner * loops[k].extent >= terms or not k:
+            break
+        inner *= loops[k].extent
+    count = max(1, round(inner * loops[k].extent / terms))  # of about the same size
+    return k, -(-loops[k].extent // count)
+
+
+# Vectorising
+
+
+def vectorised(statements: Sequence[Statement], block: int) -> list[Statement]:
+    """Mark innermost loops as SIMD unless an iteration depends on the one before.
+
+    A sum that is kept in more precision than its terms is added up in vector lanes for `block`
+    iterations at a time.
+    """
+    found: list[Statement] = []
+    for statement in statements:
+        if not isinstance(statement, For):
+            found.append(statement)
+        elif any(isinstance(inner, For) for inner in walk(statement.body)):
+            found.append(replace(statement, body=vectorised(statement.body, block)))
+        else:
+            found += in_lanes(statement, block)
+    return found
+
+
+def in_lanes(loop: For, block: int) -> list[Statement]:
+    sums = {s.target: s.part for s in loop.body if isinstance(s, Accumulate) and s.part}
+    body = [
+        replace(s, target=f"{s.target}p") if isinstance(s, Accumulate) and s.part else s
+        for s in loop.body
+    ]
+    loop = replace(loop, body=body, simd=accumulators(loop.variable, body))
+    if not sums:
+        return [loop]
+    before = [Variable(f"{name}p", kind, ("0",)) for name, kind in sums.items()]
+    after = [Accumulate(name, "+", (f"{name}p",)) for name in sums]
+    if loop.variable.extent > block:
+        return [blocks(loop, block, before, after)]
+    return [*before, loop, *after]
+
+
+def accumulators(v: Var, body: Sequence[Statement]) -> tuple[tuple[str, str], ...] | None:
+    """The accumulators of a loop, if its iterations are independent but for them; else None."""
+    found = []
+    own = {s.name for s in body if isinstance(s, Variable)}
+    for s in body:
+        if isinstance(s, If):
+            return None
+        if not isinstance(s, Store | Accumulate) or s.target in own:
+            continue
+        if isinstance(s.target, Access):
+            if s.target.place is not None and v not in s.target.place.variables():
+                return None
+        elif isinstance(s, Store):
+            return None
+        else:
+            found.append((s.combine, s.target))
+    return tuple(found)

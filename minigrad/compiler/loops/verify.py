@@ -1,0 +1,91 @@
+"""A check of the loop IR, before it is printed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from minigrad.compiler.graph.affine import Expr
+from minigrad.compiler.loops.ir import (
+    Access,
+    Accumulate,
+    For,
+    If,
+    Let,
+    Statement,
+    Store,
+    Variable,
+    parts_of,
+    walk,
+)
+
+
+class LoopError(AssertionError):
+    """Invalid loops: a fault of the compiler, never of the user's program."""
+
+
+def verify(statements: Sequence[Statement]) -> None:
+    """Check that statements are valid.
+
+    Raises:
+        LoopError: if a loop hides the variable of one around it, an index has a loop variable that
+            no loop around it defines, a name is defined twice in a block or accumulated before it
+            is defined, or a loop runs in vector lanes or threads whose iterations depend on each
+            other.
+    """
+    check(statements, loops=frozenset(), names=frozenset())
+    shared = [s for s in walk(statements) if isinstance(s, For) and s.grain]
+    if len({(loop.variable.extent, loop.grain) for loop in shared}) > 1:
+        raise LoopError("threads share one loop, or several of the same extent")
+    for loop in shared:
+        for inner in walk(loop.body):
+            if isinstance(inner, For) and inner.grain:
+                raise LoopError(f"threads share {inner.variable.name} in {loop.variable.name}")
+
+
+def check(statements: Iterable[Statement], loops: frozenset[str], names: frozenset[str]) -> None:
+    """Check one block, in these loops, where these names are defined."""
+    here: set[str] = set()
+    for statement in statements:
+        for part in parts_of(statement):
+            place = part.place if isinstance(part, Access) else part
+            if isinstance(place, Expr) and (unknown := names_in(place) - loops - names - here):
+                raise LoopError(f"{place} is outside of what defines {', '.join(unknown)}")
+        if isinstance(statement, Let | Variable):
+            if statement.name in here | names:
+                raise LoopError(f"{statement.name} is defined twice")
+            here.add(statement.name)
+        elif isinstance(statement, Store | Accumulate) and isinstance(statement.target, str):
+            if statement.target not in here | names:
+                raise LoopError(f"{statement.target} is written before it is defined")
+        elif isinstance(statement, For):
+            v = statement.variable
+            if v.name in loops:
+                raise LoopError(f"a loop over {v.name} is in another one")
+            if statement.simd is not None:
+                check_lanes(statement)
+            check(statement.body, loops | {v.name}, names | here)
+        elif isinstance(statement, If):
+            check(statement.body, loops, names | here)
+            check(statement.otherwise, loops, names | here)
+
+
+def names_in(index: Expr) -> set[str]:
+    """The loop variables and run-time indices in an index."""
+    found: set[str] = set()
+    for atom in index.terms:
+        found |= names_in(atom.of) if hasattr(atom, "of") else {atom.name}
+    return found
+
+
+def check_lanes(loop: For) -> None:
+    """Check that iterations are independent but for the accumulators that the loop names."""
+    own = {s.name for s in loop.body if isinstance(s, Variable)}
+    named = {name for _, name in loop.simd or ()}
+    for s in loop.body:
+        if isinstance(s, Store | Accumulate):
+            target = s.target
+            if isinstance(target, str):
+                if target not in own and not (isinstance(s, Accumulate) and target in named):
+                    raise LoopError(f"{target} depends on the iteration before, in vector lanes")
+            elif target.place is not None and loop.variable not in target.place.variables():
+                raise LoopError(f"all vector lanes write to the entry {target.place}")
