@@ -1,6 +1,6 @@
 """The table of "Scaling down deep learning" (Greydanus and Kobak, 2024), trained anew.
 
-Four networks learn MNIST-1D, signals of 40 numbers that stand for digits, with the paper's
+Four networks learn MNIST-1D, digits as signals of 40 numbers, with the paper's
 architectures and settings. Needs the package mnist1d.
 
     python examples/mnist1d_table.py [--quick]

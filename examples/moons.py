@@ -1,4 +1,4 @@
-"""micrograd's demo: two half-moons, told apart by a small network with the loss of an SVM.
+"""micrograd's demo: two half-moons, classified by a small network with the loss of an SVM.
 
 python examples/moons.py [--quick] [--picture FILE]
 """

@@ -1,4 +1,4 @@
-"""An LSTM that learns a sine, and then goes on with it by itself.
+"""An LSTM that learns a sine, and then continues it by itself.
 
 python examples/sine_lstm.py [--quick]
 """

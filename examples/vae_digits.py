@@ -1,4 +1,4 @@
-"""A variational autoencoder of digits: it packs an image into a few numbers, and draws new ones.
+"""A variational autoencoder of digits: encodes an image as a few numbers, and generates images.
 
 Kingma and Welling, "Auto-Encoding Variational Bayes" (2014); the loss is its equation 10, with the
 pixels as probabilities.

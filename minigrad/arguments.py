@@ -73,22 +73,22 @@ KEYWORDS = {
     "inplace": "nothing is done in place: leave it out",
     "unbiased": "it is called ddof here, as NumPy does: 1 for unbiased, else 0",
     "retain_graph": "the graph stays as long as something refers to it: leave it out",
-    "set_to_none": "that is what it does: leave it out",
+    "set_to_none": "gradients are always set to None: leave it out",
     "learning_rate": "it is called lr here",
-    "strict": "every name must be there, and no other: leave it out, or pass a state | your own",
-    "recurse": "all that is inside is given: leave it out",
-    "inputs": "leaves that are to have no gradient have requires_grad = False: leave it out",
+    "strict": "all names must match: leave it out, or merge states, module.state_dict() | state",
+    "recurse": "it always includes submodules: leave it out",
+    "inputs": "set requires_grad = False on leaves that need no gradient, and leave it out",
     "num_workers": "batches are fetched in the same process: leave it out",
-    "last_epoch": "load_state_dict goes on where state_dict was asked for: leave it out",
-    "closure": "compute the loss and its gradients before, and call step() alone",
+    "last_epoch": "leave it out, and resume by load_state_dict",
+    "closure": "compute the loss and its gradients first, then call step() without arguments",
     "norm_type": "the norm is the Euclidean one: leave it out",
     "dtype": "parameters are float32, and a result has the dtype that NumPy gives it: leave it out",
     "padding_mode": "padding is with zeros: np.pad(x, ..., mode=...) first",
     "generator": "it is called rng here",
     **dict.fromkeys(("foreach", "fused", "capturable", "verbose", "pin_memory"), "leave it out"),
-    **dict.fromkeys(("amsgrad", "sparse", "max_norm", "proj_size", "ceil_mode"), "it is not there"),
-    **dict.fromkeys(("return_indices", "add_bias_kv", "add_zero_attn"), "it is not there"),
-    "maximize": "it is not there: minimise the negative of what is to be large",
+    **dict.fromkeys(("amsgrad", "sparse", "max_norm", "proj_size", "ceil_mode"), "not supported"),
+    **dict.fromkeys(("return_indices", "add_bias_kv", "add_zero_attn"), "not supported"),
+    "maximize": "not supported: minimise the negative instead",
     **dict.fromkeys(("size_average", "reduce"), 'it is called reduction: "mean", "sum" or "none"'),
 }
 
@@ -107,9 +107,12 @@ PROPERTIES = {
 
 @functools.cache
 def declared(function: Callable[..., Any]) -> tuple[inspect.Signature, dict[str, Any]]:
-    """A function's signature, and its resolved annotations."""
+    """A function's signature, and the resolved annotations of its parameters."""
+    own = inspect.unwrap(function)
+    hints = {name: hint for name, hint in own.__annotations__.items() if name != "return"}
+    named: Any = types.SimpleNamespace(__annotations__=hints, __globals__=own.__globals__)
     try:
-        return inspect.signature(function), get_type_hints(function, include_extras=True)
+        return inspect.signature(function), get_type_hints(named, include_extras=True)
     except NameError:  # in names that only type checkers know
         return inspect.signature(function), {}
 
@@ -177,7 +180,7 @@ def check_range(owner: str, name: str, value: Any, wanted: Range) -> None:
 
 PLAIN = (bool, int, float, str, type(None), types.FunctionType)
 
-# Types: `int` stands for any integer that can be an index, `float` for any real number
+# Types: `int` accepts any integer that can be an index, `float` any real number
 
 
 def fits(value: Any, hint: Any) -> bool:

@@ -104,41 +104,43 @@ def parser() -> argparse.ArgumentParser:
     training = commands.add_parser(
         "train",
         help="train a network",
-        description="Train a network, test it on what it has not seen, and keep all of it in a "
-        "folder: settings, log, checkpoints, weights, and a report to look at.",
+        description="Train a network, test it on held-out data, and write settings, log, "
+        "checkpoints, weights and a report to a folder.",
         epilog="data: " + "; ".join(f"{name}: {task.title}" for name, task in TASKS.items()),
     )
-    training.add_argument("data", choices=list(TASKS), nargs="?", help="what to learn")
+    training.add_argument("data", choices=list(TASKS), nargs="?", help="the data set")
     training.add_argument("path", nargs="?", help="the file or folder, for data of your own")
-    training.add_argument("--model", help="which network; see the README for what there is")
+    training.add_argument("--model", help="the network: an unknown name lists those for the data")
     training.add_argument("--config", metavar="FILE", help="settings, in a TOML file")
-    training.add_argument("--output", metavar="DIR", type=Path, help="the folder to make")
-    training.add_argument("--resume", metavar="DIR", type=Path, help="go on with the run in DIR")
+    training.add_argument("--output", metavar="DIR", type=Path, help="the folder to create")
+    training.add_argument("--resume", metavar="DIR", type=Path, help="resume the run in DIR")
     for field in fields(Config):
         if "help" in field.metadata and field.name != "path":
             add_setting(training, field)
     training.set_defaults(run=run_train)
 
     sampling = commands.add_parser(
-        "sample", help="let a trained network write", description="Let a trained network write."
+        "sample",
+        help="generate text from a trained network",
+        description="Generate text from a trained network.",
     )
     sampling.add_argument("folder", metavar="DIR", type=Path, help="the folder of its run")
     sampling.add_argument("--prompt", default="", help="what the text begins with")
-    sampling.add_argument("--length", type=int, help="characters to write at most")
-    sampling.add_argument("--number", type=int, default=1, help="how many texts, or lines")
-    sampling.add_argument("--temperature", type=float, default=1.0, help="0: always the likeliest")
-    sampling.add_argument("--top-k", type=int, help="choose among so many of the likeliest")
-    sampling.add_argument("--seed", type=int, default=0, help="the same writes the same")
+    sampling.add_argument("--length", type=int, help="the largest number of characters")
+    sampling.add_argument("--number", type=int, default=1, help="the number of texts, or lines")
+    sampling.add_argument(
+        "--temperature", type=float, default=1.0, help="0: always the most likely"
+    )
+    sampling.add_argument("--top-k", type=int, help="draw from the K most likely characters only")
+    sampling.add_argument("--seed", type=int, default=0, help="of the random generator")
     sampling.set_defaults(run=run_sample)
 
     about = commands.add_parser(
         "info",
-        help="what minigrad runs on here",
-        description="What minigrad runs on here, and where it keeps what it has compiled.",
+        help="show versions, the C compiler, and the cache",
+        description="Show versions, the C compiler, threads, and the cache of compiled programs.",
     )
-    about.add_argument(
-        "--clear-cache", action="store_true", help="remove what was compiled and kept"
-    )
+    about.add_argument("--clear-cache", action="store_true", help="remove the compiled programs")
     about.set_defaults(run=run_info)
     return top
 
@@ -216,7 +218,7 @@ def run_train(arguments: argparse.Namespace) -> None:
     if arguments.resume is not None:
         if arguments.output or arguments.config:
             raise ValueError(
-                "--resume goes on in the folder of the run, with its settings: leave out --output "
+                "--resume uses the folder of the run, and its settings: leave out --output "
                 "and --config"
             )
         config, folder = config_of(arguments.resume, settings), arguments.resume

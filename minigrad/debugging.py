@@ -103,7 +103,7 @@ def checksums(node: Node) -> list[int]:
 
 
 def check_unwritten(node: Node, cotangent: Any, before: list[int] | None) -> None:
-    """If arrays are no longer what they were, run the rules where these refuse to be read."""
+    """If arrays have changed, run the vjps on `Overwritten` ones, which raise if they are read."""
     if before is None or any(type(x) is Overwritten for x in node.arrays):
         return
     if (now := checksums(node)) != before:
@@ -238,7 +238,7 @@ def cause(causes: list[Cause], op: Operation, arrays: list[Any]) -> Cause | None
 
 
 def cause_of_input(inputs: tuple[Any, ...]) -> Cause | None:
-    """What is to be said of an input that was not finite before."""
+    """The cause, for an input that was not finite before."""
     for x in inputs:
         if is_finite(value_of(x)):
             continue
@@ -263,7 +263,7 @@ def cause_of_input(inputs: tuple[Any, ...]) -> Cause | None:
 
 
 def overflow(value: np.ndarray, arrays: list[Any]) -> Cause:
-    """The last resort: numbers that grew."""
+    """The cause if nothing else fits: numbers that grew."""
     largest = max((float(np.max(np.abs(x), initial=0)) for x in arrays), default=0.0)
     return Cause(
         f"numbers that are too large for {value.dtype}, which ends at "
@@ -280,7 +280,7 @@ def trapped(found: Cause, cotangent: np.ndarray, term: np.ndarray) -> Cause:
         return found
     return Cause(
         f"{found.cause}. The cotangent is 0 there, and 0*inf is NaN: np.where chose another value, "
-        "maybe, but its derivative still goes through both",
+        "maybe, but the reverse pass still differentiates both branches",
         "give the op itself an input that is safe, np.where(safe, op(np.where(safe, x, 1)), "
         f"other), or: {found.fix}",
     )

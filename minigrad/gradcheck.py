@@ -128,7 +128,7 @@ def rounding_error(f: Function, args: tuple[Any, ...]) -> float:
 
 
 def at_another_place(gradient: Function, args: tuple[Any, ...]) -> list[Any]:
-    """The gradient at arguments that differ in their last places, to see how well it is known."""
+    """The gradient at arguments that differ in their last digits: how well conditioned it is."""
     moved = map_tree(lambda x: x * (1 + 4 * EPS), args)
     with np.errstate(all="ignore"):
         return [value_of(g) for _, g in leaves_of(gradient(*moved))]
@@ -139,8 +139,8 @@ UNSETTLED = (
     "near this point, and so no derivative, or is not the same at each call"
 )
 HIDDEN = (
-    ". What is expected may be off by {}, for f is rounded: check it at another point, or without "
-    "what is large in f and does not change"
+    ". Rounding errors of f may change the expected value by {}: check it at another point, or "
+    "without large terms of f that do not change"
 )
 
 

@@ -34,7 +34,7 @@ def save(
 
     Args:
         path: the file to write. Its folder must exist.
-        obj: arrays or Tensors by name, or a Module, which stands for its `state_dict()`.
+        obj: arrays or Tensors by name, or a Module, for its `state_dict()`.
         metadata: text to save with them, by name; `load_metadata` reads it.
 
     Raises:
@@ -216,7 +216,9 @@ def check_output(path: str | os.PathLike[str]) -> Path:
         raise FileNotFoundError(f"cannot write {path}: there is no folder {target.parent}; make it")
     if target.exists() and not target.is_file():
         # Renaming would replace a folder, or a device such as /dev/null.
-        raise FileExistsError(f"cannot write {path}: it is there, and not a file; choose a name")
+        raise FileExistsError(
+            f"cannot write {path}: it exists, and is not a file; choose another name"
+        )
     if not os.access(target.parent, os.W_OK | os.X_OK):
         raise PermissionError(f"cannot write {path}: no permission to write to {target.parent}")
     return target

@@ -12,7 +12,7 @@ from minigrad.errors import MissingError, UnsupportedError
 OF_TENSORS = {
     "view": "t.reshape(...)",
     "view_as": "t.reshape(other.shape)",
-    "contiguous": "t itself: there is nothing to do",
+    "contiguous": "t itself",
     "unsqueeze": "np.expand_dims(t, axis), or t[:, None]",
     "permute": "t.transpose(1, 0, 2)",
     "t": "t.T",

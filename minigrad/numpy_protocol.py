@@ -1,5 +1,5 @@
-"""NumPy functions on Tensors that are not ops: questions about shapes, new arrays, compositions of
-ops; and refusals of functions that are not supported."""
+"""NumPy functions on Tensors that are not ops: queries of shapes, new arrays, compositions of ops;
+and refusals of functions that are not supported."""
 
 from __future__ import annotations
 
@@ -65,10 +65,10 @@ for name, advice in FIXED.items():
 
 
 def as_index(self: Tensor) -> int:
-    """A single integer, as an index of a list or a number of turns, which have no derivative."""
+    """A single integer, as an index of a list or a loop count, which have no derivative."""
     if self.ndim or self.dtype.kind not in "iu":
         raise ArgumentTypeError(
-            f"a single integer is asked for, and not a Tensor of {self.dtype} of shape {self.shape}"
+            f"a Tensor of {self.dtype} of shape {self.shape} is not a single integer"
         )
     return operator.index(self.data)
 
@@ -92,7 +92,7 @@ def formatted(self: Tensor, spec: str) -> str:
 
 
 def power(self: Any, y: Any, modulo: Any = None) -> Any:
-    """The operator `**`, and `pow` of two; of three it is for integers of Python."""
+    """The operator `**`, and `pow` of two arguments."""
     if modulo is not None:
         raise UnsupportedError("pow of a Tensor and two numbers: write t**y % modulo")
     return implementations[np.power](self, y)
@@ -108,16 +108,16 @@ for name, function in {
 
 
 def on_values(function: Callable[..., Any], wrap: bool = False) -> None:
-    """Let a NumPy function see the arrays of Tensors: what it answers carries no gradient."""
+    """Call a NumPy function on the arrays of Tensors: its result carries no gradient."""
 
-    def answer(*args: Any, **kwargs: Any) -> Any:
+    def on_arrays(*args: Any, **kwargs: Any) -> Any:
         result = function(*map(value_of, args), **{k: value_of(v) for k, v in kwargs.items()})
         return Tensor(result) if wrap else result
 
-    implements(function)(answer)
+    implements(function)(on_arrays)
 
 
-# Questions, answered in plain Python and NumPy values.
+# Queries, whose results are plain Python and NumPy values.
 QUESTIONS = (np.shape, np.ndim, np.size, np.result_type, np.can_cast, np.iscomplexobj)
 SHOWN = (np.array_repr, np.array_str, np.array2string)
 for question in QUESTIONS + SHOWN:
@@ -217,8 +217,8 @@ for ufunc in [
 ]:
     implements(ufunc.outer)(partial(outer, ufunc))
 
-# Functions that are one expression in others.
-DISGUISES: dict[Any, Callable[..., Any]] = {
+# Functions that are one expression of others.
+EXPRESSIONS: dict[Any, Callable[..., Any]] = {
     np.add.accumulate: lambda array, axis=0: np.cumsum(array, axis),
     np.ptp: lambda a, axis=None, keepdims=False: (
         np.max(a, axis=axis, keepdims=keepdims) - np.min(a, axis=axis, keepdims=keepdims)
@@ -234,8 +234,8 @@ DISGUISES: dict[Any, Callable[..., Any]] = {
         np.diagonal(a, offset, axis1, axis2), axis=-1
     ),
 }
-for disguised, implementation in DISGUISES.items():
-    implements(disguised)(implementation)
+for function, implementation in EXPRESSIONS.items():
+    implements(function)(implementation)
 
 
 @implements(np.round)
@@ -253,7 +253,7 @@ def round_to(a: Any, decimals: int = 0) -> Any:
 @implements(np.diff)
 def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None) -> Any:
     if n < 0:
-        raise ArgumentError(f"np.diff with n={n}: differences are taken 0 times or more")
+        raise ArgumentError(f"np.diff with n={n}: n is 0 or more")
     ends = [x if x is None else as_array(x) for x in (prepend, append)]
     if n and any(x is not None for x in ends):
         shape = tuple(1 if k == axis % a.ndim else m for k, m in enumerate(a.shape))
@@ -272,7 +272,7 @@ def norm(x: Any, ord: Any = None, axis: Axis = None, keepdims: bool = False) -> 
     axes = x.ndim if axis is None else np.size(axis)
     if not (ord is None or (ord == 2 and axes == 1) or (ord in ("fro", "f") and axes == 2)):
         raise UnsupportedError(
-            f"np.linalg.norm with ord={ord!r} on a Tensor: only the Euclidean norm is there; "
+            f"np.linalg.norm with ord={ord!r} on a Tensor: only the Euclidean norm is supported; "
             "np.sum(np.abs(t)) and np.max(np.abs(t)) are the others"
         )
     return norm_op(x, axis=axis, keepdims=keepdims)

@@ -52,7 +52,7 @@ class Tensor:
         requires_grad: whether `backward()` should find the gradient with respect to this Tensor.
             Needs a float dtype.
         dtype: NumPy dtype; by default NumPy's own choice (`Tensor(2.0)` is float64).
-        name: how explanations and error messages call it.
+        name: its name in explanations and error messages.
 
     Raises:
         DtypeError: for a dtype that is not supported, or a gradient of integers or booleans.
@@ -79,7 +79,7 @@ class Tensor:
 
     @staticmethod
     def of(node: Node) -> Tensor:
-        """The Tensor that stands for a node of the graph."""
+        """The Tensor of a node of the graph."""
         tensor = new(Tensor)
         tensor.node = node
         return tensor
@@ -168,8 +168,8 @@ class Tensor:
         """The value as a Python number, if there is just one."""
         if self.size != 1:
             raise ShapeError(
-                f"one value is asked for, and this Tensor has shape {self.shape}: pick an entry, "
-                "or reduce it, as in np.sum(t), np.all(t), np.any(t)"
+                f"this Tensor of shape {self.shape} is not a single value: pick an entry, or "
+                "reduce it, as in np.sum(t), np.all(t), np.any(t)"
             )
         return self.node.value.item()
 

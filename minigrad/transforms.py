@@ -1,8 +1,8 @@
 """Functions that give derivatives of functions: grad, vjp, jvp, jacobian, hessian, hvp.
 
 They work on functions of floats, arrays and Tensors, and of dicts, lists and tuples of these, and
-compose with each other to any order. A derivative has the shape, dtype and structure of what it
-is a derivative by, and is made of plain arrays where the arguments are.
+compose with each other to any order. A derivative has the shape, dtype and structure of the
+argument, and is made of plain arrays where the arguments are.
 """
 
 from __future__ import annotations
@@ -76,9 +76,9 @@ def map_tree(function: Function, tree: Any) -> Any:
 
 
 def variable(where: str, leaf: Any) -> Tensor:
-    """A new Tensor to differentiate by, in the place of a leaf of the arguments."""
+    """A new Tensor in the place of a leaf of the arguments, to differentiate with respect to."""
     if isinstance(leaf, Tensor) and leaf.requires_grad and recording.get():
-        x = copy(leaf)  # still connected: someone further out differentiates by it
+        x = copy(leaf)  # still connected: an outer transform differentiates with respect to it
         x.data.flags.writeable = False  # as a leaf refuses it: the caller would not see it
         return x
     data = leaf.data if isinstance(leaf, Tensor) else leaf
@@ -142,12 +142,12 @@ class Recorded:
         # Where cotangents start; found before inputs, maybe outputs too, stop being leaves below.
         self.roots = [y.node if y.requires_grad else None for y in self.outputs]
         self.is_watched = self._watched([*self.outputs, *(x for _, x in leaves_of(aux))])
-        for x in self.inputs:  # from here on, only this run differentiates by its leaves
+        for x in self.inputs:  # from here on, its leaves belong to this run alone
             x.node.requires_grad = x.node.op is not None
         self.aux = map_tree(self.outward, aux)
 
     def _watched(self, results: Sequence[Any]) -> Callable[[Node], bool]:
-        """A predicate: whether a node depends on what an outer transform differentiates by."""
+        """A predicate: whether a node depends on the variables of an outer transform."""
         own = {x.node for x in self.inputs}
         roots = [y.node for y in results if isinstance(y, Tensor) and y.requires_grad]
         found = toposort(roots, follow=lambda node: node.requires_grad and node not in own)
@@ -167,7 +167,7 @@ class Recorded:
         return map_tree(self.outward, self.output)
 
     def pull_back(self, cotangents: Sequence[Any]) -> list[Any]:
-        """The cotangent of every argument differentiated by, from those of the outputs.
+        """The cotangent of every chosen argument, from those of the outputs.
 
         Recorded, and made of Tensors, if an outer transform differentiates any of it.
         """
@@ -242,12 +242,13 @@ def value_and_grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> 
 
     Args:
         f: returns a single value; with `has_aux`, a pair of that and anything else.
-        argnums: which positional arguments to differentiate by. For a tuple, the gradient is one.
+        argnums: the positional arguments to differentiate with respect to. For a tuple of them, the
+            gradient is a tuple.
         has_aux: return ((value, aux), gradient).
 
     Raises:
         GradientError: if f returns anything but a single value.
-        DtypeError: if an argument to differentiate by, or what f computes, holds integers.
+        DtypeError: if one of these arguments, or what f computes, holds integers.
 
     >>> value_and_grad(lambda x: np.sum(x**2))(np.array([1.0, 2.0]))
     (np.float64(5.0), array([2., 4.]))
@@ -298,9 +299,9 @@ def grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
 
 @checked
 def vjp(f: Function, *args: Any, has_aux: bool = False) -> tuple[Any, ...]:
-    """f(*args), and the function that takes a cotangent of it to one for each argument.
+    """f(*args), and its pullback: from a cotangent of the output to one for each argument.
 
-    With `has_aux`, a third, what f returned beside its value.
+    With `has_aux`, also what f returned beside its value.
 
     >>> y, pull_back = vjp(lambda x, y: x * y, 3.0, np.array([1.0, 2.0]))
     >>> pull_back(np.array([1.0, 1.0]))
@@ -332,8 +333,8 @@ def jvp(f: Function, args: Sequence[Any], tangents: Sequence[Any], has_aux: bool
     """f(*args), and its derivative in the direction of the tangents, one for each argument.
 
     The vjp is linear in the cotangent, so its own vjp is the jvp (J. Townsend, "A new trick for
-    calculating Jacobian vector products", 2017): no op needs a rule for it. With `has_aux`, a
-    third, what f returned beside its value.
+    calculating Jacobian vector products", 2017): no op needs a rule for it. With `has_aux`,
+    also what f returned beside its value.
 
     >>> jvp(lambda x: x**2, (3.0,), (1.0,))
     (np.float64(9.0), np.float64(6.0))
@@ -352,9 +353,9 @@ def jvp(f: Function, args: Sequence[Any], tangents: Sequence[Any], has_aux: bool
 
 @checked
 def jacobian(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
-    """A function that returns the derivative of every output by every input.
+    """A function that returns the derivative of every output with respect to every input.
 
-    Of an output of shape s by an argument of shape t, it has shape s + t. Nested outputs give
+    For an output of shape s and an argument of shape t, it has shape s + t. Nested outputs give
     nests of derivatives, each nested as the argument is. One reverse pass for each output entry.
     With `has_aux`, it returns (jacobian, aux).
 
@@ -390,7 +391,7 @@ def jacobian(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Functi
 def hessian(f: Function, argnums: Argnums = 0) -> Function:
     """A function that returns the second derivatives of f, which returns a single value.
 
-    By an argument of shape t it has shape t + t.
+    For an argument of shape t it has shape t + t.
 
     >>> hessian(lambda x: x[0] ** 2 * x[1])(np.array([1.0, 2.0]))
     array([[4., 2.],
@@ -403,8 +404,8 @@ def hessian(f: Function, argnums: Argnums = 0) -> Function:
 def hvp(f: Function, argnums: Argnums = 0) -> Function:
     """A function of f's arguments and, last, a vector v, that returns the Hessian of f times v.
 
-    v is in the form of the argument (for a tuple of argnums, a tuple). It takes two reverse
-    passes, and the Hessian itself is never made.
+    v has the structure of the argument (for a tuple of argnums, a tuple). It takes two reverse
+    passes, and the Hessian itself is never formed.
 
     >>> hvp(lambda x: np.sum(x**3))(np.array([1.0, 2.0]), np.array([1.0, 1.0]))
     array([ 6., 12.])

@@ -142,8 +142,8 @@ def overwritten(node: Node, writes: Sequence[Any]) -> Node:
     return again
 
 
-# Stands for a gradient that a compiled step has used up and not kept. What is accumulated into it
-# is lost too: the sum is unknown until it is cleared.
+# The gradient of a leaf whose compiled step has consumed it and not kept it. What is accumulated
+# into it is lost too: the sum is unknown until it is cleared.
 USED_UP = object()
 
 
@@ -163,8 +163,8 @@ def kept(node: Node) -> Any:
 
 
 class Overwritten(np.lib.mixins.NDArrayOperatorsMixin):
-    """Stands for an array that was written into after an op used it: it has a shape and a dtype,
-    and raises when a vjp reads its numbers."""
+    """A placeholder for an array that was written into after an op used it: it has a shape and a
+    dtype, and raises when a vjp reads its numbers."""
 
     base = None
 

@@ -50,14 +50,14 @@ t[2] | IndexingError | out of bounds
 t.__setitem__((0, 3), 1) | IndexingError | out of bounds
 "a" + t | DtypeError | add('a', float64 array of shape
 ~t | DtypeError | invert(float64 array of shape (2
-float(t) | ShapeError | one value is asked for, and this Tensor has
-int(t) | ShapeError | one value is asked for, and this Tensor has
-bool(t) | ShapeError | one value is asked for, and this Tensor has
-1 if t else 2 | ShapeError | one value is asked for, and this Tensor has
+float(t) | ShapeError | is not a single value: pick an entry
+int(t) | ShapeError | is not a single value: pick an entry
+bool(t) | ShapeError | is not a single value: pick an entry
+1 if t else 2 | ShapeError | is not a single value: pick an entry
 t << 1 | UnsupportedError | takes no Tensor: write t * 2**n, or t // 2**n
 1 >> t | UnsupportedError | takes no Tensor: write t * 2**n, or t // 2**n
-[1, 2][t] | ArgumentTypeError | a single integer is asked for
-range(t.sum()) | ArgumentTypeError | a single integer is asked for
+[1, 2][t] | ArgumentTypeError | is not a single integer
+range(t.sum()) | ArgumentTypeError | is not a single integer
 t.strides | MissingError | a Tensor has no .strides: write t.data.strides
 t.flags | MissingError | a Tensor has no .flags: write t.data.flags
 t.real | MissingError | a Tensor has no .real: write t itself
@@ -92,7 +92,7 @@ t[["a"]] | DtypeError | has dtype <U1
 max(t) | ShapeError | pick an entry, or reduce it, as in np.sum(t)
 np.sum(t, axis=9) | MinigradError | does not work
 np.sort(t, axis=9) | MinigradError | does not work
-np.concatenate(t, w) | ShapeError | one value is asked for
+np.concatenate(t, w) | ShapeError | is not a single value
 np.stack([t, np.ones(3)]) | MinigradError | stack of
 np.where(t) | MinigradError | np.where(condition) alon
 np.exp(t, dtype="x") | MinigradError | np.exp on
@@ -529,18 +529,18 @@ setattr(w, "grad", [1.0]) | ShapeError | grad of shape (1,) for a Tensor of shap
 setattr(w, "grad", np.ones(3, complex)) | DtypeError | has dtype complex128
 nn.Conv1d(1, 1, 3, padding="same", stride=2) | ShapeError | Conv1d: padding="same" is for stride 1
 nn.Conv2d(1, 1, 3, padding_mode="circular") | ArgumentTypeError | np.pad(x, ..., mode=...) first
-nn.MaxPool2d(2, ceil_mode=True) | ArgumentTypeError | ceil_mode: it is not there
+nn.MaxPool2d(2, ceil_mode=True) | ArgumentTypeError | ceil_mode: not supported
 nn.Linear(2, 2, dtype=np.float64) | ArgumentTypeError | dtype: parameters are float32
 nn.utils | MissingError | minigrad.nn has no utils: write optim.clip_grad_norm_
 nn.functional | MissingError | minigrad.nn has no functional: write minigrad.functional
 opt.state | MissingError | a SGD has no .state: write states
 optim.StepLR(opt, 1).get_last_lr() | MissingError | a StepLR has no .get_last_lr: write [x["lr"]
 optim.ExponentialLR(opt, 0.9) | MissingError | write optim.LambdaLR(optimizer, lambda step: gamma**
-optim.Adam([w], amsgrad=True) | ArgumentTypeError | amsgrad: it is not there
-optim.SGD([w], maximize=True) | ArgumentTypeError | maximize: it is not there: minimise the negativ
+optim.Adam([w], amsgrad=True) | ArgumentTypeError | amsgrad: not supported
+optim.SGD([w], maximize=True) | ArgumentTypeError | maximize: not supported: minimise the negativ
 optim.SGD([w], foreach=True) | ArgumentTypeError | foreach: leave it out
-opt.step(closure=lambda: 1.0) | ArgumentTypeError | closure: compute the loss and its gradients bef
-optim.StepLR(opt, 1, last_epoch=3) | ArgumentTypeError | last_epoch: load_state_dict goes on where
+opt.step(closure=lambda: 1.0) | ArgumentTypeError | closure: compute the loss and its gradients fir
+optim.StepLR(opt, 1, last_epoch=3) | ArgumentTypeError | last_epoch: leave it out, and resume by
 optim.clip_grad_norm_([w], 1.0, norm_type=1) | ArgumentTypeError | norm_type: the norm is the Eucli
 nn.MSELoss(size_average=False) | ArgumentTypeError | size_average: it is called reduction: "mean"
 """

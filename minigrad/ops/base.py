@@ -48,7 +48,7 @@ class Op:
     `forward(*inputs, **attributes)` works on arrays. `vjps` has one rule for each input, written
     in NumPy: `rule(g, y, *inputs, **attributes)` gives the cotangent of that input from g, the
     cotangent of the output y. Given arrays it computes; given Tensors it is recorded as well.
-    None stands for an input that carries no gradient; an op with no vjps has no derivative.
+    None: that input carries no gradient. An op with no vjps has no derivative.
 
     `notation` is y in Python's syntax, with {0}, {1} for inputs and {name} for attributes; the
     notation of derivatives is derived from the vjps. `lowering` is a C expression for elementwise

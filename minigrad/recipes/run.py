@@ -135,8 +135,8 @@ def earlier(config: Config, folder: Path) -> list[str]:
     if fixed := [name for name in changed if name not in MAY_CHANGE]:
         was = ", ".join(f"{name}={before[name]!r}" for name in fixed)
         raise ArgumentError(
-            f"the run in {folder} was told {was}, and this cannot change once it has begun: only "
-            f"{', '.join(MAY_CHANGE)} can. Leave it out, or begin another run with --output"
+            f"the run in {folder} began with {was}, which cannot change when it is resumed: "
+            f"only {', '.join(MAY_CHANGE)} can. Leave it out, or begin another run with --output"
         )
     # A file without it is refused by `fit`, which says why.
     step = json.loads(load_metadata(folder / CHECKPOINT).get("training", "{}")).get("step")
@@ -189,7 +189,7 @@ def rate(config: Config, total: int, step: int) -> float:
 
 
 class Log(Callback):
-    """Writes the settings as soon as training goes on with them, and the history, a row in each
+    """Writes the settings as soon as training continues with them, and the history, a row in each
     line."""
 
     gradients = False
@@ -215,7 +215,7 @@ def new_folder(config: Config, folder: Path | None = None) -> Path:
     if folder is not None:
         if not vacant(folder):
             raise FileExistsError(
-                f"{folder} is there already: choose another name, go on with the run in it by "
+                f"{folder} is there already: choose another name, resume the run in it by "
                 f"--resume {folder}, or remove it"
             )
         return folder
@@ -266,7 +266,7 @@ def load_model(folder: Path) -> tuple[Module, Config, Vocabulary | None]:
     config = config_of(folder)
     if not (folder / WEIGHTS).exists():
         raise FileNotFoundError(
-            f"the run in {folder} has not ended: minigrad train --resume {folder} goes on with it"
+            f"the run in {folder} has not ended: minigrad train --resume {folder} resumes it"
         )
     arrays, metadata = load(folder / WEIGHTS), load_metadata(folder / WEIGHTS)
     try:
@@ -274,7 +274,7 @@ def load_model(folder: Path) -> tuple[Module, Config, Vocabulary | None]:
         shape, classes, characters = about["shape"], about["classes"], about["vocabulary"]
     except (KeyError, ValueError) as error:
         raise MinigradError(
-            f"{folder / WEIGHTS} does not say what network it is of: minigrad train writes it"
+            f"{folder / WEIGHTS} does not name its network: give a folder that minigrad train wrote"
         ) from error
     model = build(config, tuple(shape), classes, np.random.default_rng(0))
     model.load_state_dict(arrays)

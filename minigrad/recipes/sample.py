@@ -91,8 +91,8 @@ def texts(
         folder: that `minigrad train` made.
         prompt: what every text begins with, in characters that the network has seen.
         number: how many texts.
-        length: how many characters each goes on for at most; unless given, 500, or to the end of
-            the line if the network has learnt lines.
+        length: the largest number of characters of each; by default 500, or to the end of
+            the line if the network was trained on lines.
 
     Raises:
         ArgumentError: if the network is not one of text, or cannot begin with that prompt.
@@ -100,7 +100,9 @@ def texts(
     """
     model, config, vocabulary = load_model(folder)
     if vocabulary is None:
-        raise ArgumentError(f"{folder} has learnt {config.data}, which is no text to write")
+        raise ArgumentError(
+            f"the network in {folder} was trained on {config.data}, which is not text"
+        )
     of_lines = config.data == "names"
     start = vocabulary.encode(prompt).tolist()
     rng = np.random.default_rng(seed)

@@ -198,7 +198,7 @@ TASKS = {
         },
     ),
     "mnist1d": Task(
-        "signals of 40 numbers that stand for digits (package mnist1d)",
+        "digits as signals of 40 numbers (package mnist1d)",
         mnist1d,
         {
             "cnn": of_signals(models.SignalCNN),
@@ -230,7 +230,7 @@ TASKS = {
         "a text file",
     ),
     "idx": Task(
-        "images and labels in MNIST's files",
+        "images and labels in files of MNIST's format",
         idx,
         {
             "cnn": of_shape(models.cnn, epochs=3, lr=0.002),

@@ -30,12 +30,12 @@ class HookedError(MinigradError):
 
 
 class CompiledPart(ABC):
-    """A part of a training as a compiled function of batches, where that can be done and pays.
+    """A part of a training as a compiled function of batches, where that is possible and pays off.
 
     Args:
         run: the training.
-        always: whether to compile for each shape of a batch as soon as there is one, and to raise
-            what then goes wrong.
+        always: compile for each shape of a batch at its first occurrence, and raise errors of
+            compilation.
     """
 
     def __init__(self, run: Run, always: bool) -> None:
@@ -54,7 +54,7 @@ class CompiledPart(ABC):
 
     @abstractmethod
     def counts(self) -> tuple[dict[Any, int], int]:
-        """How often there were batches of each shape, and how many of the first are too few."""
+        """How many batches of each shape there were; and of the first, how many run uncompiled."""
 
     @abstractmethod
     def eagerly(self, batch: tuple[Any, ...]) -> Results:

@@ -55,15 +55,15 @@ def fit(
 
     Where there is a C compiler, steps are compiled, as by `minigrad.compile`: the first few are
     not, nor are batches of a shape that is rare. If a step cannot be compiled, a warning says why,
-    and training goes on without. While modules have hooks, and in `debug()`, it runs op by op.
+    and training continues without. While modules have hooks, and in `debug()`, it runs op by op.
 
     Args:
-        model: what to train.
-        batches: what to train it on.
+        model: the Module to train.
+        batches: the training data.
         loss: a function of the model's output and the targets, that gives one value.
         optimizer: made of the model's parameters.
-        epochs, steps: how long: one of the two.
-        every: how many steps a row of the history stands for; unless given, an epoch.
+        epochs, steps: how long to train: one of the two.
+        every: the number of steps for each row of the history; by default, an epoch.
         validation: held-out batches, measured for every row. Best with shuffle=False.
         metrics: functions of output and targets, as plain arrays, that give a batch's mean.
         schedule: of the learning rate; it steps with every step, or by the validation loss with

@@ -195,8 +195,8 @@ class Run:
         """
         if not any(x.requires_grad for x in self.optimizer.parameters):
             raise GradientError(
-                "every parameter of the optimiser is frozen, and nothing would be trained: thaw "
-                "some with model.requires_grad_(), or give it others"
+                "every parameter of the optimiser is frozen, and nothing would be trained: "
+                "unfreeze some with model.requires_grad_(), or give it others"
             )
         known = self.find_strangers()
         if self.schedule is not None and self.schedule.optimizer is not self.optimizer:
@@ -275,7 +275,7 @@ class Run:
             with self.average.applied():
                 yield
 
-    # A loss that cannot be trained with
+    # A loss that is not finite
 
     def check(self, loss: Tensor, batch: tuple[Any, ...]) -> None:
         """Raise if the loss is not finite: the step would make every weight NaN."""
@@ -405,7 +405,7 @@ class Run:
         if names:
             changes = [changed(k, told.get(k, ""), self.told.get(k, "")) for k in names]
             raise MinigradError(
-                f"{path} is of another training than this one, which goes on only as it began:\n  "
+                f"{path} is of another training than this one, with other settings:\n  "
                 + "\n  ".join(changes)
                 + "\nGive the same settings; or start a new training with another checkpoint= file "
                 "(load weights that it should start from into the model first)"
@@ -447,7 +447,7 @@ class Run:
             counts.update((as_tuple(shape), n) for shape, n in state.get(name, []))
 
     def check_resumed(self) -> None:
-        """Raise if the settings are not those that the training was left with.
+        """Raise if the settings are not those at the time of the checkpoint.
 
         What callbacks change in the middle of a training, such as a module that is replaced, is no
         part of the state: their `on_start` has to make such changes again.

@@ -102,7 +102,7 @@ def test_a_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
 
 def test_a_run_of_another_model_is_not_gone_on_with(tmp_path: Path) -> None:
     run(tmp_path, epochs=1)
-    with pytest.raises(MinigradError, match=r"was told model='mlp'.* and this cannot change"):
+    with pytest.raises(MinigradError, match=r"began with model='mlp'.* which cannot change"):
         train(config_of(tmp_path, {"model": "cnn"}), tmp_path, progress=False)
     assert load_model(tmp_path)[1].model == "mlp"
 
@@ -198,7 +198,7 @@ def test_a_run_keeps_what_it_was_told(tmp_path: Path) -> None:
     before = (tmp_path / "config.toml").read_text()
     for other in ({"lr": 0.5}, {"seed": 3}, {"clip_norm": 1.0}, {"epochs": 2, "average": 0.9}):
         name = list(other)[-1]
-        with pytest.raises(ArgumentError, match=rf"was told {name}=.*, and this cannot change"):
+        with pytest.raises(ArgumentError, match=rf"began with {name}=.*, which cannot change"):
             train(config_of(tmp_path, other), tmp_path, progress=False)
     assert (tmp_path / "config.toml").read_text() == before
     for epochs in (2, 3):

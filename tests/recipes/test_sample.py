@@ -91,5 +91,5 @@ def test_a_prompt_in_characters_it_has_not_seen(names: Path) -> None:
 
 def test_a_network_that_writes_nothing(tmp_path: Path) -> None:
     train(configure({"data": "moons", "epochs": 1, "eager": True}), tmp_path, progress=False)
-    with pytest.raises(ArgumentError, match="has learnt moons, which is no text"):
+    with pytest.raises(ArgumentError, match="trained on moons, which is not text"):
         list(texts(tmp_path))
