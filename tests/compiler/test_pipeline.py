@@ -24,7 +24,8 @@ from minigrad.compiler.codegen.deduplicate import generate
 from minigrad.compiler.frontend.tracer import TraceError
 from minigrad.compiler.graph.ir import Graph, Value
 from minigrad.compiler.graph.layout import Layout, plain
-from minigrad.compiler.graph.simplify import apply, constant
+from minigrad.compiler.graph.opset.infer import apply
+from minigrad.compiler.graph.simplify import constant
 from minigrad.compiler.jit import traced_steadily
 from minigrad.compiler.pipeline import (
     Array,

@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from minigrad.autograd import recording
-from minigrad.compiler.graph.ir import Graph, Value, how_of, infer
+from minigrad.compiler.graph.ir import Graph, Value, how_of
+from minigrad.compiler.graph.opset.infer import infer
 from minigrad.compiler.runtime.interpreter import numpy_program
 from minigrad.dispatch import Traced, call, call_ufunc, implementations, implements, is_traced
 from minigrad.errors import (

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from minigrad.compiler.graph.affine import aligned
-from minigrad.compiler.graph.ir import Graph, Value, elementwise, infer, is_literal, run, verify
-from minigrad.ops.base import registry
+from minigrad.compiler.graph.ir import Graph, Value, elementwise, is_literal
+from minigrad.compiler.graph.opset.infer import apply, run, verify
 
 Rewrite = Callable[[Value], Value]
 
@@ -62,13 +62,6 @@ class Simplifying:
         if value.op is None or value in self.done:
             return value
         return self(with_inputs(value, {x: self.of_new(x) for x in value.values()}))
-
-
-def apply(name: str, *inputs: Any, **attributes: Any) -> Value:
-    """The value of an op."""
-    op = registry[name]
-    shape, dtype = infer(op, inputs, attributes)
-    return Value(op, inputs, attributes, shape, dtype)
 
 
 def name_of(x: Any) -> str | None:

@@ -15,7 +15,8 @@ import numpy as np
 from minigrad.compiler.graph.affine import ZERO, Expr, Index, Var, aligned, variable
 from minigrad.compiler.graph.ir import Graph, Value
 from minigrad.compiler.graph.layout import Layout, ordered, plain
-from minigrad.compiler.graph.simplify import apply, name_of, with_inputs
+from minigrad.compiler.graph.opset.infer import apply
+from minigrad.compiler.graph.simplify import name_of, with_inputs
 from minigrad.compiler.loops.ir import Access, Parts
 from minigrad.compiler.loops.lowering import Body, index_of, is_view, kind_of, lowered
 from minigrad.compiler.target import costs

@@ -11,7 +11,8 @@ import minigrad
 from minigrad.compiler import compile
 from minigrad.compiler.codegen.copy_kernels import concat_function
 from minigrad.compiler.graph.ir import Graph, Value
-from minigrad.compiler.graph.simplify import apply, name_of
+from minigrad.compiler.graph.opset.infer import apply
+from minigrad.compiler.graph.simplify import name_of
 from minigrad.compiler.runtime.interpreter import NumpyProgram
 from minigrad.compiler.runtime.program import Program
 from minigrad.errors import ShapeError

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from minigrad.compiler.graph.ir import Graph, GraphError, Value, how_of, infer, verify
+from minigrad.compiler.graph.ir import Graph, GraphError, Value, how_of
+from minigrad.compiler.graph.opset.infer import infer, verify
 from minigrad.errors import UnsupportedError
 from minigrad.ops.base import Op, registry
 from tests.draw import SAMPLES

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from minigrad.compiler.graph.ir import Graph, GraphError, Value, is_literal, verify
+from minigrad.compiler.graph.ir import Graph, GraphError, Value, is_literal
+from minigrad.compiler.graph.opset.infer import verify
 from minigrad.compiler.graph.simplify import (
     COMPOSED,
     MANY,
