@@ -10,8 +10,9 @@ import numpy as np
 from minigrad.compiler.codegen.c import Function, function
 from minigrad.compiler.graph.affine import Expr, Var, flat, variable
 from minigrad.compiler.graph.ir import Value
+from minigrad.compiler.graph.opset.indexing import arrays_of
 from minigrad.compiler.loops.ir import Access, Accumulate, For, Let, Statement, Store, substituted
-from minigrad.compiler.loops.lowering import Body, arrays_of, ctype
+from minigrad.compiler.loops.lowering import Body, ctype
 from minigrad.compiler.loops.passes import merged, nest
 from minigrad.compiler.schedule.fusion import Kernel, Schedule, unreshaped
 from minigrad.compiler.target import costs
@@ -28,7 +29,7 @@ def scatter_function(kernel: Kernel, schedule: Schedule, alias: dict[Value, Valu
     rest = tuple(variable(f"j{k}", n) for k, n in enumerate(value.shape[len(arrays) :]))
     body = Body(schedule.load)
     rows = [
-        body.row(array, spots[len(spots) - len(array.shape) :], n)
+        body.runtime_index(array, spots[len(spots) - len(array.shape) :], n)
         for array, n in zip(arrays, value.shape, strict=False)
     ]
     name = body.read(g, (*spots, *rest))

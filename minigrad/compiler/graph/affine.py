@@ -186,6 +186,27 @@ def variable(name: str, extent: int) -> Expr:
     return Expr({Var(name, extent): 1}) if extent != 1 else ZERO
 
 
+@dataclass(frozen=True)
+class Condition:
+    """`what < bound`, or with >=, or ==."""
+
+    what: Expr
+    relation: str
+    bound: int
+
+    def always(self) -> bool:
+        low, high = self.what.bounds()
+        if self.relation == "==":
+            return low == high == self.bound
+        return high < self.bound if self.relation == "<" else low >= self.bound
+
+    def never(self) -> bool:
+        low, high = self.what.bounds()
+        if self.relation == "==":
+            return not low <= self.bound <= high
+        return low >= self.bound if self.relation == "<" else high < self.bound
+
+
 Index = tuple[Expr, ...]
 
 

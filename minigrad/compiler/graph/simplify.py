@@ -14,6 +14,7 @@ import numpy as np
 from minigrad.compiler.graph.affine import aligned
 from minigrad.compiler.graph.ir import Graph, Value, elementwise, is_literal
 from minigrad.compiler.graph.opset.infer import apply, run, verify
+from minigrad.compiler.graph.opset.views import axes_of
 
 Rewrite = Callable[[Value], Value]
 
@@ -87,7 +88,7 @@ def folding(value: Value) -> Value:
     if x.shape == value.shape and x.dtype == value.dtype:
         if name in ("positive", "expand", "reshape", "astype"):
             return x
-        if name == "transpose" and axes_of_transpose(value) == tuple(range(len(x.shape))):
+        if name == "transpose" and axes_of(value) == tuple(range(len(x.shape))):
             return x
         if name in ("sum", "mean", "max", "min") and x.dtype.kind == "f" and x.size == value.size:
             return from_zero(x) if name in ("sum", "mean") else x
@@ -99,7 +100,7 @@ def folding(value: Value) -> Value:
     if name == "reshape" and name_of(x) == "reshape":
         return folding(value.of(*x.inputs))
     if name == "transpose" and name_of(x) == "transpose":
-        inner, outer = axes_of_transpose(x), axes_of_transpose(value)
+        inner, outer = axes_of(x), axes_of(value)
         axes = tuple(inner[k] for k in outer)
         return folding(replace(value, inputs=x.inputs, attributes={"axes": axes}))
     return value
@@ -122,12 +123,6 @@ def constant(array: Any) -> Value:
     """A fixed constant."""
     array = np.asarray(array)
     return Value(None, (), {"fixed": True}, array.shape, array.dtype, "constant", array)
-
-
-def axes_of_transpose(value: Value) -> tuple[int, ...]:
-    axes = value.attributes["axes"]
-    n = len(value.shape)
-    return tuple(range(n))[::-1] if axes is None else tuple(k % n for k in axes)
 
 
 def algebra(value: Value) -> Value:
@@ -440,7 +435,7 @@ def is_turn(value: Value) -> bool:
     """Whether it is an array with its last two axes swapped."""
     if name_of(value) != "transpose":
         return False
-    return axes_of_transpose(value) == turn_of(len(value.shape))
+    return axes_of(value) == turn_of(len(value.shape))
 
 
 def turn_of(n: int) -> tuple[int, ...]:

@@ -15,10 +15,11 @@ import numpy as np
 from minigrad.compiler.graph.affine import ZERO, Expr, Index, Var, aligned, variable
 from minigrad.compiler.graph.ir import Graph, Value
 from minigrad.compiler.graph.layout import Layout, ordered, plain
+from minigrad.compiler.graph.opset.indexing import index_of
 from minigrad.compiler.graph.opset.infer import apply
 from minigrad.compiler.graph.simplify import name_of, with_inputs
 from minigrad.compiler.loops.ir import Access, Parts
-from minigrad.compiler.loops.lowering import Body, index_of, is_view, kind_of, lowered
+from minigrad.compiler.loops.lowering import Body, is_view, kind_of
 from minigrad.compiler.target import costs
 from minigrad.ops.base import registry
 
@@ -304,7 +305,7 @@ def direct(x: Value, index: Index, layouts: dict[Value, Layout]) -> Access | Non
     in the loop variables; else None."""
 
     def load(value: Value, index: Index) -> Parts | None:
-        if (is_view(value) and lowered(value)) or (value.kind == "constant" and value.size == 1):
+        if is_view(value) or (value.kind == "constant" and value.size == 1):
             return None
         return (Access(value, layouts[value].address(index)),)
 
@@ -321,7 +322,7 @@ def direct(x: Value, index: Index, layouts: dict[Value, Layout]) -> Access | Non
 def views(x: Value) -> int:
     """The length of the chain of views that ends at x."""
     count = 0
-    while is_view(x) and lowered(x) and count <= costs.MAX_INLINE_DEPTH:
+    while is_view(x) and count <= costs.MAX_INLINE_DEPTH:
         x, count = x.inputs[0], count + 1
     return count
 

@@ -20,7 +20,7 @@ from minigrad.compiler.graph.ir import Graph, Value, elementwise, is_literal
 from minigrad.compiler.graph.layout import Layout
 from minigrad.compiler.graph.simplify import name_of
 from minigrad.compiler.loops.ir import Access, Let, Parts
-from minigrad.compiler.loops.lowering import Body, is_view
+from minigrad.compiler.loops.lowering import Body
 from minigrad.compiler.schedule.contractions import Contraction, Operands, reduced_axes
 from minigrad.compiler.target import costs
 
@@ -174,7 +174,7 @@ def users_of(
     """The values that read each value, also through views that are not stored."""
     users: dict[Value, dict[Value, None]] = defaultdict(dict)
     for value in reversed(order):
-        is_passed = kinds[value] == "map" and is_view(value) and value not in kept
+        is_passed = kinds[value] == "map" and not elementwise(value) and value not in kept
         for x in value.values():
             users[x] |= users[value] if is_passed else {value: None}
     return {value: list(users[value]) for value in order}
@@ -281,7 +281,7 @@ def has_stage(
         return True
     if any(kinds[user] in ("numpy", "scatter") for user in users):
         return True
-    if is_view(value) or value.size == 1:
+    if not elementwise(value) or value.size == 1:
         return False
     reads = [x for x in it.arrays if x.size > 1]
     # Fused with different products, it would be computed in each; and leaves would be read again.

@@ -3,18 +3,68 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
-from minigrad.compiler.graph.ir import Shape
+from minigrad.compiler.graph.affine import Condition, Expr, Index
+from minigrad.compiler.graph.ir import Shape, Value
 from minigrad.ops.base import Op
 
 Attributes = dict[str, Any]
 
 
+class Lowering(Protocol):
+    """Where the rules of index maps write what is computed at an index: see `loops/lowering.py`.
+
+    Computed values go by names.
+    """
+
+    def read(self, value: Value, index: Index) -> str:
+        """A value at an index."""
+
+    def cast(self, name: str, x: Value, dtype: np.dtype[Any]) -> str:
+        """An entry of x in another dtype."""
+
+    def literal(self, x: Any, dtype: np.dtype[Any]) -> str:
+        """A number."""
+
+    def total(self, dtype: np.dtype[Any], terms: Sequence[str]) -> str:
+        """The sum of several entries."""
+
+    def select(
+        self,
+        dtype: np.dtype[Any],
+        conditions: list[Condition],
+        yes: Callable[[], str],
+        no: Callable[[], str],
+    ) -> str:
+        """`yes()` where all conditions hold, else `no()`: both are computed."""
+
+    def choose(self, dtype: np.dtype[Any], test: str, yes: str, no: str) -> str:
+        """One of two entries."""
+
+    def equal(self, i: Expr, j: Expr) -> str:
+        """Whether two indices are equal."""
+
+    def below(self, dtype: np.dtype[Any], i: Expr, bound: int, yes: str, no: str) -> str:
+        """One of two entries: `yes` where an index is below a bound."""
+
+    def clamp(self, place: Expr, n: int) -> Expr:
+        """A place, brought to 0 or n - 1 if it lies outside of an axis."""
+
+    def exact_quotient(self, place: Expr, by: int, conditions: list[Condition]) -> Expr:
+        """A place divided by a step, on the condition that it is a multiple of it."""
+
+    def runtime_index(self, array: Value, index: Index, n: int) -> Expr:
+        """An index below n that is read from memory; of a constant arange, the loop variable."""
+
+
 class Rules:
     """The rules of an op that has no lowering, as NumPy runs it, and no shape rule."""
+
+    begins_with_condition = False  # its first input is a boolean, whatever dtype it computes in
+    is_sum = False
 
     def check(self, inputs: Sequence[Any]) -> None:
         """Raise UnsupportedError if the shape of the result depends on numbers in the inputs."""
@@ -27,6 +77,14 @@ class Rules:
         """The dtype of the result, of which the shape rule gives the shape."""
         found: np.dtype[Any] = inputs[0].dtype
         return found
+
+    def kind(self, value: Value) -> str:
+        """How it is computed, if all dtypes have a C type and nothing is empty: see `kind_of`."""
+        return "numpy"
+
+    def read(self, value: Value, index: Index, to: Lowering) -> str:
+        """The index map: an entry of the result, read from the inputs."""
+        raise NotImplementedError
 
 
 NO_RULES = Rules()

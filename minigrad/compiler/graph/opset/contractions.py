@@ -7,16 +7,21 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.compiler.graph.ir import Shape
+from minigrad.compiler.graph.ir import Shape, Value
 from minigrad.compiler.graph.opset.base import Attributes, Rules, entry
 from minigrad.compiler.graph.opset.elementwise import broadcast
 from minigrad.ops.base import Op
 from minigrad.ops.movement import out_size
 
 
-class Product(Rules):
+class Processing(Rules):
     def dtype(self, op: Op, inputs: Sequence[Any], attributes: Attributes) -> np.dtype[Any]:
         return np.result_type(*(x.dtype for x in inputs))
+
+
+class Product(Processing):
+    def kind(self, value: Value) -> str:
+        return "contract"
 
 
 @entry("matmul")
@@ -30,7 +35,7 @@ class Matmul(Product):
 
 
 @entry("linear")
-class Linear(Product):
+class Linear(Processing):
     def shape(self, shapes: list[Shape], attributes: Attributes) -> Shape | None:
         x, w = shapes
         return (*x[:-1], w[0]) if len(x) > 1 and len(w) == 2 and x[-1] == w[1] else None
@@ -46,7 +51,7 @@ class Conv2d(Product):
 
 
 @entry("conv2d_input")
-class Conv2dInput(Product):
+class Conv2dInput(Processing):
     def shape(self, shapes: list[Shape], attributes: Attributes) -> Shape:
         y, w = shapes
         return (y[0], w[1] * attributes["groups"], *attributes["size"])

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.compiler.graph.ir import Shape
-from minigrad.compiler.graph.opset.base import FAMILIES, Attributes, Rules
+from minigrad.compiler.graph.ir import Shape, Value
+from minigrad.compiler.graph.opset.base import FAMILIES, Attributes, Rules, entry
 from minigrad.compiler.graph.opset.infer import dtype_of_ones
 from minigrad.ops.base import Op
 
@@ -17,6 +17,13 @@ from minigrad.ops.base import Op
 @functools.lru_cache(10_000)
 def broadcast(*shapes: Shape) -> Shape:
     return np.broadcast_shapes(*shapes)
+
+
+# Ops whose C is for floats, or differs from NumPy's integer results in edge cases.
+FLOAT_ONLY = "logaddexp hypot arctan2 pow abs floor ceil trunc rint reciprocal sign neg".split()
+ABOUT_FLOATS = "isnan isinf isfinite signbit".split()
+# Ops that NumPy refuses for booleans, or computes as logical ops.
+ARITHMETIC = "add sub mul square neg invert".split()
 
 
 class Elementwise(Rules):
@@ -29,6 +36,24 @@ class Elementwise(Rules):
 
     def dtype(self, op: Op, inputs: Sequence[Any], attributes: Attributes) -> np.dtype[Any]:
         return dtype_of_ones(op, inputs, {}, ())
+
+    def kind(self, value: Value) -> str:
+        assert value.op is not None
+        name, kind = value.op.name, value.dtype.kind
+        if name in ABOUT_FLOATS:
+            kind = value.values()[0].dtype.kind
+        floats = kind == "f" or name not in FLOAT_ONLY + ABOUT_FLOATS
+        return "map" if floats and not (kind == "b" and name in ARITHMETIC) else "numpy"
+
+
+@entry("where")
+class Where(Elementwise):
+    begins_with_condition = True
+
+
+@entry("add")
+class Add(Elementwise):
+    is_sum = True
 
 
 FAMILIES["unary"] = FAMILIES["binary"] = Elementwise()

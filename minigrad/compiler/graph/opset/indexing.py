@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
+import numpy as np
+
+from minigrad.compiler.graph.affine import ZERO, Condition, Expr, Index, aligned, number
 from minigrad.compiler.graph.ir import Shape, Value
-from minigrad.compiler.graph.opset.base import Attributes, Rules, entry
+from minigrad.compiler.graph.opset.base import Attributes, Lowering, Rules, entry
 from minigrad.compiler.graph.opset.infer import zeros
 from minigrad.compiler.graph.opset.views import BOOL
 from minigrad.errors import UnsupportedError
+from minigrad.ops.movement import ARRAY
 
 
 @entry("slice")
@@ -17,17 +22,69 @@ class Slice(Rules):
     def shape(self, shapes: list[Shape], attributes: Attributes) -> Shape:
         return zeros(shapes[0], BOOL)[attributes["index"]].shape
 
+    def kind(self, value: Value) -> str:
+        return "map" if is_basic(value) else "numpy"
+
+    def read(self, value: Value, index: Index, to: Lowering) -> str:
+        x, found, left = value.inputs[0], [], list(index)
+        for part, n in aligned(index_of(value), x.shape):
+            if part is None:
+                left.pop(0)
+            elif isinstance(part, int):
+                found.append(number(part % n))
+            else:
+                start, _, step = part.indices(n)
+                found.append(left.pop(0) * step + start)
+        return to.read(x, tuple(found))
+
 
 @entry("updated")
 class Updated(Rules):
-    pass
+    """x, except where the index picks entries."""
+
+    def kind(self, value: Value) -> str:
+        return "map" if is_basic(value) else "numpy"
+
+    def read(self, value: Value, index: Index, to: Lowering) -> str:
+        x, v = value.inputs[:2]
+        conditions, there = covered(value, index, to)
+
+        def new() -> str:
+            if type(v) is not Value:
+                return to.literal(v, value.dtype)
+            name = to.read(v, there[len(there) - len(v.shape) :])
+            return name if v.dtype == value.dtype else to.cast(name, v, value.dtype)
+
+        return to.select(value.dtype, conditions, new, lambda: to.read(x, index))
 
 
 @entry("scatter_add")
 class ScatterAdd(Rules):
+    """Zeros, except where the index picks entries."""
+
     def shape(self, shapes: list[Shape], attributes: Attributes) -> Shape:
         shape: Shape = attributes["shape"]
         return shape
+
+    def kind(self, value: Value) -> str:
+        if is_basic(value) or one_hot_of(value) is not None:
+            return "map"
+        return "scatter" if is_by_rows(value) else "numpy"
+
+    def read(self, value: Value, index: Index, to: Lowering) -> str:
+        g = value.inputs[0]
+        zero = partial(to.literal, 0, value.dtype)
+        found = one_hot_of(value)
+        if found is None:
+            conditions, there = covered(value, index, to)
+            return to.select(value.dtype, conditions, lambda: to.read(g, there), zero)
+        (which, axes, depth), arrays = found, arrays_of(value)
+        spot = tuple(index[k] if k is not None else ZERO for k in axes)
+        own = spot[depth - len(arrays[which].shape) :]
+        row = to.runtime_index(arrays[which], own, value.shape[which])
+        test = to.equal(index[which], row)
+        picked = to.read(g, (*spot, *index[len(arrays) :]))
+        return to.choose(value.dtype, test, picked, zero())
 
 
 @entry("gather")
@@ -39,7 +96,105 @@ class Gather(Rules):
                 "there are is not known before it runs: use np.where(mask, x, 0)"
             )
 
+    def kind(self, value: Value) -> str:
+        return "map" if is_by_rows(value) else "numpy"
+
+    def read(self, value: Value, index: Index, to: Lowering) -> str:
+        x, arrays = value.inputs[0], arrays_of(value)
+        depth = len(index) - (len(x.shape) - len(arrays))
+        places = [
+            to.runtime_index(array, index[depth - len(array.shape) : depth], n)
+            for array, n in zip(arrays, x.shape, strict=False)
+        ]
+        return to.read(x, (*places, *index[depth:]))
+
 
 def is_mask(x: Any) -> bool:
     """Whether it is an array of booleans that is not a constant."""
     return type(x) is Value and x.dtype == bool and x.kind != "constant"
+
+
+def index_of(value: Value) -> tuple[Any, ...]:
+    index: tuple[Any, ...] = value.attributes["index"]
+    return index
+
+
+def arrays_of(value: Value) -> list[Value]:
+    """The index arrays."""
+    return [x for x in value.inputs[1:] if type(x) is Value]
+
+
+def is_basic(value: Value) -> bool:
+    """Whether the index has numbers, slices, None and ... only."""
+    return all(isinstance(part, int | slice | None | type(...)) for part in index_of(value))
+
+
+def is_by_rows(value: Value) -> bool:
+    """Whether the leading axes are indexed by integer arrays, and the others taken whole."""
+    return all(part is ARRAY for part in index_of(value)) and all(
+        x.dtype.kind in "iu" for x in arrays_of(value)
+    )
+
+
+def covered(value: Value, index: Index, to: Lowering) -> tuple[list[Condition], Index]:
+    """Conditions that a basic index covers an index, and that index within what it covers."""
+    conditions: list[Condition] = []
+    found: list[Expr] = []
+    rest = iter(index)
+    for part, n in aligned(index_of(value), value.shape):
+        if part is None:
+            found.append(ZERO)
+            continue
+        i = next(rest)
+        if isinstance(part, int):
+            conditions.append(Condition(i, "==", part % n))
+            continue
+        start, stop, step = part.indices(n)
+        count = len(range(start, stop, step))
+        if not count:
+            conditions.append(Condition(ZERO, "<", 0))
+            found.append(ZERO)
+            continue
+        low, high = sorted((start, start + (count - 1) * step))
+        conditions += [Condition(i, ">=", low), Condition(i, "<", high + 1)]
+        spot = i + -low if step > 0 else i * -1 + high
+        found.append(to.clamp(to.exact_quotient(spot, abs(step), conditions), count))
+    return conditions, tuple(found)
+
+
+def arange_axis(array: Value) -> int | None:
+    """The axis along which a fixed constant is 0, 1, 2...; or None."""
+    if not array.fixed:
+        return None
+    assert array.array is not None
+    for axis, n in enumerate(array.shape):
+        if n == array.size and n > 1:
+            return axis if np.array_equal(array.array.ravel(), np.arange(n)) else None
+    return 0 if array.size == 1 and array.shape and not array.array.any() else None
+
+
+def one_hot_of(value: Value) -> tuple[int, tuple[int | None, ...], int] | None:
+    """For a scatter-add whose index arrays are all aranges but one: the position of that one, for
+    each axis of the arrays the axis of the result that it runs along, and their number."""
+    arrays = arrays_of(value)
+    if not arrays or not is_by_rows(value):
+        return None
+    axes = [arange_axis(array) for array in arrays]
+    depth = max(len(array.shape) for array in arrays)
+    shape = np.broadcast_shapes(*(array.shape for array in arrays))
+    loose = [
+        k for k, axis in enumerate(axes) if axis is None or arrays[k].shape[axis] != value.shape[k]
+    ]
+    if len(loose) != 1:
+        return None
+    along: list[int | None] = [None] * depth
+    for k, (array, axis) in enumerate(zip(arrays, axes, strict=True)):
+        if k != loose[0] and axis is not None:
+            at = depth - len(array.shape) + axis
+            if array.size > 1:
+                if along[at] is not None:
+                    return None
+                along[at] = k
+    if any(a is None and n > 1 for a, n in zip(along, shape, strict=True)):
+        return None
+    return loose[0], tuple(along), depth

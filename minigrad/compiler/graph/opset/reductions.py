@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
-from minigrad.compiler.graph.ir import Shape
-from minigrad.compiler.graph.opset.base import FAMILIES, Attributes, Rules
+from minigrad.compiler.graph.ir import Shape, Value
+from minigrad.compiler.graph.opset.base import FAMILIES, Attributes, Rules, entry
 from minigrad.compiler.graph.opset.infer import dtype_of_ones
 from minigrad.ops.base import Op
 
@@ -41,3 +41,9 @@ def reduced(shape: Shape, axis: Any, keepdims: bool) -> Shape:
 
 
 FAMILIES["reduce"] = OfAxis()
+
+
+@entry("sum", "prod", "max", "min", "any", "all", "argmax", "argmin")
+class Reduction(OfAxis):
+    def kind(self, value: Value) -> str:
+        return "reduce"

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from minigrad.compiler.graph.ir import Shape
-from minigrad.compiler.graph.opset.base import Attributes, Rules, entry
+from minigrad.compiler.graph.affine import Condition, Expr, Index, flat, number, unflat
+from minigrad.compiler.graph.ir import Shape, Value
+from minigrad.compiler.graph.opset.base import Attributes, Lowering, Rules, entry
 from minigrad.compiler.graph.opset.elementwise import broadcast
 from minigrad.compiler.graph.opset.infer import zeros
+from minigrad.compiler.target import costs
 from minigrad.ops.base import Op
 from minigrad.ops.movement import out_size
 
@@ -19,7 +22,8 @@ BOOL = np.dtype(bool)
 
 
 class View(Rules):
-    pass
+    def kind(self, value: Value) -> str:
+        return "map"
 
 
 @entry("reshape")
@@ -33,11 +37,19 @@ class Reshape(View):
             return tuple(size // -wanted if n == -1 else n for n in new)
         return None
 
+    def read(self, value: Value, index: Index, to: Lowering) -> str:
+        x = value.inputs[0]
+        return to.read(x, unflat(flat(index, value.shape), x.shape))
+
 
 @entry("transpose")
 class Transpose(View):
     def shape(self, shapes: list[Shape], attributes: Attributes) -> Shape:
         return zeros(shapes[0], BOOL).transpose(attributes["axes"]).shape
+
+    def read(self, value: Value, index: Index, to: Lowering) -> str:
+        place = dict(zip(axes_of(value), index, strict=True))
+        return to.read(value.inputs[0], tuple(place[k] for k in range(len(index))))
 
 
 @entry("expand")
@@ -45,6 +57,10 @@ class Expand(View):
     def shape(self, shapes: list[Shape], attributes: Attributes) -> Shape | None:
         new: Shape = attributes["shape"]
         return new if broadcast(shapes[0], new) == new else None
+
+    def read(self, value: Value, index: Index, to: Lowering) -> str:
+        x = value.inputs[0]
+        return to.read(x, index[len(index) - len(x.shape) :])
 
 
 @entry("astype")
@@ -56,6 +72,10 @@ class Astype(View):
         found: np.dtype[Any] = attributes["dtype"]
         return found
 
+    def read(self, value: Value, index: Index, to: Lowering) -> str:
+        x = value.inputs[0]
+        return to.cast(to.read(x, index), x, value.dtype)
+
 
 @entry("pad")
 class Pad(View):
@@ -64,6 +84,16 @@ class Pad(View):
         if min(map(min, width), default=0) < 0:
             return None
         return tuple(low + n + high for (low, high), n in zip(width, shapes[0], strict=True))
+
+    def read(self, value: Value, index: Index, to: Lowering) -> str:
+        x, width = value.inputs[0], value.attributes["width"]
+        conditions, places = [], []
+        for i, n, (before, after) in zip(index, x.shape, width, strict=True):
+            conditions += [Condition(i, ">=", before), Condition(i, "<", before + n)]
+            place = i + -before
+            places.append(to.clamp(place, n) if before or after else place)
+        other = to.literal(value.attributes["value"], value.dtype)
+        return to.select(value.dtype, conditions, lambda: to.read(x, tuple(places)), lambda: other)
 
 
 @entry("concatenate")
@@ -78,6 +108,23 @@ class Concatenate(View):
     def dtype(self, op: Op, inputs: Sequence[Any], attributes: Attributes) -> np.dtype[Any]:
         return np.result_type(*(x.dtype for x in inputs))
 
+    def kind(self, value: Value) -> str:
+        return "concat" if value.size > costs.MAX_INLINE_CONCATENATE else "map"
+
+    def read(self, value: Value, index: Index, to: Lowering) -> str:
+        axis = value.attributes["axis"] % len(index)
+        found, start = "", value.shape[axis]
+        for x in reversed(value.inputs):
+            n = x.shape[axis]
+            if not n:
+                continue
+            start -= n
+            place = to.clamp(index[axis] + -start, n)
+            name = to.read(x, (*index[:axis], place, *index[axis + 1 :]))
+            bound = start + n
+            found = to.below(value.dtype, index[axis], bound, name, found) if found else name
+        return found
+
 
 @entry("windows")
 class Windows(View):
@@ -86,8 +133,69 @@ class Windows(View):
         outs = tuple(map(out_size, shapes[0][-2:], kernel, stride, dilation))
         return (*kernel, *shapes[0][:-2], *outs) if min(outs) > 0 else None
 
+    def read(self, value: Value, index: Index, to: Lowering) -> str:
+        """(*kernel, ..., *outs) reads (..., out*stride + place*dilation)."""
+        x, how = value.inputs[0], value.attributes
+        n = len(how["kernel"])
+        places, lead, outs = index[:n], index[n:-n], index[-n:]
+        steps = zip(places, outs, how["stride"], how["dilation"], strict=True)
+        return to.read(x, (*lead, *(o * s + p * d for p, o, s, d in steps)))
+
 
 @entry("fold")
 class Fold(View):
     def shape(self, shapes: list[Shape], attributes: Attributes) -> Shape:
         return (*shapes[0][2:-2], *attributes["size"])
+
+    def kind(self, value: Value) -> str:
+        return "map" if len(fold_terms(value)) <= costs.MAX_FOLD_TERMS else "numpy"
+
+    def read(self, value: Value, index: Index, to: Lowering) -> str:
+        """The sum of the entries of all windows that cover this index."""
+        y, how = value.inputs[0], value.attributes
+        terms = []
+        for place in fold_terms(value):
+            spots: list[Expr] = []
+            conditions: list[Condition] = []
+            places: list[Expr] = []
+            for i, p, k, s, d, n in zip(
+                index[-2:],
+                place,
+                y.shape[:2],
+                how["stride"],
+                how["dilation"],
+                y.shape[-2:],
+                strict=True,
+            ):
+                if p is None:  # windows do not overlap: the index gives the place in the kernel
+                    spot, at = i.divmod(s)
+                    conditions.append(Condition(at, "<", k))
+                    at = to.clamp(at, k)
+                else:
+                    at, shifted = number(p), i + -(p * d)
+                    conditions.append(Condition(shifted, ">=", 0))
+                    spot = to.exact_quotient(shifted, s, conditions)
+                conditions.append(Condition(spot, "<", n))
+                places.append(at)
+                spots.append(to.clamp(spot, n))
+            there = partial(to.read, y, (*places, *index[:-2], *spots))
+            zero = partial(to.literal, 0, value.dtype)
+            terms.append(to.select(value.dtype, conditions, there, zero))
+        return to.total(value.dtype, terms)
+
+
+def axes_of(value: Value) -> tuple[int, ...]:
+    """The axis of the input that each axis of a transpose is."""
+    axes, n = value.attributes["axes"], len(value.shape)
+    return tuple(range(n))[::-1] if axes is None else tuple(k % n for k in axes)
+
+
+def fold_terms(value: Value) -> list[tuple[int | None, int | None]]:
+    """The places in the kernel to sum over for one entry: None along an axis where windows do not
+    overlap."""
+    kernel, how = value.inputs[0].shape[:2], value.attributes
+    ways = [
+        [None] if d == 1 and s >= k else list(range(k))
+        for k, s, d in zip(kernel, how["stride"], how["dilation"], strict=True)
+    ]
+    return [(i, j) for i in ways[0] for j in ways[1]]
