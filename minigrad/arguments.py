@@ -72,7 +72,7 @@ KEYWORDS = {
     "device": "there is only the CPU: leave it out",
     "inplace": "nothing is done in place: leave it out",
     "unbiased": "it is called ddof here, as NumPy does: 1 for unbiased, else 0",
-    "retain_graph": "the graph stays as long as something refers to it: leave it out",
+    "retain_graph": "the graph is always kept while something refers to it: leave it out",
     "set_to_none": "gradients are always set to None: leave it out",
     "learning_rate": "it is called lr here",
     "strict": "all names must match: leave it out, or merge states, module.state_dict() | state",
@@ -142,14 +142,14 @@ def hold(function: Callable[..., Any], args: Any, kwargs: Mapping[str, Any]) -> 
 
 
 def misfit(error: TypeError, signature: inspect.Signature, kwargs: Iterable[str]) -> str:
-    """Why arguments do not go with a signature, and what it takes."""
+    """Why arguments do not fit a signature, and what it takes."""
     advice = "".join(f"; {key}: {KEYWORDS[key]}" for key in kwargs if key in KEYWORDS)
     takes = ", ".join(name for name in signature.parameters if name != "self")
     return f"{error}; it takes {takes or 'no arguments'}{advice}"
 
 
 def check(owner: str, name: str, value: Any, hint: Any) -> None:
-    """Raise if a value is not what an annotation says."""
+    """Raise if a value does not fit an annotation."""
     if not fits(value, hint):
         wanted = " or ".join(dict.fromkeys(words(hint)))
         raise ArgumentTypeError(f"{owner}: {name} must be {wanted}, and is {shown(value)}")

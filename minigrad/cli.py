@@ -229,7 +229,7 @@ def run_train(arguments: argparse.Namespace) -> None:
         trained = train(config, folder)
     except KeyboardInterrupt:
         print(
-            f"\nStopped by Ctrl-C. To go on: minigrad train --resume {shlex.quote(str(folder))}",
+            f"\nStopped by Ctrl-C. To resume: minigrad train --resume {shlex.quote(str(folder))}",
             file=sys.stderr,
         )
         raise SystemExit(130) from None
@@ -267,7 +267,7 @@ def run_info(arguments: argparse.Namespace) -> None:
         "python": platform.python_version(),
         "numpy": np.__version__,
         "machine": f"{platform.system()} {platform.machine()}",
-        "C compiler": found or "none: what is compiled runs on NumPy",
+        "C compiler": found or "none: compiled functions run on NumPy",
         "vectors": f"{8 * machine().vector} bits" if found else "NumPy's",
         "threads": threads(),
         "cache": f"{folder}, {megabytes(sum(path.stat().st_size for path in files))}",

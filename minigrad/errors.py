@@ -280,15 +280,15 @@ def numbers_of(x: Any) -> np.ndarray:
         if isinstance(error.__cause__, MinigradError):  # NumPy has wrapped an error of ours
             raise error.__cause__ from None
         raise ArgumentError(
-            "nested lists make an array only if those of a level are as long: pad the shorter ones "
+            "nested lists make an array only if those of a level are equally long: pad the shorter "
             f"({str(error).split('. ')[-1]})"
         ) from error
     if array.dtype.kind not in "fiub":
-        raise unsupported_dtype(f"what was given, {describe(x)},", array.dtype)
+        raise unsupported_dtype(f"the input, {describe(x)},", array.dtype)
     return array
 
 
-# What an array of a subclass has of its own if its arithmetic is not that of plain arrays.
+# Methods that a subclass of ndarray overrides if it has arithmetic of its own.
 ARITHMETIC = ("__array_ufunc__", "__array_function__", "__add__", "__mul__", "__truediv__")
 
 
@@ -304,7 +304,7 @@ def plain(x: Any) -> Any:
             else "pass np.array(x)"
         )
         raise UnsupportedError(
-            f"Tensors do not compute as {kind.__name__} does, and the result would be another: "
+            f"Tensors do not have the arithmetic of {kind.__name__}, so the result would differ: "
             f"{advice}"
         )
     return x
@@ -336,7 +336,7 @@ def refusal_of(
         columns, rows = np.shape(arrays[0])[-1], np.shape(arrays[1])[-2]
         advice = (
             f"the {columns} columns of the first meet the {rows} rows of the second, and these "
-            "must be as many: transpose one (x.T)?"
+            "must be equal in number: transpose one (x.T)?"
         )
     elif "could not be broadcast" in advice:
         advice = (

@@ -12,7 +12,7 @@ import numpy as np
 
 
 class Operation(Protocol):
-    """What the graph and the reverse pass need to know of an op; `ops.base.Op` has the rest."""
+    """The interface of an op for the graph and the reverse pass; see `ops.base.Op`."""
 
     @property
     def name(self) -> str: ...

@@ -1,4 +1,4 @@
-"""What is being differentiated by `grad` and its like, while they run the function."""
+"""Which functions `grad` and the other transforms are differentiating now."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextvars import ContextVar
 from minigrad.graph import Node, toposort
 
 inside_transform: ContextVar[bool] = ContextVar("inside_transform", default=False)
-# What they differentiate by, in all threads: one that the function starts has a context of its own.
+# Their variables, of all threads: a thread that the function starts has a context of its own.
 variables: set[Node] = set()
 
 

@@ -74,7 +74,7 @@ def write(path: str | os.PathLike[str], content: bytes) -> None:
         temporary.unlink(missing_ok=True)
         if isinstance(error, OSError):  # if the disk is full, the system's error names no file
             why = error.strerror or str(error)
-            old = "; what was there before still is" if target.exists() else ""
+            old = "; the old file is unchanged" if target.exists() else ""
             raise OSError(error.errno, f"cannot write {path}: {why}{old}") from error
         raise
 

@@ -25,7 +25,7 @@ def generator(rng: np.random.Generator | None = None) -> np.random.Generator:
     if rng is None:
         rng = default = default or np.random.default_rng()
     if not isinstance(rng, np.random.Generator):
-        raise ArgumentError(f"rng={rng!r} is no generator: write rng=np.random.default_rng(0)")
+        raise ArgumentError(f"rng={rng!r} is not a generator: write rng=np.random.default_rng(0)")
     return rng
 
 

@@ -37,7 +37,7 @@ def fitting(owner: str, own: Mapping[str, Any], state: Mapping[str, Any]) -> Sta
     """The arrays of a state, if they are those of `own`: names, shapes, and kinds of dtype.
 
     Raises:
-        ArgumentTypeError: if the state is no dict.
+        ArgumentTypeError: if the state is not a dict.
         ShapeError: listing all names that are missing, unexpected, of another shape or dtype, or
             with values beyond what the dtype holds.
 

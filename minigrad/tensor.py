@@ -40,7 +40,7 @@ def spread(self: Tensor, axis: Axis = None, ddof: float = 0, keepdims: bool = Fa
 
 
 class Tensor:
-    """An array that records what is done to it, so that it can be differentiated.
+    """An array that records the operations on it, so that they can be differentiated.
 
     It behaves as the NumPy array it wraps: dtypes, promotion, broadcasting, indexing, operators,
     methods, NumPy's functions, and views. `x[i] = v` and `x += v` are seen by x and by every view
@@ -84,7 +84,7 @@ class Tensor:
         tensor.node = node
         return tensor
 
-    # What it holds
+    # Data and attributes
 
     @property
     def data(self) -> np.ndarray:

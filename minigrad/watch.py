@@ -1,5 +1,5 @@
-"""Watchers, which are told of every op that is applied and every step of a reverse pass; and
-replacements of the engine's two functions that do these.
+"""Watchers, which are called for every op and every step of a reverse pass; and replacements of the
+engine's two functions for these.
 
 The engine does not check for watchers: its functions are patched while there are any, so that it
 costs nothing otherwise.

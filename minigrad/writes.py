@@ -93,7 +93,7 @@ def owner_of(array: Any) -> Any:
 def check_memory(array: Any, name: str | None = None) -> None:
     if not array.flags.writeable:
         raise ArgumentError(
-            f"{name or 'an array'} of shape {array.shape} is in read-only memory, and cannot be "
+            f"{name or 'an array'} of shape {array.shape} is read-only, and cannot be "
             "written into: make the Tensor of a copy, np.array(x)"
         )
 

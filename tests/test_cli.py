@@ -49,7 +49,7 @@ def test_a_run_is_resumed_and_made_longer(capsys: pytest.CaptureFixture[str]) ->
     assert "eager = false" in Path("out/config.toml").read_text()
     assert len(Path("out/log.jsonl").read_text().splitlines()) == 3
     assert main(["train", "moons", "--output", "out"]) == 1
-    assert "out is there already" in capsys.readouterr().err
+    assert "out exists already" in capsys.readouterr().err
 
 
 def test_text_is_trained_on_and_written(capsys: pytest.CaptureFixture[str]) -> None:
@@ -74,7 +74,7 @@ def test_ctrl_c_ends_with_what_to_do_next() -> None:
         process.send_signal(signal.SIGINT)
         rest = process.stderr.read().decode()
         assert process.wait() == 130
-    assert "Stopped by Ctrl-C. To go on: minigrad train --resume out" in rest
+    assert "Stopped by Ctrl-C. To resume: minigrad train --resume out" in rest
     assert "Traceback" not in rest
     assert Path("out/checkpoint.safetensors").exists()
 

@@ -52,7 +52,7 @@ def registrations_undone() -> Iterator[None]:
 def test_python_sessions(document: Path) -> None:
     options = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
     with warnings.catch_warnings():
-        if compiler() is None:  # what is compiled runs on NumPy, and says so
+        if compiler() is None:  # compiled functions run on NumPy, with a warning
             warnings.simplefilter("ignore", RuntimeWarning)
         failed, tried = doctest.testfile(str(document), module_relative=False, optionflags=options)
     assert tried or document.name in ("gallery.md", "CONTRIBUTING.md")  # without sessions

@@ -143,7 +143,7 @@ def test_a_failure_leaves_the_old_file_and_no_other(
         assert isinstance(caught.value, OSError)
         assert caught.value.errno == errno.ENOSPC
         assert f"cannot write {path}: disk full" in str(caught.value)
-        assert ("what was there before still is" in str(caught.value)) == exists
+        assert ("the old file is unchanged" in str(caught.value)) == exists
     assert list(tmp_path.iterdir()) == [path] * exists
     if exists:
         assert_same(load(path), OLD)

@@ -165,8 +165,8 @@ load(3) | ArgumentTypeError | load: path must be text or a path, and is
 load(None) | ArgumentTypeError | load: path must be text or a path, and is
 model.load_state_dict(None) | ArgumentTypeError | Linear: a state is a dict of values by name, as
 model.load_state_dict(3) | ArgumentTypeError | Linear: a state is a dict of values by name, as sta
-model(None) | DtypeError | what was given, None, has dtype object
-model("a") | DtypeError | what was given, 'a', has dtype <U1, and Tensors hold real floats, integers
+model(None) | DtypeError | the input, None, has dtype object
+model("a") | DtypeError | the input, 'a', has dtype <U1, and Tensors hold real floats, integers
 model.train("yes") | ArgumentTypeError | Linear.train: mode must be True or False, and is
 model.requires_grad_("no") | ArgumentTypeError | Linear.requires_grad_: requires_grad must be True
 model.apply(3) | ArgumentTypeError | Linear.apply: function must be a function, and is
@@ -234,7 +234,7 @@ nn.CrossEntropyLoss("mean") | MinigradError | the data
 nn.CrossEntropyLoss(weight="a") | MinigradError | the data
 nn.NLLLoss()(a, 3.5) | ShapeError | nll_loss of scores of shape (3,
 nn.MSELoss(3) | ArgumentTypeError | MSELoss: reduction must be text, one of 'mean', 'sum', 'no
-nn.MSELoss()(a, None) | DtypeError | what was given, None, has dtype object, and Tensors hold real f
+nn.MSELoss()(a, None) | DtypeError | the input, None, has dtype object, and Tensors hold real f
 nn.BCEWithLogitsLoss()(a, np.ones(3)) | ShapeError | binary_cross_entropy_with_logits
 nn.BCEWithLogitsLoss(pos_weight="a")(a, a) | DtypeError | the data for a Tensor has dtype
 nn.KLDivLoss(reduction="x")(a, a) | ArgumentError | KLDivLoss: reduction must be one of 'mean', 'b
@@ -270,7 +270,7 @@ nn.summary(model, 3) | ArgumentError | an input is an array, a Tensor, or a shap
 nn.summary(model, "a") | ArgumentError | an input is an array, a Tensor, or a shape such as (1, 78
 F.relu() | ArgumentTypeError | missing a required argument
 F.softmax(a, axis=5) | MinigradError | does not work
-F.log_softmax("a") | DtypeError | what was given, 'a', has dtype <U1, and Tensors hold real floats,
+F.log_softmax("a") | DtypeError | the input, 'a', has dtype <U1, and Tensors hold real floats,
 F.linear(a, np.ones(3)) | MinigradError | linear of
 F.bilinear(a, a, a) | MinigradError | bilinear of
 F.conv2d(a, a) | MinigradError | conv2d of
@@ -279,7 +279,7 @@ F.max_pool2d(img, "a") | MinigradError | kernel_size is
 F.avg_pool2d(img, None) | MinigradError | kernel_size is
 F.adaptive_avg_pool2d(img, "a") | MinigradError | output_size is
 F.dropout(a, "a") | ArgumentTypeError | dropout: p must be a number, and is
-F.embedding(i, "a") | DtypeError | what was given, 'a', has dtype <U1, and Tensors hold real floats,
+F.embedding(i, "a") | DtypeError | the input, 'a', has dtype <U1, and Tensors hold real floats,
 F.layer_norm(a, "a") | ArgumentTypeError | layer_norm: normalized_shape must be an integer or a li
 F.batch_norm(a, None, None) | ArgumentError | batch_norm of x (3, 2): without running statistics,
 F.group_norm(a, 3) | MinigradError | group_norm of
@@ -287,15 +287,15 @@ F.rms_norm(a, "a") | ArgumentTypeError | rms_norm: normalized_shape must be an i
 F.scaled_dot_product_attention(a, a) | ArgumentTypeError | scaled_dot_product_attention: missing a
 F.cross_entropy(a, i2, reduction=3) | ArgumentError | reduction is "mean", "sum" or "none", not 3
 F.nll_loss(3, 2) | MinigradError | nll_loss of
-F.mse_loss(a, None) | DtypeError | what was given, None, has dtype object, and Tensors hold real flo
+F.mse_loss(a, None) | DtypeError | the input, None, has dtype object, and Tensors hold real flo
 F.kl_div(a, i) | MinigradError | kl_div of
 F.smooth_l1_loss(a, a, beta="a") | ArgumentTypeError | smooth_l1_loss: beta must be a number, and
-F.hinge_loss(a, None) | DtypeError | what was given, None, has dtype object, and Tensors hold real f
+F.hinge_loss(a, None) | DtypeError | the input, None, has dtype object, and Tensors hold real f
 F.cosine_similarity(a, a, axis="x") | MinigradError | does not work
 F.gelu(a, "foo") | ArgumentError | gelu: approximate is "none" or "tanh", not 'foo'
 F.elu(a, "x") | ArgumentTypeError | elu: alpha must be a number, and is
 F.leaky_relu(a, None) | ArgumentTypeError | leaky_relu: negative_slope must be a number, and is
-F.prelu(a, "a") | DtypeError | what was given, 'a', has dtype <U1, and Tensors hold real floats, int
+F.prelu(a, "a") | DtypeError | the input, 'a', has dtype <U1, and Tensors hold real floats, int
 F.logsumexp(a, axis=9) | MinigradError | does not work
 F.sigmoid("a") | MinigradError | has dtype
 F.erf(None) | MinigradError | has dtype object
@@ -304,7 +304,7 @@ optim.SGD(model.parameters(), lr="a") | ArgumentError | SGD: lr must be positive
 optim.Adam(model.parameters(), betas=0.9) | ArgumentTypeError | Adam: betas must be two numbers, e
 optim.Adam(model.parameters(), betas=(0.9,)) | ArgumentTypeError | Adam: betas must be two numbers
 optim.Muon(model.parameters(), momentum=2) | ArgumentError | Muon: momentum must be at least 0 and
-optim.Muon([b1], 0.1) | ShapeError | Muon takes matrices, and a param
+optim.Muon([b1], 0.1) | ShapeError | Muon takes matrices, not a param
 opt.load_state_dict(None) | ArgumentTypeError | SGD: a state is a dict of values by name, as state
 opt.load_state_dict(3) | ArgumentTypeError | SGD: a state is a dict of values by name, as state_di
 opt.lr = "a" | ArgumentError | SGD: lr must be at least 0, and is
@@ -443,7 +443,7 @@ setattr(t, "requires_grad", 3) | ArgumentTypeError | requires_grad is True or Fa
 t.item(0) | ArgumentTypeError | Tensor.item: too many positional arguments; it takes no arguments
 t.detach(1) | ArgumentTypeError | Tensor.detach: too many positional arguments; it takes no argument
 t.tolist(1) | ArgumentTypeError | Tensor.tolist: too many positional arguments; it takes no argument
-t + [[1], [2, 3]] | ArgumentError | nested lists make an array only if those of a level are as long:
+t + [[1], [2, 3]] | ArgumentError | nested lists make an array only if those of a level are equally
 grad(f)(None) | DtypeError | argument 0 is None: leave it out with argnums, or give numbers
 grad(f)(1.0, 2.0) | ArgumentTypeError | <lambda>: too many positional arguments; it takes x
 grad(f, argnums=(0, 0))(1.0) | GradientError | argnums=(0, 0) has an argument twice: name each once
@@ -481,7 +481,7 @@ nn.MultiheadAttention(4, 2)(np.ones((3, 1, 4))) | ArgumentTypeError | MultiheadA
 nn.ReLU()([[1, 2], [3]]) | ArgumentError | nested lists make an array only if those of a level are
 F.binary_cross_entropy(a + 5, a) | MissingError | minigrad.functional has no binary_cross_entropy: w
 F.binary_cross_entropy(a, a + 5) | MissingError | minigrad.functional has no binary_cross_entropy: w
-F.softmax(None) | DtypeError | what was given, None, has dtype object, and Tensors hold real floats,
+F.softmax(None) | DtypeError | the input, None, has dtype object, and Tensors hold real floats,
 F.one_hot(i, 1) | MissingError | minigrad.functional has no one_hot: write np.eye(classes)[labels]
 F.one_hot(x) | MissingError | minigrad.functional has no one_hot: write np.eye(classes)[labels]
 F.one_hot("a") | MissingError | minigrad.functional has no one_hot: write np.eye(classes)[labels]

@@ -70,7 +70,7 @@ class BatchLoader:
         if drop_last and batch_size > self.samples:
             raise ShapeError(
                 f"BatchLoader of {self.samples} samples with batch_size={batch_size} and "
-                "drop_last=True: there would be no batch at all"
+                "drop_last=True: there would be no batches"
             )
         self.batch_size = int(batch_size)
         self.shuffle = shuffle

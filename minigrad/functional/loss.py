@@ -28,7 +28,7 @@ def reduced(losses: Any, reduction: str, weights: Any = None) -> Any:
     if reduction != "mean":
         raise ArgumentError(f'reduction is "mean", "sum" or "none", not {reduction!r}')
     if not losses.size:
-        raise ShapeError("the mean of no losses at all: the batch is empty")
+        raise ShapeError("the mean of no losses: the batch is empty")
     if weights is None:
         return mean_op(losses, axis=None, keepdims=False)
     total = sum_op(weights, axis=None, keepdims=False)

@@ -571,7 +571,7 @@ concatenate_op = movement(
 def concatenate(arrays: Any, axis: int | None = 0) -> Any:
     arrays = [ravel(as_array(x)) if axis is None else as_array(x) for x in arrays]
     if not arrays:
-        raise ShapeError("concatenate of no arrays at all: give it at least one")
+        raise ShapeError("concatenate of no arrays: give it at least one")
     axis = checked_axis(arrays[0], axis or 0)
     sizes = [x.shape[axis] if x.ndim > axis else 0 for x in arrays]
     return concatenate_op(*arrays, axis=axis, bounds=(0, *itertools.accumulate(sizes)))

@@ -1,4 +1,4 @@
-"""Processing ops: matmul and conv2d with their adjoints, and what is composed of them."""
+"""Processing ops: matmul and conv2d with their adjoints, and compositions of them."""
 
 from __future__ import annotations
 

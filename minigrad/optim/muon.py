@@ -43,7 +43,7 @@ def muon_rule(
     """
     if parameter.ndim != 2:
         raise ShapeError(
-            f"Muon takes matrices, and a parameter of shape {parameter.shape} is none: give it, "
+            f"Muon takes matrices, not a parameter of shape {parameter.shape}: give it, "
             "and embeddings and the output layer, to an AdamW beside it"
         )
     average = momentum * state["momentum_buffer"] + (1 - momentum) * gradient

@@ -215,7 +215,7 @@ def new_folder(config: Config, folder: Path | None = None) -> Path:
     if folder is not None:
         if not vacant(folder):
             raise FileExistsError(
-                f"{folder} is there already: choose another name, resume the run in it by "
+                f"{folder} exists already: choose another name, resume the run in it by "
                 f"--resume {folder}, or remove it"
             )
         return folder

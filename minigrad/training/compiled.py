@@ -185,9 +185,9 @@ def check_batch(model: Module, batch: tuple[Any, ...]) -> None:
 
 
 def step_of(update: Update, with_output: bool, with_gradients: bool) -> Callable[..., Any]:
-    """What is compiled: an update that is none if the loss is not finite.
+    """The function that is compiled: an update, without effect if the loss is not finite.
 
-    It has no part in anything that changes from step to step, as a Run does.
+    It refers to nothing that changes from step to step, as a Run does.
     """
 
     def step(*batch: np.ndarray) -> Any:

@@ -86,7 +86,7 @@ class Means:
         self.samples = samples
 
     def add(self, samples: int, **values: float) -> None:
-        """Count the means of so many more samples in."""
+        """Add the means over more samples."""
         self.samples += samples
         for name, value in values.items():
             self.totals[name] = self.totals.get(name, 0.0) + samples * value

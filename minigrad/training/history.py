@@ -1,4 +1,4 @@
-"""What was measured while training."""
+"""The history of a training: its losses and metrics."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from minigrad.arguments import checked
 
 
 class History:
-    """Rows of numbers, one for every so many steps of a training.
+    """Rows of numbers, one for each epoch or every few steps of a training.
 
     A row has "step", "epoch" (how many so far, with fractions), "loss" (the mean since the row
     before), every metric, "lr" and "seconds" (of training so far); the names of what was measured

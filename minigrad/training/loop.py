@@ -49,7 +49,7 @@ def fit(
 
     A batch is (x, *targets), and a step minimises loss(model(x), *targets). With `checkpoint`, the
     state of the whole training is written to that file at every row of the history, and if the
-    file is there already, training goes on from it, bit for bit as if it had never stopped. So the
+    file is there already, training resumes from it, bit for bit as if it had never stopped. So the
     same program, run again, finishes what it was doing. Ctrl-C ends it after the step, with a
     checkpoint; a second Ctrl-C at once.
 
@@ -175,7 +175,7 @@ def trained(
     if interrupted:
         if target is not None and saved != run.step:
             run.save(target)
-        then = f"; the same call goes on from {target}" if target is not None else ""
+        then = f"; the same call resumes from {target}" if target is not None else ""
         raise KeyboardInterrupt(f"stopped after step {run.step} of {total}{then}")
     for callback in run.callbacks:
         callback.on_end(run)

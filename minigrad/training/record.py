@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Recorder(Callback):
-    """Base of callbacks that record something every so many steps."""
+    """Base of callbacks that record something every `every` steps."""
 
     @checked
     def __init__(self, every: Size = 1) -> None:
@@ -34,7 +34,7 @@ class Norms(Recorder):
     clipping; the update is what the step added to the weights.
 
     Args:
-        every: how many steps lie between rows.
+        every: the number of steps between rows.
 
     Raises:
         ValueError: if every is below 1.
@@ -115,7 +115,7 @@ class Snapshots(Recorder):
     `viz.plots.animate_boundary`, or for `model.load_state_dict`.
 
     Args:
-        every: how many steps lie between copies.
+        every: the number of steps between copies.
 
     Raises:
         ValueError: if every is below 1.

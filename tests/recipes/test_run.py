@@ -124,7 +124,7 @@ def test_folders_are_never_written_over(tmp_path: Path, monkeypatch: pytest.Monk
     Path("runs/digits-mlp-2").touch()
     assert new_folder(config) == Path("runs/digits-mlp-3")
     for name in ("runs/digits-mlp", "runs/digits-mlp-2"):
-        with pytest.raises(FileExistsError, match=rf"{name} is there already: .*--resume"):
+        with pytest.raises(FileExistsError, match=rf"{name} exists already: .*--resume"):
             new_folder(config, Path(name))
 
 
