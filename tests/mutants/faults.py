@@ -256,7 +256,7 @@ INDICES = [
         'Condition(i, "<", before + n + 1)',
         GRAPHS,
     ),
-    Fault("loops/lowering.py", 'f") < {start + n} ? {name}', 'f") <= {start + n} ? {name}', GRAPHS),
+    Fault("loops/lowering.py", 'f") < {bound} ? {yes}', 'f") <= {bound} ? {yes}', GRAPHS),
     Fault(
         "graph/opset/indexing.py",
         "i + -low if step > 0 else i * -1 + high",
