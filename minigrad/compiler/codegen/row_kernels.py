@@ -20,7 +20,7 @@ from minigrad.compiler.graph.affine import (
     variable,
 )
 from minigrad.compiler.graph.ir import Value
-from minigrad.compiler.graph.simplify import name_of
+from minigrad.compiler.graph.opset.reductions import Reduction
 from minigrad.compiler.loops.ir import (
     ROW,
     Access,
@@ -201,10 +201,10 @@ def result_name(stage: Stage, it: Rows) -> str:
     """The C variable of a value with one entry in a row."""
     if stage.kind != "reduce":
         return it.names[stage.value]
-    name, total = name_of(stage.value), f"r{local(stage.value, it)}"
-    if name in ("argmax", "argmin"):
+    reduction, total = stage.reduction, f"r{local(stage.value, it)}"
+    if reduction.is_search:
         return f"{total}i"
-    return f"{total}v" if name in ("max", "min") and stage.value.dtype.kind == "f" else total
+    return f"{total}v" if reduction.is_extreme and stage.value.dtype.kind == "f" else total
 
 
 def place_of(value: Value, extents: tuple[int, ...], it: Rows) -> Any:
@@ -240,34 +240,32 @@ def inner_of(stage: Stage, places: Index, it: Rows) -> tuple[Index, tuple[int, .
     return tuple(p for p, _ in pairs), tuple(n for _, n in pairs)
 
 
-# Reductions: what an accumulator starts from, how an entry is added, and OpenMP's name for that.
+# Reductions
 
 
 def start_of(stage: Stage) -> str:
-    name, dtype = name_of(stage.value), stage.value.inputs[0].dtype
-    if name in ("sum", "any"):
-        return "0"
-    if name in ("prod", "all"):
-        return "1"
-    smallest = name in ("max", "argmax")
+    """The first value of an accumulator."""
+    start, dtype = stage.reduction.start, stage.value.inputs[0].dtype
+    if not stage.reduction.is_extreme:
+        return str(start)
     if dtype.kind == "f":
-        return "-INFINITY" if smallest else "INFINITY"
+        return "-INFINITY" if start < 0 else "INFINITY"
     if dtype.kind == "b":
-        return "0" if smallest else "1"
+        return "0" if start < 0 else "1"
     info = np.iinfo(dtype)
-    return literal(info.min + 1, dtype) + " - 1" if smallest else literal(info.max, dtype)
+    return literal(info.min + 1, dtype) + " - 1" if start < 0 else literal(info.max, dtype)
 
 
-def added(name: str | None, total: str, x: str) -> str:
+def added(reduction: Reduction, total: str, x: str) -> str:
     """An accumulator after one more entry; NaN propagates."""
-    if name in ("sum", "prod"):
-        return f"{total} {CLAUSES[name]} {x}"
-    if name in ("any", "all"):
-        return f"{total} {'|' if name == 'any' else '&'} ({x} != 0)"
-    return f"choose(({x} {'>' if name == 'max' else '<'} {total}) | ({x} != {x}), {x}, {total})"
+    if reduction.is_extreme:
+        return f"choose(({x} {sign_of(reduction)} {total}) | ({x} != {x}), {x}, {total})"
+    return f"{total} {reduction.combine} {f'({x} != 0)' if reduction.of_truth else x}"
 
 
-CLAUSES = {"sum": "+", "prod": "*", "any": "|", "all": "&", "max": "max", "min": "min"}
+def sign_of(reduction: Reduction) -> str:
+    """How an entry compares to the one that it replaces."""
+    return ">" if reduction.start < 0 else "<"
 
 
 @dataclass(eq=False)
@@ -369,13 +367,13 @@ def is_read_elsewhere(value: Value, it: Rows) -> bool:
 def in_parts(stage: Stage) -> bool:
     """Whether a reduction is a sum of many floats, whose total is kept in float64."""
     gone = math.prod(n for n, g in zip(stage.dims, stage.is_reduced, strict=True) if g)
-    floats = name_of(stage.value) == "sum" and stage.value.dtype.kind == "f"
+    floats = stage.reduction.combine == "+" and stage.value.dtype.kind == "f"
     return floats and gone > costs.TERMS_PER_PART
 
 
 def enter_reduction(stage: Stage, loop: Loop, it: Rows, code: Code, nest: Nest) -> None:
     value = stage.value
-    name, x, kind = name_of(value) or "", it.names[value], ctype(value.dtype)
+    reduction, x, kind = stage.reduction, it.names[value], ctype(value.dtype)
     across = mode(stage, it.rows) == "across"
     kept = [p for p, g in zip(it.places[value], stage.is_reduced, strict=True) if not g]
     inner, extents = inner_of(stage, tuple(kept), it)
@@ -386,20 +384,20 @@ def enter_reduction(stage: Stage, loop: Loop, it: Rows, code: Code, nest: Nest) 
     total = f"r{local(value, it)}"
     inits, ends = (code.before, code.after) if across else (code.row, nest.ends)
     alone = not loop.extents and not (across and it.is_flat)  # a term for each row
-    if name in ("argmax", "argmin"):
+    if reduction.is_search:
         enter_search(stage, it, code, nest.body, total, start)
-    elif name in ("max", "min") and value.dtype.kind == "f":
+    elif reduction.is_extreme and value.dtype.kind == "f":
         inits += [Variable(total, kind, (start,)), Variable(f"{total}n", "int", ("0",))]
-        nest.body.append(Accumulate(total, name, (x,)))
+        nest.body.append(Accumulate(total, reduction.combine, (x,)))
         nest.body.append(Accumulate(f"{total}n", "|", (f"{x} != {x}",)))
         ends.append(Let(f"{total}v", kind, (f"{total}n ? NAN : {total}",)))
-    elif name == "sum" and value.dtype.kind == "f":
+    elif reduction.combine == "+" and value.dtype.kind == "f":
         inits.append(Variable(total, "double", ("0",)))
         nest.body.append(Accumulate(total, "+", (x,), "" if alone else kind))
     else:
-        is_bool = name in ("any", "all")
+        is_bool = reduction.of_truth
         inits.append(Variable(total, "int" if is_bool else kind, (start,)))
-        nest.body.append(Accumulate(total, CLAUSES[name], (f"{x} != 0" if is_bool else x,)))
+        nest.body.append(Accumulate(total, reduction.combine, (f"{x} != 0" if is_bool else x,)))
     result = (result_name(stage, it),)
     if across:
         ends.append(Store(Access(Scratch(value, 1, in_parts(stage)), ZERO), result))
@@ -429,7 +427,7 @@ def enter_several(
     inits = code.before if across else code.row
     if not in_parts(stage):
         inits += each(inner, Store(place, (start_of(stage),)))
-        nest.body.append(Store(place, split_text(added(name_of(value), "\0", x), place)))
+        nest.body.append(Store(place, split_text(added(stage.reduction, "\0", x), place)))
         return
     whole = Access(wide_place(value, extents, it, code, across), flat(inner, extents))
     inits += each(inner, Store(whole, ("0",)))
@@ -482,7 +480,7 @@ def enter_search(
     reduced = sorted(stage.reduced)
     shape = value.inputs[0].shape
     place = flat([index[k] for k in reduced], [shape[k] for k in reduced])
-    sign = ">" if name_of(value) == "argmax" else "<"
+    sign = sign_of(stage.reduction)
     code.row.append(Variable(total, ctype(dtype), (start,)))
     code.row.append(Variable(f"{total}i", "int64_t", ("-1",)))
     better = f"{total}i < 0 || {x} {sign} {total} || ({x} != {x} && {total} == {total})"
@@ -515,7 +513,7 @@ def combining(stage: Stage, it: Rows) -> list[Statement]:
     partial = Scratch(value, n, in_parts(stage))
     kind = "int" if value.dtype.kind == "b" else ctype(partial.dtype)
     total = f"r{local(value, it)}"
-    combined = (added(name_of(value), total, "x"),)
+    combined = (added(stage.reduction, total, "x"),)
     other = Let("x", kind, (Access(partial, part + Expr({thread: n})),))
     statements: list[Statement] = [
         Variable(total, kind, (Access(partial, part),)),

@@ -15,6 +15,7 @@ import numpy as np
 from minigrad.compiler.graph.affine import ZERO, Expr, Index, Var, aligned, variable
 from minigrad.compiler.graph.ir import Graph, Value
 from minigrad.compiler.graph.layout import Layout, ordered, plain
+from minigrad.compiler.graph.opset.base import rules_of
 from minigrad.compiler.graph.opset.indexing import index_of
 from minigrad.compiler.graph.opset.infer import apply
 from minigrad.compiler.graph.simplify import name_of, with_inputs
@@ -184,7 +185,7 @@ def order_of(
         return natural
     order = orders[0]
     if value.op.family == "reduce":
-        return reduced_order(value, order)
+        return rules_of(value.op).order(value, order)
     if name == "slice":
         return sliced_order(value, order)
     if name == "windows" and len(order) == n - 2:
@@ -213,20 +214,6 @@ def sliced_order(value: Value, order: tuple[int, ...]) -> tuple[int, ...]:
     new = [k for k in range(len(value.shape)) if k not in axes]
     place = dict(zip(left, axes, strict=True))
     return (*new, *(place[k] for k in order if k in place))
-
-
-def reduced_order(value: Value, order: tuple[int, ...]) -> tuple[int, ...]:
-    if len(value.shape) == len(order):
-        return order
-    gone = reduced_axes(value)
-    left = [k for k in range(len(order)) if k not in gone]
-    return tuple(left.index(k) for k in order if k not in gone)
-
-
-def reduced_axes(value: Value) -> set[int]:
-    axis, n = value.attributes["axis"], len(value.inputs[0].shape)
-    axes = range(n) if axis is None else axis if isinstance(axis, tuple) else (axis,)
-    return {k % n for k in axes} if n else set()
 
 
 # Operands

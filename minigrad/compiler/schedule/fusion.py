@@ -18,10 +18,12 @@ from functools import cached_property
 from minigrad.compiler.graph.affine import Expr, Index, Var, flat, unflat, variable
 from minigrad.compiler.graph.ir import Graph, Value, elementwise, is_literal
 from minigrad.compiler.graph.layout import Layout
+from minigrad.compiler.graph.opset.base import rules_of
+from minigrad.compiler.graph.opset.reductions import Reduction, reduced_axes
 from minigrad.compiler.graph.simplify import name_of
 from minigrad.compiler.loops.ir import Access, Let, Parts
 from minigrad.compiler.loops.lowering import Body
-from minigrad.compiler.schedule.contractions import Contraction, Operands, reduced_axes
+from minigrad.compiler.schedule.contractions import Contraction, Operands
 from minigrad.compiler.target import costs
 
 
@@ -63,6 +65,12 @@ class Stage:
     @property
     def total(self) -> int:
         return math.prod(self.dims)
+
+    @property
+    def reduction(self) -> Reduction:
+        rules = rules_of(self.value.op)
+        assert isinstance(rules, Reduction)
+        return rules
 
     @cached_property
     def places(self) -> Index:
@@ -299,12 +307,11 @@ def has_stage(
 def stage_of(value: Value, kind: str, schedule: Schedule) -> Stage:
     if kind == "reduce":
         x = value.inputs[0]
-        gone = frozenset(reduced_axes(value))
-        layout = schedule.layouts[x]
-        if name_of(value) in ("argmax", "argmin"):  # the searches run one after the other
-            kept = [k for k in layout.order if k not in gone]
-            layout = Layout(x.shape, (*kept, *(k for k in layout.order if k in gone)))
-        return Stage(value, kind, layout, gone)
+        stage = Stage(value, kind, schedule.layouts[x], frozenset(reduced_axes(value)))
+        if stage.reduction.is_search:  # the searches run one after the other
+            order = sorted(stage.layout.order, key=stage.reduced.__contains__)
+            stage.layout = Layout(x.shape, tuple(order))
+        return stage
     return Stage(value, kind, schedule.layouts[value])
 
 
@@ -513,7 +520,7 @@ def natural_rows(stage: Stage) -> int:
 
 def sums_in_any_order(stage: Stage) -> bool:
     """Whether the reduction is associative, so that each thread may reduce a part."""
-    return name_of(stage.value) not in ("argmax", "argmin")
+    return not stage.reduction.is_search
 
 
 def split_at(dims: tuple[int, ...], rows: int) -> int | None:

@@ -82,6 +82,11 @@ class Rules:
         """How it is computed, if all dtypes have a C type and nothing is empty: see `kind_of`."""
         return "numpy"
 
+    def order(self, value: Value, order: tuple[int, ...]) -> tuple[int, ...]:
+        """The order of its axes in memory, the outermost first, for one of its inputs'."""
+        natural = tuple(range(len(value.shape)))
+        return order if len(order) == len(natural) else natural
+
     def read(self, value: Value, index: Index, to: Lowering) -> str:
         """The index map: an entry of the result, read from the inputs."""
         raise NotImplementedError
