@@ -343,7 +343,7 @@ FUSION = [
     Fault("schedule/fusion.py", "key.append((type(x), repr(x)))", "key.append(type(x))", ALIKE),
     Fault(
         "schedule/fusion.py",
-        'if name_of(value) in ("argmax", "argmin"):',
+        "if stage.reduction.is_search:",
         "if False:",
         of("largest_with_nan_and_ties"),
     ),
@@ -361,8 +361,8 @@ FUSION = [
     ),
     Fault(
         "codegen/row_kernels.py",
-        'literal(info.min + 1, dtype) + " - 1" if smallest',
-        '"0" if smallest',
+        'literal(info.min + 1, dtype) + " - 1" if start < 0',
+        '"0" if start < 0',
         of("extremes_of_integers"),
     ),
     Fault(

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from minigrad.compiler.codegen.c import Function, function
 from minigrad.compiler.graph.affine import ZERO, Expr, Index, Known, Var, flat, unflat
 from minigrad.compiler.graph.ir import Value
+from minigrad.compiler.graph.opset.contractions import Contraction, extent
 from minigrad.compiler.loops.ir import (
     Access,
     Accumulate,
@@ -30,7 +31,7 @@ from minigrad.compiler.loops.ir import (
 )
 from minigrad.compiler.loops.lowering import Body, ctype
 from minigrad.compiler.loops.passes import hoisted, nest, part_of
-from minigrad.compiler.schedule.contractions import Contraction, extent, width_of
+from minigrad.compiler.schedule.contractions import width_of
 from minigrad.compiler.schedule.fusion import Kernel, Schedule
 from minigrad.compiler.target import costs
 from minigrad.compiler.target.toolchain import Machine

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from minigrad.compiler.graph.ir import Graph, Value
+from minigrad.compiler.graph.opset.elementwise import copy_of
 from minigrad.compiler.schedule.fusion import Schedule
-from minigrad.ops.base import registry
 
 
 def with_own_writes(graph: Graph) -> Graph:
@@ -18,11 +18,11 @@ def with_own_writes(graph: Graph) -> Graph:
     # The deepest value first: by then all that other writes overwrite has been read.
     for target, x in sorted(graph.writes, key=lambda write: -depths[write[1]]):
         if x.op is None or x in seen:
-            x = copied(x)
+            x = copy_of(x)
         seen.add(x)
         writes.append((target, x))
     targets = {target for target, _ in writes}
-    outputs = [copied(x) if x in targets else x for x in graph.outputs]
+    outputs = [copy_of(x) if x in targets else x for x in graph.outputs]
     return replace(graph, writes=writes, outputs=outputs)
 
 
@@ -32,10 +32,6 @@ def depths_of(graph: Graph) -> dict[Value, int]:
     for value in graph.order:
         depths[value] = 1 + max((depths[x] for x in value.values()), default=0)
     return depths
-
-
-def copied(x: Value) -> Value:
-    return Value(registry["positive"], (x,), {}, x.shape, x.dtype)
 
 
 def in_place(schedule: Schedule) -> dict[Value, Value]:

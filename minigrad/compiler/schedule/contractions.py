@@ -1,219 +1,52 @@
-"""Contractions: matrix products and convolutions, as sums of products over loops.
-
-Each is `z[batch, row, column] += x[batch, row, depth] * y[batch, depth, column]`, where batch and
-depth are several loops, and what is read at an index may be a view: a convolution is a product of
-the windows that it sees by the weights. The columns are those that lie side by side in z.
-"""
+"""What contractions read, and in which layout: arrays as they are, or packed copies."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 
-from minigrad.compiler.graph.affine import ZERO, Expr, Index, Var, aligned, variable
+from minigrad.compiler.graph.affine import Expr, Index, Var
 from minigrad.compiler.graph.ir import Graph, Value
 from minigrad.compiler.graph.layout import Layout, ordered, plain
 from minigrad.compiler.graph.opset.base import rules_of
-from minigrad.compiler.graph.opset.indexing import index_of
-from minigrad.compiler.graph.opset.infer import apply
-from minigrad.compiler.graph.simplify import name_of, with_inputs
+from minigrad.compiler.graph.opset.contractions import Contraction, Conv2d, extent
+from minigrad.compiler.graph.opset.elementwise import copy_of
+from minigrad.compiler.graph.simplify import with_inputs
 from minigrad.compiler.loops.ir import Access, Parts
 from minigrad.compiler.loops.lowering import Body, is_view, kind_of
 from minigrad.compiler.target import costs
-from minigrad.ops.base import registry
-
-
-@dataclass(eq=False)
-class Contraction:
-    """The loops of a contraction, and the index of each array in them."""
-
-    batch: list[Expr]
-    row: Expr
-    column: Expr
-    depth: list[Expr]
-    out: Index
-    x: tuple[Value, Index]
-    y: tuple[Value, Index]
-
-    @property
-    def rows(self) -> int:
-        return extent(self.row)
-
-    @property
-    def columns(self) -> int:
-        return extent(self.column)
-
-
-def extent(e: Expr) -> int:
-    return e.bounds()[1] + 1
-
-
-@lru_cache(10_000)
-def loop(name: str, n: int) -> Expr:
-    """A loop's variable, also if its extent is 1."""
-    return Expr({Var(name, n): 1})
-
-
-def contraction(value: Value, layouts: dict[Value, Layout]) -> Contraction:
-    if name_of(value) == "matmul":
-        return of_matmul(value)
-    if name_of(value) == "conv2d_weight":
-        return of_conv2d_weight(value, layouts[value.inputs[0]].order[-1] == 0)
-    return of_conv2d(value, columns=layouts[value].order[-1])
-
-
-def of_matmul(value: Value) -> Contraction:
-    x, y = value.inputs
-    *stack, rows, columns = value.shape
-    batch = [variable(f"s{k}", n) for k, n in enumerate(stack)]
-    row, column, depth = loop("r", rows), loop("c", columns), variable("k", x.shape[-1])
-
-    def of(z: Value, *last: Expr) -> tuple[Value, Index]:
-        own = batch[len(batch) - (len(z.shape) - 2) :]
-        return z, (*(i if n > 1 else ZERO for i, n in zip(own, z.shape, strict=False)), *last)
-
-    out = (*batch, row, column)
-    return Contraction(batch, row, column, [depth], out, of(x, row, depth), of(y, depth, column))
-
-
-def of_conv2d(value: Value, columns: int) -> Contraction:
-    """(N, C, H, W) by (O, C/g, kh, kw) gives (N, O, OH, OW), with channels as the columns, or the
-    images."""
-    x, w = value.inputs
-    how = value.attributes
-    groups, (n, _, down, across) = how["groups"], value.shape
-    outs, channels, *kernel = w.shape
-    outs //= groups
-    batch, group, i, j = map(variable, "ngij", (n, groups, down, across))
-    o, (c, u, v) = loop("o", outs), map(variable, "cuv", (channels, *kernel))
-    spots = [
-        spot * s + place * d
-        for spot, place, s, d in zip((i, j), (u, v), how["stride"], how["dilation"], strict=True)
-    ]
-    if columns == 0:
-        batch = loop("n", n)
-        out, seen = (batch, group * outs + o, i, j), (batch, group * channels + c, *spots)
-        of_w = (group * outs + o, c, u, v)
-        return Contraction([group, i, j], o, batch, [c, u, v], out, (w, of_w), (x, seen))
-    loops = [batch, group, i, j]
-    row = j if across >= 6 or n < across else batch
-    loops.remove(row)
-    read: Index = (o, c, u, v)
-    if groups > 1:
-        w, read = by_group(w, 0, groups), (group, *read)
-    out = (batch, group * outs + o, i, j)
-    row = row if row.terms else loop("r", 1)
-    return Contraction(
-        loops, row, o, [u, v, c], out, (x, (batch, group * channels + c, *spots)), (w, read)
-    )
-
-
-def of_conv2d_weight(value: Value, images_last: bool) -> Contraction:
-    """The gradient of the weights: (N, C, H, W) and (N, O, OH, OW) give (O, C/g, kh, kw)."""
-    x, y = value.inputs
-    how = value.attributes
-    groups, (outs, channels, *kernel) = how["groups"], value.shape
-    outs //= groups
-    n, _, down, across = y.shape
-    batch, group, i, j = map(variable, "ngij", (n, groups, down, across))
-    o, (c, u, v) = loop("o", outs), map(variable, "cuv", (channels, *kernel))
-    spots = [
-        spot * s + place * d
-        for spot, place, s, d in zip((i, j), (u, v), how["stride"], how["dilation"], strict=True)
-    ]
-    loops = [group, u, v, c]
-    row = max((c, v, u), key=lambda e: min(extent(e), 6))
-    loops.remove(row)
-    y, of_y = (
-        (y, (batch, o, i, j)) if groups == 1 else (by_group(y, 1, groups), (batch, group, o, i, j))
-    )
-    out = (group * outs + o, c, u, v)
-    depth = [i, j, batch] if images_last else [batch, i, j]
-    row = row if row.terms else loop("r", 1)
-    return Contraction(
-        loops, row, o, depth, out, (x, (batch, group * channels + c, *spots)), (y, of_y)
-    )
-
-
-def by_group(x: Value, axis: int, groups: int) -> Value:
-    """With the channels as (groups, channels/groups)."""
-    shape = x.shape
-    return apply(
-        "reshape", x, shape=(*shape[:axis], groups, shape[axis] // groups, *shape[axis + 1 :])
-    )
-
 
 # Layouts
-
-CHANNELS_LAST, IMAGES_LAST = (0, 2, 3, 1), (1, 2, 3, 0)
-WEIGHTS = (2, 3, 1, 0)
 
 
 def layouts_of(graph: Graph, kinds: dict[Value, str]) -> dict[Value, Layout]:
     """The layout of each value if it is stored: results of convolutions, and values computed from
     them, have the channels last; or the images, if channels are too few to fill vectors."""
     order = graph.order
-    convolved = [value.shape for value in order if name_of(value) == "conv2d"]
-    few = any(shape[1] % 8 for shape in convolved) and all(shape[0] % 8 == 0 for shape in convolved)
-    fixed: dict[str, tuple[int, ...]] = {
-        "conv2d": IMAGES_LAST if few else CHANNELS_LAST,
-        "conv2d_weight": WEIGHTS,
-    }
+    images = [value.shape for value in order if isinstance(rules_of(value.op), Conv2d)]
+    few = any(shape[1] % 8 for shape in images) and all(shape[0] % 8 == 0 for shape in images)
     found: dict[Value, Layout] = {}
     for value in order:
-        found[value] = ordered(value.shape, order_of(value, kinds[value], found, fixed))
+        found[value] = ordered(value.shape, order_of(value, kinds[value], found, few))
     for target, value in graph.writes:
         found[target] = found[value] = plain(value.shape)
     return found
 
 
 def order_of(
-    value: Value, kind: str, found: dict[Value, Layout], fixed: dict[str, tuple[int, ...]]
+    value: Value, kind: str, found: dict[Value, Layout], few_channels: bool
 ) -> tuple[int, ...]:
-    name, n = name_of(value) or "", len(value.shape)
-    natural = tuple(range(n))
-    if value.op is None or kind == "numpy":
-        return natural
-    if name in fixed:
-        return fixed[name]
-    orders = [
-        found[x].order for x in value.values() if found[x].order != tuple(range(len(x.shape)))
-    ]
-    if not orders:
-        return natural
-    order = orders[0]
-    if value.op.family == "reduce":
-        return rules_of(value.op).order(value, order)
-    if name == "slice":
-        return sliced_order(value, order)
-    if name == "windows" and len(order) == n - 2:
-        lead = [k + 2 for k in order]
-        return (*lead[:-1], 0, 1, lead[-1])
-    if name == "fold" and len(order) == n + 2:
-        return tuple(k - 2 for k in order if k > 1)
-    if name == "transpose":
-        axes = [k % n for k in value.attributes["axes"] or natural[::-1]]
-        return tuple(axes.index(k) for k in order)
-    same = len(order) == n and name not in ("reshape", "gather", "concatenate")
-    return order if same else natural
-
-
-def sliced_order(value: Value, order: tuple[int, ...]) -> tuple[int, ...]:
-    """New axes come first."""
-    parts = [part for part, _ in aligned(index_of(value), value.inputs[0].shape)]
-    left = [
-        k
-        for k, part in enumerate(p for p in parts if p is not None)
-        if part is None or isinstance(part, slice)
-    ]
-    axes = [
-        k for k, part in enumerate(p for p in parts if not isinstance(p, int)) if part is not None
-    ]
-    new = [k for k in range(len(value.shape)) if k not in axes]
-    place = dict(zip(left, axes, strict=True))
-    return (*new, *(place[k] for k in order if k in place))
+    if kind not in ("leaf", "numpy"):
+        rules = rules_of(value.op)
+        own = rules.own_order(few_channels)
+        if own:
+            return own
+        for x in value.values():
+            order = found[x].order
+            if order != tuple(range(len(order))):
+                return rules.order(value, order)
+    return tuple(range(len(value.shape)))
 
 
 # Operands
@@ -248,7 +81,7 @@ def pack_operands(graph: Graph, vector: int) -> Operands:
 
     def copied(x: Value, layout: Layout) -> Value:
         if (x, layout) not in copies:
-            copies[x, layout] = Value(registry["positive"], (x,), {}, x.shape, x.dtype)
+            copies[x, layout] = copy_of(x)
             layouts[copies[x, layout]], kinds[copies[x, layout]] = layout, "map"
             found.pinned.add(copies[x, layout])
         return copies[x, layout]
@@ -258,7 +91,7 @@ def pack_operands(graph: Graph, vector: int) -> Operands:
         layouts[fresh], kinds[fresh] = layouts[value], kinds[value]
         if kinds[value] != "contract":
             continue
-        it = contraction(fresh, layouts)
+        it = rules_of(fresh.op).contraction(fresh, layouts)
         (x, at_x), (y, at_y) = it.x, it.y
         for z in (x, y):
             if z not in layouts:  # by group

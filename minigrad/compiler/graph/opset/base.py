@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from minigrad.compiler.graph.affine import Condition, Expr, Index
 from minigrad.compiler.graph.ir import Shape, Value
+from minigrad.compiler.graph.layout import Layout
 from minigrad.ops.base import Op
+
+if TYPE_CHECKING:
+    from minigrad.compiler.graph.opset.contractions import Contraction
 
 Attributes = dict[str, Any]
 
@@ -86,6 +90,16 @@ class Rules:
         """The order of its axes in memory, the outermost first, for one of its inputs'."""
         natural = tuple(range(len(value.shape)))
         return order if len(order) == len(natural) else natural
+
+    def own_order(self, few_channels: bool) -> tuple[int, ...] | None:
+        """The order that is best for it, whatever that of its inputs; None if there is none.
+
+        `few_channels`: convolutions have so few that images fill vectors better."""
+        return None
+
+    def contraction(self, value: Value, layouts: dict[Value, Layout]) -> Contraction:
+        """The loops of a contraction, which depend on the layouts of what it reads and writes."""
+        raise NotImplementedError
 
     def read(self, value: Value, index: Index, to: Lowering) -> str:
         """The index map: an entry of the result, read from the inputs."""

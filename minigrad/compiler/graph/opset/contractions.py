@@ -1,17 +1,75 @@
-"""Contractions: matrix products and convolutions, as sums of products over loops."""
+"""Contractions: matrix products and convolutions, as sums of products over loops.
+
+Each is `z[batch, row, column] += x[batch, row, depth] * y[batch, depth, column]`, where batch and
+depth are several loops, and what is read at an index may be a view: a convolution is a product of
+the windows that it sees by the weights. The columns are those that lie side by side in z.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
+from minigrad.compiler.graph.affine import ZERO, Expr, Index, Var, variable
 from minigrad.compiler.graph.ir import Shape, Value
+from minigrad.compiler.graph.layout import Layout
 from minigrad.compiler.graph.opset.base import Attributes, Rules, entry
 from minigrad.compiler.graph.opset.elementwise import broadcast
+from minigrad.compiler.graph.opset.infer import apply
 from minigrad.ops.base import Op
 from minigrad.ops.movement import out_size
+
+CHANNELS_LAST, IMAGES_LAST = (0, 2, 3, 1), (1, 2, 3, 0)
+WEIGHTS = (2, 3, 1, 0)
+
+
+@dataclass(eq=False)
+class Contraction:
+    """The loops of a contraction, and the index of each array in them."""
+
+    batch: list[Expr]
+    row: Expr
+    column: Expr
+    depth: list[Expr]
+    out: Index
+    x: tuple[Value, Index]
+    y: tuple[Value, Index]
+
+    @property
+    def rows(self) -> int:
+        return extent(self.row)
+
+    @property
+    def columns(self) -> int:
+        return extent(self.column)
+
+
+def extent(e: Expr) -> int:
+    return e.bounds()[1] + 1
+
+
+@lru_cache(10_000)
+def loop(name: str, n: int) -> Expr:
+    """A loop's variable, also if its extent is 1."""
+    return Expr({Var(name, n): 1})
+
+
+def by_group(x: Value, axis: int, groups: int) -> Value:
+    """With the channels as (groups, channels/groups)."""
+    shape = x.shape
+    return apply(
+        "reshape", x, shape=(*shape[:axis], groups, shape[axis] // groups, *shape[axis + 1 :])
+    )
+
+
+def spots_of(value: Value, outs: tuple[Expr, Expr], places: tuple[Expr, Expr]) -> list[Expr]:
+    """Where the places of the kernel are in the input, for an entry of a convolution's output."""
+    steps = value.attributes["stride"], value.attributes["dilation"]
+    return [i * s + u * d for i, u, s, d in zip(outs, places, *steps, strict=True)]
 
 
 class Processing(Rules):
@@ -33,6 +91,21 @@ class Matmul(Product):
         lead = x[:-2] if x[:-2] == y[:-2] else broadcast(x[:-2], y[:-2])
         return (*lead, x[-2], y[-1])
 
+    def contraction(self, value: Value, layouts: dict[Value, Layout]) -> Contraction:
+        x, y = value.inputs
+        *stack, rows, columns = value.shape
+        batch = [variable(f"s{k}", n) for k, n in enumerate(stack)]
+        row, column, depth = loop("r", rows), loop("c", columns), variable("k", x.shape[-1])
+
+        def of(z: Value, *last: Expr) -> tuple[Value, Index]:
+            own = batch[len(batch) - (len(z.shape) - 2) :]
+            return z, (*(i if n > 1 else ZERO for i, n in zip(own, z.shape, strict=False)), *last)
+
+        out = (*batch, row, column)
+        return Contraction(
+            batch, row, column, [depth], out, of(x, row, depth), of(y, depth, column)
+        )
+
 
 @entry("linear")
 class Linear(Processing):
@@ -49,6 +122,36 @@ class Conv2d(Product):
         fits = x[1] == w[1] * attributes["groups"] and min(outs) > 0
         return (x[0], w[0], *outs) if fits else None
 
+    def own_order(self, few_channels: bool) -> tuple[int, ...]:
+        return IMAGES_LAST if few_channels else CHANNELS_LAST
+
+    def contraction(self, value: Value, layouts: dict[Value, Layout]) -> Contraction:
+        """(N, C, H, W) by (O, C/g, kh, kw) gives (N, O, OH, OW), with channels or images as the
+        columns."""
+        x, w = value.inputs
+        groups, (n, _, down, across) = value.attributes["groups"], value.shape
+        outs, channels, *kernel = w.shape
+        outs //= groups
+        batch, group, i, j = map(variable, "ngij", (n, groups, down, across))
+        o, (c, u, v) = loop("o", outs), map(variable, "cuv", (channels, *kernel))
+        spots = spots_of(value, (i, j), (u, v))
+        if layouts[value].order == IMAGES_LAST:
+            batch = loop("n", n)
+            out, seen = (batch, group * outs + o, i, j), (batch, group * channels + c, *spots)
+            of_w = (group * outs + o, c, u, v)
+            return Contraction([group, i, j], o, batch, [c, u, v], out, (w, of_w), (x, seen))
+        loops = [batch, group, i, j]
+        row = j if across >= 6 or n < across else batch
+        loops.remove(row)
+        read: Index = (o, c, u, v)
+        if groups > 1:
+            w, read = by_group(w, 0, groups), (group, *read)
+        out = (batch, group * outs + o, i, j)
+        row = row if row.terms else loop("r", 1)
+        return Contraction(
+            loops, row, o, [u, v, c], out, (x, (batch, group * channels + c, *spots)), (w, read)
+        )
+
 
 @entry("conv2d_input")
 class Conv2dInput(Processing):
@@ -62,3 +165,30 @@ class Conv2dWeight(Product):
     def shape(self, shapes: list[Shape], attributes: Attributes) -> Shape:
         x, y = shapes
         return (y[1], x[1] // attributes["groups"], *attributes["kernel"])
+
+    def own_order(self, few_channels: bool) -> tuple[int, ...]:
+        return WEIGHTS
+
+    def contraction(self, value: Value, layouts: dict[Value, Layout]) -> Contraction:
+        """The gradient of the weights: (N, C, H, W) and (N, O, OH, OW) give (O, C/g, kh, kw)."""
+        x, y = value.inputs
+        groups, (outs, channels, *kernel) = value.attributes["groups"], value.shape
+        outs //= groups
+        n, _, down, across = y.shape
+        batch, group, i, j = map(variable, "ngij", (n, groups, down, across))
+        o, (c, u, v) = loop("o", outs), map(variable, "cuv", (channels, *kernel))
+        spots = spots_of(value, (i, j), (u, v))
+        loops = [group, u, v, c]
+        row = max((c, v, u), key=lambda e: min(extent(e), 6))
+        loops.remove(row)
+        y, of_y = (
+            (y, (batch, o, i, j))
+            if groups == 1
+            else (by_group(y, 1, groups), (batch, group, o, i, j))
+        )
+        out = (group * outs + o, c, u, v)
+        depth = [i, j, batch] if layouts[x].order[-1] == 0 else [batch, i, j]
+        row = row if row.terms else loop("r", 1)
+        return Contraction(
+            loops, row, o, depth, out, (x, (batch, group * channels + c, *spots)), (y, of_y)
+        )

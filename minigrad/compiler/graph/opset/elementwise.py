@@ -11,7 +11,7 @@ import numpy as np
 from minigrad.compiler.graph.ir import Shape, Value
 from minigrad.compiler.graph.opset.base import FAMILIES, Attributes, Rules, entry
 from minigrad.compiler.graph.opset.infer import dtype_of_ones
-from minigrad.ops.base import Op
+from minigrad.ops.base import Op, registry
 
 
 @functools.lru_cache(10_000)
@@ -44,6 +44,11 @@ class Elementwise(Rules):
             kind = value.values()[0].dtype.kind
         floats = kind == "f" or name not in FLOAT_ONLY + ABOUT_FLOATS
         return "map" if floats and not (kind == "b" and name in ARITHMETIC) else "numpy"
+
+
+def copy_of(x: Value) -> Value:
+    """A copy, in memory of its own."""
+    return Value(registry["positive"], (x,), {}, x.shape, x.dtype)
 
 
 @entry("where")

@@ -25,6 +25,23 @@ class Slice(Rules):
     def kind(self, value: Value) -> str:
         return "map" if is_basic(value) else "numpy"
 
+    def order(self, value: Value, order: tuple[int, ...]) -> tuple[int, ...]:
+        """New axes come first."""
+        parts = [part for part, _ in aligned(index_of(value), value.inputs[0].shape)]
+        left = [
+            k
+            for k, part in enumerate(p for p in parts if p is not None)
+            if part is None or isinstance(part, slice)
+        ]
+        axes = [
+            k
+            for k, part in enumerate(p for p in parts if not isinstance(p, int))
+            if part is not None
+        ]
+        new = [k for k in range(len(value.shape)) if k not in axes]
+        place = dict(zip(left, axes, strict=True))
+        return (*new, *(place[k] for k in order if k in place))
+
     def read(self, value: Value, index: Index, to: Lowering) -> str:
         x, found, left = value.inputs[0], [], list(index)
         for part, n in aligned(index_of(value), x.shape):
@@ -98,6 +115,9 @@ class Gather(Rules):
 
     def kind(self, value: Value) -> str:
         return "map" if is_by_rows(value) else "numpy"
+
+    def order(self, value: Value, order: tuple[int, ...]) -> tuple[int, ...]:
+        return tuple(range(len(value.shape)))
 
     def read(self, value: Value, index: Index, to: Lowering) -> str:
         x, arrays = value.inputs[0], arrays_of(value)

@@ -37,6 +37,9 @@ class Reshape(View):
             return tuple(size // -wanted if n == -1 else n for n in new)
         return None
 
+    def order(self, value: Value, order: tuple[int, ...]) -> tuple[int, ...]:
+        return tuple(range(len(value.shape)))
+
     def read(self, value: Value, index: Index, to: Lowering) -> str:
         x = value.inputs[0]
         return to.read(x, unflat(flat(index, value.shape), x.shape))
@@ -46,6 +49,10 @@ class Reshape(View):
 class Transpose(View):
     def shape(self, shapes: list[Shape], attributes: Attributes) -> Shape:
         return zeros(shapes[0], BOOL).transpose(attributes["axes"]).shape
+
+    def order(self, value: Value, order: tuple[int, ...]) -> tuple[int, ...]:
+        axes = axes_of(value)
+        return tuple(axes.index(k) for k in order)
 
     def read(self, value: Value, index: Index, to: Lowering) -> str:
         place = dict(zip(axes_of(value), index, strict=True))
@@ -111,6 +118,9 @@ class Concatenate(View):
     def kind(self, value: Value) -> str:
         return "concat" if value.size > costs.MAX_INLINE_CONCATENATE else "map"
 
+    def order(self, value: Value, order: tuple[int, ...]) -> tuple[int, ...]:
+        return tuple(range(len(value.shape)))
+
     def read(self, value: Value, index: Index, to: Lowering) -> str:
         axis = value.attributes["axis"] % len(index)
         found, start = "", value.shape[axis]
@@ -133,6 +143,10 @@ class Windows(View):
         outs = tuple(map(out_size, shapes[0][-2:], kernel, stride, dilation))
         return (*kernel, *shapes[0][:-2], *outs) if min(outs) > 0 else None
 
+    def order(self, value: Value, order: tuple[int, ...]) -> tuple[int, ...]:
+        lead = [k + 2 for k in order]
+        return (*lead[:-1], 0, 1, lead[-1])
+
     def read(self, value: Value, index: Index, to: Lowering) -> str:
         """(*kernel, ..., *outs) reads (..., out*stride + place*dilation)."""
         x, how = value.inputs[0], value.attributes
@@ -149,6 +163,9 @@ class Fold(View):
 
     def kind(self, value: Value) -> str:
         return "map" if len(fold_terms(value)) <= costs.MAX_FOLD_TERMS else "numpy"
+
+    def order(self, value: Value, order: tuple[int, ...]) -> tuple[int, ...]:
+        return tuple(k - 2 for k in order if k > 1)
 
     def read(self, value: Value, index: Index, to: Lowering) -> str:
         """The sum of the entries of all windows that cover this index."""
