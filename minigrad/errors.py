@@ -280,8 +280,8 @@ def numbers_of(x: Any) -> np.ndarray:
         if isinstance(error.__cause__, MinigradError):  # NumPy has wrapped an error of ours
             raise error.__cause__ from None
         raise ArgumentError(
-            "nested lists make an array only if those of a level are equally long: pad the shorter "
-            f"({str(error).split('. ')[-1]})"
+            "nested lists make an array only if those of a level are equally long: pad the "
+            f"shorter ones ({str(error).split('. ')[-1]})"
         ) from error
     if array.dtype.kind not in "fiub":
         raise unsupported_dtype(f"the input, {describe(x)},", array.dtype)
