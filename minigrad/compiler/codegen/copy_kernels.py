@@ -16,9 +16,12 @@ from minigrad.compiler.loops.lowering import Body, ctype
 from minigrad.compiler.loops.passes import merged, nest
 from minigrad.compiler.schedule.fusion import Kernel, Schedule, unreshaped
 from minigrad.compiler.target import costs
+from minigrad.compiler.target.toolchain import Machine
 
 
-def scatter_function(kernel: Kernel, schedule: Schedule, alias: dict[Value, Value]) -> Function:
+def scatter_function(
+    kernel: Kernel, schedule: Schedule, alias: dict[Value, Value], machine: Machine
+) -> Function:
     """Fill with 0, then add each entry one after the other; threads share the last axis."""
     value = kernel.stages[0].value
     g, arrays = value.inputs[0], arrays_of(value)
@@ -52,7 +55,9 @@ def loops_over(
     return body
 
 
-def concat_function(kernel: Kernel, schedule: Schedule, alias: dict[Value, Value]) -> Function:
+def concat_function(
+    kernel: Kernel, schedule: Schedule, alias: dict[Value, Value], machine: Machine
+) -> Function:
     """Copy each input into its part, except those that were computed there."""
     value = kernel.stages[0].value
     axis, layout = value.attributes["axis"] % len(value.shape), schedule.layouts[value]
@@ -80,7 +85,9 @@ def is_inside(x: Value, value: Value, start: int, schedule: Schedule) -> bool:
     return schedule.subbuffer_of.get(unreshaped(x, schedule)) == (value, before)
 
 
-def pack_function(kernel: Kernel, schedule: Schedule, alias: dict[Value, Value]) -> Function:
+def pack_function(
+    kernel: Kernel, schedule: Schedule, alias: dict[Value, Value], machine: Machine
+) -> Function:
     """A copy in panels of columns, the last of which is filled up with zeros."""
     (stage,) = kernel.stages
     value, layout = stage.value, stage.layout

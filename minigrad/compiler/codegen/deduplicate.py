@@ -15,6 +15,15 @@ from minigrad.compiler.schedule.fusion import Kernel, Schedule
 from minigrad.compiler.target import costs
 from minigrad.compiler.target.toolchain import Machine
 
+# Kind of a kernel -> its function.
+FUNCTIONS: dict[str, Callable[[Kernel, Schedule, dict[Value, Value], Machine], Function]] = {
+    "rows": rows_function,
+    "contract": contract_function,
+    "pack": pack_function,
+    "concat": concat_function,
+    "scatter": scatter_function,
+}
+
 
 @dataclass(eq=False)
 class Call:
@@ -108,9 +117,9 @@ def repeated(
     arrays = Arrays()
     key = key_of(kernel, schedule, alias, arrays)
     if key is None:
-        return function_of(kernel, schedule, alias, machine)
+        return FUNCTIONS[kernel.kind](kernel, schedule, alias, machine)
     if key not in known:
-        known[key] = Repeat(function_of(kernel, schedule, alias, machine), arrays)
+        known[key] = Repeat(FUNCTIONS[kernel.kind](kernel, schedule, alias, machine), arrays)
         return known[key].function
     return moved(known[key].function, known[key].arrays, arrays)
 
@@ -133,7 +142,7 @@ def key_of(
     kernel: Kernel, schedule: Schedule, alias: dict[Value, Value], arrays: Arrays
 ) -> Hashable | None:
     """All that a kernel's text depends on, except which arrays it uses."""
-    if kernel.kind in ("scatter", "concat"):
+    if kernel.kind == "concat" or kernel.stages[0].signature is None:
         return None
     parts: list[Hashable] = [kernel.kind, kernel.rows, kernel.total]
     lows: list[tuple[int, int]] = []
@@ -165,20 +174,6 @@ def is_written(argument: Value | Scratch, kernel: Kernel | None, alias: dict[Val
     return kernel is not None and any(
         alias.get(stage.value, stage.value) is argument for stage in kernel.stages
     )
-
-
-def function_of(
-    kernel: Kernel, schedule: Schedule, alias: dict[Value, Value], machine: Machine
-) -> Function:
-    if kernel.kind == "contract":
-        return contract_function(kernel, schedule, alias, machine)
-    if kernel.kind == "scatter":
-        return scatter_function(kernel, schedule, alias)
-    if kernel.kind == "pack":
-        return pack_function(kernel, schedule, alias)
-    if kernel.kind == "concat":
-        return concat_function(kernel, schedule, alias)
-    return rows_function(kernel, schedule, alias, machine)
 
 
 def work_of(kernel: Kernel, schedule: Schedule) -> int:

@@ -27,6 +27,9 @@ from minigrad.compiler.loops.lowering import Body
 from minigrad.compiler.schedule.contractions import Operands
 from minigrad.compiler.target import costs
 
+# Stages into which what they read may be inlined, entry by entry; others read whole arrays.
+READ_BY_ENTRIES = ("map", "reduce", "contract", "concat")
+
 
 @dataclass(eq=False)
 class Signature:
@@ -288,7 +291,7 @@ def has_stage(
     """Whether a value is computed once and stored, rather than inlined wherever it is read."""
     if kinds[value] != "map" or value in kept or it.depth > costs.MAX_INLINE_DEPTH:
         return True
-    if any(kinds[user] in ("numpy", "scatter") for user in users):
+    if any(kinds[user] not in READ_BY_ENTRIES for user in users):
         return True
     if not elementwise(value) or value.size == 1:
         return False
@@ -319,7 +322,7 @@ def stage_of(value: Value, kind: str, schedule: Schedule) -> Stage:
 def reads_of(stage: Stage, it: Inline, signatures: Signatures, schedule: Schedule) -> Reads:
     """The stages and leaves that a stage reads, and at which indices."""
     value = stage.value
-    if stage.kind in ("numpy", "scatter"):
+    if stage.kind not in READ_BY_ENTRIES:
         return {x: {()} for x in value.values()}
     key: Hashable = (it.signature, stage.kind, stage.layout, schedule.layouts[value])
     if stage.kind == "contract":
@@ -382,9 +385,6 @@ def text_of(stage: Stage, lines: list[Let], lows: dict[Value, int], schedule: Sc
     return tuple(parts)
 
 
-ALONE = ("contract", "scatter", "concat", "numpy")
-
-
 def put(stage: Stage, signatures: Signatures, schedule: Schedule) -> None:
     """Put a stage into the first kernel that it can join, or into a new one."""
     value, kernels = stage.value, schedule.kernels
@@ -408,7 +408,9 @@ def put(stage: Stage, signatures: Signatures, schedule: Schedule) -> None:
             why = why or reason
     if stage.kind == "concat":
         put_inside(stage, schedule)
-    kind = "pack" if stage.layout.panel else stage.kind if stage.kind in ALONE else "rows"
+    kind = (
+        "pack" if stage.layout.panel else "rows" if stage.kind in ("map", "reduce") else stage.kind
+    )
     rows = natural_rows(stage) if stage.kind == "reduce" else None
     kernels.append(Kernel(kind, stage.total, rows, [stage], {value: why} if why else {}))
     schedule.kernel_of[value] = len(kernels) - 1
