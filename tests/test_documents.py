@@ -14,6 +14,9 @@ from typing import Any
 
 import pytest
 
+from minigrad.compiler.codegen.deduplicate import FUNCTIONS
+from minigrad.compiler.graph.opset.base import OPSET
+from minigrad.compiler.graph.simplify import REWRITES
 from minigrad.compiler.target.toolchain import compiler
 from minigrad.dispatch import implementations
 from minigrad.ops.base import registry
@@ -38,12 +41,13 @@ SESSIONS = [document for document in DOCUMENTS if compiler() or document.name !=
 def registrations_undone() -> Iterator[None]:
     """Remove afterwards what the examples of the guide register."""
     importlib.import_module("minigrad.compiler.jit")  # which registers entries of its own
-    tables: list[dict[Any, Any]] = [registry, implementations]
-    before = [dict(table) for table in tables]
+    tables: list[dict[Any, Any]] = [registry, implementations, OPSET, FUNCTIONS]
+    before, rewrites = [dict(table) for table in tables], [*REWRITES]
     yield
     for table, entries in zip(tables, before, strict=True):
         table.clear()
         table.update(entries)
+    REWRITES[:] = rewrites
 
 
 @pytest.mark.unoptimized

@@ -51,8 +51,8 @@ class Simplifying:
         self.done: set[Value] = set()
 
     def __call__(self, value: Value) -> Value:
-        for step in (folding, algebra, composed, unrolled):
-            fresh = step(value)
+        for rewrite in REWRITES:
+            fresh = rewrite(value)
             if fresh is not value:
                 return self.of_new(fresh)
         value = self.once(self.signs(value))
@@ -454,6 +454,10 @@ COMPOSED: dict[str, Rewrite] = {
     "conv2d_weight": in_one_dtype,
     "conv2d_input": conv2d_input,
 }
+
+
+# In the order in which they are tried on each value.
+REWRITES: list[Rewrite] = [folding, algebra, composed, unrolled]
 
 
 # Common subexpressions
