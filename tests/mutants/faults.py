@@ -478,7 +478,7 @@ BUFFERS = [
         "True",
         of("written"),
     ),
-    Fault("schedule/aliases.py", "copied(x) if x in targets else x for", "x for", of("written")),
+    Fault("schedule/aliases.py", "copy_of(x) if x in targets else x for", "x for", of("written")),
     Fault(
         "schedule/aliases.py",
         "if x.op is None or x in seen:",
