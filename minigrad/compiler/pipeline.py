@@ -5,11 +5,9 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections import defaultdict
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
-from functools import cache, cached_property
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +20,10 @@ from minigrad.compiler.graph.layout import Layout
 from minigrad.compiler.graph.simplify import optimized
 from minigrad.compiler.loops.ir import Scratch
 from minigrad.compiler.report.statistics import (
-    DescribedCall,
-    DescribedKernel,
-    Description,
     described,
 )
+from minigrad.compiler.runtime.barriers import END, barrier_flags
+from minigrad.compiler.runtime.plan import Array, ByNumpy, Calls, Plan
 from minigrad.compiler.runtime.serialization import as_text, restored
 from minigrad.compiler.schedule.aliases import in_place, with_own_writes
 from minigrad.compiler.schedule.arena import arena
@@ -34,90 +31,7 @@ from minigrad.compiler.schedule.contractions import pack_operands
 from minigrad.compiler.schedule.fusion import Schedule, schedule_kernels
 from minigrad.compiler.target import costs
 from minigrad.compiler.target.toolchain import HERE, BuildError, begun, keep, kept, machine, runtime
-from minigrad.ops.base import Op, registry
-
-
-@dataclass
-class Array:
-    """Where an array is: the slot of its memory, an offset in bytes, its dtype and layout."""
-
-    slot: int
-    offset: int
-    dtype: str
-    layout: Layout
-
-
-@dataclass
-class Calls:
-    """Calls of kernels in the tables that runtime.c reads, and the largest number of arguments."""
-
-    rows: np.ndarray
-    slots: np.ndarray
-    offsets: np.ndarray
-    most: int
-
-    def is_sound(self, slots: int, kernels: int) -> bool:
-        rows, count = self.rows, len(self.slots)
-        return (
-            [x.dtype.str[1:] for x in (rows, self.slots, self.offsets)] == ["i4", "i4", "i8"]
-            and rows.ndim == 2
-            and rows.shape[1] == 4
-            and self.offsets.shape == (count,)
-            and bool(rows.min(initial=0) >= 0 and self.offsets.min(initial=0) >= 0)
-            and bool((rows[:, 0] < kernels).all() and (rows[:, 3] <= self.most).all())
-            and bool((rows[:, 2] + rows[:, 3] <= count).all())
-            and bool(((self.slots >= 0) & (self.slots < slots)).all())
-        )
-
-
-@dataclass
-class ByNumpy:
-    """An op that NumPy computes."""
-
-    op: str
-    inputs: list[Any]
-    attributes: dict[str, Any]
-    output: Array
-
-
-@dataclass
-class Plan:
-    """A program: its C sources, and the steps that it runs.
-
-    The arrays it works on have slots: first leaves of the graph and constants, then outputs, which
-    get new memory at each call, then the arena. `building`: the libraries of a plan that was just
-    made, as a future.
-    """
-
-    leaves: list[tuple[str, Any]] = field(default_factory=list)
-    outputs: list[Array | np.ndarray] = field(default_factory=list)
-    owned: list[Array] = field(default_factory=list)
-    steps: list[Calls | ByNumpy] = field(default_factory=list)
-    sources: list[str] = field(default_factory=list)
-    kernels: list[int] = field(default_factory=list)  # how many each source has
-    arena: int = 0
-    threads: int = 1
-    described: str = ""  # the description, as text: only explain reads it
-    building: Any = field(
-        default=None, init=False
-    )  # Future[tuple[list[ctypes.CDLL], float]] | None
-
-    @cached_property
-    def description(self) -> Description:
-        found: Description = restored(self.described, Description, DescribedKernel, DescribedCall)
-        return found
-
-    def is_sound(self) -> bool:
-        """Whether all numbers that C uses without checking them are within bounds."""
-        arrays = [*self.owned, *(x for x in self.outputs if isinstance(x, Array))]
-        arrays += [x.output for x in self.steps if isinstance(x, ByNumpy)]
-        slots, kernels = len(self.leaves) + len(self.owned) + 1, sum(self.kernels)
-        return (
-            all(0 <= x.slot < slots and x.offset >= 0 for x in arrays)
-            and len(self.sources) == len(self.kernels)
-            and all(x.op in registry for x in self.steps if isinstance(x, ByNumpy))
-            and all(x.is_sound(slots, kernels) for x in self.steps if isinstance(x, Calls))
-        )
+from minigrad.ops.base import Op
 
 
 def plan_of(graph: Graph) -> Plan:
@@ -195,8 +109,6 @@ def content_of(value: Value) -> Any:
 
 
 # Making a plan
-
-SHARED, WAIT, END = 1, 2, 4
 
 
 def made(graph: Graph) -> Plan:
@@ -324,7 +236,8 @@ def by_numpy(value: Value, places: Places) -> ByNumpy:
 
 
 def table_of(calls: list[Call], places: Places, threads: int) -> Calls:
-    flags = flags_of(calls, places) if threads > 1 else [END * call.ends for call in calls]
+    alone = threads == 1
+    flags = [END * x.ends for x in calls] if alone else barrier_flags(calls, places.span)
     rows: list[tuple[int, ...]] = []
     slots: list[int] = []
     offsets: list[int] = []
@@ -339,29 +252,3 @@ def table_of(calls: list[Call], places: Places, threads: int) -> Calls:
     return Calls(
         np.array(rows, np.int32), np.array(slots, np.int32), np.array(offsets, np.int64), most
     )
-
-
-def flags_of(calls: Sequence[Call], places: Places) -> list[int]:
-    """The flags of each call: whether threads share it, and whether it waits for earlier calls."""
-    found: list[int] = []
-    shared: list[Any] = []  # since all threads last waited
-    alone: list[Any] = []  # by the first thread: only what is shared waits for it
-    for call in calls:
-        before = (*shared, *alone) if call.shared else shared
-        here = [[places.span(x) for x in arrays] for arrays in (call.reads, call.writes)]
-        wait = any(conflict(here, other) for other in before)
-        if wait:
-            shared, alone = [], []
-        (shared if call.shared else alone).append(here)
-        found.append(SHARED * call.shared | WAIT * wait | END * call.ends)
-    return found
-
-
-def conflict(here: Any, before: Any) -> bool:
-    """Whether one call writes what the other reads or writes."""
-    (reads, writes), (read, written) = here, before
-    return meet(writes, written) or meet(writes, read) or meet(reads, written)
-
-
-def meet(some: list[tuple[int, int, int]], others: list[tuple[int, int, int]]) -> bool:
-    return any(s == t and a < d and c < b for s, a, b in some for t, c, d in others)

@@ -9,7 +9,6 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -20,30 +19,17 @@ from minigrad import Tensor, nn, optim
 from minigrad import functional as F
 from minigrad.compiler import compile
 from minigrad.compiler import pipeline as plan
-from minigrad.compiler.codegen.deduplicate import generate
 from minigrad.compiler.frontend.tracer import TraceError
 from minigrad.compiler.graph.ir import Graph, Value
 from minigrad.compiler.graph.layout import Layout, plain
 from minigrad.compiler.graph.opset.infer import apply
 from minigrad.compiler.graph.simplify import constant
 from minigrad.compiler.jit import traced_steadily
-from minigrad.compiler.pipeline import (
-    Array,
-    ByNumpy,
-    Calls,
-    Plan,
-    conflict,
-    digest,
-    flags_of,
-    made,
-    plan_in,
-    plan_of,
-)
+from minigrad.compiler.pipeline import digest, made, plan_in, plan_of
+from minigrad.compiler.runtime.plan import Array, ByNumpy, Calls, Plan
 from minigrad.compiler.runtime.serialization import as_text, restored
-from minigrad.compiler.schedule.aliases import in_place
 from minigrad.compiler.target import toolchain as build
 from minigrad.ops.base import registry
-from tests.compiler.schedule.test_fusion import MACHINE, scheduled
 from tests.compiler.test_jit import X, Y, agree, network, stepper
 
 
@@ -469,13 +455,14 @@ import numpy as np
 from minigrad import nn, optim
 from minigrad.compiler.target import toolchain as build
 from minigrad.compiler import pipeline as plan
+from minigrad.compiler.runtime.plan import Calls
 from tests.compiler.end_to_end import test_networks
 build.FLAGS.append("-O0")
 real, digest = plan.made, hashlib.sha256()
 
 def shown(graph):
     found = real(graph)
-    calls = [(x.rows, x.slots, x.offsets) for x in found.steps if isinstance(x, plan.Calls)]
+    calls = [(x.rows, x.slots, x.offsets) for x in found.steps if isinstance(x, Calls)]
     digest.update(repr((found.sources, found.outputs, found.owned, found.description)).encode())
     digest.update(b"".join(x.tobytes() for call in calls for x in call))
     return found
@@ -519,71 +506,6 @@ def test_planning_leaves_nothing_for_the_collector(cache: Path) -> None:
         assert gc.collect() < 100
     finally:
         gc.enable()
-
-
-# Which calls wait for which
-
-
-def test_calls_wait_for_what_was_written_by_others() -> None:
-    read, write = [(0, 0, 64)], [(0, 32, 96)]
-    none: list[Any] = []
-    assert conflict((none, write), (none, read)) and conflict((read, none), (none, write))
-    assert conflict((none, write), (read, none)) and not conflict((read, none), (read, none))
-    assert not conflict((none, [(0, 64, 96)]), (none, read))  # they only touch
-    assert not conflict((none, [(1, 0, 64)]), (none, read))  # of another array
-
-
-def test_a_shared_call_waits_for_what_the_first_thread_wrote() -> None:
-    """And a call of the first thread alone does not: it comes after what that did before."""
-    x, y, z = leaf(64), leaf(64), leaf(64)
-    spans = {x: (0, 0, 256), y: (0, 256, 512), z: (0, 512, 768)}
-    places: Any = SimpleNamespace(span=spans.__getitem__)
-
-    def waits(*calls: tuple[bool, Value, Value]) -> list[bool]:
-        made: Any = [
-            SimpleNamespace(shared=shared, reads=[read], writes=[written], ends=False)
-            for shared, read, written in calls
-        ]
-        return [bool(flag & plan.WAIT) for flag in flags_of(made, places)]
-
-    assert waits((False, x, y), (True, y, z)) == [False, True]
-    assert waits((False, x, y), (False, y, z)) == [False, False]
-    assert waits((False, x, y), (True, x, z)) == [False, False]
-    assert waits((True, x, y), (False, y, z), (True, z, x)) == [False, True, True]
-
-
-def test_each_shared_call_waits_once_for_what_it_needs() -> None:
-    """A call that reads what threads wrote in parts waits; one that does not, goes on."""
-    machine = build.Machine(MACHINE.vector, MACHINE.registers, 2)
-    x, y = (np.ones((300, 200), np.float32) for _ in range(2))
-
-    def f(x: Any, y: Any) -> Any:
-        a, b = np.exp(x), np.sin(y.T)  # apart from each other
-        return a, b, np.sum(a), np.sum(b, axis=0)[:200] + a[::-1], b @ a
-
-    it = scheduled(f, x, y)
-    code = generate(it, in_place(it), machine)
-    calls: Any = [call for call in code.calls if not isinstance(call, Value)]
-    places = plan.Places(it, {}, code, [], plan.Plan())
-    flags = flags_of(calls, places)
-    waited = False
-    for k, (call, flag) in enumerate(zip(calls, flags, strict=True)):
-        assert bool(flag & plan.SHARED) is call.shared
-        before = [c for c in calls[:k] if c.shared]
-        used = {*call.reads, *call.writes}
-        needs = any(used & {*c.writes} for c in before)
-        if flag & plan.WAIT:
-            assert any(conflict(spans(call, places), spans(c, places)) for c in calls[:k])
-            waited = True
-        elif needs:
-            # Then there was one since that all waited at.
-            first = min(j for j, c in enumerate(calls[:k]) if used & {*c.writes})
-            assert any(other & plan.WAIT for other in flags[first + 1 : k])
-    assert waited and sum(call.shared for call in calls) >= 2 and not flags[0] & plan.WAIT
-
-
-def spans(call: Any, places: Any) -> Any:
-    return [[places.span(x) for x in arrays] for arrays in (call.reads, call.writes)]
 
 
 def test_little_work_is_done_by_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,8 +26,8 @@ def of(name: str) -> str:
 
 GRAPHS = of("graphs")
 ALIKE = f"{of('unrolled_loops')} tests/compiler/schedule/test_fusion.py"
-WAITS = """tests/compiler/test_pipeline.py::test_calls_wait_for_what_was_written_by_others
-tests/compiler/test_pipeline.py::test_each_shared_call_waits_once_for_what_it_needs"""
+WAITS = """tests/compiler/runtime/test_barriers.py::test_calls_wait_for_what_was_written_by_others
+tests/compiler/runtime/test_barriers.py::test_each_shared_call_waits_once_for_what_it_needs"""
 
 INDEX_EDGES = (
     "tests/compiler/end_to_end/test_edges.py::test_permuted_and_negative_indices_and_mixed_dtypes"
@@ -455,15 +455,15 @@ BUFFERS = [
         GRAPHS,
     ),
     Fault(
-        "pipeline.py",
-        "before = (*shared, *alone) if call.shared else shared",
-        "before = shared",
-        "tests/compiler/test_pipeline.py::test_a_shared_call_waits_for_what_the_first_thread_wrote",
+        "runtime/barriers.py",
+        "earlier = (*shared, *alone) if call.shared else shared",
+        "earlier = shared",
+        "tests/compiler/runtime/test_barriers.py::test_a_shared_call_waits_for_what_the_first_thread_wrote",
     ),
     Fault(
-        "pipeline.py",
-        "return meet(writes, written) or meet(writes, read) or meet(reads, written)",
-        "return meet(writes, written) or meet(reads, written)",
+        "runtime/barriers.py",
+        "return overlap(writes, written) or overlap(writes, read) or overlap(reads, written)",
+        "return overlap(writes, written) or overlap(reads, written)",
         WAITS,
     ),
     Fault(

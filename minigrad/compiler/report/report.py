@@ -20,9 +20,9 @@ from minigrad.compiler.codegen.c import source_of
 from minigrad.compiler.graph.ir import Shape, Value
 from minigrad.compiler.graph.opset.base import OPSET
 from minigrad.compiler.graph.opset.reductions import OfAxis
-from minigrad.compiler.pipeline import ByNumpy
 from minigrad.compiler.report.page import page
 from minigrad.compiler.report.statistics import Description
+from minigrad.compiler.runtime.plan import ByNumpy
 from minigrad.compiler.specialization import Version
 from minigrad.compiler.target.toolchain import machine
 from minigrad.errors import ArgumentError

@@ -10,7 +10,8 @@ import numpy as np
 
 from minigrad.compiler.graph.ir import Graph, Value
 from minigrad.compiler.graph.layout import Layout
-from minigrad.compiler.pipeline import Array, ByNumpy, Calls, constants_of, plan_of
+from minigrad.compiler.pipeline import constants_of, plan_of
+from minigrad.compiler.runtime.plan import Array, ByNumpy, Calls
 from minigrad.compiler.runtime.python_code import written_out
 from minigrad.compiler.target.toolchain import begun, release, runtime
 from minigrad.errors import IndexingError

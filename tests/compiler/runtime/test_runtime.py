@@ -24,7 +24,7 @@ import minigrad
 from minigrad import Tensor, nn, optim
 from minigrad import functional as F
 from minigrad.compiler import compile
-from minigrad.compiler.pipeline import Calls
+from minigrad.compiler.runtime.plan import Calls
 from minigrad.transforms import leaves_of
 
 def array(x):

@@ -1,0 +1,97 @@
+"""Plans: programs as plain data, which is what the cache stores and what `Program` runs."""
+
+from __future__ import annotations
+
+import ctypes
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from minigrad.compiler.graph.layout import Layout
+from minigrad.compiler.report.statistics import DescribedCall, DescribedKernel, Description
+from minigrad.compiler.runtime.serialization import restored
+from minigrad.ops.base import registry
+
+
+@dataclass
+class Array:
+    """Where an array is: the slot of its memory, an offset in bytes, its dtype and layout."""
+
+    slot: int
+    offset: int
+    dtype: str
+    layout: Layout
+
+
+@dataclass
+class Calls:
+    """Calls of kernels in the tables that runtime.c reads, and the largest number of arguments."""
+
+    rows: np.ndarray
+    slots: np.ndarray
+    offsets: np.ndarray
+    most: int
+
+    def is_sound(self, slots: int, kernels: int) -> bool:
+        rows, count = self.rows, len(self.slots)
+        return (
+            [x.dtype.str[1:] for x in (rows, self.slots, self.offsets)] == ["i4", "i4", "i8"]
+            and rows.ndim == 2
+            and rows.shape[1] == 4
+            and self.offsets.shape == (count,)
+            and bool(rows.min(initial=0) >= 0 and self.offsets.min(initial=0) >= 0)
+            and bool((rows[:, 0] < kernels).all() and (rows[:, 3] <= self.most).all())
+            and bool((rows[:, 2] + rows[:, 3] <= count).all())
+            and bool(((self.slots >= 0) & (self.slots < slots)).all())
+        )
+
+
+@dataclass
+class ByNumpy:
+    """An op that NumPy computes."""
+
+    op: str
+    inputs: list[Any]
+    attributes: dict[str, Any]
+    output: Array
+
+
+@dataclass
+class Plan:
+    """A program: its C sources, and the steps that it runs.
+
+    The arrays it works on have slots: first leaves of the graph and constants, then outputs, which
+    get new memory at each call, then the arena. `building`: the libraries of a plan that was just
+    made, as a future.
+    """
+
+    leaves: list[tuple[str, Any]] = field(default_factory=list)
+    outputs: list[Array | np.ndarray] = field(default_factory=list)
+    owned: list[Array] = field(default_factory=list)
+    steps: list[Calls | ByNumpy] = field(default_factory=list)
+    sources: list[str] = field(default_factory=list)
+    kernels: list[int] = field(default_factory=list)  # how many each source has
+    arena: int = 0
+    threads: int = 1
+    described: str = ""  # the description, as text: only explain reads it
+    building: Future[tuple[list[ctypes.CDLL], float]] | None = field(default=None, init=False)
+
+    @cached_property
+    def description(self) -> Description:
+        found: Description = restored(self.described, Description, DescribedKernel, DescribedCall)
+        return found
+
+    def is_sound(self) -> bool:
+        """Whether all numbers that C uses without checking them are within bounds."""
+        arrays = [*self.owned, *(x for x in self.outputs if isinstance(x, Array))]
+        arrays += [x.output for x in self.steps if isinstance(x, ByNumpy)]
+        slots, kernels = len(self.leaves) + len(self.owned) + 1, sum(self.kernels)
+        return (
+            all(0 <= x.slot < slots and x.offset >= 0 for x in arrays)
+            and len(self.sources) == len(self.kernels)
+            and all(x.op in registry for x in self.steps if isinstance(x, ByNumpy))
+            and all(x.is_sound(slots, kernels) for x in self.steps if isinstance(x, Calls))
+        )
