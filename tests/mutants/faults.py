@@ -256,7 +256,12 @@ INDICES = [
         'Condition(i, "<", before + n + 1)',
         GRAPHS,
     ),
-    Fault("loops/lowering.py", 'f") < {bound} ? {yes}', 'f") <= {bound} ? {yes}', GRAPHS),
+    Fault(
+        "loops/lowering.py",
+        'Apply("<", (i, number(bound)))',
+        'Apply("<", (i, number(bound + 1)))',
+        GRAPHS,
+    ),
     Fault(
         "graph/opset/indexing.py",
         "i + -low if step > 0 else i * -1 + high",
@@ -277,8 +282,8 @@ INDICES = [
     ),
     Fault(
         "loops/lowering.py",
-        "found.append(frozenset([ROW]))",
-        "pass",
+        "return depends | {ROW} if own else depends",
+        "return depends",
         "tests/compiler/end_to_end/test_networks.py",
     ),
     Fault("codegen/c.py", "if (i < 0) i += n;", "", of("added_where_an_index_says")),
@@ -361,14 +366,14 @@ FUSION = [
     ),
     Fault(
         "codegen/row_kernels.py",
-        'literal(info.min + 1, dtype) + " - 1" if start < 0',
-        '"0" if start < 0',
+        "Number.of(info.min if start < 0",
+        "Number.of(info.min + 1 if start < 0",
         of("extremes_of_integers"),
     ),
     Fault(
         "codegen/row_kernels.py",
-        " || ({x} != {x} && {total} == {total})",
-        "",
+        'better = Apply("or", (Apply(sign, (x, total)), first_nan))',
+        "better = Apply(sign, (x, total))",
         of("largest_with_nan_and_ties"),
     ),
     Fault(
@@ -395,7 +400,12 @@ FUSION = [
         "return k, loops[k].extent",
         "tests/compiler/end_to_end/test_accuracy.py",
     ),
-    Fault("codegen/matmul_kernels.py", "(tile < {more} ? tile : {more})", "tile", of("tails")),
+    Fault(
+        "codegen/matmul_kernels.py",
+        'Apply("({0})", (least("tile", more),))',
+        'Expr({Var("tile", count): 1})',
+        of("tails"),
+    ),
     Fault(
         "codegen/matmul_kernels.py",
         'For(self.c, body, high="columns", simd=lanes)',
@@ -404,14 +414,14 @@ FUSION = [
     ),
     Fault(
         "codegen/copy_kernels.py",
-        'Accumulate(there, "+", (name,))',
-        "Store(there, (name,))",
+        'Accumulate(there, "+", name)',
+        "Store(there, name)",
         of("added_where_an_index_says"),
     ),
     Fault(
         "codegen/copy_kernels.py",
-        '[Store(fill, ("0",))]',
-        '[Store(fill, ("1",))]',
+        "[Store(fill, Number.of(0, value.dtype))]",
+        "[Store(fill, Number.of(1, value.dtype))]",
         of("added_where_an_index_says"),
     ),
     Fault(

@@ -1,4 +1,4 @@
-"""The C of a kernel, from its loop IR: the one file that knows C's syntax of statements.
+"""The C of a kernel, from its loop IR: the one file that knows C's syntax.
 
 A kernel is a function over one table of pointers. Arrays are numbered in the order of their first
 use, and an offset that all accesses to an array share is left to the caller: so kernels that do the
@@ -12,31 +12,44 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+import numpy as np
+
 from minigrad.compiler.graph.ir import Value
 from minigrad.compiler.loops.ir import (
+    DTYPES,
     Access,
     Accumulate,
+    Apply,
+    Expression,
     For,
     If,
     Let,
+    Number,
     Prefetch,
     Scratch,
     Statement,
     Store,
     Variable,
-    parts_of,
+    expressions_in,
     walk,
 )
-from minigrad.compiler.loops.lowering import ctype
 from minigrad.compiler.loops.verify import verify
 from minigrad.compiler.target.toolchain import HERE
 
-# An accumulator {0} after one more entry {1}.
-COMBINE = {
-    "+": "{0} + {1}",
-    "*": "{0} * {1}",
-    "|": "{0} | ({1})",
-    "&": "{0} & ({1})",
+NAMED = {"float32": "float", "float64": "double", "bool": "bool"}
+C_TYPES = {dtype: NAMED.get(dtype.name, f"{dtype}_t") for dtype in DTYPES}
+
+FUNCTIONS = {
+    "select": "choose({0}, {1}, {2})",  # both are evaluated
+    "if": "{0} ? {1} : {2}",
+    "clamp": "CLAMP({0}, {1})",  # to 0 up to below {1}
+    "look up": "looked_up({0}, {1}, bad)",  # an index that may be negative or out of range
+    **{relation: f"({{0}} {relation} {{1}})" for relation in ("<", ">", ">=", "==", "!=")},
+    **{f"cast {dtype}": f"({kind}){{0}}" for dtype, kind in C_TYPES.items()},
+    **{op: f"({{0}}) {op} {{1}}" for op in ("/", "%")},
+    **{op: f"{{0}} {op} {{1}}" for op in ("+", "-", "*", "&", "|")},
+    "or": "{0} || {1}",
+    # An accumulator {0} after one more entry {1}.
     "max": "{1} > {0} ? {1} : {0}",
     "min": "{1} < {0} ? {1} : {0}",
 }
@@ -112,14 +125,14 @@ class Printer:
         self.offsets: dict[Any, int] = {}
         self.written: set[Any] = set()
         # Of local arrays: their types, and those that are read or written by vectors.
-        self.types: dict[Any, str] = {}
+        self.types: dict[Any, np.dtype[Any]] = {}
         self.by_vectors: set[Any] = set()
         for statement in walk(statements):
             if isinstance(statement, Variable):
                 self.types[statement.name] = statement.type
-            for part in parts_of(statement):
-                if isinstance(part, Access):
-                    self.use(part)
+            for operand in expressions_in(statement):
+                if isinstance(operand, Access):
+                    self.use(operand)
             if isinstance(statement, Store | Accumulate) and isinstance(statement.target, Access):
                 self.written.add(self.array(statement.target))
         self.names = {array: f"a{k}" for k, array in enumerate(self.offsets)}
@@ -152,26 +165,28 @@ class Printer:
 
     def statement(self, it: Statement) -> list[str]:
         if isinstance(it, Let):
-            return [f"const {it.type} {it.name} = {self.value(it.value)};"]
+            return [f"const {ctype(it.type, it.lanes)} {it.name} = {self.text(it.value)};"]
         if isinstance(it, Variable):
             return [self.variable(it)]
         if isinstance(it, Store):
-            return [f"{self.part(it.target)} = {self.value(it.value)};"]
+            return [f"{self.text(it.target)} = {self.text(it.value)};"]
         if isinstance(it, Accumulate):
-            target = self.part(it.target)
-            return [f"{target} = {COMBINE[it.combine].format(target, self.value(it.value))};"]
+            target, value = self.text(it.target), self.text(it.value)
+            return [f"{target} = {FUNCTIONS[it.combine].format(target, value)};"]
         if isinstance(it, Prefetch):
-            return [f"__builtin_prefetch(&{self.part(it.access)});"]
+            return [f"__builtin_prefetch(&{self.text(it.access)});"]
         if isinstance(it, If):
             otherwise = ["} else {", *self.inner(it.otherwise)] if it.otherwise else []
-            return [f"if ({self.value(it.condition)}) {{", *self.inner(it.body), *otherwise, "}"]
+            return [f"if ({self.text(it.condition)}) {{", *self.inner(it.body), *otherwise, "}"]
         return self.loop(it)
 
     def variable(self, it: Variable) -> str:
+        kind = ctype(it.type, it.lanes)
         if it.size:
             aligned = " __attribute__((aligned(64)))" * (it.name in self.by_vectors)
-            return f"{it.type} {it.name}[{it.size}]{aligned};"
-        return f"{it.type} {it.name} = {self.value(it.value) or '{0}'};"
+            return f"{kind} {it.name}[{it.size}]{aligned};"
+        zero = "{0}" if it.lanes else "0"
+        return f"{kind} {it.name} = {zero if it.value is None else self.text(it.value)};"
 
     def loop(self, it: For) -> list[str]:
         v = it.variable
@@ -188,21 +203,44 @@ class Printer:
             lines.append(f"  const int64_t {v.name}_end = {end} < {high} ? {end} : {high};")
         return [*lines, *self.inner(it.body), "}"]
 
-    def value(self, parts: Iterable[Any]) -> str:
-        return "".join(map(self.part, parts))
+    def text(self, it: Expression) -> str:
+        if isinstance(it, Apply):
+            texts = [self.text(x) for x in it.arguments]
+            return FUNCTIONS.get(it.function, it.function).format(*texts)
+        if isinstance(it, Number):
+            return literal(it)
+        return self.access(it) if isinstance(it, Access) else str(it)
 
-    def part(self, part: Any) -> str:
-        if not isinstance(part, Access):
-            return str(part)
-        array, place = self.array(part), part.place
+    def access(self, it: Access) -> str:
+        array, place = self.array(it), it.place
         if place is None:
             return str(array)
         if isinstance(array, str):
-            text, kind = f"{array}[{place}]", self.types.get(array, "")
+            text, dtype = f"{array}[{place}]", self.types.get(array)
         else:
             text = f"{self.names[array]}[{place + -self.offsets[array]}]"
-            kind = ctype(array.dtype)
-        if not part.lanes:
+            dtype = array.dtype
+        if not it.lanes or dtype is None:
             return text
         const = "" if array in self.written or array in self.types else "const "
-        return f"*({const}vec_{kind} *)&{text}"
+        return f"*({const}{ctype(dtype, it.lanes)} *)&{text}"
+
+
+def ctype(dtype: np.dtype[Any], lanes: int = 0) -> str:
+    return f"vec_{C_TYPES[dtype]}" if lanes else C_TYPES[dtype]
+
+
+def literal(number: Number) -> str:
+    """A number in C."""
+    text, dtype = number.text, number.dtype
+    if dtype.kind == "f":
+        if not text.lstrip("-")[0].isdigit():
+            text = {"nan": "NAN", "inf": "INFINITY", "-inf": "(-INFINITY)"}[text]
+            return text if dtype == np.float32 else f"((double){text})"
+        text += "f" if dtype == np.float32 else ""
+        return f"({text})" if text.startswith("-") else text
+    if dtype.kind == "b":
+        return str(int(text == "True"))
+    if dtype.itemsize < 8:
+        return f"({text})"
+    return f"({text}LL)" if int(text) > np.iinfo(dtype).min else f"({int(text) + 1}LL - 1)"

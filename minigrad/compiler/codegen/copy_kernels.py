@@ -11,9 +11,19 @@ from minigrad.compiler.codegen.c import Function, function
 from minigrad.compiler.graph.affine import Expr, Var, flat, variable
 from minigrad.compiler.graph.ir import Value
 from minigrad.compiler.graph.opset.indexing import arrays_of
-from minigrad.compiler.loops.ir import Access, Accumulate, For, Let, Statement, Store, substituted
-from minigrad.compiler.loops.lowering import Body, ctype
-from minigrad.compiler.loops.passes import merged, nest
+from minigrad.compiler.loops.ir import (
+    Access,
+    Accumulate,
+    Apply,
+    For,
+    Let,
+    Number,
+    Statement,
+    Store,
+    substituted,
+)
+from minigrad.compiler.loops.lowering import INDEX, Body
+from minigrad.compiler.loops.passes import least, merged, nest
 from minigrad.compiler.schedule.fusion import Kernel, Schedule, unreshaped
 from minigrad.compiler.target import costs
 from minigrad.compiler.target.toolchain import Machine
@@ -37,9 +47,9 @@ def scatter_function(
     ]
     name = body.read(g, (*spots, *rest))
     there, fill = (Access(value, layout.address((*first, *rest))) for first in (tuple(rows), zeros))
-    added: list[Statement] = [*body.lines, Accumulate(there, "+", (name,))]
+    added: list[Statement] = [*body.lines, Accumulate(there, "+", name)]
     statements = [
-        *loops_over((*zeros, *rest), [Store(fill, ("0",))], rest),
+        *loops_over((*zeros, *rest), [Store(fill, Number.of(0, value.dtype))], rest),
         *loops_over((*spots, *rest), added, rest),
     ]
     return function(statements, alias)
@@ -70,9 +80,9 @@ def concat_function(
             body = Body(schedule.load, f"t{k}_")
             name = body.read(x, index)
             there = tuple(i + start if a == axis else i for a, i in enumerate(index))
-            cast = "" if x.dtype == value.dtype else f"({ctype(value.dtype)})"
+            cast = name if x.dtype == value.dtype else Apply(f"cast {value.dtype}", (name,))
             target = Access(value, layout.address(there))
-            copied: list[Statement] = [*body.lines, Store(target, (cast, name))]
+            copied: list[Statement] = [*body.lines, Store(target, cast)]
             loops, new = merged(places, copied)
             statements += nest(loops, substituted(copied, new))
         start += x.shape[axis]
@@ -98,14 +108,14 @@ def pack_function(
     name = body.read(value, layout.index(places))
     target = Access(value, flat(places, layout.extents))
     n, width = value.shape[layout.order[-1]], layout.panel
-    copied = For(column, [*body.lines, Store(target, (name,))], independent=True)
+    copied = For(column, [*body.lines, Store(target, name)], independent=True)
     statements: list[Statement] = [copied]
     if n % width:
         left = Expr({}, n) + Expr(places[layout.at].terms, 0) * -width
         statements = [
-            Let("left", "int64_t", (left,)),
-            Let("columns", "int64_t", (f"left < {width} ? left : {width}",)),
+            Let("left", INDEX, left),
+            Let("columns", INDEX, least("left", width)),
             replace(copied, high="columns"),
-            For(column, [Store(target, ("0",))], low="columns"),
+            For(column, [Store(target, Number.of(0, value.dtype))], low="columns"),
         ]
     return function(nest([v for e in outer for v in e.terms], statements, grain=1), alias)

@@ -10,27 +10,32 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import reduce
+
+import numpy as np
 
 from minigrad.compiler.codegen.c import Function, function
-from minigrad.compiler.graph.affine import ZERO, Expr, Index, Known, Var, flat, unflat
+from minigrad.compiler.graph.affine import ZERO, Expr, Index, Known, Var, flat, number, unflat
 from minigrad.compiler.graph.ir import Value
 from minigrad.compiler.graph.opset.contractions import Contraction, extent
 from minigrad.compiler.loops.ir import (
     Access,
     Accumulate,
+    Apply,
+    Expression,
     For,
     If,
     Let,
-    Parts,
     Prefetch,
     Scratch,
     Statement,
     Store,
     Variable,
+    operands,
     substituted,
 )
-from minigrad.compiler.loops.lowering import Body, ctype
-from minigrad.compiler.loops.passes import hoisted, nest, part_of
+from minigrad.compiler.loops.lowering import INDEX, Body
+from minigrad.compiler.loops.passes import hoisted, least, nest, part_of
 from minigrad.compiler.schedule.contractions import width_of
 from minigrad.compiler.schedule.fusion import Kernel, Schedule
 from minigrad.compiler.target import costs
@@ -105,9 +110,8 @@ def access(operand: tuple[Value, Index], schedule: Schedule) -> Access:
     body = Body(schedule.load)
     body.read(*operand)
     (line,) = body.lines
-    (part,) = line.value
-    assert isinstance(part, Access)
-    return part
+    assert isinstance(line.value, Access)
+    return line.value
 
 
 def loops_of(tiles: Tiles) -> tuple[list[Var], int]:
@@ -150,10 +154,11 @@ class Depth:
         v, *rest = self.loops[self.blocked :]
         return [For(v, nest(rest, statements), f"{v.name}b", f"{v.name}b_end")]
 
-    def is_first(self) -> str:
+    def is_first(self) -> Expression:
         """Whether it is the first part."""
         names = [*(v.name for v in self.loops[: self.blocked]), f"{self.loops[self.blocked].name}b"]
-        return " && ".join(f"{name} == 0" for name in names)
+        zero: list[Expression] = [Apply("==", (name, number(0))) for name in names]
+        return reduce(lambda a, b: Apply("&", (a, b)), zero)
 
 
 def depth_of(tiles: Tiles, over: list[Var]) -> Depth:
@@ -172,13 +177,14 @@ def over_tiles(
     """The loops over tiles, in which `row` is the first row of a tile, and `rows` their number."""
     rows, count = tiles.it.rows, tiles.count
     base, more = divmod(rows, count)
-    first, number = f"tile*{base}", str(base)
-    if count == 1:
-        first, number = "0", str(rows)
-    elif more:
-        first += f" + (tile < {more} ? tile : {more})"
-        number += f" + (tile < {more})"
-    body = [Let("row", "int64_t", (first,)), Let("rows", "int64_t", (number,)), *body]
+    first: Expression = number(0)
+    many: Expression = number(rows)
+    if count > 1:
+        first, many = Expr({Var("tile", count): base}), number(base)
+    if more:
+        first = Apply("+", (first, Apply("({0})", (least("tile", more),))))
+        many = Apply("+", (many, Apply("<", ("tile", number(more)))))
+    body = [Let("row", INDEX, first), Let("rows", INDEX, many), *body]
     for k, v in reversed(list(enumerate(loops))):
         body = [For(v, body, grain=int(k == shared))]
     return body
@@ -196,7 +202,7 @@ def tile_sums(tiles: Tiles, depth: Depth) -> list[Statement]:
     """The sums of a tile, all parts of it."""
     sums = depth.around(part_sums(tiles, depth))
     size = tiles.most * tiles.width
-    return [Variable("z", "double", size=size), *sums] if in_parts(tiles) else sums
+    return [Variable("z", np.dtype(np.float64), size=size), *sums] if in_parts(tiles) else sums
 
 
 def part_sums(tiles: Tiles, depth: Depth) -> list[Statement]:
@@ -205,10 +211,10 @@ def part_sums(tiles: Tiles, depth: Depth) -> list[Statement]:
     statements: list[Statement] = []
     if not direct_store(tiles):
         size = (base + (more > 0)) * tiles.width
-        statements.append(Variable(part_name(tiles), ctype(tiles.value.dtype), size=size))
+        statements.append(Variable(part_name(tiles), tiles.value.dtype, size=size))
     sums = register_sums(tiles, base, depth)
     if more:
-        sums = [If((f"tile < {more}",), register_sums(tiles, base + 1, depth), sums)]
+        sums = [If(Apply("<", ("tile", number(more))), register_sums(tiles, base + 1, depth), sums)]
     return [*statements, *sums]
 
 
@@ -229,7 +235,7 @@ def part_name(tiles: Tiles) -> str:
 
 def register_sums(tiles: Tiles, rows: int, depth: Depth) -> list[Statement]:
     """Sums of `rows` by `width` entries, in vector registers; and where they are stored."""
-    it, vectors, kind = tiles.it, tiles.width // tiles.lanes, ctype(tiles.value.dtype)
+    it, vectors, dtype = tiles.it, tiles.width // tiles.lanes, tiles.value.dtype
     every = [(r, v) for r in range(rows) for v in range(vectors)]
     panel = Expr({Var("panel", tiles.panels): tiles.width})
     (column,), (row,) = it.column.terms, it.row.terms
@@ -238,12 +244,15 @@ def register_sums(tiles: Tiles, rows: int, depth: Depth) -> list[Statement]:
     step: list[Statement] = []
     for v in range(vectors):
         loaded = replace(tiles.y, place=place + v * tiles.lanes, lanes=tiles.lanes)
-        step.append(Let(f"y{v}", f"vec_{kind}", (loaded,)))
+        step.append(Let(f"y{v}", dtype, loaded, lanes=tiles.lanes))
     for r in range(rows):
-        number = replace(tiles.x, place=tiles.x.place.replaced({row: Expr({ROW: 1}, r)}))
-        step.append(Let(f"x{r}", kind, (number,)))
-        step += [Accumulate(f"s{r}_{v}", "+", (f"y{v} * x{r}",)) for v in range(vectors)]
-    statements: list[Statement] = [Variable(f"s{r}_{v}", f"vec_{kind}") for r, v in every]
+        scalar = replace(tiles.x, place=tiles.x.place.replaced({row: Expr({ROW: 1}, r)}))
+        step.append(Let(f"x{r}", dtype, scalar))
+        for v in range(vectors):
+            step.append(Accumulate(f"s{r}_{v}", "+", Apply("*", (f"y{v}", f"x{r}"))))
+    statements: list[Statement] = [
+        Variable(f"s{r}_{v}", dtype, lanes=tiles.lanes) for r, v in every
+    ]
     statements += depth.inner(step)
     for r, v in every:
         spot = Expr({}, r * tiles.width + v * tiles.lanes)
@@ -252,11 +261,11 @@ def register_sums(tiles: Tiles, rows: int, depth: Depth) -> list[Statement]:
             index = index_of(tiles, Expr({ROW: 1}, r), panel + v * tiles.lanes)
             place = tiles.schedule.layouts[tiles.value].address(index)
             target = Access(tiles.value, place, lanes=tiles.lanes)
-        statements.append(Store(target, (f"s{r}_{v}",)))
+        statements.append(Store(target, f"s{r}_{v}"))
     if in_parts(tiles):
         entry = Var("entry", rows * tiles.width)
         part, total = Access("part", Expr({entry: 1})), moved(depth.z, Expr({entry: 1}))
-        both = (f"{depth.is_first()} ? ", part, " : ", total, " + ", part)
+        both = Apply("if", (depth.is_first(), part, Apply("+", (total, part))))
         statements.append(For(entry, [Store(total, both)], simd=()))
     return statements
 
@@ -300,12 +309,12 @@ class Epilogue:
             name = self.body.read(value, place)
             if value in tiles.schedule.stored:
                 target = Access(value, tiles.schedule.layouts[value].address(place))
-                self.stores.append(Store(target, (name,)))
+                self.stores.append(Store(target, name))
         self.inner, self.first = hoisted(self.body.lines)
 
-    def load(self, value: Value, index: Index) -> Parts | None:
+    def load(self, value: Value, index: Index) -> Access | None:
         if value is self.tiles.value:
-            return (replace(self.z, own=True),)
+            return replace(self.z, own=True)
         if value in self.tiles.schedule.kernel_of and any(
             s.value is value for s in self.tiles.kernel.stages
         ):
@@ -322,7 +331,7 @@ class Epilogue:
         found = {
             part.array: part.place.replaced(self.new).replaced({self.c: ZERO})
             for line in self.body.lines
-            for part in line.value
+            for part in operands(line.value)
             if isinstance(part, Access) and part.place and isinstance(part.array, Value)
             if {*self.new} <= part.place.variables() and {*part.place.terms} <= loops
         }
@@ -338,10 +347,9 @@ class Epilogue:
         if tiles.whole:
             return [For(self.r, [For(self.c, body, simd=())], high="rows")]
         lanes = () if tiles.it.columns > 1 else None  # one column: its index is not in any place
-        left = f"{tiles.it.columns} - panel*{tiles.width}"
-        least = f"rest < {tiles.width} ? rest : {tiles.width}"
+        left = Expr({Var("panel", tiles.panels): -tiles.width}, tiles.it.columns)
         return [
-            Let("rest", "int64_t", (left,)),
-            Let("columns", "int64_t", (least,)),
+            Let("rest", INDEX, left),
+            Let("columns", INDEX, least("rest", tiles.width)),
             For(self.r, [For(self.c, body, high="columns", simd=lanes)], high="rows"),
         ]

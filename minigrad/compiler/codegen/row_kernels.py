@@ -16,6 +16,7 @@ from minigrad.compiler.graph.affine import (
     Var,
     common_factors,
     flat,
+    number,
     unflat,
     variable,
 )
@@ -25,21 +26,27 @@ from minigrad.compiler.loops.ir import (
     ROW,
     Access,
     Accumulate,
+    Apply,
+    Expression,
     For,
     If,
     Let,
-    Parts,
+    Number,
+    Operand,
     Scratch,
     Statement,
     Store,
+    Target,
     Variable,
     substituted,
 )
-from minigrad.compiler.loops.lowering import Body, ctype, literal
+from minigrad.compiler.loops.lowering import INDEX, Body
 from minigrad.compiler.loops.passes import blocks, hoisted, merged, nest, part_of, vectorised
 from minigrad.compiler.schedule.fusion import Kernel, Schedule, Stage, mode, split_at
 from minigrad.compiler.target import costs
 from minigrad.compiler.target.toolchain import Machine
+
+FLAG, WIDE = np.dtype(np.int32), np.dtype(np.float64)
 
 
 @dataclass(eq=False)
@@ -65,7 +72,7 @@ class Rows:
     loops: list[Loop] = field(default_factory=list)
     home: dict[Value, int] = field(default_factory=dict)
     places: dict[Value, Index] = field(default_factory=dict)
-    names: dict[Value, str] = field(default_factory=dict)
+    names: dict[Value, Operand] = field(default_factory=dict)
 
     @property
     def is_flat(self) -> bool:
@@ -171,7 +178,7 @@ def inner_extents(stage: Stage, it: Rows) -> tuple[int, ...]:
     return tuple(n for n in inner if n != 1)
 
 
-def load(value: Value, index: Index, it: Rows) -> Parts | None:
+def load(value: Value, index: Index, it: Rows) -> Access | Number | None:
     """Where to read a value: memory, or the result of an earlier loop of this kernel."""
     home = it.home.get(value)
     if home is None:
@@ -185,8 +192,9 @@ def load(value: Value, index: Index, it: Rows) -> Parts | None:
     places, _ = stage.places_of(index)
     inner, extents = inner_of(stage, places, it)
     if not extents:
-        return (Access(result_name(stage, it), None, own=True),)
-    return (stored(stage, index, inner, extents, it),)
+        found = result_name(stage, it)
+        return Access(found, None, own=True) if isinstance(found, str) else found
+    return stored(stage, index, inner, extents, it)
 
 
 def stored(stage: Stage, index: Index, inner: Index, extents: tuple[int, ...], it: Rows) -> Access:
@@ -197,8 +205,8 @@ def stored(stage: Stage, index: Index, inner: Index, extents: tuple[int, ...], i
     return Access(place_of(value, extents, it), flat(inner, extents), own=True)
 
 
-def result_name(stage: Stage, it: Rows) -> str:
-    """The C variable of a value with one entry in a row."""
+def result_name(stage: Stage, it: Rows) -> Operand:
+    """The variable, or number, of a value with one entry in a row."""
     if stage.kind != "reduce":
         return it.names[stage.value]
     reduction, total = stage.reduction, f"r{local(stage.value, it)}"
@@ -216,7 +224,7 @@ def place_of(value: Value, extents: tuple[int, ...], it: Rows) -> Any:
 def declare(value: Value, extents: tuple[int, ...], it: Rows, code: Code) -> None:
     array = place_of(value, extents, it)
     if isinstance(array, str):
-        code.before.append(Variable(array, ctype(value.dtype), size=math.prod(extents)))
+        code.before.append(Variable(array, value.dtype, size=math.prod(extents)))
 
 
 def local(value: Value, it: Rows) -> str:
@@ -243,24 +251,29 @@ def inner_of(stage: Stage, places: Index, it: Rows) -> tuple[Index, tuple[int, .
 # Reductions
 
 
-def start_of(stage: Stage) -> str:
+def start_of(stage: Stage) -> Number:
     """The first value of an accumulator."""
     start, dtype = stage.reduction.start, stage.value.inputs[0].dtype
     if not stage.reduction.is_extreme:
-        return str(start)
+        return Number.of(start, dtype)
     if dtype.kind == "f":
-        return "-INFINITY" if start < 0 else "INFINITY"
+        return Number.of(start, dtype)
     if dtype.kind == "b":
-        return "0" if start < 0 else "1"
+        return Number.of(start > 0, dtype)
     info = np.iinfo(dtype)
-    return literal(info.min + 1, dtype) + " - 1" if start < 0 else literal(info.max, dtype)
+    return Number.of(info.min if start < 0 else info.max, dtype)
 
 
-def added(reduction: Reduction, total: str, x: str) -> str:
+def added(reduction: Reduction, total: Target, x: Operand) -> Expression:
     """An accumulator after one more entry; NaN propagates."""
-    if reduction.is_extreme:
-        return f"choose(({x} {sign_of(reduction)} {total}) | ({x} != {x}), {x}, {total})"
-    return f"{total} {reduction.combine} {f'({x} != 0)' if reduction.of_truth else x}"
+    if not reduction.is_extreme:
+        return Apply(reduction.combine, (total, is_not_zero(x) if reduction.of_truth else x))
+    better = Apply(sign_of(reduction), (x, total))
+    return Apply("select", (Apply("|", (better, Apply("!=", (x, x)))), x, total))
+
+
+def is_not_zero(x: Operand) -> Apply:
+    return Apply("!=", (x, number(0)))
 
 
 def sign_of(reduction: Reduction) -> str:
@@ -348,13 +361,13 @@ def enter_map(stage: Stage, it: Rows, code: Code, statements: list[Statement]) -
     name = it.names[value]
     if value in it.schedule.stored:
         target = Access(value, it.schedule.layouts[value].address(index))
-        statements.append(Store(target, (name,)))
+        statements.append(Store(target, name))
         return
     inner, extents = inner_of(stage, it.places[value], it)
     if extents and is_read_elsewhere(value, it):
         declare(value, extents, it, code)
         target = Access(place_of(value, extents, it), flat(inner, extents))
-        statements.append(Store(target, (name,)))
+        statements.append(Store(target, name))
 
 
 def is_read_elsewhere(value: Value, it: Rows) -> bool:
@@ -373,7 +386,7 @@ def in_parts(stage: Stage) -> bool:
 
 def enter_reduction(stage: Stage, loop: Loop, it: Rows, code: Code, nest: Nest) -> None:
     value = stage.value
-    reduction, x, kind = stage.reduction, it.names[value], ctype(value.dtype)
+    reduction, x, dtype = stage.reduction, it.names[value], value.dtype
     across = mode(stage, it.rows) == "across"
     kept = [p for p, g in zip(it.places[value], stage.is_reduced, strict=True) if not g]
     inner, extents = inner_of(stage, tuple(kept), it)
@@ -387,18 +400,19 @@ def enter_reduction(stage: Stage, loop: Loop, it: Rows, code: Code, nest: Nest) 
     if reduction.is_search:
         enter_search(stage, it, code, nest.body, total, start)
     elif reduction.is_extreme and value.dtype.kind == "f":
-        inits += [Variable(total, kind, (start,)), Variable(f"{total}n", "int", ("0",))]
-        nest.body.append(Accumulate(total, reduction.combine, (x,)))
-        nest.body.append(Accumulate(f"{total}n", "|", (f"{x} != {x}",)))
-        ends.append(Let(f"{total}v", kind, (f"{total}n ? NAN : {total}",)))
+        inits += [Variable(total, dtype, start), Variable(f"{total}n", FLAG)]
+        nest.body.append(Accumulate(total, reduction.combine, x))
+        nest.body.append(Accumulate(f"{total}n", "|", Apply("!=", (x, x))))
+        nan = Number.of(np.nan, dtype)
+        ends.append(Let(f"{total}v", dtype, Apply("if", (f"{total}n", nan, total))))
     elif reduction.combine == "+" and value.dtype.kind == "f":
-        inits.append(Variable(total, "double", ("0",)))
-        nest.body.append(Accumulate(total, "+", (x,), "" if alone else kind))
+        inits.append(Variable(total, WIDE))
+        nest.body.append(Accumulate(total, "+", x, None if alone else dtype))
     else:
-        is_bool = reduction.of_truth
-        inits.append(Variable(total, "int" if is_bool else kind, (start,)))
-        nest.body.append(Accumulate(total, reduction.combine, (f"{x} != 0" if is_bool else x,)))
-    result = (result_name(stage, it),)
+        inits.append(Variable(total, FLAG if reduction.of_truth else dtype, start))
+        term = is_not_zero(x) if reduction.of_truth else x
+        nest.body.append(Accumulate(total, reduction.combine, term))
+    result = result_name(stage, it)
     if across:
         ends.append(Store(Access(Scratch(value, 1, in_parts(stage)), ZERO), result))
     elif value in it.schedule.stored:
@@ -426,28 +440,28 @@ def enter_several(
             declare(value, extents, it, code)
     inits = code.before if across else code.row
     if not in_parts(stage):
-        inits += each(inner, Store(place, (start_of(stage),)))
-        nest.body.append(Store(place, split_text(added(stage.reduction, "\0", x), place)))
+        inits += each(inner, Store(place, start_of(stage)))
+        nest.body.append(Store(place, added(stage.reduction, place, x)))
         return
     whole = Access(wide_place(value, extents, it, code, across), flat(inner, extents))
-    inits += each(inner, Store(whole, ("0",)))
+    inits += each(inner, Store(whole, Number.of(0, WIDE)))
     if not across:
-        nest.ends += each(inner, Store(place, (whole,)))
+        nest.ends += each(inner, Store(place, whole))
     results = flat(inner, extents).variables()
     over = tuple(not v.variables() & results for v in loop.loops)
     if over[-1]:  # the terms of one result are next to each other
         total = f"r{local(value, it)}"
-        nest.first.append(Variable(total, "double", ("0",)))
-        nest.body.append(Accumulate(total, "+", (x,), ctype(value.dtype)))
-        nest.last.append(Accumulate(whole, "+", (total,)))
+        nest.first.append(Variable(total, WIDE))
+        nest.body.append(Accumulate(total, "+", x, value.dtype))
+        nest.last.append(Accumulate(whole, "+", total))
     elif over == tuple(sorted(over, reverse=True)) and nest.sums.over in ((), over):
         sums = nest.sums if any(over) else code.sums
         sums.over = over
-        sums.starts += each(inner, Store(place, ("0",)))
-        sums.ends += each(inner, Accumulate(whole, "+", (place,)))
-        nest.body.append(Accumulate(place, "+", (x,)))
+        sums.starts += each(inner, Store(place, Number.of(0, value.dtype)))
+        sums.ends += each(inner, Accumulate(whole, "+", place))
+        nest.body.append(Accumulate(place, "+", x))
     else:  # the loops over terms are not outermost: there are no parts, so all of it in float64
-        nest.body.append(Accumulate(whole, "+", (x,)))
+        nest.body.append(Accumulate(whole, "+", x))
 
 
 def each(inner: Index, statement: Statement) -> list[Statement]:
@@ -461,7 +475,7 @@ def wide_place(value: Value, extents: tuple[int, ...], it: Rows, code: Code, acr
     entries = math.prod(extents)
     if across or entries > costs.MAX_LOCAL_ENTRIES:
         return Scratch(value, entries, True)
-    code.before.append(Variable(f"{local(value, it)}d", "double", size=entries))
+    code.before.append(Variable(f"{local(value, it)}d", WIDE, size=entries))
     return f"{local(value, it)}d"
 
 
@@ -471,7 +485,7 @@ def enter_search(
     code: Code,
     statements: list[Statement],
     total: str,
-    start: str,
+    start: Number,
 ) -> None:
     """argmax and argmin: the first of the largest or smallest entries, or the first NaN."""
     value = stage.value
@@ -481,18 +495,13 @@ def enter_search(
     shape = value.inputs[0].shape
     place = flat([index[k] for k in reduced], [shape[k] for k in reduced])
     sign = sign_of(stage.reduction)
-    code.row.append(Variable(total, ctype(dtype), (start,)))
-    code.row.append(Variable(f"{total}i", "int64_t", ("-1",)))
-    better = f"{total}i < 0 || {x} {sign} {total} || ({x} != {x} && {total} == {total})"
-    statements.append(If((better,), [Store(total, (x,)), Store(f"{total}i", (place,))]))
-
-
-def split_text(text: str, access: Access) -> Parts:
-    """The text with an access in the place of each NUL."""
-    parts: list[str | Access | Expr] = []
-    for k, piece in enumerate(text.split("\0")):
-        parts += [access, piece] if k else [piece]
-    return tuple(parts)
+    code.row.append(Variable(total, dtype, start))
+    code.row.append(Variable(f"{total}i", INDEX, number(-1)))
+    first_nan = Apply("&", (Apply("!=", (x, x)), Apply("==", (total, total))))
+    better = Apply("or", (Apply(sign, (x, total)), first_nan))
+    first = Apply("<", (f"{total}i", number(0)))
+    found = [Store(total, x), Store(f"{total}i", place)]
+    statements.append(If(Apply("or", (first, better)), found))
 
 
 def ending(it: Rows, alias: dict[Value, Value]) -> Function | None:
@@ -511,14 +520,14 @@ def combining(stage: Stage, it: Rows) -> list[Statement]:
     n, part, thread = math.prod(dims), flat(kept, dims), Var("u", 1 << 16)
     target = Access(value, it.schedule.layouts[value].address(stage.result(tuple(every))))
     partial = Scratch(value, n, in_parts(stage))
-    kind = "int" if value.dtype.kind == "b" else ctype(partial.dtype)
+    dtype = FLAG if value.dtype.kind == "b" else partial.dtype
     total = f"r{local(value, it)}"
-    combined = (added(stage.reduction, total, "x"),)
-    other = Let("x", kind, (Access(partial, part + Expr({thread: n})),))
+    combined = added(stage.reduction, total, "x")
+    other = Let("x", dtype, Access(partial, part + Expr({thread: n})))
     statements: list[Statement] = [
-        Variable(total, kind, (Access(partial, part),)),
+        Variable(total, dtype, Access(partial, part)),
         For(thread, [other, Store(total, combined)], low="1", high="T"),
-        Store(target, (total,)),
+        Store(target, total),
     ]
     loops, new = merged(kept, statements)
     return nest(loops, substituted(statements, new))

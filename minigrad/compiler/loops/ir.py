@@ -2,19 +2,20 @@
 
     kernel     = statements
     statement  = For(variable, statements, low, high, step, grain, ...)
-               | If(condition, statements)
-               | Let(name, type, value)                a constant
-               | Variable(name, type, value, size)     an accumulator, or a local array
-               | Store(target, value)                  target = value
-               | Accumulate(target, combine, value)    target = combine(target, value)
+               | If(condition, statements, statements)
+               | Let(name, type, expression)             a constant
+               | Variable(name, type, expression, size)  an accumulator, or a local array
+               | Store(target, expression)               target = expression
+               | Accumulate(target, combine, expression) target = combine(target, expression)
                | Prefetch(access)
-    target     = access | name
-    access     = Access(array, place, lanes)           array[place]; a vector of several entries
-    value      = (text | access | index, ...)          an expression: the C of ops around the rest
-    place, index = affine.Expr
+    target     = Access | name
+    expression = Apply(function, expressions) | Access | Number | index | name
+    Access     = array[index], or a vector of entries from there on
+    index      = affine.Expr, of loop variables and of names of integers
 
-Loops run from `low` to below `high`; names are unique in a kernel, but for loops one after
-the other. `verify` holds this, `passes` rewrite it, and `codegen/c.py` prints it.
+A function is the C of an op, with {0} in place of its first input, or one of `codegen.c.FUNCTIONS`.
+Loops run from `low` to below `high`; names are unique in a kernel, but for loops one after the
+other. `verify` holds this, `passes` rewrite it, and `codegen/c.py` prints it.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ import numpy as np
 from minigrad.compiler.graph.affine import Expr, Var
 from minigrad.compiler.graph.ir import Value
 
+DTYPES = [np.dtype(x) for x in "float64 float32 int64 int32 int16 int8 uint8 bool".split()]
 ROW = Var("row", 1)  # what depends on it is computed anew for each row
 
 
@@ -59,50 +61,71 @@ class Scratch:
         return np.dtype(np.float64) if self.wide else self.value.dtype
 
 
-Parts = tuple[str | Access | Expr, ...]
+@dataclass(frozen=True)
+class Number:
+    """A number of a dtype, as its repr: that tells 0.0 from -0.0, and is the same for all NaN."""
+
+    text: str
+    dtype: np.dtype[Any]
+
+    @staticmethod
+    def of(x: Any, dtype: np.dtype[Any]) -> Number:
+        return Number(repr(dtype.type(x).item()), dtype)
+
+
+@dataclass(frozen=True)
+class Apply:
+    function: str
+    arguments: tuple[Expression, ...]
+
+
 Target = Access | str
+Operand = str | Number  # a variable, or a number
+Expression = Apply | Access | Number | Expr | str
 
 
 @dataclass(frozen=True)
 class Let:
-    """A constant of a type, and the loop variables that it depends on."""
+    """A constant of a dtype, or a vector of `lanes`; and the loop variables that it depends on."""
 
     name: str
-    type: str
-    value: Parts
+    type: np.dtype[Any]
+    value: Expression
     depends: frozenset[Var] = frozenset()
+    lanes: int = 0
 
 
 @dataclass(frozen=True)
 class Variable:
-    """An accumulator with its first value, or a local array of `size` entries."""
+    """An accumulator with its first value (0 if there is none), or a local array of `size`."""
 
     name: str
-    type: str
-    value: Parts = ()
+    type: np.dtype[Any]
+    value: Expression | None = None
     size: int = 0
+    lanes: int = 0
 
 
 @dataclass(frozen=True)
 class Store:
     target: Target
-    value: Parts
+    value: Expression
 
 
 @dataclass(frozen=True)
 class Accumulate:
-    """`combine` is "+", "*", "|", "&", "max" or "min". With a `part`, several terms are added up
-    in an accumulator of that type before they are added to the target, which has more precision."""
+    """`combine` is "+", "*", "|", "&", "max" or "min". With a `part`, terms are first
+    added up in an accumulator of that dtype: the target has more precision."""
 
     target: Target
     combine: str
-    value: Parts
-    part: str = ""
+    value: Expression
+    part: np.dtype[Any] | None = None
 
 
 @dataclass(frozen=True)
 class If:
-    condition: Parts
+    condition: Expression
     body: Sequence[Statement]
     otherwise: Sequence[Statement] = ()
 
@@ -151,26 +174,44 @@ def walk(statements: Iterable[Statement]) -> Iterator[Statement]:
         yield from walk(inside(statement))
 
 
-def parts_of(statement: Statement) -> Parts:
-    """What a statement itself is made of: its target, then its value."""
+def expressions_in(statement: Statement) -> Iterator[Expression]:
+    """What a statement itself consists of: its target, then the operands of its value."""
     if isinstance(statement, Store | Accumulate):
-        return statement.target, *statement.value
-    if isinstance(statement, Let | Variable):
-        return statement.value
-    if isinstance(statement, If):
-        return statement.condition
-    return (statement.access,) if isinstance(statement, Prefetch) else ()
+        yield statement.target
+    if isinstance(statement, Prefetch):
+        yield statement.access
+    elif isinstance(statement, If):
+        yield from operands(statement.condition)
+    elif not isinstance(statement, For) and statement.value is not None:
+        yield from operands(statement.value)
 
 
-def places_of(statements: Iterable[Statement]) -> set[Expr]:
+def operands(expression: Expression) -> Iterator[Expression]:
+    """The accesses, numbers, indices and names in an expression."""
+    if isinstance(expression, Apply):
+        for argument in expression.arguments:
+            yield from operands(argument)
+    else:
+        yield expression
+
+
+def functions_in(expression: Expression) -> tuple[Any, ...]:
+    """The functions of an expression, nested as they are."""
+    if not isinstance(expression, Apply):
+        return ()
+    return expression.function, *map(functions_in, expression.arguments)
+
+
+def index_of(operand: Expression) -> Expr | None:
+    """The index in an operand, if it has one."""
+    place = operand.place if isinstance(operand, Access) else operand
+    return place if isinstance(place, Expr) else None
+
+
+def indices_in(statements: Iterable[Statement]) -> set[Expr]:
     """All indices."""
-    places = set[Expr]()
-    for statement in walk(statements):
-        for part in parts_of(statement):
-            place = part.place if isinstance(part, Access) else part
-            if isinstance(place, Expr):
-                places.add(place)
-    return places
+    found = (index_of(x) for statement in walk(statements) for x in expressions_in(statement))
+    return {index for index in found if index is not None}
 
 
 def substituted(statements: Sequence[Statement], new: Mapping[Var, Expr]) -> list[Statement]:
@@ -182,26 +223,22 @@ def substitute(statement: Statement, new: Mapping[Var, Expr]) -> Statement:
     if isinstance(statement, For):
         return replace(statement, body=substituted(statement.body, new))
     if isinstance(statement, Prefetch):
-        return Prefetch(with_place(statement.access, new))
+        return Prefetch(replaced(statement.access, new))
     if isinstance(statement, If):
-        return If(
-            with_places(statement.condition, new),
-            substituted(statement.body, new),
-            substituted(statement.otherwise, new),
-        )
-    value = with_places(statement.value, new)
+        branches = (substituted(x, new) for x in (statement.body, statement.otherwise))
+        return If(replaced(statement.condition, new), *branches)
+    value = replaced(statement.value, new)
     if isinstance(statement, Store | Accumulate):
-        return replace(statement, target=with_place(statement.target, new), value=value)
+        return replace(statement, target=replaced(statement.target, new), value=value)
     return replace(statement, value=value)
 
 
-def with_places(parts: Parts, new: Mapping[Var, Expr]) -> Parts:
-    return tuple([with_place(part, new) for part in parts])
-
-
-def with_place(part: Any, new: Mapping[Var, Expr]) -> Any:
-    if isinstance(part, Expr):
-        return part.replaced(new)
-    if isinstance(part, Access) and part.place is not None:
-        return replace(part, place=part.place.replaced(new))
-    return part
+def replaced(expression: Any, new: Mapping[Var, Expr]) -> Any:
+    """An expression with loop variables replaced in all indices."""
+    if isinstance(expression, Expr):
+        return expression.replaced(new)
+    if isinstance(expression, Apply):
+        return Apply(expression.function, tuple([replaced(x, new) for x in expression.arguments]))
+    if isinstance(expression, Access) and expression.place is not None:
+        return replace(expression, place=expression.place.replaced(new))
+    return expression

@@ -1,4 +1,4 @@
-"""Lowering: the C that computes a value at an index.
+"""Lowering: the loop IR that computes a value at an index.
 
 A value that is not stored is inlined where it is read: elementwise ops by their C expressions,
 views by reading their input at another index.
@@ -7,6 +7,7 @@ views by reading their input at another index.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -18,26 +19,26 @@ from minigrad.compiler.graph.affine import (
     Index,
     Known,
     Var,
+    number,
 )
 from minigrad.compiler.graph.ir import Value, elementwise
 from minigrad.compiler.graph.opset.base import Lowering, rules_of
 from minigrad.compiler.graph.opset.indexing import arange_axis
-from minigrad.compiler.loops.ir import ROW, Access, Let, Parts
+from minigrad.compiler.loops.ir import (
+    DTYPES,
+    ROW,
+    Access,
+    Apply,
+    Expression,
+    Let,
+    Number,
+    Operand,
+    index_of,
+    operands,
+)
 
-C_TYPES = {
-    np.dtype(name): kind
-    for name, kind in {
-        "float32": "float",
-        "float64": "double",
-        "int64": "int64_t",
-        "int32": "int32_t",
-        "int16": "int16_t",
-        "int8": "int8_t",
-        "uint8": "uint8_t",
-        "bool": "bool",
-    }.items()
-}
 FAR = 1 << 40  # a bound for what has none
+INDEX = np.dtype(np.int64)
 
 
 def kind_of(value: Value) -> str:
@@ -45,7 +46,7 @@ def kind_of(value: Value) -> str:
     "contract", "concat", "scatter", or by "numpy"."""
     if value.op is None:
         return "leaf"
-    if any(x.dtype not in C_TYPES or 0 in x.shape for x in (value, *value.values())):
+    if any(x.dtype not in DTYPES or 0 in x.shape for x in (value, *value.values())):
         return "numpy"
     return rules_of(value.op).kind(value)
 
@@ -55,25 +56,7 @@ def is_view(value: Value) -> bool:
     return kind_of(value) == "map" and not elementwise(value)
 
 
-def literal(x: Any, dtype: np.dtype[Any]) -> str:
-    """A number of the program, in C."""
-    x = dtype.type(x)
-    if dtype.kind == "f":
-        if not np.isfinite(x):
-            text = "NAN" if np.isnan(x) else "INFINITY" if x > 0 else "(-INFINITY)"
-            return text if dtype == np.float32 else f"((double){text})"
-        text = repr(float(x)) + ("f" if dtype == np.float32 else "")
-        return f"({text})" if text.startswith("-") else text
-    if dtype.kind == "b":
-        return "1" if x else "0"
-    return f"({int(x)}LL)" if dtype.itemsize == 8 else f"({int(x)})"
-
-
-def ctype(dtype: np.dtype[Any]) -> str:
-    return C_TYPES[dtype]
-
-
-Load = Callable[[Value, Index], Parts | None]
+Load = Callable[[Value, Index], Access | Number | None]
 
 
 class Body(Lowering):
@@ -85,36 +68,38 @@ class Body(Lowering):
     def __init__(self, load: Load, letter: str = "t") -> None:
         self.load, self.letter = load, letter
         self.lines: list[Let] = []
-        self.known: dict[tuple[Value, Index], str] = {}
+        self.known: dict[tuple[Value, Index], Operand] = {}
         self.depends: dict[str, frozenset[Var]] = {}
 
-    def define(self, kind: str, parts: Parts, names: Sequence[str] = ()) -> str:
-        """Define a variable by an expression, in which `names` are variables defined before."""
-        found = [self.depends[n] for n in names if n in self.depends]
-        for part in parts:
-            place = part.place if isinstance(part, Access) else part
-            if isinstance(place, Expr):
-                found.append(place.variables())
-            if isinstance(part, Access) and part.own:
-                found.append(frozenset([ROW]))
-        depends = frozenset[Var]().union(*found)
+    def define(self, dtype: np.dtype[Any], value: Expression) -> str:
+        """Define a variable by an expression, and return its name."""
+        depends = frozenset[Var]().union(*map(self.depends_of, operands(value)))
         name = f"{self.letter}{len(self.lines)}"
-        self.lines.append(Let(name, kind, parts, depends))
+        self.lines.append(Let(name, dtype, value, depends))
         self.depends[name] = depends
         return name
 
-    def read(self, value: Value, index: Index) -> str:
+    def depends_of(self, operand: Expression) -> frozenset[Var]:
+        """The loop variables that an operand depends on."""
+        if isinstance(operand, str):
+            return self.depends.get(operand, frozenset())
+        index = index_of(operand)
+        depends = frozenset[Var]() if index is None else index.variables()
+        own = isinstance(operand, Access) and operand.own
+        return depends | {ROW} if own else depends
+
+    def read(self, value: Value, index: Index) -> Operand:
         """The name of a variable, or a literal, that is a value at an index."""
         if 1 in value.shape:
             index = tuple(ZERO if n == 1 else i for i, n in zip(index, value.shape, strict=True))
         key = value, index
         name = self.known.get(key)
         if name is None:
-            parts = self.load(value, index)
-            if parts is not None:
-                name = self.define(ctype(value.dtype), parts)
+            loaded = self.load(value, index)
+            if loaded is not None:
+                name = self.define(value.dtype, loaded)
             elif value.kind == "constant":
-                name = literal(np.asarray(value.array).reshape(()), value.dtype)
+                name = Number.of(np.asarray(value.array).reshape(()), value.dtype)
             elif elementwise(value):
                 name = self.elementwise(value, index)
             else:
@@ -122,7 +107,7 @@ class Body(Lowering):
             self.known[key] = name
         return name
 
-    def elementwise(self, value: Value, index: Index) -> str:
+    def elementwise(self, value: Value, index: Index) -> Operand:
         assert value.op is not None
         inputs = list(value.inputs)
         dtype = value.dtype if value.dtype.kind != "b" else common_dtype(inputs)
@@ -131,79 +116,83 @@ class Body(Lowering):
         if rules.begins_with_condition:
             dtypes[0] = np.dtype(bool)
         names = [self.input(x, d, index) for x, d in zip(inputs, dtypes, strict=True)]
-        text = value.op.lowering.format(*names)
-        if rules.is_sum and names[0] == names[1]:
-            text = f"product({names[0]}, 2)"  # as compilers rewrite it
-        return self.define(ctype(value.dtype), (text,), names)
+        if rules.is_sum and names[0] == names[1]:  # as compilers rewrite it
+            return self.define(value.dtype, Apply("product({0}, {1})", (names[0], number(2))))
+        return self.define(value.dtype, Apply(value.op.lowering, tuple(names)))
 
-    def input(self, x: Any, dtype: np.dtype[Any], index: Index) -> str:
+    def input(self, x: Any, dtype: np.dtype[Any], index: Index) -> Operand:
         """An input of an elementwise op, broadcast, in the dtype that the op computes in."""
         if type(x) is not Value:
-            return literal(x, dtype)
+            return Number.of(x, dtype)
         name = self.read(x, index[len(index) - len(x.shape) :])
         return name if x.dtype == dtype else self.cast(name, x, dtype)
 
-    def cast(self, name: str, x: Value, dtype: np.dtype[Any]) -> str:
-        text = f"({ctype(dtype)}){name}"
+    def cast(self, name: Operand, x: Value, dtype: np.dtype[Any]) -> Operand:
         if x.dtype.kind == "b" and dtype.kind == "f":  # which compilers can vectorise
-            text = f"choose({name}, {literal(1, dtype)}, {literal(0, dtype)})"
-        return self.define(ctype(dtype), (text,), [name])
+            return self.choose(dtype, name, Number.of(1, dtype), Number.of(0, dtype))
+        return self.define(dtype, Apply(f"cast {dtype}", (name,)))
 
-    def integer(self, extent: int, parts: Parts, names: Sequence[str] = ()) -> Expr:
-        """An index that is computed at run time, as a C variable."""
-        name = self.define("int64_t", parts, names)
+    def integer(self, extent: int, value: Expression) -> Expr:
+        """An index that is computed at run time, as a variable."""
+        name = self.define(INDEX, value)
         return Expr({Known(name, extent, self.depends[name]): 1})
 
     def exact_quotient(self, place: Expr, by: int, conditions: list[Condition]) -> Expr:
         if by == 1:
             return place
-        rest = self.integer(FAR, ("(", place, f") % {by}"))
+        rest = self.integer(FAR, Apply("%", (place, number(by))))
         conditions.append(Condition(rest, "==", 0))
-        return self.integer(FAR, ("(", place, f") / {by}"))
+        return self.integer(FAR, Apply("/", (place, number(by))))
 
     def clamp(self, place: Expr, n: int) -> Expr:
         low, high = place.bounds()
-        return place if low >= 0 and high < n else self.integer(n, ("CLAMP(", place, f", {n})"))
+        if low >= 0 and high < n:
+            return place
+        return self.integer(n, Apply("clamp", (place, number(n))))
 
     def select(
         self,
         dtype: np.dtype[Any],
         conditions: list[Condition],
-        yes: Callable[[], str],
-        no: Callable[[], str],
-    ) -> str:
+        yes: Callable[[], Operand],
+        no: Callable[[], Operand],
+    ) -> Operand:
         open_ones = [c for c in conditions if not c.always()]
         if any(c.never() for c in open_ones):
             return no()
         if not open_ones:
             return yes()
-        names = [yes(), no()]
-        parts: list[Any] = []
-        for c in open_ones:
-            parts += [" & " if parts else "", "(", c.what, f" {c.relation} {c.bound})"]
-        return self.choose(dtype, self.define("bool", tuple(parts)), *names)
+        names = yes(), no()
+        tests: list[Expression] = [Apply(c.relation, (c.what, number(c.bound))) for c in open_ones]
+        test = self.define(np.dtype(bool), reduce(lambda a, b: Apply("&", (a, b)), tests))
+        return self.choose(dtype, test, *names)
 
-    def choose(self, dtype: np.dtype[Any], test: str, yes: str, no: str) -> str:
-        return self.define(ctype(dtype), (f"choose({test}, {yes}, {no})",), [test, yes, no])
+    def choose(self, dtype: np.dtype[Any], test: Operand, yes: Operand, no: Operand) -> Operand:
+        return self.define(dtype, Apply("select", (test, yes, no)))
 
-    def equal(self, i: Expr, j: Expr) -> str:
-        return self.define("bool", (i, " == ", j))
+    def equal(self, i: Expr, j: Expr) -> Operand:
+        return self.define(np.dtype(bool), Apply("==", (i, j)))
 
-    def below(self, dtype: np.dtype[Any], i: Expr, bound: int, yes: str, no: str) -> str:
-        return self.define(ctype(dtype), ("(", i, f") < {bound} ? {yes} : {no}"), [yes, no])
+    def below(
+        self, dtype: np.dtype[Any], i: Expr, bound: int, yes: Operand, no: Operand
+    ) -> Operand:
+        return self.define(dtype, Apply("if", (Apply("<", (i, number(bound))), yes, no)))
 
-    def total(self, dtype: np.dtype[Any], terms: Sequence[str]) -> str:
-        return self.define(ctype(dtype), (" + ".join(terms),), terms)
+    def total(self, dtype: np.dtype[Any], terms: Sequence[Operand]) -> Operand:
+        first, *rest = terms
+        sums: Expression = first
+        for term in rest:
+            sums = Apply("+", (sums, term))
+        return self.define(dtype, sums)
 
-    def literal(self, x: Any, dtype: np.dtype[Any]) -> str:
-        return literal(x, dtype)
+    def literal(self, x: Any, dtype: np.dtype[Any]) -> Operand:
+        return Number.of(x, dtype)
 
     def runtime_index(self, array: Value, index: Index, n: int) -> Expr:
         axis = arange_axis(array)
         if axis is not None and array.shape[axis] <= n:
             return index[axis] if array.shape[axis] > 1 else ZERO
-        name = self.read(array, index)
-        return self.integer(n, (f"looked_up({name}, {n}, bad)",), [name])
+        return self.integer(n, Apply("look up", (self.read(array, index), number(n))))
 
 
 def common_dtype(inputs: Sequence[Any]) -> np.dtype[Any]:

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
-from minigrad.compiler.graph.affine import Expr, Var
+from minigrad.compiler.graph.affine import Expr, Var, number
 from minigrad.compiler.loops.ir import (
     Access,
     Accumulate,
+    Apply,
     For,
     If,
     Let,
     Statement,
     Store,
     Variable,
-    places_of,
+    indices_in,
     walk,
 )
 
@@ -25,6 +26,11 @@ def nest(variables: Sequence[Var], body: Sequence[Statement], grain: int = 0) ->
     for k, v in reversed(list(enumerate(variables))):
         body = [For(v, body, grain=0 if k else grain)]
     return [*body]
+
+
+def least(name: str, n: int) -> Apply:
+    """The smaller of a variable and a number."""
+    return Apply("if", (Apply("<", (name, number(n))), name, number(n)))
 
 
 # Loop-invariant code motion
@@ -52,7 +58,7 @@ def merged(
     """Merge adjacent loops where no index tells them apart; also the replacements of their
     variables."""
     variables = [v for loop in loops for v in loop.terms]
-    places = places_of(statements)
+    places = indices_in(statements)
     new: dict[Var, Expr] = {}
     found: list[Var] = []
     for v in variables:
@@ -132,8 +138,8 @@ def in_lanes(loop: For, block: int) -> list[Statement]:
     loop = replace(loop, body=body, simd=accumulators(loop.variable, body))
     if not sums:
         return [loop]
-    before = [Variable(f"{name}p", kind, ("0",)) for name, kind in sums.items()]
-    after = [Accumulate(name, "+", (f"{name}p",)) for name in sums]
+    before = [Variable(f"{name}p", kind) for name, kind in sums.items()]
+    after = [Accumulate(name, "+", f"{name}p") for name in sums]
     if loop.variable.extent > block:
         return [blocks(loop, block, before, after)]
     return [*before, loop, *after]

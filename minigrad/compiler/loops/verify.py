@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 
 from minigrad.compiler.graph.affine import Expr
 from minigrad.compiler.loops.ir import (
-    Access,
     Accumulate,
     For,
     If,
@@ -14,7 +13,8 @@ from minigrad.compiler.loops.ir import (
     Statement,
     Store,
     Variable,
-    parts_of,
+    expressions_in,
+    index_of,
     walk,
 )
 
@@ -27,10 +27,9 @@ def verify(statements: Sequence[Statement]) -> None:
     """Check that statements are valid.
 
     Raises:
-        LoopError: if a loop hides the variable of one around it, an index has a loop variable that
-            no loop around it defines, a name is defined twice in a block or accumulated before it
-            is defined, or a loop runs in vector lanes or threads whose iterations depend on each
-            other.
+        LoopError: if a loop is in another one over the same variable, a name or a loop variable is
+            used where it is not defined, a name is defined twice in a block, or iterations that run
+            in vector lanes or threads depend on each other.
     """
     check(statements, loops=frozenset(), names=frozenset())
     shared = [s for s in walk(statements) if isinstance(s, For) and s.grain]
@@ -46,17 +45,14 @@ def check(statements: Iterable[Statement], loops: frozenset[str], names: frozens
     """Check one block, in these loops, where these names are defined."""
     here: set[str] = set()
     for statement in statements:
-        for part in parts_of(statement):
-            place = part.place if isinstance(part, Access) else part
-            if isinstance(place, Expr) and (unknown := names_in(place) - loops - names - here):
-                raise LoopError(f"{place} is outside of what defines {', '.join(unknown)}")
+        for operand in expressions_in(statement):
+            used = {operand} if isinstance(operand, str) else names_in(index_of(operand))
+            if unknown := used - loops - names - here:
+                raise LoopError(f"{operand} is outside of what defines {', '.join(unknown)}")
         if isinstance(statement, Let | Variable):
             if statement.name in here | names:
                 raise LoopError(f"{statement.name} is defined twice")
             here.add(statement.name)
-        elif isinstance(statement, Store | Accumulate) and isinstance(statement.target, str):
-            if statement.target not in here | names:
-                raise LoopError(f"{statement.target} is written before it is defined")
         elif isinstance(statement, For):
             v = statement.variable
             if v.name in loops:
@@ -69,10 +65,10 @@ def check(statements: Iterable[Statement], loops: frozenset[str], names: frozens
             check(statement.otherwise, loops, names | here)
 
 
-def names_in(index: Expr) -> set[str]:
+def names_in(index: Expr | None) -> set[str]:
     """The loop variables and run-time indices in an index."""
     found: set[str] = set()
-    for atom in index.terms:
+    for atom in index.terms if index is not None else ():
         found |= names_in(atom.of) if hasattr(atom, "of") else {atom.name}
     return found
 

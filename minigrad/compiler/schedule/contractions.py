@@ -13,7 +13,7 @@ from minigrad.compiler.graph.opset.base import rules_of
 from minigrad.compiler.graph.opset.contractions import Contraction, Conv2d, extent
 from minigrad.compiler.graph.opset.elementwise import copy_of
 from minigrad.compiler.graph.simplify import with_inputs
-from minigrad.compiler.loops.ir import Access, Parts
+from minigrad.compiler.loops.ir import Access
 from minigrad.compiler.loops.lowering import Body, is_view, kind_of
 from minigrad.compiler.target import costs
 
@@ -124,16 +124,16 @@ def direct(x: Value, index: Index, layouts: dict[Value, Layout]) -> Access | Non
     """The entry of a stored array that a value is at an index, if it is one whose address is linear
     in the loop variables; else None."""
 
-    def load(value: Value, index: Index) -> Parts | None:
+    def load(value: Value, index: Index) -> Access | None:
         if is_view(value) or (value.kind == "constant" and value.size == 1):
             return None
-        return (Access(value, layouts[value].address(index)),)
+        return Access(value, layouts[value].address(index))
 
     if views(x) > costs.MAX_INLINE_DEPTH:
         return None
     body = Body(load)
     body.read(x, index)
-    access = body.lines[0].value[0] if len(body.lines) == 1 else None
+    access = body.lines[0].value if len(body.lines) == 1 else None
     if not isinstance(access, Access) or access.place is None:
         return None
     return access if all(isinstance(atom, Var) for atom in access.place.terms) else None

@@ -22,7 +22,7 @@ from minigrad.compiler.graph.opset.base import rules_of
 from minigrad.compiler.graph.opset.contractions import Contraction
 from minigrad.compiler.graph.opset.reductions import Reduction, reduced_axes
 from minigrad.compiler.graph.simplify import name_of
-from minigrad.compiler.loops.ir import Access, Let, Parts
+from minigrad.compiler.loops.ir import Access, Let, functions_in, operands
 from minigrad.compiler.loops.lowering import Body
 from minigrad.compiler.schedule.contractions import Operands
 from minigrad.compiler.target import costs
@@ -144,10 +144,10 @@ class Schedule:
     # Values that are computed in the memory of another one, and from which entry on.
     subbuffer_of: dict[Value, tuple[Value, int]] = field(default_factory=dict)
 
-    def load(self, value: Value, index: Index) -> Parts | None:
+    def load(self, value: Value, index: Index) -> Access | None:
         """Where to read a value that has a stage; None if it is computed where it is read."""
         if value in self.kernel_of or (value.op is None and not is_literal(value)):
-            return (Access(value, self.layouts[value].address(index)),)
+            return Access(value, self.layouts[value].address(index))
         return None
 
 
@@ -337,7 +337,7 @@ def reads_of(stage: Stage, it: Inline, signatures: Signatures, schedule: Schedul
 def signature_of(stage: Stage, it: Inline, signatures: Signatures, schedule: Schedule) -> Signature:
     value, found = stage.value, dict[Value, set[Index]]()
 
-    def load(x: Value, index: Index) -> Parts | None:
+    def load(x: Value, index: Index) -> Access | None:
         parts = schedule.load(x, index) if x is not value else None
         if parts is not None:
             found.setdefault(x, set()).add(index)
@@ -374,8 +374,8 @@ def text_of(stage: Stage, lines: list[Let], lows: dict[Value, int], schedule: Sc
     parts: list[Hashable] = [name_of(value), value.how, value.shape, value.dtype.char]
     parts += [stage.dims, stage.reduced, stage.layout.order, layout.order, layout.panel]
     for line in lines:
-        parts += [line.type, line.depends]
-        for part in line.value:
+        parts += [line.type, line.depends, functions_in(line.value)]
+        for part in operands(line.value):
             if isinstance(part, Access):
                 assert part.place is not None
                 place = part.place + -lows[part.array]

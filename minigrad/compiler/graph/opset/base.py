@@ -16,42 +16,42 @@ if TYPE_CHECKING:
     from minigrad.compiler.graph.opset.contractions import Contraction
 
 Attributes = dict[str, Any]
+Operand = Any  # a computed value: the lowering alone looks inside
 
 
 class Lowering(Protocol):
-    """Where the rules of index maps write what is computed at an index: see `loops/lowering.py`.
+    """Where the rules of index maps write what is computed at an index: see `loops/lowering.py`."""
 
-    Computed values go by names.
-    """
-
-    def read(self, value: Value, index: Index) -> str:
+    def read(self, value: Value, index: Index) -> Operand:
         """A value at an index."""
 
-    def cast(self, name: str, x: Value, dtype: np.dtype[Any]) -> str:
+    def cast(self, name: Operand, x: Value, dtype: np.dtype[Any]) -> Operand:
         """An entry of x in another dtype."""
 
-    def literal(self, x: Any, dtype: np.dtype[Any]) -> str:
+    def literal(self, x: Any, dtype: np.dtype[Any]) -> Operand:
         """A number."""
 
-    def total(self, dtype: np.dtype[Any], terms: Sequence[str]) -> str:
+    def total(self, dtype: np.dtype[Any], terms: Sequence[Operand]) -> Operand:
         """The sum of several entries."""
 
     def select(
         self,
         dtype: np.dtype[Any],
         conditions: list[Condition],
-        yes: Callable[[], str],
-        no: Callable[[], str],
-    ) -> str:
+        yes: Callable[[], Operand],
+        no: Callable[[], Operand],
+    ) -> Operand:
         """`yes()` where all conditions hold, else `no()`: both are computed."""
 
-    def choose(self, dtype: np.dtype[Any], test: str, yes: str, no: str) -> str:
+    def choose(self, dtype: np.dtype[Any], test: Operand, yes: Operand, no: Operand) -> Operand:
         """One of two entries."""
 
-    def equal(self, i: Expr, j: Expr) -> str:
+    def equal(self, i: Expr, j: Expr) -> Operand:
         """Whether two indices are equal."""
 
-    def below(self, dtype: np.dtype[Any], i: Expr, bound: int, yes: str, no: str) -> str:
+    def below(
+        self, dtype: np.dtype[Any], i: Expr, bound: int, yes: Operand, no: Operand
+    ) -> Operand:
         """One of two entries: `yes` where an index is below a bound."""
 
     def clamp(self, place: Expr, n: int) -> Expr:
@@ -101,7 +101,7 @@ class Rules:
         """The loops of a contraction, which depend on the layouts of what it reads and writes."""
         raise NotImplementedError
 
-    def read(self, value: Value, index: Index, to: Lowering) -> str:
+    def read(self, value: Value, index: Index, to: Lowering) -> Operand:
         """The index map: an entry of the result, read from the inputs."""
         raise NotImplementedError
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from minigrad.compiler.graph.affine import ZERO, Condition, Expr, Index, aligned, number
 from minigrad.compiler.graph.ir import Shape, Value
-from minigrad.compiler.graph.opset.base import Attributes, Lowering, Rules, entry
+from minigrad.compiler.graph.opset.base import Attributes, Lowering, Operand, Rules, entry
 from minigrad.compiler.graph.opset.infer import zeros
 from minigrad.compiler.graph.opset.views import BOOL
 from minigrad.errors import UnsupportedError
@@ -42,7 +42,7 @@ class Slice(Rules):
         place = dict(zip(left, axes, strict=True))
         return (*new, *(place[k] for k in order if k in place))
 
-    def read(self, value: Value, index: Index, to: Lowering) -> str:
+    def read(self, value: Value, index: Index, to: Lowering) -> Operand:
         x, found, left = value.inputs[0], [], list(index)
         for part, n in aligned(index_of(value), x.shape):
             if part is None:
@@ -62,11 +62,11 @@ class Updated(Rules):
     def kind(self, value: Value) -> str:
         return "map" if is_basic(value) else "numpy"
 
-    def read(self, value: Value, index: Index, to: Lowering) -> str:
+    def read(self, value: Value, index: Index, to: Lowering) -> Operand:
         x, v = value.inputs[:2]
         conditions, there = covered(value, index, to)
 
-        def new() -> str:
+        def new() -> Operand:
             if type(v) is not Value:
                 return to.literal(v, value.dtype)
             name = to.read(v, there[len(there) - len(v.shape) :])
@@ -88,7 +88,7 @@ class ScatterAdd(Rules):
             return "map"
         return "scatter" if is_by_rows(value) else "numpy"
 
-    def read(self, value: Value, index: Index, to: Lowering) -> str:
+    def read(self, value: Value, index: Index, to: Lowering) -> Operand:
         g = value.inputs[0]
         zero = partial(to.literal, 0, value.dtype)
         found = one_hot_of(value)
@@ -119,7 +119,7 @@ class Gather(Rules):
     def order(self, value: Value, order: tuple[int, ...]) -> tuple[int, ...]:
         return tuple(range(len(value.shape)))
 
-    def read(self, value: Value, index: Index, to: Lowering) -> str:
+    def read(self, value: Value, index: Index, to: Lowering) -> Operand:
         x, arrays = value.inputs[0], arrays_of(value)
         depth = len(index) - (len(x.shape) - len(arrays))
         places = [

@@ -11,7 +11,7 @@ import numpy as np
 
 from minigrad.compiler.graph.affine import Condition, Expr, Index, flat, number, unflat
 from minigrad.compiler.graph.ir import Shape, Value
-from minigrad.compiler.graph.opset.base import Attributes, Lowering, Rules, entry
+from minigrad.compiler.graph.opset.base import Attributes, Lowering, Operand, Rules, entry
 from minigrad.compiler.graph.opset.elementwise import broadcast
 from minigrad.compiler.graph.opset.infer import zeros
 from minigrad.compiler.target import costs
@@ -40,7 +40,7 @@ class Reshape(View):
     def order(self, value: Value, order: tuple[int, ...]) -> tuple[int, ...]:
         return tuple(range(len(value.shape)))
 
-    def read(self, value: Value, index: Index, to: Lowering) -> str:
+    def read(self, value: Value, index: Index, to: Lowering) -> Operand:
         x = value.inputs[0]
         return to.read(x, unflat(flat(index, value.shape), x.shape))
 
@@ -54,7 +54,7 @@ class Transpose(View):
         axes = axes_of(value)
         return tuple(axes.index(k) for k in order)
 
-    def read(self, value: Value, index: Index, to: Lowering) -> str:
+    def read(self, value: Value, index: Index, to: Lowering) -> Operand:
         place = dict(zip(axes_of(value), index, strict=True))
         return to.read(value.inputs[0], tuple(place[k] for k in range(len(index))))
 
@@ -65,7 +65,7 @@ class Expand(View):
         new: Shape = attributes["shape"]
         return new if broadcast(shapes[0], new) == new else None
 
-    def read(self, value: Value, index: Index, to: Lowering) -> str:
+    def read(self, value: Value, index: Index, to: Lowering) -> Operand:
         x = value.inputs[0]
         return to.read(x, index[len(index) - len(x.shape) :])
 
@@ -79,7 +79,7 @@ class Astype(View):
         found: np.dtype[Any] = attributes["dtype"]
         return found
 
-    def read(self, value: Value, index: Index, to: Lowering) -> str:
+    def read(self, value: Value, index: Index, to: Lowering) -> Operand:
         x = value.inputs[0]
         return to.cast(to.read(x, index), x, value.dtype)
 
@@ -92,7 +92,7 @@ class Pad(View):
             return None
         return tuple(low + n + high for (low, high), n in zip(width, shapes[0], strict=True))
 
-    def read(self, value: Value, index: Index, to: Lowering) -> str:
+    def read(self, value: Value, index: Index, to: Lowering) -> Operand:
         x, width = value.inputs[0], value.attributes["width"]
         conditions, places = [], []
         for i, n, (before, after) in zip(index, x.shape, width, strict=True):
@@ -121,7 +121,7 @@ class Concatenate(View):
     def order(self, value: Value, order: tuple[int, ...]) -> tuple[int, ...]:
         return tuple(range(len(value.shape)))
 
-    def read(self, value: Value, index: Index, to: Lowering) -> str:
+    def read(self, value: Value, index: Index, to: Lowering) -> Operand:
         axis = value.attributes["axis"] % len(index)
         found, start = "", value.shape[axis]
         for x in reversed(value.inputs):
@@ -147,7 +147,7 @@ class Windows(View):
         lead = [k + 2 for k in order]
         return (*lead[:-1], 0, 1, lead[-1])
 
-    def read(self, value: Value, index: Index, to: Lowering) -> str:
+    def read(self, value: Value, index: Index, to: Lowering) -> Operand:
         """(*kernel, ..., *outs) reads (..., out*stride + place*dilation)."""
         x, how = value.inputs[0], value.attributes
         n = len(how["kernel"])
@@ -167,7 +167,7 @@ class Fold(View):
     def order(self, value: Value, order: tuple[int, ...]) -> tuple[int, ...]:
         return tuple(k - 2 for k in order if k > 1)
 
-    def read(self, value: Value, index: Index, to: Lowering) -> str:
+    def read(self, value: Value, index: Index, to: Lowering) -> Operand:
         """The sum of the entries of all windows that cover this index."""
         y, how = value.inputs[0], value.attributes
         terms = []
