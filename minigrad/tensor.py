@@ -24,7 +24,7 @@ from minigrad.errors import (
 from minigrad.graph import Node
 from minigrad.inside import is_inside
 from minigrad.names import missing
-from minigrad.writes import USED_UP, kept, log
+from minigrad.writes import USED_UP, grad_of, log
 
 Axis = int | tuple[int, ...] | None
 
@@ -108,7 +108,7 @@ class Tensor:
         Raises:
             GradientError: if a compiled step has used it up.
         """
-        return kept(self.node)
+        return grad_of(self.node)
 
     @grad.setter
     def grad(self, grad: Any) -> None:

@@ -147,7 +147,7 @@ def overwritten(node: Node, writes: Sequence[Any]) -> Node:
 USED_UP = object()
 
 
-def kept(node: Node) -> Any:
+def grad_of(node: Node) -> Any:
     """The gradient of a leaf.
 
     Raises:

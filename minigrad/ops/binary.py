@@ -50,20 +50,20 @@ def exponent_rule(g: Any, z: Any, x: Any, y: Any) -> Any:
     return g * (z * np.log(np.where(flat, 1, x)))
 
 
-def to_chosen(g: Any, beats: Any, x: Any, y: Any) -> Any:
+def selection_rule(g: Any, beats: Any, x: Any, y: Any) -> Any:
     """g where x beats y or is NaN, which then is the result; half of it where they are equal."""
     chosen = np.logical_or(beats, np.not_equal(x, x))
     return np.where(chosen, g, np.where(np.equal(x, y), 0.5 * g, 0))
 
 
-def or_infinite(z: Any) -> Any:
+def zero_as_inf(z: Any) -> Any:
     """z as a divisor, with infinity in place of 0: the quotient, with derivatives, is 0 there."""
     return np.where(np.equal(z, 0), np.inf, z)
 
 
 def angle_rule(g: Any, x: Any, y: Any) -> Any:
     """g * x / (x**2 + y**2), in steps that neither overflow nor vanish."""
-    length = or_infinite(np.hypot(x, y))
+    length = zero_as_inf(np.hypot(x, y))
     return g * (x / length / length)
 
 
@@ -75,7 +75,7 @@ def logaddexp_rule(g: Any, x: Any, y: Any) -> Any:
     return g * implementations["sigmoid"](np.where(tied, 0, difference))
 
 
-def came_through(z: Any, x: Any) -> Any:
+def is_unclipped(z: Any, x: Any) -> Any:
     """Whether the result is x and not its bound."""
     return np.logical_or(np.equal(z, x), np.not_equal(x, x))
 
@@ -107,8 +107,8 @@ maximum = binary(
     "maximum",
     np.maximum,
     (
-        lambda g, z, x, y: to_chosen(g, np.greater(x, y), x, y),
-        lambda g, z, x, y: to_chosen(g, np.greater(y, x), y, x),
+        lambda g, z, x, y: selection_rule(g, np.greater(x, y), x, y),
+        lambda g, z, x, y: selection_rule(g, np.greater(y, x), y, x),
     ),
     domains=(LEFT, RIGHT),
 )
@@ -116,8 +116,8 @@ minimum = binary(
     "minimum",
     np.minimum,
     (
-        lambda g, z, x, y: to_chosen(g, np.less(x, y), x, y),
-        lambda g, z, x, y: to_chosen(g, np.less(y, x), y, x),
+        lambda g, z, x, y: selection_rule(g, np.less(x, y), x, y),
+        lambda g, z, x, y: selection_rule(g, np.less(y, x), y, x),
     ),
     domains=(LEFT, RIGHT),
 )
@@ -146,7 +146,7 @@ arctan2 = binary(
 hypot = binary(
     "hypot",
     np.hypot,
-    (lambda g, z, x, y: g * (x / or_infinite(z)), lambda g, z, x, y: g * (y / or_infinite(z))),
+    (lambda g, z, x, y: g * (x / zero_as_inf(z)), lambda g, z, x, y: g * (y / zero_as_inf(z))),
     domains=(POSITIVE, ANYWHERE),
 )
 logaddexp = binary(
@@ -202,8 +202,8 @@ clip_below = Op(
     "clip_below",
     np.maximum,
     (
-        lambda g, z, x, bound: np.where(came_through(z, x), g, 0),
-        lambda g, z, x, bound: np.where(came_through(z, x), 0, g),
+        lambda g, z, x, bound: np.where(is_unclipped(z, x), g, 0),
+        lambda g, z, x, bound: np.where(is_unclipped(z, x), 0, g),
     ),
     "maximum({0}, {1})",
     "maximum({0}, {1})",

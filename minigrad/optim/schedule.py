@@ -43,7 +43,7 @@ class Scheduler(Checked):
     optimizer: Optimizer = field(repr=False)
 
     # The attributes that make up the state, and the type of each.
-    kept: ClassVar[dict[str, Any]] = {}
+    state_types: ClassVar[dict[str, Any]] = {}
 
     __getattr__ = missing
 
@@ -52,7 +52,9 @@ class Scheduler(Checked):
 
     def state_dict(self) -> dict[str, Any]:
         """The progress, in plain values for JSON. The rates are in the optimiser's state."""
-        return {"kind": type(self).__name__} | {name: getattr(self, name) for name in self.kept}
+        return {"kind": type(self).__name__} | {
+            name: getattr(self, name) for name in self.state_types
+        }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore what `state_dict` returned.
@@ -60,21 +62,21 @@ class Scheduler(Checked):
         Raises:
             ValueError: if the state is one of another kind.
         """
-        owner, kept = type(self).__name__, ("kind", *self.kept)
+        owner, names = type(self).__name__, ("kind", *self.state_types)
         # States were once saved without their kind: those are taken, as nothing contradicts them.
         state = {"kind": owner, **named(owner, state)}
-        if set(state) != set(kept):
+        if set(state) != set(names):
             raise ArgumentError(
-                f"{owner} has a state of {', '.join(kept)}, not of "
+                f"{owner} has a state of {', '.join(names)}, not of "
                 f"{', '.join(state)}: nothing was loaded"
             )
         if state["kind"] != owner:
             raise ArgumentError(
                 f"{owner}: this is the state of {state['kind']!r}, and nothing was loaded"
             )
-        for name, hint in self.kept.items():
+        for name, hint in self.state_types.items():
             check(owner, name, state[name], hint)
-        vars(self).update({name: state[name] for name in self.kept})
+        vars(self).update({name: state[name] for name in self.state_types})
 
 
 @dataclass(eq=False)
@@ -105,7 +107,7 @@ class Schedule(Scheduler):
     0.05
     """
 
-    kept: ClassVar[dict[str, Any]] = {"last_epoch": Annotated[int, NOT_NEGATIVE]}
+    state_types: ClassVar[dict[str, Any]] = {"last_epoch": Annotated[int, NOT_NEGATIVE]}
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -429,7 +431,7 @@ class ReduceLROnPlateau(Scheduler):
     min_lr: float | Sequence[float] = 0.0
     eps: Annotated[float, NOT_NEGATIVE] = 1e-8
 
-    kept: ClassVar[dict[str, Any]] = {
+    state_types: ClassVar[dict[str, Any]] = {
         "best": float | None,
         "num_bad_epochs": Annotated[int, NOT_NEGATIVE],
         "cooldown_counter": Annotated[int, NOT_NEGATIVE],
