@@ -1,0 +1,167 @@
+"""The C of statements of the loop IR."""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any
+
+import numpy as np
+import pytest
+
+from minigrad.compiler.codegen.c import FUNCTIONS, function, literal, source_of
+from minigrad.compiler.graph.affine import Expr, Var, number
+from minigrad.compiler.graph.ir import Value
+from minigrad.compiler.loops.ir import (
+    DTYPES,
+    Access,
+    Accumulate,
+    Apply,
+    For,
+    If,
+    Let,
+    Number,
+    Prefetch,
+    Scratch,
+    Statement,
+    Store,
+    Variable,
+)
+from minigrad.compiler.target.toolchain import build
+
+FLOAT = np.dtype(np.float32)
+X, Y = (Value(None, (), {}, (64,), FLOAT, "input") for _ in range(2))
+N = Var("n", 64)
+
+
+def at(array: Any, first: int = 0, **how: Any) -> Access:
+    return Access(array, Expr({N: 1}, first), **how)
+
+
+def text_of(*statements: Statement) -> str:
+    """The C, without the declarations of the arrays."""
+    lines = function([*statements], {}).text.split("\n")
+    return "\n".join(line for line in lines if "restrict" not in line)
+
+
+def run(statements: list[Statement], *arrays: np.ndarray, vector: int = 16) -> None:
+    """Build and run a kernel of these arrays, in the order of their first use."""
+    (library,) = build(source_of([function(statements, {}).text], vector))
+    kernel = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int, ctypes.c_int)(
+        (ctypes.c_void_p * 1).in_dll(library, "kernels")[0] or 0
+    )
+    table = (ctypes.c_void_p * len(arrays))(*(x.ctypes.data for x in arrays))
+    kernel(ctypes.addressof(table), None, 0, 1)
+
+
+NUMBERS = [
+    *((x, dtype) for dtype in ("float32", "float64") for x in (0.1, -0.0, 1e-40, 3e38, -2.5)),
+    *((x, dtype) for dtype in ("float32", "float64") for x in (np.nan, np.inf, -np.inf)),
+    *((x, "int64") for x in (2**63 - 1, -(2**63), 0)),
+    *((x, "int8") for x in (127, -128)),
+    *((x, "bool") for x in (True, False)),
+]
+
+
+def test_numbers_are_exact() -> None:
+    for dtype in {dtype for _, dtype in NUMBERS}:
+        expected = np.array([x for x, of in NUMBERS if of == dtype], dtype)
+        array = Value(None, (), {}, expected.shape, expected.dtype, "input")
+        stores: list[Statement] = [
+            Store(Access(array, Expr({}, k)), Number.of(x, expected.dtype))
+            for k, x in enumerate(expected)
+        ]
+        found = np.ones_like(expected)
+        run(stores, found)
+        if expected.dtype.kind == "f":
+            np.testing.assert_array_equal(np.signbit(found), np.signbit(expected))
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_numbers_that_are_equal_but_not_the_same_differ() -> None:
+    assert Number.of(0.0, FLOAT) != Number.of(-0.0, FLOAT)
+    assert Number.of(np.nan, FLOAT) == Number.of(np.nan, FLOAT)
+    assert literal(Number.of(1, FLOAT)) != literal(Number.of(1, np.dtype(np.float64)))
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_each_dtype_has_a_cast(dtype: np.dtype[Any]) -> None:
+    assert f"cast {dtype}" in FUNCTIONS
+
+
+@pytest.mark.parametrize(
+    "statement, text",
+    [
+        (Let("t", FLOAT, Number.of(1, FLOAT)), "const float t = 1.0f;"),
+        (
+            Let("t", FLOAT, at(X, lanes=4), lanes=4),
+            "const vec_float t = *(const vec_float *)&a0[n];",
+        ),
+        (Variable("t", FLOAT), "float t = 0;"),
+        (Variable("t", FLOAT, lanes=8), "vec_float t = {0};"),
+        (Variable("t", FLOAT, size=8), "float t[8];"),
+        (Store(at(X), number(3)), "a0[n] = 3;"),
+        (Accumulate(at(X), "+", at(Y)), "a0[n] = a0[n] + a1[n];"),
+        (Accumulate(at(X), "max", at(Y)), "a0[n] = a1[n] > a0[n] ? a1[n] : a0[n];"),
+        (Prefetch(at(X)), "__builtin_prefetch(&a0[n]);"),
+        (
+            Store(at(X), Apply("select", (at(Y), number(1), number(2)))),
+            "a0[n] = choose(a1[n], 1, 2);",
+        ),
+        (Store(at(X), Apply("pow({0}, {1})", (at(Y), at(X)))), "a0[n] = pow(a1[n], a0[n]);"),
+    ],
+)
+def test_statements(statement: Statement, text: str) -> None:
+    expected = f"for (int64_t n = 0; n < 64; n++) {{\n  {text}\n}}"
+    assert text_of(For(N, [statement])) == expected
+
+
+def test_branches() -> None:
+    test = Apply("<", (at(X), at(Y)))
+    branch = If(test, [Store(at(X), number(0))], [Store(at(Y), number(0))])
+    _, *lines, _ = text_of(For(N, [branch])).split("\n")
+    expected = ["if ((a0[n] < a1[n])) {", "  a0[n] = 0;", "} else {", "  a1[n] = 0;", "}"]
+    assert [line[2:] for line in lines] == expected
+
+
+def test_loops_of_threads_blocks_and_lanes() -> None:
+    one = Store(at(X), number(1))
+    assert "low = SPLIT(64, t, T, 16)" in text_of(For(N, [one], grain=16))
+    assert "for (int64_t n = low; n < high; n++) {" in text_of(For(N, [one], grain=16))
+    assert "#pragma omp simd\nfor" in text_of(For(N, [one], simd=()))
+    assert "#pragma GCC ivdep\nfor" in text_of(For(N, [one], independent=True))
+    block = For(Var("nb", 64), [For(N, [one], low="nb", high="nb_end")], step=24)
+    assert "nb += 24" in text_of(block)
+    found = np.zeros(64, np.float32)
+    run([block], found)
+    assert found.sum() == 64
+
+
+def test_threads_share_loops_that_are_long_enough() -> None:
+    one = Store(at(X), number(1))
+    assert function([For(N, [one], grain=16)], {}).parallel
+    assert not function([For(N, [one], grain=48)], {}).parallel
+    assert not function([For(N, [one])], {}).parallel
+
+
+def test_an_offset_that_all_accesses_share_is_left_to_the_caller() -> None:
+    found = function([For(N, [Store(at(X, 8), at(Y, 24)), Store(at(X, 10), at(Y, 25))])], {})
+    assert found.arguments == [(X, 8), (Y, 24)]
+    assert "a0[n + 2] = a1[n + 1];" in found.text
+
+
+def test_what_is_only_read_is_const_and_scratch_is_of_each_thread() -> None:
+    text = function([For(N, [Store(at(X), at(Y)), Store(at(Scratch(X, 64)), at(Y))])], {}).text
+    assert "float *restrict a0 = (float *)q[0];" in text
+    assert "const float *restrict a1 = (const float *)q[1];" in text
+    assert "float *restrict a2 = (float *)q[2] + 64*t;" in text
+
+
+def test_an_alias_is_one_array() -> None:
+    found = function([For(N, [Store(at(X), at(Y))])], {X: Y})
+    assert found.arguments == [(Y, 0)]
+
+
+def test_local_arrays_that_vectors_access_are_aligned() -> None:
+    part = Variable("part", FLOAT, size=4)
+    vector = Let("v", FLOAT, Access("part", Expr({}), lanes=4), lanes=4)
+    assert "float part[4] __attribute__((aligned(64)));" in text_of(part, vector)
