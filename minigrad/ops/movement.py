@@ -491,7 +491,7 @@ def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None) -> Any:
 
 
 def middle(shape: Shape, width: Any) -> Index:
-    """Where an array of `shape` stands once it is padded."""
+    """The index of an array of `shape` within its padded form."""
     return tuple(slice(low, low + n) for (low, _), n in zip(width, shape, strict=True))
 
 
@@ -513,7 +513,7 @@ pad_op = movement(
 
 
 def pairs_of(a: Any, given: Any, dtype: Any) -> list[list[Any]]:
-    """What np.pad is given for all sides, each axis, or each side: for each side."""
+    """An argument of np.pad, given for all sides, for each axis or for each side: for each side."""
     if isinstance(given, dict):
         given = [given.get(k, given.get(k - a.ndim, 0)) for k in range(a.ndim)]
         given = [ask(np.broadcast_to, np.asarray(pair), a, (2,), {}) for pair in given]
@@ -554,7 +554,7 @@ def pad(array: Any, pad_width: Any, mode: str = "constant", constant_values: Any
 
 
 def own_part(k: int, g: Any, y: Any, *xs: Any, axis: int, bounds: Shape) -> Any:
-    """The part of g that stands where input k stood."""
+    """The part of g for input k."""
     return g[(*(ALL,) * axis, slice(bounds[k], bounds[k + 1]))]
 
 
@@ -610,7 +610,7 @@ def out_size(size: int, kernel: int, stride: int, dilation: int) -> int:
 
 
 def places(size: Pair, kernel: Pair, stride: Pair, dilation: Pair) -> list[tuple[Index, Index]]:
-    """For each (i, j) in a kernel, the index of what all windows hold there."""
+    """For each (i, j) in a kernel, the index of the entries of all windows there."""
     outs = tuple(map(out_size, size, kernel, stride, dilation))
 
     def seen(axis: int, i: int) -> slice:
@@ -633,7 +633,7 @@ def window_view(x: Any, kernel: Pair, stride: Pair, dilation: Pair) -> Any:
 
 
 def windows(x: Any, kernel: Pair, stride: Pair, dilation: Pair) -> Any:
-    """What window_view sees, copied: the kernel's axes outermost, so that reducing over them runs
+    """A copy of window_view: the kernel's axes outermost, so that reducing over them runs
     along whole images, and the others in the order x has them in memory."""
     order = (0, 1, *(k + 2 for k in sorted(range(x.ndim), key=lambda k: -x.strides[k])))
     copy = np.ascontiguousarray(window_view(x, kernel, stride, dilation).transpose(order))
@@ -641,7 +641,7 @@ def windows(x: Any, kernel: Pair, stride: Pair, dilation: Pair) -> Any:
 
 
 def fold(y: Any, size: Pair, stride: Pair, dilation: Pair) -> Any:
-    """(kh, kw, ..., OH, OW) -> (..., H, W): each entry of every window added where it came from."""
+    """(kh, kw, ..., OH, OW) -> (..., H, W): each entry of every window, added at its source."""
     x = np.zeros_like(y[0, 0], shape=(*y.shape[2:-2], *size))
     for place, index in places(size, y.shape[:2], stride, dilation):
         x[index] += y[place]

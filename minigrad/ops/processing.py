@@ -44,8 +44,8 @@ matmul_op = processing(
 )
 
 
-# What a layer does with a weight of shape (out, in), for which matmul's rule would give the
-# transpose of an array laid out the other way round, to be copied at every step.
+# x @ w.T for a weight of shape (out, in). The rules of matmul and transpose would give a gradient
+# whose memory is transposed, to be copied at every step.
 linear_op = processing(
     "linear",
     lambda x, w: np.matmul(x, w.T),
@@ -195,7 +195,7 @@ def sum_out(term: str, x: Any, keep: set[str]) -> tuple[str, Any]:
 
 
 def contract(a: str, x: Any, b: str, y: Any, later: set[str]) -> tuple[str, Any]:
-    """x and y multiplied, and summed over the letters they share that nobody asks for later."""
+    """The product of x and y, summed over shared letters that are not used later."""
     a, x = sum_out(a, x, later | set(b))
     b, y = sum_out(b, y, later | set(a))
     sizes = dict(zip(b, y.shape, strict=True)) | dict(zip(a, x.shape, strict=True))
@@ -214,11 +214,11 @@ def contract(a: str, x: Any, b: str, y: Any, later: set[str]) -> tuple[str, Any]
     return "".join(stack + left + right), z
 
 
-# Convolution: (N, C, H, W) by weights (O, C/groups, kh, kw) gives (N, O, OH, OW). Trilinear: with
-# a cotangent it makes one number of three arrays, and the three ops are its derivatives by each.
+# Convolution: (N, C, H, W) by weights (O, C/groups, kh, kw) gives (N, O, OH, OW). Its inner product
+# with a cotangent is a trilinear form, of which the three ops are the derivatives.
 #
-# In memory the images come last, (C, H, W, N): then what an entry of the kernel sees is of long
-# runs, fast to copy. What is computed of it elementwise, or by pooling, keeps that order.
+# In memory the images are innermost, (C, H, W, N): each entry of the kernel then reads long
+# contiguous runs, which are fast to copy. Elementwise ops and pooling keep that order.
 
 
 def columns_of(x: Any, kernel: Pair, stride: Pair, dilation: Pair, groups: int) -> Any:
@@ -247,7 +247,7 @@ def conv2d_forward(x: Any, w: Any, stride: Pair, dilation: Pair, groups: int) ->
 
 
 def conv2d_input(y: Any, w: Any, size: Pair, stride: Pair, dilation: Pair, groups: int) -> Any:
-    """The adjoint of conv2d in x, a transposed convolution: each y spread back by the weights."""
+    """The adjoint of conv2d with respect to x: a transposed convolution."""
     n, _, *outs = y.shape
     c, kernel = w.shape[1] * groups, w.shape[2:]
     columns = by_group(w, groups).swapaxes(1, 2) @ pixels_of(y, groups)
@@ -256,7 +256,8 @@ def conv2d_input(y: Any, w: Any, size: Pair, stride: Pair, dilation: Pair, group
 
 
 def conv2d_weight(x: Any, y: Any, kernel: Pair, stride: Pair, dilation: Pair, groups: int) -> Any:
-    """The adjoint of conv2d in w: how what each entry of the kernel sees goes with y."""
+    """The adjoint of conv2d with respect to w: for each entry of the kernel, the sum of y times the
+    entries of x that it is multiplied with."""
     columns = columns_of(x, kernel, stride, dilation, groups)
     w = pixels_of(y, groups) @ columns.swapaxes(1, 2)
     return w.reshape(y.shape[1], x.shape[1] // groups, *kernel)

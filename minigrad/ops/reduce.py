@@ -53,14 +53,14 @@ def kept(y: Any, x: Any, axis: Axis, keepdims: bool) -> Any:
 
 
 def stretched(g: Any, shape: Shape) -> Any:
-    """g broadcast to a shape: one number, as most losses send back, in a quarter of the time."""
+    """g broadcast to a shape; if it is one number, as for most losses, in a quarter of the time."""
     if issubclass(type(g), np.ndarray | np.generic) and g.size == 1:
         return np.ndarray(shape, g.dtype, g, 0, (0,) * len(shape))
     return np.broadcast_to(g, shape)
 
 
 def over(total: Any, x: Any) -> Any:
-    """A reduction of x divided by the number of entries that each of its own is made of."""
+    """A reduction of x, divided by the number of entries that were reduced into each of its own."""
     return total / (x.size // max(total.size, 1))
 
 
