@@ -17,7 +17,7 @@ from minigrad.training import fit
 
 
 class Block(nn.Module):
-    """Attention to what came before, then two linear layers; both add to what goes in."""
+    """Causal self-attention, then two linear layers, each with a residual connection."""
 
     def __init__(self, width: int, heads: int) -> None:
         self.norm1 = nn.LayerNorm(width)
@@ -28,13 +28,13 @@ class Block(nn.Module):
 
     def forward(self, x: Any) -> Tensor:
         h = self.norm1(x)
-        later = np.triu(np.ones((x.shape[1], x.shape[1]), bool), 1)  # what must not be seen
+        later = np.triu(np.ones((x.shape[1], x.shape[1]), bool), 1)  # later positions are masked
         x = x + self.attention(h, h, h, attn_mask=later, need_weights=False)[0]
         return x + self.down(F.gelu(self.up(self.norm2(x))))
 
 
 class GPT(nn.Module):
-    """Tokens (N, T) -> scores of each one's next (N, T, vocabulary)."""
+    """Tokens (N, T) -> scores of the next token (N, T, vocabulary)."""
 
     def __init__(self, vocabulary: int, context: int, width: int, heads: int, layers: int) -> None:
         self.context = context
@@ -52,7 +52,7 @@ class GPT(nn.Module):
 
 
 def write(model: GPT, start: list[int], length: int, rng: np.random.Generator) -> list[int]:
-    """Draw one token after the other, each by the probability that the model gives it."""
+    """Sample tokens one after the other from the distribution that the model predicts."""
     tokens = list(start)
     with no_grad():
         for _ in range(length):

@@ -1,6 +1,6 @@
 """Logistic regression by SciPy's Newton method, with minigrad's gradient and Hessian.
 
-The model is plain NumPy, and knows nothing of minigrad. The Hessian at the optimum also gives the
+The model is plain NumPy, without minigrad. The Hessian at the optimum also gives the
 coefficients' standard errors.
 
     python examples/logistic_scipy.py [--quick]
@@ -43,7 +43,7 @@ def main() -> None:
     print(f"{found.message} {found.nit} steps, loss {found.fun:.4f}")
     print(f"largest entry of the gradient there {np.abs(grad(loss)(found.x, x, y)).max():.1e}")
 
-    # The same, with products of the Hessian and a vector in place of the Hessian.
+    # The same, with Hessian-vector products in place of the Hessian.
     def product(w: np.ndarray, v: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         return hvp(loss)(w, x, y, v)
 

@@ -1,4 +1,4 @@
-"""The table of "Scaling down deep learning" (Greydanus and Kobak, 2024), trained anew.
+"""The table of "Scaling down deep learning" (Greydanus and Kobak, 2024), reproduced.
 
 Four networks learn MNIST-1D, digits as signals of 40 numbers, with the paper's
 architectures and settings. Needs the package mnist1d.

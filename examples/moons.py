@@ -13,7 +13,7 @@ from minigrad.viz import plots
 
 
 def train(steps: int) -> tuple[nn.Module, float]:
-    """The network, and the part of 100 points that it gets right."""
+    """The network, and its accuracy on 100 points."""
     points, classes = data.make_moons(100, noise=0.1, seed=1)
     targets = (2 * classes - 1).astype(np.float32)[:, None]  # -1 and 1
     rng = np.random.default_rng(1)

@@ -16,7 +16,7 @@ PERIOD = 25  # steps
 
 
 class Forecast(nn.Module):
-    """Values (N, T, 1) -> at each place, the value that comes next (N, T, 1)."""
+    """Values (N, T, 1) -> the predicted next value at each step (N, T, 1)."""
 
     def __init__(self, width: int, rng: np.random.Generator) -> None:
         self.lstm = nn.LSTM(1, width, batch_first=True, rng=rng)
@@ -27,7 +27,7 @@ class Forecast(nn.Module):
         return self.linear(h)
 
     def go_on(self, x: np.ndarray, steps: int) -> np.ndarray:
-        """What comes after x (T, 1): each value is predicted from those predicted before it."""
+        """The continuation of x (T, 1), each value predicted from those predicted before it."""
         with no_grad():
             h, state = self.lstm(x[None])
             values = [self.linear(h[:, -1:])]
@@ -38,7 +38,7 @@ class Forecast(nn.Module):
 
 
 def sines(n: int, length: int, rng: np.random.Generator) -> np.ndarray:
-    """Pieces of a sine, with a little noise, each from another place: (n, length, 1)."""
+    """Segments of a sine with a little noise, at random phases: (n, length, 1)."""
     places = rng.uniform(0, PERIOD, (n, 1)) + np.arange(length)
     noise = 0.02 * rng.standard_normal((n, length))
     return (np.sin(2 * np.pi * places / PERIOD) + noise).astype(np.float32)[..., None]

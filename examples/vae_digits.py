@@ -49,7 +49,7 @@ class VAE(nn.Module):
 
 
 def loss(output: tuple[Any, Any, Any], x: np.ndarray) -> Any:
-    """The negative lower bound of the log-likelihood, in nats an image."""
+    """The negative evidence lower bound, in nats per image."""
     scores, mean, log_variance = output
     reconstruction = F.binary_cross_entropy_with_logits(scores, x, reduction="sum")
     divergence = 0.5 * np.sum(np.exp(log_variance) + mean**2 - 1 - log_variance)
@@ -76,7 +76,7 @@ def main() -> None:
     )
     with no_grad():
         error = np.mean((F.sigmoid(model(test)[0]).data - test) ** 2)
-    print(f"held-out loss {history.last['validation_loss']:.2f} nats an image")
+    print(f"held-out loss {history.last['validation_loss']:.2f} nats per image")
     print(f"part of the held-out pixels' variance explained {1 - error / test.var():.2%}")
     if arguments.picture:
         plots.plot_inputs(model.draw(30), [""] * 30).savefig(arguments.picture)
