@@ -43,7 +43,7 @@ def axes_of(axis: Axis, ndim: int) -> tuple[int, ...]:
     return normalize_axis_tuple(axis, ndim)
 
 
-def kept(y: Any, x: Any, axis: Axis, keepdims: bool) -> Any:
+def expand_reduced(y: Any, x: Any, axis: Axis, keepdims: bool) -> Any:
     """y with the axes that reducing x has removed put back at size 1, to broadcast against x."""
     if keepdims or (axis is None and y.ndim == 0):  # a number broadcasts as it is
         return y
@@ -52,14 +52,14 @@ def kept(y: Any, x: Any, axis: Axis, keepdims: bool) -> Any:
     return y.reshape(tuple(1 if k in removed else n for k, n in enumerate(shape)))
 
 
-def stretched(g: Any, shape: Shape) -> Any:
+def broadcast(g: Any, shape: Shape) -> Any:
     """g broadcast to a shape; if it is one number, as for most losses, in a quarter of the time."""
     if issubclass(type(g), np.ndarray | np.generic) and g.size == 1:
         return np.ndarray(shape, g.dtype, g, 0, (0,) * len(shape))
     return np.broadcast_to(g, shape)
 
 
-def over(total: Any, x: Any) -> Any:
+def divided_by_count(total: Any, x: Any) -> Any:
     """A reduction of x, divided by the number of entries that were reduced into each of its own."""
     return total / (x.size // max(total.size, 1))
 
@@ -67,10 +67,10 @@ def over(total: Any, x: Any) -> Any:
 def to_extremes(g: Any, y: Any, x: Any, axis: Axis, keepdims: bool) -> Any:
     """The cotangent of a maximum or minimum: to where x reaches it, in equal parts; of NaN, to
     where x is NaN."""
-    there = np.logical_or(np.equal(x, kept(y, x, axis, keepdims)), np.not_equal(x, x))
+    there = np.logical_or(np.equal(x, expand_reduced(y, x, axis, keepdims)), np.not_equal(x, x))
     reached = there.astype(g.dtype)
     ties = np.sum(reached, axis=axis, keepdims=True)
-    return reached * (kept(g, x, axis, keepdims) / ties)
+    return reached * (expand_reduced(g, x, axis, keepdims) / ties)
 
 
 # The dtypes in which np.mean accumulates, where they are wider than its input.
@@ -81,11 +81,11 @@ WIDER[np.dtype(np.float16)] = np.float32
 def mean_of_array(x: Any, axis: Axis, keepdims: bool) -> Any:
     add: Any = np.add  # whose stubs know no keepdims that is not literal
     total = add.reduce(x, axis=axis, dtype=WIDER.get(x.dtype), keepdims=keepdims)
-    mean = over(total, x)
+    mean = divided_by_count(total, x)
     return mean.astype(x.dtype) if x.dtype == np.float16 else mean
 
 
-def others(factors: Any) -> Any:
+def products_of_others(factors: Any) -> Any:
     """For each factor along the first axis, the product of all others, without division, so that it
     is right where factors are zero: halves are multiplied with each other until one factor is left,
     and on the way back each half is multiplied by its partner."""
@@ -93,7 +93,7 @@ def others(factors: Any) -> Any:
     if not half:
         return np.ones_like(factors)
     left, right, rest = factors[:half], factors[half : 2 * half], [factors[2 * half :]] * odd
-    above = others(np.concatenate([left * right, *rest]))
+    above = products_of_others(np.concatenate([left * right, *rest]))
     return np.concatenate([above[:half] * right, above[:half] * left, *[above[half:]] * odd])
 
 
@@ -103,17 +103,17 @@ def to_factors(g: Any, y: Any, x: Any, axis: Axis, keepdims: bool) -> Any:
     reduced = axes_of(axis, len(shape))
     order = reduced + tuple(k for k in range(len(shape)) if k not in reduced)
     moved = np.transpose(x, order)
-    found = others(
+    found = products_of_others(
         moved.reshape(math.prod(shape[k] for k in reduced), *moved.shape[len(reduced) :])
     )
     back = np.transpose(found.reshape(moved.shape), tuple(map(order.index, range(len(shape)))))
-    return kept(g, x, axis, keepdims) * back
+    return expand_reduced(g, x, axis, keepdims) * back
 
 
 def to_direction(g: Any, y: Any, x: Any, axis: Axis, keepdims: bool) -> Any:
     """The cotangent of a length: x / length, and 0 where that is 0."""
     length = np.where(np.equal(y, 0), np.inf, y)
-    return kept(g, x, axis, keepdims) * (x / kept(length, x, axis, keepdims))
+    return expand_reduced(g, x, axis, keepdims) * (x / expand_reduced(length, x, axis, keepdims))
 
 
 # softmax and log_softmax: the largest entry is subtracted once and never added back, which would
@@ -150,22 +150,24 @@ def logsumexp_of_array(x: Any, axis: Axis, keepdims: bool) -> Any:
 
 def to_terms(g: Any, y: Any, x: Any, axis: Axis, keepdims: bool) -> Any:
     """The cotangent of logsumexp: by softmax, and of infinities in equal parts."""
-    y = kept(y, x, axis, keepdims)
+    y = expand_reduced(y, x, axis, keepdims)
     terms = np.where(np.isinf(y), np.where(np.equal(x, y), 0, -np.inf), x)
-    return kept(g, x, axis, keepdims) * softmax_op(terms, axis=axis)
+    return expand_reduced(g, x, axis, keepdims) * softmax_op(terms, axis=axis)
 
 
 sum_op = reduce(
     "sum",
     np.add.reduce,
-    lambda g, y, x, axis, keepdims: stretched(kept(g, x, axis, keepdims), x.shape),
+    lambda g, y, x, axis, keepdims: broadcast(expand_reduced(g, x, axis, keepdims), x.shape),
     np.sum,
     lowering="reduction from 0: acc + x",
 )
 mean_op = reduce(
     "mean",
     mean_of_array,
-    lambda g, y, x, axis, keepdims: stretched(over(kept(g, x, axis, keepdims), x), x.shape),
+    lambda g, y, x, axis, keepdims: broadcast(
+        divided_by_count(expand_reduced(g, x, axis, keepdims), x), x.shape
+    ),
     np.mean,
     lowering="reduction from 0: acc + x, then divided by how many",
 )
@@ -235,7 +237,7 @@ def root(x: Any) -> Any:
 @implements(np.var)
 def var(a: Any, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -> Any:
     a = a if a.dtype.kind == "f" else a.astype(float)
-    deviation = a - over(sum_op(a, axis=axis, keepdims=True), a)
+    deviation = a - divided_by_count(sum_op(a, axis=axis, keepdims=True), a)
     squares = sum_op(deviation * deviation, axis=axis, keepdims=keepdims)
     return squares / max(a.size // max(squares.size, 1) - ddof, 0)
 
