@@ -30,7 +30,7 @@ from minigrad.compiler.loops.ir import (
     Statement,
     Store,
     Variable,
-    expressions_in,
+    operands_in,
     walk,
 )
 from minigrad.compiler.loops.verify import verify
@@ -130,7 +130,7 @@ class Printer:
         for statement in walk(statements):
             if isinstance(statement, Variable):
                 self.types[statement.name] = statement.type
-            for operand in expressions_in(statement):
+            for operand in operands_in(statement):
                 if isinstance(operand, Access):
                     self.use(operand)
             if isinstance(statement, Store | Accumulate) and isinstance(statement.target, Access):

@@ -20,7 +20,7 @@ other. `verify` holds this, `passes` rewrite it, and `codegen/c.py` prints it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -167,32 +167,40 @@ def inside(statement: Statement) -> Sequence[Statement]:
     return [*statement.body, *statement.otherwise] if isinstance(statement, If) else ()
 
 
-def walk(statements: Iterable[Statement]) -> Iterator[Statement]:
+def walk(statements: Iterable[Statement]) -> list[Statement]:
     """All statements, each before those in it."""
+    found: list[Statement] = []
     for statement in statements:
-        yield statement
-        yield from walk(inside(statement))
+        found.append(statement)
+        if type(statement) is For or type(statement) is If:
+            found += walk(inside(statement))
+    return found
 
 
-def expressions_in(statement: Statement) -> Iterator[Expression]:
+def operands_in(statement: Statement) -> list[Expression]:
     """What a statement itself consists of: its target, then the operands of its value."""
+    kind = type(statement)
+    if kind is Let or kind is Variable:
+        value = statement.value  # type: ignore[union-attr]
+        return [] if value is None else operands(value)
     if isinstance(statement, Store | Accumulate):
-        yield statement.target
+        return [statement.target, *operands(statement.value)]
     if isinstance(statement, Prefetch):
-        yield statement.access
-    elif isinstance(statement, If):
-        yield from operands(statement.condition)
-    elif not isinstance(statement, For) and statement.value is not None:
-        yield from operands(statement.value)
+        return [statement.access]
+    return operands(statement.condition) if isinstance(statement, If) else []
 
 
-def operands(expression: Expression) -> Iterator[Expression]:
+def operands(expression: Expression) -> list[Expression]:
     """The accesses, numbers, indices and names in an expression."""
-    if isinstance(expression, Apply):
-        for argument in expression.arguments:
-            yield from operands(argument)
-    else:
-        yield expression
+    if type(expression) is not Apply:
+        return [expression]
+    found: list[Expression] = []
+    for x in expression.arguments:
+        if type(x) is Apply:
+            found += operands(x)
+        else:
+            found.append(x)
+    return found
 
 
 def functions_in(expression: Expression) -> tuple[Any, ...]:
@@ -210,7 +218,7 @@ def index_of(operand: Expression) -> Expr | None:
 
 def indices_in(statements: Iterable[Statement]) -> set[Expr]:
     """All indices."""
-    found = (index_of(x) for statement in walk(statements) for x in expressions_in(statement))
+    found = (index_of(x) for statement in walk(statements) for x in operands_in(statement))
     return {index for index in found if index is not None}
 
 

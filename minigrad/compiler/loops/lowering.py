@@ -39,6 +39,7 @@ from minigrad.compiler.loops.ir import (
 
 FAR = 1 << 40  # a bound for what has none
 INDEX = np.dtype(np.int64)
+NO_VARIABLES: frozenset[Var] = frozenset()
 
 
 def kind_of(value: Value) -> str:
@@ -73,7 +74,7 @@ class Body(Lowering):
 
     def define(self, dtype: np.dtype[Any], value: Expression) -> str:
         """Define a variable by an expression, and return its name."""
-        depends = frozenset[Var]().union(*map(self.depends_of, operands(value)))
+        depends = NO_VARIABLES.union(*[self.depends_of(x) for x in operands(value)])
         name = f"{self.letter}{len(self.lines)}"
         self.lines.append(Let(name, dtype, value, depends))
         self.depends[name] = depends
@@ -81,12 +82,13 @@ class Body(Lowering):
 
     def depends_of(self, operand: Expression) -> frozenset[Var]:
         """The loop variables that an operand depends on."""
-        if isinstance(operand, str):
-            return self.depends.get(operand, frozenset())
+        if type(operand) is str:
+            return self.depends.get(operand, NO_VARIABLES)
+        if type(operand) is Number:
+            return NO_VARIABLES
         index = index_of(operand)
-        depends = frozenset[Var]() if index is None else index.variables()
-        own = isinstance(operand, Access) and operand.own
-        return depends | {ROW} if own else depends
+        depends = NO_VARIABLES if index is None else index.variables()
+        return depends | {ROW} if isinstance(operand, Access) and operand.own else depends
 
     def read(self, value: Value, index: Index) -> Operand:
         """The name of a variable, or a literal, that is a value at an index."""

@@ -13,8 +13,8 @@ from minigrad.compiler.loops.ir import (
     Statement,
     Store,
     Variable,
-    expressions_in,
     index_of,
+    operands_in,
     walk,
 )
 
@@ -31,7 +31,7 @@ def verify(statements: Sequence[Statement]) -> None:
             used where it is not defined, a name is defined twice in a block, or iterations that run
             in vector lanes or threads depend on each other.
     """
-    check(statements, loops=frozenset(), names=frozenset())
+    check(statements, frozenset(), frozenset())
     shared = [s for s in walk(statements) if isinstance(s, For) and s.grain]
     if len({(loop.variable.extent, loop.grain) for loop in shared}) > 1:
         raise LoopError("threads share one loop, or several of the same extent")
@@ -41,34 +41,41 @@ def verify(statements: Sequence[Statement]) -> None:
                 raise LoopError(f"threads share {inner.variable.name} in {loop.variable.name}")
 
 
-def check(statements: Iterable[Statement], loops: frozenset[str], names: frozenset[str]) -> None:
-    """Check one block, in these loops, where these names are defined."""
-    here: set[str] = set()
+def check(statements: Iterable[Statement], loops: frozenset[str], known: frozenset[str]) -> None:
+    """Check one block, in these loops, where these names are known."""
+    here = set(known)
     for statement in statements:
-        for operand in expressions_in(statement):
+        for operand in operands_in(statement):
             used = {operand} if isinstance(operand, str) else names_in(index_of(operand))
-            if unknown := used - loops - names - here:
-                raise LoopError(f"{operand} is outside of what defines {', '.join(unknown)}")
+            if not used <= here:
+                unknown = ", ".join(used - here)
+                raise LoopError(f"{operand} is outside of what defines {unknown}")
         if isinstance(statement, Let | Variable):
-            if statement.name in here | names:
+            if statement.name in here:
                 raise LoopError(f"{statement.name} is defined twice")
             here.add(statement.name)
         elif isinstance(statement, For):
-            v = statement.variable
-            if v.name in loops:
-                raise LoopError(f"a loop over {v.name} is in another one")
+            name = statement.variable.name
+            if name in loops:
+                raise LoopError(f"a loop over {name} is in another one")
             if statement.simd is not None:
                 check_lanes(statement)
-            check(statement.body, loops | {v.name}, names | here)
+            ends = {f"{name}_end"} if statement.step else set()
+            check(statement.body, loops | {name}, frozenset({name, *here, *ends}))
         elif isinstance(statement, If):
-            check(statement.body, loops, names | here)
-            check(statement.otherwise, loops, names | here)
+            check(statement.body, loops, frozenset(here))
+            check(statement.otherwise, loops, frozenset(here))
+
+
+NOTHING: set[str] = set()
 
 
 def names_in(index: Expr | None) -> set[str]:
     """The loop variables and run-time indices in an index."""
+    if index is None or not index.terms:
+        return NOTHING
     found: set[str] = set()
-    for atom in index.terms if index is not None else ():
+    for atom in index.terms:
         found |= names_in(atom.of) if hasattr(atom, "of") else {atom.name}
     return found
 
