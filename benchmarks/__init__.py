@@ -1,1 +1,1 @@
-"""minigrad beside its peers, in one run: `python -m benchmarks` from the repository's root."""
+"""minigrad compared with its peers: `python -m benchmarks` from the repository's root."""

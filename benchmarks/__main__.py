@@ -1,4 +1,4 @@
-"""minigrad beside its peers.
+"""minigrad compared with its peers.
 
 Every library is measured in a process of its own, in turns; those that are not installed are
 named. The exit code is 1 if libraries that ought to do the same work found different numbers.
@@ -39,7 +39,7 @@ def some_of(known: Collection[str]) -> Callable[[str], list[str]]:
 
 
 def add_choice(parser: argparse.ArgumentParser, flag: str, known: Collection[str]) -> None:
-    """An option for some of what there is; all of it unless given."""
+    """An option for a subset of the choices; by default, all."""
     parser.add_argument(
         flag,
         type=some_of(known),

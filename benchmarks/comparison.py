@@ -1,4 +1,4 @@
-"""Libraries side by side on one workload: what they take, and whether they do the same work."""
+"""Libraries compared on one workload: their times, and whether they do the same work."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MISSING = "not installed"
 
 @dataclass
 class Entry:
-    """A library's part in a comparison: what it found and took, or in `note` why it did not."""
+    """A library's part in a comparison: its results and times, or in `note` why it has none."""
 
     figures: list[list[float]] = field(default_factory=list)
     rounds: Rounds = field(default_factory=list)
@@ -49,7 +49,7 @@ class Comparison:
         return {name: ratio(ours, e.rounds) for name, e in self.entries.items() if e.rounds}
 
     def problems(self) -> list[str]:
-        """Why the comparison does not count: minigrad failed, or some found other numbers."""
+        """Why the comparison is invalid: minigrad failed, or results differ."""
         ours = self.entries.get("minigrad")
         found = [f"{self.name}: minigrad {ours.note}"] if ours and ours.note else []
         finished = {name: e.figures for name, e in self.entries.items() if not e.note}
@@ -73,7 +73,7 @@ class Comparison:
 
 
 def disagreements(figures: Mapping[str, list[list[float]]], tolerance: float) -> list[str]:
-    """Who found other numbers than the first, at any step."""
+    """The libraries whose results differ from the first one's, at any step."""
     if not figures:
         return []
     (reference, expected), *others = figures.items()
@@ -86,7 +86,7 @@ def disagreements(figures: Mapping[str, list[list[float]]], tolerance: float) ->
 
 
 def close(a: float, b: float, tolerance: float) -> bool:
-    """Whether two numbers are the same to a relative tolerance; nan is like nothing."""
+    """Whether two numbers are equal within a relative tolerance; NaN equals nothing."""
     return abs(a - b) <= tolerance * max(abs(a), abs(b))
 
 
@@ -106,7 +106,7 @@ def compare(
     present: Callable[[str], bool] = installed,
     pause: float = PAUSE,
 ) -> Comparison:
-    """Run a workload in each library that takes part in it, for so many seconds each."""
+    """Run a workload in each library that takes part in it, for `seconds` each."""
     entrants = {
         library: partial(enter, library, name) if present(library) else None
         for library in libraries

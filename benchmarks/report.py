@@ -1,4 +1,4 @@
-"""The results as tables, and the machine they hold for."""
+"""The results as tables, and a description of the machine."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TUNING = ("OPENBLAS_", "OMP_", "GOMP_", "MKL_", "KMP_", "MALLOC_", "MINIGRAD_", 
 def machine(
     environment: Mapping[str, str], packages: Iterable[str] = PACKAGES.values()
 ) -> dict[str, Any]:
-    """What the figures depend on, with the variables of the environment that tune libraries."""
+    """The machine and versions, with the environment variables that tune libraries."""
     blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
     return {
         "processor": processor(),
@@ -84,7 +84,7 @@ def cells(comparison: Comparison, name: str) -> dict[str, str]:
 
 
 def goal(comparison: Comparison, name: str) -> str:
-    """What minigrad is to reach beside this library, and whether it does."""
+    """The target ratio to this library, and whether it is reached."""
     workload = comparison.workload
     if name == "minigrad" and workload.seconds_at_most:
         reached = comparison.summaries()[name].median <= workload.seconds_at_most

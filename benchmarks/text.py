@@ -46,7 +46,7 @@ class Losses(Callback):
 
 
 def with_minigrad(config: Config, problem: Problem) -> tuple[list[float], float, float]:
-    """The losses, the seconds they took, and the loss on what was held out."""
+    """The losses, their times in seconds, and the loss on held-out data."""
     model = build(config, problem.shape, problem.classes, np.random.default_rng(config.seed))
     optimizer = optimizer_of(config, model)
     losses = Losses()

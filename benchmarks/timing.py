@@ -69,7 +69,7 @@ def summary(rounds: Rounds) -> Summary:
 
 
 def ratio(ours: Rounds, theirs: Rounds) -> float:
-    """How many times as long ours takes: the median over rounds of the ratio within a round, as
-    what slows the machine for a while slows both."""
+    """The ratio of our time to theirs: the median over rounds of the ratio within a round, as what
+    slows the machine for a while slows both."""
     pairs = zip(ours, theirs, strict=False)
     return statistics.median(statistics.median(a) / statistics.median(b) for a, b in pairs)

@@ -95,7 +95,7 @@ def chain(problem: Chain) -> Step:
 def differentiated(
     f: Callable[..., Any], arguments: Sequence[np.ndarray], wrap: Wrap = as_it_is
 ) -> Step:
-    """The value of f and its gradient in the first argument."""
+    """The value of f, and its gradient with respect to the first argument."""
     x, *others = map(torch.from_numpy, arguments)
     x.requires_grad_()
     compiled = wrap(f)

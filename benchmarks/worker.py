@@ -25,13 +25,13 @@ class Contestant(Protocol):
     """A library that takes part in a workload."""
 
     def prepare(self) -> list[list[float]]:
-        """Get ready, and return the numbers the first steps found; empty if there are none."""
+        """Prepare, and return the results of the first steps; empty if there are none."""
 
     def block(self, seconds: float) -> list[float]:
         """Work for so many seconds, at least one step, and return how long each step took."""
 
     def close(self) -> None:
-        """Let go of what it holds."""
+        """Release its resources."""
 
 
 class Worker:

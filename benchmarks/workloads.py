@@ -18,7 +18,7 @@ Wrap = Callable[..., Any]  # what a library compiles a function with
 
 
 def as_it_is(function: Any) -> Any:
-    """What eager libraries compile a function with."""
+    """The compiler of eager libraries: none."""
     return function
 
 

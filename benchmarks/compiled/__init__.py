@@ -1,1 +1,1 @@
-"""Compiled steps beside their peers: `python -m benchmarks.compiled` from the repository's root."""
+"""Compiled steps compared with their peers: `python -m benchmarks.compiled` from the repository's root."""

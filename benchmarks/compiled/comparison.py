@@ -1,4 +1,4 @@
-"""Contestants side by side: how they compare, what compiling costs and when it pays."""
+"""Contestants compared: times, the cost of compiling, and when it pays off."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Comparison:
         return caught_up((costs[0], summaries[name].median), (costs[1], summaries[twin].median))
 
     def problems(self) -> list[str]:
-        """Why the comparison does not count: minigrad failed, or some found other numbers."""
+        """Why the comparison is invalid: minigrad failed, or results differ."""
         failed = [
             f"{self.name}: {name} {entry.note}"
             for name, entry in self.entries.items()

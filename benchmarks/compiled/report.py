@@ -59,7 +59,7 @@ def steps(value: float | None) -> str:
 
 
 def goals(comparison: Comparison) -> list[str]:
-    """What minigrad compiled is to reach here, and whether it does."""
+    """The target of compiled minigrad, and whether it is reached."""
     workload, gain = comparison.workload, comparison.gain()
     found = []
     if gain is not None and workload.target is not None:
@@ -85,7 +85,7 @@ def goal(what: str, wanted: str, reached: bool) -> str:
 
 
 def overview(comparisons: Sequence[Comparison]) -> str:
-    """All workloads: a step of each contestant, and minigrad beside the fastest peer."""
+    """All workloads: a step of each contestant, and minigrad relative to the fastest peer."""
     return aligned([overview_row(comparison) for comparison in comparisons])
 
 

@@ -21,7 +21,7 @@ MOMENTUM = 0.1  # of batch statistics in the running ones
 
 
 def compiling() -> Wrap:
-    """What to compile a function with."""
+    """The compiler of functions."""
     return jax.jit
 
 

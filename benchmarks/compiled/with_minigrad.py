@@ -17,7 +17,7 @@ __all__ = ["lenet", "mlp", "moons"]
 
 
 def compiling() -> Wrap:
-    """What to compile a function with."""
+    """The compiler of functions."""
     from minigrad.compiler import compile
 
     return compile

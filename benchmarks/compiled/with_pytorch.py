@@ -26,7 +26,7 @@ __all__ = ["elementwise", "lenet", "mlp", "moons"]
 
 
 def compiling() -> Wrap:
-    """What to compile a function with."""
+    """The compiler of functions."""
     return torch.compile
 
 
