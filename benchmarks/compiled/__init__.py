@@ -1,1 +1,1 @@
-"""Compiled steps compared with their peers: `python -m benchmarks.compiled` from the repository's root."""
+"""Compiled steps compared with their peers: run `python -m benchmarks.compiled` in the root."""

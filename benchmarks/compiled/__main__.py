@@ -1,4 +1,4 @@
-"""Compiled steps compared with their peers: minigrad eager and compiled, PyTorch eager and compiled, JAX.
+"""Compiled steps compared with their peers: minigrad and PyTorch, eager and compiled, and JAX.
 
 Each is measured in a process of its own, in turns; those that are not installed are named. The
 exit code is 1 if minigrad failed, or if some found other numbers than the others.
