@@ -200,6 +200,8 @@ def test_integers_wrap_around(kind: str) -> None:
     check(lambda x, y: (np.maximum(x, y), x < y, x == y, np.sign(x), x & y, x | y, x ^ y), x, y)
     check(lambda x: (np.cumsum(x, axis=0), np.sum(x), np.max(x), np.min(x), np.argmax(x)), x)
     check(lambda x: (x.astype(np.int8), x.astype(np.float32), x.astype(bool), x / 2), x)
+    least = np.full((4, 9), info.min, kind), np.full((4, 9), info.max, kind)
+    check(lambda x, y: (x.max(1), x.max(0), y.min(1), x.argmax(0), y.argmin()), *least)
 
 
 @pytest.mark.parametrize("kind", ["int8", "int32", "int64"])
