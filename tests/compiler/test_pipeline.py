@@ -20,10 +20,10 @@ from minigrad import functional as F
 from minigrad.compiler import compile
 from minigrad.compiler import pipeline as plan
 from minigrad.compiler.frontend.tracer import TraceError
+from minigrad.compiler.graph.folding import constant
 from minigrad.compiler.graph.ir import Graph, Value
 from minigrad.compiler.graph.layout import Layout, plain
 from minigrad.compiler.graph.opset.infer import apply
-from minigrad.compiler.graph.simplify import constant
 from minigrad.compiler.jit import traced_steadily
 from minigrad.compiler.pipeline import digest, made, plan_in, plan_of
 from minigrad.compiler.runtime.plan import Array, ByNumpy, Calls, Plan

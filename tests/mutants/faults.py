@@ -97,8 +97,8 @@ PASSES = [
     ),
     Fault(
         "graph/simplify.py",
-        '"min": "minimum"',
-        '"min": "maximum"',
+        '"min", "minimum"',
+        '"min", "maximum"',
         "tests/compiler/graph/test_simplify.py::test_a_reduction_of_a_few_slices_is_unrolled",
     ),
     Fault(

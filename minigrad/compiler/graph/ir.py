@@ -8,7 +8,7 @@ is read by values of kind "state", and written once, at the end of the call.
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -62,6 +62,9 @@ class Value:
         return [x for x in self.inputs if type(x) is Value]
 
 
+Rewrite = Callable[[Value], Value]
+
+
 def how_of(attributes: dict[str, Any]) -> str:
     """Attributes of an op as text: equal for equal attributes only.
 
@@ -101,6 +104,21 @@ def elementwise(value: Value) -> bool:
 def is_literal(value: Value) -> bool:
     """A number that can stand in the C."""
     return value.fixed and value.size == 1
+
+
+def numbers_of(value: Value) -> Iterator[tuple[int, np.ndarray]]:
+    """The numbers among the inputs of an elementwise op on floats, as (position, array)."""
+    if not elementwise(value) or value.dtype.kind != "f":
+        return
+    for k, x in enumerate(value.inputs):
+        if type(x) is not Value:
+            yield k, np.asarray(x, value.dtype)
+        elif is_literal(x) and x.array is not None:
+            yield k, x.array
+
+
+def name_of(x: Any) -> str | None:
+    return x.op.name if type(x) is Value and x.op is not None else None
 
 
 @dataclass(eq=False, frozen=True)
@@ -148,6 +166,22 @@ class Graph:
                 found[value] = None
             stack.pop()
         return list(found)
+
+
+def rewritten(graph: Graph, rewrite: Rewrite) -> Graph:
+    """The graph with each value put through `rewrite`, its inputs first."""
+    new: dict[Value, Value] = {}
+    for value in graph.order:
+        new[value] = rewrite(with_inputs(value, new))
+    return graph.of(new)
+
+
+def with_inputs(value: Value, new: Mapping[Value, Value]) -> Value:
+    """The value with its inputs replaced; the same object if none of them changed."""
+    for x in value.inputs:
+        if type(x) is Value and new[x] is not x:
+            return value.of(*[new[x] if type(x) is Value else x for x in value.inputs])
+    return value
 
 
 class GraphError(AssertionError):

@@ -8,9 +8,8 @@ from typing import Any
 
 from minigrad.compiler.codegen.deduplicate import Call, Code, multiplications
 from minigrad.compiler.graph.affine import Index
-from minigrad.compiler.graph.ir import Shape, Value, elementwise
+from minigrad.compiler.graph.ir import Shape, Value, elementwise, name_of
 from minigrad.compiler.graph.opset.contractions import extent
-from minigrad.compiler.graph.simplify import name_of
 from minigrad.compiler.loops.ir import Scratch
 from minigrad.compiler.schedule.fusion import Kernel, Schedule
 

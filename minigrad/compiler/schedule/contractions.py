@@ -7,12 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from minigrad.compiler.graph.affine import Expr, Index, Var
-from minigrad.compiler.graph.ir import Graph, Value
+from minigrad.compiler.graph.ir import Graph, Value, with_inputs
 from minigrad.compiler.graph.layout import Layout, ordered, plain
 from minigrad.compiler.graph.opset.base import rules_of
 from minigrad.compiler.graph.opset.contractions import Contraction, Conv2d, extent
 from minigrad.compiler.graph.opset.elementwise import copy_of
-from minigrad.compiler.graph.simplify import with_inputs
 from minigrad.compiler.loops.ir import Access
 from minigrad.compiler.loops.lowering import Body, is_view, kind_of
 from minigrad.compiler.target import costs

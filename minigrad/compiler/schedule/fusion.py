@@ -16,12 +16,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from minigrad.compiler.graph.affine import Expr, Index, Var, flat, unflat, variable
-from minigrad.compiler.graph.ir import Graph, Value, elementwise, is_literal
+from minigrad.compiler.graph.ir import Graph, Value, elementwise, is_literal, name_of
 from minigrad.compiler.graph.layout import Layout
 from minigrad.compiler.graph.opset.base import rules_of
 from minigrad.compiler.graph.opset.contractions import Contraction
 from minigrad.compiler.graph.opset.reductions import Reduction, reduced_axes
-from minigrad.compiler.graph.simplify import name_of
 from minigrad.compiler.loops.ir import Access, Let, functions_in, operands
 from minigrad.compiler.loops.lowering import Body
 from minigrad.compiler.schedule.contractions import Operands

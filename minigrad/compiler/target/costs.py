@@ -8,6 +8,12 @@ CACHE_LINE_BYTES = 64
 CACHE_LINE_ENTRIES = 16  # float32 entries
 CONFLICT_STRIDE = 1024  # entries: lines that are so far apart evict each other from the cache
 
+# Simplification
+MAX_FOLDED_SIZE = 1 << 16  # entries of a constant that is computed beforehand
+MAX_UNROLLED_TERMS = 16  # of a reduction that is written as binary ops
+MAX_NARROW_COLUMNS = 3  # of a product: fewer than make a vector worth while
+MAX_LITERALS = 16  # different numbers at one input of an op, up to which they stay literals
+
 # Fusion
 MAX_STAGES = 32  # of a kernel
 MAX_OPS_PER_ENTRY = 160  # operations of a kernel on each entry

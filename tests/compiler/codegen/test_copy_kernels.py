@@ -10,9 +10,8 @@ import pytest
 import minigrad
 from minigrad.compiler import compile
 from minigrad.compiler.codegen.copy_kernels import concat_function
-from minigrad.compiler.graph.ir import Graph, Value
+from minigrad.compiler.graph.ir import Graph, Value, name_of
 from minigrad.compiler.graph.opset.infer import apply
-from minigrad.compiler.graph.simplify import name_of
 from minigrad.compiler.runtime.interpreter import NumpyProgram
 from minigrad.compiler.runtime.program import Program
 from minigrad.compiler.target.toolchain import machine

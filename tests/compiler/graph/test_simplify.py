@@ -10,35 +10,36 @@ from typing import Any
 import numpy as np
 import pytest
 
-from minigrad.compiler.graph.ir import Graph, GraphError, Value, is_literal
-from minigrad.compiler.graph.opset.infer import verify
-from minigrad.compiler.graph.simplify import (
-    COMPOSED,
-    MANY,
-    SMALL,
-    SOME,
+from minigrad.compiler.graph.folding import constant, folding
+from minigrad.compiler.graph.ir import (
+    Graph,
+    GraphError,
     Rewrite,
-    algebra,
-    apply,
-    common_subexpressions,
-    composed,
-    concatenate,
-    constant,
-    folding,
+    Value,
+    is_literal,
     name_of,
-    optimized,
     rewritten,
-    turned,
-    unrolled,
-    with_numbers_read,
 )
+from minigrad.compiler.graph.literals import promote_literals
+from minigrad.compiler.graph.opset.base import OPSET, Rules
+from minigrad.compiler.graph.opset.infer import apply, verify
+from minigrad.compiler.graph.simplify import (
+    algebra,
+    common_subexpressions,
+    concatenate,
+    decomposed,
+    optimized,
+)
+from minigrad.compiler.graph.transposes import push_transposes
 from minigrad.compiler.jit import traced_steadily
 from minigrad.compiler.runtime.interpreter import NumpyProgram
+from minigrad.compiler.target import costs
 from tests.draw import SAMPLES
 from tests.fuzz.common import Program, evaluate
 from tests.fuzz.programs import random_program
 
 Shape = tuple[int, ...]
+DECOMPOSED = [name for name, rules in OPSET.items() if type(rules).decompose is not Rules.decompose]
 ODD = [np.nan, np.inf, -np.inf, 0.0, -0.0, 1.0, -1.0, 2.5, -3.0, 1e-40]
 
 
@@ -162,7 +163,7 @@ def test_numbers_that_are_known_are_computed_once() -> None:
     loose = Value(None, (), {"fixed": False}, (3,), a.dtype, "constant", np.ones(3))
     assert name_of(keeps(folding, apply("add", loose, a))[0]) == "add"
     # And what is large would only take memory.
-    large = apply("expand", a, shape=(SMALL, 3))
+    large = apply("expand", a, shape=(costs.MAX_FOLDED_SIZE, 3))
     assert name_of(keeps(folding, large)[0]) == "expand"
 
 
@@ -291,17 +292,19 @@ def test_a_reduction_of_a_few_slices_is_unrolled(name: str, keepdims: bool) -> N
     x = leaf(2, 3, 4, 5)
     for axis in (0, (0,), (0, 1), (1, 0), (0, -3), -4):
         value = apply(name, x, axis=axis, keepdims=keepdims)
-        (found,) = keeps(unrolled, value)
-        keeps(unrolled, value, odd=True)
+        (found,) = keeps(decomposed, value)
+        keeps(decomposed, value, odd=True)
         assert name not in ops_of(found)
-    for kernel in range(1, MANY + 1):  # of odd counts too, some is left in each round
-        (found,) = keeps(unrolled, apply(name, leaf(kernel, 2), axis=0, keepdims=keepdims))
+    for kernel in range(
+        1, costs.MAX_UNROLLED_TERMS + 1
+    ):  # of odd counts too, some is left in each round
+        (found,) = keeps(decomposed, apply(name, leaf(kernel, 2), axis=0, keepdims=keepdims))
         assert name not in ops_of(found)
 
 
 def test_other_reductions_are_loops() -> None:
     for shape, axis, dtype in [
-        ((MANY + 1, 2), 0, np.float32),
+        ((costs.MAX_UNROLLED_TERMS + 1, 2), 0, np.float32),
         ((2, 3, 4), 1, np.float32),
         ((2, 3, 4), (0, 2), np.float32),
         ((2, 3), None, np.float32),
@@ -309,7 +312,7 @@ def test_other_reductions_are_loops() -> None:
         ((2, 3), 0, np.int8),  # the sum is of another dtype
     ]:
         value = apply("sum", leaf(*shape, dtype=dtype), axis=axis, keepdims=False)
-        assert keeps(unrolled, value) == [value]
+        assert keeps(decomposed, value) == [value]
 
 
 # Turning
@@ -322,24 +325,24 @@ def turn(x: Value) -> Value:
 
 def test_products_that_are_turned_around_are_computed_so() -> None:
     x, y, z = leaf(4, 5), leaf(5, 6), leaf(6, 5)
-    (found,) = changed(turned, turn(apply("matmul", x, y)))
+    (found,) = changed(push_transposes, turn(apply("matmul", x, y)))
     assert name_of(found) == "matmul" and ops_of(found)["transpose"] == 2
-    (found,) = changed(turned, turn(apply("matmul", turn(x), turn(leaf(7, 4)))))
+    (found,) = changed(push_transposes, turn(apply("matmul", turn(x), turn(leaf(7, 4)))))
     assert ops_of(found) == {"matmul": 1, "input": 2}
     stack = apply("matmul", leaf(2, 1, 4, 5), leaf(3, 5, 6))
-    (found,) = changed(turned, turn(stack))
+    (found,) = changed(push_transposes, turn(stack))
     assert name_of(found) == "matmul" and found.shape == (2, 3, 6, 4)
     # Sums and the like of products, also where one of these is turned already.
     total = apply("add", apply("matmul", x, y), turn(apply("matmul", z, turn(x))))
     total = apply("mul", apply("tanh", total), 2.0)
-    (found,) = changed(turned, turn(total))
+    (found,) = changed(push_transposes, turn(total))
     assert name_of(found) == "mul" and ops_of(found)["matmul"] == 2
     # Of a layer, x @ w.T.
-    (found,) = changed(turned, turn(apply("linear", x, leaf(6, 5))))
+    (found,) = changed(push_transposes, turn(apply("linear", x, leaf(6, 5))))
     assert name_of(found) == "matmul" and ops_of(found)["transpose"] == 1
     # What is turned inside of what is turned.
     inner = apply("exp", turn(apply("matmul", x, y)))
-    (found,) = changed(turned, turn(apply("tanh", turn(turn(apply("neg", inner))))))
+    (found,) = changed(push_transposes, turn(apply("tanh", turn(turn(apply("neg", inner))))))
     assert name_of(found) == "tanh" and found.shape == (4, 6)
 
 
@@ -349,7 +352,7 @@ def test_long_chains_that_are_turned_take_no_longer() -> None:
     for _ in range(60):
         y = turn(apply("matmul", x, leaf(5, 5)))
         x = turn(apply("add", apply("tanh", y), turn(apply("add", y, y))))
-    assert len(turned(graph_of(x)).order) < 600
+    assert len(push_transposes(graph_of(x)).order) < 600
 
 
 def test_transposed_products_stay_if_both_are_needed_or_nothing_is_gained() -> None:
@@ -366,25 +369,25 @@ def test_transposed_products_stay_if_both_are_needed_or_nothing_is_gained() -> N
         (turn(apply("exp", x)),),
         (apply("transpose", apply("matmul", leaf(2, 4, 5), y), axes=(1, 0, 2)),),
     ]:
-        assert changed(turned, *outputs) == [*outputs]
+        assert changed(push_transposes, *outputs) == [*outputs]
 
 
 # Composing
 
 
-@pytest.mark.parametrize("name", COMPOSED)
+@pytest.mark.parametrize("name", DECOMPOSED)
 def test_decomposed_ops_give_the_same_values(name: str) -> None:
     samples = [sample for sample in SAMPLES.values() if sample.op.name == name]
     assert samples
     for sample in samples:
         arrays = [x.astype(np.float32) for x in sample.arrays()]
-        keeps(composed, apply(name, *(leaf(*x.shape) for x in arrays), **sample.attributes))
+        keeps(decomposed, apply(name, *(leaf(*x.shape) for x in arrays), **sample.attributes))
 
 
 def test_logsumexp_of_infinities() -> None:
     x = leaf(3, 40)
     graph = graph_of(apply("logsumexp", x, axis=1, keepdims=False))
-    new = rewritten(graph, composed)
+    new = rewritten(graph, decomposed)
     array = np.zeros((3, 40), np.float32)
     array[0], array[1, 3], array[2, :9] = -np.inf, np.inf, 1e30
     assert "logsumexp" not in ops_of(*new.outputs)
@@ -402,12 +405,12 @@ def test_products_of_every_kind() -> None:
         ((3, 4, 5), (5, 2)),
         ((4, 5), (7, 5, 1)),
     ]:
-        (found,) = keeps(composed, apply("matmul", leaf(*x), leaf(*y)))
+        (found,) = keeps(decomposed, apply("matmul", leaf(*x), leaf(*y)))
         wide = y[-1] > 3 and x[-1] > 1
         assert (ops_of(found)["matmul"] == 1) is wide
-        keeps(composed, apply("matmul", leaf(*x), leaf(*y, dtype=np.float64)))
+        keeps(decomposed, apply("matmul", leaf(*x), leaf(*y, dtype=np.float64)))
         whole = apply("matmul", leaf(*x, dtype=np.int8), leaf(*y, dtype=np.int8))
-        assert "matmul" not in ops_of(*keeps(composed, whole))
+        assert "matmul" not in ops_of(*keeps(decomposed, whole))
 
 
 @pytest.mark.parametrize("groups", [1, 2])
@@ -422,7 +425,7 @@ def test_cotangents_of_convolutions(groups: int, stride: Any, dilation: Any) -> 
     ]
     y, w = leaf(2, 4, *outs), leaf(4, 3, *kernel)
     how = {"size": size, "stride": stride, "dilation": dilation, "groups": groups}
-    (found,) = keeps(composed, apply("conv2d_input", y, w, **how))
+    (found,) = keeps(decomposed, apply("conv2d_input", y, w, **how))
     assert found.shape == (2, 3 * groups, *size) and "conv2d_input" not in ops_of(found)
 
 
@@ -462,26 +465,26 @@ def test_expressions_that_differ_are_not_merged() -> None:
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_many_numbers_are_read_from_memory(dtype: Any) -> None:
     x = leaf(3, dtype=dtype)
-    numbers = [0.1 * k for k in range(SOME + 1)]
+    numbers = [0.1 * k for k in range(costs.MAX_LITERALS + 1)]
     for given in (numbers, [constant(np.asarray(k, dtype)) for k in numbers]):
         products = [apply("mul", x, k) for k in given]
-        found = changed(with_numbers_read, *products, *products[:2])
-        assert ops_of(*found)["constant"] == SOME + 1
+        found = changed(promote_literals, *products, *products[:2])
+        assert ops_of(*found)["constant"] == costs.MAX_LITERALS + 1
         assert all(y.inputs[0] is x and not is_literal(y.inputs[1]) for y in found)
         # The same number is one leaf, wherever it is used.
-        twice = changed(with_numbers_read, *products, apply("mul", leaf(2, dtype=dtype), given[3]))
+        twice = changed(promote_literals, *products, apply("mul", leaf(2, dtype=dtype), given[3]))
         assert twice[3].inputs[1] is twice[-1].inputs[1]
 
 
 def test_few_numbers_or_those_of_integers_are_in_the_code() -> None:
     x, whole = leaf(3), leaf(3, dtype=np.int32)
     for outputs in [
-        [apply("mul", x, 0.1 * (k % SOME)) for k in range(100)],
-        [apply(name, x, 0.1 * k) for name in ("add", "mul") for k in range(SOME)],
+        [apply("mul", x, 0.1 * (k % costs.MAX_LITERALS)) for k in range(100)],
+        [apply(name, x, 0.1 * k) for name in ("add", "mul") for k in range(costs.MAX_LITERALS)],
         [apply("mul", whole, k) for k in range(100)],
         [apply("slice", x, index=(slice(k % 3, None),)) for k in range(100)],
     ]:
-        assert changed(with_numbers_read, *outputs) == outputs
+        assert changed(promote_literals, *outputs) == outputs
 
 
 # All of them

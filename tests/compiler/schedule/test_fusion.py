@@ -13,8 +13,8 @@ from minigrad import functional as F
 from minigrad.compiler import compile
 from minigrad.compiler.codegen.deduplicate import Code, generate
 from minigrad.compiler.graph.affine import flat, unflat, variable
-from minigrad.compiler.graph.ir import Value
-from minigrad.compiler.graph.simplify import name_of, optimized
+from minigrad.compiler.graph.ir import Value, name_of
+from minigrad.compiler.graph.simplify import optimized
 from minigrad.compiler.jit import traced_steadily
 from minigrad.compiler.schedule.aliases import in_place, with_own_writes
 from minigrad.compiler.schedule.contractions import Operands, pack_operands

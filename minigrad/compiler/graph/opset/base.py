@@ -82,6 +82,10 @@ class Rules:
         found: np.dtype[Any] = inputs[0].dtype
         return found
 
+    def decompose(self, value: Value) -> Value:
+        """The value in simpler ops, so that code generation has fewer to support; else itself."""
+        return value
+
     def kind(self, value: Value) -> str:
         """How it is computed, if all dtypes have a C type and nothing is empty: see `kind_of`."""
         return "numpy"

@@ -18,8 +18,9 @@ from minigrad.compiler.graph.affine import ZERO, Expr, Index, Var, variable
 from minigrad.compiler.graph.ir import Shape, Value
 from minigrad.compiler.graph.layout import Layout
 from minigrad.compiler.graph.opset.base import Attributes, Rules, entry
-from minigrad.compiler.graph.opset.elementwise import broadcast
+from minigrad.compiler.graph.opset.elementwise import broadcast, from_zero, in_one_dtype
 from minigrad.compiler.graph.opset.infer import apply
+from minigrad.compiler.target import costs
 from minigrad.ops.base import Op
 from minigrad.ops.movement import out_size
 
@@ -81,6 +82,9 @@ class Product(Processing):
     def kind(self, value: Value) -> str:
         return "contract"
 
+    def decompose(self, value: Value) -> Value:
+        return in_one_dtype(value)
+
 
 @entry("matmul")
 class Matmul(Product):
@@ -106,12 +110,34 @@ class Matmul(Product):
             batch, row, column, [depth], out, of(x, row, depth), of(y, depth, column)
         )
 
+    def decompose(self, value: Value) -> Value:
+        """As products and a sum, where it is of integers, or too narrow for a kernel of its own."""
+        value = in_one_dtype(value)
+        x, y = value.inputs
+        depth, columns = x.shape[-1], value.shape[-1]
+        if value.dtype.kind == "f" and depth > 1 and columns > costs.MAX_NARROW_COLUMNS:
+            return value
+        if depth == 1:
+            product = apply("mul", x, y)
+            return from_zero(product) if value.dtype.kind == "f" else product
+        n = len(y.shape)
+        y = apply("transpose", y, axes=(*range(n - 2), n - 1, n - 2))
+        left = apply("reshape", x, shape=(*x.shape[:-1], 1, depth))
+        right = apply("reshape", y, shape=(*y.shape[:-2], 1, *y.shape[-2:]))
+        terms = apply("mul", left, right)
+        total = apply("sum", terms, axis=-1, keepdims=False)
+        return total if total.dtype == value.dtype else apply("astype", total, dtype=value.dtype)
+
 
 @entry("linear")
 class Linear(Processing):
     def shape(self, shapes: list[Shape], attributes: Attributes) -> Shape | None:
         x, w = shapes
         return (*x[:-1], w[0]) if len(x) > 1 and len(w) == 2 and x[-1] == w[1] else None
+
+    def decompose(self, value: Value) -> Value:
+        x, w = value.inputs
+        return apply("matmul", x, apply("transpose", w, axes=(1, 0)))
 
 
 @entry("conv2d")
@@ -158,6 +184,30 @@ class Conv2dInput(Processing):
     def shape(self, shapes: list[Shape], attributes: Attributes) -> Shape:
         y, w = shapes
         return (y[0], w[1] * attributes["groups"], *attributes["size"])
+
+    def decompose(self, value: Value) -> Value:
+        """conv2d of the cotangent, dilated by the stride and padded with zeros, with the flipped
+        weights."""
+        y, w = in_one_dtype(value).inputs
+        how = value.attributes
+        groups, kernel = how["groups"], w.shape[2:]
+        border = [d * (k - 1) for d, k in zip(how["dilation"], kernel, strict=True)]
+        size = [n + b for n, b in zip(how["size"], border, strict=True)]
+        spots = [
+            slice(b, b + (n - 1) * s + 1, s)
+            for b, n, s in zip(border, y.shape[2:], how["stride"], strict=True)
+        ]
+        if border != [0, 0] or tuple(how["stride"]) != (1, 1):
+            index = (slice(None), slice(None), *spots)
+            y = apply("scatter_add", y, shape=(*y.shape[:2], *size), index=index)
+        # (O, C/g, kh, kw) -> (g, C/g, O/g, kh, kw) -> (C, O/g, kh, kw)
+        out, channels = w.shape[0] // groups, w.shape[1]
+        w = apply("reshape", w, shape=(groups, out, channels, *kernel))
+        w = apply("transpose", w, axes=(0, 2, 1, 3, 4))
+        w = apply("reshape", w, shape=(groups * channels, out, *kernel))
+        back = slice(None, None, -1)
+        w = apply("slice", w, index=(slice(None), slice(None), back, back))
+        return apply("conv2d", y, w, stride=(1, 1), dilation=how["dilation"], groups=groups)
 
 
 @entry("conv2d_weight")

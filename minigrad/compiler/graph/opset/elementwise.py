@@ -10,7 +10,7 @@ import numpy as np
 
 from minigrad.compiler.graph.ir import Shape, Value
 from minigrad.compiler.graph.opset.base import FAMILIES, Attributes, Rules, entry
-from minigrad.compiler.graph.opset.infer import dtype_of_ones
+from minigrad.compiler.graph.opset.infer import apply, dtype_of_ones
 from minigrad.ops.base import Op, registry
 
 
@@ -49,6 +49,23 @@ class Elementwise(Rules):
 def copy_of(x: Value) -> Value:
     """A copy, in memory of its own."""
     return Value(registry["positive"], (x,), {}, x.shape, x.dtype)
+
+
+def from_zero(x: Value) -> Value:
+    """0.0 + x, for a sum of one term: NumPy's sum of -0.0 alone is 0.0."""
+    return apply("add", x, 0.0)
+
+
+def in_one_dtype(value: Value) -> Value:
+    """The op with its inputs cast to the dtype of the result."""
+    if all(x.dtype == value.dtype for x in value.values()):
+        return value
+    return value.of(
+        *(
+            x if x.dtype == value.dtype else apply("astype", x, dtype=value.dtype)
+            for x in value.values()
+        )
+    )
 
 
 @entry("where")

@@ -12,8 +12,10 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
 from minigrad.compiler.graph.ir import Shape, Value
-from minigrad.compiler.graph.opset.base import FAMILIES, OPSET, Attributes, Rules
-from minigrad.compiler.graph.opset.infer import dtype_of_ones
+from minigrad.compiler.graph.opset.base import FAMILIES, OPSET, Attributes, Rules, entry
+from minigrad.compiler.graph.opset.elementwise import from_zero, in_one_dtype
+from minigrad.compiler.graph.opset.infer import apply, dtype_of_ones
+from minigrad.compiler.target import costs
 from minigrad.ops.base import Op
 
 
@@ -63,13 +65,14 @@ class Reduction(OfAxis):
     """A reduction with an accumulator.
 
     `start`: its first value; an infinity is the least or the largest number of the dtype.
-    `combine`: how an entry is added to it, see `loops.ir.Accumulate`. `of_truth`: entries are
-    taken as booleans. `is_search`: the result is the place of the entry that is found; all others
-    are associative, so that each thread may reduce a part.
+    `combine`: how an entry is added to it, see `loops.ir.Accumulate`. `binary`: an op that does so.
+    `of_truth`: entries are taken as booleans. `is_search`: the result is the place of the entry
+    that is found; all others are associative, so that each thread may reduce a part.
     """
 
     start: float
     combine: str
+    binary: str = ""
     of_truth: bool = False
     is_search: bool = False
 
@@ -81,12 +84,87 @@ class Reduction(OfAxis):
     def kind(self, value: Value) -> str:
         return "reduce"
 
+    def decompose(self, value: Value) -> Value:
+        """Over a few leading slices, as of pooling windows, as binary ops: these can be fused with
+        other elementwise ops."""
+        x = value.inputs[0]
+        if not self.binary or x.dtype != value.dtype:
+            return value
+        axis, n = value.attributes["axis"], len(x.shape)
+        if axis is None or not n:
+            return value
+        axes = sorted(k % n for k in (axis if isinstance(axis, tuple) else (axis,)))
+        kernel = x.shape[: len(axes)]
+        leading = axes == list(range(len(axes))) and n > len(axes)
+        if not leading or not 0 < np.prod(kernel) <= costs.MAX_UNROLLED_TERMS:
+            return value
+        terms = [apply("slice", x, index=place) for place in np.ndindex(kernel)]
+        while len(terms) > 1:
+            pairs = [apply(self.binary, *terms[k : k + 2]) for k in range(0, len(terms) - 1, 2)]
+            terms = pairs + terms[len(pairs) * 2 :]
+        total = from_zero(terms[0]) if self.combine == "+" and value.dtype.kind == "f" else terms[0]
+        if value.attributes["keepdims"]:
+            return apply("slice", total, index=(None,) * len(axes))
+        return total
 
-OPSET["sum"] = Reduction(0, "+")
+
+OPSET["sum"] = Reduction(0, "+", "add")
 OPSET["prod"] = Reduction(1, "*")
 OPSET["any"] = Reduction(0, "|", of_truth=True)
 OPSET["all"] = Reduction(1, "&", of_truth=True)
-OPSET["max"] = Reduction(-math.inf, "max")
-OPSET["min"] = Reduction(math.inf, "min")
+OPSET["max"] = Reduction(-math.inf, "max", "maximum")
+OPSET["min"] = Reduction(math.inf, "min", "minimum")
 OPSET["argmax"] = Reduction(-math.inf, "max", is_search=True)
 OPSET["argmin"] = Reduction(math.inf, "min", is_search=True)
+
+
+@entry("mean")
+class Mean(OfAxis):
+    def decompose(self, value: Value) -> Value:
+        (x,) = value.inputs
+        x = x if x.dtype.kind == "f" else apply("astype", x, dtype=value.dtype)
+        return apply("div", apply("sum", x, **value.attributes), x.size // value.size)
+
+
+@entry("logsumexp")
+class LogSumExp(OfAxis):
+    def decompose(self, value: Value) -> Value:
+        """log(sum(exp(x - m))) + m, where m is the largest x, or 0 if that is not finite."""
+        (x,) = value.inputs
+        axis = value.attributes["axis"]
+        largest = apply("max", x, axis=axis, keepdims=True)
+        largest = apply("where", apply("isfinite", largest), largest, 0)
+        terms = apply("exp", apply("sub", x, largest))
+        total = apply("sum", terms, axis=axis, keepdims=value.attributes["keepdims"])
+        return apply("add", apply("log", total), apply("reshape", largest, shape=value.shape))
+
+
+def exponentials(value: Value) -> tuple[Value, Value, Value]:
+    """x without its largest, exp of that, and the sum of it, at least 1."""
+    (x,) = value.inputs
+    how = {"axis": value.attributes["axis"], "keepdims": True}
+    largest = apply("max", x, **how)
+    x = apply("sub", x, apply("where", apply("equal", largest, -np.inf), 0, largest))
+    terms = apply("exp", x)
+    return x, terms, apply("maximum", apply("sum", terms, **how), 1)
+
+
+@entry("softmax")
+class Softmax(OfAxis):
+    def decompose(self, value: Value) -> Value:
+        _, terms, total = exponentials(value)
+        return apply("div", terms, total)
+
+
+@entry("log_softmax")
+class LogSoftmax(OfAxis):
+    def decompose(self, value: Value) -> Value:
+        x, _, total = exponentials(value)
+        return apply("sub", x, apply("log", total))
+
+
+@entry("norm")
+class Norm(OfAxis):
+    def decompose(self, value: Value) -> Value:
+        (x,) = in_one_dtype(value).inputs
+        return apply("sqrt", apply("sum", apply("mul", x, x), **value.attributes))
