@@ -170,10 +170,6 @@ def decomposed(value: Value) -> Value:
 
 
 # In the order in which they are tried on each value.
-REWRITES: list[Rewrite] = [folding, algebra, composed, unrolled]
-
-
-# In the order in which they are tried on each value.
 REWRITES: list[Rewrite] = [folding, algebra, decomposed]
 
 
