@@ -35,24 +35,24 @@ INDEX_EDGES = (
 
 PASSES = [
     Fault(
-        "graph/simplify.py",
+        "graph/folding.py",
         "inner[k] for k in outer",
         "outer[k] for k in inner",
         "tests/compiler/graph/test_simplify.py::test_one_after_the_other_is_one",
     ),
     Fault(
-        "graph/simplify.py",
+        "graph/folding.py",
         "if x.shape == value.shape and x.dtype == value.dtype:",
         "if x.shape == value.shape:",
         of("promotion_of_numbers"),
     ),
     Fault(
-        "graph/simplify.py",
+        "graph/folding.py",
         'if name == "neg" and name_of(x) == "neg":\n        return x.inputs[0]',
         'if name == "neg" and name_of(x) == "neg":\n        return x',
         "tests/compiler/graph/test_simplify.py::test_ops_that_do_nothing_are_left_out",
     ),
-    Fault("graph/simplify.py", 'return apply("add", x, 0.0)', "return x", of("zeros_with_a_sign")),
+    Fault("graph/opset/elementwise.py", 'return apply("add", x, 0.0)', "return x", of("zeros_with_a_sign")),
     Fault(
         "graph/simplify.py",
         "(x.array == 1).all()",
@@ -90,19 +90,19 @@ PASSES = [
         of("near_overflow"),
     ),
     Fault(
-        "graph/simplify.py",
+        "graph/opset/reductions.py",
         "terms = pairs + terms[len(pairs) * 2 :]",
         "terms = pairs",
         of("graphs"),
     ),
     Fault(
-        "graph/simplify.py",
+        "graph/opset/reductions.py",
         '"min", "minimum"',
         '"min", "maximum"',
         "tests/compiler/graph/test_simplify.py::test_a_reduction_of_a_few_slices_is_unrolled",
     ),
     Fault(
-        "graph/simplify.py",
+        "graph/opset/reductions.py",
         'largest = apply("where", apply("isfinite", largest), largest, 0)',
         "pass",
         of("nothing_times_nan"),
@@ -114,22 +114,22 @@ PASSES = [
         of("graphs"),
     ),
     Fault(
-        "graph/simplify.py",
+        "graph/opset/contractions.py",
         "border = [d * (k - 1)",
         "border = [d * k - 1",
         "tests/compiler/end_to_end/test_every_op.py::test_as_the_table_has_it[conv2d_input-float64]",
     ),
     Fault(
-        "graph/simplify.py", "back = slice(None, None, -1)", "back = slice(None)", of("networks")
+        "graph/opset/contractions.py", "back = slice(None, None, -1)", "back = slice(None)", of("networks")
     ),
     Fault(
-        "graph/simplify.py",
+        "graph/transposes.py",
         "for y in x.inputs[::-1]))",
         "for y in x.inputs))",
         "tests/compiler/graph/test_simplify.py::test_products_that_are_turned_around_are_computed_so",
     ),
     Fault(
-        "graph/simplify.py",
+        "graph/transposes.py",
         "return new[x.inputs[0]]\n",
         "return new[x]\n",
         "tests/compiler/graph/test_simplify.py",
@@ -153,7 +153,7 @@ PASSES = [
         "tests/compiler/graph/test_simplify.py",
     ),
     Fault(
-        "graph/simplify.py",
+        "graph/literals.py",
         "known.setdefault((number.dtype, number.shape, number.tobytes()), leaf)",
         "known.setdefault((number.dtype, number.shape), leaf)",
         of("unrolled_loops"),
