@@ -52,7 +52,12 @@ PASSES = [
         'if name == "neg" and name_of(x) == "neg":\n        return x',
         "tests/compiler/graph/test_simplify.py::test_ops_that_do_nothing_are_left_out",
     ),
-    Fault("graph/opset/elementwise.py", 'return apply("add", x, 0.0)', "return x", of("zeros_with_a_sign")),
+    Fault(
+        "graph/opset/elementwise.py",
+        'return apply("add", x, 0.0)',
+        "return x",
+        of("zeros_with_a_sign"),
+    ),
     Fault(
         "graph/simplify.py",
         "(x.array == 1).all()",
@@ -109,8 +114,8 @@ PASSES = [
     ),
     Fault(
         "graph/simplify.py",
-        'if depth == 1:\n        product = apply("mul", x, y)',
-        'if depth <= 2:\n        product = apply("mul", x, y)',
+        'if depth == 1:\n            product = apply("mul", x, y)',
+        'if depth <= 2:\n            product = apply("mul", x, y)',
         of("graphs"),
     ),
     Fault(
@@ -120,7 +125,10 @@ PASSES = [
         "tests/compiler/end_to_end/test_every_op.py::test_as_the_table_has_it[conv2d_input-float64]",
     ),
     Fault(
-        "graph/opset/contractions.py", "back = slice(None, None, -1)", "back = slice(None)", of("networks")
+        "graph/opset/contractions.py",
+        "back = slice(None, None, -1)",
+        "back = slice(None)",
+        of("networks"),
     ),
     Fault(
         "graph/transposes.py",
