@@ -113,7 +113,7 @@ PASSES = [
         of("nothing_times_nan"),
     ),
     Fault(
-        "graph/simplify.py",
+        "graph/opset/contractions.py",
         'if depth == 1:\n            product = apply("mul", x, y)',
         'if depth <= 2:\n            product = apply("mul", x, y)',
         of("graphs"),
