@@ -70,9 +70,15 @@ def call_ufunc(
 
 
 class Traced:
-    """The base class of the compiler's tracers."""
+    """The base class of the compiler's tracers.
+
+    `value` is the value of the compiler's graph that it stands for, and another after a write into
+    it; `of(value)` makes a tracer of one.
+    """
 
     __slots__ = ()
+    value: Any
+    of: Callable[[Any], Any]
 
 
 def is_traced(x: Any) -> bool:

@@ -11,9 +11,9 @@ import os
 import sys
 import traceback
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import CodeType, FrameType, ModuleType
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -101,6 +101,22 @@ class GradientError(MinigradError, RuntimeError):
 
 class UnsupportedError(MinigradError, TypeError):
     """A NumPy function, or an argument of one, that Tensors do not support."""
+
+
+class TraceError(MinigradError, TypeError):
+    """Something that a compiled function cannot do: mostly, read a number while it is traced.
+
+    `observers` are called with each that is made. The compiler is one: it raises the error again
+    when the trace ends, in case the function caught it, as the trace would have recorded the except
+    branch for all calls.
+    """
+
+    observers: ClassVar[list[Callable[[MinigradError], object]]] = []
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        for observer in self.observers:
+            observer(self)
 
 
 class GradientCheckError(MinigradError, AssertionError):

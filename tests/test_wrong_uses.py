@@ -155,8 +155,8 @@ manual_seed("a") | ArgumentTypeError | manual_seed: seed must be an integer, at 
 manual_seed(-1) | ArgumentError | manual_seed: seed must be at least 0, and is
 hook(3, print) | ArgumentError | hook: x must be a Tensor, and is
 hook(t, 3) | ArgumentTypeError | hook: function must be a function, and is
-compile(3) | ArgumentTypeError | compile: function must be a function, and is
-compile("f") | ArgumentTypeError | compile: function must be a function, and is
+compile(3) | ArgumentTypeError | must be a function, or a module that was made, and is 3
+compile("f") | ArgumentTypeError | must be a function, or a module that was made, and is
 compile(lambda x: x.numpy())(a) | MissingError | write t.data
 hvp(f)() | ArgumentError | last the vector v
 save(3, {}) | ArgumentTypeError | save: path must be text or a path, and is

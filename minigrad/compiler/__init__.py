@@ -7,9 +7,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Annotated, ParamSpec, TypeVar
 
-from minigrad.arguments import checked
+from minigrad.arguments import FUNCTION, checked
 
 if TYPE_CHECKING:
     from minigrad.compiler.jit import Compiled
@@ -19,7 +19,7 @@ R = TypeVar("R")
 
 
 @checked
-def compile(function: Callable[P, R]) -> Compiled[P, R]:
+def compile(function: Annotated[Callable[P, R], FUNCTION]) -> Compiled[P, R]:
     """A function that computes the same, compiled to one program without Python between its ops.
 
     For a whole training step: forward, backward, the optimiser's update, statistics. Also for
@@ -35,6 +35,7 @@ def compile(function: Callable[P, R]) -> Compiled[P, R]:
     its own update: they are not kept, and to read `.grad` after it is an error.
 
     Raises:
+        ArgumentError, ArgumentTypeError: if it is given a class, or what cannot be called.
         TraceError: at a call, if the function reads a value that is computed in it, computes with
             arrays that differ from trace to trace, or changes lists, attributes or variables.
         GradientError: if it reads a gradient that another compiled step has used up.

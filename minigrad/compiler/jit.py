@@ -19,14 +19,14 @@ from minigrad.autograd import recording
 from minigrad.compiler.frontend.capture import captured, is_itself
 from minigrad.compiler.frontend.guards import Guards
 from minigrad.compiler.frontend.trace import Traced, is_array, trace
-from minigrad.compiler.frontend.tracer import TraceError, changed_in_place, in_progress, tracing
+from minigrad.compiler.frontend.tracer import changed_in_place, in_progress, tracing
 from minigrad.compiler.graph.simplify import optimized
 from minigrad.compiler.report.report import Report, report
 from minigrad.compiler.runtime.interpreter import NumpyProgram
 from minigrad.compiler.runtime.program import Program
 from minigrad.compiler.specialization import OTHERWISE, Version
 from minigrad.compiler.target.toolchain import BuildError, after_fork
-from minigrad.errors import plain, warn
+from minigrad.errors import TraceError, plain, warn
 from minigrad.tensor import Tensor
 from minigrad.transforms import leaves_of
 from minigrad.watch import watchers
@@ -169,6 +169,11 @@ class Compiled(Generic[P, R]):
                 RuntimeWarning,
             )
         return version
+
+    @property
+    def draws(self) -> bool:
+        """Whether the next call may draw random numbers: layers did when it was traced last."""
+        return not self.versions or bool(self.versions[0].traced.drawn)
 
     def explain(self, profile: bool = False) -> Report:
         """The program that the last call ran: its kernels, and the work and memory traffic of each.

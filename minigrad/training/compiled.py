@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from minigrad.compiler import compile
-from minigrad.compiler.frontend.tracer import TraceError, Tracer
-from minigrad.errors import MinigradError, UnsupportedError, warn
+from minigrad.dispatch import is_traced
+from minigrad.errors import MinigradError, TraceError, UnsupportedError, warn
 from minigrad.nn import Module
 from minigrad.tensor import value_of
 from minigrad.training.evaluation import forward_pass
@@ -142,8 +142,7 @@ class CompiledStep(CompiledPart):
 
     def bits(self) -> list[tuple[np.random.Generator, Any]]:
         """The states of the random generators, if the step draws."""
-        versions = self.step.versions
-        if versions and not versions[0].traced.drawn:
+        if not self.step.draws:
             return []
         return [(rng, rng.bit_generator.state) for rng in self.generators]
 
@@ -192,12 +191,12 @@ def step_of(update: Update, with_output: bool, with_gradients: bool) -> Callable
 
     def step(*batch: np.ndarray) -> Any:
         check_batch(update.model, batch)
-        before = [x.value if isinstance(x, Tracer) else x for x in state_of(update)]
+        before = [x.value if is_traced(x) else x for x in state_of(update)]
         loss, output = update(batch)
         finite = np.isfinite(loss.data)
         for x, value in zip(state_of(update), before, strict=True):
-            if isinstance(x, Tracer) and x.value is not value:
-                x[...] = np.where(finite, x, Tracer(value))
+            if is_traced(x) and x.value is not value:
+                x[...] = np.where(finite, x, x.of(value))
         if not with_output and not with_gradients:
             return loss
         parameters = update.optimizer.parameters if with_gradients else []

@@ -18,9 +18,8 @@ import minigrad
 from minigrad import Tensor, grad, nn, no_grad, optim
 from minigrad import functional as F
 from minigrad.compiler import compile
-from minigrad.compiler.frontend.tracer import TraceError
 from minigrad.compiler.jit import Compiled
-from minigrad.errors import GradientError, ShapeError, UnsupportedError
+from minigrad.errors import ArgumentError, GradientError, ShapeError, TraceError, UnsupportedError
 from minigrad.tensor import value_of
 from minigrad.transforms import leaves_of
 from tests.nn.test_every_layer import LAYERS, as_float32, made, outputs
@@ -1056,3 +1055,9 @@ def test_an_array_without_axes_stays_one() -> None:
     assert [type(y) for y in compile(f)(x)] == [type(y) for y in f(x)]
     loss = compile(np.sum)(np.ones(3))
     assert isinstance(loss, float) and {3.0: 1}[loss] == 1 and f"{loss:.2f}" == "3.00"
+
+
+@pytest.mark.parametrize("wrong", [3, None, "f", np, np.ones(3), nn.Linear, int])
+def test_only_functions_are_compiled(wrong: Any) -> None:
+    with pytest.raises(ArgumentError, match="compile: function must be a function, or a module"):
+        compile(wrong)

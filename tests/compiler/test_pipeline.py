@@ -19,7 +19,6 @@ from minigrad import Tensor, nn, optim
 from minigrad import functional as F
 from minigrad.compiler import compile
 from minigrad.compiler import pipeline as plan
-from minigrad.compiler.frontend.tracer import TraceError
 from minigrad.compiler.graph.folding import constant
 from minigrad.compiler.graph.ir import Graph, Value
 from minigrad.compiler.graph.layout import Layout, plain
@@ -29,6 +28,7 @@ from minigrad.compiler.pipeline import digest, made, plan_in, plan_of
 from minigrad.compiler.runtime.plan import Array, ByNumpy, Calls, Plan
 from minigrad.compiler.runtime.serialization import as_text, restored
 from minigrad.compiler.target import toolchain as build
+from minigrad.errors import TraceError
 from minigrad.ops.base import registry
 from tests.compiler.test_jit import X, Y, agree, network, stepper
 

@@ -16,10 +16,9 @@ import pytest
 import minigrad
 from minigrad import functional as F
 from minigrad import nn, optim
-from minigrad.compiler.frontend.tracer import TraceError
 from minigrad.compiler.target.toolchain import compiler
 from minigrad.data import BatchLoader
-from minigrad.errors import GradientError, MinigradError, ShapeError, UnsupportedError
+from minigrad.errors import GradientError, MinigradError, ShapeError, TraceError, UnsupportedError
 from minigrad.io import load, load_metadata
 from minigrad.training import Callback, History, Norms, Snapshots, accuracy, compiled, fit, loop
 from minigrad.writes import USED_UP

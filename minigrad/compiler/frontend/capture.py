@@ -43,9 +43,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minigrad.compiler.frontend.tracer import TraceError
 from minigrad.dispatch import is_traced
-from minigrad.errors import OWN_FILES
+from minigrad.errors import OWN_FILES, TraceError
 from minigrad.nn import Module
 from minigrad.optim import Optimizer
 from minigrad.tensor import Tensor

@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.compiler.frontend.tracer import Recorder, TraceError
+from minigrad.compiler.frontend.tracer import Recorder
 from minigrad.compiler.graph.ir import Graph, Value
-from minigrad.errors import UnsupportedError, instruction
+from minigrad.errors import TraceError, UnsupportedError, instruction
 from minigrad.graph import Node, toposort
 from minigrad.ops.base import EachInput, Op
 from minigrad.tensor import Tensor, value_of

@@ -19,7 +19,6 @@ from minigrad.compiler.frontend.tracer import (
     ARRAY_MAKERS,
     DTYPES,
     Recorder,
-    TraceError,
     Tracer,
     array_maker,
     check_same,
@@ -32,7 +31,7 @@ from minigrad.compiler.frontend.tracer import (
 )
 from minigrad.compiler.frontend.vjp_cache import traced_input_cotangents
 from minigrad.compiler.graph.ir import Graph, Value
-from minigrad.errors import UnsupportedError
+from minigrad.errors import TraceError, UnsupportedError
 from minigrad.graph import Node
 from minigrad.random import draw
 from minigrad.tensor import Tensor, value_of

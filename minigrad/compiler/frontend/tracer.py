@@ -24,6 +24,7 @@ from minigrad.errors import (
     OWN_FILES,
     DtypeError,
     MinigradError,
+    TraceError,
     UnsupportedError,
     is_nested,
     plain,
@@ -71,23 +72,14 @@ VIEWS = "reshape transpose expand slice".split()
 INDEXED = {"gather": 1, "scatter_add": 1, "updated": 2}
 
 
-class TraceError(MinigradError, TypeError):
-    """Something that a compiled function cannot do: mostly, read a number while it is traced.
-
-    It is raised again when the traced run ends, in case the function caught it: the trace would
-    have recorded the except branch for all calls.
-    """
-
-    def __init__(self, message: str) -> None:
-        super().__init__(message)
-        refused(self)
-
-
 def refused(error: MinigradError) -> MinigradError:
     """Remember a refusal, to be raised again when the traced run ends: see TraceError."""
     for recorder in in_progress:
         recorder.refusal = recorder.refusal or error
     return error
+
+
+TraceError.observers.append(refused)
 
 
 def recorder_here() -> Recorder:

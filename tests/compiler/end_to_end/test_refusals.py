@@ -22,10 +22,9 @@ import minigrad
 from minigrad import Tensor, grad, nn, optim, value_and_grad
 from minigrad.compiler import compile
 from minigrad.compiler import jit as compiled
-from minigrad.compiler.frontend.tracer import TraceError
 from minigrad.compiler.graph.simplify import optimized
 from minigrad.compiler.runtime.interpreter import NumpyProgram
-from minigrad.errors import MinigradError, UnsupportedError
+from minigrad.errors import MinigradError, TraceError, UnsupportedError
 from minigrad.tensor import value_of
 
 X = np.array([0.5, 1.0, 2.0])

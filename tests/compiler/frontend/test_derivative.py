@@ -12,11 +12,10 @@ from minigrad import Tensor, grad, hessian, hvp, jacobian, jvp, nn, no_grad, opt
 from minigrad import functional as F
 from minigrad.compiler import compile
 from minigrad.compiler import jit as compiled
-from minigrad.compiler.frontend.tracer import TraceError
 from minigrad.compiler.graph.simplify import optimized
 from minigrad.compiler.jit import Compiled
 from minigrad.compiler.runtime.interpreter import NumpyProgram
-from minigrad.errors import UnsupportedError
+from minigrad.errors import TraceError, UnsupportedError
 from minigrad.ops.base import Op
 from minigrad.transforms import leaves_of, value_and_grad
 

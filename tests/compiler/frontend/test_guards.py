@@ -14,10 +14,9 @@ import pytest
 
 from minigrad import Tensor, nn, optim
 from minigrad.compiler import compile
-from minigrad.compiler.frontend.tracer import TraceError
 from minigrad.compiler.jit import Compiled
 from minigrad.compiler.specialization import OTHERWISE
-from minigrad.errors import UnsupportedError
+from minigrad.errors import TraceError, UnsupportedError
 from tests.compiler.test_jit import X as INPUTS
 from tests.compiler.test_jit import Y as TARGETS
 from tests.compiler.test_jit import network, stepper

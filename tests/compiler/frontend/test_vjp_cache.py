@@ -12,11 +12,11 @@ from minigrad.compiler import compile
 from minigrad.compiler.frontend import trace
 from minigrad.compiler.frontend import vjp_cache as rules
 from minigrad.compiler.frontend.capture import captured
-from minigrad.compiler.frontend.tracer import TraceError, Tracer
+from minigrad.compiler.frontend.tracer import Tracer
 from minigrad.compiler.graph.ir import Graph, Value
 from minigrad.compiler.graph.simplify import optimized
 from minigrad.compiler.pipeline import digest
-from minigrad.errors import GradientError
+from minigrad.errors import GradientError, TraceError
 from minigrad.graph import Node
 from minigrad.ops.base import Op, registry
 from minigrad.transforms import leaves_of
