@@ -2,36 +2,43 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
-from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from minigrad.compiler.cache_key import digest
 from minigrad.compiler.codegen.c import source_of
 from minigrad.compiler.codegen.deduplicate import Call, Code, generate, work_of
 from minigrad.compiler.graph.ir import Graph, Value, is_literal
 from minigrad.compiler.graph.layout import Layout
 from minigrad.compiler.graph.simplify import optimized
 from minigrad.compiler.loops.ir import Scratch
-from minigrad.compiler.report.statistics import (
-    described,
-)
+from minigrad.compiler.report.statistics import Description, described
 from minigrad.compiler.runtime.barriers import END, barrier_flags
 from minigrad.compiler.runtime.plan import Array, ByNumpy, Calls, Plan
 from minigrad.compiler.runtime.serialization import as_text, restored
-from minigrad.compiler.schedule.aliases import in_place, with_own_writes
-from minigrad.compiler.schedule.arena import arena
-from minigrad.compiler.schedule.contractions import pack_operands
+from minigrad.compiler.schedule.buffers import (
+    BufferPlan,
+    Memory,
+    allocate,
+    copy_aliased_writes,
+    plan_buffers,
+)
+from minigrad.compiler.schedule.contractions import Operands, pack_operands
 from minigrad.compiler.schedule.fusion import Schedule, schedule_kernels
 from minigrad.compiler.target import costs
-from minigrad.compiler.target.toolchain import HERE, BuildError, begun, keep, kept, machine, runtime
-from minigrad.ops.base import Op
+from minigrad.compiler.target.toolchain import (
+    BuildError,
+    Machine,
+    begun,
+    keep,
+    kept,
+    machine,
+    runtime,
+)
 
 
 def plan_of(graph: Graph) -> Plan:
@@ -42,7 +49,7 @@ def plan_of(graph: Graph) -> Plan:
         return found
     with ThreadPoolExecutor(1) as pool:
         pool.submit(runtime)  # built meanwhile
-        plan = made(graph)
+        plan = compile_graph(graph)
     with suppress(BuildError):  # not cached: the next process makes it again
         keep(name, as_text(plan).encode())
     return plan
@@ -59,79 +66,46 @@ def plan_in(content: bytes | None) -> Plan | None:
     return plan if plan.is_sound() else None
 
 
-# Cache keys
-
-
-@cache
-def code_version() -> str:
-    """A digest of the source of the compiler and of the ops."""
-    files = sorted([*HERE.rglob("*.[pch]*"), *Path(HERE.parent, "ops").glob("*.py")])
-    return hashlib.sha256(b"".join(f.read_bytes() for f in files if f.is_file())).hexdigest()
-
-
-def digest(graph: Graph) -> str:
-    """The cache key of a graph: equal for graphs that have the same program."""
-    leaves = [*graph.inputs, *graph.states]
-    # Values, ops with their attributes, and numbers, each numbered at its first use.
-    numbers: dict[Any, int] = defaultdict(itertools.count().__next__)
-    uses = [numbers[value] for value in leaves]
-    use = uses.append
-    for value in graph.order:
-        if value.op is not None:
-            how = value.how if value.attributes else ""
-            use(numbers[value.op, how, value.shape, value.dtype])
-            for x in value.inputs:
-                use(numbers[x if type(x) is Value else repr(x)])
-        elif value.kind == "constant":
-            use(numbers[content_of(value)])
-        use(numbers[value])
-    uses += [numbers[x] for x in (*graph.outputs, *itertools.chain(*graph.writes))]
-    keys = [(k, key) for key, k in numbers.items() if type(key) is not Value]
-    ops = {key[0] for _, key in keys if isinstance(key[0], Op)}
-    parts = (
-        code_version(),
-        machine(),
-        [(x.shape, x.dtype.str, x.kind) for x in leaves],
-        len(graph.outputs),
-        [(k, key[0].name, *key[1:]) if isinstance(key[0], Op) else (k, key) for k, key in keys],
-        sorted((op.name, op.lowering) for op in ops),
-    )
-    found = hashlib.sha256(repr(parts).encode())
-    found.update(np.array(uses).tobytes())
-    return found.hexdigest()[:32]
-
-
-def content_of(value: Value) -> Any:
-    """A constant in the cache key: with its numbers if it is fixed, as these may be folded."""
-    content = np.asarray(value.array).tobytes() if value.fixed else b""
-    content = hashlib.sha256(content).digest() if len(content) > 64 else content
-    return value.fixed, content, value.shape, value.dtype.str
-
-
 # Making a plan
 
 
-def made(graph: Graph) -> Plan:
-    traced = constants_of(graph)
-    graph = optimized(graph)
-    it = schedule_kernels(pack_operands(with_own_writes(graph), machine().vector))
-    alias = in_place(it)
-    code = generate(it, alias, machine())
-    plan = Plan()
-    plan.threads = machine().threads if total_work(it) >= costs.MIN_SHARED_PROGRAM else 1
-    texts = code.texts
-    long = sum(map(len, texts)) >= costs.MIN_SPLIT_SOURCE
-    groups = in_halves(texts) if long else [texts] if texts else []
-    plan.sources = [source_of(group, machine().vector) for group in groups]
-    plan.building = begun(*plan.sources)
-    plan.kernels = [len(group) for group in groups]
-    plan.described = as_text(described(it, code))
-    places = Places(it, alias, code, traced, plan)
-    segments(code, places, plan)
-    plan.outputs = [
-        np.array(x.array) if is_literal(x) else places.array(x) for x in it.graph.outputs
-    ]
+def compile_graph(graph: Graph) -> Plan:
+    """Compile a traced graph: one stage after the other, each from the data of those before."""
+    target: Machine = machine()
+    simple: Graph = optimized(graph)
+    unaliased: Graph = copy_aliased_writes(simple)
+    operands: Operands = pack_operands(unaliased, target.vector)
+    schedule: Schedule = schedule_kernels(operands)
+    buffers: BufferPlan = plan_buffers(schedule)
+    code: Code = generate(schedule, buffers, target)
+    groups: list[list[str]] = split_texts(code.texts)
+    sources: list[str] = [source_of(group, target.vector) for group in groups]
+    building = begun(*sources)  # in other threads, meanwhile:
+    description: Description = described(schedule, buffers, code)
+    constants = [x for x in constants_of(schedule.graph) if not is_literal(x)]
+    memory: Memory = allocate_memory(schedule.graph, constants, buffers, code, target.threads)
+    work = sum(work_of(kernel, schedule) for kernel in schedule.kernels)
+    threads = target.threads if work >= costs.MIN_SHARED_PROGRAM else 1
+    plan = Plan(
+        leaves_of(graph, constants),
+        [array_of(x, memory) for x in schedule.graph.outputs],
+        [array_of(x, memory) for x in returned(schedule.graph)],
+        steps_of(code, memory, threads),
+        sources,
+        [len(group) for group in groups],
+        memory.size,
+        threads,
+        as_text(description),
+    )
+    plan.building = building
     return plan
+
+
+def split_texts(texts: list[str]) -> list[list[str]]:
+    """The texts of kernels in groups, each built by a compiler of its own."""
+    if sum(map(len, texts)) < costs.MIN_SPLIT_SOURCE:
+        return [texts] if texts else []
+    return in_halves(texts)
 
 
 def in_halves(texts: list[str]) -> list[list[str]]:
@@ -145,99 +119,60 @@ def constants_of(graph: Graph) -> list[Value]:
     return [value for value in graph.order if value.kind == "constant"]
 
 
-def total_work(it: Schedule) -> int:
-    return sum(work_of(kernel, it) for kernel in it.kernels)
+def leaves_of(traced: Graph, constants: list[Value]) -> list[tuple[str, Any]]:
+    """Where the arrays of leaves come from; constants were traced, or made by the compiler."""
+    at = {value: k for k, value in enumerate(constants_of(traced))}
+    given = [(value.kind, k) for k, value in enumerate([*traced.inputs, *traced.states])]
+    return given + [("traced", at[v]) if v in at else ("made", v.array) for v in constants]
 
 
-class Places:
-    """Where every array is in memory."""
-
-    def __init__(
-        self,
-        it: Schedule,
-        alias: dict[Value, Value],
-        code: Code,
-        traced: list[Value],
-        plan: Plan,
-    ) -> None:
-        self.it, self.alias = it, alias
-        graph = it.graph
-        given = [*graph.inputs, *graph.states]
-        constants = [v for v in constants_of(graph) if not is_literal(v)]
-        at = {value: k for k, value in enumerate(traced)}
-        plan.leaves = [(value.kind, k) for k, value in enumerate(given)]
-        plan.leaves += [("traced", at[v]) if v in at else ("made", v.array) for v in constants]
-        own = list(dict.fromkeys(x for x in graph.outputs if x.op is not None))
-        self.slots: dict[Any, int] = {x: k for k, x in enumerate([*given, *constants, *own])}
-        self.of_arena = len(self.slots)
-        self.spans: dict[Any, tuple[int, int, int]] = {}
-        # Each once, in an order that is the same in every process.
-        uses = [dict.fromkeys(self.holder(x)[0] for x in used_by(call)) for call in code.calls]
-        placed = {x for used in uses for x in used if x not in self.slots and x not in alias}
-        self.offsets, plan.arena = arena(uses, {x: self.bytes_of(x) for x in placed})
-        plan.owned = [self.array(x) for x in own]
-
-    def holder(self, x: Any) -> tuple[Any, int]:
-        """The value in whose memory another one is, and from which entry on."""
-        first = 0
-        while x in self.it.subbuffer_of:
-            x, more = self.it.subbuffer_of[x]
-            first += more
-        return self.alias.get(x, x), first
-
-    def place(self, x: Any) -> tuple[int, int]:
-        """Slot, and offset in bytes."""
-        return self.span(x)[:2]
-
-    def bytes_of(self, x: Value | Scratch) -> int:
-        if isinstance(x, Scratch):
-            return x.entries * x.dtype.itemsize * machine().threads
-        return self.it.layouts[x].entries * x.dtype.itemsize
-
-    def span(self, x: Any) -> tuple[int, int, int]:
-        """Slot, first byte, and the first after the last."""
-        found = self.spans.get(x)
-        if found is None:
-            whole, first = self.holder(x)
-            slot = self.slots.get(whole, self.of_arena)
-            offset = self.offsets.get(whole, 0) + first * x.dtype.itemsize
-            found = self.spans[x] = slot, offset, offset + self.bytes_of(x)
-        return found
-
-    def array(self, x: Value) -> Array:
-        return Array(*self.place(x), x.dtype.str, self.it.layouts[x])
+def returned(graph: Graph) -> list[Value]:
+    """The values that are computed and returned: they have memory of their own."""
+    return list(dict.fromkeys(x for x in graph.outputs if x.op is not None))
 
 
-def used_by(call: Call | Value) -> list[Any]:
+def allocate_memory(
+    graph: Graph, constants: list[Value], buffers: BufferPlan, code: Code, threads: int
+) -> Memory:
+    own_slots = [*graph.inputs, *graph.states, *constants, *returned(graph)]
+    return allocate(buffers, own_slots, map(used_by, code.calls), threads)
+
+
+def used_by(call: Call | Value) -> list[Value | Scratch]:
     return call.reads + call.writes if isinstance(call, Call) else [call, *call.values()]
 
 
-def segments(code: Code, places: Places, plan: Plan) -> None:
-    """The steps of the plan: calls of kernels in tables, interrupted by ops that NumPy runs."""
-    calls: list[Call] = []
-    for call in [*code.calls, None]:
-        if isinstance(call, Call):
-            calls.append(call)
-            continue
-        if calls:
-            plan.steps.append(table_of(calls, places, plan.threads))
-            calls = []
-        if call is not None:
-            plan.steps.append(by_numpy(call, places))
+def array_of(x: Any, memory: Memory) -> Any:
+    """An operand at run time: an array in the memory of the program, or a literal."""
+    if type(x) is not Value:
+        return x
+    if is_literal(x):
+        return np.array(x.array)
+    slot, start, _ = memory.span(x)
+    return Array(slot, start, x.dtype.str, memory.buffers.layouts[x])
 
 
-def by_numpy(value: Value, places: Places) -> ByNumpy:
+def steps_of(code: Code, memory: Memory, threads: int) -> list[Calls | ByNumpy]:
+    """Calls of kernels in tables, interrupted by ops that NumPy runs."""
+    steps: list[Calls | ByNumpy] = []
+    for is_call, run in itertools.groupby(code.calls, lambda call: isinstance(call, Call)):
+        found: Any = list(run)
+        if is_call:
+            steps.append(table_of(found, memory, threads))
+        else:
+            steps += [by_numpy(value, memory) for value in found]
+    return steps
+
+
+def by_numpy(value: Value, memory: Memory) -> ByNumpy:
     assert value.op is not None
-    inputs = [
-        x if type(x) is not Value else np.array(x.array) if is_literal(x) else places.array(x)
-        for x in value.inputs
-    ]
-    return ByNumpy(value.op.name, inputs, value.attributes, places.array(value))
+    inputs = [array_of(x, memory) for x in value.inputs]
+    return ByNumpy(value.op.name, inputs, value.attributes, array_of(value, memory))
 
 
-def table_of(calls: list[Call], places: Places, threads: int) -> Calls:
+def table_of(calls: list[Call], memory: Memory, threads: int) -> Calls:
     alone = threads == 1
-    flags = [END * x.ends for x in calls] if alone else barrier_flags(calls, places.span)
+    flags = [END * x.ends for x in calls] if alone else barrier_flags(calls, memory.span)
     rows: list[tuple[int, ...]] = []
     slots: list[int] = []
     offsets: list[int] = []
@@ -245,7 +180,7 @@ def table_of(calls: list[Call], places: Places, threads: int) -> Calls:
         arguments = call.function.arguments
         rows.append((call.kernel, flag, len(slots), len(arguments)))
         for x, first in arguments:
-            slot, offset = places.place(x)
+            slot, offset, _ = memory.span(x)
             slots.append(slot)
             offsets.append(offset + first * x.dtype.itemsize)
     most = max(row[3] for row in rows)

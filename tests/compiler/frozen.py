@@ -106,7 +106,7 @@ def plan_of(thunk: Thunk) -> Any:
     found: list[Any] = []
 
     def program_of(traced: Any) -> Any:
-        found.append(pipeline.made(traced.graph))
+        found.append(pipeline.compile_graph(traced.graph))
         raise PlannedError
 
     before = jit.program_of, pipeline.machine, pipeline.begun

@@ -17,14 +17,15 @@ import pytest
 import minigrad
 from minigrad import Tensor, nn, optim
 from minigrad import functional as F
-from minigrad.compiler import compile
+from minigrad.compiler import cache_key, compile
 from minigrad.compiler import pipeline as plan
+from minigrad.compiler.cache_key import digest
 from minigrad.compiler.graph.folding import constant
 from minigrad.compiler.graph.ir import Graph, Value
 from minigrad.compiler.graph.layout import Layout, plain
 from minigrad.compiler.graph.opset.infer import apply
 from minigrad.compiler.jit import traced_steadily
-from minigrad.compiler.pipeline import digest, made, plan_in, plan_of
+from minigrad.compiler.pipeline import compile_graph, plan_in, plan_of
 from minigrad.compiler.runtime.plan import Array, ByNumpy, Calls, Plan
 from minigrad.compiler.runtime.serialization import as_text, restored
 from minigrad.compiler.target import toolchain as build
@@ -56,13 +57,13 @@ def trained(wrap: Callable[..., Any] = compile) -> Any:
 def not_made(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Graph]]:
     """Graphs that were worked out, and not found on disk."""
     found: list[Graph] = []
-    real = plan.made
+    real = plan.compile_graph
 
     def counted(graph: Graph) -> Any:
         found.append(graph)
         return real(graph)
 
-    monkeypatch.setattr(plan, "made", counted)
+    monkeypatch.setattr(plan, "compile_graph", counted)
     yield found
 
 
@@ -113,7 +114,8 @@ def test_of_programs_of_every_kind(cache: Path, not_made: list[Graph]) -> None:
 def test_a_plan_survives_being_written(cache: Path) -> None:
     """It is plain data: what is read back is what was kept."""
     traced, _ = traced_steadily(everything(), ((np.ones((9, 8)), np.zeros(9, int)), {}))
-    one = made(traced.graph)
+    one = compile_graph(traced.graph)
+    assert one.building is not None
     one.building.result()
     other = plan.plan_in(as_text(one).encode())
     assert other and other.description == one.description
@@ -147,7 +149,8 @@ def changed(plan: Plan, **fields: Any) -> str:
 def test_a_plan_that_is_not_sound_is_made_again(cache: Path) -> None:
     """Also one whose digest is right: what C goes by is checked, and nothing of it is run."""
     traced, _ = traced_steadily(everything(), ((np.ones((9, 8)), np.zeros(9, int)), {}))
-    one = made(traced.graph)
+    one = compile_graph(traced.graph)
+    assert one.building is not None
     one.building.result()  # which else would be written into the cache of the next test
     text = as_text(one)
     calls = next(x for x in one.steps if isinstance(x, Calls))
@@ -228,7 +231,7 @@ def test_a_plan_of_other_code_is_not_used(
     cache: Path, not_made: list[Graph], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trained()
-    monkeypatch.setattr(plan, "code_version", lambda: "another")
+    monkeypatch.setattr(cache_key, "code_version", lambda: "another")
     trained()
     assert len(not_made) == 2 and len(kept(cache)[0]) == 2
 
@@ -239,14 +242,15 @@ def test_a_plan_for_another_machine_is_not_used(
     f = lambda x: np.sin(x) * 2  # noqa: E731
     compile(f)(X)
     narrow = build.Machine(16, 16, 1)
-    monkeypatch.setattr(plan, "machine", lambda: narrow)
+    for module in (plan, cache_key):
+        monkeypatch.setattr(module, "machine", lambda: narrow)
     agree(compile(f)(X), f(X))
     assert len(not_made) == 2
 
 
 def test_the_version_of_the_code_is_of_the_compiler_and_the_ops() -> None:
-    plan.code_version.cache_clear()
-    before = plan.code_version()
+    cache_key.code_version.cache_clear()
+    before = cache_key.code_version()
     read: list[Path] = []
     real = Path.read_bytes
 
@@ -256,9 +260,9 @@ def test_the_version_of_the_code_is_of_the_compiler_and_the_ops() -> None:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Path, "read_bytes", changed)
-        plan.code_version.cache_clear()
-        assert plan.code_version() != before
-    plan.code_version.cache_clear()
+        cache_key.code_version.cache_clear()
+        assert cache_key.code_version() != before
+    cache_key.code_version.cache_clear()
     names = {path.name for path in read}
     assert {"matmul_kernels.py", "runtime.c", "vector_math.h", "unary.py", "base.py"} <= names
 
@@ -414,7 +418,7 @@ def test_it_is_cleared(cache: Path, not_made: list[Graph]) -> None:
 BUILDER = """
 import sys
 import numpy as np
-from minigrad.compiler import compile
+from minigrad.compiler import cache_key, compile
 print("ready", flush=True)
 sys.stdin.readline()
 x = np.linspace(-1, 1, 63).reshape(9, 7)
@@ -458,7 +462,7 @@ from minigrad.compiler import pipeline as plan
 from minigrad.compiler.runtime.plan import Calls
 from tests.compiler.end_to_end import test_networks
 build.FLAGS.append("-O0")
-real, digest = plan.made, hashlib.sha256()
+real, digest = plan.compile_graph, hashlib.sha256()
 
 def shown(graph):
     found = real(graph)
@@ -467,7 +471,7 @@ def shown(graph):
     digest.update(b"".join(x.tobytes() for call in calls for x in call))
     return found
 
-plan.made = shown
+plan.compile_graph = shown
 for name in ("lenet", "microgpt", "lstm"):
     test_networks.trained(name, "AdamW", test_networks.compile)
 print(digest.hexdigest())
@@ -496,11 +500,11 @@ def test_planning_leaves_nothing_for_the_collector(cache: Path) -> None:
         return np.sum(np.exp(y - np.max(y, axis=1, keepdims=True)), axis=1), y.T @ y
 
     traced, _ = traced_steadily(step, ((x,), {}))
-    made(traced.graph)
+    compile_graph(traced.graph)
     gc.collect()
     gc.disable()
     try:
-        plan = made(traced.graph)
+        plan = compile_graph(traced.graph)
         assert plan.building is not None
         plan.building.result()
         assert gc.collect() < 100
@@ -514,7 +518,7 @@ def test_little_work_is_done_by_one_thread(monkeypatch: pytest.MonkeyPatch) -> N
     for n in (8, 400):
         x = np.ones((n, n), np.float32)
         graphs.append(traced_steadily(lambda x: np.exp(x) @ x, ((x,), {}))[0].graph)
-    little, much = map(made, graphs)
+    little, much = map(compile_graph, graphs)
     assert (little.threads, much.threads) == (1, 2)
 
 

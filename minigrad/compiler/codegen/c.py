@@ -34,6 +34,7 @@ from minigrad.compiler.loops.ir import (
     walk,
 )
 from minigrad.compiler.loops.verify import verify
+from minigrad.compiler.schedule.buffers import BufferPlan
 from minigrad.compiler.target.toolchain import HERE
 
 NAMED = {"float32": "float", "float64": "double", "bool": "bool"}
@@ -101,11 +102,11 @@ class Function:
     end: Function | None = None  # to be run once after all threads are done
 
 
-def function(statements: list[Statement], alias: dict[Value, Value]) -> Function:
+def function(statements: list[Statement], buffers: BufferPlan) -> Function:
     """The body of a C function of `char **q`, whose entries are the arguments; threads `t` of `T`
     share its outermost loop, where that has a grain."""
     verify(statements)
-    printer = Printer(statements, alias)
+    printer = Printer(statements, buffers)
     shared = next((s for s in walk(statements) if isinstance(s, For) and s.grain), None)
     lines = printer.declarations()
     if shared is not None:
@@ -120,8 +121,8 @@ def function(statements: list[Statement], alias: dict[Value, Value]) -> Function
 class Printer:
     """Prints statements, with names of arrays and places filled in."""
 
-    def __init__(self, statements: list[Statement], alias: dict[Value, Value]) -> None:
-        self.alias = alias
+    def __init__(self, statements: list[Statement], buffers: BufferPlan) -> None:
+        self.buffers = buffers
         self.offsets: dict[Any, int] = {}
         self.written: set[Any] = set()
         # Of local arrays: their types, and those that are read or written by vectors.
@@ -138,7 +139,7 @@ class Printer:
         self.names = {array: f"a{k}" for k, array in enumerate(self.offsets)}
 
     def array(self, access: Access) -> Any:
-        return self.alias.get(access.array, access.array)
+        return self.buffers.array_of(access.array)
 
     def use(self, access: Access) -> None:
         array, place = self.array(access), access.place

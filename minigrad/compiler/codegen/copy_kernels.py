@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 import numpy as np
 
 from minigrad.compiler.codegen.c import Function, function
 from minigrad.compiler.graph.affine import Expr, Var, flat, variable
-from minigrad.compiler.graph.ir import Value
 from minigrad.compiler.graph.opset.indexing import arrays_of
 from minigrad.compiler.loops.ir import (
     Access,
@@ -24,13 +22,14 @@ from minigrad.compiler.loops.ir import (
 )
 from minigrad.compiler.loops.lowering import INDEX, Body
 from minigrad.compiler.loops.passes import least, merged, nest
-from minigrad.compiler.schedule.fusion import Kernel, Schedule, unreshaped
+from minigrad.compiler.schedule.buffers import BufferPlan
+from minigrad.compiler.schedule.fusion import Kernel, Schedule
 from minigrad.compiler.target import costs
 from minigrad.compiler.target.toolchain import Machine
 
 
 def scatter_function(
-    kernel: Kernel, schedule: Schedule, alias: dict[Value, Value], machine: Machine
+    kernel: Kernel, schedule: Schedule, buffers: BufferPlan, machine: Machine
 ) -> Function:
     """Fill with 0, then add each entry one after the other; threads share the last axis."""
     value = kernel.stages[0].value
@@ -52,7 +51,7 @@ def scatter_function(
         *loops_over((*zeros, *rest), [Store(fill, Number.of(0, value.dtype))], rest),
         *loops_over((*spots, *rest), added, rest),
     ]
-    return function(statements, alias)
+    return function(statements, buffers)
 
 
 def loops_over(
@@ -66,7 +65,7 @@ def loops_over(
 
 
 def concat_function(
-    kernel: Kernel, schedule: Schedule, alias: dict[Value, Value], machine: Machine
+    kernel: Kernel, schedule: Schedule, buffers: BufferPlan, machine: Machine
 ) -> Function:
     """Copy each input into its part, except those that were computed there."""
     value = kernel.stages[0].value
@@ -74,7 +73,7 @@ def concat_function(
     statements: list[Statement] = []
     start = 0
     for k, x in enumerate(value.inputs):
-        if not is_inside(x, value, start, schedule) and x.size:
+        if k not in buffers.parts.get(value, ()) and x.size:
             places = [variable(f"j{a}", x.shape[a]) for a in layout.order]
             index = tuple(places[layout.order.index(a)] for a in range(len(x.shape)))
             body = Body(schedule.load, f"t{k}_")
@@ -86,17 +85,11 @@ def concat_function(
             loops, new = merged(places, copied)
             statements += nest(loops, substituted(copied, new))
         start += x.shape[axis]
-    return function(statements, alias)
-
-
-def is_inside(x: Value, value: Value, start: int, schedule: Schedule) -> bool:
-    """Whether it was computed in its part of the concatenation: if it is twice there, the first."""
-    before = start * math.prod(value.shape) // value.shape[value.attributes["axis"]]
-    return schedule.subbuffer_of.get(unreshaped(x, schedule)) == (value, before)
+    return function(statements, buffers)
 
 
 def pack_function(
-    kernel: Kernel, schedule: Schedule, alias: dict[Value, Value], machine: Machine
+    kernel: Kernel, schedule: Schedule, buffers: BufferPlan, machine: Machine
 ) -> Function:
     """A copy in panels of columns, the last of which is filled up with zeros."""
     (stage,) = kernel.stages
@@ -118,4 +111,4 @@ def pack_function(
             replace(copied, high="columns"),
             For(column, [Store(target, Number.of(0, value.dtype))], low="columns"),
         ]
-    return function(nest([v for e in outer for v in e.terms], statements, grain=1), alias)
+    return function(nest([v for e in outer for v in e.terms], statements, grain=1), buffers)

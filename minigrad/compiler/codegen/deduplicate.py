@@ -11,12 +11,13 @@ from minigrad.compiler.codegen.matmul_kernels import contract_function
 from minigrad.compiler.codegen.row_kernels import rows_function
 from minigrad.compiler.graph.ir import Value
 from minigrad.compiler.loops.ir import Scratch
+from minigrad.compiler.schedule.buffers import BufferPlan
 from minigrad.compiler.schedule.fusion import Kernel, Schedule
 from minigrad.compiler.target import costs
 from minigrad.compiler.target.toolchain import Machine
 
 # Kind of a kernel -> its function.
-FUNCTIONS: dict[str, Callable[[Kernel, Schedule, dict[Value, Value], Machine], Function]] = {
+FUNCTIONS: dict[str, Callable[[Kernel, Schedule, BufferPlan, Machine], Function]] = {
     "rows": rows_function,
     "contract": contract_function,
     "pack": pack_function,
@@ -46,7 +47,7 @@ class Code:
     calls: list[Call | Value] = field(default_factory=list)
 
 
-def generate(schedule: Schedule, alias: dict[Value, Value], machine: Machine) -> Code:
+def generate(schedule: Schedule, buffers: BufferPlan, machine: Machine) -> Code:
     """Calls of all kernels, and at the end copies into state that was not computed in place."""
     code = Code()
     known: dict[str, int] = {}
@@ -57,7 +58,8 @@ def generate(schedule: Schedule, alias: dict[Value, Value], machine: Machine) ->
             code.texts.append(function.text)
         found = Call(number, function, kernel, [], [], **how)
         for argument, _ in function.arguments:
-            (found.writes if is_written(argument, kernel, alias) else found.reads).append(argument)
+            side = found.writes if is_written(argument, kernel, buffers) else found.reads
+            side.append(argument)
         return found
 
     repeats: dict[Hashable, Repeat] = {}
@@ -65,7 +67,7 @@ def generate(schedule: Schedule, alias: dict[Value, Value], machine: Machine) ->
         if kernel.kind == "numpy":
             code.calls.append(kernel.stages[0].value)
             continue
-        function = repeated(kernel, schedule, alias, machine, repeats)
+        function = repeated(kernel, schedule, buffers, machine, repeats)
         shared = (
             machine.threads > 1
             and function.parallel
@@ -75,7 +77,7 @@ def generate(schedule: Schedule, alias: dict[Value, Value], machine: Machine) ->
         if function.end:
             code.calls.append(call(function.end, kernel, ends=shared))
     for target, x in schedule.graph.writes:
-        if x not in alias:
+        if x not in buffers.aliases:
             code.calls.append(copy_call(target, x, call))
     return code
 
@@ -109,17 +111,17 @@ class Arrays:
 def repeated(
     kernel: Kernel,
     schedule: Schedule,
-    alias: dict[Value, Value],
+    buffers: BufferPlan,
     machine: Machine,
     known: dict[Hashable, Repeat],
 ) -> Function:
     """A kernel's function: newly written, or that of an equal kernel, with its arrays replaced."""
     arrays = Arrays()
-    key = key_of(kernel, schedule, alias, arrays)
+    key = key_of(kernel, schedule, buffers, arrays)
     if key is None:
-        return FUNCTIONS[kernel.kind](kernel, schedule, alias, machine)
+        return FUNCTIONS[kernel.kind](kernel, schedule, buffers, machine)
     if key not in known:
-        known[key] = Repeat(FUNCTIONS[kernel.kind](kernel, schedule, alias, machine), arrays)
+        known[key] = Repeat(FUNCTIONS[kernel.kind](kernel, schedule, buffers, machine), arrays)
         return known[key].function
     return moved(known[key].function, known[key].arrays, arrays)
 
@@ -139,7 +141,7 @@ def moved(function: Function, old: Arrays, new: Arrays) -> Function:
 
 
 def key_of(
-    kernel: Kernel, schedule: Schedule, alias: dict[Value, Value], arrays: Arrays
+    kernel: Kernel, schedule: Schedule, buffers: BufferPlan, arrays: Arrays
 ) -> Hashable | None:
     """All that a kernel's text depends on, except which arrays it uses."""
     if kernel.kind == "concat" or kernel.stages[0].signature is None:
@@ -149,12 +151,12 @@ def key_of(
     for stage in kernel.stages:
         value = stage.value
         assert stage.signature is not None
-        target = arrays.number(alias.get(value, value))
+        target = arrays.number(buffers.array_of(value))
         arrays.number(value)
         parts += [stage.signature.text, value in schedule.stored, target]
         for k, _, low in stage.signature.reads:
             x = stage.arrays[k]
-            number = arrays.number(alias.get(x, x), low)
+            number = arrays.number(buffers.array_of(x), low)
             lows.append((number, low))
             parts.append(number)
     parts += [low - arrays.lows[k] for k, low in lows]
@@ -168,11 +170,11 @@ def copy_call(target: Value, x: Value, call: Callable[..., Call]) -> Call:
     return found
 
 
-def is_written(argument: Value | Scratch, kernel: Kernel | None, alias: dict[Value, Value]) -> bool:
+def is_written(argument: Value | Scratch, kernel: Kernel | None, buffers: BufferPlan) -> bool:
     if isinstance(argument, Scratch):
         return True
     return kernel is not None and any(
-        alias.get(stage.value, stage.value) is argument for stage in kernel.stages
+        buffers.array_of(stage.value) is argument for stage in kernel.stages
     )
 
 

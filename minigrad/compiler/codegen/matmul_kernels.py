@@ -36,6 +36,7 @@ from minigrad.compiler.loops.ir import (
 )
 from minigrad.compiler.loops.lowering import INDEX, Body
 from minigrad.compiler.loops.passes import hoisted, least, nest, part_of
+from minigrad.compiler.schedule.buffers import BufferPlan
 from minigrad.compiler.schedule.contractions import width_of
 from minigrad.compiler.schedule.fusion import Kernel, Schedule
 from minigrad.compiler.target import costs
@@ -78,7 +79,7 @@ ROW = Known("row", 1 << 40, frozenset({Var("tile", 1 << 40)}))  # the first row 
 
 
 def contract_function(
-    kernel: Kernel, schedule: Schedule, alias: dict[Value, Value], machine: Machine
+    kernel: Kernel, schedule: Schedule, buffers: BufferPlan, machine: Machine
 ) -> Function:
     """The C of a contraction and its epilogue."""
     value = kernel.stages[0].value
@@ -102,7 +103,7 @@ def contract_function(
         sums = [*epilogue.prefetch(), *tile_sums(tiles, depth)]
     statements += over_tiles(tiles, loops, shared, [*sums, *epilogue.statements()])
     del epilogue.body  # a reference cycle: without this, everything would stay in memory
-    return function(statements, alias)
+    return function(statements, buffers)
 
 
 def access(operand: tuple[Value, Index], schedule: Schedule) -> Access:

@@ -42,6 +42,7 @@ from minigrad.compiler.loops.ir import (
 )
 from minigrad.compiler.loops.lowering import INDEX, Body
 from minigrad.compiler.loops.passes import blocks, hoisted, merged, nest, part_of, vectorised
+from minigrad.compiler.schedule.buffers import BufferPlan
 from minigrad.compiler.schedule.fusion import Kernel, Schedule, Stage, mode, split_at
 from minigrad.compiler.target import costs
 from minigrad.compiler.target.toolchain import Machine
@@ -81,15 +82,15 @@ class Rows:
 
 
 def rows_function(
-    kernel: Kernel, schedule: Schedule, alias: dict[Value, Value], machine: Machine
+    kernel: Kernel, schedule: Schedule, buffers: BufferPlan, machine: Machine
 ) -> Function:
     """The C of a kernel of rows."""
     it = started(kernel, schedule)
     it.block = costs.BLOCK_VECTORS * machine.vector // np.dtype(np.float32).itemsize
     for stage in kernel.stages:
         enter(stage, it)
-    found = function(statements_of(it), alias)
-    found.end = ending(it, alias)
+    found = function(statements_of(it), buffers)
+    found.end = ending(it, buffers)
     it.loops.clear()  # a reference cycle: without this, everything would stay in memory
     return found
 
@@ -504,11 +505,11 @@ def enter_search(
     statements.append(If(Apply("or", (first, better)), found))
 
 
-def ending(it: Rows, alias: dict[Value, Value]) -> Function | None:
+def ending(it: Rows, buffers: BufferPlan) -> Function | None:
     """The function that combines the threads' parts of reductions across rows."""
     across = [s for s in it.kernel.stages if s.kind == "reduce" and mode(s, it.rows) == "across"]
     statements = [statement for stage in across for statement in combining(stage, it)]
-    return function(statements, alias) if statements else None
+    return function(statements, buffers) if statements else None
 
 
 def combining(stage: Stage, it: Rows) -> list[Statement]:

@@ -11,6 +11,7 @@ from minigrad.compiler.graph.affine import Index
 from minigrad.compiler.graph.ir import Shape, Value, elementwise, name_of
 from minigrad.compiler.graph.opset.contractions import extent
 from minigrad.compiler.loops.ir import Scratch
+from minigrad.compiler.schedule.buffers import BufferPlan
 from minigrad.compiler.schedule.fusion import Kernel, Schedule
 
 KINDS = {"contract": "product", "concat": "join"}
@@ -59,7 +60,7 @@ class Description:
     calls: list[DescribedCall] = field(default_factory=list)
 
 
-def described(schedule: Schedule, code: Code) -> Description:
+def described(schedule: Schedule, buffers: BufferPlan, code: Code) -> Description:
     """Each distinct kernel, with the numbers of its first call, and all calls."""
     leaves = {x: k for k, x in enumerate([*schedule.graph.inputs, *schedule.graph.states])}
     found = Description()
@@ -70,7 +71,7 @@ def described(schedule: Schedule, code: Code) -> Description:
         key = key_of(call)
         number = known.setdefault(key, len(known))
         if number == len(found.kernels):
-            found.kernels.append(kernel_of(call, is_end, code, schedule))
+            found.kernels.append(kernel_of(call, is_end, code, schedule, buffers))
         if isinstance(call, Call):
             reads, writes, ends = call.reads, call.writes, call.function.end
         else:
@@ -97,7 +98,9 @@ def label(value: Value) -> str:
     return f"{called(value)} {value.shape}"
 
 
-def kernel_of(call: Call | Value, is_end: bool, code: Code, schedule: Schedule) -> DescribedKernel:
+def kernel_of(
+    call: Call | Value, is_end: bool, code: Code, schedule: Schedule, buffers: BufferPlan
+) -> DescribedKernel:
     if isinstance(call, Value):
         read = sum(x.size * x.dtype.itemsize for x in call.values())
         written = call.size * call.dtype.itemsize
@@ -109,7 +112,7 @@ def kernel_of(call: Call | Value, is_end: bool, code: Code, schedule: Schedule) 
         return small_kernel("sum" if is_end else "copy", call, text)
     first = kernel.stages[0]
     ops = ops_of(kernel, schedule)
-    read, written = traffic(kernel, schedule)
+    read, written = traffic(kernel, schedule, buffers)
     kind = "map" if kernel.kind == "rows" and kernel.rows is None else kernel.kind
     operations = sum(n for x, n in ops.items() if elementwise(x) and name_of(x) != "positive")
     operations += sum(stage.total for stage in kernel.stages if stage.kind == "reduce")
@@ -175,17 +178,17 @@ def is_inline(x: Value, schedule: Schedule) -> bool:
     return x.op is not None and x not in schedule.kernel_of
 
 
-def traffic(kernel: Kernel, schedule: Schedule) -> tuple[int, int]:
+def traffic(kernel: Kernel, schedule: Schedule, buffers: BufferPlan) -> tuple[int, int]:
     """The bytes that a kernel reads and writes, counting each entry once."""
     own = {stage.value for stage in kernel.stages}
     read: dict[Value, int] = {}
     for stage in kernel.stages:
         for x, indices in schedule.reads[stage.value].items():
-            if x not in own and schedule.subbuffer_of.get(x, (None,))[0] is not stage.value:
+            if x not in own and buffers.subbuffers.get(x, (None,))[0] is not stage.value:
                 count = read.get(x, 0) + sum(entries(x, index, schedule) for index in indices)
                 read[x] = min(count, schedule.layouts[x].entries)
     written = {x: schedule.layouts[x].entries for x in own if x in schedule.stored}
-    for x, (whole_, _) in schedule.subbuffer_of.items():
+    for x, (whole_, _) in buffers.subbuffers.items():
         if whole_ in written and whole_ in own:
             written[whole_] -= x.size
     return bytes_of(read), bytes_of(written)

@@ -140,8 +140,6 @@ class Schedule:
     stages: dict[Value, Stage] = field(default_factory=dict)
     reads: dict[Value, Reads] = field(default_factory=dict)
     stored: set[Value] = field(default_factory=set)
-    # Values that are computed in the memory of another one, and from which entry on.
-    subbuffer_of: dict[Value, tuple[Value, int]] = field(default_factory=dict)
 
     def load(self, value: Value, index: Index) -> Access | None:
         """Where to read a value that has a stage; None if it is computed where it is read."""
@@ -189,35 +187,6 @@ def users_of(
         for x in value.values():
             users[x] |= users[value] if is_passed else {value: None}
     return {value: list(users[value]) for value in order}
-
-
-def unreshaped(x: Value, schedule: Schedule) -> Value:
-    """The value before reshapes that are not stored."""
-    while name_of(x) == "reshape" and x not in schedule.kernel_of:
-        x = x.inputs[0]
-    return x
-
-
-def put_inside(stage: Stage, schedule: Schedule) -> None:
-    """Compute the parts of a concatenation along the first axis in its memory, without a copy."""
-    value = stage.value
-    axis = value.attributes["axis"] % len(value.shape)
-    if math.prod(value.shape[:axis]) != 1 or not is_plain(value, schedule):
-        return
-    roots, start = {*schedule.graph.roots()}, 0
-    known, kernel_of = schedule.subbuffer_of, schedule.kernel_of
-    for x in value.inputs:
-        base = unreshaped(x, schedule)
-        free = base in kernel_of and base not in roots and base not in known
-        plain = is_plain(base, schedule) and is_plain(x, schedule)
-        if free and base.dtype == value.dtype and plain:
-            known[base] = value, start
-        start += x.size
-
-
-def is_plain(value: Value, schedule: Schedule) -> bool:
-    layout = schedule.layouts[value]
-    return not layout.panel and layout.order == tuple(range(len(value.shape)))
 
 
 @dataclass
@@ -405,8 +374,6 @@ def put(stage: Stage, signatures: Signatures, schedule: Schedule) -> None:
                 schedule.kernel_of[value] = k
                 return
             why = why or reason
-    if stage.kind == "concat":
-        put_inside(stage, schedule)
     kind = (
         "pack" if stage.layout.panel else "rows" if stage.kind in ("map", "reduce") else stage.kind
     )

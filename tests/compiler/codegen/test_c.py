@@ -26,8 +26,10 @@ from minigrad.compiler.loops.ir import (
     Store,
     Variable,
 )
+from minigrad.compiler.schedule.buffers import BufferPlan
 from minigrad.compiler.target.toolchain import build
 
+OWN = BufferPlan({})  # each array in memory of its own
 FLOAT = np.dtype(np.float32)
 X, Y = (Value(None, (), {}, (64,), FLOAT, "input") for _ in range(2))
 N = Var("n", 64)
@@ -39,13 +41,13 @@ def at(array: Any, first: int = 0, **how: Any) -> Access:
 
 def text_of(*statements: Statement) -> str:
     """The C, without the declarations of the arrays."""
-    lines = function([*statements], {}).text.split("\n")
+    lines = function([*statements], OWN).text.split("\n")
     return "\n".join(line for line in lines if "restrict" not in line)
 
 
 def run(statements: list[Statement], *arrays: np.ndarray, vector: int = 16) -> None:
     """Build and run a kernel of these arrays, in the order of their first use."""
-    (library,) = build(source_of([function(statements, {}).text], vector))
+    (library,) = build(source_of([function(statements, OWN).text], vector))
     kernel = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int, ctypes.c_int)(
         (ctypes.c_void_p * 1).in_dll(library, "kernels")[0] or 0
     )
@@ -138,26 +140,30 @@ def test_loops_of_threads_blocks_and_lanes() -> None:
 
 def test_threads_share_loops_that_are_long_enough() -> None:
     one = Store(at(X), number(1))
-    assert function([For(N, [one], grain=16)], {}).parallel
-    assert not function([For(N, [one], grain=48)], {}).parallel
-    assert not function([For(N, [one])], {}).parallel
+    assert function([For(N, [one], grain=16)], OWN).parallel
+    assert not function([For(N, [one], grain=48)], OWN).parallel
+    assert not function([For(N, [one])], OWN).parallel
 
 
 def test_an_offset_that_all_accesses_share_is_left_to_the_caller() -> None:
-    found = function([For(N, [Store(at(X, 8), at(Y, 24)), Store(at(X, 10), at(Y, 25))])], {})
+    found = function(
+        [For(N, [Store(at(X, 8), at(Y, 24)), Store(at(X, 10), at(Y, 25))])], BufferPlan({})
+    )
     assert found.arguments == [(X, 8), (Y, 24)]
     assert "a0[n + 2] = a1[n + 1];" in found.text
 
 
 def test_what_is_only_read_is_const_and_scratch_is_of_each_thread() -> None:
-    text = function([For(N, [Store(at(X), at(Y)), Store(at(Scratch(X, 64)), at(Y))])], {}).text
+    text = function(
+        [For(N, [Store(at(X), at(Y)), Store(at(Scratch(X, 64)), at(Y))])], BufferPlan({})
+    ).text
     assert "float *restrict a0 = (float *)q[0];" in text
     assert "const float *restrict a1 = (const float *)q[1];" in text
     assert "float *restrict a2 = (float *)q[2] + 64*t;" in text
 
 
 def test_an_alias_is_one_array() -> None:
-    found = function([For(N, [Store(at(X), at(Y))])], {X: Y})
+    found = function([For(N, [Store(at(X), at(Y))])], BufferPlan({}, {X: Y}))
     assert found.arguments == [(Y, 0)]
 
 

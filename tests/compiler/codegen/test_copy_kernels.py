@@ -14,6 +14,7 @@ from minigrad.compiler.graph.ir import Graph, Value, name_of
 from minigrad.compiler.graph.opset.infer import apply
 from minigrad.compiler.runtime.interpreter import NumpyProgram
 from minigrad.compiler.runtime.program import Program
+from minigrad.compiler.schedule.buffers import plan_buffers
 from minigrad.compiler.target.toolchain import machine
 from minigrad.errors import ShapeError
 from minigrad.ops.base import registry
@@ -231,9 +232,9 @@ def test_nothing_is_written_for_parts_that_were_computed_there() -> None:
     join = lambda x, y: np.concatenate([np.exp(x), y, np.sin(x)]) * 2  # noqa: E731
     schedule = scheduled(join, x, x)
     (kernel,) = (k for k in schedule.kernels if k.kind == "concat")
-    text = concat_function(kernel, schedule, {}, machine()).text
+    text = concat_function(kernel, schedule, plan_buffers(schedule), machine()).text
     assert text.count("for (") == 1  # y is copied
-    assert [name_of(v) for v in schedule.subbuffer_of] == ["exp", "sin"]
+    assert [name_of(v) for v in plan_buffers(schedule).subbuffers] == ["exp", "sin"]
 
 
 # Copied in panels

@@ -15,7 +15,7 @@ from minigrad.compiler import compile
 from minigrad.compiler.codegen.matmul_kernels import contract_function
 from minigrad.compiler.graph.simplify import optimized
 from minigrad.compiler.jit import traced_steadily
-from minigrad.compiler.schedule.aliases import with_own_writes
+from minigrad.compiler.schedule.buffers import copy_aliased_writes, plan_buffers
 from minigrad.compiler.schedule.contractions import pack_operands
 from minigrad.compiler.schedule.fusion import Schedule, schedule_kernels
 from minigrad.compiler.target.toolchain import Machine, machine
@@ -320,7 +320,7 @@ def test_networks_of_convolutions_in_both_layouts() -> None:
 
 def scheduled(function: Callable[..., Any], arguments: Any, vector: int) -> Schedule:
     traced, _ = traced_steadily(function, (tuple(arguments), {}))
-    return schedule_kernels(pack_operands(with_own_writes(optimized(traced.graph)), vector))
+    return schedule_kernels(pack_operands(copy_aliased_writes(optimized(traced.graph)), vector))
 
 
 @pytest.mark.parametrize("vector, registers", [(16, 16), (16, 32), (32, 16), (64, 32)])
@@ -332,7 +332,9 @@ def test_sums_fit_in_the_registers(vector: int, registers: int, kind: str) -> No
         arrays = [normal(rng, 50, 20, dtype=kind), normal(rng, 20, n, dtype=kind)]
         schedule = scheduled(matmul, arrays, vector)
         (kernel,) = (k for k in schedule.kernels if k.kind == "contract")
-        text = contract_function(kernel, schedule, {}, Machine(vector, registers, 1)).text
+        text = contract_function(
+            kernel, schedule, plan_buffers(schedule), Machine(vector, registers, 1)
+        ).text
         name = f"vec_{'float' if kind == 'float32' else 'double'}"
         rows = [line for line in text.split("\n") if line.startswith(f"{name} s")]
         tiles = text.count("y0 * x0")

@@ -99,6 +99,7 @@ def passes(program: str, *arguments: object, threads: int = 1) -> None:
 STRICT = """
 import ctypes
 from minigrad.compiler import pipeline as plan
+from minigrad.compiler.schedule import buffers
 from minigrad.compiler.runtime import program as run_c
 from minigrad.compiler.target import costs
 costs.MIN_SHARED_KERNEL = costs.MIN_SHARED_PROGRAM = 0
@@ -116,7 +117,7 @@ def apart(uses, sizes):
         top += CLOSED
     return offsets, top
 
-plan.arena = apart
+buffers.arena = apart
 begin = run_c.Program.__init__
 
 def begin_closed(self, graph):

@@ -7,10 +7,9 @@ import numpy as np
 
 from minigrad.compiler.codegen.deduplicate import generate
 from minigrad.compiler.graph.ir import Value
-from minigrad.compiler.pipeline import Places
+from minigrad.compiler.pipeline import allocate_memory
 from minigrad.compiler.runtime.barriers import SHARED, WAIT, barrier_flags, conflict
-from minigrad.compiler.runtime.plan import Plan
-from minigrad.compiler.schedule.aliases import in_place
+from minigrad.compiler.schedule.buffers import plan_buffers
 from minigrad.compiler.target.toolchain import Machine
 from tests.compiler.schedule.test_fusion import MACHINE, scheduled
 from tests.compiler.test_pipeline import leaf
@@ -53,10 +52,11 @@ def test_each_shared_call_waits_once_for_what_it_needs() -> None:
         return a, b, np.sum(a), np.sum(b, axis=0)[:200] + a[::-1], b @ a
 
     it = scheduled(f, x, y)
-    code = generate(it, in_place(it), machine)
+    buffers = plan_buffers(it)
+    code = generate(it, buffers, machine)
     calls: Any = [call for call in code.calls if not isinstance(call, Value)]
-    places = Places(it, {}, code, [], Plan())
-    flags = barrier_flags(calls, places.span)
+    memory = allocate_memory(it.graph, [], buffers, code, machine.threads)
+    flags = barrier_flags(calls, memory.span)
     waited = False
     for k, (call, flag) in enumerate(zip(calls, flags, strict=True)):
         assert bool(flag & SHARED) is call.shared
@@ -64,7 +64,7 @@ def test_each_shared_call_waits_once_for_what_it_needs() -> None:
         used = {*call.reads, *call.writes}
         needs = any(used & {*c.writes} for c in before)
         if flag & WAIT:
-            assert any(conflict(spans(call, places), spans(c, places)) for c in calls[:k])
+            assert any(conflict(spans(call, memory), spans(c, memory)) for c in calls[:k])
             waited = True
         elif needs:
             # Then there was one since that all waited at.
@@ -73,5 +73,5 @@ def test_each_shared_call_waits_once_for_what_it_needs() -> None:
     assert waited and sum(call.shared for call in calls) >= 2 and not flags[0] & WAIT
 
 
-def spans(call: Any, places: Any) -> Any:
-    return [[places.span(x) for x in arrays] for arrays in (call.reads, call.writes)]
+def spans(call: Any, memory: Any) -> Any:
+    return [[memory.span(x) for x in arrays] for arrays in (call.reads, call.writes)]

@@ -16,7 +16,7 @@ from minigrad.compiler.graph.affine import flat, unflat, variable
 from minigrad.compiler.graph.ir import Value, name_of
 from minigrad.compiler.graph.simplify import optimized
 from minigrad.compiler.jit import traced_steadily
-from minigrad.compiler.schedule.aliases import in_place, with_own_writes
+from minigrad.compiler.schedule.buffers import copy_aliased_writes, plan_buffers
 from minigrad.compiler.schedule.contractions import Operands, pack_operands
 from minigrad.compiler.schedule.fusion import (
     Kernel,
@@ -48,7 +48,7 @@ LABELS = RNG.integers(0, 48, 64)
 
 def scheduled(function: Callable[..., Any], *arguments: Any) -> Schedule:
     traced, _ = traced_steadily(function, (arguments, {}))
-    graph = with_own_writes(optimized(traced.graph))
+    graph = copy_aliased_writes(optimized(traced.graph))
     return schedule_kernels(pack_operands(graph, MACHINE.vector))
 
 
@@ -65,7 +65,7 @@ def ops(kernel: Kernel) -> list[str]:
 
 
 def code_of(schedule: Schedule) -> Code:
-    return generate(schedule, in_place(schedule), MACHINE)
+    return generate(schedule, plan_buffers(schedule), MACHINE)
 
 
 def copies(code: Code) -> int:
@@ -143,7 +143,7 @@ def test_an_update_of_adam_is_one_kernel() -> None:
     schedule = scheduled(step, normal(30, 20))
     count, update = schedule.kernels  # the count of steps is another, of one number
     assert count.total == 1 and update.total == 600
-    assert len(schedule.graph.writes) == 4 == len(in_place(schedule))
+    assert len(schedule.graph.writes) == 4 == len(plan_buffers(schedule).aliases)
     assert copies(code_of(schedule)) == 0
 
 
@@ -275,7 +275,7 @@ def operands_of(program: Program) -> Operands:
     vectors = [np.ones_like(x) for x in inputs if x.dtype.kind == "f"]
     step = partial(evaluate, function, order=1)
     traced, _ = traced_steadily(step, ((inputs, vectors), {}))
-    return pack_operands(with_own_writes(optimized(traced.graph)), MACHINE.vector)
+    return pack_operands(copy_aliased_writes(optimized(traced.graph)), MACHINE.vector)
 
 
 class Forgetful(dict[Any, Any]):
@@ -418,7 +418,7 @@ def test_parts_of_what_is_joined_along_the_first_axis_are_computed_there() -> No
     schedule = scheduled(join, X, G, square)
     (whole,) = (k.stages[0].value for k in schedule.kernels if k.kind == "concat")
     parts = [x for x in whole.inputs if type(x) is Value]
-    assert [schedule.subbuffer_of[x] for x in parts] == [
+    assert [plan_buffers(schedule).subbuffers[x] for x in parts] == [
         (whole, 0),
         (whole, 64 * 48),
         (whole, 128 * 48),
@@ -436,7 +436,7 @@ def test_a_part_that_is_joined_twice_is_copied_once() -> None:
         part = np.sin(y)
         return np.concatenate([part, part, x])
 
-    assert [name_of(x) for x in scheduled(twice, X, G).subbuffer_of] == ["sin"]
+    assert [name_of(x) for x in plan_buffers(scheduled(twice, X, G)).subbuffers] == ["sin"]
     agree(compile(twice)(X, G), twice(X, G))
 
 
@@ -448,11 +448,11 @@ def test_parts_that_have_to_be_elsewhere_are_copied() -> None:
         return a, np.concatenate([a, b]), np.concatenate([b, a], axis=1), np.concatenate([b, b, x])
 
     schedule = scheduled(join, X, G)
-    inside = [name_of(x) for x in schedule.subbuffer_of]
+    inside = [name_of(x) for x in plan_buffers(schedule).subbuffers]
     assert inside == ["sin"]
     agree(compile(join)(X, G), join(X, G))
     wide = lambda x: np.concatenate([np.exp(x), x @ x[:48], np.zeros((1, 48))]) * 2  # noqa: E731
-    assert not scheduled(wide, X).subbuffer_of
+    assert not plan_buffers(scheduled(wide, X)).subbuffers
     agree(compile(wide)(X), wide(X), 1e-3)
 
 
@@ -470,7 +470,7 @@ def test_a_step_of_a_network_copies_nothing() -> None:
 
         schedule = scheduled(step, X, LABELS % 10)
         assert len(schedule.graph.writes) >= 8
-        assert in_place(schedule).keys() == {x for _, x in schedule.graph.writes}
+        assert plan_buffers(schedule).aliases.keys() == {x for _, x in schedule.graph.writes}
         assert copies(code_of(schedule)) == 0
 
 
