@@ -18,8 +18,9 @@ import numpy as np
 from minigrad.autograd import recording
 from minigrad.compiler.frontend.capture import captured, is_itself
 from minigrad.compiler.frontend.guards import Guards
+from minigrad.compiler.frontend.recorder import in_progress, tracing
 from minigrad.compiler.frontend.trace import Traced, is_array, trace
-from minigrad.compiler.frontend.tracer import changed_in_place, in_progress, tracing
+from minigrad.compiler.frontend.tracer import changed_in_place
 from minigrad.compiler.graph.simplify import optimized
 from minigrad.compiler.report.report import Report, report
 from minigrad.compiler.runtime.interpreter import NumpyProgram

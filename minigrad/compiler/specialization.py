@@ -14,8 +14,8 @@ from numpy.lib.array_utils import byte_bounds
 from minigrad.compiler.frontend.capture import GONE
 from minigrad.compiler.frontend.derivative import returned
 from minigrad.compiler.frontend.guards import Guards, look_text
+from minigrad.compiler.frontend.recorder import root_of
 from minigrad.compiler.frontend.trace import Traced
-from minigrad.compiler.frontend.tracer import root_of
 from minigrad.compiler.graph.ir import Graph, Value
 from minigrad.compiler.runtime.interpreter import numpy_program
 from minigrad.compiler.runtime.python_code import written_out

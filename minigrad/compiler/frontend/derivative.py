@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.compiler.frontend.tracer import Recorder
+from minigrad.compiler.frontend.recorder import Recorder
 from minigrad.compiler.graph.ir import Graph, Value
 from minigrad.errors import TraceError, UnsupportedError, instruction
 from minigrad.graph import Node, toposort

@@ -13,22 +13,20 @@ from typing import Any
 import numpy as np
 
 from minigrad.autograd import switched
+from minigrad.compiler.frontend.apply import traced_apply
 from minigrad.compiler.frontend.capture import GONE, SCALARS, Captured, Place
+from minigrad.compiler.frontend.creation import ARRAY_MAKERS, array_maker
 from minigrad.compiler.frontend.derivative import Derivative, derivative_of
-from minigrad.compiler.frontend.tracer import (
-    ARRAY_MAKERS,
+from minigrad.compiler.frontend.recorder import (
     DTYPES,
     Recorder,
-    Tracer,
-    array_maker,
     check_same,
     checked,
     in_progress,
-    is_number,
-    traced_apply,
     tracing,
     varies,
 )
+from minigrad.compiler.frontend.tracer import Tracer, is_number
 from minigrad.compiler.frontend.vjp_cache import traced_input_cotangents
 from minigrad.compiler.graph.ir import Graph, Value
 from minigrad.errors import TraceError, UnsupportedError
@@ -258,7 +256,7 @@ def traced(recorder: Recorder) -> Iterator[None]:
         patched(),
         replacing(traced_apply, traced_input_cotangents),
         switched(tracing, recorder),
-        switched(draw, recorder.draw),
+        switched(draw, lambda rng, shape: Tracer(recorder.draw(rng, shape))),
     ):
         in_progress.append(recorder)
         try:

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from minigrad.autograd import array_of, needs_grad
-from minigrad.compiler.frontend.tracer import Recorder, Tracer, as_traced_view, tracing
+from minigrad.compiler.frontend.recorder import Recorder, tracing
+from minigrad.compiler.frontend.tracer import Tracer, as_traced_view
 from minigrad.compiler.graph.ir import Shape, Value, how_of
 from minigrad.errors import UnsupportedError
 from minigrad.graph import Node

@@ -1,0 +1,125 @@
+"""What applies ops while a function is traced, in place of `Op.__call__`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minigrad.autograd import recording
+from minigrad.compiler.frontend.concrete import mask_read, settled
+from minigrad.compiler.frontend.recorder import (
+    tracing,
+)
+from minigrad.compiler.frontend.tracer import (
+    Tracer,
+    TracerView,
+    as_traced_view,
+    is_number,
+)
+from minigrad.dispatch import implements, is_traced
+from minigrad.errors import (
+    is_nested,
+)
+from minigrad.functional.hook import hook_op
+from minigrad.graph import Node
+from minigrad.ops.base import Op
+from minigrad.tensor import Tensor
+from minigrad.watch import apply
+
+# Ops whose results are views in NumPy.
+VIEWS = "reshape transpose expand slice".split()
+# Ops with index arrays, and which of their inputs is the first of these.
+INDEXED = {"gather": 1, "scatter_add": 1, "updated": 2}
+
+
+def traced_apply(op: Op, inputs: tuple[Any, ...], attributes: dict[str, Any]) -> Any:
+    """Op.__call__ while tracing: with a tracer among the inputs it records, and gives a tracer."""
+    recorder = tracing.get()
+    live = any_traced = listed = False
+    for x in inputs:
+        kind = type(x)
+        if kind is Tracer or kind is TracerView:
+            any_traced = True
+        elif issubclass(kind, Tensor):
+            live = True
+            any_traced = any_traced or is_traced(x.node.value)
+        elif is_nested(x):
+            listed = True
+    if not any_traced or recorder is None:
+        return apply(op, *inputs, **attributes)
+    if recorder.known:
+        attributes = {key: settled(x) for key, x in attributes.items()}
+        if op.name in INDEXED:
+            first = INDEXED[op.name]
+            inputs = (*inputs[:first], *map(mask_read, inputs[first:]))
+    if listed:
+        inputs = tuple([np.asarray(x) if is_nested(x) else x for x in inputs])
+    nodes: list[Any] = []
+    arrays: Any = inputs
+    requires_grad = recorded = False
+    if live:
+        arrays = []
+        for x in inputs:
+            if isinstance(x, Tensor):
+                x = x.node
+                requires_grad = requires_grad or x.requires_grad
+                recorded = recorded or requires_grad or x.op is not None
+                arrays.append(x.value)
+            else:
+                arrays.append(x)
+            nodes.append(x)
+    if op is hook_op:
+        result = arrays[0]  # the same array
+    else:
+        result = Tracer(recorder.record(op, arrays, attributes))
+        if op.family != "movement" or is_number_of(op, result, arrays[0], attributes):
+            result.writeable = bool(result.value.shape) or op.name == "where"
+        elif op.name in VIEWS and is_traced(arrays[0]):
+            certain = op.name != "reshape" or splits_only(arrays[0].shape, result.shape)
+            result = as_traced_view(result, arrays[0], op, attributes, certain)
+            result.writeable = not certain or (op.name != "expand" and arrays[0].writeable)
+    if not live:
+        return result
+    if not (recorded and recording.get()):
+        return Tensor.of(Node(result))
+    requires_grad = requires_grad and result.value.dtype.kind == "f" and op.vjps != ()
+    # Without the user's line: this graph is not shown.
+    node = Node(result, requires_grad, op, nodes, attributes, None, arrays)
+    if requires_grad and op is not hook_op and recorder.again is None:
+        recorder.made[node] = result.value
+    return Tensor.of(node)
+
+
+def is_number_of(op: Op, result: Tracer, x: Any, attributes: dict[str, Any]) -> bool:
+    """Whether the result is a scalar in NumPy: an index picks one number, or the input was one."""
+    if op.name in ("astype", "reshape", "transpose") and isinstance(x, Tracer) and is_number(x):
+        return not result.shape
+    return op.name in ("slice", "gather") and not (
+        result.shape or any(part is ... for part in attributes["index"])
+    )
+
+
+def splits_only(shape: tuple[int, ...], new: tuple[int, ...]) -> bool:
+    """Whether a reshape merges no axes, so that it is a view whatever the strides are."""
+    if 0 in shape:
+        return True
+    sizes = iter([n for n in new if n != 1])
+    for size in (n for n in shape if n != 1):
+        part = 1
+        while part < size:
+            part *= next(sizes, size + 1)
+        if part != size:
+            return False
+    return next(sizes, None) is None
+
+
+@implements("cleared")
+def note_cleared(t: Tensor) -> None:
+    grad = t.grad.data if isinstance(t.grad, Tensor) else t.grad
+    if (recorder := tracing.get()) is not None and (grad is None or is_leaf(grad)):
+        recorder.cleared.add(t.node)
+
+
+def is_leaf(x: Any) -> bool:
+    return isinstance(x, Tracer) and x.value.op is None

@@ -1,0 +1,314 @@
+"""The record of a trace: the values of the graph, in the order in which ops make them."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from threading import get_ident
+from typing import Any
+
+import numpy as np
+
+from minigrad.compiler.graph.ir import Graph, Value, how_of
+from minigrad.compiler.graph.opset.infer import infer
+from minigrad.compiler.runtime.interpreter import numpy_program
+from minigrad.dispatch import is_traced
+from minigrad.errors import (
+    DtypeError,
+    MinigradError,
+    TraceError,
+    UnsupportedError,
+    plain,
+    refusal_of,
+    unsupported_dtype,
+)
+from minigrad.graph import Node, births
+from minigrad.ops.base import Op
+from minigrad.watch import watchers
+from minigrad.writes import Overwritten
+
+tracing: ContextVar[Recorder | None] = ContextVar("tracing", default=None)
+# The recorder of the trace that goes on in any thread: one traces at a time.
+in_progress: list[Recorder] = []
+# The dtypes that have a C type, as NumPy's own objects, so that `is` compares them. Half precision
+# is not supported: without hardware for it, it is slow.
+DTYPES = {np.dtype(x): np.dtype(x) for x in "? b h i q l B H I Q L f d".split()}
+ARRAYS = (np.ndarray, np.generic)
+
+
+def refused(error: MinigradError) -> MinigradError:
+    """Remember a refusal, to be raised again when the traced run ends: see TraceError."""
+    for recorder in in_progress:
+        recorder.refusal = recorder.refusal or error
+    return error
+
+
+TraceError.observers.append(refused)
+
+
+def recorder_here() -> Recorder:
+    """The recorder of the trace that this thread, or task, is a part of.
+
+    Raises:
+        TraceError: if there is none. The trace is refused too: the function may catch this error.
+    """
+    recorder = tracing.get()
+    if recorder is None:
+        raise TraceError(
+            "an array of a function that is being compiled, which has no numbers yet, is used in "
+            "another thread, in another context (contextvars.Context), or after the function has "
+            "returned: compute with it in the function itself, or return it and pass it to the "
+            "thread outside"
+        )
+    return recorder
+
+
+@contextmanager
+def noted() -> Iterator[None]:
+    """Inside, errors for what is not supported are remembered as refusals."""
+    try:
+        yield
+    except (UnsupportedError, DtypeError) as error:
+        raise refused(error) from error.__cause__
+
+
+class Recorder:
+    """The record of a trace: values in the order they are made.
+
+    Arrays that ops are given are constants, or state if they share memory with `captured` arrays,
+    whose numbers may change between calls. Values computed from such state alone are `known`: the
+    function can read their numbers, and each value that it `read` is guarded, as are the `contents`
+    of captured arrays that NumPy may read. A second run is compared with the first op by op:
+    `record` then returns the values of the first run, and raises if they differ from those that it
+    would make. `refusal` is the first error that was raised because there are no numbers.
+    """
+
+    def __init__(self, captured: Iterable[np.ndarray] = ()) -> None:
+        self.roots = {id(root_of(x)): x for x in captured}
+        self.contents: dict[int, tuple[np.ndarray, bytes]] = {}
+        self.known: set[Value] = set()
+        self.read: dict[Value, np.ndarray] = {}
+        self.stand_ins: set[int] = set()  # the ids of captured arrays' tracers
+        self.values: list[Value] = []
+        self.drawn: list[tuple[Any, Value]] = []
+        self.met: dict[int, tuple[Any, Value]] = {}
+        self.leaves: list[Value] = []
+        self.rules: dict[Any, Any] = {}  # see vjp_cache.py
+        # Of Tensors: the value of each node, the leaves that a reverse pass reached, and the birth
+        # of the first node of the trace.
+        self.made: dict[Node, Value] = {}
+        self.reached: set[Node] = set()
+        # Leaves whose gradients were set to None before anything else was done with them.
+        self.cleared: set[Node] = set()
+        self.birth = next(births)
+        self.thread = get_ident()
+        self.refusal: MinigradError | None = None
+        self.errors: dict[str, Any] = {**np.geterr()}
+        self.again: Iterator[Value] | None = None
+        self.drawn_again: Iterator[tuple[Any, Value]] = iter(())
+
+    def record(self, op: Op, inputs: list[Any], attributes: dict[str, Any]) -> Value:
+        if self.again is not None:
+            return self.repeat(op, inputs, attributes)
+        value = self.applied(op, inputs, attributes)
+        self.values.append(value)
+        if self.known and self.is_known(value.inputs):
+            self.known.add(value)
+        return value
+
+    def applied(self, op: Op, inputs: list[Any], attributes: dict[str, Any]) -> Value:
+        own = self.value_of
+        values = tuple([x.value if is_traced(x) else own(x) for x in inputs])
+        try:
+            shape, dtype = infer(op, values, attributes)
+        except UnsupportedError as error:
+            raise refused(error) from None
+        except MinigradError:
+            raise
+        except (ValueError, TypeError, IndexError, OverflowError) as error:
+            raise refusal_of(op.name, list(map(shown, inputs)), attributes, error) from error
+        if dtype.kind not in "fiub":
+            raise refused(unsupported_dtype(f"{op.name}: the result", dtype))
+        return Value(op, values, attributes, shape, dtype)
+
+    def is_known(self, values: Iterable[Any]) -> bool:
+        """Whether the result of an op is known: all its inputs are known, or constants."""
+        some = False
+        for x in values:
+            if type(x) is Value and x.kind != "constant":
+                if x not in self.known:
+                    return False
+                some = True
+        return some
+
+    def state(self, array: np.ndarray) -> Value:
+        """The value of a captured array, which each call reads."""
+        dtype = checked(array.dtype.newbyteorder("="))
+        value = Value(None, (), {}, array.shape, dtype, "state", array)
+        self.leaves.append(value)
+        self.known.add(value)
+        return value
+
+    def numbers(self, value: Value) -> np.ndarray:
+        """The numbers of a known value now. They become a guard."""
+        if value not in self.read:
+            leaves = {x: x.array for x in self.leaves if x.kind == "state"}
+            (self.read[value],) = numpy_program(Graph([], [], [value], []))(leaves)
+            self.read[value].flags.writeable = False
+        return self.read[value]
+
+    def repeat(self, op: Op, inputs: list[Any], attributes: dict[str, Any]) -> Value:
+        now = [x.value if is_traced(x) else x for x in inputs]
+        value = next(self.again, None)  # type: ignore[arg-type]  # set by start_again
+        differs = VARIES
+        if value is not None and value.op is op and len(inputs) == len(value.inputs):
+            pairs = zip(now, value.inputs, strict=True)
+            differs = next(filter(None, (difference(x, y) for x, y in pairs if x is not y)), "")
+            differs = differs or VARIES * (how_of(attributes) != value.how)
+        if differs:
+            # An op that is wrong by itself says so here: the first run may have caught that error.
+            rest = [] if value is None else [value]
+            self.again = itertools.chain(rest, self.again)  # type: ignore[arg-type]  # set by start_again
+            self.applied(op, inputs, attributes)
+            raise TraceError(differs)
+        if op.family != "movement":
+            self.check_settings()
+        return value  # type: ignore[return-value]  # not None
+
+    def check_settings(self) -> None:
+        """Refuse np.errstate and debug(), which would act on numbers."""
+        now = np.geterr()
+        if any(how not in ("ignore", self.errors[kind]) for kind, how in now.items()):
+            raise TraceError(
+                "np.errstate in a compiled function, where nothing is raised or printed: look at "
+                "what it returns, outside, by np.isfinite"
+            )
+        if watchers.get():
+            raise TraceError(
+                "debug(), or another watcher of ops, in a compiled function, which has no numbers "
+                "while it is traced: put it around the call, which is then run op by op"
+            )
+
+    def value_of(self, x: Any) -> Any:
+        """The graph's value for an input of an op: an array made while tracing is a constant."""
+        if is_traced(x):
+            return x.value
+        if type(x) is Overwritten:
+            x.refuse()
+        if isinstance(x, ARRAYS):
+            if id(x) not in self.met or not holds(self.met[id(x)][1], x):
+                # Held, so that no other array gets its id.
+                self.met[id(x)] = x, self.leaf_of(np.asarray(plain(x)))
+            return self.met[id(x)][1]
+        return x
+
+    def leaf_of(self, array: np.ndarray) -> Value:
+        dtype = checked(array.dtype.newbyteorder("="))
+        if id(root_of(array)) in self.roots:
+            value = self.state(array)
+            if id(array) not in self.contents:
+                self.numbers(value)  # NumPy may have read it as well
+            return value
+        # A copy: later writes into the array must not change what was computed before.
+        array = np.array(array, dtype)
+        value = Value(None, (), {"fixed": True}, array.shape, dtype, "constant", array)
+        self.leaves.append(value)
+        return value
+
+    def draw(self, rng: Any, shape: tuple[int, ...]) -> Value:
+        """The value of random numbers that a layer draws; each call draws them anew."""
+        if self.again is None:
+            self.drawn.append((rng, Value(None, (), {}, shape, np.dtype(np.float32), "input")))
+            return self.drawn[-1][1]
+        before, value = next(self.drawn_again, (None, None))
+        if before is not rng or value is None or value.shape != shape:
+            raise varies()
+        return value
+
+    def start_again(self) -> None:
+        self.again, self.drawn_again = iter(self.values), iter(self.drawn)
+
+    def check_end(self) -> None:
+        if next(self.again, None) or next(self.drawn_again, None):  # type: ignore[arg-type]  # set
+            raise varies()
+
+
+def holds(constant: Value, x: Any) -> bool:
+    """Whether an array has the numbers that were recorded; those of state are read at each call."""
+    array = constant.array
+    assert array is not None
+    return constant.kind == "state" or not x.flags.writeable or array.tobytes() == x.tobytes()
+
+
+def root_of(array: np.ndarray) -> Any:
+    """The object that owns the memory of an array; not always an array (a memory map, say)."""
+    root: Any = array
+    while isinstance(root, np.ndarray) and root.base is not None:
+        root = root.base
+    return root
+
+
+def checked(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    if dtype not in DTYPES:
+        raise UnsupportedError(
+            f"a compiled function computes with an array of {dtype}: it takes booleans, integers, "
+            "float32 and float64. Pass x.astype(np.float32), or keep what is not computed "
+            "with in an attribute, or in a variable outside"
+        )
+    return DTYPES[dtype]
+
+
+def check_same(x: Any, before: Any) -> None:
+    """Compare an input of an op, or a result, with that of the first run.
+
+    Raises:
+        TraceError: if it differs: the trace would be stale in the next call.
+    """
+    if differs := difference(x, before):
+        raise TraceError(differs)
+
+
+def difference(x: Any, before: Any) -> str:
+    """How an input of an op differs from that of the first run, in words; empty if it does not."""
+    if type(x) is Value and x.kind == "constant":
+        x = x.array
+    if isinstance(x, ARRAYS) and type(before) is Value:
+        array = before.array
+        x = np.asarray(x)
+        if array is None or x.dtype != array.dtype:
+            return VARIES
+        if x is not array and not np.array_equal(x, array, equal_nan=x.dtype.kind == "f"):
+            return (
+                f"a compiled function computes with an array of shape {x.shape} that differs "
+                "from one run to the next: numbers drawn by np.random in it, maybe, which "
+                "would be the same at every call. Draw them outside and pass them in"
+            )
+        return ""
+    same = type(x) is type(before) and type(x) is not Value and repr(x) == repr(before)
+    return "" if same else VARIES
+
+
+VARIES = (
+    "a compiled function does not do the same in two runs on the same arguments: it draws random "
+    "numbers, looks at a clock, or depends on something that it changes itself. Pass that as an "
+    "argument"
+)
+
+
+def varies() -> TraceError:
+    return TraceError(VARIES)
+
+
+def value_of(x: Any) -> Any:
+    return recorder_here().value_of(x)
+
+
+def zeros(x: Any) -> np.ndarray:
+    return np.broadcast_to(np.zeros((), x.dtype), x.shape)
+
+
+def shown(x: Any) -> Any:
+    """An input as messages describe it."""
+    return zeros(x) if is_traced(x) else x
