@@ -366,7 +366,8 @@ def visit(x: Any, name: str, route: Any, found: Captured) -> None:
         found.spaces.append((vars(x), name))
     elif isinstance(x, dict | MappingProxyType | list | deque | tuple | set | frozenset):
         visit_container(x, name, found)
-    elif kind.__module__.startswith(__package__):  # a compiled function is traced with its caller
+    elif kind.__module__.startswith("minigrad.compiler."):
+        # A compiled function is traced with its caller.
         found.add([getattr(x, "__wrapped__", None)], name)
     else:
         visit_object(x, name, found)

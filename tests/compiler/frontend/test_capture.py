@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import Tensor, nn, optim
+from minigrad.compiler import compile
 from minigrad.compiler.frontend.capture import Captured, captured
 
 THERE = Tensor(np.ones(1), name="there")
@@ -151,3 +152,12 @@ def test_a_large_object_of_the_users_costs_nothing() -> None:
     large = Large()
     found = captured(lambda x: x * large.scale)
     assert len(found.seen) < 20
+
+
+def test_a_compiled_function_that_is_called_by_another_is_not_state_of_it() -> None:
+    inner = compile(lambda x: x * 2)
+    outer = compile(lambda x: inner(x) + 1)
+    for x in (np.ones(3), np.ones(3), np.ones(4)):
+        np.testing.assert_array_equal(outer(x), x * 2 + 1)
+        np.testing.assert_array_equal(inner(x), x * 2)
+    assert outer.traces == 2 and not outer.reasons
