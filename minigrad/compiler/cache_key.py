@@ -48,7 +48,7 @@ def digest(graph: Graph) -> str:
         [(x.shape, x.dtype.str, x.kind) for x in leaves],
         len(graph.outputs),
         [(k, key[0].name, *key[1:]) if isinstance(key[0], Op) else (k, key) for k, key in keys],
-        sorted((op.name, op.lowering) for op in ops),
+        sorted((op.name, op.c or "") for op in ops),
     )
     found = hashlib.sha256(repr(parts).encode())
     found.update(np.array(uses).tobytes())

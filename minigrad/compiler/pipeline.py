@@ -34,11 +34,13 @@ from minigrad.compiler.target.toolchain import (
     BuildError,
     Machine,
     begun,
+    build,
     keep,
     kept,
     machine,
     runtime,
 )
+from minigrad.ops.base import Op, registry
 
 
 def plan_of(graph: Graph) -> Plan:
@@ -187,3 +189,19 @@ def table_of(calls: list[Call], memory: Memory, threads: int) -> Calls:
     return Calls(
         np.array(rows, np.int32), np.array(slots, np.int32), np.array(offsets, np.int64), most
     )
+
+
+def op_with_wrong_c(graph: Graph) -> Op | None:
+    """The first op whose C expression does not build, where others do."""
+
+    def builds(op: Op, kind: str) -> bool:
+        x = f"{kind} *x = ({kind} *)q[0];\nx[0] = "
+        with suppress(BuildError):
+            text = f"{x}{(op.c or '').format('x[0]', 'x[1]', 'x[2]')};"
+            return bool(build(source_of([text], machine().vector)))
+        return False
+
+    ops = {v.op: None for v in graph.order if v.op is not None and v.op.c is not None}
+    wrong = [op for op in ops if not any(builds(op, kind) for kind in ("double", "int64_t"))]
+    works = len(wrong) < len(ops) or builds(registry["positive"], "double")
+    return wrong[0] if wrong and works else None

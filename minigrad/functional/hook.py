@@ -38,7 +38,6 @@ hook_op = Op(
     lambda x, function: x,
     (through,),
     "hook({0})",
-    "nothing: x itself",
 )
 
 

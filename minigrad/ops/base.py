@@ -51,8 +51,9 @@ class Op:
     None: that input carries no gradient. An op with no vjps has no derivative.
 
     `notation` is y in Python's syntax, with {0}, {1} for inputs and {name} for attributes; the
-    notation of derivatives is derived from the vjps. `lowering` is a C expression for elementwise
-    families, else a note for readers of the compiler. Tests draw each input from its domain.
+    notation of derivatives is derived from the vjps. `c` is the C expression of an elementwise op:
+    with None, NumPy computes it, also in a compiled program. What the compiler knows of ops of
+    other families is in `compiler/graph/opset`. Tests draw each input from its domain.
     """
 
     family: str
@@ -60,7 +61,7 @@ class Op:
     forward: Callable[..., Any]
     vjps: tuple[Rule | None, ...] | EachInput
     notation: str
-    lowering: str
+    c: str | None = None
     domains: tuple[Domain, ...] = (Domain(),)
     broadcasts: bool = False
 

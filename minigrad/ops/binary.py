@@ -22,16 +22,17 @@ def binary(
     forward: Callable[..., Any],
     vjps: tuple[Rule, Rule] | tuple[()] = (),
     notation: str = "",
-    c: str = "",
+    c: str | None = "",
     domains: tuple[Domain, ...] = (ANYWHERE, ANYWHERE),
     ufunc: np.ufunc | None = None,
 ) -> Op:
     """An elementwise op of two inputs that broadcast, registered under its NumPy ufunc.
 
-    Notation and C expression are `name(x, y)` unless given. Rules need not undo broadcasting.
+    Notation and C expression are `name(x, y)` unless given; with None for it, there is no C. Rules
+    need not undo broadcasting.
     """
     call = f"{name}({{0}}, {{1}})"
-    op = Op("binary", name, forward, vjps, notation or call, c or call, domains, broadcasts=True)
+    op = Op("binary", name, forward, vjps, notation or call, call if c == "" else c, domains, True)
     implements(ufunc or forward)(op)
     return op
 

@@ -45,21 +45,18 @@ reshape_op = movement(
     lambda x, shape: np.reshape(x, shape),
     (lambda g, y, x, shape: g.reshape(x.shape),),
     "reshape({0}, {shape})",
-    "view: the same buffer, in C order",
 )
 transpose_op = movement(
     "transpose",
     lambda x, axes: x.transpose(axes),
     (lambda g, y, x, axes: g.transpose(inverse(axes)),),
     "transpose({0}, {axes})",
-    "view: strides permuted",
 )
 expand_op = movement(
     "expand",
     lambda x, shape: np.broadcast_to(x, shape),
     (lambda g, y, x, shape: g,),
     "broadcast_to({0}, {shape})",
-    "view: stride 0 along the axes it stretches",
     broadcasts=True,
 )
 astype_op = movement(
@@ -68,7 +65,6 @@ astype_op = movement(
     # The reverse pass brings every cotangent to its input's dtype.
     (lambda g, y, x, dtype: g,),
     "astype({0}, {dtype})",
-    "cast: (T) x",
 )
 
 
@@ -306,7 +302,6 @@ slice_op: Op = movement(
     lambda x, index: x[index],
     (lambda g, y, x, index: scatter_add_op(g, shape=x.shape, index=index),),
     "{0}[{index}]",
-    "view: an offset, and strides times steps",
 )
 gather_op: Op = movement(
     "gather",
@@ -315,14 +310,12 @@ gather_op: Op = movement(
         lambda k, g, y, x, *arrays, index: scatter_add_op(g, *arrays, shape=x.shape, index=index)
     ),
     "{0}[{index}]",
-    "loop over the output: read x at an index read from memory",
 )
 scatter_add_op: Op = movement(
     "scatter_add",
     scatter_add,
     EachInput(lambda k, g, y, x, *arrays, shape, index: getitem(g, fill(index, arrays))),
     "scatter_add({0}, {shape}, {index})",
-    "fill with 0, then add each entry to x at its index, or copy into the view slice would give",
 )
 
 
@@ -352,7 +345,6 @@ updated_op: Op = movement(
     updated,
     EachInput(update_rule),
     "updated({0}, {index}, {1})",
-    "copy x unless this is its last use, then write v through the index",
     broadcasts=True,
 )
 
@@ -456,7 +448,6 @@ argsort_op = movement(
     lambda x, axis, kind: np.argsort(x, axis=axis, kind=kind),
     (),
     "argsort({0}, axis={axis})",
-    "a call to NumPy",
 )
 
 
@@ -477,7 +468,6 @@ searchsorted_op = movement(
     lambda a, v, side: np.searchsorted(a, v, side),
     (),
     "searchsorted({0}, {1}, {side})",
-    "a call to NumPy",
 )
 
 
@@ -508,7 +498,6 @@ pad_op = movement(
     padded,
     (lambda g, y, x, width, value: slice_op(g, index=middle(x.shape, width)),),
     "pad({0}, {width}, {value})",
-    "fill with the value, then copy x into the middle",
 )
 
 
@@ -563,7 +552,6 @@ concatenate_op = movement(
     lambda *xs, axis, bounds: np.concatenate(xs, axis),
     EachInput(own_part),
     "concatenate({0}, ..., axis={axis})",
-    "each input computed or copied straight into its part of the output",
 )
 
 
@@ -653,12 +641,10 @@ windows_op: Op = movement(
     windows,
     (lambda g, y, x, kernel, **apart: fold_op(g, size=x.shape[-2:], **apart),),
     "windows({0}, kernel={kernel}, stride={stride}, dilation={dilation})",
-    "view: strides of the input twice, for the place in the kernel and for the window's",
 )
 fold_op: Op = movement(
     "fold",
     fold,
     (lambda g, y, x, size, **apart: windows_op(g, kernel=x.shape[:2], **apart),),
     "fold({0}, size={size}, stride={stride}, dilation={dilation})",
-    "fill with 0, then add each window into the view that windows would give",
 )

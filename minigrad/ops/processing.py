@@ -39,7 +39,6 @@ matmul_op = processing(
     np.matmul,
     (lambda g, z, x, y: np.matmul(g, swap(y)), lambda g, z, x, y: np.matmul(swap(x), g)),
     "{0} @ {1}",
-    "loop nest: z[..., i, j] += x[..., i, k] * y[..., k, j]",
     broadcasts=True,
 )
 
@@ -51,7 +50,6 @@ linear_op = processing(
     lambda x, w: np.matmul(x, w.T),
     (lambda g, y, x, w: np.matmul(g, w), lambda g, y, x, w: np.matmul(g.T, x)),
     "{0} @ {1}.T",
-    "loop nest: y[i, j] += x[i, k] * w[j, k]",
 )
 
 
@@ -271,7 +269,6 @@ conv2d_op: Op = processing(
         lambda g, y, x, w, **how: conv2d_weight_op(x, g, kernel=w.shape[2:], **how),
     ),
     "conv2d({0}, {1}, stride={stride}, dilation={dilation}, groups={groups})",
-    "direct convolution: y[n, o, i, j] += x[n, c, i*s + u*d, j*s + v*d] * w[o, c, u, v]",
 )
 conv2d_input_op: Op = processing(
     "conv2d_input",
@@ -281,7 +278,6 @@ conv2d_input_op: Op = processing(
         lambda g, x, y, w, size, **how: conv2d_weight_op(g, y, kernel=w.shape[2:], **how),
     ),
     "conv2d_input({0}, {1}, {size}, stride={stride}, dilation={dilation}, groups={groups})",
-    "direct convolution of the output's cotangent with the flipped weights",
 )
 conv2d_weight_op: Op = processing(
     "conv2d_weight",
@@ -291,5 +287,4 @@ conv2d_weight_op: Op = processing(
         lambda g, w, x, y, kernel, **how: conv2d_op(x, g, **how),
     ),
     "conv2d_weight({0}, {1}, {kernel}, stride={stride}, dilation={dilation}, groups={groups})",
-    "reduction over n, i, j: w[o, c, u, v] += x under (u, v) of (i, j) * y[n, o, i, j]",
 )

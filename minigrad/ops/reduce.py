@@ -19,7 +19,6 @@ def reduce(
     forward: Callable[..., Any],
     vjp: Rule | None = None,
     *functions: Any,
-    lowering: str,
 ) -> Op:
     """An op that reduces `axis` (int, tuple, or None for all axes), with `keepdims`.
 
@@ -27,7 +26,7 @@ def reduce(
     """
     notation = f"{name}({{0}}, axis={{axis}})"
     vjps = (vjp,) if vjp else ()
-    op = Op("reduce", name, forward, vjps, notation, lowering)
+    op = Op("reduce", name, forward, vjps, notation)
 
     @implements(name, *functions)
     def function(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
@@ -160,7 +159,6 @@ sum_op = reduce(
     np.add.reduce,
     lambda g, y, x, axis, keepdims: broadcast(expand_reduced(g, x, axis, keepdims), x.shape),
     np.sum,
-    lowering="reduction from 0: acc + x",
 )
 mean_op = reduce(
     "mean",
@@ -169,28 +167,19 @@ mean_op = reduce(
         divided_by_count(expand_reduced(g, x, axis, keepdims), x), x.shape
     ),
     np.mean,
-    lowering="reduction from 0: acc + x, then divided by how many",
 )
-max_op = reduce(
-    "max", np.maximum.reduce, to_extremes, np.max, np.amax, lowering="reduction from -inf: fmax"
-)
-min_op = reduce(
-    "min", np.minimum.reduce, to_extremes, np.min, np.amin, lowering="reduction from inf: fmin"
-)
+max_op = reduce("max", np.maximum.reduce, to_extremes, np.max, np.amax)
+min_op = reduce("min", np.minimum.reduce, to_extremes, np.min, np.amin)
 logsumexp_op = reduce(
     "logsumexp",
     logsumexp_of_array,
     to_terms,
-    lowering="two reductions: m = max x, then log(sum exp(x - m)) + m",
 )
-prod_op = reduce(
-    "prod", np.multiply.reduce, to_factors, np.prod, lowering="reduction from 1: acc * x"
-)
+prod_op = reduce("prod", np.multiply.reduce, to_factors, np.prod)
 norm_op = reduce(
     "norm",
     lambda x, axis, keepdims: np.linalg.norm(x, axis=axis, keepdims=keepdims),
     to_direction,
-    lowering="the root of a reduction from 0: acc + x*x",
 )
 softmax_op = Op(
     "reduce",
@@ -198,7 +187,6 @@ softmax_op = Op(
     softmax_of_array,
     (lambda g, y, x, axis: y * (g - sum_op(g * y, axis=axis, keepdims=True)),),
     "softmax({0}, axis={axis})",
-    "two reductions: m = max x, then e = exp(x - m), divided by sum e",
 )
 log_softmax_op = Op(
     "reduce",
@@ -206,17 +194,15 @@ log_softmax_op = Op(
     log_softmax_of_array,
     (lambda g, y, x, axis: g - np.exp(y) * sum_op(g, axis=axis, keepdims=True),),
     "log_softmax({0}, axis={axis})",
-    "two reductions: m = max x, then x - m - log(sum exp(x - m))",
 )
-any_op = reduce("any", np.any, None, np.any, lowering="reduction from 0: acc || x")
-all_op = reduce("all", np.all, None, np.all, lowering="reduction from 1: acc && x")
-argmax_op = reduce("argmax", np.argmax, None, np.argmax, lowering="the first largest")
-argmin_op = reduce("argmin", np.argmin, None, np.argmin, lowering="the first smallest")
+any_op = reduce("any", np.any, None, np.any)
+all_op = reduce("all", np.all, None, np.all)
+argmax_op = reduce("argmax", np.argmax, None, np.argmax)
+argmin_op = reduce("argmin", np.argmin, None, np.argmin)
 cumsum_op = reduce(
     "cumsum",
     np.cumsum,
     lambda g, y, x, axis: np.flip(np.cumsum(np.flip(g, axis), axis), axis),
-    lowering="scan from 0: acc + x",
 )
 
 

@@ -22,16 +22,16 @@ def unary(
     forward: Callable[..., Any],
     vjp: Rule | None = None,
     notation: str = "",
-    c: str = "",
+    c: str | None = "",
     domain: Domain = ANYWHERE,
 ) -> Op:
     """An elementwise op of one input, registered under its NumPy ufunc, or name if it has none.
 
-    Notation and C expression are `name(x)` unless given.
+    Notation and C expression are `name(x)` unless given; with None for it, there is no C.
     """
     call = f"{name}({{0}})"
     # C says asin where NumPy says arcsin.
-    c = c or call.replace("arc", "a")
+    c = call.replace("arc", "a") if c == "" else c
     op = Op("unary", name, forward, (vjp,) if vjp else (), notation or call, c, (domain,))
     implements(forward if isinstance(forward, np.ufunc) else name)(op)
     return op

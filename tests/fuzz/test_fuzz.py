@@ -109,12 +109,12 @@ def test_a_wrong_lowering_is_found() -> None:
     square = registry["square"]
     programs = [random_program(seed) for seed in range(1, 400, 2)]
     programs = [x for x in programs if "np.square(" in x.source][:3]
-    before = square.lowering
-    object.__setattr__(square, "lowering", "{0} * {0} * (1 + 1e-3f)")
+    before = square.c
+    object.__setattr__(square, "c", "{0} * {0} * (1 + 1e-3f)")
     try:
         found = list(failures(programs, PLAIN.compared))
     finally:
-        object.__setattr__(square, "lowering", before)
+        object.__setattr__(square, "c", before)
     assert found and all("np.square(" in text for text in found)
     assert all(len(re.findall(r"^    v\d+ = ", text, re.M)) < 4 for text in found)  # cut down
     compare(programs)

@@ -110,7 +110,7 @@ class Body(Lowering):
         return name
 
     def elementwise(self, value: Value, index: Index) -> Operand:
-        assert value.op is not None
+        assert value.op is not None and value.op.c is not None
         inputs = list(value.inputs)
         dtype = value.dtype if value.dtype.kind != "b" else common_dtype(inputs)
         dtypes = [dtype] * len(inputs)
@@ -120,7 +120,7 @@ class Body(Lowering):
         names = [self.input(x, d, index) for x, d in zip(inputs, dtypes, strict=True)]
         if rules.is_sum and names[0] == names[1]:  # as compilers rewrite it
             return self.define(value.dtype, Apply("product({0}, {1})", (names[0], number(2))))
-        return self.define(value.dtype, Apply(value.op.lowering, tuple(names)))
+        return self.define(value.dtype, Apply(value.op.c, tuple(names)))
 
     def input(self, x: Any, dtype: np.dtype[Any], index: Index) -> Operand:
         """An input of an elementwise op, broadcast, in the dtype that the op computes in."""

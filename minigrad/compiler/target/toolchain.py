@@ -157,6 +157,8 @@ def loaded(path: Path) -> ctypes.CDLL:
     try:
         return ctypes.CDLL(str(path))
     except OSError as error:
+        if "symbol" in str(error):  # a function that no library has: not the folder's fault
+            raise BuildError(f"a library cannot be loaded: {error}") from None
         why = str(error).rpartition(": ")[2]
         say_unused(path.parent, f"no library can be loaded from it ({why}). Is it noexec?")
         try:

@@ -40,6 +40,8 @@ class Elementwise(Rules):
     def kind(self, value: Value) -> str:
         assert value.op is not None
         name, kind = value.op.name, value.dtype.kind
+        if value.op.c is None:
+            return "numpy"
         if name in ABOUT_FLOATS:
             kind = value.values()[0].dtype.kind
         floats = kind == "f" or name not in FLOAT_ONLY + ABOUT_FLOATS
