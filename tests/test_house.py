@@ -49,6 +49,21 @@ RANK = {part: k for k, parts in enumerate(ORDER) for part in parts}
 ROOMS = {
     # What an op is, then the families, each composing what is before it.
     "ops": [["base"], ["views", "unary", "reduce", "binary"], ["movement"], ["processing"]],
+    # Along the stages; then what traces functions, and calls the stages for them.
+    "compiler": [
+        ["target"],
+        ["graph"],
+        ["loops"],
+        ["schedule"],
+        ["codegen"],
+        ["runtime"],
+        ["cache_key"],
+        ["pipeline"],
+        ["frontend"],
+        ["specialization"],
+        ["report"],
+        ["jit"],
+    ],
     # Expressions, the passes as data, drawings of them, the page; then what users call.
     "viz": [
         ["text"],

@@ -22,12 +22,13 @@ from minigrad.compiler.frontend.recorder import in_progress, tracing
 from minigrad.compiler.frontend.trace import Traced, is_array, trace
 from minigrad.compiler.frontend.tracer import changed_in_place
 from minigrad.compiler.graph.simplify import optimized
-from minigrad.compiler.pipeline import op_with_wrong_c
+from minigrad.compiler.pipeline import op_with_wrong_c, plan_of
 from minigrad.compiler.report.report import Report, report
 from minigrad.compiler.runtime.interpreter import NumpyProgram
 from minigrad.compiler.runtime.program import Program
 from minigrad.compiler.specialization import OTHERWISE, Version
 from minigrad.compiler.target.toolchain import BuildError, after_fork
+from minigrad.dispatch import implements
 from minigrad.errors import TraceError, UnsupportedError, plain, warn
 from minigrad.tensor import Tensor
 from minigrad.transforms import leaves_of
@@ -85,6 +86,7 @@ def turn() -> Iterator[None]:
         lock.release()
 
 
+@implements("compiled")
 class Compiled(Generic[P, R]):
     """A function that is traced once for each kind of arguments, and then runs its graph.
 
@@ -218,7 +220,7 @@ def program_of(traced: Traced) -> Program | NumpyProgram:
         UnsupportedError: if it is the C of an op that does not build.
     """
     try:
-        return Program(traced.graph)
+        return Program(traced.graph, plan_of(traced.graph))
     except (BuildError, OSError) as error:
         op = op_with_wrong_c(traced.graph)
         if op is not None:

@@ -12,11 +12,11 @@ import numpy as np
 from minigrad.compiler.cache_key import digest
 from minigrad.compiler.codegen.c import source_of
 from minigrad.compiler.codegen.deduplicate import Call, Code, generate, work_of
-from minigrad.compiler.graph.ir import Graph, Value, is_literal
+from minigrad.compiler.codegen.statistics import Description, described
+from minigrad.compiler.graph.ir import Graph, Value, constants_of, is_literal
 from minigrad.compiler.graph.layout import Layout
 from minigrad.compiler.graph.simplify import optimized
 from minigrad.compiler.loops.ir import Scratch
-from minigrad.compiler.report.statistics import Description, described
 from minigrad.compiler.runtime.barriers import END, barrier_flags
 from minigrad.compiler.runtime.plan import Array, ByNumpy, Calls, Plan
 from minigrad.compiler.runtime.serialization import as_text, restored
@@ -115,10 +115,6 @@ def in_halves(texts: list[str]) -> list[list[str]]:
     ends = list(itertools.accumulate(map(len, texts)))
     k = next(k for k, end in enumerate(ends) if 2 * end >= ends[-1])
     return [part for part in (texts[: k + 1], texts[k + 1 :]) if part]
-
-
-def constants_of(graph: Graph) -> list[Value]:
-    return [value for value in graph.order if value.kind == "constant"]
 
 
 def leaves_of(traced: Graph, constants: list[Value]) -> list[tuple[str, Any]]:

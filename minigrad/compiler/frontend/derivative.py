@@ -19,6 +19,7 @@ import numpy as np
 
 from minigrad.compiler.frontend.recorder import Recorder
 from minigrad.compiler.graph.ir import Graph, Value
+from minigrad.dispatch import implementations
 from minigrad.errors import TraceError, UnsupportedError, instruction
 from minigrad.graph import Node, toposort
 from minigrad.ops.base import EachInput, Op
@@ -150,8 +151,6 @@ class Derivative:
         return self.functions[positions](cotangents, inputs[:end], inputs[end:])
 
     def compiled(self, positions: tuple[int, ...]) -> Any:
-        from minigrad.compiler import compile
-
         def pulled(cotangents: list[Any], wanted: list[Any], others: list[Any]) -> Any:
             def outputs(*tensors: Tensor) -> list[Any]:
                 found = self.replayed(tensors, others)
@@ -159,7 +158,7 @@ class Derivative:
 
             return vjp(outputs, *wanted)[1](cotangents)
 
-        return compile(pulled)
+        return implementations["compiled"](pulled)
 
     def replayed(self, tensors: Sequence[Tensor], others: Sequence[Any]) -> list[Any]:
         """The outputs, computed and recorded again from other leaves."""

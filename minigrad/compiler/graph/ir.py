@@ -106,6 +106,10 @@ def is_literal(value: Value) -> bool:
     return value.fixed and value.size == 1
 
 
+def constants_of(graph: Graph) -> list[Value]:
+    return [value for value in graph.order if value.kind == "constant"]
+
+
 def numbers_of(value: Value) -> Iterator[tuple[int, np.ndarray]]:
     """The numbers among the inputs of an elementwise op on floats, as (position, array)."""
     if not elementwise(value) or value.dtype.kind != "f":

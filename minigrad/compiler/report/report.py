@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 
 from minigrad.compiler.codegen.c import source_of
+from minigrad.compiler.codegen.statistics import Description
 from minigrad.compiler.graph.ir import Shape, Value
 from minigrad.compiler.graph.opset.base import OPSET
 from minigrad.compiler.graph.opset.reductions import OfAxis
 from minigrad.compiler.report.page import page
-from minigrad.compiler.report.statistics import Description
 from minigrad.compiler.runtime.plan import ByNumpy
 from minigrad.compiler.specialization import Version
 from minigrad.compiler.target.toolchain import machine

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.compiler.codegen.statistics import DescribedCall, DescribedKernel, Description
 from minigrad.compiler.graph.layout import Layout
-from minigrad.compiler.report.statistics import DescribedCall, DescribedKernel, Description
 from minigrad.compiler.runtime.serialization import restored
 from minigrad.ops.base import registry
 

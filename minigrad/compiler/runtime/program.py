@@ -8,10 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.compiler.graph.ir import Graph, Value
+from minigrad.compiler.graph.ir import Graph, Value, constants_of
 from minigrad.compiler.graph.layout import Layout
-from minigrad.compiler.pipeline import constants_of, plan_of
-from minigrad.compiler.runtime.plan import Array, ByNumpy, Calls
+from minigrad.compiler.runtime.plan import Array, ByNumpy, Calls, Plan
 from minigrad.compiler.runtime.python_code import written_out
 from minigrad.compiler.target.toolchain import begun, release, runtime
 from minigrad.errors import IndexingError
@@ -40,8 +39,8 @@ class Program:
         BuildError: if there is no C compiler, or it fails.
     """
 
-    def __init__(self, graph: Graph) -> None:
-        self.plan = plan = plan_of(graph)
+    def __init__(self, graph: Graph, plan: Plan) -> None:
+        self.plan = plan
         built: tuple[list[ctypes.CDLL], float] = (plan.building or begun(*plan.sources)).result()
         self.libraries, self.build_seconds = built
         plan.building = None

@@ -12,6 +12,7 @@ from minigrad.compiler import compile
 from minigrad.compiler.codegen.copy_kernels import concat_function
 from minigrad.compiler.graph.ir import Graph, Value, name_of
 from minigrad.compiler.graph.opset.infer import apply
+from minigrad.compiler.pipeline import plan_of
 from minigrad.compiler.runtime.interpreter import NumpyProgram
 from minigrad.compiler.runtime.program import Program
 from minigrad.compiler.schedule.buffers import plan_buffers
@@ -276,7 +277,7 @@ def test_by_c_and_by_numpy() -> None:
     graph = Graph([x, i], [], [total, both, product], [])
     array = np.linspace(-1, 1, 30, dtype=np.float32).reshape(6, 5)
     results = []
-    for program in (Program(graph), NumpyProgram(graph)):
+    for program in (Program(graph, plan_of(graph)), NumpyProgram(graph)):
         program.bind(x, array)
         program.bind(i, rows)
         results.append(program.run())
