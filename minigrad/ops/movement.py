@@ -542,7 +542,7 @@ def pad(array: Any, pad_width: Any, mode: str = "constant", constant_values: Any
     return array
 
 
-def own_part(k: int, g: Any, y: Any, *xs: Any, axis: int, bounds: Shape) -> Any:
+def concatenate_rule(k: int, g: Any, y: Any, *xs: Any, axis: int, bounds: Shape) -> Any:
     """The part of g for input k."""
     return g[(*(ALL,) * axis, slice(bounds[k], bounds[k + 1]))]
 
@@ -550,7 +550,7 @@ def own_part(k: int, g: Any, y: Any, *xs: Any, axis: int, bounds: Shape) -> Any:
 concatenate_op = movement(
     "concatenate",
     lambda *xs, axis, bounds: np.concatenate(xs, axis),
-    EachInput(own_part),
+    EachInput(concatenate_rule),
     "concatenate({0}, ..., axis={axis})",
 )
 

@@ -63,7 +63,7 @@ def divided_by_count(total: Any, x: Any) -> Any:
     return total / (x.size // max(total.size, 1))
 
 
-def to_extremes(g: Any, y: Any, x: Any, axis: Axis, keepdims: bool) -> Any:
+def extremum_rule(g: Any, y: Any, x: Any, axis: Axis, keepdims: bool) -> Any:
     """The cotangent of a maximum or minimum: to where x reaches it, in equal parts; of NaN, to
     where x is NaN."""
     there = np.logical_or(np.equal(x, expand_reduced(y, x, axis, keepdims)), np.not_equal(x, x))
@@ -96,7 +96,7 @@ def products_of_others(factors: Any) -> Any:
     return np.concatenate([above[:half] * right, above[:half] * left, *[above[half:]] * odd])
 
 
-def to_factors(g: Any, y: Any, x: Any, axis: Axis, keepdims: bool) -> Any:
+def product_rule(g: Any, y: Any, x: Any, axis: Axis, keepdims: bool) -> Any:
     """The cotangent of a product: to each factor, times the product of the others."""
     shape = x.shape
     reduced = axes_of(axis, len(shape))
@@ -109,7 +109,7 @@ def to_factors(g: Any, y: Any, x: Any, axis: Axis, keepdims: bool) -> Any:
     return expand_reduced(g, x, axis, keepdims) * back
 
 
-def to_direction(g: Any, y: Any, x: Any, axis: Axis, keepdims: bool) -> Any:
+def norm_rule(g: Any, y: Any, x: Any, axis: Axis, keepdims: bool) -> Any:
     """The cotangent of a length: x / length, and 0 where that is 0."""
     length = np.where(np.equal(y, 0), np.inf, y)
     return expand_reduced(g, x, axis, keepdims) * (x / expand_reduced(length, x, axis, keepdims))
@@ -147,7 +147,7 @@ def logsumexp_of_array(x: Any, axis: Axis, keepdims: bool) -> Any:
         return np.log(total) + np.reshape(largest, total.shape)
 
 
-def to_terms(g: Any, y: Any, x: Any, axis: Axis, keepdims: bool) -> Any:
+def logsumexp_rule(g: Any, y: Any, x: Any, axis: Axis, keepdims: bool) -> Any:
     """The cotangent of logsumexp: by softmax, and of infinities in equal parts."""
     y = expand_reduced(y, x, axis, keepdims)
     terms = np.where(np.isinf(y), np.where(np.equal(x, y), 0, -np.inf), x)
@@ -168,18 +168,18 @@ mean_op = reduce(
     ),
     np.mean,
 )
-max_op = reduce("max", np.maximum.reduce, to_extremes, np.max, np.amax)
-min_op = reduce("min", np.minimum.reduce, to_extremes, np.min, np.amin)
+max_op = reduce("max", np.maximum.reduce, extremum_rule, np.max, np.amax)
+min_op = reduce("min", np.minimum.reduce, extremum_rule, np.min, np.amin)
 logsumexp_op = reduce(
     "logsumexp",
     logsumexp_of_array,
-    to_terms,
+    logsumexp_rule,
 )
-prod_op = reduce("prod", np.multiply.reduce, to_factors, np.prod)
+prod_op = reduce("prod", np.multiply.reduce, product_rule, np.prod)
 norm_op = reduce(
     "norm",
     lambda x, axis, keepdims: np.linalg.norm(x, axis=axis, keepdims=keepdims),
-    to_direction,
+    norm_rule,
 )
 softmax_op = Op(
     "reduce",
