@@ -16,7 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.compiler.target.toolchain import cache_folder, clear_cache, compiler, machine, threads
+from minigrad.compiler.target.cache import cache_folder, clear_cache
+from minigrad.compiler.target.machine import machine, threads
+from minigrad.compiler.target.toolchain import compiler
 from minigrad.errors import MinigradError, line_of
 from minigrad.io import write
 from minigrad.recipes.config import Config, read_settings

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from minigrad.compiler.graph.ir import Graph, Value
-from minigrad.compiler.target.toolchain import HERE, machine
+from minigrad.compiler.target.machine import machine
+from minigrad.compiler.target.toolchain import HERE
 from minigrad.ops.base import Op
 
 

@@ -27,7 +27,8 @@ from minigrad.compiler.report.report import Report, report
 from minigrad.compiler.runtime.interpreter import NumpyProgram
 from minigrad.compiler.runtime.program import Program
 from minigrad.compiler.specialization import OTHERWISE, Version
-from minigrad.compiler.target.toolchain import BuildError, after_fork
+from minigrad.compiler.target.cache import BuildError
+from minigrad.compiler.target.toolchain import after_fork
 from minigrad.dispatch import implements
 from minigrad.errors import TraceError, UnsupportedError, plain, warn
 from minigrad.tensor import Tensor

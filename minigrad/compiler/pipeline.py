@@ -30,30 +30,23 @@ from minigrad.compiler.schedule.buffers import (
 from minigrad.compiler.schedule.contractions import Operands, pack_operands
 from minigrad.compiler.schedule.fusion import Schedule, schedule_kernels
 from minigrad.compiler.target import costs
-from minigrad.compiler.target.toolchain import (
-    BuildError,
-    Machine,
-    begun,
-    build,
-    keep,
-    kept,
-    machine,
-    runtime,
-)
+from minigrad.compiler.target.cache import BuildError, cache_get, cache_put
+from minigrad.compiler.target.machine import Machine, machine
+from minigrad.compiler.target.toolchain import build, build_async, runtime
 from minigrad.ops.base import Op, registry
 
 
 def plan_of(graph: Graph) -> Plan:
     """The plan of a traced graph, from the cache if it is there."""
     name = f"{digest(graph)}.plan"
-    found = plan_in(kept(name))
+    found = plan_in(cache_get(name))
     if found is not None:
         return found
     with ThreadPoolExecutor(1) as pool:
         pool.submit(runtime)  # built meanwhile
         plan = compile_graph(graph)
     with suppress(BuildError):  # not cached: the next process makes it again
-        keep(name, as_text(plan).encode())
+        cache_put(name, as_text(plan).encode())
     return plan
 
 
@@ -82,7 +75,7 @@ def compile_graph(graph: Graph) -> Plan:
     code: Code = generate(schedule, buffers, target)
     groups: list[list[str]] = split_texts(code.texts)
     sources: list[str] = [source_of(group, target.vector) for group in groups]
-    building = begun(*sources)  # in other threads, meanwhile:
+    building = build_async(*sources)  # in other threads, meanwhile:
     description: Description = described(schedule, buffers, code)
     constants = [x for x in constants_of(schedule.graph) if not is_literal(x)]
     memory: Memory = allocate_memory(schedule.graph, constants, buffers, code, target.threads)

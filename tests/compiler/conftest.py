@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from minigrad.compiler.target import machine as target
 from minigrad.compiler.target import toolchain as build
 
 states: dict[Any, Any] = {}
@@ -35,9 +36,9 @@ def compilers(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
         if not wheel:
             monkeypatch.setitem(sys.modules, "ziglang", None)
         build.compiler.cache_clear()
-        build.machine.cache_clear()
+        target.machine.cache_clear()
 
     yield use
     monkeypatch.undo()
     build.compiler.cache_clear()
-    build.machine.cache_clear()
+    target.machine.cache_clear()

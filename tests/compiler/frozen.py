@@ -22,7 +22,7 @@ from benchmarks.compiled import with_minigrad
 from benchmarks.compiled.workloads import WORKLOADS
 from minigrad import functional as F
 from minigrad.compiler import jit, pipeline
-from minigrad.compiler.target.toolchain import Machine
+from minigrad.compiler.target.machine import Machine
 from minigrad.errors import MinigradError
 from tests.calls import NUMPY
 from tests.compiler.end_to_end import test_networks
@@ -109,16 +109,16 @@ def plan_of(thunk: Thunk) -> Any:
         found.append(pipeline.compile_graph(traced.graph))
         raise PlannedError
 
-    before = jit.program_of, pipeline.machine, pipeline.begun
+    before = jit.program_of, pipeline.machine, pipeline.build_async
     jit.program_of = program_of
     pipeline.machine = lambda: Machine(32, 16, 2)  # type: ignore[assignment]
-    pipeline.begun = lambda *texts: None  # type: ignore[assignment]
+    pipeline.build_async = lambda *texts: None  # type: ignore[assignment]
     try:
         thunk()
     except (PlannedError, MinigradError):
         pass
     finally:
-        jit.program_of, pipeline.machine, pipeline.begun = before
+        jit.program_of, pipeline.machine, pipeline.build_async = before
     return found[0] if found else None
 
 

@@ -28,7 +28,10 @@ from minigrad.compiler.jit import traced_steadily
 from minigrad.compiler.pipeline import compile_graph, plan_in, plan_of
 from minigrad.compiler.runtime.plan import Array, ByNumpy, Calls, Plan
 from minigrad.compiler.runtime.serialization import as_text, restored
+from minigrad.compiler.target import cache as store
+from minigrad.compiler.target import machine as target
 from minigrad.compiler.target import toolchain as build
+from minigrad.compiler.target.machine import Machine
 from minigrad.errors import TraceError
 from minigrad.ops.base import registry
 from tests.compiler.test_jit import X, Y, agree, network, stepper
@@ -213,8 +216,8 @@ def test_damaged_cache_files_are_rebuilt(cache: Path, ending: str, damage: str) 
     wrong = {"half": content[:middle], "nothing": b"", "other bytes": b"x" * 5000}
     path.write_bytes(wrong.get(damage, flipped))
     agree(compile(f)(x), f(x))
-    assert path.read_bytes()[-build.DIGEST :] != b"x" * build.DIGEST
-    assert build.kept(path.name) is not None
+    assert path.read_bytes()[-store.DIGEST :] != b"x" * store.DIGEST
+    assert store.cache_get(path.name) is not None
 
 
 def test_leftovers_of_killed_processes_in_the_cache_do_not_matter(cache: Path) -> None:
@@ -241,7 +244,7 @@ def test_a_plan_for_another_machine_is_not_used(
 ) -> None:
     f = lambda x: np.sin(x) * 2  # noqa: E731
     compile(f)(X)
-    narrow = build.Machine(16, 16, 1)
+    narrow = Machine(16, 16, 1)
     for module in (plan, cache_key):
         monkeypatch.setattr(module, "machine", lambda: narrow)
     agree(compile(f)(X), f(X))
@@ -383,8 +386,8 @@ def test_a_cache_that_cannot_be_written_is_read(
     def refuse(*_: Any, **__: Any) -> None:
         raise PermissionError("read-only")
 
-    monkeypatch.setattr(build, "keep", refuse)
-    monkeypatch.setattr(plan, "keep", refuse)
+    monkeypatch.setattr(build, "cache_put", refuse)
+    monkeypatch.setattr(plan, "cache_put", refuse)
     monkeypatch.setattr(os, "utime", refuse)  # nor noted that it was used
     agree(trained(), expected, 0)
     assert len(not_made) == 1
@@ -393,24 +396,24 @@ def test_a_cache_that_cannot_be_written_is_read(
 def test_it_is_bounded(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was not used for the longest time goes first."""
     for k in range(6):
-        build.keep(f"{k}", b"x" * 1000)
+        store.cache_put(f"{k}", b"x" * 1000)
         os.utime(cache / f"{k}", (k, k))
-    assert build.kept("0") == b"x" * 1000  # and so is the last
-    size = 1000 + build.DIGEST
-    assert build.trim(cache, 6 * size) == 0
-    assert build.trim(cache, 4 * size - 1) == 3 * size
+    assert store.cache_get("0") == b"x" * 1000  # and so is the last
+    size = 1000 + store.DIGEST
+    assert store.trim(cache, 6 * size) == 0
+    assert store.trim(cache, 4 * size - 1) == 3 * size
     assert sorted(path.name for path in cache.iterdir()) == ["0", "4", "5"]
-    monkeypatch.setattr(build, "LARGEST", 2 * size)
-    build.keep("6", b"y" * 1000)
+    monkeypatch.setattr(store, "MAX_CACHE_BYTES", 2 * size)
+    store.cache_put("6", b"y" * 1000)
     assert {"0", "6"} == {path.name for path in cache.iterdir()}
-    assert build.kept("5") is None
+    assert store.cache_get("5") is None
 
 
 def test_it_is_cleared(cache: Path, not_made: list[Graph]) -> None:
-    assert build.clear_cache() == 0 and not cache.exists()
+    assert store.clear_cache() == 0 and not cache.exists()
     first = trained()
     size = sum(path.stat().st_size for path in cache.iterdir())
-    assert build.clear_cache() == size > 0 and not [*cache.iterdir()]
+    assert store.clear_cache() == size > 0 and not [*cache.iterdir()]
     agree(trained(), first, 0)
     assert len(not_made) == 2
 
@@ -513,7 +516,7 @@ def test_planning_leaves_nothing_for_the_collector(cache: Path) -> None:
 
 
 def test_little_work_is_done_by_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plan, "machine", lambda: build.Machine(32, 16, 2))
+    monkeypatch.setattr(plan, "machine", lambda: target.Machine(32, 16, 2))
     graphs = []
     for n in (8, 400):
         x = np.ones((n, n), np.float32)

@@ -24,6 +24,7 @@ import minigrad
 import minigrad.functional as F
 from minigrad.compiler import compile
 from minigrad.compiler.target import costs
+from minigrad.compiler.target import machine as target
 from minigrad.compiler.target import toolchain as build
 from minigrad.dispatch import implementations
 from minigrad.errors import MinigradError
@@ -488,11 +489,11 @@ def threads(n: int) -> Iterator[None]:
     given = os.environ.get("MINIGRAD_THREADS")
     try:
         os.environ["MINIGRAD_THREADS"] = str(n)
-        build.machine.cache_clear()
+        target.machine.cache_clear()
         with with_costs(MIN_SHARED_KERNEL=0, MIN_SHARED_PROGRAM=0):
             yield
     finally:
         os.environ.pop("MINIGRAD_THREADS")
         if given is not None:
             os.environ["MINIGRAD_THREADS"] = given
-        build.machine.cache_clear()
+        target.machine.cache_clear()

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.compiler import compile
+from minigrad.compiler.target import machine as target
 from minigrad.compiler.target import toolchain as build
 from minigrad.errors import MinigradError
 from tests.fuzz.common import Kind, Lines, Program, kinds, silent
@@ -157,12 +158,12 @@ def without_a_compiler() -> Iterator[None]:
     try:
         module.COMPILERS = ()
         build.compiler.cache_clear()
-        build.machine.cache_clear()
+        target.machine.cache_clear()
         yield
     finally:
         module.COMPILERS = names
         build.compiler.cache_clear()
-        build.machine.cache_clear()
+        target.machine.cache_clear()
 
 
 kinds["changed_between_calls"] = Kind(

@@ -25,7 +25,7 @@ from minigrad.compiler.loops.passes import least, merged, nest
 from minigrad.compiler.schedule.buffers import BufferPlan
 from minigrad.compiler.schedule.fusion import Kernel, Schedule
 from minigrad.compiler.target import costs
-from minigrad.compiler.target.toolchain import Machine
+from minigrad.compiler.target.machine import Machine
 
 
 def scatter_function(

@@ -14,7 +14,7 @@ from minigrad.compiler.loops.ir import Scratch
 from minigrad.compiler.schedule.buffers import BufferPlan
 from minigrad.compiler.schedule.fusion import Kernel, Schedule
 from minigrad.compiler.target import costs
-from minigrad.compiler.target.toolchain import Machine
+from minigrad.compiler.target.machine import Machine
 
 # Kind of a kernel -> its function.
 FUNCTIONS: dict[str, Callable[[Kernel, Schedule, BufferPlan, Machine], Function]] = {

@@ -40,7 +40,7 @@ from minigrad.compiler.schedule.buffers import BufferPlan
 from minigrad.compiler.schedule.contractions import width_of
 from minigrad.compiler.schedule.fusion import Kernel, Schedule
 from minigrad.compiler.target import costs
-from minigrad.compiler.target.toolchain import Machine
+from minigrad.compiler.target.machine import Machine
 
 
 @dataclass(eq=False)

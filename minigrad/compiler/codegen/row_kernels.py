@@ -45,7 +45,7 @@ from minigrad.compiler.loops.passes import blocks, hoisted, merged, nest, part_o
 from minigrad.compiler.schedule.buffers import BufferPlan
 from minigrad.compiler.schedule.fusion import Kernel, Schedule, Stage, mode, split_at
 from minigrad.compiler.target import costs
-from minigrad.compiler.target.toolchain import Machine
+from minigrad.compiler.target.machine import Machine
 
 FLAG, WIDE = np.dtype(np.int32), np.dtype(np.float64)
 

@@ -24,7 +24,7 @@ from minigrad.compiler.graph.opset.reductions import OfAxis
 from minigrad.compiler.report.page import page
 from minigrad.compiler.runtime.plan import ByNumpy
 from minigrad.compiler.specialization import Version
-from minigrad.compiler.target.toolchain import machine
+from minigrad.compiler.target.machine import machine
 from minigrad.errors import ArgumentError
 from minigrad.io import write
 from minigrad.nn import Module

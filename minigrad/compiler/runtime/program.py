@@ -12,7 +12,7 @@ from minigrad.compiler.graph.ir import Graph, Value, constants_of
 from minigrad.compiler.graph.layout import Layout
 from minigrad.compiler.runtime.plan import Array, ByNumpy, Calls, Plan
 from minigrad.compiler.runtime.python_code import written_out
-from minigrad.compiler.target.toolchain import begun, release, runtime
+from minigrad.compiler.target.toolchain import build_async, release, runtime
 from minigrad.errors import IndexingError
 from minigrad.ops.base import registry
 
@@ -41,7 +41,9 @@ class Program:
 
     def __init__(self, graph: Graph, plan: Plan) -> None:
         self.plan = plan
-        built: tuple[list[ctypes.CDLL], float] = (plan.building or begun(*plan.sources)).result()
+        built: tuple[list[ctypes.CDLL], float] = (
+            plan.building or build_async(*plan.sources)
+        ).result()
         self.libraries, self.build_seconds = built
         plan.building = None
         weakref.finalize(self, release, *self.libraries).atexit = False

@@ -16,7 +16,7 @@ from minigrad.compiler.pipeline import plan_of
 from minigrad.compiler.runtime.interpreter import NumpyProgram
 from minigrad.compiler.runtime.program import Program
 from minigrad.compiler.schedule.buffers import plan_buffers
-from minigrad.compiler.target.toolchain import machine
+from minigrad.compiler.target.machine import machine
 from minigrad.errors import ShapeError
 from minigrad.ops.base import registry
 from minigrad.ops.movement import ARRAY

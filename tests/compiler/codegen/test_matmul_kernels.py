@@ -18,7 +18,7 @@ from minigrad.compiler.jit import traced_steadily
 from minigrad.compiler.schedule.buffers import copy_aliased_writes, plan_buffers
 from minigrad.compiler.schedule.contractions import pack_operands
 from minigrad.compiler.schedule.fusion import Schedule, schedule_kernels
-from minigrad.compiler.target.toolchain import Machine, machine
+from minigrad.compiler.target.machine import Machine, machine
 from minigrad.ops.base import registry
 
 KINDS = ["float32", "float64"]

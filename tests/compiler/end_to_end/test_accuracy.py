@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from minigrad.compiler import compile
-from minigrad.compiler.target import toolchain as build
+from minigrad.compiler.target import machine as target
 from tests.compiler.sums import SUMS, arguments, error, outputs
 
 KINDS = "positive", "normal"
@@ -67,14 +67,14 @@ def compiled(request: Any) -> Iterator[dict[tuple[str, str], list[np.ndarray]]]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MINIGRAD_THREADS", str(request.param))
-        build.machine.cache_clear()
+        target.machine.cache_clear()
         run = compile(all_of_them)
         found: dict[Any, Any] = {}
         for kind in KINDS:
             results = run([arguments(name, kind) for name in SUMS])
             found |= {(name, kind): x for name, x in zip(SUMS, results, strict=True)}
         yield found
-    build.machine.cache_clear()
+    target.machine.cache_clear()
 
 
 def outputs_of(found: Any) -> list[Any]:

@@ -10,7 +10,7 @@ from minigrad.compiler.graph.ir import Value
 from minigrad.compiler.pipeline import allocate_memory
 from minigrad.compiler.runtime.barriers import SHARED, WAIT, barrier_flags, conflict
 from minigrad.compiler.schedule.buffers import plan_buffers
-from minigrad.compiler.target.toolchain import Machine
+from minigrad.compiler.target.machine import Machine
 from tests.compiler.schedule.test_fusion import MACHINE, scheduled
 from tests.compiler.test_pipeline import leaf
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from minigrad.compiler.target import machine as target
 from minigrad.compiler.target import toolchain as build
 from minigrad.errors import ArgumentError
 
@@ -238,10 +239,10 @@ def test_a_process_ends_while_they_wait() -> None:
 def test_threads_are_set_by_an_environment_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     for given, expected in (("1", 1), ("5", 5)):
         monkeypatch.setenv("MINIGRAD_THREADS", given)
-        assert build.threads() == expected
+        assert target.threads() == expected
     for wrong in ("0", "-1", "two", "1.5"):
         monkeypatch.setenv("MINIGRAD_THREADS", wrong)
         with pytest.raises(ArgumentError, match=f"MINIGRAD_THREADS.*{wrong}"):
-            build.threads()
+            target.threads()
     monkeypatch.delenv("MINIGRAD_THREADS")
-    assert build.threads() == len(os.sched_getaffinity(0))
+    assert target.threads() == len(os.sched_getaffinity(0))

@@ -26,7 +26,7 @@ from minigrad.compiler.schedule.fusion import (
     schedule_kernels,
     split_at,
 )
-from minigrad.compiler.target.toolchain import Machine
+from minigrad.compiler.target.machine import Machine
 from tests.compiler.test_jit import agree
 from tests.fuzz.common import Program, evaluate
 from tests.fuzz.programs import random_program

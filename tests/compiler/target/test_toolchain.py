@@ -20,6 +20,7 @@ from minigrad import optim
 from minigrad.compiler import compile
 from minigrad.compiler import jit as compiled
 from minigrad.compiler.runtime.interpreter import NumpyProgram
+from minigrad.compiler.target import cache as store
 from minigrad.compiler.target import toolchain as build
 from tests.compiler.test_jit import X, Y, agree, network, stepper
 from tests.fuzz.common import compare
@@ -94,7 +95,7 @@ def test_the_runtime_is_built_once(monkeypatch: pytest.MonkeyPatch) -> None:
         return real(*texts)
 
     monkeypatch.setattr(build, "build", slow)
-    build.built_runtime.cache_clear()
+    build.build_runtime.cache_clear()
     with ThreadPoolExecutor(3) as pool:
         found = list(pool.map(lambda _: build.runtime(), range(3)))
     assert len(built) == 1 and found[0] is found[1] is found[2]
@@ -137,9 +138,9 @@ def test_a_cache_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Monk
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
     first, second = (compile(lambda x: np.tanh(x) * 3.5) for _ in range(2))
     expected = first(X)
-    written = [path.stat().st_ino for path in build.private().glob("*.so")]
+    written = [path.stat().st_ino for path in store.temporary_folder().glob("*.so")]
     agree(second(X), expected)  # of the same text: a library in use is not written into
-    assert written == [path.stat().st_ino for path in build.private().glob("*.so")]
+    assert written == [path.stat().st_ino for path in store.temporary_folder().glob("*.so")]
     agree(first(X), expected)
 
 
@@ -151,8 +152,8 @@ def test_a_full_disk(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             raise full
         return put(folder, name, content)
 
-    put, everywhere = build.put, False
-    monkeypatch.setattr(build, "put", refuse)
+    put, everywhere = store.write_file, False
+    monkeypatch.setattr(store, "write_file", refuse)
     with pytest.warns(RuntimeWarning, match="No space left on device.. Make room"):
         agree(compile(lambda x: np.tanh(x) * 3.25)(X), np.tanh(X) * 3.25)
     everywhere = True
@@ -193,11 +194,11 @@ def test_a_cache_that_others_may_write_is_not_used(
     f = compile(lambda x: np.tanh(x) * number)
     f(X)
     (plan,) = cache.glob("*.plan")
-    build.put(cache, plan.name, b"wrong")
+    store.write_file(cache, plan.name, b"wrong")
     before = {path: path.read_bytes() for path in cache.iterdir()}
     spoil(cache.parent if above else cache)
-    build.trusted.cache_clear()
-    build.say_unused.cache_clear()
+    store.is_trusted.cache_clear()
+    store.warn_unused.cache_clear()
     with pytest.warns(RuntimeWarning, match=f"is not used: .*{why}.*chmod go-w"):
         agree(compile(lambda x: np.tanh(x) * number)(X), f(X))
     assert before == {path: path.read_bytes() for path in cache.iterdir()}
@@ -207,10 +208,10 @@ def test_a_cache_that_others_may_write_is_not_used(
 def test_a_file_of_others_in_the_cache_is_not_read(cache: Path) -> None:
     if os.geteuid():
         pytest.skip("only root can give a file to others")
-    path = build.put(cache, "a.plan", b"content")
-    assert build.kept("a.plan") == b"content"
+    path = store.write_file(cache, "a.plan", b"content")
+    assert store.cache_get("a.plan") == b"content"
     os.chown(path, 1234, -1)
-    assert build.kept("a.plan") is None
+    assert store.cache_get("a.plan") is None
 
 
 def test_a_cache_from_which_nothing_can_be_loaded(cache: Path, monkeypatch: Any) -> None:
@@ -241,10 +242,10 @@ def test_a_compiler_that_hangs_is_stopped(cache: Path, tmp_path: Path, monkeypat
     monkeypatch.setattr(build, "compiler", lambda: str(hangs))
     monkeypatch.setattr(build, "library_name", lambda cc, text: "a.so")
     monkeypatch.setattr(build, "flags", lambda cc: [])
-    monkeypatch.setattr(build, "LONGEST", 0.5)
+    monkeypatch.setattr(build, "COMPILER_TIMEOUT", 0.5)
     start = time.perf_counter()
-    with pytest.raises(build.BuildError, match="cc was stopped: it had not finished after 0"):
-        build.built("int x;")
+    with pytest.raises(store.BuildError, match="cc was stopped: it had not finished after 0"):
+        build.build_cached("int x;")
     assert time.perf_counter() - start < 30
     status = Path("/proc", child.read_text().strip(), "stat")
     for _ in range(100):  # until whoever inherits it has seen that it ended
@@ -280,7 +281,7 @@ def test_versions_let_go_are_unmapped(cache: Path, monkeypatch: Any) -> None:
 def test_a_folder_in_the_cache_stays(cache: Path) -> None:
     trained(compile)
     (cache / "mine").mkdir()
-    assert build.clear_cache() > 0
+    assert store.clear_cache() > 0
     assert [path.name for path in cache.iterdir()] == ["mine"]
 
 
@@ -354,7 +355,7 @@ def test_an_interrupt_during_a_build_leaves_nothing_broken(
     assert not list((tmp_path / "work").iterdir())
     files = list(cache.iterdir())
     assert {x.suffix for x in files} == {".plan", ".so", ".macros"}
-    assert all(build.path_of(x.name) == x for x in files)
+    assert all(store.cached_path(x.name) == x for x in files)
 
 
 def test_numpy_and_c_agree(monkeypatch: pytest.MonkeyPatch) -> None:
