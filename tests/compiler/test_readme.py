@@ -42,6 +42,7 @@ def test_the_walk_returns_at_most_three_times() -> None:
     assert len(visited) - len({*visited}) <= 3
 
 
+@pytest.mark.unoptimized
 @pytest.mark.skipif(compiler() is None, reason="there is no C compiler")
 def test_compiling_a_softmax_goes_through_the_files_of_the_walk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
