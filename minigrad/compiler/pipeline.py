@@ -28,7 +28,8 @@ from minigrad.compiler.schedule.buffers import (
     plan_buffers,
 )
 from minigrad.compiler.schedule.contractions import Operands, pack_operands
-from minigrad.compiler.schedule.fusion import Schedule, schedule_kernels
+from minigrad.compiler.schedule.fusion import schedule_kernels
+from minigrad.compiler.schedule.stages import Schedule
 from minigrad.compiler.target import costs
 from minigrad.compiler.target.cache import BuildError, cache_get, cache_put
 from minigrad.compiler.target.machine import Machine, machine

@@ -23,7 +23,7 @@ from minigrad.compiler.loops.ir import (
 from minigrad.compiler.loops.lowering import INDEX, Body
 from minigrad.compiler.loops.passes import least, merged, nest
 from minigrad.compiler.schedule.buffers import BufferPlan
-from minigrad.compiler.schedule.fusion import Kernel, Schedule
+from minigrad.compiler.schedule.stages import Kernel, Schedule
 from minigrad.compiler.target import costs
 from minigrad.compiler.target.machine import Machine
 

@@ -12,7 +12,7 @@ from minigrad.compiler.codegen.row_kernels import rows_function
 from minigrad.compiler.graph.ir import Value
 from minigrad.compiler.loops.ir import Scratch
 from minigrad.compiler.schedule.buffers import BufferPlan
-from minigrad.compiler.schedule.fusion import Kernel, Schedule
+from minigrad.compiler.schedule.stages import Kernel, Schedule
 from minigrad.compiler.target import costs
 from minigrad.compiler.target.machine import Machine
 

@@ -43,7 +43,7 @@ from minigrad.compiler.loops.ir import (
 from minigrad.compiler.loops.lowering import INDEX, Body
 from minigrad.compiler.loops.passes import blocks, hoisted, merged, nest, part_of, vectorised
 from minigrad.compiler.schedule.buffers import BufferPlan
-from minigrad.compiler.schedule.fusion import Kernel, Schedule, Stage, mode, split_at
+from minigrad.compiler.schedule.stages import Kernel, Schedule, Stage, mode, split_at
 from minigrad.compiler.target import costs
 from minigrad.compiler.target.machine import Machine
 

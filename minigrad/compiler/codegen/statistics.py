@@ -12,7 +12,7 @@ from minigrad.compiler.graph.ir import Shape, Value, elementwise, name_of
 from minigrad.compiler.graph.opset.contractions import extent
 from minigrad.compiler.loops.ir import Scratch
 from minigrad.compiler.schedule.buffers import BufferPlan
-from minigrad.compiler.schedule.fusion import Kernel, Schedule
+from minigrad.compiler.schedule.stages import Kernel, Schedule
 
 KINDS = {"contract": "product", "concat": "join"}
 

@@ -20,7 +20,7 @@ from minigrad.compiler.graph.opset.elementwise import copy_of
 from minigrad.compiler.graph.simplify import name_of
 from minigrad.compiler.loops.ir import Scratch
 from minigrad.compiler.schedule.arena import arena
-from minigrad.compiler.schedule.fusion import Schedule
+from minigrad.compiler.schedule.stages import Schedule
 
 
 @dataclass(eq=False)

@@ -17,7 +17,8 @@ from minigrad.compiler.graph.simplify import optimized
 from minigrad.compiler.jit import traced_steadily
 from minigrad.compiler.schedule.buffers import copy_aliased_writes, plan_buffers
 from minigrad.compiler.schedule.contractions import pack_operands
-from minigrad.compiler.schedule.fusion import Schedule, schedule_kernels
+from minigrad.compiler.schedule.fusion import schedule_kernels
+from minigrad.compiler.schedule.stages import Schedule
 from minigrad.compiler.target.machine import Machine, machine
 from minigrad.ops.base import registry
 

@@ -18,14 +18,8 @@ from minigrad.compiler.graph.simplify import optimized
 from minigrad.compiler.jit import traced_steadily
 from minigrad.compiler.schedule.buffers import copy_aliased_writes, plan_buffers
 from minigrad.compiler.schedule.contractions import Operands, pack_operands
-from minigrad.compiler.schedule.fusion import (
-    Kernel,
-    Schedule,
-    Signatures,
-    mode,
-    schedule_kernels,
-    split_at,
-)
+from minigrad.compiler.schedule.fusion import schedule_kernels
+from minigrad.compiler.schedule.stages import Kernel, Schedule, Signatures, mode, split_at
 from minigrad.compiler.target.machine import Machine
 from tests.compiler.test_jit import agree
 from tests.fuzz.common import Program, evaluate
