@@ -417,16 +417,16 @@ accuracy(3, 3) | ShapeError | accuracy of scores of shape () a
 training.evaluate(model, x, F.mse_loss) | ArgumentTypeError | evaluate: batches must be a BatchLoa
 training.evaluate(3, loader, F.mse_loss) | ArgumentTypeError | evaluate: model must be a Module, s
 training.History(3) | ArgumentTypeError | History: rows must be a list of a dict each or None, and
-training.History().plot() | ShapeError | plot_history of no rows: train f
+training.History().plot() | ShapeError | plot_history: there are no rows: train
 viz.parse("x +") | ArgumentTypeError | parse: missing a required argument: 'values'
-viz.plots.plot_history([]) | ShapeError | plot_history of no rows: train f
+viz.plots.plot_history([]) | ShapeError | plot_history: there are no rows: train
 viz.plots.plot_confusion(3, 4) | ArgumentTypeError | plot_confusion: missing a required argument:
 viz.plots.plot_boundary(3, a, i) | ArgumentTypeError | plot_boundary: predict must be a function,
 viz.plots.plot_weights(3) | ArgumentTypeError | plot_weights: model must be a Module, such as nn.L
 viz.plots.plot_activations(3, a) | ArgumentTypeError | plot_activations: model must be a Module, s
 viz.plots.plot_inputs(3) | ArgumentTypeError | plot_inputs: missing a required argument: 'titles'
-viz.plots.plot_norms([]) | ShapeError | plot_norms of no rows: train fir
-viz.plots.animate_boundary(model, {}, x, i, tmp + "/x.gif") | ArgumentError | animate_boundary of
+viz.plots.plot_norms([]) | ShapeError | plot_norms: there are no rows: train
+viz.plots.animate_boundary(model, {}, x, i, tmp + "/x.gif") | ArgumentError | animate_boundary: th
 viz.model(3) | ArgumentTypeError | model: module must be a Module, such as nn.Linear(2, 1), o
 t.backward(retain_graph=True) | ArgumentTypeError | Tensor.backward: got an unexpected keyword argum
 w.sum().backward(retain_graph=True) | ArgumentTypeError | Tensor.backward: got an unexpected keyword

@@ -24,7 +24,7 @@ Pair = tuple[Step | None, Step | None]
 class Comparison:
     """Two runs, and the first steps that differ in each pass; None if none do.
 
-    Each is a pair of a step of either run, or None where a run has no more steps.
+    Each is a pair of steps, one of each run; None in place of a step if a run has no more steps.
 
     >>> x = Tensor(2.0, requires_grad=True)
     >>> compare(x * x, x * x).forward is None
@@ -54,7 +54,7 @@ class Comparison:
                 yield f"  {name}: {equation(left, derivation(step, run.result))}"
             if step and step.node.line:
                 yield "     at {}:{}".format(*step.node.line)
-        if which == "forward" and (most := difference(pair)):
+        if which == "forward" and (most := largest_difference(pair)):
             yield f"  {most}"
 
 
@@ -87,21 +87,25 @@ def compare(a: Tensor | Explanation, b: Tensor | Explanation, tolerance: float =
          at ...
     """
     if not tolerance >= 0:
-        raise ArgumentError(f"compare: tolerance={tolerance}, and it must not be negative")
+        raise ArgumentError(f"compare: tolerance={tolerance} must not be negative")
     one, other = (x if isinstance(x, Explanation) else explain(x) for x in (a, b))
     return Comparison(
         (one, other),
-        first(one.steps, other.steps, partial(same_step, tolerance=tolerance)),
-        first(reached(one), reached(other), partial(same_adjoint, tolerance=tolerance)),
+        first_difference(one.steps, other.steps, partial(same_step, tolerance=tolerance)),
+        first_difference(
+            reverse_steps(one), reverse_steps(other), partial(same_adjoint, tolerance=tolerance)
+        ),
     )
 
 
-def reached(run: Explanation) -> list[Step]:
+def reverse_steps(run: Explanation) -> list[Step]:
     """The steps with an adjoint, in the order of the reverse pass."""
     return [step for step in reversed(run.steps) if step.adjoint is not None]
 
 
-def first(a: Sequence[Step], b: Sequence[Step], same: Callable[[Step, Step], bool]) -> Pair | None:
+def first_difference(
+    a: Sequence[Step], b: Sequence[Step], same: Callable[[Step, Step], bool]
+) -> Pair | None:
     pairs = itertools.zip_longest(a, b)
     return next(((x, y) for x, y in pairs if not (x and y and same(x, y))), None)
 
@@ -129,8 +133,8 @@ def same(x: Any, y: Any, tolerance: float) -> bool:
     return np.allclose(x, y, rtol=0, atol=tolerance * largest, equal_nan=True)
 
 
-def difference(pair: Pair) -> str | None:
-    """The place and values of the largest difference of two arrays of one shape."""
+def largest_difference(pair: Pair) -> str | None:
+    """The index and values of the largest difference, if both are arrays of the same shape."""
     if None in pair:
         return None
     x, y = (step.value for step in pair if step)
@@ -140,7 +144,7 @@ def difference(pair: Pair) -> str | None:
         apart = np.abs(np.subtract(x, y, dtype=float))
     place = np.unravel_index(np.argmax(np.where(np.isnan(apart), np.inf, apart)), x.shape)
     where = ", ".join(map(str, place))
-    return f"most at [{where}]: {summary(x[place])} and {summary(y[place])}"
+    return f"largest difference at [{where}]: {summary(x[place])} and {summary(y[place])}"
 
 
 def equation(left: str, chain: Chain) -> str:

@@ -18,7 +18,7 @@ from minigrad.viz.backprop.finite_differences import Check, check
 from minigrad.viz.backprop.paths import Paths, paths
 from minigrad.viz.backprop.steps import Step, trace
 from minigrad.viz.draw.graphs import picture
-from minigrad.viz.page.data import data_of
+from minigrad.viz.page.data import explanation_data
 from minigrad.viz.page.html import page
 from minigrad.viz.text.formula import in_short, summary
 from minigrad.viz.text.typeset import latex, tree
@@ -42,7 +42,7 @@ class Explanation:
 
     def __str__(self) -> str:
         return "\n\n".join(
-            "\n".join([title, *lines(rows)]) for title, rows in self.sections().items() if rows
+            "\n".join([title, *aligned(rows)]) for title, rows in self.sections().items() if rows
         )
 
     __repr__ = __str__
@@ -61,7 +61,7 @@ class Explanation:
                 for step in reversed(self.steps)
                 if step.adjoint is not None
             ],
-            "Gradient": list(gradient(self)),
+            "Gradient": list(gradient_rows(self)),
         }
 
     def latex(self) -> str:
@@ -111,7 +111,7 @@ class Explanation:
         return f'<iframe title="explanation" style="{style}" srcdoc="{source}"></iframe>'
 
     def paths(self, x: Tensor | str, most: int = 10) -> Paths:
-        """The derivative by x as a sum over all paths: their number, and the largest.
+        """The derivative with respect to x as a sum over all paths: their number, and the largest.
 
         Args:
             x: a Tensor that z was computed from, its name, or its label.
@@ -128,7 +128,7 @@ class Explanation:
           z <- w4 <- w3 <- x1: 1*(-0.4161) = -0.4161, -16.1%
         """
         if most < 1:
-            raise ArgumentError(f"paths: most={most}, and it is how many to find: 1 or more")
+            raise ArgumentError(f"paths: most={most} must be at least 1")
         return paths(self.steps, self.step(x), most, self.result)
 
     def entry(self, x: Tensor | str, index: Any) -> Entry:
@@ -155,8 +155,16 @@ class Explanation:
         return entry(self.step(x), index, self.result)
 
     def check(self, x: Tensor | str) -> Check:
-        """Compare the derivative by a leaf with finite differences in float64, for an array along a
-        random direction. Random draws of the program are not repeated.
+        """Compare the derivative with respect to a leaf with finite differences in float64; for an
+        array, the directional derivative along a random direction.
+
+        Random numbers that the program drew are not drawn again.
+
+        Args:
+            x: a leaf that z was computed from, its name, or its label.
+
+        Raises:
+            GradientError: if x is not a leaf of the graph, or no gradient flows back to it.
 
         >>> import numpy as np
         >>> x1 = Tensor(2.0, requires_grad=True, name="x1")
@@ -165,11 +173,17 @@ class Explanation:
         """
         step = self.step(x)
         if step.op is not None:
-            raise GradientError(f"check of {step.label}, which was computed: check a leaf")
+            raise GradientError(
+                f"check() takes a leaf, and {step.label} is the result of an op: check a leaf"
+            )
         return check(self.steps, step)
 
     def step(self, x: Tensor | str) -> Step:
-        """The step of a Tensor, a name or a label; it must have a gradient."""
+        """The step of a Tensor, a name or a label.
+
+        Raises:
+            GradientError: if there is none, or no gradient flows back to it.
+        """
         found = [
             step
             for step in self.steps
@@ -193,7 +207,7 @@ class Explanation:
         >>> [(use["nth"], use["running"]["text"]) for use in data["steps"][0]["contributions"]]
         [('1st of 2', '2'), ('2nd of 2', '4')]
         """
-        return data_of(self.steps, self.result)
+        return explanation_data(self.steps, self.result)
 
 
 def explain(z: Tensor) -> Explanation:
@@ -263,13 +277,13 @@ def result_name(steps: list[Step]) -> str:
     return next(name for name in (own, "z", "y", "f", "L", "result") if name and name not in taken)
 
 
-def gradient(explanation: Explanation) -> Iterator[tuple[str, Chain]]:
-    """The derivatives by the named leaves."""
+def gradient_rows(explanation: Explanation) -> Iterator[tuple[str, Chain]]:
+    """The derivatives with respect to the named leaves."""
     leaves = [s for s in explanation.steps if s.op is None and s.node.requires_grad and s.name]
     shared = Counter(step.name for step in leaves)
     for step in leaves:
         name = f"{step.name} ({step.label})" if shared[step.name] > 1 else step.name
-        unused = "0, for no gradient flows back to it"
+        unused = "0: no gradient flows back to it"
         value = unused if step.adjoint is None else summary(step.adjoint)
         yield f"d{explanation.result}/d{name}", [[value]]
 
@@ -282,7 +296,7 @@ def latex_row(left: str, chain: Chain) -> str:
 # Lines
 
 
-def lines(rows: list[tuple[str, Chain]]) -> Iterator[str]:
+def aligned(rows: list[tuple[str, Chain]]) -> Iterator[str]:
     """The equations, aligned at the first equals sign."""
     width = max(len(left) for left, _ in rows)
     for left, chain in rows:
@@ -292,10 +306,10 @@ def lines(rows: list[tuple[str, Chain]]) -> Iterator[str]:
         if len(line) <= WIDTH:
             yield line
         else:
-            yield from broken(left, links)
+            yield from wrapped(left, links)
 
 
-def broken(left: str, links: list[list[str]]) -> Iterator[str]:
+def wrapped(left: str, links: list[list[str]]) -> Iterator[str]:
     """An equation too long for one line: broken at equals signs, and in long sums."""
     for link in links:
         line = f"{left} ="

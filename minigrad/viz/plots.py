@@ -1,4 +1,4 @@
-"""Plots of a training, by matplotlib. Each function returns a figure, to show or save.
+"""Plots of training runs, with matplotlib. Each function returns a figure, to show or save.
 
 matplotlib is in the extra "plots": pip install "minigrad-autograd[plots]".
 """
@@ -63,7 +63,7 @@ def matplotlib() -> Any:
         import matplotlib
     except ImportError as error:
         raise MissingPackageError(
-            f"pictures are drawn by matplotlib, which is not there ({error}): install it with\n"
+            f"plots need matplotlib, which cannot be imported ({error}): install it with\n"
             '  pip install "minigrad-autograd[plots]"'
         ) from error
     return matplotlib
@@ -104,7 +104,7 @@ def plot_history(rows: Sequence[dict[str, float]]) -> Any:
     ['loss', 'learning rate']
     """
     if not rows:
-        raise ShapeError("plot_history of no rows: train first")
+        raise ShapeError("plot_history: there are no rows: train first")
     measured = {name.removeprefix("validation_"): None for row in rows for name in row}
     panels = [name for name in measured if name not in COUNTS] + ["lr"]
     figure, axes = new_figure(1, len(panels), (3.6, 2.7))
@@ -140,7 +140,7 @@ def plot_confusion(labels: Any, predicted: Any, classes: Size) -> Any:
     for name, given in zip(("labels", "predicted"), pair, strict=True):
         if given.ndim != 1 or given.dtype.kind not in "iu" or given.shape != pair[0].shape:
             raise ArgumentError(
-                f"plot_confusion: labels and predicted are integers (N,) each, and {name} is "
+                f"plot_confusion: labels and predicted must be integers (N,), and {name} is "
                 f"{describe(given)}, beside {describe(pair[0])}"
             )
         if wrong := set(given[(given < 0) | (given >= classes)].tolist()):
@@ -224,7 +224,10 @@ class Plane:
     def __init__(self, points: Any, labels: Any, steps: int) -> None:
         self.points, self.labels = np.asarray(points), np.asarray(labels)
         if self.points.ndim != 2 or self.points.shape[1] != 2 or not len(self.points):
-            raise ShapeError(f"a boundary is of points (N, 2), not of shape {self.points.shape}")
+            raise ShapeError(
+                "points of a decision boundary must have shape (N, 2), N > 0, not "
+                f"{self.points.shape}"
+            )
         self.low, self.high = self.points.min(axis=0) - 0.3, self.points.max(axis=0) + 0.3
         axes = (
             np.linspace(a, b, steps, dtype=np.float32)
@@ -300,9 +303,13 @@ def animate_boundary(
     if ending not in writers:
         raise ArgumentError(f"an animation ends in .gif or .mp4, and {os.fspath(path)!r} does not")
     if not states:
-        raise ArgumentError("animate_boundary of no states: train with a callback Snapshots()")
+        raise ArgumentError(
+            "animate_boundary: there are no states: train with a callback Snapshots()"
+        )
     if not writers[ending].isAvailable():
-        raise ArgumentError(f"for {ending}, there must be ffmpeg on the path: install it, or .gif")
+        raise ArgumentError(
+            f"for {ending}, ffmpeg must be on the PATH: install it, or write a .gif"
+        )
     plane = Plane(points, labels, steps)
     figure, (axis,) = new_figure(1, 1, (4.5, 3.6))
 
@@ -354,7 +361,7 @@ def plot_norms(rows: Sequence[dict[str, Any]]) -> Any:
     from matplotlib import colormaps
 
     if not rows:
-        raise ShapeError("plot_norms of no rows: train first, with a callback Norms()")
+        raise ShapeError("plot_norms: there are no rows: train first, with a callback Norms()")
     layers = list(dict.fromkeys(name for row in rows for name in row["gradient"]))
     spread = np.linspace(0.0, 0.95, len(layers))
     colors = SERIES[: len(layers)] if len(layers) <= len(SERIES) else colormaps["viridis"](spread)

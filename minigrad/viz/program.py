@@ -1,4 +1,4 @@
-"""A function of a file, called with its example arguments."""
+"""Call a function from a file with the defaults of its parameters."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from minigrad.tensor import Tensor
 
 
 def example(path: str, name: str, values: Mapping[str, float]) -> Tensor:
-    """What a function of a file returns for its example arguments: the defaults of its parameters.
+    """What a function from a file returns for the defaults of its parameters.
 
     Defaults that are floats or arrays of floats become Tensors that require a gradient, under the
     parameters' names; all others are passed as they are.
@@ -33,9 +33,9 @@ def example(path: str, name: str, values: Mapping[str, float]) -> Tensor:
     """
     function = function_of(path, name)
     parameters = inspect.signature(function).parameters
-    if strangers := values.keys() - parameters.keys():
+    if unknown := values.keys() - parameters.keys():
         raise ArgumentError(
-            f"{name} has no parameter {', '.join(sorted(strangers))}: it takes "
+            f"{name} has no parameter {', '.join(sorted(unknown))}: it takes "
             f"{', '.join(parameters) or 'none'}"
         )
     arguments = {}
@@ -43,12 +43,14 @@ def example(path: str, name: str, values: Mapping[str, float]) -> Tensor:
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             continue
         if parameter.kind == parameter.POSITIONAL_ONLY:
-            raise ArgumentError(f"{name} takes {key} by its place only: leave out the / there")
+            raise ArgumentError(
+                f"{name} takes {key} as a positional-only argument: remove the / from its signature"
+            )
         default = values.get(key, parameter.default)
         if default is parameter.empty:
             raise ArgumentError(
-                f"{name} has no example for {key}: give its parameter a default, as in "
-                f"def {name}({key}=2.0), or a number here, {key}=2"
+                f"{name} has no default for {key}: give it one, as in "
+                f"def {name}({key}=2.0), or a number as an argument, {key}=2"
             )
         arguments[key] = argument(key, default, parameter.default)
     output = function(**arguments)

@@ -12,9 +12,9 @@ from minigrad import Tensor
 from minigrad.ops.base import Op, registry
 from minigrad.viz import explain
 from minigrad.viz.backprop.derivation import factor, in_symbols, term
-from minigrad.viz.backprop.steps import run_rule
+from minigrad.viz.backprop.steps import apply_vjp
 from minigrad.viz.text.formula import operation
-from minigrad.viz.text.notation import Written, read
+from minigrad.viz.text.notation import Expr, parse_template
 from tests.draw import draw
 
 ELEMENTWISE = {name: op for name, op in registry.items() if op.family in ("unary", "binary")}
@@ -37,7 +37,7 @@ def test_notation_computes_the_forward(name: str, shape: tuple[int, ...]) -> Non
     op = ELEMENTWISE[name]
     values = inputs_of(op, shape)
     labels = [f"w{k}" for k in range(len(values))]
-    text = operation(op, {}, [Written(label) for label in labels]).text
+    text = operation(op, {}, [Expr(label) for label in labels]).text
     computed = eval(text, FUNCTIONS | dict(zip(labels, values, strict=True)))
     np.testing.assert_allclose(computed, op.forward(*values), rtol=1e-13, err_msg=text)
 
@@ -54,12 +54,14 @@ def test_local_derivatives_compute_the_rules(name: str, shape: tuple[int, ...]) 
     assert len(uses) == sum(rule is not None for rule in (op.vjps[k] for k in range(len(values))))
     for use in uses:
         text = factor(term(use), in_symbols("z")).text
-        rule = run_rule(use.user, use.position, np.float64(1), use.user.value, values)
+        rule = apply_vjp(use.user, use.position, np.float64(1), use.user.value, values)
         computed = eval(text, FUNCTIONS | symbols)
         np.testing.assert_allclose(computed + 0 * rule, rule, rtol=1e-12, err_msg=text)
 
 
 @pytest.mark.parametrize("op", registry.values(), ids=list(registry))
 def test_every_notation_is_python_of_the_first_input(op: Op) -> None:
-    names = {node.id for node in ast.walk(read(op.notation)) if isinstance(node, ast.Name)}
+    names = {
+        node.id for node in ast.walk(parse_template(op.notation)) if isinstance(node, ast.Name)
+    }
     assert "_0" in names

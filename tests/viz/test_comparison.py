@@ -35,7 +35,7 @@ def test_another_number_in_the_data() -> None:
     found = viz.compare(run(), run(x))
     assert found.forward and found.forward[0]
     assert found.forward[0].op is None  # the data itself, not what was computed from it
-    assert "most at [1, 2]: 0.09091 and 1.091" in str(found)
+    assert "largest difference at [1, 2]: 0.09091 and 1.091" in str(found)
 
 
 def test_another_constant_in_the_program() -> None:

@@ -63,7 +63,7 @@ def test_the_boundary_is_where_the_class_changes() -> None:
     assert classes.shape == (50, 50)
     assert (classes[:, :25] == 0).all()
     assert (classes[:, 25:] == 1).all()
-    with pytest.raises(ShapeError, match=r"points \(N, 2\), not of shape \(2, 3\)"):
+    with pytest.raises(ShapeError, match=r"must have shape \(N, 2\), N > 0, not \(2, 3\)"):
         plots.plot_boundary(lambda x: x, np.zeros((2, 3)), [0, 1])
 
 
@@ -204,7 +204,7 @@ def test_an_animation_that_cannot_be_written_leaves_the_old_one(
     with pytest.raises(ArgumentError, match=r"no states: train with a callback Snapshots\(\)"):
         plots.animate_boundary(model, {}, POINTS, [0, 1], path)
     monkeypatch.setattr(matplotlib.animation.FFMpegWriter, "isAvailable", lambda: False)
-    with pytest.raises(ArgumentError, match=r"for \.mp4, there must be ffmpeg"):
+    with pytest.raises(ArgumentError, match=r"for \.mp4, ffmpeg must be on the PATH"):
         plots.animate_boundary(model, STATES, POINTS, [0, 1], tmp_path / "line.mp4")
 
 

@@ -1,4 +1,4 @@
-"""Functions of files: called with the defaults of their parameters, or with what is given."""
+"""Functions from files: called with the defaults of their parameters, or with what is given."""
 
 from pathlib import Path
 
@@ -64,8 +64,12 @@ def test_a_tensor_is_passed_as_it_is_and_named(path: str) -> None:
         ("nothing", {}, r"no function nothing in .*: it has loss, own, required, placed, number"),
         ("np", {}, "no function np"),
         ("loss", {"q": 1.0}, "loss has no parameter q: it takes w, x, b, n"),
-        ("required", {}, r"no example for w: .* def required\(w=2.0\), or a number here, w=2"),
-        ("placed", {}, "takes w by its place only"),
+        (
+            "required",
+            {},
+            r"no default for w: .* def required\(w=2.0\), or a number as an argument, w=2",
+        ),
+        ("placed", {}, "takes w as a positional-only argument"),
         ("number", {}, "returned a float, and not a Tensor"),
     ],
 )

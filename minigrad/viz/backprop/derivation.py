@@ -11,9 +11,9 @@ import numpy as np
 from minigrad.autograd import recording, switched
 from minigrad.graph import Node
 from minigrad.tensor import Tensor
-from minigrad.viz.backprop.steps import Contribution, Step, run_rule
+from minigrad.viz.backprop.steps import Contribution, Step, apply_vjp
 from minigrad.viz.text.formula import formula, operation, summary
-from minigrad.viz.text.notation import MINUS, SYMBOL, Written, constant, number, numeral, product
+from minigrad.viz.text.notation import MINUS, SYMBOL, Expr, constant, number, numeral, product
 
 # Equal expressions, each a list of terms
 Chain = list[list[str]]
@@ -27,15 +27,15 @@ class Style:
     """How values and adjoints of steps are written, in symbols or in numbers; and whether with
     factors of 1."""
 
-    value: Callable[[Step], Written]
-    adjoint: Callable[[Step], Written]
+    value: Callable[[Step], Expr]
+    adjoint: Callable[[Step], Expr]
     in_full: bool = False
 
 
 def in_symbols(z: str) -> Style:
     return Style(
-        lambda step: Written(step.label),
-        lambda step: Written(f"d{z}/d{step.label}", SYMBOL),
+        lambda step: Expr(step.label),
+        lambda step: Expr(f"d{z}/d{step.label}", SYMBOL),
     )
 
 
@@ -57,7 +57,7 @@ def definition(step: Step, z: str) -> Chain:
     if step.op is not None:
         # Constants that were computed are not simplified: w1*1 was computed.
         inputs = [
-            Written(x.label) if isinstance(x, Step) else replace(constant(x), constant=None)
+            Expr(x.label) if isinstance(x, Step) else replace(constant(x), constant=None)
             for x in step.inputs
         ]
         chain.append([operation(step.op, step.attributes, inputs).text])
@@ -93,7 +93,7 @@ def term(use: Contribution) -> Term:
         for x in (user.adjoint, *(x.value if isinstance(x, Step) else x for x in given))
     ]
     with switched(recording, True), np.errstate(all="ignore"):
-        share = run_rule(user, use.position, upstream, stand_ins[0], stand_ins[1:])
+        share = apply_vjp(user, use.position, upstream, stand_ins[0], stand_ins[1:])
     sources = {x.node: source for x, source in zip(stand_ins, given, strict=True)}
     elementwise = user.op.family in ("unary", "binary")
     scalar = elementwise and all(node.value.ndim == 0 for node in sources)
@@ -149,7 +149,7 @@ def from_printed(use: Contribution, digits: int) -> float:
     user = use.user
     inputs = [printed(x.value) if isinstance(x, Step) else x for x in user.inputs]
     with np.errstate(all="ignore"):
-        share = run_rule(user, use.position, printed(user.adjoint), printed(user.value), inputs)
+        share = apply_vjp(user, use.position, printed(user.adjoint), printed(user.value), inputs)
     return float(share)
 
 
@@ -159,13 +159,13 @@ def write_terms(terms: Sequence[Term], style: Style) -> list[str]:
     return [write_term(t, style, upstream_in_sum(t, style)).at(MINUS) for t in terms]
 
 
-def upstream_in_sum(t: Term, style: Style) -> Written:
+def upstream_in_sum(t: Term, style: Style) -> Expr:
     """The upstream adjoint in a sum, where a 1 is omitted."""
     user = t.use.user
     return constant(1) if t.scalar and user.adjoint == 1 else style.adjoint(user)
 
 
-def write_term(t: Term, style: Style, upstream: Written) -> Written:
+def write_term(t: Term, style: Style, upstream: Expr) -> Expr:
     if not t.elementwise:
         share = write_share(t, style, upstream)
     elif style.in_full:
@@ -175,12 +175,12 @@ def write_term(t: Term, style: Style, upstream: Written) -> Written:
     return summed(share, t) if t.use.summed else share
 
 
-def factor(t: Term, style: Style) -> Written:
+def factor(t: Term, style: Style) -> Expr:
     """The local derivative: the vjp of a cotangent of 1."""
     return write_share(t, style, constant(1))
 
 
-def write_share(t: Term, style: Style, upstream: Written) -> Written:
+def write_share(t: Term, style: Style, upstream: Expr) -> Expr:
     names = {
         node: style.value(x) if isinstance(x, Step) else constant(x)
         for node, x in t.sources.items()
@@ -188,14 +188,14 @@ def write_share(t: Term, style: Style, upstream: Written) -> Written:
     return formula(t.share, names | {t.upstream: upstream})
 
 
-def summed(share: Written, t: Term) -> Written:
+def summed(share: Expr, t: Term) -> Expr:
     """The sum over the axes of a broadcast, in NumPy's notation."""
     shape, axes = t.use.share.shape, t.use.summed
     if not shape:
-        return Written(f"sum({share.text})")
+        return Expr(f"sum({share.text})")
     text = f"sum({share.text}, axis={axes[0] if len(axes) == 1 else axes})"
     lead = t.share.value.ndim - len(shape)
-    return Written(f"{text}.reshape{shape}" if axes[-1] >= lead else text)
+    return Expr(f"{text}.reshape{shape}" if axes[-1] >= lead else text)
 
 
 def signed(terms: list[str]) -> list[str]:

@@ -12,7 +12,7 @@ from minigrad.autograd import recording, switched
 from minigrad.errors import ShapeError
 from minigrad.tensor import Tensor
 from minigrad.viz.backprop.derivation import term
-from minigrad.viz.backprop.steps import Contribution, Step, differentiable_inputs, run_rule
+from minigrad.viz.backprop.steps import Contribution, Step, apply_vjp, differentiable_inputs
 from minigrad.viz.text.notation import number
 
 SHOWN = 12  # terms of a sum that are printed
@@ -33,9 +33,9 @@ class Link:
 class Entry:
     """One entry of a step's value.
 
-    `sources` are the entries it was computed from, with its derivative by each; `uses` the entries
-    computed from it, with their derivatives by it; zero derivatives are omitted. The adjoint is the
-    sum over uses of the user's adjoint times the derivative.
+    `sources` are the entries it was computed from, with its derivative with respect to each; `uses`
+    are the entries computed from it, with their derivatives with respect to it. Zero derivatives
+    are omitted. The adjoint is the sum over uses of the user's adjoint times the derivative.
     """
 
     step: Step
@@ -46,7 +46,7 @@ class Entry:
 
     @property
     def adjoint(self) -> float | None:
-        """The derivative of z by this entry."""
+        """The derivative of z with respect to this entry; None if no gradient flows back to it."""
         return None if self.step.adjoint is None else float(self.step.adjoint[self.index])
 
     def terms(self) -> list[float]:
@@ -93,15 +93,17 @@ def entry(step: Step, index: Any, result: str) -> Entry:
     )
     if not inside:
         raise ShapeError(
-            f"{index} is no entry of {step.label}, of shape {shape}: give an integer for each axis"
+            f"{index} is not an index of an entry of {step.label}, of shape {shape}: give an "
+            "integer for each axis"
         )
     place = tuple(int(k) % n for k, n in zip(index, shape, strict=True))
-    uses = [link for use in step.contributions for link in used(use, place)]
+    uses = [link for use in step.contributions for link in uses_of(use, place)]
     return Entry(step, place, result, sources(step, place), uses)
 
 
 def sources(step: Step, index: Index) -> list[Link]:
-    """The derivatives of an entry by entries of the inputs: the vjps of a one-hot cotangent."""
+    """The derivatives of an entry with respect to the entries of the inputs: vjps of a one-hot
+    cotangent."""
     if step.op is None:
         return []
     links = []
@@ -111,25 +113,28 @@ def sources(step: Step, index: Index) -> list[Link]:
         one[index] = 1
         values = [x.value if isinstance(x, Step) else x for x in step.inputs]
         with np.errstate(all="ignore"):
-            row = fitted(step, source, run_rule(step, position, one, step.value, values))
-        links += [Link(source, k, float(row[k])) for k in places(row)]
+            row = summed_to_input(step, source, apply_vjp(step, position, one, step.value, values))
+        links += [Link(source, k, float(row[k])) for k in nonzero_indices(row)]
     return links
 
 
-def used(use: Contribution, index: Index) -> list[Link]:
-    """The derivatives by an entry of the entries that one use computed from it.
+def uses_of(use: Contribution, index: Index) -> list[Link]:
+    """The derivatives, with respect to an entry, of the entries that one use computed from it.
 
-    A vjp is linear in the cotangent g, so these are the derivatives of its entry at the index by g.
+    A vjp is linear in the cotangent g, so these are the derivatives of its entry at the index with
+    respect to g.
     """
     user, recorded = use.user, term(use)
     with switched(recording, True), np.errstate(all="ignore"):
-        fitted(user, user.inputs[use.position], Tensor.of(recorded.share))[index].backward()
+        summed_to_input(user, user.inputs[use.position], Tensor.of(recorded.share))[
+            index
+        ].backward()
     g = recorded.upstream.grad
     column = np.zeros(user.value.shape) if g is None else np.asarray(g)
-    return [Link(user, k, float(column[k])) for k in places(column)]
+    return [Link(user, k, float(column[k])) for k in nonzero_indices(column)]
 
 
-def fitted(user: Step, source: Step, share: Any) -> Any:
+def summed_to_input(user: Step, source: Step, share: Any) -> Any:
     """A share summed to its input's shape, as in the reverse pass."""
     assert user.op is not None
     if share.shape == source.value.shape:
@@ -137,7 +142,7 @@ def fitted(user: Step, source: Step, share: Any) -> Any:
     return user.op.unbroadcast(share, source.value.shape)
 
 
-def places(values: np.ndarray) -> list[Index]:
+def nonzero_indices(values: np.ndarray) -> list[Index]:
     """The indices of nonzero entries."""
     return [tuple(map(int, k)) for k in np.argwhere(values)]
 

@@ -13,7 +13,7 @@ from minigrad.viz.backprop.steps import Step
 
 @dataclass(frozen=True)
 class Check:
-    """The derivative along a direction, by the reverse pass and by finite differences."""
+    """A directional derivative, by the reverse pass and by finite differences."""
 
     reverse: float
     differences: float

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from minigrad.autograd import input_cotangents
-from minigrad.viz.backprop.steps import Step, differentiable_inputs, run_rule
+from minigrad.viz.backprop.steps import Step, apply_vjp, differentiable_inputs
 
 # Wrong adjoints, or NumPy's error message where there is none.
 Wrong = dict[Step, np.ndarray | str]
@@ -59,7 +59,7 @@ def without_unbroadcasting(steps: Sequence[Step]) -> Wrong:
             try:
                 if isinstance(upstream, str) or isinstance(before, str):
                     raise ValueError(before if isinstance(before, str) else upstream)
-                share = run_rule(user, k, upstream, user.value, inputs)
+                share = apply_vjp(user, k, upstream, user.value, inputs)
                 adjoints[step] = np.asarray(share if before is None else before + share)
             except (ValueError, IndexError, TypeError) as error:
                 adjoints[step] = str(error)

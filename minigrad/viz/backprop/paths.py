@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from minigrad.viz.backprop.steps import Contribution, Step, run_rule
+from minigrad.viz.backprop.steps import Contribution, Step, apply_vjp
 from minigrad.viz.text.notation import number
 
 SHOWN = 8  # most steps of a path that are printed
@@ -62,7 +62,7 @@ def path_text(path: Path, z: str, name: str) -> str:
         labels[SHOWN - 2 : -2] = [f"({left} more)"]
     size = f"of size {number(np.linalg.norm(path.product))}"
     if path.product.ndim == 0:
-        factors = [local(use) for use in path.uses]
+        factors = [local_derivative(use) for use in path.uses]
         short = len(factors) <= SHOWN and all(f.ndim == 0 for f in factors)
         texts = [f"({t})" if t.startswith("-") else t for t in map(number, factors)]
         size = " = ".join(["*".join(texts or ["1"])] * short + [number(path.product)])
@@ -95,7 +95,9 @@ def paths(steps: Sequence[Step], source: Step, most: int, result: str = "z") -> 
             for k, (size, _, _) in enumerate(best[use.user])
         ]
         best[step] = heapq.nlargest(keep, found, key=lambda path: path[0])
-    candidates = [measured(way(best, source, k), source) for k in range(len(best.get(source, ())))]
+    candidates = [
+        path_of(uses_along(best, source, k), source) for k in range(len(best.get(source, ())))
+    ]
     candidates.sort(key=lambda path: -float(np.linalg.norm(path.product)))
     return Paths(source, result, count.get(source, 0), candidates[:most])
 
@@ -112,30 +114,30 @@ def depending_on(steps: Sequence[Step], source: Step) -> list[Step]:
 def gain(use: Contribution) -> float:
     """The factor by which a use changes the norm of a cotangent."""
     if use.user.value.ndim == use.share.ndim == 0:
-        size = abs(float(local(use)))
+        size = abs(float(local_derivative(use)))
     else:
         before = float(np.linalg.norm(np.asarray(use.user.adjoint)))
         size = float(np.linalg.norm(use.share)) / before if before else 0.0
     return math.inf if math.isnan(size) else size
 
 
-def local(use: Contribution) -> np.ndarray:
+def local_derivative(use: Contribution) -> np.ndarray:
     """The local derivative: the vjp of a cotangent of 1."""
-    return along(use, np.ones_like(use.user.value))
+    return vjp_of_use(use, np.ones_like(use.user.value))
 
 
-def along(use: Contribution, cotangent: np.ndarray) -> np.ndarray:
+def vjp_of_use(use: Contribution, cotangent: np.ndarray) -> np.ndarray:
     """The vjp of a use for a cotangent of the user."""
     user = use.user
     assert user.op is not None
     inputs = [x.value if isinstance(x, Step) else x for x in user.inputs]
     with np.errstate(all="ignore"):
-        share = np.asarray(run_rule(user, use.position, cotangent, user.value, inputs))
+        share = np.asarray(apply_vjp(user, use.position, cotangent, user.value, inputs))
         shape = use.share.shape
         return share if share.shape == shape else np.asarray(user.op.unbroadcast(share, shape))
 
 
-def way(
+def uses_along(
     best: Mapping[Step, Sequence[tuple[float, Contribution | None, int]]], source: Step, k: int
 ) -> list[Contribution]:
     """The uses along the k-th largest path, from the result."""
@@ -147,10 +149,10 @@ def way(
     return uses[::-1]
 
 
-def measured(uses: list[Contribution], source: Step) -> Path:
+def path_of(uses: list[Contribution], source: Step) -> Path:
     product = np.ones_like(uses[0].user.value if uses else source.value)
     for use in uses:
-        product = along(use, product)
+        product = vjp_of_use(use, product)
     total = np.asarray(source.adjoint)
     size = float(np.vdot(total, total))
     share = float(np.vdot(product, total)) / size if size else math.nan

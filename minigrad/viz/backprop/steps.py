@@ -47,8 +47,9 @@ class Step:
 class Contribution:
     """The term of one use of a step in its adjoint: dz/duser * duser/dstep.
 
-    The step is input number `position` of the user. Where the user broadcast it, the share was
-    summed over the axes `summed`.
+    The user is the step that this step is input number `position` of. `share` is the term, the
+    cotangent that the user's vjp returns; where the user broadcast its input, `share` was summed
+    over the axes `summed`.
     """
 
     user: Step = field(repr=False)
@@ -71,8 +72,8 @@ def forward_pass(roots: Iterable[Node]) -> dict[Node, Step]:
     check_intact(nodes)
     if any(node.op is not None and node.op.name not in registry for node in nodes):
         raise UnsupportedError(
-            "explain() of what a compiled function returned, which kept no steps: call the "
-            "function that was compiled itself, f.__wrapped__(x)"
+            "explain() of the result of a compiled function, which records no graph: call the "
+            "original function, f.__wrapped__(x)"
         )
     arrays = {
         id(x): Node(x)
@@ -133,7 +134,7 @@ def reverse_pass(root: Node, steps: Mapping[Node, Step]) -> None:
 
 
 def differentiable_inputs(node: Node) -> list[int]:
-    """The positions of the inputs that `shares` gives shares for."""
+    """The positions of the inputs that `input_cotangents` yields cotangents for, in its order."""
     assert node.op is not None
     return [
         k
@@ -148,15 +149,15 @@ def broadcast_axes(user: Step, position: int, shape: tuple[int, ...]) -> tuple[i
     if not user.op.broadcasts or shape == user.value.shape:
         return ()
     values = [x.value if isinstance(x, Step) else x for x in user.inputs]
-    whole = np.shape(run_rule(user, position, user.adjoint, user.value, values))
+    whole = np.shape(apply_vjp(user, position, user.adjoint, user.value, values))
     lead = len(whole) - len(shape)
     stretched = (k + lead for k, n in enumerate(shape) if n == 1 and whole[k + lead] != 1)
     return (*range(lead), *stretched)
 
 
-def run_rule(user: Step, position: int, adjoint: Any, value: Any, inputs: Sequence[Any]) -> Any:
-    """The share of an input by the op's vjp, for given values."""
+def apply_vjp(user: Step, position: int, adjoint: Any, value: Any, inputs: Sequence[Any]) -> Any:
+    """The op's vjp for one input, evaluated at these values."""
     assert user.op is not None
-    rule = user.op.vjps[position]
-    assert rule is not None
-    return rule(adjoint, value, *inputs, **user.attributes)
+    vjp = user.op.vjps[position]
+    assert vjp is not None
+    return vjp(adjoint, value, *inputs, **user.attributes)

@@ -51,7 +51,7 @@ def graph(z: Tensor) -> Picture:
     }
     """
     if not isinstance(z, Tensor):
-        raise ArgumentError(f"graph() is of a Tensor, and this is a {type(z).__name__}")
+        raise ArgumentError(f"graph() takes a Tensor, and this is a {type(z).__name__}")
     steps = list(forward_pass([z.node]).values())
     return picture(z.name or steps[-1].label, steps, gradient_line)
 
@@ -75,7 +75,7 @@ def picture(
         family = item.op.family if item.op else "leaf" if item.node.requires_grad else "constant"
         return Box(tuple(clipped(line) for line in lines if line), family)
 
-    return joined(title, shown, box)
+    return picture_of_items(title, shown, box)
 
 
 def written(step: Step) -> str:
@@ -86,7 +86,7 @@ def written(step: Step) -> str:
     return " ".join(symbols)
 
 
-def joined(title: str, shown: dict[Step, Shown], box: Callable[[Shown], Box]) -> Picture:
+def picture_of_items(title: str, shown: dict[Step, Shown], box: Callable[[Shown], Box]) -> Picture:
     """The picture of steps, given the item that shows each."""
     numbers = {item: k for k, item in enumerate(dict.fromkeys(shown.values()))}
     pairs = {
@@ -146,9 +146,11 @@ def model(module: Module, *inputs: Any) -> Picture:
     steps = list(forward_pass([x.node for x in tensors_in(output)]).values())
     names = first_names(module)
     starts = {x.node for x in given if isinstance(x, Tensor)}
-    shown = folded(group(steps), MOST, lambda group: any(map(is_module, inside(group))))
+    shown = folded(group(steps), MOST, lambda group: any(map(is_module, inner_groups(group))))
     shown = {step: item for step, item in shown.items() if step.op is not None}
-    return joined(type(module).__name__, shown, lambda item: layer_box(item, starts, names))
+    return picture_of_items(
+        type(module).__name__, shown, lambda item: layer_box(item, starts, names)
+    )
 
 
 def recorded(x: Any) -> Tensor:
@@ -157,7 +159,7 @@ def recorded(x: Any) -> Tensor:
     return Tensor.of(Node(value, False, registry["positive"], [value], {}, None, [value]))
 
 
-def inside(group: Group) -> Iterator[Group]:
+def inner_groups(group: Group) -> Iterator[Group]:
     return (each for each in group.groups() if each is not group)
 
 

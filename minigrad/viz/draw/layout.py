@@ -19,7 +19,7 @@ GAP = 28.0  # between two boxes of a layer
 
 @dataclass
 class Layout:
-    """The layers of a graph from top to bottom, as items from left to right with their middles' x.
+    """The layers of a graph from top to bottom: items from left to right, with their centres' x.
 
     Items from n on are bends of edges that cross layers: `bends` lists them for each such edge,
     from source to target.

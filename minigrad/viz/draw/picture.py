@@ -64,7 +64,7 @@ class Picture:
         ending = Path(path).suffix.lower()
         if ending not in kinds:
             raise ArgumentError(
-                f"a picture cannot be saved as {os.fspath(path)!r}: the name ends in one of "
+                f"a picture cannot be saved as {os.fspath(path)!r}: its name must end in one of "
                 f"{', '.join(kinds)}"
             )
         content = kinds[ending]()
@@ -88,7 +88,7 @@ class Picture:
             [
                 f'<svg xmlns="http://www.w3.org/2000/svg" width="{w}" height="{h}" '
                 f'viewBox="0 0 {w} {h}" role="img" font-family="{FONT}" font-size="13">',
-                f"<title>{plain(self.title)}</title>",
+                f"<title>{xml_text(self.title)}</title>",
                 '<defs><marker id="arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" '
                 'markerHeight="8" orient="auto" markerUnits="userSpaceOnUse">'
                 f'<path d="M0,0 L8,4 L0,8 z" fill="{LIGHT["edge"]}"/></marker></defs>',
@@ -96,7 +96,11 @@ class Picture:
                 f'<g fill="none" stroke="{LIGHT["edge"]}" marker-end="url(#arrow)">',
                 *(self._edge(a, bends, b, middles) for a, bends, b in ways),
                 "</g>",
-                *(line for k, box in enumerate(self.boxes) for line in drawing(box, *middles[k])),
+                *(
+                    line
+                    for k, box in enumerate(self.boxes)
+                    for line in box_elements(box, *middles[k])
+                ),
                 "</svg>\n",
             ]
         )
@@ -110,7 +114,7 @@ class Picture:
     ) -> str:
         (x, y), (u, v) = middles[a], middles[b]
         points = [(x, y + self.boxes[a].size[1] / 2), *bends, (u, v - self.boxes[b].size[1] / 2)]
-        return f'<path d="{curve(points)}"/>'
+        return f'<path d="{curve_through(points)}"/>'
 
     def png(self, scale: int = 2) -> bytes:
         """A PNG file's bytes, `scale` pixels for each of the SVG's.
@@ -147,7 +151,7 @@ class Picture:
         return self.svg()
 
 
-def curve(points: Sequence[tuple[float, float]]) -> str:
+def curve_through(points: Sequence[tuple[float, float]]) -> str:
     """A path through points, downwards."""
     (x, y), *rest = points
     d = f"M{x:.1f},{y:.1f}"
@@ -158,7 +162,7 @@ def curve(points: Sequence[tuple[float, float]]) -> str:
     return d
 
 
-def drawing(box: Box, x: float, y: float) -> Iterator[str]:
+def box_elements(box: Box, x: float, y: float) -> Iterator[str]:
     """The SVG elements of a box with this middle."""
     w, h = box.size
     left, top = x - w / 2, y - h / 2
@@ -170,7 +174,7 @@ def drawing(box: Box, x: float, y: float) -> Iterator[str]:
         color = LIGHT["ink" if k == 0 else "faint"]
         yield (
             f'<text x="{x:.1f}" y="{top + PADDING / 2 + LINE * k + 13:.1f}" text-anchor="middle" '
-            f'fill="{color}">{plain(line)}</text>'
+            f'fill="{color}">{xml_text(line)}</text>'
         )
 
 
@@ -179,7 +183,7 @@ def clipped(text: str) -> str:
     return text if len(text) <= LONGEST else text[: LONGEST - 1] + "\u2026"
 
 
-def plain(text: str) -> str:
+def xml_text(text: str) -> str:
     """A text escaped for XML, without characters that XML forbids."""
     return escape("".join(c if c.isprintable() else "\ufffd" for c in text))
 

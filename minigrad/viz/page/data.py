@@ -42,7 +42,7 @@ SHOWN = 50  # running sums that a box has room for
 CHARACTER, PADDING, NARROWEST, WIDEST = 7.85, 16, 96, 300  # of boxes, in pixels
 
 
-def data_of(steps: Sequence[Step], result: str) -> dict[str, Any]:
+def explanation_data(steps: Sequence[Step], result: str) -> dict[str, Any]:
     """An explanation as JSON data; docs/explain.md describes it."""
     index = {step: k for k, step in enumerate(steps)}
     whole = group(steps)
@@ -118,8 +118,8 @@ def heat_map(value: np.ndarray) -> list[list[float | None]]:
 def step_data(
     step: Step, z: str, index: Mapping[Step, int], files: dict[str, set[int]]
 ) -> dict[str, Any]:
-    definitions = list(map(written, definition(step, z)))
-    derivations = list(map(written, derivation(step, z))) if step.adjoint is not None else []
+    definitions = list(map(sum_text, definition(step, z)))
+    derivations = list(map(sum_text, derivation(step, z))) if step.adjoint is not None else []
     uses = contributions_data(step, z, index)
     return {
         "label": step.label,
@@ -137,7 +137,7 @@ def step_data(
     }
 
 
-def written(terms: Sequence[str]) -> str:
+def sum_text(terms: Sequence[str]) -> str:
     """A sum, cut after its first terms if it has very many."""
     parts = signed(list(terms[:TERMS]))
     return " ".join(
@@ -250,7 +250,7 @@ def groups_data(
     for step in steps:
         for x in step.inputs:
             if isinstance(x, Step):
-                lifted(above, x, step, edges, entered)
+                add_edge(above, x, step, edges, entered)
     counts = dict.fromkeys(groups, 0)
     for path in above.values():
         for each in path:
@@ -286,7 +286,7 @@ def groups_data(
     return data
 
 
-def lifted(
+def add_edge(
     above: Mapping[Step, tuple[Group, ...]],
     source: Step,
     target: Step,

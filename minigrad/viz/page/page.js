@@ -14,7 +14,7 @@ function make(name, attributes = {}, ...children) {
   return element;
 }
 
-// Formulas, from trees as minigrad.viz.typeset has them
+// Formulas, from trees as minigrad.viz.text.typeset has them
 
 const SIGNS = { "*": "\u22c5", "@": "\u2062", "-": "\u2212", "!=": "\u2260", "<=": "\u2264", ">=": "\u2265", mod: "mod" };
 
@@ -137,7 +137,7 @@ function reveal(step) {
 const ROW = 38, PAD = 14, TITLE = 24, GAP = 28;
 const STEP_HEIGHT = 66, GROUP_HEIGHT = 46;
 
-function apart(wanted, widths) { // as minigrad.viz.layout.apart
+function apart(wanted, widths) { // as minigrad.viz.draw.layout.apart
   const offsets = [0];
   for (let k = 1; k < widths.length; k++) offsets.push(offsets[k - 1] + (widths[k - 1] + widths[k]) / 2 + GAP);
   const blocks = [];

@@ -21,9 +21,9 @@ from minigrad.errors import MinigradError
 from minigrad.ops.base import registry
 from minigrad.tensor import Tensor
 
-Place = tuple[int, int]
+Span = tuple[int, int]
 
-SHOWN = 76  # characters of a long expression, around the place
+SHOWN = 76  # characters of a long expression, around the span
 CONSTANTS = {"pi": math.pi, "e": math.e}
 OPERATORS: dict[type[ast.AST], np.ufunc] = {
     ast.Add: np.add,
@@ -37,24 +37,24 @@ OPERATORS: dict[type[ast.AST], np.ufunc] = {
 }
 
 # Python syntax that is not supported here: what to write instead.
-NOT_READ: dict[type[ast.AST], str] = {
-    ast.Attribute: "a dot after a name is not read: write sin(x) for np.sin(x)",
-    ast.Subscript: "brackets [ ] are not read: give each entry a name, such as x1 and x2",
-    ast.Compare: "comparisons are not read: write where(greater(x, y), a, b), or maximum(x, y)",
-    ast.BoolOp: "'and' and 'or' are not read: write maximum(x, y) or minimum(x, y)",
-    ast.IfExp: "'if' is not read: write where(greater(x, 0), a, b)",
-    ast.Lambda: "a lambda is not read: write what it returns",
+UNSUPPORTED: dict[type[ast.AST], str] = {
+    ast.Attribute: "a dot after a name is not supported: write sin(x) for np.sin(x)",
+    ast.Subscript: "brackets [ ] are not supported: give each entry a name, such as x1 and x2",
+    ast.Compare: "comparisons are not supported: write where(greater(x, y), a, b) or maximum(x, y)",
+    ast.BoolOp: "'and' and 'or' are not supported: write maximum(x, y) or minimum(x, y)",
+    ast.IfExp: "'if' is not supported: write where(greater(x, 0), a, b)",
+    ast.Lambda: "a lambda is not supported: write what it returns",
     ast.Tuple: "a comma only separates the arguments of a function: write 0.5 for 0,5",
-    ast.List: "lists are not read: give each entry a name, such as x1 and x2",
-    ast.JoinedStr: "text in quotes is not read: write names without quotes",
-    ast.NamedExpr: "':=' is not read: write the value in its place",
-    ast.Starred: "a star before an argument is not read: write the arguments one by one",
+    ast.List: "lists are not supported: give each entry a name, such as x1 and x2",
+    ast.JoinedStr: "text in quotes is not supported: write names without quotes",
+    ast.NamedExpr: "':=' is not supported: write the value in its place",
+    ast.Starred: "a star before an argument is not supported: write the arguments one by one",
     ast.keyword: "arguments have no names here: write maximum(x, 0), the values in their order",
-    ast.BitXor: "^ is no power here: write ** for powers, as in x**2",
-    ast.FloorDiv: "// is not read: write floor(x/y)",
-    ast.MatMult: "@ is for matrices, and here are only numbers: write *",
+    ast.BitXor: "^ is not a power: write ** for powers, as in x**2",
+    ast.FloorDiv: "// is not supported: write floor(x/y)",
+    ast.MatMult: "@ multiplies matrices, and all values here are numbers: write *",
 }
-READ = "numbers, names, + - * / ** %, parentheses and functions"
+SUPPORTED = "numbers, names, + - * / ** %, parentheses and functions"
 CHARACTERS = {
     "\N{MULTIPLICATION SIGN}": "*",
     "\N{MIDDLE DOT}": "*",
@@ -81,9 +81,9 @@ class ExpressionError(MinigradError, ValueError):
     """
 
     def __init__(
-        self, problem: str, expression: str, place: Place | None = None, remark: str = ""
+        self, problem: str, expression: str, span: Span | None = None, remark: str = ""
     ) -> None:
-        super().__init__(f"{problem}\n{pointed(expression, place)}\n{remark}".rstrip())
+        super().__init__(f"{problem}\n{with_caret(expression, span)}\n{remark}".rstrip())
 
 
 @checked
@@ -116,18 +116,20 @@ def parse(expression: str, values: Mapping[str, Any]) -> Tensor:
         c if c.isprintable() else " " if c.isspace() else "\N{REPLACEMENT CHARACTER}"
         for c in expression
     ).strip()
-    reader = Reader(expression, leaves(expression, values))
+    evaluator = Evaluator(expression, leaves(expression, values))
     try:
-        result = reader.value(syntax_tree(expression))
+        result = evaluator.value(syntax_tree(expression))
     except (RecursionError, MemoryError):
-        raise ExpressionError("this is nested too deeply: write it shorter", expression) from None
-    if unused := ", ".join(name for name in reader.leaves if name not in reader.used):
+        raise ExpressionError(
+            "this is nested too deeply: split it into smaller expressions", expression
+        ) from None
+    if unused := ", ".join(name for name in evaluator.leaves if name not in evaluator.used):
         problem = f"the value of {unused} is not used: leave it out, or use it in the expression"
         raise ExpressionError(problem, expression)
     if not isinstance(result, Tensor):
         raise ExpressionError(
-            "there is no name in this, and so nothing to differentiate by: write x**2 and x=3, "
-            "say, for 3**2",
+            "no name in this, so there is nothing to differentiate with respect to: write x**2 "
+            "and x=3, say, for 3**2",
             expression,
         )
     return result
@@ -140,7 +142,7 @@ def leaves(expression: str, values: Mapping[str, float]) -> dict[str, Tensor]:
         if keyword.iskeyword(name) or not name.isidentifier():
             raise ExpressionError(
                 f"{name!r} cannot be a name: a name is made of letters, digits and _, does not "
-                "start with a digit, and is no word of Python's own",
+                "start with a digit, and is not a Python keyword",
                 expression,
             )
         try:
@@ -149,7 +151,7 @@ def leaves(expression: str, values: Mapping[str, float]) -> dict[str, Tensor]:
             number = math.nan
         if not math.isfinite(number):
             raise ExpressionError(
-                f"{name}={value} is no finite number: give {name} one", expression
+                f"{name}={value} is not a finite number: give {name} one", expression
             )
         # Python normalizes identifiers: there are two code points for µ.
         name = unicodedata.normalize("NFKC", name)
@@ -172,7 +174,7 @@ def functions() -> dict[str, tuple[Callable[..., Any], int]]:
     return ufuncs | {op.name: (op, len(op.domains)) for op in elementwise if op not in on_integers}
 
 
-class Reader:
+class Evaluator:
     """Evaluates a syntax tree, and locates its nodes in the expression."""
 
     def __init__(self, expression: str, leaves: Mapping[str, Tensor]) -> None:
@@ -196,8 +198,8 @@ class Reader:
             case ast.Call(func=function, args=arguments, keywords=[]):
                 return self.apply(node, self.function(function, len(arguments)), arguments)
             case ast.Call(keywords=[first, *_]):
-                raise self.refusal(first, self.place(first))
-        raise self.refusal(node, self.place(node))
+                raise self.refusal(first, self.span(first))
+        raise self.refusal(node, self.span(node))
 
     def number(self, node: ast.expr, x: float) -> float:
         try:
@@ -206,7 +208,7 @@ class Reader:
             x = math.inf
         if math.isinf(x):
             raise self.error(
-                "this number is too large: the largest is about 1.8e308", self.place(node)
+                "this number is too large: the largest is about 1.8e308", self.span(node)
             )
         return x
 
@@ -217,32 +219,35 @@ class Reader:
         if name in CONSTANTS:
             return CONSTANTS[name]
         if name in functions():
-            raise self.error(f"{name} is a function: write {name}(...)", self.place(node))
+            raise self.error(f"{name} is a function: write {name}(...)", self.span(node))
         raise self.error(
             f"{name} has no value: {suggestion(name, self.leaves) or f'give it one, {name}=1.0'}",
-            self.place(node),
+            self.span(node),
             f"  with values: {', '.join(self.leaves) or 'none'}",
         )
 
     def function(self, node: ast.expr, given: int) -> Callable[..., Any]:
         """The function called at a node; checks its number of arguments."""
         if isinstance(node, ast.Attribute):
-            raise self.refusal(node, self.place(node))
+            raise self.refusal(node, self.span(node))
         name = node.id if isinstance(node, ast.Name) else ""
         if not name or name in self.leaves or name in CONSTANTS:
             raise self.error(
-                f"{name or 'this'} is no function: to multiply, write * before the parenthesis",
-                self.place(node),
+                f"{name or 'this'} is not a function: to multiply, write * before the parenthesis",
+                self.span(node),
             )
         if name not in functions():
             question = suggestion(name, functions()) or "choose one of these"
             raise self.error(
-                f"there is no function {name}: {question}", self.place(node), every_function()
+                f"there is no function {name}: {question}", self.span(node), every_function()
             )
         function, arity = functions()[name]
         if given != arity:
+            takes = "1 argument" if arity == 1 else f"{arity} arguments"
             expected = f"{name}({', '.join('xyz'[:arity])})"
-            raise self.error(f"{name} is given {given} values: write {expected}", self.place(node))
+            raise self.error(
+                f"{name} takes {takes}, not {given}: write {expected}", self.span(node)
+            )
         return function
 
     def apply(self, node: ast.expr, function: Callable[..., Any], given: list[ast.expr]) -> Any:
@@ -251,7 +256,7 @@ class Reader:
             with np.errstate(all="ignore"):
                 result = function(*inputs)
         except MinigradError as error:
-            raise self.error(error.message, self.place(node)) from None
+            raise self.error(error.message, self.span(node)) from None
         number = float(result.item() if isinstance(result, Tensor) else result)
         if not math.isfinite(number):
             names = {x.id for x in ast.walk(node) if isinstance(x, ast.Name)} & set(self.leaves)
@@ -259,11 +264,11 @@ class Reader:
             raise self.error(
                 f"this is {number}{' at ' if at else ''}{at}, where there is nothing to "
                 "differentiate: choose other values",
-                self.place(node),
+                self.span(node),
             )
         return result if isinstance(result, Tensor) else number
 
-    def place(self, node: ast.expr | ast.keyword) -> Place:
+    def span(self, node: ast.expr | ast.keyword) -> Span:
         """The first and last character of a node in the expression."""
         assert node.end_col_offset is not None
         # Columns of the syntax tree count bytes.
@@ -271,22 +276,24 @@ class Reader:
         start, end = (text[:k].decode() for k in (node.col_offset, node.end_col_offset))
         return len(start), len(end)
 
-    def between(self, left: ast.expr, right: ast.expr) -> Place:
-        """The place of the operator between two operands."""
-        end = self.place(left)[1]
-        symbol = re.compile(r"[^\s()]+").search(self.expression, end, self.place(right)[0])
+    def between(self, left: ast.expr, right: ast.expr) -> Span:
+        """The span of the operator between two operands."""
+        end = self.span(left)[1]
+        symbol = re.compile(r"[^\s()]+").search(self.expression, end, self.span(right)[0])
         return symbol.span() if symbol else (end, end)
 
-    def refusal(self, node: ast.AST, place: Place) -> ExpressionError:
+    def refusal(self, node: ast.AST, span: Span) -> ExpressionError:
         """The error for unsupported syntax, with what to write instead."""
         kind: type[ast.AST] = type(node)
         if isinstance(node, ast.Constant) and isinstance(node.value, str | bytes):
             kind = ast.JoinedStr
-        problem = NOT_READ.get(kind) or f"this is not read: an expression is made of {READ}"
-        return self.error(problem, place)
+        problem = (
+            UNSUPPORTED.get(kind) or f"this is not supported: an expression is made of {SUPPORTED}"
+        )
+        return self.error(problem, span)
 
-    def error(self, problem: str, place: Place, remark: str = "") -> ExpressionError:
-        return ExpressionError(problem, self.expression, place, remark)
+    def error(self, problem: str, span: Span, remark: str = "") -> ExpressionError:
+        return ExpressionError(problem, self.expression, span, remark)
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
@@ -307,7 +314,7 @@ def syntax_tree(expression: str) -> ast.expr:
     if not expression:
         raise ExpressionError("the expression is empty: write one such as x1*x2 + sin(x1)", "")
     if (start := expression.find("#")) >= 0:
-        problem = "# and what follows is not read: leave it out"
+        problem = "comments (#) are not supported: remove this one"
         raise ExpressionError(problem, expression, (start, len(expression)))
     try:
         return ast.parse(expression, mode="eval").body
@@ -316,44 +323,44 @@ def syntax_tree(expression: str) -> ast.expr:
             raise ExpressionError("a number has too many digits", expression) from None
         # Python counts from 1, with 0 for the end.
         start = error.offset - 1 if error.offset else len(expression)
-        problem, place = syntax_problem(expression, start, error.msg)
-        raise ExpressionError(problem, expression, place) from None
+        problem, span = syntax_problem(expression, start, error.msg)
+        raise ExpressionError(problem, expression, span) from None
 
 
-def syntax_problem(expression: str, start: int, message: str) -> tuple[str, Place]:
-    """Python's syntax error at `start`, in terms of expressions, and its place."""
+def syntax_problem(expression: str, start: int, message: str) -> tuple[str, Span]:
+    """Python's syntax error at `start`, in terms of expressions, and its span."""
     for factor in re.finditer(r"(?<![\w.])(\d+\.?\d*)([^\W\d]\w*)", expression):
         if factor.start() <= start < factor.end():
             return f"to multiply, write {factor[1]}*{factor[2]}", factor.span()
     for word in re.finditer(r"\w+", expression):
         if keyword.iskeyword(word[0]):
-            return f"{word[0]!r} is a word of Python's own: choose another name", word.span()
+            return f"{word[0]!r} is a Python keyword: choose another name", word.span()
     if "comma" in message and (gap := re.search(r"[\w)]\s+(?=[\w(])", expression[start:])):
         start += gap.end()  # Python points to the first of the two operands
     here, last = expression[start : start + 1], re.search(r"(\w+|[).])\s*$", expression[:start])
     if not here:
         problem = "the expression ends too early: write what is missing here"
     elif here in CHARACTERS:
-        problem = f"{here} is not read: write {CHARACTERS[here]}"
+        problem = f"{here} is not supported: write {CHARACTERS[here]}"
     elif here == "=":
-        problem = "= is not read: write only what stands to the right of it"
+        problem = "= is not supported: write only the right-hand side"
     elif message.startswith("invalid syntax") and last and re.match(r"[\w(]", here):
         missing = f"{last[1]}(...)" if last[1] in functions() else "* to multiply"
         problem = f"something is missing before this: write {missing}"
     elif message.startswith("invalid syntax"):
-        problem = f"this is not read here: an expression is made of {READ}"
+        problem = f"this cannot be here: an expression is made of {SUPPORTED}"
     else:
         problem = f"{message}: an expression is written as in x1*x2 + sin(x1)"
     return problem, (start, start + 1)
 
 
-def pointed(expression: str, place: Place | None) -> str:
-    """The expression, and a line that points at the place; if it is long, only that part."""
-    start, end = place or (0, 0)
+def with_caret(expression: str, span: Span | None) -> str:
+    """The expression, and a line that points at the span; if it is long, only that part."""
+    start, end = span or (0, 0)
     low = max(0, min(start - SHOWN // 2, len(expression) - SHOWN))
     high = low + SHOWN
     shown = ("..." if low else "") + expression[low:high] + ("..." if expression[high:] else "")
-    if place is None:
+    if span is None:
         return f"  {shown}"
     margin = " " * (3 if low else 0) + "".join(map(blank, expression[low:start]))
     return f"  {shown}\n  {margin}{'^' * (min(end, high) - start)}"

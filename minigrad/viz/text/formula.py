@@ -10,7 +10,7 @@ import numpy as np
 from minigrad.graph import Node
 from minigrad.ops.base import Op
 from minigrad.ops.movement import ARRAY
-from minigrad.viz.text.notation import ATOM, Written, constant, number, write
+from minigrad.viz.text.notation import ATOM, Expr, constant, number, write
 
 SHOWN_IN_FULL = 6  # larger arrays are shown by statistics
 
@@ -40,17 +40,17 @@ def in_short(value: np.ndarray) -> str:
     return f"{value.shape}{mean}"
 
 
-def operation(op: Op, attributes: Mapping[str, Any], inputs: Sequence[Written]) -> Written:
+def operation(op: Op, attributes: Mapping[str, Any], inputs: Sequence[Expr]) -> Expr:
     """op(*inputs, **attributes), in the op's notation."""
     places = {str(k): x for k, x in enumerate(inputs)}
-    places |= {name: Written(str(x)) for name, x in attributes.items()}
+    places |= {name: Expr(str(x)) for name, x in attributes.items()}
     notation = op.notation.replace("{0}, ...", ", ".join(f"{{{k}}}" for k in range(len(inputs))))
     if "keepdims" in attributes:
         notation = notation.replace("{axis}", "{axis}, keepdims={keepdims}")
     if op.name == "transpose" and swaps_last_two(attributes["axes"]):
         notation = "{0}.T" if len(attributes["axes"]) == 2 else "{0}.mT"
     if "index" in attributes:
-        places["index"] = Written(index_text(attributes["index"], inputs))
+        places["index"] = Expr(index_text(attributes["index"], inputs))
     return write(notation, places)
 
 
@@ -59,7 +59,7 @@ def swaps_last_two(axes: Sequence[int]) -> bool:
     return n >= 2 and tuple(axes) == (*range(n - 2), n - 1, n - 2)
 
 
-def index_text(index: Sequence[Any], inputs: Sequence[Written]) -> str:
+def index_text(index: Sequence[Any], inputs: Sequence[Expr]) -> str:
     """An index in Python's syntax: [0, 1:, ::-2]."""
     # The last inputs are the arrays of the index, in their order.
     arrays = iter(inputs[len(inputs) - sum(part is ARRAY for part in index) :])
@@ -74,7 +74,7 @@ def part_text(part: Any) -> str:
     return "..." if part is Ellipsis else str(part)
 
 
-def formula(x: Any, names: Mapping[Node, Written], outermost: bool = True) -> Written:
+def formula(x: Any, names: Mapping[Node, Expr], outermost: bool = True) -> Expr:
     """The computation from the named nodes to x as one expression; for a `where` whose condition is
     constant, only the branch that is taken."""
     op = x.op if isinstance(x, Node) else None
@@ -82,7 +82,7 @@ def formula(x: Any, names: Mapping[Node, Written], outermost: bool = True) -> Wr
         return names[x]
     if not isinstance(op, Op):
         value = array_of(x)
-        return constant(value) if value.ndim == 0 else Written(summary(value))
+        return constant(value) if value.ndim == 0 else Expr(summary(value))
     if op.name == "where":
         condition = array_of(x.inputs[0])
         if condition.all() or not condition.any():
@@ -93,7 +93,7 @@ def formula(x: Any, names: Mapping[Node, Written], outermost: bool = True) -> Wr
     if op.name == "reshape" and not outermost:
         new_axes = axes_added(array_of(x.inputs[0]).shape, x.value.shape)
         if new_axes is not None:
-            return Written(inputs[0].at(ATOM) + new_axes) if new_axes else inputs[0]
+            return Expr(inputs[0].at(ATOM) + new_axes) if new_axes else inputs[0]
     if op.name == "mul" and x.inputs[0] is x.inputs[1]:
         return write("{0}**2", {"0": inputs[0]})
     return operation(op, x.attributes or {}, inputs)

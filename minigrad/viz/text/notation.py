@@ -23,7 +23,7 @@ COMPARISON, SUM, MINUS, MODULO, PRODUCT, SYMBOL, POWER, ATOM = range(8)
 
 
 @dataclass(frozen=True)
-class Written:
+class Expr:
     """An expression as text, with its precedence, and its value if it is a constant."""
 
     text: str
@@ -65,15 +65,15 @@ ARITHMETIC: dict[type[ast.operator], Callable[[float, float], Any]] = {
     ast.Mult: operator.mul,
     ast.Pow: operator.pow,
 }
-NAMED = {math.pi: "pi", math.e: "e", 2 * 0.5641895835477563: "2/sqrt(pi)"}
+NAMED_CONSTANTS = {math.pi: "pi", math.e: "e", 2 * 0.5641895835477563: "2/sqrt(pi)"}
 
 
 # Numbers
 
 
 def number(x: Any, digits: int = 4) -> str:
-    """A number to so many digits: exact ones without trailing zeros, rounded ones with all digits,
-    so that 2 is exact and 2.000 is not. Rounding errors of float arithmetic are ignored.
+    """A number to so many significant digits. Exact ones have no trailing zeros, rounded ones all
+    digits: 2 is exact, and 2.000 is not. Rounding errors of float arithmetic are ignored.
 
     >>> number(2.0), number(0.5), number(2.00001), number(0.1 + 0.2), number(1234.56)
     ('2', '0.5', '2.000', '0.3', '1234.6')
@@ -90,47 +90,47 @@ def number(x: Any, digits: int = 4) -> str:
     return f"{x:.1f}" if rounded.endswith(".") else rounded
 
 
-def numeral(text: str, x: float | None = None) -> Written:
+def numeral(text: str, x: float | None = None) -> Expr:
     """The text of a number as an expression, and the number if it is a constant."""
-    return Written(text, MINUS if text.startswith("-") else ATOM, x)
+    return Expr(text, MINUS if text.startswith("-") else ATOM, x)
 
 
-def constant(x: Any) -> Written:
+def constant(x: Any) -> Expr:
     """A constant of the program, with all its digits, or by its name."""
     x = np.asarray(x)[()]
     x = float(str(x)) if x.dtype.kind == "f" else float(x)  # a float32 of 0.1 is 0.1
-    if (name := NAMED.get(abs(x))) is None:
+    if (name := NAMED_CONSTANTS.get(abs(x))) is None:
         return numeral(f"{x:.15g}", x)
     if x < 0:
-        return Written(f"-{name}", MINUS, x)
-    return Written(name, PRODUCT if "/" in name else ATOM, x)
+        return Expr(f"-{name}", MINUS, x)
+    return Expr(name, PRODUCT if "/" in name else ATOM, x)
 
 
 # Templates
 
 
 @cache
-def read(template: str) -> ast.expr:
+def parse_template(template: str) -> ast.expr:
     """A template as a syntax tree, with `_0` for `{0}`."""
     return ast.parse(re.sub(r"\{(\w+)\}", r"_\1", template), mode="eval").body
 
 
-def write(template: str, places: Mapping[str, Written]) -> Written:
+def write(template: str, places: Mapping[str, Expr]) -> Expr:
     """A template, filled in.
 
-    >>> write("{0}**{1}", {"0": Written("w1 + w2", SUM), "1": constant(-2)}).text
+    >>> write("{0}**{1}", {"0": Expr("w1 + w2", SUM), "1": constant(-2)}).text
     '(w1 + w2)**(-2)'
     """
-    return write_tree(read(template), places)
+    return fill_tree(parse_template(template), places)
 
 
-def write_tree(tree: ast.expr, places: Mapping[str, Written]) -> Written:
-    def inner(node: ast.expr) -> Written:
-        return write_tree(node, places)
+def fill_tree(tree: ast.expr, places: Mapping[str, Expr]) -> Expr:
+    def inner(node: ast.expr) -> Expr:
+        return fill_tree(node, places)
 
     match tree:
         case ast.Name(id=name):
-            return places.get(name.removeprefix("_"), Written(name))
+            return places.get(name.removeprefix("_"), Expr(name))
         case ast.Constant(value=x):
             return constant(x)
         case ast.BinOp(left=left, op=op, right=right):
@@ -139,46 +139,46 @@ def write_tree(tree: ast.expr, places: Mapping[str, Written]) -> Written:
             return write_signed(SIGNS[type(op)], inner(operand))
         case ast.Compare(left=left, ops=[op], comparators=[right]):
             sides = inner(left).at(SUM), inner(right).at(SUM)
-            return Written(f" {COMPARISONS[type(op)]} ".join(sides), COMPARISON)
+            return Expr(f" {COMPARISONS[type(op)]} ".join(sides), COMPARISON)
         case ast.Subscript(value=value, slice=index):
-            return Written(inner(value).at(ATOM) + inner(index).text)
+            return Expr(inner(value).at(ATOM) + inner(index).text)
         case ast.Attribute(value=value, attr=name):
-            return Written(f"{inner(value).at(ATOM)}.{name}")
+            return Expr(f"{inner(value).at(ATOM)}.{name}")
         case ast.Call(func=ast.Name(id=name), args=args, keywords=keywords):
             given = [inner(x).text for x in args]
             named = [(k.arg, inner(k.value).text) for k in keywords]
             # NumPy's defaults are omitted.
             given += [f"{arg}={text}" for arg, text in named if text not in ("None", "False")]
-            return Written(f"{name}({', '.join(given)})")
+            return Expr(f"{name}({', '.join(given)})")
     raise ValueError(f"a template cannot hold {ast.unparse(tree)}")
 
 
-def write_signed(sign: str, x: Written) -> Written:
+def write_signed(sign: str, x: Expr) -> Expr:
     if sign == "-" and x.constant is not None:
         return constant(-x.constant)
-    return Written(sign + x.at(PRODUCT), MINUS)
+    return Expr(sign + x.at(PRODUCT), MINUS)
 
 
-def write_binary(op: type[ast.operator], x: Written, y: Written) -> Written:
-    if (short := simplified(op, x, y)) is not None:
+def write_binary(op: type[ast.operator], x: Expr, y: Expr) -> Expr:
+    if (short := simplify(op, x, y)) is not None:
         return short
     symbol, level, left, right = OPERATORS[op]
     if level == PRODUCT and x.level == MINUS:
-        return Written(x.text + symbol + y.at(right), MINUS)  # (-a)*b is -(a*b)
+        return Expr(x.text + symbol + y.at(right), MINUS)  # (-a)*b is -(a*b)
     if op is ast.Div and x.level == SYMBOL:
         left = POWER  # dz/dw1/w2 would be hard to read
-    return Written(x.at(left) + symbol + y.at(right), level)
+    return Expr(x.at(left) + symbol + y.at(right), level)
 
 
-def product(x: Written, y: Written) -> Written:
+def product(x: Expr, y: Expr) -> Expr:
     """x*y, simplified if a factor is 0, 1 or -1."""
     return write_binary(ast.Mult, x, y)
 
 
-def simplified(op: type[ast.operator], x: Written, y: Written) -> Written | None:
+def simplify(op: type[ast.operator], x: Expr, y: Expr) -> Expr | None:
     """Fold constants, and simplify factors and exponents of 0, 1 and -1."""
     if x.constant is not None and y.constant is not None:
-        return worked_out(op, x.constant, y.constant)
+        return folded(op, x.constant, y.constant)
     if op is ast.Pow and y.constant in (0, 1):
         return x if y.constant else constant(1)
     if op is ast.Mult:
@@ -190,7 +190,7 @@ def simplified(op: type[ast.operator], x: Written, y: Written) -> Written | None
     return None
 
 
-def worked_out(op: type[ast.operator], x: float, y: float) -> Written | None:
+def folded(op: type[ast.operator], x: float, y: float) -> Expr | None:
     try:
         result = ARITHMETIC[op](x, y)
     except (KeyError, ArithmeticError):

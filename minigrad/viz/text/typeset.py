@@ -56,12 +56,12 @@ def tree(text: str) -> Tree:
     source = DERIVATIVE.sub(symbol, text)
     try:
         parsed = ast.parse(source, mode="eval").body
-        return Setter(source, symbols).set(parsed)[0]
+        return Typesetter(source, symbols).set(parsed)[0]
     except (SyntaxError, KeyError, RecursionError):
         return ["t", text]
 
 
-class Setter:
+class Typesetter:
     """Converts a syntax tree: methods return a tree and its precedence."""
 
     def __init__(self, source: str, symbols: dict[str, Tree]) -> None:
@@ -71,7 +71,7 @@ class Setter:
     def at(self, node: ast.expr, level: int) -> Tree:
         """A part, in parentheses if its precedence is below `level`."""
         inner, own = self.set(node)
-        return inner if own >= level else fenced(inner)
+        return inner if own >= level else parenthesized(inner)
 
     def set(self, node: ast.expr) -> tuple[Tree, int]:
         match node:
@@ -103,7 +103,7 @@ class Setter:
                 if keywords:
                     called = ["sub", called, ["t", ", ".join(map(self.text, keywords))]]
                 commas = [part for x in args for part in (["o", ","], self.set(x)[0])]
-                return row(called, fenced(row(*commas[1:]))), ATOM
+                return row(called, parenthesized(row(*commas[1:]))), ATOM
         return ["t", self.text(node)], ATOM
 
     def text(self, node: ast.expr | ast.keyword) -> str:
@@ -116,7 +116,7 @@ def row(*parts: Tree) -> Tree:
     return ["row", *flat]
 
 
-def fenced(x: Tree) -> Tree:
+def parenthesized(x: Tree) -> Tree:
     return row(["o", "("], x, ["o", ")"])
 
 

@@ -88,7 +88,7 @@ def test_long_sums_are_shortened() -> None:
 def test_indices_that_are_no_entry_are_refused() -> None:
     explanation = explain(Tensor([1.0, 2.0], requires_grad=True, name="x").sum())
     for index in (2, (0, 0), (), 0.5, slice(None)):
-        with pytest.raises(ShapeError, match=r"is no entry of w1, of shape \(2,\)"):
+        with pytest.raises(ShapeError, match=r"is not an index of an entry of w1, of shape \(2,\)"):
             explanation.entry("x", index)
     with pytest.raises(GradientError, match="there is no 'y'"):
         explanation.entry("y", 0)

@@ -9,7 +9,7 @@ from hypothesis import assume, given, settings
 
 from minigrad import Tensor, explain, nn
 from minigrad.errors import ArgumentError, GradientError
-from minigrad.viz.backprop.paths import Path, along
+from minigrad.viz.backprop.paths import Path, vjp_of_use
 from minigrad.viz.backprop.steps import Step
 
 
@@ -22,7 +22,7 @@ def all_paths(step: Step, root: Step, cotangent: np.ndarray) -> list[np.ndarray]
     if step is root:
         return [cotangent]
     return [
-        along(use, product)
+        vjp_of_use(use, product)
         for use in step.contributions
         for product in all_paths(use.user, root, cotangent)
     ]

@@ -70,7 +70,7 @@ def test_explanations_show_the_derivatives_in_their_svg() -> None:
 
 
 def test_graph_refuses_what_is_no_tensor() -> None:
-    with pytest.raises(ArgumentError, match="is of a Tensor, and this is a float"):
+    with pytest.raises(ArgumentError, match="takes a Tensor, and this is a float"):
         viz.graph(2.0)  # type: ignore[arg-type]
 
 

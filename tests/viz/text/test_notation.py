@@ -5,13 +5,13 @@ import math
 import numpy as np
 import pytest
 
-from minigrad.viz.text.notation import MINUS, SUM, SYMBOL, Written, constant, number, write
+from minigrad.viz.text.notation import MINUS, SUM, SYMBOL, Expr, constant, number, write
 
 PLACES = {
-    "0": Written("x"),
-    "1": Written("a + b", SUM),
-    "2": Written("-3", MINUS),
-    "g": Written("dz/dx", SYMBOL),
+    "0": Expr("x"),
+    "1": Expr("a + b", SUM),
+    "2": Expr("-3", MINUS),
+    "g": Expr("dz/dx", SYMBOL),
 }
 
 
@@ -51,7 +51,7 @@ PLACES = {
     ],
 )
 def test_operands_get_the_parentheses_they_need(template: str, text: str) -> None:
-    places = PLACES | {"none": Written("None"), "no": Written("False")}
+    places = PLACES | {"none": Expr("None"), "no": Expr("False")}
     assert write(template, places).text == text
 
 
