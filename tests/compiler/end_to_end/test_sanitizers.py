@@ -120,8 +120,8 @@ def apart(uses, sizes):
 buffers.arena = apart
 begin = run_c.Program.__init__
 
-def begin_closed(self, graph):
-    begin(self, graph)
+def begin_closed(self, graph, plan):
+    begin(self, graph, plan)
     memory = self.table[len(self.table) - 1]
     for offset in closed:
         ctypes.CDLL(None).__asan_poison_memory_region(
