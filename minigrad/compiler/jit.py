@@ -26,7 +26,7 @@ from minigrad.compiler.pipeline import op_with_wrong_c, plan_of
 from minigrad.compiler.report.report import Report, report
 from minigrad.compiler.runtime.interpreter import NumpyProgram
 from minigrad.compiler.runtime.program import Program
-from minigrad.compiler.specialization import OTHERWISE, Version
+from minigrad.compiler.specialization import GUARD_FAILED, Specialization
 from minigrad.compiler.target.cache import BuildError
 from minigrad.compiler.target.toolchain import after_fork
 from minigrad.dispatch import implements
@@ -38,7 +38,7 @@ from minigrad.watch import watchers
 P = ParamSpec("P")
 R = TypeVar("R")
 
-# How many versions of a function are kept, and after how many traces there is a warning.
+# How many specializations of a function are kept, and after how many traces there is a warning.
 KEPT, MANY = 32, 16
 # Tracing puts tracers where all threads see them: one thread at a time traces and reads arguments.
 tracing_lock = threading.RLock()
@@ -65,7 +65,7 @@ def forget_threads() -> None:
 
 
 @contextmanager
-def turn() -> Iterator[None]:
+def exclusive_tracing() -> Iterator[None]:
     """Inside, no other thread traces or reads arguments.
 
     Raises:
@@ -91,15 +91,14 @@ def turn() -> Iterator[None]:
 class Compiled(Generic[P, R]):
     """A function that is traced once for each kind of arguments, and then runs its graph.
 
-    `versions`: the compiled specializations, the last one used first. `reasons`: for each of the
-    last retraces that a failed guard caused, which one it was. It may be called from several
-    threads.
+    `specializations`: what was compiled, the last one used first. `reasons`: for each of the last
+    retraces that a failed guard caused, which one it was. It may be called from several threads.
     """
 
     def __init__(self, function: Callable[P, R]) -> None:
         functools.update_wrapper(self, function)
         self.function = function
-        self.versions: list[Version] = []
+        self.specializations: list[Specialization] = []
         self.reasons: list[str] = []
         self.traces = 0
 
@@ -120,16 +119,16 @@ class Compiled(Generic[P, R]):
         strict = errors_of.get() is not DEFAULT_ERRORS and raising()
         if strict or watchers.get() or tracing.get():
             return self.function(*args, **kwargs)
-        if self.versions:
-            version = self.versions[0]
-            found = version.quick(version, args, kwargs)
-            if found is not OTHERWISE:
+        if self.specializations:
+            specialization = self.specializations[0]
+            found = specialization.fast_path(specialization, args, kwargs)
+            if found is not GUARD_FAILED:
                 return found
         return self.general_call(*args, **kwargs)
 
     def general_call(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Find the version for these arguments, or make it."""
-        with turn():
+        """Find the specialization for these arguments, or make it."""
+        with exclusive_tracing():
             leaves: list[Any] = []
             kinds = kind_of((args, kwargs), leaves)
             given = [x for x in leaves if is_array(x)]
@@ -137,33 +136,33 @@ class Compiled(Generic[P, R]):
             first: dict[int, int] = {}
             same = tuple([first.setdefault(id(x), k) for k, x in enumerate(given)])
             key = kinds, same, recording.get()
-            version = self.find(key, given) or self.make(key, (args, kwargs), given)
+            specialization = self.find(key, given) or self.make(key, (args, kwargs), given)
             arrays = [x.data if isinstance(x, Tensor) else x for x in given]
-            if version.overlaps(arrays):
+            if specialization.overlaps(arrays):
                 return self.function(*args, **kwargs)
-        return version.run(arrays, given)
+        return specialization.run(arrays, given)
 
-    def find(self, key: Any, given: list[Any]) -> Version | None:
-        """The version for this kind of arguments that is not stale, moved to the front."""
+    def find(self, key: Any, given: list[Any]) -> Specialization | None:
+        """The specialization for this kind of arguments that is not stale, moved to the front."""
         reason = ""
-        for version in self.versions:
-            if version.key == key and version.finds_the_same(given):
-                why = version.stale()
+        for specialization in self.specializations:
+            if specialization.key == key and specialization.finds_the_same(given):
+                why = specialization.stale()
                 if not why:
-                    self.versions.remove(version)
-                    self.versions.insert(0, version)
-                    return version
+                    self.specializations.remove(specialization)
+                    self.specializations.insert(0, specialization)
+                    return specialization
                 reason = reason or why
         if reason:
             self.reasons[:] = [*self.reasons[1 - KEPT :], reason]
         return None
 
-    def make(self, key: Any, arguments: Any, given: list[Any]) -> Version:
+    def make(self, key: Any, arguments: Any, given: list[Any]) -> Specialization:
         with collector_paused():
-            traced, guards = traced_steadily(self.function, arguments)
+            traced, guards = trace_and_verify(self.function, arguments)
             program = program_of(traced)
-            version = Version(key, arguments, given, traced, guards, program)
-        self.versions = [version, *self.versions[: KEPT - 1]]
+            specialization = Specialization(key, arguments, given, traced, guards, program)
+        self.specializations = [specialization, *self.specializations[: KEPT - 1]]
         self.traces += 1
         if self.traces == MANY:
             why = self.reasons[-1] if self.reasons else "arguments of new shapes, dtypes or numbers"
@@ -173,24 +172,24 @@ class Compiled(Generic[P, R]):
                 "that change belong in arrays, and shapes that change can be padded",
                 RuntimeWarning,
             )
-        return version
+        return specialization
 
     @property
     def draws(self) -> bool:
         """Whether the next call may draw random numbers: layers did when it was traced last."""
-        return not self.versions or bool(self.versions[0].traced.drawn)
+        return not self.specializations or bool(self.specializations[0].traced.drawn)
 
     def explain(self, profile: bool = False) -> Report:
         """The program that the last call ran: its kernels, and the work and memory traffic of each.
 
         With `profile`, also how long each takes: see `Report.profile`.
         """
-        found = report(self.function, self.versions[0] if self.versions else None)
+        found = report(self.function, self.specializations[0] if self.specializations else None)
         return found.profile() if profile else found
 
 
 def kind_of(x: Any, leaves: list[Any]) -> Any:
-    """The key of the version for these arguments: everything but the numbers in arrays.
+    """The key of the specialization for these arguments: everything but the numbers in arrays.
 
     Arrays, Tensors and other values in the arguments are appended to `leaves`.
     """
@@ -249,7 +248,7 @@ def collector_paused() -> Iterator[None]:
             gc.enable()
 
 
-def traced_steadily(function: Callable[..., Any], arguments: Any) -> tuple[Traced, Guards]:
+def trace_and_verify(function: Callable[..., Any], arguments: Any) -> tuple[Traced, Guards]:
     """Trace, and check that the function changes nothing outside of it.
 
     In its first run it may set things up (a cache, a lazy attribute): then it is traced again.
@@ -291,7 +290,7 @@ def unchanged_arrays(guards: Guards) -> Iterator[None]:
     try:
         yield
     finally:
-        changed = [put_back(*pair) for pair in zip(arrays, before, strict=True)]
+        changed = [restore_array(*pair) for pair in zip(arrays, before, strict=True)]
         drawn = [(bits, x, name) for bits, x, name in drawn if bits_of(x) != bits]
         for bits, x, _ in drawn:
             set_bits(x, bits)
@@ -324,7 +323,7 @@ def source_of(rng: Any) -> Any:
     return getattr(rng, "bit_generator", rng)
 
 
-def put_back(array: np.ndarray, before: np.ndarray) -> bool:
+def restore_array(array: np.ndarray, before: np.ndarray) -> bool:
     """Restore an array; return whether it had changed."""
     changed = array.tobytes() != before.tobytes()
     if changed:

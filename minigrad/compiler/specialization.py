@@ -1,4 +1,4 @@
-"""A version of a compiled function: the specialization for one kind of arguments."""
+"""A specialization of a compiled function: what is compiled for one kind of arguments."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy.lib.array_utils import byte_bounds
 
 from minigrad.compiler.frontend.capture import GONE
 from minigrad.compiler.frontend.derivative import returned
-from minigrad.compiler.frontend.guards import Guards, look_text
+from minigrad.compiler.frontend.guards import Guards, guard_expression
 from minigrad.compiler.frontend.recorder import root_of
 from minigrad.compiler.frontend.trace import Traced
 from minigrad.compiler.graph.ir import Graph, Value
@@ -31,17 +31,17 @@ from minigrad.writes import USED_UP, log
 SMALL = 1024
 
 
-# All versions: in a forked process, none of the threads is left that may hold their locks.
-running: weakref.WeakSet[Version] = weakref.WeakSet()
+# All specializations: in a forked process, none of the threads is left that may hold their locks.
+running: weakref.WeakSet[Specialization] = weakref.WeakSet()
 
 
 @after_fork
 def forget_threads() -> None:
-    for version in list(running):
-        version.lock = threading.Lock()
+    for specialization in list(running):
+        specialization.lock = threading.Lock()
 
 
-class Version:
+class Specialization:
     """What was compiled for one kind of arguments, which is its `key`.
 
     The `program` computes in memory of its own, so only one thread at a time runs it.
@@ -80,13 +80,13 @@ class Version:
         self.direct = [(k, value) for k, value in enumerate(self.inputs) if value.size > SMALL]
         self.bind_states(written)
         self.rates = [(group, key, self.buffer(value)) for group, key, value in traced.rates]
-        self.others = any((self.rates, traced.drawn, self.loose, traced.grads))
+        self.others = any((self.rates, traced.drawn, self.copied_states, traced.grads))
         self.rates_before: list[Any] = [None] * len(self.rates)
         self.drawn: dict[Value, np.ndarray] = {}
         names: dict[str, Any] = {}
         arrays = [f"arrays[{k}]" for k in range(len(self.inputs))]
         lines = self.lines(arrays, "given", names)
-        self.runner = written_out("version, arrays, given", lines, names)
+        self.runner = written_out("specialization, arrays, given", lines, names)
         self.numbers = numpy_program(Graph([], [], [*traced.read], []))
         self.fit()
 
@@ -98,17 +98,17 @@ class Version:
 
     def bind_states(self, written: set[Value]) -> None:
         """Bind states, once: guards check in every call that their arrays are the same."""
-        self.loose: list[tuple[np.ndarray, np.ndarray]] = []
+        self.copied_states: list[tuple[np.ndarray, np.ndarray]] = []
         self.written: list[np.ndarray] = []
         for array, value in self.traced.states:
             if is_plain(array, value):
                 self.program.bind(value, array)
             else:
-                self.loose.append((array, self.buffer(value)))
+                self.copied_states.append((array, self.buffer(value)))
             if value in written:
                 self.written.append(array)
         changed = set(map(id, self.written))
-        self.loose_written = [x for x in self.loose if id(x[0]) in changed]
+        self.written_back = [x for x in self.copied_states if id(x[0]) in changed]
         self.read = [array for array, _ in self.traced.states]
         self.read += [array for array, _ in self.traced.contents]
         for array, other in overlaps(self.read):
@@ -122,36 +122,39 @@ class Version:
         self.plain_roots = all(isinstance(root_of(x), np.ndarray) for x in self.written)
 
     def fit(self) -> None:
-        """Generate `quick(self, args, kwargs)`: if the fast check says that this version is for
-        these arguments and not stale it runs, else it returns OTHERWISE."""
-        self.quick: Callable[..., Any] = otherwise
+        """Generate `fast_path(self, args, kwargs)`: if the guard expression says that this is for
+        these arguments and not stale it runs, else it returns GUARD_FAILED."""
+        self.fast_path: Callable[..., Any] = guard_failed
         if self.takes_gradients:
             return
-        names: dict[str, Any] = {"OTHERWISE": OTHERWISE, "GONE": GONE}
-        look, arrays = look_text(self.arguments, self.guards, names)
+        names: dict[str, Any] = {"GUARD_FAILED": GUARD_FAILED, "GONE": GONE}
+        guard, arrays = guard_expression(self.arguments, self.guards, names)
         for k, array in enumerate(self.written):
             names[f"written{k}"] = array
         places = [text for text, changed in zip(arrays, self.changed, strict=True) if changed]
         places += [f"written{k}" for k in range(len(self.written))]
-        look += "".join(f" and {place}.flags.writeable" for place in places)
-        lines = ["try:", f"    if not ({look}):", "        return OTHERWISE"]
-        lines += ["except GONE:", "    return OTHERWISE"]
+        guard += "".join(f" and {place}.flags.writeable" for place in places)
+        lines = ["try:", f"    if not ({guard}):", "        return GUARD_FAILED"]
+        lines += ["except GONE:", "    return GUARD_FAILED"]
         if self.changes or self.roots or self.traced.contents or self.traced.read:
-            lines += [f"if not version.can_take({several(arrays)}):", "    return OTHERWISE"]
+            lines += [
+                f"if not specialization.can_take({tuple_text(arrays)}):",
+                "    return GUARD_FAILED",
+            ]
         # The fast check has named the Tensor that holds the array a0 y0.
         given = [
             f"y{text[1:]}" if isinstance(x, Tensor) else text
             for text, x in zip(arrays, self.given, strict=True)
         ]
-        lines += self.lines(arrays, several(given), names)
-        self.quick = written_out("version, args, kwargs", lines, names)
+        lines += self.lines(arrays, tuple_text(given), names)
+        self.fast_path = written_out("specialization, args, kwargs", lines, names)
 
     def can_take(self, arrays: tuple[np.ndarray, ...]) -> bool:
         """Whether no arrays overlap that must not, and those that were read hold the same."""
         return not self.overlaps(arrays) and self.same_contents()
 
     def finds_the_same(self, given: list[Any]) -> bool:
-        """Whether the same arguments are captured objects as when the version was made."""
+        """Whether the same arguments are captured objects as when the specialization was made."""
         captured = self.guards.found.identities()
         return all(
             x is before or not {id(x), id(before)} & captured.keys()
@@ -170,7 +173,7 @@ class Version:
         return all(x.tobytes() == y.tobytes() for x, y in zip(now, before, strict=True))
 
     def stale(self) -> str:
-        """What has changed that this version depends on, in words; empty if nothing has."""
+        """What has changed that this specialization depends on, in words; empty if nothing has."""
         changed = self.guards.broken()
         if not (changed or self.same_contents()):
             changed = "an array that the function reads numbers of has other numbers"
@@ -214,25 +217,25 @@ class Version:
         return self.runner(self, arrays, given)
 
     def lines(self, arrays: list[str], given: str, names: dict[str, Any]) -> list[str]:
-        """A run as lines of Python, in which this is `version`: its names do not refer to it, so
-        that a version that is dropped is freed at once."""
-        body = ["program = version.program"]
+        """A run as lines of Python, in which this is `specialization`: its names do not refer to
+        it, so that one that is dropped is freed at once."""
+        body = ["program = specialization.program"]
         for k, place in self.copied:
             names[f"place{k}"] = place
             body.append(f"place{k}[...] = {arrays[k]}")
         for k, value in self.direct:
             names[f"value{k}"] = value
-            body.append(f"version.bind_large(value{k}, {arrays[k]})")
-        body += [f"version.bind_others({given})"] if self.others else []
+            body.append(f"specialization.bind_large(value{k}, {arrays[k]})")
+        body += [f"specialization.bind_others({given})"] if self.others else []
         running, outputs = self.program.text(names)
         if self.traced.derivative is not None:
             body.append(self.call_text(arrays, given, names))
         body += running
-        body += ["version.copy_back()"] if self.loose_written else []
+        body += ["specialization.copy_back()"] if self.written_back else []
         if self.written:
             names["log"] = log
-            body.append("log.repeat(version.write)")
-        body += [f"version.write_back({several(arrays)})"] if self.changes else []
+            body.append("log.repeat(specialization.write)")
+        body += [f"specialization.write_back({tuple_text(arrays)})"] if self.changes else []
         ends = []
         names["USED_UP"] = USED_UP
         for k, (t, after) in enumerate(self.fresh):
@@ -240,10 +243,10 @@ class Version:
             owner = f"{given}[{t}]" if type(t) is int else f"fresh{k}"
             ends.append(f"{owner}.node.grad = {'None' if after is None else 'USED_UP'}")
         ends += returning(self.traced, outputs, names)
-        return ["with version.lock:", *(f"    {line}" for line in body), *ends]
+        return ["with specialization.lock:", *(f"    {line}" for line in body), *ends]
 
     def copy_back(self) -> None:
-        for array, copy in self.loose_written:
+        for array, copy in self.written_back:
             array[...] = copy
 
     def bind_large(self, value: Value, array: np.ndarray) -> None:
@@ -271,7 +274,7 @@ class Version:
         for rng, value in self.traced.drawn:
             self.drawn[value] = rng.random(value.shape, value.dtype)
             self.program.bind(value, self.drawn[value])
-        for array, copy in self.loose:
+        for array, copy in self.copied_states:
             copy[...] = array
 
     def call_text(self, arrays: list[str], given: str, names: dict[str, Any]) -> str:
@@ -304,7 +307,7 @@ class Version:
                 text = name
             else:
                 names[name] = value
-                text = f"version.drawn[{name}]"
+                text = f"specialization.drawn[{name}]"
             lasts = value not in written and value not in rates
             return text if lasts else f"np.array({text})"
 
@@ -329,15 +332,15 @@ class Version:
         log.note(array for array, changed in zip(arrays, self.changed, strict=True) if changed)
 
 
-# What `quick` returns if its check fails.
-OTHERWISE = object()
+# What `fast_path` returns if its check fails.
+GUARD_FAILED = object()
 
 
-def otherwise(*call: Any) -> Any:
-    return OTHERWISE
+def guard_failed(*call: Any) -> Any:
+    return GUARD_FAILED
 
 
-def several(texts: list[str]) -> str:
+def tuple_text(texts: list[str]) -> str:
     return f"({''.join(f'{text}, ' for text in texts)})"
 
 

@@ -108,7 +108,7 @@ def test_every_optimiser_under_a_schedule(name: str) -> None:
             schedule.step()
         if isinstance(step, Compiled):
             # To Muon the biases are not given: from the second call on they have gradients.
-            assert len(step.versions) == 1 + (name == "Muon")
+            assert len(step.specializations) == 1 + (name == "Muon")
         return losses, model.state_dict(), optimizer.state_dict()
 
     agree(trained(compile), trained(lambda f: f), 1e-4)
@@ -164,7 +164,7 @@ def test_a_last_batch_that_is_smaller() -> None:
     plain = stepper(other, optim.SGD(other.parameters(), lr=0.1))
     for n in (6, 2, 6, 2):
         agree(step(X[:n], Y[:n]), plain(X[:n], Y[:n]))
-    assert len(step.versions) == 2 and not step.reasons
+    assert len(step.specializations) == 2 and not step.reasons
     agree(model.state_dict(), other.state_dict())
 
 
@@ -278,7 +278,7 @@ def test_under_no_grad_and_debug() -> None:
     agree(forward(X), expected)
     with no_grad():
         agree(forward(X), expected)
-    assert len(forward.versions) == 2
+    assert len(forward.specializations) == 2
     with minigrad.debug(), pytest.raises(minigrad.debugging.NonFiniteError):
         compile(lambda x: np.log(x))(Tensor([0.0]))
 
@@ -471,7 +471,7 @@ def test_arrays_like_a_traced_one_can_be_filled() -> None:
 def test_a_gradient_starts_from_a_number_and_not_an_array_of_them() -> None:
     compiled = compile(grad(lambda x: np.sum(x * 2)))
     np.testing.assert_array_equal(compiled(np.ones((50, 40))), np.full((50, 40), 2.0))
-    constants = [x for x in compiled.versions[0].traced.graph.order if x.kind == "constant"]
+    constants = [x for x in compiled.specializations[0].traced.graph.order if x.kind == "constant"]
     assert all(x.size == 1 for x in constants)
 
 
@@ -560,8 +560,8 @@ def step(x: Any) -> Any:
 def test_compiled_functions_that_call_each_other() -> None:
     for _ in range(3):
         np.testing.assert_array_equal(step(np.ones(2)), [1.5, 1.5])
-    assert len(step.versions) == 1 and not step.reasons
-    assert not halved.versions
+    assert len(step.specializations) == 1 and not step.reasons
+    assert not halved.specializations
 
 
 def test_an_argument_that_is_state_as_well() -> None:
@@ -629,7 +629,7 @@ def test_nested_arguments_are_told_apart() -> None:
     for x in [*given, *given]:
         agree(compiled(x)["sum"], f(x)["sum"])
         assert compiled(x)["kind"] == f(x)["kind"]
-    assert len(compiled.versions) == len(given)
+    assert len(compiled.specializations) == len(given)
     result = compile(lambda p: Pair(p.right, [p.left, None]))(Pair(one, two))
     assert type(result) is Pair and result.right[1] is None and result.left[0] == 2
     assert compiled(given[0], more=one)["more"][0] == 1
@@ -861,7 +861,7 @@ def test_one_function_in_several_threads(n: int) -> None:
             agree(f(x), (np.tanh(x) * 2 + x, x.sum()))
 
     in_threads(*(lambda k=k: use(k) for k in range(4)))
-    assert len(f.versions) == 1
+    assert len(f.specializations) == 1
 
 
 def test_calls_while_another_thread_traces_with_the_same_model() -> None:
@@ -886,7 +886,7 @@ def test_calls_while_another_thread_traces_with_the_same_model() -> None:
     agree(first, expected.data * 2)
     for result in second:
         agree(result, expected)
-    assert len(forward.versions) == 1 and not forward.reasons
+    assert len(forward.specializations) == 1 and not forward.reasons
 
 
 def test_an_interrupt_leaves_everything_as_it_was() -> None:
@@ -937,10 +937,12 @@ def test_a_version_that_is_let_go_is_gone_at_once() -> None:
     step = compile(stepper(model, optim.AdamW(model.parameters(), lr=0.01)))
     step(X, Y)
     step(X, Y)
-    version, program = (weakref.ref(x) for x in (step.versions[0], step.versions[0].program))
+    version, program = (
+        weakref.ref(x) for x in (step.specializations[0], step.specializations[0].program)
+    )
     gc.disable()
     try:
-        step.versions.clear()
+        step.specializations.clear()
         assert version() is None and program() is None
     finally:
         gc.enable()

@@ -24,7 +24,7 @@ from minigrad.compiler.graph.folding import constant
 from minigrad.compiler.graph.ir import Graph, Value
 from minigrad.compiler.graph.layout import Layout, plain
 from minigrad.compiler.graph.opset.infer import apply
-from minigrad.compiler.jit import traced_steadily
+from minigrad.compiler.jit import trace_and_verify
 from minigrad.compiler.pipeline import compile_graph, plan_in, plan_of
 from minigrad.compiler.runtime.plan import Array, ByNumpy, Calls, Plan
 from minigrad.compiler.runtime.serialization import as_text, restored
@@ -116,7 +116,7 @@ def test_of_programs_of_every_kind(cache: Path, not_made: list[Graph]) -> None:
 
 def test_a_plan_survives_being_written(cache: Path) -> None:
     """It is plain data: what is read back is what was kept."""
-    traced, _ = traced_steadily(everything(), ((np.ones((9, 8)), np.zeros(9, int)), {}))
+    traced, _ = trace_and_verify(everything(), ((np.ones((9, 8)), np.zeros(9, int)), {}))
     one = compile_graph(traced.graph)
     assert one.building is not None
     one.building.result()
@@ -151,7 +151,7 @@ def changed(plan: Plan, **fields: Any) -> str:
 
 def test_a_plan_that_is_not_sound_is_made_again(cache: Path) -> None:
     """Also one whose digest is right: what C goes by is checked, and nothing of it is run."""
-    traced, _ = traced_steadily(everything(), ((np.ones((9, 8)), np.zeros(9, int)), {}))
+    traced, _ = trace_and_verify(everything(), ((np.ones((9, 8)), np.zeros(9, int)), {}))
     one = compile_graph(traced.graph)
     assert one.building is not None
     one.building.result()  # which else would be written into the cache of the next test
@@ -502,7 +502,7 @@ def test_planning_leaves_nothing_for_the_collector(cache: Path) -> None:
         y = model(x)
         return np.sum(np.exp(y - np.max(y, axis=1, keepdims=True)), axis=1), y.T @ y
 
-    traced, _ = traced_steadily(step, ((x,), {}))
+    traced, _ = trace_and_verify(step, ((x,), {}))
     compile_graph(traced.graph)
     gc.collect()
     gc.disable()
@@ -520,7 +520,7 @@ def test_little_work_is_done_by_one_thread(monkeypatch: pytest.MonkeyPatch) -> N
     graphs = []
     for n in (8, 400):
         x = np.ones((n, n), np.float32)
-        graphs.append(traced_steadily(lambda x: np.exp(x) @ x, ((x,), {}))[0].graph)
+        graphs.append(trace_and_verify(lambda x: np.exp(x) @ x, ((x,), {}))[0].graph)
     little, much = map(compile_graph, graphs)
     assert (little.threads, much.threads) == (1, 2)
 
@@ -541,7 +541,7 @@ def test_a_long_program_is_built_in_two_halves(cache: Path) -> None:
 
     agree(once(compile), once(lambda f: f), 1e-4)
     layer.zero_grad()
-    traced, _ = traced_steadily(run, ((x,), {}))
+    traced, _ = trace_and_verify(run, ((x,), {}))
     found = plan_of(traced.graph)
     (calls,) = (step for step in found.steps if isinstance(step, Calls))
     assert (

@@ -838,7 +838,7 @@ GUARDS = [
     ),
     Fault(
         "specialization.py",
-        'body.append("log.repeat(version.write)")',
+        'body.append("log.repeat(specialization.write)")',
         "pass",
         "tests/test_writes.py",
     ),

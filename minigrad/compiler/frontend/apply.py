@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.autograd import recording
-from minigrad.compiler.frontend.concrete import mask_read, settled
+from minigrad.compiler.frontend.concrete import concrete, concrete_mask
 from minigrad.compiler.frontend.recorder import (
     tracing,
 )
@@ -49,10 +49,10 @@ def traced_apply(op: Op, inputs: tuple[Any, ...], attributes: dict[str, Any]) ->
     if not any_traced or recorder is None:
         return apply(op, *inputs, **attributes)
     if recorder.known:
-        attributes = {key: settled(x) for key, x in attributes.items()}
+        attributes = {key: concrete(x) for key, x in attributes.items()}
         if op.name in INDEXED:
             first = INDEXED[op.name]
-            inputs = (*inputs[:first], *map(mask_read, inputs[first:]))
+            inputs = (*inputs[:first], *map(concrete_mask, inputs[first:]))
     if listed:
         inputs = tuple([np.asarray(x) if is_nested(x) else x for x in inputs])
     nodes: list[Any] = []
@@ -76,7 +76,7 @@ def traced_apply(op: Op, inputs: tuple[Any, ...], attributes: dict[str, Any]) ->
         if op.family != "movement" or is_number_of(op, result, arrays[0], attributes):
             result.writeable = bool(result.value.shape) or op.name == "where"
         elif op.name in VIEWS and is_traced(arrays[0]):
-            certain = op.name != "reshape" or splits_only(arrays[0].shape, result.shape)
+            certain = op.name != "reshape" or only_splits_axes(arrays[0].shape, result.shape)
             result = as_traced_view(result, arrays[0], op, attributes, certain)
             result.writeable = not certain or (op.name != "expand" and arrays[0].writeable)
     if not live:
@@ -100,7 +100,7 @@ def is_number_of(op: Op, result: Tracer, x: Any, attributes: dict[str, Any]) -> 
     )
 
 
-def splits_only(shape: tuple[int, ...], new: tuple[int, ...]) -> bool:
+def only_splits_axes(shape: tuple[int, ...], new: tuple[int, ...]) -> bool:
     """Whether a reshape merges no axes, so that it is a view whatever the strides are."""
     if 0 in shape:
         return True
@@ -115,7 +115,7 @@ def splits_only(shape: tuple[int, ...], new: tuple[int, ...]) -> bool:
 
 
 @implements("cleared")
-def note_cleared(t: Tensor) -> None:
+def note_cleared_gradient(t: Tensor) -> None:
     grad = t.grad.data if isinstance(t.grad, Tensor) else t.grad
     if (recorder := tracing.get()) is not None and (grad is None or is_leaf(grad)):
         recorder.cleared.add(t.node)

@@ -25,25 +25,25 @@ def is_known(x: Any) -> bool:
     return x.value in recorder_here().known
 
 
-def all_known(x: Any) -> bool:
+def all_concrete(x: Any) -> bool:
     """Whether all traced arrays in arguments can be read."""
     if isinstance(x, dict):
         x = [*x.values()]
     if isinstance(x, list | tuple):
-        return all(map(all_known, x))
+        return all(map(all_concrete, x))
     return not isinstance(x, Tensor) and (not is_traced(x) or is_known(x))
 
 
-def in_numbers(x: Any) -> Any:
+def with_concrete_values(x: Any) -> Any:
     """Arguments with the numbers of known tracers in place of them."""
     if isinstance(x, list | tuple):
-        return type(x)([in_numbers(part) for part in x])
+        return type(x)([with_concrete_values(part) for part in x])
     if isinstance(x, dict):
-        return {key: in_numbers(part) for key, part in x.items()}
+        return {key: with_concrete_values(part) for key, part in x.items()}
     return x.numbers("NumPy") if is_traced(x) else x
 
 
-def or_by_numpy(method: Callable[..., Any], name: str = "") -> Callable[..., Any]:
+def numpy_fallback(method: Callable[..., Any], name: str = "") -> Callable[..., Any]:
     """If a method cannot be traced, have NumPy compute it, provided all its inputs are known."""
     name = name or method.__name__
 
@@ -54,12 +54,12 @@ def or_by_numpy(method: Callable[..., Any], name: str = "") -> Callable[..., Any
         try:
             found = method(self, *args, **kwargs)
             asked = args[0].__name__ if name == "__array_function__" else name
-            return numbered(found) if asked in NUMBERS else found
+            return as_scalar(found) if asked in NUMBERS else found
         except (MinigradError, TypeError):
-            if not all_known((self, args, kwargs)):
+            if not all_concrete((self, args, kwargs)):
                 raise
             recorder.refusal = before
-            this, args, kwargs = in_numbers((self, args, kwargs))
+            this, args, kwargs = with_concrete_values((self, args, kwargs))
         if name == "__array_ufunc__":
             ufunc, how, *inputs = args
             return getattr(ufunc, how)(*inputs, **kwargs)
@@ -71,7 +71,7 @@ def or_by_numpy(method: Callable[..., Any], name: str = "") -> Callable[..., Any
     return either
 
 
-def numbered(x: Any) -> Any:
+def as_scalar(x: Any) -> Any:
     """A scalar in place of a 0-d array."""
     if isinstance(x, Tensor) or not is_traced(x) or x.shape:
         return x
@@ -80,7 +80,7 @@ def numbered(x: Any) -> Any:
     return number
 
 
-def mask_read(x: Any) -> Any:
+def concrete_mask(x: Any) -> Any:
     """An index; a known mask as its numbers, on which the shape of the result depends."""
     array: Any = x.data if isinstance(x, Tensor) else x
     if is_traced(array) and array.dtype.kind == "b" and is_known(array):
@@ -88,12 +88,12 @@ def mask_read(x: Any) -> Any:
     return x
 
 
-def settled(x: Any) -> Any:
+def concrete(x: Any) -> Any:
     """An attribute with the numbers of known tracers in place of them."""
     if isinstance(x, tuple):
-        return tuple([settled(part) for part in x])
+        return tuple([concrete(part) for part in x])
     if isinstance(x, slice):
-        return slice(settled(x.start), settled(x.stop), settled(x.step))
+        return slice(concrete(x.start), concrete(x.stop), concrete(x.step))
     if not (is_traced(x) and is_known(x)):
         return x
     return x.numbers("an attribute") if x.shape else x.item()

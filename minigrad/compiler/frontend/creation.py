@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.compiler.frontend.concrete import all_known
+from minigrad.compiler.frontend.concrete import all_concrete
 from minigrad.compiler.frontend.recorder import (
     tracing,
     value_of,
@@ -35,7 +35,7 @@ def array_maker(name: str) -> Callable[..., Any]:
 
     @functools.wraps(function)
     def make(*args: Any, **how: Any) -> Any:
-        if tracing.get() is None or not args or all_known(args[0]):
+        if tracing.get() is None or not args or all_concrete(args[0]):
             return function(*args, **how)
         return traced_array(*args, **{"copy": copies, **how})
 

@@ -1,8 +1,8 @@
-"""Guards: what a version (specialization) of a compiled function depends on, checked in every call.
+"""Guards: what a specialization of a compiled function depends on, checked in every call.
 
 Guards compare by identity, not by equality: two Tensors of one number compare equal, and so do 1
-and 1.0. The fast check is one Python expression that is generated for the version, and takes some
-15 ns a guard: a loop over the guards takes three times as long.
+and 1.0. The fast check is one Python expression that is generated for the specialization, and takes
+some 15 ns a guard: a loop over the guards takes three times as long.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ LISTED = {"length", "keys", "members", "values", "variables", "cached"}
 
 
 class Guards:
-    """The guards of a version: `values` that were captured, at `places`."""
+    """The guards of a specialization: `values` that were captured, at `places`."""
 
     def __init__(self, found: Captured) -> None:
         self.found = found
@@ -175,9 +175,11 @@ def same(now: Any, value: Any) -> bool:
     return isinstance(now, SCALARS) and repr(now) == repr(value)
 
 
-def look_text(arguments: Any, guards: Guards, names: dict[str, Any]) -> tuple[str, list[str]]:
-    """The fast check, as an expression in `args` and `kwargs` that is true if these arguments, and
-    all that is captured, are as the version needs them; and its names for the arrays in them."""
+def guard_expression(
+    arguments: Any, guards: Guards, names: dict[str, Any]
+) -> tuple[str, list[str]]:
+    """The guard expression, of `args` and `kwargs`: true if these arguments, and all that is
+    captured, are as the specialization needs them; and its names for the arrays in them."""
     args, kwargs = arguments
     names |= {"np": np, "Tensor": Tensor, "recording": recording.get, "keywords": [*kwargs]}
     names |= {"was_recording": recording.get(), "captured": guards.found.identities()}
@@ -186,7 +188,7 @@ def look_text(arguments: Any, guards: Guards, names: dict[str, Any]) -> tuple[st
     checks.append("[*kwargs] == keywords" if kwargs else "not kwargs")
     given = [(f"args[{k}]", x) for k, x in enumerate(args)]
     for at, argument in given + [(f"kwargs[{key!r}]", x) for key, x in kwargs.items()]:
-        checks += argument_text(at, argument, names, arrays)
+        checks += argument_guards(at, argument, names, arrays)
     leaves = names.pop("leaves", [])
     if len(leaves) > 1:  # arguments that were one object still are, and no others
         distinct = {id(x): text for x, text in reversed(leaves)}
@@ -195,7 +197,7 @@ def look_text(arguments: Any, guards: Guards, names: dict[str, Any]) -> tuple[st
     return " and ".join([*checks, *guards.text(names)]), arrays
 
 
-def argument_text(at: str, x: Any, names: dict[str, Any], arrays: list[str]) -> Iterator[str]:
+def argument_guards(at: str, x: Any, names: dict[str, Any], arrays: list[str]) -> Iterator[str]:
     """The checks of an argument, or of a part of it, which the expression `at` evaluates to."""
     kind, own, array = type(x), len(names), x
     names[f"t{own}"] = kind
@@ -204,7 +206,7 @@ def argument_text(at: str, x: Any, names: dict[str, Any], arrays: list[str]) -> 
         yield f"x{own}.op is {'' if x.node.op is None else 'not '}None"
         yield f"x{own}.requires_grad is {x.requires_grad}"
         yield f"(x{own}.grad is None) is {x.grad is None}"
-        yield from identity_text(f"y{own}", x, names)
+        yield from identity_guard(f"y{own}", x, names)
         at, array, kind = f"x{own}.value", x.data, type(x.data)
     if issubclass(kind, np.ndarray):
         names[f"k{own}"] = kind
@@ -213,7 +215,7 @@ def argument_text(at: str, x: Any, names: dict[str, Any], arrays: list[str]) -> 
         yield f"type(a{own} := {at}) is k{own}"
         yield f"a{own}.shape == s{own} and a{own}.dtype is d{own}"
         if array is x:
-            yield from identity_text(f"a{own}", x, names)
+            yield from identity_guard(f"a{own}", x, names)
     elif isinstance(x, dict | list | tuple):
         yield f"type(x{own} := {at}) is t{own}"
         yield f"[*x{own}] == [*k{own}]" if isinstance(x, dict) else f"len(x{own}) == {len(x)}"
@@ -229,14 +231,14 @@ def argument_text(at: str, x: Any, names: dict[str, Any], arrays: list[str]) -> 
             if text is None:
                 text = f"k{len(names)}"
                 names[text] = key
-            yield from argument_text(f"x{own}[{text}]", part, names, arrays)
+            yield from argument_guards(f"x{own}[{text}]", part, names, arrays)
     else:
         names[f"v{own}_"] = x
         equal = kind in (bool, int, str, bytes)
         yield f"type(x{own} := {at}) is t{own} and x{own} {'==' if equal else 'is'} v{own}_"
 
 
-def identity_text(at: str, x: Any, names: dict[str, Any]) -> Iterator[str]:
+def identity_guard(at: str, x: Any, names: dict[str, Any]) -> Iterator[str]:
     """Check that an argument is a captured object if it was one, and else is none of them."""
     if id(x) in names["captured"]:
         own = f"v{len(names)}_"

@@ -66,7 +66,7 @@ def recorder_here() -> Recorder:
 
 
 @contextmanager
-def noted() -> Iterator[None]:
+def remembering_errors() -> Iterator[None]:
     """Inside, errors for what is not supported are remembered as refusals."""
     try:
         yield
@@ -95,7 +95,7 @@ class Recorder:
         self.drawn: list[tuple[Any, Value]] = []
         self.met: dict[int, tuple[Any, Value]] = {}
         self.leaves: list[Value] = []
-        self.rules: dict[Any, Any] = {}  # see vjp_cache.py
+        self.vjp_cache: dict[Any, Any] = {}  # see vjp_cache.py
         # Of Tensors: the value of each node, the leaves that a reverse pass reached, and the birth
         # of the first node of the trace.
         self.made: dict[Node, Value] = {}
@@ -145,7 +145,7 @@ class Recorder:
 
     def state(self, array: np.ndarray) -> Value:
         """The value of a captured array, which each call reads."""
-        dtype = checked(array.dtype.newbyteorder("="))
+        dtype = supported_dtype(array.dtype.newbyteorder("="))
         value = Value(None, (), {}, array.shape, dtype, "state", array)
         self.leaves.append(value)
         self.known.add(value)
@@ -161,7 +161,7 @@ class Recorder:
 
     def repeat(self, op: Op, inputs: list[Any], attributes: dict[str, Any]) -> Value:
         now = [x.value if is_traced(x) else x for x in inputs]
-        value = next(self.again, None)  # type: ignore[arg-type]  # set by start_again
+        value = next(self.again, None)  # type: ignore[arg-type]  # set by start_verification
         differs = VARIES
         if value is not None and value.op is op and len(inputs) == len(value.inputs):
             pairs = zip(now, value.inputs, strict=True)
@@ -170,7 +170,7 @@ class Recorder:
         if differs:
             # An op that is wrong by itself says so here: the first run may have caught that error.
             rest = [] if value is None else [value]
-            self.again = itertools.chain(rest, self.again)  # type: ignore[arg-type]  # set by start_again
+            self.again = itertools.chain(rest, self.again)  # type: ignore[arg-type]  # set by start_verification
             self.applied(op, inputs, attributes)
             raise TraceError(differs)
         if op.family != "movement":
@@ -205,7 +205,7 @@ class Recorder:
         return x
 
     def leaf_of(self, array: np.ndarray) -> Value:
-        dtype = checked(array.dtype.newbyteorder("="))
+        dtype = supported_dtype(array.dtype.newbyteorder("="))
         if id(root_of(array)) in self.roots:
             value = self.state(array)
             if id(array) not in self.contents:
@@ -227,10 +227,10 @@ class Recorder:
             raise varies()
         return value
 
-    def start_again(self) -> None:
+    def start_verification(self) -> None:
         self.again, self.drawn_again = iter(self.values), iter(self.drawn)
 
-    def check_end(self) -> None:
+    def finish_verification(self) -> None:
         if next(self.again, None) or next(self.drawn_again, None):  # type: ignore[arg-type]  # set
             raise varies()
 
@@ -250,7 +250,7 @@ def root_of(array: np.ndarray) -> Any:
     return root
 
 
-def checked(dtype: np.dtype[Any]) -> np.dtype[Any]:
+def supported_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
     if dtype not in DTYPES:
         raise UnsupportedError(
             f"a compiled function computes with an array of {dtype}: it takes booleans, integers, "

@@ -21,8 +21,8 @@ from minigrad.compiler.frontend.recorder import (
     DTYPES,
     Recorder,
     check_same,
-    checked,
     in_progress,
+    supported_dtype,
     tracing,
     varies,
 )
@@ -89,12 +89,12 @@ def kind_of(x: Any) -> Any:
 
 def leaf(kind: str, array: Any) -> Value:
     """A leaf of the graph for an array, in native byte order."""
-    dtype = checked(array.dtype.newbyteorder("="))
+    dtype = supported_dtype(array.dtype.newbyteorder("="))
     return Value(None, (), {}, array.shape, dtype, kind)
 
 
 @dataclass(eq=False)
-class World:
+class TraceInputs:
     """What tracers replace while a function is traced, and by which values of the graph: Tensors,
     items of containers, arrays in the arguments, captured arrays, gradients of leaves."""
 
@@ -106,7 +106,7 @@ class World:
     places: list[tuple[Place, Any]]
 
 
-def world_of(given: list[Any], found: Captured, recorder: Recorder) -> World:
+def inputs_of(given: list[Any], found: Captured, recorder: Recorder) -> TraceInputs:
     own = {id(x): x for x in given if isinstance(x, Tensor)}
     arrays = {id(x): x for x in given if isinstance(x, np.ndarray)}
     captured = [(x, recorder.state(x)) for x in found.arrays.values() if can_stand_in(x, found)]
@@ -120,7 +120,7 @@ def world_of(given: list[Any], found: Captured, recorder: Recorder) -> World:
     groups = [group for each in found.optimizers.values() for group in each.param_groups]
     items = [(holder, key, leaf("state", holder[key])) for holder, key, _ in found.slots]
     items += [(group, "lr", leaf("input", np.zeros(()))) for group in groups if "lr" in group]
-    return World(
+    return TraceInputs(
         tensors,
         items,
         [(x, leaf("input", x)) for x in arrays.values()],
@@ -145,16 +145,16 @@ def with_tracers(x: Any, tracers: dict[int, Any]) -> Any:
 
 
 @contextmanager
-def replaced(world: World, tracers: dict[int, Any]) -> Iterator[list[Node]]:
+def replaced(inputs: TraceInputs, tracers: dict[int, Any]) -> Iterator[list[Node]]:
     """Inside, tracers are in place of all arrays (`tracers`, by the arrays' ids); afterwards
     everything is restored. A place that the function assigned itself is left, for the guards to
     find."""
-    nodes = [(t, t.node, getattr(t, "root", None)) for t, _ in world.tensors]
-    values = [(holder, key, holder[key]) for holder, key, _ in world.items]
-    items = [(holder, key, Tracer(value)) for holder, key, value in world.items]
+    nodes = [(t, t.node, getattr(t, "root", None)) for t, _ in inputs.tensors]
+    values = [(holder, key, holder[key]) for holder, key, _ in inputs.items]
+    items = [(holder, key, Tracer(value)) for holder, key, value in inputs.items]
     kept = zip(values, items, strict=True)
     tracers |= {id(x): new for (*_, x), (*_, new) in kept if isinstance(x, np.ndarray)}
-    moved = [(place, x, with_tracers(x, tracers)) for place, x in world.places]
+    moved = [(place, x, with_tracers(x, tracers)) for place, x in inputs.places]
     moved = [(place, x, new) for place, x, new in moved if new is not x]
 
     def restore() -> None:
@@ -172,9 +172,9 @@ def replaced(world: World, tracers: dict[int, Any]) -> Iterator[list[Node]]:
     try:
         for place, _, new in moved:
             place.put(new)
-        given = {t: value for t, value in world.grads.items() if t.node.grad is not None}
-        stand_ins = [stand_in(t, value, given.get(t)) for t, value in world.tensors]
-        for (t, _), node in zip(world.tensors, stand_ins, strict=True):
+        given = {t: value for t, value in inputs.grads.items() if t.node.grad is not None}
+        stand_ins = [stand_in(t, value, given.get(t)) for t, value in inputs.tensors]
+        for (t, _), node in zip(inputs.tensors, stand_ins, strict=True):
             t.node = node
         for holder, key, tracer in items:
             holder[key] = tracer
@@ -195,7 +195,7 @@ def stand_in(t: Tensor, value: Value, grad: Value | None) -> Node:
 
 
 @dataclass(eq=False)
-class End:
+class TraceOutputs:
     """The end of a traced run: what the function returned, and what it left in every place.
 
     `nodes`: those of returned Tensors that require a gradient, else None. `stand_ins`: the leaves
@@ -268,27 +268,29 @@ def traced(recorder: Recorder) -> Iterator[None]:
                 raise recorder.refusal from None
 
 
-def run(function: Callable[..., Any], arguments: Any, world: World, recorder: Recorder) -> End:
+def run_on_tracers(
+    function: Callable[..., Any], arguments: Any, inputs: TraceInputs, recorder: Recorder
+) -> TraceOutputs:
     """Run a function on tracers in place of the arrays in its arguments and its state."""
-    captured = {id(x): Tracer(value) for x, value in world.captured}
-    stand_ins = {id(x): Tracer(value) for x, value in world.arrays}
+    captured = {id(x): Tracer(value) for x, value in inputs.captured}
+    stand_ins = {id(x): Tracer(value) for x, value in inputs.arrays}
     recorder.stand_ins = {id(x) for key, x in captured.items() if key not in stand_ins}
     given = (stand_ins.get(id(x), x) for _, x in leaves_of(arguments))
-    with replaced(world, captured | stand_ins) as nodes, traced(recorder):
+    with replaced(inputs, captured | stand_ins) as nodes, traced(recorder):
         args, kwargs = like(arguments, given)
         before = leaves_of((args, kwargs))
         output = function(*args, **kwargs)
         check_containers(before, leaves_of((args, kwargs)))
-        check_gradients(world, nodes)
-        end = End(
+        check_gradients(inputs, nodes)
+        end = TraceOutputs(
             [recorded_node(x) for _, x in leaves_of(output)],
             nodes,
             output,
             [value_of(x) for _, x in leaves_of(output)],
-            [t.data for t, _ in world.tensors],
-            [holder[key] for holder, key, _ in world.items],
+            [t.data for t, _ in inputs.tensors],
+            [holder[key] for holder, key, _ in inputs.items],
             [*stand_ins.values()],
-            [value_of(t.grad) for t in world.grads],
+            [value_of(t.grad) for t in inputs.grads],
         )
         for x in end.values():
             if isinstance(x, Tracer):
@@ -315,9 +317,9 @@ def recorded_node(x: Any) -> Node | None:
     return x.node if isinstance(x, Tensor) and x.requires_grad else None
 
 
-def check_gradients(world: World, nodes: list[Node]) -> None:
-    for (t, _), node in zip(world.tensors, nodes, strict=True):
-        if t not in world.grads and node.grad is not None:
+def check_gradients(inputs: TraceInputs, nodes: list[Node]) -> None:
+    for (t, _), node in zip(inputs.tensors, nodes, strict=True):
+        if t not in inputs.grads and node.grad is not None:
             raise UnsupportedError(
                 f"a compiled function goes back through a Tensor of shape {t.shape} that was "
                 "computed outside of it: detach() it first, or compute it in the function as well"
@@ -345,18 +347,18 @@ def trace(
     """
     given = [x for _, x in leaves_of(arguments)]
     recorder = Recorder(found.arrays.values())
-    world = world_of(given, found, recorder)
-    end = run(function, arguments, world, recorder)
+    inputs = inputs_of(given, found, recorder)
+    end = run_on_tracers(function, arguments, inputs, recorder)
 
     def again() -> None:
-        recorder.start_again()
-        check_ends(end, run(function, arguments, world, recorder), recorder)
+        recorder.start_verification()
+        check_same_outputs(end, run_on_tracers(function, arguments, inputs, recorder), recorder)
 
-    return traced_from(given, world, end, recorder), again
+    return traced_from(given, inputs, end, recorder), again
 
 
-def check_ends(end: End, other: End, recorder: Recorder) -> None:
-    recorder.check_end()
+def check_same_outputs(end: TraceOutputs, other: TraceOutputs, recorder: Recorder) -> None:
+    recorder.finish_verification()
     one, two = end.values(), other.values()
     if len(one) != len(two):
         raise varies()
@@ -375,39 +377,41 @@ def check_ends(end: End, other: End, recorder: Recorder) -> None:
             raise varies()
 
 
-def traced_from(given: list[Any], world: World, end: End, recorder: Recorder) -> Traced:
+def traced_from(
+    given: list[Any], inputs: TraceInputs, end: TraceOutputs, recorder: Recorder
+) -> Traced:
     """The graph of what was recorded."""
-    places = [value for _, value in world.tensors]
-    places += [value for *_, value in world.items] + [value for _, value in world.arrays]
+    places = [value for _, value in inputs.tensors]
+    places += [value for *_, value in inputs.items] + [value for _, value in inputs.arrays]
     ends = list(map(recorder.value_of, [*end.tensors, *end.items, *end.arrays]))
     outputs = [recorder.value_of(x) for x in end.results if is_array(x)]  # state, maybe
-    rates = [(holder, key, v) for holder, key, v in world.items if v.kind == "input"]
+    rates = [(holder, key, v) for holder, key, v in inputs.items if v.kind == "input"]
     writes = [(v, x) for v, x in zip(places, ends, strict=True) if v is not x]
     if any(target is value for target, _ in writes for _, _, value in rates):
         raise UnsupportedError(
             "a compiled function sets a learning rate: step a schedule outside of it, and it reads "
             "the new rate at its next call"
         )
-    by_id = {id(x): v for x, v in [*world.tensors, *world.arrays]}
+    by_id = {id(x): v for x, v in [*inputs.tensors, *inputs.arrays]}
     arguments = [by_id[id(x)] for x in given if is_array(x)]
-    states: list[tuple[Any, Value]] = [(t.data, v) for t, v in world.tensors if v.kind == "state"]
-    states += [(holder[key], v) for holder, key, v in world.items if v.kind == "state"]
+    states: list[tuple[Any, Value]] = [(t.data, v) for t, v in inputs.tensors if v.kind == "state"]
+    states += [(holder[key], v) for holder, key, v in inputs.items if v.kind == "state"]
     used = {x for value in recorder.values for x in value.inputs if type(x) is Value}
     used |= {*outputs, *ends, *recorder.read}
     states += [(v.array, v) for v in recorder.leaves if v.kind == "state" and v in used]
     results = [x for _, x in leaves_of(end.output)]
     graph = Graph(
         list(dict.fromkeys(arguments)) + [v for *_, v in rates] + [v for _, v in recorder.drawn],
-        [v for _, v in states] + list(world.grads.values()),
+        [v for _, v in states] + list(inputs.grads.values()),
         outputs,
         writes,
     )
-    graph, grads, added, fresh = gradients(graph, world, end, recorder)
+    graph, grads, added, fresh = gradients(graph, inputs, end, recorder)
     form = like(end.output, iter(range(len(results))))
     kinds = list(map(kind_of, results))
     derivative = derivative_of(
         [node for node in end.nodes if node is not None],
-        dict(zip(end.stand_ins, world.tensors, strict=True)),
+        dict(zip(end.stand_ins, inputs.tensors, strict=True)),
         {target for target, _ in writes},
         recorder,
     )
@@ -416,12 +420,12 @@ def traced_from(given: list[Any], world: World, end: End, recorder: Recorder) ->
     return Traced(
         *(graph, arguments, states, rates, recorder.drawn, grads, added, fresh, form, kinds),
         *(derivative, recorded, recorder.read, [*recorder.contents.values()]),
-        {t for (t, _), node in zip(world.tensors, end.stand_ins, strict=True) if node in cleared},
+        {t for (t, _), node in zip(inputs.tensors, end.stand_ins, strict=True) if node in cleared},
     )
 
 
 def gradients(
-    graph: Graph, world: World, end: End, recorder: Recorder
+    graph: Graph, inputs: TraceInputs, end: TraceOutputs, recorder: Recorder
 ) -> tuple[Graph, list[tuple[Tensor, Value]], set[Tensor], list[tuple[Tensor, Any]]]:
     """The graph with the writes of gradients; the Tensors whose gradients are state, because the
     graph reads or leaves them; those of them whose gradients are only added to; and those whose
@@ -435,9 +439,9 @@ def gradients(
     if unused := [x for x in ends if x is not None and x not in used]:
         used = {*replace(graph, outputs=[*graph.outputs, *unused]).order}
     updated = {target for target, _ in graph.writes}
-    pairs = zip(world.tensors, end.stand_ins, strict=True)
+    pairs = zip(inputs.tensors, end.stand_ins, strict=True)
     nodes = {t: (node, value) for (t, value), node in pairs}
-    for (t, value), end_value in zip(world.grads.items(), ends, strict=True):
+    for (t, value), end_value in zip(inputs.grads.items(), ends, strict=True):
         node, data = nodes[t]
         discarded = node in recorder.cleared
         left = end_value is (None if t.node.grad is None else value)
@@ -451,7 +455,7 @@ def gradients(
             writes.append((value, end_value))
         if value in used or (end_value not in (None, value) and not used_up):
             grads.append((t, value))
-    last = dict(zip(world.grads.values(), ends, strict=True))
+    last = dict(zip(inputs.grads.values(), ends, strict=True))
     terms = [x for _, v in grads for x in terms_of(last[v], v)]
     read = {*replace(graph, outputs=[*graph.outputs, *terms]).order} if grads else set()
     added = {t for t, value in grads if value not in read}

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.compiler.frontend.concrete import is_known, or_by_numpy
+from minigrad.compiler.frontend.concrete import is_known, numpy_fallback
 from minigrad.compiler.frontend.recorder import (
     in_progress,
-    noted,
     recorder_here,
+    remembering_errors,
     tracing,
     value_of,
     zeros,
@@ -165,26 +165,26 @@ class Tracer(Traced):
             raise reading(how)
         return recorder.numbers(value)
 
-    @or_by_numpy
+    @numpy_fallback
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        with noted():
+        with remembering_errors():
             return call_ufunc(ufunc, method, inputs, kwargs)
 
-    @or_by_numpy
+    @numpy_fallback
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         if function in QUESTIONS:
             args = [zeros(x) if is_traced(x) else x for x in args]
             return function(*args, **kwargs)
         if function in overrides:
             return overrides[function](*args, **kwargs)
-        with noted():
+        with remembering_errors():
             found = call(function, args, kwargs)
         if args and found is args[0] and function.__name__ in COPYING:
             return implementations[np.copy](found)
         return Tracer(found.value) if function is np.copy and is_traced(found) else found
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        with noted():
+        with remembering_errors():
             if index is Ellipsis or (isinstance(index, slice) and index == slice(None)):
                 check_writeable(self)
                 assign(self, filled_with(self, value))
@@ -236,14 +236,14 @@ class Tracer(Traced):
 TENSORS_OWN = "backward detach of _cotangent __format__ __reduce__".split()
 for name, member in vars(Tensor).items():
     if callable(member) and name not in vars(Tracer) and name not in TENSORS_OWN:
-        setattr(Tracer, name, or_by_numpy(member, name))
+        setattr(Tracer, name, numpy_fallback(member, name))
 
 
 def is_shown() -> bool:
     """Whether a repr cannot affect results: it is for a message of minigrad, or for a line of the
     user's that begins with print(."""
     frame = sys._getframe(2)
-    between = {x.__code__.co_filename for x in (is_shown, or_by_numpy, Tensor.__repr__)}
+    between = {x.__code__.co_filename for x in (is_shown, numpy_fallback, Tensor.__repr__)}
     while frame.f_code.co_filename in between:
         frame = frame.f_back  # type: ignore[assignment]  # not None here
     if frame.f_code.co_filename in OWN_FILES:
@@ -277,7 +277,7 @@ def fetching(name: str) -> Any:
 
     if function in implementations and name not in CHANGING:
         apply.__name__ = name
-        return or_by_numpy(apply)
+        return numpy_fallback(apply)
     if callable(getattr(np.ndarray, name, read)):
         return read
     return property(lambda self: getattr(self.numbers(f"x.{name}"), name))

@@ -88,13 +88,13 @@ def shares_found(
     given = [cotangent, node.value, *node.arrays]
     asked = [k for k, x in enumerate(node.inputs) if type(x) is Node and wanted(x)]
     key = key_of(node, given, asked)
-    if recording := recorder.rules.get(key):
+    if recording := recorder.vjp_cache.get(key):
         return [(node.inputs[k], x) for k, x in recording.repeat(given, recorder)]
     before, start = values_of(given), len(recorder.values)
     found = input_cotangents(node, cotangent, view, wanted)
     if key is not None and before == values_of(given):
         results = dict(zip(without_none(node, asked), (x for _, x in found), strict=True))
-        recorder.rules[key] = recording_of(given, recorder.values[start:], results)
+        recorder.vjp_cache[key] = recording_of(given, recorder.values[start:], results)
     return found
 
 

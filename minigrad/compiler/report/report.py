@@ -23,7 +23,7 @@ from minigrad.compiler.graph.opset.base import OPSET
 from minigrad.compiler.graph.opset.reductions import OfAxis
 from minigrad.compiler.report.page import page
 from minigrad.compiler.runtime.plan import ByNumpy
-from minigrad.compiler.specialization import Version
+from minigrad.compiler.specialization import Specialization
 from minigrad.compiler.target.machine import machine
 from minigrad.errors import ArgumentError
 from minigrad.io import write
@@ -59,7 +59,7 @@ class Report:
     """
 
     title: str
-    version: Version | None = None
+    specialization: Specialization | None = None
     arguments: list[str] = field(default_factory=list)
     times: list[float] | None = None
 
@@ -70,7 +70,7 @@ class Report:
 
     @property
     def program(self) -> Any:
-        return self.version.program if self.version else None
+        return self.specialization.program if self.specialization else None
 
     @property
     def compiled(self) -> bool:
@@ -93,7 +93,7 @@ class Report:
 
     @cached_property
     def kernels(self) -> list[dict[str, Any]]:
-        names = names_of(self.version, self.arguments) if self.version else []
+        names = names_of(self.specialization, self.arguments) if self.specialization else []
         found: list[dict[str, Any]] = []
         for kernel in self.description.kernels:
             data = {**vars(kernel), "calls": [], "why": {}, "seconds": None}
@@ -138,9 +138,9 @@ class Report:
         """
         if repeats < 1:
             raise ArgumentError(f"profile: repeats={repeats}, and it is 1 or more")
-        if self.version is None or not self.compiled or not is_bound(self.version):
+        if self.specialization is None or not self.compiled or not is_bound(self.specialization):
             return self
-        with self.version.lock, kept(self.version) as put_back:
+        with self.specialization.lock, kept(self.specialization) as put_back:
             runs = []
             for _ in range(repeats + 1):
                 put_back()
@@ -161,10 +161,10 @@ class Report:
 
     def head(self) -> str:
         """A line on the whole program."""
-        if self.version is None:
+        if self.specialization is None:
             return "not compiled yet: call it first"
         if not self.compiled:
-            count = sum(x.kind == "op" for x in self.version.traced.graph.order)
+            count = sum(x.kind == "op" for x in self.specialization.traced.graph.order)
             return f"runs on NumPy, op by op ({count} ops): no C was built"
         took = f"built in {duration(self.build_seconds)}" if self.build_seconds else "built before"
         parts = [
@@ -223,23 +223,23 @@ class Report:
             )
 
 
-def report(function: Callable[..., Any], version: Version | None) -> Report:
-    """The report of a version of a compiled function; version is None if it was not called yet."""
+def report(function: Callable[..., Any], specialization: Specialization | None) -> Report:
+    """The report of a specialization, which is None if the function was not called yet."""
     name = getattr(function, "__name__", "f")
-    if version is None:
+    if specialization is None:
         return Report(name)
-    names = argument_names(function, version)
-    arrays = zip(names, version.inputs, strict=True)
+    names = argument_names(function, specialization)
+    arrays = zip(names, specialization.inputs, strict=True)
     given = ", ".join(f"{argument} {x.dtype} {x.shape}" for argument, x in arrays)
-    return Report(f"{name}({given})", version, names)
+    return Report(f"{name}({given})", specialization, names)
 
 
 # Names
 
 
-def argument_names(function: Callable[..., Any], version: Version) -> list[str]:
+def argument_names(function: Callable[..., Any], specialization: Specialization) -> list[str]:
     """The names of the arrays in the arguments."""
-    args, kwargs = version.arguments
+    args, kwargs = specialization.arguments
     try:
         tree = inspect.signature(function).bind(*args, **kwargs).arguments
     except (TypeError, ValueError):
@@ -248,12 +248,15 @@ def argument_names(function: Callable[..., Any], version: Version) -> list[str]:
     for place, x in reversed(leaves_of(dict(tree))):
         found.setdefault(id(x), []).append(re.sub(r"^\['(\w+)'\]", r"\1", place))
     # An array that is given twice has two names.
-    return [found[id(x)].pop() if len(found[id(x)]) > 1 else found[id(x)][0] for x in version.given]
+    return [
+        found[id(x)].pop() if len(found[id(x)]) > 1 else found[id(x)][0]
+        for x in specialization.given
+    ]
 
 
-def names_of(version: Version, arguments: list[str]) -> list[str]:
+def names_of(specialization: Specialization, arguments: list[str]) -> list[str]:
     """The names of the graph's inputs and states, in order."""
-    traced, seen = version.traced, version.guards.found
+    traced, seen = specialization.traced, specialization.guards.found
     tensors: dict[int, str] = {}
     for module in [x for x in seen.seen.values() if isinstance(x, Module)]:
         for name, t in [*module.named_parameters(), *module.named_buffers()]:
@@ -268,7 +271,7 @@ def names_of(version: Version, arguments: list[str]) -> list[str]:
     found |= {x: f"the gradient of {tensors.get(id(t), 'a Tensor')}" for t, x in traced.grads}
     found |= {x: "lr" for *_, x in traced.rates}
     found |= {x: "random numbers" for _, x in traced.drawn}
-    found |= dict(zip(version.inputs, arguments, strict=True))
+    found |= dict(zip(specialization.inputs, arguments, strict=True))
     return [found.get(x, "an array") for x in [*traced.graph.inputs, *traced.graph.states]]
 
 
@@ -347,18 +350,20 @@ def duration(seconds: float) -> str:
 # Times
 
 
-def is_bound(version: Version) -> bool:
+def is_bound(specialization: Specialization) -> bool:
     """Whether it was run, so that all arrays of the program are bound."""
-    program = version.program
+    program = specialization.program
     calls = program.plan.description.calls
     return all(program.arrays[k] is not None for call in calls for k in (*call.reads, *call.writes))
 
 
 @contextmanager
-def kept(version: Version) -> Iterator[Callable[[], None]]:
+def kept(specialization: Specialization) -> Iterator[Callable[[], None]]:
     """Restore the state that a program writes: at each call of what is yielded, and at the end."""
-    program = version.program
-    arrays = [program.arrays[program.slots[target]] for target, _ in version.traced.graph.writes]
+    program = specialization.program
+    arrays = [
+        program.arrays[program.slots[target]] for target, _ in specialization.traced.graph.writes
+    ]
     before = [(array, array.copy()) for array in arrays]
 
     def put_back() -> None:

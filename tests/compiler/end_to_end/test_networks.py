@@ -266,7 +266,7 @@ def trained(name: str, optimizer_name: str, wrap: Callable[..., Any]) -> dict[st
     given = itertools.islice(itertools.cycle(batches), STEPS)
     losses = np.array([step(*batch).item() for batch in given])
     if isinstance(step, Compiled):
-        assert len(step.versions) == 1 and not step.reasons
+        assert len(step.specializations) == 1 and not step.reasons
     return {"losses": losses, **model.state_dict(), **optimizer.state_dict()}
 
 

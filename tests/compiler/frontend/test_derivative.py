@@ -223,7 +223,7 @@ def test_a_compiled_function_in_a_compiled_function_is_one_program(on_numpy: Non
     agree(middle(X), 3 * X**2)
     outer = compile(lambda x: np.sum(middle(x) * x))
     agree(grad(outer)(X), 9 * X**2)
-    assert not inner.versions and len(middle.versions) == 1
+    assert not inner.specializations and len(middle.specializations) == 1
 
 
 def test_an_index_that_is_computed_picks_a_number(on_numpy: None) -> None:

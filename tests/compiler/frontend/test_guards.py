@@ -15,7 +15,7 @@ import pytest
 from minigrad import Tensor, nn, optim
 from minigrad.compiler import compile
 from minigrad.compiler.jit import Compiled
-from minigrad.compiler.specialization import OTHERWISE
+from minigrad.compiler.specialization import GUARD_FAILED
 from minigrad.errors import TraceError, UnsupportedError
 from tests.compiler.test_jit import X as INPUTS
 from tests.compiler.test_jit import Y as TARGETS
@@ -114,7 +114,7 @@ def test_equal_numbers_are_the_same() -> None:
     state["scale"], state["nan"] = float("1234.5"), float("nan")
     f(X)
     f(X)
-    assert not f.reasons and len(f.versions) == 1
+    assert not f.reasons and len(f.specializations) == 1
 
 
 def test_contents_of_captured_arrays() -> None:
@@ -157,7 +157,7 @@ def test_numbers_in_arguments() -> None:
         assert (
             found.dtype == wanted.dtype and (found == wanted).all() and found.shape == wanted.shape
         )
-    assert len(compiled.versions) == len(arguments)
+    assert len(compiled.specializations) == len(arguments)
     np.testing.assert_array_equal(compiled(i, by=2), i + 2)
     np.testing.assert_array_equal(compiled(i, by=3), i + 3)
 
@@ -167,7 +167,7 @@ def test_a_function_that_is_traced_again_and_again() -> None:
     with pytest.warns(RuntimeWarning, match=r"traced and compiled 16 times.*Numbers that change"):
         for k in range(40):
             f(X, k)
-    assert len(f.versions) == 32
+    assert len(f.specializations) == 32
 
 
 def test_reasons_do_not_grow_without_end() -> None:
@@ -187,7 +187,7 @@ def test_alternating_modes_are_not_retraced() -> None:
         assert (f(np.ones(100)) == 0).any()
         model.eval()
         assert (f(np.ones(100)) == 1).all()
-    assert len(f.versions) == 2 and len(f.reasons) == 1
+    assert len(f.specializations) == 2 and len(f.reasons) == 1
 
 
 # What it changes itself
@@ -285,7 +285,7 @@ def test_an_error_in_the_function_leaves_arrays_and_lists_as_they_were() -> None
     assert (total == 0).all() and seen == [0]
 
 
-# The quick look
+# The fast path
 
 
 TABLE = {(k, "a"): float(k) for k in range(12)}
@@ -305,25 +305,27 @@ def test_it_is_enough_where_nothing_has_changed(kwargs: dict[str, Any]) -> None:
     given = {(k, "b"): X + k for k in range(12)}
     expected = of_keys(given, **kwargs)
     np.testing.assert_allclose(compiled(given, **kwargs), expected)
-    (version,) = compiled.versions
-    found = version.quick(version, (given,), kwargs)
-    assert found is not OTHERWISE
+    (specialization,) = compiled.specializations
+    found = specialization.fast_path(specialization, (given,), kwargs)
+    assert found is not GUARD_FAILED
     np.testing.assert_allclose(found, expected)
     for args, others in [((), kwargs), ((given, given), kwargs), ((given,), {"other": 2.0})]:
-        assert version.quick(version, args, others) is OTHERWISE
+        assert specialization.fast_path(specialization, args, others) is GUARD_FAILED
 
 
 def test_it_is_enough_for_a_training_step() -> None:
     model = network()
     step: Any = compile(stepper(model, optim.Adam(model.parameters(), lr=0.01)))
     losses = [step(INPUTS, TARGETS).item() for _ in range(3)]
-    (version,) = step.versions
-    losses.append(version.quick(version, (INPUTS, TARGETS), {}).item())
+    (specialization,) = step.specializations
+    losses.append(specialization.fast_path(specialization, (INPUTS, TARGETS), {}).item())
     assert losses == sorted(losses, reverse=True) and len({*losses}) == 4
-    assert version.quick(version, (INPUTS[1:], TARGETS[1:]), {}) is OTHERWISE  # of another shape
+    assert (
+        specialization.fast_path(specialization, (INPUTS[1:], TARGETS[1:]), {}) is GUARD_FAILED
+    )  # of another shape
 
 
-# What the quick look sees of arguments, and of what is found without them
+# What the fast path sees of arguments, and of what is found without them
 
 
 def test_arrays_of_another_form_are_not_taken_for_those_before() -> None:

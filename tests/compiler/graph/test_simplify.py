@@ -31,7 +31,7 @@ from minigrad.compiler.graph.simplify import (
     optimized,
 )
 from minigrad.compiler.graph.transposes import push_transposes
-from minigrad.compiler.jit import traced_steadily
+from minigrad.compiler.jit import trace_and_verify
 from minigrad.compiler.runtime.interpreter import NumpyProgram
 from minigrad.compiler.target import costs
 from tests.draw import SAMPLES
@@ -516,7 +516,7 @@ def both_runs(
     def outputs(inputs: Any, vectors: Any) -> Any:
         return evaluate(function, inputs, vectors, order)
 
-    traced, _ = traced_steadily(outputs, ((inputs, vectors), {}))
+    traced, _ = trace_and_verify(outputs, ((inputs, vectors), {}))
     arrays = dict(zip(traced.arguments, [*inputs, *vectors], strict=True))
     arrays |= {value: array for array, value in traced.states}
     graphs = (traced.graph, optimized(traced.graph))

@@ -75,7 +75,7 @@ f = compile(step)
 print(*sorted({bits(f(X, W, ROWS)) for _ in range(8)}))
 train, losses, state = training(compile, 3)
 print(bits([losses, state]))
-plan = train.versions[0].program.plan
+plan = train.specializations[0].program.plan
 shared = sum(int((s.rows[:, 1] & 1).sum()) for s in plan.steps if isinstance(s, Calls))
 print(plan.threads, shared > 5)
 if "compare" in sys.argv:

@@ -15,7 +15,7 @@ from minigrad.compiler.codegen.deduplicate import Code, generate
 from minigrad.compiler.graph.affine import flat, unflat, variable
 from minigrad.compiler.graph.ir import Value, name_of
 from minigrad.compiler.graph.simplify import optimized
-from minigrad.compiler.jit import traced_steadily
+from minigrad.compiler.jit import trace_and_verify
 from minigrad.compiler.schedule.buffers import copy_aliased_writes, plan_buffers
 from minigrad.compiler.schedule.contractions import Operands, pack_operands
 from minigrad.compiler.schedule.fusion import schedule_kernels
@@ -41,7 +41,7 @@ LABELS = RNG.integers(0, 48, 64)
 
 
 def scheduled(function: Callable[..., Any], *arguments: Any) -> Schedule:
-    traced, _ = traced_steadily(function, (arguments, {}))
+    traced, _ = trace_and_verify(function, (arguments, {}))
     graph = copy_aliased_writes(optimized(traced.graph))
     return schedule_kernels(pack_operands(graph, MACHINE.vector))
 
@@ -268,7 +268,7 @@ def operands_of(program: Program) -> Operands:
     function, inputs = program.function(), program.arrays()
     vectors = [np.ones_like(x) for x in inputs if x.dtype.kind == "f"]
     step = partial(evaluate, function, order=1)
-    traced, _ = traced_steadily(step, ((inputs, vectors), {}))
+    traced, _ = trace_and_verify(step, ((inputs, vectors), {}))
     return pack_operands(copy_aliased_writes(optimized(traced.graph)), MACHINE.vector)
 
 
@@ -339,7 +339,7 @@ def test_unlike_kernels_are_not_merged() -> None:
         lambda x, y: [np.sum(x - np.full((3, 1), k, np.float32), axis=1) for k in (1, 2)],
     ):
         agree(compile(f)(x, y), f(x, y), 1e-5)
-        traced, _ = traced_steadily(f, ((x, y), {}))
+        traced, _ = trace_and_verify(f, ((x, y), {}))
         check_without_memory(pack_operands(optimized(traced.graph), MACHINE.vector))
 
 
