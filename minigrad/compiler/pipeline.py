@@ -34,7 +34,8 @@ from minigrad.compiler.target import costs
 from minigrad.compiler.target.cache import BuildError, cache_get, cache_put
 from minigrad.compiler.target.machine import Machine, machine
 from minigrad.compiler.target.toolchain import build, build_async, runtime
-from minigrad.ops.base import Op, registry
+from minigrad.ops.base import Op
+from minigrad.ops.unary import positive
 
 
 def plan_of(graph: Graph) -> Plan:
@@ -193,5 +194,5 @@ def op_with_wrong_c(graph: Graph) -> Op | None:
 
     ops = {v.op: None for v in graph.order if v.op is not None and v.op.c is not None}
     wrong = [op for op in ops if not any(builds(op, kind) for kind in ("double", "int64_t"))]
-    works = len(wrong) < len(ops) or builds(registry["positive"], "double")
+    works = len(wrong) < len(ops) or builds(positive, "double")
     return wrong[0] if wrong and works else None

@@ -9,6 +9,7 @@ from typing import Any
 from minigrad.compiler.codegen.deduplicate import Call, Code, multiplications
 from minigrad.compiler.graph.affine import Index
 from minigrad.compiler.graph.ir import Shape, Value, elementwise, name_of
+from minigrad.compiler.graph.opset.base import rules_of
 from minigrad.compiler.graph.opset.contractions import extent
 from minigrad.compiler.loops.ir import Scratch
 from minigrad.compiler.schedule.buffers import BufferPlan
@@ -114,7 +115,7 @@ def kernel_of(
     ops = ops_of(kernel, schedule)
     read, written = traffic(kernel, schedule, buffers)
     kind = "map" if kernel.kind == "rows" and kernel.rows is None else kernel.kind
-    operations = sum(n for x, n in ops.items() if elementwise(x) and name_of(x) != "positive")
+    operations = sum(n for x, n in ops.items() if elementwise(x) and not rules_of(x.op).is_copy)
     operations += sum(stage.total for stage in kernel.stages if stage.kind == "reduce")
     return DescribedKernel(
         KINDS.get(kind, kind),
@@ -150,8 +151,7 @@ def small_kernel(kind: str, call: Call, text: str) -> DescribedKernel:
 
 def called(value: Value) -> str:
     """An op's name; "copy" for `positive`, which only copies."""
-    name = name_of(value) or ""
-    return "copy" if name == "positive" else name
+    return "copy" if rules_of(value.op).is_copy else name_of(value) or ""
 
 
 def loops_of(value: Value, schedule: Schedule) -> Shape:

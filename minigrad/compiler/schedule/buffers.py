@@ -16,8 +16,8 @@ from typing import Any
 
 from minigrad.compiler.graph.ir import Graph, Value
 from minigrad.compiler.graph.layout import Layout, plain
+from minigrad.compiler.graph.opset.base import rules_of
 from minigrad.compiler.graph.opset.elementwise import copy_of
-from minigrad.compiler.graph.simplify import name_of
 from minigrad.compiler.loops.ir import Scratch
 from minigrad.compiler.schedule.arena import arena
 from minigrad.compiler.schedule.stages import Schedule
@@ -149,7 +149,7 @@ def place_parts(value: Value, schedule: Schedule, buffers: BufferPlan) -> None:
 
 def before_reshapes(x: Value, schedule: Schedule) -> Value:
     """The value before reshapes that are not stored."""
-    while name_of(x) == "reshape" and x not in schedule.kernel_of:
+    while rules_of(x.op).keeps_c_order and x not in schedule.kernel_of:
         x = x.inputs[0]
     return x
 

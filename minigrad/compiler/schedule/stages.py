@@ -13,14 +13,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from minigrad.compiler.graph.affine import Expr, Index, variable
-from minigrad.compiler.graph.ir import Graph, Value, elementwise, is_literal, name_of
+from minigrad.compiler.graph.ir import Graph, Value, is_literal, name_of
 from minigrad.compiler.graph.layout import Layout
 from minigrad.compiler.graph.opset.base import rules_of
 from minigrad.compiler.graph.opset.contractions import Contraction
 from minigrad.compiler.graph.opset.reductions import Reduction, reduced_axes
 from minigrad.compiler.loops.ir import Access, Let, functions_in, operands
 from minigrad.compiler.loops.lowering import Body
-from minigrad.compiler.target import costs
 
 # Stages into which what they read may be inlined, entry by entry; others read whole arrays.
 READ_BY_ENTRIES = ("map", "reduce", "contract", "concat")
@@ -169,12 +168,6 @@ class Signatures:
     fits: dict[Hashable, tuple[str, int | None]] = field(default_factory=dict)
 
 
-EXPENSIVE_OPS = (
-    "exp expm1 log log1p logaddexp pow sqrt div mod floor_divide erf sigmoid hypot "
-    "sin cos tan arcsin arccos arctan arctan2 sinh cosh tanh arcsinh arccosh arctanh"
-).split()
-
-
 def array_of(value: Value, signatures: Signatures, schedule: Schedule) -> Inline:
     """A value that is read from memory; a fixed constant, for its numbers, has its own key."""
     key = value if value.fixed else (value.shape, value.dtype, schedule.layouts[value])
@@ -186,7 +179,7 @@ def inline_of(
 ) -> Inline:
     if value.op is None and not is_literal(value):
         return array_of(value, signatures, schedule)
-    cost = costs.EXPENSIVE_OP_COST if name_of(value) in EXPENSIVE_OPS else int(elementwise(value))
+    cost = rules_of(value.op).cost(value)
     key: list[Hashable] = [name_of(value), value.how]
     arrays: tuple[Value, ...] = ()
     depth = 0

@@ -69,6 +69,8 @@ class Rules:
 
     begins_with_condition = False  # its first input is a boolean, whatever dtype it computes in
     is_sum = False
+    is_copy = False
+    keeps_c_order = False  # a view of the same entries in the same order
 
     def check(self, inputs: Sequence[Any]) -> None:
         """Raise UnsupportedError if the shape of the result depends on numbers in the inputs."""
@@ -85,6 +87,10 @@ class Rules:
     def decompose(self, value: Value) -> Value:
         """The value in simpler ops, so that code generation has fewer to support; else itself."""
         return value
+
+    def cost(self, value: Value) -> int:
+        """Operations on each entry where it is inlined."""
+        return 0
 
     def kind(self, value: Value) -> str:
         """How it is computed, if all dtypes have a C type and nothing is empty: see `kind_of`."""

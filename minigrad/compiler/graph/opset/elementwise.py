@@ -11,6 +11,7 @@ import numpy as np
 from minigrad.compiler.graph.ir import Shape, Value
 from minigrad.compiler.graph.opset.base import FAMILIES, Attributes, Rules, entry
 from minigrad.compiler.graph.opset.infer import apply, dtype_of_ones
+from minigrad.compiler.target import costs
 from minigrad.ops.base import Op, registry
 
 
@@ -22,6 +23,12 @@ def broadcast(*shapes: Shape) -> Shape:
 # Ops whose C is for floats, or differs from NumPy's integer results in edge cases.
 FLOAT_ONLY = "logaddexp hypot arctan2 pow abs floor ceil trunc rint reciprocal sign neg".split()
 ABOUT_FLOATS = "isnan isinf isfinite signbit".split()
+EXPENSIVE_OPS = (
+    "exp expm1 log log1p logaddexp pow sqrt div mod floor_divide erf sigmoid hypot".split()
+)
+EXPENSIVE_OPS += (
+    "sin cos tan arcsin arccos arctan arctan2 sinh cosh tanh arcsinh arccosh arctanh".split()
+)
 # Ops that NumPy refuses for booleans, or computes as logical ops.
 ARITHMETIC = "add sub mul square neg invert".split()
 
@@ -36,6 +43,10 @@ class Elementwise(Rules):
 
     def dtype(self, op: Op, inputs: Sequence[Any], attributes: Attributes) -> np.dtype[Any]:
         return dtype_of_ones(op, inputs, {}, ())
+
+    def cost(self, value: Value) -> int:
+        assert value.op is not None
+        return costs.EXPENSIVE_OP_COST if value.op.name in EXPENSIVE_OPS else 1
 
     def kind(self, value: Value) -> str:
         assert value.op is not None
@@ -68,6 +79,11 @@ def in_one_dtype(value: Value) -> Value:
             for x in value.values()
         )
     )
+
+
+@entry("positive")
+class Positive(Elementwise):
+    is_copy = True
 
 
 @entry("where")

@@ -28,6 +28,8 @@ class View(Rules):
 
 @entry("reshape")
 class Reshape(View):
+    keeps_c_order = True
+
     def shape(self, shapes: list[Shape], attributes: Attributes) -> Shape | None:
         new: Shape = attributes["shape"]
         size, wanted = math.prod(shapes[0]), math.prod(new)
