@@ -21,9 +21,10 @@ from minigrad.compiler import cache_key, compile
 from minigrad.compiler import pipeline as plan
 from minigrad.compiler.cache_key import digest
 from minigrad.compiler.graph.folding import constant
-from minigrad.compiler.graph.ir import Graph, Value
+from minigrad.compiler.graph.ir import Graph, Value, name_of
 from minigrad.compiler.graph.layout import Layout, plain
 from minigrad.compiler.graph.opset.infer import apply
+from minigrad.compiler.graph.simplify import REWRITES
 from minigrad.compiler.jit import trace_and_verify
 from minigrad.compiler.pipeline import compile_graph, plan_in, plan_of
 from minigrad.compiler.runtime.plan import Array, ByNumpy, Calls, Plan
@@ -128,6 +129,27 @@ def test_a_plan_survives_being_written(cache: Path) -> None:
         if isinstance(a, Calls):
             assert isinstance(b, Calls) and np.array_equal(a.rows, b.rows)
             assert np.array_equal(a.offsets, b.offsets) and a.slots.dtype == np.int32
+
+
+def test_plans_made_with_a_rewrite_of_the_users_own_are_not_cached(cache: Path) -> None:
+    """The code of the rewrite is not part of the cache key."""
+
+    def f(x: Any) -> Any:
+        return np.sinh(x)
+
+    x = np.array([-0.5, 2.0])
+    for factor in (2.0, 3.0):
+
+        def other_function(value: Value, by: float = factor) -> Value:
+            return apply("mul", value.inputs[0], by) if name_of(value) == "sinh" else value
+
+        REWRITES.insert(0, other_function)
+        try:
+            np.testing.assert_array_equal(compile(f)(x), factor * x)
+        finally:
+            REWRITES.remove(other_function)
+    assert kept(cache)[0] == []
+    np.testing.assert_allclose(compile(f)(x), np.sinh(x))
 
 
 def test_captured_arrays_that_hold_other_numbers_in_the_next_process(cache: Path) -> None:
