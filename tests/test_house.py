@@ -57,7 +57,6 @@ ROOMS = {
         ["schedule"],
         ["codegen"],
         ["runtime"],
-        ["cache_key"],
         ["pipeline"],
         ["frontend"],
         ["specialization"],

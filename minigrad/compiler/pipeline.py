@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
+from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from minigrad.compiler.cache_key import digest
 from minigrad.compiler.codegen.c import source_of
 from minigrad.compiler.codegen.deduplicate import FUNCTIONS, Call, Code, generate, work_of
 from minigrad.compiler.codegen.statistics import Description, described
@@ -34,7 +37,7 @@ from minigrad.compiler.schedule.stages import Schedule
 from minigrad.compiler.target import costs
 from minigrad.compiler.target.cache import BuildError, cache_get, cache_put
 from minigrad.compiler.target.machine import Machine, machine
-from minigrad.compiler.target.toolchain import build, build_async, runtime
+from minigrad.compiler.target.toolchain import HERE, build, build_async, runtime
 from minigrad.ops.base import Op
 from minigrad.ops.unary import positive
 
@@ -71,6 +74,55 @@ def plan_in(content: bytes | None) -> Plan | None:
     except (ValueError, TypeError, LookupError):
         return None
     return plan if plan.is_sound() else None
+
+
+# The cache key
+
+
+@cache
+def code_version() -> str:
+    """A digest of the source of the compiler and of the ops."""
+    files = sorted([*HERE.rglob("*.[pch]*"), *Path(HERE.parent, "ops").glob("*.py")])
+    return hashlib.sha256(b"".join(f.read_bytes() for f in files if f.is_file())).hexdigest()
+
+
+def digest(graph: Graph) -> str:
+    """The cache key of a graph: equal for graphs that have the same program."""
+    leaves = [*graph.inputs, *graph.states]
+    # Values, ops with their attributes, and numbers, each numbered at its first use.
+    numbers: dict[Any, int] = defaultdict(itertools.count().__next__)
+    uses = [numbers[value] for value in leaves]
+    use = uses.append
+    for value in graph.order:
+        if value.op is not None:
+            how = value.how if value.attributes else ""
+            use(numbers[value.op, how, value.shape, value.dtype])
+            for x in value.inputs:
+                use(numbers[x if type(x) is Value else repr(x)])
+        elif value.kind == "constant":
+            use(numbers[content_of(value)])
+        use(numbers[value])
+    uses += [numbers[x] for x in (*graph.outputs, *itertools.chain(*graph.writes))]
+    keys = [(k, key) for key, k in numbers.items() if type(key) is not Value]
+    ops = {key[0] for _, key in keys if isinstance(key[0], Op)}
+    parts = (
+        code_version(),
+        machine(),
+        [(x.shape, x.dtype.str, x.kind) for x in leaves],
+        len(graph.outputs),
+        [(k, key[0].name, *key[1:]) if isinstance(key[0], Op) else (k, key) for k, key in keys],
+        sorted((op.name, op.c or "") for op in ops),
+    )
+    found = hashlib.sha256(repr(parts).encode())
+    found.update(np.array(uses).tobytes())
+    return found.hexdigest()[:32]
+
+
+def content_of(value: Value) -> Any:
+    """A constant in the cache key: with its numbers if it is fixed, as these may be folded."""
+    content = np.asarray(value.array).tobytes() if value.fixed else b""
+    content = hashlib.sha256(content).digest() if len(content) > 64 else content
+    return value.fixed, content, value.shape, value.dtype.str
 
 
 # Making a plan

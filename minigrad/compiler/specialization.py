@@ -18,7 +18,7 @@ from minigrad.compiler.frontend.recorder import root_of
 from minigrad.compiler.frontend.trace import Traced
 from minigrad.compiler.graph.ir import Graph, Value
 from minigrad.compiler.runtime.interpreter import numpy_program
-from minigrad.compiler.runtime.python_code import written_out
+from minigrad.compiler.runtime.program import written_out
 from minigrad.compiler.target.toolchain import after_fork
 from minigrad.errors import ArgumentError, UnsupportedError
 from minigrad.graph import Node

@@ -17,16 +17,15 @@ import pytest
 import minigrad
 from minigrad import Tensor, nn, optim
 from minigrad import functional as F
-from minigrad.compiler import cache_key, compile
+from minigrad.compiler import compile
 from minigrad.compiler import pipeline as plan
-from minigrad.compiler.cache_key import digest
 from minigrad.compiler.graph.folding import constant
 from minigrad.compiler.graph.ir import Graph, Value, name_of
 from minigrad.compiler.graph.layout import Layout, plain
 from minigrad.compiler.graph.opset.infer import apply
 from minigrad.compiler.graph.simplify import REWRITES
 from minigrad.compiler.jit import trace_and_verify
-from minigrad.compiler.pipeline import compile_graph, plan_in, plan_of
+from minigrad.compiler.pipeline import compile_graph, digest, plan_in, plan_of
 from minigrad.compiler.runtime.plan import Array, ByNumpy, Calls, Plan
 from minigrad.compiler.runtime.serialization import as_text, restored
 from minigrad.compiler.target import cache as store
@@ -256,7 +255,7 @@ def test_a_plan_of_other_code_is_not_used(
     cache: Path, not_made: list[Graph], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trained()
-    monkeypatch.setattr(cache_key, "code_version", lambda: "another")
+    monkeypatch.setattr(plan, "code_version", lambda: "another")
     trained()
     assert len(not_made) == 2 and len(kept(cache)[0]) == 2
 
@@ -267,15 +266,14 @@ def test_a_plan_for_another_machine_is_not_used(
     f = lambda x: np.sin(x) * 2  # noqa: E731
     compile(f)(X)
     narrow = Machine(16, 16, 1)
-    for module in (plan, cache_key):
-        monkeypatch.setattr(module, "machine", lambda: narrow)
+    monkeypatch.setattr(plan, "machine", lambda: narrow)
     agree(compile(f)(X), f(X))
     assert len(not_made) == 2
 
 
 def test_the_version_of_the_code_is_of_the_compiler_and_the_ops() -> None:
-    cache_key.code_version.cache_clear()
-    before = cache_key.code_version()
+    plan.code_version.cache_clear()
+    before = plan.code_version()
     read: list[Path] = []
     real = Path.read_bytes
 
@@ -285,9 +283,9 @@ def test_the_version_of_the_code_is_of_the_compiler_and_the_ops() -> None:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Path, "read_bytes", changed)
-        cache_key.code_version.cache_clear()
-        assert cache_key.code_version() != before
-    cache_key.code_version.cache_clear()
+        plan.code_version.cache_clear()
+        assert plan.code_version() != before
+    plan.code_version.cache_clear()
     names = {path.name for path in read}
     assert {"matmul_kernels.py", "runtime.c", "vector_math.h", "unary.py", "base.py"} <= names
 
@@ -443,7 +441,7 @@ def test_it_is_cleared(cache: Path, not_made: list[Graph]) -> None:
 BUILDER = """
 import sys
 import numpy as np
-from minigrad.compiler import cache_key, compile
+from minigrad.compiler import compile
 print("ready", flush=True)
 sys.stdin.readline()
 x = np.linspace(-1, 1, 63).reshape(9, 7)

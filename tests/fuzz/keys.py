@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from minigrad.compiler.cache_key import digest
 from minigrad.compiler.jit import trace_and_verify
+from minigrad.compiler.pipeline import digest
 from tests.fuzz.common import Kind, Lines, Program, kinds, same_bits, silent
 
 NUMBER = re.compile(r"(?<![\w.])\d+(?:\.\d+)?(?![\w.])")

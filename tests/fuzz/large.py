@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from minigrad.compiler import cache_key
+from minigrad.compiler import pipeline
 from tests.fuzz.common import Lines, Program, kind, with_costs
 
 LOWERED = {
@@ -28,13 +28,13 @@ LOWERED = {
 
 @contextmanager
 def lowered() -> Iterator[None]:
-    before = cache_key.code_version
-    cache_key.code_version = lambda: "lowered"  # type: ignore[assignment]  # not the cached plans
+    before = pipeline.code_version
+    pipeline.code_version = lambda: "lowered"  # type: ignore[assignment]  # not the cached plans
     try:
         with with_costs(**LOWERED):
             yield
     finally:
-        cache_key.code_version = before
+        pipeline.code_version = before
 
 
 @kind(together=16, inside=lowered, in_tests=16)

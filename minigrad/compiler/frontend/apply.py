@@ -7,20 +7,17 @@ from typing import Any
 import numpy as np
 
 from minigrad.autograd import recording
-from minigrad.compiler.frontend.concrete import concrete, concrete_mask
-from minigrad.compiler.frontend.recorder import (
-    tracing,
-)
+from minigrad.compiler.frontend.recorder import tracing
 from minigrad.compiler.frontend.tracer import (
     Tracer,
     TracerView,
     as_traced_view,
+    concrete,
+    concrete_mask,
     is_number,
 )
 from minigrad.dispatch import implements, is_traced
-from minigrad.errors import (
-    is_nested,
-)
+from minigrad.errors import is_nested
 from minigrad.functional.hook import hook_op
 from minigrad.graph import Node
 from minigrad.ops.base import Op

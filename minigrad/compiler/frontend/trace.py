@@ -15,7 +15,6 @@ import numpy as np
 from minigrad.autograd import switched
 from minigrad.compiler.frontend.apply import traced_apply
 from minigrad.compiler.frontend.capture import GONE, SCALARS, Captured, Place
-from minigrad.compiler.frontend.creation import ARRAY_MAKERS, array_maker
 from minigrad.compiler.frontend.derivative import Derivative, derivative_of
 from minigrad.compiler.frontend.recorder import (
     DTYPES,
@@ -26,7 +25,7 @@ from minigrad.compiler.frontend.recorder import (
     tracing,
     varies,
 )
-from minigrad.compiler.frontend.tracer import Tracer, is_number
+from minigrad.compiler.frontend.tracer import ARRAY_MAKERS, Tracer, array_maker, is_number
 from minigrad.compiler.frontend.vjp_cache import traced_input_cotangents
 from minigrad.compiler.graph.ir import Graph, Value
 from minigrad.errors import TraceError, UnsupportedError

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import linecache
 import operator
 import sys
@@ -10,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.compiler.frontend.concrete import is_known, numpy_fallback
 from minigrad.compiler.frontend.recorder import (
     in_progress,
     recorder_here,
@@ -21,26 +21,104 @@ from minigrad.compiler.frontend.recorder import (
 )
 from minigrad.compiler.graph.ir import Value
 from minigrad.dispatch import Traced, call, call_ufunc, implementations, is_traced
-from minigrad.errors import OWN_FILES, TraceError
+from minigrad.errors import OWN_FILES, MinigradError, TraceError
 from minigrad.names import missing
-from minigrad.ops.views import (
-    assign,
-    check_writeable,
-    define_in_place,
-    is_view,
-    views_of,
-)
+from minigrad.ops.base import registry
+from minigrad.ops.views import assign, check_writeable, define_in_place, is_view, views_of
 from minigrad.tensor import Tensor
 from minigrad.writes import log
 
 # NumPy functions whose result depends on an array's shape and dtype only.
 QUESTIONS = (np.shape, np.ndim, np.size, np.result_type, np.can_cast, np.iscomplexobj)
-# NumPy function -> what it does with a tracer, where that is no op of the graph.
-overrides: dict[Any, Callable[..., Any]] = dict.fromkeys(
-    (np.array2string, np.array_repr, np.array_str), lambda x, *args, **kwargs: repr(x)
-)
+# NumPy functions that make an array of what they are given, and whether it is always a copy.
+ARRAY_MAKERS = {"array": True, "asarray": None, "asanyarray": None}
 # NumPy functions that return a copy even if nothing changes.
 COPYING = "astype clip pad repeat roll round tile".split()
+# NumPy functions that return a scalar, and end in an op of which NumPy makes a 0-d array.
+NUMBERS = "std inner einsum take round".split()
+
+
+# Concrete values: what depends on captured arrays alone has numbers while tracing already, which
+# Python and NumPy may read. They become guards.
+
+
+def is_known(x: Any) -> bool:
+    """Whether it is computed from captured arrays alone, so that its numbers can be read."""
+    return x.value in recorder_here().known
+
+
+def all_concrete(x: Any) -> bool:
+    """Whether all traced arrays in arguments can be read."""
+    if isinstance(x, dict):
+        x = [*x.values()]
+    if isinstance(x, list | tuple):
+        return all(map(all_concrete, x))
+    return not isinstance(x, Tensor) and (not is_traced(x) or is_known(x))
+
+
+def with_concrete_values(x: Any) -> Any:
+    """Arguments with the numbers of known tracers in place of them."""
+    if isinstance(x, list | tuple):
+        return type(x)([with_concrete_values(part) for part in x])
+    if isinstance(x, dict):
+        return {key: with_concrete_values(part) for key, part in x.items()}
+    return x.numbers("NumPy") if is_traced(x) else x
+
+
+def numpy_fallback(method: Callable[..., Any], name: str = "") -> Callable[..., Any]:
+    """If a method cannot be traced, have NumPy compute it, provided all its inputs are known."""
+    name = name or method.__name__
+
+    @functools.wraps(method)
+    def either(self: Any, *args: Any, **kwargs: Any) -> Any:
+        recorder = recorder_here()
+        before = recorder.refusal
+        try:
+            found = method(self, *args, **kwargs)
+            asked = args[0].__name__ if name == "__array_function__" else name
+            return as_scalar(found) if asked in NUMBERS else found
+        except (MinigradError, TypeError):
+            if not all_concrete((self, args, kwargs)):
+                raise
+            recorder.refusal = before
+            this, args, kwargs = with_concrete_values((self, args, kwargs))
+        if name == "__array_ufunc__":
+            ufunc, how, *inputs = args
+            return getattr(ufunc, how)(*inputs, **kwargs)
+        if name == "__array_function__":
+            function, _, given, named = args
+            return function(*given, **named)
+        return getattr(this, name)(*args, **kwargs)
+
+    return either
+
+
+def as_scalar(x: Any) -> Any:
+    """A scalar in place of a 0-d array."""
+    if isinstance(x, Tensor) or not is_traced(x) or x.shape:
+        return x
+    number = x.of(x.value)
+    number.writeable = False
+    return number
+
+
+def concrete_mask(x: Any) -> Any:
+    """An index; a known mask as its numbers, on which the shape of the result depends."""
+    array: Any = x.data if isinstance(x, Tensor) else x
+    if is_traced(array) and array.dtype.kind == "b" and is_known(array):
+        return array.numbers("a mask")
+    return x
+
+
+def concrete(x: Any) -> Any:
+    """An attribute with the numbers of known tracers in place of them."""
+    if isinstance(x, tuple):
+        return tuple([concrete(part) for part in x])
+    if isinstance(x, slice):
+        return slice(concrete(x.start), concrete(x.stop), concrete(x.step))
+    if not (is_traced(x) and is_known(x)):
+        return x
+    return x.numbers("an attribute") if x.shape else x.item()
 
 
 class Tracer(Traced):
@@ -243,7 +321,7 @@ def is_shown() -> bool:
     """Whether a repr cannot affect results: it is for a message of minigrad, or for a line of the
     user's that begins with print(."""
     frame = sys._getframe(2)
-    between = {x.__code__.co_filename for x in (is_shown, numpy_fallback, Tensor.__repr__)}
+    between = {x.__code__.co_filename for x in (is_shown, Tensor.__repr__)}
     while frame.f_code.co_filename in between:
         frame = frame.f_back  # type: ignore[assignment]  # not None here
     if frame.f_code.co_filename in OWN_FILES:
@@ -357,3 +435,54 @@ def filled_with(target: Tracer, new: Any) -> Any:
 def is_number(x: Tracer) -> bool:
     """Whether NumPy has a scalar there, and not a 0-d array, which is writeable or a view."""
     return not (x.shape or x.writeable or is_view(x))
+
+
+# Array creation
+
+
+def array_maker(name: str) -> Callable[..., Any]:
+    """np.array or the like, that also takes what is traced."""
+    function, copies = getattr(np, name), ARRAY_MAKERS[name]
+
+    @functools.wraps(function)
+    def make(*args: Any, **how: Any) -> Any:
+        if tracing.get() is None or not args or all_concrete(args[0]):
+            return function(*args, **how)
+        return traced_array(*args, **{"copy": copies, **how})
+
+    return make
+
+
+def traced_array(x: Any, dtype: Any = None, order: Any = None, *, copy: Any, **how: Any) -> Any:
+    """np.array(x) of a tracer, a Tensor, or nested lists of these and numbers."""
+    if any(how.values()):
+        raise reading(f"np.array(..., {', '.join(how)})")
+    given = x.__array__() if isinstance(x, Tensor) else x
+    listed = isinstance(given, list | tuple)
+    found: Any = np.stack([np.asarray(part) for part in given]) if listed else given
+    if dtype is not None and found.dtype != dtype:
+        found = found.astype(dtype)
+    if copy and found is given:
+        found = implementations[np.copy](found)
+    return Tracer(found.value) if is_traced(found) and is_number(found) else found
+
+
+def filled(function: Any, a: Any, *args: Any, **kwargs: Any) -> Tracer:
+    """np.zeros_like and the like: one number, broadcast."""
+    number: Any = int(function is np.ones_like)
+    rest = list(args)
+    if function is np.full_like:
+        number = rest.pop(0) if rest else kwargs.pop("fill_value")
+    form = np.empty_like(zeros(a) if is_traced(a) else a, *rest, **kwargs)
+    number = number if is_traced(number) else np.asarray(number)
+    number = Tracer(value_of(number.astype(form.dtype)))
+    result: Tracer = registry["expand"](number, shape=form.shape)
+    return Tracer(result.value)  # it can be written into
+
+
+# NumPy function -> what it does with a tracer, where that is no op of the graph.
+overrides: dict[Any, Callable[..., Any]] = {
+    **dict.fromkeys((np.array2string, np.array_repr, np.array_str), lambda x, *_, **how: repr(x)),
+    **{f: functools.partial(filled, f) for f in (np.zeros_like, np.ones_like, np.empty_like)},
+    np.full_like: functools.partial(filled, np.full_like),
+}

@@ -8,24 +8,12 @@ may still be running.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any
+
+from minigrad.compiler.codegen.deduplicate import Call
 
 SHARED, WAIT, END = 1, 2, 4  # as in runtime.c
 Span = tuple[int, int, int]  # a slot, the first byte, and the first byte after the last
-
-
-class Call(Protocol):
-    """A call of a kernel: what it reads and writes, whether threads share it, and whether it
-    combines what each thread reduced in the call before."""
-
-    @property
-    def reads(self) -> Sequence[Any]: ...
-    @property
-    def writes(self) -> Sequence[Any]: ...
-    @property
-    def shared(self) -> bool: ...
-    @property
-    def ends(self) -> bool: ...
 
 
 def barrier_flags(calls: Sequence[Call], span: Callable[[Any], Span]) -> list[int]:

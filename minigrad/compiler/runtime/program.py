@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import weakref
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,6 @@ import numpy as np
 from minigrad.compiler.graph.ir import Graph, Value, constants_of
 from minigrad.compiler.graph.layout import Layout
 from minigrad.compiler.runtime.plan import Array, ByNumpy, Calls, Plan
-from minigrad.compiler.runtime.python_code import written_out
 from minigrad.compiler.target.toolchain import build_async, release, runtime
 from minigrad.errors import IndexingError
 from minigrad.ops.base import registry
@@ -166,6 +166,21 @@ class Program:
         whole = self.arrays[x.slot]
         part = whole.reshape(-1).view(np.uint8)[x.offset :][: bytes_of(x)]
         return viewed(part.view(x.dtype), x.layout)
+
+
+def written_out(parameters: str, lines: list[str], names: dict[str, Any]) -> Callable[..., Any]:
+    """A function made of lines of Python, and the values of the names in them.
+
+    >>> add = written_out("x", ["y = x + one", "return y"], {"one": 1})
+    >>> add(2)
+    3
+    """
+    text = [f"def made({parameters}):", *(f"    {line}" for line in lines)]
+    # As globals, whose look-ups Python caches; compiling a closure of n names takes n**2 time.
+    # Under this file's name, so that error messages skip its frames and name the user's line.
+    exec(compile("\n".join(text), __file__, "exec"), names := dict(names))
+    made: Callable[..., Any] = names["made"]
+    return made
 
 
 def bytes_of(x: Array) -> int:

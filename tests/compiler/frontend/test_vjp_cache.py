@@ -9,13 +9,13 @@ import pytest
 
 from minigrad import Tensor, grad, optim
 from minigrad.compiler import compile
-from minigrad.compiler.cache_key import digest
 from minigrad.compiler.frontend import trace
 from minigrad.compiler.frontend import vjp_cache as rules
 from minigrad.compiler.frontend.capture import captured
 from minigrad.compiler.frontend.tracer import Tracer
 from minigrad.compiler.graph.ir import Graph, Value
 from minigrad.compiler.graph.simplify import optimized
+from minigrad.compiler.pipeline import digest
 from minigrad.errors import GradientError, TraceError
 from minigrad.graph import Node
 from minigrad.ops.base import Op, registry
