@@ -320,8 +320,7 @@ class Specialization:
 
     def name_of(self, array: np.ndarray) -> str:
         """The name of an array that is written, for messages."""
-        found = zip(self.guards.places, self.guards.values, strict=True)
-        names = [name for (*_, name), value in found if value_of(value) is array]
+        names = [place.name for place, value in self.guards.values if value_of(value) is array]
         return next((name for name in names if name != "the Tensor"), "an argument")
 
     def write_back(self, arrays: Sequence[np.ndarray]) -> None:

@@ -69,7 +69,6 @@ BY_NAME |= {"__getattribute__", "getattr_static", "getmembers", "methodcaller"}
 INNER = "fget fset func __func__ __wrapped__ __self__ args keywords mapping".split()
 # Attributes in a format string, as in "{.name}".
 FIELD = re.compile(r"\.(\w+)")
-RATES = {"lr", "initial_lr"}
 # Functions, by module, whose results change from call to call with no object to guard.
 FILES = {"read", "readline", "readlines", "readinto", "read_text", "read_bytes", "open"}
 FILES |= {"exists", "lexists", "isfile", "isdir", "islink", "ismount", "samefile", "getsize"}
@@ -142,15 +141,16 @@ READ: dict[str, tuple[str, Callable[[Any, Any], Any]]] = {
 
 
 class Place(NamedTuple):
-    """Where a value was found: the kind of place (see `READ`), its holder, the key in it."""
+    """Where a value was found: the kind of place (see `READ`), its holder, its name in
+    messages, and the key in the holder."""
 
     kind: str
     holder: Any
-    key: Any
     name: str
+    key: Any = None
 
     @property
-    def takes(self) -> bool:
+    def is_writable(self) -> bool:
         """Whether another value can be put there."""
         kinds = ("cell", "item", "attribute")
         return self.kind in kinds and not isinstance(self.holder, MappingProxyType)
@@ -164,13 +164,10 @@ class Place(NamedTuple):
             self.holder.pop(self.key, None)
         elif self.kind == "empty" and is_filled(self.holder):
             del self.holder.cell_contents
-        if not self.takes:
-            return
-        try:
-            there = self.read() is x
-        except GONE:
-            there = False
-        if not there:
+        if self.is_writable:
+            with suppress(*GONE):
+                if self.read() is x:
+                    return
             self.put(x)
 
     def put(self, x: Any) -> None:
@@ -194,7 +191,7 @@ class Captured:
     way (None). `generators`: random generators, from which the function must not draw.
     """
 
-    own: str
+    package: str
     tensors: dict[int, Tensor] = field(default_factory=dict)
     optimizers: dict[int, Optimizer] = field(default_factory=dict)
     slots: list[tuple[Any, Any, str]] = field(default_factory=list)
@@ -210,7 +207,7 @@ class Captured:
     seen: dict[int, Any] = field(default_factory=dict)
     todo: list[tuple[Any, str, Any]] = field(default_factory=list)
 
-    def counts(self, key: Any) -> bool:
+    def may_read(self, key: Any) -> bool:
         """Whether the code may read an attribute of this name."""
         if key in self.names or key in ALWAYS:
             return True
@@ -219,32 +216,32 @@ class Captured:
             return made or (str(key).endswith("__") and key not in PLAIN)
         return not self.names.isdisjoint(BY_NAME)
 
-    def add(self, parts: Iterable[Any], name: str, route: Any = None) -> None:
+    def queue(self, parts: Iterable[Any], name: str, route: Any = None) -> None:
         """Queue these objects to be visited."""
         self.todo += [(x, name, route) for x in parts]
 
-    def note(self, kind: str, holder: Any, key: Any, name: str, value: Any = None) -> None:
+    def guard(self, kind: str, holder: Any, name: str, key: Any = None, value: Any = None) -> None:
         """Record a place, and queue its value to be visited."""
         if (kind, id(holder), key) not in self.places:
-            place = self.places[kind, id(holder), key] = Place(kind, holder, key, name)
+            place = self.places[kind, id(holder), key] = Place(kind, holder, name, key)
             self.todo.append((value, name, place))
 
-    def hold(self, space: Any, keys: Iterable[Any], name: str) -> None:
-        for key in keys:
-            at = f"{name}.{key}" if name else str(key)
-            if isinstance(space, Slots):
-                self.note("attribute", space.x, key, at, space[key])
-            else:
-                self.note("item", space, key, at, space[key])
+    def guard_items(
+        self, space: Any, name: str, keys: Iterable[Any] | None = None, form: str = "{}.{}"
+    ) -> None:
+        """Guard what is under each of these keys, or under all, of a namespace or container."""
+        for key in space if keys is None else keys:
+            kind, holder = ("attribute", space.x) if isinstance(space, Slots) else ("item", space)
+            self.guard(kind, holder, form.format(name, key), key, space[key])
 
     def identities(self) -> dict[int, Any]:
         """Tensors and arrays, by their id."""
         return {**self.tensors, **self.arrays}
 
-    def can_move(self, x: Any) -> bool:
+    def can_replace(self, x: Any) -> bool:
         """Whether an array was reached only from places into which a tracer can be put."""
         return all(
-            route.takes if isinstance(route, Place) else route is not None and self.can_move(route)
+            route.is_writable if isinstance(route, Place) else route and self.can_replace(route)
             for route in self.routes[id(x)]
         )
 
@@ -255,11 +252,11 @@ def captured(function: Callable[..., Any], arguments: Iterable[tuple[str, Any]] 
     Raises:
         TraceError: for something that it can reach and that cannot be guarded.
     """
-    found = Captured(own=top_of(getattr(function, "__module__", None)))
-    found.add([function], getattr(function, "__name__", "f"))
+    found = Captured(top_of(getattr(function, "__module__", None)))
+    found.queue([function], getattr(function, "__name__", "f"))
     for name, x in arguments:
         if not isinstance(x, Tensor | np.ndarray):
-            found.add([x], name)
+            found.queue([x], name)
     while found.todo:
         while found.todo:
             visit(*found.todo.pop(), found)
@@ -267,12 +264,12 @@ def captured(function: Callable[..., Any], arguments: Iterable[tuple[str, Any]] 
         for space, name in found.spaces:
             module = space.get("__name__")
             foreign = is_python(module) or top_of(module) == "minigrad"
-            for key in filter(found.names.__contains__ if foreign else found.counts, list(space)):
+            for key in filter(found.names.__contains__ if foreign else found.may_read, list(space)):
                 x = space[key]
                 if not (foreign and (callable(x) or isinstance(x, ModuleType))):
-                    found.hold(space, [key], name)
+                    found.guard_items(space, name, [key])
                 elif id(x) not in found.seen and not is_itself(x):
-                    found.add([x], f"{name}.{key}")
+                    found.queue([x], f"{name}.{key}")
     if "__subclasses__" in found.names:
         raise refused("asks a class for its __subclasses__()", "of which there may be more")
     for kind, name in found.hidden:
@@ -281,6 +278,11 @@ def captured(function: Callable[..., Any], arguments: Iterable[tuple[str, Any]] 
             raise refused(f"calls {asked} of {name}", "which gives other answers from call to call")
     for holder, key, _ in found.slots:
         found.arrays.pop(id(holder[key]), None)
+    for optimizer in found.optimizers.values():
+        for group in optimizer.param_groups:
+            found.places.pop(("item", id(group), "lr"), None)  # an input, read at each call
+            if "initial_lr" not in found.names:  # which schedules add
+                found.places.pop(("keys", id(group), None), None)
     return found
 
 
@@ -297,7 +299,7 @@ def is_installed(module: Any, found: Captured) -> bool:
     """Whether a module belongs to an installed package other than the function's own."""
     top = top_of(module)
     file = getattr(sys.modules.get(top), "__file__", None) or ""
-    return top != found.own and ("site-packages" in file or "dist-packages" in file)
+    return top != found.package and ("site-packages" in file or "dist-packages" in file)
 
 
 def is_itself(x: Any) -> bool:
@@ -324,12 +326,12 @@ def visit(x: Any, name: str, route: Any, found: Captured) -> None:
     found.seen[id(x)] = x  # held, so that no other object gets its id
     kind = type(x)
     if isinstance(x, FunctionType | BuiltinFunctionType) and x in SETTINGS:
-        found.note("setting", x, None, f"{x.__name__}()")
+        found.guard("setting", x, f"{x.__name__}()")
         return
     if isinstance(kind, type(ABC)) or isinstance(x, type(ABC)):
-        found.note("setting", get_cache_token, None, "what is registered with abstract classes")
+        found.guard("setting", get_cache_token, "what is registered with abstract classes")
     if (x if isinstance(x, BuiltinFunctionType | type) else kind).__module__ == "decimal":
-        found.note("setting", decimal_context, None, "the context of decimal")
+        found.guard("setting", decimal_context, "the context of decimal")
     if isinstance(x, FunctionType | BuiltinFunctionType | type):
         if x.__name__ in HIDDEN.get(top_of(x.__module__), ()):
             raise refused(f"calls {x.__name__}", "which gives other answers from call to call")
@@ -338,43 +340,43 @@ def visit(x: Any, name: str, route: Any, found: Captured) -> None:
         raise refused(f"calls {x.__name__}", "whose function of Python's cannot be looked into")
     if isinstance(x, Tensor):
         if is_traced(x.node.value):
-            raise kept(name)
+            raise leaked(name)
         found.tensors[id(x)] = x
     elif is_traced(x):
-        raise kept(name)
+        raise leaked(name)
     elif isinstance(x, np.ndarray | np.void):
         found.arrays[id(x)] = x  # type: ignore[assignment]  # np.void too
         if x.dtype.hasobject:
-            found.add(np.ravel(x).tolist(), name)
+            found.queue(np.ravel(x).tolist(), name)
         if type(x) not in (np.ndarray, np.void):
             visit_object(x, name, found)
     elif isinstance(x, Optimizer):
         visit_optimizer(x, name, found)
     elif isinstance(x, classmethod):
         found.names.add("__class__")  # it may make an object of it
-        found.add([x.__func__], name)
+        found.queue([x.__func__], name)
     elif isinstance(x, MethodType):
-        found.add([x.__func__], name)
-        found.add([x.__self__], name if is_python(type(x.__self__).__module__) else "self")
+        found.queue([x.__func__], name)
+        found.queue([x.__self__], name if is_python(type(x.__self__).__module__) else "self")
     elif isinstance(x, FunctionType):
         visit_function(x, name, found)
     elif isinstance(x, type):
         visit_class(x, found)
         of = [vars(each) for each in x.__mro__ if not is_python(each.__module__)]
-        found.add((own[made] for own in of for made in MAKING if made in own), name)
+        found.queue((own[made] for own in of for made in MAKING if made in own), name)
     elif isinstance(x, ModuleType):
         found.spaces.append((vars(x), name))
     elif isinstance(x, dict | MappingProxyType | list | deque | tuple | set | frozenset):
         visit_container(x, name, found)
     elif kind.__module__.startswith("minigrad.compiler."):
         # A compiled function is traced with its caller.
-        found.add([getattr(x, "__wrapped__", None)], name)
+        found.queue([getattr(x, "__wrapped__", None)], name)
     else:
         visit_object(x, name, found)
     visit_class(kind, found)
 
 
-def kept(name: str) -> TraceError:
+def leaked(name: str) -> TraceError:
     return TraceError(
         f"a compiled function keeps what it computes in {name}, where there would be no numbers: "
         "return it instead"
@@ -394,7 +396,7 @@ def visit_class(kind: type, found: Captured) -> None:
         of = top_of(each.__module__)
         if id(each) not in found.classes and of != "minigrad" and not is_python(of):
             found.classes[id(each)] = each
-            found.note("attribute", each, "__mro__", f"the bases of {each.__name__}")
+            found.guard("attribute", each, f"the bases of {each.__name__}", "__mro__")
             found.spaces.append((vars(each), each.__name__))
             found.spaces.append((Slots(each, DESCRIBING), each.__name__))
 
@@ -402,59 +404,46 @@ def visit_class(kind: type, found: Captured) -> None:
 def visit_container(x: Any, name: str, found: Captured) -> None:
     """Guard everything in a container, and its order."""
     if isinstance(x, dict | MappingProxyType):
-        if not is_group(x):
-            found.note("keys", x, None, name)
-        found.add((key for key in x if type(key) is not str), f"a key of {name}")
+        found.guard("keys", x, name)
+        found.queue((key for key in x if type(key) is not str), f"a key of {name}")
         if len(x) >= MANY and all(map(is_itself, x.values())):
-            found.note("values", x, None, name)
+            found.guard("values", x, name)
             return
-        hold_all(x, ((key, f"{name}[{key!r}]") for key in x), found)
+        found.guard_items(x, name, form="{}[{!r}]")
         if isinstance(x, defaultdict):
-            found.note("attribute", x, "default_factory", name, x.default_factory)
+            found.guard("attribute", x, name, "default_factory", x.default_factory)
     elif isinstance(x, list | deque) and (len(x) <= FEW or any(type(y) is np.ndarray for y in x)):
-        found.note("length", x, None, name)
-        hold_all(x, ((k, f"{name}[{k}]") for k in range(len(x))), found)
+        found.guard("length", x, name)
+        found.guard_items(x, name, range(len(x)), "{}[{}]")
     elif isinstance(x, tuple):
-        found.add(x, name, x if type(x) is tuple or hasattr(x, "_make") else None)
+        found.queue(x, name, x if type(x) is tuple or hasattr(x, "_make") else None)
     else:
         if not isinstance(x, frozenset):
-            found.note("members", x, None, name)
-        found.add(x, name)
+            found.guard("members", x, name)
+        found.queue(x, name)
     if not is_python(type(x).__module__):
         visit_object(x, name, found)
-
-
-def is_group(x: Any) -> bool:
-    return isinstance(x, dict) and {"params", "lr"} <= x.keys()
-
-
-def hold_all(x: Any, items: Iterable[tuple[Any, str]], found: Captured) -> None:
-    """Guard each item; in an optimiser's group not the learning rates, which each call reads."""
-    group = is_group(x)
-    for key, at in items:
-        if not (group and key in RATES):
-            found.note("item", x, key, at, x[key])
 
 
 def visit_object(x: Any, name: str, found: Captured) -> None:
     """Guard attributes: of the user's objects those that the code names, of all others each."""
     kind = type(x)
-    own = getattr(x, "__dict__", {})
+    attrs = getattr(x, "__dict__", {})
     slots = [slot for each in kind.__mro__ for slot in slots_of(each)]
     top = top_of(kind.__module__)
     found.names |= BY_NAME & {kind.__name__}  # attrgetter("k"), made elsewhere
     buffer = is_buffer(x) and not isinstance(x, np.ndarray | np.void)
     if buffer:
-        found.note("bytes", x, None, name)
+        found.guard("bytes", x, name)
     if isinstance(x, np.random.Generator | np.random.RandomState | np.random.BitGenerator | Random):
         if isinstance(x, SystemRandom):
             raise refused(f"draws random numbers by {name}", "which are new in each call")
         found.generators[id(x)] = x, name
     elif kind.__module__.startswith("minigrad.optim"):
-        visit_state(own, name, found)
+        visit_state(attrs, name, found)
     elif top == "minigrad":
-        found.note("length", own, None, name)
-        hold_all(own, ((key, f"{name}.{key}") for key in own), found)
+        found.guard("length", attrs, name)
+        found.guard_items(attrs, name)
     elif buffer and is_python(top):
         pass
     elif isinstance(x, io.IOBase):
@@ -462,22 +451,23 @@ def visit_object(x: Any, name: str, found: Captured) -> None:
     elif kind.__name__ not in READABLE and (
         top in MACHINERY or any(top_of(y.__module__) in MACHINERY - BASES for y in kind.__mro__)
     ):
-        found.spaces.append((own, name))
+        found.spaces.append((attrs, name))
         if hasattr(x, "getEffectiveLevel"):
-            found.note("level", x, None, f"the level of {name}")
+            found.guard("level", x, f"the level of {name}")
     elif is_python(top) or is_installed(top, found):
-        visit_foreign(x, own, slots, name, found)
+        visit_foreign(x, attrs, slots, name, found)
     else:
-        found.note("attribute", x, "__class__", f"the class of {name}")
-        found.spaces.append((own, name))
+        found.guard("attribute", x, f"the class of {name}", "__class__")
+        found.spaces.append((attrs, name))
         if any(is_foreign_base(each, found) for each in kind.__mro__):
-            visit_foreign(x, own, slots, name, found)  # its methods may read any attribute
+            visit_foreign(x, attrs, slots, name, found)  # its methods may read any attribute
         if isinstance(x, Module):
-            found.hold(own, [key for key in own if not isinstance(own[key], SCALARS)], name)
+            keys = [key for key, part in attrs.items() if not isinstance(part, SCALARS)]
+            found.guard_items(attrs, name, keys)
         if isinstance(x, enum.Enum):
-            found.hold(own, ["_value_"], name)
+            found.guard_items(attrs, name, ["_value_"])
         if hasattr(kind, "__array__"):  # it must return a NumPy array, which a tracer is not
-            found.add((part for part in own.values() if isinstance(part, np.ndarray)), name)
+            found.queue((part for part in attrs.values() if isinstance(part, np.ndarray)), name)
         if slots:
             found.spaces.append((Slots(x, slots), name))
     if top in HIDDEN:
@@ -492,32 +482,30 @@ def is_foreign_base(kind: type, found: Captured) -> bool:
     return is_python(top) or is_installed(top, found)
 
 
-def visit_foreign(x: Any, own: Any, slots: list[str], name: str, found: Captured) -> None:
+def visit_foreign(x: Any, attrs: Any, slots: list[str], name: str, found: Captured) -> None:
     """Guard all attributes of an object of a library, and what it wraps."""
     kind = type(x)
     module = top_of(kind.__module__)
     if hasattr(x, "__dict__") and not isinstance(x, type):
-        visit_container(own, name, found)
-    for slot, value in Slots(x, slots).items():
-        found.note("attribute", x, slot, f"{name}.{slot}", value)
+        visit_container(attrs, name, found)
+    found.guard_items(Slots(x, slots), name)
     if isinstance(x, weakref.ref):
-        found.note("called", x, None, name, x())
+        found.guard("called", x, name, value=x())
     elif isinstance(x, ContextVar):
-        found.note("variable", x, None, name, x.get(None))
+        found.guard("variable", x, name, value=x.get(None))
     elif isinstance(x, CellType):
-        found.note("cell", x, None, name, x.cell_contents)
+        found.guard("cell", x, name, value=x.cell_contents)
     elif isinstance(x, threading.local):
-        found.note("variables", x, None, name)
-        for key, value in vars(x).items():
-            found.note("attribute", x, key, f"{name}.{key}", value)
+        found.guard("variables", x, name)
+        found.guard_items(Slots(x, [*vars(x)]), name)
     elif isinstance(x, _lru_cache_wrapper):
-        found.note("cached", x, None, name)
-        found.add([x.__wrapped__, *cached(x)], name)
-    elif isinstance(x, Iterator) and not own:
+        found.guard("cached", x, name)
+        found.queue([x.__wrapped__, *cached(x)], name)
+    elif isinstance(x, Iterator) and not attrs:
         raise refused(f"reads {name}, a {type(x).__name__}", "of which each thing is read once")
     elif module in ("builtins", "functools"):
-        found.add((getattr(x, inner) for inner in INNER if hasattr(x, inner)), name)
-    elif not (own or slots or hasattr(x, "__name__") or module in STATELESS) and is_of_c(kind):
+        found.queue((getattr(x, inner) for inner in INNER if hasattr(x, inner)), name)
+    elif not (attrs or slots or hasattr(x, "__name__") or module in STATELESS) and is_of_c(kind):
         visit_hidden(x, name, found)
 
 
@@ -532,7 +520,7 @@ def visit_hidden(x: Any, name: str, found: Captured) -> None:
         dumps(x)
     except Exception:
         raise refused(f"reads {name}, a {type(x).__name__}", "which hides its state") from None
-    found.note("pickled", x, None, name)
+    found.guard("pickled", x, name)
 
 
 def visit_stream(x: io.IOBase, name: str, found: Captured) -> None:
@@ -566,13 +554,13 @@ def is_buffer(x: Any) -> bool:
     return True
 
 
-def visit_state(own: dict[str, Any], name: str, found: Captured) -> None:
+def visit_state(attrs: dict[str, Any], name: str, found: Captured) -> None:
     """Record the arrays that an optimiser or an average holds in attributes and lists as slots."""
-    found.note("length", own, None, name)
-    hold_all(own, ((key, f"{name}.{key}") for key in own if key != "states"), found)
-    for key, value in own.items():
+    found.guard("length", attrs, name)
+    found.guard_items(attrs, name, [key for key in attrs if key != "states"])
+    for key, value in attrs.items():
         if isinstance(value, np.ndarray):
-            found.slots.append((own, key, f"{name}.{key}"))
+            found.slots.append((attrs, key, f"{name}.{key}"))
         elif isinstance(value, list) and value and isinstance(value[0], np.ndarray):
             found.slots += [(value, k, f"{name}.{key}[{k}]") for k in range(len(value))]
 
@@ -582,9 +570,9 @@ def visit_optimizer(x: Optimizer, name: str, found: Captured) -> None:
     found.uses_gradients = True
     visit_state(vars(x), name, found)
     for state in x.states:
-        found.note("length", state, None, f"the state of {name}")
+        found.guard("length", state, f"the state of {name}")
         found.slots += [(state, key, f"the optimiser's {key}") for key in state]
-        hold_all(state, ((key, f"the optimiser's {key}") for key in state), found)
+        found.guard_items(state, "the optimiser's", form="{} {}")
 
 
 def visit_function(function: FunctionType, name: str, found: Captured) -> None:
@@ -593,14 +581,14 @@ def visit_function(function: FunctionType, name: str, found: Captured) -> None:
     code, space = function.__code__, function.__globals__
     for variable, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
         if is_filled(cell):
-            found.note("cell", cell, None, variable, cell.cell_contents)
+            found.guard("cell", cell, variable, value=cell.cell_contents)
         else:
-            found.note("empty", cell, None, variable)
-    found.add([getattr(function, "__wrapped__", None)], name)
+            found.guard("empty", cell, variable)
+    found.queue([getattr(function, "__wrapped__", None)], name)
     generated = code.co_qualname.startswith("__create_fn__.")  # by dataclass
     found.uses_gradients |= "grad" in code.co_names
     if code.co_filename in OWN_FILES or generated or top_of(space.get("__name__")) == "numpy":
-        found.add([function.__defaults__, function.__kwdefaults__], name)
+        found.queue([function.__defaults__, function.__kwdefaults__], name)
         return
     used = {
         x.argval
@@ -610,10 +598,11 @@ def visit_function(function: FunctionType, name: str, found: Captured) -> None:
     }
     if is_python(space.get("__name__")):
         data = (key for key in sorted(used) if key in space and not callable(space[key]))
-        found.hold(space, [k for k in data if not isinstance(space[k], ModuleType)], "")
+        for key in [key for key in data if not isinstance(space[key], ModuleType)]:
+            found.guard("item", space, key, key, space[key])
         return
     for part in ("__code__", "__defaults__", "__kwdefaults__"):
-        found.note("attribute", function, part, f"{name}.{part}", getattr(function, part))
+        found.guard("attribute", function, f"{name}.{part}", part, getattr(function, part))
     found.spaces += [(function.__dict__, name), (Slots(function, DESCRIBING), name)]
     for each in codes_in(code):
         # Also texts, as in getattr(x, "name").
@@ -626,15 +615,15 @@ def visit_function(function: FunctionType, name: str, found: Captured) -> None:
         imported = (x.argval for x in dis.get_instructions(each) if x.opname == "IMPORT_NAME")
         for module in filter(None, imported):
             with suppress(ImportError):  # the function will raise it itself
-                found.add([importlib.import_module(module)], module)
-                found.add([sys.modules.get(top_of(module))], top_of(module))
+                found.queue([importlib.import_module(module)], module)
+                found.queue([sys.modules.get(top_of(module))], top_of(module))
     for key in sorted(used):
         if key in space:
-            found.hold(space, [key], "")
+            found.guard("item", space, key, key, space[key])
         elif key in HIDDEN["builtins"]:
             raise refused(f"calls {key}()", "which can read anything")
         else:
-            found.note("absent", space, key, key)
+            found.guard("absent", space, key, key)
 
 
 def is_filled(cell: CellType) -> bool:

@@ -36,23 +36,24 @@ LISTED = {"length", "keys", "members", "values", "variables", "cached"}
 
 
 class Guards:
-    """The guards of a specialization: `values` that were captured, at `places`."""
+    """The guards of a specialization: `values`, places with the values that were captured there;
+    and `spaces`, namespaces with their names for messages and the names in them."""
 
     def __init__(self, found: Captured) -> None:
         self.found = found
         self.places = [*tensor_places(found), *found.places.values()]
-        self.spaces = [(x, name) for x, name in found.spaces if not has_fixed_names(x, found)]
         self.note()
 
     def note(self) -> None:
         """Capture the present values as those to compare with."""
-        self.values = [READ[kind][1](holder, key) for kind, holder, key, _ in self.places]
+        self.values = [(place, place.read()) for place in self.places]
         self.contents = [
             (x, dict(x) if isinstance(x, dict) else list(x))
             for kind, x, *_ in self.places
             if kind in ("length", "keys", "members") and not isinstance(x, MappingProxyType)
         ]
-        self.known = [list(x) for x, _ in self.spaces]
+        found = self.found
+        self.spaces = [(x, name, [*x]) for x, name in found.spaces if not has_fixed_names(x, found)]
 
     def add_gradients(self, changed: bool, discarded: set[Tensor]) -> None:
         """Guard whether gradients are None, for Tensors where the function may read that, or where
@@ -62,16 +63,14 @@ class Guards:
             if not (t.requires_grad and t.node.op is None):
                 continue
             if named or ((changed or self.found.uses_gradients) and t not in discarded):
-                name = f"the gradient of {t.name or 'a Tensor'}"
-                self.places.append(("gradient", t, None, name))
-                self.values.append(t.node.grad is None)
+                place = Place("gradient", t, f"the gradient of {t.name or 'a Tensor'}")
+                self.places.append(place)
+                self.values.append((place, place.read()))
 
     def text(self, names: dict[str, Any]) -> Iterator[str]:
         """The guards as Python expressions; the objects that they refer to are added to `names`."""
         names |= {"cached": cached, "dumps": dumps, "is_filled": is_filled, "is_": operator.is_}
-        for k, ((kind, holder, key, _), value) in enumerate(
-            zip(self.places, self.values, strict=True)
-        ):
+        for k, ((kind, holder, _, key), value) in enumerate(self.values):
             if kind == "keys" and {*map(type, value)} != {str}:
                 kind = "members"
             elif kind == "cached":
@@ -81,9 +80,9 @@ class Guards:
             if type(key) not in (str, int):
                 names[f"key{k}"], text = key, f"key{k}"
             names[f"v{k}"] = value
-            there = len(value) if kind == "length" else f"v{k}"
-            yield READ[kind][0].format(f"h{id(holder)}", text, there)
-        for k, ((x, _), known) in enumerate(zip(self.spaces, self.known, strict=True)):
+            expected = len(value) if kind == "length" else f"v{k}"
+            yield READ[kind][0].format(f"h{id(holder)}", text, expected)
+        for k, (x, _, known) in enumerate(self.spaces):
             names[f"h{id(x)}"], names[f"n{k}"] = x, known
             yield f"[*h{id(x)}] == n{k}"
 
@@ -95,22 +94,23 @@ class Guards:
         return reason
 
     def changed(self) -> str:
-        for (kind, holder, key, name), value in zip(self.places, self.values, strict=True):
+        for place, value in self.values:
             try:
-                now = READ[kind][1](holder, key)
+                now = place.read()
             except GONE:
-                return f"{name} is gone"
+                return f"{place.name} is gone"
             # READ makes the lists of LISTED kinds anew; a list of the user's is compared by `is`.
-            if not (same(tuple(now), tuple(value)) if kind in LISTED else same(now, value)):
-                return difference(kind, holder, name, value, now)
+            listed = place.kind in LISTED
+            if not (same(tuple(now), tuple(value)) if listed else same(now, value)):
+                return difference(place, value, now)
         return ""
 
     def added(self) -> str:
         """Whether there is a new name that the function may read, in words."""
-        for (x, name), known in zip(self.spaces, self.known, strict=True):
+        for x, name, known in self.spaces:
             for key in x:
                 new = key not in known
-                if new and (self.found.counts(key) or not issubclass(type(x[key]), SCALARS)):
+                if new and (self.found.may_read(key) or not issubclass(type(x[key]), SCALARS)):
                     return f"{name} had no {key!r}"
         return ""
 
@@ -121,12 +121,11 @@ class Guards:
             if len(x) != len(before) or any(map(operator.is_not, now, then)):
                 x.clear()
                 x.update(before) if isinstance(x, dict | set) else x.extend(before)
-        for (x, _), known in zip(self.spaces, self.known, strict=True):
+        for x, _, known in self.spaces:
             for key in [key for key in x if key not in known]:
                 del x[key]
-        for place, value in zip(self.places, self.values, strict=True):
-            if isinstance(place, Place):
-                place.restore(value)
+        for place, value in self.values:
+            place.restore(value)
 
 
 def has_fixed_names(space: Any, found: Captured) -> bool:
@@ -138,18 +137,19 @@ def has_fixed_names(space: Any, found: Captured) -> bool:
     return is_python(name) or top_of(name) == "minigrad" or is_installed(name, found)
 
 
-def tensor_places(found: Captured) -> Iterator[tuple[str, Any, Any, str]]:
+def tensor_places(found: Captured) -> Iterator[Place]:
     """The guards on captured Tensors."""
     for t in found.tensors.values():
         name = f"the Tensor {t.name}" if t.name else "the Tensor"
-        yield "array", t, None, name
-        yield "flag", t, None, name
+        yield Place("array", t, name)
+        yield Place("flag", t, name)
         if "name" in found.names:
-            yield "attribute", t, "name", f"the name of {name}"
+            yield Place("attribute", t, f"the name of {name}", "name")
 
 
-def difference(kind: str, holder: Any, name: str, value: Any, now: Any) -> str:
+def difference(place: Place, value: Any, now: Any) -> str:
     """How a value differs from what it was, in words."""
+    kind, holder, name, _ = place
     if kind in ("array", "flag"):
         return f"{name} of shape {holder.shape} has another array, or requires_grad"
     if kind in ("absent", "empty"):
@@ -209,8 +209,7 @@ def argument_guards(at: str, x: Any, names: dict[str, Any], arrays: list[str]) -
         yield from identity_guard(f"y{own}", x, names)
         at, array, kind = f"x{own}.value", x.data, type(x.data)
     if issubclass(kind, np.ndarray):
-        names[f"k{own}"] = kind
-        names[f"s{own}"], names[f"d{own}"] = array.shape, array.dtype
+        names |= {f"k{own}": kind, f"s{own}": array.shape, f"d{own}": array.dtype}
         arrays.append(f"a{own}")
         yield f"type(a{own} := {at}) is k{own}"
         yield f"a{own}.shape == s{own} and a{own}.dtype is d{own}"
@@ -227,10 +226,9 @@ def argument_guards(at: str, x: Any, names: dict[str, Any], arrays: list[str]) -
             if {*names[f"l{own}"]} - {str}:
                 yield f"[*map(type, x{own})] == l{own}"
         for key, part in x.items() if isinstance(x, dict) else enumerate(x):
-            text = repr(key) if type(key) in (str, int) else None
-            if text is None:
-                text = f"k{len(names)}"
-                names[text] = key
+            text = repr(key)
+            if type(key) not in (str, int):
+                names[text := f"k{len(names)}"] = key
             yield from argument_guards(f"x{own}[{text}]", part, names, arrays)
     else:
         names[f"v{own}_"] = x
@@ -241,8 +239,7 @@ def argument_guards(at: str, x: Any, names: dict[str, Any], arrays: list[str]) -
 def identity_guard(at: str, x: Any, names: dict[str, Any]) -> Iterator[str]:
     """Check that an argument is a captured object if it was one, and else is none of them."""
     if id(x) in names["captured"]:
-        own = f"v{len(names)}_"
-        names[own] = x
+        names[own := f"v{len(names)}_"] = x
         yield f"{at} is {own}"
     elif names["captured"]:
         yield f"id({at}) not in captured"

@@ -111,7 +111,7 @@ def inputs_of(given: list[Any], found: Captured, recorder: Recorder) -> TraceInp
     captured = [(x, recorder.state(x)) for x in found.arrays.values() if can_stand_in(x, found)]
     slots = (holder[key] for holder, key, _ in found.slots)
     free = {id(x) for x, _ in captured}
-    for x in [*found.arrays.values(), *(x for x in slots if not found.can_move(x))]:
+    for x in [*found.arrays.values(), *(x for x in slots if not found.can_replace(x))]:
         if id(x) not in free:
             recorder.contents[id(x)] = x, x.tobytes()
     tensors = [(t, leaf("input", t.data)) for t in own.values()]
@@ -125,13 +125,13 @@ def inputs_of(given: list[Any], found: Captured, recorder: Recorder) -> TraceInp
         [(x, leaf("input", x)) for x in arrays.values()],
         {t: leaf("state", t.data) for t, _ in tensors if t.requires_grad and t.node.op is None},
         captured,
-        [(place, place.read()) for place in found.places.values() if place.takes],
+        [(place, place.read()) for place in found.places.values() if place.is_writable],
     )
 
 
 def can_stand_in(x: np.ndarray, found: Captured) -> bool:
     """Whether a tracer can be put into every place in which a captured array is."""
-    return type(x) is np.ndarray and x.dtype.newbyteorder("=") in DTYPES and found.can_move(x)
+    return type(x) is np.ndarray and x.dtype.newbyteorder("=") in DTYPES and found.can_replace(x)
 
 
 def with_tracers(x: Any, tracers: dict[int, Any]) -> Any:

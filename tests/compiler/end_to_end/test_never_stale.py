@@ -43,7 +43,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 import pytest
 
-from minigrad import nn
+from minigrad import nn, optim
 from minigrad.compiler import compile
 from minigrad.errors import MinigradError
 from minigrad.tensor import Tensor
@@ -403,6 +403,12 @@ def plain_function() -> Any:
     return types.FunctionType((lambda x: x * 2).__code__, globals())
 
 
+def scheduled_optimizer() -> Any:
+    optimizer = optim.SGD([Tensor(np.ones(2), requires_grad=True)], lr=1.0)
+    optim.StepLR(optimizer, step_size=1)
+    return optimizer
+
+
 def setter(name: str, value: Any) -> Change:
     return lambda s: setattr(s, name, value)
 
@@ -486,6 +492,16 @@ OBJECTS: dict[str, tuple[Callable[[], Any], Callable[[Any, Any], Any], Change]] 
         lambda: collections.defaultdict(lambda: 1.0),
         lambda x, s: x * s.default_factory(),
         setter("default_factory", lambda: 3.0),
+    ),
+    "settings that look like an optimiser's": (
+        lambda: {"params": [1, 2], "lr": 1.0},
+        lambda x, s: x * s["lr"],
+        lambda s: s.update(lr=3.0),
+    ),
+    "initial rate of an optimiser": (
+        scheduled_optimizer,
+        lambda x, s: x * s.param_groups[0]["initial_lr"],
+        lambda s: s.param_groups[0].update(initial_lr=3.0),
     ),
     "Counter": (lambda: collections.Counter(a=1), lambda x, s: x * s["a"], lambda s: s.update(a=3)),
     "ChainMap": (
