@@ -74,10 +74,6 @@ class Specialization:
         self.changed = [value in written for value in self.inputs]
         self.changes = any(self.changed)
         self.buffers = {value: self.buffer(value) for value in self.inputs if value.size <= SMALL}
-        self.copied = [
-            (k, self.buffers[value]) for k, value in enumerate(self.inputs) if value.size <= SMALL
-        ]
-        self.direct = [(k, value) for k, value in enumerate(self.inputs) if value.size > SMALL]
         self.bind_states(written)
         self.rates = [(group, key, self.buffer(value)) for group, key, value in traced.rates]
         self.others = any((self.rates, traced.drawn, self.copied_states, traced.grads))
@@ -85,7 +81,7 @@ class Specialization:
         self.drawn: dict[Value, np.ndarray] = {}
         names: dict[str, Any] = {}
         arrays = [f"arrays[{k}]" for k in range(len(self.inputs))]
-        lines = self.lines(arrays, "given", names)
+        lines = self.lines(arrays, [f"given[{k}]" for k in range(len(self.inputs))], names)
         self.runner = written_out("specialization, arrays, given", lines, names)
         self.numbers = numpy_program(Graph([], [], [*traced.read], []))
         self.fit()
@@ -108,7 +104,7 @@ class Specialization:
             if value in written:
                 self.written.append(array)
         changed = set(map(id, self.written))
-        self.written_back = [x for x in self.copied_states if id(x[0]) in changed]
+        self.copied_back = [pair for pair in self.copied_states if id(pair[0]) in changed]
         self.read = [array for array, _ in self.traced.states]
         self.read += [array for array, _ in self.traced.contents]
         for array, other in overlaps(self.read):
@@ -124,34 +120,27 @@ class Specialization:
     def fit(self) -> None:
         """Generate `fast_path(self, args, kwargs)`: if the guard expression says that this is for
         these arguments and not stale it runs, else it returns GUARD_FAILED."""
-        self.fast_path: Callable[..., Any] = guard_failed
+        self.fast_path: Callable[..., Any] = lambda *call: GUARD_FAILED
         if self.takes_gradients:
             return
         names: dict[str, Any] = {"GUARD_FAILED": GUARD_FAILED, "GONE": GONE}
         guard, arrays = guard_expression(self.arguments, self.guards, names)
-        for k, array in enumerate(self.written):
-            names[f"written{k}"] = array
-        places = [text for text, changed in zip(arrays, self.changed, strict=True) if changed]
-        places += [f"written{k}" for k in range(len(self.written))]
-        guard += "".join(f" and {place}.flags.writeable" for place in places)
-        lines = ["try:", f"    if not ({guard}):", "        return GUARD_FAILED"]
+        written = [text for text, changed in zip(arrays, self.changed, strict=True) if changed]
+        written += [named(array, names) for array in self.written]
+        checks = [guard, *(f"{array}.flags.writeable" for array in written)]
+        if self.changes or self.roots:
+            checks.append(f"not specialization.overlaps({tuple_text(arrays)})")
+        if self.traced.contents or self.traced.read:
+            checks.append("specialization.same_contents()")
+        lines = ["try:", f"    if not ({' and '.join(checks)}):", "        return GUARD_FAILED"]
         lines += ["except GONE:", "    return GUARD_FAILED"]
-        if self.changes or self.roots or self.traced.contents or self.traced.read:
-            lines += [
-                f"if not specialization.can_take({tuple_text(arrays)}):",
-                "    return GUARD_FAILED",
-            ]
         # The fast check has named the Tensor that holds the array a0 y0.
         given = [
             f"y{text[1:]}" if isinstance(x, Tensor) else text
             for text, x in zip(arrays, self.given, strict=True)
         ]
-        lines += self.lines(arrays, tuple_text(given), names)
+        lines += self.lines(arrays, given, names)
         self.fast_path = written_out("specialization, args, kwargs", lines, names)
-
-    def can_take(self, arrays: tuple[np.ndarray, ...]) -> bool:
-        """Whether no arrays overlap that must not, and those that were read hold the same."""
-        return not self.overlaps(arrays) and self.same_contents()
 
     def finds_the_same(self, given: list[Any]) -> bool:
         """Whether the same arguments are captured objects as when the specialization was made."""
@@ -216,38 +205,33 @@ class Specialization:
                 )
         return self.runner(self, arrays, given)
 
-    def lines(self, arrays: list[str], given: str, names: dict[str, Any]) -> list[str]:
-        """A run as lines of Python, in which this is `specialization`: its names do not refer to
-        it, so that one that is dropped is freed at once."""
+    def lines(self, arrays: list[str], given: list[str], names: dict[str, Any]) -> list[str]:
+        """A run as lines of Python, from expressions for the arrays in the arguments, and for the
+        arrays and Tensors `given`. In these lines this is `specialization`: their names do not
+        refer to it, so that one that is dropped is freed at once."""
+        names |= {"log": log, "np": np, "value_of": value_of, "USED_UP": USED_UP}
         body = ["program = specialization.program"]
-        for k, place in self.copied:
-            names[f"place{k}"] = place
-            body.append(f"place{k}[...] = {arrays[k]}")
-        for k, value in self.direct:
-            names[f"value{k}"] = value
-            body.append(f"specialization.bind_large(value{k}, {arrays[k]})")
-        body += [f"specialization.bind_others({given})"] if self.others else []
+        for k, value in enumerate(self.inputs):
+            if value.size <= SMALL:
+                body.append(f"{named(self.buffers[value], names)}[...] = {arrays[k]}")
+            else:
+                body.append(f"specialization.bind_large({named(value, names)}, {arrays[k]})")
+        body += [f"specialization.bind_others({tuple_text(given)})"] if self.others else []
         running, outputs = self.program.text(names)
         if self.traced.derivative is not None:
             body.append(self.call_text(arrays, given, names))
         body += running
-        body += ["specialization.copy_back()"] if self.written_back else []
+        for array, copy in self.copied_back:
+            body.append(f"{named(array, names)}[...] = {named(copy, names)}")
         if self.written:
-            names["log"] = log
             body.append("log.repeat(specialization.write)")
         body += [f"specialization.write_back({tuple_text(arrays)})"] if self.changes else []
         ends = []
-        names["USED_UP"] = USED_UP
-        for k, (t, after) in enumerate(self.fresh):
-            names[f"fresh{k}"] = t
-            owner = f"{given}[{t}]" if type(t) is int else f"fresh{k}"
+        for t, after in self.fresh:
+            owner = given[t] if type(t) is int else named(t, names)
             ends.append(f"{owner}.node.grad = {'None' if after is None else 'USED_UP'}")
         ends += returning(self.traced, outputs, names)
         return ["with specialization.lock:", *(f"    {line}" for line in body), *ends]
-
-    def copy_back(self) -> None:
-        for array, copy in self.written_back:
-            array[...] = copy
 
     def bind_large(self, value: Value, array: np.ndarray) -> None:
         if not is_plain(array, value):
@@ -277,46 +261,37 @@ class Specialization:
         for array, copy in self.copied_states:
             copy[...] = array
 
-    def call_text(self, arrays: list[str], given: str, names: dict[str, Any]) -> str:
+    def call_text(self, arrays: list[str], given: list[str], names: dict[str, Any]) -> str:
         """A line of Python that records a call for its derivative, before it runs."""
-        derivative = self.traced.derivative
+        traced, derivative = self.traced, self.traced.derivative
         assert derivative is not None
-        names["derivative"] = derivative
+        written = {value for value, _ in traced.graph.writes}
+        rates = {v: place for (*_, v), (*_, place) in zip(traced.rates, self.rates, strict=True)}
         arguments = {value: k for k, value in enumerate(self.inputs)}
-        states = {value: array for array, value in self.traced.states}
-        rates = [value for *_, value in self.traced.rates]
-        states |= {value: place for value, (*_, place) in zip(rates, self.rates, strict=True)}
+        states = {value: array for array, value in traced.states} | rates
         grads = {value: t for t, value in self.grads}
-        written = {value for value, _ in self.traced.graph.writes}
 
-        def place(value: Value) -> str:
+        def source(value: Value) -> str:
             """An expression for a leaf: a node, if it is in a Tensor that is not written."""
-            name = f"source{len(names)}"
+            constant = value not in written
             if (k := arguments.get(value)) is not None:
-                is_node = isinstance(self.given[k], Tensor) and value not in written
-                text = f"{given}[{k}].node" if is_node else arrays[k]
-            elif value in derivative.tensors and value not in written:
-                names[name] = derivative.tensors[value]
-                text = f"{name}.node"
-            elif value in grads:
-                k = grads[value]
-                names[name] = k
-                text = f"value_of({f'{given}[{k}]' if type(k) is int else name}.grad)"
+                is_node = isinstance(self.given[k], Tensor) and constant
+                text = f"{given[k]}.node" if is_node else arrays[k]
+            elif constant and value in derivative.tensors:
+                text = f"{named(derivative.tensors[value], names)}.node"
+            elif (t := grads.get(value)) is not None:
+                text = f"value_of({given[t] if type(t) is int else named(t, names)}.grad)"
             elif value in states:
-                names[name] = states[value]
-                text = name
+                text = named(states[value], names)
             else:
-                names[name] = value
-                text = f"specialization.drawn[{name}]"
-            lasts = value not in written and value not in rates
-            return text if lasts else f"np.array({text})"
+                text = f"specialization.drawn[{named(value, names)}]"
+            return text if constant and value not in rates else f"np.array({text})"
 
-        names |= {"np": np, "value_of": value_of}
         wanted, others = (
-            f"[{', '.join(map(place, values))}]"
+            f"[{', '.join(map(source, values))}]"
             for values in (derivative.wanted.values(), derivative.others)
         )
-        return f"recorded = derivative.record({wanted}, {others})"
+        return f"recorded = {named(derivative, names)}.record({wanted}, {others})"
 
     def name_of(self, array: np.ndarray) -> str:
         """The name of an array that is written, for messages."""
@@ -335,8 +310,11 @@ class Specialization:
 GUARD_FAILED = object()
 
 
-def guard_failed(*call: Any) -> Any:
-    return GUARD_FAILED
+def named(x: Any, names: dict[str, Any]) -> str:
+    """A new name for a value in generated code."""
+    name = f"object{len(names)}"
+    names[name] = x
+    return name
 
 
 def tuple_text(texts: list[str]) -> str:
@@ -361,21 +339,19 @@ def is_plain(array: np.ndarray, value: Value) -> bool:
 
 def returning(traced: Traced, outputs: list[str], names: dict[str, Any]) -> list[str]:
     """Lines of Python that return the function's result, made of the program's outputs."""
-    names |= {"new": object.__new__, "Tensor": Tensor, "Node": Node}
+    names |= {"new": object.__new__, "Tensor": Tensor, "Node": Node, "returned": returned}
     names |= {"like": like, "form": traced.form}
-    names |= {"returned": returned}
     rest, position = iter(outputs), itertools.count()
     lines, leaves = [], []
     for k, kind in enumerate(traced.kinds):
-        if traced.recorded[k]:
-            lines.append(f"leaf{k} = new(Tensor)")
-            lines.append(f"leaf{k}.node = returned({next(rest)}, recorded, {next(position)})")
-        elif kind is Tensor:
-            lines += [f"leaf{k} = new(Tensor)", f"leaf{k}.node = Node({next(rest)})"]
-        elif kind is np.generic:
-            lines.append(f"leaf{k} = {next(rest)}[()]")
-        elif kind is not np.ndarray:
-            names[f"leaf{k}"] = kind
-        leaves.append(next(rest) if kind is np.ndarray else f"leaf{k}")
+        if kind is Tensor:
+            call = f", recorded, {next(position)}" if traced.recorded[k] else ""
+            node = f"{'returned' if call else 'Node'}({next(rest)}{call})"
+            lines += [f"leaf{k} = new(Tensor)", f"leaf{k}.node = {node}"]
+            leaves.append(f"leaf{k}")
+        elif kind is np.generic or kind is np.ndarray:
+            leaves.append(f"{next(rest)}{'[()]' * (kind is np.generic)}")
+        else:
+            leaves.append(named(kind, names))
     whole = leaves[0] if traced.form == 0 else f"like(form, iter([{', '.join(leaves)}]))"
     return [*lines, f"return {whole}"]

@@ -808,8 +808,8 @@ GUARDS = [
     ),
     Fault(
         "specialization.py",
-        " or self.traced.contents or self.traced.read:",
-        " or self.traced.contents:",
+        "if self.traced.contents or self.traced.read:",
+        "if self.traced.contents:",
         CHANGES,
     ),
     Fault(
@@ -946,7 +946,10 @@ DERIVATIVES = [
         "tests/compiler/frontend/test_derivative.py::test_a_step_returns_a_loss_that_nobody_goes_back_from",
     ),
     Fault(
-        "specialization.py", 'return text if lasts else f"np.array({text})"', "return text", BACK
+        "specialization.py",
+        'return text if constant and value not in rates else f"np.array({text})"',
+        "return text",
+        BACK,
     ),
 ]
 

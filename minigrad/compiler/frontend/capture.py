@@ -74,14 +74,16 @@ FILES = {"read", "readline", "readlines", "readinto", "read_text", "read_bytes",
 FILES |= {"exists", "lexists", "isfile", "isdir", "islink", "ismount", "samefile", "getsize"}
 FILES |= {"getmtime", "getatime", "getctime", "is_file", "is_dir", "is_symlink", "iterdir", "stat"}
 FILES |= {"lstat", "glob", "iglob", "rglob", "walk", "fwalk", "listdir", "scandir", "access"}
-FILES |= {"abspath", "realpath", "cwd", "resolve", "popen", "disk_usage", "which"}
+FILES |= {"abspath", "realpath", "cwd", "resolve", "popen", "disk_usage", "which", "readlink"}
 HIDDEN: dict[str, set[str]] = {
     "time": {"time", "monotonic", "perf_counter", "process_time", "thread_time", "localtime"}
     | {"time_ns", "monotonic_ns", "perf_counter_ns", "process_time_ns", "gmtime", "ctime"}
-    | {"strftime"},
+    | {"strftime", "asctime", "clock_gettime", "clock_gettime_ns"},
     "datetime": {"now", "today", "utcnow"},
     "builtins": {"eval", "exec", "globals", "locals", "input", "open", "__import__"},
     "importlib": {"import_module", "reload"},
+    "uuid": {"uuid1"},
+    "_sqlite3": {"connect"},
     "numpy": {"load", "loadtxt", "genfromtxt", "fromfile", "memmap"},
     "posix": FILES | {"urandom", "times", "getloadavg"},
     "sys": {"_getframe", "getrefcount", "exc_info", "getsizeof", "gettrace", "getprofile"},
@@ -202,7 +204,7 @@ class Captured:
     spaces: list[tuple[Any, str]] = field(default_factory=list)
     names: set[str] = field(default_factory=set)
     uses_gradients: bool = False
-    hidden: set[tuple[type, str]] = field(default_factory=set)
+    stateful: list[tuple[type, str]] = field(default_factory=list)
     classes: dict[int, type] = field(default_factory=dict)
     seen: dict[int, Any] = field(default_factory=dict)
     todo: list[tuple[Any, str, Any]] = field(default_factory=list)
@@ -272,7 +274,7 @@ def captured(function: Callable[..., Any], arguments: Iterable[tuple[str, Any]] 
                     found.queue([x], f"{name}.{key}")
     if "__subclasses__" in found.names:
         raise refused("asks a class for its __subclasses__()", "of which there may be more")
-    for kind, name in found.hidden:
+    for kind, name in found.stateful:
         asked_for = HIDDEN[top_of(kind.__module__)] & found.names
         for asked in sorted(asked for asked in asked_for if hasattr(kind, asked)):
             raise refused(f"calls {asked} of {name}", "which gives other answers from call to call")
@@ -362,6 +364,8 @@ def visit(x: Any, name: str, route: Any, found: Captured) -> None:
         visit_function(x, name, found)
     elif isinstance(x, type):
         visit_class(x, found)
+        if top_of(x.__module__) in HIDDEN:
+            found.stateful.append((x, name))
         of = [vars(each) for each in x.__mro__ if not is_python(each.__module__)]
         found.queue((own[made] for own in of for made in MAKING if made in own), name)
     elif isinstance(x, ModuleType):
@@ -471,7 +475,7 @@ def visit_object(x: Any, name: str, found: Captured) -> None:
         if slots:
             found.spaces.append((Slots(x, slots), name))
     if top in HIDDEN:
-        found.hidden.add((kind, name))
+        found.stateful.append((kind, name))
 
 
 def is_foreign_base(kind: type, found: Captured) -> bool:
@@ -612,7 +616,10 @@ def visit_function(function: FunctionType, name: str, found: Captured) -> None:
             *texts,
             *FIELD.findall(" ".join(x for x in texts if "{" in x)),
         }
-        imported = (x.argval for x in dis.get_instructions(each) if x.opname == "IMPORT_NAME")
+        steps = [*dis.get_instructions(each)]
+        if any(x.opname == "MATCH_CLASS" for x in steps):  # a pattern reads attributes by name
+            found.names.add("getattr")
+        imported = (x.argval for x in steps if x.opname == "IMPORT_NAME")
         for module in filter(None, imported):
             with suppress(ImportError):  # the function will raise it itself
                 found.queue([importlib.import_module(module)], module)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import builtins
+import io
 import operator
 import os
 import random
@@ -217,8 +219,9 @@ class TraceOutputs:
 @contextmanager
 def patched() -> Iterator[None]:
     """Inside, np.array and its like take tracers; and generators of random numbers that are made
-    without a seed are refused, and whatever else asks the system for random numbers."""
-    seed, drawn = random.Random.seed, os.urandom
+    without a seed are refused, whatever else asks the system for random numbers, and what opens a
+    file in Python code of a library."""
+    seed, drawn, opener = random.Random.seed, os.urandom, open
 
     def check(wanting: bool) -> None:
         if wanting and tracing.get() is not None:
@@ -235,9 +238,18 @@ def patched() -> Iterator[None]:
         check(True)
         return drawn(size)
 
+    def opened(*args: Any, **how: Any) -> Any:
+        if tracing.get() is not None:
+            raise TraceError(
+                "a compiled function opens a file, which may have other things in it at the next "
+                "call: read it outside, and pass what is in it as an argument"
+            )
+        return opener(*args, **how)
+
     patches: list[tuple[Any, str, Any]] = [(np, name, array_maker(name)) for name in ARRAY_MAKERS]
     patches += [(random.Random, "seed", seed_checked)]
     patches += [(os, "urandom", urandom), (random, "_urandom", urandom)]
+    patches += [(builtins, "open", opened), (io, "open", opened)]
     before = [(holder, name, getattr(holder, name)) for holder, name, _ in patches]
     try:
         for patch in patches:

@@ -6,16 +6,19 @@ import argparse
 import array
 import collections
 import concurrent.futures
+import configparser
 import contextlib
 import contextvars
 import copy
 import ctypes
+import datetime
 import decimal
 import enum
 import fractions
 import functools
 import gc
 import glob
+import gzip
 import importlib
 import io
 import itertools
@@ -279,6 +282,13 @@ def matched(x: Any, s: Any) -> Any:
             return x * k
 
 
+def matched_keyword(x: Any, s: Any) -> Any:
+    match s:
+        case Child(k=k):
+            return x * k
+    return x
+
+
 def with_other_base() -> Any:
     class One:
         k = 1.0
@@ -488,6 +498,7 @@ OBJECTS: dict[str, tuple[Callable[[], Any], Callable[[Any, Any], Any], Change]] 
         lambda x, s: x * s.get("a", 1.0),
         lambda s: s.update(a=3.0),
     ),
+    "a pattern": (Child, matched_keyword, setter("k", 3.0)),
     "default factory": (
         lambda: collections.defaultdict(lambda: 1.0),
         lambda x, s: x * s.default_factory(),
@@ -753,6 +764,10 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "a file": (lambda x: x * len(open(__file__).read()), r"calls open\(\)"),
     "np.load": (lambda x: x * np.load("w.npy"), "calls load"),
     "a clock": (lambda x: x * (time.time() // 1e6), "calls time"),
+    "a clock's date": (lambda x: x * datetime.datetime.now().second, "calls now of datetime"),
+    "a path in the code": (lambda x: x * len(pathlib.Path("j").read_text()), "calls read_text"),
+    "a packed file": (lambda x: x * len(gzip.open(__file__).read()), "opens a file"),
+    "settings in a file": (lambda x: x * len(configparser.ConfigParser().read(HERE)), "opens a f"),
     "eval": (lambda x: eval("x * 2"), r"calls eval\(\)"),
     "globals": (lambda x: x * globals()["X"], r"calls globals\(\)"),
     "random numbers": (lambda x: x * random.choice([1]), "draws random numbers"),
