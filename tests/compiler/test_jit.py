@@ -22,34 +22,10 @@ from minigrad.compiler.jit import Compiled
 from minigrad.errors import ArgumentError, GradientError, ShapeError, TraceError, UnsupportedError
 from minigrad.tensor import value_of
 from minigrad.transforms import leaves_of
+from tests.compiler.steps import X, Y, agree, network, stepper
 from tests.nn.test_every_layer import LAYERS, as_float32, made, outputs
 
 pytestmark = pytest.mark.unoptimized
-
-X = np.random.default_rng(0).normal(size=(6, 3)).astype(np.float32)
-Y = np.random.default_rng(1).normal(size=(6, 2)).astype(np.float32)
-
-
-def network() -> nn.Module:
-    rng = np.random.default_rng(0)
-    return nn.Sequential(nn.Linear(3, 5, rng=rng), nn.Tanh(), nn.Linear(5, 2, rng=rng))
-
-
-def stepper(model: nn.Module, optimizer: optim.Optimizer) -> Callable[..., Any]:
-    def step(x: Any, y: Any) -> Any:
-        optimizer.zero_grad()
-        loss = F.mse_loss(model(x), y)
-        loss.backward()
-        optimizer.step()
-        return loss
-
-    return step
-
-
-def agree(a: Any, b: Any, rtol: float = 1e-5) -> None:
-    for (_, x), (_, y) in zip(leaves_of(a), leaves_of(b), strict=True):
-        x, y = (t.data if isinstance(t, Tensor) else t for t in (x, y))
-        np.testing.assert_allclose(x, y, rtol, 1e-6)
 
 
 # The same answers

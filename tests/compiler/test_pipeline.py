@@ -15,49 +15,35 @@ import numpy as np
 import pytest
 
 import minigrad
-from minigrad import Tensor, nn, optim
+from minigrad import Tensor, nn
 from minigrad import functional as F
 from minigrad.compiler import compile
 from minigrad.compiler import pipeline as plan
 from minigrad.compiler.graph.folding import constant
 from minigrad.compiler.graph.ir import Graph, Value, name_of
-from minigrad.compiler.graph.layout import Layout, plain
 from minigrad.compiler.graph.opset.infer import apply
 from minigrad.compiler.graph.simplify import REWRITES
 from minigrad.compiler.jit import trace_and_verify
 from minigrad.compiler.pipeline import compile_graph, digest, plan_in, plan_of
 from minigrad.compiler.runtime.plan import Array, ByNumpy, Calls, Plan
-from minigrad.compiler.runtime.serialization import as_text, restored
+from minigrad.compiler.runtime.serialization import as_text
 from minigrad.compiler.target import cache as store
 from minigrad.compiler.target import machine as target
 from minigrad.compiler.target import toolchain as build
 from minigrad.compiler.target.machine import Machine
 from minigrad.errors import TraceError
 from minigrad.ops.base import registry
-from tests.compiler.test_jit import X, Y, agree, network, stepper
+from tests.compiler.graphs import leaf
+from tests.compiler.steps import X, agree, network, trained
 
 
-@pytest.fixture
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    build.runtime()  # which each process has once
-    monkeypatch.setenv("MINIGRAD_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache"
-
-
-def kept(cache: Path) -> tuple[list[Path], list[Path]]:
+def plans_and_libraries(empty_cache: Path) -> tuple[list[Path], list[Path]]:
     """Plans, and libraries."""
-    return sorted(cache.glob("*.plan")), sorted(cache.glob("*.so"))
-
-
-def trained(wrap: Callable[..., Any] = compile) -> Any:
-    model = network()
-    optimizer = optim.Adam(model.parameters(), lr=0.01)
-    step = wrap(stepper(model, optimizer))
-    return [step(X, Y) for _ in range(3)], model.state_dict(), optimizer.state_dict()
+    return sorted(empty_cache.glob("*.plan")), sorted(empty_cache.glob("*.so"))
 
 
 @pytest.fixture
-def not_made(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Graph]]:
+def compiled_graphs(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Graph]]:
     """Graphs that were worked out, and not found on disk."""
     found: list[Graph] = []
     real = plan.compile_graph
@@ -73,11 +59,15 @@ def not_made(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Graph]]:
 # The same results
 
 
-def test_a_plan_that_is_found_gives_the_same_results(cache: Path, not_made: list[Graph]) -> None:
+def test_a_plan_that_is_found_gives_the_same_results(
+    empty_cache: Path, compiled_graphs: list[Graph]
+) -> None:
     first = trained()
-    assert len(not_made) == 1 and [len(files) for files in kept(cache)] == [1, 1]
+    assert len(compiled_graphs) == 1 and [
+        len(files) for files in plans_and_libraries(empty_cache)
+    ] == [1, 1]
     second = trained()
-    assert len(not_made) == 1  # nothing was worked out
+    assert len(compiled_graphs) == 1  # nothing was worked out
     for (_, x), (_, y) in zip(leaves(first), leaves(second), strict=True):
         np.testing.assert_array_equal(x, y)
     agree(first, trained(lambda f: f), 1e-4)
@@ -101,20 +91,20 @@ def everything() -> Callable[..., Any]:
     return f
 
 
-def test_of_programs_of_every_kind(cache: Path, not_made: list[Graph]) -> None:
+def test_of_programs_of_every_kind(empty_cache: Path, compiled_graphs: list[Graph]) -> None:
     x, i = np.random.default_rng(0).normal(size=(9, 8)), np.array([0, 4, 2, 1, 0, 0, 3, 4, 1])
     f = everything()
     expected = f(x, i)
     for _ in range(2):
         agree(compile(everything())(x, i), expected)
-    assert len(not_made) == 1
+    assert len(compiled_graphs) == 1
     # Each call's outputs are its own, also where two are one array.
     results = compile(f)(x, i)
     for k, y in enumerate(results):
         assert not any(np.may_share_memory(np.asarray(y), np.asarray(z)) for z in results[:k])
 
 
-def test_a_plan_survives_being_written(cache: Path) -> None:
+def test_a_plan_survives_being_written(empty_cache: Path) -> None:
     """It is plain data: what is read back is what was kept."""
     traced, _ = trace_and_verify(everything(), ((np.ones((9, 8)), np.zeros(9, int)), {}))
     one = compile_graph(traced.graph)
@@ -130,7 +120,7 @@ def test_a_plan_survives_being_written(cache: Path) -> None:
             assert np.array_equal(a.offsets, b.offsets) and a.slots.dtype == np.int32
 
 
-def test_plans_made_with_a_rewrite_of_the_users_own_are_not_cached(cache: Path) -> None:
+def test_plans_made_with_a_rewrite_of_the_users_own_are_not_cached(empty_cache: Path) -> None:
     """The code of the rewrite is not part of the cache key."""
 
     def f(x: Any) -> Any:
@@ -147,11 +137,11 @@ def test_plans_made_with_a_rewrite_of_the_users_own_are_not_cached(cache: Path) 
             np.testing.assert_array_equal(compile(f)(x), factor * x)
         finally:
             REWRITES.remove(other_function)
-    assert kept(cache)[0] == []
+    assert plans_and_libraries(empty_cache)[0] == []
     np.testing.assert_allclose(compile(f)(x), np.sinh(x))
 
 
-def test_captured_arrays_that_hold_other_numbers_in_the_next_process(cache: Path) -> None:
+def test_captured_arrays_that_hold_other_numbers_in_the_next_process(empty_cache: Path) -> None:
     """The plan is the same; what is computed of them is not."""
 
     def run(numbers: np.ndarray) -> Any:
@@ -170,7 +160,7 @@ def changed(plan: Plan, **fields: Any) -> str:
     return as_text(replace(plan, **fields))
 
 
-def test_a_plan_that_is_not_sound_is_made_again(cache: Path) -> None:
+def test_a_plan_that_is_not_sound_is_made_again(empty_cache: Path) -> None:
     """Also one whose digest is right: what C goes by is checked, and nothing of it is run."""
     traced, _ = trace_and_verify(everything(), ((np.ones((9, 8)), np.zeros(9, int)), {}))
     one = compile_graph(traced.graph)
@@ -199,37 +189,15 @@ def test_a_plan_that_is_not_sound_is_made_again(cache: Path) -> None:
         assert plan_in(content) is None, k
 
 
-@pytest.mark.parametrize(
-    "x",
-    [
-        (1, -2.5, float("inf"), "é", b"\0", None, True, 2 + 1j, ...),
-        {"axis": (slice(1, None), [3, {"a": slice(None, None, -1)}])},
-        (np.dtype("<i2"), np.float32, float, np.float32(0.1), np.int8(-3), np.bool_(True)),
-    ],
-    ids=str,
-)
-def test_attributes_of_ops_are_written_and_read(x: Any) -> None:
-    one = ByNumpy("add", [np.arange(6, dtype=">i4").reshape(2, 3)], {"it": x}, ARRAY_OF_2)
-    other = restored(as_text(one), ByNumpy, Array, Layout)
-    assert other.attributes == one.attributes and other.output == ARRAY_OF_2
-    assert repr(other.attributes) == repr(one.attributes)
-    assert other.inputs[0].dtype == ">i4" and (other.inputs[0] == one.inputs[0]).all()
-    with pytest.raises(TypeError, match="object"):
-        as_text(replace(one, attributes={"it": object()}))
-
-
-ARRAY_OF_2 = Array(0, 64, "<f4", plain((2,)))
-
-
 @pytest.mark.parametrize("ending", ["plan", "so"])
 @pytest.mark.parametrize("damage", ["half", "nothing", "other bytes", "one bit"])
-def test_damaged_cache_files_are_rebuilt(cache: Path, ending: str, damage: str) -> None:
+def test_damaged_cache_files_are_rebuilt(empty_cache: Path, ending: str, damage: str) -> None:
     def f(x: Any) -> Any:
         return np.tanh(x) * 3
 
     x = np.linspace(-1, 1, 50)
     compile(f)(x)
-    (path,) = cache.glob(f"*.{ending}")
+    (path,) = empty_cache.glob(f"*.{ending}")
     content = path.read_bytes()
     path.unlink()  # it may be in use by this process
     middle = len(content) // 2
@@ -241,10 +209,10 @@ def test_damaged_cache_files_are_rebuilt(cache: Path, ending: str, damage: str) 
     assert store.cache_get(path.name) is not None
 
 
-def test_leftovers_of_killed_processes_in_the_cache_do_not_matter(cache: Path) -> None:
-    cache.mkdir()
-    (cache / "tmp1234").write_bytes(b"half a library")
-    (cache / "folder").mkdir()
+def test_leftovers_of_killed_processes_in_the_cache_do_not_matter(empty_cache: Path) -> None:
+    empty_cache.mkdir()
+    (empty_cache / "tmp1234").write_bytes(b"half a library")
+    (empty_cache / "folder").mkdir()
     agree(trained(), trained(lambda f: f), 1e-4)
 
 
@@ -252,23 +220,23 @@ def test_leftovers_of_killed_processes_in_the_cache_do_not_matter(cache: Path) -
 
 
 def test_a_plan_of_other_code_is_not_used(
-    cache: Path, not_made: list[Graph], monkeypatch: pytest.MonkeyPatch
+    empty_cache: Path, compiled_graphs: list[Graph], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trained()
     monkeypatch.setattr(plan, "code_version", lambda: "another")
     trained()
-    assert len(not_made) == 2 and len(kept(cache)[0]) == 2
+    assert len(compiled_graphs) == 2 and len(plans_and_libraries(empty_cache)[0]) == 2
 
 
 def test_a_plan_for_another_machine_is_not_used(
-    cache: Path, not_made: list[Graph], monkeypatch: pytest.MonkeyPatch
+    empty_cache: Path, compiled_graphs: list[Graph], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     f = lambda x: np.sin(x) * 2  # noqa: E731
     compile(f)(X)
     narrow = Machine(16, 16, 1)
     monkeypatch.setattr(plan, "machine", lambda: narrow)
     agree(compile(f)(X), f(X))
-    assert len(not_made) == 2
+    assert len(compiled_graphs) == 2
 
 
 def test_the_version_of_the_code_is_of_the_compiler_and_the_ops() -> None:
@@ -288,10 +256,6 @@ def test_the_version_of_the_code_is_of_the_compiler_and_the_ops() -> None:
     plan.code_version.cache_clear()
     names = {path.name for path in read}
     assert {"matmul_kernels.py", "runtime.c", "vector_math.h", "unary.py", "base.py"} <= names
-
-
-def leaf(*shape: int, dtype: Any = np.float32, kind: str = "input") -> Value:
-    return Value(None, (), {}, shape, np.dtype(dtype), kind)
 
 
 def held(array: np.ndarray) -> Value:
@@ -386,7 +350,7 @@ def test_digests_do_not_depend_on_the_values_of_captured_arrays() -> None:
     assert same[0] == same[1]
 
 
-def test_numbers_of_a_program_are_told_apart(cache: Path) -> None:
+def test_numbers_of_a_program_are_told_apart(empty_cache: Path) -> None:
     """From one compiled function to the next, as the plan is looked up."""
     x = np.arange(70, dtype=np.int64)
     for n in (1, 1.0, True, 2, np.float32(1), np.int8(1), np.array(1.0), np.arange(70.0)):
@@ -399,7 +363,7 @@ def test_numbers_of_a_program_are_told_apart(cache: Path) -> None:
 
 
 def test_a_cache_that_cannot_be_written_is_read(
-    cache: Path, not_made: list[Graph], monkeypatch: pytest.MonkeyPatch
+    empty_cache: Path, compiled_graphs: list[Graph], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected = trained()
 
@@ -410,32 +374,16 @@ def test_a_cache_that_cannot_be_written_is_read(
     monkeypatch.setattr(plan, "cache_put", refuse)
     monkeypatch.setattr(os, "utime", refuse)  # nor noted that it was used
     agree(trained(), expected, 0)
-    assert len(not_made) == 1
+    assert len(compiled_graphs) == 1
 
 
-def test_it_is_bounded(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was not used for the longest time goes first."""
-    for k in range(6):
-        store.cache_put(f"{k}", b"x" * 1000)
-        os.utime(cache / f"{k}", (k, k))
-    assert store.cache_get("0") == b"x" * 1000  # and so is the last
-    size = 1000 + store.DIGEST
-    assert store.trim(cache, 6 * size) == 0
-    assert store.trim(cache, 4 * size - 1) == 3 * size
-    assert sorted(path.name for path in cache.iterdir()) == ["0", "4", "5"]
-    monkeypatch.setattr(store, "MAX_CACHE_BYTES", 2 * size)
-    store.cache_put("6", b"y" * 1000)
-    assert {"0", "6"} == {path.name for path in cache.iterdir()}
-    assert store.cache_get("5") is None
-
-
-def test_it_is_cleared(cache: Path, not_made: list[Graph]) -> None:
-    assert store.clear_cache() == 0 and not cache.exists()
+def test_it_is_cleared(empty_cache: Path, compiled_graphs: list[Graph]) -> None:
+    assert store.clear_cache() == 0 and not empty_cache.exists()
     first = trained()
-    size = sum(path.stat().st_size for path in cache.iterdir())
-    assert store.clear_cache() == size > 0 and not [*cache.iterdir()]
+    size = sum(path.stat().st_size for path in empty_cache.iterdir())
+    assert store.clear_cache() == size > 0 and not [*empty_cache.iterdir()]
     agree(trained(), first, 0)
-    assert len(not_made) == 2
+    assert len(compiled_graphs) == 2
 
 
 BUILDER = """
@@ -452,7 +400,7 @@ for k in range(3):
 
 
 @pytest.mark.filterwarnings("error")
-def test_processes_that_make_plans_at_the_same_time(cache: Path) -> None:
+def test_processes_that_make_plans_at_the_same_time(empty_cache: Path) -> None:
     command = [sys.executable, "-W", "error", "-c", BUILDER]
     runs = [
         subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -467,9 +415,9 @@ def test_processes_that_make_plans_at_the_same_time(cache: Path) -> None:
     for run in runs:
         run.communicate(timeout=60)
     assert [run.returncode for run in runs] == [0, 0]
-    plans, libraries = kept(cache)
-    assert len(plans) == 3 and [*cache.iterdir()] != [] and len(libraries) >= 2
-    assert {path.suffix for path in cache.iterdir()} == {
+    plans, libraries = plans_and_libraries(empty_cache)
+    assert len(plans) == 3 and [*empty_cache.iterdir()] != [] and len(libraries) >= 2
+    assert {path.suffix for path in empty_cache.iterdir()} == {
         ".plan",
         ".so",
         ".macros",
@@ -502,19 +450,21 @@ print(digest.hexdigest())
 
 
 @pytest.mark.slow
-def test_a_plan_is_the_same_in_every_process(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_plan_is_the_same_in_every_process(
+    empty_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Also where things have other addresses, and so come out of sets in another order."""
     found = []
     for seed in "12":
         monkeypatch.setenv("PYTHONHASHSEED", seed)
-        monkeypatch.setenv("MINIGRAD_CACHE", str(cache / seed))
+        monkeypatch.setenv("MINIGRAD_CACHE", str(empty_cache / seed))
         run = subprocess.run([sys.executable, "-c", PLANNER], capture_output=True, text=True)
         assert run.returncode == 0, run.stderr
         found.append(run.stdout)
     assert found[0] == found[1] and len(found[0]) > 64
 
 
-def test_planning_leaves_nothing_for_the_collector(cache: Path) -> None:
+def test_planning_leaves_nothing_for_the_collector(empty_cache: Path) -> None:
     """What led back to itself would stay in memory, with the whole program."""
     model, x = network(), X[:5]
 
@@ -545,7 +495,7 @@ def test_little_work_is_done_by_one_thread(monkeypatch: pytest.MonkeyPatch) -> N
     assert (little.threads, much.threads) == (1, 2)
 
 
-def test_a_long_program_is_built_in_two_halves(cache: Path) -> None:
+def test_a_long_program_is_built_in_two_halves(empty_cache: Path) -> None:
     """And of an unrolled loop, each kernel is there once."""
     layer = nn.GRU(5, 7, rng=np.random.default_rng(0))
     x = np.random.default_rng(1).normal(size=(12, 3, 5)).astype(np.float32)
@@ -570,7 +520,7 @@ def test_a_long_program_is_built_in_two_halves(cache: Path) -> None:
     assert calls.rows[:, 0].min() >= 0 and calls.rows[:, 0].max() == sum(found.kernels) - 1
 
 
-def test_a_warm_cache_refuses_what_a_cold_one_refuses(cache: Path) -> None:
+def test_a_warm_cache_refuses_what_a_cold_one_refuses(empty_cache: Path) -> None:
     def noisy(rng: np.random.Generator) -> Any:
         return lambda x: x + rng.normal(size=3)
 
@@ -582,14 +532,14 @@ def test_a_warm_cache_refuses_what_a_cold_one_refuses(cache: Path) -> None:
             f(np.ones(3))
 
 
-def test_refused_functions_leave_no_plan(cache: Path) -> None:
+def test_refused_functions_leave_no_plan(empty_cache: Path) -> None:
     hidden = np.random.default_rng(0)
     with pytest.raises(TraceError, match="draws random numbers by"):
         compile(lambda x: x + hidden.normal(size=3))(np.ones(3))
-    assert not list(cache.glob("*.plan"))
+    assert not list(empty_cache.glob("*.plan"))
 
 
-def test_a_buffer_that_is_filled_again_is_what_it_was_at_each_use(cache: Path) -> None:
+def test_a_buffer_that_is_filled_again_is_what_it_was_at_each_use(empty_cache: Path) -> None:
     def f(x: Any) -> Any:
         total, buffer = 0.0, np.zeros(2)
         for k in range(3):

@@ -17,9 +17,9 @@ from minigrad.compiler import compile
 from minigrad.compiler.jit import Compiled
 from minigrad.compiler.specialization import GUARD_FAILED
 from minigrad.errors import TraceError, UnsupportedError
-from tests.compiler.test_jit import X as INPUTS
-from tests.compiler.test_jit import Y as TARGETS
-from tests.compiler.test_jit import network, stepper
+from tests.compiler.steps import X as INPUTS
+from tests.compiler.steps import Y as TARGETS
+from tests.compiler.steps import network, stepper
 
 pytestmark = pytest.mark.unoptimized
 

@@ -20,7 +20,7 @@ from minigrad.errors import GradientError, TraceError
 from minigrad.graph import Node
 from minigrad.ops.base import Op, registry
 from minigrad.transforms import leaves_of
-from tests.compiler.test_jit import X, Y, agree, network, stepper
+from tests.compiler.steps import X, Y, agree, network, stepper
 from tests.fuzz.common import scalar
 from tests.fuzz.programs import random_program
 

@@ -3,168 +3,32 @@
 Graphs are made by hand, and run by NumPy before and after.
 """
 
-from collections import Counter
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 
-from minigrad.compiler.graph.folding import constant, folding
+from minigrad.compiler.graph.folding import constant
 from minigrad.compiler.graph.ir import (
-    Graph,
-    GraphError,
-    Rewrite,
     Value,
-    is_literal,
-    name_of,
     rewritten,
 )
-from minigrad.compiler.graph.literals import promote_literals
 from minigrad.compiler.graph.opset.base import OPSET, Rules
-from minigrad.compiler.graph.opset.infer import apply, verify
+from minigrad.compiler.graph.opset.infer import apply
 from minigrad.compiler.graph.simplify import (
     algebra,
     common_subexpressions,
-    concatenate,
     decomposed,
     optimized,
 )
-from minigrad.compiler.graph.transposes import push_transposes
 from minigrad.compiler.jit import trace_and_verify
-from minigrad.compiler.runtime.interpreter import NumpyProgram
 from minigrad.compiler.target import costs
+from tests.compiler.graphs import ODD, Shape, graph_of, keeps, leaf, numbers_for, ops_of, run
 from tests.draw import SAMPLES
 from tests.fuzz.common import Program, evaluate
 from tests.fuzz.programs import random_program
 
-Shape = tuple[int, ...]
 DECOMPOSED = [name for name, rules in OPSET.items() if type(rules).decompose is not Rules.decompose]
-ODD = [np.nan, np.inf, -np.inf, 0.0, -0.0, 1.0, -1.0, 2.5, -3.0, 1e-40]
-
-
-def leaf(*shape: int, dtype: Any = np.float32) -> Value:
-    return Value(None, (), {}, shape, np.dtype(dtype), "input")
-
-
-def graph_of(*outputs: Value) -> Graph:
-    inputs = [x for x in Graph([], [], list(outputs), []).order if x.kind == "input"]
-    return Graph(inputs, [], list(outputs), [])
-
-
-def numbers_for(graph: Graph, odd: bool = False) -> list[np.ndarray]:
-    rng = np.random.default_rng(0)
-    some: Callable[[Shape], np.ndarray] = (
-        (lambda shape: rng.choice(ODD, shape)) if odd else (lambda shape: rng.normal(0, 2, shape))
-    )
-    return [np.asarray(some(x.shape)).astype(x.dtype) for x in graph.inputs]
-
-
-def run(graph: Graph, arrays: list[np.ndarray]) -> list[np.ndarray]:
-    program = NumpyProgram(graph)
-    for value, array in zip([*graph.inputs, *graph.states], arrays, strict=True):
-        program.bind(value, array)
-    return program.run()
-
-
-def keeps(rewrite: Rewrite, *outputs: Value, odd: bool = False, rtol: float = 1e-5) -> list[Value]:
-    return changed(lambda graph: rewritten(graph, rewrite), *outputs, odd=odd, rtol=rtol)
-
-
-def changed(
-    change: Callable[[Graph], Graph], *outputs: Value, odd: bool = False, rtol: float = 1e-5
-) -> list[Value]:
-    """What becomes of outputs, of which the numbers are as they were."""
-    graph = graph_of(*outputs)
-    verify(graph)
-    new = change(graph)
-    verify(new)
-    arrays = numbers_for(graph, odd)
-    for x, y in zip(run(new, arrays), run(graph, arrays), strict=True):
-        assert (x.dtype, x.shape) == (y.dtype, y.shape)
-        largest = np.max(np.abs(np.nan_to_num(y.astype(float), posinf=0, neginf=0)), initial=0)
-        np.testing.assert_allclose(x, y, rtol, rtol * largest)
-    return new.outputs
-
-
-def ops_of(*outputs: Value) -> Counter[str]:
-    return Counter(name_of(x) or x.kind for x in graph_of(*outputs).order)
-
-
-# Folding
-
-
-def test_ops_that_do_nothing_are_left_out() -> None:
-    x = leaf(2, 3)
-    for same in [
-        apply("positive", x),
-        apply("expand", x, shape=(2, 3)),
-        apply("reshape", x, shape=(2, 3)),
-        apply("astype", x, dtype=np.dtype(np.float32)),
-        apply("transpose", x, axes=(0, 1)),
-        apply("neg", apply("neg", x)),
-        apply("reshape", apply("reshape", x, shape=(3, 2)), shape=(2, 3)),
-        apply("transpose", apply("transpose", x, axes=(1, 0)), axes=(1, 0)),
-        apply("transpose", apply("transpose", x, axes=None), axes=(-1, -2)),
-    ]:
-        assert keeps(folding, same) == [x], same
-    one = leaf(1, 3)
-    for name in ("max", "min"):
-        assert keeps(folding, apply(name, one, axis=0, keepdims=True)) == [one]
-    for name in ("sum", "mean"):  # they begin with 0.0, which -0.0 added to gives 0.0
-        (total,) = keeps(folding, apply(name, one, axis=0, keepdims=True))
-        assert name_of(total) == "add" and total.inputs == (one, 0.0)
-
-
-def test_ops_that_do_something_stay() -> None:
-    x, numbers = leaf(2, 3), leaf(1, 3, dtype=np.int8)
-    for value in [
-        apply("expand", x, shape=(4, 2, 3)),
-        apply("reshape", x, shape=(3, 2)),
-        apply("astype", x, dtype=np.dtype(np.float64)),
-        apply("transpose", leaf(3, 3), axes=(1, 0)),
-        apply("sum", numbers, axis=0, keepdims=True),  # of another dtype
-        apply("sum", leaf(1, 3), axis=0, keepdims=False),
-        apply("neg", apply("exp", x)),
-        concatenate(0, [x, x]),
-    ]:
-        assert keeps(folding, value) == [value]
-
-
-def test_one_after_the_other_is_one() -> None:
-    x = leaf(2, 3, 4)
-    shapes: list[Shape] = [(6, 4), (24,), (4, 6), (8, 3)]
-    value = x
-    for shape in shapes:
-        value = apply("reshape", value, shape=shape)
-    (found,) = keeps(folding, value)
-    assert found.inputs == (x,) and found.attributes == {"shape": (8, 3)}
-    for outer in [(0, 2, 1), (1, 0, 2), None, (1, 2, 0)]:
-        turned = apply("transpose", apply("transpose", x, axes=(1, 2, 0)), axes=outer)
-        (found,) = keeps(folding, turned)
-        assert found.inputs == (x,) and found.shape == turned.shape
-
-
-def test_joined_with_nothing_is_no_copy() -> None:
-    x, nothing = leaf(2, 3), leaf(0, 3)
-    assert keeps(folding, concatenate(0, [nothing, x, nothing])) == [x]
-    wide = concatenate(0, [x, leaf(0, 3, dtype=np.float64)])
-    assert keeps(folding, wide) == [wide]  # it is of another dtype
-    empty = concatenate(0, [nothing, nothing])
-    assert keeps(folding, empty) == [empty]
-
-
-def test_numbers_that_are_known_are_computed_once() -> None:
-    a, b = constant(np.arange(3.0)), constant(np.float32(2))
-    (found,) = keeps(folding, apply("exp", apply("mul", apply("add", a, 1), b)))
-    assert found.kind == "constant" and found.array is not None
-    np.testing.assert_allclose(found.array, np.exp((np.arange(3.0) + 1) * 2))
-    # Those of an array that the program holds may change.
-    loose = Value(None, (), {"fixed": False}, (3,), a.dtype, "constant", np.ones(3))
-    assert name_of(keeps(folding, apply("add", loose, a))[0]) == "add"
-    # And what is large would only take memory.
-    large = apply("expand", a, shape=(costs.MAX_FOLDED_SIZE, 3))
-    assert name_of(keeps(folding, large)[0]) == "expand"
 
 
 # Algebra
@@ -232,7 +96,7 @@ def test_relu_tells_only_what_is_above_zero() -> None:
         np.testing.assert_array_equal(y, array > bound)
 
 
-# Joining
+# Concatenations
 
 
 def part(g: Value, axis: int, low: int, high: int, n: int, step: int = 1) -> Value:
@@ -315,64 +179,7 @@ def test_other_reductions_are_loops() -> None:
         assert keeps(decomposed, value) == [value]
 
 
-# Turning
-
-
-def turn(x: Value) -> Value:
-    n = len(x.shape)
-    return apply("transpose", x, axes=(*range(n - 2), n - 1, n - 2))
-
-
-def test_products_that_are_turned_around_are_computed_so() -> None:
-    x, y, z = leaf(4, 5), leaf(5, 6), leaf(6, 5)
-    (found,) = changed(push_transposes, turn(apply("matmul", x, y)))
-    assert name_of(found) == "matmul" and ops_of(found)["transpose"] == 2
-    (found,) = changed(push_transposes, turn(apply("matmul", turn(x), turn(leaf(7, 4)))))
-    assert ops_of(found) == {"matmul": 1, "input": 2}
-    stack = apply("matmul", leaf(2, 1, 4, 5), leaf(3, 5, 6))
-    (found,) = changed(push_transposes, turn(stack))
-    assert name_of(found) == "matmul" and found.shape == (2, 3, 6, 4)
-    # Sums and the like of products, also where one of these is turned already.
-    total = apply("add", apply("matmul", x, y), turn(apply("matmul", z, turn(x))))
-    total = apply("mul", apply("tanh", total), 2.0)
-    (found,) = changed(push_transposes, turn(total))
-    assert name_of(found) == "mul" and ops_of(found)["matmul"] == 2
-    # Of a layer, x @ w.T.
-    (found,) = changed(push_transposes, turn(apply("linear", x, leaf(6, 5))))
-    assert name_of(found) == "matmul" and ops_of(found)["transpose"] == 1
-    # What is turned inside of what is turned.
-    inner = apply("exp", turn(apply("matmul", x, y)))
-    (found,) = changed(push_transposes, turn(apply("tanh", turn(turn(apply("neg", inner))))))
-    assert name_of(found) == "tanh" and found.shape == (4, 6)
-
-
-def test_long_chains_that_are_turned_take_no_longer() -> None:
-    """Each is looked at once: not along every path."""
-    x = leaf(5, 5)
-    for _ in range(60):
-        y = turn(apply("matmul", x, leaf(5, 5)))
-        x = turn(apply("add", apply("tanh", y), turn(apply("add", y, y))))
-    assert len(push_transposes(graph_of(x)).order) < 600
-
-
-def test_transposed_products_stay_if_both_are_needed_or_nothing_is_gained() -> None:
-    x, y = leaf(4, 5), leaf(5, 6)
-    product = apply("matmul", x, y)
-    twice = apply("mul", product, product)
-    beside = apply("mul", product, leaf(4, 6))
-    for outputs in [
-        (product, turn(product)),
-        (turn(product), apply("neg", turn(product))),
-        (turn(twice),),
-        (turn(beside),),  # then this would be read the other way around
-        (turn(apply("matmul", leaf(3, 5), y)),),  # too narrow
-        (turn(apply("exp", x)),),
-        (apply("transpose", apply("matmul", leaf(2, 4, 5), y), axes=(1, 0, 2)),),
-    ]:
-        assert changed(push_transposes, *outputs) == [*outputs]
-
-
-# Composing
+# Decompositions
 
 
 @pytest.mark.parametrize("name", DECOMPOSED)
@@ -429,7 +236,7 @@ def test_cotangents_of_convolutions(groups: int, stride: Any, dilation: Any) -> 
     assert found.shape == (2, 3 * groups, *size) and "conv2d_input" not in ops_of(found)
 
 
-# What is computed twice
+# Common subexpressions
 
 
 def test_the_same_is_computed_once() -> None:
@@ -459,35 +266,7 @@ def test_expressions_that_differ_are_not_merged() -> None:
         assert found[0] is not found[1]
 
 
-# Numbers that differ in each turn of a loop
-
-
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_many_numbers_are_read_from_memory(dtype: Any) -> None:
-    x = leaf(3, dtype=dtype)
-    numbers = [0.1 * k for k in range(costs.MAX_LITERALS + 1)]
-    for given in (numbers, [constant(np.asarray(k, dtype)) for k in numbers]):
-        products = [apply("mul", x, k) for k in given]
-        found = changed(promote_literals, *products, *products[:2])
-        assert ops_of(*found)["constant"] == costs.MAX_LITERALS + 1
-        assert all(y.inputs[0] is x and not is_literal(y.inputs[1]) for y in found)
-        # The same number is one leaf, wherever it is used.
-        twice = changed(promote_literals, *products, apply("mul", leaf(2, dtype=dtype), given[3]))
-        assert twice[3].inputs[1] is twice[-1].inputs[1]
-
-
-def test_few_numbers_or_those_of_integers_are_in_the_code() -> None:
-    x, whole = leaf(3), leaf(3, dtype=np.int32)
-    for outputs in [
-        [apply("mul", x, 0.1 * (k % costs.MAX_LITERALS)) for k in range(100)],
-        [apply(name, x, 0.1 * k) for name in ("add", "mul") for k in range(costs.MAX_LITERALS)],
-        [apply("mul", whole, k) for k in range(100)],
-        [apply("slice", x, index=(slice(k % 3, None),)) for k in range(100)],
-    ]:
-        assert changed(promote_literals, *outputs) == outputs
-
-
-# All of them
+# All passes
 
 
 @pytest.mark.parametrize(
@@ -529,45 +308,3 @@ def test_rewriting_keeps_unchanged_values() -> None:
     graph = graph_of(kept, apply("mul", kept, 1))
     new = rewritten(graph, algebra)
     assert new.outputs == [kept, kept] and new.inputs is graph.inputs
-
-
-# The verifier
-
-
-def wrong_graphs() -> dict[str, Graph]:
-    x, y = leaf(3), leaf(3)
-    state = Value(None, (), {}, (3,), np.dtype("f4"), "state")
-    exp = apply("exp", x)
-    op = exp.op
-    hollow = Value(None, (), {}, (3,), np.dtype("f4"), "constant", None)
-    other = Value(None, (), {}, (3,), np.dtype("f4"), "constant", np.ones(4, "f4"))
-    return {
-        "a wrong shape": Graph([x], [], [Value(op, (x,), {}, (4,), x.dtype)], []),
-        "a wrong dtype": Graph([x], [], [Value(op, (x,), {}, (3,), np.dtype("f8"))], []),
-        "wrong, and used": Graph([x], [], [apply("neg", Value(op, (x,), {}, (4,), x.dtype))], []),
-        "a foreign leaf": Graph([x], [], [apply("add", x, y)], []),
-        "a foreign leaf as output": Graph([x], [], [y], []),
-        "a constant without numbers": Graph([x], [], [apply("add", x, hollow)], []),
-        "a constant of another shape": Graph([x], [], [apply("add", x, other)], []),
-        "written twice": Graph([x], [state], [], [(state, exp), (state, x)]),
-        "written into what is computed": Graph([x], [], [exp], [(exp, x)]),
-        "a foreign target": Graph([x], [], [], [(state, exp)]),
-        "a write of another shape": Graph(
-            [x], [state], [], [(state, apply("reshape", exp, shape=(3, 1)))]
-        ),
-        "a write of another dtype": Graph(
-            [x], [state], [], [(state, apply("astype", exp, dtype=np.dtype("f8")))]
-        ),
-    }
-
-
-@pytest.mark.parametrize("name", wrong_graphs())
-def test_a_broken_graph_is_refused(name: str) -> None:
-    with pytest.raises(GraphError):
-        verify(wrong_graphs()[name])
-
-
-def test_a_sound_graph_is_not() -> None:
-    x, state = leaf(3), Value(None, (), {}, (3,), np.dtype("f4"), "state")
-    total = apply("add", apply("exp", x), state)
-    verify(Graph([x], [state], [total, x, constant(np.ones(2))], [(state, total), (x, state)]))

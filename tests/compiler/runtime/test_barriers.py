@@ -11,8 +11,8 @@ from minigrad.compiler.pipeline import allocate_memory
 from minigrad.compiler.runtime.barriers import SHARED, WAIT, barrier_flags, conflict
 from minigrad.compiler.schedule.buffers import plan_buffers
 from minigrad.compiler.target.machine import Machine
-from tests.compiler.schedule.test_fusion import MACHINE, scheduled
-from tests.compiler.test_pipeline import leaf
+from tests.compiler.graphs import leaf
+from tests.compiler.schedules import MACHINE, scheduled
 
 
 def test_calls_wait_for_what_was_written_by_others() -> None:

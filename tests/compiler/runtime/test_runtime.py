@@ -10,9 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from minigrad.compiler.target import machine as target
 from minigrad.compiler.target import toolchain as build
-from minigrad.errors import ArgumentError
 
 pytestmark = pytest.mark.skipif(build.compiler() is None, reason="there is no C compiler")
 
@@ -234,15 +232,3 @@ def test_an_error_in_a_thread_is_the_callers() -> None:
 
 def test_a_process_ends_while_they_wait() -> None:
     assert run(AT_THE_END) == ["done"]
-
-
-def test_threads_are_set_by_an_environment_variable(monkeypatch: pytest.MonkeyPatch) -> None:
-    for given, expected in (("1", 1), ("5", 5)):
-        monkeypatch.setenv("MINIGRAD_THREADS", given)
-        assert target.threads() == expected
-    for wrong in ("0", "-1", "two", "1.5"):
-        monkeypatch.setenv("MINIGRAD_THREADS", wrong)
-        with pytest.raises(ArgumentError, match=f"MINIGRAD_THREADS.*{wrong}"):
-            target.threads()
-    monkeypatch.delenv("MINIGRAD_THREADS")
-    assert target.threads() == len(os.sched_getaffinity(0))

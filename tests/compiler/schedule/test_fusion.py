@@ -11,23 +11,20 @@ import minigrad
 from minigrad import Tensor, nn, optim
 from minigrad import functional as F
 from minigrad.compiler import compile
-from minigrad.compiler.codegen.deduplicate import Code, generate
-from minigrad.compiler.graph.affine import flat, unflat, variable
 from minigrad.compiler.graph.ir import Value, name_of
 from minigrad.compiler.graph.simplify import optimized
 from minigrad.compiler.jit import trace_and_verify
 from minigrad.compiler.schedule.buffers import copy_aliased_writes, plan_buffers
 from minigrad.compiler.schedule.contractions import Operands, pack_operands
 from minigrad.compiler.schedule.fusion import schedule_kernels
-from minigrad.compiler.schedule.stages import Kernel, Schedule, Signatures, mode, split_at
-from minigrad.compiler.target.machine import Machine
-from tests.compiler.test_jit import agree
+from minigrad.compiler.schedule.stages import Kernel, Signatures, mode
+from tests.compiler.schedules import MACHINE, code_of, copies, kernels_of, kinds, ops, scheduled
+from tests.compiler.steps import agree
 from tests.fuzz.common import Program, evaluate
 from tests.fuzz.programs import random_program
 
 pytestmark = pytest.mark.unoptimized
 
-MACHINE = Machine(vector=32, registers=16, threads=1)
 RNG = np.random.default_rng(0)
 
 
@@ -38,34 +35,6 @@ def normal(*shape: int, dtype: Any = np.float32) -> np.ndarray:
 X, G = normal(64, 48), normal(64, 48)
 W, B, V = normal(48, 32), normal(32), normal(48)
 LABELS = RNG.integers(0, 48, 64)
-
-
-def scheduled(function: Callable[..., Any], *arguments: Any) -> Schedule:
-    traced, _ = trace_and_verify(function, (arguments, {}))
-    graph = copy_aliased_writes(optimized(traced.graph))
-    return schedule_kernels(pack_operands(graph, MACHINE.vector))
-
-
-def kernels_of(function: Callable[..., Any], *arguments: Any) -> list[Kernel]:
-    return scheduled(function, *arguments).kernels
-
-
-def kinds(kernels: list[Kernel]) -> list[str]:
-    return [kernel.kind for kernel in kernels]
-
-
-def ops(kernel: Kernel) -> list[str]:
-    return [name_of(stage.value) or "" for stage in kernel.stages]
-
-
-def code_of(schedule: Schedule) -> Code:
-    return generate(schedule, plan_buffers(schedule), MACHINE)
-
-
-def copies(code: Code) -> int:
-    """Calls that do nothing but copy a result to where it is kept."""
-    texts = [code.texts[call.kernel] for call in code.calls if not isinstance(call, Value)]
-    return sum(text.startswith("memcpy") for text in texts)
 
 
 # What becomes one kernel
@@ -402,191 +371,6 @@ def test_values_that_are_read_at_other_entries_of_their_row() -> None:
         return y.sum(1), y[:, ::-1] + y, y, w.sum(1), w[:, ::-1] * 2 + w
 
     agree(compile(f)(X, G), f(X, G))
-
-
-def test_parts_of_what_is_joined_along_the_first_axis_are_computed_there() -> None:
-    def join(x: Any, y: Any, w: Any) -> Any:
-        return np.concatenate([np.exp(x), np.sin(y) * 2, x @ w]) * 1.5
-
-    square = normal(48, 48) * np.float32(0.1)
-    schedule = scheduled(join, X, G, square)
-    (whole,) = (k.stages[0].value for k in schedule.kernels if k.kind == "concat")
-    parts = [x for x in whole.inputs if type(x) is Value]
-    assert [plan_buffers(schedule).subbuffers[x] for x in parts] == [
-        (whole, 0),
-        (whole, 64 * 48),
-        (whole, 128 * 48),
-    ]
-    # Nothing is left for the kernel that joins.
-    number = kinds(schedule.kernels).index("concat")
-    calls = [c for c in code_of(schedule).calls if not isinstance(c, Value)]
-    (call,) = (c for c in calls if c.source is schedule.kernels[number])
-    assert call.function.text == "" and not call.function.arguments
-    agree(compile(join)(X, G, square), join(X, G, square))
-
-
-def test_a_part_that_is_joined_twice_is_copied_once() -> None:
-    def twice(x: Any, y: Any) -> Any:
-        part = np.sin(y)
-        return np.concatenate([part, part, x])
-
-    assert [name_of(x) for x in plan_buffers(scheduled(twice, X, G)).subbuffers] == ["sin"]
-    agree(compile(twice)(X, G), twice(X, G))
-
-
-def test_parts_that_have_to_be_elsewhere_are_copied() -> None:
-    """Given away, joined along another axis, of another dtype, or there twice."""
-
-    def join(x: Any, y: Any) -> Any:
-        a, b = np.exp(x), np.sin(y)
-        return a, np.concatenate([a, b]), np.concatenate([b, a], axis=1), np.concatenate([b, b, x])
-
-    schedule = scheduled(join, X, G)
-    inside = [name_of(x) for x in plan_buffers(schedule).subbuffers]
-    assert inside == ["sin"]
-    agree(compile(join)(X, G), join(X, G))
-    wide = lambda x: np.concatenate([np.exp(x), x @ x[:48], np.zeros((1, 48))]) * 2  # noqa: E731
-    assert not plan_buffers(scheduled(wide, X)).subbuffers
-    agree(compile(wide)(X), wide(X), 1e-3)
-
-
-def test_a_step_of_a_network_copies_nothing() -> None:
-    for make in (optim.Adam, optim.AdamW, lambda p: optim.SGD(p, lr=0.1, momentum=0.9)):
-        model = nn.Sequential(nn.Linear(48, 64), nn.ReLU(), nn.Linear(64, 10))
-        optimizer: Any = make(model.parameters())
-
-        def step(x: Any, y: Any, model: Any = model, optimizer: Any = optimizer) -> Any:
-            optimizer.zero_grad()
-            loss = F.cross_entropy(model(x), y)
-            loss.backward()
-            optimizer.step()
-            return loss
-
-        schedule = scheduled(step, X, LABELS % 10)
-        assert len(schedule.graph.writes) >= 8
-        assert plan_buffers(schedule).aliases.keys() == {x for _, x in schedule.graph.writes}
-        assert copies(code_of(schedule)) == 0
-
-
-def states(n: int = 4) -> list[Tensor]:
-    rng = np.random.default_rng(1)
-    return [Tensor(rng.standard_normal((6, 6)).astype(np.float32)) for _ in range(n)]
-
-
-def writers() -> dict[str, Callable[[Any, list[Tensor]], Any]]:
-    """Steps that write into states a, b, c, d what others of them are read for."""
-
-    def swap(x: Any, s: list[Tensor]) -> Any:
-        a, b = s[0].data, s[1].data
-        s[0].data, s[1].data = b * 1.0, a * 1.0
-
-    def turn(x: Any, s: list[Tensor]) -> Any:
-        s[0].data = s[0].data.T + x
-
-    def shift(x: Any, s: list[Tensor]) -> Any:
-        s[0].data = np.concatenate([s[0].data[1:], x[:1]])
-
-    def reverse(x: Any, s: list[Tensor]) -> Any:
-        s[0].data = s[0].data[::-1] * 2
-
-    def around(x: Any, s: list[Tensor]) -> Any:
-        values = [t.data for t in s]
-        for t, value in zip(s, [*values[1:], values[0]], strict=True):
-            t.data = value
-
-    def rows(x: Any, s: list[Tensor]) -> Any:
-        s[0].data = F.softmax(s[0].data) - np.sum(s[0].data)
-
-    def product(x: Any, s: list[Tensor]) -> Any:
-        s[0].data = s[0].data @ s[1].data + s[0].data
-
-    def read_after(x: Any, s: list[Tensor]) -> Any:
-        old = s[0].data
-        s[0].data = old * 2 + x
-        s[1].data = np.exp(old) + s[0].data @ old.T
-
-    def returned(x: Any, s: list[Tensor]) -> Any:
-        old = s[0].data
-        s[0].data = old + x
-        return old, s[0].data, old * s[0].data
-
-    def same_twice(x: Any, s: list[Tensor]) -> Any:
-        s[0].data = s[1].data = s[0].data + x
-
-    def part(x: Any, s: list[Tensor]) -> Any:
-        s[0].data[1:, ::2] = x[1:, ::2] + s[0].data[:-1, 1::2]
-
-    def last_of_many(x: Any, s: list[Tensor]) -> Any:
-        for k in range(5):
-            s[k % 3].data = s[(k + 1) % 3].data * 0.5 + x
-        return s[0].data.sum(axis=0)
-
-    def to_itself(x: Any, s: list[Tensor]) -> Any:
-        s[0].data = s[0].data + s[0].data.sum(axis=1, keepdims=True)
-        s[1].data = s[1].data - s[1].data.max(axis=0)
-
-    every = [swap, turn, shift, reverse, around, rows, product, read_after, returned]
-    every += [same_twice, part, last_of_many, to_itself]
-    return {f.__name__: f for f in every}
-
-
-def test_in_place_updates_come_after_all_reads() -> None:
-    """All of them in one compiled function, each with states of its own."""
-    functions = writers()
-    x = normal(6, 6)
-
-    def run(wrap: Callable[..., Any]) -> Any:
-        own = {name: states() for name in functions}
-        step = wrap(lambda x: [f(x, own[name]) for name, f in functions.items()])
-        results = [step(x * k) for k in range(3)]
-        return {"results": results, "states": {k: [t.data for t in s] for k, s in own.items()}}
-
-    found, expected = run(compile), run(lambda f: f)
-    for name in functions:
-        agree(found["states"][name], expected["states"][name], 1e-4)
-    agree(found["results"], expected["results"], 1e-4)
-
-
-def test_a_state_that_is_read_after_its_new_value_is_computed() -> None:
-    """The new value is not computed in the memory of the state."""
-
-    def run(wrap: Callable[..., Any]) -> Any:
-        w = Tensor(np.linspace(0, 1, 10_000, dtype=np.float32).reshape(5, 2000))
-
-        def step(x: Any) -> Any:
-            new = np.exp(w.data) * x
-            result = w.data * new.sum(0)
-            w.data[...] = new
-            return result
-
-        return wrap(step)(np.ones((5, 2000), np.float32)), w
-
-    agree(run(compile), run(lambda f: f))
-
-
-# Rows
-
-
-def test_how_many_loops_make_up_rows() -> None:
-    assert [split_at((2, 3, 4), rows) for rows in (1, 2, 6, 24, 4, 12)] == [0, 1, 2, 3, None, None]
-    assert split_at((), 1) == 0
-
-
-def test_a_stage_and_the_places_of_its_value() -> None:
-    """From places along loops to the index of the value, and back."""
-    schedule = scheduled(
-        lambda x: (np.sum(x, axis=(0, 2)), np.max(x, axis=1, keepdims=True)), normal(4, 5, 6)
-    )
-    stages = [stage for stage in schedule.stages.values() if stage.kind == "reduce"]
-    assert len(stages) == 2
-    for stage in stages:
-        index = stage.result(stage.places)
-        kept, extents = stage.places_of(index)
-        stay = [p for p, gone in zip(stage.places, stage.is_reduced, strict=True) if not gone]
-        assert list(kept) == stay and len(extents) == len(stay)
-        assert stage.total == 120
-    i = variable("i", 12)
-    assert flat(unflat(i, (3, 4)), (3, 4)) == i
 
 
 @pytest.mark.parametrize(("n", "again"), [(1 << 19, True), (1 << 12, False)])

@@ -1,10 +1,8 @@
 """Building: from a cold, a warm, a damaged and a read-only cache, and without a compiler."""
 
 import gc
-import itertools
 import os
 import signal
-import stat
 import subprocess
 import sys
 import time
@@ -16,40 +14,25 @@ from typing import Any
 import numpy as np
 import pytest
 
-from minigrad import optim
 from minigrad.compiler import compile
 from minigrad.compiler import jit as compiled
-from minigrad.compiler.runtime.interpreter import NumpyProgram
 from minigrad.compiler.target import cache as store
 from minigrad.compiler.target import toolchain as build
-from tests.compiler.test_jit import X, Y, agree, network, stepper
+from tests.compiler.steps import X, agree, trained
 from tests.fuzz.common import compare
 from tests.fuzz.programs import random_program
 
 
-@pytest.fixture
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("MINIGRAD_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache"
-
-
-def trained(wrap: Callable[..., Any]) -> Any:
-    model = network()
-    optimizer = optim.AdamW(model.parameters(), lr=0.01)
-    step = wrap(stepper(model, optimizer))
-    return [step(X, Y) for _ in range(3)], model.state_dict(), optimizer.state_dict()
-
-
-def test_built_libraries_are_reused(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_built_libraries_are_reused(empty_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     agree(trained(compile), trained(lambda f: f), 1e-4)
-    files = sorted(cache.iterdir())
+    files = sorted(empty_cache.iterdir())
     # The plan, the kernels, and in the first process the runtime and what the compiler says of the
     # machine; nothing else is left there.
     assert {".plan", ".so"} <= {path.suffix for path in files} <= {".plan", ".so", ".macros"}
     assert len(files) <= 4
     monkeypatch.setattr(subprocess, "Popen", None)  # no compiler is called
     agree(trained(compile), trained(lambda f: f), 1e-4)
-    assert files == sorted(cache.iterdir())
+    assert files == sorted(empty_cache.iterdir())
 
 
 CALLED = """#!/bin/sh
@@ -63,7 +46,7 @@ assert np.allclose(compile(lambda x: np.tanh(x) * 3)(np.ones(9)), np.tanh(1) * 3
 """
 
 
-def test_a_second_process_does_not_call_the_compiler(cache: Path, tmp_path: Path) -> None:
+def test_a_second_process_does_not_call_the_compiler(empty_cache: Path, tmp_path: Path) -> None:
     """Unless it is another one."""
     calls, compiler = tmp_path / "calls", tmp_path / "bin" / "cc"
     compiler.parent.mkdir()
@@ -80,7 +63,7 @@ def test_a_second_process_does_not_call_the_compiler(cache: Path, tmp_path: Path
     with compiler.open("a") as file:
         file.write("# a newer one\n")
     assert called() >= 1 and called() == 0
-    for answer in cache.glob("*.macros"):
+    for answer in empty_cache.glob("*.macros"):
         answer.write_bytes(answer.read_bytes()[:100])  # damaged
     assert called() >= 1 and called() == 0
 
@@ -108,7 +91,7 @@ def test_without_a_compiler_numpy_runs_it(compilers: Callable[..., None]) -> Non
 
 
 @pytest.mark.parametrize("name", ["clang", "zig"])
-def test_other_compilers(cache: Path, compilers: Callable[..., None], name: str) -> None:
+def test_other_compilers(empty_cache: Path, compilers: Callable[..., None], name: str) -> None:
     """What is said to gcc is not all understood by others. A warning would be an error."""
     compilers(*(["clang"] if name == "clang" else []), wheel=name == "zig")
     if build.compiler() is None:
@@ -118,7 +101,7 @@ def test_other_compilers(cache: Path, compilers: Callable[..., None], name: str)
 
 
 def test_a_compiler_that_fails(
-    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    empty_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broken = tmp_path / "cc"
     broken.write_text("#!/bin/sh\necho it is broken >&2\nexit 1\n")
@@ -126,99 +109,14 @@ def test_a_compiler_that_fails(
     monkeypatch.setattr(build, "compiler", lambda: str(broken))
     with pytest.warns(RuntimeWarning, match="(?s)run on NumPy: .*cc failed:.it is broken"):
         agree(trained(compile), trained(lambda f: f), 1e-4)
-    assert not list(cache.glob("*.so"))
+    assert not list(empty_cache.glob("*.so"))
 
 
-def test_a_cache_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "file").write_text("")
-    monkeypatch.setenv("MINIGRAD_CACHE", str(tmp_path / "file" / "cache"))
-    with pytest.warns(RuntimeWarning, match="cache .*file/cache is not used: it cannot be written"):
-        agree(trained(compile), trained(lambda f: f), 1e-4)
-    agree(trained(compile), trained(lambda f: f), 1e-4)  # said once: here it would be an error
-    assert [path.name for path in tmp_path.iterdir()] == ["file"]
-    first, second = (compile(lambda x: np.tanh(x) * 3.5) for _ in range(2))
-    expected = first(X)
-    written = [path.stat().st_ino for path in store.temporary_folder().glob("*.so")]
-    agree(second(X), expected)  # of the same text: a library in use is not written into
-    assert written == [path.stat().st_ino for path in store.temporary_folder().glob("*.so")]
-    agree(first(X), expected)
-
-
-def test_a_full_disk(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    full = OSError(28, "No space left on device")
-
-    def refuse(folder: Path, name: str, content: bytes) -> Path:
-        if folder == cache or everywhere:
-            raise full
-        return put(folder, name, content)
-
-    put, everywhere = store.write_file, False
-    monkeypatch.setattr(store, "write_file", refuse)
-    with pytest.warns(RuntimeWarning, match="No space left on device.. Make room"):
-        agree(compile(lambda x: np.tanh(x) * 3.25)(X), np.tanh(X) * 3.25)
-    everywhere = True
-    with pytest.warns(RuntimeWarning, match="run on NumPy: .*cannot be kept anywhere: .*No space"):
-        agree(compile(lambda x: np.tanh(x) * 3.125)(X), np.tanh(X) * 3.125)
-
-
-NUMBERS = itertools.count(1000.5)
-
-
-def others_folder(folder: Path) -> None:
-    os.chown(folder, 1234, 1234)
-
-
-def groups_folder(folder: Path) -> None:
-    os.chown(folder, -1, 1234)
-    folder.chmod(0o770)
-
-
-@pytest.mark.parametrize("above", [False, True], ids=["itself", "a folder above"])
-@pytest.mark.parametrize(
-    ("spoil", "why"),
-    [
-        (lambda path: path.chmod(0o777), "can be written by everybody"),
-        (lambda path: path.chmod(0o772), "can be written by everybody"),
-        (groups_folder, "can be written by group 1234"),
-        (others_folder, "belongs to user 1234"),
-    ],
-    ids=["all", "others", "group", "owner"],
-)
-def test_a_cache_that_others_may_write_is_not_used(
-    cache: Path, spoil: Callable[[Path], object], why: str, above: bool, monkeypatch: Any
-) -> None:
-    """What is in it is neither run nor read: here it is a wrong plan with the right digest."""
-    if os.geteuid():
-        pytest.skip("only root can give a file to others")
-    number = next(NUMBERS)  # or else the program would be known from before
-    f = compile(lambda x: np.tanh(x) * number)
-    f(X)
-    (plan,) = cache.glob("*.plan")
-    store.write_file(cache, plan.name, b"wrong")
-    before = {path: path.read_bytes() for path in cache.iterdir()}
-    spoil(cache.parent if above else cache)
-    store.is_trusted.cache_clear()
-    store.warn_unused.cache_clear()
-    with pytest.warns(RuntimeWarning, match=f"is not used: .*{why}.*chmod go-w"):
-        agree(compile(lambda x: np.tanh(x) * number)(X), f(X))
-    assert before == {path: path.read_bytes() for path in cache.iterdir()}
-    others_folder(cache.parent)  # who cannot be asked for anything else
-
-
-def test_a_file_of_others_in_the_cache_is_not_read(cache: Path) -> None:
-    if os.geteuid():
-        pytest.skip("only root can give a file to others")
-    path = store.write_file(cache, "a.plan", b"content")
-    assert store.cache_get("a.plan") == b"content"
-    os.chown(path, 1234, -1)
-    assert store.cache_get("a.plan") is None
-
-
-def test_a_cache_from_which_nothing_can_be_loaded(cache: Path, monkeypatch: Any) -> None:
+def test_a_cache_from_which_nothing_can_be_loaded(empty_cache: Path, monkeypatch: Any) -> None:
     load = build.ctypes.CDLL
 
     def refuse(path: str) -> Any:
-        if path.startswith(str(cache)):
+        if path.startswith(str(empty_cache)):
             raise OSError(f"{path}: failed to map segment from shared object")
         return load(path)
 
@@ -234,7 +132,9 @@ wait
 """
 
 
-def test_a_compiler_that_hangs_is_stopped(cache: Path, tmp_path: Path, monkeypatch: Any) -> None:
+def test_a_compiler_that_hangs_is_stopped(
+    empty_cache: Path, tmp_path: Path, monkeypatch: Any
+) -> None:
     """With all that it started."""
     hangs, child = tmp_path / "cc", tmp_path / "child"
     hangs.write_text(HANGS.format(child=child))
@@ -258,7 +158,7 @@ def test_a_compiler_that_hangs_is_stopped(cache: Path, tmp_path: Path, monkeypat
 
 @pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="Linux says what is mapped")
 @pytest.mark.filterwarnings("ignore:.*traced and compiled")
-def test_versions_let_go_are_unmapped(cache: Path, monkeypatch: Any) -> None:
+def test_versions_let_go_are_unmapped(empty_cache: Path, monkeypatch: Any) -> None:
     """A number that changes at every call makes a new version each time; some are kept."""
 
     def mapped() -> int:
@@ -278,16 +178,9 @@ def test_versions_let_go_are_unmapped(cache: Path, monkeypatch: Any) -> None:
     assert mapped() <= 10  # those of the runtime, which stays
 
 
-def test_a_folder_in_the_cache_stays(cache: Path) -> None:
+def test_a_library_that_was_damaged_is_built_again(empty_cache: Path) -> None:
     trained(compile)
-    (cache / "mine").mkdir()
-    assert store.clear_cache() > 0
-    assert [path.name for path in cache.iterdir()] == ["mine"]
-
-
-def test_a_library_that_was_damaged_is_built_again(cache: Path) -> None:
-    trained(compile)
-    contents = {path: path.read_bytes() for path in cache.iterdir()}
+    contents = {path: path.read_bytes() for path in empty_cache.iterdir()}
     for path, content in contents.items():
         path.unlink()  # a library that is in use must not be written into
         path.write_bytes(content[: len(content) // 2])
@@ -296,7 +189,7 @@ def test_a_library_that_was_damaged_is_built_again(cache: Path) -> None:
     assert len(kernels) >= 2  # the plan and the kernels; the runtime is not loaded again
 
 
-def test_processes_that_build_at_the_same_time(cache: Path) -> None:
+def test_processes_that_build_at_the_same_time(empty_cache: Path) -> None:
     program = (
         "import numpy as np; from minigrad.compiler import compile\n"
         "f = compile(lambda x: np.tanh(x) @ x.T)\n"
@@ -304,9 +197,9 @@ def test_processes_that_build_at_the_same_time(cache: Path) -> None:
     )
     runs = [subprocess.Popen([sys.executable, "-c", program], env=os.environ) for _ in range(4)]
     assert [run.wait() for run in runs] == [0] * 4
-    assert len(list(cache.glob("*.so"))) == 2  # the runtime and the kernels
-    assert len(list(cache.glob("*.plan"))) == 1
-    assert len(list(cache.iterdir())) == 4  # and what the compiler says of the machine
+    assert len(list(empty_cache.glob("*.so"))) == 2  # the runtime and the kernels
+    assert len(list(empty_cache.glob("*.plan"))) == 1
+    assert len(list(empty_cache.iterdir())) == 4  # and what the compiler says of the machine
 
 
 SLOW_COMPILER = """#!/bin/sh
@@ -336,7 +229,7 @@ except KeyboardInterrupt:
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no such signals")
 @pytest.mark.parametrize("file", ["/dev/null", "step.c"])  # is asked about the machine; builds
 def test_an_interrupt_during_a_build_leaves_nothing_broken(
-    cache: Path, tmp_path: Path, file: str
+    empty_cache: Path, tmp_path: Path, file: str
 ) -> None:
     (tmp_path / "work").mkdir()
     started, compiler = tmp_path / "started", tmp_path / "bin" / "cc"
@@ -353,22 +246,9 @@ def test_an_interrupt_during_a_build_leaves_nothing_broken(
         output, _ = run.communicate(timeout=60)
     assert (run.returncode, output) == (0, "interrupted\n")
     assert not list((tmp_path / "work").iterdir())
-    files = list(cache.iterdir())
+    files = list(empty_cache.iterdir())
     assert {x.suffix for x in files} == {".plan", ".so", ".macros"}
     assert all(store.cached_path(x.name) == x for x in files)
-
-
-def test_numpy_and_c_agree(monkeypatch: pytest.MonkeyPatch) -> None:
-    from minigrad.compiler import jit as compiled
-
-    by_c = trained(compile)
-    monkeypatch.setattr(compiled, "program_of", lambda traced: NumpyProgram(traced.graph))
-    agree(by_c, trained(compile), 1e-4)
-
-
-def test_only_the_user_may_write_into_the_cache(cache: Path) -> None:
-    trained(compile)
-    assert not cache.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
 
 def test_inference_of_many_shapes() -> None:

@@ -1,0 +1,29 @@
+"""Stages: their loops, and how many of these make up rows."""
+
+import numpy as np
+
+from minigrad.compiler.graph.affine import flat, unflat, variable
+from minigrad.compiler.schedule.stages import split_at
+from tests.compiler.schedules import normal, scheduled
+
+
+def test_how_many_loops_make_up_rows() -> None:
+    assert [split_at((2, 3, 4), rows) for rows in (1, 2, 6, 24, 4, 12)] == [0, 1, 2, 3, None, None]
+    assert split_at((), 1) == 0
+
+
+def test_a_stage_and_the_places_of_its_value() -> None:
+    """From places along loops to the index of the value, and back."""
+    schedule = scheduled(
+        lambda x: (np.sum(x, axis=(0, 2)), np.max(x, axis=1, keepdims=True)), normal(4, 5, 6)
+    )
+    stages = [stage for stage in schedule.stages.values() if stage.kind == "reduce"]
+    assert len(stages) == 2
+    for stage in stages:
+        index = stage.result(stage.places)
+        kept, extents = stage.places_of(index)
+        stay = [p for p, gone in zip(stage.places, stage.is_reduced, strict=True) if not gone]
+        assert list(kept) == stay and len(extents) == len(stay)
+        assert stage.total == 120
+    i = variable("i", 12)
+    assert flat(unflat(i, (3, 4)), (3, 4)) == i
