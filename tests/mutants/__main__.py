@@ -29,9 +29,11 @@ from tests.mutants.faults import FAULTS, Fault
 ROOT = Path(__file__).parents[2]
 # After those that a fault names: what is quick, and finds most, comes first.
 EVERY = """tests/fuzz/test_fuzz.py::test_classes_of_faults tests/compiler/graph/test_simplify.py
+tests/compiler/graph/test_folding.py tests/compiler/graph/test_transposes.py
 tests/compiler/graph/test_affine.py tests/compiler/schedule/test_arena.py tests/compiler/graph/test_layout.py
 tests/compiler/test_pipeline.py tests/compiler/frontend/test_guards.py
-tests/compiler/codegen/test_matmul_kernels.py tests/compiler/schedule/test_fusion.py tests/compiler/end_to_end/test_every_op.py
+tests/compiler/codegen/test_matmul_kernels.py tests/compiler/schedule/test_fusion.py
+tests/compiler/schedule/test_buffers.py tests/compiler/end_to_end/test_every_op.py
 tests/compiler/test_jit.py tests/compiler/runtime/test_runtime.py tests/compiler/end_to_end/test_networks.py
 tests/fuzz/test_fuzz.py tests/compiler/end_to_end/test_sanitizers.py""".split()
 

@@ -20,7 +20,7 @@ from minigrad.compiler.target.machine import machine
 from minigrad.errors import ShapeError
 from minigrad.ops.base import registry
 from minigrad.ops.movement import ARRAY
-from tests.compiler.schedule.test_fusion import code_of, scheduled
+from tests.compiler.schedules import code_of, scheduled
 
 pytestmark = pytest.mark.unoptimized
 

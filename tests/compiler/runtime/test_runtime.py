@@ -172,7 +172,7 @@ costs.MIN_SHARED_KERNEL = costs.MIN_SHARED_PROGRAM = 0
 from tests.fuzz.programs import random_program
 from tests.fuzz.common import compare
 compare([random_program(seed) for seed in range(3000, 3012)])
-from tests.compiler.schedule.test_fusion import test_in_place_updates_come_after_all_reads
+from tests.compiler.schedule.test_buffers import test_in_place_updates_come_after_all_reads
 test_in_place_updates_come_after_all_reads()
 print("done")
 """
