@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.compiler.target.cache import cache_folder, clear_cache
+from minigrad.compiler.target.cache import cache_folder, cache_size, clear_cache
 from minigrad.compiler.target.machine import machine, threads
 from minigrad.compiler.target.toolchain import compiler
 from minigrad.errors import MinigradError, line_of
@@ -263,7 +263,6 @@ def run_info(arguments: argparse.Namespace) -> None:
         print(f"removed {megabytes(clear_cache())} from {cache_folder()}")
         return
     folder, found = cache_folder(), compiler()
-    files = [path for path in folder.iterdir() if path.is_file()] if folder.is_dir() else []
     for name, value in {
         "minigrad": installed(),
         "python": platform.python_version(),
@@ -272,7 +271,7 @@ def run_info(arguments: argparse.Namespace) -> None:
         "C compiler": found or "none: compiled functions run on NumPy",
         "vectors": f"{8 * machine().vector} bits" if found else "NumPy's",
         "threads": threads(),
-        "cache": f"{folder}, {megabytes(sum(path.stat().st_size for path in files))}",
+        "cache": f"{folder}, {megabytes(cache_size())}",
     }.items():
         print(f"{name:12} {value}")
 

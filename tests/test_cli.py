@@ -145,10 +145,11 @@ def test_info_and_a_cache_that_is_cleared(
 
     assert re.search(rf"numpy +\d(.|\n)*threads +3\ncache +{tmp_path}/cache, 0.0 MB\n", told())
     (tmp_path / "cache").mkdir(exist_ok=True)
-    (tmp_path / "cache" / "x.so").write_bytes(bytes(3 << 20))
+    (tmp_path / "cache" / f"{1:032x}.so").write_bytes(bytes(3 << 20))
+    (tmp_path / "cache" / "mine.so").write_bytes(bytes(2 << 20))
     assert f"{tmp_path}/cache, 3.0 MB" in told()
     assert told("--clear-cache") == f"removed 3.0 MB from {tmp_path}/cache\n"
-    assert "0.0 MB" in told()
+    assert "0.0 MB" in told() and (tmp_path / "cache" / "mine.so").exists()
 
 
 def test_a_reader_that_has_seen_enough() -> None:

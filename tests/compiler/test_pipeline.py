@@ -211,7 +211,7 @@ def test_damaged_cache_files_are_rebuilt(empty_cache: Path, ending: str, damage:
 
 def test_leftovers_of_killed_processes_in_the_cache_do_not_matter(empty_cache: Path) -> None:
     empty_cache.mkdir()
-    (empty_cache / "tmp1234").write_bytes(b"half a library")
+    (empty_cache / "minigrad-1234.tmp").write_bytes(b"half a library")
     (empty_cache / "folder").mkdir()
     agree(trained(), trained(lambda f: f), 1e-4)
 

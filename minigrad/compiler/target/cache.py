@@ -1,7 +1,7 @@
 """The cache on disk of what the compiler makes: libraries, plans, and the macros of C compilers.
 
 Files are written atomically, each with a digest at its end. Libraries are run, so a folder is used
-only if nobody but the user can write into it.
+only if nobody but the user can write into it. Other files in the folder are left alone.
 """
 
 from __future__ import annotations
@@ -10,14 +10,19 @@ import atexit
 import contextlib
 import hashlib
 import os
+import re
 import stat
 import tempfile
+import time
 import warnings
 from functools import cache
 from pathlib import Path
 
 DIGEST = hashlib.sha256().digest_size
 MAX_CACHE_BYTES = 512 << 20  # of all files together; `trim` removes those not used for longest
+NAME = re.compile(r"[0-9a-f]{32}\.(so|plan|macros)")
+LEFTOVER = re.compile(r"minigrad-\w+\.tmp")  # of a process that was killed while it wrote
+LEFTOVER_AGE = 3600  # seconds from which on a temporary file is taken for a leftover
 temporary_folders: dict[Path, Path] = {}
 
 
@@ -44,6 +49,7 @@ def cache_put(name: str, content: bytes) -> Path:
     Raises:
         BuildError: if it cannot be written, nor to a temporary folder.
     """
+    assert NAME.fullmatch(name), name
     folder = cache_folder()
     if is_trusted(folder):
         try:
@@ -64,8 +70,25 @@ def cache_put(name: str, content: bytes) -> Path:
 
 def clear_cache() -> int:
     """Empty the cache; return the bytes freed. What is needed again is built again."""
-    folder = cache_folder()
-    return trim(folder, 0) if folder.is_dir() else 0
+    return trim(cache_folder(), 0)
+
+
+def cache_size() -> int:
+    """The bytes of all files of the cache."""
+    return sum(status.st_size for _, status in files_in(cache_folder()))
+
+
+def files_in(folder: Path) -> list[tuple[Path, os.stat_result]]:
+    """The files in a folder that a cache made, by their names, least recently used first."""
+    files = []
+    for path in folder.iterdir() if folder.is_dir() else ():
+        with contextlib.suppress(OSError):  # another process may have removed it
+            status = path.lstat()
+            old = time.time() - status.st_mtime > LEFTOVER_AGE
+            own = NAME.fullmatch(path.name) or (old and LEFTOVER.fullmatch(path.name))
+            if own and stat.S_ISREG(status.st_mode):
+                files.append((path, status))
+    return sorted(files, key=lambda file: file[1].st_mtime)
 
 
 def cached_path(name: str) -> Path | None:
@@ -89,7 +112,7 @@ def write_file(folder: Path, name: str, content: bytes) -> Path:
     for path in (*reversed(folder.parents), folder):
         if not path.exists():  # a new folder is writable by the user only
             path.mkdir(mode=0o700, exist_ok=True)
-    descriptor, new = tempfile.mkstemp(dir=folder)
+    descriptor, new = tempfile.mkstemp(".tmp", "minigrad-", folder)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content + hashlib.sha256(content).digest())
@@ -102,19 +125,16 @@ def write_file(folder: Path, name: str, content: bytes) -> Path:
 
 
 def trim(folder: Path, largest: int) -> int:
-    """Remove the least recently used files until the rest is small enough; return bytes freed."""
-    files = []
-    for path in folder.iterdir():
-        with contextlib.suppress(OSError):  # another process may have removed it
-            if path.is_file():
-                files.append((path, path.stat()))
-    excess = sum(it.st_size for _, it in files) - largest
+    """Remove the least recently used files of a cache until the rest is small enough; return the
+    bytes freed."""
+    files = files_in(folder)
+    excess = sum(status.st_size for _, status in files) - largest
     freed = 0
-    for path, it in sorted(files, key=lambda file: file[1].st_mtime):
+    for path, status in files:
         if freed >= excess:
             break
         path.unlink(missing_ok=True)
-        freed += it.st_size
+        freed += status.st_size
     return freed
 
 

@@ -15,27 +15,65 @@ from minigrad.compiler.target import cache as store
 from tests.compiler.steps import X, agree, trained
 
 
+def named(k: int) -> str:
+    return f"{k:032x}.plan"
+
+
 def test_it_is_bounded(empty_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was not used for the longest time goes first."""
     for k in range(6):
-        store.cache_put(f"{k}", b"x" * 1000)
-        os.utime(empty_cache / f"{k}", (k, k))
-    assert store.cache_get("0") == b"x" * 1000  # and so is the last
+        store.cache_put(named(k), b"x" * 1000)
+        os.utime(empty_cache / named(k), (k, k))
+    assert store.cache_get(named(0)) == b"x" * 1000  # and so is the last
     size = 1000 + store.DIGEST
+    assert store.cache_size() == 6 * size
     assert store.trim(empty_cache, 6 * size) == 0
     assert store.trim(empty_cache, 4 * size - 1) == 3 * size
-    assert sorted(path.name for path in empty_cache.iterdir()) == ["0", "4", "5"]
+    assert {path.name for path in empty_cache.iterdir()} == {*map(named, (0, 4, 5))}
     monkeypatch.setattr(store, "MAX_CACHE_BYTES", 2 * size)
-    store.cache_put("6", b"y" * 1000)
-    assert {"0", "6"} == {path.name for path in empty_cache.iterdir()}
-    assert store.cache_get("5") is None
+    store.cache_put(named(6), b"y" * 1000)
+    assert {named(0), named(6)} == {path.name for path in empty_cache.iterdir()}
+    assert store.cache_get(named(5)) is None
 
 
-def test_a_folder_in_the_cache_stays(empty_cache: Path) -> None:
+def test_files_of_others_in_the_folder_stay(
+    empty_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MINIGRAD_CACHE may name a folder with other things in it: these are left alone, and are not
+    counted, so that the cache beside them is not emptied."""
     trained(compile)
-    (empty_cache / "mine").mkdir()
-    assert store.clear_cache() > 0
-    assert [path.name for path in empty_cache.iterdir()] == ["mine"]
+    own = {path.name for path in empty_cache.iterdir()}
+    assert all(store.NAME.fullmatch(name) for name in own) and len(own) >= 2
+    name, old = named(7), (1, 1)
+    (empty_cache.parent / "precious").write_bytes(b"x")
+    (empty_cache / f"{7:032x}.so").symlink_to(empty_cache.parent / "precious")
+    (empty_cache / named(8)).mkdir()
+    (empty_cache / named(8) / named(9)).write_bytes(b"x")
+    others = ["thesis.txt", "data.npz", "tmp1234", "a.so", "f" * 32, f"{name}.txt", f"x{name}"]
+    others += [".hidden", "minigrad-x.tmp", name.upper(), f"{name}\n", "mine.plan"]
+    for other in others:
+        (empty_cache / other).write_bytes(bytes(1 << 16))
+        os.utime(empty_cache / other, old)
+    for leftover in ("minigrad-0ab_x.tmp", "minigrad-new.tmp"):
+        (empty_cache / leftover).write_bytes(b"half a library")
+    os.utime(empty_cache / "minigrad-0ab_x.tmp", old)
+    os.utime(empty_cache / "minigrad-x.tmp")  # another process may be writing it
+    monkeypatch.setattr(store, "MAX_CACHE_BYTES", 1 << 16)
+    store.cache_put(name, b"content")
+    assert store.cache_get(name) == b"content"
+    monkeypatch.setattr(store, "MAX_CACHE_BYTES", 8)
+    store.cache_put(name, b"content")  # larger than all that may be kept
+    stay = {*others, "minigrad-new.tmp", f"{7:032x}.so", named(8)}
+    assert {path.name for path in empty_cache.iterdir()} == stay
+    assert store.clear_cache() == 0
+    assert {path.name for path in empty_cache.iterdir()} == stay
+    assert (empty_cache.parent / "precious").exists()
+    assert (empty_cache / named(8) / named(9)).exists()
+
+
+def test_only_the_cache_s_names_are_written() -> None:
+    with pytest.raises(AssertionError, match="thesis"):
+        store.cache_put("thesis.txt", b"")
 
 
 def test_only_the_user_may_write_into_the_cache(empty_cache: Path) -> None:
@@ -122,7 +160,7 @@ def test_a_cache_that_others_may_write_is_not_used(
 def test_a_file_of_others_in_the_cache_is_not_read(empty_cache: Path) -> None:
     if os.geteuid():
         pytest.skip("only root can give a file to others")
-    path = store.write_file(empty_cache, "a.plan", b"content")
-    assert store.cache_get("a.plan") == b"content"
+    path = store.write_file(empty_cache, named(1), b"content")
+    assert store.cache_get(named(1)) == b"content"
     os.chown(path, 1234, -1)
-    assert store.cache_get("a.plan") is None
+    assert store.cache_get(named(1)) is None
