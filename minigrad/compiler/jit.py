@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from contextvars import Context, ContextVar
+from contextvars import Context
 from pickle import dumps, loads
 from random import Random
 from typing import Any, Generic, ParamSpec, TypeVar
@@ -18,7 +18,7 @@ import numpy as np
 from minigrad.autograd import recording
 from minigrad.compiler.frontend.capture import captured, is_itself
 from minigrad.compiler.frontend.guards import Guards
-from minigrad.compiler.frontend.recorder import in_progress, tracing
+from minigrad.compiler.frontend.recorder import error_state, in_progress, tracing
 from minigrad.compiler.frontend.trace import Traced, is_array, trace
 from minigrad.compiler.frontend.tracer import changed_in_place
 from minigrad.compiler.graph.simplify import optimized
@@ -43,13 +43,7 @@ KEPT, MANY = 32, 16
 # Tracing puts tracers where all threads see them: one thread at a time traces and reads arguments.
 tracing_lock = threading.RLock()
 PATIENCE = 5.0  # seconds in which a trace should go on
-
-
-# The context variable in which NumPy keeps the state of np.errstate, and its default value. Reading
-# it costs some 50 ns; np.geterr() costs half as much as a whole call of a compiled function.
-umath = np._core.umath  # type: ignore[attr-defined]  # not in NumPy's stubs
-errors_of: Any = getattr(umath, "_extobj_contextvar", ContextVar("errors", default=None))
-DEFAULT_ERRORS = Context().run(errors_of.get) or object()
+DEFAULT_ERRORS = Context().run(error_state.get) or object()
 
 
 def raising() -> bool:
@@ -116,7 +110,7 @@ class Compiled(Generic[P, R]):
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         # debug() watches each op; and a call while tracing is traced as part of the caller.
-        strict = errors_of.get() is not DEFAULT_ERRORS and raising()
+        strict = error_state.get() is not DEFAULT_ERRORS and raising()
         if strict or watchers.get() or tracing.get():
             return self.function(*args, **kwargs)
         if self.specializations:

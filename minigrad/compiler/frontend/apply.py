@@ -1,12 +1,13 @@
-"""What applies ops while a function is traced, in place of `Op.__call__`."""
+"""What applies ops and their vjps while a function is traced."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from minigrad.autograd import recording
+from minigrad.autograd import array_of, needs_grad, recording
 from minigrad.compiler.frontend.recorder import tracing
 from minigrad.compiler.frontend.tracer import (
     Tracer,
@@ -22,7 +23,7 @@ from minigrad.functional.hook import hook_op
 from minigrad.graph import Node
 from minigrad.ops.base import Op
 from minigrad.tensor import Tensor
-from minigrad.watch import apply
+from minigrad.watch import apply, input_cotangents
 
 # Ops whose results are views in NumPy.
 VIEWS = "reshape transpose expand slice".split()
@@ -109,6 +110,19 @@ def only_splits_axes(shape: tuple[int, ...], new: tuple[int, ...]) -> bool:
         if part != size:
             return False
     return next(sizes, None) is None
+
+
+def traced_input_cotangents(
+    node: Node,
+    cotangent: Any,
+    view: Callable[[Node], Any] = array_of,
+    wanted: Callable[[Node], bool] = needs_grad,
+) -> list[tuple[Node, Any]]:
+    """autograd.input_cotangents while tracing, which notes the leaves that are reached."""
+    found = input_cotangents(node, cotangent, view, wanted)
+    if (recorder := tracing.get()) is not None and recorder.again is None:
+        recorder.reached.update(source for source, _ in found if source.op is None)
+    return found
 
 
 @implements("cleared")

@@ -36,6 +36,10 @@ in_progress: list[Recorder] = []
 # is not supported: without hardware for it, it is slow.
 DTYPES = {np.dtype(x): np.dtype(x) for x in "? b h i q l B H I Q L f d".split()}
 ARRAYS = (np.ndarray, np.generic)
+# The context variable in which NumPy keeps the state of np.errstate. Reading it costs some 50 ns;
+# np.geterr() costs half as much as a whole call of a compiled function.
+umath = np._core.umath  # type: ignore[attr-defined]  # not in NumPy's stubs
+error_state: Any = getattr(umath, "_extobj_contextvar", ContextVar("errors", default=None))
 
 
 def refused(error: MinigradError) -> MinigradError:
@@ -95,7 +99,6 @@ class Recorder:
         self.drawn: list[tuple[Any, Value]] = []
         self.met: dict[int, tuple[Any, Value]] = {}
         self.leaves: list[Value] = []
-        self.vjp_cache: dict[Any, Any] = {}  # see vjp_cache.py
         # Of Tensors: the value of each node, the leaves that a reverse pass reached, and the birth
         # of the first node of the trace.
         self.made: dict[Node, Value] = {}
@@ -105,7 +108,7 @@ class Recorder:
         self.birth = next(births)
         self.thread = get_ident()
         self.refusal: MinigradError | None = None
-        self.errors: dict[str, Any] = {**np.geterr()}
+        self.errors, self.error_state = np.geterr(), error_state.get() or object()
         self.again: Iterator[Value] | None = None
         self.drawn_again: Iterator[tuple[Any, Value]] = iter(())
 
@@ -179,8 +182,9 @@ class Recorder:
 
     def check_settings(self) -> None:
         """Refuse np.errstate and debug(), which would act on numbers."""
-        now = np.geterr()
-        if any(how not in ("ignore", self.errors[kind]) for kind, how in now.items()):
+        if error_state.get() is not self.error_state and any(
+            how not in ("ignore", self.errors[kind]) for kind, how in np.geterr().items()
+        ):
             raise TraceError(
                 "np.errstate in a compiled function, where nothing is raised or printed: look at "
                 "what it returns, outside, by np.isfinite"

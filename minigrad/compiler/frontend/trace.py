@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.autograd import switched
-from minigrad.compiler.frontend.apply import traced_apply
+from minigrad.compiler.frontend.apply import traced_apply, traced_input_cotangents
 from minigrad.compiler.frontend.capture import GONE, SCALARS, Captured, Place
 from minigrad.compiler.frontend.derivative import Derivative, derivative_of
 from minigrad.compiler.frontend.recorder import (
@@ -28,7 +28,6 @@ from minigrad.compiler.frontend.recorder import (
     varies,
 )
 from minigrad.compiler.frontend.tracer import ARRAY_MAKERS, Tracer, array_maker, is_number
-from minigrad.compiler.frontend.vjp_cache import traced_input_cotangents
 from minigrad.compiler.graph.ir import Graph, Value
 from minigrad.errors import TraceError, UnsupportedError
 from minigrad.graph import Node
