@@ -18,6 +18,7 @@ from minigrad.compiler.codegen.deduplicate import FUNCTIONS, Call, Code, generat
 from minigrad.compiler.codegen.statistics import Description, described
 from minigrad.compiler.graph.ir import Graph, Value, constants_of, is_literal
 from minigrad.compiler.graph.layout import Layout
+from minigrad.compiler.graph.opset import BUILT_IN
 from minigrad.compiler.graph.opset.base import FAMILIES, OPSET
 from minigrad.compiler.graph.simplify import REWRITES, optimized
 from minigrad.compiler.loops.ir import Scratch
@@ -44,7 +45,7 @@ from minigrad.ops.unary import positive
 
 def plan_of(graph: Graph) -> Plan:
     """The plan of a traced graph, from the cache if it is there."""
-    if is_extended():
+    if is_extended(graph):
         return compile_graph(graph)
     name = f"{digest(graph)}.plan"
     found = plan_in(cache_get(name))
@@ -58,11 +59,18 @@ def plan_of(graph: Graph) -> Plan:
     return plan
 
 
-def is_extended() -> bool:
-    """Whether rules, rewrites or kernels are registered whose code the cache key does not cover."""
-    rules = map(type, [*OPSET.values(), *FAMILIES.values()])
-    registered = [*rules, *REWRITES, *FUNCTIONS.values()]
-    return any(part.__module__.partition(".")[0] != "minigrad" for part in registered)
+def is_extended(graph: Graph) -> bool:
+    """Whether entries, rewrites, kernels or ops are used whose code the key does not cover."""
+    functions = [*REWRITES, *FUNCTIONS.values()]
+    functions += [value.op.forward for value in graph.order if value.op is not None]
+    return {**OPSET, **FAMILIES} != BUILT_IN or not all(map(is_known, functions))
+
+
+def is_known(function: Any) -> bool:
+    """Whether a function is of minigrad or NumPy, and not of Python in a ufunc."""
+    module = getattr(function, "__module__", None) or "numpy"  # ufuncs have none
+    of_python = getattr(function, "__name__", "").endswith(" (vectorized)")
+    return module.partition(".")[0] in ("minigrad", "numpy", "_operator") and not of_python
 
 
 def plan_in(content: bytes | None) -> Plan | None:
@@ -83,7 +91,8 @@ def plan_in(content: bytes | None) -> Plan | None:
 def code_version() -> str:
     """A digest of the source of the compiler and of the ops."""
     files = sorted([*HERE.rglob("*.[pch]*"), *Path(HERE.parent, "ops").glob("*.py")])
-    return hashlib.sha256(b"".join(f.read_bytes() for f in files if f.is_file())).hexdigest()
+    sources = (f.read_bytes() for f in files if f.suffix in (".py", ".c", ".h"))
+    return hashlib.sha256(b"".join(sources)).hexdigest()
 
 
 def digest(graph: Graph) -> str:
@@ -111,7 +120,7 @@ def digest(graph: Graph) -> str:
         [(x.shape, x.dtype.str, x.kind) for x in leaves],
         len(graph.outputs),
         [(k, key[0].name, *key[1:]) if isinstance(key[0], Op) else (k, key) for k, key in keys],
-        sorted((op.name, op.c or "") for op in ops),
+        sorted((op.name, op.c or "", getattr(op.forward, "__name__", "")) for op in ops),
     )
     found = hashlib.sha256(repr(parts).encode())
     found.update(np.array(uses).tobytes())

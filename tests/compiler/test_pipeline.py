@@ -21,7 +21,9 @@ from minigrad.compiler import compile
 from minigrad.compiler import pipeline as plan
 from minigrad.compiler.graph.folding import constant
 from minigrad.compiler.graph.ir import Graph, Value, name_of
+from minigrad.compiler.graph.opset.base import OPSET
 from minigrad.compiler.graph.opset.infer import apply
+from minigrad.compiler.graph.opset.reductions import Reduction
 from minigrad.compiler.graph.simplify import REWRITES
 from minigrad.compiler.jit import trace_and_verify
 from minigrad.compiler.pipeline import compile_graph, digest, plan_in, plan_of
@@ -32,7 +34,7 @@ from minigrad.compiler.target import machine as target
 from minigrad.compiler.target import toolchain as build
 from minigrad.compiler.target.machine import Machine
 from minigrad.errors import TraceError
-from minigrad.ops.base import registry
+from minigrad.ops.base import Op, registry
 from tests.compiler.graphs import leaf
 from tests.compiler.steps import X, agree, network, trained
 
@@ -139,6 +141,27 @@ def test_plans_made_with_a_rewrite_of_the_users_own_are_not_cached(empty_cache: 
             REWRITES.remove(other_function)
     assert plans_and_libraries(empty_cache)[0] == []
     np.testing.assert_allclose(compile(f)(x), np.sinh(x))
+
+
+def test_plans_with_an_op_or_an_entry_of_the_users_own_are_not_cached(empty_cache: Path) -> None:
+    """The code of the op's forward, which NumPy runs, and the entry are not part of the key."""
+    x = np.array([[1.0, 2.0], [3.0, 4.0]])
+    for factor in (2.0, 3.0):
+        op = Op("unary", "times_k", lambda x, k=factor: k * x, (None,), "k*{0}", c=None)
+        try:
+            f = compile(lambda x, op=op: x + op(np.ones_like(x)))
+            np.testing.assert_array_equal(f(x), x + factor)
+        finally:
+            del registry["times_k"]
+    for entry, forward in ((Reduction(0, "+"), np.sum), (Reduction(1, "*"), np.prod)):
+        op = Op("reduce", "folded", forward, (None,), "folded({0})")
+        OPSET["folded"] = entry
+        try:
+            f = compile(lambda x, op=op: op(x, axis=(1,), keepdims=True))
+            np.testing.assert_array_equal(f(x), forward(x, axis=1, keepdims=True))
+        finally:
+            del registry["folded"], OPSET["folded"]
+    assert plans_and_libraries(empty_cache)[0] == []
 
 
 def test_captured_arrays_that_hold_other_numbers_in_the_next_process(empty_cache: Path) -> None:

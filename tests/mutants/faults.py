@@ -593,7 +593,7 @@ KEYS = [
     ),
     Fault(
         "pipeline.py",
-        'sorted((op.name, op.c or "") for op in ops)',
+        'sorted((op.name, op.c or "", getattr(op.forward, "__name__", "")) for op in ops)',
         "len(ops)",
         "tests/fuzz/test_fuzz.py::test_a_wrong_lowering_is_found",
     ),

@@ -207,7 +207,8 @@ def run_compiler(command: list[str]) -> subprocess.CompletedProcess[bytes]:
         try:
             out, errors = run.communicate(timeout=COMPILER_TIMEOUT)
         except BaseException as error:
-            os.killpg(run.pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # it has just ended
+                os.killpg(run.pid, signal.SIGKILL)
             if isinstance(error, subprocess.TimeoutExpired):
                 raise BuildError(
                     f"{command[0]} was stopped: it had not finished after {COMPILER_TIMEOUT} "

@@ -20,3 +20,6 @@ from minigrad.compiler.graph.opset import (
 from minigrad.compiler.graph.opset import (
     views as views,
 )
+from minigrad.compiler.graph.opset.base import FAMILIES, OPSET
+
+BUILT_IN = {**OPSET, **FAMILIES}  # entries that users register later are not among these
