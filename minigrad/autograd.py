@@ -13,6 +13,7 @@ from contextvars import ContextVar
 from operator import attrgetter
 from typing import Any
 
+from minigrad.errors import refusal_of_vjp
 from minigrad.graph import Node, needs_grad, toposort
 from minigrad.scope import scope
 from minigrad.writes import as_recorded, log
@@ -60,19 +61,23 @@ def input_cotangents(
     along. An input that is used twice is listed twice.
     """
     assert node.op is not None and node.attributes is not None
-    rules = node.op.vjps
-    y, found = view(node), []
+    rules, y, found = node.op.vjps, view(node), []
     inputs = node.arrays
     if view is not array_of:
         pairs = zip(node.inputs, node.arrays, strict=True)
         inputs = [view(x) if type(x) is Node and x.value is a else a for x, a in pairs]
     for k, source in enumerate(node.inputs):
-        if type(source) is Node and wanted(source) and (rule := rules[k]) is not None:
-            term = rule(cotangent, y, *inputs, **node.attributes)
-            if term.shape != source.value.shape:
-                term = node.op.unbroadcast(term, source.value.shape)
-            if term.dtype is not source.value.dtype:
-                term = term.astype(source.value.dtype)
+        if type(source) is Node and wanted(source):
+            try:
+                if (rule := rules[k]) is None:
+                    continue
+                term = rule(cotangent, y, *inputs, **node.attributes)
+                if term.shape != source.value.shape:
+                    term = node.op.unbroadcast(term, source.value.shape)
+                if term.dtype is not source.value.dtype:
+                    term = term.astype(source.value.dtype)
+            except (TypeError, AttributeError, IndexError) as error:
+                raise refusal_of_vjp(node.op, k, error) from error
             found.append((source, term))
     return found
 

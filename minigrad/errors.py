@@ -365,6 +365,20 @@ def refusal_of(
     return kind(f"{name}({', '.join(given)}) does not work: {advice}")
 
 
+def refusal_of_vjp(op: Any, k: int, error: Exception) -> Exception:
+    """An error of a vjp as one that names the op; one of ours as it is."""
+    if isinstance(error, MinigradError):
+        return error
+    advice = f"its vjp for input {k} raised {error!r}"
+    if isinstance(op.vjps, tuple) and k >= len(op.vjps):
+        advice = f"it has no vjp for input {k}: None says that this one carries no gradient"
+    return GradientError(
+        f"the derivative of {op.name} does not work: {advice}. A vjp is a function of the "
+        "cotangent, the result, all inputs and the attributes by name, and gives an array of the "
+        "shape of its input"
+    )
+
+
 def describe(x: Any) -> str:
     """An input as error messages show it: arrays by shape and dtype."""
     if isinstance(x, np.ndarray | np.generic):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -11,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.autograd import recording
-from minigrad.errors import BETWEEN, PLAIN, ShapeError, operand, refusal_of, unsupported_dtype
+from minigrad.errors import PLAIN, ShapeError, instruction, operand, refusal_of, unsupported_dtype
 from minigrad.graph import Node
 from minigrad.tensor import Tensor
 
@@ -102,11 +101,7 @@ class Op:
         if not (recorded and recording.get()):
             return Tensor.of(Node(value))
         requires_grad = requires_grad and kind == "f" and self.vjps != ()
-        frame = sys._getframe(1)
-        while BETWEEN[frame.f_code.co_filename] and frame.f_back:
-            frame = frame.f_back
-        origin = (frame.f_code, frame.f_lasti)
-        return Tensor.of(Node(value, requires_grad, self, nodes, attributes, origin, arrays))
+        return Tensor.of(Node(value, requires_grad, self, nodes, attributes, instruction(), arrays))
 
     def unbroadcast(self, cotangent: Any, shape: Shape) -> Any:
         """Bring a cotangent to its input's shape: sum over the axes it was broadcast along."""

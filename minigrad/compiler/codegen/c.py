@@ -33,7 +33,7 @@ from minigrad.compiler.loops.ir import (
     operands_in,
     walk,
 )
-from minigrad.compiler.loops.verify import verify
+from minigrad.compiler.loops.verify import LoopError, verify
 from minigrad.compiler.schedule.buffers import BufferPlan
 from minigrad.compiler.target.toolchain import HERE
 
@@ -100,12 +100,14 @@ class Function:
     arguments: list[tuple[Value | Scratch, int]]
     parallel: bool = False
     end: Function | None = None  # to be run once after all threads are done
+    stores: frozenset[Value] = frozenset()
 
 
-def function(statements: list[Statement], buffers: BufferPlan) -> Function:
+def function(statements: list[Statement], buffers: BufferPlan, padded: bool = False) -> Function:
     """The body of a C function of `char **q`, whose entries are the arguments; threads `t` of `T`
-    share its outermost loop, where that has a grain."""
-    verify(statements)
+    share its outermost loop, where that has a grain. `padded`: it reads and writes padding, and
+    leaves out what is beyond the end at run time, which cannot be verified."""
+    verify(statements, None if padded else lambda x: buffers.layouts[x].entries)
     printer = Printer(statements, buffers)
     shared = next((s for s in walk(statements) if isinstance(s, For) and s.grain), None)
     lines = printer.declarations()
@@ -115,7 +117,8 @@ def function(statements: list[Statement], buffers: BufferPlan) -> Function:
         lines.append(f"const int64_t low = {low}, high = {high};")
     lines += printer.lines(statements)
     parallel = shared is not None and shared.variable.extent >= 2 * shared.grain
-    return Function("\n".join(lines), list(printer.offsets.items()), parallel)
+    stores = frozenset(x for x in printer.written if isinstance(x, Value))
+    return Function("\n".join(lines), list(printer.offsets.items()), parallel, stores=stores)
 
 
 class Printer:
@@ -207,7 +210,10 @@ class Printer:
     def text(self, it: Expression) -> str:
         if isinstance(it, Apply):
             texts = [self.text(x) for x in it.arguments]
-            return FUNCTIONS.get(it.function, it.function).format(*texts)
+            try:
+                return FUNCTIONS.get(it.function, it.function).format(*texts)
+            except (LookupError, ValueError) as error:
+                raise LoopError(f"{it.function!r} of {len(texts)} arguments: {error}") from error
         if isinstance(it, Number):
             return literal(it)
         return self.access(it) if isinstance(it, Access) else str(it)

@@ -97,7 +97,8 @@ def pack_function(
     column = Var("c", layout.panel)
     *outer, _ = places = [variable(f"i{k}", n) for k, n in enumerate(layout.extents)]
     places[-1] = Expr({column: 1})
-    body = Body(lambda x, index: None if x is value else schedule.load(x, index))
+    load = lambda x, index: None if x is value else schedule.load(x, index)  # noqa: E731
+    body = Body(load, padded=True)
     name = body.read(value, layout.index(places))
     target = Access(value, flat(places, layout.extents))
     n, width = value.shape[layout.order[-1]], layout.panel
@@ -111,4 +112,5 @@ def pack_function(
             replace(copied, high="columns"),
             For(column, [Store(target, Number.of(0, value.dtype))], low="columns"),
         ]
-    return function(nest([v for e in outer for v in e.terms], statements, grain=1), buffers)
+    shared = nest([v for e in outer for v in e.terms], statements, grain=1)
+    return function(shared, buffers, padded=True)

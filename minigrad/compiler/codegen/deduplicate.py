@@ -11,10 +11,12 @@ from minigrad.compiler.codegen.matmul_kernels import contract_function
 from minigrad.compiler.codegen.row_kernels import rows_function
 from minigrad.compiler.graph.ir import Value
 from minigrad.compiler.loops.ir import Scratch
+from minigrad.compiler.loops.verify import LoopError
 from minigrad.compiler.schedule.buffers import BufferPlan
 from minigrad.compiler.schedule.stages import Kernel, Schedule
 from minigrad.compiler.target import costs
 from minigrad.compiler.target.machine import Machine
+from minigrad.errors import MinigradError
 
 # Kind of a kernel -> its function.
 FUNCTIONS: dict[str, Callable[[Kernel, Schedule, BufferPlan, Machine], Function]] = {
@@ -119,11 +121,42 @@ def repeated(
     arrays = Arrays()
     key = key_of(kernel, schedule, buffers, arrays)
     if key is None:
-        return FUNCTIONS[kernel.kind](kernel, schedule, buffers, machine)
+        return written(kernel, schedule, buffers, machine)
     if key not in known:
-        known[key] = Repeat(FUNCTIONS[kernel.kind](kernel, schedule, buffers, machine), arrays)
+        known[key] = Repeat(written(kernel, schedule, buffers, machine), arrays)
         return known[key].function
     return moved(known[key].function, known[key].arrays, arrays)
+
+
+def written(kernel: Kernel, schedule: Schedule, buffers: BufferPlan, machine: Machine) -> Function:
+    """A kernel's function, newly written.
+
+    Raises:
+        LoopError: if it cannot be, or does not store all of the kernel's results and only these.
+    """
+    values = [stage.value for stage in kernel.stages]
+    name = f"the kernel {kernel.kind!r} of {', '.join(x.op.name for x in values if x.op)}"
+    if kernel.kind not in FUNCTIONS:
+        raise LoopError(
+            f"{name} is of none of the kinds {', '.join(FUNCTIONS)}: add it to FUNCTIONS"
+        )
+    try:
+        found = FUNCTIONS[kernel.kind](kernel, schedule, buffers, machine)
+    except MinigradError:
+        raise
+    except Exception as error:
+        text = str(error) if isinstance(error, LoopError) else repr(error)
+        raise LoopError(f"{name}: {text}") from error
+    if not isinstance(found, Function):
+        raise LoopError(f"{name} gives {found!r}: it returns `function(statements, buffers)`")
+    stores = found.stores | (found.end.stores if found.end else frozenset())
+    results = {buffers.array_of(x) for x in values if x in schedule.stored}
+    wrong = stores - results or results - stores - {*buffers.parts}
+    if wrong:
+        kinds = ", ".join(f"{x.op or x.kind} of shape {x.shape}" for x in wrong)
+        how = "stores to" if wrong <= stores else "does not store"
+        raise LoopError(f"{name} {how} {kinds}: it stores its results, and nothing else")
+    return found
 
 
 def moved(function: Function, old: Arrays, new: Arrays) -> Function:

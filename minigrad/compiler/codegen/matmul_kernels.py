@@ -103,7 +103,7 @@ def contract_function(
         sums = [*epilogue.prefetch(), *tile_sums(tiles, depth)]
     statements += over_tiles(tiles, loops, shared, [*sums, *epilogue.statements()])
     del epilogue.body  # a reference cycle: without this, everything would stay in memory
-    return function(statements, buffers)
+    return function(statements, buffers, padded=True)
 
 
 def access(operand: tuple[Value, Index], schedule: Schedule) -> Access:

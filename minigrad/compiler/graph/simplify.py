@@ -13,6 +13,7 @@ from minigrad.compiler.graph.affine import aligned
 from minigrad.compiler.graph.folding import constant, folding
 from minigrad.compiler.graph.ir import (
     Graph,
+    GraphError,
     Rewrite,
     Value,
     name_of,
@@ -24,6 +25,7 @@ from minigrad.compiler.graph.literals import promote_literals
 from minigrad.compiler.graph.opset.base import rules_of
 from minigrad.compiler.graph.opset.infer import apply, verify
 from minigrad.compiler.graph.transposes import push_transposes
+from minigrad.errors import MinigradError
 
 
 def optimized(graph: Graph) -> Graph:
@@ -40,12 +42,19 @@ class Simplifying:
     def __init__(self) -> None:
         self.once, self.signs = common_subexpressions(), signs_of_relu()
         self.done: set[Value] = set()
+        self.within: list[str] = []  # the rewrites that made what is rewritten now
 
     def __call__(self, value: Value) -> Value:
         for rewrite in REWRITES:
-            fresh = rewrite(value)
+            fresh = rewritten_by(rewrite, value)
             if fresh is not value:
-                return self.of_new(fresh)
+                self.within.append(name_in(rewrite, value))
+                if len(self.within) > MAX_DEPTH:
+                    names = " and ".join(dict.fromkeys(self.within[-10:]))
+                    raise GraphError(f"{names} always rewrite what was made, without end")
+                fresh = self.of_new(fresh)
+                self.within.pop()
+                return fresh
         value = self.once(self.signs(value))
         self.done.add(value)
         return value
@@ -54,6 +63,37 @@ class Simplifying:
         if value.op is None or value in self.done:
             return value
         return self(with_inputs(value, {x: self.of_new(x) for x in value.values()}))
+
+
+MAX_DEPTH = 100  # of rewrites of what a rewrite made
+
+
+def rewritten_by(rewrite: Rewrite, value: Value) -> Value:
+    """The value after a rewrite.
+
+    Raises:
+        GraphError: if the rewrite fails, or what it gives has another shape or dtype.
+    """
+    try:
+        fresh = rewrite(value)
+    except MinigradError:
+        raise
+    except Exception as error:
+        raise GraphError(f"{name_in(rewrite, value)} raised {error!r}") from error
+    if type(fresh) is not Value or fresh.shape != value.shape or fresh.dtype != value.dtype:
+        found = (fresh.shape, fresh.dtype.name) if type(fresh) is Value else fresh
+        raise GraphError(
+            f"{name_in(rewrite, value)} gives {found}: it gives an equal value, of shape and dtype "
+            f"{value.shape, value.dtype.name}, or the value itself"
+        )
+    return fresh
+
+
+def name_in(rewrite: Rewrite, value: Value) -> str:
+    """A rewrite of a value, for errors."""
+    name = getattr(rewrite, "__name__", repr(rewrite))
+    kind = "the decomposition" if rewrite is decomposed else f"the rewrite {name}"
+    return f"{kind} of {name_of(value)}"
 
 
 # Algebra

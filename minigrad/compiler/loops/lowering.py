@@ -6,8 +6,9 @@ views by reading their input at another index.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
-from functools import reduce
+from functools import lru_cache, reduce
 from typing import Any
 
 import numpy as np
@@ -21,8 +22,8 @@ from minigrad.compiler.graph.affine import (
     Var,
     number,
 )
-from minigrad.compiler.graph.ir import Value, elementwise
-from minigrad.compiler.graph.opset.base import Lowering, rules_of
+from minigrad.compiler.graph.ir import Shape, Value, elementwise
+from minigrad.compiler.graph.opset.base import Lowering, Rules, rules_of
 from minigrad.compiler.graph.opset.indexing import arange_axis
 from minigrad.compiler.loops.ir import (
     DTYPES,
@@ -36,6 +37,9 @@ from minigrad.compiler.loops.ir import (
     index_of,
     operands,
 )
+from minigrad.compiler.loops.verify import LoopError
+from minigrad.errors import MinigradError, UnsupportedError
+from minigrad.ops.base import Op
 
 FAR = 1 << 40  # a bound for what has none
 INDEX = np.dtype(np.int64)
@@ -49,7 +53,11 @@ def kind_of(value: Value) -> str:
         return "leaf"
     if any(x.dtype not in DTYPES or 0 in x.shape for x in (value, *value.values())):
         return "numpy"
-    return rules_of(value.op).kind(value)
+    rules = rules_of(value.op)
+    kind = rules.kind(value)
+    if kind == "map" and type(rules).read is Rules.read and not elementwise(value):
+        raise LoopError(f"{type(rules).__name__}, of {value.op.name}, is a map and has no `read`")
+    return kind
 
 
 def is_view(value: Value) -> bool:
@@ -63,11 +71,12 @@ Load = Callable[[Value, Index], Access | Number | None]
 class Body(Lowering):
     """The statements inside of loops, each value computed once: see `opset.base.Lowering`.
 
-    `load` says where a value is read from, or gives None if it is to be computed here.
+    `load` says where a value is read from, or gives None if it is to be computed here. `padded`:
+    indices may be beyond the end, and loops leave these out.
     """
 
-    def __init__(self, load: Load, letter: str = "t") -> None:
-        self.load, self.letter = load, letter
+    def __init__(self, load: Load, letter: str = "t", padded: bool = False) -> None:
+        self.load, self.letter, self.padded = load, letter, padded
         self.lines: list[Let] = []
         self.known: dict[tuple[Value, Index], Operand] = {}
         self.depends: dict[str, frozenset[Var]] = {}
@@ -92,11 +101,14 @@ class Body(Lowering):
 
     def read(self, value: Value, index: Index) -> Operand:
         """The name of a variable, or a literal, that is a value at an index."""
-        if 1 in value.shape:
+        index = tuple(index)
+        if 1 in value.shape and len(index) == len(value.shape):
             index = tuple(ZERO if n == 1 else i for i, n in zip(index, value.shape, strict=True))
         key = value, index
         name = self.known.get(key)
         if name is None:
+            if not self.padded:
+                index = inside(index, value.shape)
             loaded = self.load(value, index)
             if loaded is not None:
                 name = self.define(value.dtype, loaded)
@@ -105,8 +117,25 @@ class Body(Lowering):
             elif elementwise(value):
                 name = self.elementwise(value, index)
             else:
-                name = rules_of(value.op).read(value, index, self)
+                name = self.mapped(value, index)
             self.known[key] = name
+        return name
+
+    def mapped(self, value: Value, index: Index) -> Operand:
+        """An entry of a value by the index map of its op."""
+        assert value.op is not None
+        try:
+            name: Operand = rules_of(value.op).read(value, index, self)
+        except (LoopError, MinigradError):
+            raise
+        except Exception as error:
+            text = str(error) if isinstance(error, IndexError) else repr(error)
+            raise LoopError(f"the index map of {value.op.name}: {text}") from error
+        if type(name) not in (str, Number):
+            raise LoopError(
+                f"the index map of {value.op.name} gives {name!r}: it returns what `to.read`, or "
+                "another method of `to`, gives"
+            )
         return name
 
     def elementwise(self, value: Value, index: Index) -> Operand:
@@ -118,9 +147,11 @@ class Body(Lowering):
         if rules.begins_with_condition:
             dtypes[0] = np.dtype(bool)
         names = [self.input(x, d, index) for x, d in zip(inputs, dtypes, strict=True)]
+        c = expression_of(value.op, len(inputs), tuple(value.attributes))
+        names += [Number.of(x, dtype) for x in value.attributes.values()]
         if rules.is_sum and names[0] == names[1]:  # as compilers rewrite it
             return self.define(value.dtype, Apply("product({0}, {1})", (names[0], number(2))))
-        return self.define(value.dtype, Apply(value.op.c, tuple(names)))
+        return self.define(value.dtype, Apply(c, tuple(names)))
 
     def input(self, x: Any, dtype: np.dtype[Any], index: Index) -> Operand:
         """An input of an elementwise op, broadcast, in the dtype that the op computes in."""
@@ -195,6 +226,50 @@ class Body(Lowering):
         if axis is not None and array.shape[axis] <= n:
             return index[axis] if array.shape[axis] > 1 else ZERO
         return self.integer(n, Apply("look up", (self.read(array, index), number(n))))
+
+
+@lru_cache(1000)
+def expression_of(op: Op, count: int, attributes: tuple[str, ...]) -> str:
+    """The C of an op of so many inputs, with attributes as further inputs.
+
+    Raises:
+        UnsupportedError: if what it reads is not the inputs and the attributes.
+    """
+    assert op.c is not None
+    numbers = [f"{{{k}}}" for k in range(count + len(attributes))]
+    names = dict(zip(attributes, numbers[count:], strict=True))
+    advice = "inputs are {0}, {1}, attributes {name}"
+    try:
+        text = op.c.format(*numbers[:count], **names)
+        if not all(name in text for name in names.values()):
+            advice = f"it does not read all of {', '.join(attributes)}, of which the result depends"
+            raise ValueError
+        text.format(*numbers)
+    except (LookupError, ValueError, AttributeError) as error:
+        raise UnsupportedError(
+            f"the C expression of {op.name}, {op.c!r}, is not one of its {count} inputs: {advice}. "
+            "Correct it, or give the op c=None, with which NumPy computes it"
+        ) from error
+    return text
+
+
+def inside(index: Index, shape: Shape) -> Index:
+    """An index that is one expression for each axis, inside of it.
+
+    Raises:
+        IndexError: if it is not.
+    """
+    if len(index) != len(shape):
+        raise IndexError(f"{len(index)} indices for an array of shape {shape}: one for each axis")
+    index = tuple([i if isinstance(i, Expr) else number(operator.index(i)) for i in index])
+    for i, n in zip(index, shape, strict=True):
+        low, high = i.bounds()
+        if low < 0 or high >= n:
+            raise IndexError(
+                f"the index {i} is from {low} to {high}, which is outside of an axis of {n}: "
+                "choose what is read by `to.select`, and bring the index into it by `to.clamp`"
+            )
+    return index
 
 
 def common_dtype(inputs: Sequence[Any]) -> np.dtype[Any]:

@@ -237,7 +237,7 @@ def signature_of(stage: Stage, it: Inline, signatures: Signatures, schedule: Sch
             found.setdefault(x, set()).add(index)
         return parts
 
-    body = Body(load)
+    body = Body(load, padded=bool(stage.layout.panel))
     if stage.kind == "contract":
         product = schedule.contractions[value]
         results = [body.read(*product.x), body.read(*product.y)]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from minigrad.compiler.codegen.c import FUNCTIONS, function, literal, source_of
+from minigrad.compiler.codegen.c import FUNCTIONS, Function, function, literal, source_of
 from minigrad.compiler.graph.affine import Expr, Var, number
 from minigrad.compiler.graph.ir import Value
 from minigrad.compiler.loops.ir import (
@@ -35,19 +35,24 @@ X, Y = (Value(None, (), {}, (64,), FLOAT, "input") for _ in range(2))
 N = Var("n", 64)
 
 
+def printed(statements: list[Statement], buffers: BufferPlan = OWN) -> Function:
+    """A function that is only printed, or of arrays without a layout: not verified."""
+    return function(statements, buffers, padded=True)
+
+
 def at(array: Any, first: int = 0, **how: Any) -> Access:
     return Access(array, Expr({N: 1}, first), **how)
 
 
 def text_of(*statements: Statement) -> str:
     """The C, without the declarations of the arrays."""
-    lines = function([*statements], OWN).text.split("\n")
+    lines = printed([*statements]).text.split("\n")
     return "\n".join(line for line in lines if "restrict" not in line)
 
 
 def run(statements: list[Statement], *arrays: np.ndarray, vector: int = 16) -> None:
     """Build and run a kernel of these arrays, in the order of their first use."""
-    (library,) = build(source_of([function(statements, OWN).text], vector))
+    (library,) = build(source_of([printed(statements).text], vector))
     kernel = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int, ctypes.c_int)(
         (ctypes.c_void_p * 1).in_dll(library, "kernels")[0] or 0
     )
@@ -93,14 +98,14 @@ def test_each_dtype_has_a_cast(dtype: np.dtype[Any]) -> None:
 @pytest.mark.parametrize(
     "statement, text",
     [
-        (Let("t", FLOAT, Number.of(1, FLOAT)), "const float t = 1.0f;"),
+        (Let("u", FLOAT, Number.of(1, FLOAT)), "const float u = 1.0f;"),
         (
-            Let("t", FLOAT, at(X, lanes=4), lanes=4),
-            "const vec_float t = *(const vec_float *)&a0[n];",
+            Let("u", FLOAT, at(X, lanes=4), lanes=4),
+            "const vec_float u = *(const vec_float *)&a0[n];",
         ),
-        (Variable("t", FLOAT), "float t = 0;"),
-        (Variable("t", FLOAT, lanes=8), "vec_float t = {0};"),
-        (Variable("t", FLOAT, size=8), "float t[8];"),
+        (Variable("u", FLOAT), "float u = 0;"),
+        (Variable("u", FLOAT, lanes=8), "vec_float u = {0};"),
+        (Variable("u", FLOAT, size=8), "float u[8];"),
         (Store(at(X), number(3)), "a0[n] = 3;"),
         (Accumulate(at(X), "+", at(Y)), "a0[n] = a0[n] + a1[n];"),
         (Accumulate(at(X), "max", at(Y)), "a0[n] = a1[n] > a0[n] ? a1[n] : a0[n];"),
@@ -140,13 +145,13 @@ def test_loops_of_threads_blocks_and_lanes() -> None:
 
 def test_threads_share_loops_that_are_long_enough() -> None:
     one = Store(at(X), number(1))
-    assert function([For(N, [one], grain=16)], OWN).parallel
-    assert not function([For(N, [one], grain=48)], OWN).parallel
-    assert not function([For(N, [one])], OWN).parallel
+    assert printed([For(N, [one], grain=16)]).parallel
+    assert not printed([For(N, [one], grain=48)]).parallel
+    assert not printed([For(N, [one])]).parallel
 
 
 def test_an_offset_that_all_accesses_share_is_left_to_the_caller() -> None:
-    found = function(
+    found = printed(
         [For(N, [Store(at(X, 8), at(Y, 24)), Store(at(X, 10), at(Y, 25))])], BufferPlan({})
     )
     assert found.arguments == [(X, 8), (Y, 24)]
@@ -154,7 +159,7 @@ def test_an_offset_that_all_accesses_share_is_left_to_the_caller() -> None:
 
 
 def test_what_is_only_read_is_const_and_scratch_is_of_each_thread() -> None:
-    text = function(
+    text = printed(
         [For(N, [Store(at(X), at(Y)), Store(at(Scratch(X, 64)), at(Y))])], BufferPlan({})
     ).text
     assert "float *restrict a0 = (float *)q[0];" in text
@@ -163,7 +168,7 @@ def test_what_is_only_read_is_const_and_scratch_is_of_each_thread() -> None:
 
 
 def test_an_alias_is_one_array() -> None:
-    found = function([For(N, [Store(at(X), at(Y))])], BufferPlan({}, {X: Y}))
+    found = printed([For(N, [Store(at(X), at(Y))])], BufferPlan({}, {X: Y}))
     assert found.arguments == [(Y, 0)]
 
 

@@ -30,14 +30,14 @@ WRONG: dict[str, tuple[list[Statement], str]] = {
     ),
     "a variable of another loop": ([OUT, For(i, [Store(at(i), at(j))])], "what defines j"),
     "after its loop": ([OUT, For(i, []), Store(at(i), at())], "what defines i"),
-    "a name before its definition": ([OUT, For(i, [Store(at(i), "t")])], "what defines t"),
+    "a name before its definition": ([OUT, For(i, [Store(at(i), "u")])], "what defines u"),
     "a name of another block": (
-        [OUT, For(i, [Let("t", FLOAT, at(i))]), Store(at(), "t")],
-        "what defines t",
+        [OUT, For(i, [Let("u", FLOAT, at(i))]), Store(at(), "u")],
+        "what defines u",
     ),
     "an index that is read nowhere": ([OUT, Store(Access("out", FOUND), at())], "defines found"),
-    "in a function": ([OUT, Store(at(), Apply("+", (at(), Apply("*", ("t", at())))))], "defines t"),
-    "in a condition": ([OUT, If(Apply("<", ("t", at())), [])], "defines t"),
+    "in a function": ([OUT, Store(at(), Apply("+", (at(), Apply("*", ("u", at())))))], "defines u"),
+    "in a condition": ([OUT, If(Apply("<", ("u", at())), [])], "defines u"),
     "in a branch": ([OUT, If(Apply("<", (at(), at())), [], [Store(at(), at(j))])], "defines j"),
     "a name twice": ([TOTAL, For(i, [Let("total", FLOAT, "total")])], "total is defined twice"),
     "a total in lanes": (
@@ -72,7 +72,7 @@ RIGHT: dict[str, list[Statement]] = {
     "the same variable again": [OUT, For(i, [Store(at(i), at())]), For(i, [Store(at(i), at(i))])],
     "both branches define": [
         OUT,
-        If(Apply("<", (at(), at())), [Let("t", FLOAT, at())], [Let("t", FLOAT, at())]),
+        If(Apply("<", (at(), at())), [Let("u", FLOAT, at())], [Let("u", FLOAT, at())]),
     ],
     "a total": [OUT, TOTAL, For(i, [Accumulate("total", "+", at(i))], simd=(("+", "total"),))],
     "a total of each iteration": [

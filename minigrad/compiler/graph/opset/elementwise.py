@@ -42,7 +42,7 @@ class Elementwise(Rules):
         return first
 
     def dtype(self, op: Op, inputs: Sequence[Any], attributes: Attributes) -> np.dtype[Any]:
-        return dtype_of_ones(op, inputs, {}, ())
+        return dtype_of_ones(op, inputs, attributes, ())
 
     def cost(self, value: Value) -> int:
         assert value.op is not None
@@ -51,7 +51,8 @@ class Elementwise(Rules):
     def kind(self, value: Value) -> str:
         assert value.op is not None
         name, kind = value.op.name, value.dtype.kind
-        if value.op.c is None:
+        numbers = all(type(x) in (bool, int, float) for x in value.attributes.values())
+        if value.op.c is None or not numbers:
             return "numpy"
         if name in ABOUT_FLOATS:
             kind = value.values()[0].dtype.kind

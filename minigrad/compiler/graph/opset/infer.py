@@ -8,14 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.compiler.graph.ir import Graph, GraphError, Shape, Value
-from minigrad.compiler.graph.opset.base import rules_of
-from minigrad.ops.base import Op, registry
+from minigrad.compiler.graph.ir import Graph, GraphError, Shape, Value, how_of
+from minigrad.compiler.graph.opset.base import Rules, is_foreign, rules_of
+from minigrad.errors import MinigradError
+from minigrad.ops.base import Domain, Op, registry
 
 
 def apply(name: str, *inputs: Any, **attributes: Any) -> Value:
     """The value of an op."""
-    op = registry[name]
+    op = registry.get(name)
+    if op is None:
+        raise GraphError(f"there is no op named {name!r}")
     shape, dtype = infer(op, inputs, attributes)
     return Value(op, inputs, attributes, shape, dtype)
 
@@ -46,6 +49,8 @@ def inferred(
     op: Op, inputs: Sequence[Any], attributes: dict[str, Any]
 ) -> tuple[Shape, np.dtype[Any]]:
     rules = rules_of(op)
+    if is_foreign(op):
+        return checked(op, rules, inputs, attributes)
     rules.check(inputs)
     try:
         shape = rules.shape([x.shape if type(x) is Value else () for x in inputs], attributes)
@@ -57,6 +62,60 @@ def inferred(
     return shape, rules.dtype(op, inputs, attributes)
 
 
+def checked(
+    op: Op, rules: Rules, inputs: Sequence[Any], attributes: dict[str, Any]
+) -> tuple[Shape, np.dtype[Any]]:
+    """The same for rules from outside of minigrad: they must agree with what the forward gives."""
+    shapes = [x.shape if type(x) is Value else () for x in inputs]
+    result = shape = dtype = None
+    try:
+        result = run(op, drawn(op, inputs), attributes)
+    except ValueError:  # it may be of these numbers, as of a matrix that has no inverse
+        result = None
+    try:
+        rules.check(inputs)
+        shape = rules.shape(shapes, attributes)
+        if shape is not None:
+            dtype = rules.dtype(op, inputs, attributes)
+    except MinigradError:
+        raise
+    except Exception as error:
+        raise GraphError(f"the rules of {op.name} for inputs of {shapes}: {error!r}") from error
+    if shape is None:
+        result = run(op, [zeros_of(x) for x in inputs], attributes) if result is None else result
+        return result.shape, result.dtype
+    sizes = type(shape) is tuple and all(type(n) is int and n >= 0 for n in shape)
+    if not sizes or (result is not None and result.shape != shape):
+        found = "" if result is None else f", and its forward {result.shape}"
+        raise GraphError(
+            f"the shape rule of {op.name} gives {shape!r} for inputs of {shapes}{found}: it "
+            "gives a tuple of integers, the shape of the result"
+        )
+    if not isinstance(dtype, np.dtype) or (result is not None and result.dtype != dtype):
+        found = "" if result is None else f", and its forward {result.dtype}"
+        raise GraphError(
+            f"the dtype rule of {op.name} gives {dtype!r}{found}: write a method `dtype(self, op, "
+            "inputs, attributes)` that gives the np.dtype of the result"
+        )
+    return shape, dtype
+
+
+def drawn(op: Op, inputs: Sequence[Any]) -> list[Any]:
+    """Numbers of the op's domains in the place of values; of constants, the arrays."""
+    rng = np.random.default_rng(0)
+    domains = (*op.domains, *op.domains[-1:] * len(inputs))
+    return [draw(rng, x, domain) for x, domain in zip(inputs, domains, strict=False)]
+
+
+def draw(rng: np.random.Generator, x: Any, domain: Domain) -> Any:
+    if type(x) is not Value or x.kind == "constant":
+        return x if type(x) is not Value else x.array
+    numbers = rng.uniform(domain.low, domain.high, x.shape)
+    if x.dtype.kind == "b":
+        return numbers > (domain.low + domain.high) / 2
+    return (np.abs(numbers) if x.dtype.kind == "u" else numbers).astype(x.dtype)
+
+
 dtypes: dict[Any, np.dtype[Any]] = {}
 
 
@@ -64,8 +123,9 @@ def dtype_of_ones(
     op: Op, inputs: Sequence[Any], attributes: dict[str, Any], shape: Shape
 ) -> np.dtype[Any]:
     """The dtype that the op has for ones of this shape: cached by the inputs' dtypes, and by
-    numbers, which matter beside integers."""
-    key = op, *(x.dtype if type(x) is Value else (type(x), x) for x in inputs)
+    numbers, which matter beside integers, and the attributes."""
+    how = how_of(attributes)
+    key = op, how, *(x.dtype if type(x) is Value else (type(x), x) for x in inputs)
     found = dtypes.get(key)
     if found is None:
         ones = [np.ones(shape, x.dtype) if type(x) is Value else x for x in inputs]
