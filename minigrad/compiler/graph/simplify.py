@@ -46,8 +46,14 @@ class Simplifying:
 
     def __call__(self, value: Value) -> Value:
         for rewrite in REWRITES:
-            fresh = rewritten_by(rewrite, value)
+            try:
+                fresh = rewrite(value)
+            except MinigradError:
+                raise
+            except Exception as error:
+                raise GraphError(f"{name_in(rewrite, value)} raised {error!r}") from error
             if fresh is not value:
+                check_equal(rewrite, value, fresh)
                 self.within.append(name_in(rewrite, value))
                 if len(self.within) > MAX_DEPTH:
                     names = " and ".join(dict.fromkeys(self.within[-10:]))
@@ -68,25 +74,14 @@ class Simplifying:
 MAX_DEPTH = 100  # of rewrites of what a rewrite made
 
 
-def rewritten_by(rewrite: Rewrite, value: Value) -> Value:
-    """The value after a rewrite.
-
-    Raises:
-        GraphError: if the rewrite fails, or what it gives has another shape or dtype.
-    """
-    try:
-        fresh = rewrite(value)
-    except MinigradError:
-        raise
-    except Exception as error:
-        raise GraphError(f"{name_in(rewrite, value)} raised {error!r}") from error
+def check_equal(rewrite: Rewrite, value: Value, fresh: Any) -> None:
+    """Raise GraphError if what a rewrite gives for a value has another shape or dtype."""
     if type(fresh) is not Value or fresh.shape != value.shape or fresh.dtype != value.dtype:
         found = (fresh.shape, fresh.dtype.name) if type(fresh) is Value else fresh
         raise GraphError(
             f"{name_in(rewrite, value)} gives {found}: it gives an equal value, of shape and dtype "
             f"{value.shape, value.dtype.name}, or the value itself"
         )
-    return fresh
 
 
 def name_in(rewrite: Rewrite, value: Value) -> str:

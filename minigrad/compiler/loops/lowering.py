@@ -261,7 +261,8 @@ def inside(index: Index, shape: Shape) -> Index:
     """
     if len(index) != len(shape):
         raise IndexError(f"{len(index)} indices for an array of shape {shape}: one for each axis")
-    index = tuple([i if isinstance(i, Expr) else number(operator.index(i)) for i in index])
+    if {*map(type, index)} - {Expr}:
+        index = tuple([i if isinstance(i, Expr) else number(operator.index(i)) for i in index])
     for i, n in zip(index, shape, strict=True):
         low, high = i.bounds()
         if low < 0 or high >= n:
