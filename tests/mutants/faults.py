@@ -339,7 +339,7 @@ FUSION = [
         "schedule/stages.py",
         "key += [numbers[y] for y in it.arrays]",
         "pass",
-        "tests/compiler/schedule/test_fusion.py::test_steps_of_a_loop_that_read_other_parts",
+        "tests/compiler/codegen/test_deduplicate.py::test_steps_of_a_loop_that_read_other_parts",
     ),
     Fault(
         "schedule/stages.py",
@@ -351,7 +351,7 @@ FUSION = [
         "schedule/stages.py",
         "key: list[Hashable] = [name_of(value), value.how]",
         "key: list[Hashable] = [name_of(value)]",
-        "tests/compiler/schedule/test_fusion.py::test_steps_of_a_loop_that_read_other_parts",
+        "tests/compiler/codegen/test_deduplicate.py::test_steps_of_a_loop_that_read_other_parts",
     ),
     Fault("schedule/stages.py", "key.append((type(x), repr(x)))", "key.append(type(x))", ALIKE),
     Fault(

@@ -1,6 +1,5 @@
 """What is computed together: which values share a kernel, which are kept, and what is in place."""
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -282,19 +281,6 @@ def test_a_loop_that_is_unrolled_has_few_forms() -> None:
     assert len(schedule.stages) >= 40 and len(signatures) <= 8
 
 
-def test_a_loop_in_which_the_time_goes_on_has_few_kernels() -> None:
-    w = normal(48, 48)
-
-    def f(x: Any) -> Any:
-        for k in range(40):
-            x = x + 0.1 * np.tanh(x @ w + 0.25 * k) * np.float32(k / 40)
-        return x
-
-    code = code_of(scheduled(f, X))
-    assert len(code.calls) >= 40 and len(code.texts) <= 6
-    agree(compile(f)(X), f(X), 1e-4)
-
-
 def test_unlike_kernels_are_not_merged() -> None:
     """By numbers, by what never changes, and by which arrays are the same."""
     x, y = normal(3, 5), normal(3, 5)
@@ -313,33 +299,6 @@ def test_unlike_kernels_are_not_merged() -> None:
 
 
 # In place
-
-
-@pytest.mark.parametrize(
-    "part",
-    [
-        lambda x, y, k: x[k : k + 3],
-        lambda x, y, k: x[::-1] if k % 2 else x[:, ::-1],
-        lambda x, y, k: x[:3] if k % 2 else x[::2],
-        lambda x, y, k: x * y if k % 2 else x * x,
-        lambda x, y, k: (x - y) * np.exp(x - y if k % 2 else y - x),
-    ],
-)
-def test_steps_of_a_loop_that_read_other_parts(part: Callable[..., Any]) -> None:
-    """Each in a kernel of its own, of which only those that are alike are one."""
-
-    def f(x: Any, y: Any) -> Any:
-        total: Any = 1.0
-        for k in range(3):
-            total = np.sum(np.tanh(part(x, y, k) * total), axis=0, keepdims=True)
-        return total
-
-    def apart(x: Any, y: Any) -> Any:
-        return [np.sum(np.tanh(part(x, y, k))) for k in range(3)]
-
-    x, y = normal(6, 6), normal(6, 6)
-    agree(compile(f)(x, y), f(x, y), 1e-5)
-    agree(compile(apart)(x, y), apart(x, y), 1e-5)
 
 
 @pytest.mark.parametrize("name", ["argmax", "argmin", "max", "sum"])

@@ -1,0 +1,86 @@
+"""The description of programs: operations and bytes, here counted by hand."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from minigrad import Tensor
+from minigrad.compiler.codegen.statistics import DescribedKernel, Description, described
+from minigrad.compiler.schedule.buffers import plan_buffers
+from tests.compiler.schedules import code_of, normal, scheduled
+
+
+def description(f: Callable[..., Any], *arguments: Any) -> Description:
+    schedule = scheduled(f, *arguments)
+    return described(schedule, plan_buffers(schedule), code_of(schedule))
+
+
+def only(f: Callable[..., Any], *arguments: Any) -> DescribedKernel:
+    (kernel,) = description(f, *arguments).kernels
+    return kernel
+
+
+X = normal(4, 5)
+
+
+@pytest.mark.parametrize(
+    ("f", "given", "kind", "ops", "read", "written", "operations"),
+    [
+        (lambda x: x * 2 + 1, [X], "map", ["mul", "add"], 20, 20, 40),
+        (lambda x, b: np.exp(x) + b, [X, normal(5)], "map", ["exp", "add"], 25, 20, 40),
+        (lambda x: x[:2] + x[2:], [X], "map", ["slice", "slice", "add"], 20, 10, 10),
+        (lambda x: x[:, :3] * 2, [X], "map", ["slice", "mul"], 12, 12, 12),
+        (lambda x: x * x, [X], "map", ["mul"], 20, 20, 20),  # x is read once
+        (lambda x: (x * x).sum(axis=1), [X], "rows", ["mul", "sum"], 20, 4, 40),
+        (lambda x: np.cumsum(x, axis=0), [X], "numpy", ["cumsum"], 20, 20, 0),
+    ],
+)
+def test_float32_entries_are_counted_once(
+    f: Any, given: list[Any], kind: str, ops: list[str], read: int, written: int, operations: int
+) -> None:
+    kernel = only(f, *given)
+    assert kernel.kind == kind and [name for name, _ in kernel.ops] == ops
+    assert (kernel.read, kernel.written) == (4 * read, 4 * written)
+    assert (kernel.operations, kernel.multiply_adds) == (operations, 0)
+
+
+def test_bytes_are_those_of_the_dtypes() -> None:
+    kernel = only(lambda x: x > 0, X.astype(np.float64))
+    assert (kernel.read, kernel.written) == (160, 20)
+
+
+def test_a_product_with_its_epilogue() -> None:
+    kernel = only(lambda x, y: np.maximum(x @ y, 0), normal(6, 7), normal(7, 8))
+    assert kernel.kind == "product" and kernel.loops == (6, 8, 7)
+    assert kernel.ops == (("matmul", (6, 8)), ("maximum", (6, 8)))
+    assert (kernel.multiply_adds, kernel.operations) == (6 * 8 * 7, 6 * 8)
+    assert (kernel.read, kernel.written) == (4 * (6 * 7 + 7 * 8), 4 * 6 * 8)
+
+
+def test_equal_kernels_are_described_once_and_called_twice() -> None:
+    w = normal(6, 6)
+    found = description(lambda x, y: (np.exp(x @ w), np.exp(y @ w)), normal(6, 6), normal(6, 6))
+    (product,) = (k for k, kernel in enumerate(found.kernels) if kernel.kind == "product")
+    assert [call.reads for call in found.calls if call.kernel == product] == [(0,), (1,)]
+
+
+def test_states_that_are_written_are_numbered_after_the_inputs() -> None:
+    state = Tensor(normal(4, 5))
+
+    def step(x: Any) -> Any:
+        state.data = state.data * 0.5 + x
+        return state.data.sum()
+
+    found = description(step, X)
+    assert (0, 1) in [call.reads for call in found.calls]
+    assert [call.writes for call in found.calls if call.writes] == [(1,)]
+
+
+def test_why_a_value_has_a_kernel_of_its_own() -> None:
+    found = description(lambda x: np.concatenate([np.exp(x), x]), X)
+    assert [dict(call.why) for call in found.calls] == [
+        {},
+        {"concatenate (8, 5)": "its shape is another"},
+    ]
