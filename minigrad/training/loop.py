@@ -151,7 +151,7 @@ def trained(
         use_compiled(run, always=bool(compile))
     model.train()
     for name, module in model.named_modules():
-        module.training = name not in run.resting
+        module.training = name not in run.saved_eval
     with batches.unmoved():
         for callback in run.callbacks:
             callback.on_start(run)

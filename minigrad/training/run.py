@@ -91,13 +91,14 @@ class Update:
         without = [x for x in self.strangers if x.grad is None]
         if without or all(x.grad is None for x in self.optimizer.parameters):
             held, own = set(self.optimizer.parameters), self.model.named_parameters()
-            left = [name for name, x in own if x.requires_grad and x not in held]
+            missing = [name for name, x in own if x.requires_grad and x not in held]
             shapes = [x.shape for x in without or self.optimizer.parameters]
             raise GradientError(
                 f"the optimiser has {len(shapes)} parameters that are given no gradient, of shapes "
                 f"{', '.join(map(str, shapes))}: are they another model's, or of a layer that was "
-                f"replaced? Of the model's own it has {'not ' + ', '.join(left) if left else 'all'}"
-                ". Make it of model.parameters() once the model is complete, or of those of a part"
+                f"replaced? Of the model's own it has {'not ' * bool(missing)}"
+                f"{', '.join(missing) or 'all'}. Make it of model.parameters() once the model is "
+                "complete, or of those of a part"
             )
 
 
@@ -108,9 +109,9 @@ class Run:
     `step`: how many steps are done; `loss`: that of the last one; `seconds`: the time they took.
     `stopping`: why the training ends after this step; empty if it does not. `compiled` runs the
     steps, and `validating` measures validation batches, unless they are None; `shapes` and
-    `validation_shapes` count the batches of each shape. `told`: the settings that it began with;
-    `left`: those that it was left with, if a checkpoint was loaded, and `resting`: the modules that
-    were in eval mode then.
+    `validation_shapes` count the batches of each shape. `initial_settings` are those that
+    the training began with. If a checkpoint was loaded, `saved_settings` are those when it was
+    saved, and `saved_eval` the modules that were in eval mode then.
 
     >>> from minigrad import fit, nn, optim
     >>> from minigrad.training import Callback
@@ -149,12 +150,12 @@ class Run:
     validating: Callable[[tuple[Any, ...]], tuple[Any, Any]] | None = None
     shapes: dict[Any, int] = field(default_factory=dict)
     validation_shapes: dict[Any, int] = field(default_factory=dict)
-    told: dict[str, str] = field(init=False)
-    left: dict[str, str] = field(default_factory=dict)
-    resting: Sequence[str] = ()
+    initial_settings: dict[str, str] = field(init=False)
+    saved_settings: dict[str, str] = field(default_factory=dict)
+    saved_eval: Sequence[str] = ()
 
     def __post_init__(self) -> None:
-        self.told = settings_of(self)
+        self.initial_settings = settings_of(self)
 
     def advance(self, batch: tuple[Any, ...]) -> None:
         """One step: forward, backward, update."""
@@ -356,7 +357,7 @@ class Run:
                 kind[f"{part}.{name}"] = value if kind is arrays else as_json(part, name, value)
         state = {
             "parts": plain,
-            "told": self.told,
+            "told": self.initial_settings,  # names in the file stay those of its format
             "now": settings_of(self) | {"parameters of the optimizer": names_of(self)},
             "frozen": [not x.requires_grad for x in self.model.parameters()],
             "resting": [k for k, part in self.model.named_modules() if not part.training],
@@ -388,7 +389,8 @@ class Run:
             )
         try:
             state = json.loads(metadata["training"])
-            known, told, now = load(path) | state["parts"], state["told"], state["now"]
+            known = load(path) | state["parts"]
+            initial, now = state["told"], state["now"]
             means, rows = Means(state["totals"], state["samples"]), list(state["history"])
             step, seconds, stopping = int(state["step"]), state["seconds"], state["stopping"]
             then = [bits["bit_generator"] for bits in state["generators"]]
@@ -401,9 +403,15 @@ class Run:
                 f"one has {', '.join(parts)}: give the same arguments, or checkpoint= another name"
             )
         # If the call is repeated in one process, its settings are those at the end of the first.
-        names = [k for k in told | self.told if self.told.get(k) not in (told.get(k), now.get(k))]
+        names = [
+            k
+            for k in initial | self.initial_settings
+            if self.initial_settings.get(k) not in (initial.get(k), now.get(k))
+        ]
         if names:
-            changes = [changed(k, told.get(k, ""), self.told.get(k, "")) for k in names]
+            changes = [
+                changed(k, initial.get(k, ""), self.initial_settings.get(k, "")) for k in names
+            ]
             raise MinigradError(
                 f"{path} is of another training than this one, with other settings:\n  "
                 + "\n  ".join(changes)
@@ -434,11 +442,12 @@ class Run:
             self.model.parameters(), state.get("frozen", ()), strict=False
         ):
             parameter.requires_grad = not frozen
-        self.left, self.resting = now, state.get("resting", ())
+        self.saved_settings, self.saved_eval = now, state.get("resting", ())
         for rng, bits in zip(generators, state["generators"], strict=True):
             rng.bit_generator.state = bits
         self.history.rows[:], self.means = rows, means
-        self.step, self.seconds, self.stopping, self.told = step, seconds, stopping, told
+        self.step, self.seconds, self.stopping = step, seconds, stopping
+        self.initial_settings = initial
         for counts, name in (
             (self.shapes, "shapes"),
             (self.validation_shapes, "validation_shapes"),
@@ -453,8 +462,8 @@ class Run:
         part of the state: their `on_start` has to make such changes again.
         """
         here = settings_of(self) | {"parameters of the optimizer": names_of(self)}
-        if names := [k for k, value in self.left.items() if value != here.get(k, "")]:
-            changes = [changed(k, self.left[k], here.get(k, "")) for k in names]
+        if names := [k for k, value in self.saved_settings.items() if value != here.get(k, "")]:
+            changes = [changed(k, self.saved_settings[k], here.get(k, "")) for k in names]
             raise MinigradError(
                 f"this training was changed while it ran, before step {self.step}, in ways that "
                 "its checkpoint does not hold:\n  "
@@ -500,8 +509,8 @@ def in_words(value: Any) -> str:
     """A setting as text that is the same in another process; a function by its name."""
     if isinstance(value, Scheduler):
         own = {x.name: getattr(value, x.name) for x in fields(value) if x.repr}
-        told = [f"{name}={in_words(x)}" for name, x in own.items()]
-        return f"{type(value).__name__}({', '.join(told)})"
+        parts = [f"{name}={in_words(x)}" for name, x in own.items()]
+        return f"{type(value).__name__}({', '.join(parts)})"
     if isinstance(value, list | tuple):
         return f"({', '.join(map(in_words, value))})"
     if isinstance(value, Module):

@@ -43,9 +43,9 @@ def symbols_of(explanation: Explanation) -> dict[str, Any]:
             symbols[f"d{z}/d{step.label}"] = adjoint if adjoint.ndim else adjoint.item()
         for use in step.contributions:
             upstream = use.user.adjoint
-            if upstream is not None and upstream.ndim == use.share.ndim == 0:
+            if upstream is not None and upstream.ndim == use.cotangent.ndim == 0:
                 local = chain_rule(use, step, z).partition("*")[2]
-                symbols[local] = float(use.share / upstream) if upstream else 1.0
+                symbols[local] = float(use.cotangent / upstream) if upstream else 1.0
     return symbols
 
 

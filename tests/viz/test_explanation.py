@@ -65,7 +65,7 @@ def test_the_data_behind_the_worked_example() -> None:
     assert w5.op is minigrad.ops.binary.add
     # In the order of the pass, which runs from the last op to the first.
     assert [(use.user, use.position) for use in w1.contributions] == [(w4, 0), (w3, 0)]
-    assert [float(use.share) for use in w1.contributions] == [np.cos(2.0), 3.0]
+    assert [float(use.cotangent) for use in w1.contributions] == [np.cos(2.0), 3.0]
     assert w1.adjoint == 3 + np.cos(2.0)
 
 
@@ -286,7 +286,7 @@ def test_whatever_is_printed_adds_up(expression: str, abc: tuple[float, ...]) ->
     for step, (*links, value) in derivations(explanation):
         assert step.adjoint is not None
         adjoint = float(step.adjoint)
-        rounding = sum(abs(float(use.share)) for use in step.contributions) * 1e-10
+        rounding = sum(abs(float(use.cotangent)) for use in step.contributions) * 1e-10
         assert float(value) == pytest.approx(adjoint, rel=5e-4, abs=0)
         for link in links:
             # In symbols exactly; in numbers, to the four digits of the value.

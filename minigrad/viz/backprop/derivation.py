@@ -71,13 +71,13 @@ def definition(step: Step, z: str) -> Chain:
 class Term:
     """A use of a step, as a term of the step's adjoint.
 
-    `share` is the result of the op's vjp, recorded as a function of `upstream`, the cotangent, and
-    of nodes for the op's output and inputs. For an elementwise op it is upstream times the local
-    derivative.
+    `cotangent` is the result of the op's vjp, recorded as a function of `upstream`, the cotangent
+    of the op's output, and of nodes for its output and inputs. For an elementwise op it is upstream
+    times the local derivative.
     """
 
     use: Contribution
-    share: Node
+    cotangent: Node
     upstream: Node
     sources: dict[Node, Any]
     elementwise: bool
@@ -93,11 +93,11 @@ def term(use: Contribution) -> Term:
         for x in (user.adjoint, *(x.value if isinstance(x, Step) else x for x in given))
     ]
     with switched(recording, True), np.errstate(all="ignore"):
-        share = apply_vjp(user, use.position, upstream, stand_ins[0], stand_ins[1:])
+        cotangent = apply_vjp(user, use.position, upstream, stand_ins[0], stand_ins[1:])
     sources = {x.node: source for x, source in zip(stand_ins, given, strict=True)}
     elementwise = user.op.family in ("unary", "binary")
     scalar = elementwise and all(node.value.ndim == 0 for node in sources)
-    return Term(use, share.node, upstream.node, sources, elementwise, scalar)
+    return Term(use, cotangent.node, upstream.node, sources, elementwise, scalar)
 
 
 def derivation(step: Step, z: str) -> Chain:
@@ -131,7 +131,7 @@ def chain_rule(use: Contribution, step: Step, z: str) -> str:
 
 
 def digits_needed(uses: Sequence[Contribution], adjoint: np.ndarray) -> int:
-    """The digits needed for the printed shares to add up to the printed adjoint."""
+    """The digits needed for the printed terms to add up to the printed adjoint."""
 
     def add_up(digits: int) -> bool:
         total = sum(from_printed(use, digits) for use in uses)
@@ -141,7 +141,7 @@ def digits_needed(uses: Sequence[Contribution], adjoint: np.ndarray) -> int:
 
 
 def from_printed(use: Contribution, digits: int) -> float:
-    """The share of a use, computed from numbers rounded to so many digits."""
+    """The term of a use, computed from numbers rounded to so many digits."""
 
     def printed(x: Any) -> Any:
         return np.float64(number(x, digits)) if x.dtype.kind == "f" else x
@@ -149,8 +149,10 @@ def from_printed(use: Contribution, digits: int) -> float:
     user = use.user
     inputs = [printed(x.value) if isinstance(x, Step) else x for x in user.inputs]
     with np.errstate(all="ignore"):
-        share = apply_vjp(user, use.position, printed(user.adjoint), printed(user.value), inputs)
-    return float(share)
+        cotangent = apply_vjp(
+            user, use.position, printed(user.adjoint), printed(user.value), inputs
+        )
+    return float(cotangent)
 
 
 def write_terms(terms: Sequence[Term], style: Style) -> list[str]:
@@ -167,34 +169,34 @@ def upstream_in_sum(t: Term, style: Style) -> Expr:
 
 def write_term(t: Term, style: Style, upstream: Expr) -> Expr:
     if not t.elementwise:
-        share = write_share(t, style, upstream)
+        cotangent = write_cotangent(t, style, upstream)
     elif style.in_full:
-        share = product(upstream, replace(factor(t, style), constant=None))
+        cotangent = product(upstream, replace(factor(t, style), constant=None))
     else:
-        share = product(upstream, factor(t, style))
-    return summed(share, t) if t.use.summed else share
+        cotangent = product(upstream, factor(t, style))
+    return summed(cotangent, t) if t.use.summed else cotangent
 
 
 def factor(t: Term, style: Style) -> Expr:
     """The local derivative: the vjp of a cotangent of 1."""
-    return write_share(t, style, constant(1))
+    return write_cotangent(t, style, constant(1))
 
 
-def write_share(t: Term, style: Style, upstream: Expr) -> Expr:
+def write_cotangent(t: Term, style: Style, upstream: Expr) -> Expr:
     names = {
         node: style.value(x) if isinstance(x, Step) else constant(x)
         for node, x in t.sources.items()
     }
-    return formula(t.share, names | {t.upstream: upstream})
+    return formula(t.cotangent, names | {t.upstream: upstream})
 
 
-def summed(share: Expr, t: Term) -> Expr:
+def summed(cotangent: Expr, t: Term) -> Expr:
     """The sum over the axes of a broadcast, in NumPy's notation."""
-    shape, axes = t.use.share.shape, t.use.summed
+    shape, axes = t.use.cotangent.shape, t.use.summed
     if not shape:
-        return Expr(f"sum({share.text})")
-    text = f"sum({share.text}, axis={axes[0] if len(axes) == 1 else axes})"
-    lead = t.share.value.ndim - len(shape)
+        return Expr(f"sum({cotangent.text})")
+    text = f"sum({cotangent.text}, axis={axes[0] if len(axes) == 1 else axes})"
+    lead = t.cotangent.value.ndim - len(shape)
     return Expr(f"{text}.reshape{shape}" if axes[-1] >= lead else text)
 
 

@@ -126,7 +126,7 @@ def uses_of(use: Contribution, index: Index) -> list[Link]:
     """
     user, recorded = use.user, term(use)
     with switched(recording, True), np.errstate(all="ignore"):
-        summed_to_input(user, user.inputs[use.position], Tensor.of(recorded.share))[
+        summed_to_input(user, user.inputs[use.position], Tensor.of(recorded.cotangent))[
             index
         ].backward()
     g = recorded.upstream.grad
@@ -134,12 +134,12 @@ def uses_of(use: Contribution, index: Index) -> list[Link]:
     return [Link(user, k, float(column[k])) for k in nonzero_indices(column)]
 
 
-def summed_to_input(user: Step, source: Step, share: Any) -> Any:
-    """A share summed to its input's shape, as in the reverse pass."""
+def summed_to_input(user: Step, source: Step, cotangent: Any) -> Any:
+    """A cotangent summed to its input's shape, as in the reverse pass."""
     assert user.op is not None
-    if share.shape == source.value.shape:
-        return share
-    return user.op.unbroadcast(share, source.value.shape)
+    if cotangent.shape == source.value.shape:
+        return cotangent
+    return user.op.unbroadcast(cotangent, source.value.shape)
 
 
 def nonzero_indices(values: np.ndarray) -> list[Index]:

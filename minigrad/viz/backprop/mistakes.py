@@ -25,10 +25,11 @@ def without_topological_order(steps: Sequence[Step]) -> Wrong:
         if user.op is None:
             continue
         sent = [
-            (by_node[node], share) for node, share in input_cotangents(user.node, adjoints[user])
+            (by_node[node], cotangent)
+            for node, cotangent in input_cotangents(user.node, adjoints[user])
         ]
-        for step, share in sent:
-            adjoints[step] = adjoints[step] + share if step in adjoints else share
+        for step, cotangent in sent:
+            adjoints[step] = adjoints[step] + cotangent if step in adjoints else cotangent
         new = [step for step in dict.fromkeys(step for step, _ in sent) if step not in reached]
         reached.update(new)
         stack += reversed(new)
@@ -44,7 +45,7 @@ def without_zeroing(steps: Sequence[Step]) -> Wrong:
 
 
 def without_unbroadcasting(steps: Sequence[Step]) -> Wrong:
-    """Shares are not summed over the axes along which the input was broadcast."""
+    """Cotangents are not summed over the axes along which the input was broadcast."""
     by_node = {step.node: step for step in steps}
     root = steps[-1]
     adjoints: Wrong = {root: np.ones_like(root.value)}
@@ -59,8 +60,8 @@ def without_unbroadcasting(steps: Sequence[Step]) -> Wrong:
             try:
                 if isinstance(upstream, str) or isinstance(before, str):
                     raise ValueError(before if isinstance(before, str) else upstream)
-                share = apply_vjp(user, k, upstream, user.value, inputs)
-                adjoints[step] = np.asarray(share if before is None else before + share)
+                cotangent = apply_vjp(user, k, upstream, user.value, inputs)
+                adjoints[step] = np.asarray(cotangent if before is None else before + cotangent)
             except (ValueError, IndexError, TypeError) as error:
                 adjoints[step] = str(error)
     return differing(adjoints)

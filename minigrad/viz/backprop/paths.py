@@ -113,11 +113,11 @@ def depending_on(steps: Sequence[Step], source: Step) -> list[Step]:
 
 def gain(use: Contribution) -> float:
     """The factor by which a use changes the norm of a cotangent."""
-    if use.user.value.ndim == use.share.ndim == 0:
+    if use.user.value.ndim == use.cotangent.ndim == 0:
         size = abs(float(local_derivative(use)))
     else:
         before = float(np.linalg.norm(np.asarray(use.user.adjoint)))
-        size = float(np.linalg.norm(use.share)) / before if before else 0.0
+        size = float(np.linalg.norm(use.cotangent)) / before if before else 0.0
     return math.inf if math.isnan(size) else size
 
 
@@ -132,9 +132,9 @@ def vjp_of_use(use: Contribution, cotangent: np.ndarray) -> np.ndarray:
     assert user.op is not None
     inputs = [x.value if isinstance(x, Step) else x for x in user.inputs]
     with np.errstate(all="ignore"):
-        share = np.asarray(apply_vjp(user, use.position, cotangent, user.value, inputs))
-        shape = use.share.shape
-        return share if share.shape == shape else np.asarray(user.op.unbroadcast(share, shape))
+        found = np.asarray(apply_vjp(user, use.position, cotangent, user.value, inputs))
+        shape = use.cotangent.shape
+        return found if found.shape == shape else np.asarray(user.op.unbroadcast(found, shape))
 
 
 def uses_along(

@@ -47,14 +47,14 @@ class Step:
 class Contribution:
     """The term of one use of a step in its adjoint: dz/duser * duser/dstep.
 
-    The user is the step that this step is input number `position` of. `share` is the term, the
-    cotangent that the user's vjp returns; where the user broadcast its input, `share` was summed
-    over the axes `summed`.
+    The user is the step that this step is input number `position` of. `cotangent` is the
+    term: the result of the user's vjp, summed over the axes `summed` if the user broadcast its
+    input.
     """
 
     user: Step = field(repr=False)
     position: int
-    share: np.ndarray
+    cotangent: np.ndarray
     summed: tuple[int, ...]
 
 
@@ -119,18 +119,18 @@ def free_letter(names: Iterable[str]) -> str:
 
 
 def reverse_pass(root: Node, steps: Mapping[Node, Step]) -> None:
-    """The reverse pass of `autograd.reverse`, keeping every share."""
+    """The reverse pass of `autograd.reverse`, keeping every term."""
     steps[root].adjoint = np.ones(root.value.shape, root.value.dtype)
     for node in reversed(toposort([root])):
         user = steps[node]
         if node.op is None or user.adjoint is None:
             continue
         sent = zip(differentiable_inputs(node), input_cotangents(node, user.adjoint), strict=True)
-        for position, (source, share) in sent:
+        for position, (source, cotangent) in sent:
             step = steps[source]
-            step.adjoint = share if step.adjoint is None else step.adjoint + share
+            step.adjoint = cotangent if step.adjoint is None else step.adjoint + cotangent
             summed = broadcast_axes(user, position, source.value.shape)
-            step.contributions.append(Contribution(user, position, share, summed))
+            step.contributions.append(Contribution(user, position, cotangent, summed))
 
 
 def differentiable_inputs(node: Node) -> list[int]:
@@ -144,7 +144,7 @@ def differentiable_inputs(node: Node) -> list[int]:
 
 
 def broadcast_axes(user: Step, position: int, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """The axes to sum a share over, to bring it to the shape of an input that was broadcast."""
+    """The axes to sum a cotangent over, to bring it to the shape of an input that was broadcast."""
     assert user.op is not None
     if not user.op.broadcasts or shape == user.value.shape:
         return ()

@@ -146,11 +146,11 @@ def sum_text(terms: Sequence[str]) -> str:
 
 
 def contributions_data(step: Step, z: str, index: Mapping[Step, int]) -> list[dict[str, Any]]:
-    """Each share of the adjoint, in the order of the reverse pass, with the running sum."""
+    """Each term of the adjoint, in the order of the reverse pass, with the running sum."""
     found = []
     running: Any = None
     for k, use in enumerate(step.contributions, start=1):
-        running = use.share if running is None else running + use.share
+        running = use.cotangent if running is None else running + use.cotangent
         found.append(
             {
                 "user": index[use.user],
@@ -158,7 +158,7 @@ def contributions_data(step: Step, z: str, index: Mapping[Step, int]) -> list[di
                 "nth": f"{ordinal(k)} of {len(step.contributions)}",
                 "rule": chain_rule(use, step, z),
                 **formulas(use, z),
-                "share": value_data(use.share),
+                "cotangent": value_data(use.cotangent),
                 "running": value_data(running),
                 "summed": list(use.summed),
                 "from": list(use.user.value.shape) if use.summed else None,

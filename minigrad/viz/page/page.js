@@ -59,7 +59,7 @@ const derivative = (label) => make("math:mfrac", {}, differential(result), diffe
 
 const tuple = (sizes) => `(${sizes.join(", ")}${sizes.length === 1 ? "," : ""})`;
 
-// Time: each value of the forward pass, then dz/dz = 1, then each share of the reverse pass
+// Time: each value of the forward pass, then dz/dz = 1, then each term of the reverse pass
 
 const seed = steps.length;
 const end = seed + 1 + reverse.length;
@@ -322,7 +322,7 @@ function story({ step, use }) {
   const summed = use.summed.length ? `, summed over axes ${use.summed.join(", ")} from shape ${tuple(use.from)}` : "";
   const which = it.contributions.length > 1 ? `${use.nth} contributions` : "The only contribution";
   return [`${which} to `, make("math:math", {}, derivative(it.label)), `: upstream ${user.adjoint.text}, by `,
-    make("math:math", {}, math(use.math)), `${use.numbers ? ` = ${use.numbers}` : ""}${summed} = ${use.share.text}; the sum so far is ${use.running.text}`];
+    make("math:math", {}, math(use.math)), `${use.numbers ? ` = ${use.numbers}` : ""}${summed} = ${use.cotangent.text}; the sum so far is ${use.running.text}`];
 }
 
 function follow(step) {
@@ -354,8 +354,8 @@ function map(it, value, what) { // the entries of small arrays are buttons: they
   const columns = value.heat[0].length;
   const cells = value.cells && value.cells.length === value.heat.flat().length ? value.cells : null;
   const grid = make("div", { class: "map", role: cells && it.entries ? "group" : "img", "aria-label": `${what}: ${value.text}`, style: `grid-template-columns: repeat(${columns}, max-content)`, ...(cells && !it.entries ? { tabindex: 0 } : {}) });
-  value.heat.flat().forEach((share, k) => {
-    const color = share === null ? "var(--wrong)" : `color-mix(in srgb, var(--${share < 0 ? "low" : "high"}) ${Math.round(Math.abs(share) * 60)}%, var(--paper))`;
+  value.heat.flat().forEach((part, k) => {
+    const color = part === null ? "var(--wrong)" : `color-mix(in srgb, var(--${part < 0 ? "low" : "high"}) ${Math.round(Math.abs(part) * 60)}%, var(--paper))`;
     const style = `background: ${color}`;
     if (!cells || !it.entries) return grid.append(make("span", { style }, cells ? cells[k] : ""));
     const cell = make("button", { type: "button", style }, cells[k]);
@@ -369,7 +369,7 @@ function uses(it) {
   if (!it.contributions.length) return make("p");
   const most = 50;
   const rows = it.contributions.slice(0, most).map((use) => make("tr", {}, make("td", {}, it.contributions.length > 1 ? use.nth : "only"), make("td", {}, make("math:math", {}, math(use.math))),
-    make("td", {}, use.share.text + (use.summed.length ? `, summed over axes ${use.summed.join(", ")}` : "")), make("td", {}, use.running.text)));
+    make("td", {}, use.cotangent.text + (use.summed.length ? `, summed over axes ${use.summed.join(", ")}` : "")), make("td", {}, use.running.text)));
   const head = make("tr", {}, ...["", "upstream \u22c5 local", "contribution", "sum so far"].map((title) => title ? make("th", { scope: "col" }, title) : make("td")));
   const left = it.contributions.length - most;
   return make("div", { class: "wide", tabindex: 0, role: "region", "aria-label": "Contributions" }, make("table", {}, head, ...rows), left > 0 ? make("p", {}, `and ${left.toLocaleString("en")} more`) : null);
@@ -395,7 +395,7 @@ function program({ step, use }) {
 
 const FAULTS = {
   right: ["nothing: this is the gradient", ""],
-  order: ["topological order", "Each value sent its adjoint on when it was first reached. Where a value is used more than once, what came in later was never passed on: a value must wait until all that use it have sent their shares."],
+  order: ["topological order", "Each value sent its adjoint on when it was first reached. Where a value is used more than once, what came in later was never passed on: a value must wait until all that use it have sent their terms."],
   zeroing: ["gradients set to zero", "backward() ran a second time and added to the gradients of the first. Set them to zero, or to None, before each backward()."],
   unbroadcasting: ["un-broadcasting", "Where an input was broadcast, one entry was used many times. Its adjoint is the sum over all its uses; without that sum it has the wrong shape, and a wrong number."],
 };

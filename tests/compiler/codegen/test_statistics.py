@@ -78,6 +78,17 @@ def test_states_that_are_written_are_numbered_after_the_inputs() -> None:
     assert [call.writes for call in found.calls if call.writes] == [(1,)]
 
 
+def test_a_copy_is_no_operation() -> None:
+    state = Tensor(normal(4, 5))
+
+    def step(x: Any) -> Any:
+        state.data = x
+
+    kernel = only(step, X)
+    assert kernel.ops == (("copy", (4, 5)),) and kernel.operations == 0
+    assert (kernel.read, kernel.written) == (80, 80)
+
+
 def test_why_a_value_has_a_kernel_of_its_own() -> None:
     found = description(lambda x: np.concatenate([np.exp(x), x]), X)
     assert [dict(call.why) for call in found.calls] == [

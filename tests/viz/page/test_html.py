@@ -32,7 +32,7 @@ def test_the_page_holds_all_of_the_worked_example(tmp_path: Path) -> None:
     assert [steps[f"w{k}"]["value"]["text"] for k in range(1, 6)] == "2 3 6 0.9093 6.909".split()
     assert [steps[f"w{k}"]["adjoint"]["text"] for k in range(1, 6)] == "2.584 2 1 1 1".split()
     assert [
-        (use["nth"], use["numbers"], use["share"]["text"], use["running"]["text"])
+        (use["nth"], use["numbers"], use["cotangent"]["text"], use["running"]["text"])
         for use in steps["w1"]["contributions"]
     ] == [("1st of 2", "1*cos(2)", "-0.4161", "-0.4161"), ("2nd of 2", "1*3", "3", "2.584")]
     labels = [data["steps"][step]["label"] for step, _ in data["reverse"]]
