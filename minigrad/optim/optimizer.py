@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar
@@ -9,7 +10,14 @@ from typing import Any, ClassVar
 import numpy as np
 
 from minigrad.arguments import NOT_NEGATIVE, bound, check_range, check_settings, misfit
-from minigrad.errors import ArgumentError, ArgumentTypeError, GradientError, MinigradError
+from minigrad.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    DtypeError,
+    GradientError,
+    MinigradError,
+    ShapeError,
+)
 from minigrad.names import missing
 from minigrad.state import fitting, named
 from minigrad.tensor import Tensor, value_of
@@ -40,8 +48,9 @@ class Optimizer:
     A rule is a pure function from a parameter, its gradient, its state and the settings to the
     new parameter and state, written in NumPy functions, so that it can be run or traced. It may
     branch on settings, never on values in arrays. Its settings, with their order, defaults and
-    ranges, are those of the optimiser. Every key that it reads from the state is created as zeros:
-    "step" as one int, all others as an array like the parameter.
+    ranges, are those of the optimiser. Every key that it reads from the state, or returns in it, is
+    created as zeros: "step" as one int, all others as an array like the parameter. It returns
+    arrays of the same shapes.
 
     `param_groups` is a list of dicts with the "params" and all settings of each group: change
     them there between steps. `states` has the state of every parameter, in order; steps write
@@ -56,7 +65,8 @@ class Optimizer:
     Raises:
         GradientError: if there are no parameters, or one of them cannot have a gradient.
         TypeError: if one of them is not a Tensor, or a setting is unknown.
-        ValueError: if one is given twice, or a setting is out of its range.
+        ValueError: if one is given twice, a setting is out of its range, or the rule returns arrays
+            of other shapes or dtypes than the parameter and the state.
 
     >>> class Follow(Optimizer):
     ...     @staticmethod
@@ -95,6 +105,8 @@ class Optimizer:
         if not any(isinstance(member, dict) for member in members):
             members = [{"params": members}]
         self.settings, self.defaults = tuple(defaults), defaults
+        kinds = signature.parameters.items()
+        self.keyword_only = {name for name, x in kinds if x.kind is x.KEYWORD_ONLY}
         self.param_groups = [self._group(k, given) for k, given in enumerate(members)]
         check_parameters(name, self.parameters)
         self.states: list[State] = [Memory(parameter) for parameter in self.parameters]
@@ -166,24 +178,36 @@ class Optimizer:
 
     def settings_of(self, group: dict[str, Any]) -> list[Any]:
         """The arguments of the rule for a group, after the state."""
-        return [group[name] for name in self.settings]
+        return [group[name] for name in self.settings if name not in self.keyword_only]
+
+    def rule_of(self, group: dict[str, Any]) -> Callable[..., Any]:
+        """The rule, with those settings of a group that it takes by keyword only."""
+        named = {name: group[name] for name in self.keyword_only}
+        return functools.partial(self.rule, **named) if named else self.rule
 
     @bound
     def step(self) -> None:
         """Update every parameter that has a gradient, and its state, in place."""
-        rule, states, written = self.rule, iter(self.states), []
+        states, written = iter(self.states), []
         try:
             for group in self.param_groups:
-                settings = self.settings_of(group)
+                rule, settings = self.rule_of(group), self.settings_of(group)
                 # In this order, zip does not consume a state of the next group.
                 for parameter, state in zip(group["params"], states, strict=False):
                     if (gradient := parameter.grad) is not None:
                         data = parameter.data
-                        check_memory(data, parameter.name)
-                        data[...], new_state = rule(data, value_of(gradient), state, *settings)
+                        if not data.flags.writeable:
+                            check_memory(data, parameter.name)
+                        new, new_state = rule(data, value_of(gradient), state, *settings)
+                        if new.shape != data.shape:
+                            raise self.misfit(parameter, "parameter", new, data)
+                        data[...] = new
                         written.append(data)
                         for name, value in new_state.items():
-                            state[name][...] = value
+                            array = state[name]
+                            if getattr(value, "shape", ()) != array.shape:
+                                raise self.misfit(parameter, f"state {name!r}", value, array)
+                            array[...] = value
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             if not isinstance(error, MinigradError):
                 self.check_groups()
@@ -221,19 +245,54 @@ class Optimizer:
     def state_arrays(self) -> dict[str, np.ndarray]:
         """The arrays that steps write into, by name, as in "0.exp_avg" for parameter 0.
 
-        The rule is run once, and its results dropped, so that it reads (and creates) every key.
+        The rule is run once, to find and create every key, and to check what it returns.
         """
         states = iter(self.states)
         with np.errstate(all="ignore"):
             for group in self.param_groups:
                 for parameter, state in zip(group["params"], states, strict=False):
-                    data = parameter.data
-                    self.rule(data, np.ones_like(data), state, *self.settings_of(group))
+                    self.try_rule(parameter, state, group)
         return {
             f"{k}.{name}": array
             for k, state in enumerate(self.states)
             for name, array in state.items()
         }
+
+    def try_rule(self, parameter: Tensor, state: State, group: dict[str, Any]) -> None:
+        """Run the rule on copies, which it may write into, and check what it returns."""
+        data, tried = parameter.data.copy(), Memory(parameter)
+        tried |= {name: array.copy() for name, array in state.items()}
+        ones, settings = np.ones_like(data), self.settings_of(group)
+        found = self.rule_of(group)(data, ones, tried, *settings)
+        if not (isinstance(found, tuple) and len(found) == 2 and isinstance(found[1], dict)):
+            kinds = ", ".join(type(x).__name__ for x in found) if type(found) is tuple else ""
+            what = f"a tuple of {kinds}" if kinds else f"a {type(found).__name__}"
+            raise ArgumentTypeError(
+                f"the rule of {type(self).__name__} returned {what}: return the new parameter and "
+                "a dict of the new state, which is empty if there is none: `return parameter, {}`"
+            )
+        new, new_state = found
+        if not hasattr(new, "shape") or new.dtype.kind != "f" or new.shape != parameter.shape:
+            raise self.misfit(parameter, "parameter", new, parameter.data)
+        for name in {**tried, **new_state}:
+            value, array = np.asarray(new_state.get(name, 0)), state[name]
+            fits = value.shape == array.shape and np.can_cast(value.dtype, array.dtype, "same_kind")
+            if name in new_state and not fits:
+                raise self.misfit(parameter, f"state {name!r}", new_state[name], array)
+
+    def misfit(self, parameter: Tensor, what: str, new: Any, old: np.ndarray) -> MinigradError:
+        """The error for what the rule returned, which does not fit what it replaces."""
+        which = parameter.name or next(
+            f"parameter {k}" for k, each in enumerate(self.parameters) if each is parameter
+        )
+        shape, dtype = getattr(new, "shape", ()), getattr(new, "dtype", type(new).__name__)
+        error = DtypeError if shape == old.shape else ShapeError
+        return error(
+            f"the rule of {type(self).__name__} returned a new {what} of shape {shape} and dtype "
+            f"{dtype} for {which}, where it has shape {old.shape} and dtype {old.dtype}: return "
+            "an array of the same shape, of floats as the parameter is, and a state named 'step' "
+            "as one int"
+        )
 
     def state_dict(self) -> dict[str, np.ndarray]:
         """Copies of all states, and the settings of all groups, as arrays that `save` can write."""
@@ -295,7 +354,13 @@ class Optimizer:
 def signature_of(rule: Callable[..., Any]) -> inspect.Signature:
     """The constructor's signature: parameters, and the settings of the rule."""
     parameters = inspect.Parameter("parameters", inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    _, _, _, *settings = inspect.signature(rule).parameters.values()
+    taken = [*inspect.signature(rule).parameters.values()]
+    settings = taken[3:]
+    if len(taken) < 3 or any(x.kind in (x.VAR_POSITIONAL, x.VAR_KEYWORD) for x in taken):
+        raise ArgumentTypeError(
+            f"an update rule takes {inspect.signature(rule)}: define the static method "
+            "`rule(parameter, gradient, state, lr=0.1)`, with each setting by its name"
+        )
     return inspect.Signature([parameters, *settings])
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+import minigrad
 from minigrad import Tensor, load, nn, save
 from minigrad.errors import ArgumentError, GradientError, MinigradError, ShapeError
 from minigrad.optim import SGD, Adagrad, Adam, AdamW, Muon, Optimizer, RMSprop
@@ -608,3 +609,109 @@ def test_a_state_with_settings_out_of_their_range_is_refused() -> None:
     assert optimizer.param_groups[0]["momentum"] == 0.9
     optimizer.load_state_dict(optimizer.state_dict() | {"param_groups.0.lr": np.array(0.0)})
     assert optimizer.lr == 0.0
+
+
+# Rules of one's own
+
+
+def trained_by(rule: Any, compiled: bool) -> list[list[float]]:
+    """A parameter after each of three steps."""
+    mine = type("Mine", (Optimizer,), {"rule": staticmethod(rule)})
+    w = Tensor(np.array([1.0, 2.0, 3.0], np.float32), requires_grad=True)
+    optimizer = mine([w])
+
+    def step(x: Any) -> Any:
+        optimizer.zero_grad()
+        loss = ((w * x) ** 2).sum()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    step = minigrad.compile(step) if compiled else step
+    found = []
+    for _ in range(3):
+        step(np.ones(3, np.float32))
+        found.append(w.data.tolist())
+    return found
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        (lambda p, g, s, lr=0.1: ((p - lr * g).sum(), {}), r"\(\).*parameter 0.*\(3,\)"),
+        (lambda p, g, s, lr=0.1: ((p - lr * g)[:1], {}), r"\(1,\).*parameter 0.*\(3,\)"),
+        (lambda p, g, s, lr=0.1: ((p - lr * g).astype(int), {}), "int64.*float32"),
+        (lambda p, g, s, lr=0.1: (p > g, {}), "bool.*float32"),
+        (lambda p, g, s, lr=0.1: (0.5, {}), "float for parameter 0"),
+        (lambda p, g, s, lr=0.1: p - lr * g, "a ndarray: return the new parameter and"),
+        (lambda p, g, s, lr=0.1: None, "a NoneType"),
+        (lambda p, g, s, lr=0.1: (p, {}, g), "a tuple of ndarray, dict, ndarray"),
+        (lambda p, g, s, lr=0.1: (p - lr * g, None), "a tuple of ndarray, NoneType"),
+        (lambda p, g, s, lr=0.1: (p, {"note": "hi"}), "state 'note' of .* dtype str"),
+        (lambda p, g, s, lr=0.1: (p, {"mean": g.sum()}), r"state 'mean' of shape \(\)"),
+        (lambda p, g, s, lr=0.1: (p, {"step": s["step"] + g}), "state 'step' of shape"),
+        (lambda p, g, s, lr=0.1: (p, {"step": s["step"] + 0.5}), "state 'step' .* float64"),
+    ],
+)
+def test_what_a_rule_returns_fits_the_parameter_and_the_state(
+    rule: Any, message: str, compiled: bool
+) -> None:
+    with pytest.raises(MinigradError, match=f"the rule of Mine returned.*{message}"):
+        trained_by(rule, compiled)
+
+
+def in_place(p: Any, g: Any, state: Any, lr: float = 0.1) -> Any:
+    state["mean"] *= 0.5
+    state["mean"] += g
+    p -= lr * state["mean"]
+    return p, state
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize(
+    "rule",
+    [
+        lambda p, g, s, *, lr=0.1: (p - lr * g, {}),
+        lambda p, g, s, lr=0.1: (p - lr * g.astype(np.float64), {}),
+        lambda p, g, s, lr=0.1: (p - lr * g, {"last": g}),  # which nothing reads
+    ],
+)
+def test_rules_that_are_plain_gradient_descent(rule: Any, compiled: bool) -> None:
+    w, expected = np.array([1.0, 2.0, 3.0]), []
+    for _ in range(3):
+        w = w - 0.1 * 2 * w
+        expected.append(w)
+    np.testing.assert_allclose(trained_by(rule, compiled), expected, rtol=1e-6)
+
+
+def test_a_rule_that_writes_in_place_is_run_on_copies_when_an_optimiser_is_made() -> None:
+    w, mean, expected = np.array([1.0, 2.0, 3.0]), 0.0, []
+    for _ in range(3):
+        mean = 0.5 * mean + 2 * w
+        w = w - 0.1 * mean
+        expected.append(w)
+    np.testing.assert_allclose(trained_by(in_place, False), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("which", ["parameter", "state"])
+def test_a_shape_that_depends_on_numbers_is_refused_in_the_step(which: str) -> None:
+    def rule(p: Any, g: Any, s: Any, lr: float = 0.1) -> Any:
+        some = g[g > 0][:1] if g[0] < 0 else g
+        return (some, {}) if which == "parameter" else (p, {"m": some})
+
+    mine = type("Mine", (Optimizer,), {"rule": staticmethod(rule)})
+    w = Tensor(np.ones(3), requires_grad=True, name="weight")
+    optimizer = mine([w])
+    (w * np.array([-1.0, 1.0, 1.0])).sum().backward()
+    with pytest.raises(ShapeError, match=r"Mine .*\(1,\).* for weight.*\(3,\)"):
+        optimizer.step()
+    assert w.data.tolist() == [1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    "rule", [lambda p, g: p, lambda p, g, s, **settings: (p, s), lambda *args: args[:2]]
+)
+def test_a_rule_names_its_settings(rule: Any) -> None:
+    with pytest.raises(ArgumentError, match="each setting by its name"):
+        type("Mine", (Optimizer,), {"rule": staticmethod(rule)})
