@@ -2,10 +2,8 @@
 
 import collections
 import copy
-import gc
 import pickle
 import threading
-import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,9 +17,7 @@ from minigrad import Tensor, grad, nn, no_grad, optim
 from minigrad import functional as F
 from minigrad.compiler import compile
 from minigrad.compiler.jit import Compiled
-from minigrad.errors import ArgumentError, GradientError, ShapeError, TraceError, UnsupportedError
-from minigrad.tensor import value_of
-from minigrad.transforms import leaves_of
+from minigrad.errors import ArgumentError, GradientError, ShapeError, UnsupportedError
 from tests.compiler.steps import X, Y, agree, network, stepper
 from tests.nn.test_every_layer import LAYERS, as_float32, made, outputs
 
@@ -148,24 +144,6 @@ def test_inputs_that_are_not_contiguous() -> None:
     f = compile(lambda x, y: (x @ y).sum(axis=0))
     x = np.arange(24.0).reshape(4, 6)
     agree(f(x[::2, ::3], x.T[:2, :3]), (x[::2, ::3] @ x.T[:2, :3]).sum(axis=0))
-
-
-def test_outputs_are_the_callers_own() -> None:
-    weight = Tensor(np.ones(3), requires_grad=True)
-
-    @compile
-    def step(x: Any) -> Any:
-        before = weight * 1.0
-        weight.data[...] = weight.data + x
-        return weight.detach(), before, x
-
-    x = np.ones(3)
-    after, before, same = step(x)
-    step(x)
-    np.testing.assert_array_equal(before.data, [1, 1, 1])
-    np.testing.assert_array_equal(after.data, [2, 2, 2])
-    same[0] = 7
-    assert x[0] == 1 and weight.data[0] == 3
 
 
 def test_nan_and_infinities() -> None:
@@ -346,168 +324,11 @@ def test_an_optimiser_that_was_loaded_or_set_otherwise() -> None:
     agree(run(compile), run(lambda f: f))
 
 
-def test_numbers_drawn_in_the_step_are_refused() -> None:
-    rng = np.random.default_rng(0)
-    with pytest.raises(TraceError, match="draws random numbers by rng"):
-        compile(lambda x: x + rng.normal(size=3))(np.ones(3))
-
-
-READS: dict[str, Callable[[Any], Any]] = {
-    "float": lambda x: float(x.sum()),
-    "item": lambda x: x.sum().item(),
-    "if": lambda x: x if x.sum() > 0 else -x,
-    "and": lambda x: x.sum() > 0 and x,
-    "int": lambda x: x[int(x.sum())],
-    "list": lambda x: x.tolist(),
-    "np.sort": lambda x: np.linalg.svd(x[None]),
-    "max": lambda x: max(x),
-    "mask": lambda x: x[x > 0],
-}
-
-
-@pytest.mark.parametrize("name", READS)
-@pytest.mark.parametrize("wrap", [np.array, Tensor])
-def test_reading_a_value_is_an_error_that_says_what_to_do(name: str, wrap: Any) -> None:
-    with pytest.raises((TraceError, UnsupportedError)) as caught:
-        compile(READS[name])(wrap([1.0, 2.0, 3.0]))
-    message = str(caught.value)
-    assert f"at {__file__}" in message
-    assert any(words in message for words in ("np.where", "read it outside", "not supported"))
-
-
-def test_printing_says_what_stands_there(capsys: pytest.CaptureFixture[str]) -> None:
-    @compile
-    def f(x: Any) -> Any:
-        print(f"{x} and", Tensor(x) * 2)
-        return x
-
-    f(np.ones(3, np.float32))
-    traced = "<traced float32 array of shape (3,)>"
-    assert capsys.readouterr().out.startswith(f"{traced} and Tensor({traced}, dtype=float32)")
-
-
-def test_writing_where_nobody_looks_is_an_error() -> None:
-    total = np.zeros(3)
-
-    def add(x: Any) -> None:
-        total[...] += x
-
-    with pytest.raises((UnsupportedError, TraceError)):
-        compile(add)(np.ones(3))
-    assert (total == 0).all()
-
-    def count(x: Any) -> Any:
-        total[0] += 1
-        return x + total
-
-    with pytest.raises(TraceError, match="changes an array of shape"):
-        compile(count)(np.ones(3))
-    assert (total == 0).all()
-
-    def view(x: Any) -> Any:
-        part = x.reshape(4)
-        part += 1
-        return x
-
-    with pytest.raises(UnsupportedError, match="share memory"):
-        compile(view)(np.ones((2, 2)))
-
-
-def test_writing_a_tracer_into_a_plain_array_is_refused() -> None:
-    def fill(x: Any) -> Any:
-        y = np.zeros(3)
-        y[0] = x[0]
-        return y
-
-    with pytest.raises(TraceError, match=r"or writing it into an array"):
-        compile(fill)(np.ones(3))
-
-
-def test_arrays_like_a_traced_one_can_be_filled() -> None:
-    def fill(x: Any, n: Any) -> Any:
-        y, z = np.zeros_like(x), np.ones_like(n, shape=(2, 3))
-        y[0] = x[1]
-        z[1] = n[:3]
-        a, b = np.full_like(x, 2.5), np.full_like(n, fill_value=2.5)
-        c = np.full_like(x, n[0], dtype=np.float64)
-        d = np.empty_like(x, np.int64)
-        d[...] = n
-        ones = np.ones_like(x.sum())
-        return y, z, a, b, c, d, ones, np.full_like(a, x), np.zeros_like(n, dtype=bool)
-
-    x, n = np.arange(4, dtype=np.float32), np.array([5, 6, 7, 8])
-    compiled = compile(fill)
-    for _ in range(3):
-        for one, other in zip(compiled(x, n), fill(x, n), strict=True):
-            assert one.dtype == other.dtype
-            np.testing.assert_array_equal(one, other)
-        x, n = x + 1, n + 1
-
-
 def test_a_gradient_starts_from_a_number_and_not_an_array_of_them() -> None:
     compiled = compile(grad(lambda x: np.sum(x * 2)))
     np.testing.assert_array_equal(compiled(np.ones((50, 40))), np.full((50, 40), 2.0))
     constants = [x for x in compiled.specializations[0].traced.graph.order if x.kind == "constant"]
     assert all(x.size == 1 for x in constants)
-
-
-def test_a_function_that_counts_its_runs_is_refused() -> None:
-    runs = [0]
-
-    def f(x: Any) -> Any:
-        runs[0] += 1
-        return x * 2 if runs[0] % 2 else x + 2
-
-    with pytest.raises(TraceError, match=r"changes what is outside of it: .*runs"):
-        compile(f)(np.ones(3))
-    assert runs == [0]
-
-
-def test_an_error_of_the_program_leaves_everything_as_it_was() -> None:
-    model = network()
-    optimizer = optim.Adam(model.parameters())
-    before = copy.deepcopy((model.state_dict(), optimizer.state_dict()))
-    with pytest.raises(ShapeError, match=r"(?s)was given \(6, 2\).*in Sequential.0 \(Linear\)"):
-        compile(stepper(model, optimizer))(Y, Y)
-    agree((model.state_dict(), optimizer.state_dict()), before)
-    assert all(type(p.data) is np.ndarray for p in model.parameters())
-    assert stepper(model, optimizer)(X, Y).item() > 0
-
-
-def test_writes_to_the_input_are_made() -> None:
-    @compile
-    def double(x: Any) -> None:
-        x *= 2
-        x[0] = 7
-
-    x = np.array([1.0, 2.0])
-    double(x)
-    np.testing.assert_array_equal(x, [7, 4])
-
-
-def test_state_that_is_not_contiguous() -> None:
-    def run(wrap: Callable[..., Any]) -> Any:
-        model = network()
-        for p in model.parameters():
-            p.data = np.asfortranarray(p.data) if p.ndim > 1 else np.repeat(p.data, 2)[::2]
-        step = wrap(stepper(model, optim.Adam(model.parameters(), lr=0.01)))
-        return [step(X, Y) for _ in range(3)], model.state_dict()
-
-    agree(run(compile), run(lambda f: f), 1e-4)
-
-
-def test_two_states_that_are_exchanged() -> None:
-    a, b = Tensor([1.0, 2.0]), Tensor([3.0, 4.0])
-
-    @compile
-    def exchange(x: Any) -> Any:
-        old = a.data + 0.0
-        a.data[...] = b.data
-        b.data[...] = old
-        return x + a.data
-
-    np.testing.assert_array_equal(exchange(np.zeros(2)), [3, 4])
-    assert a.data.tolist() == [3, 4] and b.data.tolist() == [1, 2]
 
 
 def test_indices_that_are_out_of_range() -> None:
@@ -538,19 +359,6 @@ def test_compiled_functions_that_call_each_other() -> None:
         np.testing.assert_array_equal(step(np.ones(2)), [1.5, 1.5])
     assert len(step.specializations) == 1 and not step.reasons
     assert not halved.specializations
-
-
-def test_an_argument_that_is_state_as_well() -> None:
-    w = Tensor(np.ones(3))
-
-    @compile
-    def f(x: Any) -> Any:
-        w.data[...] = w.data * 2
-        return x + w.data
-
-    # What x holds depends on when it is read: as without compiling, it is read last.
-    np.testing.assert_array_equal(f(w.data), [4, 4, 4])
-    np.testing.assert_array_equal(f(w.data.copy()), [6, 6, 6])
 
 
 def test_other_threads_may_trace_and_debug_meanwhile() -> None:
@@ -645,94 +453,6 @@ def test_dtypes_that_are_refused(dtype: Any) -> None:
         compile(lambda x: x)(x)
     with pytest.raises(UnsupportedError, match=r"computes with an array of"):
         compile(lambda: np.ones(2) * Tensor(np.ones(2)) if x is None else x)()
-
-
-def test_writes_to_arguments_of_every_kind() -> None:
-    def f(x: Any, y: Any) -> None:
-        x += y
-        x[0] = y[0] * 2
-
-    compiled = compile(f)
-    for n in (3, 5000):
-        for make in (
-            lambda n: np.arange(float(n)),
-            lambda n: np.arange(2.0 * n)[::2],
-            lambda n: np.arange(float(n)).astype(">f8"),
-        ):
-            for _ in range(2):
-                x, other, y = make(n), make(n), np.ones(n)
-                compiled(x, y)
-                f(other, y)
-                np.testing.assert_array_equal(x, other)
-    t = Tensor(np.arange(3.0))
-    compile(lambda t: t.data.__iadd__(1.0) is None)(t)
-    np.testing.assert_array_equal(t.data, [1, 2, 3])
-    x = np.arange(3.0)
-    x.flags.writeable = False
-    with pytest.raises(ValueError, match="read-only"):
-        compiled(x, np.ones(3))
-
-
-@pytest.mark.parametrize("n", [4, 3000])
-def test_one_value_is_written_into_two_arrays(n: int) -> None:
-    def f(a: Any, b: Any, x: Any) -> Any:
-        a[...] = b[...] = np.exp(x)
-        return x * 2
-
-    def swapped(a: Any, b: Any, x: Any) -> Any:
-        b[...] = a * 2
-        a[...] = b
-        return x
-
-    for function in (f, swapped):
-        arrays = [np.linspace(k, k + 1, n) for k in range(3)]
-        others = [x.copy() for x in arrays]
-        results = compile(function)(*arrays), function(*others)
-        agree(results[0], results[1])
-        agree(arrays, others)
-
-
-def test_arguments_that_share_memory() -> None:
-    def f(x: Any, y: Any) -> Any:
-        x += 1
-        return x * y
-
-    compiled = compile(f)
-    for views in (lambda a: (a, a), lambda a: (a[1:], a[:-1]), lambda a: (a[:3], a[3:])):
-        for n in (6, 5000):
-            a, b = np.arange(float(n)), np.arange(float(n))
-            (x, y), (z, w) = views(a), views(b)
-            if len(x) == len(y):
-                agree(compiled(x, y), f(z, w))
-                np.testing.assert_array_equal(a, b)
-    read = compile(lambda x, y: x * y)
-    x = np.arange(3.0)
-    agree(read(x, x), x * x)
-    t = Tensor(x)
-    agree(compile(lambda a, b: a * b + t)(t, t), x * x + x)
-
-
-def test_results_share_no_memory() -> None:
-    w = Tensor(np.ones(3))
-    f = compile(lambda x: (x, x, w, w.data, x[1:], x * 1))
-    x = np.zeros(3)
-    results = [value_of(y) for y in f(x)]
-    for k, y in enumerate(results):
-        for other in [x, w.data, *results[:k]]:
-            assert not np.may_share_memory(y, other)
-
-
-def test_captured_tensors_that_share_memory() -> None:
-    a = Tensor(np.arange(4.0))
-    b = Tensor(a.data[1:])
-
-    def write(x: Any) -> Any:
-        a.data[...] = a.data + 1
-        return x + b
-
-    with pytest.raises(UnsupportedError, match="shares memory with another"):
-        compile(write)(np.ones(3))
-    agree(compile(lambda x: x + b + a[1:])(np.ones(3)), 1 + b.data + a.data[1:])
 
 
 def test_arguments_that_require_a_gradient() -> None:
@@ -840,90 +560,6 @@ def test_one_function_in_several_threads(n: int) -> None:
     assert len(f.specializations) == 1
 
 
-def test_calls_while_another_thread_traces_with_the_same_model() -> None:
-    model = network()
-    inside, done = threading.Event(), threading.Event()
-    forward = compile(lambda x: model(x))
-    expected = forward(X)
-
-    @compile
-    def slow(x: Any) -> Any:
-        inside.set()
-        done.wait(0.2)
-        return model(x) * 2
-
-    def call() -> Any:
-        inside.wait(10)
-        results = [forward(X) for _ in range(3)]
-        done.set()
-        return results
-
-    first, second = in_threads(lambda: slow(X), call)
-    agree(first, expected.data * 2)
-    for result in second:
-        agree(result, expected)
-    assert len(forward.specializations) == 1 and not forward.reasons
-
-
-def test_an_interrupt_leaves_everything_as_it_was() -> None:
-    model = network()
-    optimizer = optim.Adam(model.parameters())
-    train = stepper(model, optimizer)
-    before = copy.deepcopy((model.state_dict(), optimizer.state_dict()))
-    interrupts = [True]
-
-    @compile
-    def step(x: Any, y: Any) -> Any:
-        loss = train(x, y)
-        if interrupts[0]:
-            raise KeyboardInterrupt
-        return loss
-
-    with pytest.raises(KeyboardInterrupt):
-        step(X, Y)
-    agree((model.state_dict(), optimizer.state_dict()), before)
-    assert all(type(p.data) is np.ndarray and p.grad is None for p in model.parameters())
-    interrupts[0] = False
-    assert step(X, Y).item() > step(X, Y).item()
-
-
-def test_the_collector_is_as_it_was_before() -> None:
-    """On or off, and with what a program keeps out of its sight."""
-    assert gc.isenabled() and not gc.get_freeze_count()
-    f = compile(lambda x: np.exp(x) * 2)
-    f(np.ones(3))
-    assert gc.isenabled() and not gc.get_freeze_count()
-    gc.disable()
-    gc.freeze()
-    try:
-        frozen = gc.get_freeze_count()
-        f(np.ones(4))
-        assert not gc.isenabled()
-        gc.enable()
-        f(np.ones(5))
-        assert gc.isenabled() and frozen / 2 < gc.get_freeze_count() <= frozen
-    finally:
-        gc.unfreeze()
-        gc.enable()
-
-
-def test_a_version_that_is_let_go_is_gone_at_once() -> None:
-    """With the memory that it computes in, which may be large."""
-    model = network()
-    step = compile(stepper(model, optim.AdamW(model.parameters(), lr=0.01)))
-    step(X, Y)
-    step(X, Y)
-    version, program = (
-        weakref.ref(x) for x in (step.specializations[0], step.specializations[0].program)
-    )
-    gc.disable()
-    try:
-        step.specializations.clear()
-        assert version() is None and program() is None
-    finally:
-        gc.enable()
-
-
 # Hooks
 
 
@@ -995,47 +631,32 @@ def test_kinds_of_dicts_are_kept() -> None:
     agree(made["b"], X)
 
 
-NUMBERS: dict[str, Any] = {
-    "reductions": lambda x: (x.sum(), x.mean(), np.max(x), x.argmax(), (x > 0).any(), x.sum(0)),
-    "entries": lambda x: (x[0, 0], x[0, 0, ...], np.take(x, 2), x.cumsum()[-1], [*x[0]]),
-    "of numbers": lambda x: (
-        x.sum() + 1,
-        -x.sum(),
-        np.exp(x[0, 0]),
-        x.sum().astype("f"),
-        x.sum().T,
-    ),
-    "products": lambda x: (x[0] @ x[1], np.einsum("ij->", x), np.linalg.norm(x), x[0] @ x.T),
-    "arrays": lambda x: (
-        np.zeros_like(x.sum()),
-        np.where(x[0, 0] > 0, 1.0, 2.0),
-        x[:1, 0].squeeze(),
-    ),
-    "shapes": lambda x: (x.sum().reshape(1), x.sum(keepdims=True), x[:1, :1].reshape(())),
-    "containers": lambda x: {"a": x.sum(), "b": [x, x.min()], "c": (3, np.float32(2), None)},
-}
-
-
-@pytest.mark.parametrize("name", NUMBERS)
-def test_results_have_numpys_types(name: str) -> None:
-    f, x = NUMBERS[name], np.arange(6.0).reshape(2, 3)
-    expected, found = leaves_of(f(x)), leaves_of(compile(f)(x))
-    for (at, y), (_, z) in zip(expected, found, strict=True):
-        assert type(z) is type(y), at
-        np.testing.assert_array_equal(z, y)
-
-
-def test_an_array_without_axes_stays_one() -> None:
-    def f(x: Any) -> Any:
-        return x, x[...], x[()], x + 1, x.copy(), x.reshape(()), x.T, x.astype(np.float32)
-
-    x = np.array(3.0)
-    assert [type(y) for y in compile(f)(x)] == [type(y) for y in f(x)]
-    loss = compile(np.sum)(np.ones(3))
-    assert isinstance(loss, float) and {3.0: 1}[loss] == 1 and f"{loss:.2f}" == "3.00"
-
-
 @pytest.mark.parametrize("wrong", [3, None, "f", np, np.ones(3), nn.Linear, int])
 def test_only_functions_are_compiled(wrong: Any) -> None:
     with pytest.raises(ArgumentError, match="compile: function must be a function, or a module"):
         compile(wrong)
+
+
+def test_calls_while_another_thread_traces_with_the_same_model() -> None:
+    model = network()
+    inside, done = threading.Event(), threading.Event()
+    forward = compile(lambda x: model(x))
+    expected = forward(X)
+
+    @compile
+    def slow(x: Any) -> Any:
+        inside.set()
+        done.wait(0.2)
+        return model(x) * 2
+
+    def call() -> Any:
+        inside.wait(10)
+        results = [forward(X) for _ in range(3)]
+        done.set()
+        return results
+
+    first, second = in_threads(lambda: slow(X), call)
+    agree(first, expected.data * 2)
+    for result in second:
+        agree(result, expected)
+    assert len(forward.specializations) == 1 and not forward.reasons

@@ -34,7 +34,8 @@ tests/compiler/graph/test_affine.py tests/compiler/schedule/test_arena.py tests/
 tests/compiler/test_pipeline.py tests/compiler/frontend/test_guards.py
 tests/compiler/codegen/test_matmul_kernels.py tests/compiler/schedule/test_fusion.py
 tests/compiler/schedule/test_buffers.py tests/compiler/end_to_end/test_every_op.py
-tests/compiler/test_jit.py tests/compiler/runtime/test_runtime.py tests/compiler/end_to_end/test_networks.py
+tests/compiler/test_jit.py tests/compiler/test_specialization.py tests/compiler/frontend/test_trace.py
+tests/compiler/frontend/test_tracer.py tests/compiler/runtime/test_runtime.py tests/compiler/end_to_end/test_networks.py
 tests/fuzz/test_fuzz.py tests/compiler/end_to_end/test_sanitizers.py""".split()
 
 

@@ -501,7 +501,7 @@ BUFFERS = [
         "schedule/buffers.py",
         "if x.op is None or x in seen:",
         "if x.op is None:",
-        "tests/compiler/test_jit.py::test_one_value_is_written_into_two_arrays",
+        "tests/compiler/test_specialization.py::test_one_value_is_written_into_two_arrays",
     ),
     Fault(
         "codegen/deduplicate.py",
@@ -846,7 +846,7 @@ GUARDS = [
         "specialization.py",
         "and flags.aligned and array.dtype == value.dtype",
         "and flags.aligned",
-        "tests/compiler/test_jit.py::test_writes_to_arguments_of_every_kind",
+        "tests/compiler/test_specialization.py::test_writes_to_arguments_of_every_kind",
     ),
     Fault(
         "jit.py",
