@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from minigrad.compiler.graph.affine import Expr, Quotient
+import numpy as np
+
+from minigrad.compiler.graph.affine import Expr, Index, Quotient, flat, variable
+from minigrad.compiler.graph.ir import Value
 from minigrad.compiler.loops.ir import (
     Access,
     Accumulate,
@@ -19,6 +23,7 @@ from minigrad.compiler.loops.ir import (
     Store,
     Variable,
 )
+from minigrad.compiler.loops.lowering import Body
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "+": lambda x, y: x + y,
@@ -26,8 +31,33 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "<": lambda x, y: x < y,
     ">": lambda x, y: x > y,
     "max": max,
+    ">=": lambda x, y: x >= y,
+    "==": lambda x, y: x == y,
+    "&": lambda x, y: x and y,
+    "/": lambda x, y: int(x / y),  # as in C, towards zero
+    "%": math.fmod,
     "if": lambda test, x, y: x if test else y,
+    "select": lambda test, x, y: x if test else y,
+    "clamp": lambda x, n: min(max(x, 0), n - 1),
+    "look up": lambda x, n: int(x) % n,
 }
+
+
+def entries(x: Value, arrays: Mapping[Value, np.ndarray]) -> np.ndarray:
+    """A value by the index map of its op, with these arrays for the values that it reads."""
+
+    def load(read: Value, index: Index) -> Access | None:
+        return Access(read, flat(index, read.shape)) if read in arrays else None
+
+    body = Body(load)
+    found = np.empty(x.shape, x.dtype)
+    result = body.read(x, tuple(variable(f"i{k}", n) for k, n in enumerate(x.shape)))
+    for place in np.ndindex(x.shape):
+        names: dict[Any, Any] = {read: array.ravel() for read, array in arrays.items()}
+        names |= {f"i{k}": i for k, i in enumerate(place)}
+        run(body.lines, names)
+        found[place] = value(result, names)
+    return found
 
 
 def at(index: Expr, names: Mapping[str, Any]) -> int:
@@ -42,18 +72,23 @@ def at(index: Expr, names: Mapping[str, Any]) -> int:
     return total
 
 
-def value(expression: Expression, names: Mapping[str, Any]) -> Any:
+def value(expression: Expression, names: Mapping[Any, Any]) -> Any:
     if isinstance(expression, Apply):
+        if expression.function.startswith("cast "):
+            dtype = np.dtype(expression.function.removeprefix("cast "))
+            return dtype.type(value(expression.arguments[0], names))
         return FUNCTIONS[expression.function](*(value(x, names) for x in expression.arguments))
     if isinstance(expression, Access):
         assert expression.place is not None
-        return names[expression.array][at(expression.place, names)]
+        place, array = at(expression.place, names), names[expression.array]
+        assert 0 <= place < len(array), "an access beyond the array"
+        return array[place]
     if isinstance(expression, Number):
-        return float(expression.text)
+        return float({"True": "1", "False": "0"}.get(expression.text, expression.text))
     return at(expression, names) if isinstance(expression, Expr) else names[expression]
 
 
-def run(statements: Iterable[Statement], names: dict[str, Any]) -> None:
+def run(statements: Iterable[Statement], names: dict[Any, Any]) -> None:
     """Run statements on arrays, by their names; what is defined in a loop is gone after it."""
     for s in statements:
         if isinstance(s, Let | Variable):
