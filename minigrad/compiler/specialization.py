@@ -29,7 +29,7 @@ from minigrad.writes import USED_UP, log
 # Up to this many entries, an argument is copied into a buffer of the program: that is faster than
 # binding its address.
 SMALL = 1024
-
+WRITEABLE = 0x400  # in `flags.num` of an array: NPY_ARRAY_WRITEABLE
 
 # All specializations: in a forked process, none of the threads is left that may hold their locks.
 running: weakref.WeakSet[Specialization] = weakref.WeakSet()
@@ -107,6 +107,9 @@ class Specialization:
         self.copied_back = [pair for pair in self.copied_states if id(pair[0]) in changed]
         self.read = [array for array, _ in self.traced.states]
         self.read += [array for array, _ in self.traced.contents]
+        # While there is a weak reference to an array, NumPy refuses to resize it in place.
+        arrays = [array for array in self.read if isinstance(array, np.ndarray)]  # not np.void
+        self.unresizable = [weakref.ref(array) for array in arrays]
         for array, other in overlaps(self.read):
             if id(array) in changed or id(other) in changed:
                 raise UnsupportedError(
@@ -126,8 +129,14 @@ class Specialization:
         names: dict[str, Any] = {"GUARD_FAILED": GUARD_FAILED, "GONE": GONE}
         guard, arrays = guard_expression(self.arguments, self.guards, names)
         written = [text for text, changed in zip(arrays, self.changed, strict=True) if changed]
-        written += [named(array, names) for array in self.written]
+        forms = {id(x): x for kind, x, *_ in self.guards.places if kind == "form"}
+        written += [named(array, names) for array in self.written if id(array) not in forms]
         checks = [guard, *(f"{array}.flags.writeable" for array in written)]
+        changed = set(map(id, self.written))
+        for array in forms.values():  # of an array in C order, other strides change the flags
+            flags = f".flags.num == {array.flags.num | WRITEABLE}"
+            check = flags if id(array) in changed else f".strides == {array.strides}"
+            checks.append(f"{named(array, names)}{check}")
         if self.changes or self.roots:
             checks.append(f"not specialization.overlaps({tuple_text(arrays)})")
         if self.traced.contents or self.traced.read:

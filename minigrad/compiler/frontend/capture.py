@@ -118,6 +118,10 @@ GONE = (KeyError, IndexError, AttributeError, ValueError, TypeError, RuntimeErro
 READ: dict[str, tuple[str, Callable[[Any, Any], Any]]] = {
     "array": ("{0}.node.value is {2}", lambda t, _: t.node.value),
     "flag": ("{0}.node.requires_grad is {2}", lambda t, _: t.node.requires_grad),
+    "form": (  # may be assigned: `x.shape = 2, 3`; the fast path checks strides as it needs them
+        "{0}.shape == {2}[0] and {0}.dtype is {2}[1]",
+        lambda array, _: (array.shape, array.dtype, array.strides),
+    ),
     "gradient": ("({0}.node.grad is None) is {2}", lambda t, _: t.node.grad is None),
     "cell": ("{0}.cell_contents is {2}", lambda cell, _: cell.cell_contents),
     "item": ("{0}[{1}] is {2}", lambda holder, key: holder[key]),
@@ -280,6 +284,7 @@ def captured(function: Callable[..., Any], arguments: Iterable[tuple[str, Any]] 
             raise refused(f"calls {asked} of {name}", "which gives other answers from call to call")
     for holder, key, _ in found.slots:
         found.arrays.pop(id(holder[key]), None)
+        found.places.pop(("form", id(holder[key]), None), None)
     for optimizer in found.optimizers.values():
         for group in optimizer.param_groups:
             found.places.pop(("item", id(group), "lr"), None)  # an input, read at each call
@@ -348,6 +353,7 @@ def visit(x: Any, name: str, route: Any, found: Captured) -> None:
         raise leaked(name)
     elif isinstance(x, np.ndarray | np.void):
         found.arrays[id(x)] = x  # type: ignore[assignment]  # np.void too
+        found.guard("form", x, form_of(name))
         if x.dtype.hasobject:
             found.queue(np.ravel(x).tolist(), name)
         if type(x) not in (np.ndarray, np.void):
@@ -378,6 +384,10 @@ def visit(x: Any, name: str, route: Any, found: Captured) -> None:
     else:
         visit_object(x, name, found)
     visit_class(kind, found)
+
+
+def form_of(name: str) -> str:
+    return f"shape, dtype, strides of {name}"
 
 
 def leaked(name: str) -> TraceError:

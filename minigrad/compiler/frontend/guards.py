@@ -24,6 +24,7 @@ from minigrad.compiler.frontend.capture import (
     Place,
     Slots,
     cached,
+    form_of,
     is_filled,
     is_installed,
     is_python,
@@ -143,6 +144,7 @@ def tensor_places(found: Captured) -> Iterator[Place]:
         name = f"the Tensor {t.name}" if t.name else "the Tensor"
         yield Place("array", t, name)
         yield Place("flag", t, name)
+        yield Place("form", t.node.value, form_of(name))
         if "name" in found.names:
             yield Place("attribute", t, f"the name of {name}", "name")
 

@@ -38,6 +38,7 @@ import threading
 import time
 import types
 import uuid
+import warnings
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -88,6 +89,17 @@ def fields() -> Any:
     return np.array([(1.0, 2)], [("a", float), ("b", int)])
 
 
+def assigning(name: str, value: Any) -> Change:
+    """A change of an array's shape, dtype or strides in place."""
+
+    def change(s: Any) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # NumPy deprecates it
+            setattr(s.data if isinstance(s, Tensor) else s, name, value)
+
+    return change
+
+
 # What is made, how it is read beside x, and how it is changed.
 ARRAYS: dict[str, tuple[Callable[[], Any], Callable[[Any, Any], Any], Change]] = {
     "0-d": (lambda: np.array(0.5), lambda x, s: x * (1 - s), fill),
@@ -108,6 +120,15 @@ ARRAYS: dict[str, tuple[Callable[[], Any], Callable[[Any, Any], Any], Change]] =
     "reshape": (lambda: np.array([2, 1]), lambda x, s: x.reshape(s), lambda s: s.sort()),
     "key": (lambda: np.array([1]), lambda x, s: x * {1: 3.0, 4: 5.0}[s[0]], fill),
     "mask": (lambda: np.array([True, False]), lambda x, s: x[s], fill),
+    "shape": (ones, lambda x, s: x * s.sum(axis=-1), assigning("shape", (2, 1))),
+    "shape alone": (ones, lambda x, s: x * s.shape[-1], assigning("shape", (2, 1))),
+    "dtype": (ones, lambda x, s: x * s, assigning("dtype", np.int64)),
+    "strides": (ones, lambda x, s: x * s, assigning("strides", (0,))),
+    "strides of a slice": (
+        lambda: np.arange(8.0)[::2],
+        lambda x, s: x * s.sum(),
+        assigning("strides", (8,)),
+    ),
     "mask made of it": (ones, lambda x, s: x[s > 1.5], fill),
     "where": (ones, lambda x, s: np.where(s > 1.5, x, 0), fill),
     "asarray": (ones, lambda x, s: x * np.asarray(s)[0], fill),
@@ -802,6 +823,41 @@ def test_objects_that_guards_cannot_watch_are_refused_at_the_first_call(kind: st
     for _ in range(2):  # also where the graph is in the cache
         with pytest.raises((MinigradError, ValueError), match=match):
             compile(function)(X)
+
+
+@pytest.mark.parametrize("writes", [False, True], ids=["read", "written"])
+@pytest.mark.parametrize(
+    ("name", "value"), [("shape", (2, 1)), ("dtype", np.int64), ("strides", (0,))]
+)
+def test_the_array_of_a_tensor_is_changed_in_place(name: str, value: Any, writes: bool) -> None:
+    def run(wrap: Callable[..., Any]) -> list[Any]:
+        t = Tensor(np.array([1.0, 2.0]))
+
+        def f(x: Any) -> Any:
+            if writes:
+                t.data += 1
+            return np.sum(t * x, axis=-1)
+
+        f, answers = wrap(f), []
+        for change in (None, None, assigning(name, value), None):
+            if change:
+                change(t)
+            answers += [f(X).data, t.data.copy()]
+        return answers
+
+    for x, y in zip(run(compile), run(lambda f: f), strict=True):
+        np.testing.assert_array_equal(x, y)
+
+
+@pytest.mark.parametrize("make", [np.ones, lambda n: Tensor(np.ones(n))], ids=["array", "Tensor"])
+def test_memory_that_a_program_reads_is_not_resized(make: Callable[[int], Any]) -> None:
+    s = make(2)
+    f = compile(lambda x: x * s)
+    f(X)
+    array = s.data if isinstance(s, Tensor) else s
+    with pytest.raises(ValueError, match="cannot resize"):
+        array.resize(100_000, refcheck=False)
+    np.testing.assert_array_equal(np.asarray(f(X)), X)
 
 
 def test_which_arguments_are_one() -> None:
