@@ -148,8 +148,7 @@ class Recorder:
 
     def state(self, array: np.ndarray) -> Value:
         """The value of a captured array, which each call reads."""
-        dtype = supported_dtype(array.dtype.newbyteorder("="))
-        value = Value(None, (), {}, array.shape, dtype, "state", array)
+        value = leaf("state", array, array)
         self.leaves.append(value)
         self.known.add(value)
         return value
@@ -209,7 +208,7 @@ class Recorder:
         return x
 
     def leaf_of(self, array: np.ndarray) -> Value:
-        dtype = supported_dtype(array.dtype.newbyteorder("="))
+        dtype = supported_dtype(array.dtype)
         if id(root_of(array)) in self.roots:
             value = self.state(array)
             if id(array) not in self.contents:
@@ -254,7 +253,14 @@ def root_of(array: np.ndarray) -> Any:
     return root
 
 
+def leaf(kind: str, array: Any, numbers: np.ndarray | None = None) -> Value:
+    """A leaf of the graph for an array."""
+    return Value(None, (), {}, array.shape, supported_dtype(array.dtype), kind, numbers)
+
+
 def supported_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """The dtype, in native byte order."""
+    dtype = dtype.newbyteorder("=")
     if dtype not in DTYPES:
         raise UnsupportedError(
             f"a compiled function computes with an array of {dtype}: it takes booleans, integers, "

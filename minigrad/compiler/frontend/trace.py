@@ -23,7 +23,7 @@ from minigrad.compiler.frontend.recorder import (
     Recorder,
     check_same,
     in_progress,
-    supported_dtype,
+    leaf,
     tracing,
     varies,
 )
@@ -87,10 +87,8 @@ def kind_of(x: Any) -> Any:
     return np.ndarray if is_array(x) else x
 
 
-def leaf(kind: str, array: Any) -> Value:
-    """A leaf of the graph for an array, in native byte order."""
-    dtype = supported_dtype(array.dtype.newbyteorder("="))
-    return Value(None, (), {}, array.shape, dtype, kind)
+# The leaves in place of the nodes of Tensors, with the Tensors, and their values in the graph.
+StandIns = dict[Node, tuple[Tensor, Value]]
 
 
 @dataclass(eq=False)
@@ -107,7 +105,7 @@ class TraceInputs:
 
 
 def inputs_of(given: list[Any], found: Captured, recorder: Recorder) -> TraceInputs:
-    own = {id(x): x for x in given if isinstance(x, Tensor)}
+    given_tensors = {id(x): x for x in given if isinstance(x, Tensor)}
     arrays = {id(x): x for x in given if isinstance(x, np.ndarray)}
     captured = [(x, recorder.state(x)) for x in found.arrays.values() if can_stand_in(x, found)]
     slots = (holder[key] for holder, key, _ in found.slots)
@@ -115,8 +113,9 @@ def inputs_of(given: list[Any], found: Captured, recorder: Recorder) -> TraceInp
     for x in [*found.arrays.values(), *(x for x in slots if not found.can_replace(x))]:
         if id(x) not in free:
             recorder.contents[id(x)] = x, x.tobytes()
-    tensors = [(t, leaf("input", t.data)) for t in own.values()]
-    tensors += [(t, leaf("state", t.data)) for key, t in found.tensors.items() if key not in own]
+    tensors = [(t, leaf("input", t.data)) for t in given_tensors.values()]
+    others = [t for key, t in found.tensors.items() if key not in given_tensors]
+    tensors += [(t, leaf("state", t.data)) for t in others]
     groups = [group for each in found.optimizers.values() for group in each.param_groups]
     items = [(holder, key, leaf("state", holder[key])) for holder, key, _ in found.slots]
     items += [(group, "lr", leaf("input", np.zeros(()))) for group in groups if "lr" in group]
@@ -145,38 +144,36 @@ def with_tracers(x: Any, tracers: dict[int, Any]) -> Any:
 
 
 @contextmanager
-def replaced(inputs: TraceInputs, tracers: dict[int, Any]) -> Iterator[list[Node]]:
+def replaced(inputs: TraceInputs, tracers: dict[int, Any]) -> Iterator[StandIns]:
     """Inside, tracers are in place of all arrays (`tracers`, by the arrays' ids); afterwards
     everything is restored. A place that the function assigned itself is left, for the guards to
-    find."""
+    find. Yields the leaves in place of the Tensors' nodes."""
     nodes = [(t, t.node, getattr(t, "root", None)) for t, _ in inputs.tensors]
-    values = [(holder, key, holder[key]) for holder, key, _ in inputs.items]
-    items = [(holder, key, Tracer(value)) for holder, key, value in inputs.items]
-    kept = zip(values, items, strict=True)
-    tracers |= {id(x): new for (*_, x), (*_, new) in kept if isinstance(x, np.ndarray)}
-    moved = [(place, x, with_tracers(x, tracers)) for place, x in inputs.places]
-    moved = [(place, x, new) for place, x, new in moved if new is not x]
+    items = [(holder, key, holder[key], Tracer(value)) for holder, key, value in inputs.items]
+    tracers |= {id(x): new for *_, x, new in items if isinstance(x, np.ndarray)}
+    places = [(place, x, with_tracers(x, tracers)) for place, x in inputs.places]
+    places = [(place, x, new) for place, x, new in places if new is not x]
 
     def restore() -> None:
         for t, node, root in nodes:
             t.node = node
             if root is not None:  # a view again
                 t.root = root  # type: ignore[attr-defined]  # a View's
-        for holder, key, value in values:
-            holder[key] = value
-        for place, x, new in moved:
+        for holder, key, x, _ in items:
+            holder[key] = x
+        for place, x, new in places:
             with suppress(*GONE):
                 if place.read() is new:
                     place.put(x)
 
     try:
-        for place, _, new in moved:
+        for place, _, new in places:
             place.put(new)
-        given = {t: value for t, value in inputs.grads.items() if t.node.grad is not None}
-        stand_ins = [stand_in(t, value, given.get(t)) for t, value in inputs.tensors]
-        for (t, _), node in zip(inputs.tensors, stand_ins, strict=True):
+        grads = {t: value for t, value in inputs.grads.items() if t.node.grad is not None}
+        stand_ins = {stand_in(t, v, grads.get(t)): (t, v) for t, v in inputs.tensors}
+        for node, (t, _) in stand_ins.items():
             t.node = node
-        for holder, key, tracer in items:
+        for holder, key, _, tracer in items:
             holder[key] = tracer
         yield stand_ins
     finally:
@@ -196,23 +193,22 @@ def stand_in(t: Tensor, value: Value, grad: Value | None) -> Node:
 
 @dataclass(eq=False)
 class TraceOutputs:
-    """The end of a traced run: what the function returned, and what it left in every place.
+    """The end of a traced run.
 
-    `nodes`: those of returned Tensors that require a gradient, else None. `stand_ins`: the leaves
-    in place of Tensors outside.
+    `output`: what the function returned; `results`: the arrays and values in it; `nodes`: those of
+    returned Tensors that require a gradient, else None. `stand_ins`: see `replaced`. `final`: for
+    each leaf of the graph what is in its place at the end; `grads`: the same for gradients.
     """
 
-    nodes: list[Node | None]
-    stand_ins: list[Node]
     output: Any
     results: list[Any]
-    tensors: list[Any]
-    items: list[Any]
-    arrays: list[Any]
-    grads: list[Any]
+    nodes: list[Node | None]
+    stand_ins: StandIns
+    final: dict[Value, Any]
+    grads: dict[Value, Any]
 
     def values(self) -> list[Any]:
-        return [*self.results, *self.tensors, *self.items, *self.arrays, *self.grads]
+        return [*self.results, *self.final.values(), *self.grads.values()]
 
 
 @contextmanager
@@ -292,16 +288,13 @@ def run_on_tracers(
         output = function(*args, **kwargs)
         check_containers(before, leaves_of((args, kwargs)))
         check_gradients(inputs, nodes)
-        end = TraceOutputs(
-            [recorded_node(x) for _, x in leaves_of(output)],
-            nodes,
-            output,
-            [value_of(x) for _, x in leaves_of(output)],
-            [t.data for t, _ in inputs.tensors],
-            [holder[key] for holder, key, _ in inputs.items],
-            [*stand_ins.values()],
-            [value_of(t.grad) for t in inputs.grads],
-        )
+        final = {value: t.data for t, value in inputs.tensors}
+        final |= {value: holder[key] for holder, key, value in inputs.items}
+        final |= {value: stand_ins[id(x)] for x, value in inputs.arrays}
+        grads = {value: value_of(t.grad) for t, value in inputs.grads.items()}
+        parts = [x for _, x in leaves_of(output)]
+        returned = [recorded_node(x) for x in parts]
+        end = TraceOutputs(output, [*map(value_of, parts)], returned, nodes, final, grads)
         for x in end.values():
             if isinstance(x, Tracer):
                 _ = x.value  # brings a view up to date with all writes, while that is recorded
@@ -327,8 +320,8 @@ def recorded_node(x: Any) -> Node | None:
     return x.node if isinstance(x, Tensor) and x.requires_grad else None
 
 
-def check_gradients(inputs: TraceInputs, nodes: list[Node]) -> None:
-    for (t, _), node in zip(inputs.tensors, nodes, strict=True):
+def check_gradients(inputs: TraceInputs, stand_ins: StandIns) -> None:
+    for node, (t, _) in stand_ins.items():
         if t not in inputs.grads and node.grad is not None:
             raise UnsupportedError(
                 f"a compiled function goes back through a Tensor of shape {t.shape} that was "
@@ -391,12 +384,10 @@ def traced_from(
     given: list[Any], inputs: TraceInputs, end: TraceOutputs, recorder: Recorder
 ) -> Traced:
     """The graph of what was recorded."""
-    places = [value for _, value in inputs.tensors]
-    places += [value for *_, value in inputs.items] + [value for _, value in inputs.arrays]
-    ends = list(map(recorder.value_of, [*end.tensors, *end.items, *end.arrays]))
+    final = {value: recorder.value_of(x) for value, x in end.final.items()}
     outputs = [recorder.value_of(x) for x in end.results if is_array(x)]  # state, maybe
     rates = [(holder, key, v) for holder, key, v in inputs.items if v.kind == "input"]
-    writes = [(v, x) for v, x in zip(places, ends, strict=True) if v is not x]
+    writes = [(value, x) for value, x in final.items() if value is not x]
     if any(target is value for target, _ in writes for _, _, value in rates):
         raise UnsupportedError(
             "a compiled function sets a learning rate: step a schedule outside of it, and it reads "
@@ -407,7 +398,7 @@ def traced_from(
     states: list[tuple[Any, Value]] = [(t.data, v) for t, v in inputs.tensors if v.kind == "state"]
     states += [(holder[key], v) for holder, key, v in inputs.items if v.kind == "state"]
     used = {x for value in recorder.values for x in value.inputs if type(x) is Value}
-    used |= {*outputs, *ends, *recorder.read}
+    used |= {*outputs, *final.values(), *recorder.read}
     states += [(v.array, v) for v in recorder.leaves if v.kind == "state" and v in used]
     results = [x for _, x in leaves_of(end.output)]
     graph = Graph(
@@ -421,16 +412,15 @@ def traced_from(
     kinds = list(map(kind_of, results))
     derivative = derivative_of(
         [node for node in end.nodes if node is not None],
-        dict(zip(end.stand_ins, inputs.tensors, strict=True)),
+        end.stand_ins,
         {target for target, _ in writes},
         recorder,
     )
     recorded = [derivative is not None and node in derivative.outputs for node in end.nodes]
-    cleared = recorder.cleared
     return Traced(
         *(graph, arguments, states, rates, recorder.drawn, grads, added, fresh, form, kinds),
         *(derivative, recorded, recorder.read, [*recorder.contents.values()]),
-        {t for (t, _), node in zip(inputs.tensors, end.stand_ins, strict=True) if node in cleared},
+        {t for node, (t, _) in end.stand_ins.items() if node in recorder.cleared},
     )
 
 
@@ -441,21 +431,20 @@ def gradients(
     graph reads or leaves them; those of them whose gradients are only added to; and those whose
     gradients are cleared, with what they are afterwards."""
     grads, fresh, writes = [], [], []
-    ends = [None if last is None else recorder.value_of(last) for last in end.grads]
+    ends = {v: None if x is None else recorder.value_of(x) for v, x in end.grads.items()}
     before = dict.fromkeys([*graph.inputs, *graph.states, *recorder.leaves])
     graph = replace(graph, recorded=[*before, *recorder.values])
     used = computed = {*graph.order}
     # A gradient that was there can only be reached through itself, or where others use it.
-    if unused := [x for x in ends if x is not None and x not in used]:
+    if unused := [x for x in ends.values() if x is not None and x not in used]:
         used = {*replace(graph, outputs=[*graph.outputs, *unused]).order}
     updated = {target for target, _ in graph.writes}
-    pairs = zip(inputs.tensors, end.stand_ins, strict=True)
-    nodes = {t: (node, value) for (t, value), node in pairs}
-    for (t, value), end_value in zip(inputs.grads.items(), ends, strict=True):
-        node, data = nodes[t]
+    nodes = {t: (node, value) for node, (t, value) in end.stand_ins.items()}
+    for t, value in inputs.grads.items():
+        (node, data), end_value = nodes[t], ends[value]
         discarded = node in recorder.cleared
-        left = end_value is (None if t.node.grad is None else value)
-        if left and value not in computed and not discarded:
+        is_unchanged = end_value is (None if t.node.grad is None else value)
+        if is_unchanged and value not in computed and not discarded:
             continue
         # A gradient that each call computes anew, and its update consumes, is not kept.
         used_up = value not in used and discarded and data in updated
@@ -465,8 +454,7 @@ def gradients(
             writes.append((value, end_value))
         if value in used or (end_value not in (None, value) and not used_up):
             grads.append((t, value))
-    last = dict(zip(inputs.grads.values(), ends, strict=True))
-    terms = [x for _, v in grads for x in terms_of(last[v], v)]
+    terms = [x for _, v in grads for x in terms_of(ends[v], v)]
     read = {*replace(graph, outputs=[*graph.outputs, *terms]).order} if grads else set()
     added = {t for t, value in grads if value not in read}
     graph = replace(graph, writes=graph.writes + writes) if writes else graph
