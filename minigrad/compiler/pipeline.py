@@ -170,15 +170,11 @@ def compile_graph(graph: Graph) -> Plan:
 
 
 def split_texts(texts: list[str]) -> list[list[str]]:
-    """The texts of kernels in groups, each built by a compiler of its own."""
-    if sum(map(len, texts)) < costs.MIN_SPLIT_SOURCE:
-        return [texts] if texts else []
-    return in_halves(texts)
-
-
-def in_halves(texts: list[str]) -> list[list[str]]:
-    """The texts in two groups of about the same length."""
+    """The texts of kernels in groups, each built by a compiler of its own: if they are long, in two
+    of about the same length."""
     ends = list(itertools.accumulate(map(len, texts)))
+    if not ends or ends[-1] < costs.MIN_SPLIT_SOURCE:
+        return [texts] if texts else []
     k = next(k for k, end in enumerate(ends) if 2 * end >= ends[-1])
     return [part for part in (texts[: k + 1], texts[k + 1 :]) if part]
 
@@ -220,11 +216,11 @@ def steps_of(code: Code, memory: Memory, threads: int) -> list[Calls | ByNumpy]:
     """Calls of kernels in tables, interrupted by ops that NumPy runs."""
     steps: list[Calls | ByNumpy] = []
     for is_call, run in itertools.groupby(code.calls, lambda call: isinstance(call, Call)):
-        found: Any = list(run)
+        calls: Any = list(run)
         if is_call:
-            steps.append(table_of(found, memory, threads))
+            steps.append(table_of(calls, memory, threads))
         else:
-            steps += [by_numpy(value, memory) for value in found]
+            steps += [by_numpy(value, memory) for value in calls]
     return steps
 
 

@@ -70,7 +70,7 @@ def numpy_fallback(method: Callable[..., Any], name: str = "") -> Callable[..., 
     name = name or method.__name__
 
     @functools.wraps(method)
-    def either(self: Any, *args: Any, **kwargs: Any) -> Any:
+    def traced_or_numpy(self: Any, *args: Any, **kwargs: Any) -> Any:
         recorder = recorder_here()
         before = recorder.refusal
         try:
@@ -90,7 +90,7 @@ def numpy_fallback(method: Callable[..., Any], name: str = "") -> Callable[..., 
             return function(*given, **named)
         return getattr(this, name)(*args, **kwargs)
 
-    return either
+    return traced_or_numpy
 
 
 def as_scalar(x: Any) -> Any:
@@ -272,12 +272,6 @@ class Tracer(Traced):
     def flatten(self) -> Any:
         return implementations[np.copy](implementations[np.ravel](self))
 
-    def item(self, *index: Any) -> Any:
-        return self.numbers("item()").item(*index)
-
-    def tolist(self) -> Any:
-        return self.numbers("tolist()").tolist()
-
     # Errors that NumPy raises for any numbers (float() of a vector) come first: code may catch it.
 
     def __float__(self) -> float:
@@ -311,7 +305,7 @@ class Tracer(Traced):
 
 
 # Operators and methods are those of Tensors: all lead to `implementations`.
-TENSORS_OWN = "backward detach of _cotangent __format__ __reduce__".split()
+TENSORS_OWN = "backward detach of item tolist _cotangent __format__ __reduce__".split()
 for name, member in vars(Tensor).items():
     if callable(member) and name not in vars(Tracer) and name not in TENSORS_OWN:
         setattr(Tracer, name, numpy_fallback(member, name))
@@ -342,7 +336,7 @@ class Flags:
         raise reading(f"its flags.{name}: how it lies in memory is not known either")
 
 
-def fetching(name: str) -> Any:
+def ndarray_attribute(name: str) -> Any:
     """The ndarray attribute of this name: the NumPy function, if minigrad implements it, or else
     one that needs the numbers."""
     function = getattr(np, name, None)
@@ -365,7 +359,7 @@ def fetching(name: str) -> Any:
 CHANGING = "sort partition put resize compress".split()
 for name in dir(np.ndarray):
     if not name.startswith("_") and not hasattr(Tracer, name):
-        setattr(Tracer, name, fetching(name))
+        setattr(Tracer, name, ndarray_attribute(name))
 
 
 def copying(method: Any) -> Any:
@@ -380,7 +374,7 @@ def copying(method: Any) -> Any:
 
 # Operators that Tensors lack, for integers in captured arrays.
 for name in "lshift rlshift rshift rrshift divmod rdivmod round trunc floor ceil".split():
-    setattr(Tracer, f"__{name}__", fetching(f"__{name}__"))
+    setattr(Tracer, f"__{name}__", ndarray_attribute(f"__{name}__"))
 for name in COPYING:
     if name in vars(Tracer):
         setattr(Tracer, name, copying(vars(Tracer)[name]))
@@ -389,7 +383,7 @@ for name in COPYING:
 define_in_place(Tracer)
 
 
-def setting(self: Tracer, value: Any) -> None:
+def refuse_assignment(self: Tracer, value: Any) -> None:
     raise TraceError(
         "a compiled function sets an attribute of an array (x.shape = ..., x.flat = ...): write "
         "x = x.reshape(shape), x = x.astype(dtype), or x[...] = value"
@@ -398,7 +392,7 @@ def setting(self: Tracer, value: Any) -> None:
 
 for name, member in [*vars(Tracer).items()]:
     if isinstance(member, property) and not name.startswith("_"):
-        setattr(Tracer, name, member.setter(setting))
+        setattr(Tracer, name, member.setter(refuse_assignment))
 TracerView, as_traced_view = views_of(Tracer, "value")
 FILLING = (
     "or writing it into an array that is not traced itself (Tensor(np.zeros(3)) and "

@@ -11,7 +11,7 @@ from minigrad.compiler.graph.ir import Graph, Value
 
 
 class NumpyProgram:
-    """A graph that NumPy runs op by op, with the interface of `run_c.Program`.
+    """A graph that NumPy runs op by op, with the interface of `program.Program`.
 
     Values are freed after their last use. State is written after everything is computed.
     """
@@ -38,10 +38,10 @@ def numpy_program(graph: Graph) -> Callable[[dict[Value, Any]], list[np.ndarray]
     order = [value for value in graph.order if value.kind == "op"]
     constants = {value: value.array for value in graph.order if value.kind == "constant"}
     last = {x: value for value in order for x in value.values() if x.kind == "op"}
-    kept = {*graph.roots()}
+    roots = {*graph.roots()}
     dead: dict[Value, list[Value]] = {}
     for x, user in last.items():
-        if x not in kept:
+        if x not in roots:
             dead.setdefault(user, []).append(x)
 
     def program(leaves: dict[Value, Any]) -> list[np.ndarray]:
