@@ -108,7 +108,8 @@ class Recorder:
         self.birth = next(births)
         self.thread = get_ident()
         self.refusal: MinigradError | None = None
-        self.errors, self.error_state = np.geterr(), error_state.get() or object()
+        self.errors: dict[str, Any] = {**np.geterr()}
+        self.error_state = error_state.get() or object()
         self.again: Iterator[Value] | None = None
         self.drawn_again: Iterator[tuple[Any, Value]] = iter(())
 

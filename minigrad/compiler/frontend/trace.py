@@ -288,7 +288,7 @@ def run_on_tracers(
         output = function(*args, **kwargs)
         check_containers(before, leaves_of((args, kwargs)))
         check_gradients(inputs, nodes)
-        final = {value: t.data for t, value in inputs.tensors}
+        final: dict[Value, Any] = {value: t.data for t, value in inputs.tensors}
         final |= {value: holder[key] for holder, key, value in inputs.items}
         final |= {value: stand_ins[id(x)] for x, value in inputs.arrays}
         grads = {value: value_of(t.grad) for t, value in inputs.grads.items()}
