@@ -307,7 +307,7 @@ FUSION = [
     Fault("schedule/fusion.py", "return there == here", "return True", GRAPHS),
     Fault(
         "schedule/fusion.py",
-        "return x.size == stage.value.size and flat(index, x.shape) == own",
+        "return x.size == stage.value.size and ravel_index(index, x.shape) == own",
         "return x.size == stage.value.size",
         of("fused_buffers"),
     ),

@@ -167,59 +167,59 @@ class Printer:
     def inner(self, statements: Iterable[Statement]) -> list[str]:
         return [f"  {line}" for line in self.lines(statements)]
 
-    def statement(self, it: Statement) -> list[str]:
-        if isinstance(it, Let):
-            return [f"const {ctype(it.type, it.lanes)} {it.name} = {self.text(it.value)};"]
-        if isinstance(it, Variable):
-            return [self.variable(it)]
-        if isinstance(it, Store):
-            return [f"{self.text(it.target)} = {self.text(it.value)};"]
-        if isinstance(it, Accumulate):
-            target, value = self.text(it.target), self.text(it.value)
-            return [f"{target} = {FUNCTIONS[it.combine].format(target, value)};"]
-        if isinstance(it, Prefetch):
-            return [f"__builtin_prefetch(&{self.text(it.access)});"]
-        if isinstance(it, If):
-            otherwise = ["} else {", *self.inner(it.otherwise)] if it.otherwise else []
-            return [f"if ({self.text(it.condition)}) {{", *self.inner(it.body), *otherwise, "}"]
-        return self.loop(it)
+    def statement(self, node: Statement) -> list[str]:
+        if isinstance(node, Let):
+            return [f"const {ctype(node.type, node.lanes)} {node.name} = {self.text(node.value)};"]
+        if isinstance(node, Variable):
+            return [self.variable(node)]
+        if isinstance(node, Store):
+            return [f"{self.text(node.target)} = {self.text(node.value)};"]
+        if isinstance(node, Accumulate):
+            target, value = self.text(node.target), self.text(node.value)
+            return [f"{target} = {FUNCTIONS[node.combine].format(target, value)};"]
+        if isinstance(node, Prefetch):
+            return [f"__builtin_prefetch(&{self.text(node.access)});"]
+        if isinstance(node, If):
+            otherwise = ["} else {", *self.inner(node.otherwise)] if node.otherwise else []
+            return [f"if ({self.text(node.condition)}) {{", *self.inner(node.body), *otherwise, "}"]
+        return self.loop(node)
 
-    def variable(self, it: Variable) -> str:
-        kind = ctype(it.type, it.lanes)
-        if it.size:
-            aligned = " __attribute__((aligned(64)))" * (it.name in self.by_vectors)
-            return f"{kind} {it.name}[{it.size}]{aligned};"
-        zero = "{0}" if it.lanes else "0"
-        return f"{kind} {it.name} = {zero if it.value is None else self.text(it.value)};"
+    def variable(self, node: Variable) -> str:
+        kind = ctype(node.type, node.lanes)
+        if node.size:
+            aligned = " __attribute__((aligned(64)))" * (node.name in self.by_vectors)
+            return f"{kind} {node.name}[{node.size}]{aligned};"
+        zero = "{0}" if node.lanes else "0"
+        return f"{kind} {node.name} = {zero if node.value is None else self.text(node.value)};"
 
-    def loop(self, it: For) -> list[str]:
-        v = it.variable
-        low, high = ("low", "high") if it.grain else (it.low, it.high or v.extent)
-        step = f"{v.name} += {it.step}" if it.step else f"{v.name}++"
+    def loop(self, node: For) -> list[str]:
+        v = node.variable
+        low, high = ("low", "high") if node.grain else (node.low, node.high or v.extent)
+        step = f"{v.name} += {node.step}" if node.step else f"{v.name}++"
         lines = [f"for (int64_t {v.name} = {low}; {v.name} < {high}; {step}) {{"]
-        if it.simd is not None:
-            clauses = "".join(f" reduction({how}:{name})" for how, name in it.simd)
+        if node.simd is not None:
+            clauses = "".join(f" reduction({how}:{name})" for how, name in node.simd)
             lines.insert(0, f"#pragma omp simd{clauses}")
-        if it.independent:
+        if node.independent:
             lines.insert(0, "#pragma GCC ivdep")
-        if it.step:  # where a block ends
-            end = f"{v.name} + {it.step}"
+        if node.step:  # where a block ends
+            end = f"{v.name} + {node.step}"
             lines.append(f"  const int64_t {v.name}_end = {end} < {high} ? {end} : {high};")
-        return [*lines, *self.inner(it.body), "}"]
+        return [*lines, *self.inner(node.body), "}"]
 
-    def text(self, it: Expression) -> str:
-        if isinstance(it, Apply):
-            texts = [self.text(x) for x in it.arguments]
+    def text(self, node: Expression) -> str:
+        if isinstance(node, Apply):
+            texts = [self.text(x) for x in node.arguments]
             try:
-                return FUNCTIONS.get(it.function, it.function).format(*texts)
+                return FUNCTIONS.get(node.function, node.function).format(*texts)
             except (LookupError, ValueError) as error:
-                raise LoopError(f"{it.function!r} of {len(texts)} arguments: {error}") from error
-        if isinstance(it, Number):
-            return literal(it)
-        return self.access(it) if isinstance(it, Access) else str(it)
+                raise LoopError(f"{node.function!r} of {len(texts)} arguments: {error}") from error
+        if isinstance(node, Number):
+            return literal(node)
+        return self.access(node) if isinstance(node, Access) else str(node)
 
-    def access(self, it: Access) -> str:
-        array, place = self.array(it), it.place
+    def access(self, node: Access) -> str:
+        array, place = self.array(node), node.place
         if place is None:
             return str(array)
         if isinstance(array, str):
@@ -227,10 +227,10 @@ class Printer:
         else:
             text = f"{self.names[array]}[{place + -self.offsets[array]}]"
             dtype = array.dtype
-        if not it.lanes or dtype is None:
+        if not node.lanes or dtype is None:
             return text
         const = "" if array in self.written or array in self.types else "const "
-        return f"*({const}{ctype(dtype, it.lanes)} *)&{text}"
+        return f"*({const}{ctype(dtype, node.lanes)} *)&{text}"
 
 
 def ctype(dtype: np.dtype[Any], lanes: int = 0) -> str:

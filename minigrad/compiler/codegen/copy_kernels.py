@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from minigrad.compiler.codegen.c import Function, function
-from minigrad.compiler.graph.affine import Expr, Var, flat, variable
+from minigrad.compiler.graph.affine import Expr, Var, ravel_index, variable
 from minigrad.compiler.graph.opset.indexing import arrays_of
 from minigrad.compiler.loops.ir import (
     Access,
@@ -100,7 +100,7 @@ def pack_function(
     load = lambda x, index: None if x is value else schedule.load(x, index)  # noqa: E731
     body = Body(load, padded=True)
     name = body.read(value, layout.index(places))
-    target = Access(value, flat(places, layout.extents))
+    target = Access(value, ravel_index(places, layout.extents))
     n, width = value.shape[layout.order[-1]], layout.panel
     copied = For(column, [*body.lines, Store(target, name)], independent=True)
     statements: list[Statement] = [copied]

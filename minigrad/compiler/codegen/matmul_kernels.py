@@ -15,7 +15,16 @@ from functools import reduce
 import numpy as np
 
 from minigrad.compiler.codegen.c import Function, function
-from minigrad.compiler.graph.affine import ZERO, Expr, Index, Known, Var, flat, number, unflat
+from minigrad.compiler.graph.affine import (
+    ZERO,
+    Expr,
+    Index,
+    RuntimeIndex,
+    Var,
+    number,
+    ravel_index,
+    unravel_index,
+)
 from minigrad.compiler.graph.ir import Value
 from minigrad.compiler.graph.opset.contractions import Contraction, extent
 from minigrad.compiler.loops.ir import (
@@ -75,7 +84,7 @@ class Tiles:
         return self.it.columns % self.width == 0
 
 
-ROW = Known("row", 1 << 40, frozenset({Var("tile", 1 << 40)}))  # the first row of a tile
+ROW = RuntimeIndex("row", 1 << 40, frozenset({Var("tile", 1 << 40)}))  # the first row of a tile
 
 
 def contract_function(
@@ -195,7 +204,7 @@ def saved(tiles: Tiles, loops: list[Var]) -> Access:
     """Where a tile is kept between the iterations of the loops over parts."""
     entries = tiles.most * tiles.width
     extents = [v.extent for v in loops]
-    number = flat([Expr({v: 1}) for v in loops], extents)
+    number = ravel_index([Expr({v: 1}) for v in loops], extents)
     return Access(Scratch(tiles.value, math.prod(extents) * entries, True), number * entries)
 
 
@@ -306,7 +315,7 @@ class Epilogue:
             value = stage.value
             place = index
             if value.shape != tiles.value.shape:
-                place = unflat(flat(index, tiles.value.shape), value.shape)
+                place = unravel_index(ravel_index(index, tiles.value.shape), value.shape)
             name = self.body.read(value, place)
             if value in tiles.schedule.stored:
                 target = Access(value, tiles.schedule.layouts[value].address(place))

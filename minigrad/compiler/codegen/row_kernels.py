@@ -15,9 +15,9 @@ from minigrad.compiler.graph.affine import (
     Index,
     Var,
     common_factors,
-    flat,
     number,
-    unflat,
+    ravel_index,
+    unravel_index,
     variable,
 )
 from minigrad.compiler.graph.ir import Value
@@ -104,7 +104,7 @@ def started(kernel: Kernel, schedule: Schedule) -> Rows:
     prefixes = [s.dims[:k] for s, k in zip(kernel.stages, ends, strict=True) if k is not None]
     extents = common_factors(prefixes) if len(prefixes) == len(ends) else [rows]
     outer = [variable(f"i{k}", n) for k, n in enumerate(extents)]
-    return Rows(kernel, schedule, rows, outer, flat(outer, extents))
+    return Rows(kernel, schedule, rows, outer, ravel_index(outer, extents))
 
 
 def transposed(kernel: Kernel, schedule: Schedule) -> int | None:
@@ -131,20 +131,20 @@ def in_blocks(kernel: Kernel, schedule: Schedule, across: int) -> Rows:
     extents = [n // size if k == across else n for k, n in enumerate(dims)]
     loops = [variable(f"i{k}", n) for k, n in enumerate([*extents, size])]
     places = [v * size + loops[-1] if k == across else v for k, v in enumerate(loops[:-1])]
-    return Rows(kernel, schedule, kernel.total, loops, flat(places, dims))
+    return Rows(kernel, schedule, kernel.total, loops, ravel_index(places, dims))
 
 
 def enter(stage: Stage, it: Rows) -> None:
     """Put a stage into the first loop nest that it can share."""
     value, k = stage.value, split_at(stage.dims, it.rows)
-    inner = stage.dims[k:] if k is not None else (stage.total // it.rows,)
+    inner = stage.inner_extents(it.rows)
     extents = tuple(n for n in inner if n != 1)
     own = iter(variable(f"j{k}", n) for k, n in enumerate(extents))
     variables = [next(own) if n != 1 else ZERO for n in inner]
     if k is not None:
-        it.places[value] = (*unflat(it.row, stage.dims[:k]), *variables)
+        it.places[value] = (*unravel_index(it.row, stage.dims[:k]), *variables)
     else:
-        it.places[value] = unflat(it.row * inner[0] + variables[0], stage.dims)
+        it.places[value] = unravel_index(it.row * inner[0] + variables[0], stage.dims)
     first = max((after(stage, x, it) for x in it.schedule.reads[value] if x in it.home), default=0)
     for n in range(first, len(it.loops)):
         if it.loops[n].extents == extents:
@@ -163,20 +163,15 @@ def enter(stage: Stage, it: Rows) -> None:
 def after(stage: Stage, x: Value, it: Rows) -> int:
     """The first loop in which a stage can read another of this kernel."""
     other, home = it.schedule.stages[x], it.home[x]
-    if other.kind == "reduce" or it.loops[home].extents != inner_extents(stage, it):
+    extents = tuple(n for n in stage.inner_extents(it.rows) if n != 1)
+    if other.kind == "reduce" or it.loops[home].extents != extents:
         return home + 1
-    own = flat(stage.places, stage.dims)
+    own = ravel_index(stage.places, stage.dims)
     same = all(
-        flat(other.layout.places(index), other.dims) == own
+        ravel_index(other.layout.places(index), other.dims) == own
         for index in it.schedule.reads[stage.value][x]
     )
     return home if same else home + 1
-
-
-def inner_extents(stage: Stage, it: Rows) -> tuple[int, ...]:
-    k = split_at(stage.dims, it.rows)
-    inner = stage.dims[k:] if k is not None else (stage.total // it.rows,)
-    return tuple(n for n in inner if n != 1)
 
 
 def load(value: Value, index: Index, it: Rows) -> Access | Number | None:
@@ -203,7 +198,7 @@ def stored(stage: Stage, index: Index, inner: Index, extents: tuple[int, ...], i
     value = stage.value
     if value in it.schedule.stored:
         return Access(value, it.schedule.layouts[value].address(index), own=True)
-    return Access(place_of(value, extents, it), flat(inner, extents), own=True)
+    return Access(place_of(value, extents, it), ravel_index(inner, extents), own=True)
 
 
 def result_name(stage: Stage, it: Rows) -> Operand:
@@ -242,7 +237,7 @@ def inner_of(stage: Stage, places: Index, it: Rows) -> tuple[Index, tuple[int, .
         gone = stage.is_reduced
     k = split_at(stage.dims, it.rows)
     if k is None:
-        inner = flat(places, extents).divmod(stage.total // it.rows)[1]
+        inner = ravel_index(places, extents).divmod(stage.total // it.rows)[1]
         return (inner,), (stage.total // it.rows,)
     first = k - sum(gone[:k])
     pairs = [(p, n) for p, n in zip(places[first:], extents[first:], strict=True) if n != 1]
@@ -367,7 +362,7 @@ def enter_map(stage: Stage, it: Rows, code: Code, statements: list[Statement]) -
     inner, extents = inner_of(stage, it.places[value], it)
     if extents and is_read_elsewhere(value, it):
         declare(value, extents, it, code)
-        target = Access(place_of(value, extents, it), flat(inner, extents))
+        target = Access(place_of(value, extents, it), ravel_index(inner, extents))
         statements.append(Store(target, name))
 
 
@@ -434,7 +429,7 @@ def enter_several(
     value, x = stage.value, it.names[stage.value]
     across = mode(stage, it.rows) == "across"
     if across:
-        place: Access = Access(Scratch(value, math.prod(extents)), flat(inner, extents))
+        place: Access = Access(Scratch(value, math.prod(extents)), ravel_index(inner, extents))
     else:
         place = stored(stage, stage.result(it.places[value]), inner, extents, it)
         if value not in it.schedule.stored:
@@ -444,11 +439,11 @@ def enter_several(
         inits += each(inner, Store(place, start_of(stage)))
         nest.body.append(Store(place, added(stage.reduction, place, x)))
         return
-    whole = Access(wide_place(value, extents, it, code, across), flat(inner, extents))
+    whole = Access(wide_place(value, extents, it, code, across), ravel_index(inner, extents))
     inits += each(inner, Store(whole, Number.of(0, WIDE)))
     if not across:
         nest.ends += each(inner, Store(place, whole))
-    results = flat(inner, extents).variables()
+    results = ravel_index(inner, extents).variables()
     over = tuple(not v.variables() & results for v in loop.loops)
     if over[-1]:  # the terms of one result are next to each other
         total = f"r{local(value, it)}"
@@ -494,7 +489,7 @@ def enter_search(
     index = stage.layout.index(it.places[value])
     reduced = sorted(stage.reduced)
     shape = value.inputs[0].shape
-    place = flat([index[k] for k in reduced], [shape[k] for k in reduced])
+    place = ravel_index([index[k] for k in reduced], [shape[k] for k in reduced])
     sign = sign_of(stage.reduction)
     code.row.append(Variable(total, dtype, start))
     code.row.append(Variable(f"{total}i", INDEX, number(-1)))
@@ -518,7 +513,7 @@ def combining(stage: Stage, it: Rows) -> list[Statement]:
     places = iter(variable(f"j{k}", n) for k, n in enumerate(dims))
     every = [next(places) if not g else ZERO for g in stage.is_reduced]
     kept = tuple(p for p, g in zip(every, stage.is_reduced, strict=True) if not g)
-    n, part, thread = math.prod(dims), flat(kept, dims), Var("u", 1 << 16)
+    n, part, thread = math.prod(dims), ravel_index(kept, dims), Var("u", 1 << 16)
     target = Access(value, it.schedule.layouts[value].address(stage.result(tuple(every))))
     partial = Scratch(value, n, in_parts(stage))
     dtype = FLAG if value.dtype.kind == "b" else partial.dtype

@@ -46,7 +46,7 @@ class Remainder:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class RuntimeIndex:
     """A C variable that depends on these loop variables, such as an index read from memory."""
 
     name: str
@@ -54,7 +54,7 @@ class Known:
     depends: frozenset[Var]
 
 
-Atom = Any  # Var | Quotient | Remainder | Known
+Atom = Any  # Var | Quotient | Remainder | RuntimeIndex
 
 
 class Expr:
@@ -155,7 +155,7 @@ ZERO = Expr({})
 def variables_of(atom: Atom) -> Iterable[Var]:
     if isinstance(atom, Var):
         return (atom,)
-    return atom.depends if isinstance(atom, Known) else atom.of.variables()
+    return atom.depends if isinstance(atom, RuntimeIndex) else atom.of.variables()
 
 
 def simplified(terms: dict[Atom, int], const: int) -> Expr:
@@ -171,7 +171,7 @@ def simplified(terms: dict[Atom, int], const: int) -> Expr:
 
 
 def text_of(atom: Atom) -> str:
-    if isinstance(atom, Var | Known):
+    if isinstance(atom, Var | RuntimeIndex):
         return atom.name
     return f"(({atom.of})/{atom.by})" if isinstance(atom, Quotient) else f"(({atom.of})%{atom.by})"
 
@@ -228,12 +228,12 @@ def weighted(index: Index, strides: tuple[int, ...]) -> Expr:
     return simplified(terms, const)
 
 
-def flat(index: Sequence[Expr], shape: Sequence[int]) -> Expr:
+def ravel_index(index: Sequence[Expr], shape: Sequence[int]) -> Expr:
     """The place of an entry in C order."""
     return weighted(tuple(index), strides_of(tuple(shape)))
 
 
-def unflat(place: Expr, shape: Sequence[int]) -> Index:
+def unravel_index(place: Expr, shape: Sequence[int]) -> Index:
     """The entry at a place in C order."""
     found = []
     for stride, n in zip(strides_of(tuple(shape)), shape, strict=True):

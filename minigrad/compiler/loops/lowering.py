@@ -13,15 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.compiler.graph.affine import (
-    ZERO,
-    Condition,
-    Expr,
-    Index,
-    Known,
-    Var,
-    number,
-)
+from minigrad.compiler.graph.affine import ZERO, Condition, Expr, Index, RuntimeIndex, Var, number
 from minigrad.compiler.graph.ir import Shape, Value, elementwise
 from minigrad.compiler.graph.opset.base import Lowering, Rules, rules_of
 from minigrad.compiler.graph.opset.indexing import arange_axis
@@ -168,7 +160,7 @@ class Body(Lowering):
     def integer(self, extent: int, value: Expression) -> Expr:
         """An index that is computed at run time, as a variable."""
         name = self.define(INDEX, value)
-        return Expr({Known(name, extent, self.depends[name]): 1})
+        return Expr({RuntimeIndex(name, extent, self.depends[name]): 1})
 
     def exact_quotient(self, place: Expr, by: int, conditions: list[Condition]) -> Expr:
         if by == 1:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 
-from minigrad.compiler.graph.affine import Index, Var, flat, unflat
+from minigrad.compiler.graph.affine import Index, Var, ravel_index, unravel_index
 from minigrad.compiler.graph.ir import Value, elementwise, name_of
 from minigrad.compiler.schedule.contractions import Operands
 from minigrad.compiler.schedule.stages import (
@@ -170,7 +170,7 @@ def fits(
             return "only what is computed of each entry of a product goes with it", None
         first = kernel.stages[0].value
         same = all(
-            pointwise_in_c_order(stage, x, index, schedule)
+            pointwise_in_c_order(stage, x, index)
             for x in inner
             for index in schedule.reads[stage.value][x]
         )
@@ -191,7 +191,7 @@ def fits(
     for x in inner:
         per_row = stage.total if rows is None else rows
         for index in schedule.reads[stage.value][x]:
-            if not same_row(stage, schedule.stages[x], index, per_row, schedule):
+            if not same_row(stage, schedule.stages[x], index, per_row):
                 return f"it reads other rows of {name_of(x)}, all of which come first", None
     if rows is not None:
         together = [stage, *(kernel.stages if kernel.rows is None else [])]
@@ -207,21 +207,21 @@ def goes_along(stage: Stage, rows: int, schedule: Schedule) -> bool:
     """Whether its loops split into rows, or it reads everything in C order."""
     reads = schedule.reads[stage.value]
     return split_at(stage.dims, rows) is not None or all(
-        pointwise_in_c_order(stage, x, index, schedule) for x in reads for index in reads[x]
+        pointwise_in_c_order(stage, x, index) for x in reads for index in reads[x]
     )
 
 
 def keeps_columns(product: Value, value: Value, schedule: Schedule) -> bool:
     """Whether the columns of a product are still adjacent after it is reshaped."""
     it = schedule.contractions[product]
-    place = unflat(flat(it.out, product.shape), value.shape)
+    place = unravel_index(ravel_index(it.out, product.shape), value.shape)
     atoms = [atom for i in place for atom in i.terms if not isinstance(atom, Var)]
     return not any(it.column.variables() & atom.of.variables() for atom in atoms)
 
 
-def pointwise_in_c_order(stage: Stage, x: Value, index: Index, schedule: Schedule) -> bool:
-    own = flat(stage.layout.index(stage.places), stage.value.shape)
-    return x.size == stage.value.size and flat(index, x.shape) == own
+def pointwise_in_c_order(stage: Stage, x: Value, index: Index) -> bool:
+    own = ravel_index(stage.layout.index(stage.places), stage.value.shape)
+    return x.size == stage.value.size and ravel_index(index, x.shape) == own
 
 
 def natural_rows(stage: Stage) -> int:
@@ -236,7 +236,7 @@ def natural_rows(stage: Stage) -> int:
     return rows if sums_in_any_order(stage) or not (loops and loops[0][1]) else 1
 
 
-def same_row(stage: Stage, other: Stage, index: Index, rows: int, schedule: Schedule) -> bool:
+def same_row(stage: Stage, other: Stage, index: Index, rows: int) -> bool:
     """Whether a stage reads another one of its kernel only in the same row."""
     if other.kind == "reduce" and mode(other, rows) != "within":
         return False
@@ -244,6 +244,6 @@ def same_row(stage: Stage, other: Stage, index: Index, rows: int, schedule: Sche
     total = math.prod(extents)
     if total % rows:
         return False
-    there = flat(places, extents).divmod(total // rows)[0]
-    here = flat(stage.places, stage.dims).divmod(stage.total // rows)[0]
+    there = ravel_index(places, extents).divmod(total // rows)[0]
+    here = ravel_index(stage.places, stage.dims).divmod(stage.total // rows)[0]
     return there == here

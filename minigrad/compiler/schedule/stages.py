@@ -64,6 +64,11 @@ class Stage:
     def total(self) -> int:
         return math.prod(self.dims)
 
+    def inner_extents(self, rows: int) -> tuple[int, ...]:
+        """The extents of the part of its loops that runs in one row."""
+        k = split_at(self.dims, rows)
+        return self.dims[k:] if k is not None else (self.total // rows,)
+
     @property
     def reduction(self) -> Reduction:
         rules = rules_of(self.value.op)

@@ -15,16 +15,16 @@ from minigrad.compiler.graph.affine import (
     ZERO,
     Expr,
     Index,
-    Known,
     Quotient,
     Remainder,
+    RuntimeIndex,
     Var,
     aligned,
     common_factors,
-    flat,
     number,
+    ravel_index,
     strides_of,
-    unflat,
+    unravel_index,
     variable,
 )
 
@@ -192,15 +192,17 @@ def test_places_are_counted_as_numpy_does(shape: Shape) -> None:
     assert strides_of(shape) == tuple(s // 8 for s in np.zeros(shape, np.int64).strides)
     for at in every(*index):
         place = tuple(value_of(i, at) for i in index)
-        assert value_of(flat(index, shape), at) == there[place]
-        assert [value_of(i, at) for i in unflat(number(int(there[place])), shape)] == [*place]
+        assert value_of(ravel_index(index, shape), at) == there[place]
+        assert [value_of(i, at) for i in unravel_index(number(int(there[place])), shape)] == [
+            *place
+        ]
 
 
 @held
 @given(small)
 def test_unflat_of_flat_is_the_index(shape: Shape) -> None:
     index = index_of(shape)
-    assert unflat(flat(index, shape), shape) == index
+    assert unravel_index(ravel_index(index, shape), shape) == index
 
 
 @held
@@ -209,13 +211,13 @@ def test_an_index_of_a_reshape(pair: tuple[Shape, Shape]) -> None:
     """There, it is the entry that NumPy has; and back again, it is the index it was."""
     old, new = pair
     index = index_of(new)
-    before = unflat(flat(index, new), old)
+    before = unravel_index(ravel_index(index, new), old)
     there = np.arange(math.prod(old)).reshape(old)
     for at in every(*index):
         place = tuple(value_of(i, at) for i in index)
         assert there[tuple(value_of(i, at) for i in before)] == there.reshape(new)[place]
-    assert flat(before, old) == flat(index, new)
-    assert unflat(flat(before, old), new) == index
+    assert ravel_index(before, old) == ravel_index(index, new)
+    assert unravel_index(ravel_index(before, old), new) == index
 
 
 @held
@@ -229,12 +231,12 @@ def test_an_index_of_a_transpose_between_reshapes(
     random.shuffle(axes)  # type: ignore[attr-defined]
     turned = tuple(old[k] for k in axes)
     index = index_of(new)
-    middle = unflat(flat(index, new), turned)
+    middle = unravel_index(ravel_index(index, new), turned)
     before = [middle[axes.index(k)] for k in range(len(old))]
     expected = np.arange(math.prod(old)).reshape(old).transpose(axes).reshape(new)
     for at in every(*index):
         place = tuple(value_of(i, at) for i in index)
-        assert value_of(flat(before, old), at) == expected[place]
+        assert value_of(ravel_index(before, old), at) == expected[place]
 
 
 VIEWS: list[Callable[[Any], Any]] = [
@@ -296,7 +298,7 @@ def halves(v: Var) -> Expr:
 
 def test_indices_read_from_memory_survive_substitution() -> None:
     i = Var("i", 4)
-    known = Expr({Known("row", 7, frozenset([i])): 3})
+    known = Expr({RuntimeIndex("row", 7, frozenset([i])): 3})
     e = known + Expr({i: 1})
     assert e.variables() == {i} and e.bounds() == (0, 3 * 6 + 3)
     assert e.replaced({i: number(2)}) == known + 2
@@ -322,7 +324,7 @@ def test_as_c(e: Expr, text: str) -> None:
 def test_the_c_text_means_the_same(shape: Shape) -> None:
     """The text is also Python, with // for C's /."""
     index = index_of(shape)
-    e = unflat(flat(index, shape) + 1, (5, 7, 3))[1] + flat(index, shape) * 2
+    e = unravel_index(ravel_index(index, shape) + 1, (5, 7, 3))[1] + ravel_index(index, shape) * 2
     code = compile(str(e).replace("/", "//"), "", "eval")
     for at in every(*index, e):
         assert eval(code, {v.name: n for v, n in at.items()}) == value_of(e, at)

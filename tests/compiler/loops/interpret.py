@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.compiler.graph.affine import Expr, Index, Quotient, flat, variable
+from minigrad.compiler.graph.affine import Expr, Index, Quotient, ravel_index, variable
 from minigrad.compiler.graph.ir import Value
 from minigrad.compiler.loops.ir import (
     Access,
@@ -47,7 +47,7 @@ def entries(x: Value, arrays: Mapping[Value, np.ndarray]) -> np.ndarray:
     """A value by the index map of its op, with these arrays for the values that it reads."""
 
     def load(read: Value, index: Index) -> Access | None:
-        return Access(read, flat(index, read.shape)) if read in arrays else None
+        return Access(read, ravel_index(index, read.shape)) if read in arrays else None
 
     body = Body(load)
     found = np.empty(x.shape, x.dtype)

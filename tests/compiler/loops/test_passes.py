@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from minigrad.compiler.graph.affine import Expr, Var, flat
+from minigrad.compiler.graph.affine import Expr, Var, ravel_index
 from minigrad.compiler.loops.ir import (
     Access,
     Accumulate,
@@ -33,7 +33,7 @@ A, B, C = Var("a", 3), Var("b", 4), Var("c", 5)
 
 def index(*variables: Var) -> Expr:
     """A place in an array with these axes, in C order."""
-    return flat([Expr({v: 1}) for v in variables], [v.extent for v in variables])
+    return ravel_index([Expr({v: 1}) for v in variables], [v.extent for v in variables])
 
 
 def result(statements: Sequence[Statement], entries: int = 60) -> list[float]:
@@ -77,7 +77,10 @@ def test_loops_over_what_is_contiguous_are_one() -> None:
         (index(A, C), [3, 4, 5]),  # j is not in it
         (index(B, A, C), [3, 4, 5]),  # in another order
         (index(A, B), [12, 5]),
-        (flat([Expr({A: 1}), flat([Expr({B: 1}), Expr({C: 1})], [4, 5])], [3, 20]), [60]),
+        (
+            ravel_index([Expr({A: 1}), ravel_index([Expr({B: 1}), Expr({C: 1})], [4, 5])], [3, 20]),
+            [60],
+        ),
         (index(A, B, C).divmod(7)[0], [3, 4, 5]),
     ],
 )

@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 
-from minigrad.compiler.graph.affine import Expr, Known, Var
+from minigrad.compiler.graph.affine import Expr, RuntimeIndex, Var
 from minigrad.compiler.loops.ir import Access, Accumulate, Apply, For, If, Let, Statement, Store
 from minigrad.compiler.loops.ir import Variable as Variable
 from minigrad.compiler.loops.verify import LoopError, verify
@@ -22,7 +22,7 @@ def at(*variables: Var) -> Access:
     return Access("out", Expr(dict.fromkeys(variables, 1)))
 
 
-FOUND = Expr({Known("found", 4, frozenset([j])): 1})
+FOUND = Expr({RuntimeIndex("found", 4, frozenset([j])): 1})
 WRONG: dict[str, tuple[list[Statement], str]] = {
     "a loop in one over the same variable": (
         [OUT, For(i, [For(i, [Store(at(i), at(i))])])],

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from minigrad.compiler.graph.affine import flat, unflat, variable
+from minigrad.compiler.graph.affine import ravel_index, unravel_index, variable
 from minigrad.compiler.schedule.stages import split_at
 from tests.compiler.schedules import normal, scheduled
 
@@ -26,4 +26,4 @@ def test_a_stage_and_the_places_of_its_value() -> None:
         assert list(kept) == stay and len(extents) == len(stay)
         assert stage.total == 120
     i = variable("i", 12)
-    assert flat(unflat(i, (3, 4)), (3, 4)) == i
+    assert ravel_index(unravel_index(i, (3, 4)), (3, 4)) == i

@@ -5,20 +5,13 @@ index of the result is read from the inputs, its layout, how it is reduced or de
 without an entry is run by NumPy.
 """
 
-from minigrad.compiler.graph.opset import (
-    contractions as contractions,
-)
-from minigrad.compiler.graph.opset import (
-    elementwise as elementwise,
-)
-from minigrad.compiler.graph.opset import (
-    indexing as indexing,
-)
-from minigrad.compiler.graph.opset import (
-    reductions as reductions,
-)
-from minigrad.compiler.graph.opset import (
-    views as views,
+# Imported so that their entries are registered.
+from minigrad.compiler.graph.opset import (  # noqa: F401
+    contractions,
+    elementwise,
+    indexing,
+    reductions,
+    views,
 )
 from minigrad.compiler.graph.opset.base import FAMILIES, OPSET
 

@@ -9,7 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.compiler.graph.affine import Condition, Expr, Index, flat, number, unflat
+from minigrad.compiler.graph.affine import (
+    Condition,
+    Expr,
+    Index,
+    number,
+    ravel_index,
+    unravel_index,
+)
 from minigrad.compiler.graph.ir import Shape, Value
 from minigrad.compiler.graph.opset.base import Attributes, Lowering, Operand, Rules, entry
 from minigrad.compiler.graph.opset.elementwise import broadcast
@@ -44,7 +51,7 @@ class Reshape(View):
 
     def read(self, value: Value, index: Index, to: Lowering) -> Operand:
         x = value.inputs[0]
-        return to.read(x, unflat(flat(index, value.shape), x.shape))
+        return to.read(x, unravel_index(ravel_index(index, value.shape), x.shape))
 
 
 @entry("transpose")
