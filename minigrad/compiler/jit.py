@@ -22,7 +22,7 @@ from minigrad.compiler.frontend.recorder import error_state, in_progress, tracin
 from minigrad.compiler.frontend.trace import Traced, is_array, trace
 from minigrad.compiler.frontend.tracer import changed_in_place
 from minigrad.compiler.graph.simplify import optimized
-from minigrad.compiler.pipeline import op_with_wrong_c, plan_of
+from minigrad.compiler.pipeline import plan_of
 from minigrad.compiler.report.report import Report, report
 from minigrad.compiler.runtime.interpreter import NumpyProgram
 from minigrad.compiler.runtime.program import Program
@@ -30,7 +30,7 @@ from minigrad.compiler.specialization import GUARD_FAILED, Specialization
 from minigrad.compiler.target.cache import BuildError
 from minigrad.compiler.target.toolchain import after_fork
 from minigrad.dispatch import implements
-from minigrad.errors import TraceError, UnsupportedError, plain, warn
+from minigrad.errors import TraceError, plain, warn
 from minigrad.tensor import Tensor
 from minigrad.transforms import leaves_of
 from minigrad.watch import watchers
@@ -211,17 +211,11 @@ def program_of(traced: Traced) -> Program | NumpyProgram:
     """The graph as C; or, with a warning, run by NumPy where C cannot be built.
 
     Raises:
-        UnsupportedError: if it is the C of an op that does not build.
+        UnsupportedError: if it is the C of an op from outside that does not build.
     """
     try:
         return Program(traced.graph, plan_of(traced.graph))
     except (BuildError, OSError) as error:
-        op = op_with_wrong_c(traced.graph)
-        if op is not None:
-            raise UnsupportedError(
-                f"the C expression of {op.name}, {op.c!r}, does not build: correct it, or give the "
-                f"op c=None, with which NumPy computes it. {error}"
-            ) from error
         warn(f"compiled functions run on NumPy: {error}", RuntimeWarning)
         return NumpyProgram(optimized(traced.graph))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections import defaultdict
+from collections.abc import Hashable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import cache
@@ -16,14 +17,25 @@ import numpy as np
 from minigrad.compiler.codegen.c import source_of
 from minigrad.compiler.codegen.deduplicate import FUNCTIONS, Call, Code, generate, work_of
 from minigrad.compiler.codegen.statistics import Description, described
-from minigrad.compiler.graph.ir import Graph, Value, constants_of, is_literal
+from minigrad.compiler.graph.ir import Graph, GraphError, Value, constants_of, is_literal
 from minigrad.compiler.graph.layout import Layout
 from minigrad.compiler.graph.opset import BUILT_IN
-from minigrad.compiler.graph.opset.base import FAMILIES, OPSET
+from minigrad.compiler.graph.opset.base import (
+    FAMILIES,
+    OPSET,
+    OWN_OPS,
+    Rules,
+    from_outside,
+    is_foreign,
+    rules_of,
+)
+from minigrad.compiler.graph.opset.infer import drawn, run
 from minigrad.compiler.graph.simplify import REWRITES, optimized
 from minigrad.compiler.loops.ir import Scratch
+from minigrad.compiler.loops.lowering import kind_of
 from minigrad.compiler.runtime.barriers import END, barrier_flags
 from minigrad.compiler.runtime.plan import Array, ByNumpy, Calls, Plan
+from minigrad.compiler.runtime.program import Program
 from minigrad.compiler.runtime.serialization import as_text, restored
 from minigrad.compiler.schedule.buffers import (
     BufferPlan,
@@ -39,13 +51,14 @@ from minigrad.compiler.target import costs
 from minigrad.compiler.target.cache import BuildError, cache_get, cache_put
 from minigrad.compiler.target.machine import Machine, machine
 from minigrad.compiler.target.toolchain import HERE, build, build_async, runtime
+from minigrad.errors import UnsupportedError, describe
 from minigrad.ops.base import Op
-from minigrad.ops.unary import positive
 
 
 def plan_of(graph: Graph) -> Plan:
     """The plan of a traced graph, from the cache if it is there."""
     if is_extended(graph):
+        try_foreign_ops(graph)
         return compile_graph(graph)
     name = f"{digest(graph)}.plan"
     found = plan_in(cache_get(name))
@@ -62,15 +75,90 @@ def plan_of(graph: Graph) -> Plan:
 def is_extended(graph: Graph) -> bool:
     """Whether entries, rewrites, kernels or ops are used whose code the key does not cover."""
     functions = [*REWRITES, *FUNCTIONS.values()]
-    functions += [value.op.forward for value in graph.order if value.op is not None]
-    return {**OPSET, **FAMILIES} != BUILT_IN or not all(map(is_known, functions))
+    ops = {value.op for value in graph.order if value.op is not None}
+    return (
+        {**OPSET, **FAMILIES} != BUILT_IN or any(map(from_outside, functions)) or not ops <= OWN_OPS
+    )
 
 
-def is_known(function: Any) -> bool:
-    """Whether a function is of minigrad or NumPy, and not of Python in a ufunc."""
-    module = getattr(function, "__module__", None) or "numpy"  # ufuncs have none
-    of_python = getattr(function, "__name__", "").endswith(" (vectorized)")
-    return module.partition(".")[0] in ("minigrad", "numpy", "_operator") and not of_python
+# Ops from outside
+
+
+TRIED: set[Hashable] = set()
+TOLERANCE = {"float64": 1e-9, "float32": 1e-4}
+
+
+def try_foreign_ops(graph: Graph) -> None:
+    """Compile each op whose forward, C, rules or kernel are from outside of minigrad alone, the
+    first time it has these shapes, and compare it with its forward on numbers of its domain.
+
+    Raises:
+        GraphError: if they differ.
+    """
+    for value in graph.order:
+        if value.op is None or not is_foreign_in_c(value, value.op):
+            continue
+        inputs = [(x.shape, x.dtype) if type(x) is Value else repr(x) for x in value.inputs]
+        key = (value.op, rules_of(value.op), *FUNCTIONS.values(), value.how, *inputs)
+        if key not in TRIED:
+            try_alone(value, value.op)
+            TRIED.add(key)
+
+
+def is_foreign_in_c(value: Value, op: Op) -> bool:
+    """Whether an op is compiled to C by what is from outside."""
+    if is_foreign(op) and type(rules_of(op)).decompose is not Rules.decompose:
+        return True
+    kind = kind_of(value)
+    kernel = FUNCTIONS.get({"map": "rows", "reduce": "rows"}.get(kind, kind))
+    return kind != "numpy" and (is_foreign(op) or (kernel is not None and from_outside(kernel)))
+
+
+def try_alone(value: Value, op: Op) -> None:
+    arrays = drawn(op, value.inputs)
+    try:
+        expected = run(op, arrays, value.attributes)
+    except ValueError:  # it may be of these numbers, as of a matrix that has no inverse
+        return
+    inputs = [
+        Value(None, (), {}, x.shape, x.dtype, "input")
+        if type(x) is Value and x.kind != "constant"
+        else x
+        for x in value.inputs
+    ]
+    leaves = [x for x in inputs if type(x) is Value and x.kind == "input"]
+    alone = Graph(leaves, [], [value.of(*inputs)], [])
+    what = f"C expression, {op.c!r}," if op.c else "index map, decomposition or kernel"
+    try:
+        program = Program(alone, compile_graph(alone))
+    except (BuildError, OSError) as error:
+        if not compiler_works():
+            return
+        raise UnsupportedError(
+            f"the C of {op.name} does not build: correct its {what} or leave it to NumPy, with "
+            f"c=None or without an entry. {error}"
+        ) from error
+    for x, array in zip(inputs, arrays, strict=True):
+        if x in leaves:
+            program.bind(x, np.ascontiguousarray(array))
+    (found,) = program.run()
+    close = TOLERANCE.get(expected.dtype.name, 0)
+    largest = np.abs(expected[np.isfinite(expected)]).max(initial=0) if close else 0
+    equal = np.isclose(found, expected, close, close * largest, equal_nan=True)
+    if not equal.all():
+        place = tuple(np.argwhere(~equal)[0].tolist())
+        given = [str(x[place]) if np.shape(x) == found.shape else describe(x) for x in arrays]
+        raise GraphError(
+            f"{op.name}, compiled, gives {found[place]} at {place} for {', '.join(given)}, "
+            f"and its forward gives {expected[place]}: correct its {what} or its forward"
+        )
+
+
+def compiler_works() -> bool:
+    """Whether a kernel without anything from outside builds."""
+    with suppress(BuildError, OSError):
+        return bool(build(source_of([""], machine().vector)))
+    return False
 
 
 def plan_in(content: bytes | None) -> Plan | None:
@@ -215,8 +303,8 @@ def array_of(x: Any, memory: Memory) -> Any:
 def steps_of(code: Code, memory: Memory, threads: int) -> list[Calls | ByNumpy]:
     """Calls of kernels in tables, interrupted by ops that NumPy runs."""
     steps: list[Calls | ByNumpy] = []
-    for is_call, run in itertools.groupby(code.calls, lambda call: isinstance(call, Call)):
-        calls: Any = list(run)
+    for is_call, group in itertools.groupby(code.calls, lambda call: isinstance(call, Call)):
+        calls: Any = list(group)
         if is_call:
             steps.append(table_of(calls, memory, threads))
         else:
@@ -247,19 +335,3 @@ def table_of(calls: list[Call], memory: Memory, threads: int) -> Calls:
     return Calls(
         np.array(rows, np.int32), np.array(slots, np.int32), np.array(offsets, np.int64), most
     )
-
-
-def op_with_wrong_c(graph: Graph) -> Op | None:
-    """The first op whose C expression does not build, where others do."""
-
-    def builds(op: Op, kind: str) -> bool:
-        x = f"{kind} *x = ({kind} *)q[0];\nx[0] = "
-        with suppress(BuildError):
-            text = f"{x}{(op.c or '').format('x[0]', 'x[1]', 'x[2]')};"
-            return bool(build(source_of([text], machine().vector)))
-        return False
-
-    ops = {v.op: None for v in graph.order if v.op is not None and v.op.c is not None}
-    wrong = [op for op in ops if not any(builds(op, kind) for kind in ("double", "int64_t"))]
-    works = len(wrong) < len(ops) or builds(positive, "double")
-    return wrong[0] if wrong and works else None

@@ -22,7 +22,7 @@ from minigrad.compiler.graph.simplify import REWRITES
 from minigrad.compiler.loops.ir import Access, Accumulate, Apply, For, Store, Variable
 from minigrad.compiler.loops.passes import nest
 from minigrad.compiler.loops.verify import LoopError
-from minigrad.errors import GradientError, UnsupportedError
+from minigrad.errors import GradientError, ShapeError, UnsupportedError
 from minigrad.ops.base import Op, registry
 
 X = np.arange(6.0).reshape(3, 2)
@@ -168,6 +168,69 @@ def test_placeholders(c: str) -> None:
         minigrad.compile(lambda x: op(x))(X)
 
 
+@pytest.mark.parametrize(
+    "c", ["product({0}, {0})", "0", "-product({0}, product({0}, {0}))", "fabs(pow({0}, 3))"]
+)
+def test_c_that_computes_something_else(c: str) -> None:
+    op = Op("unary", "mine", lambda x: x * x * x, (), "{0}**3", c)
+    for _ in range(2):
+        with pytest.raises(GraphError, match=r"mine, compiled, gives .* and its forward gives"):
+            minigrad.compile(lambda x: op(x))(X)
+
+
+@pytest.mark.parametrize("c", ["nosuch({0})", "0, {0}*2", "{0} +", "{0}; }"])
+def test_c_that_does_not_build(c: str) -> None:
+    op = Op("unary", "mine", np.exp, (), "{0}", c)
+    with pytest.raises(UnsupportedError, match=r"C .*mine"):
+        minigrad.compile(lambda x: op(x))(X)
+
+
+@pytest.mark.parametrize(
+    "index", [lambda i, j: (0, j), lambda i, j: (i, j * -1 + 1), lambda i, j: (i * -1 + 2, j)]
+)
+def test_index_maps_to_other_entries(index: Any) -> None:
+    def wrong(rules: Rules, value: Value, at: Any, to: Any) -> Any:
+        return to.read(value.inputs[0], index(*at))
+
+    op = own(lambda x: x * 1, shape=same, read=wrong)
+    with pytest.raises(GraphError, match=r"mine, compiled, gives .* correct its index map"):
+        minigrad.compile(lambda x: op(x))(X)
+
+
+def test_decompositions_into_something_else() -> None:
+    op = own(np.exp, Rules, shape=same, decompose=lambda rules, v: apply("sin", *v.inputs))
+    with pytest.raises(GraphError, match="mine, compiled"):
+        minigrad.compile(lambda x: op(x))(X)
+
+
+@pytest.mark.parametrize("family", ["reduce", "unary", "movement", "processing"])
+def test_ops_that_numpy_runs_may_have_any_shape(family: str) -> None:
+    op = Op(family, "mine", lambda x: np.median(x, axis=0), (), "mine({0})")
+    np.testing.assert_array_equal(minigrad.compile(lambda x: op(x) * 2)(X), [4, 6])
+
+
+@pytest.mark.parametrize("c", ["rint({0})", None])
+def test_floats_to_integers_are_left_to_numpy(c: str | None) -> None:
+    op = Op("unary", "mine", lambda x: np.rint(x).astype(np.int64), (), "mine({0})", c)
+    x = np.array([-1.7, 0.5, 1.7])
+    np.testing.assert_array_equal(minigrad.compile(lambda x: op(x))(x), [-2, 0, 2])
+
+
+def test_shapes_that_depend_on_numbers() -> None:
+    op = Op("movement", "mine", lambda x: x[x > 2], (), "mine({0})")
+    with pytest.raises(ShapeError, match="mine gives float64 array"):
+        minigrad.compile(lambda x: op(x))(X)
+
+
+def test_numbers_that_numpy_refuses() -> None:
+    op = Op("processing", "mine", np.linalg.inv, (), "mine({0})")
+    inverse = minigrad.compile(lambda x: op(x) + 0)
+    np.testing.assert_array_equal(inverse(np.eye(2) * 2), np.eye(2) / 2)
+    with pytest.raises(ShapeError, match=r"mine.*Singular matrix"):
+        inverse(np.zeros((2, 2)))
+    np.testing.assert_array_equal(inverse(np.eye(2) * 4), np.eye(2) / 4)
+
+
 @pytest.mark.parametrize("c", [None, "pow({0}, {k})"])
 def test_elementwise_ops_with_attributes(c: str | None) -> None:
     op = Op("unary", "mine", lambda x, k: x**k, (), "{0}**{k}", c)
@@ -266,6 +329,15 @@ def test_kernels(name: str) -> None:
         statements(Kernel(kernel, schedule)), buffers
     )
     with pytest.raises(LoopError, match=f"kernel 'scan' of cumsum.*{message}"):
+        minigrad.compile(lambda x: np.cumsum(x, axis=1))(np.ones((50, 8)))
+
+
+def test_kernels_that_compute_something_else() -> None:
+    OPSET["cumsum"] = Scan()
+    FUNCTIONS["scan"] = lambda kernel, schedule, buffers, machine: function(
+        (parts := Kernel(kernel, schedule)).of(term=Apply("*", (parts.read, parts.read))), buffers
+    )
+    with pytest.raises(GraphError, match="cumsum, compiled, gives"):
         minigrad.compile(lambda x: np.cumsum(x, axis=1))(np.ones((50, 8)))
 
 

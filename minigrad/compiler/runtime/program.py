@@ -13,7 +13,7 @@ from minigrad.compiler.graph.ir import Graph, Value, constants_of
 from minigrad.compiler.graph.layout import Layout
 from minigrad.compiler.runtime.plan import Array, ByNumpy, Calls, Plan
 from minigrad.compiler.target.toolchain import build_async, release, runtime
-from minigrad.errors import IndexingError
+from minigrad.errors import IndexingError, ShapeError, describe, refusal_of
 from minigrad.ops.base import registry
 
 
@@ -156,8 +156,19 @@ class Program:
 
     def by_numpy(self, it: ByNumpy) -> None:
         inputs = [self.read(x) if isinstance(x, Array) else x for x in it.inputs]
-        with np.errstate(all="ignore"):
-            self.read(it.output)[...] = registry[it.op].forward(*inputs, **it.attributes)
+        output = self.read(it.output)
+        try:
+            with np.errstate(all="ignore"):
+                found = registry[it.op].forward(*inputs, **it.attributes)
+        except (ValueError, TypeError, IndexError, OverflowError) as error:
+            raise refusal_of(it.op, inputs, it.attributes, error) from error
+        found = np.asarray(found)
+        if found.shape != output.shape or found.dtype != output.dtype:
+            raise ShapeError(
+                f"{it.op} gives {describe(found)}, and gave {describe(output)} where the function "
+                "was traced: shape and dtype may not depend on numbers in a compiled function"
+            )
+        output[...] = found
 
     def read(self, x: Array | np.ndarray) -> np.ndarray:
         """An array of the program, viewed in its memory."""

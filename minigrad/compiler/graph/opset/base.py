@@ -145,7 +145,11 @@ def from_outside(x: Any) -> bool:
 
 
 def rules_of(op: Op | None) -> Rules:
-    """The rules of an op; of None, for a leaf, no rules."""
+    """The rules of an op; of None, for a leaf, no rules. An op from outside has those of its
+    family only if it is elementwise."""
     if op is None:
         return NO_RULES
-    return OPSET.get(op.name) or FAMILIES.get(op.family, NO_RULES)
+    rules = OPSET.get(op.name)
+    if rules is None and (op in OWN_OPS or op.family in ("unary", "binary")):
+        rules = FAMILIES.get(op.family)
+    return rules or NO_RULES

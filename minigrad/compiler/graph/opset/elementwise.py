@@ -54,10 +54,17 @@ class Elementwise(Rules):
         numbers = all(type(x) in (bool, int, float) for x in value.attributes.values())
         if value.op.c is None or not numbers:
             return "numpy"
+        # The C computes in the dtype of the result.
+        if kind in "iu" and any(dtype_kind(x) == "f" for x in value.inputs):
+            return "numpy"
         if name in ABOUT_FLOATS:
             kind = value.values()[0].dtype.kind
         floats = kind == "f" or name not in FLOAT_ONLY + ABOUT_FLOATS
         return "map" if floats and not (kind == "b" and name in ARITHMETIC) else "numpy"
+
+
+def dtype_kind(x: Any) -> str:
+    return x.dtype.kind if type(x) is Value else "f" if type(x) is float else "i"
 
 
 def copy_of(x: Value) -> Value:

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from minigrad.compiler.graph.ir import Graph, GraphError, Shape, Value, how_of
-from minigrad.compiler.graph.opset.base import Rules, is_foreign, rules_of
-from minigrad.errors import MinigradError
+from minigrad.compiler.graph.opset.base import OPSET, Rules, is_foreign, rules_of
+from minigrad.errors import MinigradError, ShapeError
 from minigrad.ops.base import Domain, Op, registry
 
 
@@ -67,22 +67,27 @@ def checked(
 ) -> tuple[Shape, np.dtype[Any]]:
     """The same for rules from outside of minigrad: they must agree with what the forward gives."""
     shapes = [x.shape if type(x) is Value else () for x in inputs]
-    result = shape = dtype = None
+    result = shape = dtype = refusal = None
     try:
         result = run(op, drawn(op, inputs), attributes)
-    except ValueError:  # it may be of these numbers, as of a matrix that has no inverse
-        result = None
+    except ValueError as error:  # it may be of these numbers, as of a matrix that has no inverse
+        refusal = error
     try:
         rules.check(inputs)
-        shape = rules.shape(shapes, attributes)
+        if op.name in OPSET:
+            shape = rules.shape(shapes, attributes)
         if shape is not None:
             dtype = rules.dtype(op, inputs, attributes)
     except MinigradError:
         raise
     except Exception as error:
         raise GraphError(f"the rules of {op.name} for inputs of {shapes}: {error!r}") from error
+    if shape is None and result is None:
+        raise ShapeError(
+            f"{op.name} for inputs of {shapes}: {refusal}. It runs on random numbers first, to "
+            "find the shape: if it is these that do not fit, give it an entry with a shape rule"
+        )
     if shape is None:
-        result = run(op, [zeros_of(x) for x in inputs], attributes) if result is None else result
         return result.shape, result.dtype
     sizes = type(shape) is tuple and all(type(n) is int and n >= 0 for n in shape)
     if not sizes or (result is not None and result.shape != shape):
