@@ -128,15 +128,15 @@ def try_alone(value: Value, op: Op) -> None:
     ]
     leaves = [x for x in inputs if type(x) is Value and x.kind == "input"]
     alone = Graph(leaves, [], [value.of(*inputs)], [])
-    what = f"C expression, {op.c!r}," if op.c else "index map, decomposition or kernel"
+    what = f"C expression of {op.name}, {op.c!r}," if op.c else f"rules or kernel of {op.name}"
     try:
         program = Program(alone, compile_graph(alone))
     except (BuildError, OSError) as error:
         if not compiler_works():
             return
         raise UnsupportedError(
-            f"the C of {op.name} does not build: correct its {what} or leave it to NumPy, with "
-            f"c=None or without an entry. {error}"
+            f"the {what} does not build: correct it, or leave the op to NumPy, with c=None or "
+            f"without an entry. {error}"
         ) from error
     for x, array in zip(inputs, arrays, strict=True):
         if x in leaves:
@@ -150,7 +150,7 @@ def try_alone(value: Value, op: Op) -> None:
         given = [str(x[place]) if np.shape(x) == found.shape else describe(x) for x in arrays]
         raise GraphError(
             f"{op.name}, compiled, gives {found[place]} at {place} for {', '.join(given)}, "
-            f"and its forward gives {expected[place]}: correct its {what} or its forward"
+            f"and its forward gives {expected[place]}: correct the {what} or forward"
         )
 
 

@@ -181,7 +181,7 @@ def test_c_that_computes_something_else(c: str) -> None:
 @pytest.mark.parametrize("c", ["nosuch({0})", "0, {0}*2", "{0} +", "{0}; }"])
 def test_c_that_does_not_build(c: str) -> None:
     op = Op("unary", "mine", np.exp, (), "{0}", c)
-    with pytest.raises(UnsupportedError, match=r"C .*mine"):
+    with pytest.raises(UnsupportedError, match="C expression of mine"):
         minigrad.compile(lambda x: op(x))(X)
 
 
@@ -193,7 +193,7 @@ def test_index_maps_to_other_entries(index: Any) -> None:
         return to.read(value.inputs[0], index(*at))
 
     op = own(lambda x: x * 1, shape=same, read=wrong)
-    with pytest.raises(GraphError, match=r"mine, compiled, gives .* correct its index map"):
+    with pytest.raises(GraphError, match=r"mine, compiled, gives .* correct the rules"):
         minigrad.compile(lambda x: op(x))(X)
 
 

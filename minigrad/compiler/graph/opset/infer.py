@@ -82,12 +82,12 @@ def checked(
         raise
     except Exception as error:
         raise GraphError(f"the rules of {op.name} for inputs of {shapes}: {error!r}") from error
-    if shape is None and result is None:
-        raise ShapeError(
-            f"{op.name} for inputs of {shapes}: {refusal}. It runs on random numbers first, to "
-            "find the shape: if it is these that do not fit, give it an entry with a shape rule"
-        )
     if shape is None:
+        if result is None:
+            raise ShapeError(
+                f"{op.name} for inputs of {shapes}: {refusal}. It runs on random numbers first, to "
+                "find the shape: if it is these that do not fit, give it an entry with a shape rule"
+            )
         return result.shape, result.dtype
     sizes = type(shape) is tuple and all(type(n) is int and n >= 0 for n in shape)
     if not sizes or (result is not None and result.shape != shape):
