@@ -15,22 +15,28 @@ from typing import Any
 import numpy as np
 
 from minigrad.compiler.codegen.c import source_of
-from minigrad.compiler.codegen.deduplicate import FUNCTIONS, Call, Code, generate, work_of
+from minigrad.compiler.codegen.deduplicate import (
+    FUNCTIONS,
+    OWN_FUNCTIONS,
+    Call,
+    Code,
+    generate,
+    work_of,
+)
 from minigrad.compiler.codegen.statistics import Description, described
 from minigrad.compiler.graph.ir import Graph, GraphError, Value, constants_of, is_literal
 from minigrad.compiler.graph.layout import Layout
-from minigrad.compiler.graph.opset import BUILT_IN
+from minigrad.compiler.graph.opset import OWN_ENTRIES
 from minigrad.compiler.graph.opset.base import (
     FAMILIES,
     OPSET,
-    OWN_OPS,
     Rules,
     from_outside,
     is_foreign,
     rules_of,
 )
 from minigrad.compiler.graph.opset.infer import drawn, run
-from minigrad.compiler.graph.simplify import REWRITES, optimized
+from minigrad.compiler.graph.simplify import OWN_REWRITES, REWRITES, optimized
 from minigrad.compiler.loops.ir import Scratch
 from minigrad.compiler.loops.lowering import kind_of
 from minigrad.compiler.runtime.barriers import END, barrier_flags
@@ -52,6 +58,7 @@ from minigrad.compiler.target.cache import BuildError, cache_get, cache_put
 from minigrad.compiler.target.machine import Machine, machine
 from minigrad.compiler.target.toolchain import HERE, build, build_async, runtime
 from minigrad.errors import UnsupportedError, describe
+from minigrad.ops import OWN_OPS
 from minigrad.ops.base import Op
 
 
@@ -73,12 +80,13 @@ def plan_of(graph: Graph) -> Plan:
 
 
 def is_extended(graph: Graph) -> bool:
-    """Whether entries, rewrites, kernels or ops are used whose code the key does not cover."""
-    functions = [*REWRITES, *FUNCTIONS.values()]
+    """Whether entries, rewrites, kernels or ops are used whose code the key does not cover.
+
+    Of a user's op it does not know `forward`, which folding runs.
+    """
     ops = {value.op for value in graph.order if value.op is not None}
-    return (
-        {**OPSET, **FAMILIES} != BUILT_IN or any(map(from_outside, functions)) or not ops <= OWN_OPS
-    )
+    used = {**OPSET, **FAMILIES}, REWRITES, FUNCTIONS
+    return used != (OWN_ENTRIES, OWN_REWRITES, OWN_FUNCTIONS) or not ops <= OWN_OPS
 
 
 # Ops from outside

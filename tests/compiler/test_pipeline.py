@@ -19,12 +19,13 @@ from minigrad import Tensor, nn
 from minigrad import functional as F
 from minigrad.compiler import compile
 from minigrad.compiler import pipeline as plan
+from minigrad.compiler.codegen.deduplicate import FUNCTIONS, OWN_FUNCTIONS
 from minigrad.compiler.graph.folding import constant
 from minigrad.compiler.graph.ir import Graph, Value, name_of
 from minigrad.compiler.graph.opset.base import OPSET
 from minigrad.compiler.graph.opset.infer import apply
 from minigrad.compiler.graph.opset.reductions import Reduction
-from minigrad.compiler.graph.simplify import REWRITES
+from minigrad.compiler.graph.simplify import REWRITES, folding
 from minigrad.compiler.jit import trace_and_verify
 from minigrad.compiler.pipeline import compile_graph, digest, plan_in, plan_of
 from minigrad.compiler.runtime.plan import Array, ByNumpy, Calls, Plan
@@ -146,11 +147,13 @@ def test_plans_made_with_a_rewrite_of_the_users_own_are_not_cached(empty_cache: 
 def test_plans_with_an_op_or_an_entry_of_the_users_own_are_not_cached(empty_cache: Path) -> None:
     """The code of the op's forward, which NumPy runs, and the entry are not part of the key."""
     x = np.array([[1.0, 2.0], [3.0, 4.0]])
-    for factor in (2.0, 3.0):
-        op = Op("unary", "times_k", lambda x, k=factor: k * x, (None,), "k*{0}", c=None)
+    forwards: list[Any] = [lambda x, k=k: k * x for k in (2.0, 3.0)]
+    forwards += [np.sin, np.cos, np.poly1d([2.0, 0.0]), np.vectorize(lambda x: 5 * x)]
+    for forward in forwards:
+        op = Op("unary", "times_k", forward, (None,), "k*{0}", c=None)
         try:
             f = compile(lambda x, op=op: x + op(np.ones_like(x)))
-            np.testing.assert_array_equal(f(x), x + factor)
+            np.testing.assert_array_equal(f(x), x + forward(np.ones_like(x)))
         finally:
             del registry["times_k"]
     for entry, forward in ((Reduction(0, "+"), np.sum), (Reduction(1, "*"), np.prod)):
@@ -161,6 +164,43 @@ def test_plans_with_an_op_or_an_entry_of_the_users_own_are_not_cached(empty_cach
             np.testing.assert_array_equal(f(x), forward(x, axis=1, keepdims=True))
         finally:
             del registry["folded"], OPSET["folded"]
+    assert plans_and_libraries(empty_cache)[0] == []
+
+
+def test_plans_made_without_a_rewrite_or_with_other_kernels_are_not_cached(
+    empty_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    f = lambda x: np.sinh(x) + np.zeros(2)  # noqa: E731
+    expected = f(np.ones(2))
+    with monkeypatch.context() as patch:
+        patch.setitem(FUNCTIONS, "rows", lambda *given: OWN_FUNCTIONS["rows"](*given))
+        np.testing.assert_allclose(compile(f)(np.ones(2)), expected)
+    before = [*REWRITES]
+    REWRITES.remove(folding)
+    try:
+        np.testing.assert_allclose(compile(f)(np.ones(2)), expected)
+    finally:
+        REWRITES[:] = before
+    assert plans_and_libraries(empty_cache)[0] == []
+    np.testing.assert_allclose(compile(f)(np.ones(2)), expected)
+    assert len(plans_and_libraries(empty_cache)[0]) == 1
+
+
+BEFORE = """
+import numpy as np, minigrad
+from minigrad.ops.base import Op
+op = Op("unary", "times", lambda x: {} * x, (None,), "k*{{0}}")
+print(minigrad.compile(lambda x: op(np.ones_like(x)) + x)(np.zeros(1))[0])
+"""
+
+
+@pytest.mark.slow
+def test_an_op_of_the_users_own_that_is_made_before_the_compiler_is_imported(
+    empty_cache: Path,
+) -> None:
+    for k in ("3.0", "5.0"):
+        run = [sys.executable, "-c", BEFORE.format(k)]
+        assert subprocess.run(run, capture_output=True, text=True).stdout.strip() == k
     assert plans_and_libraries(empty_cache)[0] == []
 
 

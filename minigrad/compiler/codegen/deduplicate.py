@@ -26,6 +26,7 @@ FUNCTIONS: dict[str, Callable[[Kernel, Schedule, BufferPlan, Machine], Function]
     "concat": concat_function,
     "scatter": scatter_function,
 }
+OWN_FUNCTIONS = {**FUNCTIONS}
 
 
 @dataclass(eq=False)

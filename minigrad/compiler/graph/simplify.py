@@ -206,6 +206,7 @@ def decomposed(value: Value) -> Value:
 
 # In the order in which they are tried on each value.
 REWRITES: list[Rewrite] = [folding, algebra, decomposed]
+OWN_REWRITES = [*REWRITES]
 
 
 # Common subexpressions

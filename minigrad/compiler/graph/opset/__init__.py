@@ -15,4 +15,4 @@ from minigrad.compiler.graph.opset import (  # noqa: F401
 )
 from minigrad.compiler.graph.opset.base import FAMILIES, OPSET
 
-BUILT_IN = {**OPSET, **FAMILIES}  # entries that users register later are not among these
+OWN_ENTRIES = {**OPSET, **FAMILIES}  # entries that users register later are not among these

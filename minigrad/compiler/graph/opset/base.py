@@ -10,7 +10,8 @@ import numpy as np
 from minigrad.compiler.graph.affine import Condition, Expr, Index
 from minigrad.compiler.graph.ir import Shape, Value
 from minigrad.compiler.graph.layout import Layout
-from minigrad.ops.base import Op, registry
+from minigrad.ops import OWN_OPS
+from minigrad.ops.base import Op
 
 if TYPE_CHECKING:
     from minigrad.compiler.graph.opset.contractions import Contraction
@@ -129,9 +130,6 @@ def entry(*names: str) -> Callable[[type[Rules]], type[Rules]]:
         return rules
 
     return register
-
-
-OWN_OPS = frozenset(registry.values())
 
 
 def is_foreign(op: Op) -> bool:
