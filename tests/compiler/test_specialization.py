@@ -172,7 +172,7 @@ def test_captured_tensors_that_share_memory() -> None:
     agree(compile(lambda x: x + b + a[1:])(np.ones(3)), 1 + b.data + a.data[1:])
 
 
-def test_a_version_that_is_let_go_is_gone_at_once() -> None:
+def test_a_dropped_specialization_is_freed_at_once() -> None:
     """With the memory that it computes in, which may be large."""
     model = network()
     step = compile(stepper(model, optim.AdamW(model.parameters(), lr=0.01)))

@@ -160,7 +160,7 @@ def test_a_view_requires_a_gradient_only_of_its_own_graph() -> None:
         v.requires_grad = False
 
 
-def test_a_tensor_whose_views_are_gone_is_let_go() -> None:
+def test_a_tensor_whose_views_are_gone_is_freed() -> None:
     a = Tensor(np.ones(3)) * 1.0
     v = a[:2]
     v += 1.0
