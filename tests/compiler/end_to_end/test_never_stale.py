@@ -13,6 +13,7 @@ import copy
 import ctypes
 import datetime
 import decimal
+import email.utils
 import enum
 import fractions
 import functools
@@ -23,14 +24,17 @@ import importlib
 import io
 import itertools
 import json
+import linecache
 import logging
 import math
 import multiprocessing
 import operator
 import os
 import pathlib
+import pkgutil
 import random
 import secrets
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -787,6 +791,12 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "a clock": (lambda x: x * (time.time() // 1e6), "calls time"),
     "a clock's date": (lambda x: x * datetime.datetime.now().second, "calls now of datetime"),
     "a path in the code": (lambda x: x * len(pathlib.Path("j").read_text()), "calls read_text"),
+    "the time of NumPy": (lambda x: x * np.datetime64("now").astype(int), "datetime64 for the t"),
+    "the time of a mail": (lambda x: x * len(email.utils.formatdate()), "calls formatdate"),
+    "a line of a file": (lambda x: x * len(linecache.getline(__file__, 1)), "calls getline"),
+    "data of a package": (lambda x: x * len(pkgutil.get_data("json", "x") or ()), "calls get_data"),
+    "a file of NumPy": (lambda x: x * np.fromregex(__file__, "(x)", [("a", "S1")]).size, "calls f"),
+    "the name of the machine": (lambda x: x * len(socket.gethostname()), "calls gethostname"),
     "a packed file": (lambda x: x * len(gzip.open(__file__).read()), "opens a file"),
     "settings in a file": (lambda x: x * len(configparser.ConfigParser().read(HERE)), "opens a f"),
     "eval": (lambda x: eval("x * 2"), r"calls eval\(\)"),
