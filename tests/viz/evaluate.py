@@ -15,7 +15,7 @@ FUNCTIONS = {name: op.forward for name, op in registry.items() if op.family in (
 NAMESPACE: dict[str, Any] = {"pi": np.pi, "e": np.e, "inf": np.inf, "sum": np.sum} | FUNCTIONS
 NAMESPACE |= {name: getattr(np, name) for name in ("reshape", "broadcast_to", "cumsum")}
 
-DERIVATIVE = re.compile(r"d\w+/d(?:\((?:1st|2nd|3rd) \w+\)|\w+)")
+DERIVATIVE = re.compile(r"d\w+/d(?:\([\d,]+(?:st|nd|rd|th) \w+\)|\w+)")
 
 
 def evaluate(text: str, symbols: Mapping[str, Any]) -> Any:

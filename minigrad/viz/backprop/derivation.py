@@ -13,7 +13,16 @@ from minigrad.graph import Node
 from minigrad.tensor import Tensor
 from minigrad.viz.backprop.steps import Contribution, Step, apply_vjp
 from minigrad.viz.text.formula import formula, operation, summary
-from minigrad.viz.text.notation import MINUS, SYMBOL, Expr, constant, number, numeral, product
+from minigrad.viz.text.notation import (
+    MINUS,
+    SYMBOL,
+    Expr,
+    constant,
+    number,
+    numeral,
+    ordinal,
+    product,
+)
 
 # Equal expressions, each a list of terms
 Chain = list[list[str]]
@@ -126,7 +135,7 @@ def chain_rule(use: Contribution, step: Step, z: str) -> str:
     same = [k for k, x in enumerate(use.user.inputs) if x is step]
     by = step.label
     if len(same) > 1:
-        by = f"({('1st', '2nd', '3rd')[same.index(use.position)]} {by})"
+        by = f"({ordinal(same.index(use.position) + 1)} {by})"
     return f"d{z}/d{use.user.label}*d{use.user.label}/d{by}"
 
 

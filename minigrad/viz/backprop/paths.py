@@ -64,8 +64,10 @@ def path_text(path: Path, z: str, name: str) -> str:
     if path.product.ndim == 0:
         factors = [local_derivative(use) for use in path.uses]
         short = len(factors) <= SHOWN and all(f.ndim == 0 for f in factors)
-        texts = [f"({t})" if t.startswith("-") else t for t in map(number, factors)]
-        size = " = ".join(["*".join(texts or ["1"])] * short + [number(path.product)])
+        size = number(path.product)
+        if short:
+            texts = [f"({t})" if t.startswith("-") else t for t in map(number, factors)]
+            size = f"{'*'.join(texts or ['1'])} = {size}"
     share = "" if math.isnan(path.share) else f", {path.share:.1%}"
     return f"{' <- '.join([z, *labels, name])}: {size}{share}"
 

@@ -31,7 +31,7 @@ from minigrad.viz.backprop.steps import Contribution, Step
 from minigrad.viz.draw.groups import Group, ancestors, group
 from minigrad.viz.draw.layout import layout
 from minigrad.viz.text.formula import in_short, summary
-from minigrad.viz.text.notation import number
+from minigrad.viz.text.notation import number, ordinal
 
 SIDE = 16  # most rows and columns of a heat map
 TERMS = 20  # most terms of a sum that are written out
@@ -176,11 +176,6 @@ def formulas(use: Contribution, z: str) -> dict[str, Any]:
         style = in_numbers(4, in_full=True)
         formula["numbers"] = write_term(t, style, style.adjoint(use.user)).text
     return formula
-
-
-def ordinal(n: int) -> str:
-    ending = "th" if n % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(n % 10, "th")
-    return f"{n:,}{ending}"
 
 
 def line_of(step: Step, files: dict[str, set[int]]) -> list[Any] | None:

@@ -71,6 +71,11 @@ NAMED_CONSTANTS = {math.pi: "pi", math.e: "e", 2 * 0.5641895835477563: "2/sqrt(p
 # Numbers
 
 
+def ordinal(n: int) -> str:
+    ending = "th" if n % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(n % 10, "th")
+    return f"{n:,}{ending}"
+
+
 def number(x: Any, digits: int = 4) -> str:
     """A number to so many significant digits. Exact ones have no trailing zeros, rounded ones all
     digits: 2 is exact, and 2.000 is not. Rounding errors of float arithmetic are ignored.

@@ -13,7 +13,7 @@ from typing import Any
 #   ["row", ...] ["frac", above, below] ["sup", base, exponent] ["sub", base, index] ["sqrt", x].
 Tree = list[Any]
 
-DERIVATIVE = re.compile(r"d(\w+)/d(?:\((1st|2nd|3rd) (\w+)\)|(\w+))")
+DERIVATIVE = re.compile(r"d(\w+)/d(?:\(([\d,]+(?:st|nd|rd|th)) (\w+)\)|(\w+))")
 # Precedence of rows: an operand of lower precedence gets parentheses.
 LOOSE, SUM, MINUS, PRODUCT, POWER, ATOM = range(6)
 BINARY: dict[type[ast.operator], tuple[str, int, int, int]] = {

@@ -37,6 +37,26 @@ def test_the_worked_example() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("function", "count", "total"),
+    [
+        (lambda x: np.stack([x, x]).sum(), 2, 2),
+        (lambda x: (x * np.array([1.0, 2.0, 4.0])).sum(), 1, 7),
+        (lambda x: (x * np.ones(3) + x).sum(), 2, 6),
+        (lambda x: (np.broadcast_to(x, (2, 3)) * 2).mean(), 1, 2),
+        (lambda x: x.reshape(1)[0] * 5, 1, 5),
+    ],
+)
+def test_a_number_that_becomes_an_array(function: Any, count: int, total: float) -> None:
+    """Local derivatives are arrays then: only the product is shown."""
+    x = leaf(2.0, "x")
+    found = explain(function(x)).paths(x)
+    first, *rows = str(found).split("\n")
+    assert first.endswith(f"z back to x; dz/dx is {total}") and len(rows) == count == found.count
+    shown = [float(row.split(": ")[1].split(",")[0].rpartition("= ")[2]) for row in rows]
+    assert sum(shown) == total
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=7), st.floats(-2, 2))
 def test_the_shares_of_all_paths_add_up_to_one(ops: list[int], start: float) -> None:

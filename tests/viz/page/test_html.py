@@ -43,6 +43,18 @@ def test_the_page_holds_all_of_the_worked_example(tmp_path: Path) -> None:
     assert "np.sin(x1)" in source["lines"][number - source["first"]]
 
 
+@pytest.mark.parametrize("count", [4, 12, 23])
+def test_one_value_is_used_often_by_one_op(count: int, tmp_path: Path) -> None:
+    """As in a concatenation of it with itself; also of a number, which becomes an array."""
+    y, x = Tensor(np.ones(3), True, name="y"), Tensor(2.0, True, name="x")
+    for z, leaf in ((np.concatenate([y] * count).sum(), y), (np.stack([x] * count).sum(), x)):
+        explained = explain(z)
+        explained.html(tmp_path / "page.html")
+        ordinal = {4: "4th", 12: "12th", 23: "23rd"}[count]
+        assert f"'{ordinal} of {count}'" in str(explained.to_dict())
+        assert f"dz/d{leaf.name}" in str(explained) and explained.latex and explained.svg()
+
+
 def test_names_cannot_end_the_script_or_start_another(tmp_path: Path) -> None:
     name = "</script><script>alert(1)</script><!--<img src=x onerror=alert(1)>"
     x = leaf(2.0, name)

@@ -20,6 +20,7 @@ TEXTS = {
     "w1.T @ dz/dw3": r"{w_{1}}^{\mathrm{T}}\,\frac{dz}{dw_{3}}",
     "sum(w1, axis=0)": r"\mathrm{sum}_{\mathrm{axis=0}}\left(w_{1}\right)",
     "dw3/d(2nd w1)": r"\frac{dw_{3}}{{dw_{1}}_{\mathrm{2nd}}}",
+    "dw3/d(14th w1)": r"\frac{dw_{3}}{{dw_{1}}_{\mathrm{14th}}}",
     "1.5e-07": r"1.5\cdot 10^{-07}",
     "pred": r"\mathrm{pred}",
     "rate_1": r"\mathrm{rate\_}_{1}",
