@@ -410,7 +410,7 @@ FUSION = [
     ),
     Fault(
         "codegen/matmul_kernels.py",
-        'Apply("({0})", (least("tile", more),))',
+        'least("tile", more)',
         'Expr({Var("tile", count): 1})',
         of("tails"),
     ),

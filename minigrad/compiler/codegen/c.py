@@ -40,20 +40,25 @@ from minigrad.compiler.target.toolchain import HERE
 NAMED = {"float32": "float", "float64": "double", "bool": "bool"}
 C_TYPES = {dtype: NAMED.get(dtype.name, f"{dtype}_t") for dtype in DTYPES}
 
+RELATIONS = ("<", ">", ">=", "==", "!=")
 FUNCTIONS = {
     "select": "choose({0}, {1}, {2})",  # both are evaluated
     "if": "{0} ? {1} : {2}",
     "clamp": "CLAMP({0}, {1})",  # to 0 up to below {1}
     "look up": "looked_up({0}, {1}, bad)",  # an index that may be negative or out of range
-    **{relation: f"({{0}} {relation} {{1}})" for relation in ("<", ">", ">=", "==", "!=")},
+    **{relation: f"({{0}} {relation} {{1}})" for relation in RELATIONS},
     **{f"cast {dtype}": f"({kind}){{0}}" for dtype, kind in C_TYPES.items()},
-    **{op: f"({{0}}) {op} {{1}}" for op in ("/", "%")},
-    **{op: f"{{0}} {op} {{1}}" for op in ("+", "-", "*", "&", "|")},
+    **{op: f"{{0}} {op} {{1}}" for op in "+-*/%&|"},
     "or": "{0} || {1}",
     # An accumulator {0} after one more entry {1}.
     "max": "{1} > {0} ? {1} : {0}",
     "min": "{1} < {0} ? {1} : {0}",
 }
+
+# How tightly they bind, from C's table of operators; all others are calls, or have parentheses.
+PRECEDENCE = {"if": 0, "max": 0, "min": 0, "or": 1, "|": 2, "&": 3, "+": 5, "-": 5}
+PRECEDENCE |= dict.fromkeys("*/%", 6) | {f"cast {dtype}": 7 for dtype in C_TYPES}
+RELATION, ATOM = 4, 8
 
 HEAD = """\
 #include <math.h>
@@ -207,16 +212,31 @@ class Printer:
             lines.append(f"  const int64_t {v.name}_end = {end} < {high} ? {end} : {high};")
         return [*lines, *self.inner(node.body), "}"]
 
-    def text(self, node: Expression) -> str:
+    def text(self, node: Expression, outer: int = 0) -> str:
+        """An expression, in parentheses if it binds less than an operator around it needs."""
         if isinstance(node, Apply):
-            texts = [self.text(x) for x in node.arguments]
-            try:
-                return FUNCTIONS.get(node.function, node.function).format(*texts)
-            except (LookupError, ValueError) as error:
-                raise LoopError(f"{node.function!r} of {len(texts)} arguments: {error}") from error
+            return self.application(node, outer)
         if isinstance(node, Number):
             return literal(node)
-        return self.access(node) if isinstance(node, Access) else str(node)
+        if isinstance(node, Access):
+            return self.access(node)
+        text = str(node)
+        return f"({text})" if " " in text and outer > PRECEDENCE["+"] else text
+
+    def application(self, node: Apply, outer: int) -> str:
+        template = FUNCTIONS.get(node.function, node.function)
+        own = PRECEDENCE.get(node.function, ATOM)
+        # The C of an op may hold any operators; arguments of calls need no parentheses.
+        needs = own if own < ATOM else ATOM if template is node.function else 0
+        if own == 0 or node.function in RELATIONS:
+            needs = RELATION + 1
+        # Operators of equal precedence are computed from the left.
+        texts = [self.text(x, needs + (k > 0 and own < ATOM)) for k, x in enumerate(node.arguments)]
+        try:
+            text = template.format(*texts)
+        except (LookupError, ValueError) as error:
+            raise LoopError(f"{node.function!r} of {len(texts)} arguments: {error}") from error
+        return f"({text})" if (own if needs < ATOM else 0) < outer else text
 
     def access(self, node: Access) -> str:
         array, place = self.array(node), node.place

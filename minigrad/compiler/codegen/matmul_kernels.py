@@ -192,7 +192,7 @@ def over_tiles(
     if count > 1:
         first, many = Expr({Var("tile", count): base}), number(base)
     if more:
-        first = Apply("+", (first, Apply("({0})", (least("tile", more),))))
+        first = Apply("+", (first, least("tile", more)))
         many = Apply("+", (many, Apply("<", ("tile", number(more)))))
     body = [Let("row", INDEX, first), Let("rows", INDEX, many), *body]
     for k, v in reversed(list(enumerate(loops))):
