@@ -686,7 +686,7 @@ def test_rules_that_are_plain_gradient_descent(rule: Any, compiled: bool) -> Non
 
 
 def test_a_rule_that_writes_in_place_is_run_on_copies_when_an_optimiser_is_made() -> None:
-    w, mean, expected = np.array([1.0, 2.0, 3.0]), 0.0, []
+    w, mean, expected = np.array([1.0, 2.0, 3.0]), np.zeros(3), []
     for _ in range(3):
         mean = 0.5 * mean + 2 * w
         w = w - 0.1 * mean

@@ -46,6 +46,7 @@ def test_sums_over_broadcast_axes_are_numpys() -> None:
             values = {label: other.value for label, other in steps.items()}
             adjoints = {label: other.adjoint for label, other in steps.items()}
             found = eval(text, {"sum": np.sum, **values, "a": adjoints})
+            assert step.adjoint is not None
             np.testing.assert_allclose(found, step.adjoint)
             assert np.shape(found) == step.value.shape
 
