@@ -245,11 +245,11 @@ def compile_graph(graph: Graph) -> Plan:
     groups: list[list[str]] = split_texts(code.texts)
     sources: list[str] = [source_of(group, target.vector) for group in groups]
     building = build_async(*sources)  # in other threads, meanwhile:
-    description: Description = described(schedule, buffers, code)
-    constants = [x for x in constants_of(schedule.graph) if not is_literal(x)]
-    memory: Memory = allocate_memory(schedule.graph, constants, buffers, code, target.threads)
     work = sum(work_of(kernel, schedule) for kernel in schedule.kernels)
     threads = target.threads if work >= costs.MIN_SHARED_PROGRAM else 1
+    description: Description = described(schedule, buffers, code, threads)
+    constants = [x for x in constants_of(schedule.graph) if not is_literal(x)]
+    memory: Memory = allocate_memory(schedule.graph, constants, buffers, code, target.threads)
     plan = Plan(
         leaves_of(graph, constants),
         [array_of(x, memory) for x in schedule.graph.outputs],

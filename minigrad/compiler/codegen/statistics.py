@@ -61,7 +61,7 @@ class Description:
     calls: list[DescribedCall] = field(default_factory=list)
 
 
-def described(schedule: Schedule, buffers: BufferPlan, code: Code) -> Description:
+def described(schedule: Schedule, buffers: BufferPlan, code: Code, threads: int) -> Description:
     """Each distinct kernel, with the numbers of its first call, and all calls."""
     leaves = {x: k for k, x in enumerate([*schedule.graph.inputs, *schedule.graph.states])}
     found = Description()
@@ -72,7 +72,7 @@ def described(schedule: Schedule, buffers: BufferPlan, code: Code) -> Descriptio
         key = key_of(call)
         number = known.setdefault(key, len(known))
         if number == len(found.kernels):
-            found.kernels.append(kernel_of(call, is_end, code, schedule, buffers))
+            found.kernels.append(kernel_of(call, is_end, code, schedule, buffers, threads))
         if isinstance(call, Call):
             reads, writes, ends = call.reads, call.writes, call.function.end
         else:
@@ -100,7 +100,12 @@ def label(value: Value) -> str:
 
 
 def kernel_of(
-    call: Call | Value, is_end: bool, code: Code, schedule: Schedule, buffers: BufferPlan
+    call: Call | Value,
+    is_end: bool,
+    code: Code,
+    schedule: Schedule,
+    buffers: BufferPlan,
+    threads: int,
 ) -> DescribedKernel:
     if isinstance(call, Value):
         read = sum(x.size * x.dtype.itemsize for x in call.values())
@@ -110,10 +115,13 @@ def kernel_of(
         )
     kernel, text = call.source, code.texts[call.kernel]
     if kernel is None or is_end:
-        return small_kernel("sum" if is_end else "copy", call, text)
+        return small_kernel("sum" if is_end else "copy", call, text, buffers, threads)
     first = kernel.stages[0]
     ops = ops_of(kernel, schedule)
     read, written = traffic(kernel, schedule, buffers)
+    for x, _ in call.function.end.arguments if call.function.end else ():
+        # What the end writes, this kernel writes in parts, one for each thread.
+        written += buffers.bytes_of(x, threads) * (1 if isinstance(x, Scratch) else -1)
     kind = "map" if kernel.kind == "rows" and kernel.rows is None else kernel.kind
     operations = sum(n for x, n in ops.items() if elementwise(x) and not rules_of(x.op).is_copy)
     operations += sum(stage.total for stage in kernel.stages if stage.kind == "reduce")
@@ -131,21 +139,15 @@ def kernel_of(
     )
 
 
-def small_kernel(kind: str, call: Call, text: str) -> DescribedKernel:
+def small_kernel(
+    kind: str, call: Call, text: str, buffers: BufferPlan, threads: int
+) -> DescribedKernel:
     """A copy into a state, or the combination of what each thread has reduced."""
     targets = [x for x, _ in call.function.arguments if x in call.writes and isinstance(x, Value)]
     parts = [x for x, _ in call.function.arguments if x not in targets]
     of = parts[0].value if isinstance(parts[0], Scratch) else parts[0]
     name = called(of) if kind == "sum" else "copy"
-    read = sum(
-        (
-            x.entries * x.value.dtype.itemsize
-            if isinstance(x, Scratch)
-            else x.size * x.dtype.itemsize
-        )
-        for x in parts
-    )
-    written = sum(x.size * x.dtype.itemsize for x in targets)
+    read, written = (sum(buffers.bytes_of(x, threads) for x in xs) for xs in (parts, targets))
     return DescribedKernel(kind, ((name, of.shape),), None, (), read, written, text=text)
 
 

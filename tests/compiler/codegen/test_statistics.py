@@ -14,7 +14,7 @@ from tests.compiler.schedules import code_of, normal, scheduled
 
 def description(f: Callable[..., Any], *arguments: Any) -> Description:
     schedule = scheduled(f, *arguments)
-    return described(schedule, plan_buffers(schedule), code_of(schedule))
+    return described(schedule, plan_buffers(schedule), code_of(schedule), 2)
 
 
 def only(f: Callable[..., Any], *arguments: Any) -> DescribedKernel:
@@ -64,6 +64,21 @@ def test_equal_kernels_are_described_once_and_called_twice() -> None:
     found = description(lambda x, y: (np.exp(x @ w), np.exp(y @ w)), normal(6, 6), normal(6, 6))
     (product,) = (k for k, kernel in enumerate(found.kernels) if kernel.kind == "product")
     assert [call.reads for call in found.calls if call.kernel == product] == [(0,), (1,)]
+
+
+@pytest.mark.parametrize(
+    ("f", "size", "written"),
+    [
+        (lambda x: np.tanh(x).sum(), 8, 4),  # float32 is added up in float64
+        (lambda x: x.max(axis=0), 4 * 8, 4 * 8),
+    ],
+)
+def test_each_of_two_threads_writes_a_part_that_the_end_reads(
+    f: Any, size: int, written: int
+) -> None:
+    rows, end = description(f, normal(50_000, 8)).kernels
+    assert (rows.kind, rows.read, rows.written) == ("rows", 4 * 400_000, 2 * size)
+    assert (end.kind, end.read, end.written) == ("sum", 2 * size, written)
 
 
 def test_states_that_are_written_are_numbered_after_the_inputs() -> None:
