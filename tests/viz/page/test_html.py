@@ -52,7 +52,7 @@ def test_one_value_is_used_often_by_one_op(count: int, tmp_path: Path) -> None:
         explained.html(tmp_path / "page.html")
         ordinal = {4: "4th", 12: "12th", 23: "23rd"}[count]
         assert f"'{ordinal} of {count}'" in str(explained.to_dict())
-        assert f"dz/d{leaf.name}" in str(explained) and explained.latex and explained.svg()
+        assert f"dz/d{leaf.name}" in str(explained) and explained.latex() and explained.svg()
 
 
 def test_names_cannot_end_the_script_or_start_another(tmp_path: Path) -> None:
