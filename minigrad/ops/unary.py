@@ -114,7 +114,7 @@ def erf_of_array(x: Any) -> Any:
     return np.where(size <= 0.46875, x * rational(*NEAR_ZERO, near * near), erf)
 
 
-relu = unary("relu", relu_of_array, lambda g, y, x: keep_where(x > 0, g), domain=NOT_ZERO)
+relu = unary("relu", relu_of_array, lambda g, y, x: keep_where(y > 0, g), domain=NOT_ZERO)
 exp = unary("exp", np.exp, lambda g, y, x: g * y)
 log = unary("log", np.log, lambda g, y, x: g / x, domain=POSITIVE)
 neg = unary("neg", np.negative, lambda g, y, x: -g, "-{0}", "-{0}")

@@ -40,7 +40,7 @@ class Simplifying:
     changes; then an equal value that exists already replaces it."""
 
     def __init__(self) -> None:
-        self.once, self.signs = common_subexpressions(), signs_of_relu()
+        self.cse = common_subexpressions()
         self.done: set[Value] = set()
         self.within: list[str] = []  # the rewrites that made what is rewritten now
 
@@ -61,7 +61,7 @@ class Simplifying:
                 fresh = self.of_new(fresh)
                 self.within.pop()
                 return fresh
-        value = self.once(self.signs(value))
+        value = self.cse(value)
         self.done.add(value)
         return value
 
@@ -221,25 +221,6 @@ def common_subexpressions() -> Rewrite:
         return known.setdefault(key_of(value), value)
 
     return rewrite
-
-
-def signs_of_relu() -> Rewrite:
-    """x > 0 as relu(x) > 0, so that x need not be kept for the reverse pass."""
-    known: dict[Value, Value] = {}
-
-    def rewrite(value: Value) -> Value:
-        name = name_of(value)
-        if name == "relu":
-            known[value.inputs[0]] = value
-        if name == "greater" and value.inputs[0] in known and is_zero(value.inputs[1]):
-            return value.of(known[value.inputs[0]], value.inputs[1])
-        return value
-
-    return rewrite
-
-
-def is_zero(x: Any) -> bool:
-    return type(x) in (int, float) and x == 0
 
 
 def key_of(value: Value) -> Hashable:

@@ -85,17 +85,6 @@ def test_other_powers_stay() -> None:
     assert keeps(algebra, whole) == [whole]
 
 
-def test_relu_tells_only_what_is_above_zero() -> None:
-    """relu(x) > -1 always holds, x > -1 does not."""
-    x = leaf(len(ODD))
-    values = [apply("relu", x), *(apply("greater", x, bound) for bound in (0, -1, 1))]
-    graph = graph_of(*values)
-    (array,) = numbers_for(graph, odd=True)
-    _, *found = run(optimized(graph), [array])
-    for y, bound in zip(found, (0, -1, 1), strict=True):
-        np.testing.assert_array_equal(y, array > bound)
-
-
 # Concatenations
 
 
