@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import minigrad
+from minigrad.compiler.target.machine import machine
 from minigrad.compiler.target.toolchain import compiler
 from minigrad.functional import softmax
 from tests.test_house import ROOMS
@@ -48,6 +49,7 @@ def test_compiling_a_softmax_goes_through_the_files_of_the_walk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MINIGRAD_CACHE", str(tmp_path))
+    machine.cache_clear()
     entered: dict[str, None] = {}
 
     def note(frame: Any, event: str, _: Any) -> None:

@@ -155,12 +155,6 @@ PASSES = [
         "tests/compiler/graph/test_simplify.py::test_expressions_that_differ_are_not_merged",
     ),
     Fault(
-        "graph/simplify.py",
-        "value.inputs[0] in known and is_zero(value.inputs[1])",
-        "value.inputs[0] in known",
-        "tests/compiler/graph/test_simplify.py",
-    ),
-    Fault(
         "graph/literals.py",
         "known.setdefault((number.dtype, number.shape, number.tobytes()), leaf)",
         "known.setdefault((number.dtype, number.shape), leaf)",
