@@ -294,11 +294,11 @@ INDICES = [
 FUSION = [
     Fault(
         "schedule/fusion.py",
-        'if other.kind == "reduce" and mode(other, rows) != "within":\n        return False',
+        'if other.kind == "reduce" and other.reduction_direction(rows) != "within":\n        return False',
         "",
         "tests/compiler/schedule/test_fusion.py::test_sums_over_rows_that_are_read_by_rows",
     ),
-    Fault("schedule/fusion.py", "return there == here", "return True", GRAPHS),
+    Fault("schedule/fusion.py", "return read_row == own_row", "return True", GRAPHS),
     Fault(
         "schedule/fusion.py",
         "return x.size == stage.value.size and ravel_index(index, x.shape) == own",
@@ -313,8 +313,8 @@ FUSION = [
     ),
     Fault(
         "schedule/stages.py",
-        'return "across" if all(gone) and sums_in_any_order(stage) else ""',
-        'return "across" if all(gone) else ""',
+        'return "across" if all(loops) and self.is_associative else ""',
+        'return "across" if all(loops) else ""',
         GRAPHS,
     ),
     Fault(
@@ -356,26 +356,26 @@ FUSION = [
     ),
     Fault(
         "codegen/row_kernels.py",
-        'if other.kind == "reduce" or it.loops[home].extents',
-        "if it.loops[home].extents",
+        'if other.kind == "reduce" or self.loops[n].extents',
+        "if self.loops[n].extents",
         "tests/compiler/schedule/test_fusion.py::test_reductions_over_every_axis_beside_what_they_reduce",
     ),
     Fault(
         "codegen/row_kernels.py",
-        "return home if same else home + 1",
-        "return home",
+        "return n if same else n + 1",
+        "return n",
         "tests/compiler/schedule/test_fusion.py::test_values_that_are_read_at_other_entries_of_their_row",
     ),
     Fault(
         "codegen/row_kernels.py",
-        "Number.of(info.min if start < 0",
-        "Number.of(info.min + 1 if start < 0",
+        "start = info.min if start < 0",
+        "start = info.min + 1 if start < 0",
         "tests/compiler/end_to_end/test_edges.py::test_integers_wrap_around",
     ),
     Fault(
         "codegen/row_kernels.py",
-        'better = Apply("or", (Apply(sign, (x, total)), first_nan))',
-        "better = Apply(sign, (x, total))",
+        'better = Apply("or", (Apply(sign_of(stage.reduction), (x, total)), first_nan))',
+        "better = Apply(sign_of(stage.reduction), (x, total))",
         of("largest_with_nan_and_ties"),
     ),
     Fault(

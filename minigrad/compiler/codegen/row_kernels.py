@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -43,76 +43,380 @@ from minigrad.compiler.loops.ir import (
 from minigrad.compiler.loops.lowering import INDEX, Body
 from minigrad.compiler.loops.passes import blocks, hoisted, merged, nest, part_of, vectorised
 from minigrad.compiler.schedule.buffers import BufferPlan
-from minigrad.compiler.schedule.stages import Kernel, Schedule, Stage, mode, split_at
+from minigrad.compiler.schedule.stages import Kernel, Schedule, Stage
 from minigrad.compiler.target import costs
 from minigrad.compiler.target.machine import Machine
 
-FLAG, WIDE = np.dtype(np.int32), np.dtype(np.float64)
+FLAG, FLOAT64 = np.dtype(np.int32), np.dtype(np.float64)
 
 
 @dataclass(eq=False)
 class Loop:
-    """Stages that share one loop nest over the entries of a row."""
+    """A loop nest over the entries of a row, which stages share, and the statements in it."""
 
     extents: tuple[int, ...]
     loops: tuple[Expr, ...]
     body: Body
     stages: list[Stage] = field(default_factory=list)
+    innermost: list[Statement] = field(default_factory=list)
+    before_inner: list[Statement] = field(default_factory=list)  # around its innermost loop
+    after_inner: list[Statement] = field(default_factory=list)
+    after: list[Statement] = field(default_factory=list)
+    # Several sums at once, in parts: before each part, after it, and how many of the leading loops
+    # are over terms.
+    resets: list[Statement] = field(default_factory=list)
+    flushes: list[Statement] = field(default_factory=list)
+    term_loops: int = 0
 
-
-@dataclass(eq=False)
-class Rows:
-    """A kernel of rows while it is written."""
-
-    kernel: Kernel
-    schedule: Schedule
-    rows: int
-    outer: list[Expr]
-    row: Expr
-    block: int = 0  # terms that are summed in vector lanes before they are added to the total
-    loops: list[Loop] = field(default_factory=list)
-    home: dict[Value, int] = field(default_factory=dict)
-    places: dict[Value, Index] = field(default_factory=dict)
-    names: dict[Value, Operand] = field(default_factory=dict)
-
-    @property
-    def is_flat(self) -> bool:
-        """Whether a row is one entry: the loop over rows is the innermost."""
-        return all(not loop.extents for loop in self.loops)
+    def statements(self) -> list[Statement]:
+        if not self.extents:
+            return [*self.innermost, *self.after]
+        variables, new = merged(self.loops, [*self.innermost, *self.after_inner])
+        body, last = substituted(self.innermost, new), substituted(self.after_inner, new)
+        inside = [*self.before_inner, For(variables[-1], body), *last]
+        if not self.flushes:
+            return [*nest(variables[:-1], inside), *self.after]
+        # Loops over terms are not merged with the others, which the results depend on.
+        terms = {v for e in self.loops[: self.term_loops] for v in e.terms}
+        over = [v for v in variables if any(v in new.get(t, Expr({t: 1})).terms for t in terms)]
+        k, size = part_of(over, costs.TERMS_PER_PART)
+        inner = For(variables[k], nest(variables[k + 1 : -1], inside))
+        return [
+            *nest(variables[:k], [blocks(inner, size, self.resets, self.flushes)]),
+            *self.after,
+        ]
 
 
 def rows_function(
     kernel: Kernel, schedule: Schedule, buffers: BufferPlan, machine: Machine
 ) -> Function:
     """The C of a kernel of rows."""
-    it = started(kernel, schedule)
-    it.block = costs.BLOCK_VECTORS * machine.vector // np.dtype(np.float32).itemsize
-    for stage in kernel.stages:
-        enter(stage, it)
-    found = function(statements_of(it), buffers)
-    found.end = ending(it, buffers)
-    it.loops.clear()  # a reference cycle: without this, everything would stay in memory
+    rows = RowKernel(kernel, schedule)
+    block = costs.BLOCK_VECTORS * machine.vector // np.dtype(np.float32).itemsize
+    found = function(rows.statements(block), buffers)
+    combined = rows.combine_partials()
+    found.end = function(combined, buffers) if combined else None
+    rows.loops.clear()  # a reference cycle: without this, everything would stay in memory
     return found
 
 
-def started(kernel: Kernel, schedule: Schedule) -> Rows:
-    rows = kernel.total if kernel.rows is None else kernel.rows
-    across = transposed(kernel, schedule)
-    if across is not None:
-        return in_blocks(kernel, schedule, across)
-    ends = [split_at(stage.dims, rows) for stage in kernel.stages]
+class RowKernel:
+    """Lowers a kernel of rows to the statements before the rows, in each row, and after them."""
+
+    def __init__(self, kernel: Kernel, schedule: Schedule) -> None:
+        self.kernel, self.schedule = kernel, schedule
+        self.rows = kernel.total if kernel.rows is None else kernel.rows
+        self.row_loops, self.row = row_loops(kernel, schedule, self.rows)
+        self.numbers = {stage.value: k for k, stage in enumerate(kernel.stages)}
+        self.loops: list[Loop] = []
+        # Of each value: its loop nest, the point of its loops, and the variable it is computed in.
+        self.loop_of: dict[Value, int] = {}
+        self.points: dict[Value, Index] = {}
+        self.names: dict[Value, Operand] = {}
+        self.before: list[Statement] = []
+        self.in_row: list[Statement] = []
+        self.after: list[Statement] = []
+        # Several sums at once whose terms are rows: before each part of the rows, and after it.
+        self.resets: list[Statement] = []
+        self.flushes: list[Statement] = []
+
+    def statements(self, block: int) -> list[Statement]:
+        """The statements of the kernel, of which threads share the outermost loop over rows.
+
+        `block`: how many terms are summed in vector lanes before they are added to the total.
+        """
+        for stage in self.kernel.stages:
+            self.assign_loop(stage)
+        for loop in self.loops:
+            self.lower_loop(loop)
+        outer, new = merged(self.row_loops, self.in_row)
+        body = substituted(self.in_row, new)
+        at, size = part_of(outer, costs.TERMS_PER_PART) if self.flushes else (-1, 0)
+        for k, v in reversed(list(enumerate(outer))):
+            grain = costs.CACHE_LINE_ENTRIES if len(outer) == 1 and self.is_flat else 1
+            over = For(v, body, grain=0 if k else grain)
+            body = [blocks(over, size, self.resets, self.flushes) if k == at else over]
+        return [*self.before, *vectorised(body, block), *self.after]
+
+    @property
+    def is_flat(self) -> bool:
+        """Whether a row is one entry: the loop over rows is the innermost."""
+        return all(not loop.extents for loop in self.loops)
+
+    # Which loops the stages share
+
+    def assign_loop(self, stage: Stage) -> None:
+        """Put a stage into the first loop nest that it can share."""
+        value, k, inner = stage.value, stage.row_loops(self.rows), stage.inner_extents(self.rows)
+        extents = without_ones(inner)
+        own = iter(variable(f"j{k}", n) for k, n in enumerate(extents))
+        variables = [next(own) if n != 1 else ZERO for n in inner]
+        if k is not None:
+            point = (*unravel_index(self.row, stage.dims[:k]), *variables)
+        else:
+            point = unravel_index(self.row * inner[0] + variables[0], stage.dims)
+        earlier = [x for x in self.schedule.reads[value] if x in self.loop_of]
+        first = max((self.first_loop_after(x, stage, extents) for x in earlier), default=0)
+        later = range(first, len(self.loops))
+        n = next((n for n in later if self.loops[n].extents == extents), len(self.loops))
+        if n == len(self.loops):
+            loops = tuple(v for v in variables if v.terms)
+            self.loops.append(Loop(extents, loops, Body(self.load, f"t{n}_")))
+        loop = self.loops[n]
+        loop.stages.append(stage)
+        x = value.inputs[0] if stage.kind == "reduce" else value
+        self.points[value] = point
+        self.names[value] = loop.body.read(x, stage.layout.index(point))
+        self.loop_of[value] = n
+
+    def first_loop_after(self, x: Value, stage: Stage, extents: tuple[int, ...]) -> int:
+        """The first loop nest in which a stage can read another value of this kernel."""
+        other, n = self.schedule.stages[x], self.loop_of[x]
+        if other.kind == "reduce" or self.loops[n].extents != extents:
+            return n + 1
+        own = ravel_index(stage.places, stage.dims)
+        same = all(
+            ravel_index(other.layout.places(index), other.dims) == own
+            for index in self.schedule.reads[stage.value][x]
+        )
+        return n if same else n + 1
+
+    # Where values of this kernel are
+
+    def load(self, value: Value, index: Index) -> Access | Number | None:
+        """Where to read a value: memory, or the result of an earlier loop of this kernel."""
+        if value not in self.numbers:
+            return self.schedule.load(value, index)
+        if value not in self.loop_of:
+            return None  # it is being computed
+        stage = self.schedule.stages[value]
+        inner, extents = self.inner_of(stage, stage.places_of(index))
+        if extents:
+            return self.stored(stage, index, inner, extents)
+        found = self.result_name(stage)
+        return Access(found, None, own=True) if isinstance(found, str) else found
+
+    def stored(self, stage: Stage, index: Index, inner: Index, extents: tuple[int, ...]) -> Access:
+        """Where the entries of a value in one row are: in memory, or in a local array."""
+        if stage.value in self.schedule.stored:
+            return replace(self.schedule.access(stage.value, index), own=True)
+        array = self.row_storage(stage.value, extents)
+        return Access(array, ravel_index(inner, extents), own=True)
+
+    def row_storage(self, value: Value, extents: tuple[int, ...]) -> Any:
+        """The entries of one row: a local array, or scratch memory if they are many."""
+        n = math.prod(extents)
+        return self.local_name(value) if n <= costs.MAX_LOCAL_ENTRIES else Scratch(value, n)
+
+    def float64_storage(self, value: Value, extents: tuple[int, ...], across: bool) -> Any:
+        """The totals of sums, in float64."""
+        n = math.prod(extents)
+        if across or n > costs.MAX_LOCAL_ENTRIES:
+            return Scratch(value, n, True)
+        name = f"{self.local_name(value)}d"
+        self.before.append(Variable(name, FLOAT64, size=n))
+        return name
+
+    def declare(self, value: Value, extents: tuple[int, ...]) -> None:
+        array = self.row_storage(value, extents)
+        if isinstance(array, str):
+            self.before.append(Variable(array, value.dtype, size=math.prod(extents)))
+
+    def local_name(self, value: Value) -> str:
+        return f"l{self.numbers[value]}"
+
+    def result_name(self, stage: Stage) -> Operand:
+        """The variable, or number, of a value with one entry in a row."""
+        if stage.kind != "reduce":
+            return self.names[stage.value]
+        total = f"r{self.local_name(stage.value)}"
+        if stage.reduction.is_search:
+            return f"{total}i"
+        floats = stage.value.dtype.kind == "f"
+        return f"{total}v" if stage.reduction.is_extreme and floats else total
+
+    def inner_of(self, stage: Stage, point: Index) -> tuple[Index, tuple[int, ...]]:
+        """The part within a row of a point of the loops that are not summed over, and its extents,
+        without those of 1."""
+        extents = stage.without_reduced(stage.dims)
+        k = stage.row_loops(self.rows)
+        if k is None:
+            n = stage.total // self.rows
+            return (ravel_index(point, extents).divmod(n)[1],), (n,)
+        first = k - sum(stage.is_reduced[:k])
+        inner = tuple(p for p, n in zip(point[first:], extents[first:], strict=True) if n != 1)
+        return inner, without_ones(extents[first:])
+
+    # The statements of the stages
+
+    def lower_loop(self, loop: Loop) -> None:
+        """Add a loop nest, each of its lines as far outside as its variables allow."""
+        body, invariant = hoisted(loop.body.lines, {v for e in loop.loops for v in e.terms})
+        loop.innermost += body
+        if self.row_loops:
+            variables = {v for e in self.row_loops for v in e.terms}
+            in_row, before = hoisted(invariant, variables | {ROW})
+            self.in_row += in_row
+            self.before += before
+        else:
+            self.in_row += invariant
+        for stage in loop.stages:
+            if stage.kind == "reduce":
+                self.lower_reduction(stage, loop)
+            else:
+                self.lower_map(stage, loop)
+        self.in_row += loop.statements()
+
+    def lower_map(self, stage: Stage, loop: Loop) -> None:
+        value, point = stage.value, self.points[stage.value]
+        if value in self.schedule.stored:
+            target = self.schedule.access(value, stage.layout.index(point))
+        else:
+            inner, extents = self.inner_of(stage, point)
+            if not extents or not self.is_read_elsewhere(value):
+                return
+            self.declare(value, extents)
+            target = Access(self.row_storage(value, extents), ravel_index(inner, extents))
+        loop.innermost.append(Store(target, self.names[value]))
+
+    def is_read_elsewhere(self, value: Value) -> bool:
+        return any(
+            value in self.schedule.reads[s.value] and self.loop_of[s.value] != self.loop_of[value]
+            for s in self.kernel.stages
+        )
+
+    def is_across(self, stage: Stage) -> bool:
+        """Whether it is a reduction over rows, of which each thread computes a part."""
+        return stage.reduction_direction(self.rows) == "across"
+
+    def lower_reduction(self, stage: Stage, loop: Loop) -> None:
+        value, reduction, x = stage.value, stage.reduction, self.names[stage.value]
+        dtype, start, across = value.dtype, initial_value(stage), self.is_across(stage)
+        if self.inner_of(stage, stage.without_reduced(self.points[value]))[1]:
+            self.lower_reduction_to_many(stage, loop)
+            return
+        total = f"r{self.local_name(value)}"
+        inits, ends = (self.before, self.after) if across else (self.in_row, loop.after)
+        if reduction.is_search:
+            self.lower_argmax(stage, loop)
+        elif reduction.is_extreme and dtype.kind == "f":
+            inits += [Variable(total, dtype, start), Variable(f"{total}n", FLAG)]
+            loop.innermost.append(Accumulate(total, reduction.combine, x))
+            loop.innermost.append(Accumulate(f"{total}n", "|", Apply("!=", (x, x))))
+            nan = Number.of(np.nan, dtype)
+            ends.append(Let(f"{total}v", dtype, Apply("if", (f"{total}n", nan, total))))
+        elif reduction.combine == "+" and dtype.kind == "f":
+            inits.append(Variable(total, FLOAT64))
+            alone = not loop.extents and not (across and self.is_flat)  # a term for each row
+            loop.innermost.append(Accumulate(total, "+", x, None if alone else dtype))
+        else:
+            inits.append(Variable(total, FLAG if reduction.of_truth else dtype, start))
+            term = is_not_zero(x) if reduction.of_truth else x
+            loop.innermost.append(Accumulate(total, reduction.combine, term))
+        if across:
+            target = Access(Scratch(value, 1, uses_partial_sums(stage)), ZERO)
+            ends.append(Store(target, self.result_name(stage)))
+        elif value in self.schedule.stored:
+            target = self.schedule.access(value, stage.result(self.points[value]))
+            ends.append(Store(target, self.result_name(stage)))
+
+    def lower_reduction_to_many(self, stage: Stage, loop: Loop) -> None:
+        """A reduction with several results in a row, or across rows."""
+        value, point, x = stage.value, self.points[stage.value], self.names[stage.value]
+        inner, extents = self.inner_of(stage, stage.without_reduced(point))
+        place, across = ravel_index(inner, extents), self.is_across(stage)
+        if across:
+            result = Access(Scratch(value, math.prod(extents)), place)
+        else:
+            result = self.stored(stage, stage.result(point), inner, extents)
+            if value not in self.schedule.stored:
+                self.declare(value, extents)
+        inits = self.before if across else self.in_row
+        if not uses_partial_sums(stage):
+            inits += for_each_result(inner, Store(result, initial_value(stage)))
+            loop.innermost.append(Store(result, combined(stage.reduction, result, x)))
+            return
+        total = Access(self.float64_storage(value, extents, across), place)
+        inits += for_each_result(inner, Store(total, Number.of(0, FLOAT64)))
+        if not across:
+            loop.after += for_each_result(inner, Store(result, total))
+        over_terms = [not v.variables() & place.variables() for v in loop.loops]
+        term_loops = sum(over_terms)
+        if over_terms[-1]:  # the terms of one result are next to each other
+            row_total = f"r{self.local_name(value)}"
+            loop.before_inner.append(Variable(row_total, FLOAT64))
+            loop.innermost.append(Accumulate(row_total, "+", x, value.dtype))
+            loop.after_inner.append(Accumulate(total, "+", row_total))
+        elif all(over_terms[:term_loops]) and loop.term_loops in (0, term_loops):
+            loop.term_loops = term_loops
+            owner = loop if term_loops else self
+            owner.resets += for_each_result(inner, Store(result, Number.of(0, value.dtype)))
+            owner.flushes += for_each_result(inner, Accumulate(total, "+", result))
+            loop.innermost.append(Accumulate(result, "+", x))
+        else:  # the terms of one result are in no block of iterations: each is added in float64
+            loop.innermost.append(Accumulate(total, "+", x))
+
+    def lower_argmax(self, stage: Stage, loop: Loop) -> None:
+        """argmax and argmin: the first of the largest or smallest entries, or the first NaN."""
+        value, total = stage.value, f"r{self.local_name(stage.value)}"
+        x, dtype, shape = self.names[value], value.inputs[0].dtype, value.inputs[0].shape
+        index = stage.layout.index(self.points[value])
+        reduced = sorted(stage.reduced)
+        place = ravel_index([index[k] for k in reduced], [shape[k] for k in reduced])
+        self.in_row.append(Variable(total, dtype, initial_value(stage)))
+        self.in_row.append(Variable(f"{total}i", INDEX, number(-1)))
+        first_nan = Apply("&", (Apply("!=", (x, x)), Apply("==", (total, total))))
+        better = Apply("or", (Apply(sign_of(stage.reduction), (x, total)), first_nan))
+        first = Apply("<", (f"{total}i", number(0)))
+        found = [Store(total, x), Store(f"{total}i", place)]
+        loop.innermost.append(If(Apply("or", (first, better)), found))
+
+    def combine_partials(self) -> list[Statement]:
+        """The statements that combine what each thread has reduced across rows."""
+        across = filter(self.is_across, self.kernel.stages)
+        return [statement for stage in across for statement in self.combine_partial(stage)]
+
+    def combine_partial(self, stage: Stage) -> list[Statement]:
+        value, extents = stage.value, stage.without_reduced(stage.dims)
+        variables = iter(variable(f"j{k}", n) for k, n in enumerate(extents))
+        point = tuple(next(variables) if not g else ZERO for g in stage.is_reduced)
+        loops, thread = stage.without_reduced(point), Var("u", 1 << 16)
+        n, place = math.prod(extents), ravel_index(loops, extents)
+        partial = Scratch(value, n, uses_partial_sums(stage))
+        dtype = FLAG if value.dtype.kind == "b" else partial.dtype
+        total = f"r{self.local_name(value)}"
+        other = Let("x", dtype, Access(partial, place + Expr({thread: n})))
+        next_total = Store(total, combined(stage.reduction, total, "x"))
+        statements: list[Statement] = [
+            Variable(total, dtype, Access(partial, place)),
+            For(thread, [other, next_total], low="1", high="T"),
+            Store(self.schedule.access(value, stage.result(point)), total),
+        ]
+        merged_loops, new = merged(loops, statements)
+        return nest(merged_loops, substituted(statements, new))
+
+
+# Loops over rows
+
+
+def row_loops(kernel: Kernel, schedule: Schedule, rows: int) -> tuple[list[Expr], Expr]:
+    """The loops over rows that all stages share, and the number of a row."""
+    axis = axis_to_block(kernel, schedule)
+    if axis is not None:
+        return blocked_row_loops(kernel.stages[0].dims, axis)
+    ends = [stage.row_loops(rows) for stage in kernel.stages]
     prefixes = [s.dims[:k] for s, k in zip(kernel.stages, ends, strict=True) if k is not None]
     extents = common_factors(prefixes) if len(prefixes) == len(ends) else [rows]
-    outer = [variable(f"i{k}", n) for k, n in enumerate(extents)]
-    return Rows(kernel, schedule, rows, outer, ravel_index(outer, extents))
+    loops = [variable(f"i{k}", n) for k, n in enumerate(extents)]
+    return loops, ravel_index(loops, extents)
 
 
-def transposed(kernel: Kernel, schedule: Schedule) -> int | None:
+def axis_to_block(kernel: Kernel, schedule: Schedule) -> int | None:
     """The loop along which a single stage reads memory contiguously, if that is not the last loop:
     each cache line would be loaded once for each of its entries."""
     stage, *others = kernel.stages
-    whole = not others and stage.kind == "map" and kernel.rows is None
-    if not whole or stage.total < costs.MIN_BLOCKED_SIZE:
+    alone = not others and stage.kind == "map" and kernel.rows is None
+    if not alone or stage.total < costs.MIN_BLOCKED_SIZE:
         return None
     *outer, (_, last) = [(k, v) for k, place in enumerate(stage.places) for v in place.terms]
     for x, indices in schedule.reads[stage.value].items():
@@ -125,142 +429,34 @@ def transposed(kernel: Kernel, schedule: Schedule) -> int | None:
     return None
 
 
-def in_blocks(kernel: Kernel, schedule: Schedule, across: int) -> Rows:
-    """Block the loop `across`, with the loop over a block innermost."""
-    dims, size = kernel.stages[0].dims, costs.CACHE_LINE_ENTRIES
-    extents = [n // size if k == across else n for k, n in enumerate(dims)]
+def blocked_row_loops(dims: tuple[int, ...], axis: int) -> tuple[list[Expr], Expr]:
+    """Loops over blocks along an axis, with the loop over the entries of a block innermost."""
+    size = costs.CACHE_LINE_ENTRIES
+    extents = [n // size if k == axis else n for k, n in enumerate(dims)]
     loops = [variable(f"i{k}", n) for k, n in enumerate([*extents, size])]
-    places = [v * size + loops[-1] if k == across else v for k, v in enumerate(loops[:-1])]
-    return Rows(kernel, schedule, kernel.total, loops, ravel_index(places, dims))
+    point = [v * size + loops[-1] if k == axis else v for k, v in enumerate(loops[:-1])]
+    return loops, ravel_index(point, dims)
 
 
-def enter(stage: Stage, it: Rows) -> None:
-    """Put a stage into the first loop nest that it can share."""
-    value, k = stage.value, split_at(stage.dims, it.rows)
-    inner = stage.inner_extents(it.rows)
-    extents = tuple(n for n in inner if n != 1)
-    own = iter(variable(f"j{k}", n) for k, n in enumerate(extents))
-    variables = [next(own) if n != 1 else ZERO for n in inner]
-    if k is not None:
-        it.places[value] = (*unravel_index(it.row, stage.dims[:k]), *variables)
-    else:
-        it.places[value] = unravel_index(it.row * inner[0] + variables[0], stage.dims)
-    first = max((after(stage, x, it) for x in it.schedule.reads[value] if x in it.home), default=0)
-    for n in range(first, len(it.loops)):
-        if it.loops[n].extents == extents:
-            break
-    else:
-        n = len(it.loops)
-        loops = tuple(v for v in variables if v.terms)
-        it.loops.append(Loop(extents, loops, Body(lambda x, i: load(x, i, it), f"t{n}_")))
-    loop = it.loops[n]
-    loop.stages.append(stage)
-    index = stage.layout.index(it.places[value])
-    it.names[value] = loop.body.read(value.inputs[0] if stage.kind == "reduce" else value, index)
-    it.home[value] = n
-
-
-def after(stage: Stage, x: Value, it: Rows) -> int:
-    """The first loop in which a stage can read another of this kernel."""
-    other, home = it.schedule.stages[x], it.home[x]
-    extents = tuple(n for n in stage.inner_extents(it.rows) if n != 1)
-    if other.kind == "reduce" or it.loops[home].extents != extents:
-        return home + 1
-    own = ravel_index(stage.places, stage.dims)
-    same = all(
-        ravel_index(other.layout.places(index), other.dims) == own
-        for index in it.schedule.reads[stage.value][x]
-    )
-    return home if same else home + 1
-
-
-def load(value: Value, index: Index, it: Rows) -> Access | Number | None:
-    """Where to read a value: memory, or the result of an earlier loop of this kernel."""
-    home = it.home.get(value)
-    if home is None:
-        if (
-            value in it.schedule.kernel_of
-            and it.kernel is it.schedule.kernels[it.schedule.kernel_of[value]]
-        ):
-            return None  # it is being computed
-        return it.schedule.load(value, index)
-    stage = it.schedule.stages[value]
-    places, _ = stage.places_of(index)
-    inner, extents = inner_of(stage, places, it)
-    if not extents:
-        found = result_name(stage, it)
-        return Access(found, None, own=True) if isinstance(found, str) else found
-    return stored(stage, index, inner, extents, it)
-
-
-def stored(stage: Stage, index: Index, inner: Index, extents: tuple[int, ...], it: Rows) -> Access:
-    """Where the entries of a value in one row are: in memory, or in a local array."""
-    value = stage.value
-    if value in it.schedule.stored:
-        return Access(value, it.schedule.layouts[value].address(index), own=True)
-    return Access(place_of(value, extents, it), ravel_index(inner, extents), own=True)
-
-
-def result_name(stage: Stage, it: Rows) -> Operand:
-    """The variable, or number, of a value with one entry in a row."""
-    if stage.kind != "reduce":
-        return it.names[stage.value]
-    reduction, total = stage.reduction, f"r{local(stage.value, it)}"
-    if reduction.is_search:
-        return f"{total}i"
-    return f"{total}v" if reduction.is_extreme and stage.value.dtype.kind == "f" else total
-
-
-def place_of(value: Value, extents: tuple[int, ...], it: Rows) -> Any:
-    """Where the entries of one row are kept: a local array, or scratch memory if they are many."""
-    entries = math.prod(extents)
-    return local(value, it) if entries <= costs.MAX_LOCAL_ENTRIES else Scratch(value, entries)
-
-
-def declare(value: Value, extents: tuple[int, ...], it: Rows, code: Code) -> None:
-    array = place_of(value, extents, it)
-    if isinstance(array, str):
-        code.before.append(Variable(array, value.dtype, size=math.prod(extents)))
-
-
-def local(value: Value, it: Rows) -> str:
-    return f"l{[s.value for s in it.kernel.stages].index(value)}"
-
-
-def inner_of(stage: Stage, places: Index, it: Rows) -> tuple[Index, tuple[int, ...]]:
-    """The part within a row of places along the loops that are not summed over, and its extents,
-    without those of 1."""
-    if stage.kind != "reduce":
-        extents, gone = stage.dims, (False,) * len(stage.dims)
-    else:
-        extents = tuple(n for n, g in zip(stage.dims, stage.is_reduced, strict=True) if not g)
-        gone = stage.is_reduced
-    k = split_at(stage.dims, it.rows)
-    if k is None:
-        inner = ravel_index(places, extents).divmod(stage.total // it.rows)[1]
-        return (inner,), (stage.total // it.rows,)
-    first = k - sum(gone[:k])
-    pairs = [(p, n) for p, n in zip(places[first:], extents[first:], strict=True) if n != 1]
-    return tuple(p for p, _ in pairs), tuple(n for _, n in pairs)
+def without_ones(extents: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(n for n in extents if n != 1)
 
 
 # Reductions
 
 
-def start_of(stage: Stage) -> Number:
+def initial_value(stage: Stage) -> Number:
     """The first value of an accumulator."""
     start, dtype = stage.reduction.start, stage.value.inputs[0].dtype
-    if not stage.reduction.is_extreme:
-        return Number.of(start, dtype)
-    if dtype.kind == "f":
-        return Number.of(start, dtype)
-    if dtype.kind == "b":
-        return Number.of(start > 0, dtype)
-    info = np.iinfo(dtype)
-    return Number.of(info.min if start < 0 else info.max, dtype)
+    if stage.reduction.is_extreme and dtype.kind == "b":
+        start = start > 0
+    elif stage.reduction.is_extreme and dtype.kind != "f":
+        info = np.iinfo(dtype)
+        start = info.min if start < 0 else info.max
+    return Number.of(start, dtype)
 
 
-def added(reduction: Reduction, total: Target, x: Operand) -> Expression:
+def combined(reduction: Reduction, total: Target, x: Operand) -> Expression:
     """An accumulator after one more entry; NaN propagates."""
     if not reduction.is_extreme:
         return Apply(reduction.combine, (total, is_not_zero(x) if reduction.of_truth else x))
@@ -277,253 +473,14 @@ def sign_of(reduction: Reduction) -> str:
     return ">" if reduction.start < 0 else "<"
 
 
-@dataclass(eq=False)
-class Sums:
-    """Sums of several terms each, in parts: before each part, and after it."""
-
-    starts: list[Statement] = field(default_factory=list)
-    ends: list[Statement] = field(default_factory=list)
-    over: tuple[bool, ...] = ()  # which of the loops around are over terms: the leading ones
-
-
-@dataclass(eq=False)
-class Code:
-    """The parts of a kernel: before the rows, in each row, and after them."""
-
-    before: list[Statement] = field(default_factory=list)
-    row: list[Statement] = field(default_factory=list)
-    after: list[Statement] = field(default_factory=list)
-    sums: Sums = field(default_factory=Sums)  # with rows as terms
-
-
-@dataclass(eq=False)
-class Nest:
-    """A loop nest in a row: what is in it, around its innermost loop, and after it."""
-
-    body: list[Statement]
-    first: list[Statement] = field(default_factory=list)
-    last: list[Statement] = field(default_factory=list)
-    ends: list[Statement] = field(default_factory=list)
-    sums: Sums = field(default_factory=Sums)
-
-
-def statements_of(it: Rows) -> list[Statement]:
-    """The statements of a kernel, of which threads share the outermost loop over rows."""
-    code = Code()
-    for loop in it.loops:
-        enter_loop(loop, it, code)
-    outer, new = merged(it.outer, code.row)
-    body = substituted(code.row, new)
-    at, size = part_of(outer, costs.TERMS_PER_PART) if code.sums.ends else (-1, 0)
-    for k, v in reversed(list(enumerate(outer))):
-        grain = costs.CACHE_LINE_ENTRIES if len(outer) == 1 and it.is_flat else 1
-        over = For(v, body, grain=0 if k else grain)
-        body = [blocks(over, size, code.sums.starts, code.sums.ends) if k == at else over]
-    return [*code.before, *vectorised(body, it.block), *code.after]
-
-
-def enter_loop(loop: Loop, it: Rows, code: Code) -> None:
-    """Add a loop nest to the code, each line as far outside as its variables allow."""
-    body, invariant = hoisted(loop.body.lines, {v for e in loop.loops for v in e.terms})
-    in_row, before = hoisted(invariant, {v for e in it.outer for v in e.terms} | {ROW})
-    nest = Nest(body)
-    code.row += in_row if it.outer else invariant
-    code.before += before if it.outer else []
-    for stage in loop.stages:
-        if stage.kind == "reduce":
-            enter_reduction(stage, loop, it, code, nest)
-        else:
-            enter_map(stage, it, code, nest.body)
-    code.row += [*(nested(loop, nest) if loop.extents else nest.body), *nest.ends]
-
-
-def nested(loop: Loop, parts: Nest) -> list[Statement]:
-    variables, new = merged(loop.loops, [*parts.body, *parts.last])
-    body, last = substituted(parts.body, new), substituted(parts.last, new)
-    inside = [*parts.first, For(variables[-1], body), *last]
-    if not parts.sums.ends:
-        return nest(variables[:-1], inside)
-    # Loops over terms are not merged with the others, which the results depend on.
-    terms = {v for e in loop.loops[: sum(parts.sums.over)] for v in e.terms}
-    over = [v for v in variables if any(v in new.get(t, Expr({t: 1})).terms for t in terms)]
-    k, size = part_of(over, costs.TERMS_PER_PART)
-    inner = For(variables[k], nest(variables[k + 1 : -1], inside))
-    return nest(variables[:k], [blocks(inner, size, parts.sums.starts, parts.sums.ends)])
-
-
-def enter_map(stage: Stage, it: Rows, code: Code, statements: list[Statement]) -> None:
-    value = stage.value
-    index = stage.layout.index(it.places[value])
-    name = it.names[value]
-    if value in it.schedule.stored:
-        target = Access(value, it.schedule.layouts[value].address(index))
-        statements.append(Store(target, name))
-        return
-    inner, extents = inner_of(stage, it.places[value], it)
-    if extents and is_read_elsewhere(value, it):
-        declare(value, extents, it, code)
-        target = Access(place_of(value, extents, it), ravel_index(inner, extents))
-        statements.append(Store(target, name))
-
-
-def is_read_elsewhere(value: Value, it: Rows) -> bool:
-    return any(
-        value in it.schedule.reads[s.value] and it.home[s.value] != it.home[value]
-        for s in it.kernel.stages
-    )
-
-
-def in_parts(stage: Stage) -> bool:
+def uses_partial_sums(stage: Stage) -> bool:
     """Whether a reduction is a sum of many floats, whose total is kept in float64."""
-    gone = math.prod(n for n, g in zip(stage.dims, stage.is_reduced, strict=True) if g)
+    terms = stage.total // math.prod(stage.without_reduced(stage.dims))
     floats = stage.reduction.combine == "+" and stage.value.dtype.kind == "f"
-    return floats and gone > costs.TERMS_PER_PART
+    return floats and terms > costs.TERMS_PER_PART
 
 
-def enter_reduction(stage: Stage, loop: Loop, it: Rows, code: Code, nest: Nest) -> None:
-    value = stage.value
-    reduction, x, dtype = stage.reduction, it.names[value], value.dtype
-    across = mode(stage, it.rows) == "across"
-    kept = [p for p, g in zip(it.places[value], stage.is_reduced, strict=True) if not g]
-    inner, extents = inner_of(stage, tuple(kept), it)
-    if extents:
-        enter_several(stage, loop, it, code, nest, inner, extents)
-        return
-    start = start_of(stage)
-    total = f"r{local(value, it)}"
-    inits, ends = (code.before, code.after) if across else (code.row, nest.ends)
-    alone = not loop.extents and not (across and it.is_flat)  # a term for each row
-    if reduction.is_search:
-        enter_search(stage, it, code, nest.body, total, start)
-    elif reduction.is_extreme and value.dtype.kind == "f":
-        inits += [Variable(total, dtype, start), Variable(f"{total}n", FLAG)]
-        nest.body.append(Accumulate(total, reduction.combine, x))
-        nest.body.append(Accumulate(f"{total}n", "|", Apply("!=", (x, x))))
-        nan = Number.of(np.nan, dtype)
-        ends.append(Let(f"{total}v", dtype, Apply("if", (f"{total}n", nan, total))))
-    elif reduction.combine == "+" and value.dtype.kind == "f":
-        inits.append(Variable(total, WIDE))
-        nest.body.append(Accumulate(total, "+", x, None if alone else dtype))
-    else:
-        inits.append(Variable(total, FLAG if reduction.of_truth else dtype, start))
-        term = is_not_zero(x) if reduction.of_truth else x
-        nest.body.append(Accumulate(total, reduction.combine, term))
-    result = result_name(stage, it)
-    if across:
-        ends.append(Store(Access(Scratch(value, 1, in_parts(stage)), ZERO), result))
-    elif value in it.schedule.stored:
-        index = stage.result(it.places[value])
-        ends.append(Store(Access(value, it.schedule.layouts[value].address(index)), result))
-
-
-def enter_several(
-    stage: Stage,
-    loop: Loop,
-    it: Rows,
-    code: Code,
-    nest: Nest,
-    inner: Index,
-    extents: tuple[int, ...],
-) -> None:
-    """A reduction with several results in a row, or across rows."""
-    value, x = stage.value, it.names[stage.value]
-    across = mode(stage, it.rows) == "across"
-    if across:
-        place: Access = Access(Scratch(value, math.prod(extents)), ravel_index(inner, extents))
-    else:
-        place = stored(stage, stage.result(it.places[value]), inner, extents, it)
-        if value not in it.schedule.stored:
-            declare(value, extents, it, code)
-    inits = code.before if across else code.row
-    if not in_parts(stage):
-        inits += each(inner, Store(place, start_of(stage)))
-        nest.body.append(Store(place, added(stage.reduction, place, x)))
-        return
-    whole = Access(wide_place(value, extents, it, code, across), ravel_index(inner, extents))
-    inits += each(inner, Store(whole, Number.of(0, WIDE)))
-    if not across:
-        nest.ends += each(inner, Store(place, whole))
-    results = ravel_index(inner, extents).variables()
-    over = tuple(not v.variables() & results for v in loop.loops)
-    if over[-1]:  # the terms of one result are next to each other
-        total = f"r{local(value, it)}"
-        nest.first.append(Variable(total, WIDE))
-        nest.body.append(Accumulate(total, "+", x, value.dtype))
-        nest.last.append(Accumulate(whole, "+", total))
-    elif over == tuple(sorted(over, reverse=True)) and nest.sums.over in ((), over):
-        sums = nest.sums if any(over) else code.sums
-        sums.over = over
-        sums.starts += each(inner, Store(place, Number.of(0, value.dtype)))
-        sums.ends += each(inner, Accumulate(whole, "+", place))
-        nest.body.append(Accumulate(place, "+", x))
-    else:  # the loops over terms are not outermost: there are no parts, so all of it in float64
-        nest.body.append(Accumulate(whole, "+", x))
-
-
-def each(inner: Index, statement: Statement) -> list[Statement]:
+def for_each_result(inner: Index, statement: Statement) -> list[Statement]:
     """A statement for each of the results in a row."""
     loops, new = merged(inner, [statement])
     return nest(loops, substituted([statement], new))
-
-
-def wide_place(value: Value, extents: tuple[int, ...], it: Rows, code: Code, across: bool) -> Any:
-    """Where the totals of sums are, in float64."""
-    entries = math.prod(extents)
-    if across or entries > costs.MAX_LOCAL_ENTRIES:
-        return Scratch(value, entries, True)
-    code.before.append(Variable(f"{local(value, it)}d", WIDE, size=entries))
-    return f"{local(value, it)}d"
-
-
-def enter_search(
-    stage: Stage,
-    it: Rows,
-    code: Code,
-    statements: list[Statement],
-    total: str,
-    start: Number,
-) -> None:
-    """argmax and argmin: the first of the largest or smallest entries, or the first NaN."""
-    value = stage.value
-    x, dtype = it.names[value], value.inputs[0].dtype
-    index = stage.layout.index(it.places[value])
-    reduced = sorted(stage.reduced)
-    shape = value.inputs[0].shape
-    place = ravel_index([index[k] for k in reduced], [shape[k] for k in reduced])
-    sign = sign_of(stage.reduction)
-    code.row.append(Variable(total, dtype, start))
-    code.row.append(Variable(f"{total}i", INDEX, number(-1)))
-    first_nan = Apply("&", (Apply("!=", (x, x)), Apply("==", (total, total))))
-    better = Apply("or", (Apply(sign, (x, total)), first_nan))
-    first = Apply("<", (f"{total}i", number(0)))
-    found = [Store(total, x), Store(f"{total}i", place)]
-    statements.append(If(Apply("or", (first, better)), found))
-
-
-def ending(it: Rows, buffers: BufferPlan) -> Function | None:
-    """The function that combines the threads' parts of reductions across rows."""
-    across = [s for s in it.kernel.stages if s.kind == "reduce" and mode(s, it.rows) == "across"]
-    statements = [statement for stage in across for statement in combining(stage, it)]
-    return function(statements, buffers) if statements else None
-
-
-def combining(stage: Stage, it: Rows) -> list[Statement]:
-    value = stage.value
-    dims = tuple(n for n, g in zip(stage.dims, stage.is_reduced, strict=True) if not g)
-    places = iter(variable(f"j{k}", n) for k, n in enumerate(dims))
-    every = [next(places) if not g else ZERO for g in stage.is_reduced]
-    kept = tuple(p for p, g in zip(every, stage.is_reduced, strict=True) if not g)
-    n, part, thread = math.prod(dims), ravel_index(kept, dims), Var("u", 1 << 16)
-    target = Access(value, it.schedule.layouts[value].address(stage.result(tuple(every))))
-    partial = Scratch(value, n, in_parts(stage))
-    dtype = FLAG if value.dtype.kind == "b" else partial.dtype
-    total = f"r{local(value, it)}"
-    combined = added(stage.reduction, total, "x")
-    other = Let("x", dtype, Access(partial, part + Expr({thread: n})))
-    statements: list[Statement] = [
-        Variable(total, dtype, Access(partial, part)),
-        For(thread, [other, Store(total, combined)], low="1", high="T"),
-        Store(target, total),
-    ]
-    loops, new = merged(kept, statements)
-    return nest(loops, substituted(statements, new))

@@ -25,11 +25,8 @@ from minigrad.compiler.schedule.stages import (
     Stage,
     array_of,
     inline_of,
-    mode,
     reads_of,
-    split_at,
     stage_of,
-    sums_in_any_order,
 )
 from minigrad.compiler.target import costs
 
@@ -186,7 +183,7 @@ def fits(
         if stage.total != kernel.total:
             return "its shape is another", None
         rows = natural_rows(stage) if stage.kind == "reduce" else None
-    elif stage.total % rows or (stage.kind == "reduce" and not mode(stage, rows)):
+    elif stage.total % rows or (stage.kind == "reduce" and not stage.reduction_direction(rows)):
         return "its rows are others", None
     for x in inner:
         per_row = stage.total if rows is None else rows
@@ -206,7 +203,7 @@ def fits(
 def goes_along(stage: Stage, rows: int, schedule: Schedule) -> bool:
     """Whether its loops split into rows, or it reads everything in C order."""
     reads = schedule.reads[stage.value]
-    return split_at(stage.dims, rows) is not None or all(
+    return stage.row_loops(rows) is not None or all(
         pointwise_in_c_order(stage, x, index) for x in reads for index in reads[x]
     )
 
@@ -233,17 +230,17 @@ def natural_rows(stage: Stage) -> int:
         if gone != loops[0][1]:
             break
         rows *= n
-    return rows if sums_in_any_order(stage) or not (loops and loops[0][1]) else 1
+    return rows if stage.is_associative or not (loops and loops[0][1]) else 1
 
 
 def same_row(stage: Stage, other: Stage, index: Index, rows: int) -> bool:
     """Whether a stage reads another one of its kernel only in the same row."""
-    if other.kind == "reduce" and mode(other, rows) != "within":
+    if other.kind == "reduce" and other.reduction_direction(rows) != "within":
         return False
-    places, extents = other.places_of(index)
+    extents = other.without_reduced(other.dims)
     total = math.prod(extents)
     if total % rows:
         return False
-    there = ravel_index(places, extents).divmod(total // rows)[0]
-    here = ravel_index(stage.places, stage.dims).divmod(stage.total // rows)[0]
-    return there == here
+    read_row = ravel_index(other.places_of(index), extents).divmod(total // rows)[0]
+    own_row = ravel_index(stage.places, stage.dims).divmod(stage.total // rows)[0]
+    return read_row == own_row

@@ -11,6 +11,7 @@ import math
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TypeVar
 
 from minigrad.compiler.graph.affine import Expr, Index, variable
 from minigrad.compiler.graph.ir import Graph, Value, is_literal, name_of
@@ -20,6 +21,8 @@ from minigrad.compiler.graph.opset.contractions import Contraction
 from minigrad.compiler.graph.opset.reductions import Reduction, reduced_axes
 from minigrad.compiler.loops.ir import Access, Let, functions_in, operands
 from minigrad.compiler.loops.lowering import Body
+
+T = TypeVar("T")
 
 # Stages into which what they read may be inlined, entry by entry; others read whole arrays.
 READ_BY_ENTRIES = ("map", "reduce", "contract", "concat")
@@ -64,10 +67,41 @@ class Stage:
     def total(self) -> int:
         return math.prod(self.dims)
 
+    def without_reduced(self, of_loops: tuple[T, ...]) -> tuple[T, ...]:
+        """Of what there is one for each of its loops: those that it does not sum over."""
+        return tuple(x for x, g in zip(of_loops, self.is_reduced, strict=True) if not g)
+
+    def row_loops(self, rows: int) -> int | None:
+        """How many of the leading loops make up the rows; None if none do."""
+        total = 1
+        for k, n in enumerate(self.dims):
+            if total == rows:
+                return k
+            total *= n
+        return len(self.dims) if total == rows else None
+
     def inner_extents(self, rows: int) -> tuple[int, ...]:
         """The extents of the part of its loops that runs in one row."""
-        k = split_at(self.dims, rows)
+        k = self.row_loops(rows)
         return self.dims[k:] if k is not None else (self.total // rows,)
+
+    def reduction_direction(self, rows: int) -> str:
+        """Whether a reduction runs "within" each row or "across" rows; empty if neither."""
+        k = self.row_loops(rows)
+        if self.kind != "reduce" or k is None:
+            return ""
+        loops = [g for n, g in zip(self.dims[:k], self.is_reduced[:k], strict=True) if n > 1]
+        inner = [g for n, g in zip(self.dims[k:], self.is_reduced[k:], strict=True) if n > 1]
+        if not any(loops):
+            # With several results in a row, the innermost loop must be over results.
+            several = not all(inner)
+            return "" if several and (inner[-1] or not self.is_associative) else "within"
+        return "across" if all(loops) and self.is_associative else ""
+
+    @property
+    def is_associative(self) -> bool:
+        """Whether each thread may reduce a part."""
+        return not self.reduction.is_search
 
     @property
     def reduction(self) -> Reduction:
@@ -90,19 +124,18 @@ class Stage:
             return tuple(Expr({}) if k in self.reduced else i for k, i in enumerate(index))
         return tuple(i for k, i in enumerate(index) if k not in self.reduced)
 
-    def places_of(self, index: Index) -> tuple[Index, tuple[int, ...]]:
-        """The point of its loops for an index of its value, and their extents; for a reduction,
-        only of the loops that are not summed over."""
+    def places_of(self, index: Index) -> Index:
+        """The point of its loops for an index of its value; for a reduction, only of the loops that
+        are not summed over."""
         if self.kind != "reduce":
-            return self.layout.places(index), self.dims
+            return self.layout.places(index)
         if len(self.value.shape) == len(self.layout.shape):
             whole = index
         else:
             rest = iter(index)
             n = len(self.layout.shape)
             whole = tuple(Expr({}) if k in self.reduced else next(rest) for k in range(n))
-        kept = [k for k in self.layout.order if k not in self.reduced]
-        return tuple(whole[k] for k in kept), tuple(self.layout.shape[k] for k in kept)
+        return tuple(whole[k] for k in self.layout.order if k not in self.reduced)
 
 
 @dataclass(eq=False)
@@ -141,10 +174,14 @@ class Schedule:
     reads: dict[Value, Reads] = field(default_factory=dict)
     stored: set[Value] = field(default_factory=set)
 
+    def access(self, value: Value, index: Index) -> Access:
+        """Where an entry of a value is in memory."""
+        return Access(value, self.layouts[value].address(index))
+
     def load(self, value: Value, index: Index) -> Access | None:
         """Where to read a value that has a stage; None if it is computed where it is read."""
         if value in self.kernel_of or (value.op is None and not is_literal(value)):
-            return Access(value, self.layouts[value].address(index))
+            return self.access(value, index)
         return None
 
 
@@ -282,35 +319,3 @@ def text_of(stage: Stage, lines: list[Let], lows: dict[Value, int], schedule: Sc
             else:
                 parts.append(part)
     return tuple(parts)
-
-
-# Loops of a stage that make up rows
-
-
-def split_at(dims: tuple[int, ...], rows: int) -> int | None:
-    """How many of the leading loops make up the rows; None if none do."""
-    total = 1
-    for k, n in enumerate(dims):
-        if total == rows:
-            return k
-        total *= n
-    return len(dims) if total == rows else None
-
-
-def mode(stage: Stage, rows: int) -> str:
-    """Whether a reduction runs "within" each row or "across" rows; empty if neither."""
-    k = split_at(stage.dims, rows)
-    if k is None:
-        return ""
-    gone = [g for n, g in zip(stage.dims[:k], stage.is_reduced[:k], strict=True) if n > 1]
-    inner = [g for n, g in zip(stage.dims[k:], stage.is_reduced[k:], strict=True) if n > 1]
-    if not any(gone):
-        # With several results in a row, the innermost loop must be over results.
-        several = not all(inner)
-        return "" if several and (inner[-1] or not sums_in_any_order(stage)) else "within"
-    return "across" if all(gone) and sums_in_any_order(stage) else ""
-
-
-def sums_in_any_order(stage: Stage) -> bool:
-    """Whether the reduction is associative, so that each thread may reduce a part."""
-    return not stage.reduction.is_search

@@ -3,13 +3,18 @@
 import numpy as np
 
 from minigrad.compiler.graph.affine import ravel_index, unravel_index, variable
-from minigrad.compiler.schedule.stages import split_at
+from minigrad.compiler.graph.ir import Value
+from minigrad.compiler.graph.layout import plain
+from minigrad.compiler.schedule.stages import Stage
 from tests.compiler.schedules import normal, scheduled
+
+VALUE = Value(None, (), {}, (), np.dtype(np.float32), "input")
 
 
 def test_how_many_loops_make_up_rows() -> None:
-    assert [split_at((2, 3, 4), rows) for rows in (1, 2, 6, 24, 4, 12)] == [0, 1, 2, 3, None, None]
-    assert split_at((), 1) == 0
+    stage = Stage(VALUE, "map", plain((2, 3, 4)))
+    assert [stage.row_loops(n) for n in (1, 2, 6, 24, 4, 12)] == [0, 1, 2, 3, None, None]
+    assert Stage(VALUE, "map", plain(())).row_loops(1) == 0
 
 
 def test_a_stage_and_the_places_of_its_value() -> None:
@@ -21,9 +26,8 @@ def test_a_stage_and_the_places_of_its_value() -> None:
     assert len(stages) == 2
     for stage in stages:
         index = stage.result(stage.places)
-        kept, extents = stage.places_of(index)
         stay = [p for p, gone in zip(stage.places, stage.is_reduced, strict=True) if not gone]
-        assert list(kept) == stay and len(extents) == len(stay)
+        assert list(stage.places_of(index)) == stay == [*stage.without_reduced(stage.places)]
         assert stage.total == 120
     i = variable("i", 12)
     assert ravel_index(unravel_index(i, (3, 4)), (3, 4)) == i
