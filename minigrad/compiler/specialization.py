@@ -84,6 +84,11 @@ class Specialization:
         lines = self.lines(arrays, [f"given[{k}]" for k in range(len(self.inputs))], names)
         self.runner = written_out("specialization, arrays, given", lines, names)
         self.numbers = numpy_program(Graph([], [], [*traced.read], []))
+        # Made once: the arguments that it was made for may have another shape or length later.
+        self.argument_names: dict[str, Any] = {}
+        self.argument_guard, self.argument_arrays = guard_expression(
+            arguments, guards, self.argument_names
+        )
         self.fit()
 
     def buffer(self, value: Value) -> np.ndarray:
@@ -126,8 +131,9 @@ class Specialization:
         self.fast_path: Callable[..., Any] = lambda *call: GUARD_FAILED
         if self.takes_gradients:
             return
-        names: dict[str, Any] = {"GUARD_FAILED": GUARD_FAILED, "GONE": GONE}
-        guard, arrays = guard_expression(self.arguments, self.guards, names)
+        names = {"GUARD_FAILED": GUARD_FAILED, "GONE": GONE, **self.argument_names}
+        arrays = self.argument_arrays
+        guard = " and ".join([self.argument_guard, *self.guards.text(names)])
         written = [text for text, changed in zip(arrays, self.changed, strict=True) if changed]
         forms = {id(x): x for kind, x, *_ in self.guards.places if kind == "form"}
         written += [named(array, names) for array in self.written if id(array) not in forms]

@@ -180,8 +180,8 @@ def same(now: Any, value: Any) -> bool:
 def guard_expression(
     arguments: Any, guards: Guards, names: dict[str, Any]
 ) -> tuple[str, list[str]]:
-    """The guard expression, of `args` and `kwargs`: true if these arguments, and all that is
-    captured, are as the specialization needs them; and its names for the arrays in them."""
+    """The guard expression of `args` and `kwargs`: true if these are as the specialization needs
+    them; and its names for the arrays in them. `Guards.text` is that of what is captured."""
     args, kwargs = arguments
     names |= {"np": np, "Tensor": Tensor, "recording": recording.get, "keywords": [*kwargs]}
     names |= {"was_recording": recording.get(), "captured": guards.found.identities()}
@@ -196,7 +196,7 @@ def guard_expression(
         distinct = {id(x): text for x, text in reversed(leaves)}
         checks += [f"{t} == {distinct[id(x)]}" for x, t in leaves if t != distinct[id(x)]]
         checks.append(f"len({{{', '.join(distinct.values())}}}) == {len(distinct)}")
-    return " and ".join([*checks, *guards.text(names)]), arrays
+    return " and ".join(checks), arrays
 
 
 def argument_guards(at: str, x: Any, names: dict[str, Any], arrays: list[str]) -> Iterator[str]:

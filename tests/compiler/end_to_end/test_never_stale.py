@@ -54,11 +54,12 @@ import pytest
 from minigrad import nn, optim
 from minigrad.compiler import compile
 from minigrad.errors import MinigradError
-from minigrad.tensor import Tensor
+from minigrad.tensor import Tensor, value_of
 
 pytestmark = pytest.mark.unoptimized
 
 X = np.array([0.5, 2.0])
+LONG = 3000
 NUMBERS = itertools.count()
 HERE = pathlib.Path(__file__)
 Change = Callable[[Any], object]
@@ -961,3 +962,31 @@ def test_variables_that_the_body_of_a_class_reads() -> None:
 
 
 BODY = 1.0
+
+
+@pytest.mark.parametrize(
+    ("make", "change"),
+    [
+        (lambda n: np.ones(n), lambda x: x.resize(2, refcheck=False)),
+        (lambda n: np.ones(n), assigning("shape", (2, 1500))),
+        (lambda n: [np.ones(n)], lambda x: x.append(np.ones(LONG))),
+        (lambda n: {"a": np.ones(n)}, lambda x: x.update(b=np.ones(LONG))),
+        (lambda n: Tensor(np.ones(n), True), lambda x: setattr(x, "requires_grad", False)),
+    ],
+    ids=["resize", "shape", "list", "dict", "requires_grad"],
+)
+def test_the_argument_of_the_first_call_is_changed_later(make: Any, change: Change) -> None:
+    """The guards of its specialization are made once, of the argument as it was."""
+
+    def f(x: Any) -> Any:
+        parts = x.values() if isinstance(x, dict) else x if isinstance(x, list) else [x]
+        return sum(np.sum(part * 2, axis=-1) for part in parts)
+
+    compiled = compile(f)
+    first, other = make(LONG), make(LONG)
+    compiled(first)
+    change(first)
+    for x in (first, other, first, other, first):
+        found, expected = compiled(x), f(x)
+        np.testing.assert_array_equal(np.asarray(value_of(found)), np.asarray(value_of(expected)))
+        assert getattr(found, "requires_grad", None) == getattr(expected, "requires_grad", None)
