@@ -13,6 +13,7 @@ from minigrad import viz as viz
 from minigrad.autograd import no_grad as no_grad
 from minigrad.compiler import compile as compile
 from minigrad.debugging import debug as debug
+from minigrad.dispatch import built_in, implementations
 from minigrad.functional.hook import hook as hook
 from minigrad.gradcheck import check_gradients as check_gradients
 from minigrad.io import load as load
@@ -31,5 +32,7 @@ from minigrad.transforms import vjp as vjp
 from minigrad.viz import explain as explain
 
 __version__ = "0.1.0"
+
+built_in |= {*implementations, *ops.registry}
 
 keep_freed_memory()

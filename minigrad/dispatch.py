@@ -10,7 +10,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import numpy as np
 
 from minigrad.arguments import misfit
-from minigrad.errors import MinigradError, UnsupportedError, refusal_of
+from minigrad.errors import ArgumentError, MinigradError, UnsupportedError, refusal_of
 
 Implementation = TypeVar("Implementation", bound=Callable[..., Any])
 T = TypeVar("T")
@@ -24,8 +24,21 @@ implementations: dict[Hashable, Callable[..., Any]] = {}
 refusals: dict[Hashable, str] = {}
 
 
+# The NumPy functions that minigrad implements, and the names of its ops, once it is imported.
+built_in: set[Hashable] = set()
+
+
 def implements(*functions: Hashable) -> Callable[[Implementation], Implementation]:
-    """Register the implementation of these NumPy functions (or names NumPy lacks) on Tensors."""
+    """Register the implementation of these NumPy functions (or names NumPy lacks) on Tensors.
+
+    Raises:
+        ArgumentError: if minigrad has one already.
+    """
+    for function in built_in.intersection(functions):
+        raise ArgumentError(
+            f"{name_of(function)} is minigrad's own on Tensors already, and is not replaced: give "
+            "the op a function of its own, as in `lambda x: np.sin(x)`, and call the op"
+        )
 
     def register(implementation: Implementation) -> Implementation:
         implementations.update(dict.fromkeys(functions, implementation))

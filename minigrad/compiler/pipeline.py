@@ -59,7 +59,7 @@ from minigrad.compiler.target.machine import Machine, machine
 from minigrad.compiler.target.toolchain import HERE, build, build_async, runtime
 from minigrad.errors import UnsupportedError, describe
 from minigrad.ops import OWN_OPS
-from minigrad.ops.base import Op
+from minigrad.ops.base import Op, registry
 
 
 def plan_of(graph: Graph) -> Plan:
@@ -83,8 +83,17 @@ def is_extended(graph: Graph) -> bool:
     """Whether entries, rewrites, kernels or ops are used whose code the key does not cover.
 
     Of a user's op it does not know `forward`, which folding runs.
+
+    Raises:
+        UnsupportedError: if an op was defined again since, as the rules of the new one are by name.
     """
     ops = {value.op for value in graph.order if value.op is not None}
+    for op in ops - OWN_OPS:
+        if registry.get(op.name, op) is not op:
+            raise UnsupportedError(
+                f"there are two ops named {op.name!r}, and the compiled function calls the former: "
+                "let it call the one that was defined last, or give that another name"
+            )
     used = {**OPSET, **FAMILIES}, REWRITES, FUNCTIONS
     return used != (OWN_ENTRIES, OWN_REWRITES, OWN_FUNCTIONS) or not ops <= OWN_OPS
 

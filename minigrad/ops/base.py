@@ -12,6 +12,7 @@ import numpy as np
 from minigrad.autograd import recording
 from minigrad.errors import PLAIN, ShapeError, instruction, operand, refusal_of, unsupported_dtype
 from minigrad.graph import Node
+from minigrad.ops.definition import check_definition
 from minigrad.tensor import Tensor
 
 Rule = Callable[..., Any]
@@ -65,8 +66,7 @@ class Op:
     broadcasts: bool = False
 
     def __post_init__(self) -> None:
-        if self.name in registry:
-            raise ValueError(f"there is an op named {self.name!r} already")
+        check_definition(self, registry)
         registry[self.name] = self
 
     def __call__(self, *inputs: Any, **attributes: Any) -> Any:

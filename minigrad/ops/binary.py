@@ -32,9 +32,8 @@ def binary(
     need not undo broadcasting.
     """
     call = f"{name}({{0}}, {{1}})"
-    op = Op("binary", name, forward, vjps, notation or call, call if c == "" else c, domains, True)
-    implements(ufunc or forward)(op)
-    return op
+    register, c = implements(ufunc or forward), call if c == "" else c
+    return register(Op("binary", name, forward, vjps, notation or call, c, domains, True))
 
 
 def power_rule(g: Any, z: Any, x: Any, y: Any) -> Any:

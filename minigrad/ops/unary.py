@@ -25,16 +25,17 @@ def unary(
     c: str | None = "",
     domain: Domain = ANYWHERE,
 ) -> Op:
-    """An elementwise op of one input, registered under its NumPy ufunc, or name if it has none.
+    """An elementwise op of one input, registered under its forward if that is a NumPy ufunc.
 
     Notation and C expression are `name(x)` unless given; with None for it, there is no C.
     """
     call = f"{name}({{0}})"
     # C says asin where NumPy says arcsin.
     c = call.replace("arc", "a") if c == "" else c
-    op = Op("unary", name, forward, (vjp,) if vjp else (), notation or call, c, (domain,))
-    implements(forward if isinstance(forward, np.ufunc) else name)(op)
-    return op
+    register = implements(forward)
+    return register(
+        Op("unary", name, forward, (vjp,) if vjp else (), notation or call, c, (domain,))
+    )
 
 
 def keep_where(condition: Any, g: Any) -> Any:
@@ -115,6 +116,7 @@ def erf_of_array(x: Any) -> Any:
 
 
 relu = unary("relu", relu_of_array, lambda g, y, x: keep_where(y > 0, g), domain=NOT_ZERO)
+implements("relu")(relu)
 exp = unary("exp", np.exp, lambda g, y, x: g * y)
 log = unary("log", np.log, lambda g, y, x: g / x, domain=POSITIVE)
 neg = unary("neg", np.negative, lambda g, y, x: -g, "-{0}", "-{0}")
@@ -158,6 +160,7 @@ expm1 = unary("expm1", np.expm1, lambda g, y, x: g * np.exp(x))
 sigmoid = unary(
     "sigmoid", sigmoid_of_array, lambda g, y, x: g * (y * (1 - y)), c="1 / (1 + exp(-{0}))"
 )
+implements("sigmoid")(sigmoid)
 erf = unary("erf", erf_of_array, lambda g, y, x: g * (2 * ONE_OVER_SQRT_PI * np.exp(-x * x)))
 positive = unary("positive", np.positive, lambda g, y, x: g, "{0}", "{0}")
 

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 
 from minigrad.compiler.graph.ir import Graph, Value
+from minigrad.errors import refusal_of
+from minigrad.ops.base import Op
 
 
 class NumpyProgram:
@@ -46,13 +48,12 @@ def numpy_program(graph: Graph) -> Callable[[dict[Value, Any]], list[np.ndarray]
 
     def program(leaves: dict[Value, Any]) -> list[np.ndarray]:
         found: dict[Value, Any] = {**constants, **leaves}
-        with np.errstate(all="ignore"):
-            for value in order:
-                assert value.op is not None
-                arrays = [found[x] if type(x) is Value else x for x in value.inputs]
-                found[value] = np.asarray(value.op.forward(*arrays, **value.attributes))
-                for x in dead.get(value, ()):
-                    del found[x]
+        for value in order:
+            assert value.op is not None
+            arrays = [found[x] if type(x) is Value else x for x in value.inputs]
+            found[value] = np.asarray(run(value.op, arrays, value.attributes))
+            for x in dead.get(value, ()):
+                del found[x]
         outputs = owned([found[x] for x in graph.outputs])
         new = owned([found[x] for _, x in graph.writes])
         for (target, _), array in zip(graph.writes, new, strict=True):
@@ -60,6 +61,15 @@ def numpy_program(graph: Graph) -> Callable[[dict[Value, Any]], list[np.ndarray]
         return outputs
 
     return program
+
+
+def run(op: Op, arrays: list[Any], attributes: dict[str, Any]) -> Any:
+    """An op on arrays; its errors name it, as those of an op that is not compiled do."""
+    try:
+        with np.errstate(all="ignore"):
+            return op.forward(*arrays, **attributes)
+    except (ValueError, TypeError, IndexError, OverflowError) as error:
+        raise refusal_of(op.name, arrays, attributes, error) from error
 
 
 def owned(arrays: Sequence[np.ndarray]) -> list[np.ndarray]:

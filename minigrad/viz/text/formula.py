@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from inspect import Parameter
 from typing import Any
 
 import numpy as np
 
 from minigrad.graph import Node
 from minigrad.ops.base import Op
+from minigrad.ops.definition import PLACEHOLDER, attributes_of, wrong
 from minigrad.ops.movement import ARRAY
 from minigrad.viz.text.notation import ATOM, Expr, constant, number, write
 
@@ -51,7 +53,16 @@ def operation(op: Op, attributes: Mapping[str, Any], inputs: Sequence[Expr]) -> 
         notation = "{0}.T" if len(attributes["axes"]) == 2 else "{0}.mT"
     if "index" in attributes:
         places["index"] = Expr(index_text(attributes["index"], inputs))
-    return write(notation, places)
+    missing = [name for name in PLACEHOLDER.findall(notation) if name not in places]
+    defaults = attributes_of(op) or {} if missing else {}
+    for name in missing:
+        if defaults.get(name, Parameter.empty) is Parameter.empty:
+            raise wrong(op, f"{op.notation!r} has {{{name}}}, which this call did not give")
+        places[name] = Expr(str(defaults[name]))
+    try:
+        return write(notation, places)
+    except ValueError as error:
+        raise wrong(op, str(error)) from None
 
 
 def swaps_last_two(axes: Sequence[int]) -> bool:

@@ -31,7 +31,7 @@ def infer(op: Op, inputs: Sequence[Any], attributes: dict[str, Any]) -> tuple[Sh
     """
     if attributes or op.family == "movement":
         return inferred(op, inputs, attributes)
-    each: list[Any] = [op]
+    each: list[Any] = [op, rules_of(op)]
     for x in inputs:
         each += (x.shape, x.dtype) if type(x) is Value else (type(x), x)
     found = known.get(key := tuple(each))
