@@ -1,6 +1,7 @@
 """minigrad: reverse-mode automatic differentiation on NumPy, and small neural networks."""
 
 from minigrad import data as data
+from minigrad import dispatch as dispatch
 from minigrad import functional as functional
 from minigrad import nn as nn
 
@@ -13,7 +14,6 @@ from minigrad import viz as viz
 from minigrad.autograd import no_grad as no_grad
 from minigrad.compiler import compile as compile
 from minigrad.debugging import debug as debug
-from minigrad.dispatch import built_in, implementations
 from minigrad.functional.hook import hook as hook
 from minigrad.gradcheck import check_gradients as check_gradients
 from minigrad.io import load as load
@@ -33,6 +33,6 @@ from minigrad.viz import explain as explain
 
 __version__ = "0.1.0"
 
-built_in |= {*implementations, *ops.registry}
+dispatch.built_in.update(dispatch.implementations, ops.registry)
 
 keep_freed_memory()

@@ -48,7 +48,13 @@ RANK = {part: k for k, parts in enumerate(ORDER) for part in parts}
 # The same inside a package: its modules and rooms. Left never imports right.
 ROOMS = {
     # What an op is, then the families, each composing what is before it.
-    "ops": [["base"], ["views", "unary", "reduce", "binary"], ["movement"], ["processing"]],
+    "ops": [
+        ["definition"],
+        ["base"],
+        ["views", "unary", "reduce", "binary"],
+        ["movement"],
+        ["processing"],
+    ],
     # Along the stages; then what traces functions, and calls the stages for them.
     "compiler": [
         ["target"],

@@ -7,19 +7,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from inspect import isasyncgenfunction, iscoroutinefunction
 from typing import TYPE_CHECKING, Annotated, ParamSpec, TypeVar
 
-from minigrad.arguments import FUNCTION, checked
+from minigrad.arguments import Range, checked
+from minigrad.errors import ArgumentTypeError
 
 if TYPE_CHECKING:
     from minigrad.compiler.jit import Compiled
 
 P = ParamSpec("P")
 R = TypeVar("R")
+COMPILABLE = Range(
+    lambda x: not isinstance(x, type),
+    "a function, or a module that was made (@classmethod and @property go above @minigrad.compile)",
+)
 
 
 @checked
-def compile(function: Annotated[Callable[P, R], FUNCTION]) -> Compiled[P, R]:
+def compile(function: Annotated[Callable[P, R], COMPILABLE]) -> Compiled[P, R]:
     """A function that computes the same, compiled to one program without Python between its ops.
 
     For a whole training step: forward, backward, the optimiser's update, statistics. Also for
@@ -35,7 +41,8 @@ def compile(function: Annotated[Callable[P, R], FUNCTION]) -> Compiled[P, R]:
     its own update: they are not kept, and to read `.grad` after it is an error.
 
     Raises:
-        ArgumentError, ArgumentTypeError: if it is given a class, or what cannot be called.
+        ArgumentError, ArgumentTypeError: if it is given a class, an async function, or what cannot
+            be called.
         TraceError: at a call, if the function reads a value that is computed in it, computes with
             arrays that differ from trace to trace, or changes lists, attributes or variables.
         GradientError: if it reads a gradient that another compiled step has used up.
@@ -58,4 +65,10 @@ def compile(function: Annotated[Callable[P, R], FUNCTION]) -> Compiled[P, R]:
     """
     from minigrad.compiler.jit import Compiled
 
+    if iscoroutinefunction(function) or isasyncgenfunction(function):
+        name = getattr(function, "__qualname__", "it")
+        raise ArgumentTypeError(
+            f"compile: {name} is an async function, and a compiled one does not wait: compile a "
+            "function that only computes, and await outside of it"
+        )
     return Compiled(function)

@@ -9,9 +9,11 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import Context
+from copy import deepcopy
 from pickle import dumps, loads
 from random import Random
-from typing import Any, Generic, ParamSpec, TypeVar
+from types import FunctionType, MethodType
+from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
 import numpy as np
 
@@ -36,6 +38,7 @@ from minigrad.transforms import leaves_of
 from minigrad.watch import watchers
 
 P = ParamSpec("P")
+Q = ParamSpec("Q")
 R = TypeVar("R")
 
 # How many specializations of a function are kept, and after how many traces there is a warning.
@@ -90,23 +93,43 @@ class Compiled(Generic[P, R]):
     """
 
     def __init__(self, function: Callable[P, R]) -> None:
-        functools.update_wrapper(self, function)
-        self.function = function
+        self.is_static = isinstance(function, staticmethod)
+        self.function = self.__wrapped__ = function.__func__ if self.is_static else function
+        functools.update_wrapper(self, self.function)
         self.specializations: list[Specialization] = []
         self.reasons: list[str] = []
         self.traces = 0
 
+    @overload
+    def __get__(self, instance: None, owner: Any = None) -> Compiled[P, R]: ...
+    @overload
+    def __get__(
+        self: Compiled[Concatenate[Any, Q], R], instance: Any, owner: Any = None
+    ) -> Compiled[Q, R]: ...
     def __get__(self, instance: Any, owner: Any = None) -> Any:
-        return self if instance is None else functools.partial(self, instance)
+        # A method object has the attributes of its function: explain(), reasons, __name__.
+        return self if instance is None or self.is_static else MethodType(self, instance)
+
+    def __repr__(self) -> str:
+        return f"<compiled {getattr(self, '__qualname__', self.function)}>"
 
     def __reduce__(self) -> Any:
-        """Pickle and copy by name, as functions are; without one, by the function it wraps. What
-        was compiled is left out."""
-        found: Any = sys.modules.get(self.__module__)
-        name = getattr(self, "__qualname__", "")
-        for part in name.split("."):
-            found = getattr(found, part, None)
-        return name if found is self else (Compiled, (self.function,))
+        """Pickle by name, as functions are; without one, by the function it wraps. What was
+        compiled is left out."""
+        if named(self) is self:
+            return self.__qualname__
+        if isinstance(self.function, FunctionType) and named(self.function) is not self.function:
+            raise UnsupportedError(
+                f"{self!r} cannot be pickled, as it has no name in a module: define the function "
+                "at the top of a module, or pickle what it returns, and compile it again"
+            )
+        return Compiled, (self.function,)
+
+    def __deepcopy__(self, memo: Any) -> Compiled[P, R]:
+        return self if named(self) is self else Compiled(deepcopy(self.function, memo))
+
+    def __copy__(self) -> Compiled[P, R]:
+        return self if named(self) is self else Compiled(self.function)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         # debug() watches each op; and a call while tracing is traced as part of the caller.
@@ -180,6 +203,14 @@ class Compiled(Generic[P, R]):
         """
         found = report(self.function, self.specializations[0] if self.specializations else None)
         return found.profile() if profile else found
+
+
+def named(x: Any) -> Any:
+    """What is found in a module under the name of a function."""
+    found: Any = sys.modules.get(x.__module__)
+    for part in getattr(x, "__qualname__", "").split("."):
+        found = getattr(found, part, None)
+    return found
 
 
 def kind_of(x: Any, leaves: list[Any]) -> Any:
@@ -285,7 +316,8 @@ def unchanged_arrays(guards: Guards) -> Iterator[None]:
     for *_, name in drawn:
         raise TraceError(
             f"a compiled function draws random numbers by {name}, which would be the same at every "
-            "call: draw them outside and pass them in"
+            f"call: draw them by minigrad.random.uniform({name}, shape), which each call does "
+            "anew, or outside, and pass them in"
         )
     if any(changed):
         raise changed_in_place(arrays[changed.index(True)].shape)

@@ -6,13 +6,10 @@ import ast
 import inspect
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from minigrad.dispatch import built_in
 from minigrad.errors import ArgumentError
-
-if TYPE_CHECKING:
-    from minigrad.ops.base import Op
 
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
 SYNTAX = (
@@ -21,7 +18,7 @@ SYNTAX = (
 )
 
 
-def check_definition(op: Op, registry: Mapping[str, Op]) -> None:
+def check_definition(op: Any, registry: Mapping[str, Any]) -> None:
     """Raise if the name of an op is taken, or its notation is wrong.
 
     An op may be defined again by the module that defined it, as a cell of a notebook is run again.
@@ -40,37 +37,34 @@ def check_definition(op: Op, registry: Mapping[str, Op]) -> None:
         check_notation(op)
 
 
-def module_of(op: Op) -> str:
+def module_of(op: Any) -> str:
     return getattr(op.forward, "__module__", None) or "NumPy"
 
 
-def check_notation(op: Op) -> None:
+def check_notation(op: Any) -> None:
     notation = op.notation.replace("{0}, ...", "{0}")
     try:
         ast.parse(PLACEHOLDER.sub(r"_\1", notation), mode="eval")
     except SyntaxError as error:
         raise wrong(op, f"{op.notation!r} cannot be parsed ({error.msg})") from None
-    names, inputs = attributes_of(op), op.vjps
+    taken = parameters_of(op)
+    if taken is None or any(x.kind is x.VAR_POSITIONAL for x in taken):
+        return
+    positions = {str(k) for k, x in enumerate(taken) if x.kind < x.VAR_POSITIONAL}
+    known = {x.name for x in taken} | positions
+    any_name = any(x.kind is x.VAR_KEYWORD for x in taken)
     for place in PLACEHOLDER.findall(notation):
-        if place.isdecimal():
-            if isinstance(inputs, tuple) and inputs and int(place) >= len(inputs):
-                raise wrong(
-                    op, f"{op.notation!r} has {{{place}}}, and there are {len(inputs)} vjps"
-                )
-        elif names is not None and place not in names:
+        if place not in known and (place.isdecimal() or not any_name):
             raise wrong(op, f"{op.notation!r} has {{{place}}}, which its forward does not take")
 
 
-def wrong(op: Op, why: str) -> ArgumentError:
+def wrong(op: Any, why: str) -> ArgumentError:
     return ArgumentError(f"the notation of {op.name}: {why}: {SYNTAX}")
 
 
-def attributes_of(op: Op) -> dict[str, Any] | None:
-    """The names that the forward of an op takes, with their defaults; None if it takes any."""
+def parameters_of(op: Any) -> list[inspect.Parameter] | None:
+    """What the forward of an op takes; None if that is unknown, as for ufuncs."""
     try:
-        taken = inspect.signature(op.forward).parameters.values()
-    except (TypeError, ValueError):  # of a ufunc, say
+        return [*inspect.signature(op.forward).parameters.values()]
+    except (TypeError, ValueError):
         return None
-    return (
-        None if any(x.kind is x.VAR_KEYWORD for x in taken) else {x.name: x.default for x in taken}
-    )

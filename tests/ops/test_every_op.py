@@ -47,7 +47,7 @@ def test_entry_is_complete(op: Op) -> None:
 
 
 def test_an_incomplete_entry_is_named() -> None:
-    bare = Op("unary", "bare", np.exp, (), "", None, ())
+    bare = Op("unary", "bare", np.exp, (), "bare({0})", None, ())
     try:
         assert set(missing_pieces(bare)) >= {
             "a call in tests/calls.py that applies it",

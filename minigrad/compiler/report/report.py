@@ -25,7 +25,7 @@ from minigrad.compiler.report.page import page
 from minigrad.compiler.runtime.plan import ByNumpy
 from minigrad.compiler.specialization import Specialization
 from minigrad.compiler.target.machine import machine
-from minigrad.errors import ArgumentError
+from minigrad.errors import ArgumentError, UnsupportedError
 from minigrad.io import write
 from minigrad.nn import Module
 from minigrad.nn.summary import size
@@ -62,6 +62,12 @@ class Report:
     specialization: Specialization | None = None
     arguments: list[str] = field(default_factory=list)
     times: list[float] | None = None
+
+    def __reduce__(self) -> Any:
+        raise UnsupportedError(
+            "a report cannot be pickled, as it has the program itself: pickle what is read from "
+            "it, as `str(report)`, `report.kernels` or `report.source`"
+        )
 
     @property
     def description(self) -> Description:

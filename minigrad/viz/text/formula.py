@@ -10,7 +10,7 @@ import numpy as np
 
 from minigrad.graph import Node
 from minigrad.ops.base import Op
-from minigrad.ops.definition import PLACEHOLDER, attributes_of, wrong
+from minigrad.ops.definition import PLACEHOLDER, parameters_of, wrong
 from minigrad.ops.movement import ARRAY
 from minigrad.viz.text.notation import ATOM, Expr, constant, number, write
 
@@ -54,7 +54,7 @@ def operation(op: Op, attributes: Mapping[str, Any], inputs: Sequence[Expr]) -> 
     if "index" in attributes:
         places["index"] = Expr(index_text(attributes["index"], inputs))
     missing = [name for name in PLACEHOLDER.findall(notation) if name not in places]
-    defaults = attributes_of(op) or {} if missing else {}
+    defaults = {x.name: x.default for x in parameters_of(op) or () if missing}
     for name in missing:
         if defaults.get(name, Parameter.empty) is Parameter.empty:
             raise wrong(op, f"{op.notation!r} has {{{name}}}, which this call did not give")
