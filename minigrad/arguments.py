@@ -296,6 +296,9 @@ def shown(value: Any) -> str:
     """A value as messages show it."""
     if isinstance(value, type):
         return f"the class {value.__name__}: make one, as in {value.__name__}(...)"
+    if isinstance(value, classmethod | property):
+        kind = type(value).__name__
+        return f"a {kind}: write @{kind} above @minigrad.compile, or what else it was given to"
     if isinstance(value, np.ndarray) and value.ndim:
         return f"an array of shape {value.shape}"
     text = repr(value)

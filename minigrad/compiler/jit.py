@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import gc
+import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
 import numpy as np
 
+from minigrad import compiler
 from minigrad.autograd import recording
 from minigrad.compiler.frontend.capture import captured, is_itself
 from minigrad.compiler.frontend.guards import Guards
@@ -54,11 +56,47 @@ def raising() -> bool:
     return not {"ignore", "warn"}.issuperset(np.geterr().values())
 
 
+# By thread, the lock that it holds while it forks.
+forking: dict[int, Any] = {}
+
+
+def begin_fork() -> None:
+    """Wait for the trace of another thread: in the new process that thread is gone, and its tracers
+    would stay in captured Tensors and arrays. If it waits for this one, fork at once."""
+    forking[threading.get_ident()] = wait_for_traces()
+
+
+def end_fork() -> None:
+    lock = forking.pop(threading.get_ident(), None)
+    if lock is not None:
+        lock.release()
+
+
 @after_fork
 def forget_threads() -> None:
     """In a forked process, no thread is left that could hold the lock."""
     global tracing_lock
     tracing_lock = threading.RLock()
+    forking.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    # After that of the thread pools in which C is built, so that this waits before their lock is
+    # taken.
+    os.register_at_fork(before=begin_fork, after_in_parent=end_fork)
+
+
+def wait_for_traces() -> Any:
+    """The lock, acquired: no other thread traces; None if one does that waits for this thread."""
+    with compiler.importing:
+        lock, place = tracing_lock, None
+    while not lock.acquire(timeout=PATIENCE):
+        before, frames = place, sys._current_frames()
+        frame = next((frames.get(each.thread) for each in in_progress), None)
+        place = frame and (frame, frame.f_lasti)
+        if place and place == before:
+            return None
+    return lock
 
 
 @contextmanager
@@ -68,16 +106,12 @@ def exclusive_tracing() -> Iterator[None]:
     Raises:
         TraceError: in a thread for which the trace of another one waits, as that cannot end.
     """
-    lock, place = tracing_lock, None
-    while not lock.acquire(timeout=PATIENCE):
-        before, frames = place, sys._current_frames()
-        frame = next((frames.get(each.thread) for each in in_progress), None)
-        place = frame and (frame, frame.f_lasti)
-        if place and place == before:
-            raise TraceError(
-                "a compiled function is called in a thread for which another one waits that is "
-                "being compiled: call it in that function itself, without a thread"
-            )
+    lock = wait_for_traces()
+    if lock is None:
+        raise TraceError(
+            "a compiled function is called in a thread for which another one waits that is "
+            "being compiled: call it in that function itself, without a thread"
+        )
     try:
         yield
     finally:
