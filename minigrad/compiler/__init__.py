@@ -6,38 +6,16 @@
 
 from __future__ import annotations
 
-import os
-import threading
 from collections.abc import Callable
 from inspect import isasyncgenfunction, iscoroutinefunction
 from typing import TYPE_CHECKING, Annotated, ParamSpec, TypeVar
 
 from minigrad.arguments import FUNCTION, checked
+from minigrad.compiler.target import forks
 from minigrad.errors import ArgumentTypeError
 
 if TYPE_CHECKING:
     from minigrad.compiler.jit import Compiled
-
-# Held while the compiler is imported, and while a thread forks: in the new process no other thread
-# is left, and an import that one had begun would never end. Traces begin when nothing forks.
-importing = threading.RLock()
-
-
-def begin_fork() -> None:
-    importing.acquire()
-
-
-def end_fork() -> None:
-    importing.release()
-
-
-def forget_threads() -> None:
-    global importing
-    importing = threading.RLock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=begin_fork, after_in_parent=end_fork, after_in_child=forget_threads)
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -82,7 +60,7 @@ def compile(function: Annotated[Callable[P, R], FUNCTION]) -> Compiled[P, R]:
     >>> bool(step(x, y).item() > step(x, y).item())
     True
     """
-    with importing:
+    with forks.importing:
         from minigrad.compiler.jit import Compiled
 
     if iscoroutinefunction(function) or isasyncgenfunction(function):

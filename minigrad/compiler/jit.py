@@ -18,7 +18,6 @@ from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
 import numpy as np
 
-from minigrad import compiler
 from minigrad.autograd import recording
 from minigrad.compiler.frontend.capture import captured, is_itself
 from minigrad.compiler.frontend.guards import Guards
@@ -31,10 +30,11 @@ from minigrad.compiler.report.report import Report, report
 from minigrad.compiler.runtime.interpreter import NumpyProgram
 from minigrad.compiler.runtime.program import Program
 from minigrad.compiler.specialization import GUARD_FAILED, Specialization
+from minigrad.compiler.target import forks
 from minigrad.compiler.target.cache import BuildError
 from minigrad.compiler.target.toolchain import after_fork
 from minigrad.dispatch import implements
-from minigrad.errors import TraceError, plain, warn
+from minigrad.errors import TraceError, UnsupportedError, plain, warn
 from minigrad.tensor import Tensor
 from minigrad.transforms import leaves_of
 from minigrad.watch import watchers
@@ -88,7 +88,7 @@ if hasattr(os, "register_at_fork"):
 
 def wait_for_traces() -> Any:
     """The lock, acquired: no other thread traces; None if one does that waits for this thread."""
-    with compiler.importing:
+    with forks.importing:
         lock, place = tracing_lock, None
     while not lock.acquire(timeout=PATIENCE):
         before, frames = place, sys._current_frames()

@@ -1,0 +1,25 @@
+"""The import of the compiler, and forks of the process meanwhile."""
+
+import os
+import threading
+
+# Held while the compiler is imported, and while a thread forks: in the new process no other thread
+# is left, and an import that one had begun would never end. Traces begin when nothing forks.
+importing = threading.RLock()
+
+
+def begin_fork() -> None:
+    importing.acquire()
+
+
+def end_fork() -> None:
+    importing.release()
+
+
+def forget_threads() -> None:
+    global importing
+    importing = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=begin_fork, after_in_parent=end_fork, after_in_child=forget_threads)
