@@ -128,7 +128,8 @@ class Compiled(Generic[P, R]):
 
     def __init__(self, function: Callable[P, R]) -> None:
         self.is_static = isinstance(function, staticmethod)
-        self.function = self.__wrapped__ = function.__func__ if self.is_static else function
+        inner: Callable[P, R] = getattr(function, "__func__") if self.is_static else function  # noqa: B009
+        self.function = self.__wrapped__ = inner
         functools.update_wrapper(self, self.function)
         self.specializations: list[Specialization] = []
         self.reasons: list[str] = []

@@ -45,7 +45,7 @@ class Model:
 
 
 def test_a_compiled_method_has_what_a_compiled_function_has() -> None:
-    m = Model(2.0)
+    m: Any = Model(2.0)
     np.testing.assert_array_equal(m.step(X), 2 * X)
     assert "kernel" in str(m.step.explain())
     assert m.step.reasons == [] and m.step.traces == 1
