@@ -404,8 +404,8 @@ FUSION = [
     ),
     Fault(
         "codegen/matmul_kernels.py",
-        'least("tile", more)',
-        'Expr({Var("tile", count): 1})',
+        'least("tile", self.larger_tiles)',
+        'Expr({Var("tile", self.count): 1})',
         of("tails"),
     ),
     Fault(
