@@ -34,7 +34,7 @@ def cache_folder() -> Path:
     """The folder of the cache: MINIGRAD_CACHE, or `minigrad` in the user's cache folder."""
     given = os.environ.get("MINIGRAD_CACHE")
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(given) if given else Path(base, "minigrad")
+    return Path(given).expanduser() if given else Path(base, "minigrad")
 
 
 def cache_get(name: str) -> bytes | None:

@@ -10,6 +10,9 @@ from minigrad.compiler.target.toolchain import compiler, macros
 from minigrad.errors import ArgumentError
 
 
+MOST_THREADS = 1024
+
+
 @dataclass(frozen=True)
 class Machine:
     """What code is generated for: bytes of a vector, how many registers, how many threads."""
@@ -22,8 +25,10 @@ class Machine:
 def threads() -> int:
     """How many threads share large work: MINIGRAD_THREADS, or the number of cores."""
     given = os.environ.get("MINIGRAD_THREADS", "")
-    if given and not (given.isdecimal() and int(given)):
-        raise ArgumentError(f"MINIGRAD_THREADS is a number of threads, at least 1, not {given!r}")
+    if given and not (given.isdecimal() and 1 <= int(given) <= MOST_THREADS):
+        raise ArgumentError(
+            f"MINIGRAD_THREADS is a number of threads from 1 to {MOST_THREADS}, not {given!r}"
+        )
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return int(given or cores or 1)
 

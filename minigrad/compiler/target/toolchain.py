@@ -77,7 +77,10 @@ def macros(cc: str) -> str:
     name = macros_key(cc)
     answer = None if name is None else cache_get(name)
     if answer is None:
-        run = run_compiler([*command(cc), NATIVE, "-dM", "-E", "-x", "c", os.devnull])
+        try:
+            run = run_compiler([*command(cc), NATIVE, "-dM", "-E", "-x", "c", os.devnull])
+        except OSError:  # it cannot be run, which building says
+            return ""
         answer = run.stdout
         if name is not None and run.returncode == 0:
             with contextlib.suppress(BuildError):
@@ -227,7 +230,10 @@ def after_fork(forget: Callable[[], None]) -> Callable[[], None]:
 
 @cache
 def build_runtime() -> ctypes.CDLL:
-    return build((HERE / "runtime" / "runtime.c").read_text())[0]
+    library = build((HERE / "runtime" / "runtime.c").read_text())[0]
+    if not hasattr(library, "run"):
+        raise BuildError(f"{compiler()} built a library without the functions of its source")
+    return library
 
 
 runtime_lock = threading.Lock()

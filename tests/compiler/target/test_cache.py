@@ -164,3 +164,9 @@ def test_a_file_of_others_in_the_cache_is_not_read(empty_cache: Path) -> None:
     assert store.cache_get(named(1)) == b"content"
     os.chown(path, 1234, -1)
     assert store.cache_get(named(1)) is None
+
+
+def test_the_folder_of_the_user_is_expanded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/someone")
+    monkeypatch.setenv("MINIGRAD_CACHE", "~/cache")
+    assert store.cache_folder() == Path("/home/someone/cache")

@@ -38,3 +38,10 @@ def test_threads_are_set_by_an_environment_variable(monkeypatch: pytest.MonkeyPa
             target.threads()
     monkeypatch.delenv("MINIGRAD_THREADS")
     assert target.threads() == len(os.sched_getaffinity(0))
+
+
+@pytest.mark.parametrize("given", ["0", "-1", "two", "1025", "99999999999"])
+def test_numbers_of_threads_that_are_refused(given: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MINIGRAD_THREADS", given)
+    with pytest.raises(ArgumentError, match=f"from 1 to 1024, not '{given}'"):
+        target.threads()

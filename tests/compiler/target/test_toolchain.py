@@ -273,3 +273,29 @@ def test_other_flags_are_another_library(monkeypatch: pytest.MonkeyPatch) -> Non
     names = {build.library_name(cc, "int x;"), build.library_name(cc, "int y;")}
     monkeypatch.setattr(build, "FLAGS", [*build.FLAGS, "-O0"])
     assert len(names | {build.library_name(cc, "int x;")}) == 3
+
+
+OTHER_LIBRARY = """#!/bin/sh
+case "$*" in *-dM*) exec {cc} "$@";; esac
+while [ $# -gt 0 ]; do
+    if [ "$1" = -o ]; then echo "int x;" | {cc} -shared -x c - -o "$2"; fi
+    shift
+done
+"""
+
+
+@pytest.mark.parametrize("script", ["of another architecture", OTHER_LIBRARY])
+def test_compilers_that_do_not_work_leave_the_function_to_numpy(
+    script: str, tmp_path: Path
+) -> None:
+    """One that cannot be run, and one whose library lacks the functions of its source."""
+    cc = tmp_path / "cc"
+    cc.write_text(script.replace("{cc}", build.compiler() or "cc"))
+    cc.chmod(0o755)
+    program = "import numpy as np, minigrad; print(minigrad.compile(lambda x: x * 2)(np.ones(2)))"
+    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+    variables = {**os.environ, "PATH": path, "MINIGRAD_CACHE": str(tmp_path / "cache")}
+    command = [sys.executable, "-c", program]
+    run = subprocess.run(command, env=variables, capture_output=True, text=True)
+    assert run.stdout == "[2. 2.]\n", run.stderr
+    assert "RuntimeWarning: compiled functions run on NumPy" in run.stderr
