@@ -9,7 +9,6 @@ from functools import cache
 from minigrad.compiler.target.toolchain import compiler, macros
 from minigrad.errors import ArgumentError
 
-
 MOST_THREADS = 1024
 
 
