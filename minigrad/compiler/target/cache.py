@@ -159,6 +159,9 @@ def is_trusted(folder: Path) -> bool:
     """Whether only the user and root can write into a folder or replace it, as ssh requires of its
     keys; if not, warn once."""
     real = Path(os.path.realpath(folder))
+    if real.exists() and not real.is_dir():
+        warn_unused(folder, "it is a file. Remove it, or set MINIGRAD_CACHE to a folder.")
+        return False
     for path in (real, *real.parents):
         why = "" if not path.exists() else others_may_write(path, path != real)
         if why:

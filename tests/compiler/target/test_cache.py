@@ -170,3 +170,10 @@ def test_the_folder_of_the_user_is_expanded(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("HOME", "/home/someone")
     monkeypatch.setenv("MINIGRAD_CACHE", "~/cache")
     assert store.cache_folder() == Path("/home/someone/cache")
+
+
+def test_a_cache_that_is_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "cache"
+    file.write_text("")
+    with pytest.warns(RuntimeWarning, match=r"it is a file\. Remove it, or set MINIGRAD_CACHE"):
+        assert not store.is_trusted(file)
