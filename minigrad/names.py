@@ -16,7 +16,6 @@ OF_TENSORS = {
     "unsqueeze": "np.expand_dims(t, axis), or t[:, None]",
     "permute": "t.transpose(1, 0, 2)",
     "t": "t.T",
-    "mT": "np.swapaxes(t, -1, -2)",
     "flatten": "t.reshape(-1), or t.reshape(len(t), -1) for all axes but the first",
     "expand": "np.broadcast_to(t, shape)",
     "expand_as": "np.broadcast_to(t, other.shape)",
@@ -146,7 +145,9 @@ def absent(advice: str) -> Any:
 
     def refuse(self: Any, *_: Any) -> NoReturn:
         kind = type(self).__name__
-        raise UnsupportedError(f"Python's own function takes no {kind}: write {advice}")
+        raise UnsupportedError(
+            f"this operator or function of Python's takes no {kind}: write {advice}"
+        )
 
     return refuse
 

@@ -47,6 +47,7 @@ FIXED = {
     **dict.fromkeys(("real", "flat"), "t[...] = x"),
     "dtype": "t = t.astype(...)",
     "T": "t[...] = x.T",
+    "mT": "t[...] = x.mT",
 }
 
 
@@ -60,6 +61,7 @@ def fixed(name: str, advice: str) -> property:
     return own.setter(refuse).deleter(refuse)
 
 
+setattr(Tensor, "mT", property(implementations[np.matrix_transpose]))  # noqa: B010
 for name, advice in FIXED.items():
     setattr(Tensor, name, fixed(name, advice))
 
@@ -284,6 +286,8 @@ refusals |= {
     np.average: "use np.sum(t * weights) / np.sum(weights)",
     np.cumprod: "use np.exp(np.cumsum(np.log(t))) for positive values",
     np.nan_to_num: "use np.where(np.isnan(t), 0, t)",
+    np.left_shift: "write t * 2**n",
+    np.right_shift: "write t // 2**n",
     np.add.at: "a + minigrad.vjp(lambda a: a[index], a)[1](v)[0] is a with v added at index",
     np.bincount: "minigrad.vjp(lambda a: a[index], np.zeros(n))[1](weights)[0] sums them by index",
     np.put_along_axis: "assign by an index instead: x[index] = v",

@@ -337,9 +337,9 @@ class Tensor:
     relu = method("relu", alone)
     sigmoid = method("sigmoid", alone)
 
-    def reshape(self, *shape: Any) -> Tensor:
+    def reshape(self, *shape: Any, **how: Any) -> Tensor:
         """As np.reshape: t.reshape(2, 3) or t.reshape((2, 3))."""
-        return call(np.reshape, (self, shape[0] if len(shape) == 1 else shape), {})
+        return call(np.reshape, (self, shape[0] if len(shape) == 1 else shape), how)
 
     def transpose(self, *axes: Any) -> Tensor:
         """As np.transpose: t.transpose(1, 0), t.transpose((1, 0)), or all axes backwards."""

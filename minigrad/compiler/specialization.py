@@ -59,6 +59,9 @@ class Specialization:
         self.key, self.traced, self.guards, self.program = key, traced, guards, program
         # Kept so that no other object gets an id that is in the key.
         self.arguments, self.given = arguments, given
+        # The names of Tensors, if the function may read them.
+        tensors = [x for x in given if isinstance(x, Tensor) and guards.found.may_read("name")]
+        self.called = {id(t): t.name for t in tensors}
         # Tensors whose gradients are used: the position among the arguments, or the Tensor.
         at = {id(x): k for k, x in enumerate(given)}
         self.grads: list[tuple[Any, Value]] = [
@@ -85,7 +88,7 @@ class Specialization:
         self.runner = written_out("specialization, arrays, given", lines, names)
         self.numbers = numpy_program(Graph([], [], [*traced.read], []))
         # Made once: the arguments that it was made for may have another shape or length later.
-        self.argument_names: dict[str, Any] = {}
+        self.argument_names: dict[str, Any] = {"called": self.called}
         self.argument_guard, self.argument_arrays = guard_expression(
             arguments, guards, self.argument_names
         )
@@ -158,10 +161,12 @@ class Specialization:
         self.fast_path = written_out("specialization, args, kwargs", lines, names)
 
     def finds_the_same(self, given: list[Any]) -> bool:
-        """Whether the same arguments are captured objects as when the specialization was made."""
+        """Whether the same arguments are captured objects as when the specialization was made,
+        and Tensors whose names may be read have the same."""
         captured = self.guards.found.identities()
         return all(
-            x is before or not {id(x), id(before)} & captured.keys()
+            (x is before or not {id(x), id(before)} & captured.keys())
+            and (id(before) not in self.called or x.name == self.called[id(before)])
             for x, before in zip(given, self.given, strict=True)
         )
 

@@ -191,7 +191,7 @@ def where(condition: Any, x: Any = None, y: Any = None) -> Any:
     if x is None or y is None:
         raise UnsupportedError(
             "np.where(condition) alone, on a Tensor, would give indices, which carry no gradient: "
-            "use np.nonzero(condition), or give both values, np.where(condition, x, y)"
+            "give both values, np.where(condition, x, y), or, if not compiled, use np.nonzero"
         )
     return where_op(condition, x, y)
 

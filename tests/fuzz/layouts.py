@@ -18,7 +18,7 @@ def laid_out(b: Lines, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
     """An array of a shape that lies in memory in one of many ways."""
     n = len(shape)
     numbers = (b.rng.integers(-20, 21, shape) / 4).astype(dtype)
-    how = b.draw("plain", "order", "turned", "back", "step", "stretched", "bytes", "odd", "window")
+    how = b.draw("plain", "order", "turned", "back", "step", "stretched", "odd", "window")
     if how == "order":
         return np.asfortranarray(numbers)
     if how == "turned":
@@ -34,8 +34,6 @@ def laid_out(b: Lines, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
     if how == "stretched":
         one = numbers[tuple(slice(0, 1) if b.chance(0.5) else slice(None) for _ in shape)]
         return np.broadcast_to(one, shape)
-    if how == "bytes":
-        return numbers.astype(numbers.dtype.newbyteorder())
     if how == "odd":  # at an address that its dtype does not divide
         memory = np.zeros(numbers.nbytes + 1, np.uint8)[1:]
         memory[:] = np.frombuffer(numbers.tobytes(), np.uint8)

@@ -349,7 +349,8 @@ def visit(x: Any, name: str, route: Any, found: Captured) -> None:
         found.guard("setting", decimal_context, "the context of decimal")
     if isinstance(x, FunctionType | BuiltinFunctionType | type):
         if x.__name__ in HIDDEN.get(top_of(x.__module__), ()):
-            raise refused(f"calls {x.__name__}", "which gives other answers from call to call")
+            uses = "names the class" if isinstance(x, type) else "calls"
+            raise refused(f"{uses} {x.__name__}", "which gives other answers from call to call")
         found.names |= BY_NAME & {x.__name__}  # also under another name
     if is_of_python(x):
         raise refused(f"calls {x.__name__}", "whose function of Python's cannot be looked into")

@@ -145,7 +145,7 @@ def tensor_places(found: Captured) -> Iterator[Place]:
         yield Place("array", t, name)
         yield Place("flag", t, name)
         yield Place("form", t.node.value, form_of(name))
-        if "name" in found.names:
+        if found.may_read("name"):
             yield Place("attribute", t, f"the name of {name}", "name")
 
 
@@ -208,6 +208,9 @@ def argument_guards(at: str, x: Any, names: dict[str, Any], arrays: list[str]) -
         yield f"x{own}.op is {'' if x.node.op is None else 'not '}None"
         yield f"x{own}.requires_grad is {x.requires_grad}"
         yield f"(x{own}.grad is None) is {x.grad is None}"
+        if id(x) in names.get("called", ()):
+            names[f"n{own}_"] = names["called"][id(x)]
+            yield f"x{own}.name == n{own}_"
         yield from identity_guard(f"y{own}", x, names)
         at, array, kind = f"x{own}.value", x.data, type(x.data)
     if issubclass(kind, np.ndarray):

@@ -259,6 +259,11 @@ def leaf(kind: str, array: Any, numbers: np.ndarray | None = None) -> Value:
     return Value(None, (), {}, array.shape, supported_dtype(array.dtype), kind, numbers)
 
 
+def is_native(dtype: np.dtype[Any]) -> bool:
+    """Whether it is one of DTYPES, also in its metadata, without which dtypes are compared."""
+    return dtype in DTYPES and dtype.metadata is None
+
+
 def supported_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
     """The dtype, in native byte order."""
     dtype = dtype.newbyteorder("=")

@@ -19,10 +19,10 @@ from minigrad.compiler.frontend.apply import traced_apply, traced_input_cotangen
 from minigrad.compiler.frontend.capture import GONE, SCALARS, Captured, Place
 from minigrad.compiler.frontend.derivative import Derivative, derivative_of
 from minigrad.compiler.frontend.recorder import (
-    DTYPES,
     Recorder,
     check_same,
     in_progress,
+    is_native,
     leaf,
     tracing,
     varies,
@@ -91,6 +91,28 @@ def kind_of(x: Any) -> Any:
 StandIns = dict[Node, tuple[Tensor, Value]]
 
 
+def given_leaf(kind: str, array: Any) -> Value:
+    """A leaf of the graph for an argument, or for a Tensor.
+
+    Raises:
+        UnsupportedError: for an array of which the function could see more than a tracer has:
+            another byte order, metadata, a class of its own.
+    """
+    value = leaf(kind, array)
+    if not is_native(array.dtype):
+        raise UnsupportedError(
+            f"a compiled function is given an array of {array.dtype!r}, in another byte order than "
+            "this machine's, or with metadata: pass x.astype(x.dtype.name)"
+        )
+    if type(array) not in (np.ndarray, np.memmap, Tracer):
+        name = type(array).__name__
+        raise UnsupportedError(
+            f"a compiled function is given an array of the class {name}, and would return plain "
+            "arrays: pass np.asarray(x)"
+        )
+    return value
+
+
 @dataclass(eq=False)
 class TraceInputs:
     """What tracers replace while a function is traced, and by which values of the graph: Tensors,
@@ -113,16 +135,16 @@ def inputs_of(given: list[Any], found: Captured, recorder: Recorder) -> TraceInp
     for x in [*found.arrays.values(), *(x for x in slots if not found.can_replace(x))]:
         if id(x) not in free:
             recorder.contents[id(x)] = x, x.tobytes()
-    tensors = [(t, leaf("input", t.data)) for t in given_tensors.values()]
+    tensors = [(t, given_leaf("input", t.data)) for t in given_tensors.values()]
     others = [t for key, t in found.tensors.items() if key not in given_tensors]
-    tensors += [(t, leaf("state", t.data)) for t in others]
+    tensors += [(t, given_leaf("state", t.data)) for t in others]
     groups = [group for each in found.optimizers.values() for group in each.param_groups]
     items = [(holder, key, leaf("state", holder[key])) for holder, key, _ in found.slots]
     items += [(group, "lr", leaf("input", np.zeros(()))) for group in groups if "lr" in group]
     return TraceInputs(
         tensors,
         items,
-        [(x, leaf("input", x)) for x in arrays.values()],
+        [(x, given_leaf("input", x)) for x in arrays.values()],
         {t: leaf("state", t.data) for t, _ in tensors if t.requires_grad and t.node.op is None},
         captured,
         [(place, place.read()) for place in found.places.values() if place.is_writable],
@@ -131,7 +153,7 @@ def inputs_of(given: list[Any], found: Captured, recorder: Recorder) -> TraceInp
 
 def can_stand_in(x: np.ndarray, found: Captured) -> bool:
     """Whether a tracer can be put into every place in which a captured array is."""
-    return type(x) is np.ndarray and x.dtype.newbyteorder("=") in DTYPES and found.can_replace(x)
+    return type(x) is np.ndarray and is_native(x.dtype) and found.can_replace(x)
 
 
 def with_tracers(x: Any, tracers: dict[int, Any]) -> Any:
@@ -222,7 +244,9 @@ def patched() -> Iterator[None]:
         if wanting and tracing.get() is not None:
             raise TraceError(
                 "a compiled function makes random numbers from no seed, which would be the same at "
-                "every call: draw them outside and pass them in, or give a seed"
+                "every call: draw them outside and pass them in, or give a seed, "
+                "np.random.default_rng(0) (np.random.RandomState(0) asks the system before it "
+                "takes the seed)"
             )
 
     def seed_checked(self: Any, a: Any = None, *version: Any) -> None:

@@ -29,11 +29,13 @@ from minigrad.tensor import Tensor
 from minigrad.writes import log
 
 # NumPy functions whose result depends on an array's shape and dtype only.
+# Attributes that only np.memmap has.
+MAPPED = "filename offset mode flush".split()
 QUESTIONS = (np.shape, np.ndim, np.size, np.result_type, np.can_cast, np.iscomplexobj)
 # NumPy functions that make an array of what they are given, and whether it is always a copy.
 ARRAY_MAKERS = {"array": True, "asarray": None, "asanyarray": None}
 # NumPy functions that return a copy even if nothing changes.
-COPYING = "astype clip pad repeat roll round tile".split()
+COPYING = "clip pad repeat roll round tile".split()
 # NumPy functions that return a scalar, and end in an op of which NumPy makes a 0-d array.
 NUMBERS = "std inner einsum take round".split()
 
@@ -74,11 +76,12 @@ def numpy_fallback(method: Callable[..., Any], name: str = "") -> Callable[..., 
         recorder = recorder_here()
         before = recorder.refusal
         try:
-            found = method(self, *args, **kwargs)
+            with remembering_errors():
+                found = method(self, *args, **kwargs)
             asked = args[0].__name__ if name == "__array_function__" else name
             return as_scalar(found) if asked in NUMBERS else found
-        except (MinigradError, TypeError):
-            if not all_concrete((self, args, kwargs)):
+        except (MinigradError, TypeError) as error:
+            if isinstance(error, LayoutError) or not all_concrete((self, args, kwargs)):
                 raise
             recorder.refusal = before
             this, args, kwargs = with_concrete_values((self, args, kwargs))
@@ -142,6 +145,11 @@ class Tracer(Traced):
     def __getattr__(self, name: str) -> Any:
         if is_number(self) and hasattr(self.dtype.type, name) and not name.startswith("__"):
             return getattr(self.numbers(f"x.{name}")[()], name)
+        if name in MAPPED:
+            raise TraceError(
+                f"a compiled function reads x.{name}: which file an array is mapped from can "
+                "differ in the next call. Read it outside"
+            )
         return missing(self, name)
 
     # To isinstance it is what NumPy has there. NumPy looks at the type, and so calls the protocols
@@ -168,6 +176,8 @@ class Tracer(Traced):
 
     @property
     def base(self) -> Any:
+        if sys._getframe(1).f_code.co_filename not in OWN_FILES:
+            raise unseen("its base")
         return self.source if is_view(self) else None
 
     @property
@@ -180,10 +190,13 @@ class Tracer(Traced):
 
     @property
     def flags(self) -> Any:
-        return Flags(self.writeable)
+        return Flags(self)
 
-    def setflags(self, write: bool) -> None:
-        self.writeable = write
+    def setflags(self, write: bool | None = None, **others: Any) -> None:
+        if sys._getframe(1).f_code.co_filename in OWN_FILES:
+            self.writeable = bool(write)
+        elif write is not None or others:
+            raise sets_flags()
 
     def store(self, new: Any) -> None:
         """Stand for another value from here on."""
@@ -196,6 +209,10 @@ class Tracer(Traced):
     @property
     def T(self) -> Any:  # noqa: N802  # NumPy's name
         return implementations[np.transpose](self)
+
+    @property
+    def mT(self) -> Any:  # noqa: N802  # NumPy's name
+        return implementations[np.matrix_transpose](self)
 
     @property
     def real(self) -> Any:
@@ -245,8 +262,7 @@ class Tracer(Traced):
 
     @numpy_fallback
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        with remembering_errors():
-            return call_ufunc(ufunc, method, inputs, kwargs)
+        return call_ufunc(ufunc, method, inputs, kwargs)
 
     @numpy_fallback
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
@@ -255,8 +271,7 @@ class Tracer(Traced):
             return function(*args, **kwargs)
         if function in overrides:
             return overrides[function](*args, **kwargs)
-        with remembering_errors():
-            found = call(function, args, kwargs)
+        found = call(function, args, kwargs)
         if args and found is args[0] and function.__name__ in COPYING:
             return implementations[np.copy](found)
         return Tracer(found.value) if function is np.copy and is_traced(found) else found
@@ -269,8 +284,23 @@ class Tracer(Traced):
             else:
                 implementations["setitem"](self, index, value)
 
-    def flatten(self) -> Any:
-        return implementations[np.copy](implementations[np.ravel](self))
+    def flatten(self, order: str = "C") -> Any:
+        if order not in ("C", "F"):
+            raise unseen(f"flatten({order!r})")
+        entries = implementations[np.ravel](self.T if order == "F" else self)
+        return implementations[np.copy](entries)
+
+    @numpy_fallback
+    def astype(self, dtype: Any, copy: bool = True) -> Any:
+        if native(dtype) == self.dtype and not copy:
+            return self
+        return implementations[np.astype](self, dtype)
+
+    def fill(self, value: Any) -> None:
+        self[...] = value
+
+    def sort(self, axis: int = -1, **how: Any) -> None:
+        self[...] = np.sort(self, axis, **how)
 
     # Errors that NumPy raises for any numbers (float() of a vector) come first: code may catch it.
 
@@ -299,7 +329,8 @@ class Tracer(Traced):
     def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
         how = (
             "a NumPy function that minigrad does not implement, as an index of an array that is "
-            f"not traced itself (Tensor(array)[i] is compiled), {FILLING}"
+            "not traced itself (Tensor(array)[i] is compiled), a list of arrays given to a NumPy "
+            f"function (np.stack makes one array of it), {FILLING}"
         )
         return np.array(self.numbers(how), dtype, copy=copy)
 
@@ -325,15 +356,55 @@ def is_shown() -> bool:
 
 
 class Flags:
-    """The flags of a tracer, whose memory layout is not known."""
+    """The flags of a tracer, whose memory layout is not known. Whether an argument or a captured
+    array can be written into may differ in the next call."""
 
-    def __init__(self, writeable: bool) -> None:
-        self.writeable = writeable
+    def __init__(self, owner: Tracer) -> None:
+        object.__setattr__(self, "owner", owner)
 
     def __getattr__(self, name: str) -> Any:
+        x = self.owner
         if sys._getframe(1).f_code.co_filename in OWN_FILES:
-            return None
-        raise reading(f"its flags.{name}: how it lies in memory is not known either")
+            return x.writeable if name == "writeable" else None
+        return self[name]
+
+    def __getitem__(self, key: str) -> bool:
+        x = self.owner
+        given = (x.root if is_view(x) else x).value.kind in ("input", "state")
+        known = not given if x.writeable else not is_view(x)
+        if key.lower() not in ("writeable", "w") or not known:
+            raise unseen(f"its flags.{key}")
+        return x.writeable
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if sys._getframe(1).f_code.co_filename not in OWN_FILES:
+            raise sets_flags()
+        self.owner.writeable = bool(value)
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        raise sets_flags()
+
+    def __repr__(self) -> str:
+        raise unseen("its flags")
+
+
+def sets_flags() -> TraceError:
+    return TraceError(
+        "a compiled function sets flags of an array: leave them out, or set them outside, on what "
+        "it returns"
+    )
+
+
+class LayoutError(TraceError):
+    """What is read depends on memory, of which also known numbers do not tell."""
+
+
+def unseen(what: str) -> LayoutError:
+    return LayoutError(
+        f"a compiled function reads {what}: how an array lies in memory, and whether it can be "
+        "written into, is not known while it is traced, and may differ in the next call. Leave it "
+        "out: x.copy() has memory of its own, in C order"
+    )
 
 
 def ndarray_attribute(name: str) -> Any:
@@ -342,12 +413,22 @@ def ndarray_attribute(name: str) -> Any:
     function = getattr(np, name, None)
 
     def apply(self: Tracer, *args: Any, **how: Any) -> Any:
-        return implementations[function](self, *args, **how)
+        return call(function, (self, *args), how)
+
+    def write(self: Tracer, *args: Any, **how: Any) -> Any:
+        raise TraceError(f"a compiled function calls x.{name}(): write {CHANGING[name]}")
+
+    def hide(self: Tracer) -> Any:
+        raise unseen(f"x.{name}")
 
     def read(self: Tracer, *args: Any, **how: Any) -> Any:
         return getattr(self.numbers(f"x.{name}()"), name)(*args, **how)
 
-    if function in implementations and name not in CHANGING:
+    if name in LAYOUT:
+        return property(hide)
+    if name in CHANGING:
+        return write
+    if function in implementations and name not in OTHER:
         apply.__name__ = name
         return numpy_fallback(apply)
     if callable(getattr(np.ndarray, name, read)):
@@ -355,8 +436,19 @@ def ndarray_attribute(name: str) -> Any:
     return property(lambda self: getattr(self.numbers(f"x.{name}"), name))
 
 
-# Methods that write into the array, or take other arguments than the function of the same name.
-CHANGING = "sort partition put resize compress".split()
+# Methods that take other arguments than the function of the same name.
+OTHER = ["compress"]
+# Attributes that say how an array lies in memory.
+LAYOUT = "strides ctypes data".split()
+# Methods that write into the array, or into a file -> what to write instead.
+CHANGING = {
+    "partition": "x.sort()",
+    "put": "y = x.ravel(); y[index] = v; x[...] = y.reshape(x.shape)",
+    "resize": "x = np.pad(x, widths), or x = x[:n]",
+    "setfield": "x[...] = v",
+    "byteswap": "it outside",
+    **dict.fromkeys(("dump", "tofile"), "it outside, with what the function returns"),
+}
 for name in dir(np.ndarray):
     if not name.startswith("_") and not hasattr(Tracer, name):
         setattr(Tracer, name, ndarray_attribute(name))
@@ -372,8 +464,8 @@ def copying(method: Any) -> Any:
     return method_of
 
 
-# Operators that Tensors lack, for integers in captured arrays.
-for name in "lshift rlshift rshift rrshift divmod rdivmod round trunc floor ceil".split():
+# Functions that Tensors lack, for numbers in captured arrays.
+for name in ("floor", "ceil"):
     setattr(Tracer, f"__{name}__", ndarray_attribute(f"__{name}__"))
 for name in COPYING:
     if name in vars(Tracer):
@@ -426,6 +518,21 @@ def filled_with(target: Tracer, new: Any) -> Any:
     return new if new.shape == target.shape else np.broadcast_to(new, target.shape)
 
 
+def native(dtype: Any) -> np.dtype[Any]:
+    """A dtype in the machine's byte order.
+
+    Raises:
+        TraceError: if it is in the other one.
+    """
+    dtype = np.dtype(dtype)
+    if not dtype.isnative:
+        raise TraceError(
+            f"a compiled function makes an array of {dtype!r}, in another byte order than this "
+            "machine's: do that outside, with what it returns"
+        )
+    return dtype
+
+
 def is_number(x: Tracer) -> bool:
     """Whether NumPy has a scalar there, and not a 0-d array, which is writeable or a view."""
     return not (x.shape or x.writeable or is_view(x))
@@ -468,10 +575,15 @@ def filled(function: Any, a: Any, *args: Any, **kwargs: Any) -> Tracer:
     if function is np.full_like:
         number = rest.pop(0) if rest else kwargs.pop("fill_value")
     form = np.empty_like(zeros(a) if is_traced(a) else a, *rest, **kwargs)
+    native(form.dtype)
     number = number if is_traced(number) else np.asarray(number)
     number = Tracer(value_of(number.astype(form.dtype)))
     result: Tracer = registry["expand"](number, shape=form.shape)
     return Tracer(result.value)  # it can be written into
+
+
+def hides_memory(*arrays: Any, **how: Any) -> Any:
+    raise unseen("whether arrays share memory")
 
 
 # NumPy function -> what it does with a tracer, where that is no op of the graph.
@@ -479,4 +591,7 @@ overrides: dict[Any, Callable[..., Any]] = {
     **dict.fromkeys((np.array2string, np.array_repr, np.array_str), lambda x, *_, **how: repr(x)),
     **{f: functools.partial(filled, f) for f in (np.zeros_like, np.ones_like, np.empty_like)},
     np.full_like: functools.partial(filled, np.full_like),
+    np.astype: lambda x, dtype, copy=True: x.astype(dtype, copy),
+    np.shares_memory: hides_memory,
+    np.may_share_memory: hides_memory,
 }
