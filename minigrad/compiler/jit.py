@@ -24,7 +24,7 @@ from minigrad.compiler.frontend.guards import Guards
 from minigrad.compiler.frontend.recorder import error_state, in_progress, tracing
 from minigrad.compiler.frontend.trace import Traced, is_array, trace
 from minigrad.compiler.frontend.tracer import changed_in_place
-from minigrad.compiler.graph.simplify import optimized
+from minigrad.compiler.graph.simplify import simplify
 from minigrad.compiler.pipeline import plan_of
 from minigrad.compiler.report.report import Report, report
 from minigrad.compiler.runtime.interpreter import NumpyProgram
@@ -283,7 +283,7 @@ def program_of(traced: Traced) -> Program | NumpyProgram:
         return Program(traced.graph, plan_of(traced.graph))
     except (BuildError, OSError) as error:
         warn(f"compiled functions run on NumPy: {error}", RuntimeWarning)
-        return NumpyProgram(optimized(traced.graph))
+        return NumpyProgram(simplify(traced.graph))
 
 
 @contextmanager

@@ -36,7 +36,7 @@ from minigrad.compiler.graph.opset.base import (
     rules_of,
 )
 from minigrad.compiler.graph.opset.infer import drawn, run
-from minigrad.compiler.graph.simplify import OWN_REWRITES, REWRITES, optimized
+from minigrad.compiler.graph.simplify import OWN_REWRITES, REWRITES, simplify
 from minigrad.compiler.loops.ir import Scratch
 from minigrad.compiler.loops.lowering import kind_of
 from minigrad.compiler.runtime.barriers import END, barrier_flags
@@ -245,7 +245,7 @@ def content_of(value: Value) -> Any:
 def compile_graph(graph: Graph) -> Plan:
     """Compile a traced graph: one stage after the other, each from the data of those before."""
     target: Machine = machine()
-    simple: Graph = optimized(graph)
+    simple: Graph = simplify(graph)
     unaliased: Graph = copy_aliased_writes(simple)
     operands: Operands = pack_operands(unaliased, target.vector)
     schedule: Schedule = schedule_kernels(operands)

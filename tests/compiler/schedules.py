@@ -7,7 +7,7 @@ import numpy as np
 
 from minigrad.compiler.codegen.deduplicate import Code, generate
 from minigrad.compiler.graph.ir import Value, name_of
-from minigrad.compiler.graph.simplify import optimized
+from minigrad.compiler.graph.simplify import simplify
 from minigrad.compiler.jit import trace_and_verify
 from minigrad.compiler.schedule.buffers import copy_aliased_writes, plan_buffers
 from minigrad.compiler.schedule.contractions import pack_operands
@@ -25,7 +25,7 @@ MACHINE = Machine(vector=32, registers=16, threads=1)
 
 def scheduled(function: Callable[..., Any], *arguments: Any) -> Schedule:
     traced, _ = trace_and_verify(function, (arguments, {}))
-    graph = copy_aliased_writes(optimized(traced.graph))
+    graph = copy_aliased_writes(simplify(traced.graph))
     return schedule_kernels(pack_operands(graph, MACHINE.vector))
 
 

@@ -16,7 +16,7 @@ from minigrad.compiler.graph.affine import Expr, Var, number
 from minigrad.compiler.graph.ir import GraphError, Value, name_of
 from minigrad.compiler.graph.opset.base import FAMILIES, OPSET, Rules
 from minigrad.compiler.graph.opset.infer import apply
-from minigrad.compiler.graph.opset.reductions import OfAxis
+from minigrad.compiler.graph.opset.reductions import AlongAxis
 from minigrad.compiler.graph.opset.views import View
 from minigrad.compiler.graph.simplify import REWRITES
 from minigrad.compiler.loops.ir import Access, Accumulate, Apply, For, Store, Variable
@@ -261,7 +261,7 @@ def test_inputs_without_a_vjp() -> None:
         grad(lambda x: np.sum(op(x, x)))(X)
 
 
-class Scan(OfAxis):
+class Scan(AlongAxis):
     def kind(self, value: Value) -> str:
         return "scan"
 

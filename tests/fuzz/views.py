@@ -15,7 +15,7 @@ import pytest
 
 import minigrad
 from minigrad.compiler import jit as compiled
-from minigrad.compiler.graph.simplify import optimized
+from minigrad.compiler.graph.simplify import simplify
 from minigrad.compiler.runtime.interpreter import NumpyProgram
 from minigrad.errors import GradientError, UnsupportedError
 from tests.fuzz.common import MODULES, Kind, Lines, Program, directions, kinds, silent
@@ -213,7 +213,7 @@ def wrong_compiled(program: Program) -> str:
 
 def check(programs: Sequence[Program]) -> list[str]:
     with silent(), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(compiled, "program_of", lambda traced: NumpyProgram(optimized(traced.graph)))
+        patch.setattr(compiled, "program_of", lambda traced: NumpyProgram(simplify(traced.graph)))
         return [
             wrong_eagerly(program) or (program.seed % 4 == 0 and wrong_compiled(program)) or ""
             for program in programs

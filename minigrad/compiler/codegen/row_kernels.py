@@ -233,7 +233,7 @@ class RowKernel:
         if stage.reduction.is_search:
             return f"{total}i"
         floats = stage.value.dtype.kind == "f"
-        return f"{total}v" if stage.reduction.is_extreme and floats else total
+        return f"{total}v" if stage.reduction.is_min_max and floats else total
 
     def inner_of(self, stage: Stage, point: Index) -> tuple[Index, tuple[int, ...]]:
         """The part within a row of a point of the loops that are not summed over, and its extents,
@@ -299,7 +299,7 @@ class RowKernel:
         inits, ends = (self.before, self.after) if across else (self.in_row, loop.after)
         if reduction.is_search:
             self.lower_argmax(stage, loop)
-        elif reduction.is_extreme and dtype.kind == "f":
+        elif reduction.is_min_max and dtype.kind == "f":
             inits += [Variable(total, dtype, start), Variable(f"{total}n", FLAG)]
             loop.innermost.append(Accumulate(total, reduction.combine, x))
             loop.innermost.append(Accumulate(f"{total}n", "|", Apply("!=", (x, x))))
@@ -310,8 +310,8 @@ class RowKernel:
             alone = not loop.extents and not (across and self.is_flat)  # a term for each row
             loop.innermost.append(Accumulate(total, "+", x, None if alone else dtype))
         else:
-            inits.append(Variable(total, FLAG if reduction.of_truth else dtype, start))
-            term = is_not_zero(x) if reduction.of_truth else x
+            inits.append(Variable(total, FLAG if reduction.is_logical else dtype, start))
+            term = is_not_zero(x) if reduction.is_logical else x
             loop.innermost.append(Accumulate(total, reduction.combine, term))
         if across:
             target = Access(Scratch(value, 1, uses_partial_sums(stage)), ZERO)
@@ -448,9 +448,9 @@ def without_ones(extents: tuple[int, ...]) -> tuple[int, ...]:
 def initial_value(stage: Stage) -> Number:
     """The first value of an accumulator."""
     start, dtype = stage.reduction.start, stage.value.inputs[0].dtype
-    if stage.reduction.is_extreme and dtype.kind == "b":
+    if stage.reduction.is_min_max and dtype.kind == "b":
         start = start > 0
-    elif stage.reduction.is_extreme and dtype.kind != "f":
+    elif stage.reduction.is_min_max and dtype.kind != "f":
         info = np.iinfo(dtype)
         start = info.min if start < 0 else info.max
     return Number.of(start, dtype)
@@ -458,8 +458,8 @@ def initial_value(stage: Stage) -> Number:
 
 def combined(reduction: Reduction, total: Target, x: Operand) -> Expression:
     """An accumulator after one more entry; NaN propagates."""
-    if not reduction.is_extreme:
-        return Apply(reduction.combine, (total, is_not_zero(x) if reduction.of_truth else x))
+    if not reduction.is_min_max:
+        return Apply(reduction.combine, (total, is_not_zero(x) if reduction.is_logical else x))
     better = Apply(sign_of(reduction), (x, total))
     return Apply("select", (Apply("|", (better, Apply("!=", (x, x)))), x, total))
 

@@ -28,21 +28,21 @@ from minigrad.compiler.graph.transposes import push_transposes
 from minigrad.errors import MinigradError
 
 
-def optimized(graph: Graph) -> Graph:
+def simplify(graph: Graph) -> Graph:
     """All passes."""
-    graph = promote_literals(rewritten(push_transposes(graph), Simplifying()))
+    graph = promote_literals(rewritten(push_transposes(graph), Simplifier()))
     verify(graph)
     return graph
 
 
-class Simplifying:
+class Simplifier:
     """All rewrites of one value. The result, with its new inputs, is rewritten again until nothing
     changes; then an equal value that exists already replaces it."""
 
     def __init__(self) -> None:
         self.cse = common_subexpressions()
-        self.done: set[Value] = set()
-        self.within: list[str] = []  # the rewrites that made what is rewritten now
+        self.simplified: set[Value] = set()
+        self.chain: list[str] = []  # the rewrites that made what is rewritten now
 
     def __call__(self, value: Value) -> Value:
         for rewrite in REWRITES:
@@ -54,19 +54,19 @@ class Simplifying:
                 raise GraphError(f"{name_in(rewrite, value)} raised {error!r}") from error
             if fresh is not value:
                 check_equal(rewrite, value, fresh)
-                self.within.append(name_in(rewrite, value))
-                if len(self.within) > MAX_DEPTH:
-                    names = " and ".join(dict.fromkeys(self.within[-10:]))
+                self.chain.append(name_in(rewrite, value))
+                if len(self.chain) > MAX_DEPTH:
+                    names = " and ".join(dict.fromkeys(self.chain[-10:]))
                     raise GraphError(f"{names} always rewrite what was made, without end")
                 fresh = self.of_new(fresh)
-                self.within.pop()
+                self.chain.pop()
                 return fresh
         value = self.cse(value)
-        self.done.add(value)
+        self.simplified.add(value)
         return value
 
     def of_new(self, value: Value) -> Value:
-        if value.op is None or value in self.done:
+        if value.op is None or value in self.simplified:
             return value
         return self(with_inputs(value, {x: self.of_new(x) for x in value.values()}))
 
@@ -108,21 +108,25 @@ def algebra(value: Value) -> Value:
             ):
                 return x
     if name == "add":
-        return joined(value)
+        return as_concatenation(value)
     if name == "div":
         for k, number in numbers_of(value):
             with np.errstate(all="ignore"):
                 inverse = 1 / number
             if k == 1 and abs(np.frexp(number)[0]) == 0.5 and np.isfinite(inverse):
-                return apply("mul", inputs[0], constant(inverse))  # exact, as compilers see too
+                return apply("mul", inputs[0], constant(inverse))  # exact, of a power of 2
     if name == "pow" and type(inputs[1]) in (int, float) and type(inputs[0]) is Value:
         return power(value, inputs[0], inputs[1])
     return value
 
 
-def joined(value: Value) -> Value:
-    """A sum of two arrays that are zero except in adjacent slices, as one concatenation."""
-    a, b = map(part_of, value.inputs)
+def as_concatenation(value: Value) -> Value:
+    """A sum of two arrays that are zero except in adjacent slices, as one concatenation.
+
+    Slices of one array have such cotangents: without this, the LSTM of the benchmarks has 499 calls
+    instead of 480, and 9% more bytes pass through memory.
+    """
+    a, b = map(padded_slice, value.inputs)
     if a is None or b is None or a[0] != b[0] or a[3].dtype != b[3].dtype:
         return value
     (axis, low, middle, x, _), (_, start, high, y, _) = sorted((a, b), key=lambda part: part[1])
@@ -137,7 +141,7 @@ def joined(value: Value) -> Value:
     )
 
 
-def part_of(x: Any) -> Any:
+def padded_slice(x: Any) -> Any:
     """For an array that is zero except in a slice of one axis: the axis, the slice's start and
     stop, the entries there, and the whole shape; else None."""
     if name_of(x) != "scatter_add" or len(x.inputs) > 1:

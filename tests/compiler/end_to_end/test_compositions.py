@@ -16,7 +16,7 @@ import minigrad
 from minigrad import Tensor, no_grad
 from minigrad.compiler import compile
 from minigrad.compiler import jit as compiled
-from minigrad.compiler.graph.simplify import optimized
+from minigrad.compiler.graph.simplify import simplify
 from minigrad.compiler.runtime.interpreter import NumpyProgram
 from minigrad.transforms import leaves_of
 from tests.compositions.programs import PROGRAMS
@@ -106,7 +106,7 @@ def is_rare(case: tuple[str, str, str, str]) -> bool:
 @pytest.mark.parametrize("case", rows({"-".join(case): case for case in CASES}, slow=is_rare))
 def test_compositions(case: tuple[str, str, str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     place, setting, outer, inner = case
-    monkeypatch.setattr(compiled, "program_of", lambda t: NumpyProgram(optimized(t.graph)))
+    monkeypatch.setattr(compiled, "program_of", lambda t: NumpyProgram(simplify(t.graph)))
     wrong = {}
     for name in NAMES:
         try:

@@ -22,7 +22,7 @@ import minigrad
 from minigrad import Tensor, grad, nn, optim, value_and_grad
 from minigrad.compiler import compile
 from minigrad.compiler import jit as compiled
-from minigrad.compiler.graph.simplify import optimized
+from minigrad.compiler.graph.simplify import simplify
 from minigrad.compiler.runtime.interpreter import NumpyProgram
 from minigrad.errors import MinigradError, TraceError, UnsupportedError
 from minigrad.tensor import value_of
@@ -32,7 +32,7 @@ X = np.array([0.5, 1.0, 2.0])
 
 @pytest.fixture
 def on_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compiled, "program_of", lambda t: NumpyProgram(optimized(t.graph)))
+    monkeypatch.setattr(compiled, "program_of", lambda t: NumpyProgram(simplify(t.graph)))
 
 
 # What would be a part of the program, as it is at the first call

@@ -12,7 +12,7 @@ from minigrad import Tensor, grad, hessian, hvp, jacobian, jvp, nn, no_grad, opt
 from minigrad import functional as F
 from minigrad.compiler import compile
 from minigrad.compiler import jit as compiled
-from minigrad.compiler.graph.simplify import optimized
+from minigrad.compiler.graph.simplify import simplify
 from minigrad.compiler.jit import Compiled
 from minigrad.compiler.runtime.interpreter import NumpyProgram
 from minigrad.errors import TraceError, UnsupportedError
@@ -28,7 +28,7 @@ C = np.array([3.0, -1.0, 0.5])
 @pytest.fixture
 def on_numpy(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """What is compiled is run by NumPy, op by op: no compiler takes its time."""
-    monkeypatch.setattr(compiled, "program_of", lambda t: NumpyProgram(optimized(t.graph)))
+    monkeypatch.setattr(compiled, "program_of", lambda t: NumpyProgram(simplify(t.graph)))
     yield
 
 

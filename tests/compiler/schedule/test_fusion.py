@@ -11,7 +11,7 @@ from minigrad import Tensor, nn, optim
 from minigrad import functional as F
 from minigrad.compiler import compile
 from minigrad.compiler.graph.ir import Value, name_of
-from minigrad.compiler.graph.simplify import optimized
+from minigrad.compiler.graph.simplify import simplify
 from minigrad.compiler.jit import trace_and_verify
 from minigrad.compiler.schedule.buffers import copy_aliased_writes, plan_buffers
 from minigrad.compiler.schedule.contractions import Operands, pack_operands
@@ -238,7 +238,7 @@ def operands_of(program: Program) -> Operands:
     vectors = [np.ones_like(x) for x in inputs if x.dtype.kind == "f"]
     step = partial(evaluate, function, order=1)
     traced, _ = trace_and_verify(step, ((inputs, vectors), {}))
-    return pack_operands(copy_aliased_writes(optimized(traced.graph)), MACHINE.vector)
+    return pack_operands(copy_aliased_writes(simplify(traced.graph)), MACHINE.vector)
 
 
 class Forgetful(dict[Any, Any]):
@@ -296,7 +296,7 @@ def test_unlike_kernels_are_not_merged() -> None:
     ):
         agree(compile(f)(x, y), f(x, y), 1e-5)
         traced, _ = trace_and_verify(f, ((x, y), {}))
-        check_without_memory(pack_operands(optimized(traced.graph), MACHINE.vector))
+        check_without_memory(pack_operands(simplify(traced.graph), MACHINE.vector))
 
 
 # In place

@@ -66,7 +66,7 @@ class Lowering(Protocol):
 
 
 class Rules:
-    """The rules of an op that has no lowering, as NumPy runs it, and no shape rule."""
+    """Default rules: NumPy runs the op, and infers the shape of its result."""
 
     begins_with_condition = False  # its first input is a boolean, whatever dtype it computes in
     is_sum = False

@@ -23,12 +23,8 @@ def broadcast(*shapes: Shape) -> Shape:
 # Ops whose C is for floats, or differs from NumPy's integer results in edge cases.
 FLOAT_ONLY = "logaddexp hypot arctan2 pow abs floor ceil trunc rint reciprocal sign neg".split()
 ABOUT_FLOATS = "isnan isinf isfinite signbit".split()
-EXPENSIVE_OPS = (
-    "exp expm1 log log1p logaddexp pow sqrt div mod floor_divide erf sigmoid hypot".split()
-)
-EXPENSIVE_OPS += (
-    "sin cos tan arcsin arccos arctan arctan2 sinh cosh tanh arcsinh arccosh arctanh".split()
-)
+EXPENSIVE_OPS = """exp expm1 log log1p logaddexp pow sqrt div mod floor_divide erf sigmoid hypot
+sin cos tan arcsin arccos arctan arctan2 sinh cosh tanh arcsinh arccosh arctanh""".split()
 # Ops that NumPy refuses for booleans, or computes as logical ops.
 ARITHMETIC = "add sub mul square neg invert".split()
 

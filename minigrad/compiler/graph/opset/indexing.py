@@ -28,18 +28,9 @@ class Slice(Rules):
     def order(self, value: Value, order: tuple[int, ...]) -> tuple[int, ...]:
         """New axes come first."""
         parts = [part for part, _ in aligned(index_of(value), value.inputs[0].shape)]
-        left = [
-            k
-            for k, part in enumerate(p for p in parts if p is not None)
-            if part is None or isinstance(part, slice)
-        ]
-        axes = [
-            k
-            for k, part in enumerate(p for p in parts if not isinstance(p, int))
-            if part is not None
-        ]
-        new = [k for k in range(len(value.shape)) if k not in axes]
-        place = dict(zip(left, axes, strict=True))
+        old = [k for k, p in enumerate(p for p in parts if p is not None) if isinstance(p, slice)]
+        new = [k for k, p in enumerate(p for p in parts if not isinstance(p, int)) if p is None]
+        place = dict(zip(old, (k for k in range(len(value.shape)) if k not in new), strict=True))
         return (*new, *(place[k] for k in order if k in place))
 
     def read(self, value: Value, index: Index, to: Lowering) -> Operand:
@@ -64,12 +55,12 @@ class Updated(Rules):
 
     def read(self, value: Value, index: Index, to: Lowering) -> Operand:
         x, v = value.inputs[:2]
-        conditions, there = covered(value, index, to)
+        conditions, source_index = index_in_slice(value, index, to)
 
         def new() -> Operand:
             if type(v) is not Value:
                 return to.literal(v, value.dtype)
-            name = to.read(v, there[len(there) - len(v.shape) :])
+            name = to.read(v, source_index[len(source_index) - len(v.shape) :])
             return name if v.dtype == value.dtype else to.cast(name, v, value.dtype)
 
         return to.select(value.dtype, conditions, new, lambda: to.read(x, index))
@@ -84,17 +75,17 @@ class ScatterAdd(Rules):
         return shape
 
     def kind(self, value: Value) -> str:
-        if is_basic(value) or one_hot_of(value) is not None:
+        if is_basic(value) or one_hot_scatter(value) is not None:
             return "map"
-        return "scatter" if is_by_rows(value) else "numpy"
+        return "scatter" if is_leading_gather(value) else "numpy"
 
     def read(self, value: Value, index: Index, to: Lowering) -> Operand:
         g = value.inputs[0]
         zero = partial(to.literal, 0, value.dtype)
-        found = one_hot_of(value)
+        found = one_hot_scatter(value)
         if found is None:
-            conditions, there = covered(value, index, to)
-            return to.select(value.dtype, conditions, lambda: to.read(g, there), zero)
+            conditions, source_index = index_in_slice(value, index, to)
+            return to.select(value.dtype, conditions, lambda: to.read(g, source_index), zero)
         (which, axes, depth), arrays = found, arrays_of(value)
         spot = tuple(index[k] if k is not None else ZERO for k in axes)
         own = spot[depth - len(arrays[which].shape) :]
@@ -114,7 +105,7 @@ class Gather(Rules):
             )
 
     def kind(self, value: Value) -> str:
-        return "map" if is_by_rows(value) else "numpy"
+        return "map" if is_leading_gather(value) else "numpy"
 
     def order(self, value: Value, order: tuple[int, ...]) -> tuple[int, ...]:
         return tuple(range(len(value.shape)))
@@ -149,14 +140,14 @@ def is_basic(value: Value) -> bool:
     return all(isinstance(part, int | slice | None | type(...)) for part in index_of(value))
 
 
-def is_by_rows(value: Value) -> bool:
+def is_leading_gather(value: Value) -> bool:
     """Whether the leading axes are indexed by integer arrays, and the others taken whole."""
     return all(part is ARRAY for part in index_of(value)) and all(
         x.dtype.kind in "iu" for x in arrays_of(value)
     )
 
 
-def covered(value: Value, index: Index, to: Lowering) -> tuple[list[Condition], Index]:
+def index_in_slice(value: Value, index: Index, to: Lowering) -> tuple[list[Condition], Index]:
     """Conditions that a basic index covers an index, and that index within what it covers."""
     conditions: list[Condition] = []
     found: list[Expr] = []
@@ -193,23 +184,23 @@ def arange_axis(array: Value) -> int | None:
     return 0 if array.size == 1 and array.shape and not array.array.any() else None
 
 
-def one_hot_of(value: Value) -> tuple[int, tuple[int | None, ...], int] | None:
+def one_hot_scatter(value: Value) -> tuple[int, tuple[int | None, ...], int] | None:
     """For a scatter-add whose index arrays are all aranges but one: the position of that one, for
     each axis of the arrays the axis of the result that it runs along, and their number."""
     arrays = arrays_of(value)
-    if not arrays or not is_by_rows(value):
+    if not arrays or not is_leading_gather(value):
         return None
     axes = [arange_axis(array) for array in arrays]
     depth = max(len(array.shape) for array in arrays)
     shape = np.broadcast_shapes(*(array.shape for array in arrays))
-    loose = [
+    not_aranges = [
         k for k, axis in enumerate(axes) if axis is None or arrays[k].shape[axis] != value.shape[k]
     ]
-    if len(loose) != 1:
+    if len(not_aranges) != 1:
         return None
     along: list[int | None] = [None] * depth
     for k, (array, axis) in enumerate(zip(arrays, axes, strict=True)):
-        if k != loose[0] and axis is not None:
+        if k != not_aranges[0] and axis is not None:
             at = depth - len(array.shape) + axis
             if array.size > 1:
                 if along[at] is not None:
@@ -217,4 +208,4 @@ def one_hot_of(value: Value) -> tuple[int, tuple[int | None, ...], int] | None:
                 along[at] = k
     if any(a is None and n > 1 for a, n in zip(along, shape, strict=True)):
         return None
-    return loose[0], tuple(along), depth
+    return not_aranges[0], tuple(along), depth

@@ -19,7 +19,7 @@ from minigrad.compiler.target import costs
 from minigrad.ops.base import Op
 
 
-class OfAxis(Rules):
+class AlongAxis(Rules):
     """What runs along an axis, or several: a reduction, or as cumsum does, of the same shape."""
 
     def shape(self, shapes: list[Shape], attributes: Attributes) -> Shape | None:
@@ -57,27 +57,27 @@ def reduced_axes(value: Value) -> set[int]:
     return {k % n for k in axes} if n else set()
 
 
-FAMILIES["reduce"] = OfAxis()
+FAMILIES["reduce"] = AlongAxis()
 
 
 @dataclass(frozen=True)
-class Reduction(OfAxis):
+class Reduction(AlongAxis):
     """A reduction with an accumulator.
 
     `start`: its first value; an infinity is the least or the largest number of the dtype.
     `combine`: how an entry is added to it, see `loops.ir.Accumulate`. `binary`: an op that does so.
-    `of_truth`: entries are taken as booleans. `is_search`: the result is the place of the entry
+    `is_logical`: entries are taken as booleans. `is_search`: the result is the place of the entry
     that is found; all others are associative, so that each thread may reduce a part.
     """
 
     start: float
     combine: str
     binary: str = ""
-    of_truth: bool = False
+    is_logical: bool = False
     is_search: bool = False
 
     @property
-    def is_extreme(self) -> bool:
+    def is_min_max(self) -> bool:
         """Whether it is the largest or the smallest entry, or else NaN."""
         return math.isinf(self.start)
 
@@ -110,8 +110,8 @@ class Reduction(OfAxis):
 
 OPSET["sum"] = Reduction(0, "+", "add")
 OPSET["prod"] = Reduction(1, "*")
-OPSET["any"] = Reduction(0, "|", of_truth=True)
-OPSET["all"] = Reduction(1, "&", of_truth=True)
+OPSET["any"] = Reduction(0, "|", is_logical=True)
+OPSET["all"] = Reduction(1, "&", is_logical=True)
 OPSET["max"] = Reduction(-math.inf, "max", "maximum")
 OPSET["min"] = Reduction(math.inf, "min", "minimum")
 OPSET["argmax"] = Reduction(-math.inf, "max", is_search=True)
@@ -119,7 +119,7 @@ OPSET["argmin"] = Reduction(math.inf, "min", is_search=True)
 
 
 @entry("mean")
-class Mean(OfAxis):
+class Mean(AlongAxis):
     def decompose(self, value: Value) -> Value:
         (x,) = value.inputs
         x = x if x.dtype.kind == "f" else apply("astype", x, dtype=value.dtype)
@@ -127,7 +127,7 @@ class Mean(OfAxis):
 
 
 @entry("logsumexp")
-class LogSumExp(OfAxis):
+class LogSumExp(AlongAxis):
     def decompose(self, value: Value) -> Value:
         """log(sum(exp(x - m))) + m, where m is the largest x, or 0 if that is not finite."""
         (x,) = value.inputs
@@ -139,7 +139,7 @@ class LogSumExp(OfAxis):
         return apply("add", apply("log", total), apply("reshape", largest, shape=value.shape))
 
 
-def exponentials(value: Value) -> tuple[Value, Value, Value]:
+def stable_exp(value: Value) -> tuple[Value, Value, Value]:
     """x without its largest, exp of that, and the sum of it, at least 1."""
     (x,) = value.inputs
     how = {"axis": value.attributes["axis"], "keepdims": True}
@@ -150,21 +150,21 @@ def exponentials(value: Value) -> tuple[Value, Value, Value]:
 
 
 @entry("softmax")
-class Softmax(OfAxis):
+class Softmax(AlongAxis):
     def decompose(self, value: Value) -> Value:
-        _, terms, total = exponentials(value)
+        _, terms, total = stable_exp(value)
         return apply("div", terms, total)
 
 
 @entry("log_softmax")
-class LogSoftmax(OfAxis):
+class LogSoftmax(AlongAxis):
     def decompose(self, value: Value) -> Value:
-        x, _, total = exponentials(value)
+        x, _, total = stable_exp(value)
         return apply("sub", x, apply("log", total))
 
 
 @entry("norm")
-class Norm(OfAxis):
+class Norm(AlongAxis):
     def decompose(self, value: Value) -> Value:
         (x,) = in_one_dtype(value).inputs
         return apply("sqrt", apply("sum", apply("mul", x, x), **value.attributes))
