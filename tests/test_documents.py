@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from minigrad.compiler.codegen.deduplicate import FUNCTIONS
+from minigrad.compiler.codegen.deduplicate import KERNEL_GENERATORS
 from minigrad.compiler.graph.opset.base import OPSET
 from minigrad.compiler.graph.simplify import REWRITES
 from minigrad.compiler.target.toolchain import compiler
@@ -41,7 +41,7 @@ SESSIONS = [document for document in DOCUMENTS if compiler() or document.name !=
 def registrations_undone() -> Iterator[None]:
     """Remove afterwards what the examples of the guide register."""
     importlib.import_module("minigrad.compiler.jit")  # which registers entries of its own
-    tables: list[dict[Any, Any]] = [registry, implementations, OPSET, FUNCTIONS]
+    tables: list[dict[Any, Any]] = [registry, implementations, OPSET, KERNEL_GENERATORS]
     before, rewrites = [dict(table) for table in tables], [*REWRITES]
     yield
     for table, entries in zip(tables, before, strict=True):

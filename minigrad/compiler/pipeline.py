@@ -16,10 +16,10 @@ import numpy as np
 
 from minigrad.compiler.codegen.c import source_of
 from minigrad.compiler.codegen.deduplicate import (
-    FUNCTIONS,
-    OWN_FUNCTIONS,
+    KERNEL_GENERATORS,
+    OWN_GENERATORS,
     Call,
-    Code,
+    GeneratedCode,
     generate,
     work_of,
 )
@@ -94,8 +94,8 @@ def is_extended(graph: Graph) -> bool:
                 f"there are two ops named {op.name!r}, and the compiled function calls the former: "
                 "let it call the one that was defined last, or give that another name"
             )
-    used = {**OPSET, **FAMILIES}, REWRITES, FUNCTIONS
-    return used != (OWN_ENTRIES, OWN_REWRITES, OWN_FUNCTIONS) or not ops <= OWN_OPS
+    used = {**OPSET, **FAMILIES}, REWRITES, KERNEL_GENERATORS
+    return used != (OWN_ENTRIES, OWN_REWRITES, OWN_GENERATORS) or not ops <= OWN_OPS
 
 
 # Ops from outside
@@ -116,7 +116,7 @@ def try_foreign_ops(graph: Graph) -> None:
         if value.op is None or not is_foreign_in_c(value, value.op):
             continue
         inputs = [(x.shape, x.dtype) if type(x) is Value else repr(x) for x in value.inputs]
-        key = (value.op, rules_of(value.op), *FUNCTIONS.values(), value.how, *inputs)
+        key = (value.op, rules_of(value.op), *KERNEL_GENERATORS.values(), value.how, *inputs)
         if key not in TRIED:
             try_alone(value, value.op)
             TRIED.add(key)
@@ -127,7 +127,7 @@ def is_foreign_in_c(value: Value, op: Op) -> bool:
     if is_foreign(op) and type(rules_of(op)).decompose is not Rules.decompose:
         return True
     kind = kind_of(value)
-    kernel = FUNCTIONS.get({"map": "rows", "reduce": "rows"}.get(kind, kind))
+    kernel = KERNEL_GENERATORS.get({"map": "rows", "reduce": "rows"}.get(kind, kind))
     return kind != "numpy" and (is_foreign(op) or (kernel is not None and from_outside(kernel)))
 
 
@@ -250,7 +250,7 @@ def compile_graph(graph: Graph) -> Plan:
     operands: Operands = pack_operands(unaliased, target.vector)
     schedule: Schedule = schedule_kernels(operands)
     buffers: BufferPlan = plan_buffers(schedule)
-    code: Code = generate(schedule, buffers, target)
+    code: GeneratedCode = generate(schedule, buffers, target)
     groups: list[list[str]] = split_texts(code.texts)
     sources: list[str] = [source_of(group, target.vector) for group in groups]
     building = build_async(*sources)  # in other threads, meanwhile:
@@ -297,7 +297,7 @@ def returned(graph: Graph) -> list[Value]:
 
 
 def allocate_memory(
-    graph: Graph, constants: list[Value], buffers: BufferPlan, code: Code, threads: int
+    graph: Graph, constants: list[Value], buffers: BufferPlan, code: GeneratedCode, threads: int
 ) -> Memory:
     own_slots = [*graph.inputs, *graph.states, *constants, *returned(graph)]
     return allocate(buffers, own_slots, map(used_by, code.calls), threads)
@@ -317,7 +317,7 @@ def array_of(x: Any, memory: Memory) -> Any:
     return Array(slot, start, x.dtype.str, memory.buffers.layouts[x])
 
 
-def steps_of(code: Code, memory: Memory, threads: int) -> list[Calls | ByNumpy]:
+def steps_of(code: GeneratedCode, memory: Memory, threads: int) -> list[Calls | ByNumpy]:
     """Calls of kernels in tables, interrupted by ops that NumPy runs."""
     steps: list[Calls | ByNumpy] = []
     for is_call, group in itertools.groupby(code.calls, lambda call: isinstance(call, Call)):
@@ -337,13 +337,15 @@ def by_numpy(value: Value, memory: Memory) -> ByNumpy:
 
 def table_of(calls: list[Call], memory: Memory, threads: int) -> Calls:
     alone = threads == 1
-    flags = [END * x.ends for x in calls] if alone else barrier_flags(calls, memory.span)
+    flags = (
+        [END * x.combines_threads for x in calls] if alone else barrier_flags(calls, memory.span)
+    )
     rows: list[tuple[int, ...]] = []
     slots: list[int] = []
     offsets: list[int] = []
     for call, flag in zip(calls, flags, strict=True):
-        arguments = call.function.arguments
-        rows.append((call.kernel, flag, len(slots), len(arguments)))
+        arguments = call.source.arguments
+        rows.append((call.text, flag, len(slots), len(arguments)))
         for x, first in arguments:
             slot, offset, _ = memory.span(x)
             slots.append(slot)

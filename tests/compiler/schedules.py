@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.compiler.codegen.deduplicate import Code, generate
+from minigrad.compiler.codegen.deduplicate import GeneratedCode, generate
 from minigrad.compiler.graph.ir import Value, name_of
 from minigrad.compiler.graph.simplify import simplify
 from minigrad.compiler.jit import trace_and_verify
@@ -41,11 +41,11 @@ def ops(kernel: Kernel) -> list[str]:
     return [name_of(stage.value) or "" for stage in kernel.stages]
 
 
-def code_of(schedule: Schedule) -> Code:
+def code_of(schedule: Schedule) -> GeneratedCode:
     return generate(schedule, plan_buffers(schedule), MACHINE)
 
 
-def copies(code: Code) -> int:
+def copies(code: GeneratedCode) -> int:
     """Calls that do nothing but copy a result to where it is kept."""
-    texts = [code.texts[call.kernel] for call in code.calls if not isinstance(call, Value)]
+    texts = [code.texts[call.text] for call in code.calls if not isinstance(call, Value)]
     return sum(text.startswith("memcpy") for text in texts)

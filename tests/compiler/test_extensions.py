@@ -10,8 +10,8 @@ import pytest
 
 import minigrad
 from minigrad import grad
-from minigrad.compiler.codegen.c import function
-from minigrad.compiler.codegen.deduplicate import FUNCTIONS
+from minigrad.compiler.codegen.c import print_kernel
+from minigrad.compiler.codegen.deduplicate import KERNEL_GENERATORS
 from minigrad.compiler.graph.affine import Expr, Var, number
 from minigrad.compiler.graph.ir import GraphError, Value, name_of
 from minigrad.compiler.graph.opset.base import FAMILIES, OPSET, Rules
@@ -30,7 +30,7 @@ X = np.arange(6.0).reshape(3, 2)
 
 @pytest.fixture(autouse=True)
 def _registered() -> Iterator[None]:
-    before = [(x, dict(x)) for x in (registry, OPSET, FAMILIES, FUNCTIONS)]
+    before = [(x, dict(x)) for x in (registry, OPSET, FAMILIES, KERNEL_GENERATORS)]
     rewrites = [*REWRITES]
     yield
     REWRITES[:] = rewrites
@@ -325,7 +325,7 @@ WRONG: dict[str, tuple[Callable[[Kernel], Any], str]] = {
 def test_kernels(name: str) -> None:
     statements, message = WRONG[name]
     OPSET["cumsum"] = Scan()
-    FUNCTIONS["scan"] = lambda kernel, schedule, buffers, machine: function(
+    KERNEL_GENERATORS["scan"] = lambda kernel, schedule, buffers, machine: print_kernel(
         statements(Kernel(kernel, schedule)), buffers
     )
     with pytest.raises(LoopError, match=f"kernel 'scan' of cumsum.*{message}"):
@@ -334,7 +334,7 @@ def test_kernels(name: str) -> None:
 
 def test_kernels_that_compute_something_else() -> None:
     OPSET["cumsum"] = Scan()
-    FUNCTIONS["scan"] = lambda kernel, schedule, buffers, machine: function(
+    KERNEL_GENERATORS["scan"] = lambda kernel, schedule, buffers, machine: print_kernel(
         (parts := Kernel(kernel, schedule)).of(term=Apply("*", (parts.read, parts.read))), buffers
     )
     with pytest.raises(GraphError, match="cumsum, compiled, gives"):
@@ -343,14 +343,14 @@ def test_kernels_that_compute_something_else() -> None:
 
 def test_kernels_that_give_nothing() -> None:
     OPSET["cumsum"] = Scan()
-    FUNCTIONS["scan"] = lambda *_: None  # type: ignore[assignment]
+    KERNEL_GENERATORS["scan"] = lambda *_: None  # type: ignore[assignment]
     with pytest.raises(LoopError, match="kernel 'scan' of cumsum gives None"):
         minigrad.compile(lambda x: np.cumsum(x, axis=1))(np.ones((50, 8)))
 
 
 def test_a_right_kernel() -> None:
     OPSET["cumsum"] = Scan()
-    FUNCTIONS["scan"] = lambda kernel, schedule, buffers, machine: function(
+    KERNEL_GENERATORS["scan"] = lambda kernel, schedule, buffers, machine: print_kernel(
         Kernel(kernel, schedule).of(), buffers
     )
     x = np.random.default_rng(0).normal(size=(50, 8))

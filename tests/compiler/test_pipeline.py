@@ -19,7 +19,7 @@ from minigrad import Tensor, nn
 from minigrad import functional as F
 from minigrad.compiler import compile
 from minigrad.compiler import pipeline as plan
-from minigrad.compiler.codegen.deduplicate import FUNCTIONS, OWN_FUNCTIONS
+from minigrad.compiler.codegen.deduplicate import KERNEL_GENERATORS, OWN_GENERATORS
 from minigrad.compiler.graph.folding import constant
 from minigrad.compiler.graph.ir import Graph, Value, name_of
 from minigrad.compiler.graph.opset.base import OPSET
@@ -173,7 +173,7 @@ def test_plans_made_without_a_rewrite_or_with_other_kernels_are_not_cached(
     f = lambda x: np.sinh(x) + np.zeros(2)  # noqa: E731
     expected = f(np.ones(2))
     with monkeypatch.context() as patch:
-        patch.setitem(FUNCTIONS, "rows", lambda *given: OWN_FUNCTIONS["rows"](*given))
+        patch.setitem(KERNEL_GENERATORS, "rows", lambda *given: OWN_GENERATORS["rows"](*given))
         np.testing.assert_allclose(compile(f)(np.ones(2)), expected)
     before = [*REWRITES]
     REWRITES.remove(folding)

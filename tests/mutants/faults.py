@@ -499,13 +499,13 @@ BUFFERS = [
     ),
     Fault(
         "codegen/deduplicate.py",
-        "return values[k], offset - old.lows[k] + new.lows[k]",
+        "return values[k], offset - old.first_entries[k] + new.first_entries[k]",
         "return values[k], offset",
         of("unrolled_loops"),
     ),
     Fault(
         "codegen/deduplicate.py",
-        "parts += [low - arrays.lows[k] for k, low in lows]",
+        "parts += [low - arrays.first_entries[k] for k, low in lows]",
         "",
         of("unrolled_loops"),
     ),

@@ -41,7 +41,7 @@ NAMED = {"float32": "float", "float64": "double", "bool": "bool"}
 C_TYPES = {dtype: NAMED.get(dtype.name, f"{dtype}_t") for dtype in DTYPES}
 
 RELATIONS = ("<", ">", ">=", "==", "!=")
-FUNCTIONS = {
+C_TEMPLATES = {
     "select": "choose({0}, {1}, {2})",  # both are evaluated
     "if": "{0} ? {1} : {2}",
     "clamp": "CLAMP({0}, {1})",  # to 0 up to below {1}
@@ -98,17 +98,19 @@ def source_of(texts: list[str], vector: int) -> str:
 
 
 @dataclass(eq=False)
-class Function:
+class KernelSource:
     """The body of a kernel in C, and the arrays it is given, with offsets in entries."""
 
     text: str
     arguments: list[tuple[Value | Scratch, int]]
     parallel: bool = False
-    end: Function | None = None  # to be run once after all threads are done
+    combine: KernelSource | None = None  # to be run once after all threads are done
     stores: frozenset[Value] = frozenset()
 
 
-def function(statements: list[Statement], buffers: BufferPlan, padded: bool = False) -> Function:
+def print_kernel(
+    statements: list[Statement], buffers: BufferPlan, padded: bool = False
+) -> KernelSource:
     """The body of a C function of `char **q`, whose entries are the arguments; threads `t` of `T`
     share its outermost loop, where that has a grain. `padded`: it reads and writes padding, and
     leaves out what is beyond the end at run time, which cannot be verified."""
@@ -123,7 +125,7 @@ def function(statements: list[Statement], buffers: BufferPlan, padded: bool = Fa
     lines += printer.lines(statements)
     parallel = shared is not None and shared.variable.extent >= 2 * shared.grain
     stores = frozenset(x for x in printer.written if isinstance(x, Value))
-    return Function("\n".join(lines), list(printer.offsets.items()), parallel, stores=stores)
+    return KernelSource("\n".join(lines), list(printer.offsets.items()), parallel, stores=stores)
 
 
 class Printer:
@@ -181,7 +183,7 @@ class Printer:
             return [f"{self.text(node.target)} = {self.text(node.value)};"]
         if isinstance(node, Accumulate):
             target, value = self.text(node.target), self.text(node.value)
-            return [f"{target} = {FUNCTIONS[node.combine].format(target, value)};"]
+            return [f"{target} = {C_TEMPLATES[node.combine].format(target, value)};"]
         if isinstance(node, Prefetch):
             return [f"__builtin_prefetch(&{self.text(node.access)});"]
         if isinstance(node, If):
@@ -224,7 +226,7 @@ class Printer:
         return f"({text})" if " " in text and outer > PRECEDENCE["+"] else text
 
     def application(self, node: Apply, outer: int) -> str:
-        template = FUNCTIONS.get(node.function, node.function)
+        template = C_TEMPLATES.get(node.function, node.function)
         own = PRECEDENCE.get(node.function, ATOM)
         # The C of an op may hold any operators; arguments of calls need no parentheses.
         needs = own if own < ATOM else ATOM if template is node.function else 0

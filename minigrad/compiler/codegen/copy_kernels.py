@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from minigrad.compiler.codegen.c import Function, function
+from minigrad.compiler.codegen.c import KernelSource, print_kernel
 from minigrad.compiler.graph.affine import Expr, Var, ravel_index, variable
 from minigrad.compiler.graph.opset.indexing import arrays_of
 from minigrad.compiler.loops.ir import (
@@ -30,7 +30,7 @@ from minigrad.compiler.target.machine import Machine
 
 def scatter_function(
     kernel: Kernel, schedule: Schedule, buffers: BufferPlan, machine: Machine
-) -> Function:
+) -> KernelSource:
     """Fill with 0, then add each entry one after the other; threads share the last axis."""
     value = kernel.stages[0].value
     g, arrays = value.inputs[0], arrays_of(value)
@@ -51,7 +51,7 @@ def scatter_function(
         *loops_over((*zeros, *rest), [Store(fill, Number.of(0, value.dtype))], rest),
         *loops_over((*spots, *rest), added, rest),
     ]
-    return function(statements, buffers)
+    return print_kernel(statements, buffers)
 
 
 def loops_over(
@@ -66,7 +66,7 @@ def loops_over(
 
 def concat_function(
     kernel: Kernel, schedule: Schedule, buffers: BufferPlan, machine: Machine
-) -> Function:
+) -> KernelSource:
     """Copy each input into its part, except those that were computed there."""
     value = kernel.stages[0].value
     axis, layout = value.attributes["axis"] % len(value.shape), schedule.layouts[value]
@@ -85,12 +85,12 @@ def concat_function(
             loops, new = merged(places, copied)
             statements += nest(loops, substituted(copied, new))
         start += x.shape[axis]
-    return function(statements, buffers)
+    return print_kernel(statements, buffers)
 
 
 def pack_function(
     kernel: Kernel, schedule: Schedule, buffers: BufferPlan, machine: Machine
-) -> Function:
+) -> KernelSource:
     """A copy in panels of columns, the last of which is filled up with zeros."""
     (stage,) = kernel.stages
     value, layout = stage.value, stage.layout
@@ -113,4 +113,4 @@ def pack_function(
             For(column, [Store(target, Number.of(0, value.dtype))], low="columns"),
         ]
     shared = nest([v for e in outer for v in e.terms], statements, grain=1)
-    return function(shared, buffers, padded=True)
+    return print_kernel(shared, buffers, padded=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field, replace
 
-from minigrad.compiler.codegen.c import Function
+from minigrad.compiler.codegen.c import KernelSource
 from minigrad.compiler.codegen.copy_kernels import concat_function, pack_function, scatter_function
 from minigrad.compiler.codegen.matmul_kernels import contract_function
 from minigrad.compiler.codegen.row_kernels import rows_function
@@ -18,49 +18,54 @@ from minigrad.compiler.target import costs
 from minigrad.compiler.target.machine import Machine
 from minigrad.errors import MinigradError
 
-# Kind of a kernel -> its function.
-FUNCTIONS: dict[str, Callable[[Kernel, Schedule, BufferPlan, Machine], Function]] = {
+# Kind of a kernel -> what generates its C.
+KERNEL_GENERATORS: dict[str, Callable[[Kernel, Schedule, BufferPlan, Machine], KernelSource]] = {
     "rows": rows_function,
     "contract": contract_function,
     "pack": pack_function,
     "concat": concat_function,
     "scatter": scatter_function,
 }
-OWN_FUNCTIONS = {**FUNCTIONS}
+OWN_GENERATORS = {**KERNEL_GENERATORS}
 
 
 @dataclass(eq=False)
 class Call:
-    """One call of a kernel: the number of its text, and the kernel of the schedule."""
+    """One call of a kernel of the schedule: `text` is the index of its C in `GeneratedCode.texts`.
 
-    kernel: int
-    function: Function
-    source: Kernel | None
+    `role`: "kernel"; "combine", of what the threads of the call before reduced; or "copy", into a
+    state.
+    """
+
+    text: int
+    source: KernelSource
+    kernel: Kernel | None
     reads: list[Value | Scratch]
     writes: list[Value | Scratch]
-    shared: bool = False
-    ends: bool = False
+    role: str
+    shared: bool = False  # by threads
+    combines_threads: bool = False  # else the call before was not shared
 
 
 @dataclass(eq=False)
-class Code:
+class GeneratedCode:
     """The texts of distinct kernels, and their calls, among them values that NumPy computes."""
 
     texts: list[str] = field(default_factory=list)
     calls: list[Call | Value] = field(default_factory=list)
 
 
-def generate(schedule: Schedule, buffers: BufferPlan, machine: Machine) -> Code:
+def generate(schedule: Schedule, buffers: BufferPlan, machine: Machine) -> GeneratedCode:
     """Calls of all kernels, and at the end copies into state that was not computed in place."""
-    code = Code()
+    code = GeneratedCode()
     known: dict[str, int] = {}
 
-    def call(function: Function, kernel: Kernel | None, **how: bool) -> Call:
-        number = known.setdefault(function.text, len(known))
+    def call(source: KernelSource, kernel: Kernel | None, role: str, **how: bool) -> Call:
+        number = known.setdefault(source.text, len(known))
         if number == len(code.texts):
-            code.texts.append(function.text)
-        found = Call(number, function, kernel, [], [], **how)
-        for argument, _ in function.arguments:
+            code.texts.append(source.text)
+        found = Call(number, source, kernel, [], [], role, **how)
+        for argument, _ in source.arguments:
             side = found.writes if is_written(argument, kernel, buffers) else found.reads
             side.append(argument)
         return found
@@ -70,15 +75,15 @@ def generate(schedule: Schedule, buffers: BufferPlan, machine: Machine) -> Code:
         if kernel.kind == "numpy":
             code.calls.append(kernel.stages[0].value)
             continue
-        function = repeated(kernel, schedule, buffers, machine, repeats)
+        source = deduplicated(kernel, schedule, buffers, machine, repeats)
         shared = (
             machine.threads > 1
-            and function.parallel
+            and source.parallel
             and work_of(kernel, schedule) >= costs.MIN_SHARED_KERNEL
         )
-        code.calls.append(call(function, kernel, shared=shared))
-        if function.end:
-            code.calls.append(call(function.end, kernel, ends=shared))
+        code.calls.append(call(source, kernel, "kernel", shared=shared))
+        if source.combine:
+            code.calls.append(call(source.combine, kernel, "combine", combines_threads=shared))
     for target, x in schedule.graph.writes:
         if x not in buffers.aliases:
             code.calls.append(copy_call(target, x, call))
@@ -90,9 +95,9 @@ def generate(schedule: Schedule, buffers: BufferPlan, machine: Machine) -> Code:
 
 @dataclass(eq=False)
 class Repeat:
-    """A kernel's function, and the arrays that it was written for."""
+    """A kernel's C, and the arrays that it was generated for."""
 
-    function: Function
+    source: KernelSource
     arrays: Arrays
 
 
@@ -101,56 +106,59 @@ class Arrays:
     """The arrays of a kernel, in the order of its text, with the first entry used of each."""
 
     numbers: dict[Value, int] = field(default_factory=dict)
-    lows: list[int] = field(default_factory=list)
+    first_entries: list[int] = field(default_factory=list)
 
     def number(self, value: Value, low: int = 0) -> int:
         k = self.numbers.setdefault(value, len(self.numbers))
-        if k == len(self.lows):
-            self.lows.append(low)
-        self.lows[k] = min(self.lows[k], low)
+        if k == len(self.first_entries):
+            self.first_entries.append(low)
+        self.first_entries[k] = min(self.first_entries[k], low)
         return k
 
 
-def repeated(
+def deduplicated(
     kernel: Kernel,
     schedule: Schedule,
     buffers: BufferPlan,
     machine: Machine,
     known: dict[Hashable, Repeat],
-) -> Function:
-    """A kernel's function: newly written, or that of an equal kernel, with its arrays replaced."""
+) -> KernelSource:
+    """A kernel's C: newly generated, or that of an equal kernel, with its arrays replaced."""
     arrays = Arrays()
     key = key_of(kernel, schedule, buffers, arrays)
     if key is None:
-        return written(kernel, schedule, buffers, machine)
+        return generated(kernel, schedule, buffers, machine)
     if key not in known:
-        known[key] = Repeat(written(kernel, schedule, buffers, machine), arrays)
-        return known[key].function
-    return moved(known[key].function, known[key].arrays, arrays)
+        known[key] = Repeat(generated(kernel, schedule, buffers, machine), arrays)
+        return known[key].source
+    return with_arrays(known[key].source, known[key].arrays, arrays)
 
 
-def written(kernel: Kernel, schedule: Schedule, buffers: BufferPlan, machine: Machine) -> Function:
-    """A kernel's function, newly written.
+def generated(
+    kernel: Kernel, schedule: Schedule, buffers: BufferPlan, machine: Machine
+) -> KernelSource:
+    """A kernel's C, newly generated.
 
     Raises:
         LoopError: if it cannot be, or does not store all of the kernel's results and only these.
     """
     values = [stage.value for stage in kernel.stages]
     name = f"the kernel {kernel.kind!r} of {', '.join(x.op.name for x in values if x.op)}"
-    if kernel.kind not in FUNCTIONS:
+    if kernel.kind not in KERNEL_GENERATORS:
         raise LoopError(
-            f"{name} is of none of the kinds {', '.join(FUNCTIONS)}: add it to FUNCTIONS"
+            f"{name} is of none of the kinds {', '.join(KERNEL_GENERATORS)}: add it to "
+            "KERNEL_GENERATORS"
         )
     try:
-        found = FUNCTIONS[kernel.kind](kernel, schedule, buffers, machine)
+        found = KERNEL_GENERATORS[kernel.kind](kernel, schedule, buffers, machine)
     except MinigradError:
         raise
     except Exception as error:
         text = str(error) if isinstance(error, LoopError) else repr(error)
         raise LoopError(f"{name}: {text}") from error
-    if not isinstance(found, Function):
-        raise LoopError(f"{name} gives {found!r}: it returns `function(statements, buffers)`")
-    stores = found.stores | (found.end.stores if found.end else frozenset())
+    if not isinstance(found, KernelSource):
+        raise LoopError(f"{name} gives {found!r}: it returns `print_kernel(statements, buffers)`")
+    stores = found.stores | (found.combine.stores if found.combine else frozenset())
     results = {buffers.array_of(x) for x in values if x in schedule.stored}
     wrong = stores - results or results - stores - {*buffers.parts}
     if wrong:
@@ -160,18 +168,18 @@ def written(kernel: Kernel, schedule: Schedule, buffers: BufferPlan, machine: Ma
     return found
 
 
-def moved(function: Function, old: Arrays, new: Arrays) -> Function:
+def with_arrays(source: KernelSource, old: Arrays, new: Arrays) -> KernelSource:
     values = list(new.numbers)
 
-    def other(x: Value | Scratch, offset: int) -> tuple[Value | Scratch, int]:
+    def replaced(x: Value | Scratch, offset: int) -> tuple[Value | Scratch, int]:
         k = old.numbers[x.value if isinstance(x, Scratch) else x]
         if isinstance(x, Scratch):
             return replace(x, value=values[k]), offset
-        return values[k], offset - old.lows[k] + new.lows[k]
+        return values[k], offset - old.first_entries[k] + new.first_entries[k]
 
-    arguments = [other(x, offset) for x, offset in function.arguments]
-    end = moved(function.end, old, new) if function.end else None
-    return replace(function, arguments=arguments, end=end)
+    arguments = [replaced(x, offset) for x, offset in source.arguments]
+    combine = with_arrays(source.combine, old, new) if source.combine else None
+    return replace(source, arguments=arguments, combine=combine)
 
 
 def key_of(
@@ -193,13 +201,13 @@ def key_of(
             number = arrays.number(buffers.array_of(x), low)
             lows.append((number, low))
             parts.append(number)
-    parts += [low - arrays.lows[k] for k, low in lows]
+    parts += [low - arrays.first_entries[k] for k, low in lows]
     return tuple(parts)
 
 
 def copy_call(target: Value, x: Value, call: Callable[..., Call]) -> Call:
     text = f"memcpy(q[0], q[1], {x.size * x.dtype.itemsize});"
-    found = call(Function(text, [(target, 0), (x, 0)]), None)
+    found = call(KernelSource(text, [(target, 0), (x, 0)]), None, "copy")
     found.writes, found.reads = [target], [x]
     return found
 

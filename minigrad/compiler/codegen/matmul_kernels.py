@@ -14,7 +14,7 @@ from functools import reduce
 
 import numpy as np
 
-from minigrad.compiler.codegen.c import Function, function
+from minigrad.compiler.codegen.c import KernelSource, print_kernel
 from minigrad.compiler.graph.affine import (
     ZERO,
     Expr,
@@ -56,7 +56,7 @@ FIRST_ROW = RuntimeIndex("row", FAR, frozenset({Var("tile", FAR)}))  # of a tile
 
 def contract_function(
     kernel: Kernel, schedule: Schedule, buffers: BufferPlan, machine: Machine
-) -> Function:
+) -> KernelSource:
     """The C of a contraction and its epilogue."""
     tiles = Tiles(kernel, schedule, machine)
     epilogue = Epilogue(tiles)
@@ -68,7 +68,7 @@ def contract_function(
         sums = [*epilogue.prefetch(), *tiles.all_sums()]
     statements += tiles.over_tiles([*sums, *epilogue.statements()])
     del epilogue.body  # a reference cycle: without this, everything would stay in memory
-    return function(statements, buffers, padded=True)
+    return print_kernel(statements, buffers, padded=True)
 
 
 def access(operand: tuple[Value, Index], schedule: Schedule) -> Access:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.compiler.codegen.c import Function, function
+from minigrad.compiler.codegen.c import KernelSource, print_kernel
 from minigrad.compiler.graph.affine import (
     ZERO,
     Expr,
@@ -89,13 +89,13 @@ class Loop:
 
 def rows_function(
     kernel: Kernel, schedule: Schedule, buffers: BufferPlan, machine: Machine
-) -> Function:
+) -> KernelSource:
     """The C of a kernel of rows."""
     rows = RowKernel(kernel, schedule)
     block = costs.BLOCK_VECTORS * machine.vector // np.dtype(np.float32).itemsize
-    found = function(rows.statements(block), buffers)
+    found = print_kernel(rows.statements(block), buffers)
     combined = rows.combine_partials()
-    found.end = function(combined, buffers) if combined else None
+    found.combine = print_kernel(combined, buffers) if combined else None
     rows.loops.clear()  # a reference cycle: without this, everything would stay in memory
     return found
 

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
-from minigrad.compiler.codegen.deduplicate import Call, Code, multiplications
+from minigrad.compiler.codegen.deduplicate import Call, GeneratedCode, multiplications
 from minigrad.compiler.graph.affine import Index
 from minigrad.compiler.graph.ir import Shape, Value, elementwise, name_of
 from minigrad.compiler.graph.opset.base import rules_of
@@ -61,23 +61,23 @@ class Description:
     calls: list[DescribedCall] = field(default_factory=list)
 
 
-def described(schedule: Schedule, buffers: BufferPlan, code: Code, threads: int) -> Description:
+def described(
+    schedule: Schedule, buffers: BufferPlan, code: GeneratedCode, threads: int
+) -> Description:
     """Each distinct kernel, with the numbers of its first call, and all calls."""
     leaves = {x: k for k, x in enumerate([*schedule.graph.inputs, *schedule.graph.states])}
     found = Description()
     known: dict[Any, int] = {}
-    ends = None  # the function that combines what the threads of the call before reduced
     for call in code.calls:
-        is_end = isinstance(call, Call) and call.function is ends
         key = key_of(call)
         number = known.setdefault(key, len(known))
         if number == len(found.kernels):
-            found.kernels.append(kernel_of(call, is_end, code, schedule, buffers, threads))
+            found.kernels.append(kernel_of(call, code, schedule, buffers, threads))
         if isinstance(call, Call):
-            reads, writes, ends = call.reads, call.writes, call.function.end
+            reads, writes = call.reads, call.writes
+            why = call.kernel.why if call.kernel and call.role == "kernel" else {}
         else:
-            reads, writes, ends = [*dict.fromkeys(call.values())], [call], None
-        why = call.source.why if isinstance(call, Call) and call.source and not is_end else {}
+            reads, writes, why = [*dict.fromkeys(call.values())], [call], {}
         found.calls.append(
             DescribedCall(
                 number,
@@ -91,18 +91,17 @@ def described(schedule: Schedule, buffers: BufferPlan, code: Code, threads: int)
 
 def key_of(call: Call | Value) -> Any:
     if isinstance(call, Call):
-        return call.kernel
+        return call.text
     return name_of(call), call.shape, tuple(x.shape for x in call.values())
 
 
 def label(value: Value) -> str:
-    return f"{called(value)} {value.shape}"
+    return f"{display_name(value)} {value.shape}"
 
 
 def kernel_of(
     call: Call | Value,
-    is_end: bool,
-    code: Code,
+    code: GeneratedCode,
     schedule: Schedule,
     buffers: BufferPlan,
     threads: int,
@@ -113,23 +112,23 @@ def kernel_of(
         return DescribedKernel(
             "numpy", ((name_of(call) or "", call.shape),), None, (), read, written
         )
-    kernel, text = call.source, code.texts[call.kernel]
-    if kernel is None or is_end:
-        return small_kernel("sum" if is_end else "copy", call, text, buffers, threads)
+    kernel, text = call.kernel, code.texts[call.text]
+    if kernel is None or call.role != "kernel":
+        return small_kernel(call, text, buffers, threads)
     first = kernel.stages[0]
     ops = ops_of(kernel, schedule)
     read, written = traffic(kernel, schedule, buffers)
-    for x, _ in call.function.end.arguments if call.function.end else ():
-        # What the end writes, this kernel writes in parts, one for each thread.
+    for x, _ in call.source.combine.arguments if call.source.combine else ():
+        # What is combined, this kernel writes in parts, one for each thread.
         written += buffers.bytes_of(x, threads) * (1 if isinstance(x, Scratch) else -1)
     kind = "map" if kernel.kind == "rows" and kernel.rows is None else kernel.kind
     operations = sum(n for x, n in ops.items() if elementwise(x) and not rules_of(x.op).is_copy)
     operations += sum(stage.total for stage in kernel.stages if stage.kind == "reduce")
     return DescribedKernel(
         KINDS.get(kind, kind),
-        tuple((called(x), x.shape) for x in ops),
+        tuple((display_name(x), x.shape) for x in ops),
         kernel.rows,
-        loops_of(first.value, schedule) if kernel.kind == "contract" else first.dims,
+        loop_extents(first.value, schedule) if kernel.kind == "contract" else first.dims,
         read,
         written,
         multiplications(kernel, schedule) if kernel.kind == "contract" else 0,
@@ -139,24 +138,22 @@ def kernel_of(
     )
 
 
-def small_kernel(
-    kind: str, call: Call, text: str, buffers: BufferPlan, threads: int
-) -> DescribedKernel:
+def small_kernel(call: Call, text: str, buffers: BufferPlan, threads: int) -> DescribedKernel:
     """A copy into a state, or the combination of what each thread has reduced."""
-    targets = [x for x, _ in call.function.arguments if x in call.writes and isinstance(x, Value)]
-    parts = [x for x, _ in call.function.arguments if x not in targets]
+    targets = [x for x, _ in call.source.arguments if x in call.writes and isinstance(x, Value)]
+    parts = [x for x, _ in call.source.arguments if x not in targets]
     of = parts[0].value if isinstance(parts[0], Scratch) else parts[0]
-    name = called(of) if kind == "sum" else "copy"
+    kind, name = ("sum", display_name(of)) if call.role == "combine" else ("copy", "copy")
     read, written = (sum(buffers.bytes_of(x, threads) for x in xs) for xs in (parts, targets))
     return DescribedKernel(kind, ((name, of.shape),), None, (), read, written, text=text)
 
 
-def called(value: Value) -> str:
+def display_name(value: Value) -> str:
     """An op's name; "copy" for `positive`, which only copies."""
     return "copy" if rules_of(value.op).is_copy else name_of(value) or ""
 
 
-def loops_of(value: Value, schedule: Schedule) -> Shape:
+def loop_extents(value: Value, schedule: Schedule) -> Shape:
     """Batch, rows, columns and depth of a contraction."""
     it = schedule.contractions[value]
     return tuple(map(extent, [*it.batch, it.row, it.column, *it.depth]))
@@ -168,9 +165,9 @@ def ops_of(kernel: Kernel, schedule: Schedule) -> dict[Value, int]:
     for stage in kernel.stages:
         stack = [stage.value]
         while stack:
-            waiting = [x for x in stack[-1].values() if is_inline(x, schedule) and x not in found]
-            if waiting:
-                stack += reversed(waiting)
+            pending = [x for x in stack[-1].values() if is_inline(x, schedule) and x not in found]
+            if pending:
+                stack += reversed(pending)
             else:
                 found.setdefault(stack.pop(), stage.total)
     return found
@@ -190,9 +187,9 @@ def traffic(kernel: Kernel, schedule: Schedule, buffers: BufferPlan) -> tuple[in
                 count = read.get(x, 0) + sum(entries(x, index, schedule) for index in indices)
                 read[x] = min(count, schedule.layouts[x].entries)
     written = {x: schedule.layouts[x].entries for x in own if x in schedule.stored}
-    for x, (whole_, _) in buffers.subbuffers.items():
-        if whole_ in written and whole_ in own:
-            written[whole_] -= x.size
+    for x, (whole, _) in buffers.subbuffers.items():
+        if whole in written and whole in own:
+            written[whole] -= x.size
     return bytes_of(read), bytes_of(written)
 
 

@@ -13,9 +13,9 @@
     Access     = array[index], or a vector of entries from there on
     index      = affine.Expr, of loop variables and of names of integers
 
-A function is the C of an op, with {0} in place of its first input, or one of `codegen.c.FUNCTIONS`.
-Loops run from `low` to below `high`; names are unique in a kernel, but for loops one after the
-other. `verify` holds this, `passes` rewrite it, and `codegen/c.py` prints it.
+A function is the C of an op, with {0} in place of its first input, or one of
+`codegen.c.C_TEMPLATES`. Loops run from `low` to below `high`; names are unique in a kernel, but for
+loops one after the other. `verify` holds this, `passes` rewrite it, and `codegen/c.py` prints it.
 """
 
 from __future__ import annotations

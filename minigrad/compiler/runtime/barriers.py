@@ -32,7 +32,7 @@ def barrier_flags(calls: Sequence[Call], span: Callable[[Any], Span]) -> list[in
         if wait:
             shared, alone = [], []
         (shared if call.shared else alone).append(accesses)
-        flags.append(SHARED * call.shared | WAIT * wait | END * call.ends)
+        flags.append(SHARED * call.shared | WAIT * wait | END * call.combines_threads)
     return flags
 
 

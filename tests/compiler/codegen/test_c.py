@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from minigrad.compiler.codegen.c import FUNCTIONS, Function, function, literal, source_of
+from minigrad.compiler.codegen.c import C_TEMPLATES, KernelSource, literal, print_kernel, source_of
 from minigrad.compiler.graph.affine import Expr, Var, number
 from minigrad.compiler.graph.ir import Value
 from minigrad.compiler.loops.ir import (
@@ -35,9 +35,9 @@ X, Y = (Value(None, (), {}, (64,), FLOAT, "input") for _ in range(2))
 N = Var("n", 64)
 
 
-def printed(statements: list[Statement], buffers: BufferPlan = OWN) -> Function:
+def printed(statements: list[Statement], buffers: BufferPlan = OWN) -> KernelSource:
     """A function that is only printed, or of arrays without a layout: not verified."""
-    return function(statements, buffers, padded=True)
+    return print_kernel(statements, buffers, padded=True)
 
 
 def at(array: Any, first: int = 0, **how: Any) -> Access:
@@ -92,7 +92,7 @@ def test_numbers_that_are_equal_but_not_the_same_differ() -> None:
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 def test_each_dtype_has_a_cast(dtype: np.dtype[Any]) -> None:
-    assert f"cast {dtype}" in FUNCTIONS
+    assert f"cast {dtype}" in C_TEMPLATES
 
 
 @pytest.mark.parametrize(
