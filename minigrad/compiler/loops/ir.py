@@ -21,13 +21,16 @@ loops one after the other. `verify` holds this, `passes` rewrite it, and `codege
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, get_args
 
 import numpy as np
 
 from minigrad.compiler.graph.affine import Expr, Var
 from minigrad.compiler.graph.ir import Value
+from minigrad.compiler.graph.opset.base import Apply as Apply
+from minigrad.compiler.graph.opset.base import Number as Number
+from minigrad.compiler.graph.opset.base import Operand as Operand
 
 DTYPES = [np.dtype(x) for x in "float64 float32 int64 int32 int16 int8 uint8 bool".split()]
 ROW = Var("row", 1)  # what depends on it is computed anew for each row
@@ -61,26 +64,7 @@ class Scratch:
         return np.dtype(np.float64) if self.wide else self.value.dtype
 
 
-@dataclass(frozen=True)
-class Number:
-    """A number of a dtype, as its repr: that tells 0.0 from -0.0, and is the same for all NaN."""
-
-    text: str
-    dtype: np.dtype[Any]
-
-    @staticmethod
-    def of(x: Any, dtype: np.dtype[Any]) -> Number:
-        return Number(repr(dtype.type(x).item()), dtype)
-
-
-@dataclass(frozen=True)
-class Apply:
-    function: str
-    arguments: tuple[Expression, ...]
-
-
 Target = Access | str
-Operand = str | Number  # a variable, or a number
 Expression = Apply | Access | Number | Expr | str
 
 
@@ -155,6 +139,7 @@ class For:
 
 
 Statement = Let | Variable | Store | Accumulate | If | For | Prefetch
+NODES = {Apply, Access, *get_args(Statement)}
 
 
 # Walking through statements
@@ -179,15 +164,12 @@ def walk(statements: Iterable[Statement]) -> list[Statement]:
 
 def operands_in(statement: Statement) -> list[Expression]:
     """What a statement itself consists of: its target, then the operands of its value."""
-    kind = type(statement)
-    if kind is Let or kind is Variable:
-        value = statement.value  # type: ignore[union-attr]
-        return [] if value is None else operands(value)
-    if isinstance(statement, Store | Accumulate):
-        return [statement.target, *operands(statement.value)]
-    if isinstance(statement, Prefetch):
-        return [statement.access]
-    return operands(statement.condition) if isinstance(statement, If) else []
+    found: list[Expression] = []
+    for name in ("target", "value", "access", "condition"):
+        x = getattr(statement, name, None)
+        if x is not None:
+            found += operands(x)
+    return found
 
 
 def operands(expression: Expression) -> list[Expression]:
@@ -224,29 +206,16 @@ def indices_in(statements: Iterable[Statement]) -> set[Expr]:
 
 def substituted(statements: Sequence[Statement], new: Mapping[Var, Expr]) -> list[Statement]:
     """Statements with loop variables replaced by expressions in all indices."""
-    return [substitute(statement, new) for statement in statements] if new else [*statements]
+    return [replaced(statement, new) for statement in statements] if new else [*statements]
 
 
-def substitute(statement: Statement, new: Mapping[Var, Expr]) -> Statement:
-    if isinstance(statement, For):
-        return replace(statement, body=substituted(statement.body, new))
-    if isinstance(statement, Prefetch):
-        return Prefetch(replaced(statement.access, new))
-    if isinstance(statement, If):
-        branches = (substituted(x, new) for x in (statement.body, statement.otherwise))
-        return If(replaced(statement.condition, new), *branches)
-    value = replaced(statement.value, new)
-    if isinstance(statement, Store | Accumulate):
-        return replace(statement, target=replaced(statement.target, new), value=value)
-    return replace(statement, value=value)
-
-
-def replaced(expression: Any, new: Mapping[Var, Expr]) -> Any:
-    """An expression with loop variables replaced in all indices."""
-    if isinstance(expression, Expr):
-        return expression.replaced(new)
-    if isinstance(expression, Apply):
-        return Apply(expression.function, tuple([replaced(x, new) for x in expression.arguments]))
-    if isinstance(expression, Access) and expression.place is not None:
-        return replace(expression, place=expression.place.replaced(new))
-    return expression
+def replaced(x: Any, new: Mapping[Var, Expr]) -> Any:
+    """A statement or an expression with loop variables replaced in all indices."""
+    kind = type(x)
+    if kind is Expr:
+        return x.replaced(new)
+    if kind is list or kind is tuple:
+        return kind([replaced(part, new) for part in x])
+    if kind in NODES:
+        return kind(**{name: replaced(part, new) for name, part in vars(x).items()})
+    return x

@@ -154,7 +154,8 @@ class Body(Lowering):
 
     def cast(self, name: Operand, x: Value, dtype: np.dtype[Any]) -> Operand:
         if x.dtype.kind == "b" and dtype.kind == "f":  # which compilers can vectorise
-            return self.choose(dtype, name, Number.of(1, dtype), Number.of(0, dtype))
+            chosen = name, Number.of(1, dtype), Number.of(0, dtype)
+            return self.define(dtype, Apply("select", chosen))
         return self.define(dtype, Apply(f"cast {dtype}", (name,)))
 
     def integer(self, extent: int, value: Expression) -> Expr:
@@ -190,28 +191,7 @@ class Body(Lowering):
         names = yes(), no()
         tests: list[Expression] = [Apply(c.relation, (c.what, number(c.bound))) for c in open_ones]
         test = self.define(np.dtype(bool), reduce(lambda a, b: Apply("&", (a, b)), tests))
-        return self.choose(dtype, test, *names)
-
-    def choose(self, dtype: np.dtype[Any], test: Operand, yes: Operand, no: Operand) -> Operand:
-        return self.define(dtype, Apply("select", (test, yes, no)))
-
-    def equal(self, i: Expr, j: Expr) -> Operand:
-        return self.define(np.dtype(bool), Apply("==", (i, j)))
-
-    def below(
-        self, dtype: np.dtype[Any], i: Expr, bound: int, yes: Operand, no: Operand
-    ) -> Operand:
-        return self.define(dtype, Apply("if", (Apply("<", (i, number(bound))), yes, no)))
-
-    def total(self, dtype: np.dtype[Any], terms: Sequence[Operand]) -> Operand:
-        first, *rest = terms
-        sums: Expression = first
-        for term in rest:
-            sums = Apply("+", (sums, term))
-        return self.define(dtype, sums)
-
-    def literal(self, x: Any, dtype: np.dtype[Any]) -> Operand:
-        return Number.of(x, dtype)
+        return self.define(dtype, Apply("select", (test, *names)))
 
     def runtime_index(self, array: Value, index: Index, n: int) -> Expr:
         axis = arange_axis(array)

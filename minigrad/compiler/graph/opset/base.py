@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -17,7 +18,30 @@ if TYPE_CHECKING:
     from minigrad.compiler.graph.opset.contractions import Contraction
 
 Attributes = dict[str, Any]
-Operand = Any  # a computed value: the lowering alone looks inside
+
+
+@dataclass(frozen=True)
+class Number:
+    """A number of a dtype, as its repr: that tells 0.0 from -0.0, and is the same for all NaN."""
+
+    text: str
+    dtype: np.dtype[Any]
+
+    @staticmethod
+    def of(x: Any, dtype: np.dtype[Any]) -> Number:
+        return Number(repr(dtype.type(x).item()), dtype)
+
+
+@dataclass(frozen=True)
+class Apply:
+    """A function of the loop IR, see `loops/ir.py`, of expressions."""
+
+    function: str
+    arguments: tuple[Expression, ...]
+
+
+Operand = str | Number  # a computed value: the name of a variable, or a number
+Expression = Any  # Apply, Operand, Expr; and in the loop IR, an Access
 
 
 class Lowering(Protocol):
@@ -29,11 +53,8 @@ class Lowering(Protocol):
     def cast(self, name: Operand, x: Value, dtype: np.dtype[Any]) -> Operand:
         """An entry of x in another dtype."""
 
-    def literal(self, x: Any, dtype: np.dtype[Any]) -> Operand:
-        """A number."""
-
-    def total(self, dtype: np.dtype[Any], terms: Sequence[Operand]) -> Operand:
-        """The sum of several entries."""
+    def define(self, dtype: np.dtype[Any], value: Expression) -> Operand:
+        """The value of an expression."""
 
     def select(
         self,
@@ -43,17 +64,6 @@ class Lowering(Protocol):
         no: Callable[[], Operand],
     ) -> Operand:
         """`yes()` where all conditions hold, else `no()`: both are computed."""
-
-    def choose(self, dtype: np.dtype[Any], test: Operand, yes: Operand, no: Operand) -> Operand:
-        """One of two entries."""
-
-    def equal(self, i: Expr, j: Expr) -> Operand:
-        """Whether two indices are equal."""
-
-    def below(
-        self, dtype: np.dtype[Any], i: Expr, bound: int, yes: Operand, no: Operand
-    ) -> Operand:
-        """One of two entries: `yes` where an index is below a bound."""
 
     def clamp(self, place: Expr, n: int) -> Expr:
         """A place, brought to 0 or n - 1 if it lies outside of an axis."""

@@ -10,7 +10,15 @@ import numpy as np
 
 from minigrad.compiler.graph.affine import ZERO, Condition, Expr, Index, aligned, number
 from minigrad.compiler.graph.ir import Shape, Value
-from minigrad.compiler.graph.opset.base import Attributes, Lowering, Operand, Rules, entry
+from minigrad.compiler.graph.opset.base import (
+    Apply,
+    Attributes,
+    Lowering,
+    Number,
+    Operand,
+    Rules,
+    entry,
+)
 from minigrad.compiler.graph.opset.infer import zeros
 from minigrad.compiler.graph.opset.views import BOOL
 from minigrad.errors import UnsupportedError
@@ -59,7 +67,7 @@ class Updated(Rules):
 
         def new() -> Operand:
             if type(v) is not Value:
-                return to.literal(v, value.dtype)
+                return Number.of(v, value.dtype)
             name = to.read(v, source_index[len(source_index) - len(v.shape) :])
             return name if v.dtype == value.dtype else to.cast(name, v, value.dtype)
 
@@ -81,7 +89,7 @@ class ScatterAdd(Rules):
 
     def read(self, value: Value, index: Index, to: Lowering) -> Operand:
         g = value.inputs[0]
-        zero = partial(to.literal, 0, value.dtype)
+        zero = partial(Number.of, 0, value.dtype)
         found = one_hot_scatter(value)
         if found is None:
             conditions, source_index = index_in_slice(value, index, to)
@@ -90,9 +98,9 @@ class ScatterAdd(Rules):
         spot = tuple(index[k] if k is not None else ZERO for k in axes)
         own = spot[depth - len(arrays[which].shape) :]
         row = to.runtime_index(arrays[which], own, value.shape[which])
-        test = to.equal(index[which], row)
+        test = to.define(BOOL, Apply("==", (index[which], row)))
         picked = to.read(g, (*spot, *index[len(arrays) :]))
-        return to.choose(value.dtype, test, picked, zero())
+        return to.define(value.dtype, Apply("select", (test, picked, zero())))
 
 
 @entry("gather")

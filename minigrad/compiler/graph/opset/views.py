@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import partial
+from functools import partial, reduce
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,15 @@ from minigrad.compiler.graph.affine import (
     unravel_index,
 )
 from minigrad.compiler.graph.ir import Shape, Value
-from minigrad.compiler.graph.opset.base import Attributes, Lowering, Operand, Rules, entry
+from minigrad.compiler.graph.opset.base import (
+    Apply,
+    Attributes,
+    Lowering,
+    Number,
+    Operand,
+    Rules,
+    entry,
+)
 from minigrad.compiler.graph.opset.elementwise import broadcast
 from minigrad.compiler.graph.opset.infer import zeros
 from minigrad.compiler.target import costs
@@ -108,7 +116,7 @@ class Pad(View):
             conditions += [Condition(i, ">=", before), Condition(i, "<", before + n)]
             place = i + -before
             places.append(to.clamp(place, n) if before or after else place)
-        other = to.literal(value.attributes["value"], value.dtype)
+        other = Number.of(value.attributes["value"], value.dtype)
         return to.select(value.dtype, conditions, lambda: to.read(x, tuple(places)), lambda: other)
 
 
@@ -132,7 +140,8 @@ class Concatenate(View):
 
     def read(self, value: Value, index: Index, to: Lowering) -> Operand:
         axis = value.attributes["axis"] % len(index)
-        found, start = "", value.shape[axis]
+        found: Operand = ""
+        start = value.shape[axis]
         for x in reversed(value.inputs):
             n = x.shape[axis]
             if not n:
@@ -140,8 +149,8 @@ class Concatenate(View):
             start -= n
             place = to.clamp(index[axis] + -start, n)
             name = to.read(x, (*index[:axis], place, *index[axis + 1 :]))
-            bound = start + n
-            found = to.below(value.dtype, index[axis], bound, name, found) if found else name
+            test = Apply("<", (index[axis], number(start + n)))
+            found = to.define(value.dtype, Apply("if", (test, name, found))) if found else name
         return found
 
 
@@ -205,9 +214,9 @@ class Fold(View):
                 places.append(at)
                 spots.append(to.clamp(spot, n))
             there = partial(to.read, y, (*places, *index[:-2], *spots))
-            zero = partial(to.literal, 0, value.dtype)
+            zero = partial(Number.of, 0, value.dtype)
             terms.append(to.select(value.dtype, conditions, there, zero))
-        return to.total(value.dtype, terms)
+        return to.define(value.dtype, reduce(lambda x, y: Apply("+", (x, y)), terms))
 
 
 def axes_of(value: Value) -> tuple[int, ...]:
