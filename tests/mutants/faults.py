@@ -259,9 +259,9 @@ INDICES = [
         GRAPHS,
     ),
     Fault(
-        "loops/lowering.py",
-        'Apply("<", (i, number(bound)))',
-        'Apply("<", (i, number(bound + 1)))',
+        "graph/opset/views.py",
+        'Apply("<", (index[axis], number(start + n)))',
+        'Apply("<", (index[axis], number(start + n + 1)))',
         GRAPHS,
     ),
     Fault(

@@ -21,6 +21,7 @@ from minigrad.compiler.graph.ir import Shape, Value
 from minigrad.compiler.graph.opset.base import (
     Apply,
     Attributes,
+    Expression,
     Lowering,
     Number,
     Operand,
@@ -188,7 +189,7 @@ class Fold(View):
     def read(self, value: Value, index: Index, to: Lowering) -> Operand:
         """The sum of the entries of all windows that cover this index."""
         y, how = value.inputs[0], value.attributes
-        terms = []
+        terms: list[Expression] = []
         for place in fold_terms(value):
             spots: list[Expr] = []
             conditions: list[Condition] = []
