@@ -380,8 +380,8 @@ FUSION = [
     ),
     Fault(
         "codegen/row_kernels.py",
-        'low="1", high="T")',
-        'low="2", high="T")',
+        'low="1", high="threads")',
+        'low="2", high="threads")',
         of("shares_of_threads"),
     ),
     Fault(
@@ -511,8 +511,8 @@ BUFFERS = [
     ),
     Fault(
         "codegen/c.py",
-        "((t) == (T) ? (n) : (int64_t)(n) * (t) / (T) / (grain) * (grain))",
-        "((int64_t)(n) * (t) / (T) / (grain) * (grain))",
+        "((thread) == (threads) ? (n) : (int64_t)(n) * (thread) / (threads) / (grain) * (grain))",
+        "((int64_t)(n) * (thread) / (threads) / (grain) * (grain))",
         of("tails"),
     ),
     Fault("runtime/program.py", "and slot not in seen and", "and", of("returned")),

@@ -45,7 +45,7 @@ C_TEMPLATES = {
     "select": "choose({0}, {1}, {2})",  # both are evaluated
     "if": "{0} ? {1} : {2}",
     "clamp": "CLAMP({0}, {1})",  # to 0 up to below {1}
-    "look up": "looked_up({0}, {1}, bad)",  # an index that may be negative or out of range
+    "checked index": "checked_index({0}, {1}, out_of_range)",  # it may be negative, or too large
     **{relation: f"({{0}} {relation} {{1}})" for relation in RELATIONS},
     **{f"cast {dtype}": f"({kind}){{0}}" for dtype, kind in C_TYPES.items()},
     **{op: f"{{0}} {op} {{1}}" for op in "+-*/%&|"},
@@ -60,16 +60,18 @@ PRECEDENCE = {"if": 0, "max": 0, "min": 0, "or": 1, "|": 2, "&": 3, "+": 5, "-":
 PRECEDENCE |= dict.fromkeys("*/%", 6) | {f"cast {dtype}": 7 for dtype in C_TYPES}
 RELATION, ATOM = 4, 8
 
+PARAMETERS = "char **arrays, int64_t *out_of_range, int thread, int threads"
 HEAD = """\
 #include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 #define CLAMP(i, n) ((i) < 0 ? 0 : (i) >= (n) ? (n) - 1 : (i))
-#define SPLIT(n, t, T, grain) ((t) == (T) ? (n) : (int64_t)(n) * (t) / (T) / (grain) * (grain))
-static inline int64_t looked_up(int64_t i, int64_t n, int64_t *bad) {
+#define SPLIT(n, thread, threads, grain) \\
+  ((thread) == (threads) ? (n) : (int64_t)(n) * (thread) / (threads) / (grain) * (grain))
+static inline int64_t checked_index(int64_t i, int64_t n, int64_t *out_of_range) {
   if (i < 0) i += n;
-  if (i < 0 || i >= n) { *bad = 1; return 0; }
+  if (i < 0 || i >= n) { *out_of_range = 1; return 0; }
   return i;
 }
 """
@@ -90,7 +92,7 @@ def source_of(texts: list[str], vector: int) -> str:
     def functions() -> Iterator[str]:
         for k, text in enumerate(texts):
             lines = "\n".join(f"  {line}" for line in text.split("\n"))
-            yield f"static void k{k}(char **q, int64_t *bad, int t, int T) {{\n{lines}\n}}"
+            yield f"static void k{k}({PARAMETERS}) {{\n{lines}\n}}"
 
     names = ", ".join(f"k{k}" for k in range(len(texts)))
     table = f"void (*const kernels[])(char **, int64_t *, int, int) = {{{names}}};"
@@ -111,16 +113,17 @@ class KernelSource:
 def print_kernel(
     statements: list[Statement], buffers: BufferPlan, padded: bool = False
 ) -> KernelSource:
-    """The body of a C function of `char **q`, whose entries are the arguments; threads `t` of `T`
-    share its outermost loop, where that has a grain. `padded`: it reads and writes padding, and
-    leaves out what is beyond the end at run time, which cannot be verified."""
+    """The body of a C function of `arrays`, its arguments; each `thread` of `threads` has a part of
+    the outermost loop, where that has a grain: all loops with a grain have one extent (see
+    `verify`). `padded`: it reads and writes padding, and leaves out what is beyond the end at run
+    time, which cannot be verified."""
     verify(statements, None if padded else lambda x: buffers.layouts[x].entries)
     printer = Printer(statements, buffers)
     shared = next((s for s in walk(statements) if isinstance(s, For) and s.grain), None)
     lines = printer.declarations()
     if shared is not None:
         n, grain = shared.variable.extent, shared.grain
-        low, high = (f"SPLIT({n}, {t}, T, {grain})" for t in ("t", "t + 1"))
+        low, high = (f"SPLIT({n}, {t}, threads, {grain})" for t in ("thread", "thread + 1"))
         lines.append(f"const int64_t low = {low}, high = {high};")
     lines += printer.lines(statements)
     parallel = shared is not None and shared.variable.extent >= 2 * shared.grain
@@ -164,8 +167,8 @@ class Printer:
             scratch = isinstance(array, Scratch)
             const = "" if array in self.written or scratch else "const "
             kind = f"{const}{ctype(array.dtype)}"
-            own = f" + {array.entries}*t" if scratch else ""
-            found.append(f"{kind} *restrict {name} = ({kind} *)q[{k}]{own};")
+            own = f" + {array.entries}*thread" if scratch else ""
+            found.append(f"{kind} *restrict {name} = ({kind} *)arrays[{k}]{own};")
         return found
 
     def lines(self, statements: Iterable[Statement]) -> list[str]:

@@ -206,7 +206,7 @@ def key_of(
 
 
 def copy_call(target: Value, x: Value, call: Callable[..., Call]) -> Call:
-    text = f"memcpy(q[0], q[1], {x.size * x.dtype.itemsize});"
+    text = f"memcpy(arrays[0], arrays[1], {x.size * x.dtype.itemsize});"
     found = call(KernelSource(text, [(target, 0), (x, 0)]), None, "copy")
     found.writes, found.reads = [target], [x]
     return found

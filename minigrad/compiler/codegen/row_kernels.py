@@ -389,7 +389,7 @@ class RowKernel:
         next_total = Store(total, combined(stage.reduction, total, "x"))
         statements: list[Statement] = [
             Variable(total, dtype, Access(partial, place)),
-            For(thread, [other, next_total], low="1", high="T"),
+            For(thread, [other, next_total], low="1", high="threads"),
             Store(self.schedule.access(value, stage.result(point)), total),
         ]
         merged_loops, new = merged(loops, statements)

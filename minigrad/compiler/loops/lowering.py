@@ -197,7 +197,7 @@ class Body(Lowering):
         axis = arange_axis(array)
         if axis is not None and array.shape[axis] <= n:
             return index[axis] if array.shape[axis] > 1 else ZERO
-        return self.integer(n, Apply("look up", (self.read(array, index), number(n))))
+        return self.integer(n, Apply("checked index", (self.read(array, index), number(n))))
 
 
 @lru_cache(1000)

@@ -58,7 +58,8 @@ def verify(statements: Sequence[Statement], entries: Callable[[Value], int] | No
             check_threads(every, shared)
 
 
-TAKEN = re.compile(r"(?![a-zA-Z_]\w*$)|(a\d+|[qtT]|bad|low|high|kernels)$")  # by the C around
+# Names of the C around.
+TAKEN = re.compile(r"(?![a-zA-Z_]\w*$)|(a\d+|arrays|out_of_range|threads?|low|high|kernels)$")
 
 
 def check(
@@ -141,7 +142,7 @@ def check_ranges(statements: Iterable[Statement]) -> None:
     """Check that loops run from 0 to their extent, over a block, or over the other threads."""
     blocks = {s.variable for s in statements if isinstance(s, For) and s.step}
     for s in statements:
-        if isinstance(s, For) and (s.low, s.high) not in (("0", ""), ("1", "T")):
+        if isinstance(s, For) and (s.low, s.high) not in (("0", ""), ("1", "threads")):
             v = s.variable
             if (s.low, s.high) != (s.low, f"{s.low}_end") or Var(s.low, v.extent) not in blocks:
                 raise LoopError(
@@ -154,7 +155,7 @@ def check_bounds(statements: Iterable[Statement], entries: Callable[[Value], int
     """Check that each index is inside of its array."""
     sizes = {s.name: s.size for s in statements if isinstance(s, Variable)}
     threads = math.prod(
-        s.variable.extent for s in statements if isinstance(s, For) and s.high == "T"
+        s.variable.extent for s in statements if isinstance(s, For) and s.high == "threads"
     )
     for statement in statements:
         for x in operands_in(statement):

@@ -132,7 +132,7 @@ def test_branches() -> None:
 
 def test_loops_of_threads_blocks_and_lanes() -> None:
     one = Store(at(X), number(1))
-    assert "low = SPLIT(64, t, T, 16)" in text_of(For(N, [one], grain=16))
+    assert "low = SPLIT(64, thread, threads, 16)" in text_of(For(N, [one], grain=16))
     assert "for (int64_t n = low; n < high; n++) {" in text_of(For(N, [one], grain=16))
     assert "#pragma omp simd\nfor" in text_of(For(N, [one], simd=()))
     assert "#pragma GCC ivdep\nfor" in text_of(For(N, [one], independent=True))
@@ -162,9 +162,9 @@ def test_what_is_only_read_is_const_and_scratch_is_of_each_thread() -> None:
     text = printed(
         [For(N, [Store(at(X), at(Y)), Store(at(Scratch(X, 64)), at(Y))])], BufferPlan({})
     ).text
-    assert "float *restrict a0 = (float *)q[0];" in text
-    assert "const float *restrict a1 = (const float *)q[1];" in text
-    assert "float *restrict a2 = (float *)q[2] + 64*t;" in text
+    assert "float *restrict a0 = (float *)arrays[0];" in text
+    assert "const float *restrict a1 = (const float *)arrays[1];" in text
+    assert "float *restrict a2 = (float *)arrays[2] + 64*thread;" in text
 
 
 def test_an_alias_is_one_array() -> None:

@@ -39,7 +39,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "if": lambda test, x, y: x if test else y,
     "select": lambda test, x, y: x if test else y,
     "clamp": lambda x, n: min(max(x, 0), n - 1),
-    "look up": lambda x, n: int(x) % n,
+    "checked index": lambda x, n: int(x) % n,
 }
 
 
