@@ -171,7 +171,7 @@ INDICES = [
     ),
     Fault(
         "graph/affine.py",
-        "if low < 0:  # C rounds toward 0",
+        "if low < 0:  # C's division rounds toward 0: the rest must not be negative",
         "if low < -9999:",
         "tests/compiler/graph/test_affine.py",
     ),
@@ -404,7 +404,7 @@ FUSION = [
     ),
     Fault(
         "codegen/matmul_kernels.py",
-        'least("tile", self.larger_tiles)',
+        'minimum_of("tile", self.larger_tiles)',
         'Expr({Var("tile", self.count): 1})',
         of("tails"),
     ),

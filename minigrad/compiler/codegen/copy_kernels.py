@@ -20,8 +20,8 @@ from minigrad.compiler.loops.ir import (
     Store,
     substituted,
 )
-from minigrad.compiler.loops.lowering import INDEX, Body
-from minigrad.compiler.loops.passes import least, merged, nest
+from minigrad.compiler.loops.lowering import INDEX, LoweringContext
+from minigrad.compiler.loops.passes import merged, minimum_of, nest
 from minigrad.compiler.schedule.buffers import BufferPlan
 from minigrad.compiler.schedule.stages import Kernel, Schedule
 from minigrad.compiler.target import costs
@@ -39,14 +39,14 @@ def scatter_function(
     spots = tuple(variable(f"s{k}", n) for k, n in enumerate(shape))
     zeros = tuple(variable(f"z{k}", n) for k, n in enumerate(value.shape[: len(arrays)]))
     rest = tuple(variable(f"j{k}", n) for k, n in enumerate(value.shape[len(arrays) :]))
-    body = Body(schedule.load)
+    body = LoweringContext(schedule.load)
     rows = [
         body.runtime_index(array, spots[len(spots) - len(array.shape) :], n)
         for array, n in zip(arrays, value.shape, strict=False)
     ]
     name = body.read(g, (*spots, *rest))
     there, fill = (Access(value, layout.address((*first, *rest))) for first in (tuple(rows), zeros))
-    added: list[Statement] = [*body.lines, Accumulate(there, "+", name)]
+    added: list[Statement] = [*body.bindings, Accumulate(there, "+", name)]
     statements = [
         *loops_over((*zeros, *rest), [Store(fill, Number.of(0, value.dtype))], rest),
         *loops_over((*spots, *rest), added, rest),
@@ -76,12 +76,12 @@ def concat_function(
         if k not in buffers.parts.get(value, ()) and x.size:
             places = [variable(f"j{a}", x.shape[a]) for a in layout.order]
             index = tuple(places[layout.order.index(a)] for a in range(len(x.shape)))
-            body = Body(schedule.load, f"t{k}_")
+            body = LoweringContext(schedule.load, f"t{k}_")
             name = body.read(x, index)
             there = tuple(i + start if a == axis else i for a, i in enumerate(index))
             cast = name if x.dtype == value.dtype else Apply(f"cast {value.dtype}", (name,))
             target = Access(value, layout.address(there))
-            copied: list[Statement] = [*body.lines, Store(target, cast)]
+            copied: list[Statement] = [*body.bindings, Store(target, cast)]
             loops, new = merged(places, copied)
             statements += nest(loops, substituted(copied, new))
         start += x.shape[axis]
@@ -98,17 +98,17 @@ def pack_function(
     *outer, _ = places = [variable(f"i{k}", n) for k, n in enumerate(layout.extents)]
     places[-1] = Expr({column: 1})
     load = lambda x, index: None if x is value else schedule.load(x, index)  # noqa: E731
-    body = Body(load, padded=True)
+    body = LoweringContext(load, padded=True)
     name = body.read(value, layout.index(places))
     target = Access(value, ravel_index(places, layout.extents))
     n, width = value.shape[layout.order[-1]], layout.panel
-    copied = For(column, [*body.lines, Store(target, name)], independent=True)
+    copied = For(column, [*body.bindings, Store(target, name)], independent=True)
     statements: list[Statement] = [copied]
     if n % width:
         left = Expr({}, n) + Expr(places[layout.at].terms, 0) * -width
         statements = [
             Let("left", INDEX, left),
-            Let("columns", INDEX, least("left", width)),
+            Let("columns", INDEX, minimum_of("left", width)),
             replace(copied, high="columns"),
             For(column, [Store(target, Number.of(0, value.dtype))], low="columns"),
         ]

@@ -43,15 +43,15 @@ from minigrad.compiler.loops.ir import (
     operands,
     substituted,
 )
-from minigrad.compiler.loops.lowering import FAR, INDEX, Body
-from minigrad.compiler.loops.passes import hoisted, least, nest, part_of
+from minigrad.compiler.loops.lowering import INDEX, UNBOUNDED, LoweringContext
+from minigrad.compiler.loops.passes import blocking_of, hoisted, minimum_of, nest
 from minigrad.compiler.schedule.buffers import BufferPlan
 from minigrad.compiler.schedule.contractions import width_of
 from minigrad.compiler.schedule.stages import Kernel, Schedule
 from minigrad.compiler.target import costs
 from minigrad.compiler.target.machine import Machine
 
-FIRST_ROW = RuntimeIndex("row", FAR, frozenset({Var("tile", FAR)}))  # of a tile
+FIRST_ROW = RuntimeIndex("row", UNBOUNDED, frozenset({Var("tile", UNBOUNDED)}))  # of a tile
 
 
 def contract_function(
@@ -73,9 +73,9 @@ def contract_function(
 
 def access(operand: tuple[Value, Index], schedule: Schedule) -> Access:
     """Where an operand is read."""
-    body = Body(schedule.load)
+    body = LoweringContext(schedule.load)
     body.read(*operand)
-    (line,) = body.lines
+    (line,) = body.bindings
     assert isinstance(line.value, Access) and line.value.place is not None
     return line.value
 
@@ -139,7 +139,7 @@ class Tiles:
         self.depth = Depth([v for e in contraction.depth for v in e.terms])
         self.z = Access("z", ZERO)  # the first entry of the tile
         if self.uses_partial_sums:
-            k, size = part_of(self.depth.loops, costs.STEPS_PER_PART)
+            k, size = blocking_of(self.depth.loops, costs.STEPS_PER_PART)
             outside = steps > costs.MAX_CACHED_DEPTH and self.count * self.panels > 1
             self.depth = Depth(self.depth.loops, k, size, outside)
             if outside:
@@ -170,7 +170,7 @@ class Tiles:
         if self.count > 1:
             first, rows = Expr({Var("tile", self.count): self.rows}), number(self.rows)
         if self.larger_tiles:
-            first = Apply("+", (first, least("tile", self.larger_tiles)))
+            first = Apply("+", (first, minimum_of("tile", self.larger_tiles)))
             rows = Apply("+", (rows, Apply("<", ("tile", number(self.larger_tiles)))))
         body = [Let("row", INDEX, first), Let("rows", INDEX, rows), *body]
         extents = [v.extent for v in self.loops]
@@ -264,7 +264,7 @@ class Epilogue:
             row: Expr({FIRST_ROW: 1, self.r: 1}),
             column: tiles.first_column + Expr({self.c: 1}),
         }
-        self.body = Body(self.load)
+        self.body = LoweringContext(self.load)
         self.stores: list[Statement] = []
         for stage in tiles.kernel.stages:
             value = stage.value
@@ -274,7 +274,7 @@ class Epilogue:
             name = self.body.read(value, index)
             if value in tiles.schedule.stored:
                 self.stores.append(Store(tiles.schedule.access(value, index), name))
-        self.inner, self.first = hoisted(self.body.lines)
+        self.inner, self.first = hoisted(self.body.bindings)
 
     def load(self, value: Value, index: Index) -> Access | None:
         if value is self.tiles.value:
@@ -295,7 +295,7 @@ class Epilogue:
         loops = {v for e in (*it.batch, it.row, it.column) for v in e.terms}
         found = {
             part.array: part.place.replaced(self.new).replaced({self.c: ZERO})
-            for line in self.body.lines
+            for line in self.body.bindings
             for part in operands(line.value)
             if isinstance(part, Access) and part.place and isinstance(part.array, Value)
             if {*self.new} <= part.place.variables() and {*part.place.terms} <= loops
@@ -316,6 +316,6 @@ class Epilogue:
         )  # one column: its index is not in any place
         return [
             Let("rest", INDEX, tiles.first_column * -1 + tiles.contraction.columns),
-            Let("columns", INDEX, least("rest", tiles.width)),
+            Let("columns", INDEX, minimum_of("rest", tiles.width)),
             For(self.r, [For(self.c, body, high="columns", simd=lanes)], high="rows"),
         ]

@@ -40,8 +40,8 @@ from minigrad.compiler.loops.ir import (
     Variable,
     substituted,
 )
-from minigrad.compiler.loops.lowering import INDEX, Body
-from minigrad.compiler.loops.passes import blocks, hoisted, merged, nest, part_of, vectorised
+from minigrad.compiler.loops.lowering import INDEX, LoweringContext
+from minigrad.compiler.loops.passes import blocking_of, blocks, hoisted, merged, nest, vectorised
 from minigrad.compiler.schedule.buffers import BufferPlan
 from minigrad.compiler.schedule.stages import Kernel, Schedule, Stage
 from minigrad.compiler.target import costs
@@ -56,7 +56,7 @@ class Loop:
 
     extents: tuple[int, ...]
     loops: tuple[Expr, ...]
-    body: Body
+    body: LoweringContext
     stages: list[Stage] = field(default_factory=list)
     innermost: list[Statement] = field(default_factory=list)
     before_inner: list[Statement] = field(default_factory=list)  # around its innermost loop
@@ -79,7 +79,7 @@ class Loop:
         # Loops over terms are not merged with the others, which the results depend on.
         terms = {v for e in self.loops[: self.term_loops] for v in e.terms}
         over = [v for v in variables if any(v in new.get(t, Expr({t: 1})).terms for t in terms)]
-        k, size = part_of(over, costs.TERMS_PER_PART)
+        k, size = blocking_of(over, costs.TERMS_PER_PART)
         inner = For(variables[k], nest(variables[k + 1 : -1], inside))
         return [
             *nest(variables[:k], [blocks(inner, size, self.resets, self.flushes)]),
@@ -131,7 +131,7 @@ class RowKernel:
             self.lower_loop(loop)
         outer, new = merged(self.row_loops, self.in_row)
         body = substituted(self.in_row, new)
-        at, size = part_of(outer, costs.TERMS_PER_PART) if self.flushes else (-1, 0)
+        at, size = blocking_of(outer, costs.TERMS_PER_PART) if self.flushes else (-1, 0)
         for k, v in reversed(list(enumerate(outer))):
             grain = costs.CACHE_LINE_ENTRIES if len(outer) == 1 and self.is_flat else 1
             over = For(v, body, grain=0 if k else grain)
@@ -161,7 +161,7 @@ class RowKernel:
         n = next((n for n in later if self.loops[n].extents == extents), len(self.loops))
         if n == len(self.loops):
             loops = tuple(v for v in variables if v.terms)
-            self.loops.append(Loop(extents, loops, Body(self.load, f"t{n}_")))
+            self.loops.append(Loop(extents, loops, LoweringContext(self.load, f"t{n}_")))
         loop = self.loops[n]
         loop.stages.append(stage)
         x = value.inputs[0] if stage.kind == "reduce" else value
@@ -251,7 +251,7 @@ class RowKernel:
 
     def lower_loop(self, loop: Loop) -> None:
         """Add a loop nest, each of its lines as far outside as its variables allow."""
-        body, invariant = hoisted(loop.body.lines, {v for e in loop.loops for v in e.terms})
+        body, invariant = hoisted(loop.body.bindings, {v for e in loop.loops for v in e.terms})
         loop.innermost += body
         if self.row_loops:
             variables = {v for e in self.row_loops for v in e.terms}

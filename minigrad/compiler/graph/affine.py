@@ -103,7 +103,7 @@ class Expr:
         rest = Expr({a: c for a, c in self.terms.items() if c % by}, self.const % by)
         quotient = Expr(whole, self.const // by)
         low, high = rest.bounds()
-        if low < 0:  # C rounds toward 0
+        if low < 0:  # C's division rounds toward 0: the rest must not be negative
             back = -(low // by)
             quotient, rest = quotient + -back, rest + back * by
             low, high = rest.bounds()

@@ -14,8 +14,9 @@
     index      = affine.Expr, of loop variables and of names of integers
 
 A function is the C of an op, with {0} in place of its first input, or one of
-`codegen.c.C_TEMPLATES`. Loops run from `low` to below `high`; names are unique in a kernel, but for
-loops one after the other. `verify` holds this, `passes` rewrite it, and `codegen/c.py` prints it.
+`codegen.c.C_TEMPLATES`. Loops run from `low` to below `high`; names are unique in a kernel, except
+in loops one after the other. `verify` holds this, `passes` rewrite it, and `codegen/c.py` prints
+it.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ from minigrad.compiler.graph.opset.base import Number as Number
 from minigrad.compiler.graph.opset.base import Operand as Operand
 
 DTYPES = [np.dtype(x) for x in "float64 float32 int64 int32 int16 int8 uint8 bool".split()]
-ROW = Var("row", 1)  # what depends on it is computed anew for each row
+# A pseudo variable: what depends on it stays in the loop over rows, though no index says so.
+ROW = Var("row", 1)
 
 
 @dataclass(frozen=True)

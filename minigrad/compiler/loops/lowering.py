@@ -33,7 +33,7 @@ from minigrad.compiler.loops.verify import LoopError
 from minigrad.errors import MinigradError, UnsupportedError
 from minigrad.ops.base import Op
 
-FAR = 1 << 40  # a bound for what has none
+UNBOUNDED = 1 << 40  # the extent of a run-time index that has no bound
 INDEX = np.dtype(np.int64)
 NO_VARIABLES: frozenset[Var] = frozenset()
 
@@ -60,24 +60,24 @@ def is_view(value: Value) -> bool:
 Load = Callable[[Value, Index], Access | Number | None]
 
 
-class Body(Lowering):
+class LoweringContext(Lowering):
     """The statements inside of loops, each value computed once: see `opset.base.Lowering`.
 
     `load` says where a value is read from, or gives None if it is to be computed here. `padded`:
     indices may be beyond the end, and loops leave these out.
     """
 
-    def __init__(self, load: Load, letter: str = "t", padded: bool = False) -> None:
-        self.load, self.letter, self.padded = load, letter, padded
-        self.lines: list[Let] = []
-        self.known: dict[tuple[Value, Index], Operand] = {}
+    def __init__(self, load: Load, prefix: str = "t", padded: bool = False) -> None:
+        self.load, self.prefix, self.padded = load, prefix, padded
+        self.bindings: list[Let] = []
+        self.memo: dict[tuple[Value, Index], Operand] = {}
         self.depends: dict[str, frozenset[Var]] = {}
 
     def define(self, dtype: np.dtype[Any], value: Expression) -> str:
         """Define a variable by an expression, and return its name."""
         depends = NO_VARIABLES.union(*[self.depends_of(x) for x in operands(value)])
-        name = f"{self.letter}{len(self.lines)}"
-        self.lines.append(Let(name, dtype, value, depends))
+        name = f"{self.prefix}{len(self.bindings)}"
+        self.bindings.append(Let(name, dtype, value, depends))
         self.depends[name] = depends
         return name
 
@@ -97,7 +97,7 @@ class Body(Lowering):
         if 1 in value.shape and len(index) == len(value.shape):
             index = tuple(ZERO if n == 1 else i for i, n in zip(index, value.shape, strict=True))
         key = value, index
-        name = self.known.get(key)
+        name = self.memo.get(key)
         if name is None:
             if not self.padded:
                 index = inside(index, value.shape)
@@ -110,7 +110,7 @@ class Body(Lowering):
                 name = self.elementwise(value, index)
             else:
                 name = self.mapped(value, index)
-            self.known[key] = name
+            self.memo[key] = name
         return name
 
     def mapped(self, value: Value, index: Index) -> Operand:
@@ -141,7 +141,9 @@ class Body(Lowering):
         names = [self.input(x, d, index) for x, d in zip(inputs, dtypes, strict=True)]
         c = expression_of(value.op, len(inputs), tuple(value.attributes))
         names += [Number.of(x, dtype) for x in value.attributes.values()]
-        if rules.is_sum and names[0] == names[1]:  # as compilers rewrite it
+        # C compilers make x + x to 2 * x, which they may then fuse: `product`, of vector_math.h, is
+        # a multiplication that they do not fuse.
+        if rules.is_sum and names[0] == names[1]:
             return self.define(value.dtype, Apply("product({0}, {1})", (names[0], number(2))))
         return self.define(value.dtype, Apply(c, tuple(names)))
 
@@ -166,9 +168,11 @@ class Body(Lowering):
     def exact_quotient(self, place: Expr, by: int, conditions: list[Condition]) -> Expr:
         if by == 1:
             return place
-        rest = self.integer(FAR, Apply("%", (place, number(by))))
+        # Of a negative place, C's rest and quotient are not those of an index: callers add the
+        # condition that it is not negative.
+        rest = self.integer(UNBOUNDED, Apply("%", (place, number(by))))
         conditions.append(Condition(rest, "==", 0))
-        return self.integer(FAR, Apply("/", (place, number(by))))
+        return self.integer(UNBOUNDED, Apply("/", (place, number(by))))
 
     def clamp(self, place: Expr, n: int) -> Expr:
         low, high = place.bounds()
@@ -183,13 +187,13 @@ class Body(Lowering):
         yes: Callable[[], Operand],
         no: Callable[[], Operand],
     ) -> Operand:
-        open_ones = [c for c in conditions if not c.always()]
-        if any(c.never() for c in open_ones):
+        undecided = [c for c in conditions if not c.always()]
+        if any(c.never() for c in undecided):
             return no()
-        if not open_ones:
+        if not undecided:
             return yes()
         names = yes(), no()
-        tests: list[Expression] = [Apply(c.relation, (c.what, number(c.bound))) for c in open_ones]
+        tests: list[Expression] = [Apply(c.relation, (c.what, number(c.bound))) for c in undecided]
         test = self.define(np.dtype(bool), reduce(lambda a, b: Apply("&", (a, b)), tests))
         return self.define(dtype, Apply("select", (test, *names)))
 

@@ -28,7 +28,7 @@ def nest(variables: Sequence[Var], body: Sequence[Statement], grain: int = 0) ->
     return [*body]
 
 
-def least(name: str, n: int) -> Apply:
+def minimum_of(name: str, n: int) -> Apply:
     """The smaller of a variable and a number."""
     return Apply("if", (Apply("<", (name, number(n))), name, number(n)))
 
@@ -62,8 +62,8 @@ def merged(
     new: dict[Var, Expr] = {}
     found: list[Var] = []
     for v in variables:
-        if found and all(are_one(found[-1], v, place) for place in places):
-            both = Var(f"{found[-1].name}", found[-1].extent * v.extent)
+        if found and all(can_merge(found[-1], v, place) for place in places):
+            both = Var(found[-1].name, found[-1].extent * v.extent)
             step = {found[-1]: Expr({}), v: Expr({both: 1})}
             new = {old: e.replaced(step) for old, e in new.items()} | step
             places = {place.replaced(step) for place in places}
@@ -73,7 +73,7 @@ def merged(
     return found, new
 
 
-def are_one(outer: Var, inner: Var, place: Expr) -> bool:
+def can_merge(outer: Var, inner: Var, place: Expr) -> bool:
     """Whether an expression uses two loops only as outer*extent + inner."""
     if place.terms.get(outer, 0) != place.terms.get(inner, 0) * inner.extent:
         return False
@@ -97,7 +97,7 @@ def blocks(
     return For(block, [*before, inner, *after], loop.low, loop.high, size, loop.grain)
 
 
-def part_of(loops: Sequence[Var], terms: int) -> tuple[int, int]:
+def blocking_of(loops: Sequence[Var], terms: int) -> tuple[int, int]:
     """Which of the loops over the terms of a sum to block, and by how many iterations, so that a
     block adds up about `terms` terms."""
     inner = 1
@@ -125,17 +125,17 @@ def vectorised(statements: Sequence[Statement], block: int) -> list[Statement]:
         elif any(isinstance(inner, For) for inner in walk(statement.body)):
             found.append(replace(statement, body=vectorised(statement.body, block)))
         else:
-            found += in_lanes(statement, block)
+            found += vectorised_loop(statement, block)
     return found
 
 
-def in_lanes(loop: For, block: int) -> list[Statement]:
+def vectorised_loop(loop: For, block: int) -> list[Statement]:
     sums = {s.target: s.part for s in loop.body if isinstance(s, Accumulate) and s.part}
     body = [
         replace(s, target=f"{s.target}p") if isinstance(s, Accumulate) and s.part else s
         for s in loop.body
     ]
-    loop = replace(loop, body=body, simd=accumulators(loop.variable, body))
+    loop = replace(loop, body=body, simd=reduction_clauses(loop.variable, body))
     if not sums:
         return [loop]
     before = [Variable(f"{name}p", kind) for name, kind in sums.items()]
@@ -145,7 +145,7 @@ def in_lanes(loop: For, block: int) -> list[Statement]:
     return [*before, loop, *after]
 
 
-def accumulators(v: Var, body: Sequence[Statement]) -> tuple[tuple[str, str], ...] | None:
+def reduction_clauses(v: Var, body: Sequence[Statement]) -> tuple[tuple[str, str], ...] | None:
     """The accumulators of a loop, if its iterations are independent but for them; else None."""
     found = []
     own = {s.name for s in body if isinstance(s, Variable)}

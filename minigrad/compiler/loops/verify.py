@@ -163,12 +163,10 @@ def check_bounds(statements: Iterable[Statement], entries: Callable[[Value], int
                 low, high = x.place.bounds()
                 if isinstance(x.array, str):
                     n = sizes.get(x.array, 0)
+                elif isinstance(x.array, Scratch):
+                    n = x.array.entries * threads
                 else:
-                    n = (
-                        x.array.entries * threads
-                        if isinstance(x.array, Scratch)
-                        else entries(x.array)
-                    )
+                    n = entries(x.array)
                 if low < 0 or high + max(x.lanes - 1, 0) >= n:
                     what = x.array if isinstance(x.array, str) else f"an array of {n} entries"
                     raise LoopError(
@@ -209,7 +207,12 @@ def check_threads(statements: Sequence[Statement], shared: Sequence[For]) -> Non
                 f"independent: {array.op} is read and written at {where}. Give it no grain"
             )
     own = {s.name for _, s in inside if isinstance(s, Let | Variable)}
-    read = {x for _, s in inside for x in operands_in(s)[is_assignment(s) :] if isinstance(x, str)}
+    read = {
+        x
+        for _, s in inside
+        for x in operands_in(s)[target_of(s) is not None :]
+        if isinstance(x, str)
+    }
     for _, s in inside:
         target = target_of(s)
         carried = isinstance(s, Store) or target in read or len(shared) > 1
@@ -218,10 +221,6 @@ def check_threads(statements: Sequence[Statement], shared: Sequence[For]) -> Non
                 f"threads share the loop over {first.name}, and {target} is carried from one "
                 "iteration to the next: define it in the loop, or give the loop no grain"
             )
-
-
-def is_assignment(statement: Statement) -> bool:
-    return isinstance(statement, Store | Accumulate)
 
 
 def target_of(statement: Statement) -> Any:

@@ -13,7 +13,7 @@ from minigrad.compiler.graph.opset.base import rules_of
 from minigrad.compiler.graph.opset.contractions import Contraction, Conv2d, extent
 from minigrad.compiler.graph.opset.elementwise import copy_of
 from minigrad.compiler.loops.ir import Access
-from minigrad.compiler.loops.lowering import Body, is_view, kind_of
+from minigrad.compiler.loops.lowering import LoweringContext, is_view, kind_of
 from minigrad.compiler.target import costs
 
 # Layouts
@@ -130,9 +130,9 @@ def direct(x: Value, index: Index, layouts: dict[Value, Layout]) -> Access | Non
 
     if views(x) > costs.MAX_INLINE_DEPTH:
         return None
-    body = Body(load)
+    body = LoweringContext(load)
     body.read(x, index)
-    access = body.lines[0].value if len(body.lines) == 1 else None
+    access = body.bindings[0].value if len(body.bindings) == 1 else None
     if not isinstance(access, Access) or access.place is None:
         return None
     return access if all(isinstance(atom, Var) for atom in access.place.terms) else None

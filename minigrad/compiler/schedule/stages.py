@@ -20,7 +20,7 @@ from minigrad.compiler.graph.opset.base import rules_of
 from minigrad.compiler.graph.opset.contractions import Contraction
 from minigrad.compiler.graph.opset.reductions import Reduction, reduced_axes
 from minigrad.compiler.loops.ir import Access, Let, functions_in, operands
-from minigrad.compiler.loops.lowering import Body
+from minigrad.compiler.loops.lowering import LoweringContext
 
 T = TypeVar("T")
 
@@ -279,7 +279,7 @@ def signature_of(stage: Stage, it: Inline, signatures: Signatures, schedule: Sch
             found.setdefault(x, set()).add(index)
         return parts
 
-    body = Body(load, padded=bool(stage.layout.panel))
+    body = LoweringContext(load, padded=bool(stage.layout.panel))
     if stage.kind == "contract":
         product = schedule.contractions[value]
         results = [body.read(*product.x), body.read(*product.y)]
@@ -297,7 +297,7 @@ def signature_of(stage: Stage, it: Inline, signatures: Signatures, schedule: Sch
         for x, indices in found.items()
     }
     # A result may be a number, in no line.
-    text = text_of(stage, body.lines, lows, schedule), *results
+    text = text_of(stage, body.bindings, lows, schedule), *results
     numbers = {x: k for k, x in enumerate(it.arrays)}
     reads = [(numbers[x], indices, lows[x]) for x, indices in found.items()]
     return Signature(signatures.texts.setdefault(text, len(signatures.texts)), reads)

@@ -23,7 +23,7 @@ from minigrad.compiler.loops.ir import (
     Store,
     Variable,
 )
-from minigrad.compiler.loops.lowering import Body
+from minigrad.compiler.loops.lowering import LoweringContext
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "+": lambda x, y: x + y,
@@ -49,13 +49,13 @@ def entries(x: Value, arrays: Mapping[Value, np.ndarray]) -> np.ndarray:
     def load(read: Value, index: Index) -> Access | None:
         return Access(read, ravel_index(index, read.shape)) if read in arrays else None
 
-    body = Body(load)
+    body = LoweringContext(load)
     found = np.empty(x.shape, x.dtype)
     result = body.read(x, tuple(variable(f"i{k}", n) for k, n in enumerate(x.shape)))
     for place in np.ndindex(x.shape):
         names: dict[Any, Any] = {read: array.ravel() for read, array in arrays.items()}
         names |= {f"i{k}": i for k, i in enumerate(place)}
-        run(body.lines, names)
+        run(body.bindings, names)
         found[place] = value(result, names)
     return found
 

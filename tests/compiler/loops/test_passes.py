@@ -23,7 +23,7 @@ from minigrad.compiler.loops.ir import (
     substituted,
     walk,
 )
-from minigrad.compiler.loops.passes import blocks, hoisted, merged, nest, part_of, vectorised
+from minigrad.compiler.loops.passes import blocking_of, blocks, hoisted, merged, nest, vectorised
 from minigrad.compiler.loops.verify import verify
 from tests.compiler.loops.interpret import run
 
@@ -113,7 +113,7 @@ def test_blocks_cover_each_iteration_once(size: int) -> None:
 )
 def test_a_part_has_about_so_many_terms(extents: tuple[int, ...], terms: int) -> None:
     variables = [Var(f"v{k}", n) for k, n in enumerate(extents)]
-    k, size = part_of(variables, terms)
+    k, size = blocking_of(variables, terms)
     count = size * int(np.prod(extents[k + 1 :]))
     assert terms / 2 <= count <= 1.5 * terms or (k == 0 and size == extents[0])
 
