@@ -51,7 +51,7 @@ from minigrad.compiler.schedule.buffers import (
     plan_buffers,
 )
 from minigrad.compiler.schedule.contractions import Operands, pack_operands
-from minigrad.compiler.schedule.fusion import schedule_kernels
+from minigrad.compiler.schedule.fusion import KERNEL_KINDS, schedule_kernels
 from minigrad.compiler.schedule.stages import Schedule
 from minigrad.compiler.target import costs
 from minigrad.compiler.target.cache import BuildError, cache_get, cache_put
@@ -127,7 +127,7 @@ def is_foreign_in_c(value: Value, op: Op) -> bool:
     if is_foreign(op) and type(rules_of(op)).decompose is not Rules.decompose:
         return True
     kind = kind_of(value)
-    kernel = KERNEL_GENERATORS.get({"map": "rows", "reduce": "rows"}.get(kind, kind))
+    kernel = KERNEL_GENERATORS.get(KERNEL_KINDS.get(kind, kind))
     return kind != "numpy" and (is_foreign(op) or (kernel is not None and from_outside(kernel)))
 
 

@@ -15,20 +15,19 @@ from collections import defaultdict
 from minigrad.compiler.graph.affine import Index, Var, ravel_index, unravel_index
 from minigrad.compiler.graph.ir import Value, elementwise, name_of
 from minigrad.compiler.schedule.contractions import Operands
-from minigrad.compiler.schedule.stages import (
-    READ_BY_ENTRIES,
+from minigrad.compiler.schedule.signatures import (
+    INLINING_KINDS,
     Inline,
-    Kernel,
-    Reads,
-    Schedule,
     Signatures,
-    Stage,
-    array_of,
     inline_of,
     reads_of,
-    stage_of,
+    stored_operand,
 )
+from minigrad.compiler.schedule.stages import Kernel, Reads, Schedule, Stage, stage_of
 from minigrad.compiler.target import costs
+
+# The kinds of stages that join others, with the kind of their kernel.
+KERNEL_KINDS = {"map": "rows", "reduce": "rows"}
 
 
 def schedule_kernels(operands: Operands) -> Schedule:
@@ -37,20 +36,20 @@ def schedule_kernels(operands: Operands) -> Schedule:
     schedule = Schedule(graph, operands.layouts, operands.contractions)
     order = graph.order
     roots = {*graph.roots()}
-    kept = roots | operands.pinned
+    must_store = roots | operands.pinned
     signatures = Signatures()
     known: dict[Value, Inline] = {}
     kinds = operands.kinds
-    users = users_of(order, kinds, kept)
+    users = users_of(order, kinds, must_store)
     for value in order:
-        known[value] = it = inline_of(value, known, signatures, schedule)
-        if value.op is not None and has_stage(value, users[value], kept, it, kinds):
-            known[value] = array_of(value, signatures, schedule)
+        known[value] = inline = inline_of(value, known, signatures, schedule)
+        if value.op is not None and has_stage(value, users[value], must_store, inline, kinds):
+            known[value] = stored_operand(value, signatures, schedule)
             stage = stage_of(value, kinds[value], schedule)
-            stage.cost = it.cost
+            stage.cost = inline.cost
             schedule.stages[value] = stage
-            schedule.reads[value] = reads_of(stage, it, signatures, schedule)
-            put(stage, signatures, schedule)
+            schedule.reads[value] = reads_of(stage, inline, signatures, schedule)
+            place_stage(stage, signatures, schedule)
     schedule.stored = {v for v in schedule.kernel_of if v in roots}
     for value, reads in schedule.reads.items():
         home = schedule.kernel_of[value]
@@ -61,12 +60,12 @@ def schedule_kernels(operands: Operands) -> Schedule:
 
 
 def users_of(
-    order: list[Value], kinds: dict[Value, str], kept: set[Value]
+    order: list[Value], kinds: dict[Value, str], must_store: set[Value]
 ) -> dict[Value, list[Value]]:
     """The values that read each value, also through views that are not stored."""
     users: dict[Value, dict[Value, None]] = defaultdict(dict)
     for value in reversed(order):
-        is_passed = kinds[value] == "map" and not elementwise(value) and value not in kept
+        is_passed = kinds[value] == "map" and not elementwise(value) and value not in must_store
         for x in value.values():
             users[x] |= users[value] if is_passed else {value: None}
     return {value: list(users[value]) for value in order}
@@ -75,75 +74,74 @@ def users_of(
 def has_stage(
     value: Value,
     users: list[Value],
-    kept: set[Value],
-    it: Inline,
+    must_store: set[Value],
+    inline: Inline,
     kinds: dict[Value, str],
 ) -> bool:
     """Whether a value is computed once and stored, rather than inlined wherever it is read."""
-    if kinds[value] != "map" or value in kept or it.depth > costs.MAX_INLINE_DEPTH:
+    if kinds[value] != "map" or value in must_store or inline.depth > costs.MAX_INLINE_DEPTH:
         return True
-    if any(kinds[user] not in READ_BY_ENTRIES for user in users):
+    if any(kinds[user] not in INLINING_KINDS for user in users):
         return True
     if not elementwise(value) or value.size == 1:
         return False
-    reads = [x for x in it.arrays if x.size > 1]
+    reads = [x for x in inline.arrays if x.size > 1]
     # Fused with different products, it would be computed in each; and leaves would be read again.
     apart = sum(kinds[x] in ("contract", "leaf") for x in reads)
     if len(reads) > costs.MAX_ARRAYS_READ or apart > 1:
         return True
     if len(users) == 1:
-        return it.cost > costs.RECOMPUTE_LIMIT and users[0].size >= 2 * value.size
+        return inline.cost > costs.RECOMPUTE_LIMIT and users[0].size >= 2 * value.size
     # A value that is an op or two away from one array is recomputed.
     large = value.size > costs.MIN_LARGE_SIZE
     limit = costs.RECOMPUTE_LIMIT_LARGE if large else costs.RECOMPUTE_LIMIT
-    return it.cost > limit or len(reads) > 1
+    return inline.cost > limit or len(reads) > 1
 
 
-def put(stage: Stage, signatures: Signatures, schedule: Schedule) -> None:
+def place_stage(stage: Stage, signatures: Signatures, schedule: Schedule) -> None:
     """Put a stage into the first kernel that it can join, or into a new one."""
     value, kernels = stage.value, schedule.kernels
     reads = schedule.reads[value]
-    homes = {x: schedule.kernel_of[x] for x in reads if x in schedule.kernel_of}
-    last = max(homes.values(), default=-1)
+    kernel_indices = {x: schedule.kernel_of[x] for x in reads if x in schedule.kernel_of}
+    last = max(kernel_indices.values(), default=-1)
     why = ""
-    if stage.kind in ("map", "reduce") and not stage.layout.panel:
-        # Kernels that compute none of its inputs: only the latest, or long programs take long.
+    if stage.kind in KERNEL_KINDS and not stage.layout.panel:
+        # Of kernels that compute none of its inputs, only the last ones are tried, so that the time
+        # for scheduling is linear in the length of the program.
         near = range(max(last + 1, len(kernels) - costs.FUSION_WINDOW), len(kernels))
         for k in [last, *near] if last >= 0 else near:
-            inner = [x for x, home in homes.items() if home == k]
-            if not inner and not shares(reads, kernels[k], schedule):
+            inner = [x for x, home in kernel_indices.items() if home == k]
+            if not inner and not reads_same_array(reads, kernels[k], schedule):
                 continue
-            reason, rows = fits_as_before(stage, kernels[k], inner, signatures, schedule)
+            reason, rows = cached_why_not_fused(stage, kernels[k], inner, signatures, schedule)
             if not reason:
                 kernels[k].rows = rows
                 kernels[k].stages.append(stage)
                 schedule.kernel_of[value] = k
                 return
             why = why or reason
-    kind = (
-        "pack" if stage.layout.panel else "rows" if stage.kind in ("map", "reduce") else stage.kind
-    )
+    kind = "pack" if stage.layout.panel else KERNEL_KINDS.get(stage.kind, stage.kind)
     rows = natural_rows(stage) if stage.kind == "reduce" else None
     kernels.append(Kernel(kind, stage.total, rows, [stage], {value: why} if why else {}))
     schedule.kernel_of[value] = len(kernels) - 1
 
 
-def shares(reads: Reads, kernel: Kernel, schedule: Schedule) -> bool:
+def reads_same_array(reads: Reads, kernel: Kernel, schedule: Schedule) -> bool:
     """Whether a kernel reads an array that is among these reads, too."""
     return any(
         x.size > 1 and x in schedule.reads[stage.value] for stage in kernel.stages for x in reads
     )
 
 
-def fits_as_before(
+def cached_why_not_fused(
     stage: Stage, kernel: Kernel, inner: list[Value], signatures: Signatures, schedule: Schedule
 ) -> tuple[str, int | None]:
-    """`fits`, cached by the signatures of the stage and the kernel."""
+    """`why_not_fused`, cached by the signatures of the stage and of all stages of the kernel."""
     of_inner = [(stage.arrays.index(x), schedule.stages[x].signature) for x in inner]
-    how = kernel.kind, kernel.rows, has_room(kernel, stage), kernel.stages[0].signature
-    key = stage.signature, *how, *of_inner
+    how = kernel.kind, kernel.rows, kernel.total, has_room(kernel, stage)
+    key = stage.signature, *how, *of_inner, *(other.signature for other in kernel.stages)
     if key not in signatures.fits:
-        signatures.fits[key] = fits(stage, kernel, inner, schedule)
+        signatures.fits[key] = why_not_fused(stage, kernel, inner, schedule)
     return signatures.fits[key]
 
 
@@ -153,7 +151,7 @@ def has_room(kernel: Kernel, stage: Stage) -> bool:
     return len(kernel.stages) < costs.MAX_STAGES and cost <= costs.MAX_OPS_PER_ENTRY
 
 
-def fits(
+def why_not_fused(
     stage: Stage, kernel: Kernel, inner: list[Value], schedule: Schedule
 ) -> tuple[str, int | None]:
     """Why a stage cannot join a kernel (empty if it can), and how many rows the kernel has then.
@@ -195,12 +193,13 @@ def fits(
         if any(other.total % rows for other in together):
             return "its rows are others", None
         # Sharing a read does not pay if one of the two does not read in memory order.
-        if not inner and not all(goes_along(other, rows, schedule) for other in together):
+        in_order = (reads_in_memory_order(other, rows, schedule) for other in together)
+        if not inner and not all(in_order):
             return "it goes through what both read in another order", None
     return "", rows
 
 
-def goes_along(stage: Stage, rows: int, schedule: Schedule) -> bool:
+def reads_in_memory_order(stage: Stage, rows: int, schedule: Schedule) -> bool:
     """Whether its loops split into rows, or it reads everything in C order."""
     reads = schedule.reads[stage.value]
     return stage.row_loops(rows) is not None or all(

@@ -1,31 +1,24 @@
 """Stages, kernels and schedules: what is computed in which loops.
 
-A stage is the loops that compute one value, and a kernel some stages that run together. Stages that
-are computed alike, up to which arrays they read, have one signature, so that an unrolled loop is
-scheduled and written once.
+A stage is the loops that compute one value, and a kernel some stages that run together.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypeVar
 
 from minigrad.compiler.graph.affine import Expr, Index, variable
-from minigrad.compiler.graph.ir import Graph, Value, is_literal, name_of
+from minigrad.compiler.graph.ir import Graph, Value, is_literal
 from minigrad.compiler.graph.layout import Layout
 from minigrad.compiler.graph.opset.base import rules_of
 from minigrad.compiler.graph.opset.contractions import Contraction
 from minigrad.compiler.graph.opset.reductions import Reduction, reduced_axes
-from minigrad.compiler.loops.ir import Access, Let, functions_in, operands
-from minigrad.compiler.loops.lowering import LoweringContext
+from minigrad.compiler.loops.ir import Access
 
 T = TypeVar("T")
-
-# Stages into which what they read may be inlined, entry by entry; others read whole arrays.
-READ_BY_ENTRIES = ("map", "reduce", "contract", "concat")
 
 
 @dataclass(eq=False)
@@ -185,65 +178,6 @@ class Schedule:
         return None
 
 
-# What a stage reads, and its signature
-
-
-@dataclass
-class Inline:
-    """What inlining a value takes: operations, the arrays read in order, and the depth of the chain
-    of ops. `signature` is a number that is equal for values that are computed alike."""
-
-    cost: int
-    arrays: tuple[Value, ...]
-    depth: int
-    signature: int
-
-
-@dataclass(eq=False)
-class Signatures:
-    """Caches: numbers of values and of texts, signatures of stages, and which stages fit into which
-    kernels."""
-
-    values: dict[Hashable, int] = field(default_factory=dict)
-    texts: dict[Hashable, int] = field(default_factory=dict)
-    stages: dict[Hashable, Signature] = field(default_factory=dict)
-    fits: dict[Hashable, tuple[str, int | None]] = field(default_factory=dict)
-
-
-def array_of(value: Value, signatures: Signatures, schedule: Schedule) -> Inline:
-    """A value that is read from memory; a fixed constant, for its numbers, has its own key."""
-    key = value if value.fixed else (value.shape, value.dtype, schedule.layouts[value])
-    return Inline(0, (value,), 0, signatures.values.setdefault(key, len(signatures.values)))
-
-
-def inline_of(
-    value: Value, known: dict[Value, Inline], signatures: Signatures, schedule: Schedule
-) -> Inline:
-    if value.op is None and not is_literal(value):
-        return array_of(value, signatures, schedule)
-    cost = rules_of(value.op).cost(value)
-    key: list[Hashable] = [name_of(value), value.how]
-    arrays: tuple[Value, ...] = ()
-    depth = 0
-    for x in value.inputs:
-        if type(x) is not Value:
-            key.append((type(x), repr(x)))
-            continue
-        it = known[x]
-        cost += it.cost
-        depth = max(depth, it.depth + 1)
-        key.append(it.signature)
-        if arrays and it.arrays != arrays:  # else the same arrays in the same order
-            numbers = {y: k for k, y in enumerate(dict.fromkeys(arrays + it.arrays))}
-            key += [numbers[y] for y in it.arrays]
-            arrays = tuple(numbers)
-        arrays = arrays or it.arrays
-    if value.op is None:
-        key.append(value)
-    signature = signatures.values.setdefault(tuple(key), len(signatures.values))
-    return Inline(cost, arrays, depth, signature)
-
-
 def stage_of(value: Value, kind: str, schedule: Schedule) -> Stage:
     if kind == "reduce":
         x = value.inputs[0]
@@ -253,69 +187,3 @@ def stage_of(value: Value, kind: str, schedule: Schedule) -> Stage:
             stage.layout = Layout(x.shape, tuple(order))
         return stage
     return Stage(value, kind, schedule.layouts[value])
-
-
-def reads_of(stage: Stage, it: Inline, signatures: Signatures, schedule: Schedule) -> Reads:
-    """The stages and leaves that a stage reads, and at which indices."""
-    value = stage.value
-    if stage.kind not in READ_BY_ENTRIES:
-        return {x: {()} for x in value.values()}
-    key: Hashable = (it.signature, stage.kind, stage.layout, schedule.layouts[value])
-    if stage.kind == "contract":
-        product = schedule.contractions[value]
-        key = key, product.x[1], product.y[1]
-    if key not in signatures.stages:
-        signatures.stages[key] = signature_of(stage, it, signatures, schedule)
-    stage.signature, stage.arrays = signatures.stages[key], it.arrays
-    return {it.arrays[k]: indices for k, indices, _ in stage.signature.reads}
-
-
-def signature_of(stage: Stage, it: Inline, signatures: Signatures, schedule: Schedule) -> Signature:
-    value, found = stage.value, dict[Value, set[Index]]()
-
-    def load(x: Value, index: Index) -> Access | None:
-        parts = schedule.load(x, index) if x is not value else None
-        if parts is not None:
-            found.setdefault(x, set()).add(index)
-        return parts
-
-    body = LoweringContext(load, padded=bool(stage.layout.panel))
-    if stage.kind == "contract":
-        product = schedule.contractions[value]
-        results = [body.read(*product.x), body.read(*product.y)]
-    elif stage.kind == "reduce":
-        results = [body.read(value.inputs[0], stage.layout.index(stage.places))]
-    elif stage.kind == "concat":
-        results = [
-            body.read(x, tuple(variable(f"p{k}", n) for k, n in enumerate(x.shape)))
-            for x in value.inputs
-        ]
-    else:
-        results = [body.read(value, stage.layout.index(stage.places))]
-    lows = {
-        x: min(schedule.layouts[x].address(index).const for index in indices)
-        for x, indices in found.items()
-    }
-    # A result may be a number, in no line.
-    text = text_of(stage, body.bindings, lows, schedule), *results
-    numbers = {x: k for k, x in enumerate(it.arrays)}
-    reads = [(numbers[x], indices, lows[x]) for x, indices in found.items()]
-    return Signature(signatures.texts.setdefault(text, len(signatures.texts)), reads)
-
-
-def text_of(stage: Stage, lines: list[Let], lows: dict[Value, int], schedule: Schedule) -> Hashable:
-    """All that the C of a stage depends on, except which arrays it reads, and from where on."""
-    value, layout = stage.value, schedule.layouts[stage.value]
-    numbers = {x: k for k, x in enumerate(lows)}
-    parts: list[Hashable] = [name_of(value), value.how, value.shape, value.dtype.char]
-    parts += [stage.dims, stage.reduced, stage.layout.order, layout.order, layout.panel]
-    for line in lines:
-        parts += [line.type, line.depends, functions_in(line.value)]
-        for part in operands(line.value):
-            if isinstance(part, Access):
-                assert part.place is not None
-                place = part.place + -lows[part.array]
-                parts += [numbers[part.array], part.array.dtype.char, place]
-            else:
-                parts.append(part)
-    return tuple(parts)

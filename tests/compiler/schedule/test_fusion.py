@@ -16,7 +16,8 @@ from minigrad.compiler.jit import trace_and_verify
 from minigrad.compiler.schedule.buffers import copy_aliased_writes, plan_buffers
 from minigrad.compiler.schedule.contractions import Operands, pack_operands
 from minigrad.compiler.schedule.fusion import schedule_kernels
-from minigrad.compiler.schedule.stages import Kernel, Signatures
+from minigrad.compiler.schedule.signatures import Signatures
+from minigrad.compiler.schedule.stages import Kernel
 from tests.compiler.schedules import MACHINE, code_of, copies, kernels_of, kinds, ops, scheduled
 from tests.compiler.steps import agree
 from tests.fuzz.common import Program, evaluate
