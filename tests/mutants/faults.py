@@ -392,8 +392,8 @@ FUSION = [
     ),
     Fault(
         "codegen/matmul_kernels.py",
-        "For(v, nest(rest, statements), f",
-        "For(v, statements, f",
+        "For(v, nest(rest, statements), block_of",
+        "For(v, statements, block_of",
         "tests/compiler/codegen/test_matmul_kernels.py::test_convolutions_backwards",
     ),
     Fault(

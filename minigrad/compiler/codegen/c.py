@@ -30,6 +30,7 @@ from minigrad.compiler.loops.ir import (
     Statement,
     Store,
     Variable,
+    end_of,
     operands_in,
     walk,
 )
@@ -214,7 +215,7 @@ class Printer:
             lines.insert(0, "#pragma GCC ivdep")
         if node.step:  # where a block ends
             end = f"{v.name} + {node.step}"
-            lines.append(f"  const int64_t {v.name}_end = {end} < {high} ? {end} : {high};")
+            lines.append(f"  const int64_t {end_of(v)} = {end} < {high} ? {end} : {high};")
         return [*lines, *self.inner(node.body), "}"]
 
     def text(self, node: Expression, outer: int = 0) -> str:

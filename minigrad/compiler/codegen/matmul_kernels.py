@@ -40,6 +40,8 @@ from minigrad.compiler.loops.ir import (
     Statement,
     Store,
     Variable,
+    block_of,
+    end_of,
     operands,
     substituted,
 )
@@ -94,7 +96,7 @@ class Depth:
         """The loops over parts, around statements whose innermost loops are `self.inner`."""
         if self.blocked < 0:
             return statements
-        block = Var(f"{self.loops[self.blocked].name}b", self.loops[self.blocked].extent)
+        block = block_of(self.loops[self.blocked])
         return nest(self.loops[: self.blocked], [For(block, statements, step=self.size)])
 
     def inner(self, statements: list[Statement]) -> list[Statement]:
@@ -102,7 +104,7 @@ class Depth:
         if self.blocked < 0:
             return nest(self.loops, statements)
         v, *rest = self.loops[self.blocked :]
-        return [For(v, nest(rest, statements), f"{v.name}b", f"{v.name}b_end")]
+        return [For(v, nest(rest, statements), block_of(v).name, end_of(block_of(v)))]
 
     def is_first(self) -> Expression:
         """Whether it is the first part."""

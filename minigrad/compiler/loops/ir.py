@@ -124,7 +124,7 @@ class Prefetch:
 @dataclass(frozen=True)
 class For:
     """A loop. With a `grain`, threads share it, each in multiples of so many iterations. With a
-    `step`, it is over blocks: in it, `<variable>_end` is where the block ends.
+    `step`, it is over blocks: `block_of` is its variable, `end_of` where a block ends.
 
     `simd`: to be vectorised, as its iterations are independent but for these accumulators, given as
     (combine, name). `independent`: the iterations are, and the C compiler decides.
@@ -147,11 +147,14 @@ NODES = {Apply, Access, *get_args(Statement)}
 # Walking through statements
 
 
-def inside(statement: Statement) -> Sequence[Statement]:
-    """The statements in a loop or branch."""
-    if isinstance(statement, For):
-        return statement.body
-    return [*statement.body, *statement.otherwise] if isinstance(statement, If) else ()
+def block_of(v: Var) -> Var:
+    """The variable of the loop over the blocks of a loop."""
+    return Var(f"{v.name}b", v.extent)
+
+
+def end_of(block: Var) -> str:
+    """The name of where a block ends."""
+    return f"{block.name}_end"
 
 
 def walk(statements: Iterable[Statement]) -> list[Statement]:
@@ -159,8 +162,10 @@ def walk(statements: Iterable[Statement]) -> list[Statement]:
     found: list[Statement] = []
     for statement in statements:
         found.append(statement)
-        if type(statement) is For or type(statement) is If:
-            found += walk(inside(statement))
+        if type(statement) is For:
+            found += walk(statement.body)
+        elif type(statement) is If:
+            found += walk([*statement.body, *statement.otherwise])
     return found
 
 

@@ -16,6 +16,8 @@ from minigrad.compiler.loops.ir import (
     Statement,
     Store,
     Variable,
+    block_of,
+    end_of,
     indices_in,
     walk,
 )
@@ -91,9 +93,8 @@ def blocks(
     loop: For, size: int, before: Sequence[Statement] = (), after: Sequence[Statement] = ()
 ) -> For:
     """A loop over blocks of `size` iterations, with a loop in each, between these statements."""
-    v = loop.variable
-    block = Var(f"{v.name}b", v.extent)
-    inner = replace(loop, low=block.name, high=f"{block.name}_end", grain=0)
+    block = block_of(loop.variable)
+    inner = replace(loop, low=block.name, high=end_of(block), grain=0)
     return For(block, [*before, inner, *after], loop.low, loop.high, size, loop.grain)
 
 

@@ -20,6 +20,7 @@ from minigrad.compiler.loops.ir import (
     Statement,
     Store,
     Variable,
+    end_of,
     index_of,
     operands_in,
     walk,
@@ -100,7 +101,7 @@ def check(
                 raise LoopError(f"the loop over {name} hides another {name}: give one another name")
             if statement.simd is not None:
                 check_lanes(statement)
-            ends = {f"{name}_end"} if statement.step else set()
+            ends = {end_of(statement.variable)} if statement.step else set()
             inside = frozenset({name, *here, *ends})
             check(statement.body, loops | {name}, inside, frozenset(assigned))
         elif isinstance(statement, If):
@@ -140,11 +141,12 @@ def check_lanes(loop: For) -> None:
 
 def check_ranges(statements: Iterable[Statement]) -> None:
     """Check that loops run from 0 to their extent, over a block, or over the other threads."""
-    blocks = {s.variable for s in statements if isinstance(s, For) and s.step}
+    blocks = [s.variable for s in statements if isinstance(s, For) and s.step]
+    ranges = {(block.name, end_of(block), block.extent) for block in blocks}
     for s in statements:
         if isinstance(s, For) and (s.low, s.high) not in (("0", ""), ("1", "threads")):
             v = s.variable
-            if (s.low, s.high) != (s.low, f"{s.low}_end") or Var(s.low, v.extent) not in blocks:
+            if (s.low, s.high, v.extent) not in ranges:
                 raise LoopError(
                     f"the loop over {v.name} is from {s.low} to {s.high or v.extent}: loops run "
                     "from 0 to their extent, or over a block; leave iterations out by an If"
