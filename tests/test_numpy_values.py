@@ -49,7 +49,8 @@ def check(call: Call, x: np.ndarray, rounded: bool) -> None:
 
 def test_every_function_that_tensors_know_is_called() -> None:
     tried = {name_of(function) for function in CALLS}
-    assert {name_of(f) for f in implementations if callable(f)} == tried
+    known = {name_of(f) for f in implementations if callable(f)}
+    assert {name for name in known if name.startswith("np.")} == tried
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -129,8 +129,10 @@ class Compiled(Generic[P, R]):
     def __init__(self, function: Callable[P, R]) -> None:
         self.is_static = isinstance(function, staticmethod)
         inner: Callable[P, R] = getattr(function, "__func__") if self.is_static else function  # noqa: B009
+        # First, as it copies attributes: a function made by functools.wraps has those of a compiled
+        # function that it wraps.
+        functools.update_wrapper(self, inner)
         self.function = self.__wrapped__ = inner
-        functools.update_wrapper(self, self.function)
         self.specializations: list[Specialization] = []
         self.reasons: list[str] = []
         self.traces = 0
