@@ -416,8 +416,8 @@ FUSION = [
     ),
     Fault(
         "codegen/copy_kernels.py",
-        'Accumulate(there, "+", name)',
-        "Store(there, name)",
+        'Accumulate(target, "+", name)',
+        "Store(target, name)",
         of("added_where_an_index_says"),
     ),
     Fault(

@@ -34,22 +34,22 @@ def scatter_function(
     """Fill with 0, then add each entry one after the other; threads share the last axis."""
     value = kernel.stages[0].value
     g, arrays = value.inputs[0], arrays_of(value)
-    layout = schedule.layouts[value]
     shape = np.broadcast_shapes(*(array.shape for array in arrays))
-    spots = tuple(variable(f"s{k}", n) for k, n in enumerate(shape))
-    zeros = tuple(variable(f"z{k}", n) for k, n in enumerate(value.shape[: len(arrays)]))
+    index_loops = tuple(variable(f"s{k}", n) for k, n in enumerate(shape))
+    fill_loops = tuple(variable(f"z{k}", n) for k, n in enumerate(value.shape[: len(arrays)]))
     rest = tuple(variable(f"j{k}", n) for k, n in enumerate(value.shape[len(arrays) :]))
     body = LoweringContext(schedule.load)
     rows = [
-        body.runtime_index(array, spots[len(spots) - len(array.shape) :], n)
+        body.runtime_index(array, index_loops[len(index_loops) - len(array.shape) :], n)
         for array, n in zip(arrays, value.shape, strict=False)
     ]
-    name = body.read(g, (*spots, *rest))
-    there, fill = (Access(value, layout.address((*first, *rest))) for first in (tuple(rows), zeros))
-    added: list[Statement] = [*body.bindings, Accumulate(there, "+", name)]
+    name = body.read(g, (*index_loops, *rest))
+    target = schedule.access(value, (*rows, *rest))
+    fill = schedule.access(value, (*fill_loops, *rest))
+    added: list[Statement] = [*body.bindings, Accumulate(target, "+", name)]
     statements = [
-        *loops_over((*zeros, *rest), [Store(fill, Number.of(0, value.dtype))], rest),
-        *loops_over((*spots, *rest), added, rest),
+        *loops_over((*fill_loops, *rest), [Store(fill, Number.of(0, value.dtype))], rest),
+        *loops_over((*index_loops, *rest), added, rest),
     ]
     return print_kernel(statements, buffers)
 
@@ -78,9 +78,9 @@ def concat_function(
             index = tuple(places[layout.order.index(a)] for a in range(len(x.shape)))
             body = LoweringContext(schedule.load, f"t{k}_")
             name = body.read(x, index)
-            there = tuple(i + start if a == axis else i for a, i in enumerate(index))
+            target_index = tuple(i + start if a == axis else i for a, i in enumerate(index))
             cast = name if x.dtype == value.dtype else Apply(f"cast {value.dtype}", (name,))
-            target = Access(value, layout.address(there))
+            target = schedule.access(value, target_index)
             copied: list[Statement] = [*body.bindings, Store(target, cast)]
             loops, new = merged(places, copied)
             statements += nest(loops, substituted(copied, new))
@@ -105,9 +105,9 @@ def pack_function(
     copied = For(column, [*body.bindings, Store(target, name)], independent=True)
     statements: list[Statement] = [copied]
     if n % width:
-        left = Expr({}, n) + Expr(places[layout.at].terms, 0) * -width
+        rest = Expr({}, n) + Expr(places[layout.at].terms, 0) * -width
         statements = [
-            Let("left", INDEX, left),
+            Let("left", INDEX, rest),
             Let("columns", INDEX, minimum_of("left", width)),
             replace(copied, high="columns"),
             For(column, [Store(target, Number.of(0, value.dtype))], low="columns"),

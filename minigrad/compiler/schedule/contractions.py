@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -78,11 +80,21 @@ def pack_operands(graph: Graph, vector: int) -> Operands:
     copies: dict[tuple[Value, Layout], Value] = {}
     new: dict[Value, Value] = {}
 
-    def copied(x: Value, layout: Layout) -> Value:
+    def operand(
+        x: Value, index: Index, fits: Callable[[Access], bool], pack: Callable[[], Layout]
+    ) -> Value:
+        """What is read at an index: x itself, if it `fits`, or a packed copy."""
+        base = direct_access(x, index, layouts)
+        if base is not None and fits(base):
+            assert isinstance(base.array, Value)
+            if base.array.op is not None:
+                found.pinned.add(base.array)
+            return x
+        layout = pack()
         if (x, layout) not in copies:
-            copies[x, layout] = copy_of(x)
-            layouts[copies[x, layout]], kinds[copies[x, layout]] = layout, "map"
-            found.pinned.add(copies[x, layout])
+            copies[x, layout] = copied = copy_of(x)
+            layouts[copied], kinds[copied] = layout, "map"
+            found.pinned.add(copied)
         return copies[x, layout]
 
     for value in graph.order:
@@ -91,35 +103,24 @@ def pack_operands(graph: Graph, vector: int) -> Operands:
         if kinds[value] != "contract":
             continue
         it = rules_of(fresh.op).contraction(fresh, layouts)
-        (x, at_x), (y, at_y) = it.x, it.y
+        (x, x_index), (y, y_index) = it.x, it.y
         for z in (x, y):
             if z not in layouts:  # by group
                 layouts[z], kinds[z] = plain(z.shape), "map"
-        base = direct(x, at_x, layouts)
-        if base is None or not is_unit_stride(base, it):
-            it.x = (copied(x, for_rows(x, at_x, it)), at_x)
-        else:
-            pin(base, found)
-        base = direct(y, at_y, layouts)
         width = width_of(fresh.dtype, it.columns, vector)
-        if base is None or not is_vector_loadable(base, it, width):
-            it.y = (copied(y, for_columns(y, at_y, it, width)), at_y)
-        else:
-            pin(base, found)
-        new[value] = fresh.of(it.x[0], it.y[0])
+        has_unit_stride = partial(is_unit_stride, it)
+        is_loadable = partial(is_vector_loadable, it, width)
+        x = operand(x, x_index, has_unit_stride, partial(packed_x_layout, x, x_index, it))
+        y = operand(y, y_index, is_loadable, partial(packed_y_layout, y, y_index, it, width))
+        it.x, it.y = (x, x_index), (y, y_index)
+        new[value] = fresh.of(x, y)
         layouts[new[value]], kinds[new[value]] = layouts[value], "contract"
         found.contractions[new[value]] = it
     found.graph = graph.of(new)
     return found
 
 
-def pin(base: Access, found: Operands) -> None:
-    assert isinstance(base.array, Value)
-    if base.array.op is not None:
-        found.pinned.add(base.array)
-
-
-def direct(x: Value, index: Index, layouts: dict[Value, Layout]) -> Access | None:
+def direct_access(x: Value, index: Index, layouts: dict[Value, Layout]) -> Access | None:
     """The entry of a stored array that a value is at an index, if it is one whose address is linear
     in the loop variables; else None."""
 
@@ -139,7 +140,7 @@ def direct(x: Value, index: Index, layouts: dict[Value, Layout]) -> Access | Non
 
 
 def views(x: Value) -> int:
-    """The length of the chain of views that ends at x."""
+    """The length of the chain of views that ends at x, which is read recursively."""
     count = 0
     while is_view(x) and count <= costs.MAX_INLINE_DEPTH:
         x, count = x.inputs[0], count + 1
@@ -152,20 +153,20 @@ def stride(base: Access, loop: Expr) -> int:
     return sum(base.place.terms.get(v, 0) for v in loop.variables())
 
 
-def is_unit_stride(base: Access, it: Contraction) -> bool:
+def is_unit_stride(it: Contraction, base: Access) -> bool:
     """Whether the depth is contiguous in memory, or x is read too few times for a copy to pay."""
     few = it.columns <= costs.MAX_UNPACKED_COLUMNS
     return stride(base, it.depth[-1]) in (0, 1) or extent(it.depth[-1]) == 1 or few
 
 
-def is_vector_loadable(base: Access, it: Contraction, width: int) -> bool:
+def is_vector_loadable(it: Contraction, width: int, base: Access) -> bool:
     """Whether y can be read without packing: contiguous columns in whole vectors, and rows not far
     apart."""
     assert isinstance(base.array, Value)
-    whole = it.columns % width == 0 or base.array.op is not None
+    whole_vectors = it.columns % width == 0 or base.array.op is not None
     near = abs(stride(base, it.depth[-1])) <= costs.MAX_ROW_STRIDE
     few = it.rows * batches(it) <= costs.MAX_UNPACKED_ROWS
-    return stride(base, it.column) == 1 and whole and (near or few)
+    return stride(base, it.column) == 1 and whole_vectors and (near or few)
 
 
 def batches(it: Contraction) -> int:
@@ -175,7 +176,7 @@ def batches(it: Contraction) -> int:
     return count
 
 
-def for_rows(x: Value, index: Index, it: Contraction) -> Layout:
+def packed_x_layout(x: Value, index: Index, it: Contraction) -> Layout:
     """The layout of a packed x: the depth innermost, in the order of its loops."""
     last = [
         k
@@ -187,7 +188,7 @@ def for_rows(x: Value, index: Index, it: Contraction) -> Layout:
     return Layout(x.shape, (*(k for k in range(len(x.shape)) if k not in last), *last))
 
 
-def for_columns(y: Value, index: Index, it: Contraction, width: int) -> Layout:
+def packed_y_layout(y: Value, index: Index, it: Contraction, width: int) -> Layout:
     """The layout of a packed y: batch outermost, then panels of columns, then the depth."""
     axes = {k: i.variables() for k, i in enumerate(index)}
     column = next(k for k, vs in axes.items() if vs & it.column.variables())

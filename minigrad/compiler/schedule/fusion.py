@@ -159,7 +159,7 @@ def why_not_fused(
     `inner`: the values of the kernel that it reads.
     """
     if not has_room(kernel, stage):
-        return "the kernel is large enough", None
+        return "the kernel has as many stages or operations as one may have", None
     if kernel.kind == "contract":
         if stage.kind != "map" or not inner:
             return "only what is computed of each entry of a product goes with it", None
@@ -179,10 +179,10 @@ def why_not_fused(
     rows = kernel.rows
     if rows is None:
         if stage.total != kernel.total:
-            return "its shape is another", None
+            return "it has another number of entries", None
         rows = natural_rows(stage) if stage.kind == "reduce" else None
     elif stage.total % rows or (stage.kind == "reduce" and not stage.reduction_direction(rows)):
-        return "its rows are others", None
+        return "it has other rows", None
     for x in inner:
         per_row = stage.total if rows is None else rows
         for index in schedule.reads[stage.value][x]:
@@ -191,11 +191,11 @@ def why_not_fused(
     if rows is not None:
         together = [stage, *(kernel.stages if kernel.rows is None else [])]
         if any(other.total % rows for other in together):
-            return "its rows are others", None
+            return "it has other rows", None
         # Sharing a read does not pay if one of the two does not read in memory order.
         in_order = (reads_in_memory_order(other, rows, schedule) for other in together)
         if not inner and not all(in_order):
-            return "it goes through what both read in another order", None
+            return "it reads what both read in another order", None
     return "", rows
 
 

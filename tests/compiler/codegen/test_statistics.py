@@ -108,5 +108,5 @@ def test_why_a_value_has_a_kernel_of_its_own() -> None:
     found = description(lambda x: np.concatenate([np.exp(x), x]), X)
     assert [dict(call.why) for call in found.calls] == [
         {},
-        {"concatenate (8, 5)": "its shape is another"},
+        {"concatenate (8, 5)": "it has another number of entries"},
     ]

@@ -181,7 +181,7 @@ def test_different_orders_of_memory_access_are_different_kernels() -> None:
     (turning,) = (k for k in found if name_of(k.stages[0].value) == "positive" and k.kind == "rows")
     (adding,) = (k for k in found if "sum" in ops(k))
     assert turning is not adding and len(turning.stages) == len(adding.stages) == 1
-    assert "it goes through what both read in another order" in reasons(found)
+    assert "it reads what both read in another order" in reasons(found)
     text = "".join(code_of(scheduled(lambda g, x: g.T @ x, g, x)).texts)
     # In blocks as wide as a line of the cache, which is read once.
     assert "[i1*512 + i0*16 + i2]" in text and "[i0*2048 + i2*128 + i1]" in text
