@@ -31,7 +31,6 @@ from minigrad.compiler.loops.ir import (
 )
 from minigrad.compiler.loops.verify import LoopError
 from minigrad.errors import MinigradError, UnsupportedError
-from minigrad.ops.base import Op
 
 UNBOUNDED = 1 << 40  # the extent of a run-time index that has no bound
 INDEX = np.dtype(np.int64)
@@ -139,7 +138,7 @@ class LoweringContext(Lowering):
         if rules.begins_with_condition:
             dtypes[0] = np.dtype(bool)
         names = [self.input(x, d, index) for x, d in zip(inputs, dtypes, strict=True)]
-        c = expression_of(value.op, len(inputs), tuple(value.attributes))
+        c = expression_of(value.op.name, value.op.c, len(inputs), tuple(value.attributes))
         names += [Number.of(x, dtype) for x in value.attributes.values()]
         # C compilers make x + x to 2 * x, which they may then fuse: `product`, of vector_math.h, is
         # a multiplication that they do not fuse.
@@ -205,25 +204,24 @@ class LoweringContext(Lowering):
 
 
 @lru_cache(1000)
-def expression_of(op: Op, count: int, attributes: tuple[str, ...]) -> str:
-    """The C of an op of so many inputs, with attributes as further inputs.
+def expression_of(name: str, c: str, count: int, attributes: tuple[str, ...]) -> str:
+    """The C of the op of this name and so many inputs, with attributes as further inputs.
 
     Raises:
         UnsupportedError: if what it reads is not the inputs and the attributes.
     """
-    assert op.c is not None
     numbers = [f"{{{k}}}" for k in range(count + len(attributes))]
     names = dict(zip(attributes, numbers[count:], strict=True))
     advice = "inputs are {0}, {1}, attributes {name}"
     try:
-        text = op.c.format(*numbers[:count], **names)
-        if not all(name in text for name in names.values()):
+        text = c.format(*numbers[:count], **names)
+        if not all(each in text for each in names.values()):
             advice = f"it does not read all of {', '.join(attributes)}, of which the result depends"
             raise ValueError
         text.format(*numbers)
     except (LookupError, ValueError, AttributeError) as error:
         raise UnsupportedError(
-            f"the C expression of {op.name}, {op.c!r}, is not one of its {count} inputs: {advice}. "
+            f"the C expression of {name}, {c!r}, is not one of its {count} inputs: {advice}. "
             "Correct it, or give the op c=None, with which NumPy computes it"
         ) from error
     return text
