@@ -64,7 +64,7 @@ def test_stepping_through_the_example_shows_every_value_of_both_passes(opens: Op
         count = len(steps[target]["contributions"])
         assert text.startswith(contribution["nth"] if count > 1 else "The only contribution")
         assert f"upstream {steps[contribution['user']]['adjoint']['text']}" in text
-        assert f"= {contribution['share']['text']}; the sum so far is {running}" in text
+        assert f"= {contribution['cotangent']['text']}; the sum so far is {running}" in text
         (edge,) = page.locator(".edge.active").all()
         assert edge.is_visible()
     assert [adjoint for _, (_, adjoint) in sorted(shown(page).items())] == [
