@@ -24,6 +24,7 @@ from minigrad.compiler.frontend.guards import Guards
 from minigrad.compiler.frontend.recorder import error_state, in_progress, tracing
 from minigrad.compiler.frontend.trace import Traced, is_array, trace
 from minigrad.compiler.frontend.tracer import changed_in_place
+from minigrad.compiler.graph.ir import Graph
 from minigrad.compiler.graph.simplify import simplify
 from minigrad.compiler.pipeline import plan_of
 from minigrad.compiler.report.report import Report, report
@@ -42,6 +43,7 @@ from minigrad.watch import watchers
 P = ParamSpec("P")
 Q = ParamSpec("Q")
 R = TypeVar("R")
+T = TypeVar("T")
 
 # How many specializations of a function are kept, and after how many traces there is a warning.
 KEPT, MANY = 32, 16
@@ -213,9 +215,8 @@ class Compiled(Generic[P, R]):
 
     def make(self, key: Any, arguments: Any, given: list[Any]) -> Specialization:
         with collector_paused():
-            traced, guards = trace_and_verify(self.function, arguments)
-            program = program_of(traced)
-            specialization = Specialization(key, arguments, given, traced, guards, program)
+            traced, guards, build = trace_and_verify(self.function, arguments, begin_build)
+            specialization = Specialization(key, arguments, given, traced, guards, build())
         self.specializations = [specialization, *self.specializations[: KEPT - 1]]
         self.traces += 1
         if self.traces == MANY:
@@ -275,17 +276,21 @@ def kind_of(x: Any, leaves: list[Any]) -> Any:
     return (kind, repr(x)) if is_itself(x) else id(x)
 
 
-def program_of(traced: Traced) -> Program | NumpyProgram:
-    """The graph as C; or, with a warning, run by NumPy where C cannot be built.
+def begin_build(graph: Graph) -> Callable[[], Program | NumpyProgram]:
+    """Begin to build the graph as C. The function that is returned waits for it; where C cannot be
+    built, it warns, and the graph is run by NumPy."""
+    plan, process = plan_of(graph), os.getpid()
 
-    Raises:
-        UnsupportedError: if it is the C of an op from outside that does not build.
-    """
-    try:
-        return Program(traced.graph, plan_of(traced.graph))
-    except (BuildError, OSError) as error:
-        warn(f"compiled functions run on NumPy: {error}", RuntimeWarning)
-        return NumpyProgram(simplify(traced.graph))
+    def program() -> Program | NumpyProgram:
+        if os.getpid() != process:  # forked, without the thread that builds
+            plan.building = None
+        try:
+            return Program(graph, plan)
+        except (BuildError, OSError) as error:
+            warn(f"compiled functions run on NumPy: {error}", RuntimeWarning)
+            return NumpyProgram(simplify(graph))
+
+    return program
 
 
 @contextmanager
@@ -304,10 +309,14 @@ def collector_paused() -> Iterator[None]:
             gc.enable()
 
 
-def trace_and_verify(function: Callable[..., Any], arguments: Any) -> tuple[Traced, Guards]:
-    """Trace, and check that the function changes nothing outside of it.
+def trace_and_verify(
+    function: Callable[..., Any], arguments: Any, begin: Callable[[Graph], T]
+) -> tuple[Traced, Guards, T]:
+    """Trace, and check that the function changes nothing outside of it: by another run, before
+    which `begin` is called with the graph, to build it meanwhile. What it returns is returned.
 
-    In its first run it may set things up (a cache, a lazy attribute): then it is traced again.
+    In its first run the function may set things up (a cache, a lazy attribute): then it is traced
+    again.
     """
     first = Guards(captured(function, leaves_of(arguments, "argument ")))
     try:
@@ -317,11 +326,12 @@ def trace_and_verify(function: Callable[..., Any], arguments: Any) -> tuple[Trac
                 traced, again = trace(function, arguments, guards.found)
             changed = guards.broken()
             if not changed:
+                begun = begin(traced.graph)
                 with unchanged_arrays(guards):
                     again()
                 if not (changed := guards.broken()):
                     guards.add_gradients(bool(traced.grads or traced.fresh), traced.discarded)
-                    return traced, guards
+                    return traced, guards, begun
                 break
             guards = Guards(captured(function, leaves_of(arguments, "argument ")))
         raise changes(changed)

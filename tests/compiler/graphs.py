@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.compiler.frontend.trace import Traced
 from minigrad.compiler.graph.ir import Graph, Rewrite, Value, name_of, rewritten
 from minigrad.compiler.graph.opset.infer import verify
+from minigrad.compiler.jit import trace_and_verify
 from minigrad.compiler.runtime.interpreter import NumpyProgram
 
 Shape = tuple[int, ...]
@@ -15,6 +17,11 @@ Shape = tuple[int, ...]
 
 def leaf(*shape: int, dtype: Any = np.float32, kind: str = "input") -> Value:
     return Value(None, (), {}, shape, np.dtype(dtype), kind)
+
+
+def trace_of(function: Callable[..., Any], *arguments: Any) -> Traced:
+    traced, *_ = trace_and_verify(function, (arguments, {}), lambda graph: None)
+    return traced
 
 
 ODD = [np.nan, np.inf, -np.inf, 0.0, -0.0, 1.0, -1.0, 2.5, -3.0, 1e-40]

@@ -8,12 +8,12 @@ import numpy as np
 from minigrad.compiler.codegen.deduplicate import GeneratedCode, generate
 from minigrad.compiler.graph.ir import Value, name_of
 from minigrad.compiler.graph.simplify import simplify
-from minigrad.compiler.jit import trace_and_verify
 from minigrad.compiler.schedule.buffers import copy_aliased_writes, plan_buffers
 from minigrad.compiler.schedule.contractions import pack_operands
 from minigrad.compiler.schedule.fusion import schedule_kernels
 from minigrad.compiler.schedule.stages import Kernel, Schedule
 from minigrad.compiler.target.machine import Machine
+from tests.compiler.graphs import trace_of
 
 
 def normal(*shape: int, seed: int = 0) -> np.ndarray:
@@ -24,7 +24,7 @@ MACHINE = Machine(vector=32, registers=16, threads=1)
 
 
 def scheduled(function: Callable[..., Any], *arguments: Any) -> Schedule:
-    traced, _ = trace_and_verify(function, (arguments, {}))
+    traced = trace_of(function, *arguments)
     graph = copy_aliased_writes(simplify(traced.graph))
     return schedule_kernels(pack_operands(graph, MACHINE.vector))
 

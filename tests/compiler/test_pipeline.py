@@ -26,7 +26,6 @@ from minigrad.compiler.graph.opset.base import OPSET
 from minigrad.compiler.graph.opset.infer import apply
 from minigrad.compiler.graph.opset.reductions import Reduction
 from minigrad.compiler.graph.simplify import REWRITES, folding
-from minigrad.compiler.jit import trace_and_verify
 from minigrad.compiler.pipeline import compile_graph, digest, plan_in, plan_of
 from minigrad.compiler.runtime.plan import Array, ByNumpy, Calls, Plan
 from minigrad.compiler.runtime.serialization import as_text
@@ -36,7 +35,7 @@ from minigrad.compiler.target import toolchain as build
 from minigrad.compiler.target.machine import Machine
 from minigrad.errors import TraceError
 from minigrad.ops.base import Op, registry
-from tests.compiler.graphs import leaf
+from tests.compiler.graphs import leaf, trace_of
 from tests.compiler.steps import X, agree, network, trained
 
 
@@ -109,7 +108,7 @@ def test_of_programs_of_every_kind(empty_cache: Path, compiled_graphs: list[Grap
 
 def test_a_plan_survives_being_written(empty_cache: Path) -> None:
     """It is plain data: what is read back is what was kept."""
-    traced, _ = trace_and_verify(everything(), ((np.ones((9, 8)), np.zeros(9, int)), {}))
+    traced = trace_of(everything(), np.ones((9, 8)), np.zeros(9, int))
     one = compile_graph(traced.graph)
     assert one.building is not None
     one.building.result()
@@ -225,7 +224,7 @@ def changed(plan: Plan, **fields: Any) -> str:
 
 def test_a_plan_that_is_not_sound_is_made_again(empty_cache: Path) -> None:
     """Also one whose digest is right: what C goes by is checked, and nothing of it is run."""
-    traced, _ = trace_and_verify(everything(), ((np.ones((9, 8)), np.zeros(9, int)), {}))
+    traced = trace_of(everything(), np.ones((9, 8)), np.zeros(9, int))
     one = compile_graph(traced.graph)
     assert one.building is not None
     one.building.result()  # which else would be written into the cache of the next test
@@ -535,7 +534,7 @@ def test_planning_leaves_nothing_for_the_collector(empty_cache: Path) -> None:
         y = model(x)
         return np.sum(np.exp(y - np.max(y, axis=1, keepdims=True)), axis=1), y.T @ y
 
-    traced, _ = trace_and_verify(step, ((x,), {}))
+    traced = trace_of(step, x)
     compile_graph(traced.graph)
     gc.collect()
     gc.disable()
@@ -559,7 +558,7 @@ def test_little_work_is_done_by_one_thread(monkeypatch: pytest.MonkeyPatch) -> N
     graphs = []
     for n in (8, 400):
         x = np.ones((n, n), np.float32)
-        graphs.append(trace_and_verify(lambda x: np.exp(x) @ x, ((x,), {}))[0].graph)
+        graphs.append(trace_of(lambda x: np.exp(x) @ x, x).graph)
     little, much = map(compile_graph, graphs)
     assert (little.threads, much.threads) == (1, 2)
 
@@ -580,7 +579,7 @@ def test_a_long_program_is_built_in_two_halves(empty_cache: Path) -> None:
 
     agree(once(compile), once(lambda f: f), 1e-4)
     layer.zero_grad()
-    traced, _ = trace_and_verify(run, ((x,), {}))
+    traced = trace_of(run, x)
     found = plan_of(traced.graph)
     (calls,) = (step for step in found.steps if isinstance(step, Calls))
     assert (

@@ -14,13 +14,13 @@ from minigrad import functional as F
 from minigrad.compiler import compile
 from minigrad.compiler.codegen.matmul_kernels import contract_function
 from minigrad.compiler.graph.simplify import simplify
-from minigrad.compiler.jit import trace_and_verify
 from minigrad.compiler.schedule.buffers import copy_aliased_writes, plan_buffers
 from minigrad.compiler.schedule.contractions import pack_operands
 from minigrad.compiler.schedule.fusion import schedule_kernels
 from minigrad.compiler.schedule.stages import Schedule
 from minigrad.compiler.target.machine import Machine, machine
 from minigrad.ops.base import registry
+from tests.compiler.graphs import trace_of
 
 KINDS = ["float32", "float64"]
 Shape = tuple[int, ...]
@@ -320,7 +320,7 @@ def test_networks_of_convolutions_in_both_layouts() -> None:
 
 
 def scheduled(function: Callable[..., Any], arguments: Any, vector: int) -> Schedule:
-    traced, _ = trace_and_verify(function, (tuple(arguments), {}))
+    traced = trace_of(function, *arguments)
     return schedule_kernels(pack_operands(copy_aliased_writes(simplify(traced.graph)), vector))
 
 

@@ -106,7 +106,9 @@ def is_rare(case: tuple[str, str, str, str]) -> bool:
 @pytest.mark.parametrize("case", rows({"-".join(case): case for case in CASES}, slow=is_rare))
 def test_compositions(case: tuple[str, str, str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     place, setting, outer, inner = case
-    monkeypatch.setattr(compiled, "program_of", lambda t: NumpyProgram(simplify(t.graph)))
+    monkeypatch.setattr(
+        compiled, "begin_build", lambda graph: lambda: NumpyProgram(simplify(graph))
+    )
     wrong = {}
     for name in NAMES:
         try:

@@ -21,9 +21,18 @@ from minigrad.compiler.graph.simplify import (
     decomposed,
     simplify,
 )
-from minigrad.compiler.jit import trace_and_verify
 from minigrad.compiler.target import costs
-from tests.compiler.graphs import ODD, Shape, graph_of, keeps, leaf, numbers_for, ops_of, run
+from tests.compiler.graphs import (
+    ODD,
+    Shape,
+    graph_of,
+    keeps,
+    leaf,
+    numbers_for,
+    ops_of,
+    run,
+    trace_of,
+)
 from tests.draw import SAMPLES
 from tests.fuzz.common import Program, evaluate
 from tests.fuzz.programs import random_program
@@ -284,7 +293,7 @@ def both_runs(
     def outputs(inputs: Any, vectors: Any) -> Any:
         return evaluate(function, inputs, vectors, order)
 
-    traced, _ = trace_and_verify(outputs, ((inputs, vectors), {}))
+    traced = trace_of(outputs, inputs, vectors)
     arrays = dict(zip(traced.arguments, [*inputs, *vectors], strict=True))
     arrays |= {value: array for array, value in traced.states}
     graphs = (traced.graph, simplify(traced.graph))

@@ -12,12 +12,12 @@ from minigrad import functional as F
 from minigrad.compiler import compile
 from minigrad.compiler.graph.ir import Value, name_of
 from minigrad.compiler.graph.simplify import simplify
-from minigrad.compiler.jit import trace_and_verify
 from minigrad.compiler.schedule.buffers import copy_aliased_writes, plan_buffers
 from minigrad.compiler.schedule.contractions import Operands, pack_operands
 from minigrad.compiler.schedule.fusion import schedule_kernels
 from minigrad.compiler.schedule.signatures import Signatures
 from minigrad.compiler.schedule.stages import Kernel
+from tests.compiler.graphs import trace_of
 from tests.compiler.schedules import MACHINE, code_of, copies, kernels_of, kinds, ops, scheduled
 from tests.compiler.steps import agree
 from tests.fuzz.common import Program, evaluate
@@ -238,7 +238,7 @@ def operands_of(program: Program) -> Operands:
     function, inputs = program.function(), program.arrays()
     vectors = [np.ones_like(x) for x in inputs if x.dtype.kind == "f"]
     step = partial(evaluate, function, order=1)
-    traced, _ = trace_and_verify(step, ((inputs, vectors), {}))
+    traced = trace_of(step, inputs, vectors)
     return pack_operands(copy_aliased_writes(simplify(traced.graph)), MACHINE.vector)
 
 
@@ -296,7 +296,7 @@ def test_unlike_kernels_are_not_merged() -> None:
         lambda x, y: [np.sum(x - np.full((3, 1), k, np.float32), axis=1) for k in (1, 2)],
     ):
         agree(compile(f)(x, y), f(x, y), 1e-5)
-        traced, _ = trace_and_verify(f, ((x, y), {}))
+        traced = trace_of(f, x, y)
         check_without_memory(pack_operands(simplify(traced.graph), MACHINE.vector))
 
 
