@@ -284,7 +284,7 @@ INDICES = [
     ),
     Fault(
         "loops/lowering.py",
-        "return depends | {ROW} if isinstance(operand, Access) and operand.own else depends",
+        "return depends | {ir.ROW} if isinstance(operand, ir.Access) and operand.own else depends",
         "return depends",
         "tests/compiler/end_to_end/test_networks.py",
     ),
@@ -374,8 +374,8 @@ FUSION = [
     ),
     Fault(
         "codegen/row_kernels.py",
-        'better = Apply("or", (Apply(sign_of(stage.reduction), (x, total)), first_nan))',
-        "better = Apply(sign_of(stage.reduction), (x, total))",
+        'better = ir.Apply("or", (ir.Apply(sign_of(stage.reduction), (x, total)), first_nan))',
+        "better = ir.Apply(sign_of(stage.reduction), (x, total))",
         of("largest_with_nan_and_ties"),
     ),
     Fault(
@@ -392,8 +392,8 @@ FUSION = [
     ),
     Fault(
         "codegen/matmul_kernels.py",
-        "For(v, nest(rest, statements), block_of",
-        "For(v, statements, block_of",
+        "ir.For(v, nest(rest, statements), ir.block_of",
+        "ir.For(v, statements, ir.block_of",
         "tests/compiler/codegen/test_matmul_kernels.py::test_convolutions_backwards",
     ),
     Fault(
@@ -422,8 +422,8 @@ FUSION = [
     ),
     Fault(
         "codegen/copy_kernels.py",
-        "[Store(fill, Number.of(0, value.dtype))]",
-        "[Store(fill, Number.of(1, value.dtype))]",
+        "[ir.Store(fill, ir.Number.of(0, value.dtype))]",
+        "[ir.Store(fill, ir.Number.of(1, value.dtype))]",
         of("added_where_an_index_says"),
     ),
     Fault(

@@ -15,31 +15,13 @@ from typing import Any
 import numpy as np
 
 from minigrad.compiler.graph.ir import Value
-from minigrad.compiler.loops.ir import (
-    DTYPES,
-    Access,
-    Accumulate,
-    Apply,
-    Expression,
-    For,
-    If,
-    Let,
-    Number,
-    Prefetch,
-    Scratch,
-    Statement,
-    Store,
-    Variable,
-    end_of,
-    operands_in,
-    walk,
-)
+from minigrad.compiler.loops import ir
 from minigrad.compiler.loops.verify import LoopError, verify
 from minigrad.compiler.schedule.buffers import BufferPlan
 from minigrad.compiler.target.toolchain import HERE
 
 NAMED = {"float32": "float", "float64": "double", "bool": "bool"}
-C_TYPES = {dtype: NAMED.get(dtype.name, f"{dtype}_t") for dtype in DTYPES}
+C_TYPES = {dtype: NAMED.get(dtype.name, f"{dtype}_t") for dtype in ir.DTYPES}
 
 RELATIONS = ("<", ">", ">=", "==", "!=")
 C_TEMPLATES = {
@@ -105,14 +87,14 @@ class KernelSource:
     """The body of a kernel in C, and the arrays it is given, with offsets in entries."""
 
     text: str
-    arguments: list[tuple[Value | Scratch, int]]
+    arguments: list[tuple[Value | ir.Scratch, int]]
     parallel: bool = False
     combine: KernelSource | None = None  # to be run once after all threads are done
     stores: frozenset[Value] = frozenset()
 
 
 def print_kernel(
-    statements: list[Statement], buffers: BufferPlan, padded: bool = False
+    statements: list[ir.Statement], buffers: BufferPlan, padded: bool = False
 ) -> KernelSource:
     """The body of a C function of `arrays`, its arguments; each `thread` of `threads` has a part of
     the outermost loop, where that has a grain: all loops with a grain have one extent (see
@@ -120,7 +102,7 @@ def print_kernel(
     time, which cannot be verified."""
     verify(statements, None if padded else lambda x: buffers.layouts[x].entries)
     printer = Printer(statements, buffers)
-    shared = next((s for s in walk(statements) if isinstance(s, For) and s.grain), None)
+    shared = next((s for s in ir.walk(statements) if isinstance(s, ir.For) and s.grain), None)
     lines = printer.declarations()
     if shared is not None:
         n, grain = shared.variable.extent, shared.grain
@@ -135,27 +117,28 @@ def print_kernel(
 class Printer:
     """Prints statements, with names of arrays and places filled in."""
 
-    def __init__(self, statements: list[Statement], buffers: BufferPlan) -> None:
+    def __init__(self, statements: list[ir.Statement], buffers: BufferPlan) -> None:
         self.buffers = buffers
         self.offsets: dict[Any, int] = {}
         self.written: set[Any] = set()
         # Of local arrays: their types, and those that are read or written by vectors.
         self.types: dict[Any, np.dtype[Any]] = {}
         self.by_vectors: set[Any] = set()
-        for statement in walk(statements):
-            if isinstance(statement, Variable):
+        for statement in ir.walk(statements):
+            if isinstance(statement, ir.Variable):
                 self.types[statement.name] = statement.type
-            for operand in operands_in(statement):
-                if isinstance(operand, Access):
+            for operand in ir.operands_in(statement):
+                if isinstance(operand, ir.Access):
                     self.use(operand)
-            if isinstance(statement, Store | Accumulate) and isinstance(statement.target, Access):
-                self.written.add(self.array(statement.target))
+            target = ir.target_of(statement)
+            if isinstance(target, ir.Access):
+                self.written.add(self.array(target))
         self.names = {array: f"a{k}" for k, array in enumerate(self.offsets)}
 
-    def array(self, access: Access) -> Any:
+    def array(self, access: ir.Access) -> Any:
         return self.buffers.array_of(access.array)
 
-    def use(self, access: Access) -> None:
+    def use(self, access: ir.Access) -> None:
         array, place = self.array(access), access.place
         if access.lanes:
             self.by_vectors.add(array)
@@ -165,37 +148,37 @@ class Printer:
     def declarations(self) -> list[str]:
         found = []
         for k, (array, name) in enumerate(self.names.items()):
-            scratch = isinstance(array, Scratch)
+            scratch = isinstance(array, ir.Scratch)
             const = "" if array in self.written or scratch else "const "
             kind = f"{const}{ctype(array.dtype)}"
             own = f" + {array.entries}*thread" if scratch else ""
             found.append(f"{kind} *restrict {name} = ({kind} *)arrays[{k}]{own};")
         return found
 
-    def lines(self, statements: Iterable[Statement]) -> list[str]:
+    def lines(self, statements: Iterable[ir.Statement]) -> list[str]:
         return [line for statement in statements for line in self.statement(statement)]
 
-    def inner(self, statements: Iterable[Statement]) -> list[str]:
+    def inner(self, statements: Iterable[ir.Statement]) -> list[str]:
         return [f"  {line}" for line in self.lines(statements)]
 
-    def statement(self, node: Statement) -> list[str]:
-        if isinstance(node, Let):
+    def statement(self, node: ir.Statement) -> list[str]:
+        if isinstance(node, ir.Let):
             return [f"const {ctype(node.type, node.lanes)} {node.name} = {self.text(node.value)};"]
-        if isinstance(node, Variable):
+        if isinstance(node, ir.Variable):
             return [self.variable(node)]
-        if isinstance(node, Store):
+        if isinstance(node, ir.Store):
             return [f"{self.text(node.target)} = {self.text(node.value)};"]
-        if isinstance(node, Accumulate):
+        if isinstance(node, ir.Accumulate):
             target, value = self.text(node.target), self.text(node.value)
             return [f"{target} = {C_TEMPLATES[node.combine].format(target, value)};"]
-        if isinstance(node, Prefetch):
+        if isinstance(node, ir.Prefetch):
             return [f"__builtin_prefetch(&{self.text(node.access)});"]
-        if isinstance(node, If):
+        if isinstance(node, ir.If):
             otherwise = ["} else {", *self.inner(node.otherwise)] if node.otherwise else []
             return [f"if ({self.text(node.condition)}) {{", *self.inner(node.body), *otherwise, "}"]
         return self.loop(node)
 
-    def variable(self, node: Variable) -> str:
+    def variable(self, node: ir.Variable) -> str:
         kind = ctype(node.type, node.lanes)
         if node.size:
             aligned = " __attribute__((aligned(64)))" * (node.name in self.by_vectors)
@@ -203,7 +186,7 @@ class Printer:
         zero = "{0}" if node.lanes else "0"
         return f"{kind} {node.name} = {zero if node.value is None else self.text(node.value)};"
 
-    def loop(self, node: For) -> list[str]:
+    def loop(self, node: ir.For) -> list[str]:
         v = node.variable
         low, high = ("low", "high") if node.grain else (node.low, node.high or v.extent)
         step = f"{v.name} += {node.step}" if node.step else f"{v.name}++"
@@ -215,21 +198,21 @@ class Printer:
             lines.insert(0, "#pragma GCC ivdep")
         if node.step:  # where a block ends
             end = f"{v.name} + {node.step}"
-            lines.append(f"  const int64_t {end_of(v)} = {end} < {high} ? {end} : {high};")
+            lines.append(f"  const int64_t {ir.end_of(v)} = {end} < {high} ? {end} : {high};")
         return [*lines, *self.inner(node.body), "}"]
 
-    def text(self, node: Expression, outer: int = 0) -> str:
+    def text(self, node: ir.Expression, outer: int = 0) -> str:
         """An expression, in parentheses if it binds less than an operator around it needs."""
-        if isinstance(node, Apply):
+        if isinstance(node, ir.Apply):
             return self.application(node, outer)
-        if isinstance(node, Number):
+        if isinstance(node, ir.Number):
             return literal(node)
-        if isinstance(node, Access):
+        if isinstance(node, ir.Access):
             return self.access(node)
         text = str(node)
         return f"({text})" if " " in text and outer > PRECEDENCE["+"] else text
 
-    def application(self, node: Apply, outer: int) -> str:
+    def application(self, node: ir.Apply, outer: int) -> str:
         template = C_TEMPLATES.get(node.function, node.function)
         own = PRECEDENCE.get(node.function, ATOM)
         # The C of an op may hold any operators; arguments of calls need no parentheses.
@@ -244,7 +227,7 @@ class Printer:
             raise LoopError(f"{node.function!r} of {len(texts)} arguments: {error}") from error
         return f"({text})" if (own if needs < ATOM else 0) < outer else text
 
-    def access(self, node: Access) -> str:
+    def access(self, node: ir.Access) -> str:
         array, place = self.array(node), node.place
         if place is None:
             return str(array)
@@ -263,7 +246,7 @@ def ctype(dtype: np.dtype[Any], lanes: int = 0) -> str:
     return f"vec_{C_TYPES[dtype]}" if lanes else C_TYPES[dtype]
 
 
-def literal(number: Number) -> str:
+def literal(number: ir.Number) -> str:
     """A number in C."""
     text, dtype = number.text, number.dtype
     if dtype.kind == "f":

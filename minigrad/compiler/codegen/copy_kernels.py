@@ -9,17 +9,7 @@ import numpy as np
 from minigrad.compiler.codegen.c import KernelSource, print_kernel
 from minigrad.compiler.graph.affine import Expr, Var, ravel_index, variable
 from minigrad.compiler.graph.opset.indexing import arrays_of
-from minigrad.compiler.loops.ir import (
-    Access,
-    Accumulate,
-    Apply,
-    For,
-    Let,
-    Number,
-    Statement,
-    Store,
-    substituted,
-)
+from minigrad.compiler.loops import ir
 from minigrad.compiler.loops.lowering import INDEX, LoweringContext
 from minigrad.compiler.loops.passes import merged, minimum_of, nest
 from minigrad.compiler.schedule.buffers import BufferPlan
@@ -46,21 +36,21 @@ def scatter_function(
     name = body.read(g, (*index_loops, *rest))
     target = schedule.access(value, (*rows, *rest))
     fill = schedule.access(value, (*fill_loops, *rest))
-    added: list[Statement] = [*body.bindings, Accumulate(target, "+", name)]
+    added: list[ir.Statement] = [*body.bindings, ir.Accumulate(target, "+", name)]
     statements = [
-        *loops_over((*fill_loops, *rest), [Store(fill, Number.of(0, value.dtype))], rest),
+        *loops_over((*fill_loops, *rest), [ir.Store(fill, ir.Number.of(0, value.dtype))], rest),
         *loops_over((*index_loops, *rest), added, rest),
     ]
     return print_kernel(statements, buffers)
 
 
 def loops_over(
-    loops: tuple[Expr, ...], body: list[Statement], rest: tuple[Expr, ...]
-) -> list[Statement]:
+    loops: tuple[Expr, ...], body: list[ir.Statement], rest: tuple[Expr, ...]
+) -> list[ir.Statement]:
     """Loops around statements, of which threads share the last over the rest of the axes."""
     *_, last = [None, *(v for e in rest for v in e.terms)]
     for v in reversed([v for e in loops for v in e.terms]):
-        body = [For(v, body, grain=costs.CACHE_LINE_ENTRIES * (v == last))]
+        body = [ir.For(v, body, grain=costs.CACHE_LINE_ENTRIES * (v == last))]
     return body
 
 
@@ -70,7 +60,7 @@ def concat_function(
     """Copy each input into its part, except those that were computed there."""
     value = kernel.stages[0].value
     axis, layout = value.attributes["axis"] % len(value.shape), schedule.layouts[value]
-    statements: list[Statement] = []
+    statements: list[ir.Statement] = []
     start = 0
     for k, x in enumerate(value.inputs):
         if k not in buffers.parts.get(value, ()) and x.size:
@@ -79,11 +69,11 @@ def concat_function(
             body = LoweringContext(schedule.load, f"t{k}_")
             name = body.read(x, index)
             target_index = tuple(i + start if a == axis else i for a, i in enumerate(index))
-            cast = name if x.dtype == value.dtype else Apply(f"cast {value.dtype}", (name,))
+            cast = name if x.dtype == value.dtype else ir.Apply(f"cast {value.dtype}", (name,))
             target = schedule.access(value, target_index)
-            copied: list[Statement] = [*body.bindings, Store(target, cast)]
+            copied: list[ir.Statement] = [*body.bindings, ir.Store(target, cast)]
             loops, new = merged(places, copied)
-            statements += nest(loops, substituted(copied, new))
+            statements += nest(loops, ir.substituted(copied, new))
         start += x.shape[axis]
     return print_kernel(statements, buffers)
 
@@ -100,17 +90,17 @@ def pack_function(
     load = lambda x, index: None if x is value else schedule.load(x, index)  # noqa: E731
     body = LoweringContext(load, padded=True)
     name = body.read(value, layout.index(places))
-    target = Access(value, ravel_index(places, layout.extents))
+    target = ir.Access(value, ravel_index(places, layout.extents))
     n, width = value.shape[layout.order[-1]], layout.panel
-    copied = For(column, [*body.bindings, Store(target, name)], independent=True)
-    statements: list[Statement] = [copied]
+    copied = ir.For(column, [*body.bindings, ir.Store(target, name)], independent=True)
+    statements: list[ir.Statement] = [copied]
     if n % width:
         rest = Expr({}, n) + Expr(places[layout.at].terms, 0) * -width
         statements = [
-            Let("left", INDEX, rest),
-            Let("columns", INDEX, minimum_of("left", width)),
+            ir.Let("left", INDEX, rest),
+            ir.Let("columns", INDEX, minimum_of("left", width)),
             replace(copied, high="columns"),
-            For(column, [Store(target, Number.of(0, value.dtype))], low="columns"),
+            ir.For(column, [ir.Store(target, ir.Number.of(0, value.dtype))], low="columns"),
         ]
     shared = nest([v for e in outer for v in e.terms], statements, grain=1)
     return print_kernel(shared, buffers, padded=True)

@@ -27,24 +27,7 @@ from minigrad.compiler.graph.affine import (
 )
 from minigrad.compiler.graph.ir import Value
 from minigrad.compiler.graph.opset.contractions import extent
-from minigrad.compiler.loops.ir import (
-    Access,
-    Accumulate,
-    Apply,
-    Expression,
-    For,
-    If,
-    Let,
-    Prefetch,
-    Scratch,
-    Statement,
-    Store,
-    Variable,
-    block_of,
-    end_of,
-    operands,
-    substituted,
-)
+from minigrad.compiler.loops import ir
 from minigrad.compiler.loops.lowering import INDEX, UNBOUNDED, LoweringContext
 from minigrad.compiler.loops.passes import blocking_of, hoisted, minimum_of, nest
 from minigrad.compiler.schedule.buffers import BufferPlan
@@ -62,7 +45,7 @@ def contract_function(
     """The C of a contraction and its epilogue."""
     tiles = Tiles(kernel, schedule, machine)
     epilogue = Epilogue(tiles)
-    statements: list[Statement] = [*epilogue.first]
+    statements: list[ir.Statement] = [*epilogue.first]
     if tiles.depth.outside:  # what is read for one part stays in cache
         statements += tiles.depth.around(tiles.over_tiles(tiles.part_sums()))
         sums = []
@@ -73,12 +56,12 @@ def contract_function(
     return print_kernel(statements, buffers, padded=True)
 
 
-def access(operand: tuple[Value, Index], schedule: Schedule) -> Access:
+def access(operand: tuple[Value, Index], schedule: Schedule) -> ir.Access:
     """Where an operand is read."""
     body = LoweringContext(schedule.load)
     body.read(*operand)
     (line,) = body.bindings
-    assert isinstance(line.value, Access) and line.value.place is not None
+    assert isinstance(line.value, ir.Access) and line.value.place is not None
     return line.value
 
 
@@ -92,25 +75,25 @@ class Depth:
     size: int = 0
     outside: bool = False  # whether the loops over the parts are outside those over tiles
 
-    def around(self, statements: list[Statement]) -> list[Statement]:
+    def around(self, statements: list[ir.Statement]) -> list[ir.Statement]:
         """The loops over parts, around statements whose innermost loops are `self.inner`."""
         if self.blocked < 0:
             return statements
-        block = block_of(self.loops[self.blocked])
-        return nest(self.loops[: self.blocked], [For(block, statements, step=self.size)])
+        block = ir.block_of(self.loops[self.blocked])
+        return nest(self.loops[: self.blocked], [ir.For(block, statements, step=self.size)])
 
-    def inner(self, statements: list[Statement]) -> list[Statement]:
+    def inner(self, statements: list[ir.Statement]) -> list[ir.Statement]:
         """The loops in a part around statements."""
         if self.blocked < 0:
             return nest(self.loops, statements)
         v, *rest = self.loops[self.blocked :]
-        return [For(v, nest(rest, statements), block_of(v).name, end_of(block_of(v)))]
+        return [ir.For(v, nest(rest, statements), ir.block_of(v).name, ir.end_of(ir.block_of(v)))]
 
-    def is_first(self) -> Expression:
+    def is_first(self) -> ir.Expression:
         """Whether it is the first part."""
         names = [*(v.name for v in self.loops[: self.blocked]), f"{self.loops[self.blocked].name}b"]
-        zero: list[Expression] = [Apply("==", (name, number(0))) for name in names]
-        return reduce(lambda a, b: Apply("&", (a, b)), zero)
+        zero: list[ir.Expression] = [ir.Apply("==", (name, number(0))) for name in names]
+        return reduce(lambda a, b: ir.Apply("&", (a, b)), zero)
 
 
 class Tiles:
@@ -139,7 +122,7 @@ class Tiles:
         self.stores_directly = alone and self.is_full_width and not self.uses_partial_sums
         self.loops = self.tile_loops(steps)
         self.depth = Depth([v for e in contraction.depth for v in e.terms])
-        self.z = Access("z", ZERO)  # the first entry of the tile
+        self.z = ir.Access("z", ZERO)  # the first entry of the tile
         if self.uses_partial_sums:
             k, size = blocking_of(self.depth.loops, costs.STEPS_PER_PART)
             outside = steps > costs.MAX_CACHED_DEPTH and self.count * self.panels > 1
@@ -158,47 +141,47 @@ class Tiles:
             return [*batch, panel, tile]
         return [panel, *batch, tile]
 
-    def saved(self) -> Access:
+    def saved(self) -> ir.Access:
         """Where a tile is kept between the iterations of the loops over parts."""
         entries, extents = self.max_rows * self.width, [v.extent for v in self.loops]
         tile = ravel_index([Expr({v: 1}) for v in self.loops], extents)
-        return Access(Scratch(self.value, math.prod(extents) * entries, True), tile * entries)
+        return ir.Access(ir.Scratch(self.value, math.prod(extents) * entries, True), tile * entries)
 
-    def over_tiles(self, body: list[Statement]) -> list[Statement]:
+    def over_tiles(self, body: list[ir.Statement]) -> list[ir.Statement]:
         """The loops over tiles, in which `row` is the first row of a tile, and `rows` their
         number; threads share the first loop that divides evenly, or else the longest."""
-        first: Expression = number(0)
-        rows: Expression = number(self.contraction.rows)
+        first: ir.Expression = number(0)
+        rows: ir.Expression = number(self.contraction.rows)
         if self.count > 1:
             first, rows = Expr({Var("tile", self.count): self.rows}), number(self.rows)
         if self.larger_tiles:
-            first = Apply("+", (first, minimum_of("tile", self.larger_tiles)))
-            rows = Apply("+", (rows, Apply("<", ("tile", number(self.larger_tiles)))))
-        body = [Let("row", INDEX, first), Let("rows", INDEX, rows), *body]
+            first = ir.Apply("+", (first, minimum_of("tile", self.larger_tiles)))
+            rows = ir.Apply("+", (rows, ir.Apply("<", ("tile", number(self.larger_tiles)))))
+        body = [ir.Let("row", INDEX, first), ir.Let("rows", INDEX, rows), *body]
         extents = [v.extent for v in self.loops]
         even = [k for k, n in enumerate(extents) if n >= 8 or (n > 1 and n % 2 == 0)]
         shared = even[0] if even else extents.index(max(extents))
         for k, v in reversed(list(enumerate(self.loops))):
-            body = [For(v, body, grain=int(k == shared))]
+            body = [ir.For(v, body, grain=int(k == shared))]
         return body
 
-    def all_sums(self) -> list[Statement]:
+    def all_sums(self) -> list[ir.Statement]:
         """The sums of a tile, all parts of it."""
         sums = self.depth.around(self.part_sums())
         if not self.uses_partial_sums:
             return sums
-        return [Variable("z", np.dtype(np.float64), size=self.max_rows * self.width), *sums]
+        return [ir.Variable("z", np.dtype(np.float64), size=self.max_rows * self.width), *sums]
 
-    def part_sums(self) -> list[Statement]:
+    def part_sums(self) -> list[ir.Statement]:
         """The sums of a part of a tile: tiles have one of two numbers of rows."""
-        statements: list[Statement] = []
+        statements: list[ir.Statement] = []
         if not self.stores_directly:
             size = (self.rows + (self.larger_tiles > 0)) * self.width
-            statements.append(Variable(self.part_name, self.value.dtype, size=size))
+            statements.append(ir.Variable(self.part_name, self.value.dtype, size=size))
         sums = self.register_sums(self.rows)
         if self.larger_tiles:
-            is_larger = Apply("<", ("tile", number(self.larger_tiles)))
-            sums = [If(is_larger, self.register_sums(self.rows + 1), sums)]
+            is_larger = ir.Apply("<", ("tile", number(self.larger_tiles)))
+            sums = [ir.If(is_larger, self.register_sums(self.rows + 1), sums)]
         return [*statements, *sums]
 
     @property
@@ -206,38 +189,38 @@ class Tiles:
         """The array that registers are stored to: the tile, or a part that is added to it."""
         return "part" if self.uses_partial_sums else "z"
 
-    def register_sums(self, rows: int) -> list[Statement]:
+    def register_sums(self, rows: int) -> list[ir.Statement]:
         """Sums of `rows` by `width` entries, in vector registers; and where they are stored."""
         dtype, lanes = self.value.dtype, self.lanes
         registers = [(r, v) for r in range(rows) for v in range(self.vectors)]
         (column,), (row,) = self.contraction.column.terms, self.contraction.row.terms
         assert self.y.place is not None and self.x.place is not None
         place = self.y.place.replaced({column: self.first_column})
-        step: list[Statement] = []
+        step: list[ir.Statement] = []
         for v in range(self.vectors):
             loaded = replace(self.y, place=place + v * lanes, lanes=lanes)
-            step.append(Let(f"y{v}", dtype, loaded, lanes=lanes))
+            step.append(ir.Let(f"y{v}", dtype, loaded, lanes=lanes))
         for r in range(rows):
             place = self.x.place.replaced({row: Expr({FIRST_ROW: 1}, r)})
-            step.append(Let(f"x{r}", dtype, replace(self.x, place=place)))
+            step.append(ir.Let(f"x{r}", dtype, replace(self.x, place=place)))
             for v in range(self.vectors):
-                step.append(Accumulate(f"s{r}_{v}", "+", Apply("*", (f"y{v}", f"x{r}"))))
-        statements: list[Statement] = [
-            Variable(f"s{r}_{v}", dtype, lanes=lanes) for r, v in registers
+                step.append(ir.Accumulate(f"s{r}_{v}", "+", ir.Apply("*", (f"y{v}", f"x{r}"))))
+        statements: list[ir.Statement] = [
+            ir.Variable(f"s{r}_{v}", dtype, lanes=lanes) for r, v in registers
         ]
         statements += self.depth.inner(step)
         for r, v in registers:
-            target = Access(self.part_name, Expr({}, r * self.width + v * lanes))
+            target = ir.Access(self.part_name, Expr({}, r * self.width + v * lanes))
             if self.stores_directly:
                 at = {row: Expr({FIRST_ROW: 1}, r), column: self.first_column + v * lanes}
                 index = tuple(i.replaced(at) for i in self.index)
                 target = self.schedule.access(self.value, index)
-            statements.append(Store(replace(target, lanes=lanes), f"s{r}_{v}"))
+            statements.append(ir.Store(replace(target, lanes=lanes), f"s{r}_{v}"))
         if self.uses_partial_sums:
             entry = Var("entry", rows * self.width)
-            part, total = Access("part", Expr({entry: 1})), offset_by(self.z, Expr({entry: 1}))
-            both = Apply("if", (self.depth.is_first(), part, Apply("+", (total, part))))
-            statements.append(For(entry, [Store(total, both)], simd=()))
+            part, total = ir.Access("part", Expr({entry: 1})), offset_by(self.z, Expr({entry: 1}))
+            both = ir.Apply("if", (self.depth.is_first(), part, ir.Apply("+", (total, part))))
+            statements.append(ir.For(entry, [ir.Store(total, both)], simd=()))
         return statements
 
     @property
@@ -247,7 +230,7 @@ class Tiles:
         return tuple(i if n > 1 else ZERO for i, n in pairs)
 
 
-def offset_by(access: Access, by: Expr) -> Access:
+def offset_by(access: ir.Access, by: Expr) -> ir.Access:
     assert access.place is not None
     return replace(access, place=access.place + by)
 
@@ -267,7 +250,7 @@ class Epilogue:
             column: tiles.first_column + Expr({self.c: 1}),
         }
         self.body = LoweringContext(self.load)
-        self.stores: list[Statement] = []
+        self.stores: list[ir.Statement] = []
         for stage in tiles.kernel.stages:
             value = stage.value
             index = tiles.index
@@ -275,10 +258,10 @@ class Epilogue:
                 index = unravel_index(ravel_index(index, tiles.value.shape), value.shape)
             name = self.body.read(value, index)
             if value in tiles.schedule.stored:
-                self.stores.append(Store(tiles.schedule.access(value, index), name))
+                self.stores.append(ir.Store(tiles.schedule.access(value, index), name))
         self.inner, self.first = hoisted(self.body.bindings)
 
-    def load(self, value: Value, index: Index) -> Access | None:
+    def load(self, value: Value, index: Index) -> ir.Access | None:
         if value is self.tiles.value:
             return replace(self.z, own=True)
         if value in self.tiles.schedule.kernel_of and any(
@@ -287,7 +270,7 @@ class Epilogue:
             return None
         return self.tiles.schedule.load(value, index)
 
-    def prefetch(self) -> list[Statement]:
+    def prefetch(self) -> list[ir.Statement]:
         """Prefetch what the epilogue reads from arrays of the product's shape, before the sums.
 
         Reads at an index that is itself read from memory are left out.
@@ -298,26 +281,26 @@ class Epilogue:
         found = {
             part.array: part.place.replaced(self.new).replaced({self.c: ZERO})
             for line in self.body.bindings
-            for part in operands(line.value)
-            if isinstance(part, Access) and part.place and isinstance(part.array, Value)
+            for part in ir.operands(line.value)
+            if isinstance(part, ir.Access) and part.place and isinstance(part.array, Value)
             if {*self.new} <= part.place.variables() and {*part.place.terms} <= loops
         }
-        ends = 0, tiles.width - 1
-        each = [Prefetch(Access(x, place + end)) for x, place in found.items() for end in ends]
-        return [For(self.r, each, high="rows")] if each else []
+        ends = [(x, place + end) for x, place in found.items() for end in (0, tiles.width - 1)]
+        each = [ir.Prefetch(ir.Access(x, place)) for x, place in ends]
+        return [ir.For(self.r, each, high="rows")] if each else []
 
-    def statements(self) -> list[Statement]:
+    def statements(self) -> list[ir.Statement]:
         tiles = self.tiles
         if tiles.stores_directly:
             return []
-        body = substituted([*self.inner, *self.stores], self.new)
+        body = ir.substituted([*self.inner, *self.stores], self.new)
         if tiles.is_full_width:
-            return [For(self.r, [For(self.c, body, simd=())], high="rows")]
+            return [ir.For(self.r, [ir.For(self.c, body, simd=())], high="rows")]
         lanes = (
             () if tiles.contraction.columns > 1 else None
         )  # one column: its index is not in any place
         return [
-            Let("rest", INDEX, tiles.first_column * -1 + tiles.contraction.columns),
-            Let("columns", INDEX, minimum_of("rest", tiles.width)),
-            For(self.r, [For(self.c, body, high="columns", simd=lanes)], high="rows"),
+            ir.Let("rest", INDEX, tiles.first_column * -1 + tiles.contraction.columns),
+            ir.Let("columns", INDEX, minimum_of("rest", tiles.width)),
+            ir.For(self.r, [ir.For(self.c, body, high="columns", simd=lanes)], high="rows"),
         ]

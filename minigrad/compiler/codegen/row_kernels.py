@@ -22,24 +22,7 @@ from minigrad.compiler.graph.affine import (
 )
 from minigrad.compiler.graph.ir import Value
 from minigrad.compiler.graph.opset.reductions import Reduction
-from minigrad.compiler.loops.ir import (
-    ROW,
-    Access,
-    Accumulate,
-    Apply,
-    Expression,
-    For,
-    If,
-    Let,
-    Number,
-    Operand,
-    Scratch,
-    Statement,
-    Store,
-    Target,
-    Variable,
-    substituted,
-)
+from minigrad.compiler.loops import ir
 from minigrad.compiler.loops.lowering import INDEX, LoweringContext
 from minigrad.compiler.loops.passes import blocking_of, blocks, hoisted, merged, nest, vectorised
 from minigrad.compiler.schedule.buffers import BufferPlan
@@ -58,29 +41,29 @@ class Loop:
     loops: tuple[Expr, ...]
     body: LoweringContext
     stages: list[Stage] = field(default_factory=list)
-    innermost: list[Statement] = field(default_factory=list)
-    before_inner: list[Statement] = field(default_factory=list)  # around its innermost loop
-    after_inner: list[Statement] = field(default_factory=list)
-    after: list[Statement] = field(default_factory=list)
+    innermost: list[ir.Statement] = field(default_factory=list)
+    before_inner: list[ir.Statement] = field(default_factory=list)  # around its innermost loop
+    after_inner: list[ir.Statement] = field(default_factory=list)
+    after: list[ir.Statement] = field(default_factory=list)
     # Several sums at once, in parts: before each part, after it, and how many of the leading loops
     # are over terms.
-    resets: list[Statement] = field(default_factory=list)
-    flushes: list[Statement] = field(default_factory=list)
+    resets: list[ir.Statement] = field(default_factory=list)
+    flushes: list[ir.Statement] = field(default_factory=list)
     term_loops: int = 0
 
-    def statements(self) -> list[Statement]:
+    def statements(self) -> list[ir.Statement]:
         if not self.extents:
             return [*self.innermost, *self.after]
         variables, new = merged(self.loops, [*self.innermost, *self.after_inner])
-        body, last = substituted(self.innermost, new), substituted(self.after_inner, new)
-        inside = [*self.before_inner, For(variables[-1], body), *last]
+        body, last = ir.substituted(self.innermost, new), ir.substituted(self.after_inner, new)
+        inside = [*self.before_inner, ir.For(variables[-1], body), *last]
         if not self.flushes:
             return [*nest(variables[:-1], inside), *self.after]
         # Loops over terms are not merged with the others, which the results depend on.
         terms = {v for e in self.loops[: self.term_loops] for v in e.terms}
         over = [v for v in variables if any(v in new.get(t, Expr({t: 1})).terms for t in terms)]
         k, size = blocking_of(over, costs.TERMS_PER_PART)
-        inner = For(variables[k], nest(variables[k + 1 : -1], inside))
+        inner = ir.For(variables[k], nest(variables[k + 1 : -1], inside))
         return [
             *nest(variables[:k], [blocks(inner, size, self.resets, self.flushes)]),
             *self.after,
@@ -112,15 +95,15 @@ class RowKernel:
         # Of each value: its loop nest, the point of its loops, and the variable it is computed in.
         self.loop_of: dict[Value, int] = {}
         self.points: dict[Value, Index] = {}
-        self.names: dict[Value, Operand] = {}
-        self.before: list[Statement] = []
-        self.in_row: list[Statement] = []
-        self.after: list[Statement] = []
+        self.names: dict[Value, ir.Operand] = {}
+        self.before: list[ir.Statement] = []
+        self.in_row: list[ir.Statement] = []
+        self.after: list[ir.Statement] = []
         # Several sums at once whose terms are rows: before each part of the rows, and after it.
-        self.resets: list[Statement] = []
-        self.flushes: list[Statement] = []
+        self.resets: list[ir.Statement] = []
+        self.flushes: list[ir.Statement] = []
 
-    def statements(self, block: int) -> list[Statement]:
+    def statements(self, block: int) -> list[ir.Statement]:
         """The statements of the kernel, of which threads share the outermost loop over rows.
 
         `block`: how many terms are summed in vector lanes before they are added to the total.
@@ -130,11 +113,11 @@ class RowKernel:
         for loop in self.loops:
             self.lower_loop(loop)
         outer, new = merged(self.row_loops, self.in_row)
-        body = substituted(self.in_row, new)
+        body = ir.substituted(self.in_row, new)
         at, size = blocking_of(outer, costs.TERMS_PER_PART) if self.flushes else (-1, 0)
         for k, v in reversed(list(enumerate(outer))):
             grain = costs.CACHE_LINE_ENTRIES if len(outer) == 1 and self.is_flat else 1
-            over = For(v, body, grain=0 if k else grain)
+            over = ir.For(v, body, grain=0 if k else grain)
             body = [blocks(over, size, self.resets, self.flushes) if k == at else over]
         return [*self.before, *vectorised(body, block), *self.after]
 
@@ -183,7 +166,7 @@ class RowKernel:
 
     # Where values of this kernel are
 
-    def load(self, value: Value, index: Index) -> Access | Number | None:
+    def load(self, value: Value, index: Index) -> ir.Access | ir.Number | None:
         """Where to read a value: memory, or the result of an earlier loop of this kernel."""
         if value not in self.numbers:
             return self.schedule.load(value, index)
@@ -194,38 +177,40 @@ class RowKernel:
         if extents:
             return self.stored(stage, index, inner, extents)
         found = self.result_name(stage)
-        return Access(found, None, own=True) if isinstance(found, str) else found
+        return ir.Access(found, None, own=True) if isinstance(found, str) else found
 
-    def stored(self, stage: Stage, index: Index, inner: Index, extents: tuple[int, ...]) -> Access:
+    def stored(
+        self, stage: Stage, index: Index, inner: Index, extents: tuple[int, ...]
+    ) -> ir.Access:
         """Where the entries of a value in one row are: in memory, or in a local array."""
         if stage.value in self.schedule.stored:
             return replace(self.schedule.access(stage.value, index), own=True)
         array = self.row_storage(stage.value, extents)
-        return Access(array, ravel_index(inner, extents), own=True)
+        return ir.Access(array, ravel_index(inner, extents), own=True)
 
     def row_storage(self, value: Value, extents: tuple[int, ...]) -> Any:
         """The entries of one row: a local array, or scratch memory if they are many."""
         n = math.prod(extents)
-        return self.local_name(value) if n <= costs.MAX_LOCAL_ENTRIES else Scratch(value, n)
+        return self.local_name(value) if n <= costs.MAX_LOCAL_ENTRIES else ir.Scratch(value, n)
 
     def float64_storage(self, value: Value, extents: tuple[int, ...], across: bool) -> Any:
         """The totals of sums, in float64."""
         n = math.prod(extents)
         if across or n > costs.MAX_LOCAL_ENTRIES:
-            return Scratch(value, n, True)
+            return ir.Scratch(value, n, True)
         name = f"{self.local_name(value)}d"
-        self.before.append(Variable(name, FLOAT64, size=n))
+        self.before.append(ir.Variable(name, FLOAT64, size=n))
         return name
 
     def declare(self, value: Value, extents: tuple[int, ...]) -> None:
         array = self.row_storage(value, extents)
         if isinstance(array, str):
-            self.before.append(Variable(array, value.dtype, size=math.prod(extents)))
+            self.before.append(ir.Variable(array, value.dtype, size=math.prod(extents)))
 
     def local_name(self, value: Value) -> str:
         return f"l{self.numbers[value]}"
 
-    def result_name(self, stage: Stage) -> Operand:
+    def result_name(self, stage: Stage) -> ir.Operand:
         """The variable, or number, of a value with one entry in a row."""
         if stage.kind != "reduce":
             return self.names[stage.value]
@@ -255,7 +240,7 @@ class RowKernel:
         loop.innermost += body
         if self.row_loops:
             variables = {v for e in self.row_loops for v in e.terms}
-            in_row, before = hoisted(invariant, variables | {ROW})
+            in_row, before = hoisted(invariant, variables | {ir.ROW})
             self.in_row += in_row
             self.before += before
         else:
@@ -276,8 +261,8 @@ class RowKernel:
             if not extents or not self.is_read_elsewhere(value):
                 return
             self.declare(value, extents)
-            target = Access(self.row_storage(value, extents), ravel_index(inner, extents))
-        loop.innermost.append(Store(target, self.names[value]))
+            target = ir.Access(self.row_storage(value, extents), ravel_index(inner, extents))
+        loop.innermost.append(ir.Store(target, self.names[value]))
 
     def is_read_elsewhere(self, value: Value) -> bool:
         return any(
@@ -300,25 +285,25 @@ class RowKernel:
         if reduction.is_search:
             self.lower_argmax(stage, loop)
         elif reduction.is_min_max and dtype.kind == "f":
-            inits += [Variable(total, dtype, start), Variable(f"{total}n", FLAG)]
-            loop.innermost.append(Accumulate(total, reduction.combine, x))
-            loop.innermost.append(Accumulate(f"{total}n", "|", Apply("!=", (x, x))))
-            nan = Number.of(np.nan, dtype)
-            ends.append(Let(f"{total}v", dtype, Apply("if", (f"{total}n", nan, total))))
+            inits += [ir.Variable(total, dtype, start), ir.Variable(f"{total}n", FLAG)]
+            loop.innermost.append(ir.Accumulate(total, reduction.combine, x))
+            loop.innermost.append(ir.Accumulate(f"{total}n", "|", ir.Apply("!=", (x, x))))
+            nan = ir.Number.of(np.nan, dtype)
+            ends.append(ir.Let(f"{total}v", dtype, ir.Apply("if", (f"{total}n", nan, total))))
         elif reduction.combine == "+" and dtype.kind == "f":
-            inits.append(Variable(total, FLOAT64))
+            inits.append(ir.Variable(total, FLOAT64))
             alone = not loop.extents and not (across and self.is_flat)  # a term for each row
-            loop.innermost.append(Accumulate(total, "+", x, None if alone else dtype))
+            loop.innermost.append(ir.Accumulate(total, "+", x, None if alone else dtype))
         else:
-            inits.append(Variable(total, FLAG if reduction.is_logical else dtype, start))
+            inits.append(ir.Variable(total, FLAG if reduction.is_logical else dtype, start))
             term = is_not_zero(x) if reduction.is_logical else x
-            loop.innermost.append(Accumulate(total, reduction.combine, term))
+            loop.innermost.append(ir.Accumulate(total, reduction.combine, term))
         if across:
-            target = Access(Scratch(value, 1, uses_partial_sums(stage)), ZERO)
-            ends.append(Store(target, self.result_name(stage)))
+            target = ir.Access(ir.Scratch(value, 1, uses_partial_sums(stage)), ZERO)
+            ends.append(ir.Store(target, self.result_name(stage)))
         elif value in self.schedule.stored:
             target = self.schedule.access(value, stage.result(self.points[value]))
-            ends.append(Store(target, self.result_name(stage)))
+            ends.append(ir.Store(target, self.result_name(stage)))
 
     def lower_reduction_to_many(self, stage: Stage, loop: Loop) -> None:
         """A reduction with several results in a row, or across rows."""
@@ -326,35 +311,35 @@ class RowKernel:
         inner, extents = self.inner_of(stage, stage.without_reduced(point))
         place, across = ravel_index(inner, extents), self.is_across(stage)
         if across:
-            result = Access(Scratch(value, math.prod(extents)), place)
+            result = ir.Access(ir.Scratch(value, math.prod(extents)), place)
         else:
             result = self.stored(stage, stage.result(point), inner, extents)
             if value not in self.schedule.stored:
                 self.declare(value, extents)
         inits = self.before if across else self.in_row
         if not uses_partial_sums(stage):
-            inits += for_each_result(inner, Store(result, initial_value(stage)))
-            loop.innermost.append(Store(result, combined(stage.reduction, result, x)))
+            inits += for_each_result(inner, ir.Store(result, initial_value(stage)))
+            loop.innermost.append(ir.Store(result, combined(stage.reduction, result, x)))
             return
-        total = Access(self.float64_storage(value, extents, across), place)
-        inits += for_each_result(inner, Store(total, Number.of(0, FLOAT64)))
+        total = ir.Access(self.float64_storage(value, extents, across), place)
+        inits += for_each_result(inner, ir.Store(total, ir.Number.of(0, FLOAT64)))
         if not across:
-            loop.after += for_each_result(inner, Store(result, total))
+            loop.after += for_each_result(inner, ir.Store(result, total))
         over_terms = [not v.variables() & place.variables() for v in loop.loops]
         term_loops = sum(over_terms)
         if over_terms[-1]:  # the terms of one result are next to each other
             row_total = f"r{self.local_name(value)}"
-            loop.before_inner.append(Variable(row_total, FLOAT64))
-            loop.innermost.append(Accumulate(row_total, "+", x, value.dtype))
-            loop.after_inner.append(Accumulate(total, "+", row_total))
+            loop.before_inner.append(ir.Variable(row_total, FLOAT64))
+            loop.innermost.append(ir.Accumulate(row_total, "+", x, value.dtype))
+            loop.after_inner.append(ir.Accumulate(total, "+", row_total))
         elif all(over_terms[:term_loops]) and loop.term_loops in (0, term_loops):
             loop.term_loops = term_loops
             owner = loop if term_loops else self
-            owner.resets += for_each_result(inner, Store(result, Number.of(0, value.dtype)))
-            owner.flushes += for_each_result(inner, Accumulate(total, "+", result))
-            loop.innermost.append(Accumulate(result, "+", x))
+            owner.resets += for_each_result(inner, ir.Store(result, ir.Number.of(0, value.dtype)))
+            owner.flushes += for_each_result(inner, ir.Accumulate(total, "+", result))
+            loop.innermost.append(ir.Accumulate(result, "+", x))
         else:  # the terms of one result are in no block of iterations: each is added in float64
-            loop.innermost.append(Accumulate(total, "+", x))
+            loop.innermost.append(ir.Accumulate(total, "+", x))
 
     def lower_argmax(self, stage: Stage, loop: Loop) -> None:
         """argmax and argmin: the first of the largest or smallest entries, or the first NaN."""
@@ -363,37 +348,37 @@ class RowKernel:
         index = stage.layout.index(self.points[value])
         reduced = sorted(stage.reduced)
         place = ravel_index([index[k] for k in reduced], [shape[k] for k in reduced])
-        self.in_row.append(Variable(total, dtype, initial_value(stage)))
-        self.in_row.append(Variable(f"{total}i", INDEX, number(-1)))
-        first_nan = Apply("&", (Apply("!=", (x, x)), Apply("==", (total, total))))
-        better = Apply("or", (Apply(sign_of(stage.reduction), (x, total)), first_nan))
-        first = Apply("<", (f"{total}i", number(0)))
-        found = [Store(total, x), Store(f"{total}i", place)]
-        loop.innermost.append(If(Apply("or", (first, better)), found))
+        self.in_row.append(ir.Variable(total, dtype, initial_value(stage)))
+        self.in_row.append(ir.Variable(f"{total}i", INDEX, number(-1)))
+        first_nan = ir.Apply("&", (ir.Apply("!=", (x, x)), ir.Apply("==", (total, total))))
+        better = ir.Apply("or", (ir.Apply(sign_of(stage.reduction), (x, total)), first_nan))
+        first = ir.Apply("<", (f"{total}i", number(0)))
+        found = [ir.Store(total, x), ir.Store(f"{total}i", place)]
+        loop.innermost.append(ir.If(ir.Apply("or", (first, better)), found))
 
-    def combine_partials(self) -> list[Statement]:
+    def combine_partials(self) -> list[ir.Statement]:
         """The statements that combine what each thread has reduced across rows."""
         across = filter(self.is_across, self.kernel.stages)
         return [statement for stage in across for statement in self.combine_partial(stage)]
 
-    def combine_partial(self, stage: Stage) -> list[Statement]:
+    def combine_partial(self, stage: Stage) -> list[ir.Statement]:
         value, extents = stage.value, stage.without_reduced(stage.dims)
         variables = iter(variable(f"j{k}", n) for k, n in enumerate(extents))
         point = tuple(next(variables) if not g else ZERO for g in stage.is_reduced)
         loops, thread = stage.without_reduced(point), Var("u", 1 << 16)
         n, place = math.prod(extents), ravel_index(loops, extents)
-        partial = Scratch(value, n, uses_partial_sums(stage))
+        partial = ir.Scratch(value, n, uses_partial_sums(stage))
         dtype = FLAG if value.dtype.kind == "b" else partial.dtype
         total = f"r{self.local_name(value)}"
-        other = Let("x", dtype, Access(partial, place + Expr({thread: n})))
-        next_total = Store(total, combined(stage.reduction, total, "x"))
-        statements: list[Statement] = [
-            Variable(total, dtype, Access(partial, place)),
-            For(thread, [other, next_total], low="1", high="threads"),
-            Store(self.schedule.access(value, stage.result(point)), total),
+        other = ir.Let("x", dtype, ir.Access(partial, place + Expr({thread: n})))
+        next_total = ir.Store(total, combined(stage.reduction, total, "x"))
+        statements: list[ir.Statement] = [
+            ir.Variable(total, dtype, ir.Access(partial, place)),
+            ir.For(thread, [other, next_total], low="1", high="threads"),
+            ir.Store(self.schedule.access(value, stage.result(point)), total),
         ]
         merged_loops, new = merged(loops, statements)
-        return nest(merged_loops, substituted(statements, new))
+        return nest(merged_loops, ir.substituted(statements, new))
 
 
 # Loops over rows
@@ -445,7 +430,7 @@ def without_ones(extents: tuple[int, ...]) -> tuple[int, ...]:
 # Reductions
 
 
-def initial_value(stage: Stage) -> Number:
+def initial_value(stage: Stage) -> ir.Number:
     """The first value of an accumulator."""
     start, dtype = stage.reduction.start, stage.value.inputs[0].dtype
     if stage.reduction.is_min_max and dtype.kind == "b":
@@ -453,19 +438,19 @@ def initial_value(stage: Stage) -> Number:
     elif stage.reduction.is_min_max and dtype.kind != "f":
         info = np.iinfo(dtype)
         start = info.min if start < 0 else info.max
-    return Number.of(start, dtype)
+    return ir.Number.of(start, dtype)
 
 
-def combined(reduction: Reduction, total: Target, x: Operand) -> Expression:
+def combined(reduction: Reduction, total: ir.Target, x: ir.Operand) -> ir.Expression:
     """An accumulator after one more entry; NaN propagates."""
     if not reduction.is_min_max:
-        return Apply(reduction.combine, (total, is_not_zero(x) if reduction.is_logical else x))
-    better = Apply(sign_of(reduction), (x, total))
-    return Apply("select", (Apply("|", (better, Apply("!=", (x, x)))), x, total))
+        return ir.Apply(reduction.combine, (total, is_not_zero(x) if reduction.is_logical else x))
+    better = ir.Apply(sign_of(reduction), (x, total))
+    return ir.Apply("select", (ir.Apply("|", (better, ir.Apply("!=", (x, x)))), x, total))
 
 
-def is_not_zero(x: Operand) -> Apply:
-    return Apply("!=", (x, number(0)))
+def is_not_zero(x: ir.Operand) -> ir.Apply:
+    return ir.Apply("!=", (x, number(0)))
 
 
 def sign_of(reduction: Reduction) -> str:
@@ -480,7 +465,7 @@ def uses_partial_sums(stage: Stage) -> bool:
     return floats and terms > costs.TERMS_PER_PART
 
 
-def for_each_result(inner: Index, statement: Statement) -> list[Statement]:
+def for_each_result(inner: Index, statement: ir.Statement) -> list[ir.Statement]:
     """A statement for each of the results in a row."""
     loops, new = merged(inner, [statement])
-    return nest(loops, substituted([statement], new))
+    return nest(loops, ir.substituted([statement], new))

@@ -169,6 +169,11 @@ def walk(statements: Iterable[Statement]) -> list[Statement]:
     return found
 
 
+def target_of(statement: Statement) -> Target | None:
+    """What a statement stores to."""
+    return statement.target if isinstance(statement, Store | Accumulate) else None
+
+
 def operands_in(statement: Statement) -> list[Expression]:
     """What a statement itself consists of: its target, then the operands of its value."""
     found: list[Expression] = []

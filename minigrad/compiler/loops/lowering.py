@@ -17,18 +17,7 @@ from minigrad.compiler.graph.affine import ZERO, Condition, Expr, Index, Runtime
 from minigrad.compiler.graph.ir import Shape, Value, elementwise
 from minigrad.compiler.graph.opset.base import Lowering, Rules, rules_of
 from minigrad.compiler.graph.opset.indexing import arange_axis
-from minigrad.compiler.loops.ir import (
-    DTYPES,
-    ROW,
-    Access,
-    Apply,
-    Expression,
-    Let,
-    Number,
-    Operand,
-    index_of,
-    operands,
-)
+from minigrad.compiler.loops import ir
 from minigrad.compiler.loops.verify import LoopError
 from minigrad.errors import MinigradError, UnsupportedError
 
@@ -42,7 +31,7 @@ def kind_of(value: Value) -> str:
     "contract", "concat", "scatter", or by "numpy"."""
     if value.op is None:
         return "leaf"
-    if any(x.dtype not in DTYPES or 0 in x.shape for x in (value, *value.values())):
+    if any(x.dtype not in ir.DTYPES or 0 in x.shape for x in (value, *value.values())):
         return "numpy"
     rules = rules_of(value.op)
     kind = rules.kind(value)
@@ -56,7 +45,7 @@ def is_view(value: Value) -> bool:
     return kind_of(value) == "map" and not elementwise(value)
 
 
-Load = Callable[[Value, Index], Access | Number | None]
+Load = Callable[[Value, Index], ir.Access | ir.Number | None]
 
 
 class LoweringContext(Lowering):
@@ -68,29 +57,29 @@ class LoweringContext(Lowering):
 
     def __init__(self, load: Load, prefix: str = "t", padded: bool = False) -> None:
         self.load, self.prefix, self.padded = load, prefix, padded
-        self.bindings: list[Let] = []
-        self.memo: dict[tuple[Value, Index], Operand] = {}
+        self.bindings: list[ir.Let] = []
+        self.memo: dict[tuple[Value, Index], ir.Operand] = {}
         self.depends: dict[str, frozenset[Var]] = {}
 
-    def define(self, dtype: np.dtype[Any], value: Expression) -> str:
+    def define(self, dtype: np.dtype[Any], value: ir.Expression) -> str:
         """Define a variable by an expression, and return its name."""
-        depends = NO_VARIABLES.union(*[self.depends_of(x) for x in operands(value)])
+        depends = NO_VARIABLES.union(*[self.depends_of(x) for x in ir.operands(value)])
         name = f"{self.prefix}{len(self.bindings)}"
-        self.bindings.append(Let(name, dtype, value, depends))
+        self.bindings.append(ir.Let(name, dtype, value, depends))
         self.depends[name] = depends
         return name
 
-    def depends_of(self, operand: Expression) -> frozenset[Var]:
+    def depends_of(self, operand: ir.Expression) -> frozenset[Var]:
         """The loop variables that an operand depends on."""
         if type(operand) is str:
             return self.depends.get(operand, NO_VARIABLES)
-        if type(operand) is Number:
+        if type(operand) is ir.Number:
             return NO_VARIABLES
-        index = index_of(operand)
+        index = ir.index_of(operand)
         depends = NO_VARIABLES if index is None else index.variables()
-        return depends | {ROW} if isinstance(operand, Access) and operand.own else depends
+        return depends | {ir.ROW} if isinstance(operand, ir.Access) and operand.own else depends
 
-    def read(self, value: Value, index: Index) -> Operand:
+    def read(self, value: Value, index: Index) -> ir.Operand:
         """The name of a variable, or a literal, that is a value at an index."""
         index = tuple(index)
         if 1 in value.shape and len(index) == len(value.shape):
@@ -104,7 +93,7 @@ class LoweringContext(Lowering):
             if loaded is not None:
                 name = self.define(value.dtype, loaded)
             elif value.kind == "constant":
-                name = Number.of(np.asarray(value.array).reshape(()), value.dtype)
+                name = ir.Number.of(np.asarray(value.array).reshape(()), value.dtype)
             elif elementwise(value):
                 name = self.elementwise(value, index)
             else:
@@ -112,24 +101,24 @@ class LoweringContext(Lowering):
             self.memo[key] = name
         return name
 
-    def mapped(self, value: Value, index: Index) -> Operand:
+    def mapped(self, value: Value, index: Index) -> ir.Operand:
         """An entry of a value by the index map of its op."""
         assert value.op is not None
         try:
-            name: Operand = rules_of(value.op).read(value, index, self)
+            name: ir.Operand = rules_of(value.op).read(value, index, self)
         except (LoopError, MinigradError):
             raise
         except Exception as error:
             text = str(error) if isinstance(error, IndexError) else repr(error)
             raise LoopError(f"the index map of {value.op.name}: {text}") from error
-        if type(name) not in (str, Number):
+        if type(name) not in (str, ir.Number):
             raise LoopError(
                 f"the index map of {value.op.name} gives {name!r}: it returns what `to.read`, or "
                 "another method of `to`, gives"
             )
         return name
 
-    def elementwise(self, value: Value, index: Index) -> Operand:
+    def elementwise(self, value: Value, index: Index) -> ir.Operand:
         assert value.op is not None and value.op.c is not None
         inputs = list(value.inputs)
         dtype = value.dtype if value.dtype.kind != "b" else common_dtype(inputs)
@@ -139,27 +128,27 @@ class LoweringContext(Lowering):
             dtypes[0] = np.dtype(bool)
         names = [self.input(x, d, index) for x, d in zip(inputs, dtypes, strict=True)]
         c = expression_of(value.op.name, value.op.c, len(inputs), tuple(value.attributes))
-        names += [Number.of(x, dtype) for x in value.attributes.values()]
+        names += [ir.Number.of(x, dtype) for x in value.attributes.values()]
         # C compilers make x + x to 2 * x, which they may then fuse: `product`, of vector_math.h, is
         # a multiplication that they do not fuse.
         if rules.is_sum and names[0] == names[1]:
-            return self.define(value.dtype, Apply("product({0}, {1})", (names[0], number(2))))
-        return self.define(value.dtype, Apply(c, tuple(names)))
+            return self.define(value.dtype, ir.Apply("product({0}, {1})", (names[0], number(2))))
+        return self.define(value.dtype, ir.Apply(c, tuple(names)))
 
-    def input(self, x: Any, dtype: np.dtype[Any], index: Index) -> Operand:
+    def input(self, x: Any, dtype: np.dtype[Any], index: Index) -> ir.Operand:
         """An input of an elementwise op, broadcast, in the dtype that the op computes in."""
         if type(x) is not Value:
-            return Number.of(x, dtype)
+            return ir.Number.of(x, dtype)
         name = self.read(x, index[len(index) - len(x.shape) :])
         return name if x.dtype == dtype else self.cast(name, x, dtype)
 
-    def cast(self, name: Operand, x: Value, dtype: np.dtype[Any]) -> Operand:
+    def cast(self, name: ir.Operand, x: Value, dtype: np.dtype[Any]) -> ir.Operand:
         if x.dtype.kind == "b" and dtype.kind == "f":  # which compilers can vectorise
-            chosen = name, Number.of(1, dtype), Number.of(0, dtype)
-            return self.define(dtype, Apply("select", chosen))
-        return self.define(dtype, Apply(f"cast {dtype}", (name,)))
+            chosen = name, ir.Number.of(1, dtype), ir.Number.of(0, dtype)
+            return self.define(dtype, ir.Apply("select", chosen))
+        return self.define(dtype, ir.Apply(f"cast {dtype}", (name,)))
 
-    def integer(self, extent: int, value: Expression) -> Expr:
+    def integer(self, extent: int, value: ir.Expression) -> Expr:
         """An index that is computed at run time, as a variable."""
         name = self.define(INDEX, value)
         return Expr({RuntimeIndex(name, extent, self.depends[name]): 1})
@@ -169,38 +158,38 @@ class LoweringContext(Lowering):
             return place
         # Of a negative place, C's rest and quotient are not those of an index: callers add the
         # condition that it is not negative.
-        rest = self.integer(UNBOUNDED, Apply("%", (place, number(by))))
+        rest = self.integer(UNBOUNDED, ir.Apply("%", (place, number(by))))
         conditions.append(Condition(rest, "==", 0))
-        return self.integer(UNBOUNDED, Apply("/", (place, number(by))))
+        return self.integer(UNBOUNDED, ir.Apply("/", (place, number(by))))
 
     def clamp(self, place: Expr, n: int) -> Expr:
         low, high = place.bounds()
         if low >= 0 and high < n:
             return place
-        return self.integer(n, Apply("clamp", (place, number(n))))
+        return self.integer(n, ir.Apply("clamp", (place, number(n))))
 
     def select(
         self,
         dtype: np.dtype[Any],
         conditions: list[Condition],
-        yes: Callable[[], Operand],
-        no: Callable[[], Operand],
-    ) -> Operand:
+        yes: Callable[[], ir.Operand],
+        no: Callable[[], ir.Operand],
+    ) -> ir.Operand:
         undecided = [c for c in conditions if not c.always()]
         if any(c.never() for c in undecided):
             return no()
         if not undecided:
             return yes()
         names = yes(), no()
-        tests: list[Expression] = [Apply(c.relation, (c.what, number(c.bound))) for c in undecided]
-        test = self.define(np.dtype(bool), reduce(lambda a, b: Apply("&", (a, b)), tests))
-        return self.define(dtype, Apply("select", (test, *names)))
+        tests = (ir.Apply(c.relation, (c.what, number(c.bound))) for c in undecided)
+        test = self.define(np.dtype(bool), reduce(lambda a, b: ir.Apply("&", (a, b)), tests))
+        return self.define(dtype, ir.Apply("select", (test, *names)))
 
     def runtime_index(self, array: Value, index: Index, n: int) -> Expr:
         axis = arange_axis(array)
         if axis is not None and array.shape[axis] <= n:
             return index[axis] if array.shape[axis] > 1 else ZERO
-        return self.integer(n, Apply("checked index", (self.read(array, index), number(n))))
+        return self.integer(n, ir.Apply("checked index", (self.read(array, index), number(n))))
 
 
 @lru_cache(1000)

@@ -6,45 +6,33 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
 from minigrad.compiler.graph.affine import Expr, Var, number
-from minigrad.compiler.loops.ir import (
-    Access,
-    Accumulate,
-    Apply,
-    For,
-    If,
-    Let,
-    Statement,
-    Store,
-    Variable,
-    block_of,
-    end_of,
-    indices_in,
-    walk,
-)
+from minigrad.compiler.loops import ir
 
 
-def nest(variables: Sequence[Var], body: Sequence[Statement], grain: int = 0) -> list[Statement]:
+def nest(
+    variables: Sequence[Var], body: Sequence[ir.Statement], grain: int = 0
+) -> list[ir.Statement]:
     """Loops around statements; with a grain, threads share the outermost."""
     for k, v in reversed(list(enumerate(variables))):
-        body = [For(v, body, grain=0 if k else grain)]
+        body = [ir.For(v, body, grain=0 if k else grain)]
     return [*body]
 
 
-def minimum_of(name: str, n: int) -> Apply:
+def minimum_of(name: str, n: int) -> ir.Apply:
     """The smaller of a variable and a number."""
-    return Apply("if", (Apply("<", (name, number(n))), name, number(n)))
+    return ir.Apply("if", (ir.Apply("<", (name, number(n))), name, number(n)))
 
 
 # Loop-invariant code motion
 
 
 def hoisted(
-    lines: Iterable[Let], variables: Collection[Var] | None = None
-) -> tuple[list[Statement], list[Let]]:
+    lines: Iterable[ir.Let], variables: Collection[Var] | None = None
+) -> tuple[list[ir.Statement], list[ir.Let]]:
     """Those that depend on loop variables (by default, on any), and those that can be moved before
     the loops."""
-    stay: list[Statement] = []
-    out: list[Let] = []
+    stay: list[ir.Statement] = []
+    out: list[ir.Let] = []
     for line in lines:
         depends = line.depends if variables is None else line.depends.intersection(variables)
         (stay if depends else out).append(line)
@@ -55,12 +43,12 @@ def hoisted(
 
 
 def merged(
-    loops: Iterable[Expr], statements: Iterable[Statement]
+    loops: Iterable[Expr], statements: Iterable[ir.Statement]
 ) -> tuple[list[Var], dict[Var, Expr]]:
     """Merge adjacent loops where no index tells them apart; also the replacements of their
     variables."""
     variables = [v for loop in loops for v in loop.terms]
-    places = indices_in(statements)
+    places = ir.indices_in(statements)
     new: dict[Var, Expr] = {}
     found: list[Var] = []
     for v in variables:
@@ -90,12 +78,12 @@ def can_merge(outer: Var, inner: Var, place: Expr) -> bool:
 
 
 def blocks(
-    loop: For, size: int, before: Sequence[Statement] = (), after: Sequence[Statement] = ()
-) -> For:
+    loop: ir.For, size: int, before: Sequence[ir.Statement] = (), after: Sequence[ir.Statement] = ()
+) -> ir.For:
     """A loop over blocks of `size` iterations, with a loop in each, between these statements."""
-    block = block_of(loop.variable)
-    inner = replace(loop, low=block.name, high=end_of(block), grain=0)
-    return For(block, [*before, inner, *after], loop.low, loop.high, size, loop.grain)
+    block = ir.block_of(loop.variable)
+    inner = replace(loop, low=block.name, high=ir.end_of(block), grain=0)
+    return ir.For(block, [*before, inner, *after], loop.low, loop.high, size, loop.grain)
 
 
 def blocking_of(loops: Sequence[Var], terms: int) -> tuple[int, int]:
@@ -113,52 +101,52 @@ def blocking_of(loops: Sequence[Var], terms: int) -> tuple[int, int]:
 # Vectorising
 
 
-def vectorised(statements: Sequence[Statement], block: int) -> list[Statement]:
+def vectorised(statements: Sequence[ir.Statement], block: int) -> list[ir.Statement]:
     """Mark innermost loops as SIMD unless an iteration depends on the one before.
 
     A sum that is kept in more precision than its terms is added up in vector lanes for `block`
     iterations at a time.
     """
-    found: list[Statement] = []
+    found: list[ir.Statement] = []
     for statement in statements:
-        if not isinstance(statement, For):
+        if not isinstance(statement, ir.For):
             found.append(statement)
-        elif any(isinstance(inner, For) for inner in walk(statement.body)):
+        elif any(isinstance(inner, ir.For) for inner in ir.walk(statement.body)):
             found.append(replace(statement, body=vectorised(statement.body, block)))
         else:
             found += vectorised_loop(statement, block)
     return found
 
 
-def vectorised_loop(loop: For, block: int) -> list[Statement]:
-    sums = {s.target: s.part for s in loop.body if isinstance(s, Accumulate) and s.part}
+def vectorised_loop(loop: ir.For, block: int) -> list[ir.Statement]:
+    sums = {s.target: s.part for s in loop.body if isinstance(s, ir.Accumulate) and s.part}
     body = [
-        replace(s, target=f"{s.target}p") if isinstance(s, Accumulate) and s.part else s
+        replace(s, target=f"{s.target}p") if isinstance(s, ir.Accumulate) and s.part else s
         for s in loop.body
     ]
     loop = replace(loop, body=body, simd=reduction_clauses(loop.variable, body))
     if not sums:
         return [loop]
-    before = [Variable(f"{name}p", kind) for name, kind in sums.items()]
-    after = [Accumulate(name, "+", f"{name}p") for name in sums]
+    before = [ir.Variable(f"{name}p", kind) for name, kind in sums.items()]
+    after = [ir.Accumulate(name, "+", f"{name}p") for name in sums]
     if loop.variable.extent > block:
         return [blocks(loop, block, before, after)]
     return [*before, loop, *after]
 
 
-def reduction_clauses(v: Var, body: Sequence[Statement]) -> tuple[tuple[str, str], ...] | None:
+def reduction_clauses(v: Var, body: Sequence[ir.Statement]) -> tuple[tuple[str, str], ...] | None:
     """The accumulators of a loop, if its iterations are independent but for them; else None."""
     found = []
-    own = {s.name for s in body if isinstance(s, Variable)}
+    own = {s.name for s in body if isinstance(s, ir.Variable)}
     for s in body:
-        if isinstance(s, If):
+        if isinstance(s, ir.If):
             return None
-        if not isinstance(s, Store | Accumulate) or s.target in own:
+        if not isinstance(s, ir.Store | ir.Accumulate) or s.target in own:
             continue
-        if isinstance(s.target, Access):
+        if isinstance(s.target, ir.Access):
             if s.target.place is not None and v not in s.target.place.variables():
                 return None
-        elif isinstance(s, Store):
+        elif isinstance(s, ir.Store):
             return None
         else:
             found.append((s.combine, s.target))
