@@ -712,13 +712,13 @@ GUARDS = [
     ),
     Fault(
         "frontend/guards.py",
-        "return isinstance(now, SCALARS) and repr(now) == repr(value)",
-        "return isinstance(now, SCALARS) and bool(now == value)",
+        "return isinstance(now, capture.SCALARS) and repr(now) == repr(value)",
+        "return isinstance(now, capture.SCALARS) and bool(now == value)",
         "tests/compiler/frontend/test_guards.py::test_equal_is_not_the_same",
     ),
     Fault(
         "frontend/guards.py",
-        'yield Place("flag", t, name)',
+        'yield capture.Place("flag", t, name)',
         "yield from ()",
         "tests/compiler/test_jit.py::test_guards_are_checked_in_every_call",
     ),

@@ -8,15 +8,8 @@ from typing import Any
 import numpy as np
 
 from minigrad.autograd import array_of, needs_grad, recording
+from minigrad.compiler.frontend import tracer
 from minigrad.compiler.frontend.recorder import tracing
-from minigrad.compiler.frontend.tracer import (
-    Tracer,
-    TracerView,
-    as_traced_view,
-    concrete,
-    concrete_mask,
-    is_number,
-)
 from minigrad.dispatch import implements, is_traced
 from minigrad.errors import is_nested
 from minigrad.functional.hook import hook_op
@@ -37,7 +30,7 @@ def traced_apply(op: Op, inputs: tuple[Any, ...], attributes: dict[str, Any]) ->
     live = any_traced = listed = False
     for x in inputs:
         kind = type(x)
-        if kind is Tracer or kind is TracerView:
+        if kind is tracer.Tracer or kind is tracer.TracerView:
             any_traced = True
         elif issubclass(kind, Tensor):
             live = True
@@ -47,10 +40,10 @@ def traced_apply(op: Op, inputs: tuple[Any, ...], attributes: dict[str, Any]) ->
     if not any_traced or recorder is None:
         return apply(op, *inputs, **attributes)
     if recorder.known:
-        attributes = {key: concrete(x) for key, x in attributes.items()}
+        attributes = {key: tracer.concrete(x) for key, x in attributes.items()}
         if op.name in INDEXED:
             first = INDEXED[op.name]
-            inputs = (*inputs[:first], *map(concrete_mask, inputs[first:]))
+            inputs = (*inputs[:first], *map(tracer.concrete_mask, inputs[first:]))
     if listed:
         inputs = tuple([np.asarray(x) if is_nested(x) else x for x in inputs])
     nodes: list[Any] = []
@@ -70,12 +63,12 @@ def traced_apply(op: Op, inputs: tuple[Any, ...], attributes: dict[str, Any]) ->
     if op is hook_op:
         result = arrays[0]  # the same array
     else:
-        result = Tracer(recorder.record(op, arrays, attributes))
+        result = tracer.Tracer(recorder.record(op, arrays, attributes))
         if op.family != "movement" or is_number_of(op, result, arrays[0], attributes):
             result.writeable = bool(result.value.shape) or op.name == "where"
         elif op.name in VIEWS and is_traced(arrays[0]):
             certain = op.name != "reshape" or only_splits_axes(arrays[0].shape, result.shape)
-            result = as_traced_view(result, arrays[0], op, attributes, certain)
+            result = tracer.as_traced_view(result, arrays[0], op, attributes, certain)
             result.writeable = not certain or (op.name != "expand" and arrays[0].writeable)
     if not live:
         return result
@@ -89,9 +82,13 @@ def traced_apply(op: Op, inputs: tuple[Any, ...], attributes: dict[str, Any]) ->
     return Tensor.of(node)
 
 
-def is_number_of(op: Op, result: Tracer, x: Any, attributes: dict[str, Any]) -> bool:
+def is_number_of(op: Op, result: tracer.Tracer, x: Any, attributes: dict[str, Any]) -> bool:
     """Whether the result is a scalar in NumPy: an index picks one number, or the input was one."""
-    if op.name in ("astype", "reshape", "transpose") and isinstance(x, Tracer) and is_number(x):
+    if (
+        op.name in ("astype", "reshape", "transpose")
+        and isinstance(x, tracer.Tracer)
+        and tracer.is_number(x)
+    ):
         return not result.shape
     return op.name in ("slice", "gather") and not (
         result.shape or any(part is ... for part in attributes["index"])
@@ -133,4 +130,4 @@ def note_cleared_gradient(t: Tensor) -> None:
 
 
 def is_leaf(x: Any) -> bool:
-    return isinstance(x, Tracer) and x.value.op is None
+    return isinstance(x, tracer.Tracer) and x.value.op is None

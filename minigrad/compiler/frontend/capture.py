@@ -19,6 +19,7 @@ import os
 import re
 import sys
 import threading
+import types
 import weakref
 from abc import ABC, get_cache_token
 from collections import defaultdict, deque
@@ -29,16 +30,6 @@ from dataclasses import dataclass, field
 from functools import _lru_cache_wrapper
 from pickle import dumps
 from random import Random, SystemRandom
-from types import (
-    BuiltinFunctionType,
-    CellType,
-    CodeType,
-    FunctionType,
-    MappingProxyType,
-    MemberDescriptorType,
-    MethodType,
-    ModuleType,
-)
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -50,7 +41,7 @@ from minigrad.optim import Optimizer
 from minigrad.tensor import Tensor
 
 SCALARS = (bool, int, float, complex, str, bytes, type(None), np.generic, np.dtype, enum.Enum)
-ITSELF = (range, slice, type(...), type(NotImplemented), np.ufunc, CodeType)
+ITSELF = (range, slice, type(...), type(NotImplemented), np.ufunc, types.CodeType)
 # What Python and minigrad read without the code naming it, beside names such as __add__.
 ALWAYS = {"forward", "rule", "training"}
 MAKING = ("__new__", "__init__", "__post_init__")
@@ -119,6 +110,7 @@ MANY = 256  # entries of a dict (a vocabulary, say) from which on one guard comp
 # What reading a place may raise; RuntimeError if another thread changes a dict meanwhile.
 GONE = (KeyError, IndexError, AttributeError, ValueError, TypeError, RuntimeError)
 
+
 # For each kind of place its guard, as source in which {0} is the holder, {1} the key and {2} the
 # value when it was captured; and a function that reads the value.
 READ: dict[str, tuple[str, Callable[[Any, Any], Any]]] = {
@@ -165,7 +157,7 @@ class Place(NamedTuple):
     def is_writable(self) -> bool:
         """Whether another value can be put there."""
         kinds = ("cell", "item", "attribute")
-        return self.kind in kinds and not isinstance(self.holder, MappingProxyType)
+        return self.kind in kinds and not isinstance(self.holder, types.MappingProxyType)
 
     def read(self) -> Any:
         return READ[self.kind][1](self.holder, self.key)
@@ -246,6 +238,14 @@ class Captured:
             kind, holder = ("attribute", space.x) if isinstance(space, Slots) else ("item", space)
             self.guard(kind, holder, form.format(name, key), key, space[key])
 
+    def is_foreign(self, module: Any) -> bool:
+        """Whether a module, by name, belongs to the standard library, NumPy, or an installed
+        package other than the function's own."""
+        top = top_of(module)
+        file = getattr(sys.modules.get(top), "__file__", None) or ""
+        installed = "site-packages" in file or "dist-packages" in file
+        return is_python(top) or (installed and top != self.package)
+
     def identities(self) -> dict[int, Any]:
         """Tensors and arrays, by their id."""
         return {**self.tensors, **self.arrays}
@@ -275,10 +275,10 @@ def captured(function: Callable[..., Any], arguments: Iterable[tuple[str, Any]] 
         # Code visited since may name more attributes of namespaces that were walked before.
         for space, name in found.spaces:
             module = space.get("__name__")
-            foreign = is_python(module) or top_of(module) == "minigrad"
-            for key in filter(found.names.__contains__ if foreign else found.may_read, list(space)):
+            library = is_library(module)
+            for key in filter(found.names.__contains__ if library else found.may_read, list(space)):
                 x = space[key]
-                if not (foreign and (callable(x) or isinstance(x, ModuleType))):
+                if not (library and (callable(x) or isinstance(x, types.ModuleType))):
                     found.guard_items(space, name, [key])
                 elif id(x) not in found.seen and not is_itself(x):
                     found.queue([x], f"{name}.{key}")
@@ -310,11 +310,9 @@ def is_python(module: Any) -> bool:
     return top_of(module) == "numpy" or top_of(module) in sys.stdlib_module_names
 
 
-def is_installed(module: Any, found: Captured) -> bool:
-    """Whether a module belongs to an installed package other than the function's own."""
-    top = top_of(module)
-    file = getattr(sys.modules.get(top), "__file__", None) or ""
-    return top != found.package and ("site-packages" in file or "dist-packages" in file)
+def is_library(module: Any) -> bool:
+    """Whether it belongs to these, or to minigrad."""
+    return is_python(module) or top_of(module) == "minigrad"
 
 
 def is_itself(x: Any) -> bool:
@@ -340,14 +338,14 @@ def visit(x: Any, name: str, route: Any, found: Captured) -> None:
         return
     found.seen[id(x)] = x  # held, so that no other object gets its id
     kind = type(x)
-    if isinstance(x, FunctionType | BuiltinFunctionType) and x in SETTINGS:
+    if isinstance(x, types.FunctionType | types.BuiltinFunctionType) and x in SETTINGS:
         found.guard("setting", x, f"{x.__name__}()")
         return
     if isinstance(kind, type(ABC)) or isinstance(x, type(ABC)):
         found.guard("setting", get_cache_token, "what is registered with abstract classes")
-    if (x if isinstance(x, BuiltinFunctionType | type) else kind).__module__ == "decimal":
+    if (x if isinstance(x, types.BuiltinFunctionType | type) else kind).__module__ == "decimal":
         found.guard("setting", decimal_context, "the context of decimal")
-    if isinstance(x, FunctionType | BuiltinFunctionType | type):
+    if isinstance(x, types.FunctionType | types.BuiltinFunctionType | type):
         if x.__name__ in HIDDEN.get(top_of(x.__module__), ()):
             uses = "names the class" if isinstance(x, type) else "calls"
             raise refused(f"{uses} {x.__name__}", "which gives other answers from call to call")
@@ -372,10 +370,10 @@ def visit(x: Any, name: str, route: Any, found: Captured) -> None:
     elif isinstance(x, classmethod):
         found.names.add("__class__")  # it may make an object of it
         found.queue([x.__func__], name)
-    elif isinstance(x, MethodType):
+    elif isinstance(x, types.MethodType):
         found.queue([x.__func__], name)
         found.queue([x.__self__], name if is_python(type(x.__self__).__module__) else "self")
-    elif isinstance(x, FunctionType):
+    elif isinstance(x, types.FunctionType):
         visit_function(x, name, found)
     elif isinstance(x, type):
         visit_class(x, found)
@@ -383,9 +381,9 @@ def visit(x: Any, name: str, route: Any, found: Captured) -> None:
             found.stateful.append((x, name))
         of = [vars(each) for each in x.__mro__ if not is_python(each.__module__)]
         found.queue((own[made] for own in of for made in MAKING if made in own), name)
-    elif isinstance(x, ModuleType):
+    elif isinstance(x, types.ModuleType):
         found.spaces.append((vars(x), name))
-    elif isinstance(x, dict | MappingProxyType | list | deque | tuple | set | frozenset):
+    elif isinstance(x, dict | types.MappingProxyType | list | deque | tuple | set | frozenset):
         visit_container(x, name, found)
     elif kind.__module__.startswith("minigrad.compiler."):
         # A compiled function is traced with its caller.
@@ -416,8 +414,7 @@ def refused(what: str, why: str) -> TraceError:
 def visit_class(kind: type, found: Captured) -> None:
     """Queue what the classes of an object define: methods, properties, constants."""
     for each in kind.__mro__:
-        of = top_of(each.__module__)
-        if id(each) not in found.classes and of != "minigrad" and not is_python(of):
+        if id(each) not in found.classes and not is_library(each.__module__):
             found.classes[id(each)] = each
             found.guard("attribute", each, f"the bases of {each.__name__}", "__mro__")
             found.spaces.append((vars(each), each.__name__))
@@ -426,7 +423,7 @@ def visit_class(kind: type, found: Captured) -> None:
 
 def visit_container(x: Any, name: str, found: Captured) -> None:
     """Guard everything in a container, and its order."""
-    if isinstance(x, dict | MappingProxyType):
+    if isinstance(x, dict | types.MappingProxyType):
         found.guard("keys", x, name)
         found.queue((key for key in x if type(key) is not str), f"a key of {name}")
         if len(x) >= MANY and all(map(is_itself, x.values())):
@@ -454,6 +451,7 @@ def visit_object(x: Any, name: str, found: Captured) -> None:
     attrs = getattr(x, "__dict__", {})
     slots = [slot for each in kind.__mro__ for slot in slots_of(each)]
     top = top_of(kind.__module__)
+    bases = {top_of(each.__module__) for each in kind.__mro__} - BASES
     found.names |= BY_NAME & {kind.__name__}  # attrgetter("k"), made elsewhere
     buffer = is_buffer(x) and not isinstance(x, np.ndarray | np.void)
     if buffer:
@@ -471,18 +469,16 @@ def visit_object(x: Any, name: str, found: Captured) -> None:
         pass
     elif isinstance(x, io.IOBase):
         visit_stream(x, name, found)
-    elif kind.__name__ not in READABLE and (
-        top in MACHINERY or any(top_of(y.__module__) in MACHINERY - BASES for y in kind.__mro__)
-    ):
+    elif kind.__name__ not in READABLE and MACHINERY & {top, *bases}:
         found.spaces.append((attrs, name))
         if hasattr(x, "getEffectiveLevel"):
             found.guard("level", x, f"the level of {name}")
-    elif is_python(top) or is_installed(top, found):
+    elif found.is_foreign(top):
         visit_foreign(x, attrs, slots, name, found)
     else:
         found.guard("attribute", x, f"the class of {name}", "__class__")
         found.spaces.append((attrs, name))
-        if any(is_foreign_base(each, found) for each in kind.__mro__):
+        if any(map(found.is_foreign, bases)):
             visit_foreign(x, attrs, slots, name, found)  # its methods may read any attribute
         if isinstance(x, Module):
             keys = [key for key, part in attrs.items() if not isinstance(part, SCALARS)]
@@ -497,14 +493,6 @@ def visit_object(x: Any, name: str, found: Captured) -> None:
         found.stateful.append((kind, name))
 
 
-def is_foreign_base(kind: type, found: Captured) -> bool:
-    """Whether a class belongs to the standard library or an installed package (but see BASES)."""
-    top = top_of(kind.__module__)
-    if top in BASES:
-        return False
-    return is_python(top) or is_installed(top, found)
-
-
 def visit_foreign(x: Any, attrs: Any, slots: list[str], name: str, found: Captured) -> None:
     """Guard all attributes of an object of a library, and what it wraps."""
     kind = type(x)
@@ -516,7 +504,7 @@ def visit_foreign(x: Any, attrs: Any, slots: list[str], name: str, found: Captur
         found.guard("called", x, name, value=x())
     elif isinstance(x, ContextVar):
         found.guard("variable", x, name, value=x.get(None))
-    elif isinstance(x, CellType):
+    elif isinstance(x, types.CellType):
         found.guard("cell", x, name, value=x.cell_contents)
     elif isinstance(x, threading.local):
         found.guard("variables", x, name)
@@ -598,7 +586,7 @@ def visit_optimizer(x: Optimizer, name: str, found: Captured) -> None:
         found.guard_items(state, "the optimiser's", form="{} {}")
 
 
-def visit_function(function: FunctionType, name: str, found: Captured) -> None:
+def visit_function(function: types.FunctionType, name: str, found: Captured) -> None:
     """Guard a function's code, defaults and attributes, and the closure and global variables that
     it names. Of a function of the standard library, only the data in its module."""
     code, space = function.__code__, function.__globals__
@@ -621,7 +609,7 @@ def visit_function(function: FunctionType, name: str, found: Captured) -> None:
     }
     if is_python(space.get("__name__")):
         data = (key for key in sorted(used) if key in space and not callable(space[key]))
-        for key in [key for key in data if not isinstance(space[key], ModuleType)]:
+        for key in [key for key in data if not isinstance(space[key], types.ModuleType)]:
             found.guard("item", space, key, key, space[key])
         return
     for part in ("__code__", "__defaults__", "__kwdefaults__"):
@@ -652,7 +640,7 @@ def visit_function(function: FunctionType, name: str, found: Captured) -> None:
             found.guard("absent", space, key, key)
 
 
-def is_filled(cell: CellType) -> bool:
+def is_filled(cell: types.CellType) -> bool:
     """Whether a closure variable has a value yet."""
     try:
         return cell.cell_contents is cell.cell_contents
@@ -660,11 +648,11 @@ def is_filled(cell: CellType) -> bool:
         return False
 
 
-def codes_in(code: CodeType) -> Iterator[CodeType]:
+def codes_in(code: types.CodeType) -> Iterator[types.CodeType]:
     """The code of a function, and of the functions that it defines."""
     yield code
     for constant in code.co_consts:
-        if isinstance(constant, CodeType):
+        if isinstance(constant, types.CodeType):
             yield from codes_in(constant)
 
 
@@ -672,7 +660,7 @@ def slots_of(kind: type) -> list[str]:
     """The names in a class's __slots__."""
     if "__slots__" not in vars(kind):
         return []
-    return [key for key, x in vars(kind).items() if isinstance(x, MemberDescriptorType)]
+    return [key for key, x in vars(kind).items() if isinstance(x, types.MemberDescriptorType)]
 
 
 class Slots(Mapping[str, Any]):

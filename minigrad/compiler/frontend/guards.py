@@ -16,20 +16,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.autograd import recording
-from minigrad.compiler.frontend.capture import (
-    GONE,
-    READ,
-    SCALARS,
-    Captured,
-    Place,
-    Slots,
-    cached,
-    form_of,
-    is_filled,
-    is_installed,
-    is_python,
-    top_of,
-)
+from minigrad.compiler.frontend import capture
 from minigrad.tensor import Tensor
 
 # Kinds of places whose values are lists.
@@ -40,7 +27,7 @@ class Guards:
     """The guards of a specialization: `values`, places with the values that were captured there;
     and `spaces`, namespaces with their names for messages and the names in them."""
 
-    def __init__(self, found: Captured) -> None:
+    def __init__(self, found: capture.Captured) -> None:
         self.found = found
         self.places = [*tensor_places(found), *found.places.values()]
         self.note()
@@ -64,25 +51,25 @@ class Guards:
             if not (t.requires_grad and t.node.op is None):
                 continue
             if named or ((changed or self.found.uses_gradients) and t not in discarded):
-                place = Place("gradient", t, f"the gradient of {t.name or 'a Tensor'}")
+                place = capture.Place("gradient", t, f"the gradient of {t.name or 'a Tensor'}")
                 self.places.append(place)
                 self.values.append((place, place.read()))
 
     def text(self, names: dict[str, Any]) -> Iterator[str]:
         """The guards as Python expressions; the objects that they refer to are added to `names`."""
-        names |= {"cached": cached, "dumps": dumps, "is_filled": is_filled, "is_": operator.is_}
+        called = capture.cached, capture.is_filled, dumps, operator.is_
+        names |= {function.__name__: function for function in called}
         for k, ((kind, holder, _, key), value) in enumerate(self.values):
             if kind == "keys" and {*map(type, value)} != {str}:
                 kind = "members"
-            elif kind == "cached":
-                value = [*map(id, value)]
+            value = [*map(id, value)] if kind == "cached" else value
             names[f"h{id(holder)}"] = holder
             text = key if kind == "attribute" else repr(key)
             if type(key) not in (str, int):
                 names[f"key{k}"], text = key, f"key{k}"
             names[f"v{k}"] = value
             expected = len(value) if kind == "length" else f"v{k}"
-            yield READ[kind][0].format(f"h{id(holder)}", text, expected)
+            yield capture.READ[kind][0].format(f"h{id(holder)}", text, expected)
         for k, (x, _, known) in enumerate(self.spaces):
             names[f"h{id(x)}"], names[f"n{k}"] = x, known
             yield f"[*h{id(x)}] == n{k}"
@@ -98,7 +85,7 @@ class Guards:
         for place, value in self.values:
             try:
                 now = place.read()
-            except GONE:
+            except capture.GONE:
                 return f"{place.name} is gone"
             # READ makes the lists of LISTED kinds anew; a list of the user's is compared by `is`.
             listed = place.kind in LISTED
@@ -111,7 +98,9 @@ class Guards:
         for x, name, known in self.spaces:
             for key in x:
                 new = key not in known
-                if new and (self.found.may_read(key) or not issubclass(type(x[key]), SCALARS)):
+                if new and (
+                    self.found.may_read(key) or not issubclass(type(x[key]), capture.SCALARS)
+                ):
                     return f"{name} had no {key!r}"
         return ""
 
@@ -129,27 +118,27 @@ class Guards:
             place.restore(value)
 
 
-def has_fixed_names(space: Any, found: Captured) -> bool:
+def has_fixed_names(space: Any, found: capture.Captured) -> bool:
     """Whether no name is looked for that is new in a namespace: in what describes a function or a
     class, there is none; modules of libraries are shared with other code."""
     name = space.get("__name__")
-    if name is None or isinstance(space, Slots):
-        return name is not None
-    return is_python(name) or top_of(name) == "minigrad" or is_installed(name, found)
+    return name is not None and (
+        isinstance(space, capture.Slots) or capture.is_library(name) or found.is_foreign(name)
+    )
 
 
-def tensor_places(found: Captured) -> Iterator[Place]:
+def tensor_places(found: capture.Captured) -> Iterator[capture.Place]:
     """The guards on captured Tensors."""
     for t in found.tensors.values():
         name = f"the Tensor {t.name}" if t.name else "the Tensor"
-        yield Place("array", t, name)
-        yield Place("flag", t, name)
-        yield Place("form", t.node.value, form_of(name))
+        yield capture.Place("array", t, name)
+        yield capture.Place("flag", t, name)
+        yield capture.Place("form", t.node.value, capture.form_of(name))
         if found.may_read("name"):
-            yield Place("attribute", t, f"the name of {name}", "name")
+            yield capture.Place("attribute", t, f"the name of {name}", "name")
 
 
-def difference(place: Place, value: Any, now: Any) -> str:
+def difference(place: capture.Place, value: Any, now: Any) -> str:
     """How a value differs from what it was, in words."""
     kind, holder, name, _ = place
     if kind in ("array", "flag"):
@@ -174,7 +163,7 @@ def same(now: Any, value: Any) -> bool:
         return now is value
     if isinstance(now, tuple):
         return len(now) == len(value) and all(map(same, now, value))
-    return isinstance(now, SCALARS) and repr(now) == repr(value)
+    return isinstance(now, capture.SCALARS) and repr(now) == repr(value)
 
 
 def guard_expression(

@@ -11,19 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from minigrad import errors
 from minigrad.compiler.graph.ir import Graph, Value, how_of
 from minigrad.compiler.graph.opset.infer import infer
 from minigrad.compiler.runtime.interpreter import numpy_program
 from minigrad.dispatch import is_traced
-from minigrad.errors import (
-    DtypeError,
-    MinigradError,
-    TraceError,
-    UnsupportedError,
-    plain,
-    refusal_of,
-    unsupported_dtype,
-)
 from minigrad.graph import Node, births
 from minigrad.ops.base import Op
 from minigrad.watch import watchers
@@ -42,14 +34,14 @@ umath = np._core.umath  # type: ignore[attr-defined]  # not in NumPy's stubs
 error_state: Any = getattr(umath, "_extobj_contextvar", ContextVar("errors", default=None))
 
 
-def refused(error: MinigradError) -> MinigradError:
+def refused(error: errors.MinigradError) -> errors.MinigradError:
     """Remember a refusal, to be raised again when the traced run ends: see TraceError."""
     for recorder in in_progress:
         recorder.refusal = recorder.refusal or error
     return error
 
 
-TraceError.observers.append(refused)
+errors.TraceError.observers.append(refused)
 
 
 def recorder_here() -> Recorder:
@@ -60,7 +52,7 @@ def recorder_here() -> Recorder:
     """
     recorder = tracing.get()
     if recorder is None:
-        raise TraceError(
+        raise errors.TraceError(
             "an array of a function that is being compiled, which has no numbers yet, is used in "
             "another thread, in another context (contextvars.Context), or after the function has "
             "returned: compute with it in the function itself, or return it and pass it to the "
@@ -74,7 +66,7 @@ def remembering_errors() -> Iterator[None]:
     """Inside, errors for what is not supported are remembered as refusals."""
     try:
         yield
-    except (UnsupportedError, DtypeError) as error:
+    except (errors.UnsupportedError, errors.DtypeError) as error:
         raise refused(error) from error.__cause__
 
 
@@ -107,7 +99,7 @@ class Recorder:
         self.cleared: set[Node] = set()
         self.birth = next(births)
         self.thread = get_ident()
-        self.refusal: MinigradError | None = None
+        self.refusal: errors.MinigradError | None = None
         self.errors: dict[str, Any] = {**np.geterr()}
         self.error_state = error_state.get() or object()
         self.again: Iterator[Value] | None = None
@@ -127,14 +119,14 @@ class Recorder:
         values = tuple([x.value if is_traced(x) else own(x) for x in inputs])
         try:
             shape, dtype = infer(op, values, attributes)
-        except UnsupportedError as error:
+        except errors.UnsupportedError as error:
             raise refused(error) from None
-        except MinigradError:
+        except errors.MinigradError:
             raise
         except (ValueError, TypeError, IndexError, OverflowError) as error:
-            raise refusal_of(op.name, list(map(shown, inputs)), attributes, error) from error
+            raise errors.refusal_of(op.name, list(map(shown, inputs)), attributes, error) from error
         if dtype.kind not in "fiub":
-            raise refused(unsupported_dtype(f"{op.name}: the result", dtype))
+            raise refused(errors.unsupported_dtype(f"{op.name}: the result", dtype))
         return Value(op, values, attributes, shape, dtype)
 
     def is_known(self, values: Iterable[Any]) -> bool:
@@ -175,7 +167,7 @@ class Recorder:
             rest = [] if value is None else [value]
             self.again = itertools.chain(rest, self.again)  # type: ignore[arg-type]  # set by start_verification
             self.applied(op, inputs, attributes)
-            raise TraceError(differs)
+            raise errors.TraceError(differs)
         if op.family != "movement":
             self.check_settings()
         return value  # type: ignore[return-value]  # not None
@@ -185,12 +177,12 @@ class Recorder:
         if error_state.get() is not self.error_state and any(
             how not in ("ignore", self.errors[kind]) for kind, how in np.geterr().items()
         ):
-            raise TraceError(
+            raise errors.TraceError(
                 "np.errstate in a compiled function, where nothing is raised or printed: look at "
                 "what it returns, outside, by np.isfinite"
             )
         if watchers.get():
-            raise TraceError(
+            raise errors.TraceError(
                 "debug(), or another watcher of ops, in a compiled function, which has no numbers "
                 "while it is traced: put it around the call, which is then run op by op"
             )
@@ -204,7 +196,7 @@ class Recorder:
         if isinstance(x, ARRAYS):
             if id(x) not in self.met or not holds(self.met[id(x)][1], x):
                 # Held, so that no other array gets its id.
-                self.met[id(x)] = x, self.leaf_of(np.asarray(plain(x)))
+                self.met[id(x)] = x, self.leaf_of(np.asarray(errors.plain(x)))
             return self.met[id(x)][1]
         return x
 
@@ -268,7 +260,7 @@ def supported_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
     """The dtype, in native byte order."""
     dtype = dtype.newbyteorder("=")
     if dtype not in DTYPES:
-        raise UnsupportedError(
+        raise errors.UnsupportedError(
             f"a compiled function computes with an array of {dtype}: it takes booleans, integers, "
             "float32 and float64. Pass x.astype(np.float32), or keep what is not computed "
             "with in an attribute, or in a variable outside"
@@ -283,7 +275,7 @@ def check_same(x: Any, before: Any) -> None:
         TraceError: if it differs: the trace would be stale in the next call.
     """
     if differs := difference(x, before):
-        raise TraceError(differs)
+        raise errors.TraceError(differs)
 
 
 def difference(x: Any, before: Any) -> str:
@@ -313,8 +305,8 @@ VARIES = (
 )
 
 
-def varies() -> TraceError:
-    return TraceError(VARIES)
+def varies() -> errors.TraceError:
+    return errors.TraceError(VARIES)
 
 
 def value_of(x: Any) -> Any:

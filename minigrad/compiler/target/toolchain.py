@@ -5,6 +5,7 @@ from __future__ import annotations
 import _ctypes
 import contextlib
 import ctypes
+import functools
 import hashlib
 import importlib.util
 import os
@@ -16,21 +17,10 @@ import tempfile
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import cache
 from pathlib import Path
 from time import perf_counter
 
-from minigrad.compiler.target.cache import (
-    DIGEST,
-    BuildError,
-    cache_folder,
-    cache_get,
-    cache_put,
-    cached_path,
-    temporary_folder,
-    warn_unused,
-    write_file,
-)
+from minigrad.compiler.target import cache
 
 COMPILERS = ("cc", "gcc", "clang")
 X86 = platform.machine().lower() in ("x86_64", "amd64")
@@ -54,7 +44,7 @@ GCC_FLAGS = ["-fvect-cost-model=dynamic", "-ffp-contract=fast"]
 HERE = Path(__file__).parents[1]  # the folder of the compiler
 
 
-@cache
+@functools.cache
 def compiler() -> str | None:
     """The path of a C compiler, if there is one: the system's, or that of the ziglang wheel."""
     found = next(filter(None, map(shutil.which, COMPILERS)), None)
@@ -68,14 +58,14 @@ def command(cc: str) -> list[str]:
     return [cc, "cc"] if Path(cc).stem == "zig" else [cc]
 
 
-@cache
+@functools.cache
 def macros(cc: str) -> str:
     """The macros that the compiler defines for this machine, which identify both.
 
     Cached on disk: to ask takes as long as to trace a thousand ops.
     """
     name = macros_key(cc)
-    answer = None if name is None else cache_get(name)
+    answer = None if name is None else cache.cache_get(name)
     if answer is None:
         try:
             run = run_compiler([*command(cc), NATIVE, "-dM", "-E", "-x", "c", os.devnull])
@@ -83,8 +73,8 @@ def macros(cc: str) -> str:
             return ""
         answer = run.stdout
         if name is not None and run.returncode == 0:
-            with contextlib.suppress(BuildError):
-                cache_put(name, answer)
+            with contextlib.suppress(cache.BuildError):
+                cache.cache_put(name, answer)
     return answer.decode()
 
 
@@ -123,14 +113,14 @@ def load_library(path: Path) -> ctypes.CDLL:
         return ctypes.CDLL(str(path))
     except OSError as error:
         if "symbol" in str(error):  # a function that no library has: not the folder's fault
-            raise BuildError(f"a library cannot be loaded: {error}") from None
+            raise cache.BuildError(f"a library cannot be loaded: {error}") from None
         why = str(error).rpartition(": ")[2]
-        warn_unused(path.parent, f"no library can be loaded from it ({why}). Is it noexec?")
+        cache.warn_unused(path.parent, f"no library can be loaded from it ({why}). Is it noexec?")
         try:
-            content = path.read_bytes()[:-DIGEST]
-            return ctypes.CDLL(str(write_file(temporary_folder(), path.name, content)))
+            content = path.read_bytes()[: -cache.DIGEST]
+            return ctypes.CDLL(str(cache.write_file(cache.temporary_folder(), path.name, content)))
         except OSError as again:
-            raise BuildError(
+            raise cache.BuildError(
                 f"a library cannot be loaded: {again}. Set TMPDIR, or MINIGRAD_CACHE, to a folder "
                 "from which programs may be run"
             ) from None
@@ -164,10 +154,10 @@ def build_cached(text: str) -> Path:
     """The path of the library of a C text, which is built unless the cache has it."""
     cc = compiler()
     if cc is None:
-        raise BuildError(f"there is no C compiler: none of {', '.join(COMPILERS)} was found")
+        raise cache.BuildError(f"there is no C compiler: none of {', '.join(COMPILERS)} was found")
     name = library_name(cc, text)
     # The digest at the end of the file does not disturb the loader.
-    return cached_path(name) or cache_put(name, compile_source(cc, text))
+    return cache.cached_path(name) or cache.cache_put(name, compile_source(cc, text))
 
 
 def flags(cc: str) -> list[str]:
@@ -181,7 +171,7 @@ def library_name(cc: str, text: str) -> str:
 
 def is_cached(*texts: str) -> bool:
     """Whether libraries of these C texts are in the cache."""
-    cc, folder = compiler(), cache_folder()
+    cc, folder = compiler(), cache.cache_folder()
     return cc is not None and all((folder / library_name(cc, text)).exists() for text in texts)
 
 
@@ -193,10 +183,12 @@ def compile_source(cc: str, text: str) -> bytes:
             source.write_text(text)
             run = run_compiler([*command(cc), *flags(cc), str(source), "-o", str(library), "-lm"])
             if run.returncode:
-                raise BuildError(f"{cc} failed:\n{run.stderr.decode(errors='replace')[:4000]}")
+                raise cache.BuildError(
+                    f"{cc} failed:\n{run.stderr.decode(errors='replace')[:4000]}"
+                )
             return library.read_bytes()
     except OSError as error:
-        raise BuildError(f"{cc} cannot be run on a temporary file: {error}") from None
+        raise cache.BuildError(f"{cc} cannot be run on a temporary file: {error}") from None
 
 
 COMPILER_TIMEOUT = 300  # seconds that a compiler may take
@@ -213,7 +205,7 @@ def run_compiler(command: list[str]) -> subprocess.CompletedProcess[bytes]:
             with contextlib.suppress(ProcessLookupError):  # it has just ended
                 os.killpg(run.pid, signal.SIGKILL)
             if isinstance(error, subprocess.TimeoutExpired):
-                raise BuildError(
+                raise cache.BuildError(
                     f"{command[0]} was stopped: it had not finished after {COMPILER_TIMEOUT} "
                     f"seconds. Does it run by itself? {' '.join(command)}"
                 ) from None
@@ -228,11 +220,11 @@ def after_fork(forget: Callable[[], None]) -> Callable[[], None]:
     return forget
 
 
-@cache
+@functools.cache
 def build_runtime() -> ctypes.CDLL:
     library = build((HERE / "runtime" / "runtime.c").read_text())[0]
     if not hasattr(library, "run"):
-        raise BuildError(f"{compiler()} built a library without the functions of its source")
+        raise cache.BuildError(f"{compiler()} built a library without the functions of its source")
     return library
 
 
