@@ -69,7 +69,7 @@ def macros(cc: str) -> str:
     if answer is None:
         try:
             run = run_compiler([*command(cc), NATIVE, "-dM", "-E", "-x", "c", os.devnull])
-        except (OSError, BuildError):  # it cannot be run, which building says
+        except (OSError, cache.BuildError):  # it cannot be run, which building says
             return ""
         answer = run.stdout
         if name is not None and run.returncode == 0:
