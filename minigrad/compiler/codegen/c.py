@@ -127,7 +127,7 @@ class Printer:
         for statement in ir.walk(statements):
             if isinstance(statement, ir.Variable):
                 self.types[statement.name] = statement.type
-            for operand in ir.operands_in(statement):
+            for operand in statement.operands:
                 if isinstance(operand, ir.Access):
                     self.use(operand)
             target = ir.target_of(statement)
@@ -176,6 +176,7 @@ class Printer:
         if isinstance(node, ir.If):
             otherwise = ["} else {", *self.inner(node.otherwise)] if node.otherwise else []
             return [f"if ({self.text(node.condition)}) {{", *self.inner(node.body), *otherwise, "}"]
+        assert isinstance(node, ir.For)
         return self.loop(node)
 
     def variable(self, node: ir.Variable) -> str:

@@ -23,7 +23,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, get_args
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -70,8 +71,19 @@ Target = Access | str
 Expression = Apply | Access | Number | Expr | str
 
 
+class Statement:
+    """A statement, of one of the kinds below."""
+
+    @cached_property
+    def operands(self) -> list[Expression]:
+        """What it consists of itself: its target, then the operands of its value."""
+        names = ("target", "value", "access", "condition")
+        parts = [getattr(self, name, None) for name in names]
+        return [x for part in parts if part is not None for x in operands(part)]
+
+
 @dataclass(frozen=True)
-class Let:
+class Let(Statement):
     """A constant of a dtype, or a vector of `lanes`; and the loop variables that it depends on."""
 
     name: str
@@ -82,7 +94,7 @@ class Let:
 
 
 @dataclass(frozen=True)
-class Variable:
+class Variable(Statement):
     """An accumulator with its first value (0 if there is none), or a local array of `size`."""
 
     name: str
@@ -93,13 +105,13 @@ class Variable:
 
 
 @dataclass(frozen=True)
-class Store:
+class Store(Statement):
     target: Target
     value: Expression
 
 
 @dataclass(frozen=True)
-class Accumulate:
+class Accumulate(Statement):
     """`combine` is "+", "*", "|", "&", "max" or "min". With a `part`, terms are first
     added up in an accumulator of that dtype: the target has more precision."""
 
@@ -110,19 +122,19 @@ class Accumulate:
 
 
 @dataclass(frozen=True)
-class If:
+class If(Statement):
     condition: Expression
     body: Sequence[Statement]
     otherwise: Sequence[Statement] = ()
 
 
 @dataclass(frozen=True)
-class Prefetch:
+class Prefetch(Statement):
     access: Access
 
 
 @dataclass(frozen=True)
-class For:
+class For(Statement):
     """A loop. With a `grain`, threads share it, each in multiples of so many iterations. With a
     `step`, it is over blocks: `block_of` is its variable, `end_of` where a block ends.
 
@@ -140,8 +152,7 @@ class For:
     independent: bool = False
 
 
-Statement = Let | Variable | Store | Accumulate | If | For | Prefetch
-NODES = {Apply, Access, *get_args(Statement)}
+NODES = {Apply, Access, *Statement.__subclasses__()}
 
 
 # Walking through statements
@@ -174,16 +185,6 @@ def target_of(statement: Statement) -> Target | None:
     return statement.target if isinstance(statement, Store | Accumulate) else None
 
 
-def operands_in(statement: Statement) -> list[Expression]:
-    """What a statement itself consists of: its target, then the operands of its value."""
-    found: list[Expression] = []
-    for name in ("target", "value", "access", "condition"):
-        x = getattr(statement, name, None)
-        if x is not None:
-            found += operands(x)
-    return found
-
-
 def operands(expression: Expression) -> list[Expression]:
     """The accesses, numbers, indices and names in an expression."""
     if type(expression) is not Apply:
@@ -212,7 +213,7 @@ def index_of(operand: Expression) -> Expr | None:
 
 def indices_in(statements: Iterable[Statement]) -> set[Expr]:
     """All indices."""
-    found = (index_of(x) for statement in walk(statements) for x in operands_in(statement))
+    found = (index_of(x) for statement in walk(statements) for x in statement.operands)
     return {index for index in found if index is not None}
 
 
@@ -229,5 +230,5 @@ def replaced(x: Any, new: Mapping[Var, Expr]) -> Any:
     if kind is list or kind is tuple:
         return kind([replaced(part, new) for part in x])
     if kind in NODES:
-        return kind(**{name: replaced(part, new) for name, part in vars(x).items()})
+        return kind(*[replaced(getattr(x, name), new) for name in x.__match_args__])
     return x

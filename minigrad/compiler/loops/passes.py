@@ -28,10 +28,10 @@ def minimum_of(name: str, n: int) -> ir.Apply:
 
 def hoisted(
     lines: Iterable[ir.Let], variables: Collection[Var] | None = None
-) -> tuple[list[ir.Statement], list[ir.Let]]:
+) -> tuple[list[ir.Let], list[ir.Let]]:
     """Those that depend on loop variables (by default, on any), and those that can be moved before
     the loops."""
-    stay: list[ir.Statement] = []
+    stay: list[ir.Let] = []
     out: list[ir.Let] = []
     for line in lines:
         depends = line.depends if variables is None else line.depends.intersection(variables)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from minigrad.compiler.graph.affine import Expr, Quotient, Remainder, Var
@@ -30,17 +31,17 @@ def verify(
             used where it is not defined, a name is defined twice in a block or is not free, or
             iterations that run in vector lanes or threads depend on each other.
     """
-    check(statements, frozenset(), frozenset(), frozenset())
+    check(statements, {})
     every = ir.walk(statements)
     shared = [s for s in every if isinstance(s, ir.For) and s.grain]
     if len({(loop.variable.extent, loop.grain) for loop in shared}) > 1:
         raise LoopError("threads share one loop, or several of the same extent")
     for loop in shared:
-        for inner in ir.walk(loop.body):
-            if isinstance(inner, ir.For) and inner.grain:
+        for inner in shared:
+            if inner in ir.walk(loop.body):
                 raise LoopError(f"threads share {inner.variable.name} in {loop.variable.name}")
     if entries is not None:
-        check_ranges(every)
+        check_ranges([s for s in every if isinstance(s, ir.For)])
         check_bounds(every, entries)
         if shared and shared[0].variable.extent > 1:
             check_threads(every, shared)
@@ -50,63 +51,53 @@ def verify(
 TAKEN = re.compile(r"(?![a-zA-Z_]\w*$)|(a\d+|arrays|out_of_range|threads?|low|high|kernels)$")
 
 
-def check(
-    statements: Iterable[ir.Statement],
-    loops: frozenset[str],
-    known: frozenset[str],
-    variables: frozenset[str],
-) -> None:
-    """Check one block, in these loops, where these names are known, and these can be assigned."""
-    here, assigned = set(known), set(variables)
-    for statement in statements:
-        for operand in ir.operands_in(statement):
-            used = {operand} if isinstance(operand, str) else names_in(ir.index_of(operand))
-            if not used <= here:
-                unknown = ", ".join(used - here)
-                raise LoopError(f"{operand} is outside of what defines {unknown}")
-        if isinstance(statement, ir.Let | ir.Variable):
-            if statement.name in here:
-                raise LoopError(f"{statement.name} is defined twice")
-            if TAKEN.match(statement.name):
-                raise LoopError(f"{statement.name} is not free in C: give it another name")
-            if statement.type not in ir.DTYPES:
-                raise LoopError(f"{statement.name} is of {statement.type}, which C does not have")
-            here.add(statement.name)
-            if isinstance(statement, ir.Variable):
-                assigned.add(statement.name)
-        elif isinstance(statement, ir.Store | ir.Accumulate):
-            target = statement.target
-            if isinstance(target, str) and target not in assigned:
+def check(statements: Iterable[ir.Statement], known: Mapping[str, type]) -> None:
+    """Check one block, where these names are known, each with the type of what defines it."""
+    known = {**known}
+    for s in statements:
+        for operand in s.operands:
+            unknown = [name for name in names_in(operand) if name not in known]
+            if unknown:
+                raise LoopError(f"{operand} is outside of what defines {', '.join(unknown)}")
+        if isinstance(s, ir.Let | ir.Variable):
+            if s.name in known:
+                raise LoopError(f"{s.name} is defined twice")
+            if TAKEN.match(s.name):
+                raise LoopError(f"{s.name} is not free in C: give it another name")
+            if s.type not in ir.DTYPES:
+                raise LoopError(f"{s.name} is of {s.type}, which C does not have")
+            known[s.name] = type(s)
+        elif isinstance(s, ir.Store | ir.Accumulate):
+            if isinstance(s.target, str) and known[s.target] is not ir.Variable:
                 raise LoopError(
-                    f"{target} is a constant or a loop's variable: nothing stores there"
+                    f"{s.target} is a constant or a loop's variable: nothing stores there"
                 )
-        elif isinstance(statement, ir.For):
-            name = statement.variable.name
-            if name in loops:
+        elif isinstance(s, ir.If):
+            check(s.body, known)
+            check(s.otherwise, known)
+        elif isinstance(s, ir.For):
+            name = s.variable.name
+            if known.get(name) is ir.For:
                 raise LoopError(f"a loop over {name} is in another one")
-            if name in here or TAKEN.match(name):
+            if name in known or TAKEN.match(name):
                 raise LoopError(f"the loop over {name} hides another {name}: give one another name")
-            if statement.simd is not None:
-                check_lanes(statement)
-            ends = {ir.end_of(statement.variable)} if statement.step else set()
-            inside = frozenset({name, *here, *ends})
-            check(statement.body, loops | {name}, inside, frozenset(assigned))
-        elif isinstance(statement, ir.If):
-            for body in (statement.body, statement.otherwise):
-                check(body, loops, frozenset(here), frozenset(assigned))
+            if s.simd is not None:
+                check_lanes(s)
+            names = [name, ir.end_of(s.variable)] if s.step else [name]
+            check(s.body, {**known, **dict.fromkeys(names, ir.For)})
 
 
-NOTHING: set[str] = set()
-
-
-def names_in(index: Expr | None) -> set[str]:
-    """The loop variables and run-time indices in an index."""
-    if index is None or not index.terms:
-        return NOTHING
-    found: set[str] = set()
-    for atom in index.terms:
-        found |= names_in(atom.of) if hasattr(atom, "of") else {atom.name}
-    return found
+def names_in(operand: ir.Expression) -> Iterator[str]:
+    """The names in an operand: of a variable, of loop variables and of run-time indices."""
+    if isinstance(operand, str):
+        yield operand
+        return
+    index = ir.index_of(operand)
+    for atom in index.terms if index else ():
+        if isinstance(atom, Quotient | Remainder):
+            yield from names_in(atom.of)
+        else:
+            yield atom.name
 
 
 def check_lanes(loop: ir.For) -> None:
@@ -114,53 +105,55 @@ def check_lanes(loop: ir.For) -> None:
     own = {s.name for s in loop.body if isinstance(s, ir.Variable)}
     named = {name for _, name in loop.simd or ()}
     for s in loop.body:
-        if isinstance(s, ir.Store | ir.Accumulate):
-            target = s.target
-            if isinstance(target, str):
-                if target not in own and not (isinstance(s, ir.Accumulate) and target in named):
-                    raise LoopError(f"{target} depends on the iteration before, in vector lanes")
-            elif target.place is not None and loop.variable not in target.place.variables():
+        target = ir.target_of(s)
+        if isinstance(target, ir.Access):
+            if target.place is not None and loop.variable not in target.place.variables():
                 raise LoopError(f"all vector lanes write to the entry {target.place}")
-        for x in ir.operands_in(s)[isinstance(s, ir.Accumulate) :]:
+        elif target is not None and target not in own:
+            if not (isinstance(s, ir.Accumulate) and target in named):
+                raise LoopError(f"{target} depends on the iteration before, in vector lanes")
+        for x in s.operands[isinstance(s, ir.Accumulate) :]:
             if isinstance(x, str) and x in named:
                 raise LoopError(f"{x} is read in vector lanes, of which each has its own")
 
 
-def check_ranges(statements: Iterable[ir.Statement]) -> None:
+def check_ranges(loops: Iterable[ir.For]) -> None:
     """Check that loops run from 0 to their extent, over a block, or over the other threads."""
-    blocks = [s.variable for s in statements if isinstance(s, ir.For) and s.step]
-    ranges = {(block.name, ir.end_of(block), block.extent) for block in blocks}
-    for s in statements:
-        if isinstance(s, ir.For) and (s.low, s.high) not in (("0", ""), ("1", "threads")):
-            v = s.variable
-            if (s.low, s.high, v.extent) not in ranges:
-                raise LoopError(
-                    f"the loop over {v.name} is from {s.low} to {s.high or v.extent}: loops run "
-                    "from 0 to their extent, or over a block; leave iterations out by an If"
-                )
+    blocks = {(v.name, ir.end_of(v), v.extent) for v in (s.variable for s in loops if s.step)}
+    for s in loops:
+        v, span = s.variable, (s.low, s.high)
+        if span not in (("0", ""), ("1", "threads")) and (*span, v.extent) not in blocks:
+            raise LoopError(
+                f"the loop over {v.name} is from {s.low} to {s.high or v.extent}: loops run from 0 "
+                "to their extent, or over a block; leave iterations out by an If"
+            )
 
 
 def check_bounds(statements: Iterable[ir.Statement], entries: Callable[[Value], int]) -> None:
     """Check that each index is inside of its array."""
     sizes = {s.name: s.size for s in statements if isinstance(s, ir.Variable)}
-    threads = math.prod(
-        s.variable.extent for s in statements if isinstance(s, ir.For) and s.high == "threads"
-    )
-    for statement in statements:
-        for x in ir.operands_in(statement):
+    loops = [s for s in statements if isinstance(s, ir.For)]
+    threads = math.prod(s.variable.extent for s in loops if s.high == "threads")
+    for x in accesses(statements):
+        if isinstance(x.array, str):
+            n, what = sizes.get(x.array, 0), x.array
+        else:
+            scratch = isinstance(x.array, ir.Scratch)
+            n = x.array.entries * threads if scratch else entries(x.array)
+            what = f"an array of {n} entries"
+        low, high = x.place.bounds() if x.place else (0, 0)
+        if low < 0 or high + max(x.lanes - 1, 0) >= n:
+            raise LoopError(
+                f"the index {x.place} is from {low} to {high}, which is outside of {what}"
+            )
+
+
+def accesses(statements: Iterable[ir.Statement]) -> Iterator[ir.Access]:
+    """All accesses to arrays."""
+    for s in statements:
+        for x in s.operands:
             if isinstance(x, ir.Access) and x.place is not None:
-                low, high = x.place.bounds()
-                if isinstance(x.array, str):
-                    n = sizes.get(x.array, 0)
-                elif isinstance(x.array, ir.Scratch):
-                    n = x.array.entries * threads
-                else:
-                    n = entries(x.array)
-                if low < 0 or high + max(x.lanes - 1, 0) >= n:
-                    what = x.array if isinstance(x.array, str) else f"an array of {n} entries"
-                    raise LoopError(
-                        f"the index {x.place} is from {low} to {high}, which is outside of {what}"
-                    )
+                yield x
 
 
 def check_threads(statements: Sequence[ir.Statement], shared: Sequence[ir.For]) -> None:
@@ -170,24 +163,23 @@ def check_threads(statements: Sequence[ir.Statement], shared: Sequence[ir.For]) 
     local arrays, and accumulators, that are then stored to scratch memory.
     """
     first = shared[0].variable
-    inside = [(loop, s) for loop in shared for s in ir.walk(loop.body)]
+    bodies = [ir.walk(loop.body) for loop in shared]
+    inside = [s for body in bodies for s in body]
     written = {t.array for t in map(ir.target_of, statements) if isinstance(t, ir.Access)}
     written = {x for x in written if isinstance(x, Value)}
-    places: dict[Any, list[Expr]] = {}
-    for loop, s in inside:
-        same = {loop.variable: Expr({first: 1})} if loop.variable != first else {}
-        for x in ir.operands_in(s):
-            if isinstance(x, ir.Access) and x.array in written and x.place is not None:
-                places.setdefault(x.array, []).append(x.place.replaced(same) if same else x.place)
-    outside = {id(s) for s in statements} - {id(s) for _, s in inside}
+    ids = {*map(id, inside)}
     for s in statements:
-        if id(s) in outside and any(
-            isinstance(x, ir.Access) and x.array in written for x in ir.operands_in(s)
-        ):
+        if id(s) not in ids and any(x.array in written for x in accesses([s])):
             what = type(s).__name__
             raise LoopError(f"every thread runs a {what} outside of the loop that they share")
+    places: dict[Any, list[Expr]] = defaultdict(list)
+    for loop, body in zip(shared, bodies, strict=True):
+        same = {loop.variable: Expr({first: 1})} if loop.variable != first else {}
+        for x in accesses(body):
+            if x.array in written and x.place is not None:
+                places[x.array].append(x.place.replaced(same))
     step = max(1, *(loop.step for loop in shared))
-    parts = {s.variable for _, s in inside if isinstance(s, ir.For) and s.low == first.name}
+    parts = {s.variable for s in inside if isinstance(s, ir.For) and s.low == first.name}
     for array, found in places.items():
         if not {first, *parts} & told_apart(found, {first: step}):
             where = ", ".join(map(str, dict.fromkeys(found)))
@@ -195,14 +187,9 @@ def check_threads(statements: Sequence[ir.Statement], shared: Sequence[ir.For]) 
                 f"threads share the loop over {first.name}, and its iterations are not "
                 f"independent: {array.op} is read and written at {where}. Give it no grain"
             )
-    own = {s.name for _, s in inside if isinstance(s, ir.Let | ir.Variable)}
-    read = {
-        x
-        for _, s in inside
-        for x in ir.operands_in(s)[ir.target_of(s) is not None :]
-        if isinstance(x, str)
-    }
-    for _, s in inside:
+    own = {s.name for s in inside if isinstance(s, ir.Let | ir.Variable)}
+    read = {x for s in inside for x in s.operands[ir.target_of(s) is not None :]}
+    for s in inside:
         target = ir.target_of(s)
         carried = isinstance(s, ir.Store) or target in read or len(shared) > 1
         if isinstance(target, str) and target not in own and carried:

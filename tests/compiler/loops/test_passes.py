@@ -98,7 +98,7 @@ def test_what_does_not_depend_on_loops_goes_before_them() -> None:
         Let("c", FLOAT, Apply("*", ("a", "b")), frozenset([A, B])),
         Let("d", FLOAT, Access("x", Expr({}, 3))),
     ]
-    assert [[x.name for x in part] for part in hoisted(lines, {B})] == [["b", "c"], ["a", "d"]]  # type: ignore[union-attr]  # Lets
+    assert [[x.name for x in part] for part in hoisted(lines, {B})] == [["b", "c"], ["a", "d"]]
     assert [x.name for x in hoisted(lines)[1]] == ["d"]
 
 
