@@ -68,9 +68,9 @@ def plan_of(graph: Graph) -> Plan:
         try_foreign_ops(graph)
         return compile_graph(graph)
     name = f"{digest(graph)}.plan"
-    found = plan_in(cache_get(name))
-    if found is not None:
-        return found
+    if (content := cache_get(name)) is not None:
+        plan: Plan = restored(content.decode(), Plan, Array, Calls, ByNumpy, Layout)
+        return plan
     with ThreadPoolExecutor(1) as pool:
         pool.submit(runtime)  # built meanwhile
         plan = compile_graph(graph)
@@ -176,17 +176,6 @@ def compiler_works() -> bool:
     with suppress(BuildError, OSError):
         return bool(build(source_of([""], machine().vector)))
     return False
-
-
-def plan_in(content: bytes | None) -> Plan | None:
-    """The plan in a cached file; None if there is none, or it is not sound."""
-    if content is None:
-        return None
-    try:
-        plan: Plan = restored(content.decode(), Plan, Array, Calls, ByNumpy, Layout)
-    except (ValueError, TypeError, LookupError):
-        return None
-    return plan if plan.is_sound() else None
 
 
 # The cache key

@@ -3,11 +3,9 @@ those of another program."""
 
 import gc
 import os
-import pickle
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,16 +20,16 @@ from minigrad.compiler import pipeline as plan
 from minigrad.compiler.codegen.deduplicate import KERNEL_GENERATORS, OWN_GENERATORS
 from minigrad.compiler.graph.folding import constant
 from minigrad.compiler.graph.ir import Graph, Value, name_of
+from minigrad.compiler.graph.layout import Layout
 from minigrad.compiler.graph.opset.base import OPSET
 from minigrad.compiler.graph.opset.infer import apply
 from minigrad.compiler.graph.opset.reductions import Reduction
 from minigrad.compiler.graph.simplify import REWRITES, folding
-from minigrad.compiler.pipeline import compile_graph, digest, plan_in, plan_of
+from minigrad.compiler.pipeline import compile_graph, digest, plan_of
 from minigrad.compiler.runtime.plan import Array, ByNumpy, Calls, Plan
-from minigrad.compiler.runtime.serialization import as_text
+from minigrad.compiler.runtime.serialization import as_text, restored
 from minigrad.compiler.target import cache as store
 from minigrad.compiler.target import machine as target
-from minigrad.compiler.target import toolchain as build
 from minigrad.compiler.target.machine import Machine
 from minigrad.errors import TraceError
 from minigrad.ops.base import Op, registry
@@ -112,8 +110,8 @@ def test_a_plan_survives_being_written(empty_cache: Path) -> None:
     one = compile_graph(traced.graph)
     assert one.building is not None
     one.building.result()
-    other = plan.plan_in(as_text(one).encode())
-    assert other and other.description == one.description
+    other = restored(as_text(one), Plan, Array, Calls, ByNumpy, Layout)
+    assert other.description == one.description
     assert other.sources == one.sources and other.arena == one.arena
     assert (other.outputs != []) and len(other.steps) == len(one.steps) > 1
     for a, b in zip(one.steps, other.steps, strict=True):
@@ -216,39 +214,6 @@ def test_captured_arrays_that_hold_other_numbers_in_the_next_process(empty_cache
 
 
 # What is damaged
-
-
-def changed(plan: Plan, **fields: Any) -> str:
-    return as_text(replace(plan, **fields))
-
-
-def test_a_plan_that_is_not_sound_is_made_again(empty_cache: Path) -> None:
-    """Also one whose digest is right: what C goes by is checked, and nothing of it is run."""
-    traced = trace_of(everything(), np.ones((9, 8)), np.zeros(9, int))
-    one = compile_graph(traced.graph)
-    assert one.building is not None
-    one.building.result()  # which else would be written into the cache of the next test
-    text = as_text(one)
-    calls = next(x for x in one.steps if isinstance(x, Calls))
-    wrong = [
-        "",
-        text[:-9],
-        text.replace('"Plan"', '"Path"'),
-        text.replace('"Layout"', '"Unknown"'),
-        text.replace('"array"', '"dtype"'),
-        as_text(calls),
-        changed(one, arena="1"),
-        changed(one, kernels=[]),
-        changed(one, outputs=[Array(99, 0, "<f8", one.owned[0].layout)]),
-        changed(one, steps=[ByNumpy("system", [], {}, one.owned[0])]),
-        changed(one, steps=[replace(calls, rows=calls.rows + 99)]),
-        changed(one, steps=[replace(calls, slots=calls.slots - 99)]),
-        changed(one, steps=[replace(calls, offsets=calls.offsets[1:])]),
-        changed(one, steps=[replace(calls, offsets=calls.offsets.astype(np.int32))]),
-    ]
-    assert plan_in(text.encode())
-    for k, content in enumerate([*map(str.encode, wrong), pickle.dumps(7)]):
-        assert plan_in(content) is None, k
 
 
 @pytest.mark.parametrize("ending", ["plan", "so"])
@@ -432,7 +397,7 @@ def test_a_cache_that_cannot_be_written_is_read(
     def refuse(*_: Any, **__: Any) -> None:
         raise PermissionError("read-only")
 
-    monkeypatch.setattr(build, "cache_put", refuse)
+    monkeypatch.setattr(store, "cache_put", refuse)
     monkeypatch.setattr(plan, "cache_put", refuse)
     monkeypatch.setattr(os, "utime", refuse)  # nor noted that it was used
     agree(trained(), expected, 0)

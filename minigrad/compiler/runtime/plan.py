@@ -13,7 +13,6 @@ import numpy as np
 from minigrad.compiler.codegen.statistics import DescribedCall, DescribedKernel, Description
 from minigrad.compiler.graph.layout import Layout
 from minigrad.compiler.runtime.serialization import restored
-from minigrad.ops.base import registry
 
 
 @dataclass
@@ -34,19 +33,6 @@ class Calls:
     slots: np.ndarray
     offsets: np.ndarray
     most: int
-
-    def is_sound(self, slots: int, kernels: int) -> bool:
-        rows, count = self.rows, len(self.slots)
-        return (
-            [x.dtype.str[1:] for x in (rows, self.slots, self.offsets)] == ["i4", "i4", "i8"]
-            and rows.ndim == 2
-            and rows.shape[1] == 4
-            and self.offsets.shape == (count,)
-            and bool(rows.min(initial=0) >= 0 and self.offsets.min(initial=0) >= 0)
-            and bool((rows[:, 0] < kernels).all() and (rows[:, 3] <= self.most).all())
-            and bool((rows[:, 2] + rows[:, 3] <= count).all())
-            and bool(((self.slots >= 0) & (self.slots < slots)).all())
-        )
 
 
 @dataclass
@@ -83,15 +69,3 @@ class Plan:
     def description(self) -> Description:
         found: Description = restored(self.described, Description, DescribedKernel, DescribedCall)
         return found
-
-    def is_sound(self) -> bool:
-        """Whether all numbers that C uses without checking them are within bounds."""
-        arrays = [*self.owned, *(x for x in self.outputs if isinstance(x, Array))]
-        arrays += [x.output for x in self.steps if isinstance(x, ByNumpy)]
-        slots, kernels = len(self.leaves) + len(self.owned) + 1, sum(self.kernels)
-        return (
-            all(0 <= x.slot < slots and x.offset >= 0 for x in arrays)
-            and len(self.sources) == len(self.kernels)
-            and all(x.op in registry for x in self.steps if isinstance(x, ByNumpy))
-            and all(x.is_sound(slots, kernels) for x in self.steps if isinstance(x, Calls))
-        )

@@ -9,7 +9,7 @@ import pytest
 
 from minigrad.compiler.graph.layout import Layout, plain
 from minigrad.compiler.runtime.plan import Array, ByNumpy
-from minigrad.compiler.runtime.serialization import as_text, fits, restored
+from minigrad.compiler.runtime.serialization import as_text, restored
 
 
 @pytest.mark.parametrize(
@@ -55,33 +55,11 @@ def test_dataclasses_in_dataclasses() -> None:
 
 
 @pytest.mark.parametrize(
-    "x",
-    [
-        Outer([Inner((1, 2.0), ("a", 0.5))], 0),  # type: ignore[arg-type]
-        Outer([Inner((1, True), ("a", 0.5))], 0),  # a bool is no int here
-        Outer([Inner([1], ("a", 0.5))], 0),  # type: ignore[arg-type]
-        Outer([Inner((), ("a", 0.5, 1))], 0),  # type: ignore[arg-type]
-        Outer([Inner((), (0, 0.5))], 0),  # type: ignore[arg-type]
-        Outer(None, 0),  # type: ignore[arg-type]
-        Outer([7], 0),  # type: ignore[list-item]
-        Inner((), ("a", 0.5)),
-        [OUTER],
-        None,
-    ],
-    ids=str,
-)
-def test_other_types_than_the_annotations_are_refused(x: Any) -> None:
-    with pytest.raises(TypeError, match="this is no"):
-        restored(as_text(x), Outer, Inner)
-
-
-@pytest.mark.parametrize(
     "text",
     [
         "",
         as_text(OUTER)[:-1],
         as_text(OUTER).replace("Inner", "Other"),
-        '{"Outer": [[]]}',  # a field too few, although it has a default
         '{"Outer": [[], 1, 2]}',
         '{"Outer": [[], 1], "Inner": [[], []]}',
         '{"Outer": [[], {"array": ["<f8", [3], ""]}]}',  # fewer bytes than the shape
@@ -99,10 +77,3 @@ def test_arrays_are_written_with_all_their_bits_and_can_be_written_into() -> Non
     found = restored(as_text(Outer([], x)), Outer).anything
     assert found.tobytes() == x.tobytes() and found.shape == (2, 2) and found.flags.writeable
     assert json.loads(as_text(Outer([], x)))  # and the text is JSON
-
-
-def test_fits() -> None:
-    assert fits((1, "a"), tuple[int, str]) and not fits((1, 1), tuple[int, str])
-    assert fits([[1]], list[list[int]]) and not fits([[True]], list[list[int]])
-    assert fits(True, bool) and not fits(True, int) and not fits(1, bool)
-    assert fits(None, int | None) and not fits("", int | None)
