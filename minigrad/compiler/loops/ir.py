@@ -23,8 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -71,15 +70,23 @@ Target = Access | str
 Expression = Apply | Access | Number | Expr | str
 
 
+@dataclass(frozen=True)
 class Statement:
-    """A statement, of one of the kinds below."""
+    """A statement. `operands` are what it consists of itself: of its target, then of its value, the
+    accesses, numbers, indices and names."""
 
-    @cached_property
-    def operands(self) -> list[Expression]:
-        """What it consists of itself: its target, then the operands of its value."""
-        names = ("target", "value", "access", "condition")
-        parts = [getattr(self, name, None) for name in names]
-        return [x for part in parts if part is not None for x in operands(part)]
+    operands: list[Expression] = field(init=False, repr=False, compare=False)
+    expressions: ClassVar[tuple[str, ...]] = ()
+
+    def __post_init__(self) -> None:
+        found: list[Expression] = []
+        for name in self.expressions:
+            expression = getattr(self, name)
+            if type(expression) is Apply:
+                found += operands(expression)
+            elif expression is not None:
+                found.append(expression)
+        object.__setattr__(self, "operands", found)
 
 
 @dataclass(frozen=True)
@@ -91,6 +98,7 @@ class Let(Statement):
     value: Expression
     depends: frozenset[Var] = frozenset()
     lanes: int = 0
+    expressions = ("value",)
 
 
 @dataclass(frozen=True)
@@ -102,12 +110,14 @@ class Variable(Statement):
     value: Expression | None = None
     size: int = 0
     lanes: int = 0
+    expressions = ("value",)
 
 
 @dataclass(frozen=True)
 class Store(Statement):
     target: Target
     value: Expression
+    expressions = ("target", "value")
 
 
 @dataclass(frozen=True)
@@ -119,6 +129,7 @@ class Accumulate(Statement):
     combine: str
     value: Expression
     part: np.dtype[Any] | None = None
+    expressions = ("target", "value")
 
 
 @dataclass(frozen=True)
@@ -126,11 +137,13 @@ class If(Statement):
     condition: Expression
     body: Sequence[Statement]
     otherwise: Sequence[Statement] = ()
+    expressions = ("condition",)
 
 
 @dataclass(frozen=True)
 class Prefetch(Statement):
     access: Access
+    expressions = ("access",)
 
 
 @dataclass(frozen=True)

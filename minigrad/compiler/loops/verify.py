@@ -37,8 +37,8 @@ def verify(
     if len({(loop.variable.extent, loop.grain) for loop in shared}) > 1:
         raise LoopError("threads share one loop, or several of the same extent")
     for loop in shared:
-        for inner in shared:
-            if inner in ir.walk(loop.body):
+        for inner in ir.walk(loop.body):
+            if isinstance(inner, ir.For) and inner.grain:
                 raise LoopError(f"threads share {inner.variable.name} in {loop.variable.name}")
     if entries is not None:
         check_ranges([s for s in every if isinstance(s, ir.For)])
