@@ -499,14 +499,14 @@ BUFFERS = [
     ),
     Fault(
         "codegen/deduplicate.py",
-        "return values[k], offset - old.first_entries[k] + new.first_entries[k]",
-        "return values[k], offset",
+        "return values[x], offset - old[x] + new[values[x]]",
+        "return values[x], offset",
         of("unrolled_loops"),
     ),
     Fault(
         "codegen/deduplicate.py",
-        "parts += [low - arrays.first_entries[k] for k, low in lows]",
-        "",
+        "(numbers[x], low - arrays[x]) for x, low in uses",
+        "numbers[x] for x, low in uses",
         of("unrolled_loops"),
     ),
     Fault(

@@ -70,7 +70,7 @@ def generate(schedule: Schedule, buffers: BufferPlan, machine: Machine) -> Gener
             side.append(argument)
         return found
 
-    repeats: dict[Hashable, Repeat] = {}
+    repeats: dict[Hashable, tuple[KernelSource, Arrays]] = {}
     for kernel in schedule.kernels:
         if kernel.kind == "numpy":
             code.calls.append(kernel.stages[0].value)
@@ -92,28 +92,8 @@ def generate(schedule: Schedule, buffers: BufferPlan, machine: Machine) -> Gener
 
 # An unrolled loop has the same kernels in each iteration, on other arrays.
 
-
-@dataclass(eq=False)
-class Repeat:
-    """A kernel's C, and the arrays that it was generated for."""
-
-    source: KernelSource
-    arrays: Arrays
-
-
-@dataclass(eq=False)
-class Arrays:
-    """The arrays of a kernel, in the order of its text, with the first entry used of each."""
-
-    numbers: dict[Value, int] = field(default_factory=dict)
-    first_entries: list[int] = field(default_factory=list)
-
-    def number(self, value: Value, low: int = 0) -> int:
-        k = self.numbers.setdefault(value, len(self.numbers))
-        if k == len(self.first_entries):
-            self.first_entries.append(low)
-        self.first_entries[k] = min(self.first_entries[k], low)
-        return k
+# The arrays of a kernel, in the order of its text, with the first entry used of each.
+Arrays = dict[Value, int]
 
 
 def deduplicated(
@@ -121,17 +101,15 @@ def deduplicated(
     schedule: Schedule,
     buffers: BufferPlan,
     machine: Machine,
-    known: dict[Hashable, Repeat],
+    known: dict[Hashable, tuple[KernelSource, Arrays]],
 ) -> KernelSource:
     """A kernel's C: newly generated, or that of an equal kernel, with its arrays replaced."""
-    arrays = Arrays()
-    key = key_of(kernel, schedule, buffers, arrays)
-    if key is None:
+    if kernel.kind == "concat" or kernel.stages[0].signature is None:
         return generated(kernel, schedule, buffers, machine)
+    key, arrays = key_of(kernel, schedule, buffers)
     if key not in known:
-        known[key] = Repeat(generated(kernel, schedule, buffers, machine), arrays)
-        return known[key].source
-    return with_arrays(known[key].source, known[key].arrays, arrays)
+        known[key] = generated(kernel, schedule, buffers, machine), arrays
+    return with_arrays(*known[key], arrays)
 
 
 def generated(
@@ -169,40 +147,35 @@ def generated(
 
 
 def with_arrays(source: KernelSource, old: Arrays, new: Arrays) -> KernelSource:
-    values = list(new.numbers)
+    """The C of a kernel for other arrays."""
+    if old is new:
+        return source
+    values = dict(zip(old, new, strict=True))
 
     def replaced(x: Value | Scratch, offset: int) -> tuple[Value | Scratch, int]:
-        k = old.numbers[x.value if isinstance(x, Scratch) else x]
         if isinstance(x, Scratch):
-            return replace(x, value=values[k]), offset
-        return values[k], offset - old.first_entries[k] + new.first_entries[k]
+            return replace(x, value=values[x.value]), offset
+        return values[x], offset - old[x] + new[values[x]]
 
     arguments = [replaced(x, offset) for x, offset in source.arguments]
     combine = with_arrays(source.combine, old, new) if source.combine else None
     return replace(source, arguments=arguments, combine=combine)
 
 
-def key_of(
-    kernel: Kernel, schedule: Schedule, buffers: BufferPlan, arrays: Arrays
-) -> Hashable | None:
-    """All that a kernel's text depends on, except which arrays it uses."""
-    if kernel.kind == "concat" or kernel.stages[0].signature is None:
-        return None
+def key_of(kernel: Kernel, schedule: Schedule, buffers: BufferPlan) -> tuple[Hashable, Arrays]:
+    """All that a kernel's text depends on, except which arrays it uses; and these."""
     parts: list[Hashable] = [kernel.kind, kernel.rows, kernel.total]
-    lows: list[tuple[int, int]] = []
+    uses: list[tuple[Value, int]] = []
     for stage in kernel.stages:
-        value = stage.value
         assert stage.signature is not None
-        target = arrays.number(buffers.array_of(value))
-        arrays.number(value)
-        parts += [stage.signature.text, value in schedule.stored, target]
-        for k, _, low in stage.signature.reads:
-            x = stage.arrays[k]
-            number = arrays.number(buffers.array_of(x), low)
-            lows.append((number, low))
-            parts.append(number)
-    parts += [low - arrays.first_entries[k] for k, low in lows]
-    return tuple(parts)
+        parts += [stage.signature.text, stage.value in schedule.stored]
+        uses += [(buffers.array_of(stage.value), 0), (stage.value, 0)]
+        uses += [(buffers.array_of(stage.arrays[k]), low) for k, _, low in stage.signature.reads]
+    arrays: Arrays = {}
+    for x, low in uses:
+        arrays[x] = min(low, arrays.get(x, low))
+    numbers = {x: k for k, x in enumerate(arrays)}
+    return (*parts, *[(numbers[x], low - arrays[x]) for x, low in uses]), arrays
 
 
 def copy_call(target: Value, x: Value, call: Callable[..., Call]) -> Call:

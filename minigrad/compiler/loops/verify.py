@@ -109,9 +109,8 @@ def check_lanes(loop: ir.For) -> None:
         if isinstance(target, ir.Access):
             if target.place is not None and loop.variable not in target.place.variables():
                 raise LoopError(f"all vector lanes write to the entry {target.place}")
-        elif target is not None and target not in own:
-            if not (isinstance(s, ir.Accumulate) and target in named):
-                raise LoopError(f"{target} depends on the iteration before, in vector lanes")
+        elif target not in own and (isinstance(s, ir.Store) or target not in {None, *named}):
+            raise LoopError(f"{target} depends on the iteration before, in vector lanes")
         for x in s.operands[isinstance(s, ir.Accumulate) :]:
             if isinstance(x, str) and x in named:
                 raise LoopError(f"{x} is read in vector lanes, of which each has its own")

@@ -15,14 +15,7 @@ from collections import defaultdict
 from minigrad.compiler.graph.affine import Index, Var, ravel_index, unravel_index
 from minigrad.compiler.graph.ir import Value, elementwise, name_of
 from minigrad.compiler.schedule.contractions import Operands
-from minigrad.compiler.schedule.signatures import (
-    INLINING_KINDS,
-    Inline,
-    Signatures,
-    inline_of,
-    reads_of,
-    stored_operand,
-)
+from minigrad.compiler.schedule.signatures import INLINING_KINDS, Inline, Signatures
 from minigrad.compiler.schedule.stages import Kernel, Reads, Schedule, Stage, stage_of
 from minigrad.compiler.target import costs
 
@@ -32,24 +25,20 @@ KERNEL_KINDS = {"map": "rows", "reduce": "rows"}
 
 def schedule_kernels(operands: Operands) -> Schedule:
     """Give each value that needs one a stage, in the first kernel that it can join."""
-    graph = operands.graph
-    schedule = Schedule(graph, operands.layouts, operands.contractions)
-    order = graph.order
-    roots = {*graph.roots()}
+    order, kinds = operands.graph.order, operands.kinds
+    schedule = Schedule(operands.graph, operands.layouts, operands.contractions)
+    signatures = Signatures(schedule)
+    roots = {*operands.graph.roots()}
     must_store = roots | operands.pinned
-    signatures = Signatures()
-    known: dict[Value, Inline] = {}
-    kinds = operands.kinds
     users = users_of(order, kinds, must_store)
     for value in order:
-        known[value] = inline = inline_of(value, known, signatures, schedule)
+        signatures.inlines[value] = inline = signatures.inlined(value)
         if value.op is not None and has_stage(value, users[value], must_store, inline, kinds):
-            known[value] = stored_operand(value, signatures, schedule)
-            stage = stage_of(value, kinds[value], schedule)
+            signatures.inlines[value] = signatures.stored(value)
+            schedule.stages[value] = stage = stage_of(value, kinds[value], schedule)
             stage.cost = inline.cost
-            schedule.stages[value] = stage
-            schedule.reads[value] = reads_of(stage, inline, signatures, schedule)
-            place_stage(stage, signatures, schedule)
+            schedule.reads[value] = signatures.reads(stage, inline)
+            place_stage(stage, signatures)
     schedule.stored = {v for v in schedule.kernel_of if v in roots}
     for value, reads in schedule.reads.items():
         home = schedule.kernel_of[value]
@@ -98,9 +87,10 @@ def has_stage(
     return inline.cost > limit or len(reads) > 1
 
 
-def place_stage(stage: Stage, signatures: Signatures, schedule: Schedule) -> None:
+def place_stage(stage: Stage, signatures: Signatures) -> None:
     """Put a stage into the first kernel that it can join, or into a new one."""
-    value, kernels = stage.value, schedule.kernels
+    value, schedule = stage.value, signatures.schedule
+    kernels = schedule.kernels
     reads = schedule.reads[value]
     kernel_indices = {x: schedule.kernel_of[x] for x in reads if x in schedule.kernel_of}
     last = max(kernel_indices.values(), default=-1)
@@ -113,7 +103,7 @@ def place_stage(stage: Stage, signatures: Signatures, schedule: Schedule) -> Non
             inner = [x for x, home in kernel_indices.items() if home == k]
             if not inner and not reads_same_array(reads, kernels[k], schedule):
                 continue
-            reason, rows = cached_why_not_fused(stage, kernels[k], inner, signatures, schedule)
+            reason, rows = cached_why_not_fused(stage, kernels[k], inner, signatures)
             if not reason:
                 kernels[k].rows = rows
                 kernels[k].stages.append(stage)
@@ -134,9 +124,10 @@ def reads_same_array(reads: Reads, kernel: Kernel, schedule: Schedule) -> bool:
 
 
 def cached_why_not_fused(
-    stage: Stage, kernel: Kernel, inner: list[Value], signatures: Signatures, schedule: Schedule
+    stage: Stage, kernel: Kernel, inner: list[Value], signatures: Signatures
 ) -> tuple[str, int | None]:
     """`why_not_fused`, cached by the signatures of the stage and of all stages of the kernel."""
+    schedule = signatures.schedule
     of_inner = [(stage.arrays.index(x), schedule.stages[x].signature) for x in inner]
     how = kernel.kind, kernel.rows, kernel.total, has_room(kernel, stage)
     key = stage.signature, *how, *of_inner, *(other.signature for other in kernel.stages)

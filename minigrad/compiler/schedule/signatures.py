@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from minigrad.compiler.graph.affine import Index, variable
 from minigrad.compiler.graph.ir import Value, is_literal, name_of
 from minigrad.compiler.graph.opset.base import rules_of
-from minigrad.compiler.loops.ir import Access, Let, functions_in, operands
+from minigrad.compiler.loops.ir import Access, Let, functions_in
 from minigrad.compiler.loops.lowering import LoweringContext
 from minigrad.compiler.schedule.stages import Reads, Schedule, Signature, Stage
 
@@ -34,97 +34,93 @@ class Inline:
 
 @dataclass(eq=False)
 class Signatures:
-    """Caches: numbers of values and of texts, signatures of stages, and which stages fit into which
-    kernels."""
+    """What inlining each value takes, and caches: numbers of values and of texts, signatures of
+    stages, and which stages fit into which kernels."""
 
+    schedule: Schedule
+    inlines: dict[Value, Inline] = field(default_factory=dict)
     values: dict[Hashable, int] = field(default_factory=dict)
     texts: dict[Hashable, int] = field(default_factory=dict)
     stages: dict[Hashable, Signature] = field(default_factory=dict)
     fits: dict[Hashable, tuple[str, int | None]] = field(default_factory=dict)
 
+    def stored(self, value: Value) -> Inline:
+        """A value that is read from memory; a fixed constant, for its numbers, has its own key."""
+        layout = self.schedule.layouts[value]
+        key = value if value.fixed else (value.shape, value.dtype, layout)
+        return Inline(0, (value,), 0, self.values.setdefault(key, len(self.values)))
 
-def stored_operand(value: Value, signatures: Signatures, schedule: Schedule) -> Inline:
-    """A value that is read from memory; a fixed constant, for its numbers, has its own key."""
-    key = value if value.fixed else (value.shape, value.dtype, schedule.layouts[value])
-    return Inline(0, (value,), 0, signatures.values.setdefault(key, len(signatures.values)))
+    def inlined(self, value: Value) -> Inline:
+        """A value that is computed where it is read, from inputs that are in `inlines`."""
+        if value.op is None and not is_literal(value):
+            return self.stored(value)
+        cost = rules_of(value.op).cost(value)
+        key: list[Hashable] = [name_of(value), value.how]
+        arrays: tuple[Value, ...] = ()
+        depth = 0
+        for x in value.inputs:
+            if type(x) is not Value:
+                key.append((type(x), repr(x)))
+                continue
+            inline = self.inlines[x]
+            cost += inline.cost
+            depth = max(depth, inline.depth + 1)
+            key.append(inline.signature)
+            if arrays and inline.arrays != arrays:  # else the same arrays in the same order
+                numbers = {y: k for k, y in enumerate(dict.fromkeys(arrays + inline.arrays))}
+                key += [numbers[y] for y in inline.arrays]
+                arrays = tuple(numbers)
+            arrays = arrays or inline.arrays
+        if value.op is None:
+            key.append(value)
+        signature = self.values.setdefault(tuple(key), len(self.values))
+        return Inline(cost, arrays, depth, signature)
 
+    def reads(self, stage: Stage, inline: Inline) -> Reads:
+        """The stages and leaves that a stage reads, and at which indices."""
+        value = stage.value
+        if stage.kind not in INLINING_KINDS:
+            return {x: {()} for x in value.values()}
+        key: Hashable = (inline.signature, stage.kind, stage.layout, self.schedule.layouts[value])
+        if stage.kind == "contract":
+            product = self.schedule.contractions[value]
+            key = key, product.x[1], product.y[1]
+        if key not in self.stages:
+            self.stages[key] = self.signature(stage, inline)
+        stage.signature, stage.arrays = self.stages[key], inline.arrays
+        return {inline.arrays[k]: indices for k, indices, _ in stage.signature.reads}
 
-def inline_of(
-    value: Value, known: dict[Value, Inline], signatures: Signatures, schedule: Schedule
-) -> Inline:
-    if value.op is None and not is_literal(value):
-        return stored_operand(value, signatures, schedule)
-    cost = rules_of(value.op).cost(value)
-    key: list[Hashable] = [name_of(value), value.how]
-    arrays: tuple[Value, ...] = ()
-    depth = 0
-    for x in value.inputs:
-        if type(x) is not Value:
-            key.append((type(x), repr(x)))
-            continue
-        inline = known[x]
-        cost += inline.cost
-        depth = max(depth, inline.depth + 1)
-        key.append(inline.signature)
-        if arrays and inline.arrays != arrays:  # else the same arrays in the same order
-            numbers = {y: k for k, y in enumerate(dict.fromkeys(arrays + inline.arrays))}
-            key += [numbers[y] for y in inline.arrays]
-            arrays = tuple(numbers)
-        arrays = arrays or inline.arrays
-    if value.op is None:
-        key.append(value)
-    signature = signatures.values.setdefault(tuple(key), len(signatures.values))
-    return Inline(cost, arrays, depth, signature)
+    def signature(self, stage: Stage, inline: Inline) -> Signature:
+        value, schedule, found = stage.value, self.schedule, dict[Value, set[Index]]()
 
+        def load(x: Value, index: Index) -> Access | None:
+            access = schedule.load(x, index) if x is not value else None
+            if access is not None:
+                found.setdefault(x, set()).add(index)
+            return access
 
-def reads_of(stage: Stage, inline: Inline, signatures: Signatures, schedule: Schedule) -> Reads:
-    """The stages and leaves that a stage reads, and at which indices."""
-    value = stage.value
-    if stage.kind not in INLINING_KINDS:
-        return {x: {()} for x in value.values()}
-    key: Hashable = (inline.signature, stage.kind, stage.layout, schedule.layouts[value])
-    if stage.kind == "contract":
-        product = schedule.contractions[value]
-        key = key, product.x[1], product.y[1]
-    if key not in signatures.stages:
-        signatures.stages[key] = signature_of(stage, inline, signatures, schedule)
-    stage.signature, stage.arrays = signatures.stages[key], inline.arrays
-    return {inline.arrays[k]: indices for k, indices, _ in stage.signature.reads}
-
-
-def signature_of(
-    stage: Stage, inline: Inline, signatures: Signatures, schedule: Schedule
-) -> Signature:
-    value, found = stage.value, dict[Value, set[Index]]()
-
-    def load(x: Value, index: Index) -> Access | None:
-        parts = schedule.load(x, index) if x is not value else None
-        if parts is not None:
-            found.setdefault(x, set()).add(index)
-        return parts
-
-    body = LoweringContext(load, padded=bool(stage.layout.panel))
-    if stage.kind == "contract":
-        product = schedule.contractions[value]
-        results = [body.read(*product.x), body.read(*product.y)]
-    elif stage.kind == "reduce":
-        results = [body.read(value.inputs[0], stage.layout.index(stage.places))]
-    elif stage.kind == "concat":
-        results = [
-            body.read(x, tuple(variable(f"p{k}", n) for k, n in enumerate(x.shape)))
-            for x in value.inputs
-        ]
-    else:
-        results = [body.read(value, stage.layout.index(stage.places))]
-    first_entries = {
-        x: min(schedule.layouts[x].address(index).const for index in indices)
-        for x, indices in found.items()
-    }
-    # A result may be a number, in no line.
-    text = text_of(stage, body.bindings, first_entries, schedule), *results
-    numbers = {x: k for k, x in enumerate(inline.arrays)}
-    reads = [(numbers[x], indices, first_entries[x]) for x, indices in found.items()]
-    return Signature(signatures.texts.setdefault(text, len(signatures.texts)), reads)
+        body = LoweringContext(load, padded=bool(stage.layout.panel))
+        if stage.kind == "contract":
+            product = schedule.contractions[value]
+            operands = [product.x, product.y]
+        elif stage.kind == "concat":
+            operands = [
+                (x, tuple(variable(f"p{k}", n) for k, n in enumerate(x.shape)))
+                for x in value.inputs
+            ]
+        else:
+            x = value.inputs[0] if stage.kind == "reduce" else value
+            operands = [(x, stage.layout.index(stage.places))]
+        results = [body.read(*operand) for operand in operands]
+        first_entries = {
+            x: min(schedule.layouts[x].address(index).const for index in indices)
+            for x, indices in found.items()
+        }
+        # A result may be a number, in no line.
+        text = text_of(stage, body.bindings, first_entries, schedule), *results
+        numbers = {x: k for k, x in enumerate(inline.arrays)}
+        reads = [(numbers[x], indices, first_entries[x]) for x, indices in found.items()]
+        return Signature(self.texts.setdefault(text, len(self.texts)), reads)
 
 
 def text_of(
@@ -137,7 +133,7 @@ def text_of(
     parts += [stage.dims, stage.reduced, stage.layout.order, layout.order, layout.panel]
     for line in lines:
         parts += [line.type, line.depends, functions_in(line.value)]
-        for part in operands(line.value):
+        for part in line.operands:
             if isinstance(part, Access):
                 assert part.place is not None
                 place = part.place + -first_entries[part.array]

@@ -253,8 +253,8 @@ def check_without_memory(operands: Operands) -> None:
     """A schedule does not depend on what is remembered while it is made."""
     found = schedule_kernels(operands)
     with pytest.MonkeyPatch.context() as patch:
-        signatures = Signatures(stages=Forgetful(), fits=Forgetful())
-        patch.setattr("minigrad.compiler.schedule.fusion.Signatures", lambda: signatures)
+        without = partial(Signatures, stages=Forgetful(), fits=Forgetful())
+        patch.setattr("minigrad.compiler.schedule.fusion.Signatures", without)
         expected = schedule_kernels(operands)
     assert found.reads == expected.reads and found.stored == expected.stored
     for a, b in zip(found.kernels, expected.kernels, strict=True):
