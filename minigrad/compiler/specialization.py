@@ -80,7 +80,6 @@ class Specialization:
         self.bind_states(written)
         self.rates = [(group, key, self.buffer(value)) for group, key, value in traced.rates]
         self.others = any((self.rates, traced.drawn, self.copied_states, traced.grads))
-        self.rates_before: list[Any] = [None] * len(self.rates)
         self.drawn: dict[Value, np.ndarray] = {}
         names: dict[str, Any] = {}
         arrays = [f"arrays[{k}]" for k in range(len(self.inputs))]
@@ -262,10 +261,8 @@ class Specialization:
         self.program.bind(value, array)
 
     def bind_others(self, given: Sequence[Any]) -> None:
-        for k, (group, key, place) in enumerate(self.rates):
-            rate = group[key]
-            if rate is not self.rates_before[k] or type(rate) is not float:
-                place[...] = self.rates_before[k] = rate
+        for group, key, place in self.rates:
+            place[...] = group[key]
         for x, value in self.grads:
             t, traced = (given[x], self.given[x]) if type(x) is int else (x, x)
             # Of a gradient that is lost, so is the sum.

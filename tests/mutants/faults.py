@@ -820,12 +820,6 @@ GUARDS = [
     ),
     Fault(
         "specialization.py",
-        " or type(rate) is not float:",
-        ":",
-        "tests/compiler/frontend/test_guards.py::test_a_rate_that_is_an_array_is_read_at_each_call",
-    ),
-    Fault(
-        "specialization.py",
         "log.note(array for array, changed in zip(arrays, self.changed, strict=True) if changed)",
         "pass",
         "tests/test_writes.py",

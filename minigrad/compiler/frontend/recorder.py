@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import errors
+from minigrad.compiler.frontend.capture import SCALARS
 from minigrad.compiler.graph.ir import Graph, Value, how_of
 from minigrad.compiler.graph.opset.infer import infer
 from minigrad.compiler.runtime.interpreter import numpy_program
@@ -220,15 +221,26 @@ class Recorder:
             return self.drawn[-1][1]
         before, value = next(self.drawn_again, (None, None))
         if before is not rng or value is None or value.shape != shape:
-            raise varies()
+            raise errors.TraceError(VARIES)
         return value
 
     def start_verification(self) -> None:
         self.again, self.drawn_again = iter(self.values), iter(self.drawn)
 
-    def finish_verification(self) -> None:
-        if next(self.again, None) or next(self.drawn_again, None):  # type: ignore[arg-type]  # set
-            raise varies()
+    def finish_verification(self, before: list[Any], after: list[Any]) -> None:
+        """Compare what the runs end with."""
+        left = next(self.again, None) or next(self.drawn_again, None)  # type: ignore[arg-type]  # set
+        if left or len(before) != len(after):
+            raise errors.TraceError(VARIES)
+        for x, y in zip(after, before, strict=True):
+            if x is not y and not (is_traced(x) or isinstance(x, (np.ndarray, *SCALARS))):
+                raise errors.TraceError(
+                    f"a compiled function returns a {type(x).__name__}: return arrays, Tensors and "
+                    "numbers, alone or in dicts, lists and tuples"
+                )
+            known = self.value_of(y) if is_traced(y) or isinstance(y, np.ndarray) else y
+            if differs := difference(x.value if is_traced(x) else x, known):
+                raise errors.TraceError(differs)
 
 
 def holds(constant: Value, x: Any) -> bool:
@@ -268,18 +280,10 @@ def supported_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
     return DTYPES[dtype]
 
 
-def check_same(x: Any, before: Any) -> None:
-    """Compare an input of an op, or a result, with that of the first run.
-
-    Raises:
-        TraceError: if it differs: the trace would be stale in the next call.
-    """
-    if differs := difference(x, before):
-        raise errors.TraceError(differs)
-
-
 def difference(x: Any, before: Any) -> str:
     """How an input of an op differs from that of the first run, in words; empty if it does not."""
+    if x is before:
+        return ""
     if type(x) is Value and x.kind == "constant":
         x = x.array
     if isinstance(x, ARRAYS) and type(before) is Value:
@@ -303,10 +307,6 @@ VARIES = (
     "numbers, looks at a clock, or depends on something that it changes itself. Pass that as an "
     "argument"
 )
-
-
-def varies() -> errors.TraceError:
-    return errors.TraceError(VARIES)
 
 
 def value_of(x: Any) -> Any:

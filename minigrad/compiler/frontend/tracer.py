@@ -26,6 +26,7 @@ from minigrad.names import missing
 from minigrad.ops.base import registry
 from minigrad.ops.views import assign, check_writeable, define_in_place, is_view, views_of
 from minigrad.tensor import Tensor
+from minigrad.transforms import leaves_of, map_tree
 from minigrad.writes import log
 
 # NumPy functions whose result depends on an array's shape and dtype only.
@@ -51,20 +52,15 @@ def is_known(x: Any) -> bool:
 
 def all_concrete(x: Any) -> bool:
     """Whether all traced arrays in arguments can be read."""
-    if isinstance(x, dict):
-        x = [*x.values()]
-    if isinstance(x, list | tuple):
-        return all(map(all_concrete, x))
-    return not isinstance(x, Tensor) and (not is_traced(x) or is_known(x))
+    return not any(
+        isinstance(part, Tensor) or (is_traced(part) and not is_known(part))
+        for _, part in leaves_of(x)
+    )
 
 
 def with_concrete_values(x: Any) -> Any:
     """Arguments with the numbers of known tracers in place of them."""
-    if isinstance(x, list | tuple):
-        return type(x)([with_concrete_values(part) for part in x])
-    if isinstance(x, dict):
-        return {key: with_concrete_values(part) for key, part in x.items()}
-    return x.numbers("NumPy") if is_traced(x) else x
+    return map_tree(lambda part: part.numbers("NumPy") if is_traced(part) else part, x)
 
 
 def numpy_fallback(method: Callable[..., Any], name: str = "") -> Callable[..., Any]:
@@ -241,11 +237,10 @@ class Tracer(Traced):
     def __reduce_ex__(self, protocol: Any) -> Any:
         return self.numbers("pickling it").__reduce_ex__(protocol)
 
-    def __copy__(self) -> Any:
+    def __deepcopy__(self, memo: Any = None) -> Any:
         return implementations[np.copy](self)
 
-    def __deepcopy__(self, memo: Any) -> Any:
-        return implementations[np.copy](self)
+    __copy__ = __deepcopy__
 
     def __complex__(self) -> complex:
         return complex(self.numbers("complex()").item())
@@ -271,9 +266,7 @@ class Tracer(Traced):
             return function(*args, **kwargs)
         if function in overrides:
             return overrides[function](*args, **kwargs)
-        found = call(function, args, kwargs)
-        if args and found is args[0] and function.__name__ in COPYING:
-            return implementations[np.copy](found)
+        found = call_copying(function, args, kwargs)
         return Tracer(found.value) if function is np.copy and is_traced(found) else found
 
     def __setitem__(self, index: Any, value: Any) -> None:
@@ -413,7 +406,7 @@ def ndarray_attribute(name: str) -> Any:
     function = getattr(np, name, None)
 
     def apply(self: Tracer, *args: Any, **how: Any) -> Any:
-        return call(function, (self, *args), how)
+        return call_copying(function, (self, *args), how)
 
     def write(self: Tracer, *args: Any, **how: Any) -> Any:
         raise TraceError(f"a compiled function calls x.{name}(): write {CHANGING[name]}")
@@ -454,23 +447,16 @@ for name in dir(np.ndarray):
         setattr(Tracer, name, ndarray_attribute(name))
 
 
-def copying(method: Any) -> Any:
-    """A method that returns a copy even if nothing changes."""
-
-    def method_of(self: Tracer, *args: Any, **kwargs: Any) -> Any:
-        found = method(self, *args, **kwargs)
-        return implementations[np.copy](self) if found is self else found
-
-    return method_of
+def call_copying(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Call a NumPy function; one of COPYING returns a copy even if nothing changes."""
+    found = call(function, args, kwargs)
+    same = args and found is args[0] and function.__name__ in COPYING
+    return implementations[np.copy](found) if same else found
 
 
 # Functions that Tensors lack, for numbers in captured arrays.
 for name in ("floor", "ceil"):
     setattr(Tracer, f"__{name}__", ndarray_attribute(f"__{name}__"))
-for name in COPYING:
-    if name in vars(Tracer):
-        setattr(Tracer, name, copying(vars(Tracer)[name]))
-
 
 define_in_place(Tracer)
 

@@ -14,7 +14,6 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -221,24 +220,9 @@ def after_fork(forget: Callable[[], None]) -> Callable[[], None]:
 
 
 @functools.cache
-def build_runtime() -> ctypes.CDLL:
+def runtime() -> ctypes.CDLL:
+    """The library of runtime.c. One thread at a time compiles functions, and asks for it."""
     library = build((HERE / "runtime" / "runtime.c").read_text())[0]
     if not hasattr(library, "run"):
         raise cache.BuildError(f"{compiler()} built a library without the functions of its source")
     return library
-
-
-runtime_lock = threading.Lock()
-
-
-@after_fork
-def forget_threads() -> None:
-    """In a forked process, no thread is left that could hold the lock."""
-    global runtime_lock
-    runtime_lock = threading.Lock()
-
-
-def runtime() -> ctypes.CDLL:
-    """The library of runtime.c, built once; other threads wait for it."""
-    with runtime_lock:
-        return build_runtime()

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -66,22 +65,6 @@ def test_a_second_process_does_not_call_the_compiler(empty_cache: Path, tmp_path
     for answer in empty_cache.glob("*.macros"):
         answer.write_bytes(answer.read_bytes()[:100])  # damaged
     assert called() >= 1 and called() == 0
-
-
-def test_the_runtime_is_built_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also where one thread needs it while another builds it."""
-    real, built = build.build, []
-
-    def slow(*texts: str) -> Any:
-        built.append(texts)
-        time.sleep(0.2)
-        return real(*texts)
-
-    monkeypatch.setattr(build, "build", slow)
-    build.build_runtime.cache_clear()
-    with ThreadPoolExecutor(3) as pool:
-        found = list(pool.map(lambda _: build.runtime(), range(3)))
-    assert len(built) == 1 and found[0] is found[1] is found[2]
 
 
 def test_without_a_compiler_numpy_runs_it(compilers: Callable[..., None]) -> None:
