@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 # What is imported is compiled then: most of what there is in large libraries never is.
 INSTALL := pip install --quiet --no-compile
+# So it is kept: tests start hundreds of processes.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test test-slow test-oracles test-browser test-compiler gallery bench bench-compile check format clean
 
