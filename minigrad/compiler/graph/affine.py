@@ -171,9 +171,8 @@ def simplified(terms: dict[Atom, int], const: int) -> Expr:
 
 
 def text_of(atom: Atom) -> str:
-    if isinstance(atom, Var | RuntimeIndex):
-        return atom.name
-    return f"(({atom.of})/{atom.by})" if isinstance(atom, Quotient) else f"(({atom.of})%{atom.by})"
+    sign = {Quotient: "/", Remainder: "%"}.get(type(atom))
+    return f"(({atom.of}){sign}{atom.by})" if sign else str(atom.name)
 
 
 def number(n: int) -> Expr:

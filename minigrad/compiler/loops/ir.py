@@ -90,11 +90,17 @@ class Statement:
 
 
 @dataclass(frozen=True)
-class Let(Statement):
-    """A constant of a dtype, or a vector of `lanes`; and the loop variables that it depends on."""
+class Definition(Statement):
+    """Of a name, which is known from there on to the end of the block."""
 
     name: str
     type: np.dtype[Any]
+
+
+@dataclass(frozen=True)
+class Let(Definition):
+    """A constant of a dtype, or a vector of `lanes`; and the loop variables that it depends on."""
+
     value: Expression
     depends: frozenset[Var] = frozenset()
     lanes: int = 0
@@ -102,11 +108,9 @@ class Let(Statement):
 
 
 @dataclass(frozen=True)
-class Variable(Statement):
+class Variable(Definition):
     """An accumulator with its first value (0 if there is none), or a local array of `size`."""
 
-    name: str
-    type: np.dtype[Any]
     value: Expression | None = None
     size: int = 0
     lanes: int = 0
@@ -114,18 +118,23 @@ class Variable(Statement):
 
 
 @dataclass(frozen=True)
-class Store(Statement):
+class Assignment(Statement):
+    """To an entry of an array, or to a variable."""
+
     target: Target
+
+
+@dataclass(frozen=True)
+class Store(Assignment):
     value: Expression
     expressions = ("target", "value")
 
 
 @dataclass(frozen=True)
-class Accumulate(Statement):
+class Accumulate(Assignment):
     """`combine` is "+", "*", "|", "&", "max" or "min". With a `part`, terms are first
     added up in an accumulator of that dtype: the target has more precision."""
 
-    target: Target
     combine: str
     value: Expression
     part: np.dtype[Any] | None = None
@@ -165,7 +174,7 @@ class For(Statement):
     independent: bool = False
 
 
-NODES = {Apply, Access, *Statement.__subclasses__()}
+NODES = {Apply, Access, Let, Variable, Store, Accumulate, If, Prefetch, For}
 
 
 # Walking through statements
@@ -195,7 +204,7 @@ def walk(statements: Iterable[Statement]) -> list[Statement]:
 
 def target_of(statement: Statement) -> Target | None:
     """What a statement stores to."""
-    return statement.target if isinstance(statement, Store | Accumulate) else None
+    return statement.target if isinstance(statement, Assignment) else None
 
 
 def operands(expression: Expression) -> list[Expression]:

@@ -141,13 +141,13 @@ def reduction_clauses(v: Var, body: Sequence[ir.Statement]) -> tuple[tuple[str, 
     for s in body:
         if isinstance(s, ir.If):
             return None
-        if not isinstance(s, ir.Store | ir.Accumulate) or s.target in own:
+        if not isinstance(s, ir.Assignment) or s.target in own:
             continue
         if isinstance(s.target, ir.Access):
             if s.target.place is not None and v not in s.target.place.variables():
                 return None
-        elif isinstance(s, ir.Store):
-            return None
-        else:
+        elif isinstance(s, ir.Accumulate):
             found.append((s.combine, s.target))
+        else:
+            return None
     return tuple(found)

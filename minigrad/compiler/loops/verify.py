@@ -59,7 +59,7 @@ def check(statements: Iterable[ir.Statement], known: Mapping[str, type]) -> None
             unknown = [name for name in names_in(operand) if name not in known]
             if unknown:
                 raise LoopError(f"{operand} is outside of what defines {', '.join(unknown)}")
-        if isinstance(s, ir.Let | ir.Variable):
+        if isinstance(s, ir.Definition):
             if s.name in known:
                 raise LoopError(f"{s.name} is defined twice")
             if TAKEN.match(s.name):
@@ -67,7 +67,7 @@ def check(statements: Iterable[ir.Statement], known: Mapping[str, type]) -> None
             if s.type not in ir.DTYPES:
                 raise LoopError(f"{s.name} is of {s.type}, which C does not have")
             known[s.name] = type(s)
-        elif isinstance(s, ir.Store | ir.Accumulate):
+        elif isinstance(s, ir.Assignment):
             if isinstance(s.target, str) and known[s.target] is not ir.Variable:
                 raise LoopError(
                     f"{s.target} is a constant or a loop's variable: nothing stores there"
@@ -94,7 +94,7 @@ def names_in(operand: ir.Expression) -> Iterator[str]:
         return
     index = ir.index_of(operand)
     for atom in index.terms if index else ():
-        if isinstance(atom, Quotient | Remainder):
+        if isinstance(atom, (Quotient, Remainder)):
             yield from names_in(atom.of)
         else:
             yield atom.name
@@ -186,7 +186,7 @@ def check_threads(statements: Sequence[ir.Statement], shared: Sequence[ir.For]) 
                 f"threads share the loop over {first.name}, and its iterations are not "
                 f"independent: {array.op} is read and written at {where}. Give it no grain"
             )
-    own = {s.name for s in inside if isinstance(s, ir.Let | ir.Variable)}
+    own = {s.name for s in inside if isinstance(s, ir.Definition)}
     read = {x for s in inside for x in s.operands[ir.target_of(s) is not None :]}
     for s in inside:
         target = ir.target_of(s)
