@@ -189,8 +189,8 @@ INDICES = [
     ),
     Fault(
         "graph/affine.py",
-        "part = atom.of.replaced(new).divmod(atom.by)[1]",
-        "part = Expr({atom: 1})",
+        "return quotient if isinstance(atom, Quotient) else remainder",
+        "return quotient if isinstance(atom, Quotient) else Expr({atom: 1})",
         "tests/compiler/graph/test_affine.py",
     ),
     Fault(

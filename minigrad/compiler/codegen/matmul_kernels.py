@@ -209,13 +209,15 @@ class Tiles:
             ir.Variable(f"s{r}_{v}", dtype, lanes=lanes) for r, v in registers
         ]
         statements += self.depth.inner(step)
+        address = self.schedule.layouts[self.value].address(self.index)
         for r, v in registers:
-            target = ir.Access(self.part_name, Expr({}, r * self.width + v * lanes))
             if self.stores_directly:
                 at = {row: Expr({FIRST_ROW: 1}, r), column: self.first_column + v * lanes}
-                index = tuple(i.replaced(at) for i in self.index)
-                target = self.schedule.access(self.value, index)
-            statements.append(ir.Store(replace(target, lanes=lanes), f"s{r}_{v}"))
+                target = ir.Access(self.value, address.replaced(at), lanes=lanes)
+            else:
+                place = number(r * self.width + v * lanes)
+                target = ir.Access(self.part_name, place, lanes=lanes)
+            statements.append(ir.Store(target, f"s{r}_{v}"))
         if self.uses_partial_sums:
             entry = Var("entry", rows * self.width)
             part, total = ir.Access("part", Expr({entry: 1})), offset_by(self.z, Expr({entry: 1}))

@@ -127,18 +127,10 @@ class Expr:
 
     def replaced(self, new: Mapping[Var, Expr]) -> Expr:
         """With variables replaced by expressions."""
-        total = Expr({}, self.const)
-        for atom, c in self.terms.items():
-            if isinstance(atom, Var):
-                part = new.get(atom) or Expr({atom: 1})
-            elif isinstance(atom, Quotient):
-                part = atom.of.replaced(new).divmod(atom.by)[0]
-            elif isinstance(atom, Remainder):
-                part = atom.of.replaced(new).divmod(atom.by)[1]
-            else:
-                part = Expr({atom: 1})
-            total = total + part * c
-        return total
+        if self.variables().isdisjoint(new):
+            return self
+        parts = [(replacement(atom, new), c) for atom, c in self.terms.items()]
+        return weighted_sum(parts, self.const)
 
     def __str__(self) -> str:
         parts = [
@@ -156,6 +148,24 @@ def variables_of(atom: Atom) -> Iterable[Var]:
     if isinstance(atom, Var):
         return (atom,)
     return atom.depends if isinstance(atom, RuntimeIndex) else atom.of.variables()
+
+
+def replacement(atom: Atom, new: Mapping[Var, Expr]) -> Expr:
+    """An atom with variables replaced by expressions."""
+    if isinstance(atom, (Quotient, Remainder)):
+        quotient, remainder = atom.of.replaced(new).divmod(atom.by)
+        return quotient if isinstance(atom, Quotient) else remainder
+    return new.get(atom) or Expr({atom: 1})
+
+
+def weighted_sum(parts: Iterable[tuple[Expr, int]], const: int = 0) -> Expr:
+    """The sum of expression * weight."""
+    terms: dict[Atom, int] = {}
+    for e, weight in parts:
+        const += e.const * weight
+        for atom, c in e.terms.items():
+            terms[atom] = terms.get(atom, 0) + c * weight
+    return simplified(terms, const)
 
 
 def simplified(terms: dict[Atom, int], const: int) -> Expr:
@@ -218,13 +228,7 @@ def strides_of(shape: tuple[int, ...]) -> tuple[int, ...]:
 @functools.lru_cache(10_000)
 def weighted(index: Index, strides: tuple[int, ...]) -> Expr:
     """The sum of index * stride over all axes."""
-    terms: dict[Atom, int] = {}
-    const = 0
-    for i, stride in zip(index, strides, strict=True):
-        const += i.const * stride
-        for atom, c in i.terms.items():
-            terms[atom] = terms.get(atom, 0) + c * stride
-    return simplified(terms, const)
+    return weighted_sum(zip(index, strides, strict=True))
 
 
 def ravel_index(index: Sequence[Expr], shape: Sequence[int]) -> Expr:
