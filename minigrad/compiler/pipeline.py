@@ -26,15 +26,7 @@ from minigrad.compiler.codegen.deduplicate import (
 from minigrad.compiler.codegen.statistics import Description, described
 from minigrad.compiler.graph.ir import Graph, GraphError, Value, constants_of, is_literal
 from minigrad.compiler.graph.layout import Layout
-from minigrad.compiler.graph.opset import OWN_ENTRIES
-from minigrad.compiler.graph.opset.base import (
-    FAMILIES,
-    OPSET,
-    Rules,
-    from_outside,
-    is_foreign,
-    rules_of,
-)
+from minigrad.compiler.graph.opset import OWN_ENTRIES, base
 from minigrad.compiler.graph.opset.infer import drawn, run
 from minigrad.compiler.graph.simplify import OWN_REWRITES, REWRITES, simplify
 from minigrad.compiler.loops.ir import Scratch
@@ -94,7 +86,7 @@ def is_extended(graph: Graph) -> bool:
                 f"there are two ops named {op.name!r}, and the compiled function calls the former: "
                 "let it call the one that was defined last, or give that another name"
             )
-    used = {**OPSET, **FAMILIES}, REWRITES, KERNEL_GENERATORS
+    used = {**base.OPSET, **base.FAMILIES}, REWRITES, KERNEL_GENERATORS
     return used != (OWN_ENTRIES, OWN_REWRITES, OWN_GENERATORS) or not ops <= OWN_OPS
 
 
@@ -116,7 +108,7 @@ def try_foreign_ops(graph: Graph) -> None:
         if value.op is None or not is_foreign_in_c(value, value.op):
             continue
         inputs = [(x.shape, x.dtype) if type(x) is Value else repr(x) for x in value.inputs]
-        key = (value.op, rules_of(value.op), *KERNEL_GENERATORS.values(), value.how, *inputs)
+        key = (value.op, base.rules_of(value.op), *KERNEL_GENERATORS.values(), value.how, *inputs)
         if key not in TRIED:
             try_alone(value, value.op)
             TRIED.add(key)
@@ -124,11 +116,13 @@ def try_foreign_ops(graph: Graph) -> None:
 
 def is_foreign_in_c(value: Value, op: Op) -> bool:
     """Whether an op is compiled to C by what is from outside."""
-    if is_foreign(op) and type(rules_of(op)).decompose is not Rules.decompose:
+    if base.is_foreign(op) and type(base.rules_of(op)).decompose is not base.Rules.decompose:
         return True
     kind = kind_of(value)
     kernel = KERNEL_GENERATORS.get(KERNEL_KINDS.get(kind, kind))
-    return kind != "numpy" and (is_foreign(op) or (kernel is not None and from_outside(kernel)))
+    return kind != "numpy" and (
+        base.is_foreign(op) or (kernel is not None and base.from_outside(kernel))
+    )
 
 
 def try_alone(value: Value, op: Op) -> None:
@@ -249,7 +243,7 @@ def compile_graph(graph: Graph) -> Plan:
     constants = [x for x in constants_of(schedule.graph) if not is_literal(x)]
     memory: Memory = allocate_memory(schedule.graph, constants, buffers, code, target.threads)
     plan = Plan(
-        leaves_of(graph, constants),
+        constants_in(graph, constants),
         [array_of(x, memory) for x in schedule.graph.outputs],
         [array_of(x, memory) for x in returned(schedule.graph)],
         steps_of(code, memory, threads),
@@ -273,11 +267,10 @@ def split_texts(texts: list[str]) -> list[list[str]]:
     return [part for part in (texts[: k + 1], texts[k + 1 :]) if part]
 
 
-def leaves_of(traced: Graph, constants: list[Value]) -> list[tuple[str, Any]]:
-    """Where the arrays of leaves come from; constants were traced, or made by the compiler."""
+def constants_in(traced: Graph, constants: list[Value]) -> list[Any]:
+    """Each constant: its number among those that were traced, or what the compiler made."""
     at = {value: k for k, value in enumerate(constants_of(traced))}
-    given = [(value.kind, k) for k, value in enumerate([*traced.inputs, *traced.states])]
-    return given + [("traced", at[v]) if v in at else ("made", v.array) for v in constants]
+    return [at.get(value, value.array) for value in constants]
 
 
 def returned(graph: Graph) -> list[Value]:

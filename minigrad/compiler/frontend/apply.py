@@ -84,11 +84,8 @@ def traced_apply(op: Op, inputs: tuple[Any, ...], attributes: dict[str, Any]) ->
 
 def is_number_of(op: Op, result: tracer.Tracer, x: Any, attributes: dict[str, Any]) -> bool:
     """Whether the result is a scalar in NumPy: an index picks one number, or the input was one."""
-    if (
-        op.name in ("astype", "reshape", "transpose")
-        and isinstance(x, tracer.Tracer)
-        and tracer.is_number(x)
-    ):
+    was_number = isinstance(x, tracer.Tracer) and tracer.is_number(x)
+    if was_number and op.name in ("astype", "reshape", "transpose"):
         return not result.shape
     return op.name in ("slice", "gather") and not (
         result.shape or any(part is ... for part in attributes["index"])

@@ -49,12 +49,13 @@ class ByNumpy:
 class Plan:
     """A program: its C sources, and the steps that it runs.
 
-    The arrays it works on have slots: first leaves of the graph and constants, then outputs, which
-    get new memory at each call, then the arena. `building`: the libraries of a plan that was just
+    The arrays it works on have slots: first inputs and states of the graph, then constants (each as
+    its number in the graph, or as an array that the compiler made), then outputs, which get new
+    memory at each call, then the arena. `building`: the libraries of a plan that was just
     made, as a future.
     """
 
-    leaves: list[tuple[str, Any]] = field(default_factory=list)
+    constants: list[Any] = field(default_factory=list)
     outputs: list[Array | np.ndarray] = field(default_factory=list)
     owned: list[Array] = field(default_factory=list)
     steps: list[Calls | ByNumpy] = field(default_factory=list)

@@ -50,14 +50,14 @@ class Program:
         weakref.finalize(self, release, *self.libraries).atexit = False
         given, traced = [*graph.inputs, *graph.states], constants_of(graph)
         self.slots: dict[Value, int] = {value: k for k, value in enumerate(given)}
-        first = len(plan.leaves)
+        first = len(given) + len(plan.constants)
         count = first + len(plan.owned)
         self.table = (ctypes.c_void_p * (count + 1))()
         self.arrays: list[Any] = [None] * (count + 1)
         self.views = self.arrays.copy()  # as the caller gets them
-        for k, (kind, what) in enumerate(plan.leaves):
-            if kind in ("traced", "made"):
-                self.set(k, np.ascontiguousarray(traced[what].array if kind == "traced" else what))
+        for k, x in enumerate(plan.constants, len(given)):
+            array = traced[x].array if type(x) is int else x
+            self.set(k, np.ascontiguousarray(array))
         self.given = [k for k, x in enumerate(plan.owned) if bytes_of(x) > SMALL]
         for k in {*range(len(plan.owned))} - {*self.given}:
             self.renew(k)

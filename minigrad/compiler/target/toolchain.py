@@ -101,9 +101,14 @@ def build(*texts: str) -> list[ctypes.CDLL]:
         BuildError: if there is no compiler, it fails or takes too long, or what it built cannot be
             kept or loaded anywhere.
     """
+    return timed_build(*texts)[0]
+
+
+def timed_build(*texts: str) -> tuple[list[ctypes.CDLL], float]:
+    """The libraries, and the seconds that building took: 0 if they were cached."""
     with ThreadPoolExecutor(max(1, len(texts))) as pool:
-        paths = list(pool.map(build_cached, texts))
-    return [load_library(path) for path in paths]
+        built = list(pool.map(build_cached, texts))
+    return [load_library(path) for path, _ in built], max((each for _, each in built), default=0.0)
 
 
 def load_library(path: Path) -> ctypes.CDLL:
@@ -133,30 +138,26 @@ def release(*libraries: ctypes.CDLL) -> None:
 
 
 def build_async(*texts: str) -> Future[tuple[list[ctypes.CDLL], float]]:
-    """A future of the libraries, and of the seconds that building took (0 if they were cached).
-
-    They are built in a thread, while the plan of the program is finished.
-    """
-
-    def timed() -> tuple[list[ctypes.CDLL], float]:
-        known, start = is_cached(*texts), perf_counter()
-        return build(*texts), 0.0 if known else perf_counter() - start
-
+    """A future of `timed_build`, in a thread, while the plan of the program is finished."""
     pool = ThreadPoolExecutor(1)
     try:
-        return pool.submit(timed)
+        return pool.submit(timed_build, *texts)
     finally:
         pool.shutdown(wait=False)
 
 
-def build_cached(text: str) -> Path:
-    """The path of the library of a C text, which is built unless the cache has it."""
+def build_cached(text: str) -> tuple[Path, float]:
+    """The path of the library of a C text, and the seconds that building it took: 0 if the cache
+    has it."""
     cc = compiler()
     if cc is None:
         raise cache.BuildError(f"there is no C compiler: none of {', '.join(COMPILERS)} was found")
     name = library_name(cc, text)
     # The digest at the end of the file does not disturb the loader.
-    return cache.cached_path(name) or cache.cache_put(name, compile_source(cc, text))
+    if path := cache.cached_path(name):
+        return path, 0.0
+    start = perf_counter()
+    return cache.cache_put(name, compile_source(cc, text)), perf_counter() - start
 
 
 def flags(cc: str) -> list[str]:
@@ -166,12 +167,6 @@ def flags(cc: str) -> list[str]:
 def library_name(cc: str, text: str) -> str:
     key = hashlib.sha256("\0".join([cc, macros(cc), *flags(cc), text]).encode()).hexdigest()[:32]
     return f"{key}.so"
-
-
-def is_cached(*texts: str) -> bool:
-    """Whether libraries of these C texts are in the cache."""
-    cc, folder = compiler(), cache.cache_folder()
-    return cc is not None and all((folder / library_name(cc, text)).exists() for text in texts)
 
 
 def compile_source(cc: str, text: str) -> bytes:
