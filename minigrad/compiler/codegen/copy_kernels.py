@@ -12,7 +12,7 @@ from minigrad.compiler.graph.opset.indexing import arrays_of
 from minigrad.compiler.loops import ir
 from minigrad.compiler.loops.lowering import INDEX, LoweringContext
 from minigrad.compiler.loops.passes import merged, minimum_of, nest
-from minigrad.compiler.schedule.buffers import BufferPlan
+from minigrad.compiler.schedule.buffers import BufferPlan, before_reshapes
 from minigrad.compiler.schedule.stages import Kernel, Schedule
 from minigrad.compiler.target import costs
 from minigrad.compiler.target.machine import Machine
@@ -63,7 +63,8 @@ def concat_function(
     statements: list[ir.Statement] = []
     start = 0
     for k, x in enumerate(value.inputs):
-        if k not in buffers.parts.get(value, ()) and x.size:
+        in_place = value, start * value.size // value.shape[axis]
+        if x.size and buffers.subbuffers.get(before_reshapes(x, schedule)) != in_place:
             places = [variable(f"j{a}", x.shape[a]) for a in layout.order]
             index = tuple(places[layout.order.index(a)] for a in range(len(x.shape)))
             body = LoweringContext(schedule.load, f"t{k}_")

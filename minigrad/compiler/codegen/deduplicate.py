@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field, replace
 
@@ -10,6 +11,7 @@ from minigrad.compiler.codegen.copy_kernels import concat_function, pack_functio
 from minigrad.compiler.codegen.matmul_kernels import contract_function
 from minigrad.compiler.codegen.row_kernels import rows_function
 from minigrad.compiler.graph.ir import Value
+from minigrad.compiler.graph.opset.contractions import extent
 from minigrad.compiler.loops.ir import Scratch
 from minigrad.compiler.loops.verify import LoopError
 from minigrad.compiler.schedule.buffers import BufferPlan
@@ -138,7 +140,8 @@ def generated(
         raise LoopError(f"{name} gives {found!r}: it returns `print_kernel(statements, buffers)`")
     stores = found.stores | (found.combine.stores if found.combine else frozenset())
     results = {buffers.array_of(x) for x in values if x in schedule.stored}
-    wrong = stores - results or results - stores - {*buffers.parts}
+    joined = {whole for whole, _ in buffers.subbuffers.values()}  # from parts that may be in place
+    wrong = stores - results or results - stores - joined
     if wrong:
         kinds = ", ".join(f"{x.op or x.kind} of shape {x.shape}" for x in wrong)
         how = "stores to" if wrong <= stores else "does not store"
@@ -203,7 +206,4 @@ def work_of(kernel: Kernel, schedule: Schedule) -> int:
 def multiplications(kernel: Kernel, schedule: Schedule) -> int:
     """The multiply-adds of a contraction."""
     it = schedule.contractions[kernel.stages[0].value]
-    total = kernel.total
-    for loop in it.depth:
-        total *= loop.bounds()[1] + 1
-    return total
+    return kernel.total * math.prod(map(extent, it.depth))

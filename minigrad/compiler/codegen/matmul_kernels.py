@@ -23,7 +23,7 @@ from minigrad.compiler.graph.affine import (
     Var,
     number,
     ravel_index,
-    unravel_index,
+    reshaped,
 )
 from minigrad.compiler.graph.ir import Value
 from minigrad.compiler.graph.opset.contractions import extent
@@ -257,7 +257,7 @@ class Epilogue:
             value = stage.value
             index = tiles.index
             if value.shape != tiles.value.shape:
-                index = unravel_index(ravel_index(index, tiles.value.shape), value.shape)
+                index = reshaped(index, tiles.value.shape, value.shape)
             name = self.body.read(value, index)
             if value in tiles.schedule.stored:
                 self.stores.append(ir.Store(tiles.schedule.access(value, index), name))

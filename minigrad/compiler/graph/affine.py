@@ -245,6 +245,11 @@ def unravel_index(place: Expr, shape: Sequence[int]) -> Index:
     return tuple(found)
 
 
+def reshaped(index: Sequence[Expr], old: Sequence[int], new: Sequence[int]) -> Index:
+    """The index, in an array of a new shape, of the entry that was at an index."""
+    return unravel_index(ravel_index(index, old), new)
+
+
 def common_factors(shapes: Iterable[Sequence[int]]) -> list[int]:
     """Loop extents that refine all of these shapes, which have equal size: each axis is a product
     of consecutive loops. One loop if there are none."""

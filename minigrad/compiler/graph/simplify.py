@@ -9,18 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.compiler.graph import ir
 from minigrad.compiler.graph.affine import aligned
 from minigrad.compiler.graph.folding import constant, folding
-from minigrad.compiler.graph.ir import (
-    Graph,
-    GraphError,
-    Rewrite,
-    Value,
-    name_of,
-    numbers_of,
-    rewritten,
-    with_inputs,
-)
 from minigrad.compiler.graph.literals import promote_literals
 from minigrad.compiler.graph.opset.base import rules_of
 from minigrad.compiler.graph.opset.infer import apply, verify
@@ -28,9 +19,9 @@ from minigrad.compiler.graph.transposes import push_transposes
 from minigrad.errors import MinigradError
 
 
-def simplify(graph: Graph) -> Graph:
+def simplify(graph: ir.Graph) -> ir.Graph:
     """All passes."""
-    graph = promote_literals(rewritten(push_transposes(graph), Simplifier()))
+    graph = promote_literals(ir.rewritten(push_transposes(graph), Simplifier()))
     verify(graph)
     return graph
 
@@ -41,23 +32,23 @@ class Simplifier:
 
     def __init__(self) -> None:
         self.cse = common_subexpressions()
-        self.simplified: set[Value] = set()
+        self.simplified: set[ir.Value] = set()
         self.chain: list[str] = []  # the rewrites that made what is rewritten now
 
-    def __call__(self, value: Value) -> Value:
+    def __call__(self, value: ir.Value) -> ir.Value:
         for rewrite in REWRITES:
             try:
                 fresh = rewrite(value)
             except MinigradError:
                 raise
             except Exception as error:
-                raise GraphError(f"{name_in(rewrite, value)} raised {error!r}") from error
+                raise ir.GraphError(f"{name_in(rewrite, value)} raised {error!r}") from error
             if fresh is not value:
                 check_equal(rewrite, value, fresh)
                 self.chain.append(name_in(rewrite, value))
                 if len(self.chain) > MAX_DEPTH:
                     names = " and ".join(dict.fromkeys(self.chain[-10:]))
-                    raise GraphError(f"{names} always rewrite what was made, without end")
+                    raise ir.GraphError(f"{names} always rewrite what was made, without end")
                 fresh = self.of_new(fresh)
                 self.chain.pop()
                 return fresh
@@ -65,36 +56,36 @@ class Simplifier:
         self.simplified.add(value)
         return value
 
-    def of_new(self, value: Value) -> Value:
+    def of_new(self, value: ir.Value) -> ir.Value:
         if value.op is None or value in self.simplified:
             return value
-        return self(with_inputs(value, {x: self.of_new(x) for x in value.values()}))
+        return self(ir.with_inputs(value, {x: self.of_new(x) for x in value.values()}))
 
 
 MAX_DEPTH = 100  # of rewrites of what a rewrite made
 
 
-def check_equal(rewrite: Rewrite, value: Value, fresh: Any) -> None:
+def check_equal(rewrite: ir.Rewrite, value: ir.Value, fresh: Any) -> None:
     """Raise GraphError if what a rewrite gives for a value has another shape or dtype."""
-    if type(fresh) is not Value or fresh.shape != value.shape or fresh.dtype != value.dtype:
-        found = (fresh.shape, fresh.dtype.name) if type(fresh) is Value else fresh
-        raise GraphError(
+    if type(fresh) is not ir.Value or fresh.shape != value.shape or fresh.dtype != value.dtype:
+        found = (fresh.shape, fresh.dtype.name) if type(fresh) is ir.Value else fresh
+        raise ir.GraphError(
             f"{name_in(rewrite, value)} gives {found}: it gives an equal value, of shape and dtype "
             f"{value.shape, value.dtype.name}, or the value itself"
         )
 
 
-def name_in(rewrite: Rewrite, value: Value) -> str:
+def name_in(rewrite: ir.Rewrite, value: ir.Value) -> str:
     """A rewrite of a value, for errors."""
     name = getattr(rewrite, "__name__", repr(rewrite))
     kind = "the decomposition" if rewrite is decomposed else f"the rewrite {name}"
-    return f"{kind} of {name_of(value)}"
+    return f"{kind} of {ir.name_of(value)}"
 
 
 # Algebra
 
 
-def algebra(value: Value) -> Value:
+def algebra(value: ir.Value) -> ir.Value:
     """Cheaper ops for the same numbers."""
     if value.dtype.kind != "f" or value.op is None:
         return value
@@ -103,24 +94,24 @@ def algebra(value: Value) -> Value:
         for x, one in (inputs, inputs[::-1]):
             if (
                 is_one(one)
-                and type(x) is Value
+                and type(x) is ir.Value
                 and (x.shape, x.dtype) == (value.shape, value.dtype)
             ):
                 return x
     if name == "add":
         return as_concatenation(value)
     if name == "div":
-        for k, number in numbers_of(value):
+        for k, number in ir.numbers_of(value):
             with np.errstate(all="ignore"):
                 inverse = 1 / number
             if k == 1 and abs(np.frexp(number)[0]) == 0.5 and np.isfinite(inverse):
                 return apply("mul", inputs[0], constant(inverse))  # exact, of a power of 2
-    if name == "pow" and type(inputs[1]) in (int, float) and type(inputs[0]) is Value:
+    if name == "pow" and type(inputs[1]) in (int, float) and type(inputs[0]) is ir.Value:
         return power(value, inputs[0], inputs[1])
     return value
 
 
-def as_concatenation(value: Value) -> Value:
+def as_concatenation(value: ir.Value) -> ir.Value:
     """A sum of two arrays that are zero except in adjacent slices, as one concatenation.
 
     Slices of one array have such cotangents: without this, the LSTM of the benchmarks has 499 calls
@@ -144,7 +135,7 @@ def as_concatenation(value: Value) -> Value:
 def padded_slice(x: Any) -> Any:
     """For an array that is zero except in a slice of one axis: the axis, the slice's start and
     stop, the entries there, and the whole shape; else None."""
-    if name_of(x) != "scatter_add" or len(x.inputs) > 1:
+    if ir.name_of(x) != "scatter_add" or len(x.inputs) > 1:
         return None
     parts = list(aligned(x.attributes["index"], x.shape))
     if any(part is None for part, _ in parts):
@@ -167,11 +158,11 @@ def padded_slice(x: Any) -> Any:
     return axis, *spans[axis], g, x.shape
 
 
-def concatenate(axis: int, xs: list[Value]) -> Value:
+def concatenate(axis: int, xs: list[ir.Value]) -> ir.Value:
     """A concatenation, with nested ones along the same axis flattened."""
-    flat: list[Value] = []
+    flat: list[ir.Value] = []
     for x in xs:
-        nested = name_of(x) == "concatenate" and x.attributes["axis"] % len(x.shape) == axis
+        nested = ir.name_of(x) == "concatenate" and x.attributes["axis"] % len(x.shape) == axis
         flat += x.inputs if nested else [x]
     bounds = (0, *itertools.accumulate(x.shape[axis] for x in flat))
     return apply("concatenate", *flat, axis=axis, bounds=bounds)
@@ -180,14 +171,14 @@ def concatenate(axis: int, xs: list[Value]) -> Value:
 def is_one(x: Any) -> bool:
     if type(x) in (int, float):
         return bool(x == 1)
-    if type(x) is not Value:
+    if type(x) is not ir.Value:
         return False
     if x.fixed:
         return bool((x.array == 1).all())  # type: ignore[union-attr]  # fixed: not None
-    return name_of(x) in ("expand", "reshape") and is_one(x.inputs[0])
+    return ir.name_of(x) in ("expand", "reshape") and is_one(x.inputs[0])
 
 
-def power(value: Value, x: Value, exponent: float) -> Value:
+def power(value: ir.Value, x: ir.Value, exponent: float) -> ir.Value:
     """A power with a common exponent, without a logarithm, as NumPy computes it."""
     if x.dtype != value.dtype:
         return value
@@ -202,24 +193,24 @@ def power(value: Value, x: Value, exponent: float) -> Value:
     return apply("div", 1.0, x) if exponent == -1 else value
 
 
-def decomposed(value: Value) -> Value:
+def decomposed(value: ir.Value) -> ir.Value:
     """An op that is decomposed into simpler ones."""
     some = value.size and all(x.size for x in value.values())
     return rules_of(value.op).decompose(value) if some else value
 
 
 # In the order in which they are tried on each value.
-REWRITES: list[Rewrite] = [folding, algebra, decomposed]
+REWRITES: list[ir.Rewrite] = [folding, algebra, decomposed]
 OWN_REWRITES = [*REWRITES]
 
 
 # Common subexpressions
 
 
-def common_subexpressions() -> Rewrite:
-    known: dict[Hashable, Value] = {}
+def common_subexpressions() -> ir.Rewrite:
+    known: dict[Hashable, ir.Value] = {}
 
-    def rewrite(value: Value) -> Value:
+    def rewrite(value: ir.Value) -> ir.Value:
         if value.op is None:
             return value
         return known.setdefault(key_of(value), value)
@@ -227,6 +218,6 @@ def common_subexpressions() -> Rewrite:
     return rewrite
 
 
-def key_of(value: Value) -> Hashable:
-    inputs = [id(x) if type(x) is Value else (type(x), repr(x)) for x in value.inputs]
+def key_of(value: ir.Value) -> Hashable:
+    inputs = [id(x) if type(x) is ir.Value else (type(x), repr(x)) for x in value.inputs]
     return value.op, value.how, *inputs

@@ -28,14 +28,12 @@ class BufferPlan:
     """The buffer of each value.
 
     `aliases`: values that are computed in the memory of a state, with that state. `subbuffers`:
-    values that are computed in the memory of a concatenation, with it and the first entry. `parts`:
-    of each concatenation, the positions of the inputs that are computed in its memory.
+    values that are computed in the memory of a concatenation, with it and the first entry.
     """
 
     layouts: dict[Value, Layout]
     aliases: dict[Value, Value] = field(default_factory=dict)
     subbuffers: dict[Value, tuple[Value, int]] = field(default_factory=dict)
-    parts: dict[Value, set[int]] = field(default_factory=dict)
 
     def array_of(self, x: Any) -> Any:
         """The array by which kernels read and write a value: its own, or the state it aliases."""
@@ -137,13 +135,12 @@ def place_parts(value: Value, schedule: Schedule, buffers: BufferPlan) -> None:
     if math.prod(value.shape[:axis]) != 1 or not in_c_order(value, schedule):
         return
     roots, start = {*schedule.graph.roots()}, 0
-    for k, x in enumerate(value.inputs):
+    for x in value.inputs:
         base = before_reshapes(x, schedule)
         free = base in schedule.kernel_of and base not in roots and base not in buffers.subbuffers
         same = base.dtype == value.dtype and in_c_order(base, schedule) and in_c_order(x, schedule)
         if free and same:
             buffers.subbuffers[base] = value, start
-            buffers.parts.setdefault(value, set()).add(k)
         start += x.size
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -165,26 +166,15 @@ def is_vector_loadable(it: Contraction, width: int, base: Access) -> bool:
     assert isinstance(base.array, Value)
     whole_vectors = it.columns % width == 0 or base.array.op is not None
     near = abs(stride(base, it.depth[-1])) <= costs.MAX_ROW_STRIDE
-    few = it.rows * batches(it) <= costs.MAX_UNPACKED_ROWS
+    few = it.rows * math.prod(map(extent, it.batch)) <= costs.MAX_UNPACKED_ROWS
     return stride(base, it.column) == 1 and whole_vectors and (near or few)
-
-
-def batches(it: Contraction) -> int:
-    count = 1
-    for loop in it.batch:
-        count *= extent(loop)
-    return count
 
 
 def packed_x_layout(x: Value, index: Index, it: Contraction) -> Layout:
     """The layout of a packed x: the depth innermost, in the order of its loops."""
-    last = [
-        k
-        for loop in it.depth
-        for k, i in enumerate(index)
-        if i.variables() & loop.variables() and x.shape[k] > 1
-    ]
-    last = list(dict.fromkeys(last))
+    axes = {k: i.variables() for k, i in enumerate(index) if x.shape[k] > 1}
+    depth = [k for loop in it.depth for k, vs in axes.items() if vs & loop.variables()]
+    last = list(dict.fromkeys(depth))
     return Layout(x.shape, (*(k for k in range(len(x.shape)) if k not in last), *last))
 
 

@@ -12,11 +12,11 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 
-from minigrad.compiler.graph.affine import Index, Var, ravel_index, unravel_index
+from minigrad.compiler.graph.affine import Index, Var, ravel_index, reshaped
 from minigrad.compiler.graph.ir import Value, elementwise, name_of
 from minigrad.compiler.schedule.contractions import Operands
 from minigrad.compiler.schedule.signatures import INLINING_KINDS, Inline, Signatures
-from minigrad.compiler.schedule.stages import Kernel, Reads, Schedule, Stage, stage_of
+from minigrad.compiler.schedule.stages import Kernel, Schedule, Stage, stage_of
 from minigrad.compiler.target import costs
 
 # The kinds of stages that join others, with the kind of their kernel.
@@ -94,6 +94,7 @@ def place_stage(stage: Stage, signatures: Signatures) -> None:
     reads = schedule.reads[value]
     kernel_indices = {x: schedule.kernel_of[x] for x in reads if x in schedule.kernel_of}
     last = max(kernel_indices.values(), default=-1)
+    large = {x for x in reads if x.size > 1}
     why = ""
     if stage.kind in KERNEL_KINDS and not stage.layout.panel:
         # Of kernels that compute none of its inputs, only the last ones are tried, so that the time
@@ -101,8 +102,9 @@ def place_stage(stage: Stage, signatures: Signatures) -> None:
         near = range(max(last + 1, len(kernels) - costs.FUSION_WINDOW), len(kernels))
         for k in [last, *near] if last >= 0 else near:
             inner = [x for x, home in kernel_indices.items() if home == k]
-            if not inner and not reads_same_array(reads, kernels[k], schedule):
-                continue
+            others = (schedule.reads[other.value] for other in kernels[k].stages)
+            if not inner and all(large.isdisjoint(other) for other in others):
+                continue  # they read no array that both read
             reason, rows = cached_why_not_fused(stage, kernels[k], inner, signatures)
             if not reason:
                 kernels[k].rows = rows
@@ -114,13 +116,6 @@ def place_stage(stage: Stage, signatures: Signatures) -> None:
     rows = natural_rows(stage) if stage.kind == "reduce" else None
     kernels.append(Kernel(kind, stage.total, rows, [stage], {value: why} if why else {}))
     schedule.kernel_of[value] = len(kernels) - 1
-
-
-def reads_same_array(reads: Reads, kernel: Kernel, schedule: Schedule) -> bool:
-    """Whether a kernel reads an array that is among these reads, too."""
-    return any(
-        x.size > 1 and x in schedule.reads[stage.value] for stage in kernel.stages for x in reads
-    )
 
 
 def cached_why_not_fused(
@@ -201,7 +196,7 @@ def reads_in_memory_order(stage: Stage, rows: int, schedule: Schedule) -> bool:
 def keeps_columns(product: Value, value: Value, schedule: Schedule) -> bool:
     """Whether the columns of a product are still adjacent after it is reshaped."""
     it = schedule.contractions[product]
-    place = unravel_index(ravel_index(it.out, product.shape), value.shape)
+    place = reshaped(it.out, product.shape, value.shape)
     atoms = [atom for i in place for atom in i.terms if not isinstance(atom, Var)]
     return not any(it.column.variables() & atom.of.variables() for atom in atoms)
 

@@ -17,8 +17,6 @@ from minigrad.ops.base import Op
 if TYPE_CHECKING:
     from minigrad.compiler.graph.opset.contractions import Contraction
 
-Attributes = dict[str, Any]
-
 
 @dataclass(frozen=True)
 class Number:
@@ -86,11 +84,11 @@ class Rules:
     def check(self, inputs: Sequence[Any]) -> None:
         """Raise UnsupportedError if the shape of the result depends on numbers in the inputs."""
 
-    def shape(self, shapes: list[Shape], attributes: Attributes) -> Shape | None:
+    def shape(self, shapes: list[Shape], attributes: dict[str, Any]) -> Shape | None:
         """The shape of the result; None where inputs do not fit, or a case is left to NumPy."""
         return None
 
-    def dtype(self, op: Op, inputs: Sequence[Any], attributes: Attributes) -> np.dtype[Any]:
+    def dtype(self, op: Op, inputs: Sequence[Any], attributes: dict[str, Any]) -> np.dtype[Any]:
         """The dtype of the result, of which the shape rule gives the shape."""
         found: np.dtype[Any] = inputs[0].dtype
         return found

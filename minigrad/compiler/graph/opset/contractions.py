@@ -17,7 +17,7 @@ import numpy as np
 from minigrad.compiler.graph.affine import ZERO, Expr, Index, Var, variable
 from minigrad.compiler.graph.ir import Shape, Value
 from minigrad.compiler.graph.layout import Layout
-from minigrad.compiler.graph.opset.base import Attributes, Rules, entry
+from minigrad.compiler.graph.opset.base import Rules, entry
 from minigrad.compiler.graph.opset.elementwise import broadcast, from_zero, in_one_dtype
 from minigrad.compiler.graph.opset.infer import apply
 from minigrad.compiler.target import costs
@@ -74,7 +74,7 @@ def spots_of(value: Value, outs: tuple[Expr, Expr], places: tuple[Expr, Expr]) -
 
 
 class Processing(Rules):
-    def dtype(self, op: Op, inputs: Sequence[Any], attributes: Attributes) -> np.dtype[Any]:
+    def dtype(self, op: Op, inputs: Sequence[Any], attributes: dict[str, Any]) -> np.dtype[Any]:
         return np.result_type(*(x.dtype for x in inputs))
 
 
@@ -88,7 +88,7 @@ class Product(Processing):
 
 @entry("matmul")
 class Matmul(Product):
-    def shape(self, shapes: list[Shape], attributes: Attributes) -> Shape | None:
+    def shape(self, shapes: list[Shape], attributes: dict[str, Any]) -> Shape | None:
         x, y = shapes
         if len(x) < 2 or len(y) < 2 or x[-1] != y[-2]:
             return None
@@ -131,7 +131,7 @@ class Matmul(Product):
 
 @entry("linear")
 class Linear(Processing):
-    def shape(self, shapes: list[Shape], attributes: Attributes) -> Shape | None:
+    def shape(self, shapes: list[Shape], attributes: dict[str, Any]) -> Shape | None:
         x, w = shapes
         return (*x[:-1], w[0]) if len(x) > 1 and len(w) == 2 and x[-1] == w[1] else None
 
@@ -142,7 +142,7 @@ class Linear(Processing):
 
 @entry("conv2d")
 class Conv2d(Product):
-    def shape(self, shapes: list[Shape], attributes: Attributes) -> Shape | None:
+    def shape(self, shapes: list[Shape], attributes: dict[str, Any]) -> Shape | None:
         x, w = shapes
         outs = tuple(map(out_size, x[2:], w[2:], attributes["stride"], attributes["dilation"]))
         fits = x[1] == w[1] * attributes["groups"] and min(outs) > 0
@@ -181,7 +181,7 @@ class Conv2d(Product):
 
 @entry("conv2d_input")
 class Conv2dInput(Processing):
-    def shape(self, shapes: list[Shape], attributes: Attributes) -> Shape:
+    def shape(self, shapes: list[Shape], attributes: dict[str, Any]) -> Shape:
         y, w = shapes
         return (y[0], w[1] * attributes["groups"], *attributes["size"])
 
@@ -212,7 +212,7 @@ class Conv2dInput(Processing):
 
 @entry("conv2d_weight")
 class Conv2dWeight(Product):
-    def shape(self, shapes: list[Shape], attributes: Attributes) -> Shape:
+    def shape(self, shapes: list[Shape], attributes: dict[str, Any]) -> Shape:
         x, y = shapes
         return (y[1], x[1] // attributes["groups"], *attributes["kernel"])
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.compiler.graph.ir import Shape, Value
-from minigrad.compiler.graph.opset.base import FAMILIES, Attributes, Rules, entry
+from minigrad.compiler.graph.opset.base import FAMILIES, Rules, entry
 from minigrad.compiler.graph.opset.infer import apply, dtype_of_ones
 from minigrad.compiler.target import costs
 from minigrad.ops.base import Op, registry
@@ -30,14 +30,14 @@ ARITHMETIC = "add sub mul square neg invert".split()
 
 
 class Elementwise(Rules):
-    def shape(self, shapes: list[Shape], attributes: Attributes) -> Shape:
+    def shape(self, shapes: list[Shape], attributes: dict[str, Any]) -> Shape:
         first = shapes[0]
         for shape in shapes:
             if shape != first:
                 return broadcast(*shapes)
         return first
 
-    def dtype(self, op: Op, inputs: Sequence[Any], attributes: Attributes) -> np.dtype[Any]:
+    def dtype(self, op: Op, inputs: Sequence[Any], attributes: dict[str, Any]) -> np.dtype[Any]:
         return dtype_of_ones(op, inputs, attributes, ())
 
     def cost(self, value: Value) -> int:

@@ -10,15 +10,7 @@ import numpy as np
 
 from minigrad.compiler.graph.affine import ZERO, Condition, Expr, Index, aligned, number
 from minigrad.compiler.graph.ir import Shape, Value
-from minigrad.compiler.graph.opset.base import (
-    Apply,
-    Attributes,
-    Lowering,
-    Number,
-    Operand,
-    Rules,
-    entry,
-)
+from minigrad.compiler.graph.opset.base import Apply, Lowering, Number, Operand, Rules, entry
 from minigrad.compiler.graph.opset.infer import zeros
 from minigrad.compiler.graph.opset.views import BOOL
 from minigrad.errors import UnsupportedError
@@ -27,7 +19,7 @@ from minigrad.ops.movement import ARRAY
 
 @entry("slice")
 class Slice(Rules):
-    def shape(self, shapes: list[Shape], attributes: Attributes) -> Shape:
+    def shape(self, shapes: list[Shape], attributes: dict[str, Any]) -> Shape:
         return zeros(shapes[0], BOOL)[attributes["index"]].shape
 
     def kind(self, value: Value) -> str:
@@ -78,7 +70,7 @@ class Updated(Rules):
 class ScatterAdd(Rules):
     """Zeros, except where the index picks entries."""
 
-    def shape(self, shapes: list[Shape], attributes: Attributes) -> Shape:
+    def shape(self, shapes: list[Shape], attributes: dict[str, Any]) -> Shape:
         shape: Shape = attributes["shape"]
         return shape
 

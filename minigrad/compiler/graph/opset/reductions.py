@@ -12,7 +12,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
 from minigrad.compiler.graph.ir import Shape, Value
-from minigrad.compiler.graph.opset.base import FAMILIES, OPSET, Attributes, Rules, entry
+from minigrad.compiler.graph.opset.base import FAMILIES, OPSET, Rules, entry
 from minigrad.compiler.graph.opset.elementwise import from_zero, in_one_dtype
 from minigrad.compiler.graph.opset.infer import apply, dtype_of_ones
 from minigrad.compiler.target import costs
@@ -22,7 +22,7 @@ from minigrad.ops.base import Op
 class AlongAxis(Rules):
     """What runs along an axis, or several: a reduction, or as cumsum does, of the same shape."""
 
-    def shape(self, shapes: list[Shape], attributes: Attributes) -> Shape | None:
+    def shape(self, shapes: list[Shape], attributes: dict[str, Any]) -> Shape | None:
         shape, axis = shapes[0], attributes["axis"]
         if 0 in shape or not shape:
             return None
@@ -32,7 +32,7 @@ class AlongAxis(Rules):
             return (1,) * len(shape) if attributes["keepdims"] else ()
         return reduced(shape, axis, attributes["keepdims"])
 
-    def dtype(self, op: Op, inputs: Sequence[Any], attributes: Attributes) -> np.dtype[Any]:
+    def dtype(self, op: Op, inputs: Sequence[Any], attributes: dict[str, Any]) -> np.dtype[Any]:
         return dtype_of_ones(op, inputs, {**attributes, "axis": 0}, (1,))
 
     def order(self, value: Value, order: tuple[int, ...]) -> tuple[int, ...]:

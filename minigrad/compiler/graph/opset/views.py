@@ -9,25 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.compiler.graph.affine import (
-    Condition,
-    Expr,
-    Index,
-    number,
-    ravel_index,
-    unravel_index,
-)
+from minigrad.compiler.graph.affine import Condition, Expr, Index, number, reshaped
 from minigrad.compiler.graph.ir import Shape, Value
-from minigrad.compiler.graph.opset.base import (
-    Apply,
-    Attributes,
-    Expression,
-    Lowering,
-    Number,
-    Operand,
-    Rules,
-    entry,
-)
+from minigrad.compiler.graph.opset.base import Apply, Lowering, Number, Operand, Rules, entry
 from minigrad.compiler.graph.opset.elementwise import broadcast
 from minigrad.compiler.graph.opset.infer import zeros
 from minigrad.compiler.target import costs
@@ -46,7 +30,7 @@ class View(Rules):
 class Reshape(View):
     keeps_c_order = True
 
-    def shape(self, shapes: list[Shape], attributes: Attributes) -> Shape | None:
+    def shape(self, shapes: list[Shape], attributes: dict[str, Any]) -> Shape | None:
         new: Shape = attributes["shape"]
         size, wanted = math.prod(shapes[0]), math.prod(new)
         if wanted == size and min(new, default=0) >= 0:
@@ -60,12 +44,12 @@ class Reshape(View):
 
     def read(self, value: Value, index: Index, to: Lowering) -> Operand:
         x = value.inputs[0]
-        return to.read(x, unravel_index(ravel_index(index, value.shape), x.shape))
+        return to.read(x, reshaped(index, value.shape, x.shape))
 
 
 @entry("transpose")
 class Transpose(View):
-    def shape(self, shapes: list[Shape], attributes: Attributes) -> Shape:
+    def shape(self, shapes: list[Shape], attributes: dict[str, Any]) -> Shape:
         return zeros(shapes[0], BOOL).transpose(attributes["axes"]).shape
 
     def order(self, value: Value, order: tuple[int, ...]) -> tuple[int, ...]:
@@ -79,7 +63,7 @@ class Transpose(View):
 
 @entry("expand")
 class Expand(View):
-    def shape(self, shapes: list[Shape], attributes: Attributes) -> Shape | None:
+    def shape(self, shapes: list[Shape], attributes: dict[str, Any]) -> Shape | None:
         new: Shape = attributes["shape"]
         return new if broadcast(shapes[0], new) == new else None
 
@@ -90,10 +74,10 @@ class Expand(View):
 
 @entry("astype")
 class Astype(View):
-    def shape(self, shapes: list[Shape], attributes: Attributes) -> Shape:
+    def shape(self, shapes: list[Shape], attributes: dict[str, Any]) -> Shape:
         return shapes[0]
 
-    def dtype(self, op: Op, inputs: Sequence[Any], attributes: Attributes) -> np.dtype[Any]:
+    def dtype(self, op: Op, inputs: Sequence[Any], attributes: dict[str, Any]) -> np.dtype[Any]:
         found: np.dtype[Any] = attributes["dtype"]
         return found
 
@@ -104,7 +88,7 @@ class Astype(View):
 
 @entry("pad")
 class Pad(View):
-    def shape(self, shapes: list[Shape], attributes: Attributes) -> Shape | None:
+    def shape(self, shapes: list[Shape], attributes: dict[str, Any]) -> Shape | None:
         width = attributes["width"]
         if min(map(min, width), default=0) < 0:
             return None
@@ -123,14 +107,14 @@ class Pad(View):
 
 @entry("concatenate")
 class Concatenate(View):
-    def shape(self, shapes: list[Shape], attributes: Attributes) -> Shape | None:
+    def shape(self, shapes: list[Shape], attributes: dict[str, Any]) -> Shape | None:
         axis, first = attributes["axis"], shapes[0]
         before, after = first[:axis], first[axis + 1 :]
         if any(x[:axis] != before or x[axis + 1 :] != after for x in shapes):
             return None
         return (*before, attributes["bounds"][-1], *after)
 
-    def dtype(self, op: Op, inputs: Sequence[Any], attributes: Attributes) -> np.dtype[Any]:
+    def dtype(self, op: Op, inputs: Sequence[Any], attributes: dict[str, Any]) -> np.dtype[Any]:
         return np.result_type(*(x.dtype for x in inputs))
 
     def kind(self, value: Value) -> str:
@@ -157,7 +141,7 @@ class Concatenate(View):
 
 @entry("windows")
 class Windows(View):
-    def shape(self, shapes: list[Shape], attributes: Attributes) -> Shape | None:
+    def shape(self, shapes: list[Shape], attributes: dict[str, Any]) -> Shape | None:
         kernel, stride, dilation = (attributes[x] for x in ("kernel", "stride", "dilation"))
         outs = tuple(map(out_size, shapes[0][-2:], kernel, stride, dilation))
         return (*kernel, *shapes[0][:-2], *outs) if min(outs) > 0 else None
@@ -177,7 +161,7 @@ class Windows(View):
 
 @entry("fold")
 class Fold(View):
-    def shape(self, shapes: list[Shape], attributes: Attributes) -> Shape:
+    def shape(self, shapes: list[Shape], attributes: dict[str, Any]) -> Shape:
         return (*shapes[0][2:-2], *attributes["size"])
 
     def kind(self, value: Value) -> str:
@@ -189,20 +173,13 @@ class Fold(View):
     def read(self, value: Value, index: Index, to: Lowering) -> Operand:
         """The sum of the entries of all windows that cover this index."""
         y, how = value.inputs[0], value.attributes
-        terms: list[Expression] = []
+        axes = index[-2:], y.shape[:2], how["stride"], how["dilation"], y.shape[-2:]
+        terms: list[Any] = []
         for place in fold_terms(value):
             spots: list[Expr] = []
             conditions: list[Condition] = []
             places: list[Expr] = []
-            for i, p, k, s, d, n in zip(
-                index[-2:],
-                place,
-                y.shape[:2],
-                how["stride"],
-                how["dilation"],
-                y.shape[-2:],
-                strict=True,
-            ):
+            for p, i, k, s, d, n in zip(place, *axes, strict=True):
                 if p is None:  # windows do not overlap: the index gives the place in the kernel
                     spot, at = i.divmod(s)
                     conditions.append(Condition(at, "<", k))
