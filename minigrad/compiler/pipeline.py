@@ -306,15 +306,12 @@ def steps_of(code: GeneratedCode, memory: Memory, threads: int) -> list[Calls | 
         calls: Any = list(group)
         if is_call:
             steps.append(table_of(calls, memory, threads))
-        else:
-            steps += [by_numpy(value, memory) for value in calls]
+            continue
+        for value in calls:
+            inputs = [array_of(x, memory) for x in value.inputs]
+            output = array_of(value, memory)
+            steps.append(ByNumpy(value.op.name, inputs, value.attributes, output))
     return steps
-
-
-def by_numpy(value: Value, memory: Memory) -> ByNumpy:
-    assert value.op is not None
-    inputs = [array_of(x, memory) for x in value.inputs]
-    return ByNumpy(value.op.name, inputs, value.attributes, array_of(value, memory))
 
 
 def table_of(calls: list[Call], memory: Memory, threads: int) -> Calls:
@@ -332,7 +329,4 @@ def table_of(calls: list[Call], memory: Memory, threads: int) -> Calls:
             slot, offset, _ = memory.span(x)
             slots.append(slot)
             offsets.append(offset + first * x.dtype.itemsize)
-    most = max(row[3] for row in rows)
-    return Calls(
-        np.array(rows, np.int32), np.array(slots, np.int32), np.array(offsets, np.int64), most
-    )
+    return Calls(np.array(rows, np.int32), np.array(slots, np.int32), np.array(offsets, np.int64))

@@ -515,10 +515,10 @@ BUFFERS = [
         "((int64_t)(n) * (thread) / (threads) / (grain) * (grain))",
         of("tails"),
     ),
-    Fault("runtime/program.py", "and slot not in seen and", "and", of("returned")),
+    Fault("runtime/program.py", "left -= {slot}", "pass", of("returned")),
     Fault(
         "runtime/program.py",
-        'lines = ["program.renew_given()"] if self.given else []',
+        'lines = ["program.renew(program.given)"] if self.given else []',
         "lines = []",
         of("returned"),
     ),

@@ -111,8 +111,10 @@ class Recorder:
             return self.repeat(op, inputs, attributes)
         value = self.applied(op, inputs, attributes)
         self.values.append(value)
-        if self.known and self.is_known(value.inputs):
-            self.known.add(value)
+        if self.known:  # all its inputs are known, or constants?
+            needed = [x for x in value.values() if x.kind != "constant"]
+            if needed and self.known.issuperset(needed):
+                self.known.add(value)
         return value
 
     def applied(self, op: Op, inputs: list[Any], attributes: dict[str, Any]) -> Value:
@@ -129,16 +131,6 @@ class Recorder:
         if dtype.kind not in "fiub":
             raise refused(errors.unsupported_dtype(f"{op.name}: the result", dtype))
         return Value(op, values, attributes, shape, dtype)
-
-    def is_known(self, values: Iterable[Any]) -> bool:
-        """Whether the result of an op is known: all its inputs are known, or constants."""
-        some = False
-        for x in values:
-            if type(x) is Value and x.kind != "constant":
-                if x not in self.known:
-                    return False
-                some = True
-        return some
 
     def state(self, array: np.ndarray) -> Value:
         """The value of a captured array, which each call reads."""

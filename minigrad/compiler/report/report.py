@@ -150,7 +150,7 @@ class Report:
             runs = []
             for _ in range(repeats + 1):
                 put_back()
-                self.program.renew_given()
+                self.program.renew(self.program.given)
                 runs.append(timed(self.program))
         return replace(self, times=np.median(runs[1:], axis=0).tolist())
 

@@ -27,12 +27,15 @@ class Array:
 
 @dataclass
 class Calls:
-    """Calls of kernels in the tables that runtime.c reads, and the largest number of arguments."""
+    """Calls of kernels in the tables that runtime.c reads.
+
+    `rows`: for each call, its kernel, flags, where its arguments begin, and how many it has; of
+    each argument the slot, and the offset in bytes.
+    """
 
     rows: np.ndarray
     slots: np.ndarray
     offsets: np.ndarray
-    most: int
 
 
 @dataclass

@@ -13,7 +13,7 @@ from minigrad.compiler.graph.ir import Graph, Value, constants_of
 from minigrad.compiler.graph.layout import Layout
 from minigrad.compiler.runtime.interpreter import run
 from minigrad.compiler.runtime.plan import Array, ByNumpy, Calls, Plan
-from minigrad.compiler.target.toolchain import build_async, release, runtime
+from minigrad.compiler.target.toolchain import release, runtime, timed_build
 from minigrad.errors import IndexingError, ShapeError, describe
 from minigrad.ops.base import registry
 
@@ -42,35 +42,34 @@ class Program:
 
     def __init__(self, graph: Graph, plan: Plan) -> None:
         self.plan = plan
-        built: tuple[list[ctypes.CDLL], float] = (
-            plan.building or build_async(*plan.sources)
-        ).result()
+        built = plan.building.result() if plan.building else timed_build(*plan.sources)
         self.libraries, self.build_seconds = built
         plan.building = None
         weakref.finalize(self, release, *self.libraries).atexit = False
         given, traced = [*graph.inputs, *graph.states], constants_of(graph)
         self.slots: dict[Value, int] = {value: k for k, value in enumerate(given)}
-        first = len(given) + len(plan.constants)
-        count = first + len(plan.owned)
+        count = len(given) + len(plan.constants) + len(plan.owned)
         self.table = (ctypes.c_void_p * (count + 1))()
         self.arrays: list[Any] = [None] * (count + 1)
         self.views = self.arrays.copy()  # as the caller gets them
         for k, x in enumerate(plan.constants, len(given)):
             array = traced[x].array if type(x) is int else x
             self.set(k, np.ascontiguousarray(array))
-        self.given = [k for k, x in enumerate(plan.owned) if bytes_of(x) > SMALL]
-        for k in {*range(len(plan.owned))} - {*self.given}:
-            self.renew(k)
+        self.given = [x for x in plan.owned if bytes_of(x) > SMALL]
+        self.renew([x for x in plan.owned if bytes_of(x) <= SMALL])
         memory = np.zeros(plan.arena + 256, np.uint8)
         self.set(count, memory[-address(memory) % 64 :])
         # If several outputs are one array, the first is handed to the caller, the others copied.
-        seen: set[int | None] = set()
+        left = {x.slot for x in self.given}
         self.taken: list[tuple[Any, Any, bool]] = []
         for x in plan.outputs:
             slot = x.slot if isinstance(x, Array) else None
-            moved = slot is not None and slot not in seen and slot - first in self.given
-            self.taken.append((x, slot, moved))
-            seen.add(slot)
+            self.taken.append((x, slot, slot in left))
+            left -= {slot}
+        kernels: list[int] = []  # their addresses
+        for library, count in zip(self.libraries, plan.kernels, strict=True):
+            kernels += (ctypes.c_void_p * count).in_dll(library, "kernels")
+        self.kernels = (ctypes.c_void_p * max(1, len(kernels)))(*kernels)
         self.call = runtime().run
         self.steps = [self.step(x) for x in plan.steps]
         # As they are now: an op that is defined again later is another one.
@@ -84,41 +83,26 @@ class Program:
         """Set the array of a leaf, which must be in C order."""
         self.set(self.slots[value], array)
 
-    def renew(self, k: int) -> None:
-        """New memory for an output."""
-        x = self.plan.owned[k]
-        buffer = np.empty(x.layout.entries + AFTER, x.dtype)[: x.layout.entries]
-        self.set(x.slot, buffer)
-        self.views[x.slot] = viewed(buffer, x.layout)
-
-    def renew_given(self) -> None:
-        """New memory for outputs that are handed to the caller: the old one is the caller's."""
-        for k in self.given:
-            self.renew(k)
+    def renew(self, outputs: list[Array]) -> None:
+        """New memory for outputs. Those that are `given` to the caller get it at each call."""
+        for x in outputs:
+            buffer = np.empty(x.layout.entries + AFTER, x.dtype)[: x.layout.entries]
+            self.set(x.slot, buffer)
+            self.views[x.slot] = viewed(buffer, x.layout)
 
     def step(self, it: Calls | ByNumpy) -> Segment | ByNumpy:
         if isinstance(it, ByNumpy):
             return it
-        plan = self.plan
-        kernels = (ctypes.c_void_p * max(1, sum(plan.kernels)))(*self.kernels())
-        self.arrays.append((kernels, it))
         return Segment(
-            ctypes.addressof(kernels),
+            ctypes.addressof(self.kernels),
             *map(address, (it.rows, it.slots, it.offsets)),
             ctypes.addressof(self.table),
             None,
             0,
             len(it.rows),
-            it.most + 1,
-            plan.threads,
+            it.rows[:, 3].max() + 1,
+            self.plan.threads,
         )
-
-    def kernels(self) -> list[int]:
-        """The addresses of all kernels."""
-        found: list[int] = []
-        for library, count in zip(self.libraries, self.plan.kernels, strict=True):
-            found += (ctypes.c_void_p * count).in_dll(library, "kernels")
-        return found
 
     def run(self) -> list[np.ndarray]:
         """Run on the arrays that are bound.
@@ -132,7 +116,7 @@ class Program:
 
     def text(self, names: dict[str, Any]) -> tuple[list[str], list[str]]:
         """A run as lines of Python, in which this is `program`, and expressions for its outputs."""
-        lines = ["program.renew_given()"] if self.given else []
+        lines = ["program.renew(program.given)"] if self.given else []
         names |= {"call": self.call, "views": self.views}
         for k, step in enumerate(self.steps):
             names[f"step{k}"] = step
@@ -150,9 +134,8 @@ class Program:
 
     def let_go(self) -> None:
         """Drop references to outputs that the caller now owns, so that it can free them."""
-        for k in self.given:
-            slot = self.plan.owned[k].slot
-            self.arrays[slot] = self.views[slot] = None
+        for x in self.given:
+            self.arrays[x.slot] = self.views[x.slot] = None
 
     def refuse(self) -> None:
         raise IndexingError("a compiled function looks up an index that is out of range")
