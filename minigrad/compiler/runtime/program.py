@@ -66,11 +66,11 @@ class Program:
             slot = x.slot if isinstance(x, Array) else None
             self.taken.append((x, slot, slot in left))
             left -= {slot}
+        self.call = runtime().run  # first, as it tests that the compiler works
         kernels: list[int] = []  # their addresses
         for library, count in zip(self.libraries, plan.kernels, strict=True):
             kernels += (ctypes.c_void_p * count).in_dll(library, "kernels")
         self.kernels = (ctypes.c_void_p * max(1, len(kernels)))(*kernels)
-        self.call = runtime().run
         self.steps = [self.step(x) for x in plan.steps]
         # As they are now: an op that is defined again later is another one.
         self.ops = {x.op: registry[x.op] for x in plan.steps if isinstance(x, ByNumpy)}
