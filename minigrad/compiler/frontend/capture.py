@@ -618,11 +618,8 @@ def visit_function(function: types.FunctionType, name: str, found: Captured) -> 
     for each in codes_in(code):
         # Also texts, as in getattr(x, "name").
         texts = [x for x in each.co_consts if type(x) is str]
-        found.names |= {
-            *each.co_names,
-            *texts,
-            *FIELD.findall(" ".join(x for x in texts if "{" in x)),
-        }
+        fields = FIELD.findall(" ".join(x for x in texts if "{" in x))
+        found.names |= {*each.co_names, *texts, *fields}
         steps = [*dis.get_instructions(each)]
         if any(x.opname == "MATCH_CLASS" for x in steps):  # a pattern reads attributes by name
             found.names.add("getattr")

@@ -98,7 +98,7 @@ class Derivative:
 
     def trace_back(self, recorder: Recorder) -> None:
         """Find the values that each node was computed from."""
-        stands = dict(self.wanted)
+        stands, needed = dict(self.wanted), []
         for node in self.order:
             if node in self.wanted:
                 continue
@@ -107,19 +107,13 @@ class Derivative:
             self.sources[node] = (stands[node.inputs[0]],) if value is None else value.inputs
             stands[node] = stands[node.inputs[0]] if value is None else value
             for x, source in zip(node.inputs, self.sources[node], strict=True):
-                if stands.get(as_key(x), source) is not source:
+                if as_key(x) not in stands:
+                    needed += [source] if type(source) is Value else []
+                elif stands[x] is not source:
                     self.refusal = "it writes into the data of a Tensor that it computed"
-        needed = dict.fromkeys(
-            source
-            for node, sources in self.sources.items()
-            for x, source in zip(node.inputs, sources, strict=True)
-            if type(source) is Value and as_key(x) not in stands
-        )
-        self.plain = Graph([], [], [*needed], []).order
-        known = {*self.wanted.values()}
-        self.others = [
-            v for v in self.plain if v.op is None and v.kind != "constant" and v not in known
-        ]
+        self.plain = Graph([], [], needed, []).order
+        leaves = [v for v in self.plain if v.op is None and v.kind != "constant"]
+        self.others = [v for v in leaves if v not in self.wanted.values()]
 
     def record(self, wanted: list[Node], others: list[Any]) -> Node:
         """The node of a call, from the nodes to differentiate by, and other nodes and arrays."""
@@ -174,9 +168,7 @@ class Derivative:
         for node in self.order:
             if isinstance(node.op, Op):
                 inputs = [
-                    made[x]
-                    if as_key(x) in made
-                    else (values[source] if type(source) is Value else source)
+                    made[x] if as_key(x) in made else values.get(source, source)
                     for x, source in zip(node.inputs, self.sources[node], strict=True)
                 ]
                 made[node] = node.op(*inputs, **(node.attributes or {}))

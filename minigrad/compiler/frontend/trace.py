@@ -385,7 +385,8 @@ def traced_from(
     outputs = [recorder.value_of(x) for x in end.results if is_array(x)]  # state, maybe
     rates = [(holder, key, v) for holder, key, v in inputs.items if v.kind == "input"]
     writes = [(value, x) for value, x in final.items() if value is not x]
-    if any(target is value for target, _ in writes for _, _, value in rates):
+    written = {target for target, _ in writes}
+    if not written.isdisjoint(v for *_, v in rates):
         raise UnsupportedError(
             "a compiled function sets a learning rate: step a schedule outside of it, and it reads "
             "the new rate at its next call"
@@ -407,12 +408,8 @@ def traced_from(
     graph, grads, added, fresh = gradients(graph, inputs, end, recorder)
     form = like(end.output, iter(range(len(results))))
     kinds = list(map(kind_of, results))
-    derivative = derivative_of(
-        [node for node in end.nodes if node is not None],
-        end.stand_ins,
-        {target for target, _ in writes},
-        recorder,
-    )
+    nodes = [node for node in end.nodes if node is not None]
+    derivative = derivative_of(nodes, end.stand_ins, written, recorder)
     recorded = [derivative is not None and node in derivative.outputs for node in end.nodes]
     return Traced(
         *(graph, arguments, states, rates, recorder.drawn, grads, added, fresh, form, kinds),
