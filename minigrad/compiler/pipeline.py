@@ -21,6 +21,7 @@ from minigrad.compiler.codegen.deduplicate import (
     Call,
     GeneratedCode,
     generate,
+    verify_kernels,
     work_of,
 )
 from minigrad.compiler.codegen.statistics import Description, described
@@ -237,6 +238,7 @@ def compile_graph(graph: Graph) -> Plan:
     groups: list[list[str]] = split_texts(code.texts)
     sources: list[str] = [source_of(group, target.vector) for group in groups]
     building = build_async(*sources)  # in other threads, meanwhile:
+    verify_kernels(code)
     work = sum(work_of(kernel, schedule) for kernel in schedule.kernels)
     threads = target.threads if work >= costs.MIN_SHARED_PROGRAM else 1
     description: Description = described(schedule, buffers, code, threads)

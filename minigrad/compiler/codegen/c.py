@@ -7,9 +7,9 @@ same on other memory have the same text.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -84,13 +84,15 @@ def source_of(texts: list[str], vector: int) -> str:
 
 @dataclass(eq=False)
 class KernelSource:
-    """The body of a kernel in C, and the arrays it is given, with offsets in entries."""
+    """The body of a kernel in C, and the arrays it is given, with offsets in entries. `check`
+    verifies the loops that it was printed from."""
 
     text: str
     arguments: list[tuple[Value | ir.Scratch, int]]
     parallel: bool = False
     combine: KernelSource | None = None  # to be run once after all threads are done
     stores: frozenset[Value] = frozenset()
+    check: Callable[[], None] | None = None
 
 
 def print_kernel(
@@ -100,7 +102,7 @@ def print_kernel(
     the outermost loop, where that has a grain: all loops with a grain have one extent (see
     `verify`). `padded`: it reads and writes padding, and leaves out what is beyond the end at run
     time, which cannot be verified."""
-    verify(statements, None if padded else lambda x: buffers.layouts[x].entries)
+    check = partial(verify, statements, None if padded else lambda x: buffers.layouts[x].entries)
     printer = Printer(statements, buffers)
     shared = next((s for s in ir.walk(statements) if isinstance(s, ir.For) and s.grain), None)
     lines = printer.declarations()
@@ -111,7 +113,8 @@ def print_kernel(
     lines += printer.lines(statements)
     parallel = shared is not None and shared.variable.extent >= 2 * shared.grain
     stores = frozenset(x for x in printer.written if isinstance(x, Value))
-    return KernelSource("\n".join(lines), list(printer.offsets.items()), parallel, stores=stores)
+    arguments = list(printer.offsets.items())
+    return KernelSource("\n".join(lines), arguments, parallel, stores=stores, check=check)
 
 
 class Printer:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from minigrad.compiler.codegen.c import KernelSource
@@ -122,31 +123,59 @@ def generated(
     Raises:
         LoopError: if it cannot be, or does not store all of the kernel's results and only these.
     """
-    values = [stage.value for stage in kernel.stages]
-    name = f"the kernel {kernel.kind!r} of {', '.join(x.op.name for x in values if x.op)}"
+    name = name_of(kernel)
     if kernel.kind not in KERNEL_GENERATORS:
         raise LoopError(
             f"{name} is of none of the kinds {', '.join(KERNEL_GENERATORS)}: add it to "
             "KERNEL_GENERATORS"
         )
-    try:
+    with naming(kernel):
         found = KERNEL_GENERATORS[kernel.kind](kernel, schedule, buffers, machine)
-    except MinigradError:
-        raise
-    except Exception as error:
-        text = str(error) if isinstance(error, LoopError) else repr(error)
-        raise LoopError(f"{name}: {text}") from error
     if not isinstance(found, KernelSource):
         raise LoopError(f"{name} gives {found!r}: it returns `print_kernel(statements, buffers)`")
     stores = found.stores | (found.combine.stores if found.combine else frozenset())
-    results = {buffers.array_of(x) for x in values if x in schedule.stored}
+    values = {stage.value for stage in kernel.stages}
+    results = {buffers.array_of(x) for x in values & schedule.stored}
     joined = {whole for whole, _ in buffers.subbuffers.values()}  # from parts that may be in place
     wrong = stores - results or results - stores - joined
     if wrong:
+        with naming(kernel):
+            if found.check:
+                found.check()  # invalid loops are more likely the cause
         kinds = ", ".join(f"{x.op or x.kind} of shape {x.shape}" for x in wrong)
         how = "stores to" if wrong <= stores else "does not store"
         raise LoopError(f"{name} {how} {kinds}: it stores its results, and nothing else")
     return found
+
+
+def name_of(kernel: Kernel) -> str:
+    ops = [stage.value.op.name for stage in kernel.stages if stage.value.op]
+    return f"the kernel {kernel.kind!r} of {', '.join(ops)}"
+
+
+@contextmanager
+def naming(kernel: Kernel) -> Iterator[None]:
+    """Errors inside name the kernel."""
+    try:
+        yield
+    except MinigradError:
+        raise
+    except Exception as error:
+        text = str(error) if isinstance(error, LoopError) else repr(error)
+        raise LoopError(f"{name_of(kernel)}: {text}") from error
+
+
+def verify_kernels(code: GeneratedCode) -> None:
+    """Verify the loops of all kernels, each once.
+
+    Raises:
+        LoopError: if they are not valid.
+    """
+    calls = [x for x in code.calls if isinstance(x, Call) and x.kernel]
+    for check, kernel in {x.source.check: x.kernel for x in calls}.items():
+        if check and kernel:
+            with naming(kernel):
+                check()
 
 
 def with_arrays(source: KernelSource, old: Arrays, new: Arrays) -> KernelSource:
