@@ -223,7 +223,7 @@ INDICES = [
     ),
     Fault("graph/affine.py", "else high < self.bound", "else high <= self.bound", GRAPHS),
     Fault(
-        "loops/lowering.py",
+        "graph/opset/base.py",
         'conditions.append(Condition(rest, "==", 0))',
         "pass",
         "tests/compiler/end_to_end/test_every_op.py::test_as_the_table_has_it[scatter_add-float64]",
@@ -271,7 +271,7 @@ INDICES = [
         "tests/compiler/end_to_end/test_every_op.py::test_as_the_table_has_it[scatter_add-float64]",
     ),
     Fault(
-        "graph/opset/indexing.py",
+        "graph/ir.py",
         "np.array_equal(array.array.ravel(), np.arange(n))",
         "True",
         INDEX_EDGES,

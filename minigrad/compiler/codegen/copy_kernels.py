@@ -8,9 +8,10 @@ import numpy as np
 
 from minigrad.compiler.codegen.c import KernelSource, print_kernel
 from minigrad.compiler.graph.affine import Expr, Var, ravel_index, variable
+from minigrad.compiler.graph.opset.base import INDEX
 from minigrad.compiler.graph.opset.indexing import arrays_of
 from minigrad.compiler.loops import ir
-from minigrad.compiler.loops.lowering import INDEX, LoweringContext
+from minigrad.compiler.loops.lowering import LoweringContext
 from minigrad.compiler.loops.passes import merged, minimum_of, nest
 from minigrad.compiler.schedule.buffers import BufferPlan, before_reshapes
 from minigrad.compiler.schedule.stages import Kernel, Schedule

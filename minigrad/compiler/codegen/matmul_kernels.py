@@ -26,9 +26,10 @@ from minigrad.compiler.graph.affine import (
     reshaped,
 )
 from minigrad.compiler.graph.ir import Value
+from minigrad.compiler.graph.opset.base import INDEX, UNBOUNDED
 from minigrad.compiler.graph.opset.contractions import extent
 from minigrad.compiler.loops import ir
-from minigrad.compiler.loops.lowering import INDEX, UNBOUNDED, LoweringContext
+from minigrad.compiler.loops.lowering import LoweringContext
 from minigrad.compiler.loops.passes import blocking_of, hoisted, minimum_of, nest
 from minigrad.compiler.schedule.buffers import BufferPlan
 from minigrad.compiler.schedule.contractions import width_of

@@ -21,9 +21,10 @@ from minigrad.compiler.graph.affine import (
     variable,
 )
 from minigrad.compiler.graph.ir import Value
+from minigrad.compiler.graph.opset.base import INDEX
 from minigrad.compiler.graph.opset.reductions import Reduction
 from minigrad.compiler.loops import ir
-from minigrad.compiler.loops.lowering import INDEX, LoweringContext
+from minigrad.compiler.loops.lowering import LoweringContext
 from minigrad.compiler.loops.passes import blocking_of, blocks, hoisted, merged, nest, vectorised
 from minigrad.compiler.schedule.buffers import BufferPlan
 from minigrad.compiler.schedule.stages import Kernel, Schedule, Stage

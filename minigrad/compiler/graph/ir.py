@@ -104,6 +104,17 @@ def is_literal(value: Value) -> bool:
     return value.fixed and value.size == 1
 
 
+def arange_axis(array: Value) -> int | None:
+    """The axis along which a fixed constant is 0, 1, 2...; or None."""
+    if not array.fixed:
+        return None
+    assert array.array is not None
+    for axis, n in enumerate(array.shape):
+        if n == array.size and n > 1:
+            return axis if np.array_equal(array.array.ravel(), np.arange(n)) else None
+    return 0 if array.size == 1 and array.shape and not array.array.any() else None
+
+
 def constants_of(graph: Graph) -> list[Value]:
     return [value for value in graph.order if value.kind == "constant"]
 

@@ -8,21 +8,18 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Sequence
-from functools import lru_cache, reduce
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from minigrad.compiler.graph.affine import ZERO, Condition, Expr, Index, RuntimeIndex, Var, number
+from minigrad.compiler.graph.affine import ZERO, Expr, Index, Var, number
 from minigrad.compiler.graph.ir import Shape, Value, elementwise
-from minigrad.compiler.graph.opset.base import Lowering, Rules, rules_of
-from minigrad.compiler.graph.opset.indexing import arange_axis
+from minigrad.compiler.graph.opset.base import INDEX, Lowering, Rules, rules_of
 from minigrad.compiler.loops import ir
 from minigrad.compiler.loops.verify import LoopError
 from minigrad.errors import MinigradError, UnsupportedError
 
-UNBOUNDED = 1 << 40  # the extent of a run-time index that has no bound
-INDEX = np.dtype(np.int64)
 NO_VARIABLES: frozenset[Var] = frozenset()
 
 
@@ -142,55 +139,6 @@ class LoweringContext(Lowering):
         name = self.read(x, index[len(index) - len(x.shape) :])
         return name if x.dtype == dtype else self.cast(name, x, dtype)
 
-    def cast(self, name: ir.Operand, x: Value, dtype: np.dtype[Any]) -> ir.Operand:
-        if x.dtype.kind == "b" and dtype.kind == "f":  # which compilers can vectorise
-            chosen = name, ir.Number.of(1, dtype), ir.Number.of(0, dtype)
-            return self.define(dtype, ir.Apply("select", chosen))
-        return self.define(dtype, ir.Apply(f"cast {dtype}", (name,)))
-
-    def integer(self, extent: int, value: ir.Expression) -> Expr:
-        """An index that is computed at run time, as a variable."""
-        name = self.define(INDEX, value)
-        return Expr({RuntimeIndex(name, extent, self.depends[name]): 1})
-
-    def exact_quotient(self, place: Expr, by: int, conditions: list[Condition]) -> Expr:
-        if by == 1:
-            return place
-        # Of a negative place, C's rest and quotient are not those of an index: callers add the
-        # condition that it is not negative.
-        rest = self.integer(UNBOUNDED, ir.Apply("%", (place, number(by))))
-        conditions.append(Condition(rest, "==", 0))
-        return self.integer(UNBOUNDED, ir.Apply("/", (place, number(by))))
-
-    def clamp(self, place: Expr, n: int) -> Expr:
-        low, high = place.bounds()
-        if low >= 0 and high < n:
-            return place
-        return self.integer(n, ir.Apply("clamp", (place, number(n))))
-
-    def select(
-        self,
-        dtype: np.dtype[Any],
-        conditions: list[Condition],
-        yes: Callable[[], ir.Operand],
-        no: Callable[[], ir.Operand],
-    ) -> ir.Operand:
-        undecided = [c for c in conditions if not c.always()]
-        if any(c.never() for c in undecided):
-            return no()
-        if not undecided:
-            return yes()
-        names = yes(), no()
-        tests = (ir.Apply(c.relation, (c.what, number(c.bound))) for c in undecided)
-        test = self.define(np.dtype(bool), reduce(lambda a, b: ir.Apply("&", (a, b)), tests))
-        return self.define(dtype, ir.Apply("select", (test, *names)))
-
-    def runtime_index(self, array: Value, index: Index, n: int) -> Expr:
-        axis = arange_axis(array)
-        if axis is not None and array.shape[axis] <= n:
-            return index[axis] if array.shape[axis] > 1 else ZERO
-        return self.integer(n, ir.Apply("checked index", (self.read(array, index), number(n))))
-
 
 @lru_cache(1000)
 def expression_of(name: str, c: str, count: int, attributes: tuple[str, ...]) -> str:
@@ -243,4 +191,4 @@ def common_dtype(inputs: Sequence[Any]) -> np.dtype[Any]:
     fits = dtype.kind not in "iu" or all(
         np.iinfo(dtype).min <= x <= np.iinfo(dtype).max for x in inputs if type(x) is int
     )
-    return dtype if fits else np.dtype(np.int64)
+    return dtype if fits else INDEX

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from functools import reduce
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minigrad.compiler.graph.affine import Condition, Expr, Index
-from minigrad.compiler.graph.ir import Shape, Value
+from minigrad.compiler.graph.affine import ZERO, Condition, Expr, Index, RuntimeIndex, Var, number
+from minigrad.compiler.graph.ir import Shape, Value, arange_axis
 from minigrad.compiler.graph.layout import Layout
 from minigrad.ops import OWN_OPS
 from minigrad.ops.base import Op
@@ -42,17 +43,51 @@ Operand = str | Number  # a computed value: the name of a variable, or a number
 Expression = Any  # Apply, Operand, Expr; and in the loop IR, an Access
 
 
-class Lowering(Protocol):
-    """Where the rules of index maps write what is computed at an index: see `loops/lowering.py`."""
+UNBOUNDED = 1 << 40  # the extent of a run-time index that has no bound
+INDEX = np.dtype(np.int64)
+
+
+class Lowering:
+    """Where the rules of index maps write what is computed at an index."""
+
+    depends: dict[str, frozenset[Var]]  # of each variable, the loop variables that it depends on
 
     def read(self, value: Value, index: Index) -> Operand:
         """A value at an index."""
+        raise NotImplementedError
+
+    def define(self, dtype: np.dtype[Any], value: Expression) -> str:
+        """Define a variable by an expression, and return its name."""
+        raise NotImplementedError
 
     def cast(self, name: Operand, x: Value, dtype: np.dtype[Any]) -> Operand:
         """An entry of x in another dtype."""
+        if x.dtype.kind == "b" and dtype.kind == "f":  # which compilers can vectorise
+            chosen = name, Number.of(1, dtype), Number.of(0, dtype)
+            return self.define(dtype, Apply("select", chosen))
+        return self.define(dtype, Apply(f"cast {dtype}", (name,)))
 
-    def define(self, dtype: np.dtype[Any], value: Expression) -> Operand:
-        """The value of an expression."""
+    def integer(self, extent: int, value: Expression) -> Expr:
+        """An index that is computed at run time, as a variable."""
+        name = self.define(INDEX, value)
+        return Expr({RuntimeIndex(name, extent, self.depends[name]): 1})
+
+    def exact_quotient(self, place: Expr, by: int, conditions: list[Condition]) -> Expr:
+        """A place divided by a step, on the condition that it is a multiple of it."""
+        if by == 1:
+            return place
+        # Of a negative place, C's rest and quotient are not those of an index: callers add the
+        # condition that it is not negative.
+        rest = self.integer(UNBOUNDED, Apply("%", (place, number(by))))
+        conditions.append(Condition(rest, "==", 0))
+        return self.integer(UNBOUNDED, Apply("/", (place, number(by))))
+
+    def clamp(self, place: Expr, n: int) -> Expr:
+        """A place, brought to 0 or n - 1 if it lies outside of an axis."""
+        low, high = place.bounds()
+        if low >= 0 and high < n:
+            return place
+        return self.integer(n, Apply("clamp", (place, number(n))))
 
     def select(
         self,
@@ -62,15 +97,22 @@ class Lowering(Protocol):
         no: Callable[[], Operand],
     ) -> Operand:
         """`yes()` where all conditions hold, else `no()`: both are computed."""
-
-    def clamp(self, place: Expr, n: int) -> Expr:
-        """A place, brought to 0 or n - 1 if it lies outside of an axis."""
-
-    def exact_quotient(self, place: Expr, by: int, conditions: list[Condition]) -> Expr:
-        """A place divided by a step, on the condition that it is a multiple of it."""
+        undecided = [c for c in conditions if not c.always()]
+        if any(c.never() for c in undecided):
+            return no()
+        if not undecided:
+            return yes()
+        names = yes(), no()
+        tests = (Apply(c.relation, (c.what, number(c.bound))) for c in undecided)
+        test = self.define(np.dtype(bool), reduce(lambda a, b: Apply("&", (a, b)), tests))
+        return self.define(dtype, Apply("select", (test, *names)))
 
     def runtime_index(self, array: Value, index: Index, n: int) -> Expr:
         """An index below n that is read from memory; of a constant arange, the loop variable."""
+        axis = arange_axis(array)
+        if axis is not None and array.shape[axis] <= n:
+            return index[axis] if array.shape[axis] > 1 else ZERO
+        return self.integer(n, Apply("checked index", (self.read(array, index), number(n))))
 
 
 class Rules:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.compiler.graph.affine import ZERO, Condition, Expr, Index, aligned, number
-from minigrad.compiler.graph.ir import Shape, Value
+from minigrad.compiler.graph.ir import Shape, Value, arange_axis
 from minigrad.compiler.graph.opset.base import Apply, Lowering, Number, Operand, Rules, entry
 from minigrad.compiler.graph.opset.infer import zeros
 from minigrad.compiler.graph.opset.views import BOOL
@@ -171,17 +171,6 @@ def index_in_slice(value: Value, index: Index, to: Lowering) -> tuple[list[Condi
         spot = i + -low if step > 0 else i * -1 + high
         found.append(to.clamp(to.exact_quotient(spot, abs(step), conditions), count))
     return conditions, tuple(found)
-
-
-def arange_axis(array: Value) -> int | None:
-    """The axis along which a fixed constant is 0, 1, 2...; or None."""
-    if not array.fixed:
-        return None
-    assert array.array is not None
-    for axis, n in enumerate(array.shape):
-        if n == array.size and n > 1:
-            return axis if np.array_equal(array.array.ravel(), np.arange(n)) else None
-    return 0 if array.size == 1 and array.shape and not array.array.any() else None
 
 
 def one_hot_scatter(value: Value) -> tuple[int, tuple[int | None, ...], int] | None:
