@@ -153,16 +153,16 @@ def check(programs: Sequence[Program]) -> list[str]:
 @contextmanager
 def without_a_compiler() -> Iterator[None]:
     """What is guarded does not depend on it, and NumPy begins at once."""
-    module: Any = build
-    names = module.COMPILERS
+    modules: tuple[Any, ...] = (build, target)
+    compiler = build.compiler
     try:
-        module.COMPILERS = ()
-        build.compiler.cache_clear()
+        for module in modules:
+            module.compiler = lambda: None
         target.machine.cache_clear()
         yield
     finally:
-        module.COMPILERS = names
-        build.compiler.cache_clear()
+        for module in modules:
+            module.compiler = compiler
         target.machine.cache_clear()
 
 
