@@ -55,6 +55,10 @@ ROOMS = {
         ["movement"],
         ["processing"],
     ],
+    "numpy_protocol": [
+        ["queries", "refused"],
+        ["expressions", "language", "ufuncs"],
+    ],
     # Along the stages; then what traces functions, and calls the stages for them.
     "compiler": [
         ["target"],

@@ -1,0 +1,94 @@
+"""Questions about arrays, and new arrays like others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from minigrad.dispatch import implements, is_traced
+from minigrad.errors import ShapeError, UnsupportedError
+from minigrad.ops.movement import as_array
+from minigrad.tensor import Axis, Tensor, value_of
+
+
+def on_values(function: Callable[..., Any], wrap: bool = False) -> None:
+    """Call a NumPy function on the arrays of Tensors: its result carries no gradient."""
+
+    def on_arrays(*args: Any, **kwargs: Any) -> Any:
+        result = function(*map(value_of, args), **{k: value_of(v) for k, v in kwargs.items()})
+        return Tensor(result) if wrap else result
+
+    implements(function)(on_arrays)
+
+
+# Queries, whose results are plain Python and NumPy values.
+QUESTIONS = (np.shape, np.ndim, np.size, np.result_type, np.can_cast, np.iscomplexobj)
+SHOWN = (np.array_repr, np.array_str, np.array2string)
+for question in QUESTIONS + SHOWN:
+    on_values(question)
+
+# New arrays, and values without a gradient, as Tensors.
+LIKE = (np.zeros_like, np.ones_like, np.empty_like)
+for constant in LIKE:
+    on_values(constant, wrap=True)
+
+
+@implements(np.full_like)
+def full_like(a: Any, fill_value: Any, dtype: Any = None, **form: Any) -> Any:
+    """An array of one number, whose gradient is recorded."""
+    array = np.empty_like(value_of(a), dtype, **form)
+    if not isinstance(fill_value, Tensor):
+        return Tensor(np.full_like(array, fill_value))
+    return np.copy(np.broadcast_to(fill_value.astype(array.dtype), array.shape))
+
+
+@implements(np.nonzero)
+def nonzero(a: Any) -> tuple[Tensor, ...]:
+    if is_traced(value_of(a)):
+        raise UnsupportedError(
+            "np.nonzero in a compiled function: how many entries are not zero is not known before "
+            "it runs: use np.where(mask, x, 0), or np.count_nonzero"
+        )
+    if not a.ndim:
+        raise ShapeError("np.nonzero of a number: it is for arrays, use np.atleast_1d")
+    return tuple(map(Tensor, np.nonzero(a.data)))
+
+
+@implements(np.count_nonzero)
+def count_nonzero(a: Any, axis: Axis = None, *, keepdims: bool = False) -> Any:
+    return np.sum(np.not_equal(a, 0), axis=axis, keepdims=keepdims)
+
+
+@implements(np.isclose)
+def isclose(a: Any, b: Any, rtol: Any = 1e-5, atol: Any = 1e-8, equal_nan: bool = False) -> Any:
+    number = isinstance(b, int | float) and not is_traced(b)
+    b = float(b) if number else np.astype(as_array(b), np.result_type(b, 1.0))
+    with np.errstate(invalid="ignore"):
+        near = np.less_equal(np.absolute(a - b), atol + rtol * abs(b))
+    close = np.logical_or(np.logical_and(near, np.isfinite(b)), np.equal(a, b))
+    return np.logical_or(close, both_nan(a, b)) if equal_nan else close
+
+
+def both_nan(a: Any, b: Any) -> Any:
+    return np.logical_and(np.not_equal(a, a), np.not_equal(b, b))
+
+
+def answered(truth: Any) -> Any:
+    """A bool, or a tracer while a function is traced."""
+    truth = value_of(truth)
+    return truth if is_traced(truth) else bool(truth)
+
+
+@implements(np.allclose)
+def allclose(a: Any, b: Any, rtol: Any = 1e-5, atol: Any = 1e-8, equal_nan: bool = False) -> Any:
+    return answered(np.all(np.isclose(a, b, rtol, atol, equal_nan)))
+
+
+@implements(np.array_equal)
+def array_equal(a1: Any, a2: Any, equal_nan: bool = False) -> Any:
+    if np.shape(a1) != np.shape(a2):
+        return False
+    same = np.equal(a1, a2)
+    return answered(np.all(np.logical_or(same, both_nan(a1, a2)) if equal_nan else same))
