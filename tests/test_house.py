@@ -34,6 +34,7 @@ ORDER = [
     ["state"],
     ["transforms"],
     ["gradcheck"],
+    ["scipy"],
     ["watch"],
     ["nn", "optim", "data"],
     ["io", "nonfinite"],
@@ -53,7 +54,7 @@ ROOMS = {
         ["base"],
         ["views", "unary", "reduce", "binary"],
         ["movement"],
-        ["processing"],
+        ["processing", "fft"],
     ],
     "numpy_protocol": [
         ["queries", "refused"],

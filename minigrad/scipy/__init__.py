@@ -1,0 +1,1 @@
+"""SciPy's functions on Tensors, in modules of the same names."""
