@@ -88,7 +88,7 @@ irfft_op: Op = Op(
 # Arguments, as np.fft takes them
 
 
-def norm_of(norm: str | None) -> str:
+def norm_of(norm: str | None) -> Any:
     """The name of the normalization."""
     if norm is not None and norm not in OPPOSITE:
         raise ArgumentError(f"norm={norm!r} of a Fourier transform: one of {[*OPPOSITE]}, or None")
