@@ -7,7 +7,7 @@ INSTALL := pip install --quiet --no-compile
 # So it is kept: tests start hundreds of processes.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-slow test-oracles test-browser test-compiler gallery bench bench-compile check format clean
+.PHONY: demo test test-slow test-oracles test-browser test-compiler gallery bench bench-calls bench-compile check format clean
 
 demo: $(VENV)/for-plots
 	$(BIN)/minigrad train digits
@@ -38,6 +38,11 @@ gallery: .venv-browser/installed
 # Side by side with other libraries: make bench BENCH="--workloads moons,mlp"
 bench: .venv-bench/installed
 	.venv-bench/bin/python -m benchmarks $(BENCH)
+	.venv-bench/bin/python -m benchmarks.calls
+
+# Single calls beside HIPS autograd and JAX: make bench-calls BENCH="--families fft,linalg"
+bench-calls: .venv-bench/installed
+	.venv-bench/bin/python -m benchmarks.calls $(BENCH)
 
 # Compiled steps beside PyTorch and JAX: make bench-compile BENCH="--threads 1 --chart steps.svg"
 bench-compile: .venv-bench-compile/installed

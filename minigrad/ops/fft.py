@@ -20,7 +20,7 @@ from minigrad.ops.base import Op, Shape
 from minigrad.ops.movement import as_array, checked_axis, pad_op, slice_op
 
 # The norm of the transform back that has the same factor.
-OPPOSITE = {"backward": "forward", "ortho": "ortho", "forward": "backward"}
+OPPOSITE: dict[str, Any] = {"backward": "forward", "ortho": "ortho", "forward": "backward"}
 
 
 def resized(x: Any, shape: Shape) -> Any:
