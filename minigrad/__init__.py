@@ -5,6 +5,9 @@ from minigrad import dispatch as dispatch
 from minigrad import functional as functional
 from minigrad import nn as nn
 
+# NumPy's namespace, for code whose arrays NumPy cannot hand to Tensors.
+from minigrad import numpy as numpy
+
 # Imported for what it does: it teaches NumPy's functions about Tensors.
 from minigrad import numpy_protocol as numpy_protocol
 from minigrad import ops as ops

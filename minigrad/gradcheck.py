@@ -13,6 +13,7 @@ from minigrad.arguments import Size, checked, shown
 from minigrad.autograd import input_cotangents, no_grad
 from minigrad.errors import DtypeError, GradientCheckError, GradientError
 from minigrad.graph import Node, toposort
+from minigrad.inside import differentiating
 from minigrad.tensor import Tensor, value_of
 from minigrad.transforms import Function, as_tensor, grad, leaves_of, map_tree
 
@@ -112,7 +113,7 @@ def compare(f: Function, args: tuple[Any, ...], gradient: Function, order: int) 
 def rounding_error(f: Function, args: tuple[Any, ...]) -> float:
     """An estimate of the rounding error of f: that of every intermediate value, times its adjoint
     (the running error analysis of Wilkinson and Linnainmaa)."""
-    with np.errstate(all="ignore"):
+    with np.errstate(all="ignore"), differentiating(()):
         root = f(*map_tree(lambda x: Tensor(x.copy(), requires_grad=True), args))
         if not (isinstance(root, Tensor) and root.requires_grad):
             return 0.0
@@ -153,7 +154,8 @@ def value_at(f: Function, args: Any, x: np.ndarray, entry: tuple[int, ...], by: 
     original = x[entry]
     x[entry] = original + by
     try:
-        with no_grad(), np.errstate(all="ignore"):  # steps may leave the domain
+        # Steps may leave the domain.
+        with no_grad(), np.errstate(all="ignore"), differentiating(()):
             return float(f(*map_tree(Tensor, args)))
     finally:
         x[entry] = original

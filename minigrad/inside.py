@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import Any
 
 from minigrad.graph import Node, toposort
 
 inside_transform: ContextVar[bool] = ContextVar("inside_transform", default=False)
+# While a function is traced: what makes a tracer of an array that it makes, and may write into.
+traced_form: ContextVar[Callable[[Any], Any] | None] = ContextVar("traced_form", default=None)
 # Their variables, of all threads: a thread that the function starts has a context of its own.
 variables: set[Node] = set()
 

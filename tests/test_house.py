@@ -34,7 +34,7 @@ ORDER = [
     ["state"],
     ["transforms"],
     ["gradcheck"],
-    ["scipy"],
+    ["scipy", "numpy"],
     ["watch"],
     ["nn", "optim", "data"],
     ["io", "nonfinite"],
@@ -59,6 +59,14 @@ ROOMS = {
     "numpy_protocol": [
         ["queries", "refused"],
         ["expressions", "language", "ufuncs"],
+    ],
+    # Arrays and what is made of them, the namespaces, what is handed to other libraries.
+    "numpy": [
+        ["creation"],
+        ["joining", "linalg", "fft", "random"],
+        ["namespace"],
+        ["array_api"],
+        ["exchange"],
     ],
     # Along the stages; then what traces functions, and calls the stages for them.
     "compiler": [

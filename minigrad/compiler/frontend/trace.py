@@ -23,6 +23,7 @@ from minigrad.compiler.frontend.tracer import ARRAY_MAKERS, Tracer, array_maker,
 from minigrad.compiler.graph.ir import Graph, Value
 from minigrad.errors import TraceError, UnsupportedError
 from minigrad.graph import Node
+from minigrad.inside import traced_form
 from minigrad.random import draw
 from minigrad.tensor import Tensor, value_of
 from minigrad.transforms import leaves_of, like
@@ -279,6 +280,7 @@ def traced(recorder: Recorder) -> Iterator[None]:
         replacing(traced_apply, traced_input_cotangents),
         switched(tracing, recorder),
         switched(draw, lambda rng, shape: Tracer(recorder.draw(rng, shape))),
+        switched(traced_form, lambda array: Tracer(recorder.value_of(array))),
     ):
         in_progress.append(recorder)
         try:

@@ -1,0 +1,83 @@
+"""The array API standard (data-apis.org/array-api) for Tensors: `t.__array_namespace__()`.
+
+These are the functions of `minigrad.numpy`, but every array that they return is a Tensor, as the
+standard asks: libraries that follow it (SciPy with SCIPY_ARRAY_API=1) refuse arrays of two kinds
+in one call. `minigrad.numpy` itself returns NumPy's arrays where no Tensor is involved, so that
+programs that are moved to it still work with the rest of the world.
+
+>>> from minigrad.numpy import array_api as xp
+>>> xp.sum(xp.linspace(0, 1, 3) ** 2)
+Tensor(1.25)
+>>> xp.zeros(3).__array_namespace__() is xp
+True
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from minigrad.errors import ArgumentError
+from minigrad.numpy.namespace import member
+from minigrad.tensor import Tensor
+
+__array_api_version__ = "2024.12"
+VERSIONS = ("2021.12", "2022.12", "2023.12", "2024.12")
+
+
+def check_version(version: str | None) -> None:
+    if version is not None and version not in VERSIONS:
+        raise ArgumentError(
+            f"api_version={version!r}: the array API is here as of {', '.join(VERSIONS)}"
+        )
+
+
+def as_tensors(x: Any) -> Any:
+    """A result with every array in it as a Tensor."""
+    if isinstance(x, np.ndarray | np.generic) and x.dtype.kind in "fiubc":
+        return Tensor(x)
+    if isinstance(x, tuple) and hasattr(x, "_fields"):
+        return type(x)(*map(as_tensors, x))
+    return type(x)(map(as_tensors, x)) if type(x) in (list, tuple) else x
+
+
+def giving_tensors(function: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return as_tensors(function(*args, **kwargs))
+
+    return call
+
+
+class Namespace:
+    """The names of another namespace, with functions that return Tensors."""
+
+    def __init__(self, look_up: Callable[[str], Any], names: list[str]) -> None:
+        self.look_up, self.names = look_up, names
+
+    def __getattr__(self, name: str) -> Any:
+        found = self.look_up(name)
+        if not callable(found) or isinstance(found, type):
+            return found
+        made = giving_tensors(found)
+        setattr(self, name, made)
+        return made
+
+    def __dir__(self) -> list[str]:
+        return self.names
+
+
+linalg, fft = (Namespace(partial(getattr, each), dir(each)) for each in (np.linalg, np.fft))
+names = Namespace(member, dir(np))
+
+
+def __getattr__(name: str) -> Any:
+    return getattr(names, name)
+
+
+def __dir__() -> list[str]:
+    return dir(names)

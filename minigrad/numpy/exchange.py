@@ -1,0 +1,65 @@
+"""What Tensors have for other libraries: the array API's protocol, and DLPack, by which PyTorch,
+JAX and NumPy share one memory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from minigrad.autograd import recording
+from minigrad.dispatch import is_traced
+from minigrad.errors import ArgumentError, UnsupportedError, lost
+from minigrad.numpy import array_api
+from minigrad.numpy.creation import check_device
+from minigrad.tensor import Tensor
+
+CPU = (1, 0)  # DLPack's kDLCPU, and the number of the device
+
+
+def to_dlpack(self: Tensor, *, stream: Any = None, **how: Any) -> Any:
+    """The memory of the array itself, as DLPack passes it on: no copy is made.
+
+    Whoever takes it may write into it, which is seen here, and not noticed (as with `t.data`).
+
+    Raises:
+        GradientError: of a Tensor that requires a gradient: it would be lost.
+    """
+    if self.requires_grad and recording.get():
+        raise lost("another library's array", "pass t.detach()")
+    if is_traced(self.data):
+        raise UnsupportedError(
+            "a compiled function passes an array to another library (DLPack), which has no numbers "
+            "before it runs: return it, and pass it on outside"
+        )
+    if stream is not None:
+        raise ArgumentError(f"stream={stream!r}: there is only the CPU, which has none")
+    return self.data.__dlpack__(**how)
+
+
+def dlpack_device(self: Tensor) -> tuple[int, int]:
+    """DLPack's numbers for the CPU."""
+    return CPU
+
+
+def to_device(self: Tensor, device: str, /, *, stream: Any = None) -> Tensor:
+    """The Tensor itself, if the device is the CPU."""
+    check_device(device)
+    if stream is not None:
+        raise ArgumentError(f"stream={stream!r}: there is only the CPU, which has none")
+    return self
+
+
+def array_namespace(self: Tensor, *, api_version: str | None = None) -> Any:
+    """The functions of the array API for Tensors: `minigrad.numpy.array_api`."""
+    array_api.check_version(api_version)
+    return array_api
+
+
+MEMBERS: dict[str, Any] = {
+    "__dlpack__": to_dlpack,
+    "__dlpack_device__": dlpack_device,
+    "__array_namespace__": array_namespace,
+    "to_device": to_device,
+    "device": property(lambda self: "cpu", doc='Where its memory is: "cpu".'),
+}
+for name, member in MEMBERS.items():
+    setattr(Tensor, name, member)

@@ -1,0 +1,3 @@
+"""np.fft: NumPy hands its functions to Tensors."""
+
+from numpy.fft import *  # noqa: F403

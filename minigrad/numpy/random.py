@@ -1,0 +1,3 @@
+"""np.random, which makes plain arrays."""
+
+from numpy.random import *  # noqa: F403
