@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import inspect
+import sys
 from collections.abc import Callable, Hashable
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -22,6 +24,11 @@ implementations: dict[Hashable, Callable[..., Any]] = {}
 
 # NumPy function that is not supported -> what to use instead, where the general advice is not best.
 refusals: dict[Hashable, str] = {}
+
+
+# Module of a library that may not be there -> the module of minigrad that registers its functions.
+# That one is imported when a function is met that is unknown, and the library is imported already.
+optional: dict[str, str] = {"scipy.special": "minigrad.scipy.special"}
 
 
 # The NumPy functions that minigrad implements, and the names of its ops, once it is imported.
@@ -50,6 +57,8 @@ def implements(*functions: Hashable) -> Callable[[Implementation], Implementatio
 def call(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Call the implementation of a NumPy function on Tensors, or raise with what to do instead."""
     if function not in implementations:
+        meet_libraries()
+    if function not in implementations:
         advice = refusals.get(function) or (
             "compose it from functions that are (the documentation lists them), or compute it from "
             "t.data, outside the gradient"
@@ -71,13 +80,20 @@ def call(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         raise refusal_of(name_of(function), list(args), kwargs, error) from error
 
 
+def meet_libraries() -> None:
+    """Register the functions of optional libraries that have been imported since the last time."""
+    for library in [name for name in optional if name in sys.modules]:
+        importlib.import_module(optional[library])
+        optional.pop(library, None)
+
+
 def call_ufunc(
     ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
     """Run a ufunc, or a method of it, on Tensors; with out=, write the result there."""
     (target,) = kwargs.pop("out", (None,))
     if method == "__call__" and kwargs and ufunc in implementations:
-        raise UnsupportedError(f"np.{ufunc.__name__} on a Tensor does not take {[*kwargs]}")
+        raise UnsupportedError(f"{name_of(ufunc)} on a Tensor does not take {[*kwargs]}")
     result = call(ufunc if method == "__call__" else getattr(ufunc, method), inputs, kwargs)
     return result if target is None else implementations["out"](target, result)
 
@@ -112,7 +128,10 @@ def name_of(function: Any) -> str:
     if isinstance(function, str):
         return function
     if isinstance(owner := getattr(function, "__self__", None), np.ufunc):
-        return f"np.{owner.__name__}.{function.__name__}"
+        return f"{name_of(owner)}.{function.__name__}"
+    if isinstance(function, np.ufunc):
+        known = getattr(np, function.__name__, None) is function
+        return f"{'np' if known else 'scipy.special'}.{function.__name__}"
     module = getattr(function, "__module__", None) or "numpy"
     return f"{module}.{function.__name__}".replace("numpy", "np", 1)
 
