@@ -40,7 +40,9 @@ SESSIONS = [document for document in DOCUMENTS if compiler() or document.name !=
 @pytest.fixture
 def registrations_undone() -> Iterator[None]:
     """Remove afterwards what the examples of the guide register."""
-    importlib.import_module("minigrad.compiler.jit")  # which registers entries of its own
+    # Which register entries of their own.
+    for module in ("minigrad.compiler.jit", "minigrad.scipy.special"):
+        importlib.import_module(module)
     tables: list[dict[Any, Any]] = [registry, implementations, OPSET, KERNEL_GENERATORS]
     before, rewrites = [dict(table) for table in tables], [*REWRITES]
     yield

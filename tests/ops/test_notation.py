@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 
 from minigrad import Tensor
-from minigrad.ops.base import Op, registry
+from minigrad.ops.base import Op
 from minigrad.viz import explain
 from minigrad.viz.backprop.derivation import factor, in_symbols, term
 from minigrad.viz.backprop.steps import apply_vjp
 from minigrad.viz.text.formula import operation
 from minigrad.viz.text.notation import Expr, parse_template
-from tests.draw import draw
+from tests.draw import OWN, draw
 
-ELEMENTWISE = {name: op for name, op in registry.items() if op.family in ("unary", "binary")}
+ELEMENTWISE = {name: op for name, op in OWN.items() if op.family in ("unary", "binary")}
 # NumPy, and what it lacks.
 FUNCTIONS: dict[str, Any] = vars(np) | {
     "relu": lambda x: np.maximum(x, 0),
@@ -59,7 +59,7 @@ def test_local_derivatives_compute_the_rules(name: str, shape: tuple[int, ...]) 
         np.testing.assert_allclose(computed + 0 * rule, rule, rtol=1e-12, err_msg=text)
 
 
-@pytest.mark.parametrize("op", registry.values(), ids=list(registry))
+@pytest.mark.parametrize("op", OWN.values(), ids=list(OWN))
 def test_every_notation_is_python_of_the_first_input(op: Op) -> None:
     names = {
         node.id for node in ast.walk(parse_template(op.notation)) if isinstance(node, ast.Name)

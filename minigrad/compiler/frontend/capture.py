@@ -79,6 +79,8 @@ HIDDEN: dict[str, set[str]] = {
     "linecache": {"getline", "getlines"},
     "pkgutil": {"get_data"},
     "numpy": {"load", "loadtxt", "genfromtxt", "fromfile", "fromregex", "memmap", "DataSource"},
+    "scipy": {"read", "loadmat", "whosmat", "mminfo", "mmread", "readsav", "hb_read", "load_npz"}
+    | {"netcdf_file", "loadarff", "fast_matrix_market"},
     "posix": FILES | {"urandom", "times", "getloadavg", "system", "getpriority"},
     "_socket": {"gethostname"},
     "locale": {"setlocale", "getlocale", "localeconv"},
@@ -89,6 +91,8 @@ HIDDEN: dict[str, set[str]] = {
     **dict.fromkeys(("io", "_io", "pathlib", "tempfile", "genericpath", "posixpath"), FILES),
     **dict.fromkeys(("ntpath", "os", "glob", "shutil"), FILES),
 }
+# Libraries whose functions compute with their arguments alone, but for those above.
+ARRAYS = {"numpy", "scipy"}
 # Settings of a process or a thread: functions that are called again in each call.
 SETTINGS = {np.geterr, np.get_printoptions, np.getbufsize, sys.getrecursionlimit, os.getcwd}
 SETTINGS |= {sys.getswitchinterval, os.getpid, os.getppid, os.cpu_count, threading.get_ident}
@@ -306,8 +310,8 @@ def top_of(module: Any) -> str:
 
 
 def is_python(module: Any) -> bool:
-    """Whether a module, by name, belongs to the standard library or NumPy."""
-    return top_of(module) == "numpy" or top_of(module) in sys.stdlib_module_names
+    """Whether a module, by name, belongs to the standard library, NumPy or SciPy."""
+    return top_of(module) in ARRAYS or top_of(module) in sys.stdlib_module_names
 
 
 def is_library(module: Any) -> bool:
@@ -598,7 +602,7 @@ def visit_function(function: types.FunctionType, name: str, found: Captured) -> 
     found.queue([getattr(function, "__wrapped__", None)], name)
     generated = code.co_qualname.startswith("__create_fn__.")  # by dataclass
     found.uses_gradients |= "grad" in code.co_names
-    if code.co_filename in OWN_FILES or generated or top_of(space.get("__name__")) == "numpy":
+    if code.co_filename in OWN_FILES or generated or top_of(space.get("__name__")) in ARRAYS:
         found.queue([function.__defaults__, function.__kwdefaults__], name)
         return
     used = {

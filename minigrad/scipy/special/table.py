@@ -809,7 +809,7 @@ results(
 
 results(
     "airye",
-    (NOT_ZERO,),
+    (POSITIVE,),
     (lambda x: sc.airye(x)[1] + growth(x) * sc.airye(x)[0],),
     (lambda x: x * sc.airye(x)[0] + growth(x) * sc.airye(x)[1],),
     (lambda x: sc.airye(x)[3] - growth(x) * sc.airye(x)[2],),

@@ -163,7 +163,8 @@ def leaves(expression: str, values: Mapping[str, float]) -> dict[str, Tensor]:
 def functions() -> dict[str, tuple[Callable[..., Any], int]]:
     """Name -> function and number of arguments: elementwise ops by their own and by NumPy's names,
     and NumPy's ufuncs that are composed of them."""
-    elementwise = [op for op in registry.values() if op.family in ("unary", "binary")]
+    named = [op for op in registry.values() if op.name.isidentifier()]  # scipy's are dotted
+    elementwise = [op for op in named if op.family in ("unary", "binary")]
     on_integers = {op for op in elementwise if any(d.dtype is int for d in op.domains)}
     ufuncs = {
         name: (f, f.nin)

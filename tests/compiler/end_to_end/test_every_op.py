@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from minigrad.compiler import compile
-from minigrad.ops.base import Op, registry
-from tests.draw import SAMPLES, Sample
+from minigrad.ops.base import Op
+from tests.draw import OWN, SAMPLES, Sample
 from tests.marks import rows
 
 ODD = [np.nan, np.inf, -np.inf, 0.0, -0.0, 1.0, -1.0, 1e-40, 1e30, 0.5, 2.5, -3.0]
@@ -68,7 +68,7 @@ def calls_of(op: Op, dtype: str) -> list[Call]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float64"])
-@pytest.mark.parametrize("op", registry.values(), ids=list(registry))
+@pytest.mark.parametrize("op", OWN.values(), ids=list(OWN))
 def test_as_the_table_has_it(op: Op, dtype: str) -> None:
     assert calls_of(op, dtype)
     compare(calls_of(op, dtype), 1e-12)
@@ -80,11 +80,11 @@ GROUPS = 16
 @pytest.mark.unoptimized
 @pytest.mark.parametrize("first", range(GROUPS))
 def test_as_the_table_has_it_in_single_precision(first: int) -> None:
-    calls = [call for op in [*registry.values()][first::GROUPS] for call in calls_of(op, "float32")]
+    calls = [call for op in [*OWN.values()][first::GROUPS] for call in calls_of(op, "float32")]
     compare(calls, 2e-5)
 
 
-ELEMENTWISE = [op for op in registry.values() if op.family in ("unary", "binary")]
+ELEMENTWISE = [op for op in OWN.values() if op.family in ("unary", "binary")]
 PARTS = 6
 
 

@@ -1,0 +1,203 @@
+"""Every entry of the table of special functions, by the same checks."""
+
+import subprocess
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.special as sc
+
+import minigrad
+from minigrad import Tensor, check_gradients, grad, jvp
+from minigrad.dispatch import implementations, refusals
+from minigrad.errors import UnsupportedError
+from minigrad.ops.base import Op, registry
+from minigrad.scipy import special
+from tests.draw import draw
+
+OPS = {name: op for name, op in registry.items() if name.startswith("scipy.special.")}
+# Of SciPy's value, few digits are right.
+ROUGH = tuple(f"scipy.special.itairy[{k}]" for k in range(4))
+
+
+def arrays_of(op: Op, *shapes: tuple[int, ...]) -> list[np.ndarray]:
+    rng = np.random.default_rng(0)
+    return [draw(domain, shapes[k % len(shapes)], rng) for k, domain in enumerate(op.domains)]
+
+
+def is_known(op: Op, k: int) -> bool:
+    """Whether there is a derivative by an input."""
+    assert isinstance(op.vjps, tuple)
+    return k < len(op.vjps) and op.vjps[k].__name__ != "refuse"  # type: ignore[union-attr]
+
+
+def real(op: Op) -> bool:
+    with np.errstate(all="ignore"):
+        return np.asarray(op.forward(*arrays_of(op, (3,)))).dtype.kind == "f"
+
+
+REAL = {name: op for name, op in OPS.items() if real(op)}
+DIFFERENTIABLE = {name: op for name, op in REAL.items() if op.vjps}
+
+
+def of_known(op: Op, arrays: list[np.ndarray]) -> tuple[Any, list[np.ndarray]]:
+    """The op as a function of the inputs by which there is a derivative."""
+    floats = [k for k, x in enumerate(arrays) if x.dtype.kind == "f" and is_known(op, k)]
+
+    def f(*xs: Any) -> Any:
+        inputs: list[Any] = list(arrays)
+        for k, x in zip(floats, xs, strict=True):
+            inputs[k] = x
+        return op(*inputs)
+
+    return f, [arrays[k] for k in floats]
+
+
+@pytest.mark.parametrize("name", sorted(DIFFERENTIABLE.keys() - set(ROUGH)))
+def test_derivatives_to_second_order(name: str) -> None:
+    f, xs = of_known(OPS[name], arrays_of(OPS[name], (2,)))
+    check_gradients(f, *xs, order=2)
+
+
+def run(op: Op, arrays: list[np.ndarray]) -> tuple[Tensor, list[np.ndarray]]:
+    """The result on Tensors, and the gradients of its sum."""
+    tensors = [
+        Tensor(x, requires_grad=x.dtype.kind == "f" and is_known(op, k))
+        for k, x in enumerate(arrays)
+    ]
+    y = op(*tensors)
+    if y.requires_grad:
+        y.backward(np.ones_like(y.data))
+    return y, [t.grad for t in tensors if t.requires_grad]
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_values_dtypes_shapes_and_layouts(name: str) -> None:
+    op = OPS[name]
+    for shapes in [((2, 1), (1, 3)), ((),), ((0,),), ((3,), ())]:
+        arrays = arrays_of(op, *shapes)
+        singles = [x.astype("f") if x.dtype.kind == "f" else x for x in arrays]
+        strided = [np.repeat(x, 2, axis=-1)[..., ::2] if x.ndim else x for x in arrays]
+        y, gradients = run(op, arrays)
+        np.testing.assert_array_equal(y.data, op.forward(*arrays))
+        for one, other in zip(gradients, run(op, strided)[1], strict=True):
+            np.testing.assert_array_equal(one, other)
+        y32, gradients32 = run(op, singles)
+        assert y32.dtype == np.asarray(op.forward(*singles)).dtype
+        for one, other in zip(gradients32, gradients, strict=True):
+            assert one.dtype == np.float32
+            assert one.shape == other.shape
+            np.testing.assert_allclose(one, other, rtol=2e-3, atol=2e-3)
+
+
+def test_every_ufunc_has_an_entry_or_is_refused() -> None:
+    for ufunc in [x for x in vars(sc).values() if isinstance(x, np.ufunc)]:
+        assert (ufunc in implementations) != (ufunc in refusals), ufunc
+    with pytest.raises(UnsupportedError, match=r"scipy.special.mathieu_a .* outside the gradient"):
+        sc.mathieu_a(1.0, Tensor(1.0))
+
+
+def test_a_derivative_that_is_not_known_is_an_error_where_it_is_asked_for() -> None:
+    x = np.array([0.5, 1.5])
+    assert grad(lambda x: np.sum(sc.jv(1.5, x)))(x).shape == (2,)
+    for f, k, name in [(sc.jv, 0, "v"), (sc.hyp2f1, 2, "c"), (sc.eval_legendre, 0, "n")]:
+        args = [1.5] * (f.nin - 1) + [0.5]
+        with pytest.raises(UnsupportedError, match=rf"by argument {k} \({name}\)"):
+            grad(f, argnums=k)(*args)
+
+
+def test_the_table_is_read_when_a_function_is_first_met() -> None:
+    """Importing minigrad imports no SciPy."""
+    code = (
+        "import sys, minigrad; assert 'scipy' not in sys.modules; import scipy.special as sc;"
+        "assert 'minigrad.scipy' not in sys.modules; print(minigrad.grad(sc.gammaln)(1.5))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert float(run.stdout) == pytest.approx(sc.digamma(1.5))
+
+
+# Of 40 digits by mpmath: where series, integrals and their limits meet.
+EXACT: list[tuple[Any, int, tuple[float, ...], float]] = [
+    (sc.gammainc, 0, (0.01, 1e-20), -28.866557860137082),
+    (sc.gammainc, 0, (0.03, 0.5), -0.5765219456919428),
+    (sc.gammainc, 0, (0.1, 0.99), -0.26663429846375036),
+    (sc.gammainc, 0, (0.3, 1.01), -0.3320429740582923),
+    (sc.gammainc, 0, (1.0, 1e-08), -1.8843464987333507e-07),
+    (sc.gammainc, 0, (10.0, 3.0), -0.0014156364605752093),
+    (sc.gammainc, 0, (10.0, 25.0), -0.00022661830393258108),
+    (sc.betainc, 0, (0.01, 7.0, 0.1), -0.3888052969148646),
+    (sc.betainc, 0, (0.01, 150.0, 0.0001), -3.525629480281273),
+    (sc.betainc, 0, (0.5, 0.5, 0.26), -0.6459880453903534),
+    (sc.betainc, 0, (20.0, 7.0, 0.5), -0.002115294104972485),
+    (sc.betainc, 0, (3.0, 0.02, 0.999), -0.007041851985960056),
+    (sc.betainc, 1, (20.0, 7.0, 0.5), 0.0036012270054713727),
+    (sc.kv, 0, (0.5, 1e-06), 15723.029212439336),
+    (sc.kv, 0, (2.5, 0.3), 196.1334157347527),
+    (sc.kv, 0, (30.0, 20.0), 0.199777029346533),
+    (special.zeta, 0, (-2.5,), -0.006265736372189758),
+    (special.zeta, 0, (0.5,), -3.9226461392091516),
+    (special.zeta, 0, (3.0,), -0.19812624288563685),
+    (special.zeta, 0, (2.5, 0.3), 23.944238179029412),
+    (sc.stdtr, 0, (2.5, -3.0), -0.01812979095737399),
+    (sc.ellipkinc, 1, (2.0, 0.3), 0.9177690481014947),
+    (sc.elliprd, 2, (0.1, 2.0, 3.0), -0.15035980778535052),
+]
+
+
+@pytest.mark.parametrize(("f", "k", "args", "expected"), EXACT)
+def test_by_parameters_to_many_digits(
+    f: Any, k: int, args: tuple[float, ...], expected: float
+) -> None:
+    assert grad(f, argnums=k)(*args) == pytest.approx(expected, rel=1e-11)
+
+
+EDGES = {
+    "rgamma at a pole": (sc.rgamma, -2.0, 2.0),
+    "entropy at 0": (lambda x: sc.xlogy(0.0, x), 0.0, 0.0),
+    "gammainc at 0": (lambda x: sc.gammainc(2.0, x), 0.0, 0.0),
+    "gammainc at 0 by shape": (lambda a: sc.gammainc(a, 0.0), 2.0, 0.0),
+    "gammainc at infinity by shape": (lambda a: sc.gammainc(a, np.inf), 2.0, 0.0),
+    "betainc at 1 by shape": (lambda a: sc.betainc(a, 2.0, 1.0), 2.0, 0.0),
+    "log_ndtr far left": (sc.log_ndtr, -1e10, 1e10),
+    "log_ndtr far right": (sc.log_ndtr, 50.0, 0.0),
+    "exprel at 0": (sc.exprel, 0.0, 0.5),
+    "boxcox at 0": (lambda y: sc.boxcox(np.e, y), 0.0, 0.5),
+    "inverse boxcox at 0": (lambda y: sc.inv_boxcox(1.0, y), 0.0, -np.e / 2),
+    "spence at 1": (sc.spence, 1.0, -1.0),
+    "sine integral at 0": (lambda x: sc.sici(x)[0], 0.0, 1.0),
+    "legendre at 1": (lambda x: sc.eval_legendre(3, x), 1.0, 6.0),
+    "a constant polynomial": (lambda x: sc.eval_hermite(0, x), 0.5, 0.0),
+    "spherical bessel at 0": (lambda x: special.spherical_jn(1, x), 0.0, 1 / 3),
+    "elliptic at 0": (sc.ellipk, 0.0, np.pi / 8),
+    "incomplete elliptic at 0": (lambda m: sc.ellipkinc(0.5, m), 0.0, (1 - np.sin(1)) / 8),
+    "half-way t": (lambda df: sc.stdtr(df, 0.0), 3.0, 0.0),
+}
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", EDGES)
+def test_edges(name: str) -> None:
+    f, x, expected = EDGES[name]
+    assert grad(f)(x) == pytest.approx(expected, rel=1e-12)
+
+
+def test_in_a_compiled_function() -> None:
+    def f(a: Any, x: Any) -> Any:
+        return np.sum(sc.gammainc(a, x) * sc.jv(2, x) + special.logsumexp(x, axis=0))
+
+    a, x = np.array([0.5, 2.0]), np.array([1.0, 3.0])
+    compiled = minigrad.compile(minigrad.value_and_grad(f, (0, 1)))
+    value, gradients = compiled(a, x)
+    expected, others = minigrad.value_and_grad(f, (0, 1))(a, x)
+    assert value == pytest.approx(expected)
+    for one, other in zip(gradients, others, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-12)
+
+
+def test_jvp_and_third_order() -> None:
+    f = sc.gamma
+    _, tangent = jvp(f, (1.5,), (2.0,))
+    assert tangent == pytest.approx(2 * sc.gamma(1.5) * sc.digamma(1.5))
+    third = grad(grad(grad(sc.gammaln)))(1.5)
+    assert third == pytest.approx(sc.polygamma(2, 1.5))
