@@ -27,6 +27,7 @@ from minigrad.tensor import Tensor as Tensor
 from minigrad.training import fit as fit
 from minigrad.transforms import grad as grad
 from minigrad.transforms import hessian as hessian
+from minigrad.transforms import holomorphic_grad as holomorphic_grad
 from minigrad.transforms import hvp as hvp
 from minigrad.transforms import jacobian as jacobian
 from minigrad.transforms import jvp as jvp

@@ -74,8 +74,9 @@ def input_cotangents(
                 term = rule(cotangent, y, *inputs, **node.attributes)
                 if term.shape != source.value.shape:
                     term = node.op.unbroadcast(term, source.value.shape)
-                if term.dtype is not source.value.dtype:
-                    term = term.astype(source.value.dtype)
+                if term.dtype is not (dtype := source.value.dtype):
+                    # Of a real input, the cotangent is real.
+                    term = (term if dtype.kind == "c" else term.real).astype(dtype)
             except (TypeError, AttributeError, IndexError) as error:
                 raise refusal_of_vjp(node.op, k, error) from error
             found.append((source, term))

@@ -12,7 +12,13 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import numpy as np
 
 from minigrad.arguments import misfit
-from minigrad.errors import ArgumentError, MinigradError, UnsupportedError, refusal_of
+from minigrad.errors import (
+    ArgumentError,
+    MinigradError,
+    UnsupportedError,
+    complex_to_real,
+    refusal_of,
+)
 
 Implementation = TypeVar("Implementation", bound=Callable[..., Any])
 T = TypeVar("T")
@@ -118,9 +124,22 @@ def is_traced(x: Any) -> bool:
 @implements("asarray")
 def asarray(data: Any, dtype: Any) -> Any:
     """np.asarray, which is no copy of an array that has the dtype already; of traced ones too."""
+    check_real(data, dtype)
     if not is_traced(data):
         return np.asarray(data, dtype)
     return data if dtype in (None, data.dtype) else data.astype(dtype)
+
+
+def check_real(x: Any, dtype: Any) -> None:
+    """Raise if x is complex, and would lose its imaginary part in this dtype."""
+    given = getattr(x, "dtype", None)
+    if dtype is not None and getattr(given, "kind", None) == "c" and np.dtype(dtype).kind in "fiu":
+        raise complex_to_real(f"astype({np.dtype(dtype).name!r})", given)
+
+
+def conj(x: Any) -> Any:
+    """The complex conjugate; real numbers as they are, without a copy."""
+    return np.conjugate(x) if x.dtype.kind == "c" else x
 
 
 def name_of(function: Any) -> str:

@@ -204,7 +204,7 @@ def check_number(reading: bool) -> None:
     to only read is refused.
     """
     frame = sys._getframe(1)
-    while frame.f_code.co_name in ("__float__", "__int__") and frame.f_back:
+    while frame.f_code.co_name in ("__float__", "__int__", "__complex__") and frame.f_back:
         frame = frame.f_back
     path, at = frame.f_code.co_filename, frame.f_lasti
     if dis.opname[frame.f_code.co_code[at]].startswith("STORE_"):
@@ -262,6 +262,7 @@ def named(names: tuple[str, ...], frame: FrameType) -> Any:
 
 
 PLAIN = frozenset([float, int, bool, np.ndarray, np.float64])  # types that need no check
+KINDS = "fiubc"  # of dtypes that Tensors hold, as np.dtype.kind
 
 
 def operand(x: Any) -> Any:
@@ -274,17 +275,19 @@ def is_nested(x: Any) -> bool:
     return isinstance(x, Sequence) and not isinstance(x, str | bytes)
 
 
-def gradient_of(shape: tuple[int, ...], grad: Any) -> Any:
-    """What is assigned as the gradient of a Tensor of this shape; lists as arrays.
+def gradient_of(x: Any, grad: Any) -> Any:
+    """What is assigned as the gradient of a Tensor of the array x; lists as arrays.
 
     Raises:
         DtypeError, ShapeError: if it cannot be its gradient.
     """
     if grad is None:
         return None
-    grad = grad if hasattr(grad, "dtype") and grad.dtype.kind in "fiub" else numbers_of(grad)
-    if grad.shape != shape:
-        raise ShapeError(f"grad of shape {grad.shape} for a Tensor of shape {shape}")
+    grad = grad if hasattr(grad, "dtype") and grad.dtype.kind in KINDS else numbers_of(grad)
+    if grad.shape != x.shape:
+        raise ShapeError(f"grad of shape {grad.shape} for a Tensor of shape {x.shape}")
+    if grad.dtype.kind == "c" != x.dtype.kind:
+        raise complex_to_real(f"a grad of a Tensor of {x.dtype}", grad.dtype)
     return grad
 
 
@@ -299,8 +302,8 @@ def numbers_of(x: Any) -> np.ndarray:
             "nested lists make an array only if those of a level are equally long: pad the "
             f"shorter ones ({str(error).split('. ')[-1]})"
         ) from error
-    if array.dtype.kind not in "fiub":
-        raise unsupported_dtype(f"the input, {describe(x)},", array.dtype)
+    if array.dtype.kind not in KINDS:
+        check_dtype(f"the input, {describe(x)},", array.dtype)
     return array
 
 
@@ -326,14 +329,20 @@ def plain(x: Any) -> Any:
     return x
 
 
-def unsupported_dtype(what: str, dtype: np.dtype[Any]) -> DtypeError:
-    advice = (
-        "keep the real and the imaginary part of complex numbers in a Tensor each"
-        if dtype.kind == "c"
-        else "make numbers of it first"
-    )
+def check_dtype(what: str, dtype: np.dtype[Any]) -> None:
+    """Raise for data, or the result of an op, of a dtype that Tensors do not hold."""
+    if dtype.kind not in KINDS:
+        raise DtypeError(
+            f"{what} has dtype {dtype}, and Tensors hold floats, complex numbers, integers and "
+            "booleans: make numbers of it first"
+        )
+
+
+def complex_to_real(what: str, dtype: Any) -> DtypeError:
+    """The error for complex numbers that would lose their imaginary part."""
     return DtypeError(
-        f"{what} has dtype {dtype}, and Tensors hold real floats, integers and booleans: {advice}"
+        f"{what} would discard the imaginary part of {dtype} numbers: take np.real(t), np.imag(t) "
+        "or np.abs(t), whichever is meant"
     )
 
 

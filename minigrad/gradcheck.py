@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -28,11 +29,12 @@ def check_gradients(f: Function, *args: Any, order: Size = 2) -> None:
     """Raise on the first derivative of f, up to `order`, that finite differences contradict.
 
     The outputs are summed with random weights (the same ones in every run), so that f may return
-    arrays and nests of them, and each entry of each argument is varied in turn. Arguments are
-    converted to float64. The differences are of fourth order in the step (Abramowitz and Stegun,
-    25.3.6), with a step that suits the scales of x and f, and one-sided where f's domain ends. f
-    must be smooth around the arguments, and its derivative larger than the rounding errors of f: if
-    not, the message says that it cannot be judged, and why.
+    arrays and nests of them, and each entry of each argument is varied in turn, a complex one along
+    both axes. Arguments are converted to float64 or complex128. The differences are of fourth order
+    in the step (Abramowitz and Stegun, 25.3.6), with a step that suits the scales of x and f, and
+    one-sided where f's domain ends. f must be smooth around the arguments, and its derivative
+    larger than the rounding errors of f: if not, the message says that it cannot be judged, and
+    why.
 
     Args:
         f: a function of floats, arrays, or nests of them, written with NumPy or on Tensors.
@@ -49,7 +51,7 @@ def check_gradients(f: Function, *args: Any, order: Size = 2) -> None:
         ...
     minigrad.errors.GradientCheckError: check_gradients: the derivative of order 1 by argument 0...
     """
-    args = tuple(map_tree(as_float64, arg) for arg in args)
+    args = tuple(map_tree(as_double, arg) for arg in args)
     rng = np.random.default_rng(0)
     argnums = tuple(range(len(args)))
     for k in range(1, order + 1):
@@ -61,14 +63,21 @@ def check_gradients(f: Function, *args: Any, order: Size = 2) -> None:
 EPS = float(np.finfo(float).eps)
 
 
-def as_float64(x: Any) -> np.ndarray:
+def as_double(x: Any) -> np.ndarray:
     try:
-        return np.array(value_of(x), dtype=float)
+        array = np.array(value_of(x))
+        return array.astype(complex if array.dtype.kind == "c" else float)
     except (TypeError, ValueError):
         raise DtypeError(
             f"check_gradients takes f and then its arguments, floats and arrays, and one of these "
             f"is {shown(x)}"
         ) from None
+
+
+def drawn(rng: np.random.Generator, y: Tensor) -> np.ndarray:
+    """A weight for each entry of an output; complex ones take in the imaginary part."""
+    weights = rng.uniform(0.5, 1.5, y.shape)
+    return weights + 1j * rng.uniform(0.5, 1.5, y.shape) if y.dtype.kind == "c" else weights
 
 
 def weighted_sum(f: Function, rng: np.random.Generator) -> Function:
@@ -80,8 +89,9 @@ def weighted_sum(f: Function, rng: np.random.Generator) -> Function:
         if not outputs:
             raise GradientError("check_gradients is of a function that returns something")
         if not weights:
-            weights.extend(rng.uniform(0.5, 1.5, np.shape(y)) for y in outputs)
-        return sum((np.sum(w * y) for w, y in zip(weights, outputs, strict=True)), start=0.0)
+            weights.extend(drawn(rng, y) for y in outputs)
+        terms = (np.real(np.sum(w * y)) for w, y in zip(weights, outputs, strict=True))
+        return sum(terms, start=0.0)
 
     return total
 
@@ -89,18 +99,20 @@ def weighted_sum(f: Function, rng: np.random.Generator) -> Function:
 def compare(f: Function, args: tuple[Any, ...], gradient: Function, order: int) -> None:
     """Compare every entry of f's gradient with finite differences of f."""
     places = [(f"argument {k}{at}", x) for k, arg in enumerate(args) for at, x in leaves_of(arg)]
-    gradients = [value_of(g) for _, g in leaves_of(gradient(*args))]
+    gradients = [np.asarray(value_of(g)) for _, g in leaves_of(gradient(*args))]
     error = functools.cache(lambda: rounding_error(f, args))
     nearby = functools.cache(lambda: at_another_place(gradient, args))
     for k, ((where, x), g) in enumerate(zip(places, gradients, strict=True)):
-        for entry in np.ndindex(x.shape):
-            moved = functools.cache(functools.partial(value_at, f, args, x, entry))
-            got, at = float(np.asarray(g)[entry]), float(x[entry])
+        # Along the imaginary axis, f changes by the real part of g * i.
+        directions = (1, 1j) if x.dtype.kind == "c" else (1,)
+        for entry, along in itertools.product(np.ndindex(x.shape), directions):
+            moved = functools.cache(functools.partial(value_at, f, args, x, entry, along))
+            got, at = float((g[entry] * along).real), float((x[entry] / along).real)
             quick = [difference(moved, step * (1 + abs(at))) for step in STEPS[: 1 + (got == 0)]]
             if all(agree(got, slope) for slope in quick):
                 continue
             expected, doubt, remark = settled(moved, at, got, error())
-            doubt += abs(got - float(np.asarray(nearby()[k])[entry]))
+            doubt += abs(got - float((nearby()[k][entry] * along).real))
             if not remark and (agree(got, expected) or abs(got - expected) <= 4 * doubt):
                 continue
             raise GradientCheckError(
@@ -122,7 +134,7 @@ def rounding_error(f: Function, args: tuple[Any, ...]) -> float:
         for node in reversed(toposort(adjoints)):
             if node.op is not None and node in adjoints:
                 adjoint, eps = adjoints.pop(node), np.finfo(node.value.dtype).eps
-                total += np.nansum(np.square((adjoint * node.value * eps).astype(float)))
+                total += np.nansum(np.abs(adjoint * node.value * eps) ** 2.0)
                 for source, term in input_cotangents(node, adjoint):
                     adjoints[source] = adjoints[source] + term if source in adjoints else term
     return math.sqrt(total) if math.isfinite(total) else 0.0
@@ -132,7 +144,7 @@ def at_another_place(gradient: Function, args: tuple[Any, ...]) -> list[Any]:
     """The gradient at arguments that differ in their last digits: how well conditioned it is."""
     moved = map_tree(lambda x: x * (1 + 4 * EPS), args)
     with np.errstate(all="ignore"):
-        return [value_of(g) for _, g in leaves_of(gradient(*moved))]
+        return [np.asarray(value_of(g)) for _, g in leaves_of(gradient(*moved))]
 
 
 UNSETTLED = (
@@ -149,10 +161,12 @@ def agree(got: float, expected: float) -> bool:
     return abs(got - expected) <= RELATIVE * (abs(got) + abs(expected))
 
 
-def value_at(f: Function, args: Any, x: np.ndarray, entry: tuple[int, ...], by: float) -> float:
+def value_at(
+    f: Function, args: Any, x: np.ndarray, entry: tuple[int, ...], along: complex, by: float
+) -> float:
     """f with one entry of one of its arguments varied, and restored afterwards."""
     original = x[entry]
-    x[entry] = original + by
+    x[entry] = original + along * by
     try:
         # Steps may leave the domain.
         with no_grad(), np.errstate(all="ignore"), differentiating(()):

@@ -23,6 +23,9 @@ class Operation(Protocol):
     def unbroadcast(self, cotangent: Any, shape: tuple[int, ...]) -> Any: ...
 
 
+INEXACT = "fc"  # kinds of dtypes that have a derivative: floats and complex numbers
+
+
 class Node:
     """A value: either a leaf (`op` is None) or `op(*inputs, **attributes)`.
 

@@ -38,8 +38,6 @@ OF_TENSORS = {
     "numel": "t.size",
     "nelement": "t.size",
     "dim": "t.ndim",
-    "real": "t itself: Tensors are real",
-    "imag": "0: Tensors are real",
     "flat": "t.reshape(-1)",
     "add": "t + x",
     "sub": "t - x",

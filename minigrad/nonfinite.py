@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.graph import Node
+from minigrad.graph import INEXACT, Node
 
 
 def origin(node: Node) -> tuple[Node, Any]:
@@ -40,8 +40,9 @@ def origin(node: Node) -> tuple[Node, Any]:
 
 def is_finite(value: Any) -> bool:
     """Whether an array or number, of any dtype, has neither NaN nor infinities."""
-    return np.result_type(value).kind != "f" or bool(np.isfinite(value).all())
+    return np.result_type(value).kind not in INEXACT or bool(np.isfinite(value).all())
 
 
 def badness(value: Any) -> tuple[bool, bool]:
-    return bool(np.isnan(value).any()), bool(np.isposinf(value).any())
+    infinite = np.isinf if np.iscomplexobj(value) else np.isposinf
+    return bool(np.isnan(value).any()), bool(infinite(value).any())

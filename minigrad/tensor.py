@@ -8,38 +8,27 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from minigrad.autograd import array_of, recording, reverse
-from minigrad.dispatch import call, call_ufunc, implementations, is_traced, method, operators
+from minigrad.autograd import array_of, recording, reverse, switched
+from minigrad.dispatch import call, call_ufunc, conj, implementations, is_traced
 from minigrad.errors import (
     ArgumentTypeError,
     DtypeError,
     GradientError,
     ShapeError,
+    check_dtype,
     check_number,
     gradient_of,
     lost,
     plain,
-    unsupported_dtype,
 )
-from minigrad.graph import Node
+from minigrad.graph import INEXACT, Node
 from minigrad.inside import is_inside
+from minigrad.methods import Methods
 from minigrad.names import missing
 from minigrad.writes import USED_UP, grad_of, log
 
-Axis = int | tuple[int, ...] | None
 
-
-# Signatures of methods that call a NumPy function
-def alone(self: Tensor) -> Any: ...
-def along(self: Tensor, axis: Any = None) -> Any: ...
-def memoized(self: Tensor, memo: Any = None) -> Any: ...
-def two_axes(self: Tensor, axis1: int, axis2: int) -> Any: ...
-def to_dtype(self: Tensor, dtype: DTypeLike) -> Any: ...
-def over_axes(self: Tensor, axis: Axis = None, keepdims: bool = False) -> Any: ...
-def spread(self: Tensor, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -> Any: ...
-
-
-class Tensor:
+class Tensor(Methods):
     """An array that records the operations on it, so that they can be differentiated.
 
     It behaves as the NumPy array it wraps: dtypes, promotion, broadcasting, indexing, operators,
@@ -47,10 +36,10 @@ class Tensor:
     of the same memory, and leave what was computed before alone.
 
     Args:
-        data: a number, array or nested list of real floats, integers or booleans. An array is
-            wrapped, not copied.
+        data: a number, array or nested list of floats, complex numbers, integers or booleans. An
+            array is wrapped, not copied.
         requires_grad: whether `backward()` should find the gradient with respect to this Tensor.
-            Needs a float dtype.
+            Needs a dtype of floats or complex numbers.
         dtype: NumPy dtype; by default NumPy's own choice (`Tensor(2.0)` is float64).
         name: its name in explanations and error messages.
 
@@ -112,7 +101,7 @@ class Tensor:
 
     @grad.setter
     def grad(self, grad: Any) -> None:
-        grad = gradient_of(self.shape, grad)
+        grad = gradient_of(self.node.value, grad)
         if grad is None and is_traced(self.node.value):
             implementations["cleared"](self)
         self.node.grad = grad
@@ -128,7 +117,7 @@ class Tensor:
             raise GradientError(f"not a leaf but a result of {op.name}: detach() it first")
         if not isinstance(required, bool | np.bool_):
             raise ArgumentTypeError(f"requires_grad is True or False, and not {required!r}")
-        if required and self.dtype.kind != "f":
+        if required and self.dtype.kind not in INEXACT:
             raise DtypeError(
                 f"a gradient of {self.dtype}: integers and booleans have no derivative, write 2.0"
             )
@@ -217,11 +206,12 @@ class Tensor:
     # Differentiation
 
     def backward(self, gradient: Any = None, create_graph: bool = False) -> None:
-        """Add d self / d leaf to `.grad` of every leaf that requires a gradient.
+        """Add d self / d leaf to `.grad` of every leaf that requires a gradient. Of a complex leaf,
+        it is the conjugate, as in PyTorch: real loss falls fastest along -t.grad.
 
         Args:
-            gradient: the cotangent of self, of self's shape. May be left out for a single value,
-                where it is 1.
+            gradient: the cotangent of self, of self's shape; of complex numbers, its conjugate.
+                May be left out for a single real value, where it is 1.
             create_graph: record the pass, so that gradients can themselves be differentiated.
                 `.grad` is then a Tensor.
 
@@ -236,22 +226,19 @@ class Tensor:
         array([ 2., 40.])
         """
         view, seen = (Tensor.of, lambda x: x) if create_graph else (array_of, value_of)
-        seed = view(self._cotangent(gradient))
-        token = recording.set(create_graph)
-        try:
+        with switched(recording, create_graph):
+            seed = conj(view(self._cotangent(gradient)))
             held = {id(seed)}
             for leaf, adjoint in reverse({self.node: seed}, view=view).items():
                 if leaf.grad is USED_UP:
                     continue
-                total = adjoint if leaf.grad is None else seen(leaf.grad) + adjoint
+                total = conj(adjoint) if leaf.grad is None else seen(leaf.grad) + conj(adjoint)
                 if not create_graph:
                     total = total if isinstance(total, np.ndarray) else np.asarray(total)
                     # A vjp may return its cotangent or a view of it; leaves must not share memory.
                     total = total.copy() if id(total) in held or total.base is not None else total
                     held.add(id(total))
                 leaf.grad = implementations[np.copy](total) if create_graph else total
-        finally:
-            recording.reset(token)
 
     def _cotangent(self, gradient: Any) -> Node:
         if not self.requires_grad:
@@ -259,10 +246,11 @@ class Tensor:
                 f"backward() of a Tensor (of {self.dtype}) that needs no gradient: nothing it was "
                 "computed from has requires_grad=True, or only before no_grad(), detach() or a cast"
             )
-        if gradient is None and self.size != 1:
+        if gradient is None and (self.size != 1 or self.dtype.kind == "c"):
             raise GradientError(
-                f"backward() from a Tensor of shape {self.shape} needs a cotangent of that shape, "
-                "backward(g); or reduce to a single value first, as in x.sum().backward()"
+                f"backward() from a Tensor of {self.dtype} of shape {self.shape} needs a cotangent "
+                "of that shape, backward(g); or reduce to a single real value first, as in "
+                "x.sum().backward(), or np.sum(np.abs(z) ** 2).backward() of complex numbers"
             )
         gradient = np.ones_like(self.data) if gradient is None else gradient
         g = gradient if isinstance(gradient, Tensor) else Tensor(gradient, dtype=self.dtype)
@@ -270,7 +258,7 @@ class Tensor:
             raise ShapeError(f"backward(g) of shape {self.shape} with g of shape {g.shape}")
         return (g if g.dtype == self.dtype else g.astype(self.dtype)).node
 
-    # NumPy's protocols: operators, methods and NumPy functions are looked up in `implementations`.
+    # NumPy's protocols: its functions are looked up in `implementations`, as operators and methods.
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
         if method == "__call__" and not kwargs and ufunc in implementations:
@@ -287,68 +275,6 @@ class Tensor:
         implementations["setitem"](self, index, value)
 
     __getattr__ = missing
-
-    __add__, __radd__ = operators(np.add)
-    __sub__, __rsub__ = operators(np.subtract)
-    __mul__, __rmul__ = operators(np.multiply)
-    __truediv__, __rtruediv__ = operators(np.divide)
-    __floordiv__, __rfloordiv__ = operators(np.floor_divide)
-    __mod__, __rmod__ = operators(np.remainder)
-    __pow__, __rpow__ = operators(np.power)
-    __matmul__, __rmatmul__ = operators(np.matmul)
-    __and__, __rand__ = operators(np.bitwise_and)
-    __or__, __ror__ = operators(np.bitwise_or)
-    __xor__, __rxor__ = operators(np.bitwise_xor)
-    __lt__, __le__ = operators(np.less)[0], operators(np.less_equal)[0]
-    __gt__, __ge__ = operators(np.greater)[0], operators(np.greater_equal)[0]
-    # Elementwise, as NumPy's, and so not the bool that a type checker expects of them.
-    __eq__ = operators(np.equal)[0]  # type: ignore[assignment]
-    __ne__ = operators(np.not_equal)[0]  # type: ignore[assignment]
-    __hash__ = object.__hash__
-    __neg__ = method(np.negative, alone)
-    __pos__ = method(np.positive, alone)
-    __abs__ = method(np.absolute, alone)
-    __invert__ = method(np.invert, alone)
-
-    sum = method(np.sum, over_axes)
-    max = method(np.max, over_axes)
-    min = method(np.min, over_axes)
-    mean = method(np.mean, over_axes)
-    prod = method(np.prod, over_axes)
-    any = method(np.any, over_axes)
-    all = method(np.all, over_axes)
-    var = method(np.var, spread)
-    std = method(np.std, spread)
-    argmax = method(np.argmax, along)
-    argmin = method(np.argmin, along)
-    cumsum = method(np.cumsum, along)
-    squeeze = method(np.squeeze, along)
-    swapaxes = method(np.swapaxes, two_axes)
-    astype = method(np.astype, to_dtype)
-    ravel = method(np.ravel, alone)
-    copy = method("copy_in_c_order", alone)
-    __copy__ = __deepcopy__ = method("duplicate", memoized)
-    exp = method(np.exp, alone)
-    log = method(np.log, alone)
-    sqrt = method(np.sqrt, alone)
-    sin = method(np.sin, alone)
-    cos = method(np.cos, alone)
-    tanh = method(np.tanh, alone)
-    relu = method("relu", alone)
-    sigmoid = method("sigmoid", alone)
-
-    def reshape(self, *shape: Any, **how: Any) -> Tensor:
-        """As np.reshape: t.reshape(2, 3) or t.reshape((2, 3))."""
-        return call(np.reshape, (self, shape[0] if len(shape) == 1 else shape), how)
-
-    def transpose(self, *axes: Any) -> Tensor:
-        """As np.transpose: t.transpose(1, 0), t.transpose((1, 0)), or all axes backwards."""
-        return implementations[np.transpose](self, axes[0] if len(axes) == 1 else axes or None)
-
-    @property
-    def T(self) -> Tensor:  # noqa: N802  # NumPy's name
-        """All axes backwards."""
-        return implementations[np.transpose](self)
 
 
 new = Tensor.__new__
@@ -368,6 +294,5 @@ def to_array(data: Any, dtype: DTypeLike | None) -> np.ndarray:
         raise DtypeError(
             f"a Tensor cannot be made of this {type(data).__name__}: {error}"
         ) from error
-    if array.dtype.kind not in "fiub":
-        raise unsupported_dtype("the data for a Tensor", array.dtype)
+    check_dtype("the data for a Tensor", array.dtype)
     return array

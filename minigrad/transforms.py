@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.arguments import bound, check_call, checked
+from minigrad.arguments import bound, check_call, checked, shown
 from minigrad.autograd import (
     array_of,
     leading_to,
@@ -22,11 +22,12 @@ from minigrad.autograd import (
     reverse,
     switched,
 )
+from minigrad.dispatch import is_traced
 from minigrad.errors import ArgumentError, DtypeError, GradientError, ShapeError
-from minigrad.graph import Node, toposort
+from minigrad.graph import INEXACT, Node, toposort
 from minigrad.inside import differentiating
 from minigrad.ops.movement import copy
-from minigrad.tensor import Tensor
+from minigrad.tensor import Tensor, value_of
 
 Function = Callable[..., Any]
 Argnums = int | Sequence[int]
@@ -82,9 +83,9 @@ def variable(where: str, leaf: Any) -> Tensor:
         x.data.flags.writeable = False  # as a leaf refuses it: the caller would not see it
         return x
     data = leaf.data if isinstance(leaf, Tensor) else leaf
-    if not isinstance(data, float | int | np.ndarray | np.generic):
+    if not isinstance(data, float | int | complex | np.ndarray | np.generic):
         raise DtypeError(f"{where} is a {type(leaf).__name__}: argnums can leave it out")
-    if np.result_type(data).kind != "f":
+    if np.result_type(data).kind not in INEXACT:
         raise DtypeError(
             f"{where} has dtype {np.result_type(data)}, and integers and booleans have no "
             "derivative: write 2.0 for 2, use x.astype(float), or leave it out with argnums"
@@ -117,10 +118,10 @@ class Recorded:
                 raise DtypeError(
                     f"argument {k} is None: leave it out with argnums, or give numbers"
                 )
-        places = [(f"argument {k}{at}", x) for k in argnums for at, x in leaves_of(args[k])]
-        self.given = [leaf for _, leaf in places]
+        self.places = [(f"argument {k}{at}", x) for k in argnums for at, x in leaves_of(args[k])]
+        self.given = [leaf for _, leaf in self.places]
         self.of_tensors = any(isinstance(leaf, Tensor) for leaf in self.given)
-        self.inputs = [variable(where, leaf) for where, leaf in places]
+        self.inputs = [variable(where, leaf) for where, leaf in self.places]
         variables = iter(self.inputs)
         replaced = dict(zip(argnums, like(self.chosen, variables), strict=True))
         args = [replaced.get(k, arg) for k, arg in enumerate(args)]
@@ -193,12 +194,46 @@ class Recorded:
         )
         return like(self.chosen, leaves)
 
+    def derivative(self, k: int, entry: int | None = None) -> list[Any]:
+        """The derivative of one entry of output k by every chosen argument; of none, zeros."""
+        cotangents = [np.zeros(y.shape) for y in self.outputs]
+        if entry is not None:
+            cotangents[k].flat[entry] = 1
+        found = self.pull_back(cotangents)
+        if self.outputs[k].dtype.kind != "c":
+            return found
+        other = self.pull_back([*cotangents[:k], 1j * cotangents[k], *cotangents[k + 1 :]])
+        both = zip(self.places, self.inputs, leaves_of(found), leaves_of(other), strict=True)
+        rows = [one_derivative(where, x, g, h) for (where, _), x, (_, g), (_, h) in both]
+        return like(self.chosen, iter(rows))
+
+
+def one_derivative(where: str, x: Tensor, g: Any, h: Any) -> Any:
+    """The derivative of a complex output by the input x, of which g and h are the cotangents that
+    belong to the cotangents 1 and i of the output.
+
+    Raises:
+        GradientError: for complex x, if it depends on the direction.
+    """
+    if x.dtype.kind != "c":
+        return g - 1j * h
+    one, other = value_of(g), value_of(-1j * h)
+    eps = np.finfo(x.dtype).eps ** 0.5
+    # Numbers that are traced are not there yet.
+    if is_traced(one) or np.allclose(one, other, eps, eps * np.max(np.abs(one), initial=0), True):
+        return g
+    raise GradientError(
+        f"the function is not holomorphic, and so has no complex derivative by {where}: along the "
+        f"real axis it is {shown(one)}, along the imaginary one {shown(other)}. np.conj, np.abs, "
+        "np.real and np.imag are not holomorphic; vjp and jvp have what there is of derivatives"
+    )
+
 
 def as_tensor(output: Any, where: str) -> Tensor:
     """An output of a function; a plain number or array is a constant."""
     if isinstance(output, Tensor):
         return output
-    numbers = isinstance(output, int | float | np.ndarray | np.generic)
+    numbers = isinstance(output, int | float | complex | np.ndarray | np.generic)
     if numbers and not isinstance(output, bool | np.bool_):
         return Tensor(output)
     raise GradientError(
@@ -266,7 +301,11 @@ def value_and_grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> 
         if isinstance(y, Tensor) and y.dtype.kind != "f":
             raise DtypeError(
                 f"grad is of a function that returns a float, and this one returned {y.dtype}: "
-                "integers and booleans have no derivative"
+                + (
+                    "take its real part, np.real(y), or np.abs(y), or use holomorphic_grad"
+                    if y.dtype.kind == "c"
+                    else "integers and booleans have no derivative"
+                )
             )
         ones = np.ones_like(run.outputs[0].data)
         gradient = one_or_all(argnums, run.pull_back([ones]))
@@ -293,6 +332,43 @@ def grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
     def differentiated(*args: Any, **kwargs: Any) -> Any:
         value, gradient = both(*args, **kwargs)
         return (gradient, value[1]) if has_aux else gradient
+
+    return differentiated
+
+
+@checked
+def holomorphic_grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
+    """A function that returns the complex derivative f'(z) of a holomorphic f of complex arguments.
+
+    f returns a single complex value. That f is holomorphic at the point (that its derivative does
+    not depend on the direction) is checked by a second reverse pass, other than in a compiled
+    function, whose numbers are not there yet. With `has_aux`, it returns (derivative, aux).
+
+    Raises:
+        GradientError: if f is not holomorphic there, or returns anything but a single value.
+        DtypeError: if an argument or the value is not complex.
+
+    >>> holomorphic_grad(lambda z: z**3)(1 + 1j)
+    np.complex128(6j)
+    """
+
+    @functools.wraps(f)
+    def differentiated(*args: Any, **kwargs: Any) -> Any:
+        run = Recorded(f, args, kwargs, in_order(argnums, args), has_aux)
+        given = [x.dtype for x in (*run.inputs, *run.outputs)]
+        if len(run.outputs) != 1 or run.outputs[0].size != 1:
+            raise GradientError(
+                "holomorphic_grad is of a function that returns a single value, and this one "
+                f"returned shapes {[y.shape for y in run.outputs]}: use jacobian"
+            )
+        if any(dtype.kind != "c" for dtype in given):
+            raise DtypeError(
+                "holomorphic_grad is of complex functions of complex arguments, and these have "
+                f"dtypes {', '.join(map(str, given))}: use grad for real ones, or make arguments "
+                "complex, z + 0j"
+            )
+        found = one_or_all(argnums, run.derivative(0, 0))
+        return (found, run.aux) if has_aux else found
 
     return differentiated
 
@@ -343,7 +419,8 @@ def jvp(f: Function, args: Sequence[Any], tangents: Sequence[Any], has_aux: bool
     directions = matching(list(tangents), list(args), "the arguments")
     # Of outputs that are integers, the derivative is 0, a float.
     zeros = [
-        Tensor(np.zeros(y.shape, y.dtype if y.dtype.kind == "f" else float)) for y in run.outputs
+        Tensor(np.zeros(y.shape, y.dtype if y.dtype.kind in INEXACT else float))
+        for y in run.outputs
     ]
     cotangents = zeros if run.of_tensors else [zero.data for zero in zeros]
     pulled = Recorded(lambda *cotangents: run.pull_back(cotangents), cotangents)
@@ -367,15 +444,9 @@ def jacobian(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Functi
     @functools.wraps(f)
     def differentiated(*args: Any, **kwargs: Any) -> Any:
         run = Recorded(f, args, kwargs, in_order(argnums, args), has_aux)
-        zeros = [np.zeros(y.shape) for y in run.outputs]
         blocks = []
         for k, y in enumerate(run.outputs):
-            rows = []
-            for entry in range(y.size):
-                one_hot = np.zeros(y.size)
-                one_hot[entry] = 1
-                rows.append(run.pull_back([*zeros[:k], one_hot.reshape(y.shape), *zeros[k + 1 :]]))
-            rows = rows or [run.pull_back(zeros)]
+            rows = [run.derivative(k, entry) for entry in range(y.size)] or [run.derivative(k)]
             stacked = [
                 np.reshape(np.stack(column)[: y.size], y.shape + np.shape(column[0]))
                 for column in zip(*([x for _, x in leaves_of(row)] for row in rows), strict=True)

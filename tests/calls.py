@@ -69,6 +69,12 @@ NUMPY: Table = {
     "cbrt": (np.cbrt, (A,)),
     "degrees": (lambda a: np.degrees(a) + np.rad2deg(a) * np.radians(a) + np.deg2rad(a), (A,)),
     "fabs positive": (lambda a: np.fabs(a) * np.positive(a), (A,)),
+    # complex numbers inside, real results
+    "real imag": (lambda a: np.real(a * (1 + 2j)) * np.imag(np.exp(1j * a)), (A,)),
+    "real imag of a number": (lambda a: np.real(a * 1j) + np.imag(a * 1j), (NUMBER,)),
+    "conj": (lambda a: np.real((a + 1j) * np.conj(a + 2j)), (A,)),
+    "angle": (lambda a: np.angle(a + 1j, deg=True), (A,)),
+    "abs of complex": (lambda a: np.abs(a * (1 - 1j)), (A,)),
     # movement
     "reshape": (lambda a: np.reshape(a, (2, -1)), (A,)),
     "reshape int": (lambda a: np.reshape(a, -1), (A,)),

@@ -248,6 +248,9 @@ CALLS |= {
     np.broadcast_to: [lambda x: np.broadcast_to(x, (3, *x.shape)), lambda x: np.broadcast_to(x, 3)],
     np.ravel: [np.ravel, lambda x: np.ravel(x.T)],
     np.copy: [np.copy],
+    **{f: [f, lambda x, f=f: f(x[0, 1])] for f in (np.real, np.imag, np.iscomplex, np.isreal)},
+    np.angle: [np.angle, lambda x: np.angle(x, deg=True)],
+    np.real_if_close: [np.real_if_close],
     np.astype: [lambda x, to=to: np.astype(x, to) for to in ("f4", int, bool, "u1", "f8")],
     np.concatenate: [
         lambda x: np.concatenate([x, x], 1),

@@ -26,7 +26,7 @@ ORDER = [
     ["inside", "scope", "writes"],
     ["autograd"],
     ["dispatch"],
-    ["names"],
+    ["methods", "names"],
     ["tensor"],
     ["ops"],
     ["random"],
@@ -54,7 +54,7 @@ ROOMS = {
         ["base"],
         ["views", "unary", "reduce", "binary"],
         ["movement"],
-        ["processing", "fft"],
+        ["complex", "processing", "fft"],
     ],
     "numpy_protocol": [
         ["queries", "refused"],

@@ -32,15 +32,10 @@ def test_wraps_an_array_without_copying() -> None:
     assert t.data is x
 
 
-@pytest.mark.parametrize("data", [1j, np.ones(2, complex), "text", [object()], [[1, 2], [3]]])
+@pytest.mark.parametrize("data", ["text", np.ones(2, "M8[s]"), [object()], [[1, 2], [3]]])
 def test_unsupported_data(data: Any) -> None:
     with pytest.raises(DtypeError, match="Tensor"):
         Tensor(data)
-
-
-def test_complex_results_are_refused() -> None:
-    with pytest.raises(DtypeError, match=r"mul.*complex"):
-        Tensor(1.0) * 1j
 
 
 def test_text_is_refused_with_the_op_and_the_line() -> None:

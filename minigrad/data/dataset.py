@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.arguments import Seed, checked, shown
-from minigrad.errors import ArgumentError, DtypeError, ShapeError, plain, unsupported_dtype
+from minigrad.errors import ArgumentError, DtypeError, ShapeError, check_dtype, plain
 
 
 class Dataset:
@@ -173,6 +173,5 @@ def as_samples(what: str, values: Any) -> np.ndarray:
             f"{what} is {shown(values)}: give arrays with a first axis of samples, such as inputs "
             "(N, ...) and labels (N,); of an iterator, np.stack(list(values)); or a Dataset"
         )
-    if array.dtype.kind not in "fiub":
-        raise unsupported_dtype(what, array.dtype)
+    check_dtype(what, array.dtype)
     return array

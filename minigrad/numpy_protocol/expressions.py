@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.dispatch import implements
+from minigrad.dispatch import conj, implements
 from minigrad.errors import ArgumentError, DtypeError, UnsupportedError
+from minigrad.methods import Axis
 from minigrad.ops.movement import as_array
 from minigrad.ops.reduce import norm_op
-from minigrad.tensor import Axis
 
 # Functions that are one expression of others.
 EXPRESSIONS: dict[Any, Callable[..., Any]] = {
@@ -26,7 +26,7 @@ EXPRESSIONS: dict[Any, Callable[..., Any]] = {
     np.vstack: lambda tup: np.concatenate(list(map(np.atleast_2d, tup)), 0),
     np.append: lambda arr, values, axis=None: np.concatenate([arr, values], axis),
     np.outer: lambda a, b: np.ravel(a)[:, None] * np.ravel(b),
-    np.vdot: lambda a, b: np.ravel(a) @ np.ravel(b),
+    np.vdot: lambda a, b: np.ravel(conj(as_array(a))) @ np.ravel(b),
     np.trace: lambda a, offset=0, axis1=0, axis2=1: np.sum(
         np.diagonal(a, offset, axis1, axis2), axis=-1
     ),

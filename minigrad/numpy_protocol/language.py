@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import operator
 from functools import partial
 from typing import Any, NoReturn
@@ -39,7 +40,7 @@ for name, advice in PYTHONS.items():
 # What NumPy lets be assigned, or users try to -> what to write instead.
 FIXED = {
     **dict.fromkeys(("shape", "ndim", "size", "strides"), "t = t.reshape(...)"),
-    **dict.fromkeys(("real", "flat"), "t[...] = x"),
+    "flat": "t[...] = x",
     "dtype": "t = t.astype(...)",
     "T": "t[...] = x.T",
     "mT": "t[...] = x.mT",
@@ -52,11 +53,10 @@ def fixed(name: str, advice: str) -> property:
     def refuse(self: Any, *_: Any) -> NoReturn:
         raise MissingError(f".{name} of a Tensor cannot be assigned or deleted: write {advice}")
 
-    own = vars(Tensor).get(name) or property(partial(missing, name=name))
+    own = inspect.getattr_static(Tensor, name, None) or property(partial(missing, name=name))
     return own.setter(refuse).deleter(refuse)
 
 
-setattr(Tensor, "mT", property(implementations[np.matrix_transpose]))  # noqa: B010
 for name, advice in FIXED.items():
     setattr(Tensor, name, fixed(name, advice))
 

@@ -9,8 +9,9 @@ import numpy as np
 
 from minigrad.dispatch import implements, is_traced
 from minigrad.errors import ShapeError, UnsupportedError
+from minigrad.methods import Axis
 from minigrad.ops.movement import as_array
-from minigrad.tensor import Axis, Tensor, value_of
+from minigrad.tensor import Tensor, value_of
 
 
 def on_values(function: Callable[..., Any], wrap: bool = False) -> None:

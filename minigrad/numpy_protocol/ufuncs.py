@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from minigrad.dispatch import implementations, implements
+from minigrad.methods import Axis
 from minigrad.ops import logsumexp
 from minigrad.ops.movement import as_array
-from minigrad.tensor import Axis
 
 
 def reduce_first(

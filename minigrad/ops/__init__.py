@@ -1,6 +1,7 @@
 """The ops, in five families. `registry` has every one by name."""
 
 from minigrad.ops import binary as binary
+from minigrad.ops import complex as complex
 from minigrad.ops import movement as movement
 from minigrad.ops import processing as processing
 from minigrad.ops import unary as unary

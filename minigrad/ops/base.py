@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from minigrad.autograd import recording
-from minigrad.errors import PLAIN, ShapeError, instruction, operand, refusal_of, unsupported_dtype
-from minigrad.graph import Node
+from minigrad.errors import PLAIN, ShapeError, check_dtype, instruction, operand, refusal_of
+from minigrad.graph import INEXACT, Node
 from minigrad.ops.definition import check_definition
 from minigrad.tensor import Tensor
 
@@ -96,11 +96,11 @@ class Op:
             value = np.asarray(value)
             value.setflags(write=value.base is not None)  # a number can't be written into
         kind = value.dtype.kind
-        if kind not in "fiub":
-            raise unsupported_dtype(f"{self.name}: the result", value.dtype)
+        if kind != "f":
+            check_dtype(self.name, value.dtype)
         if not (recorded and recording.get()):
             return Tensor.of(Node(value))
-        requires_grad = requires_grad and kind == "f" and self.vjps != ()
+        requires_grad = requires_grad and kind in INEXACT and self.vjps != ()
         return Tensor.of(Node(value, requires_grad, self, nodes, attributes, instruction(), arrays))
 
     def unbroadcast(self, cotangent: Any, shape: Shape) -> Any:

@@ -47,7 +47,8 @@ def power_rule(g: Any, z: Any, x: Any, y: Any) -> Any:
 def exponent_rule(g: Any, z: Any, x: Any, y: Any) -> Any:
     """g * x**y * log(x), and 0 at x = 0 and y >= 0, where x**y is 0 for every y > 0."""
     flat = np.logical_and(np.equal(x, 0), np.greater_equal(y, 0))
-    return g * (z * np.log(np.where(flat, 1, x)))
+    base = np.where(flat, 1, x)
+    return g * (z * np.log(np.astype(base, z.dtype) if z.dtype.kind == "c" else base))
 
 
 def selection_rule(g: Any, beats: Any, x: Any, y: Any) -> Any:

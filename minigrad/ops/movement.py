@@ -12,7 +12,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from minigrad.autograd import recording
-from minigrad.dispatch import Traced, implementations, implements, is_traced
+from minigrad.dispatch import Traced, check_real, implementations, implements, is_traced
 from minigrad.errors import (
     DtypeError,
     ShapeError,
@@ -21,6 +21,7 @@ from minigrad.errors import (
     numbers_of,
     refusal_of,
 )
+from minigrad.graph import INEXACT
 from minigrad.inside import is_inside
 from minigrad.ops.base import EachInput, Op, Shape
 from minigrad.ops.views import as_view, is_number, is_view, puts, viewed
@@ -106,6 +107,7 @@ def broadcast_to(array: Any, shape: Any) -> Any:
 
 @implements(np.astype)
 def astype(x: Any, dtype: Any) -> Any:
+    check_real(x, dtype)
     return astype_op(x, dtype=np.dtype(dtype))
 
 
@@ -351,7 +353,8 @@ updated_op: Op = movement(
 
 @implements("updated")
 def set_item(x: Any, index: Any, value: Any) -> Any:
-    if x.dtype.kind != "f" and isinstance(value, Tensor) and value.requires_grad:
+    check_real(value, x.dtype)
+    if x.dtype.kind not in INEXACT and isinstance(value, Tensor) and value.requires_grad:
         raise DtypeError(
             f"assigning a Tensor that requires a gradient into one of dtype {x.dtype} would lose "
             "the gradient: make it of floats first"

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
-from minigrad.dispatch import implementations, implements
+from minigrad.dispatch import check_real, conj, implementations, implements
+from minigrad.graph import INEXACT
+from minigrad.methods import Axis
 from minigrad.ops.base import Op, Rule, Shape
-from minigrad.tensor import Axis
 
 
 def reduce(
@@ -112,7 +113,9 @@ def product_rule(g: Any, y: Any, x: Any, axis: Axis, keepdims: bool) -> Any:
 def norm_rule(g: Any, y: Any, x: Any, axis: Axis, keepdims: bool) -> Any:
     """The cotangent of a length: x / length, and 0 where that is 0."""
     length = np.where(np.equal(y, 0), np.inf, y)
-    return expand_reduced(g, x, axis, keepdims) * (x / expand_reduced(length, x, axis, keepdims))
+    return expand_reduced(g, x, axis, keepdims) * (
+        conj(x) / expand_reduced(length, x, axis, keepdims)
+    )
 
 
 # softmax and log_softmax: the largest entry is subtracted once and never added back, which would
@@ -121,6 +124,7 @@ def norm_rule(g: Any, y: Any, x: Any, axis: Axis, keepdims: bool) -> Any:
 
 def without_largest(x: Any, axis: Axis) -> Any:
     """x minus its largest entry; if all are -inf, unchanged."""
+    check_real(x, float)
     x = x if x.dtype.kind == "f" else x.astype(float)
     largest = np.maximum.reduce(x, axis=axis, keepdims=True, initial=-np.inf)
     return x - np.where(np.isneginf(largest), 0, largest)
@@ -139,6 +143,7 @@ def log_softmax_of_array(x: Any, axis: Axis) -> Any:
 
 def logsumexp_of_array(x: Any, axis: Axis, keepdims: bool) -> Any:
     """log(sum(exp(x))) with the largest term taken out, so that nothing overflows."""
+    check_real(x, float)
     x = x if x.dtype.kind == "f" else x.astype(float)
     largest = np.fmax.reduce(x, axis=axis, keepdims=True, initial=-np.inf)
     largest = np.where(np.isfinite(largest), largest, 0)
@@ -222,9 +227,9 @@ def root(x: Any) -> Any:
 
 @implements(np.var)
 def var(a: Any, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -> Any:
-    a = a if a.dtype.kind == "f" else a.astype(float)
+    a = a if a.dtype.kind in INEXACT else a.astype(float)
     deviation = a - divided_by_count(sum_op(a, axis=axis, keepdims=True), a)
-    squares = sum_op(deviation * deviation, axis=axis, keepdims=keepdims)
+    squares = sum_op(np.real(deviation * conj(deviation)), axis=axis, keepdims=keepdims)
     return squares / max(a.size // max(squares.size, 1) - ddof, 0)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.dispatch import implements
+from minigrad.dispatch import check_real, conj, implements
 from minigrad.ops.base import Domain, Op, Rule
 
 ANYWHERE, POSITIVE, INSIDE_ONE = Domain(), Domain(0.2, 3.0), Domain(-0.9, 0.9)
@@ -50,6 +50,7 @@ def keep_where(condition: Any, g: Any) -> Any:
 
 
 def relu_of_array(x: Any) -> Any:
+    check_real(x, float)
     return np.maximum(x, 0)  # and a NaN stays one
 
 
@@ -102,6 +103,7 @@ def rational(above: tuple[float, ...], below: tuple[float, ...], x: Any) -> Any:
 
 def erf_of_array(x: Any) -> Any:
     """The error function, 2/sqrt(pi) times the integral of exp(-t**2) from 0 to x."""
+    check_real(x, float)
     x = np.asarray(x, None if np.result_type(x).kind == "f" else float)
     if x.dtype == np.float32:
         x = np.clip(x, -4, 4)  # erf(4) is 1 to the last digit
@@ -120,7 +122,9 @@ implements("relu")(relu)
 exp = unary("exp", np.exp, lambda g, y, x: g * y)
 log = unary("log", np.log, lambda g, y, x: g / x, domain=POSITIVE)
 neg = unary("neg", np.negative, lambda g, y, x: -g, "-{0}", "-{0}")
-abs = unary("abs", np.absolute, lambda g, y, x: g * np.sign(x), c="fabs({0})", domain=NOT_ZERO)
+abs = unary(
+    "abs", np.absolute, lambda g, y, x: g * conj(np.sign(x)), c="fabs({0})", domain=NOT_ZERO
+)
 fabs = unary("fabs", np.fabs, lambda g, y, x: g * np.sign(x), domain=NOT_ZERO)
 sqrt = unary("sqrt", np.sqrt, lambda g, y, x: g * (0.5 / y), domain=POSITIVE)
 square = unary("square", np.square, lambda g, y, x: g * (2 * x), "{0}**2", "product({0}, {0})")
@@ -137,8 +141,12 @@ sinh = unary("sinh", np.sinh, lambda g, y, x: g * np.cosh(x))
 cosh = unary("cosh", np.cosh, lambda g, y, x: g * np.sinh(x))
 tanh = unary("tanh", np.tanh, lambda g, y, x: g * (1 - y * y))
 arcsinh = unary("arcsinh", np.arcsinh, lambda g, y, x: g / np.sqrt(x * x + 1))
+# Two roots, for the sake of complex x: the root of the product has another branch cut.
 arccosh = unary(
-    "arccosh", np.arccosh, lambda g, y, x: g / np.sqrt(x * x - 1), domain=Domain(1.2, 3.0)
+    "arccosh",
+    np.arccosh,
+    lambda g, y, x: g / (np.sqrt(x - 1) * np.sqrt(x + 1)),
+    domain=Domain(1.2, 3.0),
 )
 arctanh = unary("arctanh", np.arctanh, lambda g, y, x: g / (1 - x * x), domain=INSIDE_ONE)
 # To the base 2 and 10: the constants as Python floats, which leave float32 as it is.
@@ -165,7 +173,7 @@ erf = unary("erf", erf_of_array, lambda g, y, x: g * (2 * ONE_OVER_SQRT_PI * np.
 positive = unary("positive", np.positive, lambda g, y, x: g, "{0}", "{0}")
 
 # No gradient flows through these; they are recorded all the same.
-sign = unary("sign", np.sign, domain=BETWEEN_STEPS)
+sign_op = unary("sign", np.sign, domain=BETWEEN_STEPS)
 floor = unary("floor", np.floor, domain=BETWEEN_STEPS)
 ceil = unary("ceil", np.ceil, domain=BETWEEN_STEPS)
 trunc = unary("trunc", np.trunc, domain=BETWEEN_STEPS)
@@ -177,3 +185,12 @@ isfinite = unary("isfinite", np.isfinite)
 signbit = unary("signbit", np.signbit, c="copysign(1, {0}) < 0")
 logical_not = unary("logical_not", np.logical_not, c="!{0}")
 invert = unary("invert", np.invert, notation="~{0}", c="~{0}", domain=Domain(0, 5, dtype=int))
+
+
+@implements(np.sign)
+def sign(x: Any) -> Any:
+    """Of a complex number z/|z|, which has a derivative."""
+    if x.dtype.kind != "c":
+        return sign_op(x)
+    size = np.absolute(x)
+    return x / np.where(np.equal(size, 0), 1, size)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from minigrad.arguments import NOT_NEGATIVE, check_range, explained
-from minigrad.dispatch import is_traced
+from minigrad.dispatch import check_real, is_traced
 from minigrad.ops.movement import as_array
 from minigrad.optim.optimizer import listed
 from minigrad.tensor import Tensor, value_of
@@ -44,13 +44,14 @@ def clip_grad_norm_(parameters: Iterable[Tensor], max_norm: float) -> float:
     with_gradient = [parameter for parameter in listed(parameters) if parameter.grad is not None]
     gradients = [value_of(parameter.grad) for parameter in with_gradient]
     # In float64, where the square of no float32 overflows.
-    wide = (gradient.astype(np.float64) for gradient in gradients)
+    sizes = (np.abs(x) if x.dtype.kind == "c" else x for x in gradients)
+    wide = (size.astype(np.float64) for size in sizes)
     norm = np.sqrt(sum((np.vdot(x, x) for x in wide), start=np.float64(0)))
     scale = float(max_norm) / (norm + 1e-6)
     if is_traced(scale) or not scale >= 1:  # also if it is NaN
         scale = np.where(scale >= 1, 1.0, scale)
         for parameter, gradient in zip(with_gradient, gradients, strict=True):
-            parameter.grad = as_array(gradient * scale.astype(gradient.dtype))
+            parameter.grad = as_array(gradient * scale.astype(gradient.real.dtype))
     return norm
 
 
@@ -77,4 +78,5 @@ def clip_grad_value_(parameters: Iterable[Tensor], clip_value: float) -> None:
     largest = float(clip_value)
     for parameter in listed(parameters):
         if parameter.grad is not None:
+            check_real(value_of(parameter.grad), float)
             parameter.grad = as_array(np.clip(value_of(parameter.grad), -largest, largest))

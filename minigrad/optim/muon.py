@@ -114,3 +114,4 @@ class Muon(Optimizer):
     """
 
     rule = staticmethod(muon_rule)
+    elementwise = False

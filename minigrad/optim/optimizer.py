@@ -18,6 +18,7 @@ from minigrad.errors import (
     MinigradError,
     ShapeError,
 )
+from minigrad.graph import INEXACT
 from minigrad.names import missing
 from minigrad.state import fitting, named
 from minigrad.tensor import Tensor, value_of
@@ -36,10 +37,25 @@ class Memory(State):
 
     def __missing__(self, name: str) -> np.ndarray:
         # `step` is one number; every other array has the parameter's shape.
-        self[name] = (
-            np.zeros((), np.int64) if name == "step" else np.zeros_like(self.parameter.data)
-        )
+        like = in_parts(self.parameter.data, self.parameter)
+        self[name] = np.zeros((), np.int64) if name == "step" else np.zeros_like(like)
         return self[name]
+
+
+def in_parts(x: Any, parameter: Any) -> Any:
+    """x as rules are given it: for a complex parameter of shape s, its real and imaginary parts, of
+    shape (*s, 2)."""
+    if parameter.dtype.kind != "c":
+        return x
+    return np.stack([np.real(x), np.imag(x)], axis=-1)
+
+
+def write(array: Any, parts: Any) -> None:
+    """Write a new parameter, as a rule returns it, into an array."""
+    if array.dtype.kind != "c":
+        array[...] = parts
+    else:
+        array.real[...], array.imag[...] = parts[..., 0], parts[..., 1]
 
 
 class Optimizer:
@@ -50,7 +66,8 @@ class Optimizer:
     branch on settings, never on values in arrays. Its settings, with their order, defaults and
     ranges, are those of the optimiser. Every key that it reads from the state, or returns in it, is
     created as zeros: "step" as one int, all others as an array like the parameter. It returns
-    arrays of the same shapes.
+    arrays of the same shapes. Of a complex parameter, of shape s, it is given the real and the
+    imaginary parts, of shape (*s, 2), as PyTorch does; a rule that is not `elementwise` refuses it.
 
     `param_groups` is a list of dicts with the "params" and all settings of each group: change
     them there between steps. `states` has the state of every parameter, in order; steps write
@@ -84,6 +101,8 @@ class Optimizer:
 
     # The names of states that are made of squares, and so never negative.
     squares: ClassVar[tuple[str, ...]] = ()
+    # Whether the rule computes each entry by itself, and so of complex numbers each part.
+    elementwise: ClassVar[bool] = True
 
     __getattr__ = missing
 
@@ -198,10 +217,12 @@ class Optimizer:
                         data = parameter.data
                         if not data.flags.writeable:
                             check_memory(data, parameter.name)
-                        new, new_state = rule(data, value_of(gradient), state, *settings)
-                        if new.shape != data.shape:
-                            raise self.misfit(parameter, "parameter", new, data)
-                        data[...] = new
+                        before, gradient = in_parts(data, data), value_of(gradient)
+                        gradient = in_parts(gradient, data)
+                        new, new_state = rule(before, gradient, state, *settings)
+                        if new.shape != before.shape:
+                            raise self.misfit(parameter, "parameter", new, before)
+                        write(data, new)
                         written.append(data)
                         for name, value in new_state.items():
                             array = state[name]
@@ -260,7 +281,12 @@ class Optimizer:
 
     def try_rule(self, parameter: Tensor, state: State, group: dict[str, Any]) -> None:
         """Run the rule on copies, which it may write into, and check what it returns."""
-        data, tried = parameter.data.copy(), Memory(parameter)
+        if parameter.dtype.kind == "c" and not self.elementwise:
+            raise GradientError(
+                f"the rule of {type(self).__name__} is of matrices of real numbers, and a "
+                f"parameter of shape {parameter.shape} is complex: give it to an AdamW beside this"
+            )
+        data, tried = in_parts(parameter.data, parameter).copy(), Memory(parameter)
         tried |= {name: array.copy() for name, array in state.items()}
         ones, settings = np.ones_like(data), self.settings_of(group)
         found = self.rule_of(group)(data, ones, tried, *settings)
@@ -272,8 +298,8 @@ class Optimizer:
                 "a dict of the new state, which is empty if there is none: `return parameter, {}`"
             )
         new, new_state = found
-        if not hasattr(new, "shape") or new.dtype.kind != "f" or new.shape != parameter.shape:
-            raise self.misfit(parameter, "parameter", new, parameter.data)
+        if not hasattr(new, "shape") or new.dtype.kind != "f" or new.shape != data.shape:
+            raise self.misfit(parameter, "parameter", new, data)
         for name in {**tried, **new_state}:
             value, array = np.asarray(new_state.get(name, 0)), state[name]
             fits = value.shape == array.shape and np.can_cast(value.dtype, array.dtype, "same_kind")
@@ -405,7 +431,7 @@ def check_parameter(what: str, parameter: Any) -> None:
             f"{what}, of shape {parameter.shape}, is the result of {parameter.node.op.name}, and "
             "only leaves are given a gradient: make it with requires_grad=True, or leave it out"
         )
-    if parameter.dtype.kind != "f":
+    if parameter.dtype.kind not in INEXACT:
         raise GradientError(
             f"{what}, of shape {parameter.shape}, has dtype {parameter.dtype}, which has no "
             "gradient: leave it out"

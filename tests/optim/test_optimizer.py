@@ -10,7 +10,7 @@ import pytest
 import minigrad
 from minigrad import Tensor, load, nn, save
 from minigrad.errors import ArgumentError, GradientError, MinigradError, ShapeError
-from minigrad.optim import SGD, Adagrad, Adam, AdamW, Muon, Optimizer, RMSprop
+from minigrad.optim import SGD, Adagrad, Adam, AdamW, Muon, Optimizer, RMSprop, clip_grad_norm_
 from tests.optim.rules import ELEMENTWISE, EVERYTHING, GRADIENTS, KINDS, START, parameter, run
 
 if TYPE_CHECKING:
@@ -715,3 +715,70 @@ def test_a_shape_that_depends_on_numbers_is_refused_in_the_step(which: str) -> N
 def test_a_rule_names_its_settings(rule: Any) -> None:
     with pytest.raises(ArgumentError, match="each setting by its name"):
         type("Mine", (Optimizer,), {"rule": staticmethod(rule)})
+
+
+# Complex parameters
+
+
+def complex_run(w: Tensor, optimizer: Optimizer) -> None:
+    """Four steps down |w * a - b|**2, of which some entries of a are small."""
+    a, b = np.array([1 + 1j, 0.1j, 2.0]), np.array([0.5, 1j, -1.0])
+    for _ in range(4):
+        optimizer.zero_grad()
+        np.sum(np.abs(w * a - b) ** 2).backward()
+        optimizer.step()
+
+
+@pytest.mark.parametrize("kind", ELEMENTWISE)
+def test_a_complex_parameter_is_updated_as_its_parts_are(kind: type[Optimizer]) -> None:
+    start = np.array([1 + 2j, -0.5, 0.3j])
+    w = Tensor(start.copy(), requires_grad=True)
+    complex_run(w, kind([w], **EVERYTHING[kind.__name__]))
+    parts = Tensor(np.stack([start.real, start.imag], -1), requires_grad=True)
+    optimizer = kind([parts], **EVERYTHING[kind.__name__])
+    a, b = np.array([1 + 1j, 0.1j, 2.0]), np.array([0.5, 1j, -1.0])
+    for _ in range(4):
+        optimizer.zero_grad()
+        z = parts[:, 0] * a + 1j * (parts[:, 1] * a) - b
+        np.sum(z.real**2 + z.imag**2).backward()
+        optimizer.step()
+    np.testing.assert_allclose(w.data, parts.data[:, 0] + 1j * parts.data[:, 1], rtol=1e-12)
+
+
+def test_states_of_complex_parameters_are_saved_and_loaded() -> None:
+    w = Tensor(np.array([1 + 2j, 3.0, 1j]), requires_grad=True)
+    optimizer = Adam([w])
+    complex_run(w, optimizer)
+    other = Tensor(w.data.copy(), requires_grad=True)
+    resumed = Adam([other])
+    resumed.load_state_dict(optimizer.state_dict())
+    complex_run(w, optimizer)
+    complex_run(other, resumed)
+    np.testing.assert_array_equal(w.data, other.data)
+
+
+def test_muon_refuses_complex_parameters() -> None:
+    with pytest.raises(GradientError, match=r"Muon.*shape \(2, 2\) is complex"):
+        Muon([Tensor(np.ones((2, 2), complex), requires_grad=True)])
+
+
+@pytest.mark.unoptimized
+def test_a_compiled_step_of_a_complex_parameter() -> None:
+    found = []
+    for how in (lambda f: f, minigrad.compile):
+        w = Tensor(np.array([1 + 2j, 3.0, 1j]), requires_grad=True)
+        optimizer = Adam([w], lr=0.1)
+
+        @how
+        def step(w: Tensor = w, optimizer: Optimizer = optimizer) -> Any:
+            optimizer.zero_grad()
+            loss = np.sum(np.abs(np.exp(w * 0.1) - 1j) ** 2)
+            loss.backward()
+            clip_grad_norm_([w], 0.5)
+            optimizer.step()
+            return loss
+
+        losses = [step().item() for _ in range(3)]
+        found.append((losses, w.data))
+    np.testing.assert_allclose(found[0][0], found[1][0], rtol=1e-12)
+    np.testing.assert_allclose(found[0][1], found[1][1], rtol=1e-12)

@@ -13,13 +13,13 @@ from minigrad.compiler.frontend.recorder import tracing
 from minigrad.dispatch import implements, is_traced
 from minigrad.errors import is_nested
 from minigrad.functional.hook import hook_op
-from minigrad.graph import Node
+from minigrad.graph import INEXACT, Node
 from minigrad.ops.base import Op
 from minigrad.tensor import Tensor
 from minigrad.watch import apply, input_cotangents
 
 # Ops whose results are views in NumPy.
-VIEWS = "reshape transpose expand slice".split()
+VIEWS = "reshape transpose expand slice real imag".split()
 # Ops with index arrays, and which of their inputs is the first of these.
 INDEXED = {"gather": 1, "scatter_add": 1, "updated": 2}
 
@@ -74,7 +74,7 @@ def traced_apply(op: Op, inputs: tuple[Any, ...], attributes: dict[str, Any]) ->
         return result
     if not (recorded and recording.get()):
         return Tensor.of(Node(result))
-    requires_grad = requires_grad and result.value.dtype.kind == "f" and op.vjps != ()
+    requires_grad = requires_grad and result.value.dtype.kind in INEXACT and op.vjps != ()
     # Without the user's line: this graph is not shown.
     node = Node(result, requires_grad, op, nodes, attributes, None, arrays)
     if requires_grad and op is not hook_op and recorder.again is None:

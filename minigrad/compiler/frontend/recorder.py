@@ -27,7 +27,7 @@ tracing: ContextVar[Recorder | None] = ContextVar("tracing", default=None)
 in_progress: list[Recorder] = []
 # The dtypes that have a C type, as NumPy's own objects, so that `is` compares them. Half precision
 # is not supported: without hardware for it, it is slow.
-DTYPES = {np.dtype(x): np.dtype(x) for x in "? b h i q l B H I Q L f d".split()}
+DTYPES = {np.dtype(x): np.dtype(x) for x in "? b h i q l B H I Q L f d F D".split()}
 ARRAYS = (np.ndarray, np.generic)
 # The context variable in which NumPy keeps the state of np.errstate. Reading it costs some 50 ns;
 # np.geterr() costs half as much as a whole call of a compiled function.
@@ -128,8 +128,10 @@ class Recorder:
             raise
         except (ValueError, TypeError, IndexError, OverflowError) as error:
             raise errors.refusal_of(op.name, list(map(shown, inputs)), attributes, error) from error
-        if dtype.kind not in "fiub":
-            raise refused(errors.unsupported_dtype(f"{op.name}: the result", dtype))
+        try:
+            errors.check_dtype(op.name, dtype)
+        except errors.DtypeError as error:
+            raise refused(error) from None
         return Value(op, values, attributes, shape, dtype)
 
     def state(self, array: np.ndarray) -> Value:
@@ -266,8 +268,8 @@ def supported_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
     if dtype not in DTYPES:
         raise errors.UnsupportedError(
             f"a compiled function computes with an array of {dtype}: it takes booleans, integers, "
-            "float32 and float64. Pass x.astype(np.float32), or keep what is not computed "
-            "with in an attribute, or in a variable outside"
+            "float32, float64, complex64 and complex128. Pass x.astype(np.float32), or keep what "
+            "is not computed with in an attribute, or in a variable outside"
         )
     return DTYPES[dtype]
 

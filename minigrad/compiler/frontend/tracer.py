@@ -22,6 +22,7 @@ from minigrad.compiler.frontend.recorder import (
 from minigrad.compiler.graph.ir import Value
 from minigrad.dispatch import Traced, call, call_ufunc, implementations, is_traced
 from minigrad.errors import OWN_FILES, MinigradError, TraceError
+from minigrad.methods import Methods
 from minigrad.names import missing
 from minigrad.ops.base import registry
 from minigrad.ops.views import assign, check_writeable, define_in_place, is_view, views_of
@@ -210,9 +211,7 @@ class Tracer(Traced):
     def mT(self) -> Any:  # noqa: N802  # NumPy's name
         return implementations[np.matrix_transpose](self)
 
-    @property
-    def real(self) -> Any:
-        return self
+    real, imag = Methods.real, Methods.imag
 
     def __len__(self) -> int:
         return len(zeros(self))
@@ -330,7 +329,7 @@ class Tracer(Traced):
 
 # Operators and methods are those of Tensors: all lead to `implementations`.
 TENSORS_OWN = "backward detach of item tolist _cotangent __format__ __reduce__".split()
-for name, member in vars(Tensor).items():
+for name, member in {**vars(Methods), **vars(Tensor)}.items():
     if callable(member) and name not in vars(Tracer) and name not in TENSORS_OWN:
         setattr(Tracer, name, numpy_fallback(member, name))
 
@@ -469,7 +468,7 @@ def refuse_assignment(self: Tracer, value: Any) -> None:
 
 
 for name, member in [*vars(Tracer).items()]:
-    if isinstance(member, property) and not name.startswith("_"):
+    if isinstance(member, property) and not name.startswith("_") and member.fset is None:
         setattr(Tracer, name, member.setter(refuse_assignment))
 TracerView, as_traced_view = views_of(Tracer, "value")
 FILLING = (

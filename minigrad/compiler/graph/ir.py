@@ -76,7 +76,7 @@ def how_of(attributes: dict[str, Any]) -> str:
     return repr(in_full(attributes)) if "array" in text or "<" in text else text
 
 
-PLAIN = (int, float, str, bytes, slice, type, np.generic, np.dtype, type(None), type(...))
+PLAIN = (int, float, complex, str, bytes, slice, type, np.generic, np.dtype, type(None), type(...))
 
 
 def in_full(x: Any) -> Any:

@@ -194,9 +194,11 @@ def power(value: ir.Value, x: ir.Value, exponent: float) -> ir.Value:
 
 
 def decomposed(value: ir.Value) -> ir.Value:
-    """An op that is decomposed into simpler ones."""
-    some = value.size and all(x.size for x in value.values())
-    return rules_of(value.op).decompose(value) if some else value
+    """An op that is decomposed into simpler ones. Decompositions are of real numbers: a complex
+    norm, say, is no root of a sum of products."""
+    each = (value, *value.values())
+    ready = all(x.size and x.dtype.kind != "c" for x in each)
+    return rules_of(value.op).decompose(value) if ready else value
 
 
 # In the order in which they are tried on each value.

@@ -30,6 +30,8 @@ def kind_of(value: Value) -> str:
         return "leaf"
     if any(x.dtype not in ir.DTYPES or 0 in x.shape for x in (value, *value.values())):
         return "numpy"
+    if complex in map(type, value.inputs):
+        return "numpy"
     rules = rules_of(value.op)
     kind = rules.kind(value)
     if kind == "map" and type(rules).read is Rules.read and not elementwise(value):
