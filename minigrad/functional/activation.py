@@ -12,7 +12,7 @@ from minigrad.ops import erf as erf_op
 from minigrad.ops import logsumexp as logsumexp_of
 from minigrad.ops import relu as relu_op
 from minigrad.ops import sigmoid as sigmoid_op
-from minigrad.ops.movement import as_array
+from minigrad.ops.movement import as_real
 from minigrad.ops.reduce import log_softmax_op, softmax_op
 
 
@@ -25,7 +25,7 @@ def relu(x: Any) -> Any:
     >>> relu(np.array([-1.0, 2.0]))
     array([0., 2.])
     """
-    return relu_op(as_array(x))
+    return relu_op(as_real(x))
 
 
 def sigmoid(x: Any) -> Any:
@@ -37,7 +37,7 @@ def sigmoid(x: Any) -> Any:
     >>> sigmoid(np.array([-1000.0, 0.0, 1000.0]))
     array([0. , 0.5, 1. ])
     """
-    return sigmoid_op(as_array(x))
+    return sigmoid_op(as_real(x))
 
 
 def erf(x: Any) -> Any:
@@ -49,7 +49,7 @@ def erf(x: Any) -> Any:
     >>> erf(np.array([0.0, 1.0])).round(4)
     array([0.    , 0.8427])
     """
-    return erf_op(as_array(x))
+    return erf_op(as_real(x))
 
 
 def logsumexp(x: Any, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Any:
@@ -61,7 +61,7 @@ def logsumexp(x: Any, axis: int | tuple[int, ...] | None = None, keepdims: bool 
     >>> logsumexp(np.array([1000.0, 1000.0])).round(4)
     np.float64(1000.6931)
     """
-    return logsumexp_of(as_array(x), axis=axis, keepdims=keepdims)
+    return logsumexp_of(as_real(x), axis=axis, keepdims=keepdims)
 
 
 def log_softmax(x: Any, axis: int = -1) -> Any:
@@ -74,7 +74,7 @@ def log_softmax(x: Any, axis: int = -1) -> Any:
     >>> log_softmax(np.array([0.0, 1000.0]))
     array([-1000.,     0.])
     """
-    return log_softmax_op(as_array(x), axis=axis)
+    return log_softmax_op(as_real(x), axis=axis)
 
 
 def softmax(x: Any, axis: int = -1) -> Any:
@@ -87,7 +87,7 @@ def softmax(x: Any, axis: int = -1) -> Any:
     >>> softmax(np.array([0.0, 1000.0]))
     array([0., 1.])
     """
-    return softmax_op(as_array(x), axis=axis)
+    return softmax_op(as_real(x), axis=axis)
 
 
 def gelu(x: Any, approximate: str = "none") -> Any:
@@ -102,7 +102,7 @@ def gelu(x: Any, approximate: str = "none") -> Any:
     >>> gelu(np.array([-10.0, 0.0, 10.0]))
     array([-0.,  0., 10.])
     """
-    x = as_array(x)
+    x = as_real(x)
     if approximate == "tanh":
         return 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
     if approximate != "none":
@@ -119,7 +119,7 @@ def silu(x: Any) -> Any:
     >>> silu(np.array([-1000.0, 0.0, 1000.0]))
     array([  -0.,    0., 1000.])
     """
-    x = as_array(x)
+    x = as_real(x)
     return x * sigmoid(x)
 
 
@@ -132,7 +132,7 @@ def softplus(x: Any) -> Any:
     >>> softplus(np.array([-1000.0, 1000.0]))
     array([   0., 1000.])
     """
-    return np.logaddexp(as_array(x), 0)
+    return np.logaddexp(as_real(x), 0)
 
 
 def logsigmoid(x: Any) -> Any:
@@ -144,7 +144,7 @@ def logsigmoid(x: Any) -> Any:
     >>> logsigmoid(np.array([-1000.0, 1000.0]))
     array([-1000.,    -0.])
     """
-    return -softplus(-as_array(x))
+    return -softplus(-as_real(x))
 
 
 def leaky_relu(x: Any, negative_slope: float = 0.01) -> Any:
@@ -156,7 +156,7 @@ def leaky_relu(x: Any, negative_slope: float = 0.01) -> Any:
     >>> leaky_relu(np.array([-2.0, 2.0]))
     array([-0.02,  2.  ])
     """
-    x = as_array(x)
+    x = as_real(x)
     return np.where(np.greater(x, 0), x, negative_slope * x)
 
 
@@ -173,7 +173,7 @@ def prelu(x: Any, weight: Any) -> Any:
     >>> prelu(np.array([[-2.0, -2.0]]), np.array([0.5, 0.0]))
     array([[-1., -0.]])
     """
-    x, weight = as_array(x), as_array(weight)
+    x, weight = as_real(x), as_real(weight)
     if weight.shape == (1,):
         weight = weight.reshape((1,) * x.ndim)  # and one value stays one without axes
     else:
@@ -195,7 +195,7 @@ def elu(x: Any, alpha: float = 1.0) -> Any:
     >>> elu(np.array([-1000.0, 2.0]))
     array([-1.,  2.])
     """
-    x = as_array(x)
+    x = as_real(x)
     positive = np.greater(x, 0)
     # expm1 is not given positive x: its overflow would make the gradient 0 * inf, NaN.
     return np.where(positive, x, alpha * np.expm1(np.where(positive, 0, x)))

@@ -12,7 +12,7 @@ from minigrad.errors import DtypeError, ShapeError
 from minigrad.functional.activation import softmax
 from minigrad.functional.dropout import dropout
 from minigrad.ops.base import Shape
-from minigrad.ops.movement import as_array
+from minigrad.ops.movement import as_real
 
 
 def scaled_dot_product_attention(
@@ -54,7 +54,7 @@ def scaled_dot_product_attention(
     array([[1.  ],
            [1.67]])
     """
-    query, key, value = as_array(query), as_array(key), as_array(value)
+    query, key, value = as_real(query), as_real(key), as_real(value)
     check_shapes(query, key, value)
     dtype = np.result_type(query.dtype, 1.0)
     bias = None if attn_mask is None else additive(attn_mask, dtype)
@@ -102,7 +102,7 @@ def broadcast(*shapes: Shape) -> Shape | None:
 
 def additive(mask: Any, dtype: Any) -> Any:
     """A mask as floats to add to scores: booleans become 0 where True, and -inf elsewhere."""
-    mask = as_array(mask)
+    mask = as_real(mask)
     if mask.dtype.kind not in "bf":
         raise DtypeError(
             f"an attention mask of dtype {mask.dtype}: it holds booleans, as in "

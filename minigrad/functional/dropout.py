@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.errors import ArgumentError, DtypeError
-from minigrad.ops.movement import as_array
+from minigrad.ops.movement import as_real
 from minigrad.random import uniform
 
 
@@ -36,7 +36,7 @@ def dropout(
     check_probability("dropout", p)
     if not training or p == 0:
         return x
-    x = as_array(x)
+    x = as_real(x)
     if x.dtype.kind != "f":
         raise DtypeError(f"dropout of {x.dtype}: what is kept is scaled, so it takes floats")
     kept = uniform(rng, x.shape) >= p

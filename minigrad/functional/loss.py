@@ -12,7 +12,7 @@ from minigrad.functional.activation import log_softmax, softplus
 from minigrad.functional.indices import known, not_from_the_end, outside
 from minigrad.ops import relu
 from minigrad.ops.binary import where_op
-from minigrad.ops.movement import as_array
+from minigrad.ops.movement import as_real
 from minigrad.ops.reduce import mean_op, sum_op
 
 
@@ -43,7 +43,7 @@ def reduced(losses: Any, reduction: str, weights: Any = None) -> Any:
 def paired(name: str, x: Any, target: Any) -> tuple[Any, Any]:
     """Predictions and targets as arrays of the same shape: shapes that merely broadcast are nearly
     always a mistake."""
-    x, target = as_array(x), as_array(target)
+    x, target = as_real(x), as_real(target)
     if x.shape != target.shape:
         raise ShapeError(
             f"{name} of predictions of shape {x.shape} and targets of shape {target.shape}: they "
@@ -61,7 +61,7 @@ def constant(weight: Any, x: Any) -> Any:
     """A weight, or None, in the dtype of x: a float64 would promote float32."""
     if weight is None or x.dtype.kind != "f":
         return weight
-    return as_array(weight).astype(x.dtype)
+    return as_real(weight).astype(x.dtype)
 
 
 # Losses of classes
@@ -157,7 +157,7 @@ def cross_entropy(
     >>> round(float(cross_entropy(np.array([[0.0, 0.0]]), np.array([1]))), 4)
     0.6931
     """
-    name, logits, target = "cross_entropy", as_array(logits), as_array(target)
+    name, logits, target = "cross_entropy", as_real(logits), as_real(target)
     if not 0 <= label_smoothing <= 1:
         raise ArgumentError(f"label_smoothing is within 0..1, not {label_smoothing}")
     axis = class_axis(name, logits)
@@ -203,7 +203,7 @@ def nll_loss(
     >>> float(nll_loss(np.array([[-1.0, -2.0]]), np.array([1])))
     2.0
     """
-    name, scores, target = "nll_loss", as_array(log_probabilities), as_array(target)
+    name, scores, target = "nll_loss", as_real(log_probabilities), as_real(target)
     weight = of_classes(name, scores, weight)
     picked, counts, target = at_targets(name, scores, target, ignore_index)
     weights = None if weight is None else weight[target]
@@ -376,7 +376,7 @@ def cosine_similarity(x1: Any, x2: Any, axis: int = 1, eps: float = 1e-8) -> Any
     >>> cosine_similarity(np.array([[1.0, 0.0], [1.0, 1.0]]), np.array([[0.0, 1.0], [2.0, 2.0]]))
     array([0., 1.])
     """
-    x1, x2 = as_array(x1), as_array(x2)
+    x1, x2 = as_real(x1), as_real(x2)
     try:
         shape = np.broadcast_shapes(x1.shape, x2.shape)
     except ValueError:

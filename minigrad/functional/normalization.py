@@ -9,7 +9,7 @@ import numpy as np
 from minigrad.autograd import no_grad
 from minigrad.errors import ArgumentError, ShapeError
 from minigrad.ops.base import Shape
-from minigrad.ops.movement import as_array, as_shape
+from minigrad.ops.movement import as_real, as_shape
 from minigrad.ops.reduce import mean_op
 from minigrad.tensor import value_of
 from minigrad.writes import log
@@ -35,7 +35,7 @@ def scaled(x: Any, squares: Any, eps: float, weight: Any, bias: Any) -> Any:
 
 def of_shape(what: str, shape: Shape, **tensors: Any) -> list[Any]:
     """Tensors as arrays, and None as it is; raises unless they have this shape."""
-    found = [None if x is None else as_array(x) for x in tensors.values()]
+    found = [None if x is None else as_real(x) for x in tensors.values()]
     for name, x in zip(tensors, found, strict=True):
         if x is not None and x.shape != shape:
             raise ShapeError(f"{what}: {name} has shape {x.shape}, and must have {shape}")
@@ -82,7 +82,7 @@ def batch_norm(
     array([[-1., -1.],
            [ 1.,  1.]])
     """
-    x = as_array(x)
+    x = as_real(x)
     what = f"batch_norm of x {x.shape}"
     if x.ndim < 2:
         raise ShapeError(f"{what}: its axes are (N, C, ...)")
@@ -161,7 +161,7 @@ def layer_norm(
     array([[-1.,  1.],
            [-1.,  1.]])
     """
-    x = as_array(x)
+    x = as_real(x)
     what = f"layer_norm of x {x.shape}"
     axes, shape = last_axes(what, x, normalized_shape)
     weight, bias = of_shape(what, shape, weight=weight, bias=bias)
@@ -186,7 +186,7 @@ def rms_norm(
     >>> rms_norm(np.array([[3.0, 4.0, 0.0, 0.0]]), 4)
     array([[1.2, 1.6, 0. , 0. ]])
     """
-    x = as_array(x)
+    x = as_real(x)
     what = f"rms_norm of x {x.shape}"
     axes, shape = last_axes(what, x, normalized_shape)
     (weight,) = of_shape(what, shape, weight=weight)
@@ -213,7 +213,7 @@ def group_norm(
     >>> group_norm(np.array([[1.0, 3.0, 10.0, 30.0]]), 2).round(3)
     array([[-1.,  1., -1.,  1.]])
     """
-    x = as_array(x)
+    x = as_real(x)
     what = f"group_norm of x {x.shape} with {num_groups} groups"
     if x.ndim < 2 or num_groups < 1 or x.shape[1] % num_groups:
         raise ShapeError(f"{what}: x is (N, C, ...), and groups of equal size make up C channels")

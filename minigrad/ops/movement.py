@@ -74,6 +74,13 @@ def as_array(x: Any) -> Any:
     return x if isinstance(x, Tensor) or is_traced(x) else numbers_of(x)
 
 
+def as_real(x: Any) -> Any:
+    """The same, where complex numbers make no sense."""
+    x = as_array(x)
+    check_real(x, float)
+    return x
+
+
 def as_shape(shape: Any) -> Shape:
     """A shape given as one number or several."""
     return tuple(map(operator.index, np.atleast_1d(np.asarray(shape)).tolist()))

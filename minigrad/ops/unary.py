@@ -55,6 +55,7 @@ def relu_of_array(x: Any) -> Any:
 
 
 def sigmoid_of_array(x: Any) -> Any:
+    check_real(x, float)
     with np.errstate(over="ignore"):  # where 1 / inf is the 0 that it should be
         return 1 / (1 + np.exp(-x))
 

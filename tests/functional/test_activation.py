@@ -136,8 +136,9 @@ ACTIVATIONS = (
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_complex_numbers_are_refused(name: str) -> None:
     """NumPy's own functions would take them, and some leave out the imaginary part."""
-    with pytest.raises(DtypeError, match="complex128"):
-        getattr(F, name)(np.array([1 + 2j, 3 - 1j]))
+    for form in (np.array, Tensor):
+        with pytest.raises(DtypeError, match="complex128"):
+            getattr(F, name)(form([1 + 2j, 3 - 1j]))
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)

@@ -258,6 +258,7 @@ np.tan(np.tanh({x})) | ({x} * {x} + 0.4) ** 0.7 | ({x} * {x} + 0.4) ** -1.5 | 2.
 {x} * 1.5 - 0.25 | (1 - {x}) * {x} | np.exp2({x}) | np.degrees({x}) * 0.01 | np.power({x}, 2)
 np.where(np.isnan({x}), 0.5, {x}) | np.where(np.isfinite({x}), {x}, 0.0)
 np.where(np.isinf({x}), 1, {x}) | np.positive({x}) | np.log2({x} * {x} + 0.5)
+np.real(np.exp({x} * 0.3j) * (1 - 2j)) | np.imag(np.conj({x} + 1j) * (2 + 1j))
 np.log10({x} * {x} + 0.5) | np.cbrt({x} * {x} + 0.5) | np.radians({x})""".replace(
     "\n", " | "
 ).split(" | ")

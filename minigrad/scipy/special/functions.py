@@ -10,6 +10,7 @@ import scipy.special as sc
 
 from minigrad.dispatch import is_traced
 from minigrad.errors import ArgumentError
+from minigrad.methods import Axis
 from minigrad.ops.movement import as_array
 from minigrad.ops.reduce import logsumexp as logsumexp_of
 from minigrad.scipy.on_tensors import in_place_of
@@ -20,7 +21,7 @@ from minigrad.scipy.special.table import (
     riemann_op,
     zeta_op,
 )
-from minigrad.tensor import Axis, value_of
+from minigrad.tensor import value_of
 
 
 def floats(x: Any) -> Any:
