@@ -16,6 +16,7 @@ import os
 import re
 import sys
 import time
+import timeit
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +26,6 @@ import numpy
 
 from benchmarks.__main__ import THREADS, add_choice
 from benchmarks.report import digits, machine
-from benchmarks.timing import block
 
 # What rows are made of. Each variable that a row names is differentiated.
 RNG = numpy.random.default_rng(0)
@@ -232,11 +232,16 @@ def measure(row: Row, libraries: dict[str, Library], rounds: int, seconds: float
         gradients = gradient if isinstance(gradient, tuple) else (gradient,)
         result.found[name] = [numpy.asarray(x) for x in (value, *gradients)]
         runs |= {(name, "call"): one, (name, "value_and_grad"): other}
+    numbers = {key: max(int(seconds / max(shortest(run, 3), 1e-6)), 1) for key, run in runs.items()}
     for _ in range(rounds):
         for key, run in runs.items():
-            times = block(run, seconds, time.process_time)
-            result.taken.setdefault(key, []).append(float(numpy.median(times)))
+            result.taken.setdefault(key, []).append(shortest(run, 1, numbers[key]))
     return result
+
+
+def shortest(run: Callable[[], Any], repeat: int, number: int = 1) -> float:
+    """Seconds of processor time that a run takes."""
+    return min(timeit.repeat(run, repeat=repeat, number=number, timer=time.process_time)) / number
 
 
 def heading(libraries: Sequence[str]) -> str:

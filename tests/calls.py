@@ -184,6 +184,21 @@ NUMPY: Table = {
     "logsumexp of nothing": (lambda a: np.logaddexp.reduce(a, axis=1), (NOTHING.T,)),
     "cumsum of nothing": (lambda a: np.cumsum(a, axis=1), (NOTHING,)),
     "movement of nothing": (lambda a: np.reshape(a.T, (3, 0, 2))[..., ::-1], (NOTHING,)),
+    "rearranging nothing": (
+        lambda a: np.roll(a, 1, 0) + np.repeat(a, 2, 1) + np.tile(np.sort(a, 0), (1, 3)),
+        (NOTHING,),
+    ),
+    "triangles of nothing": (lambda a: np.triu(a) + np.tril(a, 1) - np.rot90(a, 2), (NOTHING,)),
+    "diagonals of nothing": (
+        lambda a: (
+            np.diag(a[0]) * np.sum(np.diagonal(a)) + np.sum(np.diagonal(a[:, :, None], 0, 1, 2))
+        ),
+        (NOTHING,),
+    ),
+    "triangle of a vector": (np.triu, (V,)),
+    "tile a number": (lambda x: np.tile(x, (2, 1)) * np.repeat(x, 2), (NUMBER,)),
+    "sort stable": (lambda a: np.sort(a, kind="stable"), (STACK,)),
+    "rot90 in stacks": (lambda s: np.rot90(s, -1, (0, 2)), (STACK,)),
     "joining nothing": (lambda a, b: np.concatenate([a, b], axis=1), (NOTHING, M[:2])),
     "gathering nothing": (lambda a: a[np.zeros((0,), int)] * a[:, np.array([True] * 4)][:0], (A,)),
     "matmul of nothing": (lambda a, m: a @ m, (NOTHING, np.ones((0, 3)))),

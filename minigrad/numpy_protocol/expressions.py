@@ -11,7 +11,7 @@ import numpy as np
 from minigrad.dispatch import conj, implements
 from minigrad.errors import ArgumentError, DtypeError, UnsupportedError
 from minigrad.methods import Axis
-from minigrad.ops.movement import as_array
+from minigrad.ops.movement import as_array, checked_axis, slice_op
 from minigrad.ops.reduce import norm_op
 
 # Functions that are one expression of others.
@@ -57,10 +57,11 @@ def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = 
         ends = [x if x is None or x.ndim else np.broadcast_to(x, shape) for x in ends]
         a = np.concatenate([x for x in (ends[0], a, ends[1]) if x is not None], axis)
     less = np.not_equal if a.dtype == bool else np.subtract
-    a = np.moveaxis(a, axis, 0)
+    before = (slice(None),) * checked_axis(a, axis)
+    after, until = (*before, slice(1, None)), (*before, slice(None, -1))
     for _ in range(n):
-        a = less(a[1:], a[:-1])
-    return np.moveaxis(a, 0, axis)
+        a = less(slice_op(a, index=after), slice_op(a, index=until))
+    return a
 
 
 @implements(np.linalg.norm)

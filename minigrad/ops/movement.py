@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 import operator
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import lru_cache, partial
+from types import EllipsisType, NoneType
 from typing import Any
 
 import numpy as np
@@ -198,7 +199,7 @@ MOVES: list[tuple[Function, list[Function]]] = [
     (reshaped, [np.expand_dims, np.squeeze]),
     (permuted, [np.transpose, np.permute_dims, np.matrix_transpose, np.swapaxes, np.moveaxis]),
     (permuted, [np.rollaxis]),
-    (moved, [np.roll, np.repeat, np.tile, np.resize, np.triu, np.tril]),
+    (moved, [np.resize]),
 ]
 for how, functions in MOVES:
     for function in functions:
@@ -243,11 +244,26 @@ def as_python(x: Any) -> Any:
     return operator.index(x) if hasattr(x, "__index__") else x
 
 
+def is_fixed(part: Any) -> bool:
+    """Whether a part of an index needs no conversion; the most frequent ones are known soon."""
+    kind = type(part)
+    if kind is slice:
+        ends = {type(part.start), type(part.stop), type(part.step)}
+        return ends <= FIXED
+    return kind in FIXED
+
+
+FIXED = {int, NoneType, EllipsisType}
+
+
 def parse_index(index: Any) -> tuple[Index, list[Any]]:
     """An index as its fixed parts, with ARRAY in the place of arrays, and the arrays."""
+    given = index if isinstance(index, tuple) else (index,)
+    if all(map(is_fixed, given)):
+        return given, []
     parts: list[Any] = []
     arrays: list[Any] = []
-    for part in index if isinstance(index, tuple) else (index,):
+    for part in given:
         if isinstance(part, slice):
             part = slice(*map(as_python, (part.start, part.stop, part.step)))
         elif isinstance(part, bool | np.bool_):
@@ -398,33 +414,163 @@ def flip(m: Any, axis: Any = None) -> Any:
     return getitem(m, tuple(slice(None, None, -1 if k in flipped else 1) for k in range(m.ndim)))
 
 
+# Functions that move entries by a rule of their own. While the compiler traces, they are gathers,
+# which it makes loops of.
+
+
+def integers(x: Any) -> Any:
+    """One integer, or a tuple of them, as an attribute of an op."""
+    if type(x) in FIXED:
+        return x
+    return tuple(map(operator.index, x)) if np.ndim(x) else operator.index(x)
+
+
+roll_op = movement(
+    "roll",
+    lambda x, shift, axis: np.roll(x, shift, axis),
+    (lambda g, y, x, shift, axis: np.roll(g, integers(np.negative(shift)), axis),),
+    "roll({0}, {shift}, axis={axis})",
+)
+triu_op = movement(
+    "triu",
+    lambda x, k: np.triu(x, k),
+    (lambda g, y, x, k: np.triu(g, k),),
+    "triu({0}, {k})",
+    broadcasts=True,  # of a vector, they make a matrix
+)
+tril_op = movement(
+    "tril",
+    lambda x, k: np.tril(x, k),
+    (lambda g, y, x, k: np.tril(g, k),),
+    "tril({0}, {k})",
+    broadcasts=True,
+)
+rot90_op = movement(
+    "rot90",
+    lambda x, k, axes: np.rot90(x, k, axes),
+    (lambda g, y, x, k, axes: np.rot90(g, -k, axes),),
+    "rot90({0}, {k}, {axes})",
+)
+puts[rot90_op] = lambda base, new, k, axes: rot90_op(new, k=-k, axes=axes)
+
+
+def repeat_rule(g: Any, y: Any, x: Any, repeats: int, axis: int | None) -> Any:
+    axis = x.ndim - 1 if axis is None else checked_axis(x, axis)
+    shape = (*x.shape[: axis + 1], repeats, *x.shape[axis + 1 :])
+    return np.sum(np.reshape(g, shape), axis=axis + 1)
+
+
+repeat_op = movement(
+    "repeat",
+    lambda x, repeats, axis: np.repeat(x, repeats, axis),
+    (repeat_rule,),
+    "repeat({0}, {repeats}, axis={axis})",
+)
+
+
+def tile_rule(g: Any, y: Any, x: Any, reps: Shape) -> Any:
+    """The sum over all copies: (r0, n0, r1, n1, ...) over r0, r1, ..."""
+    sizes, reps = ((1,) * (g.ndim - len(each)) + each for each in (x.shape, reps))
+    copies = np.reshape(g, tuple(itertools.chain(*zip(reps, sizes, strict=True))))
+    return np.reshape(np.sum(copies, axis=tuple(range(0, 2 * g.ndim, 2))), x.shape)
+
+
+tile_op = movement(
+    "tile",
+    lambda x, reps: np.tile(x, reps),
+    (tile_rule,),
+    "tile({0}, {reps})",
+)
+# A vector as a diagonal, and the diagonal of a matrix, or of each in a stack.
+diag_op = movement(
+    "diag",
+    lambda x, k: np.diag(x, k),
+    (lambda g, y, x, k: np.diagonal(g, k),),
+    "diag({0}, {k})",
+)
+
+
+def from_diagonal(x: Any, shape: Shape, **places: int) -> Any:
+    """Zeros of `shape`, with x on the diagonal."""
+    whole = np.zeros(shape, x.dtype)
+    entries = np.diagonal(whole, **places)
+    entries.setflags(write=True)
+    entries[...] = x
+    return whole
+
+
+diagonal_op: Op = movement(
+    "diagonal",
+    lambda x, offset, axis1, axis2: np.diagonal(x, offset, axis1, axis2),
+    (lambda g, y, x, **places: from_diagonal_op(g, shape=x.shape, **places),),
+    "diagonal({0}, {offset}, {axis1}, {axis2})",
+)
+from_diagonal_op: Op = movement(
+    "from_diagonal",
+    from_diagonal,
+    (lambda g, y, x, shape, **places: diagonal_op(g, **places),),
+    "from_diagonal({0}, {shape}, {offset}, {axis1}, {axis2})",
+)
+
+
+@implements(np.roll)
+def roll(a: Any, shift: Any, axis: Any = None) -> Any:
+    if is_traced(value_of(a)):
+        return moved(np.roll, a, shift, axis)
+    return roll_op(a, shift=integers(shift), axis=integers(axis))
+
+
+def triangle(op: Op, function: Function, m: Any, k: int = 0) -> Any:
+    return moved(function, m, k) if is_traced(value_of(m)) else op(m, k=integers(k))
+
+
+implements(np.triu)(partial(triangle, triu_op, np.triu))
+implements(np.tril)(partial(triangle, tril_op, np.tril))
+
+
+@implements(np.repeat)
+def repeat(a: Any, repeats: Any, axis: Any = None) -> Any:
+    if is_traced(value_of(a)) or np.ndim(repeats):
+        return moved(np.repeat, a, repeats, axis)
+    return repeat_op(a, repeats=integers(repeats), axis=integers(axis))
+
+
+@implements(np.tile)
+def tile(A: Any, reps: Any) -> Any:  # noqa: N803  # NumPy's name
+    if is_traced(value_of(A)):
+        return moved(np.tile, A, reps)
+    return tile_op(A, reps=integers(reps) if np.ndim(reps) else (integers(reps),))
+
+
 @implements(np.rot90)
 def rot90(m: Any, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Any:
+    if not is_traced(value_of(m)):
+        return viewed(rot90_op, m, k=integers(k), axes=integers(axes))
     ask(np.rot90, np.empty(m.shape), m, (k, axes), {})  # raises if the axes are wrong
     flipped = ((), axes[1:], axes, axes[:1])[k % 4]
     return np.swapaxes(flip(m, flipped), *axes) if k % 2 else flip(m, flipped)
 
 
-def diagonal_of(a: Any, **how: Any) -> Any:
-    """The diagonal, which NumPy has as a read-only view."""
-    entries = moved(np.diagonal, a, **how)
-    if is_traced(value_of(entries)):
-        value_of(entries).setflags(write=False)
-    else:  # the same numbers, in the memory of a
-        entries.node.value = np.diagonal(a.data, **how)
+def traced_diagonal(a: Any, **places: int) -> Any:
+    entries = moved(np.diagonal, a, **places)
+    value_of(entries).setflags(write=False)
     return entries
 
 
 @implements(np.diagonal)
 def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
-    places = {"offset": offset, "axis1": axis1, "axis2": axis2}
-    entries = diagonal_of(a, **places)
-    return as_view(entries, a, diagonal_of, places)
+    """The diagonal, which NumPy has as a read-only view."""
+    places = {"offset": integers(offset), "axis1": integers(axis1), "axis2": integers(axis2)}
+    if not is_traced(value_of(a)):
+        return viewed(diagonal_op, a, **places)
+    return as_view(traced_diagonal(a, **places), a, traced_diagonal, places)
 
 
 @implements(np.diag)
 def diag(v: Any, k: int = 0) -> Any:
-    return np.diagonal(v, k) if v.ndim == 2 else moved(np.diag, v, k)
+    if v.ndim == 2:
+        return np.diagonal(v, k)
+    return moved(np.diag, v, k) if is_traced(value_of(v)) else diag_op(v, k=integers(k))
 
 
 @implements(np.take)
@@ -467,10 +613,24 @@ def argsort(a: Any, axis: int | None = -1, kind: Any = None) -> Any:
     return argsort_op(a, axis=axis, kind=kind)
 
 
+def sort_rule(g: Any, y: Any, x: Any, axis: int, kind: Any) -> Any:
+    """Each entry of g, to where its number came from."""
+    places = np.argsort(np.argsort(x, axis=axis, kind=kind), axis=axis)
+    return np.take_along_axis(g, places, axis)
+
+
+sort_op = movement(
+    "sort",
+    lambda x, axis, kind: np.sort(x, axis=axis, kind=kind),
+    (sort_rule,),
+    "sort({0}, axis={axis})",
+)
+
+
 @implements(np.sort)
 def sort(a: Any, axis: int | None = -1, kind: Any = None) -> Any:
-    entries = take_along_axis(a, argsort(a, axis, kind), axis)
-    return entries if axis is None else in_order(entries, value_of(a))
+    a, axis = (ravel(a), 0) if axis is None else (a, axis)
+    return sort_op(a, axis=axis, kind=kind)
 
 
 searchsorted_op = movement(
@@ -585,12 +745,23 @@ def stack(arrays: Any, axis: int = 0) -> Any:
 
 
 def cut(function: Function, ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
-    """For a function that cuts along an axis: run on the numbers 0, 1, 2, ..., it says where."""
+    """For a function that cuts along an axis."""
     axis = checked_axis(ary, axis)
-    parts = ask(function, np.arange(ary.shape[axis]), ary, (indices_or_sections,), {})
-    bounds = [(part[0], part[-1] + 1) if part.size else (0, 0) for part in parts]
-    before = (ALL,) * axis
-    return [getitem(ary, (*before, slice(*map(int, ends)))) for ends in bounds]
+    sections = indices_or_sections
+    if not isinstance(sections, int):
+        sections = tuple(np.asarray(value_of(sections)).tolist())
+    try:
+        parts = slices(function, ary.shape[axis], sections)
+    except (ValueError, TypeError) as error:
+        raise refusal_of(function.__name__, [ary, sections], {"axis": axis}, error) from error
+    return [getitem(ary, (*(ALL,) * axis, part)) for part in parts]
+
+
+@lru_cache(256)
+def slices(function: Function, n: int, sections: Any) -> list[slice]:
+    """How a function cuts an axis: run on the numbers 0, 1, 2, ..., it says where."""
+    parts = [part.tolist() for part in function(np.arange(n), sections)]
+    return [slice(part[0], part[-1] + 1) if part else slice(0, 0) for part in parts]
 
 
 implements(np.split)(partial(cut, np.split))
