@@ -200,7 +200,7 @@ def test_the_heart_can_be_read_in_an_hour() -> None:
 def test_the_engine_keeps_its_budget() -> None:
     engine = {part for parts in ORDER[: RANK["gradcheck"] + 1] for part in parts}
     engine -= {"arguments", "functional", "memory", "names", "random", "state"}
-    assert size_of(*engine) <= 450 + 3000
+    assert size_of(*engine) <= 450 + 3200
 
 
 def test_importing_minigrad_imports_numpy_and_nothing_else_of_size() -> None:
