@@ -22,6 +22,12 @@ NUMBER, NOTHING = np.array(0.7), np.zeros((2, 0))
 
 Table = dict[str, tuple[Callable[..., Any], tuple[np.ndarray, ...]]]
 
+
+def mixed(z: Any) -> Any:
+    """A real number of both parts of a complex one."""
+    return np.real(z * (1 - 2j))
+
+
 # Each of arrays only; NumPy's own answer on the arrays is the reference.
 NUMPY: Table = {
     # reduce
@@ -173,6 +179,31 @@ NUMPY: Table = {
     "einsum outer": (lambda v: np.einsum("i,j->ji", v, v), (V,)),
     "einsum sums alone": (lambda a, v: np.einsum("ij,k->i", a, v), (A, V)),
     "einsum Hadamard": (lambda a, b: np.einsum("ij,ij->ij", a, b), (A, B)),
+    # Fourier transforms
+    "fft": (lambda a: mixed(np.fft.fft(a)), (A,)),
+    "fft cut off": (lambda a: mixed(np.fft.fft(a, 3, norm="ortho")), (A,)),
+    "fft padded": (lambda a: mixed(np.fft.fft(a * (1 + 1j), 5, axis=0, norm="forward")), (A,)),
+    "ifft": (lambda a: mixed(np.fft.ifft(a * 1j, axis=0)), (A,)),
+    "fft2": (lambda s: mixed(np.fft.fft2(s)), (STACK,)),
+    "ifft2": (lambda s: mixed(np.fft.ifft2(s, (2, 5), norm="ortho")), (STACK,)),
+    "fftn": (lambda s: mixed(np.fft.fftn(s)), (STACK,)),
+    "fftn axes": (lambda s: mixed(np.fft.fftn(s, (3, 2), axes=(2, 0))), (STACK,)),
+    "ifftn axis twice": (lambda a: mixed(np.fft.ifftn(a, axes=(1, 1, 0))), (A,)),
+    "rfft": (lambda a: mixed(np.fft.rfft(a)), (A,)),
+    "rfft odd": (lambda a: mixed(np.fft.rfft(a, axis=0, norm="ortho")), (A,)),
+    "rfft padded": (lambda a: mixed(np.fft.rfft(a, 7, norm="forward")), (A,)),
+    "irfft": (lambda a: np.fft.irfft(a * (1 - 2j)), (A,)),
+    "irfft odd": (lambda a: np.fft.irfft(a * (1 - 2j), 5, axis=0, norm="ortho"), (A,)),
+    "irfft of real": (lambda a: np.fft.irfft(a, 6, norm="forward"), (A,)),
+    "rfftn": (lambda s: mixed(np.fft.rfftn(s, (3, 3), axes=(0, 2))), (STACK,)),
+    "rfft2": (lambda s: mixed(np.fft.rfft2(s, norm="ortho")), (STACK,)),
+    "irfftn": (lambda s: np.fft.irfftn(s * (1 + 1j)), (STACK,)),
+    "irfft2": (lambda s: np.fft.irfft2(s * 1j, (3, 5)), (STACK,)),
+    "hfft": (lambda a: np.fft.hfft(a * (1 + 1j), 7), (A,)),
+    "ihfft": (lambda a: mixed(np.fft.ihfft(a, norm="forward")), (A,)),
+    "fftshift": (lambda a: np.fft.fftshift(a) * np.fft.ifftshift(a, axes=0), (A,)),
+    "fft of nothing": (lambda a: mixed(np.fft.ifft(np.fft.fft(a, axis=0), axis=0)), (NOTHING,)),
+    "rfft of nothing": (lambda a: np.fft.irfft(np.fft.rfft(a, axis=0), axis=0), (NOTHING,)),
     # numbers and nothing
     "reductions of a number": (lambda x: np.sum(x) + np.max(x) * np.min(x) - np.mean(x), (NUMBER,)),
     "movement of a number": (lambda x: np.broadcast_to(np.reshape(x, (1, 1)), (2, 3)), (NUMBER,)),

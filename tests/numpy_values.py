@@ -292,6 +292,32 @@ CALLS |= {
     ],
 }  # fmt: skip
 
+FFT = np.fft
+for f in (FFT.fft, FFT.ifft, FFT.rfft, FFT.irfft, FFT.hfft, FFT.ihfft):
+    CALLS[f] = [
+        f,
+        *(
+            lambda x, f=f, n=n, norm=norm: f(x, n, 0 if n == 2 else -1, norm)
+            for n in (1, 2, 5, 0)
+            for norm in ("ortho", "forward", "none")
+        ),
+        lambda x, f=f: f(x, axis=2),
+        lambda x, f=f: f(x[0, 1]),
+        lambda x, f=f: f(x, 2.5),
+    ]
+for f in (FFT.fft2, FFT.ifft2, FFT.rfft2, FFT.irfft2, FFT.fftn, FFT.ifftn, FFT.rfftn, FFT.irfftn):
+    CALLS[f] = [
+        f,
+        *(
+            lambda x, f=f, s=s, axes=axes: f(x, s, axes, "ortho")
+            for s in (None, (3, 2), (-1, 4), (0, 1), (2,))
+            for axes in ((0, 1), (-1, 0), (1, 1), (1,), ())
+        ),
+        lambda x, f=f: f(x[0]),
+    ]
+for f in (FFT.fftshift, FFT.ifftshift):
+    CALLS[f] = [f, *(lambda x, f=f, k=k: f(x, k) for k in (0, -1, (1, 0), (1, 1), (), 2))]
+
 # Where the order of a sum is BLAS's or another, rounding may differ. np.logaddexp.reduce is
 # computed as logsumexp, which is more accurate.
 ROUNDED: Any = (np.matmul, np.dot, np.inner, np.tensordot, np.einsum, np.vdot, np.linalg.norm)

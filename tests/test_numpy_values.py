@@ -28,7 +28,7 @@ def same(found: Any, expected: Any, rtol: float) -> bool:
     if (found.dtype, found.shape) != (expected.dtype, expected.shape):
         return False
     if not rtol:
-        return np.array_equal(found, expected, equal_nan=expected.dtype.kind == "f")
+        return np.array_equal(found, expected, equal_nan=expected.dtype.kind in "fc")
     tiny = rtol * float(np.max(np.abs(expected), initial=0, where=np.isfinite(expected)))
     return np.allclose(found, expected, rtol, min(tiny, 1.0), equal_nan=True)
 

@@ -40,7 +40,7 @@ def compare(calls: list[Call], rtol: float) -> None:
             assert y.dtype == expected.dtype and y.shape == expected.shape, said
             # A sum in another order is as exact as its largest terms.
             sums = op.family in ("processing", "reduce") or op.name == "fold"
-            largest = np.max(np.abs(np.nan_to_num(expected.astype(float))), initial=0) * sums
+            largest = np.max(np.abs(np.nan_to_num(expected)).astype(float), initial=0) * sums
             atol = max(rtol * min(largest, 1e3), 1e-30)
             np.testing.assert_allclose(y, expected, rtol, atol, err_msg=said)
 
