@@ -2,6 +2,7 @@
 
 from minigrad import data as data
 from minigrad import dispatch as dispatch
+from minigrad import extend as extend
 from minigrad import functional as functional
 from minigrad import nn as nn
 

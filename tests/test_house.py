@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import minigrad
-from minigrad import data, functional, nn, optim, training, viz
+from minigrad import data, extend, functional, nn, optim, training, viz
 from minigrad.viz import plots
 
 ROOT = Path(minigrad.__file__).parent
@@ -34,7 +34,7 @@ ORDER = [
     ["state"],
     ["transforms"],
     ["gradcheck"],
-    ["scipy", "numpy"],
+    ["scipy", "numpy", "extend"],
     ["watch"],
     ["nn", "optim", "data"],
     ["io", "nonfinite"],
@@ -61,6 +61,7 @@ ROOMS = {
         ["expressions", "language", "ufuncs"],
     ],
     # Arrays and what is made of them, the namespaces, what is handed to other libraries.
+    "extend": [["primitive", "containers"], ["operators", "optimizers"]],
     "numpy": [
         ["creation"],
         ["joining", "linalg", "fft", "random"],
@@ -216,7 +217,7 @@ def test_importing_minigrad_imports_numpy_and_nothing_else_of_size() -> None:
 def public() -> dict[str, Any]:
     """Names of the top level and of every `__all__`; initialisers and plots, which have none."""
     found = {f"minigrad.{k}": x for k, x in vars(minigrad).items() if k[0] != "_"}
-    for package in (functional, nn, optim, data, training, viz):
+    for package in (functional, nn, optim, data, training, viz, extend):
         found |= {f"{package.__name__}.{k}": getattr(package, k) for k in package.__all__}
     found |= {f"nn.init.{k}": x for k, x in vars(nn.init).items() if re.fullmatch(r"[a-z]\w*_", k)}
     found |= {f"plots.{k}": x for k, x in vars(plots).items() if k.startswith("plot_")}

@@ -68,7 +68,8 @@ class vectorize(np.vectorize):  # noqa: N801  # NumPy's name
                 f"vectorize with signature={self.signature!r} of a Tensor: loop over the first "
                 "axes, and join the results by np.stack"
             )
-        given: dict[int | str, Any] = {**dict(enumerate(args)), **kwargs}
+        given: dict[Any, Any] = dict(enumerate(args))
+        given |= kwargs
         varied = {k: as_array(joined(x)) for k, x in given.items() if k not in self.excluded}
         shape = np.broadcast_shapes(*(x.shape for x in varied.values()))
         entries = {k: np.broadcast_to(x, shape) for k, x in varied.items()}

@@ -12,7 +12,7 @@ import numpy as np
 from minigrad.autograd import input_cotangents
 from minigrad.errors import UnsupportedError
 from minigrad.graph import Node, toposort
-from minigrad.ops.base import Op, registry
+from minigrad.ops.base import Op
 from minigrad.writes import check_intact
 
 
@@ -70,7 +70,7 @@ def forward_pass(roots: Iterable[Node]) -> dict[Node, Step]:
     """A step for every node in the graph of the roots, and every plain array given to an op."""
     nodes = toposort(roots, follow=lambda node: True)
     check_intact(nodes)
-    if any(node.op is not None and node.op.name not in registry for node in nodes):
+    if any(not isinstance(node.op, Op | None) for node in nodes):
         raise UnsupportedError(
             "explain() of the result of a compiled function, which records no graph: call the "
             "original function, f.__wrapped__(x)"

@@ -1,0 +1,377 @@
+"""Primitives: functions of arrays that are run as they are, with derivatives of one's own."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable, Iterable
+from itertools import count
+from keyword import iskeyword
+from typing import Any
+
+import numpy as np
+
+from minigrad.dispatch import is_traced
+from minigrad.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    GradientError,
+    ShapeError,
+    UnsupportedError,
+    numbers_of,
+)
+from minigrad.ops.base import EachInput, Op, registry
+from minigrad.ops.movement import as_array
+from minigrad.tensor import Tensor, value_of
+from minigrad.transforms import leaves_of, like, map_tree, vjp
+
+Function = Callable[..., Any]
+# From the number of an argument, the result, all arguments and the keyword arguments: the vjp, a
+# function from the cotangent of the result to that of the argument.
+Maker = Callable[[int, Any, tuple[Any, ...], dict[str, Any]], Function]
+
+
+class Here:
+    """In a form, the place of an array that an op is given."""
+
+
+# The arguments of a call, (args, kwargs), with `Here` in the place of arrays.
+Form = tuple[tuple[Any, ...], dict[str, Any]]
+
+
+class Results:
+    """How the results of a function are nested, with their shapes and dtypes. They leave the op
+    side by side, in one array of one axis, for ops have one output."""
+
+    def __init__(self, tree: Any) -> None:
+        parts = [numbers_of(value_of(x)) for _, x in leaves_of(tree)]
+        self.tree = map_tree(lambda _: Here, tree)
+        self.shapes = [part.shape for part in parts]
+        self.dtypes = [part.dtype for part in parts]
+        self.ends = np.cumsum([part.size for part in parts]).tolist()
+        self.packed = np.concatenate([np.zeros(0, bool), *(part.ravel() for part in parts)])
+
+    def form(self) -> Any:
+        return self.tree, self.shapes, self.dtypes
+
+    def unpacked(self, flat: Any) -> Any:
+        parts = zip([0, *self.ends], self.ends, self.shapes, self.dtypes, strict=False)
+        return like(
+            self.tree,
+            (
+                np.astype(np.reshape(flat[start:end], shape), dtype)
+                for start, end, shape, dtype in parts
+            ),
+        )
+
+
+def is_given(x: Any) -> bool:
+    return isinstance(x, Tensor | np.ndarray) or is_traced(x)
+
+
+class Primitive:
+    """A function of arrays, as `primitive` makes it.
+
+    What is in its `__dict__` defines it: compiled functions guard that. The slots change as it
+    runs: `known` has how the results were nested, and `last` the last cotangents.
+    """
+
+    __slots__ = ("__dict__", "__weakref__", "known", "last", "op")
+
+    def __init__(self, function: Function) -> None:
+        functools.update_wrapper(self, function)
+        self.fun = function
+        self.makers: dict[int, Maker] = {}
+        self.any_maker: Maker | None = None
+        self.known: dict[Any, Results | None] = {}
+        self.last: Any = None
+        self.op = self.new_op()
+
+    def new_op(self) -> Op:
+        """The op that it is recorded as."""
+        own = re.sub(r"\W", "_", getattr(self, "__name__", type(self.fun).__name__)).strip("_")
+        own = own if own.isidentifier() and not iskeyword(own) else "primitive"
+        op = Op(
+            "processing",
+            f"{own} (primitive {next(numbers)})",
+            lambda *arrays, form: self.run(arrays, form),
+            EachInput(lambda k, g, y, *arrays, form: self.cotangent(k, g, y, arrays, form)),
+            f"{own}({{0}}, ...)",
+        )
+        del registry[op.name]  # which would keep every primitive that was ever made
+        return op
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        given = [x for _, x in leaves_of((args, kwargs))]
+        if not any(isinstance(x, Tensor) or is_traced(x) for x in given):
+            return self.fun(*args, **kwargs)
+        for name, x in kwargs.items():
+            if any(isinstance(part, Tensor) or is_traced(part) for _, part in leaves_of(x)):
+                raise UnsupportedError(
+                    f"the primitive {self.op.name} is given a Tensor as {name}=...: derivatives "
+                    "are by positional arguments, so pass it as one, or its values, t.data"
+                )
+        inputs = [x for _, x in leaves_of(args) if is_given(x)]
+        form = map_tree(lambda x: Here if is_given(x) else x, args), kwargs
+        if any(map(is_traced, map(value_of, inputs))):
+            registry[self.op.name] = self.op  # where compiled programs find their ops
+        y = self.op(*inputs, form=form)
+        results = self.results_of(inputs, form)
+        return y if results is None else results.unpacked(y)
+
+    def run(self, arrays: Iterable[Any], form: Form) -> Any:
+        """The function on plain arrays: its result, packed if it is more than one array."""
+        args, kwargs = filled(form, arrays)
+        result = self.fun(*args, **kwargs)
+        for _, x in leaves_of(result):
+            if isinstance(x, Tensor) and x.requires_grad:
+                raise GradientError(
+                    f"the primitive {self.op.name} returned a Tensor that requires a gradient, "
+                    "from outside of it, which would be lost: pass that as an argument"
+                )
+        key, results = key_of(arrays, form), None
+        if isinstance(result, dict | list | tuple):
+            results = Results(result)
+        before = self.known.setdefault(key, results)
+        if (before and before.form()) != (results and results.form()):
+            raise ShapeError(
+                f"the primitive {self.op.name} returned arrays of other shapes or dtypes, or nested "
+                "in another way, than for arguments like these before: that is to follow from the "
+                "shapes and dtypes of arguments"
+            )
+        return numbers_of(value_of(result)) if results is None else results.packed
+
+    def results_of(self, arrays: Iterable[Any], form: Form) -> Results | None:
+        """How the results of a call are nested; None if there is one array. The second time that a
+        function is traced, its primitives are not run again."""
+        return self.known[key_of(arrays, form)]
+
+    def cotangent(self, k: int, g: Any, y: Any, arrays: Any, form: Form) -> Any:
+        """The cotangent of array k of a call."""
+        places = [n for n, arg in enumerate(form[0]) for _, x in leaves_of(arg) if x is Here]
+        argnum, inside = places[k], places[:k].count(places[k])
+        whole = self.cotangent_of(argnum, g, y, arrays, form)
+        args, _ = form
+        marked = [x is Here for _, x in leaves_of(args[argnum])]
+        position = [n for n, mark in enumerate(marked) if mark][inside]
+        found = [x for _, x in leaves_of(whole)]
+        if len(found) != len(marked):
+            raise GradientError(
+                f"the vjp of {self.op.name} for argument {argnum} returned {len(found)} arrays for "
+                f"an argument of {len(marked)}: it returns a cotangent that is nested as the "
+                "argument is"
+            )
+        found = as_array(found[position])
+        return found if isinstance(g, Tensor) else value_of(found)
+
+    def cotangent_of(self, argnum: int, g: Any, y: Any, arrays: Any, form: Form) -> Any:
+        """That of a whole argument; kept until the next one, for each array in it asks for it."""
+        if (
+            self.last is None
+            or [*map(id, self.last[0])] != [id(g), id(y)]
+            or self.last[1] != argnum
+        ):
+            maker = self.makers.get(argnum, self.any_maker)
+            if maker is None:
+                raise GradientError(
+                    f"the primitive {self.op.name} has no derivative by argument {argnum}: give it "
+                    "one by defvjp, or None there if it has none"
+                )
+            args, kwargs = filled(form, arrays)
+            results = self.results_of(arrays, form)
+            ans, sent = (y, g) if results is None else map(results.unpacked, (y, g))
+            self.last = (g, y), argnum, maker(argnum, ans, args, kwargs)(sent)
+        return self.last[2]
+
+
+numbers = count()
+
+
+def filled(form: Form, arrays: Iterable[Any]) -> Any:
+    """The arguments of a call, with arrays in their places."""
+    rest, (args, kwargs) = iter(arrays), form
+    return tuple(map_tree(lambda x: next(rest) if x is Here else x, args)), kwargs
+
+
+def key_of(arrays: Iterable[Any], form: Form) -> Any:
+    """What decides how results are nested: the arguments, but not the numbers in them."""
+    kinds = map_tree(lambda x: x if isinstance(x, int | str | type) else type(x), form)
+    return repr(kinds), *((np.shape(x), np.result_type(x).char) for x in arrays)
+
+
+def primitive(fun: Function) -> Primitive:
+    """A function of arrays that is not looked into: it is run on plain arrays, whatever it calls
+    (C, SciPy, a solver), and differentiated by the vjps that `defvjp` gives it. Also a decorator.
+
+    It takes and returns arrays, numbers, and dicts, lists and tuples of them. Derivatives of any
+    order exist where its vjps are written with NumPy's functions.
+
+    >>> from minigrad import grad
+    >>> @primitive
+    ... def cube(x):
+    ...     return np.asarray([float(each) ** 3 for each in x])  # no Tensors get here
+    >>> defvjp(cube, lambda ans, x: lambda g: g * 3 * x**2)
+    >>> grad(lambda x: np.sum(cube(x)))(np.array([1.0, 2.0]))
+    array([ 3., 12.])
+    """
+    if not callable(fun):
+        raise ArgumentTypeError(f"primitive is of a function, and not of {fun!r}")
+    return Primitive(fun)
+
+
+def checked(fun: Any, argnums: Iterable[int] | None, functions: tuple[Any, ...]) -> list[int]:
+    """The arguments that derivatives are given for."""
+    if not isinstance(fun, Primitive):
+        raise ArgumentTypeError(
+            f"derivatives are given to a primitive, and {fun!r} is none: write @primitive above it"
+        )
+    places = [*(range(len(functions)) if argnums is None else argnums)]
+    if len(places) != len(functions):
+        raise ArgumentError(
+            f"{len(functions)} derivatives for the {len(places)} arguments in argnums={argnums}"
+        )
+    return places
+
+
+def zero(argnum: int, ans: Any, args: Any, kwargs: Any) -> Function:
+    return lambda g: map_tree(np.zeros_like, args[argnum])
+
+
+def of_maker(maker: Function) -> Maker:
+    return lambda argnum, ans, args, kwargs: maker(ans, *args, **kwargs)
+
+
+def defvjp(
+    fun: Primitive, *vjpmakers: Function | None, argnums: Iterable[int] | None = None
+) -> None:
+    """Give a primitive its derivatives by its arguments, in their order, or by those in `argnums`.
+
+    Each vjpmaker is a function of the primitive's result and its arguments, which returns the vjp:
+    a function from the cotangent of the result to that of the argument. None: it is zero.
+
+    Raises:
+        ArgumentError: if fun is no primitive, or there are not as many as in argnums.
+
+    >>> from minigrad import grad
+    >>> scaled = primitive(lambda x, factor: x * factor)
+    >>> defvjp(scaled, lambda ans, x, factor: lambda g: g * factor, None)
+    >>> grad(scaled, argnums=(0, 1))(2.0, 3.0)
+    (np.float64(3.0), np.float64(0.0))
+    """
+    for argnum, maker in zip(checked(fun, argnums, vjpmakers), vjpmakers, strict=True):
+        fun.makers[argnum] = zero if maker is None else of_maker(maker)
+
+
+def defvjp_argnum(fun: Primitive, vjpmaker: Function) -> None:
+    """Give a primitive one rule for all of its arguments: `vjpmaker(argnum, ans, args, kwargs)`
+    returns the vjp for the argument `argnum`.
+
+    >>> from minigrad import grad
+    >>> total = primitive(lambda *xs: sum(xs))
+    >>> defvjp_argnum(total, lambda argnum, ans, args, kwargs: lambda g: g)
+    >>> grad(lambda x: total(x, 2.0, x))(1.0)
+    np.float64(2.0)
+    """
+    checked(fun, (), ())
+    fun.any_maker = vjpmaker
+
+
+def defvjp_argnums(fun: Primitive, vjpmaker: Function) -> None:
+    """As `defvjp_argnum`, of a rule for several arguments at once: `vjpmaker(argnums, ans, args,
+    kwargs)` returns a function from the cotangent of the result to a tuple of those of arguments.
+
+    >>> from minigrad import grad
+    >>> product = primitive(lambda x, y: x * y)
+    >>> defvjp_argnums(
+    ...     product, lambda argnums, ans, args, kwargs: lambda g: [g * args[1 - k] for k in argnums]
+    ... )
+    >>> grad(product, argnums=(0, 1))(2.0, 3.0)
+    (np.float64(3.0), np.float64(2.0))
+    """
+    checked(fun, (), ())
+
+    def of_one(argnum: int, ans: Any, args: Any, kwargs: Any) -> Function:
+        every = vjpmaker((argnum,), ans, args, kwargs)
+        return lambda g: every(g)[0]
+
+    fun.any_maker = of_one
+
+
+def transposed(jvp: Function) -> Maker:
+    """The vjp of a derivative that is given as a jvp, which is linear in the tangent."""
+
+    def maker(argnum: int, ans: Any, args: Any, kwargs: Any) -> Function:
+        still = map_tree(np.zeros_like, args[argnum])
+        return lambda g: vjp(lambda v: jvp(argnum, v, ans, args, kwargs), still)[1](g)[0]
+
+    return maker
+
+
+def same(fun: Primitive, argnum: int, v: Any, ans: Any, args: Any, kwargs: Any) -> Any:
+    """The jvp by an argument in which a primitive is linear."""
+    return fun.fun(*args[:argnum], v, *args[argnum + 1 :], **kwargs)
+
+
+def defjvp(
+    fun: Primitive, *jvpfuns: Function | str | None, argnums: Iterable[int] | None = None
+) -> None:
+    """Give a primitive its derivatives as jvps: functions of the tangent of an argument, the
+    primitive's result and its arguments, which return the tangent of the result.
+
+    minigrad transposes them, so they must be written with NumPy's functions. "same": the primitive
+    is linear in this argument.
+
+    >>> from minigrad import grad
+    >>> product = primitive(lambda x, y: x * y)
+    >>> defjvp(product, lambda v, ans, x, y: v * y, lambda v, ans, x, y: x * v)
+    >>> grad(product, argnums=(0, 1))(2.0, 3.0)
+    (np.float64(3.0), np.float64(2.0))
+    """
+    for argnum, jvp in zip(checked(fun, argnums, jvpfuns), jvpfuns, strict=True):
+        if jvp is None:
+            maker: Maker = zero
+        elif callable(jvp):
+            maker = transposed(
+                lambda k, v, ans, args, kwargs, jvp=jvp: jvp(v, ans, *args, **kwargs)
+            )
+        else:
+            maker = transposed(functools.partial(same, fun))
+        fun.makers.setdefault(argnum, maker)
+
+
+def def_linear(fun: Primitive) -> None:
+    """Say that a primitive, written with NumPy's functions, is linear in each of its arguments.
+
+    >>> from minigrad import grad
+    >>> product = primitive(lambda x, y: x * y)
+    >>> def_linear(product)
+    >>> grad(product)(2.0, 3.0)
+    np.float64(3.0)
+    """
+    checked(fun, (), ())
+    fun.any_maker = transposed(functools.partial(same, fun))
+
+
+def notrace_primitive(fun: Function) -> Function:
+    """A function that is run on plain values: what it returns carries no gradient.
+
+    >>> from minigrad import grad
+    >>> largest = notrace_primitive(np.max)
+    >>> grad(lambda x: np.sum(x / largest(x)))(np.array([1.0, 4.0]))
+    array([0.25, 0.25])
+    """
+
+    @functools.wraps(fun)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return fun(*map_tree(value_of, list(args)), **map_tree(value_of, kwargs))
+
+    return call
+
+
+def getval(x: Any) -> Any:
+    """The array of a Tensor, which carries no gradient; anything else as it is.
+
+    >>> getval(Tensor([1.0, 2.0])), getval("text")
+    (array([1., 2.]), 'text')
+    """
+    return value_of(x)
