@@ -135,7 +135,7 @@ class Primitive:
         before = self.known.setdefault(key, results)
         if (before and before.form()) != (results and results.form()):
             raise ShapeError(
-                f"the primitive {self.op.name} returned arrays of other shapes or dtypes, or nested "
+                f"the primitive {self.op.name} returned arrays of other shapes, dtypes, or nested "
                 "in another way, than for arguments like these before: that is to follow from the "
                 "shapes and dtypes of arguments"
             )
