@@ -25,7 +25,7 @@ movement = partial(Op, "movement")
 
 real_op = movement("real", lambda x: x.real, (lambda g, y, x: g,), "real({0})")
 imag_op = movement("imag", lambda x: x.imag, (lambda g, y, x: g * -1j,), "imag({0})")
-conj_op = unary("conj", np.conjugate, lambda g, y, x: np.conjugate(g))
+conj_op = unary("conj", np.conjugate, lambda g, y, x: np.conjugate(g), c="{0}")
 
 
 puts[real_op] = lambda base, new: new + 1j * np.imag(base)

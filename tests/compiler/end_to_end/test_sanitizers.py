@@ -81,7 +81,7 @@ def run(program: str, *arguments: object, threads: int = 1) -> subprocess.Comple
         "LD_PRELOAD": str(sanitizer()),
         "ASAN_OPTIONS": "detect_leaks=0",
         "UBSAN_OPTIONS": "print_stacktrace=1",
-        "PYTHONPATH": os.pathsep.join(map(str, [Path(__file__).parents[2], *sys.path])),
+        "PYTHONPATH": os.pathsep.join(map(str, [Path(__file__).parents[3], *sys.path])),
     }
     command = [sys.executable, "-c", START + program, *map(str, arguments)]
     return subprocess.run(command, env=environment, capture_output=True, text=True)

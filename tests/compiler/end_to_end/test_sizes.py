@@ -182,6 +182,6 @@ CASES: list[tuple[list[str], str, Any]] = (
 def test_kernels_of_every_size(cc: str, case: tuple[list[str], str, Any]) -> None:
     names, dtype, sizes = case
     command = [sys.executable, "-c", CHILD, cc, " ".join(names), dtype, " ".join(map(str, sizes))]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[2])
+    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[3])
     print(cc, done.stdout, sep="\n")
     assert not done.returncode, f"{done.returncode}: {done.stdout[-500:]} {done.stderr[-3000:]}"

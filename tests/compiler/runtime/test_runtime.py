@@ -183,7 +183,7 @@ def run(program: str, threads: int = 2, *arguments: str) -> list[str]:
     environment = {
         **os.environ,
         "MINIGRAD_THREADS": str(threads),
-        "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2]), *sys.path]),
+        "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[3]), *sys.path]),
     }
     command = [sys.executable, "-c", START + program, *arguments]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
