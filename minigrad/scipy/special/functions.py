@@ -19,6 +19,7 @@ from minigrad.scipy.special.table import (
     lambertw_op,
     polygamma_op,
     riemann_op,
+    spherical_slope,
     zeta_op,
 )
 from minigrad.tensor import value_of
@@ -122,7 +123,7 @@ def spherical(kind: str) -> Any:
     @in_place_of(original)
     def function(n: Any, z: Any, derivative: bool = False) -> Any:
         z = floats(z)
-        return op.vjps[1](1.0, None, n, z) if derivative else op(n, z)
+        return spherical_slope(kind, n, z) if derivative else op(n, z)
 
     function.__name__ = function.__qualname__ = f"spherical_{kind}"
     function.__doc__ = (

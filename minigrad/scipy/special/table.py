@@ -120,7 +120,7 @@ special("loggamma", lambda y, x: sc.digamma(x), domains=(POSITIVE,))
 special("gammasgn", domains=(POSITIVE,))
 special("rgamma", rgamma_derivative)
 special("digamma", lambda y, x: polygamma_op(1, x), domains=(POSITIVE,))
-polygamma_op = special(
+polygamma_op: Op = special(
     "polygamma", None, polygamma_next, domains=(COUNT, POSITIVE), forward=sc.polygamma
 )
 special(
@@ -277,35 +277,30 @@ bessel("struve", -0.5, 0.5, struve_rest)
 bessel("modstruve", 0.5, 0.5, struve_rest)
 
 
-def spherical(kind: str, below: float, above: float) -> Op:
-    """A spherical Bessel function, f(n, x): (2n + 1) f' is below * n * f(n-1) and
-    above * (n + 1) * f(n+1) (DLMF 10.51.2, 10.51.5)."""
-    name = f"spherical_{kind}"
+# (2n + 1) times the derivative of a spherical Bessel function f(n, x) is, of n * f(n-1, x) and
+# (n + 1) * f(n+1, x), the sum with these signs (DLMF 10.51.2 and 10.51.5).
+SIGNS = {"jn": (1, -1), "yn": (1, -1), "in": (1, 1), "kn": (-1, -1)}
 
-    def derivative(y: Any, n: Any, x: Any) -> Any:
-        under, over = op(np.maximum(n - 1, 0), x), op(n + 1, x)
-        return (below * n * under + above * (n + 1) * over) / (2 * n + 1)
 
-    op = special(
-        name,
+def spherical_slope(kind: str, n: Any, x: Any) -> Any:
+    op, (below, above) = SPHERICAL[kind], SIGNS[kind]
+    under, over = op(np.maximum(n - 1, 0), x), op(n + 1, x)
+    return (below * n * under + above * (n + 1) * over) / (2 * n + 1)
+
+
+def spherical(kind: str) -> Op:
+    """A spherical Bessel function, f(n, x)."""
+    function = getattr(sc, f"spherical_{kind}")
+    return special(
+        f"spherical_{kind}",
         None,
-        derivative,
+        lambda y, n, x: spherical_slope(kind, n, x),
         domains=(COUNT, POSITIVE),
-        forward=partial(spherical_of, getattr(sc, name)),
+        forward=lambda n, x: function(n, x),
     )
-    return op
 
 
-def spherical_of(function: Callable[..., Any], n: Any, x: Any) -> Any:
-    return function(n, x)
-
-
-SPHERICAL = {
-    "jn": spherical("jn", 1, -1),
-    "yn": spherical("yn", 1, -1),
-    "in": spherical("in", 1, 1),
-    "kn": spherical("kn", -1, -1),
-}
+SPHERICAL = {kind: spherical(kind) for kind in SIGNS}
 
 special("j0", lambda y, x: -sc.j1(x))
 special("j1", lambda y, x: 0.5 * (sc.j0(x) - sc.jv(2, x)))
@@ -447,7 +442,7 @@ def zeta_derivative(s: Any) -> Any:
     return np.where(left, reflected, zeta_by_s(np.where(left, 2.0, s), 1.0))
 
 
-zeta_op = special(
+zeta_op: Op = special(
     "zeta",
     lambda y, s, q: zeta_by_s(s, q),
     lambda y, s, q: -s * zeta_op(s + 1, q),

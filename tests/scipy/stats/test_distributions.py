@@ -1,0 +1,179 @@
+"""Every distribution that works on Tensors, against scipy.stats and finite differences."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.stats as st
+
+import minigrad
+from minigrad import Tensor, check_gradients, grad
+from minigrad.errors import ArgumentTypeError, UnsupportedError
+from minigrad.scipy import stats
+from minigrad.scipy.stats.formulas import CONTINUOUS, DISCRETE
+from tests.marks import rows
+
+# Shapes, where they are not 1.4 each.
+SHAPES: dict[str, tuple[float, ...]] = {
+    "f": (3.5, 4.2),
+    "truncnorm": (-1.0, 2.0),
+    "loguniform": (0.5, 3.0),
+    "t": (3.3,),
+    "beta": (1.7, 2.2),
+    "genextreme": (0.2,),
+    "genpareto": (-0.3,),
+    "binom": (7.0, 0.3),
+    "nbinom": (2.5, 0.4),
+    "bernoulli": (0.3,),
+    "geom": (0.3,),
+}
+PROBABILITIES = np.array([0.2, 0.55, 0.9])
+
+
+def parameters(name: str) -> tuple[float, ...]:
+    """Shapes, location and scale."""
+    shapes = SHAPES.get(name, (1.4,) * len(getattr(stats, name).shapes))
+    return (*shapes, 0.5, 1.3) if name in CONTINUOUS else (*shapes, 1.0)
+
+
+def points(name: str) -> np.ndarray:
+    return getattr(st, name).ppf(PROBABILITIES, *parameters(name))
+
+
+CASES = {
+    f"{name}.{function}": (name, function)
+    for name in CONTINUOUS | DISCRETE
+    for function in getattr(stats, name).functions
+}
+# Where ours is exact and SciPy's has fewer digits, or NaN.
+OTHERWISE = {"gompertz.logsf": 1e-6, "f.isf": 1e-6}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_values_are_scipys(name: str) -> None:
+    distribution, function = CASES[name]
+    given = parameters(distribution)
+    low, high = getattr(st, distribution).support(*given)
+    ends = [x for x in (low - 1, low, high, high + 1) if np.isfinite(x)]
+    tails = getattr(st, distribution).ppf([1e-4, 0.999], *given)
+    x = np.array([*points(distribution), *tails, *ends, np.nan])
+    if function in ("ppf", "isf"):
+        x = np.array([0.0, 1e-3, 0.5, 0.9, 1.0, 1.5, np.nan])
+    with np.errstate(all="ignore"):
+        expected = getattr(getattr(st, distribution), function)(x, *given)
+    found = getattr(getattr(stats, distribution), function)(Tensor(x), *given)
+    np.testing.assert_allclose(found.data, expected, OTHERWISE.get(name, 1e-12), 1e-300)
+    # Plain arrays go to SciPy, frozen or not.
+    with np.errstate(all="ignore"):
+        own = getattr(getattr(stats, distribution)(*given), function)(x)
+    np.testing.assert_array_equal(own, expected)
+
+
+def is_first(case: tuple[str, str]) -> bool:
+    return case[1].startswith(("logp", "logc"))
+
+
+@pytest.mark.parametrize("case", rows(CASES, slow=lambda case: not is_first(case)))
+def test_derivatives_by_data_and_all_parameters(case: tuple[str, str]) -> None:
+    name, function = case
+    f, given = getattr(getattr(stats, name), function), parameters(name)
+    if name in CONTINUOUS:
+        x = PROBABILITIES[1:] if function in ("ppf", "isf") else points(name)[1:]
+        check_gradients(f, x, *given, order=2)
+        return
+    # At location 1, as tried below.
+    k = np.array([2.0, 3.0, 4.0]) if name != "bernoulli" else np.array([1.0])
+    if name == "binom":  # of a whole number of trials
+        check_gradients(lambda p: f(k, given[0], p, 1.0), given[1])
+    else:
+        check_gradients(lambda *shapes: f(k, *shapes, 1.0), *given[:-1])
+
+
+@pytest.mark.parametrize("name", CONTINUOUS)
+def test_outside_of_the_support_the_gradient_is_zero(name: str) -> None:
+    given = parameters(name)
+    ends = getattr(st, name).support(*given)
+    x = np.array([end + step for end, step in zip(ends, (-1, 1), strict=True) if np.isfinite(end)])
+    for function in ("logpdf", "pdf", "cdf", "logsf"):
+        f = getattr(getattr(stats, name), function)
+        _, pull_back = minigrad.vjp(f, x, *given)
+        for g in pull_back(np.ones_like(x)):
+            assert not np.any(g)
+
+
+def test_shapes_broadcast_and_are_those_of_scipy() -> None:
+    x, a, scale = (
+        np.ones((4, 1)),
+        np.array([1.0, 2.0, -1.0]),
+        np.array([[2.0], [1.0], [0.0], [1.0]]),
+    )
+    found = stats.gamma.logpdf(Tensor(x, requires_grad=True), a, scale=scale)
+    with np.errstate(divide="ignore"):
+        expected = st.gamma.logpdf(x, a, scale=scale)
+    np.testing.assert_allclose(found.data, expected, rtol=1e-13)
+    assert stats.norm.pdf(Tensor(np.float32(1.0))).dtype == np.float64
+    np.testing.assert_allclose(
+        stats.poisson.logpmf(k=[0, 1.5, 2], mu=Tensor(2.0)).data,
+        st.poisson.logpmf([0, 1.5, 2], 2.0),
+    )
+
+
+def test_frozen_distributions_and_methods_of_scipy() -> None:
+    frozen = stats.norm(Tensor(1.0), scale=2.0)
+    assert frozen.logpdf(0.5).item() == pytest.approx(st.norm(1.0, 2.0).logpdf(0.5))
+    assert stats.norm.mean(2.0) == 2.0
+    assert stats.norm.rvs(size=3, random_state=0).shape == (3,)
+    assert stats.kstest is not st.kstest
+    assert stats.skew(np.array([1.0, 2.0])) == 0
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda t: stats.norm.entropy(t),
+        lambda t: stats.truncnorm.ppf(t, -1, 1),
+        lambda t: stats.vonmises.logpdf(t, 1.0),
+        lambda t: stats.skew(t),
+        lambda t: stats.dirichlet.entropy(t),
+        lambda t: stats.dirichlet(t),
+        lambda t: stats.norm(t).rvs(),
+    ],
+)
+def test_what_is_not_there_for_tensors_is_refused(call: Any) -> None:
+    with pytest.raises(UnsupportedError, match="Tensors"):
+        call(Tensor([0.5, 0.5]))
+
+
+def test_wrong_arguments_are_named() -> None:
+    with pytest.raises(ArgumentTypeError, match=r"gamma\.logpdf takes x, a, loc, scale"):
+        stats.gamma.logpdf(Tensor(1.0))
+    with pytest.raises(ArgumentTypeError, match="rate"):
+        stats.expon.logpdf(Tensor(1.0), rate=1.0)
+
+
+def test_in_a_compiled_function() -> None:
+    def loss(x: Any, mu: Any) -> Any:
+        return -np.sum(stats.t.logpdf(x, 3.0, mu, 2.0) + stats.norm.logsf(x, mu))
+
+    x = np.array([0.1, 1.0, 4.0])
+    both = minigrad.value_and_grad(loss, argnums=1)
+    np.testing.assert_allclose(minigrad.compile(both)(x, 0.5), both(x, 0.5), rtol=1e-12)
+
+
+def test_dirichlet_and_multinomial() -> None:
+    alpha, x = np.array([1.5, 2.0, 3.0]), np.array([[0.2, 0.1], [0.3, 0.4], [0.5, 0.5]])
+    expected = st.dirichlet.logpdf(x, alpha)
+    np.testing.assert_allclose(stats.dirichlet.logpdf(Tensor(x), alpha).data, expected)
+    np.testing.assert_allclose(stats.dirichlet.logpdf(Tensor(x[:2]), alpha).data, expected)
+    check_gradients(lambda a: stats.dirichlet.logpdf(x, a), alpha)
+    check_gradients(lambda x: stats.dirichlet.pdf(x, alpha), x[:2])
+    counts, p = np.array([[1, 2, 0], [1, 1, 1], [1, 1, 2]]), np.array([0.2, 0.3, 0.5])
+    found = stats.multinomial.logpmf(counts, 3, Tensor(p))
+    np.testing.assert_allclose(found.data, st.multinomial.logpmf(counts, 3, p))
+    check_gradients(lambda p: stats.multinomial.logpmf(counts[:2], 3, p), p)
+
+
+def test_a_sum_over_data_is_maximal_at_its_estimate() -> None:
+    x = np.random.default_rng(0).normal(1.5, 2.0, 50)
+    slopes = grad(lambda p: np.sum(stats.norm.logpdf(x, *p)))((x.mean(), x.std()))
+    assert slopes == pytest.approx((0, 0), abs=1e-12)
