@@ -38,17 +38,18 @@ for name in SEVERAL:
         case(name, x, None, None, "forward")
 
 
+def like(x: Any, rng: np.random.Generator) -> Any:
+    """Random numbers of the shape of x, complex if it is."""
+    return rng.normal(size=x.shape) + (1j * rng.normal(size=x.shape) if x.dtype.kind == "c" else 0)
+
+
 @pytest.mark.parametrize("case", CASES.values(), ids=list(CASES))
 def test_vjp_is_the_transpose_and_jvp_the_map_itself(case: tuple[Any, np.ndarray]) -> None:
     """Of a linear map A, Re(sum(g * A v)) is Re(sum(A.T g * v)) for every g and v."""
     f, x = case
     rng = np.random.default_rng(1)
     y, pull_back = vjp(f, x)
-    g, v = (rng.normal(size=z.shape) + 0j for z in (y, x))
-    g, v = (
-        u + 1j * rng.normal(size=u.shape) if z.dtype.kind == "c" else u.real
-        for u, z in ((g, y), (v, x))
-    )
+    g, v = (like(z, rng) for z in (y, x))
     np.testing.assert_array_equal(y, f(x))
     (transposed,) = pull_back(g)
     assert transposed.dtype == x.dtype and transposed.shape == x.shape

@@ -54,7 +54,9 @@ def test_cosine_and_sine_transforms(name: str) -> None:
             check(name, X, **how)
 
 
-@pytest.mark.parametrize("name", [x for x in dir(scipy.fft) if x.rstrip("2n").endswith("fft") and x[0] != "_"])
+@pytest.mark.parametrize(
+    "name", [x for x in dir(scipy.fft) if x.rstrip("2n").endswith("fft") and x[0] != "_"]
+)
 def test_fourier_transforms(name: str) -> None:
     x = X if name.startswith(("rfft", "ihfft")) else X + 1j * X[::-1]
     for norm in NORMS:
