@@ -12,10 +12,11 @@ ROWS = dict(re.findall(r"^\| `(autograd[\w.]*)` \| `?(-|[\w.]+)`? \|", PAGE, re.
 # What autograd 1.9 has for its users; tests/oracles compares this with autograd itself.
 OPERATORS = """checkpoint deriv dict elementwise_grad grad grad_and_aux grad_named hessian
     hessian_tensor_product hessian_vector_product holomorphic_grad isinstance jacobian list
-    make_ggnvp make_hvp make_jvp make_vjp multigrad_dict primitive tensor_jacobian_product tuple type
-    value_and_grad vector_jacobian_product"""
+    make_ggnvp make_hvp make_jvp make_vjp multigrad_dict primitive tensor_jacobian_product tuple
+    type value_and_grad vector_jacobian_product"""
 EXTENSIONS = """Box JVPNode SparseObject VJPNode VSpace def_linear defjvp defjvp_argnum
-    defjvp_argnums defvjp defvjp_argnum defvjp_argnums notrace_primitive primitive register_notrace vspace"""
+    defjvp_argnums defvjp defvjp_argnum defvjp_argnums notrace_primitive primitive
+    register_notrace vspace"""
 NAMES = {
     "autograd": OPERATORS,
     "autograd.extend": EXTENSIONS,

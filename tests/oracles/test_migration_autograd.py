@@ -129,7 +129,7 @@ def test_flatten_and_primitives() -> None:
     tree = {"b": X, "a": [W, (2.0,)]}
     flatten = importlib.import_module("autograd.misc.flatten").flatten
     numpy.testing.assert_array_equal(minigrad.extend.flatten(tree)[0], flatten(tree)[0])
-    slopes = []
+    slopes: list[Any] = []
     for extend, np, a in (
         (minigrad.extend, mnp, minigrad.extend),
         (autograd.extend, anp, autograd),
@@ -139,7 +139,7 @@ def test_flatten_and_primitives() -> None:
             f, lambda ans, x, y: lambda g: g * x / ans, lambda ans, x, y: lambda g: g * y / ans
         )
         slopes.append(a.hessian(lambda x, f=f, np=np: np.sum(f(x, x[::-1]) ** 3))(X))
-    numpy.testing.assert_allclose(*slopes, rtol=1e-12)
+    numpy.testing.assert_allclose(slopes[0], slopes[1], rtol=1e-12)
 
 
 def distance(x: Any, y: Any) -> Any:
@@ -148,7 +148,7 @@ def distance(x: Any, y: Any) -> Any:
 
 def test_fixed_points() -> None:
     theirs = importlib.import_module("autograd.misc.fixed_points").fixed_point
-    found = []
+    found: list[Any] = []
     for fixed_point, np, a in (
         (minigrad.extend.fixed_point, mnp, minigrad.extend),
         (theirs, anp, autograd),
@@ -161,4 +161,4 @@ def test_fixed_points() -> None:
                 )
             )(X)
         )
-    numpy.testing.assert_allclose(*found, rtol=1e-12)
+    numpy.testing.assert_allclose(found[0], found[1], rtol=1e-12)
