@@ -24,16 +24,18 @@ def complex_normal(shape: Any) -> np.ndarray:
     return RNG.normal(size=shape) + 1j * RNG.normal(size=shape)
 
 
-CASES: dict[str, tuple[str, bool, dict[str, Any]]] = {
+def calls_of(name: str) -> list[dict[str, Any]]:
+    sizes: list[dict[str, Any]] = [{}, {"n": 7, "axis": 0}, {"n": 3}]
+    if name in SEVERAL:
+        sizes = [{}, {"s": (5, 2), "axes": (0, 1)}]
+    return [{"norm": norm, **how} for norm in ("backward", "ortho", "forward") for how in sizes]
+
+
+CASES = {
     f"{name} {real} {how}": (name, real, how)
     for name in (*ONE, *SEVERAL)
     for real in ((True,) if name in REAL else (True, False))
-    for norm in ("backward", "ortho", "forward")
-    for how in (
-        [{"norm": norm}, {"n": 7, "axis": 0, "norm": norm}, {"n": 3, "norm": norm}]
-        if name in ONE
-        else [{"norm": norm}, {"s": (5, 2), "axes": (0, 1), "norm": norm}]
-    )
+    for how in calls_of(name)
 }
 
 
