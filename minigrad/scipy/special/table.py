@@ -231,6 +231,22 @@ special(
     domains=(ANY, ANY),
 )
 
+
+def voigt_slope(x: Any, sigma: Any, gamma: Any, by: Derivative) -> Any:
+    """The profile is real(wofz(z)) / (sigma * SQRT_2PI); `by` is the derivative of z."""
+    z = (x + 1j * gamma) * (SQRT_HALF / sigma)
+    slope = 2j / SQRT_PI - 2 * (z * sc.wofz(z))
+    return np.real(slope * by(z, sigma)) / (sigma * SQRT_2PI)
+
+
+special(
+    "voigt_profile",
+    lambda y, x, sigma, gamma: voigt_slope(x, sigma, gamma, lambda z, s: SQRT_HALF / s),
+    lambda y, x, sigma, gamma: voigt_slope(x, sigma, gamma, lambda z, s: -z / s) - y / sigma,
+    lambda y, x, sigma, gamma: voigt_slope(x, sigma, gamma, lambda z, s: 1j * SQRT_HALF / s),
+    domains=(ANY, POSITIVE, POSITIVE),
+)
+
 # Bessel functions: by the argument, from the orders beside it
 
 BESSEL_DOMAINS = (Domain(0.3, 3.2), POSITIVE)
@@ -253,13 +269,29 @@ def bessel(
     return special(name, by_order.get(name), derivative, domains=domains)
 
 
+def scaled(name: str, sign: float = 0.0) -> Derivative:
+    """The rest of the derivative of a function that is scaled by the size of a part of x: it has
+    none for complex x."""
+
+    def rest(y: Any, v: Any, x: Any) -> Any:
+        if y.dtype.kind == "c":
+            raise UnsupportedError(
+                f"scipy.special.{name} of complex numbers is not holomorphic: it is scaled by the "
+                "size of their real or imaginary part. Use the function without scaling, times "
+                "that factor"
+            )
+        return sign * np.sign(x) * y
+
+    return rest
+
+
 bessel("jv", -0.5, 0.5)
-bessel("jve", -0.5, 0.5)
+bessel("jve", -0.5, 0.5, scaled("jve"))
 bessel("yv", -0.5, 0.5)
-bessel("yve", -0.5, 0.5)
+bessel("yve", -0.5, 0.5, scaled("yve"))
 bessel("yn", -0.5, 0.5, like="yv")
 bessel("iv", 0.5, 0.5)
-bessel("ive", 0.5, 0.5, lambda y, v, x: -np.sign(x) * y)
+bessel("ive", 0.5, 0.5, scaled("ive", -1.0))
 bessel("kv", -0.5, -0.5)
 bessel("kn", -0.5, -0.5, like="kv")
 bessel("kve", -0.5, -0.5, lambda y, v, x: y)
@@ -785,12 +817,11 @@ def result_of(ufunc: np.ufunc, k: int, *inputs: Any) -> Any:
 
 def growth(x: Any) -> Any:
     """The derivative of the exponent by which airye scales: 0 below 0."""
+    if np.result_type(x).kind == "c":
+        raise UnsupportedError(
+            "scipy.special.airye of complex numbers is not holomorphic in all its results: use airy"
+        )
     return np.sqrt(np.maximum(x, 0))
-
-
-def sinhc(x: Any) -> Any:
-    """sinh(x) / x."""
-    return 0.5 * (sc.exprel(x) + sc.exprel(-x))
 
 
 results(
@@ -817,7 +848,7 @@ results(
     (lambda x: np.cos(PI / 2 * x * x),),
 )
 results("sici", (POSITIVE,), (lambda x: SPHERICAL["jn"](0, x),), (lambda x: np.cos(x) / x,))
-results("shichi", (POSITIVE,), (sinhc,), (lambda x: np.cosh(x) / x,))
+results("shichi", (POSITIVE,), (lambda x: SPHERICAL["in"](0, x),), (lambda x: np.cosh(x) / x,))
 
 
 def sn(u: Any, m: Any) -> Any:

@@ -9,9 +9,9 @@ import pytest
 import scipy.special as sc
 
 import minigrad
-from minigrad import Tensor, check_gradients, grad, jvp
+from minigrad import Tensor, check_gradients, grad, jvp, vjp
 from minigrad.dispatch import implementations, refusals
-from minigrad.errors import UnsupportedError
+from minigrad.errors import MinigradError, UnsupportedError
 from minigrad.ops.base import Op, registry
 from minigrad.scipy import special
 from tests.draw import draw
@@ -193,6 +193,40 @@ def test_in_a_compiled_function() -> None:
     assert value == pytest.approx(expected)
     for one, other in zip(gradients, others, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-12)
+
+
+def complexes(op: Op) -> tuple[list[np.ndarray], complex] | None:
+    """Arguments with a complex one at the end, if the op takes them."""
+    *rest, _ = arrays_of(op, ())
+    z = 0.4 + 0.23j
+    try:
+        with np.errstate(all="ignore"):
+            y = op.forward(*rest, z)
+    except TypeError:
+        return None
+    return (rest, z) if op.vjps and np.asarray(y).dtype.kind == "c" else None
+
+
+COMPLEX = {name: complexes(op) for name, op in OPS.items()}
+# Of the real part of a complex function, or with a derivative of reals only.
+NOT_HOLOMORPHIC = {f"scipy.special.{name}" for name in ("jve", "yve", "ive")}
+NOT_HOLOMORPHIC |= {f"scipy.special.airye[{k}]" for k in range(4)}
+
+
+@pytest.mark.parametrize("name", [name for name, case in COMPLEX.items() if case])
+def test_complex_derivatives(name: str) -> None:
+    case = COMPLEX[name]
+    assert case is not None
+    (rest, z), op = case, OPS[name]
+    if name in NOT_HOLOMORPHIC or name == "scipy.special.digamma":
+        with pytest.raises(MinigradError, match=r"holomorphic|polygamma"):
+            vjp(lambda z: op(*rest, z), z)[1](1 + 0j)
+        return
+    (g,) = vjp(lambda z: op(*rest, z), z)[1](1 + 0j)
+    h = 1e-5
+    for step in (h, 1j * h):
+        difference = (op.forward(*rest, z + step) - op.forward(*rest, z - step)) / (2 * step)
+        assert g == pytest.approx(difference, rel=1e-7)
 
 
 def test_jvp_and_third_order() -> None:
