@@ -67,6 +67,10 @@ class ShapeError(MinigradError, ValueError):
     """Shapes, axes or indices that do not fit together."""
 
 
+class LinAlgError(ShapeError, np.linalg.LinAlgError):
+    """A matrix, or its shape, for which an answer of linear algebra does not exist."""
+
+
 class IndexingError(ShapeError, IndexError):
     """An index or an axis that an array does not have: what NumPy raises as an IndexError."""
 
@@ -369,6 +373,8 @@ def refusal_of(
             "reshape one, or add an axis with x[:, None]"
         )
     kind: type[MinigradError] = IndexingError if isinstance(error, IndexError) else ShapeError
+    if isinstance(error, np.linalg.LinAlgError):
+        kind = LinAlgError
     if isinstance(error, TypeError | OverflowError):
         kind = DtypeError
     return kind(f"{name}({', '.join(given)}) does not work: {advice}")

@@ -11,6 +11,7 @@ import numpy as np
 
 import minigrad.functional as F
 from minigrad.functional.hook import hook
+from minigrad.ops.linalg.solving import second_cofactors_op
 
 RNG = np.random.default_rng(1)
 A = RNG.uniform(0.3, 2.0, (3, 4))
@@ -236,6 +237,119 @@ NUMPY: Table = {
     "matmul by nothing": (lambda a, m: m @ a, (NOTHING, A[:2, :2])),
 }
 
+ROOT = np.array([[1.9, 0.3, -0.4], [0.2, 2.4, 0.5], [-0.3, 0.4, 3.1]])  # of real eigenvalues
+GRAM = ROOT @ ROOT.T
+TALL, PAIR = STACK[0].T, np.stack([ROOT, GRAM])
+NO_ROWS, NO_STACK = np.zeros((0, 0)), np.zeros((0, 3, 3))
+
+
+def of_parts(function: Callable[..., Any], *parts: Callable[..., Any]) -> Callable[..., Any]:
+    """A decomposition's factors, in combinations that do not depend on how they are chosen."""
+
+    def flat(a: Any) -> Any:
+        factors = function(a)
+        return np.concatenate([np.ravel(part(*factors)) for part in parts])
+
+    return flat
+
+
+# Those of complex matrices, too, do not depend on phases.
+LINALG: Table = {
+    "inv": (np.linalg.inv, (PAIR,)),
+    "solve": (np.linalg.solve, (ROOT, GRAM)),
+    "solve stack": (lambda a, b: np.linalg.solve(a[:, None], b), (PAIR, STACK[:, :, :2])),
+    "solve vector": (np.linalg.solve, (PAIR, V[:3])),
+    "tensorsolve": (lambda a, b: np.linalg.tensorsolve(a[None], b[None]), (ROOT, V[:3])),
+    "tensorinv": (lambda a: np.linalg.tensorinv(a.reshape(3, 1, 3), ind=1), (ROOT,)),
+    "det": (np.linalg.det, (PAIR,)),
+    "det of rank 2": (np.linalg.det, (M[1:] @ A[:2, :3],)),
+    "slogdet": (lambda a: np.linalg.slogdet(a)[1], (PAIR,)),
+    "slogdet sign": (lambda a: np.linalg.slogdet(a)[0] * a[0, 0], (ROOT,)),
+    "pinv": (np.linalg.pinv, (STACK,)),
+    "pinv hermitian": (lambda a: np.linalg.pinv(a, hermitian=True), (GRAM,)),
+    "lstsq": (lambda a, b: np.linalg.lstsq(a, b)[0], (TALL, M)),
+    "lstsq residuals": (lambda a, b: np.linalg.lstsq(a, b)[1], (TALL, V)),
+    "matrix_power": (lambda a: np.linalg.matrix_power(a, 5), (PAIR,)),
+    "matrix_power negative": (lambda a: np.linalg.matrix_power(a, -3), (ROOT,)),
+    "multi_dot": (lambda v, a, m: np.linalg.multi_dot([v, m, m.T, a.T]), (V, A, M)),
+    "cholesky": (np.linalg.cholesky, (GRAM,)),
+    "cholesky upper": (lambda a: np.linalg.cholesky(a, upper=True), (GRAM,)),
+    "qr": (of_parts(np.linalg.qr, lambda q, r: q, lambda q, r: r), (TALL,)),
+    "qr wide": (lambda a: np.linalg.qr(a, "r"), (STACK,)),
+    "qr complete": (
+        of_parts(lambda a: np.linalg.qr(a, "complete"), lambda q, r: abs(q), lambda q, r: r),
+        (TALL,),
+    ),
+    "svd": (
+        of_parts(
+            np.linalg.svd, lambda u, s, vh: u @ vh, lambda u, s, vh: abs(vh), lambda u, s, v: s
+        ),
+        (ROOT,),
+    ),
+    "svd tall": (
+        of_parts(
+            lambda a: np.linalg.svd(a, full_matrices=False),
+            lambda u, s, vh: (u * s**2) @ vh,
+            lambda u, s, vh: abs(u),
+        ),
+        (TALL,),
+    ),
+    "svd of a plane": (lambda a: abs(np.linalg.svd(a)[2][:, -1]), (STACK,)),
+    "svd hermitian": (lambda a: abs(np.linalg.svd(a, hermitian=True)[0]), (GRAM,)),
+    "svdvals": (np.linalg.svdvals, (PAIR,)),
+    "eigh": (of_parts(np.linalg.eigh, lambda w, v: w, lambda w, v: abs(v)), (PAIR,)),
+    "eigvalsh upper": (lambda a: np.linalg.eigvalsh(a, "U"), (ROOT,)),
+    "eig": (of_parts(np.linalg.eig, lambda w, v: w, lambda w, v: abs(v)), (ROOT,)),
+    "eigvals": (np.linalg.eigvals, (ROOT,)),
+    **{
+        f"matrix norm {ord}": (lambda a, ord=ord: np.linalg.norm(a, ord, axis=(0, -1)), (STACK,))
+        for ord in ("fro", "nuc", 1, -1, 2, -2, np.inf, -np.inf)
+    },
+    **{
+        f"vector norm {ord}": (
+            lambda a, ord=ord: np.linalg.norm(a, ord, axis=1, keepdims=True),
+            (A,),
+        )
+        for ord in (1, 3, -1.5, np.inf, -np.inf)
+    },
+    "vector_norm": (lambda a: np.linalg.vector_norm(a, axis=(0, 2), keepdims=True), (STACK,)),
+    "matrix_norm": (lambda a: np.linalg.matrix_norm(a, ord=1), (STACK,)),
+    "cond": (np.linalg.cond, (TALL,)),
+    "cond by 1": (lambda a: np.linalg.cond(a, 1), (PAIR,)),
+    "vecdot": (np.vecdot, (A, STACK)),
+    "vecdot axis": (lambda a: vars(np.linalg)["vecdot"](a, STACK, axis=1), (STACK,)),
+    "linalg products": (
+        lambda v: np.linalg.matmul(np.linalg.outer(v, v), np.linalg.matrix_transpose(v[None])),
+        (V,),
+    ),
+    "linalg cross": (lambda v, w: np.linalg.cross(v, w[:, None]), (V[:3], ROOT)),
+    "linalg diagonal": (
+        lambda s: np.linalg.diagonal(s, offset=1) + np.linalg.trace(s[..., 1:])[..., None],
+        (STACK,),
+    ),
+    "linalg tensordot": (lambda s, a: np.linalg.tensordot(s, a, axes=2), (STACK, A)),
+    # of nothing
+    "inverses of nothing": (lambda a: np.linalg.inv(a) + np.linalg.solve(a, a), (NO_ROWS,)),
+    "determinants of nothing": (
+        lambda a: np.linalg.det(a) + sum(np.linalg.slogdet(a)) + np.linalg.det(a[:0, :0, :0]),
+        (NO_STACK,),
+    ),
+    "factors of nothing": (
+        lambda a: np.linalg.cholesky(a) + np.linalg.eigh(a)[1] + np.linalg.qr(a)[0],
+        (NO_STACK,),
+    ),
+    "values of nothing": (
+        lambda a: np.linalg.svd(a)[0] + np.linalg.eig(a)[1] + np.linalg.pinv(a),
+        (NO_STACK,),
+    ),
+    "values of no rows": (lambda a: np.linalg.svdvals(a) + np.linalg.eigvalsh(a), (NO_ROWS,)),
+    "norms of nothing": (
+        lambda a: np.linalg.norm(a, 2) + np.linalg.norm(a[0], np.inf) + np.linalg.norm(a[0], 1),
+        (NOTHING,),
+    ),
+}
+NUMPY |= LINALG
+
 
 # Answers that are Tensors and carry no gradient.
 CONSTANT: Table = {
@@ -259,6 +373,9 @@ CONSTANT: Table = {
     "any all of nothing": (lambda a: np.any(a, axis=0) | np.all(a, axis=0), (NOTHING,)),
     "argmax of nothing": (lambda a: np.argmax(a, axis=0) + np.argmin(a, axis=0), (NOTHING,)),
     "argsort of nothing": (np.argsort, (NOTHING,)),
+    "matrix_rank": (np.linalg.matrix_rank, (PAIR,)),
+    "matrix_rank of nothing": (np.linalg.matrix_rank, (NO_STACK,)),
+    "norm 0": (lambda a: np.linalg.norm(a > 1, 0, axis=1), (A,)),
     "searchsorted nothing": (lambda a: np.searchsorted(a[0], a), (NOTHING,)),
 }
 
@@ -279,6 +396,8 @@ WEIGHTS = RNG.uniform(-1, 1, (4, 2, 3, 2))
 
 # What NumPy lacks, or does otherwise.
 OWN: Table = {
+    "second cofactors": (second_cofactors_op, (ROOT, GRAM)),
+    "second cofactors of nothing": (second_cofactors_op, (NO_STACK, NO_STACK)),
     "hook": (lambda a: hook(a, np.positive), (A,)),
     "hook of a number": (lambda a: hook(a, np.positive), (NUMBER,)),
     "hook of nothing": (lambda a: hook(a, np.positive), (NOTHING,)),

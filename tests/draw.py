@@ -27,6 +27,19 @@ SHAPES: dict[int, list[tuple[Shape, ...]]] = {
 }
 
 
+def positive_definite(x: np.ndarray) -> np.ndarray:
+    return x @ x.swapaxes(-1, -2) + np.eye(x.shape[-1])
+
+
+# What makes of the first input, a matrix or a stack of them, one that the op takes.
+MATRICES = {
+    "cholesky": positive_definite,
+    "eig": positive_definite,  # of real eigenvalues
+    "inv": positive_definite,
+    "slogdet": positive_definite,
+}
+
+
 class Sample(NamedTuple):
     """A shape for each float input, an array for any other; and the attributes."""
 
@@ -38,10 +51,13 @@ class Sample(NamedTuple):
         """The inputs, drawn inside the op's domains."""
         rng = np.random.default_rng(seed)
         domains = [*self.op.domains, *[self.op.domains[-1]] * len(self.inputs)]
-        return [
+        found = [
             draw(domain, x, rng) if isinstance(x, tuple) else x
             for domain, x in zip(domains, self.inputs, strict=False)
         ]
+        if self.op.name in MATRICES:
+            found[0] = MATRICES[self.op.name](found[0])
+        return found
 
     @property
     def shapes(self) -> list[Shape]:

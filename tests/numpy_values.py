@@ -37,7 +37,7 @@ def plain(kind: str) -> numpy.ndarray:
 
 # NumPy function -> calls of it.
 CALLS: dict[Any, list[Call]] = {}
-UFUNCS = [f for f in implementations if isinstance(f, np.ufunc) and f is not np.matmul]
+UFUNCS = [f for f in implementations if isinstance(f, np.ufunc) and not f.signature]
 NUMBERS = (2, 0, -1, 300, 0.5, np.inf, np.nan, True, np.float32(0.5), np.int64(2))
 
 
@@ -318,10 +318,111 @@ for f in (FFT.fft2, FFT.ifft2, FFT.rfft2, FFT.irfft2, FFT.fftn, FFT.ifftn, FFT.r
 for f in (FFT.fftshift, FFT.ifftshift):
     CALLS[f] = [f, *(lambda x, f=f, k=k: f(x, k) for k in (0, -1, (1, 0), (1, 1), (), 2))]
 
+
+def squares(f: Any) -> list[Call]:
+    """Calls of a function of square matrices."""
+    calls: list[Call] = [lambda x: f(x[:, :2]), lambda x: f(np.stack([x[:, :2], x[:, 1:3]]))]
+    return [*calls, lambda x: f(x[:0, :0]), f, lambda x: f(x[0])]
+
+
+def whole(f: Any, *options: dict[str, Any]) -> list[Call]:
+    """Calls of a function of matrices of any shape, with options."""
+    calls: list[Call] = [lambda x, how=how: f(x, **how) for how in ({}, *options)]
+    calls += [lambda x, how=how: f(x[:, :2].T, **how) for how in ({}, *options)]
+    return [*calls, lambda x: f(np.stack([x, x])), lambda x: f(x[:0]), lambda x: f(x[0])]
+
+
+linalg = np.linalg
+for f in (linalg.inv, linalg.det, linalg.slogdet, linalg.eigvals, linalg.eigvalsh):
+    CALLS[f] = squares(f)
+# Of decompositions, what does not depend on signs that LAPACK chooses.
+CALLS[linalg.eigh] = squares(lambda x: [*map(abs, linalg.eigh(x)), abs(linalg.eigh(x, "U")[1])])
+CALLS[linalg.eig] = squares(lambda x: [*map(abs, linalg.eig(x))])
+CALLS[linalg.cholesky] = [
+    lambda x: linalg.cholesky(x[:, :3] @ x[:, :3].T + np.eye(2, dtype=x.dtype)),
+    lambda x: linalg.cholesky(x[:, 2:] @ x[:, 2:].T, upper=True),
+    linalg.cholesky,
+]
+CALLS[linalg.qr] = whole(linalg.qr, {"mode": "r"}, {"mode": "complete"}, {"mode": "full!"})
+CALLS[linalg.svd] = whole(linalg.svd, {"full_matrices": False}, {"compute_uv": False})
+CALLS[linalg.svdvals] = whole(linalg.svdvals)
+CALLS[linalg.pinv] = whole(linalg.pinv, {"rcond": 0.1}, {"rtol": None}, {"rtol": 0.2})
+CALLS[linalg.matrix_rank] = whole(linalg.matrix_rank, {"tol": 1.5}, {"rtol": 0.5})
+CALLS[linalg.cond] = whole(linalg.cond, *({"p": p} for p in (1, -2, np.inf, "fro")))
+CALLS[linalg.norm] += [
+    lambda x, ord=ord, axis=axis: linalg.norm(x, ord, axis)
+    for axis in (None, 0, -1, (1, 0))
+    for ord in (0, 1, -1, 2, -2, 3, 0.5, np.inf, -np.inf, "nuc", "fro")
+]
+CALLS[linalg.vector_norm] = whole(linalg.vector_norm, {"axis": (0, 1), "ord": 3}, {"axis": 0})
+CALLS[linalg.matrix_norm] = whole(linalg.matrix_norm, {"ord": 1, "keepdims": True}, {"ord": 2})
+CALLS |= {
+    linalg.solve: [
+        lambda x: linalg.solve(x[:, :2], x),
+        lambda x: linalg.solve(x[:, :2], x[:, 0]),
+        lambda x: linalg.solve(np.stack([x[:, :2]] * 3), x),
+        lambda x: linalg.solve(x[:, :2], np.ones(2, np.float32)),
+        lambda x: linalg.solve(x, x),
+        lambda x: linalg.solve(x[:, :2], x.T),
+    ],
+    linalg.lstsq: [
+        lambda x: linalg.lstsq(x.T, np.arange(4.0)),
+        lambda x: linalg.lstsq(x, x, rcond=0.3),
+        lambda x: linalg.lstsq(x.T, np.eye(4, 2)),
+        lambda x: linalg.lstsq(x, x[0]),
+    ],
+    linalg.tensorsolve: [
+        lambda x: linalg.tensorsolve(x[:, None, :2], x[:, :1]),
+        lambda x: linalg.tensorsolve(x[:, :2, None], x[:, 0], axes=(1,)),
+        lambda x: linalg.tensorsolve(x, x),
+    ],
+    linalg.tensorinv: [
+        lambda x: linalg.tensorinv(x[:, :2, None], ind=1),
+        lambda x: linalg.tensorinv(x),
+        lambda x: linalg.tensorinv(x[:, :2], ind=0),
+    ],
+    linalg.matrix_power: [
+        *(lambda x, n=n: linalg.matrix_power(x[:, :2], n) for n in (0, 1, 2, 3, 5, -1, -2)),
+        lambda x: linalg.matrix_power(x[:, :2], 0.5),
+        lambda x: linalg.matrix_power(x, 2),
+    ],
+    linalg.multi_dot: [
+        lambda x: linalg.multi_dot([x, x.T, x]),
+        lambda x: linalg.multi_dot([x[0], x.T, x, x.T, x[:, 0]]),
+        lambda x: linalg.multi_dot([x]),
+        lambda x: linalg.multi_dot([x, x]),
+    ],
+    linalg.matmul: [lambda x: linalg.matmul(x, x.T)],
+    linalg.outer: [lambda x: linalg.outer(x[0], x[1]), lambda x: linalg.outer(x, x)],
+    linalg.tensordot: [lambda x: linalg.tensordot(x, x, axes=2)],
+    linalg.matrix_transpose: [linalg.matrix_transpose, lambda x: linalg.matrix_transpose(x[0])],
+    linalg.diagonal: [linalg.diagonal, lambda x: linalg.diagonal(x, offset=-1)],
+    linalg.trace: [linalg.trace, lambda x: linalg.trace(x, offset=1, dtype=float)],
+    linalg.cross: [
+        lambda x: linalg.cross(x[:, :3], x[:1, :3]),
+        lambda x: linalg.cross(x[:, :3].T, x[:, :3].T, axis=0),
+        lambda x: linalg.cross(x, x),
+    ],
+    np.vecdot: [lambda x: np.vecdot(x, x), lambda x: np.vecdot(x[:, None], x[0])],
+    linalg.vecdot: [lambda x: linalg.vecdot(x, x), lambda x: linalg.vecdot(x, x[:1], axis=0)],
+}
+for name, function in {
+    "matvec": lambda x: np.matvec(np.stack([x, x]), x[0]),
+    "vecmat": lambda x: np.vecmat(x[:, 0], x),
+}.items():
+    if hasattr(np, name):  # from NumPy 2.2
+        CALLS[getattr(np, name)] = [function]
+
 # Where the order of a sum is BLAS's or another, rounding may differ. np.logaddexp.reduce is
 # computed as logsumexp, which is more accurate.
 ROUNDED: Any = (np.matmul, np.dot, np.inner, np.tensordot, np.einsum, np.vdot, np.linalg.norm)
-ROUNDED += (np.logaddexp.reduce,)
+ROUNDED += (
+    np.logaddexp.reduce,
+    np.vecdot,
+    getattr(np, "matvec", None),
+    getattr(np, "vecmat", None),
+)
+ROUNDED += tuple(f for f in CALLS if "linalg" in str(getattr(f, "__module__", "")))
 # By array ** 2, NumPy's own operator, booleans are int8, and by np.power they are int64; in half
 # precision, -inf ** 0.5 is NaN by the operator and infinity by np.power.
 OTHERWISE = (np.power, np.power.outer)

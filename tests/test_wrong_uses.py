@@ -98,9 +98,13 @@ np.einsum("ij,jk", t, t) | MinigradError | einsum 'ij,jk'
 np.reshape(t, "a") | MinigradError | does not work
 np.pad(t, "a") | MinigradError | np.pad by
 np.clip(t, "a", 1) | MinigradError | does not work
-np.linalg.svd(t) | MinigradError | np.linalg.svd is
-np.linalg.inv(t) | MinigradError | np.linalg.inv is
-np.linalg.norm(t, ord="x") | MinigradError | np.linalg.norm with
+np.linalg.qr(t, "raw") | UnsupportedError | qr with mode='raw' on a Tensor
+np.linalg.inv(t) | LinAlgError | inv of shape (2, 3): it is of square matrices
+np.linalg.inv(np.zeros_like(t[:, :2])) | LinAlgError | Singular matrix
+np.linalg.cholesky(-t[:, :2] @ t.T[:2]) | LinAlgError | not positive definite
+np.linalg.solve(t[:, :2], t.T) | LinAlgError | b has as many rows as a
+np.linalg.eigvals(t[0]) | LinAlgError | eig of shape (3,)
+np.linalg.norm(t, ord="x") | MinigradError | norm of matrices with ord='x'
 np.fft.fft(t) | MinigradError | np.fft.fft is
 np.round(t, 1.5) | DtypeError | np.round(Tensor of shape (2, 3), 1.5) does not work
 np.take(t, 9) | MinigradError | does not work

@@ -9,10 +9,8 @@ from typing import Any
 import numpy as np
 
 from minigrad.dispatch import conj, implements
-from minigrad.errors import ArgumentError, DtypeError, UnsupportedError
-from minigrad.methods import Axis
+from minigrad.errors import ArgumentError, DtypeError
 from minigrad.ops.movement import as_array, checked_axis, slice_op
-from minigrad.ops.reduce import norm_op
 
 # Functions that are one expression of others.
 EXPRESSIONS: dict[Any, Callable[..., Any]] = {
@@ -62,15 +60,3 @@ def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = 
     for _ in range(n):
         a = less(slice_op(a, index=after), slice_op(a, index=until))
     return a
-
-
-@implements(np.linalg.norm)
-def norm(x: Any, ord: Any = None, axis: Axis = None, keepdims: bool = False) -> Any:
-    """The Euclidean (of a matrix: Frobenius) norm."""
-    axes = x.ndim if axis is None else np.size(axis)
-    if not (ord is None or (ord == 2 and axes == 1) or (ord in ("fro", "f") and axes == 2)):
-        raise UnsupportedError(
-            f"np.linalg.norm with ord={ord!r} on a Tensor: only the Euclidean norm is supported; "
-            "np.sum(np.abs(t)) and np.max(np.abs(t)) are the others"
-        )
-    return norm_op(x, axis=axis, keepdims=keepdims)

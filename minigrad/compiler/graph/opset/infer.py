@@ -57,7 +57,10 @@ def inferred(
     except (IndexError, ValueError, TypeError):
         shape = None
     if shape is None:
-        result = run(op, [zeros_of(x) for x in inputs], attributes)
+        try:
+            result = run(op, [zeros_of(x) for x in inputs], attributes)
+        except np.linalg.LinAlgError:  # zeros have no inverse
+            result = run(op, [identity_of(x) for x in inputs], attributes)
         return result.shape, result.dtype
     return shape, rules.dtype(op, inputs, attributes)
 
@@ -156,6 +159,12 @@ def zeros_of(x: Any) -> Any:
     if type(x) is Value and x.kind == "constant":
         return x.array
     return zeros(x.shape, x.dtype) if type(x) is Value else x
+
+
+def identity_of(x: Any) -> Any:
+    """Identity matrices in the place of a value of two axes or more; zeros in that of others."""
+    zero = zeros_of(x)
+    return zero + np.eye(*zero.shape[-2:], dtype=zero.dtype) if np.ndim(zero) > 1 else zero
 
 
 def verify(graph: Graph) -> None:

@@ -1,0 +1,283 @@
+"""Decompositions. Each is one op, whose result has the factors side by side: see `pack`."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from minigrad.dispatch import implements, is_traced
+from minigrad.errors import ArgumentError, LinAlgError, UnsupportedError
+from minigrad.ops.base import Op, Shape
+from minigrad.ops.linalg.matrix import (
+    adjoint,
+    by_gradients,
+    conj,
+    diagonal,
+    gaps,
+    of_any_phase,
+    of_diagonal,
+    off_diagonal,
+    overlap_op,
+    pack,
+    ratio_op,
+    real,
+    result_class,
+    single_or_double,
+    to_triangle,
+    unpack,
+    without_rounding,
+)
+from minigrad.ops.linalg.solving import inv_op, solve, square
+from minigrad.tensor import value_of
+
+processing = partial(Op, "processing")
+
+
+def matrices(name: str, a: Any) -> Any:
+    """a, a matrix or a stack of them, as floats."""
+    a = single_or_double(a)
+    if a.ndim < 2:
+        raise LinAlgError(f"{name} of shape {a.shape}: it is of matrices, (..., m, n)")
+    return a
+
+
+# Cholesky: A = L L^H (I. Murray, "Differentiation of the Cholesky decomposition", 2016). It reads
+# the lower triangle of A, and so has its gradient there.
+
+
+@by_gradients
+def cholesky_rule(g: Any, y: Any, x: Any) -> Any:
+    inverse = inv_op(y)
+    half = np.tril(adjoint(y) @ g) * (np.ones_like(y) - np.eye(y.shape[-1], dtype=y.dtype) / 2)
+    return to_triangle(adjoint(inverse) @ half @ inverse, lower=True)
+
+
+cholesky_op: Op = processing("cholesky", np.linalg.cholesky, (cholesky_rule,), "cholesky({0})")
+
+
+@implements(np.linalg.cholesky)
+def cholesky(a: Any, /, *, upper: bool = False) -> Any:
+    a = square("cholesky", a)
+    return adjoint(cholesky_op(adjoint(a))) if upper else cholesky_op(a)
+
+
+def of_first_columns(u: Any, g: Any, k: int) -> tuple[Any, Any]:
+    """The first k columns of an orthonormal basis, and their gradient, from that of all columns.
+
+    The others, U2, span what the first, U1, leave: dU2 = -U1 dU1^H U2. If they are two or more,
+    any basis could be chosen, and they have no derivative: NaN, where the function uses them.
+    """
+    if u.shape[-1] == k:
+        return u, g
+    u1, u2, g1, g2 = u[..., :k], u[..., k:], g[..., :k], g[..., k:]
+    overlap = overlap_op(u2, g2)
+    choices = ratio_op(off_diagonal(overlap), np.zeros(())) + of_diagonal(of_any_phase(overlap, g2))
+    return u1, g1 - u2 @ (adjoint(g2) @ u1) + np.sum(choices, axis=(-2, -1))[..., None, None]
+
+
+# QR
+
+
+def qr_shapes(shape: Shape, complete: bool) -> list[Shape]:
+    m, n = shape[-2:]
+    k = m if complete else min(m, n)
+    return [(m, k), (k, n)]
+
+
+def qr_of_array(x: Any, complete: bool) -> Any:
+    mode: Any = "complete" if complete else "reduced"
+    return pack(np.linalg.qr(x, mode), qr_shapes(x.shape, complete))
+
+
+@by_gradients
+def qr_rule(g: Any, y: Any, x: Any, complete: bool) -> Any:
+    """H. Liao et al., "Differentiable programming tensor networks", 2019; of a wide matrix, by that
+    of its first columns, of which Q is made."""
+    m, n = x.shape[-2:]
+    (q, r), (gq, gr) = (unpack(z, qr_shapes(x.shape, complete)) for z in (y, g))
+    (q, gq), r, gr = of_first_columns(q, gq, min(m, n)), r[..., :n, :], gr[..., :n, :]
+    if m < n:
+        of_rest = q @ gr[..., m:]
+        gq, r, gr = gq + x[..., m:] @ adjoint(gr[..., m:]), r[..., :m], gr[..., :m]
+    inner = np.triu(gr @ adjoint(r) - adjoint(q) @ gq)
+    inner = inner + adjoint(inner) - of_diagonal(real(diagonal(inner)).astype(inner.dtype))
+    of_first = adjoint(solve(r, adjoint(gq + q @ inner)))
+    return np.concatenate([of_first, of_rest], axis=-1) if m < n else of_first
+
+
+qr_op: Op = processing("qr", qr_of_array, (qr_rule,), "qr({0})")
+
+
+@implements(np.linalg.qr)
+def qr(a: Any, mode: str = "reduced") -> Any:
+    a = matrices("qr", a)
+    if mode not in ("reduced", "complete", "r", "raw"):
+        raise ArgumentError(f"qr with mode={mode!r}: one of reduced, complete, r and raw")
+    if mode == "raw":
+        raise UnsupportedError(
+            "qr with mode='raw' on a Tensor: LAPACK's reflectors have no derivative here: use "
+            "mode='reduced'"
+        )
+    complete = mode == "complete"
+    q, r = unpack(qr_op(a, complete=complete), qr_shapes(a.shape, complete))
+    return r if mode == "r" else result_class(np.linalg.qr)(q, r)
+
+
+# Singular values. With A = U S V^H and P = U^H dA V, dU = U X and dV = V Y:
+#     X + Y = (P + P^H) / (s_j - s_i),    X - Y = (P - P^H) / (s_i + s_j),
+# to which come, where U or V is not square, the parts outside of their columns.
+
+
+def svd_shapes(shape: Shape, full: bool) -> list[Shape]:
+    m, n = shape[-2:]
+    k = min(m, n)
+    return [(m, m if full else k), (k,), (n if full else k, n)]
+
+
+def svd_of_array(x: Any, full: bool) -> Any:
+    return pack(np.linalg.svd(x, full_matrices=full), svd_shapes(x.shape, full))
+
+
+@by_gradients
+def svd_rule(g: Any, y: Any, x: Any, full: bool) -> Any:
+    m, n = x.shape[-2:]
+    (u, s, vh), (gu, gs, gvh) = (unpack(z, svd_shapes(x.shape, full)) for z in (y, g))
+    gs = real(gs)
+    s = smooth_above_zero(real(s))
+    u, gu = of_first_columns(u, gu, s.shape[-1])
+    v, gv = of_first_columns(adjoint(vh), adjoint(gvh), s.shape[-1])
+    of_u, of_v = overlap_op(u, gu), overlap_op(v, gv)
+    mean, half = (of_u + of_v) / 2, (of_u - of_v) / 2
+    core = ratio_op(off_diagonal(mean), gaps(s))
+    sums = without_rounding(s[..., None, :] + s[..., :, None], s)
+    core = core + adjoint(core) + ratio_op(half - adjoint(half), sums) + of_diagonal(gs)
+    core = core + of_diagonal(of_any_phase(mean, gu, gv))
+    total = u @ core @ adjoint(v)
+    lengths = s[..., None, :]
+    if m > n:
+        total = total + outside(u, ratio_op(gu, lengths)) @ adjoint(v)
+    if n > m:
+        total = total + u @ adjoint(outside(v, ratio_op(gv, lengths)))
+    return total
+
+
+def smooth_above_zero(s: Any) -> Any:
+    """s, with 0 for what is rounding error, where a derivative by it would be NaN: the vectors of
+    a singular value 0 turn with any change of the matrix."""
+    above = np.not_equal(without_rounding(s, s), 0).astype(s.dtype)
+    return ratio_op(s * above, above)
+
+
+def outside(u: Any, x: Any) -> Any:
+    """The part of x that is orthogonal to the columns of u."""
+    return x - u @ overlap_op(u, x)
+
+
+svd_op: Op = processing("svd", svd_of_array, (svd_rule,), "svd({0})")
+
+
+@implements(np.linalg.svd)
+def svd(
+    a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False
+) -> Any:
+    if hermitian:
+        u, s, vh = svd_by_eigenvalues(square("svd", a))
+    else:
+        a = matrices("svd", a)
+        full = bool(full_matrices and compute_uv)
+        u, s, vh = unpack(svd_op(a, full=full), svd_shapes(a.shape, full))
+    return result_class(np.linalg.svd)(u, real(s), vh) if compute_uv else real(s)
+
+
+def svd_by_eigenvalues(a: Any) -> tuple[Any, Any, Any]:
+    """The singular values of a Hermitian matrix are the sizes of its eigenvalues."""
+    w, v = eigh(a)
+    order = np.flip(np.argsort(np.abs(w), axis=-1), -1)
+    w = np.take_along_axis(w, order, axis=-1)
+    u = np.take_along_axis(v, order[..., None, :], axis=-1)
+    signs = np.where(np.less(w, 0), -1, 1).astype(w.dtype)
+    return u, np.abs(w), adjoint(u * signs[..., None, :])
+
+
+@implements(np.linalg.svdvals)
+def svdvals(x: Any, /) -> Any:
+    return svd(x, compute_uv=False)
+
+
+# Eigenvalues of Hermitian matrices: A = V W V^H, and with P = V^H dA V, dV = V (P / (w_j - w_i))
+
+
+def eigh_of_array(x: Any, lower: bool) -> Any:
+    n = x.shape[-1]
+    return pack(np.linalg.eigh(x, "L" if lower else "U"), [(n,), (n, n)])
+
+
+@by_gradients
+def eigh_rule(g: Any, y: Any, x: Any, lower: bool) -> Any:
+    n = x.shape[-1]
+    (w, v), (gw, gv) = (unpack(z, [(n,), (n, n)]) for z in (y, g))
+    w, gw, overlap = real(w), real(gw), overlap_op(v, gv)
+    core = ratio_op(off_diagonal(overlap), gaps(w)) + of_diagonal(gw)
+    core = core + of_diagonal(of_any_phase(overlap, gv))
+    return to_triangle(v @ core @ adjoint(v), lower)
+
+
+eigh_op: Op = processing("eigh", eigh_of_array, (eigh_rule,), "eigh({0})")
+
+
+@implements(np.linalg.eigh)
+def eigh(a: Any, UPLO: str = "L") -> Any:  # noqa: N803  # NumPy's name
+    if str(UPLO).upper() not in ("L", "U"):
+        raise ArgumentError(f"UPLO={UPLO!r}: 'L' for the lower triangle of a, 'U' for the upper")
+    a = square("eigh", a)
+    w, v = unpack(eigh_op(a, lower=UPLO.upper() == "L"), [a.shape[-1:], a.shape[-2:]])
+    return result_class(np.linalg.eigh)(real(w), v)
+
+
+@implements(np.linalg.eigvalsh)
+def eigvalsh(a: Any, UPLO: str = "L") -> Any:  # noqa: N803  # NumPy's name
+    return eigh(a, UPLO)[0]
+
+
+# Eigenvalues of any matrices: A = V W inv(V), each column of V of length 1
+
+
+def eig_of_array(x: Any) -> Any:
+    n = x.shape[-1]
+    return pack(np.linalg.eig(x), [(n,), (n, n)])
+
+
+@by_gradients
+def eig_rule(g: Any, y: Any, x: Any) -> Any:
+    """M. Giles, "An extended collection of matrix derivative results", 2008, with the change that
+    keeps the length of each vector."""
+    n = x.shape[-1]
+    (w, v), (gw, gv) = (unpack(z, [(n,), (n, n)]) for z in (y, g))
+    vh, overlap = adjoint(v), overlap_op(v, gv)
+    stretching = real(diagonal(overlap)).astype(v.dtype)[..., None, :]
+    inner = overlap - (vh @ v) * stretching
+    core = ratio_op(off_diagonal(inner), conj(gaps(w))) + of_diagonal(gw)
+    core = core + of_diagonal(of_any_phase(overlap, gv))
+    return solve(vh, core @ vh)
+
+
+eig_op: Op = processing("eig", eig_of_array, (eig_rule,), "eig({0})")
+
+
+@implements(np.linalg.eig)
+def eig(a: Any) -> Any:
+    a = square("eig", a)
+    if is_traced(value_of(a)) and a.dtype.kind != "c":
+        raise UnsupportedError(
+            "np.linalg.eig of a real matrix in a compiled function: whether the result is real or "
+            "complex is not known before it runs: use a.astype(complex), or eigh where a is "
+            "symmetric"
+        )
+    return result_class(np.linalg.eig)(*unpack(eig_op(a), [a.shape[-1:], a.shape[-2:]]))
+
+
+@implements(np.linalg.eigvals)
+def eigvals(a: Any) -> Any:
+    return eig(a)[0]

@@ -1,0 +1,194 @@
+"""What rules of linear algebra share: adjoints, packed results, triangles, quotients of gaps."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from minigrad.dispatch import conj as conj
+from minigrad.errors import DtypeError
+from minigrad.ops.base import Domain, Op, Rule, Shape
+from minigrad.ops.movement import as_array
+
+
+def swap(x: Any) -> Any:
+    """The transpose of every matrix in a stack."""
+    return x.swapaxes(-1, -2)
+
+
+def real(x: Any) -> Any:
+    return np.real(x) if x.dtype.kind == "c" else x
+
+
+def adjoint(x: Any) -> Any:
+    """The conjugate transpose of every matrix in a stack."""
+    return swap(conj(x))
+
+
+def inexact(x: Any) -> Any:
+    """x as np.linalg computes with it: integers and booleans as float64."""
+    x = as_array(x)
+    return x.astype(float) if x.dtype.kind in "biu" else x
+
+
+def single_or_double(x: Any) -> Any:
+    """x as LAPACK computes with it.
+
+    Raises:
+        DtypeError: in half precision, which it lacks.
+    """
+    x = inexact(x)
+    if x.dtype == np.float16:
+        raise DtypeError(
+            f"a matrix of shape {x.shape} of float16: linear algebra is in single and double "
+            "precision, use x.astype(np.float32)"
+        )
+    return x
+
+
+def by_gradients(rule: Rule) -> Rule:
+    """A rule that is written for gradients, as one for cotangents, their conjugates; of matrices
+    without entries, nothing."""
+
+    @functools.wraps(rule)
+    def of_cotangents(g: Any, y: Any, x: Any, **how: Any) -> Any:
+        if 0 in x.shape[-2:]:
+            return np.zeros_like(x)
+        return conj(rule(conj(g), y, x, **how))
+
+    return of_cotangents
+
+
+# Several results side by side, flattened, along the last axis of one
+
+
+def pack(parts: Sequence[Any], shapes: Sequence[Shape]) -> Any:
+    """Arrays of shapes (*stack, *shape) as one, of shape (*stack, total of the sizes)."""
+    stack = parts[0].shape[: parts[0].ndim - len(shapes[0])]
+    flat = [np.reshape(x, (*stack, math.prod(s))) for x, s in zip(parts, shapes, strict=True)]
+    return np.concatenate(flat, axis=-1)
+
+
+def unpack(y: Any, shapes: Sequence[Shape]) -> list[Any]:
+    """The arrays that were packed. What was real beside complex ones is complex."""
+    bounds = [0, *itertools.accumulate(map(math.prod, shapes))]
+    return [
+        np.reshape(y[..., start:end], (*y.shape[:-1], *shape))
+        for (start, end), shape in zip(itertools.pairwise(bounds), shapes, strict=True)
+    ]
+
+
+@functools.cache
+def result_class(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The named tuple that a function of np.linalg returns."""
+    return type(function(np.eye(1)))
+
+
+# Triangles and diagonals
+
+
+def diagonal(x: Any) -> Any:
+    """(..., n, n) -> (..., n)."""
+    return np.diagonal(x, 0, -2, -1)
+
+
+def identity(x: Any) -> np.ndarray:
+    """The identity matrix of the size of the last axis, in the dtype of x."""
+    return np.eye(x.shape[-1], dtype=x.dtype)
+
+
+def of_diagonal(d: Any) -> Any:
+    """(..., n) -> (..., n, n) with zeros beside the diagonal."""
+    return d[..., None] * identity(d)
+
+
+def off_diagonal(x: Any) -> Any:
+    """x with zeros on the diagonal: zeros also in the place of NaN."""
+    return np.where(np.eye(x.shape[-1], dtype=bool), 0, x)
+
+
+def from_triangle(a: Any, lower: bool) -> Any:
+    """The Hermitian matrix that has the entries of a in one triangle."""
+    half, step = (np.tril, -1) if lower else (np.triu, 1)
+    strict = half(a, step)
+    return strict + adjoint(strict) + of_diagonal(real(diagonal(a)))
+
+
+def to_triangle(g: Any, lower: bool) -> Any:
+    """The gradient of the triangle, from that of the Hermitian matrix it stands for: each entry
+    beside the diagonal stands for two."""
+    both = g + adjoint(g)
+    strict = np.tril(both, -1) if lower else np.triu(both, 1)
+    return strict + of_diagonal(real(diagonal(g)).astype(g.dtype))
+
+
+# Where eigenvalues coincide
+
+
+def ratio_of_arrays(x: Any, d: Any) -> Any:
+    zero = np.equal(d, 0)
+    y = np.divide(x, np.where(zero, np.ones_like(d), d))
+    return np.where(zero & np.not_equal(x, 0), np.asarray(np.nan, y.dtype), y)
+
+
+# x / d, where 0/0 is 0, and x/0 is NaN: of a gap d between eigenvalues, where eigenvectors that
+# coincide are not used, or are, and have no derivative.
+ratio_op: Op = Op(
+    "binary",
+    "ratio",
+    ratio_of_arrays,
+    (lambda g, y, x, d: ratio_op(g, d), lambda g, y, x, d: -ratio_op(g * y, d)),
+    "{0} / {1}",
+    domains=(Domain(), Domain(0.5, 2.0)),
+    broadcasts=True,
+)
+
+
+def overlap_rule(h: Any, y: Any, v: Any, g: Any) -> Any:
+    """The cotangent of v; nothing from columns of g that are 0, where h may be NaN."""
+    used = np.any(np.not_equal(g, 0), axis=-2, keepdims=True)
+    return conj(g) @ adjoint(np.where(used, h, 0))
+
+
+# V^H G, of vectors and the gradient by them: a column of G is 0 if the function does not use it.
+overlap_op: Op = Op(
+    "processing",
+    "overlap",
+    lambda v, g: adjoint(v) @ g,
+    (overlap_rule, lambda h, y, v, g: conj(v) @ h),
+    "overlap({0}, {1})",
+    domains=(Domain(), Domain()),
+)
+
+
+def without_rounding(d: Any, values: Any) -> Any:
+    """d, with 0 for what is rounding error of these eigenvalues or singular values (..., n)."""
+    n, eps = values.shape[-1], float(np.finfo(values.dtype).eps)
+    largest = np.max(np.abs(values), axis=-1)
+    largest = np.reshape(largest, (*largest.shape, *(1,) * (d.ndim - largest.ndim)))
+    return np.where(np.less_equal(np.abs(d), n * eps * largest), 0, d)
+
+
+def gaps(values: Any) -> Any:
+    """(..., n) -> (..., n, n): value j minus value i, and 0 for all that is rounding error."""
+    return without_rounding(values[..., None, :] - values[..., :, None], values)
+
+
+def of_any_phase(overlap: Any, *gradients: Any) -> Any:
+    """0 for each vector whose phase the function does not depend on, (..., n); NaN for the others.
+
+    `overlap` is V^H G (..., n, n), of the gradients (..., m, n) by the vectors. If vector i is
+    turned by a phase, the function changes by the imaginary part of entry (i, i).
+    """
+    if overlap.dtype.kind != "c":
+        return np.zeros_like(diagonal(overlap))
+    turning = np.abs(np.imag(diagonal(overlap)))
+    size = sum(np.max(np.abs(g), axis=(-2, -1)) for g in gradients)
+    rounding = float(np.finfo(overlap.dtype).eps) ** 0.5
+    small = np.less_equal(turning, rounding * size[..., None])
+    return np.where(small, 0.0, np.nan).astype(overlap.dtype)
