@@ -15,13 +15,16 @@ True
 from __future__ import annotations
 
 import functools
+import importlib
 from collections.abc import Callable
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
 from minigrad.errors import ArgumentError
+from minigrad.numpy.creation import check_device
 from minigrad.numpy.namespace import member
 from minigrad.tensor import Tensor
 
@@ -81,3 +84,61 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return dir(names)
+
+
+# Where the standard's arguments are not NumPy's
+
+
+@giving_tensors
+def clip(x: Any, /, min: Any = None, max: Any = None) -> Any:
+    return np.copy(x) if min is None and max is None else np.clip(x, min, max)
+
+
+@giving_tensors
+def sort(x: Any, /, *, axis: int = -1, descending: bool = False, stable: bool = True) -> Any:
+    y = np.sort(x, axis)
+    return np.flip(y, axis) if descending else y
+
+
+@giving_tensors
+def argsort(x: Any, /, *, axis: int = -1, descending: bool = False, stable: bool = True) -> Any:
+    if not descending:
+        return np.argsort(x, axis, kind="stable")
+    # From the last to the first of equals, turned around.
+    places = np.argsort(np.flip(x, axis), axis, kind="stable")
+    return np.shape(x)[axis] - 1 - np.flip(places, axis)
+
+
+def frequencies(name: str) -> Callable[..., Any]:
+    """np.fft.fftfreq or rfftfreq, with a dtype."""
+    function = getattr(np.fft, name)
+
+    @giving_tensors
+    def found(n: int, /, *, d: float = 1.0, dtype: Any = None, device: Any = None) -> Any:
+        check_device(device)
+        return function(n, d).astype(dtype or float)
+
+    return found
+
+
+setattr(fft, "fftfreq", frequencies("fftfreq"))  # noqa: B010  # where Namespace looks first
+setattr(fft, "rfftfreq", frequencies("rfftfreq"))  # noqa: B010
+
+
+class Special:
+    """SciPy's special functions, which SciPy looks for here if SCIPY_ARRAY_API=1 is set: its own
+    names are then wrappers that make plain arrays of Tensors."""
+
+    def __getattr__(self, name: str) -> Any:
+        ufuncs = importlib.import_module("scipy.special._ufuncs")
+        return giving_tensors(getattr(ufuncs, name))
+
+
+special = Special()
+
+
+def finfo(type: Any, /) -> SimpleNamespace:
+    """What np.finfo says, as Python's numbers."""
+    info = np.finfo(np.result_type(type))
+    limits = {name: float(getattr(info, name)) for name in "eps max min smallest_normal".split()}
+    return SimpleNamespace(bits=info.bits, dtype=info.dtype, **limits)

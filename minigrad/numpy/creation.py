@@ -208,29 +208,46 @@ def fromiter(iter: Iterable[Any], dtype: Any, count: int = -1, **like: Any) -> A
     return fillable(np.fromiter(entries, dtype, count))
 
 
-def full(shape: Any, fill_value: Any, dtype: Any = None, order: Any = "C", **how: Any) -> Any:
+def full(
+    shape: Any,
+    fill_value: Any,
+    dtype: Any = None,
+    order: Any = "C",
+    *,
+    device: Any = None,
+    **like: Any,
+) -> Any:
     """np.full, also of a Tensor, whose gradient is the sum of that of all entries.
 
     >>> from minigrad import grad
     >>> grad(lambda t: np.sum(full((2, 3), t)))(1.0)
     np.float64(6.0)
     """
-    check_device(how.pop("device", None))
+    check_device(device)
     if not has_tensors(fill_value):
-        return fillable(np.full(shape, fill_value, dtype, order, **how))
+        return fillable(np.full(shape, fill_value, dtype, order, **like))
     value = np.broadcast_to(asarray(fill_value, dtype), shape)
     return formed(value, order="F" if order == "F" else "C", copy=True)
 
 
-def full_like(a: Any, fill_value: Any, dtype: Any = None, *args: Any, **how: Any) -> Any:
+def full_like(
+    a: Any,
+    fill_value: Any,
+    dtype: Any = None,
+    order: Any = "K",
+    subok: bool = True,
+    shape: Any = None,
+    *,
+    device: Any = None,
+) -> Any:
     """np.full_like, also of a Tensor.
 
     >>> full_like(np.zeros(2), Tensor(3.0))
     Tensor([3., 3.])
     """
+    check_device(device)
     if is_recorded(a) or not has_tensors(fill_value):
-        return fillable(np.full_like(a, fill_value, dtype, *args, **how))
-    shape = how.get("shape")
+        return fillable(np.full_like(a, fill_value, dtype, order=order, subok=subok, shape=shape))
     return full(np.shape(a) if shape is None else shape, fill_value, dtype or np.result_type(a))
 
 

@@ -15,7 +15,14 @@ from minigrad.tensor import Tensor
 CPU = (1, 0)  # DLPack's kDLCPU, and the number of the device
 
 
-def to_dlpack(self: Tensor, *, stream: Any = None, **how: Any) -> Any:
+def to_dlpack(
+    self: Tensor,
+    *,
+    stream: Any = None,
+    max_version: tuple[int, int] | None = None,
+    dl_device: tuple[int, int] | None = None,
+    copy: bool | None = None,
+) -> Any:
     """The memory of the array itself, as DLPack passes it on: no copy is made.
 
     Whoever takes it may write into it, which is seen here, and not noticed (as with `t.data`).
@@ -32,7 +39,7 @@ def to_dlpack(self: Tensor, *, stream: Any = None, **how: Any) -> Any:
         )
     if stream is not None:
         raise ArgumentError(f"stream={stream!r}: there is only the CPU, which has none")
-    return self.data.__dlpack__(**how)
+    return self.data.__dlpack__(max_version=max_version, dl_device=dl_device, copy=copy)
 
 
 def dlpack_device(self: Tensor) -> tuple[int, int]:
