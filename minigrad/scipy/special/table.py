@@ -5,6 +5,7 @@ NumPy hands these functions to Tensors itself, so that `scipy.special.gamma(t)` 
 
 from __future__ import annotations
 
+import inspect
 import math
 import re
 from collections.abc import Callable
@@ -55,7 +56,7 @@ def special(
         domains: from which tests draw the arguments, each.
         forward: what to compute, if it is not the ufunc.
     """
-    function = forward or getattr(sc, name)
+    function = forward or inspect.unwrap(getattr(sc, name))  # wrapped if SCIPY_ARRAY_API=1
     several = len(domains) > 1
     rules = tuple(
         unknown(name, k) if derivative is None else rule_of(derivative)
