@@ -7,8 +7,8 @@ its vjps: from the cotangent of its output, the contribution to the cotangent of
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from operator import attrgetter
 from typing import Any
@@ -21,14 +21,17 @@ from minigrad.writes import as_recorded, log
 recording: ContextVar[bool] = ContextVar("recording", default=True)
 
 
-@contextmanager
-def switched(switch: ContextVar[Any], on: Any) -> Iterator[None]:
+class switched:  # noqa: N801  # called as a function
     """Set a context variable inside the `with`; restore it afterwards, also after an exception."""
-    token = switch.set(on)
-    try:
-        yield
-    finally:
-        switch.reset(token)
+
+    def __init__(self, switch: ContextVar[Any], on: Any) -> None:
+        self.switch, self.on = switch, on
+
+    def __enter__(self) -> None:
+        self.token = self.switch.set(self.on)
+
+    def __exit__(self, *_: object) -> None:
+        self.switch.reset(self.token)
 
 
 @scope
@@ -86,15 +89,26 @@ def input_cotangents(
 def reverse(
     seeds: dict[Node, Any], by: Collection[Node] | None = None, view: View = array_of
 ) -> dict[Node, Any]:
-    """The adjoints of the nodes `by`, or of all leaves, given the cotangents `seeds` of outputs.
+    """The adjoints of the nodes `by`, or of all leaves, given the cotangents `seeds` of outputs."""
+    wanted = needs_grad if by is None else leading_to(by, seeds)
+    return reverse_along(toposort(seeds, wanted), seeds, wanted, by or (), view)
+
+
+def reverse_along(
+    path: Sequence[Node],
+    seeds: dict[Node, Any],
+    wanted: Callable[[Node], bool],
+    ends: Collection[Node],
+    view: View,
+) -> dict[Node, Any]:
+    """The same, by way of the nodes of `path`, each after its inputs, as far as the `ends`.
 
     Adjoints are kept in a dictionary local to this pass, so that running it twice is well defined,
     and are summed into new arrays, so that no array which the pass does not own is written.
     """
-    wanted = needs_grad if by is None else leading_to(by, seeds)
     adjoints = dict(seeds)
-    for node in reversed(toposort(seeds, wanted)):
-        if node.op is None or (by and node in by) or node not in adjoints:
+    for node in reversed(path):
+        if node.op is None or node not in adjoints or node in ends:
             continue
         adjoint = adjoints.pop(node)
         if node.birth < log.newest:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from contextvars import ContextVar
 from typing import Any
 
@@ -16,16 +15,19 @@ traced_form: ContextVar[Callable[[Any], Any] | None] = ContextVar("traced_form",
 variables: set[Node] = set()
 
 
-@contextmanager
-def differentiating(by: Iterable[Node]) -> Iterator[None]:
+class differentiating:  # noqa: N801  # called as a function
     """Inside, a function is run in order to differentiate it by these nodes."""
-    own, token = set(by), inside_transform.set(True)
-    variables.update(own)
-    try:
-        yield
-    finally:
-        variables.difference_update(own)
-        inside_transform.reset(token)
+
+    def __init__(self, by: Iterable[Node]) -> None:
+        self.by = set(by)
+
+    def __enter__(self) -> None:
+        self.token = inside_transform.set(True)
+        variables.update(self.by)
+
+    def __exit__(self, *_: object) -> None:
+        variables.difference_update(self.by)
+        inside_transform.reset(self.token)
 
 
 def is_inside(node: Node) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from minigrad.autograd import (
     leading_to,
     recording,
     reverse,
+    reverse_along,
     switched,
 )
 from minigrad.dispatch import is_traced
@@ -45,8 +47,18 @@ def leaves_of(tree: Any, where: str = "") -> list[tuple[str, Any]]:
     return [] if tree is None else [(where, tree)]
 
 
+LEAVES = frozenset([Tensor, np.ndarray, float, np.float64])  # the most frequent ones
+
+
+def flat(tree: Any) -> list[Any]:
+    """The leaves of a tree, without their paths."""
+    return [tree] if type(tree) in LEAVES else [x for _, x in leaves_of(tree)]
+
+
 def like(tree: Any, leaves: Any) -> Any:
     """A tree of the same structure, with leaves from the iterator `leaves`."""
+    if type(tree) in LEAVES:
+        return next(leaves)
     if isinstance(tree, dict):
         parts = {key: like(part, leaves) for key, part in tree.items()}
         return parts if type(tree) is dict else of_class(tree, parts)
@@ -70,30 +82,36 @@ def of_class(tree: dict[Any, Any], parts: dict[Any, Any]) -> dict[Any, Any]:
 
 def map_tree(function: Function, tree: Any) -> Any:
     """A tree of the same structure, with `function` applied to each leaf."""
-    return like(tree, (function(leaf) for _, leaf in leaves_of(tree)))
+    return like(tree, map(function, flat(tree)))
 
 
 # A function, recorded
 
 
-def variable(where: str, leaf: Any) -> Tensor:
+def variable(leaf: Any, where: Callable[[], str]) -> Tensor:
     """A new Tensor in the place of a leaf of the arguments, to differentiate with respect to."""
+    if type(leaf) is np.ndarray and leaf.dtype in FLOATS:
+        return Tensor.of(Node(leaf, requires_grad=True))
     if isinstance(leaf, Tensor) and leaf.requires_grad and recording.get():
         x = copy(leaf)  # still connected: an outer transform differentiates with respect to it
         x.data.flags.writeable = False  # as a leaf refuses it: the caller would not see it
         return x
     data = leaf.data if isinstance(leaf, Tensor) else leaf
     if not isinstance(data, float | int | complex | np.ndarray | np.generic):
-        raise DtypeError(f"{where} is a {type(leaf).__name__}: argnums can leave it out")
+        raise DtypeError(f"{where()} is a {type(leaf).__name__}: argnums can leave it out")
     if np.result_type(data).kind not in INEXACT:
         raise DtypeError(
-            f"{where} has dtype {np.result_type(data)}, and integers and booleans have no "
+            f"{where()} has dtype {np.result_type(data)}, and integers and booleans have no "
             "derivative: write 2.0 for 2, use x.astype(float), or leave it out with argnums"
         )
     x = Tensor(data, requires_grad=True)
     if not isinstance(data, np.ndarray):  # of a number, += makes another
         x.data.flags.writeable = False
     return x
+
+
+FLOATS = frozenset(map(np.dtype, "fdFD"))
+NOTHING: Callable[[Node], bool] = frozenset[Node]().__contains__
 
 
 class Recorded:
@@ -111,21 +129,21 @@ class Recorded:
         argnums: Sequence[int] | None = None,
         has_aux: bool = False,
     ) -> None:
-        argnums = range(len(args)) if argnums is None else argnums
-        self.chosen = [args[k] for k in argnums]
-        for k in argnums:
-            if args[k] is None:
+        self.argnums = range(len(args)) if argnums is None else argnums
+        self.chosen = [args[k] for k in self.argnums]
+        for k, arg in zip(self.argnums, self.chosen, strict=True):
+            if arg is None:
                 raise DtypeError(
                     f"argument {k} is None: leave it out with argnums, or give numbers"
                 )
-        self.places = [(f"argument {k}{at}", x) for k in argnums for at, x in leaves_of(args[k])]
-        self.given = [leaf for _, leaf in self.places]
+        self.given = [leaf for arg in self.chosen for leaf in flat(arg)]
         self.of_tensors = any(isinstance(leaf, Tensor) for leaf in self.given)
-        self.inputs = [variable(where, leaf) for where, leaf in self.places]
-        variables = iter(self.inputs)
-        replaced = dict(zip(argnums, like(self.chosen, variables), strict=True))
-        args = [replaced.get(k, arg) for k, arg in enumerate(args)]
-        with switched(recording, True), differentiating(x.node for x in self.inputs):
+        self.inputs = [variable(x, partial(self.place, k)) for k, x in enumerate(self.given)]
+        self.by = {x.node for x in self.inputs}
+        args = [*args]
+        for k, arg in zip(self.argnums, self.in_form(iter(self.inputs)), strict=True):
+            args[k] = arg
+        with switched(recording, True), differentiating(self.by):
             try:
                 result = function(*args, **(kwargs or {}))
             except ValueError as error:
@@ -139,24 +157,40 @@ class Recorded:
         if has_aux and not (isinstance(result, tuple) and len(result) == 2):
             raise GradientError(f"with has_aux=True, return a pair (value, aux), not {result!r}")
         self.output, aux = result if has_aux else (result, None)
-        self.outputs = [as_tensor(leaf, at) for at, leaf in leaves_of(self.output)]
+        self.outputs = (
+            [self.output]
+            if type(self.output) is Tensor
+            else [as_tensor(leaf, at) for at, leaf in leaves_of(self.output)]
+        )
         # Where cotangents start; found before inputs, maybe outputs too, stop being leaves below.
         self.roots = [y.node if y.requires_grad else None for y in self.outputs]
-        self.is_watched = self._watched([*self.outputs, *(x for _, x in leaves_of(aux))])
-        for x in self.inputs:  # from here on, its leaves belong to this run alone
-            x.node.requires_grad = x.node.op is not None
-        self.aux = map_tree(self.outward, aux)
+        self.find_path([*self.outputs, *(flat(aux) if has_aux else ())])
+        for node in self.by:  # from here on, its leaves belong to this run alone
+            node.requires_grad = node.op is not None
+        self.aux = map_tree(self.outward, aux) if has_aux else None
 
-    def _watched(self, results: Sequence[Any]) -> Callable[[Node], bool]:
-        """A predicate: whether a node depends on the variables of an outer transform."""
-        own = {x.node for x in self.inputs}
+    def find_path(self, results: Sequence[Any]) -> None:
+        """Set `path`: the nodes between inputs and results, each after its inputs; `is_watched`:
+        whether a node depends on the variables of an outer transform. If any does, path is None:
+        then not all that needs a gradient is between."""
+        own = self.by
         roots = [y.node for y in results if isinstance(y, Tensor) and y.requires_grad]
         found = toposort(roots, follow=lambda node: node.requires_grad and node not in own)
         others = {node for node in found if node.op is None and node not in own}
         others |= {node for node in own if node.op is not None}
-        if not (others and recording.get()):
-            return frozenset[Node]().__contains__
-        return leading_to(others, roots)
+        self.path = None if others else found
+        self.is_watched = NOTHING
+        if others and recording.get():
+            self.is_watched = leading_to(others, roots)
+
+    def place(self, k: int) -> str:
+        """What messages call leaf k of the chosen arguments."""
+        chosen = zip(self.argnums, self.chosen, strict=True)
+        return [f"argument {n}{at}" for n, arg in chosen for at, _ in leaves_of(arg)][k]
+
+    def in_form(self, leaves: Any) -> list[Any]:
+        """The chosen arguments with other leaves."""
+        return [like(arg, leaves) for arg in self.chosen]
 
     def outward(self, x: Any) -> Any:
         """A result in the caller's form: plain, unless an outer transform differentiates it."""
@@ -172,27 +206,35 @@ class Recorded:
 
         Recorded, and made of Tensors, if an outer transform differentiates any of it.
         """
-        given = [g if isinstance(g, Tensor) else Tensor(g) for g in cotangents]
-        for y, g in zip(self.outputs, given, strict=True):
+        pairs = []
+        watched = False
+        for y, root, g in zip(self.outputs, self.roots, cotangents, strict=True):
+            if type(g) is not np.ndarray or g.dtype != y.dtype:
+                g = g if isinstance(g, Tensor) else Tensor(g)
+                watched = watched or (root is not None and g.requires_grad)
             if g.shape != y.shape:
                 raise ShapeError(f"a cotangent of shape {g.shape} for an output of shape {y.shape}")
-        pairs = [(root, g) for root, g in zip(self.roots, given, strict=True) if root is not None]
-        watched = recording.get() and any(
-            self.is_watched(root) or g.requires_grad for root, g in pairs
-        )
+            if root is not None:
+                pairs.append((root, g))
+                watched = watched or self.is_watched(root)
+        watched = watched and recording.get()
         view = Tensor.of if watched else array_of
         seeds: dict[Node, Any] = {}
         with switched(recording, watched):
             for root, g in pairs:
                 g = g if g.dtype == root.value.dtype else g.astype(root.value.dtype)
-                seed = view(g.node)
-                seeds[root] = seeds[root] + seed if root in seeds else seed
-            adjoints = reverse(seeds, by={x.node for x in self.inputs}, view=view)
-        leaves = (
-            in_the_form_of(leaf, adjoints.get(x.node, np.zeros(x.shape, x.dtype)), watched)
+                if isinstance(g, Tensor) or watched:
+                    g = view(g.node if isinstance(g, Tensor) else Node(g))
+                seeds[root] = seeds[root] + g if root in seeds else g
+            if self.path is None:
+                adjoints = reverse(seeds, by=self.by, view=view)
+            else:
+                between = self.by.union(self.path).__contains__
+                adjoints = reverse_along(self.path, seeds, between, self.by, view)
+        return self.in_form(
+            in_the_form_of(leaf, adjoints.get(x.node), x, watched)
             for leaf, x in zip(self.given, self.inputs, strict=True)
         )
-        return like(self.chosen, leaves)
 
     def derivative(self, k: int, entry: int | None = None) -> list[Any]:
         """The derivative of one entry of output k by every chosen argument; of none, zeros."""
@@ -203,9 +245,8 @@ class Recorded:
         if self.outputs[k].dtype.kind != "c":
             return found
         other = self.pull_back([*cotangents[:k], 1j * cotangents[k], *cotangents[k + 1 :]])
-        both = zip(self.places, self.inputs, leaves_of(found), leaves_of(other), strict=True)
-        rows = [one_derivative(where, x, g, h) for (where, _), x, (_, g), (_, h) in both]
-        return like(self.chosen, iter(rows))
+        both = enumerate(zip(self.inputs, flat(found), flat(other), strict=True))
+        return self.in_form(one_derivative(self.place(n), x, g, h) for n, (x, g, h) in both)
 
 
 def one_derivative(where: str, x: Tensor, g: Any, h: Any) -> Any:
@@ -243,8 +284,10 @@ def as_tensor(output: Any, where: str) -> Tensor:
     )
 
 
-def in_the_form_of(leaf: Any, adjoint: Any, watched: bool) -> Any:
+def in_the_form_of(leaf: Any, adjoint: Any, x: Tensor, watched: bool) -> Any:
     """A derivative in the type of its argument: a Tensor, an array, or a NumPy number."""
+    if adjoint is None:
+        adjoint = np.zeros(x.shape, x.dtype)
     if watched or isinstance(leaf, Tensor):
         # A vjp may return its cotangent, or a view of it: the caller gets a copy.
         return copy(adjoint) if isinstance(adjoint, Tensor) else Tensor(adjoint.copy())
@@ -253,6 +296,8 @@ def in_the_form_of(leaf: Any, adjoint: Any, watched: bool) -> Any:
 
 def in_order(argnums: Argnums, args: Sequence[Any]) -> tuple[int, ...]:
     """argnums as a tuple of positions that are not negative."""
+    if type(argnums) is int and 0 <= argnums < len(args):
+        return (argnums,)
     several = (argnums,) if isinstance(argnums, int) else tuple(argnums)
     for k in several:
         if not -len(args) <= k < len(args):
@@ -297,7 +342,7 @@ def value_and_grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> 
                 "grad is of a function that returns a single value, and this one returned shapes "
                 f"{[y.shape for y in run.outputs]}: sum or average it, or use jacobian"
             )
-        ((_, y),) = leaves_of(run.output)
+        (y,) = flat(run.output)
         if isinstance(y, Tensor) and y.dtype.kind != "f":
             raise DtypeError(
                 f"grad is of a function that returns a float, and this one returned {y.dtype}: "
@@ -307,7 +352,7 @@ def value_and_grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> 
                     else "integers and booleans have no derivative"
                 )
             )
-        ones = np.ones_like(run.outputs[0].data)
+        ones = np.ones(run.outputs[0].shape, run.outputs[0].dtype)
         gradient = one_or_all(argnums, run.pull_back([ones]))
         return ((run.value(), run.aux) if has_aux else run.value()), gradient
 
