@@ -352,7 +352,7 @@ def value_and_grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> 
                     else "integers and booleans have no derivative"
                 )
             )
-        ones = np.ones(run.outputs[0].shape, run.outputs[0].dtype)
+        ones = np.ones_like(run.outputs[0].data)
         gradient = one_or_all(argnums, run.pull_back([ones]))
         return ((run.value(), run.aux) if has_aux else run.value()), gradient
 
