@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from minigrad.dispatch import is_traced
+from minigrad.errors import UnsupportedError
 from minigrad.tensor import Tensor
 from minigrad.transforms import leaves_of
 
@@ -30,3 +31,40 @@ def in_place_of(original: Callable[..., Any]) -> Callable[[F], F]:
         return call  # type: ignore[return-value]  # of the same signature
 
     return decorate
+
+
+def refusing(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of SciPy's, by its full name, that raises if it is given a Tensor."""
+
+    @in_place_of(original)
+    def refuse(*args: Any, **kwargs: Any) -> Any:
+        raise UnsupportedError(
+            f"{name} is not there for Tensors: compose it from functions that are, or compute it "
+            "from t.data, outside the gradient"
+        )
+
+    return refuse
+
+
+def others(module: Any) -> Callable[[str], Any]:
+    """`__getattr__` of a module of ours: the names of SciPy's that it does not have itself.
+
+    They are as SciPy has them; functions refuse Tensors.
+    """
+
+    def find(name: str) -> Any:
+        original = getattr(module, name)
+        if not callable(original) or isinstance(original, type):
+            return original
+        return refusing(f"{module.__name__}.{name}", original)
+
+    return find
+
+
+def refuse_tracers(name: str, *trees: Any) -> None:
+    """Raise if a function that calls a function of the user's is compiled."""
+    if any(is_traced(getattr(x, "data", x)) for _, x in leaves_of(trees)):
+        raise UnsupportedError(
+            f"{name} calls a function again and again until it is satisfied, which is not "
+            "compiled: call it outside of the compiled function"
+        )

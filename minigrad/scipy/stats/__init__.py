@@ -11,8 +11,7 @@ from typing import Any
 
 import scipy.stats as st
 
-from minigrad.errors import UnsupportedError
-from minigrad.scipy.on_tensors import in_place_of
+from minigrad.scipy.on_tensors import others
 from minigrad.scipy.stats.distributions import distribution as distribution
 from minigrad.scipy.stats.formulas import CONTINUOUS as CONTINUOUS
 from minigrad.scipy.stats.formulas import DISCRETE as DISCRETE
@@ -25,28 +24,14 @@ OTHERS = (st.rv_continuous, st.rv_discrete)
 def __getattr__(name: str) -> Any:
     """A name of scipy.stats that is first looked up: its distribution or function."""
     original = getattr(st, name)
-    found = original
     if isinstance(original, OTHERS):
-        found = distribution(name, (CONTINUOUS | DISCRETE).get(name))
+        found: Any = distribution(name, (CONTINUOUS | DISCRETE).get(name))
     elif name in METHODS:
         found = Multivariate(original, name, METHODS[name])
-    elif callable(original) and not isinstance(original, type):
-        found = refusing(name, original)
+    else:
+        found = others(st)(name)
     globals()[name] = found
     return found
-
-
-def refusing(name: str, original: Any) -> Any:
-    """A function of SciPy's, which raises if it is given a Tensor."""
-
-    @in_place_of(original)
-    def refuse(*args: Any, **kwargs: Any) -> Any:
-        raise UnsupportedError(
-            f"scipy.stats.{name} is not there for Tensors: write its formula in NumPy's functions, "
-            "or compute it from t.data, outside the gradient"
-        )
-
-    return refuse
 
 
 def __dir__() -> list[str]:

@@ -151,7 +151,7 @@ class Distribution:
             return lambda *inputs: np.exp(log(*inputs))
         own = getattr(formulas, name)
         if own is not None:
-            return own  # type: ignore[no-any-return]
+            return own
         one, other = formulas.cdf, formulas.sf
         return partial(log_of, one, other) if name == "logcdf" else partial(log_of, other, one)
 
