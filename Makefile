@@ -7,7 +7,7 @@ INSTALL := pip install --quiet --no-compile
 # So it is kept: tests start hundreds of processes.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-slow test-oracles test-browser test-compiler gallery bench bench-calls bench-compile check format clean
+.PHONY: demo test test-slow test-oracles test-browser test-compiler test-array-api gallery bench bench-calls bench-compile check format clean
 
 demo: $(VENV)/for-plots
 	$(BIN)/minigrad train digits
@@ -30,6 +30,13 @@ test-browser: .venv-browser/installed
 # Compiling by the C compiler that pip installs.
 test-compiler: $(VENV)/for-test $(VENV)/for-compiler
 	$(BIN)/python -m pytest tests/compiler/target/test_toolchain.py -k other_compilers
+
+# The test suite of the array API standard, from a clone of data-apis/array-api-tests with its
+# submodule: make test-array-api SUITE=../array-api-tests
+test-array-api: $(VENV)/for-array-api
+	cd $(SUITE) && ARRAY_API_TESTS_MODULE=minigrad.numpy.array_api $(CURDIR)/$(BIN)/python -m pytest \
+		array_api_tests --max-examples=20 --disable-warnings \
+		--xfails-file $(CURDIR)/tests/numpy/array_api_xfails.txt
 
 # The pictures in docs/gallery, drawn again.
 gallery: .venv-browser/installed
