@@ -18,8 +18,7 @@ from minigrad import functional as F
 from minigrad.compiler import compile
 from minigrad.compiler import pipeline as plan
 from minigrad.compiler.codegen.deduplicate import KERNEL_GENERATORS, OWN_GENERATORS
-from minigrad.compiler.graph.folding import constant
-from minigrad.compiler.graph.ir import Graph, Value, name_of
+from minigrad.compiler.graph.ir import Graph, Value, constant, name_of
 from minigrad.compiler.graph.layout import Layout
 from minigrad.compiler.graph.opset.base import OPSET
 from minigrad.compiler.graph.opset.infer import apply

@@ -1,4 +1,4 @@
-"""Copy kernels: concatenations, copies packed in panels, and scatter-adds."""
+"""Copy kernels: concatenations, copies packed in panels, scatter-adds and scans."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import numpy as np
 
 from minigrad.compiler.codegen.c import KernelSource, print_kernel
 from minigrad.compiler.graph.affine import Expr, Var, ravel_index, variable
-from minigrad.compiler.graph.opset.base import INDEX
+from minigrad.compiler.graph.opset.base import INDEX, rules_of
 from minigrad.compiler.graph.opset.indexing import arrays_of
+from minigrad.compiler.graph.opset.reductions import Scan
 from minigrad.compiler.loops import ir
 from minigrad.compiler.loops.lowering import LoweringContext
 from minigrad.compiler.loops.passes import merged, minimum_of, nest
@@ -43,6 +44,34 @@ def scatter_function(
         *loops_over((*index_loops, *rest), added, rest),
     ]
     return print_kernel(statements, buffers)
+
+
+def scan_function(
+    kernel: Kernel, schedule: Schedule, buffers: BufferPlan, machine: Machine
+) -> KernelSource:
+    """One accumulator for each line along the axis, every value of which is stored; threads share
+    the outermost of the other axes."""
+    (stage,) = kernel.stages
+    value, (x,) = stage.value, stage.value.inputs
+    rules = rules_of(value.op)
+    assert isinstance(rules, Scan)
+    along = value.attributes["axis"] % len(value.shape)
+    index = tuple(variable(f"i{k}", n) for k, n in enumerate(value.shape))
+    body = LoweringContext(schedule.load)
+    name = body.read(x, index)
+    if x.dtype != value.dtype:
+        name = body.cast(name, x, value.dtype)
+    lines: list[ir.Statement] = [
+        *body.bindings,
+        ir.Accumulate("total", rules.combine, name),
+        ir.Store(schedule.access(value, index), "total"),
+    ]
+    scan: list[ir.Statement] = [
+        ir.Variable("total", value.dtype, ir.Number.of(rules.start, value.dtype)),
+        *nest([*index[along].terms], lines),
+    ]
+    others = [v for k in stage.layout.order if k != along for v in index[k].terms]
+    return print_kernel(nest(others, scan, grain=1), buffers)
 
 
 def loops_over(

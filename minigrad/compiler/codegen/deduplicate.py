@@ -8,7 +8,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from minigrad.compiler.codegen.c import KernelSource
-from minigrad.compiler.codegen.copy_kernels import concat_function, pack_function, scatter_function
+from minigrad.compiler.codegen.copy_kernels import (
+    concat_function,
+    pack_function,
+    scan_function,
+    scatter_function,
+)
 from minigrad.compiler.codegen.matmul_kernels import contract_function
 from minigrad.compiler.codegen.row_kernels import rows_function
 from minigrad.compiler.graph.ir import Value
@@ -28,6 +33,7 @@ KERNEL_GENERATORS: dict[str, Callable[[Kernel, Schedule, BufferPlan, Machine], K
     "pack": pack_function,
     "concat": concat_function,
     "scatter": scatter_function,
+    "scan": scan_function,
 }
 OWN_GENERATORS = {**KERNEL_GENERATORS}
 

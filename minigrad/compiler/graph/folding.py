@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
-from minigrad.compiler.graph.ir import Value, name_of
+from minigrad.compiler.graph.ir import Value, constant, name_of
 from minigrad.compiler.graph.opset.elementwise import from_zero
 from minigrad.compiler.graph.opset.infer import run
 from minigrad.compiler.graph.opset.views import axes_of
@@ -52,9 +51,3 @@ def is_known(value: Value) -> bool:
         if type(x) is Value and not x.fixed:
             return False
     return value.size <= costs.MAX_FOLDED_SIZE
-
-
-def constant(array: Any) -> Value:
-    """A fixed constant."""
-    array = np.asarray(array)
-    return Value(None, (), {"fixed": True}, array.shape, array.dtype, "constant", array)

@@ -60,6 +60,12 @@ class Value:
         return [x for x in self.inputs if type(x) is Value]
 
 
+def constant(array: Any) -> Value:
+    """A fixed constant."""
+    array = np.asarray(array)
+    return Value(None, (), {"fixed": True}, array.shape, array.dtype, "constant", array)
+
+
 Rewrite = Callable[[Value], Value]
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from minigrad.compiler.graph import ir
 from minigrad.compiler.graph.affine import aligned
-from minigrad.compiler.graph.folding import constant, folding
+from minigrad.compiler.graph.folding import folding
 from minigrad.compiler.graph.literals import promote_literals
 from minigrad.compiler.graph.opset.base import rules_of
 from minigrad.compiler.graph.opset.infer import apply, verify
@@ -105,7 +105,7 @@ def algebra(value: ir.Value) -> ir.Value:
             with np.errstate(all="ignore"):
                 inverse = 1 / number
             if k == 1 and abs(np.frexp(number)[0]) == 0.5 and np.isfinite(inverse):
-                return apply("mul", inputs[0], constant(inverse))  # exact, of a power of 2
+                return apply("mul", inputs[0], ir.constant(inverse))  # exact, of a power of 2
     if name == "pow" and type(inputs[1]) in (int, float) and type(inputs[0]) is ir.Value:
         return power(value, inputs[0], inputs[1])
     return value

@@ -119,6 +119,9 @@ def vectorised(statements: Sequence[ir.Statement], block: int) -> list[ir.Statem
 
 
 def vectorised_loop(loop: ir.For, block: int) -> list[ir.Statement]:
+    if any(isinstance(s, ir.Let) and calls(s.value, "checked index") for s in loop.body):
+        # C compilers leave these loops scalar: without lanes, a part would be one long sum.
+        loop = replace(loop, body=[without_part(s) for s in loop.body])
     sums = {s.target: s.part for s in loop.body if isinstance(s, ir.Accumulate) and s.part}
     body = [
         replace(s, target=f"{s.target}p") if isinstance(s, ir.Accumulate) and s.part else s
@@ -132,6 +135,14 @@ def vectorised_loop(loop: ir.For, block: int) -> list[ir.Statement]:
     if loop.variable.extent > block:
         return [blocks(loop, block, before, after)]
     return [*before, loop, *after]
+
+
+def calls(expression: ir.Expression | None, function: str) -> bool:
+    return type(expression) is ir.Apply and expression.function == function
+
+
+def without_part(statement: ir.Statement) -> ir.Statement:
+    return replace(statement, part=None) if isinstance(statement, ir.Accumulate) else statement
 
 
 def reduction_clauses(v: Var, body: Sequence[ir.Statement]) -> tuple[tuple[str, str], ...] | None:

@@ -35,15 +35,15 @@ class Signature:
 
 @dataclass(eq=False)
 class Stage:
-    """The loops that compute one value: a "map", "reduce", "contract", "concat", "scatter", or an
-    op that "numpy" runs."""
+    """The loops that compute one value: a "map", "reduce", "contract", "concat", "scatter", "scan",
+    or an op that "numpy" runs."""
 
     value: Value
     kind: str
     layout: Layout  # of what its loops run over
     reduced: frozenset[int] = frozenset()
     cost: int = 0  # operations on each entry
-    signature: Signature | None = None  # None of ops that are not C, or a scatter
+    signature: Signature | None = None  # None of ops that are not C, of scatters and of scans
     arrays: tuple[Value, ...] = ()  # that it reads, numbered as in its signature
 
     @cached_property
@@ -133,7 +133,8 @@ class Stage:
 
 @dataclass(eq=False)
 class Kernel:
-    """Stages that run together, of kind "rows", "contract", "pack", "concat", "scatter" or "numpy".
+    """Stages that run together, of kind "rows", "contract", "pack", "concat", "scatter", "scan" or
+    "numpy".
 
     `rows`: how many rows there are, or None if all stages are elementwise over `total` entries.
     `cost`: operations on each entry. `why`: for each value, why it could not join an earlier

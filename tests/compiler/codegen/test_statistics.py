@@ -34,7 +34,8 @@ X = normal(4, 5)
         (lambda x: x[:, :3] * 2, [X], "map", ["slice", "mul"], 12, 12, 12),
         (lambda x: x * x, [X], "map", ["mul"], 20, 20, 20),  # x is read once
         (lambda x: (x * x).sum(axis=1), [X], "rows", ["mul", "sum"], 20, 4, 40),
-        (lambda x: np.cumsum(x, axis=0), [X], "numpy", ["cumsum"], 20, 20, 0),
+        (lambda x: np.sort(x, axis=0), [X], "numpy", ["sort"], 20, 20, 0),
+        (lambda x: np.cumsum(x, axis=0), [X], "scan", ["cumsum"], 20, 20, 0),
     ],
 )
 def test_float32_entries_are_counted_once(

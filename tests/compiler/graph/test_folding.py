@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from minigrad.compiler.graph.folding import constant, folding
-from minigrad.compiler.graph.ir import Value, name_of
+from minigrad.compiler.graph.folding import folding
+from minigrad.compiler.graph.ir import Value, constant, name_of
 from minigrad.compiler.graph.opset.infer import apply
 from minigrad.compiler.graph.simplify import concatenate
 from minigrad.compiler.target import costs

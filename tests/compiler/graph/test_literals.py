@@ -5,8 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from minigrad.compiler.graph.folding import constant
-from minigrad.compiler.graph.ir import is_literal
+from minigrad.compiler.graph.ir import constant, is_literal
 from minigrad.compiler.graph.literals import promote_literals
 from minigrad.compiler.graph.opset.infer import apply
 from minigrad.compiler.target import costs

@@ -155,13 +155,13 @@ def test_gradients_and_arguments_that_are_added_to_stay() -> None:
 
 
 def test_an_op_that_numpy_computes_is_a_kernel_too() -> None:
-    f = compile(lambda x: np.exp(np.cumsum(x, 1)) + 1)
+    f = compile(lambda x: np.exp(np.sort(x, 1)) + 1)
     f(np.ones((3, 4), np.float32))
     report = f.explain(profile=True)
     kinds = [kernel["kind"] for kernel in report.kernels]
     assert "numpy" in kinds and "map" in kinds
     (numpy,) = (kernel for kernel in report.kernels if kernel["kind"] == "numpy")
-    assert numpy["ops"] == (("cumsum", (3, 4)),) and numpy["seconds"] > 0
+    assert numpy["ops"] == (("sort", (3, 4)),) and numpy["seconds"] > 0
     assert report.times is not None and len(report.times) == len(kinds)
 
 

@@ -90,6 +90,12 @@ class Positive(Elementwise):
     is_copy = True
 
 
+@entry("invert")
+class Invert(Elementwise):
+    def decompose(self, value: Value) -> Value:
+        return apply("logical_not", *value.inputs) if value.dtype.kind == "b" else value
+
+
 @entry("where")
 class Where(Elementwise):
     begins_with_condition = True

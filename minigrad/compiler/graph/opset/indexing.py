@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from minigrad.compiler.graph.affine import ZERO, Condition, Expr, Index, aligned, number
-from minigrad.compiler.graph.ir import Shape, Value, arange_axis
+from minigrad.compiler.graph.ir import Shape, Value, arange_axis, constant
 from minigrad.compiler.graph.opset.base import Apply, Lowering, Number, Operand, Rules, entry
-from minigrad.compiler.graph.opset.infer import zeros
+from minigrad.compiler.graph.opset.infer import apply, zeros
 from minigrad.compiler.graph.opset.views import BOOL
 from minigrad.errors import UnsupportedError
-from minigrad.ops.movement import ARRAY
+from minigrad.ops.movement import ALL, ARRAY, inverse
 
 
 @entry("slice")
@@ -74,6 +76,25 @@ class ScatterAdd(Rules):
         shape: Shape = attributes["shape"]
         return shape
 
+    def decompose(self, value: Value) -> Value:
+        """The axes of index arrays in front, if the others are taken whole."""
+        value = without_masks(value)
+        parts = [part for part, _ in aligned(index_of(value), value.shape)]
+        indexed = [k for k, part in enumerate(parts) if part == ARRAY]
+        whole = [k for k, part in enumerate(parts) if part == ALL]
+        leading = indexed == [*range(len(indexed))]
+        if leading or len(indexed) + len(whole) < len(parts):
+            return value
+        g, order = value.inputs[0], (*indexed, *whole)
+        if indexed[-1] - indexed[0] == len(indexed) - 1:  # there, and not in front
+            depth, start = len(g.shape) - len(whole), indexed[0]
+            axes = [*range(len(g.shape))]
+            axes = [*axes[start : start + depth], *axes[:start], *axes[start + depth :]]
+            g = apply("transpose", g, axes=tuple(axes))
+        shape, index = tuple(value.shape[k] for k in order), (ARRAY,) * len(indexed)
+        moved = apply("scatter_add", g, *value.inputs[1:], shape=shape, index=index)
+        return apply("transpose", moved, axes=inverse(order))
+
     def kind(self, value: Value) -> str:
         if is_basic(value) or one_hot_scatter(value) is not None:
             return "map"
@@ -104,20 +125,62 @@ class Gather(Rules):
                 "there are is not known before it runs: use np.where(mask, x, 0)"
             )
 
+    def decompose(self, value: Value) -> Value:
+        return without_masks(value)
+
     def kind(self, value: Value) -> str:
-        return "map" if is_leading_gather(value) else "numpy"
+        return "map" if all(x.dtype.kind in "iu" for x in arrays_of(value)) else "numpy"
 
     def order(self, value: Value, order: tuple[int, ...]) -> tuple[int, ...]:
         return tuple(range(len(value.shape)))
 
     def read(self, value: Value, index: Index, to: Lowering) -> Operand:
-        x, arrays = value.inputs[0], arrays_of(value)
-        depth = len(index) - (len(x.shape) - len(arrays))
-        places = [
-            to.runtime_index(array, index[depth - len(array.shape) : depth], n)
-            for array, n in zip(arrays, x.shape, strict=False)
-        ]
-        return to.read(x, (*places, *index[depth:]))
+        """The axes of the index arrays come first or, if the arrays are next to each other, there;
+        the others are read as by a slice. An integer beside arrays is an array too."""
+        x, arrays = value.inputs[0], iter(arrays_of(value))
+        parts = [*aligned(index_of(value), x.shape)]
+        advanced = [k for k, (part, _) in enumerate(parts) if is_advanced(part)]
+        adjacent = advanced[-1] - advanced[0] == len(advanced) - 1
+        start = advanced[0] if adjacent else 0
+        depth = len(index) - (len(parts) - len(advanced))
+        spot, rest = index[start : start + depth], iter(index[:start] + index[start + depth :])
+        found = []
+        for part, n in parts:
+            if part == ARRAY:
+                array = next(arrays)
+                found.append(to.runtime_index(array, spot[depth - len(array.shape) :], n))
+            elif isinstance(part, int):
+                found.append(number(part % n))
+            elif part is None:
+                next(rest)
+            else:
+                first, _, step = part.indices(n)
+                found.append(next(rest) * step + first)
+        return to.read(x, tuple(found))
+
+
+def is_advanced(part: Any) -> bool:
+    """Whether a part of an index that has arrays is indexed with them."""
+    return isinstance(part, int) or part == ARRAY
+
+
+def without_masks(value: Value) -> Value:
+    """A gather or a scatter-add with the places of what is true in place of masks whose numbers are
+    known."""
+    arrays = arrays_of(value)
+    masks = [x for x in arrays if x.dtype == bool]
+    if not masks or not all(x.fixed and x.shape for x in masks):
+        return value
+    places = [[x] if x.dtype != bool else places_of(x) for x in arrays]
+    counts = iter(map(len, places))
+    index = ((part,) * (next(counts) if part == ARRAY else 1) for part in index_of(value))
+    how = {**value.attributes, "index": tuple(itertools.chain(*index))}
+    return replace(value, inputs=(value.inputs[0], *itertools.chain(*places)), attributes=how)
+
+
+def places_of(mask: Value) -> list[Value]:
+    assert mask.array is not None
+    return [constant(k) for k in np.nonzero(mask.array)]
 
 
 def is_mask(x: Any) -> bool:

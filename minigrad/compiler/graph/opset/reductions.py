@@ -118,6 +118,20 @@ OPSET["argmax"] = Reduction(-math.inf, "max", is_search=True)
 OPSET["argmin"] = Reduction(math.inf, "min", is_search=True)
 
 
+@dataclass(frozen=True)
+class Scan(AlongAxis):
+    """What keeps every value of the accumulator along an axis: see `Reduction`."""
+
+    start: float
+    combine: str
+
+    def kind(self, value: Value) -> str:
+        return "scan"
+
+
+OPSET["cumsum"] = Scan(0, "+")
+
+
 @entry("mean")
 class Mean(AlongAxis):
     def decompose(self, value: Value) -> Value:

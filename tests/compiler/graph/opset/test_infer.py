@@ -5,8 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from minigrad.compiler.graph.folding import constant
-from minigrad.compiler.graph.ir import Graph, GraphError, Value
+from minigrad.compiler.graph.ir import Graph, GraphError, Value, constant
 from minigrad.compiler.graph.opset.infer import apply, infer, verify
 from minigrad.ops.base import Op, registry
 from tests.compiler.graphs import leaf

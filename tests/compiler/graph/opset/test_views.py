@@ -5,8 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from minigrad.compiler.graph.folding import constant
-from minigrad.compiler.graph.ir import Value
+from minigrad.compiler.graph.ir import Value, constant
 from minigrad.compiler.graph.opset.base import OPSET
 from minigrad.compiler.graph.opset.infer import apply
 from minigrad.compiler.loops.lowering import is_view

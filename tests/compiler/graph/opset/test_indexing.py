@@ -1,0 +1,70 @@
+"""Gathers and scatter-adds with index arrays and masks anywhere in the index."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import minigrad
+
+RNG = np.random.default_rng(0)
+X = RNG.standard_normal((4, 5, 6, 3))
+K, J = np.array([[0, 3, 1], [2, 1, 0]]), np.array([2, 0, 1])
+MASK, ROWS = RNG.random((5, 6)) > 0.5, np.array([True, False, True, True])
+LEADING: list[Any] = [np.s_[K], np.s_[K, J], np.s_[ROWS]]
+# The gather of these is C, and the scatter-add that is its adjoint too.
+IN_C: list[Any] = [np.s_[:, K], np.s_[K, :, J], np.s_[:, K, J], np.s_[..., J], np.s_[:, MASK]]
+IN_C += [np.s_[ROWS, :, J], np.s_[:, -K], np.s_[:, K[:, :1], J]]
+# The gather of these is C.
+GATHERED: list[Any] = [np.s_[:, K, :, 2], np.s_[1:3, K, None], np.s_[None, :, K, ::2]]
+GATHERED += [np.s_[0, :, J], np.s_[:, 0, J], np.s_[:, :, J, 0], np.s_[::-1, K, 1:2, ::-1]]
+GATHERED += [np.s_[ROWS, 1], np.s_[:, MASK, 2], np.s_[-1, ..., J], np.s_[K, None, J]]
+GATHERED += [np.s_[None, K, None, :, J], np.s_[0, K], np.s_[K, 0], np.s_[0, :, 0, J]]
+
+
+def by_numpy(compiled: Any) -> list[str]:
+    """The ops of a compiled function that NumPy computes."""
+    kernels = compiled.explain().kernels
+    return [name for k in kernels if k["kind"] == "numpy" for name, _ in k["ops"]]
+
+
+@pytest.mark.unoptimized
+def test_values_and_derivatives_to_second_order() -> None:
+    indices = [*LEADING, *IN_C, *GATHERED]
+
+    def results(x: Any) -> list[Any]:
+        found = []
+        for index in indices:
+            slope = minigrad.grad(lambda x, index=index: np.sum(np.sin(x[index]) ** 2))
+            second = minigrad.grad(lambda x, slope=slope: np.sum(slope(x) ** 2))
+            found += [x[index] * 2, slope(x), second(x)]
+        return found
+
+    for k, (found, expected) in enumerate(
+        zip(minigrad.compile(results)(X), results(X), strict=True)
+    ):
+        said = f"{indices[k // 3]}, order {k % 3}"
+        assert found.shape == expected.shape, said
+        np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-13, err_msg=said)
+
+
+@pytest.mark.unoptimized
+def test_gathers_are_c_and_scatters_along_whole_axes_too() -> None:
+    gathers = minigrad.compile(lambda x: [x[i] * 2 for i in (*LEADING, *IN_C, *GATHERED)])
+    gathers(X)
+    assert not by_numpy(gathers)
+    total = minigrad.grad(lambda x: sum(np.sum(np.sin(x[i])) for i in (*LEADING, *IN_C)))
+    scatters = minigrad.compile(total)
+    scatters(X)
+    assert not by_numpy(scatters)
+
+
+@pytest.mark.unoptimized
+def test_inverted_masks_and_cumulative_sums_are_c() -> None:
+    f = minigrad.compile(lambda x: (np.where(~(x > 0), x, 0), np.cumsum(x, 1), np.cumsum(x > 0, 2)))
+    for found, expected in zip(
+        f(X), (np.minimum(X, 0), np.cumsum(X, 1), np.cumsum(X > 0, 2)), strict=True
+    ):
+        assert found.dtype == expected.dtype
+        np.testing.assert_allclose(found, expected, rtol=1e-13)
+    assert not by_numpy(f)
