@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from minigrad.dispatch import is_traced
 from minigrad.errors import UnsupportedError
-from minigrad.tensor import Tensor
+from minigrad.tensor import Tensor, value_of
 from minigrad.transforms import leaves_of
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -63,7 +63,7 @@ def others(module: Any) -> Callable[[str], Any]:
 
 def refuse_tracers(name: str, *trees: Any) -> None:
     """Raise if a function that calls a function of the user's is compiled."""
-    if any(is_traced(getattr(x, "data", x)) for _, x in leaves_of(trees)):
+    if any(is_traced(value_of(x)) for _, x in leaves_of(trees)):
         raise UnsupportedError(
             f"{name} calls a function again and again until it is satisfied, which is not "
             "compiled: call it outside of the compiled function"
