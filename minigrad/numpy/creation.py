@@ -61,17 +61,21 @@ def joined(x: Any) -> Any:
 def fillable(array: Any) -> Any:
     """A new array of floats as a Tensor, while a function that may write Tensors into it is being
     differentiated; of a function that is traced, as a tracer. Else the array itself."""
-    if type(array) is not np.ndarray or array.dtype.kind not in "fc":
+    if isinstance(array, Tensor) or np.result_type(array).kind not in "fc":
         return array
     if inside_transform.get():
         return Tensor(array)
     form = traced_form.get()
-    return array if form is None else form(array)
+    return array if form is None or is_traced(array) else form(array)
 
 
 def is_new(given: Any) -> bool:
     """Whether an array that is made of it shares memory with nothing."""
     return isinstance(given, list | tuple | numbers.Number)
+
+
+def is_object(dtype: Any) -> bool:
+    return dtype is not None and np.dtype(dtype) == object
 
 
 # The functions that take nested lists of Tensors
@@ -114,7 +118,7 @@ def array(object: Any, dtype: Any = None, *, copy: Any = True, **how: Any) -> An
     >>> grad(lambda t: np.sum(array([[t, 2.0], [t * t, 1.0]]) @ np.ones(2)))(3.0)
     np.float64(7.0)
     """
-    if not has_tensors(object):
+    if not has_tensors(object) or is_object(dtype):
         # np.array is looked up anew: while a function is traced, it is the compiler's.
         made = np.array(object, dtype, copy=copy, **how)
         return fillable(made) if copy or is_new(object) else made
@@ -142,7 +146,7 @@ def asarray(
     (2, 2)
     """
     check_device(device)
-    if not has_tensors(a):
+    if not has_tensors(a) or is_object(dtype):
         made = np.asarray(a, dtype, order, copy=copy, **like)
         return fillable(made) if copy or is_new(a) else made
     given = joined(a)
@@ -263,7 +267,10 @@ def that_may_be_filled(name: str) -> Callable[..., Any]:
     @functools.wraps(function)
     def make(*args: Any, **how: Any) -> Any:
         check_device(how.get("device"))
-        return fillable(function(*args, **how))
+        # While a function is traced, what it makes must be the same in each call.
+        varies = name.startswith("empty") and traced_form.get() is not None
+        filled = getattr(np, name.replace("empty", "zeros")) if varies else function
+        return fillable(filled(*args, **how))
 
     return make
 
@@ -291,7 +298,7 @@ def as_tensor(function: Callable[..., Any], *args: Any, **how: Any) -> Any:
     return made if is_recorded(made) else Tensor(made)
 
 
-# NumPy's own, for plain NumPy code: np.zeros(3, like=t).
-for name, function in OWN.items():
-    if getattr(np, name) not in implementations:
-        implements(getattr(np, name))(functools.partial(as_tensor, function))
+# NumPy's own that have it, for plain NumPy code: np.zeros(3, like=t).
+LIKE = "zeros ones empty eye identity tri arange array asarray asanyarray ascontiguousarray".split()
+for name in [*LIKE, "asfortranarray", "require", "fromiter", "full"]:
+    implements(getattr(np, name))(functools.partial(as_tensor, OWN[name]))

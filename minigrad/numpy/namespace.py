@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from minigrad.dispatch import implementations
-from minigrad.errors import GradientError
 from minigrad.numpy.creation import OWN, has_tensors, joined
 from minigrad.numpy.joining import Joining, vectorize
 from minigrad.tensor import Tensor
@@ -42,12 +41,33 @@ class ndarray(metaclass=Either):  # noqa: N801  # NumPy's name
 OWN |= {"ndarray": ndarray, "r_": Joining(np.r_), "c_": Joining(np.c_), "vectorize": vectorize}
 
 
-def with_entries_joined(x: Any) -> Any:
-    return list(map(joined, x)) if isinstance(x, list | tuple) else x
+class Probe:
+    """What a NumPy function, if it hands it to its protocol, returns itself for."""
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        return Probe
 
 
-def lost_a_gradient(error: Exception) -> bool:
-    return any(isinstance(x, GradientError) for x in (error, error.__cause__, error.__context__))
+@functools.cache
+def depth_of(function: Callable[..., Any]) -> int:
+    """How deep in nested lists a NumPy function looks for Tensors: np.concatenate in a list,
+    np.block in lists of lists, and np.sum not at all."""
+    probe: Any = Probe()
+    for depth in (1, 2):
+        probe = [probe]
+        try:
+            if function(probe) is not Probe:
+                return depth - 1
+        except Exception:  # of any kind: it was called with nonsense
+            return depth - 1
+    return depth
+
+
+def joined_below(x: Any, depth: int) -> Any:
+    """Nested lists, with those of Tensors below this depth joined to one."""
+    if depth > 1 or not isinstance(x, list | tuple):
+        return x
+    return [joined(part) for part in x] if depth else joined(x)
 
 
 def taking_lists(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -56,18 +76,11 @@ def taking_lists(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
-        try:
-            return function(*args, **kwargs)
-        except (GradientError, ValueError, TypeError) as error:
-            lists = [x for x in (*args, *kwargs.values()) if isinstance(x, list | tuple)]
-            if not (lost_a_gradient(error) and has_tensors(lists)):
-                raise
-        try:  # of several arrays, some may be lists
-            return function(*map(with_entries_joined, args), **kwargs)
-        except (GradientError, ValueError, TypeError) as error:
-            if not lost_a_gradient(error):
-                raise
-        return function(*map(joined, args), **{name: joined(x) for name, x in kwargs.items()})
+        if any(isinstance(x, list | tuple) and has_tensors(x) for x in (*args, *kwargs.values())):
+            depth = depth_of(function)
+            args = tuple(joined_below(x, depth) for x in args)
+            kwargs = {name: joined_below(x, depth) for name, x in kwargs.items()}
+        return function(*args, **kwargs)
 
     return call
 

@@ -59,6 +59,9 @@ MADE: dict[str, Callable[[Any], Any]] = {
     "full_like": lambda t: np.full_like(X, t[1]),
     "sum of a list": lambda t: np.sum([t[0], t[1] * t[1]]) * np.max([t[0], t[2]]),
     "mean of a list": lambda t: np.mean([t, t * t], axis=0),
+    "where of lists": lambda t: np.where([True, False], [t[0], t[1]], [0.0, t[2]]),
+    "hstack of a list": lambda t: np.hstack([t, [t[0], 1.0]]) * np.atleast_2d([t[0]] * 5),
+    "linspace of numbers": lambda t: t * np.linspace(1.0, 2.0, 3),
     "stack of a list": lambda t: np.stack([t, t * t]) + np.concatenate([[t[0], t[1]], [1.0]]),
     "linspace": lambda t: filled(lambda: np.linspace(1.0, 2.0, 3))(t),
     "zeros": filled(lambda: np.zeros(3)),
@@ -105,7 +108,13 @@ def test_dtypes_are_those_that_numpy_gives_lists() -> None:
 
 @pytest.mark.unoptimized
 def test_compiled_functions_fill_arrays_too() -> None:
-    f = MADE["loop"]
+    def f(t: Any) -> Any:
+        total = np.empty_like(X)  # of a captured array
+        total[:] = np.max([t[0], t[1] * t[2]])
+        rows = np.empty((2, 3))
+        rows[0], rows[1] = t, total
+        return MADE["loop"](t) * rows.T
+
     g = grad(lambda t: np.sum(np.array([f(t), t[:, None] * f(t)]) ** 2))
     for function in (f, g):
         once = minigrad.compile(function)
