@@ -70,14 +70,21 @@ def call(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
             "t.data, outside the gradient"
         )
         raise UnsupportedError(f"{name_of(function)} is not supported on Tensors: {advice}")
+    return tried(function, implementations[function], args, kwargs)
+
+
+def tried(
+    function: Any, implementation: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    """Call an implementation; raise its errors in words that name the NumPy function."""
     try:
-        return implementations[function](*args, **kwargs)
+        return implementation(*args, **kwargs)
     except (TypeError, ValueError, IndexError) as error:
         if isinstance(error, MinigradError):
             raise
         if isinstance(error.__cause__, MinigradError):  # NumPy has wrapped an error of ours
             raise error.__cause__ from None
-        signature = inspect.signature(implementations[function])
+        signature = inspect.signature(implementation)
         try:
             signature.bind(*args, **kwargs)
         except TypeError as wrong:
@@ -97,11 +104,19 @@ def call_ufunc(
     ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
     """Run a ufunc, or a method of it, on Tensors; with out=, write the result there."""
-    (target,) = kwargs.pop("out", (None,))
-    if method == "__call__" and kwargs and ufunc in implementations:
-        raise UnsupportedError(f"{name_of(ufunc)} on a Tensor does not take {[*kwargs]}")
-    result = call(ufunc if method == "__call__" else getattr(ufunc, method), inputs, kwargs)
-    return result if target is None else implementations["out"](target, result)
+    out = kwargs.pop("out", ())
+    if method != "__call__":
+        found = call(getattr(ufunc, method), inputs, kwargs)
+    elif kwargs and ufunc in implementations:
+        with_keywords = functools.partial(implementations["ufunc with keywords"], ufunc)
+        found = tried(ufunc, with_keywords, (inputs, out), kwargs)
+    else:
+        found = call(ufunc, inputs, kwargs)
+    if not out:
+        return found
+    pairs = zip(out, found if isinstance(found, tuple) else (found,), strict=True)
+    written = tuple(x if to is None else implementations["out"](to, x) for to, x in pairs)
+    return written if isinstance(found, tuple) else written[0]
 
 
 class Traced:

@@ -11,6 +11,7 @@ import numpy as np
 
 import minigrad.functional as F
 from minigrad.functional.hook import hook
+from minigrad.numpy_protocol.calculus import convolve_op
 from minigrad.ops.linalg.solving import second_cofactors_op
 
 RNG = np.random.default_rng(1)
@@ -57,6 +58,11 @@ NUMPY: Table = {
     "minimum.reduce": (np.minimum.reduce, (A,)),
     "logaddexp.reduce": (lambda a: np.logaddexp.reduce(a, axis=1), (A,)),
     "add.accumulate": (lambda a: np.add.accumulate(a, axis=1), (A,)),
+    "cumprod": (lambda a: np.cumprod(a, axis=1), (A,)),
+    "cumprod with zeros": (np.cumprod, (np.array([2.0, 0.0, 3.0, 0.0, 1.5]),)),
+    "cumprod of nothing": (lambda a: np.cumprod(a, axis=1), (NOTHING,)),
+    "nanmax nanmin": (lambda a: np.nanmax(a, axis=1) * np.nanmin(a), (A,)),
+    "nanmax of nothing": (lambda a: np.nanmax(a, axis=0) + np.nanmin(a, axis=0), (NOTHING,)),
     # binary
     "operators": (lambda a, b: (a + b) * (a - b) / b - -a + 2**b + a**2.5 + abs(a), (A, B)),
     "reflected operators": (lambda a: 1 + (2 - (3 * (4 / a))) + a % 0.7 + 5 % a, (A,)),
@@ -82,6 +88,11 @@ NUMPY: Table = {
     "conj": (lambda a: np.real((a + 1j) * np.conj(a + 2j)), (A,)),
     "angle": (lambda a: np.angle(a + 1j, deg=True), (A,)),
     "abs of complex": (lambda a: np.abs(a * (1 - 1j)), (A,)),
+    "i0": (np.i0, (A,)),
+    "i0 of a number": (np.i0, (NUMBER,)),
+    "sinc": (np.sinc, (A,)),
+    "sinc at and near 0": (np.sinc, (np.array([0.0, 1e-9, 0.6, -0.7]),)),
+    "sinc of nothing": (np.sinc, (NOTHING,)),
     # movement
     "reshape": (lambda a: np.reshape(a, (2, -1)), (A,)),
     "reshape int": (lambda a: np.reshape(a, -1), (A,)),
@@ -168,6 +179,9 @@ NUMPY: Table = {
     "tensordot": (lambda s, a: np.tensordot(s, a, axes=2), (STACK, A)),
     "tensordot axes": (lambda s, a: np.tensordot(s, a, axes=([2, 1], [1, 0])), (STACK, A)),
     "tensordot zero": (lambda v: np.tensordot(v, v, axes=0), (V,)),
+    "convolve": (np.convolve, (V, A[0])),
+    "convolve of numbers": (lambda x: np.convolve(x, x), (NUMBER,)),
+    "correlate": (lambda v, a: np.correlate(v, a, "full"), (V, A[0, :3])),
     "einsum matmul": (lambda a, m: np.einsum("ij,jk->ik", a, m), (A, M)),
     "einsum implicit": (lambda a, m: np.einsum("ij,jk", a, m), (A, M)),
     "einsum transpose": (lambda a: np.einsum("ba", a), (A,)),
@@ -372,6 +386,8 @@ CONSTANT: Table = {
     "floor_divide": (lambda a: a // 0.7 + 3 // a, (A,)),
     "any all of nothing": (lambda a: np.any(a, axis=0) | np.all(a, axis=0), (NOTHING,)),
     "argmax of nothing": (lambda a: np.argmax(a, axis=0) + np.argmin(a, axis=0), (NOTHING,)),
+    "argpartition": (lambda a: np.argpartition(a, 1, axis=0), (A,)),
+    "argpartition of nothing": (lambda a: np.argpartition(a, 0, axis=1), (NOTHING.T,)),
     "argsort of nothing": (np.argsort, (NOTHING,)),
     "matrix_rank": (np.linalg.matrix_rank, (PAIR,)),
     "matrix_rank of nothing": (np.linalg.matrix_rank, (NO_STACK,)),
@@ -407,6 +423,7 @@ OWN: Table = {
     "assign to one place twice": (assign(np.array([0, 0, 2])), (V, M[:3, 0])),
     "assign by mask": (assign(np.array([True, False, True])), (A, V)),
     "assign to nothing": (assign(slice(0, 0)), (NOTHING.T, NUMBER)),
+    "convolve nothing": (convolve_op, (NOTHING[0], V)),
     "linear": (F.linear, (STACK, A, V[:3])),
     "linear of nothing": (F.linear, (NOTHING.T, WEIGHTS[:, :, 0, 0])),
     "softmax": (lambda a: F.softmax(a, 0), (A,)),

@@ -53,13 +53,15 @@ ROOMS = {
         ["definition"],
         ["base"],
         ["views", "unary", "reduce", "binary"],
+        ["elementwise"],
         ["movement"],
         ["complex", "processing", "fft"],
         ["linalg"],
     ],
     "numpy_protocol": [
-        ["queries", "refused"],
-        ["expressions", "language", "ufuncs"],
+        ["queries", "refused", "keywords"],
+        ["assembling", "calculus", "elementary", "expressions", "language", "reductions"],
+        ["nans", "polynomials", "selecting", "sets", "statistics", "ufuncs", "writing"],
     ],
     # Arrays and what is made of them, the namespaces, what is handed to other libraries.
     "extend": [["primitive", "containers"], ["operators", "optimizers"]],
@@ -201,10 +203,11 @@ def test_the_heart_can_be_read_in_an_hour() -> None:
 
 def test_the_engine_keeps_its_budget() -> None:
     engine = {part for parts in ORDER[: RANK["gradcheck"] + 1] for part in parts}
-    engine -= {"arguments", "functional", "memory", "names", "random", "state"}
+    engine -= {"arguments", "functional", "memory", "names", "random", "state", "numpy_protocol"}
     algebra = sum(code_lines(path) for path in (ROOT / "ops" / "linalg").glob("*.py"))
     assert size_of(*engine) - algebra <= 450 + 3200
     assert algebra <= 800
+    assert size_of("numpy_protocol") <= 2300  # what NumPy has beyond the ops
 
 
 def test_importing_minigrad_imports_numpy_and_nothing_else_of_size() -> None:

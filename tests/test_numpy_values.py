@@ -10,6 +10,7 @@ import pytest
 from minigrad import Tensor
 from minigrad.dispatch import implementations, name_of
 from minigrad.errors import MinigradError
+from minigrad.numpy.creation import OWN
 from tests.numpy_values import CALLS, KINDS, OTHERWISE, ROUNDED, Call, odd, plain
 
 
@@ -36,7 +37,7 @@ def same(found: Any, expected: Any, rtol: float) -> bool:
 def check(call: Call, x: np.ndarray, rounded: bool) -> None:
     try:
         expected = call(x.copy())
-    except (TypeError, ValueError, IndexError, OverflowError):
+    except (TypeError, ValueError, IndexError, ArithmeticError):
         with pytest.raises(MinigradError):
             call(Tensor(x))
         return
@@ -50,7 +51,8 @@ def check(call: Call, x: np.ndarray, rounded: bool) -> None:
 def test_every_function_that_tensors_know_is_called() -> None:
     tried = {name_of(function) for function in CALLS}
     known = {name_of(f) for f in implementations if callable(f)}
-    assert {name for name in known if name.startswith("np.")} == tried
+    creation = {f"np.{name}" for name in OWN}  # tests/numpy/test_creation.py calls them
+    assert {name for name in known if name.startswith("np.")} - creation == tried - creation
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -1,62 +1,145 @@
-"""NumPy functions that are compositions of others."""
+"""Products, sums and functions along axes, that are compositions of others."""
 
 from __future__ import annotations
 
 import operator
+import string
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from minigrad.dispatch import conj, implements
-from minigrad.errors import ArgumentError, DtypeError
-from minigrad.ops.movement import as_array, checked_axis, slice_op
+from minigrad.dispatch import conj, implementations, implements
+from minigrad.errors import ArgumentError, ShapeError, UnsupportedError
+from minigrad.numpy_protocol.keywords import written
+from minigrad.ops.movement import as_array, checked_axis, moved
+from minigrad.ops.views import as_view
+from minigrad.tensor import value_of
 
 # Functions that are one expression of others.
 EXPRESSIONS: dict[Any, Callable[..., Any]] = {
-    np.add.accumulate: lambda array, axis=0: np.cumsum(array, axis),
-    np.ptp: lambda a, axis=None, keepdims=False: (
-        np.max(a, axis=axis, keepdims=keepdims) - np.min(a, axis=axis, keepdims=keepdims)
-    ),
-    np.hstack: lambda tup: np.concatenate(
-        list(map(np.atleast_1d, tup)), min(np.ndim(tup[0]), 2) > 1
-    ),
-    np.vstack: lambda tup: np.concatenate(list(map(np.atleast_2d, tup)), 0),
-    np.append: lambda arr, values, axis=None: np.concatenate([arr, values], axis),
-    np.outer: lambda a, b: np.ravel(a)[:, None] * np.ravel(b),
-    np.vdot: lambda a, b: np.ravel(conj(as_array(a))) @ np.ravel(b),
-    np.trace: lambda a, offset=0, axis1=0, axis2=1: np.sum(
-        np.diagonal(a, offset, axis1, axis2), axis=-1
+    np.outer: lambda a, b, out=None: written(np.ravel(a)[:, None] * np.ravel(b), out),
+    np.vdot: lambda a, b, /: np.ravel(conj(as_array(a))) @ np.ravel(b),
+    np.trace: lambda a, offset=0, axis1=0, axis2=1, dtype=None, out=None: np.sum(
+        np.diagonal(a, offset, axis1, axis2), axis=-1, dtype=dtype, out=out
     ),
 }
 for function, implementation in EXPRESSIONS.items():
     implements(function)(implementation)
 
 
-@implements(np.round)
-def round_to(a: Any, decimals: int = 0) -> Any:
-    if a.dtype.kind == "b" and decimals:
-        raise DtypeError(f"np.round of booleans to {decimals} digits: astype(int) them first")
-    if a.dtype.kind in "iu" and decimals >= 0:
-        return np.copy(a)
-    scale = 10.0 ** abs(operator.index(decimals))
-    if decimals <= 0:
-        return np.astype(np.rint(a / scale) * scale, a.dtype) if decimals else np.rint(a)
-    return np.rint(a * scale) / scale
+def with_out(function: Any) -> None:
+    """Give the implementation of a NumPy function of two arrays its keyword out=."""
+    plain = implementations[function]
+    implements(function)(lambda a, b, out=None: written(plain(a, b), out))
 
 
-@implements(np.diff)
-def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None) -> Any:
-    if n < 0:
-        raise ArgumentError(f"np.diff with n={n}: n is 0 or more")
-    ends = [x if x is None else as_array(x) for x in (prepend, append)]
-    if n and any(x is not None for x in ends):
-        shape = tuple(1 if k == axis % a.ndim else m for k, m in enumerate(a.shape))
-        ends = [x if x is None or x.ndim else np.broadcast_to(x, shape) for x in ends]
-        a = np.concatenate([x for x in (ends[0], a, ends[1]) if x is not None], axis)
-    less = np.not_equal if a.dtype == bool else np.subtract
-    before = (slice(None),) * checked_axis(a, axis)
-    after, until = (*before, slice(1, None)), (*before, slice(None, -1))
-    for _ in range(n):
-        a = less(slice_op(a, index=after), slice_op(a, index=until))
-    return a
+with_out(np.dot)
+
+
+plain_einsum = implementations[np.einsum]
+
+
+@implements(np.einsum)
+def einsum(
+    subscripts: Any, *operands: Any, out: Any = None, optimize: Any = False, **how: Any
+) -> Any:
+    """Also with operands and lists of their axes in turn, np.einsum(a, [0, 1], b, [1], [0])."""
+    if not isinstance(subscripts, str):
+        subscripts, operands = in_letters((subscripts, *operands))
+    if unknown := {*how} - {"dtype", "casting", "order"}:
+        raise ArgumentError(f"np.einsum does not take {sorted(unknown)}")
+    if how.get("dtype") is not None:
+        operands = tuple(np.astype(as_array(x), how["dtype"]) for x in operands)
+    if optimize is not False and len(operands) > 2:
+        return written(in_order_of_cost(subscripts, operands, optimize), out)
+    return written(plain_einsum(subscripts, *operands), out)
+
+
+def in_letters(parts: tuple[Any, ...]) -> tuple[str, tuple[Any, ...]]:
+    """The subscripts of axes that were given as lists of numbers, and the operands."""
+    operands, lists = parts[: len(parts) // 2 * 2 : 2], parts[1::2]
+    letters = string.ascii_letters
+
+    def spelled(axes: Any) -> str:
+        return "".join("..." if k is Ellipsis else letters[operator.index(k)] for k in axes)
+
+    output = "->" + spelled(parts[-1]) if len(parts) % 2 else ""
+    return ",".join(map(spelled, lists)) + output, operands
+
+
+def in_order_of_cost(subscripts: str, operands: Any, optimize: Any) -> Any:
+    """The operands contracted in the order that NumPy finds to be cheapest."""
+    stand_ins = [np.broadcast_to(np.False_, np.shape(x)) for x in operands]
+    how: Any = {"optimize": optimize, "einsum_call": True}
+    _, steps = np.einsum_path(subscripts, *stand_ins, **how)
+    rest = list(operands)
+    for step in steps:
+        places: Any = step[0]
+        formula = next(part for part in step if isinstance(part, str))
+        rest.append(plain_einsum(formula, *[rest.pop(k) for k in places]))
+    return rest[0]
+
+
+@implements(np.einsum_path)
+def einsum_path(*operands: Any, optimize: Any = "greedy") -> Any:
+    """The order of contractions, of which only shapes decide."""
+    like = (np.broadcast_to(0.0, np.shape(x)) if hasattr(x, "shape") else x for x in operands)
+    return np.einsum_path(*like, optimize=optimize)
+
+
+# Functions along axes
+
+
+@implements(np.apply_along_axis)
+def apply_along_axis(
+    func1d: Callable[..., Any], axis: int, arr: Any, *args: Any, **kwargs: Any
+) -> Any:
+    """A function of the user's, called with each line of an array along an axis."""
+    arr = as_array(arr)
+    axis = checked_axis(arr, axis)
+    lines = np.moveaxis(arr, axis, -1)
+    lead = lines.shape[:-1]
+    if not lines.size:
+        raise ShapeError(f"np.apply_along_axis over an array of shape {arr.shape}: it is empty")
+    found = [as_array(func1d(lines[place], *args, **kwargs)) for place in np.ndindex(lead)]
+    inner = found[0].shape
+    y = np.stack(found).reshape(lead + inner)
+    for k in range(len(inner)):
+        y = np.moveaxis(y, len(lead) + k, axis + k)
+    return y
+
+
+@implements(np.apply_over_axes)
+def apply_over_axes(func: Callable[..., Any], a: Any, axes: Any) -> Any:
+    """A reduction applied along one axis after another; what it removes is kept at size 1."""
+    y = as_array(a)
+    for axis in np.atleast_1d(axes).tolist():
+        axis = checked_axis(y, axis)
+        less = func(y, axis)
+        y = less if less.ndim == y.ndim else np.expand_dims(less, axis)
+    return y
+
+
+def windows_of(x: Any, **how: Any) -> Any:
+    """Every window of an array, which NumPy has as a read-only view."""
+    entries = moved(sliding_window_view, x, **how)
+    shown = value_of(entries)
+    if isinstance(shown, np.ndarray) and type(shown) is np.ndarray:
+        entries.node.value = sliding_window_view(x.data, **how)
+    else:
+        shown.setflags(write=False)
+    return entries
+
+
+sliding_window_view = np.lib.stride_tricks.sliding_window_view
+
+
+@implements(sliding_window_view)
+def sliding_windows(
+    x: Any, window_shape: Any, axis: Any = None, *, subok: bool = False, writeable: bool = False
+) -> Any:
+    if writeable:
+        raise UnsupportedError("sliding_window_view with writeable=True: write into the array")
+    how = {"window_shape": window_shape, "axis": axis}
+    return as_view(windows_of(x, **how), x, windows_of, how)

@@ -7,28 +7,61 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.dispatch import implements, is_traced
+from minigrad.dispatch import implementations, implements, is_traced
 from minigrad.errors import ShapeError, UnsupportedError
 from minigrad.methods import Axis
 from minigrad.ops.movement import as_array
 from minigrad.tensor import Tensor, value_of
 
 
+def plain(x: Any) -> Any:
+    """The arrays of Tensors, also of those in a tuple."""
+    return tuple(map(value_of, x)) if type(x) is tuple else value_of(x)
+
+
 def on_values(function: Callable[..., Any], wrap: bool = False) -> None:
     """Call a NumPy function on the arrays of Tensors: its result carries no gradient."""
 
     def on_arrays(*args: Any, **kwargs: Any) -> Any:
-        result = function(*map(value_of, args), **{k: value_of(v) for k, v in kwargs.items()})
-        return Tensor(result) if wrap else result
+        args = tuple(map(plain, args))
+        result = function(*args, **{k: plain(v) for k, v in kwargs.items()})
+        if not wrap:
+            return result
+        return tuple(map(Tensor, result)) if isinstance(result, tuple) else Tensor(result)
 
     implements(function)(on_arrays)
+
+
+def refuse_traced(function: Callable[..., Any]) -> None:
+    """Refuse a function in compiled functions, which NumPy can only compute of numbers."""
+    eager = implementations[function]
+
+    def implementation(*args: Any, **kwargs: Any) -> Any:
+        for x in (*args, *kwargs.values()):
+            if any(map(is_traced, map(value_of, x if type(x) is tuple else (x,)))):
+                raise UnsupportedError(
+                    f"np.{function.__name__} in a compiled function of what is computed in it: "
+                    "call it outside"
+                )
+        return eager(*args, **kwargs)
+
+    implements(function)(implementation)
 
 
 # Queries, whose results are plain Python and NumPy values.
 QUESTIONS = (np.shape, np.ndim, np.size, np.result_type, np.can_cast, np.iscomplexobj)
 SHOWN = (np.array_repr, np.array_str, np.array2string)
-for question in QUESTIONS + SHOWN:
+KINDS: Any = (np.common_type, np.isrealobj, np.diag_indices_from)
+KINDS += (np.tril_indices_from, np.triu_indices_from)
+MEMORY = (np.shares_memory, np.may_share_memory, np.min_scalar_type)
+for question in QUESTIONS + SHOWN + KINDS + MEMORY:
     on_values(question)
+
+# Integers that follow from the numbers, which have no gradient.
+INTEGERS = (np.packbits, np.unpackbits, np.ravel_multi_index, np.unravel_index)
+for function in INTEGERS:
+    on_values(function, wrap=True)
+    refuse_traced(function)
 
 # New arrays, and values without a gradient, as Tensors.
 LIKE = (np.zeros_like, np.ones_like, np.empty_like)
@@ -57,9 +90,30 @@ def nonzero(a: Any) -> tuple[Tensor, ...]:
     return tuple(map(Tensor, np.nonzero(a.data)))
 
 
+@implements(np.argwhere)
+def argwhere(a: Any) -> Any:
+    if not a.ndim:
+        return np.argwhere(np.atleast_1d(a))[:, :0]
+    return np.stack(np.nonzero(a), -1)
+
+
+@implements(np.flatnonzero)
+def flatnonzero(a: Any) -> Any:
+    return np.nonzero(np.ravel(a))[0]
+
+
 @implements(np.count_nonzero)
 def count_nonzero(a: Any, axis: Axis = None, *, keepdims: bool = False) -> Any:
     return np.sum(np.not_equal(a, 0), axis=axis, keepdims=keepdims)
+
+
+@implements(np.array_equiv)
+def array_equiv(a1: Any, a2: Any) -> Any:
+    try:
+        np.broadcast_shapes(np.shape(a1), np.shape(a2))
+    except ValueError:
+        return False
+    return answered(np.all(np.equal(a1, a2)))
 
 
 @implements(np.isclose)

@@ -2,6 +2,7 @@
 
 from minigrad.ops import binary as binary
 from minigrad.ops import complex as complex
+from minigrad.ops import elementwise as elementwise
 from minigrad.ops import fft as fft
 from minigrad.ops import linalg as linalg
 from minigrad.ops import movement as movement

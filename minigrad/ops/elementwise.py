@@ -1,0 +1,171 @@
+"""Elementwise ops that NumPy has beyond the elementary ones: signs and steps, bits, i0 and sinc."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from minigrad.dispatch import implements
+from minigrad.ops.base import Op
+from minigrad.ops.binary import ANYWHERE, INTEGERS, binary, logaddexp_rule
+from minigrad.ops.unary import LOG_2, unary
+
+# Of two numbers. A rule that is None: the result has steps, and no slope, in that input.
+
+
+def chosen_rule(g: Any, beats: Any, x: Any, y: Any) -> Any:
+    """g where x beats y or y is NaN, and half of it where they are equal."""
+    chosen = np.logical_or(beats, np.not_equal(y, y))
+    return np.where(chosen, g, np.where(np.equal(x, y), 0.5 * g, 0))
+
+
+fmax = binary(
+    "fmax",
+    np.fmax,
+    (
+        lambda g, z, x, y: chosen_rule(g, np.greater(x, y), x, y),
+        lambda g, z, x, y: chosen_rule(g, np.greater(y, x), y, x),
+    ),
+    c=None,
+)
+fmin = binary(
+    "fmin",
+    np.fmin,
+    (
+        lambda g, z, x, y: chosen_rule(g, np.less(x, y), x, y),
+        lambda g, z, x, y: chosen_rule(g, np.less(y, x), y, x),
+    ),
+    c=None,
+)
+Step: Any = None
+copysign = binary(
+    "copysign",
+    np.copysign,
+    (lambda g, z, x, y: g * (np.sign(x) * np.copysign(1, y)), Step),
+    c=None,
+)
+heaviside = binary(
+    "heaviside",
+    np.heaviside,
+    (Step, lambda g, z, x, y: np.where(np.equal(x, 0), g, 0)),
+    c=None,
+)
+nextafter = binary("nextafter", np.nextafter, (lambda g, z, x, y: g, Step), c=None)
+ldexp = binary(
+    "ldexp",
+    np.ldexp,
+    (lambda g, z, x, y: np.ldexp(g, y), Step),
+    c=None,
+    domains=(ANYWHERE, INTEGERS),
+)
+logaddexp2 = binary(
+    "logaddexp2",
+    np.logaddexp2,
+    (
+        lambda g, z, x, y: logaddexp_rule(g, x * LOG_2, y * LOG_2),
+        lambda g, z, x, y: logaddexp_rule(g, y * LOG_2, x * LOG_2),
+    ),
+    c=None,
+)
+INTEGRAL = {"gcd": np.gcd, "lcm": np.lcm}
+INTEGRAL |= {"left_shift": np.left_shift, "right_shift": np.right_shift}
+for name, ufunc in INTEGRAL.items():
+    binary(name, ufunc, c=None, domains=(INTEGERS, INTEGERS))
+bitwise_count = unary("bitwise_count", np.bitwise_count, c=None, domain=INTEGERS)
+spacing = unary("spacing", np.spacing, c=None)
+exponent = unary("exponent", lambda x: np.frexp(x)[1], c=None)
+
+
+# Functions of which all derivatives are known, as ops with the order of the derivative.
+
+
+def derivatives(name: str, of_order: Callable[[Any, int], Any], notation: str) -> Op:
+    """The op of a function and of all of its derivatives: `order` counts them, from 0."""
+    op = Op(
+        "processing",
+        name,
+        of_order,
+        (lambda g, y, x, order: g * op(x, order=order + 1),),
+        notation,
+    )
+    return op
+
+
+# Entries of a rule by trapezoids, which for a periodic function is as exact as floats are: with n
+# on a circle, to exp(-n**2 / 2x), and I0 overflows at x = 713.
+QUARTER = 64
+ANGLES = [(k + 0.5) * math.pi / (2 * QUARTER) for k in range(QUARTER)]
+
+
+def i0_of_order(x: Any, order: int) -> Any:
+    """The modified Bessel function I0, and its derivatives: the mean of cosh(x cos(t)) over t,
+    where each derivative by x brings a cos(t). All terms are positive, so none cancel."""
+    if not order:
+        return np.i0(x)
+    term: Any = np.sinh if order % 2 else np.cosh
+    cosines = [math.cos(angle) for angle in ANGLES]
+    total: Any = sum(term(x * c) * c**order for c in cosines)
+    return total / QUARTER
+
+
+def sinc_of_order(x: Any, order: int) -> Any:
+    """sin(u)/u at u = pi x, and its derivatives: the integral of t**n cos(ut + n pi/2) over t from
+    0 to 1, by parts where u is large, and by its series where terms would cancel."""
+    if not order:
+        return np.sinc(x)
+    u = np.asarray(math.pi * np.asarray(x))
+    near = np.abs(u) <= order + 2
+    far, small = np.where(near, order + 3, u), np.where(near, u, 0)
+    by_parts = np.sin(far) / far
+    for n in range(1, order + 1):
+        by_parts = (np.sin(far + n * (math.pi / 2)) - n * by_parts) / far
+    # d^n/du^n of the sum of (-1)^k u^2k / (2k + 1)!
+    series = np.zeros_like(small)
+    for k in range((order + 1) // 2, order + 24):
+        power = 2 * k - order
+        coefficient = (-1) ** k / ((2 * k + 1) * math.factorial(power))
+        series = series + coefficient * small**power
+    return np.where(near, series, by_parts) * math.pi**order
+
+
+i0_op = derivatives("i0", i0_of_order, "i0({0}, {order})")
+sinc_op = derivatives("sinc", sinc_of_order, "sinc({0}, {order})")
+
+
+@implements(np.i0)
+def i0(x: Any) -> Any:
+    return i0_op(x, order=0)
+
+
+@implements(np.sinc)
+def sinc(x: Any) -> Any:
+    return sinc_op(x, order=0)
+
+
+# Products along an axis.
+
+
+def linear_recurrence(a: Any, b: Any) -> Any:
+    """s[i] = b[i] + a[i] * s[i + 1] along the first axis, from the end, in log2(n) steps: after
+    each, s[i] holds twice as many terms, and a[i] the product of as many factors."""
+    step = 1
+    while step < len(b):
+        b = np.concatenate([b[:-step] + a[:-step] * b[step:], b[-step:]])
+        a = np.concatenate([a[:-step] * a[step:], a[-step:]])
+        step *= 2
+    return b
+
+
+def cumprod_rule(g: Any, y: Any, x: Any, axis: int) -> Any:
+    """To x[i], the product before it times the sum over j >= i of g[j] and the factors between,
+    without division, so that it is right where factors are zero."""
+    g, y, x = (np.moveaxis(part, axis, 0) for part in (g, y, x))
+    ones = np.ones_like(x[:1])
+    after = linear_recurrence(np.concatenate([x[1:], ones[: len(x)]]), g)
+    return np.moveaxis(np.concatenate([ones, y[:-1]]) * after, 0, axis)
+
+
+cumprod_op = Op("reduce", "cumprod", np.cumprod, (cumprod_rule,), "cumprod({0}, axis={axis})")
