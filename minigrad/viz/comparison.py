@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.errors import ArgumentError
+from minigrad.graph import INEXACT
 from minigrad.tensor import Tensor
 from minigrad.viz.backprop.derivation import Chain, definition, derivation, signed
 from minigrad.viz.backprop.steps import Step
@@ -128,7 +129,7 @@ def same(x: Any, y: Any, tolerance: float) -> bool:
     if x.shape != y.shape or x.dtype != y.dtype:
         return False
     if not tolerance:
-        return np.array_equal(x, y, equal_nan=x.dtype.kind == "f")
+        return np.array_equal(x, y, equal_nan=x.dtype.kind in INEXACT)
     largest = float(np.max(np.abs(np.where(np.isfinite(x), x, 0)), initial=0))
     return np.allclose(x, y, rtol=0, atol=tolerance * largest, equal_nan=True)
 
@@ -140,8 +141,9 @@ def largest_difference(pair: Pair) -> str | None:
     x, y = (step.value for step in pair if step)
     if x.shape != y.shape or not x.ndim or not x.size:
         return None
+    kind = complex if "c" in (x.dtype.kind, y.dtype.kind) else float
     with np.errstate(all="ignore"):
-        apart = np.abs(np.subtract(x, y, dtype=float))
+        apart = np.abs(np.subtract(x, y, dtype=kind))
     place = np.unravel_index(np.argmax(np.where(np.isnan(apart), np.inf, apart)), x.shape)
     where = ", ".join(map(str, place))
     return f"largest difference at [{where}]: {summary(x[place])} and {summary(y[place])}"

@@ -16,7 +16,7 @@ from minigrad.viz.backprop.derivation import Chain, definition, derivation, sign
 from minigrad.viz.backprop.entries import Entry, entry
 from minigrad.viz.backprop.finite_differences import Check, check
 from minigrad.viz.backprop.paths import Paths, paths
-from minigrad.viz.backprop.steps import Step, trace
+from minigrad.viz.backprop.steps import Step, complex_note, trace
 from minigrad.viz.draw.graphs import picture
 from minigrad.viz.page.data import explanation_data
 from minigrad.viz.page.html import page
@@ -50,13 +50,14 @@ class Explanation:
     def sections(self) -> dict[str, list[tuple[str, Chain]]]:
         """The equations of the two passes and of the gradient, under their titles."""
         z = self.result
-        last = self.steps[-1]
+        last, note = self.steps[-1], complex_note(self.steps, self.result)
         return {
             "Forward pass: each value from those before it": [
                 *((step.label, definition(step, z)) for step in self.steps),
                 (z, [[last.label], [summary(last.value)]]),
             ],
-            f"Reverse pass: d{z}/dv is the sum of d{z}/du*du/dv over all u that use v": [
+            f"Reverse pass: d{z}/dv is the sum of d{z}/du*du/dv over all u that use v"
+            + (f"\n  {note}" if note else ""): [
                 (f"d{z}/d{step.label}", derivation(step, z))
                 for step in reversed(self.steps)
                 if step.adjoint is not None
@@ -75,7 +76,8 @@ class Explanation:
         for title, rows in self.sections().items():
             if rows:
                 body = " \\\\\n".join(latex_row(left, chain) for left, chain in rows)
-                text = f"\\text{{{title.partition(':')[0]}}}"
+                heading, _, note = title.partition("\n")
+                text = f"\\text{{{heading.partition(':')[0]}{note and f' ({note.strip()})'}}}"
                 blocks.append(f"\\begin{{align*}}\n{text} & \\\\\n{body}\n\\end{{align*}}")
         return "\n".join(blocks)
 
@@ -98,7 +100,9 @@ class Explanation:
         >>> "dz/dw1 = 4" in explain(x * x).svg()
         True
         """
-        return picture(self.result, self.steps, self._derivative).svg()
+        note = complex_note(self.steps, self.result)
+        title = f"{self.result}: {note}" if note else self.result
+        return picture(title, self.steps, self._derivative).svg()
 
     def _derivative(self, step: Step) -> str | None:
         value = step.adjoint
@@ -221,7 +225,7 @@ def explain(z: Tensor) -> Explanation:
     Raises:
         GradientError: if no gradient flows back from z.
         ShapeError: if z is not a scalar.
-        DtypeError: if z is not a Tensor.
+        DtypeError: if z is not a Tensor, or complex.
 
     >>> import numpy as np
     >>> x1 = Tensor(2.0, requires_grad=True, name="x1")
@@ -264,6 +268,11 @@ def explain(z: Tensor) -> Explanation:
         raise ShapeError(
             f"explain() is for a single value, and this Tensor has shape {z.shape}: explain one "
             "entry, as in z[0], or a sum, as in z.sum()"
+        )
+    if z.dtype.kind == "c":
+        raise DtypeError(
+            f"explain() is for a real value, as derivatives of complex ones are two, and this is "
+            f"{z.dtype}: explain its real part, np.real(z), or np.abs(z)"
         )
     steps = trace(z.node)
     return Explanation(result_name(steps), steps)

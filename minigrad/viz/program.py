@@ -13,14 +13,15 @@ from typing import Any
 import numpy as np
 
 from minigrad.errors import ArgumentError
+from minigrad.graph import INEXACT
 from minigrad.tensor import Tensor
 
 
 def example(path: str, name: str, values: Mapping[str, float]) -> Tensor:
     """What a function from a file returns for the defaults of its parameters.
 
-    Defaults that are floats or arrays of floats become Tensors that require a gradient, under the
-    parameters' names; all others are passed as they are.
+    Defaults that are floats, complex numbers or arrays of them become Tensors that require a
+    gradient, under the parameters' names; all others are passed as they are.
 
     Args:
         path: of a Python file, which is run.
@@ -69,8 +70,11 @@ def argument(name: str, value: Any, default: Any) -> Any:
         return value
     if type(default) is int and float(value).is_integer():
         return int(value)
-    is_float = isinstance(value, float | np.ndarray) and np.asarray(value).dtype.kind == "f"
-    return Tensor(value, requires_grad=True, name=name) if is_float else value
+    if type(default) is complex:
+        value = complex(value)
+    numbers = isinstance(value, float | complex | np.ndarray)
+    differentiable = numbers and np.asarray(value).dtype.kind in INEXACT
+    return Tensor(value, requires_grad=True, name=name) if differentiable else value
 
 
 def function_of(path: str, name: str) -> Callable[..., Any]:

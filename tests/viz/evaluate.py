@@ -13,7 +13,9 @@ from minigrad.viz.explanation import Explanation
 
 FUNCTIONS = {name: op.forward for name, op in registry.items() if op.family in ("unary", "binary")}
 NAMESPACE: dict[str, Any] = {"pi": np.pi, "e": np.e, "inf": np.inf, "sum": np.sum} | FUNCTIONS
-NAMESPACE |= {name: getattr(np, name) for name in ("reshape", "broadcast_to", "cumsum")}
+NAMESPACE |= {
+    name: getattr(np, name) for name in ("reshape", "broadcast_to", "cumsum", "real", "imag")
+}
 
 DERIVATIVE = re.compile(r"d\w+/d(?:\([\d,]+(?:st|nd|rd|th) \w+\)|\w+)")
 
@@ -45,7 +47,7 @@ def symbols_of(explanation: Explanation) -> dict[str, Any]:
             upstream = use.user.adjoint
             if upstream is not None and upstream.ndim == use.cotangent.ndim == 0:
                 local = chain_rule(use, step, z).partition("*")[2]
-                symbols[local] = float(use.cotangent / upstream) if upstream else 1.0
+                symbols[local] = (use.cotangent / upstream).item() if upstream else 1.0
     return symbols
 
 

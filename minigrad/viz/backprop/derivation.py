@@ -11,7 +11,7 @@ import numpy as np
 from minigrad.autograd import recording, switched
 from minigrad.graph import Node
 from minigrad.tensor import Tensor
-from minigrad.viz.backprop.steps import Contribution, Step, apply_vjp
+from minigrad.viz.backprop.steps import Contribution, Step, apply_vjp, is_multiple, term_of
 from minigrad.viz.text.formula import formula, operation, summary
 from minigrad.viz.text.notation import (
     MINUS,
@@ -82,15 +82,18 @@ class Term:
 
     `cotangent` is the result of the op's vjp, recorded as a function of `upstream`, the cotangent
     of the op's output, and of nodes for its output and inputs. For an elementwise op it is upstream
-    times the local derivative.
+    times the local derivative, if it is a `multiple` of upstream: of conj it is not. `real`: the
+    input is real, and the term is the real part.
     """
 
     use: Contribution
     cotangent: Node
     upstream: Node
     sources: dict[Node, Any]
+    multiple: bool
     elementwise: bool
     scalar: bool
+    real: bool
 
 
 def term(use: Contribution) -> Term:
@@ -104,9 +107,20 @@ def term(use: Contribution) -> Term:
     with switched(recording, True), np.errstate(all="ignore"):
         cotangent = apply_vjp(user, use.position, upstream, stand_ins[0], stand_ins[1:])
     sources = {x.node: source for x, source in zip(stand_ins, given, strict=True)}
+    multiple = is_multiple(use)
     elementwise = user.op.family in ("unary", "binary")
     scalar = elementwise and all(node.value.ndim == 0 for node in sources)
-    return Term(use, cotangent.node, upstream.node, sources, elementwise, scalar)
+    real = cotangent.dtype.kind == "c" and use.cotangent.dtype.kind != "c"
+    return Term(
+        use,
+        cotangent.node,
+        upstream.node,
+        sources,
+        multiple,
+        elementwise and multiple,
+        scalar,
+        real,
+    )
 
 
 def derivation(step: Step, z: str) -> Chain:
@@ -118,7 +132,7 @@ def derivation(step: Step, z: str) -> Chain:
     symbols = in_symbols(z)
     links = []
     if all(t.elementwise for t in terms):
-        links.append([chain_rule(use, step, z) for use in uses])
+        links.append([chain_rule_of(t, step, z) for t in terms])
     scalar = bool(terms) and all(t.scalar for t in terms)
     # dz/dw5*1 before 1*1 would be redundant.
     if not (scalar and len(terms) == 1 and factor(terms[0], symbols).constant is not None):
@@ -128,6 +142,11 @@ def derivation(step: Step, z: str) -> Chain:
         links.append(write_terms(terms, numbers))
     links.append([summary(step.adjoint)])
     return [link for k, link in enumerate(links) if link and link not in links[:k]]
+
+
+def chain_rule_of(t: Term, step: Step, z: str) -> str:
+    """The term of a use by the chain rule."""
+    return real_part(Expr(chain_rule(t.use, step, z)), t).text
 
 
 def chain_rule(use: Contribution, step: Step, z: str) -> str:
@@ -144,24 +163,22 @@ def digits_needed(uses: Sequence[Contribution], adjoint: np.ndarray) -> int:
 
     def add_up(digits: int) -> bool:
         total = sum(from_printed(use, digits) for use in uses)
-        return np.array_equal(float(number(total)), float(number(adjoint)), equal_nan=True)
+        return np.array_equal(complex(number(total)), complex(number(adjoint)), equal_nan=True)
 
     return next(filter(add_up, DIGITS), DIGITS[-1])
 
 
-def from_printed(use: Contribution, digits: int) -> float:
+def from_printed(use: Contribution, digits: int) -> complex:
     """The term of a use, computed from numbers rounded to so many digits."""
 
     def printed(x: Any) -> Any:
-        return np.float64(number(x, digits)) if x.dtype.kind == "f" else x
+        kind = {"f": np.float64, "c": np.complex128}.get(x.dtype.kind)
+        return kind(number(x, digits)) if kind else x
 
     user = use.user
     inputs = [printed(x.value) if isinstance(x, Step) else x for x in user.inputs]
     with np.errstate(all="ignore"):
-        cotangent = apply_vjp(
-            user, use.position, printed(user.adjoint), printed(user.value), inputs
-        )
-    return float(cotangent)
+        return complex(term_of(use, printed(user.adjoint), printed(user.value), inputs))
 
 
 def write_terms(terms: Sequence[Term], style: Style) -> list[str]:
@@ -183,7 +200,11 @@ def write_term(t: Term, style: Style, upstream: Expr) -> Expr:
         cotangent = product(upstream, replace(factor(t, style), constant=None))
     else:
         cotangent = product(upstream, factor(t, style))
-    return summed(cotangent, t) if t.use.summed else cotangent
+    return real_part(summed(cotangent, t) if t.use.summed else cotangent, t)
+
+
+def real_part(cotangent: Expr, t: Term) -> Expr:
+    return Expr(f"real({cotangent.text})") if t.real else cotangent
 
 
 def factor(t: Term, style: Style) -> Expr:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,14 @@ from minigrad.autograd import recording, switched
 from minigrad.errors import ShapeError
 from minigrad.tensor import Tensor
 from minigrad.viz.backprop.derivation import term
-from minigrad.viz.backprop.steps import Contribution, Step, apply_vjp, differentiable_inputs
-from minigrad.viz.text.notation import number
+from minigrad.viz.backprop.steps import (
+    Contribution,
+    Step,
+    apply_vjp,
+    differentiable_inputs,
+    values_of,
+)
+from minigrad.viz.text.notation import in_brackets, number
 
 SHOWN = 12  # terms of a sum that are printed
 
@@ -22,11 +29,22 @@ Index = tuple[int, ...]
 
 @dataclass(frozen=True, eq=False)
 class Link:
-    """A dependency between entries of two steps, and its derivative."""
+    """A dependency between entries of two steps, v of u, and its derivative du/dv.
+
+    Where u is complex and not holomorphic in v, it also has one by conj(u), as of conj(v), and
+    their terms in dz/dv are dz/du*du/dv + conj(dz/du)*dconj(u)/dv; of real v the real part.
+    """
 
     step: Step
     index: Index
-    derivative: float
+    derivative: complex
+    conjugate: complex = 0.0
+    real: bool = False
+
+    def term(self, adjoint: complex) -> complex:
+        """The term in dz/dv, given dz/du."""
+        found = adjoint * self.derivative + adjoint.conjugate() * self.conjugate
+        return found.real if self.real else found
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -45,13 +63,13 @@ class Entry:
     uses: list[Link]
 
     @property
-    def adjoint(self) -> float | None:
+    def adjoint(self) -> complex | None:
         """The derivative of z with respect to this entry; None if no gradient flows back to it."""
-        return None if self.step.adjoint is None else float(self.step.adjoint[self.index])
+        return None if self.step.adjoint is None else self.step.adjoint[self.index].item()
 
-    def terms(self) -> list[float]:
+    def terms(self) -> list[complex]:
         """upstream * local for each use; the adjoint is their sum."""
-        return [float(adjoint_of(use)) * use.derivative for use in self.uses]
+        return [use.term(adjoint_of(use)) for use in self.uses]
 
     def __str__(self) -> str:
         own, z = name_of(self.step, self.index), self.result
@@ -60,19 +78,17 @@ class Entry:
             lines.append("  computed from")
             lines += shortened(
                 [
-                    f"    {name_of(x.step, x.index)} = {number(x.step.value[x.index])}, "
-                    f"d{own}/d{name_of(x.step, x.index)} = {number(x.derivative)}"
+                    f"    {there} = {number(x.step.value[x.index])}, {derivatives(x, own, there)}"
                     for x in self.sources
+                    for there in [name_of(x.step, x.index)]
                 ]
             )
         if self.adjoint is not None:
             lines.append(f"d{z}/d{own} = {number(self.adjoint)}")
             lines += shortened(
                 [
-                    f"    + d{z}/d{there}*d{there}/d{own} = {number(adjoint_of(use))}*"
-                    f"{bracketed(use.derivative)} = {number(product)}"
+                    f"    + {term_text(use, z, own)} = {number(product)}"
                     for use, product in zip(self.uses, self.terms(), strict=True)
-                    for there in [name_of(use.step, use.index)]
                 ]
             )
         return "\n".join(lines)
@@ -109,13 +125,25 @@ def sources(step: Step, index: Index) -> list[Link]:
     links = []
     for position in differentiable_inputs(step.node):
         source = step.inputs[position]
-        one = np.zeros_like(step.value)
-        one[index] = 1
-        values = [x.value if isinstance(x, Step) else x for x in step.inputs]
-        with np.errstate(all="ignore"):
-            row = summed_to_input(step, source, apply_vjp(step, position, one, step.value, values))
-        links += [Link(source, k, float(row[k])) for k in nonzero_indices(row)]
+        pulled = partial(row_of, step, position, index)
+        # Of g, the vjp is a*g + b*conj(g); of a real input, the real part of d*g.
+        a, b = pulled(1), np.zeros(source.value.shape)
+        if is_real(source, step):
+            a = a.real - 1j * pulled(1j).real
+        elif step.value.dtype.kind == "c":
+            other = -1j * pulled(1j)
+            a, b = (a + other) / 2, (a - other) / 2
+        links += links_of(source, a, b, is_real(source, step))
     return links
+
+
+def row_of(step: Step, position: int, index: Index, seed: complex) -> np.ndarray:
+    """The vjp for an input, of a cotangent that is `seed` at the index and 0 elsewhere."""
+    cotangent, values = np.zeros_like(step.value), values_of(step.inputs)
+    cotangent[index] = seed
+    with np.errstate(all="ignore"):
+        found = apply_vjp(step, position, cotangent, step.value, values)
+        return np.asarray(summed_to_input(step, step.inputs[position], found))
 
 
 def uses_of(use: Contribution, index: Index) -> list[Link]:
@@ -124,14 +152,38 @@ def uses_of(use: Contribution, index: Index) -> list[Link]:
     A vjp is linear in the cotangent g, so these are the derivatives of its entry at the index with
     respect to g.
     """
-    user, recorded = use.user, term(use)
-    with switched(recording, True), np.errstate(all="ignore"):
-        summed_to_input(user, user.inputs[use.position], Tensor.of(recorded.cotangent))[
-            index
-        ].backward()
-    g = recorded.upstream.grad
-    column = np.zeros(user.value.shape) if g is None else np.asarray(g)
-    return [Link(user, k, float(column[k])) for k in nonzero_indices(column)]
+    user, source = use.user, use.user.inputs[use.position]
+
+    def column(factor: complex) -> np.ndarray:
+        """The derivatives by g of the real part of the entry times a factor."""
+        recorded = term(use)
+        with switched(recording, True), np.errstate(all="ignore"):
+            entry = summed_to_input(user, source, Tensor.of(recorded.cotangent))[index]
+            np.real(entry * factor).backward()
+        g = recorded.upstream.grad
+        return np.zeros_like(user.value) if g is None else np.conj(g)
+
+    # The real part of (a*g + b*conj(g)) * factor is that of (a*factor + conj(b*factor)) * g.
+    a, b = column(1), np.zeros(user.value.shape)
+    if source.value.dtype.kind == "c":
+        other = 1j * column(-1j)
+        if user.value.dtype.kind == "c":
+            a, b = (a + other) / 2, np.conj(a - other) / 2
+        else:
+            a = a + other
+    return links_of(user, a, b, is_real(source, user))
+
+
+def is_real(source: Step, user: Step) -> bool:
+    """Whether terms of the source are real parts."""
+    return user.value.dtype.kind == "c" != source.value.dtype.kind
+
+
+def links_of(step: Step, a: np.ndarray, b: np.ndarray, real: bool) -> list[Link]:
+    """Links to entries of a step, by derivatives and those of conjugates, in the step's shape."""
+    return [
+        Link(step, k, a[k].item(), b[k].item(), real) for k in nonzero_indices((a != 0) | (b != 0))
+    ]
 
 
 def summed_to_input(user: Step, source: Step, cotangent: Any) -> Any:
@@ -149,15 +201,32 @@ def nonzero_indices(values: np.ndarray) -> list[Index]:
 
 def adjoint_of(link: Link) -> Any:
     assert link.step.adjoint is not None
-    return link.step.adjoint[link.index]
+    return link.step.adjoint[link.index].item()
 
 
 def name_of(step: Step, index: Index) -> str:
     return f"{step.label}[{', '.join(map(str, index))}]" if index else step.label
 
 
-def bracketed(x: float) -> str:
-    return f"({number(x)})" if x < 0 else number(x)
+def derivatives(x: Link, own: str, there: str) -> str:
+    """du/dv = 2; where u is not holomorphic in v, also dconj(u)/dv."""
+    pairs = [(own, x.derivative), (f"conj({own})", x.conjugate)]
+    shown = [f"d{u}/d{there} = {number(d)}" for u, d in pairs if d or not (x.conjugate or d)]
+    return ", ".join(shown)
+
+
+def term_text(use: Link, z: str, own: str) -> str:
+    """dz/du*du/dv = 3*2, in both symbols and numbers."""
+    there, adjoint = name_of(use.step, use.index), adjoint_of(use)
+    upstream = f"d{z}/d{there}"
+    parts = [(upstream, adjoint, there, use.derivative)]
+    parts += [(f"conj({upstream})", adjoint.conjugate(), f"conj({there})", use.conjugate)]
+    shown = [part for part in parts if part[-1]]
+    symbols = " + ".join(f"{g}*d{u}/d{own}" for g, _, u, _ in shown)
+    numbers = " + ".join(
+        f"{in_brackets(number(g))}*{in_brackets(number(d))}" for _, g, _, d in shown
+    )
+    return f"real({symbols}) = real({numbers})" if use.real else f"{symbols} = {numbers}"
 
 
 def shortened(lines: Sequence[str]) -> list[str]:

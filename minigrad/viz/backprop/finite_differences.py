@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -13,10 +14,11 @@ from minigrad.viz.backprop.steps import Step
 
 @dataclass(frozen=True)
 class Check:
-    """A directional derivative, by the reverse pass and by finite differences."""
+    """A directional derivative, by the reverse pass and by finite differences; of a complex number
+    d/dx - 1j*d/dy, along both axes."""
 
-    reverse: float
-    differences: float
+    reverse: complex
+    differences: complex
 
     @property
     def error(self) -> float:
@@ -27,7 +29,7 @@ class Check:
 def check(steps: Sequence[Step], leaf: Step) -> Check:
     """Compare dz/dleaf with (z(leaf + h*v) - z(leaf - h*v)) / 2h, recomputed in float64.
 
-    v is 1 for a number, and a random direction for an array.
+    v is 1 for a number, 1 and 1j for a complex one, and a random direction for an array.
     """
     return next(iter(checks(steps, [leaf]).values()))
 
@@ -49,7 +51,7 @@ def checks(
             new = [user for user in users[stack.pop()] if user not in affected]
             affected.update(new)
             stack += new
-        budget -= 2 * len(affected)
+        budget -= (2 if leaf.value.dtype.kind != "c" else 4) * len(affected)
         if budget < 0:
             break
         order = sorted(affected - {leaf}, key=lambda step: step.number)
@@ -59,13 +61,24 @@ def checks(
 
 def compared(order: Sequence[Step], leaf: Step, root: Step) -> Check:
     assert leaf.adjoint is not None
-    value = leaf.value.astype(float)
-    v = np.ones(())
-    if value.ndim:
-        v = np.random.default_rng(0).choice([-1.0, 1.0], value.shape)
+    value, adjoint = map(in_double, (leaf.value, leaf.adjoint))
     h = float(np.cbrt(np.finfo(float).eps)) * max(1.0, float(np.abs(value).max(initial=0)))
-    up, down = (replayed(order, leaf, value + sign * h * v, root) for sign in (1, -1))
-    return Check(float(np.vdot(leaf.adjoint.astype(float), v)), float((up - down) / (2 * h)))
+
+    def along(v: Any) -> float:
+        up, down = (replayed(order, leaf, value + sign * h * v, root) for sign in (1, -1))
+        return (up - down) / (2 * h)
+
+    if value.ndim:
+        signs = np.random.default_rng(0).choice([-1.0, 1.0], (2, *value.shape))
+        v = signs[0] + 1j * signs[1] if value.dtype.kind == "c" else signs[0]
+        return Check(float(np.sum(adjoint * v).real), along(v))
+    if value.dtype.kind == "c":
+        return Check(complex(adjoint), along(1) - 1j * along(1j))
+    return Check(float(adjoint), along(1))
+
+
+def in_double(x: np.ndarray) -> np.ndarray:
+    return x.astype(complex if x.dtype.kind == "c" else float)
 
 
 def replayed(order: Sequence[Step], leaf: Step, value: np.ndarray, root: Step) -> float:
@@ -75,7 +88,9 @@ def replayed(order: Sequence[Step], leaf: Step, value: np.ndarray, root: Step) -
         for step in order:
             assert step.op is not None
             inputs = [values.get(x, x.value) if isinstance(x, Step) else x for x in step.inputs]
-            # A cast to float32 would round the differences away.
-            lossy = step.op.name == "astype"
-            values[step] = inputs[0] if lossy else step.op.forward(*inputs, **step.attributes)
+            if step.op.name == "astype":  # to float32, it would round the differences away
+                to_complex = step.value.dtype.kind == "c"
+                values[step] = np.asarray(inputs[0], complex) if to_complex else inputs[0]
+            else:
+                values[step] = step.op.forward(*inputs, **step.attributes)
     return float(np.asarray(values[root]).item())

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from minigrad.autograd import input_cotangents
-from minigrad.viz.backprop.steps import Step, apply_vjp, differentiable_inputs
+from minigrad.viz.backprop.steps import Step, apply_vjp, differentiable_inputs, values_of
 
 # Wrong adjoints, or NumPy's error message where there is none.
 Wrong = dict[Step, np.ndarray | str]
@@ -53,7 +53,7 @@ def without_unbroadcasting(steps: Sequence[Step]) -> Wrong:
         upstream = adjoints.get(user)
         if user.op is None or upstream is None:
             continue
-        inputs = [x.value if isinstance(x, Step) else x for x in user.inputs]
+        inputs = values_of(user.inputs)
         for k in differentiable_inputs(user.node):
             step = by_node[user.node.inputs[k]]
             before = adjoints.get(step)
@@ -61,6 +61,7 @@ def without_unbroadcasting(steps: Sequence[Step]) -> Wrong:
                 if isinstance(upstream, str) or isinstance(before, str):
                     raise ValueError(before if isinstance(before, str) else upstream)
                 cotangent = apply_vjp(user, k, upstream, user.value, inputs)
+                cotangent = cotangent if step.value.dtype.kind == "c" else np.real(cotangent)
                 adjoints[step] = np.asarray(cotangent if before is None else before + cotangent)
             except (ValueError, IndexError, TypeError) as error:
                 adjoints[step] = str(error)

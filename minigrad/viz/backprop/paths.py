@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from minigrad.viz.backprop.steps import Contribution, Step, apply_vjp
-from minigrad.viz.text.notation import number
+from minigrad.viz.backprop.steps import Contribution, Step, is_multiple, term_of
+from minigrad.viz.text.notation import in_brackets, number
 
 SHOWN = 8  # most steps of a path that are printed
 POOL = 8  # candidates for each path requested, where they are chosen by an estimate
@@ -22,7 +22,8 @@ class Path:
 
     `product` is dz/dz = 1 propagated along the path by the local derivatives, in the leaf's shape.
     `share` is its part of the whole derivative t: <product, t> / <t, t>, which is product / t for
-    numbers; the shares of all paths add up to 1. It is NaN where the derivative is zero.
+    real numbers, and of complex ones the real part; the shares of all paths add up to 1. It is NaN
+    where the derivative is zero.
     """
 
     uses: list[Contribution] = field(repr=False)
@@ -65,8 +66,9 @@ def path_text(path: Path, z: str, name: str) -> str:
         factors = [local_derivative(use) for use in path.uses]
         short = len(factors) <= SHOWN and all(f.ndim == 0 for f in factors)
         size = number(path.product)
-        if short:
-            texts = [f"({t})" if t.startswith("-") else t for t in map(number, factors)]
+        # The conjugate, or the real part, of a cotangent is not its product with a number.
+        if short and all(map(is_multiple, path.uses)) and not any(map(takes_real_part, path.uses)):
+            texts = [in_brackets(number(factor)) for factor in factors]
             size = f"{'*'.join(texts or ['1'])} = {size}"
     share = "" if math.isnan(path.share) else f", {path.share:.1%}"
     return f"{' <- '.join([z, *labels, name])}: {size}{share}"
@@ -77,11 +79,12 @@ def paths(steps: Sequence[Step], source: Step, most: int, result: str = "z") -> 
 
     Their number can grow exponentially with the graph; they are counted, and the largest found,
     by dynamic programming over the steps: the k largest to a step extend the k largest to its
-    users. For scalars this is exact. For arrays the gain of a use is estimated on the whole
-    adjoint, and more candidates than requested are then computed exactly.
+    users. For real numbers this is exact. For arrays the gain of a use is estimated on the whole
+    adjoint, for complex numbers it ignores that of a real input the real part is taken; there, more
+    candidates than requested are then computed exactly.
     """
     between = depending_on(steps, source)
-    scalar = all(step.value.ndim == 0 for step in between)
+    scalar = all(step.value.ndim == 0 and step.value.dtype.kind != "c" for step in between)
     keep = most if scalar else POOL * most
     count = {steps[-1]: 1}
     # The gain along a path, its last use, and the index among that user's best paths it extends.
@@ -115,8 +118,8 @@ def depending_on(steps: Sequence[Step], source: Step) -> list[Step]:
 
 def gain(use: Contribution) -> float:
     """The factor by which a use changes the norm of a cotangent."""
-    if use.user.value.ndim == use.cotangent.ndim == 0:
-        size = abs(float(local_derivative(use)))
+    if use.user.value.ndim == use.cotangent.ndim == 0 and not takes_real_part(use):
+        size = float(abs(local_derivative(use)))
     else:
         before = float(np.linalg.norm(np.asarray(use.user.adjoint)))
         size = float(np.linalg.norm(use.cotangent)) / before if before else 0.0
@@ -125,18 +128,12 @@ def gain(use: Contribution) -> float:
 
 def local_derivative(use: Contribution) -> np.ndarray:
     """The local derivative: the vjp of a cotangent of 1."""
-    return vjp_of_use(use, np.ones_like(use.user.value))
+    return term_of(use, np.ones_like(use.user.value))
 
 
-def vjp_of_use(use: Contribution, cotangent: np.ndarray) -> np.ndarray:
-    """The vjp of a use for a cotangent of the user."""
-    user = use.user
-    assert user.op is not None
-    inputs = [x.value if isinstance(x, Step) else x for x in user.inputs]
-    with np.errstate(all="ignore"):
-        found = np.asarray(apply_vjp(user, use.position, cotangent, user.value, inputs))
-        shape = use.cotangent.shape
-        return found if found.shape == shape else np.asarray(user.op.unbroadcast(found, shape))
+def takes_real_part(use: Contribution) -> bool:
+    """Whether the term of a use may be the real part of a product."""
+    return use.user.value.dtype.kind == "c" != use.cotangent.dtype.kind
 
 
 def uses_along(
@@ -154,8 +151,8 @@ def uses_along(
 def path_of(uses: list[Contribution], source: Step) -> Path:
     product = np.ones_like(uses[0].user.value if uses else source.value)
     for use in uses:
-        product = vjp_of_use(use, product)
+        product = term_of(use, product)
     total = np.asarray(source.adjoint)
-    size = float(np.vdot(total, total))
-    share = float(np.vdot(product, total)) / size if size else math.nan
+    size = float(np.vdot(total, total).real)
+    share = float(np.vdot(product, total).real) / size if size else math.nan
     return Path(uses, product, share)

@@ -66,6 +66,13 @@ def trace(root: Node) -> list[Step]:
     return list(steps.values())
 
 
+def complex_note(steps: Iterable[Step], z: str) -> str:
+    """What derivatives by complex values are, in a line; nothing if there are none."""
+    if not any(step.adjoint is not None and step.value.dtype.kind == "c" for step in steps):
+        return ""
+    return f"of complex v = a + 1j*b, d{z}/dv is d{z}/da - 1j*d{z}/db, the conjugate of v.grad"
+
+
 def forward_pass(roots: Iterable[Node]) -> dict[Node, Step]:
     """A step for every node in the graph of the roots, and every plain array given to an op."""
     nodes = toposort(roots, follow=lambda node: True)
@@ -161,3 +168,39 @@ def apply_vjp(user: Step, position: int, adjoint: Any, value: Any, inputs: Seque
     vjp = user.op.vjps[position]
     assert vjp is not None
     return vjp(adjoint, value, *inputs, **user.attributes)
+
+
+def values_of(inputs: Sequence[Any]) -> list[Any]:
+    """The values of steps; numbers as they are."""
+    return [x.value if isinstance(x, Step) else x for x in inputs]
+
+
+def term_of(
+    use: Contribution, adjoint: Any, value: Any = None, inputs: Sequence[Any] | None = None
+) -> np.ndarray:
+    """The term of a use for another adjoint of its user, or also for other values: in the shape of
+    the input, and of a real input real."""
+    user, shape = use.user, use.cotangent.shape
+    assert user.op is not None
+    value = user.value if value is None else value
+    with np.errstate(all="ignore"):
+        inputs = values_of(user.inputs) if inputs is None else inputs
+        found = np.asarray(apply_vjp(user, use.position, adjoint, value, inputs))
+        found = found if found.shape == shape else np.asarray(user.op.unbroadcast(found, shape))
+    return found if use.cotangent.dtype.kind == "c" else found.real
+
+
+def is_multiple(use: Contribution) -> bool:
+    """Whether the term of a use is a multiple of its user's adjoint, before the real part is taken
+    for a real input: of conj, it is not."""
+    user = use.user
+    if user.value.dtype.kind != "c":
+        return True
+    inputs, ones = values_of(user.inputs), np.ones_like(user.value)
+    with np.errstate(all="ignore"):
+        one, other = (
+            np.asarray(apply_vjp(user, use.position, g, user.value, inputs))
+            for g in (ones, 1j * ones)
+        )
+        known = np.isfinite(one) & np.isfinite(other)
+        return np.allclose(1j * one[known], other[known], 1e-5, 0)

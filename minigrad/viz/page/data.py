@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.viz.backprop.derivation import (
-    chain_rule,
+    chain_rule_of,
     definition,
     derivation,
     in_numbers,
@@ -27,7 +27,7 @@ from minigrad.viz.backprop.mistakes import (
     without_unbroadcasting,
     without_zeroing,
 )
-from minigrad.viz.backprop.steps import Contribution, Step
+from minigrad.viz.backprop.steps import Contribution, Step, complex_note
 from minigrad.viz.draw.groups import Group, ancestors, group
 from minigrad.viz.draw.layout import layout
 from minigrad.viz.text.formula import in_short, summary
@@ -72,6 +72,7 @@ def explanation_data(steps: Sequence[Step], result: str) -> dict[str, Any]:
         "steps": data,
         "reverse": reverse_order(steps, index),
         "groups": groups_data(groups, above, steps, index),
+        "note": complex_note(steps, result),
         "sources": [source_data(path, numbers) for path, numbers in files.items()],
         "unchecked": len(leaves) - len(checked),
     }
@@ -98,10 +99,12 @@ def value_data(value: np.ndarray) -> dict[str, Any]:
 
 
 def heat_map(value: np.ndarray) -> list[list[float | None]]:
-    """Rows of entries, relative to the largest one; means of blocks if there are many."""
+    """Rows of entries, of complex ones the absolute value, relative to the largest one; means of
+    blocks if there are many."""
     if not value.size:
         return []
-    plane = value.reshape(-1, value.shape[-1]).astype(float)
+    sizes = np.abs(value) if value.dtype.kind == "c" else value
+    plane = sizes.reshape(-1, value.shape[-1]).astype(float)
     for axis in (0, 1):
         bounds = np.linspace(0, plane.shape[axis], min(SIDE, plane.shape[axis]) + 1).astype(int)
         with np.errstate(all="ignore"):
@@ -156,8 +159,7 @@ def contributions_data(step: Step, z: str, index: Mapping[Step, int]) -> list[di
                 "user": index[use.user],
                 "position": use.position,
                 "nth": f"{ordinal(k)} of {len(step.contributions)}",
-                "rule": chain_rule(use, step, z),
-                **formulas(use, z),
+                **formulas(use, step, z),
                 "cotangent": value_data(use.cotangent),
                 "running": value_data(running),
                 "summed": list(use.summed),
@@ -167,11 +169,12 @@ def contributions_data(step: Step, z: str, index: Mapping[Step, int]) -> list[di
     return found
 
 
-def formulas(use: Contribution, z: str) -> dict[str, Any]:
-    """upstream * local derivative, in symbols; and for scalars in numbers."""
+def formulas(use: Contribution, step: Step, z: str) -> dict[str, Any]:
+    """upstream * local derivative by the chain rule, in symbols, and for scalars in numbers."""
     t = term(use)
     style = in_symbols(z)
-    formula = {"symbols": write_term(t, style, style.adjoint(use.user)).text}
+    symbols = write_term(t, style, style.adjoint(use.user)).text
+    formula = {"rule": chain_rule_of(t, step, z) if t.multiple else symbols, "symbols": symbols}
     if t.scalar:
         style = in_numbers(4, in_full=True)
         formula["numbers"] = write_term(t, style, style.adjoint(use.user)).text
@@ -212,8 +215,8 @@ def check_data(check: Check | None) -> dict[str, Any] | None:
     if check is None:
         return None
     return {
-        "reverse": number(np.float64(check.reverse), 8),
-        "differences": number(np.float64(check.differences), 8),
+        "reverse": number(check.reverse, 8),
+        "differences": number(check.differences, 8),
         "error": f"{check.error:.1e}",
     }
 

@@ -500,6 +500,7 @@ addEventListener("keydown", (event) => {
   if (act) { event.preventDefault(); press[act](); }
 });
 
+byId("note").textContent = data.note && `Complex numbers: ${data.note}.`;
 byId("title").textContent = `${result}: forward and reverse, step by step`;
 draw();
 while (unfoldOnce(60)) draw();

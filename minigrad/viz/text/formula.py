@@ -22,6 +22,8 @@ def summary(value: np.ndarray) -> str:
 
     >>> summary(np.array([[1.0, 2.5]])), summary(np.arange(12.0))
     ('[[1, 2.5]]', 'shape (12,), min 0, mean 5.5, max 11')
+    >>> summary(1j * np.arange(12.0))
+    'shape (12,), mean 5.5j, min abs 0, max abs 11'
     """
     if np.ndim(value) == 0:
         return number(value)
@@ -29,8 +31,11 @@ def summary(value: np.ndarray) -> str:
         return f"shape {value.shape}, empty"
     if value.size <= SHOWN_IN_FULL:
         return f"[{', '.join(map(summary, value))}]"
+    sizes = np.abs(value) if value.dtype.kind == "c" else value
     with np.errstate(all="ignore"):
-        low, mean, high = map(number, (value.min(), value.mean(), value.max()))
+        low, mean, high = map(number, (sizes.min(), value.mean(), sizes.max()))
+    if value.dtype.kind == "c":  # which have no order
+        return f"shape {value.shape}, mean {mean}, min abs {low}, max abs {high}"
     return f"shape {value.shape}, min {low}, mean {mean}, max {high}"
 
 

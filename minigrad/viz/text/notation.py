@@ -10,7 +10,7 @@ import ast
 import math
 import operator
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -28,7 +28,7 @@ class Expr:
 
     text: str
     level: int = ATOM
-    constant: float | None = None
+    constant: complex | None = None
 
     def at(self, level: int) -> str:
         """The text, in parentheses if it binds less tightly than `level`."""
@@ -59,7 +59,7 @@ COMPARISONS: dict[type[ast.cmpop], str] = {
 }
 SIGNS: dict[type[ast.unaryop], str] = {ast.USub: "-", ast.Invert: "~"}
 # Operators that are folded on constants; 1/7 is not.
-ARITHMETIC: dict[type[ast.operator], Callable[[float, float], Any]] = {
+ARITHMETIC: dict[type[ast.operator], Callable[[complex, complex], Any]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
     ast.Mult: operator.mul,
@@ -78,12 +78,17 @@ def ordinal(n: int) -> str:
 
 def number(x: Any, digits: int = 4) -> str:
     """A number to so many significant digits. Exact ones have no trailing zeros, rounded ones all
-    digits: 2 is exact, and 2.000 is not. Rounding errors of float arithmetic are ignored.
+    digits: 2 is exact, and 2.000 is not. Rounding errors of float arithmetic are ignored. A complex
+    number has so many digits in each part.
 
     >>> number(2.0), number(0.5), number(2.00001), number(0.1 + 0.2), number(1234.56)
     ('2', '0.5', '2.000', '0.3', '1234.6')
+    >>> number(1 - 0.5j), number(3 + 0j), number(np.exp(0.5j * np.pi))
+    ('1-0.5j', '3', '1j')
     """
     x = np.asarray(x)[()]
+    if x.dtype.kind == "c":
+        return complex_text(number(part, digits) for part in without_rounding(x))
     if x.dtype.kind in "iub" or not np.isfinite(x):
         return str(x)
     if float(abs(x)) < 1e9 and x == int(x):  # 1e9 is no float16
@@ -95,14 +100,41 @@ def number(x: Any, digits: int = 4) -> str:
     return f"{x:.1f}" if rounded.endswith(".") else rounded
 
 
-def numeral(text: str, x: float | None = None) -> Expr:
+def without_rounding(x: Any) -> tuple[Any, Any]:
+    """The parts of a complex number; 0 for one that is a rounding error of the other."""
+    least = 8 * np.finfo(x.dtype).eps * abs(x) if np.isfinite(x) else 0
+    return tuple(part if not abs(part) <= least else 0 * part for part in (x.real, x.imag))
+
+
+def complex_text(parts: Iterable[str]) -> str:
+    """A complex number in Python's syntax; without the part that is 0."""
+    real, imag = parts
+    if imag == "0":
+        return real
+    sign = "" if real == "0" or imag.startswith("-") else "+"
+    return f"{'' if real == '0' else real}{sign}{imag}j"
+
+
+def numeral(text: str, x: complex | None = None) -> Expr:
     """The text of a number as an expression, and the number if it is a constant."""
+    if re.search(r"[^e][+-]", text):  # a complex number with both parts is a sum
+        return Expr(text, SUM, x)
     return Expr(text, MINUS if text.startswith("-") else ATOM, x)
+
+
+def in_brackets(text: str) -> str:
+    """A number as a factor: in parentheses if it is negative, or complex with both parts."""
+    return numeral(text).at(PRODUCT)
 
 
 def constant(x: Any) -> Expr:
     """A constant of the program, with all its digits, or by its name."""
     x = np.asarray(x)[()]
+    if x.dtype.kind == "c":
+        if x.imag == 0:
+            return constant(x.real)
+        x = complex(*(float(str(part)) + 0.0 for part in (x.real, x.imag)))  # 0 for -0
+        return numeral(complex_text(f"{part:.15g}" for part in (x.real, x.imag)), x)
     x = float(str(x)) if x.dtype.kind == "f" else float(x)  # a float32 of 0.1 is 0.1
     if (name := NAMED_CONSTANTS.get(abs(x))) is None:
         return numeral(f"{x:.15g}", x)
@@ -195,9 +227,9 @@ def simplify(op: type[ast.operator], x: Expr, y: Expr) -> Expr | None:
     return None
 
 
-def folded(op: type[ast.operator], x: float, y: float) -> Expr | None:
+def folded(op: type[ast.operator], x: complex, y: complex) -> Expr | None:
     try:
         result = ARITHMETIC[op](x, y)
     except (KeyError, ArithmeticError):
         return None
-    return constant(result) if isinstance(result, float) else None
+    return constant(result) if isinstance(result, float | complex) else None

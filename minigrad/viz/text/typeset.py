@@ -77,6 +77,8 @@ class Typesetter:
         match node:
             case ast.Name(id=name):
                 return self.symbols.get(name, ["i", name]), ATOM
+            case ast.Constant(value=complex()):
+                return row(["n", self.text(node)[:-1]], ["i", "j"]), PRODUCT
             case ast.Constant(value=value):
                 kind = "t" if isinstance(value, bool | None) else "n"
                 return [kind, self.text(node)], ATOM  # with its original digits

@@ -9,8 +9,8 @@ from hypothesis import assume, given, settings
 
 from minigrad import Tensor, explain, nn
 from minigrad.errors import ArgumentError, GradientError
-from minigrad.viz.backprop.paths import Path, vjp_of_use
-from minigrad.viz.backprop.steps import Step
+from minigrad.viz.backprop.paths import Path
+from minigrad.viz.backprop.steps import Step, term_of
 
 
 def leaf(value: float = 2.0, name: str | None = None) -> Any:
@@ -22,7 +22,7 @@ def all_paths(step: Step, root: Step, cotangent: np.ndarray) -> list[np.ndarray]
     if step is root:
         return [cotangent]
     return [
-        vjp_of_use(use, product)
+        term_of(use, product)
         for use in step.contributions
         for product in all_paths(use.user, root, cotangent)
     ]
