@@ -45,3 +45,11 @@ def large() -> Explanation:
     for _ in range(2000):
         x = np.tanh(x * x2 + np.sin(x) * 0.5)
     return explain(x)
+
+
+def of_complex_numbers() -> Explanation:
+    """A loss of complex numbers: a product, a conjugate, a real input."""
+    z = Tensor([1 + 2j, -0.5 + 0.3j, 0.7 - 1.1j], requires_grad=True, name="z")
+    w = Tensor(0.6 - 0.8j, requires_grad=True, name="w")
+    x = Tensor(0.5, requires_grad=True, name="x")
+    return explain(np.sum(np.abs(np.exp(z * w) * np.conj(z) - x * 1j) ** 2))

@@ -326,3 +326,15 @@ def test_notebooks_show_it_in_a_frame(opens: Opens, tmp_path: Path) -> None:
     frame.locator("html[data-ready=yes]").wait_for()
     frame.get_by_role("button", name="To the end").click()
     assert "2.584" in (frame.locator("[data-step='0']").text_content() or "")
+
+
+def test_complex_numbers_are_shown_with_what_their_derivatives_mean(opens: Opens) -> None:
+    explanation = programs.of_complex_numbers()
+    page = opens(explanation)
+    page.keyboard.press("End")
+    boxes = shown(page)
+    assert boxes[1] == ("0.6-0.8j", "dy/dw2 = 798.4+1669.9j")
+    assert "dy/dv is dy/da - 1j*dy/db" in page.locator("#note").inner_text()
+    page.locator('[data-step="0"]').click()
+    page.locator("#details .map button").first.click()
+    assert page.locator("#entry").inner_text() == str(explanation.entry("z", 0))
