@@ -35,8 +35,9 @@ class Here:
     """In a form, the place of an array that an op is given."""
 
 
-# The arguments of a call, (args, kwargs), with `Here` in the place of arrays.
-Form = tuple[tuple[Any, ...], dict[str, Any]]
+# The arguments of a call, (args, kwargs), with `Here` in the place of arrays; None if all of them
+# are arrays, by position.
+Form = tuple[tuple[Any, ...], dict[str, Any]] | None
 
 
 class Results:
@@ -67,6 +68,10 @@ class Results:
 
 def is_given(x: Any) -> bool:
     return isinstance(x, Tensor | np.ndarray) or is_traced(x)
+
+
+def is_recorded(leaf: tuple[str, Any]) -> bool:
+    return isinstance(leaf[1], Tensor) and leaf[1].requires_grad
 
 
 class Primitive:
@@ -102,33 +107,37 @@ class Primitive:
         return op
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        given = [x for _, x in leaves_of((args, kwargs))]
-        if not any(isinstance(x, Tensor) or is_traced(x) for x in given):
+        form: Form = None
+        inputs = list(args)
+        if kwargs or not all(map(is_given, args)):
+            inputs = [x for _, x in leaves_of(args) if is_given(x)]
+            form = map_tree(lambda x: Here if is_given(x) else x, args), kwargs
+            self.check_named(kwargs)
+        if not any(isinstance(x, Tensor) or is_traced(x) for x in inputs):
             return self.fun(*args, **kwargs)
-        for name, x in kwargs.items():
-            if any(isinstance(part, Tensor) or is_traced(part) for _, part in leaves_of(x)):
-                raise UnsupportedError(
-                    f"the primitive {self.op.name} is given a Tensor as {name}=...: derivatives "
-                    "are by positional arguments, so pass it as one, or its values, t.data"
-                )
-        inputs = [x for _, x in leaves_of(args) if is_given(x)]
-        form = map_tree(lambda x: Here if is_given(x) else x, args), kwargs
         if any(map(is_traced, map(value_of, inputs))):
             registry[self.op.name] = self.op  # where compiled programs find their ops
         y = self.op(*inputs, form=form)
         results = self.results_of(inputs, form)
         return y if results is None else results.unpacked(y)
 
+    def check_named(self, kwargs: dict[str, Any]) -> None:
+        for name, x in kwargs.items():
+            if any(isinstance(part, Tensor) or is_traced(part) for _, part in leaves_of(x)):
+                raise UnsupportedError(
+                    f"the primitive {self.op.name} is given a Tensor as {name}=...: derivatives "
+                    "are by positional arguments, so pass it as one, or its values, t.data"
+                )
+
     def run(self, arrays: Iterable[Any], form: Form) -> Any:
         """The function on plain arrays: its result, packed if it is more than one array."""
         args, kwargs = filled(form, arrays)
         result = self.fun(*args, **kwargs)
-        for _, x in leaves_of(result):
-            if isinstance(x, Tensor) and x.requires_grad:
-                raise GradientError(
-                    f"the primitive {self.op.name} returned a Tensor that requires a gradient, "
-                    "from outside of it, which would be lost: pass that as an argument"
-                )
+        if type(result) is not np.ndarray and any(map(is_recorded, leaves_of(result))):
+            raise GradientError(
+                f"the primitive {self.op.name} returned a Tensor that requires a gradient, "
+                "from outside of it, which would be lost: pass that as an argument"
+            )
         key, results = key_of(arrays, form), None
         if isinstance(result, dict | list | tuple):
             results = Results(result)
@@ -148,40 +157,41 @@ class Primitive:
 
     def cotangent(self, k: int, g: Any, y: Any, arrays: Any, form: Form) -> Any:
         """The cotangent of array k of a call."""
-        places = [n for n, arg in enumerate(form[0]) for _, x in leaves_of(arg) if x is Here]
-        argnum, inside = places[k], places[:k].count(places[k])
-        whole = self.cotangent_of(argnum, g, y, arrays, form)
+        if form is None:
+            found = as_array(self.cotangent_of(k, g, y, arrays, form))
+            return found if isinstance(g, Tensor) else value_of(found)
         args, _ = form
+        places = [n for n, arg in enumerate(args) for _, x in leaves_of(arg) if x is Here]
+        argnum, inside = places[k], places[:k].count(places[k])
         marked = [x is Here for _, x in leaves_of(args[argnum])]
         position = [n for n, mark in enumerate(marked) if mark][inside]
-        found = [x for _, x in leaves_of(whole)]
-        if len(found) != len(marked):
+        whole = [x for _, x in leaves_of(self.cotangent_of(argnum, g, y, arrays, form))]
+        if len(whole) != len(marked):
             raise GradientError(
-                f"the vjp of {self.op.name} for argument {argnum} returned {len(found)} arrays for "
+                f"the vjp of {self.op.name} for argument {argnum} returned {len(whole)} arrays for "
                 f"an argument of {len(marked)}: it returns a cotangent that is nested as the "
                 "argument is"
             )
-        found = as_array(found[position])
+        found = as_array(whole[position])
         return found if isinstance(g, Tensor) else value_of(found)
 
     def cotangent_of(self, argnum: int, g: Any, y: Any, arrays: Any, form: Form) -> Any:
         """That of a whole argument; kept until the next one, for each array in it asks for it."""
-        if (
-            self.last is None
-            or [*map(id, self.last[0])] != [id(g), id(y)]
-            or self.last[1] != argnum
-        ):
-            maker = self.makers.get(argnum, self.any_maker)
-            if maker is None:
-                raise GradientError(
-                    f"the primitive {self.op.name} has no derivative by argument {argnum}: give it "
-                    "one by defvjp, or None there if it has none"
-                )
-            args, kwargs = filled(form, arrays)
-            results = self.results_of(arrays, form)
-            ans, sent = (y, g) if results is None else map(results.unpacked, (y, g))
-            self.last = (g, y), argnum, maker(argnum, ans, args, kwargs)(sent)
-        return self.last[2]
+        last = self.last
+        if last is not None and last[0] is g and last[1] is y and last[2] == argnum:
+            return last[3]
+        maker = self.makers.get(argnum, self.any_maker)
+        if maker is None:
+            raise GradientError(
+                f"the primitive {self.op.name} has no derivative by argument {argnum}: give it "
+                "one by defvjp, or None there if it has none"
+            )
+        args, kwargs = filled(form, arrays)
+        results = self.results_of(arrays, form)
+        ans, sent = (y, g) if results is None else map(results.unpacked, (y, g))
+        found = maker(argnum, ans, args, kwargs)(sent)
+        self.last = (g, y, argnum, found) if form is not None else None
+        return found
 
 
 numbers = count()
@@ -189,14 +199,16 @@ numbers = count()
 
 def filled(form: Form, arrays: Iterable[Any]) -> Any:
     """The arguments of a call, with arrays in their places."""
+    if form is None:
+        return tuple(arrays), {}
     rest, (args, kwargs) = iter(arrays), form
     return tuple(map_tree(lambda x: next(rest) if x is Here else x, args)), kwargs
 
 
 def key_of(arrays: Iterable[Any], form: Form) -> Any:
     """What decides how results are nested: the arguments, but not the numbers in them."""
-    kinds = map_tree(lambda x: x if isinstance(x, int | str | type) else type(x), form)
-    return repr(kinds), *((np.shape(x), np.result_type(x).char) for x in arrays)
+    kinds = form and map_tree(lambda x: x if isinstance(x, int | str | type) else type(x), form)
+    return repr(kinds), *((x.shape, x.dtype.char) for x in arrays)
 
 
 def primitive(fun: Function) -> Primitive:
