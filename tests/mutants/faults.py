@@ -230,8 +230,8 @@ INDICES = [
     ),
     Fault(
         "graph/opset/indexing.py",
-        "found.append(number(part % n))",
-        "found.append(number(part))",
+        "found.append(number(part % n))\n            else:",
+        "found.append(number(part))\n            else:",
         INDEX_EDGES,
     ),
     Fault(

@@ -129,7 +129,7 @@ class Scan(AlongAxis):
         return "scan"
 
 
-OPSET["cumsum"] = Scan(0, "+")
+OPSET["cumsum"] = Scan(-0.0, "+")  # -0.0 + x is x, also if that is -0.0
 
 
 @entry("mean")
