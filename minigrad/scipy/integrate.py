@@ -108,7 +108,7 @@ def simpson(y: Any, x: Any = None, *, dx: Any = 1.0, axis: int = -1) -> Any:
 # Integrals of functions
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Integral:
     """The integral of f(x, parameters), a vector, over an interval."""
 
@@ -229,7 +229,7 @@ def fixed_quad(func: Callable[..., Any], a: Any, b: Any, args: Any = (), n: int 
 Solver = Callable[[Callable[..., Any], np.ndarray, np.ndarray], np.ndarray]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Equation:
     """dy/dt = f(t, y, parameters). `solve(f, y0, t)` gives y at the times t, the first at t[0];
     `solve_back` does so for the adjoint method, between two times."""
