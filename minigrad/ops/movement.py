@@ -216,12 +216,17 @@ for function in (np.atleast_1d, np.atleast_2d, np.atleast_3d):
     implements(function)(partial(each_reshaped, function))
 
 
+def axis_of(shape: Shape, axis: int) -> int:
+    """An axis of an array of this shape, counted from 0."""
+    try:
+        return normalize_axis_index(axis, len(shape))
+    except np.exceptions.AxisError as error:
+        raise refusal_of("axis", [np.empty(shape)], {"axis": axis}, error) from error
+
+
 def checked_axis(a: Any, axis: int) -> int:
     """`axis` counted from 0."""
-    try:
-        return normalize_axis_index(axis, a.ndim)
-    except np.exceptions.AxisError as error:
-        raise refusal_of("axis", [np.empty(a.shape)], {"axis": axis}, error) from error
+    return axis_of(a.shape, axis)
 
 
 # Indexing, and its adjoint. Index arrays are inputs, so that a recorded program can be given

@@ -5,18 +5,18 @@ from __future__ import annotations
 import math
 import string
 from collections.abc import Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
 
-from minigrad.dispatch import implements
+from minigrad.dispatch import implements, is_traced
 from minigrad.errors import ShapeError, UnsupportedError
-from minigrad.ops.base import Domain, Op
+from minigrad.ops.base import Domain, EachInput, Op, Shape
 from minigrad.ops.movement import (
     Pair,
     as_array,
-    checked_axis,
+    axis_of,
     fold,
     out_size,
     reshape_op,
@@ -24,6 +24,7 @@ from minigrad.ops.movement import (
     window_view,
 )
 from minigrad.ops.reduce import sum_op
+from minigrad.tensor import value_of
 
 # A bilinear op: each of its rules is linear in the cotangent and in the other input.
 processing = partial(Op, "processing", domains=(Domain(), Domain()))
@@ -53,12 +54,37 @@ linear_op = processing(
 )
 
 
+def dot_rule_of_first(g: Any, z: Any, x: Any, y: Any) -> Any:
+    if y.ndim > 1:  # x is (k,), y (..., k, n), g (..., n)
+        return np.matmul(y, g[..., None])[..., 0]
+    return (g[..., None] if x.ndim > 1 else g) * y
+
+
+def dot_rule_of_second(g: Any, z: Any, x: Any, y: Any) -> Any:
+    if x.ndim > 1:  # y is (k,), x (..., m, k), g (..., m)
+        return np.matmul(swap(x), g[..., None])[..., 0]
+    return x[:, None] * g[..., None, :] if y.ndim > 1 else g * x
+
+
+# matmul of which one or both are vectors.
+dot_op = processing(
+    "dot", np.matmul, (dot_rule_of_first, dot_rule_of_second), "{0} @ {1}", broadcasts=True
+)
+
+
+def any_traced(*arrays: Any) -> bool:
+    return any(is_traced(value_of(x)) for x in arrays)
+
+
 @implements(np.matmul)
 def matmul(x1: Any, x2: Any) -> Any:
     x1, x2 = as_array(x1), as_array(x2)
     ndims = x1.ndim, x2.ndim
     if ndims == (2, 2):
         return matmul_op(x1, x2)
+    if min(ndims) == 1 and x1.shape[-1] == x2.shape[max(ndims[1] - 2, 0)]:
+        if not any_traced(x1, x2):
+            return dot_op(x1, x2)
     if 0 in ndims:
         raise ShapeError("matmul of a number: use * for that")
     if ndims[0] == 1:
@@ -87,34 +113,72 @@ def inner(a: Any, b: Any) -> Any:
     a, b = as_array(a), as_array(b)
     if a.ndim == 0 or b.ndim == 0:
         return np.multiply(a, b)
+    if a.ndim == b.ndim == 1:
+        return matmul(a, b)
+    if a.ndim == b.ndim == 2 and a.shape[1] == b.shape[1]:
+        return linear_op(a, b)
     return tensordot(a, b, (-1, -1))
 
 
 @implements(np.tensordot)
 def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     a, b = as_array(a), as_array(b)
+    if not isinstance(axes, int | np.integer):
+        axes = tuple(tuple(x) if np.ndim(x) else (x,) for x in axes)
+    return einsum(paired(a.shape, b.shape, axes), a, b)
+
+
+@lru_cache(256)
+def paired(a: Shape, b: Shape, axes: Any) -> str:
+    """The subscripts of a tensordot of these shapes."""
     if isinstance(axes, int | np.integer):
-        axes = (range(a.ndim - int(axes), a.ndim), range(int(axes)))
+        axes = (range(len(a) - int(axes), len(a)), range(int(axes)))
     letters = string.ascii_letters
-    term_a, term_b = letters[: a.ndim], list(letters[a.ndim :][: b.ndim])
-    for i, j in zip(*map(np.atleast_1d, axes), strict=True):
-        i, j = checked_axis(a, int(i)), checked_axis(b, int(j))
-        if a.shape[i] != b.shape[j]:
+    term_a, term_b = letters[: len(a)], list(letters[len(a) :][: len(b)])
+    for i, j in zip(*axes, strict=True):
+        i, j = axis_of(a, int(i)), axis_of(b, int(j))
+        if a[i] != b[j]:
             raise ShapeError(
-                f"tensordot of shapes {a.shape} and {b.shape}: it sums over axis {i} of the first "
+                f"tensordot of shapes {a} and {b}: it sums over axis {i} of the first "
                 f"with axis {j} of the second, which must be as long"
             )
         term_b[j] = term_a[i]
     summed = set(term_a) & set(term_b)
     output = "".join(c for c in (*term_a, *term_b) if c not in summed)
-    return einsum(f"{term_a},{''.join(term_b)}->{output}", a, b)
+    return f"{term_a},{''.join(term_b)}->{output}"
 
 
 @implements(np.einsum)
 def einsum(subscripts: Any, *operands: Any, optimize: Any = False) -> Any:
-    """Contracted from the left, two operands at a time, each pair by one matmul."""
     operands = tuple(map(as_array, operands))
-    terms, output = parse_subscripts(subscripts, operands)
+    shapes = tuple(x.shape for x in operands)
+    if not isinstance(subscripts, str):
+        raise UnsupportedError("einsum on Tensors takes subscripts as a string, as in 'ij,jk->ik'")
+    if not any_traced(*operands) and (spelled := multilinear(subscripts, shapes)):
+        return einsum_op(*operands, subscripts=spelled)
+    return contracted(subscripts, *parse_subscripts(subscripts, shapes), operands)
+
+
+@lru_cache(1024)
+def multilinear(subscripts: str, shapes: tuple[Shape, ...]) -> str:
+    """The subscripts, spelled out, of an einsum of which the rules are of the same kind: of several
+    operands, none with an axis of its own, that is neither in the output nor of another; of any
+    other, an empty text."""
+    terms, output = parse_subscripts(subscripts, shapes)
+    every = "".join(terms) + output
+    sizes = {
+        pair
+        for term, shape in zip(terms, shapes, strict=True)
+        for pair in zip(term, shape, strict=True)
+    }
+    apart = all(len(set(term)) == len(term) for term in terms) and len(sizes) == len(set(every))
+    if len(terms) > 1 and apart and all(every.count(c) > 1 for c in every):
+        return f"{','.join(terms)}->{output}"
+    return ""
+
+
+def contracted(subscripts: Any, terms: Any, output: str, operands: Any) -> Any:
+    """Contracted from the left, two operands at a time, each pair by one matmul."""
     pairs = [take_diagonals(term, x) for term, x in zip(terms, operands, strict=True)]
     pairs = without_stretched(subscripts, pairs)
     term, x = pairs[0]
@@ -127,21 +191,53 @@ def einsum(subscripts: Any, *operands: Any, optimize: Any = False) -> Any:
     return np.transpose(x, axes) if len(pairs) == 1 else transpose_op(x, axes=axes)
 
 
-def parse_subscripts(subscripts: Any, operands: Sequence[Any]) -> tuple[list[str], str]:
+SMALL = 2000  # terms of a sum that NumPy's loops add sooner than matmul is prepared
+
+
+def einsum_of_arrays(*xs: Any, subscripts: str) -> Any:
+    if count_of_terms(subscripts, tuple(x.shape for x in xs)) <= SMALL:
+        return np.einsum(subscripts, *xs)
+    return contracted(subscripts, *split_terms(subscripts), xs)
+
+
+@lru_cache(1024)
+def count_of_terms(subscripts: str, shapes: tuple[Shape, ...]) -> int:
+    """How many products an einsum adds up."""
+    terms, _ = split_terms(subscripts)
+    pairs = zip(terms, shapes, strict=True)
+    return math.prod(
+        {c: n for term, shape in pairs for c, n in zip(term, shape, strict=True)}.values()
+    )
+
+
+def split_terms(subscripts: str) -> tuple[list[str], str]:
+    inputs, _, output = subscripts.partition("->")
+    return inputs.split(","), output
+
+
+def einsum_rule(k: int, g: Any, y: Any, *xs: Any, subscripts: str) -> Any:
+    """The einsum of g, in the place of operand k, with the others."""
+    terms, output = split_terms(subscripts)
+    swapped = ",".join([output, *terms[:k], *terms[k + 1 :]])
+    return einsum_op(g, *xs[:k], *xs[k + 1 :], subscripts=f"{swapped}->{terms[k]}")
+
+
+einsum_op: Op = processing(
+    "einsum", einsum_of_arrays, EachInput(einsum_rule), "einsum({subscripts}, {0}, ...)"
+)
+
+
+def parse_subscripts(subscripts: str, shapes: Sequence[Shape]) -> tuple[list[str], str]:
     """The letters of each operand's axes, and of the output's, with `...` spelled out."""
-    if not isinstance(subscripts, str):
-        raise UnsupportedError("einsum on Tensors takes subscripts as a string, as in 'ij,jk->ik'")
     inputs, arrow, output = subscripts.replace(" ", "").partition("->")
     terms = inputs.split(",")
-    if len(terms) != len(operands):
-        raise ShapeError(f"einsum {subscripts!r} is for {len(terms)} operands, not {len(operands)}")
+    if len(terms) != len(shapes):
+        raise ShapeError(f"einsum {subscripts!r} is for {len(terms)} operands, not {len(shapes)}")
     free = "".join(c for c in string.ascii_letters if c not in subscripts)
-    hidden = [x.ndim - len(t.replace("...", "")) for t, x in zip(terms, operands, strict=True)]
-    for term, x, n in zip(terms, operands, hidden, strict=True):
+    hidden = [len(x) - len(t.replace("...", "")) for t, x in zip(terms, shapes, strict=True)]
+    for term, x, n in zip(terms, shapes, hidden, strict=True):
         if n < 0 or (n and "..." not in term):
-            raise ShapeError(
-                f"einsum {subscripts!r}: {term!r} does not name the axes of shape {x.shape}"
-            )
+            raise ShapeError(f"einsum {subscripts!r}: {term!r} does not name the axes of shape {x}")
     if not arrow:
         output = "..." + "".join(c for c in sorted({*inputs} - {*",."}) if inputs.count(c) == 1)
     if max(hidden) and "..." not in output:
