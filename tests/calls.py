@@ -87,6 +87,7 @@ NUMPY: Table = {
     "real imag of a number": (lambda a: np.real(a * 1j) + np.imag(a * 1j), (NUMBER,)),
     "conj": (lambda a: np.real((a + 1j) * np.conj(a + 2j)), (A,)),
     "angle": (lambda a: np.angle(a + 1j, deg=True), (A,)),
+    "angle of a number": (lambda x: np.angle(x + 1j), (NUMBER,)),
     "abs of complex": (lambda a: np.abs(a * (1 - 1j)), (A,)),
     "i0": (np.i0, (A,)),
     "i0 of a number": (np.i0, (NUMBER,)),
@@ -230,6 +231,13 @@ NUMPY: Table = {
     "logsumexp of nothing": (lambda a: np.logaddexp.reduce(a, axis=1), (NOTHING.T,)),
     "cumsum of nothing": (lambda a: np.cumsum(a, axis=1), (NOTHING,)),
     "movement of nothing": (lambda a: np.reshape(a.T, (3, 0, 2))[..., ::-1], (NOTHING,)),
+    "spread of a number": (lambda x: np.var(x) + np.std(x), (NUMBER,)),
+    "products of nothing": (
+        lambda a: np.dot(a, a[0]) + np.einsum("ij,ij->i", a, a) + np.sum(np.outer(a[0], a[0])),
+        (NOTHING,),
+    ),
+    "dot of a vector by a stack": (lambda v, s: v[:3] @ s + np.dot(v, v), (V, STACK)),
+    "einsum large": (lambda a, b: np.einsum("ij,kl,kj->il", a, b, a), (STACK[0], A)),
     "rearranging nothing": (
         lambda a: np.roll(a, 1, 0) + np.repeat(a, 2, 1) + np.tile(np.sort(a, 0), (1, 3)),
         (NOTHING,),

@@ -12,16 +12,22 @@ import numpy as np
 from minigrad.dispatch import conj, implementations, implements
 from minigrad.errors import ArgumentError, ShapeError, UnsupportedError
 from minigrad.numpy_protocol.keywords import written
-from minigrad.ops.movement import as_array, checked_axis, moved
+from minigrad.ops.movement import as_array, checked_axis, moved, reshape_op, trace
 from minigrad.ops.views import as_view
 from minigrad.tensor import value_of
 
+
+def flattened(x: Any) -> Any:
+    """In one axis, and not as a view."""
+    x = as_array(x)
+    return x if x.ndim == 1 else reshape_op(x, shape=(x.size,))
+
+
 # Functions that are one expression of others.
 EXPRESSIONS: dict[Any, Callable[..., Any]] = {
-    np.outer: lambda a, b, out=None: written(np.ravel(a)[:, None] * np.ravel(b), out),
-    np.vdot: lambda a, b, /: np.ravel(conj(as_array(a))) @ np.ravel(b),
-    np.trace: lambda a, offset=0, axis1=0, axis2=1, dtype=None, out=None: np.sum(
-        np.diagonal(a, offset, axis1, axis2), axis=-1, dtype=dtype, out=out
+    np.vdot: lambda a, b, /: flattened(conj(as_array(a))) @ flattened(b),
+    np.trace: lambda a, offset=0, axis1=0, axis2=1, dtype=None, out=None: written(
+        trace(a if dtype is None else np.astype(a, dtype), offset, axis1, axis2), out
     ),
 }
 for function, implementation in EXPRESSIONS.items():
@@ -35,6 +41,7 @@ def with_out(function: Any) -> None:
 
 
 with_out(np.dot)
+with_out(np.outer)
 
 
 plain_einsum = implementations[np.einsum]

@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 
 from minigrad.autograd import recording
-from minigrad.dispatch import implements
+from minigrad.dispatch import implements, is_traced
 from minigrad.errors import check_number
 from minigrad.inside import is_inside
 from minigrad.ops.base import Op
 from minigrad.ops.unary import unary
 from minigrad.ops.views import puts, viewed
-from minigrad.tensor import Tensor
+from minigrad.tensor import Tensor, value_of
 
 movement = partial(Op, "movement")
 
@@ -44,9 +44,16 @@ def imag(val: Any) -> Any:
     return viewed(imag_op, val) if val.dtype.kind == "c" else np.zeros_like(val)
 
 
+# The imaginary part of the logarithm.
+angle_op = movement("angle", np.angle, (lambda g, y, x: g * -1j / x,), "angle({0})")
+
+
 @implements(np.angle)
 def angle(z: Any, deg: bool = False) -> Any:
-    radians = np.arctan2(np.imag(z) if z.dtype.kind == "c" else 0, np.real(z))
+    if z.dtype.kind == "c" and not is_traced(value_of(z)):
+        radians = angle_op(z)
+    else:
+        radians = np.arctan2(np.imag(z) if z.dtype.kind == "c" else 0, np.real(z))
     return radians * (180 / math.pi) if deg else radians
 
 

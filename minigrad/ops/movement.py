@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import operator
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import lru_cache, partial
 from types import EllipsisType, NoneType
 from typing import Any
@@ -44,7 +45,7 @@ def inverse(axes: Shape) -> Shape:
 
 reshape_op = movement(
     "reshape",
-    lambda x, shape: np.reshape(x, shape),
+    lambda x, shape: x.reshape(shape) if type(x) is np.ndarray else np.reshape(x, shape),
     (lambda g, y, x, shape: g.reshape(x.shape),),
     "reshape({0}, {shape})",
 )
@@ -161,21 +162,30 @@ def ask(function: Function, stand_in: np.ndarray, a: Any, args: Any, kwargs: Any
         raise refusal_of(name, given, kwargs, error) from error
 
 
+def shape_after(function: Function, shape: Shape, a: Any, args: Any, kwargs: Any) -> Shape:
+    """The shape of what a function makes of a stand-in of `shape`, which is remembered."""
+    key = function, shape, args, *kwargs.items()
+    try:
+        return shapes[key]
+    except (KeyError, TypeError):  # not yet known; or there are lists in the arguments
+        found = ask(function, np.empty(shape), a, args, kwargs).shape
+    with suppress(TypeError):
+        shapes[key] = found
+    return found
+
+
+shapes: dict[Any, Shape] = {}
+
+
 def reshaped(function: Function, a: Any, *args: Any, **kwargs: Any) -> Any:
     """For a function that changes only the shape: run on a stand-in of a's shape."""
-    shape = ask(function, np.empty(a.shape), a, args, kwargs).shape
-    return viewed(reshape_op, a, shape=shape)
+    return viewed(reshape_op, a, shape=shape_after(function, a.shape, a, args, kwargs))
 
 
 def permuted(function: Function, a: Any, *args: Any, **kwargs: Any) -> Any:
     """For a function that permutes axes: run on a stand-in of shape (0, 1, 2, ...)."""
-    key = function, a.ndim, repr((args, kwargs))
-    if key not in permutations:
-        permutations[key] = ask(function, np.empty(range(a.ndim)), a, args, kwargs).shape
-    return viewed(transpose_op, a, axes=permutations[key])
-
-
-permutations: dict[Any, Shape] = {}  # a cache for `permuted`
+    axes = shape_after(function, (*range(a.ndim),), a, args, kwargs)
+    return viewed(transpose_op, a, axes=axes)
 
 
 def moved(function: Function, a: Any, *args: Any, **kwargs: Any) -> Any:
@@ -281,9 +291,9 @@ def parse_index(index: Any) -> tuple[Index, list[Any]]:
             # In NumPy it is a number, with which the result is a view, or a number.
             part = part.data if is_traced(part.data) else int(part.data)
         is_array = isinstance(part, Tensor | np.ndarray | Traced)
-        if is_array and np.result_type(part).kind not in "iub":
+        if is_array and part.dtype.kind not in "iub":
             raise DtypeError(
-                f"an index array of dtype {np.result_type(part)}: indices are integers or "
+                f"an index array of dtype {part.dtype}: indices are integers or "
                 "booleans, as in x[i.astype(int)]"
             )
         parts.append(ARRAY if is_array else part)
@@ -515,6 +525,14 @@ from_diagonal_op: Op = movement(
     from_diagonal,
     (lambda g, y, x, shape, **places: diagonal_op(g, **places),),
     "from_diagonal({0}, {shape}, {offset}, {axis1}, {axis2})",
+    broadcasts=True,
+)
+trace_op = Op(
+    "processing",
+    "trace",
+    lambda x, offset, axis1, axis2: np.trace(x, offset, axis1, axis2),
+    (lambda g, y, x, **places: from_diagonal_op(g[..., None], shape=x.shape, **places),),
+    "trace({0}, {offset}, {axis1}, {axis2})",
 )
 
 
@@ -569,6 +587,14 @@ def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     if not is_traced(value_of(a)):
         return viewed(diagonal_op, a, **places)
     return as_view(traced_diagonal(a, **places), a, traced_diagonal, places)
+
+
+@implements(np.trace)
+def trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+    if is_traced(value_of(a)):
+        return np.sum(np.diagonal(a, offset, axis1, axis2), axis=-1)
+    places = {"offset": integers(offset), "axis1": integers(axis1), "axis2": integers(axis2)}
+    return trace_op(a, **places)
 
 
 @implements(np.diag)
@@ -704,6 +730,8 @@ def pad(array: Any, pad_width: Any, mode: str = "constant", constant_values: Any
             "np.pad by constant_values that are computed would lose their gradient: use "
             "np.concatenate, or assign into np.zeros_like"
         )
+    if type(pad_width) is type(constant_values) is int and pad_width >= 0 == constant_values:
+        return pad_op(array, width=((pad_width, pad_width),) * array.ndim, value=0)
     width = pairs_of(array, pad_width, int)
     values = pairs_of(array, constant_values, array.dtype)
     if len(set(itertools.chain(*values))) <= 1:

@@ -72,6 +72,14 @@ dot_op = processing(
 )
 
 
+outer_op = processing(
+    "outer",
+    lambda x, y: x[:, None] * y,
+    (lambda g, z, x, y: np.matmul(g, y), lambda g, z, x, y: np.matmul(x, g)),
+    "outer({0}, {1})",
+)
+
+
 def any_traced(*arrays: Any) -> bool:
     return any(is_traced(value_of(x)) for x in arrays)
 
@@ -82,9 +90,9 @@ def matmul(x1: Any, x2: Any) -> Any:
     ndims = x1.ndim, x2.ndim
     if ndims == (2, 2):
         return matmul_op(x1, x2)
-    if min(ndims) == 1 and x1.shape[-1] == x2.shape[max(ndims[1] - 2, 0)]:
-        if not any_traced(x1, x2):
-            return dot_op(x1, x2)
+    fits = min(ndims) == 1 and x1.shape[-1] == x2.shape[max(ndims[1] - 2, 0)]
+    if fits and not any_traced(x1, x2):
+        return dot_op(x1, x2)
     if 0 in ndims:
         raise ShapeError("matmul of a number: use * for that")
     if ndims[0] == 1:
@@ -98,6 +106,14 @@ def matmul(x1: Any, x2: Any) -> Any:
         flat = matmul_op(reshape_op(x1, shape=(math.prod(stack) * rows, inner)), x2)
         return reshape_op(flat, shape=(*stack, rows, x2.shape[1]))
     return matmul_op(x1, x2)
+
+
+@implements(np.outer)
+def outer(a: Any, b: Any) -> Any:
+    a, b = as_array(a), as_array(b)
+    if a.ndim == b.ndim == 1 and not any_traced(a, b):
+        return outer_op(a, b)
+    return reshape_op(a, shape=(a.size, 1)) * reshape_op(b, shape=(b.size,))
 
 
 @implements(np.dot)

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
-from minigrad.dispatch import check_real, conj, implementations, implements
+from minigrad.dispatch import check_real, conj, implementations, implements, is_traced
 from minigrad.graph import INEXACT
 from minigrad.methods import Axis
 from minigrad.ops.base import Op, Rule, Shape
+from minigrad.tensor import value_of
 
 
 def reduce(
@@ -207,8 +208,12 @@ argmin_op = reduce("argmin", np.argmin, None, np.argmin)
 cumsum_op = reduce(
     "cumsum",
     np.cumsum,
-    lambda g, y, x, axis: np.flip(np.cumsum(np.flip(g, axis), axis), axis),
+    lambda g, y, x, axis: backwards(np.add.accumulate(backwards(g, axis), axis), axis),
 )
+
+
+def backwards(x: Any, axis: int) -> Any:
+    return x[(*(slice(None),) * (axis % x.ndim), slice(None, None, -1))]
 
 
 logsumexp = implementations["logsumexp"]
@@ -216,7 +221,9 @@ logsumexp = implementations["logsumexp"]
 
 @implements(np.cumsum)
 def cumsum(a: Any, axis: int | None = None) -> Any:
-    return cumsum_op(np.ravel(a), axis=0) if axis is None else cumsum_op(a, axis=axis)
+    if axis is None:
+        a, axis = a if a.ndim == 1 else np.ravel(a), 0
+    return cumsum_op(a, axis=axis)
 
 
 def root(x: Any) -> Any:
@@ -225,14 +232,51 @@ def root(x: Any) -> Any:
     return np.where(zero, 0, np.sqrt(np.where(zero, 1, x)))
 
 
-@implements(np.var)
-def var(a: Any, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -> Any:
+def variance(a: Any, axis: Axis, ddof: float, keepdims: bool) -> Any:
     a = a if a.dtype.kind in INEXACT else a.astype(float)
     deviation = a - divided_by_count(sum_op(a, axis=axis, keepdims=True), a)
     squares = sum_op(np.real(deviation * conj(deviation)), axis=axis, keepdims=keepdims)
     return squares / max(a.size // max(squares.size, 1) - ddof, 0)
 
 
+def deviations(x: Any, y: Any, axis: Axis, ddof: float) -> Any:
+    """The conjugates of x minus its mean, over the number of its entries less ddof."""
+    count = max(x.size // max(y.size, 1) - ddof, 0)
+    return conj(x - mean_op(x, axis=axis, keepdims=True)) / count
+
+
+def var_rule(g: Any, y: Any, x: Any, axis: Axis, ddof: float, keepdims: bool) -> Any:
+    return expand_reduced(2 * g, x, axis, keepdims) * deviations(x, y, axis, ddof)
+
+
+def std_rule(g: Any, y: Any, x: Any, axis: Axis, ddof: float, keepdims: bool) -> Any:
+    """As of the variance, over twice y; 0 where that is 0."""
+    g = g / np.where(np.equal(y, 0), np.inf, y)
+    return expand_reduced(g, x, axis, keepdims) * deviations(x, y, axis, ddof)
+
+
+var_op = Op("reduce", "var", variance, (var_rule,), "var({0}, axis={axis}, ddof={ddof})")
+std_op = Op(
+    "reduce",
+    "std",
+    lambda x, **how: np.sqrt(variance(x, **how)),
+    (std_rule,),
+    "std({0}, axis={axis}, ddof={ddof})",
+)
+
+
+# While the compiler traces, they are compositions, of which it makes loops.
+
+
+@implements(np.var)
+def var(a: Any, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -> Any:
+    if is_traced(value_of(a)):
+        return variance(a, axis, ddof, keepdims)
+    return var_op(a, axis=axis, ddof=ddof, keepdims=keepdims)
+
+
 @implements(np.std)
 def std(a: Any, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -> Any:
-    return root(var(a, axis, ddof, keepdims))
+    if is_traced(value_of(a)):
+        return root(variance(a, axis, ddof, keepdims))
+    return std_op(a, axis=axis, ddof=ddof, keepdims=keepdims)
