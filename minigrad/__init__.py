@@ -1,8 +1,10 @@
 """minigrad: reverse-mode automatic differentiation on NumPy, and small neural networks."""
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from minigrad import data as data
 from minigrad import dispatch as dispatch
-from minigrad import extend as extend
 from minigrad import functional as functional
 from minigrad import nn as nn
 
@@ -14,7 +16,6 @@ from minigrad import numpy_protocol as numpy_protocol
 from minigrad import ops as ops
 from minigrad import optim as optim
 from minigrad import training as training
-from minigrad import viz as viz
 from minigrad.autograd import no_grad as no_grad
 from minigrad.compiler import compile as compile
 from minigrad.debugging import debug as debug
@@ -34,10 +35,28 @@ from minigrad.transforms import jacobian as jacobian
 from minigrad.transforms import jvp as jvp
 from minigrad.transforms import value_and_grad as value_and_grad
 from minigrad.transforms import vjp as vjp
-from minigrad.viz import explain as explain
+
+if TYPE_CHECKING:
+    from minigrad import extend as extend
+    from minigrad import viz as viz
+    from minigrad.viz import explain as explain
 
 __version__ = "0.1.0"
 
 dispatch.built_in.update(dispatch.implementations, ops.registry)
 
 keep_freed_memory()
+
+# Imported when they are first used: name -> its module.
+LATER = {"extend": "minigrad.extend", "viz": "minigrad.viz", "explain": "minigrad.viz"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in LATER:
+        raise AttributeError(f"module 'minigrad' has no attribute {name!r}", name=name)
+    module = importlib.import_module(LATER[name])
+    return getattr(module, name, module)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *LATER} - {"LATER", "importlib", "TYPE_CHECKING", "Any"})

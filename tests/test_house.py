@@ -222,7 +222,7 @@ def test_importing_minigrad_imports_numpy_and_nothing_else_of_size() -> None:
 
 def public() -> dict[str, Any]:
     """Names of the top level and of every `__all__`; initialisers and plots, which have none."""
-    found = {f"minigrad.{k}": x for k, x in vars(minigrad).items() if k[0] != "_"}
+    found = {f"minigrad.{k}": getattr(minigrad, k) for k in dir(minigrad) if k[0] != "_"}
     for package in (functional, nn, optim, data, training, viz, extend):
         found |= {f"{package.__name__}.{k}": getattr(package, k) for k in package.__all__}
     found |= {f"nn.init.{k}": x for k, x in vars(nn.init).items() if re.fullmatch(r"[a-z]\w*_", k)}
