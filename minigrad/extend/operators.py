@@ -31,6 +31,8 @@ def by_argument(operator: Callable[..., Any]) -> Callable[..., Any]:
     def of_function(fun: Function, argnum: Argnums = 0) -> Function:
         @functools.wraps(fun)
         def of_arguments(*args: Any, **kwargs: Any) -> Any:
+            if argnum == 0 and type(argnum) is int and len(args) == 1 and not kwargs:
+                return operator(fun, *args)
             places = transforms.in_order(argnum, args)
 
             def of_one(x: Any) -> Any:

@@ -109,6 +109,20 @@ def argsort(x: Any, /, *, axis: int = -1, descending: bool = False, stable: bool
     return np.shape(x)[axis] - 1 - np.flip(places, axis)
 
 
+def broadcast_arrays(*arrays: Any) -> list[Any]:
+    return [*names.broadcast_arrays(*arrays)]
+
+
+def meshgrid(*arrays: Any, indexing: str = "xy") -> list[Any]:
+    return [*names.meshgrid(*arrays, indexing=indexing)]
+
+
+@giving_tensors
+def vecdot(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
+    along: Any = np.linalg.vecdot
+    return along(x1, x2, axis=axis)
+
+
 def frequencies(name: str) -> Callable[..., Any]:
     """np.fft.fftfreq or rfftfreq, with a dtype."""
     function = getattr(np.fft, name)

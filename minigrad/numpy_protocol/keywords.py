@@ -88,11 +88,17 @@ def reduced(
             )
         a = masked(a, where, fill)
     if initial is None:
-        return whole(a, axis=axis, keepdims=keepdims)
+        return in_dtype(whole(a, axis=axis, keepdims=keepdims), dtype)
     if identity is None and not a.size:  # nothing to reduce but the initial value
         like = np.add.reduce(a, axis=axis, keepdims=keepdims)
         return np.broadcast_to(np.astype(as_array(initial), a.dtype), like.shape)
-    return combine(whole(a, axis=axis, keepdims=keepdims), initial)
+    return in_dtype(combine(whole(a, axis=axis, keepdims=keepdims), initial), dtype)
+
+
+def in_dtype(y: Any, dtype: Any) -> Any:
+    """A result of integers in the dtype that was asked for. That of a sum or product is wider, and
+    is the same modulo the range of dtype."""
+    return y if dtype is None or y.dtype == dtype else np.astype(y, dtype)
 
 
 def reduction(function: Any, whole: Function, combine: Function, identity: Any) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from minigrad.dispatch import implementations, implements
 from minigrad.errors import ArgumentError, ShapeError
 from minigrad.methods import Axis
-from minigrad.numpy_protocol.keywords import by_signature, masked, reduction
+from minigrad.numpy_protocol.keywords import by_signature, in_dtype, masked, reduction
 from minigrad.ops.elementwise import cumprod_op
 from minigrad.ops.movement import as_array
 from minigrad.ops.reduce import cumsum_op, root
@@ -117,7 +117,8 @@ def running(op: Any, a: Any, axis: int | None = None, dtype: Any = None) -> Any:
     """A cumulative op along an axis, or of all entries in order."""
     a = as_array(a)
     a = a if dtype is None else np.astype(a, dtype)
-    return op(np.ravel(a), axis=0) if axis is None else op(a, axis=axis)
+    y = op(np.ravel(a), axis=0) if axis is None else op(a, axis=axis)
+    return in_dtype(y, dtype)
 
 
 def running_from(

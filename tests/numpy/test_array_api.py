@@ -93,3 +93,25 @@ def test_scipys_functions_differentiate() -> None:
     )
     assert run.returncode == 0, run.stderr
     assert run.stdout == "14 functions\n"
+
+
+@pytest.mark.parametrize("name", ["sum", "prod", "cumsum", "cumprod", "trace"])
+def test_integers_are_reduced_in_the_dtype_that_is_asked_for(name: str) -> None:
+    function = getattr(np, name)
+    for kind in "bHlqd?":
+        x = np.arange(1, 10).reshape(3, 3).astype(kind)
+        for dtype in "bBhIqfd":
+            got, expected = function(Tensor(x), dtype=dtype), function(x, dtype=dtype)
+            assert got.dtype == expected.dtype
+            np.testing.assert_array_equal(got.data, expected)
+
+
+def test_astype_copies_as_asked() -> None:
+    t: Any = Tensor(X)
+    assert xp.astype(t, xp.float64, copy=False) is t
+    assert not np.shares_memory(xp.astype(t, xp.float64).data, t.data)
+    assert xp.astype(t, xp.float32, copy=False).dtype == np.float32
+    with pytest.raises(ArgumentError, match="'gpu'"):
+        xp.astype(t, xp.float32, device="gpu")
+    assert isinstance(xp.meshgrid(t[0], t[0]), list)
+    np.testing.assert_allclose(xp.vecdot(t, t, axis=0).data, np.sum(X * X, axis=0))
