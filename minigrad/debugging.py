@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from minigrad.errors import MinigradError, quoted
-from minigrad.graph import Node, Operation
+from minigrad.graph import INEXACT, Node, Operation
 from minigrad.nonfinite import is_finite
 from minigrad.ops.base import Op
 from minigrad.scope import scope
@@ -135,6 +135,12 @@ SAFE_INPUT = (
 )
 LARGEST = "subtract the largest first, as softmax, log_softmax and logsumexp do"
 
+
+def below(x: Any, bound: float) -> Any:
+    """Where x is below a bound; complex numbers, which have no order, never are."""
+    return np.zeros(np.shape(x), bool) if np.iscomplexobj(x) else x < bound
+
+
 # The first one that holds is reported.
 FORWARD = [
     Cause(
@@ -142,7 +148,7 @@ FORWARD = [
         "keep x above zero, as in np.log(x + 1e-12), or compute the logarithm of a probability by "
         "log_softmax, logsigmoid or cross_entropy" + SAFE_INPUT.format("log"),
         "log",
-        lambda x: not np.any(x < 0),
+        lambda x: not np.any(below(x, 0)),
     ),
     Cause(
         "the logarithm of a negative number",
@@ -167,13 +173,19 @@ FORWARD = [
         "a negative number to a power that is no whole number",
         "take the power of np.abs(x) or of np.maximum(x, 0)",
         "pow",
-        lambda x, n: np.any((x < 0) & (n != np.round(n))),
+        lambda x, n: np.any(below(x, 0) & (n != np.round(n))),
     ),
     Cause(
         "zero to a negative power, which is a division by zero",
         "keep x away from zero, as in (x + 1e-12) ** n",
         "pow",
-        lambda x, n: np.any((x == 0) & (n < 0)),
+        lambda x, n: np.any((x == 0) & (np.real(n) < 0)),
+    ),
+    Cause(
+        "a pole: for arctanh at 1 and -1, for arctan at 1j and -1j",
+        "keep inputs away from it",
+        "arctan arctanh",
+        lambda x: np.iscomplexobj(x) and np.any(np.abs(x) == 1),
     ),
     Cause(
         "an input outside of [-1, 1]",
@@ -214,11 +226,12 @@ REVERSE = [
         "logarithm of x in it",
         "keep x above zero, as in (x + 1e-12) ** n",
         "pow",
-        lambda x, n: np.any(x <= 0),
+        lambda x, n: np.any((x == 0) | below(x, 0)),
     ),
     Cause(
         "the derivative is infinite at the ends of where the function is defined",
-        "np.clip(x, -1 + 1e-6, 1 - 1e-6); for arccosh np.maximum(x, 1 + 1e-6)",
+        "np.clip(x, -1 + 1e-6, 1 - 1e-6); for arccosh np.maximum(x, 1 + 1e-6); of complex numbers "
+        "keep away from 1 and -1",
         "arcsin arccos arctanh arccosh",
         lambda x: np.any(np.abs(x) == 1),
     ),
@@ -290,7 +303,7 @@ def trapped(found: Cause, cotangent: np.ndarray, term: np.ndarray) -> Cause:
 
 
 def has_infinity(x: Any) -> bool:
-    return np.result_type(x).kind == "f" and bool(np.isinf(x).any())
+    return np.result_type(x).kind in INEXACT and bool(np.isinf(x).any())
 
 
 def extent(value: np.ndarray) -> str:
@@ -316,10 +329,15 @@ def describe(x: Any) -> str:
         return f"{np.asarray(x)[()]}"
     x = np.asarray(x)
     text = f"{x.dtype} {x.shape}"
-    if x.dtype.kind != "f" or not x.size:
+    if x.dtype.kind not in INEXACT or not x.size:
         return text
+    counts = {"nan": np.isnan(x).sum()}
     finite = x[np.isfinite(x)]
+    if x.dtype.kind == "c":  # which have no order
+        counts |= {"inf": np.isinf(x).sum()}
+        finite, text = np.abs(finite), f"{text}, of abs"
+    else:
+        counts |= {"inf": np.isposinf(x).sum(), "-inf": np.isneginf(x).sum()}
     if finite.size:
         text += f", min {finite.min():.4g}, mean {finite.mean():.4g}, max {finite.max():.4g}"
-    counts = {"nan": np.isnan(x).sum(), "inf": np.isposinf(x).sum(), "-inf": np.isneginf(x).sum()}
     return text + "".join(f", {n:,} of {x.size:,} {name}" for name, n in counts.items() if n)

@@ -19,6 +19,10 @@ from minigrad.tensor import value_of
 
 # safetensors is imported where it is used: `import minigrad` needs only NumPy.
 
+# The format has complex64 and no complex128: such an array, of shape s, is saved as float64 of
+# shape (*s, 2), its real and imaginary parts, and its name in this entry of the metadata.
+IN_PARTS = "minigrad.complex128"
+
 
 @checked
 def save(
@@ -30,7 +34,7 @@ def save(
 
     The write is atomic: to a temporary file in the same folder, which is flushed and renamed, so
     that a process killed at any moment leaves the old or the new file. The same content gives the
-    same bytes.
+    same bytes. For other programs, complex128 of shape s is float64 of shape (*s, 2).
 
     Args:
         path: the file to write. Its folder must exist.
@@ -50,7 +54,17 @@ def save(
     {'slope': array([2.])}
     """
     state = obj.state_dict() if isinstance(obj, Module) else obj
-    write(path, packed(checked_arrays(state), dict(metadata or {})))
+    arrays, metadata = checked_arrays(state), dict(metadata or {})
+    if IN_PARTS in metadata:
+        raise UnsupportedError(f"save: {IN_PARTS!r} cannot name metadata: it names complex arrays")
+    parts = {
+        name: np.ascontiguousarray(x, np.complex128).reshape(*x.shape, 1).view(float)
+        for name, x in arrays.items()
+        if x.dtype.kind == "c" and x.itemsize == 16
+    }
+    if parts:
+        metadata[IN_PARTS] = json.dumps(sorted(parts))
+    write(path, packed(arrays | parts, metadata))
 
 
 @checked
@@ -174,12 +188,26 @@ def load(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     with naming_a_bad_file(path):
         content = Path(path).read_bytes()
         try:
-            return safetensors_numpy.load(content)
+            arrays = safetensors_numpy.load(content)
         except KeyError as error:
             raise DtypeError(
                 f"{path} has arrays of dtype {error.args[0]}, which NumPy does not have: convert "
                 "them to float32 with the library that wrote them"
             ) from error
+    try:
+        for name in json.loads(header_of(content).get("__metadata__", {}).get(IN_PARTS, "[]")):
+            arrays[name] = arrays[name].view(np.complex128)[..., 0]
+    except (KeyError, ValueError, TypeError) as error:
+        raise MinigradError(
+            f"{path} has complex arrays that are not as minigrad saves them: float64 of shape "
+            f"(..., 2), with their names in the metadata {IN_PARTS!r}; save it again"
+        ) from error
+    return arrays
+
+
+def header_of(content: bytes) -> Any:
+    """The header of a file: what arrays there are, by name, and metadata."""
+    return json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
 
 
 @checked
@@ -199,7 +227,9 @@ def load_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
     from safetensors import safe_open
 
     with naming_a_bad_file(path), safe_open(path, framework="numpy") as file:
-        return file.metadata() or {}
+        found = file.metadata() or {}
+    found.pop(IN_PARTS, None)
+    return found
 
 
 def check_output(path: str | os.PathLike[str]) -> Path:
@@ -242,10 +272,12 @@ def checked_arrays(state: Any) -> dict[str, np.ndarray]:
                 'give each a name of its own, as in "layer.weight"'
             )
         array = np.asarray(value_of(value), order="C")
-        if array.dtype.kind not in "fiub" or array.itemsize > 8:
+        if array.dtype.kind not in "fiubc" or array.itemsize > (
+            16 if array.dtype.kind == "c" else 8
+        ):
             raise DtypeError(
                 f"save: {name!r} has dtype {array.dtype}, which the format does not have: floats "
-                "and integers of up to 64 bits and booleans are supported"
+                "and integers of up to 64 bits, complex64, complex128 and booleans are supported"
             )
         arrays[name] = array
     return arrays
@@ -259,7 +291,7 @@ def packed(arrays: dict[str, np.ndarray], metadata: dict[str, str]) -> bytes:
     # sorted, the bytes are reproducible.
     content = safetensors_numpy.save(arrays, metadata or None)
     end = 8 + int.from_bytes(content[:8], "little")
-    header = json.dumps(json.loads(content[8:end]), sort_keys=True, separators=(",", ":")).encode()
+    header = json.dumps(header_of(content), sort_keys=True, separators=(",", ":")).encode()
     header += b" " * (-len(header) % 8)
     return len(header).to_bytes(8, "little") + header + content[end:]
 

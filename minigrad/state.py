@@ -9,6 +9,7 @@ import numpy as np
 
 from minigrad.arguments import shown
 from minigrad.errors import ArgumentTypeError, ShapeError
+from minigrad.graph import INEXACT
 from minigrad.tensor import value_of
 
 State = dict[str, np.ndarray]
@@ -28,7 +29,7 @@ def survives(array: np.ndarray, dtype: np.dtype[Any]) -> bool:
     """Whether an array is the same in another dtype, but for rounding."""
     with np.errstate(over="ignore"):
         cast = array.astype(dtype)
-    if dtype.kind != "f":
+    if dtype.kind not in INEXACT:
         return np.array_equal(cast, array)
     return np.array_equal(np.isfinite(cast), np.isfinite(array))
 

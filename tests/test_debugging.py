@@ -207,3 +207,27 @@ def test_empty_and_integer_values_pass() -> None:
     with debug():
         np.sum(Tensor(np.zeros((0, 3)), requires_grad=True) * 2).backward()
         Tensor([1, 2]) + 3
+
+
+@pytest.mark.parametrize(
+    ("function", "z", "cause"),
+    [
+        (np.log, [0j, -1], r"log gave .*min 0, mean 0.5, max 1.*the logarithm of zero"),
+        (np.reciprocal, [2j, 0], "a division by zero"),
+        (lambda z: z ** (-1 + 2j), [1j, 0], "zero to a negative power"),
+        (lambda z: z**2, [-1e200j, 1], r"too large for complex128.* has 1.0e\+200"),
+        (np.arctan, [1j, 2], "a pole: .*arctan at 1j"),
+        (lambda z: z * 2, [complex(1, np.nan), 1], r"1 of 2 nan.*a parameter is not finite"),
+    ],
+)
+def test_complex_numbers(function: Any, z: Any, cause: str) -> None:
+    with debug(), pytest.raises(NonFiniteError, match=f"(?s){cause}"):
+        function(Tensor(z, requires_grad=True, dtype=complex))
+
+
+def test_complex_numbers_in_the_reverse_pass() -> None:
+    z = Tensor([0j, 1 + 1j], requires_grad=True)
+    with debug(), pytest.raises(NonFiniteError, match=r"(?s)through sqrt gave.*root.* infinite at"):
+        np.sum(np.real(np.sqrt(z))).backward()
+    with debug():  # infinities that are there already may be meant
+        assert np.isinf(np.exp(Tensor([complex(np.inf, 0)])).item().real)

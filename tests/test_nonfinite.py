@@ -13,7 +13,7 @@ from minigrad.nonfinite import origin
 MASK = np.array([True, True, False])
 
 
-def case(f: Callable[[Tensor], Any], x: list[float]) -> Any:
+def case(f: Callable[[Any], Any], x: list[complex] | list[float]) -> Any:
     with np.errstate(all="ignore"):
         return origin(np.sum(f(Tensor(x, requires_grad=True))).node)
 
@@ -47,3 +47,10 @@ def test_an_array_or_a_number_that_has_it() -> None:
     assert node.op.name == "add"
     assert value.tolist() == [1, np.inf, 2]
     assert case(lambda x: x * float("nan"), [1.0])[1] != case(lambda x: x, [1.0])[1]
+
+
+def test_complex_numbers() -> None:
+    node, value = case(lambda z: np.real(np.exp(z * 1000) * np.log(z - 2j)), [1 + 1j, 2 - 1j])
+    assert (node.op.name, value) == ("exp", None)
+    node, value = case(lambda z: np.real(z * np.array([complex(0, np.nan), 1])), [1j, 2])
+    assert node.op.name == "mul" and np.isnan(value[0])

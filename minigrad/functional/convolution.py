@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minigrad.errors import ShapeError
-from minigrad.ops.movement import Pair, as_array, out_size, pad_op, slice_op, windows_op
+from minigrad.ops.movement import Pair, as_array, as_real, out_size, pad_op, slice_op, windows_op
 from minigrad.ops.processing import conv2d_input_op, conv2d_op
 
 Sizes = tuple[int, ...]
@@ -323,12 +323,13 @@ def max_pool1d(
 
     Raises:
         ShapeError: if the window is longer than the signal, or padding than half the window.
+        DtypeError: of complex numbers, which have no order.
 
     >>> max_pool1d(np.array([[1.0, 3.0, 2.0, 0.0]]), 2)
     array([[3., 2.]])
     """
     how = (kernel_size, stride, padding, dilation)
-    return pooling("max_pool1d", np.max, x, *how, -np.inf, SIGNALS)
+    return pooling("max_pool1d", np.max, as_real(x), *how, -np.inf, SIGNALS)
 
 
 def max_pool2d(
@@ -344,13 +345,14 @@ def max_pool2d(
 
     Raises:
         ShapeError: if the window is larger than the image, or padding than half the window.
+        DtypeError: of complex numbers, which have no order.
 
     >>> max_pool2d(np.arange(16.0).reshape(1, 1, 4, 4), 2)
     array([[[[ 5.,  7.],
              [13., 15.]]]])
     """
     how = (kernel_size, stride, padding, dilation)
-    return pooling("max_pool2d", np.max, x, *how, -np.inf, IMAGES)
+    return pooling("max_pool2d", np.max, as_real(x), *how, -np.inf, IMAGES)
 
 
 def average(

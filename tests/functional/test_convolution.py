@@ -3,6 +3,7 @@
 What is done to images has a suite of its own, against loops: tests/ops/test_processing.py.
 """
 
+from functools import partial
 from itertools import product
 from typing import Any
 
@@ -10,8 +11,8 @@ import numpy as np
 import pytest
 
 import minigrad.functional as F
-from minigrad import Tensor
-from minigrad.errors import ShapeError
+from minigrad import Tensor, check_gradients
+from minigrad.errors import DtypeError, ShapeError
 from tests.functional.cases import Case, Cases
 
 RNG = np.random.default_rng(4)
@@ -238,3 +239,22 @@ def test_equal_largest_values_of_a_signal_share() -> None:
     x = Tensor(np.ones((1, 4)), requires_grad=True)
     F.max_pool1d(x, 4).backward([[8.0]])
     np.testing.assert_array_equal(x.grad, [[2, 2, 2, 2]])
+
+
+@pytest.mark.parametrize("name", ["max_pool1d", "max_pool2d"])
+def test_complex_numbers_have_no_largest(name: str) -> None:
+    with pytest.raises(DtypeError, match="would discard the imaginary part of complex64"):
+        getattr(F, name)(Tensor(np.ones((1, 4, 4), np.complex64)), 2)
+
+
+def test_convolutions_of_complex_numbers() -> None:
+    rng = np.random.default_rng(0)
+    x, w = (rng.normal(size=s) + 1j * rng.normal(size=s) for s in ((1, 2, 4, 4), (2, 1, 2, 2)))
+    conv = partial(F.conv2d, stride=2, groups=2)
+    real = conv(x.real, w.real) - conv(x.imag, w.imag)
+    np.testing.assert_allclose(conv(x, w).real, real, rtol=1e-12)
+
+    def function(x: Any, w: Any) -> Any:
+        return F.avg_pool2d(F.conv_transpose2d(x, w, groups=2), 2)
+
+    check_gradients(function, x, w, order=1)

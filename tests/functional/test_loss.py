@@ -300,3 +300,11 @@ def test_compiled_signs_that_are_none_make_a_loss_of_nan() -> None:
     cosine = minigrad.compile(lambda target: F.cosine_embedding_loss(X, X, target))
     np.testing.assert_allclose(cosine(np.array([1, -1, -1])), 2 / 3)
     assert np.isnan(cosine(np.array([1, 0, 1])).item())
+
+
+@pytest.mark.parametrize("name", ["mse_loss", "l1_loss", "smooth_l1_loss", "cross_entropy"])
+def test_complex_numbers_are_refused(name: str) -> None:
+    z, x = np.array([1j, 2.0]), np.array([1.0, 2.0])
+    for given in ((z, z), (z, x), (x, z)):
+        with pytest.raises(DtypeError, match=r"imaginary part of complex128 .*np.abs\(t\)"):
+            getattr(F, name)(*map(Tensor, given))

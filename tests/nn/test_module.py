@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from minigrad import Tensor
+from minigrad import Tensor, nn
 from minigrad.errors import ShapeError, UnsupportedError
 from minigrad.nn import Dropout, Linear, Module, ReLU, Sequential
 
@@ -286,3 +286,23 @@ def test_values_beyond_what_the_dtype_holds_are_no_infinities(dtype: Any, value:
     np.testing.assert_array_equal(module.x.data, [np.inf, np.nan])
     module.load_state_dict({"x": np.array([1e-300, 65519.0])})
     assert module.x.data.tolist() == [0, 65504 if dtype is np.float16 else 65519]
+
+
+def test_complex_weights() -> None:
+    """Each part of a layer's weight may be complex; states are cast as those of floats are."""
+    layers: Any = nn.Sequential(nn.Conv2d(1, 2, 2), nn.Flatten(), nn.Tanh(), nn.Linear(8, 1))
+    rng = np.random.default_rng(0)
+    for layer in (layers[0], layers[3]):
+        w = rng.normal(size=(2, *layer.weight.shape))
+        layer.weight = Tensor((w[0] + 1j * w[1]).astype(np.complex64), requires_grad=True)
+    y = layers(rng.normal(size=(1, 1, 3, 3)).astype(np.float32))
+    assert y.dtype == np.complex64
+    np.sum(np.abs(y) ** 2).backward()
+    kinds = [str(p.grad.dtype) for p in layers.parameters()]
+    assert sorted(kinds) == ["complex64", "complex64", "float32", "float32"]
+    state = layers.state_dict()
+    wide = {name: x.astype(np.promote_types(x.dtype, float)) / 3 for name, x in state.items()}
+    layers.load_state_dict(wide)
+    np.testing.assert_allclose(layers[3].weight.data, state["3.weight"] / 3, rtol=1e-6)
+    with pytest.raises(ShapeError, match=r"too large: 0\.weight is complex64 here"):
+        layers.load_state_dict(wide | {"0.weight": np.full((2, 1, 2, 2), 1e300j)})

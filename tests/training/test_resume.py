@@ -324,6 +324,7 @@ class Remember(Callback):
         (np.array(2.5), np.array(2.5)),
         (np.array([True, False]), np.array([True, False])),
         (Tensor([1.0, 2.0]), np.array([1.0, 2.0])),
+        (np.array([1j, 2.0]), np.array([1j, 2.0])),
     ],
 )
 def test_numpys_values_in_a_state(tmp_path: Path, value: Any, kept: Any) -> None:
@@ -339,7 +340,7 @@ def test_numpys_values_in_a_state(tmp_path: Path, value: Any, kept: Any) -> None
 @pytest.mark.parametrize(
     "value",
     [
-        *(object(), 1j, np.complex128(1j), np.array([1j]), np.array(["a"]), np.array([None])),
+        *(object(), 1j, np.complex128(1j), np.array(["a"]), np.array([None])),
         *({1: "a"}, {"a": object()}, {1, 2}, b"bytes", np.datetime64("2026"), np.longdouble(1)),
     ],
 )
@@ -351,6 +352,34 @@ def test_states_that_checkpoints_cannot_hold_are_refused_before_training(
         fit(**line(callbacks=[callback], checkpoint=tmp_path / "x"))
     assert callback.steps == 0
     assert not list(tmp_path.iterdir())
+
+
+class Complex(nn.Module):
+    """One layer, complex."""
+
+    def __init__(self) -> None:
+        self.weight = Tensor(np.ones((3, 2), complex), requires_grad=True)
+
+    def forward(self, x: Any) -> Any:
+        return x @ self.weight
+
+
+def test_complex_weights_resume_bit_for_bit(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    x, weight = (rng.normal(size=s) + 1j * rng.normal(size=s) for s in ((32, 3), (3, 2)))
+
+    def run(epochs: int, name: str) -> np.ndarray:
+        model = Complex()
+        batches = BatchLoader(x, x @ weight, batch_size=8, seed=0)
+        optimizer = optim.Adam(model.parameters(), lr=0.1)
+        how: Any = {"checkpoint": tmp_path / name, "progress": False, "compile": False}
+        loss = lambda y, t: np.mean(np.abs(y - t) ** 2)  # noqa: E731
+        fit(model, batches, loss, optimizer, epochs=epochs, **how)
+        return model.weight.data
+
+    whole, _ = run(20, "whole"), run(7, "parts")
+    np.testing.assert_array_equal(run(20, "parts"), whole)
+    assert np.abs(whole - weight).max() < 0.2
 
 
 # What is not the model's, and what callbacks change
