@@ -316,11 +316,15 @@ def slogdet(a: Any) -> Any:
 @by_gradients
 def pinv_rule(g: Any, p: Any, a: Any, rcond: Any) -> Any:
     """The derivative at constant rank (G. Golub and V. Pereyra, "The differentiation of
-    pseudo-inverses and nonlinear least squares problems whose variables separate", 1973)."""
+    pseudo-inverses and nonlinear least squares problems whose variables separate", 1973). It is
+    that of all of a: where rcond cut off more than rounding error, it is NaN."""
     ph, gh = adjoint(p), adjoint(g)
+    cut, size = (np.linalg.norm(x, axis=(-2, -1)) for x in (a - a @ p @ a, a))
+    whole = np.less_equal(cut, float(np.finfo(size.dtype).eps) ** 0.5 * size)
     left = (gh - a @ (p @ gh)) @ p @ ph
     right = ph @ p @ (gh - (gh @ p) @ a)
-    return left + right - ph @ g @ ph
+    unknown = np.where(whole, 0.0, np.nan).astype(a.dtype)[..., None, None]
+    return left + right - ph @ g @ ph + unknown
 
 
 pinv_op: Op = processing(

@@ -6,7 +6,14 @@ without an entry is run by NumPy.
 """
 
 # Imported so that their entries are registered.
-from minigrad.compiler.graph.opset import contractions, elementwise, indexing, reductions, views  # noqa: F401
+from minigrad.compiler.graph.opset import (  # noqa: F401
+    contractions,
+    elementwise,
+    indexing,
+    reductions,
+    systems,
+    views,
+)
 from minigrad.compiler.graph.opset.base import FAMILIES, OPSET
 
 OWN_ENTRIES = {**OPSET, **FAMILIES}  # entries that users register later are not among these
