@@ -14,7 +14,8 @@ from minigrad.viz.explanation import Explanation
 FUNCTIONS = {name: op.forward for name, op in registry.items() if op.family in ("unary", "binary")}
 NAMESPACE: dict[str, Any] = {"pi": np.pi, "e": np.e, "inf": np.inf, "sum": np.sum} | FUNCTIONS
 NAMESPACE |= {
-    name: getattr(np, name) for name in ("reshape", "broadcast_to", "cumsum", "real", "imag")
+    name: getattr(np, name)
+    for name in ("reshape", "broadcast_to", "cumsum", "mean", "angle", "real", "imag")
 }
 
 DERIVATIVE = re.compile(r"d\w+/d(?:\([\d,]+(?:st|nd|rd|th) \w+\)|\w+)")

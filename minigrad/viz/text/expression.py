@@ -169,7 +169,7 @@ def functions() -> dict[str, tuple[Callable[..., Any], int]]:
     ufuncs = {
         name: (f, f.nin)
         for name, f in vars(np).items()
-        if isinstance(f, np.ufunc) and f in implementations and not f.signature
+        if isinstance(f, np.ufunc) and f in implementations and not f.signature and f.nout == 1
         if implementations[f] not in on_integers
     }
     return ufuncs | {op.name: (op, len(op.domains)) for op in elementwise if op not in on_integers}
