@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -49,12 +50,14 @@ def refusing(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
 def others(module: Any) -> Callable[[str], Any]:
     """`__getattr__` of a module of ours: the names of SciPy's that it does not have itself.
 
-    They are as SciPy has them; functions refuse Tensors.
+    They are as SciPy has them; functions refuse Tensors, but where SciPy has been told to take any
+    arrays that follow the standard.
     """
+    takes_any = os.environ.get("SCIPY_ARRAY_API", "") not in ("", "0", "False")
 
     def find(name: str) -> Any:
         original = getattr(module, name)
-        if not callable(original) or isinstance(original, type):
+        if takes_any or not callable(original) or isinstance(original, type):
             return original
         return refusing(f"{module.__name__}.{name}", original)
 

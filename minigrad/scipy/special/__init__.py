@@ -22,3 +22,6 @@ from minigrad.scipy.special.functions import spherical_jn as spherical_jn
 from minigrad.scipy.special.functions import spherical_kn as spherical_kn
 from minigrad.scipy.special.functions import spherical_yn as spherical_yn
 from minigrad.scipy.special.functions import zeta as zeta
+from minigrad.scipy.special.ufuncs import UFUNCS as UFUNCS
+
+globals().update(UFUNCS)

@@ -6,7 +6,6 @@ import math
 from typing import Any
 
 import numpy as np
-import scipy.special as sc
 
 from minigrad.dispatch import is_traced
 from minigrad.errors import ArgumentError
@@ -22,6 +21,7 @@ from minigrad.scipy.special.table import (
     spherical_slope,
     zeta_op,
 )
+from minigrad.scipy.special.ufuncs import sc
 from minigrad.tensor import value_of
 
 

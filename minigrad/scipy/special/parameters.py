@@ -12,8 +12,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import scipy.special as sc
 
+from minigrad.scipy.special.ufuncs import sc
 from minigrad.tensor import value_of
 
 STEP = 0.08

@@ -13,7 +13,6 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import scipy.special as sc
 
 from minigrad.dispatch import implementations, implements, refusals
 from minigrad.errors import UnsupportedError
@@ -31,6 +30,7 @@ from minigrad.scipy.special.parameters import (
     kve_by_v,
     zeta_by_s,
 )
+from minigrad.scipy.special.ufuncs import UFUNCS, sc
 
 Derivative = Callable[..., Any]
 
@@ -916,7 +916,7 @@ results(
 
 # The others have no entry
 
-for ufunc in [x for x in vars(sc).values() if isinstance(x, np.ufunc)]:
+for ufunc in UFUNCS.values():
     if ufunc not in implementations:
         refusals[ufunc] = (
             "its derivative is not known to minigrad: compute it from t.data, outside the gradient"

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import scipy.special as sc
+
+from minigrad.scipy.special.ufuncs import sc
 
 Formula = Callable[..., Any]
 

@@ -8,10 +8,10 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import scipy.special as sc
 
 from minigrad.errors import ShapeError, UnsupportedError
 from minigrad.scipy.on_tensors import is_recorded
+from minigrad.scipy.special.ufuncs import sc
 from minigrad.scipy.stats.distributions import doubles
 
 Method = Callable[..., Any]

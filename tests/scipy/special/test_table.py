@@ -1,5 +1,6 @@
 """Every entry of the table of special functions, by the same checks."""
 
+import os
 import subprocess
 import sys
 from typing import Any
@@ -92,7 +93,7 @@ def test_values_dtypes_shapes_and_layouts(name: str) -> None:
 
 
 def test_every_ufunc_has_an_entry_or_is_refused() -> None:
-    for ufunc in [x for x in vars(sc).values() if isinstance(x, np.ufunc)]:
+    for ufunc in special.UFUNCS.values():
         assert (ufunc in implementations) != (ufunc in refusals), ufunc
     with pytest.raises(UnsupportedError, match=r"scipy.special.mathieu_a .* outside the gradient"):
         sc.mathieu_a(1.0, Tensor(1.0))
@@ -115,6 +116,22 @@ def test_the_table_is_read_when_a_function_is_first_met() -> None:
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert float(run.stdout) == pytest.approx(sc.digamma(1.5))
+
+
+@pytest.mark.slow
+def test_where_scipy_takes_arrays_of_any_library() -> None:
+    """There, some ufuncs are behind Python functions."""
+    code = (
+        "import scipy.special as sc; from minigrad import grad;"
+        "from minigrad.scipy import special, stats;"
+        "print(grad(grad(sc.betaln))(1.5, 2.0) + grad(special.hyp1f1, 2)(1.0, 2.0, 0.5))"
+    )
+    environment = os.environ | {"SCIPY_ARRAY_API": "1"}
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
+    )
+    expected = sc.polygamma(1, 1.5) - sc.polygamma(1, 3.5) + 0.5 * sc.hyp1f1(2.0, 3.0, 0.5)
+    assert float(run.stdout) == pytest.approx(expected)
 
 
 # Of 40 digits by mpmath: where series, integrals and their limits meet.
