@@ -136,7 +136,7 @@ class WithMinigrad(Library):
     def __init__(self) -> None:
         import minigrad
 
-        self.names = {"np": numpy, "special": importlib.import_module("scipy.special")}
+        self.names = {"np": numpy, "special": importlib.import_module("minigrad.scipy.special")}
         self.minigrad = minigrad
 
     def call(self, f: Callable[..., Any], arrays: Sequence[Any]) -> Callable[[], Any]:

@@ -77,10 +77,10 @@ def concatenate(
     return joined(arrays, axis, dtype, casting, out)
 
 
-def shaped(least: Function, tup: Any) -> list[Any]:
-    """The arrays, each with as many axes as a function makes."""
+def shaped(least: Function, ndim: int, tup: Any) -> list[Any]:
+    """The arrays, each with `ndim` axes or more, as the function `least` makes them."""
     arrays = [as_array(x) for x in tup]
-    return [least(x) for x in arrays]
+    return [x if x.ndim >= ndim else least(x) for x in arrays]
 
 
 plain_stack = implementations[np.stack]
@@ -103,18 +103,18 @@ def stack(
 
 @implements(np.hstack)
 def hstack(tup: Any, *, dtype: Any = None, casting: str = "same_kind") -> Any:
-    arrays = shaped(np.atleast_1d, tup)
+    arrays = shaped(np.atleast_1d, 1, tup)
     return joined(arrays, int(bool(arrays) and arrays[0].ndim > 1), dtype, casting, None)
 
 
 @implements(np.vstack)
 def vstack(tup: Any, *, dtype: Any = None, casting: str = "same_kind") -> Any:
-    return joined(shaped(np.atleast_2d, tup), 0, dtype, casting, None)
+    return joined(shaped(np.atleast_2d, 2, tup), 0, dtype, casting, None)
 
 
 @implements(np.dstack)
 def dstack(tup: Any) -> Any:
-    return np.concatenate(shaped(np.atleast_3d, tup), 2)
+    return np.concatenate(shaped(np.atleast_3d, 3, tup), 2)
 
 
 @implements(np.column_stack)

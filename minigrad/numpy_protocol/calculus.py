@@ -18,9 +18,9 @@ def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = 
     if n < 0:
         raise ArgumentError(f"np.diff with n={n}: n is 0 or more")
     a = as_array(a)
-    missing = (None, np._NoValue)
-    ends = [None if any(x is m for m in missing) else as_array(x) for x in (prepend, append)]
-    if n and any(x is not None for x in ends):
+    given = [x if x is not np._NoValue else None for x in (prepend, append)]
+    if n and any(x is not None for x in given):
+        ends = [x if x is None else as_array(x) for x in given]
         shape = tuple(1 if k == axis % a.ndim else m for k, m in enumerate(a.shape))
         ends = [x if x is None or x.ndim else np.broadcast_to(x, shape) for x in ends]
         a = np.concatenate([x for x in (ends[0], a, ends[1]) if x is not None], axis)

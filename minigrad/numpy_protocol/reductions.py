@@ -117,8 +117,9 @@ def running(op: Any, a: Any, axis: int | None = None, dtype: Any = None) -> Any:
     """A cumulative op along an axis, or of all entries in order."""
     a = as_array(a)
     a = a if dtype is None else np.astype(a, dtype)
-    y = op(np.ravel(a), axis=0) if axis is None else op(a, axis=axis)
-    return in_dtype(y, dtype)
+    if axis is None:
+        a, axis = a if a.ndim == 1 else np.ravel(a), 0
+    return in_dtype(op(a, axis=axis), dtype)
 
 
 def running_from(

@@ -214,13 +214,20 @@ def moved(function: Function, a: Any, *args: Any, **kwargs: Any) -> Any:
 
 MOVES: list[tuple[Function, list[Function]]] = [
     (reshaped, [np.expand_dims, np.squeeze]),
-    (permuted, [np.transpose, np.permute_dims, np.matrix_transpose, np.swapaxes, np.moveaxis]),
+    (permuted, [np.permute_dims, np.matrix_transpose, np.swapaxes, np.moveaxis]),
     (permuted, [np.rollaxis]),
     (moved, [np.resize]),
 ]
 for how, functions in MOVES:
     for function in functions:
         implements(function)(partial(how, function))
+
+
+@implements(np.transpose)
+def transpose(a: Any, axes: Any = None) -> Any:
+    if axes is not None:
+        return permuted(np.transpose, a, axes)
+    return viewed(transpose_op, a, axes=tuple(range(a.ndim - 1, -1, -1)))
 
 
 def each_reshaped(function: Function, *arrays: Any) -> Any:
@@ -433,7 +440,8 @@ puts[at] = lambda base, new, index: implementations["updated"](base, index, new)
 def flip(m: Any, axis: Any = None) -> Any:
     axes = range(m.ndim) if axis is None else np.atleast_1d(axis).tolist()
     flipped = {checked_axis(m, k) for k in axes}
-    return getitem(m, tuple(slice(None, None, -1 if k in flipped else 1) for k in range(m.ndim)))
+    index = tuple(slice(None, None, -1 if k in flipped else 1) for k in range(m.ndim))
+    return viewed(slice_op, m, index=index)
 
 
 # Functions that move entries by a rule of their own. While the compiler traces, they are gathers,
@@ -467,9 +475,20 @@ tril_op = movement(
     "tril({0}, {k})",
     broadcasts=True,
 )
+
+
+def quarter_turns(x: Any, k: int, axes: Shape) -> Any:
+    """np.rot90, sooner in the plane of the first two axes."""
+    if axes != (0, 1) or x.ndim < 2:
+        return np.rot90(x, k, axes)
+    order = (1, 0, *range(2, x.ndim))
+    turns = (x[:], x[:, ::-1].transpose(order), x[::-1, ::-1], x[::-1].transpose(order))
+    return turns[k % 4]
+
+
 rot90_op = movement(
     "rot90",
-    lambda x, k, axes: np.rot90(x, k, axes),
+    quarter_turns,
     (lambda g, y, x, k, axes: np.rot90(g, -k, axes),),
     "rot90({0}, {k}, {axes})",
 )
@@ -590,9 +609,10 @@ def traced_diagonal(a: Any, **places: int) -> Any:
 @implements(np.diagonal)
 def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     """The diagonal, which NumPy has as a read-only view."""
-    places = {"offset": integers(offset), "axis1": integers(axis1), "axis2": integers(axis2)}
+    offset, axis1, axis2 = map(integers, (offset, axis1, axis2))
     if not is_traced(value_of(a)):
-        return viewed(diagonal_op, a, **places)
+        return viewed(diagonal_op, a, offset=offset, axis1=axis1, axis2=axis2)
+    places = {"offset": offset, "axis1": axis1, "axis2": axis2}
     return as_view(traced_diagonal(a, **places), a, traced_diagonal, places)
 
 
@@ -600,14 +620,14 @@ def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
 def trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     if is_traced(value_of(a)):
         return np.sum(np.diagonal(a, offset, axis1, axis2), axis=-1)
-    places = {"offset": integers(offset), "axis1": integers(axis1), "axis2": integers(axis2)}
-    return trace_op(a, **places)
+    offset, axis1, axis2 = map(integers, (offset, axis1, axis2))
+    return trace_op(a, offset=offset, axis1=axis1, axis2=axis2)
 
 
 @implements(np.diag)
 def diag(v: Any, k: int = 0) -> Any:
     if v.ndim == 2:
-        return np.diagonal(v, k)
+        return diagonal(v, k)
     return moved(np.diag, v, k) if is_traced(value_of(v)) else diag_op(v, k=integers(k))
 
 
