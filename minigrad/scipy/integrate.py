@@ -15,8 +15,7 @@ import scipy.integrate as si
 
 from minigrad.errors import ArgumentError, ShapeError, UnsupportedError
 from minigrad.ops.base import Domain, Op
-from minigrad.ops.movement import as_array
-from minigrad.scipy.on_tensors import in_place_of, others, refuse_tracers
+from minigrad.scipy.on_tensors import as_array, in_place_of, others, refuse_tracers
 from minigrad.scipy.parameters import Packing, plain, recorded
 from minigrad.tensor import value_of
 from minigrad.transforms import vjp

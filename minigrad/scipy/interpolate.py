@@ -12,8 +12,7 @@ import scipy.interpolate as ip
 
 from minigrad.errors import ArgumentError, ShapeError, UnsupportedError
 from minigrad.ops.base import Domain, Op
-from minigrad.ops.movement import as_array
-from minigrad.scipy.on_tensors import in_place_of, is_recorded, others
+from minigrad.scipy.on_tensors import as_array, in_place_of, is_recorded, others
 from minigrad.tensor import Tensor, value_of
 
 __getattr__ = others(ip)

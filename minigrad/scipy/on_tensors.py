@@ -7,8 +7,11 @@ import os
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+import numpy as np
+
 from minigrad.dispatch import is_traced
 from minigrad.errors import UnsupportedError
+from minigrad.ops.movement import as_array as numbers
 from minigrad.tensor import Tensor, value_of
 from minigrad.transforms import leaves_of
 
@@ -18,6 +21,13 @@ F = TypeVar("F", bound=Callable[..., Any])
 def is_recorded(*trees: Any) -> bool:
     """Whether there is a Tensor, or an array that is traced, among nested arguments."""
     return any(isinstance(x, Tensor) or is_traced(x) for _, x in leaves_of(trees))
+
+
+def as_array(x: Any) -> Any:
+    """A Tensor as it is, anything else as an array; nested lists that hold Tensors are joined."""
+    if isinstance(x, list | tuple) and is_recorded(x):
+        return np.stack([as_array(part) for part in x])
+    return numbers(x)
 
 
 def in_place_of(original: Callable[..., Any]) -> Callable[[F], F]:

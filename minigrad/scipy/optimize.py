@@ -18,8 +18,7 @@ import scipy.optimize as so
 
 from minigrad.errors import ArgumentError, GradientError, MinigradError, UnsupportedError
 from minigrad.ops.base import Domain, Op
-from minigrad.ops.movement import as_array
-from minigrad.scipy.on_tensors import in_place_of, others, refuse_tracers
+from minigrad.scipy.on_tensors import as_array, in_place_of, others, refuse_tracers
 from minigrad.scipy.parameters import Function, Packing, plain, recorded
 from minigrad.tensor import value_of
 from minigrad.transforms import grad, jacobian, vjp

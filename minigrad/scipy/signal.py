@@ -11,8 +11,7 @@ import scipy.signal as sg
 
 from minigrad.errors import ArgumentError, ShapeError, UnsupportedError
 from minigrad.ops.base import Domain, Op
-from minigrad.ops.movement import as_array
-from minigrad.scipy.on_tensors import in_place_of, others
+from minigrad.scipy.on_tensors import as_array, in_place_of, others
 
 __getattr__ = others(sg)
 

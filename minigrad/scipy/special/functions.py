@@ -10,9 +10,8 @@ import numpy as np
 from minigrad.dispatch import is_traced
 from minigrad.errors import ArgumentError
 from minigrad.methods import Axis
-from minigrad.ops.movement import as_array
 from minigrad.ops.reduce import logsumexp as logsumexp_of
-from minigrad.scipy.on_tensors import in_place_of
+from minigrad.scipy.on_tensors import as_array, in_place_of
 from minigrad.scipy.special.table import (
     SPHERICAL,
     lambertw_op,

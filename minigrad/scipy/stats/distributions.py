@@ -11,8 +11,7 @@ import numpy as np
 import scipy.stats as st
 
 from minigrad.errors import ArgumentTypeError, UnsupportedError
-from minigrad.ops.movement import as_array
-from minigrad.scipy.on_tensors import is_recorded
+from minigrad.scipy.on_tensors import as_array, is_recorded
 from minigrad.scipy.stats.formulas import Formula, Formulas
 from minigrad.tensor import Tensor, value_of
 
