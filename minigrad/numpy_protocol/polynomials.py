@@ -21,10 +21,13 @@ def coefficients(x: Any) -> Any:
 
 
 def trimmed(x: Any, name: str) -> Any:
-    """Without the zeros of the highest powers, which NumPy drops; not those of a traced array."""
+    """Without the zeros of the highest powers, which NumPy drops."""
     x, numbers = coefficients(x), value_of(coefficients(x))
     if is_traced(numbers):
-        return x
+        raise UnsupportedError(
+            f"np.{name} in a compiled function: NumPy drops zeros of the highest powers, and how "
+            "many there are is not known before it runs: use np.convolve for products"
+        )
     start = next((k for k, c in enumerate(numbers) if c), len(numbers) - 1)
     return x[max(start, 0) :]
 
@@ -69,6 +72,11 @@ def polymul(a1: Any, a2: Any) -> Any:
 @implements(np.polydiv)
 def polydiv(u: Any, v: Any) -> tuple[Any, Any]:
     """Quotient and remainder, by long division."""
+    if any(is_traced(value_of(coefficients(x))) for x in (u, v)):
+        raise UnsupportedError(
+            "np.polydiv in a compiled function: how long the remainder is depends on its numbers, "
+            "which are not known before it runs"
+        )
     u, v = coefficients(u) + 0.0, coefficients(v) + 0.0
     kind = np.result_type(u, v)
     steps = max(len(u) - len(v) + 1, 1)
@@ -78,13 +86,10 @@ def polydiv(u: Any, v: Any) -> tuple[Any, Any]:
         less = np.pad(parts[-1] * v, (k, len(u) - len(v) - k))
         rest = rest - less
     quotient = np.stack(parts) if parts else np.zeros_like(rest, shape=(steps,))
-    numbers = value_of(rest)
-    if not is_traced(numbers):  # NumPy drops what rounding has left of the highest powers
-        start = 0
-        while start < len(numbers) - 1 and np.allclose(numbers[start], 0, rtol=1e-14):
-            start += 1
-        rest = rest[start:]
-    return np.astype(quotient, kind), rest
+    start, numbers = 0, value_of(rest)
+    while start < len(numbers) - 1 and np.allclose(numbers[start], 0, rtol=1e-14):
+        start += 1  # NumPy drops what rounding has left of the highest powers
+    return np.astype(quotient, kind), rest[start:]
 
 
 @implements(np.polyder)

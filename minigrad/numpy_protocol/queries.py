@@ -19,12 +19,19 @@ def plain(x: Any) -> Any:
     return tuple(map(value_of, x)) if type(x) is tuple else value_of(x)
 
 
+def stand_in(x: Any) -> Any:
+    """Of a traced array, zeros of its shape and dtype, for questions about these."""
+    x = plain(x)
+    return np.broadcast_to(np.zeros((), x.dtype), x.shape) if is_traced(x) else x
+
+
 def on_values(function: Callable[..., Any], wrap: bool = False) -> None:
     """Call a NumPy function on the arrays of Tensors: its result carries no gradient."""
 
+    of = plain if wrap else stand_in
+
     def on_arrays(*args: Any, **kwargs: Any) -> Any:
-        args = tuple(map(plain, args))
-        result = function(*args, **{k: plain(v) for k, v in kwargs.items()})
+        result = function(*map(of, args), **{k: of(v) for k, v in kwargs.items()})
         if not wrap:
             return result
         return tuple(map(Tensor, result)) if isinstance(result, tuple) else Tensor(result)
@@ -62,6 +69,7 @@ INTEGERS = (np.packbits, np.unpackbits, np.ravel_multi_index, np.unravel_index)
 for function in INTEGERS:
     on_values(function, wrap=True)
     refuse_traced(function)
+refuse_traced(np.min_scalar_type)
 
 # New arrays, and values without a gradient, as Tensors.
 LIKE = (np.zeros_like, np.ones_like, np.empty_like)

@@ -99,7 +99,7 @@ METHODS = ", ".join([*WHOLE, *BETWEEN, "averaged_inverted_cdf", "linear", "midpo
 
 def read_at(entries: Any, q: Any, n: Any, method: str) -> Any:
     """Quantiles q (*q, *rest or 1s) of sorted rows (m, *rest) of which n are numbers."""
-    h, last = rank_of(n, q, method), np.maximum(n - 1, 0) if np.ndim(n) else max(n - 1, 0)
+    h, last = rank_of(n, q, method), max(n - 1, 0) if type(n) is int else np.maximum(n - 1, 0)
     if q.dtype.kind in "iu":  # the least and the largest
         y = at_ranks(entries, np.broadcast_to(q * last, h.shape))
         if entries.dtype == bool and method not in (*WHOLE, "linear"):
