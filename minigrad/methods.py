@@ -16,6 +16,7 @@ Axis = int | tuple[int, ...] | None
 
 # Signatures of methods that call a NumPy function
 def alone(self: Array) -> Any: ...
+def as_numpys(self: Array, *args: Any, **kwargs: Any) -> Any: ...
 def along(self: Array, axis: Any = None) -> Any: ...
 def memoized(self: Array, memo: Any = None) -> Any: ...
 def two_axes(self: Array, axis1: int, axis2: int) -> Any: ...
@@ -56,6 +57,9 @@ class Methods:
     __and__, __rand__ = operators(np.bitwise_and)
     __or__, __ror__ = operators(np.bitwise_or)
     __xor__, __rxor__ = operators(np.bitwise_xor)
+    __lshift__, __rlshift__ = operators(np.left_shift)
+    __rshift__, __rrshift__ = operators(np.right_shift)
+    __divmod__, __rdivmod__ = operators(np.divmod)
     __lt__, __le__ = operators(np.less)[0], operators(np.less_equal)[0]
     __gt__, __ge__ = operators(np.greater)[0], operators(np.greater_equal)[0]
     # Elementwise, as NumPy's, and so not the bool that a type checker expects of them.
@@ -79,11 +83,30 @@ class Methods:
     argmax = method(np.argmax, along)
     argmin = method(np.argmin, along)
     cumsum = method(np.cumsum, along)
+    cumprod = method(np.cumprod, along)
+    argsort = method(np.argsort, as_numpys)
+    argpartition = method(np.argpartition, as_numpys)
+    choose = method(np.choose, as_numpys)
+    clip = method(np.clip, as_numpys)
+    diagonal = method(np.diagonal, as_numpys)
+    dot = method(np.dot, as_numpys)
+    nonzero = method(np.nonzero, alone)
+    put = method(np.put, as_numpys)
+    round = method(np.round, as_numpys)
+    searchsorted = method(np.searchsorted, as_numpys)
+    take = method(np.take, as_numpys)
+    trace = method(np.trace, as_numpys)
     squeeze = method(np.squeeze, along)
     swapaxes = method(np.swapaxes, two_axes)
-    astype = method(np.astype, to_dtype)
-    ravel = method(np.ravel, alone)
-    copy = method("copy_in_c_order", alone)
+    astype = method("astype", as_numpys)
+    ravel = method(np.ravel, as_numpys)
+    flatten = method("flatten", as_numpys)
+    repeat = method("repeat", as_numpys)
+    compress = method("compress", as_numpys)
+    sort = method("sort", as_numpys)
+    partition = method("partition", as_numpys)
+    fill = method("fill", as_numpys)
+    copy = method("copy_in_c_order", as_numpys)
     __copy__ = __deepcopy__ = method("duplicate", memoized)
     exp = method(np.exp, alone)
     log = method(np.log, alone)

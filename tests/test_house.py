@@ -60,8 +60,10 @@ ROOMS = {
     ],
     "numpy_protocol": [
         ["queries", "refused", "keywords"],
-        ["assembling", "calculus", "elementary", "expressions", "language", "reductions"],
+        ["assembling", "calculus", "elementary", "expressions", "layout", "reductions"],
         ["nans", "polynomials", "selecting", "sets", "statistics", "ufuncs", "writing"],
+        ["array_methods"],
+        ["language"],
     ],
     # Arrays and what is made of them, the namespaces, what is handed to other libraries.
     "extend": [["primitive", "containers"], ["operators", "optimizers"]],
@@ -207,7 +209,7 @@ def test_the_engine_keeps_its_budget() -> None:
     algebra = sum(code_lines(path) for path in (ROOT / "ops" / "linalg").glob("*.py"))
     assert size_of(*engine) - algebra <= 450 + 3400
     assert algebra <= 800
-    assert size_of("numpy_protocol") <= 2300  # what NumPy has beyond the ops
+    assert size_of("numpy_protocol") <= 2400  # what NumPy has beyond the ops
 
 
 def test_importing_minigrad_imports_numpy_and_nothing_else_of_size() -> None:

@@ -31,18 +31,18 @@ t.clone() | MissingError | a Tensor has no .clone: write t.copy()
 t.numel() | MissingError | a Tensor has no .numel: write t.size
 t.dim() | MissingError | a Tensor has no .dim: write t.ndim
 t.expand(2, 3) | MissingError | a Tensor has no .expand: write np.broadcast_to(t, shape)
-t.repeat(2) | MissingError | a Tensor has no .repeat: write np.tile(t, repeats) for PyT
+t.repeat(2, 2) | ArgumentError | write np.tile(t, (2, 2)) for what PyTorch does
 t.t() | MissingError | a Tensor has no .t: write t.T
 t.mm(t) | MissingError | a Tensor has no .mm: write t @ x
 t.matmul(t) | MissingError | a Tensor has no .matmul: write t @ x
 t.abs() | MissingError | a Tensor has no .abs: write np.abs(t)
 t.pow(2) | MissingError | a Tensor has no .pow: write t**x
 t.clamp(0, 1) | MissingError | a Tensor has no .clamp: write np.clip(t, low, high)
-t.clip(0, 1) | MissingError | a Tensor has no .clip: write np.clip(t)
-t.flatten() | MissingError | a Tensor has no .flatten: write t.reshape(-1), or t.reshap
+t.partition(9) | MinigradError | argpartition(
+t.flatten(1) | ArgumentError | t.reshape(len(t), -1) flattens all axes but the first
 t.add_(1) | MissingError | a Tensor has no .add_: write t += x
 round(t, 2) | UnsupportedError | takes no Tensor: write np.round(t)
-divmod(t, 2) | UnsupportedError | takes no Tensor: write t // x and t % x
+round(t) | UnsupportedError | takes no Tensor: write np.round(t)
 t.__delitem__(0) | UnsupportedError | takes no Tensor: write t[1:] or np.concatenate
 t["a"] | IndexingError | does not work
 t[1.5] | IndexingError | does not work
@@ -54,12 +54,11 @@ float(t) | ShapeError | is not a single value: pick an entry
 int(t) | ShapeError | is not a single value: pick an entry
 bool(t) | ShapeError | is not a single value: pick an entry
 1 if t else 2 | ShapeError | is not a single value: pick an entry
-t << 1 | UnsupportedError | takes no Tensor: write t * 2**n, or t // 2**n
-1 >> t | UnsupportedError | takes no Tensor: write t * 2**n, or t // 2**n
+t << 1 | DtypeError | left_shift(
+1 >> t | DtypeError | right_shift(
 [1, 2][t] | ArgumentTypeError | is not a single integer
 range(t.sum()) | ArgumentTypeError | is not a single integer
-t.strides | MissingError | a Tensor has no .strides: write t.data.strides
-t.flags | MissingError | a Tensor has no .flags: write t.data.flags
+t.ctypes | MissingError | a Tensor has no .ctypes: write t.data.ctypes
 no_grad(3) | ArgumentTypeError | takes nothing, or a function
 no_grad()(lambda: (yield)) | UnsupportedError | in the body, around what it computes
 debug(lambda: (yield)) | UnsupportedError | in the body, around what it computes
@@ -77,9 +76,7 @@ t.dtype = np.float32 | MissingError | .dtype of a Tensor cannot be assigned or d
 t.strides = (8, 8) | MissingError | .strides of a Tensor cannot be assigned or deleted
 t[0].T = 1 | MissingError | .T of a Tensor cannot be assigned or deleted
 del t.ndim | MissingError | .ndim of a Tensor cannot be assigned or deleted
-t.strides | MissingError | a Tensor has no .strides: write t.data.strides
 pow(t, 2, 5) | UnsupportedError | write t**y % modulo
-divmod(2, t) | UnsupportedError | takes no Tensor: write t // x and t % x
 t @ 3 | ShapeError | matmul of a number: use * for that
 del t[0] | UnsupportedError | takes no Tensor: write t[1:] or np.concatenate
 bytes(t) | UnsupportedError | takes no Tensor: write t.data.tobytes()
@@ -442,7 +439,7 @@ Tensor(1.0, requires_grad=1) | ArgumentTypeError | requires_grad is True or Fals
 Tensor(1.0, requires_grad=None) | ArgumentTypeError | requires_grad is True or False, and not None
 setattr(t, "requires_grad", "yes") | ArgumentTypeError | requires_grad is True or False, and not 'ye
 setattr(t, "requires_grad", 3) | ArgumentTypeError | requires_grad is True or False, and not 3
-t.item(0) | ArgumentTypeError | Tensor.item: too many positional arguments; it takes no arguments
+t.item(0, 0, 0) | MinigradError | too many indices
 t.detach(1) | ArgumentTypeError | Tensor.detach: too many positional arguments; it takes no argument
 t.tolist(1) | ArgumentTypeError | Tensor.tolist: too many positional arguments; it takes no argument
 t + [[1], [2, 3]] | ArgumentError | nested lists make an array only if those of a level are equally

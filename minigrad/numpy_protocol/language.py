@@ -27,8 +27,6 @@ for name in ("__init__", "backward", "detach", "item", "tolist"):
 
 # What Python's functions and statements call -> what to write instead.
 PYTHONS = {
-    **dict.fromkeys(("lshift", "rlshift", "rshift", "rrshift"), "t * 2**n, or t // 2**n"),
-    **dict.fromkeys(("divmod", "rdivmod"), "t // x and t % x"),
     "round": "np.round(t)",
     "trunc": "np.trunc(t)",
     "delitem": "t[1:] or np.concatenate([t[:i], t[i + 1:]])",

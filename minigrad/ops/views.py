@@ -325,7 +325,7 @@ def in_place(name: str) -> Callable[[Any, Any], Any]:
 
 def define_in_place(kind: type[Any]) -> None:
     """Give a class of names its in-place operators."""
-    for name in "add sub mul truediv floordiv mod pow matmul and or xor".split():
+    for name in "add sub mul truediv floordiv mod pow matmul and or xor lshift rshift".split():
         setattr(kind, f"__i{name}__", in_place(name))
 
 

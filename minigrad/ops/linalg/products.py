@@ -58,8 +58,7 @@ def tensordot_of(x1: Any, x2: Any, /, *, axes: Any = 2) -> Any:
 
 @implements(np.linalg.trace)
 def trace(x: Any, /, *, offset: int = 0, dtype: Any = None) -> Any:
-    found = np.sum(np.diagonal(x, offset, -2, -1), axis=-1)
-    return found if dtype is None else found.astype(dtype)
+    return np.sum(np.diagonal(x, offset, -2, -1), axis=-1, dtype=dtype)
 
 
 @implements(np.linalg.outer)

@@ -92,7 +92,7 @@ def caught(read: Callable[[Any], Any], kind: type[Exception] = Exception) -> Cal
 CAUGHT = {
     "float": caught(lambda x: float(x.sum())),
     "if": caught(lambda x: 2 if x.sum() > 0 else 3),
-    "what minigrad lacks": caught(lambda x: np.linalg.svd(np.stack([x, x]))[1][0]),
+    "what minigrad lacks": caught(lambda x: np.unique(x)),
     "an array that is filled": caught(lambda x: filled(x)),
     "debug": caught(debugged),
     "another error": caught(lambda x: renamed(x)),

@@ -26,7 +26,6 @@ READS: dict[str, Callable[[Any], Any]] = {
     "and": lambda x: x.sum() > 0 and x,
     "int": lambda x: x[int(x.sum())],
     "list": lambda x: x.tolist(),
-    "np.packbits": lambda x: np.packbits(x),
     "max": lambda x: max(x),
     "mask": lambda x: x[x > 0],
 }
@@ -221,12 +220,6 @@ def in_order(x: Any, axis: int = -1) -> Any:
     return y
 
 
-def put(x: Any) -> Any:
-    y = x * 1
-    y.put([1], 5)
-    return y
-
-
 def frozen(x: Any) -> Any:
     y = x * 1
     y.flags.writeable = False
@@ -281,11 +274,10 @@ REFUSED: dict[str, tuple[Callable[[Any], Any], Any, str]] = {
     "zeros": (lambda x: np.zeros_like(x, ">f8"), ONE, "another byte order"),
     "metadata": (lambda x: x * 2, ONE.astype(np.dtype(float, metadata={"m": 1})), "metadata"),
     "subclass": (lambda x: x * 2, ONE.view(Sub), r"np\.asarray\(x\)"),
-    "shift": (lambda x: x << 1, np.arange(3), r"write t \* 2\*\*n"),
-    "left_shift": (lambda x: np.left_shift(x, 1), np.arange(3), r"write t \* 2\*\*n"),
-    "put": (put, ONE, "y = x.ravel"),
-    "argsort": (lambda x: x.argsort(stable=True), ONE, "it takes a, axis, kind"),
-    "order": (lambda x: x.reshape(3, 1, order="F"), ONE, "transpose first"),
+    "packbits": (lambda x: np.packbits(x > 1), np.arange(3), "np.packbits in a compiled function"),
+    "argsort": (lambda x: x.argsort(backwards=True), ONE, "it takes a, axis, kind"),
+    "order": (lambda x: x.reshape(3, 1, order="A"), ONE, "how an array lies in memory"),
+    "order of ravel": (lambda x: x.ravel(order="K"), ONE, "how an array lies in memory"),
     "flatten": (lambda x: x.flatten("K"), ONE, "flatten"),
     "where": (lambda x: np.where(x > 0), ONE, "give both values"),
     "list": (lambda x: np.sum([x, x], axis=0), ONE, r"np\.stack makes one array of it"),
