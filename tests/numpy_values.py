@@ -181,6 +181,15 @@ CALLS |= {
         lambda x: np.pad(x, 2, "wrap"),
         lambda x: np.pad(x, ((0, 1), (1, 1)), mode="reflect"),
         lambda x: np.pad(x, 1, mode="symmetric"),
+        *(
+            lambda x, m=m: np.pad(x, ((1, 2), (0, 3)), mode=m)
+            for m in ("maximum", "minimum", "mean", "median", "linear_ramp", "no")
+        ),
+        lambda x: np.pad(x, 1, "mean", stat_length=((2, 1), (1, 3))),
+        lambda x: np.pad(x, 2, "linear_ramp", end_values=(5, 2)),
+        lambda x: np.pad(x, (1, 2), "reflect", reflect_type="odd"),
+        lambda x: np.pad(x, 3, "symmetric", reflect_type="odd"),
+        lambda x: np.pad(x, 1, lambda v, w, *_: v.__setitem__(slice(0, w[0]), 3)),
     ],
     np.matmul: [
         lambda x: x @ x.T,

@@ -60,7 +60,8 @@ ROOMS = {
     ],
     "numpy_protocol": [
         ["queries", "refused", "keywords"],
-        ["assembling", "calculus", "elementary", "expressions", "layout", "reductions"],
+        ["assembling", "calculus", "elementary", "expressions", "layout", "padding"],
+        ["reductions"],
         ["nans", "polynomials", "selecting", "sets", "statistics", "ufuncs", "writing"],
         ["array_methods"],
         ["language"],
@@ -209,7 +210,7 @@ def test_the_engine_keeps_its_budget() -> None:
     algebra = sum(code_lines(path) for path in (ROOT / "ops" / "linalg").glob("*.py"))
     assert size_of(*engine) - algebra <= 450 + 3400
     assert algebra <= 800
-    assert size_of("numpy_protocol") <= 2400  # what NumPy has beyond the ops
+    assert size_of("numpy_protocol") <= 2500  # what NumPy has beyond the ops
 
 
 def test_importing_minigrad_imports_numpy_and_nothing_else_of_size() -> None:

@@ -10,6 +10,7 @@ from minigrad.numpy_protocol import keywords as keywords
 from minigrad.numpy_protocol import language as language
 from minigrad.numpy_protocol import layout as layout
 from minigrad.numpy_protocol import nans as nans
+from minigrad.numpy_protocol import padding as padding
 from minigrad.numpy_protocol import polynomials as polynomials
 from minigrad.numpy_protocol import queries as queries
 from minigrad.numpy_protocol import reductions as reductions

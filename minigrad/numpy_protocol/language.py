@@ -38,7 +38,6 @@ for name, advice in PYTHONS.items():
 # What NumPy lets be assigned, or users try to -> what to write instead.
 FIXED = {
     **dict.fromkeys(("shape", "ndim", "size", "strides"), "t = t.reshape(...)"),
-    "flat": "t[...] = x",
     "dtype": "t = t.astype(...)",
     "T": "t[...] = x.T",
     "mT": "t[...] = x.mT",
