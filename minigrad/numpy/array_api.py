@@ -40,7 +40,10 @@ def check_version(version: str | None) -> None:
 
 
 def as_tensors(x: Any) -> Any:
-    """A result with every array in it as a Tensor."""
+    """A result with every array in it as a Tensor; one without axes can be written into, which
+    NumPy's numbers cannot."""
+    if isinstance(x, Tensor):
+        return x if x.ndim or x.data.flags.writeable else np.copy(x)
     if isinstance(x, np.ndarray | np.generic) and x.dtype.kind in "fiubc":
         return Tensor(x)
     if isinstance(x, tuple) and hasattr(x, "_fields"):

@@ -11,7 +11,7 @@ import numpy as np
 
 from minigrad.dispatch import conj, implementations, implements
 from minigrad.errors import ArgumentError, ShapeError, UnsupportedError
-from minigrad.numpy_protocol.keywords import written
+from minigrad.numpy_protocol.keywords import in_dtype, written
 from minigrad.ops.movement import as_array, checked_axis, moved, reshape_op, trace
 from minigrad.ops.views import as_view
 from minigrad.tensor import value_of
@@ -27,7 +27,8 @@ def flattened(x: Any) -> Any:
 EXPRESSIONS: dict[Any, Callable[..., Any]] = {
     np.vdot: lambda a, b, /: flattened(conj(as_array(a))) @ flattened(b),
     np.trace: lambda a, offset=0, axis1=0, axis2=1, dtype=None, out=None: written(
-        trace(a if dtype is None else np.astype(a, dtype), offset, axis1, axis2), out
+        in_dtype(trace(a if dtype is None else np.astype(a, dtype), offset, axis1, axis2), dtype),
+        out,
     ),
 }
 for function, implementation in EXPRESSIONS.items():

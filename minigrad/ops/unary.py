@@ -194,4 +194,4 @@ def sign(x: Any) -> Any:
     if x.dtype.kind != "c":
         return sign_op(x)
     size = np.absolute(x)
-    return x / np.where(np.equal(size, 0), 1, size)
+    return x / np.where(np.equal(size, 0), 1, size) + 0.0  # of -0 too, it is 0

@@ -115,3 +115,16 @@ def test_astype_copies_as_asked() -> None:
         xp.astype(t, xp.float32, device="gpu")
     assert isinstance(xp.meshgrid(t[0], t[0]), list)
     np.testing.assert_allclose(xp.vecdot(t, t, axis=0).data, np.sum(X * X, axis=0))
+
+
+def test_arrays_without_axes_can_be_written_into() -> None:
+    def f(x: Any) -> Any:
+        total = xp.sum(x)
+        before = total * 2
+        total[()] = total * x[0]
+        return total + before
+
+    check_gradients(f, X[0], order=2)
+    made: Any = xp.asarray(2.0)
+    made[...] = 3.0
+    assert made == 3

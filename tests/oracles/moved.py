@@ -6,6 +6,7 @@ Each defines `value(parameters)`, a number, and `start`, the parameters.
 AUTOGRAD = """
 import autograd.numpy as np
 import autograd.numpy.linalg as npla
+import autograd.scipy.linalg as spla
 import autograd.scipy.special as special
 import autograd.scipy.stats.norm as norm
 import autograd.scipy.stats.multivariate_normal as mvn
@@ -17,6 +18,7 @@ from autograd.misc.flatten import flatten
 MINIGRAD = """
 import minigrad.numpy as np
 import minigrad.numpy.linalg as npla
+import minigrad.scipy.linalg as spla
 import minigrad.scipy.special as special
 from minigrad.scipy.stats import norm
 from minigrad.scipy.stats import multivariate_normal as mvn
@@ -52,7 +54,7 @@ def value(params):
     covariance = kernel(scales, inputs, inputs) + noise * np.eye(len(targets))
     likelihood = mvn.logpdf(targets, mean * np.ones(len(targets)), covariance)
     factor = npla.cholesky(covariance)
-    white = npla.solve(factor, targets - mean)
+    white = spla.solve_triangular(factor, targets - mean, lower=True)
     other = -np.sum(np.log(np.diag(factor))) - 0.5 * np.dot(white, white)
     there, covariance = predict(params, np.array([[0.3], [2.5]]))
     return -likelihood - other + np.sum(there**2) + npla.slogdet(covariance)[1]
