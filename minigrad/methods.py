@@ -59,10 +59,7 @@ class Methods:
     __xor__, __rxor__ = operators(np.bitwise_xor)
     __lshift__, __rlshift__ = operators(np.left_shift)
     __rshift__, __rrshift__ = operators(np.right_shift)
-<<<<<<< HEAD
     __divmod__, __rdivmod__ = operators(np.divmod)
-=======
->>>>>>> 28fdff6 (array API: shifts, the dtype of sums, arrays without axes; what NumPy does not pass; a moved program uses scipy.linalg)
     __lt__, __le__ = operators(np.less)[0], operators(np.less_equal)[0]
     __gt__, __ge__ = operators(np.greater)[0], operators(np.greater_equal)[0]
     # Elementwise, as NumPy's, and so not the bool that a type checker expects of them.

@@ -54,13 +54,8 @@ float(t) | ShapeError | is not a single value: pick an entry
 int(t) | ShapeError | is not a single value: pick an entry
 bool(t) | ShapeError | is not a single value: pick an entry
 1 if t else 2 | ShapeError | is not a single value: pick an entry
-<<<<<<< HEAD
 t << 1 | DtypeError | left_shift(
 1 >> t | DtypeError | right_shift(
-=======
-t << 1 | DtypeError | left_shift(float64 array of shape
-1 >> t | DtypeError | right_shift(1, float64 array of shape
->>>>>>> 28fdff6 (array API: shifts, the dtype of sums, arrays without axes; what NumPy does not pass; a moved program uses scipy.linalg)
 [1, 2][t] | ArgumentTypeError | is not a single integer
 range(t.sum()) | ArgumentTypeError | is not a single integer
 t.ctypes | MissingError | a Tensor has no .ctypes: write t.data.ctypes

@@ -27,10 +27,6 @@ for name in ("__init__", "backward", "detach", "item", "tolist"):
 
 # What Python's functions and statements call -> what to write instead.
 PYTHONS = {
-<<<<<<< HEAD
-=======
-    **dict.fromkeys(("divmod", "rdivmod"), "t // x and t % x"),
->>>>>>> 28fdff6 (array API: shifts, the dtype of sums, arrays without axes; what NumPy does not pass; a moved program uses scipy.linalg)
     "round": "np.round(t)",
     "trunc": "np.trunc(t)",
     "delitem": "t[1:] or np.concatenate([t[:i], t[i + 1:]])",
