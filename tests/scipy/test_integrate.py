@@ -92,6 +92,8 @@ def test_odeint_values_and_first_derivatives() -> None:
     expected = si.odeint(lotka, PLACE[0], T, (rates, 0.3), **TIGHT)
     np.testing.assert_array_equal(by_odeint(*map(Tensor, PLACE)).data, expected)
     check_gradients(by_odeint, *PLACE, order=1)
+    found = grad(lambda x: by_odeint([x, 0.7], *PLACE[1:])[-1, 0])(1.0)
+    assert found == grad(lambda y0: by_odeint(y0, *PLACE[1:])[-1, 0])(PLACE[0])[0]
 
 
 @pytest.mark.slow

@@ -71,7 +71,13 @@ def normal_logpdf(x: Any, mean: Any = None, cov: Any = 1.0, allow_singular: bool
             f"multivariate_normal has a mean of shape (n,) and a covariance of shape (n, n), not "
             f"{mean.shape} and {cov.shape}"
         )
-    x = np.reshape(x, (*x.shape, 1)) if size == 1 and x.shape[-1:] != (1,) else x
+    if size == 1 and x.ndim < 2:  # points of one number each
+        x = np.reshape(x, (*x.shape, 1))
+    if x.shape[-1:] != (size,):
+        raise ShapeError(
+            f"multivariate_normal of {size} dimensions has them along the last axis of x, of shape "
+            f"{x.shape}"
+        )
     factor = np.linalg.cholesky(cov)
     points = np.reshape(x - mean, (-1, size))
     scaled = np.linalg.solve(factor, points.T)

@@ -8,7 +8,7 @@ import scipy.stats as st
 
 import minigrad
 from minigrad import Tensor, check_gradients, grad
-from minigrad.errors import ArgumentTypeError, UnsupportedError
+from minigrad.errors import ArgumentTypeError, ShapeError, UnsupportedError
 from minigrad.scipy import stats
 from minigrad.scipy.stats.formulas import CONTINUOUS, DISCRETE
 from tests.marks import rows
@@ -171,6 +171,29 @@ def test_dirichlet_and_multinomial() -> None:
     found = stats.multinomial.logpmf(counts, 3, Tensor(p))
     np.testing.assert_allclose(found.data, st.multinomial.logpmf(counts, 3, p))
     check_gradients(lambda p: stats.multinomial.logpmf(counts[:2], 3, p), p)
+
+
+def test_multivariate_normal() -> None:
+    rng = np.random.default_rng(0)
+    root, mean, x = rng.normal(size=(3, 3)), rng.normal(size=3), rng.normal(size=(2, 4, 3))
+    cov = root @ root.T + np.eye(3)
+    of = stats.multivariate_normal.logpdf
+    for args in [
+        (x, mean, cov),
+        (x, mean, 2.0),
+        (x, np.zeros(3), [1.0, 2.0, 3.0]),
+        (x[0, 0], mean, cov),
+    ]:
+        expected = st.multivariate_normal.logpdf(*args)
+        np.testing.assert_allclose(of(Tensor(args[0]), *args[1:]).data, expected, rtol=1e-12)
+    for numbers in (1.5, np.array([1.0, 2.0])):
+        expected = st.multivariate_normal.pdf(numbers, 0.5, 2.0)
+        found = stats.multivariate_normal.pdf(Tensor(numbers), 0.5, 2.0).data
+        np.testing.assert_allclose(found, expected, rtol=1e-12)
+    check_gradients(lambda x, m, c: of(x, m, (c + c.T) / 2), x[0], mean, cov)
+    for wrong in ((x, mean[:2], cov), (x[..., :2], mean, cov), (x,)):
+        with pytest.raises(ShapeError):
+            of(Tensor(wrong[0]), *wrong[1:])
 
 
 def test_a_sum_over_data_is_maximal_at_its_estimate() -> None:
