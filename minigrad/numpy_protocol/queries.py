@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -55,14 +56,25 @@ def refuse_traced(function: Callable[..., Any]) -> None:
     implements(function)(implementation)
 
 
+def of_zeros(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """A question about shapes and dtypes alone, which traced arrays have too."""
+    values = map(value_of, args)
+    zeros = (np.broadcast_to(np.zeros((), x.dtype), x.shape) if is_traced(x) else x for x in values)
+    return function(*zeros, **kwargs)
+
+
 # Queries, whose results are plain Python and NumPy values.
 QUESTIONS = (np.shape, np.ndim, np.size, np.result_type, np.can_cast, np.iscomplexobj)
 SHOWN = (np.array_repr, np.array_str, np.array2string)
 KINDS: Any = (np.common_type, np.isrealobj, np.diag_indices_from)
 KINDS += (np.tril_indices_from, np.triu_indices_from)
 MEMORY = (np.shares_memory, np.may_share_memory, np.min_scalar_type)
-for question in QUESTIONS + SHOWN + KINDS + MEMORY:
+for question in QUESTIONS + SHOWN + MEMORY:
     on_values(question)
+for question in KINDS:
+    implements(question)(partial(of_zeros, question))
+for question in MEMORY:
+    refuse_traced(question)
 
 # Integers that follow from the numbers, which have no gradient.
 INTEGERS = (np.packbits, np.unpackbits, np.ravel_multi_index, np.unravel_index)
