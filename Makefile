@@ -7,7 +7,7 @@ INSTALL := pip install --quiet --no-compile
 # So it is kept: tests start hundreds of processes.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-slow test-oracles test-browser test-compiler test-array-api gallery bench bench-calls bench-compile check format clean
+.PHONY: demo test test-slow test-oracles test-browser test-compiler test-array-api gallery bench bench-calls bench-compile functions check format clean
 
 demo: $(VENV)/for-plots
 	$(BIN)/minigrad train digits
@@ -54,6 +54,10 @@ bench-calls: .venv-bench/installed
 # Compiled steps beside PyTorch and JAX: make bench-compile BENCH="--threads 1 --chart steps.svg"
 bench-compile: .venv-bench-compile/installed
 	.venv-bench-compile/bin/python -m benchmarks.compiled $(BENCH)
+
+# The page of what each function of NumPy does on a Tensor, docs/functions.md.
+functions: $(VENV)/for-test
+	$(BIN)/python -m tests.functions_page
 
 # Lint, format, types. The import direction is a test: tests/test_house.py.
 check: $(VENV)/for-dev

@@ -7,7 +7,9 @@ it does on a Tensor: each is called, on a Tensor and on a tracer of the compiler
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import inspect
+import pkgutil
 import textwrap
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,11 +21,13 @@ from typing import Any
 import numpy as np
 import scipy
 
+import minigrad.scipy
 from minigrad import Tensor
 from minigrad.compiler.frontend.capture import captured
 from minigrad.compiler.frontend.trace import trace
 from minigrad.dispatch import refusals
 from minigrad.errors import MinigradError, MissingError
+from minigrad.scipy import special
 from tests.numpy_values import CALLS, Call, plain
 
 PAGE = Path(__file__).parents[1] / "docs" / "functions.md"
@@ -31,12 +35,13 @@ NAMESPACES = ("numpy", "numpy.linalg", "numpy.fft", "scipy.special")
 
 # What a function does on a Tensor, in the order of the page.
 DIFFERENTIABLE = "Differentiable, to any order"
+IMPORTED = "Differentiable, if imported from minigrad.scipy.special"
 RECORDED = "A Tensor that carries no gradient"
 PLAIN = "Plain values: booleans, numbers, shapes, text"
-UNSEEN = "Not handed over by NumPy, and so refused where a gradient would be lost"
+UNSEEN = "Not handed to minigrad, and so refused where a gradient would be lost"
 NO_ARRAYS = "Of no arrays"
 REFUSED = "Refused, with an error that says what to use"
-KINDS = (DIFFERENTIABLE, RECORDED, PLAIN, UNSEEN, NO_ARRAYS, REFUSED)
+KINDS = (DIFFERENTIABLE, IMPORTED, RECORDED, PLAIN, UNSEEN, NO_ARRAYS, REFUSED)
 
 # Functions that take arrays, and that NumPy hands to nobody.
 CONVERTING = """array asanyarray asarray asarray_chkfinite ascontiguousarray asfortranarray asmatrix
@@ -83,19 +88,22 @@ def calls_of(f: Any) -> list[Call]:
     return [*calls, lambda x: f(x, x), lambda x: f(x[:, :2]), lambda x: f(x[0])]
 
 
-def sample() -> Tensor:
-    return Tensor(plain("d"), requires_grad=True)
+def sample(kind: str = "d") -> Tensor:
+    x = plain("d") * (1 + 1j) if kind == "D" else plain(kind)
+    return Tensor(x, requires_grad=kind in "dD")
 
 
 def parts_of(x: Any) -> list[Any]:
     return [p for part in x for p in parts_of(part)] if isinstance(x, tuple | list) else [x]
 
 
-def outcome(call: Call, x: Tensor | None = None) -> str:
+def outcome(call: Call, x: Any = None) -> str:
     """What a call does on a Tensor."""
     try:
         results = parts_of(call(sample() if x is None else x))
-    except (MinigradError, TypeError, ValueError, IndexError):
+    except RecursionError:
+        raise
+    except Exception:  # SciPy has many kinds
         return REFUSED
     tensors = [y for y in results if isinstance(y, Tensor)]
     if any(y.requires_grad for y in tensors):
@@ -105,10 +113,12 @@ def outcome(call: Call, x: Tensor | None = None) -> str:
 
 def status(f: Any) -> str:
     """What a function does on Tensors of floats, or else of integers: what its best call does."""
-    found = {outcome(call) for call in calls_of(f)}
-    if found == {REFUSED}:
-        found = {outcome(call, Tensor(plain("q"))) for call in calls_of(f)}
-    return min(found, key=KINDS.index)
+    kinds = "D" if f is np.imag else "dqB"
+    return next((best for kind in kinds if (best := best_of(f, kind)) != REFUSED), REFUSED)
+
+
+def best_of(f: Any, kind: str) -> str:
+    return min((outcome(call, sample(kind)) for call in calls_of(f)), key=KINDS.index)
 
 
 def refused_in_compiled(functions: Mapping[str, Any]) -> set[str]:
@@ -126,18 +136,21 @@ def refused_in_compiled(functions: Mapping[str, Any]) -> set[str]:
     return eager_only
 
 
-def advice_on(f: Any) -> str:
-    return refusals.get(f, "")
-
-
-def statuses(functions: Mapping[str, Any]) -> dict[str, str]:
+def statuses(title: str, functions: Mapping[str, Any]) -> dict[str, str]:
     found = {}
     for name, f in functions.items():
         if is_handed_over(f):
             found[name] = status(f)
-        else:
+        elif title != "scipy.special":
             found[name] = UNSEEN if name in CONVERTING else NO_ARRAYS
+        elif f is not getattr(special, name, f):
+            found[name] = IMPORTED
+        else:  # some are computed by functions that are handed over
+            found[name] = NO_ARRAYS if name in SETTINGS else min(status(f), UNSEEN, key=KINDS.index)
     return found
+
+
+SETTINGS = ("test", "seterr", "geterr")
 
 
 def method_status(name: str) -> tuple[str, str]:
@@ -147,7 +160,7 @@ def method_status(name: str) -> tuple[str, str]:
     except MissingError as error:
         return REFUSED, error.message.partition(": ")[2]
     if not callable(own):
-        return outcome(lambda x: own), ""
+        return outcome(lambda x: getattr(x, name), sample("D")), ""
     calls = [
         lambda x, i=i: getattr((x * 1)[i], name)(*ARGUMENTS.get(name, ())) for i in (..., (0, 0))
     ]
@@ -193,20 +206,51 @@ def section(
 
 
 def page() -> str:
-    parts = [HEAD.format(numpy=np.__version__, scipy=scipy.__version__)]
-    for title in NAMESPACES:
-        functions = functions_of(importlib.import_module(title))
-        found = statuses(functions)
-        seen = {n: f for n, f in functions.items() if found[n] in (DIFFERENTIABLE, RECORDED, PLAIN)}
-        advice = {name: advice_on(functions[name]) for name in found if found[name] == REFUSED}
-        parts += section(title, found, advice, refused_in_compiled(seen))
-    names = [name for name in dir(np.ndarray) if not name.startswith("_")]
-    methods = {name: method_status(name) for name in names}
-    found = {name: kind for name, (kind, _) in methods.items()}
-    parts += section(
-        "Methods and attributes of arrays", found, {n: a for n, (_, a) in methods.items()}, set()
+    """The whole page."""
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        parts = [HEAD.format(numpy=np.__version__, scipy=scipy.__version__).rstrip()]
+        for title in NAMESPACES:
+            functions = functions_of(importlib.import_module(title))
+            found = statuses(title, functions)
+            seen = {
+                n: f for n, f in functions.items() if found[n] in (DIFFERENTIABLE, RECORDED, PLAIN)
+            }
+            advice = {n: refusals.get(f, "") for n, f in functions.items() if found[n] == REFUSED}
+            parts += section(title, found, advice, refused_in_compiled(seen))
+        names = [name for name in dir(np.ndarray) if not name.startswith("_")]
+        methods = {name: method_status(name) for name in names}
+        kinds = {name: kind for name, (kind, _) in methods.items()}
+        advice = {name: text for name, (_, text) in methods.items()}
+        parts += section("Methods and attributes of arrays", kinds, advice, set())
+        return "\n\n".join([*parts, *more_of_scipy()]) + "\n"
+
+
+def more_of_scipy() -> Iterator[str]:
+    """Modules of minigrad.scipy, and which functions of SciPy's they have for Tensors."""
+    yield "## More of SciPy"
+    yield wrapped(
+        "Functions of minigrad's own, under SciPy's names, as in `from minigrad.scipy import fft`:"
     )
-    return "\n\n".join(parts) + "\n"
+    names = [module.name for module in pkgutil.iter_modules(minigrad.scipy.__path__)]
+    yield "\n".join(
+        wrapped(f"- `{name}`: {named(own_of(name))}", "  ")
+        for name in names
+        if name != "special" and importlib.util.find_spec(f"scipy.{name}")
+    )
+
+
+def own_of(name: str) -> list[str]:
+    """The functions of a module of SciPy that the one of minigrad has for Tensors."""
+    theirs = importlib.import_module(f"scipy.{name}")
+    ours = importlib.import_module(f"minigrad.scipy.{name}")
+    if name == "stats":  # which makes them when they are first used
+        return [*ours.CONTINUOUS, *ours.DISCRETE, *ours.METHODS]
+    public = {n: f for n, f in vars(theirs).items() if n[0] != "_" and callable(f)}
+    return [n for n, f in public.items() if vars(ours).get(n, f) is not f and n not in HANKEL]
+
+
+HANKEL = ("fht", "ifht")  # which are refused
 
 
 HEAD = """# What NumPy's functions do on Tensors
@@ -217,6 +261,4 @@ NumPy's own.
 """
 
 if __name__ == "__main__":
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        PAGE.write_text(page())
+    PAGE.write_text(page())
