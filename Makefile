@@ -35,7 +35,7 @@ test-compiler: $(VENV)/for-test $(VENV)/for-compiler
 # submodule: make test-array-api SUITE=../array-api-tests
 test-array-api: $(VENV)/for-array-api
 	cd $(SUITE) && ARRAY_API_TESTS_MODULE=minigrad.numpy.array_api $(CURDIR)/$(BIN)/python -m pytest \
-		array_api_tests --max-examples=20 --disable-warnings \
+		array_api_tests --max-examples=20 --disable-deadline --disable-warnings \
 		--xfails-file $(CURDIR)/tests/numpy/array_api_xfails.txt
 
 # The pictures in docs/gallery, drawn again.

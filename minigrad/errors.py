@@ -333,6 +333,12 @@ def plain(x: Any) -> Any:
     return x
 
 
+def check_device(device: Any) -> None:
+    """Raise if a device, as the array API names them, is not the CPU."""
+    if device not in (None, "cpu"):
+        raise ArgumentError(f'device={device!r}: there is only the CPU, device="cpu"')
+
+
 def check_dtype(what: str, dtype: np.dtype[Any]) -> None:
     """Raise for data, or the result of an op, of a dtype that Tensors do not hold."""
     if dtype.kind not in KINDS:

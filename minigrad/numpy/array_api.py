@@ -23,8 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.errors import ArgumentError
-from minigrad.numpy.creation import check_device
+from minigrad.errors import ArgumentError, check_device
 from minigrad.numpy.namespace import member
 from minigrad.tensor import Tensor
 

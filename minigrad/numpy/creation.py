@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.dispatch import implementations, implements, is_traced
-from minigrad.errors import ArgumentError, ShapeError
+from minigrad.errors import ArgumentError, ShapeError, check_device
 from minigrad.inside import inside_transform, traced_form
 from minigrad.ops.movement import as_array
 from minigrad.tensor import Tensor, value_of
@@ -79,11 +79,6 @@ def is_object(dtype: Any) -> bool:
 
 
 # The functions that take nested lists of Tensors
-
-
-def check_device(device: Any) -> None:
-    if device not in (None, "cpu"):
-        raise ArgumentError(f'device={device!r}: there is only the CPU, device="cpu"')
 
 
 def formed(

@@ -7,9 +7,8 @@ from typing import Any
 
 from minigrad.autograd import recording
 from minigrad.dispatch import is_traced
-from minigrad.errors import ArgumentError, UnsupportedError, lost
+from minigrad.errors import ArgumentError, UnsupportedError, check_device, lost
 from minigrad.numpy import array_api
-from minigrad.numpy.creation import check_device
 from minigrad.tensor import Tensor
 
 CPU = (1, 0)  # DLPack's kDLCPU, and the number of the device

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.dispatch import implementations, implements, is_traced
-from minigrad.errors import ArgumentError, ShapeError, UnsupportedError
+from minigrad.errors import ArgumentError, ShapeError, UnsupportedError, check_device
 from minigrad.numpy_protocol.keywords import weak, written
 from minigrad.ops.movement import (
     ALL,
@@ -299,6 +299,7 @@ def linspace(
     device: Any = None,
 ) -> Any:
     """Numbers in equal steps from start to stop, which are recorded."""
+    check_device(device)
     num = int(num.__index__())
     if num < 0:
         raise ArgumentError(f"np.linspace of {num} numbers")

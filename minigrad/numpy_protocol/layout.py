@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.dispatch import implementations, implements, is_traced
-from minigrad.errors import ArgumentError, DtypeError, ShapeError, UnsupportedError
+from minigrad.errors import ArgumentError, DtypeError, ShapeError, UnsupportedError, check_device
 from minigrad.ops.movement import as_array, as_shape, in_order
 from minigrad.ops.views import is_view
 from minigrad.tensor import value_of
@@ -119,4 +119,5 @@ def astype(
 
 @implements(np.astype)
 def astype_function(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Any:
+    check_device(device)
     return x if not copy and x.dtype == np.dtype(dtype) else plain_astype(x, dtype)
