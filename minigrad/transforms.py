@@ -139,6 +139,7 @@ class Recorded:
         self.given = [leaf for arg in self.chosen for leaf in flat(arg)]
         self.of_tensors = any(isinstance(leaf, Tensor) for leaf in self.given)
         self.inputs = [variable(x, partial(self.place, k)) for k, x in enumerate(self.given)]
+        self.path: list[Node] = []
         self.by = {x.node for x in self.inputs}
         args = [*args]
         for k, arg in zip(self.argnums, self.in_form(iter(self.inputs)), strict=True):
@@ -171,16 +172,19 @@ class Recorded:
 
     def find_path(self, results: Sequence[Any]) -> None:
         """Set `path`: the nodes between inputs and results, each after its inputs; `is_watched`:
-        whether a node depends on the variables of an outer transform. If any does, path is None:
+        whether a node depends on the variables of an outer transform. If any does, path is empty:
         then not all that needs a gradient is between."""
-        own = self.by
+        self.is_watched, own = NOTHING, self.by
         roots = [y.node for y in results if isinstance(y, Tensor) and y.requires_grad]
-        found = toposort(roots, follow=lambda node: node.requires_grad and node not in own)
-        others = {node for node in found if node.op is None and node not in own}
-        others |= {node for node in own if node.op is not None}
-        self.path = None if others else found
-        self.is_watched = NOTHING
-        if others and recording.get():
+        others = {node for node in own if node.op is not None}
+        if others:
+            found = toposort(roots, follow=lambda node: node.requires_grad and node not in own)
+        else:
+            found = toposort(roots)
+        others.update([node for node in found if node.op is None and node not in own])
+        if not others:
+            self.path = found
+        elif recording.get():
             self.is_watched = leading_to(others, roots)
 
     def place(self, k: int) -> str:
@@ -226,11 +230,10 @@ class Recorded:
                 if isinstance(g, Tensor) or watched:
                     g = view(g.node if isinstance(g, Tensor) else Node(g))
                 seeds[root] = seeds[root] + g if root in seeds else g
-            if self.path is None:
-                adjoints = reverse(seeds, by=self.by, view=view)
+            if self.path:
+                adjoints = reverse_along(self.path, seeds, set(self.path).__contains__, (), view)
             else:
-                between = self.by.union(self.path).__contains__
-                adjoints = reverse_along(self.path, seeds, between, self.by, view)
+                adjoints = reverse(seeds, by=self.by, view=view)
         return self.in_form(
             in_the_form_of(leaf, adjoints.get(x.node), x, watched)
             for leaf, x in zip(self.given, self.inputs, strict=True)
@@ -352,7 +355,8 @@ def value_and_grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> 
                     else "integers and booleans have no derivative"
                 )
             )
-        ones = np.ones_like(run.outputs[0].data)
+        data = run.outputs[0].data
+        ones = np.ones(data.shape, data.dtype) if type(data) is np.ndarray else np.ones_like(data)
         gradient = one_or_all(argnums, run.pull_back([ones]))
         return ((run.value(), run.aux) if has_aux else run.value()), gradient
 
