@@ -22,7 +22,6 @@ OF_TENSORS = {
     "numpy": "t.data, the array itself",
     "cpu": "t itself: there is only the CPU",
     "cuda": "t itself: there is only the CPU",
-    "device": "nothing: there is only the CPU",
     "to": "t.astype(dtype); there is only the CPU",
     "type": "t.astype(dtype), or t.dtype",
     "type_as": "t.astype(other.dtype)",

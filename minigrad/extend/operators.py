@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import transforms
+from minigrad.dispatch import is_traced
 from minigrad.errors import ArgumentError, DtypeError
 from minigrad.extend.primitive import defvjp, defvjp_argnum, primitive
 from minigrad.tensor import value_of
@@ -210,7 +211,7 @@ def multigrad_dict(fun: Function) -> Function:
 
 def checkpoint(fun: Function) -> Function:
     """A function that keeps nothing of what it computes for the reverse pass, which runs it again:
-    less memory, for the time of one more run.
+    less memory, for the time of one more run. The compiler, which plans memory, looks into it.
 
     >>> transforms.grad(lambda x: np.sum(checkpoint(np.tanh)(x)))(np.array([0.0, 1.0]))
     array([1.        , 0.41997434])
@@ -219,7 +220,13 @@ def checkpoint(fun: Function) -> Function:
     defvjp_argnum(
         wrapped, lambda argnum, ans, args, kwargs: make_vjp(fun, argnum)(*args, **kwargs)[0]
     )
-    return wrapped
+
+    @functools.wraps(fun)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        traced = any(is_traced(value_of(x)) for _, x in leaves_of((args, kwargs)))
+        return (fun if traced else wrapped)(*args, **kwargs)
+
+    return call
 
 
 @primitive

@@ -94,6 +94,12 @@ def test_checkpoint_forgets_what_it_computed() -> None:
     assert peaks[1] < peaks[0] / 10
 
 
+@pytest.mark.unoptimized
+def test_checkpoint_compiled() -> None:
+    slope = minigrad.grad(lambda x: np.sum(extend.checkpoint(np.tanh)(x) ** 2))
+    np.testing.assert_allclose(minigrad.compile(slope)(X), slope(X), rtol=1e-12)
+
+
 def test_a_fixed_point_has_the_derivative_of_its_equation() -> None:
     def step(a: Any) -> Any:
         return lambda x: np.cos(a * x) / 2
