@@ -180,8 +180,10 @@ def line_of(error: BaseException) -> str:
 
 # Objects that cannot hold a gradient -> what to use instead.
 INSTEAD = {
-    "a plain array": "read the values with t.data, fill np.zeros_like(t), join Tensors by np.stack",
-    "an entry of a plain array": "fill np.zeros_like(t), or join Tensors by np.stack",
+    "a plain array": "read the values with t.data, fill np.zeros_like(t) or Tensor(np.zeros(3)), "
+    "join Tensors by np.stack",
+    "an entry of a plain array": "fill np.zeros_like(t) or Tensor(np.zeros(3)), or join Tensors by "
+    "np.stack",
     "a plain number": "compute with NumPy's functions; t.item() reads the value",
     "a pickle": "pickle t.detach(), or the array t.data",
 }
