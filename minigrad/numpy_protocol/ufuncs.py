@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.dispatch import implementations, implements, is_traced
+from minigrad.dispatch import implementations, implements, is_traced, name_of
 from minigrad.errors import ArgumentTypeError, DtypeError, ShapeError, UnsupportedError
 from minigrad.numpy_protocol.keywords import by_signature, reduced
 from minigrad.ops import logsumexp
@@ -65,7 +65,7 @@ def with_keywords(
     if where is not True:
         if not any(x is not None for x in out):
             raise UnsupportedError(
-                f"np.{ufunc.__name__} with where= and without out= leaves the other entries "
+                f"{name_of(ufunc)} with where= and without out= leaves the other entries "
                 "undefined: give out=, or write np.where(mask, f(x), other)"
             )
         mask, op = np.astype(as_array(where), bool), implementations[ufunc]

@@ -20,7 +20,14 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 def is_recorded(*trees: Any) -> bool:
     """Whether there is a Tensor, or an array that is traced, among nested arguments."""
-    return any(isinstance(x, Tensor) or is_traced(x) for _, x in leaves_of(trees))
+    for x in trees:
+        if isinstance(x, Tensor) or is_traced(x):
+            return True
+        if isinstance(x, list | tuple | dict):
+            parts = x.values() if isinstance(x, dict) else x
+            if is_recorded(*parts):
+                return True
+    return False
 
 
 def as_array(x: Any) -> Any:

@@ -16,6 +16,7 @@ import numpy as np
 
 from minigrad.dispatch import implementations, implements, refusals
 from minigrad.errors import UnsupportedError
+from minigrad.numpy_protocol.ufuncs import outer
 from minigrad.ops.base import Domain, Op, Rule
 from minigrad.scipy.special.parameters import (
     betainc_by_a,
@@ -73,7 +74,11 @@ def special(
         domains,
         several,
     )
-    return op if forward else implements(function)(op)
+    if forward is None:
+        implements(function)(op)
+        if len(domains) == 2:
+            implements(function.outer)(partial(outer, function))
+    return op
 
 
 def rule_of(derivative: Derivative) -> Rule:

@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 import scipy.stats as st
 
+from minigrad.dispatch import is_traced
 from minigrad.errors import ArgumentTypeError, UnsupportedError
 from minigrad.scipy.on_tensors import as_array, is_recorded
 from minigrad.scipy.stats.formulas import Formula, Formulas
 from minigrad.tensor import Tensor, value_of
 
+PLACE = ("loc", "scale")
 LOGARITHMS = {"logpdf", "logpmf", "logcdf", "logsf"}
 OF_DENSITIES = {"pdf", "logpdf", "pmf", "logpmf"}
 # What a function is below its support and above it.
@@ -29,7 +31,9 @@ BEYOND: dict[str, tuple[float, float]] = {
 
 
 def doubles(x: Any) -> Any:
-    """x as an array of float64, in which SciPy computes probabilities."""
+    """x as an array of float64, in which SciPy computes probabilities; a float as it is."""
+    if type(x) is float:
+        return x
     x = as_array(x)
     return x if x.dtype == np.float64 else np.astype(x, np.float64)
 
@@ -100,7 +104,7 @@ class Distribution:
         """The data, shapes, location and scale, as SciPy binds them."""
         names = ["x", *self.shapes, "loc", *([] if self.is_discrete else ["scale"])]
         kwargs = {"x" if key in ("k", "q") else key: value for key, value in kwargs.items()}
-        given = {"loc": 0.0, "scale": 1.0, **kwargs, **dict(zip(names, args, strict=False))}
+        given = {"loc": None, "scale": None, **kwargs, **dict(zip(names, args, strict=False))}
         missing = [key for key in names if key not in given]
         unknown = [key for key in kwargs if key not in names]
         if len(args) > len(names) or missing or unknown:
@@ -108,37 +112,50 @@ class Distribution:
                 f"scipy.stats.{self.name}.{name} takes {', '.join(names)}, and was given "
                 f"{len(args)} arguments and {[*kwargs]}"
             )
-        x, *rest = (doubles(given[key]) for key in names)
-        return x, rest[: len(self.shapes)], rest[len(self.shapes)], doubles(given["scale"])
+        loc, scale = (None if given[key] is None else doubles(given[key]) for key in PLACE)
+        x, *shapes = (doubles(given[key]) for key in names[: 1 + len(self.shapes)])
+        return x, shapes, loc, scale
 
     def value(self, name: str, x: Any, shapes: list[Any], loc: Any, scale: Any) -> Any:
         """A density or a distribution function."""
         formulas = self.formulas
         assert formulas is not None
-        low, high = formulas.support(*shapes)
+        z = x if loc is None else x - loc
         if self.is_discrete:
-            x = x - loc
-            x = x.detach() if isinstance(x, Tensor) else x  # it is a step function of x
-            z = x if name in OF_DENSITIES else np.floor(x)
-        else:
-            z = (x - loc) / scale
-        closed = name in OF_DENSITIES and not formulas.open_end
-        closed_below = closed or self.is_discrete
-        above = np.greater(z, high) if name in OF_DENSITIES else np.greater_equal(z, high)
-        below = np.less(z, low) if closed_below else np.less_equal(z, low)
-        inside = np.logical_not(np.logical_or(np.logical_or(above, below), np.isinf(z)))
-        if self.is_discrete and name in OF_DENSITIES:
-            inside = np.logical_and(inside, np.equal(z, np.floor(z)))
-        valid = np.logical_and(formulas.valid(*shapes), np.greater(scale, 0))
-        inside = np.logical_and(inside, valid)
-        at = np.where(inside, z, interior(low, high))
-        found = self.formula(name, formulas)(at, *shapes)
-        if not self.is_discrete and name in OF_DENSITIES:
+            z = z.detach() if isinstance(z, Tensor) else z  # it is a step function of x
+            z = z if name in OF_DENSITIES else np.floor(z)
+        elif scale is not None:
+            z = z / scale
+        at, inside, outside = self.split(name, formulas, value_of(z), shapes, scale)
+        z = z if inside is None else np.where(inside, z, at)
+        found = self.formula(name, formulas)(z, *shapes)
+        if scale is not None and name in OF_DENSITIES:
             found = found - np.log(scale) if name in LOGARITHMS else found / scale
+        return found if inside is None else np.where(inside, found, outside)
+
+    def split(
+        self, name: str, formulas: Formulas, z: Any, shapes: list[Any], scale: Any
+    ) -> tuple[Any, Any, Any]:
+        """Where z is inside of the support and the parameters are allowed; a point inside to take
+        for the others; and the values there. None, if all are inside. There are no gradients."""
+        shapes = [value_of(shape) for shape in shapes]
+        low, high = formulas.support(*shapes)
+        density = name in OF_DENSITIES
+        closed = (density and not formulas.open_end) or self.is_discrete
+        above = np.greater(z, high) if density else np.greater_equal(z, high)
+        below = np.less(z, low) if closed else np.less_equal(z, low)
+        valid = formulas.valid(*shapes)
+        if scale is not None:
+            valid = np.logical_and(valid, np.greater(value_of(scale), 0))
+        inside = np.logical_and(valid, np.logical_not(above | below | np.isinf(z)))
+        if self.is_discrete and density:
+            inside = np.logical_and(inside, np.equal(z, np.floor(z)))
+        if not is_traced(inside) and np.all(inside):
+            return None, None, None
         under, over = BEYOND[name]
         outside = np.where(above, over, under)
-        outside = np.where(np.logical_and(valid, np.equal(x, x)), outside, np.nan)
-        return np.where(inside, found, outside)
+        outside = np.where(np.logical_and(valid, np.equal(z, z)), outside, np.nan)
+        return interior(low, high), inside, outside
 
     @staticmethod
     def formula(name: str, formulas: Formulas) -> Callable[..., Any]:
@@ -167,8 +184,11 @@ class Distribution:
         at_0, at_1 = ends if name == "ppf" else ends[::-1]
         z = inverse(np.where(inside, q, 0.5), *shapes)
         outside = np.where(np.equal(q, 0), at_0, np.where(np.equal(q, 1), at_1, np.nan))
-        valid = np.logical_and(formulas.valid(*shapes), np.greater(scale, 0))
-        return np.where(valid, np.where(inside, z, outside) * scale + loc, np.nan)
+        found = np.where(inside, z, outside)
+        valid = formulas.valid(*map(value_of, shapes))
+        if scale is not None:
+            found, valid = found * scale, np.logical_and(valid, np.greater(value_of(scale), 0))
+        return np.where(valid, found if loc is None else found + loc, np.nan)
 
 
 class Frozen:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.errors import ShapeError, UnsupportedError
-from minigrad.scipy.on_tensors import is_recorded
+from minigrad.scipy.on_tensors import as_array, is_recorded
 from minigrad.scipy.special.ufuncs import sc
 from minigrad.scipy.stats.distributions import doubles
 
@@ -53,6 +53,11 @@ class Multivariate:
         return f"<minigrad.scipy.stats.{self.name}>"
 
 
+def vector(x: Any) -> Any:
+    """x as an array of float64."""
+    return doubles(as_array(x))
+
+
 def exponential(log: Method) -> Method:
     return lambda *args, **kwargs: np.exp(log(*args, **kwargs))
 
@@ -61,8 +66,8 @@ def normal_logpdf(x: Any, mean: Any = None, cov: Any = 1.0, allow_singular: bool
     """Of points along the last axis of x: by the Cholesky factor of the covariance."""
     if allow_singular:
         raise UnsupportedError("multivariate_normal of Tensors has a density: allow_singular=False")
-    x, cov = doubles(x), doubles(cov)
-    mean = doubles(0.0 if mean is None else mean)
+    x, cov = vector(x), vector(cov)
+    mean = vector(0.0 if mean is None else mean)
     size = max(mean.size, cov.shape[-1] if cov.ndim else 1)
     if cov.ndim < 2:  # a variance for all, or one for each
         cov = np.eye(size) * cov
@@ -88,7 +93,7 @@ def normal_logpdf(x: Any, mean: Any = None, cov: Any = 1.0, allow_singular: bool
 
 def dirichlet_logpdf(x: Any, alpha: Any) -> Any:
     """x has the proportions along the first axis; the last one may be left out."""
-    x, alpha = doubles(x), doubles(alpha)
+    x, alpha = vector(x), vector(alpha)
     if alpha.ndim != 1 or not x.ndim or x.shape[0] not in (alpha.size, alpha.size - 1):
         raise ShapeError(
             f"dirichlet has alpha of shape (n,) and x of shape (n, ...) or (n - 1, ...), not "
@@ -103,7 +108,7 @@ def dirichlet_logpdf(x: Any, alpha: Any) -> Any:
 
 def multinomial_logpmf(x: Any, n: Any, p: Any) -> Any:
     """x has the counts along the last axis; -inf where they do not sum to n."""
-    x, n, p = doubles(x), doubles(n), doubles(p)
+    x, n, p = vector(x), vector(n), vector(p)
     found = sc.gammaln(n + 1) + np.sum(sc.xlogy(x, p) - sc.gammaln(x + 1), axis=-1)
     return np.where(np.equal(np.sum(x, axis=-1), n), found, -np.inf)
 

@@ -246,6 +246,12 @@ def test_complex_derivatives(name: str) -> None:
         assert g == pytest.approx(difference, rel=1e-7)
 
 
+def test_every_pair_of_entries() -> None:
+    a, b = np.array([0.5, 1.5]), np.array([1.0, 2.0, 3.0])
+    np.testing.assert_array_equal(sc.beta.outer(Tensor(a), b).data, sc.beta.outer(a, b))
+    check_gradients(sc.beta.outer, a, b)
+
+
 def test_jvp_and_third_order() -> None:
     f = sc.gamma
     _, tangent = jvp(f, (1.5,), (2.0,))
