@@ -213,16 +213,22 @@ def oracle(name: str) -> Callable[..., Any]:
     return OTHERWISE.get(name) or getattr(torch, name, None) or getattr(torch.special, name)
 
 
+# Those of linear algebra, whose factors are chosen by LAPACK: see test_linalg_torch.
+LINALG = """inv solve det cofactors second_cofactors slogdet pinv cholesky qr svd eigh eig overlap
+once ratio""".split()
+
 DIFFERENTIABLE = {
     name: sample
     for name, sample in SAMPLES.items()
-    if sample.op.vjps and any(isinstance(x, tuple) for x in sample.inputs)
+    if sample.op.name not in LINALG
+    and sample.op.vjps
+    and any(isinstance(x, tuple) for x in sample.inputs)
 }
 
 
 def test_every_differentiable_op_has_an_oracle() -> None:
     for op in OWN.values():
-        if op.vjps:
+        if op.vjps and op.name not in LINALG:
             assert callable(oracle(op.name))
             assert any(sample.op is op for sample in DIFFERENTIABLE.values())
 

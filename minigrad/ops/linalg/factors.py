@@ -12,13 +12,15 @@ from minigrad.errors import ArgumentError, LinAlgError, UnsupportedError
 from minigrad.ops.base import Op, Shape
 from minigrad.ops.linalg.matrix import (
     adjoint,
+    by_gaps,
     by_gradients,
     conj,
     diagonal,
     gaps,
+    is_used,
     of_any_phase,
     of_diagonal,
-    off_diagonal,
+    once,
     overlap_op,
     pack,
     ratio_op,
@@ -73,7 +75,8 @@ def of_first_columns(u: Any, g: Any, k: int) -> tuple[Any, Any]:
         return u, g
     u1, u2, g1, g2 = u[..., :k], u[..., k:], g[..., :k], g[..., k:]
     overlap = overlap_op(u2, g2)
-    choices = ratio_op(off_diagonal(overlap), np.zeros(())) + of_diagonal(of_any_phase(overlap, g2))
+    choices = by_gaps(overlap, np.zeros_like(real(overlap)), is_used(g2))
+    choices = choices + of_diagonal(of_any_phase(overlap, g2))
     return u1, g1 - u2 @ (adjoint(g2) @ u1) + np.sum(choices, axis=(-2, -1))[..., None, None]
 
 
@@ -148,9 +151,10 @@ def svd_rule(g: Any, y: Any, x: Any, full: bool) -> Any:
     s = smooth_above_zero(real(s))
     u, gu = of_first_columns(u, gu, s.shape[-1])
     v, gv = of_first_columns(adjoint(vh), adjoint(gvh), s.shape[-1])
+    u, v = once(u, gaps(s)), once(v, gaps(s))
     of_u, of_v = overlap_op(u, gu), overlap_op(v, gv)
     mean, half = (of_u + of_v) / 2, (of_u - of_v) / 2
-    core = ratio_op(off_diagonal(mean), gaps(s))
+    core = by_gaps(mean, gaps(s), np.logical_or(is_used(gu), is_used(gv)))
     sums = without_rounding(s[..., None, :] + s[..., :, None], s)
     core = core + adjoint(core) + ratio_op(half - adjoint(half), sums) + of_diagonal(gs)
     core = core + of_diagonal(of_any_phase(mean, gu, gv))
@@ -218,8 +222,10 @@ def eigh_of_array(x: Any, lower: bool) -> Any:
 def eigh_rule(g: Any, y: Any, x: Any, lower: bool) -> Any:
     n = x.shape[-1]
     (w, v), (gw, gv) = (unpack(z, [(n,), (n, n)]) for z in (y, g))
-    w, gw, overlap = real(w), real(gw), overlap_op(v, gv)
-    core = ratio_op(off_diagonal(overlap), gaps(w)) + of_diagonal(gw)
+    w, gw = real(w), real(gw)
+    v = once(v, gaps(w))
+    overlap = overlap_op(v, gv)
+    core = by_gaps(overlap, gaps(w), is_used(gv)) + of_diagonal(gw)
     core = core + of_diagonal(of_any_phase(overlap, gv))
     return to_triangle(v @ core @ adjoint(v), lower)
 
@@ -255,10 +261,11 @@ def eig_rule(g: Any, y: Any, x: Any) -> Any:
     keeps the length of each vector."""
     n = x.shape[-1]
     (w, v), (gw, gv) = (unpack(z, [(n,), (n, n)]) for z in (y, g))
+    v = once(v, gaps(w))
     vh, overlap = adjoint(v), overlap_op(v, gv)
     stretching = real(diagonal(overlap)).astype(v.dtype)[..., None, :]
     inner = overlap - (vh @ v) * stretching
-    core = ratio_op(off_diagonal(inner), conj(gaps(w))) + of_diagonal(gw)
+    core = by_gaps(inner, conj(gaps(w)), is_used(gv)) + of_diagonal(gw)
     core = core + of_diagonal(of_any_phase(overlap, gv))
     return solve(vh, core @ vh)
 

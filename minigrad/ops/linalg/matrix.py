@@ -136,8 +136,8 @@ def ratio_of_arrays(x: Any, d: Any) -> Any:
     return np.where(zero & np.not_equal(x, 0), np.asarray(np.nan, y.dtype), y)
 
 
-# x / d, where 0/0 is 0, and x/0 is NaN: of a gap d between eigenvalues, where eigenvectors that
-# coincide are not used, or are, and have no derivative.
+# x / d, where 0/0 is 0, and x/0 is NaN. Of gaps d between eigenvalues: where they coincide, their
+# vectors have no derivative, and only a function that does not use them has one.
 ratio_op: Op = Op(
     "binary",
     "ratio",
@@ -149,13 +149,17 @@ ratio_op: Op = Op(
 )
 
 
+def is_used(g: Any) -> Any:
+    """Whether a function depends on each vector, (..., n), of the gradient by them, (..., m, n)."""
+    return np.any(np.not_equal(g, 0), axis=-2)
+
+
 def overlap_rule(h: Any, y: Any, v: Any, g: Any) -> Any:
-    """The cotangent of v; nothing from columns of g that are 0, where h may be NaN."""
-    used = np.any(np.not_equal(g, 0), axis=-2, keepdims=True)
-    return conj(g) @ adjoint(np.where(used, h, 0))
+    """The cotangent of v; nothing from vectors that are not used, where h may be NaN."""
+    return conj(g) @ adjoint(np.where(is_used(g)[..., None, :], h, 0))
 
 
-# V^H G, of vectors and the gradient by them: a column of G is 0 if the function does not use it.
+# V^H G, of vectors and the gradient by them.
 overlap_op: Op = Op(
     "processing",
     "overlap",
@@ -166,17 +170,46 @@ overlap_op: Op = Op(
 )
 
 
+ROUNDING = 64  # of values that coincide, in units of the last place of the largest
+
+
 def without_rounding(d: Any, values: Any) -> Any:
     """d, with 0 for what is rounding error of these eigenvalues or singular values (..., n)."""
-    n, eps = values.shape[-1], float(np.finfo(values.dtype).eps)
+    eps = ROUNDING * float(np.finfo(values.dtype).eps)
     largest = np.max(np.abs(values), axis=-1)
     largest = np.reshape(largest, (*largest.shape, *(1,) * (d.ndim - largest.ndim)))
-    return np.where(np.less_equal(np.abs(d), n * eps * largest), 0, d)
+    return np.where(np.less_equal(np.abs(d), eps * largest), 0, d)
 
 
 def gaps(values: Any) -> Any:
     """(..., n) -> (..., n, n): value j minus value i, and 0 for all that is rounding error."""
     return without_rounding(values[..., None, :] - values[..., :, None], values)
+
+
+def by_gaps(overlap: Any, d: Any, used: Any) -> Any:
+    """V^H G (..., n, n) by the gaps between values, and 0 on the diagonal; where there is no gap,
+    NaN, if vector j is used (..., n), and 0 if not."""
+    among = np.logical_and(np.equal(d, 0), ~np.eye(d.shape[-1], dtype=bool))
+    lost = np.where(np.logical_and(among, used[..., None, :]), np.nan, 0.0)
+    return ratio_op(off_diagonal(overlap), d) + lost.astype(overlap.dtype)
+
+
+# The vectors, in a rule: where their values coincide, they have no derivative there.
+once_op: Op = Op(
+    "processing",
+    "once",
+    lambda v, apart: np.positive(v),
+    (lambda g, y, v, apart: np.where(apart[..., None, :], g, np.nan).astype(g.dtype), None),
+    "once({0})",
+)
+
+
+def once(v: Any, d: Any) -> Any:
+    """Vectors (..., m, n) of a rule for first derivatives, of values with gaps d (..., n, n). A
+    second derivative by those that coincide is NaN, even if the first did not depend on them: that
+    may be so only here, as of a sum of squares at 0."""
+    among = np.logical_and(np.equal(d, 0), ~np.eye(d.shape[-1], dtype=bool))
+    return once_op(v, ~np.any(among, axis=-1))
 
 
 def of_any_phase(overlap: Any, *gradients: Any) -> Any:
