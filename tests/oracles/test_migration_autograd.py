@@ -10,12 +10,15 @@ import autograd.extend
 import autograd.numpy as anp
 import numpy
 import pytest
+from autograd.core import primitive_vjps
 
 import minigrad.extend
 import minigrad.numpy as mnp
+from minigrad.dispatch import implementations
 from tests.test_migration import NAMES
 
 X = numpy.array([0.3, -1.2, 2.5])
+METHODS = {"pdf", "logpdf", "cdf", "logcdf", "sf", "logsf", "pmf", "logpmf", "entropy"}
 W = numpy.linspace(-1, 1, 6).reshape(2, 3)
 
 
@@ -31,6 +34,32 @@ def test_the_list_of_names_is_autograds() -> None:
         for name in names.split():
             if module != "autograd.scipy":
                 assert hasattr(importlib.import_module(module), name)
+
+
+# Of autograd's own machinery.
+INTERNAL = """sparse_add mut_add inner_prod covector scalar_mul container_take container_untake
+    sequence_extend_right sequence_extend_left make_sequence _make_dict dot_adjoint_0 dot_adjoint_1
+    tensordot_adjoint_0 tensordot_adjoint_1 concatenate_args make_diagonal array_from_args
+    _array_from_scalar_or_array __getitem__ untake truncate_pad"""
+STATS = "beta chi2 dirichlet gamma multivariate_normal norm poisson t".split()
+
+
+def test_every_function_that_autograd_differentiates_is_here() -> None:
+    ours = {getattr(f, "__name__", "") for f in implementations}
+    for module in ("special", "linalg", "integrate", "signal"):
+        ours |= set(vars(importlib.import_module(f"minigrad.scipy.{module}")))
+    theirs: set[str] = set()
+    stats = importlib.import_module("minigrad.scipy.stats")
+    for name in STATS:
+        of = vars(importlib.import_module(f"autograd.scipy.stats.{name}"))
+        own = {key for key in METHODS if of.get(key) in primitive_vjps}
+        assert own and all(hasattr(getattr(stats, name), key) for key in own)
+        theirs |= own
+    for module in ("special", "linalg", "integrate", "signal"):
+        importlib.import_module(f"autograd.scipy.{module}")
+    names = {f.__name__ for f in primitive_vjps}
+    assert len(names) > 150
+    assert not names - ours - theirs - set(INTERNAL.split())
 
 
 def layers(np: Any) -> Callable[..., Any]:
