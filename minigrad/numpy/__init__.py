@@ -6,7 +6,8 @@ arguments to minigrad, the function is minigrad's: `array([t0, t1])` and `sum([t
 `isinstance(t, ndarray)` holds for Tensors as well.
 
 What these return of plain numbers, outside of functions that are being differentiated, is NumPy's
-own array. Inside of them, new arrays of floats are Tensors, into which Tensors can be written.
+own array. Inside of them, new arrays of floats that are there to be filled (zeros, ones, empty,
+full, eye and their like, and copies) are Tensors, into which Tensors can be written.
 
 >>> import minigrad.numpy as np
 >>> from minigrad import grad

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import itertools
-import numbers
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -14,6 +13,7 @@ from minigrad.dispatch import implementations, implements, is_traced
 from minigrad.errors import ArgumentError, ShapeError, check_device
 from minigrad.inside import inside_transform, traced_form
 from minigrad.ops.movement import as_array
+from minigrad.ops.views import is_number
 from minigrad.tensor import Tensor, value_of
 
 Shape = tuple[int, ...]
@@ -59,19 +59,16 @@ def joined(x: Any) -> Any:
 
 
 def fillable(array: Any) -> Any:
-    """A new array of floats as a Tensor, while a function that may write Tensors into it is being
-    differentiated; of a function that is traced, as a tracer. Else the array itself."""
+    """A new array of floats, made in order to be written into, as a Tensor, while a function that
+    may write Tensors into it is being differentiated; of a function that is traced, as a tracer.
+    Else the array itself. Of arrays that are made with their numbers in them (array of a list,
+    arange), entries are rather read, and are NumPy's."""
     if isinstance(array, Tensor) or np.result_type(array).kind not in "fc":
         return array
     if inside_transform.get():
         return Tensor(array)
     form = traced_form.get()
     return array if form is None or is_traced(array) else form(array)
-
-
-def is_new(given: Any) -> bool:
-    """Whether an array that is made of it shares memory with nothing."""
-    return isinstance(given, list | tuple | numbers.Number)
 
 
 def is_object(dtype: Any) -> bool:
@@ -104,7 +101,8 @@ def array(object: Any, dtype: Any = None, *, copy: Any = True, **how: Any) -> An
     """np.array, also of nested lists that have Tensors in them: a Tensor, which carries their
     gradients.
 
-    While a function is being differentiated, an array of floats is a Tensor too: see `zeros`.
+    While a function is being differentiated, the copy of an array of floats is a Tensor too, into
+    which Tensors can be written, as into that of `zeros`.
 
     Raises:
         ShapeError: if entries have different shapes.
@@ -116,7 +114,7 @@ def array(object: Any, dtype: Any = None, *, copy: Any = True, **how: Any) -> An
     if not has_tensors(object) or is_object(dtype):
         # np.array is looked up anew: while a function is traced, it is the compiler's.
         made = np.array(object, dtype, copy=copy, **how)
-        return fillable(made) if copy or is_new(object) else made
+        return fillable(made) if copy and isinstance(object, np.ndarray) else made
     given = joined(object)
     how.pop("subok", None)
     how.pop("like", None)
@@ -143,7 +141,7 @@ def asarray(
     check_device(device)
     if not has_tensors(a) or is_object(dtype):
         made = np.asarray(a, dtype, order, copy=copy, **like)
-        return fillable(made) if copy or is_new(a) else made
+        return fillable(made) if copy and isinstance(a, np.ndarray) else made
     given = joined(a)
     return formed(given, dtype, order, copy if given is a else None)
 
@@ -204,7 +202,7 @@ def fromiter(iter: Iterable[Any], dtype: Any, count: int = -1, **like: Any) -> A
     entries = [*itertools.islice(iter, None if count < 0 else count)]
     if has_tensors(entries):
         return asarray(entries, dtype)
-    return fillable(np.fromiter(entries, dtype, count))
+    return np.fromiter(entries, dtype, count)
 
 
 def full(
@@ -252,7 +250,7 @@ def full_like(
 
 # NumPy's own, whose arrays are there to be filled
 
-FILLED = "zeros ones empty zeros_like ones_like empty_like eye identity tri arange linspace".split()
+FILLED = "zeros ones empty zeros_like ones_like empty_like eye identity tri".split()
 
 
 def that_may_be_filled(name: str) -> Callable[..., Any]:
@@ -285,7 +283,12 @@ def copy(a: Any, order: Any = "K", subok: bool = False) -> Any:
     return array(a, order=order, subok=subok)
 
 
-OWN |= {"asanyarray": asanyarray, "copy": copy}
+@functools.wraps(np.isscalar)
+def isscalar(element: Any) -> bool:
+    return is_number(element) if is_recorded(element) else np.isscalar(element)
+
+
+OWN |= {"asanyarray": asanyarray, "copy": copy, "isscalar": isscalar}
 
 
 def as_tensor(function: Callable[..., Any], *args: Any, **how: Any) -> Any:
@@ -296,4 +299,4 @@ def as_tensor(function: Callable[..., Any], *args: Any, **how: Any) -> Any:
 # NumPy's own that have it, for plain NumPy code: np.zeros(3, like=t).
 LIKE = "zeros ones empty eye identity tri arange array asarray asanyarray ascontiguousarray".split()
 for name in [*LIKE, "asfortranarray", "require", "fromiter", "full"]:
-    implements(getattr(np, name))(functools.partial(as_tensor, OWN[name]))
+    implements(getattr(np, name))(functools.partial(as_tensor, OWN.get(name, getattr(np, name))))

@@ -63,16 +63,15 @@ MADE: dict[str, Callable[[Any], Any]] = {
     "hstack of a list": lambda t: np.hstack([t, [t[0], 1.0]]) * np.atleast_2d([t[0]] * 5),
     "linspace of numbers": lambda t: t * np.linspace(1.0, 2.0, 3),
     "stack of a list": lambda t: np.stack([t, t * t]) + np.concatenate([[t[0], t[1]], [1.0]]),
-    "linspace": lambda t: filled(lambda: np.linspace(1.0, 2.0, 3))(t),
     "zeros": filled(lambda: np.zeros(3)),
     "ones": filled(lambda: np.ones(3)),
     "empty": filled(lambda: np.empty(3) * 0),
     "eye": filled(lambda: np.eye(3)),
     "identity": filled(lambda: np.identity(3)),
-    "arange": filled(lambda: np.arange(3.0)),
     "zeros_like": filled(lambda: np.zeros_like(X)),
+    "full of a number": filled(lambda: np.full(3, 2.0)),
+    "tri": filled(lambda: np.tri(3)),
     "ones_like": filled(lambda: np.ones_like(X)),
-    "a list": filled(lambda: np.array([1.0, 2.0, 3.0])),
     "a copy": filled(lambda: np.copy(X)),
     "an array's copy": filled(lambda: np.array(X)),
     "loop": filled_in_a_loop,
@@ -129,8 +128,22 @@ def test_outside_of_transforms_everything_is_numpys_own() -> None:
         assert type(made) is numpy.ndarray
     assert np.asarray(X) is X
     assert grad(lambda t: t * (np.asarray(X) is X))(2.0) == 1
-    _, made = grad(lambda t: (t, [np.arange(3), np.zeros(2, int)]), has_aux=True)(1.0)
-    assert {type(x) for x in made} == {numpy.ndarray}  # of integers, which carry no gradient
+
+    def kinds(t: Any) -> Any:
+        made = np.zeros(2, int), np.arange(3.0), np.array([1.0]), np.zeros(2)
+        return t, [type(x).__name__ for x in made]
+
+    assert grad(kinds, has_aux=True)(1.0)[1] == ["ndarray", "ndarray", "ndarray", "Tensor"]
+
+
+def test_entries_of_constants_are_numpys_numbers() -> None:
+    def f(t: Any) -> Any:
+        points = np.array([0.5, 0.5])
+        assert isinstance(points[0], float) and len({*points, *np.linspace(0, 1, 3)}) == 3
+        assert np.isscalar(t) and np.isscalar(points[0]) and not np.isscalar(np.ones(1) * t)
+        return t * points[0]
+
+    assert grad(f)(2.0) == 0.5
 
 
 def test_a_nested_transform_and_tensors_outside() -> None:
