@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import re
+import textwrap
 import warnings
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -89,10 +90,11 @@ class Program:
         """As text: the inputs, short ones in full, and the function."""
         with np.printoptions(threshold=40, precision=9):
             rows = [
-                f"# {name}: {x.dtype} {x.shape}" + (f" {x!r}" if x.size <= 40 else "")
+                f"{name}: {x.dtype} {x.shape}" + (f" {x!r}" if x.size <= 40 else "")
                 for name, x in self.inputs.items()
             ]
-        return "\n".join([*rows, self.source])
+        comment = textwrap.indent("\n".join(rows), "# ")
+        return f"{comment}\n{self.source}" if rows else self.source
 
 
 class Lines:

@@ -259,15 +259,16 @@ np.tan(np.tanh({x})) | ({x} * {x} + 0.4) ** 0.7 | ({x} * {x} + 0.4) ** -1.5 | 2.
 np.where(np.isnan({x}), 0.5, {x}) | np.where(np.isfinite({x}), {x}, 0.0)
 np.where(np.isinf({x}), 1, {x}) | np.positive({x}) | np.log2({x} * {x} + 0.5)
 np.real(np.exp({x} * 0.3j) * (1 - 2j)) | np.imag(np.conj({x} + 1j) * (2 + 1j))
+np.sinc({x} * 0.4) | np.i0({x} * 0.5) | np.logaddexp2({x}, 0.3) | np.angle({x} + 2j)
 np.log10({x} * {x} + 0.5) | np.cbrt({x} * {x} + 0.5) | np.radians({x})""".replace(
     "\n", " | "
 ).split(" | ")
 KINKED = """\
 F.relu({x}) | np.abs({x}) | np.sign({x}) | np.fabs({x}) | F.leaky_relu({x}) | F.elu({x})
 np.maximum({x}, 0.0) | np.minimum({x}, 0) | np.where({x} > 0, {x}, 0.1) | np.clip({x}, 0, None)
-np.signbit({x}) | {x} > 0 | {x} <= 0 | np.clip({x}, None, 0) | np.clip({x}, 0, 2000)""".replace(
-    "\n", " | "
-).split(" | ")
+np.fmax({x}, 0.0) | np.fmin({x}, 0.0) | np.copysign({x}, -1.0) | np.heaviside({x}, 0.5)
+np.copysign(1.5, {x}) | np.signbit({x}) | {x} > 0 | {x} <= 0 | np.clip({x}, None, 0)
+np.clip({x}, 0, 2000)""".replace("\n", " | ").split(" | ")
 STEPPED = ["np.floor({x})", "np.ceil({x})", "np.trunc({x})", "{x} // 1", "np.remainder({x}, 1.0)"]
 
 
@@ -371,7 +372,8 @@ def of_integers(b: Builder) -> str:
     y = b.draw(*others, "3", "2") if others else "5"
     codes = "{x} + {y} | {x} * {y} | {x} - {y} | -{x} | np.abs({x}) | {x} & {y}"
     codes += " | np.bitwise_or({x}, {y}) | {x} ^ {y} | ~{x} | {x} % 7 | {x} // 3"
-    codes += " | np.maximum({x}, {y}) | {x} < {y}"
+    codes += " | np.maximum({x}, {y}) | {x} < {y} | np.gcd({x}, {y}) | np.lcm({x}, {y})"
+    codes += " | {x} << 2 | {x} >> 1 | {x} >> 2 | np.bitwise_count({x}) | np.ldexp(0.5, {x} % 5)"
     codes += " | {x} == {y} | {x} * 0.5 | {x} / 7 | np.sign({x}) | np.square({x}) | {x} % -5"
     codes += " | np.where({x} > {y}, {x}, {y}) | np.sum({x}) | np.max({x}, axis=-1) | {x} ** 2"
     return str(b.draw(*codes.split(" | "))).format(x=x, y=y)
@@ -423,7 +425,7 @@ def gap(rows: np.ndarray) -> Any:
 
 @step(5)
 def extreme(b: Builder) -> str:
-    x, how = b.pick(), str(b.draw("max", "min", "max", "argmax", "argmin", "ptp"))
+    x, how = b.pick(), str(b.draw("max", "min", "nanmax", "nanmin", "argmax", "argmin", "ptp"))
     axis = b.axes(x)
     if how.startswith("arg") and isinstance(axis, tuple):
         axis = axis[0]
@@ -459,6 +461,8 @@ def of_conditions(b: Builder) -> str:
 @step(2)
 def scan(b: Builder) -> str:
     x = b.pick("fi", 1, 2000)
+    if b.chance(0.3):
+        return f"np.cumprod(np.tanh({x}) + 0.5, axis={b.axis(x)})"
     return f"np.cumsum({x}, axis={b.axis(x)})"
 
 
@@ -664,6 +668,44 @@ def einsum(b: Builder) -> str:
     x, y = b.fresh((i, j)), b.fresh((j, k))
     codes = [f"np.einsum('ij,jk->ki', {x}, {y})", f"np.einsum('ij,jk->j', {x}, {y})"]
     return str(b.draw(*codes, f"np.tensordot({x}, {y}, axes=1)", f"np.outer({x}, {y})"))
+
+
+@step(4)
+def linear_algebra(b: Builder) -> str:
+    """Of matrices that are symmetric, and have no eigenvalue near 0."""
+    n, stack = int(b.draw(1, 2, 3, 5)), b.draw((), (), (2,))
+    x, y = b.fresh((*stack, n, n)), b.fresh((n, 2))
+    a = f"({x} @ np.swapaxes({x}, -1, -2) + 3 * np.eye({n}, dtype=single))"
+    codes = ["cholesky({a})", "inv({a})", "det({a} * 0.3)", "slogdet({a})[1]", "pinv({a})"]
+    codes += ["solve({a}, {y})", "eigvalsh({a})", "svd({a}, compute_uv=False)", "qr({a})[1]"]
+    codes += ["matrix_rank({a})", "matrix_power({a} * 0.2, 3)", "norm({a}, 'nuc', axis=(-2, -1))"]
+    return "np.linalg." + str(b.draw(*codes)).format(a=a, y=y)
+
+
+@step(2)
+def transforms(b: Builder) -> str:
+    x = b.pick("f", 1, 500)
+    codes = ["np.real(np.fft.fftn({x}))", "np.imag(np.fft.ifftn({x} * 1j, norm='ortho'))"]
+    codes += ["np.fft.irfft(np.fft.rfft({x}, axis={k}) * 0.5, n=5, axis={k})"]
+    return str(b.draw(*codes)).format(x=x, k=b.axis(x))
+
+
+@step(2)
+def of_vectors(b: Builder) -> str:
+    x, y = b.fresh((int(b.draw(1, 3, 6)),)), b.fresh((int(b.draw(2, 5)),))
+    codes = [
+        "np.convolve({x}, {y})",
+        "np.outer({x}, {y})",
+        "np.diag({x})",
+        "np.correlate({x}, {y})",
+    ]
+    codes += [
+        "np.trace(np.outer({x}, {y}))",
+        "np.triu(np.outer({x}, {y}))",
+        "np.vander({x}, 3)",
+        "np.kron({x}, {y})",
+    ]
+    return str(b.draw(*codes)).format(x=x, y=y)
 
 
 def images(b: Builder) -> str:

@@ -93,8 +93,10 @@ class Names(Watcher):
         self.names.add(op.name)
 
 
-# What a user's program cannot apply by itself.
-BY_HAND = {"hook"}
+# What a user's program cannot apply by itself; what jumps where rounding changes; and the
+# derivatives of determinants, which few programs take.
+BY_HAND = {"hook", "argpartition", "eig", "exponent", "nextafter", "spacing"}
+BY_HAND |= {"cofactors", "second_cofactors"}
 
 
 def test_programs_apply_every_op() -> None:
@@ -116,8 +118,9 @@ def test_a_wrong_lowering_is_found() -> None:
         found = list(failures(programs, PLAIN.compared))
     finally:
         object.__setattr__(square, "c", before)
-    assert found and all("np.square(" in text for text in found)
-    assert all(len(re.findall(r"^    v\d+ = ", text, re.M)) < 4 for text in found)  # cut down
+    squares = "np.square(", "norm(", "loss("  # which call it
+    assert found and all(any(name in text for name in squares) for text in found)
+    assert all(len(re.findall(r"^    v\d+ = ", text, re.M)) < 5 for text in found)  # cut down
     compare(programs)
 
 
@@ -126,7 +129,7 @@ def test_a_wrong_lowering_is_found() -> None:
     [("np.sin(", "np.tanh("), (" + ", " - "), ("F.linear(", "F.linear(0.999 * "), ("::2", "1::2")],
 )
 def test_another_program_is_found(right: str, wrong: str) -> None:
-    programs = [x for x in map(random_program, range(300)) if right in x.source][:10]
+    programs = [x for x in map(random_program, range(900)) if right in x.source][:20]
     caught = 0
     for program in programs:
         lines = tuple((name, code.replace(right, wrong)) for name, code in program.lines)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -51,6 +52,24 @@ class Slice(Rules):
 @entry("updated")
 class Updated(Rules):
     """x, except where the index picks entries."""
+
+    def decompose(self, value: Value) -> Value:
+        """Of what is not read at all nothing is computed: of x, if all of it is overwritten, or of
+        what is written nowhere."""
+        x, v = value.inputs[:2]
+        if not is_basic(value):
+            return value
+        region = zeros(value.shape, BOOL)[index_of(value)].shape
+        if 0 in region:
+            return apply("positive", x)
+        if math.prod(region) < value.size:
+            return value
+        v = v if type(v) is Value else constant(np.asarray(v, value.dtype))
+        v = v if v.dtype == value.dtype else apply("astype", v, dtype=value.dtype)
+        parts = [p for p, _ in aligned(index_of(value), value.shape) if not isinstance(p, int)]
+        back = [slice(None, None, -1 if p is not None and (p.step or 1) < 0 else 1) for p in parts]
+        whole = apply("slice", apply("expand", v, shape=region), index=tuple(back))
+        return apply("reshape", whole, shape=value.shape)
 
     def kind(self, value: Value) -> str:
         return "map" if is_basic(value) else "numpy"

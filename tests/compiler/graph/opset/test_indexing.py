@@ -68,3 +68,26 @@ def test_inverted_masks_and_cumulative_sums_are_c() -> None:
         assert found.dtype == expected.dtype
         np.testing.assert_allclose(found, expected, rtol=1e-13)
     assert not by_numpy(f)
+
+
+WHOLE: list[Any] = [np.s_[...], np.s_[:], np.s_[::-1], np.s_[:, None, ::-1], np.s_[::-1, :, 0:1]]
+
+
+@pytest.mark.unoptimized
+def test_what_is_overwritten_whole_or_written_nowhere() -> None:
+    """Nobody reads the norm, or the sum, that these programs compute."""
+
+    def results(x: Any) -> list[Any]:
+        found = []
+        for index in WHOLE:
+            y = np.linalg.norm(x, axis=-1, keepdims=True)[:, :, :1] * np.ones((4, 5, 1, 1))
+            y[index] = np.arange(y[index].size).reshape(y[index].shape)
+            z = np.sum(x, axis=0)
+            z[3:3] = np.max(x)
+            w = np.sum(x[0, :1], axis=1)
+            w[-1] = 2
+            found += [y, z, w]
+        return found
+
+    for found, expected in zip(minigrad.compile(results)(X), results(X), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-12)
