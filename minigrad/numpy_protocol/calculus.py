@@ -151,7 +151,6 @@ def interp(
         i = np.clip(np.searchsorted(xp, x, side="right") - 1, 0, len(xp) - 2)
         slope = (fp[1:] - fp[:-1]) / (xp[1:] - xp[:-1])
         y = getitem(slope, i) * (x - getitem(xp, i)) + getitem(fp, i)
-        y = np.where(np.equal(x, xp[-1]), fp[-1], y)
     else:
         y = np.where(np.isnan(x), x, fp[0])
     return np.where(np.less(x, xp[0]), left, np.where(np.greater(x, xp[-1]), right, y))

@@ -140,7 +140,8 @@ def running(ufunc: np.ufunc, array: Any, axis: Any = 0, dtype: Any = None) -> An
     if dtype is not None:
         array = np.astype(array, dtype)
     if ufunc in RUNNING:
-        return RUNNING[ufunc](array, axis=axis)
+        y = RUNNING[ufunc](array, axis=axis)
+        return y if dtype is None else np.astype(y, dtype)
     x = np.moveaxis(in_loop_dtype(ufunc, array), axis, 0)
     if ufunc in ASSOCIATIVE:
         step = 1
