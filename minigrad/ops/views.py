@@ -12,6 +12,7 @@ a Tensor or a tracer is called a name.
 
 from __future__ import annotations
 
+import dis
 from collections.abc import Callable
 from sys import getrefcount
 from types import EllipsisType, NoneType
@@ -21,7 +22,13 @@ import numpy as np
 
 from minigrad.autograd import recording, switched
 from minigrad.dispatch import implementations, implements, is_traced
-from minigrad.errors import ArgumentError, DtypeError, GradientError, UnsupportedError
+from minigrad.errors import (
+    ArgumentError,
+    DtypeError,
+    GradientError,
+    UnsupportedError,
+    instruction,
+)
 from minigrad.tensor import Tensor, new, value_of
 from minigrad.writes import overwrite
 
@@ -210,14 +217,27 @@ def wrote_in_place(target: Any, index: Any, value: Any) -> bool:
 def is_there(target: Any, index: Any, value: Any) -> bool:
     """Whether a value is the view target[index] itself, which Python assigns back after
     target[index] += 1."""
+    if not is_view(value) or value.source is not target:
+        return False
     parts = index if type(index) is tuple else (index,)
-    is_basic = all(type(x) in BASIC for x in parts)
-    return (
-        is_view(value)
-        and is_basic
-        and value.source is target
-        and value.attributes == {"index": parts}
-    )
+    if all(type(x) in BASIC for x in parts) and value.attributes == {"index": parts}:
+        return True
+    check_not_shuffled(target)
+    return False
+
+
+def check_not_shuffled(target: Any) -> None:
+    """Raise if rng.shuffle is at work: it swaps rows one after the other, and of an array that is
+    not NumPy's own, the first write already changes the view that is to be written next."""
+    code, at = instruction()
+    if "shuffle" not in code.co_names:
+        return
+    *_, now = (i.opname for i in dis.get_instructions(code) if i.offset <= at)
+    if now.startswith("CALL"):
+        raise UnsupportedError(
+            f"shuffle of an array of shape {target.shape}, whose rows are views, would lose some "
+            "of them: write t = t[rng.permutation(len(t))]"
+        )
 
 
 def assign(target: Any, new: Any) -> Any:

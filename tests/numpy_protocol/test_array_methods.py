@@ -1,5 +1,6 @@
 """Methods and attributes of arrays on Tensors: what NumPy gives, and right derivatives."""
 
+import random
 from collections.abc import Callable
 from typing import Any
 
@@ -152,6 +153,19 @@ def test_refusals() -> None:
         t.astype(int, casting="safe")
     with pytest.raises(ArgumentError, match="order='X'"):
         t.ravel("X")
+
+
+@pytest.mark.filterwarnings("ignore:you are shuffling")
+def test_shuffling_rows_is_refused() -> None:
+    rng, t = np.random.default_rng(0), Tensor(np.arange(12.0).reshape(6, 2))
+    for shuffle in (rng.shuffle, np.random.default_rng(1).shuffle, random.shuffle):
+        with pytest.raises(MinigradError, match=r"t\[rng\.permutation\(len\(t\)\)\]"):
+            shuffle(t)
+    numbers = Tensor(np.arange(6.0))
+    rng.shuffle(numbers)  # whose entries are numbers
+    assert sorted(numbers.tolist()) == list(range(6))
+    t[0] = t[1]
+    assert t[0, 1].item() == t[1, 1].item()
 
 
 def test_methods_are_compiled() -> None:
