@@ -108,10 +108,11 @@ def of_methods(u: numpy.ufunc) -> dict[Any, list[Call]]:
     return calls
 
 
-for u in UFUNCS:
-    CALLS[u] = of_ufunc(u)
-    if u.nout == 1:
-        CALLS |= of_methods(u)
+ufunc: Any
+for ufunc in UFUNCS:
+    CALLS[ufunc] = of_ufunc(ufunc)
+    if ufunc.nout == 1:
+        CALLS |= of_methods(ufunc)
 for f in (np.sum, np.max, np.min, np.amax, np.amin, np.mean, np.var, np.std, np.prod):
     CALLS[f] = reductions(f)
 for f in (np.any, np.all, np.ptp, np.count_nonzero):
@@ -439,7 +440,7 @@ for u in (np.logaddexp, np.logaddexp2):
 ROUNDED += (np.power.accumulate, np.add.reduceat, np.power.at, np.float_power)
 ROUNDED += (*of_methods(np.float_power), np.arctan2.accumulate)
 # NumPy 2.4 takes the last entry alone for the exponent of the first, and so of arctan2.
-for u in (np.power, np.float_power, np.arctan2):
+for u in (np.power, np.arctan2):
     CALLS[u.reduce] = [lambda x, u=u: u.reduce(x.astype(float))]
     CALLS[u.reduceat] = [lambda x, u=u: u.reduceat(x, [0])]
 ROUNDED += REST_ROUNDED

@@ -157,8 +157,10 @@ def test_refusals() -> None:
 
 @pytest.mark.filterwarnings("ignore:you are shuffling")
 def test_shuffling_rows_is_refused() -> None:
-    rng, t = np.random.default_rng(0), Tensor(np.arange(12.0).reshape(6, 2))
-    for shuffle in (rng.shuffle, np.random.default_rng(1).shuffle, random.shuffle):
+    rng: Any = np.random.default_rng(0)
+    t: Any = Tensor(np.arange(12.0).reshape(6, 2))
+    shuffle: Any
+    for shuffle in (rng.shuffle, np.random.RandomState(1).shuffle, random.shuffle):
         with pytest.raises(MinigradError, match=r"t\[rng\.permutation\(len\(t\)\)\]"):
             shuffle(t)
     numbers = Tensor(np.arange(6.0))
