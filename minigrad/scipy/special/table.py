@@ -748,6 +748,14 @@ def f_rules(sign: float) -> list[Derivative]:
 
 special("fdtr", *f_rules(1.0), domains=(POSITIVE, POSITIVE, POSITIVE))
 special("fdtrc", *f_rules(-1.0), domains=(POSITIVE, POSITIVE, POSITIVE))
+f_by_n, f_by_d, f_density = f_rules(1.0)
+special(
+    "fdtri",
+    lambda y, n, d, p: -f_by_n(p, n, d, y) / f_density(p, n, d, y),
+    lambda y, n, d, p: -f_by_d(p, n, d, y) / f_density(p, n, d, y),
+    lambda y, n, d, p: 1 / f_density(p, n, d, y),
+    domains=(Domain(2.0, 5.0), Domain(2.0, 5.0), UNIT),
+)
 special(
     "pdtr",
     None,
@@ -918,6 +926,37 @@ results(
     (lambda x: sc.airy(-x)[0],),
     (lambda x: sc.airy(-x)[2],),
 )
+
+# Solutions of other equations of second order
+
+
+def weber(sign: float) -> Derivative:
+    """The second derivative of f(v, x), of which the first is the second result."""
+    return lambda v, x, f: (x * x / 4 - v - 0.5 if sign > 0 else v - x * x / 4) * f
+
+
+for name, sign in (("pbdv", 1.0), ("pbvv", 1.0), ("pbwa", -1.0)):
+    results(
+        name,
+        (POSITIVE, POSITIVE),
+        (None, partial(lambda f, v, x: getattr(sc, f)(v, x)[1], name)),
+        (None, partial(lambda f, w, v, x: w(v, x, getattr(sc, f)(v, x)[0]), name, weber(sign))),
+    )
+special(
+    "lpmv",
+    None,
+    None,
+    lambda y, m, v, x: (v * x * y - (v + m) * sc.lpmv(m, v - 1, x)) / (x * x - 1),
+    domains=(Domain(0, 3, dtype=int), Domain(3, 6, dtype=int), INSIDE),
+)
+
+
+@implements(sc.kelvin)
+def kelvin(x: Any) -> tuple[Any, ...]:
+    """Kelvin's functions and their derivatives, as complex numbers."""
+    pairs = (("ber", "bei"), ("ker", "kei"), ("berp", "beip"), ("kerp", "keip"))
+    return tuple(getattr(sc, a)(x) + 1j * getattr(sc, b)(x) for a, b in pairs)
+
 
 # The others have no entry
 
