@@ -5,11 +5,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from minigrad.autograd import recording
 from minigrad.dispatch import is_traced
 from minigrad.errors import ArgumentError, UnsupportedError, check_device, lost
 from minigrad.numpy import array_api
-from minigrad.tensor import Tensor
+from minigrad.tensor import Tensor, value_of
 
 CPU = (1, 0)  # DLPack's kDLCPU, and the number of the device
 
@@ -29,13 +31,13 @@ def to_dlpack(
     Raises:
         GradientError: of a Tensor that requires a gradient: it would be lost.
     """
-    if self.requires_grad and recording.get():
-        raise lost("another library's array", "pass t.detach()")
-    if is_traced(self.data):
+    if is_traced(value_of(self)):
         raise UnsupportedError(
             "a compiled function passes an array to another library (DLPack), which has no numbers "
             "before it runs: return it, and pass it on outside"
         )
+    if self.requires_grad and recording.get():
+        raise lost("another library's array", "pass t.detach()")
     if stream is not None:
         raise ArgumentError(f"stream={stream!r}: there is only the CPU, which has none")
     return self.data.__dlpack__(max_version=max_version, dl_device=dl_device, copy=copy)
@@ -55,9 +57,10 @@ def to_device(self: Tensor, device: str, /, *, stream: Any = None) -> Tensor:
 
 
 def array_namespace(self: Tensor, *, api_version: str | None = None) -> Any:
-    """The functions of the array API for Tensors: `minigrad.numpy.array_api`."""
+    """The functions of the array API for Tensors: `minigrad.numpy.array_api`; of an array in a
+    function that is traced, NumPy, as of the array itself."""
     array_api.check_version(api_version)
-    return array_api
+    return array_api if isinstance(self, Tensor) else np
 
 
 MEMBERS: dict[str, Any] = {

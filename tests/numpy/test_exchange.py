@@ -88,3 +88,19 @@ def test_the_namespace_gives_tensors() -> None:
     assert all(isinstance(x, Tensor) for x in made)
     assert xp.float32 is np.float32 and xp.isdtype(t.dtype, "real floating")
     assert xp.__array_namespace_info__().default_device() == "cpu"
+
+
+@pytest.mark.unoptimized
+def test_a_compiled_function_asks_for_the_namespace() -> None:
+    def f(x: Any) -> Any:
+        space = x.__array_namespace__()
+        y = space.asarray(x.to_device(x.device))
+        return (y - space.mean(y)) / space.std(y)
+
+    x = np.array([0.5, -1.2, 2.0])
+    both = minigrad.compile(lambda x: (f(x), minigrad.grad(lambda x: f(x)[0])(x)))(x)
+    assert type(both[0]) is np.ndarray
+    np.testing.assert_allclose(both[0], f(x), rtol=1e-12)
+    np.testing.assert_allclose(both[1], minigrad.grad(lambda x: f(x)[0])(x), rtol=1e-12)
+    with pytest.raises(MinigradError, match="DLPack"):
+        minigrad.compile(lambda x: np.from_dlpack(x) * 2)(x)

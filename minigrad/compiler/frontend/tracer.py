@@ -212,6 +212,7 @@ class Tracer(Traced):
         return implementations[np.matrix_transpose](self)
 
     real, imag = Methods.real, Methods.imag
+    device = "cpu"
 
     def __len__(self) -> int:
         return len(zeros(self))
