@@ -5,7 +5,6 @@ NumPy hands these functions to Tensors itself, so that `scipy.special.gamma(t)` 
 
 from __future__ import annotations
 
-import inspect
 import math
 import re
 from collections.abc import Callable
@@ -57,7 +56,7 @@ def special(
         domains: from which tests draw the arguments, each.
         forward: what to compute, if it is not the ufunc.
     """
-    function = forward or inspect.unwrap(getattr(sc, name))  # wrapped if SCIPY_ARRAY_API=1
+    ufunc = getattr(sc, name, None)
     several = len(domains) > 1
     rules = tuple(
         unknown(name, k) if derivative is None else rule_of(derivative)
@@ -67,7 +66,7 @@ def special(
     op = Op(
         "binary" if several else "unary",
         f"scipy.special.{name}",
-        function,
+        forward or ufunc,
         rules,
         f"{name}({places})",
         None,
@@ -75,9 +74,9 @@ def special(
         several,
     )
     if forward is None:
-        implements(function)(op)
+        implements(ufunc)(op)
         if len(domains) == 2:
-            implements(function.outer)(partial(outer, function))
+            implements(ufunc.outer)(partial(outer, ufunc))
     return op
 
 
