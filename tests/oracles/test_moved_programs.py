@@ -1,5 +1,7 @@
 """Programs written for autograd, moved by changing their import lines: the same numbers."""
 
+import importlib
+from pathlib import Path
 from typing import Any
 
 import autograd
@@ -42,3 +44,18 @@ def test_moved_programs_give_autograds_numbers(source: str) -> None:
     np.testing.assert_allclose(
         minigrad.hvp(own)(x, direction), (along[0] - along[1]) / (2 * h), rtol=1e-5, atol=1e-6
     )
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_moved_programs_compile(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = f"moved_{name.split()[0].lower()}"
+    (tmp_path / f"{module}.py").write_text(MINIGRAD + PROGRAMS[name])
+    monkeypatch.syspath_prepend(tmp_path)
+    program = importlib.import_module(module)
+    both = minigrad.value_and_grad(program.value)
+    once = minigrad.compile(both)
+    x, undo = minigrad.extend.flatten(program.start)
+    for start in (program.start, undo(x * 1.01)):
+        for got, expected in zip(once(start), both(start), strict=True):
+            got, expected = (minigrad.extend.flatten(part)[0] for part in (got, expected))
+            np.testing.assert_allclose(got, expected, rtol=1e-9, atol=1e-11)
