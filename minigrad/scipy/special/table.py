@@ -56,7 +56,7 @@ def special(
         domains: from which tests draw the arguments, each.
         forward: what to compute, if it is not the ufunc.
     """
-    ufunc = getattr(sc, name, None)
+    ufunc: Any = vars(sc).get(name)
     several = len(domains) > 1
     rules = tuple(
         unknown(name, k) if derivative is None else rule_of(derivative)

@@ -6,7 +6,7 @@ which refuse a Tensor beside an array.
 
 from __future__ import annotations
 
-from importlib import import_module
+import inspect
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,7 +16,7 @@ import scipy.special
 
 def unwrapped(name: str) -> Any:
     function = getattr(scipy.special, name)
-    own = getattr(import_module("scipy.special._ufuncs"), name, function)
+    own = inspect.unwrap(function) if callable(function) else function
     return own if isinstance(own, np.ufunc) else function
 
 
