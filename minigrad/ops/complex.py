@@ -17,6 +17,7 @@ from minigrad.dispatch import implements, is_traced
 from minigrad.errors import check_number
 from minigrad.inside import is_inside
 from minigrad.ops.base import Op
+from minigrad.ops.binary import zero_as_inf
 from minigrad.ops.unary import unary
 from minigrad.ops.views import puts, viewed
 from minigrad.tensor import Tensor, value_of
@@ -44,8 +45,8 @@ def imag(val: Any) -> Any:
     return viewed(imag_op, val) if val.dtype.kind == "c" else np.zeros_like(val)
 
 
-# The imaginary part of the logarithm.
-angle_op = movement("angle", np.angle, (lambda g, y, x: g * -1j / x,), "angle({0})")
+# The imaginary part of the logarithm; its derivative at 0 is 0, as that of arctan2.
+angle_op = movement("angle", np.angle, (lambda g, y, x: g * -1j / zero_as_inf(x),), "angle({0})")
 
 
 @implements(np.angle)

@@ -49,6 +49,16 @@ def keep_where(condition: Any, g: Any) -> Any:
     return np.where(condition, g, 0)
 
 
+def is_complex(x: Any) -> bool:
+    return bool(x.dtype.kind == "c")
+
+
+def phase_rule(g: Any, y: Any, x: Any) -> Any:
+    """The cotangent of y = x/|x|: what in g is across y, over |x|; 0 at 0."""
+    size = np.absolute(x)
+    return (g - np.real(g * y) * conj(y)) / np.where(np.equal(size, 0), np.inf, size)
+
+
 def relu_of_array(x: Any) -> Any:
     check_real(x, float)
     return np.maximum(x, 0)  # and a NaN stays one
@@ -135,18 +145,33 @@ reciprocal = unary(
 sin = unary("sin", np.sin, lambda g, y, x: g * np.cos(x))
 cos = unary("cos", np.cos, lambda g, y, x: -g * np.sin(x))
 tan = unary("tan", np.tan, lambda g, y, x: g * (1 + y * y), domain=Domain(-1.2, 1.2))
-arcsin = unary("arcsin", np.arcsin, lambda g, y, x: g / np.sqrt(1 - x * x), domain=INSIDE_ONE)
-arccos = unary("arccos", np.arccos, lambda g, y, x: -g / np.sqrt(1 - x * x), domain=INSIDE_ONE)
+# Of complex x, the derivatives of these are by y: on a branch cut the sign of a zero says on which
+# side x is, and arithmetic with x loses it.
+arcsin = unary(
+    "arcsin",
+    np.arcsin,
+    lambda g, y, x: g / (np.cos(y) if is_complex(x) else np.sqrt(1 - x * x)),
+    domain=INSIDE_ONE,
+)
+arccos = unary(
+    "arccos",
+    np.arccos,
+    lambda g, y, x: -g / (np.sin(y) if is_complex(x) else np.sqrt(1 - x * x)),
+    domain=INSIDE_ONE,
+)
 arctan = unary("arctan", np.arctan, lambda g, y, x: g / (1 + x * x))
 sinh = unary("sinh", np.sinh, lambda g, y, x: g * np.cosh(x))
 cosh = unary("cosh", np.cosh, lambda g, y, x: g * np.sinh(x))
 tanh = unary("tanh", np.tanh, lambda g, y, x: g * (1 - y * y))
-arcsinh = unary("arcsinh", np.arcsinh, lambda g, y, x: g / np.sqrt(x * x + 1))
-# Two roots, for the sake of complex x: the root of the product has another branch cut.
+arcsinh = unary(
+    "arcsinh",
+    np.arcsinh,
+    lambda g, y, x: g / (np.cosh(y) if is_complex(x) else np.sqrt(x * x + 1)),
+)
 arccosh = unary(
     "arccosh",
     np.arccosh,
-    lambda g, y, x: g / (np.sqrt(x - 1) * np.sqrt(x + 1)),
+    lambda g, y, x: g / (np.sinh(y) if is_complex(x) else np.sqrt(x - 1) * np.sqrt(x + 1)),
     domain=Domain(1.2, 3.0),
 )
 arctanh = unary("arctanh", np.arctanh, lambda g, y, x: g / (1 - x * x), domain=INSIDE_ONE)
@@ -188,10 +213,10 @@ logical_not = unary("logical_not", np.logical_not, c="!{0}")
 invert = unary("invert", np.invert, notation="~{0}", c="~{0}", domain=Domain(0, 5, dtype=int))
 
 
+phase_op = unary("phase", np.sign, phase_rule, "sign({0})", None, BETWEEN_STEPS)
+
+
 @implements(np.sign)
 def sign(x: Any) -> Any:
-    """Of a complex number z/|z|, which has a derivative."""
-    if x.dtype.kind != "c":
-        return sign_op(x)
-    size = np.absolute(x)
-    return x / np.where(np.equal(size, 0), 1, size) + 0.0  # of -0 too, it is 0
+    """Of a complex number x/|x|, which has a derivative."""
+    return phase_op(x) if is_complex(x) else sign_op(x)

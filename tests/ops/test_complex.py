@@ -100,6 +100,48 @@ def test_compiled_programs_give_the_same() -> None:
         np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-14)
 
 
+# Edges
+
+
+CUTS: dict[str, tuple[complex, ...]] = {
+    **dict.fromkeys(("sqrt", "log", "log2", "log10", "angle"), (-2 + 0j,)),
+    **dict.fromkeys(("arcsin", "arccos", "arctanh"), (2 + 0j, -2 + 0j)),
+    "log1p": (-3 + 0j,),
+    "arccosh": (-2 + 0j, -0.5 + 0j, 0.5 + 0j),
+    "arctan": (2j, -2j),
+    "arcsinh": (2j, -2j),
+}
+
+
+def off_axis(p: complex, by: float) -> complex:
+    """A point of an axis, moved off it."""
+    return complex(by, p.imag) if p.imag else complex(p.real, by)
+
+
+@pytest.mark.parametrize("side", [1, -1])
+@pytest.mark.parametrize("name", CUTS)
+def test_on_a_branch_cut_the_sign_of_a_zero_is_the_side(name: str, side: int) -> None:
+    f: Any = getattr(np, name)
+    for p in CUTS[name]:
+        for each in (f, lambda z: z**0.5 * f(z)):
+            value, pull_back = vjp(each, off_axis(p, side * 0.0))
+            near, pull_back_near = vjp(each, off_axis(p, side * 1e-12))
+            np.testing.assert_allclose(value, near, rtol=1e-9, atol=1e-11)
+            g = np.ones_like(value)
+            np.testing.assert_allclose(pull_back(g)[0], pull_back_near(g)[0], rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize("f", [np.abs, np.sign, np.angle, np.linalg.norm])
+def test_at_zero_derivatives_are_zero(f: Any) -> None:
+    y, pull_back = vjp(f, np.zeros(1, complex))
+    np.testing.assert_array_equal(pull_back(np.ones_like(y))[0], [0])
+
+
+def test_signs_of_infinities_are_numpys() -> None:
+    z = np.array([complex(np.inf, 1), complex(1, -np.inf), 0, 3 + 4j])
+    np.testing.assert_array_equal(np.sign(Tensor(z)).data, np.sign(z))
+
+
 # Conventions
 
 
