@@ -24,7 +24,10 @@ from minigrad.ops.movement import (
     getitem,
     in_order,
     moved,
+    reshape_op,
+    slice_op,
 )
+from minigrad.ops.views import viewed
 from minigrad.tensor import value_of
 
 Function = Callable[..., Any]
@@ -83,6 +86,11 @@ def shaped(least: Function, ndim: int, tup: Any) -> list[Any]:
     return [x if x.ndim >= ndim else least(x) for x in arrays]
 
 
+def with_rows(ndim: int, x: Any) -> Any:
+    """np.atleast_1d and np.atleast_2d, but no view."""
+    return reshape_op(x, shape=(1,) * (ndim - x.ndim) + x.shape)
+
+
 plain_stack = implementations[np.stack]
 
 
@@ -103,13 +111,13 @@ def stack(
 
 @implements(np.hstack)
 def hstack(tup: Any, *, dtype: Any = None, casting: str = "same_kind") -> Any:
-    arrays = shaped(np.atleast_1d, 1, tup)
+    arrays = shaped(partial(with_rows, 1), 1, tup)
     return joined(arrays, int(bool(arrays) and arrays[0].ndim > 1), dtype, casting, None)
 
 
 @implements(np.vstack)
 def vstack(tup: Any, *, dtype: Any = None, casting: str = "same_kind") -> Any:
-    return joined(shaped(np.atleast_2d, 2, tup), 0, dtype, casting, None)
+    return joined(shaped(partial(with_rows, 2), 2, tup), 0, dtype, casting, None)
 
 
 @implements(np.dstack)
@@ -235,14 +243,14 @@ for function in (np.flipud, np.fliplr, np.diagflat):
 def flipud(m: Any) -> Any:
     if not m.ndim:
         raise ShapeError("np.flipud of a number: it has no axis")
-    return m[::-1]
+    return viewed(slice_op, m, index=(slice(None, None, -1),))
 
 
 @implements(np.fliplr)
 def fliplr(m: Any) -> Any:
     if m.ndim < 2:
         raise ShapeError(f"np.fliplr of an array of shape {m.shape}: it needs two axes")
-    return m[:, ::-1]
+    return viewed(slice_op, m, index=(slice(None), slice(None, None, -1)))
 
 
 # Grids

@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.dispatch import conj, implements
+from minigrad.dispatch import conj, implements, is_traced
 from minigrad.errors import ArgumentError, ShapeError
 from minigrad.ops.base import Op
 from minigrad.ops.movement import as_array, checked_axis, getitem, slice_op
 from minigrad.ops.reduce import axes_of
+from minigrad.tensor import value_of
 
 
 @implements(np.diff)
@@ -171,6 +172,25 @@ def kron(a: Any, b: Any) -> Any:
     return (a * b).reshape(tuple(m * n for m, n in zip(*sizes, strict=True)))
 
 
+def cross_of_arrays(x: Any, y: Any) -> Any:
+    shape = x.shape if x.shape == y.shape else np.broadcast_shapes(x.shape, y.shape)
+    z = np.empty(shape, np.result_type(x, y))
+    for k, (i, j) in enumerate(((1, 2), (2, 0), (0, 1))):
+        z[..., k] = x[..., i] * y[..., j] - x[..., j] * y[..., i]
+    return z
+
+
+# Of vectors along the last axis.
+cross_op = Op(
+    "processing",
+    "cross",
+    cross_of_arrays,
+    (lambda g, z, x, y: np.cross(y, g), lambda g, z, x, y: np.cross(g, x)),
+    "cross({0}, {1})",
+    broadcasts=True,
+)
+
+
 @implements(np.cross)
 def cross(
     a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None
@@ -183,6 +203,9 @@ def cross(
             f"np.cross of shapes {a.shape} and {b.shape}: vectors have three entries, along the "
             "last axis or axis=; of two, write x[0] * y[1] - x[1] * y[0]"
         )
+    last = axisa in (-1, a.ndim - 1) and axisb in (-1, b.ndim - 1) and axisc == -1
+    if last and not is_traced(value_of(a)) and not is_traced(value_of(b)):
+        return cross_op(a, b)
     x, y = np.moveaxis(a, axisa, 0), np.moveaxis(b, axisb, 0)
     parts = [x[i] * y[j] - x[j] * y[i] for i, j in ((1, 2), (2, 0), (0, 1))]
     return np.stack(parts, axisc)

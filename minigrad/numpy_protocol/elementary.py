@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.dispatch import implementations, implements
+from minigrad.dispatch import implementations, implements, is_traced
 from minigrad.errors import DtypeError
 from minigrad.numpy_protocol.keywords import written
+from minigrad.ops.base import Op
 from minigrad.ops.elementwise import exponent
 from minigrad.ops.movement import as_array
+from minigrad.tensor import value_of
 
 
 @implements(np.round, np.around)
@@ -55,6 +57,15 @@ def fix(x: Any, out: Any = None) -> Any:
     return written(np.trunc(x), out)
 
 
+nan_to_num_op = Op(
+    "movement",
+    "nan_to_num",
+    lambda x, **by: np.nan_to_num(x, **by),
+    (lambda g, y, x, **by: np.where(np.isfinite(x), g, 0),),
+    "nan_to_num({0}, {nan}, {posinf}, {neginf})",
+)
+
+
 @implements(np.nan_to_num)
 def nan_to_num(
     x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, neginf: Any = None
@@ -63,7 +74,11 @@ def nan_to_num(
     x = as_array(x)
     if x.dtype.kind not in "fc":
         return np.copy(x) if copy else x
-    if x.dtype.kind == "c":
+    by = {"nan": nan, "posinf": posinf, "neginf": neginf}
+    numbers = all(isinstance(number, int | float | None) for number in by.values())
+    if x.dtype.kind == "f" and numbers and not is_traced(value_of(x)):
+        y = nan_to_num_op(x, **by)
+    elif x.dtype.kind == "c":
         parts = (nan_to_num(part, True, nan, posinf, neginf) for part in (np.real(x), np.imag(x)))
         y = next(parts) + 1j * next(parts)
     else:

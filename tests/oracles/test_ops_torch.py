@@ -163,6 +163,8 @@ OTHERWISE: dict[str, Callable[..., Any]] = {
     "var": spread(torch.var),
     "std": spread(torch.std),
     "dot": torch.matmul,
+    "cross": torch.linalg.cross,
+    "nan_to_num": lambda x, **by: torch.nan_to_num(x, *by.values()),
     "einsum": lambda *xs, subscripts: torch.einsum(subscripts, *xs),
     # torch transforms no empty arrays
     "fftn": lambda x, s, axes, norm: torch.fft.fftn(x, s, axes, norm) if x.numel() else x * 1j,

@@ -287,7 +287,10 @@ def det(a: Any) -> Any:
 
 def slogdet_of_array(x: Any) -> Any:
     """(..., 2): the sign, and the logarithm of the absolute value."""
-    return np.stack(np.broadcast_arrays(*np.linalg.slogdet(x)), axis=-1)
+    sign, logabsdet = np.linalg.slogdet(x)
+    both = np.empty((*np.shape(sign), 2), np.result_type(sign, logabsdet))
+    both[..., 0], both[..., 1] = sign, logabsdet
+    return both
 
 
 def slogdet_rule(g: Any, y: Any, x: Any) -> Any:
