@@ -199,7 +199,8 @@ def fits(value: Any, hint: Any) -> bool:
     kind = origin or hint
     if kind is Any or not isinstance(kind, type):  # such as a TypeVar
         return True
-    if kind in (tuple, Sequence) and isinstance(value, list | np.ndarray) and np.ndim(value):
+    several = isinstance(value, list) or (isinstance(value, np.ndarray) and value.ndim)
+    if kind in (tuple, Sequence) and several:
         value = tuple(value)
     if not isinstance(value, kind) or (isinstance(value, str) and kind in (Sequence, Iterable)):
         return False

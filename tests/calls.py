@@ -232,6 +232,10 @@ NUMPY: Table = {
     "cumsum of nothing": (lambda a: np.cumsum(a, axis=1), (NOTHING,)),
     "movement of nothing": (lambda a: np.reshape(a.T, (3, 0, 2))[..., ::-1], (NOTHING,)),
     "spread of a number": (lambda x: np.var(x) + np.std(x), (NUMBER,)),
+    "cross": (np.cross, (A[:, :3], B[0, 1:])),
+    "cross of nothing": (lambda a: np.cross(a[:0, :3], a[:0, 1:]), (A,)),
+    "nan_to_num": (lambda a: np.nan_to_num(a, posinf=3.0), (A,)),
+    "nan_to_num of a number": (np.nan_to_num, (NUMBER,)),
     "products of nothing": (
         lambda a: np.dot(a, a[0]) + np.einsum("ij,ij->i", a, a) + np.sum(np.outer(a[0], a[0])),
         (NOTHING,),

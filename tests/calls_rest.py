@@ -82,8 +82,6 @@ REST: Table = {
     "interp period": (lambda x, v: np.interp(x, KNOTS, v, period=1.75), (X, V)),
     "ediff1d": (lambda a, v: np.ediff1d(a, to_begin=v), (A, V)),
     "kron": (np.kron, (M, A[:, :2])),
-    "cross of nothing": (lambda a: np.cross(a[:0, :3], a[:0, 1:]), (A,)),
-    "nan_to_num of a number": (np.nan_to_num, (np.array(0.7),)),
     "cross": (lambda a, b: np.cross(a, b), (A[:, :3], B[:, 1:])),
     "correlate same": (lambda v, a: np.correlate(v, a, "same"), (V, A[0, :3])),
     "convolve valid": (lambda v, a: np.convolve(v, a, "valid"), (V, A[0, :3])),

@@ -475,7 +475,7 @@ tril_op = movement(
 def quarter_turns(x: Any, k: int, axes: Shape) -> Any:
     """np.rot90, sooner in the plane of the first two axes."""
     if axes != (0, 1) or x.ndim < 2:
-        return np.rot90(x, k, axes)
+        return np.rot90(x, k, (axes[0], axes[1]))
     order = (1, 0, *range(2, x.ndim))
     turns = (x[:], x[:, ::-1].transpose(order), x[::-1, ::-1], x[::-1].transpose(order))
     return turns[k % 4]

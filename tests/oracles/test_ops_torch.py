@@ -163,7 +163,7 @@ OTHERWISE: dict[str, Callable[..., Any]] = {
     "var": spread(torch.var),
     "std": spread(torch.std),
     "dot": torch.matmul,
-    "cross": torch.linalg.cross,
+    "cross": lambda x, y: torch.linalg.cross(*torch.broadcast_tensors(x, y)),
     "nan_to_num": lambda x, **by: torch.nan_to_num(x, *by.values()),
     "einsum": lambda *xs, subscripts: torch.einsum(subscripts, *xs),
     # torch transforms no empty arrays
