@@ -93,8 +93,19 @@ def member(name: str) -> Any:
         AttributeError: if NumPy has none.
     """
     if name in OWN:
-        return OWN[name]
+        own = OWN[name]
+        return found_by_pickle(own) if own.__module__ == "numpy" else own
     found = getattr(np, name)
     if isinstance(found, type | np.ufunc) or found.__hash__ is None:
         return found
-    return taking_lists(found) if found in implementations else found
+    return found_by_pickle(taking_lists(found)) if found in implementations else found
+
+
+def found_by_pickle(function: Any) -> Any:
+    """A function that wraps one of NumPy's: pickle looks for it in this module."""
+    function.__module__ = __name__
+    return function
+
+
+def __getattr__(name: str) -> Any:
+    return member(name)

@@ -1,6 +1,7 @@
 """minigrad.numpy has the whole of NumPy's namespace."""
 
 import importlib
+import pickle
 import types
 from typing import Any
 
@@ -22,6 +23,11 @@ def test_every_public_name_is_there_and_numpys_own_where_it_can_be() -> None:
         assert getattr(np, name).__name__ == getattr(numpy, name).__name__
     with pytest.raises(AttributeError, match="asdf"):
         _ = np.asdf
+
+
+def test_functions_can_be_pickled() -> None:
+    for name in ("zeros", "array", "sum", "copy", "sin", "full"):
+        assert pickle.loads(pickle.dumps(getattr(np, name))) is getattr(np, name)
 
 
 @pytest.mark.parametrize("name", ["linalg", "fft", "random"])
