@@ -114,6 +114,9 @@ class Integral:
     f: Callable[[Any, Any], Any]
     settings: dict[str, Any]
 
+    def __repr__(self) -> str:
+        return "f(x)"
+
     def value(self, v: np.ndarray) -> np.ndarray:
         """The integral, for a vector of the two limits and the parameters."""
         a, b, p = float(v[0]), float(v[1]), v[2:]
@@ -196,7 +199,13 @@ def quad(func: Callable[..., Any], a: Any, b: Any, args: Any = (), **settings: A
     ends = [np.reshape(as_array(x) * 1.0, 1) for x in (a, b)]
 
     def f(x: Any, p: Any) -> Any:
-        return np.reshape(recorded(func(x, *packing.unpacked(p))), 1)
+        y = recorded(func(x, *packing.unpacked(p)))
+        if y.size != 1:
+            raise ShapeError(
+                f"quad integrates a function that returns a number, and this one returned shape "
+                f"{y.shape}: integrate each entry, or use fixed_quad"
+            )
+        return np.reshape(y, 1)
 
     numbers = value_of(packing.vector())
     with_error = si.quad(
@@ -238,6 +247,9 @@ class Equation:
     times: int
     solve: Solver
     solve_back: Solver
+
+    def __repr__(self) -> str:
+        return "dy/dt"
 
     def parts(self, v: Any) -> tuple[Any, Any, Any]:
         """y0, the times and the parameters, out of the vector of them all."""
@@ -297,7 +309,10 @@ def solved(
         raise ShapeError(f"the times must be a vector of at least one, and have shape {t.shape}")
 
     def f(t: Any, y: Any, p: Any) -> Any:
-        return np.reshape(recorded(func(t, y, *packing.unpacked(p))), y.shape)
+        slope = recorded(func(t, y, *packing.unpacked(p)))
+        if slope.size != y.size:
+            raise ShapeError(f"the function gives dy/dt of shape {slope.shape} for y of {y.shape}")
+        return np.reshape(slope, y.shape)
 
     equation = Equation(f, y0.size, t.size, solve, solve_back)
     return equation_op(np.concatenate([y0, t, packing.vector()]), equation=equation)
@@ -398,6 +413,8 @@ def solve_ivp(
         t_eval=None if t_eval is None else value_of(t_eval),
         **settings,
     )
+    if not result.success:
+        raise ArgumentError(f"solve_ivp has found no solution: {result.message}")
     first = int(result.t.size and result.t[0] == value_of(start)[0])
     if t_eval is None:
         times = [start, result.t[1:-1], end]

@@ -33,10 +33,16 @@ class Conditions:
     name: str
     f: Callable[[Any, Any], Any]
     solution: np.ndarray
+    failure: str  # what the solver says, if it found none
 
 
 def implicit_rule(g: Any, x: Any, p: Any, conditions: Conditions) -> Any:
     f = conditions.f
+    if conditions.failure:
+        raise GradientError(
+            f"{conditions.name} has found no solution that could be differentiated: "
+            f"{conditions.failure}"
+        )
     by_x = jacobian(lambda x: f(x, p))(x)
     try:
         weights = np.linalg.solve(np.swapaxes(by_x, 0, 1), g)
@@ -90,8 +96,15 @@ class Problem:
             if isinstance(error, MinigradError):
                 raise
             raise ArgumentError(f"{self.name}: {error}") from error
-        made = Conditions(self.name, conditions, found)
+        made = Conditions(self.name, conditions, found, failure_of(self.result))
         return np.reshape(implicit_op(p, conditions=made), shape)
+
+
+def failure_of(result: Any) -> str:
+    """Why a result of SciPy's is no solution; empty if it is one, as good as rounding allows."""
+    message = " ".join(str(getattr(result, "message", getattr(result, "flag", ""))).split())
+    succeeded = getattr(result, "success", getattr(result, "converged", True))
+    return "" if succeeded or "precision loss" in message else message
 
 
 def start_of(x0: Any) -> np.ndarray:

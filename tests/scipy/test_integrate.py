@@ -8,7 +8,7 @@ import scipy.integrate as si
 
 import minigrad
 from minigrad import Tensor, check_gradients, grad
-from minigrad.errors import ArgumentError, DtypeError, GradientError, UnsupportedError
+from minigrad.errors import ArgumentError, DtypeError, GradientError, ShapeError, UnsupportedError
 from minigrad.scipy import integrate
 from tests.marks import rows
 
@@ -140,6 +140,16 @@ def test_what_would_lose_a_gradient_is_refused() -> None:
         integrate.odeint(lambda y, t: -rate * y, Tensor(1.0), T)
     with pytest.raises(DtypeError, match="imaginary"):
         integrate.odeint(lambda y, t: -y, Tensor(1.0 + 1j), T)
+
+
+def test_functions_of_the_wrong_shape_are_named() -> None:
+    two = lambda x, a: np.stack([a, a])  # noqa: E731
+    with pytest.raises(ShapeError, match="returns a number"):
+        integrate.quad(two, 0.0, 1.0, Tensor(1.0))
+    with pytest.raises(ShapeError, match="shape"):
+        integrate.odeint(lambda y, t: np.ones(3), Tensor([1.0, 2.0]), T)
+    with pytest.raises(ArgumentError, match="no solution"):
+        integrate.solve_ivp(lambda t, y, a: a * y**2, (0.0, 5.0), [1.0], args=(Tensor(1.0),))
 
 
 @pytest.mark.parametrize(

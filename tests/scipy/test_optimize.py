@@ -174,6 +174,15 @@ def test_a_solution_without_a_derivative_is_refused() -> None:
     f = lambda a: optimize.minimize(lambda x, a: np.sum((x[0] - a) ** 2), [0.0, 0.0], (a,)).x[0]  # noqa: E731
     with pytest.raises(GradientError, match="singular"):
         grad(f)(1.0)
+    with pytest.raises(GradientError, match="not making good progress"):
+        grad(lambda a: optimize.root(lambda x, a: x**2 + a, np.ones(1), (a,)).x[0])(1.0)
+    few = {"maxiter": 2}
+    for method in ("BFGS", "Nelder-Mead"):
+        how: dict[str, Any] = {"method": method, "options": few}
+        with pytest.raises(GradientError, match=r"[Mm]aximum number"):
+            grad(lambda a: optimize.minimize(rosenbrock, A, (a, 9.0), **how).x[0])(1.0)  # noqa: B023
+    with pytest.raises(GradientError, match="no solution"):
+        grad(lambda a: optimize.root_scalar(cubic, (a, 0.5), bracket=(0, 9), maxiter=2).root)(3.0)
     with pytest.raises(ArgumentError, match="different signs"):
         optimize.brentq(cubic, 5.0, 6.0, (Tensor(1.0), 0.5))
 
