@@ -466,6 +466,9 @@ def jvp(f: Function, args: Sequence[Any], tangents: Sequence[Any], has_aux: bool
     """
     run = Recorded(f, args, has_aux=has_aux)
     directions = matching(list(tangents), list(args), "the arguments")
+    for v, x in zip(directions, run.inputs, strict=True):
+        if np.shape(v) != x.shape:
+            raise ShapeError(f"a tangent of shape {np.shape(v)} for an argument of shape {x.shape}")
     # Of outputs that are integers, the derivative is 0, a float.
     zeros = [
         Tensor(np.zeros(y.shape, y.dtype if y.dtype.kind in INEXACT else float))

@@ -31,6 +31,11 @@ def test_make_vjp_and_make_jvp() -> None:
     np.testing.assert_allclose(tangent, slopes @ X)
 
 
+def test_a_tangent_has_the_shape_of_its_argument() -> None:
+    with pytest.raises(ShapeError, match=r"a tangent of shape \(\) for .* shape \(3,\)"):
+        extend.make_jvp(np.sin)(X)(1.0)
+
+
 def test_elementwise() -> None:
     np.testing.assert_allclose(extend.elementwise_grad(np.sin)(X), np.cos(X))
     twice = extend.elementwise_grad(extend.elementwise_grad(np.sin))
