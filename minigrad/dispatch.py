@@ -147,7 +147,7 @@ def asarray(data: Any, dtype: Any) -> Any:
 
 def check_real(x: Any, dtype: Any) -> None:
     """Raise if x is complex, and would lose its imaginary part in this dtype."""
-    given = getattr(x, "dtype", None)
+    given = np.dtype(complex) if isinstance(x, complex) else getattr(x, "dtype", None)
     if dtype is not None and getattr(given, "kind", None) == "c" and np.dtype(dtype).kind in "fiu":
         raise complex_to_real(f"astype({np.dtype(dtype).name!r})", given)
 

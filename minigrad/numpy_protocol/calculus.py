@@ -9,7 +9,7 @@ import numpy as np
 from minigrad.dispatch import conj, implements, is_traced
 from minigrad.errors import ArgumentError, ShapeError
 from minigrad.ops.base import Op
-from minigrad.ops.movement import as_array, checked_axis, getitem, slice_op
+from minigrad.ops.movement import as_array, as_real, checked_axis, getitem, slice_op
 from minigrad.ops.reduce import axes_of
 from minigrad.tensor import value_of
 
@@ -134,7 +134,7 @@ def interp(
     x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: Any = None
 ) -> Any:
     """The line through the points (xp, fp) at x. At a point, the slope is that to its right."""
-    x, xp, fp = map(as_array, (x, xp, fp))
+    x, xp, fp = as_real(x), as_real(xp), as_array(fp)
     x, xp, fp = (np.astype(part, np.result_type(part, float)) for part in (x, xp, fp))
     if xp.ndim != 1 or xp.shape != fp.shape or not len(xp):
         raise ShapeError(f"np.interp: points at {xp.shape} with values of {fp.shape}")

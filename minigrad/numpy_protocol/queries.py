@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.dispatch import implementations, implements, is_traced
+from minigrad.dispatch import check_real, implementations, implements, is_traced
 from minigrad.errors import ShapeError, UnsupportedError
 from minigrad.methods import Axis
 from minigrad.ops.movement import as_array
@@ -93,6 +93,7 @@ for constant in LIKE:
 def full_like(a: Any, fill_value: Any, dtype: Any = None, **form: Any) -> Any:
     """An array of one number, whose gradient is recorded."""
     array = np.empty_like(value_of(a), dtype, **form)
+    check_real(fill_value, array.dtype)
     if not isinstance(fill_value, Tensor):
         return Tensor(np.full_like(array, fill_value))
     return np.copy(np.broadcast_to(fill_value.astype(array.dtype), array.shape))

@@ -13,7 +13,7 @@ from minigrad.dispatch import implements, is_traced
 from minigrad.errors import ArgumentError, DtypeError, ShapeError, UnsupportedError
 from minigrad.methods import Axis
 from minigrad.numpy_protocol.keywords import written
-from minigrad.ops.movement import as_array, scatter_add_op, sort
+from minigrad.ops.movement import as_array, as_real, scatter_add_op, sort
 from minigrad.ops.reduce import axes_of
 from minigrad.tensor import Tensor, value_of
 
@@ -349,7 +349,7 @@ def bincount(x: Any, /, weights: Any = None, minlength: int = 0) -> Any:
 
 @implements(np.digitize)
 def digitize(x: Any, bins: Any, right: bool = False) -> Any:
-    bins = as_array(bins)
+    x, bins = as_real(x), as_real(bins)
     if bins.ndim != 1:
         raise ShapeError(f"np.digitize by bins of shape {bins.shape}: they have one axis")
     numbers = value_of(bins)
@@ -365,13 +365,14 @@ def digitize(x: Any, bins: Any, right: bool = False) -> Any:
 def edges_of(a: Any, bins: Any, limits: Any, weights: Any = None) -> Any:
     """The edges of the bins of a histogram: between the least and the largest entry, by which they
     have a gradient, unless a range or edges are given."""
+    a = as_real(a)
     if isinstance(bins, str):
         numbers = value_of(a)
         if is_traced(numbers):
             raise UnsupportedError(f"bins={bins!r} in a compiled function: give how many there are")
         bins = len(np.histogram_bin_edges(numbers, bins, limits)) - 1
     if np.ndim(bins):
-        bins = as_array(bins)
+        bins = as_real(bins)
         numbers = value_of(bins)
         if not is_traced(numbers) and np.any(numbers[1:] < numbers[:-1]):
             raise ArgumentError("the edges of a histogram's bins rise")

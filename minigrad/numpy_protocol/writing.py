@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.dispatch import implements, is_traced
+from minigrad.dispatch import check_real, implements, is_traced
 from minigrad.errors import ArgumentError, DtypeError, ShapeError, UnsupportedError, numbers_of
 from minigrad.ops.movement import as_array, take_along_axis
 from minigrad.tensor import Tensor
@@ -68,6 +68,7 @@ def put(a: Any, ind: Any, v: Any, mode: str = "raise") -> None:
         return
     values = np.resize(values, places.size)
     check_cast(values, a, "unsafe", "put")
+    check_real(values, a.dtype)
     flat = np.copy(np.ravel(a))
     flat[places] = np.astype(values, a.dtype)
     a[...] = flat.reshape(a.shape)
