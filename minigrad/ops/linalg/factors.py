@@ -12,6 +12,7 @@ from minigrad.errors import ArgumentError, LinAlgError, UnsupportedError
 from minigrad.ops.base import Op, Shape
 from minigrad.ops.linalg.matrix import (
     adjoint,
+    are_zeros,
     by_gaps,
     by_gradients,
     conj,
@@ -23,6 +24,7 @@ from minigrad.ops.linalg.matrix import (
     once,
     overlap_op,
     pack,
+    part,
     ratio_op,
     real,
     result_class,
@@ -76,7 +78,7 @@ def of_first_columns(u: Any, g: Any, k: int) -> tuple[Any, Any]:
     u1, u2, g1, g2 = u[..., :k], u[..., k:], g[..., :k], g[..., k:]
     overlap = overlap_op(u2, g2)
     choices = by_gaps(overlap, np.zeros_like(real(overlap)), is_used(g2))
-    choices = choices + of_diagonal(of_any_phase(overlap, g2))
+    choices = choices + of_any_phase(overlap, g2)
     return u1, g1 - u2 @ (adjoint(g2) @ u1) + np.sum(choices, axis=(-2, -1))[..., None, None]
 
 
@@ -147,17 +149,20 @@ def svd_of_array(x: Any, full: bool) -> Any:
 def svd_rule(g: Any, y: Any, x: Any, full: bool) -> Any:
     m, n = x.shape[-2:]
     (u, s, vh), (gu, gs, gvh) = (unpack(z, svd_shapes(x.shape, full)) for z in (y, g))
-    gs = real(gs)
+    gs, k = real(gs), min(m, n)
+    if are_zeros(gu, gvh):
+        return (u[..., :k] * gs[..., None, :]) @ vh[..., :k, :]
     s = smooth_above_zero(real(s))
-    u, gu = of_first_columns(u, gu, s.shape[-1])
-    v, gv = of_first_columns(adjoint(vh), adjoint(gvh), s.shape[-1])
-    u, v = once(u, gaps(s)), once(v, gaps(s))
+    u, gu = of_first_columns(u, gu, k)
+    v, gv = of_first_columns(adjoint(vh), adjoint(gvh), k)
+    between = gaps(s)
+    u, v = once(u, between), once(v, between)
     of_u, of_v = overlap_op(u, gu), overlap_op(v, gv)
     mean, half = (of_u + of_v) / 2, (of_u - of_v) / 2
-    core = by_gaps(mean, gaps(s), np.logical_or(is_used(gu), is_used(gv)))
+    core = by_gaps(mean, between, np.logical_or(is_used(gu), is_used(gv)))
     sums = without_rounding(s[..., None, :] + s[..., :, None], s)
     core = core + adjoint(core) + ratio_op(half - adjoint(half), sums) + of_diagonal(gs)
-    core = core + of_diagonal(of_any_phase(mean, gu, gv))
+    core = core + of_any_phase(mean, gu, gv)
     total = u @ core @ adjoint(v)
     lengths = s[..., None, :]
     if m > n:
@@ -191,7 +196,10 @@ def svd(
     else:
         a = matrices("svd", a)
         full = bool(full_matrices and compute_uv)
-        u, s, vh = unpack(svd_op(a, full=full), svd_shapes(a.shape, full))
+        packed, shapes = svd_op(a, full=full), svd_shapes(a.shape, full)
+        if not compute_uv:
+            return real(part(packed, shapes, 1))
+        u, s, vh = unpack(packed, shapes)
     return result_class(np.linalg.svd)(u, real(s), vh) if compute_uv else real(s)
 
 
@@ -223,10 +231,12 @@ def eigh_rule(g: Any, y: Any, x: Any, lower: bool) -> Any:
     n = x.shape[-1]
     (w, v), (gw, gv) = (unpack(z, [(n,), (n, n)]) for z in (y, g))
     w, gw = real(w), real(gw)
-    v = once(v, gaps(w))
+    if are_zeros(gv):
+        return to_triangle((v * gw[..., None, :]) @ adjoint(v), lower)
+    between = gaps(w)
+    v = once(v, between)
     overlap = overlap_op(v, gv)
-    core = by_gaps(overlap, gaps(w), is_used(gv)) + of_diagonal(gw)
-    core = core + of_diagonal(of_any_phase(overlap, gv))
+    core = by_gaps(overlap, between, is_used(gv)) + of_diagonal(gw) + of_any_phase(overlap, gv)
     return to_triangle(v @ core @ adjoint(v), lower)
 
 
@@ -235,16 +245,21 @@ eigh_op: Op = processing("eigh", eigh_of_array, (eigh_rule,), "eigh({0})")
 
 @implements(np.linalg.eigh)
 def eigh(a: Any, UPLO: str = "L") -> Any:  # noqa: N803  # NumPy's name
-    if str(UPLO).upper() not in ("L", "U"):
-        raise ArgumentError(f"UPLO={UPLO!r}: 'L' for the lower triangle of a, 'U' for the upper")
     a = square("eigh", a)
-    w, v = unpack(eigh_op(a, lower=UPLO.upper() == "L"), [a.shape[-1:], a.shape[-2:]])
+    w, v = unpack(eigh_op(a, lower=is_lower(UPLO)), [a.shape[-1:], a.shape[-2:]])
     return result_class(np.linalg.eigh)(real(w), v)
+
+
+def is_lower(uplo: Any) -> bool:
+    if str(uplo).upper() not in ("L", "U"):
+        raise ArgumentError(f"UPLO={uplo!r}: 'L' for the lower triangle of a, 'U' for the upper")
+    return str(uplo).upper() == "L"
 
 
 @implements(np.linalg.eigvalsh)
 def eigvalsh(a: Any, UPLO: str = "L") -> Any:  # noqa: N803  # NumPy's name
-    return eigh(a, UPLO)[0]
+    a = square("eigvalsh", a)
+    return real(part(eigh_op(a, lower=is_lower(UPLO)), [a.shape[-1:], a.shape[-2:]], 0))
 
 
 # Eigenvalues of any matrices: A = V W inv(V), each column of V of length 1
@@ -261,12 +276,14 @@ def eig_rule(g: Any, y: Any, x: Any) -> Any:
     keeps the length of each vector."""
     n = x.shape[-1]
     (w, v), (gw, gv) = (unpack(z, [(n,), (n, n)]) for z in (y, g))
-    v = once(v, gaps(w))
+    if are_zeros(gv):
+        return solve(adjoint(v), gw[..., None] * adjoint(v))
+    between = gaps(w)
+    v = once(v, between)
     vh, overlap = adjoint(v), overlap_op(v, gv)
     stretching = real(diagonal(overlap)).astype(v.dtype)[..., None, :]
     inner = overlap - (vh @ v) * stretching
-    core = by_gaps(inner, conj(gaps(w)), is_used(gv)) + of_diagonal(gw)
-    core = core + of_diagonal(of_any_phase(overlap, gv))
+    core = by_gaps(inner, conj(between), is_used(gv)) + of_diagonal(gw) + of_any_phase(overlap, gv)
     return solve(vh, core @ vh)
 
 

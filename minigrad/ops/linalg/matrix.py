@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import itertools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -74,13 +73,16 @@ def pack(parts: Sequence[Any], shapes: Sequence[Shape]) -> Any:
     return np.concatenate(flat, axis=-1)
 
 
+def part(y: Any, shapes: Sequence[Shape], k: int) -> Any:
+    """One of the arrays that were packed. What was real beside complex ones is complex."""
+    start = sum(map(math.prod, shapes[:k]))
+    flat = y[..., start : start + math.prod(shapes[k])]
+    return flat if len(shapes[k]) == 1 else np.reshape(flat, (*y.shape[:-1], *shapes[k]))
+
+
 def unpack(y: Any, shapes: Sequence[Shape]) -> list[Any]:
-    """The arrays that were packed. What was real beside complex ones is complex."""
-    bounds = [0, *itertools.accumulate(map(math.prod, shapes))]
-    return [
-        np.reshape(y[..., start:end], (*y.shape[:-1], *shape))
-        for (start, end), shape in zip(itertools.pairwise(bounds), shapes, strict=True)
-    ]
+    """All the arrays that were packed."""
+    return [part(y, shapes, k) for k in range(len(shapes))]
 
 
 @functools.cache
@@ -154,6 +156,12 @@ def is_used(g: Any) -> Any:
     return np.any(np.not_equal(g, 0), axis=-2)
 
 
+def are_zeros(*gradients: Any) -> bool:
+    """Whether all are arrays of zeros: their part of a rule need not be computed. In a recorded
+    pass, whatever they are now, they have derivatives."""
+    return all(type(g) is np.ndarray and not g.any() for g in gradients)
+
+
 def overlap_rule(h: Any, y: Any, v: Any, g: Any) -> Any:
     """The cotangent of v; nothing from vectors that are not used, where h may be NaN."""
     return conj(g) @ adjoint(np.where(is_used(g)[..., None, :], h, 0))
@@ -208,20 +216,23 @@ def once(v: Any, d: Any) -> Any:
     """Vectors (..., m, n) of a rule for first derivatives, of values with gaps d (..., n, n). A
     second derivative by those that coincide is NaN, even if the first did not depend on them: that
     may be so only here, as of a sum of squares at 0."""
+    if type(v) is np.ndarray:  # nothing is recorded
+        return v
     among = np.logical_and(np.equal(d, 0), ~np.eye(d.shape[-1], dtype=bool))
     return once_op(v, ~np.any(among, axis=-1))
 
 
 def of_any_phase(overlap: Any, *gradients: Any) -> Any:
-    """0 for each vector whose phase the function does not depend on, (..., n); NaN for the others.
+    """A diagonal matrix: 0 for each vector whose phase the function does not depend on, NaN
+    for the others.
 
     `overlap` is V^H G (..., n, n), of the gradients (..., m, n) by the vectors. If vector i is
     turned by a phase, the function changes by the imaginary part of entry (i, i).
     """
     if overlap.dtype.kind != "c":
-        return np.zeros_like(diagonal(overlap))
+        return np.zeros((), overlap.dtype)
     turning = np.abs(np.imag(diagonal(overlap)))
     size = sum(np.max(np.abs(g), axis=(-2, -1)) for g in gradients)
     rounding = float(np.finfo(overlap.dtype).eps) ** 0.5
     small = np.less_equal(turning, rounding * size[..., None])
-    return np.where(small, 0.0, np.nan).astype(overlap.dtype)
+    return of_diagonal(np.where(small, 0.0, np.nan).astype(overlap.dtype))

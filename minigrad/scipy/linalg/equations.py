@@ -91,7 +91,8 @@ def sylvester(a: Any, b: Any, q: Any) -> Any:
     """X (..., m, n) with a X + X b = q, a (..., m, m), b (..., n, n)."""
     m, n = q.shape[-2:]
     stack = np.broadcast_shapes(a.shape[:-2], b.shape[:-2], q.shape[:-2])
-    a, b, q = (np.broadcast_to(x, stack + x.shape[-2:]) for x in (a, b, q))
+    if stack != ():
+        a, b, q = (np.broadcast_to(x, stack + x.shape[-2:]) for x in (a, b, q))
     upper = np.concatenate([a, q], axis=-1)
     zeros = np.zeros((*stack, n, m), b.dtype)
     lower = np.concatenate([zeros, b], axis=-1)

@@ -1,8 +1,8 @@
 """Functions of matrices: expm, logm, sqrtm and their like.
 
-All have one rule. f of the block matrix [[A, E], [0, A]] has in its corner the derivative of f(A)
-in the direction E (R. Mathias, "A chain rule for matrix functions", 1996), and the adjoint of that
-linear map is the derivative at A.T, so the rule is of the same op, to any order.
+f of the block matrix [[A, E], [0, A]] has in its corner the derivative of f(A) in the direction E
+(R. Mathias, "A chain rule for matrix functions", 1996), and the adjoint of that linear map is the
+derivative at A.T, so that the rule of f is f itself, to any order.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ import scipy.linalg as sla
 
 from minigrad.dispatch import is_traced
 from minigrad.errors import UnsupportedError
-from minigrad.ops.base import Op
+from minigrad.ops.base import Op, Rule
 from minigrad.ops.linalg.matrix import swap
 from minigrad.ops.linalg.solving import square
 from minigrad.scipy.linalg.arguments import of_scipy, over_stack
+from minigrad.scipy.linalg.equations import sylvester
 from minigrad.tensor import Tensor
 
 # Computed in double precision, in which SciPy's algorithms reach the accuracy of the single one.
@@ -38,8 +39,8 @@ def corner(x: Any) -> Any:
     return x[..., :n, n:]
 
 
-def matrix_function(name: str, function: Callable[..., Any]) -> Op:
-    """The op of a function of matrices, with its rule."""
+def matrix_function(name: str, function: Callable[..., Any], rule: Rule | None = None) -> Op:
+    """The op of a function of matrices, with its rule, if it has no better one."""
 
     def forward(x: np.ndarray, **how: Any) -> np.ndarray:
         if not x.shape[-1] or x.dtype not in SINGLE:
@@ -47,19 +48,22 @@ def matrix_function(name: str, function: Callable[..., Any]) -> Op:
         y = forward(x.astype(np.result_type(x.dtype, float)), **how)
         return y.astype(np.complex64 if y.dtype.kind == "c" else np.float32)
 
-    def rule(g: Any, y: Any, x: Any, **how: Any) -> Any:
+    def by_blocks(g: Any, y: Any, x: Any, **how: Any) -> Any:
         a = swap(x)
         if g.dtype != a.dtype:
             a, g = (z.astype(np.result_type(g.dtype, a.dtype)) for z in (a, g))
         return corner(op(doubled(a, g), **how))
 
-    op = Op("processing", name, forward, (rule,), f"{name}({{0}})")
+    op = Op("processing", name, forward, (rule or by_blocks,), f"{name}({{0}})")
     return op
 
 
 expm_op = matrix_function("expm", sla.expm)
 logm_op = matrix_function("logm", sla.logm)
-sqrtm_op = matrix_function("sqrtm", sla.sqrtm)
+# Of S S = A: S dS + dS S = dA.
+sqrtm_op = matrix_function(
+    "sqrtm", sla.sqrtm, lambda g, y, x: sylvester(swap(y), swap(y), g.astype(y.dtype))
+)
 power_op = matrix_function(
     "fractional_matrix_power", lambda a, t: sla.fractional_matrix_power(a, t)
 )
