@@ -31,6 +31,7 @@ def check(f: Any, original: Any, *arrays: np.ndarray, order: int = 1) -> None:
 
 
 PAIRS = [((5,), (3,)), ((3,), (5,)), ((4, 3), (2, 2)), ((2, 2), (4, 3)), ((2, 4, 3), (2, 2, 1))]
+SLOW = ((3,), (4, 3))
 CONVOLUTIONS = {
     f"{name} {mode} {x} {y} {method}": (name, mode, x, y, method)
     for name, mode, (x, y), method in product(
@@ -39,7 +40,9 @@ CONVOLUTIONS = {
 }
 
 
-@pytest.mark.parametrize("case", rows(CONVOLUTIONS, slow=lambda case: case[-1] != "auto"))
+@pytest.mark.parametrize(
+    "case", rows(CONVOLUTIONS, slow=lambda case: case[-1] != "auto" or case[2] in SLOW)
+)
 def test_convolution(case: Any) -> None:
     name, mode, x, y, method = case
     setting = name, mode, method
@@ -61,7 +64,7 @@ def test_convolution_of_matrices(name: str, mode: str, boundary: str) -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("axes", [1, (0, 1), None])
+@pytest.mark.parametrize("axes", [1, pytest.param((0, 1), marks=pytest.mark.slow), None])
 def test_convolution_along_axes(mode: str, axes: Any) -> None:
     for x, y in [((3, 5), (3, 2)), ((3, 5), (1, 2)), ((1, 5), (4, 2)), ((3, 1), (3, 1))]:
         for name in ("fftconvolve", "oaconvolve"):

@@ -76,7 +76,7 @@ def run(op: Op, arrays: list[np.ndarray]) -> tuple[Tensor, list[np.ndarray]]:
 @pytest.mark.parametrize("name", REAL)
 def test_values_dtypes_shapes_and_layouts(name: str) -> None:
     op = OPS[name]
-    for shapes in [((2, 1), (1, 3)), ((),), ((0,),), ((3,), ())]:
+    for shapes in [((2, 1), (1, 2)), ((),), ((0,),)]:
         arrays = arrays_of(op, *shapes)
         singles = [x.astype("f") if x.dtype.kind == "f" else x for x in arrays]
         strided = [np.repeat(x, 2, axis=-1)[..., ::2] if x.ndim else x for x in arrays]
