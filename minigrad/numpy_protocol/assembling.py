@@ -320,10 +320,14 @@ def linspace(
     step = width / pieces if pieces > 0 else np.nan
     # As NumPy: if a step is too small to be one, the numbers are divided first.
     flat = np.any(np.equal(step, 0)) if pieces > 0 else np.False_
-    y = np.where(flat, steps / max(pieces, 1) * width, steps * (step if pieces > 0 else width))
+    by_step, by_width = steps * (step if pieces > 0 else width), steps / max(pieces, 1)
+    if is_traced(value_of(flat)):
+        y = np.where(flat, by_width * width, by_step)
+    else:
+        y = by_width * width if value_of(flat) else by_step
     y = y + start
     if endpoint and num > 1:
-        y = np.concatenate([y[:-1], np.broadcast_to(stop, y.shape[1:])[None]])
+        y = np.where(np.arange(num).reshape(shape) == num - 1, stop, y)
     if dtype is not None and np.dtype(dtype).kind in "iu":
         y = np.floor(y)
     y = np.moveaxis(y, 0, axis) if axis else y

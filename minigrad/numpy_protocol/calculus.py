@@ -44,11 +44,11 @@ def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
     return np.concatenate([np.astype(x, ary.dtype) for x in parts if x is not None])
 
 
-def spacing_of(x: Any, size: int) -> Any:
+def spacing_of(given: Any, size: int) -> Any:
     """The distances along one axis: a number, or an array of n - 1."""
-    x = as_array(x)
+    x = as_array(given)
     if not x.ndim:
-        return x
+        return given if type(given) in (int, float) else x
     if x.ndim != 1 or len(x) != size:
         raise ShapeError(f"np.gradient: {size} entries at coordinates of shape {x.shape}")
     return np.diff(x.astype(float) if x.dtype.kind in "iub" else x)
@@ -78,26 +78,26 @@ def slopes(f: Any, h: Any, edge_order: int) -> Any:
     """Derivatives along the first axis, where entries are h apart: a number, or n - 1 of them."""
     if len(f) < edge_order + 1:
         raise ShapeError(f"np.gradient along an axis of {len(f)}: it needs {edge_order + 1}")
-    if not h.ndim:
-        inner = (f[2:] - f[:-2]) / (2.0 * h)
-        h = np.broadcast_to(h, (len(f) - 1,))
+    if not np.ndim(h):
+        inner, steps = (f[2:] - f[:-2]) / (2.0 * h), (h, h, h, h)
     else:
+        steps = h[0], h[min(1, len(h) - 1)], h[-1], h[max(-2, -len(h))]
         before, after = (x.reshape((-1, *[1] * (f.ndim - 1))) for x in (h[:-1], h[1:]))
         a = -after / (before * (before + after))
         b = (after - before) / (before * after)
         inner = a * f[:-2] + b * f[1:-1] + before / (after * (before + after)) * f[2:]
     if edge_order == 1:
-        ends = (f[1] - f[0]) / h[0], (f[-1] - f[-2]) / h[-1]
+        ends = (f[1:2] - f[:1]) / steps[0], (f[-1:] - f[-2:-1]) / steps[2]
     else:
-        ends = parabola(f[:3], h[0], h[1]), -parabola(f[:-4:-1], h[-1], h[-2])
-    return np.concatenate([ends[0][None], inner, ends[1][None]])
+        ends = parabola(f[:3], *steps[:2]), -parabola(f[:-4:-1], *steps[2:])
+    return np.concatenate([ends[0], inner, ends[1]])
 
 
 def parabola(f: Any, near: Any, far: Any) -> Any:
     """The slope at the first of three points of the parabola through them."""
     a = -(2.0 * near + far) / (near * (near + far))
     b = (near + far) / (near * far)
-    return a * f[0] + b * f[1] - near / (far * (near + far)) * f[2]
+    return a * f[:1] + b * f[1:2] - near / (far * (near + far)) * f[2:3]
 
 
 @implements(np.trapezoid)

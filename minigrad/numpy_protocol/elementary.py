@@ -9,7 +9,7 @@ import numpy as np
 
 from minigrad.dispatch import implementations, implements, is_traced
 from minigrad.errors import DtypeError
-from minigrad.numpy_protocol.keywords import written
+from minigrad.numpy_protocol.keywords import NO_VALUE, written
 from minigrad.ops.base import Op
 from minigrad.ops.elementwise import exponent
 from minigrad.ops.movement import as_array
@@ -47,9 +47,10 @@ def clip(
     min: Any = None,
     max: Any = None,
 ) -> Any:
-    missing = np._NoValue
+    if out is None and min is None and max is None and a_min is not NO_VALUE is not a_max:
+        return plain_clip(a, a_min, a_max)
     bounds = {"a_min": a_min, "a_max": a_max, "min": min, "max": max}
-    return written(plain_clip(a, **{k: x for k, x in bounds.items() if x is not missing}), out)
+    return written(plain_clip(a, **{k: x for k, x in bounds.items() if x is not NO_VALUE}), out)
 
 
 @implements(np.fix)

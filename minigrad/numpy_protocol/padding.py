@@ -78,12 +78,15 @@ def with_statistic(x: Any, width: Any, statistic: Callable[..., Any], lengths: A
 
 def ramped(x: Any, width: Any, end_values: Any) -> Any:
     """Straight lines from the edges to the end values."""
-    ends = pairs_of(x, end_values, np.result_type(x, 1.0))
+    kind = np.result_type(x.dtype, np.float64)
+    ends = pairs_of(x, end_values, kind)
     for axis, ((low, high), (first, last)) in enumerate(zip(width, ends, strict=True)):
         edges = part_of(x, axis, 0, 1), part_of(x, axis, -1, None)
         at = (*[slice(None)] * axis, 0)
         ramps = [
-            np.linspace(np.float64(end), edge[at], n, endpoint=False, dtype=x.dtype, axis=axis)
+            np.linspace(
+                np.asarray(end, kind), edge[at], n, endpoint=False, dtype=x.dtype, axis=axis
+            )
             for end, edge, n in zip((first, last), edges, (low, high), strict=True)
         ]
         x = beside(x, axis, ramps[0], np.flip(ramps[1], axis))

@@ -175,6 +175,8 @@ def polyfit(
         left = np.astype(left * w[:, None], x.dtype)
         right = np.astype(right * (w[:, None] if y.ndim == 2 else w), y.dtype)
     scale = np.sqrt(np.sum(left * left, axis=0))
+    if is_traced(value_of(left)) and not full and not cov:
+        return (np.matmul(np.linalg.pinv(left / scale, rcond), right).T / scale).T
     c, residuals, rank, singular = np.linalg.lstsq(left / scale, right, rcond)
     c = (c.T / scale).T
     if full:

@@ -240,6 +240,8 @@ def median_of(
 ) -> Any:
     """The middle entry, or the mean of the two in the middle."""
     a, keepdims = as_array(a), keepdims is True
+    if without_nan and a.dtype.kind == "c":
+        raise DtypeError("np.nanmedian of complex numbers: they have no order")
     rows, axes = rows_of(a, axis)
     rows = sort(rows, 0)
     y: Any
@@ -255,7 +257,7 @@ def median_of(
     else:
         n = len(rows)
         y = np.mean(rows[(n - 1) // 2 : n // 2 + 1], axis=0)
-        if a.dtype.kind == "f" and n:
+        if a.dtype.kind in "fc" and n:
             y = np.where(np.isnan(rows[-1]), rows[-1], y)
     if keepdims:
         y = y.reshape(tuple(1 if k in axes else n for k, n in enumerate(a.shape)))

@@ -117,18 +117,19 @@ def sinc_of_order(x: Any, order: int) -> Any:
     if not order:
         return np.sinc(x)
     u = np.asarray(math.pi * np.asarray(x))
-    near = np.abs(u) <= order + 2
-    far, small = np.where(near, order + 3, u), np.where(near, u, 0)
-    by_parts = np.sin(far) / far
+    near = np.abs(u) <= order
+    far = np.where(near, order + 1, u)
+    y = np.sin(far) / far
     for n in range(1, order + 1):
-        by_parts = (np.sin(far + n * (math.pi / 2)) - n * by_parts) / far
-    # d^n/du^n of the sum of (-1)^k u^2k / (2k + 1)!
-    series = np.zeros_like(small)
-    for k in range((order + 1) // 2, order + 24):
-        power = 2 * k - order
-        coefficient = (-1) ** k / ((2 * k + 1) * math.factorial(power))
-        series = series + coefficient * small**power
-    return np.where(near, series, by_parts) * math.pi**order
+        y = (np.sin(far + n * (math.pi / 2)) - n * y) / far
+    if np.any(near):  # d^n/du^n of the sum of (-1)^k u^2k / (2k + 1)!
+        small, series = u[near], np.zeros_like(u[near])
+        for k in range((order + 1) // 2, 2 * order + 10):
+            power = 2 * k - order
+            series = series + (-1) ** k / ((2 * k + 1) * math.factorial(power)) * small**power
+        y = np.asarray(y)
+        y[near] = series
+    return y * math.pi**order
 
 
 i0_op = derivatives("i0", i0_of_order, "i0({0}, {order})")
