@@ -435,7 +435,6 @@ OWN: Table = {
     "assign to one place twice": (assign(np.array([0, 0, 2])), (V, M[:3, 0])),
     "assign by mask": (assign(np.array([True, False, True])), (A, V)),
     "assign to nothing": (assign(slice(0, 0)), (NOTHING.T, NUMBER)),
-    "cross of nothing": (np.cross, (NOTHING[:, :, None] + np.zeros(3), A[:, :3][0])),
     "convolve nothing": (convolve_op, (NOTHING[0], V)),
     "linear": (F.linear, (STACK, A, V[:3])),
     "linear of nothing": (F.linear, (NOTHING.T, WEIGHTS[:, :, 0, 0])),

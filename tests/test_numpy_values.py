@@ -10,7 +10,7 @@ import pytest
 from minigrad import Tensor
 from minigrad.dispatch import implementations, name_of
 from minigrad.errors import MinigradError
-from minigrad.numpy.creation import OWN
+from minigrad.numpy.creation import LIKE, OWN
 from tests.numpy_values import CALLS, KINDS, OTHERWISE, ROUNDED, Call, odd, plain
 
 
@@ -51,7 +51,7 @@ def check(call: Call, x: np.ndarray, rounded: bool) -> None:
 def test_every_function_that_tensors_know_is_called() -> None:
     tried = {name_of(function) for function in CALLS}
     known = {name_of(f) for f in implementations if callable(f)}
-    creation = {f"np.{name}" for name in OWN}  # tests/numpy/test_creation.py calls them
+    creation = {f"np.{name}" for name in (*OWN, *LIKE)}  # tests/numpy/test_creation.py calls them
     assert {name for name in known if name.startswith("np.")} - creation == tried - creation
 
 
