@@ -60,7 +60,7 @@ valid_op = Op(
     "scipy.signal.convolve_valid",
     lambda x, y, axes, method: convolved(x, y, "valid", axes, method),
     (valid_by_x, valid_by_y),
-    "convolve({0}, {1}, mode='valid')",
+    "convolve_valid({0}, {1})",
     domains=(Domain(), Domain()),
     broadcasts=True,
 )

@@ -1,13 +1,21 @@
 """What the modules of minigrad.scipy offer."""
 
+import ast
 import importlib
 import inspect
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
+import scipy.special as sc
 
+import minigrad
+from minigrad import Tensor
 from minigrad.errors import UnsupportedError
+from minigrad.ops.base import registry
+from minigrad.scipy import signal
+from minigrad.viz.text.notation import parse_template
 
 MODULES = "special stats signal integrate interpolate optimize".split()
 
@@ -44,8 +52,24 @@ def test_functions_have_a_docstring_with_an_example(name: str) -> None:
             assert ">>>" in (function.__doc__ or ""), key
 
 
-def test_what_has_no_rule_says_what_to_do() -> None:
-    from minigrad import Tensor
+def test_every_notation_is_python_of_the_first_input() -> None:
+    for name in MODULES:
+        module(name)
+    ours = [op for name, op in registry.items() if name.startswith("scipy.")]
+    assert len(ours) > 200
+    for op in ours:
+        names = {x.id for x in ast.walk(parse_template(op.notation)) if isinstance(x, ast.Name)}
+        assert "_0" in names
 
+
+def test_derivatives_are_explained() -> None:
+    x = Tensor([0.5, 1.5], requires_grad=True)
+    z = np.sum(sc.gammainc(2.0, x) * sc.airy(x)[0] + signal.convolve(x, [1.0], "same"))
+    text = str(minigrad.explain(z))
+    assert "airy_0(w1)" in text
+    assert "airy_1(w1)" in text
+
+
+def test_what_has_no_rule_says_what_to_do() -> None:
     with pytest.raises(UnsupportedError, match=r"scipy\.signal\.hilbert .* t\.data"):
         module("signal").hilbert(Tensor([1.0, 2.0]))

@@ -68,7 +68,7 @@ def special(
         f"scipy.special.{name}",
         forward or ufunc,
         rules,
-        f"{name}({places})",
+        f"{name.replace('[', '_').removesuffix(']')}({places})",  # airy[1] as airy_1
         None,
         domains,
         several,
