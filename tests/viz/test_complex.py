@@ -15,6 +15,7 @@ from minigrad.viz.explanation import Explanation
 from minigrad.viz.text.notation import constant, number
 from minigrad.viz.text.typeset import latex, tree
 from tests.marks import rows
+from tests.ops.test_complex import COMPLEX
 from tests.viz.evaluate import DERIVATIVE, definitions, derivations, evaluate, symbols_of
 
 Z = np.array([1 + 2j, -0.5 + 0.3j, 0.7 - 1.1j])
@@ -180,6 +181,24 @@ def test_pages_pictures_and_equations_are_made(name: str, tmp_path: Path) -> Non
             assert float(each["check"]["error"]) < 1e-7
     found.html(tmp_path / "page.html")
     assert compare(found, found).forward is None and compare(found, found).reverse is None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("f", "arrays"), COMPLEX.values(), ids=list(COMPLEX))
+def test_every_function_of_numpy_on_complex_numbers(f: Any, arrays: Any) -> None:
+    z: Any = np.sum(np.abs(f(*(Tensor(x, requires_grad=True) for x in arrays))) ** 2)
+    if not z.requires_grad:
+        return
+    found = explain(z)
+    found.to_dict(), found.latex(), found.svg()
+    for step in found.steps:
+        if step.adjoint is None or not step.value.size:
+            continue
+        assert step.op is not None or found.check(step.label).error < 1e-6
+        if step.contributions:
+            entry: Any = found.entry(step.label, (0,) * step.value.ndim)
+            size = 1e-12 + sum(map(abs, entry.terms()))
+            np.testing.assert_allclose(sum(entry.terms()), entry.adjoint, 0, 1e-7 * size)
 
 
 # Single rules

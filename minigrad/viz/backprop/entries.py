@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.autograd import recording, switched
+from minigrad.autograd import recording, reverse, switched
 from minigrad.errors import ShapeError
 from minigrad.tensor import Tensor
 from minigrad.viz.backprop.derivation import term
@@ -159,9 +159,9 @@ def uses_of(use: Contribution, index: Index) -> list[Link]:
         recorded = term(use)
         with switched(recording, True), np.errstate(all="ignore"):
             entry = summed_to_input(user, source, Tensor.of(recorded.cotangent))[index]
-            np.real(entry * factor).backward()
-        g = recorded.upstream.grad
-        return np.zeros_like(user.value) if g is None else np.conj(g)
+            root = np.real(entry * factor).node
+            found = reverse({root: np.ones_like(root.value)}, by={recorded.upstream})
+        return np.asarray(found.get(recorded.upstream, np.zeros_like(user.value)))
 
     # The real part of (a*g + b*conj(g)) * factor is that of (a*factor + conj(b*factor)) * g.
     a, b = column(1), np.zeros(user.value.shape)

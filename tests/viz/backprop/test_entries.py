@@ -92,3 +92,10 @@ def test_indices_that_are_no_entry_are_refused() -> None:
             explanation.entry("x", index)
     with pytest.raises(GradientError, match="there is no 'y'"):
         explanation.entry("y", 0)
+
+
+def test_rows_that_are_chosen_by_number() -> None:
+    x = Tensor(np.arange(12.0).reshape(3, 4), requires_grad=True, name="x")
+    entry = explain((x[np.array([0, 2, 0])] ** 2).sum()).entry("x", (0, 1))
+    assert [(use.index, use.derivative) for use in entry.uses] == [((0, 1), 1.0), ((2, 1), 1.0)]
+    assert entry.terms() == [2.0, 2.0]
