@@ -114,6 +114,12 @@ FLOATS = frozenset(map(np.dtype, "fdFD"))
 NOTHING: Callable[[Node], bool] = frozenset[Node]().__contains__
 
 
+def goes_on(node: Node) -> bool:
+    """Whether a gradient flows on from a node, or it is a leaf. It ends at a copy of the variable
+    of a run that is over, as that has no gradient any more."""
+    return node.op is None or any(type(x) is Node and x.requires_grad for x in node.inputs)
+
+
 class Recorded:
     """One run of a function on Tensors: its inputs, its outputs, and the pull-back between them.
 
@@ -183,7 +189,7 @@ class Recorded:
             found = toposort(roots)
         others.update([node for node in found if node.op is None and node not in own])
         if not others:
-            self.path = found
+            self.path = found if all(map(goes_on, found)) else self.path
         elif recording.get():
             self.is_watched = leading_to(others, roots)
 
