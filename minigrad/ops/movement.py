@@ -41,7 +41,7 @@ movement = partial(Op, "movement")
 
 def inverse(axes: Shape) -> Shape:
     """The permutation that undoes one."""
-    return tuple(np.argsort(axes).tolist())
+    return tuple(map(axes.index, range(len(axes))))
 
 
 reshape_op = movement(
@@ -669,7 +669,7 @@ def argsort(a: Any, axis: int | None = -1, kind: Any = None) -> Any:
 def sort_rule(g: Any, y: Any, x: Any, axis: int, kind: Any) -> Any:
     """Each entry of g, to where its number came from."""
     places = np.argsort(np.argsort(x, axis=axis, kind=kind), axis=axis)
-    return np.take_along_axis(g, places, axis)
+    return g[places] if g.ndim == 1 else np.take_along_axis(g, places, axis)
 
 
 sort_op = movement(
