@@ -341,6 +341,7 @@ LINALG: Table = {
     "vector_norm": (lambda a: np.linalg.vector_norm(a, axis=(0, 2), keepdims=True), (STACK,)),
     "matrix_norm": (lambda a: np.linalg.matrix_norm(a, ord=1), (STACK,)),
     "cond": (np.linalg.cond, (TALL,)),
+    "cond of nothing": (lambda a: np.linalg.cond(a, 1), (NO_STACK,)),
     "cond by 1": (lambda a: np.linalg.cond(a, 1), (PAIR,)),
     "vecdot": (np.vecdot, (A, STACK)),
     "vecdot axis": (lambda a: vars(np.linalg)["vecdot"](a, STACK, axis=1), (STACK,)),

@@ -217,7 +217,7 @@ def oracle(name: str) -> Callable[..., Any]:
 
 # Those of linear algebra, whose factors are chosen by LAPACK: see test_linalg_torch.
 LINALG = """inv solve det cofactors second_cofactors slogdet pinv cholesky qr svd eigh eig overlap
-once ratio""".split()
+once ratio inverse_or_nan""".split()
 
 DIFFERENTIABLE = {
     name: sample

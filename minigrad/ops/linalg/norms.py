@@ -9,16 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.dispatch import implements, is_traced
+from minigrad.dispatch import implements
 from minigrad.errors import ArgumentError, LinAlgError, ShapeError
 from minigrad.methods import Axis
 from minigrad.ops.base import Op, Shape
 from minigrad.ops.linalg.factors import svdvals
-from minigrad.ops.linalg.matrix import inexact
-from minigrad.ops.linalg.solving import inv, square
+from minigrad.ops.linalg.matrix import inexact, single_or_double, swap
+from minigrad.ops.linalg.solving import check_square
 from minigrad.ops.movement import as_array, checked_axis
 from minigrad.ops.reduce import norm_op
-from minigrad.tensor import Tensor, value_of
+from minigrad.tensor import value_of
 
 Reduction = Callable[..., Any]
 
@@ -131,22 +131,40 @@ def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Any:
     return norm(x, ord, (-2, -1), keepdims)
 
 
+def inverse_or_nan(x: Any) -> Any:
+    """The inverse of each matrix; of those that have none, NaN."""
+    try:
+        return np.linalg.inv(x)
+    except np.linalg.LinAlgError:
+        if x.ndim == 2:
+            return np.full(x.shape, np.nan, x.dtype)
+        return np.stack([inverse_or_nan(each) for each in x])
+
+
+inverse_or_nan_op = Op(
+    "processing",
+    "inverse_or_nan",
+    inverse_or_nan,
+    (lambda g, y, x: -(swap(y) @ g @ swap(y)),),
+    "inv({0})",
+)
+
+
 @implements(np.linalg.cond)
 def cond(x: Any, p: Any = None) -> Any:
-    x = inexact(x)
+    x = single_or_double(x)
     if x.ndim < 2 or 0 in x.shape[-2:]:
         raise LinAlgError(f"cond of shape {x.shape}: it is of matrices that are not empty")
-    if p in (None, 2, -2):
-        s = svdvals(x)
-        ends = (s[..., -1], s[..., 0]) if p == -2 else (s[..., 0], s[..., -1])
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return ends[0] / ends[1]
-    try:
-        return norm(x, p, (-2, -1)) * norm(inv(square("cond", x)), p, (-2, -1))
-    except LinAlgError:
-        if is_traced(value_of(x)) or x.requires_grad or x.shape[-1] != x.shape[-2]:
-            raise
-        return Tensor(np.linalg.cond(x.data, p))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        if p in (None, 2, -2):
+            s = svdvals(x)
+            number = s[..., -1] / s[..., 0] if p == -2 else s[..., 0] / s[..., -1]
+        else:
+            check_square("cond", x)
+            number = norm(x, p, (-2, -1)) * norm(inverse_or_nan_op(x), p, (-2, -1))
+    # Of a singular matrix it is infinite; of one with NaN, NaN.
+    singular = np.logical_and(np.isnan(number), ~np.any(np.isnan(x), axis=(-2, -1)))
+    return np.where(singular, np.inf, number)
 
 
 matrix_rank_op: Op = Op(
