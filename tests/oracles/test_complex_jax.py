@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from minigrad import grad, holomorphic_grad, hvp, jacobian, jvp, vjp
-from tests.oracles.complex_programs import HOLOMORPHIC, OTHERS, arguments, program
+from tests.complex_programs import HOLOMORPHIC, OTHERS, arguments, program
 
 jax.config.update("jax_enable_x64", True)
 

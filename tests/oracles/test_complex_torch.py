@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from minigrad import Tensor, optim
-from tests.oracles.complex_programs import HOLOMORPHIC, OTHERS, arguments, program
+from tests.complex_programs import HOLOMORPHIC, OTHERS, arguments, program
 
 
 class Torch:

@@ -17,6 +17,9 @@ def loss(w=np.array([1.0, 2.0]), x=np.array([[1, 2], [3, 4]]), b=0.5, n=2, *rest
     assert isinstance(x, np.ndarray) and isinstance(n, int) and not rest and not more
     return ((x @ w + b) ** n).sum() * TWO
 
+def turned(z=1 + 2j, w=2j):
+    return np.abs(z * w) ** 2
+
 def own(leaf=Tensor(3.0, requires_grad=True), text="a", none=None):
     assert text == "a" and none is None
     return leaf * leaf
@@ -52,6 +55,14 @@ def test_numbers_take_their_place(path: str) -> None:
     assert example(path, "required", {"w": 4.0}).item() == 8
 
 
+def test_complex_defaults(path: str) -> None:
+    z = example(path, "turned", {"w": 3.0})
+    assert z.item() == pytest.approx(5 * 9)
+    z.backward()  # in the convention of .grad
+    leaves = z.node.inputs[0].inputs[0].inputs
+    assert {x.name: x.grad.item() for x in leaves} == pytest.approx({"z": 18 + 36j, "w": 30 + 0j})
+
+
 def test_a_tensor_is_passed_as_it_is_and_named(path: str) -> None:
     z = example(path, "own", {})
     leaf = z.node.inputs[0]
@@ -61,7 +72,11 @@ def test_a_tensor_is_passed_as_it_is_and_named(path: str) -> None:
 @pytest.mark.parametrize(
     ("name", "values", "message"),
     [
-        ("nothing", {}, r"no function nothing in .*: it has loss, own, required, placed, number"),
+        (
+            "nothing",
+            {},
+            r"no function nothing in .*: it has loss, turned, own, required, placed, number",
+        ),
         ("np", {}, "no function np"),
         ("loss", {"q": 1.0}, "loss has no parameter q: it takes w, x, b, n"),
         (
