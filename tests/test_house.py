@@ -209,7 +209,7 @@ def test_the_engine_keeps_its_budget() -> None:
     engine -= {"arguments", "functional", "memory", "names", "random", "state", "numpy_protocol"}
     algebra = sum(code_lines(path) for path in (ROOT / "ops" / "linalg").glob("*.py"))
     assert size_of(*engine) - algebra <= 450 + 3400
-    assert algebra <= 800
+    assert algebra <= 820
     assert size_of("numpy_protocol") <= 2500  # what NumPy has beyond the ops
 
 

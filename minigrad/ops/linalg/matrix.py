@@ -13,15 +13,9 @@ from minigrad.dispatch import conj as conj
 from minigrad.errors import DtypeError
 from minigrad.ops.base import Domain, Op, Rule, Shape
 from minigrad.ops.movement import as_array
+from minigrad.ops.processing import swap as swap
 
-
-def swap(x: Any) -> Any:
-    """The transpose of every matrix in a stack."""
-    return x.swapaxes(-1, -2)
-
-
-def real(x: Any) -> Any:
-    return np.real(x) if x.dtype.kind == "c" else x
+real: Any = np.real  # of real numbers, they themselves
 
 
 def adjoint(x: Any) -> Any:
