@@ -104,7 +104,9 @@ def by_layer(arrays: dict[str, np.ndarray]) -> dict[str, float]:
     """The norm of each layer, over all its parameters: those with one name before the last dot."""
     squares: dict[str, float] = defaultdict(float)
     for name, x in arrays.items():
-        squares[name.rpartition(".")[0] or name] += float(np.sum(np.square(x, dtype=np.float64)))
+        squares[name.rpartition(".")[0] or name] += float(
+            np.sum(np.square(np.abs(x), dtype=np.float64))
+        )
     return {name: float(np.sqrt(square)) for name, square in squares.items()}
 
 

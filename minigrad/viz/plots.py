@@ -449,13 +449,14 @@ def plot_activations(model: Module, x: Any) -> Any:
 
 
 def images(arrays: Mapping[str, np.ndarray]) -> Any:
-    """An image of each array, under its name and shape, each with its own scale."""
+    """An image of each array, of complex ones the absolute values, under its name and shape, each
+    with its own scale."""
     columns = min(len(arrays), 3)
     figure, axes = new_figure(math.ceil(len(arrays) / columns), columns, (3.2, 2.6))
     for axis in axes:
         axis.set_axis_off()
     for axis, (name, value) in zip(axes, arrays.items(), strict=False):
-        picture = tiled(value)
+        picture = tiled(np.abs(value) if value.dtype.kind == "c" else value)
         bound = float(np.nanmax(np.abs(picture), initial=0)) or 1.0
         aspect = "equal" if value.ndim > 2 else "auto"
         image = axis.imshow(picture, cmap="RdBu", vmin=-bound, vmax=bound, aspect=aspect)

@@ -305,6 +305,7 @@ def test_python_numbers_of_complex_tensors() -> None:
     t = Tensor(ONE)
     assert complex(t) == t.item() == ONE
     assert Tensor(Z).tolist() == Z.tolist()
+    assert f"{t:.3f} {t:>12.1f}" == "0.600-0.800j     0.6-0.8j"
     assert repr(Tensor([1j])) == "Tensor([0.+1.j], dtype=complex128)"
     with pytest.raises(GradientError):
         grad(lambda z: complex(z).real)(ONE)

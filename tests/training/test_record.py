@@ -8,6 +8,7 @@ import pytest
 
 import minigrad
 from minigrad import data, nn, optim, training
+from minigrad.training.record import by_layer
 
 X = np.random.default_rng(0).normal(size=(12, 3)).astype(np.float32)
 Y = (X[:, :1] * 2).astype(np.float32)
@@ -108,3 +109,10 @@ def test_every_is_at_least_one() -> None:
     for callback in (training.Norms, training.Snapshots):
         with pytest.raises(ValueError, match=f"{callback.__name__}: every must be at least 1"):
             callback(every=0)
+
+
+def test_norms_of_complex_weights() -> None:
+    weight = np.array([3 + 4j, 1j])
+    assert by_layer({"0.weight": weight, "0.bias": np.array([5.0])}) == {
+        "0": pytest.approx(norm(weight, np.array([5.0])))
+    }

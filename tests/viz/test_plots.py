@@ -229,3 +229,10 @@ def test_without_matplotlib_there_is_a_line_to_install_it(monkeypatch: pytest.Mo
 def test_confusion_refuses_what_is_not_a_class_for_each_label(labels: Any, predicted: Any) -> None:
     with pytest.raises(ArgumentError, match="plot_confusion"):
         plots.plot_confusion(labels, predicted, 2)
+
+
+def test_complex_weights_are_drawn_by_their_size() -> None:
+    layer: Any = nn.Linear(2, 2)
+    layer.weight = Tensor([[3 + 4j, 0], [1j, -2]], requires_grad=True)
+    (image,) = plots.plot_weights(layer).axes[0].images
+    np.testing.assert_array_equal(image.get_array(), [[5, 0], [1, 2]])
