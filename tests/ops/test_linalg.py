@@ -11,6 +11,7 @@ import minigrad
 from minigrad import Tensor, check_gradients, grad, hessian, jvp, no_grad
 from minigrad.errors import LinAlgError, UnsupportedError
 from tests.calls import GRAM, LINALG, PAIR, ROOT, TALL
+from tests.marks import rows
 
 RNG = np.random.default_rng(4)
 Q = np.linalg.qr(RNG.standard_normal((4, 4)))[0]
@@ -198,9 +199,19 @@ def test_nothing_is_recorded_without_gradients() -> None:
 APART = {"lstsq", "lstsq residuals", "eig", "eigvals", "factors of nothing", "values of nothing"}
 
 
+COMPILED = {name: case for name, case in LINALG.items() if name not in APART}
+KINDS = "solve", "det", "cholesky", "qr", "svd", "eigh"
+
+
 @pytest.mark.unoptimized
-def test_compiled_functions_and_gradients_are_the_same() -> None:
-    cases = [case for name, case in LINALG.items() if name not in APART]
+@pytest.mark.parametrize(
+    "cases",
+    rows(
+        {"kinds": [COMPILED[name] for name in KINDS], "all": [*COMPILED.values()]},
+        slow=lambda cases: len(cases) > len(KINDS),
+    ),
+)
+def test_compiled_functions_and_gradients_are_the_same(cases: Any) -> None:
 
     def every(*arrays: Any) -> list[Any]:
         found = []
