@@ -266,6 +266,7 @@ NUMPY: Table = {
 ROOT = np.array([[1.9, 0.3, -0.4], [0.2, 2.4, 0.5], [-0.3, 0.4, 3.1]])  # of real eigenvalues
 GRAM = ROOT @ ROOT.T
 TALL, PAIR = STACK[0].T, np.stack([ROOT, GRAM])
+BRICK = STACK[:, :2, :3]
 NO_ROWS, NO_STACK = np.zeros((0, 0)), np.zeros((0, 3, 3))
 
 
@@ -342,7 +343,7 @@ LINALG: Table = {
         for ord in (1, 3, -1.5, np.inf, -np.inf)
     },
     "vector_norm": (lambda a: np.linalg.vector_norm(a, axis=(0, 2), keepdims=True), (STACK,)),
-    "matrix_norm": (lambda a: np.linalg.matrix_norm(a, ord=1), (STACK[:, :2, :3],)),
+    "matrix_norm": (lambda a: np.linalg.matrix_norm(a, ord=1), (BRICK,)),
     "cond": (np.linalg.cond, (TALL,)),
     "cond of nothing": (lambda a: np.linalg.cond(a, 1), (NO_STACK,)),
     "cond by 1": (lambda a: np.linalg.cond(a, 1), (PAIR,)),
