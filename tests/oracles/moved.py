@@ -9,8 +9,10 @@ import autograd.numpy.linalg as npla
 import autograd.scipy.linalg as spla
 import autograd.scipy.special as special
 import autograd.scipy.stats.norm as norm
+import autograd.scipy.stats.t as t
 import autograd.scipy.stats.multivariate_normal as mvn
-from autograd import grad, jacobian, elementwise_grad, make_vjp, hessian_vector_product
+from autograd import elementwise_grad, grad, hessian, hessian_vector_product, jacobian
+from autograd.scipy.special import logsumexp
 from autograd.extend import primitive, defvjp
 from autograd.misc.flatten import flatten
 """
@@ -20,9 +22,10 @@ import minigrad.numpy as np
 import minigrad.numpy.linalg as npla
 import minigrad.scipy.linalg as spla
 import minigrad.scipy.special as special
-from minigrad.scipy.stats import norm
+from minigrad.scipy.stats import norm, t
 from minigrad.scipy.stats import multivariate_normal as mvn
-from minigrad.extend import grad, jacobian, elementwise_grad, make_vjp, hessian_vector_product
+from minigrad.extend import elementwise_grad, grad, hessian, hessian_vector_product, jacobian
+from minigrad.scipy.special import logsumexp
 from minigrad.extend import primitive, defvjp
 from minigrad.extend import flatten
 """
@@ -198,6 +201,214 @@ def value(params):
     return np.mean((modelled - pattern) ** 2) + 0.1 * spread + special.polygamma(1, c) / 10
 """
 
+# A recurrent network, as autograd's example writes it.
+LSTM = """
+rs = np.random.RandomState(0)
+
+def init(n_in, h, o):
+    return {
+        "init cell": rs.randn(1, h) * 0.1,
+        "init hiddens": rs.randn(1, h) * 0.1,
+        "change": rs.randn(n_in + h + 1, h) * 0.1,
+        "forget": rs.randn(n_in + h + 1, h) * 0.1,
+        "ingate": rs.randn(n_in + h + 1, h) * 0.1,
+        "outgate": rs.randn(n_in + h + 1, h) * 0.1,
+        "predict": rs.randn(h + 1, o) * 0.1,
+    }
+
+start = init(3, 4, 3)
+X = rs.randn(6, 2, 3)
+
+def sigmoid(x):
+    return 0.5 * (np.tanh(x) + 1.0)
+
+def ccat(w, *args):
+    c = np.hstack(args + (np.ones((args[0].shape[0], 1)),))
+    return np.dot(c, w)
+
+def value(p):
+    hid = np.repeat(p["init hiddens"], X.shape[1], axis=0)
+    cell = np.repeat(p["init cell"], X.shape[1], axis=0)
+    outs = []
+    for x in X:
+        change = np.tanh(ccat(p["change"], x, hid))
+        f = sigmoid(ccat(p["forget"], x, hid))
+        i = sigmoid(ccat(p["ingate"], x, hid))
+        o = sigmoid(ccat(p["outgate"], x, hid))
+        cell = cell * f + i * change
+        hid = o * np.tanh(cell)
+        y = ccat(p["predict"], hid)
+        outs.append(y - logsumexp(y, axis=1, keepdims=True))
+    ll = 0.0
+    for t in range(6):
+        ll = ll + np.sum(outs[t] * X[t])
+    return -ll / 6
+"""
+
+# A mixture of Gaussians by their Cholesky factors.
+MIXTURE = """
+rs = np.random.RandomState(0)
+data = rs.randn(20, 2)
+start = {
+    "log proportions": rs.randn(3) * 0.1,
+    "means": rs.randn(3, 2),
+    "lower triangles": np.zeros((3, 2, 2)) + np.eye(2),
+}
+
+def log_normalize(x):
+    return x - logsumexp(x)
+
+def unpack(p):
+    L = np.tril(p["lower triangles"], k=-1) + np.stack(
+        [np.diag(np.exp(np.diag(a))) for a in p["lower triangles"]]
+    )
+    return log_normalize(p["log proportions"]), p["means"], [np.dot(a.T, a) for a in L]
+
+def value(p):
+    c = [lp + mvn.logpdf(data, m, S) for lp, m, S in zip(*unpack(p))]
+    return -np.sum(logsumexp(np.vstack(c), axis=0)) + np.sum(p["means"] ** 2)
+"""
+
+# Smoke carried by a flow that is made free of divergence by Jacobi's iteration.
+FLUID = """
+rs = np.random.RandomState(0)
+n = 6
+start = rs.randn(2, n, n) * 0.3
+
+def project(vx, vy):
+    p = np.zeros(vx.shape)
+    h = 1.0 / vx.shape[0]
+    div = (
+        -0.5
+        * h
+        * (
+            np.roll(vx, -1, axis=0)
+            - np.roll(vx, 1, axis=0)
+            + np.roll(vy, -1, axis=1)
+            - np.roll(vy, 1, axis=1)
+        )
+    )
+    for k in range(5):
+        p = (
+            div
+            + np.roll(p, 1, axis=0)
+            + np.roll(p, -1, axis=0)
+            + np.roll(p, 1, axis=1)
+            + np.roll(p, -1, axis=1)
+        ) / 4.0
+    return vx - 0.5 * (np.roll(p, -1, axis=0) - np.roll(p, 1, axis=0)) / h, vy - 0.5 * (
+        np.roll(p, -1, axis=1) - np.roll(p, 1, axis=1)
+    ) / h
+
+def advect(f, vx, vy):
+    rows, cols = f.shape
+    cell_ys, cell_xs = np.meshgrid(np.arange(rows), np.arange(cols))
+    cx = (cell_xs - vx).ravel()
+    cy = (cell_ys - vy).ravel()
+    lx = np.floor(cx).astype(int)
+    ty = np.floor(cy).astype(int)
+    rw = cx - lx
+    bw = cy - ty
+    lx = np.mod(lx, rows)
+    rx = np.mod(lx + 1, rows)
+    ty = np.mod(ty, cols)
+    by = np.mod(ty + 1, cols)
+    flat = (1 - rw) * ((1 - bw) * f[lx, ty] + bw * f[lx, by]) + rw * (
+        (1 - bw) * f[rx, ty] + bw * f[rx, by]
+    )
+    return np.reshape(flat, (rows, cols))
+
+smoke = np.linspace(0, 1, 36).reshape(6, 6)
+
+def value(v):
+    vx, vy = v[0], v[1]
+    s = smoke
+    for _ in range(3):
+        a = advect(vx, vx, vy)
+        b = advect(vy, vx, vy)
+        vx, vy = project(a, b)
+        s = advect(s, vx, vy)
+    return np.mean((s - smoke.T) ** 2)
+"""
+
+# The evidence bound of a variational approximation, by sampling.
+VARIATIONAL = """
+rs = np.random.RandomState(0)
+start = np.array([0.1, 0.2, -0.3, -0.2])
+noise = rs.randn(50, 2)
+
+def logprob(x):
+    return (
+        norm.logpdf(x[:, 1], 0, 1.35)
+        + norm.logpdf(x[:, 0], 0, np.exp(x[:, 1]))
+        + np.sum(t.logpdf(x, 3.0, 0.1, 2.0), axis=1)
+    )
+
+def value(p):
+    mean, ls = p[:2], p[2:]
+    s = noise * np.exp(ls) + mean
+    return -(0.5 * 2 * (1 + np.log(2 * np.pi)) + np.sum(ls) + np.mean(logprob(s)))
+"""
+
+# Derivatives of derivatives: Hessians and Jacobians inside of what is differentiated.
+SECOND = """
+start = np.array([0.3, 0.5, 0.9])
+
+def inner(x):
+    return np.sum(
+        np.array([[np.sin(x[0] * x[1]), x[2]], [x[1] ** 2, np.exp(x[0])]]) @ np.array([x[0], x[2]])
+    )
+
+def value(x):
+    H = hessian(inner)(x)
+    J = jacobian(lambda y: np.array([y[0] * y[1], y[2] ** 2]))(x)
+    return (
+        np.trace(H)
+        + np.sum(J**2)
+        + np.linalg.det(H + 3 * np.eye(3))
+        + np.sum(elementwise_grad(np.tanh)(x))
+    )
+"""
+
+# Linear algebra of one small matrix.
+MATRICES = """
+start = np.array([2.0, 0.5, 1.5, 0.3])
+
+def value(x):
+    A = np.array([[x[0], x[1]], [x[3], x[2]]])
+    b = np.array([1.0, x[0]])
+    u = np.linalg.solve(A, b)
+    w, v = np.linalg.eigh(A + A.T)
+    U, S, V = np.linalg.svd(A, full_matrices=False)
+    return (
+        np.sum(u**2)
+        + w[0] * w[1] ** 2
+        + np.abs(v[0, 0])
+        + S[0]
+        + np.linalg.norm(A)
+        + np.linalg.slogdet(A)[1]
+        + np.sum(np.linalg.inv(A)[0])
+        + np.linalg.norm(A, "nuc")
+        + np.einsum("ij,jk,ki->", A, A, A)
+    )
+"""
+
+# Fourier transforms of real and complex signals.
+SPECTRUM = """
+start = np.linspace(-1, 1, 8) ** 3 + 0.3
+
+def value(x):
+    F = np.fft.rfft(x)
+    G = np.fft.fft(x * np.exp(1j * x))
+    S = np.fft.fftshift(np.abs(G) ** 2)
+    return (
+        np.sum(np.abs(F) ** 3)
+        + np.real(np.sum(np.fft.ifft(G * np.conj(G)) ** 2))
+        + np.sum(S * np.arange(8))
+        + np.sum(np.fft.irfft(F * (1 + 2j)))
+    )
+"""
+
 PROGRAMS = {
     "Gaussian process": GAUSSIAN_PROCESS,
     "survival": SURVIVAL,
@@ -205,4 +416,11 @@ PROGRAMS = {
     "photonics": PHOTONICS,
     "Kalman filter": KALMAN,
     "Bessel": BESSEL,
+    "LSTM": LSTM,
+    "mixture": MIXTURE,
+    "fluid": FLUID,
+    "variational": VARIATIONAL,
+    "second derivatives": SECOND,
+    "matrices": MATRICES,
+    "spectrum": SPECTRUM,
 }
