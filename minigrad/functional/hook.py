@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import numpy as np
 
 from minigrad.arguments import Range, checked
+from minigrad.dispatch import check_real
 from minigrad.errors import ShapeError
 from minigrad.ops.base import Op
 from minigrad.ops.movement import as_array
@@ -29,7 +30,9 @@ def through(g: Any, y: Any, x: Any, function: Callable[[Any], Any]) -> Any:
             f"the function of a hook returned shape {np.shape(changed)} for a cotangent of shape "
             f"{g.shape}: return one of the same shape, or None to leave it as it is"
         )
-    return as_array(changed)
+    changed = as_array(changed)
+    check_real(changed, g.dtype)
+    return changed
 
 
 hook_op = Op(
@@ -47,7 +50,8 @@ def hook(x: Annotated[Any, TENSOR], function: Callable[[Any], Any]) -> Tensor:
 
     The cotangent is that of this result: uses of x elsewhere do not contribute. The function gets a
     read-only array, or a Tensor under `backward(create_graph=True)`. What it returns replaces the
-    cotangent, unless that is None.
+    cotangent, unless that is None. Of complex numbers, cotangents are those of `grad`, of which
+    `.grad` is the conjugate.
 
     Raises:
         ArgumentError: if x is not a Tensor, or the function cannot be called.

@@ -7,7 +7,7 @@ import pytest
 
 import minigrad
 from minigrad import Tensor, hook
-from minigrad.errors import ArgumentError, ShapeError
+from minigrad.errors import ArgumentError, DtypeError, ShapeError
 
 
 def test_the_function_sees_the_cotangent_of_this_use_only() -> None:
@@ -68,3 +68,21 @@ def test_the_cotangent_is_read_only(create_graph: bool) -> None:
     x, w = Tensor([1.0, 2.0], requires_grad=True), Tensor([1.0, 2.0], requires_grad=True)
     with pytest.raises(ValueError, match="read-only"):
         ((hook(x * 1.0, halve) + w) ** 2).sum().backward(create_graph=create_graph)
+
+
+def test_of_complex_numbers_cotangents_are_those_of_grad() -> None:
+    z, seen = Tensor([1 + 2j, 3j], requires_grad=True), []
+
+    def note(g: Any) -> Any:
+        seen.append(g)
+        return g * 1j
+
+    np.sum(np.abs(hook(z * 1, note)) ** 2).backward()
+    np.testing.assert_allclose(seen, [2 * np.conj(z.data)])
+    np.testing.assert_allclose(z.grad, np.conj(2j * np.conj(z.data)))
+
+
+def test_a_complex_cotangent_of_real_numbers_is_refused() -> None:
+    x = Tensor([1.0, 2.0], requires_grad=True)
+    with pytest.raises(DtypeError, match="imaginary part"):
+        np.sum(hook(x, lambda g: g * 1j)).backward()
