@@ -149,24 +149,51 @@ def sinc(x: Any) -> Any:
 # Products along an axis.
 
 
-def linear_recurrence(a: Any, b: Any) -> Any:
-    """s[i] = b[i] + a[i] * s[i + 1] along the first axis, from the end, in log2(n) steps: after
-    each, s[i] holds twice as many terms, and a[i] the product of as many factors."""
+def recurrence_of_arrays(a: Any, b: Any, axis: int, back: bool) -> Any:
+    """s[i] = b[i] + a[i] * s[i - 1] along an axis, or from its end, where a[i] of the first is not
+    read; in log2(n) steps: after each, s[i] holds twice as many terms, and a[i] the product of as
+    many factors."""
+    order = slice(None, None, -1 if back else 1)
+    a, b = (np.moveaxis(x, axis, 0)[order] for x in (a, b))
     step = 1
     while step < len(b):
-        b = np.concatenate([b[:-step] + a[:-step] * b[step:], b[-step:]])
-        a = np.concatenate([a[:-step] * a[step:], a[-step:]])
+        b = np.concatenate([b[:step], b[step:] + a[step:] * b[:-step]])
+        a = np.concatenate([a[:step], a[step:] * a[:-step]])
         step *= 2
-    return b
+    return np.moveaxis(b[order], 0, axis)
+
+
+def before(x: Any, axis: int, back: bool, first: Any = np.zeros_like) -> Any:
+    """At each place along an axis the entry before it, or if `back`, after it; and for the first,
+    zeros, or ones."""
+    lead = (slice(None),) * (axis % x.ndim)
+    rest = slice(1, None) if back else slice(-1)
+    parts = [first(x[(*lead, slice(1))]), x[(*lead, rest)]]
+    return np.concatenate(parts[::-1] if back else parts, axis=axis)
+
+
+def sums_after(g: Any, a: Any, axis: int, back: bool) -> Any:
+    """The adjoint of a recurrence, which goes the other way."""
+    return recurrence_op(before(a, axis, not back), g, axis=axis, back=not back)
+
+
+recurrence_op = Op(
+    "reduce",
+    "recurrence",
+    recurrence_of_arrays,
+    (
+        lambda g, s, a, b, axis, back: sums_after(g, a, axis, back) * before(s, axis, back),
+        lambda g, s, a, b, axis, back: sums_after(g, a, axis, back),
+    ),
+    "recurrence({0}, {1}, axis={axis}, back={back})",
+    domains=(ANYWHERE, ANYWHERE),
+)
 
 
 def cumprod_rule(g: Any, y: Any, x: Any, axis: int) -> Any:
     """To x[i], the product before it times the sum over j >= i of g[j] and the factors between,
     without division, so that it is right where factors are zero."""
-    g, y, x = (np.moveaxis(part, axis, 0) for part in (g, y, x))
-    ones = np.ones_like(x[:1])
-    after = linear_recurrence(np.concatenate([x[1:], ones[: len(x)]]), g)
-    return np.moveaxis(np.concatenate([ones, y[:-1]]) * after, 0, axis)
+    return before(y, axis, False, np.ones_like) * sums_after(g, x, axis, back=False)
 
 
 cumprod_op = Op("reduce", "cumprod", np.cumprod, (cumprod_rule,), "cumprod({0}, axis={axis})")

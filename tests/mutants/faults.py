@@ -33,6 +33,11 @@ INDEX_EDGES = (
     "tests/compiler/end_to_end/test_edges.py::test_permuted_and_negative_indices_and_mixed_dtypes"
 )
 
+CUMULATED = (
+    "tests/compiler/codegen/test_copy_kernels.py"
+    "::test_cumulative_products_and_their_gradients_are_loops"
+)
+
 PASSES = [
     Fault(
         "graph/folding.py",
@@ -425,6 +430,19 @@ FUSION = [
         "[ir.Store(fill, ir.Number.of(0, value.dtype))]",
         "[ir.Store(fill, ir.Number.of(1, value.dtype))]",
         of("added_where_an_index_says"),
+    ),
+    Fault(
+        "codegen/copy_kernels.py",
+        "i * -1 + end if k == along",
+        "i if k == along",
+        CUMULATED,
+    ),
+    Fault("codegen/copy_kernels.py", "for x in factors),", "for x in factors[:0]),", CUMULATED),
+    Fault(
+        "graph/opset/reductions.py",
+        'Scan(1, "*")',
+        'Scan(1, "+")',
+        "tests/compiler/codegen/test_copy_kernels.py::test_every_value_of_an_accumulator_is_kept",
     ),
     Fault(
         "codegen/copy_kernels.py",

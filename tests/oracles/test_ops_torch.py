@@ -148,6 +148,15 @@ def from_diagonal(x: Any, shape: Any, **places: int) -> Any:
     return adjoint(diagonal, whole, x.expand(diagonal.shape))
 
 
+def recurrence(a: Any, b: Any, axis: int, back: bool) -> Any:
+    """One step after the other."""
+    steps = [*zip(a.unbind(axis), b.unbind(axis), strict=True)][:: -1 if back else 1]
+    found: list[Any] = []
+    for factor, term in steps:
+        found.append(term + factor * found[-1] if found else term)
+    return torch.stack(found[:: -1 if back else 1], axis) if found else b
+
+
 OTHERWISE: dict[str, Callable[..., Any]] = {
     "roll": lambda x, shift, axis: torch.roll(x, shift, axis if axis is not None else ()),
     "triu": lambda x, k: torch.triu(square(x), k),
@@ -188,6 +197,7 @@ OTHERWISE: dict[str, Callable[..., Any]] = {
     "radians": torch.deg2rad,
     "degrees": torch.rad2deg,
     "cumsum": lambda x, axis: torch.cumsum(x, axis),
+    "recurrence": recurrence,
     "mod": torch.remainder,
     "where": lambda c, x, y: torch.where(c.bool(), x, y),
     "reshape": lambda x, shape: x.reshape(shape),

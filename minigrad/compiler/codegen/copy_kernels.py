@@ -49,22 +49,27 @@ def scatter_function(
 def scan_function(
     kernel: Kernel, schedule: Schedule, buffers: BufferPlan, machine: Machine
 ) -> KernelSource:
-    """One accumulator for each line along the axis, every value of which is stored; threads share
-    the outermost of the other axes."""
+    """One accumulator for each line along the axis, or back from its end, every value of which is
+    stored; threads share the outermost of the other axes."""
     (stage,) = kernel.stages
-    value, (x,) = stage.value, stage.value.inputs
-    rules = rules_of(value.op)
+    value, rules = stage.value, rules_of(stage.value.op)
     assert isinstance(rules, Scan)
     along = value.attributes["axis"] % len(value.shape)
     index = tuple(variable(f"i{k}", n) for k, n in enumerate(value.shape))
+    place = index
+    if value.attributes.get("back"):
+        end = value.shape[along] - 1
+        place = tuple(i * -1 + end if k == along else i for k, i in enumerate(index))
     body = LoweringContext(schedule.load)
-    name = body.read(x, index)
-    if x.dtype != value.dtype:
-        name = body.cast(name, x, value.dtype)
+    names = [(body.read(x, place), x) for x in value.inputs]
+    *factors, term = [
+        name if x.dtype == value.dtype else body.cast(name, x, value.dtype) for name, x in names
+    ]
     lines: list[ir.Statement] = [
         *body.bindings,
-        ir.Accumulate("total", rules.combine, name),
-        ir.Store(schedule.access(value, index), "total"),
+        *(ir.Store("total", ir.Apply("product({0}, {1})", ("total", x))) for x in factors),
+        ir.Accumulate("total", rules.combine, term),
+        ir.Store(schedule.access(value, place), "total"),
     ]
     scan: list[ir.Statement] = [
         ir.Variable("total", value.dtype, ir.Number.of(rules.start, value.dtype)),

@@ -124,6 +124,36 @@ def test_an_index_out_of_range_writes_nowhere(bad: int) -> None:
     np.testing.assert_array_equal(f(g, np.array([4, 4]))[4], [2, 2, 2])
 
 
+# Cumulated
+
+
+@pytest.mark.parametrize("dtype", [*DTYPES, "bool"])
+def test_every_value_of_an_accumulator_is_kept(dtype: str) -> None:
+    """Along every axis; of integers in those that NumPy widens them to."""
+    rng = np.random.default_rng(9)
+    cases: list[tuple[Callable[..., Any], list[Any]]] = []
+    for shape in ((7,), (1, 5), (6, 1), (3, 4, 5), (0, 3)):
+        x = some(rng, *shape, dtype=dtype)
+        for axis in range(-len(shape), len(shape)):
+            cases.append((lambda x, axis=axis: np.cumprod(x, axis), [x]))
+            cases.append((lambda x, axis=axis: np.cumsum(np.exp(x), axis)[::-1] * 2, [x]))
+    compare(cases)
+
+
+def test_cumulative_products_and_their_gradients_are_loops() -> None:
+    """Of any order, also where factors are zero, from either end."""
+    rng = np.random.default_rng(10)
+    loss = lambda x: np.sum(np.sin(np.cumprod(x, axis=1)) * np.cumprod(x, axis=0))  # noqa: E731
+    first = minigrad.grad(loss)
+    second = minigrad.grad(lambda x: np.sum(first(x) ** 2))
+    x = rng.normal(size=(3, 6))
+    x[1, 2:4] = 0
+    compare([(first, [x]), (second, [x]), (first, [x.T]), (second, [x[:1]])], 1e-11)
+    (compiled := compile(first))(x)
+    kinds = [kernel["kind"] for kernel in compiled.explain().kernels]
+    assert kinds.count("scan") == 4 and "numpy" not in kinds
+
+
 # Joined
 
 

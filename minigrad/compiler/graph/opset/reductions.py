@@ -120,7 +120,8 @@ OPSET["argmin"] = Reduction(math.inf, "min", is_search=True)
 
 @dataclass(frozen=True)
 class Scan(AlongAxis):
-    """What keeps every value of the accumulator along an axis: see `Reduction`."""
+    """What keeps every value of the accumulator along an axis: see `Reduction`. Inputs before the
+    last are factors of the accumulator, before an entry of the last is combined with it."""
 
     start: float
     combine: str
@@ -130,6 +131,8 @@ class Scan(AlongAxis):
 
 
 OPSET["cumsum"] = Scan(-0.0, "+")  # -0.0 + x is x, also if that is -0.0
+OPSET["cumprod"] = Scan(1, "*")
+OPSET["recurrence"] = Scan(0, "+")
 
 
 @entry("mean")
