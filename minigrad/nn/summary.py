@@ -18,14 +18,29 @@ from minigrad.ops.base import Op
 from minigrad.tensor import Tensor
 from minigrad.watch import Watcher, watching
 
-# The multiply-adds of an op, from the shapes of its inputs and of its result.
+
+def of_einsum(*shapes: tuple[int, ...], subscripts: str) -> int:
+    """As many as all axes have entries, each once."""
+    terms = subscripts.replace("->", ",").split(",")
+    sizes = {
+        c: n
+        for term, shape in zip(terms, shapes, strict=True)
+        for c, n in zip(term, shape, strict=True)
+    }
+    return math.prod(sizes.values())
+
+
+# The multiply-adds of an op, from the shapes of its inputs and of its result, and its attributes.
 MULTIPLY_ADDS: dict[str, Callable[..., int]] = {
     "matmul": lambda x, w, y: math.prod(y) * x[-1],
     "linear": lambda x, w, y: math.prod(y) * x[-1],
+    "dot": lambda x, w, y: math.prod(y) * x[-1],
+    "outer": lambda x, w, y: math.prod(y),
+    "einsum": of_einsum,
     # For each place of the kernel, of which a weight is used once: w has shape (O, C/groups, H, W).
-    "conv2d": lambda x, w, y: math.prod(y) * math.prod(w[1:]),
-    "conv2d_input": lambda y, w, x: math.prod(y) * math.prod(w[1:]),
-    "conv2d_weight": lambda x, y, w: math.prod(y) * math.prod(w[1:]),
+    "conv2d": lambda x, w, y, **how: math.prod(y) * math.prod(w[1:]),
+    "conv2d_input": lambda y, w, x, **how: math.prod(y) * math.prod(w[1:]),
+    "conv2d_weight": lambda x, y, w, **how: math.prod(y) * math.prod(w[1:]),
 }
 
 
@@ -91,8 +106,8 @@ class Meter(Watcher):
         self, op: Op, inputs: tuple[Any, ...], attributes: dict[str, Any], output: Tensor
     ) -> None:
         *arrays, value = (x.data if isinstance(x, Tensor) else x for x in (*inputs, output))
-        shapes = [np.shape(x) for x in (*arrays, value)]
-        products = MULTIPLY_ADDS[op.name](*shapes) if op.name in MULTIPLY_ADDS else 0
+        shapes, of_op = [np.shape(x) for x in (*arrays, value)], MULTIPLY_ADDS.get(op.name)
+        products = of_op(*shapes, **attributes) if of_op else 0
         # A view has no memory of its own.
         bytes_ = 0 if any(np.may_share_memory(value, x) for x in arrays) else value.nbytes
         for row in self.open:

@@ -259,7 +259,8 @@ np.tan(np.tanh({x})) | ({x} * {x} + 0.4) ** 0.7 | ({x} * {x} + 0.4) ** -1.5 | 2.
 np.where(np.isnan({x}), 0.5, {x}) | np.where(np.isfinite({x}), {x}, 0.0)
 np.where(np.isinf({x}), 1, {x}) | np.positive({x}) | np.log2({x} * {x} + 0.5)
 np.real(np.exp({x} * 0.3j) * (1 - 2j)) | np.imag(np.conj({x} + 1j) * (2 + 1j))
-np.sinc({x} * 0.4) | np.i0({x} * 0.5) | np.logaddexp2({x}, 0.3) | np.angle({x} + 2j)
+np.nan_to_num({x}) | np.sign({x} + 2j).real | np.sinc({x} * 0.4) | np.i0({x} * 0.5)
+np.logaddexp2({x}, 0.3) | np.angle({x} + 2j)
 np.log10({x} * {x} + 0.5) | np.cbrt({x} * {x} + 0.5) | np.radians({x})""".replace(
     "\n", " | "
 ).split(" | ")
@@ -678,7 +679,12 @@ def linear_algebra(b: Builder) -> str:
     a = f"({x} @ np.swapaxes({x}, -1, -2) + 3 * np.eye({n}, dtype=single))"
     codes = ["cholesky({a})", "inv({a})", "det({a} * 0.3)", "slogdet({a})[1]", "pinv({a})"]
     codes += ["solve({a}, {y})", "eigvalsh({a})", "svd({a}, compute_uv=False)", "qr({a})[1]"]
-    codes += ["matrix_rank({a})", "matrix_power({a} * 0.2, 3)", "norm({a}, 'nuc', axis=(-2, -1))"]
+    codes += [
+        "matrix_rank({a})",
+        "matrix_power({a} * 0.2, 3)",
+        "norm({a}, 'nuc', axis=(-2, -1))",
+        "cond({a}, 1)",
+    ]
     return "np.linalg." + str(b.draw(*codes)).format(a=a, y=y)
 
 

@@ -197,7 +197,7 @@ def test_values_read_from_other_rows_are_computed_in_an_earlier_kernel() -> None
 
 
 def test_ops_left_to_numpy_are_not_fused() -> None:
-    found = kernels_of(lambda x: np.exp(np.cumsum(np.exp(x), axis=0)) * 2, X)
+    found = kernels_of(lambda x: np.exp(np.sort(np.exp(x), axis=0)) * 2, X)
     assert kinds(found) == ["rows", "numpy", "rows"]
 
 
