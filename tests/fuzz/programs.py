@@ -714,6 +714,11 @@ def of_vectors(b: Builder) -> str:
     return str(b.draw(*codes)).format(x=x, y=y)
 
 
+@step(1)
+def cross_product(b: Builder) -> str:
+    return f"np.cross({b.fresh((3,))}, {b.fresh((int(b.draw(1, 2, 4)), 3))})"
+
+
 def images(b: Builder) -> str:
     """A value of four axes, none of them empty: one that is there, or new."""
     fits = [
