@@ -370,7 +370,7 @@ def refusal_of(
             f"an axis of this input is one of {-ndim}..{ndim - 1}" if ndim else "it has no axes"
         )
     elif "core dimension" in advice:
-        columns, rows = np.shape(arrays[0])[-1], np.shape(arrays[1])[-2]
+        columns, rows = np.shape(arrays[0])[-1], np.shape(arrays[1])[-2:][0]
         advice = (
             f"the {columns} columns of the first meet the {rows} rows of the second, and these "
             "must be equal in number: transpose one (x.T)?"

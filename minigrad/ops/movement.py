@@ -171,12 +171,14 @@ def shape_after(function: Function, shape: Shape, a: Any, args: Any, kwargs: Any
         return shapes[key]
     except (KeyError, TypeError):  # not yet known; or there are lists in the arguments
         found = ask(function, np.empty(shape), a, args, kwargs).shape
-    with suppress(TypeError):
-        shapes[key] = found
+    if len(shapes) < MANY:
+        with suppress(TypeError):
+            shapes[key] = found
     return found
 
 
 shapes: dict[Any, Shape] = {}
+MANY = 10_000  # shapes that are remembered, so that a program of ever new ones does not grow
 
 
 def reshaped(function: Function, a: Any, *args: Any, **kwargs: Any) -> Any:
@@ -439,8 +441,7 @@ def flip(m: Any, axis: Any = None) -> Any:
     return viewed(slice_op, m, index=index)
 
 
-# Functions that move entries by a rule of their own. While the compiler traces, they are gathers,
-# which it makes loops of.
+# Functions that move entries by a rule of their own.
 
 
 def integers(x: Any) -> Any:
@@ -559,71 +560,52 @@ trace_op = Op(
 
 @implements(np.roll)
 def roll(a: Any, shift: Any, axis: Any = None) -> Any:
-    if is_traced(value_of(a)):
-        return moved(np.roll, a, shift, axis)
     return roll_op(a, shift=integers(shift), axis=integers(axis))
 
 
-def triangle(op: Op, function: Function, m: Any, k: int = 0) -> Any:
-    return moved(function, m, k) if is_traced(value_of(m)) else op(m, k=integers(k))
+def triangle(op: Op, m: Any, k: int = 0) -> Any:
+    if not m.ndim:
+        raise ShapeError(f"np.{op.name} of a number: it takes matrices, or a vector")
+    return op(m, k=integers(k))
 
 
-implements(np.triu)(partial(triangle, triu_op, np.triu))
-implements(np.tril)(partial(triangle, tril_op, np.tril))
+implements(np.triu)(partial(triangle, triu_op))
+implements(np.tril)(partial(triangle, tril_op))
 
 
 @implements(np.repeat)
 def repeat(a: Any, repeats: Any, axis: Any = None) -> Any:
-    if is_traced(value_of(a)) or np.ndim(repeats):
+    if np.ndim(repeats):
         return moved(np.repeat, a, repeats, axis)
     return repeat_op(a, repeats=integers(repeats), axis=integers(axis))
 
 
 @implements(np.tile)
 def tile(A: Any, reps: Any) -> Any:  # noqa: N803  # NumPy's name
-    if is_traced(value_of(A)):
-        return moved(np.tile, A, reps)
     return tile_op(A, reps=integers(reps) if np.ndim(reps) else (integers(reps),))
 
 
 @implements(np.rot90)
 def rot90(m: Any, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Any:
-    if not is_traced(value_of(m)):
-        return viewed(rot90_op, m, k=integers(k), axes=integers(axes))
-    ask(np.rot90, np.empty(m.shape), m, (k, axes), {})  # raises if the axes are wrong
-    flipped = ((), axes[1:], axes, axes[:1])[k % 4]
-    return np.swapaxes(flip(m, flipped), *axes) if k % 2 else flip(m, flipped)
-
-
-def traced_diagonal(a: Any, **places: int) -> Any:
-    entries = moved(np.diagonal, a, **places)
-    value_of(entries).setflags(write=False)
-    return entries
+    return viewed(rot90_op, m, k=integers(k), axes=integers(axes))
 
 
 @implements(np.diagonal)
 def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     """The diagonal, which NumPy has as a read-only view."""
     offset, axis1, axis2 = map(integers, (offset, axis1, axis2))
-    if not is_traced(value_of(a)):
-        return viewed(diagonal_op, a, offset=offset, axis1=axis1, axis2=axis2)
-    places = {"offset": offset, "axis1": axis1, "axis2": axis2}
-    return as_view(traced_diagonal(a, **places), a, traced_diagonal, places)
+    return viewed(diagonal_op, a, offset=offset, axis1=axis1, axis2=axis2)
 
 
 @implements(np.trace)
 def trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
-    if is_traced(value_of(a)):
-        return np.sum(np.diagonal(a, offset, axis1, axis2), axis=-1)
     offset, axis1, axis2 = map(integers, (offset, axis1, axis2))
     return trace_op(a, offset=offset, axis1=axis1, axis2=axis2)
 
 
 @implements(np.diag)
 def diag(v: Any, k: int = 0) -> Any:
-    if v.ndim == 2:
-        return diagonal(v, k)
-    return moved(np.diag, v, k) if is_traced(value_of(v)) else diag_op(v, k=integers(k))
+    return diagonal(v, k) if v.ndim == 2 else diag_op(v, k=integers(k))
 
 
 @implements(np.take)

@@ -90,16 +90,10 @@ def matmul(x1: Any, x2: Any) -> Any:
     ndims = x1.ndim, x2.ndim
     if ndims == (2, 2):
         return matmul_op(x1, x2)
-    fits = min(ndims) == 1 and x1.shape[-1] == x2.shape[max(ndims[1] - 2, 0)]
-    if fits and not any_traced(x1, x2):
-        return dot_op(x1, x2)
     if 0 in ndims:
         raise ShapeError("matmul of a number: use * for that")
-    if ndims[0] == 1:
-        product = matmul(x1[None], x2)
-        return np.squeeze(product, -2) if ndims[1] > 1 else product[0]  # a number, no array
-    if ndims[1] == 1:
-        return np.squeeze(matmul(x1, x2[:, None]), -1)
+    if min(ndims) == 1:
+        return dot_op(x1, x2)
     if ndims[1] == 2:
         # One product of two matrices, and one sum over the stack in its adjoint.
         *stack, rows, inner = x1.shape
@@ -111,9 +105,8 @@ def matmul(x1: Any, x2: Any) -> Any:
 @implements(np.outer)
 def outer(a: Any, b: Any) -> Any:
     a, b = as_array(a), as_array(b)
-    if a.ndim == b.ndim == 1 and not any_traced(a, b):
-        return outer_op(a, b)
-    return reshape_op(a, shape=(a.size, 1)) * reshape_op(b, shape=(b.size,))
+    flat = (x if x.ndim == 1 else reshape_op(x, shape=(x.size,)) for x in (a, b))
+    return outer_op(*flat)
 
 
 @implements(np.dot)

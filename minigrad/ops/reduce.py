@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
-from minigrad.dispatch import check_real, conj, implementations, implements, is_traced
+from minigrad.dispatch import check_real, conj, implementations, implements
 from minigrad.graph import INEXACT
 from minigrad.methods import Axis
 from minigrad.ops.base import Op, Rule, Shape
-from minigrad.tensor import value_of
 
 
 def reduce(
@@ -265,18 +264,11 @@ std_op = Op(
 )
 
 
-# While the compiler traces, they are compositions, of which it makes loops.
-
-
 @implements(np.var)
 def var(a: Any, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -> Any:
-    if is_traced(value_of(a)):
-        return variance(a, axis, ddof, keepdims)
     return var_op(a, axis=axis, ddof=ddof, keepdims=keepdims)
 
 
 @implements(np.std)
 def std(a: Any, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -> Any:
-    if is_traced(value_of(a)):
-        return root(variance(a, axis, ddof, keepdims))
     return std_op(a, axis=axis, ddof=ddof, keepdims=keepdims)

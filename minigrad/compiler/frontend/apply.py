@@ -19,7 +19,8 @@ from minigrad.tensor import Tensor
 from minigrad.watch import apply, input_cotangents
 
 # Ops whose results are views in NumPy.
-VIEWS = "reshape transpose expand slice real imag".split()
+VIEWS = "reshape transpose expand slice real imag rot90 diagonal".split()
+READ_ONLY = ("expand", "diagonal")
 # Ops with index arrays, and which of their inputs is the first of these.
 INDEXED = {"gather": 1, "scatter_add": 1, "updated": 2}
 
@@ -69,7 +70,7 @@ def traced_apply(op: Op, inputs: tuple[Any, ...], attributes: dict[str, Any]) ->
         elif op.name in VIEWS and is_traced(arrays[0]):
             certain = op.name != "reshape" or only_splits_axes(arrays[0].shape, result.shape)
             result = tracer.as_traced_view(result, arrays[0], op, attributes, certain)
-            result.writeable = not certain or (op.name != "expand" and arrays[0].writeable)
+            result.writeable = not certain or (op.name not in READ_ONLY and arrays[0].writeable)
     if not live:
         return result
     if not (recorded and recording.get()):

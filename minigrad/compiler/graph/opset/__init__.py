@@ -10,6 +10,7 @@ from minigrad.compiler.graph.opset import (  # noqa: F401
     contractions,
     elementwise,
     indexing,
+    moves,
     reductions,
     systems,
     views,

@@ -140,6 +140,32 @@ class Linear(Processing):
         return apply("matmul", x, apply("transpose", w, axes=(1, 0)))
 
 
+@entry("dot")
+class Dot(Processing):
+    """A matrix product by a vector: a row on the left, a column on the right."""
+
+    def shape(self, shapes: list[Shape], attributes: dict[str, Any]) -> Shape | None:
+        x, y = shapes
+        return (*x[:-1], *y[:-2], *y[1:][-1:]) if x[-1] == y[max(len(y) - 2, 0)] else None
+
+    def decompose(self, value: Value) -> Value:
+        x, y = value.inputs
+        depth = x.shape[-1]
+        left = apply("reshape", x, shape=(x.size // depth, depth))
+        right = apply("reshape", y, shape=(depth, 1)) if len(y.shape) == 1 else y
+        return apply("reshape", apply("matmul", left, right), shape=value.shape)
+
+
+@entry("outer")
+class Outer(Processing):
+    def shape(self, shapes: list[Shape], attributes: dict[str, Any]) -> Shape:
+        return (*shapes[0], *shapes[1])
+
+    def decompose(self, value: Value) -> Value:
+        x, y = value.inputs
+        return apply("mul", apply("reshape", x, shape=(x.size, 1)), y)
+
+
 @entry("conv2d")
 class Conv2d(Product):
     def shape(self, shapes: list[Shape], attributes: dict[str, Any]) -> Shape | None:

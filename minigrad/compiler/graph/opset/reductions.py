@@ -180,6 +180,29 @@ class LogSoftmax(AlongAxis):
         return apply("sub", x, apply("log", total))
 
 
+def variance(value: Value) -> Value:
+    """The mean square of x less its mean, over the number of entries less ddof."""
+    (x,) = in_one_dtype(value).inputs
+    ddof, how = value.attributes["ddof"], {k: value.attributes[k] for k in ("axis", "keepdims")}
+    count = x.size // value.size
+    total = apply("sum", x, axis=how["axis"], keepdims=True)
+    deviation = apply("sub", x, apply("div", total, count))
+    squares = apply("sum", apply("mul", deviation, deviation), **how)
+    return apply("div", squares, max(count - ddof, 0))
+
+
+@entry("var")
+class Var(AlongAxis):
+    def decompose(self, value: Value) -> Value:
+        return variance(value)
+
+
+@entry("std")
+class Std(AlongAxis):
+    def decompose(self, value: Value) -> Value:
+        return apply("sqrt", variance(value))
+
+
 @entry("norm")
 class Norm(AlongAxis):
     def decompose(self, value: Value) -> Value:

@@ -11,7 +11,15 @@ import numpy as np
 
 from minigrad.compiler.graph.affine import Condition, Expr, Index, number, reshaped
 from minigrad.compiler.graph.ir import Shape, Value
-from minigrad.compiler.graph.opset.base import Apply, Lowering, Number, Operand, Rules, entry
+from minigrad.compiler.graph.opset.base import (
+    OPSET,
+    Apply,
+    Lowering,
+    Number,
+    Operand,
+    Rules,
+    entry,
+)
 from minigrad.compiler.graph.opset.elementwise import broadcast
 from minigrad.compiler.graph.opset.infer import zeros
 from minigrad.compiler.target import costs
@@ -137,6 +145,79 @@ class Concatenate(View):
             test = Apply("<", (index[axis], number(start + n)))
             found = to.define(value.dtype, Apply("if", (test, name, found))) if found else name
         return found
+
+
+class Triangle(View):
+    """The entries (..., i, j) with j - i from `k` on, or up to it; zeros in the place of others. Of
+    a vector, which is every row of a matrix."""
+
+    def __init__(self, relation: str) -> None:
+        self.relation = relation
+
+    def shape(self, shapes: list[Shape], attributes: dict[str, Any]) -> Shape | None:
+        (shape,) = shapes
+        return (shape if len(shape) > 1 else shape * 2) or None
+
+    def read(self, value: Value, index: Index, to: Lowering) -> Operand:
+        x, k = value.inputs[0], value.attributes["k"]
+        bound = k if self.relation == ">=" else k + 1
+        inside = [Condition(index[-1] + index[-2] * -1, self.relation, bound)]
+        zero = Number.of(0, value.dtype)
+        there = index[len(index) - len(x.shape) :]
+        return to.select(value.dtype, inside, lambda: to.read(x, there), lambda: zero)
+
+
+OPSET["triu"], OPSET["tril"] = Triangle(">="), Triangle("<")
+
+
+def starts(offset: int) -> tuple[int, int]:
+    """The row and the column where a diagonal begins."""
+    return max(-offset, 0), max(offset, 0)
+
+
+@entry("diagonal")
+class Diagonal(View):
+    def read(self, value: Value, index: Index, to: Lowering) -> Operand:
+        """(..., i) reads the entry i + row, i + column of the two axes."""
+        x, how, others = value.inputs[0], value.attributes, iter(index[:-1])
+        axes = [how[name] % len(x.shape) for name in ("axis1", "axis2")]
+        rows = [index[-1] + start for start in starts(how["offset"])]
+        places = dict(zip(axes, rows, strict=True))
+        return to.read(
+            x, tuple(places[k] if k in places else next(others) for k in range(len(x.shape)))
+        )
+
+
+@entry("from_diagonal")
+class FromDiagonal(View):
+    def shape(self, shapes: list[Shape], attributes: dict[str, Any]) -> Shape:
+        shape: Shape = attributes["shape"]
+        return shape
+
+    def kind(self, value: Value) -> str:
+        return "map" if all(self.spots(value)) else "numpy"
+
+    def spots(self, value: Value) -> Shape:
+        """The shape of the diagonal."""
+        x, how = zeros(value.shape, BOOL), value.attributes
+        return np.diagonal(x, how["offset"], how["axis1"], how["axis2"]).shape
+
+    def order(self, value: Value, order: tuple[int, ...]) -> tuple[int, ...]:
+        return tuple(range(len(value.shape)))
+
+    def read(self, value: Value, index: Index, to: Lowering) -> Operand:
+        x, how = value.inputs[0], value.attributes
+        a, b = (how[name] % len(index) for name in ("axis1", "axis2"))
+        row, column = starts(how["offset"])
+        on = [Condition(index[a] + index[b] * -1, "==", row - column)]
+        on.append(Condition(index[a], ">=", row))
+        spots = self.spots(value)
+        place = [index[k] for k in range(len(index)) if k not in (a, b)]
+        place.append(to.clamp(index[a] + -row, spots[-1]))
+        own = zip(place[len(place) - len(x.shape) :], x.shape, strict=True)
+        there = tuple(i if n > 1 else number(0) for i, n in own)
+        zero = Number.of(0, value.dtype)
+        return to.select(value.dtype, on, lambda: to.read(x, there), lambda: zero)
 
 
 @entry("windows")
