@@ -126,6 +126,37 @@ class Methods:
         """As np.transpose: t.transpose(1, 0), t.transpose((1, 0)), or all axes backwards."""
         return implementations[np.transpose](self, axes[0] if len(axes) == 1 else axes or None)
 
+    # The array API's protocol, and DLPack's: see `minigrad.numpy.exchange`.
+
+    def __dlpack__(
+        self,
+        *,
+        stream: Any = None,
+        max_version: tuple[int, int] | None = None,
+        dl_device: tuple[int, int] | None = None,
+        copy: bool | None = None,
+    ) -> Any:
+        """The memory of the array, as DLPack passes it on to other libraries."""
+        return call("__dlpack__", (self, stream, max_version, dl_device, copy), {})
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        """DLPack's numbers for the CPU."""
+        found: tuple[int, int] = call("__dlpack_device__", (self,), {})
+        return found
+
+    def __array_namespace__(self, *, api_version: str | None = None) -> Any:
+        """The functions of the array API for Tensors: `minigrad.numpy.array_api`."""
+        return call("__array_namespace__", (self, api_version), {})
+
+    @property
+    def device(self) -> str:
+        """Where its memory is: "cpu"."""
+        return "cpu"
+
+    def to_device(self, device: str, /, *, stream: Any = None) -> Self:
+        """The Tensor itself, if the device is the CPU."""
+        return call("to_device", (self, device, stream), {})
+
     real, imag = part(np.real), part(np.imag)
 
     @property

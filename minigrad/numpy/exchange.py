@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.autograd import recording
-from minigrad.dispatch import is_traced
+from minigrad.dispatch import implements, is_traced
 from minigrad.errors import ArgumentError, UnsupportedError, check_device, lost
 from minigrad.numpy import array_api
 from minigrad.tensor import Tensor, value_of
@@ -16,13 +16,13 @@ from minigrad.tensor import Tensor, value_of
 CPU = (1, 0)  # DLPack's kDLCPU, and the number of the device
 
 
+@implements("__dlpack__")
 def to_dlpack(
     self: Tensor,
-    *,
-    stream: Any = None,
-    max_version: tuple[int, int] | None = None,
-    dl_device: tuple[int, int] | None = None,
-    copy: bool | None = None,
+    stream: Any,
+    max_version: tuple[int, int] | None,
+    dl_device: tuple[int, int] | None,
+    copy: bool | None,
 ) -> Any:
     """The memory of the array itself, as DLPack passes it on: no copy is made.
 
@@ -43,12 +43,14 @@ def to_dlpack(
     return self.data.__dlpack__(max_version=max_version, dl_device=dl_device, copy=copy)
 
 
+@implements("__dlpack_device__")
 def dlpack_device(self: Tensor) -> tuple[int, int]:
     """DLPack's numbers for the CPU."""
     return CPU
 
 
-def to_device(self: Tensor, device: str, /, *, stream: Any = None) -> Tensor:
+@implements("to_device")
+def to_device(self: Tensor, device: str, stream: Any) -> Tensor:
     """The Tensor itself, if the device is the CPU."""
     check_device(device)
     if stream is not None:
@@ -56,19 +58,9 @@ def to_device(self: Tensor, device: str, /, *, stream: Any = None) -> Tensor:
     return self
 
 
-def array_namespace(self: Tensor, *, api_version: str | None = None) -> Any:
+@implements("__array_namespace__")
+def array_namespace(self: Tensor, api_version: str | None) -> Any:
     """The functions of the array API for Tensors: `minigrad.numpy.array_api`; of an array in a
     function that is traced, NumPy, as of the array itself."""
     array_api.check_version(api_version)
     return array_api if isinstance(self, Tensor) else np
-
-
-MEMBERS: dict[str, Any] = {
-    "__dlpack__": to_dlpack,
-    "__dlpack_device__": dlpack_device,
-    "__array_namespace__": array_namespace,
-    "to_device": to_device,
-    "device": property(lambda self: "cpu", doc='Where its memory is: "cpu".'),
-}
-for name, member in MEMBERS.items():
-    setattr(Tensor, name, member)
