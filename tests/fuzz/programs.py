@@ -267,7 +267,8 @@ np.log10({x} * {x} + 0.5) | np.cbrt({x} * {x} + 0.5) | np.radians({x})""".replac
 KINKED = """\
 F.relu({x}) | np.abs({x}) | np.sign({x}) | np.fabs({x}) | F.leaky_relu({x}) | F.elu({x})
 np.maximum({x}, 0.0) | np.minimum({x}, 0) | np.where({x} > 0, {x}, 0.1) | np.clip({x}, 0, None)
-np.fmax({x}, 0.0) | np.fmin({x}, 0.0) | np.copysign({x}, -1.0) | np.heaviside({x}, 0.5)
+np.fmax({x}, 0.0) | np.fmax(0.1, {x}) | np.fmin({x}, 0.0) | np.copysign({x}, -1.0)
+np.heaviside({x}, 0.5)
 np.copysign(1.5, {x}) | np.signbit({x}) | {x} > 0 | {x} <= 0 | np.clip({x}, None, 0)
 np.clip({x}, 0, 2000)""".replace("\n", " | ").split(" | ")
 STEPPED = ["np.floor({x})", "np.ceil({x})", "np.trunc({x})", "{x} // 1", "np.remainder({x}, 1.0)"]

@@ -94,9 +94,9 @@ class Names(Watcher):
 
 
 # What a user's program cannot apply by itself; what jumps where rounding changes; and the
-# derivatives of determinants, which few programs take.
+# derivatives of determinants and diagonals, which few programs take.
 BY_HAND = {"hook", "argpartition", "eig", "exponent", "nextafter", "spacing"}
-BY_HAND |= {"cofactors", "second_cofactors"}
+BY_HAND |= {"cofactors", "second_cofactors", "from_diagonal"}
 
 
 def test_programs_apply_every_op() -> None:
