@@ -164,8 +164,11 @@ def name_of(function: Any) -> str:
     if isinstance(owner := getattr(function, "__self__", None), np.ufunc):
         return f"{name_of(owner)}.{function.__name__}"
     if isinstance(function, np.ufunc):
-        known = getattr(np, function.__name__, None) is function
-        return f"{'np' if known else 'scipy.special'}.{function.__name__}"
+        name = function.__name__
+        for module, short in (("numpy", "np"), ("scipy.special", "scipy.special")):
+            if vars(sys.modules.get(module, np)).get(name) is function:
+                return f"{short}.{name}"
+        return f"the ufunc {name}"
     module = getattr(function, "__module__", None) or "numpy"
     return f"{module}.{function.__name__}".replace("numpy", "np", 1)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dis
 import functools
+import importlib.util
 import itertools
 import linecache
 import math
@@ -192,8 +193,26 @@ INSTEAD = {
 def lost(what: str, instead: str = "") -> GradientError:
     return GradientError(
         f"{what} holds no gradient, and that of this Tensor would be lost: "
-        f"{instead or INSTEAD[what]}"
+        f"{instead or instead_of_scipys() or INSTEAD[what]}"
     )
+
+
+def instead_of_scipys() -> str:
+    """What to use for the function of SciPy's, called by the user, that is at work; empty if none
+    is, or minigrad has none of its name."""
+    frame, found = users_frame()[0], ""
+    while frame and frame.f_globals.get("__name__", "").startswith("scipy."):
+        # It is called by its name, by a decorator, or it is an object: a class or a distribution.
+        f, self = map(frame.f_locals.get, ("f", "self"))
+        module = getattr(f, "__module__", None) or frame.f_globals["__name__"]
+        names = getattr(f, "__name__", frame.f_code.co_name), type(self).__name__
+        package = "minigrad." + ".".join(module.split(".")[:2])
+        for name in (*names, getattr(self, "name", "")):
+            public = not name.startswith("_") and importlib.util.find_spec(package)
+            if public and name in dir(importlib.import_module(package)):
+                found = f"use {package}.{name}"
+        frame = frame.f_back
+    return found
 
 
 # Functions that only read a number: they convert it, or answer a question.

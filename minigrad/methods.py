@@ -111,7 +111,7 @@ class Methods:
     exp = method(np.exp, alone)
     log = method(np.log, alone)
     sqrt = method(np.sqrt, alone)
-    conj = conjugate = method(np.conjugate, alone)
+    conj = conjugate = method("conj", alone)
     sin = method(np.sin, alone)
     cos = method(np.cos, alone)
     tanh = method(np.tanh, alone)

@@ -162,6 +162,7 @@ REST: Table = {
     "polydiv": (lambda x, v: np.polydiv(x, v[:2] + 3)[0], (X, V)),
     "polyder polyint": (lambda v: np.polyder(v, 2)[0] * np.polyint(v, 2, [1, 2]), (V,)),
     "poly": (np.poly, (V,)),
+    "poly of a matrix": (lambda v: np.poly(np.array([[1, 5], [-5, 1]]) * v[:2]), (V,)),
     "polyfit": (lambda x, v: np.polyfit(x[:4], v, 2), (X, V)),
     "roots": (lambda v: np.sort(np.real(np.roots(v * 0.1 + [1.0, -6.0, 11.0, -6.0]))), (V,)),
     # elementary

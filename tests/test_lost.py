@@ -226,6 +226,24 @@ def test_conversions_that_lose_the_gradient_are_named() -> None:
     assert "y[1] = t" in str(caught.value.__cause__)
 
 
+def test_functions_of_scipys_are_named() -> None:
+    linalg, stats, interpolate = (
+        pytest.importorskip(f"scipy.{name}") for name in ("linalg", "stats", "interpolate")
+    )
+    t = Tensor(np.eye(3), requires_grad=True)
+    calls: dict[str, Any] = {
+        "linalg.inv": lambda: linalg.inv(t),
+        "linalg.qr": lambda: linalg.qr(t),  # which a decorator calls
+        "stats.norm": lambda: stats.norm.logpdf(t),
+        "interpolate.CubicSpline": lambda: interpolate.CubicSpline([0, 1, 2], t),
+    }
+    for name, call in calls.items():
+        with pytest.raises(GradientError, match=f"use minigrad.scipy.{name}"):
+            call()
+    with pytest.raises(GradientError, match=r"t\.data"):  # of which minigrad has none
+        linalg.schur(t)
+
+
 # Read, which is no loss
 
 

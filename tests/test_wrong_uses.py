@@ -32,6 +32,7 @@ t.numel() | MissingError | a Tensor has no .numel: write t.size
 t.dim() | MissingError | a Tensor has no .dim: write t.ndim
 t.expand(2, 3) | MissingError | a Tensor has no .expand: write np.broadcast_to(t, shape)
 t.repeat(2, 2) | ArgumentError | write np.tile(t, (2, 2)) for what PyTorch does
+np.frompyfunc(abs, 1, 1)(t) | UnsupportedError | the ufunc abs (vectorized) is not supported
 t.t() | MissingError | a Tensor has no .t: write t.T
 t.mm(t) | MissingError | a Tensor has no .mm: write t @ x
 t.matmul(t) | MissingError | a Tensor has no .matmul: write t @ x

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -48,6 +49,19 @@ class Joining:
 
     def __len__(self) -> int:
         return 0
+
+
+def ndenumerate(arr: Any) -> Iterator[tuple[tuple[int, ...], Any]]:
+    """np.ndenumerate, also of Tensors: each index with its entry, which carries its gradient.
+
+    >>> from minigrad import Tensor
+    >>> [*ndenumerate(Tensor([3.0, 4.0]))]
+    [((0,), Tensor(3.)), ((1,), Tensor(4.))]
+    """
+    if not has_tensors(arr):
+        return iter(np.ndenumerate(arr))
+    whole = as_array(joined(arr))
+    return ((place, whole[place]) for place in np.ndindex(whole.shape))
 
 
 class vectorize(np.vectorize):  # noqa: N801  # NumPy's name

@@ -10,7 +10,7 @@ import numpy as np
 
 from minigrad.dispatch import implementations
 from minigrad.numpy.creation import OWN, has_tensors, joined
-from minigrad.numpy.joining import Joining, vectorize
+from minigrad.numpy.joining import Joining, ndenumerate, vectorize
 from minigrad.tensor import Tensor
 
 
@@ -38,7 +38,8 @@ class ndarray(metaclass=Either):  # noqa: N801  # NumPy's name
         return np.ndarray(*args, **how)
 
 
-OWN |= {"ndarray": ndarray, "r_": Joining(np.r_), "c_": Joining(np.c_), "vectorize": vectorize}
+OWN |= {"ndarray": ndarray, "r_": Joining(np.r_), "c_": Joining(np.c_)}
+OWN |= {"ndenumerate": ndenumerate, "vectorize": vectorize}
 
 
 class Probe:

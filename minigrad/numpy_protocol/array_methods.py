@@ -16,13 +16,22 @@ from minigrad.tensor import Tensor
 
 @implements("repeat")
 def repeat(a: Any, repeats: Any, *more: Any, axis: Any = None) -> Any:
-    """Each entry several times, as NumPy's method. PyTorch's of that name is np.tile."""
-    if more:
+    """Each entry several times, as NumPy's method: t.repeat(n, axis). PyTorch's of that name, which
+    takes a number for each axis, is np.tile."""
+    if len(more) == 1 and (more[0] is None or -a.ndim <= more[0] < a.ndim):
+        (axis,) = more
+    elif more:
         raise ArgumentError(
             f"repeat{(repeats, *more)}: write np.tile(t, {(repeats, *more)}) for what PyTorch "
             "does, which repeats the whole, or t.repeat(n, axis=k) for each entry"
         )
     return np.repeat(a, repeats, axis)
+
+
+@implements("conj")
+def conj(a: Any) -> Any:
+    """The method, which returns the array itself if it is real, where np.conj copies."""
+    return np.conjugate(a) if a.dtype.kind == "c" else a
 
 
 @implements("compress")

@@ -276,7 +276,7 @@ def meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = 
         for x, place in zip(grids, places, strict=True)
     ]
     grids = grids if sparse else list(np.broadcast_arrays(*grids))
-    return tuple(np.copy(x) for x in grids) if copy else tuple(grids)
+    return tuple(map(implementations["copy_in_c_order"], grids)) if copy else tuple(grids)
 
 
 @implements(np.ix_)

@@ -9,7 +9,14 @@ import numpy as np
 from minigrad.dispatch import conj, implements, is_traced
 from minigrad.errors import ArgumentError, ShapeError
 from minigrad.ops.base import Op
-from minigrad.ops.movement import as_array, as_real, checked_axis, getitem, slice_op
+from minigrad.ops.movement import (
+    as_array,
+    as_real,
+    checked_axis,
+    getitem,
+    in_order,
+    slice_op,
+)
 from minigrad.ops.reduce import axes_of
 from minigrad.tensor import value_of
 
@@ -70,7 +77,7 @@ def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> An
     for k, given in zip(axes, steps, strict=True):
         h = spacing_of(given, f.shape[k])
         slope = np.moveaxis(slopes(np.moveaxis(f, k, 0), h, edge_order), 0, k)
-        found.append(np.astype(slope, kind) if slope.dtype != kind else slope)
+        found.append(in_order(np.astype(slope, kind), value_of(f)))
     return found[0] if len(axes) == 1 else tuple(found)
 
 

@@ -131,7 +131,10 @@ def poly(seq_of_zeros: Any) -> Any:
         p = np.concatenate([p, np.zeros_like(p[:1])]) - zeros[k] * np.concatenate(
             [np.zeros_like(p[:1]), p]
         )
-    return p
+    # As NumPy: of zeros in conjugate pairs, which are real polynomials.
+    numbers = np.sort(value_of(zeros)) if kind.kind == "c" and not is_traced(zeros) else None
+    paired = numbers is not None and np.array_equal(numbers, np.sort(numbers.conj()))
+    return np.copy(np.real(p)) if paired else p
 
 
 @implements(np.roots)

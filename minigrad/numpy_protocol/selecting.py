@@ -43,7 +43,7 @@ def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
     y = np.astype(as_array(default), kind)
     for condition, choice in zip(conditions[::-1], choicelist[::-1], strict=True):
         y = plain_where(condition, np.astype(as_array(choice), kind), y)
-    return y
+    return in_order(y, np.empty(y.shape, bool))
 
 
 @implements(np.piecewise)

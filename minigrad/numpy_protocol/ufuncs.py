@@ -173,7 +173,8 @@ def reduced_at(
     if wrong := [i for i in starts if not 0 <= i < len(x)]:
         raise ShapeError(f"np.{ufunc.__name__}.reduceat at {wrong[0]} of an axis of {len(x)}")
     parts = [ufunc.reduce(x[i:j]) if i < j else x[i] for i, j in zip(starts, ends, strict=True)]
-    found = np.moveaxis(np.stack(parts), 0, axis) if parts else x[:0]
+    found = np.moveaxis(np.stack(parts) if parts else x[:0], 0, axis)
+    found = implementations["copy_in_c_order"](found) if axis else found
     return found if out is None else implementations["out"](out, found)
 
 

@@ -597,6 +597,30 @@ def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     return viewed(diagonal_op, a, offset=offset, axis1=axis1, axis2=axis2)
 
 
+def writable_diagonal(a: Any, **places: int) -> Any:
+    """The diagonal as np.einsum gives it: a view that may be written into."""
+    y = moved(np.diagonal, a, **places) if is_traced(value_of(a)) else diagonal_op(a, **places)
+    value_of(y).setflags(write=value_of(a).flags.writeable)
+    return y
+
+
+def put_diagonal(base: Any, new: Any, **places: int) -> Any:
+    """The base with other entries on its diagonal."""
+    mask = from_diagonal(np.ones(new.shape, bool), base.shape, **places)
+    return np.where(mask, from_diagonal_op(new, shape=base.shape, **places), base)
+
+
+puts[writable_diagonal] = put_diagonal
+
+
+def diagonal_of_einsum(a: Any, axis1: int, axis2: int) -> Any:
+    """np.einsum("ii->i", a), of these two axes."""
+    places = {"offset": 0, "axis1": axis1, "axis2": axis2}
+    if not is_traced(value_of(a)):
+        return viewed(writable_diagonal, a, **places)
+    return as_view(writable_diagonal(a, **places), a, writable_diagonal, places)
+
+
 @implements(np.trace)
 def trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     offset, axis1, axis2 = map(integers, (offset, axis1, axis2))

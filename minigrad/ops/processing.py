@@ -17,6 +17,7 @@ from minigrad.ops.movement import (
     Pair,
     as_array,
     axis_of,
+    diagonal_of_einsum,
     fold,
     out_size,
     reshape_op,
@@ -265,7 +266,7 @@ def take_diagonals(term: str, x: Any) -> tuple[str, Any]:
             i, j = term.index(letter), term.rindex(letter)
             if x.shape[i] != x.shape[j]:
                 raise ShapeError(f"einsum: {letter!r} names axes of {x.shape[i]} and {x.shape[j]}")
-            x = np.diagonal(x, 0, i, j)
+            x = diagonal_of_einsum(x, i, j)
             term = term[:i] + term[i + 1 : j] + term[j + 1 :] + letter
     return term, x
 

@@ -75,6 +75,7 @@ MADE: dict[str, Callable[[Any], Any]] = {
     "a copy": filled(lambda: np.copy(X)),
     "an array's copy": filled(lambda: np.array(X)),
     "loop": filled_in_a_loop,
+    "ndenumerate": lambda t: sum(x * sum(k) for k, x in np.ndenumerate([t, t * t])),
     "r_": lambda t: np.r_[t[0], t, 1.0, 2:4, [t[1], 3.0]],
     "r_, axes": lambda t: np.r_["0,2", t, [1.0, 2.0, 3.0], X],
     "c_": lambda t: np.c_[t, X, t * t],

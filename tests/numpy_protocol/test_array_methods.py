@@ -23,6 +23,7 @@ METHODS: dict[str, Callable[[Any], Any]] = {
     "ravel F": lambda x: x.ravel("F"),
     "repeat": lambda x: x.repeat(2, axis=1),
     "repeat flat": lambda x: x.repeat(2),
+    "repeat by place": lambda x: np.sum(x.repeat(2, 0)) * x.repeat([1, 2, 0], -1),
     "take": lambda x: x.take([2, 0], axis=1),
     "argsort": lambda x: x.argsort(0),
     "argpartition": lambda x: x.argpartition(0, axis=1)[:, 0],

@@ -15,6 +15,9 @@ X = np.arange(1.0, 13.0).reshape(3, 4)
 
 VIEWS: dict[str, Callable[[Any], Any]] = {
     "a row": lambda a: a[1],
+    "a diagonal by einsum": lambda a: np.einsum("ii->i", a[:, 1:]),
+    "diagonals by einsum": lambda a: np.einsum("jij->ij", np.stack([a, a * 2])[:, :, :2]),
+    "conj of reals": lambda a: a.conj(),
     "an entry kept as an array": lambda a: a[1, 2, ...],
     "a new axis": lambda a: a[:, None],
     "backwards": lambda a: a[::-1, ::-2],
@@ -270,9 +273,24 @@ def broadcast_into(x: Any) -> Any:
     return (b * b).sum()
 
 
+def reshaped_results(x: Any) -> Any:
+    """What NumPy makes in C order is a view when it is reshaped."""
+    a = x.reshape(1, 3, 4)
+    results = [*np.meshgrid(x[0], x[1]), np.add.reduceat(x, [0, 2], axis=1), np.gradient(a, axis=2)]
+    a = np.cos(a * a)  # of full rank
+    results += [*np.linalg.qr(a[..., :3]), *np.linalg.svd(a, full_matrices=False)]
+    results += [*np.linalg.eigh(a[..., :3]), np.linalg.eigvalsh(np.stack([a[0, :, :3]] * 2))]
+    results += [np.select([x.T > 3.5], [x.T])]
+    total = 0.0
+    for y in results:
+        y.reshape(-1)[0] = 3.0
+        total = total + (y[..., 0] ** 2).sum()
+    return total
+
+
 FOUND = [two_gradients, order_after_in_place, accumulators, rows_in_an_order, transposed_by_einsum]
 FOUND += [copied_in_c_order, taken, sorted_columns, diagonal_of_a_matrix, new_arrays]
-FOUND += [broadcast_into]
+FOUND += [broadcast_into, reshaped_results]
 
 
 @pytest.mark.parametrize("f", FOUND, ids=lambda f: f.__name__)

@@ -61,6 +61,8 @@ class Step:
 
 
 def share(k: int, g: Any, y: Any, *inputs: Any, derivative: Derivative) -> Any:
+    if k >= len(derivative.wanted):  # what the outputs only order or compare by
+        return np.zeros_like(inputs[k])
     if g.shares is None:
         g.shares = derivative.pull_back(g.sent, inputs)
     return g.shares[k]

@@ -17,6 +17,7 @@ from minigrad.ops.linalg.matrix import (
     by_gradients,
     conj,
     diagonal,
+    factors,
     gaps,
     is_used,
     of_any_phase,
@@ -126,7 +127,7 @@ def qr(a: Any, mode: str = "reduced") -> Any:
             "mode='reduced'"
         )
     complete = mode == "complete"
-    q, r = unpack(qr_op(a, complete=complete), qr_shapes(a.shape, complete))
+    q, r = factors(qr_op(a, complete=complete), qr_shapes(a.shape, complete))
     return r if mode == "r" else result_class(np.linalg.qr)(q, r)
 
 
@@ -198,8 +199,9 @@ def svd(
         full = bool(full_matrices and compute_uv)
         packed, shapes = svd_op(a, full=full), svd_shapes(a.shape, full)
         if not compute_uv:
-            return real(part(packed, shapes, 1))
-        u, s, vh = unpack(packed, shapes)
+            s = real(part(packed, shapes, 1))
+            return s if a.ndim == 2 else np.copy(s)
+        u, s, vh = factors(packed, shapes)
     return result_class(np.linalg.svd)(u, real(s), vh) if compute_uv else real(s)
 
 
@@ -246,7 +248,7 @@ eigh_op: Op = processing("eigh", eigh_of_array, (eigh_rule,), "eigh({0})")
 @implements(np.linalg.eigh)
 def eigh(a: Any, UPLO: str = "L") -> Any:  # noqa: N803  # NumPy's name
     a = square("eigh", a)
-    w, v = unpack(eigh_op(a, lower=is_lower(UPLO)), [a.shape[-1:], a.shape[-2:]])
+    w, v = factors(eigh_op(a, lower=is_lower(UPLO)), [a.shape[-1:], a.shape[-2:]])
     return result_class(np.linalg.eigh)(real(w), v)
 
 
@@ -259,7 +261,8 @@ def is_lower(uplo: Any) -> bool:
 @implements(np.linalg.eigvalsh)
 def eigvalsh(a: Any, UPLO: str = "L") -> Any:  # noqa: N803  # NumPy's name
     a = square("eigvalsh", a)
-    return real(part(eigh_op(a, lower=is_lower(UPLO)), [a.shape[-1:], a.shape[-2:]], 0))
+    w = real(part(eigh_op(a, lower=is_lower(UPLO)), [a.shape[-1:], a.shape[-2:]], 0))
+    return w if a.ndim == 2 else np.copy(w)
 
 
 # Eigenvalues of any matrices: A = V W inv(V), each column of V of length 1
@@ -299,7 +302,7 @@ def eig(a: Any) -> Any:
             "complex is not known before it runs: use a.astype(complex), or eigh where a is "
             "symmetric"
         )
-    return result_class(np.linalg.eig)(*unpack(eig_op(a), [a.shape[-1:], a.shape[-2:]]))
+    return result_class(np.linalg.eig)(*factors(eig_op(a), [a.shape[-1:], a.shape[-2:]]))
 
 
 @implements(np.linalg.eigvals)

@@ -12,7 +12,7 @@ import numpy as np
 from minigrad.dispatch import conj as conj
 from minigrad.errors import DtypeError
 from minigrad.ops.base import Domain, Op, Rule, Shape
-from minigrad.ops.movement import as_array
+from minigrad.ops.movement import as_array, copy_in_c_order
 from minigrad.ops.processing import swap as swap
 
 real: Any = np.real  # of real numbers, they themselves
@@ -77,6 +77,13 @@ def part(y: Any, shapes: Sequence[Shape], k: int) -> Any:
 def unpack(y: Any, shapes: Sequence[Shape]) -> list[Any]:
     """All the arrays that were packed."""
     return [part(y, shapes, k) for k in range(len(shapes))]
+
+
+def factors(y: Any, shapes: Sequence[Shape]) -> list[Any]:
+    """The same, for the user: each in memory of its own, as NumPy's, so that reshaping is a view.
+    Of one matrix they are without being copied."""
+    found = unpack(y, shapes)
+    return found if y.ndim == 1 else [copy_in_c_order(x) for x in found]
 
 
 @functools.cache

@@ -188,6 +188,15 @@ def test_arguments_that_are_unused_the_same_or_not_floats(on_numpy: None) -> Non
     agree(grad(lambda x: f(x, x, x, k))(X), np.exp(X) * (1 + X) * [2, 0, 1])
 
 
+def test_an_argument_that_only_orders_or_compares(on_numpy: None) -> None:
+    """An input of the call that its way back needs and that no output has a derivative by."""
+    f = compile(lambda a, b: np.sum(np.where(b > 1, a, 0) * a[np.argsort(b)]))
+    plain = lambda a, b: np.sum(np.where(b > 1, a, 0) * a[np.argsort(b)])  # noqa: E731
+    agree(grad(f, (0, 1))(X, C), (grad(plain)(X, C), 0 * X))
+    both = lambda f, x: grad(lambda x: f(x, x * C))(x)  # noqa: E731
+    agree(grad(lambda x: np.sum(both(f, x) * X))(X), grad(lambda x: np.sum(both(plain, x) * X))(X))
+
+
 def test_several_outputs_that_meet_again(on_numpy: None) -> None:
     """As the state of a recurrent network; the way back is one call for each call."""
 
