@@ -11,7 +11,7 @@ import minigrad
 import minigrad.functional as F
 from minigrad import grad, jacobian
 
-INF, NAN = np.inf, np.nan
+INF, NAN, LOG_2 = np.inf, np.nan, np.log(2)
 ZERO = [[0.0, 0.0], [0.0, 0.0]]
 HALVES, QUARTERS = [0.5, 0.5], [[0.25, -0.25], [-0.25, 0.25]]
 
@@ -39,6 +39,7 @@ POINTS: dict[str, tuple[Any, list[float], Any, Any]] = {
     "0**0": (of_two(np.power), [0.0, 0.0], [0.0, 0.0], ZERO),
     "0**0.5": (of_two(np.power), [0.0, 0.5], [INF, 0.0], None),
     "0**-1": (of_two(np.power), [0.0, -1.0], [-INF, -INF], None),
+    "2**0": (of_two(np.power), [2.0, 0.0], [0.0, LOG_2], [[0.0, 0.5], [0.5, LOG_2**2]]),
     "(-1)**2": (of_two(np.power), [-1.0, 2.0], [-2.0, NAN], None),
     "maximum of equals": (of_two(np.maximum), [1.0, 1.0], HALVES, ZERO),
     "maximum(nan, 1)": (of_two(np.maximum), [NAN, 1.0], [1.0, 0.0], ZERO),

@@ -248,8 +248,8 @@ def binary_cross_entropy_with_logits(
 
 
 def times(share: Any, loss: Any) -> Any:
-    """share * loss, and 0 where share is 0, also if the loss is infinite."""
-    none = np.equal(share, 0)
+    """share * loss, and 0 where share is 0 and the loss infinite, with derivative 0 there."""
+    none = np.logical_and(np.equal(share, 0), np.isinf(loss))
     return np.where(none, 0, share * np.where(none, 0, loss))
 
 
@@ -274,8 +274,8 @@ def kl_div(x: Any, target: Any, reduction: str = "mean", log_target: bool = Fals
     if log_target:
         losses = np.exp(target) * (target - x)
     else:
-        zero = np.equal(target, 0)  # and so is the loss there, whatever x
-        losses = target * np.where(zero, 0, np.log(np.where(zero, 1, target)) - x)
+        logs = np.log(np.where(np.equal(target, 0), 1, target))
+        losses = times(target, logs - x)  # 0 where the target is 0, whatever x
     if reduction == "batchmean":
         return reduced(losses, "mean") * math.prod(losses.shape[1:])
     return reduced(losses, reduction)

@@ -37,11 +37,12 @@ def binary(
 
 
 def power_rule(g: Any, z: Any, x: Any, y: Any) -> Any:
-    """g * y * x**(y - 1), and 0 where y is 0, also at x = 0."""
+    """g * y * x**(y - 1), and 0 at x = y = 0. For y = 0 and another x it is 0 as well, but has a
+    derivative by y."""
     if isinstance(y, int | float) and not is_traced(y):
         return g * (y * x ** (y - 1)) if y else g * np.zeros_like(x)
-    zero = np.equal(y, 0)
-    return g * np.where(zero, 0, y * x ** np.where(zero, 1, y - 1))
+    both = np.logical_and(np.equal(x, 0), np.equal(y, 0))
+    return g * np.where(both, 0, y * x ** np.where(both, 1, y - 1))
 
 
 def exponent_rule(g: Any, z: Any, x: Any, y: Any) -> Any:

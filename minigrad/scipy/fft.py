@@ -59,13 +59,24 @@ def at_ends(g: Any, axes: Shape, ends: Shape, by: float) -> Any:
     return g
 
 
+def join(real: np.ndarray, imag: np.ndarray) -> np.ndarray:
+    """real + 1j * imag, in their precision."""
+    return (real + np.complex64(1j) * imag).astype(np.result_type(real, np.complex64), copy=False)
+
+
 def trigonometric(name: str, ends: dict[int, Shape]) -> Op:
     """The op of a cosine or sine transform.
 
     Orthogonalized, types 1 and 4 are symmetric, and 2 and 3 each other's transposes. Otherwise the
     outputs of types 1 and 2 are larger by sqrt(2), and the inputs of 1 and 3 count less, at `ends`.
     """
-    forward = getattr(of_arrays, name)
+    own = getattr(of_arrays, name)
+
+    def forward(x: Any, type: int, s: Any, axes: Any, norm: Any, orthogonalize: bool) -> Any:
+        if x.dtype.kind == "c":  # SciPy 1.17 orthogonalizes the real part of the first entry only
+            parts = (forward(y, type, s, axes, norm, orthogonalize) for y in (x.real, x.imag))
+            return join(*parts)
+        return own(x, type, s, axes, norm, orthogonalize=orthogonalize)
 
     def rule(
         g: Any, y: Any, x: Any, type: int, axes: Shape, orthogonalize: bool, **how: Any
@@ -81,9 +92,7 @@ def trigonometric(name: str, ends: dict[int, Shape]) -> Op:
     op = Op(
         "processing",
         name,
-        lambda x, type, s, axes, norm, orthogonalize: forward(
-            x, type, s, axes, norm, orthogonalize=orthogonalize
-        ),
+        forward,
         (rule,),
         f"{name}({{0}}, {{type}}, {{s}}, {{axes}}, {{norm}}, orthogonalize={{orthogonalize}})",
     )

@@ -7,7 +7,7 @@ import pytest
 
 import minigrad
 import minigrad.functional as F
-from minigrad import Tensor, value_and_grad
+from minigrad import Tensor, grad, hvp, value_and_grad
 from minigrad.errors import ArgumentError, DtypeError, MinigradError, ShapeError
 from tests.functional.cases import Case, Cases
 
@@ -163,6 +163,19 @@ def test_a_target_of_probability_zero_adds_nothing() -> None:
     loss.backward()
     assert loss.item() == 0
     assert x.grad.tolist() == [[-1, 0]]
+
+
+def test_a_target_of_zero_has_a_derivative() -> None:
+    def loss(x: Any, target: Any) -> Any:
+        return F.binary_cross_entropy_with_logits(x, target, pos_weight=2.0, reduction="sum")
+
+    x, target = np.array([0.5, -1.0, 2.0]), np.array([0.0, 1.0, 0.3])
+    softplus = np.logaddexp(0, [x, -x])
+    np.testing.assert_allclose(grad(loss, argnums=1)(x, target), 2 * softplus[1] - softplus[0])
+    np.testing.assert_allclose(
+        hvp(lambda both: loss(both[0], both[1]))([x, target], [np.zeros(3), np.ones(3)])[0],
+        -2 / (1 + np.exp(x)) - 1 / (1 + np.exp(-x)),
+    )
 
 
 def test_vectors_of_no_length_are_similar_to_none() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import minigrad
-from minigrad import Tensor, check_gradients, grad, hessian, jvp, no_grad
+from minigrad import Tensor, check_gradients, grad, hessian, hvp, jvp, no_grad
 from minigrad.errors import LinAlgError, UnsupportedError
 from tests.calls import GRAM, LINALG, PAIR, ROOT, TALL
 from tests.marks import rows
@@ -40,6 +40,22 @@ def test_vectors_of_values_that_differ_have_derivatives_beside_some_that_coincid
     check_gradients(lambda a: abs(np.linalg.svd(a)[0][:, 0]), PLANES, order=1)
     check_gradients(lambda a: abs(np.linalg.svd(a)[2][:2]), LOW, order=1)
     check_gradients(lambda a: np.linalg.svdvals(a)[:2], LOW, order=2)
+
+
+@pytest.mark.parametrize("name", ["eigh", "svd", "eig"])
+def test_vectors_with_a_weight_of_zero_have_derivatives_by_it(name: str) -> None:
+    """Of a function that is linear in the weight, the same wherever it is."""
+    a = RNG.standard_normal((3, 3))
+    a = a + a.T
+
+    def f(a: Any, weight: Any) -> Any:
+        factors = getattr(np.linalg, name)(a)
+        return weight * np.real(factors[0 if name == "svd" else 1])[0, 0] ** 4
+
+    def second(weight: Any) -> Any:
+        return np.sum(hvp(f)(a, weight, a))
+
+    assert grad(second)(0.0) == pytest.approx(grad(second)(1.0), rel=1e-9)
 
 
 def of_factors(w: Any, v: Any) -> Any:

@@ -1,5 +1,6 @@
 """scipy.fft on Tensors: SciPy's values; cosine and sine transforms of every type and norm."""
 
+import functools
 import itertools
 from typing import Any
 
@@ -67,6 +68,22 @@ def test_fourier_transforms(name: str) -> None:
 def test_second_derivatives_also_of_complex_numbers() -> None:
     check_gradients(lambda x: fft.dctn(x) ** 3 + fft.idst(x, 3) ** 2, X)
     check_gradients(lambda x: np.abs(fft.dst(x * (1 + 1j), 2, norm="ortho")) ** 2, X)
+
+
+@pytest.mark.parametrize("name", TRIGONOMETRIC)
+def test_complex_cosine_and_sine_transforms_are_those_of_the_parts(name: str) -> None:
+    """SciPy's own are not linear where `orthogonalize` is not what the norm implies."""
+    x = X + 1j * np.cos(X)
+    for type, orthogonalize in itertools.product((1, 2, 3, 4), (None, True, False)):
+        f = functools.partial(getattr(fft, name), type=type, orthogonalize=orthogonalize)
+        value, pull_back = vjp(f, x)
+        np.testing.assert_allclose(value, f(x.real) + 1j * f(x.imag), rtol=1e-12, atol=1e-12)
+        g = np.sin(X) - 2j * X
+        v = np.cos(2 * X) + 1j * X
+        np.testing.assert_allclose(
+            np.sum(pull_back(g)[0] * v), np.sum(g * (f(v.real) + 1j * f(v.imag)))
+        )
+    assert vjp(fft.dct, x.astype(np.complex64))[0].dtype == np.complex64
 
 
 def test_single_precision() -> None:

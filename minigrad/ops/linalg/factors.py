@@ -12,6 +12,7 @@ from minigrad.errors import ArgumentError, LinAlgError, UnsupportedError
 from minigrad.ops.base import Op, Shape
 from minigrad.ops.linalg.matrix import (
     adjoint,
+    are_apart,
     are_zeros,
     by_gaps,
     by_gradients,
@@ -77,8 +78,9 @@ def of_first_columns(u: Any, g: Any, k: int) -> tuple[Any, Any]:
     if u.shape[-1] == k:
         return u, g
     u1, u2, g1, g2 = u[..., :k], u[..., k:], g[..., :k], g[..., k:]
-    overlap = overlap_op(u2, g2)
-    choices = by_gaps(overlap, np.zeros_like(real(overlap)), is_used(g2))
+    gaps_of_choices = np.zeros(2 * u2.shape[-1:], np.finfo(u2.dtype).dtype)
+    overlap = overlap_op(u2, g2, are_apart(gaps_of_choices))
+    choices = by_gaps(overlap, gaps_of_choices, is_used(g2))
     choices = choices + of_any_phase(overlap, g2)
     return u1, g1 - u2 @ (adjoint(g2) @ u1) + np.sum(choices, axis=(-2, -1))[..., None, None]
 
@@ -158,7 +160,8 @@ def svd_rule(g: Any, y: Any, x: Any, full: bool) -> Any:
     v, gv = of_first_columns(adjoint(vh), adjoint(gvh), k)
     between = gaps(s)
     u, v = once(u, between), once(v, between)
-    of_u, of_v = overlap_op(u, gu), overlap_op(v, gv)
+    apart = np.logical_and(are_apart(between), np.not_equal(s, 0))
+    of_u, of_v = overlap_op(u, gu, apart), overlap_op(v, gv, apart)
     mean, half = (of_u + of_v) / 2, (of_u - of_v) / 2
     core = by_gaps(mean, between, np.logical_or(is_used(gu), is_used(gv)))
     sums = without_rounding(s[..., None, :] + s[..., :, None], s)
@@ -167,9 +170,9 @@ def svd_rule(g: Any, y: Any, x: Any, full: bool) -> Any:
     total = u @ core @ adjoint(v)
     lengths = s[..., None, :]
     if m > n:
-        total = total + outside(u, ratio_op(gu, lengths)) @ adjoint(v)
+        total = total + outside(u, ratio_op(gu, lengths), apart) @ adjoint(v)
     if n > m:
-        total = total + u @ adjoint(outside(v, ratio_op(gv, lengths)))
+        total = total + u @ adjoint(outside(v, ratio_op(gv, lengths), apart))
     return total
 
 
@@ -180,9 +183,9 @@ def smooth_above_zero(s: Any) -> Any:
     return ratio_op(s * above, above)
 
 
-def outside(u: Any, x: Any) -> Any:
+def outside(u: Any, x: Any, apart: Any) -> Any:
     """The part of x that is orthogonal to the columns of u."""
-    return x - u @ overlap_op(u, x)
+    return x - u @ overlap_op(u, x, apart)
 
 
 svd_op: Op = processing("svd", svd_of_array, (svd_rule,), "svd({0})")
@@ -237,7 +240,7 @@ def eigh_rule(g: Any, y: Any, x: Any, lower: bool) -> Any:
         return to_triangle((v * gw[..., None, :]) @ adjoint(v), lower)
     between = gaps(w)
     v = once(v, between)
-    overlap = overlap_op(v, gv)
+    overlap = overlap_op(v, gv, are_apart(between))
     core = by_gaps(overlap, between, is_used(gv)) + of_diagonal(gw) + of_any_phase(overlap, gv)
     return to_triangle(v @ core @ adjoint(v), lower)
 
@@ -283,7 +286,7 @@ def eig_rule(g: Any, y: Any, x: Any) -> Any:
         return solve(adjoint(v), gw[..., None] * adjoint(v))
     between = gaps(w)
     v = once(v, between)
-    vh, overlap = adjoint(v), overlap_op(v, gv)
+    vh, overlap = adjoint(v), overlap_op(v, gv, are_apart(between))
     stretching = real(diagonal(overlap)).astype(v.dtype)[..., None, :]
     inner = overlap - (vh @ v) * stretching
     core = by_gaps(inner, conj(between), is_used(gv)) + of_diagonal(gw) + of_any_phase(overlap, gv)

@@ -163,17 +163,19 @@ def are_zeros(*gradients: Any) -> bool:
     return all(type(g) is np.ndarray and not g.any() for g in gradients)
 
 
-def overlap_rule(h: Any, y: Any, v: Any, g: Any) -> Any:
-    """The cotangent of v; nothing from vectors that are not used, where h may be NaN."""
-    return conj(g) @ adjoint(np.where(is_used(g)[..., None, :], h, 0))
+def overlap_rule(h: Any, y: Any, v: Any, g: Any, apart: Any) -> Any:
+    """The cotangent of v; nothing from vectors that are not used and whose values coincide with
+    others, where h may be NaN."""
+    there = np.logical_or(is_used(g), apart)
+    return conj(g) @ adjoint(np.where(there[..., None, :], h, 0))
 
 
-# V^H G, of vectors and the gradient by them.
+# V^H G, of vectors, the gradient by them, and whether the value of each differs from all others.
 overlap_op: Op = Op(
     "processing",
     "overlap",
-    lambda v, g: adjoint(v) @ g,
-    (overlap_rule, lambda h, y, v, g: conj(v) @ h),
+    lambda v, g, apart: adjoint(v) @ g,
+    (overlap_rule, lambda h, y, v, g, apart: conj(v) @ h, None),
     "overlap({0}, {1})",
     domains=(Domain(), Domain()),
 )
@@ -193,6 +195,12 @@ def without_rounding(d: Any, values: Any) -> Any:
 def gaps(values: Any) -> Any:
     """(..., n) -> (..., n, n): value j minus value i, and 0 for all that is rounding error."""
     return without_rounding(values[..., None, :] - values[..., :, None], values)
+
+
+def are_apart(d: Any) -> Any:
+    """Whether each value differs from all others (..., n), from their gaps (..., n, n)."""
+    among = np.logical_and(np.equal(d, 0), ~np.eye(d.shape[-1], dtype=bool))
+    return np.logical_not(np.any(among, axis=-1))
 
 
 def by_gaps(overlap: Any, d: Any, used: Any) -> Any:
@@ -217,10 +225,7 @@ def once(v: Any, d: Any) -> Any:
     """Vectors (..., m, n) of a rule for first derivatives, of values with gaps d (..., n, n). A
     second derivative by those that coincide is NaN, even if the first did not depend on them: that
     may be so only here, as of a sum of squares at 0."""
-    if type(v) is np.ndarray:  # nothing is recorded
-        return v
-    among = np.logical_and(np.equal(d, 0), ~np.eye(d.shape[-1], dtype=bool))
-    return once_op(v, ~np.any(among, axis=-1))
+    return v if type(v) is np.ndarray else once_op(v, are_apart(d))  # an array: nothing is recorded
 
 
 def of_any_phase(overlap: Any, *gradients: Any) -> Any:

@@ -109,8 +109,8 @@ def signature_of(name: str) -> str:
 
 def rgamma_derivative(y: Any, x: Any) -> Any:
     """-psi(x) / gamma(x); for small x by the reflection formula, which has no poles."""
-    left, right = np.less(x, 0.5), np.maximum(x, 0.5)
-    z = np.minimum(x, 0.5)
+    left = np.less(x, 0.5)
+    z, right = np.where(left, x, 0.25), np.where(left, 0.5, x)
     slope = np.cos(PI * z) - np.sin(PI * z) / PI * sc.digamma(1 - z)
     return np.where(left, sc.gamma(1 - z) * slope, -sc.rgamma(right) * sc.digamma(right))
 
@@ -379,9 +379,9 @@ special(
 
 
 def quotient(x: Any, y: Any) -> Any:
-    """x / y, and 0 where x is 0, also where y is."""
-    nothing = np.equal(x, 0)
-    return np.where(nothing, 0.0, x / np.where(nothing, 1.0, y))
+    """x / y, and 0 at x = y = 0. Where x alone is 0, it has derivatives."""
+    both = np.logical_and(np.equal(x, 0), np.equal(y, 0))
+    return np.where(both, 0.0, x / np.where(both, 1.0, y))
 
 
 special("xlogy", lambda z, x, y: np.log(y), lambda z, x, y: quotient(x, y), domains=(ANY, POSITIVE))
@@ -667,16 +667,23 @@ def t_density(df: Any, t: Any) -> Any:
 
 
 def t_by_df(df: Any, t: Any) -> Any:
-    """P = I(df/2, 1/2, x) / 2 below 0, with x = df / (df + t**2)."""
-    square = t * t
+    """P = I(df/2, 1/2, x) / 2 below 0, with x = df / (df + t**2); for small t, where x loses
+    digits, the integral of the density's series t_density(df, 0) * (1 - (df + 1) / df * t**2 / 2 +
+    (df + 1) * (df + 3) / df**2 * t**4 / 8), differentiated."""
+    near = np.less(t * t * (df + 1), 4e-4 * df)
+    far, small = np.where(near, 1.0, t), np.where(near, t, 0.0)
+    square = far * far
     x = df / (df + square)
     slope = (
         betainc_by_a(df / 2, 0.5, x) / 2
-        + beta_density(df / 2, 0.5, np.where(np.equal(square, 0), 0.5, x))
-        * square
-        / (df + square) ** 2
+        + beta_density(df / 2, 0.5, x) * square / (df + square) ** 2
     )
-    return -np.sign(t) / 2 * slope
+    log_slope = (sc.digamma((df + 1) / 2) - sc.digamma(df / 2) - 1 / df) / 2
+    fourth = (df + 1) * (df + 3) / (df * df) / 40
+    third, fifth = small**3, small**5
+    series = log_slope * (small - (df + 1) / df / 6 * third + fourth * fifth)
+    series = series + third / (6 * df * df) - fifth * (2 * df + 3) / (20 * df**3)
+    return np.where(near, t_density(df, 0.0) * series, -np.sign(far) / 2 * slope)
 
 
 special(

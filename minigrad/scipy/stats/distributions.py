@@ -150,12 +150,22 @@ class Distribution:
         inside = np.logical_and(valid, np.logical_not(above | below | np.isinf(z)))
         if self.is_discrete and density:
             inside = np.logical_and(inside, np.equal(z, np.floor(z)))
+        if density and not self.is_discrete:
+            inside = np.logical_and(inside, np.logical_not(self.vanishes(z, shapes, low, high)))
         if not is_traced(inside) and np.all(inside):
             return None, None, None
         under, over = BEYOND[name]
         outside = np.where(above, over, under)
         outside = np.where(np.logical_and(valid, np.equal(z, z)), outside, np.nan)
         return interior(low, high), inside, outside
+
+    def vanishes(self, z: Any, shapes: list[Any], low: Any, high: Any) -> Any:
+        """Where z is an end of the support at which the density is 0, as it is outside."""
+        assert self.formulas is not None
+        ends = np.logical_or(np.equal(z, low), np.equal(z, high))
+        if not is_traced(ends) and not np.any(ends):
+            return False
+        return np.logical_and(ends, np.equal(self.formulas.log(z, *shapes), -np.inf))
 
     @staticmethod
     def formula(name: str, formulas: Formulas) -> Callable[..., Any]:

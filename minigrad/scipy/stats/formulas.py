@@ -66,8 +66,11 @@ def log_normal_mass(a: Any, b: Any) -> Any:
     """The logarithm of ndtr(b) - ndtr(a), both taken to the left of 0 where they are right."""
     right = np.greater(a, 0)
     low, high = np.where(right, -b, a), np.where(right, -a, b)
-    top = sc.log_ndtr(high)
-    return top + np.log1p(-np.exp(sc.log_ndtr(low) - top))
+    all_above, none_below = np.equal(high, INF), np.equal(low, -INF)
+    high = np.where(all_above, 0.0, high)  # no derivative is taken at infinity
+    top = np.where(all_above, 0.0, sc.log_ndtr(high))
+    below = sc.log_ndtr(np.where(none_below, high - 1.0, low))
+    return np.where(none_below, top, top + np.log1p(-np.exp(below - top)))
 
 
 def laplace(z: Any) -> Any:

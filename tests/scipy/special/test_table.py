@@ -157,6 +157,9 @@ EXACT: list[tuple[Any, int, tuple[float, ...], float]] = [
     (special.zeta, 0, (3.0,), -0.19812624288563685),
     (special.zeta, 0, (2.5, 0.3), 23.944238179029412),
     (sc.stdtr, 0, (2.5, -3.0), -0.01812979095737399),
+    (sc.stdtr, 0, (3.0, 1e-9), 9.73298164998849e-12),
+    (sc.stdtr, 0, (2.5, -0.015), -0.00020333845036513457),
+    (sc.stdtr, 0, (2.5, 0.018), 0.0002440176896153235),
     (sc.ellipkinc, 1, (2.0, 0.3), 0.9177690481014947),
     (sc.elliprd, 2, (0.1, 2.0, 3.0), -0.15035980778535052),
 ]
@@ -197,6 +200,31 @@ EDGES = {
 def test_edges(name: str) -> None:
     f, x, expected = EDGES[name]
     assert grad(f)(x) == pytest.approx(expected, rel=1e-12)
+
+
+# Functions of two numbers, where one is 0 and the second derivative by both is not.
+MIXED: dict[str, tuple[Any, tuple[float, float], float]] = {
+    "xlogy": (sc.xlogy, (0.0, 0.5), 2.0),
+    "xlog1py": (sc.xlog1py, (0.0, 0.5), 2 / 3),
+    "t": (sc.stdtr, (3.0, 0.0), 0.009732981649988488),
+}
+
+
+@pytest.mark.parametrize("name", MIXED)
+def test_second_derivatives_by_two_arguments_at_zero(name: str) -> None:
+    f, at, expected = MIXED[name]
+    for first, second in ((0, 1), (1, 0)):
+        direction = tuple(float(k == second) for k in range(2))
+        for found in (
+            grad(grad(f, argnums=first), argnums=second)(*at),
+            jvp(grad(f, argnums=first), at, direction)[1],
+        ):
+            assert found == pytest.approx(expected, rel=1e-11)
+
+
+def test_where_two_formulas_meet_the_second_derivative_is_that_of_one() -> None:
+    expected = sc.rgamma(0.5) * (sc.digamma(0.5) ** 2 - sc.polygamma(1, 0.5))
+    assert grad(grad(sc.rgamma))(0.5) == pytest.approx(expected, rel=1e-12)
 
 
 def test_in_a_compiled_function() -> None:

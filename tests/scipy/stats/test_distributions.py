@@ -101,6 +101,46 @@ def test_outside_of_the_support_the_gradient_is_zero(name: str) -> None:
             assert not np.any(g)
 
 
+@pytest.mark.parametrize("name", ["gamma", "beta", "weibull_max", "maxwell", "rayleigh", "fisk"])
+def test_at_an_end_where_the_density_is_zero_the_gradient_is_zero(name: str) -> None:
+    given = tuple(2.5 for _ in parameters(name)[:-2])
+    ends = np.array([x for x in getattr(st, name).support(*given) if np.isfinite(x)])
+    for function in ("pdf", "logpdf"):
+        f = getattr(getattr(stats, name), function)
+        value, pull_back = minigrad.vjp(f, ends, *given)
+        with np.errstate(all="ignore"):
+            np.testing.assert_array_equal(value, getattr(getattr(st, name), function)(ends, *given))
+        for g in pull_back(np.ones_like(ends)):
+            assert not np.any(g)
+
+
+@pytest.mark.parametrize("ends", [(-1.0, np.inf), (1.0, np.inf), (-np.inf, 0.5), (-np.inf, np.inf)])
+def test_a_normal_distribution_truncated_on_one_side_or_none(ends: tuple[float, float]) -> None:
+    x = 2.0 if ends[1] > 2 else 0.25
+    for name in ("logpdf", "cdf", "logsf"):
+        f = getattr(stats.truncnorm, name)
+        finite = [k for k in (0, 1) if np.isfinite(ends[k])]
+
+        def of(x: Any, *known: Any, f: Any = f, finite: list[int] = finite) -> Any:
+            given = list(ends)
+            for k, end in zip(finite, known, strict=True):
+                given[k] = end
+            return f(x, *given)
+
+        check_gradients(of, x, *(ends[k] for k in finite), order=2)
+        at = (x, *(ends[k] for k in finite))
+        tangents = (1.0,) + (0.5,) * len(finite)
+        gradients = minigrad.grad(of, argnums=tuple(range(len(at))))(*at)
+        along = sum(g * v for g, v in zip(gradients, tangents, strict=True))
+        assert minigrad.jvp(of, at, tangents)[1] == pytest.approx(along)
+
+
+def test_second_derivatives_by_a_shape_of_one_and_a_scale() -> None:
+    """There, the power of z in the density is 0."""
+    check_gradients(lambda a, s: stats.gamma.logpdf(0.7, a, 0.0, s), 1.0, 1.3, order=2)
+    check_gradients(lambda c, s: stats.weibull_min.logpdf(0.7, c, 0.0, s), 1.0, 1.3, order=2)
+
+
 def test_shapes_broadcast_and_are_those_of_scipy() -> None:
     x, a, scale = (
         np.ones((4, 1)),
