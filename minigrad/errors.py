@@ -377,12 +377,25 @@ def complex_to_real(what: str, dtype: Any) -> DtypeError:
     )
 
 
+# What to do about NumPy's errors of linear algebra
+REMEDIES = {
+    "Singular matrix": "Singular matrix: it has no inverse; np.linalg.lstsq and np.linalg.pinv "
+    "have an answer for it too, and so has a + 1e-6 * np.eye(n)",
+    "Matrix is not positive definite": "the matrix is not positive definite: is it symmetric, "
+    "a @ a.T? A multiple of np.eye(n) added to it makes it so",
+    "SVD did not converge": "SVD did not converge: is there a NaN or an infinity in it?",
+    "Eigenvalues did not converge": "Eigenvalues did not converge: is there a NaN or an infinity "
+    "in it?",
+}
+
+
 def refusal_of(
     name: str, arrays: list[Any], attributes: dict[str, Any], error: Exception
 ) -> MinigradError:
     """NumPy's error for a call as one that names the op, its inputs and what to do."""
     given = [describe(x) for x in arrays] + [f"{k}={v!r}" for k, v in attributes.items()]
-    advice = str(error)
+    advice = error.message if isinstance(error, MinigradError) else str(error)
+    advice = advice.rpartition("does not work: ")[2]  # of a part of it
     if isinstance(error, np.exceptions.AxisError):
         ndim = np.ndim(arrays[0])
         advice = (
@@ -401,7 +414,7 @@ def refusal_of(
         )
     kind: type[MinigradError] = IndexingError if isinstance(error, IndexError) else ShapeError
     if isinstance(error, np.linalg.LinAlgError):
-        kind = LinAlgError
+        kind, advice = LinAlgError, REMEDIES.get(advice, advice)
     if isinstance(error, TypeError | OverflowError):
         kind = DtypeError
     return kind(f"{name}({', '.join(given)}) does not work: {advice}")
@@ -419,6 +432,13 @@ def refusal_of_vjp(op: Any, k: int, error: Exception) -> Exception:
         "cotangent, the result, all inputs and the attributes by name, and gives an array of the "
         "shape of its input"
     )
+
+
+def real_number(x: Any) -> Any:
+    """A number that is not complex."""
+    if isinstance(x, complex):
+        raise complex_to_real("float()", np.dtype(complex))
+    return x
 
 
 def describe(x: Any) -> str:

@@ -20,6 +20,7 @@ from minigrad.errors import (
     gradient_of,
     lost,
     plain,
+    real_number,
 )
 from minigrad.graph import INEXACT, Node
 from minigrad.inside import is_inside
@@ -174,7 +175,7 @@ class Tensor(Methods):
     def __float__(self) -> float:
         if self.node.requires_grad and recording.get():
             check_number(reading=not is_inside(self.node))
-        return float(self.item())
+        return float(real_number(self.item()))
 
     def __int__(self) -> int:
         return self.item() if self.dtype.kind in "iu" else int(float(self))

@@ -5,6 +5,7 @@ A line of `CASES` is a call, the error's class or a base of it, and words that i
 
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,8 @@ import pytest
 import minigrad
 from minigrad import errors, nn, optim
 from minigrad import functional as F
+from minigrad.scipy import fft, integrate, interpolate, linalg, signal, special, stats
+from minigrad.scipy import optimize as solvers
 from minigrad.training import BestWeights, EarlyStopping, History, accuracy
 
 CASES = r"""
@@ -542,8 +545,62 @@ optim.SGD([w], foreach=True) | ArgumentTypeError | foreach: leave it out
 opt.step(closure=lambda: 1.0) | ArgumentTypeError | closure: compute the loss and its gradients fir
 optim.StepLR(opt, 1, last_epoch=3) | ArgumentTypeError | last_epoch: leave it out, and resume by
 optim.clip_grad_norm_([w], 1.0, norm_type=1) | ArgumentTypeError | norm_type: the norm is the Eucli
+np.linalg.solve(np.zeros_like(t[:, :2]), w[:2]) | LinAlgError | np.linalg.lstsq and np.linalg.pinv
+np.linalg.cholesky(-np.eye(2) * w[0]) | LinAlgError | is it symmetric, a @ a.T? A multiple of np.eye
+np.linalg.svd(t * np.nan) | LinAlgError | is there a NaN or an infinity in it?
+np.linalg.norm(t, axis=7) | IndexingError | axis=7 of an array of shape (2, 3) does not work
+np.linalg.lstsq(t, np.ones(5)) | LinAlgError | lstsq of a of shape (2, 3) and b of shape (5,)
+np.linalg.multi_dot([t, t]) | ShapeError | the 3 columns of the first meet the 2 rows of the second
+np.fft.fft(t, axis=5) | IndexingError | axis=5 of an array of shape (2, 3) does not work
+np.fft.fft(Tensor(3.0)) | IndexingError | axis=-1 of an array of shape () does not work
+np.fft.fftn(t, s=(2, 2, 2)) | IndexingError | axis=-3 of an array of shape (2, 3)
+np.fft.fft(t, n=1.5) | ArgumentTypeError | the size of a transform is an integer, not 1.5
+float(Tensor(1j)) | DtypeError | float() would discard the imaginary part of complex128 numbers
+int(Tensor(1j)) | DtypeError | would discard the imaginary part of complex128 numbers
+t @ w[:2] | ShapeError | the 3 columns of the first meet the 2 rows of the second
+w @ t | ShapeError | the 3 columns of the first meet the 2 rows of the second
+minigrad.compile(lambda x: x @ w[:2])(t) | ShapeError | the 3 columns of the first meet the 2 rows
+np.triu(Tensor(1.0)) | ShapeError | np.triu of a number: it takes matrices, or a vector
+np.roll(t, 1, 5) | IndexingError | an axis of this input is one of -2..1
+np.repeat(t, 1.5) | DtypeError | cannot be interpreted as an integer
+np.var(t, axis=3) | IndexingError | does not work: an axis of this input is one of -2..1
+np.cross(t, t, axis=9) | IndexingError | axis=9 of an array of shape (2, 3) does not work
+np.cross(w, w[:2]) | ShapeError | vectors have three entries
+np.hstack([t, w]) | ShapeError | np.concatenate of shapes (2, 3), (3,) along axis 1
+np.concatenate([t, t[:1]], 1) | ShapeError | np.concatenate of shapes (2, 3), (1, 3) along axis 1
+np.insert(w, 9, 1) | IndexingError | index 9 is out of bounds for axis 0 with size 3
+np.linspace(w, 2, num=1.5) | ArgumentError | num= is an integer, 0 or more
+np.logspace(w, 2, num=-1) | ArgumentError | num= is an integer, 0 or more
+np.interp(w, [1, 2], [1, 2, 3]) | ShapeError | np.interp: points at (2,) with values of (3,)
+np.gradient(t, 1, 2, 3) | ArgumentError | np.gradient: 3 spacings for 2 axes
+np.select([True], [w, w]) | ArgumentError | np.select of 1 conditions and 2 choices: as many
+np.quantile(t, 2) | ArgumentError | a quantile is at least 0 and at most 1
+np.einsum("ij,j->i", t, w[:2]) | ShapeError | an axis of 3 and one of 2 have the same letter
+scipy.linalg.expm(t) | LinAlgError | expm of shape (2, 3): it is of square matrices
+scipy.linalg.lu(t, foo=1) | ArgumentTypeError | scipy.linalg.lu: got an unexpected keyword argument
+scipy.special.logsumexp(t, b=np.ones(5)) | ShapeError | shapes broadcast when, aligned at the right
+scipy.stats.norm.logpdf(w, np.ones(2)) | ShapeError | shapes broadcast when, aligned at the right
+scipy.stats.norm.rvs(w) | UnsupportedError | it has pdf, logpdf, cdf
+scipy.fft.dct(t, type=7) | ArgumentError | the types are 1, 2, 3 and 4
+scipy.signal.convolve(w, w, mode="foo") | ArgumentError | mode must be "full", "valid" or "same"
+scipy.interpolate.CubicSpline(i, t) | ShapeError | y has as many entries along axis 0 as x
+scipy.interpolate.PchipInterpolator(i, t, axis=5) | IndexingError | axis=5 of an array
+scipy.optimize.minimize("a", w) | ArgumentError | minimize: 'str' object is not callable
+scipy.optimize.root(lambda x, a: x[:2], np.ones(3), (w,)) | ArgumentError | there is a mismatch
 nn.MSELoss(size_average=False) | ArgumentTypeError | size_average: it is called reduction: "mean"
 """
+
+
+SCIPY = SimpleNamespace(
+    fft=fft,
+    integrate=integrate,
+    interpolate=interpolate,
+    linalg=linalg,
+    optimize=solvers,
+    signal=signal,
+    special=special,
+    stats=stats,
+)
 
 
 def names(folder: Path) -> dict[str, Any]:
@@ -566,6 +623,8 @@ def names(folder: Path) -> dict[str, Any]:
     return public | {
         "np": np,
         "F": F,
+        "minigrad": minigrad,
+        "scipy": SCIPY,
         "accuracy": accuracy,
         "BestWeights": BestWeights,
         "EarlyStopping": EarlyStopping,

@@ -213,7 +213,11 @@ def delete(arr: Any, obj: Any, axis: int | None = None) -> Any:
 def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
     arr, places = as_array(arr), known(obj, np.insert)
     new = np.astype(as_array(values), arr.dtype)
-    return rearranged(lambda x, v: np.insert(x, places, v, axis), arr, new, like=arr)
+
+    def inserted(x: Any, v: Any) -> Any:
+        return np.insert(x, places, v, axis)
+
+    return rearranged(inserted, arr, new, like=arr)
 
 
 @implements(np.trim_zeros)
@@ -308,9 +312,9 @@ def linspace(
 ) -> Any:
     """Numbers in equal steps from start to stop, which are recorded."""
     check_device(device)
+    if not hasattr(num, "__index__") or int(num.__index__()) < 0:
+        raise ArgumentError(f"np.linspace of {num} numbers: num= is an integer, 0 or more")
     num = int(num.__index__())
-    if num < 0:
-        raise ArgumentError(f"np.linspace of {num} numbers")
     pieces = num - bool(endpoint)
     kind = np.result_type(weak(start), weak(stop), float(num))
     start, stop = np.astype(as_array(start), kind), np.astype(as_array(stop), kind)

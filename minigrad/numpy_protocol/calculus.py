@@ -205,12 +205,13 @@ def cross(
     """Of vectors of three entries; NumPy's of two, which it deprecates, are refused."""
     a, b = as_array(a), as_array(b)
     axisa, axisb, axisc = (axisa, axisb, axisc) if axis is None else (axis,) * 3
-    if not (a.ndim and b.ndim) or (a.shape[axisa], b.shape[axisb]) != (3, 3):
+    axisa, axisb = checked_axis(a, axisa), checked_axis(b, axisb)
+    if (a.shape[axisa], b.shape[axisb]) != (3, 3):
         raise ShapeError(
             f"np.cross of shapes {a.shape} and {b.shape}: vectors have three entries, along the "
             "last axis or axis=; of two, write x[0] * y[1] - x[1] * y[0]"
         )
-    last = axisa in (-1, a.ndim - 1) and axisb in (-1, b.ndim - 1) and axisc == -1
+    last = axisa == a.ndim - 1 and axisb == b.ndim - 1 and axisc == -1
     if last and not is_traced(value_of(a)) and not is_traced(value_of(b)):
         return cross_op(a, b)
     x, y = np.moveaxis(a, axisa, 0), np.moveaxis(b, axisb, 0)

@@ -17,6 +17,7 @@ from minigrad.autograd import recording
 from minigrad.dispatch import Traced, check_real, implementations, implements, is_traced
 from minigrad.errors import (
     DtypeError,
+    IndexingError,
     ShapeError,
     UnsupportedError,
     complex_to_real,
@@ -242,7 +243,11 @@ def axis_of(shape: Shape, axis: int) -> int:
     try:
         return normalize_axis_index(axis, len(shape))
     except np.exceptions.AxisError as error:
-        raise refusal_of("axis", [np.empty(shape)], {"axis": axis}, error) from error
+        n = len(shape)
+        why = f"an axis of it is one of {-n}..{n - 1}" if n else "it has no axes"
+        raise IndexingError(
+            f"axis={axis!r} of an array of shape {shape} does not work: {why}"
+        ) from error
 
 
 def checked_axis(a: Any, axis: int) -> int:
@@ -793,7 +798,13 @@ def concatenate(arrays: Any, axis: int | None = 0) -> Any:
         raise ShapeError("concatenate of no arrays: give it at least one")
     axis = checked_axis(arrays[0], axis or 0)
     sizes = [x.shape[axis] if x.ndim > axis else 0 for x in arrays]
-    return concatenate_op(*arrays, axis=axis, bounds=(0, *itertools.accumulate(sizes)))
+    try:
+        return concatenate_op(*arrays, axis=axis, bounds=(0, *itertools.accumulate(sizes)))
+    except ShapeError as error:
+        raise ShapeError(
+            f"np.concatenate of shapes {', '.join(str(x.shape) for x in arrays)} along axis {axis} "
+            "does not work: they must have as many axes, and all others of the same length"
+        ) from error
 
 
 @implements(np.stack)

@@ -12,6 +12,7 @@ import scipy.interpolate as ip
 
 from minigrad.errors import ArgumentError, ShapeError, UnsupportedError
 from minigrad.ops.base import Domain, Op
+from minigrad.ops.movement import checked_axis
 from minigrad.scipy.on_tensors import as_array, in_place_of, is_recorded, others
 from minigrad.tensor import Tensor, value_of
 
@@ -112,10 +113,15 @@ class Spline:
         return getattr(self.original, name)
 
 
-def identity_of(y: Any, axis: int, periodic: bool = False) -> tuple[Any, np.ndarray, int]:
+def identity_of(x: Any, y: Any, axis: int, periodic: bool) -> tuple[Any, np.ndarray, int]:
     """The data with their axis first, the identity for them, and the axis."""
     y = as_array(y)
-    axis %= max(y.ndim, 1)
+    axis = checked_axis(y, axis)
+    if y.shape[axis] != np.size(x):
+        raise ShapeError(
+            f"a spline at x of shape {np.shape(x)} through y of shape {y.shape}: y has as many "
+            f"entries along axis {axis} as x"
+        )
     data = np.moveaxis(y * 1.0, axis, 0)
     identity = np.eye(len(data))
     if periodic:  # the ends are one, of which both share the gradient
@@ -146,7 +152,7 @@ def CubicSpline(  # noqa: N802  # SciPy's name
             "CubicSpline through Tensors takes bc_type by name: for slopes at the ends, give all "
             "slopes to CubicHermiteSpline"
         )
-    data, identity, axis = identity_of(y, axis, bc_type == "periodic")
+    data, identity, axis = identity_of(x, y, axis, bc_type == "periodic")
     return Spline(ip.CubicSpline(x, identity, 0, bc_type, extrapolate), data, axis)
 
 
@@ -173,7 +179,7 @@ def make_interp_spline(
         return Spline(ip.make_interp_spline(x, y, k, t, bc_type, axis, check_finite))
     if not (bc_type is None or isinstance(bc_type, str)):
         raise UnsupportedError("make_interp_spline through Tensors takes bc_type by name, or None")
-    data, identity, axis = identity_of(y, axis, bc_type == "periodic")
+    data, identity, axis = identity_of(x, y, axis, bc_type == "periodic")
     return Spline(ip.make_interp_spline(x, identity, k, t, bc_type, 0), data, axis)
 
 
@@ -221,8 +227,8 @@ class Cubic:
 def cubic_data(x: Any, y: Any, axis: int, name: str) -> tuple[Any, Any, int]:
     """The knots, and the data with their axis first."""
     x, y = as_array(x) * 1.0, as_array(y) * 1.0
-    axis %= max(y.ndim, 1)
-    if x.ndim != 1 or not y.ndim or len(x) < 2 or y.shape[axis] != len(x):
+    axis = checked_axis(y, axis)
+    if x.ndim != 1 or len(x) < 2 or y.shape[axis] != len(x):
         raise ShapeError(
             f"{name}: x is a vector of at least 2 knots, and y has as many entries along axis "
             f"{axis}: their shapes are {x.shape} and {y.shape}"

@@ -92,7 +92,7 @@ class Problem:
         p = self.packing.vector()
         try:
             found = np.reshape(np.asarray(solve(value_of(p)), float), -1)
-        except (ValueError, RuntimeError) as error:
+        except (ValueError, RuntimeError, TypeError) as error:
             if isinstance(error, MinigradError):
                 raise
             raise ArgumentError(f"{self.name}: {error}") from error
