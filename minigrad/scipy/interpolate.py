@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import scipy.interpolate as ip
 
+from minigrad.dispatch import is_traced
 from minigrad.errors import ArgumentError, ShapeError, UnsupportedError
 from minigrad.ops.base import Domain, Op
 from minigrad.ops.movement import checked_axis
@@ -325,6 +326,11 @@ class Interpolation:
         x = as_array(x) * 1.0
         where, ends = value_of(x), value_of(self.x)
         below, above = where < ends[0], where > ends[-1]
+        if is_traced(below) and self.raises and not self.extends:
+            raise UnsupportedError(
+                "interp1d in a compiled function cannot check that it is read within its points: "
+                'give bounds_error=False and fill_value, or fill_value="extrapolate"'
+            )
         if self.raises and not self.extends and np.any(below | above):
             raise ArgumentError(
                 f"interp1d is read outside of {ends[0]} to {ends[-1]}: give bounds_error=False and "
@@ -341,6 +347,11 @@ class Interpolation:
         if self.spline is not None:
             return np.tensordot(spline_op(x, **form_of(self.spline)), self.data, 1)
         if self.kind in STEPS:
+            if is_traced(where):
+                raise UnsupportedError(
+                    f"interp1d with kind={self.kind!r} is not compiled, if where it is read is computed: "
+                    "read it outside, or use np.searchsorted"
+                )
             step = ip.interp1d(
                 ends, np.arange(len(ends) * 1.0), self.kind, fill_value="extrapolate"
             )
@@ -350,9 +361,12 @@ class Interpolation:
             values = self.data[np.where(np.isfinite(place), place, 0).astype(int)]
             return np.where(known, values, np.nan) + 0 * np.reshape(x, (*x.shape, *rest))
         place = np.clip(np.searchsorted(ends, where) - 1, 0, len(ends) - 2)
-        low, high = self.x[place], self.x[place + 1]
-        part = np.reshape((x - low) / (high - low), (*x.shape, *[1] * (self.data.ndim - 1)))
-        return self.data[place] + part * (self.data[place + 1] - self.data[place])
+        points, data = self.x, self.data
+        if is_traced(place):  # an index of Tensors, not of arrays
+            points, data = (y if is_recorded(y) else Tensor(y) for y in (points, data))
+        low, high = points[place], points[place + 1]
+        part = np.reshape((x - low) / (high - low), (*x.shape, *[1] * (data.ndim - 1)))
+        return data[place] + part * (data[place + 1] - data[place])
 
 
 def interp1d(

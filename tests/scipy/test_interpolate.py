@@ -1,5 +1,6 @@
 """scipy.interpolate on Tensors, against SciPy on arrays and finite differences."""
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 import scipy.interpolate as ip
 
 import minigrad
-from minigrad import Tensor, check_gradients
+from minigrad import Tensor, check_gradients, grad
 from minigrad.errors import ArgumentError, ShapeError, UnsupportedError
 from minigrad.scipy import interpolate
 from tests.marks import rows
@@ -119,6 +120,22 @@ def test_interp1d(kind: Any) -> None:
         check_gradients(lambda x, at: make(interpolate, x, y)(at), x, AT)
     with pytest.raises(ArgumentError, match="outside"):
         ours(OUTSIDE)
+
+
+def test_interp1d_in_a_compiled_function() -> None:
+    y = np.cos(X)
+
+    def read(y: Any, at: Any, **how: Any) -> Any:
+        return np.sum(interpolate.interp1d(X, y, **how)(at) ** 2)
+
+    for how in ({"fill_value": "extrapolate"}, {"bounds_error": False, "fill_value": 0.5}):
+        gradient = grad(functools.partial(read, **how), argnums=(0, 1))
+        for one, other in zip(
+            minigrad.compile(gradient)(y, OUTSIDE), gradient(y, OUTSIDE), strict=True
+        ):
+            np.testing.assert_allclose(one, other, rtol=1e-12)
+    with pytest.raises(UnsupportedError, match="bounds_error=False"):
+        minigrad.compile(read)(Tensor(y), AT)
 
 
 @pytest.mark.parametrize(

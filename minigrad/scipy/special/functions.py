@@ -46,9 +46,13 @@ def logsumexp(
     if b is None and not return_sign and a.dtype.kind == "f":
         return logsumexp_of(a, axis, keepdims)
     b = np.ones_like(a) if b is None else floats(b)
-    a = np.where(np.equal(b, 0), -np.inf, a + np.zeros_like(b))  # also where b broadcasts
-    largest = value_of(np.max(np.real(a) if a.dtype.kind == "c" else a, axis=axis, keepdims=True))
+    a = a + np.zeros_like(b)  # also where b broadcasts
+    size, none = value_of(np.real(a) if a.dtype.kind == "c" else a), np.equal(value_of(b), 0)
+    largest = np.max(np.where(none, -np.inf, size), axis=axis, keepdims=True)
     largest = np.where(np.isfinite(largest), largest, 0)
+    # A weight of 0 has a derivative, but for terms that overflow: they are left out.
+    finite = np.less(size - largest, math.log(np.finfo(a.dtype).max) - 1)
+    a = np.where(np.logical_and(none, np.logical_not(finite)), -np.inf, a)
     total = np.sum(b * np.exp(a - largest), axis=axis, keepdims=True)
     complexes = total.dtype.kind == "c"
     size = np.absolute(total) if return_sign or not complexes else total

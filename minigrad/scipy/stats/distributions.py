@@ -204,7 +204,7 @@ class Distribution:
 class Frozen:
     """A distribution with its parameters."""
 
-    def __init__(self, distribution: Distribution, args: Any, kwargs: Any) -> None:
+    def __init__(self, distribution: Any, args: Any, kwargs: Any) -> None:
         self.dist, self.args, self.kwds = distribution, args, kwargs
 
     def __getattr__(self, name: str) -> Any:

@@ -80,6 +80,12 @@ def laplace(z: Any) -> Any:
     return np.where(left, 0.5 * np.exp(low), 1 - 0.5 * np.exp(-high))
 
 
+def cauchy_quantile(q: Any) -> Any:
+    """-1 / tan(pi * q), where pi * q is not near pi, and so not rounded near the pole."""
+    right = np.greater(q, 0.5)
+    return np.where(right, 1.0, -1.0) / np.tan(np.pi * np.where(right, 1 - q, q))
+
+
 def student(z: Any, df: Any) -> Any:
     limit = np.isinf(df)
     v = np.where(limit, 1.0, df)
@@ -251,8 +257,8 @@ CONTINUOUS: dict[str, Formulas] = {
         lambda z: -LOG_PI - np.log1p(z * z),
         lambda z: np.arctan2(1, -z) / np.pi,
         lambda z: np.arctan2(1, z) / np.pi,
-        lambda q: -1 / np.tan(np.pi * q),
-        lambda q: 1 / np.tan(np.pi * q),
+        lambda q: cauchy_quantile(q),
+        lambda q: -cauchy_quantile(q),
         support=everywhere,
     ),
     "halfcauchy": Formulas(

@@ -12,7 +12,7 @@ import numpy as np
 from minigrad.errors import ShapeError, UnsupportedError
 from minigrad.scipy.on_tensors import as_array, is_recorded
 from minigrad.scipy.special.ufuncs import sc
-from minigrad.scipy.stats.distributions import doubles
+from minigrad.scipy.stats.distributions import Frozen, doubles
 
 Method = Callable[..., Any]
 
@@ -42,12 +42,10 @@ class Multivariate:
         return self.methods[name](*args, **kwargs)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """The distribution with these parameters, frozen."""
         if not is_recorded(args, kwargs):
             return self.original(*args, **kwargs)
-        raise UnsupportedError(
-            f"scipy.stats.{self.name} with Tensors as parameters is not frozen: give them to its "
-            f"methods, as in {self.name}.{next(iter(self.methods))}(x, ...)"
-        )
+        return Frozen(self, args, kwargs)
 
     def __repr__(self) -> str:
         return f"<minigrad.scipy.stats.{self.name}>"

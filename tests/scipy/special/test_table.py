@@ -222,6 +222,12 @@ def test_second_derivatives_by_two_arguments_at_zero(name: str) -> None:
             assert found == pytest.approx(expected, rel=1e-11)
 
 
+def test_a_weight_of_zero_in_logsumexp_has_a_derivative() -> None:
+    x, b = np.array([0.5, 1.0, 2.0]), np.array([0.0, 0.3, 0.7])
+    check_gradients(lambda x, b: special.logsumexp(x, b=b), x, b, order=2)
+    assert special.logsumexp(Tensor([np.inf, 1000.0, 1.0]), b=[0.0, 0.0, 1.0]).item() == 1
+
+
 def test_where_two_formulas_meet_the_second_derivative_is_that_of_one() -> None:
     expected = sc.rgamma(0.5) * (sc.digamma(0.5) ** 2 - sc.polygamma(1, 0.5))
     assert grad(grad(sc.rgamma))(0.5) == pytest.approx(expected, rel=1e-12)

@@ -135,6 +135,13 @@ def test_a_normal_distribution_truncated_on_one_side_or_none(ends: tuple[float, 
         assert minigrad.jvp(of, at, tangents)[1] == pytest.approx(along)
 
 
+def test_quantiles_of_cauchy_near_one() -> None:
+    q = 1 - np.array([1e-3, 1e-9, 1e-15])
+    for name in ("ppf", "isf"):
+        found = getattr(stats.cauchy, name)(Tensor(q)).data
+        np.testing.assert_allclose(found, getattr(st.cauchy, name)(q), rtol=1e-12)
+
+
 def test_second_derivatives_by_a_shape_of_one_and_a_scale() -> None:
     """There, the power of z in the density is 0."""
     check_gradients(lambda a, s: stats.gamma.logpdf(0.7, a, 0.0, s), 1.0, 1.3, order=2)
@@ -175,7 +182,7 @@ def test_frozen_distributions_and_methods_of_scipy() -> None:
         lambda t: stats.vonmises.logpdf(t, 1.0),
         lambda t: stats.skew(t),
         lambda t: stats.dirichlet.entropy(t),
-        lambda t: stats.dirichlet(t),
+        lambda t: stats.dirichlet(t).entropy(),
         lambda t: stats.norm(t).rvs(),
     ],
 )
@@ -231,6 +238,8 @@ def test_multivariate_normal() -> None:
         found = stats.multivariate_normal.pdf(Tensor(numbers), 0.5, 2.0).data
         np.testing.assert_allclose(found, expected, rtol=1e-12)
     check_gradients(lambda x, m, c: of(x, m, (c + c.T) / 2), x[0], mean, cov)
+    frozen = stats.multivariate_normal(Tensor(mean), cov=Tensor(cov))
+    np.testing.assert_array_equal(frozen.logpdf(x).data, of(Tensor(x), mean, cov).data)
     for wrong in ((x, mean[:2], cov), (x[..., :2], mean, cov), (x,)):
         with pytest.raises(ShapeError):
             of(Tensor(wrong[0]), *wrong[1:])
