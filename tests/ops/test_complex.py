@@ -11,7 +11,9 @@ import minigrad
 import minigrad.functional as F
 from minigrad import Tensor, check_gradients, grad, holomorphic_grad, hvp, jacobian, jvp, vjp
 from minigrad.errors import DtypeError, GradientError
+from minigrad.ops.base import Op
 from tests import calls
+from tests.draw import OWN, draw
 
 Z = np.array([1 + 2j, -0.5 + 0.3j, 0.7 - 1.1j])
 ONE = 0.6 - 0.8j
@@ -309,3 +311,39 @@ def test_python_numbers_of_complex_tensors() -> None:
     assert repr(Tensor([1j])) == "Tensor([0.+1.j], dtype=complex128)"
     with pytest.raises(GradientError):
         grad(lambda z: complex(z).real)(ONE)
+
+
+# The complex step: Im f(x + ih) / h is f'(x) without a difference, so to the last digits
+# (Squire and Trapp, "Using Complex Variables to Estimate Derivatives of Real Functions", 1998).
+
+REAL_ONLY = "abs sign phase real imag conj maximum minimum clip_below clip_above fmax fmin".split()
+
+
+def analytic(op: Op) -> bool:
+    """Whether NumPy computes an elementwise op with a derivative on complex numbers."""
+    if op.family not in ("unary", "binary") or not op.vjps or op.name in REAL_ONLY:
+        return False
+    if any(domain.dtype is not float for domain in op.domains):
+        return False
+    try:
+        found = op.forward(*(np.full(2, (d.low + d.high) / 2 + 1e-30j) for d in op.domains))
+    except (TypeError, ValueError):
+        return False
+    return bool(np.iscomplexobj(found))
+
+
+ANALYTIC = {name: op for name, op in OWN.items() if analytic(op)}
+
+
+def test_most_elementwise_ops_are_analytic() -> None:
+    assert len(ANALYTIC) > 25
+
+
+@pytest.mark.parametrize("op", ANALYTIC.values(), ids=list(ANALYTIC))
+def test_derivatives_are_those_of_a_complex_step(op: Op) -> None:
+    rng, h = np.random.default_rng(1), 1e-30
+    points = [draw(domain, (5,), rng) for domain in op.domains]
+    for k in range(len(points)):
+        slope = grad(lambda x, k=k: np.sum(op(*points[:k], x, *points[k + 1 :])))(points[k])
+        step = [x + 1j * h * (i == k) for i, x in enumerate(points)]
+        np.testing.assert_allclose(slope, op.forward(*step).imag / h, rtol=1e-13, atol=1e-15)
