@@ -349,8 +349,8 @@ class Interpolation:
         if self.kind in STEPS:
             if is_traced(where):
                 raise UnsupportedError(
-                    f"interp1d with kind={self.kind!r} is not compiled, if where it is read is computed: "
-                    "read it outside, or use np.searchsorted"
+                    f"interp1d with kind={self.kind!r} is read at places that are known before a "
+                    "compiled function runs: read it outside, or use np.searchsorted"
                 )
             step = ip.interp1d(
                 ends, np.arange(len(ends) * 1.0), self.kind, fill_value="extrapolate"
