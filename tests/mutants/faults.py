@@ -33,6 +33,7 @@ INDEX_EDGES = (
     "tests/compiler/end_to_end/test_edges.py::test_permuted_and_negative_indices_and_mixed_dtypes"
 )
 
+MATRICES = "tests/compiler/codegen/test_matrix_kernels.py"
 CUMULATED = (
     "tests/compiler/codegen/test_copy_kernels.py"
     "::test_cumulative_products_and_their_gradients_are_loops"
@@ -430,6 +431,60 @@ FUSION = [
         "[ir.Store(fill, ir.Number.of(0, value.dtype))]",
         "[ir.Store(fill, ir.Number.of(1, value.dtype))]",
         of("added_where_an_index_says"),
+    ),
+    Fault(
+        "codegen/matrix_kernels.py",
+        "ir.Store(m(j, c), a(c, j))",
+        "ir.Store(m(j, c), a(j, c))",
+        f"{MATRICES}::test_what_is_odd_is_as_numpy_has_it",
+    ),
+    Fault(
+        "codegen/matrix_kernels.py",
+        'apply(">", size, "largest")',
+        'apply("<", size, "largest")',
+        f"{MATRICES}::test_what_is_odd_is_as_numpy_has_it",
+    ),
+    Fault(
+        "codegen/matrix_kernels.py",
+        "elimination(dtype, n, n, [turned])",
+        "elimination(dtype, n, n)",
+        f"{MATRICES}::test_of_every_shape[d]",
+    ),
+    Fault(
+        "codegen/matrix_kernels.py",
+        "(i, j) if lower",
+        "(i, j) if not lower",
+        f"{MATRICES}::test_stacks_that_broadcast_and_views",
+    ),
+    Fault(
+        "codegen/matrix_kernels.py",
+        "i if n > 1 else ZERO for i, n in zip(own",
+        "i for i, n in zip(own",
+        f"{MATRICES}::test_stacks_that_broadcast_and_views",
+    ),
+    Fault(
+        "codegen/c.py",
+        "{0} <= 0, 2",
+        "{0} < 0, 2",
+        f"{MATRICES}::test_what_lapack_refuses_is_refused",
+    ),
+    Fault(
+        "codegen/c.py",
+        "{0} == 0, 3",
+        "false, 3",
+        f"{MATRICES}::test_what_lapack_refuses_is_refused",
+    ),
+    Fault(
+        "codegen/c.py",
+        "if (!*bad) *bad = why;",
+        "*bad = why;",
+        f"{MATRICES}::test_the_first_that_has_no_answer_is_named",
+    ),
+    Fault(
+        "loops/verify.py",
+        "and s.variable.extent >= v.extent",
+        "",
+        "tests/compiler/loops/test_verify.py::test_a_loop_may_end_where_one_around_it_is",
     ),
     Fault(
         "codegen/copy_kernels.py",

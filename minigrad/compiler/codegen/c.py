@@ -28,7 +28,10 @@ C_TEMPLATES = {
     "select": "choose({0}, {1}, {2})",  # both are evaluated
     "if": "{0} ? {1} : {2}",
     "clamp": "CLAMP({0}, {1})",  # to 0 up to below {1}
-    "checked index": "checked_index({0}, {1}, out_of_range)",  # it may be negative, or too large
+    "checked index": "checked_index({0}, {1}, bad)",  # it may be negative, or too large
+    "checked square": "CHECKED({0}, {0} <= 0, 2)",
+    "checked pivot": "CHECKED({0}, {0} == 0, 3)",
+    "checked divisor": "CHECKED({0}, {0} == 0, 4)",
     **{relation: f"({{0}} {relation} {{1}})" for relation in RELATIONS},
     **{f"cast {dtype}": f"({kind}){{0}}" for dtype, kind in C_TYPES.items()},
     **{op: f"{{0}} {op} {{1}}" for op in "+-*/%&|"},
@@ -43,7 +46,7 @@ PRECEDENCE = {"if": 0, "max": 0, "min": 0, "or": 1, "|": 2, "&": 3, "+": 5, "-":
 PRECEDENCE |= dict.fromkeys("*/%", 6) | {f"cast {dtype}": 7 for dtype in C_TYPES}
 RELATION, ATOM = 4, 8
 
-PARAMETERS = "char **arrays, int64_t *out_of_range, int thread, int threads"
+PARAMETERS = "char **arrays, int64_t *bad, int thread, int threads"
 HEAD = """\
 #include <math.h>
 #include <stdbool.h>
@@ -52,9 +55,12 @@ HEAD = """\
 #define CLAMP(i, n) ((i) < 0 ? 0 : (i) >= (n) ? (n) - 1 : (i))
 #define SPLIT(n, thread, threads, grain) \\
   ((thread) == (threads) ? (n) : (int64_t)(n) * (thread) / (threads) / (grain) * (grain))
-static inline int64_t checked_index(int64_t i, int64_t n, int64_t *out_of_range) {
+// What the call raises afterwards: `REFUSALS` of runtime/program.py, the first of them.
+static inline void note(int64_t *bad, int64_t why) { if (!*bad) *bad = why; }
+#define CHECKED(x, wrong, why) ((wrong) ? note(bad, why) : (void)0, x)
+static inline int64_t checked_index(int64_t i, int64_t n, int64_t *bad) {
   if (i < 0) i += n;
-  if (i < 0 || i >= n) { *out_of_range = 1; return 0; }
+  if (i < 0 || i >= n) { note(bad, 1); return 0; }
   return i;
 }
 """

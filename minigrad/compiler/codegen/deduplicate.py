@@ -15,6 +15,12 @@ from minigrad.compiler.codegen.copy_kernels import (
     scatter_function,
 )
 from minigrad.compiler.codegen.matmul_kernels import contract_function
+from minigrad.compiler.codegen.matrix_kernels import (
+    cholesky_function,
+    determinant_function,
+    solution_function,
+    substitution_function,
+)
 from minigrad.compiler.codegen.row_kernels import rows_function
 from minigrad.compiler.graph.ir import Value
 from minigrad.compiler.graph.opset.contractions import extent
@@ -34,6 +40,10 @@ KERNEL_GENERATORS: dict[str, Callable[[Kernel, Schedule, BufferPlan, Machine], K
     "concat": concat_function,
     "scatter": scatter_function,
     "scan": scan_function,
+    "cholesky": cholesky_function,
+    "substitution": substitution_function,
+    "solution": solution_function,
+    "determinant": determinant_function,
 }
 OWN_GENERATORS = {**KERNEL_GENERATORS}
 

@@ -549,7 +549,8 @@ def traced_array(x: Any, dtype: Any = None, order: Any = None, *, copy: Any, **h
     found: Any = np.stack([np.asarray(part) for part in given]) if listed else given
     if dtype is not None and found.dtype != dtype:
         found = found.astype(dtype)
-    if copy and found is given:
+    # SciPy gives a np._CopyMode, of which one is neither true nor false.
+    if getattr(copy, "value", copy) in (True, 1) and found is given:
         found = implementations[np.copy](found)
     return Tracer(found.value) if is_traced(found) and is_number(found) else found
 

@@ -158,7 +158,8 @@ class Prefetch(Statement):
 @dataclass(frozen=True)
 class For(Statement):
     """A loop. With a `grain`, threads share it, each in multiples of so many iterations. With a
-    `step`, it is over blocks: `block_of` is its variable, `end_of` where a block ends.
+    `step`, it is over blocks: `block_of` is its variable, `end_of` where a block ends. It may end
+    where a loop around it is, by its variable as `high`.
 
     `simd`: to be vectorised, as its iterations are independent but for these accumulators, given as
     (combine, name). `independent`: the iterations are, and the C compiler decides.

@@ -25,7 +25,8 @@ NO_VARIABLES: frozenset[Var] = frozenset()
 
 def kind_of(value: Value) -> str:
     """How a value is computed: "leaf" (not at all), "map" (elementwise, or inlined), "reduce",
-    "contract", "concat", "scatter", "scan", or by "numpy"."""
+    "contract", "concat", "scatter", "scan", as matrices ("cholesky", "substitution", "solution",
+    "determinant"), or by "numpy"."""
     if value.op is None:
         return "leaf"
     if any(x.dtype not in ir.DTYPES or 0 in x.shape for x in (value, *value.values())):

@@ -48,7 +48,7 @@ def verify(
 
 
 # Names of the C around.
-TAKEN = re.compile(r"(?![a-zA-Z_]\w*$)|(a\d+|arrays|out_of_range|threads?|low|high|kernels)$")
+TAKEN = re.compile(r"(?![a-zA-Z_]\w*$)|(a\d+|arrays|bad|threads?|low|high|kernels)$")
 
 
 def check(statements: Iterable[ir.Statement], known: Mapping[str, type]) -> None:
@@ -117,15 +117,29 @@ def check_lanes(loop: ir.For) -> None:
 
 
 def check_ranges(loops: Iterable[ir.For]) -> None:
-    """Check that loops run from 0 to their extent, over a block, or over the other threads."""
+    """Check that loops run from 0 to their extent, up to where a loop around them is, over a block,
+    or over the other threads."""
+    loops = [*loops]
     blocks = {(v.name, ir.end_of(v), v.extent) for v in (s.variable for s in loops if s.step)}
+    inside = {id(inner) for outer in loops for inner in up_to_here(outer)}
     for s in loops:
         v, span = s.variable, (s.low, s.high)
-        if span not in (("0", ""), ("1", "threads")) and (*span, v.extent) not in blocks:
+        if id(s) in inside or span in (("0", ""), ("1", "threads")):
+            continue
+        if (*span, v.extent) not in blocks:
             raise LoopError(
                 f"the loop over {v.name} is from {s.low} to {s.high or v.extent}: loops run from 0 "
                 "to their extent, or over a block; leave iterations out by an If"
             )
+
+
+def up_to_here(outer: ir.For) -> Iterator[ir.For]:
+    """The loops in a loop that run up to where it is, and whose extent is not less than its own."""
+    v = outer.variable
+    for s in ir.walk(outer.body):
+        ends_here = isinstance(s, ir.For) and (s.low, s.high) == ("0", v.name)
+        if isinstance(s, ir.For) and ends_here and s.variable.extent >= v.extent:
+            yield s
 
 
 def check_bounds(statements: Iterable[ir.Statement], entries: Callable[[Value], int]) -> None:

@@ -14,7 +14,7 @@ from minigrad.compiler.graph.layout import Layout
 from minigrad.compiler.runtime.interpreter import run
 from minigrad.compiler.runtime.plan import Array, ByNumpy, Calls, Plan
 from minigrad.compiler.target.toolchain import release, runtime, timed_build
-from minigrad.errors import IndexingError, ShapeError, describe
+from minigrad.errors import IndexingError, LinAlgError, ShapeError, describe
 from minigrad.ops.base import registry
 
 
@@ -27,6 +27,13 @@ class Segment(ctypes.Structure):
     )
 
 
+# What C notes: see `checked index` and its like in codegen/c.py.
+REFUSALS: dict[int, tuple[type[ShapeError], str]] = {
+    1: (IndexingError, "looks up an index that is out of range"),
+    2: (LinAlgError, "takes the Cholesky factor of a matrix: Matrix is not positive definite"),
+    3: (LinAlgError, "solves with a triangle: singular matrix, with a 0 on its diagonal"),
+    4: (LinAlgError, "solves with a matrix, or inverts it: Singular matrix"),
+}
 AFTER = 32  # entries of padding after an output, which products may read and ignore
 SMALL = 1 << 12  # bytes up to which an output is copied, rather than given new memory each call
 
@@ -109,6 +116,7 @@ class Program:
 
         Raises:
             IndexingError: if an index is out of range.
+            LinAlgError: if a matrix is not positive definite, or has no inverse.
         """
         names: dict[str, Any] = {}
         lines, outputs = self.text(names)
@@ -122,7 +130,7 @@ class Program:
             names[f"step{k}"] = step
             if isinstance(step, Segment):
                 names[f"at{k}"] = ctypes.byref(step)
-                lines += [f"call(at{k})", f"if step{k}.bad:", "    program.refuse()"]
+                lines += [f"call(at{k})", f"if step{k}.bad:", f"    program.refuse(step{k}.bad)"]
             else:
                 lines.append(f"program.by_numpy(step{k})")
         for k, (x, slot, moved) in enumerate(self.taken):
@@ -137,8 +145,9 @@ class Program:
         for x in self.given:
             self.arrays[x.slot] = self.views[x.slot] = None
 
-    def refuse(self) -> None:
-        raise IndexingError("a compiled function looks up an index that is out of range")
+    def refuse(self, why: int) -> None:
+        kind, message = REFUSALS[why]
+        raise kind(f"a compiled function {message}")
 
     def by_numpy(self, it: ByNumpy) -> None:
         inputs = [self.read(x) if isinstance(x, Array) else x for x in it.inputs]

@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <time.h>
 
-typedef void (*kernel)(char **arrays, int64_t *out_of_range, int thread, int threads);
+typedef void (*kernel)(char **arrays, int64_t *bad, int thread, int threads);
 enum { SHARED = 1, WAIT = 2, END = 4 };
 typedef struct { int32_t kernel, flags, first, count; } call;
 typedef struct {

@@ -35,15 +35,14 @@ class Signature:
 
 @dataclass(eq=False)
 class Stage:
-    """The loops that compute one value: a "map", "reduce", "contract", "concat", "scatter", "scan",
-    or an op that "numpy" runs."""
+    """The loops that compute one value, of a kind of `kind_of`; or an op that "numpy" runs."""
 
     value: Value
     kind: str
     layout: Layout  # of what its loops run over
     reduced: frozenset[int] = frozenset()
     cost: int = 0  # operations on each entry
-    signature: Signature | None = None  # None of ops that are not C, of scatters and of scans
+    signature: Signature | None = None  # None of kinds that do not inline what they read
     arrays: tuple[Value, ...] = ()  # that it reads, numbered as in its signature
 
     @cached_property
@@ -133,8 +132,7 @@ class Stage:
 
 @dataclass(eq=False)
 class Kernel:
-    """Stages that run together, of kind "rows", "contract", "pack", "concat", "scatter", "scan" or
-    "numpy".
+    """Stages that run together, of kind "rows", "pack" or, of one stage, its own.
 
     `rows`: how many rows there are, or None if all stages are elementwise over `total` entries.
     `cost`: operations on each entry. `why`: for each value, why it could not join an earlier

@@ -27,6 +27,9 @@ MAX_INLINE_DEPTH = 32  # ops in a chain that is inlined
 MAX_INLINE_CONCATENATE = 64  # entries of a concatenation that is inlined
 MAX_FOLD_TERMS = 16  # windows that cover one entry
 
+# Linear algebra
+MAX_SMALL_MATRIX = 32  # rows up to which loops are faster than a call of LAPACK
+
 # Contractions
 MAX_UNPACKED_COLUMNS = 64  # up to which x is read too few times for a packed copy to pay
 MAX_UNPACKED_ROWS = 24  # the same for y, if its rows are far apart

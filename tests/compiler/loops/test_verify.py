@@ -86,6 +86,14 @@ RIGHT: dict[str, list[Statement]] = {
 }
 
 
+def test_a_loop_may_end_where_one_around_it_is() -> None:
+    inner, narrow = (For(Var("k", n), [Store(at(Var("k", n)), at())], high="i") for n in (3, 2))
+    verify([OUT, For(i, [If(Apply("<", (at(), at())), [inner])])], lambda _: 0)
+    for wrong in (For(i, [narrow]), For(j, [For(Var("k", 3), [], high="i")])):
+        with pytest.raises(LoopError, match="the loop over k is from 0 to i: loops run from 0"):
+            verify([OUT, For(i, []), wrong], lambda _: 0)
+
+
 @pytest.mark.parametrize("name", RIGHT)
 def test_what_is_right_passes(name: str) -> None:
     verify(RIGHT[name])

@@ -1,18 +1,55 @@
-"""Linear systems, which SciPy solves: those of zeros, that shapes are inferred by, it cannot."""
+"""Linear systems: of small matrices in loops, of others by LAPACK; and what these give for zeros,
+of which shapes are inferred, they cannot."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from minigrad.compiler.graph.ir import Shape
-from minigrad.compiler.graph.opset.base import Rules, entry
+from minigrad.compiler.graph.ir import Shape, Value
+from minigrad.compiler.graph.opset.base import OPSET, Rules, entry, rules_of
+from minigrad.compiler.graph.opset.elementwise import in_one_dtype
+from minigrad.compiler.graph.opset.infer import apply
+from minigrad.compiler.target import costs
 from minigrad.ops.base import Op
 
 
-@entry("solve_triangular", "solve_banded", "solveh_banded")
+@dataclass(frozen=True)
+class OfMatrices(Rules):
+    """Of a stack of matrices; the first input says how large they are. `loops`: the kind of their
+    kernel."""
+
+    loops: str
+
+    def kind(self, value: Value) -> str:
+        n = value.values()[0].shape[-2]
+        small = n <= costs.MAX_SMALL_MATRIX and value.shape[-1] <= costs.MAX_SMALL_MATRIX
+        floats = all(x.dtype.kind == "f" for x in value.values())
+        return self.loops if small and floats else "numpy"
+
+    def order(self, value: Value, order: tuple[int, ...]) -> tuple[int, ...]:
+        return tuple(range(len(value.shape)))
+
+
+OPSET["cholesky"] = OfMatrices("cholesky")
+OPSET["inv"] = OPSET["solve"] = OfMatrices("solution")
+OPSET["slogdet"] = OfMatrices("determinant")
+
+
+@entry("det")
+class Determinant(Rules):
+    def decompose(self, value: Value) -> Value:
+        """As NumPy has it: sign * exp(log|det|)."""
+        both = apply("slogdet", *value.inputs)
+        if rules_of(both.op).kind(both) == "numpy":
+            return value
+        sign, logarithm = (apply("slice", both, index=(..., k)) for k in (0, 1))
+        return apply("mul", sign, apply("exp", logarithm))
+
+
 class Solution(Rules):
     """Of a matrix, or its bands, and a right side, in stacks that broadcast."""
 
@@ -22,3 +59,19 @@ class Solution(Rules):
 
     def dtype(self, op: Op, inputs: Sequence[Any], attributes: dict[str, Any]) -> np.dtype[Any]:
         return np.result_type(*(x.dtype for x in inputs))
+
+
+OPSET["solve_banded"] = OPSET["solveh_banded"] = Solution()
+
+
+@entry("solve_triangular")
+class Triangular(Solution):
+    def decompose(self, value: Value) -> Value:
+        return in_one_dtype(value)
+
+    def kind(self, value: Value) -> str:
+        small = value.shape[-2] <= costs.MAX_SMALL_MATRIX
+        return "substitution" if small and value.dtype.kind == "f" else "numpy"
+
+    def order(self, value: Value, order: tuple[int, ...]) -> tuple[int, ...]:
+        return tuple(range(len(value.shape)))
