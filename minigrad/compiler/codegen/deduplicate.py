@@ -40,7 +40,7 @@ KERNEL_GENERATORS: dict[str, Callable[[Kernel, Schedule, BufferPlan, Machine], K
     "concat": concat_function,
     "scatter": scatter_function,
     "scan": scan_function,
-    "cholesky": cholesky_function,
+    "factor": cholesky_function,
     "substitution": substitution_function,
     "solution": solution_function,
     "determinant": determinant_function,

@@ -84,8 +84,8 @@ def cholesky_function(
     column = [
         *over(c, [ir.Store(m(j, c), a(c, j))]),
         *up_to(j, k, side_by_side(c, [less_product(m(j, c), m(k, j), m(k, c))])),
-        ir.Let("square", dtype, m(j, j)),
-        ir.Let("checked", dtype, apply("checked square", "square")),
+        ir.Let("squared", dtype, m(j, j)),
+        ir.Let("checked", dtype, apply("checked square", "squared")),
         ir.Let("root", dtype, apply("sqrt({0})", "checked")),
         *side_by_side(c, [ir.Store(m(j, c), apply("/", m(j, c), "root"))]),
         ir.Store(m(j, j), "root"),
@@ -111,8 +111,8 @@ def substitution(
     if pivot:
         dtype = x(i, c).array.dtype
         divided = [
-            ir.Let("diagonal", dtype, a(row, row)),
-            ir.Let("pivot", dtype, apply(pivot, "diagonal")),
+            ir.Let("given", dtype, a(row, row)),
+            ir.Let("pivot", dtype, apply(pivot, "given")),
             *side_by_side(c, [ir.Store(x(row, c), apply("/", x(row, c), "pivot"))]),
         ]
     return over(
@@ -157,15 +157,14 @@ def elimination(
         ir.Store(at(p, c), at(chosen, c)),
         ir.Store(at(chosen, c), "held"),
     ]
-    nothing = apply("==", at(p, p), number(0))
     one = ir.Number.of(1, dtype)
     column = [
         ir.Variable("chosen", INDEX, p),
         ir.Variable("largest", dtype, apply("fabs({0})", at(p, p))),
         *over(r, [search]),
         ir.If(apply("!=", chosen, p), [*side_by_side(c, exchange), *exchanged]),
-        # Where all entries are 0, no row is changed.
-        ir.Let("divisor", dtype, apply("if", nothing, one, at(p, p))),
+        # Where all entries are 0, no row is changed. Like LAPACK, nothing is divided by a NaN.
+        ir.Let("divisor", dtype, apply("if", apply(">", "largest", number(0)), at(p, p), one)),
         *over(
             r,
             [
@@ -218,7 +217,7 @@ def determinant_function(
     (array,) = value.inputs
     n, dtype, stack = array.shape[-1], value.dtype, stack_of(value, 1)
     a = matrix_of(array, stack, schedule)
-    turned = ir.Store("sign", apply("-{0}", "sign"))
+    turned = ir.Store("parity", apply("-{0}", "parity"))
     m, eliminated = elimination(dtype, n, n, [turned])
     r, c = variable("r", n), variable("c", n)
     sign, logarithm = (schedule.access(value, (*stack, number(k))) for k in (0, 1))
@@ -227,16 +226,16 @@ def determinant_function(
         ir.Let("size", dtype, apply("fabs({0})", m(r, r))),
         ir.Store("total", apply("+", "total", apply("log({0})", "size"))),
         ir.If(apply("<", m(r, r), number(0)), [turned]),
-        ir.If(apply("==", m(r, r), number(0)), [ir.Store("sign", zero)]),
+        ir.If(apply("==", m(r, r), number(0)), [ir.Store("parity", zero)]),
     ]
     body = [
         ir.Variable("m", dtype, size=n * n),
-        ir.Variable("sign", dtype, ir.Number.of(1, dtype)),
+        ir.Variable("parity", dtype, ir.Number.of(1, dtype)),
         *over(r, over(c, [ir.Store(m(r, c), a(r, c))])),
         *eliminated,
         ir.Variable("total", dtype),
         *over(r, steps),
-        ir.Store(sign, "sign"),
-        ir.Store(logarithm, apply("if", apply("==", "sign", number(0)), lowest, "total")),
+        ir.Store(sign, "parity"),
+        ir.Store(logarithm, apply("if", apply("==", "parity", number(0)), lowest, "total")),
     ]
     return printed(stack, body, buffers)

@@ -24,9 +24,10 @@ class DescribedKernel:
 
     `kind`: "product", a matrix product or convolution with its elementwise epilogue; "map",
     elementwise; "rows", one row after the other; "pack", a copy into the panels that products read;
-    "scatter", a scatter-add; "scan", a cumulative sum or product; "cholesky", "substitution" (of a
-    triangle), "solution" and "determinant", of small matrices; "join", a concatenation; "sum",
-    which combines the partial reductions of threads; "copy"; or "numpy", an op that NumPy computes.
+    "scatter", a scatter-add; "scan", a cumulative sum or product; "factor" (by Cholesky),
+    "substitution" (of a triangle), "solution" and "determinant", of small matrices; "join", a
+    concatenation; "sum", which combines the partial reductions of threads; "copy"; or "numpy", an
+    op that NumPy computes.
     `ops`: in order, with the shapes of their results. `read` and `written`: bytes, counting each
     array once. `operations`: other than multiply-adds. `text`: the C.
     """

@@ -25,7 +25,7 @@ NO_VARIABLES: frozenset[Var] = frozenset()
 
 def kind_of(value: Value) -> str:
     """How a value is computed: "leaf" (not at all), "map" (elementwise, or inlined), "reduce",
-    "contract", "concat", "scatter", "scan", as matrices ("cholesky", "substitution", "solution",
+    "contract", "concat", "scatter", "scan", as matrices ("factor", "substitution", "solution",
     "determinant"), or by "numpy"."""
     if value.op is None:
         return "leaf"

@@ -86,7 +86,7 @@ def test_stacks_that_broadcast_and_views() -> None:
             (lower, [a, b]),
             (lower, [a[0, 0], b]),
             (lower, [a, b[0]]),
-            (lower, [single, b[0]]),
+            (lower, [single, b[0].astype("f")]),
             (lambda a, b: lower(a.swapaxes(-1, -2) * 2, b[:, ::-1]), [a, b]),
             (lambda a: np.linalg.cholesky(positive(a).swapaxes(0, 1)) * 2, [a]),
             (lambda a, b: np.linalg.solve(a[0, 0].T, b[1]) @ b[0].T, [a, b]),

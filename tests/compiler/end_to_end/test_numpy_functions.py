@@ -76,6 +76,10 @@ def compare(every: list[tuple[str, Call]], x: np.ndarray) -> None:
                 rtol = 1e-5 if other.dtype == np.float32 else 1e-12
                 # A sum in another order is as exact as its largest terms.
                 atol = 1e-15 * 2.0**63 if x.dtype == int and other.dtype.kind == "f" else 1e-30
+                if "cholesky" in name and not np.isfinite(other).all():
+                    continue  # what becomes of infinities differs among builds of LAPACK
+                if "linalg" in name:
+                    atol = rtol * np.max(np.abs(other[np.isfinite(other)]), initial=0)
                 np.testing.assert_allclose(one, other, rtol, atol, err_msg=name)
 
 

@@ -11,7 +11,6 @@ import numpy as np
 
 from minigrad.compiler.graph.ir import Shape, Value
 from minigrad.compiler.graph.opset.base import OPSET, Rules, entry, rules_of
-from minigrad.compiler.graph.opset.elementwise import in_one_dtype
 from minigrad.compiler.graph.opset.infer import apply
 from minigrad.compiler.target import costs
 from minigrad.ops.base import Op
@@ -34,7 +33,7 @@ class OfMatrices(Rules):
         return tuple(range(len(value.shape)))
 
 
-OPSET["cholesky"] = OfMatrices("cholesky")
+OPSET["cholesky"] = OfMatrices("factor")
 OPSET["inv"] = OPSET["solve"] = OfMatrices("solution")
 OPSET["slogdet"] = OfMatrices("determinant")
 
@@ -66,12 +65,10 @@ OPSET["solve_banded"] = OPSET["solveh_banded"] = Solution()
 
 @entry("solve_triangular")
 class Triangular(Solution):
-    def decompose(self, value: Value) -> Value:
-        return in_one_dtype(value)
-
     def kind(self, value: Value) -> str:
         small = value.shape[-2] <= costs.MAX_SMALL_MATRIX
-        return "substitution" if small and value.dtype.kind == "f" else "numpy"
+        alike = all(x.dtype == value.dtype for x in value.values()) and value.dtype.kind == "f"
+        return "substitution" if small and alike else "numpy"
 
     def order(self, value: Value, order: tuple[int, ...]) -> tuple[int, ...]:
         return tuple(range(len(value.shape)))
