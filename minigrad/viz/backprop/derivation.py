@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -29,6 +29,7 @@ Chain = list[list[str]]
 
 # Numbers have 4 digits, or as many as needed for printed sums to be right.
 DIGITS = (4, 6, 8, 11, 14, 17)
+READABLE = 240  # characters of a formula: of a longer one, as of svd, only the name
 
 
 @dataclass(frozen=True)
@@ -217,7 +218,16 @@ def write_cotangent(t: Term, style: Style, upstream: Expr) -> Expr:
         node: style.value(x) if isinstance(x, Step) else constant(x)
         for node, x in t.sources.items()
     }
-    return formula(t.cotangent, names | {t.upstream: upstream})
+    written = formula(t.cotangent, names | {t.upstream: upstream})
+    return written if len(written.text) <= READABLE else by_name(t, names, upstream)
+
+
+def by_name(t: Term, names: Mapping[Node, Expr], upstream: Expr) -> Expr:
+    """The cotangent as a call, svd_vjp(dz/dw2, w1): of its input k if there are several."""
+    assert t.use.user.op is not None
+    _, *inputs = (names[node].text for node in t.sources)
+    call = f"{t.use.user.op.name.rpartition('.')[2]}_vjp({', '.join([upstream.text, *inputs])})"
+    return Expr(call if len(inputs) == 1 else f"{call}[{t.use.position}]")
 
 
 def summed(cotangent: Expr, t: Term) -> Expr:

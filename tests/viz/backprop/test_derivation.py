@@ -69,3 +69,12 @@ def test_enough_digits_are_printed_for_the_sum_to_be_right() -> None:
     *_, numbers, last = derivation(steps_of(x * 1000.4 + x * -1000.0)["w1"], "z")
     assert float(last[0]) == 0.4
     assert abs(sum(map(eval, numbers)) - 0.4) < 1e-3
+
+
+def test_a_long_formula_is_written_by_its_name() -> None:
+    """The rule of svd would fill half a page; that of inv is short."""
+    a = Tensor([[4.0, 1.0], [1.0, 3.0]], requires_grad=True)
+    assert derivation(steps_of(np.linalg.svd(a).S.sum())["w1"], "z")[0] == ["svd_vjp(dz/dw2, w1)"]
+    assert derivation(steps_of(np.linalg.inv(a).sum())["w1"], "z")[0][0].startswith("-((w2.T @")
+    packed = derivation(steps_of(np.linalg.eigh(a)[1][0, 1])["w1"], "z")
+    assert packed[0] == ["eigh_vjp(dz/dw2, w1)"] and len(packed) == 2

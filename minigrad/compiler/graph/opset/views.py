@@ -209,8 +209,7 @@ class FromDiagonal(View):
         x, how = value.inputs[0], value.attributes
         a, b = (how[name] % len(index) for name in ("axis1", "axis2"))
         row, column = starts(how["offset"])
-        on = [Condition(index[a] + index[b] * -1, "==", row - column)]
-        on.append(Condition(index[a], ">=", row))
+        on = [Condition(index[a] + index[b] * -1, "==", row - column)]  # one of the two is 0
         spots = self.spots(value)
         place = [index[k] for k in range(len(index)) if k not in (a, b)]
         place.append(to.clamp(index[a] + -row, spots[-1]))
