@@ -114,6 +114,7 @@ REST: dict[Any, list[Call]] = {
     np.broadcast_arrays: [
         lambda x: np.broadcast_arrays(x, x[:1], 3.0),
         lambda x: np.broadcast_arrays(x, x[:, :0]),
+        lambda x: np.broadcast_arrays(None, x, "a", [1.0])[1::2],  # as matplotlib does
     ],
     np.meshgrid: [
         lambda x: np.meshgrid(x[0], x[1, :2]),

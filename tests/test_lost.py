@@ -14,7 +14,7 @@ import pytest
 
 import minigrad
 from minigrad import Tensor, grad, nn, no_grad
-from minigrad.errors import GradientError, UnsupportedError
+from minigrad.errors import GradientError, MinigradError, UnsupportedError
 
 X = np.array([0.5, -1.0, 2.0])
 
@@ -277,6 +277,37 @@ def test_nothing_is_lost_where_nothing_is_recorded() -> None:
     y[0] = Tensor(3.0)  # requires none
     same(y, [3, 2, 2])
     same(grad(lambda x: x * float(t.detach()))(1.0), 2.0)
+
+
+# What writes into a plain array, as y[...] = t does
+PLAIN_WRITES: dict[str, Callable[[Any, Any], Any]] = {
+    "out": lambda y, t: np.sin(t, out=y),
+    "out of a reduction": lambda y, t: np.sum([[1.0], [2.0]] * t, axis=0, out=y),
+    "+=": lambda y, t: y.__iadd__(t),
+    "at": lambda y, t: np.add.at(y, [0, 0, 2], t),
+    "copyto": lambda y, t: np.copyto(y, t, where=t > 0),
+    "put": lambda y, t: np.put(y, [2, 0], t),
+    "putmask": lambda y, t: np.putmask(y, t > 0, values=t),
+    "place": lambda y, t: np.place(y, [True, False, True], t),
+    "put_along_axis": lambda y, t: np.put_along_axis(y, np.array([1]), t[:1], 0),
+    "fill_diagonal": lambda y, t: np.fill_diagonal(y[None], t[2]),
+}
+
+
+@pytest.mark.parametrize("name", PLAIN_WRITES)
+def test_numbers_are_written_into_plain_arrays(name: str) -> None:
+    write, expected = PLAIN_WRITES[name], np.ones(3)
+    write(expected, X)
+    found = np.ones(3)
+    write(found, Tensor(X))
+    np.testing.assert_array_equal(found, expected)
+    found = np.ones(3)
+    t = Tensor(X, requires_grad=True)
+    with no_grad():
+        write(found, t)
+    np.testing.assert_array_equal(found, expected)
+    with pytest.raises(MinigradError, match="plain array"):
+        write(found, t)
 
 
 def test_pickles_hold_leaves() -> None:

@@ -96,6 +96,13 @@ def test_answers_without_gradient_are_tensors(f: Any, arrays: Any) -> None:
     np.testing.assert_array_equal(answer.data, expected)
 
 
+def test_out_may_be_of_any_dtype_by_an_unsafe_cast() -> None:
+    out: Any
+    for out in (np.zeros(A.shape, int), Tensor(np.zeros(A.shape, int))):
+        assert np.multiply(Tensor(A), 3, out=out, casting="unsafe") is out
+        np.testing.assert_array_equal(np.asarray(out), (A * 3).astype(int))
+
+
 def test_nonzero_gives_one_array_for_each_axis() -> None:
     for found, expected in zip(np.nonzero(Tensor(A > 1)), np.nonzero(A > 1), strict=True):
         np.testing.assert_array_equal(found.data, expected)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.dispatch import implements
+from minigrad.dispatch import conj, implements
 from minigrad.errors import ArgumentError
 from minigrad.numpy_protocol.writing import put
 from minigrad.tensor import Tensor
@@ -28,10 +28,7 @@ def repeat(a: Any, repeats: Any, *more: Any, axis: Any = None) -> Any:
     return np.repeat(a, repeats, axis)
 
 
-@implements("conj")
-def conj(a: Any) -> Any:
-    """The method, which returns the array itself if it is real, where np.conj copies."""
-    return np.conjugate(a) if a.dtype.kind == "c" else a
+implements("conj")(conj)  # the method, which returns the array itself if it is real
 
 
 @implements("compress")

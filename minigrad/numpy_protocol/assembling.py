@@ -262,7 +262,8 @@ def fliplr(m: Any) -> Any:
 
 @implements(np.broadcast_arrays)
 def broadcast_arrays(*args: Any, subok: bool = False) -> tuple[Any, ...]:
-    arrays = [as_array(x) for x in args]
+    # Plots also broadcast what is no number.
+    arrays = [np.asarray(x) if x is None or isinstance(x, str) else as_array(x) for x in args]
     shape = np.broadcast_shapes(*(x.shape for x in arrays))
     return tuple(x if x.shape == shape else np.broadcast_to(x, shape) for x in arrays)
 

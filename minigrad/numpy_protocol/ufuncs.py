@@ -18,7 +18,8 @@ from minigrad.ops.base import Op
 from minigrad.ops.elementwise import cumprod_op
 from minigrad.ops.movement import as_array, getitem, in_order, parse_index, scatter_add_op
 from minigrad.ops.reduce import axes_of, cumsum_op
-from minigrad.tensor import Tensor, value_of
+from minigrad.ops.views import is_plain, would_be_lost
+from minigrad.tensor import value_of
 
 # Calls with keyword arguments
 
@@ -71,10 +72,15 @@ def with_keywords(
         mask, op = np.astype(as_array(where), bool), implementations[ufunc]
         inputs = tuple(np.where(mask, x, safe(x, op, k)) for k, x in enumerate(inputs))
     found = implementations[ufunc](*inputs)
-    if where is not True:
+    if out and (where is not True or casting == "unsafe"):
+
+        def for_out(x: Any, y: Any) -> Any:
+            x = x if y is None or where is True else np.where(mask, x, y)
+            return x if y is None or casting != "unsafe" else np.astype(x, y.dtype)
+
         several = found if isinstance(found, tuple) else (found,)
-        kept = [x if y is None else np.where(mask, x, y) for x, y in zip(several, out, strict=True)]
-        found = tuple(kept) if isinstance(found, tuple) else kept[0]
+        kept = tuple(map(for_out, several, out))
+        found = kept if isinstance(found, tuple) else kept[0]
     if order in ("C", "F") and not isinstance(found, tuple):
         found = in_order(found, np.empty(found.shape, bool, order=order))
     return found
@@ -187,7 +193,10 @@ def outer(ufunc: np.ufunc, A: Any, B: Any, **how: Any) -> Any:  # noqa: N803  # 
 
 def written_at(ufunc: np.ufunc, a: Any, indices: Any, b: Any = None) -> None:
     """a[indices] = ufunc(a[indices], b), where an entry that is named twice is changed twice."""
-    if not isinstance(a, Tensor) and not is_traced(a):
+    if is_plain(a) and not any(map(would_be_lost, (indices, b))):
+        ufunc.at(a, *(value_of(x) for x in (indices, b) if x is not None))
+        return
+    if is_plain(a):
         raise UnsupportedError(
             f"np.{ufunc.__name__}.at on a plain array would lose the gradient: make it a Tensor "
             "first, Tensor(a), or np.copy of one"

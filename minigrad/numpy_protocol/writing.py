@@ -1,24 +1,45 @@
-"""NumPy's functions that write into an array: into a Tensor they are recorded as assignments, and
-into a plain array they are refused, as that would lose what a Tensor brings."""
+"""NumPy's functions that write into an array: into a Tensor they are recorded as assignments. Into
+a plain array they write numbers, and refuse Tensors whose gradient would be lost."""
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from minigrad.dispatch import check_real, implements, is_traced
+from minigrad.dispatch import check_real, implements
 from minigrad.errors import ArgumentError, DtypeError, ShapeError, UnsupportedError, numbers_of
 from minigrad.ops.movement import as_array, take_along_axis
-from minigrad.tensor import Tensor
+from minigrad.ops.views import is_plain, would_be_lost
+from minigrad.tensor import value_of
+
+Function = Callable[..., Any]
 
 
-def check_target(x: Any, name: str) -> None:
-    if not isinstance(x, Tensor) and not is_traced(x):
-        raise UnsupportedError(
-            f"np.{name} of a Tensor into a plain array would lose its gradient: make the array a "
-            "Tensor first, Tensor(x), or zeros of one, np.zeros_like(t)"
-        )
+def writes(function: Any) -> Callable[[Function], Function]:
+    """Implement a NumPy function, which writes into its first argument: a Tensor, or a tracer. Into
+    a plain array NumPy's own writes."""
+
+    def register(implementation: Function) -> Function:
+        @functools.wraps(implementation)
+        def write(*args: Any, **how: Any) -> None:
+            target, *others = (*args, *how.values())
+            plain = is_plain(target)
+            if plain and any(map(would_be_lost, others)):
+                raise UnsupportedError(
+                    f"np.{function.__name__} of a Tensor into a plain array would lose its "
+                    "gradient: make the array a Tensor first, Tensor(x), or zeros of one, "
+                    "np.zeros_like(t)"
+                )
+            if plain:
+                args, how = tuple(map(value_of, args)), {k: value_of(x) for k, x in how.items()}
+            (function if plain else implementation)(*args, **how)
+
+        return implements(function)(write)
+
+    return register
 
 
 def check_cast(value: Any, target: Any, casting: Any, name: str) -> None:
@@ -37,9 +58,8 @@ def converted(values: Any, target: Any, name: str) -> Any:
     return np.astype(values, target.dtype)
 
 
-@implements(np.copyto)
+@writes(np.copyto)
 def copyto(dst: Any, src: Any, casting: str = "same_kind", where: Any = True) -> None:
-    check_target(dst, "copyto")
     check_cast(src, dst, casting, "copyto")
     if where is True:
         dst[...] = src
@@ -48,19 +68,17 @@ def copyto(dst: Any, src: Any, casting: str = "same_kind", where: Any = True) ->
         dst[...] = np.where(mask, np.astype(as_array(src), dst.dtype), dst)
 
 
-@implements(np.put_along_axis)
+@writes(np.put_along_axis)
 def put_along_axis(arr: Any, indices: Any, values: Any, axis: int | None = -1) -> None:
-    check_target(arr, "put_along_axis")
     flat = np.ravel(arr) if axis is None else arr
     places = np.arange(arr.size).reshape(flat.shape)
     places = take_along_axis(places, indices, 0 if axis is None else axis)
     put(arr, places, np.broadcast_to(as_array(values), np.shape(places)))
 
 
-@implements(np.put)
+@writes(np.put)
 def put(a: Any, ind: Any, v: Any, mode: str = "raise") -> None:
     """a.flat[ind] = v, with v repeated as often as needed."""
-    check_target(a, "put")
     places, values = np.ravel(as_array(ind)), np.ravel(as_array(v))
     if mode != "raise":
         places = np.mod(places, a.size) if mode == "wrap" else np.clip(places, 0, a.size - 1)
@@ -74,10 +92,9 @@ def put(a: Any, ind: Any, v: Any, mode: str = "raise") -> None:
     a[...] = flat.reshape(a.shape)
 
 
-@implements(np.putmask)
+@writes(np.putmask)
 def putmask(a: Any, /, mask: Any, values: Any) -> None:
     """a.flat[n] = values[n] where the mask holds, with values repeated as often as needed."""
-    check_target(a, "putmask")
     mask, values = np.astype(as_array(mask), bool), np.ravel(converted(values, a, "putmask"))
     if mask.size != a.size:
         raise ShapeError(f"np.putmask by a mask of {mask.shape} into an array of {a.shape}")
@@ -86,10 +103,9 @@ def putmask(a: Any, /, mask: Any, values: Any) -> None:
         a[...] = np.where(mask.reshape(a.shape), new, a)
 
 
-@implements(np.place)
+@writes(np.place)
 def place(arr: Any, mask: Any, vals: Any) -> None:
     """The entries where the mask holds, in order, are set to the values, repeated as needed."""
-    check_target(arr, "place")
     mask, values = np.ravel(as_array(mask)), np.ravel(converted(vals, arr, "place"))
     if mask.size != arr.size:
         raise ShapeError(f"np.place by a mask of {mask.shape} into an array of {arr.shape}")
@@ -99,9 +115,8 @@ def place(arr: Any, mask: Any, vals: Any) -> None:
     put(arr, there, values)
 
 
-@implements(np.fill_diagonal)
+@writes(np.fill_diagonal)
 def fill_diagonal(a: Any, val: Any, wrap: bool = False) -> None:
-    check_target(a, "fill_diagonal")
     if a.ndim < 2:
         raise ShapeError(f"np.fill_diagonal of an array of shape {a.shape}: it needs two axes")
     numbers = np.zeros(a.shape, bool)

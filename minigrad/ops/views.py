@@ -304,10 +304,21 @@ def set_item(target: Any, index: Any, value: Any) -> None:
         assign(target, implementations["updated"](target, index, value))
 
 
+def is_plain(target: Any) -> bool:
+    """Whether what is to be written into is an array of NumPy's, which records nothing."""
+    return not isinstance(target, Tensor) and not is_traced(target)
+
+
+def would_be_lost(x: Any) -> bool:
+    """Whether a plain array cannot hold what x brings: a gradient, or numbers not known yet."""
+    gradient = isinstance(x, Tensor) and x.requires_grad and recording.get()
+    return gradient or is_traced(value_of(x))
+
+
 @implements("out")
 def write_out(target: Any, new: Any) -> Any:
     """Write a result into a whole array, as out= and += do."""
-    if not isinstance(target, Tensor) and not is_traced(target):
+    if is_plain(target) and would_be_lost(new):
         raise UnsupportedError(
             "a result that is recorded cannot be written into a plain array (out=, or += on an "
             "array), which would lose it: write a = a + t, or make the array a Tensor first"
@@ -324,6 +335,9 @@ def write_out(target: Any, new: Any) -> Any:
         new = implementations[np.astype](new, target.dtype)
     if new.shape != target.shape:
         new = implementations[np.broadcast_to](new, target.shape)
+    if is_plain(target):
+        target[...] = value_of(new)
+        return target
     return assign(target, new)
 
 
