@@ -60,23 +60,20 @@ def implements(*functions: Hashable) -> Callable[[Implementation], Implementatio
     return register
 
 
-def call(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Call the implementation of a NumPy function on Tensors, or raise with what to do instead."""
-    if function not in implementations:
-        meet_libraries()
-    if function not in implementations:
-        advice = refusals.get(function) or (
-            "compose it from functions that are (the documentation lists them), or compute it from "
-            "t.data, outside the gradient"
-        )
-        raise UnsupportedError(f"{name_of(function)} is not supported on Tensors: {advice}")
-    return tried(function, implementations[function], args, kwargs)
-
-
-def tried(
-    function: Any, implementation: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+def array_function(
+    _: Any,
+    function: Any,
+    types: Any,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    implementation: Callable[..., Any] | None = None,
 ) -> Any:
-    """Call an implementation; raise its errors in words that name the NumPy function."""
+    """Call the implementation of a NumPy function on Tensors, or the one given; raise its errors in
+    words that name the function. If there is none, raise with what to do instead.
+
+    It is NumPy's protocol, `__array_function__`.
+    """
+    implementation = implementation or implementations.get(function) or meet(function)
     try:
         return implementation(*args, **kwargs)
     except (TypeError, ValueError, IndexError) as error:
@@ -91,6 +88,27 @@ def tried(
             why = misfit(wrong, signature, kwargs)
             raise UnsupportedError(f"{name_of(function)} on a Tensor: {why}") from error
         raise refusal_of(name_of(function), list(args), kwargs, error) from error
+
+
+def call(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """The same, where no protocol calls it."""
+    return array_function(None, function, (), args, kwargs)
+
+
+def meet(function: Any) -> Callable[..., Any]:
+    """The implementation of a function that is not known yet.
+
+    Raises:
+        UnsupportedError: if there is none, with what to do instead.
+    """
+    meet_libraries()
+    if function in implementations:
+        return implementations[function]
+    advice = refusals.get(function) or (
+        "compose it from functions that are (the documentation lists them), or compute it from "
+        "t.data, outside the gradient"
+    )
+    raise UnsupportedError(f"{name_of(function)} is not supported on Tensors: {advice}")
 
 
 def meet_libraries() -> None:
@@ -109,7 +127,7 @@ def call_ufunc(
         found = call(getattr(ufunc, method), inputs, kwargs)
     elif kwargs and ufunc in implementations:
         with_keywords = functools.partial(implementations["ufunc with keywords"], ufunc)
-        found = tried(ufunc, with_keywords, (inputs, out), kwargs)
+        found = array_function(None, ufunc, (), (inputs, out), kwargs, with_keywords)
     else:
         found = call(ufunc, inputs, kwargs)
     if not out:
@@ -188,7 +206,7 @@ def method(
 
     @functools.wraps(signature)
     def apply(self: T, *args: P.args, **kwargs: P.kwargs) -> T:
-        return call(function, (self, *args), kwargs)
+        return array_function(self, function, (), (self, *args), kwargs)
 
     apply.__name__ = apply.__qualname__ = getattr(function, "__name__", function)
     apply.__doc__ = f"As {'np.' * callable(function)}{apply.__name__}."

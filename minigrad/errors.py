@@ -148,8 +148,8 @@ def users_frame() -> tuple[FrameType | None, int]:
 def instruction() -> tuple[CodeType, int]:
     """The user's code object and instruction that called the caller, as `Node.origin` has it."""
     frame = sys._getframe(2)
-    while BETWEEN[frame.f_code.co_filename] and frame.f_back:
-        frame = frame.f_back
+    while BETWEEN[frame.f_code.co_filename] and (caller := frame.f_back):
+        frame = caller
     return frame.f_code, frame.f_lasti
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from minigrad.autograd import array_of, recording, reverse, switched
-from minigrad.dispatch import call, call_ufunc, conj, implementations, is_traced
+from minigrad.dispatch import array_function, call_ufunc, conj, implementations, is_traced
 from minigrad.errors import (
     ArgumentTypeError,
     DtypeError,
@@ -266,15 +266,13 @@ class Tensor(Methods):
             return implementations[ufunc](*inputs)
         return call_ufunc(ufunc, method, inputs, kwargs)
 
-    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        return call(function, args, kwargs)
-
     def __getitem__(self, index: Any) -> Tensor:
         return implementations["getitem"](self, index)
 
     def __setitem__(self, index: Any, value: Any) -> None:
         implementations["setitem"](self, index, value)
 
+    __array_function__ = array_function
     __getattr__ = missing
 
 

@@ -11,6 +11,7 @@ import functools
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -140,10 +141,11 @@ class Recorded:
     ) -> None:
         self.argnums = range(len(args)) if argnums is None else argnums
         self.chosen = [args[k] for k in self.argnums]
-        for k, arg in zip(self.argnums, self.chosen, strict=True):
+        for k, arg in enumerate(self.chosen):
             if arg is None:
                 raise DtypeError(
-                    f"argument {k} is None: leave it out with argnums, or give numbers"
+                    f"argument {self.argnums[k]} is None: leave it out with argnums, or give "
+                    "numbers"
                 )
         self.given = [leaf for arg in self.chosen for leaf in flat(arg)]
         self.of_tensors = any(isinstance(leaf, Tensor) for leaf in self.given)
@@ -151,8 +153,8 @@ class Recorded:
         self.path: list[Node] = []
         self.by = {x.node for x in self.inputs}
         args = [*args]
-        for k, arg in zip(self.argnums, self.in_form(iter(self.inputs)), strict=True):
-            args[k] = arg
+        for k, arg in enumerate(self.in_form(iter(self.inputs))):
+            args[self.argnums[k]] = arg
         with switched(recording, True), differentiating(self.by):
             try:
                 result = function(*args, **(kwargs or {}))
@@ -243,10 +245,8 @@ class Recorded:
                 adjoints = reverse_along(self.path, seeds, set(self.path).__contains__, (), view)
             else:
                 adjoints = reverse(seeds, by=self.by, view=view)
-        return self.in_form(
-            in_the_form_of(leaf, adjoints.get(x.node), x, watched)
-            for leaf, x in zip(self.given, self.inputs, strict=True)
-        )
+        found = [adjoints.get(x.node) for x in self.inputs]
+        return self.in_form(map(in_the_form_of, self.given, found, self.inputs, repeat(watched)))
 
     def derivative(self, k: int, entry: int | None = None) -> list[Any]:
         """The derivative of one entry of output k by every chosen argument; of none, zeros."""
@@ -365,8 +365,8 @@ def value_and_grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> 
                 )
             )
         data = run.outputs[0].data
-        ones = np.ones(data.shape, data.dtype) if type(data) is np.ndarray else np.ones_like(data)
-        gradient = one_or_all(argnums, run.pull_back([ones]))
+        one = np.ones_like(data) if is_traced(data) else np.array(1, data.dtype, ndmin=data.ndim)
+        gradient = one_or_all(argnums, run.pull_back([one]))
         return ((run.value(), run.aux) if has_aux else run.value()), gradient
 
     return differentiated

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from minigrad.ops.movement import (
     checked_axis,
     getitem,
     in_order,
+    reshape_op,
     slice_op,
 )
 from minigrad.ops.reduce import axes_of
@@ -26,17 +28,17 @@ def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = 
     if n < 0:
         raise ArgumentError(f"np.diff with n={n}: n is 0 or more")
     a = as_array(a)
-    given = [x if x is not np._NoValue else None for x in (prepend, append)]
-    if n and any(x is not None for x in given):
+    if n and not (prepend is None is append):
+        given = [x if x is not np._NoValue else None for x in (prepend, append)]
         ends = [x if x is None else as_array(x) for x in given]
         shape = tuple(1 if k == axis % a.ndim else m for k, m in enumerate(a.shape))
         ends = [x if x is None or x.ndim else np.broadcast_to(x, shape) for x in ends]
         a = np.concatenate([x for x in (ends[0], a, ends[1]) if x is not None], axis)
-    less = np.not_equal if a.dtype == bool else np.subtract
     before = (slice(None),) * checked_axis(a, axis)
     after, until = (*before, slice(1, None)), (*before, slice(None, -1))
     for _ in range(n):
-        a = less(slice_op(a, index=after), slice_op(a, index=until))
+        y, x = slice_op(a, index=after), slice_op(a, index=until)
+        a = np.not_equal(y, x) if a.dtype.kind == "b" else y - x
     return a
 
 
@@ -174,9 +176,9 @@ def kron(a: Any, b: Any) -> Any:
     if not (a.ndim and b.ndim):
         return np.multiply(a, b)
     sizes = [(1,) * (ndim - x.ndim) + x.shape for x in (a, b)]
-    a = a.reshape(tuple(n for size in sizes[0] for n in (size, 1)))
-    b = b.reshape(tuple(n for size in sizes[1] for n in (1, size)))
-    return (a * b).reshape(tuple(m * n for m, n in zip(*sizes, strict=True)))
+    a = reshape_op(a, shape=tuple([n for size in sizes[0] for n in (size, 1)]))
+    b = reshape_op(b, shape=tuple([n for size in sizes[1] for n in (1, size)]))
+    return reshape_op(a * b, shape=tuple(map(operator.mul, *sizes)))
 
 
 def cross_of_arrays(x: Any, y: Any) -> Any:

@@ -76,7 +76,7 @@ def nan_to_num(
     if x.dtype.kind not in "fc":
         return np.copy(x) if copy else x
     by = {"nan": nan, "posinf": posinf, "neginf": neginf}
-    numbers = all(isinstance(number, int | float | None) for number in by.values())
+    numbers = {*map(type, by.values())} <= {int, float, type(None)}
     if x.dtype.kind == "f" and numbers and not is_traced(value_of(x)):
         y = nan_to_num_op(x, **by)
     elif x.dtype.kind == "c":

@@ -41,7 +41,8 @@ def by_signature(function: Any, plain: Function, full: Function, signature: Any 
     often, first = {"axis", "keepdims"} & {*signature.parameters}, next(iter(signature.parameters))
 
     def implementation(*args: Any, **kwargs: Any) -> Any:
-        if len(args) == 1 and kwargs.keys() <= often and NO_VALUE not in kwargs.values():
+        usual = not kwargs or (kwargs.keys() <= often and NO_VALUE not in kwargs.values())
+        if usual and len(args) == 1:
             return plain(*args, **kwargs)
         bound = signature.bind(*args, **kwargs).arguments
         rest = given(bound, first, "out")

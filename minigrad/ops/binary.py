@@ -11,6 +11,7 @@ import numpy as np
 from minigrad.dispatch import implementations, implements, is_traced
 from minigrad.errors import UnsupportedError
 from minigrad.ops.base import Domain, Op, Rule
+from minigrad.tensor import Tensor
 
 # Every pattern of broadcasting, on either side; 0-d; empty.
 ANYWHERE, POSITIVE, INTEGERS = Domain(), Domain(0.3, 2.0), Domain(0, 5, dtype=int)
@@ -227,8 +228,9 @@ clip_above = Op(
 @implements(np.clip)
 def clip(a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: Any = None) -> Any:
     low, high = min if a_min is None else a_min, max if a_max is None else a_max
-    if np.result_type(a).kind in "iu":  # Python's integers may lie beyond the dtype's
-        info = np.iinfo(np.result_type(a))
+    dtype = a.dtype if isinstance(a, Tensor) else np.result_type(a)
+    if dtype.kind in "iu":  # Python's integers may lie beyond the dtype's
+        info = np.iinfo(dtype)
         low = None if type(low) is int and low <= info.min else low
         high = None if type(high) is int and high >= info.max else high
     if low is None and high is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -116,20 +117,25 @@ def sinc_of_order(x: Any, order: int) -> Any:
     0 to 1, by parts where u is large, and by its series where terms would cancel."""
     if not order:
         return np.sinc(x)
-    u = np.asarray(math.pi * np.asarray(x))
+    u = np.asarray(math.pi * x)
     near = np.abs(u) <= order
     far = np.where(near, order + 1, u)
-    y = np.sin(far) / far
+    y = np.asarray(np.sin(far) / far)
     for n in range(1, order + 1):
-        y = (np.sin(far + n * (math.pi / 2)) - n * y) / far
-    if np.any(near):  # d^n/du^n of the sum of (-1)^k u^2k / (2k + 1)!
-        small, series = u[near], np.zeros_like(u[near])
-        for k in range((order + 1) // 2, 2 * order + 10):
-            power = 2 * k - order
-            series = series + (-1) ** k / ((2 * k + 1) * math.factorial(power)) * small**power
-        y = np.asarray(y)
-        y[near] = series
+        y = np.asarray((np.sin(far + n * (math.pi / 2)) - n * y) / far)
+    if near.any():
+        powers, factors = sinc_series(order)
+        y[near] = np.power.outer(u[near], powers) @ factors
     return y * math.pi**order
+
+
+@functools.cache
+def sinc_series(order: int) -> tuple[np.ndarray, np.ndarray]:
+    """d^n/du^n of the sum of (-1)^k u^2k / (2k + 1)!, as powers of u and their factors."""
+    terms = range((order + 1) // 2, 2 * order + 10)
+    powers = np.array([2 * k - order for k in terms], np.int16)  # which leave the dtype of u
+    factors = [(-1) ** k / ((2 * k + 1) * math.factorial(2 * k - order)) for k in terms]
+    return powers, np.array(factors)
 
 
 i0_op = derivatives("i0", i0_of_order, "i0({0}, {order})")

@@ -131,9 +131,10 @@ def size_of(a: Any, axis: int, n: Any) -> int:
 
 def sizes_of(a: Any, s: Any, axes: Any, real: bool = False) -> tuple[Shape, Shape]:
     """The sizes and the axes of a transform over several; `real`: back from a half spectrum."""
-    if axes is None:
-        axes = range(-(a.ndim if s is None else len(s)), 0)
-    axes = tuple(axis_of(a, k) for k in axes)
+    if axes is s is None:
+        axes = tuple(range(a.ndim))
+    else:
+        axes = tuple(axis_of(a, k) for k in (range(-len(s), 0) if axes is None else axes))
     given = [None] * len(axes) if s is None else [*s]
     if s is not None and None in given and len(set(axes)) < len(axes):
         raise ShapeError(f"sizes {tuple(s)} over axes {axes}: with an axis twice, give each size")

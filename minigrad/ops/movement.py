@@ -88,7 +88,8 @@ def as_real(x: Any) -> Any:
 
 def as_shape(shape: Any) -> Shape:
     """A shape given as one number or several."""
-    return tuple(map(operator.index, np.atleast_1d(np.asarray(shape)).tolist()))
+    several = shape if type(shape) is tuple else np.atleast_1d(np.asarray(shape)).tolist()
+    return tuple(map(operator.index, several))
 
 
 @implements(np.reshape)
@@ -225,12 +226,15 @@ for how, functions in MOVES:
 def transpose(a: Any, axes: Any = None) -> Any:
     if axes is not None:
         return permuted(np.transpose, a, axes)
-    return viewed(transpose_op, a, axes=tuple(range(a.ndim - 1, -1, -1)))
+    return viewed(transpose_op, a, axes=REVERSED[a.ndim])
+
+
+REVERSED = [tuple(reversed(range(n))) for n in range(65)]  # NumPy's arrays have at most 64 axes
 
 
 def each_reshaped(function: Function, *arrays: Any) -> Any:
     """For a function that reshapes each of its arguments, and returns one array or several."""
-    found = tuple(reshaped(function, as_array(x)) for x in arrays)
+    found = tuple(map(partial(reshaped, function), map(as_array, arrays)))
     return found if len(found) != 1 else found[0]
 
 
@@ -285,6 +289,8 @@ def is_fixed(part: Any) -> bool:
 
 
 FIXED = {int, NoneType, EllipsisType}
+# Not as a union, which would be made anew at each test.
+ARRAYS, BOOLEANS = (Tensor, np.ndarray, Traced), (bool, np.bool_)
 
 
 def parse_index(index: Any) -> tuple[Index, list[Any]]:
@@ -297,16 +303,16 @@ def parse_index(index: Any) -> tuple[Index, list[Any]]:
     for part in given:
         if isinstance(part, slice):
             part = slice(*map(as_python, (part.start, part.stop, part.step)))
-        elif isinstance(part, bool | np.bool_):
+        elif isinstance(part, BOOLEANS):
             part = np.asarray(part)
-        elif not isinstance(part, Tensor | np.ndarray | Traced) and hasattr(part, "__index__"):
+        elif not isinstance(part, ARRAYS) and hasattr(part, "__index__"):
             part = operator.index(part)
         elif is_nested(part):
             part = numbers_of(part) if len(part) else np.zeros(0, np.intp)
         if isinstance(part, Tensor) and is_index(part):
             # In NumPy it is a number, with which the result is a view, or a number.
             part = part.data if is_traced(part.data) else int(part.data)
-        is_array = isinstance(part, Tensor | np.ndarray | Traced)
+        is_array = isinstance(part, ARRAYS)
         if is_array and part.dtype.kind not in "iub":
             raise DtypeError(
                 f"an index array of dtype {part.dtype}: indices are integers or "
@@ -453,7 +459,8 @@ def integers(x: Any) -> Any:
     """One integer, or a tuple of them, as an attribute of an op."""
     if type(x) in FIXED:
         return x
-    return tuple(map(operator.index, x)) if np.ndim(x) else operator.index(x)
+    several = type(x) is tuple or np.ndim(x)
+    return tuple(map(operator.index, x)) if several else operator.index(x)
 
 
 roll_op = movement(
@@ -535,7 +542,7 @@ diag_op = movement(
 def from_diagonal(x: Any, shape: Shape, **places: int) -> Any:
     """Zeros of `shape`, with x on the diagonal."""
     whole = np.zeros(shape, x.dtype)
-    entries = np.diagonal(whole, **places)
+    entries = whole.diagonal(**places)
     entries.setflags(write=True)
     entries[...] = x
     return whole
@@ -543,7 +550,7 @@ def from_diagonal(x: Any, shape: Shape, **places: int) -> Any:
 
 diagonal_op: Op = movement(
     "diagonal",
-    lambda x, offset, axis1, axis2: np.diagonal(x, offset, axis1, axis2),
+    lambda x, offset, axis1, axis2: x.diagonal(offset, axis1, axis2),
     (lambda g, y, x, **places: from_diagonal_op(g, shape=x.shape, **places),),
     "diagonal({0}, {offset}, {axis1}, {axis2})",
 )
@@ -557,7 +564,7 @@ from_diagonal_op: Op = movement(
 trace_op = Op(
     "processing",
     "trace",
-    lambda x, offset, axis1, axis2: np.trace(x, offset, axis1, axis2),
+    lambda x, offset, axis1, axis2: x.trace(offset, axis1, axis2),
     (lambda g, y, x, **places: from_diagonal_op(g[..., None], shape=x.shape, **places),),
     "trace({0}, {offset}, {axis1}, {axis2})",
 )

@@ -54,9 +54,12 @@ def expand_reduced(y: Any, x: Any, axis: Axis, keepdims: bool) -> Any:
 
 def broadcast(g: Any, shape: Shape) -> Any:
     """g broadcast to a shape; if it is one number, as for most losses, in a quarter of the time."""
-    if issubclass(type(g), np.ndarray | np.generic) and g.size == 1:
+    if issubclass(type(g), PLAIN) and g.size == 1:
         return np.ndarray(shape, g.dtype, g, 0, (0,) * len(shape))
     return np.broadcast_to(g, shape)
+
+
+PLAIN = np.ndarray, np.generic
 
 
 def divided_by_count(total: Any, x: Any) -> Any:
@@ -87,14 +90,11 @@ def mean_of_array(x: Any, axis: Axis, keepdims: bool) -> Any:
 
 def products_of_others(factors: Any) -> Any:
     """For each factor along the first axis, the product of all others, without division, so that it
-    is right where factors are zero: halves are multiplied with each other until one factor is left,
-    and on the way back each half is multiplied by its partner."""
-    half, odd = divmod(len(factors), 2)
-    if not half:
-        return np.ones_like(factors)
-    left, right, rest = factors[:half], factors[half : 2 * half], [factors[2 * half :]] * odd
-    above = products_of_others(np.concatenate([left * right, *rest]))
-    return np.concatenate([above[:half] * right, above[:half] * left, *[above[half:]] * odd])
+    is right where factors are zero: that of those before it times that of those after it."""
+    one = np.ones_like(factors[:1])
+    before = np.multiply.accumulate(np.concatenate([one, factors[:-1]]))
+    after = np.multiply.accumulate(np.concatenate([one, factors[:0:-1]]))
+    return before * after[::-1]
 
 
 def product_rule(g: Any, y: Any, x: Any, axis: Axis, keepdims: bool) -> Any:
@@ -102,11 +102,10 @@ def product_rule(g: Any, y: Any, x: Any, axis: Axis, keepdims: bool) -> Any:
     shape = x.shape
     reduced = axes_of(axis, len(shape))
     order = reduced + tuple(k for k in range(len(shape)) if k not in reduced)
-    moved = np.transpose(x, order)
-    found = products_of_others(
-        moved.reshape(math.prod(shape[k] for k in reduced), *moved.shape[len(reduced) :])
-    )
-    back = np.transpose(found.reshape(moved.shape), tuple(map(order.index, range(len(shape)))))
+    moved = x.transpose(order)
+    count = math.prod([shape[k] for k in reduced])
+    found = products_of_others(moved.reshape((count, *moved.shape[len(reduced) :])))
+    back = found.reshape(moved.shape).transpose(tuple(map(order.index, range(len(shape)))))
     return expand_reduced(g, x, axis, keepdims) * back
 
 

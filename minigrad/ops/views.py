@@ -139,11 +139,8 @@ def viewed(function: Callable[..., Any], x: Any, **attributes: Any) -> Any:
     y = function(x, **attributes)
     if not isinstance(x, Tensor):
         return y
-    shown = y.node.value
-    if (base := shown.base) is None:
-        return y
-    own = x.node.value
-    if base is not own and base is not own.base:
+    shown, own = y.node.value, x.node.value
+    if (base := shown.base) is None or (base is not own and base is not own.base):
         return y
     certain = type(shown) is np.ndarray or not is_traced(shown) or shown.certain
     return as_tensor_view(y, x, function, attributes, certain)

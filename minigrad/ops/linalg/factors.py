@@ -12,6 +12,7 @@ from minigrad.errors import ArgumentError, LinAlgError, UnsupportedError
 from minigrad.ops.base import Op, Shape
 from minigrad.ops.linalg.matrix import (
     adjoint,
+    apart,
     are_apart,
     are_zeros,
     by_gaps,
@@ -36,6 +37,7 @@ from minigrad.ops.linalg.matrix import (
     without_rounding,
 )
 from minigrad.ops.linalg.solving import inv_op, solve, square
+from minigrad.ops.movement import ALL, slice_op
 from minigrad.tensor import value_of
 
 processing = partial(Op, "processing")
@@ -223,18 +225,32 @@ def svdvals(x: Any, /) -> Any:
     return svd(x, compute_uv=False)
 
 
+# Eigenvalues (..., n) and vectors (..., n, n): as rows of one array (..., 1 + n, n).
+
+
+def in_rows(w: Any, v: Any) -> Any:
+    return np.concatenate([w[..., None, :], v], axis=-2)
+
+
+def values_of(y: Any) -> Any:
+    """What was real beside complex vectors is complex."""
+    return slice_op(y, index=(..., 0, ALL))
+
+
+def values_and_vectors(y: Any) -> list[Any]:
+    return [values_of(y), slice_op(y, index=(..., slice(1, None), ALL))]
+
+
 # Eigenvalues of Hermitian matrices: A = V W V^H, and with P = V^H dA V, dV = V (P / (w_j - w_i))
 
 
 def eigh_of_array(x: Any, lower: bool) -> Any:
-    n = x.shape[-1]
-    return pack(np.linalg.eigh(x, "L" if lower else "U"), [(n,), (n, n)])
+    return in_rows(*np.linalg.eigh(x, "L" if lower else "U"))
 
 
 @by_gradients
 def eigh_rule(g: Any, y: Any, x: Any, lower: bool) -> Any:
-    n = x.shape[-1]
-    (w, v), (gw, gv) = (unpack(z, [(n,), (n, n)]) for z in (y, g))
+    (w, v), (gw, gv) = values_and_vectors(y), values_and_vectors(g)
     w, gw = real(w), real(gw)
     if are_zeros(gv):
         return to_triangle((v * gw[..., None, :]) @ adjoint(v), lower)
@@ -251,7 +267,7 @@ eigh_op: Op = processing("eigh", eigh_of_array, (eigh_rule,), "eigh({0})")
 @implements(np.linalg.eigh)
 def eigh(a: Any, UPLO: str = "L") -> Any:  # noqa: N803  # NumPy's name
     a = square("eigh", a)
-    w, v = factors(eigh_op(a, lower=is_lower(UPLO)), [a.shape[-1:], a.shape[-2:]])
+    w, v = apart(values_and_vectors(eigh_op(a, lower=is_lower(UPLO))), a.ndim > 2)
     return result_class(np.linalg.eigh)(real(w), v)
 
 
@@ -264,24 +280,18 @@ def is_lower(uplo: Any) -> bool:
 @implements(np.linalg.eigvalsh)
 def eigvalsh(a: Any, UPLO: str = "L") -> Any:  # noqa: N803  # NumPy's name
     a = square("eigvalsh", a)
-    w = real(part(eigh_op(a, lower=is_lower(UPLO)), [a.shape[-1:], a.shape[-2:]], 0))
+    w = real(values_of(eigh_op(a, lower=is_lower(UPLO))))
     return w if a.ndim == 2 else np.copy(w)
 
 
 # Eigenvalues of any matrices: A = V W inv(V), each column of V of length 1
 
 
-def eig_of_array(x: Any) -> Any:
-    n = x.shape[-1]
-    return pack(np.linalg.eig(x), [(n,), (n, n)])
-
-
 @by_gradients
 def eig_rule(g: Any, y: Any, x: Any) -> Any:
     """M. Giles, "An extended collection of matrix derivative results", 2008, with the change that
     keeps the length of each vector."""
-    n = x.shape[-1]
-    (w, v), (gw, gv) = (unpack(z, [(n,), (n, n)]) for z in (y, g))
+    (w, v), (gw, gv) = values_and_vectors(y), values_and_vectors(g)
     if are_zeros(gv):
         return solve(adjoint(v), gw[..., None] * adjoint(v))
     between = gaps(w)
@@ -293,7 +303,7 @@ def eig_rule(g: Any, y: Any, x: Any) -> Any:
     return solve(vh, core @ vh)
 
 
-eig_op: Op = processing("eig", eig_of_array, (eig_rule,), "eig({0})")
+eig_op: Op = processing("eig", lambda x: in_rows(*np.linalg.eig(x)), (eig_rule,), "eig({0})")
 
 
 @implements(np.linalg.eig)
@@ -305,7 +315,7 @@ def eig(a: Any) -> Any:
             "complex is not known before it runs: use a.astype(complex), or eigh where a is "
             "symmetric"
         )
-    return result_class(np.linalg.eig)(*factors(eig_op(a), [a.shape[-1:], a.shape[-2:]]))
+    return result_class(np.linalg.eig)(*apart(values_and_vectors(eig_op(a)), a.ndim > 2))
 
 
 @implements(np.linalg.eigvals)

@@ -12,7 +12,7 @@ import numpy as np
 from minigrad.dispatch import conj as conj
 from minigrad.errors import DtypeError
 from minigrad.ops.base import Domain, Op, Rule, Shape
-from minigrad.ops.movement import as_array, copy_in_c_order
+from minigrad.ops.movement import as_array, copy_in_c_order, reshape_op, slice_op
 from minigrad.ops.processing import swap as swap
 
 real: Any = np.real  # of real numbers, they themselves
@@ -36,7 +36,7 @@ def single_or_double(x: Any) -> Any:
         DtypeError: in half precision, which it lacks.
     """
     x = inexact(x)
-    if x.dtype == np.float16:
+    if x.dtype.char == "e":
         raise DtypeError(
             f"a matrix of shape {x.shape} of float16: linear algebra is in single and double "
             "precision, use x.astype(np.float32)"
@@ -63,15 +63,15 @@ def by_gradients(rule: Rule) -> Rule:
 def pack(parts: Sequence[Any], shapes: Sequence[Shape]) -> Any:
     """Arrays of shapes (*stack, *shape) as one, of shape (*stack, total of the sizes)."""
     stack = parts[0].shape[: parts[0].ndim - len(shapes[0])]
-    flat = [np.reshape(x, (*stack, math.prod(s))) for x, s in zip(parts, shapes, strict=True)]
+    flat = [x.reshape((*stack, math.prod(s))) for x, s in zip(parts, shapes, strict=True)]
     return np.concatenate(flat, axis=-1)
 
 
 def part(y: Any, shapes: Sequence[Shape], k: int) -> Any:
     """One of the arrays that were packed. What was real beside complex ones is complex."""
     start = sum(map(math.prod, shapes[:k]))
-    flat = y[..., start : start + math.prod(shapes[k])]
-    return flat if len(shapes[k]) == 1 else np.reshape(flat, (*y.shape[:-1], *shapes[k]))
+    flat = slice_op(y, index=(..., slice(start, start + math.prod(shapes[k]))))
+    return flat if len(shapes[k]) == 1 else reshape_op(flat, shape=(*y.shape[:-1], *shapes[k]))
 
 
 def unpack(y: Any, shapes: Sequence[Shape]) -> list[Any]:
@@ -80,10 +80,14 @@ def unpack(y: Any, shapes: Sequence[Shape]) -> list[Any]:
 
 
 def factors(y: Any, shapes: Sequence[Shape]) -> list[Any]:
-    """The same, for the user: each in memory of its own, as NumPy's, so that reshaping is a view.
+    """The same, for the user."""
+    return apart(unpack(y, shapes), y.ndim > 1)
+
+
+def apart(parts: list[Any], stacked: bool) -> list[Any]:
+    """Arrays that were packed, each in memory of its own, as NumPy's, so that reshaping is a view.
     Of one matrix they are without being copied."""
-    found = unpack(y, shapes)
-    return found if y.ndim == 1 else [copy_in_c_order(x) for x in found]
+    return [copy_in_c_order(x) for x in parts] if stacked else parts
 
 
 @functools.cache

@@ -24,7 +24,7 @@ from minigrad.ops.linalg.matrix import (
     single_or_double,
     swap,
 )
-from minigrad.ops.movement import as_array
+from minigrad.ops.movement import as_array, slice_op
 from minigrad.ops.reduce import products_of_others
 from minigrad.tensor import value_of
 
@@ -37,13 +37,15 @@ def square(name: str, a: Any) -> Any:
     Raises:
         LinAlgError: if they are not square.
     """
-    check_square(name, as_array(a))
-    return single_or_double(a)
+    a = single_or_double(a)
+    check_square(name, a)
+    return a
 
 
 def check_square(name: str, a: Any) -> None:
-    if a.ndim < 2 or a.shape[-1] != a.shape[-2]:
-        raise LinAlgError(f"{name} of shape {a.shape}: it is of square matrices, (..., n, n)")
+    shape = a.shape
+    if len(shape) < 2 or shape[-1] != shape[-2]:
+        raise LinAlgError(f"{name} of shape {shape}: it is of square matrices, (..., n, n)")
 
 
 # Inverses
@@ -62,46 +64,44 @@ def inv(a: Any) -> Any:
     return inv_op(square("inv", a))
 
 
-def solved(ab: Any) -> Any:
-    n = ab.shape[-2]
-    return np.linalg.solve(ab[..., :n], ab[..., n:])
+def solve_rule(g: Any, y: Any, a: Any, b: Any) -> Any:
+    """The cotangent of b, (..., n, k) or, of one vector, (..., n)."""
+    return solve(swap(a), g) if b.ndim > 1 else solve(swap(a), g[..., None])[..., 0]
 
 
-def solve_rule(g: Any, y: Any, ab: Any) -> Any:
-    """The cotangent of b solves with a.T; that of a is minus its product with y.T."""
-    of_b = solve(swap(ab[..., : ab.shape[-2]]), g)
-    return np.concatenate([-(of_b @ swap(y)), of_b], axis=-1)
+def matrix_rule(g: Any, y: Any, a: Any, b: Any) -> Any:
+    """The cotangent of a: minus the product of that of b with y.T."""
+    g, y = (g, y) if b.ndim > 1 else (g[..., None], y[..., None])
+    return -(solve(swap(a), g) @ swap(y))
 
 
-# Of a and b side by side, (..., n, n + k), so that one system is solved for both their cotangents.
-solve_op: Op = processing("solve", solved, (solve_rule,), "solve({0})")
+solve_op: Op = processing(
+    "solve", np.linalg.solve, (matrix_rule, solve_rule), "solve({0}, {1})", broadcasts=True
+)
 
 
 @implements(np.linalg.solve)
 def solve(a: Any, b: Any) -> Any:
     a, b = square("solve", a), single_or_double(b)
-    if b.ndim == 1:
-        return solve(a, b[:, None])[..., 0]
-    if not b.ndim or b.shape[-2] != a.shape[-1]:
+    if b.shape[-2:][:1] != a.shape[-1:]:
         raise LinAlgError(
             f"solve of a of shape {a.shape} and b of shape {b.shape}: b has as many rows as a, "
             "(..., n, k), or is one vector (n,)"
         )
-    return solve_op(side_by_side("solve", a, b))
+    check_stacks("solve", a, b)
+    return solve_op(a, b)
 
 
-def side_by_side(name: str, a: Any, b: Any) -> Any:
-    """(..., n, n) and (..., n, k) -> (..., n, n + k), of stacks that broadcast."""
-    if a.shape[:-2] != b.shape[:-2]:
-        try:
-            stack = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
-        except ValueError as error:
-            raise LinAlgError(
-                f"{name} of stacks of shapes {a.shape} and {b.shape}: all axes but the last two "
-                "must broadcast"
-            ) from error
-        a, b = (np.broadcast_to(x, stack + x.shape[-2:]) for x in (a, b))
-    return np.concatenate([a, b], axis=-1)
+def check_stacks(name: str, a: Any, b: Any) -> None:
+    if a.shape[:-2] == b.shape[:-2]:
+        return
+    try:
+        np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    except ValueError as error:
+        raise LinAlgError(
+            f"{name} of stacks of shapes {a.shape} and {b.shape}: all axes but the last two "
+            "must broadcast"
+        ) from error
 
 
 @implements(np.linalg.tensorsolve)
@@ -212,8 +212,14 @@ def inverse_if_well(x: Any) -> Any:
         y = np.linalg.inv(x)
     except np.linalg.LinAlgError:
         return None
-    size = np.abs(x).sum((-2, -1)) * np.abs(y).sum((-2, -1))
-    return y if np.all(size < ILL * x.shape[-1] ** 2) else None
+    squares = sum_of_squares(x) * sum_of_squares(y)
+    return y if (squares < ILL**2).all() else None
+
+
+def sum_of_squares(x: Any) -> Any:
+    """Of the absolute values of all entries of every matrix in a stack."""
+    entries = x.reshape((*x.shape[:-2], x.shape[-2] * x.shape[-1]))
+    return np.vecdot(entries, entries).real
 
 
 def turn_of(u: Any, vh: Any) -> Any:
@@ -226,9 +232,10 @@ def others_of(s: Any) -> Any:
     return np.moveaxis(products_of_others(np.moveaxis(s, -1, 0)), 0, -1) if s.size else s
 
 
-def cofactors(x: Any) -> Any:
+def cofactors(x: Any, det: Any) -> Any:
+    """The derivative of det(x), which is known."""
     if (inverse := inverse_if_well(x)) is not None:
-        return np.linalg.det(x)[..., None, None] * swap(inverse)
+        return det[..., None, None] * swap(inverse)
     u, s, vh = np.linalg.svd(x)
     return turn_of(u, vh) * (u * others_of(s)[..., None, :] @ vh).conj()
 
@@ -260,15 +267,15 @@ def third_derivative(h: Any, y: Any, x: Any, e: Any) -> Any:
     return det_op(x)[..., None, None] * swap(inner)
 
 
-det_op: Op = processing(
-    "det",
-    np.linalg.det,
-    (lambda g, y, x: g[..., None, None] * cofactors_op(x),),
-    "det({0})",
-)
+def det_rule(g: Any, y: Any, x: Any) -> Any:
+    known = type(x) is np.ndarray  # nothing is recorded, and the determinant need not be
+    return g[..., None, None] * (cofactors(x, y) if known else cofactors_op(x))
+
+
+det_op: Op = processing("det", np.linalg.det, (det_rule,), "det({0})")
 cofactors_op: Op = processing(
     "cofactors",
-    cofactors,
+    lambda x: cofactors(x, np.linalg.det(x)),
     (lambda g, y, x: second_cofactors_op(x, g),),
     "cofactors({0})",
 )
@@ -285,29 +292,24 @@ def det(a: Any) -> Any:
     return det_op(square("det", a))
 
 
-def slogdet_of_array(x: Any) -> Any:
-    """(..., 2): the sign, and the logarithm of the absolute value."""
-    sign, logabsdet = np.linalg.slogdet(x)
-    both = np.empty((*np.shape(sign), 2), np.result_type(sign, logabsdet))
-    both[..., 0], both[..., 1] = sign, logabsdet
-    return both
-
-
 def slogdet_rule(g: Any, y: Any, x: Any) -> Any:
     """d log|det A| is the real part of tr(inv(A) dA); its imaginary part turns the sign."""
-    slope = g[..., 1]
+    slope = g[1]
     if x.dtype.kind == "c":
-        slope = np.real(slope) + 1j * np.imag(g[..., 0] * y[..., 0])
-    return slope[..., None, None] * swap(inv(x))
+        slope = np.real(slope) + 1j * np.imag(g[0] * y[0])
+    return slope[..., None, None] * swap(inv_op(x))
 
 
-slogdet_op: Op = processing("slogdet", slogdet_of_array, (slogdet_rule,), "slogdet({0})")
+# (2, ...): the sign, and the logarithm of the absolute value.
+slogdet_op: Op = processing(
+    "slogdet", lambda x: np.array(np.linalg.slogdet(x)), (slogdet_rule,), "slogdet({0})"
+)
 
 
 @implements(np.linalg.slogdet)
 def slogdet(a: Any) -> Any:
     both = slogdet_op(square("slogdet", a))
-    sign, logabsdet = both[..., 0], both[..., 1]
+    sign, logabsdet = slice_op(both, index=(0,)), slice_op(both, index=(1,))
     if both.dtype.kind == "c":
         logabsdet = np.real(logabsdet)
     return result_class(np.linalg.slogdet)(sign, logabsdet)
