@@ -204,7 +204,9 @@ def instead_of_scipys() -> str:
     while frame and frame.f_globals.get("__name__", "").startswith("scipy."):
         # It is called by its name, by a decorator, or it is an object: a class or a distribution.
         f, self = map(frame.f_locals.get, ("f", "self"))
-        module = getattr(f, "__module__", None) or frame.f_globals["__name__"]
+        module = getattr(f, "__module__", None) or ""
+        if not module.startswith("scipy."):  # a function of the user's that SciPy was given
+            f, module = None, frame.f_globals["__name__"]
         names = getattr(f, "__name__", frame.f_code.co_name), type(self).__name__
         package = "minigrad." + ".".join(module.split(".")[:2])
         for name in (*names, getattr(self, "name", "")):

@@ -244,6 +244,21 @@ def test_functions_of_scipys_are_named() -> None:
         linalg.schur(t)
 
 
+def test_a_users_function_at_work_in_scipys_is_not_taken_for_one_of_these(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of a script, whose module is `__main__`: minigrad has one as well, the command."""
+    integrate, t = pytest.importorskip("scipy.integrate"), Tensor([1.0], requires_grad=True)
+
+    def f(x: float) -> Any:
+        return x * t
+
+    for module in ("__main__", "data"):
+        monkeypatch.setattr(f, "__module__", module)
+        with pytest.raises(GradientError, match=r"t\.item\(\) reads"):
+            integrate.quad_vec(f, 0, 1)
+
+
 # Read, which is no loss
 
 

@@ -16,7 +16,7 @@ import scipy.integrate as si
 from minigrad.errors import ArgumentError, ShapeError, UnsupportedError
 from minigrad.ops.base import Domain, Op
 from minigrad.scipy.on_tensors import as_array, in_place_of, others, refuse_tracers
-from minigrad.scipy.parameters import Packing, plain, recorded
+from minigrad.scipy.parameters import Packing, calling, plain, recorded
 from minigrad.tensor import value_of
 from minigrad.transforms import vjp
 
@@ -175,7 +175,7 @@ integral_op = Op(
 SETTINGS = {"epsabs", "epsrel", "limit", "points"}
 
 
-@in_place_of(si.quad)
+@in_place_of(calling(si.quad))
 def quad(func: Callable[..., Any], a: Any, b: Any, args: Any = (), **settings: Any) -> Any:
     """The integral of func(x, *args) from a to b, with derivatives by a, b and args, to any order.
 
@@ -325,7 +325,7 @@ def by_odeint(f: Any, y0: np.ndarray, t: np.ndarray, **settings: Any) -> np.ndar
     return np.asarray(si.odeint(f, y0, t, tfirst=True, **settings))
 
 
-@in_place_of(si.odeint)
+@in_place_of(calling(si.odeint))
 def odeint(
     func: Callable[..., Any],
     y0: Any,
@@ -367,7 +367,7 @@ def by_solve_ivp(
     return np.asarray(found.y.T)
 
 
-@in_place_of(si.solve_ivp)
+@in_place_of(calling(si.solve_ivp))
 def solve_ivp(
     fun: Callable[..., Any],
     t_span: Any,

@@ -19,7 +19,7 @@ import scipy.optimize as so
 from minigrad.errors import ArgumentError, GradientError, MinigradError, UnsupportedError
 from minigrad.ops.base import Domain, Op
 from minigrad.scipy.on_tensors import as_array, in_place_of, others, refuse_tracers
-from minigrad.scipy.parameters import Function, Packing, plain, recorded
+from minigrad.scipy.parameters import Function, Packing, calling, plain, recorded
 from minigrad.tensor import value_of
 from minigrad.transforms import grad, jacobian, vjp
 
@@ -123,7 +123,7 @@ def without(name: str, **settings: Any) -> None:
 # Roots
 
 
-@in_place_of(so.root)
+@in_place_of(calling(so.root))
 def root(fun: Function, x0: Any, args: Any = (), **settings: Any) -> Any:
     """SciPy's result, of which `x`, the root of fun(x, *args), has derivatives by args.
 
@@ -149,7 +149,7 @@ def root(fun: Function, x0: Any, args: Any = (), **settings: Any) -> Any:
     return problem.result
 
 
-@in_place_of(so.fsolve)
+@in_place_of(calling(so.fsolve))
 def fsolve(func: Function, x0: Any, args: Any = (), fprime: Any = None, **settings: Any) -> Any:
     """The root of func(x, *args), with derivatives by args.
 
@@ -171,7 +171,7 @@ def bracketing(name: str) -> Any:
     """A method that finds a root between two points."""
     original = getattr(so, name)
 
-    @in_place_of(original)
+    @in_place_of(calling(original))
     def solver(f: Function, a: Any, b: Any, args: Any = (), **settings: Any) -> Any:
         without(name, full_output=settings.get("full_output"))
         problem = Problem(name, args, a, b)
@@ -224,7 +224,7 @@ def newton(
     return problem.solution(func, solve, start.shape)
 
 
-@in_place_of(so.root_scalar)
+@in_place_of(calling(so.root_scalar))
 def root_scalar(f: Function, args: Any = (), **settings: Any) -> Any:
     """SciPy's result, of which `root`, that of f(x, *args), has derivatives by args.
 
@@ -251,7 +251,7 @@ def root_scalar(f: Function, args: Any = (), **settings: Any) -> Any:
 WITHOUT_GRADIENTS = {"nelder-mead", "powell", "cobyla", "cobyqa"}
 
 
-@in_place_of(so.minimize)
+@in_place_of(calling(so.minimize))
 def minimize(
     fun: Function,
     x0: Any,
@@ -316,7 +316,7 @@ def minimize(
     return problem.result
 
 
-@in_place_of(so.minimize_scalar)
+@in_place_of(calling(so.minimize_scalar))
 def minimize_scalar(
     fun: Function, bracket: Any = None, bounds: Any = None, args: Any = (), **settings: Any
 ) -> Any:
@@ -348,7 +348,7 @@ def minimize_scalar(
     return problem.result
 
 
-@in_place_of(so.least_squares)
+@in_place_of(calling(so.least_squares))
 def least_squares(
     fun: Function,
     x0: Any,
@@ -398,7 +398,7 @@ def least_squares(
     return result
 
 
-@in_place_of(so.curve_fit)
+@in_place_of(calling(so.curve_fit))
 def curve_fit(
     f: Function, xdata: Any, ydata: Any, p0: Any = None, sigma: Any = None, **settings: Any
 ) -> Any:

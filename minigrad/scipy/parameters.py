@@ -6,6 +6,7 @@ one rule, whatever the arguments are.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -55,18 +56,49 @@ class Packing:
         return like(self.tree, iter(leaves))
 
 
+def check_closed(name: str, y: Any) -> None:
+    """Raise if what a function of the user's gave for plain arrays has a gradient."""
+    if isinstance(y, list | tuple):
+        for x in y:
+            check_closed(name, x)
+    elif isinstance(y, Tensor) and y.requires_grad:
+        raise GradientError(
+            f"{name}: the function uses a Tensor that requires a gradient and is none of its "
+            "arguments, so that the gradient would be lost: pass it in args"
+        )
+
+
 def plain(name: str, y: Any) -> Any:
     """What a function of the user's gave for plain arrays, as an array of float64."""
+    check_closed(name, y)
     if isinstance(y, list | tuple):
         return np.array([plain(name, x) for x in y])
-    if isinstance(y, Tensor):
-        if y.requires_grad:
-            raise GradientError(
-                f"{name}: the function uses a Tensor that requires a gradient and is none of its "
-                "arguments, so that the gradient would be lost: pass it in args"
-            )
-        y = y.data
-    return np.asarray(y, float)
+    return np.asarray(value_of(y), float)
+
+
+def calling(original: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of SciPy's that calls its first argument, which may not give what has a gradient:
+    SciPy would lose it."""
+    name = original.__name__
+
+    def checked(f: Any) -> Any:
+        if not callable(f):
+            return f
+
+        @functools.wraps(f)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            y = f(*args, **kwargs)
+            check_closed(name, y)
+            return y
+
+        return call
+
+    @functools.wraps(original)
+    def of_arrays(*args: Any, **kwargs: Any) -> Any:
+        named = {k: checked(x) if k in ("f", "fun", "func") else x for k, x in kwargs.items()}
+        return original(*map(checked, args[:1]), *args[1:], **named)
+
+    return of_arrays
 
 
 def recorded(y: Any) -> Any:

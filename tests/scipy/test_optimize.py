@@ -9,7 +9,7 @@ import scipy.optimize as so
 import minigrad
 from minigrad import Tensor, check_gradients, grad
 from minigrad.errors import ArgumentError, GradientError, UnsupportedError
-from minigrad.scipy import optimize
+from minigrad.scipy import integrate, optimize
 
 A = np.array([1.0, 2.0])
 
@@ -191,3 +191,22 @@ def test_a_compiled_function_that_solves_is_refused() -> None:
     f = minigrad.compile(lambda a: optimize.brentq(cubic, 0.0, 5.0, (a, 0.5)))
     with pytest.raises(UnsupportedError, match="outside of the compiled function"):
         f(np.array(3.0))
+
+
+CLOSED: dict[str, Any] = {
+    "brentq": lambda a: optimize.brentq(lambda x: x - a, 0, 5),
+    "root_scalar": lambda a: optimize.root_scalar(f=lambda x: x - a, bracket=(0, 5)).root,
+    "fsolve": lambda a: optimize.fsolve(lambda x: [x[0] - a], [1.0])[0],
+    "minimize": lambda a: optimize.minimize(lambda x: np.sum((x - a) ** 2), [1.0]).x[0],
+    "least_squares": lambda a: optimize.least_squares(lambda x: x - a, [1.0]).x[0],
+    "quad": lambda a: integrate.quad(lambda x: x * a, 0, 1)[0],
+    "odeint": lambda a: integrate.odeint(lambda y, t: -a * y, [1.0], [0.0, 1.0])[1, 0],
+    "solve_ivp": lambda a: integrate.solve_ivp(lambda t, y: -a * y, (0, 1), [1.0]).y[0, -1],
+}
+
+
+@pytest.mark.parametrize("name", CLOSED)
+def test_a_function_that_has_its_parameters_from_elsewhere(name: str) -> None:
+    with pytest.raises(GradientError, match=f"{name}: .* pass it in args"):
+        grad(CLOSED[name])(2.0)
+    assert np.isfinite(CLOSED[name](2.0))
