@@ -31,12 +31,18 @@ def positive_definite(x: np.ndarray) -> np.ndarray:
     return x @ x.swapaxes(-1, -2) + np.eye(x.shape[-1])
 
 
+def of_positive_eigenvalues(x: np.ndarray) -> np.ndarray:
+    """One that is not symmetric, so that a rule is seen to transpose what it has to: a positive
+    definite matrix times a positive diagonal one."""
+    return positive_definite(x) * np.arange(1, x.shape[-1] + 1)
+
+
 # What makes of the first input, a matrix or a stack of them, one that the op takes.
 MATRICES = {
     "cholesky": positive_definite,
-    "eig": positive_definite,  # of real eigenvalues
-    "inv": positive_definite,
-    "slogdet": positive_definite,
+    "eig": of_positive_eigenvalues,
+    "inv": of_positive_eigenvalues,
+    "slogdet": of_positive_eigenvalues,
 }
 
 

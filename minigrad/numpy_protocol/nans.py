@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -92,27 +93,26 @@ def known(a: Any, where: Any) -> Any:
     return there if where is True else np.logical_and(there, where)
 
 
-def nanmean(a: Any, where: Any = True, **how: Any) -> Any:
+def of_numbers(
+    function: Callable[..., Any], warning: str, a: Any, where: Any = True, **how: Any
+) -> Any:
+    """np.mean or np.var of the entries that are numbers, with NumPy's warning if there are none."""
     a = as_array(a)
     if a.dtype.kind not in "fc":
-        return np.mean(a, where=where, **how)
+        return function(a, where=where, **how)
     with np.errstate(invalid="ignore"):
-        y = np.mean(a, where=known(a, where), **how)
-    return warned(y, "Mean of empty slice")
+        y = function(a, where=known(a, where), **how)
+    return warned(y, warning)
 
 
-def nanvar(a: Any, where: Any = True, **how: Any) -> Any:
-    a = as_array(a)
-    if a.dtype.kind not in "fc":
-        return np.var(a, where=where, **how)
-    with np.errstate(invalid="ignore"):
-        y = np.var(a, where=known(a, where), **how)
-    return warned(y, "Degrees of freedom <= 0 for slice.")
+nanmean = partial(of_numbers, np.mean, "Mean of empty slice")
+nanvar = partial(of_numbers, np.var, "Degrees of freedom <= 0 for slice.")
 
 
 def nanstd(a: Any, **how: Any) -> Any:
     return root(nanvar(a, **how))
 
 
-for function, whole in {np.nanmean: nanmean, np.nanvar: nanvar, np.nanstd: nanstd}.items():
+wholes: dict[Any, Any] = {np.nanmean: nanmean, np.nanvar: nanvar, np.nanstd: nanstd}
+for function, whole in wholes.items():
     by_signature(function, whole, whole)

@@ -1,1 +1,1 @@
-"""Faults planted in the compiler, to see that CI's tests find them: `python -m tests.mutants`."""
+"""Faults planted in the compiler and the engine, to see that CI's tests find them: `python -m tests.mutants`."""

@@ -84,12 +84,12 @@ def main() -> int:
 
 
 def text_of(fault: Fault) -> str:
-    return (ROOT / "minigrad" / "compiler" / fault.file).read_text()
+    return (ROOT / "minigrad" / fault.path).read_text()
 
 
 def shown(fault: Fault) -> str:
     old, new = (" ".join(x.split()) for x in (fault.old, fault.new))
-    return f"{fault.file}: {old}  ->  {new or 'nothing'}"
+    return f"{fault.path}: {old}  ->  {new or 'nothing'}"
 
 
 def copy(folder: Path) -> None:
@@ -103,7 +103,7 @@ def copy(folder: Path) -> None:
 def is_found(k: int, folder: Path, limit: float) -> bool:
     """Whether a test fails with this fault."""
     fault, began = FAULTS[k], time.monotonic()
-    file = folder / "minigrad" / "compiler" / fault.file
+    file = folder / "minigrad" / fault.path
     file.write_text(text_of(fault).replace(fault.old, fault.new))
     said = ""
     for targets in filter(None, (fault.targets, EVERY)):

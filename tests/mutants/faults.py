@@ -1,5 +1,5 @@
-"""Faults, each a small edit of the compiler: a file of minigrad/compiler, what is there, what is put
-in its place, and the tests that are likely to notice first."""
+"""Faults, each a small edit of the package: a file of minigrad/compiler, or of another room, what is
+there, what is put in its place, and the tests that are likely to notice first."""
 
 from __future__ import annotations
 
@@ -12,6 +12,12 @@ class Fault(NamedTuple):
     old: str
     new: str
     first: str = ""  # tests, before those that every fault is tried on
+    room: str = "compiler"
+
+    @property
+    def path(self) -> str:
+        """Its file, in the folder of the package."""
+        return f"{self.room}/{self.file}".lstrip("/")
 
     @property
     def targets(self) -> list[str]:
@@ -1015,4 +1021,274 @@ DERIVATIVES = [
     ),
 ]
 
-FAULTS = [*PASSES, *INDICES, *FUSION, *BUFFERS, *KEYS, *GUARDS, *DERIVATIVES]
+
+# What the compiler decomposes of what moves entries, and of spread
+
+OPS = "tests/compiler/graph/opset/test_views.py"
+MOVES = "tests/compiler/graph/opset/test_moves.py"
+VARS = "tests/compiler/end_to_end/test_every_op.py::test_as_the_table_has_it[var-float64]"
+MOVED = [
+    Fault(
+        "graph/opset/views.py",
+        "return max(-offset, 0), max(offset, 0)",
+        "return max(offset, 0), max(-offset, 0)",
+        OPS,
+    ),
+    Fault(
+        "graph/opset/views.py", 'bound = k if self.relation == ">=" else k + 1', "bound = k", OPS
+    ),
+    Fault(
+        "graph/opset/moves.py",
+        "parts = [slice(n - by % n, n), slice(0, n - by % n)]",
+        "parts = [slice(by % n, n), slice(0, by % n)]",
+        MOVES,
+    ),
+    Fault(
+        "graph/opset/moves.py",
+        "flipped = ((), (b,), (a, b), (a,))[turns]",
+        "flipped = ((), (a,), (a, b), (b,))[turns]",
+        MOVES,
+    ),
+    Fault(
+        "graph/opset/moves.py",
+        "each = [(1, reps if k == axis else 1)",
+        "each = [(reps if k == axis else 1, 1)",
+        MOVES,
+    ),
+    Fault(
+        "graph/opset/reductions.py",
+        'return apply("div", squares, max(count - ddof, 0))',
+        'return apply("div", squares, max(count, 0))',
+        VARS,
+    ),
+    Fault(
+        "graph/opset/contractions.py",
+        'right = apply("reshape", y, shape=(depth, 1)) if len(y.shape) == 1 else y',
+        'right = apply("reshape", y, shape=(depth, 1)) if x.shape == y.shape else y',
+        "tests/compiler/end_to_end/test_every_op.py::test_as_the_table_has_it[dot-float64]",
+    ),
+]
+
+# The engine: linear algebra, transforms, complex numbers, the rest of NumPy, and SciPy
+
+
+def derivative_of(sample: str) -> str:
+    return f"tests/ops/test_every_op.py::test_derivatives_to_second_order[{sample}]"
+
+
+COMPLEX = "tests/ops/test_complex.py"
+
+
+def engine(file: str, old: str, new: str, first: str) -> Fault:
+    """A fault outside of the compiler: in a file of minigrad."""
+    return Fault(file, old, new, first, room="")
+
+
+ENGINE = [
+    engine(
+        "ops/linalg/factors.py",
+        "half = np.tril(adjoint(y) @ g) * (np.ones_like(y) - np.eye(y.shape[-1], dtype=y.dtype) / 2)",
+        "half = np.tril(adjoint(y) @ g) * np.ones_like(y)",
+        derivative_of("cholesky [(3, 3)] f {}"),
+    ),
+    engine(
+        "ops/linalg/factors.py",
+        "core = core + adjoint(core) + ratio_op(half - adjoint(half), sums) + of_diagonal(gs)",
+        "core = core + adjoint(core) + of_diagonal(gs)",
+        derivative_of("svd [(3, 3)] f {'full': True}"),
+    ),
+    engine(
+        "ops/linalg/factors.py",
+        "return x - u @ overlap_op(u, x, apart)",
+        "return x",
+        derivative_of("svd [(4, 3)] f {'full': False}"),
+    ),
+    engine(
+        "ops/linalg/factors.py",
+        "    if m < n:\n        of_rest = q @ gr[..., m:]",
+        "    if m < n:\n        of_rest = 0 * q @ gr[..., m:]",
+        derivative_of("qr [(2, 3, 4)] f {'complete': False}"),
+    ),
+    engine(
+        "ops/linalg/factors.py",
+        "core = by_gaps(inner, conj(between), is_used(gv))",
+        "core = by_gaps(inner, between, is_used(gv))",
+        COMPLEX,
+    ),
+    engine(
+        "ops/linalg/factors.py",
+        "inner = overlap - (vh @ v) * stretching",
+        "inner = overlap",
+        derivative_of("eig [(3, 3)] f {}"),
+    ),
+    engine(
+        "ops/linalg/factors.py",
+        "    if are_zeros(gv):\n        return to_triangle((v * gw[..., None, :]) @ adjoint(v), lower)",
+        "    if True:\n        return to_triangle((v * gw[..., None, :]) @ adjoint(v), lower)",
+        derivative_of("eigh [(3, 3)] f {'lower': True}"),
+    ),
+    engine(
+        "ops/linalg/matrix.py",
+        "strict = np.tril(both, -1) if lower else np.triu(both, 1)",
+        "strict = np.tril(both, -1) / 2 if lower else np.triu(both, 1)",
+        derivative_of("eigh [(3, 3)] f {'lower': True}"),
+    ),
+    engine(
+        "ops/linalg/matrix.py",
+        "lost = np.where(np.logical_and(among, used[..., None, :]), np.nan, 0.0)",
+        "lost = np.where(among, 0.0, 0.0)",
+        "tests/ops/test_linalg.py",
+    ),
+    engine(
+        "ops/linalg/matrix.py",
+        "lambda g, y, v, apart: np.where(apart[..., None, :], g, np.nan).astype(g.dtype), None",
+        "lambda g, y, v, apart: g, None",
+        "tests/ops/test_linalg.py",
+    ),
+    engine(
+        "ops/linalg/solving.py",
+        "(lambda g, y, x: -(swap(y) @ g @ swap(y)),),",
+        "(lambda g, y, x: -(y @ g @ y),),",
+        derivative_of("inv [(3, 3)] f {}"),
+    ),
+    engine(
+        "ops/linalg/solving.py",
+        "rcond = max(m, n) * np.finfo(dtype).eps if rcond is None else rcond\n    x = pinv(a, rcond) @ b",
+        "rcond = 0.5 if rcond is None else rcond\n    x = pinv(a, rcond) @ b",
+        "tests/test_numpy_values.py::test_values_are_numpys[np.linalg.lstsq]",
+    ),
+    engine(
+        "ops/fft.py",
+        "factors[1 : (n + 1) // 2] = by",
+        "factors[1 : n // 2] = by",
+        "tests/ops/test_fft.py",
+    ),
+    engine(
+        "ops/fft.py",
+        '"backward": "forward", "ortho": "ortho", "forward": "backward"',
+        '"backward": "backward", "ortho": "ortho", "forward": "backward"',
+        "tests/ops/test_fft.py",
+    ),
+    engine(
+        "ops/fft.py",
+        "given[-1] = 2 * (a.shape[axes[-1]] - 1)",
+        "given[-1] = 2 * a.shape[axes[-1]] - 1",
+        "tests/test_numpy_values.py::test_values_are_numpys[np.fft.irfft2]",
+    ),
+    engine("ops/complex.py", "(lambda g, y, x: g * -1j,)", "(lambda g, y, x: g * 1j,)", COMPLEX),
+    engine("ops/complex.py", "lambda g, y, x: np.conjugate(g)", "lambda g, y, x: g", COMPLEX),
+    engine(
+        "ops/unary.py",
+        "return (g - np.real(g * y) * conj(y)) /",
+        "return (g - np.real(g * y) * y) /",
+        COMPLEX,
+    ),
+    engine(
+        "ops/unary.py",
+        "lambda g, y, x: g * conj(np.sign(x))",
+        "lambda g, y, x: g * np.sign(x)",
+        COMPLEX,
+    ),
+    engine(
+        "autograd.py",
+        'term if dtype.kind == "c" else term.real',
+        'term if dtype.kind == "c" else abs(term)',
+        COMPLEX,
+    ),
+    engine("transforms.py", "return g - 1j * h\n    one", "return g + 1j * h\n    one", COMPLEX),
+    engine(
+        "transforms.py",
+        "one, other = value_of(g), value_of(-1j * h)",
+        "one = other = value_of(g)",
+        COMPLEX,
+    ),
+    engine(
+        "ops/reduce.py",
+        "conj(x - mean_op(x, axis=axis, keepdims=True)) / count",
+        "(x - mean_op(x, axis=axis, keepdims=True)) / count",
+        COMPLEX,
+    ),
+    engine(
+        "ops/movement.py",
+        "lambda g, y, x, k: np.tril(g, k)",
+        "lambda g, y, x, k: np.tril(g, -k)",
+        derivative_of("tril [(3, 4)] f {'k': -1}"),
+    ),
+    engine(
+        "numpy_protocol/statistics.py",
+        "return np.where(even, np.floor(h), np.floor(h) + 1)",
+        "return np.floor(h) + 1",
+        "tests/test_numpy_protocol.py::test_derivatives[quantile by q]",
+    ),
+    engine(
+        "numpy_protocol/statistics.py",
+        '"hazen": (0.5, 0.5)',
+        '"hazen": (0.5, 0.4)',
+        "tests/test_numpy_values.py::test_values_are_numpys[np.quantile]",
+    ),
+    engine(
+        "numpy_protocol/calculus.py",
+        "(lambda g, y, x, w: slide_op(g, w), lambda g, y, x, w: slide_op(g, x))",
+        "(lambda g, y, x, w: slide_op(g, w), lambda g, y, x, w: slide_op(g, x[::-1]))",
+        derivative_of("convolve [(4,), (3,)] ff {}"),
+    ),
+    engine(
+        "scipy/special/table.py",
+        "    lambda y, a, b: y * (sc.digamma(b) - sc.digamma(a + b)),",
+        "    lambda y, a, b: y * (sc.digamma(b) - sc.digamma(b + 1)),",
+        "tests/scipy/special/test_table.py::test_derivatives_to_second_order[beta]",
+    ),
+    engine(
+        "scipy/special/table.py",
+        'special("gammaincc", lambda y, a, x: -gammainc_by_a(a, x)',
+        'special("gammaincc", lambda y, a, x: gammainc_by_a(a, x)',
+        "tests/scipy/special/test_table.py",
+    ),
+    engine(
+        "scipy/stats/formulas.py",
+        "lambda z, s: sc.ndtr(-np.log(z) / s),",
+        "lambda z, s: sc.ndtr(np.log(z) / s),",
+        "tests/scipy/stats/test_distributions.py",
+    ),
+    engine(
+        "scipy/linalg/equations.py",
+        "of_b = -(swap(y) @ of_q)",
+        "of_b = swap(y) @ of_q",
+        "tests/scipy/linalg/test_linalg.py::test_derivatives[polar]",
+    ),
+    engine(
+        "scipy/linalg/equations.py",
+        "picked = ab[..., lower + upper - rows, np.clip(source, 0, n - 1)]",
+        "picked = ab[..., rows, np.clip(source, 0, n - 1)]",
+        "tests/scipy/linalg/test_linalg.py::test_derivatives[solve_banded]",
+    ),
+    engine(
+        "scipy/signal.py",
+        "return full_op(g, flipped(y, axes), axes=axes, method=method)",
+        "return full_op(g, y, axes=axes, method=method)",
+        "tests/scipy/test_signal.py",
+    ),
+    engine(
+        "scipy/optimize.py",
+        "np.linalg.solve(np.swapaxes(by_x, 0, 1), g)",
+        "np.linalg.solve(by_x, g)",
+        "tests/scipy/test_optimize.py",
+    ),
+    engine(
+        "scipy/interpolate.py",
+        "identity[[0, -1]] = (identity[0] + identity[-1]) / 2",
+        "pass",
+        "tests/scipy/test_interpolate.py",
+    ),
+]
+FAULTS = [
+    *PASSES,
+    *INDICES,
+    *FUSION,
+    *BUFFERS,
+    *KEYS,
+    *GUARDS,
+    *DERIVATIVES,
+    *MOVED,
+    *ENGINE,
+]
