@@ -213,11 +213,7 @@ def delete(arr: Any, obj: Any, axis: int | None = None) -> Any:
 def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
     arr, places = as_array(arr), known(obj, np.insert)
     new = np.astype(as_array(values), arr.dtype)
-
-    def inserted(x: Any, v: Any) -> Any:
-        return np.insert(x, places, v, axis)
-
-    return rearranged(inserted, arr, new, like=arr)
+    return rearranged(lambda x, v: np.insert(x, places, v, axis), arr, new, like=arr)
 
 
 @implements(np.trim_zeros)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -93,9 +92,7 @@ def known(a: Any, where: Any) -> Any:
     return there if where is True else np.logical_and(there, where)
 
 
-def of_numbers(
-    function: Callable[..., Any], warning: str, a: Any, where: Any = True, **how: Any
-) -> Any:
+def of_numbers(function: Any, warning: str, a: Any, where: Any = True, **how: Any) -> Any:
     """np.mean or np.var of the entries that are numbers, with NumPy's warning if there are none."""
     a = as_array(a)
     if a.dtype.kind not in "fc":
