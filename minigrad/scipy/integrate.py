@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import scipy.integrate as si
 
-from minigrad.errors import ArgumentError, ShapeError, UnsupportedError
+from minigrad.errors import ArgumentError, DtypeError, ShapeError, UnsupportedError
 from minigrad.ops.base import Domain, Op
 from minigrad.scipy.on_tensors import as_array, in_place_of, others, refuse_tracers
-from minigrad.scipy.parameters import Packing, calling, plain, recorded
+from minigrad.scipy.parameters import Packing, calling, is_complex, plain, recorded
 from minigrad.tensor import value_of
 from minigrad.transforms import vjp
 
@@ -303,8 +303,10 @@ def solved(
     func: Callable[..., Any], y0: Any, t: Any, args: Any, solve: Solver, solve_back: Solver
 ) -> Any:
     """The solution at the times t, of shape (times, size of y0), for func(t, y, *args)."""
-    packing, _ = Packing(args), Packing([y0, t])
+    packing = Packing(args)
     y0, t = np.ravel(as_array(y0) * 1.0), as_array(t) * 1.0
+    if is_complex(y0):
+        raise DtypeError("odeint is of real y0: use solve_ivp, or give real and imaginary parts")
     if t.ndim != 1 or not t.size:
         raise ShapeError(f"the times must be a vector of at least one, and have shape {t.shape}")
 
@@ -319,6 +321,11 @@ def solved(
 
 
 TOLERANCES = {"rtol", "atol", "tcrit", "h0", "hmax", "hmin", "mxstep", "mxhnil", "mxordn", "mxords"}
+
+
+def of_any_size(settings: dict[str, Any]) -> dict[str, Any]:
+    """Settings for the adjoint equation, which is larger: the least of several tolerances."""
+    return {k: np.min(v) if k in ("rtol", "atol") else v for k, v in settings.items()}
 
 
 def by_odeint(f: Any, y0: np.ndarray, t: np.ndarray, **settings: Any) -> np.ndarray:
@@ -354,7 +361,7 @@ def odeint(
         raise UnsupportedError(f"odeint of Tensors does not take {sorted(not_there)}")
     first = func if tfirst else lambda t, y, *args: func(y, t, *args)
     solve = partial(by_odeint, **settings)
-    return solved(first, y0, t, args, solve, solve)
+    return solved(first, y0, t, args, solve, partial(by_odeint, **of_any_size(settings)))
 
 
 def by_solve_ivp(
@@ -383,6 +390,8 @@ def solve_ivp(
     """The solution of dy/dt = fun(t, y, *args) over a span of time, as SciPy's result with `y` of
     shape (size of y0, times); with derivatives by y0, args, the ends of the span and t_eval.
 
+    y0 may be complex: its parts are solved for as real numbers, with the tolerances for each.
+
     Without t_eval, the times are those that the solver chose, which are constants but for the ends.
 
     Raises:
@@ -402,6 +411,8 @@ def solve_ivp(
             "of interest as t_eval"
         )
     args = () if args is None else args
+    if is_complex(y0 := as_array(y0)):
+        return solve_complex(fun, t_span, y0, method=method, t_eval=t_eval, args=args, **options)
     settings = {"method": method, **options}
     start, end = (np.reshape(as_array(x) * 1.0, 1) for x in t_span)
     numbers = Packing(args)
@@ -409,7 +420,7 @@ def solve_ivp(
     result = si.solve_ivp(
         lambda t, y: plain("solve_ivp", fun(t, y, *plain_args)),
         (float(value_of(start)[0]), float(value_of(end)[0])),
-        np.ravel(value_of(as_array(y0))),
+        np.ravel(value_of(y0)),
         t_eval=None if t_eval is None else value_of(t_eval),
         **settings,
     )
@@ -420,8 +431,26 @@ def solve_ivp(
         times = [start, result.t[1:-1], end]
     else:
         times = [start, np.ravel(as_array(t_eval) * 1.0)[first:]]
-    solve = partial(by_solve_ivp, **settings)
-    whole = partial(solve, end=float(value_of(end)[0]))
-    solution = solved(fun, y0, np.concatenate(times), args, whole, solve)
+    whole = partial(by_solve_ivp, end=float(value_of(end)[0]), **settings)
+    back = partial(by_solve_ivp, **of_any_size(settings))
+    solution = solved(fun, y0, np.concatenate(times), args, whole, back)
     result.y = (solution if first else solution[1:]).T
+    return result
+
+
+def solve_complex(fun: Callable[..., Any], t_span: Any, y0: Any, **settings: Any) -> Any:
+    """`solve_ivp` of complex y, as twice as many real numbers."""
+    if "jac" in settings:
+        raise UnsupportedError("solve_ivp of complex Tensors does not take jac")
+    y0 = np.ravel(y0)
+    n = len(y0)
+
+    def of_parts(t: Any, y: Any, *args: Any) -> Any:
+        slope = np.ravel(as_array(fun(t, y[:n] + 1j * y[n:], *args)))
+        return np.concatenate([np.real(slope), np.imag(slope)])
+
+    if np.ndim(settings.get("atol", 0.0)):
+        settings["atol"] = np.tile(settings["atol"], 2)
+    result = solve_ivp(of_parts, t_span, np.concatenate([np.real(y0), np.imag(y0)]), **settings)
+    result.y = result.y[:n] + 1j * result.y[n:]
     return result

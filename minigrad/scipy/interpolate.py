@@ -63,7 +63,10 @@ def knots(x: Any, name: str) -> np.ndarray:
             f"{name} has no derivative by the places x of its data: give x.detach(), or use "
             'interp1d(kind="linear"), PchipInterpolator or CubicHermiteSpline, which have it'
         )
-    return np.asarray(value_of(x))
+    places = np.asarray(value_of(x))
+    if places.ndim == 1 and np.any(np.diff(places) <= 0):
+        raise ArgumentError(f"{name}: x must increase")
+    return places
 
 
 def axis_back(found: Any, ndim: int, axis: int) -> Any:

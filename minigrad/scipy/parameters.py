@@ -23,36 +23,47 @@ def is_parameter(x: Any) -> bool:
     return isinstance(x, float) or getattr(getattr(x, "dtype", None), "kind", None) in ("f", "c")
 
 
+def is_complex(x: Any) -> bool:
+    return bool(getattr(getattr(x, "dtype", None), "kind", "") == "c")
+
+
+def real_parts(x: Any) -> tuple[Any, ...]:
+    """The real and the imaginary part of complex numbers, or real ones as they are."""
+    return (np.real(x), np.imag(x)) if is_complex(x) else (x,)
+
+
 class Packing:
     """How nested arguments and a vector of their floats become each other."""
 
     def __init__(self, tree: Any) -> None:
         self.tree = tree
         leaves = [x for _, x in leaves_of(tree)]
-        for x in leaves:
-            if getattr(getattr(x, "dtype", None), "kind", "") == "c":
-                raise DtypeError(
-                    "complex numbers among the arguments: give their real and imaginary parts"
-                )
         self.constants = [None if is_parameter(x) else value_of(x) for x in leaves]
         self.shapes = [np.shape(x) if is_parameter(x) else None for x in leaves]
+        self.complexes = [is_complex(x) for x in leaves]
 
     def vector(self) -> Any:
-        """All floats, one after the other; recorded, if there are Tensors."""
-        parts = [np.reshape(x, -1) for _, x in leaves_of(self.tree) if is_parameter(x)]
+        """All floats, one after the other; recorded, if there are Tensors. Of complex numbers, all
+        real parts and then all imaginary ones."""
+        found = [x for _, x in leaves_of(self.tree) if is_parameter(x)]
+        parts = [np.reshape(part, -1) for x in found for part in real_parts(x)]
         parts = [np.asarray(x, float) if isinstance(x, np.ndarray) else x for x in parts]
         return np.concatenate(parts) if parts else np.zeros(0)
 
     def unpacked(self, vector: Any) -> Any:
         """The arguments with the numbers of a vector."""
         start, leaves = 0, []
-        for shape, constant in zip(self.shapes, self.constants, strict=True):
-            if shape is None:
-                leaves.append(constant)
-                continue
-            end = start + math.prod(shape)
-            leaves.append(np.reshape(vector[start:end], shape)[()] if shape else vector[start])
-            start = end
+
+        def following(shape: tuple[int, ...]) -> Any:
+            nonlocal start
+            at, start = start, start + math.prod(shape)
+            return np.reshape(vector[at:start], shape)[()] if shape else vector[at]
+
+        for shape, constant, complexes in zip(
+            self.shapes, self.constants, self.complexes, strict=True
+        ):
+            leaf = constant if shape is None else following(shape)
+            leaves.append(leaf + 1j * following(shape) if complexes and shape is not None else leaf)
         return like(self.tree, iter(leaves))
 
 
@@ -71,9 +82,7 @@ def check_closed(name: str, y: Any) -> None:
 def plain(name: str, y: Any) -> Any:
     """What a function of the user's gave for plain arrays, as an array of float64."""
     check_closed(name, y)
-    if isinstance(y, list | tuple):
-        return np.array([plain(name, x) for x in y])
-    return np.asarray(value_of(y), float)
+    return np.asarray(value_of(recorded(y)), float)
 
 
 def calling(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -102,10 +111,16 @@ def calling(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def recorded(y: Any) -> Any:
-    """What a function of the user's gave, as one array or Tensor: a list is joined."""
+    """What a function of the user's gave, as one real array or Tensor: a list is joined."""
     if isinstance(y, list | tuple):
         return np.stack([recorded(x) for x in y])
-    return y if isinstance(y, Tensor) else np.asarray(y, float)
+    y = y if isinstance(y, Tensor) else np.asarray(y)
+    if is_complex(y):
+        raise DtypeError(
+            "the function gives complex numbers, of which the imaginary part would be lost: give "
+            "real ones, np.real(y) and np.imag(y)"
+        )
+    return y if isinstance(y, Tensor) else y.astype(float, copy=False)
 
 
 Function = Callable[..., Any]

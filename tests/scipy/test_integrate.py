@@ -9,7 +9,7 @@ import scipy.integrate as si
 import minigrad
 from minigrad import Tensor, check_gradients, grad
 from minigrad.errors import ArgumentError, DtypeError, GradientError, ShapeError, UnsupportedError
-from minigrad.scipy import integrate
+from minigrad.scipy import integrate, linalg
 from tests.marks import rows
 
 Y = np.array([[1.0, 2.0, 4.0, 3.0, 1.5, 1.0], [0.5, 2.5, 1.0, 0.3, 0.2, 2.0]])
@@ -140,6 +140,32 @@ def test_what_would_lose_a_gradient_is_refused() -> None:
         integrate.odeint(lambda y, t: -rate * y, Tensor(1.0), T)
     with pytest.raises(DtypeError, match="imaginary"):
         integrate.odeint(lambda y, t: -y, Tensor(1.0 + 1j), T)
+
+
+def test_complex_solutions_and_arguments() -> None:
+    """Against the exponential of the matrix."""
+    h, start = np.array([[1.0, 0.5j], [-0.5j, 2.0]]), np.array([1.0 + 0j, 0.5j])
+
+    def solved(h: Any, start: Any, method: str = "DOP853", atol: Any = 1e-10) -> Any:
+        f = lambda t, y, h: -1j * (h @ y)  # noqa: E731
+        how = {"rtol": 1e-10, "atol": atol, "method": method}
+        return np.abs(integrate.solve_ivp(f, (0, 1), start, args=(h,), **how).y[0, -1]) ** 2
+
+    def exact(h: Any, start: Any) -> Any:
+        return np.abs((linalg.expm(-1j * h) @ start)[0]) ** 2
+
+    assert solved(Tensor(h), start).item() == pytest.approx(exact(h, start))
+    expected = grad(exact, argnums=(0, 1))(h, start)
+    for how in ({}, {"atol": np.array([1e-10, 1e-9])}):
+        found = grad(lambda *at, how=how: solved(*at, **how), argnums=(0, 1))(h, start)
+        for one, other in zip(found, expected, strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-8)
+    f = lambda z: integrate.quad(lambda x, z: np.real(np.exp(1j * z * x)), 0, 1, (z,))[0]  # noqa: E731
+    check_gradients(f, np.complex128(1.3 + 0.2j))
+    with pytest.raises(DtypeError, match="imaginary part would be lost"):
+        integrate.quad(lambda x, a: np.exp(1j * a * x), 0, 1, (Tensor(1.0),))
+    with pytest.raises(UnsupportedError, match="jac"):
+        integrate.solve_ivp(lambda t, y, h: h @ y, (0, 1), start, args=(Tensor(h),), jac=h)
 
 
 def test_functions_of_the_wrong_shape_are_named() -> None:

@@ -148,6 +148,7 @@ def test_interp1d_in_a_compiled_function() -> None:
         (ShapeError, lambda y: interpolate.PchipInterpolator(X[:3], y)),
         (ShapeError, lambda y: interpolate.interp1d(X[:3], y)),
         (ArgumentError, lambda y: interpolate.PchipInterpolator(X[::-1], y)),
+        (ArgumentError, lambda y: interpolate.CubicSpline(X[::-1], y)),
         (AttributeError, lambda y: interpolate.CubicSpline(X, y).c),
     ],
 )
