@@ -70,8 +70,9 @@ ROOMS = {
     "extend": [["primitive", "containers"], ["operators", "optimizers"]],
     "numpy": [
         ["creation"],
-        ["joining", "linalg", "fft", "random"],
+        ["joining", "random"],
         ["namespace"],
+        ["linalg", "fft"],
         ["array_api"],
         ["exchange"],
     ],

@@ -243,6 +243,7 @@ def full_like(
     Tensor([3., 3.])
     """
     check_device(device)
+    fill_value = joined(fill_value)
     if is_recorded(a) or not has_tensors(fill_value):
         return fillable(np.full_like(a, fill_value, dtype, order=order, subok=subok, shape=shape))
     return full(np.shape(a) if shape is None else shape, fill_value, dtype or np.result_type(a))

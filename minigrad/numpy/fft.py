@@ -1,3 +1,8 @@
-"""np.fft: NumPy hands its functions to Tensors."""
+"""np.fft: NumPy hands its functions to Tensors; these also take nested lists of them."""
 
+from numpy import fft as numpys
 from numpy.fft import *  # noqa: F403
+
+from minigrad.numpy.namespace import members
+
+globals().update(members(numpys, numpys.__all__))

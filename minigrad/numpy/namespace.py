@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+import importlib
+from collections.abc import Callable, Iterable
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -86,6 +88,20 @@ def taking_lists(function: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
+def members(module: ModuleType, names: Iterable[str]) -> dict[str, Any]:
+    """The objects of NumPy's linalg or fft by their names, its functions also of nested lists."""
+    found = {name: getattr(module, name) for name in names}
+    for name, function in found.items():
+        if not isinstance(function, type) and function in implementations:
+            found[name] = taking_lists(function)
+            found[name].__module__ = module.__name__.replace("numpy", "minigrad.numpy")
+    return found
+
+
+# Modules of NumPy's that are imported when they are first used.
+MODULES = {"linalg", "fft", "random"}
+
+
 @functools.cache
 def member(name: str) -> Any:
     """The object of a name in `minigrad.numpy`: minigrad's own, or NumPy's.
@@ -93,6 +109,8 @@ def member(name: str) -> Any:
     Raises:
         AttributeError: if NumPy has none.
     """
+    if name in MODULES:
+        return importlib.import_module(f"minigrad.numpy.{name}")
     if name in OWN:
         own = OWN[name]
         return found_by_pickle(own) if own.__module__ == "numpy" else own

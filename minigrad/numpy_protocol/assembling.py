@@ -235,8 +235,7 @@ def trim_zeros(filt: Any, trim: str = "fb", axis: Any = None) -> Any:
     return getitem(whole, tuple(index))
 
 
-for function in (np.flipud, np.fliplr, np.diagflat):
-    implements(function)(partial(moved, function))
+implements(np.diagflat)(partial(moved, np.diagflat))
 
 
 @implements(np.flipud)

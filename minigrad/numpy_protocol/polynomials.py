@@ -132,9 +132,10 @@ def poly(seq_of_zeros: Any) -> Any:
             [np.zeros_like(p[:1]), p]
         )
     # As NumPy: of zeros in conjugate pairs, which are real polynomials.
-    numbers = np.sort(value_of(zeros)) if kind.kind == "c" and not is_traced(zeros) else None
-    paired = numbers is not None and np.array_equal(numbers, np.sort(numbers.conj()))
-    return np.copy(np.real(p)) if paired else p
+    if kind.kind == "c" and not is_traced(numbers := value_of(zeros)):
+        paired = np.array_equal(np.sort(numbers), np.sort(numbers.conj()))
+        return np.copy(np.real(p)) if paired else p
+    return p
 
 
 @implements(np.roots)

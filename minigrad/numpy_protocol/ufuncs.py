@@ -72,15 +72,14 @@ def with_keywords(
         mask, op = np.astype(as_array(where), bool), implementations[ufunc]
         inputs = tuple(np.where(mask, x, safe(x, op, k)) for k, x in enumerate(inputs))
     found = implementations[ufunc](*inputs)
-    if out and (where is not True or casting == "unsafe"):
+    if out:
 
         def for_out(x: Any, y: Any) -> Any:
             x = x if y is None or where is True else np.where(mask, x, y)
             return x if y is None or casting != "unsafe" else np.astype(x, y.dtype)
 
-        several = found if isinstance(found, tuple) else (found,)
-        kept = tuple(map(for_out, several, out))
-        found = kept if isinstance(found, tuple) else kept[0]
+        several = isinstance(found, tuple)
+        found = tuple(map(for_out, found, out)) if several else for_out(found, out[0])
     if order in ("C", "F") and not isinstance(found, tuple):
         found = in_order(found, np.empty(found.shape, bool, order=order))
     return found
@@ -193,27 +192,26 @@ def outer(ufunc: np.ufunc, A: Any, B: Any, **how: Any) -> Any:  # noqa: N803  # 
 
 def written_at(ufunc: np.ufunc, a: Any, indices: Any, b: Any = None) -> None:
     """a[indices] = ufunc(a[indices], b), where an entry that is named twice is changed twice."""
-    if is_plain(a) and not any(map(would_be_lost, (indices, b))):
-        ufunc.at(a, *(value_of(x) for x in (indices, b) if x is not None))
-        return
-    if is_plain(a):
+    if is_plain(a) and any(map(would_be_lost, (indices, b))):
         raise UnsupportedError(
             f"np.{ufunc.__name__}.at on a plain array would lose the gradient: make it a Tensor "
             "first, Tensor(a), or np.copy of one"
         )
-    if ufunc in (np.add, np.subtract) and a.dtype.kind in "fc":
+    if is_plain(a):
+        ufunc.at(a, *(value_of(x) for x in (indices, b) if x is not None))
+    elif ufunc in (np.add, np.subtract) and a.dtype.kind in "fc":
         fixed, arrays = parse_index(indices)
         spread = np.broadcast_to(as_array(b), np.shape(getitem(a, indices)))
         a[...] = ufunc(a, scatter_add_op(spread, *arrays, shape=a.shape, index=fixed))
-        return
-    index = tuple(map(value_of, indices)) if isinstance(indices, tuple) else value_of(indices)
-    places = np.ravel(np.arange(a.size).reshape(a.shape)[index])
-    shape = np.shape(getitem(a, indices))
-    others = [] if b is None else [np.ravel(np.broadcast_to(as_array(b), shape))]
-    x = np.copy(np.ravel(a))
-    for now in rounds(places):
-        x[places[now]] = ufunc(x[places[now]], *(other[now] for other in others))
-    a[...] = x.reshape(a.shape)
+    else:
+        index = tuple(map(value_of, indices)) if isinstance(indices, tuple) else value_of(indices)
+        places = np.ravel(np.arange(a.size).reshape(a.shape)[index])
+        shape = np.shape(getitem(a, indices))
+        others = [] if b is None else [np.ravel(np.broadcast_to(as_array(b), shape))]
+        x = np.copy(np.ravel(a))
+        for now in rounds(places):
+            x[places[now]] = ufunc(x[places[now]], *(other[now] for other in others))
+        a[...] = x.reshape(a.shape)
 
 
 def rounds(places: np.ndarray) -> list[np.ndarray]:

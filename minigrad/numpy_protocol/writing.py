@@ -30,8 +30,7 @@ def writes(function: Any) -> Callable[[Function], Function]:
             if plain and any(map(would_be_lost, others)):
                 raise UnsupportedError(
                     f"np.{function.__name__} of a Tensor into a plain array would lose its "
-                    "gradient: make the array a Tensor first, Tensor(x), or zeros of one, "
-                    "np.zeros_like(t)"
+                    "gradient: make the array a Tensor first, np.zeros_like(t) or Tensor(x)"
                 )
             if plain:
                 args, how = tuple(map(value_of, args)), {k: value_of(x) for k, x in how.items()}

@@ -61,6 +61,13 @@ MADE: dict[str, Callable[[Any], Any]] = {
     "mean of a list": lambda t: np.mean([t, t * t], axis=0),
     "where of lists": lambda t: np.where([True, False], [t[0], t[1]], [0.0, t[2]]),
     "hstack of a list": lambda t: np.hstack([t, [t[0], 1.0]]) * np.atleast_2d([t[0]] * 5),
+    "linalg of lists": lambda t: np.linalg.solve([[t[0], 2.0], [t[1], t[2]]], [t[0], 1.0]),
+    "norm of a list": lambda t: np.linalg.norm([t[0], 2.0, t[1] * t[2]]),
+    "multi_dot of lists": lambda t: np.linalg.multi_dot(
+        [[t[0], 1.0], [[t[1], 2], [3, 4.0]], t[1:]]
+    ),
+    "fft of a list": lambda t: np.abs(np.fft.fft([t[0], t[1], 2.0])),
+    "full_like of a list": lambda t: np.full_like(t, [t[1], 2.0, t[0]]),
     "linspace of numbers": lambda t: t * np.linspace(1.0, 2.0, 3),
     "stack of a list": lambda t: np.stack([t, t * t]) + np.concatenate([[t[0], t[1]], [1.0]]),
     "zeros": filled(lambda: np.zeros(3)),
