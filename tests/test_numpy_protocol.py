@@ -118,7 +118,7 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "where": (lambda: np.exp(T, where=A > 1), r"np\.exp with where= and without out=.*undefined"),
     "where of a maximum": (lambda: np.max(T, where=A > 1), r"needs initial="),
     "out of a reduction": (lambda: np.sum(T, out=np.zeros(())), r"plain array \(out="),
-    "at": (lambda: np.add.at(A.copy(), 0, T), r"np\.add\.at on a plain array"),
+    "at": (lambda: np.add.at(A.copy(), 0, T), r"np\.add\.at of a Tensor into a plain"),
     "copyto": (lambda: np.copyto(A.copy(), T), r"np\.copyto of a Tensor into a plain array"),
     "put": (lambda: np.put(A.copy(), [0], T), r"np\.put of a Tensor into a plain array"),
     "place": (lambda: np.place(A.copy(), A > 1, T), r"np\.place of a Tensor into a plain"),

@@ -135,7 +135,7 @@ np.max(t, initial="a") | MinigradError | maximum(
 np.mean(t, dtype="x") | MinigradError | np.astype(
 np.geomspace(t * 0, 1) | ArgumentError | from or to 0
 np.full_like(t, "a") | MinigradError | does not work
-np.add.at(np.zeros(3), 0, w) | MinigradError | np.add.at on a plain array
+np.add.at(np.zeros(3), 0, w) | MinigradError | np.add.at of a Tensor into a plain array
 np.maximum(t, "a") | MinigradError | does not work
 np.power(t, None) | MinigradError | does not work
 grad(3) | ArgumentTypeError | grad: f must be a function, and is

@@ -18,7 +18,7 @@ from minigrad.ops.base import Op
 from minigrad.ops.elementwise import cumprod_op
 from minigrad.ops.movement import as_array, getitem, in_order, parse_index, scatter_add_op
 from minigrad.ops.reduce import axes_of, cumsum_op
-from minigrad.ops.views import is_plain, would_be_lost
+from minigrad.ops.views import takes_numbers
 from minigrad.tensor import value_of
 
 # Calls with keyword arguments
@@ -192,12 +192,7 @@ def outer(ufunc: np.ufunc, A: Any, B: Any, **how: Any) -> Any:  # noqa: N803  # 
 
 def written_at(ufunc: np.ufunc, a: Any, indices: Any, b: Any = None) -> None:
     """a[indices] = ufunc(a[indices], b), where an entry that is named twice is changed twice."""
-    if is_plain(a) and any(map(would_be_lost, (indices, b))):
-        raise UnsupportedError(
-            f"np.{ufunc.__name__}.at on a plain array would lose the gradient: make it a Tensor "
-            "first, Tensor(a), or np.copy of one"
-        )
-    if is_plain(a):
+    if takes_numbers(a, (indices, b), f"np.{ufunc.__name__}.at"):
         ufunc.at(a, *(value_of(x) for x in (indices, b) if x is not None))
     elif ufunc in (np.add, np.subtract) and a.dtype.kind in "fc":
         fixed, arrays = parse_index(indices)

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from minigrad.dispatch import check_real, implements
-from minigrad.errors import ArgumentError, DtypeError, ShapeError, UnsupportedError, numbers_of
+from minigrad.errors import ArgumentError, DtypeError, ShapeError, numbers_of
 from minigrad.ops.movement import as_array, take_along_axis
-from minigrad.ops.views import is_plain, would_be_lost
+from minigrad.ops.views import takes_numbers
 from minigrad.tensor import value_of
 
 Function = Callable[..., Any]
@@ -26,12 +26,7 @@ def writes(function: Any) -> Callable[[Function], Function]:
         @functools.wraps(implementation)
         def write(*args: Any, **how: Any) -> None:
             target, *others = (*args, *how.values())
-            plain = is_plain(target)
-            if plain and any(map(would_be_lost, others)):
-                raise UnsupportedError(
-                    f"np.{function.__name__} of a Tensor into a plain array would lose its "
-                    "gradient: make the array a Tensor first, np.zeros_like(t) or Tensor(x)"
-                )
+            plain = takes_numbers(target, others, f"np.{function.__name__}")
             if plain:
                 args, how = tuple(map(value_of, args)), {k: value_of(x) for k, x in how.items()}
             (function if plain else implementation)(*args, **how)

@@ -13,7 +13,7 @@ a Tensor or a tracer is called a name.
 from __future__ import annotations
 
 import dis
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from sys import getrefcount
 from types import EllipsisType, NoneType
 from typing import Any, ClassVar, TypeGuard
@@ -310,6 +310,20 @@ def would_be_lost(x: Any) -> bool:
     """Whether a plain array cannot hold what x brings: a gradient, or numbers not known yet."""
     gradient = isinstance(x, Tensor) and x.requires_grad and recording.get()
     return gradient or is_traced(value_of(x))
+
+
+def takes_numbers(target: Any, given: Iterable[Any], name: str) -> bool:
+    """Whether NumPy's own function of this name can write what it is given, into a plain array.
+
+    Raises:
+        UnsupportedError: if a gradient would be lost.
+    """
+    if is_plain(target) and any(map(would_be_lost, given)):
+        raise UnsupportedError(
+            f"{name} of a Tensor into a plain array would lose its gradient: make the array a "
+            "Tensor first, np.zeros_like(t) or Tensor(x)"
+        )
+    return is_plain(target)
 
 
 @implements("out")
