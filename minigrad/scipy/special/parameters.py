@@ -9,6 +9,7 @@ recorded: derivatives of any order are sums over the same nodes.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -199,3 +200,22 @@ def zeta_by_s(s: Any, q: Any) -> Any:
         for m in (2 * j + 1, 2 * j + 2):
             rising, slope = rising * (s + m), slope * (s + m) + rising
     return total
+
+
+def polygamma_of_arrays(n: Any, x: Any) -> Any:
+    """sc.polygamma, and of complex numbers, which it does not take, by n! * zeta(n + 1, x) and the
+    formula of Euler and Maclaurin, from where the real part is large enough."""
+    if np.result_type(x).kind != "c":
+        return sc.polygamma(n, x)
+    z, s = np.asarray(x, np.complex128), np.asarray(n) + 1.0
+    terms = TERMS + math.ceil(max(0.0, -np.min(z.real, initial=0.0)))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        end, rising = z + terms, s
+        power = end**-s
+        total = sum((z + k) ** -s for k in range(terms)) + power * (end / (s - 1) + 0.5)
+        for j, b in enumerate(BERNOULLI):
+            power = power / (end if j == 0 else end * end)
+            total = total + b * rising * power
+            rising = rising * (s + (2 * j + 1)) * (s + (2 * j + 2))
+        found = np.where(np.equal(s, 1), sc.digamma(z), (1 - 2 * (s % 2)) * sc.gamma(s) * total)
+    return found.astype(np.result_type(x))

@@ -28,6 +28,7 @@ from minigrad.scipy.special.parameters import (
     elliprj_by_x,
     gammainc_by_a,
     kve_by_v,
+    polygamma_of_arrays,
     zeta_by_s,
 )
 from minigrad.scipy.special.ufuncs import UFUNCS, sc
@@ -115,6 +116,14 @@ def rgamma_derivative(y: Any, x: Any) -> Any:
     return np.where(left, sc.gamma(1 - z) * slope, -sc.rgamma(right) * sc.digamma(right))
 
 
+def times_psi(y: Any, n: Any, x: Any, other: Any) -> Any:
+    """y * psi(x) with y = gamma(n + 1) / gamma(x) / gamma(other), and its limit at the poles."""
+    pole = np.logical_and(np.less_equal(x, 0), np.equal(x, np.floor(x)))
+    front = sc.gamma(np.where(pole, n + 1, 1.0)) * sc.rgamma(np.where(pole, other, 1.0))
+    limit = -front * rgamma_derivative(None, np.where(pole, x, 0.0))
+    return np.where(pole, limit, y * sc.digamma(np.where(pole, 1.0, x)))
+
+
 def polygamma_next(y: Any, n: Any, x: Any) -> Any:
     return polygamma_op(n + 1, x)
 
@@ -126,7 +135,7 @@ special("gammasgn", domains=(POSITIVE,))
 special("rgamma", rgamma_derivative)
 special("digamma", lambda y, x: polygamma_op(1, x), domains=(POSITIVE,))
 polygamma_op: Op = special(
-    "polygamma", None, polygamma_next, domains=(COUNT, POSITIVE), forward=sc.polygamma
+    "polygamma", None, polygamma_next, domains=(COUNT, POSITIVE), forward=polygamma_of_arrays
 )
 special(
     "poch",
@@ -148,8 +157,8 @@ special(
 )
 special(
     "binom",
-    lambda y, n, k: y * (sc.digamma(n + 1) - sc.digamma(n - k + 1)),
-    lambda y, n, k: y * (sc.digamma(n - k + 1) - sc.digamma(k + 1)),
+    lambda y, n, k: y * sc.digamma(n + 1) - times_psi(y, n, n - k + 1, k + 1),
+    lambda y, n, k: times_psi(y, n, n - k + 1, k + 1) - times_psi(y, n, k + 1, n - k + 1),
     domains=(Domain(3.1, 5.0), POSITIVE),
 )
 
