@@ -242,9 +242,20 @@ def test_polygamma_of_complex_numbers() -> None:
     np.testing.assert_allclose(real, [one], rtol=1e-13)
 
 
-@pytest.mark.parametrize(("n", "k"), [(2.0, 3.0), (0.0, 2.0), (3.0, -1.0), (4.0, 2.0)])
-def test_binomial_coefficients_of_whole_numbers_have_derivatives(n: float, k: float) -> None:
-    check_gradients(sc.binom, n, k)
+# n, k and the derivatives by them.
+BINOMIALS = [
+    (2.0, 3.0, 1 / 3, -1 / 3),
+    (0.0, 2.0, -0.5, 0.5),
+    (3.0, -1.0, 0.0, 0.25),
+    (4.0, 2.0, 3.5, 0.0),
+]
+
+
+@pytest.mark.parametrize(("n", "k", "by_n", "by_k"), BINOMIALS)
+def test_binomial_coefficients_of_whole_numbers_have_derivatives(
+    n: float, k: float, by_n: float, by_k: float
+) -> None:
+    assert grad(sc.binom, argnums=(0, 1))(n, k) == pytest.approx((by_n, by_k), abs=1e-14)
     assert grad(grad(lambda n: sc.binom(n, 2.0)))(n) == pytest.approx(1.0)  # of n * (n - 1) / 2
 
 
