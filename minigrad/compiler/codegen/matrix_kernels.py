@@ -184,17 +184,17 @@ def elimination(
 def solution_function(
     kernel: Kernel, schedule: Schedule, buffers: BufferPlan, machine: Machine
 ) -> KernelSource:
-    """Of matrices and right sides beside them, (n, n + k), the solutions (n, k); of matrices alone
-    their inverses, the solutions for the identity."""
+    """Of matrices (n, n) and right sides (n, k), the solutions (n, k); of matrices alone their
+    inverses, the solutions for the identity."""
     value = kernel.stages[0].value
-    (array,) = value.inputs
     (n, columns), dtype, stack = value.shape[-2:], value.dtype, stack_of(value)
-    a, x = (matrix_of(z, stack, schedule) for z in (array, value))
-    given = array.shape[-1]
+    a, *sides, x = (matrix_of(z, stack, schedule) for z in (*value.inputs, value))
     m, eliminated = elimination(dtype, n, n + columns)
-    r, c, rest = variable("r", n), variable("c", given), variable("c", columns)
+    r, c, rest = variable("r", n), variable("c", n), variable("c", columns)
     copied: list[ir.Statement] = [*over(c, [ir.Store(m(r, c), a(r, c))])]
-    if given == n:
+    for b in sides:
+        copied += over(rest, [ir.Store(m(r, rest + n), b(r, rest))])
+    if not sides:
         copied += [
             *over(rest, [ir.Store(m(r, rest + n), ir.Number.of(0, dtype))]),
             ir.Store(m(r, r + n), ir.Number.of(1, dtype)),

@@ -109,6 +109,8 @@ def of_matrices(x: Any, ord: Any, axes: Shape) -> Any:
             f"norm of matrices with ord={ord!r}: one of 1, -1, 2, -2, inf, -inf, 'fro', 'nuc'; "
             "np.linalg.vector_norm is that of all entries, of any order"
         )
+    if axes == (x.ndim - 2, x.ndim - 1):
+        return MATRICES[ord](x)
     return np.moveaxis(MATRICES[ord](np.moveaxis(x, axes, (-2, -1))), (-2, -1), axes)
 
 

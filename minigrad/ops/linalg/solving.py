@@ -294,22 +294,25 @@ def det(a: Any) -> Any:
 
 def slogdet_rule(g: Any, y: Any, x: Any) -> Any:
     """d log|det A| is the real part of tr(inv(A) dA); its imaginary part turns the sign."""
-    slope = g[1]
+    slope = g[..., 1]
     if x.dtype.kind == "c":
-        slope = np.real(slope) + 1j * np.imag(g[0] * y[0])
+        slope = np.real(slope) + 1j * np.imag(g[..., 0] * y[..., 0])
     return slope[..., None, None] * swap(inv_op(x))
 
 
-# (2, ...): the sign, and the logarithm of the absolute value.
-slogdet_op: Op = processing(
-    "slogdet", lambda x: np.array(np.linalg.slogdet(x)), (slogdet_rule,), "slogdet({0})"
-)
+def slogdet_of_array(x: Any) -> Any:
+    both = np.array(np.linalg.slogdet(x))
+    return both.transpose((*range(1, both.ndim), 0))
+
+
+# (..., 2): the sign, and the logarithm of the absolute value.
+slogdet_op: Op = processing("slogdet", slogdet_of_array, (slogdet_rule,), "slogdet({0})")
 
 
 @implements(np.linalg.slogdet)
 def slogdet(a: Any) -> Any:
     both = slogdet_op(square("slogdet", a))
-    sign, logabsdet = slice_op(both, index=(0,)), slice_op(both, index=(1,))
+    sign, logabsdet = slice_op(both, index=(..., 0)), slice_op(both, index=(..., 1))
     if both.dtype.kind == "c":
         logabsdet = np.real(logabsdet)
     return result_class(np.linalg.slogdet)(sign, logabsdet)

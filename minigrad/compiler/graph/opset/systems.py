@@ -34,8 +34,21 @@ class OfMatrices(Rules):
 
 
 OPSET["cholesky"] = OfMatrices("factor")
-OPSET["inv"] = OPSET["solve"] = OfMatrices("solution")
+OPSET["inv"] = OfMatrices("solution")
 OPSET["slogdet"] = OfMatrices("determinant")
+
+
+class System(OfMatrices):
+    def decompose(self, value: Value) -> Value:
+        """A vector is a matrix of one column."""
+        a, b = value.inputs
+        if len(b.shape) > 1:
+            return value
+        columns = apply("solve", a, apply("reshape", b, shape=(*b.shape, 1)))
+        return apply("reshape", columns, shape=value.shape)
+
+
+OPSET["solve"] = System("solution")
 
 
 @entry("det")
