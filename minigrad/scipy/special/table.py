@@ -671,14 +671,20 @@ polynomial("hermitenorm", lambda n, x: one_less(n, n, lambda m: sc.eval_hermiten
 
 
 def t_density(df: Any, t: Any) -> Any:
+    """The density of Student's distribution, which is normal for infinite df."""
+    limit = np.isinf(df)
+    df = np.where(limit, 1.0, df)
     power = -(df + 1) / 2 * np.log1p(t * t / df)
-    return np.exp(power - sc.betaln(df / 2, 0.5)) / np.sqrt(df)
+    found = np.exp(power - sc.betaln(df / 2, 0.5)) / np.sqrt(df)
+    return np.where(limit, np.exp(-0.5 * t * t) / SQRT_2PI, found)
 
 
 def t_by_df(df: Any, t: Any) -> Any:
     """P = I(df/2, 1/2, x) / 2 below 0, with x = df / (df + t**2); for small t, where x loses
     digits, the integral of the density's series t_density(df, 0) * (1 - (df + 1) / df * t**2 / 2 +
     (df + 1) * (df + 3) / df**2 * t**4 / 8), differentiated."""
+    limit = np.isinf(df)
+    df = np.where(limit, 1.0, df)
     near = np.less(t * t * (df + 1), 4e-4 * df)
     far, small = np.where(near, 1.0, t), np.where(near, t, 0.0)
     square = far * far
@@ -692,7 +698,8 @@ def t_by_df(df: Any, t: Any) -> Any:
     third, fifth = small**3, small**5
     series = log_slope * (small - (df + 1) / df / 6 * third + fourth * fifth)
     series = series + third / (6 * df * df) - fifth * (2 * df + 3) / (20 * df**3)
-    return np.where(near, t_density(df, 0.0) * series, -np.sign(far) / 2 * slope)
+    found = np.where(near, t_density(df, 0.0) * series, -np.sign(far) / 2 * slope)
+    return np.where(limit, 0.0, found)
 
 
 special(

@@ -135,6 +135,17 @@ def test_a_normal_distribution_truncated_on_one_side_or_none(ends: tuple[float, 
         assert minigrad.jvp(of, at, tangents)[1] == pytest.approx(along)
 
 
+def test_students_distribution_of_infinite_df_is_normal() -> None:
+    x, df = np.array([0.3, -1.0]), np.array([np.inf, 3.0])
+    for name in ("cdf", "logsf", "pdf"):
+        f, normal = getattr(stats.t, name), getattr(stats.norm, name)
+        slope = minigrad.vjp(f, x, df)[1](np.ones(2))
+        assert slope[0][0] == pytest.approx(grad(normal)(0.3), rel=1e-12)
+        assert slope[1][0] == 0
+        assert minigrad.jvp(f, (x, df), (np.ones(2), np.zeros(2)))[1] == pytest.approx(slope[0])
+    assert grad(lambda q: stats.t.ppf(q, np.inf))(0.3) == pytest.approx(grad(stats.norm.ppf)(0.3))
+
+
 def test_quantiles_of_cauchy_near_one() -> None:
     q = 1 - np.array([1e-3, 1e-9, 1e-15])
     for name in ("ppf", "isf"):
