@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import minigrad
-from minigrad import Tensor, compile
+from minigrad import Tensor, compile, grad
 from minigrad.compiler.target import costs
 from minigrad.errors import IndexingError, LinAlgError
 from minigrad.scipy.linalg import solve_triangular
@@ -93,6 +93,13 @@ def test_stacks_that_broadcast_and_views() -> None:
         ],
         1e-5,
     )
+
+
+def test_a_result_that_nothing_reads_after_all() -> None:
+    """The way back of a sign, which has no slope."""
+    sign_squared = lambda a: np.sum(sign(a) ** 2)  # noqa: E731
+    a = some(np.random.default_rng(5), 2, 3, 3)
+    np.testing.assert_array_equal(compile(grad(sign_squared))(a), np.zeros_like(a))
 
 
 def test_large_matrices_are_lapacks() -> None:
