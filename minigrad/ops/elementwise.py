@@ -30,7 +30,6 @@ fmax = binary(
         lambda g, z, x, y: chosen_rule(g, np.greater(x, y), x, y),
         lambda g, z, x, y: chosen_rule(g, np.greater(y, x), y, x),
     ),
-    c=None,
 )
 fmin = binary(
     "fmin",
@@ -39,27 +38,23 @@ fmin = binary(
         lambda g, z, x, y: chosen_rule(g, np.less(x, y), x, y),
         lambda g, z, x, y: chosen_rule(g, np.less(y, x), y, x),
     ),
-    c=None,
 )
 Step: Any = None
 copysign = binary(
     "copysign",
     np.copysign,
     (lambda g, z, x, y: g * (np.sign(x) * np.copysign(1, y)), Step),
-    c=None,
 )
 heaviside = binary(
     "heaviside",
     np.heaviside,
     (Step, lambda g, z, x, y: np.where(np.equal(x, 0), g, 0)),
-    c=None,
 )
-nextafter = binary("nextafter", np.nextafter, (lambda g, z, x, y: g, Step), c=None)
+nextafter = binary("nextafter", np.nextafter, (lambda g, z, x, y: g, Step))
 ldexp = binary(
     "ldexp",
     np.ldexp,
     (lambda g, z, x, y: np.ldexp(g, y), Step),
-    c=None,
     domains=(ANYWHERE, INTEGERS),
 )
 logaddexp2 = binary(
@@ -69,12 +64,11 @@ logaddexp2 = binary(
         lambda g, z, x, y: logaddexp_rule(g, x * LOG_2, y * LOG_2),
         lambda g, z, x, y: logaddexp_rule(g, y * LOG_2, x * LOG_2),
     ),
-    c=None,
 )
 INTEGRAL = {"gcd": np.gcd, "lcm": np.lcm}
 INTEGRAL |= {"left_shift": np.left_shift, "right_shift": np.right_shift}
 for name, ufunc in INTEGRAL.items():
-    binary(name, ufunc, c=None, domains=(INTEGERS, INTEGERS))
+    binary(name, ufunc, domains=(INTEGERS, INTEGERS))
 bitwise_count = unary("bitwise_count", np.bitwise_count, c=None, domain=INTEGERS)
 spacing = unary("spacing", np.spacing, c=None)
 exponent = unary("exponent", lambda x: np.frexp(x)[1], c=None)

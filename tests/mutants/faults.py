@@ -439,6 +439,24 @@ FUSION = [
         of("added_where_an_index_says"),
     ),
     Fault(
+        "runtime/vector_math.h",
+        "(uint64_t)by < 64 ? by : 63",
+        "by & 63",
+        "tests/compiler/graph/opset/test_elementwise.py::test_integers_at_their_ends",
+    ),
+    Fault(
+        "runtime/vector_math.h",
+        "_Generic((x) + (y), float: f##_f32",
+        "_Generic((x), float: f##_f32",
+        "tests/compiler/runtime/test_vector_math.py",
+    ),
+    Fault(
+        "runtime/vector_math.h",
+        "choose((x) == (x), (x) > 0, x))",
+        "((x) > 0))",
+        "tests/compiler/graph/opset/test_elementwise.py::test_odd_floats",
+    ),
+    Fault(
         "codegen/matrix_kernels.py",
         "ir.Store(m(j, c), a(c, j))",
         "ir.Store(m(j, c), a(j, c))",

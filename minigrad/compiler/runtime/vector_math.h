@@ -307,6 +307,8 @@ INLINE float fmax_f32(float x, float y) { return choose((x > y) | (y != y), x, y
 INLINE float fmin_f32(float x, float y) { return choose((x < y) | (y != y), x, y); }
 INLINE double fmax_f64(double x, double y) { return choose((x > y) | (y != y), x, y); }
 INLINE double fmin_f64(double x, double y) { return choose((x < y) | (y != y), x, y); }
+INLINE int64_t fmax_i64(int64_t x, int64_t y) { return x > y ? x : y; }
+INLINE int64_t fmin_i64(int64_t x, int64_t y) { return x < y ? x : y; }
 
 // Floor division, and its remainder, which has the sign of y, as in Python: exact
 // as fmod is. Of integers, by 0 both are 0; the least by -1 is the least again.
@@ -344,6 +346,34 @@ INLINE int64_t fmod_of_i64(int64_t x, int64_t y) { return y == 0 || y == -1 ? 0 
 #define floor_div(x, y) BY_TYPE(floor_div, x, y)
 #define fmod_of(x, y) BY_TYPE(fmod_of, x, y)
 
+// Shifts by more than there are bits, or by a negative number, move all bits out.
+INLINE int64_t left_shift(int64_t x, int64_t by) { return (uint64_t)by < 64 ? (uint64_t)x << by : 0; }
+INLINE int64_t right_shift(int64_t x, int64_t by) { return x >> ((uint64_t)by < 64 ? by : 63); }
+// Of absolute values, that of the least integer being one more than the largest.
+INLINE uint64_t size_of(int64_t x) { return x < 0 ? -(uint64_t)x : (uint64_t)x; }
+INLINE int64_t gcd(int64_t x, int64_t y) {
+  uint64_t a = size_of(x), b = size_of(y);
+  while (a) { uint64_t rest = b % a; b = a; a = rest; }
+  return b;
+}
+INLINE int64_t lcm(int64_t x, int64_t y) {
+  uint64_t common = gcd(x, y);
+  return common ? size_of(x) / common * size_of(y) : 0;
+}
+
+// The exponent is a whole number; from some thousands on, all give infinity or 0.
+#define INSIDE(x, bound) ((int)((x) < -(bound) ? -(bound) : (x) > (bound) ? (bound) : (x)))
+INLINE float ldexp_f32(float x, float y) { return ldexpf(x, INSIDE(y, 3000)); }
+INLINE double ldexp_f64(double x, double y) { return ldexp(x, INSIDE(y, 3000)); }
+#define heaviside(x, y) choose((x) == 0, y, choose((x) == (x), (x) > 0, x))
+// x + log2(1 + 2**(y - x)), for x the larger one; of infinities that are equal, they themselves.
+#define LOGADDEXP2(T, S, fmax, fabs, log1p, exp2) INLINE T logaddexp2_##S(T x, T y) { \
+  T more = log1p(exp2(-fabs(x - y))) * (T)1.4426950408889634; \
+  return fmax(x, y) + choose(x == y, 1, more); \
+}
+LOGADDEXP2(float, f32, fmax_f32, fabsf, log1p_f32, exp2f)
+LOGADDEXP2(double, f64, fmax_f64, fabs, log1p, exp2)
+
 // The plain names, for float arguments. For others they are what they are in math.h.
 #define ONE_OF(g, f, x) _Generic((x), float: g, default: (f))(x)
 #define TWO_OF(g, f, x, y) \
@@ -366,8 +396,13 @@ INLINE int64_t fmod_of_i64(int64_t x, int64_t y) { return y == 0 || y == -1 ? 0 
 #define atan(x) ONE_OF(atan_f32, atan, x)
 #define erf(x) ONE_OF(erf_f32, erf, x)
 #define pow(x, y) TWO_OF(pow_f32, pow_f64, x, y)
-#define fmax(x, y) TWO_OF(fmax_f32, fmax_f64, x, y)
-#define fmin(x, y) TWO_OF(fmin_f32, fmin_f64, x, y)
+#define OF_BOTH(f, x, y) \
+  _Generic((x) + (y), float: f##_f32, double: f##_f64, default: f##_i64)(x, y)
+#define fmax(x, y) OF_BOTH(fmax, x, y)
+#define fmin(x, y) OF_BOTH(fmin, x, y)
+#define logaddexp2(x, y) TWO_OF(logaddexp2_f32, logaddexp2_f64, x, y)
+#define ldexp(x, y) TWO_OF(ldexp_f32, ldexp_f64, x, y)
+#define nextafter(x, y) TWO_OF(nextafterf, nextafter, x, y)
 #define exp2(x) ONE_OF(exp2f, exp2, x)
 #define log2(x) ONE_OF(log2f, log2, x)
 #define log10(x) ONE_OF(log10f, log10, x)

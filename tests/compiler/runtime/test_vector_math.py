@@ -56,6 +56,7 @@ POW(power, e[i]) POW(square, 2.0f) POW(cube, 3.0f) POW(root, 0.5f) POW(inverse, 
 POW(fourth, 4.0f) POW(inverse_root, -0.5f) POW(itself, 1.0f) POW(one, 0.0f) POW(other, 2.5f)
 SIZE(exp(1.0f), float) SIZE(exp(1.0), double) SIZE(exp(1), double) SIZE(atan(1), double)
 SIZE(pow(2.0f, 2.0f), float) SIZE(pow(2.0f, 2), double) SIZE(pow(2.0, 2.0f), double)
+SIZE(fmax(1, 2.0f), float) SIZE(fmin(1, 2.0), double)
 SIZE(fmax(exp(exp(1.0f)), 2.0f), float) SIZE(fabs(log(2.0f)), float) SIZE(sqrt(2), double)
 """
 LOOPS = [f"LOOPS({name}, float)" for name in UNARY] + [f"LOOPS({name}, double)" for name in DOUBLE]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,8 +24,9 @@ def broadcast(*shapes: Shape) -> Shape:
 # Ops whose C is for floats, or differs from NumPy's integer results in edge cases.
 FLOAT_ONLY = "logaddexp hypot arctan2 pow abs floor ceil trunc rint reciprocal sign neg".split()
 ABOUT_FLOATS = "isnan isinf isfinite signbit".split()
-EXPENSIVE_OPS = """exp expm1 log log1p logaddexp pow sqrt div mod floor_divide erf sigmoid hypot
-sin cos tan arcsin arccos arctan arctan2 sinh cosh tanh arcsinh arccosh arctanh""".split()
+EXPENSIVE_OPS = """exp expm1 log log1p logaddexp logaddexp2 pow sqrt div mod floor_divide erf
+sigmoid hypot sin cos tan arcsin arccos arctan arctan2 sinh cosh tanh arcsinh arccosh arctanh ldexp
+nextafter gcd lcm""".split()
 # Ops that NumPy refuses for booleans, or computes as logical ops.
 ARITHMETIC = "add sub mul square neg invert".split()
 
@@ -88,6 +90,17 @@ def in_one_dtype(value: Value) -> Value:
 @entry("positive")
 class Positive(Elementwise):
     is_copy = True
+
+
+@entry("sinc")
+class Sinc(Rules):
+    def decompose(self, value: Value) -> Value:
+        """sin(u) / u at u = pi x, and near 0 for x = 0; derivatives are left to NumPy."""
+        (x,) = value.inputs
+        if value.attributes["order"] or x.dtype != value.dtype:
+            return value
+        u = apply("mul", apply("where", apply("equal", x, 0), 1e-20, x), math.pi)
+        return apply("div", apply("sin", u), u)
 
 
 @entry("invert")
