@@ -171,6 +171,10 @@ def value_at(
         # Steps may leave the domain.
         with no_grad(), np.errstate(all="ignore"), differentiating(()):
             return float(f(*map_tree(Tensor, args)))
+    except ValueError:  # of a matrix without an inverse, or a quantile beyond 1
+        if by == 0:
+            raise
+        return math.nan
     finally:
         x[entry] = original
 

@@ -232,3 +232,11 @@ def test_the_arguments_are_left_alone() -> None:
     x.setflags(write=False)
     check_gradients(np.sin, x)
     np.testing.assert_array_equal(x, X)
+
+
+def test_steps_out_of_the_domain_that_raise() -> None:
+    """As those that give NaN, they are beyond the end of the domain."""
+    check_gradients(lambda x: np.quantile(np.array([0.0, 1.0, 4.0]), x), 0.0, order=1)
+    check_gradients(lambda x: np.linalg.cholesky(x * np.eye(2)), 1e-9, order=1)
+    with pytest.raises(ValueError, match="quantile"):
+        check_gradients(lambda x: np.quantile(np.array([0.0, 1.0, 4.0]), x), 1.5)
