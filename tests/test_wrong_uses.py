@@ -583,7 +583,7 @@ scipy.stats.norm.logpdf(w, np.ones(2)) | ShapeError | shapes broadcast when, ali
 scipy.stats.norm.rvs(w) | UnsupportedError | it has pdf, logpdf, cdf
 scipy.fft.dct(t, type=7) | ArgumentError | the types are 1, 2, 3 and 4
 scipy.signal.convolve(w, w, mode="foo") | ArgumentError | mode must be "full", "valid" or "same"
-scipy.interpolate.CubicSpline(i, t) | ShapeError | y has as many entries along axis 0 as x
+scipy.interpolate.CubicSpline(np.arange(3.0), t) | ShapeError | y has as many entries along axis 0
 scipy.interpolate.PchipInterpolator(i, t, axis=5) | IndexingError | axis=5 of an array
 scipy.optimize.minimize("a", w) | ArgumentError | minimize: 'str' object is not callable
 scipy.optimize.root(lambda x, a: x[:2], np.ones(3), (w,)) | ArgumentError | there is a mismatch

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.dispatch import implementations
+from minigrad.dispatch import implementations, name_of
 from minigrad.numpy.creation import OWN, has_tensors, joined
 from minigrad.numpy.joining import Joining, ndenumerate, vectorize
 from minigrad.tensor import Tensor
@@ -85,6 +85,8 @@ def taking_lists(function: Callable[..., Any]) -> Callable[..., Any]:
             kwargs = {name: joined_below(x, depth) for name, x in kwargs.items()}
         return function(*args, **kwargs)
 
+    # NumPy's own examples are NumPy's to test.
+    call.__doc__ = f"As {name_of(function)}, also of nested lists of Tensors."
     return call
 
 
