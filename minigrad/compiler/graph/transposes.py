@@ -47,7 +47,7 @@ def pushed(x: Value, new: Mapping[Value, Value]) -> Value:
     """The transpose of a value that can be transposed, in terms of rewritten inputs."""
     parts = [x]  # x and the elementwise values that it is computed from
     for y in parts:
-        if elementwise(y) and y.size > 1:
+        if elementwise(y) and y.size != 1:
             parts += y.values()
     found: dict[Value, Value] = {}
     for y in reversed(parts):

@@ -45,11 +45,8 @@ def schedule_kernels(operands: Operands) -> Schedule:
         schedule.stored |= {
             x for x in reads if x in schedule.kernel_of and schedule.kernel_of[x] != home
         }
-    for kernel in schedule.kernels:
-        # Of a value of which no entry is read after all, the kernel stores it all the same.
-        values = [stage.value for stage in kernel.stages]
-        if schedule.stored.isdisjoint(values):
-            schedule.stored.add(values[-1])
+    # A value of which no entry is read after all, as of one that is overwritten, is stored too.
+    schedule.stored |= schedule.kernel_of.keys() - set().union(*schedule.reads.values())
     return schedule
 
 

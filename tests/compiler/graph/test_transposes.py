@@ -1,5 +1,10 @@
 """Transposes are pushed into the factors of products, where that gains something."""
 
+from typing import Any
+
+import numpy as np
+
+import minigrad
 from minigrad.compiler.graph.ir import Value, name_of
 from minigrad.compiler.graph.opset.infer import apply
 from minigrad.compiler.graph.transposes import push_transposes
@@ -68,3 +73,12 @@ def test_transposed_products_stay_if_both_are_needed_or_nothing_is_gained() -> N
         (apply("transpose", apply("matmul", leaf(2, 4, 5), y), axes=(1, 0, 2)),),
     ]:
         assert changed(push_transposes, *outputs) == [*outputs]
+
+
+def test_stacks_of_no_matrices() -> None:
+    def f(a: Any, b: Any) -> Any:
+        return np.sum(np.sin(np.linalg.solve(np.swapaxes(a, -1, -2), b * 2)))
+
+    a, b = np.ones((0, 7, 7)), np.ones((0, 7, 2))
+    found = minigrad.compile(minigrad.grad(f, (0, 1)))(a, b)
+    assert [x.shape for x in found] == [a.shape, b.shape]

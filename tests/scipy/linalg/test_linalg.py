@@ -271,3 +271,17 @@ def test_derivatives_where_eigenvalues_coincide() -> None:
         np.testing.assert_allclose(jvp(f, (eye,), (e,))[1], slope * e, atol=1e-12)
     check_gradients(lambda a: sla.polar(a)[0], np.eye(2), order=2)
     check_gradients(lambda a: sla.sqrtm(a), np.eye(2), order=2)
+
+
+def test_a_triangle_of_one_number_compiled() -> None:
+    def f(a: Any, b: Any) -> Any:
+        return np.sum(
+            np.sin(
+                minigrad.scipy.linalg.solve_triangular(a * 0.1, b, lower=True, unit_diagonal=True)
+            )
+        )
+
+    gradient = minigrad.grad(f, (0, 1))
+    a, b = np.ones((1, 1)), np.ones((1, 2))
+    for found, expected in zip(minigrad.compile(gradient)(a, b), gradient(a, b), strict=True):
+        np.testing.assert_allclose(found, expected)

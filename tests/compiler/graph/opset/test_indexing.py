@@ -91,3 +91,16 @@ def test_what_is_overwritten_whole_or_written_nowhere() -> None:
 
     for found, expected in zip(minigrad.compile(results)(X), results(X), strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+@pytest.mark.unoptimized
+def test_a_sum_across_rows_that_nothing_reads() -> None:
+    """The triangle of one number without its diagonal has none: nobody reads its cotangent."""
+
+    def f(a: Any, b: Any) -> Any:
+        return np.sum(np.sin(np.tril(a @ np.cos(b), -1)) + np.tril(a * b, -1)[:, :1])
+
+    a, b = np.ones((1, 1)), np.ones((1, 2))
+    found = minigrad.compile(minigrad.grad(lambda a, b: f(a, b) + np.sum(b), (0, 1)))(a, b)
+    for x, y in zip(found, (np.zeros((1, 1)), np.ones((1, 2))), strict=True):
+        np.testing.assert_array_equal(x, y)
