@@ -101,7 +101,8 @@ def reverse_along(
     ends: Collection[Node],
     view: View,
 ) -> dict[Node, Any]:
-    """The same, by way of the nodes of `path`, each after its inputs, as far as the `ends`.
+    """The adjoints as `reverse` gives them, of a graph in topological order, `path`; cotangents are
+    not propagated through the nodes `ends`.
 
     Adjoints are kept in a dictionary local to this pass, so that running it twice is well defined,
     and are summed into new arrays, so that no array which the pass does not own is written.

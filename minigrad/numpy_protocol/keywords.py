@@ -76,8 +76,8 @@ def reduced(
     initial: Any = None,
     where: Any = True,
 ) -> Any:
-    """A reduction by `whole` with NumPy's keywords: dtype= converts before it, where= puts the
-    identity in the place of what is left out, and initial= is combined with the result."""
+    """A reduction by `whole` with NumPy's keywords: dtype= converts before it, where= replaces the
+    masked entries by the identity, and initial= is combined with the result."""
     a = as_array(a)
     if dtype is not None:
         a = np.astype(a, dtype)

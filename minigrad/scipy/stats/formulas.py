@@ -41,9 +41,9 @@ def above_zero(*shapes: Any) -> Any:
 class Formulas:
     """Functions of z = (x - loc) / scale and the shapes; ppf and isf, of a probability.
 
-    `support` gives the ends of where the density is not 0. What is left out is derived from the
-    others: `sf` is 1 - cdf, `logcdf` and `logsf` are logarithms. `open_end`: the density is 0 at
-    the lower end, where its formula is not defined.
+    `support` gives the interval in which the density is not 0. Functions that are not given are
+    derived from the others: `sf` is 1 - cdf, `logcdf` and `logsf` are logarithms. `open_end`: the
+    density is 0 at the lower end of the support, where its formula is not defined.
     """
 
     log: Formula

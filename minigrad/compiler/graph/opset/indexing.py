@@ -54,8 +54,8 @@ class Updated(Rules):
     """x, except where the index picks entries."""
 
     def decompose(self, value: Value) -> Value:
-        """Of what is not read at all nothing is computed: of x, if all of it is overwritten, or of
-        what is written nowhere."""
+        """Dead code elimination: x is not read if every entry is overwritten, and v is not read if
+        the index selects nothing."""
         x, v = value.inputs[:2]
         if not is_basic(value):
             return value
