@@ -1,0 +1,220 @@
+// The settings of the playground, and how they stand in the address: #v=1&data=spirals&layers=4,2
+//
+// One table says what there is. Whatever comes from an address is checked against it: a value that
+// does not fit is reported and replaced by the default, and a name that is not in it is reported
+// and ignored. Nothing of an address is ever used before that.
+
+const VERSION = 1;
+const ADDRESS = 20_000; // most characters that are read
+const LAYERS = 6; // most hidden layers
+const UNITS = 8; // most units of one
+const DRAWN = 500; // most points that are drawn by hand
+
+export const FEATURES = ["x1", "x2", "x1^2", "x2^2", "x1*x2", "sin(x1)", "sin(x2)"];
+export const LESSONS = [
+  "one-neuron",
+  "hidden-layer",
+  "non-linear",
+  "chain-rule",
+  "learning-rate",
+  "vanishing",
+  "overfitting",
+  "adam",
+];
+
+// Kinds
+
+const choice = (...values) => ({
+  read: (text) => (values.includes(text) ? text : undefined),
+  write: String,
+  wants: `one of ${values.join(", ")}`,
+  values,
+});
+
+const number = (least, most) => ({
+  // Only what is written as a number: Number("") is 0, and Number("0x10") is 16.
+  read: (text) => within(/^-?\d*\.?\d+(e[-+]?\d+)?$/i.test(text) ? Number(text) : NaN, least, most),
+  write: String,
+  wants: `a number from ${least} to ${most}`,
+  least,
+  most,
+});
+
+const integer = (least, most) => ({
+  read: (text) => within(/^\d{1,15}$/.test(text) ? Number(text) : NaN, least, most),
+  write: String,
+  wants: `a whole number from ${least} to ${most}`,
+  least,
+  most,
+});
+
+const flag = () => ({
+  read: (text) => ({ yes: true, no: false })[text],
+  write: (value) => (value ? "yes" : "no"),
+  wants: "yes or no",
+});
+
+const sizes = () => ({
+  read(text) {
+    if (text === "none") return [];
+    const found = text.split(",").map((part) => integer(1, UNITS).read(part));
+    return found.length <= LAYERS && !found.includes(undefined) ? found : undefined;
+  },
+  write: (value) => value.join(",") || "none",
+  wants: `up to ${LAYERS} numbers of units from 1 to ${UNITS}, as in 4,2, or none`,
+  layers: LAYERS,
+  units: UNITS,
+});
+
+const several = (...values) => ({
+  read(text) {
+    const found = text.split(",");
+    const known = found.every((each) => values.includes(each));
+    return known && new Set(found).size === found.length
+      ? values.filter((each) => found.includes(each))
+      : undefined;
+  },
+  write: (value) => value.join(","),
+  wants: `one or more of ${values.join(", ")}, with commas`,
+  values,
+});
+
+const line = (most) => ({
+  // No control characters, and so one line.
+  read: (text) => (text.length > 0 && text.length <= most && !/[\p{C}]/u.test(text) ? text : undefined),
+  write: String,
+  wants: `a line of up to ${most} characters`,
+  most,
+});
+
+// Points of classes, [[x, y, class], ...], as whole thousandths: 120_-500_1.-30_77_0
+const points = () => ({
+  read(text) {
+    if (text === "") return [];
+    const found = text.split(".").map((each) => {
+      const [, x, y, k] = /^(-?\d{1,5})_(-?\d{1,5})_([0-3])$/.exec(each) ?? [];
+      return k === undefined ? undefined : [Number(x) / 1000, Number(y) / 1000, Number(k)];
+    });
+    return found.length <= DRAWN && !found.includes(undefined) ? found : undefined;
+  },
+  write: (value) =>
+    value.map(([x, y, k]) => [thousandths(x), thousandths(y), k].join("_")).join("."),
+  wants: `up to ${DRAWN} points as 120_-500_1: thousandths of x and y, and the class, with dots between`,
+  most: DRAWN,
+});
+
+const within = (value, least, most) => (value >= least && value <= most ? value : undefined);
+const thousandths = (x) => Math.round(1000 * x) + 0; // + 0: no -0
+
+// The table: name, kind and default. What each means is in docs/playground.md.
+
+const table = {
+  data: [
+    choice("moons", "circles", "spirals", "xor", "gaussians", "regression", "drawn", "csv"),
+    "moons",
+  ],
+  formula: [line(200), "sin(2*x1) * x2"],
+  drawn: [points(), []],
+  points: [integer(10, 1000), 200],
+  classes: [integer(2, 4), 2],
+  noise: [number(0, 1), 0.1],
+  split: [number(0.1, 0.9), 0.3],
+  seed: [integer(0, 2 ** 32 - 1), 0],
+  features: [several(...FEATURES), ["x1", "x2"]],
+  layers: [sizes(), [4, 2]],
+  activation: [choice("relu", "tanh", "sigmoid", "linear"), "tanh"],
+  optimizer: [choice("sgd", "momentum", "rmsprop", "adam", "adamw"), "sgd"],
+  rate: [number(1e-6, 1000), 0.1],
+  batch: [integer(1, 32), 10],
+  l1: [number(0, 1), 0],
+  l2: [number(0, 1), 0],
+  init: [choice("uniform", "zero"), "uniform"],
+  zeroGradients: [flag(), true],
+  shuffle: [flag(), true],
+  step: [integer(0, 100_000), 0],
+  speed: [choice("1", "10", "100", "full"), "full"],
+  view: [choice("forward", "reverse"), "forward"],
+  lesson: [choice("none", ...LESSONS), "none"],
+};
+
+/** The table: for each setting its `default`, `wants` (what is allowed, in words), `read` and
+ * `write`, and the limits of its kind. */
+export const SETTINGS = Object.freeze(
+  Object.fromEntries(
+    Object.entries(table).map(([name, [kind, value]]) => [
+      name,
+      Object.freeze({ ...kind, default: value }),
+    ]),
+  ),
+);
+
+const known = (name) => Object.hasOwn(SETTINGS, name);
+const copied = (value) => (Array.isArray(value) ? structuredClone(value) : value);
+
+/** All settings at their defaults, as a new object. */
+export function defaults() {
+  return Object.fromEntries(
+    Object.entries(SETTINGS).map(([name, setting]) => [name, copied(setting.default)]),
+  );
+}
+
+/** Settings from an address, or its part after #. What does not fit is in `problems`, one sentence
+ * each, and has its default: -> {settings, problems}. Never throws. */
+export function readAddress(address) {
+  const settings = defaults();
+  const problems = [];
+  const whole = String(address);
+  const text = whole.slice(whole.indexOf("#") + 1);
+  if (text.length > ADDRESS) {
+    return { settings, problems: [`the address has more than ${ADDRESS} characters; nothing of it is used`] };
+  }
+  const seen = new Set();
+  for (const [name, value] of new URLSearchParams(text.replaceAll("+", "%2B"))) {
+    if (seen.has(name)) problems.push(`${shown(name)} is set twice; the first is used`);
+    else if (name === "v") problems.push(...versionProblem(value));
+    else if (!known(name)) problems.push(`there is no setting ${shown(name)}; it is ignored`);
+    else {
+      const found = SETTINGS[name].read(value);
+      if (found !== undefined) settings[name] = found;
+      else {
+        const { wants } = SETTINGS[name];
+        const used = SETTINGS[name].write(SETTINGS[name].default) || "none";
+        problems.push(`${name}=${shown(value)} is not ${wants}; ${used} is used`);
+      }
+    }
+    seen.add(name);
+  }
+  return { settings, problems };
+}
+
+function versionProblem(value) {
+  if (value === String(VERSION)) return [];
+  return [`this address is of version ${shown(value)} of the playground, and this page knows ${VERSION}: settings may differ`];
+}
+
+/** The part of an address after #, without settings that have their defaults.
+ * Throws a RangeError that names a setting which is not in the table or does not fit it. */
+export function writeAddress(settings) {
+  const found = new URLSearchParams({ v: String(VERSION) });
+  for (const [name, value] of Object.entries(settings)) {
+    const text = checkedText(name, value);
+    if (text !== SETTINGS[name].write(SETTINGS[name].default)) found.set(name, text);
+  }
+  // What needs no escape in a fragment stays readable; a plus is one, and not a space.
+  const plain = { "%2C": ",", "%28": "(", "%29": ")", "%5E": "^", "%2B": "+", "%2F": "/" };
+  return found.toString().replaceAll("+", "%20").replace(/%(2C|28|29|5E|2B|2F)/g, (code) => plain[code]);
+}
+
+function checkedText(name, value) {
+  if (!known(name)) throw new RangeError(`there is no setting ${shown(name)}`);
+  const text = SETTINGS[name].write(value);
+  const again = SETTINGS[name].read(text);
+  if (again === undefined) throw new RangeError(`${name}=${shown(text)} is not ${SETTINGS[name].wants}`);
+  return text;
+}
+
+/** A short, visible form of a text from outside, for messages. */
+function shown(text) {
+  const visible = text.replace(/\p{C}/gu, "\ufffd");
+  return visible.length > 40 ? `${[...visible].slice(0, 40).join("")}...` : visible;
+}
