@@ -8,15 +8,17 @@ LIGHT = {
     "paper": "#ffffff",
     "ink": "#1b1f24",
     "faint": "#5b6470",
-    "line": "#c9cfd6",
+    "line": "#d9dee4",
     "panel": "#f5f6f8",
-    "active": "#b3261e",
-    "edge": "#8a939e",
-    "focus": "#0b57d0",
+    "active": "#8a1fa8",  # the reverse pass, and what it lights up
+    "edge": "#868f9a",
+    "focus": "#0b57d0",  # the forward pass, controls, what is selected
+    "on-focus": "#ffffff",  # text on it
     "wrong": "#b3261e",
     "mark": "#fff3b8",
-    "low": SERIES[1],
-    "high": SERIES[0],
+    "good": "#1a7a3c",
+    "low": SERIES[1],  # negative numbers
+    "high": SERIES[0],  # positive numbers
     # By op family
     "leaf": "#e3f1e5",
     "constant": "#eceef1",
@@ -31,13 +33,17 @@ DARK = LIGHT | {
     "paper": "#14171b",
     "ink": "#e9ecef",
     "faint": "#a7b0ba",
-    "line": "#434b55",
+    "line": "#353c45",
     "panel": "#1d2126",
-    "active": "#ffb4a8",
+    "active": "#e3a6f5",
     "edge": "#77818c",
     "focus": "#8ab4f8",
+    "on-focus": "#10233f",
     "wrong": "#ffb4a8",
     "mark": "#544a14",
+    "good": "#7fd79b",
+    "low": "#f08a4b",
+    "high": "#4ea3e0",
     "leaf": "#1f3a25",
     "constant": "#2b3036",
     "unary": "#1d3350",
