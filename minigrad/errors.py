@@ -63,6 +63,22 @@ class MinigradError(Exception):
             steps += [name for name, module in outer.named_modules() if module is inner]
         return f"\n  in {'.'.join(steps)} ({type(self.modules[0]).__name__})"
 
+    def _render_traceback_(self) -> list[str]:
+        """What IPython and Jupyter show: the user's own lines that led here, and the message.
+
+        `traceback.print_last()` has all frames.
+        """
+        shown, last = [], ""
+        for frame, number in traceback.walk_tb(self.__traceback__):
+            module, code = frame.f_globals, frame.f_code
+            if not is_between(frame) and not module.get("__name__", "").startswith("IPython."):
+                last = "\n  " + quoted(code.co_filename, number, module)
+                where, _, source = last.strip().partition("\n")
+                inside = "" if code.co_name == "<module>" else f", in {code.co_name}"
+                shown.append(f"{where.removeprefix('at ')}{inside}\n{source}")
+        line = "" if last == self.line else self.line
+        return [*shown, f"{type(self).__name__}: {self.message}{self.inside()}{line}"]
+
 
 class ShapeError(MinigradError, ValueError):
     """Shapes, axes or indices that do not fit together."""
@@ -169,7 +185,14 @@ def where() -> str:
 def quoted(path: str, number: int, module: dict[str, Any] | None = None) -> str:
     """A line of the user's program, as messages show it; `module` are the globals of its module."""
     source = linecache.getline(path, number, module).strip()
-    return f"at {path}:{number}" + (f"\n    {source}" if source else "")
+    return f"at {place(path, number)}" + (f"\n    {source}" if source else "")
+
+
+def place(path: str, number: int) -> str:
+    """A line's file and number; of a notebook, which has names of its own for cells, the cell."""
+    running = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    named = running and running.compile.format_code_name(path)
+    return f"{' '.join(named)}, line {number}" if named else f"{path}:{number}"
 
 
 def line_of(error: BaseException) -> str:

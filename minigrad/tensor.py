@@ -197,7 +197,9 @@ class Tensor(Methods):
             text += f", shape={self.shape}"
         if self.dtype != np.float64:
             text += f", dtype={self.dtype}"
-        return f"Tensor({text}{', requires_grad=True' if self.requires_grad else ''})"
+        if self.requires_grad:
+            text += ", requires_grad=True"
+        return f"Tensor({text}{f', name={self.name!r}' if self.name else ''})"
 
     def __reduce__(self) -> Any:
         if self.requires_grad and recording.get() and (self.node.op or is_inside(self.node)):

@@ -60,6 +60,9 @@ def test_item_and_conversions() -> None:
 def test_repr() -> None:
     assert repr(Tensor([1.0, 2.0], requires_grad=True)) == "Tensor([1., 2.], requires_grad=True)"
     assert repr(Tensor(np.float32(1))) == "Tensor(1., dtype=float32)"
+    assert repr(Tensor(2.0, name="x1")) == "Tensor(2., name='x1')"
+    named = Tensor([1.0], requires_grad=True, name="it's")
+    assert repr(named) == 'Tensor([1.], requires_grad=True, name="it\'s")'
     assert "..." in repr(Tensor(np.zeros(10_000)))
 
 
