@@ -35,7 +35,7 @@ ORDER = [
     ["transforms"],
     ["gradcheck"],
     ["scipy", "numpy", "extend"],
-    ["watch"],
+    ["watch", "pages"],
     ["nn", "optim", "data"],
     ["io", "nonfinite"],
     ["debugging"],

@@ -8,7 +8,7 @@ from typing import Any
 
 from benchmarks.compiled.comparison import Comparison
 from benchmarks.compiled.contestants import CONTESTANTS
-from minigrad.viz.draw.colors import SERIES
+from minigrad.pages.colors import SERIES
 
 COLORS = dict(zip(CONTESTANTS, SERIES, strict=False))
 THICKNESS = 0.16  # of a bar; workloads are 1 apart

@@ -23,7 +23,7 @@ from minigrad.io import check_output, write
 from minigrad.nn import Module
 from minigrad.nn.module import first_names, tensors_in
 from minigrad.nn.summary import evaluating
-from minigrad.viz.draw.colors import SERIES
+from minigrad.pages.colors import SERIES
 
 # The entries of a history's rows that are not plotted as metrics.
 COUNTS = ("step", "epoch", "lr", "seconds")

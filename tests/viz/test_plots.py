@@ -11,9 +11,9 @@ from PIL import Image
 
 from minigrad import Tensor, nn
 from minigrad.errors import ArgumentError, MissingPackageError, ShapeError
+from minigrad.pages.colors import SERIES
 from minigrad.training import History
 from minigrad.viz import plots
-from minigrad.viz.draw.colors import SERIES
 
 ROWS = [
     {"step": 1, "loss": 3.0, "accuracy": 0.2, "lr": 0.1, "validation_loss": 2.5},

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from minigrad.errors import ArgumentError
 from minigrad.io import write
-from minigrad.viz.draw.colors import LIGHT
+from minigrad.pages.colors import LIGHT
 from minigrad.viz.draw.layout import layout
 
 # In pixels.

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from minigrad.ops.base import registry
-from minigrad.viz.draw.colors import DARK, LIGHT, SERIES
+from minigrad.pages.colors import DARK, LIGHT, SERIES
 
 
 def luminance(color: str) -> float:

@@ -1,0 +1,4 @@
+"""What all pages share: their style and colours, and the frame that lets only their script run."""
+
+from minigrad.pages.html import bundle as bundle
+from minigrad.pages.html import document as document
