@@ -1,0 +1,80 @@
+// Elements, numbers as text, colours of numbers: what all parts of the page use.
+
+export const byId = (id) => document.getElementById(id);
+
+const SPACES = { svg: "http://www.w3.org/2000/svg", math: "http://www.w3.org/1998/Math/MathML" };
+
+/** An element ("div", "svg:path", "math:mi") with attributes and children: texts or elements. */
+export function make(name, attributes = {}, ...children) {
+  const [space, tag] = name.split(":");
+  const element = tag ? document.createElementNS(SPACES[space], tag) : document.createElement(name);
+  for (const [key, value] of Object.entries(attributes)) {
+    if (value === true) element.setAttribute(key, "");
+    else if (value !== false && value !== null) element.setAttribute(key, value);
+  }
+  element.append(...children.filter((child) => child !== null && child !== undefined));
+  return element;
+}
+
+/** Sets the text of an element, if it is another one: the layout is not touched without need. */
+export function say(element, text) {
+  if (element.firstChild?.nodeType === 3 && !element.firstChild.nextSibling) {
+    if (element.firstChild.data !== text) element.firstChild.data = text;
+  } else element.textContent = text;
+}
+
+/** A number with three digits and a minus sign: 0.123, \u22121.50, 2.3e\u22125. */
+export function digits(value, significant = 3) {
+  if (!Number.isFinite(value)) return Number.isNaN(value) ? "nan" : value > 0 ? "inf" : "\u2212inf";
+  const size = Math.abs(value);
+  if (size === 0) return "0";
+  const text =
+    size < 1e-3 || size >= 1e5
+      ? value.toExponential(significant - 2).replace("e+", "e")
+      : value.toFixed(Math.max(0, significant - 1 - Math.floor(Math.log10(size))));
+  return text.replaceAll("-", "\u2212");
+}
+
+/** With a sign also in front of positive numbers. */
+export const signed = (value, significant) => (value > 0 ? "+" : "") + digits(value, significant);
+
+const SUBSCRIPTS = "\u2080\u2081\u2082\u2083\u2084\u2085\u2086\u2087\u2088\u2089";
+
+/** The name of an input as it is written: x\u2081\u00b2, x\u2081x\u2082, sin x\u2081. */
+export const inputLabel = (name) =>
+  /^(x\d|x\d\^2|x1\*x2|sin\(x\d\))$/.test(name)
+    ? name.replace(/\d(?!$)|(?<=x)\d/g, (digit) => SUBSCRIPTS[digit]).replace("^2", "\u00b2").replace("*", "").replace(/\((.*)\)/, " $1")
+    : name;
+
+/** The colours of numbers: from --low by --middle to --high, 256 of them, as RGB in 32 bits. They
+ * are read anew when the system changes between light and dark. */
+export const palette = { ramp: new Uint32Array(256), classes: [], paper: 0, ink: "", faint: "", low: "", high: "" };
+
+const rgb = (color) => {
+  const context = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+  context.fillStyle = color;
+  context.fillRect(0, 0, 1, 1);
+  return [...context.getImageData(0, 0, 1, 1).data].slice(0, 3);
+};
+export const pack = ([r, g, b]) => ((255 << 24) | (b << 16) | (g << 8) | r) >>> 0;
+export const mix = (one, other, t) => one.map((v, k) => Math.round(v + (other[k] - v) * t));
+
+export function readColors() {
+  const style = getComputedStyle(document.body);
+  const of = (name) => style.getPropertyValue(`--${name}`).trim();
+  const [low, high, middle, paper] = ["low", "high", "middle", "paper"].map((name) => rgb(of(name)));
+  for (let k = 0; k < 256; k++) {
+    const t = (k - 127.5) / 127.5;
+    // Softer than linear: small values can be told from zero, large ones do not shout.
+    palette.ramp[k] = pack(mix(middle, t < 0 ? low : high, 0.86 * Math.abs(t) ** 0.8));
+  }
+  palette.classes = ["class-0", "class-1", "class-2", "class-3"].map((name) => rgb(of(name)));
+  palette.middle = middle;
+  palette.paper = paper;
+  for (const name of ["ink", "faint", "line", "low", "high", "focus", "active", "edge"]) palette[name] = of(name);
+  palette.surface = of("paper");
+  palette.classColors = ["class-0", "class-1", "class-2", "class-3"].map(of);
+}
+
+/** The place in the ramp of a number between -1 and 1. */
+export const shade = (t) => (t <= -1 ? 0 : t >= 1 ? 255 : t === t ? (127.5 + 127.5 * t + 0.5) | 0 : 127);

@@ -1,0 +1,445 @@
+// The drawing of the network: a tile for each unit, a line for each weight.
+//
+// Lines are SVG, made once for a network; a frame changes only the width and the class of those whose
+// number changed visibly. The tiles are one canvas below them.
+
+import { digits, inputLabel, make, palette, say, shade, signed } from "./dom.js";
+
+export const same = (one, other) =>
+  !!one && !!other && one.layer === other.layer && one.kind === other.kind && one.unit === other.unit && one.input === other.input;
+
+/** What a view shows on lines and units: fields of a Layer. */
+export const VIEWS = {
+  forward: { weight: "weight", bias: "bias", symbol: "w" },
+  reverse: { weight: "weightGradient", bias: "biasGradient", symbol: "\u2202L/\u2202w" },
+  update: { weight: "weightUpdate", bias: "biasUpdate", symbol: "\u0394w" },
+};
+
+export class NetworkDrawing {
+  /**
+   * @param host the element to draw in, which has a size
+   * @param on {select(target), hover(target or null), units(layer, change)}
+   */
+  constructor(host, on) {
+    this.host = host;
+    this.on = on;
+    this.canvas = make("canvas", { class: "tiles", "aria-hidden": "true" });
+    this.svg = make("svg:svg", { class: "lines", role: "group", "aria-label": "Network" });
+    this.heads = make("div", { class: "heads" });
+    host.append(this.canvas, this.svg, this.heads);
+    this.small = document.createElement("canvas");
+    this.view = "forward";
+    this.selected = null;
+    this.frame = null;
+    this.labelled = 0;
+    this.listen();
+    new ResizeObserver(() => this.network && this.place()).observe(host);
+  }
+
+  /** A new network. `editable`: layers have buttons for their units; `most`: of units. */
+  build(network, { editable, most }) {
+    this.network = network;
+    this.editable = editable;
+    this.svg.replaceChildren();
+    this.heads.replaceChildren();
+    this.columns = [network.inputs.length, ...network.layers.map((layer) => (layer.kind === "units" ? layer.units : 1))];
+    this.edges = [];
+    this.units = [];
+    this.byKey = new Map();
+    const lines = make("svg:g", {});
+    this.texts = make("svg:g", { class: "numbers", "aria-hidden": "true" });
+    const tiles = make("svg:g", {});
+    this.svg.append(lines, tiles, this.texts);
+    network.inputs.forEach((name, unit) => this.addUnit(tiles, { layer: -1, kind: "output", unit }, inputLabel(name)));
+    network.layers.forEach((layer, l) => {
+      if (layer.kind === "module") {
+        this.addUnit(tiles, { layer: l, kind: "output", unit: 0 }, layer.type);
+        return;
+      }
+      const before = this.columns[l];
+      for (let unit = 0; unit < layer.units; unit++) {
+        if (l === 0 || network.layers[l - 1].kind === "units") {
+          for (let input = 0; input < before; input++) this.addEdge(lines, { layer: l, kind: "weight", unit, input });
+        }
+        this.addUnit(tiles, { layer: l, kind: "output", unit }, "", layer.bias);
+      }
+    });
+    if (editable) network.layers.slice(0, -1).forEach((layer, l) => this.addHead(layer, l, most));
+    this.roving = this.units[0];
+    this.roving.element.setAttribute("tabindex", "0");
+    if (!this.byKey.has(key(this.selected))) this.selected = null;
+    this.place();
+  }
+
+  addEdge(parent, target) {
+    const line = make("svg:path", { class: "line" });
+    const hit = make("svg:path", { class: "hit" });
+    const element = make("svg:g", { class: "weight", tabindex: "-1", role: "button", "aria-pressed": "false" }, hit, line);
+    const edge = { target, element, line, hit, width: -1, sign: 9, value: 0, text: null };
+    this.register(edge, parent);
+    this.edges.push(edge);
+  }
+
+  addUnit(parent, target, label, bias = false) {
+    const box = make("svg:rect", { class: "tile" });
+    const name = make("svg:text", { class: "name" }, label);
+    const number = make("svg:text", { class: "number" });
+    const element = make("svg:g", { class: "unit", tabindex: "-1", role: "button", "aria-pressed": "false" }, box, name, number);
+    const unit = { target, element, box, name, number, label, bias: null };
+    this.register(unit, parent);
+    this.units.push(unit);
+    if (bias) {
+      const dot = make("svg:circle", { class: "dot" });
+      const hit = make("svg:circle", { class: "hit", r: 9 });
+      const group = make("svg:g", { class: "bias", tabindex: "-1", role: "button", "aria-pressed": "false" }, hit, dot);
+      unit.bias = { target: { layer: target.layer, kind: "bias", unit: target.unit }, element: group, dot, hit, width: -1, sign: 9, value: 0 };
+      this.register(unit.bias, parent);
+    }
+  }
+
+  register(item, parent) {
+    this.byKey.set(key(item.target), item);
+    item.element.dataset.key = key(item.target);
+    item.element.setAttribute("aria-label", this.describe(item));
+    parent.append(item.element);
+  }
+
+  addHead(layer, l, most) {
+    const button = (change, label, text) => {
+      const element = make("button", { type: "button", "aria-label": label }, text);
+      element.addEventListener("click", () => this.on.units(l, change));
+      return element;
+    };
+    const fewer = button(-1, `One unit fewer in hidden layer ${l + 1}`, "\u2212");
+    const more = button(1, `One unit more in hidden layer ${l + 1}`, "+");
+    fewer.disabled = layer.units <= 1;
+    more.disabled = layer.units >= most;
+    this.heads.append(make("div", { class: "head", role: "group", "aria-label": `Units of hidden layer ${l + 1}` }, fewer, make("span", {}, String(layer.units)), more));
+  }
+
+  /** Everything to its place in the present size of the host. */
+  place() {
+    const { clientWidth: width, clientHeight: height } = this.host;
+    if (!width || !height) return;
+    const ratio = Math.min(2, window.devicePixelRatio || 1);
+    Object.assign(this, { width, height, ratio });
+    this.canvas.width = width * ratio;
+    this.canvas.height = height * ratio;
+    this.svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
+    const rem = parseFloat(getComputedStyle(document.documentElement).fontSize) / 16;
+    const top = (this.editable ? 34 : 8) * rem;
+    const bottom = 6 * rem;
+    const most = Math.max(...this.columns);
+    const count = this.columns.length;
+    const [left, right] = [width < 480 ? 34 * rem : 62 * rem, width < 480 ? 10 * rem : 46 * rem];
+    const pitchY = Math.min(84 * rem, (height - top - bottom) / most);
+    const tile = Math.max(16, Math.min(50 * rem, pitchY - 20 * rem, ((width - left - right) / count) * 0.6));
+    this.tile = tile;
+    const pitchX = Math.min(200 * rem, (width - left - right - tile) / (count - 1));
+    const start = left + (width - left - right - tile - pitchX * (count - 1)) / 2;
+    const middle = top + (height - top - bottom) / 2 - 5 * rem;
+    const at = (column, k) => [start + pitchX * column, middle + (k - (this.columns[column] - 1) / 2) * pitchY - tile / 2];
+    this.positions = this.columns.map((n, column) => Array.from({ length: n }, (_, k) => at(column, k)));
+    for (const unit of this.units) {
+      const { layer, unit: k } = unit.target;
+      const [x, y] = this.positions[layer + 1][k];
+      set(unit.box, { x: x - 0.5, y: y - 0.5, width: tile + 1, height: tile + 1, rx: Math.min(8, tile / 6) });
+      const last = layer === this.network.layers.length - 1;
+      if (layer < 0) set(unit.name, { x: x - 9 * rem, y: y + tile / 2, "text-anchor": "end" });
+      else set(unit.name, { x: x + tile + 8 * rem, y: y + tile / 2, "text-anchor": "start" });
+      if (last && !unit.label) say(unit.name, width < 480 ? "" : this.outputName(k));
+      set(unit.number, { x: x + tile / 2, y: y + tile + 11 * rem });
+      if (unit.bias) for (const part of [unit.bias.dot, unit.bias.hit]) set(part, { cx: x, cy: y + tile });
+    }
+    for (const edge of this.edges) {
+      const { layer, unit, input } = edge.target;
+      const [x1, y1] = this.positions[layer][input];
+      const [x2, y2] = this.positions[layer + 1][unit];
+      const [a, b] = [x1 + tile + 1, x2 - 2];
+      const bend = (b - a) / 2;
+      // In reverse the same line runs to the left; its dashes and its mark follow.
+      const d = `M${fix(a)} ${fix(y1 + tile / 2)}C${fix(a + bend)} ${fix(y1 + tile / 2)} ${fix(b - bend)} ${fix(y2 + tile / 2)} ${fix(b)} ${fix(y2 + tile / 2)}`;
+      edge.line.setAttribute("d", d);
+      edge.hit.setAttribute("d", d);
+      const fan = this.columns[layer];
+      const t = fan === 1 ? 0.5 : 0.34 + (0.36 * ((input + unit * 0.5) % fan)) / (fan - 1 || 1);
+      const s = 3 * t * t - 2 * t * t * t;
+      edge.at = [a + (b - a) * (t + 0.5 * (s - t) * 0), y1 + tile / 2 + (y2 - y1) * s];
+    }
+    [...this.heads.children].forEach((head, l) => {
+      head.style.left = `${this.positions[l + 1][0][0] + tile / 2}px`;
+      // Beside each other only where there is room.
+      head.classList.toggle("narrow", pitchX < 84 * rem);
+    });
+    this.labelEdges();
+    if (this.frame) this.show(this.frame, this.view);
+  }
+
+  outputName(k) {
+    return this.network.classes ? (this.classNames?.[k] ?? `class ${k}`) : "output";
+  }
+
+  /** Which lines carry their number: all of a layer with few of them; those of the unit that is
+   * pointed at. */
+  labelEdges() {
+    const near = this.pointed ?? this.selected;
+    for (const edge of this.edges) {
+      const { layer, unit, input } = edge.target;
+      const room = this.columns[layer] * this.columns[layer + 1] <= 8 && this.width > 480;
+      const wanted = room || (near && (same(edge.target, near) || (near.kind === "output" && (near.layer === layer ? near.unit === unit : near.layer === layer - 1 && near.unit === input))));
+      edge.element.classList.toggle("near", !!near && !room && !!wanted);
+      if (wanted && !edge.text) {
+        edge.text = make("svg:text", {});
+        this.texts.append(edge.text);
+      } else if (!wanted && edge.text) {
+        edge.text.remove();
+        edge.text = null;
+      }
+      if (edge.text) set(edge.text, { x: edge.at[0], y: edge.at[1] });
+    }
+    this.labelled = 0;
+  }
+
+  /** Shows the numbers of a frame. */
+  show(frame, view, now = performance.now()) {
+    const changed = view !== this.view;
+    this.frame = frame;
+    this.view = view;
+    if (changed) this.svg.dataset.view = view;
+    const fields = VIEWS[view];
+    const scale = this.scaleOf(frame, view);
+    this.scale = scale;
+    for (const edge of this.edges) {
+      const { layer, unit, input } = edge.target;
+      const values = frame.layers[layer][fields.weight];
+      this.weigh(edge, values ? values[unit * this.columns[layer] + input] : 0, scale, view);
+    }
+    for (const { bias } of this.units) {
+      if (!bias) continue;
+      const values = frame.layers[bias.target.layer][fields.bias];
+      bias.value = values ? values[bias.target.unit] : 0;
+      const sign = Math.sign(bias.value) || 0;
+      const radius = Math.round(20 + 45 * strength(bias.value, scale, view)) / 10;
+      if (bias.width !== radius) bias.dot.setAttribute("r", (bias.width = radius));
+      if (bias.sign !== sign) bias.dot.setAttribute("class", `dot ${SIGN[1 + (bias.sign = sign)]}`);
+    }
+    // Texts ten times a second: faster, nobody reads them.
+    if (changed || now - this.labelled > 100) {
+      this.labelled = now;
+      this.texts.style.display = frame.layers.some((layer) => layer[fields.weight]) ? "" : "none";
+      for (const edge of this.edges) if (edge.text) say(edge.text, view === "forward" ? digits(edge.value, 2) : signed(edge.value, 2));
+      for (const unit of this.units) if (unit.bias) say(unit.number, frame.layers[unit.target.layer][fields.bias] && this.tile > 24 ? (view === "forward" ? digits : signed)(unit.bias.value, 2) : "");
+    }
+    this.paint(frame, view);
+  }
+
+  weigh(edge, value, scale, view) {
+    edge.value = value;
+    const width = Math.round(6 + 64 * strength(value, scale, view)) / 10;
+    const sign = Math.sign(value) || 0;
+    if (edge.width !== width) edge.line.style.strokeWidth = edge.width = width;
+    if (edge.sign !== sign) edge.line.setAttribute("class", `line ${SIGN[1 + (edge.sign = sign)]}`);
+  }
+
+  /** Of weights 1, so that growing weights are seen to grow; of others their largest. */
+  scaleOf(frame, view) {
+    if (view === "forward") return 1;
+    let most = 0;
+    const { weight, bias } = VIEWS[view];
+    for (const layer of frame.layers) for (const values of [layer[weight], layer[bias]]) if (values) for (const value of values) if (Math.abs(value) > most) most = Math.abs(value);
+    return most;
+  }
+
+  /** The tiles: over the plane, or in reverse a cell for each example of the batch. */
+  paint(frame, view) {
+    const context = this.canvas.getContext("2d");
+    const { ratio, tile } = this;
+    context.clearRect(0, 0, this.canvas.width, this.canvas.height);
+    context.imageSmoothingQuality = "low";
+    const most = view === "reverse" ? largest(frame.layers.map((layer) => layer.preactivationGradient)) : 0;
+    for (const { target } of this.units) {
+      const { layer: l, unit } = target;
+      const [x, y] = this.positions[l + 1][unit];
+      const layer = frame.layers[l];
+      const gradient = view === "reverse" && layer?.preactivationGradient;
+      if (gradient) this.cells(gradient, layer.units, unit, most);
+      else if (!frame.plane || !this.map(frame.plane, l, unit)) continue;
+      context.imageSmoothingEnabled = !gradient;
+      context.save();
+      context.beginPath();
+      context.roundRect(x * ratio, y * ratio, tile * ratio, tile * ratio, Math.min(8, tile / 6) * ratio);
+      context.clip();
+      context.drawImage(this.small, x * ratio, y * ratio, tile * ratio, tile * ratio);
+      context.restore();
+    }
+  }
+
+  cells(gradient, units, unit, most) {
+    const count = gradient.length / units;
+    const side = Math.ceil(Math.sqrt(count));
+    const image = this.image(side, side);
+    const pixels = new Uint32Array(image.data.buffer);
+    pixels.fill(palette.ramp[127]);
+    for (let n = 0; n < count; n++) {
+      const t = gradient[n * units + unit] / (most || 1);
+      pixels[n] = palette.ramp[shade(Math.sign(t) * Math.sqrt(Math.abs(t)))];
+    }
+    this.small.getContext("2d").putImageData(image, 0, 0);
+  }
+
+  map(plane, l, unit) {
+    const values = l < 0 ? plane.inputs : plane.layers[l];
+    if (!values?.length) return false;
+    const flat = plane.count === plane.size;
+    const { size, count } = plane;
+    const scale = unitScale(values, unit * count, count, this.network.layers[l]?.activation);
+    const image = this.image(size, flat ? 1 : size);
+    const pixels = new Uint32Array(image.data.buffer);
+    for (let j = 0; j < (flat ? 1 : size); j++) {
+      const from = unit * count + (flat ? 0 : (size - 1 - j) * size);
+      for (let i = 0; i < size; i++) pixels[j * size + i] = palette.ramp[shade(values[from + i] / scale)];
+    }
+    this.small.getContext("2d").putImageData(image, 0, 0);
+    return true;
+  }
+
+  image(width, height) {
+    if (this.small.width !== width || this.small.height !== height || !this.pixels) {
+      this.small.width = width;
+      this.small.height = height;
+      this.pixels = this.small.getContext("2d").createImageData(width, height);
+    }
+    return this.pixels;
+  }
+
+  /** Marks what is selected, and tells nobody. */
+  select(target) {
+    for (const one of [this.selected, target]) {
+      const item = one && this.byKey.get(key(one));
+      if (!item) continue;
+      item.element.classList.toggle("selected", one === target);
+      item.element.setAttribute("aria-pressed", String(one === target));
+    }
+    this.selected = target;
+    if (target && this.byKey.has(key(target))) this.rove(this.byKey.get(key(target)));
+    this.labelEdges();
+    if (this.frame) this.show(this.frame, this.view, Infinity);
+  }
+
+  rove(item) {
+    this.roving?.element.setAttribute("tabindex", "-1");
+    this.roving = item;
+    item.element.setAttribute("tabindex", "0");
+  }
+
+  /** The name of a unit or weight for a screen reader, with its present number. */
+  describe({ target, value }) {
+    const { layer, kind, unit, input } = target;
+    const where = (l, k) => (l < 0 ? `input ${this.network.inputs[k]}` : this.network.layers[l].kind === "module" ? `module ${this.network.layers[l].name}` : `unit ${k + 1} of ${this.layerName(l)}`);
+    const number = this.frame && value !== undefined ? `: ${VIEWS[this.view].symbol.replace("\u2202L/\u2202w", "gradient").replace("\u0394w", "update").replace(/^w$/, "")} ${digits(value)}`.replace(":  ", ": ") : "";
+    if (kind === "weight") return `Weight from ${where(layer - 1, input)} to ${where(layer, unit)}${number}`;
+    if (kind === "bias") return `Bias of ${where(layer, unit)}${number}`;
+    const text = where(layer, unit);
+    return text[0].toUpperCase() + text.slice(1);
+  }
+
+  layerName(l) {
+    return l === this.network.layers.length - 1 ? "the output" : this.network.layers[l].name.replace("hidden", "hidden layer");
+  }
+
+  listen() {
+    const find = (event) => {
+      const found = event.target.closest?.("[data-key]");
+      return found && this.byKey.get(found.dataset.key);
+    };
+    const point = (item) => {
+      const target = item?.target ?? null;
+      if (target === this.pointed) return;
+      this.pointed = target;
+      this.labelEdges();
+      if (this.frame) this.show(this.frame, this.view, Infinity);
+      this.on.hover(target);
+    };
+    this.svg.addEventListener("pointerover", (event) => event.pointerType === "mouse" && point(find(event)));
+    this.svg.addEventListener("pointerleave", () => point(null));
+    this.svg.addEventListener("focusin", (event) => {
+      const item = find(event);
+      if (!item) return;
+      this.rove(item);
+      item.element.setAttribute("aria-label", this.describe(item));
+      if (item.element.matches(":focus-visible")) point(item);
+    });
+    this.svg.addEventListener("focusout", () => point(null));
+    this.svg.addEventListener("click", (event) => {
+      const item = find(event);
+      if (item) this.on.select(item.target);
+    });
+    this.svg.addEventListener("keydown", (event) => {
+      const item = find(event);
+      if (!item) return;
+      if (event.key === "Enter" || event.key === " ") this.on.select(item.target);
+      else {
+        const next = this.neighbour(item.target, event.key);
+        if (!next) return;
+        this.byKey.get(key(next))?.element.focus();
+      }
+      event.preventDefault();
+    });
+  }
+
+  /** Where an arrow key leads: up and down in a layer, or among the weights of a unit and its bias;
+   * left from a unit to its first weight, and on to the input that the weight comes from. */
+  neighbour({ layer, kind, unit, input }, pressed) {
+    const to = (l, k, u, i) => {
+      const target = { layer: l, kind: k, unit: u, ...(i === undefined ? {} : { input: i }) };
+      return this.byKey.has(key(target)) ? target : null;
+    };
+    const wrap = (n, k) => (k + n) % n;
+    const vertical = { ArrowUp: -1, ArrowDown: 1 }[pressed];
+    if (kind === "output") {
+      if (vertical) return to(layer, "output", wrap(this.columns[layer + 1], unit + vertical));
+      if (pressed === "ArrowLeft") return to(layer, "weight", unit, 0) ?? to(layer - 1, "output", 0);
+      if (pressed === "ArrowRight") return to(layer + 1, "weight", 0, unit) ?? to(layer + 1, "output", 0);
+      if (pressed === "Home") return to(-1, "output", 0);
+      if (pressed === "End") return to(this.network.layers.length - 1, "output", 0);
+      return null;
+    }
+    const fan = this.columns[layer];
+    const at = kind === "bias" ? fan : input;
+    if (vertical) {
+      const next = wrap(fan + 1, at + vertical);
+      return (next === fan ? to(layer, "bias", unit) : to(layer, "weight", unit, next)) ?? to(layer, "weight", unit, wrap(fan, next));
+    }
+    if (pressed === "ArrowRight") return to(layer, "output", unit);
+    if (pressed === "ArrowLeft") return kind === "bias" ? to(layer, "output", unit) : to(layer - 1, "output", input);
+    return null;
+  }
+}
+
+const SIGN = ["minus", "none", "plus"];
+const key = (target) => (target ? [target.layer, target.kind, target.unit, target.input ?? ""].join(" ") : "");
+const fix = (number) => number.toFixed(1);
+const set = (element, attributes) => {
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+};
+
+/** 0 to 1: weights by a curve that never ends, gradients and updates by their share of the largest. */
+const strength = (value, scale, view) => {
+  const size = Math.abs(value);
+  if (!(size > 0) || !(scale > 0)) return 0;
+  return view === "forward" ? 1 - Math.exp(-size / 1.6) : Math.min(1, size / scale);
+};
+
+const largest = (arrays) => {
+  let most = 0;
+  for (const values of arrays) if (values) for (const value of values) if (Math.abs(value) > most) most = Math.abs(value);
+  return most;
+};
+
+/** What is full colour in the map of a unit: 1 for what saturates there, its largest for others. */
+const unitScale = (values, from, count, activation) => {
+  if (activation === "tanh" || activation === "sigmoid") return 1;
+  let most = 1e-9;
+  for (let k = from; k < from + count; k++) if (Math.abs(values[k]) > most) most = Math.abs(values[k]);
+  return most;
+};
