@@ -15,6 +15,7 @@ from minigrad.autograd import no_grad
 from minigrad.errors import ArgumentError
 from minigrad.nn.module import Module, first_names, tensors_in
 from minigrad.ops.base import Op
+from minigrad.pages import table
 from minigrad.tensor import Tensor
 from minigrad.watch import Watcher, watching
 
@@ -42,6 +43,10 @@ MULTIPLY_ADDS: dict[str, Callable[..., int]] = {
     "conv2d_input": lambda y, w, x, **how: math.prod(y) * math.prod(w[1:]),
     "conv2d_weight": lambda x, y, w, **how: math.prod(y) * math.prod(w[1:]),
 }
+
+
+TITLES = ["layer", "output", "parameters", "multiply-adds", "memory"]
+INDENT = "\u2003"  # in HTML: a space that is not collapsed
 
 
 @dataclass
@@ -72,10 +77,23 @@ class Summary:
     def __repr__(self) -> str:
         from tabulate import tabulate
 
-        titles = ["layer", "output", "parameters", "multiply-adds", "memory"]
-        cells = [
+        text = tabulate(
+            self._cells("  "),
+            TITLES,
+            disable_numparse=True,
+            preserve_whitespace=True,
+            colalign=("left", "left", "right", "right", "right"),
+        )
+        return f"{text}\n{self._total()}"
+
+    def _repr_html_(self) -> str:
+        """The table, for notebooks."""
+        return f"{table(TITLES, self._cells(INDENT), texts=2)}<p>{self._total()}</p>"
+
+    def _cells(self, indent: str) -> list[list[str]]:
+        return [
             [
-                "  " * row.depth + (f"{row.name} ({row.kind})" if row.name else row.kind),
+                indent * row.depth + (f"{row.name} ({row.kind})" if row.name else row.kind),
                 row.output,
                 f"{row.parameters:,}" if row.parameters else "",
                 f"{row.multiply_adds:,}" if row.multiply_adds else "",
@@ -83,16 +101,11 @@ class Summary:
             ]
             for row in self.rows
         ]
-        table = tabulate(
-            cells,
-            titles,
-            disable_numparse=True,
-            preserve_whitespace=True,
-            colalign=("left", "left", "right", "right", "right"),
-        )
+
+    def _total(self) -> str:
         frozen = self.parameters - self.trainable
         text = f"{self.parameters:,} parameters ({size(self.parameter_bytes)})"
-        return f"{table}\n{text}{f', of which {frozen:,} are frozen' if frozen else ''}"
+        return f"{text}{f', of which {frozen:,} are frozen' if frozen else ''}"
 
 
 @dataclass

@@ -2,3 +2,4 @@
 
 from minigrad.pages.html import bundle as bundle
 from minigrad.pages.html import document as document
+from minigrad.pages.html import table as table

@@ -4,6 +4,14 @@
 # colour blindness, and in this order in print.
 SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 
+# The same on a dark ground.
+SERIES_DARK = ("#4ea3e0", "#f08a4b", "#3cc79a", "#e3a1c4", "#f2bd4a", "#9ad3f5", "#e9ecef")
+
+
+def numbered(colors: tuple[str, ...]) -> dict[str, str]:
+    return {f"series-{k}": color for k, color in enumerate(colors, start=1)}
+
+
 LIGHT = {
     "paper": "#ffffff",
     "ink": "#1b1f24",
@@ -28,6 +36,7 @@ LIGHT = {
     "movement": "#e0f3f3",
     "processing": "#fbe3e8",
     "group": "#f5f6f8",
+    **numbered(SERIES),
 }
 DARK = LIGHT | {
     "paper": "#14171b",
@@ -42,8 +51,8 @@ DARK = LIGHT | {
     "wrong": "#ffb4a8",
     "mark": "#544a14",
     "good": "#7fd79b",
-    "low": "#f08a4b",
-    "high": "#4ea3e0",
+    "low": SERIES_DARK[1],
+    "high": SERIES_DARK[0],
     "leaf": "#1f3a25",
     "constant": "#2b3036",
     "unary": "#1d3350",
@@ -52,4 +61,5 @@ DARK = LIGHT | {
     "movement": "#163c3c",
     "processing": "#4a222c",
     "group": "#1d2126",
+    **numbered(SERIES_DARK),
 }

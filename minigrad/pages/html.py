@@ -8,7 +8,7 @@ import html
 import json
 import posixpath
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
@@ -69,6 +69,31 @@ def document(
             "</body>\n</html>\n",
         ]
     )
+
+
+def table(titles: Sequence[str], rows: Sequence[Sequence[str]], texts: int = 1) -> str:
+    """A table as HTML, for a page or a notebook: texts are on the left, numbers on the right.
+
+    Args:
+        titles: of the columns.
+        rows: the texts of their cells, which are escaped.
+        texts: how many columns, from the left, hold texts.
+
+    >>> table(["layer"], [["<a>"]]).partition("<tbody>")[2]
+    '<tr><td style="text-align: left">&lt;a&gt;</td></tr></tbody></table>'
+    """
+    # Notebooks have a style of their own, in which cells are on the right.
+    number = ' class="number" style="text-align: right"'
+    kinds = [' style="text-align: left"'] * texts + [number] * (len(titles) - texts)
+
+    def cells(opening: str, row: Sequence[str]) -> str:
+        name, *_ = opening.split()
+        pairs = zip(kinds, map(html.escape, row), strict=True)
+        return "".join(f"<{opening}{kind}>{text}</{name}>" for kind, text in pairs)
+
+    body = "".join(f"<tr>{cells('td', row)}</tr>" for row in rows)
+    head = cells('th scope="col"', titles)
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def json_text(value: Any) -> str:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from minigrad.arguments import checked
+from minigrad.pages import table
+
+SHOWN = 12  # rows, in a table
 
 
 class History:
@@ -41,6 +44,40 @@ class History:
             raise IndexError("there is no row in this history yet: train first")
         return self.rows[-1]
 
+    def __repr__(self) -> str:
+        if not self.rows:
+            return "History, of no rows yet"
+        from tabulate import tabulate
+
+        titles, rows = self._cells()
+        text = tabulate(rows, titles, disable_numparse=True, stralign="right")
+        return f"{text}\n{self._told(len(rows))}"
+
+    def _repr_html_(self) -> str:
+        """Curves, and the table of rows, for notebooks."""
+        from minigrad.viz.draw.chart import chart, curves_of
+
+        if not self.rows:
+            return f"<p>{self!r}</p>"
+        titles, rows = self._cells()
+        drawn = "".join(chart(title, curves) for title, curves in curves_of(self.rows).items())
+        return (
+            f'<div style="display: flex; flex-wrap: wrap; gap: 16px 24px">{drawn}</div>'
+            f"<details><summary>{self._told(len(rows))}</summary>"
+            f"{table(titles, rows, texts=0)}</details>"
+        )
+
+    def _cells(self) -> tuple[list[str], list[list[str]]]:
+        """The names of all numbers, and the numbers of some rows, evenly chosen, as texts."""
+        names = list({name: None for row in self.rows for name in row})
+        last, shown = len(self.rows) - 1, min(len(self.rows), SHOWN)
+        chosen = [self.rows[round(k * last / max(shown - 1, 1))] for k in range(shown)]
+        return names, [[text(row.get(name)) for name in names] for row in chosen]
+
+    def _told(self, shown: int) -> str:
+        rows = f"{len(self.rows):,} row{'s' * (len(self.rows) != 1)}"
+        return rows if shown == len(self.rows) else f"{shown} of {rows}"
+
     def plot(self) -> Any:
         """Curves of losses and metrics over the steps, as a matplotlib figure.
 
@@ -50,3 +87,8 @@ class History:
         from minigrad.viz.plots import plot_history
 
         return plot_history(self.rows)
+
+
+def text(x: float | None) -> str:
+    """A number of a row: a whole one, such as the step, with all its digits; or empty."""
+    return "" if x is None else f"{x:,}" if isinstance(x, int) else f"{x:.4g}"

@@ -24,10 +24,7 @@ from minigrad.nn import Module
 from minigrad.nn.module import first_names, tensors_in
 from minigrad.nn.summary import evaluating
 from minigrad.pages.colors import SERIES
-
-# The entries of a history's rows that are not plotted as metrics.
-COUNTS = ("step", "epoch", "lr", "seconds")
-
+from minigrad.viz.draw.chart import curves_of
 
 Plot = TypeVar("Plot", bound=Callable[..., Any])
 
@@ -105,16 +102,13 @@ def plot_history(rows: Sequence[dict[str, float]]) -> Any:
     """
     if not rows:
         raise ShapeError("plot_history: there are no rows: train first")
-    measured = {name.removeprefix("validation_"): None for row in rows for name in row}
-    panels = [name for name in measured if name not in COUNTS] + ["lr"]
+    panels = curves_of(rows)
     figure, axes = new_figure(1, len(panels), (3.6, 2.7))
-    for axis, name in zip(axes, panels, strict=True):
-        for label, key in {"training": name, "held out": f"validation_{name}"}.items():
-            points = [(row["step"], row[key]) for row in rows if key in row]
-            if points:
-                axis.plot(*zip(*points, strict=True), "." * (len(points) < 60) + "-", label=label)
-        axis.set(xlabel="step", title="learning rate" if name == "lr" else name)
-        if name != "lr":
+    for axis, (title, curves) in zip(axes, panels.items(), strict=True):
+        for label, points in curves.items():
+            axis.plot(*zip(*points, strict=True), "." * (len(points) < 60) + "-", label=label)
+        axis.set(xlabel="step", title=title)
+        if any(curves):
             axis.legend()
     return figure
 

@@ -106,3 +106,11 @@ def test_the_network_stays_as_it_was_also_after_an_error() -> None:
         assert not any(hooks for part in model.modules() for hooks in part._hooks.values())
         for name, value in model.state_dict().items():
             np.testing.assert_array_equal(value, before[name])
+
+
+def test_a_notebook_shows_it_as_a_table() -> None:
+    model = nn.Sequential(nn.Sequential(nn.Linear(3, 2)), nn.ReLU())
+    shown = nn.summary(model, (1, 3))._repr_html_()
+    assert shown.count("<tr>") == 5
+    assert ">\u2003\u20030.0 (Linear)</td>" in shown
+    assert shown.endswith("<p>8 parameters (32 B)</p>")

@@ -31,7 +31,8 @@ def test_text_has_the_contrast_that_wcag_asks_for(colors: dict[str, str]) -> Non
         assert contrast(colors["ink"], colors[background]) >= 7, background
     for text in ("faint", "active", "wrong", "focus"):
         assert contrast(colors[text], colors["paper"]) >= 4.5, text
-    assert contrast(colors["edge"], colors["paper"]) >= 3  # for what is no text
+    for drawn in ("edge", "series-1", "series-2", "series-3"):  # for what is no text
+        assert contrast(colors[drawn], colors["paper"]) >= 3, drawn
 
 
 def test_both_have_the_same_names_and_six_digits() -> None:

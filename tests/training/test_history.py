@@ -20,3 +20,24 @@ def test_a_name_that_is_not_there_lists_those_that_are() -> None:
         History(ROWS)["los"]
     with pytest.raises(KeyError, match="it has no rows"):
         History()["loss"]
+
+
+def test_it_prints_as_a_table_of_rows_from_the_first_to_the_last() -> None:
+    history = History([{"step": 1000 * k, "loss": 1.0 / k} for k in range(1, 101)])
+    lines = str(history).splitlines()
+    assert lines[0].split() == ["step", "loss"]
+    assert lines[2].split() == ["1,000", "1"] and lines[-2].split() == ["100,000", "0.01"]
+    assert lines[-1] == "12 of 100 rows" and len(lines) == 2 + 12 + 1
+    assert str(History(ROWS)).splitlines()[-3:] == [
+        "     1       3",
+        "     2       2         0.5",
+        "2 rows",
+    ]
+    assert repr(History()) == "History, of no rows yet"
+
+
+def test_a_notebook_shows_its_curves_and_its_rows() -> None:
+    shown = History(ROWS)._repr_html_()
+    assert shown.count("<svg") == shown.count("</svg>") == 3
+    assert "<summary>2 rows</summary>" in shown and ">0.5</td>" in shown
+    assert History()._repr_html_() == "<p>History, of no rows yet</p>"
