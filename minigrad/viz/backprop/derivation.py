@@ -109,8 +109,8 @@ def term(use: Contribution) -> Term:
         cotangent = apply_vjp(user, use.position, upstream, stand_ins[0], stand_ins[1:])
     sources = {x.node: source for x, source in zip(stand_ins, given, strict=True)}
     multiple = is_multiple(use)
-    elementwise = user.op.family in ("unary", "binary")
-    scalar = elementwise and all(node.value.ndim == 0 for node in sources)
+    elementwise = is_elementwise(use)
+    scalar = user.op.family in ("unary", "binary") and all(node.value.ndim == 0 for node in sources)
     real = cotangent.dtype.kind == "c" and use.cotangent.dtype.kind != "c"
     return Term(
         use,
@@ -118,7 +118,7 @@ def term(use: Contribution) -> Term:
         upstream.node,
         sources,
         multiple,
-        elementwise and multiple,
+        elementwise,
         scalar,
         real,
     )
@@ -218,7 +218,12 @@ def write_cotangent(t: Term, style: Style, upstream: Expr) -> Expr:
         node: style.value(x) if isinstance(x, Step) else constant(x)
         for node, x in t.sources.items()
     }
-    written = formula(t.cotangent, names | {t.upstream: upstream})
+    return write_by(t, names, upstream)
+
+
+def write_by(t: Term, names: Mapping[Node, Expr], upstream: Expr) -> Expr:
+    """The cotangent, given how to write the op's output and inputs."""
+    written = formula(t.cotangent, {**names, t.upstream: upstream})
     return written if len(written.text) <= READABLE else by_name(t, names, upstream)
 
 
@@ -244,3 +249,64 @@ def signed(terms: list[str]) -> list[str]:
     """The terms of a sum with their signs: ["w2", "- sin(w1)"]."""
     first, *rest = terms
     return [first, *(f"- {t[1:]}" if t.startswith("-") else f"+ {t}" for t in rest)]
+
+
+# Templates
+
+
+@dataclass(frozen=True)
+class Template:
+    """The formulas of a use, in which `_g` is the adjoint of the user, `_y` its value, `_x0` ...
+    its inputs: the cotangent; and for a `multiple` of upstream the local derivative."""
+
+    formula: str
+    local: str | None
+    multiple: bool
+    real: bool
+
+
+def placeholders(step: Step) -> list[Expr]:
+    """The inputs of a step in templates: constants are not simplified, w1*1 was computed."""
+    return [
+        Expr(f"_x{k}") if isinstance(x, Step) else replace(constant(x), constant=None)
+        for k, x in enumerate(step.inputs)
+    ]
+
+
+def template(use: Contribution) -> tuple[Template, bool]:
+    """The template of a use, and whether it depends on the numbers: on which branch was taken."""
+    t = term(use)
+    given = [
+        Expr("_y"),
+        *(
+            Expr(f"_x{k}") if isinstance(x, Step) else constant(x)
+            for k, x in enumerate(use.user.inputs)
+        ),
+    ]
+    names = dict(zip(t.sources, given, strict=True))
+    upstream = Expr("_g", SYMBOL)
+    local = write_by(t, names, constant(1)) if t.elementwise else None
+    cotangent = write_by(t, names, upstream) if local is None else product(upstream, local)
+    whole = real_part(summed(cotangent, t) if use.summed else cotangent, t)
+    depends = takes_branch(t.cotangent, set(t.sources) | {t.upstream})
+    made = Template(whole.text, None if local is None else local.text, t.elementwise, t.real)
+    return made, depends
+
+
+def is_elementwise(use: Contribution) -> bool:
+    """Whether a term is upstream times a local derivative, entry by entry."""
+    assert use.user.op is not None
+    return use.user.op.family in ("unary", "binary") and is_multiple(use)
+
+
+def takes_branch(x: Any, ends: set[Node]) -> bool:
+    """Whether a `where` is on the way to x, of which `formula` writes the branch that is taken."""
+    seen, stack = set(ends), [x]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, Node) and node not in seen and node.op is not None:
+            if node.op.name == "where":
+                return True
+            seen.add(node)
+            stack += node.inputs
+    return False

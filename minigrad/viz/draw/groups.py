@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import ast
+import functools
+import itertools
+import linecache
 from collections import defaultdict
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
+from types import CodeType
 from typing import Any
 
+from minigrad import functional
 from minigrad.viz.backprop.steps import Step
 
 MOST = 60  # most children of a group; more are merged into parts
@@ -18,8 +24,8 @@ FEWEST = 3  # fewest iterations of a loop
 class Group:
     """Consecutive steps, some of them in groups of their own.
 
-    `kind` is "graph", "module" (one call of it), "loop", "round" (an iteration of a loop) or "part"
-    (of a group with too many children).
+    `kind` is "graph", "module" (one call of it), "call" (of a function of minigrad.functional),
+    "loop", "round" (an iteration of a loop) or "part" (of a group with too many children).
     """
 
     title: str
@@ -53,7 +59,7 @@ def group(steps: Sequence[Step]) -> Group:
     """
     whole = by_module([step for step in steps if step.op is not None])
     for part in list(whole.groups()):
-        part.children = in_parts(by_loop(part.children))
+        part.children = in_parts(by_call(by_loop(part.children)))
     place_leaves(whole, steps)
     return whole
 
@@ -151,9 +157,54 @@ def loop(children: list[Group | Step], period: int) -> Group:
     whole.title = f"{place}, {len(rounds)} times"
     for each in rounds:
         if isinstance(each, Group) and each.kind == "round":
-            each.children = in_parts(each.children)
+            each.children = in_parts(by_call(each.children))
     whole.children = in_parts(rounds)
     return whole
+
+
+# Calls of functions
+
+
+def by_call(children: list[Group | Step]) -> list[Group | Step]:
+    """Group the steps that one call of a function of minigrad.functional made: a loss, say."""
+    grouped: list[Group | Step] = []
+    for name, run in itertools.groupby(children, key=called_from):
+        steps = list(run)
+        if name and len(steps) > 1:
+            grouped.append(Group(name[0].replace("_", " "), "call", steps, identity=name))
+        else:
+            grouped += steps
+    return grouped
+
+
+def called_from(child: Group | Step) -> tuple[str, int, int] | None:
+    """The function of minigrad.functional that a step was computed by, and where it was called."""
+    if isinstance(child, Group) or child.node.origin is None:
+        return None
+    code, instruction = child.node.origin
+    name = function_at(code, instruction)
+    return (name, id(code), instruction) if name else None
+
+
+@functools.cache
+def function_at(code: CodeType, instruction: int) -> str | None:
+    """The name of the function that is called at an instruction, if it is one of
+    minigrad.functional and the source is at hand."""
+    first, last, start, end = next(itertools.islice(code.co_positions(), instruction // 2, None))
+    if first is None or last is None or start is None or end is None:
+        return None
+    lines = [line.encode() for line in linecache.getlines(code.co_filename)[first - 1 : last]]
+    if not lines:
+        return None
+    lines[-1] = lines[-1][:end]  # columns count bytes
+    lines[0] = lines[0][start:]
+    try:
+        called = ast.parse(b"(" + b"".join(lines) + b")", mode="eval").body
+    except SyntaxError:
+        return None
+    function = called.func if isinstance(called, ast.Call) else None
+    name = getattr(function, "attr", getattr(function, "id", None))
+    return name if name in functional.__all__ else None
 
 
 # Parts
@@ -174,6 +225,15 @@ def called(child: Group | Step) -> str:
         return child.label
     first, _, _ = child.title.partition(" to ")
     return first if child.kind == "part" else child.title
+
+
+def without_parts(children: list[Group | Step]) -> Iterator[Group | Step]:
+    """The children that were merged into parts."""
+    for child in children:
+        if isinstance(child, Group) and child.kind == "part":
+            yield from without_parts(child.children)
+        else:
+            yield child
 
 
 # Leaves

@@ -102,9 +102,9 @@ class Typesetter:
                 return ["sqrt", self.set(x)[0]], ATOM
             case ast.Call(func=function, args=args, keywords=keywords):
                 called: Tree = ["t", self.text(function)]
-                if keywords:
-                    called = ["sub", called, ["t", ", ".join(map(self.text, keywords))]]
-                commas = [part for x in args for part in (["o", ","], self.set(x)[0])]
+                parts = [self.set(x)[0] for x in args]
+                parts += [["t", self.text(keyword)] for keyword in keywords]
+                commas = [piece for part in parts for piece in (["o", ","], part)]
                 return row(called, parenthesized(row(*commas[1:]))), ATOM
         return ["t", self.text(node)], ATOM
 

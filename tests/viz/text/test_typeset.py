@@ -18,7 +18,7 @@ TEXTS = {
     "(w1 + 1)**2": r"\left(w_{1}+1\right)^{2}",
     "sqrt(w1)": r"\sqrt{w_{1}}",
     "w1.T @ dz/dw3": r"{w_{1}}^{\mathrm{T}}\,\frac{dz}{dw_{3}}",
-    "sum(w1, axis=0)": r"\mathrm{sum}_{\mathrm{axis=0}}\left(w_{1}\right)",
+    "sum(w1, axis=0)": r"\mathrm{sum}\left(w_{1},\mathrm{axis=0}\right)",
     "dw3/d(2nd w1)": r"\frac{dw_{3}}{{dw_{1}}_{\mathrm{2nd}}}",
     "dw3/d(14th w1)": r"\frac{dw_{3}}{{dw_{1}}_{\mathrm{14th}}}",
     "1.5e-07": r"1.5\cdot 10^{-07}",

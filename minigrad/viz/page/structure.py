@@ -1,0 +1,258 @@
+"""The structure of an explanation: what is computed from what, by which formulas, without a number.
+
+The page makes everything that it shows of this and of the numbers (`numbers.py`), which may come
+again and again. Formulas are templates, trees as in `typeset`, that many steps share: `_x0`, `_x1`
+are the op's inputs, `_y` its output, `_g` the adjoint of its output.
+"""
+
+from __future__ import annotations
+
+import itertools
+import linecache
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from minigrad.viz.backprop.derivation import Template, placeholders, template
+from minigrad.viz.backprop.steps import Contribution, Step, complex_note
+from minigrad.viz.draw.groups import Group, ancestors, group, without_parts
+from minigrad.viz.draw.layout import Layout, layout
+from minigrad.viz.page.losses import loss_note
+from minigrad.viz.page.numbers import local_derivative
+from minigrad.viz.text.formula import operation
+from minigrad.viz.text.typeset import tree
+
+STEP_WIDTH, GROUP_WIDTH = 160.0, 200.0  # in layouts, which the page adapts
+
+
+def explanation_structure(
+    steps: Sequence[Step], result: str = "z", names: Mapping[Any, str] | None = None
+) -> dict[str, Any]:
+    """The structure, as JSON data.
+
+    Args:
+        steps: of `explain(z).steps`.
+        result: the name of the result.
+        names: further names of leaves and constants, by their nodes.
+    """
+    index = {step: k for k, step in enumerate(steps)}
+    whole = group(steps)
+    for each in whole.groups():
+        if each.kind == "loop":  # of which one round is shown at a time
+            each.children = list(without_parts(each.children))
+    above = ancestors(whole)
+    groups = list(whole.groups())
+    places = {each: k for k, each in enumerate(groups)}
+    files: dict[str, set[int]] = {}
+    formulas = Formulas()
+    data = [
+        {
+            "label": step.label,
+            "name": step.name or (names or {}).get(step.node),
+            "op": step.op.name if step.op else None,
+            "family": family_of(step),
+            "inputs": [index.get(x) if isinstance(x, Step) else None for x in step.inputs],
+            "line": line_of(step, files),
+            "group": places[above[step][-1]],
+            "shape": step.value.shape,
+            "dtype": str(step.value.dtype),
+            "formula": formulas.definition(step) if step.op else None,
+            "adjoint": step.adjoint is not None,
+            "uses": [
+                [index[use.user], use.position, formulas.contribution(use)]
+                for use in step.contributions
+            ],
+        }
+        for step in steps
+    ]
+    layouts = Layouts()
+    return {
+        "result": result,
+        "steps": data,
+        "formulas": formulas.trees,
+        "templates": formulas.templates,
+        "reverse": reverse_order(steps, index),
+        "groups": groups_data(groups, places, above, steps, index, layouts),
+        "layouts": layouts.all,
+        "note": complex_note(steps, result),
+        "sources": [source_data(path, numbers) for path, numbers in files.items()],
+    }
+
+
+def family_of(step: Step) -> str:
+    if step.op is None:
+        return "leaf" if step.node.requires_grad else "constant"
+    return step.op.family
+
+
+# Formulas
+
+
+class Formulas:
+    """The templates of ops and of vjps, each once."""
+
+    def __init__(self) -> None:
+        self.trees: list[Any] = []
+        self.templates: list[dict[str, Any]] = []
+        self.known: dict[Any, int] = {}
+
+    def definition(self, step: Step) -> int:
+        assert step.op is not None
+        text = operation(step.op, step.attributes, placeholders(step)).text
+        if text not in self.known:
+            self.known[text] = len(self.trees)
+            self.trees.append(tree(text))
+        return self.known[text]
+
+    def contribution(self, use: Contribution) -> int:
+        """The template of a vjp; two uses share it that differ in nothing but numbers."""
+        user = use.user
+        given = [
+            (x.value.shape, x.value.dtype) if isinstance(x, Step) else repr(x) for x in user.inputs
+        ]
+        attributes = repr(sorted(user.attributes.items()))
+        key: Any = (user.op, attributes, *given, use.position, use.summed, use.cotangent.dtype)
+        if key in self.known:
+            return self.known[key]
+        made, depends = template(use)
+        if depends or "array(" in attributes:  # on the numbers: a branch that was not taken
+            key = (key, made)
+        if key not in self.known:
+            self.known[key] = len(self.templates)
+            self.templates.append(template_data(made, use))
+        return self.known[key]
+
+
+def template_data(made: Template, use: Contribution) -> dict[str, Any]:
+    return {
+        "formula": tree(made.formula),
+        "local": tree(made.local) if made.local is not None else None,
+        "type": str(local_derivative(use).dtype) if made.local is not None else None,
+        "chain": made.multiple,
+        "real": made.real,
+        "summed": use.summed,
+    }
+
+
+# The program
+
+
+def line_of(step: Step, files: dict[str, set[int]]) -> list[Any] | None:
+    """The indices of the file in the sources, and of the line in the file."""
+    if step.node.line is None:
+        return None
+    path, line = step.node.line
+    files.setdefault(path, set()).add(line)
+    return [list(files).index(path), line]
+
+
+def source_data(path: str, numbers: set[int]) -> dict[str, Any]:
+    """The lines of a file from the first to the last used, with some context."""
+    lines = linecache.getlines(path)
+    first = max(min(numbers) - 3, 1)
+    shown = lines[first - 1 : max(numbers) + 3]
+    return {"file": os.path.basename(path), "first": first, "lines": [x.rstrip() for x in shown]}
+
+
+def reverse_order(steps: Sequence[Step], index: Mapping[Step, int]) -> list[list[int]]:
+    """Shares in the order of the reverse pass: the receiving step, and the index among its
+    contributions."""
+    sent = [
+        (-use.user.number, use.position, index[step], k)
+        for step in steps
+        for k, use in enumerate(step.contributions)
+    ]
+    return [[step, k] for _, _, step, k in sorted(sent)]
+
+
+# Groups
+
+
+class Layouts:
+    """Layouts as data, each once: the rounds of a loop share theirs."""
+
+    def __init__(self) -> None:
+        self.all: list[dict[str, Any]] = []
+        self.known: dict[Any, int] = {}
+
+    def of(self, widths: Sequence[float], pairs: set[tuple[int, int]], ports: Iterable[int]) -> int:
+        """The layout of boxes, of the edges between them, and of edges from outside, which enter
+        at an item of no width just above their target."""
+        ports = tuple(ports)
+        key = (tuple(widths), frozenset(pairs), ports)
+        if key not in self.known:
+            self.known[key] = len(self.all)
+            places = {child: len(widths) + k for k, child in enumerate(ports)}
+            doors = {(port, child) for child, port in places.items()}
+            drawn = layout([*widths, *(0.0 for _ in ports)], pairs | doors)
+            self.all.append(layout_data(drawn, pairs, places))
+        return self.known[key]
+
+
+def layout_data(
+    drawn: Layout, pairs: set[tuple[int, int]], ports: Mapping[int, int]
+) -> dict[str, Any]:
+    return {
+        "layers": drawn.layers,
+        "edges": [[a, b, drawn.bends.get((a, b), [])] for a, b in sorted(pairs)],
+        "ports": sorted(ports.items()),
+    }
+
+
+def groups_data(
+    groups: Sequence[Group],
+    places: Mapping[Group, int],
+    above: Mapping[Step, tuple[Group, ...]],
+    steps: Sequence[Step],
+    index: Mapping[Step, int],
+    layouts: Layouts,
+) -> list[dict[str, Any]]:
+    """Each group with its children, as numbers of steps, or of groups with a minus sign, and its
+    layout."""
+    edges: dict[Group, dict[tuple[Any, Any], None]] = {each: {} for each in groups}
+    entered: dict[Group, dict[Any, None]] = {each: {} for each in groups}
+    for step in steps:
+        for x in step.inputs:
+            if isinstance(x, Step):
+                add_edge(above, x, step, edges, entered)
+    data: list[dict[str, Any]] = []
+    for each in groups:
+        child = {item: k for k, item in enumerate(each.children)}
+        pairs = {(child[a], child[b]) for a, b in edges[each]}
+        widths = [GROUP_WIDTH if isinstance(x, Group) else STEP_WIDTH for x in each.children]
+        ports = [child[item] for item in entered[each]]
+        data.append(
+            {
+                "title": each.title,
+                "kind": each.kind,
+                "parent": None,
+                "children": [
+                    -places[item] if isinstance(item, Group) else index[item]
+                    for item in each.children
+                ],
+                "layout": None if each.kind == "loop" else layouts.of(widths, pairs, ports),
+                "note": loss_note(each),
+            }
+        )
+    for k, each in enumerate(groups):
+        for item in each.children:
+            if isinstance(item, Group):
+                data[places[item]]["parent"] = k
+    return data
+
+
+def add_edge(
+    above: Mapping[Step, tuple[Group, ...]],
+    source: Step,
+    target: Step,
+    edges: Mapping[Group, dict[tuple[Any, Any], None]],
+    entered: Mapping[Group, dict[Any, None]],
+) -> None:
+    """Add an edge to the smallest group that contains both ends, between its children; and to the
+    groups it enters, with the child it leads to."""
+    a: tuple[Any, ...] = (*above[source], source)
+    b: tuple[Any, ...] = (*above[target], target)
+    k = next(k for k, (x, y) in enumerate(zip(a, b, strict=False)) if x is not y)
+    edges[above[source][k - 1]][a[k], b[k]] = None
+    for inner, child in itertools.pairwise(b[k:]):
+        entered[inner][child] = None
