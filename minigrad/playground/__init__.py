@@ -1,0 +1,1 @@
+"""The playground: a page on which a network trains, with every gradient on show."""

@@ -1,0 +1,192 @@
+"""The networks of the ready playground, as functions to compile and to export into one module.
+
+A narrower network is the widest one whose missing units have weights and biases of 0: their outputs
+are 0, so are their adjoints and gradients, and so they stay missing under every optimiser. Where an
+activation of 0 is not 0, of sigmoid, the bias of a missing unit is -inf; so is that of a missing
+class, whose probability then is 0. So the numbers of the units that there are, are those of the
+small network. In the same way, a batch of fewer examples has rows that do not count.
+
+Functions of one depth, activation and loss differ in little but the order of the same kernels, and
+share the memory that they read and write: the page finds the numbers of a layer in one place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from minigrad import functional as F
+from minigrad import nn, optim
+from minigrad.autograd import no_grad
+from minigrad.playground.passes import adjoints, zeros
+from minigrad.tensor import Tensor
+
+MOST_LAYERS = 6  # hidden
+UNITS = 8  # of each layer, and inputs
+CLASSES = 4
+BATCH = 32  # rows of one step
+POINTS = 256  # rows of one evaluation
+
+ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
+    "relu": F.relu,
+    "tanh": np.tanh,
+    "sigmoid": F.sigmoid,
+    "linear": lambda x: x,
+    "leaky_relu": F.leaky_relu,
+    "gelu": F.gelu,
+}
+LOSSES = ("cross_entropy", "mse_loss")
+OPTIMIZERS: dict[str, Callable[..., optim.Optimizer]] = {
+    "sgd": optim.SGD,
+    "momentum": lambda parameters: optim.SGD(parameters, momentum=0.9),
+    "rmsprop": optim.RMSprop,
+    "adam": optim.Adam,
+    "adamw": optim.AdamW,
+}
+# What a function stores of each layer, for each row.
+SHOWN = ("preactivation", "output", "preactivationGradient", "outputGradient")
+
+
+class Networks:
+    """The memory that the functions share: layers, the gradients of a step, and what it computed.
+
+    The hidden layers that a network has are the first of `layers`; the last is its output layer.
+    """
+
+    def __init__(self) -> None:
+        rng = np.random.default_rng(0)
+        widths = [*[UNITS] * MOST_LAYERS, CLASSES]
+        self.layers = [nn.Linear(UNITS, width, rng=rng) for width in widths]
+        self.gradients: list[Tensor] = []  # of this batch
+        self.accumulated: list[Tensor] = []  # `.grad`
+        self.shown: list[dict[str, Tensor]] = []
+        self.points: list[Tensor] = []
+        for k, (layer, width) in enumerate(zip(self.layers, widths, strict=True)):
+            for name, parameter in layer.named_parameters():
+                parameter.data[...] = 0
+                parameter.node.name = f"{k}.{name}"
+                self.gradients.append(zeros(f"{k}.{name}.batch", *parameter.shape))
+                self.accumulated.append(zeros(f"{k}.{name}.grad", *parameter.shape))
+            self.shown.append({name: zeros(f"{k}.{name}", BATCH, width) for name in SHOWN})
+            self.points.append(zeros(f"{k}.points", POINTS, width))
+        self.losses = zeros("losses", BATCH)
+
+    @property
+    def parameters(self) -> list[Tensor]:
+        return [parameter for layer in self.layers for parameter in layer.parameters()]
+
+    def chosen(self, depth: int) -> list[int]:
+        """The layers of a network of so many hidden ones."""
+        return [*range(depth), MOST_LAYERS]
+
+    def forward(self, x: Any, depth: int, activation: str) -> list[tuple[Tensor, Tensor]]:
+        """The preactivation and the output of each layer."""
+        passed, h = [], Tensor(x)
+        for k in self.chosen(depth):
+            z = self.layers[k](h)
+            h = ACTIVATIONS[activation](z) if k < MOST_LAYERS else z
+            passed.append((z, h))
+        return passed
+
+    def gradient(self, depth: int, activation: str, loss: str) -> Callable[..., Any]:
+        """Both passes of a batch, without an update.
+
+        The function takes x (32, 8), with 0 in missing columns, and the targets (32,): of cross
+        entropy int32 classes, -100 in rows that do not count; else float32 numbers, with `counts`
+        (32,), 1 or 0 for each row. It returns the mean loss, and stores all else.
+        """
+        chosen = self.chosen(depth)
+
+        def passes(x: Any, of_rows: Callable[[Any], tuple[Any, Any]]) -> Any:
+            passed = self.forward(x, depth, activation)
+            losses, mean = of_rows(passed[-1][1])
+            found = adjoints(mean)
+            self.losses.data[...] = losses.data
+            for k, (z, h) in zip(chosen, passed, strict=True):
+                values = (z.data, h.data, found[z.node], found[h.node])
+                for name, value in zip(SHOWN, values, strict=True):
+                    self.shown[k][name].data[...] = value
+                for j, parameter in enumerate(self.layers[k].parameters(), start=2 * k):
+                    self.gradients[j].data[...] = found[parameter.node]
+            return mean.data
+
+        def cross_entropy(x: Any, classes: Any) -> Any:
+            def of_rows(scores: Any) -> tuple[Any, Any]:
+                losses = F.cross_entropy(scores, classes, reduction="none")
+                return losses, F.cross_entropy(scores, classes)
+
+            return passes(x, of_rows)
+
+        def mse_loss(x: Any, numbers: Any, counts: Any) -> Any:
+            def of_rows(scores: Any) -> tuple[Any, Any]:
+                losses = counts * F.mse_loss(scores[:, 0], numbers, reduction="none")
+                return losses, losses.sum() / counts.sum()
+
+            return passes(x, of_rows)
+
+        return cross_entropy if loss == "cross_entropy" else mse_loss
+
+    def update(self, optimizer: str) -> Callable[..., Any]:
+        """An optimiser's update of all layers by the gradients that were stored.
+
+        The function takes numbers (): the learning rate (float64), the factors of regularisation
+        l1*|w| + l2/2*w**2 of weights, and what is kept of the gradients before: 0 if they are
+        zeroed before each step, 1 if they add up.
+        """
+        made = OPTIMIZERS[optimizer](self.parameters)
+        states, settings = made.states, made.param_groups[0]
+        others = {name: settings[name] for name in made.settings if name != "lr"}
+        parameters, batch, accumulated = self.parameters, self.gradients, self.accumulated
+        for parameter, state in zip(parameters, states, strict=True):
+            for name, array in state.items():
+                state[name] = Tensor(array, name=f"{parameter.name}.{optimizer}.{name}")
+
+        def update(rate: Any, l1: Any, l2: Any, keep: Any) -> None:
+            for parameter, g, total, state in zip(
+                parameters, batch, accumulated, states, strict=True
+            ):
+                w, new = parameter.data, g.data
+                if w.ndim == 2:
+                    new = new + l1 * np.sign(w) + l2 * w
+                total.data[...] = keep * total.data + new
+                before = {name: each.data for name, each in state.items()}
+                changed, after = made.rule(w, total.data, before, rate, **others)
+                w[...] = changed
+                for name, each in after.items():
+                    state[name].data[...] = each
+
+        return update
+
+    def evaluate(self, depth: int, activation: str) -> Callable[[Any], Any]:
+        """The outputs of all layers for x (256, 8)."""
+
+        def evaluate(x: Any) -> None:
+            with no_grad():
+                passed = self.forward(x, depth, activation)
+            for k, (_, h) in zip(self.chosen(depth), passed, strict=True):
+                self.points[k].data[...] = h.data
+
+        return evaluate
+
+    def functions(self) -> dict[str, tuple[Callable[..., Any], tuple[np.ndarray, ...]]]:
+        """All functions by name, each with arguments to compile it for."""
+        found: dict[str, tuple[Callable[..., Any], tuple[np.ndarray, ...]]] = {}
+        rows, number = np.zeros((BATCH, UNITS), np.float32), np.zeros((), np.float32)
+        targets = {
+            "cross_entropy": (np.zeros(BATCH, np.int32),),
+            "mse_loss": (np.zeros(BATCH, np.float32), np.ones(BATCH, np.float32)),
+        }
+        for depth in range(MOST_LAYERS + 1):
+            for activation in ACTIVATIONS:
+                kind = f"{depth}_{activation}"
+                points = np.zeros((POINTS, UNITS), np.float32)
+                found[f"evaluate_{kind}"] = self.evaluate(depth, activation), (points,)
+                for loss in LOSSES:
+                    function = self.gradient(depth, activation, loss)
+                    found[f"gradient_{kind}_{loss}"] = function, (rows, *targets[loss])
+        for optimizer in OPTIMIZERS:
+            arguments = (np.zeros(()), number, number, number)
+            found[f"update_{optimizer}"] = self.update(optimizer), arguments
+        return found
