@@ -43,6 +43,7 @@ ORDER = [
     ["viz"],
     ["training"],
     ["recipes"],
+    ["playground"],
     ["cli"],
 ]
 RANK = {part: k for k, parts in enumerate(ORDER) for part in parts}

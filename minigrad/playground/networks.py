@@ -139,9 +139,6 @@ class Networks:
         states, settings = made.states, made.param_groups[0]
         others = {name: settings[name] for name in made.settings if name != "lr"}
         parameters, batch, accumulated = self.parameters, self.gradients, self.accumulated
-        for parameter, state in zip(parameters, states, strict=True):
-            for name, array in state.items():
-                state[name] = Tensor(array, name=f"{parameter.name}.{optimizer}.{name}")
 
         def update(rate: Any, l1: Any, l2: Any, keep: Any) -> None:
             for parameter, g, total, state in zip(
@@ -151,11 +148,10 @@ class Networks:
                 if w.ndim == 2:
                     new = new + l1 * np.sign(w) + l2 * w
                 total.data[...] = keep * total.data + new
-                before = {name: each.data for name, each in state.items()}
-                changed, after = made.rule(w, total.data, before, rate, **others)
+                changed, after = made.rule(w, total.data, state, rate, **others)
                 w[...] = changed
                 for name, each in after.items():
-                    state[name].data[...] = each
+                    state[name][...] = each
 
         return update
 
