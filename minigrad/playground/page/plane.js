@@ -179,10 +179,10 @@ export class Plane {
   /** Values between the points of the plane, bilinearly, for each pixel. */
   spread(fields, width, height, paint) {
     const { size } = this.plane;
-    const across = Array.from({ length: width }, (_, i) => within(((i + 0.5) / width) * size - 0.5, size));
+    const across = Array.from({ length: width }, (_, i) => cellAt(((i + 0.5) / width) * size - 0.5, size));
     const values = new Array(fields.length);
     for (let j = 0, p = 0; j < height; j++) {
-      const [row, b] = within((1 - (j + 0.5) / height) * size - 0.5, size);
+      const [row, b] = cellAt((1 - (j + 0.5) / height) * size - 0.5, size);
       for (let i = 0; i < width; i++, p++) {
         const [column, a] = across[i];
         const k = row * size + column;
@@ -270,7 +270,7 @@ export class Plane {
   }
 }
 
-const within = (x, size) => {
+const cellAt = (x, size) => {
   const k = Math.min(size - 2, Math.max(0, Math.floor(x)));
   return [k, Math.min(1, Math.max(0, x - k))];
 };

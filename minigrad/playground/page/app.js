@@ -1,0 +1,395 @@
+// The page: it holds the settings, asks the engine for a frame in each animation frame, and hands it
+// to the parts that show it.
+
+import { defaults, readAddress, writeAddress } from "./address.js";
+import { ChainPanel } from "./chain.js";
+import { Histories, LossChart } from "./charts.js";
+import { connect } from "./client.js";
+import { Controls, tabs } from "./controls.js";
+import { DataSource } from "./data.js";
+import { byId, digits, make, palette, readColors, say } from "./dom.js";
+import { ExplainView } from "./explain-view.js";
+import { LessonPanel } from "./lesson-panel.js";
+import { NetworkDrawing, VIEWS } from "./network.js";
+import { mark, Plane } from "./plane.js";
+import { programOf } from "./python.js";
+
+const ADJUSTABLE = ["activation", "optimizer", "rate", "batch", "l1", "l2", "zeroGradients", "shuffle"];
+const MADE = ["data", "formula", "drawn", "points", "classes", "noise", "split"];
+const NETWORK = ["features", "layers", "init", "seed"];
+const DEAD = -8; // a bias at which no example of the data reaches a ReLU
+const COARSE = 28; // points along a side of the plane while training runs
+const FINE = 64;
+
+const app = { settings: defaults(), running: false, frame: null, busy: false, stale: true, shown: null };
+
+async function start() {
+  readColors();
+  app.engine = await connect();
+  app.about = await app.engine.about();
+  const { settings, problems } = readAddress(location.hash);
+  app.settings = app.about.ready ? settings : { ...settings, ...app.about.settings };
+  if (problems.length) notice(problems.join(". "));
+  say(byId("subject"), app.about.ready ? "playground" : app.about.title);
+  document.title = `minigrad: ${app.about.ready ? "playground" : app.about.title}`;
+  app.network = new NetworkDrawing(byId("network"), { select, hover, units: changeUnits });
+  app.plane = new Plane(byId("plane"), { draw: (x, y) => app.source.draw(x, y), erase: (x, y) => app.source.erase(x, y) });
+  app.chart = new LossChart(byId("curve"));
+  app.histories = new Histories();
+  app.chain = new ChainPanel(byId("chain"), { explain: (target) => app.explanation.open(target), set: setValue });
+  app.explanation = new ExplainView(byId("explain-view"), byId("explain-body"), (target) => app.engine.explain(target));
+  app.controls = new Controls(app.settings, app.about, change);
+  app.source = new DataSource(app, { change, remake: () => attempt(remake), notice });
+  views();
+  transport();
+  pageTools();
+  app.tabs = tabs(document.querySelector("[role=tablist]"));
+  app.lessons = new LessonPanel(byId("lessons"), { app, change, view: setView, select, refresh, restart: () => attempt(configure) });
+  addEventListener("hashchange", () => location.hash !== app.hash && attempt(readNew));
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", recolor);
+  await attempt(remake);
+  if (app.settings.step) await attempt(async () => { await app.engine.step(app.settings.step); await refresh(); });
+  app.lessons.open(app.settings.lesson);
+  document.documentElement.dataset.ready = "yes";
+  requestAnimationFrame(tick);
+}
+
+/** Runs what talks to the engine, and shows an error as what it says. */
+async function attempt(action) {
+  try {
+    await action();
+  } catch (error) {
+    await stop();
+    notice(error.message);
+  }
+}
+
+// The network and its data
+
+async function remake() {
+  if (app.about.ready) {
+    const data = app.source.make(app.settings);
+    if (!data) return;
+    app.data = data;
+    const known = app.source.features(app.about.features);
+    app.controls.features(known);
+    const features = app.settings.features.filter((name) => known.includes(name));
+    app.settings.features = features.length ? features : known.slice(0, Math.min(2, known.length));
+  } else app.data = app.about.data;
+  await configure();
+}
+
+async function configure() {
+  const { settings } = app;
+  const dead = settings.init === "dead";
+  const shape = await app.engine.configure({ ...settings, init: dead ? "uniform" : settings.init }, app.data);
+  if (dead) {
+    for (const [layer, { units }] of shape.layers.slice(0, -1).entries()) {
+      for (let unit = 0; unit < units; unit++) await app.engine.set({ layer, kind: "bias", unit }, DEAD);
+    }
+  }
+  app.shape = shape;
+  app.network.classNames = app.data?.classNames;
+  app.network.build(shape, { editable: app.about.ready, most: app.about.most.units });
+  app.chart.clear();
+  app.frame = null;
+  app.clearHistories = true;
+  app.source.show(app.data);
+  legend();
+  app.controls.show(settings);
+  app.chain.setup(shape, settings, app.histories);
+  if (app.running) await app.engine.run(speed());
+  writeHash();
+  await refresh();
+}
+
+/** Settings that a control or a lesson changed: training goes on where it can. */
+async function change(changes) {
+  const names = Object.keys(changes);
+  app.settings = { ...app.settings, ...changes, step: 0 };
+  await attempt(async () => {
+    if (names.some((name) => MADE.includes(name))) await remake();
+    else if (names.includes("seed")) await remake();
+    else if (names.some((name) => NETWORK.includes(name))) await configure();
+    else {
+      const adjusted = names.filter((name) => ADJUSTABLE.includes(name));
+      if (adjusted.length) {
+        app.shape = await app.engine.adjust(Object.fromEntries(adjusted.map((name) => [name, changes[name]])));
+        app.network.network = app.shape;
+      }
+      if (names.includes("speed") && app.running) await app.engine.run(speed());
+      app.controls.show(app.settings);
+      app.chain.setup(app.shape, app.settings, app.histories);
+      writeHash();
+      await refresh();
+    }
+  });
+}
+
+const changeUnits = (layer, by) => change({ layers: app.settings.layers.map((units, l) => (l === layer ? units + by : units)) });
+
+async function setValue(target, value) {
+  await attempt(async () => {
+    await app.engine.set(target, value);
+    await refresh();
+  });
+}
+
+// Training
+
+const speed = () => (app.settings.speed === "full" ? null : Number(app.settings.speed));
+
+async function play() {
+  app.running = true;
+  document.body.classList.add("running");
+  say(byId("play-text"), "Pause");
+  await app.engine.run(speed());
+}
+
+async function stop() {
+  app.running = false;
+  document.body.classList.remove("running");
+  say(byId("play-text"), "Play");
+  await app.engine.pause();
+}
+
+const once = (action) => () => attempt(async () => {
+  if (app.running) await stop();
+  await action();
+  await refresh();
+  announce();
+});
+
+function transport() {
+  byId("play").addEventListener("click", () => attempt(async () => {
+    await (app.running ? stop() : play());
+    if (!app.running) {
+      await refresh();
+      announce();
+    }
+  }));
+  byId("step").addEventListener("click", once(() => app.engine.step(1)));
+  byId("example").addEventListener("click", once(() => app.engine.example()));
+  byId("back").addEventListener("click", once(() => app.engine.back(1)));
+  byId("reset").addEventListener("click", () => attempt(async () => {
+    await stop();
+    await configure();
+    announce();
+  }));
+  addEventListener("keydown", (event) => {
+    if (event.key !== " " || event.target !== document.body) return;
+    event.preventDefault();
+    byId("play").click();
+  });
+}
+
+// Frames
+
+function tick() {
+  requestAnimationFrame(tick);
+  if (app.running && !app.busy && document.visibilityState === "visible") attempt(() => refresh());
+}
+
+async function refresh() {
+  while (app.busy) await app.busy;
+  app.busy = ask();
+  try {
+    await app.busy;
+  } finally {
+    app.busy = null;
+  }
+}
+
+async function ask() {
+  const frame = await app.engine.frame({ gradients: true, losses: true, plane: app.source.plane(app.running ? COARSE : FINE) });
+  show(frame);
+}
+
+function show(frame) {
+  const now = app.running ? performance.now() : Infinity;
+  if (app.clearHistories) {
+    app.histories.clear(frame);
+    app.clearHistories = false;
+  }
+  app.frame = frame;
+  app.histories.add(frame);
+  app.chart.add(frame.history, frame.step);
+  app.network.show(frame, app.settings.view, now);
+  if (frame.plane) app.plane.show(frame.plane, app.shown);
+  const ringed = !app.running && frame.batch ? frame.batch.index : null;
+  if (String(ringed) !== String(app.plane.batch ?? null)) app.plane.points(ringed);
+  app.chain.show(frame, app.settings.view, now);
+  status(frame, now);
+  app.lessons?.frame(frame);
+  if (frame.diverged && app.running) {
+    stop();
+    notice("A weight is no longer a finite number, so training has stopped: Reset, with a lower learning rate.");
+  }
+}
+
+function status(frame, now) {
+  say(byId("step-count"), frame.step.toLocaleString("en"));
+  if (now - (app.told ?? 0) < 100) return;
+  app.told = Number.isFinite(now) ? now : 0;
+  say(byId("epoch-count"), frame.epoch < 100 ? frame.epoch.toFixed(1) : Math.round(frame.epoch).toLocaleString("en"));
+  say(byId("pace"), app.running && frame.stepsPerSecond ? Math.round(frame.stepsPerSecond).toLocaleString("en") : "\u2013");
+  byId("back").disabled = frame.back === 0;
+  for (const set of ["train", "test"]) {
+    say(byId(`loss-${set}`), frame.loss[set] === null ? "\u2013" : digits(frame.loss[set]));
+    say(byId(`accuracy-${set}`), frame.accuracy[set] === null ? "\u2013" : `${(100 * frame.accuracy[set]).toFixed(1)} %`);
+  }
+  say(byId("caption"), caption());
+  if (app.running && now - (app.announced ?? now) > 10_000) announce();
+  app.announced ??= now;
+}
+
+/** For screen readers: at each pause, and every ten seconds while training runs. */
+function announce() {
+  const { frame } = app;
+  app.announced = performance.now();
+  if (!frame) return;
+  const of = (numbers, text) => (numbers.train === null ? "" : `, ${text} ${digits(numbers.train)}${numbers.test === null ? "" : `, held out ${digits(numbers.test)}`}`);
+  say(byId("announce"), `Step ${frame.step}${of(frame.loss, "training loss")}${of(frame.accuracy, "accuracy")}.`);
+}
+
+function caption() {
+  const scale = app.network.scale;
+  if (app.settings.view === "forward") return "Each line is a weight: thicker is larger; solid is positive, dashed negative. Each tile is a unit\u2019s output over the plane.";
+  if (!app.frame?.batch) return "No batch has been computed yet: press Step.";
+  if (app.settings.view === "reverse") return `Lines are \u2202L/\u2202w of this batch, the thickest ${digits(scale, 2)}; tiles are \u2202L/\u2202z, a cell for each example. Read from right to left.`;
+  return `Lines are what ${byId("optimizer").selectedOptions[0]?.text || "the optimiser"} added to each weight, the thickest ${digits(scale, 2)}; dots at the tiles are the biases.`;
+}
+
+// What is looked at
+
+function select(target) {
+  app.network.select(target);
+  app.chain.select(target);
+}
+
+function hover(target) {
+  const flat = app.frame?.plane && app.shape.layers.every((layer) => layer.kind === "units");
+  app.shown = flat && target?.kind === "output" ? target : null;
+  say(byId("plane-title"), app.shown ? app.network.describe({ target }) : "Output");
+  if (app.frame?.plane) app.plane.show(app.frame.plane, app.shown);
+}
+
+function views() {
+  const names = { forward: "Forward", reverse: "Reverse", update: "Update" };
+  for (const name of Object.keys(VIEWS)) {
+    const input = make("input", { type: "radio", name: "view", value: name, id: `view-${name}` });
+    input.addEventListener("change", () => setView(name));
+    byId("views").append(make("label", {}, input, names[name]));
+  }
+  setView(app.settings.view);
+}
+
+function setView(view) {
+  app.settings.view = view;
+  byId(`view-${view}`).checked = true;
+  document.body.dataset.view = view;
+  if (app.frame) {
+    app.network.show(app.frame, view, Infinity);
+    app.chain.show(app.frame, view, Infinity);
+    say(byId("caption"), caption());
+  }
+  writeHash();
+}
+
+function legend() {
+  const host = byId("plane-legend");
+  const names = app.data?.classes ? Array.from({ length: app.data.classes }, (_, k) => app.data.classNames?.[k] ?? `class ${k}`) : [];
+  const swatch = (k, hollow) => {
+    const canvas = make("canvas", { width: 28, height: 28, "aria-hidden": "true" });
+    mark(canvas.getContext("2d"), 14, 14, 8, k, names.length ? palette.classColors[k] : palette.ink, hollow);
+    return canvas;
+  };
+  host.replaceChildren(...names.map((name, k) => make("span", {}, swatch(k, false), name)), make("span", {}, swatch(0, true), "held out"));
+  byId("figures").replaceChildren(
+    make("thead", {}, make("tr", {}, make("td", {}), make("th", { scope: "col" }, "loss"), make("th", { scope: "col" }, "accuracy"))),
+    make("tbody", {}, ...[["train", "training"], ["test", "held out"]].map(([set, text]) => make("tr", { class: set }, make("th", { scope: "row" }, make("i"), text), make("td", { id: `loss-${set}` }, "\u2013"), make("td", { id: `accuracy-${set}` }, "\u2013")))),
+  );
+}
+
+function recolor() {
+  readColors();
+  legend();
+  app.source.show(app.data);
+  if (app.frame) show(app.frame);
+}
+
+// The address, Python, large type
+
+function writeHash() {
+  try {
+    app.hash = `#${writeAddress(app.settings)}`;
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    return; // of a user's own model: settings that the table does not have
+  }
+  history.replaceState(null, "", app.hash);
+}
+
+async function readNew() {
+  const { settings, problems } = readAddress(location.hash);
+  app.settings = app.about.ready ? settings : { ...settings, ...app.about.settings };
+  if (problems.length) notice(problems.join(". "));
+  setView(settings.view);
+  await stop();
+  await remake();
+  if (settings.step) await app.engine.step(settings.step);
+  await refresh();
+  app.lessons.open(settings.lesson);
+}
+
+function pageTools() {
+  byId("share").addEventListener("click", () => attempt(async () => {
+    app.settings.step = Math.min(100_000, app.frame?.step ?? 0);
+    writeHash();
+    await copy(location.href);
+  }));
+  byId("python").addEventListener("click", () => attempt(async () => {
+    app.program = programOf(app.settings, app.data, app.frame?.step ?? 0);
+    say(byId("python-text"), app.program);
+    byId("python-view").showModal();
+  }));
+  byId("python-copy").addEventListener("click", () => attempt(() => copy(app.program)));
+  byId("python-save").addEventListener("click", () => {
+    const link = make("a", { href: URL.createObjectURL(new Blob([app.program], { type: "text/x-python" })), download: "playground.py" });
+    link.click();
+    URL.revokeObjectURL(link.href);
+  });
+  byId("project").addEventListener("click", () => attempt(async () => {
+    const large = document.body.classList.toggle("large");
+    document.documentElement.classList.toggle("large", large);
+    byId("project").setAttribute("aria-pressed", String(large));
+    if (large) await document.documentElement.requestFullscreen?.().catch(() => {});
+    else if (document.fullscreenElement) await document.exitFullscreen();
+  }));
+  for (const button of document.querySelectorAll("[data-close]")) button.addEventListener("click", () => button.closest("dialog").close());
+}
+
+async function copy(text) {
+  // navigator.clipboard is not there in a page from a file in all browsers.
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch {
+    const area = make("textarea", { class: "unseen" });
+    (document.querySelector("dialog[open]") ?? document.body).append(area);
+    area.value = text;
+    area.select();
+    document.execCommand("copy");
+    area.remove();
+  }
+  notice("Copied.");
+}
+
+function notice(text) {
+  const box = byId("notice");
+  box.textContent = text;
+  box.hidden = false;
+  clearTimeout(app.noticeTimer);
+  app.noticeTimer = setTimeout(() => (box.hidden = true), 2000 + 60 * text.length);
+}
+
+start().catch((error) => notice(error.message));
