@@ -48,6 +48,7 @@ async function start() {
   addEventListener("hashchange", () => location.hash !== app.hash && attempt(readNew));
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", recolor);
   await attempt(remake);
+  if (app.shape.layers[0].kind === "units") select({ layer: 0, kind: "weight", unit: 0, input: 0 });
   if (app.settings.step) await attempt(async () => { await app.engine.step(app.settings.step); await refresh(); });
   app.lessons.open(app.settings.lesson);
   document.documentElement.dataset.ready = "yes";

@@ -12,7 +12,7 @@ const row = (...parts) => make("math:mrow", {}, ...parts);
 const sub = (base, ...indices) => make("math:msub", {}, base, row(...indices.map((k) => (typeof k === "number" ? make("math:mn", {}, String(k)) : typeof k === "string" ? mi(k) : k))));
 const by = (name) => make("math:mfrac", {}, row(mo("\u2202"), mi("L")), row(mo("\u2202"), name));
 const sum = (below) => make("math:munder", {}, mo("\u2211"), mi(below));
-const formula = (...parts) => make("math:math", {}, row(...parts));
+const formula = (...parts) => make("math:math", { displaystyle: "true" }, row(...parts));
 
 const RULES = {
   sgd: "\u0394w = \u2212\u03b7\u00b7g",

@@ -48,7 +48,7 @@ export const inputLabel = (name) =>
 
 /** The colours of numbers: from --low by --middle to --high, 256 of them, as RGB in 32 bits. They
  * are read anew when the system changes between light and dark. */
-export const palette = { ramp: new Uint32Array(256), classes: [], paper: 0, ink: "", faint: "", low: "", high: "" };
+export const palette = { ramp: new Uint32Array(256) };
 
 const rgb = (color) => {
   const context = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
@@ -56,21 +56,21 @@ const rgb = (color) => {
   context.fillRect(0, 0, 1, 1);
   return [...context.getImageData(0, 0, 1, 1).data].slice(0, 3);
 };
-export const pack = ([r, g, b]) => ((255 << 24) | (b << 16) | (g << 8) | r) >>> 0;
-export const mix = (one, other, t) => one.map((v, k) => Math.round(v + (other[k] - v) * t));
+const pack = ([r, g, b]) => ((255 << 24) | (b << 16) | (g << 8) | r) >>> 0;
+const mix = (one, other, t) => one.map((v, k) => Math.round(v + (other[k] - v) * t));
 
 export function readColors() {
   const style = getComputedStyle(document.body);
   const of = (name) => style.getPropertyValue(`--${name}`).trim();
-  const [low, high, middle, paper] = ["low", "high", "middle", "paper"].map((name) => rgb(of(name)));
+  const [low, high, middle] = ["low", "high", "middle"].map((name) => rgb(of(name)));
   for (let k = 0; k < 256; k++) {
     const t = (k - 127.5) / 127.5;
     // Softer than linear: small values can be told from zero, large ones do not shout.
-    palette.ramp[k] = pack(mix(middle, t < 0 ? low : high, 0.86 * Math.abs(t) ** 0.8));
+    palette.ramp[k] = pack(mix(middle, t < 0 ? low : high, 0.6 * Math.abs(t) ** 0.8));
   }
   palette.classes = ["class-0", "class-1", "class-2", "class-3"].map((name) => rgb(of(name)));
-  palette.middle = middle;
-  palette.paper = paper;
+  palette.tints = palette.classes.map((color) => Array.from({ length: 32 }, (_, k) => pack(mix(middle, color, 0.6 * (k / 31) ** 0.8))));
+  palette.border = pack(mix(middle, rgb(of("ink")), 0.75));
   for (const name of ["ink", "faint", "line", "low", "high", "focus", "active", "edge"]) palette[name] = of(name);
   palette.surface = of("paper");
   palette.classColors = ["class-0", "class-1", "class-2", "class-3"].map(of);

@@ -131,7 +131,7 @@ export class NetworkDrawing {
     const bottom = 6 * rem;
     const most = Math.max(...this.columns);
     const count = this.columns.length;
-    const [left, right] = [width < 480 ? 34 * rem : 62 * rem, width < 480 ? 10 * rem : 46 * rem];
+    const [left, right] = [width < 480 ? 34 * rem : 62 * rem, width < 480 ? 10 * rem : 62 * rem];
     const pitchY = Math.min(84 * rem, (height - top - bottom) / most);
     const tile = Math.max(16, Math.min(50 * rem, pitchY - 20 * rem, ((width - left - right) / count) * 0.6));
     this.tile = tile;
@@ -161,10 +161,7 @@ export class NetworkDrawing {
       const d = `M${fix(a)} ${fix(y1 + tile / 2)}C${fix(a + bend)} ${fix(y1 + tile / 2)} ${fix(b - bend)} ${fix(y2 + tile / 2)} ${fix(b)} ${fix(y2 + tile / 2)}`;
       edge.line.setAttribute("d", d);
       edge.hit.setAttribute("d", d);
-      const fan = this.columns[layer];
-      const t = fan === 1 ? 0.5 : 0.34 + (0.36 * ((input + unit * 0.5) % fan)) / (fan - 1 || 1);
-      const s = 3 * t * t - 2 * t * t * t;
-      edge.at = [a + (b - a) * (t + 0.5 * (s - t) * 0), y1 + tile / 2 + (y2 - y1) * s];
+      edge.along = (t) => [a + (b - a) * (1.5 * t * (1 - t) + t * t * t), y1 + tile / 2 + (y2 - y1) * t * t * (3 - 2 * t)];
     }
     [...this.heads.children].forEach((head, l) => {
       head.style.left = `${this.positions[l + 1][0][0] + tile / 2}px`;
@@ -195,9 +192,21 @@ export class NetworkDrawing {
         edge.text.remove();
         edge.text = null;
       }
-      if (edge.text) set(edge.text, { x: edge.at[0], y: edge.at[1] });
     }
+    this.spreadLabels();
     this.labelled = 0;
+  }
+
+  /** Each number to the first place along its line that no other one has taken. */
+  spreadLabels() {
+    const taken = [];
+    for (const edge of this.edges) {
+      if (!edge.text) continue;
+      const free = ([x, y]) => !taken.some(([a, b]) => Math.abs(a - x) < 36 && Math.abs(b - y) < 14);
+      const [x, y] = LABEL_PLACES.map(edge.along).find(free) ?? edge.along(0.5);
+      taken.push([x, y]);
+      set(edge.text, { x, y });
+    }
   }
 
   /** Shows the numbers of a frame. */
@@ -292,12 +301,28 @@ export class NetworkDrawing {
     if (!values?.length) return false;
     const flat = plane.count === plane.size;
     const { size, count } = plane;
+    const classes = l === this.network.layers.length - 1 ? this.network.classes : 0;
+    if (classes) return this.chances(plane, unit, classes, flat);
     const scale = unitScale(values, unit * count, count, this.network.layers[l]?.activation);
     const image = this.image(size, flat ? 1 : size);
     const pixels = new Uint32Array(image.data.buffer);
     for (let j = 0; j < (flat ? 1 : size); j++) {
       const from = unit * count + (flat ? 0 : (size - 1 - j) * size);
       for (let i = 0; i < size; i++) pixels[j * size + i] = palette.ramp[shade(values[from + i] / scale)];
+    }
+    this.small.getContext("2d").putImageData(image, 0, 0);
+    return true;
+  }
+
+  /** Of a class, its probability over the plane, in the colour of the class. */
+  chances({ layers, size, count }, unit, classes, flat) {
+    const scores = layers.at(-1);
+    const image = this.image(size, flat ? 1 : size);
+    const pixels = new Uint32Array(image.data.buffer);
+    for (let p = 0; p < count; p++) {
+      let total = 0;
+      for (let k = 0; k < classes; k++) total += Math.exp(scores[k * count + p] - scores[unit * count + p]);
+      pixels[flat ? p : (size - 1 - Math.floor(p / size)) * size + (p % size)] = palette.tints[unit][(31 / total) | 0];
     }
     this.small.getContext("2d").putImageData(image, 0, 0);
     return true;
@@ -416,6 +441,7 @@ export class NetworkDrawing {
   }
 }
 
+const LABEL_PLACES = [0.5, 0.4, 0.6, 0.32, 0.68, 0.25, 0.75, 0.19, 0.81];
 const SIGN = ["minus", "none", "plus"];
 const key = (target) => (target ? [target.layer, target.kind, target.unit, target.input ?? ""].join(" ") : "");
 const fix = (number) => number.toFixed(1);

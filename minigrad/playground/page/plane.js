@@ -1,7 +1,7 @@
 // The output over the input plane, with the data on it; points are drawn there by mouse, touch and
 // keyboard. With one column, the output is a curve.
 
-import { digits, make, mix, pack, palette, shade } from "./dom.js";
+import { digits, make, palette, shade } from "./dom.js";
 
 const SHAPES = [
   (c, x, y, r) => c.arc(x, y, r, 0, 7),
@@ -164,7 +164,7 @@ export class Plane {
   }
 
   many(pixels) {
-    const tints = palette.classes.map((color) => Array.from({ length: 32 }, (_, k) => pack(mix(palette.middle, color, 0.72 * (k / 31) ** 0.8))));
+    const { tints } = palette;
     const chance = 1 / this.data.classes;
     return (p, s) => {
       let [best, total] = [0, 0];

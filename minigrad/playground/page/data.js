@@ -1,0 +1,248 @@
+// Where the data come from: pictures of each kind to choose from, a formula, points that are drawn on
+// the plane, a CSV file that is dropped.
+
+import { defaults, SETTINGS } from "./address.js";
+import { csvColumns, csvExamples } from "./csv.js";
+import { makeData } from "./datasets.js";
+import { byId, inputLabel, make, palette, shade } from "./dom.js";
+import { cssColor, mark } from "./plane.js";
+
+const CSV_BYTES = 8_000_000; // a larger file is not read at all
+
+export class DataSource {
+  /** @param on {change(settings), remake(), notice(text)} */
+  constructor(app, on) {
+    Object.assign(this, { app, on });
+    this.csv = null;
+    this.brush = 0;
+    if (!app.about.ready) return;
+    this.thumbnails();
+    this.dropping();
+  }
+
+  /** The data of the settings, or null, and then the page says what is missing. */
+  make(settings) {
+    this.extras(settings);
+    const drawing = settings.data === "drawn";
+    this.app.plane.setDrawing(drawing);
+    byId("brush").hidden = !drawing;
+    try {
+      const data = makeData(settings, this.csv);
+      this.waiting(null);
+      if (data.notes.length) this.on.notice(data.notes.join(". "));
+      return data;
+    } catch (error) {
+      this.waiting(error.message, settings);
+      return null;
+    }
+  }
+
+  /** Without data nothing can be trained: what there is of them is shown, and why it is not enough. */
+  waiting(message, settings) {
+    document.body.classList.toggle("waiting", message !== null);
+    for (const id of ["play", "step", "example", "reset"]) byId(id).disabled = message !== null;
+    if (this.message) this.message.textContent = message ?? "";
+    if (message === null) return;
+    if (this.app.running) byId("play").disabled = false;
+    if (settings.data === "drawn") this.app.plane.setData(drawnSoFar(settings.drawn), AREA);
+  }
+
+  /** Columns of the data as inputs: functions of x1 and x2, or the columns of a file. */
+  features(known) {
+    const { columns } = this.app.data;
+    return columns.join() === "x1,x2" ? known : columns;
+  }
+
+  /** What the plane shows: the range of the first two columns. */
+  plane(size) {
+    const { data } = this.app;
+    if (!data || data.columns.length < 1) return undefined;
+    const columns = data.columns.length === 1 ? [0] : [0, 1];
+    const box = this.box();
+    return { size: columns.length === 1 ? 100 : size, columns, low: columns.map((k) => box[k][0]), high: columns.map((k) => box[k][1]) };
+  }
+
+  box() {
+    const { data } = this.app;
+    return data.box ?? data.columns.map((_, k) => rangeOf(data.train.x, k, data.columns.length));
+  }
+
+  show(data) {
+    if (!data) return;
+    const box = this.box();
+    const target = rangeOf(data.train.y, 0, 1);
+    const second = data.columns.length === 1 ? target : box[1];
+    this.app.plane.setData(data, { low: [box[0][0], second[0]], high: [box[0][1], second[1]], names: [inputLabel(data.columns[0]), data.columns.length === 1 ? "y" : inputLabel(data.columns[1])], target });
+    this.pictures();
+  }
+
+  // Pictures of each kind
+
+  thumbnails() {
+    this.pictures();
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.pictures());
+  }
+
+  pictures() {
+    for (const [kind, canvas] of Object.entries(this.app.controls.thumbs ?? {})) {
+      const context = canvas.getContext("2d");
+      const [width, height] = [canvas.width, canvas.height];
+      context.clearRect(0, 0, width, height);
+      if (kind === "csv") {
+        sheet(context, width, height);
+        continue;
+      }
+      const settings = { ...defaults(), data: kind, points: 70, noise: 0.05, drawn: kind === "drawn" && this.app.settings.drawn.length > 3 ? this.app.settings.drawn : SAMPLE };
+      const { train, box, classes } = makeData({ ...settings, split: 0.1 });
+      const most = classes ? 1 : Math.max(...train.y.map(Math.abs));
+      train.y.forEach((y, n) => {
+        const at = [0, 1].map((k) => (train.x[2 * n + k] - box[k][0]) / (box[k][1] - box[k][0]));
+        mark(context, 4 + at[0] * (width - 8), height - 4 - at[1] * (height - 8), 3.4, classes ? y : 0, classes ? palette.classColors[y] : cssColor(palette.ramp[shade(y / most)]), false);
+      });
+    }
+  }
+
+  // What a kind needs besides: a formula, a brush, a file
+
+  extras(settings) {
+    const kind = settings.data;
+    const signature = `${kind} ${this.csv?.target ?? ""} ${kind === "csv" ? this.table?.columns.length : ""}`;
+    if (signature === this.signature) return;
+    this.signature = signature;
+    this.message = make("p", { class: "wrong", role: "status" });
+    const host = byId("data-more");
+    host.replaceChildren(...({ regression: () => this.formulaField(settings), drawn: () => this.brushes(), csv: () => this.fileField(), spirals: () => this.classField(settings), gaussians: () => this.classField(settings) }[kind]?.() ?? []), this.message);
+    host.classList.toggle("only", false);
+  }
+
+  formulaField(settings) {
+    const field = make("input", { type: "text", id: "formula", spellcheck: "false", autocapitalize: "off", maxlength: SETTINGS.formula.most, "aria-label": "Formula of x1 and x2 to be learnt" });
+    field.value = settings.formula;
+    const take = () => field.value.trim() !== this.app.settings.formula && this.on.change({ formula: field.value.trim() });
+    field.addEventListener("change", take);
+    field.addEventListener("keydown", (event) => event.key === "Enter" && take());
+    return [make("label", { class: "formula-field" }, make("span", { class: "faint" }, "y ="), field)];
+  }
+
+  classField(settings) {
+    const select = make("select", { id: "classes" }, ...[2, 3, 4].map((k) => make("option", { value: k }, `${k} classes`)));
+    select.value = settings.classes;
+    select.addEventListener("change", () => this.on.change({ classes: Number(select.value) }));
+    return [make("label", { class: "row" }, make("span", {}, "Classes"), select)];
+  }
+
+  brushes() {
+    const brush = byId("brush");
+    brush.setAttribute("role", "radiogroup");
+    brush.setAttribute("aria-label", "Class of the points that are drawn");
+    brush.replaceChildren(...[0, 1, 2, 3].map((k) => {
+      const input = make("input", { type: "radio", name: "brush", value: k, "aria-label": `Class ${k}` });
+      input.checked = k === this.brush;
+      input.addEventListener("change", () => (this.brush = k));
+      const canvas = make("canvas", { width: 32, height: 32, "aria-hidden": "true" });
+      mark(canvas.getContext("2d"), 16, 16, 9, k, palette.classColors[k], false);
+      return make("label", { title: `Class ${k}` }, input, canvas);
+    }));
+    const clear = make("button", { type: "button", id: "clear-points" }, "Clear");
+    clear.addEventListener("click", () => this.on.change({ drawn: [] }));
+    return [make("div", { class: "own-points" }, make("span", {}, "Draw on the plane; with Shift, erase."), clear)];
+  }
+
+  draw(x, y) {
+    const { drawn } = this.app.settings;
+    if (drawn.length >= SETTINGS.drawn.most) return this.on.notice(`There are ${drawn.length} points, as many as an address can hold.`);
+    this.on.change({ drawn: [...drawn, [thousandth(x), thousandth(y), this.brush]] });
+  }
+
+  erase(x, y) {
+    const { drawn } = this.app.settings;
+    const distance = ([a, b]) => Math.hypot(a - x, b - y);
+    const nearest = drawn.reduce((best, point, k) => (best < 0 || distance(point) < distance(drawn[best]) ? k : best), -1);
+    if (nearest >= 0 && distance(drawn[nearest]) < 0.4) this.on.change({ drawn: drawn.filter((_, k) => k !== nearest) });
+  }
+
+  fileField() {
+    const input = make("input", { type: "file", accept: ".csv,.tsv,.txt,text/csv", id: "csv-file", class: "unseen" });
+    input.addEventListener("change", () => input.files[0] && this.read(input.files[0]));
+    const parts = [make("label", { class: "drop" }, input, this.csv ? `${this.csv.y.length} rows; another file\u2026` : "Choose a CSV file, or drop one on the page")];
+    if (this.table) {
+      const select = make("select", { id: "csv-target" }, ...this.table.columns.map(({ name }, k) => make("option", { value: k }, name)));
+      select.value = this.target;
+      select.addEventListener("change", () => this.take(Number(select.value)));
+      parts.push(make("label", { class: "row" }, make("span", {}, "Predict"), select));
+    }
+    return parts;
+  }
+
+  dropping() {
+    addEventListener("dragover", (event) => {
+      if (event.dataTransfer?.types.includes("Files")) event.preventDefault();
+    });
+    addEventListener("drop", (event) => {
+      const file = event.dataTransfer?.files[0];
+      if (!file) return;
+      event.preventDefault();
+      this.read(file);
+    });
+  }
+
+  async read(file) {
+    if (file.size > CSV_BYTES) return this.on.notice(`${file.name} is larger than ${CSV_BYTES / 1e6} MB, which is more than is read.`);
+    try {
+      this.table = csvColumns(await file.text());
+    } catch (error) {
+      return this.on.notice(`${file.name}: ${error.message}`);
+    }
+    this.take(this.table.target);
+  }
+
+  take(target) {
+    try {
+      this.csv = csvExamples(this.table, target);
+      this.target = target;
+      this.signature = "";
+    } catch (error) {
+      return this.on.notice(error.message);
+    }
+    this.on.change({ data: "csv" });
+  }
+}
+
+const SAMPLE = [[-1.2, 1, 0], [-0.8, 1.3, 0], [-0.4, 0.7, 0], [-1.4, 0.3, 0], [-0.9, 0.6, 0], [0.6, -0.4, 1], [1.1, -0.9, 1], [0.3, -1.1, 1], [1.4, -0.2, 1], [0.8, -1.4, 1], [1.2, 1.1, 2], [0.8, 1.4, 2]];
+const AREA = { low: [-2, -2], high: [2, 2], names: ["x\u2081", "x\u2082"], target: [0, 1] };
+const thousandth = (x) => Math.round(1000 * x) / 1000;
+
+const drawnSoFar = (points) => ({
+  columns: ["x1", "x2"],
+  classes: 4,
+  train: { x: Float32Array.from(points.flatMap(([x, y]) => [x, y])), y: Float32Array.from(points, ([, , k]) => k) },
+  test: { x: new Float32Array(), y: new Float32Array() },
+});
+
+const rangeOf = (values, k, width) => {
+  let [low, high] = [Infinity, -Infinity];
+  for (let n = k; n < values.length; n += width) {
+    if (values[n] < low) low = values[n];
+    if (values[n] > high) high = values[n];
+  }
+  if (!(low <= high)) return [-1, 1];
+  const margin = 0.1 * (high - low) || 1;
+  return [low - margin, high + margin];
+};
+
+const sheet = (context, width, height) => {
+  context.strokeStyle = palette.faint;
+  context.lineWidth = 2;
+  const [left, top, w, h] = [width * 0.24, height * 0.2, width * 0.52, height * 0.6];
+  context.beginPath();
+  context.roundRect(left, top, w, h, 5);
+  for (const k of [1, 2, 3]) {
+    context.moveTo(left, top + (h * k) / 4);
+    context.lineTo(left + w, top + (h * k) / 4);
+  }
+  for (const k of [1, 2]) {
+    context.moveTo(left + (w * k) / 3, top);
+    context.lineTo(left + (w * k) / 3, top + h);
+  }
+  context.stroke();
+};
