@@ -2,100 +2,136 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
+from collections.abc import Sequence
 from html import escape
-from string import Template
 from typing import Any
 
 from minigrad.nn.summary import size
+from minigrad.pages import document
+from minigrad.pages.html import bundle, resource
 
-STYLE = """\
-:root { color-scheme: light dark; --line: #c9cfd6; --panel: #f5f6f8; --bar: #b9d3f0 }
-@media (prefers-color-scheme: dark) { :root { --line: #434b55; --panel: #1d2126; --bar: #1d3350 } }
-body { margin: 0; padding: 8px 16px; font: 15px/1.45 system-ui, sans-serif }
-h1 { font-size: 18px; margin: 0 }
-table { border-collapse: collapse; font-size: 13px; font-variant-numeric: tabular-nums }
-td, th { border-bottom: 1px solid var(--line); padding: 3px 12px 3px 0; text-align: right;
-  vertical-align: top }
-th button { font: inherit; font-weight: 600; color: inherit; background: none; border: 0;
-  padding: 0; cursor: pointer; text-decoration: underline dotted }
-td:nth-child(2), td:nth-child(3), th:nth-child(2), th:nth-child(3) { text-align: left }
-td:last-child { background: linear-gradient(var(--bar), var(--bar)) left/var(--part, 0) no-repeat }
-pre { font: 12px/1.5 ui-monospace, monospace; background: var(--panel); padding: 8px;
-  max-width: 70vw; max-height: 70vh; overflow: auto }
-.wide { overflow-x: auto }
-"""
-
-SCRIPT = """\
-document.querySelectorAll("th button").forEach((button, k) => button.onclick = () => {
-  const body = document.querySelector("tbody"), of = row => row.cells[k].dataset;
-  [...body.rows].sort((a, b) => k == 1 || k == 2
-    ? a.cells[k].textContent.localeCompare(b.cells[k].textContent)
-    : k ? of(b).n - of(a).n : of(a).n - of(b).n).forEach(row => body.append(row));
-});
-"""
-
-PAGE = Template("""\
-<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; \
-style-src 'unsafe-inline'; script-src 'sha256-$hash'">
-<title>$title, compiled</title>
-<style>
-$style</style>
-</head>
-<body>
-<h1>$title</h1>
-<p>$head</p>
-<div class="wide" role="region" aria-label="Kernels" tabindex="0">
-<table>
-<thead><tr>$titles</tr></thead>
-<tbody>
-$rows
-</tbody>
-</table>
-</div>
-<script>$script</script>
-</body>
-</html>
-""")
-TITLES = "#", "kernel", "computes", "calls", "read", "written", "mul-adds", "flop/byte", "time"
+TITLES = "#", "kernel", "calls", "read", "written", "multiply-adds", "flop/byte", "time"
+# What kernels do, by their kinds; other kinds are "other".
+CLASSES = {"product": "product", "rows": "rows", "map": "map", "numpy": "numpy"}
+CLASSES |= dict.fromkeys(("pack", "copy", "join"), "copy")
+MEANINGS = {
+    "product": "matrix products",
+    "rows": "row by row",
+    "map": "elementwise",
+    "copy": "copies",
+    "numpy": "by NumPy",
+    "other": "others",
+}
 
 
-def page(title: str, head: str, rows: list[dict[str, Any]]) -> str:
-    """The page as HTML. Its security policy lets only its own script run, and loads nothing."""
-    most = max((row["seconds"] or 0.0 for row in rows), default=0.0) or 1.0
-    return PAGE.substitute(
-        title=escape(title),
-        head=escape(head),
-        style=STYLE,
-        script=SCRIPT,
-        hash=base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode(),
-        titles="".join(f'<th scope="col"><button type="button">{x}</button></th>' for x in TITLES),
-        rows="\n".join(row_of(row, most) for row in rows),
+def page(title: str, facts: Sequence[str], rows: list[dict[str, Any]]) -> str:
+    """The page as HTML. Its security policy lets only its own script run, and loads nothing.
+
+    Args:
+        title: the function with its arguments, "step(x float32 (50, 2))".
+        facts: what there is to say about the whole program.
+        rows: of kernels, as `Report.html` makes them.
+    """
+    name, bracket, arguments = title.partition("(")
+    seconds = [row["seconds"] or 0.0 for row in rows]
+    most = max(seconds, default=0.0) or 1.0
+    first, *others = [f"{microseconds(sum(seconds))} a run", *facts] if any(seconds) else facts
+    items = "".join(f"<li>{escape(fact)}</li>" for fact in others)
+    return document(
+        f"{title}, compiled",
+        f'<header class="top"><h1>{escape(name)} <span class="of">'
+        f"{escape(bracket + arguments)}</span></h1></header>"
+        f'<main><ul class="facts"><li><b>{escape(first)}</b></li>{items}</ul>'
+        f"{times(rows)}{table(rows, most)}</main>",
+        script=bundle("compiler/report/page.js"),
+        style=resource("compiler/report/page.css"),
+    )
+
+
+def class_of(row: dict[str, Any]) -> str:
+    return CLASSES.get(row["kind"], "other")
+
+
+def times(rows: list[dict[str, Any]]) -> str:
+    """A bar of the time of a run, with a part for each kernel in the order of their first calls."""
+    total = sum(row["seconds"] or 0.0 for row in rows)
+    if not total:
+        return ""
+    parts = "".join(
+        f'<i class="{class_of(row)}" style="--part: {row["seconds"] / total:.5f}" '
+        f'title="{escape(tip(row))}"></i>'
+        for row in rows
+        if row["seconds"]
+    )
+    of_kinds: dict[str, float] = {}
+    for row in sorted(rows, key=lambda row: -(row["seconds"] or 0.0)):
+        of_kinds[class_of(row)] = of_kinds.get(class_of(row), 0.0) + (row["seconds"] or 0.0)
+    told = {MEANINGS[name]: f"{100 * x / total:.0f}%" for name, x in of_kinds.items()}
+    kinds = "".join(
+        f'<span class="{name}"><i class="dot"></i>{MEANINGS[name]} {told[MEANINGS[name]]}</span>'
+        for name in of_kinds
+    )
+    label = "The time of a run: " + ", ".join(f"{name} {part}" for name, part in told.items())
+    return (
+        f'<div><div class="times" role="img" aria-label="{label}">{parts}</div>'
+        f'<div class="kinds">{kinds}</div></div>'
+    )
+
+
+def tip(row: dict[str, Any]) -> str:
+    return f"{row['number']} {row['does']}: {microseconds(row['seconds'])}"
+
+
+def microseconds(seconds: float) -> str:
+    """A time, with as many digits as are worth reading.
+
+    >>> microseconds(4.1e-8).split(), microseconds(0.0123).split()
+    (['0.04', '\u00b5s'], ['12,300', '\u00b5s'])
+    """
+    digits = 2 if seconds < 1e-5 else 1 if seconds < 1e-4 else 0
+    return f"{1e6 * seconds:,.{digits}f}\u00a0\u00b5s"
+
+
+def table(rows: list[dict[str, Any]], most: float) -> str:
+    if not rows:
+        return ""
+    heads = "".join(
+        f'<th scope="col" class="{"number" if k != 1 else ""}" '
+        f'data-first="{"ascending" if k < 2 else "descending"}">'
+        f'<button type="button">{title}</button></th>'
+        for k, title in enumerate(TITLES)
+    )
+    body = "\n".join(row_of(row, most) for row in rows)
+    return (
+        '<div class="wide" role="region" aria-label="Kernels" tabindex="0">'
+        f"<table><thead><tr>{heads}</tr></thead>\n<tbody>\n{body}\n</tbody></table></div>"
     )
 
 
 def row_of(row: dict[str, Any], most: float) -> str:
     seconds, products = row["seconds"], row["multiply_adds"]
-    text = escape(f"{row['comment']}\n{row['text']}")
+    text = escape(f"{row['comment']}\n{row['text']}".rstrip())
     numbers = [
-        (len(row["calls"]), len(row["calls"])),
         (row["read"], size(row["read"])),
         (row["written"], size(row["written"])),
         (products, f"{products:,}" if products else ""),
         (row["intensity"], f"{row['intensity']:.1f}" if row["intensity"] else ""),
-        (seconds or 0, "" if seconds is None else f"{1e6 * seconds:,.1f} us"),
     ]
-    *cells, last = (f'<td data-n="{n}">{shown}</td>' for n, shown in numbers)
-    last = last.replace("<td", f'<td style="--part: {100 * (seconds or 0) / most:.0f}%"')
+    calls = len(row["calls"])
+    about = [row["kind"] + ", shared by threads" * row["shared"]]
+    about += [f"writes {', '.join(row['writes'])}"] if row["writes"] else []
+    counts = [f"{calls} calls"] * (calls > 1) + [f"{shown} read" for _, shown in numbers[:1]]
+    cells = "".join(
+        f'<td class="number" data-n="{n}">{shown}</td>'
+        for n, shown in [(calls, str(calls)), *numbers]
+    )
     return (
-        f'<tr><td data-n="{row["number"]}">{row["number"]}</td>'
-        f"<td>{row['kind']}{', shared' * row['shared']}</td>"
-        f"<td><details><summary>{escape(row['does'])}</summary><pre>{text}</pre></details></td>"
-        f"{''.join(cells)}{last}</tr>"
+        f'<tr class="{class_of(row)}"><td class="number" data-n="{row["number"]}">{row["number"]}'
+        f'</td><td class="does"><details><summary>{escape(row["does"])}'
+        f'<div class="about"><i class="dot"></i>{escape("; ".join(about))}'
+        f'<span class="counts">; {escape(", ".join(counts))}</span></div></summary>'
+        f'<pre tabindex="0">{text}</pre></details></td>{cells}'
+        f'<td class="number time" data-n="{seconds or 0}" '
+        f'style="--part: {100 * (seconds or 0) / most:.0f}%">'
+        f"{'' if seconds is None else microseconds(seconds)}</td></tr>"
     )

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import ctypes
 import inspect
+import itertools
 import os
 import re
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from html import escape
 from time import perf_counter
 from typing import Any
 
@@ -29,10 +31,14 @@ from minigrad.errors import ArgumentError, UnsupportedError
 from minigrad.io import write
 from minigrad.nn import Module
 from minigrad.nn.summary import size
+from minigrad.ops.base import registry
+from minigrad.pages import table as html_table
 from minigrad.transforms import leaves_of
 
 WIDTH = 100
 SHOWN = 4  # lines of a kernel's ops
+LISTED = 8  # elementwise ops in a row that are named; of more, the number is told
+FREE = "unary", "binary"  # families of elementwise ops
 UNSEEN = "reshape expand copy transpose slice".split()  # ops that are not shown: they cost nothing
 
 
@@ -163,26 +169,28 @@ class Report:
             {**data, "number": k + 1, "does": does(data), "comment": comment(data)}
             for k, data in enumerate(self.kernels)
         ]
-        write(path, page(self.title, self.head(), rows).encode())
+        write(path, page(self.title, self.facts(), rows).encode())
 
     def head(self) -> str:
         """A line on the whole program."""
+        times = [] if self.times is None else [f"{duration(sum(self.times))} a run"]
+        return ", ".join([*self.facts(), *times])
+
+    def facts(self) -> list[str]:
+        """What there is to say about the whole program, but for its time."""
         if self.specialization is None:
-            return "not compiled yet: call it first"
+            return ["not compiled yet: call it first"]
         if not self.compiled:
             count = sum(x.kind == "op" for x in self.specialization.traced.graph.order)
-            return f"runs on NumPy, op by op ({count} ops): no C was built"
+            return [f"runs on NumPy, op by op ({count} ops): no C was built"]
         took = f"built in {duration(self.build_seconds)}" if self.build_seconds else "built before"
-        parts = [
+        return [
             counted(len(self.kernels), "kernel"),
             counted(len(self.description.calls), "call"),
             counted(self.threads, "thread"),
             f"arena {size(self.arena)}",
             took,
         ]
-        if self.times is not None:
-            parts.append(f"{duration(sum(self.times))} a run")
-        return ", ".join(parts)
 
     def __str__(self) -> str:
         lines = textwrap.wrap(f"{self.title}: {self.head()}", WIDTH, subsequent_indent="  ")
@@ -192,12 +200,28 @@ class Report:
 
     __repr__ = __str__
 
+    def _repr_html_(self) -> str:
+        """The table, for notebooks; `html` has the C as well."""
+        if not self.kernels:
+            return f"<p>{escape(f'{self.title}: {self.head()}')}</p>"
+        titles, cells = self.cells()
+        notes = escape("\n".join(self.notes()))
+        return (
+            f"<p><b>{escape(self.title)}</b><br>{escape(self.head())}</p>"
+            f"{html_table(titles, cells, texts=4)}<pre>{notes}</pre>"
+        )
+
     def table(self) -> str:
         from tabulate import tabulate
 
+        titles, cells = self.cells()
+        align = ("right", "left", "left", "left", *["right"] * 4)
+        return tabulate(cells, titles, disable_numparse=True, colalign=align)
+
+    def cells(self) -> tuple[list[str], list[list[str]]]:
         last = "flop/B" if self.times is None else "time"
         titles = ["", "kernel", "calls", "computes", "read", "written", "mul-adds", last]
-        cells = [
+        return titles, [
             [
                 str(k + 1),
                 data["kind"] + "*" * data["shared"],
@@ -210,8 +234,6 @@ class Report:
             ]
             for k, data in enumerate(self.kernels)
         ]
-        align = ("right", "left", "left", "left", *["right"] * 4)
-        return tabulate(cells, titles, disable_numparse=True, colalign=align)
 
     def notes(self) -> Iterator[str]:
         if any(data["shared"] for data in self.kernels):
@@ -285,22 +307,49 @@ def names_of(specialization: Specialization, arguments: list[str]) -> list[str]:
 
 
 def does(data: dict[str, Any]) -> str:
-    """What a kernel computes, in short: matmul (128, 512) + add + relu."""
+    """What a kernel computes, in short: matmul (128, 512) + add + relu.
+
+    A long row of elementwise ops is told by their number: most are an optimiser's update.
+    """
+    ops = [op for op in data["ops"] if op[0] not in UNSEEN] or list(data["ops"][-1:])
+    runs = itertools.groupby(ops, key=lambda op: is_elementwise(op[0]))
+    parts: list[str] = []
     shape: Shape | None = None
+    for free, run in runs:
+        found, update = list(run), updated(data)
+        if free and len(found) > (2 if update else LISTED):
+            parts.append(f"{update or 'elementwise'} ({len(found)} ops)")
+        else:
+            parts += told(found, shape)
+        shape = found[-1][1] or shape
+    names = data["reads"] if data["kind"] == "pack" else []
+    return f"{', '.join(names)}: {' + '.join(parts)}" if names else " + ".join(parts)
+
+
+def is_elementwise(name: str) -> bool:
+    return name in ("astype", "where") or getattr(registry.get(name), "family", "") in FREE
+
+
+def updated(data: dict[str, Any]) -> str:
+    """Whose update by an optimiser a kernel computes: it uses what is kept of the parameter."""
+    kept = (re.fullmatch(r"\w+ of (.+)", name) for name in [*data["reads"], *data["writes"]])
+    return next((f"update of {found[1]}" for found in kept if found), "")
+
+
+def told(ops: Sequence[tuple[str, Shape]], shape: Shape | None) -> list[str]:
+    """Ops as texts, with their shapes where they differ from that before."""
     parts: list[list[str]] = []  # those of the same op and shape together
-    for name, own in [op for op in data["ops"] if op[0] not in UNSEEN] or data["ops"][-1:]:
+    for name, own in ops:
         # The shape of a single number says little, unless a reduction ends in it.
-        told = own != shape and (
+        new = own != shape and (
             bool(own) or isinstance(OPSET.get(name), AlongAxis) or shape is None
         )
-        if not told and parts and parts[-1][0].partition(" ")[0] == name:
+        if not new and parts and parts[-1][0].partition(" ")[0] == name:
             parts[-1].append(name)
         else:
-            parts.append([f"{name} {own}" if told else name])
-        shape = own if told else shape
-    text = " + ".join(x if len(rest) == 0 else f"{x} x{1 + len(rest)}" for x, *rest in parts)
-    names = data["reads"] if data["kind"] == "pack" else []
-    return f"{', '.join(names)}: {text}" if names else text
+            parts.append([f"{name} {own}" if new else name])
+        shape = own if new else shape
+    return [x if len(rest) == 0 else f"{x} x{1 + len(rest)}" for x, *rest in parts]
 
 
 def shortened(data: dict[str, Any], width: int) -> str:

@@ -12,7 +12,7 @@ from minigrad import Tensor, nn, optim
 from minigrad import functional as F
 from minigrad.compiler import compile
 from minigrad.compiler.jit import Compiled
-from minigrad.compiler.report.report import Report
+from minigrad.compiler.report.report import Report, does
 from minigrad.compiler.target import toolchain as build
 from minigrad.errors import ArgumentError
 
@@ -95,6 +95,23 @@ def test_the_text(report: Report) -> None:
     assert "matmul (128, 64) + add + relu" in text and "-> 0.weight and 2 more" in text
     assert max(map(len, text.splitlines())) <= 100
     assert report.build_seconds > 0 and report.arena > 0 and report.compiled
+
+
+def test_an_optimisers_update_is_told_by_its_parameter(report: Report) -> None:
+    texts = [does(data) for data in report.kernels]
+    assert any(
+        re.fullmatch(r"matmul \(10, 64\) \+ update of 2.weight \(\d\d ops\)", x) for x in texts
+    )
+    assert not re.search("pow|sqrt", "".join(texts))
+    # All ops are above the C.
+    assert "pow() " in report.source and "sqrt(10,64)" in report.source
+
+
+def test_a_notebook_shows_the_table(report: Report) -> None:
+    shown = report._repr_html_()
+    assert shown.count("<tr>") == 1 + len(report.kernels)
+    assert "why fusion stopped" in shown and "2.weight (22 ops)" in shown
+    assert Report("<f>")._repr_html_() == "<p>&lt;f&gt;: not compiled yet: call it first</p>"
 
 
 def test_the_source_says_where_each_kernel_comes_from(report: Report) -> None:
