@@ -39,6 +39,7 @@ from minigrad.transforms import vjp as vjp
 if TYPE_CHECKING:
     from minigrad import extend as extend
     from minigrad import viz as viz
+    from minigrad.compiler.export import export as export
     from minigrad.viz import explain as explain
 
 __version__ = "0.1.0"
@@ -48,7 +49,12 @@ dispatch.built_in.update(dispatch.implementations, ops.registry)
 keep_freed_memory()
 
 # Imported when they are first used: name -> its module.
-LATER = {"extend": "minigrad.extend", "viz": "minigrad.viz", "explain": "minigrad.viz"}
+LATER = {
+    "export": "minigrad.compiler.export",
+    "extend": "minigrad.extend",
+    "viz": "minigrad.viz",
+    "explain": "minigrad.viz",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -89,6 +89,7 @@ ROOMS = {
         ["frontend"],
         ["specialization"],
         ["report"],
+        ["export"],
         ["jit"],
     ],
     # Expressions, the passes as data, drawings of them, the page; then what users call.

@@ -242,6 +242,13 @@ class Compiled(Generic[P, R]):
         found = report(self.function, self.specializations[0] if self.specializations else None)
         return found.profile() if profile else found
 
+    def export(self, path: str | os.PathLike[str]) -> None:
+        """Write the program that the last call ran as C that stands alone: `minigrad.export`."""
+        from minigrad.compiler.export import export
+
+        name = getattr(self.function, "__name__", "")
+        export(path, **{name if name.isidentifier() else "run": self})
+
 
 def named(x: Any) -> Any:
     """What is found in a module under the name of a function."""

@@ -55,18 +55,20 @@ from minigrad.ops import OWN_OPS
 from minigrad.ops.base import Op, registry
 
 
-def plan_of(graph: Graph) -> Plan:
-    """The plan of a traced graph, from the cache if it is there."""
+def plan_of(graph: Graph, target: Machine | None = None) -> Plan:
+    """The plan of a traced graph, from the cache if it is there: for this machine, on which it then
+    begins to be built, or for a machine that is given."""
     if is_extended(graph):
         try_foreign_ops(graph)
-        return compile_graph(graph)
-    name = f"{digest(graph)}.plan"
+        return compile_graph(graph, target)
+    name = f"{digest(graph, target)}.plan"
     if (content := cache_get(name)) is not None:
         plan: Plan = restored(content.decode(), Plan, Array, Calls, ByNumpy, Layout)
         return plan
     with ThreadPoolExecutor(1) as pool:
-        pool.submit(runtime)  # built meanwhile
-        plan = compile_graph(graph)
+        if target is None:
+            pool.submit(runtime)  # built meanwhile
+        plan = compile_graph(graph, target)
     with suppress(BuildError):  # not cached: the next process makes it again
         cache_put(name, as_text(plan).encode())
     return plan
@@ -184,8 +186,8 @@ def code_version() -> str:
     return hashlib.sha256(b"".join(sources)).hexdigest()
 
 
-def digest(graph: Graph) -> str:
-    """The cache key of a graph: equal for graphs that have the same program."""
+def digest(graph: Graph, target: Machine | None = None) -> str:
+    """The cache key of a graph: equal for graphs that have the same program on a machine."""
     leaves = [*graph.inputs, *graph.states]
     # Values, ops with their attributes, and numbers, each numbered at its first use.
     numbers: dict[Any, int] = defaultdict(itertools.count().__next__)
@@ -205,7 +207,7 @@ def digest(graph: Graph) -> str:
     ops = {key[0] for _, key in keys if isinstance(key[0], Op)}
     parts = (
         code_version(),
-        machine(),
+        target or machine(),
         [(x.shape, x.dtype.str, x.kind) for x in leaves],
         len(graph.outputs),
         [(k, key[0].name, *key[1:]) if isinstance(key[0], Op) else (k, key) for k, key in keys],
@@ -226,18 +228,18 @@ def content_of(value: Value) -> Any:
 # Making a plan
 
 
-def compile_graph(graph: Graph) -> Plan:
+def compile_graph(graph: Graph, target: Machine | None = None) -> Plan:
     """Compile a traced graph: one stage after the other, each from the data of those before."""
-    target: Machine = machine()
+    is_here, target = target is None, target or machine()
     simple: Graph = simplify(graph)
     unaliased: Graph = copy_aliased_writes(simple)
     operands: Operands = pack_operands(unaliased, target.vector)
     schedule: Schedule = schedule_kernels(operands)
     buffers: BufferPlan = plan_buffers(schedule)
     code: GeneratedCode = generate(schedule, buffers, target)
-    groups: list[list[str]] = split_texts(code.texts)
-    sources: list[str] = [source_of(group, target.vector) for group in groups]
-    building = build_async(*sources)  # in other threads, meanwhile:
+    texts: list[list[str]] = split_texts(code.texts)
+    sources: list[str] = [source_of(group, target.vector) for group in texts]
+    building = build_async(*sources) if is_here else None  # in other threads, meanwhile:
     verify_kernels(code)
     work = sum(work_of(kernel, schedule) for kernel in schedule.kernels)
     threads = target.threads if work >= costs.MIN_SHARED_PROGRAM else 1
@@ -249,8 +251,8 @@ def compile_graph(graph: Graph) -> Plan:
         [array_of(x, memory) for x in schedule.graph.outputs],
         [array_of(x, memory) for x in returned(schedule.graph)],
         steps_of(code, memory, threads),
-        sources,
-        [len(group) for group in groups],
+        texts,
+        target.vector,
         memory.size,
         threads,
         as_text(description),

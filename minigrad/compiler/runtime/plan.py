@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.compiler.codegen.c import source_of
 from minigrad.compiler.codegen.statistics import DescribedCall, DescribedKernel, Description
 from minigrad.compiler.graph.layout import Layout
 from minigrad.compiler.runtime.serialization import restored
@@ -50,24 +51,30 @@ class ByNumpy:
 
 @dataclass
 class Plan:
-    """A program: its C sources, and the steps that it runs.
+    """A program: the C of its kernels, and the steps that it runs.
 
     The arrays it works on have slots: first inputs and states of the graph, then constants (each as
     its number in the graph, or as an array that the compiler made), then outputs, which get new
-    memory at each call, then the arena. `building`: the libraries of a plan that was just
-    made, as a future.
+    memory at each call, then the arena. `texts`: of the kernels, in a group for each library;
+    `vector`: bytes of a vector. `building`: the libraries of a plan that was just made, as a
+    future.
     """
 
     constants: list[Any] = field(default_factory=list)
     outputs: list[Array | np.ndarray] = field(default_factory=list)
     owned: list[Array] = field(default_factory=list)
     steps: list[Calls | ByNumpy] = field(default_factory=list)
-    sources: list[str] = field(default_factory=list)
-    kernels: list[int] = field(default_factory=list)  # how many each source has
+    texts: list[list[str]] = field(default_factory=list)
+    vector: int = 32
     arena: int = 0
     threads: int = 1
     described: str = ""  # the description, as text: only explain reads it
     building: Future[tuple[list[ctypes.CDLL], float]] | None = field(default=None, init=False)
+
+    @property
+    def sources(self) -> list[str]:
+        """The C of each library."""
+        return [source_of(group, self.vector) for group in self.texts]
 
     @cached_property
     def description(self) -> Description:

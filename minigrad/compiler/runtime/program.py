@@ -75,8 +75,8 @@ class Program:
             left -= {slot}
         self.call = runtime().run  # first, as it tests that the compiler works
         kernels: list[int] = []  # their addresses
-        for library, count in zip(self.libraries, plan.kernels, strict=True):
-            kernels += (ctypes.c_void_p * count).in_dll(library, "kernels")
+        for library, texts in zip(self.libraries, plan.texts, strict=True):
+            kernels += (ctypes.c_void_p * len(texts)).in_dll(library, "kernels")
         self.kernels = (ctypes.c_void_p * max(1, len(kernels)))(*kernels)
         self.steps = [self.step(x) for x in plan.steps]
         # As they are now: an op that is defined again later is another one.

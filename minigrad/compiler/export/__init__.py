@@ -1,0 +1,49 @@
+"""Export: compiled functions as a program of C that stands alone."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from minigrad.compiler.export.c import write_c
+from minigrad.compiler.export.naming import identifier
+from minigrad.compiler.export.program import exported
+from minigrad.compiler.target.machine import machine
+
+
+def export(path: str | os.PathLike[str], **functions: Any) -> None:
+    """Write compiled functions as one program of C, which runs without Python, into a folder.
+
+    Each function is what its last call ran, for arguments of those shapes and dtypes. Arrays that
+    several of them capture, as parameters, are one array of the program; its numbers in the
+    beginning are the present ones. What else they captured (numbers, training mode) is fixed: the
+    README of the program lists it. docs/export.md has more.
+
+    Args:
+        path: the folder, whose name is that of the program.
+        functions: by the names that they have in the program, what `minigrad.compile` returned.
+
+    Raises:
+        ArgumentError: if a function was not called yet, or if something that it depends on has
+            changed since.
+        UnsupportedError: if it cannot stand alone, as it computes something by NumPy, returns a
+            value of Python, or keeps gradients from call to call that another function clears.
+
+    >>> import tempfile
+    >>> import numpy as np
+    >>> import minigrad
+    >>> square = minigrad.compile(lambda x: x * x)
+    >>> square(np.arange(3.0))
+    array([0., 1., 4.])
+    >>> folder = Path(tempfile.mkdtemp(), "squares")
+    >>> export(folder, square=square)
+    >>> sorted(file.name for file in folder.iterdir())
+    ['README.md', 'squares.c', 'squares.h']
+    >>> "int squares_square(squares_program *);" in (folder / "squares.h").read_text()
+    True
+    """
+    folder = Path(path)
+    program = exported(identifier(folder.name), functions, replace(machine(), threads=1))
+    write_c(program, folder)
