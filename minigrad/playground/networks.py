@@ -62,7 +62,7 @@ class Networks:
         self.gradients: list[Tensor] = []  # of this batch
         self.accumulated: list[Tensor] = []  # `.grad`
         self.shown: list[dict[str, Tensor]] = []
-        self.points: list[Tensor] = []
+        self.outputs: list[Tensor] = []
         for k, (layer, width) in enumerate(zip(self.layers, widths, strict=True)):
             for name, parameter in layer.named_parameters():
                 parameter.data[...] = 0
@@ -70,7 +70,7 @@ class Networks:
                 self.gradients.append(zeros(f"{k}.{name}.batch", *parameter.shape))
                 self.accumulated.append(zeros(f"{k}.{name}.grad", *parameter.shape))
             self.shown.append({name: zeros(f"{k}.{name}", BATCH, width) for name in SHOWN})
-            self.points.append(zeros(f"{k}.points", POINTS, width))
+            self.outputs.append(zeros(f"{k}.outputs", POINTS, width))
         self.losses = zeros("losses", BATCH)
 
     @property
@@ -90,7 +90,7 @@ class Networks:
             passed.append((z, h))
         return passed
 
-    def gradient(self, depth: int, activation: str, loss: str) -> Callable[..., Any]:
+    def gradient(self, depth: int, activation: str, kind: str) -> Callable[..., Any]:
         """Both passes of a batch, without an update.
 
         The function takes x (32, 8), with 0 in missing columns, and the targets (32,): of cross
@@ -117,16 +117,18 @@ class Networks:
                 losses = F.cross_entropy(scores, classes, reduction="none")
                 return losses, F.cross_entropy(scores, classes)
 
-            return passes(x, of_rows)
+            loss = passes(x, of_rows)
+            return loss  # noqa: RET504  # it has its name in the program
 
         def mse_loss(x: Any, numbers: Any, counts: Any) -> Any:
             def of_rows(scores: Any) -> tuple[Any, Any]:
                 losses = counts * F.mse_loss(scores[:, 0], numbers, reduction="none")
                 return losses, losses.sum() / counts.sum()
 
-            return passes(x, of_rows)
+            loss = passes(x, of_rows)
+            return loss  # noqa: RET504  # it has its name in the program
 
-        return cross_entropy if loss == "cross_entropy" else mse_loss
+        return cross_entropy if kind == "cross_entropy" else mse_loss
 
     def update(self, optimizer: str) -> Callable[..., Any]:
         """An optimiser's update of all layers by the gradients that were stored.
@@ -138,12 +140,10 @@ class Networks:
         made = OPTIMIZERS[optimizer](self.parameters)
         states, settings = made.states, made.param_groups[0]
         others = {name: settings[name] for name in made.settings if name != "lr"}
-        parameters, batch, accumulated = self.parameters, self.gradients, self.accumulated
 
         def update(rate: Any, l1: Any, l2: Any, keep: Any) -> None:
-            for parameter, g, total, state in zip(
-                parameters, batch, accumulated, states, strict=True
-            ):
+            of_each = zip(self.parameters, self.gradients, self.accumulated, states, strict=True)
+            for parameter, g, total, state in of_each:
                 w, new = parameter.data, g.data
                 if w.ndim == 2:
                     new = new + l1 * np.sign(w) + l2 * w
@@ -156,13 +156,13 @@ class Networks:
         return update
 
     def evaluate(self, depth: int, activation: str) -> Callable[[Any], Any]:
-        """The outputs of all layers for x (256, 8)."""
+        """A function that stores the outputs of all layers for points (256, 8)."""
 
-        def evaluate(x: Any) -> None:
+        def evaluate(points: Any) -> None:
             with no_grad():
-                passed = self.forward(x, depth, activation)
+                passed = self.forward(points, depth, activation)
             for k, (_, h) in zip(self.chosen(depth), passed, strict=True):
-                self.points[k].data[...] = h.data
+                self.outputs[k].data[...] = h.data
 
         return evaluate
 

@@ -124,7 +124,7 @@ def test_an_evaluation_of_every_layer() -> None:
     for k, layer in zip(chosen, layers, strict=True):
         h = layer(h).data
         h = F.sigmoid(h) if k < MOST_LAYERS else h
-        near(networks.points[k].data[:, : h.shape[1]], h)
+        near(networks.outputs[k].data[:, : h.shape[1]], h)
 
 
 def test_every_function_has_arguments_that_it_takes() -> None:
