@@ -80,7 +80,13 @@ async function remake() {
   await configure();
 }
 
+/** A new network; no frame is asked for before the drawing is of this one, too. */
 async function configure() {
+  await alone(rebuild);
+  await refresh();
+}
+
+async function rebuild() {
   const { settings } = app;
   const dead = settings.init === "dead";
   const shape = await app.engine.configure({ ...settings, init: dead ? "uniform" : settings.init }, app.data);
@@ -98,10 +104,10 @@ async function configure() {
   app.source.show(app.data);
   legend();
   app.controls.show(settings);
+  app.chain.frame = null;
   app.chain.setup(shape, settings, app.histories);
   if (app.running) await app.engine.run(speed());
   writeHash();
-  await refresh();
 }
 
 /** Settings that a control or a lesson changed: training goes on where it can. */
@@ -191,9 +197,12 @@ function tick() {
   if (app.running && !app.busy && document.visibilityState === "visible") attempt(() => refresh());
 }
 
-async function refresh() {
-  while (app.busy) await app.busy;
-  app.busy = ask();
+const refresh = () => alone(ask);
+
+/** Runs one after the other what must not meet a frame of another network. */
+async function alone(action) {
+  while (app.busy) await app.busy.catch(() => {});
+  app.busy = action();
   try {
     await app.busy;
   } finally {

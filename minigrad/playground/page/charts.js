@@ -10,7 +10,7 @@ export class LossChart {
     this.svg = make("svg:svg", { class: "loss-chart", role: "img", "aria-label": "Losses by step", preserveAspectRatio: "none" });
     this.lines = { test: make("svg:path", { class: "test" }), train: make("svg:path", { class: "train" }) };
     this.svg.append(this.lines.test, this.lines.train);
-    this.top = make("span", { class: "top" });
+    this.top = make("span", { class: "ceiling" });
     this.end = make("span", { class: "end" });
     host.append(this.svg, this.top, make("span", { class: "zero" }, "0"), this.end);
     this.host = host;
@@ -118,14 +118,14 @@ export class Sparkline {
     this.element = make("svg:svg", { class: "sparkline", viewBox: "0 0 100 24", role: "img", "aria-label": label }, this.zero, this.line, this.dot);
   }
 
-  show(values, length = 160) {
+  show(values) {
     let [low, high] = [0, 0];
     for (const value of values) {
       if (value < low) low = value;
       if (value > high) high = value;
     }
     const y = (value) => (high === low ? 12 : 21 - ((value - low) / (high - low)) * 18);
-    const x = (k) => 97 - ((values.length - 1 - k) / (length - 1)) * 95;
+    const x = (k) => 2 + (95 * k) / Math.max(1, values.length - 1);
     this.zero.setAttribute("d", `M0 ${y(0).toFixed(1)}H100`);
     let d = "";
     values.forEach((value, k) => {

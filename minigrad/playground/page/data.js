@@ -92,7 +92,7 @@ export class DataSource {
         sheet(context, width, height);
         continue;
       }
-      const settings = { ...defaults(), data: kind, points: 70, noise: 0.05, drawn: kind === "drawn" && this.app.settings.drawn.length > 3 ? this.app.settings.drawn : SAMPLE };
+      const settings = { ...defaults(), data: kind, points: 70, noise: kind === "gaussians" ? 0.3 : 0.05, classes: kind === "gaussians" ? 3 : 2, drawn: kind === "drawn" && this.app.settings.drawn.length > 3 ? this.app.settings.drawn : SAMPLE };
       const { train, box, classes } = makeData({ ...settings, split: 0.1 });
       const most = classes ? 1 : Math.max(...train.y.map(Math.abs));
       train.y.forEach((y, n) => {

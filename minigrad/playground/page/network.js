@@ -39,6 +39,7 @@ export class NetworkDrawing {
   /** A new network. `editable`: layers have buttons for their units; `most`: of units. */
   build(network, { editable, most }) {
     this.network = network;
+    this.frame = null;
     this.editable = editable;
     this.svg.replaceChildren();
     this.heads.replaceChildren();
@@ -132,10 +133,10 @@ export class NetworkDrawing {
     const most = Math.max(...this.columns);
     const count = this.columns.length;
     const [left, right] = [width < 480 ? 34 * rem : 62 * rem, width < 480 ? 10 * rem : 62 * rem];
-    const pitchY = Math.min(84 * rem, (height - top - bottom) / most);
-    const tile = Math.max(16, Math.min(50 * rem, pitchY - 20 * rem, ((width - left - right) / count) * 0.6));
+    const pitchY = Math.min(100 * rem, (height - top - bottom) / most);
+    const tile = Math.max(16, Math.min(56 * rem, pitchY - 20 * rem, ((width - left - right) / count) * 0.6));
     this.tile = tile;
-    const pitchX = Math.min(200 * rem, (width - left - right - tile) / (count - 1));
+    const pitchX = Math.min(220 * rem, (width - left - right - tile) / (count - 1));
     const start = left + (width - left - right - tile - pitchX * (count - 1)) / 2;
     const middle = top + (height - top - bottom) / 2 - 5 * rem;
     const at = (column, k) => [start + pitchX * column, middle + (k - (this.columns[column] - 1) / 2) * pitchY - tile / 2];
@@ -181,10 +182,10 @@ export class NetworkDrawing {
   labelEdges() {
     const near = this.pointed ?? this.selected;
     for (const edge of this.edges) {
-      const { layer, unit, input } = edge.target;
+      const { layer } = edge.target;
       const room = this.columns[layer] * this.columns[layer + 1] <= 8 && this.width > 480;
-      const wanted = room || (near && (same(edge.target, near) || (near.kind === "output" && (near.layer === layer ? near.unit === unit : near.layer === layer - 1 && near.unit === input))));
-      edge.element.classList.toggle("near", !!near && !room && !!wanted);
+      const wanted = room || (near && touches(edge.target, near));
+      edge.element.classList.toggle("near", !!near && touches(edge.target, near));
       if (wanted && !edge.text) {
         edge.text = make("svg:text", {});
         this.texts.append(edge.text);
@@ -200,12 +201,15 @@ export class NetworkDrawing {
   /** Each number to the first place along its line that no other one has taken. */
   spreadLabels() {
     const taken = [];
-    for (const edge of this.edges) {
-      if (!edge.text) continue;
-      const free = ([x, y]) => !taken.some(([a, b]) => Math.abs(a - x) < 36 && Math.abs(b - y) < 14);
-      const [x, y] = LABEL_PLACES.map(edge.along).find(free) ?? edge.along(0.5);
-      taken.push([x, y]);
-      set(edge.text, { x, y });
+    const near = (edge) => edge.element.matches(".near, .selected");
+    const labelled = this.edges.filter((edge) => edge.text).sort((a, b) => near(b) - near(a));
+    for (const edge of labelled) {
+      const free = ([x, y]) => !taken.some(([a, b]) => Math.abs(a - x) < 46 && Math.abs(b - y) < 14);
+      const place = LABEL_PLACES.map(edge.along).find(free);
+      edge.text.style.display = place ? "" : "none"; // without room, it is shown when pointed at
+      if (!place) continue;
+      taken.push(place);
+      set(edge.text, { x: place[0], y: place[1] });
     }
   }
 
@@ -441,8 +445,11 @@ export class NetworkDrawing {
   }
 }
 
-const LABEL_PLACES = [0.5, 0.4, 0.6, 0.32, 0.68, 0.25, 0.75, 0.19, 0.81];
+const LABEL_PLACES = [0.5, 0.4, 0.6, 0.32, 0.68, 0.25, 0.75, 0.45, 0.55, 0.36, 0.64, 0.28, 0.72, 0.2, 0.8];
 const SIGN = ["minus", "none", "plus"];
+/** Whether a weight is this one, or comes into or out of this unit. */
+const touches = ({ layer, unit, input }, near) =>
+  near.kind === "output" ? (near.layer === layer ? near.unit === unit : near.layer === layer - 1 && near.unit === input) : near.layer === layer && near.unit === unit && (near.kind === "bias" || near.input === input);
 const key = (target) => (target ? [target.layer, target.kind, target.unit, target.input ?? ""].join(" ") : "");
 const fix = (number) => number.toFixed(1);
 const set = (element, attributes) => {
