@@ -122,7 +122,7 @@ const table = {
   seed: [integer(0, 2 ** 32 - 1), 0],
   features: [several(...FEATURES), ["x1", "x2"]],
   layers: [sizes(), [4, 2]],
-  activation: [choice("relu", "tanh", "sigmoid", "linear"), "tanh"],
+  activation: [choice("relu", "tanh", "sigmoid", "linear", "leaky_relu", "gelu"), "tanh"],
   optimizer: [choice("sgd", "momentum", "rmsprop", "adam", "adamw"), "sgd"],
   rate: [number(1e-6, 1000), 0.1],
   batch: [integer(1, 32), 10],
