@@ -6,7 +6,13 @@ from minigrad.data.idx import Images, load_idx, read_idx
 from minigrad.data.loader import BatchLoader
 from minigrad.data.mnist1d import MNIST1D, load_mnist1d
 from minigrad.data.names import load_names
-from minigrad.data.points import make_circles, make_moons, make_spirals
+from minigrad.data.points import (
+    make_circles,
+    make_gaussians,
+    make_moons,
+    make_spirals,
+    make_xor,
+)
 from minigrad.data.text import Lines, Vocabulary, Windows, load_text
 from minigrad.names import of_package
 
@@ -27,8 +33,10 @@ __all__ = [
     "load_names",
     "load_text",
     "make_circles",
+    "make_gaussians",
     "make_moons",
     "make_spirals",
+    "make_xor",
     "read_idx",
     "split",
 ]

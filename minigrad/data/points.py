@@ -71,6 +71,51 @@ def make_spirals(
     return scattered(t * np.cos(angle), t * np.sin(angle), noise, rng), labels
 
 
+@checked
+def make_xor(n: Size, noise: Noise = 0.1, seed: Seed | np.random.Generator = 0) -> Points:
+    """Four squares, of which those across from each other are one class: the exclusive or.
+
+    The squares lie within -1 to 1, 0.2 apart; class 0 has x1 and x2 of the same sign. Arguments and
+    results are as for `make_moons`.
+
+    Raises:
+        ValueError: if n is below 1, or noise below 0.
+
+    >>> points, labels = make_xor(100, noise=0)
+    >>> np.array_equal(labels, np.prod(points, axis=1) < 0)
+    True
+    """
+    quadrants, t, rng = drawn(n, 4, seed)
+    right, up = np.array([1, -1, -1, 1])[quadrants], np.array([1, 1, -1, -1])[quadrants]
+    x, y = right * (0.1 + 0.9 * t), up * (0.1 + 0.9 * rng.random(n))
+    return scattered(x, y, noise, rng), quadrants % 2
+
+
+@checked
+def make_gaussians(
+    n: Size, classes: Size = 2, noise: Noise = 0.3, seed: Seed | np.random.Generator = 0
+) -> Points:
+    """Clusters of normally distributed points, their centres evenly spaced on the unit circle.
+
+    Args:
+        n, seed: as for `make_moons`.
+        classes: the number of clusters.
+        noise: the standard deviation of each cluster, in both coordinates.
+
+    Raises:
+        ValueError: if n or classes is below 1, or noise below 0.
+
+    >>> points, labels = make_gaussians(6, classes=3, noise=0)
+    >>> np.unique(points.round(3) + 0.0, axis=0)
+    array([[-0.5  , -0.866],
+           [-0.5  ,  0.866],
+           [ 1.   ,  0.   ]], dtype=float32)
+    """
+    labels, _, rng = drawn(n, classes, seed)
+    angle = 2 * np.pi * labels / classes
+    return scattered(np.cos(angle), np.sin(angle), noise, rng), labels
+
+
 def drawn(
     n: Size, classes: int, seed: int | np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, np.random.Generator]:

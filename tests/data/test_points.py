@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from minigrad.data import make_circles, make_moons, make_spirals
+from minigrad.data import make_circles, make_gaussians, make_moons, make_spirals, make_xor
 
-MAKERS = [make_moons, make_circles, make_spirals]
+MAKERS = [make_moons, make_circles, make_spirals, make_xor, make_gaussians]
 
 
 @pytest.mark.parametrize("make", MAKERS)
@@ -85,3 +85,17 @@ def test_arguments_out_of_range(
 def test_spirals_of_no_class() -> None:
     with pytest.raises(ValueError, match="classes must be at least 1"):
         make_spirals(10, classes=0)
+
+
+def test_xor_fills_four_squares_evenly() -> None:
+    points, labels = make_xor(1000, noise=0)
+    assert np.array_equal(labels, points[:, 0] * points[:, 1] < 0)
+    assert np.abs(points).min() >= 0.1
+    assert np.abs(points).max() <= 1
+    assert np.unique(np.sign(points), axis=0, return_counts=True)[1].tolist() == [250] * 4
+
+
+def test_gaussians_lie_around_a_circle() -> None:
+    points, labels = make_gaussians(4000, classes=4, noise=0.2)
+    means = [points[labels == k].mean(axis=0) for k in range(4)]
+    assert np.allclose(means, [[1, 0], [0, 1], [-1, 0], [0, -1]], atol=0.05)
