@@ -24,40 +24,42 @@ export const LESSONS = [
 
 // Kinds
 
-const choice = (...values) => ({
+const kinds = {};
+
+kinds.choice = (...values) => ({
   read: (text) => (values.includes(text) ? text : undefined),
   write: String,
   wants: `one of ${values.join(", ")}`,
   values,
 });
 
-const number = (least, most) => ({
+kinds.number = (least, most) => ({
   // Only what is written as a number: Number("") is 0, and Number("0x10") is 16.
-  read: (text) => within(/^-?\d*\.?\d+(e[-+]?\d+)?$/i.test(text) ? Number(text) : NaN, least, most),
+  read: (text) => inRange(/^-?\d*\.?\d+(e[-+]?\d+)?$/i.test(text) ? Number(text) : NaN, least, most),
   write: String,
   wants: `a number from ${least} to ${most}`,
   least,
   most,
 });
 
-const integer = (least, most) => ({
-  read: (text) => within(/^\d{1,15}$/.test(text) ? Number(text) : NaN, least, most),
+kinds.integer = (least, most) => ({
+  read: (text) => inRange(/^\d{1,15}$/.test(text) ? Number(text) : NaN, least, most),
   write: String,
   wants: `a whole number from ${least} to ${most}`,
   least,
   most,
 });
 
-const flag = () => ({
+kinds.flag = () => ({
   read: (text) => ({ yes: true, no: false })[text],
   write: (value) => (value ? "yes" : "no"),
   wants: "yes or no",
 });
 
-const sizes = () => ({
+kinds.sizes = () => ({
   read(text) {
     if (text === "none") return [];
-    const found = text.split(",").map((part) => integer(1, UNITS).read(part));
+    const found = text.split(",").map((part) => kinds.integer(1, UNITS).read(part));
     return found.length <= LAYERS && !found.includes(undefined) ? found : undefined;
   },
   write: (value) => value.join(",") || "none",
@@ -66,7 +68,7 @@ const sizes = () => ({
   units: UNITS,
 });
 
-const several = (...values) => ({
+kinds.several = (...values) => ({
   read(text) {
     const found = text.split(",");
     const known = found.every((each) => values.includes(each));
@@ -79,7 +81,7 @@ const several = (...values) => ({
   values,
 });
 
-const line = (most) => ({
+kinds.line = (most) => ({
   // No control characters, and so one line.
   read: (text) => (text.length > 0 && text.length <= most && !/[\p{C}]/u.test(text) ? text : undefined),
   write: String,
@@ -88,7 +90,7 @@ const line = (most) => ({
 });
 
 // Points of classes, [[x, y, class], ...], as whole thousandths: 120_-500_1.-30_77_0
-const points = () => ({
+kinds.points = () => ({
   read(text) {
     if (text === "") return [];
     const found = text.split(".").map((each) => {
@@ -103,58 +105,58 @@ const points = () => ({
   most: DRAWN,
 });
 
-const within = (value, least, most) => (value >= least && value <= most ? value : undefined);
+const inRange = (value, least, most) => (value >= least && value <= most ? value : undefined);
 const thousandths = (x) => Math.round(1000 * x) + 0; // + 0: no -0
 
 // The table: name, kind and default. What each means is in docs/playground.md.
 
-const table = {
+const SETTING_TABLE = {
   data: [
-    choice("moons", "circles", "spirals", "xor", "gaussians", "regression", "drawn", "csv"),
+    kinds.choice("moons", "circles", "spirals", "xor", "gaussians", "regression", "drawn", "csv"),
     "moons",
   ],
-  formula: [line(200), "sin(2*x1) * x2"],
-  drawn: [points(), []],
-  points: [integer(10, 1000), 200],
-  classes: [integer(2, 4), 2],
-  noise: [number(0, 1), 0.1],
-  split: [number(0.1, 0.9), 0.3],
-  seed: [integer(0, 2 ** 32 - 1), 0],
-  features: [several(...FEATURES), ["x1", "x2"]],
-  layers: [sizes(), [4, 2]],
-  activation: [choice("relu", "tanh", "sigmoid", "linear", "leaky_relu", "gelu"), "tanh"],
-  optimizer: [choice("sgd", "momentum", "rmsprop", "adam", "adamw"), "sgd"],
-  rate: [number(1e-6, 1000), 0.1],
-  batch: [integer(1, 32), 10],
-  l1: [number(0, 1), 0],
-  l2: [number(0, 1), 0],
-  init: [choice("uniform", "zero"), "uniform"],
-  zeroGradients: [flag(), true],
-  shuffle: [flag(), true],
-  step: [integer(0, 100_000), 0],
-  speed: [choice("1", "10", "100", "full"), "full"],
-  view: [choice("forward", "reverse"), "forward"],
-  lesson: [choice("none", ...LESSONS), "none"],
+  formula: [kinds.line(200), "sin(2*x1) * x2"],
+  drawn: [kinds.points(), []],
+  points: [kinds.integer(10, 1000), 200],
+  classes: [kinds.integer(2, 4), 2],
+  noise: [kinds.number(0, 1), 0.1],
+  split: [kinds.number(0.1, 0.9), 0.3],
+  seed: [kinds.integer(0, 2 ** 32 - 1), 0],
+  features: [kinds.several(...FEATURES), ["x1", "x2"]],
+  layers: [kinds.sizes(), [4, 2]],
+  activation: [kinds.choice("relu", "tanh", "sigmoid", "linear", "leaky_relu", "gelu"), "tanh"],
+  optimizer: [kinds.choice("sgd", "momentum", "rmsprop", "adam", "adamw"), "sgd"],
+  rate: [kinds.number(1e-6, 1000), 0.1],
+  batch: [kinds.integer(1, 32), 10],
+  l1: [kinds.number(0, 1), 0],
+  l2: [kinds.number(0, 1), 0],
+  init: [kinds.choice("uniform", "zero"), "uniform"],
+  zeroGradients: [kinds.flag(), true],
+  shuffle: [kinds.flag(), true],
+  step: [kinds.integer(0, 100_000), 0],
+  speed: [kinds.choice("1", "10", "100", "full"), "full"],
+  view: [kinds.choice("forward", "reverse"), "forward"],
+  lesson: [kinds.choice("none", ...LESSONS), "none"],
 };
 
 /** The table: for each setting its `default`, `wants` (what is allowed, in words), `read` and
  * `write`, and the limits of its kind. */
 export const SETTINGS = Object.freeze(
   Object.fromEntries(
-    Object.entries(table).map(([name, [kind, value]]) => [
+    Object.entries(SETTING_TABLE).map(([name, [kind, value]]) => [
       name,
       Object.freeze({ ...kind, default: value }),
     ]),
   ),
 );
 
-const known = (name) => Object.hasOwn(SETTINGS, name);
-const copied = (value) => (Array.isArray(value) ? structuredClone(value) : value);
+const isSetting = (name) => Object.hasOwn(SETTINGS, name);
+const copyOfValue = (value) => (Array.isArray(value) ? structuredClone(value) : value);
 
 /** All settings at their defaults, as a new object. */
 export function defaults() {
   return Object.fromEntries(
-    Object.entries(SETTINGS).map(([name, setting]) => [name, copied(setting.default)]),
+    Object.entries(SETTINGS).map(([name, setting]) => [name, copyOfValue(setting.default)]),
   );
 }
 
@@ -170,16 +172,16 @@ export function readAddress(address) {
   }
   const seen = new Set();
   for (const [name, value] of new URLSearchParams(text.replaceAll("+", "%2B"))) {
-    if (seen.has(name)) problems.push(`${shown(name)} is set twice; the first is used`);
+    if (seen.has(name)) problems.push(`${shortened(name)} is set twice; the first is used`);
     else if (name === "v") problems.push(...versionProblem(value));
-    else if (!known(name)) problems.push(`there is no setting ${shown(name)}; it is ignored`);
+    else if (!isSetting(name)) problems.push(`there is no setting ${shortened(name)}; it is ignored`);
     else {
       const found = SETTINGS[name].read(value);
       if (found !== undefined) settings[name] = found;
       else {
         const { wants } = SETTINGS[name];
         const used = SETTINGS[name].write(SETTINGS[name].default) || "none";
-        problems.push(`${name}=${shown(value)} is not ${wants}; ${used} is used`);
+        problems.push(`${name}=${shortened(value)} is not ${wants}; ${used} is used`);
       }
     }
     seen.add(name);
@@ -189,7 +191,7 @@ export function readAddress(address) {
 
 function versionProblem(value) {
   if (value === String(VERSION)) return [];
-  return [`this address is of version ${shown(value)} of the playground, and this page knows ${VERSION}: settings may differ`];
+  return [`this address is of version ${shortened(value)} of the playground, and this page knows ${VERSION}: settings may differ`];
 }
 
 /** The part of an address after #, without settings that have their defaults.
@@ -197,7 +199,7 @@ function versionProblem(value) {
 export function writeAddress(settings) {
   const found = new URLSearchParams({ v: String(VERSION) });
   for (const [name, value] of Object.entries(settings)) {
-    const text = checkedText(name, value);
+    const text = settingText(name, value);
     if (text !== SETTINGS[name].write(SETTINGS[name].default)) found.set(name, text);
   }
   // What needs no escape in a fragment stays readable; a plus is one, and not a space.
@@ -205,16 +207,16 @@ export function writeAddress(settings) {
   return found.toString().replaceAll("+", "%20").replace(/%(2C|28|29|5E|2B|2F)/g, (code) => plain[code]);
 }
 
-function checkedText(name, value) {
-  if (!known(name)) throw new RangeError(`there is no setting ${shown(name)}`);
+function settingText(name, value) {
+  if (!isSetting(name)) throw new RangeError(`there is no setting ${shortened(name)}`);
   const text = SETTINGS[name].write(value);
   const again = SETTINGS[name].read(text);
-  if (again === undefined) throw new RangeError(`${name}=${shown(text)} is not ${SETTINGS[name].wants}`);
+  if (again === undefined) throw new RangeError(`${name}=${shortened(text)} is not ${SETTINGS[name].wants}`);
   return text;
 }
 
 /** A short, visible form of a text from outside, for messages. */
-function shown(text) {
+function shortened(text) {
   const visible = text.replace(/\p{C}/gu, "\ufffd");
   return visible.length > 40 ? `${[...visible].slice(0, 40).join("")}...` : visible;
 }

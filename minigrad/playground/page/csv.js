@@ -3,7 +3,7 @@
 // readCsv makes records of text, and csvColumns numbers or names of each column. What is wrong is
 // named with its line and column; nothing is guessed and nothing left out without a note.
 
-export const LIMITS = Object.freeze({ characters: 2_000_000, rows: 5_000, columns: 50, cell: 1_000 });
+export const CSV_LIMITS = Object.freeze({ characters: 2_000_000, rows: 5_000, columns: 50, cell: 1_000 });
 const MISSING = /^(|\?|-|na|n\/a|nan|null|none)$/i;
 const MOST_CLASSES = 4;
 
@@ -24,8 +24,8 @@ export class CsvError extends Error {
  * Throws a CsvError for anything else. */
 export function readCsv(text) {
   text = String(text).replace(/^\uFEFF/, "");
-  if (text.length > LIMITS.characters) {
-    throw new CsvError(`the file has ${text.length} characters, and may have ${LIMITS.characters}: take a part of its rows`);
+  if (text.length > CSV_LIMITS.characters) {
+    throw new CsvError(`the file has ${text.length} characters, and may have ${CSV_LIMITS.characters}: take a part of its rows`);
   }
   const zero = text.search(/[\0\uFFFD]/);
   if (zero >= 0) {
@@ -39,7 +39,7 @@ export function readCsv(text) {
   const different = records.find(({ fields }) => fields.length !== length);
   if (different) {
     throw new CsvError(
-      `line ${different.line} has ${counted(different.fields.length, "field")}, and line ${records[0].line} has ${length}: ` +
+      `line ${different.line} has ${countOf(different.fields.length, "field")}, and line ${records[0].line} has ${length}: ` +
         "each line needs as many; a field that holds the separator stands in quotes",
       different.line,
     );
@@ -48,13 +48,13 @@ export function readCsv(text) {
 }
 
 function separatorOf(text) {
-  const tries = [";", "\t", ","].map((separator) => ({ separator, records: attempt(text, separator) }));
+  const tries = [";", "\t", ","].map((separator) => ({ separator, records: attemptCsv(text, separator) }));
   const whole = ({ records }) => records.length > 0 && records.every(({ fields }) => fields.length > 1);
   const some = ({ records }) => records.length > 0 && records[0].fields.length > 1;
   return (tries.find(whole) ?? tries.find(some) ?? { separator: "," }).separator;
 }
 
-function attempt(text, separator) {
+function attemptCsv(text, separator) {
   try {
     return [...recordsOf(text, separator)];
   } catch {
@@ -70,9 +70,9 @@ function* recordsOf(text, separator) {
   while (at < text.length) {
     const record = { line, fields: [] };
     for (;;) {
-      const opened = opening(text, at, separator);
+      const opened = quoteOpening(text, at, separator);
       let field;
-      if (opened !== null) ({ field, at, line } = quoted(text, opened, separator, line, record.fields.length + 1));
+      if (opened !== null) ({ field, at, line } = quotedField(text, opened, separator, line, record.fields.length + 1));
       else {
         plain.lastIndex = at;
         [field] = plain.exec(text);
@@ -96,20 +96,20 @@ function* recordsOf(text, separator) {
     const blank = record.fields.length === 1 && record.fields[0].trim() === "";
     if (blank) continue;
     // One more than rows: the names of the columns.
-    if (++count > LIMITS.rows + 1) {
-      throw new CsvError(`there are more than ${LIMITS.rows} rows: take a part of them`, record.line);
+    if (++count > CSV_LIMITS.rows + 1) {
+      throw new CsvError(`there are more than ${CSV_LIMITS.rows} rows: take a part of them`, record.line);
     }
     yield record;
   }
 }
 
 /** Where a quoted field that starts here opens, after spaces; null for a plain one. */
-function opening(text, at, separator) {
+function quoteOpening(text, at, separator) {
   while (text[at] === " " && separator !== " ") at += 1;
   return text[at] === '"' ? at : null;
 }
 
-function quoted(text, at, separator, line, column) {
+function quotedField(text, at, separator, line, column) {
   const start = line;
   let field = "";
   for (at += 1; ; at += 2) {
@@ -136,11 +136,11 @@ function quoted(text, at, separator, line, column) {
 }
 
 function checkedField(field, line, column) {
-  if (field.length > LIMITS.cell) {
-    throw new CsvError(`line ${line}, column ${column}: a field has ${field.length} characters, and may have ${LIMITS.cell}`, line, column);
+  if (field.length > CSV_LIMITS.cell) {
+    throw new CsvError(`line ${line}, column ${column}: a field has ${field.length} characters, and may have ${CSV_LIMITS.cell}`, line, column);
   }
-  if (column > LIMITS.columns) {
-    throw new CsvError(`line ${line} has more than ${LIMITS.columns} columns: leave some out`, line, column);
+  if (column > CSV_LIMITS.columns) {
+    throw new CsvError(`line ${line} has more than ${CSV_LIMITS.columns} columns: leave some out`, line, column);
   }
   return field;
 }
@@ -148,8 +148,8 @@ function checkedField(field, line, column) {
 // Columns
 
 /** The text of a CSV file -> {columns: [{name, cells: [text], numbers: [number or NaN] or null}],
- * lines: the line of each row, notes: [sentence], target: the column to predict unless the user
- * chooses, comma: whether decimals are written with a comma}.
+ * lines: the line of each row, target: the column to predict unless the user chooses, comma: whether
+ * decimals are written with a comma}.
  *
  * `numbers` is null for a column of names. Missing values are NaN.
  * Throws a CsvError for anything else, also if there are fewer than two columns or rows. */
@@ -160,27 +160,27 @@ export function csvColumns(text) {
     throw new CsvError("there is one column only, and at least two are needed, inputs and what to predict; they are separated by , ; or tab");
   }
   const comma = separator === ";" && decimalComma(records);
-  const first = records[0].fields.map((cell) => asNumber(cell, comma));
+  const first = records[0].fields.map((cell) => csvNumber(cell, comma));
   const header = records.length > 1 && first.every(Number.isNaN) && !records[0].fields.every((cell) => MISSING.test(cell.trim()));
   const rows = header ? records.slice(1) : records;
   if (rows.length < 2) throw new CsvError("there is one row of data only, and at least two are needed");
-  if (rows.length > LIMITS.rows) throw new CsvError(`there are more than ${LIMITS.rows} rows: take a part of them`);
-  const named = names(header ? records[0].fields : records[0].fields.map(() => ""));
+  if (rows.length > CSV_LIMITS.rows) throw new CsvError(`there are more than ${CSV_LIMITS.rows} rows: take a part of them`);
+  const named = columnNames(header ? records[0].fields : records[0].fields.map(() => ""));
   const columns = named
-    .map((name, k) => column(name, k + 1, rows, comma))
+    .map((name, k) => csvColumn(name, k + 1, rows, comma))
     // A separator at the end of each line makes a last column of nothing.
     .filter(({ name, cells }, k) => k < width - 1 || header && records[0].fields[k].trim() !== "" || cells.some((cell) => cell !== ""));
   const lines = rows.map(({ line }) => line);
-  return { columns, lines, comma, target: usualTarget(columns), notes: notesOf(columns) };
+  return { columns, lines, comma, target: usualTarget(columns) };
 }
 
-const INTEGER_OR_DECIMAL = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
+const WITH_POINT = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
 const WITH_COMMA = /^[+-]?(\d+,?\d*|,\d+)(e[+-]?\d+)?$/i;
 
 /** The number that a field is, as written in it, or NaN. */
-function asNumber(cell, comma) {
+function csvNumber(cell, comma) {
   const text = cell.trim();
-  if (!(comma ? WITH_COMMA : INTEGER_OR_DECIMAL).test(text)) return NaN;
+  if (!(comma ? WITH_COMMA : WITH_POINT).test(text)) return NaN;
   return Number(comma ? text.replace(",", ".") : text);
 }
 
@@ -190,7 +190,7 @@ function decimalComma(records) {
   for (const { line, fields } of records) {
     for (const cell of fields.map((each) => each.trim())) {
       if (cell.includes(",") && WITH_COMMA.test(cell)) withComma ??= { line, cell };
-      else if (cell.includes(".") && INTEGER_OR_DECIMAL.test(cell)) withPoint ??= { line, cell };
+      else if (cell.includes(".") && WITH_POINT.test(cell)) withPoint ??= { line, cell };
     }
   }
   if (withComma && withPoint) {
@@ -200,7 +200,7 @@ function decimalComma(records) {
   return withComma !== null;
 }
 
-function names(fields) {
+function columnNames(fields) {
   const taken = new Set();
   return fields.map((field, k) => {
     const plain = field.trim().replace(/[\p{C}\s]+/gu, " ") || `column ${k + 1}`;
@@ -211,9 +211,9 @@ function names(fields) {
   });
 }
 
-function column(name, position, rows, comma) {
+function csvColumn(name, position, rows, comma) {
   const cells = rows.map(({ fields }) => fields[position - 1].trim());
-  const numbers = cells.map((cell) => asNumber(cell, comma));
+  const numbers = cells.map((cell) => csvNumber(cell, comma));
   const large = numbers.findIndex((x) => Math.abs(x) > 1e30);
   if (large >= 0) {
     const { line } = rows[large];
@@ -233,11 +233,6 @@ function isClasses(cells) {
   return size >= 2 && size <= MOST_CLASSES;
 }
 
-function notesOf(columns) {
-  const other = columns.filter(({ numbers }) => numbers === null).map(({ name }) => name);
-  return other.length ? [`${list(other)}: no numbers, so not ${other.length > 1 ? "inputs" : "an input"}`] : [];
-}
-
 // Inputs and what to predict
 
 /** Numbers to train on, of what csvColumns made.
@@ -255,7 +250,8 @@ export function csvExamples(table, target = table.target, inputs = null, most = 
   const aim = table.columns[target];
   const numeric = table.columns.filter((each) => each !== aim && each.numbers !== null);
   const used = inputs ? inputs.map((k) => table.columns[k]) : numeric.slice(0, most);
-  const notes = [];
+  const other = table.columns.filter((each) => each !== aim && each.numbers === null);
+  const notes = inputs ? [] : other.map(({ name }) => `${name} holds no numbers, and is not an input`);
   if (!inputs && numeric.length > most) notes.push(`only the first ${most} columns of numbers are inputs`);
   if (used.length === 0) throw new CsvError(`no other column than ${aim.name} holds numbers, and inputs are numbers`);
   for (const each of used) {
@@ -269,8 +265,8 @@ export function csvExamples(table, target = table.target, inputs = null, most = 
   const left = [...complete.keys()].filter((k) => !complete[k]);
   if (rows.length < 2) throw new CsvError("there are fewer than two rows without missing values");
   if (left.length) {
-    const where = list(left.slice(0, 5).map((k) => String(table.lines[k]))) + (left.length > 5 ? " ..." : "");
-    notes.push(`${counted(left.length, "row")} with missing values left out: line${left.length > 1 ? "s" : ""} ${where}`);
+    const where = listOf(left.slice(0, 5).map((k) => String(table.lines[k]))) + (left.length > 5 ? " ..." : "");
+    notes.push(`${countOf(left.length, "row")} with missing values left out: line${left.length > 1 ? "s" : ""} ${where}`);
   }
   return {
     columns: used.map(({ name }) => name),
@@ -299,13 +295,13 @@ function targetOf(aim, table) {
   const there = aim.cells.filter((cell) => !MISSING.test(cell));
   const different = new Set(aim.numbers ? aim.numbers.filter((x) => !Number.isNaN(x)) : there);
   const whole = aim.numbers !== null && [...different].every(Number.isInteger);
-  const mixed = aim.numbers !== null && there.some((cell, k) => Number.isNaN(asNumber(cell, table.comma)));
-  const asNames = aim.numbers === null || (mixed && isClasses(aim.cells));
-  if (asNames || (whole && !mixed && different.size <= MOST_CLASSES)) {
-    const classNames = asNames ? [...new Set(there)].sort(byCode) : [...different].sort((a, b) => a - b);
+  const asNames = aim.numbers === null;
+  if (!asNames) checkedNumbers(aim, table);
+  if (asNames || (whole && different.size <= MOST_CLASSES)) {
+    const classNames = asNames ? [...new Set(there)].sort(byCodePoint) : [...different].sort((a, b) => a - b);
     if (classNames.length < 2 || classNames.length > MOST_CLASSES) {
       throw new CsvError(
-        `column ${aim.position} (${aim.name}) has ${counted(classNames.length, "different value")}, and there can be 2 to ${MOST_CLASSES} classes: choose another column to predict`,
+        `column ${aim.position} (${aim.name}) has ${countOf(classNames.length, "different value")}, and there can be 2 to ${MOST_CLASSES} classes: choose another column to predict`,
         null,
         aim.position,
       );
@@ -313,16 +309,15 @@ function targetOf(aim, table) {
     const of = asNames ? aim.cells : aim.numbers;
     return { values: of.map((cell) => classNames.indexOf(cell)), classNames: classNames.map(String) };
   }
-  checkedNumbers(aim, table);
   return { values: aim.numbers, classNames: [] };
 }
 
 /** The order of Python's sorted, which is by code points; JavaScript's is by UTF-16 units. */
-function byCode(a, b) {
+function byCodePoint(a, b) {
   const [one, other] = [[...a], [...b]].map((text) => text.map((each) => each.codePointAt(0)));
   const k = one.findIndex((code, at) => code !== other[at]);
   return k < 0 ? one.length - other.length : one[k] - (other[k] ?? -1);
 }
 
-const counted = (n, what) => `${n} ${what}${n === 1 ? "" : "s"}`;
-const list = (texts) => (texts.length > 1 ? `${texts.slice(0, -1).join(", ")} and ${texts.at(-1)}` : texts[0]);
+const countOf = (n, what) => `${n} ${what}${n === 1 ? "" : "s"}`;
+const listOf = (texts) => (texts.length > 1 ? `${texts.slice(0, -1).join(", ")} and ${texts.at(-1)}` : texts[0]);

@@ -6,18 +6,18 @@ import { Random } from "../../compiler/export/random.js";
 import { csvExamples } from "./csv.js";
 import { parseFormula } from "./formula.js";
 
-const SIDE = 2; // points of a regression, and those that are drawn, lie within -2 to 2
+const HALF_SIDE = 2; // points of a regression, and those that are drawn, lie within -2 to 2
 
 /** What each kind of data is called, its part of the plane that is shown (`box`: the range of x1, and
  * of x2; null where it depends on the data), and which settings it has. */
 export const DATASETS = Object.freeze({
   moons: { title: "two moons", box: [[-1.75, 2.75], [-2, 2.5]], settings: ["points", "noise"] },
-  circles: { title: "circles", box: square(1.5), settings: ["points", "noise"] },
-  spirals: { title: "spirals", box: square(1.5), settings: ["points", "noise", "classes"] },
-  xor: { title: "exclusive or", box: square(1.5), settings: ["points", "noise"] },
-  gaussians: { title: "clusters", box: square(2), settings: ["points", "noise", "classes"] },
-  regression: { title: "a formula", box: square(SIDE), settings: ["points", "noise", "formula"] },
-  drawn: { title: "your own points", box: square(SIDE), settings: [] },
+  circles: { title: "circles", box: squareBox(1.5), settings: ["points", "noise"] },
+  spirals: { title: "spirals", box: squareBox(1.5), settings: ["points", "noise", "classes"] },
+  xor: { title: "exclusive or", box: squareBox(1.5), settings: ["points", "noise"] },
+  gaussians: { title: "clusters", box: squareBox(2), settings: ["points", "noise", "classes"] },
+  regression: { title: "a formula", box: squareBox(HALF_SIDE), settings: ["points", "noise", "formula"] },
+  drawn: { title: "your own points", box: squareBox(HALF_SIDE), settings: [] },
   csv: { title: "a CSV file", box: null, settings: [] },
 });
 
@@ -36,7 +36,7 @@ export class DataError extends Error {
  * minus the mean, and divided by the standard deviation, of the training examples (`scales`).
  * Throws a DataError, or a FormulaError. */
 export function makeData(settings, csv = null) {
-  const whole = examples(settings, csv);
+  const whole = allExamples(settings, csv);
   const { train, test } = splitIndices(whole.y.length, settings.split, settings.seed);
   const scaled = settings.data === "csv" ? standardised(whole, train) : whole;
   const part = (indices) => ({
@@ -56,14 +56,14 @@ export function makeData(settings, csv = null) {
 }
 
 /** All examples, before they are split: {x: rows, y, classes, ...}, in float64 or float32 as Python's. */
-function examples(settings, csv) {
+function allExamples(settings, csv) {
   const { data, points, noise, classes, seed } = settings;
   if (data === "csv") {
     if (csv === null) throw new DataError("there is no CSV file yet: drop one on the page, or choose one");
     return csv;
   }
   if (data === "drawn") return drawnByHand(settings.drawn);
-  if (data === "regression") return regression(parseFormula(settings.formula), points, noise, seed);
+  if (data === "regression") return regressionPoints(parseFormula(settings.formula), points, noise, seed);
   const count = { spirals: classes, gaussians: classes }[data] ?? 2;
   const { x, y } = GENERATED[data](points, count, noise, seed);
   return { x, y, classes: count };
@@ -73,59 +73,59 @@ function examples(settings, csv) {
 
 const GENERATED = {
   moons(n, classes, noise, seed) {
-    const { labels, t, rng } = drawn(n, 2, seed);
+    const { labels, t, rng } = drawnLabels(n, 2, seed);
     const points = labels.map((k, i) => [
       Math.cos(Math.PI * t[i]) + k,
       Math.sin(Math.PI * t[i]) * (1 - 2 * k) + k / 2,
     ]);
-    return { x: scattered(points, noise, rng), y: labels };
+    return { x: scatteredPoints(points, noise, rng), y: labels };
   },
 
   circles(n, classes, noise, seed) {
-    const { labels, t, rng } = drawn(n, 2, seed);
+    const { labels, t, rng } = drawnLabels(n, 2, seed);
     const points = labels.map((k, i) => onCircle(1 - k / 2, 2 * Math.PI * t[i]));
-    return { x: scattered(points, noise, rng), y: labels };
+    return { x: scatteredPoints(points, noise, rng), y: labels };
   },
 
   spirals(n, classes, noise, seed) {
-    const { labels, t, rng } = drawn(n, classes, seed);
+    const { labels, t, rng } = drawnLabels(n, classes, seed);
     const points = labels.map((k, i) => onCircle(t[i], 2 * Math.PI * (t[i] + k / classes)));
-    return { x: scattered(points, noise, rng), y: labels };
+    return { x: scatteredPoints(points, noise, rng), y: labels };
   },
 
   xor(n, classes, noise, seed) {
-    const { labels: quadrants, t, rng } = drawn(n, 4, seed);
-    const other = draws(n, rng);
+    const { labels: quadrants, t, rng } = drawnLabels(n, 4, seed);
+    const other = uniformDraws(n, rng);
     const points = quadrants.map((q, i) => [
       (q === 1 || q === 2 ? -1 : 1) * (0.1 + 0.9 * t[i]),
       (q < 2 ? 1 : -1) * (0.1 + 0.9 * other[i]),
     ]);
-    return { x: scattered(points, noise, rng), y: quadrants.map((q) => q % 2) };
+    return { x: scatteredPoints(points, noise, rng), y: quadrants.map((q) => q % 2) };
   },
 
   gaussians(n, classes, noise, seed) {
-    const { labels, rng } = drawn(n, classes, seed);
+    const { labels, rng } = drawnLabels(n, classes, seed);
     const points = labels.map((k) => onCircle(1, (2 * Math.PI * k) / classes));
-    return { x: scattered(points, noise, rng), y: labels };
+    return { x: scatteredPoints(points, noise, rng), y: labels };
   },
 };
 
-function drawn(n, classes, seed) {
+function drawnLabels(n, classes, seed) {
   const rng = new Random(seed);
   const labels = rng.permutation(Array.from({ length: n }, (_, k) => k % classes));
-  return { labels, t: draws(n, rng), rng };
+  return { labels, t: uniformDraws(n, rng), rng };
 }
 
-const draws = (n, rng) => Array.from({ length: n }, () => rng.random());
+const uniformDraws = (n, rng) => Array.from({ length: n }, () => rng.random());
 const onCircle = (radius, angle) => [radius * Math.cos(angle), radius * Math.sin(angle)];
 
-function scattered(points, noise, rng) {
+function scatteredPoints(points, noise, rng) {
   return points.map((point) => point.map((x) => x + noise * rng.standardNormal()));
 }
 
-function regression(formula, n, noise, seed) {
+function regressionPoints(formula, n, noise, seed) {
   const rng = new Random(seed);
-  const x = Array.from({ length: n }, () => [0, 1].map(() => rng.uniform(-SIDE, SIDE)));
+  const x = Array.from({ length: n }, () => [0, 1].map(() => rng.uniform(-HALF_SIDE, HALF_SIDE)));
   const exact = x.map(([x1, x2]) => formula.value(x1, x2));
   // A network cannot learn what is not there, and float32 ends at 3e38.
   const wrong = exact.map((y, k) => [y, k]).filter(([y]) => !(Math.abs(y) < 1e6));
@@ -196,6 +196,6 @@ function boxOf(x) {
   });
 }
 
-function square(side) {
+function squareBox(side) {
   return [[-side, side], [-side, side]];
 }

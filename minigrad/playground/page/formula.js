@@ -9,11 +9,12 @@
 // Each rule makes a node {value: (x1, x2) => number, python: text, level, constant, depth}. Nothing
 // is ever handed to the browser to run.
 
-const LONGEST = 200; // characters
-const DEEPEST = 40; // parentheses, signs and powers inside each other
-const [SUM, PRODUCT, SIGNED, POWER, ATOM] = [0, 1, 2, 3, 4]; // levels: how tightly a node binds
+const LONGEST_FORMULA = 200; // characters
+const DEEPEST_FORMULA = 40; // parentheses, signs and powers inside each other
+// How tightly a node binds.
+const LEVEL = { sum: 0, product: 1, signed: 2, power: 3, atom: 4 };
 
-const FUNCTIONS = {
+const FORMULA_FUNCTIONS = {
   sin: [Math.sin, "np.sin"],
   cos: [Math.cos, "np.cos"],
   tan: [Math.tan, "np.tan"],
@@ -26,10 +27,10 @@ const FUNCTIONS = {
   max: [Math.max, "np.maximum"],
   min: [Math.min, "np.minimum"],
 };
-const CONSTANTS = { pi: [Math.PI, "np.pi"], e: [Math.E, "np.e"] };
-const VARIABLES = { x1: (x1) => x1, x2: (x1, x2) => x2 };
-const NAMES = "x1, x2, pi and e";
-const ARITY = { max: 2, min: 2 };
+const FORMULA_CONSTANTS = { pi: [Math.PI, "np.pi"], e: [Math.E, "np.e"] };
+const FORMULA_VARIABLES = { x1: (x1) => x1, x2: (x1, x2) => x2 };
+const FORMULA_NAMES = "x1, x2, pi and e";
+const FORMULA_ARITY = { max: 2, min: 2 };
 
 /** What is wrong with a formula, where (`position`, from 0) and what to do. */
 export class FormulaError extends Error {
@@ -45,10 +46,10 @@ export class FormulaError extends Error {
  * Throws a FormulaError for anything that is not a formula. */
 export function parseFormula(text) {
   text = String(text);
-  if (text.length > LONGEST) {
-    throw new FormulaError(`the formula has ${text.length} characters, and may have ${LONGEST}`, LONGEST);
+  if (text.length > LONGEST_FORMULA) {
+    throw new FormulaError(`the formula has ${text.length} characters, and may have ${LONGEST_FORMULA}`, LONGEST_FORMULA);
   }
-  const parser = new Parser(text, tokens(text));
+  const parser = new FormulaParser(text, formulaTokens(text));
   const { value, python, constant } = parser.all();
   // A formula without x1 or x2 has to be an array in Python, too.
   return { text, value, python: constant ? `${python} + 0 * x1` : python };
@@ -56,13 +57,13 @@ export function parseFormula(text) {
 
 // Tokens
 
-const TOKEN = /(?<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)|(?<name>[A-Za-z_]\w*)|(?<sign>\*\*|[-+*/^(),])|(?<space>\s+)/y;
+const FORMULA_TOKEN = /(?<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)|(?<name>[A-Za-z_]\w*)|(?<sign>\*\*|[-+*/^(),])|(?<space>\s+)/y;
 
-function tokens(text) {
+function formulaTokens(text) {
   const found = [];
-  for (let at = 0; at < text.length; at = TOKEN.lastIndex) {
-    TOKEN.lastIndex = at;
-    const { groups } = TOKEN.exec(text) ?? {};
+  for (let at = 0; at < text.length; at = FORMULA_TOKEN.lastIndex) {
+    FORMULA_TOKEN.lastIndex = at;
+    const { groups } = FORMULA_TOKEN.exec(text) ?? {};
     if (!groups) throw unknownCharacter(text, at);
     const kind = ["number", "name", "sign"].find((each) => groups[each]);
     if (kind) found.push({ kind, text: groups[kind], at });
@@ -96,7 +97,7 @@ function unknownCharacter(text, at) {
 
 // The rules
 
-class Parser {
+class FormulaParser {
   constructor(text, found) {
     this.text = text;
     this.tokens = found;
@@ -126,11 +127,11 @@ class Parser {
   }
 
   sum() {
-    return this.chain(["+", "-"], SUM, () => this.product());
+    return this.chain(["+", "-"], LEVEL.sum, () => this.product());
   }
 
   product() {
-    return this.chain(["*", "/"], PRODUCT, () => this.signed());
+    return this.chain(["*", "/"], LEVEL.product, () => this.signed());
   }
 
   // Operations of one level, from left to right.
@@ -138,7 +139,7 @@ class Parser {
     let left = operand();
     while (this.is(...signs)) {
       const { text, at } = this.take();
-      left = binary(text, level, left, operand(), at);
+      left = operationNode(text, level, left, operand(), at);
     }
     return left;
   }
@@ -147,9 +148,9 @@ class Parser {
     if (!this.is("+", "-")) return this.power();
     const { text, at } = this.take();
     const { value, python, level, constant } = this.deeper(at, () => this.signed());
-    const inner = level >= SIGNED ? python : `(${python})`;
-    if (text === "+") return { value, python: inner, level: Math.max(level, SIGNED), constant };
-    return { value: (x1, x2) => -value(x1, x2), python: `-${inner}`, level: SIGNED, constant };
+    const inner = level >= LEVEL.signed ? python : `(${python})`;
+    if (text === "+") return { value, python: inner, level: Math.max(level, LEVEL.signed), constant };
+    return { value: (x1, x2) => -value(x1, x2), python: `-${inner}`, level: LEVEL.signed, constant };
   }
 
   power() {
@@ -157,7 +158,7 @@ class Parser {
     if (!this.is("^", "**")) return base;
     const { at } = this.take();
     const exponent = this.deeper(at, () => this.signed());
-    return binary("^", POWER, base, exponent, at);
+    return operationNode("^", LEVEL.power, base, exponent, at);
   }
 
   atom() {
@@ -175,34 +176,34 @@ class Parser {
     const { text, at } = this.take();
     const found = Number(text);
     if (!Number.isFinite(found)) throw new FormulaError(`${text} is larger than any number here`, at);
-    return { value: () => found, python: asPython(found), level: ATOM, constant: true };
+    return { value: () => found, python: asPython(found), level: LEVEL.atom, constant: true };
   }
 
   name() {
     const { text, at } = this.take();
-    if (Object.hasOwn(FUNCTIONS, text)) return this.call(text, at);
+    if (Object.hasOwn(FORMULA_FUNCTIONS, text)) return this.call(text, at);
     if (this.is("(")) {
       const lower = text.toLowerCase();
-      const meant = Object.hasOwn(FUNCTIONS, lower) ? `write ${lower}` : `there are ${Object.keys(FUNCTIONS).join(", ")}`;
+      const meant = Object.hasOwn(FORMULA_FUNCTIONS, lower) ? `write ${lower}` : `there are ${Object.keys(FORMULA_FUNCTIONS).join(", ")}`;
       throw new FormulaError(
-        Object.hasOwn(VARIABLES, text) || Object.hasOwn(CONSTANTS, text)
+        Object.hasOwn(FORMULA_VARIABLES, text) || Object.hasOwn(FORMULA_CONSTANTS, text)
           ? `${text} is a number, not a function: to multiply, write ${text}*(...)`
           : `there is no function ${text}: ${meant}`,
         at,
       );
     }
-    if (Object.hasOwn(VARIABLES, text)) {
-      return { value: VARIABLES[text], python: text, level: ATOM, constant: false };
+    if (Object.hasOwn(FORMULA_VARIABLES, text)) {
+      return { value: FORMULA_VARIABLES[text], python: text, level: LEVEL.atom, constant: false };
     }
-    if (Object.hasOwn(CONSTANTS, text)) {
-      const [found, python] = CONSTANTS[text];
-      return { value: () => found, python, level: ATOM, constant: true };
+    if (Object.hasOwn(FORMULA_CONSTANTS, text)) {
+      const [found, python] = FORMULA_CONSTANTS[text];
+      return { value: () => found, python, level: LEVEL.atom, constant: true };
     }
-    throw new FormulaError(`there is no ${text} here: the names are ${NAMES}`, at);
+    throw new FormulaError(`there is no ${text} here: the names are ${FORMULA_NAMES}`, at);
   }
 
   call(name, at) {
-    const count = ARITY[name] ?? 1;
+    const count = FORMULA_ARITY[name] ?? 1;
     if (!this.is("(")) {
       throw new FormulaError(`${name} needs parentheses: write ${name}(...)`, at);
     }
@@ -217,12 +218,12 @@ class Parser {
       const wanted = count === 1 ? "one argument" : `${count} arguments, with a comma between`;
       throw new FormulaError(`${name} takes ${wanted}, and is given ${inner.length}`, at);
     }
-    const [f, python] = FUNCTIONS[name];
+    const [f, python] = FORMULA_FUNCTIONS[name];
     const values = inner.map((each) => each.value);
-    return checked({
+    return finiteNode({
       value: (x1, x2) => f(...values.map((value) => value(x1, x2))),
       python: `${python}(${inner.map((each) => each.python).join(", ")})`,
-      level: ATOM,
+      level: LEVEL.atom,
       constant: inner.every((each) => each.constant),
     }, at);
   }
@@ -234,8 +235,8 @@ class Parser {
   }
 
   deeper(at, rule) {
-    if (++this.depth > DEEPEST) {
-      throw new FormulaError(`there are more than ${DEEPEST} parentheses, signs and powers inside each other: write it simpler`, at);
+    if (++this.depth > DEEPEST_FORMULA) {
+      throw new FormulaError(`there are more than ${DEEPEST_FORMULA} parentheses, signs and powers inside each other: write it simpler`, at);
     }
     const found = rule();
     this.depth--;
@@ -266,7 +267,7 @@ class Parser {
 
 // Nodes
 
-const OPERATIONS = {
+const FORMULA_OPERATIONS = {
   "+": (a, b) => a + b,
   "-": (a, b) => a - b,
   "*": (a, b) => a * b,
@@ -275,30 +276,30 @@ const OPERATIONS = {
   "^": (a, b) => (a === 1 || (a === -1 && Math.abs(b) === Infinity) ? 1 : a ** b),
 };
 
-function binary(sign, level, left, right, at) {
-  const f = OPERATIONS[sign];
+function operationNode(sign, level, left, right, at) {
+  const f = FORMULA_OPERATIONS[sign];
   const [a, b] = [left.value, right.value];
   // Of equal level the left one needs no parentheses, except of a power.
   const first = left.level >= level + (sign === "^") ? left.python : `(${left.python})`;
-  const tight = sign === "^" ? SIGNED : level + 1;
+  const tight = sign === "^" ? LEVEL.signed : level + 1;
   const second = right.level >= tight ? right.python : `(${right.python})`;
   const written = sign === "^" ? `${first}**${second}` : `${first} ${sign} ${second}`;
   const constant = left.constant && right.constant;
-  const node = checked({ value: (x1, x2) => f(a(x1, x2), b(x1, x2)), python: written, level, constant }, at);
+  const node = finiteNode({ value: (x1, x2) => f(a(x1, x2), b(x1, x2)), python: written, level, constant }, at);
   // Python's own numbers would refuse 0.0**-1.0, and make complex ones of (-8.0)**0.5.
-  return constant && "/^".includes(sign) ? folded(node.value()) : node;
+  return constant && "/^".includes(sign) ? foldedNode(node.value()) : node;
 }
 
 /** A node without x1 and x2 must be a number. */
-function checked(node, at) {
+function finiteNode(node, at) {
   const found = node.constant ? node.value() : 0;
   if (Number.isFinite(found)) return node;
   const what = Number.isNaN(found) ? "not a real number" : "infinite";
   throw new FormulaError(`${node.python.replaceAll("np.", "")} is ${what}`, at);
 }
 
-function folded(found) {
-  const level = found < 0 || Object.is(found, -0) ? SIGNED : ATOM;
+function foldedNode(found) {
+  const level = found < 0 || Object.is(found, -0) ? LEVEL.signed : LEVEL.atom;
   return { value: () => found, python: asPython(found), level, constant: true };
 }
 
