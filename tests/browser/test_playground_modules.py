@@ -5,7 +5,7 @@ import io
 import itertools
 import math
 import re
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -172,8 +172,8 @@ fields = st.one_of(
 def as_csv(rows: list[list[str]], separator: str, end: str, quote_all: bool) -> str:
     file = io.StringIO(newline="")
     # Line ends other than its own, Python's writer does not quote by itself.
-    lines = any("\n" in field for row in rows for field in row)
-    quoting = csv.QUOTE_ALL if quote_all or lines else csv.QUOTE_MINIMAL
+    quote_all |= any("\n" in field for row in rows for field in row)
+    quoting: Literal[0, 1] = csv.QUOTE_ALL if quote_all else csv.QUOTE_MINIMAL
     csv.writer(file, delimiter=separator, lineterminator=end, quoting=quoting).writerows(rows)
     return file.getvalue()
 
