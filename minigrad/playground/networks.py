@@ -130,16 +130,16 @@ class Networks:
 
         return cross_entropy if kind == "cross_entropy" else mse_loss
 
-    def update(self, optimizer: str) -> Callable[..., Any]:
+    def update(self, name: str) -> Callable[..., Any]:
         """An optimiser's update of all layers by the gradients that were stored.
 
         The function takes numbers (): the learning rate (float64), the factors of regularisation
         l1*|w| + l2/2*w**2 of weights, and what is kept of the gradients before: 0 if they are
         zeroed before each step, 1 if they add up.
         """
-        made = OPTIMIZERS[optimizer](self.parameters)
-        states, settings = made.states, made.param_groups[0]
-        others = {name: settings[name] for name in made.settings if name != "lr"}
+        optimizer = OPTIMIZERS[name](self.parameters)
+        states, settings = optimizer.states, optimizer.param_groups[0]
+        others = {key: settings[key] for key in optimizer.settings if key != "lr"}
 
         def update(rate: Any, l1: Any, l2: Any, keep: Any) -> None:
             of_each = zip(self.parameters, self.gradients, self.accumulated, states, strict=True)
@@ -147,11 +147,12 @@ class Networks:
                 w, new = parameter.data, g.data
                 if w.ndim == 2:
                     new = new + l1 * np.sign(w) + l2 * w
-                total.data[...] = keep * total.data + new
-                changed, after = made.rule(w, total.data, state, rate, **others)
+                # Not a product alone: 0 times a gradient that overflowed is not 0.
+                total.data[...] = np.where(keep > 0, keep * total.data, 0) + new
+                changed, after = optimizer.rule(w, total.data, state, rate, **others)
                 w[...] = changed
-                for name, each in after.items():
-                    state[name][...] = each
+                for key, each in after.items():
+                    state[key][...] = each
 
         return update
 
@@ -169,7 +170,7 @@ class Networks:
     def functions(self) -> dict[str, tuple[Callable[..., Any], tuple[np.ndarray, ...]]]:
         """All functions by name, each with arguments to compile it for."""
         found: dict[str, tuple[Callable[..., Any], tuple[np.ndarray, ...]]] = {}
-        rows, number = np.zeros((BATCH, UNITS), np.float32), np.zeros((), np.float32)
+        rows = np.zeros((BATCH, UNITS), np.float32)
         targets = {
             "cross_entropy": (np.zeros(BATCH, np.int32),),
             "mse_loss": (np.zeros(BATCH, np.float32), np.ones(BATCH, np.float32)),
@@ -183,6 +184,6 @@ class Networks:
                     function = self.gradient(depth, activation, loss)
                     found[f"gradient_{kind}_{loss}"] = function, (rows, *targets[loss])
         for optimizer in OPTIMIZERS:
-            arguments = (np.zeros(()), number, number, number)
-            found[f"update_{optimizer}"] = self.update(optimizer), arguments
+            numbers = (np.zeros((), np.float32) for _ in range(3))
+            found[f"update_{optimizer}"] = self.update(optimizer), (np.zeros(()), *numbers)
         return found

@@ -21,7 +21,8 @@ const IGNORED = -100; // the class in rows that do not count
 const SHOWN = ["preactivation", "output", "preactivationGradient", "outputGradient"];
 
 export class ReadyNetwork {
-  constructor(program, about) {
+  // description: see `description` in play.py.
+  constructor(program, { about }) {
     this.program = program;
     this.about = about;
     this.initial = program.snapshot();
