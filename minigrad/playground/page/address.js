@@ -130,12 +130,12 @@ const SETTING_TABLE = {
   batch: [kinds.integer(1, 32), 10],
   l1: [kinds.number(0, 1), 0],
   l2: [kinds.number(0, 1), 0],
-  init: [kinds.choice("uniform", "zero"), "uniform"],
+  init: [kinds.choice("uniform", "zero", "dead"), "uniform"],
   zeroGradients: [kinds.flag(), true],
   shuffle: [kinds.flag(), true],
   step: [kinds.integer(0, 100_000), 0],
   speed: [kinds.choice("1", "10", "100", "full"), "full"],
-  view: [kinds.choice("forward", "reverse"), "forward"],
+  view: [kinds.choice("forward", "reverse", "update"), "forward"],
   lesson: [kinds.choice("none", ...LESSONS), "none"],
 };
 

@@ -29,8 +29,8 @@ export class DataError extends Error {
   }
 }
 
-/** The data that the settings describe, as `Data` of protocol.d.ts, with two more: `box`, the range
- * of each column to show, and `notes`, sentences on what was done to the data.
+/** The data that the settings describe, as `Data` of protocol.d.ts, with more: `box`, the range of each
+ * column to show; `notes`, sentences on what was done to the data; `csv`, as it was given.
  *
  * `csv`: of data "csv", what csvExamples gave. Its columns, and a number to predict, are standardised:
  * minus the mean, and divided by the standard deviation, of the training examples (`scales`).
@@ -51,6 +51,7 @@ export function makeData(settings, csv = null) {
     test: part(test),
     box: DATASETS[settings.data].box ?? boxOf(scaled.x),
     scales: scaled.scales,
+    csv: settings.data === "csv" ? csv : null,
     notes: test.length ? whole.notes ?? [] : [...(whole.notes ?? []), "too few examples to hold some out"],
   };
 }
