@@ -138,29 +138,42 @@ export class Plane {
     const pixels = new Uint32Array(this.image.data.buffer);
     const { count } = plane;
     if (shown) {
-      const values = shown.layer < 0 ? plane.inputs : plane.layers[shown.layer];
-      const of = values.subarray(shown.unit * count, (shown.unit + 1) * count);
-      let most = 1e-9;
-      for (const value of of) if (Math.abs(value) > most) most = Math.abs(value);
-      if (most < 1 && shown.layer >= 0) most = 1;
-      this.most = most;
-      this.spread([of], width, height, (p, [value]) => { pixels[p] = palette.ramp[shade(value / most)]; this.classAt[p] = value > 0 ? 1 : 0; });
+      const values = (shown.layer < 0 ? plane.inputs : plane.layers[shown.layer]).subarray(shown.unit * count, (shown.unit + 1) * count);
+      let most = shown.layer < 0 ? 1e-9 : 1;
+      for (const value of values) if (Math.abs(value) > most) most = Math.abs(value);
+      this.spreadOne(values.map((value) => value / most), pixels, linear, 0);
+    } else if (this.data.classes === 2) {
+      const difference = output.subarray(0, count).map((score, p) => score - output[count + p]);
+      // p0 - p1 of the softmax is tanh of half of it; the table ends where that is 1.
+      this.spreadOne(difference.map((d) => d / SURE), pixels, sure, 0);
     } else if (this.data.classes) {
-      const scores = Array.from({ length: this.data.classes }, (_, k) => output.subarray(k * count, (k + 1) * count));
-      this.spread(scores, width, height, this.data.classes === 2 ? this.two(pixels) : this.many(pixels));
+      this.spread(Array.from({ length: this.data.classes }, (_, k) => output.subarray(k * count, (k + 1) * count)), width, height, this.many(pixels));
     } else {
-      this.spread([output], width, height, (p, [value]) => { pixels[p] = palette.ramp[shade(this.scaled(value))]; this.classAt[p] = 0; });
+      this.spreadOne(output.map((value) => this.scaled(value)), pixels, linear, -Infinity);
     }
     this.border(pixels, width, height);
     context.putImageData(this.image, 0, 0);
   }
 
-  two(pixels) {
-    return (p, s) => {
-      const t = Math.tanh((s[1] - s[0]) / 2); // p1 - p0 of the softmax
-      pixels[p] = palette.ramp[shade(-t)];
-      this.classAt[p] = t > 0 ? 1 : 0;
-    };
+  /** One field from -1 to 1, bilinearly, in the colours that `tone` makes of it; a border at `edge`. */
+  spreadOne(v, pixels, tone, edge) {
+    const { width, height } = this.map;
+    const { size } = this.plane;
+    const table = Uint32Array.from({ length: 1025 }, (_, k) => palette.ramp[shade(tone(k / 512 - 1))]);
+    const columns = new Int32Array(width);
+    const parts = new Float32Array(width);
+    for (let i = 0; i < width; i++) [columns[i], parts[i]] = cellAt(((i + 0.5) / width) * size - 0.5, size);
+    const line = new Float32Array(size);
+    for (let j = 0, p = 0; j < height; j++) {
+      const [row, b] = cellAt((1 - (j + 0.5) / height) * size - 0.5, size);
+      for (let k = 0, at = row * size; k < size; k++, at++) line[k] = v[at] + (v[at + size] - v[at]) * b;
+      for (let i = 0; i < width; i++, p++) {
+        const k = columns[i];
+        const value = line[k] + (line[k + 1] - line[k]) * parts[i];
+        pixels[p] = table[value <= -1 ? 0 : value >= 1 ? 1024 : (512.5 + 512 * value) | 0];
+        this.classAt[p] = value > edge ? 1 : 0;
+      }
+    }
   }
 
   many(pixels) {
@@ -269,6 +282,10 @@ export class Plane {
     });
   }
 }
+
+const SURE = 8;
+const linear = (t) => t;
+const sure = (t) => Math.tanh((t * SURE) / 2);
 
 const cellAt = (x, size) => {
   const k = Math.min(size - 2, Math.max(0, Math.floor(x)));
