@@ -17,6 +17,8 @@ from minigrad.pages.colors import DARK, LIGHT
 
 IMPORT = re.compile(r'^import \{[\w\s,]*\} from "(\.[^"]+)";\n?', re.M)
 EXPORT = re.compile(r"^export (?=(?:async|function|const|let|class)\b)", re.M)
+# What is left of them is written in another way (a line of Python in a text is no import of ours).
+UNJOINED = re.compile(r"^(?:import\s*[{*\"'(]|import\b.*\bfrom\b|export\b).*", re.M)
 DECLARED = re.compile(r"^(?:async )?(?:function\*?|const|let|class) (\w+|[{\[][^=]*[}\]])", re.M)
 
 
@@ -128,7 +130,7 @@ def bundle(path: str) -> str:
     add_module(path, texts)
     owners: dict[str, str] = {}
     for owner, text in texts.items():
-        if found := re.search(r"^(?:import|export)\b.*", text, re.M):
+        if found := UNJOINED.search(text):
             raise ArgumentError(f"bundle: {owner} has {found[0]!r}: import and export by names")
         names = (name for found in DECLARED.findall(text) for name in re.findall(r"\w+", found))
         for name in names:

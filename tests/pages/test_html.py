@@ -23,6 +23,8 @@ def test_modules_are_joined_after_those_that_they_import(monkeypatch: pytest.Mon
         "// a/in.js\nconst K = g;\nfunction f() {}\n"
         "// a/main.js\nf(K);\n"
     )
+    modules["b/g.js"] += "const python = `\nimport numpy as np\n`;\n"
+    assert "import numpy as np" in bundle("a/main.js")
     modules["b/g.js"] += "const [x, f] = [1, 2];\n"
     with pytest.raises(ArgumentError, match=r"a/in.js and b/g.js both declare f"):
         bundle("a/main.js")
