@@ -70,7 +70,12 @@ async function attempt(action) {
 async function remake() {
   if (app.about.ready) {
     const data = app.source.make(app.settings);
-    if (!data) return;
+    if (!data) {
+      if (app.running) await stop();
+      app.controls.show(app.settings);
+      writeHash();
+      return;
+    }
     app.data = data;
     const known = app.source.features(app.about.features);
     app.controls.features(known);

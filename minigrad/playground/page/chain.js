@@ -192,7 +192,7 @@ export class ChainPanel {
     for (const [name, spark] of Object.entries(this.sparks)) spark.show(history[name]);
     const { batch } = frame;
     const dz = layer.preactivationGradient;
-    this.table.hidden = !batch || !dz;
+    this.scroller.hidden = !batch || !dz;
     if (!batch || !dz) {
       say(this.note, "There is no gradient yet: press Step.");
       this.sums([]);
@@ -297,7 +297,7 @@ export class ChainPanel {
   ready(frame) {
     const { batch } = frame;
     const there = !!batch && !!frame.layers[this.target.layer].preactivationGradient;
-    this.table.hidden = !there;
+    this.scroller.hidden = !there;
     if (there) this.offer(batch);
     else {
       say(this.note, "No batch has been computed yet: press Step.");

@@ -41,9 +41,8 @@ export class DataSource {
   waiting(message, settings) {
     document.body.classList.toggle("waiting", message !== null);
     for (const id of ["play", "step", "example", "reset"]) byId(id).disabled = message !== null;
-    if (this.message) this.message.textContent = message ?? "";
+    if (this.message) this.message.textContent = message ? `${message[0].toUpperCase()}${message.slice(1)}.` : "";
     if (message === null) return;
-    if (this.app.running) byId("play").disabled = false;
     if (settings.data === "drawn") this.app.plane.setData(drawnSoFar(settings.drawn), AREA);
   }
 
@@ -109,10 +108,9 @@ export class DataSource {
     const signature = `${kind} ${this.csv?.target ?? ""} ${kind === "csv" ? this.table?.columns.length : ""}`;
     if (signature === this.signature) return;
     this.signature = signature;
-    this.message = make("p", { class: "wrong", role: "status" });
+    this.message = make("p", { class: kind === "regression" ? "wrong" : "faint", role: "status" });
     const host = byId("data-more");
     host.replaceChildren(...({ regression: () => this.formulaField(settings), drawn: () => this.brushes(), csv: () => this.fileField(), spirals: () => this.classField(settings), gaussians: () => this.classField(settings) }[kind]?.() ?? []), this.message);
-    host.classList.toggle("only", false);
   }
 
   formulaField(settings) {

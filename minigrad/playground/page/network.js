@@ -68,8 +68,8 @@ export class NetworkDrawing {
     if (editable) network.layers.slice(0, -1).forEach((layer, l) => this.addHead(layer, l, most));
     this.roving = this.units[0];
     this.roving.element.setAttribute("tabindex", "0");
-    if (!this.byKey.has(key(this.selected))) this.selected = null;
     this.place();
+    this.select(this.byKey.has(key(this.selected)) ? this.selected : null);
   }
 
   addEdge(parent, target) {
@@ -137,6 +137,7 @@ export class NetworkDrawing {
     const tile = Math.max(16, Math.min(56 * rem, pitchY - 20 * rem, ((width - left - right) / count) * 0.6));
     this.tile = tile;
     const pitchX = Math.min(220 * rem, (width - left - right - tile) / (count - 1));
+    this.gap = pitchX - tile;
     const start = left + (width - left - right - tile - pitchX * (count - 1)) / 2;
     const middle = top + (height - top - bottom) / 2 - 5 * rem;
     const at = (column, k) => [start + pitchX * column, middle + (k - (this.columns[column] - 1) / 2) * pitchY - tile / 2];
@@ -183,7 +184,7 @@ export class NetworkDrawing {
     const near = this.pointed ?? this.selected;
     for (const edge of this.edges) {
       const { layer } = edge.target;
-      const room = this.columns[layer] * this.columns[layer + 1] <= 8 && this.width > 480;
+      const room = this.columns[layer] * this.columns[layer + 1] <= 8 && this.gap > 72;
       const wanted = room || (near && touches(edge.target, near));
       edge.element.classList.toggle("near", !!near && touches(edge.target, near));
       if (wanted && !edge.text) {

@@ -18,12 +18,12 @@ const polygon = (c, x, y, r, corners) => {
 };
 
 /** A point of a class, as it is drawn everywhere: filled, or hollow if it is held out. */
-export function mark(context, x, y, radius, k, color, hollow) {
+export function mark(context, x, y, radius, k, color, hollow, rim = palette.surface) {
   context.beginPath();
   SHAPES[k % SHAPES.length](context, x, y, radius);
   context.lineWidth = hollow ? radius * 0.5 : radius * 0.34;
   context.fillStyle = hollow ? palette.surface : color;
-  context.strokeStyle = hollow ? color : palette.surface;
+  context.strokeStyle = hollow ? color : rim;
   context.stroke();
   context.fill();
   if (hollow) context.stroke();
@@ -86,7 +86,7 @@ export class Plane {
       for (let n = 0; n < set.y.length; n++) {
         const y = set.y[n];
         const color = classes ? palette.classColors[y] : flat ? palette.ink : cssColor(palette.ramp[shade(this.scaled(y))]);
-        mark(context, ...at(set, n), radius, classes ? y : 0, color, hollow);
+        mark(context, ...at(set, n), radius, classes ? y : 0, color, hollow, classes || flat ? palette.surface : palette.faint);
       }
     }
     if (batch) {
