@@ -10,6 +10,8 @@ from typing import Any
 from minigrad.compiler.export.c import write_c
 from minigrad.compiler.export.naming import identifier
 from minigrad.compiler.export.program import exported
+from minigrad.compiler.export.wasm import write_wasm
+from minigrad.compiler.target import webassembly
 from minigrad.compiler.target.machine import machine
 
 
@@ -44,6 +46,9 @@ def export(path: str | os.PathLike[str], **functions: Any) -> None:
     >>> "int squares_square(squares_program *);" in (folder / "squares.h").read_text()
     True
     """
-    folder = Path(path)
-    program = exported(identifier(folder.name), functions, replace(machine(), threads=1))
-    write_c(program, folder)
+    path = Path(path)
+    if path.suffix == ".wasm":
+        write_wasm(exported(identifier(path.stem), functions, webassembly.MACHINE), path)
+    else:
+        program = exported(identifier(path.name), functions, replace(machine(), threads=1))
+        write_c(program, path)

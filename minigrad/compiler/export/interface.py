@@ -15,7 +15,7 @@ from minigrad.errors import ArgumentError, UnsupportedError
 from minigrad.tensor import Tensor, value_of
 from minigrad.writes import USED_UP
 
-RESERVED = ("init", "message", "program")
+RESERVED = ("init", "message", "program", "memory", "_initialize")
 PLAIN = (bool, int, float, str)
 
 

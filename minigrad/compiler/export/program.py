@@ -109,6 +109,8 @@ class ExportedProgram:
                     "dtype": x.dtype.name,
                     "shape": [*x.shape],
                     "offset": x.offset,
+                    # An input that has a number in the beginning: the rate of an optimiser.
+                    "default": x.kind == "input" and x.initial is not None,
                 }
                 for x in arrays
             ],

@@ -20,7 +20,7 @@ from pathlib import Path
 
 DIGEST = hashlib.sha256().digest_size
 MAX_CACHE_BYTES = 512 << 20  # of all files together; `trim` removes those not used for longest
-NAME = re.compile(r"[0-9a-f]{32}\.(so|plan|macros)")
+NAME = re.compile(r"[0-9a-f]{32}\.(so|plan|macros|wasm)")
 LEFTOVER = re.compile(r"minigrad-\w+\.tmp")  # of a process that was killed while it wrote
 LEFTOVER_AGE = 3600  # seconds from which on a temporary file is taken for a leftover
 temporary_folders: dict[Path, Path] = {}

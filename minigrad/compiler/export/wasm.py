@@ -1,0 +1,173 @@
+"""The files of an exported program for browsers and Node.js: a module of WebAssembly, a class in
+JavaScript, its types."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from minigrad.compiler.export.c import HERE, header, source
+from minigrad.compiler.export.naming import identifier
+from minigrad.compiler.export.program import ExportedProgram, Function, Member
+from minigrad.compiler.target.webassembly import build
+from minigrad.pages import bundle
+
+# The typed array of each dtype, and the type of its entries.
+ARRAYS = {
+    "bool": ("Uint8Array", "number"),
+    "int8": ("Int8Array", "number"),
+    "int16": ("Int16Array", "number"),
+    "int32": ("Int32Array", "number"),
+    "int64": ("BigInt64Array", "bigint"),
+    "uint8": ("Uint8Array", "number"),
+    "uint16": ("Uint16Array", "number"),
+    "uint32": ("Uint32Array", "number"),
+    "uint64": ("BigUint64Array", "bigint"),
+    "float32": ("Float32Array", "number"),
+    "float64": ("Float64Array", "number"),
+}
+
+
+def write_wasm(program: ExportedProgram, path: Path) -> None:
+    """Write NAME.wasm, and beside it NAME.js and NAME.d.ts."""
+    built = module(program)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(built)
+    path.with_suffix(".js").write_text(javascript(program, path.name))
+    path.with_suffix(".d.ts").write_text(declarations(program))
+
+
+def module(program: ExportedProgram) -> bytes:
+    """The module: it exports its memory, init, the address of the one program in it, and the
+    functions; the manifest is in a section named minigrad.
+
+    Raises:
+        BuildError: if there is no compiler for WebAssembly, or it fails.
+    """
+    name = program.name
+    text = "\n".join(
+        [
+            source(program),
+            f"static {name}_program instance;",
+            *exported("program", f"{name}_program *", "return &instance;"),
+            *exported("init", "void", f"{name}_init(&instance);"),
+            *(
+                line
+                for f in program.functions
+                for line in exported(f.name, "int", f"return {name}_{f.name}(&instance);")
+            ),
+        ]
+    )
+    built = build({f"{name}.h": header(program), f"{name}.c": text})
+    return built + section("minigrad", json.dumps(program.manifest).encode())
+
+
+def exported(name: str, kind: str, body: str) -> list[str]:
+    """A function of the module; in C it has another name, which no other function has."""
+    return [f'__attribute__((export_name("{name}"))) {kind} exported_{name}(void) {{ {body} }}']
+
+
+def section(name: str, content: bytes) -> bytes:
+    """A custom section of a module."""
+    body = length(len(name)) + name.encode() + content
+    return b"\0" + length(len(body)) + body
+
+
+def length(n: int) -> bytes:
+    """A number in groups of seven bits, the lowest first (LEB128).
+
+    >>> length(300).hex()
+    'ac02'
+    """
+    groups = [n >> k & 0x7F for k in range(0, max(1, n.bit_length()), 7)]
+    return bytes([*(x | 0x80 for x in groups[:-1]), groups[-1]])
+
+
+def javascript(program: ExportedProgram, module_name: str) -> str:
+    """The class Program, and Random, as one ES module; its head shows how to use them."""
+    f, name = program.functions[0], Path(module_name).stem
+    needed = [x for x in f.inputs if x.initial is None]
+    inputs, outputs = (", ".join(entry(f, x) for x in part) for part in (needed, f.outputs))
+    call = f'program.call("{f.name}", {{ {inputs} }})' if inputs else f'program.call("{f.name}")'
+    head = f"""\
+// {program.name}, written by minigrad.export. {name}.d.ts has its functions and arrays.
+//
+// In Node.js, and in a page that a server sends:
+//
+//   import {{ Program }} from "./{name}.js";
+//   const program = await Program.load(new URL("{module_name}", import.meta.url));
+//   const {{ {outputs} }} = {call};
+//
+// A page that is opened from a file (file://...) may read no other file. Put this text into it,
+// and the module in base64 (`base64 -w0 {module_name}`):
+//
+//   <script type="module">
+//   ... this text ...
+//   const bytes = Uint8Array.from(atob("..."), (character) => character.charCodeAt(0));
+//   const program = await Program.load(bytes);
+//   </script>
+//
+// A content security policy must allow 'wasm-unsafe-eval' in script-src.
+"""
+    return f"{head}{bundle('compiler/export/program.js')}export {{ Program, Random }};\n"
+
+
+def entry(f: Function, x: Member) -> str:
+    """An entry of an object, with a variable as its value: `x`, or `"x.0": x_0`."""
+    name = x.name.removeprefix(f"{f.name}.")
+    return name if name == identifier(name) else f"{json.dumps(name)}: {identifier(name)}"
+
+
+def key(f: Function, x: Member) -> str:
+    """The name of an argument or result in its own function, as a key of an object."""
+    return json.dumps(x.name.removeprefix(f"{f.name}."))
+
+
+def declarations(program: ExportedProgram) -> str:
+    """The types of the class, with the names and dtypes of this program."""
+    kinds = {x.name: x for x in program.members if x.kind not in ("generator", "scratch")}
+    arrays = [
+        f"  readonly {json.dumps(x.name)}: {array_type(x)}; // {about(x)}" for x in kinds.values()
+    ]
+    functions = []
+    for f in program.functions:
+        inputs = [f"{key(f, x)}{'?' * (x.initial is not None)}: {value_type(x)}" for x in f.inputs]
+        outputs = [f"{key(f, x)}: {result_type(x)}" for x in f.outputs]
+        parts = {"inputs": "; ".join(inputs), "outputs": "; ".join(outputs)}
+        types = "; ".join(f"{part}: {{ {text} }}" for part, text in parts.items())
+        functions.append(f"  {f.name}: {{ {types} }};")
+    generators = (
+        " | ".join(json.dumps(x.name) for x in program.members if x.kind == "generator") or "never"
+    )
+    text = (HERE / "program.d.ts").read_text()
+    body = {
+        "ARRAYS": "\n".join(arrays),
+        "FUNCTIONS": "\n".join(functions),
+        "GENERATORS": generators,
+    }
+    for name, part in body.items():
+        text = text.replace(f"/* {name} */", part)
+    return f"// {program.name}, written by minigrad.export.\n{text}"
+
+
+def about(x: Member) -> str:
+    return f"{x.kind}, {x.dtype.name}, shape ({', '.join(map(str, x.shape))})"
+
+
+def array_type(x: Member) -> str:
+    return ARRAYS[x.dtype.name][0]
+
+
+def value_type(x: Member) -> str:
+    """What `call` takes: a typed array of the dtype, or numbers nested as deep as it has axes."""
+    entry = {"bool": "boolean | 0 | 1", "bigint": "bigint | number"}
+    kind = entry.get(x.dtype.name) or entry.get(ARRAYS[x.dtype.name][1], "number")
+    nested = kind
+    for _ in x.shape:
+        nested = f"ReadonlyArray<{nested}>"
+    return f"{array_type(x)} | {nested}"
+
+
+def result_type(x: Member) -> str:
+    array, entry = ARRAYS[x.dtype.name]
+    return array if x.shape else "boolean" if x.dtype == bool else entry
