@@ -1,7 +1,7 @@
 // The page: it holds the settings, asks the engine for a frame in each animation frame, and hands it
 // to the parts that show it.
 
-import { defaults, readAddress, writeAddress } from "./address.js";
+import { defaults, readAddress, SETTINGS, writeAddress } from "./address.js";
 import { ChainPanel } from "./chain.js";
 import { Histories, LossChart } from "./charts.js";
 import { connect } from "./client.js";
@@ -336,8 +336,11 @@ function recolor() {
 // The address, Python, large type
 
 function writeHash() {
+  // Columns of a file are not for the address, as the file is not.
+  const { features, ...others } = app.settings;
+  const known = features?.every((name) => SETTINGS.features.values.includes(name));
   try {
-    app.hash = `#${writeAddress(app.settings)}`;
+    app.hash = `#${writeAddress(known ? app.settings : others)}`;
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
     return; // of a user's own model: settings that the table does not have

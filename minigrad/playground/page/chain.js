@@ -8,11 +8,11 @@ import { digits, inputLabel, make, say, signed } from "./dom.js";
 
 const mi = (text) => make("math:mi", {}, text);
 const mo = (text) => make("math:mo", {}, text);
-const row = (...parts) => make("math:mrow", {}, ...parts);
-const sub = (base, ...indices) => make("math:msub", {}, base, row(...indices.map((k) => (typeof k === "number" ? make("math:mn", {}, String(k)) : typeof k === "string" ? mi(k) : k))));
-const by = (name) => make("math:mfrac", {}, row(mo("\u2202"), mi("L")), row(mo("\u2202"), name));
+const mrow = (...parts) => make("math:mrow", {}, ...parts);
+const sub = (base, ...indices) => make("math:msub", {}, base, mrow(...indices.map((k) => (typeof k === "number" ? make("math:mn", {}, String(k)) : typeof k === "string" ? mi(k) : k))));
+const by = (name) => make("math:mfrac", {}, mrow(mo("\u2202"), mi("L")), mrow(mo("\u2202"), name));
 const sum = (below) => make("math:munder", {}, mo("\u2211"), mi(below));
-const formula = (...parts) => make("math:math", { displaystyle: "true" }, row(...parts));
+const formula = (...parts) => make("math:math", { displaystyle: "true" }, mrow(...parts));
 
 const RULES = {
   sgd: "\u0394w = \u2212\u03b7\u00b7g",
@@ -259,7 +259,7 @@ export class ChainPanel {
     const next = frame.layers[l + 1];
     const w = next.weightBefore;
     const parts = [];
-    for (let k = 0; k < next.units; k++) parts.push(`${digits(next.preactivationGradient[n * next.units + k], 2)}\u00b7${inBrackets(digits(w[k * next.fanIn + unit], 2))}`);
+    for (let k = 0; k < next.units; k++) parts.push(`${digits(next.preactivationGradient[n * next.units + k], 2)}\u00b7${parens(digits(w[k * next.fanIn + unit], 2))}`);
     const slope = layer.outputGradient[at] ? layer.preactivationGradient[at] / layer.outputGradient[at] : slopeAt(layer.activation, layer.preactivation[at]);
     const shown = parts.length > 4 ? [...parts.slice(0, 3), "\u2026"] : parts;
     return `${example}: \u2202L/\u2202z${j} = (\u2211 \u2202L/\u2202z\u2096\u00b7w\u2096${j} of the next layer) \u00b7 ${layer.activation}\u2032(z${j}) = (${shown.join(" + ")}) \u00b7 ${digits(slope)} = ${dz}${SLOPES[layer.activation] && slope === 0 ? `: the slope of ${layer.activation} is 0 here` : ""}.`;
@@ -337,10 +337,10 @@ export class ChainPanel {
     say(this.title, `Unit ${j} of ${layerName}, reverse`);
     const last = l === this.network.layers.length - 1;
     if (last) {
-      this.formula.replaceChildren(formula(by(sub(mi("z"), j)), mo("="), this.network.classes ? row(mo("("), sub(mi("p"), j), mo("\u2212"), sub(mi("y"), j), mo(")"), mo("/"), mi("batch")) : row(mi("2"), mo("("), mi("z"), mo("\u2212"), mi("y"), mo(")"), mo("/"), mi("batch"))));
+      this.formula.replaceChildren(formula(by(sub(mi("z"), j)), mo("="), this.network.classes ? mrow(mo("("), sub(mi("p"), j), mo("\u2212"), sub(mi("y"), j), mo(")"), mo("/"), mi("batch")) : mrow(mi("2"), mo("("), mi("z"), mo("\u2212"), mi("y"), mo(")"), mo("/"), mi("batch"))));
       this.head("Example", "output", "target", "\u2202L/\u2202z", "sum so far");
     } else {
-      this.formula.replaceChildren(formula(by(sub(mi("h"), j)), mo("="), sum("k"), by(sub(mi("z"), "k")), mo("\u22c5"), sub(mi("w"), "k", mo(","), j)), " ", formula(by(sub(mi("z"), j)), mo("="), by(sub(mi("h"), j)), mo("\u22c5"), row(mi(`${this.network.layers[l].activation}\u2032`), mo("("), sub(mi("z"), j), mo(")"))));
+      this.formula.replaceChildren(formula(by(sub(mi("h"), j)), mo("="), sum("k"), by(sub(mi("z"), "k")), mo("\u22c5"), sub(mi("w"), "k", mo(","), j)), " ", formula(by(sub(mi("z"), j)), mo("="), by(sub(mi("h"), j)), mo("\u22c5"), mrow(mi(`${this.network.layers[l].activation}\u2032`), mo("("), sub(mi("z"), j), mo(")"))));
       this.head("To", "\u2202L/\u2202z\u2096", `w\u2096${subscript(j)}`, "product", "sum so far");
     }
     this.choose();
@@ -408,7 +408,7 @@ export class ChainPanel {
 }
 
 const subscript = (n) => String(n).replace(/\d/g, (digit) => String.fromCharCode(0x2080 + Number(digit)));
-const inBrackets = (text) => (text[0] === "\u2212" ? `(${text})` : text);
+const parens = (text) => (text[0] === "\u2212" ? `(${text})` : text);
 const norm = (values) => Math.sqrt(values.reduce((total, value) => total + value * value, 0));
 export const softmax = (scores) => {
   const most = Math.max(...scores);

@@ -4,7 +4,7 @@
 import { defaults, SETTINGS } from "./address.js";
 import { csvColumns, csvExamples } from "./csv.js";
 import { makeData } from "./datasets.js";
-import { byId, inputLabel, make, palette, shade } from "./dom.js";
+import { byId, inputLabel, make, palette, rampAt } from "./dom.js";
 import { cssColor, mark } from "./plane.js";
 
 const CSV_BYTES = 8_000_000; // a larger file is not read at all
@@ -52,11 +52,18 @@ export class DataSource {
     return columns.join() === "x1,x2" ? known : columns;
   }
 
-  /** What the plane shows: the range of the first two columns. */
+  /** The columns that the plane shows: the first two, or of a file those that are inputs. */
+  axes() {
+    const { data, settings } = this.app;
+    if (!data || data.columns.length < 2 || !this.app.about.ready) return data?.columns.length ? [0, 1].slice(0, data.columns.length) : [];
+    const used = settings.features.map((name) => data.columns.indexOf(name)).filter((k) => k >= 0);
+    return [...new Set([...used, 0, 1])].slice(0, 2).sort((a, b) => a - b);
+  }
+
+  /** What the plane is asked for. */
   plane(size) {
-    const { data } = this.app;
-    if (!data || data.columns.length < 1) return undefined;
-    const columns = data.columns.length === 1 ? [0] : [0, 1];
+    const columns = this.axes();
+    if (!columns.length) return undefined;
     const box = this.box();
     return { size: columns.length === 1 ? 100 : size, columns, low: columns.map((k) => box[k][0]), high: columns.map((k) => box[k][1]) };
   }
@@ -70,8 +77,11 @@ export class DataSource {
     if (!data) return;
     const box = this.box();
     const target = rangeOf(data.train.y, 0, 1);
-    const second = data.columns.length === 1 ? target : box[1];
-    this.app.plane.setData(data, { low: [box[0][0], second[0]], high: [box[0][1], second[1]], names: [inputLabel(data.columns[0]), data.columns.length === 1 ? "y" : inputLabel(data.columns[1])], target });
+    const columns = this.axes();
+    const ranges = columns.map((k) => box[k]);
+    const names = columns.map((k) => inputLabel(data.columns[k]));
+    if (columns.length === 1) [ranges[1], names[1]] = [target, "y"];
+    this.app.plane.setData(data, { columns, low: ranges.map(([low]) => low), high: ranges.map(([, high]) => high), names, target });
     this.pictures();
   }
 
@@ -96,7 +106,7 @@ export class DataSource {
       const most = classes ? 1 : Math.max(...train.y.map(Math.abs));
       train.y.forEach((y, n) => {
         const at = [0, 1].map((k) => (train.x[2 * n + k] - box[k][0]) / (box[k][1] - box[k][0]));
-        mark(context, 4 + at[0] * (width - 8), height - 4 - at[1] * (height - 8), 3.4, classes ? y : 0, classes ? palette.classColors[y] : cssColor(palette.ramp[shade(y / most)]), false);
+        mark(context, 4 + at[0] * (width - 8), height - 4 - at[1] * (height - 8), 3.4, classes ? y : 0, classes ? palette.classColors[y] : cssColor(palette.ramp[rampAt(y / most)]), false);
       });
     }
   }
@@ -207,7 +217,7 @@ export class DataSource {
 }
 
 const SAMPLE = [[-1.2, 1, 0], [-0.8, 1.3, 0], [-0.4, 0.7, 0], [-1.4, 0.3, 0], [-0.9, 0.6, 0], [0.6, -0.4, 1], [1.1, -0.9, 1], [0.3, -1.1, 1], [1.4, -0.2, 1], [0.8, -1.4, 1], [1.2, 1.1, 2], [0.8, 1.4, 2]];
-const AREA = { low: [-2, -2], high: [2, 2], names: ["x\u2081", "x\u2082"], target: [0, 1] };
+const AREA = { columns: [0, 1], low: [-2, -2], high: [2, 2], names: ["x\u2081", "x\u2082"], target: [0, 1] };
 const thousandth = (x) => Math.round(1000 * x) / 1000;
 
 const drawnSoFar = (points) => ({

@@ -77,4 +77,4 @@ export function readColors() {
 }
 
 /** The place in the ramp of a number between -1 and 1. */
-export const shade = (t) => (t <= -1 ? 0 : t >= 1 ? 255 : t === t ? (127.5 + 127.5 * t + 0.5) | 0 : 127);
+export const rampAt = (t) => (t <= -1 ? 0 : t >= 1 ? 255 : t === t ? (127.5 + 127.5 * t + 0.5) | 0 : 127);

@@ -1,7 +1,7 @@
 // What goes wrong in training: switches that make it happen, each with why.
 
-const plain = (settings) => settings.optimizer === "sgd" || settings.optimizer === "momentum";
-const tooHigh = (settings) => (plain(settings) ? 10 : 1);
+const isPlain = (settings) => settings.optimizer === "sgd" || settings.optimizer === "momentum";
+const tooHigh = (settings) => (isPlain(settings) ? 10 : 1);
 
 /** Each: whether it `is` so, what it `makes` of the settings, the `good` settings if none are known
  * from before, and why it is wrong. */

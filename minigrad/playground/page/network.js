@@ -3,7 +3,7 @@
 // Lines are SVG, made once for a network; a frame changes only the width and the class of those whose
 // number changed visibly. The tiles are one canvas below them.
 
-import { digits, inputLabel, make, palette, say, shade, signed } from "./dom.js";
+import { digits, inputLabel, make, palette, say, rampAt, signed } from "./dom.js";
 
 export const same = (one, other) =>
   !!one && !!other && one.layer === other.layer && one.kind === other.kind && one.unit === other.unit && one.input === other.input;
@@ -270,7 +270,7 @@ export class NetworkDrawing {
     const { ratio, tile } = this;
     context.clearRect(0, 0, this.canvas.width, this.canvas.height);
     context.imageSmoothingQuality = "low";
-    const most = view === "reverse" ? largest(frame.layers.map((layer) => layer.preactivationGradient)) : 0;
+    const most = view === "reverse" ? largestOf(frame.layers.map((layer) => layer.preactivationGradient)) : 0;
     for (const { target } of this.units) {
       const { layer: l, unit } = target;
       const [x, y] = this.positions[l + 1][unit];
@@ -296,7 +296,7 @@ export class NetworkDrawing {
     pixels.fill(palette.ramp[127]);
     for (let n = 0; n < count; n++) {
       const t = gradient[n * units + unit] / (most || 1);
-      pixels[n] = palette.ramp[shade(Math.sign(t) * Math.sqrt(Math.abs(t)))];
+      pixels[n] = palette.ramp[rampAt(Math.sign(t) * Math.sqrt(Math.abs(t)))];
     }
     this.small.getContext("2d").putImageData(image, 0, 0);
   }
@@ -313,7 +313,7 @@ export class NetworkDrawing {
     const pixels = new Uint32Array(image.data.buffer);
     for (let j = 0; j < (flat ? 1 : size); j++) {
       const from = unit * count + (flat ? 0 : (size - 1 - j) * size);
-      for (let i = 0; i < size; i++) pixels[j * size + i] = palette.ramp[shade(values[from + i] / scale)];
+      for (let i = 0; i < size; i++) pixels[j * size + i] = palette.ramp[rampAt(values[from + i] / scale)];
     }
     this.small.getContext("2d").putImageData(image, 0, 0);
     return true;
@@ -464,7 +464,7 @@ const strength = (value, scale, view) => {
   return view === "forward" ? 1 - Math.exp(-size / 1.6) : Math.min(1, size / scale);
 };
 
-const largest = (arrays) => {
+const largestOf = (arrays) => {
   let most = 0;
   for (const values of arrays) if (values) for (const value of values) if (Math.abs(value) > most) most = Math.abs(value);
   return most;

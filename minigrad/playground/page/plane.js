@@ -1,7 +1,7 @@
 // The output over the input plane, with the data on it; points are drawn there by mouse, touch and
 // keyboard. With one column, the output is a curve.
 
-import { digits, make, palette, shade } from "./dom.js";
+import { digits, make, palette, rampAt } from "./dom.js";
 
 const SHAPES = [
   (c, x, y, r) => c.arc(x, y, r, 0, 7),
@@ -46,8 +46,8 @@ export class Plane {
   }
 
   /** Other data: `names` of the axes; their ranges; `target` [low, high] of what is predicted. */
-  setData(data, { low, high, names, target }) {
-    Object.assign(this, { data, low, high, target });
+  setData(data, { columns, low, high, names, target }) {
+    Object.assign(this, { data, axes: columns, low, high, target, plane: null });
     for (const [k, axis] of ["x", "y"].entries()) {
       this.ticks[axis].replaceChildren(...[low[k], names[k], high[k]].map((text) => make("span", {}, typeof text === "number" ? digits(text, 2) : (text ?? ""))));
     }
@@ -81,11 +81,11 @@ export class Plane {
     const { columns, classes } = this.data;
     const flat = columns.length === 1;
     const radius = Math.max(2.6, Math.min(4.2, this.width / 78)) * this.ratio;
-    const at = (set, n) => this.place(set.x[n * columns.length + this.axes()[0]], flat ? set.y[n] : set.x[n * columns.length + this.axes()[1]]);
+    const at = (set, n) => this.place(set.x[n * columns.length + this.axes[0]], flat ? set.y[n] : set.x[n * columns.length + this.axes[1]]);
     for (const [set, hollow] of [[this.data.test, true], [this.data.train, false]]) {
       for (let n = 0; n < set.y.length; n++) {
         const y = set.y[n];
-        const color = classes ? palette.classColors[y] : flat ? palette.ink : cssColor(palette.ramp[shade(this.scaled(y))]);
+        const color = classes ? palette.classColors[y] : flat ? palette.ink : cssColor(palette.ramp[rampAt(this.scaled(y))]);
         mark(context, ...at(set, n), radius, classes ? y : 0, color, hollow, classes || flat ? palette.surface : palette.faint);
       }
     }
@@ -99,10 +99,6 @@ export class Plane {
       }
     }
     if (this.cursor) this.cross(context);
-  }
-
-  axes() {
-    return this.plane?.want.columns ?? [0, 1];
   }
 
   scaled(value) {
@@ -159,7 +155,7 @@ export class Plane {
   spreadOne(v, pixels, tone, edge) {
     const { width, height } = this.map;
     const { size } = this.plane;
-    const table = Uint32Array.from({ length: 1025 }, (_, k) => palette.ramp[shade(tone(k / 512 - 1))]);
+    const table = Uint32Array.from({ length: 1025 }, (_, k) => palette.ramp[rampAt(tone(k / 512 - 1))]);
     const columns = new Int32Array(width);
     const parts = new Float32Array(width);
     for (let i = 0; i < width; i++) [columns[i], parts[i]] = cellAt(((i + 0.5) / width) * size - 0.5, size);
