@@ -237,10 +237,7 @@ def run_train(arguments: argparse.Namespace) -> None:
         raise SystemExit(130) from None
     for name, value in trained.measured.items():
         print(f"held-out {name} {value:.2%}" if "acc" in name else f"held-out {name} {value:.4f}")
-    try:
-        print(f"wrote {folder}, with a report: {write_report(trained, folder)}")
-    except ImportError:
-        print(f"wrote {folder}; for a report as well: pip install 'minigrad-autograd[plots]'")
+    print(f"wrote {folder}, with a report: {write_report(trained, folder)}")
 
 
 def run_sample(arguments: argparse.Namespace) -> None:

@@ -134,7 +134,9 @@ class Meter(Watcher):
         self.open.append(row)
 
     def leave(self, output: Any) -> None:
-        self.open.pop().output = ", ".join(str(x.shape) for x in tensors_in(output))
+        # Of an array, a layer that only reshapes makes an array.
+        arrays = [output] if isinstance(output, np.ndarray) else tensors_in(output)
+        self.open.pop().output = ", ".join(str(x.shape) for x in arrays)
 
 
 @checked

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any
 
@@ -125,13 +125,14 @@ def text(config: Config) -> Problem:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A network, and settings that suit it.
+    """A network, settings that suit it, and which settings are its sizes.
 
     `build` takes the shape of an input, the number of classes, a config, and a generator.
     """
 
     build: Callable[[tuple[int, ...], int, Config, np.random.Generator], Module]
     settings: dict[str, Any] = field(default_factory=dict)
+    sizes: tuple[str, ...] = ()
 
 
 def of_shape(network: Callable[..., Module], **settings: Any) -> Recipe:
@@ -157,6 +158,7 @@ def of_text(network: Callable[..., Module], *sizes: str, **settings: Any) -> Rec
             classes, rng=rng, **{name: getattr(config, name) for name in sizes}
         ),
         settings,
+        sizes,
     )
 
 
@@ -273,3 +275,22 @@ def configure(settings: dict[str, Any]) -> Config:
     settings = {**defaults, **settings, "model": model}
     check_names(settings, Config.__dataclass_fields__, f"for {data}")
     return Config(**settings)
+
+
+SIZES = ("context", "width", "layers", "heads")  # of networks for text
+
+
+def settings_that_apply(config: Config) -> list[str]:
+    """The names of the settings that mean something for this data and network.
+
+    Not among them are sizes that the network has not, what is switched off by 0, and what another
+    setting overrules.
+
+    >>> "heads" in settings_that_apply(configure({"data": "digits"}))
+    False
+    """
+    absent = {*SIZES} - {*TASKS[config.data].recipes[config.model].sizes}
+    absent |= {name for name, x in asdict(config).items() if x in ("", 0, False)}
+    absent |= {"epochs" if config.steps else "steps"}
+    absent -= {"seed", "final_lr"} if config.schedule != "constant" else {"seed"}
+    return [name for name in asdict(config) if name not in absent]
