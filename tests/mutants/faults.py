@@ -446,8 +446,8 @@ FUSION = [
     ),
     Fault(
         "runtime/vector_math.h",
-        "_Generic((x) + (y), float: f##_f32",
-        "_Generic((x), float: f##_f32",
+        "GENERIC((x) + (y), float: f##_f32",
+        "GENERIC((x), float: f##_f32",
         "tests/compiler/runtime/test_vector_math.py",
     ),
     Fault(

@@ -66,13 +66,35 @@ static inline int64_t checked_index(int64_t i, int64_t n, int64_t *bad) {
 """
 
 
+# Vectors, and loops over them, with what GNU C adds to C; and in C alone, the same sums in the same
+# order.
+VECTORS = """\
+#if defined __GNUC__ && !defined MINIGRAD_SCALAR
+typedef float vec_float __attribute__((vector_size({vector}), aligned(4), may_alias));
+typedef double vec_double __attribute__((vector_size({vector}), aligned(8), may_alias));
+#define ADD_PRODUCT(sum, x, y) sum = sum + x * y
+#define FOR_VECTORS __attribute__((aligned(64)))
+#define PREFETCH(place) __builtin_prefetch(place)
+#define PRAGMA(text) _Pragma(#text)
+#define SIMD(clauses) PRAGMA(omp simd clauses)
+#define INDEPENDENT PRAGMA(GCC ivdep)
+#else
+typedef struct {{ float lane[{floats}]; }} vec_float;
+typedef struct {{ double lane[{doubles}]; }} vec_double;
+#define ADD_PRODUCT(sum, x, y) \\
+  for (unsigned l = 0; l < sizeof sum.lane / sizeof *sum.lane; l++) sum.lane[l] += x.lane[l] * y
+#define FOR_VECTORS
+#define PREFETCH(place)
+#define SIMD(clauses)
+#define INDEPENDENT
+#endif
+"""
+
+
 @cache
 def head(vector: int) -> str:
-    types = (
-        f"typedef {t} vec_{t} __attribute__((vector_size({vector}), aligned({n}), may_alias));\n"
-        for t, n in (("float", 4), ("double", 8))
-    )
-    return HEAD + "".join(types) + (HERE / "runtime" / "vector_math.h").read_text()
+    types = VECTORS.format(vector=vector, floats=vector // 4, doubles=vector // 8)
+    return HEAD + types + (HERE / "runtime" / "vector_math.h").read_text()
 
 
 def source_of(texts: list[str], vector: int) -> str:
@@ -133,9 +155,11 @@ class Printer:
         # Of local arrays: their types, and those that are read or written by vectors.
         self.types: dict[Any, np.dtype[Any]] = {}
         self.by_vectors: set[Any] = set()
+        self.vectors: set[str] = set()  # accumulators that are vectors
         for statement in ir.walk(statements):
             if isinstance(statement, ir.Variable):
                 self.types[statement.name] = statement.type
+                self.vectors |= {statement.name} if statement.lanes else set()
             for operand in statement.operands:
                 if isinstance(operand, ir.Access):
                     self.use(operand)
@@ -178,20 +202,30 @@ class Printer:
         if isinstance(node, ir.Store):
             return [f"{self.text(node.target)} = {self.text(node.value)};"]
         if isinstance(node, ir.Accumulate):
+            if isinstance(node.target, str) and node.target in self.vectors:
+                return [self.vector_sum(node)]
             target, value = self.text(node.target), self.text(node.value)
             return [f"{target} = {C_TEMPLATES[node.combine].format(target, value)};"]
         if isinstance(node, ir.Prefetch):
-            return [f"__builtin_prefetch(&{self.text(node.access)});"]
+            return [f"PREFETCH(&{self.text(node.access)});"]
         if isinstance(node, ir.If):
             otherwise = ["} else {", *self.inner(node.otherwise)] if node.otherwise else []
             return [f"if ({self.text(node.condition)}) {{", *self.inner(node.body), *otherwise, "}"]
         assert isinstance(node, ir.For)
         return self.loop(node)
 
+    def vector_sum(self, node: ir.Accumulate) -> str:
+        """A vector to which the product of a vector and a number is added."""
+        product = node.value
+        if node.combine != "+" or not isinstance(product, ir.Apply) or product.function != "*":
+            raise LoopError(f"to the vector {node.target}, products are added, and nothing else")
+        factors = ", ".join(map(self.text, product.arguments))
+        return f"ADD_PRODUCT({node.target}, {factors});"
+
     def variable(self, node: ir.Variable) -> str:
         kind = ctype(node.type, node.lanes)
         if node.size:
-            aligned = " __attribute__((aligned(64)))" * (node.name in self.by_vectors)
+            aligned = " FOR_VECTORS" * (node.name in self.by_vectors)
             return f"{kind} {node.name}[{node.size}]{aligned};"
         zero = "{0}" if node.lanes else "0"
         return f"{kind} {node.name} = {zero if node.value is None else self.text(node.value)};"
@@ -202,10 +236,10 @@ class Printer:
         step = f"{v.name} += {node.step}" if node.step else f"{v.name}++"
         lines = [f"for (int64_t {v.name} = {low}; {v.name} < {high}; {step}) {{"]
         if node.simd is not None:
-            clauses = "".join(f" reduction({how}:{name})" for how, name in node.simd)
-            lines.insert(0, f"#pragma omp simd{clauses}")
+            clauses = " ".join(f"reduction({how}:{name})" for how, name in node.simd)
+            lines.insert(0, f"SIMD({clauses})")
         if node.independent:
-            lines.insert(0, "#pragma GCC ivdep")
+            lines.insert(0, "INDEPENDENT")
         if node.step:  # where a block ends
             end = f"{v.name} + {node.step}"
             lines.append(f"  const int64_t {ir.end_of(v)} = {end} < {high} ? {end} : {high};")

@@ -1,7 +1,9 @@
-"""The files of an exported program: header, C, README."""
+"""The files of an exported program: a header, the C, and a README."""
 
 from __future__ import annotations
 
+import re
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +11,29 @@ import numpy as np
 
 from minigrad.compiler.codegen.c import C_TYPES, head
 from minigrad.compiler.export.program import ExportedProgram, Function, Member, messages
+from minigrad.compiler.target.toolchain import FLAGS, GCC_FLAGS
 
 HERE = Path(__file__).parent
+GENERATOR = """\
+#ifndef MINIGRAD_GENERATOR
+#define MINIGRAD_GENERATOR
+// NumPy's PCG64: 128 bits of state and 128 of increment, lowest first, 32 bits that are left over,
+// and whether there are such.
+typedef struct { uint32_t words[10]; } minigrad_generator;
+#endif
+"""
+SECTIONS = {
+    "input": "What is set before a call. Rates of optimisers have their values of the export.",
+    "output": "What a call returns, until one that returns an array of this name.",
+    "state": "What calls keep: parameters, statistics, what an optimiser remembers.",
+    "generator": "Random numbers.",
+    "constant": "Numbers that are only read.",
+    "scratch": "Memory in which calls compute.",
+}
 
 
 def write_c(program: ExportedProgram, folder: Path) -> None:
+    """Write the files into a folder, which is made if it is not there."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{program.name}.h").write_text(header(program))
     (folder / f"{program.name}.c").write_text(source(program))
@@ -21,45 +41,76 @@ def write_c(program: ExportedProgram, folder: Path) -> None:
 
 
 def header(program: ExportedProgram) -> str:
+    """The struct of a program, and its functions."""
     name = program.name
+    guard = f"{name.upper()}_H"
     lines = [
-        f"#ifndef {name.upper()}_H",
-        f"#define {name.upper()}_H",
+        f"// The program {name}, exported from minigrad: README.md says how to use it.",
+        f"#ifndef {guard}",
+        f"#define {guard}",
         "#include <stdbool.h>",
         "#include <stdint.h>",
+        "#ifdef __cplusplus",
+        'extern "C" {',
+        "#endif",
     ]
-    lines += ["typedef struct { uint32_t words[10]; } generator;"]
-    lines += ["typedef struct {"]
-    for k, x in enumerate(program.members):
-        lines.append(f"  {declaration(x)};")
-        if x.room > x.size:
-            lines.append(f"  char padding_{k}[{x.room - x.size}];")
-    lines += [f"}} {name}_program;", f"void {name}_init({name}_program *);"]
-    lines += [f"int {name}_{f.name}({name}_program *);" for f in program.functions]
-    lines += [f"const char *{name}_message(int);", "#endif", ""]
-    return "\n".join(lines)
+    lines += [GENERATOR.rstrip()] if any(f.draws for f in program.functions) else []
+    lines += [
+        f"// All memory of the program, {program.size} bytes: static, allocated, or on a stack",
+        "// that is large enough. There may be several.",
+        "typedef struct {",
+    ]
+    gap = 0
+    for kind, group in groupby(program.members, lambda x: x.kind):
+        lines.append(f"  // {SECTIONS[kind]}")
+        for x in group:
+            same = x.name == x.identifier or kind in ("constant", "scratch")
+            lines.append(f"  {declaration(x)};{'' if same else f' // {x.name}'}")
+            if x.room > x.size:
+                lines.append(f"  char gap_{gap}_[{x.room - x.size}];")
+                gap += 1
+    lines += [
+        f"}} {name}_program;",
+        "",
+        "// Set the states, rates and generators to what they were when the program was exported.",
+        f"void {name}_init({name}_program *);",
+        "// Each returns 0, or the number of the reason for which its results are not to be used.",
+        *(f"int {name}_{f.name}({name}_program *);" for f in program.functions),
+        "// The reason, in words.",
+        f"const char *{name}_message(int);",
+        "#ifdef __cplusplus",
+        "}",
+        "#endif",
+        "#endif",
+    ]
+    return "\n".join([*lines, ""])
 
 
 def declaration(x: Member) -> str:
-    if x.kind == "generator":
-        return f"generator {x.identifier}"
-    return f"{C_TYPES[x.dtype]} {x.identifier}{''.join(f'[{n}]' for n in x.shape)}"
+    kind = "minigrad_generator" if x.kind == "generator" else C_TYPES[x.dtype]
+    extents = () if x.kind == "generator" else x.shape
+    return f"{kind} {x.identifier}{''.join(f'[{n}]' for n in extents)}"
 
 
-def source(program: ExportedProgram) -> str:
-    name = program.name
-    kernels = range(len(program.kernels))
-    draws = any(f.draws for f in program.functions)
-    parts = [head(program.machine.vector)]
-    parts += [f'#include <stddef.h>\n#include "{name}.h"']
-    parts += ["enum { thread = 0, threads = 1 };"]
-    parts += [(HERE / "random.c").read_text()] if draws else []
-    for k in kernels:
-        body = "\n".join(f"  {line}" for line in program.kernels[k].split("\n"))
-        parts.append(f"static void k{k}(char **arrays, int64_t *bad) {{\n{body}\n}}")
-    most = max((len(x.places) for f in program.functions for x in f.calls), default=1)
-    parts.append(
-        f"""typedef struct {{ void (*kernel)(char **, int64_t *); int count; }} call;
+FRAME = """\
+#if defined __GNUC__
+#pragma GCC diagnostic ignored "-Wunknown-pragmas" // of OpenMP, where that is off
+#endif
+#if defined __clang__
+#pragma clang diagnostic ignored "-Wpass-failed" // loops that it leaves scalar
+#endif
+#include "{name}.h"
+#include <stddef.h>
+{head}
+// Kernels have parts for several threads; here there is one.
+enum {{ thread = 0, threads = 1 }};
+// Each array is where it was planned: the struct has no other padding than the gaps in it.
+typedef char as_planned[sizeof({name}_program) == {size} ? 1 : -1];
+"""
+
+RUN = """\
+// A kernel is called on arrays, which are in the struct at these places.
+typedef struct {{ void (*kernel)(char **, int64_t *); int count; }} call;
 #define AT(member) offsetof({name}_program, member)
 static int run({name}_program *p, const call *calls, int count, const size_t *at) {{
   char *arrays[{most}];
@@ -69,21 +120,38 @@ static int run({name}_program *p, const call *calls, int count, const size_t *at
     calls[k].kernel(arrays, &bad);
   }}
   return (int)bad;
-}}"""
-    )
+}}
+"""
+
+
+def source(program: ExportedProgram) -> str:
+    """The C of a program."""
+    name = program.name
+    most = max((len(x.places) for f in program.functions for x in f.calls), default=1)
+    parts = [FRAME.format(name=name, size=program.size, head=head(program.machine.vector))]
+    if any(f.draws for f in program.functions):
+        parts += ["typedef minigrad_generator generator;", (HERE / "random.c").read_text()]
+    parts += [kernel(k, text) for k, text in enumerate(program.kernels)]
+    parts.append(RUN.format(name=name, most=most))
     parts += [function(program, f) for f in program.functions]
-    parts += [initial(program), message(program), ""]
-    return "\n".join(parts)
+    return "\n".join([*parts, initial(program), message(program), ""])
+
+
+def kernel(k: int, text: str) -> str:
+    lines = [] if re.search(r"\bbad\b", text) else ["(void)bad;"]
+    body = "\n".join(f"  {line}" for line in [*lines, *text.split("\n")])
+    return f"static void k{k}(char **arrays, int64_t *bad) {{\n{body}\n}}"
 
 
 def function(program: ExportedProgram, f: Function) -> str:
+    top = f"int {program.name}_{f.name}({program.name}_program *p) {{"
+    if not f.calls:
+        return f"{top}\n  (void)p;\n  return 0;\n}}"
     calls = [f"    {{k{x.kernel}, {len(x.places)}}}, // {x.comment}" for x in f.calls]
     places = [f"    {', '.join(map(place, x.places))}," for x in f.calls if x.places]
-    if not calls:
-        return f"int {program.name}_{f.name}({program.name}_program *p) {{ (void)p; return 0; }}"
     return "\n".join(
         [
-            f"int {program.name}_{f.name}({program.name}_program *p) {{",
+            top,
             "  static const call calls[] = {",
             *calls,
             "  };",
@@ -102,28 +170,31 @@ def place(where: tuple[Member, int]) -> str:
 
 
 def initial(program: ExportedProgram) -> str:
-    tables, lines = [], [f"void {program.name}_init({program.name}_program *p) {{"]
-    lines.append("  memset(p, 0, sizeof *p);")
+    """The numbers that members have in the beginning."""
+    tables: list[str] = []
+    lines = ["  memset(p, 0, sizeof *p);"]
     for k, x in enumerate(program.members):
-        if x.initial is None or not x.initial.tobytes().strip(b"\0"):
-            continue
-        kind = "uint32_t" if x.kind == "generator" else C_TYPES[x.dtype]
-        numbers = ", ".join(number(y, x.dtype) for y in x.initial.ravel().tolist())
-        tables.append(f"static const {kind} initial_{k}[] = {{{numbers}}};")
-        lines.append(f"  memcpy(&p->{x.identifier}, initial_{k}, sizeof initial_{k});")
-    return "\n".join([*tables, *lines, "}"])
+        if x.initial is not None and any(x.initial.tobytes()):
+            kind = "uint32_t" if x.kind == "generator" else C_TYPES[x.dtype]
+            numbers = ", ".join(number(y, x.dtype) for y in x.initial.ravel())
+            tables.append(f"static const {kind} initial_{k}[] = {{{numbers}}}; // {x.name}")
+            lines.append(f"  memcpy(&p->{x.identifier}, initial_{k}, sizeof initial_{k});")
+    top = f"void {program.name}_init({program.name}_program *p) {{"
+    return "\n".join([*tables, top, *lines, "}"])
 
 
 def number(x: Any, dtype: np.dtype[Any]) -> str:
+    """A number as a constant expression of C, exactly."""
     if dtype.kind != "f":
-        return str(int(x)) + ("u" if dtype.kind == "u" else "")
-    if x != x:
-        return "NAN"
-    if x in (np.inf, -np.inf):
-        return "INFINITY" if x > 0 else "-INFINITY"
-    text = str(dtype.type(x))
+        least = dtype == np.int64 and x == np.iinfo(dtype).min
+        return f"{int(x) + least}{'u' * (dtype == np.uint32)}{'LL' * (dtype == np.int64)}" + (
+            " - 1" * bool(least)
+        )
+    if not np.isfinite(x):
+        return "NAN" if x != x else "INFINITY" if x > 0 else "-INFINITY"
+    text = str(x)
     text += "" if {*text} & {*".e"} else ".0"
-    return text + "f" * (dtype.itemsize == 4)
+    return text + "f" * (dtype == np.float32)
 
 
 def message(program: ExportedProgram) -> str:
@@ -132,5 +203,101 @@ def message(program: ExportedProgram) -> str:
     return "\n".join([*lines, '    default: return "";', "  }", "}"])
 
 
+# README
+
+
 def readme(program: ExportedProgram) -> str:
-    return f"# {program.name}\n"
+    """What a program is, how it is built and called, and what is fixed in it."""
+    name, first = program.name, program.functions[0]
+    given = "\n".join(
+        f"    // fill program.{x.identifier}: {kind_text(x)}"
+        for x in first.inputs
+        if x.initial is None
+    )
+    flags = " ".join(x for x in (*FLAGS, *GCC_FLAGS) if x not in ("-shared", "-Werror=shadow"))
+    refused = "\n".join(f"- {k}: {text}" for k, text in messages().items())
+    results = (
+        ", ".join(f"program.{x.identifier}" for x in first.outputs + first.writes) or "nothing"
+    )
+    rows = "\n".join(
+        f"| `{x.name}` | `{x.identifier}` | {x.kind} | {kind_text(x)} |"
+        for x in program.members
+        if x.kind != "scratch"
+    )
+    functions = "\n".join(described(program, f) for f in program.functions)
+    return f"""\
+# {name}
+
+A program that was compiled by minigrad and stands alone: C without Python, without allocation, and
+without any library but the functions of `math.h` and `string.h`. All of its memory is one struct of
+{program.size:,} bytes, of which there may be several side by side. It runs on one thread.
+
+    cc -O3 -march=native -fno-math-errno -fno-trapping-math -fopenmp-simd -c {name}.c
+
+It is C99, with `_Generic` of C11, which gcc and clang have in C99 too. With gcc, clang and zig it
+uses vectors; other compilers, and these with `-DMINIGRAD_SCALAR`, get the same sums by loops.
+Without `-march=native` it runs on any processor of the family. NaN, infinity and -0 count: leave
+out `-ffast-math`.
+
+    #include <stdio.h>
+    #include "{name}.h"
+
+    static {name}_program program;
+
+    int main(void) {{
+      {name}_init(&program);
+{given}
+      int why = {name}_{first.name}(&program);
+      if (why) puts({name}_message(why));
+      // results: {results}
+    }}
+
+Its numbers are those of Python to the last bit if the same compiler builds it for the same
+processor with the flags below, and Python runs with `MINIGRAD_THREADS=1`; else they are the same to
+rounding.
+
+    {flags}
+
+## Functions
+{functions}
+A function returns 0, or one of these; its results and states are not to be used then:
+
+{refused}
+
+Functions share arguments and results that have one name, dtype and shape; where these differ, the
+name of the function stands before them.
+
+## Arrays
+| name | member | kind | type |
+| --- | --- | --- | --- |
+{rows}
+"""
+
+
+def kind_text(x: Member) -> str:
+    if x.kind == "generator":
+        return "PCG64"
+    extents = " x ".join(map(str, x.shape))
+    return f"{C_TYPES[x.dtype]}{f', {extents}' if x.shape else ''}"
+
+
+MOST_LISTED = 40
+
+
+def described(program: ExportedProgram, f: Function) -> str:
+    """A function in the README."""
+    lines = [f"### `{program.name}_{f.name}`", ""]
+    for what, members in (
+        ("reads", f.inputs),
+        ("returns", f.outputs),
+        ("writes", f.writes),
+        ("draws random numbers from", f.draws),
+    ):
+        if members:
+            lines.append(f"- {what} {', '.join(f'`{x.identifier}`' for x in members)}")
+    if f.frozen:
+        more = len(f.frozen) - MOST_LISTED
+        listed = "; ".join(f"`{x}`" for x in f.frozen[:MOST_LISTED])
+        lines.append(f"- has fixed: {listed}{f'; and {more} more' if more > 0 else ''}")
+    shape = f"- calls kernels {len(f.calls)} times; the program has {len(program.kernels)} of them"
+    return "\n".join([*lines, shape, ""])

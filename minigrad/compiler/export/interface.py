@@ -46,7 +46,8 @@ class Interface:
         self.read_gradients(specialization)
         self.read_results(compiled.function)
         for place, value in specialization.guards.values:
-            if type(value) in PLAIN and "__" not in place.name:
+            is_own = place.kind in ("cell", "item", "attribute") and "__" not in place.name
+            if is_own and type(value) in PLAIN:
                 self.frozen.append(f"{place.name} = {value!r}")
 
     def read_arguments(self, function: Any, specialization: Specialization) -> None:

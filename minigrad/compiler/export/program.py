@@ -17,7 +17,7 @@ from minigrad.compiler.export.naming import distinct, identifier
 from minigrad.compiler.graph.ir import Value, constants_of
 from minigrad.compiler.graph.layout import Layout, plain
 from minigrad.compiler.pipeline import plan_of
-from minigrad.compiler.runtime.plan import Array, ByNumpy, Plan
+from minigrad.compiler.runtime.plan import Array, ByNumpy, Calls, Plan
 from minigrad.compiler.runtime.program import AFTER, REFUSALS, bytes_of
 from minigrad.compiler.specialization import overlaps
 from minigrad.compiler.target.machine import Machine
@@ -144,7 +144,7 @@ def exported(name: str, functions: Mapping[str, Any], machine: Machine) -> Expor
     interfaces = [Interface(each, compiled) for each, compiled in functions.items()]
     linker = Linker(interfaces, machine)
     made = [linker.function(x) for x in interfaces]
-    members = sorted(linker.members.values(), key=lambda x: KINDS.index(x.kind))
+    members = sorted(linker.members.values(), key=order_of)
     names = distinct(x.name for x in members)
     identifiers = distinct(map(identifier, names))
     offset = 0
@@ -152,6 +152,12 @@ def exported(name: str, functions: Mapping[str, Any], machine: Machine) -> Expor
         x.name, x.identifier, x.offset = name_in_json, name_in_c, offset
         offset += x.room
     return ExportedProgram(identifier(name), machine, members, made, [*linker.kernels])
+
+
+def order_of(member: Member) -> tuple[int, list[tuple[int, str]]]:
+    """What members are sorted by: kinds, then states by their names, with numbers in order."""
+    parts = member.name.split(".") if member.kind == "state" else []
+    return KINDS.index(member.kind), [(int(x) if x.isdecimal() else -1, x) for x in parts]
 
 
 class Linker:
@@ -238,9 +244,12 @@ class Linker:
         made.writes += [at[x][0] for x, _ in graph.writes]
         slots: list[Place | None] = [at.get(x) for x in (*graph.inputs, *graph.states)]
         traced = constants_of(graph)
+        used = {x.slot for x in plan.outputs if isinstance(x, Array)}.union(
+            *map(slots_of, plan.steps)
+        )
         for x in plan.constants:
             array = np.asarray(traced[x].array if type(x) is int else x)
-            slots.append((self.constant(array), 0))
+            slots.append((self.constant(array), 0) if len(slots) in used else None)
         # Results are computed where they belong, if their layout is that of C.
         results = [
             self.given("output", name, value, interface.name) for name, value in interface.results
@@ -279,6 +288,12 @@ class Linker:
                 ops = plan.description.kernels[next(described).kernel].ops
                 comment = ", ".join(dict.fromkeys(name for name, _ in ops))
                 made.calls.append(Call(self.kernel(texts[kernel]), places, comment))
+
+
+def slots_of(step: Calls | ByNumpy) -> list[int]:
+    assert isinstance(step, Calls)
+    found: list[int] = step.slots.tolist()
+    return found
 
 
 class Room:

@@ -1,5 +1,5 @@
 // NumPy's PCG64: numbers as those of Generator.random.
-static uint64_t generator_next(generator *g) {
+INLINE uint64_t generator_next(generator *g) {
   const uint64_t high = 0x2360ed051fc65da4, low = 0x4385df649fccf645;
   uint64_t s[4];
   for (int k = 0; k < 4; k++) s[k] = g->words[2 * k] | (uint64_t)g->words[2 * k + 1] << 32;
@@ -15,10 +15,10 @@ static uint64_t generator_next(generator *g) {
   const int by = (int)(s[1] >> 58);
   return x >> by | x << (-by & 63);
 }
-static void random_double(generator *g, double *x, int64_t n) {
+INLINE void random_double(generator *g, double *x, int64_t n) {
   for (int64_t k = 0; k < n; k++) x[k] = (double)(generator_next(g) >> 11) * (1.0 / 9007199254740992.0);
 }
-static void random_float(generator *g, float *x, int64_t n) {
+INLINE void random_float(generator *g, float *x, int64_t n) {
   for (int64_t k = 0; k < n; k++) {
     uint32_t bits = g->words[8];
     if (!g->words[9]) {

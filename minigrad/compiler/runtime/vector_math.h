@@ -11,7 +11,15 @@
 #include <string.h>
 
 // In a long source, compilers would stop inlining, and so vectorising.
-#define INLINE static inline __attribute__((always_inline))
+#ifdef __GNUC__
+#define INLINE static inline __attribute__((always_inline, unused))
+#define GENERIC __extension__ _Generic // also in C99
+#define IS_CONSTANT(x) __builtin_constant_p(x)
+#else
+#define INLINE static inline
+#define GENERIC _Generic
+#define IS_CONSTANT(x) 1
+#endif
 // Compilers may fuse products and sums, which polynomials and sums of products gain from. What the
 // program multiplies is rounded as in NumPy: else x*x - x*x is not 0, and x*2 - x hides an overflow.
 // To add -0 changes no product; clang would see that, but looks at each operation's own pragma.
@@ -30,7 +38,7 @@ PRODUCT(float, f32, __builtin_fmaf)
 PRODUCT(double, f64, __builtin_fma)
 INLINE int64_t product_int(uint64_t x, uint64_t y) { return x * y; }
 #define product(x, y) \
-  _Generic((x) * (y), float: product_f32, double: product_f64, default: product_int)(x, y)
+  GENERIC((x) * (y), float: product_f32, double: product_f64, default: product_int)(x, y)
 
 // c ? a : b by bit masks: compilers may turn a conditional into a jump, which does not vectorise.
 #define CHOOSE(T, U) INLINE T choose_##T(bool c, T a, T b) { \
@@ -44,7 +52,7 @@ CHOOSE(float, uint32_t)
 CHOOSE(double, uint64_t)
 INLINE int64_t choose_int(bool c, int64_t a, int64_t b) { return c ? a : b; }
 #define choose(c, a, b) \
-  _Generic((b), float: choose_float, double: choose_double, default: choose_int)(c, a, b)
+  GENERIC((b), float: choose_float, double: choose_double, default: choose_int)(c, a, b)
 // Functions that C lacks, or whose NaN handling differs in NumPy.
 #define relu(x) choose((x) <= 0, 0, x)
 #define sign(x) choose((x) == (x), ((x) > 0) - ((x) < 0), x)
@@ -223,7 +231,7 @@ INLINE float atan_f32(float x) {
 // Exponents that are known when this is compiled, and often used, are products; in float64, others
 // are left to math.h. Roots of -0 and -infinity are positive in pow.
 #define KNOWN_POWERS(root, x, y) \
-  if (__builtin_constant_p(y)) { \
+  if (IS_CONSTANT(y)) { \
     if (y == 1) return x; \
     if (y == 2) return product(x, x); \
     if (y == 3) return product(x * x, x); \
@@ -339,7 +347,7 @@ INLINE float fmod_of_f32(float x, float y) { return fmodf(x, y); }
 INLINE double fmod_of_f64(double x, double y) { return fmod(x, y); }
 INLINE uint64_t fmod_of_u64(uint64_t x, uint64_t y) { return y ? x % y : 0; }
 INLINE int64_t fmod_of_i64(int64_t x, int64_t y) { return y == 0 || y == -1 ? 0 : x % y; }
-#define BY_TYPE(f, x, y) _Generic((x), float: f##_f32, double: f##_f64, \
+#define BY_TYPE(f, x, y) GENERIC((x), float: f##_f32, double: f##_f64, \
   uint8_t: f##_u64, uint16_t: f##_u64, uint32_t: f##_u64, uint64_t: f##_u64, \
   unsigned long long: f##_u64, default: f##_i64)(x, y)
 #define floor_mod(x, y) BY_TYPE(floor_mod, x, y)
@@ -375,9 +383,9 @@ LOGADDEXP2(float, f32, fmax_f32, fabsf, log1p_f32, exp2f)
 LOGADDEXP2(double, f64, fmax_f64, fabs, log1p, exp2)
 
 // The plain names, for float arguments. For others they are what they are in math.h.
-#define ONE_OF(g, f, x) _Generic((x), float: g, default: (f))(x)
+#define ONE_OF(g, f, x) GENERIC((x), float: g, default: (f))(x)
 #define TWO_OF(g, f, x, y) \
-  _Generic((x), float: _Generic((y), float: g, default: (f)), default: (f))(x, y)
+  GENERIC((x), float: GENERIC((y), float: g, default: (f)), default: (f))(x, y)
 #define exp(x) ONE_OF(exp_f32, exp_f64, x)
 #define expm1(x) ONE_OF(expm1_f32, expm1, x)
 #define log(x) ONE_OF(log_f32, log_f64, x)
@@ -397,7 +405,7 @@ LOGADDEXP2(double, f64, fmax_f64, fabs, log1p, exp2)
 #define erf(x) ONE_OF(erf_f32, erf, x)
 #define pow(x, y) TWO_OF(pow_f32, pow_f64, x, y)
 #define OF_BOTH(f, x, y) \
-  _Generic((x) + (y), float: f##_f32, double: f##_f64, default: f##_i64)(x, y)
+  GENERIC((x) + (y), float: f##_f32, double: f##_f64, default: f##_i64)(x, y)
 #define fmax(x, y) OF_BOTH(fmax, x, y)
 #define fmin(x, y) OF_BOTH(fmin, x, y)
 #define logaddexp2(x, y) TWO_OF(logaddexp2_f32, logaddexp2_f64, x, y)

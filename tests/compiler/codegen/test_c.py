@@ -109,7 +109,7 @@ def test_each_dtype_has_a_cast(dtype: np.dtype[Any]) -> None:
         (Store(at(X), number(3)), "a0[n] = 3;"),
         (Accumulate(at(X), "+", at(Y)), "a0[n] = a0[n] + a1[n];"),
         (Accumulate(at(X), "max", at(Y)), "a0[n] = a1[n] > a0[n] ? a1[n] : a0[n];"),
-        (Prefetch(at(X)), "__builtin_prefetch(&a0[n]);"),
+        (Prefetch(at(X)), "PREFETCH(&a0[n]);"),
         (
             Store(at(X), Apply("select", (at(Y), number(1), number(2)))),
             "a0[n] = choose(a1[n], 1, 2);",
@@ -134,8 +134,8 @@ def test_loops_of_threads_blocks_and_lanes() -> None:
     one = Store(at(X), number(1))
     assert "low = SPLIT(64, thread, threads, 16)" in text_of(For(N, [one], grain=16))
     assert "for (int64_t n = low; n < high; n++) {" in text_of(For(N, [one], grain=16))
-    assert "#pragma omp simd\nfor" in text_of(For(N, [one], simd=()))
-    assert "#pragma GCC ivdep\nfor" in text_of(For(N, [one], independent=True))
+    assert "SIMD()\nfor" in text_of(For(N, [one], simd=()))
+    assert "INDEPENDENT\nfor" in text_of(For(N, [one], independent=True))
     block = For(Var("nb", 64), [For(N, [one], low="nb", high="nb_end")], step=24)
     assert "nb += 24" in text_of(block)
     found = np.zeros(64, np.float32)
@@ -175,7 +175,7 @@ def test_an_alias_is_one_array() -> None:
 def test_local_arrays_that_vectors_access_are_aligned() -> None:
     part = Variable("part", FLOAT, size=4)
     vector = Let("v", FLOAT, Access("part", Expr({}), lanes=4), lanes=4)
-    assert "float part[4] __attribute__((aligned(64)));" in text_of(part, vector)
+    assert "float part[4] FOR_VECTORS;" in text_of(part, vector)
 
 
 OPERATORS: dict[str, Any] = {

@@ -338,7 +338,7 @@ def test_sums_fit_in_the_registers(vector: int, registers: int, kind: str) -> No
         ).text
         name = f"vec_{'float' if kind == 'float32' else 'double'}"
         rows = [line for line in text.split("\n") if line.startswith(f"{name} s")]
-        tiles = text.count("y0 * x0")
+        tiles = text.count("y0, x0")
         vectors = text.count(f"const {name} y") // tiles
         assert tiles in (1, 2) and vectors in (1, 2)
         assert -(-len(rows) // tiles) + vectors + 1 <= registers
