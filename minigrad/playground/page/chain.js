@@ -3,6 +3,7 @@
 
 import { Sparkline } from "./charts.js";
 import { digits, inputLabel, make, say, signed } from "./dom.js";
+import { isBox, parametersOf } from "./network.js";
 
 // Formulas
 
@@ -75,7 +76,7 @@ export class ChainPanel {
     if (!this.target || now - this.last < 120) return;
     if (Number.isFinite(now)) this.last = now;
     const shape = this.network.layers[this.target.layer];
-    const kind = this.target.layer < 0 ? "input" : shape.kind === "module" ? "module" : this.target.kind === "output" ? (view === "reverse" ? "reverse" : "forward") : "parameter";
+    const kind = this.target.layer < 0 ? "input" : isBox(shape) ? "module" : this.target.kind === "output" ? (view === "reverse" ? "reverse" : "forward") : "parameter";
     if (this.build !== kind) {
       this.build = kind;
       this.skeleton();
@@ -396,14 +397,14 @@ export class ChainPanel {
   module() {
     const shape = this.network.layers[this.target.layer];
     say(this.title, `${shape.type} ${shape.name}`);
-    this.head("Parameter", "shape", "norm", "norm of the gradient", "norm of the update");
+    this.head("Parameter", "shape", "norm", "of gradient", "of update");
   }
 
   moduleNumbers(frame) {
-    const { parameters = [] } = frame.layers[this.target.layer];
+    const parameters = parametersOf(frame.layers[this.target.layer]);
     const norms = parameters.map((p) => [p.value, p.gradient, p.update].map((values) => (values ? norm(values) : NaN)));
     this.rows(parameters.map((p, k) => [p.name, p.shape.join(" \u00d7 "), ...norms[k].map((x) => (Number.isNaN(x) ? "\u2013" : digits(x)))]), norms.map(([, g]) => (Number.isNaN(g) ? 0 : g)));
-    say(this.note, parameters.length ? "Norms: the square root of the sum of squares." : "This module has no parameters.");
+    say(this.note, parameters.length ? "Norms of the parameter, of its gradient and of its last update: the square root of the sum of squares." : "This module has no parameters.");
   }
 }
 

@@ -55,7 +55,8 @@ export class DataSource {
   /** The columns that the plane shows: the first two, or of a file those that are inputs. */
   axes() {
     const { data, settings } = this.app;
-    if (!data || data.columns.length < 2 || !this.app.about.ready) return data?.columns.length ? [0, 1].slice(0, data.columns.length) : [];
+    if (!data || (!this.app.about.ready && data.columns.length > 2)) return [];
+    if (data.columns.length < 2 || !this.app.about.ready) return [0, 1].slice(0, data.columns.length);
     const used = settings.features.map((name) => data.columns.indexOf(name)).filter((k) => k >= 0);
     return [...new Set([...used, 0, 1])].slice(0, 2).sort((a, b) => a - b);
   }
@@ -78,8 +79,10 @@ export class DataSource {
     const box = this.box();
     const target = rangeOf(data.train.y, 0, 1);
     const columns = this.axes();
+    document.body.classList.toggle("no-plane", !this.app.about.ready && data.columns.length > 2);
     const ranges = columns.map((k) => box[k]);
     const names = columns.map((k) => inputLabel(data.columns[k]));
+    if (!columns.length) return;
     if (columns.length === 1) [ranges[1], names[1]] = [target, "y"];
     this.app.plane.setData(data, { columns, low: ranges.map(([low]) => low), high: ranges.map(([, high]) => high), names, target });
     this.pictures();

@@ -8,11 +8,23 @@ import { digits, inputLabel, make, palette, say, rampAt, signed } from "./dom.js
 export const same = (one, other) =>
   !!one && !!other && one.layer === other.layer && one.kind === other.kind && one.unit === other.unit && one.input === other.input;
 
+const MOST_UNITS = 16; // of a layer that is drawn unit by unit
+
+/** Whether a layer is drawn as one box: what is no Linear, or has too many units to draw. */
+export const isBox = (layer) => layer.kind === "module" || layer.units > MOST_UNITS || layer.fanIn > MOST_UNITS;
+
+/** The parameters of a box: [{name, shape, value, gradient, update}]. */
+export const parametersOf = (layer) =>
+  layer.parameters ?? [
+    { name: "weight", shape: [layer.units, layer.fanIn], value: layer.weight, gradient: layer.weightGradient, update: layer.weightUpdate },
+    ...(layer.bias?.length ? [{ name: "bias", shape: [layer.units], value: layer.bias, gradient: layer.biasGradient, update: layer.biasUpdate }] : []),
+  ];
+
 /** What a view shows on lines and units: fields of a Layer. */
 export const VIEWS = {
-  forward: { weight: "weight", bias: "bias", symbol: "w" },
-  reverse: { weight: "weightGradient", bias: "biasGradient", symbol: "\u2202L/\u2202w" },
-  update: { weight: "weightUpdate", bias: "biasUpdate", symbol: "\u0394w" },
+  forward: { weight: "weight", bias: "bias", of: "value", symbol: "w" },
+  reverse: { weight: "weightGradient", bias: "biasGradient", of: "gradient", symbol: "\u2202L/\u2202w" },
+  update: { weight: "weightUpdate", bias: "biasUpdate", of: "update", symbol: "\u0394w" },
 };
 
 export class NetworkDrawing {
@@ -43,7 +55,8 @@ export class NetworkDrawing {
     this.editable = editable;
     this.svg.replaceChildren();
     this.heads.replaceChildren();
-    this.columns = [network.inputs.length, ...network.layers.map((layer) => (layer.kind === "units" ? layer.units : 1))];
+    const many = network.inputs.length > MOST_UNITS;
+    this.columns = [many ? 1 : network.inputs.length, ...network.layers.map((layer) => (isBox(layer) ? 1 : layer.units))];
     this.edges = [];
     this.units = [];
     this.byKey = new Map();
@@ -51,17 +64,19 @@ export class NetworkDrawing {
     this.texts = make("svg:g", { class: "numbers", "aria-hidden": "true" });
     const tiles = make("svg:g", {});
     this.svg.append(lines, tiles, this.texts);
-    network.inputs.forEach((name, unit) => this.addUnit(tiles, { layer: -1, kind: "output", unit }, inputLabel(name)));
+    this.links = [];
+    const link = (to) => this.links.push([to, lines.appendChild(make("svg:path", { class: "link" }))]);
+    (many ? [`${network.inputs.length} inputs`] : network.inputs).forEach((name, unit) => this.addUnit(tiles, { layer: -1, kind: "output", unit }, inputLabel(name)));
     network.layers.forEach((layer, l) => {
-      if (layer.kind === "module") {
+      if (isBox(layer)) {
         this.addUnit(tiles, { layer: l, kind: "output", unit: 0 }, layer.type);
+        link(l);
         return;
       }
-      const before = this.columns[l];
+      const whole = !this.boxed(l - 1);
+      if (!whole) link(l);
       for (let unit = 0; unit < layer.units; unit++) {
-        if (l === 0 || network.layers[l - 1].kind === "units") {
-          for (let input = 0; input < before; input++) this.addEdge(lines, { layer: l, kind: "weight", unit, input });
-        }
+        for (let input = 0; whole && input < this.columns[l]; input++) this.addEdge(lines, { layer: l, kind: "weight", unit, input });
         this.addUnit(tiles, { layer: l, kind: "output", unit }, "", layer.bias);
       }
     });
@@ -140,18 +155,35 @@ export class NetworkDrawing {
     this.gap = pitchX - tile;
     const start = left + (width - left - right - tile - pitchX * (count - 1)) / 2;
     const middle = top + (height - top - bottom) / 2 - 5 * rem;
-    const at = (column, k) => [start + pitchX * column, middle + (k - (this.columns[column] - 1) / 2) * pitchY - tile / 2];
+    const large = Math.max(tile, Math.min(64 * rem, pitchX * 0.62, height * 0.5));
+    this.sides = this.columns.map((_, column) => (this.boxed(column - 1) ? large : tile));
+    const at = (column, k) => [start + pitchX * column + (tile - this.sides[column]) / 2, middle + (k - (this.columns[column] - 1) / 2) * pitchY - this.sides[column] / 2];
     this.positions = this.columns.map((n, column) => Array.from({ length: n }, (_, k) => at(column, k)));
     for (const unit of this.units) {
       const { layer, unit: k } = unit.target;
       const [x, y] = this.positions[layer + 1][k];
+      const tile = this.sides[layer + 1];
       set(unit.box, { x: x - 0.5, y: y - 0.5, width: tile + 1, height: tile + 1, rx: Math.min(8, tile / 6) });
       const last = layer === this.network.layers.length - 1;
-      if (layer < 0) set(unit.name, { x: x - 9 * rem, y: y + tile / 2, "text-anchor": "end" });
+      const box = this.boxed(layer);
+      unit.name.setAttribute("class", box ? "name below" : "name");
+      if (box && layer < 0) {
+        // The inputs are not drawn one by one: their name stands in the box.
+        const [count, word] = unit.label.split(" ");
+        unit.name.replaceChildren(make("svg:tspan", { x: x + tile / 2, dy: "-0.5em" }, count), make("svg:tspan", { x: x + tile / 2, dy: "1.2em" }, word));
+        set(unit.name, { x: x + tile / 2, y: y + tile / 2, "text-anchor": "middle" });
+      } else if (box) {
+        set(unit.name, { x: x + tile / 2, y: y + tile + 12 * rem, "text-anchor": "middle" });
+        say(unit.number, "");
+      } else if (layer < 0) set(unit.name, { x: x - 9 * rem, y: y + tile / 2, "text-anchor": "end" });
       else set(unit.name, { x: x + tile + 8 * rem, y: y + tile / 2, "text-anchor": "start" });
       if (last && !unit.label) say(unit.name, width < 480 ? "" : this.outputName(k));
       set(unit.number, { x: x + tile / 2, y: y + tile + 11 * rem });
       if (unit.bias) for (const part of [unit.bias.dot, unit.bias.hit]) set(part, { cx: x, cy: y + tile });
+    }
+    for (const [to, path] of this.links) {
+      const [x1, x2] = [this.positions[to][0][0] + this.sides[to] + 4, this.positions[to + 1][0][0] - 4];
+      path.setAttribute("d", `M${fix(x1)} ${fix(middle)}H${fix(x2)}m-5 -4l5 4l-5 4`);
     }
     for (const edge of this.edges) {
       const { layer, unit, input } = edge.target;
@@ -172,6 +204,11 @@ export class NetworkDrawing {
     });
     this.labelEdges();
     if (this.frame) this.show(this.frame, this.view);
+  }
+
+  /** Whether a layer, or with -1 the inputs, is one box. */
+  boxed(l) {
+    return l < 0 ? this.columns[0] < this.network.inputs.length : isBox(this.network.layers[l]);
   }
 
   outputName(k) {
@@ -242,7 +279,7 @@ export class NetworkDrawing {
       this.labelled = now;
       this.texts.style.display = frame.layers.some((layer) => layer[fields.weight]) ? "" : "none";
       for (const edge of this.edges) if (edge.text) say(edge.text, view === "forward" ? digits(edge.value, 2) : signed(edge.value, 2));
-      for (const unit of this.units) if (unit.bias) say(unit.number, frame.layers[unit.target.layer][fields.bias] && this.tile > 24 ? (view === "forward" ? digits : signed)(unit.bias.value, 2) : "");
+      for (const unit of this.units) if (unit.bias && !this.boxed(unit.target.layer)) say(unit.number, frame.layers[unit.target.layer][fields.bias] && this.tile > 24 ? (view === "forward" ? digits : signed)(unit.bias.value, 2) : "");
     }
     this.paint(frame, view);
   }
@@ -260,25 +297,28 @@ export class NetworkDrawing {
     if (view === "forward") return 1;
     let most = 0;
     const { weight, bias } = VIEWS[view];
-    for (const layer of frame.layers) for (const values of [layer[weight], layer[bias]]) if (values) for (const value of values) if (Math.abs(value) > most) most = Math.abs(value);
+    for (const layer of frame.layers) for (const values of layer.parameters ? [] : [layer[weight], layer[bias]]) if (values) for (const value of values) if (Math.abs(value) > most) most = Math.abs(value);
     return most;
   }
 
   /** The tiles: over the plane, or in reverse a cell for each example of the batch. */
   paint(frame, view) {
     const context = this.canvas.getContext("2d");
-    const { ratio, tile } = this;
+    const { ratio } = this;
     context.clearRect(0, 0, this.canvas.width, this.canvas.height);
     context.imageSmoothingQuality = "low";
     const most = view === "reverse" ? largestOf(frame.layers.map((layer) => layer.preactivationGradient)) : 0;
     for (const { target } of this.units) {
       const { layer: l, unit } = target;
       const [x, y] = this.positions[l + 1][unit];
+      const tile = this.sides[l + 1];
       const layer = frame.layers[l];
       const gradient = view === "reverse" && layer?.preactivationGradient;
-      if (gradient) this.cells(gradient, layer.units, unit, most);
+      if (this.boxed(l)) {
+        if (!this.matrix(layer, VIEWS[view].of)) continue;
+      } else if (gradient) this.cells(gradient, layer.units, unit, most);
       else if (!frame.plane || !this.map(frame.plane, l, unit)) continue;
-      context.imageSmoothingEnabled = !gradient;
+      context.imageSmoothingEnabled = !gradient && !this.boxed(l);
       context.save();
       context.beginPath();
       context.roundRect(x * ratio, y * ratio, tile * ratio, tile * ratio, Math.min(8, tile / 6) * ratio);
@@ -286,6 +326,27 @@ export class NetworkDrawing {
       context.drawImage(this.small, x * ratio, y * ratio, tile * ratio, tile * ratio);
       context.restore();
     }
+  }
+
+  /** Of a box: its first parameter, or what it puts out for the first example. */
+  matrix(layer, of) {
+    const [first] = parametersOf(layer);
+    const values = first?.value?.length ? first[of] : layer.output;
+    if (!values?.length) return false;
+    const shape = first?.value?.length ? first.shape : (layer.shape ?? [values.length]);
+    const columns = shape.length > 1 ? shape.at(-1) * (shape.length > 2 ? shape.at(-2) : 1) : Math.ceil(Math.sqrt(shape[0]));
+    const rows = Math.max(1, Math.floor(Math.min(values.length, shape.reduce((a, b) => a * b, 1)) / columns));
+    const side = (n) => Math.min(24, n);
+    const image = this.image(side(columns), side(rows));
+    const pixels = new Uint32Array(image.data.buffer);
+    const most = largestOf([values]) || 1;
+    for (let r = 0, p = 0; r < side(rows); r++) {
+      for (let c = 0; c < side(columns); c++, p++) {
+        pixels[p] = palette.ramp[rampAt(values[Math.floor((r * rows) / side(rows)) * columns + Math.floor((c * columns) / side(columns))] / most)];
+      }
+    }
+    this.small.getContext("2d").putImageData(image, 0, 0);
+    return true;
   }
 
   cells(gradient, units, unit, most) {
@@ -365,7 +426,7 @@ export class NetworkDrawing {
   /** The name of a unit or weight for a screen reader, with its present number. */
   describe({ target, value }) {
     const { layer, kind, unit, input } = target;
-    const where = (l, k) => (l < 0 ? `input ${this.network.inputs[k]}` : this.network.layers[l].kind === "module" ? `module ${this.network.layers[l].name}` : `unit ${k + 1} of ${this.layerName(l)}`);
+    const where = (l, k) => (l < 0 ? (this.boxed(-1) ? `${this.network.inputs.length} inputs` : `input ${this.network.inputs[k]}`) : this.boxed(l) ? `${this.network.layers[l].type} ${this.network.layers[l].name}` : `unit ${k + 1} of ${this.layerName(l)}`);
     const number = this.frame && value !== undefined ? `: ${VIEWS[this.view].symbol.replace("\u2202L/\u2202w", "gradient").replace("\u0394w", "update").replace(/^w$/, "")} ${digits(value)}`.replace(":  ", ": ") : "";
     if (kind === "weight") return `Weight from ${where(layer - 1, input)} to ${where(layer, unit)}${number}`;
     if (kind === "bias") return `Bias of ${where(layer, unit)}${number}`;
