@@ -315,7 +315,7 @@ export class NetworkDrawing {
       const layer = frame.layers[l];
       const gradient = view === "reverse" && layer?.preactivationGradient;
       if (this.boxed(l)) {
-        if (!this.matrix(layer, VIEWS[view].of)) continue;
+        if (l < 0 || !this.matrix(layer, VIEWS[view].of)) continue;
       } else if (gradient) this.cells(gradient, layer.units, unit, most);
       else if (!frame.plane || !this.map(frame.plane, l, unit)) continue;
       context.imageSmoothingEnabled = !gradient && !this.boxed(l);
