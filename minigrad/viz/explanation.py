@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from html import escape
+from types import FrameType
 from typing import Any
 
 from minigrad.errors import ArgumentError, DtypeError, GradientError, ShapeError
+from minigrad.graph import Node
 from minigrad.io import write
 from minigrad.tensor import Tensor
 from minigrad.viz.backprop.derivation import Chain, definition, derivation, signed
@@ -31,6 +34,7 @@ class Explanation:
     """The forward and the reverse pass of a result; prints as text.
 
     `steps`: the data, in the order of the forward pass. `result`: the name of the result in texts.
+    `names`: further names of leaves and constants, for the page: those of the caller's variables.
 
     >>> explanation = explain(Tensor(2.0, requires_grad=True) * 3)
     >>> [step.label for step in explanation.steps]
@@ -39,6 +43,7 @@ class Explanation:
 
     result: str
     steps: list[Step]
+    names: Mapping[Node, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
         return "\n\n".join(
@@ -89,7 +94,7 @@ class Explanation:
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     explain(x * x).html(f"{folder}/square.html")
         """
-        write(path, page(self.to_dict()).encode())
+        write(path, self._page().encode())
 
     def svg(self) -> str:
         """The graph as an <svg> element, each step with its value and its derivative.
@@ -108,9 +113,12 @@ class Explanation:
         value = step.adjoint
         return None if value is None else f"d{self.result}/d{step.label} = {in_short(value)}"
 
+    def _page(self) -> str:
+        return page(self.steps, self.result, self.names)
+
     def _repr_html_(self) -> str:
         """The page in a frame, for notebooks."""
-        source = escape(page(self.to_dict()))
+        source = escape(self._page())
         style = "width: 100%; height: 640px; border: 1px solid #999"
         return f'<iframe title="explanation" style="{style}" srcdoc="{source}"></iframe>'
 
@@ -275,7 +283,18 @@ def explain(z: Tensor) -> Explanation:
             f"{z.dtype}: explain its real part, np.real(z), or np.abs(z)"
         )
     steps = trace(z.node)
-    return Explanation(result_name(steps), steps)
+    return Explanation(result_name(steps), steps, names_of_variables(steps, sys._getframe(1)))
+
+
+def names_of_variables(steps: list[Step], frame: FrameType) -> dict[Node, str]:
+    """The names of the variables that hold leaves or constants without a name."""
+    unnamed = {id(step.node.value): step.node for step in steps if not (step.op or step.name)}
+    found: dict[Node, str] = {}
+    for name, x in frame.f_locals.items():
+        value = x.node.value if isinstance(x, Tensor) else x
+        if id(value) in unnamed and not name.startswith("_"):
+            found.setdefault(unnamed[id(value)], name)
+    return found
 
 
 def result_name(steps: list[Step]) -> str:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-import linecache
-import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -30,6 +27,15 @@ from minigrad.viz.backprop.mistakes import (
 from minigrad.viz.backprop.steps import Contribution, Step, complex_note
 from minigrad.viz.draw.groups import Group, ancestors, group
 from minigrad.viz.draw.layout import layout
+from minigrad.viz.page.structure import (
+    GROUP_WIDTH,
+    STEP_WIDTH,
+    add_edge,
+    family_of,
+    line_of,
+    reverse_order,
+    source_data,
+)
 from minigrad.viz.text.formula import in_short, summary
 from minigrad.viz.text.notation import number, ordinal
 
@@ -38,8 +44,6 @@ TERMS = 20  # most terms of a sum that are written out
 CELLS = 64  # most entries of an array that are written out
 ENTRIES = 1000  # most entries, of all arrays, that can be clicked
 CHECKS = 200_000  # most runs of ops for finite differences
-SHOWN = 50  # running sums that a box has room for
-CHARACTER, PADDING, NARROWEST, WIDEST = 7.85, 16, 96, 300  # of boxes, in pixels
 
 
 def explanation_data(steps: Sequence[Step], result: str) -> dict[str, Any]:
@@ -128,7 +132,7 @@ def step_data(
         "label": step.label,
         "name": step.name,
         "op": step.op.name if step.op else None,
-        "family": step.op.family if step.op else "leaf" if step.node.requires_grad else "constant",
+        "family": family_of(step),
         "inputs": [index[x] for x in step.inputs if isinstance(x, Step)],
         "line": line_of(step, files),
         "definition": definitions,
@@ -136,7 +140,6 @@ def step_data(
         "derivation": derivations,
         "adjoint": value_data(step.adjoint) if step.adjoint is not None else None,
         "contributions": uses,
-        "width": box_width(step, definitions, uses, z),
     }
 
 
@@ -181,32 +184,6 @@ def formulas(use: Contribution, step: Step, z: str) -> dict[str, Any]:
     return formula
 
 
-def line_of(step: Step, files: dict[str, set[int]]) -> list[Any] | None:
-    """The indices of the file in the sources, and of the line in the file."""
-    if step.node.line is None:
-        return None
-    path, line = step.node.line
-    files.setdefault(path, set()).add(line)
-    return [list(files).index(path), line]
-
-
-def source_data(path: str, numbers: set[int]) -> dict[str, Any]:
-    """The lines of a file from the first to the last used, with some context."""
-    lines = linecache.getlines(path)
-    first = max(min(numbers) - 3, 1)
-    shown = lines[first - 1 : max(numbers) + 3]
-    return {"file": os.path.basename(path), "first": first, "lines": [x.rstrip() for x in shown]}
-
-
-def box_width(step: Step, definitions: list[str], uses: list[dict[str, Any]], z: str) -> int:
-    """The width of a step's box, for its texts, within limits."""
-    sums = (use["running"] for use in uses[:SHOWN])
-    texts = [f"{step.label} = {definitions[0]}", in_short(step.value)]
-    texts += [f"d{z}/d{step.label} = {x.get('short', x['text'])}" for x in sums]
-    longest = max(map(len, texts))
-    return round(min(max(longest * CHARACTER + PADDING, NARROWEST), WIDEST))
-
-
 def wrong_data(value: np.ndarray | str) -> dict[str, Any]:
     return {"error": value} if isinstance(value, str) else value_data(value)
 
@@ -219,17 +196,6 @@ def check_data(check: Check | None) -> dict[str, Any] | None:
         "differences": number(check.differences, 8),
         "error": f"{check.error:.1e}",
     }
-
-
-def reverse_order(steps: Sequence[Step], index: Mapping[Step, int]) -> list[list[int]]:
-    """Shares in the order of the reverse pass: the receiving step, and the index among its
-    contributions."""
-    sent = [
-        (-use.user.number, use.position, index[step], k)
-        for step in steps
-        for k, use in enumerate(step.contributions)
-    ]
-    return [[step, k] for _, _, step, k in sorted(sent)]
 
 
 # Groups
@@ -257,7 +223,7 @@ def groups_data(
     for each in groups:
         child = {item: k for k, item in enumerate(each.children)}
         pairs = {(child[a], child[b]) for a, b in edges[each]}
-        widths = [WIDEST - 100.0 if isinstance(item, Group) else 160.0 for item in each.children]
+        widths = [GROUP_WIDTH if isinstance(item, Group) else STEP_WIDTH for item in each.children]
         # Edges from outside enter at an item of no width, just above their target.
         ports = {child[item]: len(widths) + k for k, item in enumerate(entered[each])}
         doors = {(port, k) for k, port in ports.items()}
@@ -282,20 +248,3 @@ def groups_data(
             if isinstance(item, Group):
                 data[places[item]]["parent"] = k
     return data
-
-
-def add_edge(
-    above: Mapping[Step, tuple[Group, ...]],
-    source: Step,
-    target: Step,
-    edges: Mapping[Group, dict[tuple[Any, Any], None]],
-    entered: Mapping[Group, dict[Any, None]],
-) -> None:
-    """Add an edge to the smallest group that contains both ends, between its children; and to the
-    groups it enters, with the child it leads to."""
-    a: tuple[Any, ...] = (*above[source], source)
-    b: tuple[Any, ...] = (*above[target], target)
-    k = next(k for k, (x, y) in enumerate(zip(a, b, strict=False)) if x is not y)
-    edges[above[source][k - 1]][a[k], b[k]] = None
-    for inner, child in itertools.pairwise(b[k:]):
-        entered[inner][child] = None

@@ -2,37 +2,79 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import html
-from string import Template
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from minigrad.pages.html import bundle as bundle
-from minigrad.pages.html import document as document
-from minigrad.pages.html import json_text, palette, resource
-from minigrad.viz.text.typeset import tree
+import numpy as np
+
+from minigrad.pages.html import bundle, document, resource
+from minigrad.viz.backprop.entries import entry
+from minigrad.viz.backprop.finite_differences import checks
+from minigrad.viz.backprop.mistakes import (
+    without_topological_order,
+    without_unbroadcasting,
+    without_zeroing,
+)
+from minigrad.viz.backprop.steps import Step
+from minigrad.viz.page.data import CELLS, CHECKS, ENTRIES, check_data
+from minigrad.viz.page.numbers import all_arrays, packed
+from minigrad.viz.page.structure import explanation_structure
+from minigrad.viz.text.formula import summary
 
 
-def page(data: dict[str, Any]) -> str:
-    """The page that shows the data of an explanation.
-
-    A content security policy allows only the page's own script and no requests; names and values
-    of the program are escaped.
-    """
-    parts = {name: resource(f"viz/page/page.{name}") for name in ("html", "css", "js")}
-    data = data | {"steps": list(map(with_formulas, data["steps"]))}
-    return Template(parts["html"]).substitute(
-        title=html.escape(f"{data['result']}, explained"),
-        style=palette() + parts["css"],
-        data=json_text(data),
-        script=parts["js"],
-        hash=base64.b64encode(hashlib.sha256(parts["js"].encode()).digest()).decode(),
+def page(steps: Sequence[Step], result: str, names: Mapping[Any, str]) -> str:
+    """The page to step through both passes."""
+    structure = explanation_structure(steps, result, names)
+    return document(
+        f"{result}, explained",
+        "",
+        bundle("viz/page/main.js"),
+        resource("viz/page/explanation.css"),
+        {"structure": structure, "numbers": explanation_numbers(steps, result)},
     )
 
 
-def with_formulas(step: dict[str, Any]) -> dict[str, Any]:
-    """A step, with formulas as trees for typesetting."""
-    chains = {name: list(map(tree, step[name])) for name in ("definition", "derivation")}
-    uses = [use | {"math": tree(use["symbols"])} for use in step["contributions"]]
-    return step | {"math": chains, "contributions": uses}
+def explanation_numbers(steps: Sequence[Step], result: str) -> dict[str, Any]:
+    """The numbers of recorded steps, as JSON data: all arrays, and by numbers of steps the checks
+    of leaves by finite differences, wrong adjoints by the mistake, and the texts of entries."""
+    leaves = [step for step in steps if step.op is None and step.adjoint is not None]
+    index = {step: k for k, step in enumerate(steps)}
+    checked = checks(steps, leaves, CHECKS)
+    return {
+        **packed(list(all_arrays(steps))),
+        "checks": {index[leaf]: check_data(check) for leaf, check in checked.items()},
+        "unchecked": len(leaves) - len(checked),
+        "wrong": wrong_adjoints(steps, leaves, index),
+        "entries": dict(entry_texts(steps, index, result)),
+    }
+
+
+def wrong_adjoints(
+    steps: Sequence[Step], leaves: Sequence[Step], index: Mapping[Step, int]
+) -> dict[int, dict[str, str]]:
+    """The wrong derivatives of leaves, or an error, as texts, by the mistake."""
+    mistakes = {
+        "order": without_topological_order(steps),
+        "zeroing": without_zeroing(steps),
+        "unbroadcasting": without_unbroadcasting(steps),
+    }
+    return {
+        index[leaf]: {
+            name: wrong if isinstance(wrong, str) else summary(wrong)
+            for name, found in mistakes.items()
+            for wrong in ([found[leaf]] if leaf in found else [])
+        }
+        for leaf in leaves
+    }
+
+
+def entry_texts(
+    steps: Sequence[Step], index: Mapping[Step, int], result: str
+) -> Iterator[tuple[int, list[str]]]:
+    """What each entry of small arrays was computed from, and the terms of its derivative."""
+    left = ENTRIES
+    for step in steps:
+        if step.value.ndim and step.adjoint is not None and step.value.size <= min(CELLS, left):
+            left -= step.value.size
+            places = np.ndindex(step.value.shape)
+            yield index[step], [str(entry(step, place, result)) for place in places]

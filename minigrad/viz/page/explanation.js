@@ -1,0 +1,509 @@
+// The explanation of a result: both passes, step by step, on its graph.
+import { icon, iconButton, make } from "./make.js";
+import { derivative, equation, fill, math, ofText, op, pieces, plain, row } from "./formulas.js";
+import { Graph } from "./graph.js";
+import { entryOf, entryText, heat, isScalar, largestText, Numbers, shade, statistics, text, tuple, unpack } from "./numbers.js";
+
+const FAULTS = {
+  right: ["nothing", "This is the gradient."],
+  order: ["topological order", "Each value sent its adjoint on when it was first reached. Where a value is used more than once, what came in later was never passed on: a value must wait until all that use it have sent their terms."],
+  zeroing: ["gradients set to zero", "backward() ran a second time and added to the gradients of the first. Set them to zero, or to None, before each backward()."],
+  unbroadcasting: ["un-broadcasting", "Where an input was broadcast, one entry was used many times. Its adjoint is the sum over all its uses; without that sum it has the wrong shape, and a wrong number."],
+};
+const MOST = 50; // rows of a table of contributions
+const CELLS = 64; // entries of an array that are written out
+
+/* Shows an explanation in an element.
+ *
+ * structure, numbers: as explanation_structure has it; and the arrays, packed by Python, or
+ *   { arrays: [...] }, typed arrays in the order of minigrad/viz/page/numbers.py.
+ * at: the number of a step to open at, when all its contributions have come in.
+ * edit(step, entry, value): called when a user gives an entry of a leaf another value; it returns the new
+ *   numbers, or a promise of them. Without it, nothing can be edited.
+ *
+ * Returns { update(numbers), go(time), element }.
+ */
+export function mountExplanation(element, structure, numbers, { at = null, edit = null } = {}) {
+  return new ExplanationView(element, structure, numbers, at, edit);
+}
+
+class ExplanationView {
+  constructor(element, structure, numbers, at, edit) {
+    const { steps, reverse } = structure;
+    Object.assign(this, { element, structure, steps, edit, root: steps.length - 1, selected: null, fault: "right" });
+    // Time: each value of the forward pass, then dz/dz = 1, then each term of the reverse pass
+    this.seed = steps.length;
+    this.end = this.seed + 1 + reverse.length;
+    this.sentAt = steps.map((step) => step.uses.map(() => 0));
+    reverse.forEach(([step, k], n) => { this.sentAt[step][k] = this.seed + 2 + n; });
+    this.time = this.seed;
+    this.take(numbers);
+    this.build();
+    this.graph = new Graph(this.parts.graph, structure, (step) => this.select(step));
+    this.graph.redrawn = () => this.light();
+    this.parts.graph.append(this.parts.tools);
+    this.graph.start();
+    this.go(this.seed, false);
+    this.show("gradient");
+    if (at !== null) {
+      this.graph.reveal(at);
+      this.select(at);
+      this.go(Math.max(this.seed, ...this.sentAt[at], ...(at === this.root ? [this.seed + 1] : [])), true, at);
+    }
+  }
+
+  take(numbers) {
+    const arrays = numbers.arrays ?? unpack(this.structure, numbers);
+    this.numbers = new Numbers(this.structure, arrays);
+    this.extra = { checks: {}, wrong: {}, entries: {}, unchecked: 0, live: Boolean(numbers.arrays), ...numbers };
+  }
+
+  update(numbers) {
+    this.take(numbers);
+    this.light();
+    this.story();
+    this.details();
+    this.gradient();
+  }
+
+  // The frame
+
+  build() {
+    const { end, seed } = this, parts = this.parts = {};
+    const p = (name, element) => { parts[name] = element; element.classList.add(name); return element; };
+    const find = make("form", { role: "search", class: "bar" },
+      p("search", make("input", { type: "search", placeholder: "Find a name, op or module", "aria-label": "Find", autocomplete: "off", size: 24 })), p("found", make("output", { class: "small faint" })));
+    find.addEventListener("submit", (event) => { event.preventDefault(); this.find(1); });
+    parts.search.addEventListener("input", () => { this.matches = null; this.find(0); });
+    p("slider", make("input", { type: "range", min: 0, max: end, value: this.time, "aria-label": "Step", style: `--half: ${(100 * (seed + 0.5)) / end}%` }));
+    parts.slider.addEventListener("input", () => this.go(Number(parts.slider.value)));
+    p("play", iconButton("play", "Play", () => this.play()));
+    parts.play.classList.add("primary");
+    p("tools", make("div", { role: "group", "aria-label": "View" },
+      iconButton("unfold", "Unfold", () => this.graph.unfoldAll()), iconButton("fold", "Fold", () => this.graph.foldAll()),
+      iconButton("closer", "Zoom in", () => this.graph.zoom(0.8)), iconButton("farther", "Zoom out", () => this.graph.zoom(1.25)), iconButton("whole", "Fit", () => this.graph.fit())));
+    const tabs = make("div", { role: "tablist", "aria-label": "Details", class: "tabs" });
+    const tab = (name, title, content) => {
+      const button = make("button", { type: "button", role: "tab", "data-tab": name, "aria-selected": "false", tabindex: "-1" }, title);
+      button.addEventListener("click", (event) => {
+        this.show(name);
+        if (event.detail) button.blur(); // after a click by mouse, the arrow keys step
+      });
+      button.addEventListener("keydown", (event) => {
+        if (event.key !== "ArrowRight" && event.key !== "ArrowLeft") return;
+        event.preventDefault(); event.stopPropagation();
+        const other = (event.key === "ArrowRight" ? button.nextElementSibling : button.previousElementSibling) ?? (event.key === "ArrowRight" ? tabs.firstChild : tabs.lastChild);
+        this.show(other.dataset.tab); other.focus();
+      });
+      tabs.append(button);
+      return p(name, make("section", { role: "tabpanel", "aria-label": title, tabindex: "0" }, ...content));
+    };
+    const faults = make("div", { class: "choices" });
+    for (const [kind, [title]] of Object.entries(FAULTS)) {
+      const choice = make("input", { type: "radio", name: `fault-${this.graphId()}`, value: kind });
+      choice.checked = kind === this.fault;
+      choice.addEventListener("change", () => { this.fault = kind; this.gradient(); });
+      faults.append(make("label", { class: "choice" }, choice, title));
+    }
+    const gradientTab = tab("gradient", "Gradient", [
+      p("faults", make("fieldset", {}, make("legend", {}, "What if it were done without \u2026"), faults)), p("why", make("p", { "aria-live": "polite" })),
+      make("div", { class: "wide", tabindex: 0, role: "region", "aria-label": "Gradient" }, p("leaves", make("table"))), p("unchecked", make("p", { class: "small faint" })), p("note", make("p", { class: "small" }))]);
+    const stepTab = tab("details", "This step", []);
+    const programTab = tab("program", "Program", [p("lines", make("div", { role: "region", "aria-label": "Lines of the program" }))]);
+    const kind = p("phase", make("p", {}));
+    this.element.classList.add("explanation");
+    this.element.replaceChildren(
+      make("header", { class: "top" }, p("title", make("h1")), find),
+      make("nav", { class: "bar steps", "aria-label": "Steps" }, iconButton("first", "To the start", () => this.go(0)), iconButton("back", "One step back", () => this.go(this.time - 1)), parts.play,
+        iconButton("on", "One step on", () => this.go(this.time + 1)), iconButton("last", "To the end", () => this.go(end)), parts.slider, kind),
+      p("now", make("div", { "aria-live": "polite" })),
+      make("main", {}, p("graph", make("section", { "aria-label": "Graph" })), make("aside", { "aria-label": "Details" }, tabs, gradientTab, stepTab, programTab)));
+    parts.tabs = tabs;
+    parts.title.append(...this.heading());
+    parts.title.setAttribute("aria-label", parts.title.textContent);
+    parts.note.textContent = this.structure.note && `Complex numbers: ${this.structure.note}.`;
+    this.element.addEventListener("keydown", (event) => this.key(event));
+    if (this.element === document.body) document.addEventListener("keydown", (event) => { if (event.target === document.body || event.target === document.documentElement) this.key(event); });
+  }
+
+  graphId() { ExplanationView.count = (ExplanationView.count ?? 0) + (this.number ? 0 : 1); return this.number ??= ExplanationView.count; }
+
+  key(event) {
+    if (event.defaultPrevented || event.target.closest?.("input, summary, select") || event.ctrlKey || event.metaKey || event.altKey) return;
+    const act = { ArrowRight: () => this.go(this.time + 1), ArrowLeft: () => this.go(this.time - 1), Home: () => this.go(0), End: () => this.go(this.end), "+": () => this.graph.zoom(0.8), "-": () => this.graph.zoom(1.25) }[event.key];
+    if (!act) return;
+    event.preventDefault();
+    act();
+  }
+
+  heading() { // the whole formula, if it is short; or what it is made of
+    const whole = this.expression(this.root, 48), { result, groups } = this.structure;
+    if (whole) return [make("math:math", {}, math(row(["i", result], op("="), whole)))];
+    const main = groups[0].children.filter((child) => child < 0 && ["module", "call"].includes(groups[-child].kind)).map((child) => groups[-child].title);
+    return [make("math:math", {}, math(["i", result])), main.length ? `: ${main.join(" \u2192 ")}` : `: ${this.steps.length.toLocaleString("en")} steps`];
+  }
+
+  expression(step, room) {
+    const { formula, name, label, inputs } = this.steps[step];
+    if (formula === null) return ["i", name ?? label];
+    const slots = {};
+    for (const [k, x] of inputs.entries()) {
+      if (x === null) continue;
+      const inner = room > 0 ? this.expression(x, room - 12) : null;
+      if (!inner) return null;
+      slots[`_x${k}`] = inner;
+    }
+    const filled = fill(this.structure.formulas[formula], slots);
+    return plain(filled).length <= room ? filled : null;
+  }
+
+  // Time
+
+  go(to, select = true, step = null) {
+    this.time = Math.max(0, Math.min(this.end, to));
+    if (this.time === this.end) this.pause();
+    const { time, seed, end, parts } = this, now = this.happening();
+    parts.slider.value = time;
+    parts.phase.textContent = time === 0 ? "Before the forward pass" : time <= seed
+      ? `Forward: ${time.toLocaleString("en")} of ${seed.toLocaleString("en")}`
+      : `Reverse: ${(time - seed).toLocaleString("en")} of ${(end - seed).toLocaleString("en")}`;
+    parts.phase.dataset.pass = time <= seed ? "forward" : "reverse";
+    parts.slider.setAttribute("aria-valuetext", parts.phase.textContent);
+    if (now.step !== undefined && select) {
+      this.selected = step ?? now.step;
+      this.graph.follow(this.selected);
+      if (this.shown === "gradient") this.show("details");
+    } else if (now.step === undefined) this.selected = null;
+    this.light();
+    this.story();
+    this.details();
+    this.program(now);
+  }
+
+  play() {
+    if (this.timer) return this.pause();
+    if (this.time === this.end) this.go(0);
+    const delay = Math.min(1100, Math.max(40, 90_000 / this.end));
+    this.timer = setInterval(() => this.go(this.time + 1), delay);
+    this.playing(true);
+    this.go(this.time + 1);
+  }
+
+  pause() { clearInterval(this.timer); this.timer = null; this.playing(false); }
+
+  playing(on) {
+    const { play } = this.parts;
+    play.replaceChildren(icon(on ? "pause" : "play"));
+    play.setAttribute("aria-label", on ? "Pause" : "Play");
+    play.title = on ? "Pause" : "Play";
+  }
+
+  happening() { // the step in the light, and the contribution that is sent to it
+    const { time, seed } = this;
+    if (time === 0) return {};
+    if (time <= seed) return { step: time - 1 };
+    if (time === seed + 1) return { step: this.root };
+    const [step, n] = this.structure.reverse[time - seed - 2];
+    return { step, use: this.use(step, n) };
+  }
+
+  use(step, n) {
+    const [user, position, template] = this.steps[step].uses[n];
+    return { n, user, position, ...this.structure.templates[template] };
+  }
+
+  cameIn(step) { // how many contributions have come in
+    const times = this.sentAt[step];
+    let low = 0, high = times.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (times[middle] <= this.time) low = middle + 1; else high = middle;
+    }
+    return low;
+  }
+
+  partial(step) { // the adjoint so far
+    if (step === this.root) return this.time > this.seed ? { array: this.numbers.adjoint(step), complete: true, count: "" } : null;
+    const k = this.cameIn(step), all = this.steps[step].uses.length;
+    return k ? { array: this.numbers.running(step, k - 1), complete: k === all, count: `${k} of ${all}` } : null;
+  }
+
+  light() {
+    if (!this.graph) return;
+    this.graph.light({
+      ...this.happening(), numbers: this.numbers, selected: this.selected, reversing: this.time > this.seed,
+      known: (k) => k < this.time, partial: (k) => this.partial(k), sent: (k, n) => this.sentAt[k][n] <= this.time,
+      carried: ([k, n], active) => this.carried(k, n, active),
+    });
+  }
+
+  carried(step, n, active) { // what an edge carries back: upstream times local derivative
+    const cotangent = this.numbers.cotangent(step, n), local = this.numbers.local(step, n), { user } = this.use(step, n);
+    if (!isScalar(cotangent)) return active ? `\u00b1${largestText(cotangent)}` : "";
+    if (!local || !isScalar(local)) return text(cotangent);
+    const factors = [this.numbers.adjoint(user), local].map((x) => bracketed(text(x)));
+    return factors.join(" \u00d7 ") + (active ? ` = ${minus(text(cotangent))}` : "");
+  }
+
+  // Formulas
+
+  name(step) { return ["i", this.steps[step].label]; }
+  adjointName(step) { return derivative(this.structure.result, this.steps[step].label); }
+
+  slots(user, numbers) { // for templates: names, or numbers if all of them are scalars
+    const { inputs } = this.steps[user];
+    const of = (k) => numbers ? ofText(text(this.numbers.value(k))) : this.name(k);
+    const slots = { _y: of(user), _g: numbers ? ofText(text(this.numbers.adjoint(user))) : this.adjointName(user) };
+    inputs.forEach((x, n) => { if (x !== null) slots[`_x${n}`] = of(x); });
+    return slots;
+  }
+
+  allScalar(user) { return [user, ...this.steps[user].inputs].every((x) => x === null || !this.steps[x].shape.length) && !/^c/.test(this.steps[user].dtype); }
+
+  chain(step, use) { // dz/du * du/dv
+    const same = this.steps[use.user].inputs.map((x, k) => x === step ? k : -1).filter((k) => k >= 0);
+    const below = same.length > 1 ? ["sub", this.name(step), ["t", `, ${ordinal(same.indexOf(use.position) + 1)}`]] : this.steps[step].label;
+    return row(this.adjointName(use.user), op("*"), derivative(this.steps[use.user].label, below));
+  }
+
+  written(step, use) { return fill(use.formula, this.slots(use.user)); }
+
+  inNumbers(step, use) { // upstream times local derivative
+    const local = this.numbers.local(step, use.n);
+    if (!local || !isScalar(local) || !isScalar(this.numbers.cotangent(step, use.n))) return null;
+    return row(...[this.numbers.adjoint(use.user), local].flatMap((x, k) => [...(k ? [op("*")] : []), factor(text(x))]));
+  }
+
+  definition(step) { // links of w3 = w1*w2 = 2*3 = 6
+    const { formula, name, inputs } = this.steps[step], links = [];
+    if (name && name !== this.structure.result) links.push(["i", name]);
+    if (formula !== null) {
+      const tree = this.structure.formulas[formula];
+      links.push(fill(tree, this.slots(step)));
+      if (this.allScalar(step) && inputs.some((x) => x !== null)) links.push(fill(tree, this.slots(step, true)));
+    }
+    return isScalar(this.numbers.value(step)) ? [...links, value(this.numbers.value(step))] : links;
+  }
+
+  derivation(step) { // links of dz/dw1 = dz/dw3*dw3/dw1 + ... = dz/dw3*w2 + ... = 1*3 + ... = 2.584
+    const uses = this.steps[step].uses.map((_, n) => this.use(step, n)).sort((a, b) => a.user - b.user || a.position - b.position);
+    if (!uses.length) return [];
+    const sum = (terms) => row(...terms.flatMap((term, k) => [...(k ? [op("+")] : []), term]));
+    const cut = (terms) => terms.length > 12 ? [...terms.slice(0, 12), ["t", `\u2026 (${(terms.length - 12).toLocaleString("en")} more)`]] : terms;
+    const links = uses.every(({ chain }) => chain) ? [sum(cut(uses.map((use) => this.chain(step, use))))] : [];
+    links.push(sum(cut(uses.map((use) => this.written(step, use)))));
+    const numbers = uses.map((use) => this.inNumbers(step, use));
+    if (numbers.every(Boolean)) links.push(sum(cut(numbers)));
+    return links;
+  }
+
+  // The caption: a line of mathematics, and a line of words
+
+  story() {
+    const { step, use } = this.happening(), { time, seed } = this, { now } = this.parts;
+    const line = (left, links, sign) => make("p", { class: "formula" }, equation(left, links, sign));
+    const words = (...parts) => make("p", { class: "words" }, ...parts);
+    if (step === undefined) {
+      now.replaceChildren(words("Press play, or the arrow keys, to step through both passes: first each value from those before it, then each derivative from those after it."));
+    } else if (time <= seed) {
+      const last = time === seed;
+      now.replaceChildren(line(this.name(step), this.definition(step)),
+        words(last ? `The forward pass is done: ${this.structure.result} = ${minus(text(this.numbers.value(step)))}. Step on to send derivatives back.` : describe(this.steps[step]) + (isScalar(this.numbers.value(step)) ? "" : ` ${said(this.numbers.value(step))}.`)));
+    } else if (time === seed + 1) {
+      now.replaceChildren(line(this.adjointName(step), [["n", "1"]]), words(`The reverse pass starts at ${this.structure.result}: its derivative by itself is 1.`));
+    } else {
+      const cotangent = this.numbers.cotangent(step, use.n), count = this.steps[step].uses.length, scalars = this.inNumbers(step, use);
+      const links = [...(use.chain ? [this.chain(step, use)] : []), this.written(step, use), ...(scalars ? [scalars] : []), ...(isScalar(cotangent) ? [value(cotangent)] : [])];
+      const to = make("math:math", {}, math(this.adjointName(step)));
+      const nth = count === 1 ? "The only contribution to " : `Contribution ${use.n + 1} of ${count} to `;
+      const local = this.numbers.local(step, use.n), upstream = this.numbers.adjoint(use.user);
+      const how = local ? `: upstream ${said(upstream)} times the local derivative ${said(local)}${isScalar(cotangent) ? "" : ` is ${said(cotangent)}`}` : `: the vjp of ${this.steps[use.user].op} takes upstream ${said(upstream)} to ${said(cotangent)}`;
+      const over = use.summed.length ? `, summed over ${use.summed.length > 1 ? "axes" : "axis"} ${use.summed.join(", ")}, along which it was broadcast` : "";
+      const sum = this.partial(step), done = sum.complete ? (count > 1 ? `. All ${count} are in: their sum is ${said(sum.array)}.` : ".") : `. So far the sum is ${sum.array ? said(sum.array) : "\u2026"}.`;
+      now.replaceChildren(line(this.adjointName(step), links, count > 1 ? "+=" : "="), words(nth, to, how, over, done));
+    }
+  }
+
+  // The panel
+
+  show(name) {
+    this.shown = name;
+    for (const tab of this.parts.tabs.children) {
+      const on = tab.dataset.tab === name;
+      tab.setAttribute("aria-selected", String(on));
+      tab.tabIndex = on ? 0 : -1;
+      this.parts[tab.dataset.tab].hidden = !on;
+    }
+    if (name === "gradient") this.gradient();
+    if (name === "details") this.details();
+    if (name === "program") this.scrollToLine();
+  }
+
+  select(step) { this.selected = step; this.show("details"); this.program({ step }); this.light(); }
+
+  details() {
+    if (this.shown !== "details") return;
+    const { details } = this.parts;
+    if (this.selected === null) { details.replaceChildren(make("p", { class: "faint" }, "Click on a box of the graph, or step on.")); return; }
+    const k = this.selected, it = this.steps[k], known = k < this.time, sum = this.partial(k), array = this.numbers.value(k);
+    const rows = [["op", it.op ? `${it.op} (${it.family})` : it.family], ["shape", it.shape.length ? `${tuple(it.shape)} ${it.dtype}` : it.dtype]];
+    const source = it.line && this.structure.sources[it.line[0]];
+    const code = source?.lines[it.line[1] - source.first];
+    const children = [make("h2", {}, it.name ? `${it.label} = ${it.name}` : it.label),
+      code ? make("p", { class: "from small" }, make("span", { class: "faint" }, `${source.file}, line ${it.line[1]}`), make("code", {}, code.trim())) : null,
+      make("dl", { class: "facts small" }, ...rows.flatMap(([term, written]) => [make("dt", {}, term), make("dd", {}, written)])),
+      make("h3", {}, "Value"), known ? make("div", { class: "formula" }, equation(this.name(k), this.definition(k))) : pending("not computed yet"), known ? this.cells(k, array, "value") : null];
+    if (it.adjoint) {
+      const so = !sum ? "" : sum.complete ? "" : `, so far: ${sum.count} contributions`;
+      children.push(make("h3", { class: "reverse" }, `Adjoint${so}`));
+      if (!sum) children.push(pending("no contribution has come in yet"));
+      else if (sum.complete) {
+        children.push(make("div", { class: "formula" }, equation(this.adjointName(k), [...this.derivation(k), ...(isScalar(sum.array) || k === this.root ? [value(sum.array)] : [])])), this.cells(k, sum.array, "adjoint"), make("pre", { class: "entry", "aria-live": "polite" }), this.lossNote(k));
+      } else if (sum.array) children.push(make("div", { class: "formula" }, equation(this.adjointName(k), [row(value(sum.array), op("+"), ["t", "\u2026"])])), this.cells(k, sum.array, "sum so far"));
+      children.push(this.uses(k));
+    } else if (it.family !== "constant" || it.op) children.push(pending("No gradient flows back to it."));
+    details.replaceChildren(...children.filter(Boolean));
+  }
+
+  lossNote(k) {
+    const group = this.structure.groups.find(({ note }) => note?.logits === this.steps[k].label);
+    if (!group) return null;
+    const by = group.note.count > 1 ? `, divided by ${group.note.count}` : "";
+    return make("p", { class: "panel small" }, `Through the ${group.title} as a whole: softmax minus one-hot${by}. Each row is the predicted probabilities, less 1 at the target.`);
+  }
+
+  cells(k, array, what) { // the entries of a small array are buttons: they show what they add up from
+    const it = this.steps[k];
+    if (isScalar(array)) return what === "value" && this.edit && it.family === "leaf" ? this.editor(k, 0, array) : null;
+    const drawn = heat(array, 32);
+    if (!drawn) return null;
+    const size = it.shape.reduce((a, b) => a * b, 1), written = size <= CELLS && array.data && !drawn.blocks, entries = this.extra.entries[k];
+    const editable = written && what === "value" && this.edit && it.op === null && array.type.startsWith("float");
+    const grid = make("div", { class: `map${written ? " written" : ""}`, role: written ? "group" : "img", "aria-label": `${what}: ${text(array)}`, style: `--columns: ${drawn.columns}` });
+    const order = new Map();
+    if (written) for (let i = 0; i < size; i++) order.set(drawn.place(i), i);
+    drawn.parts.forEach((part, at) => {
+      const kind = shade(part), i = order.get(at);
+      if (!written || i === undefined) return grid.append(make("span", { class: kind }));
+      const label = entryText(array, i, drawn.columns > 8 ? 2 : drawn.columns > 5 ? 3 : 4);
+      if (!editable && !entries) return grid.append(make("span", { class: kind }, minus(label)));
+      const cell = make("button", { type: "button", class: kind }, minus(label));
+      cell.addEventListener("click", () => {
+        if (editable) cell.replaceWith(this.editor(k, i, array, kind));
+        else this.parts.details.querySelector(".entry").textContent = entries[i];
+      });
+      grid.append(cell);
+    });
+    const most = largestText(array), scale = array.type.startsWith("c") || array.type === "bool" ? null
+      : make("span", { class: "scale" }, make("span", {}, `\u2212${most}`), make("i"), make("span", {}, most));
+    const { heat: _, ...rest } = drawn;
+    return make("figure", { class: "tilemap" }, grid, make("figcaption", { class: "small faint" }, scale, make("span", {}, minus(statistics(array)) + (rest.blocks ? "; means of blocks" : ""))));
+  }
+
+  editor(k, entry, array, kind = "") {
+    const now = Number(entryOf(array, entry)), field = make("input", { type: "number", step: "any", value: String(now), "aria-label": `${this.steps[k].name ?? this.steps[k].label}, new value`, class: kind });
+    const change = () => { if (field.value !== "" && Number.isFinite(field.valueAsNumber)) this.change(k, entry, field.valueAsNumber); };
+    if (!isScalar(array)) { field.addEventListener("change", change); setTimeout(() => { field.focus(); field.select(); }); return field; }
+    const range = make("input", { type: "range", min: now - 4, max: now + 4, step: "any", value: now, "aria-label": `${this.steps[k].name ?? this.steps[k].label}, by a slider` });
+    field.addEventListener("change", change);
+    range.addEventListener("input", () => { field.value = String(Math.round(range.valueAsNumber * 1000) / 1000); change(); });
+    return make("div", { class: "bar editor", "data-edit": k }, field, range);
+  }
+
+  async change(step, entry, x) {
+    const held = document.activeElement?.closest?.("[data-edit]");
+    try {
+      const numbers = await this.edit(step, entry, x);
+      this.take(numbers);
+      this.light();
+      this.story();
+      if (held) this.leavesRows(); else { this.details(); this.gradient(); }
+    } catch (error) { this.parts.now.replaceChildren(make("p", { class: "wrong words", role: "alert" }, error.message)); }
+  }
+
+  uses(k) {
+    const it = this.steps[k];
+    if (!it.uses.length) return null;
+    const came = this.cameIn(k), all = it.uses.length;
+    const rows = it.uses.slice(0, MOST).map((_, n) => {
+      const use = this.use(k, n), sent = n < came, sum = sent ? this.numbers.running(k, n) : null;
+      return make("tr", { class: sent ? "" : "faint" }, make("td", {}, all > 1 ? `${n + 1} of ${all}` : "only"), make("td", {}, ...pieces(this.written(k, use))),
+        make("td", {}, sent ? minus(text(this.numbers.cotangent(k, n))) + (use.summed.length ? `, summed over ${use.summed.join(", ")}` : "") : "to come"), make("td", {}, sum ? minus(text(sum)) : ""));
+    });
+    const head = make("tr", {}, ...["", "upstream \u22c5 local", "contribution", "sum so far"].map((title) => title ? make("th", { scope: "col" }, title) : make("td")));
+    return make("div", { class: "wide", tabindex: 0, role: "region", "aria-label": "Contributions" }, make("table", {}, head, ...rows), all > MOST ? make("p", { class: "small faint" }, `and ${(all - MOST).toLocaleString("en")} more`) : null);
+  }
+
+  program({ step, use }) {
+    const line = step === undefined ? null : (use ? this.steps[use.user] : this.steps[step]).line, { lines } = this.parts;
+    if (!line) return;
+    const [file, row] = line, source = this.structure.sources[file];
+    if (this.file !== file) {
+      this.file = file;
+      lines.replaceChildren(make("p", { class: "label" }, source.file), ...source.lines.map((written, k) =>
+        make("div", {}, make("span", { class: "number" }, String(source.first + k)), make("code", {}, written))));
+    }
+    lines.querySelectorAll("div").forEach((each, k) => each.classList.toggle("current", source.first + k === row));
+    this.scrollToLine();
+  }
+
+  scrollToLine() {
+    const current = this.parts.lines.querySelector(".current"), { program } = this.parts;
+    if (current && !program.hidden) program.scrollTop = current.offsetTop - program.offsetTop - 80;
+  }
+
+  // The gradient, right and wrong
+
+  gradient() {
+    if (this.shown !== "gradient") return;
+    const { fault, extra, parts } = this, fresh = !extra.live;
+    parts.faults.hidden = !fresh;
+    parts.why.textContent = fresh ? FAULTS[fault][1] : "";
+    parts.unchecked.textContent = extra.unchecked ? `${extra.unchecked.toLocaleString("en")} leaves were not checked by finite differences: there are too many.` : "";
+    const leaves = this.steps.map((step, k) => k).filter((k) => this.steps[k].family === "leaf").slice(0, 300);
+    const wrongs = fresh && fault !== "right" ? leaves.filter((k) => extra.wrong[k]?.[fault]) : [];
+    if (fault !== "right" && fresh && !wrongs.length) parts.why.textContent += " Here it changes nothing.";
+    const titles = ["", ...(this.edit ? ["value"] : []), "gradient", ...(!fresh ? [] : fault === "right" ? ["finite differences", "error"] : ["without it"])];
+    const rows = leaves.map((k) => {
+      const { name, label, adjoint } = this.steps[k], wrong = extra.wrong[k]?.[fault], check = extra.checks[k], value = this.numbers.value(k);
+      const along = !isScalar(value) && check ? make("div", { class: "faint" }, `for ${minus(check.reverse)} by the reverse pass, along a random direction`) : null;
+      const cells = !fresh ? [] : fault === "right" ? [along ? make("div", {}, minus(check.differences), along) : minus(check?.differences ?? ""), check?.error ?? ""] : [minus(wrong ?? "the same")];
+      return make("tr", {}, make("th", { scope: "row" }, name ?? label), ...(this.edit ? [make("td", {}, isScalar(value) ? this.editor(k, 0, value) : text(value))] : []),
+        make("td", { "data-gradient": k }, adjoint ? said(this.numbers.adjoint(k)) : "none"), ...cells.map((written) => make("td", wrong && fault !== "right" ? { class: "wrong" } : {}, written)));
+    });
+    parts.leaves.replaceChildren(make("tr", {}, ...titles.map((title) => title ? make("th", { scope: "col" }, title) : make("td"))), ...rows);
+  }
+
+  leavesRows() { // the gradients beside a slider that is being moved
+    for (const cell of this.parts.leaves.querySelectorAll("[data-gradient]")) {
+      const k = Number(cell.dataset.gradient);
+      cell.textContent = this.steps[k].adjoint ? text(this.numbers.adjoint(k)) : "none";
+    }
+  }
+
+  // Finding
+
+  find(on) {
+    const wanted = this.parts.search.value.trim().toLowerCase(), { steps } = this, { groups } = this.structure;
+    if (!this.matches && wanted) {
+      const titled = new Set(groups.flatMap(({ title }, g) => g && title.toLowerCase().includes(wanted) ? this.graph.inside[g].slice(0, 1) : []));
+      this.matches = steps.map((_, k) => k).filter((k) => titled.has(k) || [steps[k].label, steps[k].name, steps[k].op].some((each) => each?.toLowerCase().includes(wanted)));
+      this.match = 0;
+    } else if (this.matches?.length) this.match = (this.match + on) % this.matches.length;
+    this.parts.found.textContent = wanted ? this.matches.length ? `${this.match + 1} of ${this.matches.length.toLocaleString("en")}` : "none" : "";
+    if (!wanted || !this.matches.length) return;
+    const step = this.matches[this.match];
+    this.graph.reveal(step);
+    this.select(step);
+    this.graph.follow(step);
+  }
+}
+
+const pending = (words) => make("p", { class: "faint small" }, words);
+const ordinal = (n) => `${n}${n % 100 > 10 && n % 100 < 14 ? "th" : ["th", "st", "nd", "rd"][n % 10] ?? "th"}`;
+const minus = (written) => written.replace(/-(?=[\d.in])/g, "\u2212").replace(/e\u2212/g, "e\u2212");
+const bracketed = (written) => /^-|.[-+]/.test(written.replace(/e[-+]/, "")) ? `(${minus(written)})` : minus(written);
+const factor = (written) => written.startsWith("-") || ofText(written)[0] === "t" ? row(op("("), ofText(written), op(")")) : ofText(written);
+const value = (array) => isScalar(array) ? ofText(text(array)) : ["t", minus(text(array))];
+const said = (array) => minus(text(array));
+const describe = ({ op: called, family, name, shape }) => called ? `${called}: computed from values before it.` : family === "leaf" ? `${name ?? "A leaf"}${shape.length ? `, an array of shape ${tuple(shape)}` : ""}: its gradient is wanted.` : `${name ?? "A constant"}: it is given, and needs no gradient.`;
