@@ -395,7 +395,7 @@ def test_names_of_the_program_stay_text(opens: Opens) -> None:
     page.keyboard.press("End")
     page.locator("[data-step='0']").click()
     assert page.locator(".details h2").inner_text() == f"w1 = {NASTY}"
-    assert page.locator("img").count() == 0 and page.locator("script").count() == 0  # its own are done
+    assert page.locator("img").count() == 0 and page.locator("script").count() == 0
 
 
 def test_names_stay_text_in_the_svg(opens: Opens, tmp_path: Path) -> None:
