@@ -98,8 +98,6 @@ ${literals("[", drawn.map(([, , k]) => k), "]")}
 /** The rows as they are in the file; then standardised by the training examples, as the page does. */
 function csvCode({ columns, target, classes, classNames, x, y }, split, hasTest) {
   const names = classNames.length ? `, the classes ${classNames.map(inQuotes).join(", ")}` : "";
-  const parts = hasTest ? "train, test" : "train";
-  const scaled = (part) => `data.ArrayDataset(*standardised(*${part}[:]))`;
   return `\
 # Inputs: ${columns.map(inQuotes).join(", ")}.
 # In the last column, what to predict: ${inQuotes(target)}${names}.
@@ -118,12 +116,13 @@ def scale(values):
 mean, deviation = scale(train[:][0])
 ${classes ? "" : "y_mean, y_deviation = scale(train[:][1])\n"}
 
-def standardised(x, y):
+def standardised(part):
+    x, y = part[:]
     x = ((x - mean) / deviation).astype(np.float32)
-    return x, ${classes ? "y" : "((y - y_mean) / y_deviation).astype(np.float32)"}
+    return data.ArrayDataset(x, ${classes ? "y" : "((y - y_mean) / y_deviation).astype(np.float32)"})
 
 
-${parts} = ${hasTest ? `${scaled("train")}, ${scaled("test")}` : scaled("train")}`;
+${hasTest ? "train, test = standardised(train), standardised(test)" : "train = standardised(train)"}`;
 }
 
 /** Texts from outside, as they may stand in a comment of Python: no line ends. */
