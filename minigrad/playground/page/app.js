@@ -44,7 +44,7 @@ async function start() {
   transport();
   pageTools();
   app.tabs = tabs(document.querySelector("[role=tablist]"));
-  app.lessons = new LessonPanel(byId("lessons"), { app, change, view: setView, select, refresh, restart: () => attempt(configure) });
+  app.lessons = new LessonPanel(byId("lessons"), { app, change, view: setView, select, refresh, stop });
   addEventListener("hashchange", () => location.hash !== app.hash && attempt(readNew));
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", recolor);
   await attempt(remake);

@@ -265,7 +265,8 @@ function spanNodes(spans, on) {
   return spans.map(({ kind, text, settings }) => {
     if (kind === "text") return document.createTextNode(text);
     if (kind !== "link") return elementOf({ strong: "strong", emphasis: "em", code: "code" }[kind], {}, text);
-    const chosen = { ...settings, lesson: on.name };
+    // One that leads into no other lesson leaves this one open.
+    const chosen = { ...settings, lesson: settings.lesson === "none" ? on.name : settings.lesson };
     const link = elementOf("a", { href: `#${writeAddress(chosen)}`, class: "set-up" }, text);
     link.addEventListener("click", (event) => {
       // With a key held, the browser opens it elsewhere.
