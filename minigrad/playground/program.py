@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+import minigrad.compiler.export.wasm as wasm
+from minigrad.compiler.export.program import exported
 from minigrad.compiler.frontend.guards import Guards
 from minigrad.compiler.frontend.trace import Traced
 from minigrad.compiler.graph.simplify import simplify
 from minigrad.compiler.jit import Compiled, exclusive_tracing, trace_and_verify
 from minigrad.compiler.runtime.interpreter import NumpyProgram
 from minigrad.compiler.specialization import Specialization
+from minigrad.compiler.target.cache import cache_get, cache_put
+from minigrad.compiler.target.webassembly import MACHINE
+from minigrad.playground.networks import Networks
 
 # Functions by name, each with arguments of the shapes and dtypes that it is to take.
 Functions = Mapping[str, tuple[Callable[..., Any], tuple[np.ndarray, ...]]]
@@ -33,3 +41,48 @@ def traced(function: Callable[..., Any], arguments: tuple[np.ndarray, ...]) -> C
         made = Specialization(None, (arguments, {}), [*arguments], *found[:2], program)
     compiled.specializations = [made]
     return compiled
+
+
+def module_of(functions: Functions, progress: bool = False) -> bytes:
+    """The module that has these functions.
+
+    Raises:
+        BuildError: if there is no compiler for WebAssembly.
+        UnsupportedError: if a function cannot stand alone.
+    """
+    compiled = {}
+    for name in counted(functions, progress):
+        compiled[name] = traced(*functions[name])
+    return wasm.module(exported("playground", compiled, MACHINE))
+
+
+def counted(names: Iterable[str], progress: bool) -> Iterable[str]:
+    if not progress:
+        return names
+    from tqdm import tqdm
+
+    bar: Iterable[str] = tqdm(
+        [*names], desc="building the playground, once", unit=" functions", leave=False, disable=None
+    )
+    return bar
+
+
+def ready_module(progress: bool = False) -> bytes:
+    """The module of the ready playground, built once for each version of this package."""
+    name = f"{package_digest()}.wasm"
+    module = cache_get(name)
+    if module is None:
+        module = module_of(Networks().functions(), progress)
+        cache_put(name, module)
+    return module
+
+
+@cache
+def package_digest() -> str:
+    """A digest of all code that the module follows from."""
+    root = Path(__file__).parent.parent
+    files = sorted(path for path in root.rglob("*.*") if path.suffix in (".py", ".c", ".h"))
+    found = hashlib.sha256(b"playground")
+    for path in files:
+        found.update(path.read_bytes())
+    return found.hexdigest()[:32]

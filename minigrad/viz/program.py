@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -78,7 +79,23 @@ def argument(name: str, value: Any, default: Any) -> Any:
 
 
 def function_of(path: str, name: str) -> Callable[..., Any]:
-    """Run a file, as a module of its name, and take a function from it."""
+    """Run a file, and take a function from it."""
+    module = module_of(path)
+    function = getattr(module, name, None)
+    if not callable(function):
+        own = [
+            key
+            for key, value in vars(module).items()
+            if inspect.isfunction(value) and value.__module__ == module.__name__
+        ]
+        raise ArgumentError(
+            f"there is no function {name} in {path}: it has {', '.join(own) or 'none'}"
+        )
+    return function
+
+
+def module_of(path: str) -> ModuleType:
+    """Run a file, as a module of its name."""
     file = Path(path).resolve()
     if not file.is_file():
         raise FileNotFoundError(f"there is no file {path}")
@@ -91,14 +108,4 @@ def function_of(path: str, name: str) -> Callable[..., Any]:
         spec.loader.exec_module(module)
     finally:
         sys.path.remove(os.fspath(file.parent))
-    function = getattr(module, name, None)
-    if not callable(function):
-        own = [
-            key
-            for key, value in vars(module).items()
-            if inspect.isfunction(value) and value.__module__ == file.stem
-        ]
-        raise ArgumentError(
-            f"there is no function {name} in {path}: it has {', '.join(own) or 'none'}"
-        )
-    return function
+    return module

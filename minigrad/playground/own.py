@@ -1,0 +1,371 @@
+"""A user's own training step for a page: its functions, and what the page is told of them."""
+
+from __future__ import annotations
+
+import base64
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from minigrad import nn
+from minigrad.autograd import no_grad
+from minigrad.data import ArrayDataset, BatchLoader, Dataset
+from minigrad.errors import ArgumentError, GradientError, ShapeError, UnsupportedError, describe
+from minigrad.graph import Node, toposort
+from minigrad.nn.summary import evaluating
+from minigrad.optim import Optimizer
+from minigrad.playground.passes import adjoints
+from minigrad.random import generator
+from minigrad.tensor import Tensor
+
+MOST_BYTES = 16_000_000  # of data, in a page
+DRAWN = 16  # units, and inputs, of a layer that is drawn with units
+COLUMNS = 7  # of data that a page shows by their columns
+POINTS = 256  # rows of an evaluation, if an example has few numbers
+BATCH = 32  # if nothing else is said
+ACTIVATIONS = {
+    nn.ReLU: "relu",
+    nn.Tanh: "tanh",
+    nn.Sigmoid: "sigmoid",
+    nn.LeakyReLU: "leaky_relu",
+    nn.GELU: "gelu",
+}
+# Ops of functions that networks call themselves, as np.tanh.
+OPS = {"relu": "relu", "tanh": "tanh", "sigmoid": "sigmoid"}
+
+
+# Data
+
+
+@dataclass(eq=False)
+class Examples:
+    """Examples: x (N, ...) and y (N, ...)."""
+
+    x: np.ndarray
+    y: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+
+def examples_of(data: Any, what: str) -> Examples:
+    """The examples of arrays, a data set, or a loader.
+
+    Raises:
+        ArgumentError: if they are none of these, or not pairs.
+    """
+    if isinstance(data, BatchLoader):
+        if data.transform is not None:
+            raise UnsupportedError(
+                f"play: {what} is a BatchLoader with a transform, which is Python, and a page runs "
+                "without it: transform the arrays before"
+            )
+        data = data.dataset
+    if isinstance(data, Dataset):
+        if len(data) == 0:
+            raise ShapeError(f"play: {what} has no examples")
+        parts = data[np.arange(len(data))]
+    elif isinstance(data, list | tuple):
+        parts = ArrayDataset(*data)[:]
+    else:
+        raise ArgumentError(
+            f"play: {what} is {describe(data)}, and must be (x, y), a Dataset, or a BatchLoader"
+        )
+    if len(parts) != 2:
+        raise ArgumentError(
+            f"play: {what} has {len(parts)} parts, and a step takes two, x and y: give (x, y)"
+        )
+    x, y = (np.asarray(part) for part in parts)
+    if (size := x.nbytes + y.nbytes) > MOST_BYTES:
+        raise ArgumentError(
+            f"play: {what} is {size / 1e6:.0f} MB, and a page holds at most "
+            f"{MOST_BYTES / 1e6:.0f}: give a part of it, (x[:n], y[:n])"
+        )
+    return Examples(x, y)
+
+
+def packed(array: np.ndarray) -> dict[str, Any]:
+    """An array as JSON, for `unpacked` in own.js."""
+    plain = np.ascontiguousarray(array)
+    return {
+        "dtype": array.dtype.name,
+        "shape": [*array.shape],
+        "bytes": base64.b64encode(plain.tobytes()).decode(),
+    }
+
+
+# Layers
+
+
+@dataclass(eq=False)
+class Layer:
+    """A call of a module, as the page shows it: its output in the graph; for one that is drawn with
+    units, also what its activation is given."""
+
+    name: str
+    module: nn.Module
+    output: Node
+    preactivation: Node | None = None
+    activation: str = "linear"
+
+    @property
+    def kind(self) -> str:
+        return "module" if self.preactivation is None else "units"
+
+
+def layers_of(model: nn.Module, loss: Tensor) -> list[Layer]:
+    """The calls of modules without children, in the order of the computation; a Linear with few
+    units takes the activation that follows."""
+    names = {module: name for name, module in model.named_modules()}
+    nodes = sorted(toposort([loss.node]), key=lambda node: node.birth)
+    found: list[Layer] = []
+    for node in nodes:
+        for module in modules_in(node.scope):
+            if module not in names or any(True for _ in module.children()):
+                continue
+            before = found[-1] if found else None
+            if type(module) in ACTIVATIONS and before and takes(before, node):
+                before.output, before.activation = node, ACTIVATIONS[type(module)]
+            else:
+                found.append(Layer(names[module] or type(module).__name__, module, node))
+                if is_drawn(module, node):
+                    found[-1].preactivation = node
+    for layer in found:
+        if layer.preactivation is layer.output:
+            users = [node for node in nodes if layer.output in node.inputs]
+            if len(users) == 1 and users[0].op is not None and users[0].op.name in OPS:
+                layer.output, layer.activation = users[0], OPS[users[0].op.name]
+    count: dict[str, int] = {}
+    for layer in found:  # a module that is called again has another name
+        count[layer.name] = count.get(layer.name, 0) + 1
+        layer.name += f" ({count[layer.name]})" * (count[layer.name] > 1)
+    return found
+
+
+def modules_in(scope: Any) -> Iterator[nn.Module]:
+    """The modules whose calls returned a node, the innermost first."""
+    found = []
+    while scope is not None:
+        module, _, scope = scope
+        found.append(module)
+    return reversed(found)
+
+
+def takes(layer: Layer, node: Node) -> bool:
+    """Whether a node is the activation of a layer that has none yet."""
+    return (
+        layer.preactivation is not None
+        and layer.output is layer.preactivation
+        and node.value.shape == layer.output.value.shape
+        and layer.output in ancestors(node)
+    )
+
+
+def ancestors(node: Node, depth: int = 8) -> set[Node]:
+    """Nodes from which a node was computed in a few steps."""
+    found, edge = set(), {node}
+    for _ in range(depth):
+        edge = {x for each in edge for x in each.inputs if type(x) is Node}
+        found |= edge
+    return found
+
+
+def is_drawn(module: nn.Module, node: Node) -> bool:
+    return (
+        type(module) is nn.Linear
+        and node.value.ndim == 2
+        and module.in_features <= DRAWN
+        and module.out_features <= DRAWN
+    )
+
+
+# Functions
+
+
+class Own:
+    """A user's step, as functions to compile and to export into one module.
+
+    `functions`: by name, with their arguments. step and observe are for a batch; step_1 and
+    observe_1 for one example, if the model takes one. `measure_N` gives the loss of N examples and
+    how many of them have their class right; evaluate, the outputs of all layers.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        loss: Callable[..., Any],
+        optimizer: Optimizer,
+        train: Examples,
+        test: Examples | None,
+        batch: int,
+    ) -> None:
+        self.model, self.loss, self.optimizer = model, loss, optimizer
+        self.train, self.test, self.batch = train, test, min(batch, len(train))
+        check_parameters(model, optimizer)
+        self.layers, self.output = self.tried(self.batch)
+        self.names = {x: name for name, x in model.named_parameters()}
+        self.is_classes = is_classes(self.output, train.y)
+        self.points = POINTS if self.train.x[0].size <= 64 else self.batch
+        self.functions = dict(self.made())
+
+    def tried(self, n: int) -> tuple[list[Layer], Any]:
+        """The layers and the output for n examples, by a run on a copy of the model."""
+        default = generator().bit_generator
+        drawn, model = default.state, deepcopy(self.model).train()
+        try:
+            output = model(self.train.x[:n])
+            loss = self.loss(output, self.train.y[:n])
+        finally:
+            default.state = drawn
+        if not isinstance(loss, Tensor) or loss.shape or not loss.requires_grad:
+            raise GradientError(
+                f"play: loss(model(x), y) is {describe(loss)}, and must be one number that depends "
+                "on the parameters: return the mean over the batch"
+            )
+        return layers_of(model, loss), output
+
+    def made(self) -> Iterator[tuple[str, tuple[Callable[..., Any], tuple[np.ndarray, ...]]]]:
+        x, y = self.train.x, self.train.y
+        for n, suffix in ((self.batch, ""), (1, "_1")):
+            if n == 1 and self.batch > 1:
+                try:
+                    self.tried(1)
+                except Exception:  # as BatchNorm, of one example
+                    continue
+            if n == self.batch or suffix:
+                yield f"step{suffix}", (self.step, (x[:n], y[:n]))
+                yield f"observe{suffix}", (self.observe, (x[:n], y[:n]))
+        points = np.zeros((self.points, *x.shape[1:]), x.dtype)
+        yield "evaluate", (self.evaluate, (points,))
+        sizes = {self.batch, *(len(each) % self.batch for each in (self.train, self.test) if each)}
+        for n in sorted(sizes - {0}):
+            shapes = (x.shape[1:], x.dtype), (y.shape[1:], y.dtype)
+            arrays = [np.zeros((n, *shape), dtype) for shape, dtype in shapes]
+            yield f"measure_{n}", (self.measure, tuple(arrays))
+
+    def step(self, x: Any, y: Any) -> Any:
+        """The user's step."""
+        self.optimizer.zero_grad()
+        loss = self.loss(self.model(x), y)
+        loss.backward()
+        self.optimizer.step()
+        return loss
+
+    def observe(self, x: Any, y: Any) -> dict[str, Any]:
+        """Both passes of a step, without its update: what the page shows of them."""
+        loss = self.loss(self.model(x), y)
+        found = adjoints(loss)
+        shown = {"loss": loss}
+        for k, layer in enumerate(layers_of(self.model, loss)):
+            for name, node in (("preactivation", layer.preactivation), ("output", layer.output)):
+                if node is not None and node in found:
+                    shown |= {f"{k}.{name}": node.value, f"{k}.{name}Gradient": found[node]}
+        for parameter, name in self.names.items():
+            if parameter.node in found:
+                shown[f"{name}.grad"] = found[parameter.node]
+        return shown
+
+    def evaluate(self, points: Any) -> dict[str, Any]:
+        """The outputs of the layers that are drawn with units, and of the network."""
+        with evaluating(self.model):
+            output = self.model(points)
+            shown = {
+                str(k): layer.output.value
+                for k, layer in enumerate(layers_of(self.model, output.sum()))
+                if layer.kind == "units"
+            }
+        return {**shown, "output": output.detach()}
+
+    def measure(self, x: Any, y: Any) -> dict[str, Any]:
+        """The loss, and how many examples have their class right, in evaluation mode."""
+        with evaluating(self.model), no_grad():
+            output = self.model(x)
+            loss = self.loss(output, y)
+        if not self.is_classes:
+            return {"loss": loss}
+        return {"loss": loss, "right": np.sum(np.argmax(output, axis=1) == y)}
+
+
+def is_classes(output: Any, y: np.ndarray) -> bool:
+    """Whether y has the index of a class for each row of scores."""
+    return output.ndim == 2 and y.ndim == 1 and y.dtype.kind in "iu" and output.shape[1] > 1
+
+
+def check_parameters(model: nn.Module, optimizer: Optimizer) -> None:
+    own = {id(x) for x in model.parameters()}
+    if not any(id(x) in own for x in optimizer.parameters):
+        raise ArgumentError(
+            "play: the optimizer has no parameter of the model: make it of model.parameters()"
+        )
+
+
+# What the page is told
+
+
+def description(own: Own, title: str, loader: BatchLoader | None) -> dict[str, Any]:
+    """What the page is told: about in protocol.d.ts, and the rest for class OwnNetwork in own.js."""
+    x, y = own.train.x, own.train.y
+    seed = loader.seed if loader else 0
+    columns = [f"x{k + 1}" for k in range(x.shape[1])] if x.ndim == 2 else []
+    classes = own.output.shape[1] if own.is_classes else 0
+    return {
+        "about": {
+            "ready": False,
+            "title": title,
+            "features": [],
+            "activations": [],
+            "optimizers": [],
+            "most": {"features": 0, "layers": 0, "units": DRAWN, "classes": classes},
+            "settings": {
+                "seed": seed % 2**53,
+                "features": [],
+                "layers": [],
+                "activation": "linear",
+                "optimizer": type(own.optimizer).__name__,
+                "rate": float(own.optimizer.lr),
+                "batch": own.batch,
+                "l1": 0,
+                "l2": 0,
+                "init": "uniform",
+                "zeroGradients": True,
+                "shuffle": loader.shuffle if loader else True,
+            },
+        },
+        "train": {"x": packed(x), "y": packed(y)},
+        "test": {"x": packed(own.test.x), "y": packed(own.test.y)} if own.test else None,
+        "columns": columns if len(columns) <= COLUMNS else [],
+        "points": own.points,
+        "batch": own.batch,
+        "sizes": [n for n in (own.batch, 1) if n == own.batch or "step_1" in own.functions],
+        "dropsLast": True,
+        "rates": [float(group["lr"]) for group in own.optimizer.param_groups],
+        "network": {
+            "inputs": columns if len(columns) <= DRAWN else [],
+            "layers": [layer_data(own, layer) for layer in own.layers],
+            "loss": getattr(own.loss, "__name__", type(own.loss).__name__),
+            "classes": classes,
+            "parameters": sum(p.size for p in own.names),
+        },
+    }
+
+
+def layer_data(own: Own, layer: Layer) -> dict[str, Any]:
+    """A layer, as LayerShape in protocol.d.ts; `held`: the names of its parameters in the model."""
+    held = {name: own.names[x] for name, x in layer.module.named_parameters() if x in own.names}
+    drawn, shape = layer.kind == "units", layer.output.value.shape[1:]
+    return {
+        "name": layer.name,
+        "kind": layer.kind,
+        "type": type(layer.module).__name__,
+        "units": layer.module.out_features if drawn else 1,
+        "fanIn": layer.module.in_features if drawn else 1,
+        "bias": "bias" in held,
+        "activation": layer.activation,
+        "shape": [*shape],
+        "held": held,
+    }

@@ -1,0 +1,233 @@
+// A user's own training step: own.py has the functions, and what is said of them here.
+
+import { fail } from "./ready.js";
+
+const ENTRIES = {
+  bool: Uint8Array, uint8: Uint8Array, int8: Int8Array, int16: Int16Array, uint16: Uint16Array,
+  int32: Int32Array, uint32: Uint32Array, int64: BigInt64Array, uint64: BigUint64Array,
+  float32: Float32Array, float64: Float64Array,
+};
+const PASSES = ["preactivation", "output", "preactivationGradient", "outputGradient"];
+
+export class OwnNetwork {
+  constructor(program, description) {
+    this.program = program;
+    this.description = description;
+    this.initial = program.snapshot();
+    this.dropsLast = description.dropsLast;
+    const [train, test] = [description.train, description.test ?? emptyLike(description.train)].map(unpacked);
+    const { columns, network } = description;
+    this.data = { columns, train, test };
+    const numbers = ({ x, y, count }) => ({
+      x: columns.length ? Float32Array.from(x, Number) : new Float32Array(0),
+      y: Float32Array.from({ length: count }, (_, k) => Number(y[k * (y.length / count)])),
+    });
+    const shown = { columns, classes: network.classes, train: numbers(train), test: numbers(test) };
+    this.targets = shown.train.y;
+    this.about = { ...description.about, data: shown };
+    this.shape = network;
+    this.before = null;
+  }
+
+  begin() {
+    this.program.restore(this.initial);
+    return this.data;
+  }
+
+  adjust(settings, before) {
+    if (settings.batch !== before.batch) fail(`this step is compiled for batches of ${this.description.batch}`);
+    return false;
+  }
+
+  get step_() {
+    return this.program.manifest.functions.step;
+  }
+
+  // What a step carries over to the next: what it writes, and its generators.
+  carried() {
+    const { writes, draws } = this.step_;
+    return [...writes.map((name) => this.program.arrays[name]), ...draws.map((name) => this.program.generators[name].words)];
+  }
+
+  // The function of this name for so many rows.
+  function_(name, count) {
+    const { batch, sizes } = this.description;
+    if (!sizes.includes(count)) {
+      fail(count === 1 ? "this model takes no batch of one example" : `this step is compiled for batches of ${batch}`);
+    }
+    return count === batch ? name : `${name}_${count}`;
+  }
+
+  step(rows, settings) {
+    const name = this.function_("step", rows.length);
+    this.feed(name, this.data.train, rows);
+    this.setRates(name, settings.rate);
+    this.program.run(name);
+    return this.lossOf(name);
+  }
+
+  lossOf(name) {
+    return Number(this.program.arrays[this.outputName(name, "loss")][0]);
+  }
+
+  // The rates of all groups of parameters, in the proportions that they have in Python.
+  setRates(name, rate) {
+    const { rates } = this.description;
+    const inputs = this.program.manifest.functions[name].inputs.slice(2);
+    inputs.forEach((input) => {
+      const group = Number(/\.(\d+)\.lr$/.exec(input)?.[1] ?? 0);
+      this.program.arrays[input][0] = (rate * rates[group]) / rates[0];
+    });
+  }
+
+  // Copy rows of examples into the inputs x and y.
+  feed(name, examples, rows) {
+    const [x, y] = this.program.manifest.functions[name].inputs.map((input) => this.program.arrays[input]);
+    copyRows(examples.x, examples.count, rows, x);
+    copyRows(examples.y, examples.count, rows, y);
+  }
+
+  outputName(name, key) {
+    const { outputs } = this.program.manifest.functions[name];
+    return outputs.find((each) => each === key || each === `${name}.${key}`);
+  }
+
+  result(name, key) {
+    const found = this.outputName(name, key);
+    return found === undefined ? null : this.program.arrays[found];
+  }
+
+  set({ layer, kind, unit, input }, value) {
+    const { held, fanIn, units } = this.shape.layers[layer];
+    const array = this.parameter(held[kind]);
+    const at = kind === "weight" ? unit * fanIn + input : unit;
+    if (!array || !(unit < units) || !(at >= 0 && at < array.length)) fail("there is no such weight");
+    array[at] = value;
+  }
+
+  parameter(name) {
+    return name === undefined ? null : this.program.arrays[`model.${name}`];
+  }
+
+  isLost() {
+    const held = this.shape.layers.flatMap((layer) => Object.values(layer.held));
+    return !held.every((name) => this.parameter(name).every(Number.isFinite));
+  }
+
+  // Frames
+
+  // As of the ready playground; but a step computes only what it needs, so both passes of the last one
+  // are run again, from the state before it.
+  layers(last) {
+    const seen = last && this.observe(last);
+    const layers = this.shape.layers.map((shape, k) => {
+      const { name, kind, fanIn, units, activation, held } = shape;
+      const layer = { name, kind, fanIn, units, activation, weight: new Float32Array(0), bias: new Float32Array(0) };
+      for (const pass of PASSES) layer[pass] = floats(seen?.[`${k}.${pass}`]);
+      const parameters = Object.entries(held).map(([own, full]) => this.state(own, full, seen));
+      if (kind === "module") layer.parameters = parameters;
+      for (const which of kind === "units" ? ["weight", "bias"] : []) {
+        const found = parameters.find((each) => each.name === which);
+        layer[which] = found?.value ?? new Float32Array(units);
+        layer[`${which}Gradient`] = found ? found.gradient : seen && new Float32Array(units);
+        layer[`${which}Update`] = found ? found.update : seen && new Float32Array(units);
+        layer[`${which}Before`] = found ? found.before : seen && new Float32Array(units);
+      }
+      return layer;
+    });
+    const batch = last && {
+      index: last.rows,
+      inputs: floats(copyRows(this.data.train.x, this.data.train.count, last.rows)),
+      y: Float32Array.from(last.rows, (row) => this.targets[row]),
+      loss: Number(seen.loss[0]),
+      losses: new Float32Array(0),
+    };
+    return { layers, batch };
+  }
+
+  state(name, full, seen) {
+    const { shape } = this.program.manifest.arrays.find((each) => each.name === `model.${full}`);
+    const value = floats(this.parameter(full));
+    const before = seen && floats(seen.before[`model.${full}`] ?? value);
+    return { name, shape, value, before, gradient: floats(seen?.[`${full}.grad`]), update: before && value.map((x, k) => x - before[k]) };
+  }
+
+  observe({ rows, before }) {
+    const name = this.function_("observe", rows.length);
+    const now = this.program.snapshot();
+    const arrays = this.carried();
+    let offset = 0;
+    for (const array of arrays) {
+      new Uint8Array(array.buffer, array.byteOffset, array.byteLength).set(before.subarray(offset, offset + array.byteLength));
+      offset += array.byteLength;
+    }
+    const found = { before: {} };
+    for (const written of this.step_.writes) found.before[written] = this.program.arrays[written].slice();
+    this.feed(name, this.data.train, rows);
+    this.program.run(name);
+    for (const output of this.program.manifest.functions[name].outputs) {
+      const key = output.startsWith(`${name}.`) ? output.slice(name.length + 1) : output;
+      found[key] = this.program.arrays[output].slice();
+    }
+    this.program.restore(now);
+    return found;
+  }
+
+  score({ x, y, count }) {
+    let [sum, right] = [0, 0];
+    const { batch } = this.description;
+    for (let from = 0; from < count; from += batch) {
+      const n = Math.min(batch, count - from);
+      const name = `measure_${n}`;
+      const rows = Uint32Array.from({ length: n }, (_, k) => from + k);
+      this.feed(name, { x, y, count }, rows);
+      this.program.run(name);
+      sum += n * this.lossOf(name);
+      right += Number(this.result(name, "right")?.[0] ?? 0);
+    }
+    return { loss: sum / count, accuracy: this.shape.classes ? right / count : null };
+  }
+
+  // Outputs of the layers that are drawn with units, and of the network, for points of the plane.
+  outputs(x, count) {
+    const { points } = this.description;
+    const width = this.data.columns.length;
+    const [input] = this.program.manifest.functions.evaluate.inputs.map((name) => this.program.arrays[name]);
+    const { layers: shapes } = this.shape;
+    const layers = shapes.map(({ kind, units }) => new Float32Array(kind === "units" ? units * count : 0));
+    const parts = shapes.map((_, k) => this.result("evaluate", String(k)));
+    if (!parts.at(-1)) parts[parts.length - 1] = this.result("evaluate", "output");
+    for (let from = 0; from < count; from += points) {
+      const n = Math.min(points, count - from);
+      for (let k = 0; k < n * width; k++) input[k] = x[from * width + k];
+      this.program.run("evaluate");
+      layers.forEach((into, k) => {
+        const units = into.length / count;
+        for (let unit = 0; unit < units; unit++) {
+          for (let j = 0; j < n; j++) into[unit * count + from + j] = parts[k][j * units + unit];
+        }
+      });
+    }
+    const inputs = Float32Array.from(x, (_, k) => x[(k % count) * width + Math.floor(k / count)]);
+    return { inputs, layers };
+  }
+}
+
+function unpacked(examples) {
+  const [x, y] = [examples.x, examples.y].map(({ dtype, bytes }) => {
+    const content = Uint8Array.from(atob(bytes), (character) => character.charCodeAt(0));
+    return new ENTRIES[dtype](content.buffer);
+  });
+  return { x, y, count: examples.x.shape[0] };
+}
+
+const emptyLike = ({ x, y }) => ({ x: { ...x, shape: [0], bytes: "" }, y: { ...y, shape: [0], bytes: "" } });
+
+// The rows of an array of `count` of them, into another one.
+function copyRows(array, count, rows, into = new array.constructor((rows.length * array.length) / count)) {
+  const width = array.length / count;
+  rows.forEach((row, n) => into.set(array.subarray(row * width, (row + 1) * width), n * width));
+  return into;
+}
+
+const floats = (array) => (array ? Float32Array.from(array, Number) : null);

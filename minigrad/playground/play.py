@@ -1,0 +1,156 @@
+"""play: a page on which a network trains, with every gradient on show."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from html import escape
+from typing import Any
+
+from minigrad.errors import ArgumentError
+from minigrad.io import write
+from minigrad.nn import Module
+from minigrad.optim import Optimizer
+from minigrad.pages import bundle, document
+from minigrad.pages.html import resource
+from minigrad.playground import networks
+from minigrad.playground.program import ready_module
+from minigrad.playground.server import serve
+
+POLICY = {"script-src": "'wasm-unsafe-eval'", "worker-src": "blob:"}
+STYLES = ("playground/page/play.css", "viz/page/explanation.css")
+
+
+@dataclass(eq=False, repr=False)
+class Playground:
+    """A network, its data and its training as one page.
+
+    `description`: what the page is told of it, see `about` in protocol.d.ts and the class for
+    networks in ready.js or own.js; `module`: its functions, in WebAssembly.
+
+    >>> play()
+    Playground('playground')
+    """
+
+    description: dict[str, Any]
+    build: Callable[[bool], bytes] = field(repr=False)
+
+    def __repr__(self) -> str:
+        return f"Playground({self.description['about']['title']!r})"
+
+    def page(self, progress: bool = False) -> str:
+        """The page, as HTML: one file that asks for nothing from anywhere.
+
+        Raises:
+            BuildError: if there is no compiler for WebAssembly: the package ziglang brings one.
+        """
+        module = self.build(progress)
+        return document(
+            f"minigrad: {self.description['about']['title']}",
+            resource("playground/page/play.html"),
+            script=bundle("playground/page/app.js"),
+            style="".join(map(resource, STYLES)),
+            data={
+                "program": deflated(module),
+                "description": deflated(json.dumps(self.description).encode()),
+                "worker": bundle("playground/page/worker.js"),
+            },
+            policy=POLICY,
+        )
+
+    def html(self, path: str | os.PathLike[str], progress: bool = False) -> None:
+        """Write the page to a file, which works offline.
+
+        Raises:
+            BuildError: if there is no compiler for WebAssembly: the package ziglang brings one.
+            OSError: if it cannot be written.
+        """
+        write(path, self.page(progress).encode())
+
+    def serve(self, port: int = 0, browser: bool = True, progress: bool = True) -> None:
+        """Show the page in a browser, from a server for this machine alone, until Ctrl-C.
+
+        Args:
+            port: of the server; 0: any that is free.
+            browser: open the page in the browser; else its address is printed only.
+            progress: show how far the building of the program is, the first time.
+        """
+        serve(self.page(progress), port, browser)
+
+    def _repr_html_(self) -> str:
+        """The page in a frame, for notebooks."""
+        style = "width: 100%; height: 820px; border: 1px solid #999"
+        return f'<iframe title="playground" style="{style}" srcdoc="{escape(self.page())}"></iframe>'
+
+
+def deflated(content: bytes) -> str:
+    """Bytes for `inflated` in client.js."""
+    made = zlib.compressobj(9, wbits=-15)
+    return base64.b64encode(made.compress(content) + made.flush()).decode()
+
+
+def play(
+    model: Module | None = None,
+    loss: Callable[..., Any] | None = None,
+    optimizer: Optimizer | None = None,
+    data: Any = None,
+    *,
+    test: Any = None,
+    title: str | None = None,
+) -> Playground:
+    """A page on which a network trains, with every number of both passes on show.
+
+    With nothing given, a playground with networks to build and data to choose. Else your own
+    training step: it is compiled whole, and runs in the page as WebAssembly.
+
+    Args:
+        model: any Module, from x (N, ...) to what the loss is given.
+        loss: `loss(model(x), y)`, the mean over a batch, such as `functional.cross_entropy`.
+        optimizer: of the model's parameters. Its learning rate can be changed on the page.
+        data: (x, y), arrays with N examples each; a Dataset of them; or a BatchLoader, whose batch
+            size, order and seed the page then has. Else batches are of 32, shuffled.
+        test: held-out data, in the same forms.
+        title: of the page.
+
+    Raises:
+        ArgumentError: if some of them are missing or not of these kinds.
+        UnsupportedError: if the step cannot be compiled, or not exported.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:  # doctest: +SKIP
+    ...     play().html(f"{folder}/playground.html")
+    """
+    given = {"model": model, "loss": loss, "optimizer": optimizer, "data": data}
+    missing = [name for name, value in given.items() if value is None]
+    if len(missing) == len(given):
+        if test is not None:
+            raise ArgumentError("play was given test data without a model, a loss and an optimizer")
+        return Playground({"about": ready_about(title or "playground")}, ready_module)
+    if missing:
+        raise ArgumentError(
+            f"play was given no {' and no '.join(missing)}: give a model, a loss, an optimizer and "
+            "data; or nothing, for the ready playground"
+        )
+    raise ArgumentError("not yet")
+
+
+def ready_about(title: str) -> dict[str, Any]:
+    return {
+        "ready": True,
+        "title": title,
+        "features": ["x1", "x2", "x1^2", "x2^2", "x1*x2", "sin(x1)", "sin(x2)"],
+        "activations": [*networks.ACTIVATIONS],
+        "optimizers": [*networks.OPTIMIZERS],
+        "most": {
+            "features": 7,
+            "layers": networks.MOST_LAYERS,
+            "units": networks.UNITS,
+            "classes": networks.CLASSES,
+            "batch": networks.BATCH,
+        },
+        "settings": {},
+    }
