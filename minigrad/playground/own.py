@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import base64
-import itertools
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
@@ -105,10 +103,12 @@ def packed(array: np.ndarray) -> dict[str, Any]:
 @dataclass(eq=False)
 class Layer:
     """A call of a module, as the page shows it: its output in the graph; for one that is drawn with
-    units, also what its activation is given."""
+    units, also what its activation is given. `held`: its parameters, with their names in the model
+    by their own."""
 
     name: str
     module: nn.Module
+    held: dict[str, str]
     output: Node
     preactivation: Node | None = None
     activation: str = "linear"
@@ -122,6 +122,7 @@ def layers_of(model: nn.Module, loss: Tensor) -> list[Layer]:
     """The calls of modules without children, in the order of the computation; a Linear with few
     units takes the activation that follows."""
     names = {module: name for name, module in model.named_modules()}
+    parameters = {x: name for name, x in reversed([*model.named_parameters()])}
     nodes = sorted(toposort([loss.node]), key=lambda node: node.birth)
     found: list[Layer] = []
     for node in nodes:
@@ -132,12 +133,13 @@ def layers_of(model: nn.Module, loss: Tensor) -> list[Layer]:
             if type(module) in ACTIVATIONS and before and takes(before, node):
                 before.output, before.activation = node, ACTIVATIONS[type(module)]
             else:
-                found.append(Layer(names[module] or type(module).__name__, module, node))
+                held = {name: parameters[x] for name, x in module.named_parameters()}
+                found.append(Layer(names[module] or type(module).__name__, module, held, node))
                 if is_drawn(module, node):
                     found[-1].preactivation = node
     for layer in found:
         if layer.preactivation is layer.output:
-            users = [node for node in nodes if layer.output in node.inputs]
+            users = [node for node in nodes if any(x is layer.output for x in node.inputs)]
             if len(users) == 1 and users[0].op is not None and users[0].op.name in OPS:
                 layer.output, layer.activation = users[0], OPS[users[0].op.name]
     count: dict[str, int] = {}
@@ -204,9 +206,10 @@ class Own:
         test: Examples | None,
         batch: int,
     ) -> None:
-        self.model, self.loss, self.optimizer = model, loss, optimizer
+        self.model, self.loss, self.optimizer = model.train(), loss, optimizer
         self.train, self.test, self.batch = train, test, min(batch, len(train))
         check_parameters(model, optimizer)
+        self.clear()
         self.layers, self.output = self.tried(self.batch)
         self.names = {x: name for name, x in model.named_parameters()}
         self.is_classes = is_classes(self.output, train.y)
@@ -249,12 +252,16 @@ class Own:
             yield f"measure_{n}", (self.measure, tuple(arrays))
 
     def step(self, x: Any, y: Any) -> Any:
-        """The user's step."""
-        self.optimizer.zero_grad()
+        """The user's step. Gradients are cleared at its end, so that all functions begin alike."""
         loss = self.loss(self.model(x), y)
         loss.backward()
         self.optimizer.step()
+        self.clear()
         return loss
+
+    def clear(self) -> None:
+        for parameter in (*self.model.parameters(), *self.optimizer.parameters):
+            parameter.grad = None
 
     def observe(self, x: Any, y: Any) -> dict[str, Any]:
         """Both passes of a step, without its update: what the page shows of them."""
@@ -308,7 +315,7 @@ def check_parameters(model: nn.Module, optimizer: Optimizer) -> None:
 
 
 def description(own: Own, title: str, loader: BatchLoader | None) -> dict[str, Any]:
-    """What the page is told: about in protocol.d.ts, and the rest for class OwnNetwork in own.js."""
+    """What the page is told: `about` in protocol.d.ts, and the rest for OwnNetwork in own.js."""
     x, y = own.train.x, own.train.y
     seed = loader.seed if loader else 0
     columns = [f"x{k + 1}" for k in range(x.shape[1])] if x.ndim == 2 else []
@@ -346,7 +353,7 @@ def description(own: Own, title: str, loader: BatchLoader | None) -> dict[str, A
         "rates": [float(group["lr"]) for group in own.optimizer.param_groups],
         "network": {
             "inputs": columns if len(columns) <= DRAWN else [],
-            "layers": [layer_data(own, layer) for layer in own.layers],
+            "layers": [layer_data(layer) for layer in own.layers],
             "loss": getattr(own.loss, "__name__", type(own.loss).__name__),
             "classes": classes,
             "parameters": sum(p.size for p in own.names),
@@ -354,9 +361,8 @@ def description(own: Own, title: str, loader: BatchLoader | None) -> dict[str, A
     }
 
 
-def layer_data(own: Own, layer: Layer) -> dict[str, Any]:
-    """A layer, as LayerShape in protocol.d.ts; `held`: the names of its parameters in the model."""
-    held = {name: own.names[x] for name, x in layer.module.named_parameters() if x in own.names}
+def layer_data(layer: Layer) -> dict[str, Any]:
+    """A layer, as LayerShape in protocol.d.ts; `held` as of Layer."""
     drawn, shape = layer.kind == "units", layer.output.value.shape[1:]
     return {
         "name": layer.name,
@@ -364,8 +370,8 @@ def layer_data(own: Own, layer: Layer) -> dict[str, Any]:
         "type": type(layer.module).__name__,
         "units": layer.module.out_features if drawn else 1,
         "fanIn": layer.module.in_features if drawn else 1,
-        "bias": "bias" in held,
+        "bias": "bias" in layer.held,
         "activation": layer.activation,
         "shape": [*shape],
-        "held": held,
+        "held": layer.held,
     }

@@ -11,14 +11,17 @@ from dataclasses import dataclass, field
 from html import escape
 from typing import Any
 
-from minigrad.errors import ArgumentError
+import minigrad.compiler.export.wasm as wasm
+from minigrad.data import BatchLoader
+from minigrad.errors import ArgumentError, describe
 from minigrad.io import write
 from minigrad.nn import Module
 from minigrad.optim import Optimizer
 from minigrad.pages import bundle, document
 from minigrad.pages.html import resource
 from minigrad.playground import networks
-from minigrad.playground.program import ready_module
+from minigrad.playground.own import BATCH, Own, description, examples_of
+from minigrad.playground.program import program_of, ready_module
 from minigrad.playground.server import serve
 
 POLICY = {"script-src": "'wasm-unsafe-eval'", "worker-src": "blob:"}
@@ -84,7 +87,9 @@ class Playground:
     def _repr_html_(self) -> str:
         """The page in a frame, for notebooks."""
         style = "width: 100%; height: 820px; border: 1px solid #999"
-        return f'<iframe title="playground" style="{style}" srcdoc="{escape(self.page())}"></iframe>'
+        return (
+            f'<iframe title="playground" style="{style}" srcdoc="{escape(self.page())}"></iframe>'
+        )
 
 
 def deflated(content: bytes) -> str:
@@ -135,7 +140,30 @@ def play(
             f"play was given no {' and no '.join(missing)}: give a model, a loss, an optimizer and "
             "data; or nothing, for the ready playground"
         )
-    raise ArgumentError("not yet")
+    return own_playground(model, loss, optimizer, data, test, title)
+
+
+def own_playground(
+    model: Any, loss: Any, optimizer: Any, data: Any, test: Any, title: str | None
+) -> Playground:
+    if not isinstance(model, Module) or not isinstance(optimizer, Optimizer) or not callable(loss):
+        raise ArgumentError(
+            "play takes (model, loss, optimizer, data): a Module, a function, an Optimizer, and "
+            f"(x, y); not {', '.join(map(describe, (model, loss, optimizer)))}"
+        )
+    loader = data if isinstance(data, BatchLoader) else None
+    own = Own(
+        model,
+        loss,
+        optimizer,
+        examples_of(data, "data"),
+        None if test is None else examples_of(test, "test"),
+        loader.batch_size if loader else BATCH,
+    )
+    # At once, for what cannot be exported is refused here.
+    program = program_of(own.functions)
+    told = description(own, title or type(model).__name__, loader)
+    return Playground(told, lambda progress: wasm.module(program))
 
 
 def ready_about(title: str) -> dict[str, Any]:

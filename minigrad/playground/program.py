@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 import minigrad.compiler.export.wasm as wasm
-from minigrad.compiler.export.program import exported
+from minigrad.compiler.export.program import ExportedProgram, exported
 from minigrad.compiler.frontend.guards import Guards
 from minigrad.compiler.frontend.trace import Traced
 from minigrad.compiler.graph.simplify import simplify
@@ -43,17 +43,14 @@ def traced(function: Callable[..., Any], arguments: tuple[np.ndarray, ...]) -> C
     return compiled
 
 
-def module_of(functions: Functions, progress: bool = False) -> bytes:
-    """The module that has these functions.
+def program_of(functions: Functions, progress: bool = False) -> ExportedProgram:
+    """The program of these functions.
 
     Raises:
-        BuildError: if there is no compiler for WebAssembly.
         UnsupportedError: if a function cannot stand alone.
     """
-    compiled = {}
-    for name in counted(functions, progress):
-        compiled[name] = traced(*functions[name])
-    return wasm.module(exported("playground", compiled, MACHINE))
+    compiled = {name: traced(*functions[name]) for name in counted(functions, progress)}
+    return exported("playground", compiled, MACHINE)
 
 
 def counted(names: Iterable[str], progress: bool) -> Iterable[str]:
@@ -68,11 +65,15 @@ def counted(names: Iterable[str], progress: bool) -> Iterable[str]:
 
 
 def ready_module(progress: bool = False) -> bytes:
-    """The module of the ready playground, built once for each version of this package."""
+    """The module of the ready playground, built once for each version of this package.
+
+    Raises:
+        BuildError: if there is no compiler for WebAssembly: the package ziglang brings one.
+    """
     name = f"{package_digest()}.wasm"
     module = cache_get(name)
     if module is None:
-        module = module_of(Networks().functions(), progress)
+        module = wasm.module(program_of(Networks().functions(), progress))
         cache_put(name, module)
     return module
 
