@@ -1,4 +1,4 @@
-"""The command line: `minigrad explain`, `train`, `sample`, `info`."""
+"""The command line: `minigrad explain`, `train`, `sample`, `play`, `info`."""
 
 from __future__ import annotations
 
@@ -16,18 +16,19 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.compiler.target.cache import cache_folder, cache_size, clear_cache
+from minigrad.compiler.target.cache import BuildError, cache_folder, cache_size, clear_cache
 from minigrad.compiler.target.machine import machine, threads
 from minigrad.compiler.target.toolchain import compiler
-from minigrad.errors import MinigradError, line_of
+from minigrad.errors import MinigradError, describe, line_of
 from minigrad.io import write
+from minigrad.playground import Playground, play
 from minigrad.recipes.config import Config, read_settings
 from minigrad.recipes.report import write_report
 from minigrad.recipes.run import config_of, new_folder, train
 from minigrad.recipes.sample import texts
 from minigrad.recipes.tasks import TASKS, configure
 from minigrad.viz import Explanation, explain, parse
-from minigrad.viz.program import example
+from minigrad.viz.program import example, module_of
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -43,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return complain(error.message + error.inside())
     except OSError as error:
         return complain(problem(error))
-    except ValueError as error:
+    except (ValueError, BuildError) as error:
         return complain(str(error))
     except KeyboardInterrupt:
         return complain("stopped by Ctrl-C", 130)  # as shells count: 128 + SIGINT
@@ -136,6 +137,28 @@ def parser() -> argparse.ArgumentParser:
     sampling.add_argument("--top-k", type=int, help="draw from the K most likely characters only")
     sampling.add_argument("--seed", type=int, default=0, help="of the random generator")
     sampling.set_defaults(run=run_sample)
+
+    playing = commands.add_parser(
+        "play",
+        help="open a page on which a network trains, with every gradient on show",
+        description="Open a page on which a network trains, with every gradient on show: a "
+        "playground; or your own network, data and training step, which minigrad.play was given.",
+        epilog="for example: minigrad play moons.py:page, or, for a file with "
+        "page = minigrad.play(model, loss, optimizer, (x, y)): minigrad play moons.py:page "
+        "--html moons.html",
+    )
+    playing.add_argument(
+        "own",
+        metavar="FILE.py:NAME",
+        nargs="?",
+        help="what minigrad.play returned, or a function that returns it",
+    )
+    playing.add_argument("--html", metavar="FILE", help="write the page to a file, and open none")
+    playing.add_argument("--port", type=int, help="of the server; by default any that is free")
+    playing.add_argument(
+        "--no-browser", action="store_true", help="print the address, and open no browser"
+    )
+    playing.set_defaults(run=run_play)
 
     about = commands.add_parser(
         "info",
@@ -253,6 +276,38 @@ def run_sample(arguments: argparse.Namespace) -> None:
         arguments.seed,
     ):
         print(text)
+
+
+def run_play(arguments: argparse.Namespace) -> None:
+    page = play() if arguments.own is None else own_playground(arguments.own)
+    if arguments.html is not None:
+        if arguments.port is not None:
+            raise ValueError("--html writes a file, and no server has a --port: leave one out")
+        page.html(arguments.html, progress=True)
+        print(f"wrote {arguments.html}")
+        return
+    page.serve(arguments.port or 0, browser=not arguments.no_browser)
+
+
+def own_playground(what: str) -> Playground:
+    """What minigrad.play returned in a user's file."""
+    path, _, name = what.rpartition(":")
+    if not path.endswith(".py") or not name.isidentifier():
+        raise ValueError(
+            f"{what} is not FILE.py:NAME, as in minigrad play moons.py:page: name what "
+            "minigrad.play returned, or a function that returns it"
+        )
+    module = module_of(path)
+    if not hasattr(module, name):
+        raise ValueError(f"there is no {name} in {path}")
+    found = getattr(module, name)
+    found = found() if callable(found) else found
+    if not isinstance(found, Playground):
+        raise ValueError(
+            f"{name} in {path} is {describe(found)}, and must be what minigrad.play(model, loss, "
+            "optimizer, (x, y)) returned, or a function that returns it"
+        )
+    return found
 
 
 def run_info(arguments: argparse.Namespace) -> None:

@@ -26,7 +26,7 @@ DRAWN = 16  # units, and inputs, of a layer that is drawn with units
 COLUMNS = 7  # of data that a page shows by their columns
 POINTS = 256  # rows of an evaluation, if an example has few numbers
 BATCH = 32  # if nothing else is said
-ACTIVATIONS = {
+ACTIVATIONS: dict[type[nn.Module], str] = {
     nn.ReLU: "relu",
     nn.Tanh: "tanh",
     nn.Sigmoid: "sigmoid",
@@ -363,13 +363,14 @@ def description(own: Own, title: str, loader: BatchLoader | None) -> dict[str, A
 
 def layer_data(layer: Layer) -> dict[str, Any]:
     """A layer, as LayerShape in protocol.d.ts; `held` as of Layer."""
-    drawn, shape = layer.kind == "units", layer.output.value.shape[1:]
+    linear: Any = layer.module
+    shape, drawn = layer.output.value.shape[1:], layer.kind == "units"
     return {
         "name": layer.name,
         "kind": layer.kind,
         "type": type(layer.module).__name__,
-        "units": layer.module.out_features if drawn else 1,
-        "fanIn": layer.module.in_features if drawn else 1,
+        "units": linear.out_features if drawn else 1,
+        "fanIn": linear.in_features if drawn else 1,
         "bias": "bias" in layer.held,
         "activation": layer.activation,
         "shape": [*shape],

@@ -19,8 +19,8 @@ def adjoints(loss: Tensor) -> dict[Node, Any]:
     >>> x = Tensor(3.0, requires_grad=True)
     >>> y = x * x
     >>> found = adjoints(2 * y)
-    >>> found[y.node], found[x.node]
-    (array(2.), array(12.))
+    >>> float(found[y.node]), float(found[x.node])
+    (2.0, 12.0)
     """
     found: dict[Node, Any] = {loss.node: np.ones_like(loss.node.value)}
     for node in reversed(toposort([loss.node])):

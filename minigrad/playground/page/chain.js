@@ -2,7 +2,8 @@
 // a term for each example; of a unit, the sum that it computes and the sum that its gradient is.
 
 import { Sparkline } from "./charts.js";
-import { digits, inputLabel, make, say, signed } from "./dom.js";
+import { digits, inputLabel, say, signed } from "./dom.js";
+import { make } from "../../viz/page/make.js";
 import { isBox, parametersOf } from "./network.js";
 
 // Formulas

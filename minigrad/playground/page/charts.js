@@ -1,8 +1,9 @@
 // Curves of the losses, and small histories of single numbers.
 
-import { digits, make, say } from "./dom.js";
+import { digits, say } from "./dom.js";
+import { make } from "../../viz/page/make.js";
 
-const MOST = 600; // points that are kept of a curve
+const MOST_POINTS = 600; // points that are kept of a curve
 
 /** Losses of training and held-out examples by step. */
 export class LossChart {
@@ -32,7 +33,7 @@ export class LossChart {
       while (this.points.length && this.points.at(-1)[0] >= point[0]) this.points.pop();
       this.points.push(point);
     }
-    if (this.points.length > MOST) this.points = this.points.filter((_, k) => k % 2 === 0 || k === this.points.length - 1);
+    if (this.points.length > MOST_POINTS) this.points = this.points.filter((_, k) => k % 2 === 0 || k === this.points.length - 1);
     if (points.length || this.points.length !== before) this.draw();
   }
 

@@ -2,7 +2,8 @@
 
 import { SETTINGS } from "./address.js";
 import { OPTIMIZERS } from "./chain.js";
-import { byId, digits, inputLabel, make, say } from "./dom.js";
+import { byId, digits, inputLabel, say } from "./dom.js";
+import { make } from "../../viz/page/make.js";
 import { FAULTS } from "./faults.js";
 
 export const KINDS = {

@@ -4,7 +4,8 @@
 import { defaults, SETTINGS } from "./address.js";
 import { csvColumns, csvExamples } from "./csv.js";
 import { makeData } from "./datasets.js";
-import { byId, inputLabel, make, palette, rampAt } from "./dom.js";
+import { byId, inputLabel, palette, rampAt } from "./dom.js";
+import { make } from "../../viz/page/make.js";
 import { cssColor, mark } from "./plane.js";
 
 const CSV_BYTES = 8_000_000; // a larger file is not read at all

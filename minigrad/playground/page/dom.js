@@ -2,20 +2,6 @@
 
 export const byId = (id) => document.getElementById(id);
 
-const SPACES = { svg: "http://www.w3.org/2000/svg", math: "http://www.w3.org/1998/Math/MathML" };
-
-/** An element ("div", "svg:path", "math:mi") with attributes and children: texts or elements. */
-export function make(name, attributes = {}, ...children) {
-  const [space, tag] = name.split(":");
-  const element = tag ? document.createElementNS(SPACES[space], tag) : document.createElement(name);
-  for (const [key, value] of Object.entries(attributes)) {
-    if (value === true) element.setAttribute(key, "");
-    else if (value !== false && value !== null) element.setAttribute(key, value);
-  }
-  element.append(...children.filter((child) => child !== null && child !== undefined));
-  return element;
-}
-
 /** Sets the text of an element, if it is another one: the layout is not touched without need. */
 export function say(element, text) {
   if (element.firstChild?.nodeType === 3 && !element.firstChild.nextSibling) {

@@ -1,6 +1,6 @@
 // The explanation page of the last step, both passes, over the playground.
 
-import { make } from "./dom.js";
+import { make } from "../../viz/page/make.js";
 import { mountExplanation } from "../../viz/page/explanation.js";
 
 export class ExplainView {

@@ -3,7 +3,8 @@
 // Lines are SVG, made once for a network; a frame changes only the width and the class of those whose
 // number changed visibly. The tiles are one canvas below them.
 
-import { digits, inputLabel, make, palette, say, rampAt, signed } from "./dom.js";
+import { digits, inputLabel, palette, say, rampAt, signed } from "./dom.js";
+import { make } from "../../viz/page/make.js";
 
 export const same = (one, other) =>
   !!one && !!other && one.layer === other.layer && one.kind === other.kind && one.unit === other.unit && one.input === other.input;

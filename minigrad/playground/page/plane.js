@@ -1,7 +1,8 @@
 // The output over the input plane, with the data on it; points are drawn there by mouse, touch and
 // keyboard. With one column, the output is a curve.
 
-import { digits, make, palette, rampAt } from "./dom.js";
+import { digits, palette, rampAt } from "./dom.js";
+import { make } from "../../viz/page/make.js";
 
 const SHAPES = [
   (c, x, y, r) => c.arc(x, y, r, 0, 7),

@@ -4,7 +4,7 @@ import { derivative, equation, fill, math, ofText, op, pieces, plain, row } from
 import { Graph } from "./graph.js";
 import { entryOf, entryText, heat, isScalar, largestText, Numbers, shade, statistics, text, tuple, unpack } from "./numbers.js";
 
-const FAULTS = {
+const MISTAKES = {
   right: ["nothing", "This is the gradient."],
   order: ["topological order", "Each value sent its adjoint on when it was first reached. Where a value is used more than once, what came in later was never passed on: a value must wait until all that use it have sent their terms."],
   zeroing: ["gradients set to zero", "backward() ran a second time and added to the gradients of the first. Set them to zero, or to None, before each backward()."],
@@ -99,7 +99,7 @@ class ExplanationView {
       return p(name, make("section", { role: "tabpanel", "aria-label": title, tabindex: "0" }, ...content));
     };
     const faults = make("div", { class: "choices" });
-    for (const [kind, [title]] of Object.entries(FAULTS)) {
+    for (const [kind, [title]] of Object.entries(MISTAKES)) {
       const choice = make("input", { type: "radio", name: `fault-${this.graphId()}`, value: kind });
       choice.checked = kind === this.fault;
       choice.addEventListener("change", () => { this.fault = kind; this.gradient(); });
@@ -458,7 +458,7 @@ class ExplanationView {
     if (this.shown !== "gradient") return;
     const { fault, extra, parts } = this, fresh = !extra.live;
     parts.faults.hidden = !fresh;
-    parts.why.textContent = fresh ? FAULTS[fault][1] : "";
+    parts.why.textContent = fresh ? MISTAKES[fault][1] : "";
     parts.unchecked.textContent = extra.unchecked ? `${extra.unchecked.toLocaleString("en")} leaves were not checked by finite differences: there are too many.` : "";
     const leaves = this.steps.map((step, k) => k).filter((k) => this.steps[k].family === "leaf").slice(0, 300);
     const wrongs = fresh && fault !== "right" ? leaves.filter((k) => extra.wrong[k]?.[fault]) : [];

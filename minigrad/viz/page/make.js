@@ -6,7 +6,7 @@ export function make(name, attributes = {}, ...children) {
   const [space, tag] = name.split(":");
   const element = tag ? document.createElementNS(SPACES[space], tag) : document.createElement(name);
   for (const [key, value] of Object.entries(attributes)) {
-    if (value !== null && value !== false) element.setAttribute(key, value);
+    if (value !== null && value !== false) element.setAttribute(key, value === true ? "" : value);
   }
   element.append(...children.filter((child) => child !== null && child !== undefined));
   return element;
