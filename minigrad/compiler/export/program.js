@@ -155,7 +155,7 @@ function converted(value, array, what) {
   const flat = [];
   const walk = (x, axis) => {
     if (axis === shape.length) return flat.push(x);
-    if (!Array.isArray(x) && !ArrayBuffer.isView(x)) refuse(axis ? `${axis} deep` : `${describeValue(x)}`);
+    if (!Array.isArray(x) && !ArrayBuffer.isView(x)) refuse(axis ? `of ${axis} ${axis === 1 ? "axis" : "axes"}` : describeValue(x));
     if (x.length !== shape[axis]) refuse(`of length ${x.length} along axis ${axis}`);
     for (const inner of x) walk(inner, axis + 1);
     return undefined;

@@ -1,0 +1,427 @@
+"""Exported programs in Node.js and Chromium: numbers as in Python, separate memory, refusals."""
+
+import base64
+import functools
+import http.server
+import json
+import shutil
+import subprocess
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from playwright.sync_api import Browser, Page
+
+import minigrad
+from minigrad import nn, pages
+from tests.browser.conftest import Opens
+from tests.browser.networks import NETWORKS
+from tests.browser.node import node
+
+# `program`, with the numbers of `data` in its inputs; `losses()`: those of 1,000 steps.
+TRAIN = """
+    for (const [name, numbers] of Object.entries(data)) {
+      const array = program.arrays[name];
+      array.set(array instanceof BigInt64Array ? numbers.map(BigInt) : numbers);
+    }
+    const losses = (n = 1000) => Array.from({ length: n }, () => {
+      program.run("step");
+      return program.arrays.loss[0];
+    });
+"""
+LOAD = 'const { Program, Random } = await load("compiler/export/program.js");'
+
+
+def given(arguments: list[np.ndarray]) -> dict[str, list[Any]]:
+    return {name: x.ravel().tolist() for name, x in zip(["x", "labels"], arguments, strict=True)}
+
+
+@functools.cache
+def exported(name: str) -> tuple[Path, dict[str, list[Any]], list[float]]:
+    """The module of a network, what it is called on, and the losses of Python's next steps."""
+    step, arguments = NETWORKS[name](np.random.default_rng(0))
+    step(*arguments)
+    path = Path(tempfile.mkdtemp(), f"{name}.wasm")
+    step.export(path)
+    return path, given(arguments), [step(*arguments).item() for _ in range(1000)]
+
+
+def in_node(path: Path, script: str, data: Any = None) -> Any:
+    """What a script returns that has `program`, of the module at the path."""
+    return node(
+        f"{LOAD} const program = await Program.load({json.dumps(str(path))});{script}", data
+    )
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_thousand_steps_have_the_losses_of_python(name: str) -> None:
+    path, data, losses = exported(name)
+    found = in_node(path, f"{TRAIN} return losses();", data)
+    assert np.abs(np.subtract(found, losses)).max() < 2e-6
+    assert losses[0] > 1.2 * losses[-1]
+
+
+def test_a_module_imports_nothing_and_is_small() -> None:
+    path, _, _ = exported("mlp")
+    imports, memory = in_node(
+        path,
+        """return [WebAssembly.Module.imports(program.module).length,
+            program.exports.memory.buffer.byteLength];""",
+    )
+    assert imports == 0
+    assert path.stat().st_size < 60_000
+    assert memory < 1.2e6  # of which 1 MiB is the stack
+
+
+def page_of(name: str, tmp_path: Path, policy: dict[str, str]) -> Path:
+    """A page with everything in it, which trains and shows the losses."""
+    path, data, _ = exported(name)
+    script = f"""
+        {pages.bundle("compiler/export/program.js")}
+        const root = document.documentElement;
+        const bytes = Uint8Array.from(atob("{base64.b64encode(path.read_bytes()).decode()}"),
+          (character) => character.charCodeAt(0));
+        try {{
+          const program = await Program.load(bytes);
+          const data = {json.dumps(data)};
+          {TRAIN}
+          root.dataset.found = JSON.stringify(losses());
+        }} catch (error) {{
+          root.dataset.found = JSON.stringify(String(error));
+        }}
+        root.dataset.ready = "yes";
+    """
+    page = tmp_path / "page.html"
+    page.write_text(pages.document("Trains", "<main>Training</main>", script, policy=policy))
+    return page
+
+
+def shown(page: Page) -> Any:
+    return json.loads(page.locator("html").get_attribute("data-found") or "")
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_chromium_and_node_give_the_same_bits(name: str, opens: Opens, tmp_path: Path) -> None:
+    page = opens(page_of(name, tmp_path, {"script-src": "'wasm-unsafe-eval'"}))
+    path, data, _ = exported(name)
+    assert shown(page) == in_node(path, f"{TRAIN} return losses();", data)
+
+
+def test_a_page_must_allow_webassembly_and_nothing_else(browser: Browser, tmp_path: Path) -> None:
+    page = browser.new_page()
+    page.goto(page_of("mlp", tmp_path, {}).as_uri())
+    page.wait_for_selector("html[data-ready=yes]")
+    assert "Content Security Policy" in shown(page)
+    page.close()
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[tuple[Path, str]]:
+    """A folder, and the address at which it is served."""
+    handler = functools.partial(QuietHandler, directory=str(tmp_path))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever).start()
+        yield tmp_path, f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+class QuietHandler(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+def test_a_served_page_uses_the_files_as_their_head_says(
+    browser: Browser, served: tuple[Path, str]
+) -> None:
+    folder, address = served
+    path, data, losses = exported("mlp")
+    for file in path.parent.iterdir():
+        shutil.copy(file, folder)
+    head = [
+        line.removeprefix("//").strip()
+        for line in (folder / "mlp.js").read_text().splitlines()[:12]
+        if line.startswith("//   ")
+    ]
+    assert [line.split()[0] for line in head[:3]] == ["import", "const", "const"]
+    (folder / "main.js").write_text(
+        f"""{head[0]}\n{head[1]}
+        const data = {json.dumps(data)}, x = new Float32Array(data.x), labels = data.labels;
+        {head[2]}
+        document.documentElement.dataset.found = JSON.stringify(loss);
+        try {{ await Program.load("none.wasm"); }}
+        catch (error) {{ document.title = error.message; }}
+        document.documentElement.dataset.ready = "yes";"""
+    )
+    (folder / "index.html").write_text('<p>Training<script type="module" src="main.js"></script>')
+    page = browser.new_page()
+    page.goto(address)
+    page.wait_for_selector("html[data-ready=yes]")
+    assert abs(shown(page) - losses[0]) < 2e-6
+    assert page.title() == f"{address}none.wasm cannot be loaded: 404 File not found"
+    page.close()
+
+
+def test_programs_share_no_memory_and_can_be_set_back() -> None:
+    path, data, _ = exported("dropout")
+    first, second, third, unchanged, cleared = in_node(
+        path,
+        f"""{TRAIN}
+        const other = await Program.load(program.module), before = String(other.snapshot());
+        const first = losses(7);
+        const kept = program.snapshot(), second = losses(9);
+        program.restore(kept);
+        const third = losses(9);
+        program.reset();
+        const unchanged = before === String(other.snapshot());
+        return [first, second, third, unchanged, program.arrays.loss[0]];""",
+        data,
+    )
+    assert second == third != first
+    assert unchanged
+    assert cleared == 0
+
+
+def test_a_view_stays_valid_and_is_what_the_program_computes_with() -> None:
+    path, data, _ = exported("mlp")
+    before, after, zero = in_node(
+        path,
+        f"""{TRAIN}
+        const weight = program.arrays["model.4.weight"], before = weight[0];
+        losses(1);
+        const after = weight[0];
+        for (const name of ["model.4.weight", "model.4.bias"]) program.arrays[name].fill(0);
+        return [before, after, losses(1)[0]];""",
+        data,
+    )
+    assert before != after
+    assert zero == pytest.approx(np.log(2))
+
+
+def test_the_rate_of_the_optimiser_is_an_input_with_a_default() -> None:
+    path, data, _ = exported("mlp")
+    (same, moved), rate = in_node(
+        path,
+        """const x = new Float32Array(data.x), { labels } = data, weight = () => String(program.arrays["model.0.weight"]);
+        const before = weight(), moved = [];
+        program.call("step", { x, labels, "optimizer.lr": 0 });
+        program.call("step", { x, labels });
+        moved.push(weight() !== before);
+        program.call("step", { x, labels, "optimizer.lr": 0.1 });
+        moved.push(weight() !== before);
+        return [moved, program.arrays["optimizer.lr"][0]];""",  # noqa: E501
+        data,
+    )
+    assert (same, moved, rate) == (False, True, 0.1)
+
+
+@pytest.fixture(scope="module")
+def kinds(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A program of two functions, with arrays of several dtypes, and refusals."""
+
+    @minigrad.compile
+    def mixed(x: Any, n: Any, mask: Any, small: Any, k: Any) -> dict[str, Any]:
+        return {
+            "chosen": np.where(mask, x * k, -x),
+            "largest": n.max(),
+            "any": mask.any(),
+            "doubled": small * np.uint8(2),
+            "swapped": n.T,
+        }
+
+    @minigrad.compile
+    def factor(a: Any) -> Any:
+        return np.linalg.cholesky(a)
+
+    drop = nn.Dropout(0.5, rng=np.random.default_rng(11))
+
+    @minigrad.compile
+    def drops(x: Any) -> Any:
+        return drop(x)
+
+    mixed(
+        np.zeros((2, 3)), np.zeros((2, 3), np.int64), np.zeros((2, 3), bool),
+        np.zeros(4, np.uint8), np.array(1.0),
+    )  # fmt: skip
+    factor(np.eye(2))
+    drops(np.ones(7, np.float32))
+    path = tmp_path_factory.mktemp("kinds") / "kinds.wasm"
+    minigrad.export(path, mixed=mixed, factor=factor, drops=drops)
+    return path
+
+
+MIXED = """
+    const inputs = () => ({
+      x: [[1, 2.5, -3], [0.1, 1e300, -0]], n: [[1, -2, 3], [2 ** 53 - 1, 5n, 6]],
+      mask: [[true, false, 1], [0, true, true]], small: [0, 1, 100, 255], k: 3,
+    });
+"""
+
+
+def test_every_dtype_is_given_and_returned(kinds: Path) -> None:
+    found = in_node(
+        kinds,
+        f"""{MIXED}
+        const found = program.call("mixed", inputs());
+        const text = JSON.stringify(found, (_, x) => typeof x === "bigint" ? `${{x}}n` : ArrayBuffer.isView(x) ? [x.constructor.name, ...x] : x);
+        return JSON.parse(text);""",  # noqa: E501
+    )
+    assert found == {
+        "chosen": ["Float64Array", 3, -2.5, -9, -0.1, 3e300, 0],
+        "largest": "9007199254740991n",
+        "any": True,
+        "doubled": ["Uint8Array", 0, 2, 200, 254],
+        "swapped": ["BigInt64Array", "1n", "9007199254740991n", "-2n", "5n", "3n", "6n"],
+    }
+
+
+def test_what_call_returns_is_not_overwritten(kinds: Path) -> None:
+    found = in_node(
+        kinds,
+        f"""{MIXED}
+        const first = program.call("mixed", inputs()).chosen;
+        program.call("mixed", {{ ...inputs(), k: 0 }});
+        return Array.from(first);""",
+    )
+    assert found == [3, -2.5, -9, -0.1, 3e300, 0]
+
+
+def test_generators_go_on_as_those_of_python(kinds: Path) -> None:
+    rng = np.random.default_rng(11)
+    rng.random(7, np.float32)  # by the call before the export
+    again = np.random.default_rng(4)
+    expected = [
+        (rng.random(7, np.float32) >= 0.5).tolist(),
+        (rng.random(7, np.float32) >= 0.5).tolist(),
+        rng.integers(1000),
+        rng.random(),
+        (again.random(7, np.float32) >= 0.5).tolist(),
+        float(again.random(dtype=np.float32)),
+    ]
+    found = in_node(
+        kinds,
+        """const kept = () => Array.from(program.call("drops", { x: Array(7).fill(1) }).output, Boolean);
+        const rng = program.generator();
+        const first = [kept(), kept(), rng.integers(1000), rng.random()];
+        program.generator("drop.rng").seed(4);
+        return [...first, kept(), rng.random("float32")];""",  # noqa: E501
+    )
+    assert found == expected
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("program.run('mix')", "there is no function mix: there is mixed, factor, drops"),
+        ("program.call('toString')", "there is no function toString"),
+        ("program.run()", "there is no function undefined"),
+        ("program.arrays.y", "there is no array y: there is "),
+        ("program.arrays.n = [1]", 'write into the array: arrays["n"].set(numbers)'),
+        ("program.arrays.y = [1]", "a program's arrays are fixed"),
+        ("program.generator('rng')", "there is no generator rng: there is drop.rng"),
+        ("program.call('mixed', { ...inputs(), z: 1 })", "mixed has no input z: it takes "),
+        ("program.call('factor')", "factor needs its input a, float64 of shape (2, 2)"),
+        ("program.call('mixed', { ...inputs(), x: undefined })", "mixed needs its input x"),
+        ("given({ x: new Float32Array(6) })", "float64 of shape (2, 3), and not a Float32Array"),
+        ("given({ x: new Float64Array(5) })", "x is float64 of shape (2, 3), and not of 5 entries"),
+        ("given({ x: [1, 2, 3, 4, 5, 6] })", "and not of length 6 along axis 0"),
+        ("given({ x: [[1, 2, 3], [1, 2]] })", "and not of length 2 along axis 1"),
+        ("given({ x: [1, 2] })", "and not of 1 axis"),
+        ("given({ x: 1 })", "x is float64 of shape (2, 3), and not 1: give a Float64Array of 6"),
+        ("given({ x: null })", "and not null"),
+        ("given({ x: 'a' })", 'and not "a"'),
+        ("given({ x: [[1, 2, 3], [4, 5, '6']] })", 'and not with "6"'),
+        ("given({ x: [[1, 2, 3], [4, 5, [6]]] })", "and not with an array of 1"),
+        ("given({ x: [[1, 2, 3], [4, 5, 6n]] })", "and not with 6n"),
+        ("given({ n: [[1, 2, 3], [4, 5, 0.5]] })", "n is int64 of shape (2, 3), and not with 0.5"),
+        ("given({ n: [[1, 2, 3], [4, 5, 2 ** 53]] })", "and not with 9007199254740992"),
+        ("given({ n: [[1, 2, 3], [4, 5, 2n ** 63n]] })", "which int64 cannot hold"),
+        ("given({ n: new Int32Array(6) })", "and not a Int32Array: give a BigInt64Array"),
+        ("given({ small: [1, 2, 3, 256] })", "with 256, which uint8 cannot hold"),
+        ("given({ small: [1, 2, 3, -1] })", "with -1, which uint8 cannot hold"),
+        ("given({ small: [1, 2, 3, NaN] })", "with NaN, which uint8 cannot hold"),
+        ("given({ mask: [[true, false, 2], [0, 1, 0]] })", "mask is bool of shape (2, 3), and not"),
+        ("given({ k: [3] })", "k is a number, float64, and not with an array of 1: give a number"),
+        ("given({ k: '3' })", 'k is a number, float64, and not with "3"'),
+        ("program.call('factor', { a: [[1, 0], [0, -1]] })", "Matrix is not positive definite"),
+        ("program.restore(new Uint8Array(3))", "what snapshot() of kinds returned"),
+        ("program.restore()", "what snapshot() of kinds returned"),
+        ("await Program.load()", "the bytes of a module, its address, or a WebAssembly.Module"),
+        ("await Program.load(new Uint8Array(3))", "WebAssembly"),
+        ("await Program.load(Uint8Array.of(0, 97, 115, 109, 1, 0, 0, 0))", "no section named"),
+        ("await Program.load('/none.wasm')", "no such file or directory"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_refused(kinds: Path, code: str, message: str) -> None:
+    """And no input is written by a call that is refused."""
+    found, unchanged = in_node(
+        kinds,
+        f"""{MIXED}
+        const given = (what) => program.call("mixed", {{ k: 7, ...inputs(), ...what }});
+        const names = program.manifest.functions.mixed.inputs;
+        const bytes = () => names.map((it) => `${{program.arrays[it]}}`).join();
+        const before = bytes();
+        let found = "";
+        try {{ {code}; }} catch (error) {{ found = error.message; }}
+        return [found, before === bytes()];""",
+    )
+    assert message in found
+    assert unchanged
+
+
+def test_a_page_from_a_file_is_told_how_to_load_a_module(browser: Browser, tmp_path: Path) -> None:
+    script = f"""{pages.bundle("compiler/export/program.js")}
+        try {{ await Program.load("step.wasm"); }}
+        catch (error) {{ document.title = error.message; }}
+        document.documentElement.dataset.ready = "yes";"""
+    path = tmp_path / "page.html"
+    path.write_text(pages.document("A file", "<main>Loading</main>", script))
+    page = browser.new_page()
+    page.goto(path.as_uri())
+    page.wait_for_selector("html[data-ready=yes]")
+    assert "put the module into the page in base64" in page.title()
+    page.close()
+
+
+def test_the_types_have_the_names_of_the_program(kinds: Path) -> None:
+    """And TypeScript, where there is one, finds what is wrong with them, and nothing else."""
+    text = kinds.with_suffix(".d.ts").read_text()
+    for line in [
+        'readonly "small": Uint8Array; // input, uint8, shape (4)',
+        'outputs: { "chosen": Float64Array; "largest": bigint; "any": boolean;',
+        'factor: { inputs: { "a": Float64Array | ReadonlyArray<ReadonlyArray<number>> };',
+        'export type Generators = "drop.rng";',
+    ]:
+        assert line in text
+    uses = kinds.parent / "uses.ts"
+    uses.write_text(
+        """
+        import { Program, Random } from "./kinds.js";
+        const program = await Program.load(new URL("kinds.wasm", import.meta.url));
+        const { largest, any } = program.call("mixed", {
+          x: new Float64Array(6), n: [[1n, 2, 3]], mask: [[true, 0, 1]], small: [1], k: 2,
+        });
+        const [size, sure]: [bigint, boolean] = [largest, any];
+        program.arrays.small.set([1, 2]);
+        program.restore(program.snapshot());
+        const order: Int32Array = program.generator("drop.rng").seed([1, 2n]).permutation(3);
+        const shuffled: string[] = new Random(3).shuffle(["a", "b"]);
+        // @ts-expect-error: there is no such function
+        program.run("mix");
+        // @ts-expect-error: no such array
+        program.arrays.y;
+        // @ts-expect-error: another dtype
+        program.call("factor", { a: new Float32Array(4) });
+        // @ts-expect-error: an input is missing
+        program.call("factor", {});
+        // @ts-expect-error: another generator
+        program.generator("rng");
+        """
+    )
+    if tsc := shutil.which("tsc"):
+        options = "--strict --noEmit --target es2022 --module es2022 --moduleResolution bundler"
+        run = subprocess.run([tsc, *options.split(), str(uses)], capture_output=True, text=True)
+        assert run.returncode == 0, run.stdout
