@@ -1,15 +1,30 @@
-"""Draws the pictures of docs/gallery.md: make gallery."""
+"""Draws the pictures of docs/gallery.md: make gallery.
 
+A picture that looks as the one that is there already is not written again.
+"""
+
+import io
+import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+os.environ["MINIGRAD_THREADS"] = "1"  # a step as small as these gains nothing by a second one
 
 import numpy as np
-from playwright.sync_api import sync_playwright
+from PIL import Image, ImageSequence
+from playwright.sync_api import Browser, Page, sync_playwright
 
 import minigrad
 from minigrad import Tensor, data, nn, optim, training, viz
+from minigrad.functional import cross_entropy
+from minigrad.recipes.report import write_report
+from minigrad.recipes.run import train
+from minigrad.recipes.tasks import configure
 from minigrad.viz import plots
 
 HERE = Path(__file__).parent
@@ -17,8 +32,64 @@ sys.path.insert(0, str(HERE.parents[1]))
 
 from tests.browser import programs  # noqa: E402
 
+SCHEMES = ("light", "dark")
+
+
+# Pictures
+
+
+def keep(name: str, content: bytes, most: float = 0.002) -> None:
+    """Write a picture, unless the one that is there looks the same: see `alike`."""
+    path = HERE / name
+    if not path.exists() or not alike(path.read_bytes(), content, most):
+        path.write_bytes(content)
+        print(f"drew {name}")
+
+
+def alike(one: bytes, other: bytes, most: float) -> bool:
+    """Whether two images have the same size, and at most a part of pixels that differ to the eye.
+
+    Trainings differ in their last digits between machines.
+    """
+    frames = [frames_of(x) for x in (one, other)]
+    if [x.shape for x in frames[0]] != [x.shape for x in frames[1]]:
+        return False
+    differences = [np.abs(a - b).max(axis=-1) > 24 for a, b in zip(*frames, strict=True)]
+    return all(different.mean() <= most for different in differences)
+
+
+def frames_of(content: bytes) -> list[np.ndarray]:
+    with Image.open(io.BytesIO(content)) as image:
+        return [np.asarray(x.convert("RGB")).astype(int) for x in ImageSequence.Iterator(image)]
+
+
+# Pages
+
+
+@contextmanager
+def opened(chromium: Browser, path: Path, scheme: str, size: tuple[int, int]) -> Iterator[Page]:
+    width, height = size
+    page = chromium.new_page(
+        color_scheme=scheme,  # type: ignore[arg-type]
+        viewport={"width": width, "height": height},
+        reduced_motion="reduce",
+    )
+    page.goto(path.as_uri())
+    if "<script" in path.read_text(encoding="utf-8"):
+        page.wait_for_selector("html[data-ready=yes]")
+    yield page
+    page.close()
+
+
+def slid_to(part: float) -> Callable[[Page], None]:
+    """Step an explanation's page to a part of all steps."""
+    move = """part => { slider.value = Math.round(part * slider.max);
+        slider.dispatchEvent(new Event("input", { bubbles: true })); }"""
+    return lambda page: page.evaluate(move, part)
+
+
 # Name: the program, the colours, the width, and how far to step, as a part of all steps.
-PAGES = {
+EXPLANATIONS = {
     "example-light": (programs.example, "light", 1280, 0.9),
     "example-dark": (programs.example, "dark", 1280, 0.9),
     "network-light": (programs.network, "light", 1280, 0.7),
@@ -28,20 +99,53 @@ PAGES = {
 }
 
 
-def draw_pages() -> None:
-    with sync_playwright() as playwright, tempfile.TemporaryDirectory() as folder:
-        chromium = playwright.chromium.launch(
-            executable_path=shutil.which("chromium"), args=["--no-sandbox"]
-        )
-        for name, (program, scheme, width, part) in PAGES.items():
-            path = Path(folder, f"{name}.html")
-            program().html(path)
-            page = chromium.new_page(color_scheme=scheme, viewport={"width": width, "height": 800})
-            page.goto(path.as_uri())
-            page.wait_for_selector("html[data-ready=yes]")
-            page.evaluate(f"go(Math.round({part} * end))")
-            page.screenshot(path=HERE / f"{name}.png")
-            page.close()
+def draw_explanations(chromium: Browser, folder: Path) -> None:
+    for name, (program, scheme, width, part) in EXPLANATIONS.items():
+        path = folder / f"{name}.html"
+        program().html(path)
+        with opened(chromium, path, scheme, (width, 800)) as page:
+            slid_to(part)(page)
+            page.wait_for_timeout(500)
+            keep(f"{name}.png", page.screenshot())
+
+
+def draw_report(chromium: Browser, folder: Path) -> None:
+    """Of a network that is too simple, so that there are mistakes."""
+    config = configure({"data": "moons", "model": "logistic", "eager": True})
+    trained = train(config, folder / "run", progress=False)
+    # The time that it took is another one each time.
+    trained.history.last["seconds"] = 0.2
+    path = write_report(trained, folder)
+    for scheme in SCHEMES:
+        with opened(chromium, path, scheme, (1280, 1000)) as page:
+            keep(f"report-{scheme}.png", page.screenshot())
+
+
+def draw_compiled(chromium: Browser, folder: Path) -> None:
+    path = folder / "step.html"
+    rng = np.random.default_rng(0)
+    model = nn.Sequential(nn.Linear(2, 16, rng=rng), nn.ReLU(), nn.Linear(16, 2, rng=rng))
+    optimizer = optim.Adam(model.parameters())
+
+    @minigrad.compile
+    def step(x: Any, labels: Any) -> Any:
+        optimizer.zero_grad()
+        loss = cross_entropy(model(x), labels)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    points, classes = data.make_moons(50, seed=0)
+    step(points, classes)
+    step.explain().profile(100).html(path)
+    for scheme in SCHEMES:
+        with opened(chromium, path, scheme, (1280, 860)) as page:
+            page.locator("summary").nth(1).click()
+            # Times are others each time.
+            keep(f"compiled-{scheme}.png", page.screenshot(), most=0.05)
+
+
+# Graphs and plots
 
 
 def draw_graphs() -> None:
@@ -49,13 +153,13 @@ def draw_graphs() -> None:
     model = nn.Sequential(
         nn.Conv2d(1, 4, 3, rng=rng), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(36, 10)
     )
-    viz.model(model, (1, 1, 8, 8)).save(HERE / "model.png")
+    keep("model.png", viz.model(model, (1, 1, 8, 8)).png())
     example = Tensor.of(programs.example().steps[-1].node)
     example.backward()
-    viz.graph(example).save(HERE / "graph.png")
+    keep("graph.png", viz.graph(example).png())
 
 
-def draw_plots() -> None:
+def draw_plots(folder: Path) -> None:
     points, classes = data.make_moons(200, noise=0.15, seed=1)
     rng = np.random.default_rng(0)
     model = nn.Sequential(
@@ -76,6 +180,8 @@ def draw_plots() -> None:
         validation=batches,
         metrics={"accuracy": training.accuracy},
         callbacks=[norms, snapshots],
+        compile=False,
+        progress=False,
     )
     figures = {
         "history": history.plot(),
@@ -86,11 +192,24 @@ def draw_plots() -> None:
         "activations": plots.plot_activations(model, points),
     }
     for name, figure in figures.items():
-        figure.savefig(HERE / f"{name}.png", dpi=100)
-    plots.animate_boundary(model, snapshots.states, points, classes, HERE / "forming.gif")
+        file = io.BytesIO()
+        figure.savefig(file, format="png", dpi=100)
+        keep(f"{name}.png", file.getvalue())
+    forming = folder / "forming.gif"
+    plots.animate_boundary(model, snapshots.states, points, classes, forming)
+    keep("forming.gif", forming.read_bytes())
+
+
+def main() -> None:
+    with sync_playwright() as playwright, tempfile.TemporaryDirectory() as name:
+        chromium = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), args=["--no-sandbox"]
+        )
+        for draw in (draw_explanations, draw_report, draw_compiled):
+            draw(chromium, Path(name))
+        draw_graphs()
+        draw_plots(Path(name))
 
 
 if __name__ == "__main__":
-    draw_pages()
-    draw_graphs()
-    draw_plots()
+    main()

@@ -56,8 +56,10 @@ class Norms(Recorder):
         super().__init__(every)
         self.rows: list[dict[str, Any]] = []
         self.before: dict[str, np.ndarray] = {}
+        self.kinds: dict[str, str] = {}  # the class of each layer
 
     def on_start(self, run: Run) -> None:
+        self.kinds = {name: type(layer).__name__ for name, layer in run.model.named_modules()}
         self.keep(run, run.step + 1)
 
     def on_step(self, run: Run) -> None:
@@ -91,7 +93,7 @@ class Norms(Recorder):
         """
         from minigrad.viz.plots import plot_norms
 
-        return plot_norms(self.rows)
+        return plot_norms(self.rows, self.kinds)
 
     def state_dict(self) -> dict[str, Any]:
         return {"rows": json.dumps(self.rows)}

@@ -6,7 +6,6 @@ matplotlib is in the extra "plots": pip install "minigrad-autograd[plots]".
 from __future__ import annotations
 
 import functools
-import io
 import math
 import os
 import tempfile
@@ -335,11 +334,14 @@ def classes_of(scores: np.ndarray) -> np.ndarray:
 
 
 @styled
-def plot_norms(rows: Sequence[dict[str, Any]]) -> Any:
+def plot_norms(rows: Sequence[dict[str, Any]], kinds: Mapping[str, str] | None = None) -> Any:
     """Norms of gradients and of updates over the steps, a curve for each layer, logarithmic.
 
-    The last panel has the ratio of the norms of update and weights, typically about 1e-3. `rows`
-    are those of `training.Norms`.
+    The last panel has the ratio of the norms of update and weights, typically about 1e-3.
+
+    Args:
+        rows: those of `training.Norms`.
+        kinds: the classes of layers by their names, to tell them in the legend.
 
     Raises:
         ShapeError: if there are no rows.
@@ -360,11 +362,12 @@ def plot_norms(rows: Sequence[dict[str, Any]]) -> Any:
     spread = np.linspace(0.0, 0.95, len(layers))
     colors = SERIES[: len(layers)] if len(layers) <= len(SERIES) else colormaps["viridis"](spread)
     figure, axes = new_figure(1, 3, (3.4, 2.7))
-    titles = ("gradient", "update", "update / weights")
+    titles, kinds = ("gradient", "update", "update / weights"), kinds or {}
+    labels = {layer: f"{layer} ({kinds[layer]})" if layer in kinds else layer for layer in layers}
     for axis, title in zip(axes, titles, strict=True):
         for layer, color in zip(layers, colors, strict=True):
             points = [(row["step"], norm_of(row, title, layer)) for row in rows]
-            axis.plot(*zip(*points, strict=True), color=color, label=layer, linewidth=1.0)
+            axis.plot(*zip(*points, strict=True), color=color, label=labels[layer], linewidth=1.0)
         axis.set(xlabel="step", title=title, yscale="log")
     handles, names = axes[0].get_legend_handles_labels()
     figure.legend(
@@ -398,12 +401,12 @@ def plot_weights(model: Module) -> Any:
     arrays = {name: p.data for name, p in model.named_parameters() if p.ndim > 1 and p.size}
     if not arrays:
         raise ShapeError(f"plot_weights: {type(model).__name__} has no parameter of two axes")
-    return images(arrays)
+    return images({f"{name} {x.shape}": x for name, x in arrays.items()}, "input", "output")
 
 
 @styled
 def plot_activations(model: Module, x: Any) -> Any:
-    """The output of each layer for an input, as an image with channels as tiles, in eval mode.
+    """The output of each layer for an input, in eval mode: of units as bars, of channels as tiles.
 
     Layers are the modules without children. Of a batch, the first sample is shown.
 
@@ -418,14 +421,14 @@ def plot_activations(model: Module, x: Any) -> Any:
     >>> from minigrad import nn
     >>> model = nn.Sequential(nn.Linear(3, 2), nn.ReLU())
     >>> [axis.get_title() for axis in plot_activations(model, np.ones((1, 3))).axes[:2]]
-    ['0 Linear (2,)', '1 ReLU (2,)']
+    ['0 (Linear): 2 units', '1 (ReLU): 2 units']
     """
     outputs: dict[str, np.ndarray] = {}
 
     def note(part: Module, output: Any) -> None:
         for value in list(tensors_in(output))[:1]:
             if value.ndim and value.size:
-                name = f"{leaves[part]} {type(part).__name__}"
+                name = f"{leaves[part]} ({type(part).__name__})"
                 calls = sum(known.partition(", call")[0] == name for known in outputs)
                 outputs[f"{name}, call {calls + 1}" if calls else name] = value.data[0]
 
@@ -439,24 +442,64 @@ def plot_activations(model: Module, x: Any) -> Any:
             handle.remove()
     if not outputs:
         raise ShapeError(f"plot_activations: no layer of {type(model).__name__} gave an array")
-    return images(outputs)
+    return images(
+        {f"{name}: {extent(x.shape)}": x for name, x in outputs.items()}, "unit", "position"
+    )
 
 
-def images(arrays: Mapping[str, np.ndarray]) -> Any:
-    """An image of each array, of complex ones the absolute values, under its name and shape, each
-    with its own scale."""
+def extent(shape: tuple[int, ...]) -> str:
+    """The shape of a layer's output in words.
+
+    >>> extent((16,)), extent((4, 6, 6)), extent(())
+    ('16 units', '4 channels of 6x6', '1 unit')
+    """
+    first, *rest = shape or (1,)
+    what = f"channel{'s' * (first != 1)} of {'x'.join(map(str, rest))}" if rest else "unit"
+    return f"{first} {what}{'s' * (not rest and first != 1)}"
+
+
+def images(arrays: Mapping[str, np.ndarray], across: str, down: str) -> Any:
+    """Each array under its name, with its own scale, of complex ones the absolute values: bars of
+    the numbers of one axis, images of more. `across` and `down` name the last two axes."""
     columns = min(len(arrays), 3)
     figure, axes = new_figure(math.ceil(len(arrays) / columns), columns, (3.2, 2.6))
-    for axis in axes:
+    for axis in axes[len(arrays) :]:
         axis.set_axis_off()
     for axis, (name, value) in zip(axes, arrays.items(), strict=False):
-        picture = tiled(np.abs(value) if value.dtype.kind == "c" else value)
+        shown = np.abs(value) if value.dtype.kind == "c" else value
+        axis.set_title(name, fontsize=8)
+        if value.ndim < 2:
+            bars(axis, np.atleast_1d(shown).astype(float), across)
+            continue
+        picture = tiled(shown)
         bound = float(np.nanmax(np.abs(picture), initial=0)) or 1.0
         aspect = "equal" if value.ndim > 2 else "auto"
-        image = axis.imshow(picture, cmap="RdBu", vmin=-bound, vmax=bound, aspect=aspect)
-        axis.set_title(f"{name} {value.shape}", fontsize=8)
+        image = axis.imshow(picture, cmap=diverging(), vmin=-bound, vmax=bound, aspect=aspect)
         figure.colorbar(image, ax=axis, shrink=0.8)
+        axis.grid(False)
+        if value.ndim > 2:
+            axis.set_axis_off()
+        else:
+            axis.set(xlabel=across, ylabel=down)
+            axis.locator_params(integer=True)
     return figure
+
+
+def bars(axis: Any, values: np.ndarray, across: str) -> None:
+    """A bar for each number, of the negative ones in another colour."""
+    colors = np.where(values < 0, SERIES[1], SERIES[0])
+    axis.bar(range(len(values)), values, color=colors)
+    axis.axhline(0, color="black", linewidth=0.6)
+    axis.set(xlabel=across)
+    axis.locator_params(axis="x", integer=True)
+    axis.grid(axis="x", visible=False)
+
+
+def diverging() -> Any:
+    """A colour map from negative to positive numbers."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    return LinearSegmentedColormap.from_list("minigrad", [SERIES[1], "white", SERIES[0]])
 
 
 def tiled(value: np.ndarray) -> np.ndarray:
@@ -475,12 +518,3 @@ def tiled(value: np.ndarray) -> np.ndarray:
     tiles = np.pad(tiles.astype(float), gaps, constant_values=np.nan)
     rows, across, height, width = tiles.shape
     return tiles.swapaxes(1, 2).reshape(rows * height, across * width)[:-1, :-1]
-
-
-def svg(figure: Any) -> str:
-    """A figure as an <svg> element, reproducible."""
-    file = io.StringIO()
-    with matplotlib().rc_context({"svg.hashsalt": "minigrad", "svg.fonttype": "none"}):
-        figure.savefig(file, format="svg", metadata={"Date": None})
-    text = file.getvalue()
-    return text[text.index("<svg") :]

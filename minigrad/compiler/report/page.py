@@ -64,14 +64,14 @@ def times(rows: list[dict[str, Any]]) -> str:
         if row["seconds"]
     )
     of_kinds: dict[str, float] = {}
-    for row in sorted(rows, key=lambda row: -(row["seconds"] or 0.0)):
+    for row in rows:
         of_kinds[class_of(row)] = of_kinds.get(class_of(row), 0.0) + (row["seconds"] or 0.0)
-    told = {MEANINGS[name]: f"{100 * x / total:.0f}%" for name, x in of_kinds.items()}
+    ranked = sorted(of_kinds, key=of_kinds.__getitem__, reverse=True)
+    told = {name: f"{MEANINGS[name]} {100 * of_kinds[name] / total:.0f}%" for name in ranked}
     kinds = "".join(
-        f'<span class="{name}"><i class="dot"></i>{MEANINGS[name]} {told[MEANINGS[name]]}</span>'
-        for name in of_kinds
+        f'<span class="{name}"><i class="dot"></i>{text}</span>' for name, text in told.items()
     )
-    label = "The time of a run: " + ", ".join(f"{name} {part}" for name, part in told.items())
+    label = "The time of a run: " + ", ".join(told.values())
     return (
         f'<div><div class="times" role="img" aria-label="{label}">{parts}</div>'
         f'<div class="kinds">{kinds}</div></div>'
