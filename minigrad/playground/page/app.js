@@ -22,7 +22,8 @@ const DEAD = -8; // a bias at which no example of the data reaches a ReLU
 const COARSE = 28; // points along a side of the plane while training runs
 const FINE = 64;
 
-const app = { settings: defaults(), running: false, frame: null, busy: false, stale: true, shown: null };
+// In the console of the browser, `playground` is what there is to look at.
+const app = (globalThis.playground = { settings: defaults(), running: false, frame: null, busy: false, stale: true, shown: null });
 
 async function start() {
   readColors();
@@ -73,6 +74,7 @@ async function remake() {
     const data = app.source.make(app.settings);
     if (!data) {
       if (app.running) await stop();
+      if (!app.shape) await placeholder();
       app.controls.show(app.settings);
       writeHash();
       return;
@@ -84,6 +86,13 @@ async function remake() {
     app.settings.features = features.length ? features : known.slice(0, Math.min(2, known.length));
   } else app.data = app.about.data;
   await configure();
+}
+
+/** A network to look at, as long as there are no data of the kind that is asked for. */
+async function placeholder() {
+  app.data = app.source.make({ ...app.settings, data: "moons" });
+  await configure();
+  app.source.make(app.settings);
 }
 
 /** A new network; no frame is asked for before the drawing is of this one, too. */

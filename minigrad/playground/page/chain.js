@@ -74,7 +74,7 @@ export class ChainPanel {
     this.frame = frame;
     if (view !== this.view) this.build = null;
     this.view = view;
-    if (!this.target || now - this.last < 120) return;
+    if (!this.target || now - this.last < 200) return;
     if (Number.isFinite(now)) this.last = now;
     const shape = this.network.layers[this.target.layer];
     const kind = this.target.layer < 0 ? "input" : isBox(shape) ? "module" : this.target.kind === "output" ? (view === "reverse" ? "reverse" : "forward") : "parameter";
@@ -137,7 +137,7 @@ export class ChainPanel {
     }
     this.list = make("dl", { class: "sums" }, ...lines.map(([label, number, kind = ""]) => make("div", { class: kind }, make("dt", {}, label), make("dd", {}, number))));
     if (list?.isConnected) list.replaceWith(this.list);
-    else this.ledger.prepend(this.list);
+    else this.ledger.append(this.list);
   }
 
   names() {
@@ -194,7 +194,7 @@ export class ChainPanel {
     for (const [name, spark] of Object.entries(this.sparks)) spark.show(history[name]);
     const { batch } = frame;
     const dz = layer.preactivationGradient;
-    this.scroller.hidden = !batch || !dz;
+    this.scroller.classList.toggle("empty", !batch || !dz);
     if (!batch || !dz) {
       say(this.note, "There is no gradient yet: press Step.");
       this.sums([]);
@@ -299,7 +299,7 @@ export class ChainPanel {
   ready(frame) {
     const { batch } = frame;
     const there = !!batch && !!frame.layers[this.target.layer].preactivationGradient;
-    this.scroller.hidden = !there;
+    this.scroller.classList.toggle("empty", !there);
     if (there) this.offer(batch);
     else {
       say(this.note, "No batch has been computed yet: press Step.");

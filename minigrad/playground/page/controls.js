@@ -49,7 +49,6 @@ export class Controls {
     byId("fewer-layers").addEventListener("click", () => this.change({ layers: this.settings.layers.slice(0, -1) }));
     byId("more-layers").addEventListener("click", () => this.change({ layers: [...this.settings.layers, this.settings.layers.at(-1) ?? 4] }));
     byId("reseed").addEventListener("click", () => this.change({ seed: this.settings.seed + 1 }));
-    byId("settings").addEventListener("submit", (event) => event.preventDefault());
     this.faults(about.ready);
     this.show(settings);
   }

@@ -454,14 +454,15 @@ export class NetworkDrawing {
     };
     this.svg.addEventListener("pointerover", (event) => event.pointerType === "mouse" && point(find(event)));
     this.svg.addEventListener("pointerleave", () => point(null));
-    this.svg.addEventListener("focusin", (event) => {
+    // Not of the svg element: with a listener for focus, it would be a stop of the Tab key itself.
+    this.host.addEventListener("focusin", (event) => {
       const item = find(event);
       if (!item) return;
       this.rove(item);
       item.element.setAttribute("aria-label", this.describe(item));
       if (item.element.matches(":focus-visible")) point(item);
     });
-    this.svg.addEventListener("focusout", () => point(null));
+    this.host.addEventListener("focusout", () => point(null));
     this.svg.addEventListener("click", (event) => {
       const item = find(event);
       if (item) this.on.select(item.target);

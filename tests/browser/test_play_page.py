@@ -1,0 +1,556 @@
+"""The playground's page: every control does what it says, by the engine's own numbers."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page
+
+from minigrad.playground import play
+
+Opened = Callable[..., Page]
+
+# What the page holds, as lists.
+FRAME = """() => JSON.parse(JSON.stringify(playground.frame, (key, value) =>
+    ArrayBuffer.isView(value) ? Array.from(value) : value))"""
+
+
+@pytest.fixture(scope="session")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("play") / "playground.html"
+    play().html(path)
+    return path
+
+
+@pytest.fixture
+def opened(browser: Browser, file: Path) -> Iterator[Opened]:
+    """The page, at an address. What asks for anything else, or fails, fails the test."""
+    contexts = []
+    wrong: list[str] = []
+
+    def open_page(address: str = "", **how: Any) -> Page:
+        context = browser.new_context(**({"viewport": {"width": 1280, "height": 800}} | how))
+        contexts.append(context)
+        page = context.new_page()
+
+        def asked(url: str) -> None:
+            if not url.startswith((file.as_uri(), "blob:")):
+                wrong.append(url)
+
+        page.on("request", lambda request: asked(request.url))
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("console", lambda message: wrong.append(message.text))
+        page.on("dialog", lambda dialog: wrong.append(dialog.message))
+        page.goto(file.as_uri() + (f"#v=1&{address}" if address else ""))
+        page.wait_for_selector("html[data-ready=yes]", timeout=30_000)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert not wrong
+
+
+def frame(page: Page) -> dict[str, Any]:
+    settled(page)
+    found: dict[str, Any] = page.evaluate(FRAME)
+    return found
+
+
+def until(page: Page, condition: str) -> None:
+    """Waits; page.wait_for_function would need `eval`, which the page forbids."""
+    for _ in range(400):
+        if page.evaluate(condition):
+            return
+        page.wait_for_timeout(25)
+    raise AssertionError(f"never: {condition}")
+
+
+def settled(page: Page) -> None:
+    until(page, "!playground.busy")
+
+
+def press(page: Page, button: str) -> None:
+    page.locator(f"#{button}").click()
+    settled(page)
+
+
+def number(text: str) -> float:
+    return float(text.replace("\u2212", "-").replace(",", ""))
+
+
+def table(page: Page) -> list[list[str]]:
+    rows: list[list[str]] = page.evaluate(
+        """[...document.querySelectorAll(".terms tbody tr")].map(
+            (row) => [...row.cells].map((cell) => cell.textContent))"""
+    )
+    return rows
+
+
+def select(page: Page, key: str) -> None:
+    page.locator(f"[data-key='{key}']").evaluate(
+        "(e) => e.dispatchEvent(new MouseEvent('click', {bubbles: true}))"
+    )
+    settled(page)
+
+
+def weights(shown: dict[str, Any]) -> list[list[float]]:
+    return [layer["weight"] for layer in shown["layers"]]
+
+
+def test_step_back_example_and_reset(opened: Opened) -> None:
+    page = opened("optimizer=adam")
+    first = frame(page)
+    assert first["step"] == 0 and first["batch"] is None
+    assert page.locator("#back").is_disabled()
+    press(page, "step")
+    second = frame(page)
+    assert second["step"] == 1 and len(second["batch"]["index"]) == 10
+    assert page.locator("#step-count").inner_text() == "1"
+    assert weights(second) != weights(first)
+    press(page, "example")
+    third = frame(page)
+    assert third["step"] == 2 and len(third["batch"]["index"]) == 1
+    press(page, "back")
+    assert weights(frame(page)) == weights(second)
+    press(page, "back")
+    assert weights(frame(page)) == weights(first)
+    press(page, "step")
+    assert weights(frame(page)) == weights(second)
+    press(page, "reset")
+    assert frame(page)["step"] == 0 and weights(frame(page)) == weights(first)
+
+
+def test_play_trains_until_pause_and_shows_its_losses(opened: Opened) -> None:
+    page = opened("rate=0.1")
+    press(page, "play")
+    assert page.locator("#play-text").inner_text() == "Pause"
+    until(page, "playground.frame.step > 300")
+    assert page.locator("#pace").inner_text() != "\u2013"
+    press(page, "play")
+    shown = frame(page)
+    page.wait_for_timeout(100)
+    assert frame(page)["step"] == shown["step"]
+    for name in ("train", "test"):
+        loss = number(page.locator(f"#loss-{name}").inner_text())
+        assert loss == pytest.approx(shown["loss"][name], rel=5e-3)
+        percent = page.locator(f"#accuracy-{name}").inner_text().removesuffix(" %")
+        assert number(percent) == pytest.approx(100 * shown["accuracy"][name], abs=0.051)
+    assert page.locator(".loss-chart .train").get_attribute("d")
+    assert f"Step {shown['step']}" in page.locator("#announce").inner_text()
+
+
+def test_space_plays_and_a_slow_speed_is_slow(opened: Opened) -> None:
+    page = opened("speed=10")
+    page.keyboard.press(" ")
+    until(page, "playground.frame.step > 2")
+    page.wait_for_timeout(500)
+    page.keyboard.press(" ")
+    until(page, "!playground.running")
+    assert 3 <= frame(page)["step"] <= 20
+
+
+def test_the_chain_rule_of_a_weight_adds_up_to_the_gradient_and_the_update(opened: Opened) -> None:
+    page = opened("layers=3,2&l2=0.01&rate=0.3")
+    press(page, "step")
+    press(page, "step")
+    select(page, "1 weight 1 2")
+    shown = frame(page)
+    layer, before = shown["layers"][1], shown["layers"][0]
+    dz = np.reshape(layer["preactivationGradient"], (10, 2))[:, 1]
+    h = np.reshape(before["output"], (10, 3))[:, 2]
+    rows = table(page)
+    assert [row[0] for row in rows] == [f"#{k}" for k in shown["batch"]["index"]]
+    columns = np.array([[number(cell) for cell in row[1:]] for row in rows]).T
+    for found, expected in zip(columns, (dz, h, dz * h, np.cumsum(dz * h)), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=6e-3, atol=1e-6)
+    w, g, update = (
+        layer[name][1 * 3 + 2] for name in ("weightBefore", "weightGradient", "weightUpdate")
+    )
+    assert g == pytest.approx((dz * h).sum() + 0.01 * w, rel=1e-4)
+    assert update == pytest.approx(-0.3 * g, rel=1e-4)
+    sums = [number(text) for text in page.locator(".sums dd").all_inner_texts()]
+    np.testing.assert_allclose(
+        sums, [(dz * h).sum(), 0.01 * w, g, update, w + update], rtol=6e-3, atol=1e-6
+    )
+    assert (
+        page.locator(".chain h2").inner_text() == "Weight from unit 3 to unit 2 of hidden layer 2"
+    )
+    # Where the first term comes from: all units of the next layer.
+    page.locator(".terms tbody tr").nth(4).click()
+    assert page.locator(".note").inner_text().startswith(f"Example {rows[4][0]}: ")
+
+
+def test_a_unit_shows_its_sum_forward_and_the_sum_of_its_gradient_in_reverse(
+    opened: Opened,
+) -> None:
+    page = opened("layers=3,2")
+    press(page, "step")
+    select(page, "1 output 0 ")
+    shown = frame(page)
+    last = [number(cell) for cell in table(page)[-1][1:]]
+    z = np.reshape(shown["layers"][1]["preactivation"], (10, 2))[0, 0]
+    assert last[-1] == pytest.approx(z, rel=6e-3)
+    page.locator("label:has(#view-reverse)").click()
+    dh = np.reshape(shown["layers"][1]["outputGradient"], (10, 2))[0, 0]
+    assert number(table(page)[-1][-1]) == pytest.approx(dh, rel=6e-3, abs=1e-6)
+    select(page, "2 output 1 ")
+    total = sum(np.reshape(shown["layers"][2]["preactivationGradient"], (10, 2))[:, 1])
+    assert number(table(page)[-1][-1]) == pytest.approx(total, rel=6e-3, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("view", "field"),
+    [("forward", "weight"), ("reverse", "weightGradient"), ("update", "weightUpdate")],
+)
+def test_each_line_shows_its_number_by_thickness_and_dashes(
+    opened: Opened, view: str, field: str
+) -> None:
+    page = opened("layers=4,2")
+    press(page, "step")
+    page.locator(f"label:has(#view-{view})").click()
+    shown = frame(page)
+    lines = page.evaluate(
+        """() => [...document.querySelectorAll(".weight")].map((e) => {
+            const line = e.querySelector(".line");
+            const style = getComputedStyle(line);
+            return [e.dataset.key, parseFloat(style.strokeWidth), style.strokeDasharray];
+        })"""
+    )
+    values, widths = [], []
+    for key, width, dashes in lines:
+        layer, unit, source = (int(part) for part in key.replace("weight ", "").split())
+        value = shown["layers"][layer][field][unit * shown["layers"][layer]["fanIn"] + source]
+        values.append(abs(value))
+        widths.append(width)
+        assert (dashes == "none") == (value > 0)
+    order = np.argsort(values)
+    assert np.all(np.diff(np.array(widths)[order]) >= 0) and max(widths) > 2 * min(widths)
+
+
+CONTROLS = {
+    "activation": ("#activation", "relu", "playground.shape.layers[0].activation", "relu"),
+    "optimizer": ("#optimizer", "adam", "playground.settings.optimizer", "adam"),
+    "rate": ("#rate", "0.3", "playground.settings.rate", 0.3),
+    "l1": ("#l1", "0.01", "playground.settings.l1", 0.01),
+    "l2": ("#l2", "0.01", "playground.settings.l2", 0.01),
+    "speed": ("#speed", "10", "playground.settings.speed", "10"),
+    "batch": ("#batch", "3", "playground.frame.batch.index.length", 3),
+    "noise": ("#noise", "0.3", "playground.settings.noise", 0.3),
+    "points": ("#points", "100", "playground.shape.examples", 70),
+    "split": ("#split", "0.5", "playground.shape.examples", 100),
+}
+
+
+@pytest.mark.parametrize("name", CONTROLS)
+def test_a_setting_is_the_engines_and_stands_in_the_address(opened: Opened, name: str) -> None:
+    where, value, expression, expected = CONTROLS[name]
+    page = opened()
+    control = page.locator(where)
+    if control.evaluate("(e) => e.tagName") == "SELECT":
+        control.select_option(value)
+    else:
+        control.fill(value)
+        control.dispatch_event("change")
+    settled(page)
+    press(page, "step")
+    assert page.evaluate(expression) == expected
+    address = page.evaluate("location.hash").removeprefix("#v=1&")
+    assert f"{name}={value}" in address
+    again = opened(address)
+    assert again.locator(where).input_value() == value
+    press(again, "step")
+    assert weights(frame(again)) == weights(frame(page))
+
+
+def test_layers_units_and_inputs_by_buttons(opened: Opened) -> None:
+    page = opened()
+
+    def sizes() -> list[int]:
+        settled(page)
+        found: list[int] = page.evaluate("playground.shape.layers.map((layer) => layer.units)")
+        return found
+
+    assert sizes() == [4, 2, 2]
+    press(page, "more-layers")
+    assert sizes() == [4, 2, 2, 2]
+    page.get_by_role("button", name="One unit more in hidden layer 1").click()
+    page.get_by_role("button", name="One unit fewer in hidden layer 2").click()
+    until(page, "playground.shape.layers[1].units === 1")
+    assert sizes() == [5, 1, 2, 2]
+    for _ in range(3):
+        press(page, "fewer-layers")
+    assert sizes() == [2] and page.locator("#fewer-layers").is_disabled()
+    for name in ("x\u2081\u00b2", "sin x\u2082"):
+        page.locator("#features").get_by_role("button", name=name, exact=True).click()
+        settled(page)
+    assert page.evaluate("playground.shape.inputs") == ["x1", "x2", "x1^2", "sin(x2)"]
+    assert page.locator(".weight").count() == 8
+    for _ in range(6):
+        press(page, "more-layers")
+    assert page.locator("#more-layers").is_disabled()
+    for button in ("step", "step", "back"):
+        press(page, button)
+    assert frame(page)["step"] == 1
+
+
+@pytest.mark.parametrize("kind", ["circles", "spirals", "xor", "gaussians", "regression"])
+def test_each_kind_of_data_trains(opened: Opened, kind: str) -> None:
+    page = opened("optimizer=adam&rate=0.03")
+    page.locator(f"label:has(#kind-{kind})").click()
+    until(page, f"playground.settings.data === '{kind}'")
+    before = frame(page)["loss"]["train"]
+    page.evaluate("playground.engine.step(300)")
+    press(page, "step")
+    assert frame(page)["loss"]["train"] < before
+    assert page.evaluate("location.hash").find(f"data={kind}") > 0
+
+
+def test_faults_do_what_they_say_and_are_undone(opened: Opened) -> None:
+    page = opened("activation=relu&layers=4,4")
+    good = frame(page)
+
+    def turn(name: str) -> str:
+        page.locator(f"label:has(#fault-{name})").click()
+        settled(page)
+        page.wait_for_timeout(50)
+        return page.locator("#fault-why").inner_text()
+
+    assert "zero_grad" in turn("unzeroed")
+    press(page, "step")
+    one = frame(page)["layers"][2]["biasGradient"]
+    press(page, "step")
+    two = frame(page)
+    alone = np.reshape(two["layers"][2]["preactivationGradient"], (10, 2)).sum(axis=0)
+    np.testing.assert_allclose(two["layers"][2]["biasGradient"], alone + one, atol=1e-6)
+    turn("unzeroed")
+
+    turn("unshuffled")
+    press(page, "reset")
+    press(page, "step")
+    assert frame(page)["batch"]["index"] == list(range(10))
+    turn("unshuffled")
+
+    turn("zeros")
+    assert not np.any(np.concatenate(weights(frame(page))))
+    turn("zeros")
+    press(page, "reset")
+    assert weights(frame(page)) == weights(good)
+
+    turn("dead")
+    press(page, "step")
+    dead = frame(page)["layers"][0]
+    assert not np.any(dead["output"]) and not np.any(dead["weightGradient"])
+    turn("dead")
+
+    turn("vanishing")
+    press(page, "step")
+    sizes = [np.abs(layer["weightGradient"]).max() for layer in frame(page)["layers"]]
+    assert len(sizes) == 7 and sizes[0] < 1e-3 * sizes[-1]
+    turn("vanishing")
+    assert page.evaluate("[playground.settings.layers, playground.settings.activation]") == [
+        [4, 4],
+        "relu",
+    ]
+
+    assert "valley" in turn("rate")
+    assert page.evaluate("playground.settings.rate") == 10
+    turn("rate")
+    assert page.evaluate("playground.settings.rate") == 0.1
+
+
+def test_a_weight_can_be_written(opened: Opened) -> None:
+    page = opened()
+    select(page, "0 weight 1 0")
+    field = page.get_by_label("The weight", exact=True)
+    field.fill("2.5")
+    field.press("Enter")
+    settled(page)
+    until(page, "playground.frame.layers[0].weight[2] === 2.5")
+    assert frame(page)["layers"][0]["weight"][2] == 2.5
+
+
+def test_points_are_drawn_by_mouse_and_by_keyboard(opened: Opened) -> None:
+    page = opened("data=drawn")
+    assert page.locator("#play").is_disabled()
+    box = page.locator(".area").bounding_box()
+    assert box
+    page.mouse.click(box["x"] + box["width"] / 4, box["y"] + box["height"] / 4)
+    page.locator(".brush label").nth(1).click()
+    page.locator(".area").focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    until(page, "playground.settings.drawn.length === 2")
+    (x, y, k), (x2, y2, k2) = page.evaluate("playground.settings.drawn")
+    assert (k, k2) == (0, 1)
+    assert abs(x + 1) < 0.02 and abs(y - 1) < 0.02
+    assert abs(x2 - 0.16) < 1e-9 and y2 == 0
+    settled(page)
+    press(page, "step")
+    assert frame(page)["step"] == 1
+    page.locator(".area").focus()
+    page.keyboard.press("Backspace")
+    until(page, "playground.settings.drawn.length === 1")
+    page.locator("#clear-points").click()
+    until(page, "playground.settings.drawn.length === 0")
+
+
+def test_a_csv_file_and_nothing_in_it_is_run(opened: Opened, tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    bad = "<img src=x onerror=alert(1)>"
+    rows = "\n".join(f"{k},{k * k},{'a' if k % 2 else bad}" for k in range(30))
+    path.write_text(f"{bad},width,kind\n{rows}\n")
+    page = opened("data=csv")
+    page.set_input_files("#csv-file", path)
+    until(page, 
+        "playground.data.classes === 2 && playground.shape.inputs[1] === 'width'"
+    )
+    settled(page)
+    press(page, "step")
+    assert bad in page.locator("#network").inner_text()
+    assert page.locator("img").count() == 0
+    page.locator("#csv-target").select_option("1")
+    until(page, "playground.data.classes === 0")
+    settled(page)
+    press(page, "step")
+    assert frame(page)["accuracy"]["train"] is None
+
+
+def test_a_formula_is_learnt_and_a_wrong_one_is_explained(opened: Opened) -> None:
+    page = opened("data=regression")
+    field = page.locator("#formula")
+    field.fill("x1 + alert(1)")
+    field.press("Enter")
+    until(page, "document.querySelector('#data-more .wrong').textContent !== ''")
+    assert page.locator("#step").is_disabled()
+    field.fill("x1*x2")
+    field.press("Enter")
+    until(page, "document.querySelector('#data-more .wrong').textContent === ''")
+    settled(page)
+    press(page, "step")
+    x, y = page.evaluate("[[...playground.data.train.x], [...playground.data.train.y]]")
+    x = np.reshape(x, (-1, 2))
+    assert np.abs(x[:, 0] * x[:, 1] - y).max() < 0.6  # the noise
+
+
+def test_the_network_is_walked_through_by_keyboard(opened: Opened) -> None:
+    page = opened("layers=3")
+    page.locator("#more-layers").focus()
+    for _ in range(12):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.closest('.lines') !== null"):
+            break
+
+    def at() -> str:
+        label: str = page.evaluate("document.activeElement.getAttribute('aria-label')")
+        return label
+
+    page.keyboard.press("Home")
+    assert at() == "Input x1"
+    page.keyboard.press("ArrowRight")
+    assert at().startswith("Weight from input x1 to unit 1 of hidden layer 1: ")
+    page.keyboard.press("ArrowDown")
+    assert at().startswith("Weight from input x2 to unit 1")
+    page.keyboard.press("ArrowDown")
+    assert at().startswith("Bias of unit 1")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowDown")
+    assert at() == "Unit 2 of hidden layer 1"
+    page.keyboard.press("Enter")
+    assert page.locator(".chain h2").inner_text() == "Unit 2 of hidden layer 1, forward"
+    page.keyboard.press("End")
+    assert at() == "Unit 1 of the output"
+    assert page.locator(".lines [tabindex='0']").count() == 1
+
+
+def test_the_page_beside_is_reached_by_keyboard(opened: Opened) -> None:
+    page = opened()
+    page.locator("#tab-settings").focus()
+    page.keyboard.press("ArrowRight")
+    assert page.locator("#lessons").is_visible() and not page.locator("#settings").is_visible()
+    page.keyboard.press("ArrowLeft")
+    assert page.locator("#settings").is_visible()
+
+
+def test_what_an_address_says_wrongly_is_named(opened: Opened) -> None:
+    page = opened("layers=99&colour=red&rate=0.3")
+    notice = page.locator("#notice").inner_text()
+    assert "layers" in notice and "colour" in notice
+    assert page.evaluate("playground.settings.rate") == 0.3
+
+
+def test_a_link_opens_the_page_as_it_was(opened: Opened) -> None:
+    page = opened("data=xor&layers=3&optimizer=adam&view=reverse")
+    for _ in range(3):
+        press(page, "step")
+    page.locator("#share").click()
+    until(page, "location.hash.includes('step=3')")
+    again = opened(page.evaluate("location.hash").removeprefix("#v=1&"))
+    assert weights(frame(again)) == weights(frame(page))
+    assert again.locator("#view-reverse").is_checked()
+
+
+def test_the_program_in_python_is_shown(opened: Opened) -> None:
+    page = opened("layers=3")
+    press(page, "step")
+    page.locator("#python").click()
+    text = page.locator("#python-text").inner_text()
+    compile(text, "playground.py", "exec")
+    assert "nn.Linear(2, 3" in text
+    with page.expect_download() as download:
+        page.locator("#python-save").click()
+    assert Path(download.value.path()).read_text().strip() == text.strip()
+    page.keyboard.press("Escape")
+    assert not page.locator("#python-view").is_visible()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [375, 1280, 1920])
+def test_every_size_and_scheme_is_accessible_and_fits(
+    opened: Opened, width: int, scheme: str
+) -> None:
+    height = {375: 720, 1280: 800, 1920: 1080}[width]
+    page = opened("view=reverse", viewport={"width": width, "height": height}, color_scheme=scheme)
+    press(page, "step")
+    found = Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    if width >= 1280:
+        assert page.evaluate("document.documentElement.scrollHeight") <= height
+        clipped = page.evaluate(
+            """() => ["settings", "plane", "curve", "network", "chain"].filter((id) => {
+                const box = document.getElementById(id).getBoundingClientRect();
+                return box.bottom > innerHeight + 1 || box.height < 80;
+            })"""
+        )
+        assert clipped == []
+
+
+def test_nothing_moves_while_it_trains(opened: Opened) -> None:
+    page = opened("data=spirals&optimizer=adam")
+    page.evaluate(
+        """() => { window.moved = []; new PerformanceObserver((list) => {
+            // Texts are numbers to the right of a column, with more or fewer digits than before.
+            for (const {sources} of list.getEntries()) for (const {node} of sources)
+                if (node?.nodeType === 1) moved.push(node.outerHTML.slice(0, 200));
+        }).observe({type: "layout-shift", buffered: false}); }"""
+    )
+    press(page, "play")
+    until(page, "playground.frame.step > 500")
+    page.locator("label:has(#view-reverse)").click()
+    page.wait_for_timeout(300)
+    page.locator("label:has(#view-update)").click()
+    press(page, "play")
+    assert page.evaluate("moved") == []
+
+
+def test_large_type_for_a_lecture_room(opened: Opened) -> None:
+    page = opened()
+    page.locator("#project").click()
+    assert page.locator("#project").get_attribute("aria-pressed") == "true"
+    assert not page.locator(".rail").is_visible()
+    page.locator("#project").click()
+    assert page.locator(".rail").is_visible()
