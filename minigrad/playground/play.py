@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from html import escape
+from importlib.resources import files
 from typing import Any
 
 import minigrad.compiler.export.wasm as wasm
@@ -25,7 +26,11 @@ from minigrad.playground.program import program_of, ready_module
 from minigrad.playground.server import serve
 
 POLICY = {"script-src": "'wasm-unsafe-eval'", "worker-src": "blob:"}
-STYLES = ("playground/page/play.css", "viz/page/explanation.css")
+STYLES = (
+    "playground/page/play.css",
+    "playground/page/lessons.css",
+    "viz/page/explanation.css",
+)
 
 
 @dataclass(eq=False, repr=False)
@@ -61,6 +66,7 @@ class Playground:
                 "program": deflated(module),
                 "description": deflated(json.dumps(self.description).encode()),
                 "worker": bundle("playground/page/worker.js"),
+                "lesson-texts": lessons() if self.description["about"]["ready"] else {},
             },
             policy=POLICY,
         )
@@ -90,6 +96,13 @@ class Playground:
         return (
             f'<iframe title="playground" style="{style}" srcdoc="{escape(self.page())}"></iframe>'
         )
+
+
+def lessons() -> dict[str, str]:
+    """The texts of the lessons, by name."""
+    folder = files("minigrad").joinpath("playground/lessons")
+    found = {path.name.removesuffix(".md"): path for path in folder.iterdir()}
+    return {name: path.read_text(encoding="utf-8") for name, path in sorted(found.items())}
 
 
 def deflated(content: bytes) -> str:

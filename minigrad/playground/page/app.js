@@ -21,6 +21,7 @@ const NETWORK = ["features", "layers", "init", "seed"];
 const DEAD = -8; // a bias at which no example of the data reaches a ReLU
 const COARSE = 28; // points along a side of the plane while training runs
 const FINE = 64;
+const FRAMED = "minigrad-play"; // the type of messages to and from a page around this one
 
 // In the console of the browser, `playground` is what there is to look at.
 const app = (globalThis.playground = { settings: defaults(), running: false, frame: null, busy: false, stale: true, shown: null });
@@ -47,6 +48,7 @@ async function start() {
   pageTools();
   app.tabs = tabs(document.querySelector("[role=tablist]"));
   app.lessons = new LessonPanel(byId("lessons"), { app, change, view: setView, select, refresh, stop });
+  if (parent !== window) addEventListener("message", heard);
   addEventListener("hashchange", () => location.hash !== app.hash && attempt(readNew));
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", recolor);
   await attempt(remake);
@@ -356,6 +358,19 @@ function writeHash() {
     return; // of a user's own model: settings that the table does not have
   }
   history.replaceState(null, "", app.hash);
+  told();
+}
+
+/** A page around this one, minigrad-play.js or a notebook's widget, is told the settings, and may set
+ * them: what it says is read as an address is. */
+function told() {
+  if (parent !== window) parent.postMessage({ type: FRAMED, state: app.hash.slice(1) }, "*");
+}
+
+function heard({ source, data }) {
+  if (source === parent && data?.type === FRAMED && typeof data.state === "string" && `#${data.state}` !== app.hash) {
+    location.hash = data.state;
+  }
 }
 
 async function readNew() {
