@@ -11,8 +11,8 @@ from minigrad.pages.html import resource
 def widget(page: str) -> Any:
     """A page of the playground as a widget, whose `state` Python can read, set and observe.
 
-    `state` is a text, the page's settings as they stand in its address after #. The page checks what
-    is set, and says what does not fit.
+    `state` is a text, the page's settings as they stand in its address after #. The page checks
+    what is set, and says what does not fit.
 
     Args:
         page: HTML, as `Playground.page` makes it.
