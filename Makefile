@@ -30,6 +30,7 @@ test-browser: .venv-browser/installed
 # Compiling by the C compiler that pip installs.
 test-compiler: $(VENV)/for-test $(VENV)/for-compiler
 	$(BIN)/python -m pytest tests/compiler/target/test_toolchain.py -k other_compilers
+	$(BIN)/python -m pytest tests/compiler/export/test_c.py -m slow -k zig
 
 # The test suite of the array API standard, from a clone of data-apis/array-api-tests with its
 # submodule: make test-array-api SUITE=../array-api-tests

@@ -48,17 +48,13 @@ RELATION, ATOM = 4, 8
 
 PARAMETERS = "char **arrays, int64_t *bad, int thread, int threads"
 HEAD = """\
-#include <math.h>
-#include <stdbool.h>
-#include <stdint.h>
-#include <string.h>
 #define CLAMP(i, n) ((i) < 0 ? 0 : (i) >= (n) ? (n) - 1 : (i))
 #define SPLIT(n, thread, threads, grain) \\
   ((thread) == (threads) ? (n) : (int64_t)(n) * (thread) / (threads) / (grain) * (grain))
 // What the call raises afterwards: `REFUSALS` of runtime/program.py, the first of them.
-static inline void note(int64_t *bad, int64_t why) { if (!*bad) *bad = why; }
+INLINE void note(int64_t *bad, int64_t why) { if (!*bad) *bad = why; }
 #define CHECKED(x, wrong, why) ((wrong) ? note(bad, why) : (void)0, x)
-static inline int64_t checked_index(int64_t i, int64_t n, int64_t *bad) {
+INLINE int64_t checked_index(int64_t i, int64_t n, int64_t *bad) {
   if (i < 0) i += n;
   if (i < 0 || i >= n) { note(bad, 1); return 0; }
   return i;
@@ -94,7 +90,7 @@ typedef struct {{ double lane[{doubles}]; }} vec_double;
 @cache
 def head(vector: int) -> str:
     types = VECTORS.format(vector=vector, floats=vector // 4, doubles=vector // 8)
-    return HEAD + types + (HERE / "runtime" / "vector_math.h").read_text()
+    return (HERE / "runtime" / "vector_math.h").read_text() + types + HEAD
 
 
 def source_of(texts: list[str], vector: int) -> str:

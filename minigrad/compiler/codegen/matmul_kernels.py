@@ -158,7 +158,9 @@ class Tiles:
         if self.larger_tiles:
             first = ir.Apply("+", (first, minimum_of("tile", self.larger_tiles)))
             rows = ir.Apply("+", (rows, ir.Apply("<", ("tile", number(self.larger_tiles)))))
-        body = [ir.Let("row", INDEX, first), ir.Let("rows", INDEX, rows), *body]
+        if any(isinstance(s, ir.For) and s.high == "rows" for s in ir.walk(body)):
+            body = [ir.Let("rows", INDEX, rows), *body]
+        body = [ir.Let("row", INDEX, first), *body]
         extents = [v.extent for v in self.loops]
         even = [k for k, n in enumerate(extents) if n >= 8 or (n > 1 and n % 2 == 0)]
         shared = even[0] if even else extents.index(max(extents))

@@ -135,8 +135,9 @@ class Interface:
         """Arrays whose numbers are fixed in the graph, with their names."""
         arrays = [array for array, _ in self.traced.contents]
         arrays += [x.array for x in constants_of(self.graph) if not x.fixed and x.array is not None]
-        for value in Graph([], [], [*self.traced.read], []).order:
-            arrays += [self.arrays[value]] if value in self.arrays else []
+        states = {value: array for array, value in self.traced.states}
+        read = Graph([], [], [*self.traced.read], []).order
+        arrays += [states[value] for value in read if value in states]
         return ((array, self.names.get(id(array), "an array")) for array in arrays)
 
 

@@ -87,11 +87,13 @@ def argument_names(function: Callable[..., Any], arguments: Any) -> list[tuple[s
     args, kwargs = arguments
     names = [f"argument_{k}" for k in range(len(args))]
     with suppress(ValueError, TypeError):
-        parameters = [*inspect.signature(function).parameters.values()]
-        for k in range(len(args)):
-            rest = parameters[min(k, len(parameters) - 1)]
-            is_rest = rest.kind is rest.VAR_POSITIONAL
-            names[k] = f"{rest.name}.{k - parameters.index(rest)}" if is_rest else rest.name
+        parameters = inspect.signature(function).parameters.values()
+        single = [
+            x.name for x in parameters if x.kind in (x.POSITIONAL_ONLY, x.POSITIONAL_OR_KEYWORD)
+        ]
+        others = [x.name for x in parameters if x.kind is x.VAR_POSITIONAL]
+        numbered = (f"{name}.{k}" for name in others for k in itertools.count())
+        names = [name for _, name in zip(args, itertools.chain(single, numbered), strict=False)]
     named = [*zip(names, args, strict=True), *kwargs.items()]
     return [(dotted(path), x) for name, tree in named for path, x in leaves_of(tree, name)]
 
