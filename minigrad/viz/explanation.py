@@ -86,15 +86,27 @@ class Explanation:
                 blocks.append(f"\\begin{{align*}}\n{text} & \\\\\n{body}\n\\end{{align*}}")
         return "\n".join(blocks)
 
-    def html(self, path: str | os.PathLike[str]) -> None:
+    def html(self, path: str | os.PathLike[str], live: bool = False) -> None:
         """Write the page to step through both passes: one self-contained file, written atomically.
+
+        Args:
+            path: of the file.
+            live: leaves can be edited in the page, which computes both passes again at once: it
+                holds a compiled program, of WebAssembly, which takes a second or more to make.
+                Branches of the program that depend on values stay as they were taken.
+
+        Raises:
+            OSError: if it cannot be written.
+            DtypeError: if it is live, and a value is complex or of 16 bits.
+            UnsupportedError: if it is live, and an op cannot be compiled, there are more than 2,000
+                steps, or `ziglang` is not installed (the extra "compiler").
 
         >>> import tempfile
         >>> x = Tensor(2.0, requires_grad=True, name="x")
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     explain(x * x).html(f"{folder}/square.html")
         """
-        write(path, self._page().encode())
+        write(path, self._page(live).encode())
 
     def svg(self) -> str:
         """The graph as an <svg> element, each step with its value and its derivative.
@@ -113,8 +125,8 @@ class Explanation:
         value = step.adjoint
         return None if value is None else f"d{self.result}/d{step.label} = {in_short(value)}"
 
-    def _page(self) -> str:
-        return page(self.steps, self.result, self.names)
+    def _page(self, live: bool = False) -> str:
+        return page(self.steps, self.result, self.names, live)
 
     def _repr_html_(self) -> str:
         """The page in a frame, for notebooks."""

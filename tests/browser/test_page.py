@@ -11,6 +11,7 @@ from playwright.sync_api import Page
 
 from minigrad import Tensor, explain
 from minigrad.pages import bundle, document
+from minigrad.viz.page.numbers import all_numbers
 from minigrad.viz.text.notation import number
 from tests.browser import programs
 from tests.browser.conftest import Opens
@@ -438,3 +439,79 @@ def test_complex_numbers_are_shown_with_what_their_derivatives_mean(opens: Opens
     page.locator('[data-step="0"]').click()
     page.locator(".details .map button").first.click()
     assert page.locator(".entry").inner_text() == str(explanation.entry("z", 0))
+
+
+def test_in_a_live_page_both_passes_follow_an_edited_leaf(opens: Opens, tmp_path: Path) -> None:
+    programs.example().html(tmp_path / "live.html", live=True)
+    page = opens(tmp_path / "live.html")
+    page.keyboard.press("End")
+    page.locator("[data-step='0']").click()
+    field = page.locator(".details").get_by_label("x1, new value")
+    field.fill("0.5")
+    field.press("Enter")
+    x1, x2 = 0.5, 3.0
+    expected = {
+        0: ("0.5", f"dz/dw1 = {number(x2 + np.cos(x1))}"),
+        1: ("3", "dz/dw2 = 0.5"),
+        2: ("1.5", "dz/dw3 = 1"),
+        3: (number(np.sin(x1)), "dz/dw4 = 1"),
+        4: (number(x1 * x2 + np.sin(x1)), "dz/dw5 = 1"),
+    }
+    assert shown(page) == expected
+    assert "0.8776" in page.locator(".details table").inner_text()
+    page.locator(".details").get_by_label("x1, by a slider").evaluate(
+        "e => { e.value = 2; e.dispatchEvent(new Event('input')); }"
+    )
+    assert shown(page)[0] == ("2", "dz/dw1 = 2.584")
+    tab(page, "Gradient")
+    page.get_by_label("x2, new value").fill("-1")
+    page.get_by_label("x2, new value").press("Enter")
+    # What the page was made with is not shown beside other numbers.
+    assert [row.split("\t")[0] for row in table(page)] == ["", "x1", "x2"]
+    assert "differences" not in page.locator(".leaves").inner_text()
+    assert page.locator("[data-gradient='0']").inner_text() == "\u22121.416"
+    field = page.get_by_label("x2, new value")
+    field.evaluate("e => { e.type = 'text'; e.value = 'nothing'; }")
+    field.dispatch_event("change")
+    assert page.locator("[data-gradient='0']").inner_text() == "\u22121.416"
+
+
+def test_in_a_live_page_of_a_network_every_number_is_pythons(opens: Opens, tmp_path: Path) -> None:
+    explanation = programs.network()
+    explanation.html(tmp_path / "live.html", live=True)
+    page = opens(tmp_path / "live.html")
+    page.keyboard.press("End")
+    leaves = [step for step in explanation.steps if step.op is None]
+    bias = next(step for step in leaves if step.name == "4.bias")
+    page.locator(".search").fill("4.bias")
+    page.locator(".details .map button").nth(3).click()
+    page.locator(".details .map input").fill("1.5")
+    page.locator(".details .map input").press("Enter")
+    values = [step.value.copy() for step in leaves]
+    values[leaves.index(bias)][3] = 1.5
+    found = page.evaluate(
+        """explanation.numbers.arrays.map(a => Array.from(a.data, x => Number(x)))"""
+    )
+    expected = all_numbers(explanation.steps, leaves)(*values)
+    assert len(found) == len(expected)
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_allclose(a, np.ravel(b), rtol=1e-4, atol=1e-6)
+
+
+def test_a_mounted_explanation_opens_at_a_step_and_takes_new_numbers(opens: Opens) -> None:
+    page = opens(programs.network())
+    page.evaluate(
+        """() => {
+            const { structure, numbers } = explanation;
+            const holder = document.createElement("div");
+            holder.style.height = "600px";
+            document.body.replaceChildren(holder);
+            const list = numbers.arrays.map(({ data, digest }) => data ?? digest);
+            const Mounted = explanation.constructor;
+            const again = new Mounted(holder, structure, { arrays: list }, 0, null);
+            again.update({ arrays: list.map((x, k) => k === 0 ? x.map(() => 0.25) : x) });
+        }"""
+    )
+    assert page.locator(".details h2").inner_text() == "w1 = 0.weight"
+    assert "all 0.25" in (page.locator(".details .map").first.get_attribute("aria-label") or "")
+    assert page.locator("[data-step='0'].selected.reached").count() == 1

@@ -221,9 +221,9 @@ def write_cotangent(t: Term, style: Style, upstream: Expr) -> Expr:
     return write_by(t, names, upstream)
 
 
-def write_by(t: Term, names: Mapping[Node, Expr], upstream: Expr) -> Expr:
+def write_by(t: Term, names: Mapping[Node, Expr], upstream: Expr, general: bool = False) -> Expr:
     """The cotangent, given how to write the op's output and inputs."""
-    written = formula(t.cotangent, {**names, t.upstream: upstream})
+    written = formula(t.cotangent, {**names, t.upstream: upstream}, general=general)
     return written if len(written.text) <= READABLE else by_name(t, names, upstream)
 
 
@@ -273,8 +273,9 @@ def placeholders(step: Step) -> list[Expr]:
     ]
 
 
-def template(use: Contribution) -> tuple[Template, bool]:
-    """The template of a use, and whether it depends on the numbers: on which branch was taken."""
+def template(use: Contribution, general: bool) -> tuple[Template, bool]:
+    """The template of a use, and whether it depends on the numbers: on which branch was taken,
+    unless it is to be `general`."""
     t = term(use)
     given = [
         Expr("_y"),
@@ -285,10 +286,10 @@ def template(use: Contribution) -> tuple[Template, bool]:
     ]
     names = dict(zip(t.sources, given, strict=True))
     upstream = Expr("_g", SYMBOL)
-    local = write_by(t, names, constant(1)) if t.elementwise else None
-    cotangent = write_by(t, names, upstream) if local is None else product(upstream, local)
+    local = write_by(t, names, constant(1), general) if t.elementwise else None
+    cotangent = write_by(t, names, upstream, general) if local is None else product(upstream, local)
     whole = real_part(summed(cotangent, t) if use.summed else cotangent, t)
-    depends = takes_branch(t.cotangent, set(t.sources) | {t.upstream})
+    depends = not general and takes_branch(t.cotangent, set(t.sources) | {t.upstream})
     made = Template(whole.text, None if local is None else local.text, t.elementwise, t.real)
     return made, depends
 

@@ -108,7 +108,7 @@ class ExplanationView {
     const gradientTab = tab("gradient", "Gradient", [
       p("faults", make("fieldset", {}, make("legend", {}, "What if it were done without \u2026"), faults)), p("why", make("p", { "aria-live": "polite" })),
       make("div", { class: "wide", tabindex: 0, role: "region", "aria-label": "Gradient" }, p("leaves", make("table"))), p("unchecked", make("p", { class: "small faint" })), p("note", make("p", { class: "small" }))]);
-    const stepTab = tab("details", "This step", []);
+    const stepTab = tab("details", "This step", [p("head", make("div")), p("editing", make("div")), p("body", make("div"))]);
     const programTab = tab("program", "Program", [p("lines", make("div", { role: "region", "aria-label": "Lines of the program" }))]);
     const kind = p("phase", make("p", {}));
     this.element.classList.add("explanation");
@@ -240,7 +240,7 @@ class ExplanationView {
   carried(step, n, active) { // what an edge carries back: upstream times local derivative
     const cotangent = this.numbers.cotangent(step, n), local = this.numbers.local(step, n), { user } = this.use(step, n);
     if (!isScalar(cotangent)) return active ? `\u00b1${largestText(cotangent)}` : "";
-    if (!local || !isScalar(local)) return text(cotangent);
+    if (!local || !isScalar(local)) return minus(text(cotangent));
     const factors = [this.numbers.adjoint(user), local].map((x) => bracketed(text(x)));
     return factors.join(" \u00d7 ") + (active ? ` = ${minus(text(cotangent))}` : "");
   }
@@ -308,13 +308,13 @@ class ExplanationView {
     } else if (time <= seed) {
       const last = time === seed;
       now.replaceChildren(line(this.name(step), this.definition(step)),
-        words(last ? `The forward pass is done: ${this.structure.result} = ${minus(text(this.numbers.value(step)))}. Step on to send derivatives back.` : describe(this.steps[step]) + (isScalar(this.numbers.value(step)) ? "" : ` ${said(this.numbers.value(step))}.`)));
+        words(last ? `The forward pass is done: ${this.structure.result} = ${minus(text(this.numbers.value(step)))}. Step on to send derivatives back.` : inWords(this.steps[step]) + (isScalar(this.numbers.value(step)) ? "" : ` ${said(this.numbers.value(step))}.`)));
     } else if (time === seed + 1) {
       now.replaceChildren(line(this.adjointName(step), [["n", "1"]]), words(`The reverse pass starts at ${this.structure.result}: its derivative by itself is 1.`));
     } else {
       const cotangent = this.numbers.cotangent(step, use.n), count = this.steps[step].uses.length, scalars = this.inNumbers(step, use);
       const links = [...(use.chain ? [this.chain(step, use)] : []), this.written(step, use), ...(scalars ? [scalars] : []), ...(isScalar(cotangent) ? [value(cotangent)] : [])];
-      const to = make("math:math", {}, math(this.adjointName(step)));
+      const to = make("em", {}, plain(this.adjointName(step)));
       const nth = count === 1 ? "The only contribution to " : `Contribution ${use.n + 1} of ${count} to `;
       const local = this.numbers.local(step, use.n), upstream = this.numbers.adjoint(use.user);
       const how = local ? `: upstream ${said(upstream)} times the local derivative ${said(local)}${isScalar(cotangent) ? "" : ` is ${said(cotangent)}`}` : `: the vjp of ${this.steps[use.user].op} takes upstream ${said(upstream)} to ${said(cotangent)}`;
@@ -343,27 +343,36 @@ class ExplanationView {
 
   details() {
     if (this.shown !== "details") return;
-    const { details } = this.parts;
-    if (this.selected === null) { details.replaceChildren(make("p", { class: "faint" }, "Click on a box of the graph, or step on.")); return; }
-    const k = this.selected, it = this.steps[k], known = k < this.time, sum = this.partial(k), array = this.numbers.value(k);
-    const rows = [["op", it.op ? `${it.op} (${it.family})` : it.family], ["shape", it.shape.length ? `${tuple(it.shape)} ${it.dtype}` : it.dtype]];
-    const source = it.line && this.structure.sources[it.line[0]];
-    const code = source?.lines[it.line[1] - source.first];
-    const children = [make("h2", {}, it.name ? `${it.label} = ${it.name}` : it.label),
+    const { head, editing, body } = this.parts, k = this.selected;
+    if (k === null) {
+      head.replaceChildren(make("p", { class: "faint" }, "Click on a box of the graph, or step on."));
+      editing.replaceChildren();
+      body.replaceChildren();
+      return;
+    }
+    const it = this.steps[k], known = k < this.time, sum = this.partial(k), array = this.numbers.value(k);
+    const source = it.line && this.structure.sources[it.line[0]], code = source?.lines[it.line[1] - source.first];
+    const rows = [["op", it.op ? `${it.op} (${it.family})` : it.family], ["type", it.shape.length ? `${it.dtype}, shape ${tuple(it.shape)}` : it.dtype]];
+    head.replaceChildren(...[make("h2", {}, it.name ? `${it.label} = ${it.name}` : it.label),
       code ? make("p", { class: "from small" }, make("span", { class: "faint" }, `${source.file}, line ${it.line[1]}`), make("code", {}, code.trim())) : null,
       make("dl", { class: "facts small" }, ...rows.flatMap(([term, written]) => [make("dt", {}, term), make("dd", {}, written)])),
-      make("h3", {}, "Value"), known ? make("div", { class: "formula" }, equation(this.name(k), this.definition(k))) : pending("not computed yet"), known ? this.cells(k, array, "value") : null];
+      make("h3", {}, "Value"), known ? make("div", { class: "formula" }, equation(this.name(k), this.definition(k))) : pending("not computed yet"), known ? this.cells(k, array, "value") : null].filter(Boolean));
+    const editable = this.canEdit(k) && isScalar(array);
+    if (!editable || editing.firstChild?.dataset.edit !== String(k)) editing.replaceChildren(...(editable ? [this.editor(k, 0, array)] : []));
+    const children = [];
     if (it.adjoint) {
-      const so = !sum ? "" : sum.complete ? "" : `, so far: ${sum.count} contributions`;
-      children.push(make("h3", { class: "reverse" }, `Adjoint${so}`));
+      children.push(make("h3", { class: "reverse" }, `Adjoint${!sum || sum.complete ? "" : `, so far ${sum.count} contributions`}`));
       if (!sum) children.push(pending("no contribution has come in yet"));
       else if (sum.complete) {
-        children.push(make("div", { class: "formula" }, equation(this.adjointName(k), [...this.derivation(k), ...(isScalar(sum.array) || k === this.root ? [value(sum.array)] : [])])), this.cells(k, sum.array, "adjoint"), make("pre", { class: "entry", "aria-live": "polite" }), this.lossNote(k));
+        const links = [...this.derivation(k), ...(isScalar(sum.array) || k === this.root ? [value(sum.array)] : [])];
+        children.push(make("div", { class: "formula" }, equation(this.adjointName(k), links)), this.cells(k, sum.array, "adjoint"), make("pre", { class: "entry", "aria-live": "polite" }), this.lossNote(k));
       } else if (sum.array) children.push(make("div", { class: "formula" }, equation(this.adjointName(k), [row(value(sum.array), op("+"), ["t", "\u2026"])])), this.cells(k, sum.array, "sum so far"));
       children.push(this.uses(k));
     } else if (it.family !== "constant" || it.op) children.push(pending("No gradient flows back to it."));
-    details.replaceChildren(...children.filter(Boolean));
+    body.replaceChildren(...children.filter(Boolean));
   }
+
+  canEdit(k) { return this.edit !== null && this.steps[k].op === null && /^float(32|64)$/.test(this.steps[k].dtype); }
 
   lossNote(k) {
     const group = this.structure.groups.find(({ note }) => note?.logits === this.steps[k].label);
@@ -374,11 +383,11 @@ class ExplanationView {
 
   cells(k, array, what) { // the entries of a small array are buttons: they show what they add up from
     const it = this.steps[k];
-    if (isScalar(array)) return what === "value" && this.edit && it.family === "leaf" ? this.editor(k, 0, array) : null;
+    if (isScalar(array)) return null;
     const drawn = heat(array, 32);
     if (!drawn) return null;
     const size = it.shape.reduce((a, b) => a * b, 1), written = size <= CELLS && array.data && !drawn.blocks, entries = this.extra.entries[k];
-    const editable = written && what === "value" && this.edit && it.op === null && array.type.startsWith("float");
+    const editable = written && what === "value" && this.canEdit(k);
     const grid = make("div", { class: `map${written ? " written" : ""}`, role: written ? "group" : "img", "aria-label": `${what}: ${text(array)}`, style: `--columns: ${drawn.columns}` });
     const order = new Map();
     if (written) for (let i = 0; i < size; i++) order.set(drawn.place(i), i);
@@ -390,14 +399,13 @@ class ExplanationView {
       const cell = make("button", { type: "button", class: kind }, minus(label));
       cell.addEventListener("click", () => {
         if (editable) cell.replaceWith(this.editor(k, i, array, kind));
-        else this.parts.details.querySelector(".entry").textContent = entries[i];
+        else this.parts.body.querySelector(".entry").textContent = entries[i];
       });
       grid.append(cell);
     });
     const most = largestText(array), scale = array.type.startsWith("c") || array.type === "bool" ? null
       : make("span", { class: "scale" }, make("span", {}, `\u2212${most}`), make("i"), make("span", {}, most));
-    const { heat: _, ...rest } = drawn;
-    return make("figure", { class: "tilemap" }, grid, make("figcaption", { class: "small faint" }, scale, make("span", {}, minus(statistics(array)) + (rest.blocks ? "; means of blocks" : ""))));
+    return make("figure", { class: "tilemap" }, grid, make("figcaption", { class: "small faint" }, scale, make("span", {}, minus(statistics(array)) + (drawn.blocks ? "; means of blocks" : ""))));
   }
 
   editor(k, entry, array, kind = "") {
@@ -411,14 +419,16 @@ class ExplanationView {
   }
 
   async change(step, entry, x) {
-    const held = document.activeElement?.closest?.("[data-edit]");
     try {
-      const numbers = await this.edit(step, entry, x);
-      this.take(numbers);
-      this.light();
-      this.story();
-      if (held) this.leavesRows(); else { this.details(); this.gradient(); }
-    } catch (error) { this.parts.now.replaceChildren(make("p", { class: "wrong words", role: "alert" }, error.message)); }
+      this.take(await this.edit(step, entry, x));
+    } catch (error) {
+      this.parts.now.replaceChildren(make("p", { class: "wrong words", role: "alert" }, error.message));
+      return;
+    }
+    this.light();
+    this.story();
+    this.details();
+    if (this.shown === "gradient") this.leavesRows();
   }
 
   uses(k) {
@@ -468,16 +478,22 @@ class ExplanationView {
       const { name, label, adjoint } = this.steps[k], wrong = extra.wrong[k]?.[fault], check = extra.checks[k], value = this.numbers.value(k);
       const along = !isScalar(value) && check ? make("div", { class: "faint" }, `for ${minus(check.reverse)} by the reverse pass, along a random direction`) : null;
       const cells = !fresh ? [] : fault === "right" ? [along ? make("div", {}, minus(check.differences), along) : minus(check?.differences ?? ""), check?.error ?? ""] : [minus(wrong ?? "the same")];
-      return make("tr", {}, make("th", { scope: "row" }, name ?? label), ...(this.edit ? [make("td", {}, isScalar(value) ? this.editor(k, 0, value) : text(value))] : []),
-        make("td", { "data-gradient": k }, adjoint ? said(this.numbers.adjoint(k)) : "none"), ...cells.map((written) => make("td", wrong && fault !== "right" ? { class: "wrong" } : {}, written)));
+      return make("tr", {}, make("th", { scope: "row" }, name ?? label), ...(this.edit ? [make("td", {}, isScalar(value) && this.canEdit(k) ? this.editor(k, 0, value) : said(value))] : []),
+        make("td", { "data-gradient": k }, adjoint ? said(this.numbers.adjoint(k)) : "none"), ...cells.map((written) => make("td", wrong && fault !== "right" ? { class: "wrong" } : { class: "number" }, written)));
     });
     parts.leaves.replaceChildren(make("tr", {}, ...titles.map((title) => title ? make("th", { scope: "col" }, title) : make("td"))), ...rows);
   }
 
-  leavesRows() { // the gradients beside a slider that is being moved
-    for (const cell of this.parts.leaves.querySelectorAll("[data-gradient]")) {
+  leavesRows() { // beside a field that is being edited: checks and mistakes are of other numbers
+    const { faults, why, leaves } = this.parts;
+    if (!faults.hidden) {
+      faults.hidden = true;
+      why.textContent = "";
+      for (const row of leaves.rows) while (row.cells.length > 3) row.lastChild.remove();
+    }
+    for (const cell of leaves.querySelectorAll("[data-gradient]")) {
       const k = Number(cell.dataset.gradient);
-      cell.textContent = this.steps[k].adjoint ? text(this.numbers.adjoint(k)) : "none";
+      cell.textContent = this.steps[k].adjoint ? said(this.numbers.adjoint(k)) : "none";
     }
   }
 
@@ -506,4 +522,4 @@ const bracketed = (written) => /^-|.[-+]/.test(written.replace(/e[-+]/, "")) ? `
 const factor = (written) => written.startsWith("-") || ofText(written)[0] === "t" ? row(op("("), ofText(written), op(")")) : ofText(written);
 const value = (array) => isScalar(array) ? ofText(text(array)) : ["t", minus(text(array))];
 const said = (array) => minus(text(array));
-const describe = ({ op: called, family, name, shape }) => called ? `${called}: computed from values before it.` : family === "leaf" ? `${name ?? "A leaf"}${shape.length ? `, an array of shape ${tuple(shape)}` : ""}: its gradient is wanted.` : `${name ?? "A constant"}: it is given, and needs no gradient.`;
+const inWords = ({ op: called, family, name, shape }) => called ? `${called}: computed from values before it.` : family === "leaf" ? `${name ?? "A leaf"}${shape.length ? `, an array of shape ${tuple(shape)}` : ""}: its gradient is wanted.` : `${name ?? "A constant"}: it is given, and needs no gradient.`;

@@ -122,11 +122,11 @@ export function pieces(tree, most = 6) {
     if ((["+", "-", "*"].includes(sign) && k > 0 && found.at(-1).length) || (parts[k - 1]?.[1] === "," && parts[k - 1][0] === "o")) found.push([]);
     found.at(-1).push(part);
   });
-  return found.filter((piece) => piece.length).map((piece) => make("math:math", {}, make("math:mrow", {}, ...piece.map((part, k) => {
-    const element = math(part);
-    if (k === 0 && part[0] === "o" && "+-*".includes(part[1]) && found[0] !== piece) element.setAttribute("form", "infix");
-    return element;
-  }))));
+  return found.filter((piece) => piece.length).map((piece, n) => {
+    const elements = rowParts(piece);
+    if (n && piece[0][0] === "o" && "+-*".includes(piece[0][1])) elements[0].setAttribute("form", "infix");
+    return make("math:math", {}, make("math:mrow", {}, ...elements));
+  });
 }
 
 // left = link = link: lines break between and inside links

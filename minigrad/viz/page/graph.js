@@ -5,7 +5,7 @@ import { heat, largestText, shade, text, tuple } from "./numbers.js";
 
 const ROW = 38, LABELLED = 54, PAD = 14, TITLE = 30, GAP = 28; // rows of scalars have room for labels between them
 const LETTER = 7.3, TILE = { w: 92, h: 38 }, SMALL = 66, TALL = 92;
-const READABLE = 1.35; // of the graph's units to a pixel
+const READABLE = 1.4; // of the graph's units to a pixel
 let mounted = 0;
 
 export class Graph {
@@ -66,13 +66,17 @@ export class Graph {
       const { w, h } = this.place(0);
       return Math.max(w / (clientWidth - 24), h / (clientHeight - 24)) <= READABLE && this.drawn() <= 60;
     });
+    this.overview();
+  }
+
+  overview() { // all of it; or if its text would be too small to read, its beginning
     this.draw();
     this.fit();
     if (this.scale() > READABLE + 0.01) this.beginning();
   }
 
-  unfoldAll() { this.unfold(() => this.drawn() < 3000); this.draw(); this.fit(); }
-  foldAll() { this.open = new Set([0]); this.draw(); this.fit(); if (this.scale() > READABLE) this.beginning(); }
+  unfoldAll() { this.unfold(() => this.drawn() < 3000); this.overview(); }
+  foldAll() { this.open = new Set([0]); this.overview(); }
 
   reveal(step) { // unfold what it is in, and show its round
     let changed = false;
@@ -149,7 +153,7 @@ export class Graph {
       const xs = apart(layer.map(([, x]) => shift(x)), sizes.map(({ w }) => w));
       const height = Math.max(...sizes.map(({ h }) => h));
       layer.forEach(([k], n) => { places[k] = { x: xs[n], y: y + (height - sizes[n].h) / 2, ...sizes[n] }; });
-      gap = sizes.every(({ h }) => h <= SMALL) ? LABELLED : ROW;
+      gap = height === 0 ? 10 : sizes.every(({ h }) => h <= SMALL) ? LABELLED : ROW; // of ports and bends alone, little
       y += height + gap;
     }
     const left = Math.min(...places.filter(Boolean).map(({ x, w }) => x - w / 2));
@@ -364,17 +368,17 @@ export class Graph {
 
   fit() {
     const { clientWidth: w, clientHeight: h } = this.holder, { bounds } = this;
-    const scale = Math.max(bounds.w / Math.max(w - 32, 100), bounds.h / Math.max(h - 32, 100), 0.8);
+    const scale = Math.max(bounds.w / Math.max(w - 32, 100), bounds.h / Math.max(h - 32, 100), 0.7);
     this.size = { w, h };
     this.view = { x: (bounds.w - w * scale) / 2, y: (bounds.h - h * scale) / 2, w: w * scale, h: h * scale };
     this.look();
   }
 
-  beginning() { // if all of it would be too small to read
+  beginning() {
     const first = this.boxes.get(this.shown.find(Boolean));
     this.zoom(READABLE / this.scale());
     this.view.x = first.x - this.view.w / 2;
-    this.view.y = first.y - 24;
+    this.view.y = -16;
     this.look();
   }
 

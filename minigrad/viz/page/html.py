@@ -17,20 +17,25 @@ from minigrad.viz.backprop.mistakes import (
 )
 from minigrad.viz.backprop.steps import Step
 from minigrad.viz.page.data import CELLS, CHECKS, ENTRIES, check_data
+from minigrad.viz.page.live import live_program
 from minigrad.viz.page.numbers import all_arrays, packed
 from minigrad.viz.page.structure import explanation_structure
 from minigrad.viz.text.formula import summary
 
 
-def page(steps: Sequence[Step], result: str, names: Mapping[Any, str]) -> str:
-    """The page to step through both passes."""
-    structure = explanation_structure(steps, result, names)
+def page(steps: Sequence[Step], result: str, names: Mapping[Any, str], live: bool = False) -> str:
+    """The page to step through both passes; if it is live, with a program that computes them."""
+    data = {
+        "structure": explanation_structure(steps, result, names, live),
+        "numbers": explanation_numbers(steps, result),
+    }
     return document(
         f"{result}, explained",
         "",
-        bundle("viz/page/main.js"),
+        bundle(f"viz/page/{'live' if live else 'main'}.js"),
         resource("viz/page/explanation.css"),
-        {"structure": structure, "numbers": explanation_numbers(steps, result)},
+        data | ({"program": live_program(steps)} if live else {}),
+        {"script-src": "'wasm-unsafe-eval'"} if live else None,
     )
 
 

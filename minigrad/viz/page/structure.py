@@ -26,7 +26,10 @@ STEP_WIDTH, GROUP_WIDTH = 160.0, 200.0  # in layouts, which the page adapts
 
 
 def explanation_structure(
-    steps: Sequence[Step], result: str = "z", names: Mapping[Any, str] | None = None
+    steps: Sequence[Step],
+    result: str = "z",
+    names: Mapping[Any, str] | None = None,
+    live: bool = False,
 ) -> dict[str, Any]:
     """The structure, as JSON data.
 
@@ -34,6 +37,7 @@ def explanation_structure(
         steps: of `explain(z).steps`.
         result: the name of the result.
         names: further names of leaves and constants, by their nodes.
+        live: whether the numbers will change: then formulas have both branches of a `where`.
     """
     index = {step: k for k, step in enumerate(steps)}
     whole = group(steps)
@@ -44,7 +48,7 @@ def explanation_structure(
     groups = list(whole.groups())
     places = {each: k for k, each in enumerate(groups)}
     files: dict[str, set[int]] = {}
-    formulas = Formulas()
+    formulas = Formulas(live)
     data = [
         {
             "label": step.label,
@@ -91,7 +95,8 @@ def family_of(step: Step) -> str:
 class Formulas:
     """The templates of ops and of vjps, each once."""
 
-    def __init__(self) -> None:
+    def __init__(self, live: bool) -> None:
+        self.live = live
         self.trees: list[Any] = []
         self.templates: list[dict[str, Any]] = []
         self.known: dict[Any, int] = {}
@@ -114,7 +119,7 @@ class Formulas:
         key: Any = (user.op, attributes, *given, use.position, use.summed, use.cotangent.dtype)
         if key in self.known:
             return self.known[key]
-        made, depends = template(use)
+        made, depends = template(use, self.live)
         if depends or "array(" in attributes:  # on the numbers: a branch that was not taken
             key = (key, made)
         if key not in self.known:

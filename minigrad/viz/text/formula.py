@@ -90,9 +90,12 @@ def part_text(part: Any) -> str:
     return "..." if part is Ellipsis else str(part)
 
 
-def formula(x: Any, names: Mapping[Node, Expr], outermost: bool = True) -> Expr:
+def formula(
+    x: Any, names: Mapping[Node, Expr], outermost: bool = True, general: bool = False
+) -> Expr:
     """The computation from the named nodes to x as one expression; for a `where` whose condition is
-    constant, only the branch that is taken."""
+    constant, only the branch that is taken. In `general`, whatever the values of named nodes are.
+    """
     op = x.op if isinstance(x, Node) else None
     if isinstance(x, Node) and x in names:
         return names[x]
@@ -100,10 +103,10 @@ def formula(x: Any, names: Mapping[Node, Expr], outermost: bool = True) -> Expr:
         value = array_of(x)
         return constant(value) if value.ndim == 0 else Expr(summary(value))
     if op.name == "where":
-        condition = array_of(x.inputs[0])
-        if condition.all() or not condition.any():
-            return formula(x.inputs[1 if condition.all() else 2], names, False)
-    inputs = [formula(source, names, False) for source in x.inputs]
+        taken = decided(x.inputs[0], names if general else {})
+        if taken is not None:
+            return formula(x.inputs[1 if taken else 2], names, False, general)
+    inputs = [formula(source, names, False, general) for source in x.inputs]
     if op.name == "astype":
         return inputs[0]
     if op.name == "reshape" and not outermost:
@@ -113,6 +116,28 @@ def formula(x: Any, names: Mapping[Node, Expr], outermost: bool = True) -> Expr:
     if op.name == "mul" and x.inputs[0] is x.inputs[1]:
         return write("{0}**2", {"0": inputs[0]})
     return operation(op, x.attributes or {}, inputs)
+
+
+def decided(x: Any, names: Mapping[Node, Expr]) -> bool | None:
+    """Whether a condition holds everywhere, or nowhere; None if neither, or if it depends on the
+    values of named nodes, of which constants have one."""
+    if isinstance(x, Node) and x.op is not None and x.op.name in ("logical_and", "logical_or"):
+        either = x.op.name == "logical_or"
+        parts = [decided(part, names) for part in x.inputs]
+        return either if either in parts else None if None in parts else not either
+    if depends(x, names):
+        return None
+    value = array_of(x)
+    return bool(value.all()) if value.all() or not value.any() else None
+
+
+def depends(x: Any, names: Mapping[Node, Expr]) -> bool:
+    """Whether a value was computed from named nodes that are no constants."""
+    if not isinstance(x, Node):
+        return False
+    if x in names:
+        return names[x].constant is None
+    return any(depends(source, names) for source in x.inputs)
 
 
 def array_of(x: Any) -> np.ndarray:
