@@ -224,7 +224,7 @@ class Explanation:
         return found[0]
 
     def to_dict(self) -> dict[str, Any]:
-        """The data of the page, as dicts, lists, texts and numbers, for JSON.
+        """The data of both passes, as dicts, lists, texts and numbers, for JSON.
 
         >>> x = Tensor(2.0, requires_grad=True, name="x")
         >>> data = explain(x * x).to_dict()

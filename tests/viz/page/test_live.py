@@ -1,6 +1,7 @@
 """Live pages: what cannot be one is refused before anything is written."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,6 +9,10 @@ import pytest
 from minigrad import Tensor, explain
 from minigrad.errors import DtypeError, UnsupportedError
 from minigrad.viz.page.structure import explanation_structure
+
+
+def leaf(value: float) -> Any:
+    return Tensor(value, requires_grad=True)
 
 
 def test_complex_and_half_precision_numbers_are_refused(tmp_path: Path) -> None:
@@ -20,7 +25,7 @@ def test_complex_and_half_precision_numbers_are_refused(tmp_path: Path) -> None:
 
 
 def test_very_long_programs_are_refused(tmp_path: Path) -> None:
-    x = Tensor(0.5, requires_grad=True)
+    x: Any = Tensor(0.5, requires_grad=True)
     for _ in range(2001):
         x = np.sin(x)
     with pytest.raises(UnsupportedError, match="2,002, more than 2,000"):
@@ -29,9 +34,7 @@ def test_very_long_programs_are_refused(tmp_path: Path) -> None:
 
 def test_formulas_of_a_live_page_hold_for_other_numbers_too() -> None:
     structures = [
-        explanation_structure(
-            explain(np.maximum(Tensor(x, requires_grad=True), 1.0) ** 2).steps, live=True
-        )
+        explanation_structure(explain(np.maximum(leaf(x), 1.0) ** 2).steps, live=True)
         for x in (2.0, 0.1)
     ]
     local = [str(each["local"]) for each in structures[0]["templates"]]
