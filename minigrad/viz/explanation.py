@@ -34,7 +34,8 @@ class Explanation:
     """The forward and the reverse pass of a result; prints as text.
 
     `steps`: the data, in the order of the forward pass. `result`: the name of the result in texts.
-    `names`: further names of leaves and constants, for the page: those of the caller's variables.
+    `names`: further names of leaves and constants, for the page and the picture: those of the
+    caller's variables.
 
     >>> explanation = explain(Tensor(2.0, requires_grad=True) * 3)
     >>> [step.label for step in explanation.steps]
@@ -119,7 +120,7 @@ class Explanation:
         """
         note = complex_note(self.steps, self.result)
         title = f"{self.result}: {note}" if note else self.result
-        return picture(title, self.steps, self._derivative).svg()
+        return picture(title, self.steps, self._derivative, names=self.names).svg()
 
     def _derivative(self, step: Step) -> str | None:
         value = step.adjoint

@@ -405,9 +405,7 @@ def test_a_csv_file_and_nothing_in_it_is_run(opened: Opened, tmp_path: Path) -> 
     path.write_text(f"{bad},width,kind\n{rows}\n")
     page = opened("data=csv")
     page.set_input_files("#csv-file", path)
-    until(page, 
-        "playground.data.classes === 2 && playground.shape.inputs[1] === 'width'"
-    )
+    until(page, "playground.data.classes === 2 && playground.shape.inputs[1] === 'width'")
     settled(page)
     press(page, "step")
     assert bad in page.locator("#network").inner_text()

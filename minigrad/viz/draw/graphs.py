@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from minigrad.tensor import Tensor
 from minigrad.viz.backprop.derivation import definition
 from minigrad.viz.backprop.steps import Step, forward_pass
 from minigrad.viz.draw.groups import Group, group
-from minigrad.viz.draw.picture import Box, Picture, clipped
+from minigrad.viz.draw.picture import Box, Picture
 from minigrad.viz.text.formula import in_short
 
 MOST = 150  # most boxes of a picture, if groups can be folded
@@ -62,26 +62,36 @@ def gradient_line(step: Step) -> str | None:
 
 
 def picture(
-    title: str, steps: Sequence[Step], last_line: Callable[[Step], str | None], most: int = MOST
+    title: str,
+    steps: Sequence[Step],
+    last_line: Callable[[Step], str | None],
+    most: int = MOST,
+    names: Mapping[Node, str] | None = None,
 ) -> Picture:
-    """A box for each step, with a last line; or for groups, if there are too many steps."""
+    """A box for each step, with a last line; or for groups, if there are too many steps. `names`
+    are further ones, of leaves and constants."""
     shown = folded(group(steps), most, lambda group: True)
 
     def box(item: Shown) -> Box:
         if isinstance(item, Group):
             count = sum(1 for _ in item.steps())
-            return Box((clipped(item.title), f"{count:,} steps"), "group")
-        lines = [f"{item.label} = {written(item)}", in_short(item.value), last_line(item)]
+            return Box((item.title, f"{count:,} steps"), "group")
+        lines = [
+            f"{item.label} = {written(item, names or {})}",
+            in_short(item.value),
+            last_line(item),
+        ]
         family = item.op.family if item.op else "leaf" if item.node.requires_grad else "constant"
-        return Box(tuple(clipped(line) for line in lines if line), family)
+        return Box(tuple(line for line in lines if line), family)
 
     return picture_of_items(title, shown, box)
 
 
-def written(step: Step) -> str:
+def written(step: Step, names: Mapping[Node, str]) -> str:
     """What a step computes, or its name."""
     if step.op is None:
-        return step.name or ("leaf" if step.node.requires_grad else "constant")
+        kind = "leaf" if step.node.requires_grad else "constant"
+        return step.name or names.get(step.node, kind)
     symbols, *_ = (terms for terms in definition(step, "z")[-2:])
     return " ".join(symbols)
 
@@ -175,7 +185,7 @@ def layer_box(item: Shown, starts: set[Node], names: dict[Module, str]) -> Box:
         assert item.op is not None
         return Box((item.op.name, shape), item.op.family)
     last = max((step for step in item.steps() if step.op), key=lambda step: step.node.birth)
-    lines = [clipped(item.title), str(last.value.shape)]
+    lines = [item.title, str(last.value.shape)]
     if isinstance(item.identity, Module):
         if name := names.get(item.identity):
             lines[0] = f"{name} ({type(item.identity).__name__})"

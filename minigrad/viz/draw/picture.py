@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import textwrap
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -16,22 +17,30 @@ from minigrad.viz.draw.layout import layout
 
 # In pixels.
 CHARACTER, LINE, PADDING, ROW, MARGIN, NARROWEST = 7.85, 18.0, 12.0, 38.0, 12.0, 70.0
-LONGEST = 44  # characters of a line
+LONGEST, MOST = 44, 4  # characters of a line, and of one the lines that it is broken into
 FONT = "DejaVu Sans Mono, ui-monospace, Menlo, Consolas, monospace"
 
 
 @dataclass(frozen=True)
 class Box:
-    """Lines of text in a box, coloured by op family."""
+    """Lines of text in a box, coloured by op family; long ones are continued on the next."""
 
     lines: tuple[str, ...]
     family: str
 
     @property
+    def rows(self) -> list[tuple[str, str]]:
+        """The lines as they are drawn, and the name of their colour."""
+        colors = ["ink", *["faint"] * len(self.lines)]
+        pairs = zip(self.lines, colors, strict=False)
+        return [(row, color) for line, color in pairs for row in wrapped(line)]
+
+    @property
     def size(self) -> tuple[float, float]:
-        longest = max(map(len, self.lines), default=0)
+        rows = self.rows
+        longest = max((len(row) for row, _ in rows), default=0)
         width = max(longest * CHARACTER + 2 * PADDING, NARROWEST)
-        return width, len(self.lines) * LINE + PADDING
+        return width, len(rows) * LINE + PADDING
 
 
 @dataclass(frozen=True, repr=False)
@@ -87,7 +96,8 @@ class Picture:
         return "\n".join(
             [
                 f'<svg xmlns="http://www.w3.org/2000/svg" width="{w}" height="{h}" '
-                f'viewBox="0 0 {w} {h}" role="img" font-family="{FONT}" font-size="13">',
+                f'viewBox="0 0 {w} {h}" role="img" font-family="{FONT}" '
+                'font-size="13" style="max-width: 100%; height: auto">',
                 f"<title>{xml_text(self.title)}</title>",
                 '<defs><marker id="arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" '
                 'markerHeight="8" orient="auto" markerUnits="userSpaceOnUse">'
@@ -170,17 +180,22 @@ def box_elements(box: Box, x: float, y: float) -> Iterator[str]:
         f'<rect x="{left:.1f}" y="{top:.1f}" width="{w:.1f}" height="{h:.1f}" rx="7" '
         f'fill="{LIGHT[box.family]}" stroke="{LIGHT["edge"]}"/>'
     )
-    for k, line in enumerate(box.lines):
-        color = LIGHT["ink" if k == 0 else "faint"]
+    for k, (row, color) in enumerate(box.rows):
         yield (
             f'<text x="{x:.1f}" y="{top + PADDING / 2 + LINE * k + 13:.1f}" text-anchor="middle" '
-            f'fill="{color}">{xml_text(line)}</text>'
+            f'fill="{LIGHT[color]}">{xml_text(row)}</text>'
         )
 
 
-def clipped(text: str) -> str:
-    """A text, cut to the width of a box."""
-    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "\u2026"
+def wrapped(line: str) -> list[str]:
+    """A line in pieces that fit a box; of one that would fill it, the first few.
+
+    >>> wrapped("w9 = conv2d(w5, w1, stride=(1, 1), dilation=(1, 1))")
+    ['w9 = conv2d(w5, w1, stride=(1, 1),', 'dilation=(1, 1))']
+    """
+    if len(line) <= LONGEST:
+        return [line]
+    return textwrap.wrap(line, LONGEST, max_lines=MOST, placeholder=" \u2026")
 
 
 def xml_text(text: str) -> str:

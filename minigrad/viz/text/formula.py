@@ -40,11 +40,12 @@ def summary(value: np.ndarray) -> str:
 
 
 def in_short(value: np.ndarray) -> str:
-    """A short array; or the shape and mean of a long one."""
+    """A short array; or the shape of a long one, and its entry that is the largest in size."""
     if value.size <= SHOWN_IN_FULL and value.ndim < 3:
         return summary(value)
-    mean = "" if not value.size or value.dtype == bool else f", mean {number(value.mean())}"
-    return f"{value.shape}{mean}"
+    if not value.size or value.dtype == bool:
+        return str(value.shape)
+    return f"{value.shape}, largest {number(value.flat[np.abs(value).argmax()])}"
 
 
 def operation(op: Op, attributes: Mapping[str, Any], inputs: Sequence[Expr]) -> Expr:

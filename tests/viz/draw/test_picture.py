@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from minigrad.errors import ArgumentError
-from minigrad.viz.draw.picture import LONGEST, Box, Picture, clipped
+from minigrad.viz.draw.picture import LONGEST, MOST, Box, Picture, wrapped
 
 SVG = "{http://www.w3.org/2000/svg}"
 NASTY = '</text><script>alert("1")</script>&amp;\x00\x1b'
@@ -90,6 +90,12 @@ def test_a_picture_of_nothing() -> None:
     assert ElementTree.fromstring(Picture("", [], []).svg()).tag == f"{SVG}svg"
 
 
-def test_long_lines_are_clipped() -> None:
-    assert clipped("x" * LONGEST) == "x" * LONGEST
-    assert len(clipped("x" * 100)) == LONGEST and clipped("x" * 100).endswith("\u2026")
+def test_long_lines_are_continued_below_each_other() -> None:
+    line = "w9 = conv2d(w5, w1, stride=(1, 1), dilation=(1, 1), padding=(0, 0), groups=1)"
+    box = Box((line, "(5, 4, 6, 6)"), "processing")
+    assert " ".join(row for row, color in box.rows if color == "ink") == line
+    assert [row for row, color in box.rows if color == "faint"] == ["(5, 4, 6, 6)"]
+    assert max(len(row) for row, _ in box.rows) <= LONGEST
+    assert box.size[1] == Box(("",) * 3, "leaf").size[1]
+    # One without end is cut.
+    assert len(wrapped("x " * 1000)) == MOST and wrapped("x" * 1000)[-1].endswith("\u2026")

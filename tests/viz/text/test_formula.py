@@ -81,5 +81,5 @@ def test_arrays_in_short() -> None:
     assert summary(np.array([[1.0, -2.5], [0.0, 3.0]])) == "[[1, -2.5], [0, 3]]"
     assert summary(np.arange(7.0)) == "shape (7,), min 0, mean 3, max 6"
     assert summary(np.zeros((0, 2))) == "shape (0, 2), empty"
-    assert in_short(np.full((2, 2, 2), 3.0)) == "(2, 2, 2), mean 3"
+    assert in_short(np.full((2, 2, 2), 3.0)) == "(2, 2, 2), largest 3"
     assert in_short(np.ones(9, bool)) == "(9,)"
