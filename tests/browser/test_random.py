@@ -35,7 +35,7 @@ SEEDS += [[0], [0, 0], [3, 1], [2**40, 3, 2**35, 9, 1]]
 
 
 def words(rng: np.random.Generator) -> list[int]:
-    """The state as random.js and random.c have it."""
+    """The state as random.js and minigrad_random.h have it."""
     state: Any = rng.bit_generator.state
     numbers = state["state"]["state"], state["state"]["inc"]
     parts = [x >> 32 * k & 0xFFFFFFFF for x in numbers for k in range(4)]

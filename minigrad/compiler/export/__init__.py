@@ -42,7 +42,7 @@ def export(path: str | os.PathLike[str], **functions: Any) -> None:
     >>> folder = Path(tempfile.mkdtemp(), "squares")
     >>> export(folder, square=square)
     >>> sorted(file.name for file in folder.iterdir())
-    ['README.md', 'squares.c', 'squares.h']
+    ['README.md', 'minigrad_random.h', 'squares.c', 'squares.h']
     >>> "int squares_square(squares_program *);" in (folder / "squares.h").read_text()
     True
     """

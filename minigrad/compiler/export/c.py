@@ -14,14 +14,7 @@ from minigrad.compiler.export.program import ExportedProgram, Function, Member, 
 from minigrad.compiler.target.toolchain import FLAGS, GCC_FLAGS
 
 HERE = Path(__file__).parent
-GENERATOR = """\
-#ifndef MINIGRAD_GENERATOR
-#define MINIGRAD_GENERATOR
-// NumPy's PCG64: 128 bits of state and 128 of increment, lowest first, 32 bits that are left over,
-// and whether there are such.
-typedef struct { uint32_t words[10]; } minigrad_generator;
-#endif
-"""
+RANDOM = "minigrad_random.h"
 SECTIONS = {
     "input": "What is set before a call. Rates of optimisers have their values of the export.",
     "output": "What a call returns, until one that returns an array of this name.",
@@ -37,6 +30,7 @@ def write_c(program: ExportedProgram, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{program.name}.h").write_text(header(program))
     (folder / f"{program.name}.c").write_text(source(program))
+    (folder / RANDOM).write_text((HERE / RANDOM).read_text())
     (folder / "README.md").write_text(readme(program))
 
 
@@ -48,14 +42,12 @@ def header(program: ExportedProgram) -> str:
         f"// The program {name}, exported from minigrad: README.md says how to use it.",
         f"#ifndef {guard}",
         f"#define {guard}",
+        *([f'#include "{RANDOM}"'] if any(f.draws for f in program.functions) else []),
         "#include <stdbool.h>",
         "#include <stdint.h>",
         "#ifdef __cplusplus",
         'extern "C" {',
         "#endif",
-    ]
-    lines += [GENERATOR.rstrip()] if any(f.draws for f in program.functions) else []
-    lines += [
         f"// All memory of the program, {program.size} bytes: static, allocated, or on a stack",
         "// that is large enough. There may be several.",
         "typedef struct {",
@@ -129,8 +121,6 @@ def source(program: ExportedProgram) -> str:
     name = program.name
     most = max((len(x.places) for f in program.functions for x in f.calls), default=1)
     parts = [FRAME.format(name=name, size=program.size, head=head(program.machine.vector))]
-    if any(f.draws for f in program.functions):
-        parts += ["typedef minigrad_generator generator;", (HERE / "random.c").read_text()]
     parts += [kernel(k, text) for k, text in enumerate(program.kernels)]
     parts.append(RUN.format(name=name, most=most))
     parts += [function(program, f) for f in program.functions]
@@ -257,6 +247,9 @@ processor with the flags below, and Python runs with `MINIGRAD_THREADS=1`; else 
 rounding.
 
     {flags}
+
+`{RANDOM}` is NumPy's generator, with the same bits on every machine: with it, C shuffles as
+`np.random.default_rng(seed).permutation(n)` does.
 
 ## Functions
 {functions}

@@ -234,8 +234,12 @@ class Linker:
             made.draws += [generator] if generator not in made.draws else []
             at[value] = room.take(value.size * value.dtype.itemsize)
             kind = C_TYPES[value.dtype]
-            what = f"(generator *)arrays[0], ({kind} *)arrays[1], {value.size}"
-            text = f"random_{kind}({what});"
+            number = f"minigrad_random{'_float' * (kind == 'float')}"
+            text = (
+                f"{kind} *x = ({kind} *)arrays[1];\n"
+                f"for (int64_t k = 0; k < {value.size}; k++)\n"
+                f"  x[k] = {number}((minigrad_generator *)arrays[0]);"
+            )
             made.calls.append(
                 Call(
                     self.kernel(text), [(generator, 0), at[value]], f"random numbers {value.shape}"

@@ -2,7 +2,7 @@
 //
 // The bits are those of PCG64 (O'Neill, "PCG: a family of simple fast space-efficient statistically
 // good algorithms for random number generation", 2014), seeded by NumPy's SeedSequence. The state is
-// ten words of 32 bits, as in the struct of random.c: 128 bits of state, lowest first, 128 bits of
+// ten words of 32 bits, as in the struct of minigrad_random.h: 128 bits of state, lowest first, 128 bits of
 // increment, the half of a draw that is left over, and whether there is one. So a Random can also be a
 // view of a generator in the memory of a compiled program: `new Random(undefined, words)`.
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from minigrad.compiler.export.c import HERE, header, source
+from minigrad.compiler.export.c import HERE, RANDOM, header, source
 from minigrad.compiler.export.naming import identifier
 from minigrad.compiler.export.program import ExportedProgram, Function, Member
 from minigrad.compiler.target.webassembly import build
@@ -58,7 +58,8 @@ def module(program: ExportedProgram) -> bytes:
             ),
         ]
     )
-    built = build({f"{name}.h": header(program), f"{name}.c": text})
+    random = (HERE / RANDOM).read_text()
+    built = build({f"{name}.h": header(program), f"{name}.c": text, RANDOM: random})
     return built + section("minigrad", json.dumps(program.manifest).encode())
 
 
