@@ -27,7 +27,8 @@ def network() -> Explanation:
         nn.Linear(36, 10, rng=rng),
     )
     images = rng.normal(size=(5, 1, 8, 8)).astype(np.float32)
-    return explain(F.cross_entropy(model(images), rng.integers(0, 10, 5)))
+    labels = rng.integers(0, 10, 5)
+    return explain(F.cross_entropy(model(images), labels))
 
 
 def broadcast() -> Explanation:

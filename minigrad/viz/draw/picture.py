@@ -17,7 +17,7 @@ from minigrad.viz.draw.layout import layout
 
 # In pixels.
 CHARACTER, LINE, PADDING, ROW, MARGIN, NARROWEST = 7.85, 18.0, 12.0, 38.0, 12.0, 70.0
-LONGEST, MOST = 44, 4  # characters of a line, and of one the lines that it is broken into
+LONGEST, MOST = 48, 4  # characters of a line, and of one the lines that it is broken into
 FONT = "DejaVu Sans Mono, ui-monospace, Menlo, Consolas, monospace"
 
 
@@ -190,8 +190,8 @@ def box_elements(box: Box, x: float, y: float) -> Iterator[str]:
 def wrapped(line: str) -> list[str]:
     """A line in pieces that fit a box; of one that would fill it, the first few.
 
-    >>> wrapped("w9 = conv2d(w5, w1, stride=(1, 1), dilation=(1, 1))")
-    ['w9 = conv2d(w5, w1, stride=(1, 1),', 'dilation=(1, 1))']
+    >>> wrapped("w9 = conv2d(w5, w1, stride=(1, 1), dilation=(1, 1), groups=1)")
+    ['w9 = conv2d(w5, w1, stride=(1, 1), dilation=(1,', '1), groups=1)']
     """
     if len(line) <= LONGEST:
         return [line]
