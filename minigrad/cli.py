@@ -1,4 +1,4 @@
-"""The command line: `minigrad explain`, `train`, `sample`, `play`, `info`."""
+"""The command line: `minigrad explain`, `train`, `sample`, `export`, `play`, `info`."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from minigrad.errors import MinigradError, describe, line_of
 from minigrad.io import write
 from minigrad.playground import Playground, play
 from minigrad.recipes.config import Config, read_settings
+from minigrad.recipes.export import export_network
 from minigrad.recipes.report import write_report
 from minigrad.recipes.run import config_of, new_folder, train
 from minigrad.recipes.sample import texts
@@ -160,6 +161,25 @@ def parser() -> argparse.ArgumentParser:
     )
     playing.set_defaults(run=run_play)
 
+    exporting = commands.add_parser(
+        "export",
+        help="write a trained network as a program of C or WebAssembly",
+        description="Write a trained network as a program that stands alone: a folder with C, or a "
+        "module of WebAssembly with JavaScript.",
+    )
+    exporting.add_argument("folder", metavar="DIR", type=Path, help="the folder of its run")
+    exporting.add_argument(
+        "--output",
+        metavar="PATH",
+        type=Path,
+        required=True,
+        help="the folder to create, or a file that ends in .wasm",
+    )
+    exporting.add_argument(
+        "--batch", type=int, default=1, help="how many examples one call takes (1)"
+    )
+    exporting.set_defaults(run=run_export)
+
     about = commands.add_parser(
         "info",
         help="show versions, the C compiler, and the cache",
@@ -276,6 +296,11 @@ def run_sample(arguments: argparse.Namespace) -> None:
         arguments.seed,
     ):
         print(text)
+
+
+def run_export(arguments: argparse.Namespace) -> None:
+    export_network(arguments.folder, arguments.output, arguments.batch)
+    print(f"wrote {arguments.output}")
 
 
 def run_play(arguments: argparse.Namespace) -> None:

@@ -218,3 +218,12 @@ def test_ctrl_c_ends_any_command(
     monkeypatch.setattr("minigrad.cli.parse", interrupted)
     assert main(["explain", "x1", "x1=2"]) == 130
     assert capsys.readouterr().err == "minigrad: stopped by Ctrl-C\n"
+
+
+def test_a_network_is_exported(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["train", "moons", "--epochs", "1", "--eager", "--output", "out"])
+    assert main("export out --output moons --batch 5".split()) == 0
+    assert "wrote moons" in capsys.readouterr().out
+    assert "float x[5][2];" in Path("moons/moons.h").read_text()
+    assert main("export nowhere --output moons".split()) == 1
+    assert "there is no run in nowhere" in capsys.readouterr().err

@@ -268,14 +268,20 @@ def load_model(folder: Path) -> tuple[Module, Config, Vocabulary | None]:
         raise FileNotFoundError(
             f"the run in {folder} has not ended: minigrad train --resume {folder} resumes it"
         )
-    arrays, metadata = load(folder / WEIGHTS), load_metadata(folder / WEIGHTS)
+    arrays, about = load(folder / WEIGHTS), network_of(folder)
+    model = build(config, tuple(about["shape"]), about["classes"], np.random.default_rng(0))
+    model.load_state_dict(arrays)
+    characters = about["vocabulary"]
+    return model.eval(), config, Vocabulary(characters) if characters else None
+
+
+def network_of(folder: Path) -> dict[str, Any]:
+    """What the weights of a run are of: the shape of an input, classes, and the vocabulary, which
+    is empty if it is not of text."""
     try:
-        about = json.loads(metadata["network"])
-        shape, classes, characters = about["shape"], about["classes"], about["vocabulary"]
+        about = json.loads(load_metadata(folder / WEIGHTS)["network"])
+        return {name: about[name] for name in ("shape", "classes", "vocabulary")}
     except (KeyError, ValueError) as error:
         raise MinigradError(
             f"{folder / WEIGHTS} does not name its network: give a folder that minigrad train wrote"
         ) from error
-    model = build(config, tuple(shape), classes, np.random.default_rng(0))
-    model.load_state_dict(arrays)
-    return model.eval(), config, Vocabulary(characters) if characters else None
