@@ -134,7 +134,7 @@ const SETTING_TABLE = {
   zeroGradients: [kinds.flag(), true],
   shuffle: [kinds.flag(), true],
   step: [kinds.integer(0, 100_000), 0],
-  speed: [kinds.choice("1", "10", "100", "full"), "full"],
+  speed: [kinds.choice("1", "10", "100", "1000", "full"), "100"],
   view: [kinds.choice("forward", "reverse", "update"), "forward"],
   lesson: [kinds.choice("none", ...LESSONS), "none"],
 };

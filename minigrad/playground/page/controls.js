@@ -19,7 +19,7 @@ export const KINDS = {
 const ACTIVATION_NAMES = { relu: "ReLU", tanh: "tanh", sigmoid: "sigmoid", linear: "linear", leaky_relu: "leaky ReLU", gelu: "GELU" };
 const RATES = [0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10];
 const PENALTIES = [0, 0.0001, 0.001, 0.003, 0.01, 0.03, 0.1];
-const SPEEDS = { 1: "1 step/s", 10: "10 steps/s", 100: "100 steps/s", full: "full speed" };
+const SPEEDS = { 1: "1 step/s", 10: "10 steps/s", 100: "100 steps/s", 1000: "1,000 steps/s", full: "full speed" };
 
 export class Controls {
   /**

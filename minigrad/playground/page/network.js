@@ -277,7 +277,7 @@ export class NetworkDrawing {
     }
     // Texts ten times a second: faster, nobody reads them.
     if (changed || now - this.labelled > 100) {
-      this.labelled = now;
+      this.labelled = Number.isFinite(now) ? now : 0;
       this.texts.style.display = frame.layers.some((layer) => layer[fields.weight]) ? "" : "none";
       for (const edge of this.edges) if (edge.text) say(edge.text, view === "forward" ? digits(edge.value, 2) : signed(edge.value, 2));
       for (const unit of this.units) if (unit.bias && !this.boxed(unit.target.layer)) say(unit.number, frame.layers[unit.target.layer][fields.bias] && this.tile > 24 ? (view === "forward" ? digits : signed)(unit.bias.value, 2) : "");
@@ -488,13 +488,13 @@ export class NetworkDrawing {
       return this.byKey.has(key(target)) ? target : null;
     };
     const wrap = (n, k) => (k + n) % n;
+    if (pressed === "Home") return to(-1, "output", 0);
+    if (pressed === "End") return to(this.network.layers.length - 1, "output", 0);
     const vertical = { ArrowUp: -1, ArrowDown: 1 }[pressed];
     if (kind === "output") {
       if (vertical) return to(layer, "output", wrap(this.columns[layer + 1], unit + vertical));
       if (pressed === "ArrowLeft") return to(layer, "weight", unit, 0) ?? to(layer - 1, "output", 0);
       if (pressed === "ArrowRight") return to(layer + 1, "weight", 0, unit) ?? to(layer + 1, "output", 0);
-      if (pressed === "Home") return to(-1, "output", 0);
-      if (pressed === "End") return to(this.network.layers.length - 1, "output", 0);
       return null;
     }
     const fan = this.columns[layer];

@@ -136,7 +136,7 @@ export class OwnNetwork {
       return layer;
     });
     const batch = last && {
-      index: last.rows,
+      index: last.rows.slice(), // what a frame holds is handed over
       inputs: floats(copyRows(this.data.train.x, this.data.train.count, last.rows)),
       y: Float32Array.from(last.rows, (row) => this.targets[row]),
       loss: Number(seen.loss[0]),

@@ -261,7 +261,7 @@ export class ReadyNetwork {
       return layer;
     });
     const batch = last && {
-      index: last.rows,
+      index: last.rows.slice(), // what a frame holds is handed over
       inputs: part(this.program.arrays.x, n, this.features.length),
       y: Float32Array.from(last.rows, (row) => this.data.train.y[row]),
       loss: this.meanLoss,

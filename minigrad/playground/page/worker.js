@@ -18,7 +18,8 @@ async function begin(bytes, description) {
 self.onmessage = async ({ data: { id, method, values } }) => {
   try {
     const result = method === "begin" ? await begin(...values) : engine[method](...values);
-    self.postMessage({ id, result }, [...new Set(memoryOf(result))]);
+    // A frame's arrays are its own, and are handed over; what else there is stays the engine's.
+    self.postMessage({ id, result }, method === "frame" ? [...new Set(memoryOf(result))] : []);
     if (method === "run") turn();
   } catch (error) {
     self.postMessage({ id, message: error.message });
