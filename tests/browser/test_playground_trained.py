@@ -185,7 +185,7 @@ ANSWERED = """
     return found;
 """
 # The right answer to each question, and the number that was measured, as the page shows it.
-RIGHT = {
+RIGHT: dict[str, list[tuple[str, str | None]]] = {
     "one-neuron": [("about -1", "-1"), ("near 1", "1.04"), ("hardly better", "1.95")],
     "hidden-layer": [
         ("about half", "54 %"),

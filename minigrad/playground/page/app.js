@@ -49,7 +49,7 @@ async function start() {
   app.tabs = tabs(document.querySelector("[role=tablist]"));
   app.lessons = new LessonPanel(byId("lessons"), { app, change, view: setView, select, refresh, stop });
   if (parent !== window) addEventListener("message", heard);
-  addEventListener("hashchange", () => location.hash !== app.hash && attempt(readNew));
+  addEventListener("hashchange", () => location.hash !== app.hash && attempt(() => readNew(location.hash)));
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", recolor);
   await attempt(remake);
   if (app.shape.layers[0].kind === "units") select({ layer: 0, kind: "weight", unit: 0, input: 0 });
@@ -368,13 +368,13 @@ function told() {
 }
 
 function heard({ source, data }) {
-  if (source === parent && data?.type === FRAMED && typeof data.state === "string" && `#${data.state}` !== app.hash) {
-    location.hash = data.state;
-  }
+  const isNew = source === parent && data?.type === FRAMED && typeof data.state === "string" && `#${data.state}` !== app.hash;
+  // The address itself cannot be set in a frame with an origin of its own.
+  if (isNew) attempt(() => readNew(`#${data.state}`));
 }
 
-async function readNew() {
-  const { settings, problems } = readAddress(location.hash);
+async function readNew(address) {
+  const { settings, problems } = readAddress(address);
   app.settings = app.about.ready ? settings : { ...settings, ...app.about.settings };
   if (problems.length) notice(problems.join(". "));
   setView(settings.view);

@@ -79,7 +79,7 @@
 
     #heard = ({ source, data }) => {
       if (!this.#frame || source !== this.#frame.contentWindow) return;
-      if (data?.type !== TYPE || typeof data.state !== "string") return;
+      if (data?.type !== TYPE || typeof data.state !== "string" || data.state === this.#state) return;
       this.#state = data.state;
       this.dispatchEvent(new Event("change"));
     };
