@@ -143,6 +143,20 @@ def test_play_trains_until_pause_and_shows_its_losses(opened: Opened) -> None:
     assert f"Step {shown['step']}" in page.locator("#announce").inner_text()
 
 
+def test_a_frame_can_be_asked_for_again_and_again(opened: Opened) -> None:
+    page = opened()
+    press(page, "step")
+    batches = page.evaluate(
+        """async () => { const found = [];
+            for (let k = 0; k < 3; k++) {
+                const { batch } = await playground.engine.frame({ gradients: true });
+                found.push([Array.from(batch.index), Array.from(batch.y)]);
+            }
+            return found; }"""
+    )
+    assert batches[0] == batches[1] == batches[2] and len(batches[0][0]) == 10
+
+
 def test_space_plays_and_a_slow_speed_is_slow(opened: Opened) -> None:
     page = opened("speed=10")
     page.keyboard.press(" ")
