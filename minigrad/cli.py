@@ -101,6 +101,11 @@ def parser() -> argparse.ArgumentParser:
     explaining.add_argument(
         "--html", metavar="FILE", help="write a page to step through both passes"
     )
+    explaining.add_argument(
+        "--live",
+        action="store_true",
+        help="in the page, values can be edited, and both passes follow (compiled, by ziglang)",
+    )
     explaining.add_argument("--svg", metavar="FILE", help="draw the graph")
     explaining.add_argument("--latex", action="store_true", help="print LaTeX, not text")
     explaining.set_defaults(run=run_explain)
@@ -234,7 +239,9 @@ def run_explain(arguments: argparse.Namespace) -> None:
     else:
         explanation = explain(parse(arguments.expression, dict(arguments.values)))
     if arguments.html is not None:
-        explanation.html(arguments.html)
+        explanation.html(arguments.html, live=arguments.live)
+    elif arguments.live:
+        raise ValueError("--live is for a page: write --html FILE too")
     if arguments.svg is not None:
         write(arguments.svg, explanation.svg().encode())
     print(explanation.latex() if arguments.latex else explanation)

@@ -107,7 +107,7 @@ class ExplanationView {
     }
     const gradientTab = tab("gradient", "Gradient", [
       p("faults", make("fieldset", {}, make("legend", {}, "What if it were done without \u2026"), faults)), p("why", make("p", { "aria-live": "polite" })),
-      make("div", { class: "wide", tabindex: 0, role: "region", "aria-label": "Gradient" }, p("leaves", make("table"))), p("unchecked", make("p", { class: "small faint" })), p("note", make("p", { class: "small" }))]);
+      make("div", { class: "wide", tabindex: 0, role: "region", "aria-label": "Gradient" }, p("leaves", make("table"))), p("along", make("p", { class: "small faint" })), p("unchecked", make("p", { class: "small faint" })), p("note", make("p", { class: "small" }))]);
     const stepTab = tab("details", "This step", [p("head", make("div")), p("editing", make("div")), p("body", make("div"))]);
     const programTab = tab("program", "Program", [p("lines", make("div", { role: "region", "aria-label": "Lines of the program" }))]);
     const kind = p("phase", make("p", {}));
@@ -469,6 +469,8 @@ class ExplanationView {
     const { fault, extra, parts } = this, fresh = !extra.live;
     parts.faults.hidden = !fresh;
     parts.why.textContent = fresh ? MISTAKES[fault][1] : "";
+    const arrays = this.steps.some((step, k) => extra.checks[k] && step.shape.length);
+    parts.along.textContent = fresh && fault === "right" && arrays ? "Of an array, finite differences are taken along a random direction, and compared with the gradient along it." : "";
     parts.unchecked.textContent = extra.unchecked ? `${extra.unchecked.toLocaleString("en")} leaves were not checked by finite differences: there are too many.` : "";
     const leaves = this.steps.map((step, k) => k).filter((k) => this.steps[k].family === "leaf").slice(0, 300);
     const wrongs = fresh && fault !== "right" ? leaves.filter((k) => extra.wrong[k]?.[fault]) : [];
@@ -476,8 +478,7 @@ class ExplanationView {
     const titles = ["", ...(this.edit ? ["value"] : []), "gradient", ...(!fresh ? [] : fault === "right" ? ["finite differences", "error"] : ["without it"])];
     const rows = leaves.map((k) => {
       const { name, label, adjoint } = this.steps[k], wrong = extra.wrong[k]?.[fault], check = extra.checks[k], value = this.numbers.value(k);
-      const along = !isScalar(value) && check ? make("div", { class: "faint" }, `for ${minus(check.reverse)} by the reverse pass, along a random direction`) : null;
-      const cells = !fresh ? [] : fault === "right" ? [along ? make("div", {}, minus(check.differences), along) : minus(check?.differences ?? ""), check?.error ?? ""] : [minus(wrong ?? "the same")];
+      const cells = !fresh ? [] : fault === "right" ? [minus(check?.differences ?? ""), minus(check?.error ?? "")] : [minus(wrong ?? "the same")];
       return make("tr", {}, make("th", { scope: "row" }, name ?? label), ...(this.edit ? [make("td", {}, isScalar(value) && this.canEdit(k) ? this.editor(k, 0, value) : said(value))] : []),
         make("td", { "data-gradient": k }, adjoint ? said(this.numbers.adjoint(k)) : "none"), ...cells.map((written) => make("td", wrong && fault !== "right" ? { class: "wrong" } : { class: "number" }, written)));
     });
@@ -489,6 +490,7 @@ class ExplanationView {
     if (!faults.hidden) {
       faults.hidden = true;
       why.textContent = "";
+      this.parts.along.textContent = "";
       for (const row of leaves.rows) while (row.cells.length > 3) row.lastChild.remove();
     }
     for (const cell of leaves.querySelectorAll("[data-gradient]")) {

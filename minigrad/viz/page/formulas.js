@@ -118,8 +118,9 @@ export function pieces(tree, most = 6) {
   if (tree[0] !== "row" || tree.length <= most) return [make("math:math", {}, math(tree))];
   const found = [[]];
   tree.slice(1).forEach((part, k, parts) => {
-    const sign = part[0] === "o" ? part[1] : "";
-    if ((["+", "-", "*"].includes(sign) && k > 0 && found.at(-1).length) || (parts[k - 1]?.[1] === "," && parts[k - 1][0] === "o")) found.push([]);
+    const sign = part[0] === "o" ? part[1] : "", before = parts[k - 1];
+    const infix = before && (before[0] !== "o" || before[1] === ")");
+    if ((["+", "-", "*"].includes(sign) && infix) || (parts[k - 1]?.[1] === "," && parts[k - 1][0] === "o")) found.push([]);
     found.at(-1).push(part);
   });
   return found.filter((piece) => piece.length).map((piece, n) => {

@@ -4,8 +4,8 @@ import { fill, plain } from "./formulas.js";
 import { heat, largestText, shade, text, tuple } from "./numbers.js";
 
 const ROW = 38, LABELLED = 54, PAD = 14, TITLE = 30, GAP = 28; // rows of scalars have room for labels between them
-const LETTER = 7.3, TILE = { w: 92, h: 38 }, SMALL = 66, TALL = 92;
-const READABLE = 1.4; // of the graph's units to a pixel
+const LETTER = 7.3, TILE = { w: 92, h: 38 }, SMALL = 66, TALL = 92, WIDE = 64;
+const COMFORTABLE = 1.12, READABLE = 1.4; // of the graph's units to a pixel
 let mounted = 0;
 
 export class Graph {
@@ -22,26 +22,25 @@ export class Graph {
         if (child >= 0) this.inside[g].push(child); else for (const step of this.inside[-child]) this.inside[g].push(step);
       }
     }
+    // The rounds of a loop: its children that are not leaves
+    this.roundsOf = this.groups.map(({ children, kind }) => kind === "loop" ? children.filter((child) => this.isRound(child)) : []);
     this.loopOf = this.groups.map(() => null);
-    this.groups.forEach((group, g) => { if (group.kind === "loop") this.roundsOf(g).forEach((child) => { if (child < 0) this.loopOf[-child] = g; }); });
+    this.groups.forEach((group, g) => { this.roundsOf[g].forEach((child) => { if (child < 0) this.loopOf[-child] = g; }); });
     holder.append(this.svg);
     this.pan();
   }
 
-  roundsOf(g) { // children that are not leaves
-    return this.groups[g].children.filter((child) => child < 0 ? this.groups[-child].kind !== "part" : this.steps[child].op);
-  }
-
   // Folding
+
+  isRound(child) { return child < 0 ? this.groups[-child].kind !== "part" : Boolean(this.steps[child].op); }
 
   hidden(child, g) { // in a loop, all rounds but one
     if (this.groups[g].kind !== "loop") return false;
-    const rounds = this.roundsOf(g);
-    return rounds.includes(child) && rounds[this.rounds.get(g) ?? 0] !== child;
+    return this.isRound(child) && this.roundsOf[g][this.rounds.get(g) ?? 0] !== child;
   }
 
   // Rounds of a loop are open all together.
-  key(g) { return this.loopOf[g] === null ? g : -this.roundsOf(this.loopOf[g]).find((child) => child < 0); }
+  key(g) { return this.loopOf[g] === null ? g : -this.roundsOf[this.loopOf[g]].find((child) => child < 0); }
   isOpen(g) { return this.open.has(this.key(g)); }
 
   unfold(fits) { // from the outside, group by group, as long as what is drawn fits
@@ -62,10 +61,12 @@ export class Graph {
   start() { // the whole of it first: unfolded as far as it can be read without scrolling
     this.open = new Set([0]);
     const { clientWidth, clientHeight } = this.holder;
-    this.unfold(() => {
+    const fits = (scale) => () => {
       const { w, h } = this.place(0);
-      return Math.max(w / (clientWidth - 24), h / (clientHeight - 24)) <= READABLE && this.drawn() <= 60;
-    });
+      return Math.max(w / (clientWidth - 24), h / (clientHeight - 24)) <= scale && this.drawn() <= 60;
+    };
+    this.unfold(fits(COMFORTABLE));
+    if (this.drawn() < 6) this.unfold(fits(READABLE));
     this.overview();
   }
 
@@ -89,7 +90,7 @@ export class Graph {
 
   turnTo(g, child) {
     if (this.groups[g].kind !== "loop") return false;
-    const n = this.roundsOf(g).indexOf(child);
+    const n = this.roundsOf[g].indexOf(child);
     if (n < 0 || n === (this.rounds.get(g) ?? 0)) return false;
     this.rounds.set(g, n);
     return true;
@@ -130,8 +131,7 @@ export class Graph {
   }
 
   groupSize(g) {
-    const scalar = !this.steps[this.output(g)].shape.length;
-    return { w: Math.max(this.groups[g].title.length * LETTER + 90, 2 * TILE.w + 36), h: scalar ? SMALL : TALL };
+    return { w: Math.max(this.groups[g].title.length * LETTER + 24, 132) + 2 * TILE.w + 36, h: WIDE };
   }
 
   place(g) { // the size of an open group, and the places in it
@@ -153,7 +153,7 @@ export class Graph {
       const xs = apart(layer.map(([, x]) => shift(x)), sizes.map(({ w }) => w));
       const height = Math.max(...sizes.map(({ h }) => h));
       layer.forEach(([k], n) => { places[k] = { x: xs[n], y: y + (height - sizes[n].h) / 2, ...sizes[n] }; });
-      gap = height === 0 ? 10 : sizes.every(({ h }) => h <= SMALL) ? LABELLED : ROW; // of ports and bends alone, little
+      gap = height === 0 ? 10 : sizes.some(({ h }) => h === SMALL) ? LABELLED : ROW; // of ports and bends alone, little
       y += height + gap;
     }
     const left = Math.min(...places.filter(Boolean).map(({ x, w }) => x - w / 2));
@@ -166,9 +166,9 @@ export class Graph {
   }
 
   loopLayers(g, size) {
-    const { children } = this.groups[g], rounds = new Set(this.roundsOf(g));
-    const leaves = children.map((child, k) => [child, k]).filter(([child]) => !rounds.has(child)).slice(0, 8).map(([, k]) => [k, 0]);
-    const round = children.findIndex((child, k) => rounds.has(child) && size[k]);
+    const { children } = this.groups[g];
+    const leaves = children.map((child, k) => [child, k]).filter(([child]) => !this.isRound(child)).map(([, k]) => [k, 0]);
+    const round = children.findIndex((child, k) => this.isRound(child) && size[k]);
     return [...(leaves.length ? [leaves] : []), [[round, 0]]];
   }
 
@@ -258,7 +258,7 @@ export class Graph {
 
   stepBox(k, box) {
     const step = this.steps[k], title = this.title(k), scalar = !step.shape.length;
-    const { x, y } = box, room = Math.floor((box.w - 16) / LETTER);
+    const { x, y } = box, room = Math.floor((box.w - 20) / (LETTER + (step.family === "leaf" ? 0.8 : 0.2)));
     const element = make("svg:g", { class: `box ${step.family}`, "data-step": k }, rectangle(box), this.write(clip(title, room), x, y + 19, "name"),
       ...(scalar ? [this.write("", x, y + 38, "value"), this.write("", x, y + 57, "adjoint")] : this.tilePlaces(box)),
       make("svg:title", {}, `${title}, ${step.op ?? step.family}`));
@@ -266,19 +266,25 @@ export class Graph {
     return asButton(element, title, () => this.select(k));
   }
 
-  tilePlaces({ x, y }) { // the tile of the value at the left, of the adjoint at the right; below each its largest entry
-    const at = (side) => `translate(${x + side * (TILE.w / 2 + 6)},${y + 29})`;
-    return [make("svg:g", { class: "value tile", transform: at(-1) }), make("svg:g", { class: "adjoint tile", transform: at(1) })];
+  tilePlaces({ x, y }) { // the tile of the value at the left, of the adjoint at the right, and below each its scale
+    const at = (side, kind) => make("svg:g", { class: `${kind} tile`, transform: `translate(${x + side * (TILE.w / 2 + 6)},${y + 29})` });
+    return [at(-1, "value"), at(1, "adjoint")];
   }
 
-  groupBox(g, box) {
-    const { title, note } = this.groups[g], count = this.inside[g].length, k = this.output(g), scalar = !this.steps[k].shape.length;
-    const { x, y, w } = box;
-    const element = make("svg:g", { class: "box folded", "data-group": g }, make("svg:rect", { class: "under", x: x - w / 2 + 4, y: y + 4, width: w, height: box.h, rx: 10 }), rectangle(box),
-      this.write(title, x - w / 2 + 12, y + 19, "name", "start"), this.write(count.toLocaleString("en"), x + w / 2 - 12, y + 19, "faint", "end"),
-      ...(scalar ? [this.write("", x, y + 38, "value"), this.write("", x, y + 57, "adjoint")] : this.tilePlaces(box)),
+  groupBox(g, box) { // its title and the scales at the left, the tiles of its output at the right
+    const { title } = this.groups[g], count = this.inside[g].length, k = this.output(g), scalar = !this.steps[k].shape.length;
+    const { x, y, w, h } = box, left = x - w / 2 + 12, right = x + w / 2 - 12;
+    const tile = (kind, middle, line) => {
+      const place = make("svg:g", { class: `${kind} tile`, transform: `translate(${middle},${y + 13})` });
+      place.scaleAt = [left - middle, line, "start"];
+      return place;
+    };
+    const element = make("svg:g", { class: "box folded", "data-group": g }, make("svg:rect", { class: "under", x: x - w / 2 + 4, y: y + 4, width: w, height: h, rx: 10 }), rectangle(box),
+      this.write(title, left, y + 20, "name", "start"),
+      ...(scalar ? [this.write("", right, y + 29, "value", "end"), this.write("", right, y + 49, "adjoint", "end"), this.write(`${count.toLocaleString("en")} steps`, left, y + 38, "faint", "start")]
+        : [tile("value", right - 1.5 * TILE.w - 8, 25), tile("adjoint", right - TILE.w / 2, 40)]),
       make("svg:title", {}, `${title}: ${count} steps; open it`));
-    this.boxes.set(`g${g}`, { ...box, element, step: k, note });
+    this.boxes.set(`g${g}`, { ...box, element, step: k });
     return asButton(element, `unfold ${title}, ${count} steps`, () => { this.open.add(this.key(g)); this.draw(); });
   }
 
@@ -292,7 +298,7 @@ export class Graph {
   }
 
   roundSlider(g, box) {
-    const count = this.roundsOf(g).length, now = this.rounds.get(g) ?? 0;
+    const count = this.roundsOf[g].length, now = this.rounds.get(g) ?? 0;
     const slider = make("input", { type: "range", min: 1, max: count, value: now + 1, "aria-label": `Round of ${this.groups[g].title}`, "data-loop": g });
     const said = make("output", {}, `${now + 1} of ${count.toLocaleString("en")}`);
     slider.addEventListener("input", () => {
@@ -348,17 +354,19 @@ export class Graph {
     if (!array) { place.replaceChildren(); return; }
     const drawn = heat(array, 24);
     if (!drawn) { place.replaceChildren(this.write("empty", 0, 20, "faint")); return; }
-    const cell = Math.min(TILE.w / drawn.columns, TILE.h / drawn.rows, 16), w = cell * drawn.columns, h = cell * drawn.rows;
+    const fits = (room, count) => Math.min(room / count, 16), [across, down] = [fits(TILE.w, drawn.columns), fits(TILE.h, drawn.rows)];
+    const thin = Math.min(across, down) * Math.min(drawn.columns, drawn.rows) < 16 ? 3 : 1; // a long strip is stretched
+    const [cw, ch] = [Math.min(across, thin * down), Math.min(down, thin * across)], [w, h] = [cw * drawn.columns, ch * drawn.rows];
     const paths = new Map();
     drawn.parts.forEach((part, k) => {
       const kind = shade(part);
       if (!kind) return;
-      const x = (k % drawn.columns) * cell - w / 2, y = Math.floor(k / drawn.columns) * cell + (TILE.h - h) / 2;
-      paths.set(kind, `${paths.get(kind) ?? ""}M${x.toFixed(1)},${y.toFixed(1)}h${cell.toFixed(2)}v${cell.toFixed(2)}h${(-cell).toFixed(2)}z`);
+      const x = (k % drawn.columns) * cw - w / 2, y = Math.floor(k / drawn.columns) * ch + (TILE.h - h) / 2;
+      paths.set(kind, `${paths.get(kind) ?? ""}M${x.toFixed(1)},${y.toFixed(1)}h${cw.toFixed(2)}v${ch.toFixed(2)}h${(-cw).toFixed(2)}z`);
     });
     place.replaceChildren(...[...paths].map(([kind, d]) => make("svg:path", { d, class: kind })),
       make("svg:rect", { class: "rim", x: -w / 2, y: (TILE.h - h) / 2, width: w, height: h }),
-      this.write(words + scaleText(array), 0, TILE.h + 15, "caption"));
+      this.write(words + scaleText(array), place.scaleAt?.[0] ?? 0, place.scaleAt?.[1] ?? TILE.h + 15, "caption", place.scaleAt?.[2]));
   }
 
   // Looking around

@@ -162,7 +162,7 @@ export function text(array) {
   if (size <= 4 && array.shape.length === 1 && array.data) return `[${Array.from({ length: size }, (_, k) => entryText(array, k)).join(", ")}]`;
   const { low, high } = facts(array);
   if (low === high && !isComplex(array.type)) return `${tuple(array.shape)}, all ${rounded(low, array.type)}`;
-  return `${tuple(array.shape)}, largest ${largestText(array)}`;
+  return `${tuple(array.shape)}, largest ${rounded(Math.abs(low) > Math.abs(high) ? low : high, array.type)}`;
 }
 
 export function statistics(array) {
