@@ -70,7 +70,7 @@ def until(page: Page, condition: str) -> None:
 
 
 def settled(page: Page) -> None:
-    until(page, "!playground.busy")
+    until(page, "playground.pending === 0")
 
 
 def press(page: Page, button: str) -> None:

@@ -24,7 +24,7 @@ const FINE = 64;
 const FRAMED = "minigrad-play"; // the type of messages to and from a page around this one
 
 // In the console of the browser, `playground` is what there is to look at.
-const app = (globalThis.playground = { settings: defaults(), running: false, frame: null, busy: false, stale: true, shown: null });
+const app = (globalThis.playground = { settings: defaults(), running: false, frame: null, busy: null, pending: 0, shown: null });
 
 async function start() {
   readColors();
@@ -61,11 +61,14 @@ async function start() {
 
 /** Runs what talks to the engine, and shows an error as what it says. */
 async function attempt(action) {
+  app.pending++;
   try {
     await action();
   } catch (error) {
     await stop();
     notice(error.message);
+  } finally {
+    app.pending--;
   }
 }
 

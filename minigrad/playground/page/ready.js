@@ -18,6 +18,8 @@ const UNITS = 8;
 const BATCH = 32; // rows of a step
 const POINTS = 256; // rows of an evaluation
 const IGNORED = -100; // the class in rows that do not count
+// All bytes 0: numbers of any type, of which some are BigInt.
+const cleared = (array) => new Uint8Array(array.buffer, array.byteOffset, array.byteLength).fill(0);
 const SHOWN = ["preactivation", "output", "preactivationGradient", "outputGradient"];
 
 export class ReadyNetwork {
@@ -139,7 +141,7 @@ export class ReadyNetwork {
       // States of zeros, as a new optimiser has: of all that an update writes but the parameters.
       const parameters = new Set(this.used.flatMap((k) => [`layers.${k}.weight`, `layers.${k}.bias`]));
       for (const name of this.program.manifest.functions[this.update].writes) {
-        if (!parameters.has(name)) this.program.arrays[name].fill(0);
+        if (!parameters.has(name)) cleared(this.program.arrays[name]);
       }
     }
     this.leaveOut();
