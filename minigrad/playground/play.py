@@ -24,6 +24,7 @@ from minigrad.playground import networks
 from minigrad.playground.own import BATCH, Own, description, examples_of
 from minigrad.playground.program import program_of, ready_module
 from minigrad.playground.server import serve
+from minigrad.playground.widget import widget
 
 POLICY = {"script-src": "'wasm-unsafe-eval'", "worker-src": "blob:"}
 STYLES = (
@@ -89,6 +90,18 @@ class Playground:
             progress: show how far the building of the program is, the first time.
         """
         serve(self.page(progress), port, browser)
+
+    def widget(self) -> Any:
+        """The page as a widget of a notebook, whose `state` Python can read, set and observe.
+
+        Raises:
+            ImportError: without the package anywidget, which the extra `widget` has.
+            BuildError: if there is no compiler for WebAssembly: the package ziglang brings one.
+
+        >>> shown = play().widget()  # doctest: +SKIP
+        >>> shown.state = "data=spirals&layers=8,8"  # doctest: +SKIP
+        """
+        return widget(self.page())
 
     def _repr_html_(self) -> str:
         """The page in a frame, for notebooks."""

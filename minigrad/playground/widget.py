@@ -9,19 +9,13 @@ from minigrad.pages.html import resource
 
 
 def widget(page: str) -> Any:
-    """A page of the playground as a widget, whose `state` Python can read, set and observe.
-
-    `state` is a text, the page's settings as they stand in its address after #. The page checks
-    what is set, and says what does not fit.
+    """A page of the playground as a widget: see `Playground.widget`.
 
     Args:
-        page: HTML, as `Playground.page` makes it.
+        page: HTML.
 
     Raises:
-        ImportError: without the package anywidget, which the extra `widget` has.
-
-    >>> shown = widget("<p>a page</p>")  # doctest: +SKIP
-    >>> shown.state = "data=spirals&layers=8,8"  # doctest: +SKIP
+        ImportError: without the package anywidget.
     """
     return widget_class()(page=page)
 
@@ -29,8 +23,14 @@ def widget(page: str) -> Any:
 @functools.cache
 def widget_class() -> Any:
     # Imported here, for they are an extra.
-    import anywidget
-    import traitlets
+    try:
+        import anywidget
+        import traitlets
+    except ImportError as error:
+        raise ImportError(
+            "a widget needs the package anywidget: pip install 'minigrad-autograd[widget]'; "
+            "without it, a notebook shows the playground in a frame"
+        ) from error
 
     class Playground(anywidget.AnyWidget):
         _esm = resource("playground/page/widget.js")

@@ -360,7 +360,8 @@ function writeHash() {
     if (!(error instanceof RangeError)) throw error;
     return; // of a user's own model: settings that the table does not have
   }
-  history.replaceState(null, "", app.hash);
+  // In full: in the frame of a notebook, "#..." alone would belong to the notebook's address.
+  history.replaceState(null, "", location.href.replace(/#.*/s, "") + app.hash);
   told();
 }
 

@@ -15,7 +15,7 @@
 
   class MinigradPlay extends HTMLElement {
     static observedAttributes = ["src", "title"];
-    #root = this.attachShadow({ mode: "closed" });
+    #root = this.attachShadow({ mode: "open" });
     #frame = null;
     #state = "";
 
