@@ -5,6 +5,7 @@ import io
 import itertools
 import math
 import re
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -443,6 +444,13 @@ def test_what_does_not_fit_is_named_and_not_obeyed() -> None:
     for each, (text, hint) in zip(found, WRONG_ADDRESSES.items(), strict=True):
         assert len(each["problems"]) == 1, (text, each["problems"])
         assert hint in each["problems"][0], (text, each["problems"])
+
+
+def test_every_setting_is_in_the_documentation() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "playground.md").read_text()
+    rows = re.findall(r"^\| (`.*?) \|", text, re.M)
+    documented = [name for row in rows for name in re.findall(r"`(\w+)`", row)]
+    assert sorted(documented) == sorted(node(TABLE)["names"])
 
 
 def test_settings_survive_an_address() -> None:
