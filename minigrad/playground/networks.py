@@ -13,6 +13,7 @@ share the memory that they read and write: the page finds the numbers of a layer
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -20,8 +21,12 @@ import numpy as np
 from minigrad import functional as F
 from minigrad import nn, optim
 from minigrad.autograd import no_grad
+from minigrad.playground.explaining import Explained, Pool, numbers_of
 from minigrad.playground.passes import adjoints, zeros
 from minigrad.tensor import Tensor
+
+# Functions by name, each with arguments of the shapes and dtypes that it takes.
+Functions = dict[str, tuple[Callable[..., Any], tuple[np.ndarray, ...]]]
 
 MOST_LAYERS = 6  # hidden
 UNITS = 8  # of each layer, and inputs
@@ -45,8 +50,43 @@ OPTIMIZERS: dict[str, Callable[..., optim.Optimizer]] = {
     "adam": optim.Adam,
     "adamw": optim.AdamW,
 }
+MODULES = {
+    "relu": nn.ReLU,
+    "tanh": nn.Tanh,
+    "sigmoid": nn.Sigmoid,
+    "leaky_relu": nn.LeakyReLU,
+    "gelu": nn.GELU,
+}
+# Sizes of a network of which an explanation has the structure of all: each is another number, and
+# larger than any number of steps.
+INPUTS, HIDDEN, OUTPUTS, ROWS = 101, (103, 107, 109, 113, 127, 131), 137, 139
 # What a function stores of each layer, for each row.
 SHOWN = ("preactivation", "output", "preactivationGradient", "outputGradient")
+
+
+def loss_of(layers: list[nn.Linear], activation: str, kind: str) -> Callable[..., Tensor]:
+    """The loss of a plain network of these layers, as a function of arguments as `gradient` takes
+    them."""
+    modules: list[nn.Module] = [layers[0]]
+    for layer in layers[1:]:
+        modules += [MODULES[activation](), layer] if activation in MODULES else [layer]
+    model = nn.Sequential(*modules)
+
+    def cross_entropy(x: Any, classes: Any) -> Tensor:
+        return F.cross_entropy(model(x), classes)
+
+    def mse_loss(x: Any, numbers: Any, counts: Any) -> Tensor:
+        losses = counts * F.mse_loss(model(x)[:, 0], numbers, reduction="none")
+        return losses.sum() / counts.sum()
+
+    return cross_entropy if kind == "cross_entropy" else mse_loss
+
+
+def arguments_of(kind: str, rows: int, inputs: int) -> tuple[np.ndarray, ...]:
+    x = np.zeros((rows, inputs), np.float32)
+    if kind == "cross_entropy":
+        return x, np.zeros(rows, np.int32)
+    return x, np.zeros(rows, np.float32), np.ones(rows, np.float32)
 
 
 class Networks:
@@ -72,6 +112,7 @@ class Networks:
             self.shown.append({name: zeros(f"{k}.{name}", BATCH, width) for name in SHOWN})
             self.outputs.append(zeros(f"{k}.outputs", POINTS, width))
         self.losses = zeros("losses", BATCH)
+        self.pool = Pool()
 
     @property
     def parameters(self) -> list[Tensor]:
@@ -130,6 +171,22 @@ class Networks:
 
         return cross_entropy if kind == "cross_entropy" else mse_loss
 
+    def explanation(self, depth: int, activation: str, kind: str) -> tuple[Functions, Any]:
+        """The function that stores the numbers of an explanation of a batch, for the arguments that
+        `gradient` takes; and its structure, with names for sizes, as data for ready.js."""
+        sizes = [INPUTS, *HIDDEN[:depth], OUTPUTS]
+        names = dict(zip(sizes, ["F", *(f"H{k + 1}" for k in range(depth)), "C"], strict=True))
+        plain = [nn.Linear(*pair) for pair in pairwise(sizes)]
+        explained = Explained(loss_of(plain, activation, kind), arguments_of(kind, ROWS, INPUTS))
+        wide = loss_of([self.layers[k] for k in self.chosen(depth)], activation, kind)
+        arguments = arguments_of(kind, BATCH, UNITS)
+        padded = Explained(wide, arguments)
+        assert padded.order == explained.order
+        arrays, function = numbers_of(wide, padded, self.pool)
+        name = f"explain_{depth}_{activation}_{kind}"
+        told = explained.told(arrays, explained.structure(names | {ROWS: "B"}))
+        return {name: (function, arguments)}, {name: told}
+
     def update(self, name: str) -> Callable[..., Any]:
         """An optimiser's update of all layers by the gradients that were stored.
 
@@ -167,14 +224,21 @@ class Networks:
 
         return evaluate
 
-    def functions(self) -> dict[str, tuple[Callable[..., Any], tuple[np.ndarray, ...]]]:
+    def explanations(self) -> tuple[Functions, Any]:
+        """All of `explanation`, by the names of the functions."""
+        functions: Functions = {}
+        told: dict[str, Any] = {}
+        for depth in range(MOST_LAYERS + 1):
+            for activation in ACTIVATIONS:
+                for loss in LOSSES:
+                    function, structure = self.explanation(depth, activation, loss)
+                    functions |= function
+                    told |= structure
+        return functions, told
+
+    def functions(self) -> Functions:
         """All functions by name, each with arguments to compile it for."""
-        found: dict[str, tuple[Callable[..., Any], tuple[np.ndarray, ...]]] = {}
-        rows = np.zeros((BATCH, UNITS), np.float32)
-        targets = {
-            "cross_entropy": (np.zeros(BATCH, np.int32),),
-            "mse_loss": (np.zeros(BATCH, np.float32), np.ones(BATCH, np.float32)),
-        }
+        found: Functions = {}
         for depth in range(MOST_LAYERS + 1):
             for activation in ACTIVATIONS:
                 kind = f"{depth}_{activation}"
@@ -182,7 +246,7 @@ class Networks:
                 found[f"evaluate_{kind}"] = self.evaluate(depth, activation), (points,)
                 for loss in LOSSES:
                     function = self.gradient(depth, activation, loss)
-                    found[f"gradient_{kind}_{loss}"] = function, (rows, *targets[loss])
+                    found[f"gradient_{kind}_{loss}"] = function, arguments_of(loss, BATCH, UNITS)
         for optimizer in OPTIMIZERS:
             numbers = (np.zeros((), np.float32) for _ in range(3))
             found[f"update_{optimizer}"] = self.update(optimizer), (np.zeros(()), *numbers)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import math
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
@@ -17,12 +19,14 @@ from minigrad.errors import ArgumentError, GradientError, ShapeError, Unsupporte
 from minigrad.graph import Node, toposort
 from minigrad.nn.summary import evaluating
 from minigrad.optim import Optimizer
+from minigrad.playground.explaining import Explained, Pool, numbers_of
 from minigrad.playground.passes import adjoints
 from minigrad.random import generator
 from minigrad.tensor import Tensor
 
 MOST_BYTES = 16_000_000  # of data, in a page
 DRAWN = 16  # units, and inputs, of a layer that is drawn with units
+MOST_NUMBERS = 500_000  # of an explanation
 COLUMNS = 7  # of data that a page shows by their columns
 POINTS = 256  # rows of an evaluation, if an example has few numbers
 BATCH = 32  # if nothing else is said
@@ -192,9 +196,10 @@ def is_drawn(module: nn.Module, node: Node) -> bool:
 class Own:
     """A user's step, as functions to compile and to export into one module.
 
-    `functions`: by name, with their arguments. step and observe are for a batch; step_1 and
-    observe_1 for one example, if the model takes one. `measure_N` gives the loss of N examples and
-    how many of them have their class right; evaluate, the outputs of all layers.
+    `functions`: by name, with their arguments. step, observe and explain are for a batch; step_1,
+    observe_1 and explain_1 for one example, if the model takes one. `measure_N` gives the loss of N
+    examples and how many of them have their class right; evaluate, the outputs of all layers.
+    `told`: the structures of explanations.
     """
 
     def __init__(
@@ -214,23 +219,45 @@ class Own:
         self.names = {x: name for name, x in model.named_parameters()}
         self.is_classes = is_classes(self.output, train.y)
         self.points = POINTS if self.train.x[0].size <= 64 else self.batch
+        self.pool, self.told = Pool(), dict[str, Any]()
         self.functions = dict(self.made())
 
     def tried(self, n: int) -> tuple[list[Layer], Any]:
-        """The layers and the output for n examples, by a run on a copy of the model."""
-        default = generator().bit_generator
-        drawn, model = default.state, deepcopy(self.model).train()
-        try:
+        """The layers and the output for n examples."""
+        with self.copied() as model:
             output = model(self.train.x[:n])
             loss = self.loss(output, self.train.y[:n])
-        finally:
-            default.state = drawn
         if not isinstance(loss, Tensor) or loss.shape or not loss.requires_grad:
             raise GradientError(
                 f"play: loss(model(x), y) is {describe(loss)}, and must be one number that depends "
                 "on the parameters: return the mean over the batch"
             )
         return layers_of(model, loss), output
+
+    @contextmanager
+    def copied(self) -> Iterator[nn.Module]:
+        """A copy of the model to run: nothing of the model changes, and no random number of the
+        default generator is used up."""
+        default = generator().bit_generator
+        drawn = default.state
+        try:
+            yield deepcopy(self.model)
+        finally:
+            default.state = drawn
+
+    def explanation(self, n: int) -> tuple[Callable[..., None], Any] | None:
+        """The function that stores the numbers of an explanation of n examples, and what the page
+        is told of it; None if there are too many."""
+        with self.copied() as model:
+            explained = Explained(
+                lambda x, y: self.loss(model(x), y), (self.train.x[:n], self.train.y[:n])
+            )
+        if sum(map(math.prod, explained.shapes)) > MOST_NUMBERS:
+            return None
+        arrays, function = numbers_of(
+            lambda x, y: self.loss(self.model(x), y), explained, self.pool
+        )
+        return function, explained.told(arrays, explained.structure({}, sources=True))
 
     def made(self) -> Iterator[tuple[str, tuple[Callable[..., Any], tuple[np.ndarray, ...]]]]:
         x, y = self.train.x, self.train.y
@@ -243,6 +270,9 @@ class Own:
             if n == self.batch or suffix:
                 yield f"step{suffix}", (self.step, (x[:n], y[:n]))
                 yield f"observe{suffix}", (self.observe, (x[:n], y[:n]))
+                if (found := self.explanation(n)) is not None:
+                    function, self.told[f"explain{suffix}"] = found
+                    yield f"explain{suffix}", (function, (x[:n], y[:n]))
         points = np.zeros((self.points, *x.shape[1:]), x.dtype)
         yield "evaluate", (self.evaluate, (points,))
         sizes = {self.batch, *(len(each) % self.batch for each in (self.train, self.test) if each)}

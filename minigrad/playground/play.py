@@ -22,7 +22,7 @@ from minigrad.pages import bundle, document
 from minigrad.pages.html import resource
 from minigrad.playground import networks
 from minigrad.playground.own import BATCH, Own, description, examples_of
-from minigrad.playground.program import program_of, ready_module
+from minigrad.playground.program import program_of, ready_module, with_explanations
 from minigrad.playground.server import serve
 from minigrad.playground.widget import widget
 
@@ -189,7 +189,7 @@ def own_playground(
     # At once, for what cannot be exported is refused here.
     program = program_of(own.functions)
     told = description(own, title or type(model).__name__, loader)
-    return Playground(told, lambda progress: wasm.module(program))
+    return Playground(told, lambda _: with_explanations(wasm.module(program), own.told))
 
 
 def ready_about(title: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from pathlib import Path
@@ -20,10 +21,7 @@ from minigrad.compiler.runtime.interpreter import NumpyProgram
 from minigrad.compiler.specialization import Specialization
 from minigrad.compiler.target.cache import cache_get, cache_put
 from minigrad.compiler.target.webassembly import MACHINE
-from minigrad.playground.networks import Networks
-
-# Functions by name, each with arguments of the shapes and dtypes that it is to take.
-Functions = Mapping[str, tuple[Callable[..., Any], tuple[np.ndarray, ...]]]
+from minigrad.playground.networks import Functions, Networks
 
 
 def traced(function: Callable[..., Any], arguments: tuple[np.ndarray, ...]) -> Compiled[Any, Any]:
@@ -74,9 +72,17 @@ def ready_module(progress: bool = False) -> bytes:
     name = f"{package_digest()}.wasm"
     module = cache_get(name)
     if module is None:
-        module = wasm.module(program_of(Networks().functions(), progress))
+        made = Networks()
+        explanations, told = made.explanations()
+        program = program_of(made.functions() | explanations, progress)
+        module = with_explanations(wasm.module(program), told)
         cache_put(name, module)
     return module
+
+
+def with_explanations(module: bytes, told: Mapping[str, Any]) -> bytes:
+    """A module, and what the page is told of explanations, by the functions of their numbers."""
+    return module + wasm.section("explanations", json.dumps(told).encode())
 
 
 @cache

@@ -220,9 +220,10 @@ export class Engine {
 
   // The structure of both passes, and all numbers of the last batch, or else of the next.
   explain(target) {
+    const { epoch, position } = this;
     const rows = this.last ?? this.next(this.settings.batch);
-    if (!this.last) this.position -= rows.length;
-    return this.network.explain(target, rows, this.last ? this.kept.latest() : null, this.settings);
+    Object.assign(this, { epoch, position });
+    return this.network.explain(target, rows, this.last ? this.kept.latest() : null);
   }
 
   // States

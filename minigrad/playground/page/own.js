@@ -1,5 +1,6 @@
 // A user's own training step: own.py has the functions, and what is said of them here.
 
+import { explanationOf, explanationsIn, stepOf } from "./explaining.js";
 import { fail } from "./ready.js";
 
 const ENTRIES = {
@@ -39,18 +40,18 @@ export class OwnNetwork {
     return false;
   }
 
-  get step_() {
+  get whole() {
     return this.program.manifest.functions.step;
   }
 
   // What a step carries over to the next: what it writes, and its generators.
   carried() {
-    const { writes, draws } = this.step_;
+    const { writes, draws } = this.whole;
     return [...writes.map((name) => this.program.arrays[name]), ...draws.map((name) => this.program.generators[name].words)];
   }
 
   // The function of this name for so many rows.
-  function_(name, count) {
+  functionFor(name, count) {
     const { batch, sizes } = this.description;
     if (!sizes.includes(count)) {
       fail(count === 1 ? "this model takes no batch of one example" : `this step is compiled for batches of ${batch}`);
@@ -59,7 +60,7 @@ export class OwnNetwork {
   }
 
   step(rows, settings) {
-    const name = this.function_("step", rows.length);
+    const name = this.functionFor("step", rows.length);
     this.feed(name, this.data.train, rows);
     this.setRates(name, settings.rate);
     this.program.run(name);
@@ -153,22 +154,44 @@ export class OwnNetwork {
   }
 
   observe({ rows, before }) {
-    const name = this.function_("observe", rows.length);
+    const name = this.functionFor("observe", rows.length);
+    return this.earlier(before, () => {
+      const found = { before: {} };
+      for (const written of this.whole.writes) found.before[written] = this.program.arrays[written].slice();
+      this.feed(name, this.data.train, rows);
+      this.program.run(name);
+      for (const output of this.program.manifest.functions[name].outputs) {
+        const key = output.startsWith(`${name}.`) ? output.slice(name.length + 1) : output;
+        found[key] = this.program.arrays[output].slice();
+      }
+      return found;
+    });
+  }
+
+  explain(target, rows, before) {
+    this.explanations ??= explanationsIn(this.program);
+    const name = this.functionFor("explain", rows.length);
+    const told = this.explanations[name];
+    if (!told) fail("both passes of this step have more numbers than a page can show");
+    const { structure, numbers, places } = this.earlier(before, () => {
+      this.feed(name, this.data.train, rows);
+      this.program.run(name);
+      return explanationOf(told, this.program);
+    });
+    const held = (k) => this.shape.layers[k]?.held ?? {};
+    const layer = target && { ...held(target.layer), next: held(target.layer + 1).weight };
+    return { structure, numbers, at: target ? stepOf(target, structure, places, layer) : null };
+  }
+
+  // What `run` returns with the state before a step, if it is given.
+  earlier(before, run) {
     const now = this.program.snapshot();
-    const arrays = this.carried();
     let offset = 0;
-    for (const array of arrays) {
+    for (const array of before ? this.carried() : []) {
       new Uint8Array(array.buffer, array.byteOffset, array.byteLength).set(before.subarray(offset, offset + array.byteLength));
       offset += array.byteLength;
     }
-    const found = { before: {} };
-    for (const written of this.step_.writes) found.before[written] = this.program.arrays[written].slice();
-    this.feed(name, this.data.train, rows);
-    this.program.run(name);
-    for (const output of this.program.manifest.functions[name].outputs) {
-      const key = output.startsWith(`${name}.`) ? output.slice(name.length + 1) : output;
-      found[key] = this.program.arrays[output].slice();
-    }
+    const found = run();
     this.program.restore(now);
     return found;
   }

@@ -1,6 +1,7 @@
 // The networks of the ready playground: networks.py has the functions, and says why a small network
 // is the largest one whose missing units have weights of 0.
 
+import { explanationOf, explanationsIn, stepOf } from "./explaining.js";
 import { Random } from "../../compiler/export/random.js";
 
 // Inputs that can be made of two columns x1 and x2.
@@ -297,6 +298,36 @@ export class ReadyNetwork {
     return found;
   }
 
+  explain(target, rows, before) {
+    const name = `explain_${this.used.length - 1}_${this.activation}_${this.loss}`;
+    const found = this.earlier(before, () => {
+      this.feed(rows);
+      this.program.run(name);
+      const hidden = this.sizes.slice(1, -1);
+      const named = (of) => Object.fromEntries(hidden.map((n, k) => [`H${k + 1}`, of(n)]));
+      const sizes = { B: rows.length, F: this.sizes[0], C: this.sizes.at(-1), ...named((n) => n) };
+      const padded = { B: BATCH, F: UNITS, C: this.widthOf(hidden.length), ...named(() => UNITS) };
+      this.explanations ??= explanationsIn(this.program);
+      return explanationOf(this.explanations[name], this.program, sizes, padded);
+    });
+    const gap = this.activation === "linear" ? 1 : 2; // modules from one Linear to the next
+    const of = (k, what) => `${gap * k}.${what}`;
+    const { structure, numbers, places } = found;
+    const layer = target && { weight: of(target.layer, "weight"), bias: of(target.layer, "bias") };
+    if (layer && target.layer < hiddenOf(this)) layer.next = of(target.layer + 1, "weight");
+    return { structure, numbers, at: target ? stepOf(target, structure, places, layer) : null };
+  }
+
+  // What `run` returns with the state before a step, if it is given.
+  earlier(before, run) {
+    if (!before) return run();
+    const now = this.program.snapshot();
+    for (const [name, array] of Object.entries(this.arraysIn(before))) this.program.arrays[name].set(array);
+    const found = run();
+    this.program.restore(now);
+    return found;
+  }
+
   // Run the evaluation on inputs, count x features; `each(from, n)` is called after each part of it.
   evaluate(inputs, count, each) {
     const width = this.features.length;
@@ -353,6 +384,8 @@ function part(array, rows, columns, width = UNITS) {
   for (let i = 0; i < rows; i++) found.set(array.subarray(i * width, i * width + columns), i * columns);
   return found;
 }
+
+const hiddenOf = ({ used }) => used.length - 1;
 
 export function fail(what) {
   throw new RangeError(what);

@@ -1,0 +1,115 @@
+"""Explanations in a page: the structure is made once, the numbers by a function of the program.
+
+The structure comes from a run op by op, the numbers from the same code while it is compiled, so
+that all that depends on the batch (labels, what dropout drew) does so in the page.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from minigrad.tensor import Tensor
+from minigrad.viz.backprop.steps import Step, trace
+from minigrad.viz.page.numbers import all_arrays
+from minigrad.viz.page.structure import explanation_structure
+
+
+def in_order(steps: Sequence[Step]) -> list[Step]:
+    """Steps in an order that is the same whenever the program is: leaves by their first use, then
+    ops as they were run."""
+    ops = [step for step in steps if step.op is not None]
+    leaves = dict.fromkeys(
+        x for step in ops for x in step.inputs if isinstance(x, Step) and x.op is None
+    )
+    return [*leaves, *ops]
+
+
+class Pool:
+    """Memory that functions share for the numbers of explanations: float32 Tensors by shape."""
+
+    def __init__(self) -> None:
+        self.tensors: list[Tensor] = []
+        self.by_shape: dict[tuple[int, ...], list[int]] = defaultdict(list)
+
+    def places(self, shapes: Sequence[tuple[int, ...]]) -> list[int]:
+        """The numbers of Tensors for arrays of these shapes, a different one for each."""
+        count: dict[tuple[int, ...], int] = defaultdict(int)
+        found = []
+        for shape in shapes:
+            own, k = self.by_shape[shape], count[shape]
+            if k == len(own):
+                own.append(len(self.tensors))
+                self.tensors.append(Tensor(np.zeros(shape, np.float32)))
+            found.append(own[k])
+            count[shape] += 1
+        return found
+
+
+def numbers_of(
+    loss: Callable[..., Tensor], explained: Explained, pool: Pool
+) -> tuple[list[int], Callable[..., None]]:
+    """A function that stores the numbers of an explanation of loss(*arguments) in a pool; and for
+    each array, in order, the number of its Tensor."""
+    stored = explained.stored
+    at = pool.places([explained.shapes[k] for k in stored])
+    pairs = [(k, pool.tensors[n]) for k, n in zip(stored, at, strict=True)]
+    order = explained.order  # alone: the compiler guards all that a function can reach
+
+    def numbers(*arguments: Any) -> None:
+        steps = in_order(trace(loss(*arguments).node))
+        found = list(all_arrays([steps[k] for k in order]))
+        for k, tensor in pairs:
+            tensor.data[...] = found[k]
+
+    return [at[k] for k in explained.copies], numbers
+
+
+class Explained:
+    """The explanation of loss(*arguments), a run of a network.
+
+    `order`: the place of each step in `in_order`. `places`: the numbers of steps by the names of
+    leaves. Of the arrays of numbers, those that are `stored`, for some are the same: a contribution
+    that is alone is the adjoint. `copies`: for each array, which of them it is. `shapes`: of all.
+    """
+
+    def __init__(self, loss: Callable[..., Tensor], arguments: Sequence[Any]) -> None:
+        self.steps = trace(loss(*arguments).node)
+        found = {step: k for k, step in enumerate(in_order(self.steps))}
+        self.order = tuple(found[step] for step in self.steps)
+        self.places = {step.name: k for k, step in enumerate(self.steps) if step.name}
+        arrays = list(all_arrays(self.steps))
+        self.shapes = [x.shape for x in arrays]
+        first: dict[int, int] = {}
+        for k, x in enumerate(arrays):
+            first.setdefault(id(x), k)
+        self.stored = list(first.values())
+        self.copies = [self.stored.index(first[id(x)]) for x in arrays]
+
+    def told(self, arrays: list[int], structure: str) -> dict[str, Any]:
+        """What the page is told of it, for explanation.js of the playground."""
+        return {"structure": structure, "arrays": arrays, "places": self.places}
+
+    def structure(self, sizes: Mapping[int, str], sources: bool = False) -> str:
+        """The structure of the page, as JSON in which "$B$" stands for a size named B.
+
+        Args:
+            sizes: names of sizes. They are numbers that nothing else in it is: larger than any
+                number of steps.
+            sources: with the lines of the program.
+        """
+        assert all(n > len(self.steps) for n in sizes)
+        structure = explanation_structure(self.steps, "loss")
+        if not sources:
+            structure["sources"] = []
+            for step in structure["steps"]:
+                step["line"] = None
+        text = json.dumps(structure, separators=(",", ":"))
+        for n, name in sizes.items():
+            text = re.sub(rf"(?<![\w.]){n}(?![\w.])", f"${name}$", text)
+        return text
