@@ -10,6 +10,7 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
 from typing import Any
 
 import numpy as np
@@ -45,7 +46,8 @@ class Pool:
             own, k = self.by_shape[shape], count[shape]
             if k == len(own):
                 own.append(len(self.tensors))
-                self.tensors.append(Tensor(np.zeros(shape, np.float32)))
+                name = f"pool.{len(self.tensors)}"
+                self.tensors.append(Tensor(np.zeros(shape, np.float32), name=name))
             found.append(own[k])
             count[shape] += 1
         return found
@@ -61,6 +63,7 @@ def numbers_of(
     pairs = [(k, pool.tensors[n]) for k, n in zip(stored, at, strict=True)]
     order = explained.order  # alone: the compiler guards all that a function can reach
 
+    @wraps(loss)  # with the names of its arguments
     def numbers(*arguments: Any) -> None:
         steps = in_order(trace(loss(*arguments).node))
         found = list(all_arrays([steps[k] for k in order]))

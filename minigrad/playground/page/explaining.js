@@ -14,7 +14,7 @@ export function explanationOf({ structure: text, arrays, places }, program, size
   const at = (named) => JSON.parse(text.replace(/\$(\w+)\$/g, (_, name) => named[name]));
   const structure = at(sizes);
   const whole = arraysOf(at(padded));
-  const numbers = arraysOf(structure).map(({ shape }, k) => corner(program.arrays[`pool.tensors.${arrays[k]}`], whole[k].shape, shape));
+  const numbers = arraysOf(structure).map(({ shape }, k) => corner(program.arrays[`pool.${arrays[k]}`], whole[k].shape, shape));
   return { structure, numbers: { arrays: numbers }, places };
 }
 
