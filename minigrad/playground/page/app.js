@@ -199,6 +199,7 @@ function transport() {
   byId("example").addEventListener("click", once(() => app.engine.example()));
   byId("back").addEventListener("click", once(() => app.engine.back(1)));
   byId("reset").addEventListener("click", () => attempt(async () => {
+    byId("notice").hidden = true;
     await stop();
     await configure();
     announce();
@@ -251,10 +252,11 @@ function show(frame) {
   app.chain.show(frame, app.settings.view, now);
   status(frame, now);
   app.lessons?.frame(frame);
-  if (frame.diverged && app.running) {
+  if (frame.diverged && !app.diverged) {
     stop();
     notice("A weight is no longer a finite number, so training has stopped: Reset, with a lower learning rate.");
   }
+  app.diverged = frame.diverged;
 }
 
 function status(frame, now) {
@@ -284,10 +286,10 @@ function announce() {
 
 function caption() {
   const scale = app.network.scale;
-  if (app.settings.view === "forward") return "Each line is a weight: thicker is larger; solid is positive, dashed negative. Each tile is a unit\u2019s output over the plane.";
+  if (app.settings.view === "forward") return "Lines are weights: thicker is larger, dashed negative. Tiles are the units\u2019 outputs over the plane.";
   if (!app.frame?.batch) return "No batch has been computed yet: press Step.";
-  if (app.settings.view === "reverse") return `Lines are \u2202L/\u2202w of this batch, the thickest ${digits(scale, 2)}; tiles are \u2202L/\u2202z, a cell for each example. Read from right to left.`;
-  return `Lines are what ${byId("optimizer").selectedOptions[0]?.text || "the optimiser"} added to each weight, the thickest ${digits(scale, 2)}; dots at the tiles are the biases.`;
+  if (app.settings.view === "reverse") return `Lines are \u2202L/\u2202w of this batch, the thickest ${digits(scale, 2)}; tiles are \u2202L/\u2202z, a cell for each example.`;
+  return `Lines are what ${byId("optimizer").selectedOptions[0]?.text || "the optimiser"} added to each weight in the last step, the thickest ${digits(scale, 2)}.`;
 }
 
 // What is looked at

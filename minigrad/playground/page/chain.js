@@ -24,6 +24,7 @@ const RULES = {
   adamw: "\u0394w = \u2212\u03b7\u00b7(m\u0302/(\u221av\u0302 + \u03b5) + \u03bbw)",
 };
 export const OPTIMIZERS = { sgd: "SGD", momentum: "Momentum", rmsprop: "RMSprop", adam: "Adam", adamw: "AdamW" };
+const LARGEST = 1e6; // of a weight that is written
 const SLOPES = {
   relu: "1 where z > 0, else 0",
   tanh: "1 \u2212 tanh\u00b2z",
@@ -94,7 +95,7 @@ export class ChainPanel {
     this.scroller = make("div", { class: "scroller", tabindex: "0", role: "region", "aria-label": "The terms" }, this.table);
     this.note = make("p", { class: "note small faint" });
     this.ledger = make("div", { class: "ledger" });
-    const button = make("button", { type: "button", class: "small" }, "Open in the explanation");
+    const button = make("button", { type: "button", class: "small" }, "Explain this step");
     button.addEventListener("click", () => this.on.explain(this.target));
     this.explain = button;
     this.host.replaceChildren(
@@ -154,7 +155,7 @@ export class ChainPanel {
     const { kind, layer } = this.target;
     const { layerName, j, i } = this.names();
     const weight = kind === "weight";
-    const from = layer === 0 ? `input ${inputLabel(this.network.inputs[this.target.input] ?? "")}` : `unit ${i}`;
+    const from = layer === 0 ? inputLabel(this.network.inputs[this.target.input] ?? "") : `unit ${i}`;
     say(this.title, weight ? `Weight from ${from} to unit ${j} of ${layerName}` : `Bias of unit ${j} of ${layerName}`);
     const w = () => (weight ? sub(mi("w"), j, mo(","), i) : sub(mi("b"), j));
     const terms = weight ? [by(sub(mi("z"), j)), mo("\u22c5"), layer === 0 ? mi(inputLabel(this.network.inputs[this.target.input])) : sub(mi("h"), i)] : [by(sub(mi("z"), j))];
@@ -164,7 +165,8 @@ export class ChainPanel {
     this.edit = make("input", { type: "number", step: "any", "aria-label": weight ? "The weight" : "The bias" });
     this.edit.addEventListener("change", () => {
       const value = Number(this.edit.value);
-      if (this.edit.value !== "" && Number.isFinite(value)) this.on.set(this.target, value);
+      if (this.edit.value !== "" && Math.abs(value) <= LARGEST) this.on.set(this.target, value);
+      else this.edit.value = this.shown;
     });
     const line = (label, spark) => make("div", {}, make("span", { class: "small faint" }, label), spark.element);
     this.ledger.replaceChildren(
@@ -189,7 +191,8 @@ export class ChainPanel {
     const weight = kind === "weight";
     const k = weight ? unit * layer.fanIn + input : unit;
     const value = layer[kind][k];
-    if (document.activeElement !== this.edit) this.edit.value = Number(value.toPrecision(5));
+    this.shown = Number.isFinite(value) ? String(Number(value.toPrecision(5))) : "";
+    if (document.activeElement !== this.edit) this.edit.value = this.shown;
     const history = this.histories.of(this.target, layer.fanIn);
     for (const [name, spark] of Object.entries(this.sparks)) spark.show(history[name]);
     const { batch } = frame;

@@ -54,7 +54,7 @@ export class LossChart {
       this.lines[name].setAttribute("d", d);
     }
     say(this.top, most ? digits(top, 2) : "");
-    say(this.end, this.points.length ? `step ${last.toLocaleString("en")}` : "");
+    say(this.end, this.points.length ? `step ${this.points.at(-1)[0].toLocaleString("en")}` : "");
   }
 }
 

@@ -38,7 +38,7 @@ export class Controls {
       this.numbers("l1", PENALTIES, "L1 ");
       this.numbers("l2", PENALTIES, "L2 ");
       this.slider("noise", { min: 0, max: 0.5, step: 0.05 }, (x) => digits(x, 2));
-      this.slider("points", { min: 20, max: 500, step: 20 }, String);
+      this.slider("points", { min: 10, max: 500, step: 10 }, String);
       this.slider("split", { min: 0.1, max: 0.9, step: 0.1 }, (x) => `${Math.round(100 * x)} %`);
       this.features(about.features);
     }

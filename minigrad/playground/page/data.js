@@ -84,7 +84,7 @@ export class DataSource {
     const ranges = columns.map((k) => box[k]);
     const names = columns.map((k) => inputLabel(data.columns[k]));
     if (!columns.length) return;
-    if (columns.length === 1) [ranges[1], names[1]] = [target, "y"];
+    if (columns.length === 1) [ranges[1], names[1]] = data.classes ? [[0, 1], "probability"] : [target, "y"];
     this.app.plane.setData(data, { columns, low: ranges.map(([low]) => low), high: ranges.map(([, high]) => high), names, target });
     this.pictures();
   }

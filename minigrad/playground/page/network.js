@@ -67,7 +67,7 @@ export class NetworkDrawing {
     this.svg.append(lines, tiles, this.texts);
     this.links = [];
     const link = (to) => this.links.push([to, lines.appendChild(make("svg:path", { class: "link" }))]);
-    (many ? [`${network.inputs.length} inputs`] : network.inputs).forEach((name, unit) => this.addUnit(tiles, { layer: -1, kind: "output", unit }, inputLabel(name)));
+    (many ? [`${network.inputs.length} inputs`] : network.inputs).forEach((name, unit) => this.addUnit(tiles, { layer: -1, kind: "output", unit }, briefly(inputLabel(name))));
     network.layers.forEach((layer, l) => {
       if (isBox(layer)) {
         this.addUnit(tiles, { layer: l, kind: "output", unit: 0 }, layer.type);
@@ -213,7 +213,7 @@ export class NetworkDrawing {
   }
 
   outputName(k) {
-    return this.network.classes ? (this.classNames?.[k] ?? `class ${k}`) : "output";
+    return this.network.classes ? briefly(this.classNames?.[k] ?? `class ${k}`) : "output";
   }
 
   /** Which lines carry their number: all of a layer with few of them; those of the unit that is
@@ -511,6 +511,8 @@ export class NetworkDrawing {
 
 const LABEL_PLACES = [0.5, 0.4, 0.6, 0.32, 0.68, 0.25, 0.75, 0.45, 0.55, 0.36, 0.64, 0.28, 0.72, 0.2, 0.8];
 const SIGN = ["minus", "none", "plus"];
+const briefly = (name) => (name.length > 9 ? `${name.slice(0, 8)}\u2026` : name);
+
 /** Whether a weight is this one, or comes into or out of this unit. */
 const touches = ({ layer, unit, input }, near) =>
   near.kind === "output" ? (near.layer === layer ? near.unit === unit : near.layer === layer - 1 && near.unit === input) : near.layer === layer && near.unit === unit && (near.kind === "bias" || near.input === input);
@@ -524,7 +526,7 @@ const set = (element, attributes) => {
 const strength = (value, scale, view) => {
   const size = Math.abs(value);
   if (!(size > 0) || !(scale > 0)) return 0;
-  return view === "forward" ? 1 - Math.exp(-size / 1.6) : Math.min(1, size / scale);
+  return view === "forward" ? 1 - Math.exp(-size / 1.6) : Math.min(1, size / scale) || 0;
 };
 
 const largestOf = (arrays) => {

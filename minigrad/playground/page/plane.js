@@ -82,7 +82,9 @@ export class Plane {
     const { columns, classes } = this.data;
     const flat = columns.length === 1;
     const radius = Math.max(2.6, Math.min(4.2, this.width / 78)) * this.ratio;
-    const at = (set, n) => this.place(set.x[n * columns.length + this.axes[0]], flat ? set.y[n] : set.x[n * columns.length + this.axes[1]]);
+    // Over one column, classes have no height of their own: each has a line of points at the bottom.
+    const height = (y) => (classes ? this.low[1] + (0.04 + 0.05 * y) * (this.high[1] - this.low[1]) : y);
+    const at = (set, n) => this.place(set.x[n * columns.length + this.axes[0]], flat ? height(set.y[n]) : set.x[n * columns.length + this.axes[1]]);
     for (const [set, hollow] of [[this.data.test, true], [this.data.train, false]]) {
       for (let n = 0; n < set.y.length; n++) {
         const y = set.y[n];
@@ -217,18 +219,27 @@ export class Plane {
     }
   }
 
+  /** Over one column: the number that is predicted, the probability of each class, or a unit. */
   curve(context, plane, shown) {
     const { width, height } = this.map;
+    const { count } = plane;
     context.clearRect(0, 0, width, height);
-    const values = shown ? (shown.layer < 0 ? plane.inputs : plane.layers[shown.layer]).subarray(shown.unit * plane.count, (shown.unit + 1) * plane.count) : plane.layers.at(-1);
-    context.beginPath();
-    for (let k = 0; k < plane.count; k++) {
-      const y = height - ((values[k] - this.low[1]) / (this.high[1] - this.low[1])) * height;
-      context.lineTo(((k + 0.5) / plane.count) * width, y);
+    const field = (values, k) => values.subarray(k * count, (k + 1) * count);
+    const output = plane.layers.at(-1);
+    const { classes } = this.data;
+    let lines = [[shown ? field(shown.layer < 0 ? plane.inputs : plane.layers[shown.layer], shown.unit) : field(output, 0), palette.focus]];
+    if (classes && !shown) {
+      const powers = Array.from({ length: classes }, (_, k) => field(output, k));
+      const total = powers[0].map((_, p) => powers.reduce((sum, each) => sum + Math.exp(each[p] - powers[0][p]), 0));
+      lines = powers.map((each, k) => [each.map((score, p) => Math.exp(score - powers[0][p]) / total[p]), palette.classColors[k]]);
     }
-    context.strokeStyle = palette.focus;
-    context.lineWidth = 2.5;
-    context.stroke();
+    for (const [values, color] of lines) {
+      context.beginPath();
+      values.forEach((value, k) => context.lineTo(((k + 0.5) / count) * width, height - ((value - this.low[1]) / (this.high[1] - this.low[1])) * height));
+      context.strokeStyle = color;
+      context.lineWidth = 2.5;
+      context.stroke();
+    }
   }
 
   /** From here on a click, a stroke or Enter makes a point. */
