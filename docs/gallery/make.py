@@ -8,7 +8,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 import minigrad
 from minigrad import Tensor, data, nn, optim, training, viz
 from minigrad.functional import cross_entropy
+from minigrad.playground import play
 from minigrad.recipes.report import write_report
 from minigrad.recipes.run import train
 from minigrad.recipes.tasks import configure
@@ -67,26 +68,32 @@ def frames_of(content: bytes) -> list[np.ndarray]:
 
 
 @contextmanager
-def opened(chromium: Browser, path: Path, scheme: str, size: tuple[int, int]) -> Iterator[Page]:
+def opened(
+    chromium: Browser, path: Path, scheme: str, size: tuple[int, int], address: str = ""
+) -> Iterator[Page]:
     width, height = size
     page = chromium.new_page(
         color_scheme=scheme,  # type: ignore[arg-type]
         viewport={"width": width, "height": height},
         reduced_motion="reduce",
     )
-    page.goto(path.as_uri())
+    page.goto(path.as_uri() + address)
     if "<script" in path.read_text(encoding="utf-8"):
         page.wait_for_selector("html[data-ready=yes]")
     yield page
     page.close()
 
 
-def slid_to(part: float) -> Callable[[Page], None]:
-    """Step an explanation's page to a part of all steps."""
-    move = """part => { slider.value = Math.round(part * slider.max);
-        slider.dispatchEvent(new Event("input", { bubbles: true })); }"""
-    return lambda page: page.evaluate(move, part)
-
+SLIDE = """(slider, part) => { slider.value = Math.round(part * slider.max);
+    slider.dispatchEvent(new Event("input", { bubbles: true })); }"""
+# Train, and show it as it goes: k times n steps.
+TRAIN = """async ([n, k]) => {
+    playground.running = true;
+    for (; k; k--) {
+        await playground.engine.step(n);
+        for (const _ of "two") await new Promise(requestAnimationFrame);
+    }
+    playground.running = false; }"""
 
 # Name: the program, the colours, the width, and how far to step, as a part of all steps.
 EXPLANATIONS = {
@@ -104,9 +111,42 @@ def draw_explanations(chromium: Browser, folder: Path) -> None:
         path = folder / f"{name}.html"
         program().html(path)
         with opened(chromium, path, scheme, (width, 800)) as page:
-            slid_to(part)(page)
-            page.wait_for_timeout(500)
+            page.locator(".slider").evaluate(SLIDE, part)
+            page.wait_for_timeout(500)  # until the view has moved
             keep(f"{name}.png", page.screenshot())
+
+
+SPIRALS = "data=spirals&features=x1,x2,sin(x1),sin(x2)&layers=8,6,4&optimizer=adam&rate=0.01"
+SPIRALS += "&points=300&noise=0.05&seed=1"
+# Name: the settings, the colours, the size, and how long it has trained: k times n steps.
+PLAYGROUNDS = {
+    "playground-light": ("seed=3&view=reverse", "light", (1280, 800), (1, 60)),
+    "playground-dark": (SPIRALS, "dark", (1280, 800), (50, 60)),
+    "playground-large": (
+        "lesson=chain-rule&layers=1&batch=1&view=reverse&rate=0.5",
+        "light",
+        (1920, 1080),
+        (1, 30),
+    ),
+    "playground-narrow": (
+        "data=circles&layers=4&optimizer=adam&rate=0.03",
+        "dark",
+        (390, 844),
+        (10, 60),
+    ),
+}
+
+
+def draw_playground(chromium: Browser, folder: Path) -> None:
+    path = folder / "playground.html"
+    play().html(path)
+    for name, (settings, scheme, size, steps) in PLAYGROUNDS.items():
+        with opened(chromium, path, scheme, size, f"#v=1&{settings}") as page:
+            page.evaluate(TRAIN, steps)
+            page.locator("#step").click()
+            page.wait_for_timeout(500)
+            # Numbers of a longer training differ between machines.
+            keep(f"{name}.png", page.screenshot(), most=0.02)
 
 
 def draw_report(chromium: Browser, folder: Path) -> None:
@@ -205,7 +245,7 @@ def main() -> None:
         chromium = playwright.chromium.launch(
             executable_path=shutil.which("chromium"), args=["--no-sandbox"]
         )
-        for draw in (draw_explanations, draw_report, draw_compiled):
+        for draw in (draw_explanations, draw_playground, draw_report, draw_compiled):
             draw(chromium, Path(name))
         draw_graphs()
         draw_plots(Path(name))
