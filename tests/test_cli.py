@@ -168,6 +168,16 @@ def test_explain_writes_a_page(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert page.read_text().startswith("<!DOCTYPE html>")
 
 
+def test_explain_writes_a_live_page_and_only_a_page_is_live(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = tmp_path / "page.html"
+    assert main(["explain", "x*x", "x=2", "--live"]) != 0
+    assert "--live is for a page: write --html FILE too" in capsys.readouterr().err
+    assert main(["explain", "x*x", "x=2", "--html", str(page)]) == 0
+    assert "wasm-unsafe-eval" not in page.read_text().partition("<style>")[0]
+
+
 def test_explain_prints_latex(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["explain", "sin(x)", "x=2", "--latex"]) == 0
     assert r"w_{2} &= \mathrm{sin}\left(w_{1}\right) = 0.9093" in capsys.readouterr().out

@@ -109,7 +109,7 @@ class ExplanationView {
       p("faults", make("fieldset", {}, make("legend", {}, "What if it were done without \u2026"), faults)), p("why", make("p", { "aria-live": "polite" })),
       make("div", { class: "wide", tabindex: 0, role: "region", "aria-label": "Gradient" }, p("leaves", make("table"))), p("along", make("p", { class: "small faint" })), p("unchecked", make("p", { class: "small faint" })), p("note", make("p", { class: "small" }))]);
     const stepTab = tab("details", "This step", [p("head", make("div")), p("editing", make("div")), p("body", make("div"))]);
-    const programTab = tab("program", "Program", [p("lines", make("div", { role: "region", "aria-label": "Lines of the program" }))]);
+    const programTab = tab("program", "Program", [p("lines", make("div", { role: "region", "aria-label": "Lines of the program" }, this.structure.sources.length ? "" : "There is no file with the lines of this program."))]);
     const kind = p("phase", make("p", {}));
     this.element.classList.add("explanation");
     this.element.replaceChildren(
@@ -470,7 +470,7 @@ class ExplanationView {
     parts.faults.hidden = !fresh;
     parts.why.textContent = fresh ? MISTAKES[fault][1] : "";
     const arrays = this.steps.some((step, k) => extra.checks[k] && step.shape.length);
-    parts.along.textContent = fresh && fault === "right" && arrays ? "Of an array, finite differences are taken along a random direction, and compared with the gradient along it." : "";
+    if (fresh) parts.along.textContent = fault === "right" && arrays ? "Of an array, finite differences are taken along a random direction, and compared with the gradient along it." : "";
     parts.unchecked.textContent = extra.unchecked ? `${extra.unchecked.toLocaleString("en")} leaves were not checked by finite differences: there are too many.` : "";
     const leaves = this.steps.map((step, k) => k).filter((k) => this.steps[k].family === "leaf").slice(0, 300);
     const wrongs = fresh && fault !== "right" ? leaves.filter((k) => extra.wrong[k]?.[fault]) : [];
@@ -490,7 +490,7 @@ class ExplanationView {
     if (!faults.hidden) {
       faults.hidden = true;
       why.textContent = "";
-      this.parts.along.textContent = "";
+      this.parts.along.textContent = "Computed again by the same steps: what the program decided in Python, such as if x > 0, stays as it was.";
       for (const row of leaves.rows) while (row.cells.length > 3) row.lastChild.remove();
     }
     for (const cell of leaves.querySelectorAll("[data-gradient]")) {

@@ -147,6 +147,8 @@ def line_of(step: Step, files: dict[str, set[int]]) -> list[Any] | None:
     if step.node.line is None:
         return None
     path, line = step.node.line
+    if not linecache.getlines(path):
+        return None
     files.setdefault(path, set()).add(line)
     return [list(files).index(path), line]
 

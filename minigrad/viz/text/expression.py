@@ -267,7 +267,10 @@ class Evaluator:
                 "differentiate: choose other values",
                 self.span(node),
             )
-        return result if isinstance(result, Tensor) else number
+        if not isinstance(result, Tensor):
+            return number
+        result.node.origin = None  # the expression, and no line of a program
+        return result
 
     def span(self, node: ast.expr | ast.keyword) -> Span:
         """The first and last character of a node in the expression."""

@@ -6,6 +6,7 @@ import numpy as np
 
 from minigrad import Tensor, explain, nn
 from minigrad import functional as F
+from minigrad.viz import parse
 from minigrad.viz.page.structure import explanation_structure
 from minigrad.viz.text.typeset import tree
 
@@ -76,3 +77,12 @@ def test_data_have_the_names_of_the_callers_variables() -> None:
         "images",
     ]
     assert "images" not in str(explanation)  # the text keeps to names that were given
+
+
+def test_an_expression_and_a_program_without_a_file_have_no_lines() -> None:
+    steps = explain(parse("x*x + sin(x)", {"x": 2.0})).steps
+    structure = explanation_structure(steps)
+    assert structure["sources"] == [] and not any(step["line"] for step in structure["steps"])
+    scope: dict[str, Any] = {"np": np, "x": leaf(2.0)}
+    exec(compile("z = x * np.sin(x)", "<typed>", "exec"), scope)
+    assert explanation_structure(explain(scope["z"]).steps)["sources"] == []
