@@ -243,7 +243,8 @@ class Compiled(Generic[P, R]):
         return found.profile() if profile else found
 
     def export(self, path: str | os.PathLike[str]) -> None:
-        """Write the program that the last call ran as C that stands alone: `minigrad.export`."""
+        """Write the program that the last call ran as C, into a folder, or as "NAME.wasm", so that
+        it stands alone: `minigrad.export`."""
         from minigrad.compiler.export import export
 
         name = getattr(self.function, "__name__", "")

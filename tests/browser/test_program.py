@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import tempfile
 import threading
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from playwright.sync_api import Browser, Page
 
 import minigrad
 from minigrad import nn, pages
+from minigrad.playground.program import traced
 from tests.browser.conftest import Opens
 from tests.browser.networks import NETWORKS
 from tests.browser.node import node
@@ -425,3 +427,69 @@ def test_the_types_have_the_names_of_the_program(kinds: Path) -> None:
         options = "--strict --noEmit --target es2022 --module es2022 --moduleResolution bundler"
         run = subprocess.run([tsc, *options.split(), str(uses)], capture_output=True, text=True)
         assert run.returncode == 0, run.stdout
+
+
+VALUES = [0.0, -0.0, 1, -1, 0.5, -0.5, np.inf, -np.inf, np.nan, 1e-40, 1e30, -1e30, 3.7, -2.5]
+VALUES += [100, -100, 88.9, 2**24 + 1, 1e-8, *np.random.default_rng(0).standard_normal(13)]
+INTEGERS = [0, 1, -1, 2**63 - 1, -(2**63), 7, -7, 2, 3, 63, 64, -64, 100]
+OF_ONE = """exp expm1 log log1p sinh cosh tanh arcsinh arccosh arctanh sin cos tan arcsin arccos
+    arctan sqrt abs floor ceil trunc rint sign square reciprocal exp2 log2 log10 cbrt isnan isinf
+    isfinite negative sinc""".split()
+OF_TWO = """add subtract multiply divide power maximum minimum fmax fmin arctan2 hypot copysign
+    heaviside nextafter logaddexp logaddexp2 floor_divide mod fmod greater equal""".split()
+OF_INTEGERS = """add multiply maximum floor_divide mod fmod gcd lcm left_shift right_shift
+    bitwise_and bitwise_xor""".split()
+
+
+def as_text(x: np.ndarray) -> list[str]:
+    """Numbers as JavaScript reads and writes them, but for -0."""
+    special = {"inf": "Infinity", "-inf": "-Infinity", "nan": "NaN"}
+    kind = float if x.dtype.kind == "f" else int
+    return [special.get(text, text) for text in (repr(kind(y)) for y in x.ravel().tolist())]
+
+
+def test_functions_of_numbers_are_those_of_numpy(tmp_path: Path) -> None:
+    """At edges of what they are defined for, and for every pair of numbers."""
+    functions: dict[str, Any] = {}
+    inputs: dict[str, list[np.ndarray]] = {}
+    for dtype in np.float32, np.float64:
+        x = np.array(VALUES, dtype)
+        for name in OF_ONE:
+            inputs[f"{name}_{dtype.__name__}"] = [x]
+        for name in OF_TWO:
+            inputs[f"{name}_{dtype.__name__}"] = [np.repeat(x, x.size), np.tile(x, x.size)]
+    n = np.array(INTEGERS)
+    inputs |= {f"{name}_int64": [np.repeat(n, n.size), np.tile(n, n.size)] for name in OF_INTEGERS}
+    inputs["mod_uint8"] = [np.arange(256, dtype=np.uint8), np.full(256, 7, np.uint8)]
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for name, arrays in inputs.items():
+            ufunc: Any = getattr(np, name.rpartition("_")[0])
+            functions[name] = traced(lambda *given, ufunc=ufunc: ufunc(*given), tuple(arrays))
+        expected = {name: getattr(np, name.rpartition("_")[0])(*x) for name, x in inputs.items()}
+    minigrad.export(tmp_path / "numbers.wasm", **functions)
+    found = in_node(
+        tmp_path / "numbers.wasm",
+        """const text = (x) => Object.is(x, -0) ? "-0.0" : String(x);
+        return Object.fromEntries(Object.entries(data).map(([name, numbers]) => {
+          const { inputs, outputs } = program.functions[name];
+          inputs.forEach(({ view }, k) => {
+            const number = typeof view[0] === "bigint" ? BigInt : Number;
+            view.set(numbers[k].map((x) => number(x)));
+          });
+          program.run(name);
+          return [name, Array.from(outputs[0].view, text)];
+        }));""",
+        {name: list(map(as_text, arrays)) for name, arrays in inputs.items()},
+    )
+    assert len(found) > 120
+    for name, numbers in found.items():
+        right = expected[name]
+        if right.dtype.kind != "f":
+            assert list(map(int, numbers)) == [int(x) for x in right.ravel()], name
+            continue
+        numbers = np.array([float(x.replace("Infinity", "inf")) for x in numbers])
+        tolerance = 3e-6 if right.dtype == np.float32 else 1e-12
+        np.testing.assert_allclose(numbers, right, tolerance, 0, err_msg=name)
+        zero = right == 0
+        assert (np.signbit(numbers) == np.signbit(right))[zero].all(), name

@@ -1,4 +1,4 @@
-"""Export: compiled functions as a program of C that stands alone."""
+"""Export: compiled functions as a program of C or WebAssembly that stands alone."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from minigrad.compiler.target.machine import machine
 
 
 def export(path: str | os.PathLike[str], **functions: Any) -> None:
-    """Write compiled functions as one program of C, which runs without Python, into a folder.
+    """Write compiled functions as one program of C or WebAssembly, which runs without Python.
 
     Each function is what its last call ran, for arguments of those shapes and dtypes. Arrays that
     several of them capture, as parameters, are one array of the program; its numbers in the
@@ -24,7 +24,9 @@ def export(path: str | os.PathLike[str], **functions: Any) -> None:
     README of the program lists it. docs/export.md has more.
 
     Args:
-        path: the folder, whose name is that of the program.
+        path: a folder for a header, the C and a README; or the file of a module of WebAssembly,
+            "NAME.wasm", beside which "NAME.js" has a class for it, and "NAME.d.ts" its types. Its
+            name is that of the program.
         functions: by the names that they have in the program, what `minigrad.compile` returned.
 
     Raises:
@@ -32,6 +34,8 @@ def export(path: str | os.PathLike[str], **functions: Any) -> None:
             changed since.
         UnsupportedError: if it cannot stand alone, as it computes something by NumPy, returns a
             value of Python, or keeps gradients from call to call that another function clears.
+        BuildError: if there is no compiler for WebAssembly, or it fails: the package ziglang has
+            one.
 
     >>> import tempfile
     >>> import numpy as np

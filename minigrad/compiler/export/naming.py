@@ -118,7 +118,8 @@ def result_names(function: Callable[..., Any], form: Any) -> list[str]:
 
 def returned_variables(function: Callable[..., Any]) -> list[str]:
     """The variables that the only return statement of a function names, if it names such."""
-    with suppress(OSError, TypeError, SyntaxError, IndentationError):
+    # The lines of a lambda may be several statements, or a part of one.
+    with suppress(OSError, TypeError, SyntaxError, ValueError):
         (tree,) = ast.parse(textwrap.dedent(inspect.getsource(function))).body
         inner = {x for f in ast.walk(tree) if is_function(f) and f is not tree for x in ast.walk(f)}
         found = [x.value for x in ast.walk(tree) if isinstance(x, ast.Return) and x not in inner]

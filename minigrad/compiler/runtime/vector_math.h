@@ -348,7 +348,7 @@ INLINE double fmod_of_f64(double x, double y) { return fmod(x, y); }
 INLINE uint64_t fmod_of_u64(uint64_t x, uint64_t y) { return y ? x % y : 0; }
 INLINE int64_t fmod_of_i64(int64_t x, int64_t y) { return y == 0 || y == -1 ? 0 : x % y; }
 #define BY_TYPE(f, x, y) GENERIC((x), float: f##_f32, double: f##_f64, \
-  uint8_t: f##_u64, uint16_t: f##_u64, uint32_t: f##_u64, uint64_t: f##_u64, \
+  unsigned char: f##_u64, unsigned short: f##_u64, unsigned: f##_u64, unsigned long: f##_u64, \
   unsigned long long: f##_u64, default: f##_i64)(x, y)
 #define floor_mod(x, y) BY_TYPE(floor_mod, x, y)
 #define floor_div(x, y) BY_TYPE(floor_div, x, y)

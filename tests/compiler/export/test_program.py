@@ -120,6 +120,9 @@ def other_results(x: Any) -> Any:
     return x.sum(), 2 * x
 
 
+ONCE = lambda x: x; TWICE = lambda x: x + x  # noqa: E702, E731  # fmt: skip
+
+
 @pytest.mark.parametrize(
     "function, expected",
     [
@@ -129,6 +132,7 @@ def other_results(x: Any) -> Any:
         (lambda x: Pair(x, x + 1), ["left", "right"]),
         (lambda x: x, ["output"]),
         (lambda x: [x], ["output_0"]),
+        (TWICE, ["output"]),
     ],
 )
 def test_results_are_named(function: Any, expected: list[str]) -> None:
