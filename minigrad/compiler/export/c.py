@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.compiler.codegen.c import C_TYPES, head
+from minigrad.compiler.export.naming import in_line
 from minigrad.compiler.export.program import ExportedProgram, Function, Member, messages
 from minigrad.compiler.target.toolchain import FLAGS, GCC_FLAGS
 
@@ -28,10 +29,10 @@ SECTIONS = {
 def write_c(program: ExportedProgram, folder: Path) -> None:
     """Write the files into a folder, which is made if it is not there."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{program.name}.h").write_text(header(program))
-    (folder / f"{program.name}.c").write_text(source(program))
-    (folder / RANDOM).write_text((HERE / RANDOM).read_text())
-    (folder / "README.md").write_text(readme(program))
+    (folder / f"{program.name}.h").write_text(header(program), encoding="utf-8")
+    (folder / f"{program.name}.c").write_text(source(program), encoding="utf-8")
+    (folder / RANDOM).write_text((HERE / RANDOM).read_text(encoding="utf-8"), encoding="utf-8")
+    (folder / "README.md").write_text(readme(program), encoding="utf-8")
 
 
 def header(program: ExportedProgram) -> str:
@@ -57,7 +58,7 @@ def header(program: ExportedProgram) -> str:
         lines.append(f"  // {SECTIONS[kind]}")
         for x in group:
             same = x.name == x.identifier or kind in ("constant", "scratch")
-            lines.append(f"  {declaration(x)};{'' if same else f' // {x.name}'}")
+            lines.append(f"  {declaration(x)};{'' if same else f' // {in_line(x.name)}'}")
             if x.room > x.size:
                 lines.append(f"  char gap_{gap}_[{x.room - x.size}];")
                 gap += 1
@@ -137,7 +138,7 @@ def function(program: ExportedProgram, f: Function) -> str:
     top = f"int {program.name}_{f.name}({program.name}_program *p) {{"
     if not f.calls:
         return f"{top}\n  (void)p;\n  return 0;\n}}"
-    calls = [f"    {{k{x.kernel}, {len(x.places)}}}, // {x.comment}" for x in f.calls]
+    calls = [f"    {{k{x.kernel}, {len(x.places)}}}, // {in_line(x.comment)}" for x in f.calls]
     places = [f"    {', '.join(map(place, x.places))}," for x in f.calls if x.places]
     return "\n".join(
         [
@@ -167,7 +168,9 @@ def initial(program: ExportedProgram) -> str:
         if x.initial is not None and any(x.initial.tobytes()):
             kind = "uint32_t" if x.kind == "generator" else C_TYPES[x.dtype]
             numbers = ", ".join(number(y, x.dtype) for y in x.initial.ravel())
-            tables.append(f"static const {kind} initial_{k}[] = {{{numbers}}}; // {x.name}")
+            tables.append(
+                f"static const {kind} initial_{k}[] = {{{numbers}}}; // {in_line(x.name)}"
+            )
             lines.append(f"  memcpy(&p->{x.identifier}, initial_{k}, sizeof initial_{k});")
     top = f"void {program.name}_init({program.name}_program *p) {{"
     return "\n".join([*tables, top, *lines, "}"])
@@ -210,7 +213,7 @@ def readme(program: ExportedProgram) -> str:
         ", ".join(f"program.{x.identifier}" for x in first.outputs + first.writes) or "nothing"
     )
     rows = "\n".join(
-        f"| `{x.name}` | `{x.identifier}` | {x.kind} | {kind_text(x)} |"
+        f"| `{in_cell(x.name)}` | `{x.identifier}` | {x.kind} | {kind_text(x)} |"
         for x in program.members
         if x.kind != "scratch"
     )
@@ -272,6 +275,11 @@ def kind_text(x: Member) -> str:
         return "PCG64"
     extents = " x ".join(map(str, x.shape))
     return f"{C_TYPES[x.dtype]}{f', {extents}' if x.shape else ''}"
+
+
+def in_cell(name: str) -> str:
+    """A name as code in a table of Markdown."""
+    return in_line(name).replace("|", "\\|").replace("`", "'")
 
 
 MOST_LISTED = 40

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 import itertools
+import json
 import re
 import textwrap
 from collections.abc import Callable, Iterable
@@ -41,6 +42,16 @@ def identifier(name: str) -> str:
     text = re.sub(r"\W", "_", name, flags=re.ASCII)
     text = f"_{text}" if not text or text[0].isdigit() else text
     return f"{text}_" if text in KEYWORDS else text
+
+
+def in_line(name: str) -> str:
+    """A name as it may stand in a comment: one that could end the line, or join the next to it, is
+    in quotes, with escapes.
+
+    >>> in_line("model.0.weight"), in_line("a\\n#include"), in_line("a\\\\")
+    ('model.0.weight', '"a\\\\n#include"', '"a\\\\\\\\"')
+    """
+    return name if re.fullmatch(r"[\w.,()\- ]*", name, re.ASCII) else json.dumps(name)
 
 
 def distinct(names: Iterable[str]) -> list[str]:

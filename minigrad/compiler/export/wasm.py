@@ -33,8 +33,8 @@ def write_wasm(program: ExportedProgram, path: Path) -> None:
     built = module(program)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(built)
-    path.with_suffix(".js").write_text(javascript(program, path.name))
-    path.with_suffix(".d.ts").write_text(declarations(program))
+    path.with_suffix(".js").write_text(javascript(program, path.name), encoding="utf-8")
+    path.with_suffix(".d.ts").write_text(declarations(program), encoding="utf-8")
 
 
 def module(program: ExportedProgram) -> bytes:
@@ -58,7 +58,7 @@ def module(program: ExportedProgram) -> bytes:
             ),
         ]
     )
-    random = (HERE / RANDOM).read_text()
+    random = (HERE / RANDOM).read_text(encoding="utf-8")
     built = build({f"{name}.h": header(program), f"{name}.c": text, RANDOM: random})
     return built + section("minigrad", json.dumps(program.manifest).encode())
 
@@ -140,7 +140,7 @@ def declarations(program: ExportedProgram) -> str:
     generators = (
         " | ".join(json.dumps(x.name) for x in program.members if x.kind == "generator") or "never"
     )
-    text = (HERE / "program.d.ts").read_text()
+    text = (HERE / "program.d.ts").read_text(encoding="utf-8")
     body = {
         "ARRAYS": "\n".join(arrays),
         "FUNCTIONS": "\n".join(functions),
