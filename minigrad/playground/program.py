@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,17 +16,28 @@ import minigrad.compiler.export.wasm as wasm
 from minigrad.compiler.export.program import ExportedProgram, exported
 from minigrad.compiler.frontend.guards import Guards
 from minigrad.compiler.frontend.trace import Traced
-from minigrad.compiler.graph.simplify import simplify
 from minigrad.compiler.jit import Compiled, exclusive_tracing, trace_and_verify
-from minigrad.compiler.runtime.interpreter import NumpyProgram
-from minigrad.compiler.specialization import Specialization
 from minigrad.compiler.target.cache import cache_get, cache_put
 from minigrad.compiler.target.webassembly import MACHINE
 from minigrad.playground.networks import Functions, Networks
 
 
+@dataclass(eq=False)
+class Call:
+    """What an export reads of a specialization, without a C program of this machine."""
+
+    arguments: tuple[tuple[np.ndarray, ...], dict[str, Any]]
+    given: list[np.ndarray]
+    traced: Traced
+    guards: Guards
+
+    def stale(self) -> str:
+        """Nothing has changed since it was traced."""
+        return ""
+
+
 def traced(function: Callable[..., Any], arguments: tuple[np.ndarray, ...]) -> Compiled[Any, Any]:
-    """A compiled function as it is after a call, without a C program of this machine: for export.
+    """A compiled function as an export needs it, without a call.
 
     >>> graph = traced(np.sin, (np.zeros(3),)).specializations[0].traced.graph
     >>> [value.op.name for value in graph.outputs]
@@ -33,12 +45,9 @@ def traced(function: Callable[..., Any], arguments: tuple[np.ndarray, ...]) -> C
     """
     compiled: Compiled[Any, Any] = Compiled(function)
     with exclusive_tracing():
-        found: tuple[Traced, Guards, None] = trace_and_verify(
-            function, (arguments, {}), lambda graph: None
-        )
-        program = NumpyProgram(simplify(found[0].graph))
-        made = Specialization(None, (arguments, {}), [*arguments], *found[:2], program)
-    compiled.specializations = [made]
+        found, guards, _ = trace_and_verify(function, (arguments, {}), lambda graph: None)
+    call: Any = Call((arguments, {}), [*arguments], found, guards)
+    compiled.specializations = [call]
     return compiled
 
 
