@@ -18,7 +18,8 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 import minigrad
-from minigrad import nn, pages
+from minigrad import Tensor, nn, pages
+from minigrad.compiler.target import webassembly
 from minigrad.playground.program import traced
 from tests.browser.conftest import Opens
 from tests.browser.networks import NETWORKS
@@ -278,6 +279,50 @@ def test_every_dtype_is_given_and_returned(kinds: Path) -> None:
         "doubled": ["Uint8Array", 0, 2, 200, 254],
         "swapped": ["BigInt64Array", "1n", "9007199254740991n", "-2n", "5n", "3n", "6n"],
     }
+
+
+def test_names_of_results_are_kept_whatever_is_in_them(tmp_path: Path) -> None:
+    """They stand in comments of C, in JavaScript and in types."""
+    names = [
+        "a\nb",
+        'q"uote',
+        "*/",
+        "</script>",
+        "back\\",
+        "over??/",
+        "ü",
+        "class",
+        "__proto__",
+        "`",
+    ]
+    f = traced(lambda x: {name: x + k for k, name in enumerate(names)}, (np.ones(2),))
+    minigrad.export(tmp_path / "a b" / "2d-ü.WASM", delete=f)
+    found = in_node(
+        tmp_path / "a b" / "2d-ü.WASM",
+        """const found = program.call("delete", { x: [5, 6] });
+        return Object.entries(found).map(([name, array]) => [name, ...array]);""",
+    )
+    assert found == [[name, 5 + k, 6 + k] for k, name in enumerate(names)]
+    assert 'outputs: { "a\\nb": Float64Array;' in (tmp_path / "a b" / "2d-ü.d.ts").read_text(
+        "utf-8"
+    )
+    node("return Object.keys(await import(data)).join()", (tmp_path / "a b" / "2d-ü.js").as_uri())
+
+
+def test_other_numbers_need_not_be_built_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weight = Tensor(np.arange(3.0), name="weight")
+    f = traced(lambda x: x * weight, (np.ones(3),))
+    minigrad.export(tmp_path / "first.wasm", f=f)
+    weight.data = np.array([5.0, 0, -1])
+    monkeypatch.setattr(webassembly, "compiled", lambda *_: pytest.fail("it is built again"))
+    again = traced(lambda x: x * weight, (np.ones(3),))
+    (tmp_path / "other").mkdir()
+    minigrad.export(tmp_path / "other" / "first.wasm", f=again)
+    script = 'return Array.from(program.call("f", { x: [1, 1, 1] }).output);'
+    assert in_node(tmp_path / "first.wasm", script) == [0, 1, 2]
+    assert in_node(tmp_path / "other" / "first.wasm", script) == [5, 0, -1]
 
 
 def test_what_call_returns_is_not_overwritten(kinds: Path) -> None:

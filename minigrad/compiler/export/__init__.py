@@ -30,8 +30,8 @@ def export(path: str | os.PathLike[str], **functions: Any) -> None:
         functions: by the names that they have in the program, what `minigrad.compile` returned.
 
     Raises:
-        ArgumentError: if a function was not called yet, or if something that it depends on has
-            changed since.
+        ArgumentError: if there is no function, or one is not compiled, was not called yet, or
+            depends on something that has changed since.
         UnsupportedError: if it cannot stand alone, as it computes something by NumPy, returns a
             value of Python, or keeps gradients from call to call that another function clears.
         BuildError: if there is no compiler for WebAssembly, or it fails: the package ziglang has
@@ -51,7 +51,7 @@ def export(path: str | os.PathLike[str], **functions: Any) -> None:
     True
     """
     path = Path(path)
-    if path.suffix == ".wasm":
+    if path.suffix.lower() == ".wasm":
         write_wasm(exported(identifier(path.stem), functions, webassembly.MACHINE), path)
     else:
         program = exported(identifier(path.name), functions, replace(machine(), threads=1))

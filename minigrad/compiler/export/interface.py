@@ -11,7 +11,7 @@ import numpy as np
 from minigrad.compiler.export.naming import argument_names, captured_names, result_names
 from minigrad.compiler.graph.ir import Graph, Value, constants_of
 from minigrad.compiler.specialization import Specialization
-from minigrad.errors import ArgumentError, UnsupportedError
+from minigrad.errors import ArgumentError, ArgumentTypeError, UnsupportedError
 from minigrad.tensor import Tensor, value_of
 from minigrad.writes import USED_UP
 
@@ -146,11 +146,17 @@ def specialization_of(name: str, compiled: Any) -> Specialization:
 
     Raises:
         ArgumentError: if there is none, or it depends on what has changed since.
+        ArgumentTypeError: if it is not a compiled function.
     """
     if not name.isidentifier() or not name.isascii() or name in RESERVED:
         raise ArgumentError(
             f"export: a function of a program cannot be named {name!r}: give it another name, "
             "minigrad.export(path, step=f)"
+        )
+    if not hasattr(compiled, "specializations"):
+        raise ArgumentTypeError(
+            f"export: {name} is a {type(compiled).__name__}, and not a compiled function: give "
+            "what minigrad.compile(f) returned, after a call"
         )
     if not compiled.specializations:
         raise ArgumentError(

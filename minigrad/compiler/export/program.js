@@ -21,11 +21,13 @@ export class Program {
     const [section] = WebAssembly.Module.customSections(module, "minigrad");
     if (!section) throw new TypeError("this module has no section named minigrad: load one that minigrad.export wrote");
     const manifest = JSON.parse(new TextDecoder().decode(section));
-    return new Program(module, manifest, await WebAssembly.instantiate(module, {}));
+    const [initial] = WebAssembly.Module.customSections(module, "minigrad.initial");
+    return new Program(module, manifest, initial, await WebAssembly.instantiate(module, {}));
   }
 
-  constructor(module, manifest, instance) {
+  constructor(module, manifest, initial, instance) {
     this.module = module;
+    this.initial = initial; // numbers in the beginning, each part after its place and size
     this.manifest = manifest; // names, dtypes, shapes and places, as minigrad.export wrote them
     this.exports = instance.exports;
     this.exports._initialize?.();
@@ -94,9 +96,15 @@ export class Program {
     this.kept.set(snapshot);
   }
 
-  // As it was when it was exported.
+  // All arrays and generators as they were when the program was exported.
   reset() {
-    this.exports.init();
+    const { buffer } = this.exports.memory;
+    new Uint8Array(buffer, this.start, this.manifest.size).fill(0);
+    const numbers = new DataView(this.initial);
+    for (let at = 0, size; at < numbers.byteLength; at += 8 + size) {
+      size = numbers.getUint32(at + 4, true);
+      new Uint8Array(buffer, this.start + numbers.getUint32(at, true), size).set(new Uint8Array(this.initial, at + 8, size));
+    }
   }
 
   // The generator of random numbers of this name; or the only one.

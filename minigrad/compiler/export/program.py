@@ -21,7 +21,7 @@ from minigrad.compiler.runtime.plan import Array, ByNumpy, Calls, Plan
 from minigrad.compiler.runtime.program import AFTER, REFUSALS, bytes_of
 from minigrad.compiler.specialization import overlaps
 from minigrad.compiler.target.machine import Machine
-from minigrad.errors import UnsupportedError
+from minigrad.errors import ArgumentError, UnsupportedError
 
 ALIGNMENT = 64  # bytes: a line of the cache
 KINDS = ("input", "output", "state", "generator", "constant", "scratch")
@@ -138,9 +138,12 @@ def exported(name: str, functions: Mapping[str, Any], machine: Machine) -> Expor
     for each kernel.
 
     Raises:
-        ArgumentError: if one was not called yet, or has a name that a program cannot give it.
+        ArgumentError: if there is none, or one is not compiled, was not called yet, or has a name
+            that a program cannot give it.
         UnsupportedError: if one cannot stand alone.
     """
+    if not functions:
+        raise ArgumentError("export without a function: minigrad.export(path, step=step)")
     interfaces = [Interface(each, compiled) for each, compiled in functions.items()]
     linker = Linker(interfaces, machine)
     made = [linker.function(x) for x in interfaces]

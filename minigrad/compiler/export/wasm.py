@@ -4,6 +4,7 @@ JavaScript, its types."""
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from minigrad.compiler.export.c import HERE, RANDOM, header, source
@@ -38,34 +39,50 @@ def write_wasm(program: ExportedProgram, path: Path) -> None:
 
 
 def module(program: ExportedProgram) -> bytes:
-    """The module: it exports its memory, init, the address of the one program in it, and the
-    functions; the manifest is in a section named minigrad.
+    """The module: it exports its memory, the address of the one program in it, and the functions.
+
+    A section named minigrad has the manifest, and one named minigrad.initial the numbers that
+    arrays and generators have in the beginning, so that the same functions of other numbers need
+    not be built again: program.js writes them into the memory.
 
     Raises:
         BuildError: if there is no compiler for WebAssembly, or it fails.
     """
     name = program.name
+    zero = replace(program, members=[replace(x, initial=None) for x in program.members])
     text = "\n".join(
         [
-            source(program),
+            source(zero),
             f"static {name}_program instance;",
-            *exported("program", f"{name}_program *", "return &instance;"),
-            *exported("init", "void", f"{name}_init(&instance);"),
+            exported("program", f"{name}_program *", "return &instance;"),
             *(
-                line
-                for f in program.functions
-                for line in exported(f.name, "int", f"return {name}_{f.name}(&instance);")
+                exported(f.name, "int", f"return {name}_{f.name}(&instance);")
+                for f in zero.functions
             ),
         ]
     )
     random = (HERE / RANDOM).read_text(encoding="utf-8")
-    built = build({f"{name}.h": header(program), f"{name}.c": text, RANDOM: random})
-    return built + section("minigrad", json.dumps(program.manifest).encode())
+    built = build({f"{name}.h": header(zero), f"{name}.c": text, RANDOM: random})
+    manifest = json.dumps(program.manifest).encode()
+    return built + section("minigrad", manifest) + section("minigrad.initial", initial(program))
 
 
-def exported(name: str, kind: str, body: str) -> list[str]:
+def initial(program: ExportedProgram) -> bytes:
+    """The numbers of each member that does not begin with zeros, after its offset in the struct and
+    its bytes, each of 32 bits."""
+    parts = []
+    for x in program.members:
+        content = (
+            b"" if x.initial is None else x.initial.astype(x.dtype.newbyteorder("<")).tobytes()
+        )
+        if content.strip(b"\0"):
+            parts += [x.offset.to_bytes(4, "little"), len(content).to_bytes(4, "little"), content]
+    return b"".join(parts)
+
+
+def exported(name: str, kind: str, body: str) -> str:
     """A function of the module; in C it has another name, which no other function has."""
-    return [f'__attribute__((export_name("{name}"))) {kind} exported_{name}(void) {{ {body} }}']
+    return f'__attribute__((export_name("{name}"))) {kind} exported_{name}(void) {{ {body} }}'
 
 
 def section(name: str, content: bytes) -> bytes:

@@ -13,7 +13,7 @@ from minigrad import Tensor, nn, optim
 from minigrad import functional as F
 from minigrad.compiler.export.program import ExportedProgram
 from minigrad.compiler.target.machine import Machine
-from minigrad.errors import ArgumentError, MinigradError, UnsupportedError
+from minigrad.errors import ArgumentError, ArgumentTypeError, MinigradError, UnsupportedError
 from tests.compiler.export.programs import (
     PLAIN,
     Built,
@@ -241,7 +241,11 @@ def refused(error: type[MinigradError], text: str, **functions: Any) -> None:
         program_of(**functions)
 
 
-def test_what_was_not_called_is_refused() -> None:
+def test_what_was_not_called_or_not_compiled_is_refused() -> None:
+    refused(ArgumentError, "export without a function: minigrad.export")
+    refused(
+        ArgumentTypeError, "f is a builtin_function_or_method, and not a compiled function", f=max
+    )
     refused(ArgumentError, "f has not been called", f=minigrad.compile(lambda x: x))
 
 
