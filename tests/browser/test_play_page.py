@@ -422,7 +422,8 @@ def test_a_csv_file_and_nothing_in_it_is_run(opened: Opened, tmp_path: Path) -> 
     until(page, "playground.data.classes === 2 && playground.shape.inputs[1] === 'width'")
     settled(page)
     press(page, "step")
-    assert bad in page.locator("#network").inner_text()
+    assert bad in page.locator("#features").inner_text()
+    assert bad in page.locator("#plane-legend").inner_text()
     assert page.locator("img").count() == 0
     page.locator("#csv-target").select_option("1")
     until(page, "playground.data.classes === 0")
