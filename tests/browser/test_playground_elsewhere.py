@@ -1,5 +1,7 @@
 """The playground in other pages and in notebooks; its lessons, as they are read."""
 
+import contextlib
+import io
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -222,3 +224,45 @@ def test_lessons_are_accessible(shows: Shows, lesson: str, scheme: Any) -> None:
     page.get_by_role("tab", name="Lessons").click()
     found = Axe().run(page)
     assert found.violations_count == 0, found.generate_report()
+
+
+# The program of what is on the page
+
+FLOWERS = "a;b;kind\r\n" + "\r\n".join(
+    f"{100 + 3 * (k % 7)},5;{k * 7 % 5};{'<b>one' if k % 2 else '<b>two'}" for k in range(60)
+)
+
+
+def test_the_program_of_a_file_that_was_dropped_has_the_losses_of_the_page(
+    shows: Shows, tmp_path: Path
+) -> None:
+    file = tmp_path / "flowers.csv"
+    file.write_text(FLOWERS)
+    page = shows("#v=1&data=csv&layers=3&optimizer=adam&rate=0.01")
+    page.locator("#csv-file").set_input_files(file)
+    until(page, lambda: page.evaluate("playground.data?.classNames?.length") == 2)
+    for _ in range(20):
+        page.locator("#step").click()
+    until(page, lambda: page.evaluate("playground.frame.step") == 20)
+    page.locator("#python").click()
+    output = io.StringIO()
+    with contextlib.redirect_stdout(output):
+        exec(page.locator("#python-text").inner_text(), {})
+    last = output.getvalue().splitlines()[-1]
+    loss = page.evaluate("playground.frame.loss")
+    assert last == (f"step 20: training loss {loss['train']:.6f}, held-out loss {loss['test']:.6f}")
+
+
+def test_an_experiment_is_not_measured_while_the_page_is_used(shows: Shows) -> None:
+    page = shows("#v=1&lesson=hidden-layer")
+    question = page.locator("form.predict").first
+    question.get_by_label("about half").check()
+    page.evaluate(
+        """() => {
+            document.querySelector("form.predict button").click();
+            setTimeout(() => document.getElementById("reset").click(), 100);
+        }"""
+    )
+    until(page, lambda: question.get_by_role("button").is_enabled())
+    assert "changed meanwhile" in question.locator(".verdict").inner_text()
+    assert question.get_attribute("data-verdict") is None

@@ -253,6 +253,13 @@ def test_columns_without_a_header_and_numbers_to_predict() -> None:
     assert (found["y"], found["classes"]) == ([0.5, 1.5, 2.5], 0)
 
 
+def test_a_first_row_without_numbers_holds_names_unless_they_are_missing_values() -> None:
+    assert examples_of(",a,k\n0,1.5,u\n1,2.5,v")["columns"] == ["column 1", "a"]
+    found = examples_of("NA,u\n1,u\n2,v\n3,u")
+    assert (found["columns"], found["y"]) == (["column 1"], [0, 1, 0])
+    assert found["notes"] == ["1 row with missing values left out: line 1"]
+
+
 def test_whole_numbers_are_classes_in_their_order() -> None:
     found = examples_of("a,k\n0.1,10\n0.2,9\n0.3,10\n0.4,9")
     assert (found["y"], found["classNames"]) == ([1, 0, 1, 0], ["9", "10"])
@@ -433,6 +440,7 @@ WRONG_ADDRESSES = {
     "features=x1,x1": "features=x1,x1 is not",
     "shuffle=true": "yes or no",
     "drawn=1_2": "drawn=1_2 is not",
+    "drawn=1_2001_0": "within -2000 to 2000",
     "formula=%00": "is not a line",
     "rate=1&rate=2": "set twice",
     "formula=" + "x" * 30000: "more than 20000 characters",

@@ -9,6 +9,7 @@ const ADDRESS = 20_000; // most characters that are read
 const LAYERS = 6; // most hidden layers
 const UNITS = 8; // most units of one
 const DRAWN = 500; // most points that are drawn by hand
+const FURTHEST = 2000; // thousandths: they lie within -2 to 2
 
 export const FEATURES = ["x1", "x2", "x1^2", "x2^2", "x1*x2", "sin(x1)", "sin(x2)"];
 export const LESSONS = [
@@ -95,13 +96,14 @@ kinds.points = () => ({
     if (text === "") return [];
     const found = text.split(".").map((each) => {
       const [, x, y, k] = /^(-?\d{1,5})_(-?\d{1,5})_([0-3])$/.exec(each) ?? [];
-      return k === undefined ? undefined : [Number(x) / 1000, Number(y) / 1000, Number(k)];
+      const isThere = Math.max(Math.abs(x), Math.abs(y)) <= FURTHEST; // not NaN, of no match
+      return isThere ? [Number(x) / 1000, Number(y) / 1000, Number(k)] : undefined;
     });
     return found.length <= DRAWN && !found.includes(undefined) ? found : undefined;
   },
   write: (value) =>
     value.map(([x, y, k]) => [thousandths(x), thousandths(y), k].join("_")).join("."),
-  wants: `up to ${DRAWN} points as 120_-500_1: thousandths of x and y, and the class, with dots between`,
+  wants: `up to ${DRAWN} points as 120_-500_1: thousandths of x and y, within -2000 to 2000, and the class, with dots between`,
   most: DRAWN,
 });
 

@@ -397,6 +397,8 @@ function pageTools() {
     writeHash();
     await copy(location.href);
   }));
+  // The program and the lessons are about networks that are built on the page.
+  for (const id of ["python", "tab-lessons"]) byId(id).hidden = !app.about.ready;
   byId("python").addEventListener("click", () => attempt(async () => {
     app.program = programOf(app.settings, app.data, app.frame?.step ?? 0);
     say(byId("python-text"), app.program);

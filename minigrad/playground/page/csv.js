@@ -6,6 +6,7 @@
 export const CSV_LIMITS = Object.freeze({ characters: 2_000_000, rows: 5_000, columns: 50, cell: 1_000 });
 const MISSING = /^(|\?|-|na|n\/a|nan|null|none)$/i;
 const MOST_CLASSES = 4;
+const MOST_INPUTS = 7;
 
 /** What is wrong with a table, where (`line` and `column`, from 1, or null) and what to do. */
 export class CsvError extends Error {
@@ -160,8 +161,7 @@ export function csvColumns(text) {
     throw new CsvError("there is one column only, and at least two are needed, inputs and what to predict; they are separated by , ; or tab");
   }
   const comma = separator === ";" && decimalComma(records);
-  const first = records[0].fields.map((cell) => csvNumber(cell, comma));
-  const header = records.length > 1 && first.every(Number.isNaN) && !records[0].fields.every((cell) => MISSING.test(cell.trim()));
+  const header = hasHeader(records, comma);
   const rows = header ? records.slice(1) : records;
   if (rows.length < 2) throw new CsvError("there is one row of data only, and at least two are needed");
   if (rows.length > CSV_LIMITS.rows) throw new CsvError(`there are more than ${CSV_LIMITS.rows} rows: take a part of them`);
@@ -198,6 +198,14 @@ function decimalComma(records) {
     throw new CsvError(`line ${line}: ${withPoint.cell} has a decimal point, and ${withComma.cell} in line ${withComma.line} a comma: write all with one of them`, line);
   }
   return withComma !== null;
+}
+
+/** Whether the first record holds names: no field of it is a number, and not all of those that stand over
+ * numbers are missing values. */
+function hasHeader([first, ...rest], comma) {
+  if (!first.fields.every((cell) => Number.isNaN(csvNumber(cell, comma)))) return false;
+  const over = first.fields.filter((_, k) => rest.some(({ fields }) => !Number.isNaN(csvNumber(fields[k], comma))));
+  return rest.length > 0 && (over.length ? over : first.fields).some((cell) => !MISSING.test(cell.trim()));
 }
 
 function columnNames(fields) {
@@ -237,8 +245,7 @@ function isClasses(cells) {
 
 /** Numbers to train on, of what csvColumns made.
  *
- * Args: `target`, the index of the column to predict; `inputs`, those of the inputs, by default the
- * first 7 others that hold numbers.
+ * `target`: the index of the column to predict. Inputs are the first 7 others that hold numbers.
  * -> {columns: [name], x: [[number]] (rows x inputs), y: [number], classes: 0 for a number to
  * predict, else 2 to 4, classNames, target: its name, notes: [sentence]}.
  *
@@ -246,19 +253,15 @@ function isClasses(cells) {
  * numerical order; other numbers are predicted as numbers. Rows in which a value is missing are left
  * out, with a note.
  * Throws a CsvError for a column that cannot be used so. */
-export function csvExamples(table, target = table.target, inputs = null, most = 7) {
+export function csvExamples(table, target = table.target) {
   const aim = table.columns[target];
-  const numeric = table.columns.filter((each) => each !== aim && each.numbers !== null);
-  const used = inputs ? inputs.map((k) => table.columns[k]) : numeric.slice(0, most);
-  const other = table.columns.filter((each) => each !== aim && each.numbers === null);
-  const notes = inputs ? [] : other.map(({ name }) => `${name} holds no numbers, and is not an input`);
-  if (!inputs && numeric.length > most) notes.push(`only the first ${most} columns of numbers are inputs`);
+  const others = table.columns.filter((each) => each !== aim);
+  const numeric = others.filter(({ numbers }) => numbers !== null);
+  const used = numeric.slice(0, MOST_INPUTS);
+  const notes = others.filter(({ numbers }) => numbers === null).map(({ name }) => `${name} holds no numbers, and is not an input`);
+  if (numeric.length > MOST_INPUTS) notes.push(`only the first ${MOST_INPUTS} columns of numbers are inputs`);
   if (used.length === 0) throw new CsvError(`no other column than ${aim.name} holds numbers, and inputs are numbers`);
-  for (const each of used) {
-    if (each === aim) throw new CsvError(`${aim.name} is what to predict, and cannot be an input as well`);
-    if (each.numbers === null) throw new CsvError(`${each.name} holds no numbers, and inputs are numbers: choose another column`, null, each.position);
-    checkedNumbers(each, table);
-  }
+  for (const each of used) checkedNumbers(each, table);
   const found = targetOf(aim, table);
   const complete = table.lines.map((_, k) => !MISSING.test(aim.cells[k]) && used.every(({ numbers }) => !Number.isNaN(numbers[k])));
   const rows = [...complete.keys()].filter((k) => complete[k]);

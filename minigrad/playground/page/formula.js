@@ -35,7 +35,7 @@ const FORMULA_ARITY = { max: 2, min: 2 };
 /** What is wrong with a formula, where (`position`, from 0) and what to do. */
 export class FormulaError extends Error {
   constructor(message, position) {
-    super(message);
+    super(`${message} (at character ${position + 1})`);
     this.name = "FormulaError";
     this.position = position;
   }

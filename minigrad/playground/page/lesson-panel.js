@@ -81,17 +81,29 @@ export class LessonPanel {
     await change({ ...settings, speed: app.settings.speed });
   }
 
+  /** What does the experiments. If the page is used meanwhile, nothing is measured. */
   lab() {
     const { app, refresh } = this.on;
+    let settings = null;
+    let steps = 0;
+    const check = () => {
+      if (app.settings !== settings || app.frame.step !== steps) throw new Error("the page was changed meanwhile: look again");
+    };
     return {
-      set: (settings) => this.setUp({ ...settings, lesson: this.name }),
+      set: async (chosen) => {
+        await this.setUp({ ...chosen, lesson: this.name });
+        [settings, steps] = [app.settings, 0];
+      },
       train: async (n) => {
+        check();
+        steps += n;
         await app.engine.step(n);
         await refresh();
         await new Promise(requestAnimationFrame);
       },
       frame: async () => {
         if (!app.frame) await refresh();
+        if (!app.frame.diverged) check();
         return app.frame;
       },
     };

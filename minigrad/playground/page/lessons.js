@@ -245,8 +245,8 @@ async function experiment({ steps, until, measure }, settings, lab) {
 
 /** Shows a lesson in an element.
  *
- * `on.name`: that of the lesson. `on.set(settings)` is called for a link; `on.lab` does the experiments of questions, and `on.done()`,
- * if there is one, is called after each. */
+ * `on.name`: that of the lesson. `on.set(settings)` is called for a link; `on.lab` does the experiments of
+ * questions. */
 export function showLesson(host, lesson, on) {
   const heading = elementOf("h2", {}, lesson.title);
   host.replaceChildren(heading, ...lesson.blocks.map((block, k) => BLOCK_NODES[block.kind](block, on, k)));
@@ -296,15 +296,16 @@ function questionNode(question, on, position) {
     event.preventDefault();
     const chosen = new FormData(form).get(`predict-${position}`);
     if (chosen === null) return verdict.replaceChildren(elementOf("p", {}, "Predict first: choose an answer."));
-    button.disabled = true;
+    // One experiment at a time.
+    const buttons = form.parentElement.querySelectorAll(".predict button");
+    for (const each of buttons) each.disabled = true;
     verdict.replaceChildren(elementOf("p", {}, "Training \u2026"));
     try {
       showVerdict(form, verdict, question, Number(chosen), await measured(question, on.lab), on);
     } catch (error) {
       verdict.replaceChildren(elementOf("p", {}, `This could not be measured: ${error.message}`));
     }
-    button.disabled = false;
-    on.done?.();
+    for (const each of buttons) each.disabled = false;
   });
   return form;
 }
