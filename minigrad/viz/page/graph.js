@@ -125,7 +125,7 @@ export class Graph {
 
   stepSize(k) {
     const step = this.steps[k], scalar = !step.shape.length;
-    const title = Math.min(this.title(k).length * LETTER, 240) + 24;
+    const title = Math.min(this.title(k).length * 7.6, 250) + 24;
     const below = scalar ? (`d${this.structure.result}/d${step.label} = `.length + (step.dtype.startsWith("c") ? 20 : 12) + (step.uses.length > 1 ? ` (${step.uses.length} of ${step.uses.length})`.length : 0)) * LETTER : 2 * TILE.w + 36;
     return { w: Math.max(title, below, 128), h: scalar ? SMALL : TALL };
   }
@@ -223,8 +223,7 @@ export class Graph {
       if (!this.edges.has(key)) {
         const points = from && to ? route(source, k) : [];
         const line = make("svg:path", { class: from && to ? "edge" : "edge stub", d: curve(ends[0], points, ends[1]) });
-        const along = [[ends[0].x, ends[0].y + ends[0].h], ...points, [ends[1].x, ends[1].y]], middle = Math.floor((along.length - 1) / 2);
-        const [x, y] = [0, 1].map((axis) => (along[middle][axis] + along[middle + 1][axis]) / 2);
+        const [x, y] = this.labelPlace([[ends[0].x, ends[0].y + ends[0].h], ...points, [ends[1].x, ends[1].y]], step.inputs, steps[source].uses);
         const label = make("svg:g", { class: "label", transform: `translate(${x},${y})` }, make("svg:rect", { rx: 9 }), make("svg:text", { "text-anchor": "middle", y: 4.5 }));
         this.edges.set(key, { line, label, uses: [] });
         lines.append(line);
@@ -238,6 +237,12 @@ export class Graph {
     this.svg.replaceChildren(make("svg:defs", {}, tip("", "tip"), tip("r", "tip turned")), frames, lines, front, labels);
     if (!this.view) this.fit(); else this.look();
     this.redrawn?.();
+  }
+
+  labelPlace(along, inputs, uses) { // in the middle of an edge, or nearer to the end where fewer edges meet
+    const middle = Math.floor((along.length - 1) / 2), [[x, y], [u, v]] = along.slice(middle, middle + 2);
+    const meet = inputs.filter((input) => input !== null).length - uses.length, t = meet > 0 ? 0.4 : meet < 0 ? 0.6 : 0.5;
+    return [x + (u - x) * (3 * t ** 2 - 2 * t ** 3), y + (v - y) * (1.5 * t - 1.5 * t ** 2 + t ** 3)];
   }
 
   stub(source, target) { // an edge to a round that is not shown ends at the frame of the loop
