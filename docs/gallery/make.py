@@ -111,7 +111,7 @@ def draw_explanations(chromium: Browser, folder: Path) -> None:
         path = folder / f"{name}.html"
         program().html(path)
         with opened(chromium, path, scheme, (width, 800)) as page:
-            page.locator(".slider").evaluate(SLIDE, part)
+            page.locator(".e-slider").evaluate(SLIDE, part)
             page.wait_for_timeout(500)  # until the view has moved
             keep(f"{name}.png", page.screenshot())
 

@@ -33,11 +33,11 @@ def shown(page: Page) -> dict[int, tuple[str, str]]:
 
 def story(page: Page) -> str:
     """What the caption says in words; subscripts and fractions as they stand in the document."""
-    return (page.locator(".now .words").text_content() or "").replace("\u2212", "-")
+    return (page.locator(".e-now .e-words").text_content() or "").replace("\u2212", "-")
 
 
 def length(page: Page) -> int:
-    return int(page.locator(".slider").get_attribute("max") or 0)
+    return int(page.locator(".e-slider").get_attribute("max") or 0)
 
 
 def tab(page: Page, name: str) -> None:
@@ -47,7 +47,7 @@ def tab(page: Page, name: str) -> None:
 def test_first_sight_is_the_forward_pass_done(opens: Opens) -> None:
     page = opens(programs.example())
     assert [value for _, (value, _) in sorted(shown(page).items())] == "2 3 6 0.9093 6.909".split()
-    assert page.locator(".title").text_content() == "z=x1\u22c5x2+sin(x1)"
+    assert page.locator(".e-title").text_content() == "z=x1\u22c5x2+sin(x1)"
     assert page.locator(".box.selected").count() == 0
     assert "The forward pass is done: z = 6.909" in story(page)
 
@@ -57,24 +57,24 @@ def test_stepping_through_the_example_shows_every_value_of_both_passes(opens: Op
     data = explanation.to_dict()
     steps, n = data["steps"], len(data["steps"])
     page = opens(explanation)
-    height = page.locator(".now").bounding_box()
+    height = page.locator(".e-now").bounding_box()
     assert length(page) == n + 1 + len(data["reverse"]) == 11
     page.keyboard.press("Home")
     assert all(pair == ("", "") for pair in shown(page).values())
     for k, step in enumerate(steps):
         page.keyboard.press("ArrowRight")
-        assert page.locator(".phase").inner_text() == f"Forward: {k + 1} of {n}"
+        assert page.locator(".e-phase").inner_text() == f"Forward: {k + 1} of {n}"
         boxes = shown(page)
         assert boxes[k] == (step["value"]["text"], "")
         assert [bool(boxes[j][0]) for j in range(n)] == [j <= k for j in range(n)]
-        formula = page.locator(".now .formula").text_content() or ""
+        formula = page.locator(".e-now .e-formula").text_content() or ""
         assert formula.rstrip("\u200b").endswith(step["value"]["text"])
     page.keyboard.press("ArrowRight")
     assert shown(page)[n - 1] == ("6.909", "dz/dw5 = 1")
     for k, (target, use) in enumerate(data["reverse"]):
         page.keyboard.press("ArrowRight")
         assert (
-            page.locator(".phase").inner_text() == f"Reverse: {k + 2} of {len(data['reverse']) + 1}"
+            page.locator(".e-phase").inner_text() == f"Reverse: {k + 2} of {len(data['reverse']) + 1}"
         )
         contribution = steps[target]["contributions"][use]
         running, term = contribution["running"]["text"], contribution["cotangent"]["text"]
@@ -93,7 +93,7 @@ def test_stepping_through_the_example_shows_every_value_of_both_passes(opens: Op
         label = page.locator(".label.active").text_content() or ""
         assert label.replace("\u2212", "-").startswith(f"{upstream} \u00d7 ")
         assert label.replace("\u2212", "-").endswith(f" = {term}")
-        assert page.locator(".now").bounding_box() == height  # the graph does not jump
+        assert page.locator(".e-now").bounding_box() == height  # the graph does not jump
     assert [adjoint for _, (_, adjoint) in sorted(shown(page).items())] == [
         "dz/dw1 = 2.584",
         "dz/dw2 = 2",
@@ -111,15 +111,15 @@ def test_play_goes_on_by_itself_until_it_is_paused_or_done(opens: Opens) -> None
     page.clock.install()
     page.keyboard.press("Home")
     page.get_by_role("button", name="Play").click()
-    assert page.locator(".slider").input_value() == "1"
+    assert page.locator(".e-slider").input_value() == "1"
     page.clock.run_for(2300)
-    assert page.locator(".slider").input_value() == "3"
+    assert page.locator(".e-slider").input_value() == "3"
     page.get_by_role("button", name="Pause").click()
     page.clock.run_for(3000)
-    assert page.locator(".slider").input_value() == "3"
+    assert page.locator(".e-slider").input_value() == "3"
     page.get_by_role("button", name="Play").click()
     page.clock.run_for(20_000)
-    assert page.locator(".slider").input_value() == "11"
+    assert page.locator(".e-slider").input_value() == "11"
     assert page.get_by_role("button", name="Play").is_visible()
 
 
@@ -151,8 +151,8 @@ def test_a_loop_is_one_cell_with_a_slider_for_the_round(opens: Opens) -> None:
     assert set(shown(page)) == {1, *range(32, 37)} and first == {0, 1, *range(2, 7)}
     assert page.locator("[data-loop] + output").inner_text() == "7 of 2,000"
     page.keyboard.press("Home")
-    page.locator(".slider").focus()
-    page.locator(".search").fill("w104")
+    page.locator(".e-slider").focus()
+    page.locator(".e-search").fill("w104")
     assert page.locator("[data-loop] + output").inner_text() == "21 of 2,000"
 
 
@@ -164,8 +164,8 @@ def test_the_cross_entropy_is_one_box_that_opens_and_says_what_its_derivative_is
     assert "unfold cross entropy, 9 steps" in titles and len(titles) == 6
     page.get_by_role("button", name="unfold cross entropy").click()
     page.keyboard.press("End")
-    page.locator(".search").fill("w17")
-    details = page.locator(".details").inner_text()
+    page.locator(".e-search").fill("w17")
+    details = page.locator(".e-details").inner_text()
     assert "softmax minus one-hot, divided by 5" in details
 
 
@@ -173,7 +173,7 @@ def test_buttons_slider_and_keys_all_step(opens: Opens) -> None:
     page = opens(programs.example())
 
     def at() -> str:
-        return page.locator(".slider").input_value()
+        return page.locator(".e-slider").input_value()
 
     page.get_by_role("button", name="To the end").click()
     assert at() == "11"
@@ -186,11 +186,11 @@ def test_buttons_slider_and_keys_all_step(opens: Opens) -> None:
     assert at() == "11"
     page.keyboard.press("Home")
     assert at() == "0"
-    page.locator(".slider").focus()
+    page.locator(".e-slider").focus()
     for _ in range(3):
         page.keyboard.press("ArrowRight")
     assert at() == "3"
-    assert page.locator(".slider").get_attribute("aria-valuetext") == "Forward: 3 of 5"
+    assert page.locator(".e-slider").get_attribute("aria-valuetext") == "Forward: 3 of 5"
 
 
 def test_the_source_line_of_each_step_is_highlighted(opens: Opens) -> None:
@@ -200,7 +200,7 @@ def test_the_source_line_of_each_step_is_highlighted(opens: Opens) -> None:
     lines = []
     for _ in range(length(page)):
         page.keyboard.press("ArrowRight")
-        lines += page.locator(".lines .current").all_inner_texts()
+        lines += page.locator(".e-lines .current").all_inner_texts()
     assert any("@ w + b" in line for line in lines) and any("np.tanh(y)" in line for line in lines)
 
 
@@ -208,7 +208,7 @@ def test_a_step_can_be_looked_at_by_mouse_and_by_keyboard(opens: Opens) -> None:
     page = opens(programs.example())
     page.keyboard.press("End")
     page.locator("[data-step='2']").click()
-    details = page.locator(".details")
+    details = page.locator(".e-details")
     assert details.locator("h2").inner_text() == "w3"
     assert "mul (binary)" in details.inner_text()
     page.locator("[data-step='0']").focus()
@@ -251,7 +251,7 @@ def test_wrong_derivatives_are_shown_beside_the_right_ones(
     explanation = programs.broadcast()
     page = opens(explanation)
     page.locator(f"input[value={fault}]").check()
-    assert words in page.locator(".why").inner_text()
+    assert words in page.locator(".e-why").inner_text()
     rows = {row.split("\t")[0]: row.split("\t")[1:] for row in table(page)[1:]}
     different = 0
     for step in explanation.to_dict()["steps"]:
@@ -260,11 +260,11 @@ def test_wrong_derivatives_are_shown_beside_the_right_ones(
             text = (wrong.get("error") or wrong["text"]) if wrong else "the same"
             assert rows[step["name"]][1] == text
             different += bool(wrong)
-    assert different == page.locator(".leaves td.wrong").count() >= 1
+    assert different == page.locator(".e-leaves td.wrong").count() >= 1
 
 
 def table(page: Page) -> list[str]:
-    rows = page.locator(".leaves tr").all_inner_texts()
+    rows = page.locator(".e-leaves tr").all_inner_texts()
     return [row.replace("\u2212", "-") for row in rows]
 
 
@@ -281,7 +281,7 @@ def test_entries_of_an_array_on_asking(opens: Opens) -> None:
     page.keyboard.press("End")
     step = next(s for s in explanation.steps if s.name == "b")
     page.locator(f"[data-step='{step.number - 1}']").click()
-    page.locator(".details .map button").nth(3).click()
+    page.locator(".e-details .map button").nth(3).click()
     text = page.locator(".entry").inner_text()
     assert text == str(explanation.entry("b", 1))
     assert text.count("+ dz/d") == 3
@@ -296,16 +296,16 @@ def test_modules_fold_and_unfold_and_can_be_found(opens: Opens) -> None:
     assert page.locator("[data-step]").count() < steps
     page.locator("[data-group]").first.click()
     assert page.locator("[data-group]").count() == 6  # the layers, and the loss
-    page.locator(".search").fill("conv2d")
-    assert page.locator(".found").inner_text() == "1 of 2"  # the layer, and the op in it
+    page.locator(".e-search").fill("conv2d")
+    assert page.locator(".e-found").inner_text() == "1 of 2"  # the layer, and the op in it
     page.keyboard.press("Enter")
-    assert "conv2d" in page.locator(".details").inner_text()
+    assert "conv2d" in page.locator(".e-details").inner_text()
     assert page.locator(".box.selected").count() == 1
-    page.locator(".search").fill("linear")
+    page.locator(".e-search").fill("linear")
     page.keyboard.press("Enter")
-    assert re.fullmatch(r"\d of \d", page.locator(".found").inner_text())
-    page.locator(".search").fill("nothing like it")
-    assert page.locator(".found").inner_text() == "none"
+    assert re.fullmatch(r"\d of \d", page.locator(".e-found").inner_text())
+    page.locator(".e-search").fill("nothing like it")
+    assert page.locator(".e-found").inner_text() == "none"
 
 
 def test_zoom_and_pan(opens: Opens) -> None:
@@ -313,7 +313,7 @@ def test_zoom_and_pan(opens: Opens) -> None:
 
     def view() -> list[float]:
         return [
-            float(x) for x in (page.locator(".graph > svg").get_attribute("viewBox") or "").split()
+            float(x) for x in (page.locator(".e-graph > svg").get_attribute("viewBox") or "").split()
         ]
 
     whole = view()
@@ -347,9 +347,9 @@ def test_10_000_steps_load_at_once_in_little_memory(opens: Opens, tmp_path: Path
     # It is readable, and steps at once.
     assert page.locator(".box").count() < 100
     page.keyboard.press("End")
-    assert page.locator(".phase").inner_text() == "Reverse: 14,001 of 14,001"
-    page.locator(".search").fill("x2")
-    assert page.locator(".details h2").inner_text() == "w2 = x2"
+    assert page.locator(".e-phase").inner_text() == "Reverse: 14,001 of 14,001"
+    page.locator(".e-search").fill("x2")
+    assert page.locator(".e-details h2").inner_text() == "w2 = x2"
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -376,8 +376,8 @@ def test_it_prints_without_what_only_a_screen_needs(opens: Opens) -> None:
     page = opens(programs.example())
     page.keyboard.press("End")
     page.emulate_media(media="print")
-    assert not page.locator("nav").is_visible() and not page.locator(".faults").is_visible()
-    assert page.locator("[data-step='0']").is_visible() and page.locator(".leaves").is_visible()
+    assert not page.locator("nav").is_visible() and not page.locator(".e-faults").is_visible()
+    assert page.locator("[data-step='0']").is_visible() and page.locator(".e-leaves").is_visible()
     assert page.pdf().startswith(b"%PDF")
 
 
@@ -395,7 +395,7 @@ def test_names_of_the_program_stay_text(opens: Opens) -> None:
     page = opens(explanation)
     page.keyboard.press("End")
     page.locator("[data-step='0']").click()
-    assert page.locator(".details h2").inner_text() == f"w1 = {NASTY}"
+    assert page.locator(".e-details h2").inner_text() == f"w1 = {NASTY}"
     assert page.locator("img").count() == 0 and page.locator("script").count() == 0
 
 
@@ -435,9 +435,9 @@ def test_complex_numbers_are_shown_with_what_their_derivatives_mean(opens: Opens
     page.keyboard.press("End")
     boxes = shown(page)
     assert boxes[1] == ("0.6-0.8j", "dy/dw2 = 798.4+1669.9j")
-    assert "dy/dv is dy/da - 1j*dy/db" in (page.locator(".note").text_content() or "")
+    assert "dy/dv is dy/da - 1j*dy/db" in (page.locator(".e-note").text_content() or "")
     page.locator('[data-step="0"]').click()
-    page.locator(".details .map button").first.click()
+    page.locator(".e-details .map button").first.click()
     assert page.locator(".entry").inner_text() == str(explanation.entry("z", 0))
 
 
@@ -446,7 +446,7 @@ def test_in_a_live_page_both_passes_follow_an_edited_leaf(opens: Opens, tmp_path
     page = opens(tmp_path / "live.html")
     page.keyboard.press("End")
     page.locator("[data-step='0']").click()
-    field = page.locator(".details").get_by_label("x1, new value")
+    field = page.locator(".e-details").get_by_label("x1, new value")
     field.fill("0.5")
     field.press("Enter")
     x1, x2 = 0.5, 3.0
@@ -458,8 +458,8 @@ def test_in_a_live_page_both_passes_follow_an_edited_leaf(opens: Opens, tmp_path
         4: (number(x1 * x2 + np.sin(x1)), "dz/dw5 = 1"),
     }
     assert shown(page) == expected
-    assert "0.8776" in page.locator(".details table").inner_text()
-    page.locator(".details").get_by_label("x1, by a slider").evaluate(
+    assert "0.8776" in page.locator(".e-details table").inner_text()
+    page.locator(".e-details").get_by_label("x1, by a slider").evaluate(
         "e => { e.value = 2; e.dispatchEvent(new Event('input')); }"
     )
     assert shown(page)[0] == ("2", "dz/dw1 = 2.584")
@@ -468,7 +468,7 @@ def test_in_a_live_page_both_passes_follow_an_edited_leaf(opens: Opens, tmp_path
     page.get_by_label("x2, new value").press("Enter")
     # What the page was made with is not shown beside other numbers.
     assert [row.split("\t")[0] for row in table(page)] == ["", "x1", "x2"]
-    assert "differences" not in page.locator(".leaves").inner_text()
+    assert "differences" not in page.locator(".e-leaves").inner_text()
     assert page.locator("[data-gradient='0']").inner_text() == "\u22121.416"
     field = page.get_by_label("x2, new value")
     field.evaluate("e => { e.type = 'text'; e.value = 'nothing'; }")
@@ -483,10 +483,10 @@ def test_in_a_live_page_of_a_network_every_number_is_pythons(opens: Opens, tmp_p
     page.keyboard.press("End")
     leaves = [step for step in explanation.steps if step.op is None]
     bias = next(step for step in leaves if step.name == "4.bias")
-    page.locator(".search").fill("4.bias")
-    page.locator(".details .map button").nth(3).click()
-    page.locator(".details .map input").fill("1.5")
-    page.locator(".details .map input").press("Enter")
+    page.locator(".e-search").fill("4.bias")
+    page.locator(".e-details .map button").nth(3).click()
+    page.locator(".e-details .map input").fill("1.5")
+    page.locator(".e-details .map input").press("Enter")
     values = [step.value.copy() for step in leaves]
     values[leaves.index(bias)][3] = 1.5
     found = page.evaluate(
@@ -512,6 +512,6 @@ def test_a_mounted_explanation_opens_at_a_step_and_takes_new_numbers(opens: Open
             again.update({ arrays: list.map((x, k) => k === 0 ? x.map(() => 0.25) : x) });
         }"""
     )
-    assert page.locator(".details h2").inner_text() == "w1 = 0.weight"
-    assert "all 0.25" in (page.locator(".details .map").first.get_attribute("aria-label") or "")
+    assert page.locator(".e-details h2").inner_text() == "w1 = 0.weight"
+    assert "all 0.25" in (page.locator(".e-details .map").first.get_attribute("aria-label") or "")
     assert page.locator("[data-step='0'].selected.reached").count() == 1

@@ -70,7 +70,7 @@ class ExplanationView {
 
   build() {
     const { end, seed } = this, parts = this.parts = {};
-    const p = (name, element) => { parts[name] = element; element.classList.add(name); return element; };
+    const p = (name, element) => { parts[name] = element; element.classList.add(`e-${name}`); return element; };
     const find = make("form", { role: "search", class: "bar" },
       p("search", make("input", { type: "search", placeholder: "Find a name, op or module", "aria-label": "Find", autocomplete: "off", size: 24 })), p("found", make("output", { class: "small faint" })));
     find.addEventListener("submit", (event) => { event.preventDefault(); this.find(1); });
@@ -82,7 +82,7 @@ class ExplanationView {
     p("tools", make("div", { role: "group", "aria-label": "View" },
       iconButton("unfold", "Unfold", () => this.graph.unfoldAll()), iconButton("fold", "Fold", () => this.graph.foldAll()),
       iconButton("closer", "Zoom in", () => this.graph.zoom(0.8)), iconButton("farther", "Zoom out", () => this.graph.zoom(1.25)), iconButton("whole", "Fit", () => this.graph.fit())));
-    const tabs = make("div", { role: "tablist", "aria-label": "Details", class: "tabs" });
+    const tabs = make("div", { role: "tablist", "aria-label": "Details", class: "e-tabs" });
     const tab = (name, title, content) => {
       const button = make("button", { type: "button", role: "tab", "data-tab": name, "aria-selected": "false", tabindex: "-1" }, title);
       button.addEventListener("click", (event) => {
@@ -301,8 +301,8 @@ class ExplanationView {
 
   story() {
     const { step, use } = this.happening(), { time, seed } = this, { now } = this.parts;
-    const line = (left, links, sign) => make("p", { class: "formula" }, equation(left, links, sign));
-    const words = (...parts) => make("p", { class: "words" }, ...parts);
+    const line = (left, links, sign) => make("p", { class: "e-formula" }, equation(left, links, sign));
+    const words = (...parts) => make("p", { class: "e-words" }, ...parts);
     if (step === undefined) {
       now.replaceChildren(words("Press play, or the arrow keys, to step through both passes: first each value from those before it, then each derivative from those after it."));
     } else if (time <= seed) {
@@ -356,7 +356,7 @@ class ExplanationView {
     head.replaceChildren(...[make("h2", {}, it.name ? `${it.label} = ${it.name}` : it.label),
       code ? make("p", { class: "from small" }, make("span", { class: "faint" }, `${source.file}, line ${it.line[1]}`), make("code", {}, code.trim())) : null,
       make("dl", { class: "facts small" }, ...rows.flatMap(([term, written]) => [make("dt", {}, term), make("dd", {}, written)])),
-      make("h3", {}, "Value"), known ? make("div", { class: "formula" }, equation(this.name(k), this.definition(k))) : pending("not computed yet"), known ? this.cells(k, array, "value") : null].filter(Boolean));
+      make("h3", {}, "Value"), known ? make("div", { class: "e-formula" }, equation(this.name(k), this.definition(k))) : pending("not computed yet"), known ? this.cells(k, array, "value") : null].filter(Boolean));
     const editable = this.canEdit(k) && isScalar(array);
     if (!editable || editing.firstChild?.dataset.edit !== String(k)) editing.replaceChildren(...(editable ? [this.editor(k, 0, array)] : []));
     const children = [];
@@ -365,8 +365,8 @@ class ExplanationView {
       if (!sum) children.push(pending("no contribution has come in yet"));
       else if (sum.complete) {
         const links = [...this.derivation(k), ...(isScalar(sum.array) || k === this.root ? [value(sum.array)] : [])];
-        children.push(make("div", { class: "formula" }, equation(this.adjointName(k), links)), this.cells(k, sum.array, "adjoint"), make("pre", { class: "entry", "aria-live": "polite" }), this.lossNote(k));
-      } else if (sum.array) children.push(make("div", { class: "formula" }, equation(this.adjointName(k), [row(value(sum.array), op("+"), ["t", "\u2026"])])), this.cells(k, sum.array, "sum so far"));
+        children.push(make("div", { class: "e-formula" }, equation(this.adjointName(k), links)), this.cells(k, sum.array, "adjoint"), make("pre", { class: "entry", "aria-live": "polite" }), this.lossNote(k));
+      } else if (sum.array) children.push(make("div", { class: "e-formula" }, equation(this.adjointName(k), [row(value(sum.array), op("+"), ["t", "\u2026"])])), this.cells(k, sum.array, "sum so far"));
       children.push(this.uses(k));
     } else if (it.family !== "constant" || it.op) children.push(pending("No gradient flows back to it."));
     body.replaceChildren(...children.filter(Boolean));
@@ -422,7 +422,7 @@ class ExplanationView {
     try {
       this.take(await this.edit(step, entry, x));
     } catch (error) {
-      this.parts.now.replaceChildren(make("p", { class: "wrong words", role: "alert" }, error.message));
+      this.parts.now.replaceChildren(make("p", { class: "wrong e-words", role: "alert" }, error.message));
       return;
     }
     this.light();
@@ -451,7 +451,7 @@ class ExplanationView {
     if (this.file !== file) {
       this.file = file;
       lines.replaceChildren(make("p", { class: "label" }, source.file), ...source.lines.map((written, k) =>
-        make("div", {}, make("span", { class: "number" }, String(source.first + k)), make("code", {}, written))));
+        make("div", {}, make("span", { class: "e-number" }, String(source.first + k)), make("code", {}, written))));
     }
     lines.querySelectorAll("div").forEach((each, k) => each.classList.toggle("current", source.first + k === row));
     this.scrollToLine();

@@ -133,5 +133,5 @@ export function pieces(tree, most = 6) {
 // left = link = link: lines break between and inside links
 export function equation(left, links, sign = "=") {
   return make("span", { class: "equation" }, make("math:math", {}, math(left)), ...links.flatMap((link, k) =>
-    [" ", make("span", { class: "link" }, make("math:math", {}, make("math:mo", { form: "infix" }, k ? "=" : sign)), ...pieces(link).flatMap((piece) => [piece, "\u200b"]))]));
+    [" ", make("span", { class: "e-link" }, make("math:math", {}, make("math:mo", { form: "infix" }, k ? "=" : sign)), ...pieces(link).flatMap((piece) => [piece, "\u200b"]))]));
 }

@@ -105,8 +105,10 @@ export class Graph {
     const box = this.boxes.get(this.shown[step]), { view } = this;
     if (!box) return;
     if (box.x - box.w / 2 < view.x || box.x + box.w / 2 > view.x + view.w || box.y < view.y || box.y + box.h > view.y + view.h) {
-      view.x = box.x - view.w / 2;
-      view.y = box.y + box.h / 2 - view.h / 2;
+      // In the middle, but for what would be empty at the edges
+      const within = (middle, room, size) => size + 32 <= room ? (size - room) / 2 : Math.max(-16, Math.min(middle - room / 2, size + 16 - room));
+      view.x = within(box.x, view.w, this.bounds.w);
+      view.y = within(box.y + box.h / 2, view.h, this.bounds.h);
       this.look();
     }
   }
@@ -264,7 +266,7 @@ export class Graph {
   stepBox(k, box) {
     const step = this.steps[k], title = this.title(k), scalar = !step.shape.length;
     const { x, y } = box, room = Math.floor((box.w - 20) / (LETTER + (step.family === "leaf" ? 0.8 : 0.2)));
-    const element = make("svg:g", { class: `box ${step.family}`, "data-step": k }, rectangle(box), this.write(clip(title, room), x, y + 19, "name"),
+    const element = make("svg:g", { class: `box ${step.family}`, "data-step": k }, rectangle(box), this.write(clip(title, room), x, y + 19, "e-name"),
       ...(scalar ? [this.write("", x, y + 38, "value"), this.write("", x, y + 57, "adjoint")] : this.tilePlaces(box)),
       make("svg:title", {}, `${title}, ${step.op ?? step.family}`));
     this.boxes.set(`s${k}`, { ...box, element, step: k });
@@ -272,7 +274,7 @@ export class Graph {
   }
 
   tilePlaces({ x, y }) { // the tile of the value at the left, of the adjoint at the right, and below each its scale
-    const at = (side, kind) => make("svg:g", { class: `${kind} tile`, transform: `translate(${x + side * (TILE.w / 2 + 6)},${y + 29})` });
+    const at = (side, kind) => make("svg:g", { class: `${kind} e-tile`, transform: `translate(${x + side * (TILE.w / 2 + 6)},${y + 29})` });
     return [at(-1, "value"), at(1, "adjoint")];
   }
 
@@ -280,12 +282,12 @@ export class Graph {
     const { title } = this.groups[g], count = this.inside[g].length, k = this.output(g), scalar = !this.steps[k].shape.length;
     const { x, y, w, h } = box, left = x - w / 2 + 12, right = x + w / 2 - 12;
     const tile = (kind, middle, line) => {
-      const place = make("svg:g", { class: `${kind} tile`, transform: `translate(${middle},${y + 13})` });
+      const place = make("svg:g", { class: `${kind} e-tile`, transform: `translate(${middle},${y + 13})` });
       place.scaleAt = [left - middle, line, "start"];
       return place;
     };
     const element = make("svg:g", { class: "box folded", "data-group": g }, make("svg:rect", { class: "under", x: x - w / 2 + 4, y: y + 4, width: w, height: h, rx: 10 }), rectangle(box),
-      this.write(title, left, y + 20, "name", "start"),
+      this.write(title, left, y + 20, "e-name", "start"),
       ...(scalar ? [this.write("", right, y + 29, "value", "end"), this.write("", right, y + 49, "adjoint", "end"), this.write(`${count.toLocaleString("en")} steps`, left, y + 38, "faint", "start")]
         : [tile("value", right - 1.5 * TILE.w - 8, 25), tile("adjoint", right - TILE.w / 2, 40)]),
       make("svg:title", {}, `${title}: ${count} steps; open it`));
@@ -296,7 +298,7 @@ export class Graph {
   frame(g, box) {
     const { title, kind } = this.groups[g], left = box.x - box.w / 2;
     const head = make("svg:g", { class: "title" }, make("svg:rect", { x: left + 4, y: box.y + 4, width: title.length * 8 + 28, height: 24, rx: 6 }),
-      make("svg:path", { d: `M${left + 12},${box.y + 13}l4,5l4,-5`, class: "turn" }), this.write(title, left + 26, box.y + 20, "name", "start"));
+      make("svg:path", { d: `M${left + 12},${box.y + 13}l4,5l4,-5`, class: "turn" }), this.write(title, left + 26, box.y + 20, "e-name", "start"));
     asButton(head, `fold ${title}`, () => { this.open.delete(this.key(g)); this.draw(); });
     this.frames.set(g, box);
     return make("svg:g", { class: "frame" }, rectangle(box), head, kind === "loop" ? this.roundSlider(g, box) : null);
@@ -371,7 +373,7 @@ export class Graph {
     });
     place.replaceChildren(...[...paths].map(([kind, d]) => make("svg:path", { d, class: kind })),
       make("svg:rect", { class: "rim", x: -w / 2, y: (TILE.h - h) / 2, width: w, height: h }),
-      this.write(words + scaleText(array), place.scaleAt?.[0] ?? 0, place.scaleAt?.[1] ?? TILE.h + 15, "caption", place.scaleAt?.[2]));
+      this.write(words + scaleText(array), place.scaleAt?.[0] ?? 0, place.scaleAt?.[1] ?? TILE.h + 15, "e-caption", place.scaleAt?.[2]));
   }
 
   // Looking around
