@@ -1,0 +1,199 @@
+"""What play refuses, and what it tells the page of a user's own step. That the step runs as in
+Python is tested in tests/browser."""
+
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+
+import minigrad
+from minigrad import Tensor, nn, optim
+from minigrad import functional as F
+from minigrad.cli import main
+from minigrad.data import ArrayDataset, BatchLoader
+from minigrad.errors import ArgumentError, GradientError, MinigradError, UnsupportedError
+from minigrad.playground import play
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(50, 2)).astype(np.float32)
+Y = (X[:, 0] > 0).astype(np.int64)
+
+
+def layers(*sizes: int) -> list[nn.Linear]:
+    rng = np.random.default_rng(1)
+    return [nn.Linear(a, b, rng=rng) for a, b in pairwise(sizes)]
+
+
+def small() -> nn.Sequential:
+    first, last = layers(2, 3, 2)
+    return nn.Sequential(first, nn.Tanh(), last)
+
+
+def page(model: nn.Module, **how: Any) -> dict[str, Any]:
+    given = {"loss": F.cross_entropy, "data": (X, Y), **how}
+    optimizer = given.pop("optimizer", optim.SGD(model.parameters(), lr=0.1))
+    return play(model, given.pop("loss"), optimizer, given.pop("data"), **given).description
+
+
+def test_the_network_of_linears_is_drawn_with_units() -> None:
+    told = page(small(), test=(X[:5], Y[:5]), title="Mine")
+    first, last = told["network"]["layers"]
+    assert (first["name"], first["kind"], first["activation"]) == ("0", "units", "tanh")
+    assert (first["units"], first["fanIn"], first["bias"]) == (3, 2, True)
+    assert first["held"] == {"weight": "0.weight", "bias": "0.bias"}
+    assert (last["name"], last["activation"], last["shape"]) == ("2", "linear", [2])
+    assert told["about"]["title"] == "Mine" and not told["about"]["ready"]
+    assert told["columns"] == ["x1", "x2"] and told["network"]["classes"] == 2
+    assert told["network"]["parameters"] == 3 * 3 + 4 * 2
+    assert told["test"]["x"]["shape"] == [5, 2] and told["sizes"] == [32, 1]
+
+
+class Functional(nn.Module):
+    def __init__(self) -> None:
+        self.a, self.b = layers(2, 3, 1)
+
+    def forward(self, x: Any) -> Any:
+        return self.b(np.tanh(self.a(x)))[:, 0]
+
+
+def test_an_activation_that_is_a_function() -> None:
+    told = page(Functional(), loss=F.mse_loss, data=(X, X[:, 1]))
+    assert [x["activation"] for x in told["network"]["layers"]] == ["tanh", "linear"]
+    assert told["network"]["classes"] == 0
+
+
+class Twice(nn.Module):
+    def __init__(self) -> None:
+        (self.a,) = layers(2, 2)
+
+    def forward(self, x: Any) -> Any:
+        return self.a(F.relu(self.a(x)))
+
+
+def test_other_modules_are_boxes_and_calls_have_names_of_their_own() -> None:
+    images = RNG.normal(size=(40, 1, 6, 6)).astype(np.float32)
+    model = nn.Sequential(
+        nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.ReLU(), nn.Dropout(0.2), nn.Flatten()
+    )
+    model.append(nn.Linear(32, 3))
+    told = page(model, data=(images, RNG.integers(0, 3, 40)))
+    found = [(x["type"], x["kind"]) for x in told["network"]["layers"]]
+    assert found[0] == ("Conv2d", "module") and found[-1] == ("Linear", "module")
+    assert told["columns"] == [] and told["network"]["layers"][0]["shape"] == [2, 4, 4]
+    names = [x["name"] for x in page(Twice())["network"]["layers"]]
+    assert names == ["a", "a (2)"]
+
+
+def test_a_loader_says_batch_order_and_seed() -> None:
+    loader = BatchLoader(X, Y, batch_size=7, shuffle=False, seed=3)
+    for data in (loader, BatchLoader(ArrayDataset(X, Y), batch_size=7, shuffle=False, seed=3)):
+        settings = page(small(), data=data)["about"]["settings"]
+        assert (settings["batch"], settings["shuffle"], settings["seed"]) == (7, False, 3)
+
+
+def test_nothing_of_the_model_changes() -> None:
+    minigrad.manual_seed(5)
+    expected = np.random.default_rng(5).random()
+    model = nn.Sequential(nn.BatchNorm1d(2), nn.Dropout(0.5), *layers(2, 2))
+    before = model.state_dict()
+    optimizer = optim.Adam(model.parameters())
+    page(model, optimizer=optimizer)
+    for name, array in model.state_dict().items():
+        assert array.tobytes() == before[name].tobytes(), name
+    assert not any(x.any() for state in optimizer.states for x in state.values())
+    assert minigrad.random.generator().random() == expected
+
+
+def test_what_is_refused() -> None:
+    model = small()
+    optimizer = optim.SGD(model.parameters())
+    cases: dict[str, tuple[type[MinigradError], Callable[[], Any]]] = {
+        "no loss and no optimizer and no data": (ArgumentError, lambda: play(model)),
+        "test data without a model": (ArgumentError, lambda: play(test=(X, Y))),
+        "takes \\(model, loss": (
+            ArgumentError,
+            lambda: play(F.relu, F.cross_entropy, optimizer, (X, Y)),  # type: ignore[arg-type]
+        ),
+        "must be \\(x, y\\), a Dataset": (ArgumentError, lambda: page(model, data=3)),
+        "has 1 parts": (ArgumentError, lambda: page(model, data=(X,))),
+        "a transform": (
+            UnsupportedError,
+            lambda: page(
+                model, data=BatchLoader(X, Y, batch_size=5, transform=lambda rng, x, y: (x, y))
+            ),
+        ),
+        "20 MB": (ArgumentError, lambda: page(model, data=(np.zeros((20, 250_000), "f"), Y[:20]))),
+        "no parameter of the model": (
+            ArgumentError,
+            lambda: page(model, optimizer=optim.SGD(small().parameters())),
+        ),
+        "must be one number": (
+            GradientError,
+            lambda: page(model, loss=lambda x, y: F.cross_entropy(x, y, reduction="none")),
+        ),
+        "by NumPy": (
+            UnsupportedError,
+            lambda: page(model, loss=lambda x, y: np.linalg.svd(x.T @ x + 1)[1].sum()),
+        ),
+    }
+    for text, (kind, call) in cases.items():
+        with pytest.raises(kind, match=text):
+            call()
+
+
+def test_a_loss_that_reads_numbers_is_refused() -> None:
+    def reading(x: Tensor, y: Any) -> Any:
+        return F.cross_entropy(x, y) if float(x.sum()) > -1e9 else x.sum()
+
+    with pytest.raises(MinigradError, match="float"):
+        page(small(), loss=reading)
+
+
+FILE = """
+import numpy as np
+import minigrad
+from minigrad import nn, optim
+from minigrad.functional import mse_loss
+
+x = np.ones((9, 2), np.float32)
+model = nn.Sequential(nn.Linear(2, 1), nn.Flatten(0))
+page = minigrad.play(model, mse_loss, optim.SGD(model.parameters()), (x, x[:, 0]), title="Lines")
+
+def made():
+    return page
+
+number = 3
+"""
+
+
+def test_the_command(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "lines.py"
+    file.write_text(FILE)
+    seen: list[Any] = []
+    monkeypatch.setattr(
+        minigrad.playground.Playground,
+        "serve",
+        lambda self, *how, **more: seen.append((self.description["about"]["title"], how, more)),
+    )
+    assert main(["play", f"{file}:page", "--no-browser", "--port", "8123"]) == 0
+    assert main(["play", f"{file}:made"]) == 0
+    assert main(["play"]) == 0
+    assert seen == [
+        ("Lines", (8123,), {"browser": False}),
+        ("Lines", (0,), {"browser": True}),
+        ("playground", (0,), {"browser": True}),
+    ]
+    capsys.readouterr()
+    for what, message in {
+        f"{file}": "is not FILE.py:NAME",
+        f"{file}:nothing": "there is no nothing",
+        f"{file}:number": "must be what minigrad.play",
+        f"{tmp_path}/none.py:page": "there is no file",
+    }.items():
+        assert main(["play", what]) == 1
+        assert message in capsys.readouterr().err
+    assert main(["play", f"{file}:page", "--html", "a.html", "--port", "1"]) == 1
