@@ -73,9 +73,8 @@ def test_stepping_through_the_example_shows_every_value_of_both_passes(opens: Op
     assert shown(page)[n - 1] == ("6.909", "dz/dw5 = 1")
     for k, (target, use) in enumerate(data["reverse"]):
         page.keyboard.press("ArrowRight")
-        assert (
-            page.locator(".e-phase").inner_text() == f"Reverse: {k + 2} of {len(data['reverse']) + 1}"
-        )
+        last = len(data["reverse"]) + 1
+        assert page.locator(".e-phase").inner_text() == f"Reverse: {k + 2} of {last}"
         contribution = steps[target]["contributions"][use]
         running, term = contribution["running"]["text"], contribution["cotangent"]["text"]
         count = len(steps[target]["contributions"])
@@ -287,6 +286,21 @@ def test_entries_of_an_array_on_asking(opens: Opens) -> None:
     assert text.count("+ dz/d") == 3
 
 
+def test_of_arrays_upstream_local_and_contribution_are_tiles_side_by_side(opens: Opens) -> None:
+    page = opens(programs.broadcast())
+    for _ in range(4):
+        page.keyboard.press("ArrowRight")
+    tiles = page.locator(".e-flow .map")
+    labels = [tiles.nth(k).get_attribute("aria-label") for k in range(tiles.count())]
+    assert labels == [
+        "upstream: (3, 2), all 1",
+        "local derivative: (3, 2), largest 9.5",
+        "contribution: (3, 2), largest 9.5",
+    ]
+    page.keyboard.press("Home")
+    assert page.locator(".e-flow").count() == 0
+
+
 def test_modules_fold_and_unfold_and_can_be_found(opens: Opens) -> None:
     page = opens(programs.network())
     page.get_by_role("button", name="Unfold", exact=True).click()
@@ -312,9 +326,8 @@ def test_zoom_and_pan(opens: Opens) -> None:
     page = opens(programs.example())
 
     def view() -> list[float]:
-        return [
-            float(x) for x in (page.locator(".e-graph > svg").get_attribute("viewBox") or "").split()
-        ]
+        box = page.locator(".e-graph > svg").get_attribute("viewBox") or ""
+        return [float(x) for x in box.split()]
 
     whole = view()
     page.get_by_role("button", name="Zoom in").click()

@@ -362,6 +362,7 @@ class ExplanationView {
     const children = [];
     if (it.adjoint) {
       children.push(make("h3", { class: "reverse" }, `Adjoint${!sum || sum.complete ? "" : `, so far ${sum.count} contributions`}`));
+      children.push(this.flow(k));
       if (!sum) children.push(pending("no contribution has come in yet"));
       else if (sum.complete) {
         const links = [...this.derivation(k), ...(isScalar(sum.array) || k === this.root ? [value(sum.array)] : [])];
@@ -373,6 +374,23 @@ class ExplanationView {
   }
 
   canEdit(k) { return this.edit !== null && this.steps[k].op === null && /^float(32|64)$/.test(this.steps[k].dtype); }
+
+  flow(k) { // of arrays, the contribution that comes in, as tiles: upstream, local derivative, and what they give
+    const { step, use } = this.happening();
+    if (step !== k || !use) return null;
+    const local = this.numbers.local(k, use.n), upstream = this.numbers.adjoint(use.user), cotangent = this.numbers.cotangent(k, use.n);
+    if (isScalar(upstream)) return null;
+    const tile = (array, what) => {
+      const drawn = heat(array, 16);
+      return make("figure", {}, drawn ? this.grid(drawn, `${what}: ${text(array)}`) : make("span", {}, said(array)), make("figcaption", { class: "small faint" }, what));
+    };
+    const sign = (mark) => make("span", { class: "faint" }, mark);
+    return make("div", { class: "e-flow" }, tile(upstream, "upstream"), ...(local ? [sign("\u00d7"), tile(local, "local derivative")] : []), sign(use.summed.length ? "\u2192 \u03a3" : local ? "=" : "\u2192"), tile(cotangent, "contribution"));
+  }
+
+  grid({ columns, parts }, label) {
+    return make("div", { class: "map", role: "img", "aria-label": label, style: `--columns: ${columns}` }, ...parts.map((part) => make("span", { class: shade(part) })));
+  }
 
   lossNote(k) {
     const group = this.structure.groups.find(({ note }) => note?.logits === this.steps[k].label);
