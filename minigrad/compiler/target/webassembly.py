@@ -1,5 +1,5 @@
-"""Building WebAssembly, by a C compiler for the target wasm32-wasi: that of the ziglang package, or
-clang with the WASI SDK."""
+"""Building WebAssembly, by a C compiler for the target wasm32-wasi: zig, of the ziglang package, or
+clang with lld and wasi-libc, as in the WASI SDK."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ def build(files: Mapping[str, str]) -> bytes:
     if cc is None:
         raise cache.BuildError(
             "to build WebAssembly takes a compiler for it: pip install "
-            "'minigrad-autograd[compiler]', which is the package ziglang, or install zig, or "
-            "clang with the WASI SDK"
+            "'minigrad-autograd[compiler]', which brings the package ziglang; or install zig, or "
+            "clang with lld and wasi-libc"
         )
     file = os.stat(cc)
     known = os.path.realpath(cc), file.st_mtime_ns, file.st_size, FLAGS, sorted(files.items())
