@@ -436,7 +436,20 @@ class ExplanationView {
     return make("div", { class: "bar editor", "data-edit": k }, field, range);
   }
 
-  async change(step, entry, x) {
+  change(step, entry, x) { // at once; of many changes in a frame, as of a slider, the first and the last
+    this.wanted = [step, entry, x];
+    if (this.frame) return this.changed;
+    this.frame = requestAnimationFrame(() => {
+      this.frame = null;
+      if (this.wanted) this.change(...this.wanted);
+    });
+    const given = this.wanted;
+    this.wanted = null;
+    this.changed = this.apply(...given);
+    return this.changed;
+  }
+
+  async apply(step, entry, x) {
     try {
       this.take(await this.edit(step, entry, x));
     } catch (error) {
