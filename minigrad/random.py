@@ -29,8 +29,8 @@ def generator(rng: np.random.Generator | None = None) -> np.random.Generator:
     return rng
 
 
-def drawn_now(rng: np.random.Generator, shape: tuple[int, ...]) -> Any:
-    return rng.random(shape, np.float32)
+def drawn_now(rng: np.random.Generator | None, shape: tuple[int, ...]) -> Any:
+    return generator(rng).random(shape, np.float32)
 
 
 draw: ContextVar[Callable[..., Any]] = ContextVar("draw", default=drawn_now)
@@ -38,7 +38,7 @@ draw: ContextVar[Callable[..., Any]] = ContextVar("draw", default=drawn_now)
 
 def uniform(rng: np.random.Generator | None, shape: tuple[int, ...]) -> Any:
     """Uniform float32 numbers from [0, 1); while a function is compiled, a tracer for them."""
-    return draw.get()(generator(rng), shape)
+    return draw.get()(rng, shape)
 
 
 @checked

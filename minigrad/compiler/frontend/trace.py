@@ -10,6 +10,7 @@ import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ from minigrad.compiler.graph.ir import Graph, Value
 from minigrad.errors import TraceError, UnsupportedError
 from minigrad.graph import Node
 from minigrad.inside import traced_form
-from minigrad.random import draw
+from minigrad.random import draw, generator
 from minigrad.tensor import Tensor, value_of
 from minigrad.transforms import leaves_of, like
 from minigrad.watch import replacing
@@ -272,6 +273,13 @@ def patched() -> Iterator[None]:
             setattr(*patch)
 
 
+def drawn(recorder: Recorder, rng: Any, shape: tuple[int, ...]) -> Tracer:
+    """Random numbers, drawn anew at each call. The default generator may be made for them here."""
+    with switched(tracing, None):
+        rng = generator(rng)
+    return Tracer(recorder.draw(rng, shape))
+
+
 @contextmanager
 def traced(recorder: Recorder) -> Iterator[None]:
     """Inside, ops take tracers, and are recorded."""
@@ -279,7 +287,7 @@ def traced(recorder: Recorder) -> Iterator[None]:
         patched(),
         replacing(traced_apply, traced_input_cotangents),
         switched(tracing, recorder),
-        switched(draw, lambda rng, shape: Tracer(recorder.draw(rng, shape))),
+        switched(draw, partial(drawn, recorder)),
         switched(traced_form, lambda array: Tracer(recorder.value_of(array))),
     ):
         in_progress.append(recorder)

@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from minigrad import optim
+from minigrad import optim, random
 from minigrad.compiler import compile
 from minigrad.errors import ShapeError, TraceError, UnsupportedError
+from minigrad.functional import dropout
 from tests.compiler.steps import X, Y, agree, network, stepper
 
 pytestmark = pytest.mark.unoptimized
@@ -90,3 +91,12 @@ def test_an_interrupt_leaves_everything_as_it_was() -> None:
     assert all(type(p.data) is np.ndarray and p.grad is None for p in model.parameters())
     interrupts[0] = False
     assert step(X, Y).item() > step(X, Y).item()
+
+
+def test_the_default_generator_may_be_made_by_a_trace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a process in which nothing else has drawn numbers yet."""
+    monkeypatch.setattr(random, "default", None)
+    drop = compile(lambda x: dropout(x, 0.5))
+    x = np.ones(1000, np.float32)
+    first, second = drop(x), drop(x)
+    assert {*first.tolist()} == {0, 2} and first.tolist() != second.tolist()
