@@ -168,6 +168,31 @@ def test_a_served_page_uses_the_files_as_their_head_says(
     page.close()
 
 
+def test_a_page_from_a_file_is_made_as_the_head_says(browser: Browser, tmp_path: Path) -> None:
+    """And no name of the user's ends the script of it."""
+    f = traced(lambda x: {"</script><script>alert()": x + 1}, (np.ones(2),))
+    minigrad.export(tmp_path / "file.wasm", f=f)
+    text = (tmp_path / "file.js").read_text("utf-8")
+    lines = [x.removeprefix("//").strip() for x in text.splitlines() if x.startswith("//   ")]
+    module = base64.b64encode((tmp_path / "file.wasm").read_bytes()).decode()
+    first = next(k for k, line in enumerate(lines) if line.startswith("const bytes"))
+    use = "\n".join(lines[first : first + 2]).replace('atob("...")', f'atob("{module}")')
+    script = f'<script type="module">{text}\n{use}\n{USE}</script>'
+    (tmp_path / "page.html").write_text(f"<p>Training{script}", "utf-8")
+    page = browser.new_page()
+    page.on("dialog", lambda _: pytest.fail("a name was run"))
+    page.goto((tmp_path / "page.html").as_uri())
+    page.wait_for_selector("html[data-found]")
+    assert shown(page) == [6, 7]
+    page.close()
+
+
+USE = """
+    const { x, ...rest } = program.call("f", { x: [5, 6] });
+    document.documentElement.dataset.found = JSON.stringify(Array.from(Object.values(rest)[0]));
+"""
+
+
 def test_programs_share_no_memory_and_can_be_set_back() -> None:
     path, data, _ = exported("dropout")
     first, second, third, unchanged, cleared = in_node(

@@ -116,14 +116,11 @@ def javascript(program: ExportedProgram, module_name: str) -> str:
 //   const program = await Program.load(new URL("{module_name}", import.meta.url));
 //   const {{ {outputs} }} = {call};
 //
-// A page that is opened from a file (file://...) may read no other file. Put this text into it,
-// and the module in base64 (`base64 -w0 {module_name}`):
+// A page that is opened from a file (file://...) may read no other file. Put this text into a
+// script of type "module" in it, and then, with the module in base64 (`base64 -w0 {module_name}`):
 //
-//   <script type="module">
-//   ... this text ...
 //   const bytes = Uint8Array.from(atob("..."), (character) => character.charCodeAt(0));
 //   const program = await Program.load(bytes);
-//   </script>
 //
 // A content security policy must allow 'wasm-unsafe-eval' in script-src.
 """
@@ -133,12 +130,13 @@ def javascript(program: ExportedProgram, module_name: str) -> str:
 def entry(f: Function, x: Member) -> str:
     """An entry of an object, with a variable as its value: `x`, or `"x.0": x_0`."""
     name = x.name.removeprefix(f"{f.name}.")
-    return name if name == identifier(name) else f"{json.dumps(name)}: {identifier(name)}"
+    return name if name == identifier(name) else f"{key(f, x)}: {identifier(name)}"
 
 
 def key(f: Function, x: Member) -> str:
-    """The name of an argument or result in its own function, as a key of an object."""
-    return json.dumps(x.name.removeprefix(f"{f.name}."))
+    """The name of an argument or result in its own function, as a key of an object; without <, so
+    that the text may stand in HTML."""
+    return json.dumps(x.name.removeprefix(f"{f.name}.")).replace("<", "\\u003c")
 
 
 def declarations(program: ExportedProgram) -> str:
