@@ -44,6 +44,7 @@ class ExplanationView {
     this.parts.graph.append(this.parts.tools);
     this.graph.start();
     this.go(this.seed, false);
+    this.graph.overview(); // of the rounds that are shown now
     this.show("gradient");
     if (at !== null) {
       this.graph.reveal(at);

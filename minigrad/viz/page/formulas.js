@@ -41,8 +41,8 @@ function numeral(digits) {
     make("math:msup", {}, make("math:mn", {}, "10"), make("math:mn", {}, exponent.replace(/^\u22120?|^\+?0?/, (sign) => sign[0] === "\u2212" ? "\u2212" : ""))));
 }
 
-function symbol(name) {
-  const [, letters, digits] = name.match(/^(.*?)(\d*)$/s);
+function symbol(name) { // w12 has an index; of a word, as weight_l0, the digits are a part
+  const [, letters, digits] = name.match(/^(.{1,4}?)(\d+)$/s) ?? [name, name, ""];
   const base = make("math:mi", {}, letters || digits);
   return letters && digits ? make("math:msub", {}, base, make("math:mn", {}, digits)) : base;
 }
