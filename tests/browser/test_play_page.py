@@ -9,6 +9,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
+from minigrad import nn, optim
+from minigrad.functional import cross_entropy
 from minigrad.playground import play
 
 Opened = Callable[..., Page]
@@ -558,6 +560,56 @@ def test_nothing_moves_while_it_trains(opened: Opened) -> None:
     page.locator("label:has(#view-update)").click()
     press(page, "play")
     assert page.evaluate("moved") == []
+
+
+def test_a_click_leads_into_the_explanation_at_that_weight(opened: Opened) -> None:
+    page = opened("layers=3,2")
+    press(page, "step")
+    gradient = frame(page)["layers"][1]["weightGradient"]
+    select(page, "1 weight 1 2")
+    page.get_by_role("button", name="Explain this step").click()
+    until(page, "document.querySelector('#explain-body .explanation') !== null")
+    shown = page.locator("#explain-body").inner_text().replace("\u2212", "-")
+    assert "2.weight" in shown
+    assert f"{gradient[5]:.4g}"[:6] in shown
+    page.keyboard.press("Escape")
+    assert not page.locator("#explain-view").is_visible()
+
+
+def test_models_of_the_users_own(browser: Browser, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((60, 1, 6, 6)).astype("f")
+    model = nn.Sequential(
+        nn.Conv2d(1, 3, 3, rng=rng), nn.ReLU(), nn.Flatten(), nn.Linear(48, 5, rng=rng)
+    )
+    optimizer = optim.Adam(model.parameters(), lr=1e-2)
+    path = tmp_path / "own.html"
+    play(model, cross_entropy, optimizer, (x, np.arange(60) % 5), title="own <b>").html(path)
+    page = browser.new_page()
+    wrong: list[str] = []
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("console", lambda message: wrong.append(message.text))
+    page.goto(path.as_uri())
+    page.wait_for_selector("html[data-ready=yes]", timeout=30_000)
+    assert page.locator("#subject").inner_text() == "own <b>"
+    for hidden in ("#build", "#data-set", "#plane", ".tabs"):
+        assert not page.locator(hidden).first.is_visible()
+    press(page, "step")
+    assert "Conv2d" in page.locator("#network").inner_text()
+    select(page, "0 output 0 ")
+    rows = table(page)
+    assert [row[0] for row in rows] == ["weight", "bias"] and rows[0][
+        1
+    ] == "3 \u00d7 1 \u00d7 3 \u00d7 3"
+    [weight, _] = frame(page)["layers"][0]["parameters"]
+    assert number(rows[0][2]) == pytest.approx(np.linalg.norm(weight["value"]), rel=6e-3)
+    assert number(rows[0][3]) == pytest.approx(np.linalg.norm(weight["gradient"]), rel=6e-3)
+    for view in ("reverse", "update"):
+        page.locator(f"label:has(#view-{view})").click()
+    press(page, "back")
+    assert frame(page)["step"] == 0
+    page.close()
+    assert not wrong
 
 
 def test_large_type_for_a_lecture_room(opened: Opened) -> None:

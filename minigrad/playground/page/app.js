@@ -333,7 +333,7 @@ function legend() {
   const names = app.data?.classes ? Array.from({ length: app.data.classes }, (_, k) => app.data.classNames?.[k] ?? `class ${k}`) : [];
   const swatch = (k, hollow) => {
     const canvas = make("canvas", { width: 28, height: 28, "aria-hidden": "true" });
-    mark(canvas.getContext("2d"), 14, 14, 8, k, names.length ? palette.classColors[k] : palette.ink, hollow);
+    mark(canvas.getContext("2d"), 14, 14, 8, k, names.length ? palette.classColors[k % 4] : palette.ink, hollow);
     return canvas;
   };
   host.replaceChildren(...names.map((name, k) => make("span", {}, swatch(k, false), name)), make("span", {}, swatch(0, true), "held out"));

@@ -58,7 +58,7 @@ export class ChainPanel {
   }
 
   exists({ layer, unit, kind, input }) {
-    if (layer < 0) return unit < this.network.inputs.length;
+    if (layer < 0) return unit < Math.max(1, this.network.inputs.length);
     const shape = this.network.layers[layer];
     return !!shape && unit < shape.units && (kind !== "weight" || input < shape.fanIn);
   }
@@ -390,7 +390,7 @@ export class ChainPanel {
   input() {}
 
   inputNumbers() {
-    say(this.title, `Input ${inputLabel(this.network.inputs[this.target.unit])}`);
+    say(this.title, this.network.inputs.length > 16 || !this.network.inputs.length ? "The whole input" : `Input ${inputLabel(this.network.inputs[this.target.unit])}`);
     this.scroller.hidden = true;
     this.explain.hidden = true;
     say(this.note, "An input is given, not computed: nothing is learnt here. Its map shows it over the plane.");

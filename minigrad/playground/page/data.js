@@ -56,7 +56,7 @@ export class DataSource {
   /** The columns that the plane shows: the first two, or of a file those that are inputs. */
   axes() {
     const { data, settings } = this.app;
-    if (!data || (!this.app.about.ready && data.columns.length > 2)) return [];
+    if (!data?.columns.length || (!this.app.about.ready && data.columns.length > 2)) return [];
     if (data.columns.length < 2 || !this.app.about.ready) return [0, 1].slice(0, data.columns.length);
     const used = settings.features.map((name) => data.columns.indexOf(name)).filter((k) => k >= 0);
     return [...new Set([...used, 0, 1])].slice(0, 2).sort((a, b) => a - b);
@@ -77,10 +77,10 @@ export class DataSource {
 
   show(data) {
     if (!data) return;
-    const box = this.box();
-    const target = rangeOf(data.train.y, 0, 1);
     const columns = this.axes();
-    document.body.classList.toggle("no-plane", !this.app.about.ready && data.columns.length > 2);
+    document.body.classList.toggle("no-plane", !columns.length);
+    const box = columns.length && this.box();
+    const target = rangeOf(data.train.y, 0, 1);
     const ranges = columns.map((k) => box[k]);
     const names = columns.map((k) => inputLabel(data.columns[k]));
     if (!columns.length) return;
@@ -110,7 +110,7 @@ export class DataSource {
       const most = classes ? 1 : Math.max(...train.y.map(Math.abs));
       train.y.forEach((y, n) => {
         const at = [0, 1].map((k) => (train.x[2 * n + k] - box[k][0]) / (box[k][1] - box[k][0]));
-        mark(context, 4 + at[0] * (width - 8), height - 4 - at[1] * (height - 8), 3.4, classes ? y : 0, classes ? palette.classColors[y] : cssColor(palette.ramp[rampAt(y / most)]), false);
+        mark(context, 4 + at[0] * (width - 8), height - 4 - at[1] * (height - 8), 3.4, classes ? y : 0, classes ? palette.classColors[y % 4] : cssColor(palette.ramp[rampAt(y / most)]), false);
       });
     }
   }
@@ -152,7 +152,7 @@ export class DataSource {
       input.checked = k === this.brush;
       input.addEventListener("change", () => (this.brush = k));
       const canvas = make("canvas", { width: 32, height: 32, "aria-hidden": "true" });
-      mark(canvas.getContext("2d"), 16, 16, 9, k, palette.classColors[k], false);
+      mark(canvas.getContext("2d"), 16, 16, 9, k, palette.classColors[k % 4], false);
       return make("label", { title: `Class ${k}` }, input, canvas);
     }));
     const clear = make("button", { type: "button", id: "clear-points" }, "Clear");

@@ -56,8 +56,9 @@ export class NetworkDrawing {
     this.editable = editable;
     this.svg.replaceChildren();
     this.heads.replaceChildren();
-    const many = network.inputs.length > MOST_UNITS;
-    this.columns = [many ? 1 : network.inputs.length, ...network.layers.map((layer) => (isBox(layer) ? 1 : layer.units))];
+    const count = network.inputs.length;
+    this.wholeInput = count === 0 || count > MOST_UNITS;
+    this.columns = [this.wholeInput ? 1 : network.inputs.length, ...network.layers.map((layer) => (isBox(layer) ? 1 : layer.units))];
     this.edges = [];
     this.units = [];
     this.byKey = new Map();
@@ -67,7 +68,7 @@ export class NetworkDrawing {
     this.svg.append(lines, tiles, this.texts);
     this.links = [];
     const link = (to) => this.links.push([to, lines.appendChild(make("svg:path", { class: "link" }))]);
-    (many ? [`${network.inputs.length} inputs`] : network.inputs).forEach((name, unit) => this.addUnit(tiles, { layer: -1, kind: "output", unit }, briefly(inputLabel(name))));
+    (this.wholeInput ? [`${count || "the"} ${count ? "inputs" : "input"}`] : network.inputs).forEach((name, unit) => this.addUnit(tiles, { layer: -1, kind: "output", unit }, briefly(inputLabel(name))));
     network.layers.forEach((layer, l) => {
       if (isBox(layer)) {
         this.addUnit(tiles, { layer: l, kind: "output", unit: 0 }, layer.type);
@@ -209,7 +210,7 @@ export class NetworkDrawing {
 
   /** Whether a layer, or with -1 the inputs, is one box. */
   boxed(l) {
-    return l < 0 ? this.columns[0] < this.network.inputs.length : isBox(this.network.layers[l]);
+    return l < 0 ? this.wholeInput : isBox(this.network.layers[l]);
   }
 
   outputName(k) {
@@ -389,7 +390,7 @@ export class NetworkDrawing {
     for (let p = 0; p < count; p++) {
       let total = 0;
       for (let k = 0; k < classes; k++) total += Math.exp(scores[k * count + p] - scores[unit * count + p]);
-      pixels[flat ? p : (size - 1 - Math.floor(p / size)) * size + (p % size)] = palette.tints[unit][(31 / total) | 0];
+      pixels[flat ? p : (size - 1 - Math.floor(p / size)) * size + (p % size)] = palette.tints[unit % 4][(31 / total) | 0];
     }
     this.small.getContext("2d").putImageData(image, 0, 0);
     return true;
@@ -427,7 +428,7 @@ export class NetworkDrawing {
   /** The name of a unit or weight for a screen reader, with its present number. */
   describe({ target, value }) {
     const { layer, kind, unit, input } = target;
-    const where = (l, k) => (l < 0 ? (this.boxed(-1) ? `${this.network.inputs.length} inputs` : `input ${this.network.inputs[k]}`) : this.boxed(l) ? `${this.network.layers[l].type} ${this.network.layers[l].name}` : `unit ${k + 1} of ${this.layerName(l)}`);
+    const where = (l, k) => (l < 0 ? (this.wholeInput ? "the whole input" : `input ${this.network.inputs[k]}`) : this.boxed(l) ? `${this.network.layers[l].type} ${this.network.layers[l].name}` : `unit ${k + 1} of ${this.layerName(l)}`);
     const number = this.frame && value !== undefined ? `: ${VIEWS[this.view].symbol.replace("\u2202L/\u2202w", "gradient").replace("\u0394w", "update").replace(/^w$/, "")} ${digits(value)}`.replace(":  ", ": ") : "";
     if (kind === "weight") return `Weight from ${where(layer - 1, input)} to ${where(layer, unit)}${number}`;
     if (kind === "bias") return `Bias of ${where(layer, unit)}${number}`;

@@ -88,7 +88,7 @@ export class Plane {
     for (const [set, hollow] of [[this.data.test, true], [this.data.train, false]]) {
       for (let n = 0; n < set.y.length; n++) {
         const y = set.y[n];
-        const color = classes ? palette.classColors[y] : flat ? palette.ink : cssColor(palette.ramp[rampAt(this.scaled(y))]);
+        const color = classes ? palette.classColors[y % 4] : flat ? palette.ink : cssColor(palette.ramp[rampAt(this.scaled(y))]);
         mark(context, ...at(set, n), radius, classes ? y : 0, color, hollow, classes || flat ? palette.surface : palette.faint);
       }
     }
@@ -183,7 +183,7 @@ export class Plane {
       for (let k = 1; k < s.length; k++) if (s[k] > s[best]) best = k;
       for (let k = 0; k < s.length; k++) total += Math.exp(s[k] - s[best]);
       const sure = (1 / total - chance) / (1 - chance);
-      pixels[p] = tints[best][(31 * sure) | 0];
+      pixels[p] = tints[best % 4][(31 * sure) | 0];
       this.classAt[p] = best;
     };
   }
@@ -231,7 +231,7 @@ export class Plane {
     if (classes && !shown) {
       const powers = Array.from({ length: classes }, (_, k) => field(output, k));
       const total = powers[0].map((_, p) => powers.reduce((sum, each) => sum + Math.exp(each[p] - powers[0][p]), 0));
-      lines = powers.map((each, k) => [each.map((score, p) => Math.exp(score - powers[0][p]) / total[p]), palette.classColors[k]]);
+      lines = powers.map((each, k) => [each.map((score, p) => Math.exp(score - powers[0][p]) / total[p]), palette.classColors[k % 4]]);
     }
     for (const [values, color] of lines) {
       context.beginPath();
