@@ -2,4 +2,5 @@
 
 from minigrad.pages.html import bundle as bundle
 from minigrad.pages.html import document as document
+from minigrad.pages.html import frame as frame
 from minigrad.pages.html import table as table

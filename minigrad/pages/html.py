@@ -48,7 +48,8 @@ def document(
     >>> '<script id="data" type="application/json">{"seed":0}</script>' in text
     True
     """
-    allowed = {"default-src": "'none'", "style-src": "'unsafe-inline'"}
+    allowed = dict.fromkeys(("default-src", "base-uri", "form-action"), "'none'")
+    allowed["style-src"] = "'unsafe-inline'"
     if script:
         digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
         allowed["script-src"] = f"'sha256-{digest}'"
@@ -70,6 +71,20 @@ def document(
             f'<script type="module">{script}</script>' if script else "",
             "</body>\n</html>\n",
         ]
+    )
+
+
+def frame(title: str, page: str, height: int) -> str:
+    """A page in a frame, for a notebook, of which it can read nothing: it has an origin of its own.
+
+    >>> frame("page", "<p>&", 400).partition("srcdoc=")[2]
+    '"&lt;p&gt;&amp;"></iframe>'
+    """
+    return (
+        f'<iframe title="{html.escape(title)}" sandbox="allow-scripts allow-downloads" '
+        'allow="fullscreen; clipboard-write" '
+        f'style="width: 100%; height: {height}px; border: 1px solid #999" '
+        f'srcdoc="{html.escape(page)}"></iframe>'
     )
 
 

@@ -8,7 +8,6 @@ import os
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from html import escape
 from importlib.resources import files
 from typing import Any
 
@@ -18,7 +17,7 @@ from minigrad.errors import ArgumentError, describe
 from minigrad.io import write
 from minigrad.nn import Module
 from minigrad.optim import Optimizer
-from minigrad.pages import bundle, document
+from minigrad.pages import bundle, document, frame
 from minigrad.pages.html import resource
 from minigrad.playground import networks
 from minigrad.playground.own import BATCH, Own, description, examples_of
@@ -105,10 +104,7 @@ class Playground:
 
     def _repr_html_(self) -> str:
         """The page in a frame, for notebooks."""
-        style = "width: 100%; height: 820px; border: 1px solid #999"
-        return (
-            f'<iframe title="playground" style="{style}" srcdoc="{escape(self.page())}"></iframe>'
-        )
+        return frame("playground", self.page(), 820)
 
 
 def lessons() -> dict[str, str]:

@@ -49,7 +49,7 @@ class PageServer(ThreadingHTTPServer):
             raise ArgumentError(f"a port is a number from 0 to 65535, not {port}")
         self.page, self.token = page.encode(), secrets.token_urlsafe(32)
         found = POLICY.search(page)
-        own = "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        own = "frame-ancestors 'none'"  # which only a header can say
         self.policy = f"{found[1]}; {own}" if found else f"default-src 'none'; {own}"
         try:
             super().__init__((HOST, port), Handler)

@@ -7,13 +7,13 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from html import escape
 from types import FrameType
 from typing import Any
 
 from minigrad.errors import ArgumentError, DtypeError, GradientError, ShapeError
 from minigrad.graph import Node
 from minigrad.io import write
+from minigrad.pages import frame
 from minigrad.tensor import Tensor
 from minigrad.viz.backprop.derivation import Chain, definition, derivation, signed
 from minigrad.viz.backprop.entries import Entry, entry
@@ -131,9 +131,7 @@ class Explanation:
 
     def _repr_html_(self) -> str:
         """The page in a frame, for notebooks."""
-        source = escape(self._page())
-        style = "width: 100%; height: 640px; border: 1px solid #999"
-        return f'<iframe title="explanation" style="{style}" srcdoc="{source}"></iframe>'
+        return frame("explanation", self._page(), 640)
 
     def paths(self, x: Tensor | str, most: int = 10) -> Paths:
         """The derivative with respect to x as a sum over all paths: their number, and the largest.

@@ -40,7 +40,8 @@ def test_a_document_allows_its_own_script_and_what_it_is_told() -> None:
     (policy,) = re.findall(r'Content-Security-Policy" content="(.*?)"', page)
     own = base64.b64encode(hashlib.sha256(b"go();").digest()).decode()
     assert (
-        f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{own}' blob:" == policy
+        "default-src 'none'; base-uri 'none'; form-action 'none'; style-src 'unsafe-inline'; "
+        f"script-src 'sha256-{own}' blob:" == policy
     )
     assert page.count("<script") == page.count("</script>") == 2 and "<!--" not in page
     assert (

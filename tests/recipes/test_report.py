@@ -45,7 +45,7 @@ def check(page: str) -> None:
     # Nothing is fetched: pictures are in the page. Nothing runs.
     assert not re.search(r'(src|href)="(?!#|data:image/png;base64,)', page)
     assert "<script" not in page
-    assert "default-src 'none'; style-src 'unsafe-inline'; img-src data:" in page
+    assert "style-src 'unsafe-inline'; img-src data:\"" in page
 
 
 def test_images_have_curves_confusion_and_the_worst_mistakes(tmp_path: Path) -> None:

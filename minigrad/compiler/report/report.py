@@ -204,11 +204,11 @@ class Report:
         """The table, for notebooks; `html` has the C as well."""
         if not self.kernels:
             return f"<p>{escape(f'{self.title}: {self.head()}')}</p>"
-        titles, cells = self.cells()
+        (_, *titles), cells = self.cells()
         notes = escape("\n".join(self.notes()))
         return (
             f"<p><b>{escape(self.title)}</b><br>{escape(self.head())}</p>"
-            f"{html_table(titles, cells, texts=4)}<pre>{notes}</pre>"
+            f"{html_table(['#', *titles], cells, texts=4)}<pre>{notes}</pre>"
         )
 
     def table(self) -> str:
