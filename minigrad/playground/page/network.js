@@ -39,7 +39,8 @@ export class NetworkDrawing {
     this.canvas = make("canvas", { class: "tiles", "aria-hidden": "true" });
     this.svg = make("svg:svg", { class: "lines", role: "group", "aria-label": "Network" });
     this.heads = make("div", { class: "heads" });
-    host.append(this.canvas, this.svg, this.heads);
+    this.flow = make("p", { class: "flow" });
+    host.append(this.canvas, this.svg, this.heads, this.flow);
     this.small = document.createElement("canvas");
     this.view = "forward";
     this.selected = null;
@@ -146,7 +147,7 @@ export class NetworkDrawing {
     this.svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
     const rem = parseFloat(getComputedStyle(document.documentElement).fontSize) / 16;
     const top = (this.editable ? 34 : 8) * rem;
-    const bottom = 6 * rem;
+    const bottom = 20 * rem;
     const most = Math.max(...this.columns);
     const count = this.columns.length;
     const [left, right] = [width < 480 ? 34 * rem : 62 * rem, width < 480 ? 10 * rem : 62 * rem];
@@ -155,6 +156,7 @@ export class NetworkDrawing {
     this.tile = tile;
     const pitchX = Math.min(220 * rem, (width - left - right - tile) / (count - 1));
     this.gap = pitchX - tile;
+    this.thick = Math.max(24, Math.min(64, 1.25 * tile)); // of the largest weight, in tenths of a pixel
     const start = left + (width - left - right - tile - pitchX * (count - 1)) / 2;
     const middle = top + (height - top - bottom) / 2 - 5 * rem;
     const large = Math.max(tile, Math.min(64 * rem, pitchX * 0.62, height * 0.5));
@@ -258,7 +260,7 @@ export class NetworkDrawing {
     const changed = view !== this.view;
     this.frame = frame;
     this.view = view;
-    if (changed) this.svg.dataset.view = view;
+    say(this.flow, FLOWS[view]);
     const fields = VIEWS[view];
     const scale = this.scaleOf(frame, view);
     this.scale = scale;
@@ -288,7 +290,7 @@ export class NetworkDrawing {
 
   weigh(edge, value, scale, view) {
     edge.value = value;
-    const width = Math.round(6 + 64 * strength(value, scale, view)) / 10;
+    const width = Math.round(6 + this.thick * strength(value, scale, view)) / 10;
     const sign = Math.sign(value) || 0;
     if (edge.width !== width) edge.line.style.strokeWidth = edge.width = width;
     if (edge.sign !== sign) edge.line.setAttribute("class", `line ${SIGN[1 + (edge.sign = sign)]}`);
@@ -510,6 +512,7 @@ export class NetworkDrawing {
   }
 }
 
+const FLOWS = { forward: "values, from the inputs to the loss \u2192", reverse: "\u2190 gradients, from the loss to the inputs", update: "" };
 const LABEL_PLACES = [0.5, 0.4, 0.6, 0.32, 0.68, 0.25, 0.75, 0.45, 0.55, 0.36, 0.64, 0.28, 0.72, 0.2, 0.8];
 const SIGN = ["minus", "none", "plus"];
 const briefly = (name) => (name.length > 9 ? `${name.slice(0, 8)}\u2026` : name);
