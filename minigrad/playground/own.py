@@ -22,7 +22,7 @@ from minigrad.optim import Optimizer
 from minigrad.playground.explaining import Explained, Pool, numbers_of
 from minigrad.playground.passes import adjoints
 from minigrad.random import generator
-from minigrad.tensor import Tensor
+from minigrad.tensor import Tensor, value_of
 
 MOST_BYTES = 16_000_000  # of data, in a page
 DRAWN = 16  # units, and inputs, of a layer that is drawn with units
@@ -196,8 +196,8 @@ def is_drawn(module: nn.Module, node: Node) -> bool:
 class Own:
     """A user's step, as functions to compile and to export into one module.
 
-    `functions`: by name, with their arguments. step, observe and explain are for a batch; step_1,
-    observe_1 and explain_1 for one example, if the model takes one. `measure_N` gives the loss of N
+    `functions`: by name, with their arguments. step, step_kept, observe and explain are for a
+    batch; step_1 and so on for one example, if the model takes one. `measure_N` gives the loss of N
     examples and how many of them have their class right; evaluate, the outputs of all layers.
     `told`: the structures of explanations.
     """
@@ -215,6 +215,11 @@ class Own:
         self.train, self.test, self.batch = train, test, min(batch, len(train))
         check_parameters(model, optimizer)
         self.clear()
+        named = {x: f"kept.{name}" for name, x in reversed([*model.named_parameters()])}
+        self.totals = [
+            (x, Tensor(np.zeros_like(x.data), name=named.get(x, "kept")))
+            for x in optimizer.parameters
+        ]
         self.layers, self.output = self.tried(self.batch)
         self.names = {x: name for name, x in model.named_parameters()}
         self.is_classes = is_classes(self.output, train.y)
@@ -269,6 +274,7 @@ class Own:
                     continue
             if n == self.batch or suffix:
                 yield f"step{suffix}", (self.step, (x[:n], y[:n]))
+                yield f"step_kept{suffix}", (self.step_kept, (x[:n], y[:n]))
                 yield f"observe{suffix}", (self.observe, (x[:n], y[:n]))
                 if (found := self.explanation(n)) is not None:
                     function, self.told[f"explain{suffix}"] = found
@@ -285,6 +291,18 @@ class Own:
         """The user's step. Gradients are cleared at its end, so that all functions begin alike."""
         loss = self.loss(self.model(x), y)
         loss.backward()
+        self.optimizer.step()
+        self.clear()
+        return loss
+
+    def step_kept(self, x: Any, y: Any) -> Any:
+        """The user's step without zero_grad: gradients of all steps add up."""
+        loss = self.loss(self.model(x), y)
+        loss.backward()
+        for parameter, total in self.totals:
+            if parameter.grad is not None:
+                total.data[...] = total.data + value_of(parameter.grad)
+                parameter.grad = total.data
         self.optimizer.step()
         self.clear()
         return loss

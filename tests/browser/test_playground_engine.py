@@ -526,7 +526,7 @@ OWN = """
     const { OwnNetwork } = await load("playground/page/own.js");
     const program = await Program.load(fs.readFileSync(data.module));
     const engine = new Engine(new OwnNetwork(program, data.description));
-    const loss = () => engine.network.lossOf("step");
+    const loss = () => engine.network.lossOf(engine.network.kind);
 """
 
 
@@ -599,6 +599,43 @@ def test_a_users_own_step(make: Callable[[], tuple[Any, ...]], tmp_path: Path) -
         assert found["accuracy"]["train"] == pytest.approx(right)
         assert 0 <= found["accuracy"]["test"] <= 1
     assert found["one"] == 1
+
+
+def test_gradients_of_a_users_own_step_add_up(tmp_path: Path) -> None:
+    made = play(*moons())
+    found = own(
+        made,
+        tmp_path,
+        """
+        engine.configure({ zeroGradients: false, rate: 0.001 });
+        const losses = [];
+        for (let k = 0; k < 30; k++) {
+            engine.step();
+            losses.push(engine.network.lossOf("step_kept"));
+        }
+        const { layers, batch } = engine.frame({ gradients: true });
+        engine.adjust({ zeroGradients: true });
+        engine.step();
+        const wrong = [{ batch: 7 }, { rate: -1 }].map((settings) => {
+            try { engine.adjust(settings); return null; } catch (error) { return error.message; }
+        });
+        return { losses, gradient: [...layers[0].weightGradient], batch: batch.loss, wrong };
+        """,
+    )
+    model, loss, optimizer, loader = moons()
+    optimizer.lr = 0.001
+    loader = datasets.BatchLoader(loader.dataset, batch_size=20, seed=5, drop_last=True)
+    batches = itertools.chain.from_iterable(itertools.repeat(loader))
+    expected = []
+    for x, y in itertools.islice(batches, 30):
+        value = loss(model(x), y)
+        value.backward()
+        optimizer.step()
+        expected.append(value.item())
+    near(found["losses"], expected, 1e-3)
+    near(found["gradient"], model[0].weight.grad, 1e-2)
+    assert found["batch"] == pytest.approx(expected[-1], rel=1e-4)
+    assert None not in found["wrong"]
 
 
 def test_the_page_of_a_users_own_step(browser: Browser, tmp_path: Path) -> None:

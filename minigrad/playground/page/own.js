@@ -30,18 +30,28 @@ export class OwnNetwork {
     this.before = null;
   }
 
-  begin() {
+  begin(settings) {
+    this.checkBatch(settings);
     this.program.restore(this.initial);
+    this.kind = settings.zeroGradients ? "step" : "step_kept";
     return this.data;
   }
 
+  checkBatch({ batch }) {
+    if (batch !== this.description.batch) fail(`this step is compiled for batches of ${this.description.batch}`);
+  }
+
+  // Whether the way back is closed: what is carried over is not the same.
   adjust(settings, before) {
-    if (settings.batch !== before.batch) fail(`this step is compiled for batches of ${this.description.batch}`);
-    return false;
+    this.checkBatch(settings);
+    if (settings.zeroGradients === before.zeroGradients) return false;
+    this.kind = settings.zeroGradients ? "step" : "step_kept";
+    for (const name of this.whole.writes) if (name.startsWith("kept.")) this.program.arrays[name].fill(0);
+    return true;
   }
 
   get whole() {
-    return this.program.manifest.functions.step;
+    return this.program.manifest.functions[this.kind];
   }
 
   // What a step carries over to the next: what it writes, and its generators.
@@ -60,7 +70,7 @@ export class OwnNetwork {
   }
 
   step(rows, settings) {
-    const name = this.functionFor("step", rows.length);
+    const name = this.functionFor(this.kind, rows.length);
     this.feed(name, this.data.train, rows);
     this.setRates(name, settings.rate);
     this.program.run(name);
@@ -150,7 +160,10 @@ export class OwnNetwork {
     const { shape } = this.program.manifest.arrays.find((each) => each.name === `model.${full}`);
     const value = floats(this.parameter(full));
     const before = seen && floats(seen.before[`model.${full}`] ?? value);
-    return { name, shape, value, before, gradient: floats(seen?.[`${full}.grad`]), update: before && value.map((x, k) => x - before[k]) };
+    // As `.grad` has it: with those of the steps before, if they are not zeroed.
+    const kept = seen?.before[`kept.${full}`];
+    const gradient = floats(seen?.[`${full}.grad`])?.map((x, k) => x + (kept?.[k] ?? 0)) ?? null;
+    return { name, shape, value, before, gradient, update: before && value.map((x, k) => x - before[k]) };
   }
 
   observe({ rows, before }) {

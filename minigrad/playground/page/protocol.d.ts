@@ -70,7 +70,8 @@ export interface Examples {
 /** What this engine can do: constant. */
 export interface About {
   /** false: a user's own model, whose layers, activations, optimiser and data are fixed. Then
-   *  `configure` takes only seed, rate, batch, zeroGradients, shuffle; the rest is ignored. */
+   *  `configure` and `adjust` take only seed (of the order), rate, zeroGradients, shuffle; another batch
+   *  is refused, the rest is ignored. */
   ready: boolean;
   title: string;
   /** Features that can be made of columns x1 and x2: "x1", "x2", "x1^2", "x2^2", "x1*x2", "sin(x1)",
