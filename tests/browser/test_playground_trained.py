@@ -195,7 +195,7 @@ RIGHT: dict[str, list[tuple[str, str | None]]] = {
     "non-linear": [("about half", "51 %"), ("nearly all", "96 %"), ("nearly all", "100 %")],
     "chain-rule": [("four times", "4 times"), ("exactly 0", "0"), ("0", "0")],
     "learning-rate": [
-        ("about ten times", "10 times"),
+        ("about ten times", "9.9 times"),
         ("beyond all bounds", None),
         ("larger", "1.5 times"),
     ],
@@ -210,9 +210,9 @@ RIGHT: dict[str, list[tuple[str, str | None]]] = {
         ("less than half of it", None),
     ],
     "adam": [
-        ("they are all the same", "1 times"),
+        ("they are all the same", "the same"),
         ("0.01", "0.01"),
-        ("many more", "12 times"),
+        ("many more", "13 times"),
         ("a few times as many", "3 times"),
     ],
 }

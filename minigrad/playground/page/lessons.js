@@ -210,7 +210,7 @@ const roundedTo = (digits) => (x) => (x === 0 ? "0" : String(Number(x.toPrecisio
 const SHOWN_AS = {
   number: (x) => (Number.isFinite(x) ? roundedTo(3)(x) : "no finite number: it diverged"),
   percent: (x) => `${(100 * x).toFixed(0)} %`,
-  times: (x) => `${roundedTo(2)(x)} times`,
+  times: (x) => (roundedTo(2)(x) === "1" ? "the same" : `${roundedTo(2)(x)} times`),
   steps: (x) => `${x} steps`,
 };
 
@@ -231,8 +231,8 @@ async function experiment({ steps, until, measure }, settings, lab) {
   await lab.set(settings);
   let frame = await lab.frame();
   for (let done = 0; done < steps && !frame.diverged && !until?.(frame); ) {
-    // Steps that are counted are looked at one by one, many of them by tens.
-    const wanted = until ? (done < 100 ? 1 : 10) : Math.ceil(steps / CHUNKS);
+    // Steps that are counted are counted to a twentieth of them.
+    const wanted = until ? Math.max(1, Math.floor(done / 20)) : Math.ceil(steps / CHUNKS);
     const n = Math.min(wanted, steps - done);
     await lab.train(n);
     done += n;
