@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from minigrad.arguments import checked
 from minigrad.pages import table
 
@@ -91,4 +93,4 @@ class History:
 
 def text(x: float | None) -> str:
     """A number of a row: a whole one, such as the step, with all its digits; or empty."""
-    return "" if x is None else f"{x:,}" if isinstance(x, int) else f"{x:.4g}"
+    return "" if x is None else f"{x:,}" if isinstance(x, int | np.integer) else f"{x:.4g}"

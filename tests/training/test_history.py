@@ -1,5 +1,8 @@
 """The numbers of a training, by name."""
 
+from typing import Any
+
+import numpy as np
 import pytest
 
 from minigrad.training import History
@@ -34,10 +37,13 @@ def test_it_prints_as_a_table_of_rows_from_the_first_to_the_last() -> None:
         "2 rows",
     ]
     assert repr(History()) == "History, of no rows yet"
+    rows: Any = [{"step": np.int64(12_000)}]
+    assert "12,000" in str(History(rows))
 
 
 def test_a_notebook_shows_its_curves_and_its_rows() -> None:
     shown = History(ROWS)._repr_html_()
     assert shown.count("<svg") == shown.count("</svg>") == 3
     assert "<summary>2 rows</summary>" in shown and ">0.5</td>" in shown
+    assert "<svg" in History([{"loss": 1.0}])._repr_html_()  # without steps, empty
     assert History()._repr_html_() == "<p>History, of no rows yet</p>"

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from html import escape
 
 from minigrad.pages.colors import SERIES
+from minigrad.viz.draw.picture import xml_text
 
 # In pixels: the drawing, and the space around the axes.
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 340, 210, 46, 20, 46, 34
+LARGEST, LEAST = 1e300, 1e-300  # numbers with which one can compute
 MOST = 300  # of more points, the highest and the lowest of each part are drawn
 MARKED = 40  # of fewer, each is a dot that tells its numbers
 COLORS = [f"var(--series-{k + 1}, {color})" for k, color in enumerate(SERIES)]
@@ -21,14 +22,18 @@ Point = tuple[float, float]
 def chart(title: str, curves: Mapping[str, Sequence[Point]], x: str = "step") -> str:
     """An <svg> element with a curve for each name: of values over the x that the axis is named by.
 
-    Points that are not finite are left out. The axis of x begins at 0; that of the values does
-    where 0 is not far from them.
+    Points that are not finite, or nearly so, are left out. The axis of x begins at 0; that of the
+    values does where 0 is not far from them.
 
     >>> "training 1 at step 2" in chart("loss", {"training": [(1, 2.0), (2, 1.0)]})
     True
     """
     curves = {
-        name: [(float(a), float(b)) for a, b in points if math.isfinite(a) and math.isfinite(b)]
+        name: [
+            (a, b)
+            for a, b in ((float(a), float(b)) for a, b in points)
+            if abs(a) < LARGEST and abs(b) < LARGEST  # which no NaN is
+        ]
         for name, points in curves.items()
     }
     values = [b for points in curves.values() for _, b in points]
@@ -40,9 +45,9 @@ def chart(title: str, curves: Mapping[str, Sequence[Point]], x: str = "step") ->
     return "".join(
         [
             f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" role="img" '
-            f'aria-label="{escape(f"{title} by {x}: {told} at the end")}" '
+            f'aria-label="{xml_text(f"{title} by {x}: {told} at the end")}" '
             f'style="{STYLE}" fill="currentColor">',
-            f'<text y="12" font-size="13" font-weight="650">{escape(title)}</text>',
+            f'<text y="12" font-size="13" font-weight="650">{xml_text(title)}</text>',
             *legend(last),
             *axes(across, upwards, x),
             *(
@@ -72,7 +77,7 @@ def curves_of(rows: Sequence[Mapping[str, float]]) -> dict[str, dict[str, list[P
     } | {"learning rate": {"": "lr"}}
     found = {
         title: {
-            name: [(row["step"], row[key]) for row in rows if key in row]
+            name: [(row["step"], row[key]) for row in rows if {key, "step"} <= row.keys()]
             for name, key in names.items()
         }
         for title, names in keys.items()
@@ -92,8 +97,11 @@ def ticks(low: float, high: float, least: float = 0.0) -> list[float]:
     >>> ticks(0, 2.3), ticks(0.71, 0.98)
     ([0.0, 0.5, 1.0, 1.5, 2.0, 2.5], [0.7, 0.8, 0.9, 1.0])
     """
-    if high <= low:
-        low, high = (low, low + 1.0) if low == 0 else (low - abs(low) / 2, low + abs(low) / 2)
+    size = max(abs(low), abs(high))
+    if size < LEAST:
+        low, high = 0.0, 1.0
+    elif not high - low > 1e-9 * size:  # one value
+        low, high = low - size / 2, low + size / 2
     rough = max((high - low) / 5, least)
     unit = 10.0 ** math.floor(math.log10(rough))
     step = next(k * unit for k in (1, 2, 5, 10) if k * unit >= rough * (1 - 1e-9))
@@ -123,7 +131,7 @@ def axes(across: Sequence[float], upwards: Sequence[float], x: str) -> Iterator[
         )
     yield (
         f'<text x="{(LEFT + right) / 2}" y="{HEIGHT - 4}" text-anchor="middle" opacity=".75">'
-        f"{escape(x)}</text>"
+        f"{xml_text(x)}</text>"
     )
 
 
@@ -133,8 +141,8 @@ def short(value: float) -> str:
     >>> short(0.0002), short(600.0), short(2.5e6)
     ('0.0002', '600', '2.5M')
     """
-    k = min(int(math.log10(abs(value))) // 3, 4) if abs(value) >= 10_000 else 0
-    return f"{value / 1000**k:g}{' kMGT'[k]}".replace(" ", "")
+    k = int(math.log10(abs(value))) // 3 if 10_000 <= abs(value) < 1e15 else 0
+    return f"{value / 1000**k + 0.0:g}{' kMGT'[k]}".strip()
 
 
 def legend(last: Mapping[str, str]) -> Iterator[str]:
@@ -143,8 +151,8 @@ def legend(last: Mapping[str, str]) -> Iterator[str]:
     for (name, value), color in zip(last.items(), COLORS, strict=False):
         yield (
             f'<path d="M{at:.0f} 26h14" style="stroke: {color}" stroke-width="2.5"/>'
-            f'<text x="{at + 19:.0f}" y="30">{escape(name)}'
-            f'<tspan font-weight="650">{escape(value)}</tspan></text>'
+            f'<text x="{at + 19:.0f}" y="30">{xml_text(name)}'
+            f'<tspan font-weight="650">{xml_text(value)}</tspan></text>'
         )
         at += 36 + 6.1 * len(name + value)
 
@@ -168,7 +176,7 @@ def curve(
     radius = 2.4 if len(points) > 1 else 4
     dots = [
         f'<circle cx="{a:.1f}" cy="{b:.1f}" r="{radius}" stroke="transparent" stroke-width="10">'
-        f"<title>{escape(told)}</title></circle>"
+        f"<title>{xml_text(told)}</title></circle>"
         for a, b, told in drawn
     ]
     line = "L".join(f"{a:.1f} {b:.1f}" for a, b, _ in drawn)

@@ -36,7 +36,7 @@ def test_points_are_where_their_numbers_say() -> None:
 
 
 def test_values_that_are_not_finite_are_left_out_and_none_are_an_empty_axis() -> None:
-    svg = chart("loss", {"a": [(1, 3.0), (2, math.nan), (3, 1.0), (4, math.inf)]})
+    svg = chart("loss", {"a": [(1, 3.0), (2, math.nan), (3, 1.0), (4, math.inf), (5, 1e308)]})
     assert len(lines(svg)[0]) == 2
     assert not lines(chart("loss", {}))
     assert not lines(chart("loss", {"a": [], "b": [(1, math.nan)]}))
@@ -67,12 +67,14 @@ def test_an_axis_of_steps_has_whole_numbers_and_begins_at_0() -> None:
     assert ticks(0.0, 0.0) == [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
     assert ticks(-1.0, 3.0) == [-1.0, 0.0, 1.0, 2.0, 3.0]
     assert [short(x) for x in (0, 12_000, 3_500_000, -2e9, 0.05)] == "0 12k 3.5M -2G 0.05".split()
+    assert [short(x) for x in (-0.0, 9999, 1e20)] == ["0", "9999", "1e+20"]
 
 
 def test_names_cannot_write_into_the_picture() -> None:
     svg = chart('<script>"', {"<b>&": [(1, 1.0)]}, x="'\"<i>")
     assert texts(svg)[:2] == ['<script>"', "<b>& 1"]
     assert "<script" not in svg and "<i>" not in svg
+    assert texts(chart("a\x00\ud800", {}))[0] == "a\ufffd\ufffd"
 
 
 def test_of_many_points_the_ends_and_the_extremes_are_drawn() -> None:
