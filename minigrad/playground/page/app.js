@@ -55,6 +55,8 @@ async function start() {
   if (app.shape.layers[0].kind === "units") select({ layer: 0, kind: "weight", unit: 0, input: 0 });
   if (app.settings.step) await attempt(async () => { await app.engine.step(app.settings.step); await refresh(); });
   app.lessons.open(app.settings.lesson);
+  // On a phone the lesson is below the network: an address that opens one leads to it.
+  if (app.settings.lesson !== "none") byId("lessons").scrollIntoView({ block: "nearest" });
   document.documentElement.dataset.ready = "yes";
   requestAnimationFrame(tick);
 }

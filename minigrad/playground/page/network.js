@@ -146,6 +146,7 @@ export class NetworkDrawing {
     this.canvas.height = height * ratio;
     this.svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
     const rem = parseFloat(getComputedStyle(document.documentElement).fontSize) / 16;
+    this.rem = rem;
     const top = (this.editable ? 34 : 8) * rem;
     const bottom = 20 * rem;
     const most = Math.max(...this.columns);
@@ -246,7 +247,7 @@ export class NetworkDrawing {
     const near = (edge) => edge.element.matches(".near, .selected");
     const labelled = this.edges.filter((edge) => edge.text).sort((a, b) => near(b) - near(a));
     for (const edge of labelled) {
-      const free = ([x, y]) => !taken.some(([a, b]) => Math.abs(a - x) < 46 && Math.abs(b - y) < 14);
+      const free = ([x, y]) => !taken.some(([a, b]) => Math.abs(a - x) < 46 * this.rem && Math.abs(b - y) < 14 * this.rem);
       const place = LABEL_PLACES.map(edge.along).find(free);
       edge.text.style.display = place ? "" : "none"; // without room, it is shown when pointed at
       if (!place) continue;

@@ -81,7 +81,7 @@ export class Plane {
     if (!this.data) return;
     const { columns, classes } = this.data;
     const flat = columns.length === 1;
-    const radius = Math.max(2.6, Math.min(4.2, this.width / 78)) * this.ratio;
+    const radius = Math.max(2.6, Math.min(6, this.width / 78)) * this.ratio;
     // Over one column, classes have no height of their own: each has a line of points at the bottom.
     const height = (y) => (classes ? this.low[1] + (0.04 + 0.05 * y) * (this.high[1] - this.low[1]) : y);
     const at = (set, n) => this.place(set.x[n * columns.length + this.axes[0]], flat ? height(set.y[n]) : set.x[n * columns.length + this.axes[1]]);
