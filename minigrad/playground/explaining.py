@@ -11,6 +11,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -86,6 +87,14 @@ class Explained:
         found = {step: k for k, step in enumerate(in_order(self.steps))}
         self.order = tuple(found[step] for step in self.steps)
         self.places = {step.name: k for k, step in enumerate(self.steps) if step.name}
+        # What the page calls arrays that were given: by the names of the parameters.
+        given = list(zip(signature(loss).parameters, arguments, strict=True))
+        self.names = {
+            step.node: name
+            for step in self.steps
+            for name, x in given
+            if step.op is None and np.shares_memory(step.node.value, x)
+        }
         arrays = list(all_arrays(self.steps))
         self.shapes = [x.shape for x in arrays]
         first: dict[int, int] = {}
@@ -107,7 +116,7 @@ class Explained:
             sources: with the lines of the program.
         """
         assert all(n > len(self.steps) for n in sizes)
-        structure = explanation_structure(self.steps, "loss")
+        structure = explanation_structure(self.steps, "loss", self.names)
         if not sources:
             structure["sources"] = []
             for step in structure["steps"]:
