@@ -147,9 +147,16 @@ def play(
         ArgumentError: if some of them are missing or not of these kinds.
         UnsupportedError: if the step cannot be compiled, or not exported.
 
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:  # doctest: +SKIP
-    ...     play().html(f"{folder}/playground.html")
+    >>> import numpy as np
+    >>> from minigrad import nn, optim
+    >>> from minigrad.functional import mse_loss
+    >>> x = np.linspace(-1, 1, 40, dtype=np.float32).reshape(20, 2)
+    >>> model = nn.Sequential(nn.Linear(2, 4), nn.Tanh(), nn.Linear(4, 2))
+    >>> page = play(model, mse_loss, optim.Adam(model.parameters()), (x, x * x), title="Squares")
+    >>> page
+    Playground('Squares')
+
+    `page.html("squares.html")` then writes it to a file, and `page.serve()` opens it.
     """
     given = {"model": model, "loss": loss, "optimizer": optimizer, "data": data}
     missing = [name for name, value in given.items() if value is None]

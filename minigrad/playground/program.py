@@ -18,7 +18,7 @@ from minigrad.compiler.frontend.guards import Guards
 from minigrad.compiler.frontend.trace import Traced
 from minigrad.compiler.jit import Compiled, exclusive_tracing, trace_and_verify
 from minigrad.compiler.target.cache import cache_get, cache_put
-from minigrad.compiler.target.webassembly import MACHINE
+from minigrad.compiler.target.webassembly import MACHINE, needed_compiler
 from minigrad.playground.networks import Functions, Networks
 
 
@@ -81,6 +81,7 @@ def ready_module(progress: bool = False) -> bytes:
     name = f"{package_digest()}.wasm"
     module = cache_get(name)
     if module is None:
+        needed_compiler()  # before anything else is done
         made = Networks()
         explanations, told = made.explanations()
         program = program_of(made.functions() | explanations, progress)

@@ -12,6 +12,8 @@ import minigrad
 from minigrad import Tensor, nn, optim
 from minigrad import functional as F
 from minigrad.cli import main
+from minigrad.compiler.target import webassembly
+from minigrad.compiler.target.cache import BuildError
 from minigrad.data import ArrayDataset, BatchLoader
 from minigrad.errors import ArgumentError, GradientError, MinigradError, UnsupportedError
 from minigrad.playground import play
@@ -197,3 +199,22 @@ def test_the_command(
         assert main(["play", what]) == 1
         assert message in capsys.readouterr().err
     assert main(["play", f"{file}:page", "--html", "a.html", "--port", "1"]) == 1
+
+
+def test_without_a_compiler_it_says_how_to_get_one(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Any
+) -> None:
+    monkeypatch.setattr(webassembly, "compiler", lambda: None)
+    monkeypatch.setenv("MINIGRAD_CACHE", str(tmp_path))
+    assert main(["play", "--html", str(tmp_path / "page.html")]) == 1
+    assert "pip install 'minigrad-autograd[compiler]'" in capsys.readouterr().err
+    made = play(*given_step())
+    with pytest.raises(BuildError, match="ziglang"):
+        made.html(tmp_path / "page.html")
+    assert not (tmp_path / "page.html").exists()
+    assert repr(made) == "Playground('Sequential')"
+
+
+def given_step() -> tuple[Any, ...]:
+    model = small()
+    return model, F.cross_entropy, optim.SGD(model.parameters()), (X, Y)

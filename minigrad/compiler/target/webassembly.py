@@ -34,6 +34,22 @@ def compiler() -> str | None:
     return in_wheel or shutil.which("zig") or shutil.which("clang")
 
 
+def needed_compiler() -> str:
+    """The path of a compiler.
+
+    Raises:
+        BuildError: if there is none.
+    """
+    cc = compiler()
+    if cc is None:
+        raise cache.BuildError(
+            "to build WebAssembly takes a compiler for it: pip install "
+            "'minigrad-autograd[compiler]', which brings the package ziglang; or install zig, or "
+            "clang with lld and wasi-libc"
+        )
+    return cc
+
+
 def build(files: Mapping[str, str]) -> bytes:
     """The module that C is compiled to, from the cache if it was built before.
 
@@ -43,13 +59,7 @@ def build(files: Mapping[str, str]) -> bytes:
     Raises:
         BuildError: if there is no compiler, it fails or takes too long.
     """
-    cc = compiler()
-    if cc is None:
-        raise cache.BuildError(
-            "to build WebAssembly takes a compiler for it: pip install "
-            "'minigrad-autograd[compiler]', which brings the package ziglang; or install zig, or "
-            "clang with lld and wasi-libc"
-        )
+    cc = needed_compiler()
     file = os.stat(cc)
     known = os.path.realpath(cc), file.st_mtime_ns, file.st_size, FLAGS, sorted(files.items())
     name = f"{hashlib.sha256(repr(known).encode()).hexdigest()[:32]}.wasm"
