@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.compiler.codegen.c import C_TYPES, head
+from minigrad.compiler.codegen.c import C_TYPES, PARAMETERS, head
 from minigrad.compiler.export.naming import in_line
 from minigrad.compiler.export.program import ExportedProgram, Function, Member, messages
 from minigrad.compiler.target.toolchain import FLAGS, GCC_FLAGS
@@ -98,22 +98,20 @@ FRAME = """\
 #include "{name}.h"
 #include <stddef.h>
 {head}
-// Kernels have parts for several threads; here there is one.
-enum {{ thread = 0, threads = 1 }};
 // Each array is where it was planned: the struct has no other padding than the gaps in it.
 typedef char as_planned[sizeof({name}_program) == {size} ? 1 : -1];
 """
 
 RUN = """\
 // A kernel is called on arrays, which are in the struct at these places.
-typedef struct {{ void (*kernel)(char **, int64_t *); int count; }} call;
+typedef struct {{ void (*kernel)(char **, int64_t *, int, int); int count; }} call;
 #define AT(member) offsetof({name}_program, member)
 static int run({name}_program *p, const call *calls, int count, const size_t *at) {{
   char *arrays[{most}];
   int64_t bad = 0;
   for (int k = 0; k < count; k++) {{
     for (int i = 0; i < calls[k].count; i++) arrays[i] = (char *)p + *at++;
-    calls[k].kernel(arrays, &bad);
+    calls[k].kernel(arrays, &bad, 0, 1); // on one thread
   }}
   return (int)bad;
 }}
@@ -133,9 +131,10 @@ def source(program: ExportedProgram) -> str:
 
 def kernel(k: int, text: str) -> str:
     used = {*re.findall(r"\w+", text)}
-    lines = [f"(void){name};" for name in ("arrays", "bad") if name not in used]
+    unused = (name for name in ("arrays", "bad", "thread", "threads") if name not in used)
+    lines = [f"(void){name};" for name in unused]
     body = "\n".join(f"  {line}" for line in [*lines, *text.split("\n")])
-    return f"static void k{k}(char **arrays, int64_t *bad) {{\n{body}\n}}"
+    return f"static void k{k}({PARAMETERS}) {{\n{body}\n}}"
 
 
 def function(program: ExportedProgram, f: Function) -> str:

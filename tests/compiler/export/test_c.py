@@ -9,7 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.compiler.export.programs import CASES, NATIVE, Built, in_python, ready
+import minigrad
+from minigrad.transforms import leaves_of
+from tests.compiler.export.programs import CASES, NATIVE, Built, in_python, program_of, ready
+from tests.fuzz import kinds
+from tests.fuzz.common import evaluate
 
 WARNINGS = ["-Wall", "-Wextra", "-pedantic", "-Werror"]
 SCALAR = ["-std=c99", "-DMINIGRAD_SCALAR", *WARNINGS]
@@ -70,3 +74,20 @@ def test_a_program_gives_the_numbers_of_python(case: str, build: str, tmp_path: 
                 np.testing.assert_allclose(x, y, tolerance, tolerance)
             else:
                 assert x.tobytes() == y.tobytes()
+
+
+def test_bits_do_not_depend_on_the_number_of_threads_that_is_known(tmp_path: Path) -> None:
+    """With loops over all rows, whose ends a compiler knows, it would add up in another order."""
+    if not builds(["gcc", *NATIVE], tmp_path):
+        pytest.skip("there is no gcc")
+    drawn = kinds["unrolled_loops"].program(1)
+    of = drawn.function()
+    function = minigrad.compile(lambda *inputs: evaluate(of, inputs, [], order=1))
+    expected = [x for _, x in leaves_of(function(*drawn.arrays()))]
+    program = program_of(f=function)
+    calls = [
+        ("f", dict(zip((x.name for x in program.functions[0].inputs), drawn.arrays(), strict=True)))
+    ]
+    (answer,), _ = Built(program, tmp_path, "gcc", *NATIVE).run(calls)
+    for x, y in zip(answer[1].values(), expected, strict=True):
+        assert x.tobytes() == np.asarray(y).tobytes()
