@@ -45,7 +45,7 @@ export class NetworkDrawing {
     this.view = "forward";
     this.selected = null;
     this.frame = null;
-    this.labelled = 0;
+    this.labelled = this.drawn = 0;
     this.listen();
     new ResizeObserver(() => this.network && this.place()).observe(host);
   }
@@ -262,6 +262,9 @@ export class NetworkDrawing {
     this.frame = frame;
     this.view = view;
     say(this.flow, FLOWS[view]);
+    // Gradients are others with each batch: ten pictures of them a second can be looked at, sixty flicker.
+    if (view !== "forward" && !changed && now - this.drawn < 100) return;
+    this.drawn = Number.isFinite(now) ? now : 0;
     const fields = VIEWS[view];
     const scale = this.scaleOf(frame, view);
     this.scale = scale;
