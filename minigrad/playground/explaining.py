@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.graph import Node
 from minigrad.tensor import Tensor
 from minigrad.viz.backprop.steps import Step, trace
 from minigrad.viz.page.numbers import all_arrays
@@ -56,13 +57,19 @@ class Pool:
 
 def numbers_of(
     loss: Callable[..., Tensor], explained: Explained, pool: Pool
-) -> tuple[list[int], Callable[..., None]]:
-    """A function that stores the numbers of an explanation of loss(*arguments) in a pool; and for
-    each array, in order, the number of its Tensor."""
+) -> tuple[dict[str, Any], Callable[..., None]]:
+    """A function that stores the numbers of an explanation of loss(*arguments) in a pool; and what
+    the page is told of it: for each array, in order, the number of its Tensor; and that of the
+    literals, with what they are in the formulas."""
     stored = explained.stored
-    at = pool.places([explained.shapes[k] for k in stored])
+    *at, last = pool.places(
+        [*(explained.shapes[k] for k in stored), (len(explained.literals) + 1,)]
+    )
     pairs = [(k, pool.tensors[n]) for k, n in zip(stored, at, strict=True)]
-    order = explained.order  # alone: the compiler guards all that a function can reach
+    # These alone: the compiler guards all that a function can reach.
+    order = explained.order
+    # In tuples, where a Tensor keeps its own name in the program.
+    literals = [(n, *place, pool.tensors[last]) for n, place in enumerate(explained.literals)]
 
     @wraps(loss)  # with the names of its arguments
     def numbers(*arguments: Any) -> None:
@@ -70,8 +77,11 @@ def numbers_of(
         found = list(all_arrays([steps[k] for k in order]))
         for k, tensor in pairs:
             tensor.data[...] = found[k]
+        for n, k, position, tensor in literals:
+            tensor.data[n] = steps[k].inputs[position]
 
-    return [at[k] for k in explained.copies], numbers
+    arrays = [at[k] for k in explained.copies]
+    return {"arrays": arrays, "literals": [last, [*explained.literals.values()]]}, numbers
 
 
 class Explained:
@@ -80,13 +90,28 @@ class Explained:
     `order`: the place of each step in `in_order`. `places`: the numbers of steps by the names of
     leaves. Of the arrays of numbers, those that are `stored`, for some are the same: a contribution
     that is alone is the adjoint. `copies`: for each array, which of them it is. `shapes`: of all.
+    `literals`: where numbers that were computed stand in formulas, as the number of labels that a
+    mean is of: the place of the step in `in_order`, and of the input; with what they are here.
     """
 
-    def __init__(self, loss: Callable[..., Tensor], arguments: Sequence[Any]) -> None:
+    def __init__(
+        self,
+        loss: Callable[..., Tensor],
+        arguments: Sequence[Any],
+        parameters: Mapping[Node, str] | None = None,
+    ) -> None:
         self.steps = trace(loss(*arguments).node)
         found = {step: k for k, step in enumerate(in_order(self.steps))}
         self.order = tuple(found[step] for step in self.steps)
-        self.places = {step.name: k for k, step in enumerate(self.steps) if step.name}
+        own = {step.node: step.name for step in self.steps if step.name}
+        named: Mapping[Node, str] = own if parameters is None else parameters
+        self.places = {named[x.node]: k for k, x in enumerate(self.steps) if x.node in named}
+        self.literals = {
+            (found[step], position): float(x)
+            for step in self.steps
+            for position, x in enumerate(step.inputs)
+            if isinstance(x, np.generic)
+        }
         # What the page calls arrays that were given: by the names of the parameters.
         given = list(zip(signature(loss).parameters, arguments, strict=True))
         self.names = {
@@ -102,10 +127,6 @@ class Explained:
             first.setdefault(id(x), k)
         self.stored = list(first.values())
         self.copies = [self.stored.index(first[id(x)]) for x in arrays]
-
-    def told(self, arrays: list[int], structure: str) -> dict[str, Any]:
-        """What the page is told of it, for explanation.js of the playground."""
-        return {"structure": structure, "arrays": arrays, "places": self.places}
 
     def structure(self, sizes: Mapping[int, str], sources: bool = False) -> str:
         """The structure of the page, as JSON in which "$B$" stands for a size named B.

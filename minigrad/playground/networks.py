@@ -182,9 +182,10 @@ class Networks:
         arguments = arguments_of(kind, BATCH, UNITS)
         padded = Explained(wide, arguments)
         assert padded.order == explained.order
-        arrays, function = numbers_of(wide, padded, self.pool)
+        stored, function = numbers_of(wide, padded, self.pool)
         name = f"explain_{depth}_{activation}_{kind}"
-        told = explained.told(arrays, explained.structure(names | {ROWS: "B"}))
+        structure = explained.structure(names | {ROWS: "B"})
+        told = {"structure": structure, "places": explained.places, **stored}
         return {name: (function, arguments)}, {name: told}
 
     def update(self, name: str) -> Callable[..., Any]:

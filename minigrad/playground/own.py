@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
@@ -221,7 +221,7 @@ class Own:
             for x in optimizer.parameters
         ]
         self.layers, self.output = self.tried(self.batch)
-        self.names = {x: name for name, x in model.named_parameters()}
+        self.names = {x: name for name, x in reversed([*model.named_parameters()])}
         self.is_classes = is_classes(self.output, train.y)
         self.points = POINTS if self.train.x[0].size <= 64 else self.batch
         self.pool, self.told = Pool(), dict[str, Any]()
@@ -232,6 +232,11 @@ class Own:
         with self.copied() as model:
             output = model(self.train.x[:n])
             loss = self.loss(output, self.train.y[:n])
+        if not isinstance(output, Tensor) or not output.ndim:
+            raise UnsupportedError(
+                f"play: model(x) is {describe(output)}, and the page shows one array of outputs, a "
+                "row for each example: return that, and let the loss compute the rest"
+            )
         if not isinstance(loss, Tensor) or loss.shape or not loss.requires_grad:
             raise GradientError(
                 f"play: loss(model(x), y) is {describe(loss)}, and must be one number that depends "
@@ -254,15 +259,16 @@ class Own:
         """The function that stores the numbers of an explanation of n examples, and what the page
         is told of it; None if there are too many."""
         with self.copied() as model:
-            explained = Explained(
-                lambda x, y: self.loss(model(x), y), (self.train.x[:n], self.train.y[:n])
-            )
+            named = {p.node: name for name, p in reversed([*model.named_parameters()])}
+            given = self.train.x[:n], self.train.y[:n]
+            explained = Explained(lambda x, y: self.loss(model(x), y), given, named)
         if sum(map(math.prod, explained.shapes)) > MOST_NUMBERS:
             return None
-        arrays, function = numbers_of(
+        stored, function = numbers_of(
             lambda x, y: self.loss(self.model(x), y), explained, self.pool
         )
-        return function, explained.told(arrays, explained.structure({}, sources=True))
+        structure = explained.structure({}, sources=True)
+        return function, {"structure": structure, "places": explained.places, **stored}
 
     def made(self) -> Iterator[tuple[str, tuple[Callable[..., Any], tuple[np.ndarray, ...]]]]:
         x, y = self.train.x, self.train.y
@@ -362,8 +368,13 @@ def check_parameters(model: nn.Module, optimizer: Optimizer) -> None:
 # What the page is told
 
 
-def description(own: Own, title: str, loader: BatchLoader | None) -> dict[str, Any]:
-    """What the page is told: `about` in protocol.d.ts, and the rest for OwnNetwork in own.js."""
+def description(
+    own: Own, title: str, loader: BatchLoader | None, names: Mapping[int, str]
+) -> dict[str, Any]:
+    """What the page is told: `about` in protocol.d.ts, and the rest for OwnNetwork in own.js.
+
+    `names`: those that arrays have in the program, by id.
+    """
     x, y = own.train.x, own.train.y
     seed = loader.seed if loader else 0
     columns = [f"x{k + 1}" for k in range(x.shape[1])] if x.ndim == 2 else []
@@ -393,6 +404,7 @@ def description(own: Own, title: str, loader: BatchLoader | None) -> dict[str, A
         },
         "train": {"x": packed(x), "y": packed(y)},
         "test": {"x": packed(own.test.x), "y": packed(own.test.y)} if own.test else None,
+        "memory": {name: names[id(x.data)] for x, name in own.names.items()},
         "columns": columns if len(columns) <= COLUMNS else [],
         "points": own.points,
         "batch": own.batch,

@@ -21,7 +21,7 @@ from minigrad.pages import bundle, document, frame
 from minigrad.pages.html import resource
 from minigrad.playground import networks
 from minigrad.playground.own import BATCH, Own, description, examples_of
-from minigrad.playground.program import program_of, ready_module, with_explanations
+from minigrad.playground.program import named_program_of, ready_module, with_explanations
 from minigrad.playground.server import serve
 from minigrad.playground.widget import widget
 
@@ -190,8 +190,8 @@ def own_playground(
         loader.batch_size if loader else BATCH,
     )
     # At once, for what cannot be exported is refused here.
-    program = program_of(own.functions)
-    told = description(own, title or type(model).__name__, loader)
+    program, names = named_program_of(own.functions)
+    told = description(own, title or type(model).__name__, loader, names)
     return Playground(told, lambda _: with_explanations(wasm.module(program), own.told))
 
 

@@ -117,7 +117,7 @@ export class OwnNetwork {
   }
 
   parameter(name) {
-    return name === undefined ? null : this.program.arrays[`model.${name}`];
+    return name === undefined ? null : this.program.arrays[this.description.memory[name]];
   }
 
   isLost() {
@@ -157,9 +157,10 @@ export class OwnNetwork {
   }
 
   state(name, full, seen) {
-    const { shape } = this.program.manifest.arrays.find((each) => each.name === `model.${full}`);
+    const memory = this.description.memory[full];
+    const { shape } = this.program.manifest.arrays.find((each) => each.name === memory);
     const value = floats(this.parameter(full));
-    const before = seen && floats(seen.before[`model.${full}`] ?? value);
+    const before = seen && floats(seen.before[memory] ?? value);
     // As `.grad` has it: with those of the steps before, if they are not zeroed.
     const kept = seen?.before[`kept.${full}`];
     const gradient = floats(seen?.[`${full}.grad`])?.map((x, k) => x + (kept?.[k] ?? 0)) ?? null;
@@ -189,6 +190,12 @@ export class OwnNetwork {
     const { structure, numbers, places } = this.earlier(before, () => {
       this.feed(name, this.data.train, rows);
       this.program.run(name);
+      // Formulas have numbers that were computed as they were of the first batch.
+      const [at, literals] = told.literals;
+      const found = literals.length ? this.program.arrays[`pool.${at}`] : [];
+      if (!literals.every((x, k) => Math.abs(x - found[k]) <= 1e-6 * Math.abs(x))) {
+        fail("the formulas of this batch have other numbers than those of the first, as labels that are ignored");
+      }
       return explanationOf(told, this.program);
     });
     const held = (k) => this.shape.layers[k]?.held ?? {};
