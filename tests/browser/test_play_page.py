@@ -1,5 +1,6 @@
 """The playground's page: every control does what it says, by the engine's own numbers."""
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -145,6 +146,48 @@ def test_play_trains_until_pause_and_shows_its_losses(opened: Opened) -> None:
     assert f"Step {shown['step']}" in page.locator("#announce").inner_text()
 
 
+def test_curves_keep_their_beginning(opened: Opened) -> None:
+    page = opened()
+    steps, values = page.evaluate(
+        """() => {
+            const { chart, histories } = playground;
+            for (let step = 0; step <= 50_000; step += 7) chart.add([[step, 1, 1]], step);
+            const some = new histories.constructor(4);
+            const frame = (step) => {
+                const of = Float32Array.of(step);
+                return { step, layers: [{ weight: of, weightGradient: of, weightUpdate: of }] };
+            };
+            some.clear(frame(0));
+            for (let step = 1; step <= 6; step++) some.add(frame(step));
+            const target = { layer: 0, kind: "weight", unit: 0, input: 0 };
+            const values = [some.of(target, 1).value];
+            some.add(frame(5)); // two steps back: what was written over does not come again
+            some.add(frame(4));
+            values.push(some.of(target, 1).value);
+            for (let step = 5; step <= 7; step++) some.add(frame(step));
+            values.push(some.of(target, 1).value);
+            return [chart.points.map(([step]) => step), values];
+        }"""
+    )
+    apart = np.diff(steps)
+    assert steps[0] == 0 and 49_990 < steps[-1] <= 50_000
+    assert 250 < len(steps) <= 601 and apart[:-1].max() < 50_000 / 250
+    assert values == [[3, 4, 5, 6], [3, 4], [4, 5, 6, 7]]
+
+
+def test_training_that_diverged_says_so_whenever_it_is_to_go_on(opened: Opened) -> None:
+    page = opened("data=regression&formula=2*x1&layers=none&rate=3&speed=1000")
+    press(page, "play")
+    for button in ("play", "step", "example"):
+        until(page, "!playground.running && !document.getElementById('notice').hidden")
+        assert "32 bits" in page.locator("#notice").inner_text()
+        assert page.locator("#play-text").inner_text() == "Play"
+        page.evaluate("document.getElementById('notice').hidden = true")
+        press(page, button)
+    press(page, "back")
+    assert not frame(page)["diverged"]
+
+
 def test_a_frame_can_be_asked_for_again_and_again(opened: Opened) -> None:
     page = opened()
     press(page, "step")
@@ -198,6 +241,44 @@ def test_the_chain_rule_of_a_weight_adds_up_to_the_gradient_and_the_update(opene
     # Where the first term comes from: all units of the next layer.
     page.locator(".terms tbody tr").nth(4).click()
     assert page.locator(".note").inner_text().startswith(f"Example {rows[4][0]}: ")
+
+
+def test_the_chain_rule_is_of_the_settings_that_the_step_was_done_with(opened: Opened) -> None:
+    page = opened("rate=0.3")
+    press(page, "step")
+    of_step = page.locator(".sums").inner_text()
+    assert "η = 0.300" in of_step
+    for name, value in [("rate", "3"), ("l1", "0.1"), ("l2", "0.1")]:
+        page.select_option(f"#{name}", value)
+        settled(page)
+    page.locator("label:has(#fault-unzeroed)").click()
+    settled(page)
+    assert page.locator(".sums").inner_text() == of_step
+    press(page, "step")
+    assert "η = 3.00" in page.locator(".sums").inner_text()
+
+
+def test_numbers_beside_lines_are_those_of_the_present_step_with_two_digits(opened: Opened) -> None:
+    page = opened("rate=0.003")
+    labels = """() => playground.network.edges.filter((edge) => edge.text).map((edge) => {
+        const { layer, unit, input } = edge.target;
+        const { fanIn, ...fields } = playground.frame.layers[layer];
+        const number = fields[FIELD][unit * fanIn + input];
+        return [edge.text.textContent, edge.element.getAttribute("aria-label"), number];
+    })"""
+    fields = {"forward": "weight", "reverse": "weightGradient", "update": "weightUpdate"}
+    for view, field in fields.items():
+        page.locator(f"label:has(#view-{view})").click()
+        press(page, "play")
+        page.wait_for_timeout(300)
+        for button in ("play", "step", "back", "example"):
+            press(page, button)
+            shown = page.evaluate(labels.replace("FIELD", json.dumps(field)))
+            assert len(shown) > 10
+            for text, spoken, value in shown:
+                assert number(text) == pytest.approx(value, rel=0.051)
+                # For screen readers, which may read them without the focus.
+                assert number(spoken.split(" ")[-1]) == pytest.approx(value, rel=0.051)
 
 
 def test_a_unit_shows_its_sum_forward_and_the_sum_of_its_gradient_in_reverse(
@@ -506,6 +587,24 @@ def test_a_link_opens_the_page_as_it_was(opened: Opened) -> None:
     again = opened(page.evaluate("location.hash").removeprefix("#v=1&"))
     assert weights(frame(again)) == weights(frame(page))
     assert again.locator("#view-reverse").is_checked()
+
+
+def test_a_link_says_how_many_steps_are_too_many(opened: Opened) -> None:
+    page = opened("layers=1&speed=full")
+    page.evaluate("playground.engine.step(100_001)")
+    press(page, "step")
+    press(page, "share")
+    assert "100,000 steps of 100,002" in page.locator("#notice").inner_text()
+    assert page.evaluate("location.hash").count("step=100000") == 1
+
+
+def test_without_data_there_is_no_program(opened: Opened) -> None:
+    page = opened("data=csv")
+    assert page.locator("#python").is_disabled()
+    page.locator("label:has(#kind-xor)").click()
+    settled(page)
+    page.locator("#python").click()
+    assert "make_xor" in page.locator("#python-text").inner_text()
 
 
 def test_the_program_in_python_is_shown(opened: Opened) -> None:

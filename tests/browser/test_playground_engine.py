@@ -373,6 +373,46 @@ def test_settings_that_change_while_it_trains(module: str) -> None:
     near(found, expected)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"rate": 1.0},
+        {"l1": 0.1, "l2": 0.5},
+        {"batch": 3},
+        {"shuffle": False},
+        {"zeroGradients": False},
+    ],
+    ids=str,
+)
+def test_the_way_back_is_by_the_settings_of_then(module: str, change: dict[str, Any]) -> None:
+    job, *_ = job_of({"layers": [3], "optimizer": "momentum"})
+    found = ready(
+        module,
+        """
+        const now = () => Buffer.from(engine.state().memory).toString("base64");
+        const shown = () => {
+            const { batch, layers } = engine.frame({ gradients: true });
+            return JSON.stringify([batch, layers.map((layer) => [...layer.weightGradient])]);
+        };
+        begin(data.job);
+        engine.step(5);
+        const [state, step] = [now(), shown()];
+        engine.step(1);
+        engine.adjust(data.change);
+        const last = engine.frame({ gradients: true }).batch.settings;
+        engine.step(2);
+        const present = engine.frame({ gradients: true }).batch.settings;
+        engine.back(3);
+        return { last, present, same: [now() === state, shown() === step] };
+        """,
+        job=job,
+        change=change,
+    )
+    assert found["same"] == [True, True]
+    assert found["last"].items() >= job["settings"].items()
+    assert found["present"].items() >= (job["settings"] | change).items()
+
+
 def test_training_that_diverges_stops(module: str) -> None:
     job, *_ = job_of({"optimizer": "sgd", "rate": 1e30, "activation": "relu"})
     found = ready(

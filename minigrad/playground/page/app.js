@@ -21,6 +21,7 @@ const NETWORK = ["features", "layers", "init", "seed"];
 const DEAD = -8; // a bias at which no example of the data reaches a ReLU
 const COARSE = 28; // points along a side of the plane while training runs
 const FINE = 64;
+const DIVERGED = "A loss or a weight has grown beyond the numbers of 32 bits, so training has stopped: Reset, with a lower learning rate.";
 const FRAMED = "minigrad-play"; // the type of messages to and from a page around this one
 
 // In the console of the browser, `playground` is what there is to look at.
@@ -187,6 +188,7 @@ const once = (action) => () => attempt(async () => {
   await action();
   await refresh();
   announce();
+  if (app.frame.diverged) notice(DIVERGED);
 });
 
 function transport() {
@@ -239,7 +241,7 @@ async function ask() {
 }
 
 function show(frame) {
-  const now = app.running ? performance.now() : Infinity;
+  const now = app.running && !frame.diverged ? performance.now() : Infinity;
   if (app.clearHistories) {
     app.histories.clear(frame);
     app.clearHistories = false;
@@ -254,9 +256,9 @@ function show(frame) {
   app.chain.show(frame, app.settings.view, now);
   status(frame, now);
   app.lessons?.frame(frame);
-  if (frame.diverged && !app.diverged) {
+  if (frame.diverged && (app.running || !app.diverged)) {
     stop();
-    notice("A weight is no longer a finite number, so training has stopped: Reset, with a lower learning rate.");
+    notice(DIVERGED);
   }
   app.diverged = frame.diverged;
 }
@@ -395,9 +397,11 @@ async function readNew(address) {
 
 function pageTools() {
   byId("share").addEventListener("click", () => attempt(async () => {
-    app.settings.step = Math.min(100_000, app.frame?.step ?? 0);
+    const steps = app.frame?.step ?? 0;
+    app.settings.step = Math.min(SETTINGS.step.most, steps);
     writeHash();
     await copy(location.href);
+    if (app.settings.step < steps) notice(`Copied, with ${app.settings.step.toLocaleString("en")} steps of ${steps.toLocaleString("en")}: a link trains no more.`);
   }));
   // The program and the lessons are about networks that are built on the page.
   for (const id of ["python", "tab-lessons"]) byId(id).hidden = !app.about.ready;

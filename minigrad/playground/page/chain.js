@@ -219,15 +219,15 @@ export class ChainPanel {
     this.example = Math.min(this.example, count - 1);
     [...this.table.tBodies[0].rows].forEach((line, n) => line.classList.toggle("picked", n === this.example));
     say(this.note, this.upstream(frame, l, unit, this.example));
-    this.sums(this.account(layer, k, kind, running, count));
+    this.sums(this.account(layer, k, kind, running, batch));
   }
 
   /** From the sum over examples to the new weight, line by line. */
-  account(layer, k, kind, running, count) {
+  account(layer, k, kind, running, { index: { length: count }, settings }) {
     const before = layer[`${kind}Before`][k];
     const gradient = layer[`${kind}Gradient`][k];
     const update = layer[`${kind}Update`][k];
-    const { l1, l2, rate, optimizer, zeroGradients } = this.settings;
+    const { l1, l2, rate, optimizer, zeroGradients } = settings;
     const lines = [[`sum over ${count} example${count === 1 ? "" : "s"}`, digits(running)]];
     let known = running;
     if (kind === "weight" && l1) {
@@ -264,10 +264,10 @@ export class ChainPanel {
     const next = frame.layers[l + 1];
     const w = next.weightBefore;
     const parts = [];
-    for (let k = 0; k < next.units; k++) parts.push(`${digits(next.preactivationGradient[n * next.units + k], 2)}\u00b7${parens(digits(w[k * next.fanIn + unit], 2))}`);
+    for (let k = 0; k < next.units; k++) parts.push(`${(k ? parens : String)(digits(next.preactivationGradient[n * next.units + k], 2))}\u00b7${parens(digits(w[k * next.fanIn + unit], 2))}`);
     const slope = layer.outputGradient[at] ? layer.preactivationGradient[at] / layer.outputGradient[at] : slopeAt(layer.activation, layer.preactivation[at]);
     const shown = parts.length > 4 ? [...parts.slice(0, 3), "\u2026"] : parts;
-    return `${example}: \u2202L/\u2202z${j} = (\u2211 \u2202L/\u2202z\u2096\u00b7w\u2096${j} of the next layer) \u00b7 ${layer.activation}\u2032(z${j}) = (${shown.join(" + ")}) \u00b7 ${digits(slope)} = ${dz}${SLOPES[layer.activation] && slope === 0 ? `: the slope of ${layer.activation} is 0 here` : ""}.`;
+    return `${example}: \u2202L/\u2202z${j} = (\u2211 \u2202L/\u2202z\u2096\u00b7w\u2096${j} of the next layer) \u00b7 ${layer.activation}\u2032(z${j}) = (${shown.join(" + ")}) \u00b7 ${parens(digits(slope))} = ${dz}${SLOPES[layer.activation] && slope === 0 ? `: the slope of ${layer.activation} is 0 here` : ""}.`;
   }
 
   // A unit, forward: z = w h + b, then the activation

@@ -21,7 +21,7 @@ export class LossChart {
 
   clear() {
     this.points = [];
-    this.stride = 1;
+    this.apart = 0;
     this.draw();
   }
 
@@ -31,10 +31,22 @@ export class LossChart {
     while (this.points.length && this.points.at(-1)[0] > step) this.points.pop();
     for (const point of points) {
       while (this.points.length && this.points.at(-1)[0] >= point[0]) this.points.pop();
+      // The last one is there until the next, if it is too near to the one before.
+      const [before, last] = this.points.slice(-2);
+      if (last && last[0] - before[0] < this.apart) this.points.pop();
       this.points.push(point);
     }
-    if (this.points.length > MOST_POINTS) this.points = this.points.filter((_, k) => k % 2 === 0 || k === this.points.length - 1);
+    if (this.points.length > MOST_POINTS) this.thin();
     if (points.length || this.points.length !== before) this.draw();
+  }
+
+  /** Half of them, evenly over all steps. */
+  thin() {
+    this.apart = (2 * this.points.at(-1)[0]) / MOST_POINTS;
+    const end = this.points.at(-1);
+    const kept = [];
+    for (const point of this.points) if (!kept.length || point === end || point[0] - kept.at(-1)[0] >= this.apart) kept.push(point);
+    this.points = kept;
   }
 
   draw() {
@@ -83,11 +95,12 @@ export class Histories {
     this.rows = Object.fromEntries(["value", "gradient", "update"].map((name) => [name, new Float32Array(total * this.length)]));
     this.steps = new Int32Array(this.length);
     this.count = 0;
+    this.first = 0; // the oldest that is not written over
   }
 
   /** Adds a frame, if it is of a later step; forgets what lies after it. */
   add(frame) {
-    while (this.count && this.steps[(this.count - 1) % this.length] >= frame.step) this.count--;
+    while (this.count > this.first && this.steps[(this.count - 1) % this.length] >= frame.step) this.count--;
     if (!frame.layers.some((layer) => layer.weightGradient)) return;
     const row = (this.count % this.length) * this.total;
     frame.layers.forEach((layer, l) => {
@@ -100,13 +113,13 @@ export class Histories {
     });
     this.steps[this.count % this.length] = frame.step;
     this.count++;
+    this.first = Math.max(this.first, this.count - this.length);
   }
 
   /** The last numbers of one weight or bias: {value, gradient, update}, oldest first. */
   of({ layer, kind, unit, input }, fan) {
     const at = this.offsets[layer][kind === "bias" ? 1 : 0] + (kind === "bias" ? unit : unit * fan + input);
-    const from = Math.max(0, this.count - this.length);
-    return Object.fromEntries(Object.entries(this.rows).map(([name, values]) => [name, Array.from({ length: this.count - from }, (_, k) => values[((from + k) % this.length) * this.total + at])]));
+    return Object.fromEntries(Object.entries(this.rows).map(([name, values]) => [name, Array.from({ length: this.count - this.first }, (_, k) => values[((this.first + k) % this.length) * this.total + at])]));
   }
 }
 

@@ -41,7 +41,7 @@ export class DataSource {
   /** Without data nothing can be trained: what there is of them is shown, and why it is not enough. */
   waiting(message, settings) {
     document.body.classList.toggle("waiting", message !== null);
-    for (const id of ["play", "step", "example", "reset"]) byId(id).disabled = message !== null;
+    for (const id of ["play", "step", "example", "reset", "python"]) byId(id).disabled = message !== null;
     if (this.message) this.message.textContent = message ? `${message[0].toUpperCase()}${message.slice(1)}.` : "";
     if (message === null) return;
     if (settings.data === "drawn") this.app.plane.setData(drawnSoFar(settings.drawn), AREA);

@@ -9,14 +9,15 @@ export function say(element, text) {
   } else element.textContent = text;
 }
 
-/** A number with three digits and a minus sign: 0.123, \u22121.50, 2.3e\u22125. */
+/** A number with three digits and a minus sign: 0.123, \u22121.50, 2.3e\u22125, which has two of three for
+ * its width. */
 export function digits(value, significant = 3) {
   if (!Number.isFinite(value)) return Number.isNaN(value) ? "nan" : value > 0 ? "inf" : "\u2212inf";
   const size = Math.abs(value);
   if (size === 0) return "0";
   const text =
     size < 1e-3 || size >= 1e5
-      ? value.toExponential(significant - 2).replace("e+", "e")
+      ? value.toExponential(Math.max(1, significant - 2)).replace("e+", "e")
       : value.toFixed(Math.max(0, significant - 1 - Math.floor(Math.log10(size))));
   return text.replaceAll("-", "\u2212");
 }

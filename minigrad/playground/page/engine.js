@@ -23,7 +23,7 @@ export class Engine {
 
   clear() {
     Object.assign(this, { done: 0, epoch: 0, position: 0, diverged: false, last: null, kept: null });
-    Object.assign(this, { measured: null, history: [], order: null, orderOf: -1 });
+    Object.assign(this, { measured: null, history: [], order: null, orderOf: null });
     this.pace = { since: now(), step: 0, rate: 0, due: 0, at: now() };
   }
 
@@ -43,7 +43,6 @@ export class Engine {
   adjust(settings) {
     const changed = checked({ ...this.settings, ...settings });
     const anew = this.network.adjust(changed, this.settings);
-    if (changed.shuffle !== this.settings.shuffle) this.orderOf = -1;
     this.settings = changed;
     if (anew) this.forget();
     return this.shape();
@@ -66,42 +65,44 @@ export class Engine {
     this.train(1, 1);
   }
 
-  train(n, size) {
+  train(n, size, settings = this.settings) {
     for (let left = n; left > 0 && !this.diverged; left--) {
-      if (left === 1 || this.kept.isSmall) this.kept.push(this.place(size));
-      this.last = this.next(size);
-      const loss = this.network.step(this.last, this.settings);
+      if (left === 1 || this.kept.isSmall) this.kept.push({ ...this.place(), size, settings });
+      this.last = this.next(size, settings);
+      this.lastSettings = settings;
+      const loss = this.network.step(this.last, settings);
       this.done++;
       if (!Number.isFinite(loss)) this.diverged = true;
     }
     if (this.diverged) this.pause();
   }
 
-  place(size) {
-    return { done: this.done, epoch: this.epoch, position: this.position, size };
+  place() {
+    return { done: this.done, epoch: this.epoch, position: this.position };
   }
 
   // The rows of the next batch: those of minigrad's BatchLoader of the same seed.
-  next(size) {
+  next(size, { seed, shuffle }) {
     const { count } = this.data.train;
     const least = this.network.dropsLast ? Math.min(size, count) : 1;
     if (this.position + least > count) {
       this.epoch++;
       this.position = 0;
     }
-    const { seed, shuffle } = this.settings;
-    if (this.orderOf !== this.epoch) {
+    const orderOf = shuffle ? this.epoch : "data";
+    if (this.orderOf !== orderOf) {
       this.order = shuffle
         ? new Random([seed, this.epoch]).permutation(count)
         : Int32Array.from({ length: count }, (_, k) => k);
-      this.orderOf = this.epoch;
+      this.orderOf = orderOf;
     }
     const rows = Uint32Array.from(this.order.subarray(this.position, this.position + size));
     this.position += rows.length;
     return rows;
   }
 
-  // To where it was n steps ago: one step further back, and that step again, for its gradients.
+  // To where it was n steps ago: one step further back, and that step again, for its gradients, by the
+  // settings that it had.
   back(n = 1) {
     this.pause();
     const steps = Math.min(n, this.kept.count);
@@ -111,7 +112,7 @@ export class Engine {
     Object.assign(this, { done: place.done, epoch: place.epoch, position: place.position });
     Object.assign(this, { diverged: false, last: null, measured: null });
     this.history = this.history.filter(([step]) => step <= this.done);
-    if (again) this.train(1, place.size);
+    if (again) this.train(1, place.size, place.settings);
   }
 
   forget() {
@@ -178,7 +179,7 @@ export class Engine {
       diverged: this.diverged || this.network.isLost(),
       back: this.kept.count,
       layers: found.layers,
-      batch: found.batch,
+      batch: found.batch && { ...found.batch, settings: this.lastSettings },
       plane: want.plane ? this.plane(want.plane) : null,
     };
   }
@@ -221,7 +222,7 @@ export class Engine {
   // The structure of both passes, and all numbers of the last batch, or else of the next.
   explain(target) {
     const { epoch, position } = this;
-    const rows = this.last ?? this.next(this.settings.batch);
+    const rows = this.last ?? this.next(this.settings.batch, this.settings);
     Object.assign(this, { epoch, position });
     return this.network.explain(target, rows, this.last ? this.kept.latest() : null);
   }

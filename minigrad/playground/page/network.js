@@ -287,6 +287,7 @@ export class NetworkDrawing {
       this.labelled = Number.isFinite(now) ? now : 0;
       this.texts.style.display = frame.layers.some((layer) => layer[fields.weight]) ? "" : "none";
       for (const edge of this.edges) if (edge.text) say(edge.text, view === "forward" ? digits(edge.value, 2) : signed(edge.value, 2));
+      if (now === Infinity) for (const item of this.byKey.values()) item.element.setAttribute("aria-label", this.describe(item));
       for (const unit of this.units) if (unit.bias && !this.boxed(unit.target.layer)) say(unit.number, frame.layers[unit.target.layer][fields.bias] && this.tile > 24 ? (view === "forward" ? digits : signed)(unit.bias.value, 2) : "");
     }
     this.paint(frame, view);
@@ -466,7 +467,7 @@ export class NetworkDrawing {
       const item = find(event);
       if (!item) return;
       this.rove(item);
-      item.element.setAttribute("aria-label", this.describe(item));
+      item.element.setAttribute("aria-label", this.describe(item)); // while it trains, of now
       if (item.element.matches(":focus-visible")) point(item);
     });
     this.host.addEventListener("focusout", () => point(null));

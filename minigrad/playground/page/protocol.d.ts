@@ -197,6 +197,8 @@ export interface Batch {
   /** The mean loss of the batch, before its update, and of each example. */
   loss: number;
   losses: Float32Array;
+  /** Those that its step was done with: they may have been adjusted since. */
+  settings: Settings;
 }
 
 /** Outputs over the input plane. Point (i, j) is at index j*size + i, its coordinates are
