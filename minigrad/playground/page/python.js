@@ -18,6 +18,8 @@ const OPTIMIZER_CALLS = {
   adamw: "AdamW(model.parameters(), lr=RATE)",
 };
 const FEATURE_CODE = {
+  x1: "x1",
+  x2: "x2",
   "x1^2": "x1 * x1",
   "x2^2": "x2 * x2",
   "x1*x2": "x1 * x2",
@@ -159,7 +161,7 @@ def features(x):
     """The inputs of the network: some of the columns."""
     return x[:, [${features.map((name) => columns.indexOf(name)).join(", ")}]]`;
   }
-  const code = features.map((name) => FEATURE_CODE[name] ?? name);
+  const code = features.map((name) => FEATURE_CODE[name]); // nothing from outside
   return `\
 def features(x):
     """The inputs of the network, (n, ${features.length})."""
