@@ -38,9 +38,12 @@ def opens(browser: Browser, tmp_path: Path) -> Iterator[Opens]:
         contexts.append(context)
         page = context.new_page()
         own = path.as_uri()
-        page.on(
-            "request", lambda request: wrong.append(request.url) if request.url != own else None
-        )
+
+        def asked(url: str) -> None:
+            if url != own and not url.startswith("blob:"):  # as of a worker, in the page
+                wrong.append(url)
+
+        page.on("request", lambda request: asked(request.url))
         page.on("pageerror", lambda error: wrong.append(str(error)))
         page.on("console", lambda message: wrong.append(message.text))
         page.on("dialog", lambda dialog: wrong.append(dialog.message))
