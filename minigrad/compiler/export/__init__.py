@@ -50,7 +50,7 @@ def export(path: str | os.PathLike[str], **functions: Any) -> None:
     >>> "int squares_square(squares_program *);" in (folder / "squares.h").read_text()
     True
     """
-    path = Path(path)
+    path = Path(path).absolute()  # so that "." has a name, too
     if path.suffix.lower() == ".wasm":
         write_wasm(exported(identifier(path.stem), functions, webassembly.MACHINE), path)
     else:

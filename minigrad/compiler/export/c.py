@@ -233,7 +233,7 @@ without any library but the functions of `math.h` and `string.h`. All of its mem
 It is C99, with `_Generic` of C11, which gcc and clang have in C99 too. With gcc, clang and zig it
 uses vectors; other compilers, and these with `-DMINIGRAD_SCALAR`, get the same sums by loops.
 Without `-march=native` it runs on any processor of the family. NaN, infinity and -0 count: leave
-out `-ffast-math`.
+out `-ffast-math`. Sums of integers that overflow wrap around with `-fwrapv`.
 
     #include <stdio.h>
     #include "{name}.h"

@@ -33,7 +33,9 @@ class Interface:
         specialization = specialization_of(name, compiled)
         self.traced = traced = specialization.traced
         self.graph: Graph = traced.graph
-        self.names = captured_names(specialization.guards.found)
+        self.names = captured_names(
+            compiled.function, specialization.arguments, specialization.guards.found
+        )
         self.drawn = traced.drawn
         self.arguments: dict[Value, str] = {}
         self.states: dict[Value, str] = {}
@@ -56,7 +58,7 @@ class Interface:
         for name, x in argument_names(function, specialization.arguments):
             if id(x) in given:
                 self.arguments.setdefault(next(leaves), name)
-            else:
+            elif type(x) in PLAIN:
                 self.frozen.append(f"{name} = {x!r}")
 
     def read_states(self) -> None:

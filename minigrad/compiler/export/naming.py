@@ -19,8 +19,11 @@ KEYWORDS = frozenset(
     """auto bool break case char const continue default do double else enum extern false float for
     goto if inline int long main register restrict return short signed sizeof static struct switch
     true typedef union unsigned void volatile while asm class delete export friend mutable namespace
-    new operator private protected public template this throw try typename using virtual""".split()
-)
+    new operator private protected public template this throw try typename using virtual
+    linux unix i386 errno stdin stdout stderr NULL EOF NAN INFINITY INLINE GENERIC INDEPENDENT
+    FOR_VECTORS""".split()
+)  # of C and C++, macros of compilers, of C's headers, and of programs
+ARGUMENT = re.compile(r"^argument (\[[^\]]*\])+")
 ITEM = re.compile(r"\[(['\"]?)(.*?)\1\]")
 
 
@@ -67,17 +70,24 @@ def distinct(names: Iterable[str]) -> list[str]:
     return list(found)
 
 
-def captured_names(found: Captured) -> dict[int, str]:
+def captured_names(function: Callable[..., Any], arguments: Any, found: Captured) -> dict[int, str]:
     """By id, the names of captured Tensors, arrays, optimisers and generators.
+
+    Those that were reached from an argument, as a model, begin with its name.
 
     What an optimiser keeps for a parameter is named after both: optimizer.model.0.weight.exp_avg.
     """
     names: dict[int, str] = {}
+    leaves = zip(
+        leaves_of(arguments, "argument "), argument_names(function, arguments), strict=True
+    )
+    given = {path: name for (path, _), (name, _) in leaves}
     paths = [x for x in found.places.values() if x.kind in ("cell", "item", "attribute")]
     # Parameters by the paths of modules, where there are some.
     for place in sorted(paths, key=lambda x: "param_groups" in x.name):
         with suppress(*GONE):
-            names.setdefault(id(place.read()), dotted(place.name))
+            path = ARGUMENT.sub(lambda match: given.get(match[0], match[0]), place.name)
+            names.setdefault(id(place.read()), dotted(path))
     for key, t in found.tensors.items():
         names.setdefault(key, t.name or "tensor")
         names[id(t.data)] = names[key]

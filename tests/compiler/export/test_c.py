@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import minigrad
+from minigrad.compiler.export.c import write_c
 from minigrad.transforms import leaves_of
 from tests.compiler.export.programs import CASES, NATIVE, Built, in_python, program_of, ready
 from tests.fuzz import kinds
@@ -91,3 +92,22 @@ def test_bits_do_not_depend_on_the_number_of_threads_that_is_known(tmp_path: Pat
     (answer,), _ = Built(program, tmp_path, "gcc", *NATIVE).run(calls)
     for x, y in zip(answer[1].values(), expected, strict=True):
         assert x.tobytes() == np.asarray(y).tobytes()
+
+
+def test_the_example_in_the_readme_builds(tmp_path: Path) -> None:
+    """In C, and with the header in C++."""
+    if not builds(["gcc"], tmp_path):
+        pytest.skip("there is no gcc")
+    program = ready(CASES["dropout"]())
+    write_c(program, tmp_path)
+    text = (tmp_path / "README.md").read_text()
+    example = text[text.index("    #include <stdio.h>") : text.index("Its numbers are")]
+    (tmp_path / "main.c").write_text(example)
+    files = [str(tmp_path / "main.c"), str(tmp_path / "tested.c")]
+    command = ["gcc", "-std=c99", *WARNINGS, "-O0", *files, "-o", str(tmp_path / "main"), "-lm"]
+    subprocess.run(command, check=True)
+    assert subprocess.run([tmp_path / "main"], check=True, capture_output=True).stdout == b""
+    if shutil.which("g++"):
+        (tmp_path / "main.cpp").write_text('#include "tested.h"\ntested_program p;\n')
+        command = ["g++", *WARNINGS, "-fsyntax-only", str(tmp_path / "main.cpp")]
+        subprocess.run(command, check=True)

@@ -233,6 +233,25 @@ def program_of_machine(functions: dict[str, Any], machine: Machine) -> tuple[str
     return tuple(exported("f", functions, machine).kernels)
 
 
+def test_a_compiled_method_is_exported(tmp_path: Path) -> None:
+    class Scaled:
+        def __init__(self) -> None:
+            self.factor = Tensor(np.array(3.0))
+
+        @minigrad.compile
+        def by(self, linux: Any) -> Any:  # gcc has a macro of this name
+            return linux * self.factor
+
+    scaled = Scaled()
+    scaled.by(np.ones(2))
+    scaled.by.export(tmp_path / "own name")
+    text = (tmp_path / "own name" / "own_name.h").read_text()
+    assert "double linux_[2]; // linux" in text and "double factor;" in text
+    program = program_of(by=scaled.by)
+    (answer,), _ = Built(program, tmp_path, "gcc", *PLAIN).run([("by", {"linux": np.arange(2.0)})])
+    assert answer[1]["output"].tolist() == [0, 3]
+
+
 # What is refused
 
 
