@@ -68,7 +68,8 @@ def named_program_of(
     compiled = {name: traced(*functions[name]) for name in counted(functions, progress)}
     names: dict[int, str] = {}
     for each in reversed(compiled.values()):
-        names |= captured_names(each.specializations[0].guards.found)
+        call = each.specializations[0]
+        names |= captured_names(each.function, call.arguments, call.guards.found)
     return exported("playground", compiled, MACHINE), names
 
 
