@@ -641,6 +641,84 @@ def test_a_users_own_step(make: Callable[[], tuple[Any, ...]], tmp_path: Path) -
     assert found["one"] == 1
 
 
+class Tied(nn.Module):
+    """Two layers with one weight."""
+
+    def __init__(self) -> None:
+        rng = np.random.default_rng(0)
+        self.a, self.b = nn.Linear(2, 2, rng=rng), nn.Linear(2, 2, rng=rng)
+        self.b.weight = self.a.weight
+
+    def forward(self, x: Any) -> Any:
+        return self.b(np.tanh(self.a(x)))
+
+
+class Residual(nn.Module):
+    def __init__(self) -> None:
+        rng = np.random.default_rng(0)
+        self.a, self.norm = nn.Linear(2, 6, rng=rng), nn.LayerNorm(6)
+        self.b, self.c = nn.Linear(6, 6, rng=rng), nn.Linear(6, 2, rng=rng)
+        self.a.weight.requires_grad = False
+
+    def forward(self, x: Any) -> Any:
+        h = F.relu(self.a(x))
+        return self.c(h + F.gelu(self.b(self.norm(h))))
+
+
+KINDS: dict[str, tuple[Callable[[], nn.Module], Callable[..., Any], bool]] = {
+    "one weight of two layers": (Tied, F.cross_entropy, True),
+    "a frozen layer, LayerNorm, a sum": (Residual, F.cross_entropy, True),
+    "a loss that is a module": (Tied, nn.CrossEntropyLoss(), True),
+    # How many there are is in the formulas, which are those of the first batch.
+    "labels that are ignored": (
+        Tied,
+        lambda scores, y: F.cross_entropy(scores, y, ignore_index=0),
+        False,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_kinds_of_models_and_losses(name: str, tmp_path: Path) -> None:
+    make, loss, is_explained = KINDS[name]
+    x = np.random.default_rng(1).normal(size=(70, 2)).astype(np.float32)
+    y = (np.arange(70) * x[:, 0] > 5).astype(np.int64)
+    model = make()
+    optimizer = optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.1)
+    made = play(model, loss, optimizer, (x, y))
+    found = own(
+        made,
+        tmp_path,
+        """
+        engine.configure({});
+        const losses = [], explained = [];
+        for (let k = 0; k < 4; k++) {
+            engine.step();
+            losses.push(loss());
+            engine.frame({ gradients: true, losses: true });
+            try {
+                const { structure, numbers, at } = engine.explain({ layer: 0, kind: "bias" });
+                const { steps } = structure;
+                explained.push([numbers.arrays[steps.length - 1][0], steps[at].name]);
+            } catch (error) { explained.push(error.message); }
+        }
+        return { losses, explained };
+        """,
+    )
+    loader = datasets.BatchLoader(x, y, batch_size=32, seed=0, drop_last=True)
+    batches = itertools.chain.from_iterable(itertools.repeat(loader))
+    for k, (rows, labels) in enumerate(itertools.islice(batches, 4)):
+        optimizer.zero_grad()
+        value = loss(model(rows), labels)
+        value.backward()
+        optimizer.step()
+        assert found["losses"][k] == pytest.approx(value.item(), rel=1e-4)
+        if is_explained:
+            number, called = found["explained"][k]
+            assert number == pytest.approx(value.item(), rel=1e-4) and "a.bias" in called
+    assert is_explained or any("ignored" in str(each) for each in found["explained"])
+
+
 def test_gradients_of_a_users_own_step_add_up(tmp_path: Path) -> None:
     made = play(*moons())
     found = own(

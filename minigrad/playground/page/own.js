@@ -211,9 +211,11 @@ export class OwnNetwork {
       new Uint8Array(array.buffer, array.byteOffset, array.byteLength).set(before.subarray(offset, offset + array.byteLength));
       offset += array.byteLength;
     }
-    const found = run();
-    this.program.restore(now);
-    return found;
+    try {
+      return run();
+    } finally {
+      this.program.restore(now);
+    }
   }
 
   score({ x, y, count }) {

@@ -323,9 +323,11 @@ export class ReadyNetwork {
     if (!before) return run();
     const now = this.program.snapshot();
     for (const [name, array] of Object.entries(this.arraysIn(before))) this.program.arrays[name].set(array);
-    const found = run();
-    this.program.restore(now);
-    return found;
+    try {
+      return run();
+    } finally {
+      this.program.restore(now);
+    }
   }
 
   // Run the evaluation on inputs, count x features; `each(from, n)` is called after each part of it.
