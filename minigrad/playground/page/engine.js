@@ -192,7 +192,6 @@ export class Engine {
       loss: { train: train.loss, test: test.loss },
       accuracy: { train: train.accuracy, test: test.accuracy },
     };
-    if (train.loss !== null && !Number.isFinite(train.loss)) this.diverged = true;
     this.history.push([this.done, train.loss, test.loss]);
   }
 

@@ -219,7 +219,7 @@ export class OwnNetwork {
   }
 
   score({ x, y, count }) {
-    let [sum, right] = [0, 0];
+    let [sum, right, counted] = [0, 0, 0];
     const { batch } = this.description;
     for (let from = 0; from < count; from += batch) {
       const n = Math.min(batch, count - from);
@@ -227,10 +227,14 @@ export class OwnNetwork {
       const rows = Uint32Array.from({ length: n }, (_, k) => from + k);
       this.feed(name, { x, y, count }, rows);
       this.program.run(name);
-      sum += n * this.lossOf(name);
+      const loss = this.lossOf(name);
+      if (!Number.isNaN(loss)) { // as of labels that are all ignored
+        sum += n * loss;
+        counted += n;
+      }
       right += Number(this.result(name, "right")?.[0] ?? 0);
     }
-    return { loss: sum / count, accuracy: this.shape.classes ? right / count : null };
+    return { loss: sum / counted, accuracy: this.shape.classes ? right / count : null };
   }
 
   // Outputs of the layers that are drawn with units, and of the network, for points of the plane.
