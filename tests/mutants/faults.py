@@ -655,7 +655,7 @@ KEYS = [
     ),
     Fault(
         "pipeline.py",
-        "        machine(),\n        [(x.shape",
+        "        target or machine(),\n        [(x.shape",
         "        [(x.shape",
         "tests/compiler/test_pipeline.py::test_a_plan_for_another_machine_is_not_used",
     ),
