@@ -40,6 +40,7 @@ INDEX_EDGES = (
 )
 
 MATRICES = "tests/compiler/codegen/test_matrix_kernels.py"
+EXPORTED = "tests/compiler/export/test_program.py"
 CUMULATED = (
     "tests/compiler/codegen/test_copy_kernels.py"
     "::test_cumulative_products_and_their_gradients_are_loops"
@@ -541,6 +542,39 @@ FUSION = [
         "#define relu(x) choose((x) <= 0, 0, x)",
         "#define relu(x) choose((x) < 0, 0, x)",
         of("comparisons_with_nan"),
+    ),
+]
+
+EXPORT = [
+    Fault(
+        "export/program.py",
+        'if was_none != (after == "None") or',
+        "if",
+        f"{EXPORTED}::test_gradients_that_begin_anew_in_python_are_refused",
+    ),
+    Fault(
+        "export/program.py",
+        "if keys[id(array)] != keys[id(other)] and",
+        "if keys[id(array)] == keys[id(other)] and",
+        f"{EXPORTED}::test_memory_that_is_two_states_is_refused",
+    ),
+    Fault(
+        "export/program.py",
+        "if id(array) in written and np.may_share_memory(read, array):",
+        "if read is other:",
+        f"{EXPORTED}::test_numbers_that_were_read_may_not_be_written",
+    ),
+    Fault(
+        "export/program.py",
+        "if isinstance(x, Array) and x.layout == plain(x.layout.shape) and not x.offset:",
+        "if isinstance(x, Array) and not x.offset:",
+        f"{EXPORTED}::test_results_that_are_not_computed_where_they_belong",
+    ),
+    Fault(
+        "export/interface.py",
+        "if why := found.stale():",
+        'if why := "":',
+        f"{EXPORTED}::test_what_has_changed_since_is_refused",
     ),
 ]
 
@@ -1303,6 +1337,7 @@ FAULTS = [
     *PASSES,
     *INDICES,
     *FUSION,
+    *EXPORT,
     *BUFFERS,
     *KEYS,
     *GUARDS,
