@@ -58,3 +58,10 @@ def test_a_long_title_leaves_room_for_the_buttons(opens: Opens, path: Path) -> N
         assert title and button
         apart = title["x"] + title["width"] <= button["x"] or title["y"] != button["y"]
         assert apart and page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_the_title_of_the_ready_playground_is_seen_in_full(opens: Opens, tmp_path: Path) -> None:
+    play().html(tmp_path / "ready.html")
+    for width in (1280, 1440, 1920):
+        page = opens(tmp_path / "ready.html", viewport={"width": width, "height": 800})
+        assert page.evaluate("(h => h.scrollWidth <= h.clientWidth)(document.querySelector('h1'))")
