@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from minigrad import extend as extend
     from minigrad import viz as viz
     from minigrad.compiler.export import export as export
-    from minigrad.playground.play import play as play
+    from minigrad.playground import play as play
     from minigrad.viz import explain as explain
 
 __version__ = "0.1.0"

@@ -3,7 +3,7 @@
 `play` is also `minigrad.play`. docs/playground.md is for its users.
 """
 
-from minigrad.playground.play import Playground as Playground
-from minigrad.playground.play import play as play
+from minigrad.playground.playground import Playground as Playground
+from minigrad.playground.playground import play as play
 
 __all__ = ["Playground", "play"]

@@ -16,7 +16,7 @@ from minigrad import data as datasets
 from minigrad import functional as F
 from minigrad.playground import Playground, play
 from minigrad.playground.networks import ACTIVATIONS, MODULES, OPTIMIZERS
-from minigrad.playground.play import ready_about
+from minigrad.playground.playground import ready_about
 from minigrad.playground.program import ready_module
 from minigrad.viz.backprop.steps import trace
 from minigrad.viz.page.numbers import all_arrays

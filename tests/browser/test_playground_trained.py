@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from minigrad.pages.html import resource
-from minigrad.playground.play import lessons, ready_about
+from minigrad.playground.playground import lessons, ready_about
 from minigrad.playground.program import ready_module
 from tests.browser.node import node
 

@@ -24,7 +24,7 @@ const cleared = (array) => new Uint8Array(array.buffer, array.byteOffset, array.
 const SHOWN = ["preactivation", "output", "preactivationGradient", "outputGradient"];
 
 export class ReadyNetwork {
-  // description: see `description` in play.py.
+  // description: see `description` in playground.py.
   constructor(program, { about }) {
     this.program = program;
     this.about = about;

@@ -8,7 +8,7 @@ import { ReadyNetwork } from "./ready.js";
 
 let engine = null;
 
-// The bytes of a program, and what Python says of it: see Playground in play.py.
+// The bytes of a program, and what Python says of it: see Playground in playground.py.
 async function begin(bytes, description) {
   const program = await Program.load(bytes);
   const Network = description.about.ready ? ReadyNetwork : OwnNetwork;
