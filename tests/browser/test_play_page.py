@@ -57,6 +57,29 @@ def opened(browser: Browser, file: Path) -> Iterator[Opened]:
     assert not wrong
 
 
+# Parts of the top that overlap, controls beside the window, a caption or names that are cut.
+OVERLAPPING = """() => {
+    const box = (element) => element.getBoundingClientRect();
+    const apart = (a, b) =>
+        a.right <= b.left + 1 || b.right <= a.left + 1 ||
+        a.bottom <= b.top + 1 || b.bottom <= a.top + 1;
+    const shown = (selector) =>
+        [...document.querySelectorAll(selector)].filter((element) => box(element).width > 0);
+    const wide = document.documentElement.clientWidth;
+    const top = shown(".play-top > *");
+    const within = (element, host) =>
+        box(element).left >= box(host).left - 1 && box(element).right <= box(host).right + 1;
+    const caption = document.querySelector(".net .caption");
+    return [
+        ...top.flatMap((one, k) => top.slice(k + 1).filter((two) => !apart(box(one), box(two)))),
+        ...shown("button, select, input:not(.unseen), output")
+            .filter((element) => box(element).left < -1 || box(element).right > wide + 1),
+        ...shown("#network .name").filter((name) => !within(name, name.ownerSVGElement)),
+        ...(caption.scrollHeight > caption.clientHeight + 2 ? [caption] : []),
+    ].map((element) => element.id || element.className.baseVal || element.className);
+}"""
+
+
 def frame(page: Page) -> dict[str, Any]:
     settled(page)
     found: dict[str, Any] = page.evaluate(FRAME)
@@ -515,6 +538,41 @@ def test_a_csv_file_and_nothing_in_it_is_run(opened: Opened, tmp_path: Path) -> 
     assert frame(page)["accuracy"]["train"] is None
 
 
+def test_a_file_whose_last_column_cannot_be_predicted(opened: Opened, tmp_path: Path) -> None:
+    path = tmp_path / "letters.csv"
+    rows = [f"{k},{k % 3},{'abcde'[k % 5]}" for k in range(20)]
+    path.write_text('"x1,x2",number,letter\n' + "\n".join(rows))
+    page = opened("data=csv")
+    page.set_input_files("#csv-file", path)
+    page.wait_for_selector("#csv-target")
+    settled(page)
+    assert "letter) has 5 different values" in page.locator("#data-more").inner_text()
+    assert page.locator("#step").is_disabled()
+    page.select_option("#csv-target", "1")
+    settled(page)
+    press(page, "step")
+    assert page.evaluate("playground.shape.inputs") == ["x1,x2"]
+    assert page.evaluate("playground.data.classNames") == ["0", "1", "2"]
+
+
+def test_long_names_take_no_room_of_others(opened: Opened, tmp_path: Path) -> None:
+    path = tmp_path / "long.csv"
+    names = [letter * 900 for letter in "ab"]
+    rows = [f"{k},{k * k % 7},{'cd'[k % 2] * 900}" for k in range(20)]
+    path.write_text(",".join([*names, "kind"]) + "\n" + "\n".join(rows))
+    page = opened("data=csv")
+    before = page.locator("#network").bounding_box()
+    page.set_input_files("#csv-file", path)
+    page.wait_for_selector("#csv-target")
+    press(page, "step")
+    for view, key in [("forward", "0 weight 1 1"), ("reverse", "1 output 1 ")]:
+        page.locator(f"label:has(#view-{view})").click()
+        select(page, key)
+        page.wait_for_timeout(100)
+        assert page.locator("#network").bounding_box() == before
+        assert page.evaluate("document.documentElement.scrollWidth") <= 1280
+
+
 def test_a_formula_is_learnt_and_a_wrong_one_is_explained(opened: Opened) -> None:
     page = opened("data=regression")
     field = page.locator("#formula")
@@ -641,6 +699,14 @@ def test_every_size_and_scheme_is_accessible_and_fits(
             })"""
         )
         assert clipped == []
+
+
+def test_nothing_overlaps_or_is_cut_at_any_width(opened: Opened) -> None:
+    page = opened("layers=8,8,8&features=x1,x2,x1^2,x2^2,x1*x2,sin(x1),sin(x2)")
+    for width in (320, 375, 480, 700, 761, 768, 860, 901, 1000, 1031, 1101, 1200, 1271, 1431, 1501):
+        page.set_viewport_size({"width": width, "height": 800})
+        page.wait_for_timeout(100)
+        assert not page.evaluate(OVERLAPPING), width
 
 
 def test_nothing_moves_while_it_trains(opened: Opened) -> None:

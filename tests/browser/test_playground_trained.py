@@ -115,6 +115,11 @@ BUILT: dict[str, dict[str, Any]] = {
     "drawn": {"data": "drawn", "drawn": DRAWN, "activation": "gelu", "optimizer": "adamw"},
     "two points": {"data": "drawn", "drawn": [[1, 1, 0], [-1, 0.5, 2]], "split": 0.1},
     "csv": {"data": "csv", "csv": FLOWERS, "features": ["width"], "activation": "leaky_relu"},
+    "csv, inputs in another order": {
+        "data": "csv",
+        "csv": "x2,x1,kind\n" + "\n".join(f"{k},{k * k % 7},{'ab'[k % 2]}" for k in range(30)),
+        "features": ["x1", "x2"],
+    },
     "csv, numbers": {
         "data": "csv",
         "csv": PRICES,

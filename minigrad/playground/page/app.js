@@ -7,7 +7,7 @@ import { Histories, LossChart } from "./charts.js";
 import { connect } from "./client.js";
 import { Controls, tabs } from "./controls.js";
 import { DataSource } from "./data.js";
-import { byId, digits, palette, readColors, say } from "./dom.js";
+import { briefly, byId, digits, palette, readColors, say } from "./dom.js";
 import { make } from "../../viz/page/make.js";
 import { ExplainView } from "./explain-view.js";
 import { LessonPanel } from "./lesson-panel.js";
@@ -340,7 +340,7 @@ function legend() {
     mark(canvas.getContext("2d"), 14, 14, 8, k, names.length ? palette.classColors[k % 4] : palette.ink, hollow);
     return canvas;
   };
-  host.replaceChildren(...names.map((name, k) => make("span", {}, swatch(k, false), name)), make("span", {}, swatch(0, true), "held out"));
+  host.replaceChildren(...names.map((name, k) => make("span", {}, swatch(k, false), briefly(name, 28))), make("span", {}, swatch(0, true), "held out"));
   byId("figures").replaceChildren(
     make("thead", {}, make("tr", {}, make("td", {}), make("th", { scope: "col" }, "loss"), make("th", { scope: "col" }, "accuracy"))),
     make("tbody", {}, ...[["train", "training"], ["test", "held out"]].map(([set, text]) => make("tr", { class: set }, make("th", { scope: "row" }, make("i"), text), make("td", { id: `loss-${set}` }, "\u2013"), make("td", { id: `accuracy-${set}` }, "\u2013")))),

@@ -2,7 +2,7 @@
 // a term for each example; of a unit, the sum that it computes and the sum that its gradient is.
 
 import { Sparkline } from "./charts.js";
-import { digits, inputLabel, say, signed } from "./dom.js";
+import { briefly, digits, inputLabel, say, signed } from "./dom.js";
 import { make } from "../../viz/page/make.js";
 import { isBox, parametersOf } from "./network.js";
 
@@ -145,8 +145,12 @@ export class ChainPanel {
     const { layer, unit, input } = this.target;
     const last = this.network.layers.length - 1;
     const layerName = layer === last ? "the output" : `hidden layer ${layer + 1}`;
-    const source = layer === 0 ? inputLabel(this.network.inputs[input] ?? "") : `h${input + 1}`;
-    return { layerName, source, j: unit + 1, i: (input ?? 0) + 1 };
+    return { layerName, j: unit + 1, i: (input ?? 0) + 1 };
+  }
+
+  /** The input that a weight comes from, short enough for a formula. */
+  source() {
+    return briefly(inputLabel(this.network.inputs[this.target.input] ?? ""), 12);
   }
 
   // A weight or a bias
@@ -158,9 +162,9 @@ export class ChainPanel {
     const from = layer === 0 ? inputLabel(this.network.inputs[this.target.input] ?? "") : `unit ${i}`;
     say(this.title, weight ? `Weight from ${from} to unit ${j} of ${layerName}` : `Bias of unit ${j} of ${layerName}`);
     const w = () => (weight ? sub(mi("w"), j, mo(","), i) : sub(mi("b"), j));
-    const terms = weight ? [by(sub(mi("z"), j)), mo("\u22c5"), layer === 0 ? mi(inputLabel(this.network.inputs[this.target.input])) : sub(mi("h"), i)] : [by(sub(mi("z"), j))];
+    const terms = weight ? [by(sub(mi("z"), j)), mo("\u22c5"), layer === 0 ? mi(this.source()) : sub(mi("h"), i)] : [by(sub(mi("z"), j))];
     this.formula.replaceChildren(formula(by(w()), mo("="), sum("examples"), ...terms));
-    this.head("Example", `\u2202L/\u2202z${subscript(j)}`, weight ? (layer === 0 ? inputLabel(this.network.inputs[this.target.input]) : `h${subscript(i)}`) : "", "product", "sum so far");
+    this.head("Example", `\u2202L/\u2202z${subscript(j)}`, weight ? (layer === 0 ? this.source() : `h${subscript(i)}`) : "", "product", "sum so far");
     this.sparks = Object.fromEntries(["value", "gradient", "update"].map((name) => [name, new Sparkline(`History of the ${name}`)]));
     this.edit = make("input", { type: "number", step: "any", "aria-label": weight ? "The weight" : "The bias" });
     this.edit.addEventListener("change", () => {
@@ -326,7 +330,7 @@ export class ChainPanel {
       const h = bias ? 1 : source[n * layer.fanIn + i];
       products.push(w * h);
       running += w * h;
-      texts.push([bias ? "bias" : l === 0 ? inputLabel(this.network.inputs[i]) : `unit ${i + 1}`, digits(w), digits(h), digits(w * h), digits(running)]);
+      texts.push([bias ? "bias" : l === 0 ? briefly(inputLabel(this.network.inputs[i]), 20) : `unit ${i + 1}`, digits(w), digits(h), digits(w * h), digits(running)]);
     }
     this.rows(texts, products);
     const at = n * layer.units + unit;

@@ -7,6 +7,7 @@ export const CSV_LIMITS = Object.freeze({ characters: 2_000_000, rows: 5_000, co
 const MISSING = /^(|\?|-|na|n\/a|nan|null|none)$/i;
 const MOST_CLASSES = 4;
 const MOST_INPUTS = 7;
+const LONGEST_NAME = 40; // of a column
 
 /** What is wrong with a table, where (`line` and `column`, from 1, or null) and what to do. */
 export class CsvError extends Error {
@@ -211,7 +212,8 @@ function hasHeader([first, ...rest], comma) {
 function columnNames(fields) {
   const taken = new Set();
   return fields.map((field, k) => {
-    const plain = field.trim().replace(/[\p{C}\s]+/gu, " ") || `column ${k + 1}`;
+    const whole = [...field.trim().replace(/[\p{C}\s]+/gu, " ")];
+    const plain = (whole.length > LONGEST_NAME ? `${whole.slice(0, LONGEST_NAME - 1).join("")}\u2026` : whole.join("")) || `column ${k + 1}`;
     let name = plain;
     for (let n = 2; taken.has(name); n++) name = `${plain} (${n})`;
     taken.add(name);

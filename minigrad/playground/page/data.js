@@ -28,6 +28,7 @@ export class DataSource {
     this.app.plane.setDrawing(drawing);
     byId("brush").hidden = !drawing;
     try {
+      if (settings.data === "csv" && this.problem) throw new Error(this.problem);
       const data = makeData(settings, this.csv);
       this.waiting(null);
       if (data.notes.length) this.on.notice(data.notes.join(". "));
@@ -50,7 +51,8 @@ export class DataSource {
   /** Columns of the data as inputs: functions of x1 and x2, or the columns of a file. */
   features(known) {
     const { columns } = this.app.data;
-    return columns.join() === "x1,x2" ? known : columns;
+    const isPlane = columns.length === 2 && columns[0] === "x1" && columns[1] === "x2";
+    return isPlane ? known : columns;
   }
 
   /** The columns that the plane shows: the first two, or of a file those that are inputs. */
@@ -176,7 +178,7 @@ export class DataSource {
   fileField() {
     const input = make("input", { type: "file", accept: ".csv,.tsv,.txt,text/csv", id: "csv-file", class: "unseen" });
     input.addEventListener("change", () => input.files[0] && this.read(input.files[0]));
-    const parts = [make("label", { class: "drop" }, input, this.csv ? `${this.csv.y.length} rows; another file\u2026` : "Choose a CSV file, or drop one on the page")];
+    const parts = [make("label", { class: "drop" }, input, this.table ? `${this.table.lines.length} rows; another file\u2026` : "Choose a CSV file, or drop one on the page")];
     if (this.table) {
       const select = make("select", { id: "csv-target" }, ...this.table.columns.map(({ name }, k) => make("option", { value: k }, name)));
       select.value = this.target;
@@ -209,12 +211,11 @@ export class DataSource {
   }
 
   take(target) {
+    Object.assign(this, { csv: null, problem: null, target, signature: "" });
     try {
       this.csv = csvExamples(this.table, target);
-      this.target = target;
-      this.signature = "";
     } catch (error) {
-      return this.on.notice(error.message);
+      this.problem = error.message; // it is shown beside the column, which can be another one
     }
     this.on.change({ data: "csv" });
   }

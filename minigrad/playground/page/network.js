@@ -3,7 +3,7 @@
 // Lines are SVG, made once for a network; a frame changes only the width and the class of those whose
 // number changed visibly. The tiles are one canvas below them.
 
-import { digits, inputLabel, palette, say, rampAt, signed } from "./dom.js";
+import { briefly, digits, inputLabel, palette, say, rampAt, signed } from "./dom.js";
 import { make } from "../../viz/page/make.js";
 
 export const same = (one, other) =>
@@ -151,7 +151,12 @@ export class NetworkDrawing {
     const bottom = 20 * rem;
     const most = Math.max(...this.columns);
     const count = this.columns.length;
-    const [left, right] = [width < 480 ? 34 * rem : 62 * rem, width < 480 ? 10 * rem : 62 * rem];
+    const narrow = width < 480;
+    const room = (names) => 16 + 7 * Math.max(0, ...names.map((name) => name.length));
+    const inputs = this.units.filter(({ target }) => target.layer < 0 && !this.wholeInput).map(({ label }) => label);
+    const outputs = this.boxed(this.network.layers.length - 1) ? [] : Array.from({ length: this.columns.at(-1) }, (_, k) => this.outputName(k));
+    const left = Math.max(narrow ? 0 : 62, room(inputs)) * rem;
+    const right = (narrow ? 10 : Math.max(62, room(outputs))) * rem;
     const pitchY = Math.min(100 * rem, (height - top - bottom) / most);
     const tile = Math.max(16, Math.min(56 * rem, pitchY - 20 * rem, ((width - left - right) / count) * 0.6));
     this.tile = tile;
@@ -182,7 +187,7 @@ export class NetworkDrawing {
         say(unit.number, "");
       } else if (layer < 0) set(unit.name, { x: x - 9 * rem, y: y + tile / 2, "text-anchor": "end" });
       else set(unit.name, { x: x + tile + 8 * rem, y: y + tile / 2, "text-anchor": "start" });
-      if (last && !unit.label) say(unit.name, width < 480 ? "" : this.outputName(k));
+      if (last && !unit.label) say(unit.name, narrow ? "" : this.outputName(k));
       set(unit.number, { x: x + tile / 2, y: y + tile + 11 * rem });
       if (unit.bias) for (const part of [unit.bias.dot, unit.bias.hit]) set(part, { cx: x, cy: y + tile });
     }
@@ -520,7 +525,6 @@ export class NetworkDrawing {
 const FLOWS = { forward: "values, from the inputs to the loss \u2192", reverse: "\u2190 gradients, from the loss to the inputs", update: "" };
 const LABEL_PLACES = [0.5, 0.4, 0.6, 0.32, 0.68, 0.25, 0.75, 0.45, 0.55, 0.36, 0.64, 0.28, 0.72, 0.2, 0.8];
 const SIGN = ["minus", "none", "plus"];
-const briefly = (name) => (name.length > 9 ? `${name.slice(0, 8)}\u2026` : name);
 
 /** Whether a weight is this one, or comes into or out of this unit. */
 const touches = ({ layer, unit, input }, near) =>

@@ -149,7 +149,7 @@ function literals(open, items, close) {
 
 function featureCode(features, columns) {
   const plain = features.every((name) => columns.includes(name));
-  if (plain && features.length === columns.length) {
+  if (features.length === columns.length && features.every((name, k) => name === columns[k])) {
     return `\
 def features(x):
     """The inputs of the network: the columns as they are."""
