@@ -270,6 +270,13 @@ def kinds(tmp_path_factory: pytest.TempPathFactory) -> Path:
     def drops(x: Any) -> Any:
         return drop(x)
 
+    weight = Tensor(np.ones(2))
+
+    @minigrad.compile
+    def nothing() -> Any:
+        return weight * 2
+
+    nothing()
     mixed(
         np.zeros((2, 3)), np.zeros((2, 3), np.int64), np.zeros((2, 3), bool),
         np.zeros(4, np.uint8), np.array(1.0),
@@ -277,7 +284,7 @@ def kinds(tmp_path_factory: pytest.TempPathFactory) -> Path:
     factor(np.eye(2))
     drops(np.ones(7, np.float32))
     path = tmp_path_factory.mktemp("kinds") / "kinds.wasm"
-    minigrad.export(path, mixed=mixed, factor=factor, drops=drops)
+    minigrad.export(path, mixed=mixed, factor=factor, drops=drops, nothing=nothing)
     return path
 
 
@@ -304,6 +311,34 @@ def test_every_dtype_is_given_and_returned(kinds: Path) -> None:
         "doubled": ["Uint8Array", 0, 2, 200, 254],
         "swapped": ["BigInt64Array", "1n", "9007199254740991n", "-2n", "5n", "3n", "6n"],
     }
+
+
+def test_keys_are_those_of_the_function_itself(tmp_path: Path) -> None:
+    """Not what they are called in a program, after the function, and never one for two inputs."""
+    step = minigrad.compile(lambda x, step: {"x": x + 10 * step["x"]})
+    step(np.ones(2), {"x": np.arange(2.0)})
+    minigrad.export(tmp_path / "keys.wasm", step=step)
+    found = in_node(
+        tmp_path / "keys.wasm",
+        """const { x } = program.call("step", { x: [1, 2], "step.x": [3, 4] });
+        return [...x];""",
+    )
+    assert found == [31, 42]
+
+
+def test_what_is_in_the_program_and_bools_of_any_number_are_given(tmp_path: Path) -> None:
+    f = traced(lambda a, b: a - b, (np.ones(2), np.zeros(2)))
+    count = traced(lambda m: m.sum(), (np.array([True, False, True]),))
+    minigrad.export(tmp_path / "given.wasm", f=f, count=count)
+    found = in_node(
+        tmp_path / "given.wasm",
+        """program.arrays.a.set([1, 2]);
+        program.arrays.b.set([10, 20]);
+        const { a, b } = program.arrays;
+        const { output } = program.call("count", { m: new Uint8Array([0, 2, 255]) });
+        return [...Object.values(program.call("f", { a: b, b: a }))[0], String(output)];""",
+    )
+    assert found == [9, 18, "2"]
 
 
 def test_names_of_results_are_kept_whatever_is_in_them(tmp_path: Path) -> None:
@@ -395,6 +430,7 @@ def test_generators_go_on_as_those_of_python(kinds: Path) -> None:
         ("program.arrays.y = [1]", "a program's arrays are fixed"),
         ("program.generator('rng')", "there is no generator rng: there is drop.rng"),
         ("program.call('mixed', { ...inputs(), z: 1 })", "mixed has no input z: it takes "),
+        ("program.call('factor', null)", "factor takes an object of its inputs, and not null"),
         ("program.call('factor')", "factor needs its input a, float64 of shape (2, 2)"),
         ("program.call('mixed', { ...inputs(), x: undefined })", "mixed needs its input x"),
         ("given({ x: new Float32Array(6) })", "float64 of shape (2, 3), and not a Float32Array"),
@@ -480,6 +516,9 @@ def test_the_types_have_the_names_of_the_program(kinds: Path) -> None:
         program.arrays.small.set([1, 2]);
         program.restore(program.snapshot());
         const order: Int32Array = program.generator("drop.rng").seed([1, 2n]).permutation(3);
+        const drawn = new Random().integers(0, 10), wide: bigint = new Random(1n).integers(9n);
+        if (drawn === 5) program.call("drops", { x: [1] });
+        program.call("nothing");
         const shuffled: string[] = new Random(3).shuffle(["a", "b"]);
         // @ts-expect-error: there is no such function
         program.run("mix");

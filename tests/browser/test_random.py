@@ -132,6 +132,16 @@ def test_state_can_be_kept_and_set_again() -> None:
     assert before == after
 
 
+def test_without_a_seed_each_is_another() -> None:
+    first, second = node(
+        """
+        const { Random } = await load("compiler/export/random.js");
+        return [new Random(), new Random()].map((rng) => [rng.random(), rng.integers(0, 3)]);
+        """
+    )
+    assert first != second and first[0] != 0
+
+
 @pytest.mark.parametrize(
     ("code", "message"),
     [
@@ -149,6 +159,9 @@ def test_state_can_be_kept_and_set_again() -> None:
         ("rng.integers()", "takes integers"),
         ("rng.permutation(-1)", "permutation takes an array, or an integer from 0"),
         ("rng.permutation(2.5)", "permutation takes an array, or an integer from 0"),
+        ("rng.permutation()", "permutation takes an array, or an integer from 0"),
+        ("rng.permutation(5n)", "permutation takes an array, or an integer from 0"),
+        ("rng.shuffle('abc')", "shuffle takes an array, and not abc"),
         ("rng.fill([1, 2])", "fill takes a Float32Array or a Float64Array"),
         ("rng.fill(new Int32Array(2))", "fill takes a Float32Array or a Float64Array"),
         ("rng.random('float16')", 'random numbers are "float64" or "float32", not "float16"'),

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from minigrad.compiler.export.c import write_c
-from minigrad.compiler.export.naming import identifier
+from minigrad.compiler.export.naming import program_name
 from minigrad.compiler.export.program import exported
 from minigrad.compiler.export.wasm import write_wasm
 from minigrad.compiler.target import webassembly
 from minigrad.compiler.target.machine import machine
+from minigrad.errors import ArgumentError
 
 
 def export(path: str | os.PathLike[str], **functions: Any) -> None:
@@ -31,7 +32,7 @@ def export(path: str | os.PathLike[str], **functions: Any) -> None:
 
     Raises:
         ArgumentError: if there is no function, or one is not compiled, was not called yet, or
-            depends on something that has changed since.
+            depends on something that has changed since; or the path is that of something else.
         UnsupportedError: if it cannot stand alone, as it computes something by NumPy, returns a
             value of Python, or keeps gradients from call to call that another function clears.
         BuildError: if there is no compiler for WebAssembly, or it fails: the package ziglang has
@@ -50,9 +51,14 @@ def export(path: str | os.PathLike[str], **functions: Any) -> None:
     >>> "int squares_square(squares_program *);" in (folder / "squares.h").read_text()
     True
     """
-    path = Path(path).absolute()  # so that "." has a name, too
+    path = Path(os.path.abspath(path))  # so that "." and ".." have names, too
     if path.suffix.lower() == ".wasm":
-        write_wasm(exported(identifier(path.stem), functions, webassembly.MACHINE), path)
+        write_wasm(exported(program_name(path.stem), functions, webassembly.MACHINE), path)
+    elif path.suffix in (".c", ".h") or path.is_file():
+        raise ArgumentError(
+            f"export: C is written into a folder, and {path.name} is a file, or called as one: "
+            "give the path of a folder"
+        )
     else:
-        program = exported(identifier(path.name), functions, replace(machine(), threads=1))
+        program = exported(program_name(path.name), functions, replace(machine(), threads=1))
         write_c(program, path)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import re
-from itertools import groupby
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,17 @@ from minigrad.compiler.codegen.c import C_TYPES, PARAMETERS, head
 from minigrad.compiler.export.naming import in_line
 from minigrad.compiler.export.program import ExportedProgram, Function, Member, messages
 from minigrad.compiler.target.toolchain import FLAGS, GCC_FLAGS
+from minigrad.errors import ArgumentError
 
 HERE = Path(__file__).parent
 RANDOM = "minigrad_random.h"
+# What each file that is written has in it.
+MARKS = (
+    b"exported from minigrad",
+    b"written by minigrad.export",
+    b"MINIGRAD_RANDOM_H",
+    b"minigrad.initial",
+)
 SECTIONS = {
     "input": "What is set before a call. Rates of optimisers have their values of the export.",
     "output": "What a call returns, until one that returns an array of this name.",
@@ -28,11 +37,33 @@ SECTIONS = {
 
 def write_c(program: ExportedProgram, folder: Path) -> None:
     """Write the files into a folder, which is made if it is not there."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{program.name}.h").write_text(header(program), encoding="utf-8")
-    (folder / f"{program.name}.c").write_text(source(program), encoding="utf-8")
-    (folder / RANDOM).write_text((HERE / RANDOM).read_text(encoding="utf-8"), encoding="utf-8")
-    (folder / "README.md").write_text(readme(program), encoding="utf-8")
+    texts = {
+        f"{program.name}.h": header(program),
+        f"{program.name}.c": source(program),
+        RANDOM: random_header(),
+        "README.md": readme(program),
+    }
+    write({folder / name: text.encode() for name, text in texts.items()})
+
+
+def random_header() -> str:
+    return (HERE / RANDOM).read_text(encoding="utf-8")
+
+
+def write(files: Mapping[Path, bytes]) -> None:
+    """Write the files of a program, over those of an earlier export.
+
+    Raises:
+        ArgumentError: if one of them is there and is somebody else's.
+    """
+    for file in files:
+        if file.exists() and not any(mark in file.read_bytes() for mark in MARKS):
+            raise ArgumentError(
+                f"export: {file} is there, and is not of an export: give another path, or move it"
+            )
+    for file, content in files.items():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
 
 
 def header(program: ExportedProgram) -> str:
@@ -53,15 +84,16 @@ def header(program: ExportedProgram) -> str:
         "// that is large enough. There may be several.",
         "typedef struct {",
     ]
-    gap = 0
-    for kind, group in groupby(program.members, lambda x: x.kind):
+    used = {x.identifier for x in program.members}
+    numbered = (f"gap_{k}_" for k in itertools.count())
+    gaps = (gap for gap in numbered if gap not in used)
+    for kind, group in itertools.groupby(program.members, lambda x: x.kind):
         lines.append(f"  // {SECTIONS[kind]}")
         for x in group:
             same = x.name == x.identifier or kind in ("constant", "scratch")
             lines.append(f"  {declaration(x)};{'' if same else f' // {in_line(x.name)}'}")
             if x.room > x.size:
-                lines.append(f"  char gap_{gap}_[{x.room - x.size}];")
-                gap += 1
+                lines.append(f"  char {next(gaps)}[{x.room - x.size}];")
     lines += [
         f"}} {name}_program;",
         "",
@@ -86,6 +118,14 @@ def declaration(x: Member) -> str:
 
 
 FRAME = """\
+// The program {name}, exported from minigrad.
+#include <float.h>
+#if defined FLT_EVAL_METHOD && FLT_EVAL_METHOD != 0 && FLT_EVAL_METHOD != 16
+#error "floats with excess precision give wrong numbers: x86 of 32 bits needs -msse2 -mfpmath=sse"
+#endif
+#if defined __FAST_MATH__ || __FINITE_MATH_ONLY__ + 0 > 0
+#error "NaN, infinity, -0 and the order of sums count: build without -ffast-math and -Ofast"
+#endif
 #if defined __GNUC__ // of what is right, as x != x, which finds NaN
 #pragma GCC diagnostic ignored "-Wunknown-pragmas"
 #pragma GCC diagnostic ignored "-Wtautological-compare"
@@ -119,8 +159,19 @@ static int run({name}_program *p, const call *calls, int count, const size_t *at
 
 
 def source(program: ExportedProgram) -> str:
-    """The C of a program."""
+    """The C of a program.
+
+    Raises:
+        ArgumentError: if one of its functions would have the name of another one of C.
+    """
     name = program.name
+    taken = {*re.findall(r"\w+", head(program.machine.vector) + random_header())}
+    for f in program.functions:
+        if f"{name}_{f.name}" in taken:
+            raise ArgumentError(
+                f"export: {name}_{f.name}, the function {f.name} of the program {name}, has a "
+                "name that is in use in every program: give one of them another name"
+            )
     most = max((len(x.places) for f in program.functions for x in f.calls), default=1)
     parts = [FRAME.format(name=name, size=program.size, head=head(program.machine.vector))]
     parts += [kernel(k, text) for k, text in enumerate(program.kernels)]
@@ -224,16 +275,17 @@ def readme(program: ExportedProgram) -> str:
     return f"""\
 # {name}
 
-A program that was compiled by minigrad and stands alone: C without Python, without allocation, and
-without any library but the functions of `math.h` and `string.h`. All of its memory is one struct of
-{program.size:,} bytes, of which there may be several side by side. It runs on one thread.
+A program that was exported from minigrad and stands alone: C without Python, without allocation,
+and without any library but the functions of `math.h` and `string.h`. All of its memory is one
+struct of {program.size:,} bytes, of which there may be several side by side. It runs on one thread.
 
     cc -O3 -march=native -fno-math-errno -fno-trapping-math -fopenmp-simd -c {name}.c
 
 It is C99, with `_Generic` of C11, which gcc and clang have in C99 too. With gcc, clang and zig it
 uses vectors; other compilers, and these with `-DMINIGRAD_SCALAR`, get the same sums by loops.
-Without `-march=native` it runs on any processor of the family. NaN, infinity and -0 count: leave
-out `-ffast-math`. Sums of integers that overflow wrap around with `-fwrapv`.
+Without `-march=native` it runs on any processor of the family. NaN, infinity and -0 count: it is
+an error to build it with `-ffast-math`, or with the x87 of 32-bit x86, instead of which
+`-msse2 -mfpmath=sse` does. Sums of integers that overflow wrap around with `-fwrapv`.
 
     #include <stdio.h>
     #include "{name}.h"

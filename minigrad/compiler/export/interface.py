@@ -16,6 +16,10 @@ from minigrad.tensor import Tensor, value_of
 from minigrad.writes import USED_UP
 
 RESERVED = ("init", "message", "program", "memory", "_initialize")
+MODES = (
+    "Call it again; or, where a program trains and predicts, call model.train() at the beginning "
+    "of the step and model.eval() at its end, and export in evaluation mode"
+)
 PLAIN = (bool, int, float, str)
 
 
@@ -57,7 +61,9 @@ class Interface:
         given = {id(x) for x in specialization.given}
         for name, x in argument_names(function, specialization.arguments):
             if id(x) in given:
-                self.arguments.setdefault(next(leaves), name)
+                first = self.arguments.setdefault(next(leaves), name)
+                if first != name:  # one array was given for both
+                    self.frozen.append(f"{name} is {first}")
             elif type(x) in PLAIN:
                 self.frozen.append(f"{name} = {x!r}")
 
@@ -167,8 +173,10 @@ def specialization_of(name: str, compiled: Any) -> Specialization:
         )
     found: Specialization = compiled.specializations[0]
     if why := found.stale():
+        is_mode = any(text in why for text in (".training was ", "had no 'training'"))
+        advice = MODES if is_mode else "Call it again"
         raise ArgumentError(
-            f"export: {name} depends on what has changed since its last call: {why}. Call it again"
+            f"export: {name} depends on what has changed since its last call: {why}. {advice}"
         )
     return found
 

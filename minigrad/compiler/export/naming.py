@@ -20,9 +20,18 @@ KEYWORDS = frozenset(
     goto if inline int long main register restrict return short signed sizeof static struct switch
     true typedef union unsigned void volatile while asm class delete export friend mutable namespace
     new operator private protected public template this throw try typename using virtual
+    alignas alignof and and_eq bitand bitor catch char8_t char16_t char32_t compl concept consteval
+    constexpr constinit const_cast co_await co_return co_yield decltype dynamic_cast explicit
+    noexcept not not_eq nullptr or or_eq reinterpret_cast requires static_assert static_cast
+    thread_local typeid typeof typeof_unqual wchar_t xor xor_eq _Bool _Complex _Imaginary
     linux unix i386 errno stdin stdout stderr NULL EOF NAN INFINITY INLINE GENERIC INDEPENDENT
-    FOR_VECTORS""".split()
+    FOR_VECTORS HUGE_VAL M_E M_PI""".split()
 )  # of C and C++, macros of compilers, of C's headers, and of programs
+HEADERS = frozenset(
+    """assert complex ctype errno fenv float inttypes iso646 limits locale math setjmp signal
+    stdalign stdarg stdatomic stdbool stddef stdint stdio stdlib stdnoreturn string tgmath threads
+    time uchar wchar wctype minigrad_random""".split()
+)
 ARGUMENT = re.compile(r"^argument (\[[^\]]*\])+")
 ITEM = re.compile(r"\[(['\"]?)(.*?)\1\]")
 
@@ -45,6 +54,17 @@ def identifier(name: str) -> str:
     text = re.sub(r"\W", "_", name, flags=re.ASCII)
     text = f"_{text}" if not text or text[0].isdigit() else text
     return f"{text}_" if text in KEYWORDS else text
+
+
+def program_name(name: str) -> str:
+    """The name of a program that is written to a file or folder of this name: there is no header of
+    C that is called so.
+
+    >>> program_name("moons"), program_name("math")
+    ('moons', 'math_')
+    """
+    text = identifier(name)
+    return f"{text}_" if text in HEADERS else text
 
 
 def in_line(name: str) -> str:
@@ -116,7 +136,9 @@ def argument_names(function: Callable[..., Any], arguments: Any) -> list[tuple[s
         numbered = (f"{name}.{k}" for name in others for k in itertools.count())
         names = [name for _, name in zip(args, itertools.chain(single, numbered), strict=False)]
     named = [*zip(names, args, strict=True), *kwargs.items()]
-    return [(dotted(path), x) for name, tree in named for path, x in leaves_of(tree, name)]
+    leaves = [leaf for name, tree in named for leaf in leaves_of(tree, name)]
+    paths = distinct(dotted(path) for path, _ in leaves)
+    return [(path, x) for path, (_, x) in zip(paths, leaves, strict=True)]
 
 
 def result_names(function: Callable[..., Any], form: Any) -> list[str]:
@@ -134,7 +156,7 @@ def result_names(function: Callable[..., Any], form: Any) -> list[str]:
         parts = zip(map(str, form), form.values(), strict=True)
     else:
         parts = zip(variables if len(variables) == 1 else ["output"], [form], strict=True)
-    return [dotted(path) for name, tree in parts for path, _ in leaves_of(tree, name)]
+    return distinct(dotted(path) for name, tree in parts for path, _ in leaves_of(tree, name))
 
 
 def returned_variables(function: Callable[..., Any]) -> list[str]:

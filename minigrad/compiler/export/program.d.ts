@@ -22,7 +22,10 @@ export declare class Program {
   /** Run a function on what is in the arrays. Throws an Error if it refuses. */
   run(name: keyof Functions): void;
   /** Run a function on inputs, which are copied in; what it returns is copied out. */
-  call<Name extends keyof Functions>(name: Name, inputs: Functions[Name]["inputs"]): Functions[Name]["outputs"];
+  call<Name extends keyof Functions>(
+    name: Name,
+    ...inputs: {} extends Functions[Name]["inputs"] ? [inputs?: Functions[Name]["inputs"]] : [inputs: Functions[Name]["inputs"]]
+  ): Functions[Name]["outputs"];
   /** All states and generators. */
   snapshot(): Uint8Array;
   /** Set all states and generators. */
@@ -37,14 +40,19 @@ export interface Manifest {
   name: string;
   /** Bytes of a program. */
   size: number;
-  arrays: { name: string; kind: "input" | "output" | "state" | "constant"; dtype: string; shape: number[]; offset: number }[];
-  functions: Record<string, { inputs: string[]; outputs: string[]; writes: string[]; draws: string[] }>;
+  arrays: { name: string; kind: "input" | "output" | "state" | "constant"; dtype: string; shape: number[]; offset: number; default: boolean }[];
+  /** Names of arrays and generators; `arguments` and `results` are the keys of inputs and outputs in `call`. */
+  functions: Record<
+    string,
+    { inputs: string[]; outputs: string[]; writes: string[]; draws: string[]; arguments: string[]; results: string[] }
+  >;
   generators: { name: string; offset: number }[];
   messages: Record<string, string>;
 }
 
 /** NumPy's generator of random numbers: `new Random(7)` draws what `np.random.default_rng(7)` draws. */
 export declare class Random {
+  /** Without a seed, and without words of a state, it is another one each time. */
   constructor(seed?: number | bigint | (number | bigint)[], words?: Uint32Array);
   seed(seed: number | bigint | (number | bigint)[]): this;
   /** The state as ten numbers, to be kept and set again. */
@@ -54,7 +62,8 @@ export declare class Random {
   uniform(low?: number, high?: number): number;
   normal(mean?: number, deviation?: number): number;
   /** An integer from [low, high), or from [0, low). */
-  integers<Integer extends number | bigint>(low: Integer, high?: Integer): Integer;
+  integers(low: number, high?: number): number;
+  integers(low: bigint, high?: bigint): bigint;
   /** Fill an array by numbers from [0, 1). */
   fill<Floats extends Float32Array | Float64Array>(array: Floats): Floats;
   /** Reorder an array in place. */

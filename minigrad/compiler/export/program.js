@@ -42,12 +42,10 @@ export class Program {
     this.functions = strict(
       "function",
       Object.entries(manifest.functions).map(([name, what]) => ({ name, ...what })),
-      ({ name, inputs, outputs }) => {
-        // Of arguments that are called alike in several functions, the name here is step.x.
-        const own = (names) => names.map((each) => ({
-          key: each.startsWith(`${name}.`) ? each.slice(name.length + 1) : each, array: described[each], view: this.arrays[each],
-        }));
-        return { inputs: own(inputs), outputs: own(outputs), keys: new Set(own(inputs).map(({ key }) => key)) };
+      ({ inputs, outputs, arguments: given, results }) => {
+        // An array step.x is x in its own function.
+        const own = (names, keys) => names.map((each, k) => ({ key: keys[k], array: described[each], view: this.arrays[each] }));
+        return { inputs: own(inputs, given), outputs: own(outputs, results), keys: new Set(given) };
       },
     );
     const kept = [
@@ -71,11 +69,12 @@ export class Program {
   // returns, by name: numbers, and new typed arrays in C order.
   call(name, inputs = {}) {
     const it = this.functions[name];
+    if (typeof inputs !== "object" || !inputs) throw new TypeError(`${name} takes an object of its inputs, and not ${describeValue(inputs)}`);
     for (const key of Object.keys(inputs)) {
       if (!it.keys.has(key)) throw new TypeError(`${name} has no input ${key}: it takes ${[...it.keys].join(", ") || "none"}`);
     }
     const found = it.inputs.map(({ key, array, view }) => {
-      if (inputs[key] !== undefined) return converted(inputs[key], array, `${name}: its input ${key}`);
+      if (inputs[key] !== undefined) return converted(inputs[key], array, `${name}: its input ${key}`, view.buffer);
       if (array.default) return view;
       throw new TypeError(`${name} needs its input ${key}, ${describe(array)}; it takes ${[...it.keys].join(", ")}`);
     });
@@ -149,8 +148,8 @@ const describe = ({ dtype, shape }) => (shape.length ? `${dtype} of shape (${sha
 
 const scalar = (x, dtype) => (dtype === "bool" ? Boolean(x) : x);
 
-// A typed array for an array of the program; `what` names it in messages.
-function converted(value, array, what) {
+// A typed array for an array of the program, whose memory is `own`; `what` names it in messages.
+function converted(value, array, what, own) {
   const { dtype, shape } = array, Type = ARRAY_TYPES[dtype], size = entries(shape);
   const refuse = (found) => {
     throw new TypeError(`${what} is ${describe(array)}, and not ${found}: give ${shape.length ? `a ${Type.name} of ${size} entries in C order, or numbers in nested arrays` : Type.name.startsWith("Big") ? "a BigInt or an integer" : dtype === "bool" ? "true or false" : "a number"}`);
@@ -158,7 +157,8 @@ function converted(value, array, what) {
   if (ArrayBuffer.isView(value)) {
     if (!(value instanceof Type)) refuse(`a ${value.constructor.name}`);
     if (value.length !== size) refuse(`of ${value.length} entries`);
-    return value;
+    if (dtype === "bool") return value.map(Boolean); // C's bool is 0 or 1
+    return value.buffer === own ? value.slice() : value; // what is set before it may be there
   }
   const flat = [];
   const walk = (x, axis) => {

@@ -30,13 +30,15 @@ KINDS = ("input", "output", "state", "generator", "constant", "scratch")
 @dataclass(eq=False)
 class Member:
     """An array in the struct of a program, a generator of random numbers, or scratch memory: its
-    `kind` is one of KINDS. `initial`: its numbers in the beginning; None if they are 0."""
+    `kind` is one of KINDS. `initial`: its numbers in the beginning; None if they are 0. `own`: the
+    name of an argument or a result in its function, where `name` may begin with the function's."""
 
     name: str
     kind: str
     dtype: np.dtype[Any]
     shape: tuple[int, ...]
     initial: np.ndarray | None = None
+    own: str = ""
     identifier: str = ""
     offset: int = 0
 
@@ -79,6 +81,11 @@ class Function:
     frozen: list[str] = field(default_factory=list)
 
 
+def keys_of(members: list[Member]) -> list[str]:
+    """The names of inputs or outputs in their own function."""
+    return distinct(x.own or x.name for x in members)
+
+
 @dataclass
 class ExportedProgram:
     """All that is written out: members in the order of the struct, functions, and the texts of the
@@ -116,8 +123,12 @@ class ExportedProgram:
             ],
             "functions": {
                 f.name: {
-                    key: [x.name for x in getattr(f, key)]
-                    for key in ("inputs", "outputs", "writes", "draws")
+                    **{
+                        key: [x.name for x in getattr(f, key)]
+                        for key in ("inputs", "outputs", "writes", "draws")
+                    },
+                    "arguments": keys_of(f.inputs),
+                    "results": keys_of(f.outputs),
                 }
                 for f in self.functions
             },
@@ -199,8 +210,11 @@ class Linker:
     def given(self, kind: str, name: str, value: Any, function: str) -> Member:
         """An argument or a result: functions share it if its name means the same in all."""
         if len(self.meanings[name]) == 1:
-            return self.member((kind, name), kind, name, value)
-        return self.member((kind, function, name), kind, f"{function}.{name}", value)
+            member = self.member((kind, name), kind, name, value)
+        else:
+            member = self.member((kind, function, name), kind, f"{function}.{name}", value)
+        member.own = name
+        return member
 
     def constant(self, array: np.ndarray) -> Member:
         key = "constant", array.dtype, array.shape, array.tobytes()

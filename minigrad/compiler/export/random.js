@@ -12,11 +12,13 @@ const PCG_0 = 0x9fccf645, PCG_1 = 0x4385df64, PCG_2 = 0x1fc65da4, PCG_3 = 0x2360
 const TWO_32 = 2 ** 32;
 
 export class Random {
-  // seed: an integer from 0, a number or a BigInt, or an array of them, as for np.random.default_rng.
-  constructor(seed, words = new Uint32Array(STATE_WORDS)) {
-    this.words = words;
+  // seed: an integer from 0, a number or a BigInt, or an array of them, as for np.random.default_rng;
+  // without one, it is drawn, unless there are words of a state.
+  constructor(seed, words) {
+    this.words = words ?? new Uint32Array(STATE_WORDS);
     this.low = this.high = 0; // the last 64 bits that were drawn
     if (seed !== undefined) this.seed(seed);
+    else if (!words) this.seed([...crypto.getRandomValues(new Uint32Array(4))]);
   }
 
   seed(seed) {
@@ -157,6 +159,7 @@ export class Random {
 
   // Reorder an array in place. As NumPy, it draws bits until they are below the length.
   shuffle(array) {
+    if (!isList(array)) throw new TypeError(`shuffle takes an array, and not ${String(array)}`);
     for (let k = array.length - 1; k > 0; k--) {
       const mask = 0xffffffff >>> Math.clz32(k), kept = array[k];
       let other;
@@ -169,9 +172,9 @@ export class Random {
 
   // 0 to n - 1 in a random order, or a copy of an array in one.
   permutation(what) {
-    if (typeof what !== "number") return this.shuffle(what.slice());
+    if (isList(what)) return this.shuffle(what.slice());
     if (!(Number.isInteger(what) && what >= 0 && what < 2 ** 31)) {
-      throw new RangeError(`permutation takes an array, or an integer from 0 to 2**31 - 1, not ${what}`);
+      throw new RangeError(`permutation takes an array, or an integer from 0 to 2**31 - 1, not ${String(what)}`);
     }
     return this.shuffle(Int32Array.from({ length: what }, (_, k) => k));
   }
@@ -200,6 +203,8 @@ export class Random {
     }
   }
 }
+
+const isList = (x) => Array.isArray(x) || (ArrayBuffer.isView(x) && !(x instanceof DataView));
 
 // The upper word of a product of two words, of which the lower one is known.
 function upperWord(product, low) {

@@ -4,12 +4,13 @@ JavaScript, its types."""
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from minigrad.compiler.export.c import HERE, RANDOM, header, source
+from minigrad.compiler.export.c import HERE, RANDOM, header, random_header, source, write
 from minigrad.compiler.export.naming import identifier
-from minigrad.compiler.export.program import ExportedProgram, Function, Member
+from minigrad.compiler.export.program import ExportedProgram, Member, keys_of
 from minigrad.compiler.target.webassembly import build
 from minigrad.pages import bundle
 
@@ -31,11 +32,13 @@ ARRAYS = {
 
 def write_wasm(program: ExportedProgram, path: Path) -> None:
     """Write NAME.wasm, and beside it NAME.js and NAME.d.ts."""
-    built = module(program)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(built)
-    path.with_suffix(".js").write_text(javascript(program, path.name), encoding="utf-8")
-    path.with_suffix(".d.ts").write_text(declarations(program), encoding="utf-8")
+    write(
+        {
+            path: module(program),
+            path.with_suffix(".js"): javascript(program, path.name).encode(),
+            path.with_suffix(".d.ts"): declarations(program).encode(),
+        }
+    )
 
 
 def module(program: ExportedProgram) -> bytes:
@@ -61,8 +64,7 @@ def module(program: ExportedProgram) -> bytes:
             ),
         ]
     )
-    random = (HERE / RANDOM).read_text(encoding="utf-8")
-    built = build({f"{name}.h": header(zero), f"{name}.c": text, RANDOM: random})
+    built = build({f"{name}.h": header(zero), f"{name}.c": text, RANDOM: random_header()})
     manifest = json.dumps(program.manifest).encode()
     return built + section("minigrad", manifest) + section("minigrad.initial", initial(program))
 
@@ -104,8 +106,8 @@ def length(n: int) -> bytes:
 def javascript(program: ExportedProgram, module_name: str) -> str:
     """The class Program, and Random, as one ES module; its head shows how to use them."""
     f, name = program.functions[0], Path(module_name).stem
-    needed = [x for x in f.inputs if x.initial is None]
-    inputs, outputs = (", ".join(entry(f, x) for x in part) for part in (needed, f.outputs))
+    inputs = ", ".join(entry(name) for name, x in keyed(f.inputs) if x.initial is None)
+    outputs = ", ".join(entry(name) for name, _ in keyed(f.outputs))
     call = f'program.call("{f.name}", {{ {inputs} }})' if inputs else f'program.call("{f.name}")'
     head = f"""\
 // {program.name}, written by minigrad.export. {name}.d.ts has its functions and arrays.
@@ -127,16 +129,18 @@ def javascript(program: ExportedProgram, module_name: str) -> str:
     return f"{head}{bundle('compiler/export/program.js')}export {{ Program, Random }};\n"
 
 
-def entry(f: Function, x: Member) -> str:
+def keyed(members: list[Member]) -> Iterable[tuple[str, Member]]:
+    return zip(keys_of(members), members, strict=True)
+
+
+def entry(name: str) -> str:
     """An entry of an object, with a variable as its value: `x`, or `"x.0": x_0`."""
-    name = x.name.removeprefix(f"{f.name}.")
-    return name if name == identifier(name) else f"{key(f, x)}: {identifier(name)}"
+    return name if name == identifier(name) else f"{key(name)}: {identifier(name)}"
 
 
-def key(f: Function, x: Member) -> str:
-    """The name of an argument or result in its own function, as a key of an object; without <, so
-    that the text may stand in HTML."""
-    return json.dumps(x.name.removeprefix(f"{f.name}.")).replace("<", "\\u003c")
+def key(name: str) -> str:
+    """A name as a key of an object; without <, so that the text may stand in HTML."""
+    return json.dumps(name).replace("<", "\\u003c")
 
 
 def declarations(program: ExportedProgram) -> str:
@@ -147,8 +151,11 @@ def declarations(program: ExportedProgram) -> str:
     ]
     functions = []
     for f in program.functions:
-        inputs = [f"{key(f, x)}{'?' * (x.initial is not None)}: {value_type(x)}" for x in f.inputs]
-        outputs = [f"{key(f, x)}: {result_type(x)}" for x in f.outputs]
+        inputs = [
+            f"{key(name)}{'?' * (x.initial is not None)}: {value_type(x)}"
+            for name, x in keyed(f.inputs)
+        ]
+        outputs = [f"{key(name)}: {result_type(x)}" for name, x in keyed(f.outputs)]
         parts = {"inputs": "; ".join(inputs), "outputs": "; ".join(outputs)}
         types = "; ".join(f"{part}: {{ {text} }}" for part, text in parts.items())
         functions.append(f"  {f.name}: {{ {types} }};")

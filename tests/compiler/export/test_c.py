@@ -18,13 +18,14 @@ from tests.fuzz.common import evaluate
 
 WARNINGS = ["-Wall", "-Wextra", "-pedantic", "-Werror"]
 SCALAR = ["-std=c99", "-DMINIGRAD_SCALAR", *WARNINGS]
+SSE = ["-m32", "-msse2", "-mfpmath=sse"]
 SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-O1", "-g"]
 # By name: the compiler, its flags, and how far from Python its numbers may be.
 BUILDS = {
     "gcc": (["gcc", *NATIVE], 0.0),
     "gcc without vectors": (["gcc", *SCALAR, "-O2"], 1e-3),
-    "gcc for 32 bits": (["gcc", "-m32", "-msse2", "-mfpmath=sse", "-std=c99", "-O1"], 1e-3),
-    "gcc for 32 bits without vectors": (["gcc", "-m32", *SCALAR, "-O1"], 1e-3),
+    "gcc for 32 bits": (["gcc", *SSE, "-std=c99", "-O1"], 1e-3),
+    "gcc for 32 bits without vectors": (["gcc", *SSE, *SCALAR, "-O1"], 1e-3),
     "gcc with sanitizers": (["gcc", *NATIVE, *SANITIZERS], 1e-3),
     "gcc without vectors, with sanitizers": (["gcc", *SCALAR, *SANITIZERS], 1e-3),
     "clang": (["clang", "-std=c99", *WARNINGS, "-O2", "-march=native"], 1e-3),
@@ -92,6 +93,28 @@ def test_bits_do_not_depend_on_the_number_of_threads_that_is_known(tmp_path: Pat
     (answer,), _ = Built(program, tmp_path, "gcc", *NATIVE).run(calls)
     for x, y in zip(answer[1].values(), expected, strict=True):
         assert x.tobytes() == np.asarray(y).tobytes()
+
+
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+@pytest.mark.parametrize(
+    "flag, message",
+    [
+        ("-ffast-math", "build without -ffast-math"),
+        ("-Ofast", "build without -ffast-math"),
+        ("-m32 -mno-sse", "needs -msse2 -mfpmath=sse"),
+    ],
+)
+def test_flags_that_change_numbers_are_errors(
+    compiler: str, flag: str, message: str, tmp_path: Path
+) -> None:
+    """A small CNN with dropout had another loss at its first step, on the x87 with -std=gnu11."""
+    if not builds([compiler, *flag.split()], tmp_path):
+        pytest.skip(f"{compiler} {flag} builds nothing here")
+    program = ready(CASES["mlp_with_adam"]())
+    write_c(program, tmp_path)
+    command = [compiler, *flag.split(), "-fsyntax-only", str(tmp_path / f"{program.name}.c")]
+    run = subprocess.run(command, capture_output=True, text=True)
+    assert run.returncode and message in run.stderr
 
 
 def test_the_example_in_the_readme_builds(tmp_path: Path) -> None:

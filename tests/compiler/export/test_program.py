@@ -55,7 +55,8 @@ def test_a_manifest_says_what_is_where() -> None:
     step, predict = manifest["functions"]["step"], manifest["functions"]["predict"]
     assert step["inputs"] == ["step.x", "y", "optimizer.lr"] and step["outputs"] == ["loss"]
     assert predict == {
-        "inputs": ["predict.x"], "outputs": ["output"], "writes": [], "draws": []
+        "inputs": ["predict.x"], "outputs": ["output"], "writes": [], "draws": [],
+        "arguments": ["x"], "results": ["output"],
     }  # fmt: skip
     assert {"model.0.weight", "optimizer.model.0.weight.exp_avg"} <= {*step["writes"]}
     assert {*step["writes"]} == {*names(program, "state")}
@@ -158,6 +159,26 @@ def test_arguments_are_named(tmp_path: Path) -> None:
 
 
 # What Python does besides
+
+
+def test_names_that_come_out_equal_are_each_an_array(tmp_path: Path) -> None:
+    def f(x: Any) -> Any:
+        return {"s": (x["a.b"] + 1,), "s.0": 3 * x["a"]["b"], 1: x["a.b"], "1": -x["a.b"]}
+
+    both = {"a.b": np.arange(3.0), "a": {"b": np.arange(3.0) + 5}}
+    program = program_of(f=compiled(f, both))
+    assert program.manifest["functions"]["f"]["arguments"] == ["x.a.b", "x.a.b_2"]
+    given = {"x.a.b": both["a.b"], "x.a.b_2": both["a"]["b"]}  # type: ignore[index]
+    (answer,), _ = Built(program, tmp_path, "gcc", *PLAIN).run([("f", given)])
+    assert [x.tolist() for x in answer[1].values()] == [
+        [1, 2, 3], [15, 18, 21], [0, 1, 2], [-0.0, -1, -2]
+    ]  # fmt: skip
+
+
+def test_one_array_for_two_arguments_is_one_input() -> None:
+    (f,) = program_of(f=compiled(lambda x, y: x + y, ONES, ONES)).functions
+    assert [x.name for x in f.inputs] == ["x"]
+    assert "y is x" in f.frozen
 
 
 def test_a_rate_is_an_input_with_its_value(tmp_path: Path) -> None:
@@ -280,6 +301,45 @@ def test_what_has_changed_since_is_refused() -> None:
     refused(ArgumentError, "depends on .*training", predict=predict)
     predict(ONES)
     program_of(predict=predict)
+
+
+def test_a_step_that_sets_the_mode_itself_goes_with_a_function_that_predicts() -> None:
+    model = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2))
+
+    def step(x: Any) -> Any:
+        model.train()
+        loss = model(x).sum()
+        model.eval()
+        return loss
+
+    predict = compiled(lambda x: model(x), ONES)
+    model.eval()
+    refused(ArgumentError, r"model.train\(\) at the beginning of the step", predict=predict)
+    predict(ONES)
+    step = compiled(step, ONES)
+    program = program_of(step=step, predict=predict)
+    assert "model.1.running_mean" in [x.name for x in program.functions[0].writes]
+    assert program.functions[1].writes == []
+
+
+def test_a_function_named_as_another_one_of_c_is_refused(tmp_path: Path) -> None:
+    f = compiled(lambda x: x + 1, ONES)
+    with pytest.raises(ArgumentError, match=r"minigrad_random, .* has a name that is in use"):
+        minigrad.export(tmp_path / "minigrad", random=f)
+    minigrad.export(tmp_path / "minigrad", f=f)
+
+
+def test_files_of_others_stay(tmp_path: Path) -> None:
+    f = compiled(lambda x: x + 1, ONES)
+    (tmp_path / "README.md").write_text("# My project, which uses minigrad\n")
+    with pytest.raises(ArgumentError, match=r"README.md is there, and is not of an export"):
+        minigrad.export(tmp_path, f=f)
+    assert [x.name for x in tmp_path.iterdir()] == ["README.md"]
+    for name in ("moons.c", "README.md"):
+        with pytest.raises(ArgumentError, match="C is written into a folder"):
+            f.export(tmp_path / name)
+    for _ in range(2):  # those of an earlier export are replaced
+        minigrad.export(tmp_path / "f", f=f)
 
 
 def test_numpys_ops_are_refused_by_name() -> None:
