@@ -138,6 +138,14 @@ FRAME = """\
 #include "{name}.h"
 #include <stddef.h>
 {head}
+// gcc 12 misplaces local arrays in the red zone of the stack; not all builds have -mno-red-zone.
+// A function that may call another one has no red zone, either. Threads have numbers from 0 on.
+#if defined __x86_64__ && defined __GNUC__ && !defined __clang__
+static __attribute__((noinline)) void another(void) {{ __asm__ volatile(""); }}
+#define NO_RED_ZONE(thread) if (thread < 0) another()
+#else
+#define NO_RED_ZONE(thread) (void)thread
+#endif
 // Each array is where it was planned: the struct has no other padding than the gaps in it.
 typedef char as_planned[sizeof({name}_program) == {size} ? 1 : -1];
 """
@@ -182,8 +190,8 @@ def source(program: ExportedProgram) -> str:
 
 def kernel(k: int, text: str) -> str:
     used = {*re.findall(r"\w+", text)}
-    unused = (name for name in ("arrays", "bad", "thread", "threads") if name not in used)
-    lines = [f"(void){name};" for name in unused]
+    unused = (name for name in ("arrays", "bad", "threads") if name not in used)
+    lines = ["NO_RED_ZONE(thread);", *(f"(void){name};" for name in unused)]
     body = "\n".join(f"  {line}" for line in [*lines, *text.split("\n")])
     return f"static void k{k}({PARAMETERS}) {{\n{body}\n}}"
 
@@ -257,7 +265,7 @@ def readme(program: ExportedProgram) -> str:
     """What a program is, how it is built and called, and what is fixed in it."""
     name, first = program.name, program.functions[0]
     given = "\n".join(
-        f"    // fill program.{x.identifier}: {kind_text(x)}"
+        f"      // fill program.{x.identifier}: {kind_text(x)}"
         for x in first.inputs
         if x.initial is None
     )
@@ -353,7 +361,8 @@ def described(program: ExportedProgram, f: Function) -> str:
             lines.append(f"- {what} {', '.join(f'`{x.identifier}`' for x in members)}")
     if f.frozen:
         more = len(f.frozen) - MOST_LISTED
-        listed = "; ".join(f"`{x}`" for x in f.frozen[:MOST_LISTED])
+        texts = (x.replace("`", "'") for x in f.frozen[:MOST_LISTED])
+        listed = "; ".join(f"`{x}`" for x in texts)
         lines.append(f"- has fixed: {listed}{f'; and {more} more' if more > 0 else ''}")
     shape = f"- calls kernels {len(f.calls)} times; the program has {len(program.kernels)} of them"
     return "\n".join([*lines, shape, ""])

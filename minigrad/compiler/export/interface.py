@@ -54,7 +54,7 @@ class Interface:
         for place, value in specialization.guards.values:
             is_own = place.kind in ("cell", "item", "attribute") and "__" not in place.name
             if is_own and type(value) in PLAIN:
-                self.frozen.append(f"{place.name} = {value!r}")
+                self.frozen.append(f"{place.name} = {shortened(value)}")
 
     def read_arguments(self, function: Any, specialization: Specialization) -> None:
         leaves = iter(self.traced.arguments)
@@ -65,7 +65,7 @@ class Interface:
                 if first != name:  # one array was given for both
                     self.frozen.append(f"{name} is {first}")
             elif type(x) in PLAIN:
-                self.frozen.append(f"{name} = {x!r}")
+                self.frozen.append(f"{name} = {shortened(x)}")
 
     def read_states(self) -> None:
         used = {*self.graph.order, *(target for target, _ in self.graph.writes)}
@@ -179,6 +179,11 @@ def specialization_of(name: str, compiled: Any) -> Specialization:
             f"export: {name} depends on what has changed since its last call: {why}. {advice}"
         )
     return found
+
+
+def shortened(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def memory_key(array: Any) -> Hashable:

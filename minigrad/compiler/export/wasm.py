@@ -12,8 +12,11 @@ from minigrad.compiler.export.c import HERE, RANDOM, header, random_header, sour
 from minigrad.compiler.export.naming import identifier
 from minigrad.compiler.export.program import ExportedProgram, Member, keys_of
 from minigrad.compiler.target.webassembly import build
+from minigrad.errors import UnsupportedError
 from minigrad.pages import bundle
 
+# Bytes of a program: offsets have 31 bits, and there are a stack, of 1 MiB, and constants of C.
+LARGEST = 2**31 - 2**22
 # The typed array of each dtype, and the type of its entries.
 ARRAYS = {
     "bool": ("Uint8Array", "number"),
@@ -50,7 +53,13 @@ def module(program: ExportedProgram) -> bytes:
 
     Raises:
         BuildError: if there is no compiler for WebAssembly, or it fails.
+        UnsupportedError: if the program is too large.
     """
+    if program.size > LARGEST:
+        raise UnsupportedError(
+            f"export: the program {program.name} takes {program.size:,} bytes, and a module of "
+            f"WebAssembly has at most {LARGEST:,}: make its arrays smaller, or export it as C"
+        )
     name = program.name
     zero = replace(program, members=[replace(x, initial=None) for x in program.members])
     text = "\n".join(

@@ -12,6 +12,7 @@ import pytest
 import minigrad
 from minigrad.compiler.export.c import write_c
 from minigrad.transforms import leaves_of
+from tests.compiler.end_to_end.test_sizes import KINDS, arguments
 from tests.compiler.export.programs import CASES, NATIVE, Built, in_python, program_of, ready
 from tests.fuzz import kinds
 from tests.fuzz.common import evaluate
@@ -93,6 +94,24 @@ def test_bits_do_not_depend_on_the_number_of_threads_that_is_known(tmp_path: Pat
     (answer,), _ = Built(program, tmp_path, "gcc", *NATIVE).run(calls)
     for x, y in zip(answer[1].values(), expected, strict=True):
         assert x.tobytes() == np.asarray(y).tobytes()
+
+
+@pytest.mark.parametrize("dtype, n", [("f8", 10), ("f4", 12)])
+def test_local_arrays_are_not_misplaced_in_the_red_zone(dtype: str, n: int, tmp_path: Path) -> None:
+    """As gcc 12 does with the command of the README, which is for all processors: it crashed."""
+    command = "gcc -O3 -march=native -fno-math-errno -fno-trapping-math -fopenmp-simd".split()
+    if not builds(command, tmp_path):
+        pytest.skip("there is no gcc")
+    _, of, shapes = KINDS["broadcast_sums"]
+    given = arguments(shapes(n), dtype, n)
+    function = minigrad.compile(of)
+    expected = [x for _, x in leaves_of(function(*given))]
+    program = program_of(f=function)
+    names = (x.name for x in program.functions[0].inputs)
+    call = "f", dict(zip(names, given, strict=True))
+    (answer,), _ = Built(program, tmp_path, *command).run([call])
+    for x, y in zip(answer[1].values(), expected, strict=True):
+        np.testing.assert_allclose(x, y, 1e-5, 1e-5)
 
 
 @pytest.mark.parametrize("compiler", ["gcc", "clang"])

@@ -11,6 +11,7 @@ import pytest
 import minigrad
 from minigrad import Tensor, nn, optim
 from minigrad import functional as F
+from minigrad.compiler.export import wasm
 from minigrad.compiler.export.program import ExportedProgram
 from minigrad.compiler.target.machine import Machine
 from minigrad.errors import ArgumentError, ArgumentTypeError, MinigradError, UnsupportedError
@@ -320,6 +321,21 @@ def test_a_step_that_sets_the_mode_itself_goes_with_a_function_that_predicts() -
     program = program_of(step=step, predict=predict)
     assert "model.1.running_mean" in [x.name for x in program.functions[0].writes]
     assert program.functions[1].writes == []
+
+
+def test_long_values_that_are_fixed_are_shortened() -> None:
+    text = "a`b\n" * 1000
+    (f,) = program_of(f=compiled(lambda x: x * len(text), ONES)).functions
+    (fixed,) = (x for x in f.frozen if x.startswith("text"))
+    assert fixed.endswith("...") and len(fixed) < 80
+
+
+def test_a_module_that_is_too_large_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wasm, "LARGEST", 100)
+    with pytest.raises(UnsupportedError, match=r"large takes .* bytes, and .* has at most 100"):
+        minigrad.export(tmp_path / "large.wasm", f=compiled(lambda x: x + 1, ONES))
 
 
 def test_a_function_named_as_another_one_of_c_is_refused(tmp_path: Path) -> None:
