@@ -467,7 +467,18 @@ def real_number(x: Any) -> Any:
 
 
 def describe(x: Any) -> str:
-    """An input as error messages show it: arrays by shape and dtype."""
+    """An input as error messages show it: arrays by shape and dtype.
+
+    >>> describe(np.zeros(3)), describe(describe), describe({k: k for k in range(20)})
+    ('float64 array of shape (3,)', 'the function describe', 'a dict of 20')
+    """
     if isinstance(x, np.ndarray | np.generic):
         return f"{x.dtype} array of shape {x.shape}"
-    return repr(x) if len(repr(x)) < 40 else f"{type(x).__name__} of shape {np.shape(x)}"
+    if len(repr(x)) < 40:
+        return repr(x)
+    kind = type(x).__name__
+    if hasattr(x, "shape"):
+        return f"{kind} of shape {x.shape}"
+    if isinstance(x, list | tuple | dict | set):
+        return f"a {kind} of {len(x)}"
+    return f"the {kind} {x.__name__}" if hasattr(x, "__name__") else f"a {kind}"

@@ -368,10 +368,11 @@ def unchanged_arrays(guards: Guards) -> Iterator[None]:
         drawn = [(bits, x, name) for bits, x, name in drawn if bits_of(x) != bits]
         for bits, x, _ in drawn:
             set_bits(x, bits)
-    for *_, name in drawn:
+    for _, x, name in drawn:
+        given = name if isinstance(x, np.random.Generator) else None
         raise TraceError(
             f"a compiled function draws random numbers by {name}, which would be the same at every "
-            f"call: draw them by minigrad.random.uniform({name}, shape), which each call does "
+            f"call: draw them by minigrad.random.uniform({given}, shape), which each call does "
             "anew, or outside, and pass them in"
         )
     if any(changed):

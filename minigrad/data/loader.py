@@ -15,6 +15,7 @@ from minigrad.random import generator
 from minigrad.state import named
 
 Batch = tuple[np.ndarray, ...]
+MOST_SEED = 2**53  # below which JavaScript, in which a playground trains, has all whole numbers
 
 
 class BatchLoader:
@@ -197,7 +198,7 @@ class BatchLoader:
 def as_seed(seed: int | np.random.Generator | None) -> int:
     """The seed given, or one drawn from the generator given, or from the default generator."""
     if seed is None or isinstance(seed, np.random.Generator):
-        return int(generator(seed).integers(2**63))
+        return int(generator(seed).integers(MOST_SEED))
     return int(seed)
 
 

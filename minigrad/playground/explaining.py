@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.errors import UnsupportedError
 from minigrad.graph import Node
 from minigrad.tensor import Tensor
 from minigrad.viz.backprop.steps import Step, trace
@@ -31,6 +32,14 @@ def in_order(steps: Sequence[Step]) -> list[Step]:
         x for step in ops for x in step.inputs if isinstance(x, Step) and x.op is None
     )
     return [*leaves, *ops]
+
+
+def ops_of(steps: Sequence[Step]) -> tuple[str, ...]:
+    return tuple("" if step.op is None else step.op.name for step in steps)
+
+
+class OtherStepsError(UnsupportedError):
+    """Compiled, a loss has other steps than when it is run op by op."""
 
 
 class Pool:
@@ -67,13 +76,18 @@ def numbers_of(
     )
     pairs = [(k, pool.tensors[n]) for k, n in zip(stored, at, strict=True)]
     # These alone: the compiler guards all that a function can reach.
-    order = explained.order
+    order, ops = explained.order, explained.ops
     # In tuples, where a Tensor keeps its own name in the program.
     literals = [(n, *place, pool.tensors[last]) for n, place in enumerate(explained.literals)]
 
     @wraps(loss)  # with the names of its arguments
     def numbers(*arguments: Any) -> None:
         steps = in_order(trace(loss(*arguments).node))
+        if ops_of(steps) != ops:
+            raise OtherStepsError(
+                "this step is compiled into other ops than Python runs, as einsum is, so the page "
+                "cannot show both of its passes: in Python, minigrad.explain(loss) does"
+            )
         found = list(all_arrays([steps[k] for k in order]))
         for k, tensor in pairs:
             tensor.data[...] = found[k]
@@ -87,11 +101,12 @@ def numbers_of(
 class Explained:
     """The explanation of loss(*arguments), a run of a network.
 
-    `order`: the place of each step in `in_order`. `places`: the numbers of steps by the names of
-    leaves. Of the arrays of numbers, those that are `stored`, for some are the same: a contribution
-    that is alone is the adjoint. `copies`: for each array, which of them it is. `shapes`: of all.
-    `literals`: where numbers that were computed stand in formulas, as the number of labels that a
-    mean is of: the place of the step in `in_order`, and of the input; with what they are here.
+    `order`: the place of each step in `in_order`; `ops`: their ops, in that order. `places`: the
+    numbers of steps by the names of leaves. Of the arrays of numbers, those that are `stored`, for
+    some are the same: a contribution that is alone is the adjoint. `copies`: for each array, which
+    of them it is. `shapes`: of all. `literals`: where numbers that were computed stand in formulas,
+    as the number of labels that a mean is of: the place of the step in `in_order`, and of the
+    input; with what they are here.
     """
 
     def __init__(
@@ -101,7 +116,9 @@ class Explained:
         parameters: Mapping[Node, str] | None = None,
     ) -> None:
         self.steps = trace(loss(*arguments).node)
-        found = {step: k for k, step in enumerate(in_order(self.steps))}
+        ordered = in_order(self.steps)
+        self.ops = ops_of(ordered)
+        found = {step: k for k, step in enumerate(ordered)}
         self.order = tuple(found[step] for step in self.steps)
         own = {step.node: step.name for step in self.steps if step.name}
         named: Mapping[Node, str] = own if parameters is None else parameters

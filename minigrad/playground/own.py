@@ -6,16 +6,25 @@ import base64
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from minigrad import nn
+from minigrad.arguments import called
 from minigrad.autograd import no_grad
+from minigrad.compiler.export.program import ExportedProgram
 from minigrad.data import ArrayDataset, BatchLoader, Dataset
-from minigrad.errors import ArgumentError, GradientError, ShapeError, UnsupportedError, describe
+from minigrad.errors import (
+    ArgumentError,
+    DtypeError,
+    GradientError,
+    MinigradError,
+    ShapeError,
+    UnsupportedError,
+    describe,
+)
 from minigrad.graph import Node, toposort
 from minigrad.nn.summary import evaluating
 from minigrad.optim import Optimizer
@@ -29,6 +38,7 @@ DRAWN = 16  # units, and inputs, of a layer that is drawn with units
 MOST_NUMBERS = 500_000  # of an explanation
 COLUMNS = 7  # of data that a page shows by their columns
 POINTS = 256  # rows of an evaluation, if an example has few numbers
+TRIALS = 20  # of batches, to find one that the step takes
 BATCH = 32  # if nothing else is said
 ACTIVATIONS: dict[type[nn.Module], str] = {
     nn.ReLU: "relu",
@@ -42,6 +52,10 @@ OPS = {"relu": "relu", "tanh": "tanh", "sigmoid": "sigmoid"}
 
 
 # Data
+
+
+# Of arrays in JavaScript, as ENTRIES in own.js.
+DTYPES = ("bool", *(f"{u}int{n}" for n in (8, 16, 32, 64) for u in ("", "u")), "float32", "float64")
 
 
 @dataclass(eq=False)
@@ -83,6 +97,12 @@ def examples_of(data: Any, what: str) -> Examples:
             f"play: {what} has {len(parts)} parts, and a step takes two, x and y: give (x, y)"
         )
     x, y = (np.asarray(part) for part in parts)
+    for name, array in (("x", x), ("y", y)):
+        if array.dtype.name not in DTYPES:
+            raise DtypeError(
+                f"play: {name} of {what} is of {array.dtype}, and a page has arrays of "
+                f"{', '.join(DTYPES)}: convert it, as by {name}.astype(np.float32)"
+            )
     if (size := x.nbytes + y.nbytes) > MOST_BYTES:
         raise ArgumentError(
             f"play: {what} is {size / 1e6:.0f} MB, and a page holds at most "
@@ -123,21 +143,22 @@ class Layer:
 
 
 def layers_of(model: nn.Module, loss: Tensor) -> list[Layer]:
-    """The calls of modules without children, in the order of the computation; a Linear with few
-    units takes the activation that follows."""
+    """The calls of modules without children, or with parameters of their own, in the order of the
+    computation; a Linear with few units takes the activation that follows."""
     names = {module: name for name, module in model.named_modules()}
     parameters = {x: name for name, x in reversed([*model.named_parameters()])}
     nodes = sorted(toposort([loss.node]), key=lambda node: node.birth)
     found: list[Layer] = []
     for node in nodes:
         for module in modules_in(node.scope):
-            if module not in names or any(True for _ in module.children()):
+            own = {name: x for name, x in module.named_parameters() if "." not in name}
+            if module not in names or (not own and any(True for _ in module.children())):
                 continue
             before = found[-1] if found else None
             if type(module) in ACTIVATIONS and before and takes(before, node):
                 before.output, before.activation = node, ACTIVATIONS[type(module)]
             else:
-                held = {name: parameters[x] for name, x in module.named_parameters()}
+                held = {name: parameters[x] for name, x in own.items()}
                 found.append(Layer(names[module] or type(module).__name__, module, held, node))
                 if is_drawn(module, node):
                     found[-1].preactivation = node
@@ -197,9 +218,11 @@ class Own:
     """A user's step, as functions to compile and to export into one module.
 
     `functions`: by name, with their arguments. step, step_kept, observe and explain are for a
-    batch; step_1 and so on for one example, if the model takes one. `measure_N` gives the loss of N
-    examples and how many of them have their class right; evaluate, the outputs of all layers.
-    `told`: the structures of explanations.
+    batch; step_1 and so on for batches of other sizes: the last one of an epoch, unless it is
+    dropped, and one example, if the model takes one (`not_one`: why not). `rows`: examples of these
+    sizes. `measure_N` gives the loss of N examples and how many of them have their class right;
+    evaluate, the outputs of all layers. `told`: the structures of explanations, or why there is
+    none.
     """
 
     def __init__(
@@ -210,81 +233,105 @@ class Own:
         train: Examples,
         test: Examples | None,
         batch: int,
+        drop_last: bool,
     ) -> None:
         self.model, self.loss, self.optimizer = model.train(), loss, optimizer
         self.train, self.test, self.batch = train, test, min(batch, len(train))
+        self.drop_last = drop_last
         check_parameters(model, optimizer)
+        check_alike(train, test)
         self.clear()
         named = {x: f"kept.{name}" for name, x in reversed([*model.named_parameters()])}
         self.totals = [
             (x, Tensor(np.zeros_like(x.data), name=named.get(x, "kept")))
             for x in optimizer.parameters
         ]
-        self.layers, self.output = self.tried(self.batch)
+        self.layers, self.output = self.tried(slice(self.batch))
         self.names = {x: name for name, x in reversed([*model.named_parameters()])}
         self.is_classes = is_classes(self.output, train.y)
         self.points = POINTS if self.train.x[0].size <= 64 else self.batch
         self.pool, self.told = Pool(), dict[str, Any]()
+        self.not_one = ""
+        self.rows = dict(self.first_rows())
         self.functions = dict(self.made())
 
-    def tried(self, n: int) -> tuple[list[Layer], Any]:
-        """The layers and the output for n examples."""
-        with self.copied() as model:
-            output = model(self.train.x[:n])
-            loss = self.loss(output, self.train.y[:n])
-        if not isinstance(output, Tensor) or not output.ndim:
-            raise UnsupportedError(
-                f"play: model(x) is {describe(output)}, and the page shows one array of outputs, a "
-                "row for each example: return that, and let the loss compute the rest"
-            )
+    def tried(self, rows: slice) -> tuple[list[Layer], Any]:
+        """The layers and the output for some examples."""
+        with unchanged(self.model, self.loss):
+            output = self.model(self.train.x[rows])
+            if not isinstance(output, Tensor) or not output.ndim:
+                raise UnsupportedError(
+                    f"play: model(x) is {describe(output)}, and the page shows one array of "
+                    "outputs, a row for each example: return that, and let the loss compute the "
+                    "rest"
+                )
+            loss = called("play: the loss", self.loss, output, self.train.y[rows])
         if not isinstance(loss, Tensor) or loss.shape or not loss.requires_grad:
             raise GradientError(
                 f"play: loss(model(x), y) is {describe(loss)}, and must be one number that depends "
                 "on the parameters: return the mean over the batch"
             )
-        return layers_of(model, loss), output
+        return layers_of(self.model, loss), output
 
-    @contextmanager
-    def copied(self) -> Iterator[nn.Module]:
-        """A copy of the model to run: nothing of the model changes, and no random number of the
-        default generator is used up."""
-        default = generator().bit_generator
-        drawn = default.state
+    def first_rows(self) -> Iterator[tuple[int, slice]]:
+        """The sizes of batches that the page can train on, with examples that the step takes."""
+        yield self.batch, slice(self.batch)
+        left = len(self.train) % self.batch
+        if left and not self.drop_last:
+            try:
+                yield left, self.taken(left)
+            except Exception as error:
+                raise UnsupportedError(
+                    f"play: the last batch of an epoch has {left} of {len(self.train)} examples, "
+                    f"and the step does not take it: {message_of(error)}. Give data in a "
+                    "BatchLoader with drop_last=True, or with another batch_size"
+                ) from error
         try:
-            yield deepcopy(self.model)
-        finally:
-            default.state = drawn
+            yield 1, self.taken(1)
+        except Exception as error:  # as BatchNorm, of one example
+            self.not_one = message_of(error)
 
-    def explanation(self, n: int) -> tuple[Callable[..., None], Any] | None:
-        """The function that stores the numbers of an explanation of n examples, and what the page
-        is told of it; None if there are too many."""
-        with self.copied() as model:
-            named = {p.node: name for name, p in reversed([*model.named_parameters()])}
-            given = self.train.x[:n], self.train.y[:n]
-            explained = Explained(lambda x, y: self.loss(model(x), y), given, named)
+    def taken(self, n: int) -> slice:
+        """The first n examples that the step takes: labels of some may all be ignored."""
+        places = range(0, len(self.train) - n + 1, n)[:TRIALS]
+        for start in places:
+            rows = slice(start, start + n)
+            try:
+                self.tried(rows)
+            except Exception:
+                if start == places[-1]:
+                    raise
+            else:
+                return rows
+        raise AssertionError
+
+    def explanation(self, rows: slice) -> tuple[Callable[..., None] | None, Any]:
+        """The function that stores the numbers of an explanation of some examples, if there are
+        not too many, and what the page is told of it."""
+
+        def loss(x: Any, y: Any) -> Any:
+            return self.loss(self.model(x), y)
+
+        with unchanged(self.model, self.loss):
+            named = {p.node: name for p, name in self.names.items()}
+            explained = Explained(loss, (self.train.x[rows], self.train.y[rows]), named)
         if sum(map(math.prod, explained.shapes)) > MOST_NUMBERS:
-            return None
-        stored, function = numbers_of(
-            lambda x, y: self.loss(self.model(x), y), explained, self.pool
-        )
+            return None, {"refusal": "both passes of this step have more numbers than a page shows"}
+        stored, function = numbers_of(loss, explained, self.pool)
         structure = explained.structure({}, sources=True)
         return function, {"structure": structure, "places": explained.places, **stored}
 
     def made(self) -> Iterator[tuple[str, tuple[Callable[..., Any], tuple[np.ndarray, ...]]]]:
         x, y = self.train.x, self.train.y
-        for n, suffix in ((self.batch, ""), (1, "_1")):
-            if n == 1 and self.batch > 1:
-                try:
-                    self.tried(1)
-                except Exception:  # as BatchNorm, of one example
-                    continue
-            if n == self.batch or suffix:
-                yield f"step{suffix}", (self.step, (x[:n], y[:n]))
-                yield f"step_kept{suffix}", (self.step_kept, (x[:n], y[:n]))
-                yield f"observe{suffix}", (self.observe, (x[:n], y[:n]))
-                if (found := self.explanation(n)) is not None:
-                    function, self.told[f"explain{suffix}"] = found
-                    yield f"explain{suffix}", (function, (x[:n], y[:n]))
+        for n, rows in self.rows.items():
+            suffix = "" if n == self.batch else f"_{n}"
+            given = x[rows], y[rows]
+            yield f"step{suffix}", (self.step, given)
+            yield f"step_kept{suffix}", (self.step_kept, given)
+            yield f"observe{suffix}", (self.observe, given)
+            function, self.told[f"explain{suffix}"] = self.explanation(rows)
+            if function is not None:
+                yield f"explain{suffix}", (function, given)
         points = np.zeros((self.points, *x.shape[1:]), x.dtype)
         yield "evaluate", (self.evaluate, (points,))
         sizes = {self.batch, *(len(each) % self.batch for each in (self.train, self.test) if each)}
@@ -292,6 +339,11 @@ class Own:
             shapes = (x.shape[1:], x.dtype), (y.shape[1:], y.dtype)
             arrays = [np.zeros((n, *shape), dtype) for shape, dtype in shapes]
             yield f"measure_{n}", (self.measure, tuple(arrays))
+
+    def without_explanations(self, why: str) -> None:
+        for name in self.told:
+            self.told[name] = {"refusal": why}
+            self.functions.pop(name, None)
 
     def step(self, x: Any, y: Any) -> Any:
         """The user's step. Gradients are cleared at its end, so that all functions begin alike."""
@@ -352,9 +404,46 @@ class Own:
         return {"loss": loss, "right": np.sum(np.argmax(output, axis=1) == y)}
 
 
+@contextmanager
+def unchanged(*functions: Any) -> Iterator[None]:
+    """Inside, modules among these may run: afterwards their arrays and attributes, and generators
+    of random numbers, are as they were."""
+    modules = [part for x in functions if isinstance(x, nn.Module) for part in x.modules()]
+    attributes = [(vars(module), {**vars(module)}) for module in modules]
+    values = [x for _, before in attributes for x in before.values()]
+    arrays = [(x.data, x.data.copy()) for x in values if isinstance(x, Tensor)]
+    generators = [generator(), *(x for x in values if isinstance(x, np.random.Generator))]
+    states = [(x.bit_generator, x.bit_generator.state) for x in generators]
+    try:
+        yield
+    finally:
+        for now, before in attributes:
+            now.clear()
+            now.update(before)
+        for array, numbers in arrays:
+            array[...] = numbers
+        for bits, state in states:
+            bits.state = state
+
+
 def is_classes(output: Any, y: np.ndarray) -> bool:
     """Whether y has the index of a class for each row of scores."""
     return output.ndim == 2 and y.ndim == 1 and y.dtype.kind in "iu" and output.shape[1] > 1
+
+
+def message_of(error: Exception) -> str:
+    """What went wrong, without the line of the program."""
+    return error.message if isinstance(error, MinigradError) else str(error)
+
+
+def check_alike(train: Examples, test: Examples | None) -> None:
+    for name in ("x", "y") if test else ():
+        one, other = getattr(train, name), getattr(test, name)
+        if one.shape[1:] != other.shape[1:] or one.dtype != other.dtype:
+            raise ArgumentError(
+                f"play: {name} of data is {describe(one)}, and of test {describe(other)}: "
+                "examples of both must have the same shape and dtype"
+            )
 
 
 def check_parameters(model: nn.Module, optimizer: Optimizer) -> None:
@@ -369,16 +458,19 @@ def check_parameters(model: nn.Module, optimizer: Optimizer) -> None:
 
 
 def description(
-    own: Own, title: str, loader: BatchLoader | None, names: Mapping[int, str]
+    own: Own, program: ExportedProgram, title: str, loader: BatchLoader | None
 ) -> dict[str, Any]:
-    """What the page is told: `about` in protocol.d.ts, and the rest for OwnNetwork in own.js.
-
-    `names`: those that arrays have in the program, by id.
-    """
+    """What the page is told: `about` in protocol.d.ts, and the rest for OwnNetwork in own.js."""
     x, y = own.train.x, own.train.y
     seed = loader.seed if loader else 0
     columns = [f"x{k + 1}" for k in range(x.shape[1])] if x.ndim == 2 else []
     classes = own.output.shape[1] if own.is_classes else 0
+    # By the names of parameters, those of their arrays: shared ones have several names.
+    memory = {
+        name: program.names[id(x.data)]
+        for x, name in own.names.items()
+        if id(x.data) in program.names
+    }
     return {
         "about": {
             "ready": False,
@@ -388,7 +480,7 @@ def description(
             "optimizers": [],
             "most": {"features": 0, "layers": 0, "units": DRAWN, "classes": classes},
             "settings": {
-                "seed": seed % 2**53,
+                "seed": seed,
                 "features": [],
                 "layers": [],
                 "activation": "linear",
@@ -404,16 +496,17 @@ def description(
         },
         "train": {"x": packed(x), "y": packed(y)},
         "test": {"x": packed(own.test.x), "y": packed(own.test.y)} if own.test else None,
-        "memory": {name: names[id(x.data)] for x, name in own.names.items()},
         "columns": columns if len(columns) <= COLUMNS else [],
         "points": own.points,
         "batch": own.batch,
-        "sizes": [n for n in (own.batch, 1) if n == own.batch or "step_1" in own.functions],
-        "dropsLast": True,
+        "sizes": [*own.rows],
+        "notOne": own.not_one,
+        "dropsLast": own.drop_last,
+        "memory": memory,
         "rates": [float(group["lr"]) for group in own.optimizer.param_groups],
         "network": {
             "inputs": columns if len(columns) <= DRAWN else [],
-            "layers": [layer_data(layer) for layer in own.layers],
+            "layers": [layer_data(layer, memory) for layer in own.layers],
             "loss": getattr(own.loss, "__name__", type(own.loss).__name__),
             "classes": classes,
             "parameters": sum(p.size for p in own.names),
@@ -421,18 +514,19 @@ def description(
     }
 
 
-def layer_data(layer: Layer) -> dict[str, Any]:
-    """A layer, as LayerShape in protocol.d.ts; `held` as of Layer."""
+def layer_data(layer: Layer, used: Mapping[str, str]) -> dict[str, Any]:
+    """A layer, as LayerShape in protocol.d.ts; `held` as of Layer, of parameters that are used."""
     linear: Any = layer.module
     shape, drawn = layer.output.value.shape[1:], layer.kind == "units"
+    held = {own: name for own, name in layer.held.items() if name in used}
     return {
         "name": layer.name,
         "kind": layer.kind,
         "type": type(layer.module).__name__,
         "units": linear.out_features if drawn else 1,
         "fanIn": linear.in_features if drawn else 1,
-        "bias": "bias" in layer.held,
+        "bias": "bias" in held,
         "activation": layer.activation,
         "shape": [*shape],
-        "held": layer.held,
+        "held": held,
     }

@@ -13,15 +13,17 @@ from typing import Any
 
 import minigrad.compiler.export.wasm as wasm
 from minigrad.data import BatchLoader
-from minigrad.errors import ArgumentError, describe
+from minigrad.data.loader import MOST_SEED
+from minigrad.errors import ArgumentError, UnsupportedError, describe
 from minigrad.io import write
 from minigrad.nn import Module
 from minigrad.optim import Optimizer
 from minigrad.pages import bundle, document, frame
 from minigrad.pages.html import resource
 from minigrad.playground import networks
+from minigrad.playground.explaining import OtherStepsError
 from minigrad.playground.own import BATCH, Own, description, examples_of
-from minigrad.playground.program import named_program_of, ready_module, with_explanations
+from minigrad.playground.program import program_of, ready_module, with_explanations
 from minigrad.playground.server import serve
 from minigrad.playground.widget import widget
 
@@ -139,7 +141,8 @@ def play(
         loss: `loss(model(x), y)`, the mean over a batch, such as `functional.cross_entropy`.
         optimizer: of the model's parameters. Its learning rate can be changed on the page.
         data: (x, y), arrays with N examples each; a Dataset of them; or a BatchLoader, whose batch
-            size, order and seed the page then has. Else batches are of 32, shuffled.
+            size, order and seed the page then has. Else batches are those of
+            BatchLoader(x, y, batch_size=32, seed=0).
         test: held-out data, in the same forms.
         title: of the page.
 
@@ -181,6 +184,11 @@ def own_playground(
             f"(x, y); not {', '.join(map(describe, (model, loss, optimizer)))}"
         )
     loader = data if isinstance(data, BatchLoader) else None
+    if loader and loader.seed >= MOST_SEED:
+        raise UnsupportedError(
+            f"play: the seed of data is {loader.seed}, and a page has seeds below 2**53: give the "
+            "BatchLoader a smaller seed"
+        )
     own = Own(
         model,
         loss,
@@ -188,10 +196,15 @@ def own_playground(
         examples_of(data, "data"),
         None if test is None else examples_of(test, "test"),
         loader.batch_size if loader else BATCH,
+        loader.drop_last if loader else False,
     )
     # At once, for what cannot be exported is refused here.
-    program, names = named_program_of(own.functions)
-    told = description(own, title or type(model).__name__, loader, names)
+    try:
+        program = program_of(own.functions)
+    except OtherStepsError as error:
+        own.without_explanations(error.message)
+        program = program_of(own.functions)
+    told = description(own, program, title or type(model).__name__, loader)
     return Playground(told, lambda _: with_explanations(wasm.module(program), own.told))
 
 

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 import minigrad.compiler.export.wasm as wasm
-from minigrad.compiler.export.naming import captured_names
 from minigrad.compiler.export.program import ExportedProgram, exported
 from minigrad.compiler.frontend.guards import Guards
 from minigrad.compiler.frontend.trace import Traced
@@ -58,19 +57,8 @@ def program_of(functions: Functions, progress: bool = False) -> ExportedProgram:
     Raises:
         UnsupportedError: if a function cannot stand alone.
     """
-    return named_program_of(functions, progress)[0]
-
-
-def named_program_of(
-    functions: Functions, progress: bool = False
-) -> tuple[ExportedProgram, dict[int, str]]:
-    """The program of these functions, and the names in it of what they capture, by id."""
     compiled = {name: traced(*functions[name]) for name in counted(functions, progress)}
-    names: dict[int, str] = {}
-    for each in reversed(compiled.values()):
-        call = each.specializations[0]
-        names |= captured_names(each.function, call.arguments, call.guards.found)
-    return exported("playground", compiled, MACHINE), names
+    return exported("playground", compiled, MACHINE)
 
 
 def counted(names: Iterable[str], progress: bool) -> Iterable[str]:

@@ -15,7 +15,13 @@ from minigrad.cli import main
 from minigrad.compiler.target import webassembly
 from minigrad.compiler.target.cache import BuildError
 from minigrad.data import ArrayDataset, BatchLoader
-from minigrad.errors import ArgumentError, GradientError, MinigradError, UnsupportedError
+from minigrad.errors import (
+    ArgumentError,
+    DtypeError,
+    GradientError,
+    MinigradError,
+    UnsupportedError,
+)
 from minigrad.playground import play
 
 RNG = np.random.default_rng(0)
@@ -49,7 +55,7 @@ def test_the_network_of_linears_is_drawn_with_units() -> None:
     assert told["about"]["title"] == "Mine" and not told["about"]["ready"]
     assert told["columns"] == ["x1", "x2"] and told["network"]["classes"] == 2
     assert told["network"]["parameters"] == 3 * 3 + 4 * 2
-    assert told["test"]["x"]["shape"] == [5, 2] and told["sizes"] == [32, 1]
+    assert told["test"]["x"]["shape"] == [5, 2] and told["sizes"] == [32, 18, 1]
 
 
 class Functional(nn.Module):
@@ -86,6 +92,45 @@ def test_other_modules_are_boxes_and_calls_have_names_of_their_own() -> None:
     assert told["columns"] == [] and told["network"]["layers"][0]["shape"] == [2, 4, 4]
     names = [x["name"] for x in page(Twice())["network"]["layers"]]
     assert names == ["a", "a (2)"]
+
+
+class Scaled(nn.Module):
+    def __init__(self) -> None:
+        (self.a,) = layers(2, 2)
+        self.scale = Tensor(np.float32(2), requires_grad=True)
+        self.unused = Tensor(np.ones(3, np.float32), requires_grad=True)
+
+    def forward(self, x: Any) -> Any:
+        return self.scale * self.a(x)
+
+
+def test_parameters_beside_those_of_children_have_a_box_and_shared_ones_their_array() -> None:
+    block = Scaled()
+    model = nn.Sequential(block, nn.Tanh(), block)
+    told = page(model, optimizer=optim.SGD([block.scale], lr=0.1))
+    held = [x["held"] for x in told["network"]["layers"] if x["type"] == "Scaled"]
+    assert held == [{"scale": "0.scale"}, {"scale": "0.scale"}]
+    assert sorted(told["memory"]) == ["0.a.bias", "0.a.weight", "0.scale"]
+
+
+def test_the_last_batch_of_an_epoch_is_trained_on_unless_it_is_dropped() -> None:
+    for drop_last, sizes in ((False, [20, 10, 1]), (True, [20, 1])):
+        loader = BatchLoader(X, Y, batch_size=20, seed=0, drop_last=drop_last)
+        assert page(small(), data=loader)["sizes"] == sizes
+    normalized = nn.Sequential(nn.BatchNorm1d(2), small())
+    with pytest.raises(UnsupportedError, match=r"has 1 of 50 examples.*drop_last=True"):
+        page(normalized, data=BatchLoader(X, Y, batch_size=7, seed=0))
+    told = page(normalized)
+    assert told["sizes"] == [32, 18] and "no variance" in told["notOne"]
+
+
+def test_a_loss_that_is_compiled_into_other_ops_has_no_explanation() -> None:
+    # While it is compiled, targets are not known: wrong ones make it NaN, by one more op.
+    (model,) = layers(2, 1)
+    optimizer = optim.SGD(model.parameters(), lr=0.1)
+    made = play(model, F.hinge_loss, optimizer, (X, np.sign(X[:, :1])))
+    module = made.build(False)
+    assert b"is compiled into other ops" in module and b"pool." not in module
 
 
 def test_a_loader_says_batch_order_and_seed() -> None:
@@ -134,6 +179,20 @@ def test_what_is_refused() -> None:
         "must be one number": (
             GradientError,
             lambda: page(model, loss=lambda x, y: F.cross_entropy(x, y, reduction="none")),
+        ),
+        "is a tuple of 2": (UnsupportedError, lambda: page(nn.LSTM(2, 3), data=(X[:, None], Y))),
+        "missing a required argument|takes x, y, z": (
+            MinigradError,
+            lambda: page(model, loss=lambda x, y, z: x),
+        ),
+        "of float16": (DtypeError, lambda: page(model, data=(X.astype(np.float16), Y))),
+        "same shape and dtype": (
+            ArgumentError,
+            lambda: page(model, test=(X[:5].astype(np.float64), Y[:5])),
+        ),
+        "below 2\\*\\*53": (
+            UnsupportedError,
+            lambda: page(model, data=BatchLoader(X, Y, batch_size=5, seed=2**53)),
         ),
         "by NumPy": (
             UnsupportedError,

@@ -89,13 +89,14 @@ def keys_of(members: list[Member]) -> list[str]:
 @dataclass
 class ExportedProgram:
     """All that is written out: members in the order of the struct, functions, and the texts of the
-    distinct kernels."""
+    distinct kernels. `names`: of states, by the id of the array that each is in Python."""
 
     name: str
     machine: Machine
     members: list[Member]
     functions: list[Function]
     kernels: list[str]
+    names: dict[int, str]
 
     @property
     def size(self) -> int:
@@ -165,7 +166,13 @@ def exported(name: str, functions: Mapping[str, Any], machine: Machine) -> Expor
     for x, name_in_json, name_in_c in zip(members, names, identifiers, strict=True):
         x.name, x.identifier, x.offset = name_in_json, name_in_c, offset
         offset += x.room
-    return ExportedProgram(identifier(name), machine, members, made, [*linker.kernels])
+    states = {
+        array: linker.members[key].name
+        for x in interfaces
+        for array, key in x.memory_keys()
+        if key in linker.members
+    }
+    return ExportedProgram(identifier(name), machine, members, made, [*linker.kernels], states)
 
 
 def order_of(member: Member) -> tuple[int, list[tuple[int, str]]]:

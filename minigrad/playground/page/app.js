@@ -22,6 +22,7 @@ const DEAD = -8; // a bias at which no example of the data reaches a ReLU
 const COARSE = 28; // points along a side of the plane while training runs
 const FINE = 64;
 const DIVERGED = "A loss or a weight has grown beyond the numbers of 32 bits, so training has stopped: Reset, with a lower learning rate.";
+const UNFIT = "The loss is not a finite number before the first step: look for NaN or infinity in the data and the weights.";
 const FRAMED = "minigrad-play"; // the type of messages to and from a page around this one
 
 // In the console of the browser, `playground` is what there is to look at.
@@ -188,7 +189,7 @@ const once = (action) => () => attempt(async () => {
   await action();
   await refresh();
   announce();
-  if (app.frame.diverged) notice(DIVERGED);
+  if (app.frame.diverged) notice(app.frame.step ? DIVERGED : UNFIT);
 });
 
 function transport() {
@@ -258,7 +259,7 @@ function show(frame) {
   app.lessons?.frame(frame);
   if (frame.diverged && (app.running || !app.diverged)) {
     stop();
-    notice(DIVERGED);
+    notice(frame.step ? DIVERGED : UNFIT);
   }
   app.diverged = frame.diverged;
 }

@@ -51,7 +51,7 @@ export class Engine {
   shape() {
     const { count } = this.data.train;
     const size = Math.min(this.settings.batch, count);
-    const steps = this.network.dropsLast ? Math.floor(count / size) : Math.ceil(count / size);
+    const steps = Math.floor(count / size) + this.network.takesLast(count % size);
     return { ...this.network.shape, examples: count, stepsPerEpoch: steps };
   }
 
@@ -84,8 +84,8 @@ export class Engine {
   // The rows of the next batch: those of minigrad's BatchLoader of the same seed.
   next(size, { seed, shuffle }) {
     const { count } = this.data.train;
-    const least = this.network.dropsLast ? Math.min(size, count) : 1;
-    if (this.position + least > count) {
+    const left = count - this.position;
+    if (left < size && !this.network.takesLast(left)) {
       this.epoch++;
       this.position = 0;
     }

@@ -15,7 +15,6 @@ export class OwnNetwork {
     this.program = program;
     this.description = description;
     this.initial = program.snapshot();
-    this.dropsLast = description.dropsLast;
     const [train, test] = [description.train, description.test ?? emptyLike(description.train)].map(unpacked);
     const { columns, network } = description;
     this.data = { columns, train, test };
@@ -62,11 +61,16 @@ export class OwnNetwork {
 
   // The function of this name for so many rows.
   functionFor(name, count) {
-    const { batch, sizes } = this.description;
+    const { batch, sizes, notOne } = this.description;
     if (!sizes.includes(count)) {
-      fail(count === 1 ? "this model takes no batch of one example" : `this step is compiled for batches of ${batch}`);
+      fail(count === 1 ? `this step takes no batch of one example: ${notOne}` : `this step is compiled for batches of ${batch}`);
     }
     return count === batch ? name : `${name}_${count}`;
+  }
+
+  // Whether an epoch ends with a batch of the examples that are left.
+  takesLast(count) {
+    return !this.description.dropsLast && this.description.sizes.includes(count);
   }
 
   step(rows, settings) {
@@ -186,7 +190,7 @@ export class OwnNetwork {
     this.explanations ??= explanationsIn(this.program);
     const name = this.functionFor("explain", rows.length);
     const told = this.explanations[name];
-    if (!told) fail("both passes of this step have more numbers than a page can show");
+    if (told.refusal) fail(told.refusal);
     const { structure, numbers, places } = this.earlier(before, () => {
       this.feed(name, this.data.train, rows);
       this.program.run(name);

@@ -29,7 +29,6 @@ export class ReadyNetwork {
     this.program = program;
     this.about = about;
     this.initial = program.snapshot();
-    this.dropsLast = false;
   }
 
   // Begins anew: first weights, and the data as features. Returns the data.
@@ -190,6 +189,11 @@ export class ReadyNetwork {
   }
 
   // Steps
+
+  // Whether an epoch ends with a batch of the examples that are left.
+  takesLast(count) {
+    return count > 0;
+  }
 
   // Both passes and the update, for rows of the training data. Returns the mean loss.
   step(rows, settings) {
