@@ -141,7 +141,7 @@ FRAME = """\
 // gcc 12 misplaces local arrays in the red zone of the stack; not all builds have -mno-red-zone.
 // A function that may call another one has no red zone, either. Threads have numbers from 0 on.
 #if defined __x86_64__ && defined __GNUC__ && !defined __clang__
-static __attribute__((noinline)) void another(void) {{ __asm__ volatile(""); }}
+static __attribute__((noinline, unused)) void another(void) {{ __asm__ volatile(""); }}
 #define NO_RED_ZONE(thread) if (thread < 0) another()
 #else
 #define NO_RED_ZONE(thread) (void)thread
@@ -183,7 +183,7 @@ def source(program: ExportedProgram) -> str:
     most = max((len(x.places) for f in program.functions for x in f.calls), default=1)
     parts = [FRAME.format(name=name, size=program.size, head=head(program.machine.vector))]
     parts += [kernel(k, text) for k, text in enumerate(program.kernels)]
-    parts.append(RUN.format(name=name, most=most))
+    parts += [RUN.format(name=name, most=most)] if program.kernels else []
     parts += [function(program, f) for f in program.functions]
     return "\n".join([*parts, initial(program), message(program), ""])
 

@@ -136,6 +136,15 @@ def test_flags_that_change_numbers_are_errors(
     assert run.returncode and message in run.stderr
 
 
+def test_a_program_that_computes_nothing_builds_without_a_warning(tmp_path: Path) -> None:
+    nothing = minigrad.compile(lambda x: None)
+    nothing(np.ones(3))
+    (answer,), _ = Built(program_of(f=nothing), tmp_path, "gcc", "-std=c99", *WARNINGS).run(
+        [("f", {"x": np.ones(3)})]
+    )
+    assert answer == (0, {})
+
+
 def test_the_example_in_the_readme_builds(tmp_path: Path) -> None:
     """In C, and with the header in C++."""
     if not builds(["gcc"], tmp_path):
