@@ -702,11 +702,24 @@ def test_every_size_and_scheme_is_accessible_and_fits(
 
 
 def test_nothing_overlaps_or_is_cut_at_any_width(opened: Opened) -> None:
-    page = opened("layers=8,8,8&features=x1,x2,x1^2,x2^2,x1*x2,sin(x1),sin(x2)")
-    for width in (320, 375, 480, 700, 761, 768, 860, 901, 1000, 1031, 1101, 1200, 1271, 1431, 1501):
-        page.set_viewport_size({"width": width, "height": 800})
-        page.wait_for_timeout(100)
-        assert not page.evaluate(OVERLAPPING), width
+    page = opened("layers=8,8,8&features=x1,x2,x1^2,x2^2,x1*x2,sin(x1),sin(x2)&view=update")
+    press(page, "step")
+    places = """[...document.querySelectorAll(".play-top > *")].map((part) =>
+        ["left", "right"].map((side) => part.getBoundingClientRect()[side]))"""
+    shown = """(texts) => Object.entries(texts).forEach(([id, text]) =>
+        document.getElementById(id).textContent = text)"""
+    few = {"step-count": "1", "epoch-count": "0.1", "pace": "\u2013"}
+    many = {"step-count": "9,463,074", "epoch-count": "692,615", "pace": "127,437"}
+    for tab in ("settings", "lessons"):
+        page.locator(f"#tab-{tab}").click()
+        for width in (320, 375, 700, 761, 800, 921, 1041, 1101, 1200, 1250, 1280, 1431, 1501):
+            page.set_viewport_size({"width": width, "height": 800})
+            page.evaluate(shown, few)
+            page.wait_for_timeout(100)
+            assert not page.evaluate(OVERLAPPING), width
+            before = page.evaluate(places)
+            page.evaluate(shown, many)  # after minutes at full speed
+            assert width < 761 or page.evaluate(places) == before, width
 
 
 def test_nothing_moves_while_it_trains(opened: Opened) -> None:
