@@ -23,7 +23,7 @@ test-slow: $(VENV)/for-test
 test-oracles: .venv-oracles/installed
 	.venv-oracles/bin/python -m pytest -n auto tests/oracles
 
-# The page of an explanation, in a browser: chromium must be there (apt install chromium).
+# Pages and WebAssembly, in a browser: chromium must be there (apt install chromium).
 test-browser: .venv-browser/installed
 	.venv-browser/bin/python -m pytest -n auto tests/browser
 

@@ -503,7 +503,6 @@ def test_spirals_reach_pythons_accuracy(module: str) -> None:
         assert abs(found - expected) <= 0.02 and found > 0.9
 
 
-@pytest.mark.slow
 def test_a_hundred_seeds_of_spirals_reach_pythons_accuracy(module: str) -> None:
     both = accuracies(module, [*range(100)])
     for found, expected in both:
