@@ -701,6 +701,19 @@ def test_every_size_and_scheme_is_accessible_and_fits(
         assert clipped == []
 
 
+def test_what_is_chosen_is_seen_in_colours_of_the_system(opened: Opened) -> None:
+    page = opened("zeroGradients=no", forced_colors="active")
+    press(page, "step")
+    color = "(e) => getComputedStyle(e).backgroundColor"
+    for group in (".net .chip[aria-pressed={}]", ".rail .tabs [aria-selected={}]"):
+        on, off = (page.locator(group.format(state)).first for state in ("true", "false"))
+        assert on.evaluate(color) != off.evaluate(color)
+    switch = page.locator("#fault-unzeroed")
+    assert switch.evaluate("(e) => getComputedStyle(e).appearance") == "auto"
+    # Of the first step nothing is left over, and rounding is none.
+    assert "not zeroed\n0\n" in page.locator(".sums").inner_text()
+
+
 def test_nothing_overlaps_or_is_cut_at_any_width(opened: Opened) -> None:
     page = opened("layers=8,8,8&features=x1,x2,x1^2,x2^2,x1*x2,sin(x1),sin(x2)&view=update")
     press(page, "step")

@@ -242,7 +242,9 @@ export class ChainPanel {
       lines.push([`+ L2: ${digits(l2)} \u00b7 w`, signed(l2 * before)]);
       known += l2 * before;
     }
-    if (!zeroGradients) lines.push(["+ of earlier steps, not zeroed", signed(gradient - known)]);
+    const rest = gradient - known;
+    const rounding = 1e-6 * Math.max(Math.abs(gradient), Math.abs(known));
+    if (!zeroGradients) lines.push(["+ of earlier steps, not zeroed", Math.abs(rest) < rounding ? "0" : signed(rest)]);
     lines.push([kind === "weight" ? "= gradient g of w" : "= gradient g of b", digits(gradient), "total"]);
     lines.push([`${OPTIMIZERS[optimizer] ?? optimizer}, \u03b7 = ${digits(rate)}: \u0394${kind === "weight" ? "w" : "b"}`, signed(update)]);
     lines.push([`${kind === "weight" ? "w" : "b"}: ${digits(before)} \u2192`, digits(before + update), "total"]);
