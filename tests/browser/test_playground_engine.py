@@ -779,8 +779,21 @@ def test_gradients_of_a_users_own_step_add_up(tmp_path: Path) -> None:
     assert None not in found["wrong"]
 
 
+class Scale(nn.Module):
+    """With a parameter of shape ()."""
+
+    def __init__(self) -> None:
+        self.factor = Tensor(np.float32(2), requires_grad=True)
+
+    def forward(self, x: Any) -> Any:
+        return self.factor * x
+
+
 def test_the_page_of_a_users_own_step(browser: Browser, tmp_path: Path) -> None:
-    play(*moons(), title="My moons").html(tmp_path / "own.html")
+    model, loss, optimizer, data = moons()
+    model.append(Scale())
+    made = play(model, loss, optimizer, data, title="My moons")
+    made.html(tmp_path / "own.html")
     context = browser.new_context(offline=True)
     page = context.new_page()
     wrong: list[str] = []
@@ -797,6 +810,27 @@ def test_the_page_of_a_users_own_step(browser: Browser, tmp_path: Path) -> None:
     assert page.locator("#step-count").inner_text() == "1"
     context.close()
     assert not wrong
+
+
+def test_the_chain_rule_shown_is_that_of_the_users_own_loss_and_network(
+    browser: Browser, tmp_path: Path
+) -> None:
+    """Not of cross entropy or of the next layer alone, if another loss or path is there."""
+    rng = np.random.default_rng(0)
+    model = Tied()
+    x = rng.normal(size=(32, 2)).astype(np.float32)
+    y = (x[:, 0] > 0).astype(np.int64)
+    smoothed = nn.CrossEntropyLoss(label_smoothing=0.2)
+    play(model, smoothed, optim.SGD(model.parameters(), lr=0.1), (x, y)).html(tmp_path / "own.html")
+    page = browser.new_page()
+    page.goto((tmp_path / "own.html").as_uri())
+    page.wait_for_selector("html[data-ready=yes]", timeout=30_000)
+    page.locator("#step").click()
+    page.locator("#step-count", has_text="1").wait_for()
+    upstream = "playground.chain.upstream(playground.frame, {}, 0, 0)"
+    assert "softmax minus one-hot" not in page.evaluate(upstream.format(1))
+    assert "of the next layer" in page.evaluate(upstream.format(0))
+    page.close()
 
 
 def test_a_loss_that_is_used_as_a_tensor(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import { briefly, byId, digits, palette, readColors, say } from "./dom.js";
 import { make } from "../../viz/page/make.js";
 import { ExplainView } from "./explain-view.js";
 import { LessonPanel } from "./lesson-panel.js";
-import { NetworkDrawing, VIEWS } from "./network.js";
+import { isBox, NetworkDrawing, VIEWS } from "./network.js";
 import { mark, Plane } from "./plane.js";
 import { programOf } from "./python.js";
 
@@ -291,6 +291,11 @@ function announce() {
 
 function caption() {
   const scale = app.network.scale;
+  const { layers } = app.shape;
+  if (layers.every(isBox)) {
+    const of = { forward: "the first parameter", reverse: "the gradient of the first parameter", update: "what the last step added to the first parameter" }[app.settings.view];
+    return `Boxes are modules: their tiles are ${of}, or the output if there is none. Select one for its numbers.`;
+  }
   if (app.settings.view === "forward") return "Lines are weights: thicker is larger, dashed negative. Tiles are the units\u2019 outputs over the plane.";
   if (!app.frame?.batch) return "No batch has been computed yet: press Step.";
   if (app.settings.view === "reverse") return `Lines are \u2202L/\u2202w of this batch, the thickest ${digits(scale, 2)}; tiles are \u2202L/\u2202z, a cell for each example.`;

@@ -258,20 +258,31 @@ export class ChainPanel {
     const j = subscript(unit + 1);
     const at = n * layer.units + unit;
     const example = `Example #${frame.batch.index[n]}`;
-    const dz = digits(layer.preactivationGradient[at]);
+    const g = layer.preactivationGradient[at];
+    const dz = digits(g);
+    // A user's own loss may be another one, and a layer may be followed by more than the next.
+    const elsewhere = `${example}: \u2202L/\u2202z${j} = ${dz}; the explanation of this step shows where it comes from.`;
+    const is = (sum, terms) => Math.abs(sum - g) <= 1e-3 * Math.max(Math.abs(g), ...terms.map(Math.abs)) + 1e-12;
     if (l === frame.layers.length - 1) {
       const count = frame.batch.index.length;
-      if (!this.network.classes) return `${example}: \u2202L/\u2202z${j} = 2(z \u2212 y)/${count} = 2(${digits(layer.preactivation[at])} \u2212 ${digits(frame.batch.y[n])})/${count} = ${dz}: the derivative of the mean squared error.`;
+      const z = layer.preactivation[at];
+      if (!this.network.classes) return !is((2 * (z - frame.batch.y[n])) / count, [z / count]) ? elsewhere : `${example}: \u2202L/\u2202z${j} = 2(z \u2212 y)/${count} = 2(${digits(layer.preactivation[at])} \u2212 ${digits(frame.batch.y[n])})/${count} = ${dz}: the derivative of the mean squared error.`;
       const scores = layer.preactivation.subarray(n * layer.units, (n + 1) * layer.units);
       const p = softmax(scores)[unit];
       const target = frame.batch.y[n] === unit ? 1 : 0;
-      return `${example}: \u2202L/\u2202z${j} = (p${j} \u2212 ${target})/${count} = (${digits(p)} \u2212 ${target})/${count} = ${dz}: softmax minus one-hot, of the mean over the batch.`;
+      return !is((p - target) / count, [1 / count]) ? elsewhere : `${example}: \u2202L/\u2202z${j} = (p${j} \u2212 ${target})/${count} = (${digits(p)} \u2212 ${target})/${count} = ${dz}: softmax minus one-hot, of the mean over the batch.`;
     }
     const next = frame.layers[l + 1];
     const w = next.weightBefore;
-    const parts = [];
-    for (let k = 0; k < next.units; k++) parts.push(`${(k ? parens : String)(digits(next.preactivationGradient[n * next.units + k], 2))}\u00b7${parens(digits(w[k * next.fanIn + unit], 2))}`);
+    if (isBox(next) || next.fanIn !== layer.units) return elsewhere;
+    const parts = [], terms = [];
+    for (let k = 0; k < next.units; k++) {
+      terms.push(next.preactivationGradient[n * next.units + k] * w[k * next.fanIn + unit]);
+      parts.push(`${(k ? parens : String)(digits(next.preactivationGradient[n * next.units + k], 2))}\u00b7${parens(digits(w[k * next.fanIn + unit], 2))}`);
+    }
     const slope = layer.outputGradient[at] ? layer.preactivationGradient[at] / layer.outputGradient[at] : slopeAt(layer.activation, layer.preactivation[at]);
+    const own = terms.map((term) => term * slope);
+    if (!is(own.reduce((sum, term) => sum + term, 0), own)) return elsewhere;
     const shown = parts.length > 4 ? [...parts.slice(0, 3), "\u2026"] : parts;
     return `${example}: \u2202L/\u2202z${j} = (\u2211 \u2202L/\u2202z\u2096\u00b7w\u2096${j} of the next layer) \u00b7 ${layer.activation}\u2032(z${j}) = (${shown.join(" + ")}) \u00b7 ${parens(digits(slope))} = ${dz}${SLOPES[layer.activation] && slope === 0 ? `: the slope of ${layer.activation} is 0 here` : ""}.`;
   }
@@ -413,7 +424,7 @@ export class ChainPanel {
   moduleNumbers(frame) {
     const parameters = parametersOf(frame.layers[this.target.layer]);
     const norms = parameters.map((p) => [p.value, p.gradient, p.update].map((values) => (values ? norm(values) : NaN)));
-    this.rows(parameters.map((p, k) => [p.name, p.shape.join(" \u00d7 "), ...norms[k].map((x) => (Number.isNaN(x) ? "\u2013" : digits(x)))]), norms.map(([, g]) => (Number.isNaN(g) ? 0 : g)));
+    this.rows(parameters.map((p, k) => [p.name, p.shape.join(" \u00d7 ") || "a number", ...norms[k].map((x) => (Number.isNaN(x) ? "\u2013" : digits(x)))]), norms.map(([, g]) => (Number.isNaN(g) ? 0 : g)));
     say(this.note, parameters.length ? "Norms of the parameter, of its gradient and of its last update: the square root of the sum of squares." : "This module has no parameters.");
   }
 }

@@ -348,7 +348,7 @@ export class NetworkDrawing {
     const values = first?.value?.length ? first[of] : layer.output;
     if (!values?.length) return false;
     const shape = first?.value?.length ? first.shape : (layer.shape ?? [values.length]);
-    const columns = shape.length > 1 ? shape.at(-1) * (shape.length > 2 ? shape.at(-2) : 1) : Math.ceil(Math.sqrt(shape[0]));
+    const columns = shape.length > 1 ? shape.at(-1) * (shape.length > 2 ? shape.at(-2) : 1) : Math.ceil(Math.sqrt(shape[0] ?? 1));
     const rows = Math.max(1, Math.floor(Math.min(values.length, shape.reduce((a, b) => a * b, 1)) / columns));
     const side = (n) => Math.min(24, n);
     const image = this.image(side(columns), side(rows));

@@ -40,7 +40,14 @@ def live_program(steps: Sequence[Step]) -> dict[str, Any]:
     inputs = [step for step in steps if step.op is None and step.value.dtype.name in KINDS]
     numbers = compiled(all_numbers(steps, inputs))
     numbers(*(step.value for step in inputs))
-    program = module(exported("explained", {"numbers": numbers}, webassembly.MACHINE))
+    try:
+        program = module(exported("explained", {"numbers": numbers}, webassembly.MACHINE))
+    except UnsupportedError as error:
+        ops = error.message.removeprefix("export: numbers ")
+        raise UnsupportedError(
+            f"a live page cannot have this program, which {ops.partition(', which a program')[0]}: "
+            "leave out live=True"
+        ) from error
     index = {step: k for k, step in enumerate(steps)}
     return {
         "module": base64.b64encode(program).decode(),

@@ -41,3 +41,9 @@ def test_formulas_of_a_live_page_hold_for_other_numbers_too() -> None:
     assert any("where" in text for text in local)  # of maximum: both branches
     assert not any("logical_and" in text for text in local)  # of a power: 2 is not 0
     assert structures[0]["templates"] == structures[1]["templates"]
+
+
+def test_ops_of_numpy_are_named(tmp_path: Path) -> None:
+    x = Tensor([3.0, 1.0, 2.0], requires_grad=True)
+    with pytest.raises(UnsupportedError, match=r"a live page cannot .* computes sort .*live=True"):
+        explain(np.sort(x)[0] * x[0]).html(tmp_path / "page.html", live=True)
