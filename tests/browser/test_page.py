@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page
+from playwright.sync_api import Browser, Page
 
 from minigrad import Tensor, explain
 from minigrad.pages import bundle, document
@@ -528,3 +528,14 @@ def test_a_mounted_explanation_opens_at_a_step_and_takes_new_numbers(opens: Open
     assert page.locator(".e-details h2").inner_text() == "w1 = 0.weight"
     assert "all 0.25" in (page.locator(".e-details .map").first.get_attribute("aria-label") or "")
     assert page.locator("[data-step='0'].selected.reached").count() == 1
+
+
+def test_a_long_name_in_the_title_does_not_make_a_phone_scroll_sideways(
+    browser: Browser, tmp_path: Path
+) -> None:
+    x = Tensor(2.0, requires_grad=True, name="a_name_that_is_longer_than_the_page_is_wide" * 2)
+    explain(x * x).html(tmp_path / "page.html")
+    page = browser.new_page(viewport={"width": 390, "height": 800})
+    page.goto((tmp_path / "page.html").as_uri())
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    page.close()
