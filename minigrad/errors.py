@@ -474,11 +474,13 @@ def describe(x: Any) -> str:
     """
     if isinstance(x, np.ndarray | np.generic):
         return f"{x.dtype} array of shape {x.shape}"
+    kind = type(x).__name__
+    if callable(x) and hasattr(x, "__name__"):
+        return f"the {kind} {x.__name__}"
     if len(repr(x)) < 40:
         return repr(x)
-    kind = type(x).__name__
     if hasattr(x, "shape"):
         return f"{kind} of shape {x.shape}"
     if isinstance(x, list | tuple | dict | set):
         return f"a {kind} of {len(x)}"
-    return f"the {kind} {x.__name__}" if hasattr(x, "__name__") else f"a {kind}"
+    return f"a {kind}"

@@ -847,3 +847,13 @@ def test_a_loss_that_is_used_as_a_tensor(tmp_path: Path) -> None:
     value, step = own(made, tmp_path, script)
     order = np.random.default_rng([0, 2]).permutation(32)
     assert step == 3 and value == pytest.approx(0, abs=2) and len(order) == 32
+
+
+def test_a_loss_that_is_compiled_into_other_ops_has_no_explanation() -> None:
+    # While it is compiled, targets are not known: wrong ones make it NaN, by one more op.
+    model = nn.Linear(2, 1, rng=np.random.default_rng(1))
+    x = np.random.default_rng(0).normal(size=(50, 2)).astype(np.float32)
+    optimizer = optim.SGD(model.parameters(), lr=0.1)
+    made = play(model, F.hinge_loss, optimizer, (x, np.sign(x[:, :1])))
+    module = made.build(False)
+    assert b"is compiled into other ops" in module and b"pool." not in module

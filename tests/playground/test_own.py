@@ -124,15 +124,6 @@ def test_the_last_batch_of_an_epoch_is_trained_on_unless_it_is_dropped() -> None
     assert told["sizes"] == [32, 18] and "no variance" in told["notOne"]
 
 
-def test_a_loss_that_is_compiled_into_other_ops_has_no_explanation() -> None:
-    # While it is compiled, targets are not known: wrong ones make it NaN, by one more op.
-    (model,) = layers(2, 1)
-    optimizer = optim.SGD(model.parameters(), lr=0.1)
-    made = play(model, F.hinge_loss, optimizer, (X, np.sign(X[:, :1])))
-    module = made.build(False)
-    assert b"is compiled into other ops" in module and b"pool." not in module
-
-
 def test_a_loader_says_batch_order_and_seed() -> None:
     loader = BatchLoader(X, Y, batch_size=7, shuffle=False, seed=3)
     for data in (loader, BatchLoader(ArrayDataset(X, Y), batch_size=7, shuffle=False, seed=3)):
