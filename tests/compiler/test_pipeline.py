@@ -462,8 +462,8 @@ from tests.compiler.end_to_end import test_networks
 build.FLAGS.append("-O0")
 real, digest = plan.compile_graph, hashlib.sha256()
 
-def shown(graph):
-    found = real(graph)
+def shown(graph, target):
+    found = real(graph, target)
     calls = [(x.rows, x.slots, x.offsets) for x in found.steps if isinstance(x, Calls)]
     digest.update(repr((found.sources, found.outputs, found.owned, found.description)).encode())
     digest.update(b"".join(x.tobytes() for call in calls for x in call))
