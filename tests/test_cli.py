@@ -230,6 +230,16 @@ def test_ctrl_c_ends_any_command(
     assert capsys.readouterr().err == "minigrad: stopped by Ctrl-C\n"
 
 
+def test_what_does_not_fit_into_memory_is_said_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "large.py"
+    file.write_text("import numpy as np\npage = np.zeros(1 << 58)\n")
+    assert main(["play", f"{file}:page"]) == 1
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and "not enough memory: Unable to allocate 2.00 EiB" in error
+
+
 def test_a_network_is_exported(capsys: pytest.CaptureFixture[str]) -> None:
     main(["train", "moons", "--epochs", "1", "--eager", "--output", "out"])
     assert main("export out --output moons --batch 5".split()) == 0
