@@ -8,7 +8,8 @@ import platform
 import re
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import Field, fields
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -47,6 +48,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return complain(problem(error))
     except (ValueError, BuildError) as error:
         return complain(str(error))
+    except MemoryError as error:
+        return complain(f"there is not enough memory. {error or 'Give smaller sizes'}")
     except KeyboardInterrupt:
         return complain("stopped by Ctrl-C", 130)  # as shells count: 128 + SIGINT
     return 0
@@ -248,8 +251,15 @@ def run_explain(arguments: argparse.Namespace) -> None:
 
 
 def explained(path: str, name: str, values: dict[str, float]) -> Explanation:
-    try:
+    with running(path, name):
         return explain(example(path, name, values))
+
+
+@contextmanager
+def running(path: str, name: str) -> Iterator[None]:
+    """What a user's file raises, as an error of the command that names its line."""
+    try:
+        yield
     except MinigradError as error:
         if path in error.line:  # a line of the user's program
             error.message = str(error)
@@ -329,11 +339,13 @@ def own_playground(what: str) -> Playground:
             f"{what} is not FILE.py:NAME, as in minigrad play moons.py:page: name what "
             "minigrad.play returned, or a function that returns it"
         )
-    module = module_of(path)
+    with running(path, name):
+        module = module_of(path)
     if not hasattr(module, name):
         raise ValueError(f"there is no {name} in {path}")
-    found = getattr(module, name)
-    found = found() if callable(found) else found
+    with running(path, name):
+        found = getattr(module, name)
+        found = found() if callable(found) else found
     if not isinstance(found, Playground):
         raise ValueError(
             f"{name} in {path} is {describe(found)}, and must be what minigrad.play(model, loss, "

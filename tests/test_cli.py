@@ -230,14 +230,22 @@ def test_ctrl_c_ends_any_command(
     assert capsys.readouterr().err == "minigrad: stopped by Ctrl-C\n"
 
 
-def test_what_does_not_fit_into_memory_is_said_in_one_line(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("line", "wrong"),
+    [
+        ("page = undefined", "NameError: name 'undefined' is not defined"),
+        ("def page(): return 1 / 0", "ZeroDivisionError: division by zero"),
+        ("import numpy as np; page = np.zeros(1 << 58)", "Unable to allocate 2.00 EiB"),
+    ],
+)
+def test_what_a_users_file_raises_is_told_with_its_line(
+    line: str, wrong: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    file = tmp_path / "large.py"
-    file.write_text("import numpy as np\npage = np.zeros(1 << 58)\n")
+    file = tmp_path / "own.py"
+    file.write_text(line)
     assert main(["play", f"{file}:page"]) == 1
     error = capsys.readouterr().err
-    assert error.count("\n") == 1 and "not enough memory: Unable to allocate 2.00 EiB" in error
+    assert "own.py:page cannot be run: " in error and wrong in error and "own.py:1" in error
 
 
 def test_a_network_is_exported(capsys: pytest.CaptureFixture[str]) -> None:
@@ -245,5 +253,7 @@ def test_a_network_is_exported(capsys: pytest.CaptureFixture[str]) -> None:
     assert main("export out --output moons --batch 5".split()) == 0
     assert "wrote moons" in capsys.readouterr().out
     assert "float x[5][2];" in Path("moons/moons.h").read_text()
+    assert main("export out --output large --batch 1000000000000000".split()) == 1
+    assert "there is not enough memory. Unable to allocate" in capsys.readouterr().err
     assert main("export nowhere --output moons".split()) == 1
     assert "there is no run in nowhere" in capsys.readouterr().err
