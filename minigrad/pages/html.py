@@ -17,7 +17,7 @@ from minigrad.pages.colors import DARK, LIGHT
 
 IMPORT = re.compile(r'^import \{[\w\s,]*\} from "(\.[^"]+)";\n?', re.M)
 EXPORT = re.compile(r"^export (?=(?:async|function|const|let|class)\b)", re.M)
-# What is left of them is written in another way (a line of Python in a text is no import of ours).
+# Imports and exports in a form that `bundle` does not join. Lines of Python in a text do not match.
 UNJOINED = re.compile(r"^(?:import\s*[{*\"'(]|import\b.*\bfrom\b|export\b).*", re.M)
 DECLARED = re.compile(r"^(?:async )?(?:function\*?|const|let|class) (\w+|[{\[][^=]*[}\]])", re.M)
 

@@ -192,8 +192,8 @@ class Networks:
         """An optimiser's update of all layers by the gradients that were stored.
 
         The function takes numbers (): the learning rate (float64), the factors of regularisation
-        l1*|w| + l2/2*w**2 of weights, and what is kept of the gradients before: 0 if they are
-        zeroed before each step, 1 if they add up.
+        l1*|w| + l2/2*w**2 of weights, and a factor of the gradients of earlier steps: 0 if they
+        are zeroed before each step, 1 if they accumulate.
         """
         optimizer = OPTIMIZERS[name](self.parameters)
         states, settings = optimizer.states, optimizer.param_groups[0]

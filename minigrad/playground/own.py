@@ -298,7 +298,7 @@ class Own:
             rows = slice(start, start + n)
             try:
                 self.tried(rows)
-            except Exception:
+            except Exception:  # of the user's model or loss: any
                 if start == places[-1]:
                     raise
             else:

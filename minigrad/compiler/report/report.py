@@ -331,7 +331,7 @@ def is_elementwise(name: str) -> bool:
 
 
 def updated(data: dict[str, Any]) -> str:
-    """Whose update by an optimiser a kernel computes: it uses what is kept of the parameter."""
+    """Of a kernel that uses the state of an optimiser: "update of" the parameter; or ""."""
     kept = (re.fullmatch(r"\w+ of (.+)", name) for name in [*data["reads"], *data["writes"]])
     return next((f"update of {found[1]}" for found in kept if found), "")
 

@@ -30,7 +30,7 @@ from minigrad.viz.draw.layout import layout
 from minigrad.viz.page.structure import (
     GROUP_WIDTH,
     STEP_WIDTH,
-    add_edge,
+    edges_of,
     family_of,
     line_of,
     reverse_order,
@@ -209,12 +209,7 @@ def groups_data(
 ) -> list[dict[str, Any]]:
     """Each group with its children, in layers, and the edges between them."""
     places = {each: k for k, each in enumerate(groups)}
-    edges: dict[Group, dict[tuple[Any, Any], None]] = {each: {} for each in groups}
-    entered: dict[Group, dict[Any, None]] = {each: {} for each in groups}
-    for step in steps:
-        for x in step.inputs:
-            if isinstance(x, Step):
-                add_edge(above, x, step, edges, entered)
+    edges, entered = edges_of(groups, above, steps)
     counts = dict.fromkeys(groups, 0)
     for path in above.values():
         for each in path:

@@ -216,12 +216,7 @@ def groups_data(
 ) -> list[dict[str, Any]]:
     """Each group with its children, as numbers of steps, or of groups with a minus sign, and its
     layout."""
-    edges: dict[Group, dict[tuple[Any, Any], None]] = {each: {} for each in groups}
-    entered: dict[Group, dict[Any, None]] = {each: {} for each in groups}
-    for step in steps:
-        for x in step.inputs:
-            if isinstance(x, Step):
-                add_edge(above, x, step, edges, entered)
+    edges, entered = edges_of(groups, above, steps)
     data: list[dict[str, Any]] = []
     for each in groups:
         child = {item: k for k, item in enumerate(each.children)}
@@ -246,6 +241,20 @@ def groups_data(
             if isinstance(item, Group):
                 data[places[item]]["parent"] = k
     return data
+
+
+def edges_of(
+    groups: Sequence[Group], above: Mapping[Step, tuple[Group, ...]], steps: Sequence[Step]
+) -> tuple[dict[Group, dict[tuple[Any, Any], None]], dict[Group, dict[Any, None]]]:
+    """Of each group the edges between its children, and the children that edges from outside lead
+    to; sets that keep their order."""
+    edges: dict[Group, dict[tuple[Any, Any], None]] = {each: {} for each in groups}
+    entered: dict[Group, dict[Any, None]] = {each: {} for each in groups}
+    for step in steps:
+        for x in step.inputs:
+            if isinstance(x, Step):
+                add_edge(above, x, step, edges, entered)
+    return edges, entered
 
 
 def add_edge(
