@@ -442,6 +442,25 @@ def test_notebooks_show_it_in_a_frame(opens: Opens, tmp_path: Path) -> None:
     assert "2.584" in (frame.locator("[data-step='0']").text_content() or "")
 
 
+def test_a_page_that_opens_hidden_is_fitted_when_it_is_shown(opens: Opens, tmp_path: Path) -> None:
+    path = tmp_path / "hidden.htm"
+    framed = programs.example()._repr_html_()
+    path.write_text(f"<!DOCTYPE html><body><div id=cell style='display: none'>{framed}</div>")
+    page = opens(path)
+    frame = page.frame_locator("iframe")
+    frame.locator("html[data-ready=yes]").wait_for(state="attached")
+    page.evaluate("document.getElementById('cell').style.display = 'block'")
+    page.wait_for_timeout(300)  # its ResizeObserver is told in a later frame
+    box = frame.locator("[data-step='0']").bounding_box()
+    whole = page.locator("iframe").bounding_box()
+    assert box and whole
+    assert whole["x"] < box["x"] < whole["x"] + whole["width"] - box["width"]
+    assert whole["y"] < box["y"] < whole["y"] + whole["height"] - box["height"]
+    assert box["width"] > 40
+    frame.get_by_role("button", name="To the end").click()
+    assert "2.584" in (frame.locator("[data-step='0']").text_content() or "")
+
+
 def test_complex_numbers_are_shown_with_what_their_derivatives_mean(opens: Opens) -> None:
     explanation = programs.of_complex_numbers()
     page = opens(explanation)

@@ -379,13 +379,13 @@ export class Graph {
   // Looking around
 
   look() { const { x, y, w, h } = this.view; this.svg.setAttribute("viewBox", `${x} ${y} ${w} ${h}`); }
-  scale() { return this.view.w / this.holder.clientWidth; }
+  scale() { return this.view.w / (this.holder.clientWidth || this.view.w); }
 
   fit() {
     const { clientWidth: w, clientHeight: h } = this.holder, { bounds } = this;
     const scale = Math.max(bounds.w / Math.max(w - 32, 100), bounds.h / Math.max(h - 32, 100), 0.7);
     this.size = { w, h };
-    this.view = { x: (bounds.w - w * scale) / 2, y: (bounds.h - h * scale) / 2, w: w * scale, h: h * scale };
+    this.view = !w || !h ? { x: 0, y: 0, ...bounds } : { x: (bounds.w - w * scale) / 2, y: (bounds.h - h * scale) / 2, w: w * scale, h: h * scale };
     this.look();
   }
 
@@ -423,6 +423,7 @@ export class Graph {
     new ResizeObserver(() => { // keep the middle and the scale
       const { clientWidth: w, clientHeight: h } = this.holder;
       if (!this.view || !w || !h) return;
+      if (!this.size.w || !this.size.h) { this.start(); return; } // it was hidden until now
       const scale = this.view.w / this.size.w;
       this.view = { x: this.view.x + (this.view.w - w * scale) / 2, y: this.view.y + (this.view.h - h * scale) / 2, w: w * scale, h: h * scale };
       this.size = { w, h };
