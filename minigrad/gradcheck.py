@@ -16,7 +16,9 @@ from minigrad.errors import DtypeError, GradientCheckError, GradientError
 from minigrad.graph import Node, toposort
 from minigrad.inside import differentiating
 from minigrad.tensor import Tensor, value_of
-from minigrad.transforms import Function, as_tensor, grad, leaves_of, map_tree
+from minigrad.transforms import grad
+from minigrad.transforms.recorded import as_tensor
+from minigrad.transforms.trees import Function, leaves_of, map_tree
 
 RELATIVE = 1e-9  # relative differences below this are rounding
 STEPS = (1e-4, 0.1)  # tried first; the second if the derivative is 0, which rounding may hide

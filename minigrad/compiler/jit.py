@@ -37,7 +37,7 @@ from minigrad.compiler.target.toolchain import after_fork
 from minigrad.dispatch import implements
 from minigrad.errors import TraceError, UnsupportedError, plain, warn
 from minigrad.tensor import Tensor
-from minigrad.transforms import leaves_of
+from minigrad.transforms.trees import leaves_of
 from minigrad.watch import watchers
 
 P = ParamSpec("P")

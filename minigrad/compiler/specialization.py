@@ -23,7 +23,7 @@ from minigrad.compiler.target.toolchain import after_fork
 from minigrad.errors import ArgumentError, UnsupportedError
 from minigrad.graph import Node
 from minigrad.tensor import Tensor, value_of
-from minigrad.transforms import like
+from minigrad.transforms.trees import like
 from minigrad.writes import USED_UP, log
 
 # Up to this many entries, an argument is copied into a buffer of the program: that is faster than

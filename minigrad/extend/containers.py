@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.errors import ShapeError
-from minigrad.transforms import leaves_of, like
+from minigrad.transforms.trees import leaves_of, like
 
 
 def in_order(tree: Any) -> Any:

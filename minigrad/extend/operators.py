@@ -14,7 +14,8 @@ from minigrad.dispatch import is_traced
 from minigrad.errors import ArgumentError, DtypeError
 from minigrad.extend.primitive import defvjp, defvjp_argnum, primitive
 from minigrad.tensor import value_of
-from minigrad.transforms import Argnums, leaves_of, map_tree
+from minigrad.transforms.recorded import Argnums, in_order
+from minigrad.transforms.trees import leaves_of, map_tree
 
 Function = Callable[..., Any]
 
@@ -34,7 +35,7 @@ def by_argument(operator: Callable[..., Any]) -> Callable[..., Any]:
         def of_arguments(*args: Any, **kwargs: Any) -> Any:
             if argnum == 0 and type(argnum) is int and len(args) == 1 and not kwargs:
                 return operator(fun, *args)
-            places = transforms.in_order(argnum, args)
+            places = in_order(argnum, args)
 
             def of_one(x: Any) -> Any:
                 given = dict(zip(places, (x,) if isinstance(argnum, int) else x, strict=True))

@@ -23,7 +23,8 @@ from minigrad.errors import (
 from minigrad.ops.base import EachInput, Op, registry
 from minigrad.ops.movement import as_array
 from minigrad.tensor import Tensor, value_of
-from minigrad.transforms import leaves_of, like, map_tree, vjp
+from minigrad.transforms import vjp
+from minigrad.transforms.trees import leaves_of, like, map_tree
 
 Function = Callable[..., Any]
 # From the number of an argument, the result, all arguments and the keyword arguments: the vjp, a

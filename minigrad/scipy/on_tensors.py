@@ -13,7 +13,7 @@ from minigrad.dispatch import is_traced
 from minigrad.errors import UnsupportedError
 from minigrad.ops.movement import as_array as numbers
 from minigrad.tensor import Tensor, value_of
-from minigrad.transforms import leaves_of
+from minigrad.transforms.trees import leaves_of
 
 F = TypeVar("F", bound=Callable[..., Any])
 

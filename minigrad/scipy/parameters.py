@@ -15,7 +15,7 @@ import numpy as np
 
 from minigrad.errors import DtypeError, GradientError
 from minigrad.tensor import Tensor, value_of
-from minigrad.transforms import leaves_of, like
+from minigrad.transforms.trees import leaves_of, like
 
 
 def is_parameter(x: Any) -> bool:

@@ -14,7 +14,7 @@ from minigrad.errors import ArgumentTypeError, DtypeError, ShapeError, describe
 from minigrad.nn import Module
 from minigrad.nn.summary import evaluating
 from minigrad.tensor import value_of
-from minigrad.transforms import map_tree
+from minigrad.transforms.trees import map_tree
 
 # From outputs and targets, as plain arrays, to a number: the mean over the batch.
 Metric = Callable[..., Any]

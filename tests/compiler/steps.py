@@ -8,7 +8,7 @@ import numpy as np
 from minigrad import Tensor, nn, optim
 from minigrad import functional as F
 from minigrad.compiler import compile
-from minigrad.transforms import leaves_of
+from minigrad.transforms.trees import leaves_of
 
 X = np.random.default_rng(0).normal(size=(6, 3)).astype(np.float32)
 

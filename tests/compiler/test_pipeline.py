@@ -74,7 +74,7 @@ def test_a_plan_that_is_found_gives_the_same_results(
 
 
 def leaves(tree: Any) -> list[tuple[str, Any]]:
-    found = minigrad.transforms.leaves_of(tree)
+    found = minigrad.transforms.trees.leaves_of(tree)
     return [(at, np.asarray(x.data if isinstance(x, Tensor) else x)) for at, x in found]
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.transforms import leaves_of, like, matching
+from minigrad.transforms.trees import leaves_of, like, matching
 
 Rule = Callable[[Any, Any], Any]
 levels = itertools.count()

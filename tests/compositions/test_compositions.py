@@ -12,7 +12,7 @@ import pytest
 
 import minigrad
 from minigrad import Tensor, no_grad
-from minigrad.transforms import leaves_of, map_tree
+from minigrad.transforms.trees import leaves_of, map_tree
 from tests.compositions import forward
 from tests.compositions.programs import PROGRAMS
 from tests.compositions.transforms import TRANSFORMS, numbers_like, single, total

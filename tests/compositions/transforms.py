@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.transforms import leaves_of, map_tree
+from minigrad.transforms.trees import leaves_of, map_tree
 
 Function = Callable[[Any], Any]
 

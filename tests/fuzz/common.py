@@ -29,7 +29,7 @@ from minigrad.compiler.target import machine as target
 from minigrad.compiler.target import toolchain as build
 from minigrad.dispatch import implementations
 from minigrad.errors import MinigradError
-from minigrad.transforms import leaves_of
+from minigrad.transforms.trees import leaves_of
 
 NAMES = re.compile(r"\b[vx]\d+\b")
 # x after x[i] = v, as a new array, where x must not be written into.

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.random import manual_seed
-from minigrad.transforms import leaves_of
+from minigrad.transforms.trees import leaves_of
 from tests.fuzz.common import Lines, Program, eager, kind, kinds, run_compiled, shown, threads
 
 Shape = tuple[int, ...]

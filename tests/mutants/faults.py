@@ -1247,9 +1247,14 @@ ENGINE = [
         'term if dtype.kind == "c" else abs(term)',
         COMPLEX,
     ),
-    engine("transforms.py", "return g - 1j * h\n    one", "return g + 1j * h\n    one", COMPLEX),
     engine(
-        "transforms.py",
+        "transforms/recorded.py",
+        "return g - 1j * h\n    one",
+        "return g + 1j * h\n    one",
+        COMPLEX,
+    ),
+    engine(
+        "transforms/recorded.py",
         "one, other = value_of(g), value_of(-1j * h)",
         "one = other = value_of(g)",
         COMPLEX,

@@ -11,7 +11,7 @@ import pytest
 
 import minigrad
 from minigrad import Tensor, check_gradients, nn
-from minigrad.transforms import leaves_of, map_tree
+from minigrad.transforms.trees import leaves_of, map_tree
 from tests.marks import is_large, rows
 
 RNG = np.random.default_rng(0)

@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import Any
 
 from minigrad.compiler.frontend.capture import GONE, Captured
-from minigrad.transforms import leaves_of
+from minigrad.transforms.trees import leaves_of
 
 KEYWORDS = frozenset(
     """auto bool break case char const continue default do double else enum extern false float for

@@ -27,7 +27,7 @@ from minigrad.graph import Node
 from minigrad.inside import traced_form
 from minigrad.random import draw, generator
 from minigrad.tensor import Tensor, value_of
-from minigrad.transforms import leaves_of, like
+from minigrad.transforms.trees import leaves_of, like
 from minigrad.watch import replacing
 from minigrad.writes import USED_UP
 

@@ -27,7 +27,7 @@ from minigrad.names import missing
 from minigrad.ops.base import registry
 from minigrad.ops.views import assign, check_writeable, define_in_place, is_view, views_of
 from minigrad.tensor import Tensor
-from minigrad.transforms import leaves_of, map_tree
+from minigrad.transforms.trees import leaves_of, map_tree
 from minigrad.writes import log
 
 # NumPy functions whose result depends on an array's shape and dtype only.

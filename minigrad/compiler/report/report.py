@@ -33,7 +33,7 @@ from minigrad.nn import Module
 from minigrad.nn.summary import size
 from minigrad.ops.base import registry
 from minigrad.pages import table as html_table
-from minigrad.transforms import leaves_of
+from minigrad.transforms.trees import leaves_of
 
 WIDTH = 100
 SHOWN = 4  # lines of a kernel's ops

@@ -18,7 +18,7 @@ from minigrad.compiler import compile
 from minigrad.compiler import jit as compiled
 from minigrad.compiler.graph.simplify import simplify
 from minigrad.compiler.runtime.interpreter import NumpyProgram
-from minigrad.transforms import leaves_of
+from minigrad.transforms.trees import leaves_of
 from tests.compositions.programs import PROGRAMS
 from tests.compositions.test_compositions import (
     as_tensors,

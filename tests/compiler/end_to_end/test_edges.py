@@ -20,7 +20,7 @@ from minigrad import Tensor, grad, nn, optim
 from minigrad import functional as F
 from minigrad.compiler import compile
 from minigrad.errors import ShapeError
-from minigrad.transforms import leaves_of
+from minigrad.transforms.trees import leaves_of
 from tests.marks import rows
 
 RNG = np.random.default_rng(0)

@@ -17,7 +17,7 @@ from minigrad.compiler.export.c import write_c
 from minigrad.compiler.export.program import ExportedProgram, exported
 from minigrad.compiler.target import toolchain
 from minigrad.compiler.target.machine import machine
-from minigrad.transforms import leaves_of
+from minigrad.transforms.trees import leaves_of
 
 Array = np.ndarray
 # The flags of Python's own libraries, but for what makes a library.

@@ -11,7 +11,7 @@ import pytest
 
 import minigrad
 from minigrad.compiler.export.c import write_c
-from minigrad.transforms import leaves_of
+from minigrad.transforms.trees import leaves_of
 from tests.compiler.end_to_end.test_sizes import KINDS, arguments
 from tests.compiler.export.programs import CASES, NATIVE, Built, in_python, program_of, ready
 from tests.fuzz import kinds

@@ -17,7 +17,8 @@ from minigrad.compiler.jit import Compiled
 from minigrad.compiler.runtime.interpreter import NumpyProgram
 from minigrad.errors import TraceError, UnsupportedError
 from minigrad.ops.base import Op
-from minigrad.transforms import leaves_of, value_and_grad
+from minigrad.transforms import value_and_grad
+from minigrad.transforms.trees import leaves_of
 
 pytestmark = pytest.mark.unoptimized
 

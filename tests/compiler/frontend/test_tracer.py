@@ -14,7 +14,7 @@ from minigrad.compiler.frontend.capture import captured
 from minigrad.compiler.frontend.recorder import Recorder
 from minigrad.compiler.frontend.trace import inputs_of, run_on_tracers
 from minigrad.errors import IndexingError, TraceError, UnsupportedError
-from minigrad.transforms import leaves_of
+from minigrad.transforms.trees import leaves_of
 
 pytestmark = pytest.mark.unoptimized
 

@@ -24,7 +24,7 @@ from minigrad import Tensor, nn, optim
 from minigrad import functional as F
 from minigrad.compiler import compile
 from minigrad.compiler.runtime.plan import Calls
-from minigrad.transforms import leaves_of
+from minigrad.transforms.trees import leaves_of
 
 def array(x):
     return np.asarray(x.data if isinstance(x, Tensor) else x)

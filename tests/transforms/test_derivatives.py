@@ -412,7 +412,7 @@ def fill_an_array(x: Any) -> Any:
 def test_bad_input_is_explained(call: Any, error: Any, message: str) -> None:
     with pytest.raises(error, match=message) as caught:
         call()
-    assert "test_transforms.py" in str(caught.value)
+    assert "test_derivatives.py" in str(caught.value)
 
 
 class Settings(dict[str, Any]):

@@ -1,0 +1,15 @@
+"""Functions that transform functions: into their derivatives, and into functions of batches.
+
+They work on functions of floats, arrays and Tensors, and of dicts, lists and tuples of these, and
+compose with each other to any order. A derivative has the shape, dtype and structure of the
+argument, and is made of plain arrays where the arguments are.
+"""
+
+from minigrad.transforms.forward import jvp as jvp
+from minigrad.transforms.jacobian import hessian as hessian
+from minigrad.transforms.jacobian import jacobian as jacobian
+from minigrad.transforms.reverse import grad as grad
+from minigrad.transforms.reverse import holomorphic_grad as holomorphic_grad
+from minigrad.transforms.reverse import hvp as hvp
+from minigrad.transforms.reverse import value_and_grad as value_and_grad
+from minigrad.transforms.reverse import vjp as vjp

@@ -1,0 +1,71 @@
+"""Nested containers: dicts, lists and tuples of arrays and numbers, and their leaves."""
+
+from __future__ import annotations
+
+from collections import OrderedDict, defaultdict
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from minigrad.errors import ShapeError
+from minigrad.tensor import Tensor
+
+Function = Callable[..., Any]
+
+
+def leaves_of(tree: Any, where: str = "") -> list[tuple[str, Any]]:
+    """The leaves of a tree of dicts, lists and tuples, with their paths: ("['w'][0]", value)."""
+    if isinstance(tree, dict):
+        return [x for key in tree for x in leaves_of(tree[key], f"{where}[{key!r}]")]
+    if isinstance(tree, list | tuple):
+        return [x for k, part in enumerate(tree) for x in leaves_of(part, f"{where}[{k}]")]
+    return [] if tree is None else [(where, tree)]
+
+
+LEAVES = frozenset([Tensor, np.ndarray, float, np.float64])  # the most frequent ones
+
+
+def flat(tree: Any) -> list[Any]:
+    """The leaves of a tree, without their paths."""
+    return [tree] if type(tree) in LEAVES else [x for _, x in leaves_of(tree)]
+
+
+def like(tree: Any, leaves: Any) -> Any:
+    """A tree of the same structure, with leaves from the iterator `leaves`."""
+    if type(tree) in LEAVES:
+        return next(leaves)
+    if isinstance(tree, dict):
+        parts = {key: like(part, leaves) for key, part in tree.items()}
+        return parts if type(tree) is dict else of_class(tree, parts)
+    if isinstance(tree, tuple) and hasattr(tree, "_fields"):
+        return type(tree)(*(like(part, leaves) for part in tree))
+    if isinstance(tree, list | tuple):
+        return type(tree)(like(part, leaves) for part in tree)
+    return None if tree is None else next(leaves)
+
+
+def of_class(tree: dict[Any, Any], parts: dict[Any, Any]) -> dict[Any, Any]:
+    """A dict of the same class as another: code may test the class, or rely on a default."""
+    made: Any = type(tree).__new__(type(tree))
+    if isinstance(tree, defaultdict):
+        made.default_factory = tree.default_factory
+    put = OrderedDict.__setitem__ if isinstance(tree, OrderedDict) else dict.__setitem__
+    for key, part in parts.items():
+        put(made, key, part)
+    return made
+
+
+def map_tree(function: Function, tree: Any) -> Any:
+    """A tree of the same structure, with `function` applied to each leaf."""
+    return like(tree, map(function, flat(tree)))
+
+
+def matching(tree: Any, other: Any, what: str) -> list[Any]:
+    """The leaves of `tree`, which must be nested as `other` is."""
+    leaves, needed = leaves_of(tree), [at for at, _ in leaves_of(other)]
+    at_place = dict(leaves)
+    if len(leaves) != len(needed) or at_place.keys() != set(needed):
+        given = [at for at, _ in leaves]
+        raise ShapeError(f"must be nested as {what} is, with leaves at {needed}, not at {given}")
+    return [at_place[at] for at in needed]
