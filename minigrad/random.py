@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from typing import Any
 
@@ -36,9 +36,14 @@ def drawn_now(rng: np.random.Generator | None, shape: tuple[int, ...]) -> Any:
 draw: ContextVar[Callable[..., Any]] = ContextVar("draw", default=drawn_now)
 
 
-def uniform(rng: np.random.Generator | None, shape: tuple[int, ...]) -> Any:
-    """Uniform float32 numbers from [0, 1); while a function is compiled, a tracer for them."""
-    return draw.get()(rng, shape)
+def uniform(rng: np.random.Generator | None, shape: int | Sequence[int]) -> Any:
+    """Uniform float32 numbers from [0, 1); while a function is compiled, a tracer for them.
+
+    >>> uniform(np.random.default_rng(0), 3).shape, uniform(None, [2, 3]).shape
+    ((3,), (2, 3))
+    """
+    sizes = [shape] if isinstance(shape, int | np.integer) else shape
+    return draw.get()(rng, tuple(int(n) for n in sizes))
 
 
 @checked

@@ -413,6 +413,7 @@ updated_op: Op = movement(
 
 @implements("updated")
 def set_item(x: Any, index: Any, value: Any) -> Any:
+    value = np.array(value) if is_nested(value) else value  # of results, while it is compiled
     check_real(value, x.dtype)
     if x.dtype.kind not in INEXACT and isinstance(value, Tensor) and value.requires_grad:
         raise DtypeError(

@@ -364,7 +364,10 @@ def copy_text(layout: Layout, dtype: np.dtype[Any]) -> str:
 def check_plan(name: str, plan: Plan) -> None:
     by_numpy = [x for x in plan.steps if isinstance(x, ByNumpy)]
     if by_numpy:
-        ops = dict.fromkeys(f"{x.op} of shape {x.output.layout.shape}" for x in by_numpy)
+        ops = dict.fromkeys(
+            f"{x.op} ({np.dtype(x.output.dtype)}, of shape {x.output.layout.shape})"
+            for x in by_numpy
+        )
         raise UnsupportedError(
             f"export: {name} computes {', '.join(ops)} by NumPy, which a program of C lacks: "
             "compute it outside, and pass it in as an argument"

@@ -47,11 +47,13 @@ class Guards:
         """Guard whether gradients are None, for Tensors where the function may read that, or where
         its trace depends on it; not where it sets them to None first and never names `grad`."""
         named = "grad" in self.found.names
+        paths = {id(value): place.name for place, value in self.values if place.is_writable}
         for t in self.found.tensors.values():
             if not (t.requires_grad and t.node.op is None):
                 continue
             if named or ((changed or self.found.uses_gradients) and t not in discarded):
-                place = capture.Place("gradient", t, f"the gradient of {t.name or 'a Tensor'}")
+                name = t.name or paths.get(id(t)) or f"a Tensor of shape {t.shape}"
+                place = capture.Place("gradient", t, f"the gradient of {name}")
                 self.places.append(place)
                 self.values.append((place, place.read()))
 
@@ -153,6 +155,9 @@ def difference(place: capture.Place, value: Any, now: Any) -> str:
         if len(now) != len(value):
             return f"{name} had {len(value)} things in it and has {len(now)}"
         return f"{name} has other things in it, or in another order"
+    if kind == "gradient":
+        before, after = ("None" if is_none else "an array" for is_none in (value, now))
+        return f"{name} was {before} and is {after}"
     return f"{name} was {repr(value)[:60]} and is {repr(now)[:60]}"
 
 

@@ -270,6 +270,7 @@ class Tracer(Traced):
         return Tracer(found.value) if function is np.copy and is_traced(found) else found
 
     def __setitem__(self, index: Any, value: Any) -> None:
+        value = value.data if isinstance(value, Tensor) else value  # its numbers, as in NumPy
         with remembering_errors():
             if index is Ellipsis or (isinstance(index, slice) and index == slice(None)):
                 check_writeable(self)
@@ -495,7 +496,6 @@ def changed_in_place(shape: tuple[int, ...]) -> TraceError:
 
 def filled_with(target: Tracer, new: Any) -> Any:
     """`new` in the target's dtype and shape, as it is after `target[...] = new`."""
-    new = new.data if isinstance(new, Tensor) else new
     new = new if is_traced(new) else Tracer(value_of(np.asarray(new, target.dtype)))
     if new.dtype != target.dtype or new.value.op is None:
         new = new.astype(target.dtype)

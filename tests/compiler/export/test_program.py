@@ -393,7 +393,7 @@ def test_gradients_that_begin_anew_in_python_are_refused() -> None:
         return y
 
     f = compiled(collect, ONES)
-    refused(ArgumentError, "Call it again", f=f)  # there is a gradient now
+    refused(ArgumentError, "gradient of w was None and is an array. Call it again", f=f)
     w.grad = None
     refused(UnsupportedError, "traced where the gradient of w was None", f=f)
 

@@ -100,3 +100,10 @@ def test_the_default_generator_may_be_made_by_a_trace(monkeypatch: pytest.Monkey
     x = np.ones(1000, np.float32)
     first, second = drop(x), drop(x)
     assert {*first.tolist()} == {0, 2} and first.tolist() != second.tolist()
+
+
+def test_random_numbers_of_a_length_or_a_list_of_lengths() -> None:
+    rng, again = np.random.default_rng(0), np.random.default_rng(0)
+    f = compile(lambda x: (x + random.uniform(rng, 3), random.uniform(rng, [2, 3])))
+    for _ in range(2):
+        agree(f(np.zeros(3, np.float32)), (again.random(3, "f"), again.random((2, 3), "f")))

@@ -338,3 +338,21 @@ def test_writes_out_of_range_are_errors_as_reads_are() -> None:
     with pytest.raises(IndexingError, match="index 6 is out of bounds") as caught:
         compile(f)(np.ones((6, 2)), np.array([6]))
     assert "compile(f)(np.ones((6, 2)), np.array([6]))" in str(caught.value)
+
+
+def test_writes_of_results_in_tensors_and_lists_are_those_of_numpy() -> None:
+    def f(x: Any, data: Any) -> Any:
+        row = x[1] + 1
+        data[1] = row  # a Tensor
+        data[0] = [row[2], row[0] * 3, 5.0]
+        data[2, 1] = row[0]
+        return data * 1
+
+    kept = Tensor(np.zeros((3, 3)))
+    x = np.arange(9.0).reshape(3, 3)
+    expected = f(x, np.zeros((3, 3)))
+    for argument in (x, Tensor(x)):
+        written = compile(lambda x: f(x, kept.data))(argument)
+        np.testing.assert_array_equal(written, expected)
+        np.testing.assert_array_equal(kept.data, expected)
+        np.testing.assert_array_equal(compile(f)(argument, np.zeros((3, 3))), expected)

@@ -109,6 +109,35 @@ class Invert(Elementwise):
         return apply("logical_not", *value.inputs) if value.dtype.kind == "b" else value
 
 
+@entry("neg")
+class Neg(Elementwise):
+    def decompose(self, value: Value) -> Value:
+        return apply("sub", 0, *value.inputs) if value.dtype.kind == "i" else value
+
+
+@entry("abs")
+class Abs(Elementwise):
+    def decompose(self, value: Value) -> Value:
+        """Of integers, 0 - x where x < 0."""
+        (x,) = value.inputs
+        if value.dtype.kind != "i":
+            return value
+        return apply("where", apply("less", x, 0), apply("sub", 0, x), x)
+
+
+@entry("sign")
+class Sign(Elementwise):
+    def decompose(self, value: Value) -> Value:
+        """Of integers, (x > 0) - (x < 0)."""
+        (x,) = value.inputs
+        if value.dtype.kind != "i":
+            return value
+        above, below = (
+            apply("astype", apply(name, x, 0), dtype=value.dtype) for name in ("greater", "less")
+        )
+        return apply("sub", above, below)
+
+
 @entry("where")
 class Where(Elementwise):
     begins_with_condition = True
@@ -117,6 +146,15 @@ class Where(Elementwise):
 @entry("add")
 class Add(Elementwise):
     is_sum = True
+
+    def decompose(self, value: Value) -> Value:
+        return apply("logical_or", *value.inputs) if value.dtype.kind == "b" else value
+
+
+@entry("mul")
+class Mul(Elementwise):
+    def decompose(self, value: Value) -> Value:
+        return apply("logical_and", *value.inputs) if value.dtype.kind == "b" else value
 
 
 FAMILIES["unary"] = FAMILIES["binary"] = Elementwise()

@@ -75,7 +75,13 @@ def test_integers_at_their_ends(dtype: str) -> None:
         functions += [op, lambda x, y, op=op: op(x, 9), lambda x, y, op=op: op(5, y)]
     if signed:
         functions += [lambda x, y: np.left_shift(x, -3), lambda x, y: np.right_shift(x, -3)]
+        functions += [lambda x, y: -x, lambda x, y: np.abs(x), lambda x, y: np.sign(x)]
     compare(functions, [x, y])
+
+
+def test_sums_and_products_of_booleans() -> None:
+    x, y = np.array([0, 0, 1, 1], bool), np.array([0, 1, 0, 1], bool)
+    compare([lambda x, y: x + y, lambda x, y: x * y, lambda x, y: x + True], [x, y])
 
 
 @pytest.mark.parametrize("dtype", ["f", "d"])
