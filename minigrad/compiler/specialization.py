@@ -12,7 +12,6 @@ import numpy as np
 from numpy.lib.array_utils import byte_bounds
 
 from minigrad.compiler.frontend.capture import GONE
-from minigrad.compiler.frontend.derivative import returned
 from minigrad.compiler.frontend.guards import Guards, guard_expression
 from minigrad.compiler.frontend.recorder import root_of
 from minigrad.compiler.frontend.trace import Traced
@@ -23,6 +22,7 @@ from minigrad.compiler.target.toolchain import after_fork
 from minigrad.errors import ArgumentError, UnsupportedError
 from minigrad.graph import Node
 from minigrad.tensor import Tensor, value_of
+from minigrad.transforms.calls import returned
 from minigrad.transforms.trees import like
 from minigrad.writes import USED_UP, log
 

@@ -1,9 +1,8 @@
 """Derivatives of compiled functions, which are compiled functions in turn.
 
-A call is one node of the graph, whose inputs are the Tensors that it can be differentiated by; each
-returned Tensor is a node after it. In the reverse pass the cotangents of all outputs meet at the
-node of the call, and one compiled function, the pull-back, maps them to the cotangents of its
-inputs. The pull-back is traced from a replay of the graph that the trace of the function recorded:
+A call is one node of the graph (see `transforms.calls`), whose inputs are the Tensors that it can
+be differentiated by. One compiled function, the pull-back, maps the cotangents of its outputs to
+those of its inputs. The pull-back is traced from a replay of the graph that the trace recorded:
 the function itself is not run again, no random numbers are drawn, nothing is written, and what was
 detached stays detached. When the pull-back is given Tensors it is recorded in the same way, so
 derivatives of any order work.
@@ -20,62 +19,13 @@ import numpy as np
 from minigrad.compiler.frontend.recorder import Recorder
 from minigrad.compiler.graph.ir import Graph, Value
 from minigrad.dispatch import implementations
-from minigrad.errors import TraceError, UnsupportedError, instruction
+from minigrad.errors import TraceError, UnsupportedError
 from minigrad.graph import Node, toposort
-from minigrad.ops.base import EachInput, Op
+from minigrad.ops.base import Op
 from minigrad.tensor import Tensor, value_of
 from minigrad.transforms import vjp
+from minigrad.transforms.calls import Call, Result, replayed
 from minigrad.writes import Overwritten
-
-
-class Cotangents(np.ndarray):
-    """The cotangents of the outputs of one call, by their positions.
-
-    To the reverse pass it is a number, and adding two of them joins the dictionaries. `shares` are
-    the cotangents of the inputs, computed once.
-    """
-
-    sent: dict[int, Any]
-    shares: tuple[Any, ...] | None
-
-    @staticmethod
-    def of(sent: dict[int, Any]) -> Cotangents:
-        made = np.zeros(()).view(Cotangents)
-        made.sent, made.shares = sent, None
-        return made
-
-    def __add__(self, other: Any) -> Any:
-        return Cotangents.of(self.sent | other.sent)
-
-
-@dataclass(frozen=True)
-class Step:
-    """The op of a call, or of an output of it, in the graph: it has a vjp, but no forward."""
-
-    name: str
-    vjps: Any
-    family: str = "call"
-
-    def unbroadcast(self, cotangent: Any, shape: tuple[int, ...]) -> Any:
-        raise AssertionError("cotangents have the shapes of their inputs")
-
-
-def share(k: int, g: Any, y: Any, *inputs: Any, derivative: Derivative) -> Any:
-    if k >= len(derivative.wanted):  # what the outputs only order or compare by
-        return np.zeros_like(inputs[k])
-    if g.shares is None:
-        g.shares = derivative.pull_back(g.sent, inputs)
-    return g.shares[k]
-
-
-CALL = Step("call of a compiled function", EachInput(share))
-OUTPUT = Step("compiled function", (lambda g, y, call, position: Cotangents.of({position: g}),))
-
-
-def returned(value: np.ndarray, call: Node, position: int) -> Node:
-    """The node of what a call returned."""
-    attributes = {"position": position}
-    return Node(value, True, OUTPUT, (call,), attributes, call.origin, (call.value,))
 
 
 @dataclass(eq=False)
@@ -98,16 +48,16 @@ class Derivative:
     functions: dict[tuple[int, ...], Any] = field(default_factory=dict)
     refusal: str = ""
 
+    def __post_init__(self) -> None:
+        self.call = Call("a compiled function", len(self.wanted), self.pull_back)
+
     def trace_back(self, recorder: Recorder) -> None:
         """Find the values that each node was computed from."""
         stands, needed = dict(self.wanted), []
         for node in self.order:
             if node in self.wanted:
                 continue
-            value = recorder.made.get(node)
-            # A hook returns its input.
-            self.sources[node] = (stands[node.inputs[0]],) if value is None else value.inputs
-            stands[node] = stands[node.inputs[0]] if value is None else value
+            stands[node], self.sources[node] = computed(node, stands, recorder)
             for x, source in zip(node.inputs, self.sources[node], strict=True):
                 if as_key(x) not in stands:
                     needed += [source] if type(source) is Value else []
@@ -120,11 +70,11 @@ class Derivative:
     def record(self, wanted: list[Node], others: list[Any]) -> Node:
         """The node of a call, from the nodes to differentiate by, and other nodes and arrays."""
         inputs = [*wanted, *others]
-        arrays = [x.value if type(x) is Node else x for x in inputs]
-        how = {"derivative": self}
-        return Node(Cotangents.of({}), True, CALL, inputs, how, instruction(), arrays)
+        return self.call.node(inputs, [x.value if type(x) is Node else x for x in inputs])
 
-    def pull_back(self, sent: dict[int, Any], inputs: Sequence[Any]) -> tuple[Any, ...]:
+    def pull_back(
+        self, sent: dict[int, Any], wanted: Sequence[Any], others: Sequence[Any]
+    ) -> tuple[Any, ...]:
         """The cotangent of each Tensor, from the cotangents of some outputs; compiled.
 
         Raises:
@@ -136,15 +86,14 @@ class Derivative:
                 f"a compiled function has no derivative, for {self.refusal}; or differentiate it "
                 "without compiling it, or inside of what is compiled"
             )
-        for x in inputs:
+        for x in (*wanted, *others):
             if type(x) is Overwritten:
                 x.refuse()
         positions = tuple(sorted(sent))
         if positions not in self.functions:
             self.functions[positions] = self.compiled(positions)
-        end = len(self.wanted)
         cotangents = [as_given(sent[k]) for k in positions]
-        return self.functions[positions](cotangents, inputs[:end], inputs[end:])
+        return self.functions[positions](cotangents, wanted, others)
 
     def compiled(self, positions: tuple[int, ...]) -> Any:
         def pulled(cotangents: list[Any], wanted: list[Any], others: list[Any]) -> Any:
@@ -168,13 +117,30 @@ class Derivative:
                 values[value] = value.op(*inputs, **value.attributes)
         made: dict[Node, Any] = dict(zip(self.wanted, tensors, strict=True))
         for node in self.order:
+            if node in self.wanted:
+                continue
+            inputs = [
+                made[x] if as_key(x) in made else values.get(as_key(source), source)
+                for x, source in zip(node.inputs, self.sources[node], strict=True)
+            ]
             if isinstance(node.op, Op):
-                inputs = [
-                    made[x] if as_key(x) in made else values.get(source, source)
-                    for x, source in zip(node.inputs, self.sources[node], strict=True)
-                ]
                 made[node] = node.op(*inputs, **(node.attributes or {}))
+            else:
+                made[node] = replayed(node, inputs)
         return [made[node] for node in self.outputs]
+
+
+def computed(node: Node, stands: dict[Node, Any], recorder: Recorder) -> tuple[Any, Any]:
+    """The value that a node stands for, and what it was computed from."""
+    if isinstance(node.op, Call):
+        assert node.attributes is not None
+        return node, node.attributes["values"]
+    if isinstance(node.op, Result):
+        return node.inputs[1], node.inputs
+    value = recorder.made.get(node)
+    if value is None:  # a hook returns its input
+        return stands[node.inputs[0]], (stands[node.inputs[0]],)
+    return value, value.inputs
 
 
 def as_given(cotangent: Any) -> Any:
@@ -183,7 +149,8 @@ def as_given(cotangent: Any) -> Any:
 
 
 def as_key(x: Any) -> Any:
-    return x if type(x) is Node else None
+    """A node or value as a key of dictionaries; of anything else, which may have no hash, None."""
+    return x if type(x) in (Node, Value) else None
 
 
 def derivative_of(
