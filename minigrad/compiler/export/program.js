@@ -5,7 +5,7 @@
 //   program.arrays["model.0.weight"];                       // a view of the program's own memory
 //
 // All memory is fixed when it is loaded, so views stay valid, and programs share nothing.
-import { Random } from "./random.js";
+import { Random, describeValue } from "./random.js";
 
 const ARRAY_TYPES = {
   bool: Uint8Array, int8: Int8Array, int16: Int16Array, int32: Int32Array, int64: BigInt64Array,
@@ -185,5 +185,3 @@ function numberOf(x, dtype) {
   if (dtype === "int64" || dtype === "uint64") return typeof x === "bigint" ? x : Number.isSafeInteger(x) ? BigInt(x) : undefined;
   return typeof x === "number" ? x : undefined;
 }
-
-const describeValue = (x) => (Array.isArray(x) ? `an array of ${x.length}` : typeof x === "string" ? JSON.stringify(x) : typeof x === "bigint" ? `${x}n` : typeof x === "object" && x ? `a ${x.constructor?.name ?? "object"}` : String(x));

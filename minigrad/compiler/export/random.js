@@ -101,6 +101,9 @@ export class Random {
   }
 
   uniform(low = 0, high = 1) {
+    if (!(isNumber(low) && isNumber(high) && high - low >= 0 && high - low < Infinity)) {
+      throw new RangeError(`uniform(low, high) takes numbers, low <= high and no infinite range, not low = ${describeValue(low)} and high = ${describeValue(high)}`);
+    }
     return low + (high - low) * this.unit();
   }
 
@@ -118,7 +121,7 @@ export class Random {
     const [from, end] = high === undefined ? [typeof low === "bigint" ? 0n : 0, low] : [low, high];
     const whole = [from, end].every((x) => typeof x === "bigint") || [from, end].every(Number.isSafeInteger);
     if (!whole || from >= end) {
-      throw new RangeError(`integers(low, high) takes integers, exact and low < high, not low = ${from} and high = ${end}`);
+      throw new RangeError(`integers(low, high) takes integers, exact, both numbers or both BigInts, and low < high, not low = ${describeValue(from)} and high = ${describeValue(end)}`);
     }
     if (typeof from === "bigint" || end - from > TWO_32) {
       const drawn = BigInt(from) + this.wide(BigInt(end) - BigInt(from));
@@ -159,7 +162,7 @@ export class Random {
 
   // Reorder an array in place. As NumPy, it draws bits until they are below the length.
   shuffle(array) {
-    if (!isList(array)) throw new TypeError(`shuffle takes an array, and not ${String(array)}`);
+    if (!isList(array)) throw new TypeError(`shuffle takes an array, and not ${describeValue(array)}`);
     for (let k = array.length - 1; k > 0; k--) {
       const mask = 0xffffffff >>> Math.clz32(k), kept = array[k];
       let other;
@@ -174,7 +177,7 @@ export class Random {
   permutation(what) {
     if (isList(what)) return this.shuffle(what.slice());
     if (!(Number.isInteger(what) && what >= 0 && what < 2 ** 31)) {
-      throw new RangeError(`permutation takes an array, or an integer from 0 to 2**31 - 1, not ${String(what)}`);
+      throw new RangeError(`permutation takes an array, or an integer from 0 to 2**31 - 1, not ${describeValue(what)}`);
     }
     return this.shuffle(Int32Array.from({ length: what }, (_, k) => k));
   }
@@ -183,6 +186,9 @@ export class Random {
   // generating random variables" (2000), of 256 layers. The bits are NumPy's, but where a logarithm in
   // the tail, beyond 3.65, or an exponential differs in its last bit from that of NumPy's C library.
   normal(mean = 0, deviation = 1) {
+    if (!(isNumber(mean) && isNumber(deviation)) || deviation < 0) {
+      throw new RangeError(`normal(mean, deviation) takes numbers, and a deviation from 0, not mean = ${describeValue(mean)} and deviation = ${describeValue(deviation)}`);
+    }
     return mean + deviation * this.standardNormal();
   }
 
@@ -202,6 +208,16 @@ export class Random {
       }
     }
   }
+}
+
+const isNumber = (x) => typeof x === "number";
+
+// A value in a message.
+export function describeValue(x) {
+  if (Array.isArray(x)) return `an array of ${x.length}`;
+  if (typeof x === "string") return JSON.stringify(x);
+  if (typeof x === "bigint") return `${x}n`;
+  return typeof x === "object" && x ? `a ${x.constructor?.name ?? "object"}` : String(x);
 }
 
 const isList = (x) => Array.isArray(x) || (ArrayBuffer.isView(x) && !(x instanceof DataView));
@@ -247,7 +263,7 @@ function seedSequence(seed) {
 function wordsOfSeed(seed) {
   const whole = typeof seed === "bigint" || Number.isSafeInteger(seed);
   if (!whole || seed < 0) {
-    throw new RangeError(`a seed is an integer from 0, or an array of them, not ${String(seed)}: a number up to 2**53 - 1, or a BigInt`);
+    throw new RangeError(`a seed is an integer from 0, or an array of them, not ${describeValue(seed)}: a number up to 2**53 - 1, or a BigInt`);
   }
   const words = [];
   for (let rest = BigInt(seed); rest > 0n || words.length === 0; rest >>= 32n) words.push(Number(rest & 0xffffffffn));
