@@ -27,14 +27,18 @@ from minigrad.memory import keep_freed_memory
 from minigrad.random import manual_seed as manual_seed
 from minigrad.tensor import Tensor as Tensor
 from minigrad.training import fit as fit
+from minigrad.transforms import cond as cond
+from minigrad.transforms import fori_loop as fori_loop
 from minigrad.transforms import grad as grad
 from minigrad.transforms import hessian as hessian
 from minigrad.transforms import holomorphic_grad as holomorphic_grad
 from minigrad.transforms import hvp as hvp
 from minigrad.transforms import jacobian as jacobian
 from minigrad.transforms import jvp as jvp
+from minigrad.transforms import scan as scan
 from minigrad.transforms import value_and_grad as value_and_grad
 from minigrad.transforms import vjp as vjp
+from minigrad.transforms import while_loop as while_loop
 
 if TYPE_CHECKING:
     from minigrad import extend as extend

@@ -68,7 +68,12 @@ ROOMS = {
         ["language"],
     ],
     # Containers, a recorded function, then what is made of it.
-    "transforms": [["trees", "calls"], ["recorded"], ["reverse", "forward"], ["jacobian"]],
+    "transforms": [
+        ["trees", "calls"],
+        ["recorded", "loops"],
+        ["reverse", "forward"],
+        ["jacobian"],
+    ],
     # Arrays and what is made of them, the namespaces, what is handed to other libraries.
     "extend": [["primitive", "containers"], ["operators", "optimizers"]],
     "numpy": [

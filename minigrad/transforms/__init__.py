@@ -8,6 +8,10 @@ argument, and is made of plain arrays where the arguments are.
 from minigrad.transforms.forward import jvp as jvp
 from minigrad.transforms.jacobian import hessian as hessian
 from minigrad.transforms.jacobian import jacobian as jacobian
+from minigrad.transforms.loops import cond as cond
+from minigrad.transforms.loops import fori_loop as fori_loop
+from minigrad.transforms.loops import scan as scan
+from minigrad.transforms.loops import while_loop as while_loop
 from minigrad.transforms.reverse import grad as grad
 from minigrad.transforms.reverse import holomorphic_grad as holomorphic_grad
 from minigrad.transforms.reverse import hvp as hvp

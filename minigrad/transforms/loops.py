@@ -1,0 +1,355 @@
+"""Loops and branches as functions: scan, fori_loop, while_loop and cond.
+
+They are Python's `for`, `while` and `if`, with what goes from round to round (the carry) as an
+argument and a result. Called on numbers they are exactly that, and each op is recorded as ever. In
+a compiled function they are loops and branches of the program: see `compiler/frontend/loops.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import numpy as np
+
+from minigrad.arguments import AT_LEAST_ONE, NOT_NEGATIVE, checked, shown
+from minigrad.autograd import recording, switched
+from minigrad.errors import (
+    KINDS,
+    ArgumentError,
+    ArgumentTypeError,
+    DtypeError,
+    ShapeError,
+    describe,
+    plain,
+)
+from minigrad.random import draw
+from minigrad.tensor import Tensor
+from minigrad.transforms.trees import Function, leaves_of, like
+from minigrad.writes import owner_of
+
+Length = Annotated[int, NOT_NEGATIVE]
+Bound = Annotated[int, AT_LEAST_ONE]
+
+
+@checked
+def scan(
+    f: Function, init: Any, xs: Any = None, length: Length | None = None, reverse: bool = False
+) -> tuple[Any, Any]:
+    """Run `carry, y = f(carry, x)` for each x of xs; return the last carry, and all y, stacked.
+
+    It is the loop `for x in xs: carry, y = f(carry, x); ys.append(y)`.
+
+    Args:
+        f: takes the carry and one entry of xs; returns the next carry, of the same structure,
+            shapes and dtypes, and y, which is an array, a nest of arrays, or None.
+        init: the first carry: numbers, arrays and Tensors of any dtype, or a nest of them. A Python
+            number is an array of NumPy's own dtype for it: 0.0 is a float64, 0 an int64.
+        xs: an array, or a nest of arrays, with one entry along its first axis for each round; None
+            if there are none, and f is given None.
+        length: the number of rounds, which is that of the entries of xs.
+        reverse: begin with the last entry. y of a round stands where its x does.
+
+    Raises:
+        ShapeError: if f changes the structure or the shapes of the carry, or of y between rounds,
+            or the lengths of xs differ.
+        DtypeError: if f changes the dtypes, or a leaf is no array of numbers.
+
+    >>> def f(total, x):
+    ...     return total + x, total
+    >>> scan(f, 0.0, np.array([1.0, 2.0, 3.0]))
+    (np.float64(6.0), array([0., 1., 3.]))
+    """
+    rows = Rows(xs, length)
+    carry = Carry("scan", init)
+    state, ys = carry.init, Rounds()
+    for k in reversed(range(rows.length)) if reverse else range(rows.length):
+        state, y = carry.step(f, state, rows.entry(k))
+        ys.append(y)
+    if not rows.length:
+        return carry.form(state), empty(carry, f, rows)
+    return carry.form(state), ys.stacked(reverse)
+
+
+@checked
+def fori_loop(lower: Any, upper: Any, body: Function, init: Any) -> Any:
+    """Run `carry = body(i, carry)` for i from lower to upper - 1; return the last carry.
+
+    i is an int64, also beside arrays of another dtype: `i * x` of float32 x is a float64 in NumPy,
+    and `i.astype(x.dtype) * x` is not.
+
+    Raises:
+        ShapeError, DtypeError: if body changes the structure, shapes or dtypes of the carry.
+
+    >>> fori_loop(1, 5, lambda i, product: product * i, 1)
+    np.int64(24)
+    """
+    bounds = [whole(x, name) for x, name in ((lower, "lower"), (upper, "upper"))]
+    carry = Carry("fori_loop", init)
+    state = carry.init
+    for i in range(*map(int, bounds)):
+        state = carry.next(body(np.int64(i), carry.form(state)))
+    return carry.form(state)
+
+
+@checked
+def while_loop(cond: Function, body: Function, init: Any, bound: Bound | None = None) -> Any:
+    """Run `carry = body(carry)` while cond(carry) is true; return the last carry.
+
+    Args:
+        cond: takes the carry and returns a single boolean.
+        body: takes the carry and returns the next one, of the same structure, shapes and dtypes.
+        init: the first carry, as for `scan`.
+        bound: the most rounds that there may be. In a compiled function, a loop can be
+            differentiated by a reverse pass only if its bound is given.
+
+    Raises:
+        ArgumentError: if the condition still holds after `bound` rounds.
+        ShapeError, DtypeError: if body changes the structure, shapes or dtypes of the carry, or
+            cond returns anything but a single boolean.
+
+    >>> while_loop(lambda n: n < 100, lambda n: 2 * n, 3)
+    np.int64(192)
+    """
+    carry = Carry("while_loop", init)
+    state, rounds = carry.init, 0
+    while boolean(cond(carry.form(state)), "while_loop: what cond returns"):
+        if rounds == bound:
+            raise exceeded(bound)
+        state = carry.next(body(carry.form(state)))
+        rounds += 1
+    return carry.form(state)
+
+
+@checked
+def cond(pred: Any, if_true: Function, if_false: Function, *operands: Any) -> Any:
+    """if_true(*operands) if pred is true, else if_false(*operands).
+
+    Only one of them is run. In a compiled function both are traced, and must return the same
+    structure, shapes and dtypes.
+
+    Raises:
+        ShapeError, DtypeError: if pred is not a single boolean, or, in a compiled function, the
+            branches differ in what they return.
+
+    >>> cond(True, np.sin, np.cos, 0.0)
+    np.float64(0.0)
+    """
+    chosen = if_true if boolean(pred, "cond: pred") else if_false
+    return chosen(*operands)
+
+
+class Carry:
+    """What goes from round to round: its structure, and the shape and dtype of each leaf.
+
+    Inside, a state is the list of its leaves; `form` makes of it what functions are given.
+    """
+
+    def __init__(self, loop: str, tree: Any) -> None:
+        self.loop, self.tree = loop, tree
+        named = leaves_of(tree)
+        self.places = [at for at, _ in named]
+        self.init = [as_array(x, f"{loop}: init{at}") for at, x in named]
+        self.kinds = [(x.shape, x.dtype) for x in self.init]
+        # Of arrays a copy, which the function may write into.
+        self.init = [x.copy() if type(x) is np.ndarray else x for x in self.init]
+
+    def form(self, state: list[Any]) -> Any:
+        return like(self.tree, iter(state))
+
+    def step(self, f: Function, state: list[Any], x: Any) -> tuple[list[Any], Any]:
+        """One round of scan."""
+        result = f(self.form(state), x)
+        if not (isinstance(result, tuple) and len(result) == 2):
+            raise ShapeError(
+                "scan: f returns a pair (carry, y), and y may be None; this one returned "
+                f"{describe(result)}"
+            )
+        return self.next(result[0]), result[1]
+
+    def next(self, tree: Any) -> list[Any]:
+        """The state that a function returned.
+
+        Raises:
+            ShapeError, DtypeError: if it has not the form of the one that it was given.
+        """
+        named = leaves_of(tree)
+        if [at for at, _ in named] != self.places:
+            found = dict(named)
+            if found.keys() != set(self.places) or len(named) != len(self.places):
+                raise ShapeError(
+                    f"{self.loop}: the carry must keep its structure, and init has leaves at "
+                    f"{self.places}, but the function returned leaves at {[at for at, _ in named]}"
+                )
+            named = [(at, found[at]) for at in self.places]
+        state = [self.leaf(k, x) for k, (_, x) in enumerate(named)]
+        if len(state) > 1:  # written into, a leaf must not change another
+            owners: set[int] = set()
+            for k, x in enumerate(state):
+                if type(x) is np.ndarray and id(owner := owner_of(x)) in owners:
+                    state[k] = x.copy()
+                elif type(x) is np.ndarray:
+                    owners.add(id(owner))
+        return state
+
+    def leaf(self, k: int, x: Any) -> Any:
+        """Leaf k of the next state, checked. Python's numbers are weak, as in arithmetic."""
+        shape, dtype = self.kinds[k]
+        if type(x) in NUMBERS and not shape and np.result_type(dtype, x) == dtype:
+            return dtype.type(x)
+        where = f"{self.loop}: the carry{self.places[k]}"
+        x = as_array(x, where)
+        if x.shape != shape:
+            raise ShapeError(
+                f"{where} must keep its shape, and is {shape} in init, but the function returned "
+                f"{x.shape}: give an init of the shape that it ends up with, or pad it"
+            )
+        if x.dtype != dtype:
+            raise DtypeError(
+                f"{where} must keep its dtype, and is {dtype} in init, but the function returned "
+                f"{x.dtype}: give init as {x.dtype}, or return y.astype({dtype.name!r})"
+            )
+        return x
+
+
+class Rows:
+    """The xs of scan: their structure, and how many entries they have."""
+
+    def __init__(self, xs: Any, length: int | None) -> None:
+        self.tree, named = xs, leaves_of(xs)
+        self.leaves = [as_array(x, f"scan: xs{at}") for at, x in named]
+        for (at, _), x in zip(named, self.leaves, strict=True):
+            if not x.shape:
+                raise ShapeError(
+                    f"scan: xs{at} is a single number: xs are arrays with an entry for each round "
+                    "along their first axis, np.array(list) of a list; what is the same in all "
+                    "rounds, f can read from outside"
+                )
+        lengths = {at: x.shape[0] for (at, _), x in zip(named, self.leaves, strict=True)}
+        if len({*lengths.values()}) > 1:
+            each = ", ".join(f"xs{at} has {n}" for at, n in lengths.items())
+            raise ShapeError(f"scan: xs must have equally many entries along axis 0, and {each}")
+        if not lengths and length is None:
+            raise ArgumentError("scan: without xs, give length=, the number of rounds")
+        self.length: int = next(iter(lengths.values()), length)  # type: ignore[assignment]  # not None
+        if length not in (None, self.length):
+            raise ArgumentError(f"scan: length={length}, and xs have {self.length} entries")
+
+    def entry(self, k: int) -> Any:
+        """What f is given in round k. It is a part of xs, and is not to be written into."""
+        return like(self.tree, map(read_only, [x[k] for x in self.leaves]))
+
+
+class Rounds:
+    """The y of all rounds: `columns`, by the leaf."""
+
+    def __init__(self) -> None:
+        self.tree: Any = None
+        self.columns: list[list[Any]] = []
+
+    def append(self, y: Any) -> None:
+        named = leaves_of(y)
+        leaves = [as_array(x, f"scan: y{at}") for at, x in named]
+        # As they are now: the function may write into them in a later round.
+        leaves = [x.copy() if type(x) is np.ndarray else snapshot(x) for x in leaves]
+        if not self.columns:
+            self.tree, self.places = y, [at for at, _ in named]
+            self.kinds = [(x.shape, x.dtype) for x in leaves]
+            self.columns = [[] for _ in leaves]
+        kinds = [(x.shape, x.dtype) for x in leaves]
+        if [at for at, _ in named] != self.places or kinds != self.kinds:
+            before = dict(zip(self.places, self.kinds, strict=True))
+            now = dict(zip([at for at, _ in named], kinds, strict=True))
+            raise ShapeError(
+                "scan: y must have the same structure, shapes and dtypes in all rounds, and was "
+                f"{shown_kinds(before)} in the first, and {shown_kinds(now)} in a later one"
+            )
+        for column, x in zip(self.columns, leaves, strict=True):
+            column.append(x)
+
+    def stacked(self, reverse: bool) -> Any:
+        if reverse:
+            self.columns = [column[::-1] for column in self.columns]
+        return like(self.tree, map(np.stack, self.columns))
+
+
+def shown_kinds(kinds: dict[str, tuple[Any, Any]]) -> str:
+    each = [f"{at or 'y'} {dtype} {shape}" for at, (shape, dtype) in kinds.items()]
+    return ", ".join(each) or "nothing"
+
+
+def empty(carry: Carry, f: Function, rows: Rows) -> Any:
+    """The ys of no rounds. Their form is found by a run on zeros, in which nothing is drawn."""
+    x = like(rows.tree, iter([np.zeros(x.shape[1:], x.dtype)[()] for x in rows.leaves]))
+    nothing_drawn = switched(draw, lambda rng, shape: np.zeros(shape, np.float32))
+    with np.errstate(all="ignore"), switched(recording, False), nothing_drawn:
+        _, y = carry.step(f, carry.init, x)
+    named = [(at, as_array(leaf, f"scan: y{at}")) for at, leaf in leaves_of(y)]
+    none: Iterator[Any] = (np.zeros((0, *leaf.shape), leaf.dtype) for _, leaf in named)
+    return like(
+        y,
+        (
+            Tensor(x) if isinstance(leaf, Tensor) else x
+            for x, (_, leaf) in zip(none, named, strict=True)
+        ),
+    )
+
+
+NUMBERS = (bool, int, float, complex)
+
+
+def as_array(x: Any, where: str) -> Any:
+    """A leaf as a Tensor, an array, or a number of NumPy's.
+
+    Raises:
+        DtypeError: if it is none of these.
+    """
+    if type(x) in NUMBERS:
+        x = np.asarray(x)[()]
+    if not (hasattr(x, "dtype") and hasattr(x, "shape")) or x.dtype.kind not in KINDS:
+        raise DtypeError(
+            f"{where} is {describe(x)}, and no number or array of numbers: keep it outside, where "
+            "the function can read it, or in a class of yours that makes arrays of it"
+        )
+    return plain(x)
+
+
+def read_only(x: Any) -> Any:
+    if type(x) is np.ndarray:
+        x.flags.writeable = False
+    return x
+
+
+def snapshot(x: Any) -> Any:
+    """A Tensor for the present value, which later writes do not change."""
+    return Tensor.of(x.node) if isinstance(x, Tensor) else x
+
+
+def boolean(x: Any, what: str) -> Any:
+    """x, if it is a single boolean."""
+    dtype = np.dtype(bool) if isinstance(x, bool) else getattr(x, "dtype", None)
+    if dtype is None or dtype.kind != "b":
+        raise DtypeError(
+            f"{what} is {shown(x)}, and must be a single boolean: compare, as in x != 0 or n > 0"
+        )
+    if np.shape(x):
+        raise ShapeError(
+            f"{what} has shape {np.shape(x)}, and must be a single boolean: np.all or np.any of "
+            "it, or np.where to choose by entries"
+        )
+    return x
+
+
+def whole(x: Any, name: str) -> Any:
+    """A bound of fori_loop, if it is a single integer."""
+    dtype = np.dtype(int) if type(x) is int else getattr(x, "dtype", None)
+    if dtype is None or dtype.kind not in "iu" or np.shape(x):
+        raise ArgumentTypeError(f"fori_loop: {name} must be an integer, and is {shown(x)}")
+    return x
+
+
+def exceeded(bound: int) -> ArgumentError:
+    return ArgumentError(
+        f"while_loop: the condition still holds after bound={bound} rounds: give a larger bound, "
+        "or look why it does not become false"
+    )

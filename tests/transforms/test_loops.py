@@ -1,0 +1,198 @@
+"""scan, fori_loop, while_loop and cond, op by op: they are the loops of Python."""
+
+from collections import namedtuple
+from typing import Any
+
+import numpy as np
+import pytest
+
+import minigrad
+from minigrad import Tensor, cond, fori_loop, grad, hessian, jvp, nn, scan, while_loop
+from minigrad.errors import ArgumentError, ArgumentTypeError, DtypeError, ShapeError
+
+XS = np.array([[0.5, -1.0], [2.0, 0.25], [-0.75, 1.5]])
+W = np.array([[0.3, -0.8], [1.1, 0.4]])
+
+
+def same_bits(got: Any, expected: Any) -> None:
+    for x, y in zip(minigrad.transforms.trees.flat(got), expected, strict=True):
+        x = x.data if isinstance(x, Tensor) else np.asarray(x)
+        assert (x.shape, x.dtype) == (np.shape(y), np.asarray(y).dtype)
+        assert x.tobytes() == np.asarray(y).tobytes()
+
+
+def rounds(w: Any, h: Any, xs: Any) -> Any:
+    """The loop of `step` by hand."""
+    ys = []
+    for x in xs:
+        h = np.tanh(w @ h + x)
+        ys.append(h * h)
+    return h, np.stack(ys)
+
+
+def looped(w: Any, h: Any, xs: Any) -> Any:
+    def step(h: Any, x: Any) -> Any:
+        h = np.tanh(w @ h + x)
+        return h, h * h
+
+    return scan(step, h, xs)
+
+
+def test_scan_is_the_loop_bit_by_bit() -> None:
+    same_bits(looped(W, np.ones(2), XS), rounds(W, np.ones(2), XS))
+
+
+def test_its_derivatives_are_those_of_the_loop_bit_by_bit() -> None:
+    def loss(loop: Any) -> Any:
+        def f(w: Any, h: Any, xs: Any) -> Any:
+            h, ys = loop(w, h, xs)
+            return np.sum(h) + np.sum(ys**2)
+
+        return f
+
+    args = W, np.ones(2), XS
+    for k in range(3):
+        same_bits(grad(loss(looped), k)(*args), [grad(loss(rounds), k)(*args)])
+        same_bits(hessian(loss(looped), k)(*args), [hessian(loss(rounds), k)(*args)])
+    same_bits(jvp(loss(looped), args, args), jvp(loss(rounds), args, args))
+
+
+Pair = namedtuple("Pair", "position steps")
+
+
+def test_carries_of_all_kinds() -> None:
+    def f(carry: Any, x: Any) -> Any:
+        pair, flags = carry["pair"], carry["flags"]
+        new = Pair(pair.position * (1 + x["step"] * 1j), pair.steps + 1)
+        return {"flags": (flags[0] ^ True, None, flags[2]), "pair": new}, None
+
+    init = {"pair": Pair(1j, 0), "flags": (True, None, np.zeros((0, 3), np.float32))}
+    end, ys = scan(f, init, {"step": np.arange(3.0)})
+    assert ys is None
+    assert type(end["pair"]) is Pair
+    same_bits(end["pair"], [np.complex128((0 + 1j) * (1 + 1j) * (1 + 2j)), np.int64(3)])
+    same_bits(end["flags"], [np.bool_(False), np.zeros((0, 3), np.float32)])
+
+
+def test_reverse_runs_from_the_end_and_keeps_the_places() -> None:
+    end, ys = scan(lambda c, x: (c + x, c), 0.0, np.array([1.0, 2.0, 4.0]), reverse=True)
+    same_bits((end, ys), [np.float64(7.0), np.array([6.0, 4.0, 0.0])])
+
+
+def test_no_rounds_give_empty_ys_and_draw_nothing() -> None:
+    drop = nn.Dropout(0.5, rng=np.random.default_rng(0))
+    end, ys = scan(lambda c, x: (c, {"y": drop(x)}), np.ones(2), np.zeros((0, 4), np.float32))
+    same_bits(end, [np.ones(2)])
+    assert isinstance(ys["y"], Tensor) or ys["y"].shape == (0, 4)
+    same_bits(ys, [np.zeros((0, 4), np.float32)])
+    assert drop.rng.random() == np.random.default_rng(0).random()
+    same_bits(scan(lambda c, _: (c, c), 2, length=0), [np.int64(2), np.zeros(0, int)])
+
+
+def test_without_xs() -> None:
+    same_bits(scan(lambda c, _: (2 * c, c), 1, length=3), [np.int64(8), np.array([1, 2, 4])])
+
+
+def test_what_f_writes_into_its_carry_changes_nothing_else() -> None:
+    def f(carry: Any, x: Any) -> Any:
+        total, count = carry
+        total += x
+        count += 1
+        return (total, total), total
+
+    init, xs = (np.zeros(1), np.zeros(1)), np.array([1.0, 2.0, 4.0])
+    end, ys = scan(f, init, xs)
+    same_bits(init, [np.zeros(1), np.zeros(1)])
+    same_bits((end, ys), [np.array([7.0]), np.array([7.0]), np.array([[1.0], [3.0], [7.0]])])
+    with pytest.raises(ValueError, match="read-only"):
+        scan(lambda c, x: (c, np.add(x, 1, out=x)), 0.0, XS)
+
+
+def test_fori_loop() -> None:
+    def power(x: Any, n: int = 5) -> Any:
+        return fori_loop(0, n, lambda i, c: c * x, 1.0)
+
+    same_bits(grad(power)(2.0), [np.float64(80.0)])
+    same_bits(fori_loop(3, 3, lambda i, c: c + i, 1), [np.int64(1)])
+    same_bits(fori_loop(np.int32(1), Tensor(4), lambda i, c: c * i, XS[0]), [6 * XS[0]])
+
+
+def test_while_loop_and_its_gradient() -> None:
+    def root(a: Any) -> Any:
+        def worse(x: Any) -> Any:
+            return np.abs(x * x - a) > 1e-14
+
+        return while_loop(worse, lambda x: (x + a / x) / 2, a, bound=60)
+
+    assert float(root(2.0)) == pytest.approx(2**0.5, abs=1e-15)
+    assert float(grad(root)(2.0)) == pytest.approx(0.5 / 2**0.5, abs=1e-12)
+
+
+def test_cond_runs_one_branch() -> None:
+    def f(x: Any) -> Any:
+        return cond(x > 0, lambda x: x**2, lambda x: 1 / 0, x)
+
+    assert grad(f)(3.0) == 6.0
+    with pytest.raises(ZeroDivisionError):
+        f(-1.0)
+
+
+def refused(kind: Any, words: str, call: Any) -> None:
+    with pytest.raises(kind, match=words) as caught:
+        call()
+    assert "test_loops.py" in str(caught.value)
+
+
+def test_what_does_not_fit_is_refused() -> None:
+    x = np.ones(3)
+    refused(
+        ShapeError,
+        r"\(3,\) in init.*\(4,\)",
+        lambda: scan(lambda c, _: (np.append(c, 1), None), x, length=2),
+    )
+    refused(
+        DtypeError,
+        "float32 in init.*returned float64: give init as float64",
+        lambda: scan(lambda c, x: (c + x, None), np.float32(0), x),
+    )
+    refused(
+        ShapeError,
+        r"keep its structure.*\['a'\].*\['b'\]",
+        lambda: scan(lambda c, _: ({"b": c["a"]}, None), {"a": x}, length=2),
+    )
+    refused(ShapeError, "returns a pair", lambda: scan(lambda c, _: c, x, length=2))
+    refused(
+        ShapeError,
+        r"xs\[0\] has 3, xs\[1\] has 4",
+        lambda: scan(lambda c, _: (c, c), x, (x, np.ones(4))),
+    )
+    refused(ArgumentError, "length=4, and xs have 3", lambda: scan(lambda c, _: (c, c), x, x, 4))
+    refused(ArgumentError, "give length=", lambda: scan(lambda c, _: (c, c), x))
+    refused(ArgumentError, "length must be .* at least 0", lambda: scan(print, x, None, -1))
+    refused(ShapeError, r"xs\[1\] is a single number", lambda: scan(print, x, [x, 2.0]))
+    refused(DtypeError, r"xs\['s'\] is 'abc'", lambda: scan(print, x, {"s": "abc"}))
+    refused(DtypeError, "init is the type object|init is", lambda: scan(print, object(), x))
+    refused(
+        ShapeError,
+        "y must have the same .*float64 .1,.*float64 .2,",
+        lambda: scan(lambda c, _: (c + 1, np.ones(int(c))), 1, length=2),
+    )
+    refused(DtypeError, "cond returns is 1", lambda: while_loop(lambda x: 1, lambda x: x, x))
+    refused(
+        ShapeError,
+        r"cond returns has shape \(3,\).*np.all",
+        lambda: while_loop(lambda x: x > 0, lambda x: x, x),
+    )
+    refused(
+        ArgumentError,
+        "still holds after bound=5 rounds",
+        lambda: while_loop(lambda n: n < 6, lambda n: n + 1, 0, bound=5),
+    )
+    assert while_loop(lambda n: n < 6, lambda n: n + 1, 0, bound=6) == 6
+    refused(
+        ArgumentTypeError,
+        "upper must be an integer, and is 2.5",
+        lambda: fori_loop(0, 2.5, lambda i, c: c, x),
+    )
+    refused(DtypeError, "pred is 1.0", lambda: cond(1.0, abs, abs, x))
+    refused(ShapeError, "pred has shape", lambda: cond(x > 0, abs, abs, x))
