@@ -34,8 +34,11 @@ from minigrad.transforms import hessian as hessian
 from minigrad.transforms import holomorphic_grad as holomorphic_grad
 from minigrad.transforms import hvp as hvp
 from minigrad.transforms import jacobian as jacobian
+from minigrad.transforms import jacobian_sparsity as jacobian_sparsity
 from minigrad.transforms import jvp as jvp
 from minigrad.transforms import scan as scan
+from minigrad.transforms import sparse_hessian as sparse_hessian
+from minigrad.transforms import sparse_jacobian as sparse_jacobian
 from minigrad.transforms import value_and_grad as value_and_grad
 from minigrad.transforms import vjp as vjp
 from minigrad.transforms import while_loop as while_loop

@@ -70,9 +70,12 @@ ROOMS = {
     # Containers, a recorded function, then what is made of it.
     "transforms": [
         ["trees", "calls"],
-        ["recorded", "loops"],
+        ["recorded"],
+        ["loops"],
         ["reverse", "forward"],
         ["jacobian"],
+        ["sparsity"],
+        ["sparse"],
     ],
     # Arrays and what is made of them, the namespaces, what is handed to other libraries.
     "extend": [["primitive", "containers"], ["operators", "optimizers"]],

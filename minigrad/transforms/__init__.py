@@ -17,3 +17,6 @@ from minigrad.transforms.reverse import holomorphic_grad as holomorphic_grad
 from minigrad.transforms.reverse import hvp as hvp
 from minigrad.transforms.reverse import value_and_grad as value_and_grad
 from minigrad.transforms.reverse import vjp as vjp
+from minigrad.transforms.sparse import jacobian_sparsity as jacobian_sparsity
+from minigrad.transforms.sparse import sparse_hessian as sparse_hessian
+from minigrad.transforms.sparse import sparse_jacobian as sparse_jacobian
