@@ -71,7 +71,12 @@ ROOMS = {
     "transforms": [
         ["trees", "calls"],
         ["recorded"],
+        ["recorded"],
         ["loops"],
+        ["reverse", "forward"],
+        ["jacobian"],
+        ["sparsity"],
+        ["sparse"],
         ["reverse", "forward"],
         ["jacobian"],
         ["sparsity"],
