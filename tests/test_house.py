@@ -71,12 +71,7 @@ ROOMS = {
     "transforms": [
         ["trees", "calls"],
         ["recorded"],
-        ["recorded"],
         ["loops"],
-        ["reverse", "forward"],
-        ["jacobian"],
-        ["sparsity"],
-        ["sparse"],
         ["reverse", "forward"],
         ["jacobian"],
         ["sparsity"],
