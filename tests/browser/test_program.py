@@ -431,6 +431,8 @@ def test_generators_go_on_as_those_of_python(kinds: Path) -> None:
         ("program.generator('rng')", "there is no generator rng: there is drop.rng"),
         ("program.call('mixed', { ...inputs(), z: 1 })", "mixed has no input z: it takes "),
         ("program.call('factor', null)", "factor takes an object of its inputs, and not null"),
+        ("program.call('factor', [1])", "an object of its inputs, and not an array of 1"),
+        ("program.call('factor', new Int8Array(4))", "its inputs, and not an Int8Array"),
         ("program.call('factor')", "factor needs its input a, float64 of shape (2, 2)"),
         ("program.call('mixed', { ...inputs(), x: undefined })", "mixed needs its input x"),
         ("given({ x: new Float32Array(6) })", "float64 of shape (2, 3), and not a Float32Array"),
@@ -447,7 +449,7 @@ def test_generators_go_on_as_those_of_python(kinds: Path) -> None:
         ("given({ n: [[1, 2, 3], [4, 5, 0.5]] })", "n is int64 of shape (2, 3), and not with 0.5"),
         ("given({ n: [[1, 2, 3], [4, 5, 2 ** 53]] })", "and not with 9007199254740992"),
         ("given({ n: [[1, 2, 3], [4, 5, 2n ** 63n]] })", "which int64 cannot hold"),
-        ("given({ n: new Int32Array(6) })", "and not a Int32Array: give a BigInt64Array"),
+        ("given({ n: new Int32Array(6) })", "and not an Int32Array: give a BigInt64Array"),
         ("given({ small: [1, 2, 3, 256] })", "with 256, which uint8 cannot hold"),
         ("given({ small: [1, 2, 3, -1] })", "with -1, which uint8 cannot hold"),
         ("given({ small: [1, 2, 3, NaN] })", "with NaN, which uint8 cannot hold"),
@@ -498,10 +500,11 @@ def test_the_types_have_the_names_of_the_program(kinds: Path) -> None:
     """And TypeScript, where there is one, finds what is wrong with them, and nothing else."""
     text = kinds.with_suffix(".d.ts").read_text()
     for line in [
-        'readonly "small": Uint8Array; // input, uint8, shape (4)',
+        'readonly "small": Uint8Array; // input, uint8, shape (4,)',
         'outputs: { "chosen": Float64Array; "largest": bigint; "any": boolean;',
         'factor: { inputs: { "a": Float64Array | ReadonlyArray<ReadonlyArray<number>> };',
         'export type Generators = "drop.rng";',
+        "nothing: { inputs: Record<string, never>; ",
     ]:
         assert line in text
     uses = kinds.parent / "uses.ts"
@@ -520,6 +523,8 @@ def test_the_types_have_the_names_of_the_program(kinds: Path) -> None:
         if (drawn === 5) program.call("drops", { x: [1] });
         program.call("nothing");
         const shuffled: string[] = new Random(3).shuffle(["a", "b"]);
+        // @ts-expect-error: it takes nothing
+        program.call("nothing", { x: 1 });
         // @ts-expect-error: there is no such function
         program.run("mix");
         // @ts-expect-error: no such array

@@ -5,7 +5,7 @@
 //   program.arrays["model.0.weight"];                       // a view of the program's own memory
 //
 // All memory is fixed when it is loaded, so views stay valid, and programs share nothing.
-import { Random, describeValue } from "./random.js";
+import { Random, aType, describeValue, isList } from "./random.js";
 
 const ARRAY_TYPES = {
   bool: Uint8Array, int8: Int8Array, int16: Int16Array, int32: Int32Array, int64: BigInt64Array,
@@ -69,7 +69,7 @@ export class Program {
   // returns, by name: numbers, and new typed arrays in C order.
   call(name, inputs = {}) {
     const it = this.functions[name];
-    if (typeof inputs !== "object" || !inputs) throw new TypeError(`${name} takes an object of its inputs, and not ${describeValue(inputs)}`);
+    if (typeof inputs !== "object" || !inputs || isList(inputs)) throw new TypeError(`${name} takes an object of its inputs, and not ${describeValue(inputs)}`);
     for (const key of Object.keys(inputs)) {
       if (!it.keys.has(key)) throw new TypeError(`${name} has no input ${key}: it takes ${[...it.keys].join(", ") || "none"}`);
     }
@@ -152,10 +152,10 @@ const scalar = (x, dtype) => (dtype === "bool" ? Boolean(x) : x);
 function converted(value, array, what, own) {
   const { dtype, shape } = array, Type = ARRAY_TYPES[dtype], size = entries(shape);
   const refuse = (found) => {
-    throw new TypeError(`${what} is ${describe(array)}, and not ${found}: give ${shape.length ? `a ${Type.name} of ${size} entries in C order, or numbers in nested arrays` : Type.name.startsWith("Big") ? "a BigInt or an integer" : dtype === "bool" ? "true or false" : "a number"}`);
+    throw new TypeError(`${what} is ${describe(array)}, and not ${found}: give ${shape.length ? `${aType(Type.name)} of ${size} entries in C order, or numbers in nested arrays` : Type.name.startsWith("Big") ? "a BigInt or an integer" : dtype === "bool" ? "true or false" : "a number"}`);
   };
   if (ArrayBuffer.isView(value)) {
-    if (!(value instanceof Type)) refuse(`a ${value.constructor.name}`);
+    if (!(value instanceof Type)) refuse(aType(value.constructor.name));
     if (value.length !== size) refuse(`of ${value.length} entries`);
     if (dtype === "bool") return value.map(Boolean); // C's bool is 0 or 1
     return value.buffer === own ? value.slice() : value; // what is set before it may be there

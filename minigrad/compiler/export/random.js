@@ -217,10 +217,12 @@ export function describeValue(x) {
   if (Array.isArray(x)) return `an array of ${x.length}`;
   if (typeof x === "string") return JSON.stringify(x);
   if (typeof x === "bigint") return `${x}n`;
-  return typeof x === "object" && x ? `a ${x.constructor?.name ?? "object"}` : String(x);
+  return typeof x === "object" && x ? aType(x.constructor?.name ?? "object") : String(x);
 }
 
-const isList = (x) => Array.isArray(x) || (ArrayBuffer.isView(x) && !(x instanceof DataView));
+export const aType = (name) => `${/^[AEIOaeio]/.test(name) ? "an" : "a"} ${name}`;
+
+export const isList = (x) => Array.isArray(x) || (ArrayBuffer.isView(x) && !(x instanceof DataView));
 
 // The upper word of a product of two words, of which the lower one is known.
 function upperWord(product, low) {

@@ -165,9 +165,9 @@ def declarations(program: ExportedProgram) -> str:
             for name, x in keyed(f.inputs)
         ]
         outputs = [f"{key(name)}: {result_type(x)}" for name, x in keyed(f.outputs)]
-        parts = {"inputs": "; ".join(inputs), "outputs": "; ".join(outputs)}
-        types = "; ".join(f"{part}: {{ {text} }}" for part, text in parts.items())
-        functions.append(f"  {f.name}: {{ {types} }};")
+        functions.append(
+            f"  {f.name}: {{ inputs: {object_type(inputs)}; outputs: {object_type(outputs)} }};"
+        )
     generators = (
         " | ".join(json.dumps(x.name) for x in program.members if x.kind == "generator") or "never"
     )
@@ -182,8 +182,12 @@ def declarations(program: ExportedProgram) -> str:
     return f"// {program.name}, written by minigrad.export.\n{text}"
 
 
+def object_type(entries: list[str]) -> str:
+    return f"{{ {'; '.join(entries)} }}" if entries else "Record<string, never>"
+
+
 def about(x: Member) -> str:
-    return f"{x.kind}, {x.dtype.name}, shape ({', '.join(map(str, x.shape))})"
+    return f"{x.kind}, {x.dtype.name}, shape {x.shape}"
 
 
 def array_type(x: Member) -> str:
