@@ -41,6 +41,7 @@ from minigrad.transforms import sparse_hessian as sparse_hessian
 from minigrad.transforms import sparse_jacobian as sparse_jacobian
 from minigrad.transforms import value_and_grad as value_and_grad
 from minigrad.transforms import vjp as vjp
+from minigrad.transforms import vmap as vmap
 from minigrad.transforms import while_loop as while_loop
 
 if TYPE_CHECKING:

@@ -69,8 +69,10 @@ ROOMS = {
     ],
     # Containers, a recorded function, then what is made of it.
     "transforms": [
-        ["trees", "calls"],
-        ["recorded"],
+        ["trees", "calls", "results"],
+        ["recorded", "batched"],
+        ["batching"],
+        ["vmap"],
         ["loops"],
         ["reverse", "forward"],
         ["jacobian"],

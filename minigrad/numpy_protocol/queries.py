@@ -92,9 +92,9 @@ for constant in LIKE:
 @implements(np.full_like)
 def full_like(a: Any, fill_value: Any, dtype: Any = None, **form: Any) -> Any:
     """An array of one number, whose gradient is recorded."""
-    array = np.empty_like(value_of(a), dtype, **form)
+    array = np.empty_like(stand_in(a), dtype, **form)
     check_real(fill_value, array.dtype)
-    if not isinstance(fill_value, Tensor):
+    if not (isinstance(fill_value, Tensor) or is_traced(fill_value)):
         return Tensor(np.full_like(array, fill_value))
     return np.copy(np.broadcast_to(fill_value.astype(array.dtype), array.shape))
 

@@ -78,7 +78,10 @@ def views_of(kind: type[Any], content: str) -> tuple[type[Any], Callable[..., An
         write(self, value)
 
     def renew(self: Any) -> None:
-        base = kind.of(getattr(self.source, content))
+        base = new(kind)
+        write(base, getattr(self.source, content))
+        for other in others:
+            other.__set__(base, other.__get__(self.source))
         with switched(recording, self.recorded):
             write(self, getattr(self.function(base, **self.attributes), content))
 

@@ -5,6 +5,7 @@ compose with each other to any order. A derivative has the shape, dtype and stru
 argument, and is made of plain arrays where the arguments are.
 """
 
+from minigrad.transforms.batched import is_batched as is_batched
 from minigrad.transforms.forward import jvp as jvp
 from minigrad.transforms.jacobian import hessian as hessian
 from minigrad.transforms.jacobian import jacobian as jacobian
@@ -20,3 +21,4 @@ from minigrad.transforms.reverse import vjp as vjp
 from minigrad.transforms.sparse import jacobian_sparsity as jacobian_sparsity
 from minigrad.transforms.sparse import sparse_hessian as sparse_hessian
 from minigrad.transforms.sparse import sparse_jacobian as sparse_jacobian
+from minigrad.transforms.vmap import vmap as vmap

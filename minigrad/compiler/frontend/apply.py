@@ -16,11 +16,9 @@ from minigrad.functional.hook import hook_op
 from minigrad.graph import INEXACT, Node
 from minigrad.ops.base import Op
 from minigrad.tensor import Tensor
+from minigrad.transforms.results import as_result
 from minigrad.watch import apply, input_cotangents
 
-# Ops whose results are views in NumPy.
-VIEWS = "reshape transpose expand slice real imag rot90 diagonal".split()
-READ_ONLY = ("expand", "diagonal")
 # Ops with index arrays, and which of their inputs is the first of these.
 INDEXED = {"gather": 1, "scatter_add": 1, "updated": 2}
 
@@ -65,12 +63,7 @@ def traced_apply(op: Op, inputs: tuple[Any, ...], attributes: dict[str, Any]) ->
         result = arrays[0]  # the same array
     else:
         result = tracer.Tracer(recorder.record(op, arrays, attributes))
-        if op.family != "movement" or is_number_of(op, result, arrays[0], attributes):
-            result.writeable = bool(result.value.shape) or op.name == "where"
-        elif op.name in VIEWS and is_traced(arrays[0]):
-            certain = op.name != "reshape" or only_splits_axes(arrays[0].shape, result.shape)
-            result = tracer.as_traced_view(result, arrays[0], op, attributes, certain)
-            result.writeable = not certain or (op.name not in READ_ONLY and arrays[0].writeable)
+        result = as_result(result, op, arrays[0], attributes)
     if not live:
         return result
     if not (recorded and recording.get()):
@@ -81,30 +74,6 @@ def traced_apply(op: Op, inputs: tuple[Any, ...], attributes: dict[str, Any]) ->
     if requires_grad and op is not hook_op and recorder.again is None:
         recorder.made[node] = result.value
     return Tensor.of(node)
-
-
-def is_number_of(op: Op, result: tracer.Tracer, x: Any, attributes: dict[str, Any]) -> bool:
-    """Whether the result is a scalar in NumPy: an index picks one number, or the input was one."""
-    was_number = isinstance(x, tracer.Tracer) and tracer.is_number(x)
-    if was_number and op.name in ("astype", "reshape", "transpose"):
-        return not result.shape
-    return op.name in ("slice", "gather") and not (
-        result.shape or any(part is ... for part in attributes["index"])
-    )
-
-
-def only_splits_axes(shape: tuple[int, ...], new: tuple[int, ...]) -> bool:
-    """Whether a reshape merges no axes, so that it is a view whatever the strides are."""
-    if 0 in shape:
-        return True
-    sizes = iter([n for n in new if n != 1])
-    for size in (n for n in shape if n != 1):
-        part = 1
-        while part < size:
-            part *= next(sizes, size + 1)
-        if part != size:
-            return False
-    return next(sizes, None) is None
 
 
 def traced_input_cotangents(

@@ -1,0 +1,198 @@
+"""vmap: a function of single entries, made to work on batches."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import numpy as np
+
+from minigrad.arguments import check_call, checked
+from minigrad.autograd import switched
+from minigrad.dispatch import is_traced
+from minigrad.errors import ArgumentError, ArgumentTypeError, ShapeError
+from minigrad.graph import Node
+from minigrad.tensor import Tensor
+from minigrad.transforms.batched import Batched, Level, detached, levels, needs_grad
+from minigrad.transforms.batching import rule_of
+from minigrad.transforms.trees import Function, leaves_of, like
+from minigrad.watch import engine, replacing
+from minigrad.writes import owner_of
+
+
+@checked
+def vmap(f: Function, in_axes: Any = 0, out_axes: Any = 0) -> Function:
+    """A function that applies f to every entry of a batch, and returns the results as a batch.
+
+    f is run once, on Tensors that stand for one entry, and each op in it is done for all entries at
+    once. It composes with the other transforms, with itself, and with `compile`.
+
+    Args:
+        f: a function of arrays, numbers, and dicts, lists and tuples of them.
+        in_axes: the axis of the batch in each argument; None for what is the same for all entries.
+            One for all positional arguments, or a tuple or list with one for each; for an argument
+            that is nested, a nest of its form, or one for all that is in it. Keyword arguments are
+            batched along axis 0.
+        out_axes: the axis of the batch in each result, in the same way; None for a result that does
+            not differ between entries.
+
+    Raises:
+        ArgumentError: if in_axes or out_axes do not fit what they are for.
+        ShapeError: if batches have different lengths, or an argument has no such axis.
+
+    >>> distance = vmap(lambda x, y: np.sqrt(np.sum((x - y) ** 2)), in_axes=(0, None))
+    >>> distance(np.array([[3.0, 4.0], [6.0, 8.0]]), np.zeros(2))
+    array([ 5., 10.])
+    """
+
+    @functools.wraps(f)
+    def batched(*args: Any, **kwargs: Any) -> Any:
+        axes = in_axes
+        if isinstance(axes, tuple | list):
+            if len(axes) != len(args):
+                raise ArgumentError(
+                    f"vmap with in_axes={in_axes!r}, which has {len(axes)} entries, of a function "
+                    f"called with {len(args)} positional arguments: give one for each"
+                )
+            axes = tuple(axes)
+        given = leaves_of((args, kwargs))
+        places = [
+            *axes_for(axes, args, "in_axes", "argument "),
+            *axes_for(0, kwargs, "in_axes", "keyword argument "),
+        ]
+        size = batch_size([leaf for _, leaf in given], places, [*names(args, kwargs)])
+        level = Level(size, rule_of)
+        entries = [entry(level, x, axis) for (_, x), axis in zip(given, places, strict=True)]
+        args_of_f, kwargs_of_f = like((args, kwargs), iter(entries))
+        inner = level.apply, engine.get()[1]
+        with replacing(*inner), switched(levels, (*levels.get(), level)):
+            try:
+                result = f(*args_of_f, **kwargs_of_f)
+            except TypeError as error:
+                check_call(error, f, args, kwargs)
+                raise
+            results = [x for _, x in leaves_of(result)]
+            ends = axes_for(out_axes, result, "out_axes", "the result ")
+            whole = [outward(level, x, axis) for x, axis in zip(results, ends, strict=True)]
+        return like(result, iter(finished(whole, [leaf for _, leaf in given])))
+
+    return batched
+
+
+def names(args: Any, kwargs: Any) -> list[str]:
+    """How messages name the leaves of arguments."""
+    positional = [f"argument {k}{at}" for k, x in enumerate(args) for at, _ in leaves_of(x)]
+    return positional + [
+        f"argument {key}{at}" for key, x in kwargs.items() for at, _ in leaves_of(x)
+    ]
+
+
+def axes_for(axes: Any, tree: Any, what: str, name: str) -> list[int | None]:
+    """The axis for each leaf of a tree: `axes` is nested as the tree is, or as its outer part."""
+    if axes is None or (isinstance(axes, int) and not isinstance(axes, bool)):
+        return [axes] * len(leaves_of(tree))
+    nested = isinstance(axes, dict | list | tuple)
+    if nested and isinstance(axes, dict) == isinstance(tree, dict) and len(axes) == len(tree):
+        if isinstance(tree, dict) and axes.keys() == tree.keys():
+            return [
+                k for key in tree for k in axes_for(axes[key], tree[key], what, f"{name}[{key!r}]")
+            ]
+        if isinstance(tree, list | tuple):
+            pairs = enumerate(zip(axes, tree, strict=True))
+            return [k for n, (a, x) in pairs for k in axes_for(a, x, what, f"{name}[{n}]")]
+    if not nested:
+        raise ArgumentTypeError(
+            f"{what} of vmap are integers, None, or nests of them, not {axes!r}"
+        )
+    raise ArgumentError(
+        f"vmap with {what}={axes!r} for {name.strip()}, which is nested as {described(tree)}: nest "
+        "them in the same way, or give one axis for all of it"
+    )
+
+
+def described(tree: Any) -> str:
+    """The form of a nest."""
+    at = [where or "itself" for where, _ in leaves_of(tree)]
+    return f"a {type(tree).__name__} with leaves at {', '.join(at)}" if at else "nothing"
+
+
+def batch_size(leaves: list[Any], axes: list[int | None], where: list[str]) -> int:
+    """The length of the batch, which all arguments must share."""
+    sizes: dict[int, str] = {}
+    for x, axis, name in zip(leaves, axes, where, strict=True):
+        if axis is None:
+            continue
+        shape = np.shape(x) if isinstance(x, int | float | complex) else getattr(x, "shape", None)
+        if shape is None:
+            raise ArgumentTypeError(
+                f"vmap: {name} is a {type(x).__name__}, which has no batch: give in_axes None for "
+                "it, or close over it"
+            )
+        if not -len(shape) <= axis < len(shape):
+            raise ShapeError(
+                f"vmap: {name} of shape {tuple(shape)} has no axis {axis} to be the batch"
+                + (": give in_axes None for what is the same for all entries" if not shape else "")
+            )
+        sizes.setdefault(shape[axis], f"{name} of shape {tuple(shape)} along axis {axis}")
+    if not sizes:
+        raise ArgumentError(
+            "vmap of a call without a batch: every argument has in_axes None, or there is none"
+        )
+    if len(sizes) > 1:
+        found = "; ".join(f"{n} in {where}" for n, where in sizes.items())
+        raise ShapeError(f"vmap: batches have the same length, and these have {found}")
+    return next(iter(sizes))
+
+
+def entry(level: Level, x: Any, axis: int | None) -> Any:
+    """What f gets for a leaf of the arguments."""
+    if axis is None:
+        return x
+    whole = np.moveaxis(x, axis, 0) if axis else x
+    whole = whole if needs_grad(whole) else detached(whole)
+    one: Any = Batched(whole, level)
+    one.writeable = False  # the caller would not see what is written into it
+    return Tensor.of(Node(one, requires_grad=isinstance(whole, Tensor)))
+
+
+def outward(level: Level, x: Any, axis: int | None) -> Any:
+    """A leaf of the result, with the batch along an axis."""
+    value: Any = detached(x)
+    if not isinstance(value, int | float | complex | np.ndarray | np.generic):
+        raise ArgumentTypeError(
+            f"a function under vmap returns numbers, arrays and Tensors, and this one returned a "
+            f"{type(x).__name__}"
+        )
+    if axis is None:
+        if level.is_own(value):
+            raise ArgumentError(
+                f"vmap with out_axes=None for a result of shape {np.shape(value)} that differs "
+                "from entry to entry: give an axis for the batch"
+            )
+        return x
+    whole = level.whole(x)
+    if not -whole.ndim <= axis < whole.ndim:
+        raise ShapeError(
+            f"vmap with out_axes={axis} for a result of shape {tuple(whole.shape[1:])}: with the "
+            f"batch it has axes {-whole.ndim}..{whole.ndim - 1}"
+        )
+    return np.moveaxis(whole, 0, axis) if axis else whole
+
+
+def finished(results: list[Any], given: list[Any]) -> list[Any]:
+    """The results in the form of the arguments, Tensors if there are any among these; in memory of
+    their own."""
+    of_tensors = any(isinstance(x, Tensor) for x in given)
+    owners = {id(owner_of(x)) for x in map(detached, given) if isinstance(x, np.ndarray)}
+    found = []
+    for x in results:
+        if needs_grad(x):
+            found.append(x)
+            continue
+        x = detached(x)
+        if type(x) is np.ndarray and (not x.flags.writeable or id(owner_of(x)) in owners):
+            x = x.copy()
+        elif not is_traced(x):
+            x = np.asarray(x)
+        found.append(Tensor(x) if of_tensors else x)
+    return found
