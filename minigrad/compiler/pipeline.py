@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections import defaultdict
 from collections.abc import Hashable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -25,9 +24,17 @@ from minigrad.compiler.codegen.deduplicate import (
     work_of,
 )
 from minigrad.compiler.codegen.statistics import Description, described
-from minigrad.compiler.graph.ir import Graph, GraphError, Value, constants_of, is_literal
+from minigrad.compiler.graph.ir import (
+    Graph,
+    GraphError,
+    Value,
+    constants_of,
+    is_literal,
+    values_within,
+)
 from minigrad.compiler.graph.layout import Layout
 from minigrad.compiler.graph.opset import OWN_ENTRIES, base
+from minigrad.compiler.graph.opset.control import OWN_CONTROL
 from minigrad.compiler.graph.opset.infer import drawn, run
 from minigrad.compiler.graph.simplify import OWN_REWRITES, REWRITES, simplify
 from minigrad.compiler.loops.ir import Scratch
@@ -82,7 +89,7 @@ def is_extended(graph: Graph) -> bool:
     Raises:
         UnsupportedError: if an op was defined again since, as the rules of the new one are by name.
     """
-    ops = {value.op for value in graph.order if value.op is not None}
+    ops = {value.op for value in values_within(graph) if value.op is not None} - {*OWN_CONTROL}
     for op in ops - OWN_OPS:
         if registry.get(op.name, op) is not op:
             raise UnsupportedError(
@@ -107,7 +114,7 @@ def try_foreign_ops(graph: Graph) -> None:
     Raises:
         GraphError: if they differ.
     """
-    for value in graph.order:
+    for value in values_within(graph):
         if value.op is None or not is_foreign_in_c(value, value.op):
             continue
         inputs = [(x.shape, x.dtype) if type(x) is Value else repr(x) for x in value.inputs]
@@ -188,41 +195,8 @@ def code_version() -> str:
 
 def digest(graph: Graph, target: Machine | None = None) -> str:
     """The cache key of a graph: equal for graphs that have the same program on a machine."""
-    leaves = [*graph.inputs, *graph.states]
-    # Values, ops with their attributes, and numbers, each numbered at its first use.
-    numbers: dict[Any, int] = defaultdict(itertools.count().__next__)
-    uses = [numbers[value] for value in leaves]
-    use = uses.append
-    for value in graph.order:
-        if value.op is not None:
-            how = value.how if value.attributes else ""
-            use(numbers[value.op, how, value.shape, value.dtype])
-            for x in value.inputs:
-                use(numbers[x if type(x) is Value else repr(x)])
-        elif value.kind == "constant":
-            use(numbers[content_of(value)])
-        use(numbers[value])
-    uses += [numbers[x] for x in (*graph.outputs, *itertools.chain(*graph.writes))]
-    keys = [(k, key) for key, k in numbers.items() if type(key) is not Value]
-    ops = {key[0] for _, key in keys if isinstance(key[0], Op)}
-    parts = (
-        code_version(),
-        target or machine(),
-        [(x.shape, x.dtype.str, x.kind) for x in leaves],
-        len(graph.outputs),
-        [(k, key[0].name, *key[1:]) if isinstance(key[0], Op) else (k, key) for k, key in keys],
-        sorted((op.name, op.c or "", getattr(op.forward, "__name__", "")) for op in ops),
-    )
-    found = hashlib.sha256(repr(parts).encode())
-    found.update(np.array(uses).tobytes())
-    return found.hexdigest()[:32]
-
-
-def content_of(value: Value) -> Any:
-    """A constant in the cache key: with its numbers if it is fixed, as these may be folded."""
-    content = np.asarray(value.array).tobytes() if value.fixed else b""
-    content = hashlib.sha256(content).digest() if len(content) > 64 else content
-    return value.fixed, content, value.shape, value.dtype.str
+    parts = code_version(), target or machine(), graph.digest
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
 
 
 # Making a plan

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from minigrad.compiler.graph.ir import Value, constant, name_of
+from minigrad.compiler.graph.opset.control import OWN_CONTROL
 from minigrad.compiler.graph.opset.elementwise import from_zero
 from minigrad.compiler.graph.opset.infer import run
 from minigrad.compiler.graph.opset.views import axes_of
@@ -50,4 +51,6 @@ def is_known(value: Value) -> bool:
     for x in value.inputs:
         if type(x) is Value and not x.fixed:
             return False
+    if value.op in OWN_CONTROL:
+        return False
     return value.size <= costs.MAX_FOLDED_SIZE

@@ -8,7 +8,10 @@ is read by values of kind "state", and written once, at the end of the call.
 from __future__ import annotations
 
 import functools
+import hashlib
+import itertools
 import math
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -93,7 +96,7 @@ def in_full(x: Any) -> Any:
         return {key: in_full(part) for key, part in x.items()}
     if isinstance(x, list | tuple):
         return type(x), [in_full(part) for part in x]
-    if isinstance(x, PLAIN):
+    if isinstance(x, (*PLAIN, Graph)):
         return x
     raise UnsupportedError(
         f"a compiled function gives an op a {type(x).__name__} as an attribute: attributes are "
@@ -156,6 +159,40 @@ class Graph:
     def roots(self) -> list[Value]:
         return [*self.outputs, *(value for _, value in self.writes)]
 
+    def __repr__(self) -> str:
+        """Equal for graphs that compute the same in the same way: see `how_of`."""
+        return f"Graph({self.digest})"
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """Equal for graphs that are equal up to the numbers of constants that are not fixed."""
+        leaves = [*self.inputs, *self.states]
+        # Values, ops with their attributes, and numbers, each numbered at its first use.
+        numbers: dict[Any, int] = defaultdict(itertools.count().__next__)
+        uses = [numbers[value] for value in leaves]
+        use = uses.append
+        for value in self.order:
+            if value.op is not None:
+                how = value.how if value.attributes else ""
+                use(numbers[value.op, how, value.shape, value.dtype])
+                for x in value.inputs:
+                    use(numbers[x if type(x) is Value else repr(x)])
+            elif value.kind == "constant":
+                use(numbers[content_of(value)])
+            use(numbers[value])
+        uses += [numbers[x] for x in (*self.outputs, *itertools.chain(*self.writes))]
+        keys = [(k, key) for key, k in numbers.items() if type(key) is not Value]
+        ops = {key[0] for _, key in keys if isinstance(key[0], Op)}
+        parts = (
+            [(x.shape, x.dtype.str, x.kind) for x in leaves],
+            len(self.outputs),
+            [(k, key[0].name, *key[1:]) if isinstance(key[0], Op) else (k, key) for k, key in keys],
+            sorted((op.name, op.c or "", getattr(op.forward, "__name__", "")) for op in ops),
+        )
+        found = hashlib.sha256(repr(parts).encode())
+        found.update(np.array(uses).tobytes())
+        return found.hexdigest()[:32]
+
     def of(self, new: Mapping[Value, Value]) -> Graph:
         """The graph with its outputs and written values replaced."""
         outputs = [new[x] for x in self.outputs]
@@ -185,6 +222,27 @@ class Graph:
                 found[value] = None
             stack.pop()
         return list(found)
+
+
+def bodies_of(value: Value) -> list[Graph]:
+    """The bodies of a loop or a branch: see `opset/control.py`."""
+    found = value.attributes.get("body"), *value.attributes.get("bodies", ())
+    return [x for x in found if type(x) is Graph]
+
+
+def values_within(graph: Graph) -> Iterator[Value]:
+    """All values of a graph and of the bodies in it."""
+    for value in graph.order:
+        yield value
+        for body in bodies_of(value):
+            yield from values_within(body)
+
+
+def content_of(value: Value) -> Any:
+    """A constant in a digest: with its numbers if it is fixed, as these may be folded."""
+    content = np.asarray(value.array).tobytes() if value.fixed else b""
+    content = hashlib.sha256(content).digest() if len(content) > 64 else content
+    return value.fixed, content, value.shape, value.dtype.str
 
 
 def rewritten(graph: Graph, rewrite: Rewrite) -> Graph:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from minigrad.compiler.graph.ir import Graph, Value
-from minigrad.errors import refusal_of
+from minigrad.compiler.graph.ir import Graph, Value, bodies_of
+from minigrad.compiler.graph.opset.control import BRANCH, ITEM, LOOP, OWN_CONTROL, Parts, forms_of
+from minigrad.errors import ArgumentError, refusal_of
 from minigrad.ops.base import Op
 
 
@@ -38,6 +40,7 @@ class NumpyProgram:
 def numpy_program(graph: Graph) -> Callable[[dict[Value, Any]], list[np.ndarray]]:
     """A function from the arrays of the leaves to the outputs, which also writes state."""
     order = [value for value in graph.order if value.kind == "op"]
+    control = {value: controlled(value) for value in order if value.op in OWN_CONTROL}
     constants = {value: value.array for value in graph.order if value.kind == "constant"}
     last = {x: value for value in order for x in value.values() if x.kind == "op"}
     roots = {*graph.roots()}
@@ -51,7 +54,10 @@ def numpy_program(graph: Graph) -> Callable[[dict[Value, Any]], list[np.ndarray]
         for value in order:
             assert value.op is not None
             arrays = [found[x] if type(x) is Value else x for x in value.inputs]
-            found[value] = np.asarray(run(value.op, arrays, value.attributes))
+            if value in control:
+                found[value] = control[value](arrays)
+            else:
+                found[value] = np.asarray(run(value.op, arrays, value.attributes))
             for x in dead.get(value, ()):
                 del found[x]
         outputs = owned([found[x] for x in graph.outputs])
@@ -61,6 +67,57 @@ def numpy_program(graph: Graph) -> Callable[[dict[Value, Any]], list[np.ndarray]
         return outputs
 
     return program
+
+
+# Control flow: see graph/opset/control.py.
+
+Program = Callable[[dict[Value, Any]], list[np.ndarray]]
+
+
+def run_loop(loop: Value, bodies: list[Program], arrays: list[Any]) -> list[np.ndarray]:
+    how, (body,) = loop.attributes, bodies
+    parts, length = Parts(arrays, how), how["length"]
+    ys = [np.zeros(shape, dtype) for shape, dtype in forms_of(loop)[len(parts.carries) : -1]]
+    bound = length if parts.rounds is None else int(parts.rounds)
+    carries, rounds = list(parts.carries), 0
+    enough = length is None or bound <= length
+    while enough and not (how["stops"] and not carries[-1]):
+        if bound is not None and rounds >= bound:
+            enough = not how["stops"]
+            break
+        row = bound - 1 - rounds if how["reverse"] else rounds
+        given = [*parts.constants, *carries, *(x[row] for x in parts.xs)]
+        outputs = body(dict(zip(how["body"].inputs, given, strict=True)))
+        carries = outputs[: len(carries)]
+        for y, new in zip(ys, outputs[len(carries) :], strict=True):
+            y[row] = new
+        rounds += 1
+    if not enough:
+        raise ArgumentError(f"a compiled function {NOT_ENOUGH_ROUNDS}")
+    return [*carries, *ys, np.array(rounds, np.int64)]
+
+
+def run_branch(branch: Value, bodies: list[Program], arrays: list[Any]) -> list[np.ndarray]:
+    predicate, *operands = arrays
+    k = 0 if predicate else 1
+    leaves = branch.attributes["bodies"][k].inputs
+    return bodies[k](dict(zip(leaves, operands, strict=True)))
+
+
+def run_item(item: Value, bodies: list[Program], arrays: list[Any]) -> np.ndarray:
+    found: np.ndarray = arrays[0][item.attributes["position"]]
+    return found
+
+
+CONTROL = {LOOP: run_loop, BRANCH: run_branch, ITEM: run_item}
+
+
+def controlled(value: Value) -> Callable[[list[Any]], Any]:
+    assert value.op is not None
+    return partial(CONTROL[value.op], value, [numpy_program(x) for x in bodies_of(value)])
+
+
+NOT_ENOUGH_ROUNDS = "has a loop that needs more rounds than its bound allows: raise the bound"
 
 
 def run(op: Op, arrays: list[Any], attributes: dict[str, Any]) -> Any:

@@ -8,6 +8,7 @@ without an entry is run by NumPy.
 # Imported so that their entries are registered.
 from minigrad.compiler.graph.opset import (  # noqa: F401
     contractions,
+    control,
     elementwise,
     indexing,
     moves,

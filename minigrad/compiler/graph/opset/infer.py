@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.compiler.graph.ir import Graph, GraphError, Shape, Value, how_of
+from minigrad.compiler.graph.ir import Graph, GraphError, Shape, Value, bodies_of, how_of
 from minigrad.compiler.graph.opset.base import OPSET, Rules, is_foreign, rules_of
 from minigrad.errors import MinigradError, ShapeError
 from minigrad.ops.base import Domain, Op, registry
@@ -183,6 +183,14 @@ def verify(graph: Graph) -> None:
             expected = infer(value.op, value.inputs, value.attributes)
             if expected != (value.shape, value.dtype):
                 raise GraphError(f"{value.op.name} gives {expected}, not {value}")
+            for body in bodies_of(value):
+                verify(body)
+                if (
+                    body.states
+                    or body.writes
+                    or any(x.kind == "constant" and not x.fixed for x in body.order)
+                ):
+                    raise GraphError("a body reads what it is given, and writes nothing")
         elif value.kind == "constant":
             if value.array is None or value.array.shape != value.shape:
                 raise GraphError(f"a constant without its array: {value}")
