@@ -36,6 +36,7 @@ from minigrad.transforms import hvp as hvp
 from minigrad.transforms import jacobian as jacobian
 from minigrad.transforms import jacobian_sparsity as jacobian_sparsity
 from minigrad.transforms import jvp as jvp
+from minigrad.transforms import linearize as linearize
 from minigrad.transforms import scan as scan
 from minigrad.transforms import sparse_hessian as sparse_hessian
 from minigrad.transforms import sparse_jacobian as sparse_jacobian

@@ -55,6 +55,12 @@ View = Callable[[Node], Any]
 array_of: View = attrgetter("value")
 
 
+def inputs_of(node: Node, view: View) -> Sequence[Any]:
+    """The inputs of a node as its op received them, viewed."""
+    pairs = zip(node.inputs, node.arrays, strict=True)
+    return [view(x) if type(x) is Node and x.value is a else a for x, a in pairs]
+
+
 def input_cotangents(
     node: Node, cotangent: Any, view: View = array_of, wanted: Callable[[Node], bool] = needs_grad
 ) -> list[tuple[Node, Any]]:
@@ -65,10 +71,7 @@ def input_cotangents(
     """
     assert node.op is not None and node.attributes is not None
     rules, y, found = node.op.vjps, view(node), []
-    inputs = node.arrays
-    if view is not array_of:
-        pairs = zip(node.inputs, node.arrays, strict=True)
-        inputs = [view(x) if type(x) is Node and x.value is a else a for x, a in pairs]
+    inputs = node.arrays if view is array_of else inputs_of(node, view)
     for k, source in enumerate(node.inputs):
         if type(source) is Node and wanted(source):
             try:

@@ -197,6 +197,7 @@ cross_op = Op(
     (lambda g, z, x, y: np.cross(y, g), lambda g, z, x, y: np.cross(g, x)),
     "cross({0}, {1})",
     broadcasts=True,
+    jacobian="multilinear",
 )
 
 
@@ -245,6 +246,7 @@ convolve_op: Op = Op(
     convolved,
     (lambda g, y, x, w: slide_op(g, w), lambda g, y, x, w: slide_op(g, x)),
     "convolve({0}, {1})",
+    jacobian="multilinear",
 )
 slide_op: Op = Op(
     "processing",
@@ -252,6 +254,7 @@ slide_op: Op = Op(
     slid,
     (lambda g, y, x, w: convolve_op(g, w), lambda g, y, x, w: slide_op(x, g)),
     "slide({0}, {1})",
+    jacobian="multilinear",
 )
 MODES = ("full", "same", "valid")
 

@@ -64,6 +64,7 @@ nan_to_num_op = Op(
     lambda x, **by: np.nan_to_num(x, **by),
     (lambda g, y, x, **by: np.where(np.isfinite(x), g, 0),),
     "nan_to_num({0}, {nan}, {posinf}, {neginf})",
+    jacobian="symmetric",
 )
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from minigrad.tensor import Tensor
 
 Rule = Callable[..., Any]
 Shape = tuple[int, ...]
+Jacobian = Literal["", "symmetric", "rows", "constant", "multilinear"]
 
 registry: dict[str, Op] = {}
 
@@ -32,13 +34,14 @@ class Domain:
 
 
 class EachInput:
-    """The vjps of an op with any number of inputs: one rule, which is also given the position."""
+    """The vjps of an op with any number of inputs: one rule, which is also given the position. Only
+    the first `count` inputs carry gradients."""
 
-    def __init__(self, rule: Rule) -> None:
-        self.rule = rule
+    def __init__(self, rule: Rule, count: float = math.inf) -> None:
+        self.rule, self.count = rule, count
 
-    def __getitem__(self, k: int, /) -> Rule:
-        return partial(self.rule, k)
+    def __getitem__(self, k: int, /) -> Rule | None:
+        return partial(self.rule, k) if k < self.count else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +57,12 @@ class Op:
     notation of derivatives is derived from the vjps. `c` is the C expression of an elementwise op:
     with None, NumPy computes it, also in a compiled program. What the compiler knows of ops of
     other families is in `compiler/graph/opset`. Tests draw each input from its domain.
+
+    `jacobian` is what forward mode may rely on, see `transforms/forward.py`. "symmetric": the rules
+    also map tangents, as those of elementwise ops, whose Jacobian is diagonal; "rows": it reduces,
+    each input entry into one output entry; "constant": it is linear in all inputs together, but for
+    those that carry no gradient; "multilinear": in each of them; "": nothing is known. The first
+    two hold for complex outputs only if the rule is linear over complex numbers.
     """
 
     family: str
@@ -64,6 +73,7 @@ class Op:
     c: str | None = None
     domains: tuple[Domain, ...] = (Domain(),)
     broadcasts: bool = False
+    jacobian: Jacobian = ""
 
     def __post_init__(self) -> None:
         check_definition(self, registry)

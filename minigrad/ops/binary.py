@@ -10,7 +10,7 @@ import numpy as np
 
 from minigrad.dispatch import implementations, implements, is_traced
 from minigrad.errors import UnsupportedError
-from minigrad.ops.base import Domain, Op, Rule
+from minigrad.ops.base import Domain, Jacobian, Op, Rule
 from minigrad.tensor import Tensor
 
 # Every pattern of broadcasting, on either side; 0-d; empty.
@@ -26,6 +26,7 @@ def binary(
     c: str | None = "",
     domains: tuple[Domain, ...] = (ANYWHERE, ANYWHERE),
     ufunc: np.ufunc | None = None,
+    jacobian: Jacobian = "symmetric",
 ) -> Op:
     """An elementwise op of two inputs that broadcast, registered under its NumPy ufunc.
 
@@ -34,7 +35,7 @@ def binary(
     """
     call = f"{name}({{0}}, {{1}})"
     register, c = implements(ufunc or forward), call if c == "" else c
-    return register(Op("binary", name, forward, vjps, notation or call, c, domains, True))
+    return register(Op("binary", name, forward, vjps, notation or call, c, domains, True, jacobian))
 
 
 def power_rule(g: Any, z: Any, x: Any, y: Any) -> Any:
@@ -85,7 +86,12 @@ def is_unclipped(z: Any, x: Any) -> Any:
 
 add = binary("add", np.add, (lambda g, z, x, y: g, lambda g, z, x, y: g), "{0} + {1}", "{0} + {1}")
 sub = binary(
-    "sub", np.subtract, (lambda g, z, x, y: g, lambda g, z, x, y: -g), "{0} - {1}", "{0} - {1}"
+    "sub",
+    np.subtract,
+    (lambda g, z, x, y: g, lambda g, z, x, y: -g),
+    "{0} - {1}",
+    "{0} - {1}",
+    jacobian="constant",
 )
 mul = binary(
     "mul",
@@ -185,7 +191,8 @@ where_op = Op(
     "where({0}, {1}, {2})",
     "choose({0}, {1}, {2})",
     (Domain(0, 2, dtype=bool), ANYWHERE, ANYWHERE),
-    broadcasts=True,
+    True,
+    "constant",
 )
 
 
@@ -211,7 +218,8 @@ clip_below = Op(
     "maximum({0}, {1})",
     "maximum({0}, {1})",
     (ANYWHERE, ANYWHERE),
-    broadcasts=True,
+    True,
+    "symmetric",
 )
 clip_above = Op(
     "binary",
@@ -221,7 +229,8 @@ clip_above = Op(
     "minimum({0}, {1})",
     "minimum({0}, {1})",
     (ANYWHERE, ANYWHERE),
-    broadcasts=True,
+    True,
+    "symmetric",
 )
 
 

@@ -22,7 +22,7 @@ from minigrad.ops.unary import unary
 from minigrad.ops.views import puts, viewed
 from minigrad.tensor import Tensor, value_of
 
-movement = partial(Op, "movement")
+movement = partial(Op, "movement", jacobian="constant")
 
 real_op = movement("real", lambda x: x.real, (lambda g, y, x: g,), "real({0})")
 imag_op = movement("imag", lambda x: x.imag, (lambda g, y, x: g * -1j,), "imag({0})")
@@ -46,7 +46,13 @@ def imag(val: Any) -> Any:
 
 
 # The imaginary part of the logarithm; its derivative at 0 is 0, as that of arctan2.
-angle_op = movement("angle", np.angle, (lambda g, y, x: g * -1j / zero_as_inf(x),), "angle({0})")
+angle_op = movement(
+    "angle",
+    np.angle,
+    (lambda g, y, x: g * -1j / zero_as_inf(x),),
+    "angle({0})",
+    jacobian="symmetric",
+)
 
 
 @implements(np.angle)

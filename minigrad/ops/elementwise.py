@@ -85,6 +85,7 @@ def derivatives(name: str, of_order: Callable[[Any, int], Any], notation: str) -
         of_order,
         (lambda g, y, x, order: g * op(x, order=order + 1),),
         notation,
+        jacobian="symmetric",
     )
     return op
 

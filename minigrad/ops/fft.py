@@ -64,31 +64,28 @@ def by_axes(along: Any) -> Any:
     return forward
 
 
+linear = partial(Op, "processing", jacobian="constant")
 # `s`: the sizes of the axes in the result, to which the input is cut off or padded before.
-fftn_op: Op = Op(
-    "processing",
+fftn_op: Op = linear(
     "fftn",
     by_axes(np.fft.fft),
     (lambda g, y, x, **how: resized(fftn_op(g, **how), x.shape),),
     "fftn({0}, {s}, {axes}, norm={norm})",
 )
-ifftn_op: Op = Op(
-    "processing",
+ifftn_op: Op = linear(
     "ifftn",
     by_axes(np.fft.ifft),
     (lambda g, y, x, **how: resized(ifftn_op(g, **how), x.shape),),
     "ifftn({0}, {s}, {axes}, norm={norm})",
 )
 # `n`: how many real numbers there are; their half spectrum has n//2 + 1 entries.
-rfft_op: Op = Op(
-    "processing",
+rfft_op: Op = linear(
     "rfft",
     lambda x, n, axis, norm: np.fft.rfft(x, n, axis, norm),
     (rfft_rule,),
     "rfft({0}, {n}, {axis}, norm={norm})",
 )
-irfft_op: Op = Op(
-    "processing",
+irfft_op: Op = linear(
     "irfft",
     lambda x, n, axis, norm: np.fft.irfft(x, n, axis, norm),
     (irfft_rule,),

@@ -35,7 +35,7 @@ Index = tuple[Any, ...]
 Function = Callable[..., Any]
 
 
-movement = partial(Op, "movement")
+movement = partial(Op, "movement", jacobian="constant")
 
 # Shapes
 
@@ -369,14 +369,14 @@ gather_op: Op = movement(
     "gather",
     lambda x, *arrays, index: x[fill(index, arrays)],
     EachInput(
-        lambda k, g, y, x, *arrays, index: scatter_add_op(g, *arrays, shape=x.shape, index=index)
+        lambda k, g, y, x, *arrays, index: scatter_add_op(g, *arrays, shape=x.shape, index=index), 1
     ),
     "{0}[{index}]",
 )
 scatter_add_op: Op = movement(
     "scatter_add",
     scatter_add,
-    EachInput(lambda k, g, y, x, *arrays, shape, index: getitem(g, fill(index, arrays))),
+    EachInput(lambda k, g, y, x, *arrays, shape, index: getitem(g, fill(index, arrays)), 1),
     "scatter_add({0}, {shape}, {index})",
 )
 
@@ -405,7 +405,7 @@ def update_rule(k: int, g: Any, y: Any, x: Any, v: Any, *arrays: Any, index: Ind
 updated_op: Op = movement(
     "updated",
     updated,
-    EachInput(update_rule),
+    EachInput(update_rule, 2),
     "updated({0}, {index}, {1})",
     broadcasts=True,
 )
@@ -568,6 +568,7 @@ trace_op = Op(
     lambda x, offset, axis1, axis2: x.trace(offset, axis1, axis2),
     (lambda g, y, x, **places: from_diagonal_op(g[..., None], shape=x.shape, **places),),
     "trace({0}, {offset}, {axis1}, {axis2})",
+    jacobian="constant",
 )
 
 
@@ -696,6 +697,7 @@ sort_op = movement(
     lambda x, axis, kind: np.sort(x, axis=axis, kind=kind),
     (sort_rule,),
     "sort({0}, axis={axis})",
+    jacobian="",
 )
 
 
@@ -740,6 +742,7 @@ pad_op = movement(
     padded,
     (lambda g, y, x, width, value: slice_op(g, index=middle(x.shape, width)),),
     "pad({0}, {width}, {value})",
+    jacobian="",
 )
 
 

@@ -28,7 +28,7 @@ from minigrad.ops.reduce import sum_op
 from minigrad.tensor import value_of
 
 # A bilinear op: each of its rules is linear in the cotangent and in the other input.
-processing = partial(Op, "processing", domains=(Domain(), Domain()))
+processing = partial(Op, "processing", domains=(Domain(), Domain()), jacobian="multilinear")
 
 
 def swap(x: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.lib.array_utils import normalize_axis_tuple
 from minigrad.dispatch import check_real, conj, implementations, implements
 from minigrad.graph import INEXACT
 from minigrad.methods import Axis
-from minigrad.ops.base import Op, Rule, Shape
+from minigrad.ops.base import Jacobian, Op, Rule, Shape
 
 
 def reduce(
@@ -20,6 +21,7 @@ def reduce(
     forward: Callable[..., Any],
     vjp: Rule | None = None,
     *functions: Any,
+    jacobian: Jacobian = "rows",
 ) -> Op:
     """An op that reduces `axis` (int, tuple, or None for all axes), with `keepdims`.
 
@@ -27,7 +29,7 @@ def reduce(
     """
     notation = f"{name}({{0}}, axis={{axis}})"
     vjps = (vjp,) if vjp else ()
-    op = Op("reduce", name, forward, vjps, notation)
+    op = Op("reduce", name, forward, vjps, notation, jacobian=jacobian)
 
     @implements(name, *functions)
     def function(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
@@ -163,6 +165,7 @@ sum_op = reduce(
     np.add.reduce,
     lambda g, y, x, axis, keepdims: broadcast(expand_reduced(g, x, axis, keepdims), x.shape),
     np.sum,
+    jacobian="constant",
 )
 mean_op = reduce(
     "mean",
@@ -171,6 +174,7 @@ mean_op = reduce(
         divided_by_count(expand_reduced(g, x, axis, keepdims), x), x.shape
     ),
     np.mean,
+    jacobian="constant",
 )
 max_op = reduce("max", np.maximum.reduce, extremum_rule, np.max, np.amax)
 min_op = reduce("min", np.minimum.reduce, extremum_rule, np.min, np.amin)
@@ -191,6 +195,7 @@ softmax_op = Op(
     softmax_of_array,
     (lambda g, y, x, axis: y * (g - sum_op(g * y, axis=axis, keepdims=True)),),
     "softmax({0}, axis={axis})",
+    jacobian="symmetric",
 )
 log_softmax_op = Op(
     "reduce",
@@ -207,6 +212,7 @@ cumsum_op = reduce(
     "cumsum",
     np.cumsum,
     lambda g, y, x, axis: backwards(np.add.accumulate(backwards(g, axis), axis), axis),
+    jacobian="constant",
 )
 
 
@@ -253,9 +259,9 @@ def std_rule(g: Any, y: Any, x: Any, axis: Axis, ddof: float, keepdims: bool) ->
     return expand_reduced(g, x, axis, keepdims) * deviations(x, y, axis, ddof)
 
 
-var_op = Op("reduce", "var", variance, (var_rule,), "var({0}, axis={axis}, ddof={ddof})")
-std_op = Op(
-    "reduce",
+rows = partial(Op, "reduce", jacobian="rows")
+var_op = rows("var", variance, (var_rule,), "var({0}, axis={axis}, ddof={ddof})")
+std_op = rows(
     "std",
     lambda x, **how: np.sqrt(variance(x, **how)),
     (std_rule,),

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.dispatch import check_real, conj, implements
-from minigrad.ops.base import Domain, Op, Rule
+from minigrad.ops.base import Domain, Jacobian, Op, Rule
 
 ANYWHERE, POSITIVE, INSIDE_ONE = Domain(), Domain(0.2, 3.0), Domain(-0.9, 0.9)
 NOT_ZERO = Domain(away=(0,))
@@ -24,18 +24,19 @@ def unary(
     notation: str = "",
     c: str | None = "",
     domain: Domain = ANYWHERE,
+    jacobian: Jacobian = "symmetric",
 ) -> Op:
     """An elementwise op of one input, registered under its forward if that is a NumPy ufunc.
 
-    Notation and C expression are `name(x)` unless given; with None for it, there is no C.
+    Notation and C expression are `name(x)` unless given; with None for it, there is no C. With a
+    rule that is not linear over complex numbers, the Jacobian is "".
     """
     call = f"{name}({{0}})"
     # C says asin where NumPy says arcsin.
     c = call.replace("arc", "a") if c == "" else c
     register = implements(forward)
-    return register(
-        Op("unary", name, forward, (vjp,) if vjp else (), notation or call, c, (domain,))
-    )
+    vjps, notation = (vjp,) if vjp else (), notation or call
+    return register(Op("unary", name, forward, vjps, notation, c, (domain,), jacobian=jacobian))
 
 
 def keep_where(condition: Any, g: Any) -> Any:
@@ -213,7 +214,7 @@ logical_not = unary("logical_not", np.logical_not, c="!{0}")
 invert = unary("invert", np.invert, notation="~{0}", c="~{0}", domain=Domain(0, 5, dtype=int))
 
 
-phase_op = unary("phase", np.sign, phase_rule, "sign({0})", None, BETWEEN_STEPS)
+phase_op = unary("phase", np.sign, phase_rule, "sign({0})", None, BETWEEN_STEPS, "")
 
 
 @implements(np.sign)

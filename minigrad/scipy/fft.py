@@ -95,6 +95,7 @@ def trigonometric(name: str, ends: dict[int, Shape]) -> Op:
         forward,
         (rule,),
         f"{name}({{0}}, {{type}}, {{s}}, {{axes}}, {{norm}}, orthogonalize={{orthogonalize}})",
+        jacobian="constant",
     )
     return op
 

@@ -54,6 +54,7 @@ full_op = Op(
     "convolve({0}, {1})",
     domains=(Domain(), Domain()),
     broadcasts=True,
+    jacobian="multilinear",
 )
 valid_op = Op(
     "processing",
@@ -63,6 +64,7 @@ valid_op = Op(
     "convolve_valid({0}, {1})",
     domains=(Domain(), Domain()),
     broadcasts=True,
+    jacobian="multilinear",
 )
 
 

@@ -7,6 +7,7 @@ argument, and is made of plain arrays where the arguments are.
 
 from minigrad.transforms.batched import is_batched as is_batched
 from minigrad.transforms.forward import jvp as jvp
+from minigrad.transforms.forward import linearize as linearize
 from minigrad.transforms.jacobian import hessian as hessian
 from minigrad.transforms.jacobian import jacobian as jacobian
 from minigrad.transforms.loops import cond as cond

@@ -1,42 +1,279 @@
-"""Derivatives by forward passes: jvp."""
+"""Derivatives by forward passes: linearize and jvp.
+
+A tangent is pushed along the nodes of a function that was run once: the tangent of a node is its
+Jacobian times those of its inputs. Ops have vjps only, by which a Jacobian is known transposed, and
+that is enough: the Jacobian of an elementwise op is diagonal, so its vjp maps tangents too; a linear
+op is applied to the tangents; and of any other op, the vjp, which is linear in the cotangent, is
+transposed by its own vjp (J. Townsend, "A new trick for calculating Jacobian vector products",
+2017). See `Op.jacobian`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+import operator
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
-from minigrad.arguments import checked
-from minigrad.errors import ShapeError
-from minigrad.graph import INEXACT
+from minigrad.arguments import bound, checked
+from minigrad.autograd import (
+    View,
+    array_of,
+    input_cotangents,
+    inputs_of,
+    recording,
+    reverse,
+    switched,
+)
+from minigrad.errors import ShapeError, refusal_of_vjp
+from minigrad.graph import INEXACT, Node, toposort
+from minigrad.ops.base import Op
+from minigrad.ops.movement import copy
+from minigrad.ops.reduce import broadcast, sum_op
 from minigrad.tensor import Tensor
+from minigrad.transforms.calls import Call, Cotangents, Result
 from minigrad.transforms.recorded import Recorded
-from minigrad.transforms.trees import Function, like, matching
+from minigrad.transforms.trees import Function, like, map_tree, matching
+from minigrad.writes import as_recorded, log
+
+# The tangents of some inputs of a node, by their positions.
+Given = dict[int, Any]
+
+
+@checked
+def linearize(f: Function, *args: Any, has_aux: bool = False) -> tuple[Any, ...]:
+    """f(*args), and its derivative there as a function: from a tangent for each argument to the
+    tangent of the output. f is run once, and each call of the derivative costs about what f does.
+
+    With `has_aux`, also what f returned beside its value.
+
+    Raises:
+        ShapeError: by the derivative, if a tangent does not have its argument's shape and nesting.
+
+    >>> y, push = linearize(lambda x, y: x * y, 3.0, np.array([1.0, 2.0]))
+    >>> push(1.0, np.array([0.0, 0.0])), push(0.0, np.array([0.0, 1.0]))
+    (array([1., 2.]), array([0., 3.]))
+    """
+    run = Recorded(f, args, has_aux=has_aux)
+
+    @bound
+    def push(*tangents: Any) -> Any:
+        return pushed(run, args, tangents)
+
+    # Copied, for the arrays that the derivative needs are not to be written into.
+    value = map_tree(lambda y: y.copy() if isinstance(y, np.ndarray) else y, run.value())
+    return (value, push, run.aux) if has_aux else (value, push)
 
 
 @checked
 def jvp(f: Function, args: Sequence[Any], tangents: Sequence[Any], has_aux: bool = False) -> Any:
     """f(*args), and its derivative in the direction of the tangents, one for each argument.
 
-    The vjp is linear in the cotangent, so its own vjp is the jvp (J. Townsend, "A new trick for
-    calculating Jacobian vector products", 2017): no op needs a rule for it. With `has_aux`,
-    also what f returned beside its value.
+    It takes one pass beside that of f itself. With `has_aux`, also what f returned beside its
+    value.
+
+    Raises:
+        ShapeError: if a tangent does not have its argument's shape and nesting.
 
     >>> jvp(lambda x: x**2, (3.0,), (1.0,))
     (np.float64(9.0), np.float64(6.0))
     """
     run = Recorded(f, args, has_aux=has_aux)
+    derivative = pushed(run, args, tangents)
+    return (run.value(), derivative, run.aux) if has_aux else (run.value(), derivative)
+
+
+def pushed(run: Recorded, args: Sequence[Any], tangents: Sequence[Any]) -> Any:
+    """The tangent of the output of a run, from those of its arguments.
+
+    Recorded, and made of Tensors, if an outer transform differentiates any of it.
+    """
     directions = matching(list(tangents), list(args), "the arguments")
+    watched = any(root is not None and run.is_watched(root) for root in run.roots)
+    seeds: dict[Node, Any] = {}
     for v, x in zip(directions, run.inputs, strict=True):
         if np.shape(v) != x.shape:
             raise ShapeError(f"a tangent of shape {np.shape(v)} for an argument of shape {x.shape}")
-    # Of outputs that are integers, the derivative is 0, a float.
-    zeros = [
-        Tensor(np.zeros(y.shape, y.dtype if y.dtype.kind in INEXACT else float))
-        for y in run.outputs
+        if type(v) is not np.ndarray or v.dtype != x.dtype:
+            v = v if isinstance(v, Tensor) else Tensor(v)
+            v = v if v.dtype == x.dtype else v.astype(x.dtype)
+            watched = watched or v.requires_grad
+        seeds[x.node] = v
+    watched = watched and recording.get()
+    view = Tensor.of if watched else array_of
+    with switched(recording, watched):
+        for node, v in seeds.items():
+            if watched or isinstance(v, Tensor):
+                seeds[node] = view(v.node if isinstance(v, Tensor) else Node(v))
+        found = push_along(in_order(run), seeds, view)
+        outputs = [
+            outward(found.get(root), y, watched, run.of_tensors)
+            for root, y in zip(run.roots, run.outputs, strict=True)
+        ]
+    return like(run.output, iter(outputs))
+
+
+def in_order(run: Recorded) -> Sequence[Node]:
+    """The nodes from the inputs of a run to its outputs, and maybe others, each after its inputs."""
+    if run.path:
+        return run.path
+    roots = [root for root in run.roots if root is not None]
+    return toposort(roots, lambda node: node.requires_grad and node not in run.by)
+
+
+def outward(t: Any, y: Tensor, watched: bool, of_tensors: bool) -> Any:
+    """The tangent of an output, in the caller's form: of an integer it is 0, a float."""
+    if t is None:
+        t = np.zeros(y.shape, y.dtype if y.dtype.kind in INEXACT else float)
+    if watched or of_tensors:
+        # It may be the tangent of an argument, or a view of it: the caller gets a copy.
+        return copy(t) if isinstance(t, Tensor) else Tensor(t.copy())
+    return t.copy()[()]
+
+
+def push_along(path: Sequence[Node], seeds: dict[Node, Any], view: View) -> dict[Node, Any]:
+    """The tangents of the nodes of a graph in topological order, `path`, from those in `seeds`. The
+    others have none: they do not depend on these."""
+    tangents, results = dict(seeds), defaultdict(list)
+    for node in path:
+        if type(node.op) is Result:
+            results[node.inputs[0]].append(node)
+    for node in path:
+        if node.op is None or node in tangents:
+            continue
+        rules, given = node.op.vjps, {}
+        for k, x in enumerate(node.inputs):
+            if type(x) is Node and x in tangents and rules[k] is not None:
+                given[k] = tangents[x]
+        if given:
+            old = node.birth < log.newest
+            now = as_recorded(node, by_nodes=view is not array_of) if old else node
+            if isinstance(node.op, Call):
+                tangents |= tangents_of_results(now, given, results[node], view)
+            else:
+                tangents[node] = tangent_of(now, given, view)
+    return tangents
+
+
+def tangent_of(node: Node, given: Given, view: View) -> Any:
+    """One step: the Jacobian of a node times the tangents of its inputs."""
+    assert isinstance(node.op, Op)
+    inputs = node.arrays if view is array_of else inputs_of(node, view)
+    try:
+        t = STEPS[node.op.jacobian](node, given, inputs, view)
+    except (TypeError, AttributeError, IndexError) as error:
+        raise refusal_of_vjp(node.op, min(given), error) from error
+    return fitting(t, node.value)
+
+
+def fitting(t: Any, y: Any) -> Any:
+    """A tangent in the shape and dtype of its value y."""
+    if t.dtype is not (dtype := y.dtype):
+        # Of a real output, the tangent is real.
+        t = (t if dtype.kind == "c" else t.real).astype(dtype)
+    return t if t.shape == y.shape else np.broadcast_to(t, y.shape)
+
+
+def by_rules(node: Any, given: Given, inputs: Any, view: View) -> Any:
+    """Of a symmetric Jacobian. A tangent may have the shape of its input, which was broadcast."""
+    op, y, how = node.op, view(node), node.attributes
+    return total(op.vjps[k](t, y, *inputs, **how) for k, t in given.items())
+
+
+def by_weights(node: Any, given: Given, inputs: Any, view: View) -> Any:
+    """Of a reduction: the weight of each input entry is its cotangent, where that of the output
+    is 1."""
+    one, how = np.ones(node.value.shape, node.value.dtype), node.attributes
+    one = one if view is array_of else Tensor(one)
+    weights = node.op.vjps[0](one, view(node), *inputs, **how)
+    return sum_op(weights * given[0], axis=how["axis"], keepdims=how["keepdims"])
+
+
+def by_itself(node: Any, given: Given, inputs: Any, view: View) -> Any:
+    """Of an op that is linear: it is applied to tangents, where an input has none to zeros."""
+    rules = node.op.vjps
+    tangents = [
+        given[k] if k in given else x if rules[k] is None else zeros_like(x)
+        for k, x in enumerate(inputs)
     ]
-    cotangents = zeros if run.of_tensors else [zero.data for zero in zeros]
-    pulled = Recorded(lambda *cotangents: run.pull_back(cotangents), cotangents)
-    derivative = like(run.output, iter(pulled.pull_back(directions)))
-    return (run.value(), derivative, run.aux) if has_aux else (run.value(), derivative)
+    return node.op(*tangents, **node.attributes)
+
+
+def by_each(node: Any, given: Given, inputs: Any, view: View) -> Any:
+    """Of an op that is linear in each input: it is applied with the tangent in the place of one."""
+    op, how = node.op, node.attributes
+    return total(op(*inputs[:k], t, *inputs[k + 1 :], **how) for k, t in given.items())
+
+
+def by_transposing(node: Any, given: Given, inputs: Any, view: View) -> Any:
+    """Of any other op, by the transpose of its rules."""
+    cotangent = cotangent_of(node)
+    return transposed(node, given, view, cotangent, [cotangent])[0]
+
+
+STEPS: dict[str, Callable[..., Any]] = {
+    "symmetric": by_rules,
+    "rows": by_weights,
+    "constant": by_itself,
+    "multilinear": by_each,
+    "": by_transposing,
+}
+
+
+def tangents_of_results(
+    call: Node, given: Given, results: list[Any], view: View
+) -> dict[Node, Any]:
+    """The tangents of the results of a call, from those of its inputs: by its own rule, or by the
+    transpose of its pull-back."""
+    op: Any = call.op
+    places = [node.attributes["position"] for node in results]
+    if op.push is None:
+        cotangents = [cotangent_of(node) for node in results]
+        sent = Cotangents.of(dict(zip(places, cotangents, strict=True)))
+        found = transposed(call, given, view, sent, cotangents)
+    else:
+        inputs = inputs_of(call, view)
+        every = op.push(given, inputs[: op.wanted], inputs[op.wanted :])
+        found = [every[k] for k in places]
+    pairs = zip(results, found, strict=True)
+    return {node: fitting(t, node.value) for node, t in pairs if t is not None}
+
+
+def cotangent_of(node: Node) -> Tensor:
+    """A variable in the place of the cotangent of a node, by which rules are transposed."""
+    return Tensor(np.zeros(node.value.shape, node.value.dtype), requires_grad=True)
+
+
+def transposed(
+    node: Node, given: Given, view: View, cotangent: Any, variables: Sequence[Tensor]
+) -> list[Any]:
+    """The transpose of the vjps of a node, applied to tangents of its inputs. `cotangent` is made
+    of `variables`, which stand for those of the outputs; one tangent is returned for each."""
+    watched, by = recording.get(), [x.node for x in variables]
+    wanted = {node.inputs[k]: t for k, t in given.items()}
+    with switched(recording, True):
+        terms = input_cotangents(node, cotangent, view, wanted.__contains__)
+    seeds: dict[Node, Any] = {}
+    for source, term in terms:
+        if isinstance(term, Tensor) and term.requires_grad:
+            t = wanted[source]
+            seeds[term.node] = seeds[term.node] + t if term.node in seeds else t
+    with switched(recording, watched):
+        found = reverse(seeds, by=by, view=view)
+    for variable in by:  # from here on no gradient flows to it
+        variable.requires_grad = False
+    return [found.get(x, x.value) for x in by]
+
+
+def total(terms: Iterable[Any]) -> Any:
+    return functools.reduce(operator.add, terms)
+
+
+def zeros_like(x: Any) -> Any:
+    """Zeros in the place of an input, of a number 0."""
+    if type(x) is np.ndarray:
+        return broadcast(np.zeros((), x.dtype), x.shape)
+    return np.zeros_like(x) if hasattr(x, "shape") else 0

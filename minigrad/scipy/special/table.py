@@ -73,6 +73,7 @@ def special(
         None,
         domains,
         several,
+        "symmetric",
     )
     if forward is None:
         implements(ufunc)(op)
