@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -179,8 +180,8 @@ floor_divide = binary(
     "floor_divide", np.floor_divide, (), "{0} // {1}", "floor_div({0}, {1})", (POSITIVE, POSITIVE)
 )
 
-where_op = Op(
-    "binary",
+elementwise = partial(Op, "binary", broadcasts=True, jacobian="symmetric")
+where_op = elementwise(
     "where",
     np.where,
     (
@@ -191,8 +192,7 @@ where_op = Op(
     "where({0}, {1}, {2})",
     "choose({0}, {1}, {2})",
     (Domain(0, 2, dtype=bool), ANYWHERE, ANYWHERE),
-    True,
-    "constant",
+    jacobian="constant",
 )
 
 
@@ -207,8 +207,7 @@ def where(condition: Any, x: Any = None, y: Any = None) -> Any:
 
 
 # maximum and minimum as `clip` has them: where x meets its bound, all of the gradient is x's.
-clip_below = Op(
-    "binary",
+clip_below = elementwise(
     "clip_below",
     np.maximum,
     (
@@ -218,19 +217,14 @@ clip_below = Op(
     "maximum({0}, {1})",
     "maximum({0}, {1})",
     (ANYWHERE, ANYWHERE),
-    True,
-    "symmetric",
 )
-clip_above = Op(
-    "binary",
+clip_above = elementwise(
     "clip_above",
     np.minimum,
     clip_below.vjps,
     "minimum({0}, {1})",
     "minimum({0}, {1})",
     (ANYWHERE, ANYWHERE),
-    True,
-    "symmetric",
 )
 
 

@@ -46,13 +46,7 @@ def imag(val: Any) -> Any:
 
 
 # The imaginary part of the logarithm; its derivative at 0 is 0, as that of arctan2.
-angle_op = movement(
-    "angle",
-    np.angle,
-    (lambda g, y, x: g * -1j / zero_as_inf(x),),
-    "angle({0})",
-    jacobian="symmetric",
-)
+angle_op = unary("angle", np.angle, lambda g, y, x: g * -1j / zero_as_inf(x), c=None)
 
 
 @implements(np.angle)

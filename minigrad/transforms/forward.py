@@ -1,11 +1,11 @@
 """Derivatives by forward passes: linearize and jvp.
 
 A tangent is pushed along the nodes of a function that was run once: the tangent of a node is its
-Jacobian times those of its inputs. Ops have vjps only, by which a Jacobian is known transposed, and
-that is enough: the Jacobian of an elementwise op is diagonal, so its vjp maps tangents too; a linear
-op is applied to the tangents; and of any other op, the vjp, which is linear in the cotangent, is
-transposed by its own vjp (J. Townsend, "A new trick for calculating Jacobian vector products",
-2017). See `Op.jacobian`.
+Jacobian times those of its inputs. Ops have vjps only, by which their Jacobians are known
+transposed, and that is enough: the Jacobian of an elementwise op is diagonal, so its vjp maps
+tangents too; a linear op is applied to the tangents; and of any other op, the vjp, which is linear
+in the cotangent, is transposed by its own vjp (J. Townsend, "A new trick for calculating Jacobian
+vector products", 2017). See `Op.jacobian`.
 """
 
 from __future__ import annotations
@@ -110,14 +110,14 @@ def pushed(run: Recorded, args: Sequence[Any], tangents: Sequence[Any]) -> Any:
                 seeds[node] = view(v.node if isinstance(v, Tensor) else Node(v))
         found = push_along(in_order(run), seeds, view)
         outputs = [
-            outward(found.get(root), y, watched, run.of_tensors)
+            outward(root and found.get(root), y, watched, run.of_tensors)
             for root, y in zip(run.roots, run.outputs, strict=True)
         ]
     return like(run.output, iter(outputs))
 
 
 def in_order(run: Recorded) -> Sequence[Node]:
-    """The nodes from the inputs of a run to its outputs, and maybe others, each after its inputs."""
+    """The nodes from the inputs of a run to its outputs, maybe among others, each after its inputs."""
     if run.path:
         return run.path
     roots = [root for root in run.roots if root is not None]
@@ -186,9 +186,8 @@ def by_rules(node: Any, given: Given, inputs: Any, view: View) -> Any:
 def by_weights(node: Any, given: Given, inputs: Any, view: View) -> Any:
     """Of a reduction: the weight of each input entry is its cotangent, where that of the output
     is 1."""
-    one, how = np.ones(node.value.shape, node.value.dtype), node.attributes
-    one = one if view is array_of else Tensor(one)
-    weights = node.op.vjps[0](one, view(node), *inputs, **how)
+    one, how = Node(np.ones(node.value.shape, node.value.dtype)), node.attributes
+    weights = node.op.vjps[0](view(one), view(node), *inputs, **how)
     return sum_op(weights * given[0], axis=how["axis"], keepdims=how["keepdims"])
 
 
