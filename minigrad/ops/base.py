@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -37,7 +36,7 @@ class EachInput:
     """The vjps of an op with any number of inputs: one rule, which is also given the position. Only
     the first `count` inputs carry gradients."""
 
-    def __init__(self, rule: Rule, count: float = math.inf) -> None:
+    def __init__(self, rule: Rule, count: float = float("inf")) -> None:
         self.rule, self.count = rule, count
 
     def __getitem__(self, k: int, /) -> Rule | None:

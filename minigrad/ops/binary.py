@@ -11,12 +11,14 @@ import numpy as np
 
 from minigrad.dispatch import implementations, implements, is_traced
 from minigrad.errors import UnsupportedError
-from minigrad.ops.base import Domain, Jacobian, Op, Rule
+from minigrad.ops.base import Domain, Op, Rule
 from minigrad.tensor import Tensor
 
 # Every pattern of broadcasting, on either side; 0-d; empty.
 ANYWHERE, POSITIVE, INTEGERS = Domain(), Domain(0.3, 2.0), Domain(0, 5, dtype=int)
 LEFT, RIGHT = Domain(-2.0, -0.1), Domain(0.1, 2.0)
+
+elementwise = partial(Op, "binary", broadcasts=True, jacobian="symmetric")
 
 
 def binary(
@@ -27,7 +29,6 @@ def binary(
     c: str | None = "",
     domains: tuple[Domain, ...] = (ANYWHERE, ANYWHERE),
     ufunc: np.ufunc | None = None,
-    jacobian: Jacobian = "symmetric",
 ) -> Op:
     """An elementwise op of two inputs that broadcast, registered under its NumPy ufunc.
 
@@ -36,7 +37,7 @@ def binary(
     """
     call = f"{name}({{0}}, {{1}})"
     register, c = implements(ufunc or forward), call if c == "" else c
-    return register(Op("binary", name, forward, vjps, notation or call, c, domains, True, jacobian))
+    return register(elementwise(name, forward, vjps, notation or call, c, domains))
 
 
 def power_rule(g: Any, z: Any, x: Any, y: Any) -> Any:
@@ -87,12 +88,7 @@ def is_unclipped(z: Any, x: Any) -> Any:
 
 add = binary("add", np.add, (lambda g, z, x, y: g, lambda g, z, x, y: g), "{0} + {1}", "{0} + {1}")
 sub = binary(
-    "sub",
-    np.subtract,
-    (lambda g, z, x, y: g, lambda g, z, x, y: -g),
-    "{0} - {1}",
-    "{0} - {1}",
-    jacobian="constant",
+    "sub", np.subtract, (lambda g, z, x, y: g, lambda g, z, x, y: -g), "{0} - {1}", "{0} - {1}"
 )
 mul = binary(
     "mul",
@@ -180,7 +176,6 @@ floor_divide = binary(
     "floor_divide", np.floor_divide, (), "{0} // {1}", "floor_div({0}, {1})", (POSITIVE, POSITIVE)
 )
 
-elementwise = partial(Op, "binary", broadcasts=True, jacobian="symmetric")
 where_op = elementwise(
     "where",
     np.where,

@@ -117,7 +117,7 @@ def pushed(run: Recorded, args: Sequence[Any], tangents: Sequence[Any]) -> Any:
 
 
 def in_order(run: Recorded) -> Sequence[Node]:
-    """The nodes from the inputs of a run to its outputs, maybe among others, each after its inputs."""
+    """The nodes between the inputs of a run and its outputs, and maybe more, each after its inputs."""
     if run.path:
         return run.path
     roots = [root for root in run.roots if root is not None]
