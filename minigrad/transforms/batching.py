@@ -2,36 +2,44 @@
 
 A rule is given the level of the vmap, the op, its inputs (those that are batched with the batch
 along axis 0), which of them are batched, and the attributes, which are those of one entry. It
-returns the results of all entries, along axis 0.
+returns the results of all entries, along axis 0. An op without a rule is applied entry by entry.
 """
 
 from __future__ import annotations
 
 import math
+import string
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
+from minigrad.dispatch import is_traced
+from minigrad.errors import UnsupportedError
 from minigrad.ops.base import Op, Shape
 from minigrad.ops.movement import (
+    ALL,
+    ARRAY,
+    Index,
+    fill,
+    from_diagonal_op,
     reshape_op,
-    transpose_op,
 )
-from minigrad.ops.processing import matmul_op
+from minigrad.ops.processing import matmul_op, split_terms
 from minigrad.ops.reduce import axes_of
-from minigrad.transforms.batched import Level
+from minigrad.transforms.batched import Level, detached, is_batched
 
 Rule = Callable[..., Any]
 Flags = Sequence[bool]
+How = dict[str, Any]
 rules: dict[str, Rule] = {}
 
 
-def rule_for(*names: str) -> Callable[[Rule], Rule]:
+def rule_for(names: str) -> Callable[[Rule], Rule]:
     """Register the rule of these ops."""
 
     def register(rule: Rule) -> Rule:
-        rules.update(dict.fromkeys(names, rule))
+        rules.update(dict.fromkeys(names.split(), rule))
         return rule
 
     return register
@@ -42,35 +50,37 @@ def rule_of(op: Op) -> Rule:
     return rules.get(op.name) or families.get(op.family) or entry_by_entry
 
 
-def ndim_of(x: Any) -> int:
-    """The number of axes; a Python number has none."""
-    return getattr(x, "ndim", 0)
+def shape_of(x: Any, batched: bool) -> Shape:
+    """The shape of one entry; a Python number has no axes."""
+    shape: Shape = getattr(x, "shape", ())
+    return shape[1:] if batched else shape
 
 
-def shape_of(x: Any) -> Shape:
-    return getattr(x, "shape", ())
+def shapes_of(xs: Sequence[Any], batched: Flags) -> list[Shape]:
+    return list(map(shape_of, xs, batched))
 
 
-def entry_shape(x: Any, batched: bool) -> Shape:
-    return shape_of(x)[1:] if batched else shape_of(x)
+def all_batched(level: Level, xs: Sequence[Any], batched: Flags) -> list[Any]:
+    """The inputs with the batch along axis 0, also those that are the same for all entries."""
+    return [x if own else level.repeated(x) for x, own in zip(xs, batched, strict=True)]
 
 
-def with_batch(level: Level, x: Any, batched: bool) -> Any:
-    """x with the batch along axis 0, also if it is the same for all entries."""
-    return x if batched else level.repeated(x)
+def aligned(level: Level, xs: Sequence[Any], batched: Flags) -> Sequence[Any]:
+    """The inputs so that they broadcast as their entries do: batched ones that have fewer axes than
+    others get axes of size 1 after that of the batch."""
+    ndims = [len(shape) for shape in shapes_of(xs, batched)]
+    if min(ndims) == (ndim := max(ndims)):
+        return xs
+    triples = zip(xs, batched, ndims, strict=True)
+    return [with_axes(level, x, ndim - n) if own and n < ndim else x for x, own, n in triples]
 
 
-def aligned(level: Level, x: Any, ndim: int) -> Any:
-    """A batched input with axes of size 1 after that of the batch, so that it has `ndim` others."""
-    if x.ndim > ndim:
-        return x
-    shape = (level.size, *(1,) * (ndim + 1 - x.ndim), *x.shape[1:])
-    return level.run(reshape_op, x, shape=shape)
+def with_axes(level: Level, x: Any, extra: int) -> Any:
+    """x with axes of size 1 after that of the batch."""
+    return level.run(reshape_op, x, shape=(level.size, *(1,) * extra, *x.shape[1:]))
 
 
-def entry_by_entry(
-    level: Level, op: Op, xs: Sequence[Any], batched: Flags, attributes: dict[str, Any]
-) -> Any:
+def entry_by_entry(level: Level, op: Op, xs: Sequence[Any], batched: Flags, how: How) -> Any:
     """The op on each entry, and the results stacked."""
     results = []
     for k in range(max(level.size, 1)):
@@ -79,125 +89,385 @@ def entry_by_entry(
             (x[k] if level.size else np.zeros(x.shape[1:], x.dtype)) if own else x
             for x, own in zip(xs, batched, strict=True)
         ]
-        results.append(level.run(op, *one, **attributes))
-    stacked = np.stack(results)
-    return stacked[: level.size]
+        results.append(level.run(op, *one, **how))
+    return np.stack(results)[: level.size]
 
 
-def elementwise(
-    level: Level, op: Op, xs: Sequence[Any], batched: Flags, attributes: dict[str, Any]
-) -> Any:
-    """Inputs that have fewer axes than others get axes of size 1 after that of the batch."""
-    if len(xs) > 1:
-        ndims = [ndim_of(x) - own for x, own in zip(xs, batched, strict=True)]
-        if min(ndims) != (ndim := max(ndims)):
-            xs = [aligned(level, x, ndim) if own else x for x, own in zip(xs, batched, strict=True)]
-    return level.below(op, xs, attributes)
+# Elementwise ops, and others to which leading axes do not matter.
+
+
+def elementwise(level: Level, op: Op, xs: Sequence[Any], batched: Flags, how: How) -> Any:
+    return level.below(op, aligned(level, xs, batched) if len(xs) > 1 else xs, how)
+
+
+rule_for("cross astype hook real imag angle nan_to_num i0 sinc scipy.interpolate.spline")(
+    elementwise
+)
+
+# Of matrices, or stacks of them.
+MATRICES = "inv det cofactors slogdet pinv cholesky qr svd eigh eig inverse_or_nan matrix_rank"
+rule_for(MATRICES)(elementwise)
+
+
+@rule_for("overlap once second_cofactors")
+def stacks(level: Level, op: Op, xs: Any, batched: Flags, how: How) -> Any:
+    """Of ops on several matrices that have the same stack."""
+    return level.run(op, *all_batched(level, xs, batched), **how)
+
+
+@rule_for("solve")
+def solve(level: Level, op: Op, xs: Any, batched: Flags, how: How) -> Any:
+    """A vector on the right is a column: of several, NumPy would make a matrix."""
+    a, b = xs
+    is_vector = len(shape_of(b, batched[1])) == 1
+    b = b[..., None] if is_vector else b
+    y = level.run(op, *aligned(level, (a, b), batched), **how)
+    return y[..., 0] if is_vector else y
 
 
 # Movement
 
 
 @rule_for("reshape")
-def reshape(level: Level, op: Op, xs: Any, batched: Flags, attributes: dict[str, Any]) -> Any:
-    shape = attributes["shape"]
-    if -1 in shape:
-        known = -math.prod(shape)
-        size = math.prod(xs[0].shape[1:])
-        shape = tuple(size // known if n == -1 and known > 0 else n for n in shape)
+def reshape(level: Level, op: Op, xs: Any, batched: Flags, how: How) -> Any:
+    shape, size = how["shape"], math.prod(xs[0].shape[1:])
+    if -1 in shape and (known := -math.prod(shape)):
+        shape = tuple(size // known if n == -1 else n for n in shape)
     return level.run(op, xs[0], shape=(level.size, *shape))
 
 
 @rule_for("transpose")
-def transpose(level: Level, op: Op, xs: Any, batched: Flags, attributes: dict[str, Any]) -> Any:
-    ndim = xs[0].ndim - 1
-    return level.run(op, xs[0], axes=(0, *(k % ndim + 1 for k in attributes["axes"])))
+def transpose(level: Level, op: Op, xs: Any, batched: Flags, how: How) -> Any:
+    return level.run(op, xs[0], axes=(0, *shifted(how["axes"], xs[0].ndim - 1)))
 
 
 @rule_for("expand")
-def expand(level: Level, op: Op, xs: Any, batched: Flags, attributes: dict[str, Any]) -> Any:
-    shape = attributes["shape"]
-    return level.run(op, aligned(level, xs[0], len(shape)), shape=(level.size, *shape))
-
-
-@rule_for("astype", "hook", "real", "imag", "angle", "nan_to_num")
-def unchanged(level: Level, op: Op, xs: Any, batched: Flags, attributes: dict[str, Any]) -> Any:
-    """Of ops to which axes do not matter."""
-    return level.run(op, *xs, **attributes)
+def expand(level: Level, op: Op, xs: Any, batched: Flags, how: How) -> Any:
+    shape, (x,) = how["shape"], xs
+    x = with_axes(level, x, len(shape) - x.ndim + 1) if x.ndim <= len(shape) else x
+    return level.run(op, x, shape=(level.size, *shape))
 
 
 @rule_for("slice")
-def slice_of(level: Level, op: Op, xs: Any, batched: Flags, attributes: dict[str, Any]) -> Any:
-    return level.run(op, xs[0], index=(slice(None), *attributes["index"]))
-
-
-@rule_for("concatenate")
-def concatenate(level: Level, op: Op, xs: Any, batched: Flags, attributes: dict[str, Any]) -> Any:
-    wholes = [with_batch(level, x, own) for x, own in zip(xs, batched, strict=True)]
-    axis, bounds = attributes["axis"], attributes["bounds"]
-    return level.run(op, *wholes, axis=axis + 1, bounds=bounds)
+def slice_of(level: Level, op: Op, xs: Any, batched: Flags, how: How) -> Any:
+    return level.run(op, xs[0], index=(ALL, *how["index"]))
 
 
 @rule_for("pad")
-def pad(level: Level, op: Op, xs: Any, batched: Flags, attributes: dict[str, Any]) -> Any:
-    width = ((0, 0), *attributes["width"])
-    return level.run(op, xs[0], width=width, value=attributes["value"])
+def pad(level: Level, op: Op, xs: Any, batched: Flags, how: How) -> Any:
+    return level.run(op, xs[0], width=((0, 0), *how["width"]), value=how["value"])
 
 
-# Reductions
+@rule_for("tile")
+def tile(level: Level, op: Op, xs: Any, batched: Flags, how: How) -> Any:
+    (x,), reps = xs, how["reps"]
+    x = with_axes(level, x, max(len(reps) - x.ndim + 1, 0))
+    return level.run(op, x, reps=(1,) * (x.ndim - len(reps)) + reps)
 
 
-def reduction(level: Level, op: Op, xs: Any, batched: Flags, attributes: dict[str, Any]) -> Any:
-    """Axes are counted from that after the batch."""
-    (x,), axis = xs, attributes["axis"]
-    axes = axes_of(axis, x.ndim - 1)
-    later = tuple(k + 1 for k in axes) if axis is None or type(axis) is tuple else axes[0] + 1
-    return level.below(op, xs, {**attributes, "axis": later})
+@rule_for("triu tril")
+def triangle(level: Level, op: Op, xs: Any, batched: Flags, how: How) -> Any:
+    (x,) = xs
+    if x.ndim == 2:  # a vector, which NumPy broadcasts to a matrix
+        size, n = x.shape
+        x = np.broadcast_to(x[:, None], (size, n, n))
+    return level.run(op, x, **how)
+
+
+@rule_for("diag")
+def diag(level: Level, op: Op, xs: Any, batched: Flags, how: How) -> Any:
+    (x,), k = xs, how["k"]
+    side = x.shape[1] + abs(k)
+    places = {"offset": k, "axis1": 1, "axis2": 2}
+    return level.run(from_diagonal_op, x, shape=(level.size, side, side), **places)
+
+
+@rule_for("windows")
+def windows(level: Level, op: Op, xs: Any, batched: Flags, how: How) -> Any:
+    """(B, ..., H, W) -> (kh, kw, B, ..., OH, OW)"""
+    return np.moveaxis(level.run(op, *xs, **how), 2, 0)
+
+
+@rule_for("fold")
+def fold(level: Level, op: Op, xs: Any, batched: Flags, how: How) -> Any:
+    """(B, kh, kw, ..., OH, OW), which the op takes as (kh, kw, B, ..., OH, OW)."""
+    return level.run(op, np.moveaxis(xs[0], 0, 2), **how)
+
+
+# Along axes, which are counted from that after the batch.
+
+FLAT = "argmax argmin roll repeat".split()  # where no axis means that of a flat array
+
+
+def along_axes(level: Level, op: Op, xs: Any, batched: Flags, how: How) -> Any:
+    later = {key for key in AXES if key in how}
+    if not later:
+        return entry_by_entry(level, op, xs, batched, how)
+    xs = all_batched(level, xs, batched) if len(xs) > 1 else xs
+    shape = xs[0].shape[1:]
+    if op.name in FLAT and (how["axis"] is None or not shape):
+        flat = level.run(reshape_op, xs[0], shape=(level.size, math.prod(shape)))
+        y = level.run(op, flat, **how | {"axis": 1})
+        if op.name == "roll" or how.get("keepdims"):
+            y = np.reshape(
+                y, xs[0].shape if op.name == "roll" else (level.size, *(1,) * len(shape))
+            )
+        return y
+    return level.below(op, xs, how | {key: shifted(how[key], len(shape)) for key in later})
+
+
+@rule_for("from_diagonal")
+def from_diagonal(level: Level, op: Op, xs: Any, batched: Flags, how: How) -> Any:
+    (x,), shape = xs, how["shape"]
+    x = with_axes(level, x, len(shape) - x.ndim)
+    axes = {key: shifted(how[key], len(shape)) for key in ("axis1", "axis2")}
+    return level.run(op, x, **how | axes | {"shape": (level.size, *shape)})
+
+
+AXES = "axis axes axis1 axis2".split()
+
+
+def shifted(axes: Any, ndim: int) -> Any:
+    """Axes of an entry, as those of the whole array; None, which is all of them, as a tuple."""
+    if isinstance(axes, int) and ndim:
+        return axes_of(axes, ndim)[0] + 1
+    return tuple(k + 1 for k in axes_of(axes, ndim)) if axes != () else ()
+
+
+rule_for("concatenate roll repeat rot90 diagonal trace sort argsort")(along_axes)
+rule_for("argpartition fftn ifftn rfft irfft dctn dstn")(along_axes)
+
+
+# Indexing
+
+
+def without_masks(
+    index: Index, arrays: Sequence[Any], batched: Flags
+) -> tuple[Index, list[Any], list[bool]]:
+    """An index with the places of its masks instead of them."""
+    parts: list[Any] = []
+    found: list[tuple[Any, bool]] = []
+    rest = zip(arrays, batched, strict=True)
+    for part in index:
+        several = [next(rest)] if part == ARRAY else []
+        if several and several[0][0].dtype.kind == "b":
+            ((mask, own),) = several
+            if own or is_batched(mask) or is_traced(detached(mask)):
+                raise UnsupportedError(
+                    "an index by a mask that differs from entry to entry, under vmap: how many "
+                    "values it picks would differ too. Write np.where(mask, x, 0), or reduce with "
+                    "where=mask"
+                )
+            several = [(places, False) for places in np.nonzero(detached(mask))]
+        parts += [ARRAY] * len(several) if several else [part]
+        found += several
+    return tuple(parts), [x for x, _ in found], [own for _, own in found]
+
+
+def place_of_arrays(index: Index, ndim: int) -> int | None:
+    """Where the axes of the index arrays are in what they pick from an entry: in their place, if
+    they are next to each other (as numbers among them count); else in front, which is None."""
+    advanced = [part == ARRAY or isinstance(part, int) for part in index]
+    first, end = advanced.index(True), len(index) - advanced[::-1].index(True)
+    if not all(advanced[first:end]):
+        return None
+    taken = sum(part is not None and part is not ... for part in index)
+    return sum(ndim - taken if part is ... else 1 for part in index[:first])
+
+
+class Picked:
+    """An index into an entry, as one into all entries.
+
+    NumPy orders the axes of what it picks by where the index arrays are: `outward` brings the batch
+    to the front, and each entry in order; `inward` is the inverse.
+    """
+
+    def __init__(
+        self,
+        level: Level,
+        index: Index,
+        arrays: Sequence[Any],
+        batched: Flags,
+        ndim: int,
+        own: bool = True,
+    ) -> None:
+        index, arrays, batched = without_masks(index, arrays, batched)
+        self.shapes = shapes_of(arrays, batched)
+        self.index_of_entry = index
+        self.sources, self.targets = range(0), range(0)
+        self.index, self.arrays = (ALL, *index), arrays
+        if not arrays:
+            return
+        count = max(map(len, self.shapes))
+        place = place_of_arrays(index, ndim)
+        if not any(batched):
+            if place is None:  # (arrays, B, rest)
+                self.sources, self.targets = range(count, count + 1), range(1)
+            return
+        pairs = zip(arrays, batched, strict=True)
+        wide = [with_axes(level, x, count + 1 - x.ndim) if each else x for x, each in pairs]
+        place = place or 0
+        if own:  # (B, arrays, rest)
+            first = np.arange(level.size).reshape(-1, *(1,) * count)
+            self.index, self.arrays = (ARRAY, *index), [first, *wide]
+            self.sources, self.targets = range(1, count + 1), range(place + 1, place + count + 1)
+        else:  # (some of the rest, B, arrays, the others)
+            self.index, self.arrays = index, wide
+            self.sources, self.targets = range(place, place + 1), range(1)
+
+    def outward(self, y: Any) -> Any:
+        return (
+            y if self.sources == self.targets else np.moveaxis(y, [*self.sources], [*self.targets])
+        )
+
+    def inward(self, y: Any) -> Any:
+        return (
+            y if self.sources == self.targets else np.moveaxis(y, [*self.targets], [*self.sources])
+        )
+
+    def shape_in(self, shape: Shape) -> Shape:
+        """The shape of what it picks from an entry of this shape."""
+        zeros = [np.broadcast_to(0, each) for each in self.shapes]
+        return np.broadcast_to(0, shape)[fill(self.index_of_entry, zeros)].shape
+
+
+def is_odd(arrays: Sequence[Any], batched: Flags) -> bool:
+    """Whether a single boolean is among the index arrays."""
+    shapes = zip(arrays, shapes_of(arrays, batched), strict=True)
+    return any(x.dtype.kind == "b" and not shape for x, shape in shapes)
+
+
+@rule_for("gather")
+def gather(level: Level, op: Op, xs: Any, batched: Flags, how: How) -> Any:
+    (x, *arrays), (own, *flags) = xs, batched
+    if is_odd(arrays, flags):
+        return entry_by_entry(level, op, xs, batched, how)
+    to = Picked(level, how["index"], arrays, flags, len(shape_of(x, own)), own)
+    return to.outward(level.run(op, x, *to.arrays, index=to.index))
+
+
+@rule_for("scatter_add")
+def scatter_add(level: Level, op: Op, xs: Any, batched: Flags, how: How) -> Any:
+    (g, *arrays), (own, *flags) = xs, batched
+    if is_odd(arrays, flags):
+        return entry_by_entry(level, op, xs, batched, how)
+    to = Picked(level, how["index"], arrays, flags, len(how["shape"]))
+    g = to.inward(g if own else level.repeated(g))
+    return level.run(op, g, *to.arrays, shape=(level.size, *how["shape"]), index=to.index)
+
+
+@rule_for("updated")
+def updated(level: Level, op: Op, xs: Any, batched: Flags, how: How) -> Any:
+    (x, v, *arrays), (own, of_value, *flags) = xs, batched
+    if is_odd(arrays, flags):
+        return entry_by_entry(level, op, xs, batched, how)
+    to = Picked(level, how["index"], arrays, flags, len(shape_of(x, own)))
+    x = x if own else level.repeated(x)
+    picked = to.shape_in(x.shape[1:])
+    if of_value and v.ndim <= len(picked):
+        v = with_axes(level, v, len(picked) - v.ndim + 1)
+    if to.sources != to.targets:
+        v = to.inward(np.broadcast_to(v, (level.size, *picked)))
+    return level.run(op, x, v, *to.arrays, index=to.index)
 
 
 # Contractions
 
 
 @rule_for("matmul")
-def matmul(level: Level, op: Op, xs: Any, batched: Flags, attributes: dict[str, Any]) -> Any:
+def matmul(level: Level, op: Op, xs: Any, batched: Flags, how: How) -> Any:
     x, y = xs
     if batched[0] and not batched[1] and y.ndim == 2:
-        # One product of two matrices.
-        flat = reshaped(level, x, (math.prod(x.shape[:-1]), x.shape[-1]))
-        return reshaped(level, level.run(op, flat, y), (*x.shape[:-1], y.shape[1]))
-    ndim = max(x.ndim - batched[0], y.ndim - batched[1])
-    return level.run(
-        op, *(aligned(level, z, ndim) if own else z for z, own in zip(xs, batched, strict=True))
-    )
+        return by_rows(level, matmul_op, x, y, y.shape[1])
+    return level.run(matmul_op, *aligned(level, xs, batched))
+
+
+def by_rows(level: Level, op: Op, x: Any, y: Any, columns: int) -> Any:
+    """One product of two matrices, of all rows of x."""
+    flat = level.run(reshape_op, x, shape=(math.prod(x.shape[:-1]), x.shape[-1]))
+    return level.run(reshape_op, level.run(op, flat, y), shape=(*x.shape[:-1], columns))
 
 
 @rule_for("linear")
-def linear(level: Level, op: Op, xs: Any, batched: Flags, attributes: dict[str, Any]) -> Any:
+def linear(level: Level, op: Op, xs: Any, batched: Flags, how: How) -> Any:
     x, w = xs
     if not batched[1]:
-        flat = reshaped(level, x, (math.prod(x.shape[:-1]), x.shape[-1]))
-        return reshaped(level, level.run(op, flat, w), (*x.shape[:-1], w.shape[0]))
-    if not batched[0]:  # (n, in) by (B, out, in)
-        flat = reshaped(level, w, (math.prod(w.shape[:-1]), w.shape[-1]))
-        y = reshaped(level, level.run(op, x, flat), (x.shape[0], *w.shape[:-1]))
-        return level.run(transpose_op, y, axes=(1, 0, 2))
-    return np.matmul(x, np.swapaxes(w, -1, -2))
+        return by_rows(level, op, x, w, w.shape[0])
+    if not batched[0]:  # (out, B, n)
+        return np.moveaxis(by_rows(level, op, w, x, x.shape[0]), 2, 1)
+    return level.run(matmul_op, x, np.swapaxes(w, -1, -2))
 
 
 @rule_for("dot")
-def dot(level: Level, op: Op, xs: Any, batched: Flags, attributes: dict[str, Any]) -> Any:
+def dot(level: Level, op: Op, xs: Any, batched: Flags, how: How) -> Any:
     """Vectors as matrices of one row, or one column."""
     x, y = xs
-    ndims = x.ndim - batched[0], y.ndim - batched[1]
-    x = np.expand_dims(x, -2) if ndims[0] == 1 else x
-    y = np.expand_dims(y, -1) if ndims[1] == 1 else y
-    z = matmul(level, matmul_op, (x, y), batched, {})
-    z = z[..., 0] if ndims[1] == 1 else z
-    return z[..., 0] if ndims == (1, 1) else z[..., 0, :] if ndims[0] == 1 else z
+    row, column = (len(shape) == 1 for shape in shapes_of(xs, batched))
+    x, y = np.expand_dims(x, -2) if row else x, np.expand_dims(y, -1) if column else y
+    z = matmul(level, op, (x, y), batched, how)
+    z = z[..., 0] if column else z
+    return z if not row else z[..., 0] if column else z[..., 0, :]
 
 
-def reshaped(level: Level, x: Any, shape: Shape) -> Any:
-    return level.run(reshape_op, x, shape=shape)
+@rule_for("outer")
+def outer(level: Level, op: Op, xs: Any, batched: Flags, how: How) -> Any:
+    x, y = xs
+    return np.multiply(x[..., None], y[..., None, :])
 
 
-families: dict[str, Rule] = {"unary": elementwise, "binary": elementwise, "reduce": reduction}
+@rule_for("einsum")
+def einsum(level: Level, op: Op, xs: Any, batched: Flags, how: How) -> Any:
+    """One more letter."""
+    terms, output = split_terms(how["subscripts"])
+    free = next((c for c in string.ascii_letters if c not in how["subscripts"]), "")
+    if not free:
+        return entry_by_entry(level, op, xs, batched, how)
+    terms = [free * own + term for term, own in zip(terms, batched, strict=True)]
+    return level.run(op, *xs, subscripts=f"{','.join(terms)}->{free}{output}")
+
+
+# Convolution: images of all entries as more images; weights of all entries as more groups.
+
+
+def into_images(level: Level, x: Any) -> Any:
+    """(B, N, ...) -> (B * N, ...)"""
+    return level.run(reshape_op, x, shape=(level.size * x.shape[1], *x.shape[2:]))
+
+
+def into_channels(level: Level, x: Any) -> Any:
+    """(B, N, C, H, W) -> (N, B * C, H, W)"""
+    x = np.moveaxis(x, 0, 1)
+    return level.run(reshape_op, x, shape=(x.shape[0], level.size * x.shape[2], *x.shape[3:]))
+
+
+def out_of_channels(level: Level, x: Any) -> Any:
+    """(N, B * C, H, W) -> (B, N, C, H, W)"""
+    shape = (x.shape[0], level.size, x.shape[1] // max(level.size, 1), *x.shape[2:])
+    return np.moveaxis(level.run(reshape_op, x, shape=shape), 1, 0)
+
+
+@rule_for("conv2d conv2d_input")
+def convolution(level: Level, op: Op, xs: Any, batched: Flags, how: How) -> Any:
+    if not level.size:
+        return entry_by_entry(level, op, xs, batched, how)
+    x, w = xs
+    if not batched[1]:
+        y = level.run(op, into_images(level, x), w, **how)
+        return level.run(reshape_op, y, shape=(level.size, x.shape[1], *y.shape[1:]))
+    x, w = all_batched(level, xs, batched)
+    how = how | {"groups": level.size * how["groups"]}
+    return out_of_channels(
+        level, level.run(op, into_channels(level, x), into_images(level, w), **how)
+    )
+
+
+@rule_for("conv2d_weight")
+def weights_of_convolution(level: Level, op: Op, xs: Any, batched: Flags, how: How) -> Any:
+    if not level.size:
+        return entry_by_entry(level, op, xs, batched, how)
+    x, y = (into_channels(level, each) for each in all_batched(level, xs, batched))
+    w = level.run(op, x, y, **how | {"groups": level.size * how["groups"]})
+    return level.run(reshape_op, w, shape=(level.size, w.shape[0] // level.size, *w.shape[1:]))
+
+
+families: dict[str, Rule] = {"unary": elementwise, "binary": elementwise, "reduce": along_axes}
