@@ -117,7 +117,8 @@ def pushed(run: Recorded, args: Sequence[Any], tangents: Sequence[Any]) -> Any:
 
 
 def in_order(run: Recorded) -> Sequence[Node]:
-    """The nodes between the inputs of a run and its outputs, and maybe more, each after its inputs."""
+    """Nodes that outputs of a run depend on, those between them and its inputs among them, each
+    after its inputs."""
     if run.path:
         return run.path
     roots = [root for root in run.roots if root is not None]
