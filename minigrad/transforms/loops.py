@@ -7,13 +7,17 @@ a compiled function they are loops and branches of the program: see `compiler/fr
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Annotated, Any
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 
 from minigrad.arguments import AT_LEAST_ONE, NOT_NEGATIVE, checked, shown
 from minigrad.autograd import recording, switched
+from minigrad.dispatch import is_traced
 from minigrad.errors import (
     KINDS,
     ArgumentError,
@@ -24,7 +28,7 @@ from minigrad.errors import (
     plain,
 )
 from minigrad.random import draw
-from minigrad.tensor import Tensor
+from minigrad.tensor import Tensor, value_of
 from minigrad.transforms.trees import Function, leaves_of, like
 from minigrad.writes import owner_of
 
@@ -62,6 +66,16 @@ def scan(
     """
     rows = Rows(xs, length)
     carry = Carry("scan", init)
+    if (how := lowered.get()) is not None:
+        ys = Rounds()
+
+        def one(state: list[Any], row: list[Any]) -> tuple[list[Any], list[Any]]:
+            state, y = carry.step(f, state, like(rows.tree, iter(row)))
+            return state, ys.leaves(y)
+
+        rounds = Repeated(rows.length, reverse)
+        state, stacked = how.loop(one, carry.init, rows.leaves, rounds)
+        return carry.form(state), like(ys.tree, iter(stacked))
     state, ys = carry.init, Rounds()
     for k in reversed(range(rows.length)) if reverse else range(rows.length):
         state, y = carry.step(f, state, rows.entry(k))
@@ -86,6 +100,18 @@ def fori_loop(lower: Any, upper: Any, body: Function, init: Any) -> Any:
     """
     bounds = [whole(x, name) for x, name in ((lower, "lower"), (upper, "upper"))]
     carry = Carry("fori_loop", init)
+    if (how := lowered.get()) is not None:
+        start, end = (x if is_traced(x) else np.int64(x) for x in map(value_of, bounds))
+        dynamic = is_traced(start) or is_traced(end)
+
+        def one(state: list[Any], row: list[Any]) -> tuple[list[Any], list[Any]]:
+            i, new = state[0] + 1, carry.next(body(state[0], carry.form(state[1 : 1 + carry.n])))
+            return ([i, *new, i < end] if dynamic else [i, *new]), []
+
+        first = start.astype(np.int64)
+        state = [first, *carry.init, *([start < end] if dynamic else [])]
+        rounds = Repeated(None, stops=True) if dynamic else Repeated(int(max(end - start, 0)))
+        return carry.form(how.loop(one, state, [], rounds)[0][1 : 1 + carry.n])
     state = carry.init
     for i in range(*map(int, bounds)):
         state = carry.next(body(np.int64(i), carry.form(state)))
@@ -112,8 +138,20 @@ def while_loop(cond: Function, body: Function, init: Any, bound: Bound | None = 
     np.int64(192)
     """
     carry = Carry("while_loop", init)
+
+    def goes_on(state: list[Any]) -> Any:
+        return boolean(cond(carry.form(state)), "while_loop: what cond returns")
+
+    if (how := lowered.get()) is not None:
+
+        def one(state: list[Any], row: list[Any]) -> tuple[list[Any], list[Any]]:
+            new = carry.next(body(carry.form(state[:-1])))
+            return [*new, value_of(goes_on(new))], []
+
+        first = [*carry.init, value_of(goes_on(carry.init))]
+        return carry.form(how.loop(one, first, [], Repeated(bound, stops=True))[0][:-1])
     state, rounds = carry.init, 0
-    while boolean(cond(carry.form(state)), "while_loop: what cond returns"):
+    while goes_on(state):
         if rounds == bound:
             raise exceeded(bound)
         state = carry.next(body(carry.form(state)))
@@ -135,8 +173,47 @@ def cond(pred: Any, if_true: Function, if_false: Function, *operands: Any) -> An
     >>> cond(True, np.sin, np.cos, 0.0)
     np.float64(0.0)
     """
-    chosen = if_true if boolean(pred, "cond: pred") else if_false
-    return chosen(*operands)
+    pred = boolean(pred, "cond: pred")
+    if (how := lowered.get()) is not None and is_traced(value_of(pred)):
+        results = Rounds("cond: what a branch returns", "in both")
+
+        def of(function: Function) -> list[Any]:
+            return results.leaves(function(*operands))
+
+        functions = [partial(of, f) for f in (if_true, if_false)]
+        leaves = how.branch(pred, functions)
+        return like(results.tree, iter(leaves))
+    return (if_true if pred else if_false)(*operands)
+
+
+@dataclass(frozen=True)
+class Repeated:
+    """How often a loop runs.
+
+    `length`: the most rounds, or None. `reverse`: from the last row. `stops`: the last leaf of the
+    state is a boolean that says before each round whether it is run. `dynamic`: the number of
+    rounds is an array.
+    """
+
+    length: int | None
+    reverse: bool = False
+    stops: bool = False
+    dynamic: bool = False
+
+
+class Lowered(NamedTuple):
+    """How loops and branches are run where they are not run op by op, on leaves.
+
+    `loop(function, state, rows, repeated)` gives the last state, and the stacked results, of
+    `state, results = function(state, row)`. `branch(pred, functions)` gives the results of one of
+    two functions without arguments.
+    """
+
+    loop: Callable[..., tuple[list[Any], list[Any]]]
+    branch: Callable[..., list[Any]]
+
+
+lowered: ContextVar[Lowered | None] = ContextVar("lowered", default=None)
 
 
 class Carry:
@@ -151,6 +228,7 @@ class Carry:
         self.places = [at for at, _ in named]
         self.init = [as_array(x, f"{loop}: init{at}") for at, x in named]
         self.kinds = [(x.shape, x.dtype) for x in self.init]
+        self.n = len(self.init)
         # Of arrays a copy, which the function may write into.
         self.init = [x.copy() if type(x) is np.ndarray else x for x in self.init]
 
@@ -241,29 +319,34 @@ class Rows:
 
 
 class Rounds:
-    """The y of all rounds: `columns`, by the leaf."""
+    """The results y of rounds, which have one structure, and the same shapes and dtypes: `columns`,
+    by the leaf."""
 
-    def __init__(self) -> None:
+    def __init__(self, what: str = "scan: y", when: str = "in all rounds") -> None:
+        self.what, self.when = what, when
         self.tree: Any = None
+        self.kinds: dict[str, Any] | None = None
         self.columns: list[list[Any]] = []
 
-    def append(self, y: Any) -> None:
-        named = leaves_of(y)
-        leaves = [as_array(x, f"scan: y{at}") for at, x in named]
-        # As they are now: the function may write into them in a later round.
-        leaves = [x.copy() if type(x) is np.ndarray else snapshot(x) for x in leaves]
-        if not self.columns:
-            self.tree, self.places = y, [at for at, _ in named]
-            self.kinds = [(x.shape, x.dtype) for x in leaves]
-            self.columns = [[] for _ in leaves]
-        kinds = [(x.shape, x.dtype) for x in leaves]
-        if [at for at, _ in named] != self.places or kinds != self.kinds:
-            before = dict(zip(self.places, self.kinds, strict=True))
-            now = dict(zip([at for at, _ in named], kinds, strict=True))
+    def leaves(self, y: Any) -> list[Any]:
+        """The leaves of a result, checked. They are as they are now: the function may write into
+        them in a later round."""
+        named = [(at, as_array(x, f"{self.what}{at}")) for at, x in leaves_of(y)]
+        kinds = {at: (x.shape, x.dtype) for at, x in named}
+        if self.kinds is None:
+            self.tree, self.kinds = y, kinds
+        if kinds != self.kinds:
             raise ShapeError(
-                "scan: y must have the same structure, shapes and dtypes in all rounds, and was "
-                f"{shown_kinds(before)} in the first, and {shown_kinds(now)} in a later one"
+                f"{self.what} must have the same structure, shapes and dtypes {self.when}, and was "
+                f"{shown_kinds(self.kinds)} in the first, and {shown_kinds(kinds)} in another"
             )
+        found = dict(named)
+        leaves = [found[at] for at in self.kinds]
+        return [x.copy() if type(x) is np.ndarray else snapshot(x) for x in leaves]
+
+    def append(self, y: Any) -> None:
+        leaves = self.leaves(y)
+        self.columns = self.columns or [[] for _ in leaves]
         for column, x in zip(self.columns, leaves, strict=True):
             column.append(x)
 

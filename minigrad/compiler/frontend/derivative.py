@@ -2,10 +2,8 @@
 
 A call is one node of the graph (see `transforms.calls`), whose inputs are the Tensors that it can
 be differentiated by. One compiled function, the pull-back, maps the cotangents of its outputs to
-those of its inputs. The pull-back is traced from a replay of the graph that the trace recorded:
-the function itself is not run again, no random numbers are drawn, nothing is written, and what was
-detached stays detached. When the pull-back is given Tensors it is recorded in the same way, so
-derivatives of any order work.
+those of its inputs. The pull-back is traced from a replay of what the trace recorded. When it is
+given Tensors it is recorded in the same way, so derivatives of any order work.
 """
 
 from __future__ import annotations
@@ -17,14 +15,14 @@ from typing import Any
 import numpy as np
 
 from minigrad.compiler.frontend.recorder import Recorder
-from minigrad.compiler.graph.ir import Graph, Value
+from minigrad.compiler.frontend.replay import Replay, depending_on
+from minigrad.compiler.graph.ir import Value
 from minigrad.dispatch import implementations
 from minigrad.errors import TraceError, UnsupportedError
 from minigrad.graph import Node, toposort
-from minigrad.ops.base import Op
 from minigrad.tensor import Tensor, value_of
 from minigrad.transforms import vjp
-from minigrad.transforms.calls import Call, Result, replayed
+from minigrad.transforms.calls import Call
 from minigrad.writes import Overwritten
 
 
@@ -32,39 +30,21 @@ from minigrad.writes import Overwritten
 class Derivative:
     """How the results of a traced function depend on Tensors from outside of it.
 
-    `wanted`: the leaves in place of these Tensors. `order`: the recorded nodes from there to the
-    `outputs`; `sources`: the values that each was computed from. `plain`: values among these that
-    no recorded node computes; `others`: the leaves that they need. `tensors`: the captured Tensors,
-    which are not arguments.
+    `wanted`: the leaves in place of these Tensors; `outputs`: the nodes of those of the results
+    that do. `tensors`: the captured Tensors, which are not arguments. `replay`: how the outputs
+    were computed; `others`: the other leaves that this takes.
     """
 
-    order: list[Node]
     outputs: list[Node]
     wanted: dict[Node, Value]
     tensors: dict[Value, Tensor]
-    others: list[Value] = field(default_factory=list)
-    plain: list[Value] = field(default_factory=list)
-    sources: dict[Node, tuple[Any, ...]] = field(default_factory=dict)
+    replay: Replay
+    refusal: str
     functions: dict[tuple[int, ...], Any] = field(default_factory=dict)
-    refusal: str = ""
 
     def __post_init__(self) -> None:
         self.call = Call("a compiled function", len(self.wanted), self.pull_back)
-
-    def trace_back(self, recorder: Recorder) -> None:
-        """Find the values that each node was computed from."""
-        stands, needed = dict(self.wanted), []
-        for node in self.order:
-            if node in self.wanted:
-                continue
-            stands[node], self.sources[node] = computed(node, stands, recorder)
-            for x, source in zip(node.inputs, self.sources[node], strict=True):
-                if as_key(x) not in stands:
-                    needed += [source] if type(source) is Value else []
-                elif stands[x] is not source:
-                    self.refusal = "it writes into the data of a Tensor that it computed"
-        self.plain = Graph([], [], needed, []).order
-        leaves = [v for v in self.plain if v.op is None and v.kind != "constant"]
+        leaves = [v for v in self.replay.plain if v.op is None and v.kind != "constant"]
         self.others = [v for v in leaves if v not in self.wanted.values()]
 
     def record(self, wanted: list[Node], others: list[Any]) -> Node:
@@ -98,59 +78,19 @@ class Derivative:
     def compiled(self, positions: tuple[int, ...]) -> Any:
         def pulled(cotangents: list[Any], wanted: list[Any], others: list[Any]) -> Any:
             def outputs(*tensors: Tensor) -> list[Any]:
-                found = self.replayed(tensors, others)
+                arrays = zip(self.others, map(value_of, others), strict=True)
+                leaves = zip(self.wanted, tensors, strict=True)
+                found = self.replay.run(dict(leaves), dict(arrays))
                 return [found[k] for k in positions]
 
             return vjp(outputs, *wanted)[1](cotangents)
 
         return implementations["compiled"](pulled)
 
-    def replayed(self, tensors: Sequence[Tensor], others: Sequence[Any]) -> list[Any]:
-        """The outputs, computed and recorded again from other leaves."""
-        values = dict(zip(self.others, map(value_of, others), strict=True))
-        values |= {v: t.data for v, t in zip(self.wanted.values(), tensors, strict=True)}
-        for value in self.plain:
-            if value.kind == "constant":
-                values[value] = value.array
-            elif value.op is not None:
-                inputs = [values[x] if type(x) is Value else x for x in value.inputs]
-                values[value] = value.op(*inputs, **value.attributes)
-        made: dict[Node, Any] = dict(zip(self.wanted, tensors, strict=True))
-        for node in self.order:
-            if node in self.wanted:
-                continue
-            inputs = [
-                made[x] if as_key(x) in made else values.get(as_key(source), source)
-                for x, source in zip(node.inputs, self.sources[node], strict=True)
-            ]
-            if isinstance(node.op, Op):
-                made[node] = node.op(*inputs, **(node.attributes or {}))
-            else:
-                made[node] = replayed(node, inputs)
-        return [made[node] for node in self.outputs]
-
-
-def computed(node: Node, stands: dict[Node, Any], recorder: Recorder) -> tuple[Any, Any]:
-    """The value that a node stands for, and what it was computed from."""
-    if isinstance(node.op, Call):
-        assert node.attributes is not None
-        return node, node.attributes["values"]
-    if isinstance(node.op, Result):
-        return node.inputs[1], node.inputs
-    value = recorder.made.get(node)
-    if value is None:  # a hook returns its input
-        return stands[node.inputs[0]], (stands[node.inputs[0]],)
-    return value, value.inputs
-
 
 def as_given(cotangent: Any) -> Any:
     """A cotangent as a Tensor or an array: a number would be a constant of the trace."""
     return cotangent if isinstance(cotangent, Tensor) else np.asarray(cotangent)
-
-
-def as_key(x: Any) -> Any:
-    """A node or value as a key of dictionaries; of anything else, which may have no hash, None."""
-    return x if type(x) in (Node, Value) else None
 
 
 def derivative_of(
@@ -178,20 +118,11 @@ def derivative_of(
     if all(value.kind == "state" and node in recorder.reached for node, value in wanted.items()):
         return None
     tensors = {value: t for t, value in stand_ins.values() if value.kind == "state"}
-    found = Derivative(*depending_on(wanted, order, outputs), wanted, tensors)
+    own = depending_on(wanted, order)
+    order = [node for node in order if node in own]
+    outputs = [node for node in outputs if node in own]
+    replay = Replay(wanted, order, outputs, recorder)
+    refusal = replay.refusal
     if any(value in written and node not in recorder.reached for node, value in leaves.items()):
-        found.refusal = "it writes into a Tensor that what it returns depends on"
-    else:
-        found.trace_back(recorder)
-    return found
-
-
-def depending_on(
-    wanted: dict[Node, Value], order: list[Node], outputs: list[Node]
-) -> tuple[list[Node], list[Node]]:
-    """Those of the nodes, and of the outputs, that are computed from the wanted leaves."""
-    own = {*wanted}
-    for node in order:
-        if any(as_key(x) in own for x in node.inputs):
-            own.add(node)
-    return [node for node in order if node in own], [node for node in outputs if node in own]
+        refusal = "it writes into a Tensor that what it returns depends on"
+    return Derivative(outputs, wanted, tensors, replay, refusal)

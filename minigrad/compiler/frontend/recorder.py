@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass, field
 from threading import get_ident
 from typing import Any
 
@@ -71,8 +72,26 @@ def remembering_errors() -> Iterator[None]:
         raise refused(error) from error.__cause__
 
 
+@dataclass(eq=False)
+class Frame:
+    """Where values are recorded: a traced function, or the body of a loop or branch in it.
+
+    `bodies`: what was traced inside of it as such, in order. `drawn`: random numbers, with their
+    generators; `why_not`: why there can be none, or empty.
+    """
+
+    name: str = ""
+    why_not: str = ""
+    values: list[Value] = field(default_factory=list)
+    drawn: list[tuple[Any, Value]] = field(default_factory=list)
+    bodies: list[Any] = field(default_factory=list)
+
+
 class Recorder:
     """The record of a trace: values in the order they are made.
+
+    The body of a loop is recorded in a `Frame` of its own, inside of that of the function; `homes`
+    says of which a value is, and `frames` which of them are open.
 
     Arrays that ops are given are constants, or state if they share memory with `captured` arrays,
     whose numbers may change between calls. Values computed from such state alone are `known`: the
@@ -88,8 +107,8 @@ class Recorder:
         self.known: set[Value] = set()
         self.read: dict[Value, np.ndarray] = {}
         self.stand_ins: set[int] = set()  # the ids of captured arrays' tracers
-        self.values: list[Value] = []
-        self.drawn: list[tuple[Any, Value]] = []
+        self.frames = [Frame()]
+        self.homes: dict[Value, Frame] = {}
         self.met: dict[int, tuple[Any, Value]] = {}
         self.leaves: list[Value] = []
         # Of Tensors: the value of each node, the leaves that a reverse pass reached, and the birth
@@ -105,12 +124,52 @@ class Recorder:
         self.error_state = error_state.get() or object()
         self.again: Iterator[Value] | None = None
         self.drawn_again: Iterator[tuple[Any, Value]] = iter(())
+        self.bodies_again: Iterator[Any] = iter(())
+
+    @property
+    def values(self) -> list[Value]:
+        return self.frames[-1].values
+
+    @property
+    def drawn(self) -> list[tuple[Any, Value]]:
+        return self.frames[-1].drawn
+
+    @contextmanager
+    def inside(self, frame: Frame) -> Iterator[None]:
+        """Inside, values are recorded in another frame, or compared with those that are there."""
+        before = self.again, self.drawn_again, self.bodies_again
+        self.frames.append(frame)
+        try:
+            if self.again is None:
+                yield
+            else:
+                self.start_verification()
+                yield
+                self.finish_frame()
+        finally:
+            self.frames.pop()
+            self.again, self.drawn_again, self.bodies_again = before
+
+    def check_home(self, x: Any) -> None:
+        """Raise if x was computed in a body, and is used outside of it."""
+        home = self.homes.get(x) if type(x) is Value else None
+        if home is not None and home not in self.frames:
+            raise refused(
+                errors.TraceError(
+                    f"a value of shape {x.shape} that is computed in {home.name} is used outside "
+                    "of it, where there is none: return it, as a part of the carry or as y. The "
+                    "same holds of what is written into arrays and Tensors, of gradients that "
+                    "backward() leaves, and of running statistics of layers"
+                )
+            )
 
     def record(self, op: Op, inputs: list[Any], attributes: dict[str, Any]) -> Value:
         if self.again is not None:
             return self.repeat(op, inputs, attributes)
         value = self.applied(op, inputs, attributes)
         self.values.append(value)
+        if len(self.frames) > 1:
+            self.homes[value] = self.frames[-1]
         if self.known:  # all its inputs are known, or constants?
             needed = [x for x in value.values() if x.kind != "constant"]
             if needed and self.known.issuperset(needed):
@@ -120,6 +179,9 @@ class Recorder:
     def applied(self, op: Op, inputs: list[Any], attributes: dict[str, Any]) -> Value:
         own = self.value_of
         values = tuple([x.value if is_traced(x) else own(x) for x in inputs])
+        if self.homes:
+            for x in values:
+                self.check_home(x)
         try:
             shape, dtype = infer(op, values, attributes)
         except errors.UnsupportedError as error:
@@ -210,9 +272,14 @@ class Recorder:
 
     def draw(self, rng: Any, shape: tuple[int, ...]) -> Value:
         """The value of random numbers that a layer draws; each call draws them anew."""
+        if self.frames[-1].why_not:
+            raise errors.TraceError(self.frames[-1].why_not)
         if self.again is None:
-            self.drawn.append((rng, Value(None, (), {}, shape, np.dtype(np.float32), "input")))
-            return self.drawn[-1][1]
+            new = Value(None, (), {}, shape, np.dtype(np.float32), "input")
+            self.drawn.append((rng, new))
+            if len(self.frames) > 1:
+                self.homes[new] = self.frames[-1]
+            return new
         before, value = next(self.drawn_again, (None, None))
         if before is not rng or value is None or value.shape != shape:
             raise errors.TraceError(VARIES)
@@ -220,11 +287,17 @@ class Recorder:
 
     def start_verification(self) -> None:
         self.again, self.drawn_again = iter(self.values), iter(self.drawn)
+        self.bodies_again = iter(self.frames[-1].bodies)
+
+    def finish_frame(self) -> None:
+        for left in (self.again, self.drawn_again, self.bodies_again):
+            if next(left, None) is not None:  # type: ignore[arg-type]  # not None here
+                raise errors.TraceError(VARIES)
 
     def finish_verification(self, before: list[Any], after: list[Any]) -> None:
         """Compare what the runs end with."""
-        left = next(self.again, None) or next(self.drawn_again, None)  # type: ignore[arg-type]  # set
-        if left or len(before) != len(after):
+        self.finish_frame()
+        if len(before) != len(after):
             raise errors.TraceError(VARIES)
         for x, y in zip(after, before, strict=True):
             if x is not y and not (is_traced(x) or isinstance(x, (np.ndarray, *SCALARS))):

@@ -19,6 +19,7 @@ from minigrad.autograd import switched
 from minigrad.compiler.frontend.apply import traced_apply, traced_input_cotangents
 from minigrad.compiler.frontend.capture import GONE, Captured, Place
 from minigrad.compiler.frontend.derivative import Derivative, derivative_of
+from minigrad.compiler.frontend.loops import LOWERED
 from minigrad.compiler.frontend.recorder import Recorder, in_progress, is_native, leaf, tracing
 from minigrad.compiler.frontend.tracer import ARRAY_MAKERS, Tracer, array_maker, is_number
 from minigrad.compiler.graph.ir import Graph, Value
@@ -27,6 +28,7 @@ from minigrad.graph import Node
 from minigrad.inside import traced_form
 from minigrad.random import draw, generator
 from minigrad.tensor import Tensor, value_of
+from minigrad.transforms.loops import lowered
 from minigrad.transforms.trees import leaves_of, like
 from minigrad.watch import replacing
 from minigrad.writes import USED_UP
@@ -288,6 +290,7 @@ def traced(recorder: Recorder) -> Iterator[None]:
         replacing(traced_apply, traced_input_cotangents),
         switched(tracing, recorder),
         switched(draw, partial(drawn, recorder)),
+        switched(lowered, LOWERED),
         switched(traced_form, lambda array: Tracer(recorder.value_of(array))),
     ):
         in_progress.append(recorder)
@@ -323,7 +326,7 @@ def run_on_tracers(
         end = TraceOutputs(output, [*map(value_of, parts)], returned, nodes, final, grads)
         for x in end.values():
             if isinstance(x, Tracer):
-                _ = x.value  # brings a view up to date with all writes, while that is recorded
+                recorder.check_home(x.value)  # which brings a view up to date, while recorded
         return end
 
 

@@ -1,0 +1,507 @@
+"""Loops and branches of a traced function: each body is traced once, into a graph of its own.
+
+Values and Tensors of outside that a body reads become inputs of that graph (closure conversion). A
+loop is a call (see `transforms.calls`), whose pull-back is a loop over the same rows, in the other
+direction: each round computes the values of the body again, from the carry that the round began
+with, which the loop keeps, and goes back through them. Being a loop itself, it has derivatives of
+any order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from minigrad.compiler.frontend.recorder import (
+    VARIES,
+    Frame,
+    Recorder,
+    difference,
+    recorder_here,
+)
+from minigrad.compiler.frontend.replay import Replay, depending_on
+from minigrad.compiler.frontend.tracer import Tracer
+from minigrad.compiler.graph.ir import Graph, Value, with_inputs
+from minigrad.compiler.graph.opset.control import BRANCH, ITEM, LOOP, forms_of
+from minigrad.dispatch import is_traced
+from minigrad.errors import GradientError, TraceError
+from minigrad.graph import Node, births, by_birth
+from minigrad.ops.base import registry
+from minigrad.tensor import Tensor, value_of
+from minigrad.transforms.calls import call_node
+from minigrad.transforms.loops import Lowered, Repeated
+from minigrad.transforms.recorded import Recorded
+
+# From leaves to leaves: Tensors, tracers, arrays and numbers.
+Function = Callable[[list[Any]], list[Any]]
+# What a leaf is, the lesser first: an array, a Tensor, a Tensor that requires a gradient.
+ARRAY, TENSOR, WATCHED = range(3)
+
+
+def kind_of(x: Any) -> int:
+    return ARRAY if not isinstance(x, Tensor) else WATCHED if x.requires_grad else TENSOR
+
+
+@dataclass(frozen=True)
+class Form:
+    """What a body is given in one place."""
+
+    kind: int
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    writeable: bool = True
+
+    def stand_in(self, value: Value) -> Any:
+        tracer = Tracer(value)
+        tracer.writeable = self.writeable and bool(self.shape)
+        if self.kind == ARRAY:
+            return tracer
+        return Tensor.of(Node(tracer, self.kind == WATCHED))  # type: ignore[arg-type]  # as an array
+
+
+class Body:
+    """A function that was traced, in a frame of its own.
+
+    `graph`: from (*captured, *given, *drawn) to its results. `captured`: the values of outside that
+    it reads; `nodes`: the nodes of Tensors of outside that a gradient can flow to, in the last run.
+    `replay`: the function, from other Tensors and arrays. `kinds`: what its results are.
+    """
+
+    def __init__(
+        self, recorder: Recorder, frame: Frame, function: Function, forms: Sequence[Form]
+    ) -> None:
+        self.frame, self.forms = frame, forms
+        self.given = [Value(None, (), {}, x.shape, x.dtype, "input") for x in forms]
+        recorder.homes.update(dict.fromkeys(self.given, frame))
+        stand_ins, results, order = self.traced(recorder, function)
+        self.raw = [recorder.value_of(with_array(x)) for x in results]
+        self.kinds = [*map(kind_of, results)]
+        leaves = {
+            x.node: value
+            for x, value in zip(stand_ins, self.given, strict=True)
+            if kind_of(x) == WATCHED
+        }
+        leaves |= {node: recorder.value_of(node.value) for node in self.nodes}
+        own = depending_on(leaves, order)
+        outputs = [
+            x.node if kind_of(x) == WATCHED and x.node in own else value
+            for x, value in zip(results, self.raw, strict=True)
+        ]
+        replay = Replay(leaves, [node for node in order if node in own], outputs, recorder)
+        self.convert([*self.raw, *replay.needed, *leaves.values()])
+        self.replay = replay.within(self.new)
+
+    def traced(
+        self, recorder: Recorder, function: Function
+    ) -> tuple[list[Any], list[Any], list[Node]]:
+        """The stand-ins that the function was given, what it returned, and the nodes in between."""
+        birth = next(births)
+        with recorder.inside(self.frame):
+            pairs = zip(self.forms, self.given, strict=True)
+            stand_ins = [form.stand_in(value) for form, value in pairs]
+            given = [*stand_ins]  # the function may write into a Tensor: then it has another node
+            nodes = [Tensor.of(x.node) if isinstance(x, Tensor) else x for x in stand_ins]
+            results = function(given)
+            # Their nodes: views are brought up to date.
+            roots = [x.node for x in results if kind_of(x) == WATCHED]
+        order, self.nodes = split_by_birth(roots, birth)
+        return nodes, results, order
+
+    def verify(self, recorder: Recorder, function: Function) -> None:
+        """Trace again, and compare."""
+        _, results, _ = self.traced(recorder, function)
+        for x, before in zip(map(with_array, results), self.raw, strict=True):
+            if differs := difference(x.value if is_traced(x) else x, before):
+                raise TraceError(differs)
+
+    def convert(self, roots: Sequence[Value]) -> None:
+        """Make the graph, of values of its own."""
+        own = {*self.frame.values, *self.given, *(v for _, v in self.frame.drawn)}
+        leaves = [*self.given, *(v for _, v in self.frame.drawn)]
+        self.new: dict[Value, Value] = {x: x for x in leaves}
+        self.captured: list[Value] = []
+        stack = [*roots][::-1]
+        while stack:
+            value = stack[-1]
+            if value in self.new:
+                stack.pop()
+                continue
+            if value not in own:
+                if value.fixed:
+                    self.new[value] = value
+                else:
+                    self.captured.append(value)
+                    self.new[value] = Value(None, (), {}, value.shape, value.dtype, "input")
+                continue
+            waiting = [x for x in value.values() if x not in self.new]
+            stack += waiting[::-1]
+            if not waiting:
+                self.new[value] = with_inputs(value, self.new)
+        inputs = [*(self.new[x] for x in self.captured), *leaves]
+        self.graph = Graph(inputs, [], [self.new[x] for x in self.raw], [])
+
+    def run(self, nodes: Sequence[Any], captured: Sequence[Any], given: Sequence[Any]) -> list[Any]:
+        """Its results, from Tensors or arrays in the place of the nodes, of the captured values,
+        and of what it is given and has drawn."""
+        leaves = [*self.replay.leaves]
+        watched = [k for k, form in enumerate(self.forms) if form.kind == WATCHED]
+        at = dict(zip(leaves, [*(given[k] for k in watched), *nodes], strict=True))
+        tensors = {
+            node: x if isinstance(x, Tensor) else Tensor.of(Node(x)) for node, x in at.items()
+        }
+        arrays = map(value_of, [*captured, *given])
+        return self.replay.run(tensors, dict(zip(self.graph.inputs, arrays, strict=True)))
+
+
+def with_array(x: Any) -> Any:
+    """The array of a leaf: a number would have no value."""
+    x = value_of(x)
+    return x if is_traced(x) else np.asarray(x)
+
+
+def split_by_birth(roots: Sequence[Node], birth: int) -> tuple[list[Node], list[Node]]:
+    """The nodes since a birth that these depend on, in order, and those before at which they
+    begin."""
+    found, before = set(), set()
+    stack = [*roots]
+    while stack:
+        node = stack.pop()
+        if node in found or node in before:
+            continue
+        if node.birth < birth:
+            before.add(node)
+            continue
+        found.add(node)
+        stack += [x for x in node.inputs if type(x) is Node and x.requires_grad]
+    return sorted(found, key=by_birth), sorted(before, key=by_birth)
+
+
+def body_of(
+    recorder: Recorder,
+    function: Function,
+    forms: Callable[[Body | None], list[Form]],
+    frame: Callable[[], Frame],
+) -> Body:
+    """The body of a function, traced until what it is given has the kinds of what it returns:
+    `forms(body)` are those for the results of the last trace."""
+    if recorder.again is not None:
+        body = next(recorder.bodies_again, None)
+        if body is None:
+            raise TraceError(VARIES)
+        body.verify(recorder, function)
+        return body
+    body, given = None, forms(None)
+    while body is None or given != body.forms:
+        body = Body(recorder, frame(), function, given)
+        given = forms(body)
+    recorder.frames[-1].bodies.append(body)
+    return body
+
+
+def call(op: Any, inputs: Sequence[Any], attributes: dict[str, Any]) -> list[Tracer]:
+    """Record a loop or a branch; its results."""
+    recorder = recorder_here()
+    value = recorder.record(op, [*inputs], attributes)
+    made = []
+    for position, (shape, dtype) in enumerate(forms_of(value)):
+        how = {"position": position, "shape": shape, "dtype": dtype}
+        made.append(Tracer(recorder.record(ITEM, [Tracer(value)], how)))
+        made[-1].writeable = bool(shape)
+    return made
+
+
+# Loops
+
+
+def loop(
+    function: Callable[[list[Any], list[Any]], tuple[list[Any], list[Any]]],
+    state: Sequence[Any],
+    rows: Sequence[Any],
+    rounds: Repeated,
+    number: Any = None,
+) -> tuple[list[Any], list[Any]]:
+    """The last state, and the stacked results, of `state, row = function(state, row)`.
+
+    Args:
+        state: leaves, whose shapes and dtypes the function keeps.
+        rows: arrays and Tensors with a row for each round.
+        rounds: how many.
+        number: the number of rounds, if it is dynamic: a traced int64.
+    """
+    recorder, c = recorder_here(), len(state)
+
+    def flat(given: list[Any]) -> list[Any]:
+        new, results = function(given[:c], given[c:])
+        return [*new, *results]
+
+    def forms(body: Body | None) -> list[Form]:
+        kinds = [*map(kind_of, state)] if body is None else body.kinds
+        before = [ARRAY] * c if body is None else [x.kind for x in body.forms]
+        carried = [
+            Form(max(kind, old), np.shape(x), x.dtype)
+            for kind, old, x in zip(kinds[:c], before, state, strict=False)
+        ]
+        return carried + [Form(kind_of(x), x.shape[1:], x.dtype, writeable=False) for x in rows]
+
+    why_not = (
+        "random numbers are drawn in a loop of a compiled function, of which it is not known "
+        "beforehand how many rounds it runs: draw as many as there may be before it, and take "
+        "those of the round from there"
+    )
+    unknown = rounds.stops or rounds.dynamic
+
+    def frame() -> Frame:
+        return Frame("the body of a loop", why_not if unknown else "")
+
+    body = body_of(recorder, flat, forms, frame)
+    made = Loop(body, c, rounds)
+    drawn = drawn_rows(recorder, body.frame, rounds)
+    nodes = [Tensor.of(node) for node in body.nodes]
+    captured = [Tracer(value) for value in body.captured]
+    inputs = [*nodes, *captured, *state, *rows, *drawn, *([number] if rounds.dynamic else [])]
+    results = made.run(inputs)
+    return results[:c], results[c : len(body.raw)]
+
+
+def drawn_rows(recorder: Recorder, frame: Frame, rounds: Repeated) -> list[Tracer]:
+    """What is drawn in a body, for all rounds at once: from each generator, the numbers of a round
+    are followed by those of the next."""
+    sizes: dict[int, int] = {}
+    for rng, value in frame.drawn:
+        sizes[id(rng)] = sizes.get(id(rng), 0) + value.size
+    generators = {id(rng): rng for rng, _ in frame.drawn}
+    n = rounds.length or 0
+    all_rows: dict[int, Any] = {
+        key: Tracer(recorder.draw(rng, (n, sizes[key]))) for key, rng in generators.items()
+    }
+    starts, found = dict.fromkeys(sizes, 0), []
+    for rng, value in frame.drawn:
+        start, end = starts[id(rng)], starts[id(rng)] + value.size
+        starts[id(rng)] = end
+        part = all_rows[id(rng)][:, start:end].reshape((n, *value.shape))
+        found.append(part[::-1] if rounds.reverse else part)
+    return found
+
+
+@dataclass(eq=False)
+class Loop:
+    """A loop of a body; `carries`: how many of what it is given are the state."""
+
+    body: Body
+    carries: int
+    rounds: Repeated
+
+    @property
+    def kept(self) -> list[int]:
+        """The carries, of which each round keeps what it began with, so that it can be run again:
+        all, if the loop is differentiated and it is known how many rounds there may be."""
+        is_watched = self.body.nodes or any(x.kind == WATCHED for x in self.body.forms)
+        return [*range(self.carries)] if is_watched and self.rounds.length is not None else []
+
+    def parts(self, inputs: Sequence[Any]) -> tuple[list[Any], ...]:
+        """The inputs of the call: Tensors of outside, captured arrays, carries, rows, and the
+        number of rounds."""
+        ends, found = [len(self.body.nodes), len(self.body.captured), self.carries], []
+        rest = [*inputs]
+        for n in ends:
+            found.append(rest[:n])
+            rest = rest[n:]
+        m = len(rest) - self.rounds.dynamic
+        return (*found, rest[:m], rest[m:])
+
+    def run(self, inputs: Sequence[Any]) -> list[Any]:
+        """The results of the body, and then what is kept, stacked."""
+        body, kept = self.body, self.kept
+        _, captured, state, rows, number = self.parts(inputs)
+        graph = body.graph
+        first = len(captured)
+        if kept:
+            outputs = [*graph.outputs, *(graph.inputs[first + k] for k in kept)]
+            graph = Graph(graph.inputs, [], outputs, [])
+        how = {
+            "body": graph,
+            "length": self.rounds.length,
+            "reverse": self.rounds.reverse,
+            "stops": self.rounds.stops,
+            "dynamic": self.rounds.dynamic,
+            "constants": first,
+            "carries": self.carries,
+        }
+        arrays = [with_array(x) for x in (*captured, *state, *rows, *number)]
+        *results, count = call(LOOP, arrays, how)
+        n = len(body.raw)
+        kinds = [*body.kinds, *(body.forms[k].kind for k in kept)]
+        kinds[: self.carries] = [form.kind for form in body.forms[: self.carries]]
+        watched = [k for k, kind in enumerate(kinds) if kind == WATCHED]
+        if not watched:
+            return [as_kind(x, kind) for x, kind in zip(results, kinds, strict=True)]
+        keep = [*results[n:], count]
+        tensors = call_node("loop", inputs, results, self.pull_back, keep)
+        return [
+            x if kind == WATCHED else as_kind(y, kind)
+            for x, y, kind in zip(tensors, results, kinds, strict=True)
+        ]
+
+    def pull_back(
+        self, sent: dict[int, Any], inputs: Sequence[Any], kept: Sequence[Any]
+    ) -> list[Any]:
+        """The cotangents of the inputs, by a loop in the other direction."""
+        body, c, n = self.body, self.carries, len(self.body.raw)
+        if body.replay.refusal:
+            raise GradientError(
+                f"a loop of a compiled function has no derivative, for {body.replay.refusal}"
+            )
+        if self.rounds.length is None:
+            raise GradientError(
+                "a loop of a compiled function is differentiated by a reverse pass, which keeps "
+                "the carry of each round, and it is not known how many rounds there may be: give "
+                "while_loop a bound=, the most rounds"
+            )
+        nodes, captured, state, rows, number = self.parts(inputs)
+        *saved, count = kept
+        if any(isinstance(x, Tensor) for x in inputs):
+            saved = self.run(inputs)[n:]  # with their derivatives; computed once
+        watched = [k for k, form in enumerate(body.forms) if form.kind == WATCHED]
+        carried = [k for k in watched if k < c]
+        rowed = [k for k in watched if k >= c]
+        results = [k for k in sorted(sent) if k >= c]  # of which there are rows of cotangents
+        firsts = [sent[k] if k in sent else zeros_like(state[k]) for k in carried]
+        sums = [zeros_like(x) for x in nodes]
+
+        def back(cotangents: list[Any], row: list[Any]) -> tuple[list[Any], list[Any]]:
+            given = [*row[: len(saved)], *row[len(saved) : len(saved) + len(rows)]]
+            of_rows = dict(zip(results, row[len(saved) + len(rows) :], strict=True))
+
+            def outputs(*variables: Any) -> list[Any]:
+                again = [*given]
+                for k, x in zip(watched, variables[len(nodes) :], strict=True):
+                    again[k] = x
+                found = body.run(variables[: len(nodes)], captured, again)
+                return [found[k] for k in (*carried, *(k for k in results if k < n))]
+
+            run = Recorded(outputs, [*nodes, *(given[k] for k in watched)])
+            own = cotangents[: len(carried)]
+            found = run.pull_back([*own, *(of_rows[k] for k in results if k < n)])
+            of_nodes, of_given = (
+                found[: len(nodes)],
+                dict(zip(watched, found[len(nodes) :], strict=True)),
+            )
+            before = [
+                of_given[k] + of_rows[n + k] if n + k in of_rows else of_given[k] for k in carried
+            ]
+            total = [x + y for x, y in zip(cotangents[len(carried) :], of_nodes, strict=True)]
+            return [*before, *total], [of_given[k] for k in rowed]
+
+        dynamic = self.rounds.dynamic or self.rounds.stops
+        other = Repeated(self.rounds.length, not self.rounds.reverse, False, dynamic)
+        end, stacked = loop(
+            back, [*firsts, *sums], [*saved, *rows, *(sent[k] for k in results)], other,
+            (number or [count])[0] if dynamic else None,
+        )  # fmt: skip
+        found: list[Any] = [*end[len(carried) :], *([None] * len(captured))]
+        of_given = dict(zip([*carried, *rowed], [*end[: len(carried)], *stacked], strict=True))
+        found += [of_given.get(k) for k in range(c + len(rows))]
+        return found + [None] * len(number)
+
+
+def as_kind(x: Tracer, kind: int) -> Any:
+    return x if kind == ARRAY else Tensor.of(Node(x))  # type: ignore[arg-type]  # as an array
+
+
+def zeros_like(x: Any) -> Any:
+    x = value_of(x)
+    zero = Tracer(recorder_here().value_of(np.zeros((), x.dtype)))
+    return registry["expand"](zero, shape=x.shape)
+
+
+# Branches
+
+
+def branch(pred: Any, functions: Sequence[Callable[[], list[Any]]]) -> list[Any]:
+    """The results of the first of two functions if `pred`, a traced boolean, holds, else of the
+    second. Each gives the same shapes and dtypes."""
+    recorder = recorder_here()
+    why_not = (
+        "random numbers are drawn in a branch of a compiled function, which is not always run: "
+        "draw them before it"
+    )
+
+    def frame() -> Frame:
+        return Frame("a branch", why_not)
+
+    def ignoring(function: Callable[[], list[Any]]) -> Function:
+        return lambda given: function()
+
+    bodies = [body_of(recorder, ignoring(each), lambda body: [], frame) for each in functions]
+    made = Branch(bodies)
+    inputs = [Tensor.of(node) for node in made.nodes] + [Tracer(x) for x in made.captured]
+    return made.run([*inputs, pred])
+
+
+class Branch:
+    """Two bodies, one of which is run: `nodes` and `captured` are what any of them reads."""
+
+    def __init__(self, bodies: list[Body]) -> None:
+        self.bodies = bodies
+        self.nodes = list(dict.fromkeys(node for body in bodies for node in body.nodes))
+        self.captured = list(dict.fromkeys(x for body in bodies for x in body.captured))
+        # Which of them each body reads.
+        self.bodies_read = [
+            (
+                body,
+                [self.nodes.index(x) for x in body.nodes],
+                [self.captured.index(x) for x in body.captured],
+            )
+            for body in bodies
+        ]
+        pairs = zip(*(body.kinds for body in bodies), strict=True)
+        self.kinds = [max(pair) for pair in pairs]
+
+    def graph(self, body: Body) -> Graph:
+        """The graph of a body, from all that is captured."""
+        unused = (Value(None, (), {}, x.shape, x.dtype, "input") for x in self.captured)
+        inputs = [
+            body.new[x] if x in body.captured else other
+            for x, other in zip(self.captured, unused, strict=True)
+        ]
+        return Graph(inputs, [], body.graph.outputs, [])
+
+    def run(self, inputs: Sequence[Any]) -> list[Any]:
+        *operands, pred = map(with_array, inputs[len(self.nodes) :])
+        results = call(BRANCH, [pred, *operands], {"bodies": [*map(self.graph, self.bodies)]})
+        if WATCHED not in self.kinds:
+            return [as_kind(x, kind) for x, kind in zip(results, self.kinds, strict=True)]
+        tensors = call_node("cond", inputs, results, self.pull_back)
+        return [
+            x if kind == WATCHED else as_kind(y, kind)
+            for x, y, kind in zip(tensors, results, self.kinds, strict=True)
+        ]
+
+    def pull_back(
+        self, sent: dict[int, Any], inputs: Sequence[Any], kept: Sequence[Any]
+    ) -> list[Any]:
+        """The cotangents of the inputs, by a branch."""
+        for body in self.bodies:
+            if body.replay.refusal:
+                raise GradientError(
+                    f"a branch of a compiled function has no derivative, for {body.replay.refusal}"
+                )
+        nodes, (*captured, pred) = inputs[: len(self.nodes)], inputs[len(self.nodes) :]
+
+        def back(body: Body, of_nodes: list[int], of_values: list[int]) -> list[Any]:
+            def outputs(*variables: Any) -> list[Any]:
+                own = [variables[k] for k in of_nodes]
+                found = body.run(own, [captured[k] for k in of_values], [])
+                return [found[k] for k in sent]
+
+            return Recorded(outputs, nodes).pull_back([*sent.values()])
+
+        found = branch(pred, [partial(back, *each) for each in self.bodies_read])
+        return found + [None] * (len(captured) + 1)
+
+
+LOWERED = Lowered(loop, branch)
