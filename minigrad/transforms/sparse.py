@@ -20,6 +20,7 @@ from minigrad.dispatch import implementations, is_traced
 from minigrad.errors import DtypeError, MissingPackageError, UnsupportedError
 from minigrad.inside import inside_transform
 from minigrad.tensor import Tensor, value_of
+from minigrad.transforms.forward import pushed
 from minigrad.transforms.recorded import Recorded, in_order
 from minigrad.transforms.reverse import grad
 from minigrad.transforms.sparsity import Sparse, pattern_of
@@ -72,9 +73,8 @@ def by_passes(run: Recorded) -> Sparse:
     row, column = pattern.nonzero()
     by_column, by_row = colored(pattern), colored(pattern.T.tocsr())
     if by_column.max(initial=-1) <= by_row.max(initial=-1):
-        zeros = [np.zeros(y.shape, y.dtype) for y in run.outputs]
-        pulled = Recorded(lambda *cotangents: run.pull_back(cotangents), zeros)
-        passes = [joined(pulled.pull_back(s)) for s in seeds(by_column, run.inputs)]
+        tangents = [run.in_form(iter(seed)) for seed in seeds(by_column, run.inputs)]
+        passes = [joined(pushed(run, run.chosen, each)) for each in tangents]
         place = by_column[column], row
     else:
         passes = [joined(run.pull_back(s)) for s in seeds(by_row, run.outputs)]
