@@ -28,6 +28,8 @@ from minigrad.random import manual_seed as manual_seed
 from minigrad.tensor import Tensor as Tensor
 from minigrad.training import fit as fit
 from minigrad.transforms import cond as cond
+from minigrad.transforms import custom_jvp as custom_jvp
+from minigrad.transforms import custom_vjp as custom_vjp
 from minigrad.transforms import fori_loop as fori_loop
 from minigrad.transforms import grad as grad
 from minigrad.transforms import hessian as hessian
@@ -40,6 +42,7 @@ from minigrad.transforms import linearize as linearize
 from minigrad.transforms import scan as scan
 from minigrad.transforms import sparse_hessian as sparse_hessian
 from minigrad.transforms import sparse_jacobian as sparse_jacobian
+from minigrad.transforms import stop_gradient as stop_gradient
 from minigrad.transforms import value_and_grad as value_and_grad
 from minigrad.transforms import vjp as vjp
 from minigrad.transforms import vmap as vmap

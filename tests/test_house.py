@@ -69,12 +69,13 @@ ROOMS = {
     ],
     # Containers, a recorded function, then what is made of it.
     "transforms": [
-        ["trees", "calls", "results"],
-        ["recorded", "batched"],
+        ["trees", "calls", "results", "draws"],
+        ["recorded", "batched", "foreign"],
         ["batching"],
         ["vmap"],
         ["loops"],
         ["reverse", "forward"],
+        ["custom"],
         ["jacobian"],
         ["sparsity"],
         ["sparse"],
@@ -226,7 +227,7 @@ def test_the_engine_keeps_its_budget() -> None:
     algebra = sum(code_lines(path) for path in (ROOT / "ops" / "linalg").glob("*.py"))
     assert size_of(*engine) - algebra <= 450 + 3000
     assert algebra <= 820
-    assert size_of("transforms", "watch") <= 2400  # derivatives, batches, loops, users' own rules
+    assert size_of("transforms", "watch") <= 3300  # derivatives, batches, loops, users' own rules
     assert size_of("numpy_protocol") <= 2500  # what NumPy has beyond the ops
 
 

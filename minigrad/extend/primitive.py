@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import functools
-import re
 from collections.abc import Callable, Iterable
-from itertools import count
-from keyword import iskeyword
 from typing import Any
 
 import numpy as np
@@ -24,7 +21,8 @@ from minigrad.ops.base import EachInput, Op, registry
 from minigrad.ops.movement import as_array
 from minigrad.tensor import Tensor, value_of
 from minigrad.transforms import vjp
-from minigrad.transforms.trees import leaves_of, like, map_tree
+from minigrad.transforms.foreign import Here, Results, filled, is_given, key_of, new_op
+from minigrad.transforms.trees import leaves_of, map_tree
 
 Function = Callable[..., Any]
 # From the number of an argument, the result, all arguments and the keyword arguments: the vjp, a
@@ -32,43 +30,9 @@ Function = Callable[..., Any]
 Maker = Callable[[int, Any, tuple[Any, ...], dict[str, Any]], Function]
 
 
-class Here:
-    """In a form, the place of an array that an op is given."""
-
-
 # The arguments of a call, (args, kwargs), with `Here` in the place of arrays; None if all of them
 # are arrays, by position.
 Form = tuple[tuple[Any, ...], dict[str, Any]] | None
-
-
-class Results:
-    """How the results of a function are nested, with their shapes and dtypes. They leave the op
-    side by side, in one array of one axis, for ops have one output."""
-
-    def __init__(self, tree: Any) -> None:
-        parts = [numbers_of(value_of(x)) for _, x in leaves_of(tree)]
-        self.tree = map_tree(lambda _: Here, tree)
-        self.shapes = [part.shape for part in parts]
-        self.dtypes = [part.dtype for part in parts]
-        self.ends = np.cumsum([part.size for part in parts]).tolist()
-        self.packed = np.concatenate([np.zeros(0, bool), *(part.ravel() for part in parts)])
-
-    def form(self) -> Any:
-        return self.tree, self.shapes, self.dtypes
-
-    def unpacked(self, flat: Any) -> Any:
-        parts = zip([0, *self.ends], self.ends, self.shapes, self.dtypes, strict=False)
-        return like(
-            self.tree,
-            (
-                np.astype(np.reshape(flat[start:end], shape), dtype)
-                for start, end, shape, dtype in parts
-            ),
-        )
-
-
-def is_given(x: Any) -> bool:
-    return isinstance(x, Tensor | np.ndarray) or is_traced(x)
 
 
 def is_recorded(leaf: tuple[str, Any]) -> bool:
@@ -95,17 +59,12 @@ class Primitive:
 
     def new_op(self) -> Op:
         """The op that it is recorded as."""
-        own = re.sub(r"\W", "_", getattr(self, "__name__", type(self.fun).__name__)).strip("_")
-        own = own if own.isidentifier() and not iskeyword(own) else "primitive"
-        op = Op(
-            "processing",
-            f"{own} (primitive {next(numbers)})",
+        return new_op(
+            getattr(self, "__name__", type(self.fun).__name__),
+            "primitive",
             lambda *arrays, form: self.run(arrays, form),
             EachInput(lambda k, g, y, *arrays, form: self.cotangent(k, g, y, arrays, form)),
-            f"{own}({{0}}, ...)",
         )
-        del registry[op.name]  # which would keep every primitive that was ever made
-        return op
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         form: Form = None
@@ -132,7 +91,7 @@ class Primitive:
 
     def run(self, arrays: Iterable[Any], form: Form) -> Any:
         """The function on plain arrays: its result, packed if it is more than one array."""
-        args, kwargs = filled(form, arrays)
+        args, kwargs = given_to(form, arrays)
         result = self.fun(*args, **kwargs)
         if type(result) is not np.ndarray and any(map(is_recorded, leaves_of(result))):
             raise GradientError(
@@ -187,7 +146,7 @@ class Primitive:
                 f"the primitive {self.op.name} has no derivative by argument {argnum}: give it "
                 "one by defvjp, or None there if it has none"
             )
-        args, kwargs = filled(form, arrays)
+        args, kwargs = given_to(form, arrays)
         results = self.results_of(arrays, form)
         ans, sent = (y, g) if results is None else map(results.unpacked, (y, g))
         found = maker(argnum, ans, args, kwargs)(sent)
@@ -195,21 +154,9 @@ class Primitive:
         return found
 
 
-numbers = count()
-
-
-def filled(form: Form, arrays: Iterable[Any]) -> Any:
+def given_to(form: Form, arrays: Iterable[Any]) -> Any:
     """The arguments of a call, with arrays in their places."""
-    if form is None:
-        return tuple(arrays), {}
-    rest, (args, kwargs) = iter(arrays), form
-    return tuple(map_tree(lambda x: next(rest) if x is Here else x, args)), kwargs
-
-
-def key_of(arrays: Iterable[Any], form: Form) -> Any:
-    """What decides how results are nested: the arguments, but not the numbers in them."""
-    kinds = form and map_tree(lambda x: x if isinstance(x, int | str | type) else type(x), form)
-    return repr(kinds), *((x.shape, x.dtype.char) for x in arrays)
+    return (tuple(arrays), {}) if form is None else filled(form, arrays)
 
 
 def primitive(fun: Function) -> Primitive:

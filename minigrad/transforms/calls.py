@@ -8,8 +8,9 @@ to those of the inputs, once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -31,8 +32,8 @@ Push = Callable[[dict[int, Any], Sequence[Any], Sequence[Any]], Sequence[Any]]
 class Cotangents(np.ndarray):
     """The cotangents of the outputs of one call, by their positions.
 
-    To the reverse pass it is a number, and adding two of them joins the dictionaries. `shares` are
-    the cotangents of the inputs, computed once.
+    To the reverse pass it is a number, and adding two of them adds what they have in common.
+    `shares` are the cotangents of the inputs, computed once.
     """
 
     sent: dict[int, Any]
@@ -45,24 +46,30 @@ class Cotangents(np.ndarray):
         return made
 
     def __add__(self, other: Any) -> Any:
-        return Cotangents.of(self.sent | other.sent)
+        both = {k: self.sent[k] + g for k, g in other.sent.items() if k in self.sent}
+        return Cotangents.of(self.sent | other.sent | both)
 
 
 class Call:
     """The op of the node of a call, which has a vjp but no forward.
 
     The node's inputs are `wanted` ones to differentiate by, and then what `pull_back` needs beside
-    them. `push` is there if its author knows the derivative forward as well. `result` is the op of
-    the outputs.
+    them; `outputs` has those of these that are outputs of the call, with their positions. `push` is
+    there if its author knows the derivative forward as well. `result` is the op of the outputs.
     """
 
     family = "call"
 
     def __init__(
-        self, name: str, wanted: int, pull_back: PullBack, push: Push | None = None
+        self,
+        name: str,
+        wanted: int,
+        pull_back: PullBack,
+        push: Push | None = None,
+        outputs: Mapping[int, int] = MappingProxyType({}),
     ) -> None:
         self.name, self.wanted, self.pull_back, self.push = name, wanted, pull_back, push
-        self.result = Result(name)
+        self.outputs, self.result = outputs, Result(name)
 
     @property
     def vjps(self) -> Any:
@@ -78,7 +85,11 @@ class Call:
     def share(self, k: int, g: Any, y: Any, *inputs: Any, values: Any = ()) -> Any:
         """The cotangent of input k."""
         if g.shares is None:
-            g.shares = self.pull_back(g.sent, inputs[: self.wanted], inputs[self.wanted :])
+            kept = [*inputs[self.wanted :]]
+            if isinstance(y, Tensor):  # this pass is recorded: they depend on the inputs
+                for n, position in self.outputs.items():
+                    kept[n] = Tensor.of(returned(kept[n], y.node, position))
+            g.shares = self.pull_back(g.sent, inputs[: self.wanted], kept)
         if len(g.shares) != self.wanted:
             raise ArgumentError(
                 f"the derivative of {self.name} gave {len(g.shares)} cotangents, for "
@@ -146,7 +157,8 @@ def call_node(
         outputs: arrays; of Tensors, their arrays.
         pull_back: see `PullBack`. It is called once a reverse pass, and refers to arrays of this
             call only by its arguments: the call is replayed on others by compiled functions.
-        kept: arrays that it needs beside the inputs. Writes into them are found.
+        kept: arrays that it needs beside the inputs. Writes into them are found. Where the pass is
+            recorded, those that are the same arrays as outputs are given as Tensors.
         push: see `Push`; without, forward derivatives are the transpose of `pull_back`.
 
     >>> x = Tensor([1.0, 2.0], requires_grad=True)
@@ -161,7 +173,9 @@ def call_node(
     recorded = recording.get() and any(isinstance(x, Tensor) and x.requires_grad for x in inputs)
     if not recorded:
         return [Tensor.of(Node(y)) for y in arrays]
-    node = record(Call(name, len(inputs), pull_back, push), [*inputs, *map(value_of, kept)])
+    kept = [value_of(x) for x in kept]
+    found = {n: k for n, x in enumerate(kept) for k, y in enumerate(arrays) if x is y}
+    node = record(Call(name, len(inputs), pull_back, push, found), [*inputs, *kept])
     return [
         Tensor.of(returned(y, node, k) if y.dtype.kind in INEXACT else Node(y))
         for k, y in enumerate(arrays)

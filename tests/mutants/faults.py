@@ -1009,7 +1009,7 @@ GUARDS = [
 DERIVATIVES = [
     Fault(
         "transforms/calls.py",
-        "self.sent | other.sent",
+        "self.sent | other.sent | both",
         "other.sent",
         "tests/compiler/frontend/test_derivative.py::test_several_outputs_that_meet_again",
         room="",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ from minigrad.compiler.frontend.capture import SCALARS
 from minigrad.compiler.graph.ir import Graph, Value, how_of
 from minigrad.compiler.graph.opset.infer import infer
 from minigrad.compiler.runtime.interpreter import numpy_program
-from minigrad.dispatch import is_traced
+from minigrad.dispatch import implements, is_traced
 from minigrad.graph import Node, births
 from minigrad.ops.base import Op
 from minigrad.watch import watchers
@@ -85,6 +85,28 @@ class Frame:
     values: list[Value] = field(default_factory=list)
     drawn: list[tuple[Any, Value]] = field(default_factory=list)
     bodies: list[Any] = field(default_factory=list)
+
+
+@implements("attempt")
+def attempt(function: Callable[[], Any], otherwise: Callable[[], Any]) -> Any:
+    """What a function gives, if it can be traced; or else what the other does."""
+    recorder = recorder_here()
+    before, drawn = recorder.refusal, len(recorder.drawn)
+    try:
+        found = function()
+        if recorder.refusal is before:
+            return found
+    except Exception:
+        if before is not None:
+            raise
+    if len(recorder.drawn) != drawn:
+        raise errors.TraceError(
+            "a function that draws random numbers reads numbers of traced arrays, or is no NumPy: "
+            "draw them outside of it, and pass them as an argument"
+        )
+    for each in in_progress:
+        each.refusal = None
+    return otherwise()
 
 
 class Recorder:

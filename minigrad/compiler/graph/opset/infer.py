@@ -49,6 +49,9 @@ known: dict[Any, tuple[Shape, np.dtype[Any]]] = {}
 def inferred(
     op: Op, inputs: Sequence[Any], attributes: dict[str, Any]
 ) -> tuple[Shape, np.dtype[Any]]:
+    if "result" in attributes:  # of a function that is no NumPy: see transforms/foreign.py
+        shape, dtype = attributes["result"]
+        return shape, dtype
     rules = rules_of(op)
     if is_foreign(op):
         return checked(op, rules, inputs, attributes)

@@ -1,0 +1,491 @@
+"""Derivatives that users write: custom_vjp, custom_jvp and stop_gradient.
+
+The function and its rules are called with arrays, so they may call code that is no NumPy. A rule is
+called with Tensors where its own derivative is asked for.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from minigrad.arguments import checked
+from minigrad.autograd import recording
+from minigrad.errors import (
+    ArgumentTypeError,
+    DtypeError,
+    GradientError,
+    ShapeError,
+    UnsupportedError,
+    describe,
+    numbers_of,
+)
+from minigrad.graph import INEXACT, Node
+from minigrad.tensor import Tensor, value_of
+from minigrad.transforms.calls import call_node
+from minigrad.transforms.draws import Draws, check_the_same
+from minigrad.transforms.foreign import Foreign, Here, check_closed, is_given, key_of
+from minigrad.transforms.recorded import in_order
+from minigrad.transforms.reverse import vjp
+from minigrad.transforms.trees import Function, flat, like, map_tree
+
+
+class Place(int):
+    """Where a pull-back finds an array: among the inputs of its call, and then what is kept."""
+
+
+class Kept:
+    """The arrays that a pull-back is given: the inputs of its call, and then `arrays`, each once.
+
+    A pull-back has only their places, for a call may be replayed on others.
+    """
+
+    def __init__(self, inputs: Sequence[Any]) -> None:
+        self.inputs, self.arrays = inputs, list[Any]()
+        self.places = {id(x): Place(k) for k, x in enumerate(inputs)}
+
+    def place(self, x: Any, array: Any = None) -> Any:
+        """The place of a leaf, whose array may be another; of anything but arrays, the leaf."""
+        if id(x) not in self.places and (array is not None or is_given(x)):
+            self.places[id(x)] = Place(len(self.inputs) + len(self.arrays))
+            self.arrays.append(value_of(x) if array is None else array)
+        return self.places.get(id(x), x)
+
+
+def found_at(places: Sequence[Any], *arrays: Any) -> list[Any]:
+    """The leaves at these places among the arrays that a pull-back is given."""
+    return [arrays[x] if type(x) is Place else x for x in places]
+
+
+class Arguments:
+    """The arguments of one call: those that rules are given as they are (`fixed`), the others
+    (`free`), their leaves, and which of these are Tensors to differentiate by (`wanted`)."""
+
+    def __init__(self, name: str, args: Sequence[Any], fixed: Sequence[int]) -> None:
+        self.fixed = {k: args[k] for k in in_order(fixed, args)} if fixed else {}
+        for k, arg in self.fixed.items():
+            if any(isinstance(x, Tensor) and x.requires_grad for x in flat(arg)):
+                raise GradientError(
+                    f"argument {k} of {name} is in nondiff_argnums, and has a Tensor that requires "
+                    "a gradient, which would be lost: leave it out of nondiff_argnums"
+                )
+        self.fixed = {k: map_tree(value_of, arg) for k, arg in self.fixed.items()}
+        self.positions = [k for k in range(len(args)) if k not in self.fixed]
+        self.free = [args[k] for k in self.positions]
+        self.leaves = [x for arg in self.free for x in flat(arg)]
+        self.arrays = [value_of(x) for x in self.leaves]
+        self.wanted = [
+            k
+            for k, x in enumerate(self.leaves)
+            if isinstance(x, Tensor) and x.requires_grad and recording.get()
+        ]
+        self.of_tensors = any(isinstance(x, Tensor) for x in flat([*args]))
+
+    def filled(self, leaves: Sequence[Any]) -> list[Any]:
+        """The free arguments with other leaves."""
+        rest = iter(leaves)
+        return [like(arg, rest) for arg in self.free]
+
+    def all(self, leaves: Sequence[Any]) -> list[Any]:
+        """All arguments with other leaves of the free ones."""
+        given = self.fixed | dict(zip(self.positions, self.filled(leaves), strict=True))
+        return [given[k] for k in range(len(given))]
+
+    def cotangents(self, name: str, found: Any) -> list[Any]:
+        """Those of the wanted leaves, from the cotangents of the free arguments.
+
+        Raises:
+            GradientError, ShapeError, DtypeError: if they do not fit.
+        """
+        if not isinstance(found, tuple | list):
+            raise GradientError(
+                f"{name} returns a tuple, of a cotangent for each argument, and this one returned "
+                f"{describe(found)}: for a single argument too, return (cotangent,)"
+            )
+        if len(found) != len(self.free):
+            raise GradientError(
+                f"{name} returned {len(found)} cotangents, for {len(self.free)} arguments: there "
+                "is one for each, None where there is none"
+            )
+        each = [
+            x
+            for k, arg, part in zip(self.positions, self.free, found, strict=True)
+            for x in fitting(name, f"argument {k}", arg, part)
+        ]
+        return [each[k] for k in self.wanted]
+
+
+def fitting(name: str, where: str, x: Any, found: Any) -> list[Any]:
+    """For each leaf of an argument x, its cotangent, or None.
+
+    Raises:
+        GradientError, ShapeError, DtypeError: if it does not fit.
+    """
+    if found is None or x is None:
+        return [None] * len(flat(x))
+    if isinstance(x, dict | list | tuple):
+        kind = dict if isinstance(x, dict) else list | tuple
+        if not isinstance(found, kind) or {*keys_of(found)} != {*keys_of(x)}:
+            raise ShapeError(
+                f"{name} gave {described(found)} as the cotangent of {where}, which is "
+                f"{described(x)}: a cotangent is nested as its argument is"
+            )
+        pairs = ((f"{where}[{key!r}]", x[key], found[key]) for key in keys_of(x))
+        return [y for pair in pairs for y in fitting(name, *pair)]
+    if not is_inexact(x):
+        return [None]
+    if isinstance(found, dict | list | tuple):
+        raise ShapeError(
+            f"{name} gave {described(found)} as the cotangent of {where}, an array of shape "
+            f"{np.shape(x)}: return an array"
+        )
+    found = found if is_given(found) else numbers_of(found)
+    if found.dtype.kind not in INEXACT:
+        raise DtypeError(
+            f"{name} gave a cotangent of {found.dtype} for {where}: integers and booleans are no "
+            "derivatives: write 0.0 for 0, or use g.astype(float)"
+        )
+    if found.shape != np.shape(x):
+        raise ShapeError(
+            f"{name} gave a cotangent of shape {found.shape} for {where}, of shape {np.shape(x)}: "
+            "sum it over the axes along which the argument was broadcast"
+        )
+    return [found]
+
+
+def keys_of(tree: Any) -> Any:
+    return [*tree] if isinstance(tree, dict) else range(len(tree))
+
+
+def described(tree: Any) -> str:
+    """A container, with its keys or its length."""
+    if isinstance(tree, dict):
+        return f"a dict with the keys {', '.join(map(repr, tree)) or 'of none'}"
+    if isinstance(tree, list | tuple):
+        return f"a {type(tree).__name__} of {len(tree)}"
+    return describe(value_of(tree))
+
+
+def is_inexact(x: Any) -> bool:
+    """Whether a leaf has a derivative: floats, complex numbers, and arrays of them."""
+    kind = getattr(getattr(x, "dtype", None), "kind", "")
+    return kind in tuple(INEXACT) or isinstance(x, float | complex)
+
+
+class Custom:
+    """A function with a derivative of its own. What is in its `__dict__` defines it: compiled
+    functions guard that."""
+
+    __slots__ = ("__dict__", "__weakref__", "known", "runs")
+    rule = ""  # what gives it its derivative
+
+    def __init__(self, fun: Function, nondiff_argnums: Sequence[int] = ()) -> None:
+        if not callable(fun):
+            raise ArgumentTypeError(f"{type(self).__name__} is of a function, and not of {fun!r}")
+        functools.update_wrapper(self, fun)
+        self.fun = fun
+        self.name = getattr(fun, "__name__", type(fun).__name__)
+        self.nondiff_argnums = tuple(nondiff_argnums)
+        self.runs = {"the function": Foreign(fun, self.name)}
+        self.known: dict[Any, Any] = {}
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self.name}>"
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        return self if instance is None else functools.partial(self, instance)
+
+    def give(self, what: str, rule: Function) -> Function:
+        if not callable(rule):
+            raise ArgumentTypeError(f"{what} of {self.name} is a function, and not {rule!r}")
+        self.runs[what] = Foreign(rule, f"{what} of {self.name}")
+        return rule
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        given = Arguments(self.name, self.by_position(args, kwargs), self.nondiff_argnums)
+        if given.wanted and len(self.runs) == 1:
+            raise GradientError(f"{self.name} has no derivative yet: give it one by {self.rule}")
+        if given.wanted:
+            return self.recorded(given)
+        result = self.runs["the function"](*given.all(given.arrays))
+        if not given.of_tensors:
+            return result
+        check_closed(self.name, result)
+        outputs = self.arrays_of(given, result)
+        return like(result, iter([Tensor.of(Node(y)) for y in outputs]))
+
+    def by_position(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Sequence[Any]:
+        """All arguments in their order, as rules are given them."""
+        if not (kwargs or self.nondiff_argnums):
+            return args
+        found = inspect.signature(self.fun).bind(*args, **kwargs)
+        found.apply_defaults()
+        if found.kwargs:
+            raise UnsupportedError(
+                f"{self.name}: {', '.join(found.kwargs)} can only be given by name, and rules are "
+                "given arguments by position: leave out the * in the signature"
+            )
+        return found.args
+
+    def recorded(self, given: Arguments) -> Any:
+        """A call that is differentiated by its rule."""
+        raise NotImplementedError
+
+    def arrays_of(self, given: Arguments, result: Any) -> list[Any]:
+        """The leaves of a result as arrays.
+
+        Raises:
+            ShapeError: if arguments like these gave other shapes, dtypes or another structure
+                before: the function and its rule do not agree.
+        """
+        arrays = [of_its_own(as_result(self.name, y), given.arrays) for y in flat(result)]
+        kinds = [x for x in given.arrays if is_given(x)]
+        key = key_of(kinds, given.filled([Here if is_given(x) else x for x in given.arrays]))
+        form = map_tree(lambda _: Here, result), [(y.shape, y.dtype) for y in arrays]
+        before = self.known.setdefault(key, form)
+        if before != form:
+            raise ShapeError(
+                f"{self.name} and its rule disagree: for arguments like these, one gives "
+                f"{shown_form(before)}, and the other {shown_form(form)}"
+            )
+        return arrays
+
+
+def shown_form(form: Any) -> str:
+    tree, kinds = form
+    one = tree is Here
+    text = ", ".join(f"{dtype} of shape {shape}" for shape, dtype in kinds)
+    return text if one else f"a {type(tree).__name__} of {text or 'nothing'}"
+
+
+def as_result(name: str, y: Any) -> Any:
+    """A leaf of what a function returned, as an array."""
+    y = value_of(y)
+    if is_given(y):
+        return y
+    if isinstance(y, bool | int | float | complex | np.generic):
+        return np.asarray(y)
+    raise ArgumentTypeError(f"{name} returned {describe(y)}: it returns arrays, or nests of them")
+
+
+def of_its_own(y: Any, arrays: Sequence[Any]) -> Any:
+    """A result, which does not share memory with an argument: writes would be seen there."""
+    shared = any(
+        y is x or (type(y) is type(x) is np.ndarray and np.may_share_memory(x, y)) for x in arrays
+    )
+    return np.copy(y) if shared else y
+
+
+class custom_vjp(Custom):  # noqa: N801  # called as a function
+    """A function whose derivative is a rule of yours: a vjp. Also a decorator.
+
+    `f.defvjp(fwd, bwd)` gives the rule. `fwd(*args)` returns what f does, and what the reverse pass
+    needs; `bwd(needed, g)` returns, from the cotangent g of the result, a tuple of the cotangents
+    of the arguments, with None for zeros. It is called with the arguments in `nondiff_argnums`
+    first. f, fwd and bwd are given arrays, and may call code that is no NumPy. Where a derivative
+    of the derivative is asked for, bwd is given Tensors, and so is fwd, if what it returned second
+    is anything else than arguments and results.
+
+    In compiled functions all three are traced if they can be; else they run between compiled parts.
+
+    Args:
+        fun: takes and returns numbers, arrays, and nests of them.
+        nondiff_argnums: arguments by which there is no derivative.
+
+    Raises:
+        GradientError: when it is differentiated, if there is no rule; if fun uses a Tensor that
+            requires a gradient and is no argument; or if the rule returns other than a cotangent
+            for each argument.
+        ShapeError, DtypeError: if a cotangent has not the structure or shape of its argument, or
+            is of integers; if fwd returns other shapes or dtypes than fun.
+
+    >>> from minigrad import grad
+    >>> @custom_vjp
+    ... def log1pexp(x):
+    ...     return np.log1p(np.exp(x))
+    >>> log1pexp.defvjp(
+    ...     lambda x: (log1pexp(x), x), lambda x, g: (g * (1 - 1 / (1 + np.exp(x))),)
+    ... )
+    >>> grad(log1pexp)(100.0)
+    np.float64(1.0)
+    """
+
+    rule = "defvjp(fwd, bwd)"
+
+    def defvjp(self, fwd: Function, bwd: Function) -> None:
+        """Give the rule: see custom_vjp."""
+        self.fwd, self.bwd = self.give("fwd", fwd), self.give("bwd", bwd)
+
+    def forward(self, given: Arguments, leaves: Sequence[Any]) -> tuple[Any, Any]:
+        """What fwd returns, which is a pair."""
+        found = self.runs["fwd"](*given.all(leaves))
+        if not (isinstance(found, tuple | list) and len(found) == 2):
+            raise GradientError(
+                f"fwd of {self.name} returns a pair, the result and what bwd needs, and this one "
+                f"returned {described(found)}"
+            )
+        check_closed(f"fwd of {self.name}", [] if any_tensor(leaves) else [*found])
+        return found[0], found[1]
+
+    def recorded(self, given: Arguments) -> Any:
+        draws = Draws()
+        with draws.noted():
+            result, needed = self.forward(given, given.arrays)
+        outputs = self.arrays_of(given, result)
+        inputs = [given.leaves[k] for k in given.wanted]
+        kept = Kept([x.data for x in inputs])
+        arguments = [kept.place(x) for x in given.arrays]
+        results = [kept.place(y, array) for y, array in zip(flat(result), outputs, strict=True)]
+        # What fwd has computed beside the results depends on the arguments in a way of its own.
+        derived = any(id(x) not in kept.places and is_inexact(x) for x in flat(needed))
+        residuals = [kept.place(x) for x in flat(needed)]
+        kinds = [(y.shape, y.dtype) for y in outputs]
+
+        def pull_back(
+            sent: dict[int, Any], inputs: Sequence[Any], held: Sequence[Any]
+        ) -> Sequence[Any]:
+            g = like(result, (sent.get(k, zeros(*kind)) for k, kind in enumerate(kinds)))
+            again = any_tensor([*sent.values(), *inputs])
+            res = like(needed, iter(found_at(residuals, *inputs, *held)))
+            if again and derived:
+                with draws.repeated(), on_tensors(f"fwd of {self.name}"):
+                    same, res = self.forward(given, found_at(arguments, *inputs, *held))
+                before = found_at(results, *inputs, *held)
+                check_the_same(f"fwd of {self.name}", flat(same), before)
+            with on_tensors(f"bwd of {self.name}", again):
+                found = self.runs["bwd"](*given.fixed.values(), res, g)
+            check_closed(f"bwd of {self.name}", [] if again else found)
+            return given.cotangents(f"bwd of {self.name}", found)
+
+        return like(result, iter(call_node(self.name, inputs, outputs, pull_back, kept.arrays)))
+
+
+class custom_jvp(Custom):  # noqa: N801  # called as a function
+    """A function whose derivative is a rule of yours: a jvp. Also a decorator.
+
+    `f.defjvp(rule)` gives the rule: `rule(primals, tangents)` returns, from the arguments and their
+    tangents, both as tuples, a pair: f of the arguments, and its tangent. It is called with the
+    arguments in `nondiff_argnums` first. Reverse passes transpose it, so it must be linear in the
+    tangents, and written with NumPy's functions of them; what it computes from the arguments alone
+    may call code that is no NumPy.
+
+    Args:
+        fun: takes and returns numbers, arrays, and nests of them.
+        nondiff_argnums: arguments by which there is no derivative.
+
+    Raises:
+        GradientError: when it is differentiated, if there is no rule; if fun uses a Tensor that
+            requires a gradient and is no argument; or if the rule returns no such pair.
+        ShapeError, DtypeError: if a tangent has not the structure or shape of its result, or is of
+            integers.
+
+    >>> from minigrad import grad, jvp
+    >>> @custom_jvp
+    ... def sinc(x):
+    ...     return np.sinc(x / np.pi)
+    >>> @sinc.defjvp
+    ... def rule(primals, tangents):
+    ...     (x,), (t,) = primals, tangents
+    ...     y = sinc(x)
+    ...     return y, np.where(x == 0, 0.0, (np.cos(x) - y) / np.where(x == 0, 1.0, x)) * t
+    >>> grad(sinc)(0.0), jvp(sinc, (0.0,), (1.0,))[1]
+    (np.float64(0.0), np.float64(0.0))
+    """
+
+    rule = "defjvp(rule)"
+
+    def defjvp(self, rule: Function) -> Function:
+        """Give the rule, and return it: see custom_jvp."""
+        self.jvp = self.give("the jvp", rule)
+        return rule
+
+    def recorded(self, given: Arguments) -> Any:
+        result = self.runs["the function"](*given.all(given.arrays))
+        check_closed(self.name, result)
+        outputs = self.arrays_of(given, result)
+        inputs = [given.leaves[k] for k in given.wanted]
+        kept = Kept([x.data for x in inputs])
+        arguments = [kept.place(x) for x in given.arrays]
+
+        def push(
+            tangents: dict[int, Any], inputs: Sequence[Any], held: Sequence[Any]
+        ) -> Sequence[Any]:
+            leaves = found_at(arguments, *inputs, *held)
+            of_leaf = {given.wanted[k]: t for k, t in tangents.items()}
+            moved = [of_leaf.get(k, zeros(*kind_of(x))) for k, x in enumerate(leaves)]
+            pair = tuple(given.filled(leaves)), tuple(given.filled(moved))
+            with on_tensors(f"the jvp of {self.name}", any_tensor([*leaves, *moved])):
+                found = self.runs["the jvp"](*given.fixed.values(), *pair)
+            if not (isinstance(found, tuple | list) and len(found) == 2):
+                raise GradientError(
+                    f"the jvp of {self.name} returns a pair, the result and its tangent, and this "
+                    f"one returned {described(found)}"
+                )
+            tree = like(result, iter(outputs_like))
+            return fitting(f"the jvp of {self.name}", "the result", tree, found[1])
+
+        outputs_like = [zeros(y.shape, y.dtype) for y in outputs]
+
+        def pull_back(
+            sent: dict[int, Any], inputs: Sequence[Any], held: Sequence[Any]
+        ) -> Sequence[Any]:
+            def along(*tangents: Any) -> list[Any]:
+                found = push(dict(enumerate(tangents)), inputs, held)
+                return [zeros(*kind) if found[k] is None else found[k] for k, kind in sent_kinds]
+
+            sent_kinds = [(k, kind_of(outputs_like[k])) for k in sent]
+            still = [zeros(*kind_of(x)) for x in inputs]
+            return vjp(along, *still)[1]([*sent.values()])
+
+        tensors = call_node(self.name, inputs, outputs, pull_back, kept.arrays, push)
+        return like(result, iter(tensors))
+
+
+def any_tensor(leaves: Sequence[Any]) -> bool:
+    return any(isinstance(x, Tensor) for x in leaves)
+
+
+def kind_of(x: Any) -> tuple[Any, Any]:
+    """The shape and the dtype of a leaf."""
+    return np.shape(x), getattr(x, "dtype", np.dtype(float))
+
+
+def zeros(shape: Any, dtype: Any) -> np.ndarray:
+    """The cotangent or tangent 0 of an array; of integers it is a float."""
+    return np.zeros(shape, dtype if dtype.kind in INEXACT else float)
+
+
+@contextmanager
+def on_tensors(name: str, certainly: bool = True) -> Iterator[None]:
+    """Inside, a rule is called with Tensors.
+
+    Raises:
+        UnsupportedError: if it raises anything, but for errors of ours of shapes and dtypes.
+    """
+    try:
+        yield
+    except Exception as error:
+        if not certainly or isinstance(error, ShapeError | DtypeError):
+            raise
+        why = str(error).split("\n")[0] or repr(error)
+        raise UnsupportedError(
+            f"{name} is differentiated itself here (for a derivative of a derivative, or to "
+            f"transpose a jvp), and so is called with Tensors, but does not work on them: {why}. "
+            "Write it with NumPy's functions, and what is none as a custom_vjp of its own"
+        ) from error
+
+
+@checked
+def stop_gradient(x: Any) -> Any:
+    """x, and nests of x, as constants: no derivative goes through.
+
+    >>> from minigrad import grad
+    >>> grad(lambda x: x * stop_gradient(x))(3.0)
+    np.float64(3.0)
+    """
+    return map_tree(lambda leaf: leaf.detach() if isinstance(leaf, Tensor) else leaf, x)

@@ -1,0 +1,184 @@
+"""Functions that may be no NumPy: SciPy's solvers, libraries of C, simulators.
+
+They are called with arrays. In a compiled function they are traced if they can be; one that reads
+numbers, or passes arrays on to such code, runs between compiled parts: as an op that NumPy runs.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import count
+from keyword import iskeyword
+from typing import Any
+
+import numpy as np
+
+from minigrad.dispatch import implementations, is_traced
+from minigrad.errors import GradientError, ShapeError, UnsupportedError, numbers_of
+from minigrad.ops.base import Op, registry
+from minigrad.tensor import Tensor, value_of
+from minigrad.transforms.trees import Function, flat, like, map_tree
+
+
+class Here:
+    """In the arguments of a call, the place of an array that an op is given."""
+
+
+class Results:
+    """How the results of a function are nested, with their shapes and dtypes. They leave the op
+    side by side, in one array of one axis, for ops have one output: each array once, and none that
+    is an argument. `places` says which array each leaf is; -1 is the last argument."""
+
+    def __init__(self, tree: Any, given: Sequence[Any] = ()) -> None:
+        leaves = flat(tree)
+        known = {id(x): k - len(given) for k, x in enumerate(given)}
+        own: list[np.ndarray] = []
+        self.places: list[int] = []
+        for x in leaves:
+            if id(x) not in known:
+                known[id(x)] = len(own)
+                own.append(numbers_of(value_of(x)))
+            self.places.append(known[id(x)])
+        self.tree = map_tree(lambda _: Here, tree)
+        self.shapes, self.dtypes = [x.shape for x in own], [x.dtype for x in own]
+        self.ends = np.cumsum([x.size for x in own]).tolist()
+        self.packed = np.concatenate([np.zeros(0, bool), *(x.ravel() for x in own)])
+
+    def form(self) -> Any:
+        return self.tree, self.places, self.shapes, self.dtypes
+
+    def unpacked(self, packed: Any, given: Sequence[Any] = ()) -> Any:
+        parts = zip([0, *self.ends], self.ends, self.shapes, self.dtypes, strict=False)
+        own = [
+            np.astype(np.reshape(packed[start:end], shape), dtype)
+            for start, end, shape, dtype in parts
+        ]
+        every = [*own, *given]
+        return like(self.tree, (every[k] for k in self.places))
+
+
+def is_given(x: Any) -> bool:
+    """Whether a leaf of the arguments is an array, of which an op depends."""
+    return isinstance(x, Tensor | np.ndarray) or is_traced(x)
+
+
+def filled(form: Any, arrays: Any) -> Any:
+    """The arguments of a call, with arrays in their places."""
+    rest = iter(arrays)
+    return map_tree(lambda x: next(rest) if x is Here else x, form)
+
+
+def key_of(arrays: Iterable[Any], form: Any) -> Any:
+    """What decides how results are nested: the arguments, but not the numbers in them."""
+    kinds = map_tree(lambda x: x if isinstance(x, int | str | type) else type(x), form)
+    return repr(kinds), *((x.shape, x.dtype.char) for x in arrays)
+
+
+def check_closed(name: str, result: Any) -> None:
+    """Raise if what a function gave for plain arrays has a gradient."""
+    if any(isinstance(x, Tensor) and x.requires_grad for x in flat(result)):
+        raise GradientError(
+            f"{name} returned a Tensor that requires a gradient, from outside of it, which would "
+            "be lost: pass that Tensor as an argument"
+        )
+
+
+class Foreign:
+    """A function of arrays, and the op that it is in compiled programs, made at need.
+
+    `known` has how the results were nested, for arguments of each kind.
+    """
+
+    __slots__ = ("function", "known", "made", "name")
+
+    def __init__(self, function: Function, name: str) -> None:
+        self.function, self.name = function, name
+        self.known: dict[Any, Results] = {}
+        self.made: Op | None = None
+
+    def __call__(self, *args: Any) -> Any:
+        if not any(is_traced(value_of(x)) for x in flat(args)):
+            return self.function(*args)
+        return implementations["attempt"](lambda: self.function(*args), lambda: self.between(args))
+
+    def between(self, args: tuple[Any, ...]) -> Any:
+        """A call between compiled parts.
+
+        Raises:
+            UnsupportedError: if arguments are Tensors that are recorded.
+        """
+        if any(isinstance(x, Tensor) for x in flat(args)):
+            raise UnsupportedError(
+                f"{self.name} reads numbers, so that in a compiled function it runs between the "
+                "compiled parts, and has no derivative there of its own: differentiate the "
+                "function that calls it without compiling it"
+            )
+        arrays = [x for x in flat(args) if is_given(x)]
+        form = map_tree(lambda x: Here if is_given(x) else x, args)
+        key = key_of(arrays, form)
+        if key not in self.known:
+            self.try_out(arrays, form)
+        if self.made is None:
+            self.made = new_op(self.name, "function", self.packed)
+        registry[self.made.name] = self.made  # where compiled programs find their ops
+        results = self.known[key]
+        result = results.packed.shape, results.packed.dtype
+        return results.unpacked(self.made(*arrays, form=form, result=result), arrays)
+
+    def packed(self, *arrays: Any, form: Any, result: Any = None) -> np.ndarray:
+        """What the op computes: the function's results on plain arrays, packed."""
+        found = self.function(*filled(form, arrays))
+        check_closed(self.name, found)
+        results = Results(found, arrays)
+        before = self.known.setdefault(key_of(arrays, form), results)
+        if before.form() != results.form():
+            raise ShapeError(
+                f"{self.name} returned arrays of other shapes, dtypes, or nested in another way, "
+                "than for arguments like these before: in a compiled function, that is to follow "
+                "from the shapes and dtypes of arguments"
+            )
+        return results.packed
+
+    def try_out(self, arrays: Sequence[Any], form: Any) -> None:
+        """Call the function on numbers, to find how its results are nested.
+
+        Raises:
+            ShapeError: if it fails.
+        """
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of numbers that no one has given
+            for numbers in samples(arrays):
+                try:
+                    self.packed(*numbers, form=form)
+                    return
+                except Exception as error:
+                    failure = error
+        shapes = ", ".join(str(x.shape) for x in arrays)
+        raise ShapeError(
+            f"{self.name} runs on made-up numbers of shapes {shapes} first, in a compiled "
+            f"function, to find the shapes of its results, and failed: {failure!r}. Call it once "
+            "on arrays of these shapes and dtypes before, without compiling"
+        ) from failure
+
+
+def samples(arrays: Sequence[Any]) -> Iterator[list[np.ndarray]]:
+    """Numbers in the place of traced arrays: from 0.5 to 1.5, then identity matrices, then 0."""
+    rng = np.random.default_rng(0)
+    yield [rng.uniform(0.5, 1.5, x.shape).astype(x.dtype) for x in arrays]
+    zeros = [np.zeros(x.shape, x.dtype) for x in arrays]
+    yield [x + np.eye(*x.shape[-2:], dtype=x.dtype) if x.ndim > 1 else x for x in zeros]
+    yield zeros
+
+
+def new_op(name: str, kind: str, forward: Callable[..., Any], vjps: Any = ()) -> Op:
+    """An op that is not in the registry, which would keep each that was ever made."""
+    own = re.sub(r"\W", "_", name).strip("_")
+    own = own if own.isidentifier() and not iskeyword(own) else "function"
+    op = Op("processing", f"{own} ({kind} {next(numbers)})", forward, vjps, f"{own}({{0}}, ...)")
+    del registry[op.name]
+    return op
+
+
+numbers = count()

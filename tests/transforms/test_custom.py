@@ -1,0 +1,438 @@
+"""Derivatives that users write: custom_vjp, custom_jvp, stop_gradient."""
+
+import ctypes
+import ctypes.util
+import math
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+import scipy.linalg as sl
+
+import minigrad
+from minigrad import (
+    Tensor,
+    check_gradients,
+    custom_jvp,
+    custom_vjp,
+    grad,
+    hessian,
+    jacobian,
+    jvp,
+    no_grad,
+    stop_gradient,
+    value_and_grad,
+    vjp,
+)
+from minigrad.errors import (
+    ArgumentTypeError,
+    DtypeError,
+    GradientError,
+    ShapeError,
+    UnsupportedError,
+)
+from minigrad.random import uniform
+
+X, Y = np.array([0.5, 1.0, 2.0]), np.array([1.5, -1.0, 0.5])
+
+
+def softplus() -> Any:
+    @custom_vjp
+    def f(x: Any) -> Any:
+        return np.log1p(np.exp(x))
+
+    f.defvjp(lambda x: (f(x), x), lambda x, g: (g / (1 + np.exp(-x)),))
+    return f
+
+
+def in_c() -> Any:
+    """The exponential function of C's own library, entry by entry."""
+    library = ctypes.CDLL(ctypes.util.find_library("m"))
+    library.exp.restype, library.exp.argtypes = ctypes.c_double, [ctypes.c_double]
+
+    @custom_vjp
+    def f(x: Any) -> Any:
+        return np.array([library.exp(float(v)) for v in x])
+
+    def fwd(x: Any) -> Any:
+        y = f.fun(x)
+        return y, y
+
+    f.defvjp(fwd, lambda y, g: (g * y,))
+    return f
+
+
+def solver() -> Any:
+    """A linear system, by SciPy's Cholesky factors; its rule needs arguments and results only."""
+
+    @custom_vjp
+    def f(a: Any, b: Any) -> Any:
+        return sl.cho_solve(sl.cho_factor(a), b)
+
+    def fwd(a: Any, b: Any) -> Any:
+        x = f.fun(a, b)
+        return x, (a, x)
+
+    def bwd(needed: Any, g: Any) -> Any:
+        a, x = needed
+        w = f(a, g)
+        return -np.outer(w, x), w
+
+    f.defvjp(fwd, bwd)
+    return f
+
+
+A = np.array([[2.0, 0.3, 0.0], [0.3, 1.0, 0.1], [0.0, 0.1, 1.5]])
+
+
+def through_solver(f: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda s, b: np.sum(f(A + s * np.eye(3), b) ** 2 * Y)
+
+
+@pytest.mark.parametrize("make", [softplus, in_c])
+def test_any_order(make: Any) -> None:
+    check_gradients(lambda x: make()(x) * x, X, order=3)
+
+
+def test_a_solver_of_scipy_to_any_order() -> None:
+    check_gradients(through_solver(solver()), 0.3, Y, order=3)
+
+
+def test_a_rule_is_used_instead_of_the_derivative() -> None:
+    @custom_vjp
+    def clipped(x: Any) -> Any:
+        return x * 1
+
+    clipped.defvjp(lambda x: (x, None), lambda _, g: (np.clip(g, -1, 1),))
+    assert np.array_equal(grad(lambda x: np.sum(clipped(x) * [5, 0.5, -3]))(X), [1, 0.5, -1])
+    t = Tensor(X, requires_grad=True)
+    (clipped(t) * 9).sum().backward()
+    assert np.array_equal(t.grad, [1, 1, 1])
+
+
+class Pair(NamedTuple):
+    w: Any
+    b: Any
+
+
+def affine() -> Any:
+    """Of nested arguments, to nested results, of which one is of integers."""
+
+    @custom_vjp
+    def f(p: Any, xs: Any, n: int) -> Any:
+        return {"y": p.w * xs[0] ** n + p.b["b"], "z": [xs[1] * 2, np.arange(3)]}
+
+    def fwd(p: Any, xs: Any, n: int) -> Any:
+        return f(p, xs, n), (p, xs, n, {"slope": n * xs[0] ** (n - 1)})
+
+    def bwd(needed: Any, g: Any) -> Any:
+        p, xs, n, more = needed
+        by_p = Pair(np.sum(g["y"] * xs[0] ** n), {"a": None, "b": np.sum(g["y"])})
+        return by_p, [g["y"] * p.w * more["slope"], 2 * g["z"][0]], None
+
+    f.defvjp(fwd, bwd)
+    return f
+
+
+def test_nests_in_and_out_and_residuals_that_were_computed(on_numpy: None) -> None:
+    f = affine()
+
+    def total(w: Any, b: Any, x: Any, y: Any, f: Any = f) -> Any:
+        found = f(Pair(w, {"b": b, "a": 1.0}), [x, y * w], 3)
+        return np.sum(found["y"] ** 2) * np.sum(found["z"][0]) + np.sum(found["z"][1])
+
+    check_gradients(total, 2.0, 0.3, X, Y, order=3)
+    found = f(Pair(2.0, {"b": 1.0, "a": 1.0}), [X, Y], 2)
+    assert type(found["y"]) is np.ndarray and found["z"][1].dtype.kind == "i"
+    compiled = minigrad.compile(grad(total, (0, 1, 2, 3)))
+    expected = grad(partial(total, f=f.fun), (0, 1, 2, 3))
+    args = np.array(2.0), np.array(0.3), X, Y
+    for _ in range(2):
+        for one, other in zip(compiled(*args), expected(*args), strict=True):
+            np.testing.assert_allclose(one, other, 1e-12)
+
+
+def test_arguments_by_name_and_those_that_have_no_derivative() -> None:
+    given = []
+
+    @partial(custom_vjp, nondiff_argnums=(0, 2))
+    def f(function: Any, x: Any, power: Any = 2) -> Any:
+        return function(x) ** power
+
+    def bwd(function: Any, power: Any, x: Any, g: Any) -> Any:
+        given.append((function, power))
+        return (g * power * function(x) ** (power - 1) * np.cos(x),)
+
+    f.defvjp(lambda function, x, power: (function(x) ** power, x), bwd)
+    np.testing.assert_allclose(
+        grad(lambda x: np.sum(f(np.sin, power=3, x=x)))(X), 3 * np.sin(X) ** 2 * np.cos(X)
+    )
+    assert given == [(np.sin, 3)]
+    assert f(np.sin, 2.0) == np.sin(2.0) ** 2
+    with pytest.raises(GradientError, match="argument 2 of f is in nondiff_argnums"):
+        grad(lambda p: np.sum(f(np.sin, X, p)))(2.0)
+
+
+def test_of_tensors_without_gradients_and_of_plain_arrays() -> None:
+    f = softplus()
+    assert type(f(X)) is np.ndarray and type(f(Tensor(X))) is Tensor
+    assert not f(Tensor(X)).requires_grad
+    with no_grad():
+        assert not f(Tensor(X, requires_grad=True)).requires_grad
+
+
+def test_a_result_that_is_an_argument_has_memory_of_its_own() -> None:
+    f = custom_vjp(lambda x: x)
+    f.defvjp(lambda x: (x, None), lambda _, g: (2 * g,))
+    x = X.copy()
+    t = Tensor(x, requires_grad=True)
+    y = f(t)
+    y += 1.0
+    assert np.array_equal(x, X)
+    y.sum().backward()
+    assert np.array_equal(t.grad, [2, 2, 2])
+
+
+@pytest.mark.parametrize("make", [softplus, in_c])
+def test_compiled_inside_and_outside(make: Any, on_numpy: None) -> None:
+    f = make()
+
+    def total(x: Any) -> Any:
+        return np.sum(f(np.sin(x)) * x)
+
+    for transform in (grad, value_and_grad, hessian, lambda f: partial(jvp_of, f)):
+        expected = transform(total)(X)
+        outside = transform(minigrad.compile(total))(X)
+        np.testing.assert_allclose(flat_of(outside), flat_of(expected), 1e-12)
+    inside = minigrad.compile(value_and_grad(total))
+    for x in (X, 2 * X, X):
+        np.testing.assert_allclose(
+            flat_of(inside(x)), flat_of(value_and_grad(total)(x)), 1e-12, 1e-14
+        )
+    assert len(inside.specializations) == 1
+
+
+def jvp_of(f: Any, x: Any) -> Any:
+    return jvp(f, (x,), (np.cos(x),))
+
+
+def flat_of(x: Any) -> Any:
+    return np.concatenate([np.ravel(part) for part in x]) if isinstance(x, tuple) else x
+
+
+def test_a_solver_between_compiled_parts(on_numpy: None) -> None:
+    plain = through_solver(np.linalg.solve)
+    compiled = minigrad.compile(value_and_grad(through_solver(solver()), (0, 1)))
+    for s in (0.3, 1.0):
+        value, slopes = compiled(np.array(s), Y)
+        expected, others = value_and_grad(plain, (0, 1))(s, Y)
+        np.testing.assert_allclose(value, expected, 1e-12)
+        for one, other in zip(slopes, others, strict=True):
+            np.testing.assert_allclose(one, other, 1e-12)
+    outside = hessian(minigrad.compile(through_solver(solver())), 1)(np.array(0.3), Y)
+    np.testing.assert_allclose(outside, hessian(plain, 1)(0.3, Y), 1e-12)
+
+
+def test_a_function_that_is_changed_is_traced_again(on_numpy: None) -> None:
+    f = softplus()
+    compiled = minigrad.compile(grad(lambda x: np.sum(f(x))))
+    compiled(X)
+    f.defvjp(lambda x: (f(x), x), lambda x, g: (7 * g,))
+    assert np.array_equal(compiled(X), [7, 7, 7])
+
+
+def wrong(found: Any, needed: Any = None) -> Any:
+    f = custom_vjp(lambda x, n, d: x * 2.0)
+    f.defvjp(lambda x, n, d: (x * 2.0, needed), lambda _, g: found)
+    return f
+
+
+ZERO = {"w": 0.0}
+
+
+@pytest.mark.parametrize(
+    ("found", "error", "message"),
+    [
+        (np.zeros(3), GradientError, "returns a tuple, of a cotangent for each argument, and this"),
+        ((X,), GradientError, "returned 1 cotangents, for 3 arguments"),
+        ((X, None, ZERO, None), GradientError, "returned 4 cotangents, for 3 arguments"),
+        ((X[:2], None, ZERO), ShapeError, r"shape \(2,\) for argument 0, of shape \(3,\)"),
+        ((X[None], None, ZERO), ShapeError, r"shape \(1, 3\) for argument 0, of shape \(3,\)"),
+        ((0.0, None, ZERO), ShapeError, r"shape \(\) for argument 0, of shape \(3,\)"),
+        ((np.arange(3), None, ZERO), DtypeError, "int64 for argument 0: integers"),
+        ((X > 0, None, ZERO), DtypeError, "bool for argument 0: integers"),
+        (([X], None, ZERO), ShapeError, "a list of 1 as the cotangent of argument 0, an array"),
+        ((X, None, X), ShapeError, "cotangent of argument 2, which is a dict with the keys 'w'"),
+        ((X, None, {"v": 0.0}), ShapeError, "a dict with the keys 'v' as the cotangent of"),
+        ((X, None, {"w": X}), ShapeError, r"shape \(3,\) for argument 2\['w'\], of shape \(\)"),
+        ((X, None, {"w": 1}), DtypeError, r"int64 for argument 2\['w'\]"),
+    ],
+)
+def test_wrong_cotangents(found: Any, error: Any, message: str) -> None:
+    with pytest.raises(error, match=f"bwd of <lambda>.*{message}"):
+        grad(lambda x: np.sum(wrong(found)(x, 3, {"w": 1.0})))(X)
+
+
+def test_none_is_zero_and_what_has_no_derivative_is_not_looked_at() -> None:
+    assert np.array_equal(grad(lambda x: np.sum(wrong((None, "x", None))(x, 3, ZERO)))(X), 0 * X)
+
+
+def test_wrong_fwd() -> None:
+    f = custom_vjp(lambda x: x * 2)
+    f.defvjp(lambda x: x * 2, lambda _, g: (g,))
+    with pytest.raises(GradientError, match="fwd of <lambda> returns a pair"):
+        grad(lambda x: np.sum(f(x)))(X)
+    f = custom_vjp(lambda x: x * 2)
+    f.defvjp(lambda x: ([x, x], None), lambda _, g: (g[0],))
+    f(Tensor(X))
+    with pytest.raises(ShapeError, match=r"disagree.* gives float64 of shape .3,., and the other"):
+        grad(lambda x: np.sum(f(x)[0]))(X)
+    f = custom_vjp(lambda x: {1})
+    f.defvjp(lambda x: ({1}, None), lambda _, g: (g,))
+    with pytest.raises(ArgumentTypeError, match="it returns arrays, or nests of them"):
+        grad(lambda x: f(x))(X)
+
+
+def test_no_rule_and_no_function() -> None:
+    f = custom_vjp(lambda x: x * 2)
+    assert np.array_equal(f(X), 2 * X)
+    with pytest.raises(GradientError, match=r"<lambda> has no derivative yet.*defvjp\(fwd, bwd\)"):
+        grad(lambda x: np.sum(f(x)))(X)
+    with pytest.raises(ArgumentTypeError, match="custom_vjp is of a function, and not of 3"):
+        custom_vjp(3)  # type: ignore[arg-type]  # wrong on purpose
+    with pytest.raises(ArgumentTypeError, match="bwd of <lambda> is a function, and not None"):
+        f.defvjp(lambda x: (x, x), None)  # type: ignore[arg-type]  # wrong on purpose
+    with pytest.raises(GradientError, match=r"no derivative yet.*defjvp\(rule\)"):
+        grad(lambda x: np.sum(custom_jvp(np.sin)(x)))(X)
+
+
+def test_a_tensor_that_is_no_argument_is_refused() -> None:
+    w = Tensor(X, requires_grad=True)
+    f = custom_vjp(lambda x: x * w)
+    f.defvjp(lambda x: (f.fun(x), x), lambda x, g: (g * w,))
+    for call in (lambda: f(Tensor(X)), lambda: grad(lambda x: np.sum(f(x)))(X)):
+        with pytest.raises(GradientError, match="requires a gradient, from outside of it"):
+            call()
+    with pytest.raises(GradientError, match="requires a gradient, from outside of it"):
+        minigrad.compile(grad(lambda x: np.sum(f(x))))(X)
+
+
+def test_a_rule_that_is_no_numpy_has_no_derivative() -> None:
+    f = custom_vjp(np.exp)
+    f.defvjp(lambda x: (np.exp(x), x), lambda x, g: (g * np.array([math.exp(v) for v in x]),))
+    np.testing.assert_allclose(grad(lambda x: np.sum(f(x)))(X), np.exp(X))
+    with pytest.raises(UnsupportedError, match="bwd of exp is differentiated itself here"):
+        hessian(lambda x: np.sum(f(x)))(X)
+    f.defvjp(lambda x: (np.exp(x), np.array([math.exp(v) for v in x])), lambda y, g: (g * y,))
+    with pytest.raises(UnsupportedError, match="fwd of exp is differentiated itself here"):
+        hessian(lambda x: np.sum(f(x)))(X)
+
+
+def test_a_second_run_of_fwd_draws_the_same_numbers() -> None:
+    rng = np.random.default_rng(0)
+
+    @custom_vjp
+    def f(x: Any) -> Any:
+        return x**3
+
+    def fwd(x: Any) -> Any:
+        mask = np.astype(uniform(rng, 3), float)
+        return x**3 * mask, x**2 * mask
+
+    f.defvjp(fwd, lambda needed, g: (g * 3 * needed,))
+    draws = np.random.default_rng(0)
+    y, pull_back = vjp(grad(lambda x: np.sum(f(x))), X)
+    mask = draws.random(3, np.float32)
+    np.testing.assert_allclose(y, 3 * X**2 * mask)
+    np.testing.assert_allclose(pull_back(np.ones(3))[0], 6 * X * mask)
+    assert rng.random() == draws.random()
+
+    other = np.random.default_rng(0)
+    f.defvjp(lambda x: (x * (m := other.random(3)), m), lambda m, g: (g * m,))
+    with pytest.raises(GradientError, match="gave other numbers than before"):
+        hessian(lambda x: np.sum(f(x) ** 2))(X)
+
+
+# Forward
+
+
+def sinc() -> Any:
+    @custom_jvp
+    def f(x: Any, scale: Any) -> Any:
+        return {"y": np.sin(x) * scale, "n": np.arange(2)}
+
+    @f.defjvp
+    def rule(primals: Any, tangents: Any) -> Any:
+        (x, scale), (t, s) = primals, tangents
+        return f(x, scale), {"y": np.cos(x) * t * scale + np.sin(x) * s, "n": None}
+
+    return f
+
+
+def test_custom_jvp(on_numpy: None) -> None:
+    f = sinc()
+
+    def total(x: Any, scale: Any) -> Any:
+        return f(x * scale, scale)["y"] * x
+
+    check_gradients(total, X, 0.7, order=3)
+    value, tangent = jvp(total, (X, 0.7), (Y, 1.0))
+    expected = jvp(lambda x, s: np.sin(x * s) * s * x, (X, 0.7), (Y, 1.0))
+    np.testing.assert_allclose([value, tangent], expected, 1e-13)
+    compiled = minigrad.compile(jacobian(total))
+    np.testing.assert_allclose(compiled(X, np.array(0.7)), jacobian(total)(X, 0.7), 1e-13)
+    outside = jacobian(minigrad.compile(total))
+    np.testing.assert_allclose(outside(X, np.array(0.7)), jacobian(total)(X, 0.7), 1e-13)
+
+
+def test_a_jvp_whose_value_is_no_numpy(on_numpy: None) -> None:
+    @partial(custom_jvp, nondiff_argnums=(1,))
+    def f(x: Any, name: str) -> Any:
+        return np.array([getattr(math, name)(float(v)) for v in x])
+
+    @f.defjvp
+    def rule(name: str, primals: Any, tangents: Any) -> Any:
+        y = f(primals[0], name)
+        return y, y * tangents[0]
+
+    def total(x: Any) -> Any:
+        return f(x, "exp")
+
+    check_gradients(total, X, order=3)
+    np.testing.assert_allclose(grad(minigrad.compile(lambda x: np.sum(total(x))))(X), np.exp(X))
+
+
+@pytest.mark.parametrize(
+    ("found", "error", "message"),
+    [
+        (X, GradientError, "returns a pair, the result and its tangent, and this one"),
+        ((X, X[:2]), ShapeError, r"shape \(2,\) for the result, of shape \(3,\)"),
+        ((X, np.arange(3)), DtypeError, "int64 for the result"),
+        ((X, [X]), ShapeError, "a list of 1 as the cotangent of the result"),
+    ],
+)
+def test_wrong_tangents(found: Any, error: Any, message: str) -> None:
+    f = custom_jvp(lambda x: x * 2)
+    f.defjvp(lambda primals, tangents: found)
+    for derivative in (lambda: grad(lambda x: np.sum(f(x)))(X), lambda: jvp(f, (X,), (X,))):
+        with pytest.raises(error, match=f"the jvp of <lambda>.*{message}"):
+            derivative()
+
+
+def test_a_jvp_that_is_no_numpy_in_the_tangents_has_no_transpose() -> None:
+    f = custom_jvp(lambda x: x * 2)
+    f.defjvp(lambda primals, tangents: (f(primals[0]), np.array([float(t) for t in tangents[0]])))
+    with pytest.raises(UnsupportedError, match="the jvp of <lambda> is differentiated itself"):
+        grad(lambda x: np.sum(f(x)))(X)
+
+
+def test_stop_gradient(on_numpy: None) -> None:
+    f = lambda x: np.sum(x * stop_gradient({"a": [x**2, 1.0]})["a"][0])  # noqa: E731
+    np.testing.assert_allclose(grad(f)(X), X**2)
+    np.testing.assert_allclose(hessian(f)(X), np.zeros((3, 3)))
+    np.testing.assert_allclose(minigrad.compile(grad(f))(X), X**2)
+    np.testing.assert_allclose(grad(minigrad.compile(f))(X), X**2)
+    np.testing.assert_allclose(jvp(f, (X,), (Y,))[1], np.sum(X**2 * Y))
+    assert stop_gradient(3.0) == 3.0 and stop_gradient(None) is None
