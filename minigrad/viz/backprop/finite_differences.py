@@ -11,6 +11,8 @@ import numpy as np
 
 from minigrad.viz.backprop.steps import Step
 
+FAILED = 1e-5  # an error of which steps of another length may be the reason
+
 
 @dataclass(frozen=True)
 class Check:
@@ -55,26 +57,47 @@ def checks(
         if budget < 0:
             break
         order = sorted(affected - {leaf}, key=lambda step: step.number)
-        found[leaf] = compared(order, leaf, steps[-1])
+        with np.errstate(all="ignore"):
+            found[leaf] = compared(order, leaf, steps[-1])
     return found
 
 
 def compared(order: Sequence[Step], leaf: Step, root: Step) -> Check:
+    """The check with steps in proportion to the leaf's largest entry, or to 1. If it fails, as of
+    log at 1e-10 or of sin at 1e6, where such steps are too long: that check whose differences
+    change least from steps of half the length."""
     assert leaf.adjoint is not None
     value, adjoint = map(in_double, (leaf.value, leaf.adjoint))
-    h = float(np.cbrt(np.finfo(float).eps)) * max(1.0, float(np.abs(value).max(initial=0)))
+    draw = np.random.default_rng(0).choice
+    signs = [draw([-1.0, 1.0], value.shape) if value.ndim else np.float64(1) for _ in range(2)]
 
-    def along(v: Any) -> float:
-        up, down = (replayed(order, leaf, value + sign * h * v, root) for sign in (1, -1))
-        return (up - down) / (2 * h)
+    def with_steps(sizes: np.ndarray, part: float = 1.0) -> Check:
+        """With steps in proportion to these sizes."""
+        largest = float(sizes.max(initial=0)) or 1.0
+        h = part * largest * float(np.cbrt(np.finfo(float).eps))
+        v, w = (sign * sizes / largest for sign in signs)
 
-    if value.ndim:
-        signs = np.random.default_rng(0).choice([-1.0, 1.0], (2, *value.shape))
-        v = signs[0] + 1j * signs[1] if value.dtype.kind == "c" else signs[0]
-        return Check(float(np.sum(adjoint * v).real), along(v))
-    if value.dtype.kind == "c":
+        def along(v: Any) -> float:
+            up, down = (replayed(order, leaf, value + sign * h * v, root) for sign in (1, -1))
+            return (up - down) / (2 * h)
+
+        if value.dtype.kind != "c":
+            return Check(float(np.sum(adjoint * v)), along(v))
+        if value.ndim:
+            return Check(float(np.sum(adjoint * (v + 1j * w)).real), along(v + 1j * w))
         return Check(complex(adjoint), along(1) - 1j * along(1j))
-    return Check(float(adjoint), along(1))
+
+    def unrest(sizes: np.ndarray) -> float:
+        one, half = (with_steps(sizes, part).differences for part in (1.0, 0.5))
+        found = abs(one - half) / abs(one) if one else abs(half)
+        return found if np.isfinite(found) else np.inf
+
+    own, ones = np.abs(value), np.ones(value.shape)
+    usual = np.maximum(ones, own.max(initial=0))
+    found = with_steps(usual)
+    if found.error < FAILED:
+        return found
+    return with_steps(min((usual, np.where(own > 0, own, 1.0), ones), key=unrest))
 
 
 def in_double(x: np.ndarray) -> np.ndarray:
@@ -84,13 +107,12 @@ def in_double(x: np.ndarray) -> np.ndarray:
 def replayed(order: Sequence[Step], leaf: Step, value: np.ndarray, root: Step) -> float:
     """Recompute z with another value of a leaf."""
     values = {leaf: value}
-    with np.errstate(all="ignore"):
-        for step in order:
-            assert step.op is not None
-            inputs = [values.get(x, x.value) if isinstance(x, Step) else x for x in step.inputs]
-            if step.op.name == "astype":  # to float32, it would round the differences away
-                to_complex = step.value.dtype.kind == "c"
-                values[step] = np.asarray(inputs[0], complex) if to_complex else inputs[0]
-            else:
-                values[step] = step.op.forward(*inputs, **step.attributes)
+    for step in order:
+        assert step.op is not None
+        inputs = [values.get(x, x.value) if isinstance(x, Step) else x for x in step.inputs]
+        if step.op.name == "astype":  # to float32, it would round the differences away
+            to_complex = step.value.dtype.kind == "c"
+            values[step] = np.asarray(inputs[0], complex) if to_complex else inputs[0]
+        else:
+            values[step] = step.op.forward(*inputs, **step.attributes)
     return float(np.asarray(values[root]).item())

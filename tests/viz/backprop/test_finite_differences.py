@@ -25,6 +25,22 @@ def test_finite_differences_agree_with_the_reverse_pass() -> None:
         assert found.reverse != 0
 
 
+@pytest.mark.parametrize(
+    "z",
+    [
+        lambda: np.log(leaf(1e-10, "x")),
+        lambda: 1 / leaf(1e-7, "x"),
+        lambda: np.abs(leaf(-1e-7, "x")),
+        lambda: np.sin(leaf(1e6, "x")),
+        lambda: leaf(1e-10, "x") + 1000.0,
+        lambda: np.log(leaf([1e-10, 1.0, 3.0], "x")).sum(),
+        lambda: np.abs(Tensor(1e-9 + 2e-9j, requires_grad=True, name="x")),
+    ],
+)
+def test_steps_are_as_long_as_the_function_is_smooth(z: Any) -> None:
+    assert explain(z()).check("x").error < 1e-5
+
+
 def test_finite_differences_find_a_wrong_adjoint() -> None:
     x = leaf([1.0, 2.0])
     explanation = explain(np.sin(x).sum())
