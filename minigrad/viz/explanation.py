@@ -19,7 +19,7 @@ from minigrad.viz.backprop.derivation import Chain, definition, derivation, sign
 from minigrad.viz.backprop.entries import Entry, entry
 from minigrad.viz.backprop.finite_differences import Check, check
 from minigrad.viz.backprop.paths import Paths, paths
-from minigrad.viz.backprop.steps import Step, complex_note, trace
+from minigrad.viz.backprop.steps import Step, complex_note, in_print, trace
 from minigrad.viz.draw.graphs import picture
 from minigrad.viz.page.data import explanation_data
 from minigrad.viz.page.html import page
@@ -205,12 +205,13 @@ class Explanation:
         """The step of a Tensor, a name or a label.
 
         Raises:
-            GradientError: if there is none, or no gradient flows back to it.
+            GradientError: if there is none, or several, or no gradient flows back to it.
         """
+        name = x if isinstance(x, Tensor) else in_print(x)
         found = [
             step
             for step in self.steps
-            if (step.node is x.node if isinstance(x, Tensor) else x in (step.name, step.label))
+            if (step.node is x.node if isinstance(x, Tensor) else name in (step.name, step.label))
         ]
         if not found or found[0].adjoint is None:
             known = [s.name or s.label for s in self.steps if s.adjoint is not None]
@@ -219,6 +220,12 @@ class Explanation:
             problem = "no gradient flows back to" if found else "there is no"
             raise GradientError(
                 f"{problem} {called}{'' if found else ' in this explanation'}: give one of {shown}"
+            )
+        if len(found) > 1:
+            labels = [s.label for s in found]
+            raise GradientError(
+                f"{len(found):,} are called {x!r}: give the label of one, {', '.join(labels[:10])}"
+                + (", ..." if len(found) > 10 else "")
             )
         return found[0]
 

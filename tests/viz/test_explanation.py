@@ -155,6 +155,23 @@ def test_two_leaves_of_one_name_are_told_apart() -> None:
     ]
 
 
+def test_two_leaves_of_one_name_are_asked_for_by_their_labels() -> None:
+    explanation = explain(leaf(2, "a") * leaf(3, "a"))
+    with pytest.raises(GradientError, match="2 are called 'a': give the label of one, w1, w2"):
+        explanation.paths("a")
+    assert explanation.step("w2").adjoint == 2
+    assert r"\frac{dz}{da}\left(w_{1}\right) &= 3" in explanation.latex()
+
+
+def test_names_are_on_one_line_and_can_be_written_to_a_file() -> None:
+    for name in ("a \n b", "a\ud800b", " a\x00b\t"):
+        explanation = explain(leaf(2, name) * 3)
+        assert "  w1 = a b = 2\n" in str(explanation)
+        assert explanation.step(name).name == "a b"
+        assert "w1 = a b" in explanation.svg().encode().decode()
+    assert "\n  w1 = 2\n" in str(explain(leaf(2, " \n") * 3))
+
+
 def test_a_leaf_alone() -> None:
     text = lines(leaf(2, "x"))
     assert text[1:3] == ["w1 = x = 2", "z = w1 = 2"]

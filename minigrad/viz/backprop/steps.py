@@ -89,16 +89,17 @@ def forward_pass(roots: Iterable[Node]) -> dict[Node, Step]:
         if isinstance(x, np.ndarray) and x.ndim
     }
     nodes = sorted([*nodes, *arrays.values()], key=lambda node: node.op is not None)
-    names = parameter_names(nodes) | {node: node.name for node in nodes if node.name}
+    own = {node: in_print(node.name) for node in nodes if node.name}
+    names = parameter_names(nodes) | {node: name for node, name in own.items() if name}
     letter = free_letter(names.values())
     steps: dict[Node, Step] = {}
     for number, node in enumerate(nodes, start=1):
         sources = [arrays.get(id(x), x) for x in node.inputs]
         inputs = [steps[x] if type(x) is Node else x for x in sources]
-        # A copy: an optimiser may write into the value later.
-        steps[node] = Step(
-            number, f"{letter}{number}", node, names.get(node), node.value.copy(), inputs
-        )
+        # A copy: an optimiser may write into the value later. In the machine's byte order, as all
+        # arrays of JavaScript and of compiled programs are.
+        value = node.value.astype(node.value.dtype.newbyteorder("="))
+        steps[node] = Step(number, f"{letter}{number}", node, names.get(node), value, inputs)
     return steps
 
 
@@ -117,6 +118,11 @@ def parameter_names(nodes: Iterable[Node]) -> dict[Node, str]:
         for module, prefix in outermost.items()
         for name, x in (*module.named_buffers(), *module.named_parameters())
     }
+
+
+def in_print(name: str) -> str:
+    """A name on one line, without characters that cannot be printed."""
+    return " ".join("".join(c if c.isprintable() else " " for c in name).split())
 
 
 def free_letter(names: Iterable[str]) -> str:

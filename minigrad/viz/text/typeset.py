@@ -101,7 +101,8 @@ class Typesetter:
             case ast.Call(func=ast.Name(id="sqrt"), args=[x]):
                 return ["sqrt", self.set(x)[0]], ATOM
             case ast.Call(func=function, args=args, keywords=keywords):
-                called: Tree = ["t", self.text(function)]
+                text = self.text(function)
+                called: Tree = self.symbols.get(text, ["t", text])  # dz/dx (w1) is a derivative
                 parts = [self.set(x)[0] for x in args]
                 parts += [["t", self.text(keyword)] for keyword in keywords]
                 commas = [piece for part in parts for piece in (["o", ","], part)]
