@@ -20,7 +20,7 @@ from tests.browser.conftest import Opens
 def shown(page: Page) -> dict[int, tuple[str, str]]:
     """For each box of a step that is drawn, the value and the derivative that can be seen in it."""
     return {
-        int(step): (value, adjoint)
+        int(step): (value.replace("\u2212", "-"), adjoint.replace("\u2212", "-"))
         for step, value, adjoint in page.evaluate(
             """[...document.querySelectorAll("[data-step]")].map(box => [box.dataset.step,
                 ...[".value", ".adjoint"].map(kind => {
@@ -38,6 +38,11 @@ def story(page: Page) -> str:
 
 def length(page: Page) -> int:
     return int(page.locator(".e-slider").get_attribute("max") or 0)
+
+
+def written(page: Page, where: str) -> str:
+    """A formula as it stands in the document, without white space."""
+    return re.sub(r"[\s\u200b]", "", page.locator(where).text_content() or "")
 
 
 def tab(page: Page, name: str) -> None:
@@ -139,6 +144,105 @@ def test_numbers_are_written_as_python_writes_them(opens: Opens, tmp_path: Path)
             [[str(float(x)).replace("inf", "Infinity") for x in cast], kind, digits],
         )
         assert found == [number(x, digits) for x in cast]
+    assert page.evaluate("[number(1500000000, 'int32'), number(2n ** 60n, 'int64')]") == [
+        number(np.int32(1_500_000_000)),
+        number(np.int64(2**60)),
+    ]
+
+
+def test_a_number_without_a_gradient_is_computed_from_numbers_too(opens: Opens) -> None:
+    x = Tensor(2.0, requires_grad=True, name="x")
+    z: Any = np.where(x > 1.0, x, -x)
+    page = opens(explain(z))
+    page.keyboard.press("Home")
+    formulas = []
+    for _ in range(4):
+        page.keyboard.press("ArrowRight")
+        formulas.append(written(page, ".e-now .e-formula"))
+    assert "w2=w1>1=2>1=True" in formulas
+
+
+def test_numbers_in_the_byte_order_of_other_machines_are_shown(
+    opens: Opens, tmp_path: Path
+) -> None:
+    x = Tensor(np.array([1.0, 2.0], ">f8"), requires_grad=True, name="x")
+    explanation = explain((x * np.array([3, 4], ">i4")).sum() * x.reshape(2, 1)[0, 0])
+    explanation.html(tmp_path / "live.html", live=True)
+    for page in (opens(explanation), opens(tmp_path / "live.html")):
+        assert "z = 11" in story(page)
+        assert table(page)[1].split("\t")[:2] in (["x", "[14, 4]"], ["x", "[1, 2]"])
+
+
+def test_sums_in_numbers_are_printed_in_digits_that_add_up(opens: Opens) -> None:
+    x = Tensor(1.0, requires_grad=True, name="x")
+    page = opens(explain(x * 1000.1234 - x * 1000.1233))
+    page.keyboard.press("End")
+    assert written(page, ".e-body .e-formula").endswith(
+        "=1\u22c51000.1234+(\u22121)\u22c51000.1233=0.0001000"
+    )
+    page.locator("[data-step='3']").click()
+    assert written(page, ".e-head .e-formula") == "w4=w2\u2212w3=1000.1234\u22121000.1233=0.0001000"
+    page.locator("[data-step='0']").click()
+
+
+def test_a_negative_term_is_subtracted(opens: Opens) -> None:
+    x = Tensor(2.0, requires_grad=True, name="x")
+    page = opens(explain(x * 3.0 - x))
+    page.keyboard.press("End")
+    symbols, numbers = written(page, ".e-body .e-formula").split("=")[2:4]
+    assert symbols == "dzdw2\u22c53\u2212dzdw3" and numbers == "1\u22c53+1\u22c5(\u22121)"
+
+
+def test_of_a_real_number_among_complex_ones_the_term_is_the_real_part(opens: Opens) -> None:
+    c = Tensor(1.5 - 0.5j, requires_grad=True, name="c")
+    r = Tensor(2.0, requires_grad=True, name="r")
+    page = opens(explain(np.real((c * r) ** 2)))
+    page.keyboard.press("End")
+    rule, symbols, numbers, value = written(page, ".e-body .e-formula").split("=")[1:]
+    assert (rule, symbols) == ("real(dzdw3\u22c5dw3dw2)", "real(dzdw3\u22c5w1)")
+    assert numbers == "real((6\u22122j)\u22c5(1.5\u22120.5j))" and value == "8"
+    assert "the real part of upstream 6-2j times the local derivative 1.5-0.5j" in story(page)
+    label = page.locator(".label.active").text_content() or ""
+    assert label == "real((6\u22122j) \u00d7 (1.5\u22120.5j)) = 8"
+
+
+def test_the_scale_of_tiles_is_what_their_colours_are_relative_to(opens: Opens) -> None:
+    rng = np.random.default_rng(0)
+    x = Tensor([1000.0, 1.0, 2.0], requires_grad=True, name="x")
+    large = Tensor(rng.normal(size=(200, 200)), requires_grad=True, name="large")
+    with np.errstate(over="ignore"):
+        explanation = explain(np.exp(x).sum() + large.sum())
+    page = opens(explanation)
+    for step, peak in (("w3", "7.389"), ("large", None)):
+        page.locator(".e-search").fill(step)
+        if peak is None:
+            bounds = np.linspace(0, 200, 17).astype(int)
+            sums = np.add.reduceat(np.add.reduceat(large.data, bounds[:-1], 0), bounds[:-1], 1)
+            counts = np.diff(bounds)
+            peak = number(np.abs(sums / counts[:, None] / counts).max())
+        assert page.locator(".e-head .scale").inner_text().split() == [f"\u2212{peak}", peak]
+
+
+def test_what_is_said_of_very_large_and_very_small_arrays(opens: Opens) -> None:
+    x = Tensor([3e200, -4e200, 0.0, 0.0, 0.0], requires_grad=True, name="x")
+    y = Tensor([3e-200, -4e-200, 0.0, 0.0, 0.0], requires_grad=True, name="y")
+    page = opens(explain((x * 1e-200).sum() + y.sum()))
+    for name, norm in (("x", "5e+200"), ("y", "5e\u2212200")):
+        page.locator(".e-search").fill(name)
+        assert f"norm {norm}" in page.locator(".e-head figcaption").inner_text()
+    empty = Tensor(np.zeros((0, 3)), requires_grad=True)
+    page = opens(explain((empty * 2).sum()))
+    page.keyboard.press("End")
+    assert page.locator(".label.active").text_content() == "empty"
+
+
+def test_leaves_of_the_same_name_are_told_apart_by_their_labels(opens: Opens) -> None:
+    explanation = explain(
+        Tensor(2.0, requires_grad=True, name="x") * Tensor(3.0, requires_grad=True, name="x")
+    )
+    page = opens(explanation)
+    assert page.locator(".e-title").text_content() == "z=w1\u22c5w2"
+    assert [row.split("\t")[0] for row in table(page)] == ["", "x (w1)", "x (w2)"]
 
 
 def test_a_loop_is_one_cell_with_a_slider_for_the_round(opens: Opens) -> None:
@@ -528,6 +632,68 @@ def test_in_a_live_page_of_a_network_every_number_is_pythons(opens: Opens, tmp_p
     assert len(found) == len(expected)
     for a, b in zip(found, expected, strict=True):
         np.testing.assert_allclose(a, np.ravel(b), rtol=1e-4, atol=1e-6)
+
+
+def test_in_a_live_page_arrays_that_it_has_no_numbers_of_are_computed_with(
+    opens: Opens, tmp_path: Path
+) -> None:
+    large = np.random.default_rng(0).normal(size=(200, 200))
+    x = Tensor(large, requires_grad=True, name="x")
+    y = Tensor(2.0, requires_grad=True, name="y")
+    explain((x * y).sum()).html(tmp_path / "live.html", live=True)
+    page = opens(tmp_path / "live.html")
+    page.get_by_label("y, new value").fill("3")
+    page.get_by_label("y, new value").press("Enter")
+    assert story(page).startswith(f"The forward pass is done: z = {number(3 * large.sum())}.")
+
+
+def test_in_a_live_page_fields_and_sliders_of_a_leaf_follow_each_other(
+    opens: Opens, tmp_path: Path
+) -> None:
+    x = Tensor(2.0, requires_grad=True, name="x")
+    y = Tensor(np.float32(0.1), requires_grad=True, name="y")
+    explain(x * y).html(tmp_path / "live.html", live=True)
+    page = opens(tmp_path / "live.html")
+    assert page.get_by_label("y, new value").input_value() == "0.1"
+
+    def give(text: str) -> list[str]:
+        """Type into the field that can be seen; what it and its slider show then."""
+        field = page.get_by_label("x, new value").locator("visible=true")
+        field.press("Control+A")
+        page.keyboard.type(text)
+        field.press("Enter")
+        slider = page.get_by_label("x, by a slider").locator("visible=true")
+        return [field.input_value(), slider.input_value()]
+
+    assert give("3.5") == ["3.5", "3.5"]
+    page.locator("[data-step='0']").click()
+    assert give("-20") == ["-20", "-20"]
+    tab(page, "Gradient")
+    assert give("1.25") == ["1.25", "1.25"]
+    tab(page, "This step")
+    shown_now = page.get_by_label("x, new value").locator("visible=true").input_value()
+    assert shown_now == "1.25"
+    for nothing in ("e", "-", "1e999"):
+        assert give(nothing) == ["1.25", "1.25"]
+    assert give("1e300") == ["1e+300", "1e+300"]
+
+
+def test_in_a_live_page_entries_are_edited_by_keyboard_one_after_the_other(
+    opens: Opens, tmp_path: Path
+) -> None:
+    w = Tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True, name="W")
+    explain((w * w).sum()).html(tmp_path / "live.html", live=True)
+    page = opens(tmp_path / "live.html")
+    page.locator("[data-step='0']").click()
+    page.locator(".e-head .map button").first.click()
+    for text, key in (("10", "Tab"), ("20", "Enter"), ("99", "Escape"), ("", "Shift+Tab")):
+        if text != "10":
+            page.keyboard.press("Enter")
+        page.keyboard.type(text)
+        page.keyboard.press(key)
+    entries = page.locator(".e-head .map button").all_text_contents()
+    assert entries == ["10", "20", "3", "4"]
+    assert page.evaluate("document.activeElement.dataset.entry") == "0"
 
 
 def test_a_mounted_explanation_opens_at_a_step_and_takes_new_numbers(opens: Opens) -> None:

@@ -1,8 +1,8 @@
 // The explanation of a result: both passes, step by step, on its graph.
 import { icon, iconButton, make } from "./make.js";
-import { derivative, equation, fill, math, ofText, op, pieces, plain, row } from "./formulas.js";
+import { derivative, equation, evaluated, fill, math, ofText, op, pieces, plain, row } from "./formulas.js";
 import { Graph } from "./graph.js";
-import { entryOf, entryText, heat, isScalar, largestText, Numbers, shade, statistics, text, tuple, unpack } from "./numbers.js";
+import { entryOf, entryText, heat, isScalar, largestText, minus, Numbers, peakText, shade, statistics, text, tuple, unpack } from "./numbers.js";
 
 const MISTAKES = {
   right: ["nothing", "This is the gradient."],
@@ -12,6 +12,7 @@ const MISTAKES = {
 };
 const MOST = 50; // rows of a table of contributions
 const CELLS = 64; // entries of an array that are written out
+const DIGITS = [4, 6, 8, 11, 14, 17]; // of numbers: as many as it takes for what is printed to give what is printed after it
 
 /* Shows an explanation in an element.
  *
@@ -35,6 +36,8 @@ class ExplanationView {
     this.seed = steps.length;
     this.end = this.seed + 1 + reverse.length;
     this.sentAt = steps.map((step) => step.uses.map(() => 0));
+    const names = steps.map(({ name }) => name).filter(Boolean);
+    this.shared = new Set(names.filter((name, k) => names.indexOf(name) < k)); // by several steps
     reverse.forEach(([step, k], n) => { this.sentAt[step][k] = this.seed + 2 + n; });
     this.time = this.seed;
     this.take(numbers);
@@ -121,7 +124,7 @@ class ExplanationView {
       make("main", {}, p("graph", make("section", { "aria-label": "Graph" })), make("aside", { "aria-label": "Details" }, tabs, gradientTab, stepTab, programTab)));
     parts.tabs = tabs;
     parts.title.append(...this.heading());
-    parts.title.setAttribute("aria-label", parts.title.textContent);
+    parts.title.setAttribute("aria-label", [...parts.title.childNodes].map((part) => part.spoken ?? part.textContent).join(""));
     parts.note.textContent = this.structure.note && `Complex numbers: ${this.structure.note}.`;
     this.element.addEventListener("keydown", (event) => this.key(event));
     if (this.element === document.body) document.addEventListener("keydown", (event) => { if (event.target === document.body || event.target === document.documentElement) this.key(event); });
@@ -139,14 +142,17 @@ class ExplanationView {
 
   heading() { // the whole formula, if it is short; or what it is made of
     const whole = this.expression(this.root, 48), { result, groups } = this.structure;
-    if (whole) return [make("math:math", {}, math(row(["i", result], op("="), whole)))];
+    if (whole) {
+      const formula = row(["i", result], op("="), whole);
+      return [Object.assign(make("math:math", {}, math(formula)), { spoken: plain(formula) })];
+    }
     const main = groups[0].children.filter((child) => child < 0 && ["module", "call"].includes(groups[-child].kind)).map((child) => groups[-child].title);
     return [make("math:math", {}, math(["i", result])), main.length ? `: ${main.join(" \u2192 ")}` : `: ${this.steps.length.toLocaleString("en")} steps`];
   }
 
   expression(step, room) {
     const { formula, name, label, inputs } = this.steps[step];
-    if (formula === null) return ["i", name ?? label];
+    if (formula === null) return ["i", name && !this.shared.has(name) ? name : label];
     const slots = {};
     for (const [k, x] of inputs.entries()) {
       if (x === null) continue;
@@ -239,11 +245,11 @@ class ExplanationView {
   }
 
   carried(step, n, active) { // what an edge carries back: upstream times local derivative
-    const cotangent = this.numbers.cotangent(step, n), local = this.numbers.local(step, n), { user } = this.use(step, n);
-    if (!isScalar(cotangent)) return active ? `\u00b1${largestText(cotangent)}` : "";
-    if (!local || !isScalar(local)) return minus(text(cotangent));
-    const factors = [this.numbers.adjoint(user), local].map((x) => bracketed(text(x)));
-    return factors.join(" \u00d7 ") + (active ? ` = ${minus(text(cotangent))}` : "");
+    const cotangent = this.numbers.cotangent(step, n), local = this.numbers.local(step, n), { user, real } = this.use(step, n);
+    if (!isScalar(cotangent)) return active ? largestText(cotangent) : "";
+    if (!local || !isScalar(local)) return said(cotangent);
+    const product = [this.numbers.adjoint(user), local].map((x) => bracketed(text(x))).join(" \u00d7 ");
+    return (real ? `real(${product})` : product) + (active ? ` = ${said(cotangent)}` : "");
   }
 
   // Formulas
@@ -251,10 +257,9 @@ class ExplanationView {
   name(step) { return ["i", this.steps[step].label]; }
   adjointName(step) { return derivative(this.structure.result, this.steps[step].label); }
 
-  slots(user, numbers) { // for templates: names, or numbers if all of them are scalars
+  slots(user, of = (k) => this.name(k)) { // for templates: names, or what is given for a step
     const { inputs } = this.steps[user];
-    const of = (k) => numbers ? ofText(text(this.numbers.value(k))) : this.name(k);
-    const slots = { _y: of(user), _g: numbers ? ofText(text(this.numbers.adjoint(user))) : this.adjointName(user) };
+    const slots = { _y: of(user), _g: this.adjointName(user) };
     inputs.forEach((x, n) => { if (x !== null) slots[`_x${n}`] = of(x); });
     return slots;
   }
@@ -264,15 +269,14 @@ class ExplanationView {
   chain(step, use) { // dz/du * du/dv
     const same = this.steps[use.user].inputs.map((x, k) => x === step ? k : -1).filter((k) => k >= 0);
     const below = same.length > 1 ? ["sub", this.name(step), ["t", `, ${ordinal(same.indexOf(use.position) + 1)}`]] : this.steps[step].label;
-    return row(this.adjointName(use.user), op("*"), derivative(this.steps[use.user].label, below));
+    return part(use, row(this.adjointName(use.user), op("*"), derivative(this.steps[use.user].label, below)));
   }
 
   written(step, use) { return fill(use.formula, this.slots(use.user)); }
 
-  inNumbers(step, use) { // upstream times local derivative
-    const local = this.numbers.local(step, use.n);
-    if (!local || !isScalar(local) || !isScalar(this.numbers.cotangent(step, use.n))) return null;
-    return row(...[this.numbers.adjoint(use.user), local].flatMap((x, k) => [...(k ? [op("*")] : []), factor(text(x))]));
+  inNumbers(step, use, digits) { // upstream times local derivative
+    const [upstream, local] = [this.numbers.adjoint(use.user), this.numbers.local(step, use.n)].map((x) => x && isScalar(x) ? factor(text(x, digits)) : null);
+    return upstream && local && isScalar(this.numbers.cotangent(step, use.n)) ? part(use, row(upstream, op("*"), local)) : null;
   }
 
   definition(step) { // links of w3 = w1*w2 = 2*3 = 6
@@ -281,7 +285,9 @@ class ExplanationView {
     if (formula !== null) {
       const tree = this.structure.formulas[formula];
       links.push(fill(tree, this.slots(step)));
-      if (this.allScalar(step) && inputs.some((x) => x !== null)) links.push(fill(tree, this.slots(step, true)));
+      if (this.allScalar(step) && inputs.some((x) => x !== null)) {
+        links.push(exact((digits) => fill(tree, this.slots(step, (k) => ofText(text(this.numbers.value(k), digits)))), this.numbers.value(step)));
+      }
     }
     return isScalar(this.numbers.value(step)) ? [...links, value(this.numbers.value(step))] : links;
   }
@@ -289,12 +295,14 @@ class ExplanationView {
   derivation(step) { // links of dz/dw1 = dz/dw3*dw3/dw1 + ... = dz/dw3*w2 + ... = 1*3 + ... = 2.584
     const uses = this.steps[step].uses.map((_, n) => this.use(step, n)).sort((a, b) => a.user - b.user || a.position - b.position);
     if (!uses.length) return [];
-    const sum = (terms) => row(...terms.flatMap((term, k) => [...(k ? [op("+")] : []), term]));
+    const sum = (terms) => row(...terms.flatMap((term, k) => !k ? [term] : isNegative(term) ? [op("-"), row(...term.slice(2))] : [op("+"), term]));
     const cut = (terms) => terms.length > 12 ? [...terms.slice(0, 12), ["t", `\u2026 (${(terms.length - 12).toLocaleString("en")} more)`]] : terms;
     const links = uses.every(({ chain }) => chain) ? [sum(cut(uses.map((use) => this.chain(step, use))))] : [];
     links.push(sum(cut(uses.map((use) => this.written(step, use)))));
-    const numbers = uses.map((use) => this.inNumbers(step, use));
-    if (numbers.every(Boolean)) links.push(sum(cut(numbers)));
+    if (uses.every((use) => this.inNumbers(step, use))) {
+      const all = (digits) => uses.map((use) => this.inNumbers(step, use, digits));
+      links.push(uses.length > 12 ? sum(cut(all())) : exact((digits) => sum(all(digits)), this.numbers.adjoint(step)));
+    }
     return links;
   }
 
@@ -313,12 +321,13 @@ class ExplanationView {
     } else if (time === seed + 1) {
       now.replaceChildren(line(this.adjointName(step), [["n", "1"]]), words(`The reverse pass starts at ${this.structure.result}: its derivative by itself is 1.`));
     } else {
-      const cotangent = this.numbers.cotangent(step, use.n), count = this.steps[step].uses.length, scalars = this.inNumbers(step, use);
+      const cotangent = this.numbers.cotangent(step, use.n), count = this.steps[step].uses.length;
+      const scalars = this.inNumbers(step, use) && exact((digits) => this.inNumbers(step, use, digits), cotangent);
       const links = [...(use.chain ? [this.chain(step, use)] : []), this.written(step, use), ...(scalars ? [scalars] : []), ...(isScalar(cotangent) ? [value(cotangent)] : [])];
       const to = make("em", {}, plain(this.adjointName(step)));
       const nth = count === 1 ? "The only contribution to " : `Contribution ${use.n + 1} of ${count} to `;
       const local = this.numbers.local(step, use.n), upstream = this.numbers.adjoint(use.user);
-      const how = local ? `: upstream ${said(upstream)} times the local derivative ${said(local)}${isScalar(cotangent) ? "" : ` is ${said(cotangent)}`}` : `: the vjp of ${this.steps[use.user].op} takes upstream ${said(upstream)} to ${said(cotangent)}`;
+      const how = local ? `: ${use.real ? "the real part of " : ""}upstream ${said(upstream)} times the local derivative ${said(local)}${isScalar(cotangent) ? "" : ` is ${said(cotangent)}`}` : `: the vjp of ${this.steps[use.user].op} takes upstream ${said(upstream)} to ${said(cotangent)}`;
       const over = use.summed.length ? `, summed over ${use.summed.length > 1 ? "axes" : "axis"} ${use.summed.join(", ")}, along which it was broadcast` : "";
       const sum = this.partial(step), done = sum.complete ? (count > 1 ? `. All ${count} are in: their sum is ${said(sum.array)}.` : ".") : `. So far the sum is ${sum.array ? said(sum.array) : "\u2026"}.`;
       now.replaceChildren(line(this.adjointName(step), links, count > 1 ? "+=" : "="), words(nth, to, how, over, done));
@@ -351,15 +360,17 @@ class ExplanationView {
       body.replaceChildren();
       return;
     }
-    const it = this.steps[k], known = k < this.time, sum = this.partial(k), array = this.numbers.value(k);
+    const it = this.steps[k], known = k < this.time, sum = this.partial(k), array = this.numbers.value(k), { entry } = head.querySelector("[data-entry]:focus")?.dataset ?? {};
     const source = it.line && this.structure.sources[it.line[0]], code = source?.lines[it.line[1] - source.first];
     const rows = [["op", it.op ? `${it.op} (${it.family})` : it.family], ["type", it.shape.length ? `${it.dtype}, shape ${tuple(it.shape)}` : it.dtype]];
     head.replaceChildren(...[make("h2", {}, it.name ? `${it.label} = ${it.name}` : it.label),
       code ? make("p", { class: "from small" }, make("span", { class: "faint" }, `${source.file}, line ${it.line[1]}`), make("code", {}, code.trim())) : null,
       make("dl", { class: "facts small" }, ...rows.flatMap(([term, written]) => [make("dt", {}, term), make("dd", {}, written)])),
       make("h3", {}, "Value"), known ? make("div", { class: "e-formula" }, equation(this.name(k), this.definition(k))) : pending("not computed yet"), known ? this.cells(k, array, "value") : null].filter(Boolean));
+    if (entry !== undefined) head.querySelector(`[data-entry="${entry}"]`)?.focus();
     const editable = this.canEdit(k) && isScalar(array);
-    if (!editable || editing.firstChild?.dataset.edit !== String(k)) editing.replaceChildren(...(editable ? [this.editor(k, 0, array)] : []));
+    if (editable && editing.firstChild?.dataset.edit === String(k)) editing.firstChild.take();
+    else editing.replaceChildren(...(editable ? [this.editor(k)] : []));
     const children = [];
     if (it.adjoint) {
       children.push(make("h3", { class: "reverse" }, `Adjoint${!sum || sum.complete ? "" : `, so far ${sum.count} contributions`}`));
@@ -386,7 +397,7 @@ class ExplanationView {
       return make("figure", {}, drawn ? this.grid(drawn, `${what}: ${text(array)}`) : make("span", {}, said(array)), make("figcaption", { class: "small faint" }, what));
     };
     const sign = (mark) => make("span", { class: "faint" }, mark);
-    return make("div", { class: "e-flow" }, tile(upstream, "upstream"), ...(local ? [sign("\u00d7"), tile(local, "local derivative")] : []), sign(use.summed.length ? "\u2192 \u03a3" : local ? "=" : "\u2192"), tile(cotangent, "contribution"));
+    return make("div", { class: "e-flow" }, tile(upstream, "upstream"), ...(local ? [sign("\u00d7"), tile(local, "local derivative")] : []), sign(use.summed.length ? "\u2192 \u03a3" : local && !use.real ? "=" : "\u2192"), tile(cotangent, "contribution"));
   }
 
   grid({ columns, parts }, label) {
@@ -415,26 +426,67 @@ class ExplanationView {
       if (!written || i === undefined) return grid.append(make("span", { class: kind }));
       const label = entryText(array, i, drawn.columns > 8 ? 2 : drawn.columns > 5 ? 3 : 4);
       if (!editable && !entries) return grid.append(make("span", { class: kind }, minus(label)));
-      const cell = make("button", { type: "button", class: kind }, minus(label));
+      const cell = make("button", { type: "button", class: kind, "data-entry": i }, minus(label));
       cell.addEventListener("click", () => {
-        if (editable) cell.replaceWith(this.editor(k, i, array, kind));
+        if (editable) this.cellEditor(cell, k, i);
         else this.parts.body.querySelector(".entry").textContent = entries[i];
       });
       grid.append(cell);
     });
-    const most = largestText(array), scale = array.type.startsWith("c") || array.type === "bool" ? null
+    const most = peakText(array, drawn), scale = array.type.startsWith("c") || array.type === "bool" ? null
       : make("span", { class: "scale" }, make("span", {}, `\u2212${most}`), make("i"), make("span", {}, most));
     return make("figure", { class: "tilemap" }, grid, make("figcaption", { class: "small faint" }, scale, make("span", {}, minus(statistics(array)) + (drawn.blocks ? "; means of blocks" : ""))));
   }
 
-  editor(k, entry, array, kind = "") {
-    const now = Number(entryOf(array, entry)), field = make("input", { type: "number", step: "any", value: String(now), "aria-label": `${this.steps[k].name ?? this.steps[k].label}, new value`, class: kind });
-    const change = () => { if (field.value !== "" && Number.isFinite(field.valueAsNumber)) this.change(k, entry, field.valueAsNumber); };
-    if (!isScalar(array)) { field.addEventListener("change", change); setTimeout(() => { field.focus(); field.select(); }); return field; }
-    const range = make("input", { type: "range", min: now - 4, max: now + 4, step: "any", value: now, "aria-label": `${this.steps[k].name ?? this.steps[k].label}, by a slider` });
-    field.addEventListener("change", change);
-    range.addEventListener("input", () => { field.value = String(Math.round(range.valueAsNumber * 1000) / 1000); change(); });
-    return make("div", { class: "bar editor", "data-edit": k }, field, range);
+  field(k, entry, done) { // done(x) is called with another number, and with null for what is none
+    const field = make("input", { type: "number", step: "any", "aria-label": `${this.steps[k].name ?? this.steps[k].label}, new value` });
+    field.take = () => Object.assign(field, { value: shortest(this.numbers.value(k), entry), placeholder: entryText(this.numbers.value(k), entry) });
+    field.take();
+    field.commit = () => done(field.value !== "" && Number.isFinite(field.valueAsNumber) ? field.valueAsNumber : null);
+    field.addEventListener("change", field.commit);
+    return field;
+  }
+
+  editor(k) { // of a number: a field and a slider, of which each follows the other
+    const name = this.steps[k].name ?? this.steps[k].label, range = make("input", { type: "range", step: "any", "aria-label": `${name}, by a slider` });
+    const bar = make("div", { class: "bar editor", "data-edit": k }, this.field(k, 0, (x) => x === null ? bar.take() : this.change(k, 0, x)), range);
+    bar.take = () => { // the slider is around the number, to both sides as far as 0, and 4 at least
+      const x = Number(entryOf(this.numbers.value(k), 0)), middle = Number.isFinite(x) ? x : 0, reach = Math.max(4, Math.abs(middle));
+      bar.firstChild.take();
+      if (range.max === "" || middle < Number(range.min) || middle > Number(range.max)) Object.assign(range, { min: middle - reach, max: middle + reach });
+      range.value = middle;
+    };
+    range.addEventListener("input", () => {
+      const unit = 10 ** Math.floor(Math.log10(range.max - range.min) - 3.8), x = Number((Math.round(range.valueAsNumber / unit) * unit).toPrecision(12));
+      this.change(k, 0, x);
+    });
+    bar.take();
+    return bar;
+  }
+
+  cellEditor(cell, k, entry) { // in place of the entry, until it is changed or left
+    const field = this.field(k, entry, (x) => x === null ? field.take() : this.change(k, entry, x));
+    const before = field.value, changed = () => field.value !== before;
+    let open = true;
+    const back = () => {
+      if (!open || changed()) return;
+      open = false;
+      field.replaceWith(cell);
+    };
+    field.dataset.entry = entry; // where the focus is to be when the entries are drawn again
+    field.addEventListener("blur", back);
+    field.addEventListener("keydown", (event) => {
+      const on = { Escape: 0, Enter: 0, Tab: event.shiftKey ? -1 : 1 }[event.key], to = on === 0 ? cell : field.parentElement.querySelector(`[data-entry="${entry + on}"]`);
+      if (!to) return;
+      event.preventDefault();
+      field.dataset.entry = entry + on;
+      if (event.key === "Escape") field.take();
+      if (changed()) field.commit();
+      else { back(); to.focus(); }
+    });
+    cell.replaceWith(field);
+    field.focus();
+    field.select();
   }
 
   change(step, entry, x) { // at once; of many changes in a frame, as of a slider, the first and the last
@@ -511,7 +563,7 @@ class ExplanationView {
     const rows = leaves.map((k) => {
       const { name, label, adjoint } = this.steps[k], wrong = extra.wrong[k]?.[fault], check = extra.checks[k], value = this.numbers.value(k);
       const cells = !fresh ? [] : fault === "right" ? [minus(check?.differences ?? ""), minus(check?.error ?? "")] : [minus(wrong ?? "the same")];
-      return make("tr", {}, make("th", { scope: "row" }, name ?? label), ...(this.edit ? [make("td", {}, isScalar(value) && this.canEdit(k) ? this.editor(k, 0, value) : said(value))] : []),
+      return make("tr", {}, make("th", { scope: "row" }, this.shared.has(name) ? `${name} (${label})` : name ?? label), ...(this.edit ? [make("td", {}, isScalar(value) && this.canEdit(k) ? this.editor(k) : said(value))] : []),
         make("td", { "data-gradient": k }, adjoint ? said(this.numbers.adjoint(k)) : "none"), ...cells.map((written) => make("td", wrong && fault !== "right" ? { class: "wrong" } : { class: "number" }, written)));
     });
     parts.leaves.replaceChildren(make("tr", {}, ...titles.map((title) => title ? make("th", { scope: "col" }, title) : make("td"))), ...rows);
@@ -522,9 +574,10 @@ class ExplanationView {
     if (!faults.hidden) {
       faults.hidden = true;
       why.textContent = "";
-      this.parts.along.textContent = "Computed again by the same steps: what the program decided in Python, such as if x > 0, stays as it was.";
+      this.parts.along.textContent = "Computed again by the same steps: what the program decided in Python, such as if x > 0, or detached, stays as it was.";
       for (const row of leaves.rows) while (row.cells.length > 3) row.lastChild.remove();
     }
+    for (const editor of leaves.querySelectorAll(".editor")) editor.take();
     for (const cell of leaves.querySelectorAll("[data-gradient]")) {
       const k = Number(cell.dataset.gradient);
       cell.textContent = this.steps[k].adjoint ? said(this.numbers.adjoint(k)) : "none";
@@ -549,10 +602,20 @@ class ExplanationView {
   }
 }
 
+const shortest = ({ type, data }, entry) => { // the number in as few digits as are read as the same
+  const x = Number(entryOf({ type, data }, entry)), same = (digits) => Math.fround(Number(x.toPrecision(digits))) === x;
+  const digits = type === "float32" ? [6, 7, 8, 9].find(same) : undefined;
+  return String(digits ? Number(x.toPrecision(digits)) : x);
+};
 const pending = (words) => make("p", { class: "faint small" }, words);
 const ordinal = (n) => `${n}${n % 100 > 10 && n % 100 < 14 ? "th" : ["th", "st", "nd", "rd"][n % 10] ?? "th"}`;
-const minus = (written) => written.replace(/-(?=[\d.in])/g, "\u2212").replace(/e\u2212/g, "e\u2212");
 const bracketed = (written) => /^-|.[-+]/.test(written.replace(/e[-+]/, "")) ? `(${minus(written)})` : minus(written);
+const part = ({ real }, term) => real ? row(["t", "real"], op("("), term, op(")")) : term;
+const isNegative = (tree) => tree[0] === "row" && tree[1][0] === "o" && tree[1][1] === "-";
+const exact = (written, array) => { // in digits that give the array's number, to three of them
+  const right = entryOf(array, 0), close = (x) => x === null || Object.is(x, right) || x === right || Math.abs(x - right) <= 1e-3 * Math.abs(right);
+  return typeof right === "number" ? written(DIGITS.find((digits) => close(evaluated(written(digits)))) ?? DIGITS.at(-1)) : written();
+};
 const factor = (written) => written.startsWith("-") || ofText(written)[0] === "t" ? row(op("("), ofText(written), op(")")) : ofText(written);
 const value = (array) => isScalar(array) ? ofText(text(array)) : ["t", minus(text(array))];
 const said = (array) => minus(text(array));

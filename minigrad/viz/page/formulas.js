@@ -55,7 +55,7 @@ export const row = (...parts) => ["row", ...parts.flatMap((part) => part[0] === 
 export const op = (sign) => ["o", sign];
 export const inBrackets = (tree) => row(op("("), tree, op(")"));
 export const ofText = (written) => { // a number as a tree; a complex one is a sum
-  if (/^-?[\d.]+(e[+-]?\d+)?$/.test(written)) return written.startsWith("-") ? row(op("-"), ["n", written.slice(1)]) : ["n", written];
+  if (/^-?([\d.]+(e[+-]?\d+)?|inf|nan)$/.test(written)) return written.startsWith("-") ? row(op("-"), ["n", written.slice(1)]) : ["n", written];
   return ["t", written.replace(/-/g, "\u2212")];
 };
 
@@ -83,6 +83,26 @@ export function fill(tree, slots) {
     return [kind, whole, ...rest.map(([, after]) => after)];
   }
   return [kind, ...filled.map(([, after]) => after)];
+}
+
+// What a formula of numbers, + - * / and brackets comes to; null if there is anything else in it
+export function evaluated(tree) {
+  const parts = tree[0] === "row" ? tree.slice(1) : [tree];
+  let at = 0, known = true;
+  const sign = () => parts[at]?.[0] === "o" ? parts[at][1] : "";
+  const operand = () => {
+    if (sign() === "-") { at++; return -operand(); }
+    if (sign() === "(") { at++; const inner = sum(); at++; return inner; }
+    const [kind, first, second] = parts[at++] ?? [];
+    if (kind === "n") return Number(first.replace("inf", "Infinity"));
+    const inner = kind === "frac" ? [evaluated(first), evaluated(second)] : [null];
+    known &&= !inner.includes(null);
+    return inner[0] / inner[1];
+  };
+  const product = () => { let x = operand(); while (sign() === "*") { at++; x *= operand(); } return x; };
+  const sum = () => { let x = product(); for (let s; (s = sign()) === "+" || s === "-"; x += s === "-" ? -product() : product()) at++; return x; };
+  const found = sum();
+  return known && at === parts.length ? found : null;
 }
 
 const SUPERS = { 0: "\u2070", 1: "\u00b9", 2: "\u00b2", 3: "\u00b3", 4: "\u2074", 5: "\u2075", 6: "\u2076", 7: "\u2077", 8: "\u2078", 9: "\u2079", T: "\u1d40", "-": "\u207b" };

@@ -1,7 +1,7 @@
 // The graph: what is folded, where everything stands, and how it is drawn
 import { asButton, make } from "./make.js";
 import { fill, plain } from "./formulas.js";
-import { heat, largestText, shade, text, tuple } from "./numbers.js";
+import { heat, minus, peakText, shade, text, tuple } from "./numbers.js";
 
 const ROW = 38, LABELLED = 54, PAD = 14, TITLE = 30, GAP = 28; // rows of scalars have room for labels between them
 const LETTER = 7.3, TILE = { w: 92, h: 38 }, SMALL = 66, TALL = 92, WIDE = 64;
@@ -329,8 +329,8 @@ export class Graph {
       element.classList.toggle("part", sum !== null && !sum.complete);
       const value = element.querySelector(".value"), adjoint = element.querySelector(".adjoint");
       if (value.tagName === "text") {
-        value.textContent = clip(text(now.numbers.value(k)), Math.floor((w - 16) / 8.5));
-        adjoint.textContent = sum ? clip(`d${structure.result}/d${this.steps[k].label} = ${sum.array ? text(sum.array) : "\u2026"}${sum.complete ? "" : ` (${sum.count})`}`, Math.floor((w - 8) / LETTER)) : "";
+        value.textContent = clip(minus(text(now.numbers.value(k))), Math.floor((w - 16) / 8.5));
+        adjoint.textContent = sum ? clip(`d${structure.result}/d${this.steps[k].label} = ${sum.array ? minus(text(sum.array)) : "\u2026"}${sum.complete ? "" : ` (${sum.count})`}`, Math.floor((w - 8) / LETTER)) : "";
       } else {
         this.tile(value, known ? now.numbers.value(k) : null, `${tuple(this.steps[k].shape)} `);
         this.tile(adjoint, sum?.array ?? null, sum && !sum.complete ? `${sum.count}: ` : "");
@@ -373,7 +373,7 @@ export class Graph {
     });
     place.replaceChildren(...[...paths].map(([kind, d]) => make("svg:path", { d, class: kind })),
       make("svg:rect", { class: "rim", x: -w / 2, y: (TILE.h - h) / 2, width: w, height: h }),
-      this.write(words + scaleText(array), place.scaleAt?.[0] ?? 0, place.scaleAt?.[1] ?? TILE.h + 15, "e-caption", place.scaleAt?.[2]));
+      this.write(words + scaleText(array, drawn), place.scaleAt?.[0] ?? 0, place.scaleAt?.[1] ?? TILE.h + 15, "e-caption", place.scaleAt?.[2]));
   }
 
   // Looking around
@@ -433,7 +433,7 @@ export class Graph {
 }
 
 const rectangle = ({ x, y, w, h }) => make("svg:rect", { x: x - w / 2, y, width: w, height: h, rx: 10 });
-const scaleText = (array) => array.type === "bool" ? "" : `\u00b1${largestText(array, 3)}`.replace(/\u00b1(?=empty|nan)/, "");
+const scaleText = (array, drawn) => array.type === "bool" ? "" : `\u00b1${peakText(array, drawn, 3)}`.replace(/\u00b1(?=nan|inf)/, "");
 const clip = (written, most) => written.length > most ? `${written.slice(0, Math.max(most - 1, 1))}\u2026` : written;
 
 function apart(wanted, widths) { // as minigrad.viz.draw.layout.apart

@@ -1,15 +1,18 @@
 // The page of an explanation whose leaves can be edited: a compiled program computes both passes again
 import { Program } from "../../compiler/export/program.js";
 import { mountExplanation } from "./explanation.js";
-import { unpack } from "./numbers.js";
 
 const dataIn = (id) => JSON.parse(document.getElementById(id).textContent);
-const { module, inputs } = dataIn("program");
-const program = await Program.load(Uint8Array.from(atob(module), (letter) => letter.charCodeAt(0)));
+const decoded = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+const { module, inputs, values } = dataIn("program");
+const program = await Program.load(decoded(module));
 const { numbers } = program.functions;
 const views = new Map(inputs.map((step, k) => [step, numbers.inputs[k].view]));
-const structure = dataIn("structure"), initial = dataIn("numbers");
-unpack(structure, initial).forEach((array, step) => views.get(step)?.set(array));
+const start = decoded(values);
+let at = 0;
+for (const { buffer, byteOffset, byteLength } of views.values()) {
+  new Uint8Array(buffer, byteOffset, byteLength).set(start.subarray(at, at += byteLength));
+}
 
 function edit(step, entry, value) {
   views.get(step)[entry] = value;
@@ -17,5 +20,5 @@ function edit(step, entry, value) {
   return { arrays: numbers.outputs.map(({ view }) => view) };
 }
 
-window.explanation = mountExplanation(document.body, structure, initial, { edit });
+window.explanation = mountExplanation(document.body, dataIn("structure"), dataIn("numbers"), { edit });
 document.documentElement.dataset.ready = "yes";

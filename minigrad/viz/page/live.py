@@ -20,7 +20,8 @@ MOST = 2000  # steps: each is compiled
 
 def live_program(steps: Sequence[Step]) -> dict[str, Any]:
     """The program as JSON data: `module`, in base64, whose function `numbers` takes the values of
-    the steps `inputs`, all floating leaves and constants, and gives all arrays in their order.
+    the steps `inputs`, all floating leaves and constants, and gives all arrays in their order;
+    `values`, in base64, what it is to start with, for of a large array a page has only a digest.
 
     Raises:
         DtypeError: if there are values of a dtype that JavaScript has no arrays of.
@@ -39,7 +40,12 @@ def live_program(steps: Sequence[Step]) -> dict[str, Any]:
             )
     inputs = [step for step in steps if step.op is None and step.value.dtype.name in KINDS]
     numbers = compiled(all_numbers(steps, inputs))
-    numbers(*(step.value for step in inputs))
+    try:
+        numbers(*(step.value for step in inputs))
+    except UnsupportedError as error:
+        raise UnsupportedError(
+            f"a live page holds a compiled program, and {error.message}; or leave out live=True"
+        ) from error
     try:
         program = module(exported("explained", {"numbers": numbers}, webassembly.MACHINE))
     except UnsupportedError as error:
@@ -52,4 +58,5 @@ def live_program(steps: Sequence[Step]) -> dict[str, Any]:
     return {
         "module": base64.b64encode(program).decode(),
         "inputs": [index[step] for step in inputs],
+        "values": base64.b64encode(b"".join(step.value.tobytes() for step in inputs)).decode(),
     }

@@ -5,7 +5,7 @@
 
 // As minigrad.viz.text.notation.number: 2 is exact, 2.000 is rounded, 0.30000000000000004 is 0.3.
 export function number(x, type = "float64", digits = 4) {
-  if (typeof x === "bigint") return String(x);
+  if (/int/.test(type)) return String(x);
   if (Array.isArray(x)) return complexNumber(x, type, digits);
   if (type === "bool") return x ? "True" : "False";
   if (!Number.isFinite(x)) return Number.isNaN(x) ? "nan" : x > 0 ? "inf" : "-inf";
@@ -88,9 +88,9 @@ export function unpack(structure, { bytes, full }) {
   return arraysOf(structure).map(({ shape, type }) => {
     const size = sizeOf(shape);
     if (size <= full) return take(STORED[type], isComplex(type) ? 2 * size : size);
-    const [low, high, real, imag, norm] = take(Float64Array, 5);
+    const [low, high, real, imag, norm, peak] = take(Float64Array, 6);
     const columns = Math.min(SIDE, shape.at(-1)), rows = Math.min(SIDE, size / shape.at(-1));
-    return { low, high, mean: isComplex(type) ? [real, imag] : real, norm, rows, columns, heat: Array.from(take(Int8Array, rows * columns), (x) => x === -128 ? NaN : x / 127) };
+    return { low, high, mean: isComplex(type) ? [real, imag] : real, norm, peak, rows, columns, heat: Array.from(take(Int8Array, rows * columns), (x) => x === -128 ? NaN : x / 127) };
   });
 }
 
@@ -124,6 +124,9 @@ export class Numbers {
   }
 }
 
+// With a sign for minus, as in formulas
+export const minus = (written) => written.replace(/-(?=[\d.in])/g, "\u2212");
+
 export const isScalar = (array) => array.shape.length === 0;
 export const entryOf = ({ type, data }, k) => isComplex(type) ? [data[2 * k], data[2 * k + 1]] : data[k];
 export const entryText = (array, k, digits = 4) => number(entryOf(array, k), array.type, digits);
@@ -134,15 +137,17 @@ export function facts(array) {
   if (array.facts) return array.facts;
   const { data, type } = array, size = sizeOf(array.shape);
   let low = Infinity, high = -Infinity, square = 0, real = 0, imag = 0;
+  const unit = 2 ** Math.floor(Math.log2(largestFinite(array) || 1)); // that no square or sum overflows
   for (let k = 0; k < size; k++) {
     const x = isComplex(type) ? Math.hypot(data[2 * k], data[2 * k + 1]) : Number(data[k]);
     if (!(x >= low)) low = Number.isNaN(x) || Number.isNaN(low) ? NaN : x;
     if (!(x <= high)) high = Number.isNaN(x) || Number.isNaN(high) ? NaN : x;
-    square += x * x;
-    real += isComplex(type) ? data[2 * k] : x;
-    if (isComplex(type)) imag += data[2 * k + 1];
+    square += (x / unit) ** 2;
+    real += (isComplex(type) ? data[2 * k] : x) / unit;
+    if (isComplex(type)) imag += data[2 * k + 1] / unit;
   }
-  array.facts = { low, high, norm: Math.sqrt(square), mean: isComplex(type) ? [real / size, imag / size] : real / size };
+  const mean = [real, imag].map((sum) => (sum / size) * unit);
+  array.facts = { low, high, norm: Math.sqrt(square) * unit, mean: isComplex(type) ? mean : mean[0] };
   return array.facts;
 }
 
@@ -152,13 +157,17 @@ export function largest(array) { // in size
 }
 
 const rounded = (x, type, digits = 4) => number(type.startsWith("float32") || type === "complex64" ? Math.fround(x) : x, type === "bool" || /int/.test(type) ? "float64" : type.replace("complex64", "float32").replace("complex128", "float64"), digits);
-export const largestText = (array, digits = 4) => sizeOf(array.shape) ? rounded(largest(array), array.type, digits) : "empty";
+// What is largest in size, as \u00b13.5
+export const largestText = (array) => sizeOf(array.shape) ? `\u00b1${minus(rounded(largest(array), array.type))}`.replace("\u00b1nan", "nan") : "empty";
+// What the darkest tile of a heat map is
+export const peakText = (array, { peak }, digits = 4) => peak ? minus(rounded(peak, array.type, digits)) : largestText(array).replace("\u00b1", "");
 
 // A number, a short vector, or the shape and the largest entry of an array
-export function text(array) {
-  if (isScalar(array)) return entryText(array, 0);
+export function text(array, digits = 4) {
+  if (isScalar(array)) return entryText(array, 0, digits);
   const size = sizeOf(array.shape);
   if (!size) return `${tuple(array.shape)}, empty`;
+  if (size === 1 && array.data) return "[".repeat(array.shape.length) + entryText(array, 0) + "]".repeat(array.shape.length);
   if (size <= 4 && array.shape.length === 1 && array.data) return `[${Array.from({ length: size }, (_, k) => entryText(array, k)).join(", ")}]`;
   const { low, high } = facts(array);
   if (low === high && !isComplex(array.type)) return `${tuple(array.shape)}, all ${rounded(low, array.type)}`;
@@ -172,28 +181,31 @@ export function statistics(array) {
     : `${rounded(low, type)} to ${rounded(high, type)}, mean ${rounded(mean, type)}, norm ${rounded(norm, type)}`;
 }
 
-// Heat maps: a matrix of parts of the largest entry, -1 to 1, and NaN for what is not finite.
+// Heat maps: a matrix of parts of the `peak`, -1 to 1, and NaN for what is not finite. The peak is the
+// largest finite entry in size, or if there are too many for tiles of their own, the largest mean of `blocks`.
 // More than two axes are laid out as panels of the last two; `panel` is the size of one.
 
 export function heat(array, side) {
   const { shape, digest } = array, size = sizeOf(shape);
   if (!size || isScalar(array)) return null;
-  if (digest) return { rows: digest.rows, columns: digest.columns, parts: digest.heat, blocks: true };
+  if (digest) return { rows: digest.rows, columns: digest.columns, parts: digest.heat, peak: digest.peak, blocks: true };
   const [rows, columns, place, panel] = arrangement(shape);
-  const peak = largestFinite(array) || 1, plane = new Float64Array(rows * columns).fill(0);
+  const peak = largestFinite(array), plane = new Float64Array(rows * columns).fill(0);
   const used = new Uint8Array(rows * columns);
   for (let k = 0; k < size; k++) {
     const x = isComplex(array.type) ? Math.hypot(...entryOf(array, k)) : Number(array.data[k]), at = place(k);
-    plane[at] = Number.isFinite(x) ? x / peak : NaN;
+    plane[at] = Number.isFinite(x) ? x / (peak || 1) : NaN;
     used[at] = 1;
   }
-  if (rows <= side && columns <= side) return { rows, columns, parts: Array.from(plane, (x, k) => used[k] ? x : null), place, panel };
+  if (rows <= side && columns <= side) return { rows, columns, parts: Array.from(plane, (x, k) => used[k] ? x : null), peak, place, panel };
   const [r, c] = [Math.min(rows, side), Math.min(columns, side)], sums = new Float64Array(r * c), counts = new Float64Array(r * c);
   for (let k = 0; k < plane.length; k++) {
     const at = Math.floor(Math.floor(k / columns) * r / rows) * c + Math.floor((k % columns) * c / columns);
     if (used[k]) { sums[at] += plane[k]; counts[at] += 1; }
   }
-  return { rows: r, columns: c, parts: Array.from(sums, (x, k) => counts[k] ? x / counts[k] : null), blocks: true };
+  const means = Array.from(sums, (x, k) => counts[k] ? x / counts[k] : null);
+  const most = means.reduce((high, x) => x > high || -x > high ? Math.abs(x) : high, 0);
+  return { rows: r, columns: c, parts: means.map((x) => x === null ? null : x / (most || 1)), peak: most * peak, blocks: true };
 }
 
 function largestFinite(array) {

@@ -135,19 +135,21 @@ def stored(x: np.ndarray) -> np.ndarray:
 
 
 def digest(value: np.ndarray) -> bytes:
-    """What is shown of a large array: least, largest, mean (real and imaginary), norm, and a heat
-    map: means of blocks, relative to the largest, of 127; -128 for what is not finite."""
-    sizes = np.abs(value) if value.dtype.kind == "c" else value.astype(float)
+    """What is shown of a large array: least, largest, mean (real and imaginary), norm, peak, and a
+    heat map: means of blocks, relative to the peak, of 127; -128 for what is not finite."""
+    sizes = np.abs(value).astype(float) if value.dtype.kind == "c" else value.astype(float)
+    largest = np.abs(sizes[np.isfinite(sizes)]).max(initial=0)
+    unit = 2.0 ** (np.frexp(largest)[1] - 1) if largest else 1.0  # that no square or sum overflows
     with np.errstate(all="ignore"):
-        mean = complex(value.mean())
-        norm = float(np.linalg.norm(sizes.ravel()))
-        facts = np.array([sizes.min(), sizes.max(), mean.real, mean.imag, norm], "<f8")
-        plane = sizes.reshape(-1, value.shape[-1])
+        mean = complex((value / unit).mean() * unit)
+        norm = float(np.linalg.norm(sizes.ravel() / unit) * unit)
+        plane = sizes.reshape(-1, value.shape[-1]) / unit
         for axis in (0, 1):
             bounds = np.linspace(0, plane.shape[axis], min(SIDE, plane.shape[axis]) + 1).astype(int)
             counts = np.diff(bounds).reshape((-1, 1) if axis == 0 else (1, -1))
             plane = np.add.reduceat(plane, bounds[:-1], axis=axis) / counts
         known = np.isfinite(plane)
-        largest = np.abs(plane[known]).max(initial=0) or 1.0
-        heat = np.where(known, np.rint(np.where(known, plane, 0) / largest * 127), -128)
-    return facts.tobytes() + heat.astype("i1").tobytes()
+        peak = np.abs(plane[known]).max(initial=0)
+        heat = np.where(known, np.rint(np.where(known, plane, 0) / (peak or 1.0) * 127), -128)
+    facts = [sizes.min(), sizes.max(), mean.real, mean.imag, norm, peak * unit]
+    return np.array(facts, "<f8").tobytes() + heat.astype("i1").tobytes()

@@ -73,9 +73,24 @@ def test_packed_arrays_are_their_bytes_and_large_ones_a_digest() -> None:
     data = base64.b64decode(packed([small, large])["bytes"])
     assert packed([small, large])["full"] == 16384
     assert data == small.tobytes() + digest(large)
-    facts = np.frombuffer(digest(large)[:40])
-    expected: list[Any] = [-1, 1, 0, 0, np.linalg.norm(large)]
+    facts, heat = read(digest(large))
+    block = large[:6, :12].mean()  # the first, whose mean is the largest in size
+    expected: list[Any] = [-1, 1, 0, 0, np.linalg.norm(large), -block]
     np.testing.assert_allclose(facts, expected, atol=1e-12)
-    heat = np.frombuffer(digest(large)[40:], "i1").reshape(16, 16)
     assert heat[0, 0] == -127 and heat[-1, -1] == 126  # rounded bounds of blocks
-    assert np.isnan(np.frombuffer(digest(large * np.nan)[:8])[0])
+    assert np.isnan(read(digest(large * np.nan))[0][0])
+
+
+def test_what_is_said_of_very_large_and_very_small_numbers_neither_overflows_nor_vanishes() -> None:
+    for size in (1e-320, 1e-200, 1e200, 1e308):
+        large = np.full((100, 200), size)
+        facts, _ = read(digest(large))
+        expected: list[Any] = [size, size, size, 0, 0, size]
+        np.testing.assert_allclose(np.delete(facts, 4), np.delete(expected, 4), rtol=1e-12)
+        norm = size * np.sqrt(20_000) if size < 1e300 else np.inf
+        np.testing.assert_allclose(facts[4], norm, rtol=1e-3)
+
+
+def read(data: bytes) -> tuple[np.ndarray, np.ndarray]:
+    """Of a digest, the facts and the heat map."""
+    return np.frombuffer(data[:48]), np.frombuffer(data[48:], "i1").reshape(16, 16)
