@@ -124,8 +124,8 @@ def parser() -> argparse.ArgumentParser:
     training.add_argument("path", nargs="?", help="the file or folder, for data of your own")
     training.add_argument("--model", help="the network: an unknown name lists those for the data")
     training.add_argument("--config", metavar="FILE", help="settings, in a TOML file")
-    training.add_argument("--output", metavar="DIR", type=Path, help="the folder to create")
-    training.add_argument("--resume", metavar="DIR", type=Path, help="resume the run in DIR")
+    training.add_argument("--output", metavar="DIR", type=file_path, help="the folder to create")
+    training.add_argument("--resume", metavar="DIR", type=file_path, help="resume the run in DIR")
     for field in fields(Config):
         if "help" in field.metadata and field.name != "path":
             add_setting(training, field)
@@ -136,7 +136,7 @@ def parser() -> argparse.ArgumentParser:
         help="generate text from a trained network",
         description="Generate text from a trained network.",
     )
-    sampling.add_argument("folder", metavar="DIR", type=Path, help="the folder of its run")
+    sampling.add_argument("folder", metavar="DIR", type=file_path, help="the folder of its run")
     sampling.add_argument("--prompt", default="", help="what the text begins with")
     sampling.add_argument("--length", type=int, help="the largest number of characters")
     sampling.add_argument("--number", type=int, default=1, help="the number of texts, or lines")
@@ -175,11 +175,11 @@ def parser() -> argparse.ArgumentParser:
         description="Write a trained network as a program that stands alone: a folder with C, or a "
         "module of WebAssembly with JavaScript.",
     )
-    exporting.add_argument("folder", metavar="DIR", type=Path, help="the folder of its run")
+    exporting.add_argument("folder", metavar="DIR", type=file_path, help="the folder of its run")
     exporting.add_argument(
         "--output",
         metavar="PATH",
-        type=Path,
+        type=file_path,
         required=True,
         help="the folder to create, or a file that ends in .wasm",
     )
@@ -214,6 +214,14 @@ def add_setting(parser: argparse.ArgumentParser, field: Field[Any]) -> None:
         metavar=("B1", "B2") if pair else kind.__name__.upper(),
         help=field.metadata["help"],
     )
+
+
+def file_path(text: str) -> Path:
+    """The path of a file or folder. Of an empty text, as of a variable that is not set, Path makes
+    the present folder."""
+    if not text:
+        raise argparse.ArgumentTypeError("the path is empty")
+    return Path(text)
 
 
 def named_value(text: str) -> tuple[str, float]:

@@ -257,3 +257,9 @@ def test_a_network_is_exported(capsys: pytest.CaptureFixture[str]) -> None:
     assert "there is not enough memory. Unable to allocate" in capsys.readouterr().err
     assert main("export nowhere --output moons".split()) == 1
     assert "there is no run in nowhere" in capsys.readouterr().err
+
+
+def test_an_empty_path_is_not_the_present_folder(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["export", "out", "--output", ""])
+    assert "argument --output: the path is empty" in capsys.readouterr().err

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,9 @@ import numpy as np
 
 from minigrad.autograd import no_grad
 from minigrad.compiler import compile
+from minigrad.data.text import Vocabulary
 from minigrad.errors import ArgumentError
+from minigrad.recipes.config import Config
 from minigrad.recipes.run import load_model, network_of
 
 
@@ -17,7 +21,8 @@ def export_network(folder: Path, path: Path, batch: int = 1) -> None:
     """Export the network of a run as a program with one function, `predict`: see `minigrad.export`.
 
     Its argument is x, an input for each example of a batch, float32, or tokens of texts, int64;
-    its result is scores, one of each class, or for each position one of each token.
+    its result is scores, one of each class, or for each position one of each token. Its README, or
+    the head of its JavaScript, says what these are.
 
     Args:
         folder: that `minigrad train` made.
@@ -28,11 +33,11 @@ def export_network(folder: Path, path: Path, batch: int = 1) -> None:
         ArgumentError: if batch is less than 1.
         OSError, MinigradError: as `load_model` and `minigrad.export` do.
     """
-    from minigrad.compiler.export import export
+    from minigrad.compiler.export import write_program
 
     if batch < 1:
         raise ArgumentError(f"export: a batch has 1 example or more, not {batch}")
-    model, _, vocabulary = load_model(folder)
+    model, config, vocabulary = load_model(folder)
 
     @compile
     def predict(x: Any) -> Any:
@@ -41,4 +46,25 @@ def export_network(folder: Path, path: Path, batch: int = 1) -> None:
 
     shape = batch, *network_of(folder)["shape"]
     predict(np.zeros(shape, np.int64 if vocabulary else np.float32))
-    export(path, predict=predict)
+    write_program(path, {"predict": predict}, about(config, vocabulary))
+
+
+def about(config: Config, vocabulary: Vocabulary | None) -> str:
+    """What `predict` takes and returns."""
+    if vocabulary:
+        ends = " A name begins and ends with 0." if config.data == "names" else ""
+        takes = [
+            "`x` has the numbers of the characters of texts. A character's number is its place, "
+            f"from 0 on, in the string below.{ends}",
+            f"    {json.dumps(vocabulary.characters)}",
+            "`scores` has, for each place in a text, a score of each character that may come next; "
+            "it does not depend on what comes behind. What is not filled can be 0.",
+        ]
+    else:
+        pixels = ", with pixels from 0 to 1" if config.data in ("digits", "idx") else ""
+        takes = [
+            f"`x` has examples as they are in the data{pixels}. `scores` has for each a score of "
+            "each class, from class 0 on; the largest is that of the answer."
+        ]
+    title = f"The network of `minigrad train {config.data} --model {config.model}`."
+    return "\n\n".join(x if x[0] == " " else textwrap.fill(x, 100) for x in [title, *takes])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from minigrad.compiler.export.program import exported
 from minigrad.compiler.export.wasm import write_wasm
 from minigrad.compiler.target import webassembly
 from minigrad.compiler.target.machine import machine
-from minigrad.errors import ArgumentError
+from minigrad.errors import ArgumentError, ArgumentTypeError
 
 
 def export(path: str | os.PathLike[str], **functions: Any) -> None:
@@ -33,6 +34,7 @@ def export(path: str | os.PathLike[str], **functions: Any) -> None:
     Raises:
         ArgumentError: if there is no function, or one is not compiled, was not called yet, or
             depends on something that has changed since; or the path is that of something else.
+        OSError: if a file cannot be written.
         UnsupportedError: if it cannot stand alone, as it computes something by NumPy, returns a
             value of Python, or keeps gradients from call to call that another function clears.
         BuildError: if there is no compiler for WebAssembly, or it fails: the package ziglang has
@@ -51,14 +53,32 @@ def export(path: str | os.PathLike[str], **functions: Any) -> None:
     >>> "int squares_square(squares_program *);" in (folder / "squares.h").read_text()
     True
     """
+    write_program(path, functions)
+
+
+def write_program(
+    path: str | os.PathLike[str], functions: Mapping[str, Any], about: str = ""
+) -> None:
+    """The same, with lines on what it is of, for its README, or the head of its JavaScript."""
+    if not isinstance(path, str | os.PathLike):
+        raise ArgumentTypeError(
+            f"export: a path is a text or a pathlib.Path, not a {type(path).__name__}: "
+            "minigrad.export(path, step=step)"
+        )
+    if not os.fspath(path) or Path(path).name.lower() == ".wasm":
+        raise ArgumentError(
+            f"export: the path {os.fspath(path)!r} has no name, by which the program is called: "
+            "give the path of a folder, or NAME.wasm"
+        )
     path = Path(os.path.abspath(path))  # so that "." and ".." have names, too
     if path.suffix.lower() == ".wasm":
-        write_wasm(exported(program_name(path.stem), functions, webassembly.MACHINE), path)
-    elif path.suffix in (".c", ".h") or path.is_file():
+        program = exported(program_name(path.stem), functions, webassembly.MACHINE)
+        write_wasm(replace(program, about=about), path)
+    elif path.suffix in (".c", ".h") or (path.exists() and not path.is_dir()):
         raise ArgumentError(
             f"export: C is written into a folder, and {path.name} is a file, or called as one: "
             "give the path of a folder"
         )
     else:
         program = exported(program_name(path.name), functions, replace(machine(), threads=1))
-        write_c(program, path)
+        write_c(replace(program, about=about), path)

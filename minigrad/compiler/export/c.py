@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from minigrad import io
 from minigrad.compiler.codegen.c import C_TYPES, PARAMETERS, head
 from minigrad.compiler.export.naming import in_line
 from minigrad.compiler.export.program import ExportedProgram, Function, Member, messages
@@ -55,6 +56,7 @@ def write(files: Mapping[Path, bytes]) -> None:
 
     Raises:
         ArgumentError: if one of them is there and is somebody else's.
+        OSError: if one cannot be written.
     """
     for file in files:
         if file.exists() and not any(mark in file.read_bytes() for mark in MARKS):
@@ -63,7 +65,7 @@ def write(files: Mapping[Path, bytes]) -> None:
             )
     for file, content in files.items():
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(content)
+        io.write(file, content)
 
 
 def header(program: ExportedProgram) -> str:
@@ -280,12 +282,14 @@ def readme(program: ExportedProgram) -> str:
         if x.kind != "scratch"
     )
     functions = "\n".join(described(program, f) for f in program.functions)
+    about = f"{program.about}\n\n" if program.about else ""
     return f"""\
 # {name}
 
-A program that was exported from minigrad and stands alone: C without Python, without allocation,
-and without any library but the functions of `math.h` and `string.h`. All of its memory is one
-struct of {program.size:,} bytes, of which there may be several side by side. It runs on one thread.
+{about}A program that was exported from minigrad and stands alone: C without Python, without
+allocation, and without any library but the functions of `math.h` and `string.h`. All of its memory
+is one struct of {program.size:,} bytes, of which there may be several side by side. It runs on one
+thread.
 
     cc -O3 -march=native -fno-math-errno -fno-trapping-math -fopenmp-simd -c {name}.c
 

@@ -89,7 +89,8 @@ def keys_of(members: list[Member]) -> list[str]:
 @dataclass
 class ExportedProgram:
     """All that is written out: members in the order of the struct, functions, and the texts of the
-    distinct kernels. `names`: of states, by the id of the array that each is in Python."""
+    distinct kernels. `names`: of states, by the id of the array that each is in Python. `about`:
+    lines on what it is of, for those who call it."""
 
     name: str
     machine: Machine
@@ -97,6 +98,7 @@ class ExportedProgram:
     functions: list[Function]
     kernels: list[str]
     names: dict[int, str]
+    about: str = ""
 
     @property
     def size(self) -> int:

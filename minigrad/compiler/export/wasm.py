@@ -118,10 +118,12 @@ def javascript(program: ExportedProgram, module_name: str) -> str:
     inputs = ", ".join(entry(name) for name, x in keyed(f.inputs) if x.initial is None)
     outputs = ", ".join(entry(name) for name, _ in keyed(f.outputs))
     call = f'program.call("{f.name}", {{ {inputs} }})' if inputs else f'program.call("{f.name}")'
+    lines = [*program.about.splitlines(), ""] if program.about else []
+    about = "".join(f"// {line}".rstrip() + "\n" for line in lines)
     head = f"""\
 // {program.name}, written by minigrad.export. {name}.d.ts has its functions and arrays.
 //
-// In Node.js, and in a page that a server sends:
+{about}// In Node.js, and in a page that a server sends:
 //
 //   import {{ Program }} from "./{name}.js";
 //   const program = await Program.load(new URL("{module_name}", import.meta.url));

@@ -1,6 +1,7 @@
 """What a program has: shared arrays and kernels, names, and what cannot be exported."""
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -356,6 +357,40 @@ def test_files_of_others_stay(tmp_path: Path) -> None:
             f.export(tmp_path / name)
     for _ in range(2):  # those of an earlier export are replaced
         minigrad.export(tmp_path / "f", f=f)
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("", "the path '' has no name"),
+        (".wasm", "the path '.wasm' has no name"),
+        (os.devnull, "is a file, or called as one"),
+        (None, "a path is a text or a pathlib.Path, not a NoneType"),
+    ],
+)
+def test_paths_that_are_none_are_refused(path: Any, message: str) -> None:
+    with pytest.raises(ArgumentError, match=message):
+        minigrad.export(path, f=compiled(lambda x: x, ONES))
+
+
+def test_an_export_that_stops_half_way_can_be_repeated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is there of it then are whole files."""
+    f = compiled(lambda x: x + 1, ONES)
+    written: list[str] = []
+
+    def stopped(descriptor: int) -> None:
+        written.append("")
+        if len(written) == 3:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            f.export(tmp_path / "f")
+    assert len([*(tmp_path / "f").iterdir()]) in (1, 2)
+    f.export(tmp_path / "f")
 
 
 def test_numpys_ops_are_refused_by_name() -> None:
