@@ -25,7 +25,6 @@ from minigrad.compiler.frontend.recorder import error_state, in_progress, tracin
 from minigrad.compiler.frontend.trace import Traced, is_array, trace
 from minigrad.compiler.frontend.tracer import changed_in_place
 from minigrad.compiler.graph.ir import Graph
-from minigrad.compiler.graph.opset.control import OWN_CONTROL
 from minigrad.compiler.graph.simplify import simplify
 from minigrad.compiler.pipeline import plan_of
 from minigrad.compiler.report.report import Report, report
@@ -288,8 +287,6 @@ def kind_of(x: Any, leaves: list[Any]) -> Any:
 def begin_build(graph: Graph) -> Callable[[], Program | NumpyProgram]:
     """Begin to build the graph as C. The function that is returned waits for it; where C cannot be
     built, it warns, and the graph is run by NumPy."""
-    if any(value.op in OWN_CONTROL for value in graph.order):  # until they are compiled
-        return lambda: NumpyProgram(simplify(graph))
     plan, process = plan_of(graph), os.getpid()
 
     def program() -> Program | NumpyProgram:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.compiler.codegen.barriers import END, barrier_flags
 from minigrad.compiler.codegen.c import source_of
 from minigrad.compiler.codegen.deduplicate import (
     KERNEL_GENERATORS,
@@ -39,7 +40,6 @@ from minigrad.compiler.graph.opset.infer import drawn, run
 from minigrad.compiler.graph.simplify import OWN_REWRITES, REWRITES, simplify
 from minigrad.compiler.loops.ir import Scratch
 from minigrad.compiler.loops.lowering import kind_of
-from minigrad.compiler.runtime.barriers import END, barrier_flags
 from minigrad.compiler.runtime.plan import Array, ByNumpy, Calls, Plan
 from minigrad.compiler.runtime.program import Program
 from minigrad.compiler.runtime.serialization import as_text, restored
@@ -218,7 +218,7 @@ def compile_graph(graph: Graph, target: Machine | None = None) -> Plan:
     work = sum(work_of(kernel, schedule) for kernel in schedule.kernels)
     threads = target.threads if work >= costs.MIN_SHARED_PROGRAM else 1
     description: Description = described(schedule, buffers, code, threads)
-    constants = [x for x in constants_of(schedule.graph) if not is_literal(x)]
+    constants = schedule.constants
     memory: Memory = allocate_memory(schedule.graph, constants, buffers, code, target.threads)
     plan = Plan(
         constants_in(graph, constants),

@@ -599,13 +599,13 @@ BUFFERS = [
         GRAPHS,
     ),
     Fault(
-        "runtime/barriers.py",
+        "codegen/barriers.py",
         "earlier = (*shared, *alone) if call.shared else shared",
         "earlier = shared",
         "tests/compiler/runtime/test_barriers.py::test_a_shared_call_waits_for_what_the_first_thread_wrote",
     ),
     Fault(
-        "runtime/barriers.py",
+        "codegen/barriers.py",
         "return overlap(writes, written) or overlap(writes, read) or overlap(reads, written)",
         "return overlap(writes, written) or overlap(reads, written)",
         WAITS,

@@ -7,7 +7,8 @@ same on other memory have the same text.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any
@@ -54,6 +55,9 @@ HEAD = """\
 // What the call raises afterwards: `REFUSALS` of runtime/program.py, the first of them.
 INLINE void note(int64_t *bad, int64_t why) { if (!*bad) *bad = why; }
 #define CHECKED(x, wrong, why) ((wrong) ? note(bad, why) : (void)0, x)
+#define NO_RED_ZONE(thread) (void)thread
+// Of a loop that threads share; what they wait by is beside `bad`: see runtime.c.
+#define WAIT_FOR_ALL(bad, threads) if ((threads) > 1) ((void (**)(int))(bad))[1](threads)
 INLINE int64_t checked_index(int64_t i, int64_t n, int64_t *bad) {
   if (i < 0) i += n;
   if (i < 0 || i >= n) { note(bad, 1); return 0; }
@@ -93,17 +97,37 @@ def head(vector: int) -> str:
     return (HERE / "runtime" / "vector_math.h").read_text() + types + HEAD
 
 
+def function_of(name: str, text: str, without_warnings: bool = False) -> str:
+    """A kernel as a function, after those that it calls."""
+    before, _, body = text.rpartition(CALLER)
+    lines = body.split("\n")
+    if without_warnings:
+        used = {*re.findall(r"\w+", body)}
+        unused = (x for x in ("arrays", "bad", "threads") if x not in used)
+        lines = ["NO_RED_ZONE(thread);", *(f"(void){x};" for x in unused), *lines]
+    inside = "\n".join(f"  {line}" for line in lines)
+    return f"{before}static void {name}({PARAMETERS}) {{\n{inside}\n}}"
+
+
+CALLER = "// which calls them\n"
+
+
+def with_functions(functions: dict[str, str], text: str) -> str:
+    """The text of a kernel that calls others, by name: those are written before it, once in a
+    file."""
+    before = "".join(
+        f"#ifndef {name.upper()}\n#define {name.upper()}\n{function_of(name, x, True)}\n#endif\n"
+        for name, x in functions.items()
+    )
+    return f"{before}{CALLER}{text}"
+
+
 def source_of(texts: list[str], vector: int) -> str:
     """The C of a library with these kernels, in a table."""
-
-    def functions() -> Iterator[str]:
-        for k, text in enumerate(texts):
-            lines = "\n".join(f"  {line}" for line in text.split("\n"))
-            yield f"static void k{k}({PARAMETERS}) {{\n{lines}\n}}"
-
+    functions = [function_of(f"k{k}", text) for k, text in enumerate(texts)]
     names = ", ".join(f"k{k}" for k in range(len(texts)))
     table = f"void (*const kernels[])(char **, int64_t *, int, int) = {{{names}}};"
-    return "\n".join([head(vector), *functions(), table, ""])
+    return "\n".join([head(vector), *functions, table, ""])
 
 
 @dataclass(eq=False)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from minigrad.compiler.codegen.c import KernelSource
+from minigrad.compiler.codegen.control_kernels import Body, control_function
 from minigrad.compiler.codegen.copy_kernels import (
     concat_function,
     pack_function,
@@ -26,7 +29,7 @@ from minigrad.compiler.graph.ir import Value
 from minigrad.compiler.graph.opset.contractions import extent
 from minigrad.compiler.loops.ir import Scratch
 from minigrad.compiler.loops.verify import LoopError
-from minigrad.compiler.schedule.buffers import BufferPlan
+from minigrad.compiler.schedule.buffers import BufferPlan, allocate, plan_buffers
 from minigrad.compiler.schedule.stages import Kernel, Schedule
 from minigrad.compiler.target import costs
 from minigrad.compiler.target.machine import Machine
@@ -65,6 +68,8 @@ class Call:
     shared: bool = False  # by threads
     combines_threads: bool = False  # else the call before was not shared
 
+    bodies: Sequence[Body] = ()  # of control flow
+
 
 @dataclass(eq=False)
 class GeneratedCode:
@@ -79,7 +84,7 @@ def generate(schedule: Schedule, buffers: BufferPlan, machine: Machine) -> Gener
     code = GeneratedCode()
     known: dict[str, int] = {}
 
-    def call(source: KernelSource, kernel: Kernel | None, role: str, **how: bool) -> Call:
+    def call(source: KernelSource, kernel: Kernel | None, role: str, **how: Any) -> Call:
         number = known.setdefault(source.text, len(known))
         if number == len(code.texts):
             code.texts.append(source.text)
@@ -94,19 +99,35 @@ def generate(schedule: Schedule, buffers: BufferPlan, machine: Machine) -> Gener
         if kernel.kind == "numpy":
             code.calls.append(kernel.stages[0].value)
             continue
-        source = deduplicated(kernel, schedule, buffers, machine, repeats)
+        bodies: Sequence[Body] = ()
+        if kernel.kind == "control":
+            call_of = kernel.stages[0].value
+            bodies = [body_of(x, machine) for x in schedule.bodies[call_of]]
+            source = control_function(kernel, buffers, bodies)
+        else:
+            source = deduplicated(kernel, schedule, buffers, machine, repeats)
         shared = (
             machine.threads > 1
             and source.parallel
             and work_of(kernel, schedule) >= costs.MIN_SHARED_KERNEL
         )
-        code.calls.append(call(source, kernel, "kernel", shared=shared))
+        code.calls.append(call(source, kernel, "kernel", shared=shared, bodies=bodies))
         if source.combine:
             code.calls.append(call(source.combine, kernel, "combine", combines_threads=shared))
     for target, x in schedule.graph.writes:
         if x not in buffers.aliases:
             code.calls.append(copy_call(target, x, call))
     return code
+
+
+def body_of(schedule: Schedule, machine: Machine) -> Body:
+    """The code of a body of control flow, with the memory that it has in a round."""
+    buffers = plan_buffers(schedule)
+    code = generate(schedule, buffers, machine)
+    graph = schedule.graph
+    own_slots = [*graph.inputs, *graph.states, *schedule.constants, *graph.outputs]
+    uses = [x.reads + x.writes for x in code.calls if isinstance(x, Call)]
+    return Body(schedule, code, allocate(buffers, own_slots, uses, machine.threads))
 
 
 # An unrolled loop has the same kernels in each iteration, on other arrays.
@@ -188,6 +209,8 @@ def verify_kernels(code: GeneratedCode) -> None:
         LoopError: if they are not valid.
     """
     calls = [x for x in code.calls if isinstance(x, Call) and x.kernel]
+    for body in itertools.chain(*(x.bodies for x in calls)):
+        verify_kernels(body.code)
     for check, kernel in {x.source.check: x.kernel for x in calls}.items():
         if check and kernel:
             with naming(kernel):
@@ -245,6 +268,11 @@ def work_of(kernel: Kernel, schedule: Schedule) -> int:
     """About how many operations a kernel does."""
     if kernel.kind == "contract":
         return multiplications(kernel, schedule)
+    if kernel.kind == "control":
+        call = kernel.stages[0].value
+        rounds = call.attributes.get("length", 1) or costs.UNKNOWN_ROUNDS
+        each = (work_of(x, body) for body in schedule.bodies[call] for x in body.kernels)
+        return rounds * sum(each)
     return sum(stage.total for stage in kernel.stages) * 4
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import io
-from minigrad.compiler.codegen.c import C_TYPES, PARAMETERS, head
+from minigrad.compiler.codegen.c import C_TYPES, function_of, head
 from minigrad.compiler.export.naming import in_line
 from minigrad.compiler.export.program import ExportedProgram, Function, Member, messages
 from minigrad.compiler.target.toolchain import FLAGS, GCC_FLAGS
@@ -142,6 +142,7 @@ FRAME = """\
 {head}
 // gcc 12 misplaces local arrays in the red zone of the stack; not all builds have -mno-red-zone.
 // A function that may call another one has no red zone, either. Threads have numbers from 0 on.
+#undef NO_RED_ZONE
 #if defined __x86_64__ && defined __GNUC__ && !defined __clang__
 static __attribute__((noinline, unused)) void another(void) {{ __asm__ volatile(""); }}
 #define NO_RED_ZONE(thread) if (thread < 0) another()
@@ -184,18 +185,10 @@ def source(program: ExportedProgram) -> str:
             )
     most = max((len(x.places) for f in program.functions for x in f.calls), default=1)
     parts = [FRAME.format(name=name, size=program.size, head=head(program.machine.vector))]
-    parts += [kernel(k, text) for k, text in enumerate(program.kernels)]
+    parts += [function_of(f"k{k}", text, True) for k, text in enumerate(program.kernels)]
     parts += [RUN.format(name=name, most=most)] if program.kernels else []
     parts += [function(program, f) for f in program.functions]
     return "\n".join([*parts, initial(program), message(program), ""])
-
-
-def kernel(k: int, text: str) -> str:
-    used = {*re.findall(r"\w+", text)}
-    unused = (name for name in ("arrays", "bad", "threads") if name not in used)
-    lines = ["NO_RED_ZONE(thread);", *(f"(void){name};" for name in unused)]
-    body = "\n".join(f"  {line}" for line in [*lines, *text.split("\n")])
-    return f"static void k{k}({PARAMETERS}) {{\n{body}\n}}"
 
 
 def function(program: ExportedProgram, f: Function) -> str:

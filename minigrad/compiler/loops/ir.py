@@ -54,12 +54,13 @@ class Access:
 
 @dataclass(frozen=True)
 class Scratch:
-    """Scratch memory of a kernel: `entries` for each thread, of a value's dtype, or of float64 if
-    `wide`."""
+    """Scratch memory of a kernel: `entries` for `each` thread, or for all together, of a value's
+    dtype, or of float64 if `wide`."""
 
     value: Value
     entries: int
     wide: bool = False
+    each: bool = True
 
     @property
     def dtype(self) -> np.dtype[Any]:

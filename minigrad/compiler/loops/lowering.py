@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from minigrad.compiler.graph.affine import ZERO, Expr, Index, Var, number
-from minigrad.compiler.graph.ir import Shape, Value, elementwise
+from minigrad.compiler.graph.ir import Shape, Value, bodies_of, elementwise
 from minigrad.compiler.graph.opset.base import INDEX, Lowering, Rules, rules_of
+from minigrad.compiler.graph.opset.control import ITEM, OWN_CONTROL, forms_of
 from minigrad.compiler.loops import ir
 from minigrad.compiler.loops.verify import LoopError
 from minigrad.errors import MinigradError, UnsupportedError
@@ -26,23 +27,34 @@ NO_VARIABLES: frozenset[Var] = frozenset()
 def kind_of(value: Value) -> str:
     """How a value is computed: "leaf" (not at all), "map" (elementwise, or inlined), "reduce",
     "contract", "concat", "scatter", "scan", as matrices ("factor", "substitution", "solution",
-    "determinant"), or by "numpy"."""
+    "determinant"), by its bodies ("control"; and "item", a result of that), or by "numpy"."""
     if value.op is None:
         return "leaf"
+    if value.op is ITEM:
+        return "item"
     if any(x.dtype not in ir.DTYPES or 0 in x.shape for x in (value, *value.values())):
         return "numpy"
     if complex in map(type, value.inputs):
         return "numpy"
     rules = rules_of(value.op)
     kind = rules.kind(value)
+    if value.op in OWN_CONTROL:
+        return control_kind(value)
     if kind == "map" and type(rules).read is Rules.read and not elementwise(value):
         raise LoopError(f"{type(rules).__name__}, of {value.op.name}, is a map and has no `read`")
     return kind
 
 
+def control_kind(call: Value) -> str:
+    """By NumPy, if that computes anything in the bodies."""
+    kinds = (kind_of(x) for body in bodies_of(call) for x in body.order)
+    compiled = all(dtype in ir.DTYPES and 0 not in shape for shape, dtype in forms_of(call))
+    return "control" if compiled and "numpy" not in kinds else "numpy"
+
+
 def is_view(value: Value) -> bool:
     """Whether each entry is an entry of an input, or a constant."""
-    return kind_of(value) == "map" and not elementwise(value)
+    return value.op not in OWN_CONTROL and kind_of(value) == "map" and not elementwise(value)
 
 
 Load = Callable[[Value, Index], ir.Access | ir.Number | None]

@@ -11,10 +11,17 @@ import numpy as np
 
 from minigrad.compiler.graph.ir import Graph, Value, constants_of
 from minigrad.compiler.graph.layout import Layout
-from minigrad.compiler.runtime.interpreter import run
+from minigrad.compiler.runtime.interpreter import NOT_ENOUGH_ROUNDS, run
 from minigrad.compiler.runtime.plan import Array, ByNumpy, Calls, Plan
 from minigrad.compiler.target.toolchain import release, runtime, timed_build
-from minigrad.errors import IndexingError, LinAlgError, ShapeError, describe
+from minigrad.errors import (
+    ArgumentError,
+    IndexingError,
+    LinAlgError,
+    MinigradError,
+    ShapeError,
+    describe,
+)
 from minigrad.ops.base import registry
 
 
@@ -23,16 +30,19 @@ class Segment(ctypes.Structure):
 
     _fields_ = (
         *((n, ctypes.c_void_p) for n in "kernels calls slots offsets table seconds".split()),
-        *((n, ctypes.c_int64) for n in "bad count arguments threads".split()),
+        ("bad", ctypes.c_int64),
+        ("wait", ctypes.c_void_p),
+        *((n, ctypes.c_int64) for n in "count arguments threads".split()),
     )
 
 
 # What C notes: see `checked index` and its like in codegen/c.py.
-REFUSALS: dict[int, tuple[type[ShapeError], str]] = {
+REFUSALS: dict[int, tuple[type[MinigradError], str]] = {
     1: (IndexingError, "looks up an index that is out of range"),
     2: (LinAlgError, "takes the Cholesky factor of a matrix: Matrix is not positive definite"),
     3: (LinAlgError, "solves with a triangle: singular matrix, with a 0 on its diagonal"),
     4: (LinAlgError, "solves with a matrix, or inverts it: Singular matrix"),
+    5: (ArgumentError, NOT_ENOUGH_ROUNDS),
 }
 AFTER = 32  # entries of padding after an output, which products may read and ignore
 SMALL = 1 << 12  # bytes up to which an output is copied, rather than given new memory each call
@@ -106,6 +116,7 @@ class Program:
             ctypes.addressof(self.table),
             None,
             0,
+            None,
             len(it.rows),
             it.rows[:, 3].max() + 1,
             self.plan.threads,

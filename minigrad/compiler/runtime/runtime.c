@@ -18,7 +18,9 @@ typedef struct {
   const int64_t *offsets;  // and how many bytes from its start
   char **table;            // the arrays
   double *seconds;         // where to add up the time of each call, or NULL
-  int64_t bad, count, arguments, threads;
+  int64_t bad;
+  void (*wait)(int threads);  // for loops in kernels, which are given the address of `bad`
+  int64_t count, arguments, threads;
 } plan;
 
 static atomic_int arrived, phase;
@@ -119,6 +121,7 @@ static int threads_for(int T) {
 
 void run(plan *p) {
   p->bad = 0;
+  p->wait = wait_for_all;
   if (p->threads <= 1) {
     work(p, 0, 1);
     return;

@@ -9,7 +9,9 @@ arena, by liveness.
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -20,7 +22,7 @@ from minigrad.compiler.graph.opset.base import rules_of
 from minigrad.compiler.graph.opset.elementwise import copy_of
 from minigrad.compiler.loops.ir import Scratch
 from minigrad.compiler.schedule.arena import arena
-from minigrad.compiler.schedule.stages import Schedule
+from minigrad.compiler.schedule.stages import Kernel, Schedule
 
 
 @dataclass(eq=False)
@@ -49,7 +51,7 @@ class BufferPlan:
 
     def bytes_of(self, x: Value | Scratch, threads: int) -> int:
         if isinstance(x, Scratch):
-            return x.entries * x.dtype.itemsize * threads
+            return x.entries * x.dtype.itemsize * (threads if x.each else 1)
         return self.layouts[x].entries * x.dtype.itemsize
 
 
@@ -58,6 +60,8 @@ def plan_buffers(schedule: Schedule) -> BufferPlan:
     for kernel in schedule.kernels:
         if kernel.kind == "concat":
             place_parts(kernel.stages[0].value, schedule, buffers)
+        if kernel.kind == "control":
+            place_carries(kernel, schedule, buffers)
     return buffers
 
 
@@ -79,6 +83,19 @@ def copy_aliased_writes(graph: Graph) -> Graph:
     targets = {target for target, _ in writes}
     outputs = [copy_of(x) if x in targets else x for x in graph.outputs]
     return replace(graph, writes=writes, outputs=outputs)
+
+
+def as_program(call: Value, body: Graph) -> Graph:
+    """A body as a program of its own: carries are states, and what else it computes has memory of
+    its own."""
+    k, c = call.attributes.get("constants", 0), call.attributes.get("carries", 0)
+    states = body.inputs[k : k + c]
+    outputs: list[Value] = []
+    for x in body.outputs[c:]:
+        outputs.append(copy_of(x) if x.op is None or x in outputs else x)
+    inputs = [x for x in body.inputs if x not in states]
+    writes = list(zip(states, body.outputs[:c], strict=True))
+    return copy_aliased_writes(Graph(inputs, states, outputs, writes))
 
 
 def depths_of(graph: Graph) -> dict[Value, int]:
@@ -142,6 +159,21 @@ def place_parts(value: Value, schedule: Schedule, buffers: BufferPlan) -> None:
         if free and same:
             buffers.subbuffers[base] = value, start
         start += x.size
+
+
+def place_carries(kernel: Kernel, schedule: Schedule, buffers: BufferPlan) -> None:
+    """Compute what carries begin with in the memory of the carries, if nothing else reads it."""
+    call, *results = (stage.value for stage in kernel.stages)
+    roots, carries = {*schedule.graph.roots()}, call.attributes.get("carries", 0)
+    users = Counter(itertools.chain(*schedule.reads.values()))
+    given = Counter(call.inputs)
+    for result in results:
+        k = result.attributes["position"]
+        if k < carries:
+            x = call.inputs[call.attributes["constants"] + k]
+            own = x in schedule.kernel_of and x not in roots and users[x] == given[x] == 1
+            if own and x not in buffers.subbuffers and x not in buffers.aliases:
+                buffers.subbuffers[x] = result, 0
 
 
 def before_reshapes(x: Value, schedule: Schedule) -> Value:

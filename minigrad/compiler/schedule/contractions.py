@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Hashable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
 
 from minigrad.compiler.graph.affine import Expr, Index, Var
-from minigrad.compiler.graph.ir import Graph, Value, with_inputs
+from minigrad.compiler.graph.ir import Graph, Value, bodies_of, is_literal, with_inputs
 from minigrad.compiler.graph.layout import Layout, ordered, plain
 from minigrad.compiler.graph.opset.base import rules_of
 from minigrad.compiler.graph.opset.contractions import Contraction, Conv2d, extent
+from minigrad.compiler.graph.opset.control import LOOP, operands_of
 from minigrad.compiler.graph.opset.elementwise import copy_of
 from minigrad.compiler.loops.ir import Access
 from minigrad.compiler.loops.lowering import LoweringContext, is_view, kind_of
+from minigrad.compiler.schedule.buffers import as_program
 from minigrad.compiler.target import costs
 
 # Layouts
 
 
-def layouts_of(graph: Graph, kinds: dict[Value, str]) -> dict[Value, Layout]:
+def layouts_of(
+    graph: Graph, kinds: dict[Value, str], given: Mapping[Value, Layout] | None
+) -> dict[Value, Layout]:
     """The layout of each value if it is stored: results of convolutions, and values computed from
-    them, have the channels last; or the images, if channels are too few to fill vectors."""
+    them, have the channels last; or the images, if channels are too few to fill vectors. Of a body,
+    leaves have the layouts that are `given`, and outputs that of C."""
     order = graph.order
     images = [value.shape for value in order if isinstance(rules_of(value.op), Conv2d)]
     few = any(shape[1] % 8 for shape in images) and all(shape[0] % 8 == 0 for shape in images)
@@ -33,6 +38,9 @@ def layouts_of(graph: Graph, kinds: dict[Value, str]) -> dict[Value, Layout]:
         found[value] = ordered(value.shape, order_of(value, kinds[value], found, few))
     for target, value in graph.writes:
         found[target] = found[value] = plain(value.shape)
+    if given is not None:
+        found |= given
+        found |= {x: plain(x.shape) for x in graph.outputs}
     return found
 
 
@@ -63,62 +71,148 @@ def width_of(dtype: np.dtype, columns: int, vector: int) -> int:
 @dataclass
 class Operands:
     """The graph with the packed copies that contractions read, layouts, the values that must be
-    stored because contractions read them directly (`pinned`), and each value's kind."""
+    stored because contractions read them directly (`pinned`), and each value's kind; `bodies`:
+    those of each call of a loop or a branch. `packed`: of a body, what it is given besides its
+    inputs: copies that are packed before the loop, each with the value that it is of."""
 
     graph: Graph
     layouts: dict[Value, Layout]
     contractions: dict[Value, Contraction]
     pinned: set[Value]
     kinds: dict[Value, str]
+    bodies: dict[Value, list[Operands]] = field(default_factory=dict)
+    packed: dict[Value, Value] = field(default_factory=dict)
 
 
-def pack_operands(graph: Graph, vector: int) -> Operands:
+def pack_operands(
+    graph: Graph,
+    vector: int,
+    given: Mapping[Value, Layout] | None = None,
+    constants: Collection[Value] = (),
+) -> Operands:
     """Give each contraction an x whose depth is contiguous and a y whose columns are: where an
-    operand is not, a packed copy, into which the ops before it are fused."""
+    operand is not, a packed copy, into which the ops before it are fused.
+
+    Of a body, `given` has the layouts of its leaves; what depends on its `constants` alone is
+    packed before the loop.
+    """
     kinds = {value: kind_of(value) for value in graph.order}
-    layouts = layouts_of(graph, kinds)
-    found = Operands(graph, layouts, {}, set(), kinds)
-    copies: dict[tuple[Value, Layout], Value] = {}
+    layouts = layouts_of(graph, kinds, given)
+    packer = Packer(Operands(graph, layouts, {}, set(), kinds), vector, constants)
     new: dict[Value, Value] = {}
+    for value in graph.order:
+        fresh = with_inputs(value, new)
+        if kinds[value] == "control":
+            fresh = packer.control_flow(fresh)
+        layouts[fresh], kinds[fresh] = layouts[value], kinds[value]
+        new[value] = packer.contraction(fresh) if kinds[value] == "contract" else fresh
+    return replace(packer.found, graph=graph.of(new))
+
+
+@dataclass(eq=False)
+class Packer:
+    """The operands that are `found`, and what was copied into which layout."""
+
+    found: Operands
+    vector: int
+    constants: Collection[Value]
+    copies: dict[tuple[Value, Layout], Value] = field(default_factory=dict)
+    views: dict[Hashable, Value] = field(default_factory=dict)  # of what is packed before a loop
+
+    def packed(self, x: Value, layout: Layout) -> Value:
+        """A copy in a layout; of what does not change in a loop, one that is made before it."""
+        if (x, layout) not in self.copies:
+            before = bool(self.constants) and depends_only_on(x, self.constants)
+            leaf = Value(None, (), {}, x.shape, x.dtype, "input")
+            self.copies[x, layout] = copied = leaf if before else copy_of(x)
+            self.found.layouts[copied] = layout
+            self.found.kinds[copied] = "leaf" if before else "map"
+            if before:
+                self.found.packed[copied] = x
+            else:
+                self.found.pinned.add(copied)
+        return self.copies[x, layout]
 
     def operand(
-        x: Value, index: Index, fits: Callable[[Access], bool], pack: Callable[[], Layout]
+        self, x: Value, index: Index, fits: Callable[[Access], bool], pack: Callable[[], Layout]
     ) -> Value:
         """What is read at an index: x itself, if it `fits`, or a packed copy."""
-        base = direct_access(x, index, layouts)
+        base = direct_access(x, index, self.found.layouts)
         if base is not None and fits(base):
             assert isinstance(base.array, Value)
             if base.array.op is not None:
-                found.pinned.add(base.array)
+                self.found.pinned.add(base.array)
             return x
-        layout = pack()
-        if (x, layout) not in copies:
-            copies[x, layout] = copied = copy_of(x)
-            layouts[copied], kinds[copied] = layout, "map"
-            found.pinned.add(copied)
-        return copies[x, layout]
+        return self.packed(x, pack())
 
-    for value in graph.order:
-        new[value] = fresh = with_inputs(value, new)
-        layouts[fresh], kinds[fresh] = layouts[value], kinds[value]
-        if kinds[value] != "contract":
-            continue
-        it = rules_of(fresh.op).contraction(fresh, layouts)
+    def contraction(self, value: Value) -> Value:
+        layouts, kinds = self.found.layouts, self.found.kinds
+        it = rules_of(value.op).contraction(value, layouts)
         (x, x_index), (y, y_index) = it.x, it.y
         for z in (x, y):
             if z not in layouts:  # by group
                 layouts[z], kinds[z] = plain(z.shape), "map"
-        width = width_of(fresh.dtype, it.columns, vector)
+        width = width_of(value.dtype, it.columns, self.vector)
         has_unit_stride = partial(is_unit_stride, it)
         is_loadable = partial(is_vector_loadable, it, width)
-        x = operand(x, x_index, has_unit_stride, partial(packed_x_layout, x, x_index, it))
-        y = operand(y, y_index, is_loadable, partial(packed_y_layout, y, y_index, it, width))
+        pack_x = partial(packed_x_layout, x, x_index, it)
+        pack_y = partial(packed_y_layout, y, y_index, it, width)
+        x = self.operand(x, x_index, has_unit_stride, pack_x)
+        y = self.operand(y, y_index, is_loadable, pack_y)
         it.x, it.y = (x, x_index), (y, y_index)
-        new[value] = fresh.of(x, y)
-        layouts[new[value]], kinds[new[value]] = layouts[value], "contract"
-        found.contractions[new[value]] = it
-    found.graph = graph.of(new)
-    return found
+        new = value.of(x, y)
+        layouts[new], kinds[new] = layouts[value], "contract"
+        self.found.contractions[new] = it
+        return new
+
+    def control_flow(self, call: Value) -> Value:
+        """A call, with copies that are packed before it in place of those in its body."""
+        layouts = self.found.layouts
+        k = call.attributes.get("constants", len(call.inputs))
+        inputs = [self.in_memory(x, n < k) for n, x in enumerate(call.inputs)]
+        attributes, parts = call.attributes, []
+        for body in bodies_of(call):
+            outside = dict(zip(body.inputs, operands_of(call, inputs), strict=True))
+            own = {  # of xs, rows
+                x: layouts[y] if x.shape == y.shape else plain(x.shape) for x, y in outside.items()
+            }
+            constants = body.inputs[:k] if call.op is LOOP else []
+            parts.append(part := pack_operands(as_program(call, body), self.vector, own, constants))
+            if part.packed:
+                before = [
+                    self.packed(self.moved(x, outside), part.layouts[leaf])
+                    for leaf, x in part.packed.items()
+                ]
+                body = replace(body, inputs=[*part.packed, *body.inputs])
+                attributes = {**attributes, "constants": k + len(before), "body": body}
+                inputs = [*before, *inputs]
+        fresh = Value(call.op, tuple(inputs), attributes, call.shape, call.dtype)
+        self.found.bodies[fresh] = parts
+        return fresh
+
+    def in_memory(self, x: Value, any_order: bool) -> Value:
+        """What control flow is given: stored, and but for constants in C order."""
+        natural = plain(x.shape)
+        there = not is_literal(x) and (any_order or self.found.layouts[x] == natural)
+        return x if there else self.packed(x, natural)
+
+    def moved(self, x: Value, outside: Mapping[Value, Value]) -> Value:
+        """A value of a body, before the loop."""
+        if x in outside or x.op is None:
+            return outside.get(x, x)
+        inputs = tuple(self.moved(y, outside) if type(y) is Value else y for y in x.inputs)
+        fresh = self.views.setdefault((x.op, x.how, inputs), x.of(*inputs))
+        for y in (fresh, *fresh.values()):
+            self.found.layouts.setdefault(y, plain(y.shape))
+            self.found.kinds.setdefault(y, kind_of(y))
+        return fresh
+
+
+def depends_only_on(x: Value, leaves: Collection[Value]) -> bool:
+    """Whether it is a view of leaves, or of fixed constants."""
+    if x.op is None:
+        return x in leaves or x.fixed
+    return is_view(x) and all(depends_only_on(y, leaves) for y in x.values())
 
 
 def direct_access(x: Value, index: Index, layouts: dict[Value, Layout]) -> Access | None:

@@ -39,6 +39,8 @@ def schedule_kernels(operands: Operands) -> Schedule:
             stage.cost = inline.cost
             schedule.reads[value] = signatures.reads(stage, inline)
             place_stage(stage, signatures)
+    for call, bodies in operands.bodies.items():
+        schedule.bodies[call] = [schedule_kernels(body) for body in bodies]
     schedule.stored = {v for v in schedule.kernel_of if v in roots}
     for value, reads in schedule.reads.items():
         home = schedule.kernel_of[value]
@@ -93,6 +95,10 @@ def place_stage(stage: Stage, signatures: Signatures) -> None:
     """Put a stage into the first kernel that it can join, or into a new one."""
     value, schedule = stage.value, signatures.schedule
     kernels = schedule.kernels
+    if stage.kind == "item":
+        schedule.kernel_of[value] = schedule.kernel_of[value.inputs[0]]
+        kernels[schedule.kernel_of[value]].stages.append(stage)
+        return
     reads = schedule.reads[value]
     kernel_indices = {x: schedule.kernel_of[x] for x in reads if x in schedule.kernel_of}
     last = max(kernel_indices.values(), default=-1)

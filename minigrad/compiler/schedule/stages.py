@@ -5,13 +5,14 @@ A stage is the loops that compute one value, and a kernel some stages that run t
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypeVar
 
 from minigrad.compiler.graph.affine import Expr, Index, variable
-from minigrad.compiler.graph.ir import Graph, Value, is_literal
+from minigrad.compiler.graph.ir import Graph, Value, constants_of, is_literal
 from minigrad.compiler.graph.layout import Layout
 from minigrad.compiler.graph.opset.base import rules_of
 from minigrad.compiler.graph.opset.contractions import Contraction
@@ -155,7 +156,9 @@ Reads = dict[Value, set[Index]]
 
 @dataclass(eq=False)
 class Schedule:
-    """Kernels in order; of each value its kernel, stage and reads; and which are `stored`."""
+    """Kernels in order; of each value its kernel, stage and reads; and which are `stored`.
+
+    `bodies`: the schedules of those of each call of a loop or a branch."""
 
     graph: Graph
     layouts: dict[Value, Layout]
@@ -164,7 +167,16 @@ class Schedule:
     kernel_of: dict[Value, int] = field(default_factory=dict)
     stages: dict[Value, Stage] = field(default_factory=dict)
     reads: dict[Value, Reads] = field(default_factory=dict)
+    bodies: dict[Value, list[Schedule]] = field(default_factory=dict)
     stored: set[Value] = field(default_factory=set)
+
+    @property
+    def constants(self) -> list[Value]:
+        """Constants that are read from memory, those of bodies too."""
+        found = [x for x in constants_of(self.graph) if not is_literal(x)]
+        for body in itertools.chain(*self.bodies.values()):
+            found += body.constants
+        return list(dict.fromkeys(found))
 
     def access(self, value: Value, index: Index) -> Access:
         """Where an entry of a value is in memory."""

@@ -48,6 +48,7 @@ MAX_LOCAL_ENTRIES = 2048  # of a local array: there may be several, and stacks a
 
 # Threads
 MIN_SHARED_KERNEL = 1 << 14  # operations of a kernel from which on threads share it
+UNKNOWN_ROUNDS = 64  # of a loop that a value stops, as far as work is counted
 MIN_SHARED_PROGRAM = 1 << 19  # operations of a program from which on it has threads
 
 # Building

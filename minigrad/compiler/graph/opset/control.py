@@ -116,7 +116,7 @@ class Parts:
         self.constants = inputs[:k]
         self.carries = inputs[k : k + c]
         self.xs = inputs[k + c : -1 if attributes["dynamic"] else None]
-        self.rounds = inputs[-1] if attributes["dynamic"] else None
+        self.rounds: Any = inputs[-1] if attributes["dynamic"] else None
         self.ends = attributes["stops"] or attributes["dynamic"]
         self.ys = attributes["body"].outputs[c:]
 
@@ -141,6 +141,11 @@ def forms_of(call: Value) -> list[Form]:
     parts, length = Parts(call.inputs, call.attributes), call.attributes["length"]
     ys = [((length, *y.shape), y.dtype) for y in parts.ys]
     return [*map(form_of, parts.carries), *ys, ((), INDEX)]
+
+
+def operands_of(call: Value, inputs: Sequence[Any]) -> Sequence[Any]:
+    """What a body is given of the inputs of a call: of xs, it is given rows."""
+    return inputs[1:] if call.op is BRANCH else inputs[: len(call.attributes["body"].inputs)]
 
 
 def called(op: Op, inputs: Sequence[Value], attributes: dict[str, Any]) -> Value:

@@ -8,9 +8,10 @@ may still be running.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from minigrad.compiler.codegen.deduplicate import Call
+if TYPE_CHECKING:
+    from minigrad.compiler.codegen.deduplicate import Call
 
 SHARED, WAIT, END = 1, 2, 4  # as in runtime.c
 Span = tuple[int, int, int]  # a slot, the first byte, and the first byte after the last

@@ -8,7 +8,7 @@ import numpy as np
 from minigrad.compiler.codegen.deduplicate import generate
 from minigrad.compiler.graph.ir import Value
 from minigrad.compiler.pipeline import allocate_memory
-from minigrad.compiler.runtime.barriers import SHARED, WAIT, barrier_flags, conflict
+from minigrad.compiler.codegen.barriers import SHARED, WAIT, barrier_flags, conflict
 from minigrad.compiler.schedule.buffers import plan_buffers
 from minigrad.compiler.target.machine import Machine
 from tests.compiler.graphs import leaf
