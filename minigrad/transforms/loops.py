@@ -7,7 +7,7 @@ a compiled function they are loops and branches of the program: see `compiler/fr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
@@ -29,6 +29,7 @@ from minigrad.errors import (
 )
 from minigrad.random import draw
 from minigrad.tensor import Tensor, value_of
+from minigrad.transforms.calls import call_node
 from minigrad.transforms.trees import Function, leaves_of, like
 from minigrad.writes import owner_of
 
@@ -77,8 +78,8 @@ def scan(
         state, stacked = how.loop(one, carry.init, rows.leaves, rounds)
         return carry.form(state), like(ys.tree, iter(stacked))
     state, ys = carry.init, Rounds()
-    for k in reversed(range(rows.length)) if reverse else range(rows.length):
-        state, y = carry.step(f, state, rows.entry(k))
+    for x in rows.entries(reverse):
+        state, y = carry.step(f, state, x)
         ys.append(y)
     if not rows.length:
         return carry.form(state), empty(carry, f, rows)
@@ -313,9 +314,11 @@ class Rows:
         if length not in (None, self.length):
             raise ArgumentError(f"scan: length={length}, and xs have {self.length} entries")
 
-    def entry(self, k: int) -> Any:
-        """What f is given in round k. It is a part of xs, and is not to be written into."""
-        return like(self.tree, map(read_only, [x[k] for x in self.leaves]))
+    def entries(self, reverse: bool) -> Iterator[Any]:
+        """What f is given in each round. It is a part of xs, and is not to be written into."""
+        columns = [*map(entries_of, self.leaves)]
+        for k in reversed(range(self.length)) if reverse else range(self.length):
+            yield like(self.tree, iter([column[k] for column in columns]))
 
 
 class Rounds:
@@ -336,7 +339,9 @@ class Rounds:
         if self.kinds is None:
             self.tree, self.kinds = y, kinds
         if kinds != self.kinds:
-            raise ShapeError(
+            forms = [[shape for shape, _ in each.values()] for each in (self.kinds, kinds)]
+            error = DtypeError if forms[0] == forms[1] and [*kinds] == [*self.kinds] else ShapeError
+            raise error(
                 f"{self.what} must have the same structure, shapes and dtypes {self.when}, and was "
                 f"{shown_kinds(self.kinds)} in the first, and {shown_kinds(kinds)} in another"
             )
@@ -397,10 +402,35 @@ def as_array(x: Any, where: str) -> Any:
     return plain(x)
 
 
-def read_only(x: Any) -> Any:
-    if type(x) is np.ndarray:
-        x.flags.writeable = False
-    return x
+MANY = 200  # entries of xs, from which on slices would take longer than a round
+
+
+class entries_of:  # noqa: N801  # called as a function
+    """The entries of an array along its first axis. Many of a Tensor that requires a gradient are
+    the results of one call, for the cotangent of each slice would be as large as the array."""
+
+    def __init__(self, x: Any) -> None:
+        self.x = x
+        many = type(value_of(x)) is np.ndarray and len(x) > MANY
+        if many and isinstance(x, Tensor) and x.requires_grad:
+            entries = [np.asarray(entry) for entry in x.data]
+            self.x = call_node("entries of xs", [x], entries, stack_cotangents, push=take_entries)
+
+    def __getitem__(self, k: int) -> Any:
+        x = snapshot(self.x[k])
+        if type(x) is np.ndarray:
+            x.flags.writeable = False
+        return x
+
+
+def stack_cotangents(sent: dict[int, Any], inputs: Sequence[Any], kept: Sequence[Any]) -> list[Any]:
+    (x,) = inputs
+    zero = np.zeros(x.shape[1:], x.dtype)
+    return [np.stack([sent.get(k, zero) for k in range(len(x))])]
+
+
+def take_entries(tangents: dict[int, Any], inputs: Sequence[Any], kept: Sequence[Any]) -> list[Any]:
+    return [*tangents[0]]
 
 
 def snapshot(x: Any) -> Any:

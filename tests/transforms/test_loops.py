@@ -196,3 +196,24 @@ def test_what_does_not_fit_is_refused() -> None:
     )
     refused(DtypeError, "pred is 1.0", lambda: cond(1.0, abs, abs, x))
     refused(ShapeError, "pred has shape", lambda: cond(x > 0, abs, abs, x))
+
+
+def test_many_entries_of_xs_and_their_derivatives() -> None:
+    xs = np.sin(np.arange(300.0)).reshape(-1, 1) * [1.0, 2.0]
+
+    def by_hand(xs: Any) -> Any:
+        c, total = 0 * xs[0], 0.0
+        for x in xs:
+            c, total = np.tanh(c + x), total + np.sum(c * x)
+        return total
+
+    def f(xs: Any) -> Any:
+        ends, sums = scan(lambda c, x: (np.tanh(c + x), np.sum(c * x)), np.zeros(2), xs)
+        return np.sum(sums) + 0 * ends[0]
+
+    v = np.cos(xs)
+    np.testing.assert_allclose(grad(f)(xs), grad(by_hand)(xs), rtol=1e-12)
+    np.testing.assert_allclose(jvp(f, (xs,), (v,)), jvp(by_hand, (xs,), (v,)), rtol=1e-10)
+    np.testing.assert_allclose(
+        minigrad.hvp(f)(xs, v), minigrad.hvp(by_hand)(xs, v), rtol=1e-9, atol=1e-12
+    )

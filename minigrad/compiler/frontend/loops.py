@@ -31,6 +31,7 @@ from minigrad.dispatch import is_traced
 from minigrad.errors import GradientError, TraceError
 from minigrad.graph import Node, births, by_birth
 from minigrad.ops.base import registry
+from minigrad.ops.movement import copy
 from minigrad.tensor import Tensor, value_of
 from minigrad.transforms.calls import call_node
 from minigrad.transforms.loops import Lowered, Repeated
@@ -103,13 +104,12 @@ class Body:
         with recorder.inside(self.frame):
             pairs = zip(self.forms, self.given, strict=True)
             stand_ins = [form.stand_in(value) for form, value in pairs]
-            given = [*stand_ins]  # the function may write into a Tensor: then it has another node
-            nodes = [Tensor.of(x.node) if isinstance(x, Tensor) else x for x in stand_ins]
-            results = function(given)
+            # A copy of a Tensor, as what the carry is after a round can be written into.
+            results = function([copy(x) if kind_of(x) == WATCHED else x for x in stand_ins])
             # Their nodes: views are brought up to date.
             roots = [x.node for x in results if kind_of(x) == WATCHED]
         order, self.nodes = split_by_birth(roots, birth)
-        return nodes, results, order
+        return stand_ins, results, order
 
     def verify(self, recorder: Recorder, function: Function) -> None:
         """Trace again, and compare."""

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 import minigrad
-from minigrad import Tensor, cond, fori_loop, grad, hessian, jvp, scan, while_loop
+from minigrad import Tensor, cond, fori_loop, grad, hessian, jvp, nn, scan, while_loop
+from minigrad.errors import ArgumentError, DtypeError, MinigradError, ShapeError, TraceError
 from minigrad.transforms.trees import flat
 
 XS = np.array([[0.5, -1.0], [2.0, 0.25], [-0.75, 1.5]])
@@ -86,3 +87,229 @@ def test_cond(sign: int) -> None:
     check(f, sign * H)
     check(grad(lambda x: np.sum(f(x))), sign * H)
     check(hessian(lambda x: np.sum(f(x))), sign * H)
+
+
+def nested(w: Any, xs: Any) -> Any:
+    def outer(c: Any, x: Any) -> Any:
+        y = cond(np.sum(x) > 0, lambda: np.sin(w @ c), lambda: c * 2 + x)
+        d = while_loop(
+            lambda s: np.sum(s * s) < 5, lambda s: s * 1.5 + w @ (y * 0.1), y + 0.3, bound=30
+        )
+        e, sums = scan(lambda d, k: (np.tanh(w @ d + x * k), d.sum()), d, np.arange(4.0))
+        return np.tanh(e), fori_loop(0, 3, lambda i, a: a * y + i, sums[:2])
+
+    c, ys = scan(outer, H, xs)
+    return np.sum(c**2) + np.sum(ys)
+
+
+def test_loops_in_loops() -> None:
+    check(nested, W, XS)
+    check(grad(nested, (0, 1)), W, XS)
+
+
+@pytest.mark.slow
+def test_second_derivatives_of_loops_in_loops() -> None:
+    check(hessian(nested), W, XS)
+    derivative_of_compiled(lambda w: nested(w, XS), W, order=2)
+
+
+def test_a_gradient_in_a_body() -> None:
+    def descent(x: Any) -> Any:
+        def step(c: Any, t: Any) -> Any:
+            g = grad(lambda c: np.sum(np.sin(c * t) * x))(c)
+            return c - 0.1 * g, np.sum(g)
+
+        c, ys = scan(step, x, XS)
+        return np.sum(c) + np.sum(ys**2)
+
+    check(descent, H)
+    check(grad(descent), H)
+    check(hessian(descent), H)
+
+
+def sine_of_gradient(f: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda x: np.sum(np.sin(grad(f)(x)))
+
+
+def derivative_of_compiled(f: Callable[..., Any], x: Any, order: int) -> None:
+    """Derivatives of the compiled function are those of the function."""
+    plain, compiled = f, minigrad.compile(f)
+    for _ in range(order):
+        plain, compiled = sine_of_gradient(plain), sine_of_gradient(compiled)
+        np.testing.assert_allclose(compiled(x), plain(x), rtol=1e-9, atol=1e-11)
+
+
+def test_derivatives_of_compiled_functions_with_loops() -> None:
+    derivative_of_compiled(lambda w: loss(w, H, XS), W, order=2)
+    derivative_of_compiled(root, np.array(2.0), order=3)
+    derivative_of_compiled(
+        lambda x: np.sum(cond(np.sum(x) > 0, lambda: x**3, lambda: -x)), H, order=2
+    )
+
+
+def test_a_step_of_a_layer() -> None:
+    layer = nn.Linear(2, 2, rng=np.random.default_rng(1))
+
+    def step(x: Any) -> Any:
+        layer.zero_grad()
+        _, ys = scan(lambda h, x: (h := np.tanh(layer(h) + x), h), np.zeros(2, "f"), x)
+        loss = np.mean(ys**2)
+        loss.backward()
+        return loss, layer.weight.grad, layer.bias.grad
+
+    x = XS.astype("f")
+    found = [step(x), minigrad.compile(step)(x)]
+    for expected, got in zip(*found, strict=True):
+        got, expected = (y.data if isinstance(y, Tensor) else y for y in (got, expected))
+        np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_random_numbers_are_those_of_the_loop(reverse: bool) -> None:
+    drop, x = nn.Dropout(0.5), np.ones((5, 3), np.float32)
+
+    def noisy(w: Any) -> Any:
+        def inner(d: Any, _: Any) -> Any:
+            return d * 0.9 + w * drop(x[0]), drop(d)
+
+        def outer(h: Any, x: Any) -> Any:
+            d, ys = scan(inner, drop(h) * drop(x), length=3)
+            return d, ys
+
+        h, ys = scan(outer, w, x, reverse=reverse)
+        return np.sum(h**2) + np.sum(ys)
+
+    w, results = np.array([1.0, 2.0, 3.0], np.float32), []
+    for f in (grad(noisy), minigrad.compile(grad(noisy)), grad(minigrad.compile(noisy))):
+        drop.rng = np.random.default_rng(7)
+        results.append(f(w))
+    np.testing.assert_allclose(results[1], results[0], rtol=1e-5)
+    np.testing.assert_allclose(results[2], results[0], rtol=1e-5)
+
+
+def test_what_is_detached_stays_detached() -> None:
+    def f(x: Any) -> Any:
+        def body(c: Any, t: Any) -> Any:
+            c = c if isinstance(c, Tensor) else Tensor(c)
+            return c * c.detach() + t * x, None
+
+        return np.sum(scan(body, x, np.arange(3.0))[0])
+
+    check(grad(f), np.array(0.7))
+    derivative_of_compiled(f, np.array(0.7), order=2)
+
+
+def test_carries_of_all_kinds() -> None:
+    def mixed(x: Any, z: Any) -> Any:
+        def body(c: Any, row: Any) -> Any:
+            (a, n), e = c["pair"], c["empty"]
+            pair = (a * row["k"], n + 1)
+            new = {"pair": pair, "empty": e, "flag": ~c["flag"], "z": c["z"] * z + row["k"]}
+            return new, {"n": n, "abs": [np.abs(c["z"]), None]}
+
+        init = {"pair": (x, 0), "empty": np.zeros((0, 2)), "flag": True, "z": z}
+        return scan(body, init, {"k": np.arange(1.0, 4)})
+
+    check(mixed, H, np.array(0.3 + 0.4j))
+
+    def loss(x: Any, z: Any) -> Any:
+        carry, ys = mixed(x, z)
+        return np.sum(carry["pair"][0]) + np.sum(ys["abs"][0] ** 2) + np.abs(carry["z"])
+
+    check(grad(loss, (0, 1)), H, np.array(0.3 + 0.4j))
+
+
+def test_no_rounds() -> None:
+    def none(w: Any) -> Any:
+        return scan(lambda h, x: (w @ h + x, h * h), w[0], XS[:0])
+
+    check(none, W)
+    check(grad(lambda w: np.sum(none(w)[0])), W)
+    check(lambda w: fori_loop(3, 2, lambda i, h: w @ h, w[0]), W)
+
+
+def test_a_carry_can_be_written_into() -> None:
+    def rows(x: Any) -> Any:
+        def body(c: Any, t: Any) -> Any:
+            c += t
+            d = np.copy(c) * 2
+            d[0] = c[1]
+            return d, c
+
+        return scan(body, x, XS)
+
+    check(rows, H)
+    check(grad(lambda x: np.sum(rows(x * 1)[0]) + np.sum(rows(x * 1)[1] ** 2)), H)
+
+
+STATE, PARAMETER = Tensor(np.zeros(2)), Tensor(np.ones(2), requires_grad=True)
+TABLE = np.zeros(2)
+NORM, DROP = nn.BatchNorm1d(2), nn.Dropout(0.5)
+
+
+def in_body(action: Callable[[Any], Any], after: Callable[[Any], Any] = lambda c: c) -> Any:
+    def f(x: Any) -> Any:
+        def body(c: Any, t: Any) -> Any:
+            action(c)
+            return c + t, None
+
+        return after(scan(body, x, np.arange(3.0))[0])
+
+    return f
+
+
+def kept(x: Any) -> Any:
+    found: list[Any] = []
+    in_body(lambda c: found.append(c * 2))(x)
+    return found[0]
+
+
+REFUSED = {
+    "a state": in_body(lambda c: STATE.data.__setitem__(..., c)),
+    "an array": in_body(lambda c: TABLE.__setitem__(..., c)),
+    "a value that is kept": kept,
+    "a local array": lambda x: (lambda y: in_body(lambda c: np.add(y, c, out=y))(x) + y)(x * 0),
+    "a gradient": in_body(lambda c: np.sum(c * PARAMETER).backward()),
+    "statistics": lambda x: scan(lambda c, t: (NORM(c), None), XS.astype("f") + 0 * x[0], XS)[0],
+    "a number that is read": in_body(lambda c: float(c[0])),
+    "a branch of Python's": in_body(lambda c: 1 if c[0] > 0 else 2),
+    "np.random": in_body(lambda c: np.random.rand()),
+    "draws in while_loop": lambda x: while_loop(lambda c: np.sum(c) < 9, lambda c: c + DROP(x), x),
+    "draws in cond": lambda x: cond(x[0] > 0, lambda: DROP(x), lambda: x),
+    "a row of xs": lambda x: scan(lambda c, t: (np.add(t, 1, out=t), None), x, XS),
+    "a gradient without a bound": grad(
+        lambda x: np.sum(while_loop(lambda c: np.sum(c) < 9, lambda c: 2 * c, x))
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_cannot_be_is_refused(name: str) -> None:
+    with pytest.raises(MinigradError) as caught:
+        minigrad.compile(REFUSED[name])(np.ones(2, np.float32 if "draws" in name else float))
+    assert "test_loops.py" in str(caught.value)
+    assert not STATE.data.any()
+    assert not TABLE.any()
+    assert PARAMETER.grad is None
+
+
+def test_a_value_of_a_body_outside_of_it_is_refused_in_words() -> None:
+    with pytest.raises(TraceError, match="computed in the body of a loop is used outside of it"):
+        minigrad.compile(kept)(H)
+
+
+def test_branches_that_differ() -> None:
+    for other, kind in (
+        (lambda x: x[:1], ShapeError),
+        (lambda x: {"a": x}, ShapeError),
+        (lambda x: x > 0, DtypeError),
+    ):
+        with pytest.raises(kind, match=r"the same structure, shapes and dtypes in both.*float64"):
+            minigrad.compile(lambda x, other=other: cond(x[0] > 0, np.sin, other, x))(H)
+
+
+def test_a_bound_that_is_exceeded() -> None:
+    count = minigrad.compile(lambda n: while_loop(lambda k: k < n, lambda k: k + 1, 0, bound=5))
+    assert count(np.array(5)) == 5
+    with pytest.raises(ArgumentError, match="bound"):
+        count(np.array(6))
