@@ -70,8 +70,8 @@ ROOMS = {
     # Containers, a recorded function, then what is made of it.
     "transforms": [
         ["trees", "calls", "results", "draws"],
-        ["recorded", "batched", "foreign"],
-        ["batching"],
+        ["recorded", "batched"],
+        ["batching", "foreign"],
         ["vmap"],
         ["loops"],
         ["reverse", "forward"],

@@ -3,7 +3,7 @@ is done for all entries at once."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextvars import ContextVar
 from typing import Any, NoReturn
 
@@ -267,3 +267,10 @@ def shown(x: Any) -> Any:
 def is_batched(x: Any) -> bool:
     """Whether x is a batched array, or a Tensor of one: there is no single number."""
     return type(x.node.value if isinstance(x, Tensor) else x) in KINDS
+
+
+def innermost(leaves: Iterable[Any]) -> Level | None:
+    """The innermost vmap of which one of these is a batched array; None if none is batched."""
+    arrays = [detached(x) for x in leaves]
+    own = [x.level for x in arrays if type(x) in KINDS]
+    return max(own, key=levels.get().index, default=None)

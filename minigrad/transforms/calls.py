@@ -123,11 +123,16 @@ class Result:
         raise AssertionError("cotangents of a call are a number to the reverse pass")
 
 
+def as_it_is(x: Any) -> Any:
+    """What an array of a traced function stands for now; any other array itself."""
+    return x.value if is_traced(x) and hasattr(x, "value") else x
+
+
 def returned(value: Any, call: Node, position: int) -> Node:
     """The node of output number `position` of a call. Its second input is the value itself, as it
     was computed: of a traced call, a value of the compiler's graph."""
     assert isinstance(call.op, Call)
-    own = value.value if is_traced(value) else value
+    own = as_it_is(value)
     how = {"position": position}
     return Node(value, True, call.op.result, (call, own), how, call.origin, (call.value, own))
 
@@ -137,7 +142,7 @@ def record(op: Call, inputs: Sequence[Any]) -> Node:
     they are now, of traced ones values of the compiler's graph."""
     nodes = [x.node if isinstance(x, Tensor) else x for x in inputs]
     arrays = [value_of(x) for x in inputs]
-    return op.node(nodes, arrays, values=[x.value if is_traced(x) else x for x in arrays])
+    return op.node(nodes, arrays, values=[*map(as_it_is, arrays)])
 
 
 def call_node(

@@ -27,12 +27,14 @@ from minigrad.errors import (
 )
 from minigrad.graph import INEXACT, Node
 from minigrad.tensor import Tensor, value_of
+from minigrad.transforms.batched import KINDS, Batched, innermost, is_batched, needs_grad
 from minigrad.transforms.calls import call_node
 from minigrad.transforms.draws import Draws, check_the_same
 from minigrad.transforms.foreign import Foreign, Here, check_closed, is_given, key_of
 from minigrad.transforms.recorded import in_order
 from minigrad.transforms.reverse import vjp
 from minigrad.transforms.trees import Function, flat, like, map_tree
+from minigrad.transforms.vmap import vmap
 
 
 class Place(int):
@@ -97,7 +99,7 @@ class Arguments:
         return [given[k] for k in range(len(given))]
 
     def cotangents(self, name: str, found: Any) -> list[Any]:
-        """Those of the wanted leaves, from the cotangents of the free arguments.
+        """Those of all leaves, from the cotangents of the free arguments; None for zeros.
 
         Raises:
             GradientError, ShapeError, DtypeError: if they do not fit.
@@ -112,12 +114,11 @@ class Arguments:
                 f"{name} returned {len(found)} cotangents, for {len(self.free)} arguments: there "
                 "is one for each, None where there is none"
             )
-        each = [
+        return [
             x
             for k, arg, part in zip(self.positions, self.free, found, strict=True)
             for x in fitting(name, f"argument {k}", arg, part)
         ]
-        return [each[k] for k in self.wanted]
 
 
 def fitting(name: str, where: str, x: Any, found: Any) -> list[Any]:
@@ -142,7 +143,7 @@ def fitting(name: str, where: str, x: Any, found: Any) -> list[Any]:
     if isinstance(found, dict | list | tuple):
         raise ShapeError(
             f"{name} gave {described(found)} as the cotangent of {where}, an array of shape "
-            f"{np.shape(x)}: return an array"
+            f"{shape_of(x)}: return an array"
         )
     found = found if is_given(found) else numbers_of(found)
     if found.dtype.kind not in INEXACT:
@@ -150,9 +151,9 @@ def fitting(name: str, where: str, x: Any, found: Any) -> list[Any]:
             f"{name} gave a cotangent of {found.dtype} for {where}: integers and booleans are no "
             "derivatives: write 0.0 for 0, or use g.astype(float)"
         )
-    if found.shape != np.shape(x):
+    if found.shape != shape_of(x):
         raise ShapeError(
-            f"{name} gave a cotangent of shape {found.shape} for {where}, of shape {np.shape(x)}: "
+            f"{name} gave a cotangent of shape {found.shape} for {where}, of shape {shape_of(x)}: "
             "sum it over the axes along which the argument was broadcast"
         )
     return [found]
@@ -175,6 +176,18 @@ def is_inexact(x: Any) -> bool:
     """Whether a leaf has a derivative: floats, complex numbers, and arrays of them."""
     kind = getattr(getattr(x, "dtype", None), "kind", "")
     return kind in tuple(INEXACT) or isinstance(x, float | complex)
+
+
+class Batch:
+    """A call whose leaves are batches, where `axes` is 0, or the same for all entries, None. Once
+    it has been run, `result` has zeros in the place of what was returned for an entry; `needed` is
+    nested as what bwd needs, which is found at `places`."""
+
+    def __init__(self, given: Arguments, axes: tuple[int | None, ...]) -> None:
+        self.given, self.axes = given, axes
+        self.result: Any = None
+        self.needed: Any = None
+        self.places: list[Any] = []
 
 
 class Custom:
@@ -212,7 +225,7 @@ class Custom:
             raise GradientError(f"{self.name} has no derivative yet: give it one by {self.rule}")
         if given.wanted:
             return self.recorded(given)
-        result = self.runs["the function"](*given.all(given.arrays))
+        result = self.result(given)
         if not given.of_tensors:
             return result
         check_closed(self.name, result)
@@ -231,6 +244,47 @@ class Custom:
                 "given arguments by position: leave out the * in the signature"
             )
         return found.args
+
+    def result(self, given: Arguments) -> Any:
+        """What the function gives for arrays."""
+        found = self.of_outer_batches(given)
+        return self.runs["the function"](*given.all(given.arrays)) if found is None else found
+
+    def of_outer_batches(self, given: Arguments) -> Any:
+        """What the function gives where arrays are batches that an outer transform differentiates
+        by (or what is the same for all entries is), so that its derivative there is by the rule as
+        well; None where none are."""
+        level = innermost(given.arrays)
+        if level is None:
+            return None
+        own = [level.is_own(x) for x in given.arrays]
+        each = zip(given.leaves, given.arrays, own, strict=True)
+        wholes = [array.array if mark else x for x, array, mark in each]
+        if not (any(own) and any(map(is_recorded, wholes))):
+            return None
+        for k, x in given.fixed.items():
+            if any(map(is_batched, flat(x))):
+                raise UnsupportedError(
+                    f"argument {k} of {self.name} is in nondiff_argnums, and differs from entry "
+                    "to entry of a vmap, which is differentiated: leave it out of nondiff_argnums"
+                )
+        batch = Batch(given, tuple(0 if mark else None for mark in own))
+        found = self.on_batches(batch)(*wholes)
+        return like(batch.result, iter([Batched(x, level) for x in found]))
+
+    def on_batches(self, batch: Batch) -> Custom:
+        """The function and its rule, of leaves of which some are batches."""
+        raise NotImplementedError
+
+    def of_entries(self, batch: Batch) -> Function:
+        """The function of leaves of which some are batches."""
+
+        def entry(*leaves: Any) -> Any:
+            result = self.runs["the function"](*batch.given.all([*map(as_given, leaves)]))
+            batch.result = map_tree(lambda y: zeros(*kind_of(y)), result)
+            return flat(result)
+
+        return vmap(entry, batch.axes)
 
     def recorded(self, given: Arguments) -> Any:
         """A call that is differentiated by its rule."""
@@ -336,7 +390,8 @@ class custom_vjp(Custom):  # noqa: N801  # called as a function
         draws = Draws()
         with draws.noted():
             result, needed = self.forward(given, given.arrays)
-        outputs = self.arrays_of(given, result)
+        outer = self.of_outer_batches(given)
+        outputs = self.arrays_of(given, result if outer is None else outer)
         inputs = [given.leaves[k] for k in given.wanted]
         kept = Kept([x.data for x in inputs])
         arguments = [kept.place(x) for x in given.arrays]
@@ -360,9 +415,48 @@ class custom_vjp(Custom):  # noqa: N801  # called as a function
             with on_tensors(f"bwd of {self.name}", again):
                 found = self.runs["bwd"](*given.fixed.values(), res, g)
             check_closed(f"bwd of {self.name}", [] if again else found)
-            return given.cotangents(f"bwd of {self.name}", found)
+            each = given.cotangents(f"bwd of {self.name}", found)
+            return [each[k] for k in given.wanted]
 
         return like(result, iter(call_node(self.name, inputs, outputs, pull_back, kept.arrays)))
+
+    def on_batches(self, batch: Batch) -> custom_vjp:
+        outer = custom_vjp(self.of_entries(batch))
+        given = batch.given
+
+        def forward(*leaves: Any) -> Any:
+            arrays = [*map(as_given, leaves)]
+            result, batch.needed = self.forward(given, arrays)
+            results = flat(result)
+            batch.result = map_tree(lambda y: zeros(*kind_of(y)), result)
+            # What bwd needs is among the arguments, the results, or it is returned as well.
+            kept = Kept([*arrays, *results])
+            batch.places = [kept.place(x) for x in flat(batch.needed)]
+            return results, kept.arrays
+
+        def fwd(*wholes: Any) -> Any:
+            results, kept = vmap(forward, batch.axes)(*wholes)
+            return results, (wholes, results, kept)
+
+        def backward(g: Any, *arrays: Any) -> Any:
+            values = map_tree(as_given, [g, *arrays])
+            needed = like(batch.needed, iter(found_at(batch.places, *values[1:])))
+            g = like(batch.result, iter(values[0]))
+            found = self.runs["bwd"](*given.fixed.values(), needed, g)
+            each = enumerate(given.cotangents(f"bwd of {self.name}", found))
+            return {k: x for k, x in each if x is not None}
+
+        def bwd(needed: Any, g: Any) -> Any:
+            arrays = flat(needed)
+            axes = 0, *batch.axes, *[0] * (len(arrays) - len(batch.axes))
+            found = vmap(backward, axes)(g, *arrays)
+            return tuple(
+                np.sum(found[k], axis=0) if axis is None and k in found else found.get(k)
+                for k, axis in enumerate(batch.axes)
+            )
+
+        outer.defvjp(fwd, bwd)
+        return outer
 
 
 class custom_jvp(Custom):  # noqa: N801  # called as a function
@@ -404,13 +498,29 @@ class custom_jvp(Custom):  # noqa: N801  # called as a function
         self.jvp = self.give("the jvp", rule)
         return rule
 
+    def along(
+        self, given: Arguments, leaves: Sequence[Any], moved: Sequence[Any], result: Any
+    ) -> tuple[Any, list[Any]]:
+        """The result for leaves of arguments, and the tangents of its leaves, or None, for those of
+        arguments; `result` is nested as it is, of shapes like it."""
+        pair = tuple(given.filled(leaves)), tuple(given.filled(moved))
+        with on_tensors(f"the jvp of {self.name}", any_tensor([*leaves, *moved])):
+            found = self.runs["the jvp"](*given.fixed.values(), *pair)
+        if not (isinstance(found, tuple | list) and len(found) == 2):
+            raise GradientError(
+                f"the jvp of {self.name} returns a pair, the result and its tangent, and this one "
+                f"returned {described(found)}"
+            )
+        return found[0], fitting(f"the jvp of {self.name}", "the result", result, found[1])
+
     def recorded(self, given: Arguments) -> Any:
-        result = self.runs["the function"](*given.all(given.arrays))
+        result = self.result(given)
         check_closed(self.name, result)
         outputs = self.arrays_of(given, result)
         inputs = [given.leaves[k] for k in given.wanted]
         kept = Kept([x.data for x in inputs])
         arguments = [kept.place(x) for x in given.arrays]
+        form = like(result, iter([zeros(y.shape, y.dtype) for y in outputs]))
 
         def push(
             tangents: dict[int, Any], inputs: Sequence[Any], held: Sequence[Any]
@@ -418,32 +528,48 @@ class custom_jvp(Custom):  # noqa: N801  # called as a function
             leaves = found_at(arguments, *inputs, *held)
             of_leaf = {given.wanted[k]: t for k, t in tangents.items()}
             moved = [of_leaf.get(k, zeros(*kind_of(x))) for k, x in enumerate(leaves)]
-            pair = tuple(given.filled(leaves)), tuple(given.filled(moved))
-            with on_tensors(f"the jvp of {self.name}", any_tensor([*leaves, *moved])):
-                found = self.runs["the jvp"](*given.fixed.values(), *pair)
-            if not (isinstance(found, tuple | list) and len(found) == 2):
-                raise GradientError(
-                    f"the jvp of {self.name} returns a pair, the result and its tangent, and this "
-                    f"one returned {described(found)}"
-                )
-            tree = like(result, iter(outputs_like))
-            return fitting(f"the jvp of {self.name}", "the result", tree, found[1])
-
-        outputs_like = [zeros(y.shape, y.dtype) for y in outputs]
+            return self.along(given, leaves, moved, form)[1]
 
         def pull_back(
             sent: dict[int, Any], inputs: Sequence[Any], held: Sequence[Any]
         ) -> Sequence[Any]:
-            def along(*tangents: Any) -> list[Any]:
+            def tangents_of(*tangents: Any) -> list[Any]:
                 found = push(dict(enumerate(tangents)), inputs, held)
-                return [zeros(*kind) if found[k] is None else found[k] for k, kind in sent_kinds]
+                still = flat(form)
+                return [still[k] if found[k] is None else found[k] for k in sent]
 
-            sent_kinds = [(k, kind_of(outputs_like[k])) for k in sent]
-            still = [zeros(*kind_of(x)) for x in inputs]
-            return vjp(along, *still)[1]([*sent.values()])
+            none = [zeros(*kind_of(x)) for x in inputs]
+            return vjp(tangents_of, *none)[1]([*sent.values()])
 
         tensors = call_node(self.name, inputs, outputs, pull_back, kept.arrays, push)
         return like(result, iter(tensors))
+
+    def on_batches(self, batch: Batch) -> custom_jvp:
+        outer = custom_jvp(self.of_entries(batch))
+
+        def entry(primals: Any, tangents: Any) -> Any:
+            arrays, moved = map_tree(as_given, [primals, tangents])
+            found, each = self.along(batch.given, arrays, moved, batch.result)
+            still = zip(flat(batch.result), each, strict=True)
+            return flat(found), [x if t is None else t for x, t in still]
+
+        def rule(primals: Any, tangents: Any) -> Any:
+            return vmap(entry, (batch.axes, batch.axes))(primals, tangents)
+
+        outer.defjvp(rule)
+        return outer
+
+
+def as_given(x: Any) -> Any:
+    """A leaf as functions and rules are given it: an array, unless it is to be recorded."""
+    return x if needs_grad(x) else value_of(x)
+
+
+def is_recorded(x: Any) -> bool:
+    """Whether an array, or that of all entries of a batch, is a Tensor that requires a gradient."""
+    while type(x) in KINDS:
+        x = x.array
+    return needs_grad(x)
 
 
 def any_tensor(leaves: Sequence[Any]) -> bool:
@@ -452,7 +578,12 @@ def any_tensor(leaves: Sequence[Any]) -> bool:
 
 def kind_of(x: Any) -> tuple[Any, Any]:
     """The shape and the dtype of a leaf."""
-    return np.shape(x), getattr(x, "dtype", np.dtype(float))
+    return shape_of(x), getattr(x, "dtype", np.dtype(float))
+
+
+def shape_of(x: Any) -> Any:
+    """The shape of a leaf, also of one that was batched."""
+    return x.shape if hasattr(x, "shape") else np.shape(x)
 
 
 def zeros(shape: Any, dtype: Any) -> np.ndarray:

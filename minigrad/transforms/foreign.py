@@ -19,6 +19,7 @@ from minigrad.dispatch import implementations, is_traced
 from minigrad.errors import GradientError, ShapeError, UnsupportedError, numbers_of
 from minigrad.ops.base import Op, registry
 from minigrad.tensor import Tensor, value_of
+from minigrad.transforms.batched import Batched, Level, detached, innermost
 from minigrad.transforms.trees import Function, flat, like, map_tree
 
 
@@ -99,9 +100,34 @@ class Foreign:
         self.made: Op | None = None
 
     def __call__(self, *args: Any) -> Any:
+        level = innermost(flat(args))
+        if level is not None:
+            try:
+                return self.function(*args)
+            except Exception:  # it may read numbers; an error of its own is raised below again
+                return self.each(level, args)
         if not any(is_traced(value_of(x)) for x in flat(args)):
             return self.function(*args)
         return implementations["attempt"](lambda: self.function(*args), lambda: self.between(args))
+
+    def each(self, level: Level, args: tuple[Any, ...]) -> Any:
+        """Calls with each entry of a batch, and the results stacked."""
+        leaves = flat(args)
+        if any(isinstance(x, Tensor) and x.requires_grad for x in leaves):
+            raise GradientError(f"{self.name} is no NumPy, so that its derivative would be lost")
+        wholes = [level.whole(x) if level.is_own(detached(x)) else None for x in leaves]
+        results, known = [], {}
+        for k in range(level.size):
+            parts = [x if all is None else all[k] for x, all in zip(leaves, wholes, strict=True)]
+            results.append(self(*like(args, iter(parts))))
+            if not k:  # a result that is an argument stays it
+                known = {id(part): x for part, x in zip(parts, leaves, strict=True)}
+        if not results:
+            raise UnsupportedError(f"{self.name} is no NumPy, and is called with an empty batch")
+        for column in zip(*map(flat, results), strict=True):
+            if id(column[0]) not in known:
+                known[id(column[0])] = stacked(column, level)
+        return map_tree(lambda x: known[id(x)], results[0])
 
     def between(self, args: tuple[Any, ...]) -> Any:
         """A call between compiled parts.
@@ -161,6 +187,14 @@ class Foreign:
             f"function, to find the shapes of its results, and failed: {failure!r}. Call it once "
             "on arrays of these shapes and dtypes before, without compiling"
         ) from failure
+
+
+def stacked(column: Sequence[Any], level: Level) -> Any:
+    """The results of all entries of a batch; what is no array is the same for all."""
+    x = value_of(column[0])
+    if not (is_given(x) or isinstance(x, float | complex | np.generic)):
+        return x
+    return Batched(np.stack([value_of(part) for part in column]), level)
 
 
 def samples(arrays: Sequence[Any]) -> Iterator[list[np.ndarray]]:

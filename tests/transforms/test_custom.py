@@ -25,6 +25,7 @@ from minigrad import (
     stop_gradient,
     value_and_grad,
     vjp,
+    vmap,
 )
 from minigrad.errors import (
     ArgumentTypeError,
@@ -436,3 +437,90 @@ def test_stop_gradient(on_numpy: None) -> None:
     np.testing.assert_allclose(grad(minigrad.compile(f))(X), X**2)
     np.testing.assert_allclose(jvp(f, (X,), (Y,))[1], np.sum(X**2 * Y))
     assert stop_gradient(3.0) == 3.0 and stop_gradient(None) is None
+
+
+# Batches
+
+
+def ten() -> Any:
+    """Functions whose rules are others than their derivatives, to see which is used."""
+    f = custom_vjp(np.sin)
+    f.defvjp(lambda x: (np.sin(x), (x, 2 * x)), lambda needed, g: (10 * g * needed[1],))
+    return f
+
+
+def seven() -> Any:
+    f = custom_jvp(lambda x, w: np.sin(x) * w)
+    f.defjvp(lambda p, t: (f(*p), 10 * t[0] * p[0] + 7 * t[1]))
+    return f
+
+
+XS, W = np.array([[0.5, 0.6], [1.0, 2.0], [0.1, 0.2]]), np.array([1.0, 2.0])
+
+
+def test_the_rule_is_used_inside_and_outside_of_vmap() -> None:
+    f = ten()
+    for gradient in (
+        vmap(grad(lambda x: np.sum(f(x)))),
+        grad(lambda xs: np.sum(vmap(f)(xs))),
+        grad(lambda xs: np.sum(vmap(vmap(f))(xs))),
+        lambda xs: vmap(vjp(f, xs)[1])(np.ones((1, 3, 2)))[0][0],
+    ):
+        np.testing.assert_allclose(gradient(XS), 20 * XS)
+    second = jacobian(lambda xs: vmap(grad(lambda x: np.sum(f(x))))(xs))(XS)
+    np.testing.assert_allclose(second, 20 * np.eye(6).reshape(3, 2, 3, 2))
+    f = seven()
+    for in_axes, w in ((0, None), W), ((0, 0), np.array([W, W, W])):
+        inside = vmap(grad(lambda x, w: np.sum(f(x, w)), (0, 1)), in_axes)(XS, w)
+        outside = grad(lambda *args, axes=in_axes: np.sum(vmap(f, axes)(*args)), (0, 1))(XS, w)
+        np.testing.assert_allclose(inside[0], 10 * XS)
+        np.testing.assert_allclose(outside[0], 10 * XS)
+        np.testing.assert_allclose(inside[1], np.full((3, 2), 7.0))
+        np.testing.assert_allclose(outside[1], np.full(w.shape, 21.0 if w.ndim == 1 else 7.0))
+        forward = jvp(lambda xs, w=w, axes=in_axes: vmap(f, axes)(xs, w), (XS,), (XS,))[1]
+        np.testing.assert_allclose(forward, 10 * XS**2)
+
+
+def test_code_that_is_no_numpy_runs_entry_by_entry(on_numpy: None) -> None:
+    f = in_c()
+    np.testing.assert_allclose(vmap(f)(XS), np.exp(XS))
+    np.testing.assert_allclose(vmap(hessian(lambda x: np.sum(f(x))))(XS)[:, 0, 0], np.exp(XS[:, 0]))
+
+
+SHIFTS = np.array([0.3, 0.5, 0.9])
+
+
+def test_a_solver_of_scipy_on_batches(on_numpy: None) -> None:
+    def of(solve: Any) -> Any:
+        one = through_solver(solve)
+        return lambda s, y: np.sum(vmap(one, (0, None))(s, y) ** 2)
+
+    f, plain = of(solver()), of(np.linalg.solve)
+    for transform in (grad, hessian):
+        for by in (0, 1):
+            np.testing.assert_allclose(
+                transform(f, by)(SHIFTS, Y), transform(plain, by)(SHIFTS, Y), 1e-10, 1e-12
+            )
+    expected = grad(plain)(SHIFTS, Y)
+    np.testing.assert_allclose(minigrad.compile(grad(f))(SHIFTS, Y), expected, 1e-12)
+    np.testing.assert_allclose(grad(minigrad.compile(f))(SHIFTS, Y), expected, 1e-12)
+    inside = vmap(grad(through_solver(solver())), (0, None))(SHIFTS, Y)
+    one = grad(through_solver(np.linalg.solve))
+    np.testing.assert_allclose(inside, [one(s, Y) for s in SHIFTS], 1e-12)
+
+
+def test_nests_on_batches() -> None:
+    f = affine()
+
+    def total(f: Any, w: Any, b: Any, x: Any, y: Any) -> Any:
+        found = f(Pair(w, {"a": 1.0, "b": b}), [x, y * w], 3)
+        return np.sum(found["y"] ** 2) * np.sum(found["z"][0]) + np.sum(found["z"][1])
+
+    axes = 0, None, 0, 0
+    args = np.array([0.3, 0.7, 0.1]), 1.5, XS, XS + 1
+    found, expected = (
+        grad(lambda *args, f=f: np.sum(vmap(partial(total, f), axes)(*args)), (0, 1, 2, 3))(*args)
+        for f in (f, f.fun)
+    )
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, other, 1e-12)
