@@ -16,6 +16,7 @@ from minigrad.nonfinite import is_finite
 from minigrad.ops.base import Op
 from minigrad.scope import scope
 from minigrad.tensor import Tensor, value_of
+from minigrad.transforms.batched import is_batched
 from minigrad.watch import Watcher, input_cotangents, watching
 from minigrad.writes import Overwritten, overwritten
 
@@ -63,6 +64,7 @@ class Stop(Watcher):
     def applied(
         self, op: Op, inputs: tuple[Any, ...], attributes: dict[str, Any], output: Tensor
     ) -> None:
+        inputs, output = tuple(map(whole, inputs)), whole(output)
         if output.node.op is not None:
             self.sums[output.node.birth] = checksums(output.node)
         if op.name == "updated":  # what is not written may never be read, as of np.empty_like
@@ -79,21 +81,29 @@ class Stop(Watcher):
     def sent(self, node: Node, cotangent: Any, terms: list[tuple[Node, Any]]) -> None:
         assert node.op is not None
         check_unwritten(node, cotangent, self.sums.get(node.birth))
-        cotangent = value_of(cotangent)
-        arrays = list(map(value_of, node.arrays))
+        cotangent = value_of(whole(cotangent))
+        arrays = [value_of(whole(x)) for x in node.arrays]
         lines = [*statistics(arrays), f"cotangent: {describe(cotangent)}"]
         lines += [f"recorded {quoted(*node.line)}"] if node.line else []
         if not is_finite(cotangent):
             lines[0:0] = [f"the reverse pass brought {extent(cotangent)} back to {node.op.name}"]
             stop(lines, SUM)
         for source, term in terms:
-            term = value_of(term)
+            term = value_of(whole(term))
             if not is_finite(term):
                 k = next(k for k, x in enumerate(node.inputs) if x is source)
                 which = f"input {k + 1} of {node.op.name}" if len(arrays) > 1 else node.op.name
                 lines[0:0] = [f"the reverse pass through {which} gave {extent(term)}"]
                 found = cause(REVERSE, node.op, arrays) or overflow(term, [cotangent, *arrays])
                 stop(lines, trapped(found, cotangent, term))
+
+
+def whole(x: Any) -> Any:
+    """x with the numbers of all entries, where a function is vmapped."""
+    if not is_batched(x):
+        return x
+    numbers = value_of(x).everything()
+    return Tensor(numbers) if isinstance(x, Tensor) else numbers
 
 
 def checksums(node: Node) -> list[int]:

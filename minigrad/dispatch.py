@@ -138,19 +138,25 @@ def call_ufunc(
 
 
 class Traced:
-    """The base class of the compiler's tracers.
+    """The base class of what stands for an array that has no numbers: the compiler's tracers, and
+    the batched arrays of vmap.
 
     `value` is the value of the compiler's graph that it stands for, and another after a write into
     it; `of(value)` makes a tracer of one.
     """
 
     __slots__ = ()
+
+    def check_kept(self, target: Any) -> None:
+        """Raise if it cannot be written into a target; for None, if backward() cannot start here,
+        which writes into `.grad`."""
+
     value: Any
     of: Callable[[Any], Any]
 
 
 def is_traced(x: Any) -> bool:
-    """Whether x is a tracer of the compiler."""
+    """Whether x has no numbers: a tracer of the compiler, or a batched array."""
     return isinstance(x, Traced)
 
 

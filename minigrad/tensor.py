@@ -249,6 +249,8 @@ class Tensor(Methods):
                 f"backward() of a Tensor (of {self.dtype}) that needs no gradient: nothing it was "
                 "computed from has requires_grad=True, or only before no_grad(), detach() or a cast"
             )
+        if is_traced(self.data):
+            self.data.check_kept(None)
         if gradient is None and (self.size != 1 or self.dtype.kind == "c"):
             raise GradientError(
                 f"backward() from a Tensor of {self.dtype} of shape {self.shape} needs a cotangent "

@@ -37,6 +37,7 @@ from minigrad.compiler.target.toolchain import after_fork
 from minigrad.dispatch import implements
 from minigrad.errors import TraceError, UnsupportedError, plain, warn
 from minigrad.tensor import Tensor
+from minigrad.transforms.batched import levels
 from minigrad.transforms.trees import leaves_of
 from minigrad.watch import watchers
 
@@ -171,9 +172,10 @@ class Compiled(Generic[P, R]):
         return self if named(self) is self else Compiled(self.function)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        # debug() watches each op; and a call while tracing is traced as part of the caller.
+        # debug() watches each op; a call while tracing is traced as part of the caller, and one
+        # under vmap is batched with it.
         strict = error_state.get() is not DEFAULT_ERRORS and raising()
-        if strict or watchers.get() or tracing.get():
+        if strict or watchers.get() or tracing.get() or levels.get():
             return self.function(*args, **kwargs)
         if self.specializations:
             specialization = self.specializations[0]

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from minigrad.autograd import no_grad
-from minigrad.errors import ArgumentError, ShapeError
+from minigrad.dispatch import is_traced
+from minigrad.errors import ArgumentError, ShapeError, UnsupportedError
 from minigrad.ops.base import Shape
 from minigrad.ops.movement import as_real, as_shape
 from minigrad.ops.reduce import mean_op
@@ -124,6 +125,12 @@ def by_the_batch(
         for running, new, factor in moved:
             if running is not None:
                 held = value_of(running)  # the memory itself
+                if is_traced(value_of(new)) and not is_traced(held):
+                    raise UnsupportedError(
+                        f"{what} in training would move the running statistics, of which there "
+                        "is one for all, by those of each entry of a vmap: eval() first, or leave "
+                        "them out, BatchNorm1d(n, track_running_stats=False); or use GroupNorm"
+                    )
                 held *= 1 - momentum
                 held += momentum * factor * value_of(new).reshape(-1)
                 log.note([held])

@@ -78,8 +78,7 @@ def views_of(kind: type[Any], content: str) -> tuple[type[Any], Callable[..., An
         write(self, value)
 
     def renew(self: Any) -> None:
-        base = new(kind)
-        write(base, getattr(self.source, content))
+        write(base := new(kind), getattr(self.source, content))
         for other in others:
             other.__set__(base, other.__get__(self.source))
         with switched(recording, self.recorded):
@@ -248,6 +247,8 @@ def assign(target: Any, new: Any) -> Any:
     while is_view(whole):
         check_certain(whole, "writes into")
         new, whole = puts[whole.function](whole.source, new, **whole.attributes), whole.source
+    if is_traced(value_of(new)):
+        value_of(new).check_kept(whole)
     if is_traced(whole):
         whole.store(new)
     else:

@@ -75,8 +75,28 @@ class Batched(Methods, Traced):
 
     def store(self, new: Any) -> None:
         """Stand for other arrays from here on."""
-        new = new.node.value if isinstance(new, Tensor) else new
-        self.array = self.level.whole(new)
+        self.array = self.level.whole(detached(new))
+
+    def everything(self) -> Any:
+        """The arrays of all entries, also of outer vmaps, as one."""
+        array = detached(self.array)
+        return array.everything() if isinstance(array, Batched) else array
+
+    def check_kept(self, target: Any) -> None:
+        held = detached(target)
+        if target is None:
+            raise UnsupportedError(
+                "backward() under vmap would add into .grad of a Tensor what differs from entry to "
+                "entry: use grad, value_and_grad or vjp, inside of vmap or around it"
+            )
+        if self.level.is_own(held):
+            return
+        if not isinstance(target, Tensor) or target.node.birth < self.level.birth:
+            raise UnsupportedError(
+                f"a function under vmap writes what differs from entry to entry into an array of "
+                f"shape {target.shape} of outside, of which there is one for all: write into a "
+                "copy and return it, or pass the array as an argument with a batch"
+            )
 
     def __repr__(self) -> str:
         shape = f"of shape {self.shape}, " if self.shape else ""
@@ -111,7 +131,24 @@ class Batched(Methods, Traced):
         return array_function(self, function, types, args, kwargs)
 
     def __getitem__(self, index: Any) -> Any:
+        self.level.check_active()
         return implementations["getitem"](self, index)
+
+    def transpose(self, *axes: Any) -> Any:
+        self.level.check_active()
+        return super().transpose(*axes)
+
+    def astype(self, *args: Any, **how: Any) -> Any:
+        self.level.check_active()
+        return implementations["astype"](self, *args, **how)
+
+    def diagonal(self, *places: int, **how: int) -> Any:
+        self.level.check_active()
+        return implementations[np.diagonal](self, *places, **how)
+
+    def trace(self, *places: int, **how: int) -> Any:
+        self.level.check_active()
+        return implementations[np.trace](self, *places, **how)
 
     def __setitem__(self, index: Any, value: Any) -> None:
         implementations["setitem"](self, index, value)

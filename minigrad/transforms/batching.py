@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.dispatch import is_traced
 from minigrad.errors import UnsupportedError
 from minigrad.ops.base import Op, Shape
 from minigrad.ops.movement import (
@@ -109,10 +108,16 @@ MATRICES = "inv det cofactors slogdet pinv cholesky qr svd eigh eig inverse_or_n
 rule_for(MATRICES)(elementwise)
 
 
-@rule_for("overlap once second_cofactors")
+MATRICES = "permutation lu_factor qr_pivots unitary_factor expm logm sqrtm fractional_matrix_power"
+MATRICES += " cosm sinm coshm sinhm tanm tanhm solve_sylvester"
+rule_for(MATRICES)(elementwise)
+
+
+@rule_for("overlap once second_cofactors solve_triangular solve_banded solveh_banded")
 def stacks(level: Level, op: Op, xs: Any, batched: Flags, how: How) -> Any:
-    """Of ops on several matrices that have the same stack."""
-    return level.run(op, *all_batched(level, xs, batched), **how)
+    """Of ops on several matrices, each in a stack."""
+    wholes = all_batched(level, xs, batched)
+    return level.run(op, *aligned(level, wholes, [True] * len(xs)), **how)
 
 
 @rule_for("solve")
@@ -252,7 +257,7 @@ def without_masks(
         several = [next(rest)] if part == ARRAY else []
         if several and several[0][0].dtype.kind == "b":
             ((mask, own),) = several
-            if own or is_batched(mask) or is_traced(detached(mask)):
+            if own or is_batched(mask):
                 raise UnsupportedError(
                     "an index by a mask that differs from entry to entry, under vmap: how many "
                     "values it picks would differ too. Write np.where(mask, x, 0), or reduce with "

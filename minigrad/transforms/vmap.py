@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
+from contextlib import suppress
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -10,8 +13,9 @@ import numpy as np
 from minigrad.arguments import check_call, checked
 from minigrad.autograd import switched
 from minigrad.dispatch import is_traced
-from minigrad.errors import ArgumentError, ArgumentTypeError, ShapeError
+from minigrad.errors import ArgumentError, ArgumentTypeError, ShapeError, UnsupportedError
 from minigrad.graph import Node
+from minigrad.random import draw
 from minigrad.tensor import Tensor
 from minigrad.transforms.batched import Batched, Level, detached, levels, needs_grad
 from minigrad.transforms.batching import rule_of
@@ -57,26 +61,85 @@ def vmap(f: Function, in_axes: Any = 0, out_axes: Any = 0) -> Function:
             axes = tuple(axes)
         given = leaves_of((args, kwargs))
         places = [
-            *axes_for(axes, args, "in_axes", "argument "),
-            *axes_for(0, kwargs, "in_axes", "keyword argument "),
+            *axes_for(axes, args, "in_axes", "the arguments"),
+            *axes_for(0, kwargs, "in_axes", "the arguments"),
         ]
         size = batch_size([leaf for _, leaf in given], places, [*names(args, kwargs)])
         level = Level(size, rule_of)
         entries = [entry(level, x, axis) for (_, x), axis in zip(given, places, strict=True)]
         args_of_f, kwargs_of_f = like((args, kwargs), iter(entries))
         inner = level.apply, engine.get()[1]
-        with replacing(*inner), switched(levels, (*levels.get(), level)):
+        draws = Draws(level, f, [x for _, x in given])
+        with (
+            replacing(*inner),
+            switched(levels, (*levels.get(), level)),
+            switched(draw, draws.draw),
+        ):
             try:
                 result = f(*args_of_f, **kwargs_of_f)
+            except ValueError as error:  # NumPy has wrapped an error of ours
+                if isinstance(error.__cause__, UnsupportedError):
+                    raise error.__cause__ from None
+                raise
             except TypeError as error:
                 check_call(error, f, args, kwargs)
                 raise
+            draws.check()
             results = [x for _, x in leaves_of(result)]
-            ends = axes_for(out_axes, result, "out_axes", "the result ")
+            ends = axes_for(out_axes, result, "out_axes", "the result")
             whole = [outward(level, x, axis) for x, axis in zip(results, ends, strict=True)]
         return like(result, iter(finished(whole, [leaf for _, leaf in given])))
 
     return batched
+
+
+class Draws:
+    """Random numbers under vmap: layers draw some for each entry, in the order of a loop over the
+    entries; other draws, which would be one for all, are refused.
+
+    `generators`: those that the function could draw from, and their states when last seen.
+    """
+
+    def __init__(self, level: Level, f: Function, given: list[Any]) -> None:
+        self.level, self.below = level, draw.get()
+        found = [x for x in (*given, *closed_over(f)) if isinstance(x, np.random.Generator)]
+        self.generators = {id(rng): rng for rng in found}
+        self.states = {key: rng.bit_generator.state for key, rng in self.generators.items()}
+
+    def check(self) -> None:
+        """Raise if the function has drawn by itself since the last time."""
+        for key, rng in self.generators.items():
+            if rng.bit_generator.state != self.states[key]:
+                raise UnsupportedError(
+                    "a function under vmap draws random numbers from a NumPy generator: it is run "
+                    "once, so they would be the same for all entries. Draw them outside, one for "
+                    "each entry, and pass them as an argument; or, the same for all on purpose, "
+                    "draw them outside too. Dropout draws some for each entry"
+                )
+
+    def draw(self, rng: np.random.Generator | None, shape: tuple[int, ...]) -> Any:
+        self.check()
+        drawn = Batched(self.below(rng, (self.level.size, *shape)), self.level)
+        if id(rng) in self.generators and rng is not None:
+            self.states[id(rng)] = rng.bit_generator.state
+        return drawn
+
+
+def closed_over(function: Any) -> Iterator[Any]:
+    """What a function refers to, and functions among that: variables of functions around it, and
+    globals."""
+    todo, seen = [getattr(function, "__func__", function)], set()
+    while todo:
+        f = todo.pop()
+        if type(f) is not FunctionType or f in seen:
+            continue
+        seen.add(f)
+        found = [f.__globals__.get(name) for name in f.__code__.co_names]
+        for cell in f.__closure__ or ():
+            with suppress(ValueError):  # that it has no value yet
+                found.append(cell.cell_contents)
+        todo += found
+        yield from found
 
 
 def names(args: Any, kwargs: Any) -> list[str]:
@@ -105,7 +168,7 @@ def axes_for(axes: Any, tree: Any, what: str, name: str) -> list[int | None]:
             f"{what} of vmap are integers, None, or nests of them, not {axes!r}"
         )
     raise ArgumentError(
-        f"vmap with {what}={axes!r} for {name.strip()}, which is nested as {described(tree)}: nest "
+        f"vmap with {what}={axes!r} for {name}, which is nested as {described(tree)}: nest "
         "them in the same way, or give one axis for all of it"
     )
 
