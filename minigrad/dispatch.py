@@ -7,7 +7,7 @@ import importlib
 import inspect
 import sys
 from collections.abc import Callable, Hashable
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeGuard, TypeVar
 
 import numpy as np
 
@@ -155,7 +155,7 @@ class Traced:
     of: Callable[[Any], Any]
 
 
-def is_traced(x: Any) -> bool:
+def is_traced(x: Any) -> TypeGuard[Any]:
     """Whether x has no numbers: a tracer of the compiler, or a batched array."""
     return isinstance(x, Traced)
 
