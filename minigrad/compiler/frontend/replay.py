@@ -14,6 +14,7 @@ from minigrad.compiler.frontend.recorder import Recorder, recorder_here
 from minigrad.compiler.frontend.tracer import Tracer
 from minigrad.compiler.graph.ir import Graph, Value
 from minigrad.compiler.graph.opset.control import OWN_CONTROL
+from minigrad.functional.hook import hook_op
 from minigrad.graph import Node
 from minigrad.ops.base import Op
 from minigrad.tensor import Tensor, value_of
@@ -101,9 +102,11 @@ def computed(node: Node, stands: dict[Node, Any], recorder: Recorder) -> tuple[A
         return node, node.attributes["values"]
     if isinstance(node.op, Result):
         return node.inputs[1], node.inputs
-    value = recorder.made.get(node)
-    if value is None:  # a hook returns its input
+    if node.op is hook_op:  # which returns its input
         return stands[node.inputs[0]], (stands[node.inputs[0]],)
+    value = recorder.made.get(node)
+    if value is None:  # computed from numbers, while tracing
+        return recorder.value_of(node.value), tuple(map(recorder.value_of, node.arrays))
     return value, value.inputs
 
 

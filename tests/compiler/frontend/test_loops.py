@@ -133,7 +133,8 @@ def sine_of_gradient(f: Callable[..., Any]) -> Callable[..., Any]:
 
 def derivative_of_compiled(f: Callable[..., Any], x: Any, order: int) -> None:
     """Derivatives of the compiled function are those of the function."""
-    plain, compiled = f, minigrad.compile(f)
+    plain: Any = f
+    compiled: Any = minigrad.compile(f)
     for _ in range(order):
         plain, compiled = sine_of_gradient(plain), sine_of_gradient(compiled)
         np.testing.assert_allclose(compiled(x), plain(x), rtol=1e-9, atol=1e-11)
@@ -155,13 +156,21 @@ def test_a_step_of_a_layer() -> None:
         _, ys = scan(lambda h, x: (h := np.tanh(layer(h) + x), h), np.zeros(2, "f"), x)
         loss = np.mean(ys**2)
         loss.backward()
-        return loss, layer.weight.grad, layer.bias.grad
+        return loss, layer.weight.grad, layer.parameters()[1].grad
 
     x = XS.astype("f")
     found = [step(x), minigrad.compile(step)(x)]
     for expected, got in zip(*found, strict=True):
         got, expected = (y.data if isinstance(y, Tensor) else y for y in (got, expected))
         np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_a_gradient_by_a_number_that_is_known_while_tracing() -> None:
+    def f(p: Any, x: Any) -> Any:
+        return scan(lambda c, t: (np.tanh(p["w"] ** 2 * c + t), None), x, np.arange(3.0))[0]
+
+    for p in ({"w": np.float64(0.7)}, {"w": 0.7}):
+        check(grad(f), p, np.array(0.2))
 
 
 @pytest.mark.parametrize("reverse", [False, True])
