@@ -11,7 +11,7 @@ import numpy as np
 
 from minigrad.autograd import recording
 from minigrad.dispatch import Traced, array_function, call_ufunc, implementations, is_traced
-from minigrad.errors import MinigradError, UnsupportedError, instruction, is_nested, refusal_of
+from minigrad.errors import PLAIN, MinigradError, UnsupportedError, instruction, operand, refusal_of
 from minigrad.graph import INEXACT, Node
 from minigrad.methods import Methods
 from minigrad.names import missing
@@ -232,7 +232,7 @@ class Level:
                 else:
                     whole = x if node.requires_grad else value
             else:
-                value = np.asarray(x) if is_nested(x) else x
+                value = x if type(x) in PLAIN else operand(x)
                 nodes.append(value)
                 own = type(value) in KINDS and value.level is self
                 whole = detached(value.array) if own else value
@@ -248,7 +248,8 @@ class Level:
             if not isinstance(error, MinigradError) or " does not work: " in error.message:
                 raise refusal_of(op.name, [*map(shown, arrays)], attributes, error) from error
             raise
-        found = found if type(found) in ARRAYS or needs_grad(found) else detached(found)
+        if type(found) not in ARRAYS and not needs_grad(found):
+            found = detached(found)
         result: Any = as_result(Batched(found, self), op, arrays[0], attributes)
         if not live:
             return result

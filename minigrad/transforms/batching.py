@@ -24,7 +24,7 @@ from minigrad.ops.movement import (
     from_diagonal_op,
     reshape_op,
 )
-from minigrad.ops.processing import matmul_op, split_terms
+from minigrad.ops.processing import linear_op, matmul_op, split_terms
 from minigrad.ops.reduce import axes_of
 from minigrad.transforms.batched import Level, detached, is_batched
 
@@ -67,7 +67,7 @@ def all_batched(level: Level, xs: Sequence[Any], batched: Flags) -> list[Any]:
 def aligned(level: Level, xs: Sequence[Any], batched: Flags) -> Sequence[Any]:
     """The inputs so that they broadcast as their entries do: batched ones that have fewer axes than
     others get axes of size 1 after that of the batch."""
-    ndims = [len(shape) for shape in shapes_of(xs, batched)]
+    ndims = [getattr(x, "ndim", own) - own for x, own in zip(xs, batched, strict=True)]
     if min(ndims) == (ndim := max(ndims)):
         return xs
     triples = zip(xs, batched, ndims, strict=True)
@@ -405,9 +405,13 @@ def linear(level: Level, op: Op, xs: Any, batched: Flags, how: How) -> Any:
 
 @rule_for("dot")
 def dot(level: Level, op: Op, xs: Any, batched: Flags, how: How) -> Any:
-    """Vectors as matrices of one row, or one column."""
+    """Vectors of all entries are the rows of a matrix; or each is a matrix of one row or column."""
     x, y = xs
     row, column = (len(shape) == 1 for shape in shapes_of(xs, batched))
+    if row and not batched[1] and y.ndim <= 2:
+        return level.run(op if column else matmul_op, x, y)
+    if column and not batched[0] and x.ndim <= 2:
+        return level.run(op, y, x) if row else level.run(linear_op, y, x)
     x, y = np.expand_dims(x, -2) if row else x, np.expand_dims(y, -1) if column else y
     z = matmul(level, op, (x, y), batched, how)
     z = z[..., 0] if column else z
