@@ -35,8 +35,10 @@ from minigrad.transforms import grad as grad
 from minigrad.transforms import hessian as hessian
 from minigrad.transforms import holomorphic_grad as holomorphic_grad
 from minigrad.transforms import hvp as hvp
+from minigrad.transforms import jacfwd as jacfwd
 from minigrad.transforms import jacobian as jacobian
 from minigrad.transforms import jacobian_sparsity as jacobian_sparsity
+from minigrad.transforms import jacrev as jacrev
 from minigrad.transforms import jvp as jvp
 from minigrad.transforms import linearize as linearize
 from minigrad.transforms import scan as scan

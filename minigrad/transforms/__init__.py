@@ -12,13 +12,15 @@ from minigrad.transforms.custom import stop_gradient as stop_gradient
 from minigrad.transforms.forward import jvp as jvp
 from minigrad.transforms.forward import linearize as linearize
 from minigrad.transforms.jacobian import hessian as hessian
+from minigrad.transforms.jacobian import holomorphic_grad as holomorphic_grad
+from minigrad.transforms.jacobian import jacfwd as jacfwd
 from minigrad.transforms.jacobian import jacobian as jacobian
+from minigrad.transforms.jacobian import jacrev as jacrev
 from minigrad.transforms.loops import cond as cond
 from minigrad.transforms.loops import fori_loop as fori_loop
 from minigrad.transforms.loops import scan as scan
 from minigrad.transforms.loops import while_loop as while_loop
 from minigrad.transforms.reverse import grad as grad
-from minigrad.transforms.reverse import holomorphic_grad as holomorphic_grad
 from minigrad.transforms.reverse import hvp as hvp
 from minigrad.transforms.reverse import value_and_grad as value_and_grad
 from minigrad.transforms.reverse import vjp as vjp

@@ -85,17 +85,21 @@ class Call:
     def share(self, k: int, g: Any, y: Any, *inputs: Any, values: Any = ()) -> Any:
         """The cotangent of input k."""
         if g.shares is None:
-            kept = [*inputs[self.wanted :]]
-            if isinstance(y, Tensor):  # this pass is recorded: they depend on the inputs
-                for n, position in self.outputs.items():
-                    kept[n] = Tensor.of(returned(kept[n], y.node, position))
-            g.shares = self.pull_back(g.sent, inputs[: self.wanted], kept)
+            g.shares = self.pull_back(g.sent, inputs[: self.wanted], self.kept(y, inputs))
         if len(g.shares) != self.wanted:
             raise ArgumentError(
                 f"the derivative of {self.name} gave {len(g.shares)} cotangents, for "
                 f"{self.wanted} inputs"
             )
         return np.zeros_like(inputs[k]) if g.shares[k] is None else g.shares[k]
+
+    def kept(self, y: Any, inputs: Sequence[Any]) -> list[Any]:
+        """What the rules need beside the inputs by which they are. `y` is the node, viewed."""
+        kept = [*inputs[self.wanted :]]
+        if isinstance(y, Tensor):  # this pass is recorded: outputs depend on the inputs
+            for n, position in self.outputs.items():
+                kept[n] = Tensor.of(returned(kept[n], y.node, position))
+        return kept
 
     def unbroadcast(self, cotangent: Any, shape: tuple[int, ...]) -> Any:
         raise ShapeError(

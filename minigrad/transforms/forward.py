@@ -87,14 +87,21 @@ def jvp(f: Function, args: Sequence[Any], tangents: Sequence[Any], has_aux: bool
 
 
 def pushed(run: Recorded, args: Sequence[Any], tangents: Sequence[Any]) -> Any:
-    """The tangent of the output of a run, from those of its arguments.
+    """The tangent of the output of a run, from those of its arguments."""
+    directions = matching(list(tangents), list(args), "the arguments")
+    return like(run.output, iter(push(run, directions)))
+
+
+def push(run: Recorded, directions: Sequence[Any]) -> list[Any]:
+    """The tangents of the outputs of a run, from those of its inputs: None is zeros.
 
     Recorded, and made of Tensors, if an outer transform differentiates any of it.
     """
-    directions = matching(list(tangents), list(args), "the arguments")
     watched = any(root is not None and run.is_watched(root) for root in run.roots)
     seeds: dict[Node, Any] = {}
     for v, x in zip(directions, run.inputs, strict=True):
+        if v is None:
+            continue
         if np.shape(v) != x.shape:
             raise ShapeError(f"a tangent of shape {np.shape(v)} for an argument of shape {x.shape}")
         if type(v) is not np.ndarray or v.dtype != x.dtype:
@@ -108,15 +115,14 @@ def pushed(run: Recorded, args: Sequence[Any], tangents: Sequence[Any]) -> Any:
         for node, v in seeds.items():
             if watched or isinstance(v, Tensor):
                 seeds[node] = view(v.node if isinstance(v, Tensor) else Node(v))
-        found = push_along(in_order(run), seeds, view)
-        outputs = [
+        found = push_along(path_of(run), seeds, view)
+        return [
             outward(root and found.get(root), y, watched, run.of_tensors)
             for root, y in zip(run.roots, run.outputs, strict=True)
         ]
-    return like(run.output, iter(outputs))
 
 
-def in_order(run: Recorded) -> Sequence[Node]:
+def path_of(run: Recorded) -> Sequence[Node]:
     """Nodes that outputs of a run depend on, those between them and its inputs among them, each
     after its inputs."""
     if run.path:
@@ -229,16 +235,16 @@ def tangents_of_results(
     """The tangents of the results of a call, from those of its inputs: by its own rule, or by the
     transpose of its pull-back."""
     op: Any = call.op
-    places = [node.attributes["position"] for node in results]
+    places: dict[Node, int] = {node: node.attributes["position"] for node in results}
     if op.push is None:
-        cotangents = [cotangent_of(node) for node in results]
-        sent = Cotangents.of(dict(zip(places, cotangents, strict=True)))
-        found = transposed(call, given, view, sent, cotangents)
+        cotangents = {k: cotangent_of(node) for node, k in places.items()}
+        sent, variables = Cotangents.of(dict(cotangents)), [*cotangents.values()]
+        found = transposed(call, given, view, sent, variables)
+        every: Any = dict(zip(cotangents, found, strict=True))
     else:
         inputs = inputs_of(call, view)
-        every = op.push(given, inputs[: op.wanted], inputs[op.wanted :])
-        found = [every[k] for k in places]
-    pairs = zip(results, found, strict=True)
+        every = op.push(given, inputs[: op.wanted], op.kept(view(call), inputs))
+    pairs = ((node, every[k]) for node, k in places.items())
     return {node: fitting(t, node.value) for node, t in pairs if t is not None}
 
 

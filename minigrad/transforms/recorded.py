@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.arguments import check_call, shown
+from minigrad.arguments import check_call
 from minigrad.autograd import (
     array_of,
     leading_to,
@@ -18,12 +18,11 @@ from minigrad.autograd import (
     reverse_along,
     switched,
 )
-from minigrad.dispatch import is_traced
 from minigrad.errors import DtypeError, GradientError, ShapeError
 from minigrad.graph import INEXACT, Node, toposort
 from minigrad.inside import differentiating
 from minigrad.ops.movement import copy
-from minigrad.tensor import Tensor, value_of
+from minigrad.tensor import Tensor
 from minigrad.transforms.trees import Function, flat, leaves_of, like, map_tree
 
 Argnums = int | Sequence[int]
@@ -157,13 +156,15 @@ class Recorded:
         return map_tree(self.outward, self.output)
 
     def pull_back(self, cotangents: Sequence[Any]) -> list[Any]:
-        """The cotangent of every chosen argument, from those of the outputs.
+        """The cotangent of every chosen argument, from those of the outputs: None is zeros.
 
         Recorded, and made of Tensors, if an outer transform differentiates any of it.
         """
         pairs = []
         watched = False
         for y, root, g in zip(self.outputs, self.roots, cotangents, strict=True):
+            if g is None:
+                continue
             if type(g) is not np.ndarray or g.dtype != y.dtype:
                 g = g if isinstance(g, Tensor) else Tensor(g)
                 watched = watched or (root is not None and g.requires_grad)
@@ -187,39 +188,6 @@ class Recorded:
                 adjoints = reverse(seeds, by=self.by, view=view)
         found = [adjoints.get(x.node) for x in self.inputs]
         return self.in_form(map(in_the_form_of, self.given, found, self.inputs, repeat(watched)))
-
-    def derivative(self, k: int, entry: int | None = None) -> list[Any]:
-        """The derivative of one entry of output k by every chosen argument; of none, zeros."""
-        cotangents = [np.zeros(y.shape) for y in self.outputs]
-        if entry is not None:
-            cotangents[k].flat[entry] = 1
-        found = self.pull_back(cotangents)
-        if self.outputs[k].dtype.kind != "c":
-            return found
-        other = self.pull_back([*cotangents[:k], 1j * cotangents[k], *cotangents[k + 1 :]])
-        both = enumerate(zip(self.inputs, flat(found), flat(other), strict=True))
-        return self.in_form(one_derivative(self.place(n), x, g, h) for n, (x, g, h) in both)
-
-
-def one_derivative(where: str, x: Tensor, g: Any, h: Any) -> Any:
-    """The derivative of a complex output by the input x, of which g and h are the cotangents that
-    belong to the cotangents 1 and i of the output.
-
-    Raises:
-        GradientError: for complex x, if it depends on the direction.
-    """
-    if x.dtype.kind != "c":
-        return g - 1j * h
-    one, other = value_of(g), value_of(-1j * h)
-    eps = np.finfo(x.dtype).eps ** 0.5
-    # Numbers that are traced are not there yet.
-    if is_traced(one) or np.allclose(one, other, eps, eps * np.max(np.abs(one), initial=0), True):
-        return g
-    raise GradientError(
-        f"the function is not holomorphic, and so has no complex derivative by {where}: along the "
-        f"real axis it is {shown(one)}, along the imaginary one {shown(other)}. np.conj, np.abs, "
-        "np.real and np.imag are not holomorphic; vjp and jvp have what there is of derivatives"
-    )
 
 
 def as_tensor(output: Any, where: str) -> Tensor:

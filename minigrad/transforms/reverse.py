@@ -1,4 +1,4 @@
-"""Derivatives by reverse passes: grad, value_and_grad, holomorphic_grad, vjp and hvp."""
+"""Derivatives by reverse passes: grad, value_and_grad, vjp and hvp."""
 
 from __future__ import annotations
 
@@ -77,43 +77,6 @@ def grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
     def differentiated(*args: Any, **kwargs: Any) -> Any:
         value, gradient = both(*args, **kwargs)
         return (gradient, value[1]) if has_aux else gradient
-
-    return differentiated
-
-
-@checked
-def holomorphic_grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
-    """A function that returns the complex derivative f'(z) of a holomorphic f of complex arguments.
-
-    f returns a single complex value. That f is holomorphic at the point (that its derivative does
-    not depend on the direction) is checked by a second reverse pass, other than in a compiled
-    function, whose numbers are not there yet. With `has_aux`, it returns (derivative, aux).
-
-    Raises:
-        GradientError: if f is not holomorphic there, or returns anything but a single value.
-        DtypeError: if an argument or the value is not complex.
-
-    >>> holomorphic_grad(lambda z: z**3)(1 + 1j)
-    np.complex128(6j)
-    """
-
-    @functools.wraps(f)
-    def differentiated(*args: Any, **kwargs: Any) -> Any:
-        run = Recorded(f, args, kwargs, in_order(argnums, args), has_aux)
-        given = [x.dtype for x in (*run.inputs, *run.outputs)]
-        if len(run.outputs) != 1 or run.outputs[0].size != 1:
-            raise GradientError(
-                "holomorphic_grad is of a function that returns a single value, and this one "
-                f"returned shapes {[y.shape for y in run.outputs]}: use jacobian"
-            )
-        if any(dtype.kind != "c" for dtype in given):
-            raise DtypeError(
-                "holomorphic_grad is of complex functions of complex arguments, and these have "
-                f"dtypes {', '.join(map(str, given))}: use grad for real ones, or make arguments "
-                "complex, z + 0j"
-            )
-        found = one_or_all(argnums, run.derivative(0, 0))
-        return (found, run.aux) if has_aux else found
 
     return differentiated
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import minigrad
-from minigrad import Tensor, grad, hessian, jvp, linearize, vjp
+from minigrad import Tensor, custom_vjp, grad, hessian, jvp, linearize, vjp
 from minigrad.errors import DtypeError, GradientError, ShapeError
 from minigrad.ops.base import Op, registry
 from minigrad.transforms.calls import call_node
@@ -294,6 +294,14 @@ def test_calls_by_a_rule_of_their_own() -> None:
     same(jvp(lambda x: sine(x, push)[0], (X,), (X,))[1], X * np.cos(X))
     same(jvp(lambda x: sine(x, push)[1], (X,), (X,))[1], 0)
     assert len(seen) == 2
+
+
+def test_a_call_whose_rule_reads_its_result() -> None:
+    exp = custom_vjp(lambda x: np.exp(x))
+    exp.defvjp(lambda x: (exp.fun(x),) * 2, lambda y, g: (g * y,))
+    agrees(lambda x: exp(np.sin(x)) * x, [X])
+    same(jvp(grad(lambda x: np.sum(exp(x) * x)), (X,), (X,))[1], (X + 2) * np.exp(X) * X)
+    same(hessian(lambda x: np.sum(exp(x) * x))(X), np.diag((X + 2) * np.exp(X)))
 
 
 def test_what_was_written_into_since_is_refused() -> None:

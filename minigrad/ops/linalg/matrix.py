@@ -222,6 +222,7 @@ once_op: Op = Op(
     lambda v, apart: np.positive(v),
     (lambda g, y, v, apart: np.where(apart[..., None, :], g, np.nan).astype(g.dtype), None),
     "once({0})",
+    jacobian="symmetric",
 )
 
 
