@@ -366,7 +366,17 @@ def test_names_of_results_are_kept_whatever_is_in_them(tmp_path: Path) -> None:
     assert 'outputs: { "a\\nb": Float64Array;' in (tmp_path / "a b" / "2d-ü.d.ts").read_text(
         "utf-8"
     )
-    node("return Object.keys(await import(data)).join()", (tmp_path / "a b" / "2d-ü.js").as_uri())
+
+
+@pytest.mark.parametrize("name", ["2d-ü", "a b?c#d%20e", 'line\nalert(1)//"', "\u2028"])
+def test_names_of_files_are_kept_whatever_is_in_them(name: str, tmp_path: Path) -> None:
+    """The head of the class shows how to load it, in lines that can be run."""
+    minigrad.export(tmp_path / f"{name}.wasm", f=traced(lambda x: {"o": x}, (np.ones(2),)))
+    script = tmp_path / f"{name}.js"
+    lines = [x[5:] for x in script.read_text("utf-8").split("\n") if x.startswith("//   ")]
+    example = tmp_path / "example.mjs"
+    example.write_text("\n".join(["const x = [5, 6];", *lines[:3], "export default [...o];"]))
+    assert node("return (await import(data)).default", example.as_uri()) == [5, 6]
 
 
 def test_other_numbers_need_not_be_built_again(

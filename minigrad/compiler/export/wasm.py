@@ -7,9 +7,10 @@ import json
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import quote
 
 from minigrad.compiler.export.c import HERE, RANDOM, header, random_header, source, write
-from minigrad.compiler.export.naming import identifier
+from minigrad.compiler.export.naming import identifier, in_line
 from minigrad.compiler.export.program import ExportedProgram, Member, keys_of
 from minigrad.compiler.target.webassembly import build
 from minigrad.errors import UnsupportedError
@@ -115,22 +116,23 @@ def length(n: int) -> bytes:
 def javascript(program: ExportedProgram, module_name: str) -> str:
     """The class Program, and Random, as one ES module; its head shows how to use them."""
     f, name = program.functions[0], Path(module_name).stem
+    file, address = in_line(module_name), quote(module_name)
     inputs = ", ".join(entry(name) for name, x in keyed(f.inputs) if x.initial is None)
     outputs = ", ".join(entry(name) for name, _ in keyed(f.outputs))
     call = f'program.call("{f.name}", {{ {inputs} }})' if inputs else f'program.call("{f.name}")'
     lines = [*program.about.splitlines(), ""] if program.about else []
     about = "".join(f"// {line}".rstrip() + "\n" for line in lines)
     head = f"""\
-// {program.name}, written by minigrad.export. {name}.d.ts has its functions and arrays.
+// {program.name}, written by minigrad.export. {in_line(f"{name}.d.ts")} has its functions and arrays.
 //
 {about}// In Node.js, and in a page that a server sends:
 //
-//   import {{ Program }} from "./{name}.js";
-//   const program = await Program.load(new URL("{module_name}", import.meta.url));
+//   import {{ Program }} from "./{quote(name)}.js";
+//   const program = await Program.load(new URL("{address}", import.meta.url));
 //   const {{ {outputs} }} = {call};
 //
 // A page that is opened from a file (file://...) may read no other file. Put this text into a
-// script of type "module" in it, and then, with the module in base64 (`base64 -w0 {module_name}`):
+// script of type "module" in it, and then, with the module in base64 (`base64 -w0 {file}`):
 //
 //   const bytes = Uint8Array.from(atob("..."), (character) => character.charCodeAt(0));
 //   const program = await Program.load(bytes);
