@@ -368,7 +368,7 @@ def test_names_of_results_are_kept_whatever_is_in_them(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["2d-ü", "a b?c#d%20e", 'line\nalert(1)//"', "\u2028"])
+@pytest.mark.parametrize("name", ["2d-ü", "a b?c#d%20e", 'line\nalert(1)"', "\u2028"])
 def test_names_of_files_are_kept_whatever_is_in_them(name: str, tmp_path: Path) -> None:
     """The head of the class shows how to load it, in lines that can be run."""
     minigrad.export(tmp_path / f"{name}.wasm", f=traced(lambda x: {"o": x}, (np.ones(2),)))

@@ -116,14 +116,14 @@ def length(n: int) -> bytes:
 def javascript(program: ExportedProgram, module_name: str) -> str:
     """The class Program, and Random, as one ES module; its head shows how to use them."""
     f, name = program.functions[0], Path(module_name).stem
-    file, address = in_line(module_name), quote(module_name)
+    types, file, address = in_line(f"{name}.d.ts"), in_line(module_name), quote(module_name)
     inputs = ", ".join(entry(name) for name, x in keyed(f.inputs) if x.initial is None)
     outputs = ", ".join(entry(name) for name, _ in keyed(f.outputs))
     call = f'program.call("{f.name}", {{ {inputs} }})' if inputs else f'program.call("{f.name}")'
     lines = [*program.about.splitlines(), ""] if program.about else []
     about = "".join(f"// {line}".rstrip() + "\n" for line in lines)
     head = f"""\
-// {program.name}, written by minigrad.export. {in_line(f"{name}.d.ts")} has its functions and arrays.
+// {program.name}, written by minigrad.export. {types} has its functions and arrays.
 //
 {about}// In Node.js, and in a page that a server sends:
 //
