@@ -20,6 +20,7 @@ from minigrad.compiler.codegen.deduplicate import (
     OWN_GENERATORS,
     Call,
     GeneratedCode,
+    NumpyCall,
     generate,
     verify_kernels,
     work_of,
@@ -29,18 +30,19 @@ from minigrad.compiler.graph.ir import (
     Graph,
     GraphError,
     Value,
+    bodies_of,
     constants_of,
     is_literal,
     values_within,
 )
 from minigrad.compiler.graph.layout import Layout
 from minigrad.compiler.graph.opset import OWN_ENTRIES, base
-from minigrad.compiler.graph.opset.control import OWN_CONTROL
+from minigrad.compiler.graph.opset.control import OWN_CONTROL, forms_of
 from minigrad.compiler.graph.opset.infer import drawn, run
 from minigrad.compiler.graph.simplify import OWN_REWRITES, REWRITES, simplify
 from minigrad.compiler.loops.ir import Scratch
 from minigrad.compiler.loops.lowering import kind_of
-from minigrad.compiler.runtime.plan import Array, ByNumpy, Calls, Plan
+from minigrad.compiler.runtime.plan import Array, ByNumpy, ByPython, Calls, Plan, Step
 from minigrad.compiler.runtime.program import Program
 from minigrad.compiler.runtime.serialization import as_text, restored
 from minigrad.compiler.schedule.buffers import (
@@ -70,7 +72,7 @@ def plan_of(graph: Graph, target: Machine | None = None) -> Plan:
         return compile_graph(graph, target)
     name = f"{digest(graph, target)}.plan"
     if (content := cache_get(name)) is not None:
-        plan: Plan = restored(content.decode(), Plan, Array, Calls, ByNumpy, Layout)
+        plan: Plan = restored(content.decode(), Plan, Array, Calls, ByNumpy, ByPython, Layout)
         return plan
     with ThreadPoolExecutor(1) as pool:
         if target is None:
@@ -263,8 +265,8 @@ def allocate_memory(
     return allocate(buffers, own_slots, map(used_by, code.calls), threads)
 
 
-def used_by(call: Call | Value) -> list[Value | Scratch]:
-    return call.reads + call.writes if isinstance(call, Call) else [call, *call.values()]
+def used_by(call: Call | NumpyCall) -> list[Value | Scratch]:
+    return [*call.reads, *call.writes]
 
 
 def array_of(x: Any, memory: Memory) -> Any:
@@ -277,19 +279,36 @@ def array_of(x: Any, memory: Memory) -> Any:
     return Array(slot, start, x.dtype.str, memory.buffers.layouts[x])
 
 
-def steps_of(code: GeneratedCode, memory: Memory, threads: int) -> list[Calls | ByNumpy]:
+def steps_of(code: GeneratedCode, memory: Memory, threads: int) -> list[Step]:
     """Calls of kernels in tables, interrupted by ops that NumPy runs."""
-    steps: list[Calls | ByNumpy] = []
+    steps: list[Step] = []
     for is_call, group in itertools.groupby(code.calls, lambda call: isinstance(call, Call)):
         calls: Any = list(group)
         if is_call:
             steps.append(table_of(calls, memory, threads))
             continue
-        for value in calls:
-            inputs = [array_of(x, memory) for x in value.inputs]
-            output = array_of(value, memory)
-            steps.append(ByNumpy(value.op.name, inputs, value.attributes, output))
+        steps += [by_numpy(call, memory) for call in calls]
     return steps
+
+
+def by_numpy(call: NumpyCall, memory: Memory) -> ByNumpy | ByPython:
+    value, op = call.value, call.value.op
+    assert op is not None
+    inputs = [array_of(x, memory) for x in value.inputs]
+    if op not in OWN_CONTROL:
+        return ByNumpy(op.name, inputs, value.attributes, array_of(value, memory))
+    how = {k: x for k, x in value.attributes.items() if k not in ("body", "bodies")}
+    results = {x.attributes["position"]: array_of(x, memory) for x in call.writes}
+    bodies = [body_plan(x) for x in bodies_of(value)]
+    return ByPython(op.name, inputs, {**how, "forms": forms_of(value)}, results, bodies)
+
+
+def body_plan(body: Graph) -> Plan:
+    """The plan of a body that Python calls: with all of its constants."""
+    plan = compile_graph(body)
+    arrays = [x.array for x in constants_of(body)]
+    plan.constants = [arrays[x] if type(x) is int else x for x in plan.constants]
+    return plan
 
 
 def table_of(calls: list[Call], memory: Memory, threads: int) -> Calls:

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.compiler.codegen.deduplicate import GeneratedCode, generate
-from minigrad.compiler.graph.ir import Value, name_of
+from minigrad.compiler.codegen.deduplicate import Call, GeneratedCode, generate
+from minigrad.compiler.graph.ir import name_of
 from minigrad.compiler.graph.simplify import simplify
 from minigrad.compiler.schedule.buffers import copy_aliased_writes, plan_buffers
 from minigrad.compiler.schedule.contractions import pack_operands
@@ -47,5 +47,5 @@ def code_of(schedule: Schedule) -> GeneratedCode:
 
 def copies(code: GeneratedCode) -> int:
     """Calls that do nothing but copy a result to where it is kept."""
-    texts = [code.texts[call.text] for call in code.calls if not isinstance(call, Value)]
+    texts = [code.texts[call.text] for call in code.calls if isinstance(call, Call)]
     return sum(text.startswith("memcpy") for text in texts)

@@ -72,11 +72,24 @@ class Call:
 
 
 @dataclass(eq=False)
+class NumpyCall:
+    """A value that NumPy computes, and what is stored of it: itself, or the items of a loop or a
+    branch that has such values in its bodies."""
+
+    value: Value
+    writes: list[Value]
+
+    @property
+    def reads(self) -> list[Value]:
+        return [*dict.fromkeys(self.value.values())]
+
+
+@dataclass(eq=False)
 class GeneratedCode:
     """The texts of distinct kernels, and their calls, among them values that NumPy computes."""
 
     texts: list[str] = field(default_factory=list)
-    calls: list[Call | Value] = field(default_factory=list)
+    calls: list[Call | NumpyCall] = field(default_factory=list)
 
 
 def generate(schedule: Schedule, buffers: BufferPlan, machine: Machine) -> GeneratedCode:
@@ -97,7 +110,8 @@ def generate(schedule: Schedule, buffers: BufferPlan, machine: Machine) -> Gener
     repeats: dict[Hashable, tuple[KernelSource, Arrays]] = {}
     for kernel in schedule.kernels:
         if kernel.kind == "numpy":
-            code.calls.append(kernel.stages[0].value)
+            value, *items = (stage.value for stage in kernel.stages)
+            code.calls.append(NumpyCall(value, items or [value]))
             continue
         bodies: Sequence[Body] = ()
         if kernel.kind == "control":

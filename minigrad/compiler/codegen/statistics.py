@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
-from minigrad.compiler.codegen.deduplicate import Call, GeneratedCode, multiplications
+from minigrad.compiler.codegen.deduplicate import Call, GeneratedCode, NumpyCall, multiplications
 from minigrad.compiler.graph.affine import Index
 from minigrad.compiler.graph.ir import Shape, Value, elementwise, name_of
 from minigrad.compiler.graph.opset.base import rules_of
@@ -75,26 +75,24 @@ def described(
         number = known.setdefault(key, len(known))
         if number == len(found.kernels):
             found.kernels.append(kernel_of(call, code, schedule, buffers, threads))
-        if isinstance(call, Call):
-            reads, writes = call.reads, call.writes
-            why = call.kernel.why if call.kernel and call.role == "kernel" else {}
-        else:
-            reads, writes, why = [*dict.fromkeys(call.values())], [call], {}
+        kernel = call.kernel if isinstance(call, Call) and call.role == "kernel" else None
+        why = kernel.why if kernel else {}
         found.calls.append(
             DescribedCall(
                 number,
-                tuple(sorted(leaves[x] for x in reads if x in leaves)),
-                tuple(sorted(leaves[x] for x in writes if x in leaves)),
+                tuple(sorted(leaves[x] for x in call.reads if x in leaves)),
+                tuple(sorted(leaves[x] for x in call.writes if x in leaves)),
                 tuple((label(value), reason) for value, reason in why.items()),
             )
         )
     return found
 
 
-def key_of(call: Call | Value) -> Any:
+def key_of(call: Call | NumpyCall) -> Any:
     if isinstance(call, Call):
         return call.text
-    return name_of(call), call.shape, tuple(x.shape for x in call.values())
+    value = call.value
+    return name_of(value), value.shape, tuple(x.shape for x in value.values())
 
 
 def label(value: Value) -> str:
@@ -102,17 +100,18 @@ def label(value: Value) -> str:
 
 
 def kernel_of(
-    call: Call | Value,
+    call: Call | NumpyCall,
     code: GeneratedCode,
     schedule: Schedule,
     buffers: BufferPlan,
     threads: int,
 ) -> DescribedKernel:
-    if isinstance(call, Value):
-        read = sum(x.size * x.dtype.itemsize for x in call.values())
-        written = call.size * call.dtype.itemsize
+    if isinstance(call, NumpyCall):
+        value = call.value
+        read = sum(x.size * x.dtype.itemsize for x in value.values())
+        written = sum(x.size * x.dtype.itemsize for x in call.writes)
         return DescribedKernel(
-            "numpy", ((name_of(call) or "", call.shape),), None, (), read, written
+            "numpy", ((name_of(value) or "", value.shape),), None, (), read, written
         )
     kernel, text = call.kernel, code.texts[call.text]
     if kernel is None or call.role != "kernel":

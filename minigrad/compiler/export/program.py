@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections import defaultdict
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +17,7 @@ from minigrad.compiler.export.naming import distinct, identifier
 from minigrad.compiler.graph.ir import Value, constants_of
 from minigrad.compiler.graph.layout import Layout, plain
 from minigrad.compiler.pipeline import plan_of
-from minigrad.compiler.runtime.plan import Array, ByNumpy, Calls, Plan
+from minigrad.compiler.runtime.plan import Array, ByNumpy, ByPython, Calls, Plan, Step
 from minigrad.compiler.runtime.program import AFTER, REFUSALS, bytes_of
 from minigrad.compiler.specialization import overlaps
 from minigrad.compiler.target.machine import Machine
@@ -310,7 +310,7 @@ class Linker:
         texts = [text for group in plan.texts for text in group]
         described = iter(plan.description.calls)
         for step in plan.steps:
-            assert not isinstance(step, ByNumpy)
+            assert isinstance(step, Calls)
             for kernel, _, first, count in step.rows:
                 span = slice(first, first + count)
                 pairs = zip(step.slots[span].tolist(), step.offsets[span].tolist(), strict=True)
@@ -320,7 +320,7 @@ class Linker:
                 made.calls.append(Call(self.kernel(texts[kernel]), places, comment))
 
 
-def slots_of(step: Calls | ByNumpy) -> list[int]:
+def slots_of(step: Step) -> list[int]:
     assert isinstance(step, Calls)
     found: list[int] = step.slots.tolist()
     return found
@@ -364,16 +364,22 @@ def copy_text(layout: Layout, dtype: np.dtype[Any]) -> str:
 
 
 def check_plan(name: str, plan: Plan) -> None:
-    by_numpy = [x for x in plan.steps if isinstance(x, ByNumpy)]
-    if by_numpy:
-        ops = dict.fromkeys(
-            f"{x.op} ({np.dtype(x.output.dtype)}, of shape {x.output.layout.shape})"
-            for x in by_numpy
-        )
+    ops = dict.fromkeys(by_numpy(plan))
+    if ops:
         raise UnsupportedError(
             f"export: {name} computes {', '.join(ops)} by NumPy, which a program of C lacks: "
             "compute it outside, and pass it in as an argument"
         )
+
+
+def by_numpy(plan: Plan) -> Iterator[str]:
+    """The ops that NumPy computes, those of bodies too."""
+    for x in plan.steps:
+        if isinstance(x, ByNumpy):
+            yield f"{x.op} ({np.dtype(x.output.dtype)}, of shape {x.output.layout.shape})"
+        elif isinstance(x, ByPython):
+            for body in x.bodies:
+                yield from by_numpy(body)
 
 
 def check_gradients(interfaces: list[Interface]) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 
 from minigrad.compiler.graph import ir
 from minigrad.compiler.graph.affine import aligned
+from minigrad.compiler.graph.bodies import with_simple_bodies
 from minigrad.compiler.graph.folding import folding
 from minigrad.compiler.graph.literals import promote_literals
 from minigrad.compiler.graph.opset.base import rules_of
@@ -21,9 +22,17 @@ from minigrad.errors import MinigradError
 
 def simplify(graph: ir.Graph) -> ir.Graph:
     """All passes."""
-    graph = promote_literals(ir.rewritten(push_transposes(graph), Simplifier()))
+    graph = rewritten(graph)
+    smaller = with_simple_bodies(graph, simplify)
+    if smaller is not graph:
+        graph = rewritten(smaller)
+    graph = promote_literals(graph)
     verify(graph)
     return graph
+
+
+def rewritten(graph: ir.Graph) -> ir.Graph:
+    return ir.rewritten(push_transposes(graph), Simplifier())
 
 
 class Simplifier:

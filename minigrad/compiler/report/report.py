@@ -25,6 +25,7 @@ from minigrad.compiler.graph.opset.base import OPSET
 from minigrad.compiler.graph.opset.reductions import AlongAxis
 from minigrad.compiler.report.page import page
 from minigrad.compiler.runtime.plan import ByNumpy
+from minigrad.compiler.runtime.program import Segment
 from minigrad.compiler.specialization import Specialization
 from minigrad.compiler.target.machine import machine
 from minigrad.errors import ArgumentError, UnsupportedError
@@ -437,9 +438,9 @@ def timed(program: Any) -> list[float]:
     """Run, and take the time of each call."""
     found: list[float] = []
     for step in program.steps:
-        if isinstance(step, ByNumpy):
+        if not isinstance(step, Segment):
             start = perf_counter()
-            program.by_numpy(step)
+            program.by_numpy(step) if isinstance(step, ByNumpy) else step.run(program)
             found.append(perf_counter() - start)
             continue
         seconds = np.zeros(step.count)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.compiler.graph.ir import Graph, Value, bodies_of
-from minigrad.compiler.graph.opset.control import BRANCH, ITEM, LOOP, OWN_CONTROL, Parts, forms_of
+from minigrad.compiler.graph.opset.control import ITEM, OWN_CONTROL, forms_of
 from minigrad.errors import ArgumentError, refusal_of
 from minigrad.ops.base import Op
 
@@ -71,25 +71,25 @@ def numpy_program(graph: Graph) -> Callable[[dict[Value, Any]], list[np.ndarray]
 
 # Control flow: see graph/opset/control.py.
 
-Program = Callable[[dict[Value, Any]], list[np.ndarray]]
+Body = Callable[[Sequence[Any]], list[np.ndarray]]  # from arrays to its outputs
 
 
-def run_loop(loop: Value, bodies: list[Program], arrays: list[Any]) -> list[np.ndarray]:
-    how, (body,) = loop.attributes, bodies
-    parts, length = Parts(arrays, how), how["length"]
-    ys = [np.zeros(shape, dtype) for shape, dtype in forms_of(loop)[len(parts.carries) : -1]]
-    bound = length if parts.rounds is None else int(parts.rounds)
-    carries, rounds = list(parts.carries), 0
-    enough = length is None or bound <= length
+def run_loop(how: dict[str, Any], bodies: list[Body], arrays: list[Any]) -> list[np.ndarray]:
+    """The results of a loop. `how`: its attributes, and the "forms" of its results."""
+    (body,), length, k, c = bodies, how["length"], how["constants"], how["carries"]
+    ys = [np.zeros(shape, dtype) for shape, dtype in how["forms"][c:-1]]
+    bound = int(arrays[-1]) if how["dynamic"] else length
+    constants, carries = arrays[:k], arrays[k : k + c]
+    xs = arrays[k + c : -1 if how["dynamic"] else None]
+    rounds, enough = 0, length is None or bound is None or bound <= length
     while enough and not (how["stops"] and not carries[-1]):
         if bound is not None and rounds >= bound:
             enough = not how["stops"]
             break
         row = bound - 1 - rounds if how["reverse"] else rounds
-        given = [*parts.constants, *carries, *(x[row] for x in parts.xs)]
-        outputs = body(dict(zip(how["body"].inputs, given, strict=True)))
-        carries = outputs[: len(carries)]
-        for y, new in zip(ys, outputs[len(carries) :], strict=True):
+        outputs = body([*constants, *carries, *(x[row] for x in xs)])
+        carries = outputs[:c]
+        for y, new in zip(ys, outputs[c:], strict=True):
             y[row] = new
         rounds += 1
     if not enough:
@@ -97,27 +97,36 @@ def run_loop(loop: Value, bodies: list[Program], arrays: list[Any]) -> list[np.n
     return [*carries, *ys, np.array(rounds, np.int64)]
 
 
-def run_branch(branch: Value, bodies: list[Program], arrays: list[Any]) -> list[np.ndarray]:
+NOT_ENOUGH_ROUNDS = "has a loop that needs more rounds than its bound allows: raise the bound"
+
+
+def run_branch(how: dict[str, Any], bodies: list[Body], arrays: list[Any]) -> list[np.ndarray]:
     predicate, *operands = arrays
-    k = 0 if predicate else 1
-    leaves = branch.attributes["bodies"][k].inputs
-    return bodies[k](dict(zip(leaves, operands, strict=True)))
+    return bodies[0 if predicate else 1](operands)
 
 
-def run_item(item: Value, bodies: list[Program], arrays: list[Any]) -> np.ndarray:
-    found: np.ndarray = arrays[0][item.attributes["position"]]
+def run_item(how: dict[str, Any], bodies: list[Body], arrays: list[Any]) -> np.ndarray:
+    found: np.ndarray = arrays[0][how["position"]]
     return found
 
 
-CONTROL = {LOOP: run_loop, BRANCH: run_branch, ITEM: run_item}
+CONTROL: dict[str, Callable[[dict[str, Any], list[Body], list[Any]], Any]] = {
+    "control.loop": run_loop,
+    "control.branch": run_branch,
+    "control.item": run_item,
+}
 
 
 def controlled(value: Value) -> Callable[[list[Any]], Any]:
+    """A call of control flow, or a result of one, as a function of its inputs."""
     assert value.op is not None
-    return partial(CONTROL[value.op], value, [numpy_program(x) for x in bodies_of(value)])
+    how = value.attributes if value.op is ITEM else {**value.attributes, "forms": forms_of(value)}
+    return partial(CONTROL[value.op.name], how, [body_function(x) for x in bodies_of(value)])
 
 
-NOT_ENOUGH_ROUNDS = "has a loop that needs more rounds than its bound allows: raise the bound"
+def body_function(graph: Graph) -> Body:
+    program = numpy_program(graph)
+    return lambda arrays: program(dict(zip(graph.inputs, arrays, strict=True)))
 
 
 def run(op: Op, arrays: list[Any], attributes: dict[str, Any]) -> Any:

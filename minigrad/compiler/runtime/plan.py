@@ -50,6 +50,21 @@ class ByNumpy:
 
 
 @dataclass
+class ByPython:
+    """A loop or a branch with ops that NumPy computes in its `bodies`: Python runs these, each a
+    program. `attributes`: with the "forms" of all results; `results`: those that are read."""
+
+    op: str
+    inputs: list[Any]
+    attributes: dict[str, Any]
+    results: dict[int, Array]
+    bodies: list[Plan]
+
+
+Step = Calls | ByNumpy | ByPython
+
+
+@dataclass
 class Plan:
     """A program: the C of its kernels, and the steps that it runs.
 
@@ -63,7 +78,7 @@ class Plan:
     constants: list[Any] = field(default_factory=list)
     outputs: list[Array | np.ndarray] = field(default_factory=list)
     owned: list[Array] = field(default_factory=list)
-    steps: list[Calls | ByNumpy] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
     texts: list[list[str]] = field(default_factory=list)
     vector: int = 32
     arena: int = 0

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import ctypes
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from minigrad.compiler.graph.ir import Graph, Value, constants_of
 from minigrad.compiler.graph.layout import Layout
-from minigrad.compiler.runtime.interpreter import NOT_ENOUGH_ROUNDS, run
-from minigrad.compiler.runtime.plan import Array, ByNumpy, Calls, Plan
+from minigrad.compiler.runtime.interpreter import CONTROL, NOT_ENOUGH_ROUNDS, run
+from minigrad.compiler.runtime.plan import Array, ByNumpy, ByPython, Plan, Step
 from minigrad.compiler.target.toolchain import release, runtime, timed_build
 from minigrad.errors import (
     ArgumentError,
@@ -46,6 +47,22 @@ REFUSALS: dict[int, tuple[type[MinigradError], str]] = {
 }
 AFTER = 32  # entries of padding after an output, which products may read and ignore
 SMALL = 1 << 12  # bytes up to which an output is copied, rather than given new memory each call
+
+
+class Flow:
+    """A loop or a branch that Python runs."""
+
+    def __init__(self, it: ByPython) -> None:
+        # Of the inputs, a body is given all but what chooses it, or how often it is run.
+        count = len(it.inputs) - bool(it.attributes.get("dynamic", True))
+        bodies = [body_function(plan, count) for plan in it.bodies]
+        self.it, self.flow = it, partial(CONTROL[it.op], it.attributes, bodies)
+
+    def run(self, program: Program) -> None:
+        inputs = [program.read(x) if isinstance(x, Array) else x for x in self.it.inputs]
+        found = self.flow(inputs)
+        for k, x in self.it.results.items():
+            program.read(x)[...] = found[k]
 
 
 class Program:
@@ -107,9 +124,11 @@ class Program:
             self.set(x.slot, buffer)
             self.views[x.slot] = viewed(buffer, x.layout)
 
-    def step(self, it: Calls | ByNumpy) -> Segment | ByNumpy:
+    def step(self, it: Step) -> Segment | ByNumpy | Flow:
         if isinstance(it, ByNumpy):
             return it
+        if isinstance(it, ByPython):
+            return Flow(it)
         return Segment(
             ctypes.addressof(self.kernels),
             *map(address, (it.rows, it.slots, it.offsets)),
@@ -129,9 +148,13 @@ class Program:
             IndexingError: if an index is out of range.
             LinAlgError: if a matrix is not positive definite, or has no inverse.
         """
+        return self.function()(self)
+
+    def function(self) -> Callable[[Program], list[np.ndarray]]:
+        """A run as a function of the program."""
         names: dict[str, Any] = {}
         lines, outputs = self.text(names)
-        return written_out("program", [*lines, f"return [{', '.join(outputs)}]"], names)(self)
+        return written_out("program", [*lines, f"return [{', '.join(outputs)}]"], names)
 
     def text(self, names: dict[str, Any]) -> tuple[list[str], list[str]]:
         """A run as lines of Python, in which this is `program`, and expressions for its outputs."""
@@ -142,8 +165,10 @@ class Program:
             if isinstance(step, Segment):
                 names[f"at{k}"] = ctypes.byref(step)
                 lines += [f"call(at{k})", f"if step{k}.bad:", f"    program.refuse(step{k}.bad)"]
-            else:
+            elif isinstance(step, ByNumpy):
                 lines.append(f"program.by_numpy(step{k})")
+            else:
+                lines.append(f"step{k}.run(program)")
         for k, (x, slot, moved) in enumerate(self.taken):
             names[f"literal{k}"] = x
             array = f"literal{k}" if slot is None else f"views[{slot}]"
@@ -178,6 +203,20 @@ class Program:
         whole = self.arrays[x.slot]
         part = whole.reshape(-1).view(np.uint8)[x.offset :][: bytes_of(x)]
         return viewed(part.view(x.dtype), x.layout)
+
+
+def body_function(plan: Plan, count: int) -> Callable[[Sequence[Any]], list[np.ndarray]]:
+    """The program of a body as a function of its `count` inputs."""
+    leaves = [Value(None, (), {}, (), np.dtype(bool), "input") for _ in range(count)]
+    program = Program(Graph(leaves, [], [], []), plan)
+    run = program.function()
+
+    def body(arrays: Sequence[Any]) -> list[np.ndarray]:
+        for leaf, array in zip(leaves, arrays, strict=True):
+            program.bind(leaf, np.asarray(array, order="C"))
+        return run(program)
+
+    return body
 
 
 def written_out(parameters: str, lines: list[str], names: dict[str, Any]) -> Callable[..., Any]:

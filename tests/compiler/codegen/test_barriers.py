@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.compiler.codegen.deduplicate import generate
+from minigrad.compiler.codegen.barriers import SHARED, WAIT, barrier_flags, conflict
+from minigrad.compiler.codegen.deduplicate import Call, generate
 from minigrad.compiler.graph.ir import Value
 from minigrad.compiler.pipeline import allocate_memory
-from minigrad.compiler.codegen.barriers import SHARED, WAIT, barrier_flags, conflict
 from minigrad.compiler.schedule.buffers import plan_buffers
 from minigrad.compiler.target.machine import Machine
 from tests.compiler.graphs import leaf
@@ -54,7 +54,7 @@ def test_each_shared_call_waits_once_for_what_it_needs() -> None:
     it = scheduled(f, x, y)
     buffers = plan_buffers(it)
     code = generate(it, buffers, machine)
-    calls: Any = [call for call in code.calls if not isinstance(call, Value)]
+    calls: Any = [call for call in code.calls if isinstance(call, Call)]
     memory = allocate_memory(it.graph, [], buffers, code, machine.threads)
     flags = barrier_flags(calls, memory.span)
     waited = False
