@@ -27,6 +27,7 @@ from minigrad.memory import keep_freed_memory
 from minigrad.random import manual_seed as manual_seed
 from minigrad.tensor import Tensor as Tensor
 from minigrad.training import fit as fit
+from minigrad.transforms import checkpoint as checkpoint
 from minigrad.transforms import cond as cond
 from minigrad.transforms import custom_jvp as custom_jvp
 from minigrad.transforms import custom_vjp as custom_vjp

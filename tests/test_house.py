@@ -72,7 +72,7 @@ ROOMS = {
         ["trees", "calls", "results", "draws"],
         ["recorded", "batched"],
         ["batching", "foreign"],
-        ["vmap"],
+        ["vmap", "checkpoint"],
         ["loops"],
         ["reverse", "forward"],
         ["custom"],

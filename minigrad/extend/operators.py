@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 
 from minigrad import transforms
-from minigrad.dispatch import is_traced
 from minigrad.errors import ArgumentError, DtypeError
-from minigrad.extend.primitive import defvjp, defvjp_argnum, primitive
+from minigrad.extend.primitive import defvjp, primitive
 from minigrad.tensor import value_of
 from minigrad.transforms.recorded import Argnums, in_order
 from minigrad.transforms.trees import leaves_of, map_tree
 
 Function = Callable[..., Any]
+checkpoint = transforms.checkpoint
 
 
 def by_argument(operator: Callable[..., Any]) -> Callable[..., Any]:
@@ -208,26 +208,6 @@ def multigrad_dict(fun: Function) -> Function:
         return transforms.grad(of_dict)(dict(given.arguments))
 
     return gradients
-
-
-def checkpoint(fun: Function) -> Function:
-    """A function that keeps nothing of what it computes for the reverse pass, which runs it again:
-    less memory, for the time of one more run. The compiler, which plans memory, looks into it.
-
-    >>> transforms.grad(lambda x: np.sum(checkpoint(np.tanh)(x)))(np.array([0.0, 1.0]))
-    array([1.        , 0.41997434])
-    """
-    wrapped = primitive(fun)
-    defvjp_argnum(
-        wrapped, lambda argnum, ans, args, kwargs: make_vjp(fun, argnum)(*args, **kwargs)[0]
-    )
-
-    @functools.wraps(fun)
-    def call(*args: Any, **kwargs: Any) -> Any:
-        traced = any(is_traced(value_of(x)) for _, x in leaves_of((args, kwargs)))
-        return (fun if traced else wrapped)(*args, **kwargs)
-
-    return call
 
 
 @primitive

@@ -6,6 +6,7 @@ argument, and is made of plain arrays where the arguments are.
 """
 
 from minigrad.transforms.batched import is_batched as is_batched
+from minigrad.transforms.checkpoint import checkpoint as checkpoint
 from minigrad.transforms.custom import custom_jvp as custom_jvp
 from minigrad.transforms.custom import custom_vjp as custom_vjp
 from minigrad.transforms.custom import stop_gradient as stop_gradient

@@ -30,7 +30,8 @@ from minigrad.errors import (
 from minigrad.random import draw
 from minigrad.tensor import Tensor, value_of
 from minigrad.transforms.calls import call_node
-from minigrad.transforms.trees import Function, leaves_of, like
+from minigrad.transforms.checkpoint import Checkpointed, checkpoint
+from minigrad.transforms.trees import Function, flat, leaves_of, like, map_tree
 from minigrad.writes import owner_of
 
 Length = Annotated[int, NOT_NEGATIVE]
@@ -66,6 +67,8 @@ def scan(
     (np.float64(6.0), array([0., 1., 3.]))
     """
     rows = Rows(xs, length)
+    if isinstance(f, Checkpointed) and rows.length > CHUNKS:
+        return in_chunks(f, init, rows, reverse)
     carry = Carry("scan", init)
     if (how := lowered.get()) is not None:
         ys = Rounds()
@@ -84,6 +87,43 @@ def scan(
     if not rows.length:
         return carry.form(state), empty(carry, f, rows)
     return carry.form(state), ys.stacked(reverse)
+
+
+# Of how many rounds, or rounds of rounds, a checkpointed scan keeps something.
+CHUNKS = 16
+
+
+def in_chunks(f: Checkpointed, init: Any, rows: Rows, reverse: bool) -> tuple[Any, Any]:
+    """A checkpointed scan: rounds of rounds, each checkpointed. Of n rounds, the carries of some
+    16 * log16(n) are kept, and all of 16, for log16(n) more runs. (Of A. Griewank and A. Walther's
+    "Algorithm 799: revolve", 2000, the number of runs is the least.)"""
+    size = CHUNKS
+    while size * CHUNKS < rows.length:
+        size *= CHUNKS
+    count = rows.length // size
+    parts = [(0, count * size), (count * size, rows.length)]
+
+    inner = f if size > CHUNKS else f.function  # of so few rounds, all is kept
+
+    @checkpoint
+    def chunk(carry: Any, x: Any) -> Any:
+        return scan(inner, carry, x, size, reverse)
+
+    def of_part(carry: Any, start: int, end: int) -> tuple[Any, Any]:
+        leaves = [x[start:end] for x in rows.leaves]
+        if start:
+            return scan(f, carry, like(rows.tree, iter(leaves)), end - start, reverse)
+        leaves = [np.reshape(x, (count, size, *x.shape[1:])) for x in leaves]
+        carry, y = scan(chunk, carry, like(rows.tree, iter(leaves)), count, reverse)
+        return carry, map_tree(lambda x: np.reshape(x, (count * size, *x.shape[2:])), y)
+
+    carry, found = init, {}
+    for start, end in parts[::-1] if reverse else parts:
+        if start < end:
+            carry, found[start] = of_part(carry, start, end)
+    each = [flat(found[start]) for start, _ in parts if start in found]
+    joined = (np.concatenate(column) for column in zip(*each, strict=True))
+    return carry, like(found[0], joined)
 
 
 @checked

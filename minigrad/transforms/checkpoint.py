@@ -1,0 +1,200 @@
+"""checkpoint: memory for time. What a function computes is not kept for the reverse pass, which
+runs it again."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from minigrad.arguments import checked
+from minigrad.autograd import array_of, recording, reverse, switched
+from minigrad.errors import GradientError
+from minigrad.graph import Node, births, toposort
+from minigrad.inside import traced_form
+from minigrad.ops.movement import copy
+from minigrad.tensor import Tensor, value_of
+from minigrad.transforms.batched import levels
+from minigrad.transforms.calls import call_node
+from minigrad.transforms.draws import Draws, check_the_same
+from minigrad.transforms.trees import Function, flat, like
+from minigrad.writes import Overwritten, log
+
+
+@checked
+def checkpoint(f: Function) -> Function:
+    """A function, or a module, that keeps nothing of what it computes for the reverse pass, which
+    runs it again: less memory, for the time of one more run. Also a decorator.
+
+    Gradients flow to its arguments, and to all else that it uses, as the parameters of a module.
+    The second run draws the random numbers of the first (dropout has the same masks), and leaves
+    the statistics of normalizations as they are. `scan(checkpoint(f), ...)` is checkpointed in
+    levels, so that its memory grows with the logarithm of the number of rounds.
+
+    In a compiled function, whose memory the compiler plans, and under vmap, f itself is run.
+
+    Raises:
+        GradientError: in the reverse pass, if f does not compute the same again: if it draws
+            random numbers that minigrad does not know of, or uses what was changed since.
+
+    >>> from minigrad import grad
+    >>> grad(lambda x: np.sum(checkpoint(np.tanh)(x)))(np.array([0.0, 1.0]))
+    array([1.        , 0.41997434])
+    """
+    return f if isinstance(f, Checkpointed) else Checkpointed(f)
+
+
+class Checkpointed:
+    """What `checkpoint` returns."""
+
+    def __init__(self, function: Function) -> None:
+        functools.update_wrapper(self, function)
+        self.function = function
+
+    def __repr__(self) -> str:
+        return f"<checkpoint of {self.function!r}>"
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if not recording.get() or traced_form.get() is not None or levels.get():
+            return self.function(*args, **kwargs)
+        return Run(self.function, (args, kwargs)).result()
+
+
+class Run:
+    """The first run of a function, on `arguments`: what the second one needs to be the same.
+
+    `tensors`: the leaves of the arguments that require a gradient. `outputs`: the places, among the
+    leaves of the result, of those that do. `captured`: the nodes from outside that they depend on
+    beside the arguments. `states`: generators, with their states before it drew from them.
+    """
+
+    def __init__(self, function: Function, arguments: Any) -> None:
+        self.function, self.arguments = function, arguments
+        self.name = getattr(function, "__name__", type(function).__name__)
+        self.leaves = flat(arguments)
+        self.wanted = [k for k, x in enumerate(self.leaves) if needs_grad(x)]
+        self.tensors = [self.leaves[k] for k in self.wanted]
+        self.draws = Draws(x for x in self.leaves if isinstance(x, np.random.Generator))
+
+    def result(self) -> Any:
+        with self.draws.noted(and_numpys=True):
+            start = next(births)
+            found, nodes = self.run([x.data for x in self.tensors])
+        self.written = written_since(start)
+        leaves = flat(found)
+        self.outputs = [k for k, y in enumerate(leaves) if needs_grad(y)]
+        if not self.outputs:
+            return found
+        self.captured = self.from_outside(leaves, start, nodes)
+        inputs = [*self.tensors, *map(Tensor.of, self.captured)]
+        others = (value_of(x) for k, x in enumerate(self.leaves) if k not in self.wanted)
+        given = [x for x in others if isinstance(x, np.ndarray)]
+        arrays = [leaves[k].data.copy() for k in self.outputs]
+        made = call_node(self.name, inputs, arrays, self.pull_back, [*arrays, *given])
+        for k, y in zip(self.outputs, made, strict=True):
+            leaves[k] = y
+        return like(found, iter(leaves))
+
+    def run(self, inputs: Sequence[Any]) -> tuple[Any, list[Node]]:
+        """The function's result, and the nodes in place of the Tensors in the arguments."""
+        variables = []
+        for x, given in zip(self.tensors, inputs, strict=True):
+            y = copy(given) if isinstance(given, Tensor) else Tensor.of(Node(given, True))
+            y.node.name = x.name
+            variables.append(y)
+        given = dict(zip(self.wanted, variables, strict=True))
+        leaves = (given.get(k, x) for k, x in enumerate(self.leaves))
+        args, kwargs = like(self.arguments, leaves)
+        return self.function(*args, **kwargs), [x.node for x in variables]
+
+    def from_outside(self, leaves: list[Any], start: int, own: list[Node]) -> list[Node]:
+        """The nodes that the outputs depend on which are older than the run."""
+        roots = {leaves[k].node for k in self.outputs}.difference(own)
+        older = {x for x in roots if x.birth < start}
+        inner = toposort(
+            roots - older,
+            lambda x: x.requires_grad and x.birth > start and x not in own,
+        )
+        used = {x: None for node in inner for x in node.inputs if type(x) is Node}
+        found = [x for x in used if x.birth < start and x.requires_grad and x not in own]
+        return [*dict.fromkeys([*older, *found])]
+
+    def pull_back(
+        self, sent: dict[int, Any], inputs: Sequence[Any], held: Sequence[Any]
+    ) -> Sequence[Any]:
+        for x in (*inputs, *held):
+            if type(x) is Overwritten:
+                x.refuse()
+        again = any(isinstance(x, Tensor) for x in (*sent.values(), *inputs))
+        start = next(births)
+        with (
+            switched(recording, True),
+            self.draws.repeated(),
+            restored(self.written),
+            requiring_grad(self.captured),
+        ):
+            found, nodes = self.run(inputs[: len(self.tensors)])
+            leaves = flat(found)
+            outputs = [k for k, y in enumerate(leaves) if needs_grad(y)]
+            others = self.from_outside(leaves, start, nodes)
+        if outputs != self.outputs or {*others} != {*self.captured}:
+            raise GradientError(
+                f"checkpoint: {self.name} was run again for the reverse pass, and used other "
+                "Tensors than before: what it uses is to stay the same until then"
+            )
+        arrays = [leaves[k] for k in outputs]
+        check_the_same(f"checkpoint: {self.name}", arrays, held[: len(arrays)])
+        view = Tensor.of if again else array_of
+        seeds: dict[Node, Any] = {}
+        for k, g in sent.items():
+            root = arrays[k].node
+            g = view((g if isinstance(g, Tensor) else Tensor(g)).node) if again else g
+            seeds[root] = seeds[root] + g if root in seeds else g
+        ends = [*nodes, *self.captured]
+        adjoints = reverse(seeds, by=ends, view=view)
+        return [adjoints.get(node) for node in ends]
+
+
+def needs_grad(x: Any) -> bool:
+    return isinstance(x, Tensor) and x.requires_grad
+
+
+def written_since(start: int) -> list[list[Any]]:
+    """The entries of the log of all writes for arrays that were written into since."""
+    if log.newest < start:
+        return []
+    return [e for e in log.writes.values() if any(write.stamp > start for write in e[1:])]
+
+
+@contextmanager
+def requiring_grad(nodes: Sequence[Node]) -> Iterator[None]:
+    """Inside, these nodes require a gradient: of a transform's variables none is required any more
+    once its function has returned."""
+    before = [node.requires_grad for node in nodes]
+    try:
+        for node in nodes:
+            node.requires_grad = True
+        yield
+    finally:
+        for node, required in zip(nodes, before, strict=True):
+            node.requires_grad = required
+
+
+@contextmanager
+def restored(entries: list[list[Any]]) -> Iterator[None]:
+    """Afterwards the arrays of these entries of the log are as they were, as if not written."""
+    before = [(array, array.copy(), e) for e in entries if (array := e[0]()) is not None]
+    stamps = [(write, write.stamp, write.origin) for *_, e in before for write in e[1:]]
+    last = [(e, e[1]) for *_, e in before]
+    try:
+        yield
+    finally:
+        for array, values, _ in before:
+            array[...] = values
+        for entry, write in last:
+            entry[1] = write
+        for write, stamp, origin in stamps:
+            write.stamp, write.origin = stamp, origin

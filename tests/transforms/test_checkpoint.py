@@ -1,0 +1,193 @@
+"""checkpoint: memory for time."""
+
+import copy
+import tracemalloc
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import minigrad
+from minigrad import (
+    Tensor,
+    check_gradients,
+    checkpoint,
+    grad,
+    hessian,
+    jvp,
+    nn,
+    no_grad,
+    scan,
+    vjp,
+    vmap,
+)
+from minigrad.errors import GradientError
+from minigrad.random import generator, uniform
+
+X, Y = np.array([0.3, 0.5, 0.9]), np.array([1.0, -2.0, 0.5])
+
+
+def deep(x: Any, p: Any) -> Any:
+    for _ in range(3):
+        x = np.sin(x * p["w"][0] + p["b"])
+    return {"x": x, "n": 3, "both": (x * 2, np.sum(p["b"]))}
+
+
+def total(f: Callable[..., Any]) -> Callable[..., Any]:
+    def of(x: Any, w: Any, b: Any) -> Any:
+        found = f(x, p={"w": [w], "b": b, "name": None})
+        return np.sum(found["x"] * found["both"][0]) * found["both"][1] * found["n"]
+
+    return of
+
+
+def test_to_any_order_of_nests() -> None:
+    check_gradients(total(checkpoint(deep)), X, Y, 0.3, order=3)
+    args = X, Y, np.array(0.3)
+    for transform in (grad, hessian, lambda f: lambda *args: jvp(f, args, args)[1]):
+        one, other = (transform(total(f))(*args) for f in (checkpoint(deep), deep))
+        np.testing.assert_allclose(one, other, 1e-12)
+
+
+def test_what_f_uses_from_outside() -> None:
+    def f(w: Any, x: Any, wrap: Any) -> Any:
+        inner = wrap(lambda x: np.tanh(x * w) * np.sum(w))
+        return np.sum(inner(x) * inner(2 * x))
+
+    for by in (0, 1):
+        one, other = (hessian(f, by)(Y, X, wrap) for wrap in (checkpoint, lambda f: f))
+        np.testing.assert_allclose(one, other, 1e-12)
+    w, x = Tensor(Y, requires_grad=True), Tensor(X, requires_grad=True)
+    (f(w, x, checkpoint) * 2 + np.sum(w * 3)).backward()
+    np.testing.assert_allclose(w.grad, 2 * grad(f)(Y, X, lambda f: f) + 3, 1e-12)
+    np.testing.assert_allclose(x.grad, 2 * grad(f, 1)(Y, X, lambda f: f), 1e-12)
+    # That alone:
+    z = w * 2
+    checkpoint(lambda: z)().sum().backward()
+    np.testing.assert_allclose(w.grad, 2 * grad(f)(Y, X, lambda f: f) + 5, 1e-12)
+
+
+def trained(model: nn.Module, call: Any, x: np.ndarray) -> list[np.ndarray]:
+    minigrad.manual_seed(1)
+    t = Tensor(x, requires_grad=True)
+    y = call(t) * call(2 * t)
+    (np.sum(y * y) + np.sum(model[0].weight ** 2)).backward()  # type: ignore[index]  # a Sequential
+    found = [p.grad for p in model.parameters()] + [t.grad] + [b.data for b in model.buffers()]
+    return [*found, y.data, generator().random(2)]
+
+
+def test_a_module_has_the_same_masks_and_keeps_its_statistics() -> None:
+    minigrad.manual_seed(0)
+    model = nn.Sequential(nn.Linear(3, 8), nn.BatchNorm1d(8), nn.Dropout(0.5), nn.Linear(8, 2))
+    other = copy.deepcopy(model)
+    x = np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)
+    pairs = zip(trained(model, model, x), trained(other, checkpoint(other), x), strict=True)
+    for one, two in pairs:
+        np.testing.assert_array_equal(one, two)
+
+
+@pytest.mark.parametrize("draw", ["layer's", "NumPy's own", "given"])
+def test_generators_are_where_they_were(draw: str) -> None:
+    rng = np.random.default_rng(0)
+
+    @checkpoint
+    def masked(x: Any, rng: Any) -> Any:
+        if draw == "layer's":
+            mask = np.astype(uniform(rng, 3), float)
+        else:
+            mask = np.random.random(3) if rng is None else rng.random(3)
+        return x**2 * mask
+
+    given = None if draw == "NumPy's own" else rng
+    y, pull_back = vjp(lambda x: masked(x, given), X)
+    np.testing.assert_allclose(pull_back(np.ones(3))[0], 2 * y / X, 1e-6)
+    after = rng.random() if given is not None else 0.0
+    np.testing.assert_allclose(pull_back(np.ones(3))[0], 2 * y / X, 1e-6)
+    again = np.random.default_rng(0)
+    again.random(3, np.float32) if draw == "layer's" else again.random(3)
+    assert given is None or after == again.random()
+
+
+def test_what_is_not_the_same_again_is_refused() -> None:
+    rng = np.random.default_rng(0)
+    hidden = checkpoint(lambda x: x * rng.random(3))
+    with pytest.raises(GradientError, match="gave other numbers than before: it draws random num"):
+        grad(lambda x: np.sum(hidden(x)))(X)
+    w, other = (Tensor(X, requires_grad=True) for _ in range(2))
+    held = [w]
+    y = checkpoint(lambda x: x * held[0])(Tensor(X)).sum()
+    held[0] = other
+    with pytest.raises(GradientError, match="used other Tensors than before"):
+        y.backward()
+    y = checkpoint(lambda x: x * w)(Tensor(X)).sum()
+    w.data *= 2
+    with pytest.raises(GradientError, match="as it was when the op was recorded"):
+        y.backward()
+    x = np.ones(3)
+    t = Tensor(x)
+    y = checkpoint(lambda x: x * other)(t).sum()
+    t.data *= 2
+    with pytest.raises(GradientError, match="as it was when the op was recorded"):
+        y.backward()
+
+
+def test_inside_of_other_things(on_numpy: None) -> None:
+    f, plain = total(checkpoint(deep)), total(deep)
+    args = X, Y, np.array(0.3)
+    np.testing.assert_allclose(minigrad.compile(grad(f))(*args), grad(plain)(*args), 1e-12)
+    np.testing.assert_allclose(grad(minigrad.compile(f))(*args), grad(plain)(*args), 1e-12)
+    xs = np.array([X, Y])
+    for one in (f, plain):
+        inside = vmap(grad(one), (0, None, None))(xs, Y, 0.3)
+        outside = grad(lambda xs, f=one: np.sum(vmap(f, (0, None, None))(xs, Y, 0.3)))(xs)
+        np.testing.assert_allclose(inside, outside, 1e-12)
+    twice = total(checkpoint(checkpoint(lambda x, p: checkpoint(deep)(x, p))))
+    np.testing.assert_allclose(hessian(twice)(*args), hessian(plain)(*args), 1e-12)
+    with no_grad():
+        assert not checkpoint(np.sin)(Tensor(X, requires_grad=True)).requires_grad
+    assert np.array_equal(checkpoint(np.sin)(X), np.sin(X))
+    assert checkpoint(lambda x: {"a": None})(Tensor(X, requires_grad=True)) == {"a": None}
+
+
+def test_a_view_of_an_argument_has_memory_of_its_own() -> None:
+    t = Tensor(X.copy(), requires_grad=True)
+    y = checkpoint(lambda x: np.reshape(x, (3, 1)))(t * 1)
+    y += 1.0
+    y.sum().backward()
+    assert np.array_equal(t.grad, np.ones(3)) and np.array_equal(t.data, X)
+
+
+def round_of(carry: Any, x: Any) -> Any:
+    new = np.tanh(carry["c"] * 1.01 + x)
+    return {"c": new}, new[:2]
+
+
+@pytest.mark.parametrize("rounds", [1, 15, 17, 64, 300])
+@pytest.mark.parametrize("reverse", [False, True])
+def test_scan_in_levels(rounds: int, reverse: bool) -> None:
+    xs = np.random.default_rng(0).normal(size=(rounds, 3)) * 0.1
+
+    def f(c: Any, xs: Any, body: Any) -> Any:
+        carry, ys = scan(body, {"c": c}, xs, reverse=reverse)
+        assert ys.shape == (rounds, 2)
+        return np.sum(carry["c"]) + np.sum(ys**2 * np.arange(2 * rounds).reshape(rounds, 2))
+
+    for by in (0, 1):
+        one, other = (grad(f, by)(X, xs, body) for body in (checkpoint(round_of), round_of))
+        np.testing.assert_allclose(one, other, 1e-12)
+
+
+def test_memory_of_a_scan_grows_as_the_logarithm() -> None:
+    def peak(rounds: int, body: Any) -> float:
+        tracemalloc.start()
+        grad(lambda c: np.sum(scan(body, {"c": c}, None, rounds)[0]["c"]))(np.ones(2000))
+        found = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return found
+
+    def body(carry: Any, x: Any) -> Any:
+        return {"c": np.tanh(carry["c"] * 1.01)}, None
+
+    few, many = peak(32, checkpoint(body)), peak(512, checkpoint(body))
+    assert many < 2 * few and many < peak(512, body) / 8
