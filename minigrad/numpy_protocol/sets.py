@@ -19,7 +19,8 @@ def numbers_of(function: Any, *arrays: Any) -> list[Any]:
     found = [value_of(as_array(x)) for x in arrays]
     if any(map(is_traced, found)):
         raise UnsupportedError(
-            f"np.{function.__name__} in a compiled function: the shape of the result depends on "
+            f"np.{function.__name__} in a compiled or vmapped function: the shape of the result "
+            "depends on "
             "numbers that are computed in it. Call it outside, or use np.sort"
         )
     return found

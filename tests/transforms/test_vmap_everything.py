@@ -3,6 +3,7 @@ every loss."""
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 import minigrad
 from minigrad import Tensor, grad, vmap
 from minigrad.errors import MinigradError, UnsupportedError
+from minigrad.scipy import linalg
 from minigrad.tensor import value_of
 from minigrad.transforms import batching
 from minigrad.transforms.trees import flat, like
@@ -18,6 +20,9 @@ from tests import calls, calls_rest
 from tests.draw import OWN, SAMPLES, Sample
 from tests.functional.test_every_function import CASES
 from tests.nn.test_every_layer import LAYERS
+from tests.scipy.linalg.test_linalg import APART
+from tests.scipy.linalg.test_linalg import TABLE as MATRICES
+from tests.scipy.special.test_table import DIFFERENTIABLE, OPS, ROUGH, arrays_of, of_known
 
 SIZE = 3
 Axes = tuple[int | None, ...]
@@ -169,6 +174,33 @@ def check_layer(f: Callable[..., Any], inputs: Sequence[Any], rtol: float) -> No
 @pytest.mark.parametrize("name", CASES)
 def test_every_function_of_functional(name: str) -> None:
     check_layer(CASES[name].f, CASES[name].arrays, 1e-9)
+
+
+SPECIAL = [name for name in OPS if name not in ROUGH]
+
+
+@pytest.mark.parametrize("name", SPECIAL)
+def test_every_special_function(name: str) -> None:
+    op = OPS[name]
+    stacked = arrays_of(op, (SIZE, 2))
+    for axes in choices(stacked):
+        check_equal(op, given(stacked, axes), axes, 1e-8)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(DIFFERENTIABLE.keys() - set(ROUGH)))
+def test_gradients_of_every_special_function(name: str) -> None:
+    op = OPS[name]
+    f, stacked = of_known(op, arrays_of(op, (SIZE,)))
+    if len(stacked) == len(op.domains):
+        slope = grad(f, argnums=tuple(range(len(stacked))))
+        check_equal(slope, stacked, (0,) * len(stacked), 1e-6)
+
+
+@pytest.mark.parametrize("name", [name for name in MATRICES if name not in APART])
+def test_every_function_of_matrices_of_scipy(name: str) -> None:
+    f, arrays = MATRICES[name]
+    check_equal(partial(f, linalg), varied(arrays), (0,) * len(arrays), 1e-6)
 
 
 RANDOM = ("Dropout", "RNN", "MultiheadAttention", "TransformerEncoderLayer")

@@ -311,7 +311,7 @@ def eig(a: Any) -> Any:
     a = square("eig", a)
     if is_traced(value_of(a)) and a.dtype.kind != "c":
         raise UnsupportedError(
-            "np.linalg.eig of a real matrix in a compiled function: whether the result is real or "
+            "np.linalg.eig of a real matrix, compiled or vmapped: whether the result is real or "
             "complex is not known before it runs: use a.astype(complex), or eigh where a is "
             "symmetric"
         )

@@ -360,7 +360,7 @@ def pinv(a: Any, rcond: Any = None, hermitian: bool = False, **given: Any) -> An
         rcond = max(a.shape[-2:]) * np.finfo(given_a.dtype).eps if rtol is None else rtol
     rcond = 1e-15 if rcond is None else value_of(rcond)
     if is_traced(rcond):
-        raise UnsupportedError("pinv in a compiled function: rcond is a constant, not computed")
+        raise UnsupportedError("pinv, compiled or vmapped: rcond is a constant, not computed")
     return pinv_op(from_triangle(a, lower=True) if hermitian else a, rcond=rcond)
 
 
@@ -380,7 +380,7 @@ def lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
     s = np.linalg.svdvals(a)
     if is_traced(value_of(s)):
         raise UnsupportedError(
-            "lstsq in a compiled function: how many residuals there are depends on the rank, which "
+            "lstsq, compiled or vmapped: how many residuals there are depends on the rank, which "
             "is not known before it runs: use np.linalg.pinv(a) @ b"
         )
     rank = np.intc(np.count_nonzero(s.data > rcond * max(s.data, default=0.0)))

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.dispatch import asarray
 from minigrad.scipy.special.ufuncs import sc
 from minigrad.tensor import value_of
 
@@ -36,7 +37,7 @@ def power_series(a: Any, ratio: Any) -> Any:
 
 def along_nodes(*arrays: Any) -> list[Any]:
     """Arrays with an axis of size 1 added for the nodes."""
-    return [np.expand_dims(np.asarray(x) if np.isscalar(x) else x, -1) for x in arrays]
+    return [np.expand_dims(asarray(x, None) if np.isscalar(x) else x, -1) for x in arrays]
 
 
 def gammainc_by_a(a: Any, x: Any) -> Any:
