@@ -8,6 +8,7 @@ import numpy as np
 from minigrad import Tensor, nn, optim
 from minigrad import functional as F
 from minigrad.compiler import compile
+from minigrad.compiler.codegen.deduplicate import Call
 from minigrad.compiler.graph.ir import Graph, Value, name_of
 from minigrad.compiler.graph.opset.infer import apply
 from minigrad.compiler.schedule.buffers import copy_aliased_writes, plan_buffers
