@@ -29,6 +29,7 @@ from minigrad.errors import (
 )
 from minigrad.random import draw
 from minigrad.tensor import Tensor, value_of
+from minigrad.transforms.batched import is_batched, levels
 from minigrad.transforms.calls import call_node
 from minigrad.transforms.checkpoint import Checkpointed, checkpoint
 from minigrad.transforms.trees import Function, flat, leaves_of, like, map_tree
@@ -139,24 +140,24 @@ def fori_loop(lower: Any, upper: Any, body: Function, init: Any) -> Any:
     >>> fori_loop(1, 5, lambda i, product: product * i, 1)
     np.int64(24)
     """
-    bounds = [whole(x, name) for x, name in ((lower, "lower"), (upper, "upper"))]
+    start, end = (value_of(whole(x, name)) for x, name in ((lower, "lower"), (upper, "upper")))
     carry = Carry("fori_loop", init)
+
+    def step(state: list[Any]) -> list[Any]:
+        return [state[0] + 1, *carry.next(body(state[0], carry.form(state[1:])))]
+
+    if is_traced(start) or is_traced(end):
+        first = np.add(start, np.int64(0), dtype=np.int64)
+        found = repeat_while(lambda state: state[0] < end, step, [first, *carry.init], None)
+        return carry.form(found[1:])
+    state = [np.int64(start), *carry.init]
+    n = max(int(end) - int(start), 0)
     if (how := lowered.get()) is not None:
-        start, end = (x if is_traced(x) else np.int64(x) for x in map(value_of, bounds))
-        dynamic = is_traced(start) or is_traced(end)
-
-        def one(state: list[Any], row: list[Any]) -> tuple[list[Any], list[Any]]:
-            i, new = state[0] + 1, carry.next(body(state[0], carry.form(state[1 : 1 + carry.n])))
-            return ([i, *new, i < end] if dynamic else [i, *new]), []
-
-        first = start.astype(np.int64)
-        state = [first, *carry.init, *([start < end] if dynamic else [])]
-        rounds = Repeated(None, stops=True) if dynamic else Repeated(int(max(end - start, 0)))
-        return carry.form(how.loop(one, state, [], rounds)[0][1 : 1 + carry.n])
-    state = carry.init
-    for i in range(*map(int, bounds)):
-        state = carry.next(body(np.int64(i), carry.form(state)))
-    return carry.form(state)
+        state, _ = how.loop(lambda state, row: (step(state), []), state, [], Repeated(n))
+    else:
+        for _ in range(n):
+            state = step(state)
+    return carry.form(state[1:])
 
 
 @checked
@@ -183,21 +184,52 @@ def while_loop(cond: Function, body: Function, init: Any, bound: Bound | None = 
     def goes_on(state: list[Any]) -> Any:
         return boolean(cond(carry.form(state)), "while_loop: what cond returns")
 
+    def step(state: list[Any]) -> list[Any]:
+        return carry.next(body(carry.form(state)))
+
+    return carry.form(repeat_while(goes_on, step, carry.init, bound))
+
+
+def repeat_while(
+    goes_on: Callable[[list[Any]], Any],
+    step: Callable[[list[Any]], list[Any]],
+    state: list[Any],
+    bound: int | None,
+) -> list[Any]:
+    """The state after `step` was repeated while it `goes_on`."""
+    if levels.get():
+        goes_on, step, state = of_entries(goes_on, step, state)
     if (how := lowered.get()) is not None:
 
         def one(state: list[Any], row: list[Any]) -> tuple[list[Any], list[Any]]:
-            new = carry.next(body(carry.form(state[:-1])))
+            new = step(state[:-1])
             return [*new, value_of(goes_on(new))], []
 
-        first = [*carry.init, value_of(goes_on(carry.init))]
-        return carry.form(how.loop(one, first, [], Repeated(bound, stops=True))[0][:-1])
-    state, rounds = carry.init, 0
+        first = [*state, value_of(goes_on(state))]
+        return how.loop(one, first, [], Repeated(bound, stops=True))[0][:-1]
+    rounds = 0
     while goes_on(state):
         if rounds == bound:
             raise exceeded(bound)
-        state = carry.next(body(carry.form(state)))
-        rounds += 1
-    return carry.form(state)
+        state, rounds = step(state), rounds + 1
+    return state
+
+
+def of_entries(goes_on: Any, step: Any, state: list[Any]) -> tuple[Any, Any, list[Any]]:
+    """The same under vmap, with a last leaf that says which entries go on: rounds go on while any
+    does, and change these only."""
+
+    def some(state: list[Any]) -> list[Any]:
+        *before, going = state
+        new = [np.where(going, x, y) for x, y in zip(step(before), before, strict=True)]
+        return [*new, np.logical_and(going, value_of(goes_on(new)))]
+
+    return lambda state: any_entry(state[-1]), some, [*state, value_of(goes_on(state))]
+
+
+def any_entry(x: Any) -> Any:
+    """Whether a boolean is true for any entry of the batches of vmaps."""
+    return np.any(x.everything() if is_batched(x) else x)
 
 
 @checked
@@ -205,7 +237,8 @@ def cond(pred: Any, if_true: Function, if_false: Function, *operands: Any) -> An
     """if_true(*operands) if pred is true, else if_false(*operands).
 
     Only one of them is run. In a compiled function both are traced, and must return the same
-    structure, shapes and dtypes.
+    structure, shapes and dtypes. Where pred differs between the entries of a vmap, both are run,
+    and np.where chooses.
 
     Raises:
         ShapeError, DtypeError: if pred is not a single boolean, or, in a compiled function, the
@@ -214,15 +247,18 @@ def cond(pred: Any, if_true: Function, if_false: Function, *operands: Any) -> An
     >>> cond(True, np.sin, np.cos, 0.0)
     np.float64(0.0)
     """
-    pred = boolean(pred, "cond: pred")
-    if (how := lowered.get()) is not None and is_traced(value_of(pred)):
+    pred, how = boolean(pred, "cond: pred"), lowered.get()
+    if is_traced(value_of(pred)):
         results = Rounds("cond: what a branch returns", "in both")
 
         def of(function: Function) -> list[Any]:
             return results.leaves(function(*operands))
 
-        functions = [partial(of, f) for f in (if_true, if_false)]
-        leaves = how.branch(pred, functions)
+        if how is None or is_batched(pred):
+            pairs = zip(of(if_true), of(if_false), strict=True)
+            leaves = [np.where(pred, x, y) for x, y in pairs]
+        else:
+            leaves = how.branch(pred, [partial(of, f) for f in (if_true, if_false)])
         return like(results.tree, iter(leaves))
     return (if_true if pred else if_false)(*operands)
 
@@ -240,6 +276,11 @@ class Repeated:
     reverse: bool = False
     stops: bool = False
     dynamic: bool = False
+
+
+# A round of a loop: from the leaves of the state, and of the rows, to those of the next state, and
+# of the results.
+Step = Callable[[list[Any], list[Any]], tuple[list[Any], list[Any]]]
 
 
 class Lowered(NamedTuple):

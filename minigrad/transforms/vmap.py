@@ -18,7 +18,9 @@ from minigrad.graph import Node
 from minigrad.random import draw
 from minigrad.tensor import Tensor
 from minigrad.transforms.batched import Batched, Level, detached, levels, needs_grad
+from minigrad.transforms.batched_loops import lowered_on_batches
 from minigrad.transforms.batching import rule_of
+from minigrad.transforms.loops import lowered
 from minigrad.transforms.trees import Function, leaves_of, like
 from minigrad.watch import engine, replacing
 from minigrad.writes import owner_of
@@ -74,6 +76,7 @@ def vmap(f: Function, in_axes: Any = 0, out_axes: Any = 0) -> Function:
             replacing(*inner),
             switched(levels, (*levels.get(), level)),
             switched(draw, draws.draw),
+            switched(lowered, lowered_on_batches(level)),
         ):
             try:
                 result = f(*args_of_f, **kwargs_of_f)

@@ -1,0 +1,113 @@
+"""Loops and branches under vmap, op by op and compiled: those of each entry."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import minigrad
+from minigrad import Tensor, cond, fori_loop, grad, hessian, scan, vmap, while_loop
+from minigrad.errors import UnsupportedError
+from minigrad.transforms.trees import flat
+from tests.compiler.frontend.test_loops import XS, W, check, loss, network
+
+rng = np.random.default_rng(0)
+WS, HS, XS_OF_EACH = (rng.normal(size=shape) for shape in ((4, 2, 2), (4, 2), (4, 3, 2)))
+NUMBERS = np.array([1.5, 2.0, 50.0, 9.0])
+
+
+def root(a: Any) -> Any:
+    return while_loop(lambda x: np.abs(x * x - a) > 1e-9, lambda x: (x + a / x) / 2, a, bound=40)
+
+
+def counted(n: Any, x: Any) -> Any:
+    def more(state: Any) -> Any:
+        return state["n"] < n
+
+    return while_loop(more, lambda s: {"n": s["n"] + 1, "v": s["v"] * x}, {"n": 0, "v": XS[0]})
+
+
+def squared(x: Any) -> Any:
+    return cond(np.sum(x) > 0, lambda x: x**2, lambda x: -x, x)
+
+
+COUNTS = np.array([3, 0, 5, 1])
+# Name: function, in_axes, arguments.
+CASES: dict[str, tuple[Callable[..., Any], Any, tuple[Any, ...]]] = {
+    "xs": (lambda xs: network(W, XS[0], xs), (0,), (XS_OF_EACH,)),
+    "xs along the last axis": (
+        lambda xs: network(W, XS[0], xs),
+        (2,),
+        (np.moveaxis(XS_OF_EACH, 0, 2),),
+    ),
+    "init": (lambda h: network(W, h, XS), (0,), (HS,)),
+    "what f reads": (lambda w: network(w, XS[0], XS), (0,), (WS,)),
+    "all": (network, (0, 0, 0), (WS, HS, XS_OF_EACH)),
+    "grad": (lambda w, xs: grad(loss)(w, XS[0], xs), (None, 0), (W, XS_OF_EACH)),
+    "hessian": (lambda w: hessian(loss)(w, XS[0], XS), (0,), (WS,)),
+    "fori_loop": (lambda x: fori_loop(0, 4, lambda i, c: c * x + i, 1.0), (0,), (HS[:, 0],)),
+    "limits": (
+        lambda n, x: fori_loop(1, n, lambda i, c: c * x + i, 1.0),
+        (0, 0),
+        (COUNTS, HS[:, 0]),
+    ),
+    "while_loop": (root, (0,), (NUMBERS,)),
+    "a nest": (counted, (0, None), (COUNTS, np.array(1.5))),
+    "cond": (squared, (0,), (HS,)),
+    "grad of cond": (grad(lambda x: np.sum(squared(x))), (0,), (HS,)),
+    "one branch for all": (
+        lambda x, p: cond(p > 0, lambda: x**2, lambda: -x),
+        (0, None),
+        (HS, np.array(1.0)),
+    ),
+    "vmap of vmap": (lambda w: vmap(lambda h: network(w, h, XS))(HS), (0,), (WS,)),
+    "vmap of vmap of while_loop": (
+        lambda b: vmap(lambda a: root(a * b))(np.array([2.0, 3.0])),
+        (0,),
+        (NUMBERS,),
+    ),
+    "vmap in the body": (
+        lambda w: scan(lambda c, x: (vmap(lambda r: np.tanh(w @ r + x))(c), c.sum()), HS, XS),
+        (0,),
+        (WS,),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_loop_of_batches_is_that_of_each_entry(name: str) -> None:
+    f, axes, args = CASES[name]
+    entries = range(4)
+    each = [
+        flat(f(*(x if a is None else np.take(x, k, a) for x, a in zip(args, axes, strict=True))))
+        for k in entries
+    ]
+    expected = [np.stack([*map(np.asarray, column)]) for column in zip(*each, strict=True)]
+    for batched in (vmap(f, axes), minigrad.compile(vmap(f, axes))):
+        for x, y in zip(flat(batched(*args)), expected, strict=True):
+            assert (x.shape, x.dtype) == (y.shape, y.dtype)
+            np.testing.assert_allclose(x, y, rtol=1e-9, atol=1e-11)
+
+
+def of_all(w: Any, hs: Any) -> Any:
+    ends, ys = vmap(lambda h: network(w, h, XS))(hs)
+    return np.sum(ends) + np.sum(ys**2)
+
+
+def test_derivatives_around_vmap() -> None:
+    check(grad(of_all, (0, 1)), W, HS)
+
+
+def test_a_compiled_while_loop_is_not_differentiated_inside_of_vmap() -> None:
+    batched = vmap(grad(root))
+    np.testing.assert_allclose(batched(NUMBERS), 0.5 / np.sqrt(NUMBERS))
+    with pytest.raises(UnsupportedError, match="differentiate around vmap"):
+        minigrad.compile(batched)(NUMBERS)
+    around = minigrad.compile(grad(lambda a: np.sum(vmap(root)(a))))
+    np.testing.assert_allclose(around(NUMBERS), 0.5 / np.sqrt(NUMBERS))
+
+
+def test_tensors_stay_tensors() -> None:
+    found = minigrad.compile(vmap(lambda h: scan(lambda c, x: (c + x, c), h, XS)))(Tensor(HS))
+    assert all(isinstance(x, Tensor) for x in found)
