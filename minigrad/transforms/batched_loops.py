@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from minigrad.autograd import switched
 from minigrad.errors import UnsupportedError
-from minigrad.graph import Node
-from minigrad.inside import variables
+from minigrad.graph import Node, toposort
 from minigrad.random import draw
 from minigrad.tensor import Tensor
 from minigrad.transforms.batched import Batched, Level, detached, needs_grad
@@ -27,16 +26,11 @@ def lowered_on_batches(level: Level) -> Lowered | None:
 
 
 class BatchedLoops:
-    """How a vmap runs loops and branches: `below` does it for whole arrays.
-
-    What is differentiated inside of the vmap is run op by op instead.
-    """
+    """How a vmap runs loops and branches: `below` does it for whole arrays. What is differentiated
+    inside of the vmap is run op by op instead."""
 
     def __init__(self, level: Level, below: Lowered) -> None:
-        self.level, self.below, self.outer = level, below, set(variables)
-
-    def differentiates(self) -> bool:
-        return bool(variables - self.outer)
+        self.level, self.below = level, below
 
     def is_own(self, x: Any) -> bool:
         return self.level.is_own(detached(x))
@@ -47,72 +41,115 @@ class BatchedLoops:
         one: Any = Batched(whole if watched else detached(whole), self.level)
         return Tensor.of(Node(one, requires_grad=watched)) if watched or as_tensor else one
 
+    def are_differentiated(self, leaves: Sequence[Any]) -> bool:
+        """Whether any of these depends on a variable of a transform inside of the vmap."""
+        nodes = toposort(x.node for x in leaves if needs_grad(x))
+        return any(x.op is None and x.birth > self.level.birth and not of_outside(x) for x in nodes)
+
     def loop(
-        self, function: Step, state: Sequence[Any], rows: Sequence[Any], rounds: Repeated
+        self,
+        function: Step,
+        state: Sequence[Any],
+        rows: Sequence[Any],
+        rounds: Repeated,
+        number: Any = None,
     ) -> tuple[list[Any], list[Any]]:
-        if self.differentiates():
-            return unrolled(function, state, rows, rounds)
-        whole = self.level.whole
+        whole, n = self.level.whole, len(state)
         of_rows = [self.is_own(x) for x in rows]
-        batched, tensors = self.kinds(function, state, rows)
+        kinds, watched = self.kinds(function, state, rows, rounds)
+        if not any((*kinds.batched, *of_rows)):
+            return self.below.loop(function, state, rows, rounds, number)
+        if watched and rounds.length != 0:
+            return unrolled(function, state, rows, rounds)
+        batched, tensors = kinds
 
         def on_batches(state: list[Any], row: list[Any]) -> tuple[list[Any], list[Any]]:
-            carried = zip(state, batched, tensors, strict=True)
+            carried = zip(state, batched[:n], tensors[:n], strict=True)
             given = [self.entry(x, t) if own else x for x, own, t in carried]
             parts = zip(row, of_rows, rows, strict=True)
             entries = [self.entry(x, isinstance(y, Tensor)) if own else x for x, own, y in parts]
             new, results = function(given, entries)
-            pairs = zip(new, batched, strict=True)
-            return [whole(x) if own else x for x, own in pairs], [*map(whole, results)]
+            pairs = zip([*new, *results], batched, strict=True)
+            found = [whole(x) if own else x for x, own in pairs]
+            return found[:n], found[n:]
 
-        first = [whole(x) if own else x for x, own in zip(state, batched, strict=True)]
+        first = [whole(x) if own else x for x, own in zip(state, batched[:n], strict=True)]
         by_row = [np.moveaxis(whole(x), 1, 0) if self.is_own(x) else x for x in rows]
-        end, stacked = self.below.loop(on_batches, first, by_row, rounds)
-        carried = zip(end, batched, tensors, strict=True)
-        results = [self.entry(np.moveaxis(x, 0, 1), isinstance(x, Tensor)) for x in stacked]
-        return [self.entry(x, t) if own else x for x, own, t in carried], results
+        end, stacked = self.below.loop(on_batches, first, by_row, rounds, number)
+        moved = (
+            np.moveaxis(x, 0, 1) if own else x for x, own in zip(stacked, batched[n:], strict=True)
+        )
+        found = zip([*end, *moved], batched, tensors, strict=True)
+        results = [self.entry(x, t) if own else x for x, own, t in found]
+        return ([*state] if rounds.length == 0 else results[:n]), results[n:]
 
     def kinds(
-        self, function: Step, state: Sequence[Any], rows: Sequence[Any]
-    ) -> tuple[list[bool], list[bool]]:
-        """Which leaves of the state are batched, in any round, and which are Tensors: found by runs
-        of the first round, of which nothing is used."""
-        batched = [self.is_own(x) for x in state]
-        tensors = [isinstance(x, Tensor) for x in state]
-        if any(not x.shape[0] for x in rows):
-            return batched, tensors
-        nothing_drawn = switched(draw, lambda rng, shape: np.zeros(shape, np.float32))
-        while True:
-            first = [x[0] for x in rows]
-            carried = zip(state, batched, tensors, strict=True)
+        self, function: Step, state: Sequence[Any], rows: Sequence[Any], rounds: Repeated
+    ) -> tuple[Kinds, bool]:
+        """The kinds of the state in any round, and of the results; and whether any of it is
+        differentiated inside of the vmap. They are found by runs of the first round, of which
+        nothing is used."""
+        n = len(state)
+        first = [x[0] if rounds.length else x[:0].sum(0) for x in rows]
+        found, before = self.kinds_of(state), None
+        while found != before:
+            before = found
+            carried = zip(state, *(kinds[:n] for kinds in found), strict=True)
             given = [
                 self.entry(self.level.whole(x), t) if own else np.copy(x) for x, own, t in carried
             ]
-            with nothing_drawn:
-                new, _ = function(given, first)
-            before = batched, tensors
-            batched = [self.is_own(x) or own for x, own in zip(new, batched, strict=True)]
-            tensors = [isinstance(x, Tensor) or t for x, t in zip(new, tensors, strict=True)]
-            if (batched, tensors) == before:
-                return before
+            with switched(draw, nothing_drawn):
+                new, results = function(given, first)
+            now = self.kinds_of([*new, *results])
+            found = Kinds(
+                *(
+                    [*map(max, old[:n], kinds), *kinds[n:]]
+                    for old, kinds in zip(found, now, strict=True)
+                )
+            )
+        return found, self.are_differentiated([*state, *rows, *new, *results])
+
+    def kinds_of(self, leaves: Sequence[Any]) -> Kinds:
+        return Kinds([self.is_own(x) for x in leaves], [isinstance(x, Tensor) for x in leaves])
 
     def branch(self, pred: Any, functions: Sequence[Callable[[], list[Any]]]) -> list[Any]:
-        if self.differentiates():
-            pairs = zip(*(function() for function in functions), strict=True)
-            return [np.where(pred, x, y) for x, y in pairs]
-        tensors: dict[int, bool] = {}
+        with switched(draw, nothing_drawn):
+            tried = [function() for function in functions]
+        found = [self.kinds_of(results) for results in tried]
+        batched, tensors = ([*map(max, *each)] for each in zip(*found, strict=True))
+        if not any(batched):
+            return self.below.branch(pred, functions)
+        if self.are_differentiated([x for results in tried for x in results]):
+            return [np.where(pred, x, y) for x, y in zip(*tried, strict=True)]
 
         def on_batches(function: Callable[[], list[Any]]) -> Callable[[], list[Any]]:
-            def wholes() -> list[Any]:
-                results = function()
-                for k, x in enumerate(results):
-                    tensors[k] = tensors.get(k, False) or isinstance(x, Tensor)
-                return [*map(self.level.whole, results)]
+            return lambda: [
+                self.level.whole(x) if own else x
+                for x, own in zip(function(), batched, strict=True)
+            ]
 
-            return wholes
+        results = self.below.branch(pred, [*map(on_batches, functions)])
+        return [
+            self.entry(x, t) if own else x
+            for x, own, t in zip(results, batched, tensors, strict=True)
+        ]
 
-        found = self.below.branch(pred, [*map(on_batches, functions)])
-        return [self.entry(x, tensors[k]) for k, x in enumerate(found)]
+
+class Kinds(NamedTuple):
+    """Which leaves are batched, and which are Tensors."""
+
+    batched: list[bool]
+    tensors: list[bool]
+
+
+def of_outside(node: Node) -> bool:
+    """Whether a leaf stands for a Tensor that is differentiated outside of the vmap."""
+    value: Any = node.value
+    return isinstance(value, Batched) and needs_grad(value.array)
+
+
+def nothing_drawn(rng: Any, shape: tuple[int, ...]) -> Any:
+    return np.zeros(shape, np.float32)
 
 
 def unrolled(

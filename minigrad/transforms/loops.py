@@ -286,9 +286,9 @@ Step = Callable[[list[Any], list[Any]], tuple[list[Any], list[Any]]]
 class Lowered(NamedTuple):
     """How loops and branches are run where they are not run op by op, on leaves.
 
-    `loop(function, state, rows, repeated)` gives the last state, and the stacked results, of
-    `state, results = function(state, row)`. `branch(pred, functions)` gives the results of one of
-    two functions without arguments.
+    `loop(function, state, rows, repeated, number)` gives the last state, and the stacked results,
+    of `state, results = function(state, row)`; `number` is that of the rounds, if it is dynamic.
+    `branch(pred, functions)` gives the results of one of two functions without arguments.
     """
 
     loop: Callable[..., tuple[list[Any], list[Any]]]

@@ -97,6 +97,7 @@ def of_all(w: Any, hs: Any) -> Any:
 
 def test_derivatives_around_vmap() -> None:
     check(grad(of_all, (0, 1)), W, HS)
+    check(hessian(of_all), W, HS)
 
 
 def test_a_compiled_while_loop_is_not_differentiated_inside_of_vmap() -> None:

@@ -25,7 +25,7 @@ from minigrad.compiler.frontend.recorder import (
 )
 from minigrad.compiler.frontend.replay import Replay, depending_on
 from minigrad.compiler.frontend.tracer import Tracer
-from minigrad.compiler.graph.ir import Graph, Value, with_inputs
+from minigrad.compiler.graph.ir import Graph, Value, is_literal, with_inputs
 from minigrad.compiler.graph.opset.control import BRANCH, ITEM, LOOP, forms_of
 from minigrad.dispatch import is_traced
 from minigrad.errors import GradientError, TraceError
@@ -34,7 +34,7 @@ from minigrad.ops.base import registry
 from minigrad.ops.movement import copy
 from minigrad.tensor import Tensor, value_of
 from minigrad.transforms.calls import call_node
-from minigrad.transforms.loops import Lowered, Repeated
+from minigrad.transforms.loops import Lowered, Repeated, lowered
 from minigrad.transforms.recorded import Recorded
 
 # From leaves to leaves: Tensors, tracers, arrays and numbers.
@@ -131,7 +131,7 @@ class Body:
                 stack.pop()
                 continue
             if value not in own:
-                if value.fixed:
+                if is_literal(value):
                     self.new[value] = value
                 else:
                     self.captured.append(value)
@@ -398,7 +398,7 @@ class Loop:
 
         dynamic = self.rounds.dynamic or self.rounds.stops
         other = Repeated(self.rounds.length, not self.rounds.reverse, False, dynamic)
-        end, stacked = loop(
+        end, stacked = lowering().loop(
             back, [*firsts, *sums], [*saved, *rows, *(sent[k] for k in results)], other,
             (number or [count])[0] if dynamic else None,
         )  # fmt: skip
@@ -406,6 +406,13 @@ class Loop:
         of_given = dict(zip([*carried, *rowed], [*end[: len(carried)], *stacked], strict=True))
         found += [of_given.get(k) for k in range(c + len(rows))]
         return found + [None] * len(number)
+
+
+def lowering() -> Lowered:
+    """How loops are run here: under vmap, of batches."""
+    found = lowered.get()
+    assert found is not None
+    return found
 
 
 def as_kind(x: Tracer, kind: int) -> Any:
@@ -500,7 +507,7 @@ class Branch:
 
             return Recorded(outputs, nodes).pull_back([*sent.values()])
 
-        found = branch(pred, [partial(back, *each) for each in self.bodies_read])
+        found = lowering().branch(pred, [partial(back, *each) for each in self.bodies_read])
         return found + [None] * (len(captured) + 1)
 
 
