@@ -198,8 +198,7 @@ def known(x: Any, function: Function) -> Any:
     x = value_of(x)
     if is_traced(x):
         raise UnsupportedError(
-            f"np.{function.__name__} in a compiled or vmapped function by an index that is "
-            "computed in it: "
+            f"np.{function.__name__}, compiled or vmapped, by an index that is computed in it: "
             "the shape of the result is not known before it runs. Compute the index outside"
         )
     return x

@@ -30,8 +30,7 @@ def is_in_fortran_order(a: Any, order: Any) -> bool:
 
 def unknown_layout(order: str) -> UnsupportedError:
     return UnsupportedError(
-        f"order={order!r} in a compiled or vmapped function: how an array lies in memory is not "
-        "known while "
+        f"order={order!r}, compiled or vmapped: how an array lies in memory is not known while "
         "it is traced: write order='C' or 'F'"
     )
 

@@ -25,8 +25,7 @@ def trimmed(x: Any, name: str) -> Any:
     x, numbers = coefficients(x), value_of(coefficients(x))
     if is_traced(numbers):
         raise UnsupportedError(
-            f"np.{name} in a compiled or vmapped function: NumPy drops zeros of the highest "
-            "powers, and how "
+            f"np.{name}, compiled or vmapped: NumPy drops zeros of the highest powers, and how "
             "many there are is not known before it runs: use np.convolve for products"
         )
     start = next((k for k, c in enumerate(numbers) if c), len(numbers) - 1)
@@ -75,8 +74,7 @@ def polydiv(u: Any, v: Any) -> tuple[Any, Any]:
     """Quotient and remainder, by long division."""
     if any(is_traced(value_of(coefficients(x))) for x in (u, v)):
         raise UnsupportedError(
-            "np.polydiv in a compiled or vmapped function: how long the remainder is depends on "
-            "its numbers, "
+            "np.polydiv, compiled or vmapped: how long the remainder is depends on its numbers, "
             "which are not known before it runs"
         )
     u, v = coefficients(u) + 0.0, coefficients(v) + 0.0
@@ -146,9 +144,7 @@ def roots(p: Any) -> Any:
     p = coefficients(p)
     numbers = value_of(p)
     if is_traced(numbers):
-        raise UnsupportedError(
-            "np.roots in a compiled or vmapped function: how many there are is not known"
-        )
+        raise UnsupportedError("np.roots, compiled or vmapped: how many there are is not known")
     there = np.flatnonzero(numbers)
     if not there.size:
         return p[:0]

@@ -48,8 +48,7 @@ def refuse_traced(function: Callable[..., Any]) -> None:
         for x in (*args, *kwargs.values()):
             if any(map(is_traced, map(value_of, x if type(x) is tuple else (x,)))):
                 raise UnsupportedError(
-                    f"np.{function.__name__} in a compiled or vmapped function of what is "
-                    "computed in it: "
+                    f"np.{function.__name__}, compiled or vmapped, of what is computed in it: "
                     "call it outside"
                 )
         return eager(*args, **kwargs)
@@ -104,8 +103,7 @@ def full_like(a: Any, fill_value: Any, dtype: Any = None, **form: Any) -> Any:
 def nonzero(a: Any) -> tuple[Tensor, ...]:
     if is_traced(value_of(a)):
         raise UnsupportedError(
-            "np.nonzero in a compiled or vmapped function: how many entries are not zero is not "
-            "known before "
+            "np.nonzero, compiled or vmapped: how many entries are not zero is not known before "
             "it runs: use np.where(mask, x, 0), or np.count_nonzero"
         )
     if not a.ndim:

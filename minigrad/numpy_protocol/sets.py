@@ -19,8 +19,7 @@ def numbers_of(function: Any, *arrays: Any) -> list[Any]:
     found = [value_of(as_array(x)) for x in arrays]
     if any(map(is_traced, found)):
         raise UnsupportedError(
-            f"np.{function.__name__} in a compiled or vmapped function: the shape of the result "
-            "depends on "
+            f"np.{function.__name__}, compiled or vmapped: the shape of the result depends on "
             "numbers that are computed in it. Call it outside, or use np.sort"
         )
     return found

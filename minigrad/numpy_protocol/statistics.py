@@ -337,8 +337,7 @@ def bincount(x: Any, /, weights: Any = None, minlength: int = 0) -> Any:
     places = value_of(as_array(x))
     if is_traced(places):
         raise UnsupportedError(
-            "np.bincount in a compiled or vmapped function of numbers that are computed in it: "
-            "how many "
+            "np.bincount, compiled or vmapped, of numbers that are computed in it: how many "
             "there will be is not known. np.add.at(np.zeros_like(...), x, weights) is compiled"
         )
     counts = np.bincount(places, minlength=minlength)
@@ -372,9 +371,7 @@ def edges_of(a: Any, bins: Any, limits: Any, weights: Any = None) -> Any:
     if isinstance(bins, str):
         numbers = value_of(a)
         if is_traced(numbers):
-            raise UnsupportedError(
-                f"bins={bins!r} in a compiled or vmapped function: give how many there are"
-            )
+            raise UnsupportedError(f"bins={bins!r}, compiled or vmapped: give how many there are")
         bins = len(np.histogram_bin_edges(numbers, bins, limits)) - 1
     if np.ndim(bins):
         bins = as_real(bins)

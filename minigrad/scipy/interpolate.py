@@ -331,8 +331,7 @@ class Interpolation:
         below, above = where < ends[0], where > ends[-1]
         if is_traced(below) and self.raises and not self.extends:
             raise UnsupportedError(
-                "interp1d in a compiled or vmapped function cannot check that it is read within "
-                "its points: "
+                "interp1d, compiled or vmapped, cannot check that it is read within its points: "
                 'give bounds_error=False and fill_value, or fill_value="extrapolate"'
             )
         if self.raises and not self.extends and np.any(below | above):

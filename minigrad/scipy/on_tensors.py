@@ -86,5 +86,5 @@ def refuse_tracers(name: str, *trees: Any) -> None:
     if any(is_traced(value_of(x)) for _, x in leaves_of(trees)):
         raise UnsupportedError(
             f"{name} calls a function again and again until it is satisfied, which is not "
-            "compiled, nor batched: call it outside of the compiled or vmapped function"
+            "compiled or batched: call it outside of that function"
         )

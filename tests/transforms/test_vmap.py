@@ -1,13 +1,36 @@
 """vmap: equal to the loop over the entries."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
 
 import minigrad
-from minigrad import Tensor, grad, hessian, jacobian, jvp, vmap
+import minigrad.functional as F
+from minigrad import (
+    Tensor,
+    cond,
+    fori_loop,
+    grad,
+    hessian,
+    jacobian,
+    jvp,
+    nn,
+    scan,
+    vmap,
+    while_loop,
+)
+from minigrad.debugging import NonFiniteError
+from minigrad.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    MinigradError,
+    ShapeError,
+    UnsupportedError,
+)
 
 RNG = np.random.default_rng(0)
 X, W, Y = RNG.normal(size=(5, 3)), RNG.normal(size=(3, 4)), RNG.normal(size=(5, 4))
@@ -73,3 +96,233 @@ def test_tensors_of_outside_get_their_gradient() -> None:
 
 def test_what_is_detached_has_no_gradient() -> None:
     same(grad(lambda x: np.sum(vmap(lambda x: x.detach() * x)(x)))(X), X)
+
+
+LOOPS: dict[str, Callable[[Any], Any]] = {
+    "scan": lambda x: scan(lambda h, _: (np.tanh(h @ W[:, :3] + x), h), np.zeros(3), length=4)[0],
+    "scan of entries": lambda x: scan(lambda h, v: (h * 0.5 + v, h), x[0], x)[1],
+    "scan backwards": lambda x: scan(lambda h, v: (h * v, h), x[0], x, reverse=True)[1],
+    "scan of what is the same": lambda x: scan(lambda h, v: (h + v * x[0], h), 0.0, X[0])[1],
+    "fori_loop": lambda x: fori_loop(0, 4, lambda i, h: h * x + i, x),
+    "cond": lambda x: cond(x[0] > 0, lambda y: y * 2, np.sin, x),
+    "while_loop": lambda x: while_loop(lambda h: np.sum(h * h) < 5, lambda h: h * 1.5, x, bound=20),
+    "nest of them": lambda x: fori_loop(
+        0, 3, lambda i, h: cond(h[0] > x[1], lambda y: y - 0.1, lambda y: y * x[0], h), x
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LOOPS)
+def test_loops_and_branches(name: str) -> None:
+    f = LOOPS[name]
+    wanted = [np.asarray(f(x)) for x in X]
+    same(vmap(f)(X), wanted)
+    same(minigrad.compile(vmap(f))(X), wanted)
+    slopes = [grad(lambda x: np.sum(f(x) ** 2))(x) for x in X]
+    inside = vmap(grad(lambda x: np.sum(f(x) ** 2)))
+    outside = grad(lambda x: np.sum(vmap(f)(x) ** 2))
+    for slope in (inside, outside):
+        same(slope(X), slopes)
+    same(minigrad.compile(outside)(X), slopes)
+    if "while" not in name:
+        same(minigrad.compile(inside)(X), slopes)
+
+
+def test_a_while_loop_ends_when_it_is_over_for_all_entries_or_at_its_bound() -> None:
+    double = lambda x: while_loop(lambda h: h < 10, lambda h: 2 * h, x, bound=4)  # noqa: E731
+    same(vmap(double)(np.array([1.0, 3.0, 20.0])), [16.0, 12.0, 20.0])
+    with pytest.raises(ArgumentError, match="still holds after bound=4"):
+        vmap(double)(np.array([1.0, 0.5]))
+
+
+def test_a_loop_of_a_batch_is_one_of_the_program() -> None:
+    f = minigrad.compile(vmap(lambda x: fori_loop(0, 100_000, lambda i, h: h * 0.5 + x, x)))
+    same(f(X), 2 * X)
+
+
+# Random numbers
+
+
+def test_dropout_draws_for_each_entry_what_the_loop_would() -> None:
+    one, other = np.random.default_rng(1), np.random.default_rng(1)
+    found = vmap(lambda x: F.dropout(x, 0.5, rng=one))(X)
+    np.testing.assert_array_equal(found, [F.dropout(x, 0.5, rng=other) for x in X])
+    compiled = minigrad.compile(vmap(lambda x: F.dropout(x, 0.5, rng=one)))
+    np.testing.assert_array_equal(compiled(X), [F.dropout(x, 0.5, rng=other) for x in X])
+    nested = vmap(vmap(lambda x: F.dropout(x, 0.5, rng=one)))(X[..., None])
+    wanted = [[F.dropout(x, 0.5, rng=other) for x in row[:, None]] for row in X]
+    np.testing.assert_array_equal(nested, wanted)
+
+
+def test_other_draws_are_refused() -> None:
+    rng = np.random.default_rng(0)
+    for f in (lambda x: x + rng.normal(), lambda x: F.dropout(x, 0.5, rng=rng) * rng.normal()):
+        with pytest.raises(UnsupportedError, match="the same for all entries"):
+            vmap(f)(X)
+
+
+# Arguments and results
+
+
+def test_axes_of_nests_and_of_results() -> None:
+    def f(p: Any, x: Any, scale: Any = 1.0) -> Any:
+        return {"y": p["w"] @ x * scale + p["b"], "w": p["w"]}
+
+    p = {"w": W.T, "b": RNG.normal(size=(4, 5))}
+    axes = ({"w": None, "b": 1}, 0)
+    found = vmap(f, axes, {"y": 1, "w": None})(p, X, scale=X[:, 0])
+    wanted = [f({"w": W.T, "b": p["b"][:, k]}, x, x[0])["y"] for k, x in enumerate(X)]
+    same(found["y"], np.stack(wanted, 1))
+    same(found["w"], W.T)
+    same(vmap(lambda x: np.outer(x, x), out_axes=-1)(X), np.einsum("ni,nj->ijn", X, X))
+    same(vmap(lambda x: np.sum(x), -1)(X), X.sum(0))
+    same(vmap(lambda x: 2.0)(X), [2.0] * 5)
+
+
+def test_results_have_memory_of_their_own() -> None:
+    for f in (lambda x: x, lambda x: x[::-1], lambda x: W[0]):
+        y = vmap(f)(X)
+        assert y.flags.writeable
+        assert not np.shares_memory(y, X)
+        assert not np.shares_memory(y, W)
+
+
+def test_no_entries_and_one() -> None:
+    f = grad(lambda x: np.sum(np.tanh(x @ W)))
+    assert vmap(f)(X[:0]).shape == (0, 3)
+    assert vmap(lambda x: np.cumsum(np.sort(x)[np.argsort(x)]))(X[:0]).shape == (0, 3)
+    same(vmap(f)(X[:1]), [f(X[0])])
+
+
+KEPT: list[Any] = []
+PARAMETER = Tensor(np.ones(3), requires_grad=True)
+OUTSIDE, SHARED = Tensor(np.zeros(3)), np.zeros(3)
+
+
+def keeping(kept: list[Any], x: Any) -> Any:
+    kept.append(x)
+    return x
+
+
+def assigned(target: Any, value: Any) -> Any:
+    target[...] = value
+    return value
+
+
+REFUSED: dict[str, tuple[Callable[[], Any], type[MinigradError], str]] = {
+    "if": (lambda: vmap(lambda x: x if x[0] > 0 else -x)(X), UnsupportedError, "np.where"),
+    "float": (lambda: vmap(lambda x: float(x[0]))(X), UnsupportedError, "run once"),
+    "mask": (lambda: vmap(lambda x: x[x > 0])(X), UnsupportedError, "np.where"),
+    "backward": (
+        lambda: vmap(lambda x: np.sum(x * PARAMETER).backward())(X),
+        UnsupportedError,
+        "use grad",
+    ),
+    "write outside": (
+        lambda: vmap(lambda x: assigned(OUTSIDE, x))(X),
+        UnsupportedError,
+        r"shape \(3,\) of outside",
+    ),
+    "write into an array": (
+        lambda: vmap(lambda x: assigned(SHARED, x))(X),
+        UnsupportedError,
+        "zeros_like",
+    ),
+    "write a number into an array": (
+        lambda: vmap(lambda x: SHARED.__setitem__(0, x[0]))(X),
+        UnsupportedError,
+        "zeros_like",
+    ),
+    "write into an argument": (
+        lambda: vmap(lambda x: assigned(x, 0.0))(X),
+        ArgumentError,
+        "read-only",
+    ),
+    "lengths": (
+        lambda: vmap(np.add)(X, X[:2]),
+        ShapeError,
+        r"5 in argument 0 of shape \(5, 3\) along axis 0; 2 in argument 1",
+    ),
+    "axis": (lambda: vmap(np.sin, 2)(X), ShapeError, r"argument 0 of shape \(5, 3\) has no axis 2"),
+    "number": (lambda: vmap(np.add)(X, 1.0), ShapeError, "None for what is the same"),
+    "no batch": (lambda: vmap(np.sin, None)(X), ArgumentError, "every argument has in_axes None"),
+    "count": (lambda: vmap(np.add, (0,))(X, X), ArgumentError, "2 positional arguments"),
+    "nest": (
+        lambda: vmap(lambda p: p["a"], ({"b": 0},))({"a": X}),
+        ArgumentError,
+        r"the arguments\[0\], which is nested as a dict with leaves at \['a'\]",
+    ),
+    "no integer": (lambda: vmap(np.sin, 1.5)(X), ArgumentTypeError, "not 1.5"),
+    "no array": (lambda: vmap(lambda x, y: x)(X, "a"), ArgumentTypeError, "argument 1 is a str"),
+    "out axis": (lambda: vmap(np.sin, 0, 2)(X), ShapeError, "out_axes=2"),
+    "out None": (lambda: vmap(np.sin, 0, None)(X), ArgumentError, "differs from entry to entry"),
+    "out str": (lambda: vmap(lambda x: "a")(X), ArgumentTypeError, "returned a str"),
+    "shapes of entries": (
+        lambda: vmap(lambda x: x + np.zeros(5))(X),
+        ShapeError,
+        r"add\(float64 array of shape \(3,\), float64 array of shape \(5,\)",
+    ),
+    "kept": (
+        lambda: (vmap(partial(keeping, KEPT))(X), np.sin(KEPT.pop())),
+        MinigradError,
+        "after the function has returned",
+    ),
+    "BatchNorm": (
+        lambda: vmap(nn.BatchNorm1d(3))(RNG.normal(size=(5, 4, 3)).astype("f")),
+        UnsupportedError,
+        "GroupNorm",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refusals(name: str) -> None:
+    f, kind, words = REFUSED[name]
+    with pytest.raises(kind, match=words):
+        f()
+    assert not np.any(SHARED)
+    assert not np.any(OUTSIDE.data)
+
+
+def test_methods_of_what_was_kept_are_refused_too() -> None:
+    kept: list[Any] = []
+    vmap(lambda x: keeping(kept, x.data))(RNG.normal(size=(2, 3, 3)))
+    for use in (lambda x: x.T, lambda x: x[0], lambda x: x.diagonal(), lambda x: x.astype("f")):
+        with pytest.raises(MinigradError, match="after the function has returned"):
+            use(kept[0])
+
+
+def test_threads() -> None:
+    f, wanted = vmap(grad(lambda x: loss(x, W))), [grad(lambda x: loss(x, W))(x) for x in X]
+    with ThreadPoolExecutor(4) as pool:
+        for found in pool.map(lambda _: f(X), range(40)):
+            same(found, wanted)
+
+    def in_a_thread(x: Any) -> Any:
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(lambda: x * 2).result()
+
+    with pytest.raises(MinigradError, match="in another thread"):
+        vmap(in_a_thread)(X)
+
+
+def test_debug_sees_the_numbers_of_all_entries() -> None:
+    with minigrad.debug():
+        same(vmap(np.sin)(X), np.sin(X))
+        with pytest.raises(NonFiniteError, match=r"log gave nan: \d of 15 entries"):
+            vmap(np.log)(X)
+
+
+def test_compiled_functions_are_batched() -> None:
+    f = minigrad.compile(lambda x: np.tanh(x @ W))
+    same(vmap(f)(X), np.tanh(X @ W))
+    assert not f.specializations
+
+
+def test_no_grad_inside() -> None:
+    def f(x: Any) -> Any:
+        with minigrad.no_grad():
+            y = x * 2
+        return np.sum(x * y)
+
+    same(grad(lambda x: np.sum(vmap(f)(x)))(X), 2 * X)

@@ -341,9 +341,7 @@ def pseudo_inverse(a: Any, atol: Any, rtol: Any, return_rank: bool) -> Any:
     values = value_of(a)
     absolute = atol is not None and atol > 0
     if is_traced(values) and (absolute or return_rank):
-        raise UnsupportedError(
-            "pinv in a compiled or vmapped function takes rtol alone, and gives no rank"
-        )
+        raise UnsupportedError("pinv, compiled or vmapped, takes rtol alone, and gives no rank")
     small = 0.0 if absolute else max(a.shape[-2:]) * float(np.finfo(a.dtype).eps)
     rcond = small if rtol is None else rtol
     if absolute:

@@ -274,7 +274,7 @@ REFUSED: dict[str, tuple[Callable[[Any], Any], Any, str]] = {
     "zeros": (lambda x: np.zeros_like(x, ">f8"), ONE, "another byte order"),
     "metadata": (lambda x: x * 2, ONE.astype(np.dtype(float, metadata={"m": 1})), "metadata"),
     "subclass": (lambda x: x * 2, ONE.view(Sub), r"np\.asarray\(x\)"),
-    "packbits": (lambda x: np.packbits(x > 1), np.arange(3), "np.packbits in a compiled or vmapped function"),
+    "packbits": (lambda x: np.packbits(x > 1), np.arange(3), "np.packbits, compiled or vmapped"),
     "argsort": (lambda x: x.argsort(backwards=True), ONE, "it takes a, axis, kind"),
     "order": (lambda x: x.reshape(3, 1, order="A"), ONE, "how an array lies in memory"),
     "order of ravel": (lambda x: x.ravel(order="K"), ONE, "how an array lies in memory"),
