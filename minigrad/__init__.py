@@ -27,11 +27,14 @@ from minigrad.memory import keep_freed_memory
 from minigrad.random import manual_seed as manual_seed
 from minigrad.tensor import Tensor as Tensor
 from minigrad.training import fit as fit
+from minigrad.transforms import cg as cg
 from minigrad.transforms import checkpoint as checkpoint
 from minigrad.transforms import cond as cond
 from minigrad.transforms import custom_jvp as custom_jvp
 from minigrad.transforms import custom_vjp as custom_vjp
+from minigrad.transforms import fixed_point as fixed_point
 from minigrad.transforms import fori_loop as fori_loop
+from minigrad.transforms import gmres as gmres
 from minigrad.transforms import grad as grad
 from minigrad.transforms import hessian as hessian
 from minigrad.transforms import holomorphic_grad as holomorphic_grad
@@ -42,6 +45,9 @@ from minigrad.transforms import jacobian_sparsity as jacobian_sparsity
 from minigrad.transforms import jacrev as jacrev
 from minigrad.transforms import jvp as jvp
 from minigrad.transforms import linearize as linearize
+from minigrad.transforms import minimize as minimize
+from minigrad.transforms import odeint as odeint
+from minigrad.transforms import root as root
 from minigrad.transforms import scan as scan
 from minigrad.transforms import sparse_hessian as sparse_hessian
 from minigrad.transforms import sparse_jacobian as sparse_jacobian

@@ -12,6 +12,11 @@ from minigrad.transforms.custom import custom_vjp as custom_vjp
 from minigrad.transforms.custom import stop_gradient as stop_gradient
 from minigrad.transforms.forward import jvp as jvp
 from minigrad.transforms.forward import linearize as linearize
+from minigrad.transforms.implicit import cg as cg
+from minigrad.transforms.implicit import fixed_point as fixed_point
+from minigrad.transforms.implicit import gmres as gmres
+from minigrad.transforms.implicit import minimize as minimize
+from minigrad.transforms.implicit import root as root
 from minigrad.transforms.jacobian import hessian as hessian
 from minigrad.transforms.jacobian import holomorphic_grad as holomorphic_grad
 from minigrad.transforms.jacobian import jacfwd as jacfwd
@@ -21,6 +26,7 @@ from minigrad.transforms.loops import cond as cond
 from minigrad.transforms.loops import fori_loop as fori_loop
 from minigrad.transforms.loops import scan as scan
 from minigrad.transforms.loops import while_loop as while_loop
+from minigrad.transforms.ode import odeint as odeint
 from minigrad.transforms.reverse import grad as grad
 from minigrad.transforms.reverse import hvp as hvp
 from minigrad.transforms.reverse import value_and_grad as value_and_grad

@@ -4,7 +4,7 @@ runs it again."""
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -88,7 +88,7 @@ class Run:
         self.outputs = [k for k, y in enumerate(leaves) if needs_grad(y)]
         if not self.outputs:
             return found
-        self.captured = self.from_outside(leaves, start, nodes)
+        self.captured = from_outside([leaves[k].node for k in self.outputs], start, nodes)
         inputs = [*self.tensors, *map(Tensor.of, self.captured)]
         others = (value_of(x) for k, x in enumerate(self.leaves) if k not in self.wanted)
         given = [x for x in others if isinstance(x, np.ndarray)]
@@ -110,18 +110,6 @@ class Run:
         args, kwargs = like(self.arguments, leaves)
         return self.function(*args, **kwargs), [x.node for x in variables]
 
-    def from_outside(self, leaves: list[Any], start: int, own: list[Node]) -> list[Node]:
-        """The nodes that the outputs depend on which are older than the run."""
-        roots = {leaves[k].node for k in self.outputs}.difference(own)
-        older = {x for x in roots if x.birth < start}
-        inner = toposort(
-            roots - older,
-            lambda x: x.requires_grad and x.birth > start and x not in own,
-        )
-        used = {x: None for node in inner for x in node.inputs if type(x) is Node}
-        found = [x for x in used if x.birth < start and x.requires_grad and x not in own]
-        return [*dict.fromkeys([*older, *found])]
-
     def pull_back(
         self, sent: dict[int, Any], inputs: Sequence[Any], held: Sequence[Any]
     ) -> Sequence[Any]:
@@ -139,7 +127,7 @@ class Run:
             found, nodes = self.run(inputs[: len(self.tensors)])
             leaves = flat(found)
             outputs = [k for k, y in enumerate(leaves) if needs_grad(y)]
-            others = self.from_outside(leaves, start, nodes)
+            others = from_outside([leaves[k].node for k in outputs], start, nodes)
         if outputs != self.outputs or {*others} != {*self.captured}:
             raise GradientError(
                 f"checkpoint: {self.name} was run again for the reverse pass, and used other "
@@ -155,7 +143,19 @@ class Run:
             seeds[root] = seeds[root] + g if root in seeds else g
         ends = [*nodes, *self.captured]
         adjoints = reverse(seeds, by=ends, view=view)
+        for node in nodes:  # its leaves belong to this pass alone
+            node.requires_grad = node.op is not None
         return [adjoints.get(node) for node in ends]
+
+
+def from_outside(results: Iterable[Node], start: int, own: Collection[Node]) -> list[Node]:
+    """The nodes that results of a run depend on which are older than it, but for its `own`."""
+    roots = {*results}.difference(own)
+    older = {x for x in roots if x.birth < start}
+    inner = toposort(roots - older, lambda x: x.requires_grad and x.birth > start and x not in own)
+    used = {x: None for node in inner for x in node.inputs if type(x) is Node}
+    found = [x for x in used if x.birth < start and x.requires_grad and x not in own]
+    return [*dict.fromkeys([*older, *found])]
 
 
 def needs_grad(x: Any) -> bool:

@@ -416,7 +416,7 @@ class custom_vjp(Custom):  # noqa: N801  # called as a function
                 found = self.runs["bwd"](*given.fixed.values(), res, g)
             check_closed(f"bwd of {self.name}", [] if again else found)
             each = given.cotangents(f"bwd of {self.name}", found)
-            return [each[k] for k in given.wanted]
+            return [each[k] if again else value_of(each[k]) for k in given.wanted]
 
         return like(result, iter(call_node(self.name, inputs, outputs, pull_back, kept.arrays)))
 

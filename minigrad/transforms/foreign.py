@@ -89,25 +89,30 @@ def check_closed(name: str, result: Any) -> None:
 class Foreign:
     """A function of arrays, and the op that it is in compiled programs, made at need.
 
-    `known` has how the results were nested, for arguments of each kind.
+    `known` has how the results were nested, for arguments of each kind; `opaque`: whether it is
+    known to be no NumPy; `example`: what else gives results of its form.
     """
 
-    __slots__ = ("function", "known", "made", "name")
+    __slots__ = ("example", "function", "known", "made", "name", "opaque")
 
     def __init__(self, function: Function, name: str) -> None:
         self.function, self.name = function, name
         self.known: dict[Any, Results] = {}
         self.made: Op | None = None
+        self.opaque = False
+        self.example: Function | None = None
 
     def __call__(self, *args: Any) -> Any:
         level = innermost(flat(args))
         if level is not None:
             try:
-                return self.function(*args)
+                return self.each(level, args) if self.opaque else self.function(*args)
             except Exception:  # it may read numbers; an error of its own is raised below again
                 return self.each(level, args)
         if not any(is_traced(value_of(x)) for x in flat(args)):
             return self.function(*args)
+        if self.opaque:
+            return self.between(args)
         return implementations["attempt"](lambda: self.function(*args), lambda: self.between(args))
 
     def each(self, level: Level, args: tuple[Any, ...]) -> Any:
@@ -146,12 +151,14 @@ class Foreign:
         key = key_of(arrays, form)
         if key not in self.known:
             self.try_out(arrays, form)
-        if self.made is None:
-            self.made = new_op(self.name, "function", self.packed)
+        self.made = implementations["foreign op"](self.op)
         registry[self.made.name] = self.made  # where compiled programs find their ops
         results = self.known[key]
         result = results.packed.shape, results.packed.dtype
         return results.unpacked(self.made(*arrays, form=form, result=result), arrays)
+
+    def op(self) -> Op:
+        return self.made or new_op(self.name, "function", self.packed)
 
     def packed(self, *arrays: Any, form: Any, result: Any = None) -> np.ndarray:
         """What the op computes: the function's results on plain arrays, packed."""
@@ -168,7 +175,7 @@ class Foreign:
         return results.packed
 
     def try_out(self, arrays: Sequence[Any], form: Any) -> None:
-        """Call the function on numbers, to find how its results are nested.
+        """Call the function, or its example, on numbers, to find how its results are nested.
 
         Raises:
             ShapeError: if it fails.
@@ -177,6 +184,10 @@ class Foreign:
             warnings.simplefilter("ignore")  # of numbers that no one has given
             for numbers in samples(arrays):
                 try:
+                    if self.example is not None:
+                        found = self.example(*filled(form, numbers))
+                        self.known[key_of(numbers, form)] = Results(found, numbers)
+                        return
                     self.packed(*numbers, form=form)
                     return
                 except Exception as error:
@@ -216,3 +227,8 @@ def new_op(name: str, kind: str, forward: Callable[..., Any], vjps: Any = ()) ->
 
 
 numbers = count()
+
+
+def opaque(function: Foreign, example: Function) -> None:
+    """Say that a function is no NumPy, and what gives results of its form."""
+    function.opaque, function.example = True, example

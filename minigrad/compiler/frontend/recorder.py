@@ -87,6 +87,20 @@ class Frame:
     bodies: list[Any] = field(default_factory=list)
 
 
+@implements("foreign op")
+def foreign_op(make: Callable[[], Op]) -> Op:
+    """The op of a function that is no NumPy; in the second run, that of the first, where the
+    function was made as well."""
+    recorder = recorder_here()
+    if recorder.again is None:
+        recorder.foreign.append(make())
+        return recorder.foreign[-1]
+    op = next(recorder.foreign_again, None)
+    if op is None:
+        raise errors.TraceError(VARIES)
+    return op
+
+
 @implements("attempt")
 def attempt(function: Callable[[], Any], otherwise: Callable[[], Any]) -> Any:
     """What a function gives, if it can be traced; or else what the other does."""
@@ -147,6 +161,8 @@ class Recorder:
         self.again: Iterator[Value] | None = None
         self.drawn_again: Iterator[tuple[Any, Value]] = iter(())
         self.bodies_again: Iterator[Any] = iter(())
+        self.foreign: list[Op] = []
+        self.foreign_again: Iterator[Op] = iter(())
 
     @property
     def values(self) -> list[Value]:
@@ -308,6 +324,8 @@ class Recorder:
         return value
 
     def start_verification(self) -> None:
+        if len(self.frames) == 1:
+            self.foreign_again = iter(self.foreign)
         self.again, self.drawn_again = iter(self.values), iter(self.drawn)
         self.bodies_again = iter(self.frames[-1].bodies)
 

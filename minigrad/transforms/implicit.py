@@ -1,0 +1,524 @@
+"""Solutions of equations, differentiated by the implicit function theorem: root, fixed_point,
+minimize, cg and gmres.
+
+A solution x of F(x, p) = 0 moves with p by dx/dp = -(dF/dx)^-1 dF/dp, wherever the solver started
+and however it went. So any solver will do, and none of its steps is recorded.
+"""
+
+from __future__ import annotations
+
+import importlib
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from minigrad.arguments import checked
+from minigrad.autograd import array_of, recording, reverse, switched
+from minigrad.dispatch import is_traced
+from minigrad.errors import (
+    ArgumentError,
+    DtypeError,
+    GradientError,
+    MissingPackageError,
+    ShapeError,
+    UnsupportedError,
+)
+from minigrad.graph import Node, births
+from minigrad.inside import traced_form
+from minigrad.ops.movement import copy
+from minigrad.tensor import Tensor, value_of
+from minigrad.transforms.batched import levels
+from minigrad.transforms.checkpoint import from_outside, needs_grad, requiring_grad
+from minigrad.transforms.custom import custom_vjp
+from minigrad.transforms.foreign import opaque
+from minigrad.transforms.jacobian import jacobian
+from minigrad.transforms.reverse import grad, vjp
+from minigrad.transforms.trees import Function, flat, leaves_of, like, map_tree
+
+Solver = Callable[[Function, Any], Any]
+# Up to this many unknowns the Jacobian is formed, and the equations of the derivative are solved by
+# elimination; beyond, by GMRES, from products with it.
+FEW = 500
+
+
+class Unknowns:
+    """How a nest of arrays of floats and a vector of all their numbers become each other."""
+
+    def __init__(self, name: str, tree: Any, what: str = "x0") -> None:
+        self.name, self.tree, self.what = name, map_tree(value_of, tree), what
+        for at, x in leaves_of(self.tree):
+            if not isinstance(x, int | float | complex) and not hasattr(x, "shape"):
+                raise DtypeError(f"{name}: {what}{at} is a {type(x).__name__}, and not an array")
+            if np.dtype(getattr(x, "dtype", type(x))).kind == "c":
+                raise DtypeError(
+                    f"{name} is of real numbers, and {what}{at} is complex: take its real and its "
+                    "imaginary part as two"
+                )
+        self.shapes = [np.shape(x) for x in flat(self.tree)]
+        self.dtypes = [getattr(x, "dtype", np.dtype(float)) for x in flat(self.tree)]
+        self.size = sum(map(math.prod, self.shapes))
+
+    def zeros(self, *lead: int) -> Any:
+        """A nest of zeros, with axes in front."""
+        floats = [x if x.kind == "f" else np.dtype(float) for x in self.dtypes]
+        dtype = np.result_type(*floats) if floats else np.dtype(float)
+        return like(self.tree, (np.zeros((*lead, *shape), dtype) for shape in self.shapes))
+
+    def vector(self, tree: Any, what: str) -> Any:
+        """All numbers of a nest like the unknowns, in one vector."""
+        places = [at for at, _ in leaves_of(self.tree)]
+        found = dict(leaves_of(tree))
+        shapes = {at: np.shape(x) for at, x in found.items()}
+        wanted = dict(zip(places, self.shapes, strict=True))
+        if shapes != wanted:
+            raise ShapeError(
+                f"{self.name}: {what} has to be nested and shaped as {self.what} is, "
+                f"{shown(wanted)}, and is {shown(shapes)}"
+            )
+        parts = [np.reshape(as_float(found[at]), -1) for at in places]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def nest(self, vector: Any) -> Any:
+        """The nest of the numbers of a vector."""
+        parts, start = [], 0
+        for shape in self.shapes:
+            end = start + math.prod(shape)
+            parts.append(np.reshape(vector[start:end], shape))
+            start = end
+        return like(self.tree, iter(parts))
+
+
+def as_float(x: Any) -> Any:
+    """A Tensor or an array of floats as it is; integers and numbers as an array of float64."""
+    kind = getattr(getattr(x, "dtype", None), "kind", "")
+    return x if kind == "f" and hasattr(x, "shape") else np.asarray(x, float)
+
+
+def shown(shapes: dict[str, Any]) -> str:
+    return ", ".join(f"{at} of shape {shape}".strip() for at, shape in shapes.items()) or "empty"
+
+
+def is_eager() -> bool:
+    """Whether there are numbers: no function is compiled, or under vmap."""
+    return traced_form.get() is None and not levels.get()
+
+
+def used_by(name: str, f: Function, *args: Any) -> list[Node]:
+    """The nodes from outside that the result of f depends on beside its arguments.
+
+    Raises:
+        UnsupportedError: in a compiled function or under vmap, if there are any.
+    """
+    eager, start = is_eager(), next(births)
+    if eager and not recording.get():
+        return []
+    numbers = map_tree(number_for, args)
+    try:
+        with np.errstate(all="ignore"):
+            found = flat(f(*numbers))
+    except Exception:
+        if eager:
+            raise
+        return []  # of made-up numbers
+    if not eager and any(needs_grad(x) or is_traced(value_of(x)) for x in found):
+        raise UnsupportedError(
+            f"{name} in a compiled function, or under vmap, of a function that uses an array of "
+            "the outer function which is none of its arguments: pass it in args"
+        )
+    return from_outside([x.node for x in found if needs_grad(x)], start, [])
+
+
+def number_for(x: Any) -> Any:
+    """A leaf of arguments; ones for an array that has no numbers yet."""
+    x = value_of(x)
+    return np.ones(x.shape, x.dtype) if is_traced(x) else x
+
+
+def pulled(
+    f: Function, leaves: Sequence[Any], nodes: Sequence[Node], cotangent: Any, again: bool = False
+) -> tuple[Any, list[Any], list[Any]]:
+    """The result of f, an array; from its cotangent, those of leaves, the arguments of f, and of
+    nodes from outside that it uses: None where there is none. Recorded `again`, if any of them is a
+    Tensor."""
+    again = again or any(isinstance(x, Tensor) for x in (*leaves, cotangent))
+    again = again and recording.get()
+    with switched(recording, True), requiring_grad(nodes):
+        start = next(births)
+        variables = [variable(x) for x in leaves]
+        result = f(*variables)
+        own = [x.node if needs_grad(x) else None for x in variables]
+        if not needs_grad(result):
+            return value_of(result), [None] * len(leaves), [None] * len(nodes)
+        others = {*from_outside([result.node], start, [x for x in own if x])}.difference(nodes)
+        if others:
+            raise GradientError(
+                "a function that is solved for uses other Tensors in one call than in another: "
+                "pass them in args"
+            )
+        ends = [x for x in (*own, *nodes) if x is not None]
+        seed = cotangent if isinstance(cotangent, Tensor) else Tensor(cotangent)
+        with switched(recording, again):
+            view = Tensor.of if again else array_of
+            adjoints = reverse({result.node: view(seed.node)}, by=ends, view=view)
+        for node in own:
+            if node is not None:  # its leaves belong to this pass alone
+                node.requires_grad = node.op is not None
+    by_leaf = [None if x is None else adjoints.get(x) for x in own]
+    value = result if again else result.data
+    return value, by_leaf, [adjoints.get(x) for x in nodes]
+
+
+def variable(x: Any) -> Any:
+    """A leaf of the arguments to differentiate by; anything but arrays of floats as it is."""
+    if needs_grad(x):
+        return copy(x)
+    x = value_of(x)
+    if getattr(getattr(x, "dtype", None), "kind", "") not in ("f", "c"):
+        return x
+    return Tensor.of(Node(np.asarray(x) if isinstance(x, np.generic) else x, True))
+
+
+def solution(
+    name: str,
+    f: Function,
+    solve: Solver,
+    x0: Any,
+    args: tuple[Any, ...],
+    given: Function | None = None,
+    back: Callable[[Function, Any, Any], Any] | None = None,
+) -> Any:
+    """The x with f(x, *args) = 0 that `solve` finds from x0, with derivatives by args, and by all
+    else that f uses. The solver is given f, or another function. `back(F, x, g)` is the w with
+    (dF/dx)^T w = g, of vectors."""
+    unknowns = Unknowns(name, x0)
+
+    def equations(x: Any, *args: Any) -> Any:
+        return unknowns.vector(f(x, *args), "what the function returns")
+
+    def numbers(x0: Any, args: tuple[Any, ...]) -> Any:
+        def of_x(x: Any) -> Any:
+            """The function as a solver is given it, which may differentiate it."""
+            found = (given or f)(x, *args)
+            return found if any(map(needs_grad, flat(x))) else map_tree(value_of, found)
+
+        with switched(recording, False):
+            found = solve(of_x, map_tree(as_float, map_tree(value_of, x0)))
+            return unknowns.nest(value_of(unknowns.vector(found, "the solution")))
+
+    first = numbers(unknowns.tree, map_tree(value_of, args)) if is_eager() else None
+    nodes = used_by(name, equations, unknowns.tree if first is None else first, *args)
+
+    def solved(x0: Any, args: Any, outside: Any) -> Any:
+        return numbers(x0, args) if first is None else first
+
+    def fwd(x0: Any, args: Any, outside: Any) -> Any:
+        x = solved(x0, args, outside)
+        return x, (x, args)
+
+    def bwd(needed: Any, g: Any) -> Any:
+        x, args = needed
+        v, g = unknowns.vector(x, "x"), unknowns.vector(g, "g")
+
+        def of_leaves(v: Any, *leaves: Any) -> Any:
+            return equations(unknowns.nest(v), *like(args, iter(leaves)))
+
+        again = any(isinstance(x, Tensor) for x in (v, g, *flat(args)))
+        with requiring_grad(nodes), switched(recording, again):
+            w = (back or transposed)(lambda v: of_leaves(v, *flat(args)), v, g)
+            _, (_, *by_leaf), by_node = pulled(of_leaves, [v, *flat(args)], nodes, -w)
+        return None, like(args, iter(by_leaf)), by_node
+
+    solved.__name__ = name
+    call = custom_vjp(solved)
+    call.defvjp(fwd, bwd)
+    # They are not traced: SciPy prints the errors of what it calls.
+    like_x = unknowns.zeros()
+    opaque(call.runs["the function"], lambda x0, args, outside: like_x)
+    opaque(call.runs["fwd"], lambda x0, args, outside: (like_x, (like_x, args)))
+    return call(x0, args, [Tensor.of(node) for node in nodes])
+
+
+def transposed(f: Function, x: Any, g: Any) -> Any:
+    """The w with (df/dx)^T w = g, for vectors."""
+    if len(g) > FEW:
+        return linear("the derivative of a solution", "gmres", lambda w: vjp(f, x)[1](w)[0], g)
+    by_x = jacobian(f)(x)
+    try:
+        return np.linalg.solve(np.swapaxes(by_x, 0, 1), g)
+    except np.linalg.LinAlgError as error:
+        raise GradientError(
+            "a solution has no derivative, for the Jacobian of its equations (of a minimum, the "
+            "Hessian) is singular there: others are next to it"
+        ) from error
+
+
+def scipys(module: str, name: str) -> Any:
+    """A module of SciPy.
+
+    Raises:
+        MissingPackageError: if there is no SciPy.
+    """
+    try:
+        return importlib.import_module(f"scipy.{module}")
+    except ImportError as error:
+        raise MissingPackageError(
+            f"{name} solves by SciPy: pip install scipy, or give solve="
+        ) from error
+
+
+def flattened(f: Function, x0: Any) -> tuple[Unknowns, Function]:
+    """The unknowns, and a function of nests as one of vectors."""
+    unknowns = Unknowns("the function", x0)
+    return unknowns, lambda v: unknowns.vector(f(unknowns.nest(v)), "what the function returns")
+
+
+def polished(f: Function, v: Any) -> Any:
+    """A solution after a step of Newton's method, if that brings it closer."""
+    if len(v) > FEW:
+        return v
+    before = f(v)
+    try:
+        better = v - np.linalg.solve(jacobian(f)(v), before)
+    except np.linalg.LinAlgError:
+        return v
+    return better if np.linalg.norm(f(better)) < np.linalg.norm(before) else v
+
+
+def message_of(found: Any) -> str:
+    """What SciPy says, in one line."""
+    return " ".join(str(found.message).split())
+
+
+def by_hybrid(f: Function, x0: Any) -> Any:
+    unknowns, of_vector = flattened(f, x0)
+    start = unknowns.vector(x0, "x0")
+    if unknowns.size <= FEW:
+        found = scipys("optimize", "root").root(of_vector, start, jac=jacobian(of_vector))
+    else:
+        found = scipys("optimize", "root").root(of_vector, start, method="krylov")
+    if not found.success:
+        raise ArgumentError(f"root has found no solution from this x0: {message_of(found)}")
+    return unknowns.nest(polished(of_vector, found.x))
+
+
+def by_iteration(f: Function, x0: Any) -> Any:
+    """x = f(x), again and again, until rounding alone changes it."""
+    unknowns, of_vector = flattened(f, x0)
+    v, change = unknowns.vector(x0, "x0"), np.inf
+    for _ in range(10_000):
+        with np.errstate(over="ignore", invalid="ignore"):
+            new, before = of_vector(v), change
+        change = np.max(np.abs(new - v), initial=0.0)
+        scale, v = max(1.0, np.max(np.abs(v), initial=0.0)), new
+        eps = np.finfo(v.dtype).eps
+        if change <= 4 * eps * scale or (change <= eps**0.6 * scale and change >= before):
+            return unknowns.nest(v)
+        if not np.isfinite(change):
+            break
+    raise ArgumentError(
+        f"fixed_point has not converged from this x0: the last two iterates are {change:.3g} "
+        "apart. Iteration converges if f brings points closer together; else give solve="
+    )
+
+
+def by_descent(f: Function, x0: Any) -> Any:
+    """The minimum of f, of which only the gradient is 0 to the solver."""
+    unknowns = Unknowns("minimize", x0)
+    slope = grad(lambda v: f(unknowns.nest(v)))
+    start = unknowns.vector(x0, "x0")
+    found = scipys("optimize", "minimize").minimize(
+        lambda v: float(f(unknowns.nest(v))),
+        start,
+        jac=slope,
+        method="BFGS" if unknowns.size <= FEW else "L-BFGS-B",
+        tol=1e-10,
+    )
+    # A line search that cannot do better than rounding says so.
+    if not found.success and np.max(np.abs(found.jac)) > 1e-4 * max(1.0, abs(found.fun)):
+        raise ArgumentError(f"minimize has found no minimum from this x0: {message_of(found)}")
+    return unknowns.nest(polished(slope, found.x))
+
+
+@checked
+def root(f: Function, x0: Any, args: tuple[Any, ...] = (), solve: Solver | None = None) -> Any:
+    """The x with f(x, *args) = 0, with derivatives by args, and by all other Tensors that f uses,
+    to any order.
+
+    Args:
+        f: returns as many numbers as x has, nested and shaped as it is.
+        x0: where to start: a number, an array, or a nest of them. It has no derivative.
+        args: what f is given beside x; nests are fine. In a compiled function, and under vmap, all
+            that f uses of what is computed must be in args; the solver runs between compiled parts.
+        solve: your solver: `solve(f, x0)` returns x, from a function f of x alone, on arrays. By
+            default, SciPy's `root`, with exact Jacobians.
+
+    Raises:
+        ArgumentError: if SciPy finds no solution.
+        GradientError: when differentiated, if the Jacobian of f at the solution is singular.
+        ShapeError, DtypeError: if f or solve return other shapes, or x0 is complex.
+
+    >>> from minigrad import grad
+    >>> square_root = lambda a: root(lambda x: x**2 - a, 1.0)
+    >>> round(float(grad(square_root)(4.0)), 6)
+    0.25
+    """
+    return solution("root", f, solve or by_hybrid, x0, args)
+
+
+@checked
+def fixed_point(
+    f: Function, x0: Any, args: tuple[Any, ...] = (), solve: Solver | None = None
+) -> Any:
+    """The x with f(x, *args) = x, with derivatives by args, and by all other Tensors that f uses,
+    as the parameters of a layer. Arguments are those of `root`; `solve(f, x0)` is given f itself.
+    By default, x = f(x) is iterated until it does not change.
+
+    >>> from minigrad import grad
+    >>> f = lambda a: fixed_point(lambda x: (x + a / x) / 2, 1.0)
+    >>> round(float(f(2.0)), 6), round(float(grad(f)(2.0)), 6)  # of the square root
+    (1.414214, 0.353553)
+    """
+
+    unknowns = Unknowns("fixed_point", x0)
+
+    def rest(x: Any, *args: Any) -> Any:
+        found = f(x, *args)
+        unknowns.vector(found, "what the function returns")
+        return difference(x, found)
+
+    return solution("fixed_point", rest, solve or by_iteration, x0, args, given=f)
+
+
+def difference(x: Any, y: Any) -> Any:
+    """x - y, of nests."""
+    at_place = dict(leaves_of(y))
+    return like(x, (part - at_place[at] for at, part in leaves_of(x)))
+
+
+@checked
+def minimize(f: Function, x0: Any, args: tuple[Any, ...] = (), solve: Solver | None = None) -> Any:
+    """The x at which f(x, *args), a single number, is least nearby, with derivatives by args, and
+    by all other Tensors that f uses: those of the condition that the gradient of f is 0.
+
+    Arguments are those of `root`. By default SciPy's BFGS minimizes (L-BFGS-B for many unknowns),
+    with exact gradients.
+
+    Raises:
+        GradientError: when differentiated, if the Hessian of f at the minimum is singular.
+
+    >>> from minigrad import grad
+    >>> f = lambda a: minimize(lambda x: np.sum((x - a) ** 2) + np.sum(x**2), np.zeros(2))[0]
+    >>> grad(f)(np.array([1.0, 2.0])).round(6)
+    array([0.5, 0. ])
+    """
+
+    def slope(x: Any, *args: Any) -> Any:
+        return grad(lambda x: f(x, *args))(x)
+
+    return solution("minimize", slope, solve or by_descent, x0, args, given=f)
+
+
+def linear(
+    name: str,
+    method: str,
+    a: Function,
+    b: Any,
+    x0: Any = None,
+    args: tuple[Any, ...] = (),
+    rtol: float = 1e-10,
+    maxiter: int | None = None,
+) -> Any:
+    """The x with a(x, *args) = b, of a linear function a, by a method of SciPy's."""
+
+    def rest(x: Any, b: Any, *args: Any) -> Any:
+        return difference(a(x, *args), b)
+
+    def solve(rest: Function, start: Any) -> Any:
+        unknowns, of_vector = flattened(rest, start)
+        offset = of_vector(np.zeros(unknowns.size))
+        library = scipys("sparse.linalg", name)
+        operator = library.LinearOperator(
+            (unknowns.size, unknowns.size), lambda v: of_vector(np.ravel(v)) - offset, dtype=float
+        )
+        how = {"restart": min(unknowns.size, 50)} if method == "gmres" else {}
+        first = unknowns.vector(start, "x0")
+        with np.errstate(all="ignore"):
+            found, info = getattr(library, method)(
+                operator, -offset, first, rtol=rtol, maxiter=maxiter, **how
+            )
+        if info:
+            raise ArgumentError(
+                f"{name} has not converged in {info if info > 0 else 'its'} iterations: give a "
+                "larger maxiter or rtol" + (", and a symmetric positive matrix" * (method == "cg"))
+            )
+        return unknowns.nest(found)
+
+    def back(f: Function, x: Any, g: Any) -> Any:
+        return linear(name, method, lambda w: vjp(f, x)[1](w)[0], g, None, (), rtol, maxiter)
+
+    start = map_tree(lambda y: np.zeros(np.shape(y)), b) if x0 is None else x0
+    return solution(name, rest, solve, start, (b, *args), back=back)
+
+
+def apply_of(a: Any) -> Function:
+    """A matrix as the function that multiplies by it; a function as it is."""
+    return a if callable(a) else lambda x: a @ x
+
+
+@checked
+def cg(
+    A: Any,  # noqa: N803  # SciPy's name
+    b: Any,
+    x0: Any = None,
+    *,
+    rtol: float = 1e-10,
+    maxiter: int | None = None,
+    args: tuple[Any, ...] = (),
+) -> tuple[Any, int]:
+    """The x with A(x, *args) = b, of a function A that is linear, symmetric and positive, by
+    conjugate gradients: SciPy's, from products with A alone. With derivatives by b and args, and by
+    all other Tensors that A uses, to any order; they are solved for in the same way.
+
+    Args:
+        A: a function of x, or a matrix.
+        b: an array, or a nest of arrays; x is nested as it is.
+        x0: where to start; by default at 0.
+        rtol: relative to the length of b, that of the rest b - A(x) which is left.
+        maxiter: of iterations, by default 10 times the number of unknowns.
+        args: see `root`.
+
+    Returns:
+        x, and 0, as SciPy does if it has converged.
+
+    Raises:
+        ArgumentError: if it has not.
+
+    >>> from minigrad import grad
+    >>> a = np.array([[2.0, 1.0], [1.0, 3.0]])
+    >>> grad(lambda b: np.sum(cg(lambda x: a @ x, b)[0]))(np.array([1.0, 2.0])).round(6)
+    array([0.4, 0.2])
+    """
+    return linear("cg", "cg", apply_of(A), b, x0, args, rtol, maxiter), 0
+
+
+@checked
+def gmres(
+    A: Any,  # noqa: N803  # SciPy's name
+    b: Any,
+    x0: Any = None,
+    *,
+    rtol: float = 1e-10,
+    maxiter: int | None = None,
+    args: tuple[Any, ...] = (),
+) -> tuple[Any, int]:
+    """As `cg`, of any linear function A with an inverse, by SciPy's GMRES: its derivatives are
+    solved for by products with the transpose of A.
+
+    >>> from minigrad import grad
+    >>> a = np.array([[2.0, 1.0], [0.0, 4.0]])
+    >>> grad(lambda b: np.sum(gmres(lambda x: a @ x, b)[0]))(np.array([1.0, 2.0])).round(6)
+    array([0.5  , 0.125])
+    """
+    return linear("gmres", "gmres", apply_of(A), b, x0, args, rtol, maxiter), 0

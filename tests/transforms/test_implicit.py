@@ -1,0 +1,206 @@
+"""Solutions of equations, differentiated by the implicit function theorem."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.optimize
+
+import minigrad
+from minigrad import (
+    Tensor,
+    cg,
+    check_gradients,
+    fixed_point,
+    gmres,
+    grad,
+    hessian,
+    jacobian,
+    jvp,
+    minimize,
+    nn,
+    root,
+    vmap,
+)
+from minigrad.errors import (
+    ArgumentError,
+    DtypeError,
+    GradientError,
+    ShapeError,
+    UnsupportedError,
+)
+
+A, B = np.array([[2.0, 0.3], [0.1, 1.0]]), np.array([1.0, 2.0])
+
+
+def step(x: Any, a: Any, b: Any) -> Any:
+    return np.tanh(a @ x * 0.5 + b)
+
+
+def unrolled(a: Any, b: Any) -> Any:
+    x = np.zeros(2)
+    for _ in range(150):
+        x = step(x, a, b)
+    return x
+
+
+def by_fixed_point(a: Any, b: Any) -> Any:
+    return fixed_point(lambda x: [step(x[0], a, b)], [np.zeros(2)])[0]
+
+
+def by_root(a: Any, b: Any) -> Any:
+    return root(lambda x, p: {"x": x["x"] - step(x["x"], *p)}, {"x": np.zeros(2)}, ([a, b],))["x"]
+
+
+def by_a_solver_of_mine(a: Any, b: Any) -> Any:
+    def solve(f: Callable[..., Any], x0: np.ndarray) -> Any:
+        assert type(f(x0)) is np.ndarray
+        return scipy.optimize.fixed_point(f, x0, method="iteration", xtol=1e-15)
+
+    return fixed_point(step, np.zeros(2), (a, b), solve)
+
+
+@pytest.mark.parametrize("f", [by_fixed_point, by_root, by_a_solver_of_mine])
+def test_the_derivatives_are_those_of_the_unrolled_loop(f: Any) -> None:
+    for one, other in zip(jacobian(f, (0, 1))(A, B), jacobian(unrolled, (0, 1))(A, B), strict=True):
+        np.testing.assert_allclose(one, other, 1e-9, 1e-12)
+    one, other = (hessian(lambda b, f=f: np.sum(f(A, b) ** 2))(B) for f in (f, unrolled))
+    np.testing.assert_allclose(one, other, 1e-8, 1e-12)
+
+
+def test_to_third_order() -> None:
+    square_root = lambda a: root(lambda x: x**2 - a, 1.0)  # noqa: E731
+    given = lambda a: root(lambda x, a: x**2 - a, np.float64(1.0), (a,))  # noqa: E731
+    for f in (square_root, given):
+        third = grad(grad(grad(f)))(4.0)
+        np.testing.assert_allclose(third, 3 / 8 * 4**-2.5, 1e-9)
+        np.testing.assert_allclose(jvp(f, (4.0,), (1.0,)), (2.0, 0.25), 1e-12)
+    assert type(square_root(4.0)) is np.ndarray
+
+
+def rosenbrock(x: Any, a: Any) -> Any:
+    return np.sum(10 * (x[1:] - x[:-1] ** 2) ** 2 + (a - x[:-1]) ** 2)
+
+
+def test_minima() -> None:
+    check_gradients(lambda a: minimize(lambda x: rosenbrock(x, a), np.zeros(3)), 1.1, order=2)
+    check_gradients(lambda a: minimize(rosenbrock, np.zeros(3), (a,)), 0.9, order=1)
+
+    def solve(f: Callable[..., Any], x0: Any) -> Any:
+        return scipy.optimize.minimize(f, x0, method="Nelder-Mead", tol=1e-12).x
+
+    found = grad(lambda a: minimize(lambda x: (x[0] - a) ** 2, np.zeros(1), solve=solve)[0])(2.0)
+    np.testing.assert_allclose(found, 1.0, 1e-6)
+
+
+def test_linear_equations_by_products() -> None:
+    def spd(a: Any, b: Any) -> Any:
+        return cg(lambda x: a.T @ (a @ x) + x, b)[0]
+
+    def any_matrix(a: Any, b: Any) -> Any:
+        return gmres(a, b)[0]
+
+    def with_args(a: Any, b: Any) -> Any:
+        x, info = gmres(lambda x, a: {"x": a @ x["x"]}, {"x": b}, args=(a,))
+        assert info == 0
+        return x["x"]
+
+    for f in (spd, any_matrix, with_args):
+        check_gradients(f, A, B, order=2)
+    np.testing.assert_allclose(any_matrix(A, B), np.linalg.solve(A, B), 1e-9)
+
+
+def test_many_unknowns_are_solved_for_by_products() -> None:
+    k = np.linspace(1, 2, 600)
+
+    def one(x: Any, a: Any) -> Any:
+        return np.tanh(a * x * 0.3 + np.roll(x, 1) * 0.2 + k)
+
+    def loop(a: Any) -> Any:
+        x = np.zeros(600)
+        for _ in range(50):
+            x = one(x, a)
+        return np.sum(x)
+
+    f = lambda a: np.sum(fixed_point(lambda x: one(x, a), np.zeros(600)))  # noqa: E731
+    np.testing.assert_allclose(grad(f)(0.7), grad(loop)(0.7), 1e-9)
+    np.testing.assert_allclose(grad(grad(f))(0.7), grad(grad(loop))(0.7), 1e-8)
+
+
+def test_the_parameters_of_a_layer_at_its_equilibrium() -> None:
+    layer = nn.Linear(3, 3, rng=np.random.default_rng(0))
+    layer.weight.data *= 0.3
+    x = Tensor(np.ones(3, np.float32), requires_grad=True)
+
+    def gradients(z: Any) -> list[np.ndarray]:
+        layer.zero_grad()
+        x.grad = None
+        np.sum(z * z).backward()
+        assert z.dtype == np.float32 and layer.bias is not None
+        return [layer.weight.grad, layer.bias.grad, x.grad]
+
+    found = gradients(fixed_point(lambda z: np.tanh(layer(z) + x), np.zeros(3, np.float32)))
+    z: Any = np.zeros(3, np.float32)
+    for _ in range(60):
+        z = np.tanh(layer(z) + x)
+    for one, other in zip(found, gradients(z), strict=True):
+        np.testing.assert_allclose(one, other, 1e-4, 1e-6)
+
+
+def total(f: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda a: np.sum(f(lambda x, a: x**2 - a, np.ones(2), (a,)) ** 3)
+
+
+def test_between_compiled_parts(on_numpy: None) -> None:
+    f = total(root)
+    compiled, outside = minigrad.compile(grad(f)), minigrad.compile(f)
+    for a in (B, B + 1):
+        np.testing.assert_allclose(compiled(a), 1.5 * np.sqrt(a), 1e-10)
+        np.testing.assert_allclose(outside(a), np.sum(a**1.5), 1e-10)
+        np.testing.assert_allclose(grad(outside)(a), 1.5 * np.sqrt(a), 1e-10)
+    assert len(compiled.specializations) == 1
+    np.testing.assert_allclose(hessian(outside)(B), np.diag(0.75 / np.sqrt(B)), 1e-9)
+    for call in (minigrad.compile, vmap):
+        f = call(lambda a: root(lambda x: x**2 - a, 1.0 + 0 * a))
+        with pytest.raises(UnsupportedError, match="none of its arguments: pass it in args"):
+            f(B)
+        with pytest.raises(UnsupportedError, match="none of its arguments: pass it in args"):
+            grad(lambda b, f=f: np.sum(f(b)))(B)
+
+
+def test_on_batches() -> None:
+    f = total(root)
+    batch = np.array([B, B + 1, B + 2])
+    np.testing.assert_allclose(vmap(f)(batch), np.sum(batch**1.5, 1), 1e-10)
+    np.testing.assert_allclose(vmap(grad(f))(batch), 1.5 * np.sqrt(batch), 1e-10)
+    outside = grad(lambda batch: np.sum(vmap(f)(batch)))
+    np.testing.assert_allclose(outside(batch), 1.5 * np.sqrt(batch), 1e-10)
+
+
+def test_wrong_uses() -> None:
+    with pytest.raises(ArgumentError, match="root has found no solution from this x0: The iter"):
+        root(lambda x: x**2 + 1, 1.0)
+    with pytest.raises(ArgumentError, match="fixed_point has not converged from this x0"):
+        fixed_point(lambda x: 2 * x + 1, 1.0)
+    with pytest.raises(ArgumentError, match=r"cg has not converged in 30 iterations.*positive"):
+        cg(lambda x: x[::-1] * np.array([1.0, 1.0, 2.0]), np.array([1.0, 2.0, 0.5]), maxiter=30)
+    with pytest.raises(ShapeError, match=r"shaped as x0 is, of shape \(\), and is of shape \(2,\)"):
+        root(lambda x: np.stack([x, x]), 1.0)
+    with pytest.raises(ShapeError, match=r"x0 is, \['a'\] of shape \(2,\), and is of shape \(2,\)"):
+        root(lambda x: x["a"], {"a": np.ones(2)})
+    with pytest.raises(ShapeError, match=r"root: the solution .* x0 is, of shape \(\), and is"):
+        root(lambda x: x - 1, 1.0, solve=lambda f, x0: np.ones(3))
+    with pytest.raises(DtypeError, match="root is of real numbers, and x0 is complex"):
+        root(lambda x: x, 1j)
+    with pytest.raises(DtypeError, match=r"root: x0\['a'\] is a str"):
+        root(lambda x: x, {"a": "text"})
+    singular = lambda a: np.sum(root(lambda x: np.stack([x[0] - a, x[0] - a]), np.zeros(2)))  # noqa: E731
+    with pytest.raises(GradientError, match=r"Jacobian of its equations .* is singular there"):
+        grad(singular)(1.0)
+    w, other = (Tensor(2.0, requires_grad=True) for _ in range(2))
+    held = [w]
+    x = root(lambda x: x - held[0], 1.0)
+    held[0] = other
+    with pytest.raises(GradientError, match="uses other Tensors in one call than in another"):
+        x.backward()

@@ -1,0 +1,138 @@
+"""odeint: differential equations, differentiated by the adjoint equation."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import minigrad
+from minigrad import Tensor, grad, jacobian, jvp, nn, odeint, vmap
+from minigrad.errors import ArgumentError, DtypeError, ShapeError, UnsupportedError
+
+T = np.array([0.0, 0.5, 1.0])
+P, Y0 = np.array([1.0, 0.5]), np.array([1.0, 0.7])
+WEIGHTS = np.arange(6.0).reshape(3, 2)
+
+
+def slope(y: Any, t: Any, p: Any) -> Any:
+    rates = p[0] - p[1] * y[1], (p[1] * y[0] - p[0]) * np.cos(t)
+    return np.stack([y[0] * rates[0], y[1] * rates[1]])
+
+
+def by_runge_kutta(p: Any, y: Any, times: Any, steps: int = 30) -> Any:
+    """Of order 4, with fixed steps."""
+    ys = [y]
+    for k in range(len(T) - 1):
+        h, t = (times[k + 1] - times[k]) / steps, times[k]
+        for _ in range(steps):
+            a = slope(y, t, p)
+            b = slope(y + h / 2 * a, t + h / 2, p)
+            c = slope(y + h / 2 * b, t + h / 2, p)
+            d = slope(y + h * c, t + h, p)
+            y, t = y + h / 6 * (a + 2 * b + 2 * c + d), t + h
+        ys.append(y)
+    return np.stack(ys)
+
+
+def unrolled(p: Any, y0: Any, t: Any) -> Any:
+    return np.sum(by_runge_kutta(p, y0, t) ** 2 * WEIGHTS)
+
+
+def total(p: Any, y0: Any, t: Any) -> Any:
+    return np.sum(odeint(slope, y0, t, p) ** 2 * WEIGHTS)
+
+
+def closed(p: Any, y0: Any, t: Any) -> Any:
+    nest = odeint(lambda y, t: {"y": [slope(y["y"][0], t, p)]}, {"y": [y0]}, t)
+    return np.sum(nest["y"][0] ** 2 * WEIGHTS)
+
+
+ARGS = P, Y0, T
+
+
+@pytest.fixture(scope="module")
+def expected() -> Any:
+    return grad(unrolled, (0, 1, 2))(*ARGS)
+
+
+def agree(found: Any, expected: Any) -> None:
+    for one, other in zip(found, expected, strict=True):
+        assert type(one) is np.ndarray
+        np.testing.assert_allclose(one, other, 1e-5, 1e-6)
+
+
+@pytest.mark.parametrize("f", [total, closed])
+def test_by_parameters_start_and_times(f: Any, expected: Any) -> None:
+    agree(grad(f, (0, 1, 2))(*ARGS), expected)
+    forward, other = (jvp(f, ARGS, ARGS)[1] for f in (f, unrolled))
+    np.testing.assert_allclose(forward, other, 1e-5)
+
+
+@pytest.mark.parametrize("f", [total, closed])
+def test_to_second_order(f: Any) -> None:
+    one = grad(lambda p: np.sum(grad(f)(p, Y0, T) * [1.0, 2.0]))(P)
+    other = grad(lambda p: np.sum(grad(unrolled)(p, Y0, T) * [1.0, 2.0]))(P)
+    np.testing.assert_allclose(one, other, 1e-5)
+
+
+def test_the_parameters_of_a_network() -> None:
+    first, last = (np.random.default_rng(k) for k in (0, 1))
+    net = nn.Sequential(nn.Linear(2, 8, rng=first), nn.Tanh(), nn.Linear(8, 2, rng=last))
+
+    def gradients(y: Any) -> list[np.ndarray]:
+        net.zero_grad()
+        np.sum(y**2).backward()
+        assert y.dtype == np.float32
+        return [p.grad for p in net.parameters()]
+
+    start = Y0.astype(np.float32)
+    found = gradients(odeint(lambda y, t: net(y), start, T, rtol=1e-5, atol=1e-5))
+    y: Any = Tensor(start)
+    ys, h = [y], np.float32(0.025)
+    for k in range(40):
+        a = net(y)
+        b = net(y + h / 2 * a)
+        c = net(y + h / 2 * b)
+        y = y + h / 6 * (a + 2 * b + 2 * c + net(y + h * c))
+        ys += [y] if k in (19, 39) else []
+    for one, other in zip(found, gradients(np.stack(ys)), strict=True):
+        np.testing.assert_allclose(one, other, 1e-4, 1e-4)
+
+
+def test_between_compiled_parts_and_on_batches(expected: Any, on_numpy: None) -> None:
+    compiled = minigrad.compile(grad(total, (0, 1, 2)))
+    agree(compiled(*ARGS), expected)
+    agree(compiled(*ARGS), expected)
+    agree(grad(minigrad.compile(total), (0, 1, 2))(*ARGS), expected)
+    ps = np.array([P, P])
+    for gradient in (
+        vmap(grad(total), (0, None, None))(ps, Y0, T),
+        grad(lambda ps: np.sum(vmap(total, (0, None, None))(ps, Y0, T)))(ps),
+    ):
+        np.testing.assert_allclose(gradient, [expected[0]] * 2, 1e-5)
+    with pytest.raises(UnsupportedError, match=r"odeint .* none of its arguments: pass it in args"):
+        minigrad.compile(closed)(*ARGS)
+
+
+def test_backward_in_time_one_time_and_integers() -> None:
+    f = lambda a, t: odeint(lambda y, t: -y * a, 1.0, t)[-1]  # noqa: E731
+    np.testing.assert_allclose(grad(f)(0.5, T[::-1]), np.exp(0.5), 1e-6)
+    np.testing.assert_allclose(grad(f)(0.5, [0, 1]), -np.exp(-0.5), 1e-6)
+    assert grad(f)(0.5, [3.0]) == 0
+    by_start = jacobian(lambda y: odeint(lambda y, t: -y, y, T)[-1])(Y0)
+    np.testing.assert_allclose(by_start, np.eye(2) * np.exp(-1), 1e-6, 1e-9)
+    stiff = odeint(lambda y, t: -1000 * (y - np.cos(t)), 0.0, [0.0, 1.0], method="Radau")
+    np.testing.assert_allclose(stiff[-1], np.cos(1) + np.sin(1) / 1000, 1e-5)
+
+
+def test_wrong_uses() -> None:
+    with pytest.raises(ArgumentError, match="t has to increase, or to decrease, all along"):
+        odeint(lambda y, t: y, 1.0, [0.0, 1.0, 0.5])
+    with pytest.raises(ShapeError, match=r"dy/dt has to be nested and shaped as y0 is, of"):
+        odeint(lambda y, t: y[:1], np.ones(2), T)
+    with pytest.raises(ShapeError, match=r"t is a vector of at least one time"):
+        odeint(lambda y, t: y, 1.0, 1.0)
+    with pytest.raises(ArgumentError, match="odeint has found no solution: Required step size"):
+        odeint(lambda y, t: y * y, 1.0, [0.0, 2.0])
+    with pytest.raises(DtypeError, match="odeint is of real numbers, and y0 is complex"):
+        odeint(lambda y, t: y, 1j, T)
