@@ -22,6 +22,7 @@ from minigrad.compiler.target.machine import machine, threads
 from minigrad.compiler.target.toolchain import compiler
 from minigrad.errors import MinigradError, describe, line_of
 from minigrad.io import write
+from minigrad.nn import Module
 from minigrad.playground import Playground, play
 from minigrad.recipes.config import Config, read_settings
 from minigrad.recipes.export import export_network
@@ -265,7 +266,12 @@ def explained(path: str, name: str, values: dict[str, float]) -> Explanation:
 
 @contextmanager
 def running(path: str, name: str) -> Iterator[None]:
-    """What a user's file raises, as an error of the command that names its line."""
+    """What a user's file raises, as an error of the command that names its line.
+
+    Inside, sys.argv is as for a program without arguments.
+    """
+    given = sys.argv
+    sys.argv = [path]
     try:
         yield
     except MinigradError as error:
@@ -274,11 +280,12 @@ def running(path: str, name: str) -> Iterator[None]:
         raise
     except OSError:
         raise
-    except Exception as error:
-        line = "" if isinstance(error, SyntaxError) else f"\n  {line_of(error)}"
-        raise ValueError(
-            f"{path}:{name} cannot be run: {type(error).__name__}: {error}{line}"
-        ) from error
+    except (Exception, SystemExit) as error:
+        what = f"{path}:{name} cannot be run: {type(error).__name__}: {error}"
+        line = "" if isinstance(error, SyntaxError) else line_of(error)
+        raise ValueError("\n  ".join(filter(None, (what, line)))) from error
+    finally:
+        sys.argv = given
 
 
 def run_train(arguments: argparse.Namespace) -> None:
@@ -350,10 +357,14 @@ def own_playground(what: str) -> Playground:
     with running(path, name):
         module = module_of(path)
     if not hasattr(module, name):
-        raise ValueError(f"there is no {name} in {path}")
+        pages = [key for key, value in vars(module).items() if isinstance(value, Playground)]
+        raise ValueError(
+            f"there is no {name} in {path}, which is run as a module (__name__ is not '__main__'): "
+            f"it has {', '.join(pages) or 'nothing'} that minigrad.play returned"
+        )
     with running(path, name):
         found = getattr(module, name)
-        found = found() if callable(found) else found
+        found = found() if callable(found) and not isinstance(found, Module) else found
     if not isinstance(found, Playground):
         raise ValueError(
             f"{name} in {path} is {describe(found)}, and must be what minigrad.play(model, loss, "

@@ -196,9 +196,11 @@ def place(path: str, number: int) -> str:
 
 
 def line_of(error: BaseException) -> str:
-    """The innermost line of the user's that an error came from."""
-    lines = traceback.walk_tb(error.__traceback__)
-    frame, number = [(f, n) for f, n in lines if not is_between(f)][-1]
+    """The innermost line of the user's that an error came from; "" if it came from a call."""
+    lines = [(f, n) for f, n in traceback.walk_tb(error.__traceback__) if not is_between(f)]
+    if not lines:
+        return ""
+    frame, number = lines[-1]
     return quoted(frame.f_code.co_filename, number)
 
 

@@ -47,8 +47,6 @@ ACTIVATIONS: dict[type[nn.Module], str] = {
     nn.LeakyReLU: "leaky_relu",
     nn.GELU: "gelu",
 }
-# Ops of functions that networks call themselves, as np.tanh.
-OPS = {"relu": "relu", "tanh": "tanh", "sigmoid": "sigmoid"}
 
 
 # Data
@@ -127,14 +125,15 @@ def packed(array: np.ndarray) -> dict[str, Any]:
 @dataclass(eq=False)
 class Layer:
     """A call of a module, as the page shows it: its output in the graph; for one that is drawn with
-    units, also what its activation is given. `held`: its parameters, with their names in the model
-    by their own."""
+    units, also what its activation is given, and its input: a node or an array, None if the graph
+    does not have it. `held`: its parameters, with their names in the model by their own."""
 
     name: str
     module: nn.Module
     held: dict[str, str]
     output: Node
     preactivation: Node | None = None
+    input: Any = None
     activation: str = "linear"
 
     @property
@@ -161,12 +160,13 @@ def layers_of(model: nn.Module, loss: Tensor) -> list[Layer]:
                 held = {name: parameters[x] for name, x in own.items()}
                 found.append(Layer(names[module] or type(module).__name__, module, held, node))
                 if is_drawn(module, node):
-                    found[-1].preactivation = node
+                    found[-1].preactivation, found[-1].input = node, input_of(node)
     for layer in found:
         if layer.preactivation is layer.output:
             users = [node for node in nodes if any(x is layer.output for x in node.inputs)]
-            if len(users) == 1 and users[0].op is not None and users[0].op.name in OPS:
-                layer.output, layer.activation = users[0], OPS[users[0].op.name]
+            op: Any = users[0].op if len(users) == 1 else None
+            if op is not None and op.family == "unary":  # of a function, as np.tanh
+                layer.output, layer.activation = users[0], op.name
     count: dict[str, int] = {}
     for layer in found:  # a module that is called again has another name
         count[layer.name] = count.get(layer.name, 0) + 1
@@ -200,6 +200,21 @@ def ancestors(node: Node, depth: int = 8) -> set[Node]:
         edge = {x for each in edge for x in each.inputs if type(x) is Node}
         found |= edge
     return found
+
+
+def input_of(node: Node) -> Any:
+    """What a Linear was given, of its output: x @ weight.T, or that + bias."""
+    while node.op is not None and node.op.name != "linear":
+        before = node.inputs[0]
+        if type(before) is not Node:
+            return None
+        node = before
+    return node.inputs[0] if node.op is not None else None
+
+
+def is_next(layer: Layer, before: Layer | None, x: Any) -> bool:
+    """Whether a layer is given what the layer before it puts out, or the first one x itself."""
+    return layer.input is (x if before is None else before.output)
 
 
 def is_drawn(module: nn.Module, node: Node) -> bool:
@@ -246,7 +261,7 @@ class Own:
             (x, Tensor(np.zeros_like(x.data), name=named.get(x, "kept")))
             for x in optimizer.parameters
         ]
-        self.layers, self.output = self.tried(slice(self.batch))
+        self.layers, self.follows, self.output = self.tried(slice(self.batch))
         self.names = {x: name for name, x in reversed([*model.named_parameters()])}
         self.is_classes = is_classes(self.output, train.y)
         self.points = POINTS if self.train.x[0].size <= 64 else self.batch
@@ -255,10 +270,11 @@ class Own:
         self.rows = dict(self.first_rows())
         self.functions = dict(self.made())
 
-    def tried(self, rows: slice) -> tuple[list[Layer], Any]:
-        """The layers and the output for some examples."""
+    def tried(self, rows: slice) -> tuple[list[Layer], list[bool], Any]:
+        """The layers for some examples, whether each `is_next`, and the output."""
+        x = self.train.x[rows]
         with unchanged(self.model, self.loss):
-            output = self.model(self.train.x[rows])
+            output = self.model(x)
             if not isinstance(output, Tensor) or not output.ndim:
                 raise UnsupportedError(
                     f"play: model(x) is {describe(output)}, and the page shows one array of "
@@ -271,7 +287,9 @@ class Own:
                 f"play: loss(model(x), y) is {describe(loss)}, and must be one number that depends "
                 "on the parameters: return the mean over the batch"
             )
-        return layers_of(self.model, loss), output
+        layers = layers_of(self.model, loss)
+        follows = [is_next(a, b, x) for a, b in zip(layers, [None, *layers], strict=False)]
+        return layers, follows, output
 
     def first_rows(self) -> Iterator[tuple[int, slice]]:
         """The sizes of batches that the page can train on, with examples that the step takes."""
@@ -378,6 +396,9 @@ class Own:
             for name, node in (("preactivation", layer.preactivation), ("output", layer.output)):
                 if node is not None and node in found:
                     shown |= {f"{k}.{name}": node.value, f"{k}.{name}Gradient": found[node]}
+            if layer.input is not None and not self.follows[k]:
+                given = layer.input
+                shown[f"{k}.input"] = given.value if type(given) is Node else given
         for parameter, name in self.names.items():
             if parameter.node in found:
                 shown[f"{name}.grad"] = found[parameter.node]
@@ -427,8 +448,9 @@ def unchanged(*functions: Any) -> Iterator[None]:
 
 
 def is_classes(output: Any, y: np.ndarray) -> bool:
-    """Whether y has the index of a class for each row of scores."""
-    return output.ndim == 2 and y.ndim == 1 and y.dtype.kind in "iu" and output.shape[1] > 1
+    """Whether y has the index of a class for each row of scores; numbers below 0 are ignored."""
+    fits = output.ndim == 2 and y.ndim == 1 and y.dtype.kind in "iu" and output.shape[1] > 1
+    return bool(fits and y.max() < output.shape[1])
 
 
 def message_of(error: Exception) -> str:
@@ -464,6 +486,8 @@ def description(
     x, y = own.train.x, own.train.y
     seed = loader.seed if loader else 0
     columns = [f"x{k + 1}" for k in range(x.shape[1])] if x.ndim == 2 else []
+    # Whole numbers may be indices, which have nothing between them.
+    is_plane = len(columns) <= COLUMNS and x.dtype.kind == "f"
     classes = own.output.shape[1] if own.is_classes else 0
     # By the names of parameters, those of their arrays: shared ones have several names.
     memory = {
@@ -496,7 +520,7 @@ def description(
         },
         "train": {"x": packed(x), "y": packed(y)},
         "test": {"x": packed(own.test.x), "y": packed(own.test.y)} if own.test else None,
-        "columns": columns if len(columns) <= COLUMNS else [],
+        "columns": columns if is_plane else [],
         "points": own.points,
         "batch": own.batch,
         "sizes": [*own.rows],
@@ -506,7 +530,10 @@ def description(
         "rates": [float(group["lr"]) for group in own.optimizer.param_groups],
         "network": {
             "inputs": columns if len(columns) <= DRAWN else [],
-            "layers": [layer_data(layer, memory) for layer in own.layers],
+            "layers": [
+                layer_data(layer, follows, memory)
+                for layer, follows in zip(own.layers, own.follows, strict=True)
+            ],
             "loss": getattr(own.loss, "__name__", type(own.loss).__name__),
             "classes": classes,
             "parameters": sum(p.size for p in own.names),
@@ -514,15 +541,18 @@ def description(
     }
 
 
-def layer_data(layer: Layer, used: Mapping[str, str]) -> dict[str, Any]:
+def layer_data(layer: Layer, follows: bool, used: Mapping[str, str]) -> dict[str, Any]:
     """A layer, as LayerShape in protocol.d.ts; `held` as of Layer, of parameters that are used."""
     linear: Any = layer.module
     shape, drawn = layer.output.value.shape[1:], layer.kind == "units"
     held = {own: name for own, name in layer.held.items() if name in used}
+    kind = type(layer.module).__name__
     return {
         "name": layer.name,
+        "title": kind if layer.name == kind else f"{kind} {layer.name}",
         "kind": layer.kind,
-        "type": type(layer.module).__name__,
+        "type": kind,
+        "follows": follows,
         "units": linear.out_features if drawn else 1,
         "fanIn": linear.in_features if drawn else 1,
         "bias": "bias" in held,

@@ -95,17 +95,27 @@ def function_of(path: str, name: str) -> Callable[..., Any]:
 
 
 def module_of(path: str) -> ModuleType:
-    """Run a file, as a module of its name."""
+    """Run a file, as a module of its name, unless another one has it.
+
+    It stays known to Python, for dataclasses and pickles look it up.
+    """
     file = Path(path).resolve()
     if not file.is_file():
         raise FileNotFoundError(f"there is no file {path}")
-    spec = importlib.util.spec_from_file_location(file.stem, file)
+    known = sys.modules.get(file.stem)
+    is_taken = known is not None and getattr(known, "__file__", None) != os.fspath(file)
+    name = f"{file.stem}_file" if is_taken else file.stem
+    spec = importlib.util.spec_from_file_location(name, file)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     # As Python itself does with a program: what lies beside it can be imported.
     sys.path.insert(0, os.fspath(file.parent))
+    sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
     finally:
         sys.path.remove(os.fspath(file.parent))
     return module

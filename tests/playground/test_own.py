@@ -1,6 +1,9 @@
 """What play refuses, and what it tells the page of a user's own step. That the step runs as in
 Python is tested in tests/browser."""
 
+import argparse
+import re
+import sys
 from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
@@ -122,6 +125,16 @@ def test_the_last_batch_of_an_epoch_is_trained_on_unless_it_is_dropped() -> None
         page(normalized, data=BatchLoader(X, Y, batch_size=7, seed=0))
     told = page(normalized)
     assert told["sizes"] == [32, 18] and "no variance" in told["notOne"]
+
+
+def test_counts_are_not_classes() -> None:
+    def loss(output: Any, y: Any) -> Any:
+        return ((output[:, 0] - y) ** 2).mean()
+
+    counts = np.arange(50) % 7
+    assert page(small(), loss=loss, data=(X, counts))["network"]["classes"] == 0
+    ignored = np.where(Y == 0, -100, Y)
+    assert page(small(), data=(X, ignored))["network"]["classes"] == 2
 
 
 def test_a_loader_says_batch_order_and_seed() -> None:
@@ -249,6 +262,47 @@ def test_the_command(
         assert main(["play", what]) == 1
         assert message in capsys.readouterr().err
     assert main(["play", f"{file}:page", "--html", "a.html", "--port", "1"]) == 1
+
+
+PROGRAM = """
+from __future__ import annotations
+import argparse, pickle, sys
+from dataclasses import dataclass
+
+@dataclass
+class Setting:
+    rate: float = 0.1
+
+assert pickle.loads(pickle.dumps(Setting())) == Setting()
+parser = argparse.ArgumentParser()
+parser.add_argument("--epochs", type=int, default=3)
+assert parser.parse_args().epochs == 3 and sys.argv[1:] == []
+
+def needs(n):
+    return n
+
+def ends():
+    sys.exit(0)
+"""
+
+
+def test_the_command_runs_files_as_python_does(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "argparse.py"  # a name that another module has
+    file.write_text(PROGRAM + "import argparse as own\nassert own is argparse" + FILE)
+    monkeypatch.setattr(minigrad.playground.Playground, "serve", lambda *_, **__: None)
+    given = [*sys.argv]
+    assert main(["play", f"{file}:page"]) == main(["play", f"{file}:page"]) == 0
+    assert sys.argv == given and sys.modules["argparse"] is argparse
+    for name, message in {
+        "needs": "missing 1 required positional argument",
+        "ends": "cannot be run: SystemExit: 0\n",
+        "model": "model in .* is a Sequential, and must be",
+        "absent": "run as a module .* it has page that minigrad.play returned",
+    }.items():
+        assert main(["play", f"{file}:{name}"]) == 1
+        assert re.search(message, capsys.readouterr().err)
 
 
 def test_without_a_compiler_it_says_how_to_get_one(

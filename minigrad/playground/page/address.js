@@ -44,7 +44,7 @@ kinds.number = (least, most) => ({
 });
 
 kinds.integer = (least, most) => ({
-  read: (text) => inRange(/^\d{1,15}$/.test(text) ? Number(text) : NaN, least, most),
+  read: (text) => inRange(/^\d{1,16}$/.test(text) ? Number(text) : NaN, least, most),
   write: String,
   wants: `a whole number from ${least} to ${most}`,
   least,
@@ -123,7 +123,7 @@ const SETTING_TABLE = {
   classes: [kinds.integer(2, 4), 2],
   noise: [kinds.number(0, 1), 0.1],
   split: [kinds.number(0.1, 0.9), 0.3],
-  seed: [kinds.integer(0, 2 ** 32 - 1), 0],
+  seed: [kinds.integer(0, Number.MAX_SAFE_INTEGER), 0],
   features: [kinds.several(...FEATURES), ["x1", "x2"]],
   layers: [kinds.sizes(), [4, 2]],
   activation: [kinds.choice("relu", "tanh", "sigmoid", "linear", "leaky_relu", "gelu"), "tanh"],
@@ -152,6 +152,9 @@ export const SETTINGS = Object.freeze(
   ),
 );
 
+/** Those of a user's own model: the others are given with it. */
+export const OWN_SETTINGS = ["rate", "zeroGradients", "shuffle", "seed", "step", "speed", "view"];
+
 const isSetting = (name) => Object.hasOwn(SETTINGS, name);
 const copyOfValue = (value) => (Array.isArray(value) ? structuredClone(value) : value);
 
@@ -163,9 +166,10 @@ export function defaults() {
 }
 
 /** Settings from an address, or its part after #. What does not fit is in `problems`, one sentence
- * each, and has its default: -> {settings, problems}. Never throws. */
-export function readAddress(address) {
-  const settings = defaults();
+ * each, and has its default: -> {settings, problems}. Never throws. `own`: the settings of a user's
+ * own model, which are its defaults. */
+export function readAddress(address, own = null) {
+  const settings = { ...defaults(), ...own };
   const problems = [];
   const whole = String(address);
   const text = whole.slice(whole.indexOf("#") + 1);
@@ -177,12 +181,13 @@ export function readAddress(address) {
     if (seen.has(name)) problems.push(`${shortened(name)} is set twice; the first is used`);
     else if (name === "v") problems.push(...versionProblem(value));
     else if (!isSetting(name)) problems.push(`there is no setting ${shortened(name)}; it is ignored`);
+    else if (own && !OWN_SETTINGS.includes(name)) problems.push(`${name} is given with this network; it is ignored`);
     else {
       const found = SETTINGS[name].read(value);
       if (found !== undefined) settings[name] = found;
       else {
         const { wants } = SETTINGS[name];
-        const used = SETTINGS[name].write(SETTINGS[name].default) || "none";
+        const used = SETTINGS[name].write(settings[name]) || "none";
         problems.push(`${name}=${shortened(value)} is not ${wants}; ${used} is used`);
       }
     }
@@ -196,13 +201,15 @@ function versionProblem(value) {
   return [`this address is of version ${shortened(value)} of the playground, and this page knows ${VERSION}: settings may differ`];
 }
 
-/** The part of an address after #, without settings that have their defaults.
+/** The part of an address after #, without settings that have their defaults; with `own` as above.
  * Throws a RangeError that names a setting which is not in the table or does not fit it. */
-export function writeAddress(settings) {
+export function writeAddress(settings, own = null) {
   const found = new URLSearchParams({ v: String(VERSION) });
+  const usual = { ...defaults(), ...own };
   for (const [name, value] of Object.entries(settings)) {
+    if (own && (!OWN_SETTINGS.includes(name) || value === usual[name])) continue;
     const text = settingText(name, value);
-    if (text !== SETTINGS[name].write(SETTINGS[name].default)) found.set(name, text);
+    if (text !== SETTINGS[name].write(usual[name])) found.set(name, text);
   }
   // What needs no escape in a fragment stays readable; a plus is one, and not a space.
   const plain = { "%2C": ",", "%28": "(", "%29": ")", "%5E": "^", "%2B": "+", "%2F": "/" };

@@ -7,7 +7,7 @@ import { Histories, LossChart } from "./charts.js";
 import { connect } from "./client.js";
 import { Controls, tabs } from "./controls.js";
 import { DataSource } from "./data.js";
-import { briefly, byId, digits, palette, readColors, say } from "./dom.js";
+import { briefly, byId, classColor, digits, palette, readColors, say } from "./dom.js";
 import { make } from "../../viz/page/make.js";
 import { ExplainView } from "./explain-view.js";
 import { LessonPanel } from "./lesson-panel.js";
@@ -32,8 +32,8 @@ async function start() {
   readColors();
   app.engine = await connect();
   app.about = await app.engine.about();
-  const { settings, problems } = readAddress(location.hash);
-  app.settings = app.about.ready ? settings : { ...settings, ...app.about.settings };
+  const { settings, problems } = readAddress(location.hash, ownSettings());
+  app.settings = settings;
   if (problems.length) notice(problems.join(". "));
   say(byId("subject"), app.about.ready ? "playground" : app.about.title);
   document.title = `minigrad: ${app.about.ready ? "playground" : app.about.title}`;
@@ -41,7 +41,7 @@ async function start() {
   app.plane = new Plane(byId("plane"), { draw: (x, y) => app.source.draw(x, y), erase: (x, y) => app.source.erase(x, y) });
   app.chart = new LossChart(byId("curve"));
   app.histories = new Histories();
-  app.chain = new ChainPanel(byId("chain"), { explain: (target) => app.explanation.open(target), set: setValue });
+  app.chain = new ChainPanel(byId("chain"), { explain: (target) => app.explanation.open(target), set: setValue, select });
   app.explanation = new ExplainView(byId("explain-view"), byId("explain-body"), (target) => app.engine.explain(target));
   app.controls = new Controls(app.settings, app.about, change);
   app.source = new DataSource(app, { change, remake: () => attempt(remake), notice });
@@ -120,6 +120,7 @@ async function rebuild() {
     }
   }
   app.shape = shape;
+  say(byId("plane-title"), planeTitle());
   app.network.classNames = app.data?.classNames;
   app.network.build(shape, { editable: app.about.ready, most: app.about.most.units });
   app.chart.clear();
@@ -296,7 +297,7 @@ function caption() {
     const of = { forward: "the first parameter", reverse: "the gradient of the first parameter", update: "what the last step added to the first parameter" }[app.settings.view];
     return `Boxes are modules: their tiles are ${of}, or the output if there is none. Select one for its numbers.`;
   }
-  if (app.settings.view === "forward") return "Lines are weights: thicker is larger, dashed negative. Tiles are the units\u2019 outputs over the plane.";
+  if (app.settings.view === "forward") return "Lines are weights: thicker is larger, dashed negative. Tiles are the units\u2019 outputs" + (app.source.axes().length ? " over the plane." : ", a cell for each example of the last batch.");
   if (!app.frame?.batch) return "No batch has been computed yet: press Step.";
   if (app.settings.view === "reverse") return `Lines are \u2202L/\u2202w of this batch, the thickest ${digits(scale, 2)}; tiles are \u2202L/\u2202z, a cell for each example.`;
   return `Lines are what ${byId("optimizer").selectedOptions[0]?.text || "the optimiser"} added to each weight in the last step, the thickest ${digits(scale, 2)}.`;
@@ -309,10 +310,13 @@ function select(target) {
   app.chain.select(target);
 }
 
+/** Of several numbers that are predicted, the plane shows the first. */
+const planeTitle = () => (!app.shape.classes && app.shape.layers.at(-1).shape[0] > 1 ? "Output 1" : "Output");
+
 function hover(target) {
   const flat = app.frame?.plane && app.shape.layers.every((layer) => layer.kind === "units");
   app.shown = flat && target?.kind === "output" ? target : null;
-  say(byId("plane-title"), app.shown ? app.network.describe({ target }) : "Output");
+  say(byId("plane-title"), app.shown ? app.network.describe({ target }) : planeTitle());
   if (app.frame?.plane) app.plane.show(app.frame.plane, app.shown);
 }
 
@@ -343,7 +347,7 @@ function legend() {
   const names = app.data?.classes ? Array.from({ length: app.data.classes }, (_, k) => app.data.classNames?.[k] ?? `class ${k}`) : [];
   const swatch = (k, hollow) => {
     const canvas = make("canvas", { width: 28, height: 28, "aria-hidden": "true" });
-    mark(canvas.getContext("2d"), 14, 14, 8, k, names.length ? palette.classColors[k % 4] : palette.ink, hollow);
+    mark(canvas.getContext("2d"), 14, 14, 8, k, names.length ? classColor(k) : palette.ink, hollow);
     return canvas;
   };
   host.replaceChildren(...names.map((name, k) => make("span", {}, swatch(k, false), briefly(name, 28))), make("span", {}, swatch(0, true), "held out"));
@@ -362,16 +366,14 @@ function recolor() {
 
 // The address, Python, large type
 
+/** Of a user's own model, the settings that it came with. */
+const ownSettings = () => (app.about.ready ? null : app.about.settings);
+
 function writeHash() {
   // Columns of a file are not for the address, as the file is not.
   const { features, ...others } = app.settings;
   const known = features?.every((name) => SETTINGS.features.values.includes(name));
-  try {
-    app.hash = `#${writeAddress(known ? app.settings : others)}`;
-  } catch (error) {
-    if (!(error instanceof RangeError)) throw error;
-    return; // of a user's own model: settings that the table does not have
-  }
+  app.hash = `#${writeAddress(known ? app.settings : others, ownSettings())}`;
   // In full: in the frame of a notebook, "#..." alone would belong to the notebook's address.
   history.replaceState(null, "", location.href.replace(/#.*/s, "") + app.hash);
   told();
@@ -390,8 +392,8 @@ function heard({ source, data }) {
 }
 
 async function readNew(address) {
-  const { settings, problems } = readAddress(address);
-  app.settings = app.about.ready ? settings : { ...settings, ...app.about.settings };
+  const { settings, problems } = readAddress(address, ownSettings());
+  app.settings = settings;
   if (problems.length) notice(problems.join(". "));
   setView(settings.view);
   await stop();

@@ -25,6 +25,7 @@ const RULES = {
 };
 export const OPTIMIZERS = { sgd: "SGD", momentum: "Momentum", rmsprop: "RMSprop", adam: "Adam", adamw: "AdamW" };
 const LARGEST = 1e6; // of a weight that is written
+const ROUNDING = 2e-6; // of sums in 32 bits, by the sum of the sizes of their terms
 const SLOPES = {
   relu: "1 where z > 0, else 0",
   tanh: "1 \u2212 tanh\u00b2z",
@@ -33,7 +34,7 @@ const SLOPES = {
 };
 
 export class ChainPanel {
-  /** @param on {explain(target), set(target, value)} */
+  /** @param on {explain(target), set(target, value), select(target)} */
   constructor(host, on) {
     this.host = host;
     this.on = on;
@@ -108,6 +109,15 @@ export class ChainPanel {
     this.table.tHead.replaceChildren(make("tr", {}, ...labels.map((label, k) => make("th", { scope: "col", class: k ? "number" : "" }, label))));
   }
 
+  /** What a click on a row does: `action(its number)`, or nothing. */
+  onRow(action) {
+    this.table.classList.toggle("leads", !!action);
+    this.table.tBodies[0].onclick = (event) => {
+      const found = event.target.closest("tr");
+      if (found) action?.(found.sectionRowIndex);
+    };
+  }
+
   /** Rows of texts; the cells are made once and filled again. `bars` is drawn beside the products. */
   rows(texts, bars) {
     const body = this.table.tBodies[0];
@@ -143,28 +153,36 @@ export class ChainPanel {
 
   names() {
     const { layer, unit, input } = this.target;
-    const last = this.network.layers.length - 1;
-    const layerName = layer === last ? "the output" : `hidden layer ${layer + 1}`;
-    return { layerName, j: unit + 1, i: (input ?? 0) + 1 };
+    return { layerName: this.network.layers[layer].title, j: unit + 1, i: (input ?? 0) + 1 };
   }
 
-  /** The input that a weight comes from, short enough for a formula. */
-  source() {
-    return briefly(inputLabel(this.network.inputs[this.target.input] ?? ""), 12);
+  /** The name of an input of the network that the selected layer is given as it is; else null. */
+  given(input) {
+    const { layer } = this.target;
+    return layer === 0 && this.network.layers[0].follows ? inputLabel(this.network.inputs[input] ?? `input ${input + 1}`) : null;
+  }
+
+  /** What number `input` of the selected layer comes from. */
+  from(input) {
+    const { layers } = this.network;
+    const { layer } = this.target;
+    const isUnit = layer > 0 && layers[layer].follows && !isBox(layers[layer - 1]);
+    return this.given(input) ?? `${isUnit ? "unit" : "input"} ${input + 1}`;
   }
 
   // A weight or a bias
 
   parameter() {
-    const { kind, layer } = this.target;
+    const { kind } = this.target;
     const { layerName, j, i } = this.names();
     const weight = kind === "weight";
-    const from = layer === 0 ? inputLabel(this.network.inputs[this.target.input] ?? "") : `unit ${i}`;
-    say(this.title, weight ? `Weight from ${from} to unit ${j} of ${layerName}` : `Bias of unit ${j} of ${layerName}`);
+    say(this.title, weight ? `Weight from ${this.from(this.target.input)} to unit ${j} of ${layerName}` : `Bias of unit ${j} of ${layerName}`);
     const w = () => (weight ? sub(mi("w"), j, mo(","), i) : sub(mi("b"), j));
-    const terms = weight ? [by(sub(mi("z"), j)), mo("\u22c5"), layer === 0 ? mi(this.source()) : sub(mi("h"), i)] : [by(sub(mi("z"), j))];
+    const name = weight && this.given(this.target.input);
+    const short = name && briefly(name, 12); // enough for a formula
+    const terms = weight ? [by(sub(mi("z"), j)), mo("\u22c5"), short ? mi(short) : sub(mi("h"), i)] : [by(sub(mi("z"), j))];
     this.formula.replaceChildren(formula(by(w()), mo("="), sum("examples"), ...terms));
-    this.head("Example", `\u2202L/\u2202z${subscript(j)}`, weight ? (layer === 0 ? this.source() : `h${subscript(i)}`) : "", "product", "sum so far");
+    this.head("Example", `\u2202L/\u2202z${subscript(j)}`, weight ? (short ?? `h${subscript(i)}`) : "", "product", "sum so far");
     this.sparks = Object.fromEntries(["value", "gradient", "update"].map((name) => [name, new Sparkline(`History of the ${name}`)]));
     this.edit = make("input", { type: "number", step: "any", "aria-label": weight ? "The weight" : "The bias" });
     this.edit.addEventListener("change", () => {
@@ -178,10 +196,7 @@ export class ChainPanel {
       make("label", { class: "edit" }, make("span", { class: "small faint" }, weight ? "weight now" : "bias now"), this.edit),
     );
     this.list = null;
-    this.table.tBodies[0].onclick = (event) => {
-      const found = event.target.closest("tr");
-      if (found) this.pick(found.sectionRowIndex);
-    };
+    this.onRow((example) => this.pick(example));
   }
 
   pick(example) {
@@ -201,14 +216,15 @@ export class ChainPanel {
     for (const [name, spark] of Object.entries(this.sparks)) spark.show(history[name]);
     const { batch } = frame;
     const dz = layer.preactivationGradient;
-    this.scroller.classList.toggle("empty", !batch || !dz);
-    if (!batch || !dz) {
-      say(this.note, "There is no gradient yet: press Step.");
+    const source = weight ? layer.input : dz;
+    const missing = !batch ? "There is no gradient yet: press Step." : !layer[`${kind}Gradient`] || !dz || !source ? "No gradient is computed for it: it is not trained." : null;
+    this.scroller.classList.toggle("empty", !!missing);
+    if (missing) {
+      say(this.note, missing);
       this.sums([]);
       return;
     }
     const count = batch.index.length;
-    const source = l === 0 ? batch.inputs : frame.layers[l - 1].output;
     let running = 0;
     const texts = [];
     const products = [];
@@ -223,11 +239,14 @@ export class ChainPanel {
     this.example = Math.min(this.example, count - 1);
     [...this.table.tBodies[0].rows].forEach((line, n) => line.classList.toggle("picked", n === this.example));
     say(this.note, this.upstream(frame, l, unit, this.example));
-    this.sums(this.account(layer, k, kind, running, batch));
+    this.sums(this.account(layer, k, kind, products, batch));
   }
 
   /** From the sum over examples to the new weight, line by line. */
-  account(layer, k, kind, running, { index: { length: count }, settings }) {
+  account(layer, k, kind, products, { settings }) {
+    const count = products.length;
+    const running = products.reduce((total, product) => total + product, 0);
+    const size = products.reduce((total, product) => total + Math.abs(product), 0);
     const before = layer[`${kind}Before`][k];
     const gradient = layer[`${kind}Gradient`][k];
     const update = layer[`${kind}Update`][k];
@@ -243,8 +262,10 @@ export class ChainPanel {
       known += l2 * before;
     }
     const rest = gradient - known;
-    const rounding = 1e-6 * Math.max(Math.abs(gradient), Math.abs(known));
-    if (!zeroGradients) lines.push(["+ of earlier steps, not zeroed", Math.abs(rest) < rounding ? "0" : signed(rest)]);
+    const isRounding = Math.abs(rest) <= ROUNDING * Math.max(Math.abs(gradient), Math.abs(known), size);
+    if (!zeroGradients) lines.push(["+ of earlier steps, not zeroed", isRounding ? "0" : signed(rest)]);
+    // In a user's own step: of a layer that is called again, or a loss that has the weight in it.
+    else if (!isRounding) lines.push(["+ of its other uses in this step", signed(rest)]);
     lines.push([kind === "weight" ? "= gradient g of w" : "= gradient g of b", digits(gradient), "total"]);
     lines.push([`${OPTIMIZERS[optimizer] ?? optimizer}, \u03b7 = ${digits(rate)}: \u0394${kind === "weight" ? "w" : "b"}`, signed(update)]);
     lines.push([`${kind === "weight" ? "w" : "b"}: ${digits(before)} \u2192`, digits(before + update), "total"]);
@@ -262,29 +283,47 @@ export class ChainPanel {
     const dz = digits(g);
     // A user's own loss may be another one, and a layer may be followed by more than the next.
     const elsewhere = `${example}: \u2202L/\u2202z${j} = ${dz}; the explanation of this step shows where it comes from.`;
-    const is = (sum, terms) => Math.abs(sum - g) <= 1e-3 * Math.max(Math.abs(g), ...terms.map(Math.abs)) + 1e-12;
     if (l === frame.layers.length - 1) {
-      const count = frame.batch.index.length;
-      const z = layer.preactivation[at];
-      if (!this.network.classes) return !is((2 * (z - frame.batch.y[n])) / count, [z / count]) ? elsewhere : `${example}: \u2202L/\u2202z${j} = 2(z \u2212 y)/${count} = 2(${digits(layer.preactivation[at])} \u2212 ${digits(frame.batch.y[n])})/${count} = ${dz}: the derivative of the mean squared error.`;
-      const scores = layer.preactivation.subarray(n * layer.units, (n + 1) * layer.units);
-      const p = softmax(scores)[unit];
-      const target = frame.batch.y[n] === unit ? 1 : 0;
-      return !is((p - target) / count, [1 / count]) ? elsewhere : `${example}: \u2202L/\u2202z${j} = (p${j} \u2212 ${target})/${count} = (${digits(p)} \u2212 ${target})/${count} = ${dz}: softmax minus one-hot, of the mean over the batch.`;
+      const rule = this.rule(frame, unit, n, l);
+      if (!rule) return elsewhere;
+      if (rule.p !== undefined) return `${example}: \u2202L/\u2202z${j} = (p${j} \u2212 ${rule.target})/${rule.count} = (${digits(rule.p)} \u2212 ${rule.target})/${rule.count} = ${dz}: softmax minus one-hot, of the mean over the batch.`;
+      return `${example}: \u2202L/\u2202z${j} = 2(z${rule.outputs > 1 ? j : ""} \u2212 y${rule.outputs > 1 ? j : ""})/${rule.count} = 2(${digits(layer.preactivation[at])} \u2212 ${digits(rule.target)})/${rule.count} = ${dz}: the derivative of the mean squared error.`;
     }
+    if (!this.leadsOn(l)) return elsewhere;
     const next = frame.layers[l + 1];
     const w = next.weightBefore;
-    if (isBox(next) || next.fanIn !== layer.units) return elsewhere;
     const parts = [], terms = [];
     for (let k = 0; k < next.units; k++) {
       terms.push(next.preactivationGradient[n * next.units + k] * w[k * next.fanIn + unit]);
       parts.push(`${(k ? parens : String)(digits(next.preactivationGradient[n * next.units + k], 2))}\u00b7${parens(digits(w[k * next.fanIn + unit], 2))}`);
     }
-    const slope = layer.outputGradient[at] ? layer.preactivationGradient[at] / layer.outputGradient[at] : slopeAt(layer.activation, layer.preactivation[at]);
+    const slope = slopeOf(layer, at);
     const own = terms.map((term) => term * slope);
-    if (!is(own.reduce((sum, term) => sum + term, 0), own)) return elsewhere;
+    if (!isNear(own.reduce((sum, term) => sum + term, 0), g, ...own)) return elsewhere;
     const shown = parts.length > 4 ? [...parts.slice(0, 3), "\u2026"] : parts;
     return `${example}: \u2202L/\u2202z${j} = (\u2211 \u2202L/\u2202z\u2096\u00b7w\u2096${j} of the next layer) \u00b7 ${layer.activation}\u2032(z${j}) = (${shown.join(" + ")}) \u00b7 ${parens(digits(slope))} = ${dz}${SLOPES[layer.activation] && slope === 0 ? `: the slope of ${layer.activation} is 0 here` : ""}.`;
+  }
+
+  /** Whether the next layer is given what layer l puts out, so that its weights lead there. */
+  leadsOn(l) {
+    const next = this.network.layers[l + 1];
+    return !!next?.follows && !isBox(next);
+  }
+
+  /** How the loss gives the derivative by an output: {count, outputs, target, and of a class its
+   *  probability p}, where that is what cross entropy or the mean squared error gives; else null. */
+  rule({ layers, batch }, unit, n, l) {
+    const { units, preactivation, preactivationGradient } = layers[l];
+    const at = n * units + unit;
+    const examples = batch.index.length;
+    if (this.network.classes) {
+      const p = softmax(preactivation.subarray(n * units, (n + 1) * units))[unit];
+      const target = batch.y[n] === unit ? 1 : 0;
+      return isNear((p - target) / examples, preactivationGradient[at], 1 / examples) ? { count: examples, outputs: units, target, p } : null;
+    }
+    if (batch.y.length !== examples * units) return null;
+    const [count, target] = [examples * units, batch.y[at]];
+    return isNear((2 * (preactivation[at] - target)) / count, preactivationGradient[at], preactivation[at] / count) ? { count, outputs: units, target } : null;
   }
 
   // A unit, forward: z = w h + b, then the activation
@@ -293,9 +332,12 @@ export class ChainPanel {
     const { layerName, j } = this.names();
     say(this.title, `Unit ${j} of ${layerName}, forward`);
     const shape = this.network.layers[this.target.layer];
-    this.formula.replaceChildren(formula(sub(mi("z"), j), mo("="), sum("i"), sub(mi("w"), j, mo(","), "i"), mo("\u22c5"), sub(mi(this.target.layer ? "h" : "x"), "i"), mo("+"), sub(mi("b"), j)), " ", formula(sub(mi("h"), j), mo("="), mi(shape.activation === "linear" ? "" : shape.activation), mo("("), sub(mi("z"), j), mo(")")));
-    this.head("From", "w", this.target.layer ? "h" : "x", "product", "sum so far");
+    const [h, bias] = [this.given(0) === null ? "h" : "x", shape.bias ? [mo("+"), sub(mi("b"), j)] : []];
+    this.formula.replaceChildren(formula(sub(mi("z"), j), mo("="), sum("i"), sub(mi("w"), j, mo(","), "i"), mo("\u22c5"), sub(mi(h), "i"), ...bias), " ", formula(sub(mi("h"), j), mo("="), mi(shape.activation === "linear" ? "" : shape.activation), mo("("), sub(mi("z"), j), mo(")")));
+    this.head("From", "w", h, "product", "sum so far");
     this.choose();
+    const { layer, unit } = this.target;
+    this.onRow((input) => this.on.select(input < shape.fanIn ? { layer, kind: "weight", unit, input } : { layer, kind: "bias", unit }));
   }
 
   choose() {
@@ -316,34 +358,34 @@ export class ChainPanel {
     this.picker.value = String(this.example);
   }
 
-  ready(frame) {
+  /** Whether the last batch has these passes of the layer; else the panel says why not. */
+  ready(frame, ...passes) {
     const { batch } = frame;
-    const there = !!batch && !!frame.layers[this.target.layer].preactivationGradient;
+    const there = !!batch && passes.every((name) => frame.layers[this.target.layer][name]);
     this.scroller.classList.toggle("empty", !there);
     if (there) this.offer(batch);
     else {
-      say(this.note, "No batch has been computed yet: press Step.");
+      say(this.note, batch ? "These numbers are not computed in this step." : "No batch has been computed yet: press Step.");
       this.sums([]);
     }
     return there;
   }
 
   forwardNumbers(frame) {
-    if (!this.ready(frame)) return;
+    if (!this.ready(frame, "preactivation", "output", "input")) return;
     const { layer: l, unit } = this.target;
     const layer = frame.layers[l];
     const n = this.example;
-    const source = l === 0 ? frame.batch.inputs : frame.layers[l - 1].output;
     let running = 0;
     const products = [];
     const texts = [];
-    for (let i = 0; i <= layer.fanIn; i++) {
+    for (let i = 0; i < layer.fanIn + this.network.layers[l].bias; i++) {
       const bias = i === layer.fanIn;
       const w = bias ? layer.biasBefore[unit] : layer.weightBefore[unit * layer.fanIn + i];
-      const h = bias ? 1 : source[n * layer.fanIn + i];
+      const h = bias ? 1 : layer.input[n * layer.fanIn + i];
       products.push(w * h);
       running += w * h;
-      texts.push([bias ? "bias" : l === 0 ? briefly(inputLabel(this.network.inputs[i]), 20) : `unit ${i + 1}`, digits(w), digits(h), digits(w * h), digits(running)]);
+      texts.push([bias ? "bias" : briefly(this.from(i), 20), digits(w), digits(h), digits(w * h), digits(running)]);
     }
     this.rows(texts, products);
     const at = n * layer.units + unit;
@@ -357,49 +399,100 @@ export class ChainPanel {
     const { layerName, j } = this.names();
     const l = this.target.layer;
     say(this.title, `Unit ${j} of ${layerName}, reverse`);
-    const last = l === this.network.layers.length - 1;
-    if (last) {
-      this.formula.replaceChildren(formula(by(sub(mi("z"), j)), mo("="), this.network.classes ? mrow(mo("("), sub(mi("p"), j), mo("\u2212"), sub(mi("y"), j), mo(")"), mo("/"), mi("batch")) : mrow(mi("2"), mo("("), mi("z"), mo("\u2212"), mi("y"), mo(")"), mo("/"), mi("batch"))));
+    this.shownRule = null;
+    const isLast = l === this.network.layers.length - 1;
+    if (isLast) {
+      this.formula.replaceChildren(formula(by(sub(mi("z"), j))));
       this.head("Example", "output", "target", "\u2202L/\u2202z", "sum so far");
     } else {
-      this.formula.replaceChildren(formula(by(sub(mi("h"), j)), mo("="), sum("k"), by(sub(mi("z"), "k")), mo("\u22c5"), sub(mi("w"), "k", mo(","), j)), " ", formula(by(sub(mi("z"), j)), mo("="), by(sub(mi("h"), j)), mo("\u22c5"), mrow(mi(`${this.network.layers[l].activation}\u2032`), mo("("), sub(mi("z"), j), mo(")"))));
+      const dh = this.leadsOn(l) ? formula(by(sub(mi("h"), j)), mo("="), sum("k"), by(sub(mi("z"), "k")), mo("\u22c5"), sub(mi("w"), "k", mo(","), j)) : "";
+      this.formula.replaceChildren(dh, " ", formula(by(sub(mi("z"), j)), mo("="), by(sub(mi("h"), j)), mo("\u22c5"), mrow(mi(`${this.network.layers[l].activation}\u2032`), mo("("), sub(mi("z"), j), mo(")"))));
       this.head("To", "\u2202L/\u2202z\u2096", `w\u2096${subscript(j)}`, "product", "sum so far");
     }
     this.choose();
+    const { unit } = this.target;
+    this.onRow(isLast ? null : (k) => this.on.select({ layer: l + 1, kind: "weight", unit: k, input: unit }));
   }
 
   reverseNumbers(frame) {
-    if (!this.ready(frame)) return;
+    if (!this.ready(frame, "preactivationGradient", "outputGradient")) return;
+    if (this.target.layer === frame.layers.length - 1) this.reverseOfOutput(frame);
+    else this.reverseOfHidden(frame);
+  }
+
+  reverseOfHidden(frame) {
     const { layer: l, unit } = this.target;
     const layer = frame.layers[l];
-    const next = frame.layers[l + 1];
-    const n = this.example;
-    const at = n * layer.units + unit;
-    let running = 0;
+    const at = this.example * layer.units + unit;
     const products = [];
     const texts = [];
-    if (next) {
-      for (let k = 0; k < next.units; k++) {
-        const up = next.preactivationGradient[n * next.units + k];
-        const w = next.weightBefore[k * next.fanIn + unit];
-        products.push(up * w);
-        running += up * w;
-        texts.push([`unit ${k + 1}`, digits(up), digits(w), digits(up * w), digits(running)]);
-      }
-      const slope = slopeAt(layer.activation, layer.preactivation[at]);
-      this.sums([["\u2202L/\u2202h", digits(layer.outputGradient[at]), "total"], [`${layer.activation}\u2032(${digits(layer.preactivation[at])})`, digits(slope)], ["\u2202L/\u2202z", digits(layer.preactivationGradient[at]), "total"]]);
-    } else {
-      frame.batch.index.forEach((index, e) => {
-        const z = layer.preactivation.subarray(e * layer.units, (e + 1) * layer.units);
-        const d = layer.preactivationGradient[e * layer.units + unit];
-        products.push(d);
-        running += d;
-        texts.push([`#${index}`, this.network.classes ? `p = ${digits(softmax(z)[unit])}` : digits(z[unit]), this.network.classes ? String(+(frame.batch.y[e] === unit)) : digits(frame.batch.y[e]), digits(d), digits(running)]);
-      });
-      this.sums([["sum = gradient of the bias", digits(running), "total"]]);
+    let running = 0;
+    const next = this.leadsOn(l) ? frame.layers[l + 1] : { units: 0 };
+    for (let k = 0; k < next.units; k++) {
+      const up = next.preactivationGradient[this.example * next.units + k];
+      const w = next.weightBefore[k * next.fanIn + unit];
+      products.push(up * w);
+      running += up * w;
+      texts.push([`unit ${k + 1}`, digits(up), digits(w), digits(up * w), digits(running)]);
     }
+    this.scroller.classList.toggle("empty", !texts.length);
     this.rows(texts, products);
-    say(this.note, next ? (SLOPES[layer.activation] ? `${layer.activation}\u2032(z) is ${SLOPES[layer.activation]}.` : "") : this.network.classes ? "Softmax minus one-hot: with cross entropy, the gradient of a score is its probability minus 1 for the right class, minus 0 for others." : "The derivative of (z \u2212 y)\u00b2.");
+    const total = layer.outputGradient[at];
+    const rest = total - running;
+    const slope = slopeOf(layer, at);
+    this.sums([
+      ...(texts.length && !isNear(running, total, ...products) ? [["+ by other ways to the loss", signed(rest)]] : []),
+      ["\u2202L/\u2202h", digits(total), "total"],
+      [`${layer.activation}\u2032(${digits(layer.preactivation[at])})`, Number.isNaN(slope) ? "\u2013" : digits(slope)],
+      ["\u2202L/\u2202z", digits(layer.preactivationGradient[at]), "total"],
+    ]);
+    const elsewhere = texts.length ? "" : "What follows is no layer with units: the explanation of this step shows where \u2202L/\u2202h comes from.";
+    say(this.note, [elsewhere, SLOPES[layer.activation] ? `${layer.activation}\u2032(z) is ${SLOPES[layer.activation]}.` : ""].filter(Boolean).join(" "));
+  }
+
+  reverseOfOutput(frame) {
+    const { layer: l, unit } = this.target;
+    const layer = frame.layers[l];
+    const { classes } = this.network;
+    const rules = Array.from(frame.batch.index, (_, n) => this.rule(frame, unit, n, l));
+    this.explainRule(rules.every(Boolean) ? rules[0] : null);
+    const products = [];
+    const texts = [];
+    let running = 0;
+    frame.batch.index.forEach((index, n) => {
+      const z = layer.preactivation.subarray(n * layer.units, (n + 1) * layer.units);
+      const d = layer.preactivationGradient[n * layer.units + unit];
+      products.push(d);
+      running += d;
+      const output = classes && rules[n] ? `p = ${digits(rules[n].p)}` : digits(z[unit]);
+      texts.push([`#${index}`, output, rules[n] ? digits(rules[n].target) : "\u2013", digits(d), digits(running)]);
+    });
+    const isBias = layer.biasGradient && this.network.layers[l].bias && isNear(running, layer.biasGradient[unit], ...products);
+    this.sums([[isBias ? "sum = gradient of the bias" : "sum over the examples", digits(running), "total"]]);
+    this.rows(texts, products);
+  }
+
+  /** The formula and the note of an output: those of the loss, if it is one of the two; made anew only
+   *  if they change. */
+  explainRule(rule) {
+    const name = !rule ? "other" : rule.p === undefined ? `squares ${rule.outputs}` : "cross entropy";
+    if (name === this.shownRule) return;
+    this.shownRule = name;
+    const { j } = this.names();
+    const dz = by(sub(mi("z"), j));
+    const count = rule?.p === undefined && rule?.outputs > 1 ? mrow(mo("("), mi("batch"), mo("\u22c5"), mi(String(rule.outputs)), mo(")")) : mi("batch");
+    const over = (...parts) => formula(dz, mo("="), mrow(...parts, mo("/"), count));
+    if (!rule) this.formula.replaceChildren(formula(dz));
+    else if (rule.p !== undefined) this.formula.replaceChildren(over(mo("("), sub(mi("p"), j), mo("\u2212"), sub(mi("y"), j), mo(")")));
+    else this.formula.replaceChildren(over(mi("2"), mo("("), mi("z"), mo("\u2212"), mi("y"), mo(")")));
+    say(
+      this.note,
+      !rule
+        ? "The derivative of this loss by the output; the explanation of this step shows where it comes from."
+        : rule.p !== undefined
+          ? "Softmax minus one-hot: with cross entropy, the gradient of a score is its probability minus 1 for the right class, minus 0 for others."
+          : "The derivative of (z \u2212 y)\u00b2.",
+    );
   }
 
   // An input of the network
@@ -417,7 +510,7 @@ export class ChainPanel {
 
   module() {
     const shape = this.network.layers[this.target.layer];
-    say(this.title, `${shape.type} ${shape.name}`);
+    say(this.title, shape.title);
     this.head("Parameter", "shape", "norm", "of gradient", "of update");
   }
 
@@ -438,10 +531,19 @@ export const softmax = (scores) => {
   const total = powers.reduce((a, b) => a + b, 0);
   return powers.map((power) => power / total);
 };
+/** Whether a number in 32 bits is this sum, of terms of these sizes. */
+const isNear = (sum, number, ...sizes) => Math.abs(sum - number) <= 1e-3 * Math.max(Math.abs(number), ...sizes.map(Math.abs)) + 1e-12;
+
+/** The derivative of the activation for one number: of the two gradients, or if they are 0 by its
+ *  formula. NaN: it is not known. */
+const slopeOf = (layer, at) => {
+  const [dz, dh] = [layer.preactivationGradient[at], layer.outputGradient[at]];
+  return dh ? dz / dh : slopeAt(layer.activation, layer.preactivation[at]);
+};
+
 const slopeAt = (activation, z) => {
   if (activation === "relu") return z > 0 ? 1 : 0;
   if (activation === "tanh") return 1 - Math.tanh(z) ** 2;
   if (activation === "sigmoid") return 1 / (2 + Math.exp(z) + Math.exp(-z));
-  if (activation === "leaky_relu") return z > 0 ? 1 : 0.01;
-  return 1;
+  return activation === "linear" ? 1 : NaN; // others have forms, or factors
 };

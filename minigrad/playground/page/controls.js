@@ -48,6 +48,7 @@ export class Controls {
     this.most = about.most;
     byId("fewer-layers").addEventListener("click", () => this.change({ layers: this.settings.layers.slice(0, -1) }));
     byId("more-layers").addEventListener("click", () => this.change({ layers: [...this.settings.layers, this.settings.layers.at(-1) ?? 4] }));
+    if (!about.ready) byId("reseed").title = "Another order of the examples, from the next seed";
     byId("reseed").addEventListener("click", () => this.change({ seed: this.settings.seed + 1 }));
     this.faults(about.ready);
     this.show(settings);

@@ -4,7 +4,7 @@
 import { defaults, SETTINGS } from "./address.js";
 import { csvColumns, csvExamples } from "./csv.js";
 import { makeData } from "./datasets.js";
-import { byId, inputLabel, palette, rampAt } from "./dom.js";
+import { byId, classColor, inputLabel, palette, rampAt } from "./dom.js";
 import { make } from "../../viz/page/make.js";
 import { cssColor, mark } from "./plane.js";
 
@@ -112,7 +112,7 @@ export class DataSource {
       const most = classes ? 1 : Math.max(...train.y.map(Math.abs));
       train.y.forEach((y, n) => {
         const at = [0, 1].map((k) => (train.x[2 * n + k] - box[k][0]) / (box[k][1] - box[k][0]));
-        mark(context, 4 + at[0] * (width - 8), height - 4 - at[1] * (height - 8), 3.4, classes ? y : 0, classes ? palette.classColors[y % 4] : cssColor(palette.ramp[rampAt(y / most)]), false);
+        mark(context, 4 + at[0] * (width - 8), height - 4 - at[1] * (height - 8), 3.4, classes ? y : 0, classes ? classColor(y) : cssColor(palette.ramp[rampAt(y / most)]), false);
       });
     }
   }
@@ -154,7 +154,7 @@ export class DataSource {
       input.checked = k === this.brush;
       input.addEventListener("change", () => (this.brush = k));
       const canvas = make("canvas", { width: 32, height: 32, "aria-hidden": "true" });
-      mark(canvas.getContext("2d"), 16, 16, 9, k, palette.classColors[k % 4], false);
+      mark(canvas.getContext("2d"), 16, 16, 9, k, classColor(k), false);
       return make("label", { title: `Class ${k}` }, input, canvas);
     }));
     const clear = make("button", { type: "button", id: "clear-points" }, "Clear");

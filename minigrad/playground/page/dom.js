@@ -58,13 +58,20 @@ export function readColors() {
     // Softer than linear: small values can be told from zero, large ones do not shout.
     palette.ramp[k] = pack(mix(middle, t < 0 ? low : high, 0.6 * Math.abs(t) ** 0.8));
   }
-  palette.classes = ["class-0", "class-1", "class-2", "class-3"].map((name) => rgb(of(name)));
-  palette.tints = palette.classes.map((color) => Array.from({ length: 32 }, (_, k) => pack(mix(middle, color, 0.6 * (k / 31) ** 0.8))));
+  palette.classColors = Array.from({ length: CLASS_COLORS }, (_, k) => of(`class-${k}`));
+  palette.tints = palette.classColors.map(rgb).map((color) => Array.from({ length: 32 }, (_, k) => pack(mix(middle, color, 0.6 * (k / 31) ** 0.8))));
   palette.border = pack(mix(middle, rgb(of("ink")), 0.75));
   for (const name of ["ink", "faint", "line", "low", "high", "focus", "active", "edge"]) palette[name] = of(name);
   palette.surface = of("paper");
-  palette.classColors = ["class-0", "class-1", "class-2", "class-3"].map(of);
 }
+
+const CLASS_COLORS = 8; // --class-0 and so on, in play.css
+
+/** The colour of a class, and its shades from none to full. A label below 0 is of no class. */
+export const classColor = (k) => (k < 0 ? palette.faint : palette.classColors[k % CLASS_COLORS]);
+export const classTints = (k) => palette.tints[k % CLASS_COLORS];
+/** The number of its shape: another one when the colours begin anew. */
+export const classShape = (k) => Math.max(0, k) + Math.floor(Math.max(0, k) / CLASS_COLORS);
 
 /** The place in the ramp of a number between -1 and 1. */
 export const rampAt = (t) => (t <= -1 ? 0 : t >= 1 ? 255 : t === t ? (127.5 + 127.5 * t + 0.5) | 0 : 127);

@@ -3,7 +3,7 @@
 // Lines are SVG, made once for a network; a frame changes only the width and the class of those whose
 // number changed visibly. The tiles are one canvas below them.
 
-import { briefly, digits, inputLabel, palette, say, rampAt, signed } from "./dom.js";
+import { briefly, classTints, digits, inputLabel, palette, say, rampAt, signed } from "./dom.js";
 import { make } from "../../viz/page/make.js";
 
 export const same = (one, other) =>
@@ -76,7 +76,7 @@ export class NetworkDrawing {
         link(l);
         return;
       }
-      const whole = !this.boxed(l - 1);
+      const whole = layer.follows && !this.boxed(l - 1);
       if (!whole) link(l);
       for (let unit = 0; unit < layer.units; unit++) {
         for (let input = 0; whole && input < this.columns[l]; input++) this.addEdge(lines, { layer: l, kind: "weight", unit, input });
@@ -192,7 +192,8 @@ export class NetworkDrawing {
       if (unit.bias) for (const part of [unit.bias.dot, unit.bias.hit]) set(part, { cx: x, cy: y + tile });
     }
     for (const [to, path] of this.links) {
-      const [x1, x2] = [this.positions[to][0][0] + this.sides[to] + 4, this.positions[to + 1][0][0] - 4];
+      const numbers = this.boxed(to - 1) || to === 0 ? 0 : Math.max(0, 30 * rem - tile / 2); // below the units
+      const [x1, x2] = [this.positions[to][0][0] + this.sides[to] + 4 + numbers, this.positions[to + 1][0][0] - 4];
       path.setAttribute("d", `M${fix(x1)} ${fix(middle)}H${fix(x2)}m-5 -4l5 4l-5 4`);
     }
     for (const edge of this.edges) {
@@ -222,7 +223,8 @@ export class NetworkDrawing {
   }
 
   outputName(k) {
-    return this.network.classes ? briefly(this.classNames?.[k] ?? `class ${k}`) : "output";
+    if (this.network.classes) return briefly(this.classNames?.[k] ?? `class ${k}`);
+    return this.columns.at(-1) > 1 ? `output ${k + 1}` : "output";
   }
 
   /** Which lines carry their number: all of a layer with few of them; those of the unit that is
@@ -315,7 +317,8 @@ export class NetworkDrawing {
     return most;
   }
 
-  /** The tiles: over the plane, or in reverse a cell for each example of the batch. */
+  /** The tiles: over the plane; in reverse, or if there is no plane, a cell for each example of the
+   *  batch. */
   paint(frame, view) {
     const context = this.canvas.getContext("2d");
     const { ratio } = this;
@@ -328,11 +331,13 @@ export class NetworkDrawing {
       const tile = this.sides[l + 1];
       const layer = frame.layers[l];
       const gradient = view === "reverse" && layer?.preactivationGradient;
+      const output = !frame.plane && (l < 0 ? frame.batch?.inputs : layer.output);
+      const cells = gradient || output;
       if (this.boxed(l)) {
         if (l < 0 || !this.matrix(layer, VIEWS[view].of)) continue;
-      } else if (gradient) this.cells(gradient, layer.units, unit, most);
+      } else if (cells) this.cells(cells, this.columns[l + 1], unit, gradient ? most : largestOf([output]));
       else if (!frame.plane || !this.map(frame.plane, l, unit)) continue;
-      context.imageSmoothingEnabled = !gradient && !this.boxed(l);
+      context.imageSmoothingEnabled = !cells && !this.boxed(l);
       context.save();
       context.beginPath();
       context.roundRect(x * ratio, y * ratio, tile * ratio, tile * ratio, Math.min(8, tile / 6) * ratio);
@@ -363,14 +368,14 @@ export class NetworkDrawing {
     return true;
   }
 
-  cells(gradient, units, unit, most) {
-    const count = gradient.length / units;
+  cells(values, units, unit, most) {
+    const count = values.length / units;
     const side = Math.ceil(Math.sqrt(count));
     const image = this.image(side, side);
     const pixels = new Uint32Array(image.data.buffer);
     pixels.fill(palette.ramp[127]);
     for (let n = 0; n < count; n++) {
-      const t = gradient[n * units + unit] / (most || 1);
+      const t = values[n * units + unit] / (most || 1);
       pixels[n] = palette.ramp[rampAt(Math.sign(t) * Math.sqrt(Math.abs(t)))];
     }
     this.small.getContext("2d").putImageData(image, 0, 0);
@@ -402,7 +407,7 @@ export class NetworkDrawing {
     for (let p = 0; p < count; p++) {
       let total = 0;
       for (let k = 0; k < classes; k++) total += Math.exp(scores[k * count + p] - scores[unit * count + p]);
-      pixels[flat ? p : (size - 1 - Math.floor(p / size)) * size + (p % size)] = palette.tints[unit % 4][(31 / total) | 0];
+      pixels[flat ? p : (size - 1 - Math.floor(p / size)) * size + (p % size)] = classTints(unit)[(31 / total) | 0];
     }
     this.small.getContext("2d").putImageData(image, 0, 0);
     return true;
@@ -440,16 +445,12 @@ export class NetworkDrawing {
   /** The name of a unit or weight for a screen reader, with its present number. */
   describe({ target, value }) {
     const { layer, kind, unit, input } = target;
-    const where = (l, k) => (l < 0 ? (this.wholeInput ? "the whole input" : `input ${this.network.inputs[k]}`) : this.boxed(l) ? `${this.network.layers[l].type} ${this.network.layers[l].name}` : `unit ${k + 1} of ${this.layerName(l)}`);
+    const where = (l, k) => (l < 0 ? (this.wholeInput ? "the whole input" : `input ${this.network.inputs[k]}`) : this.boxed(l) ? this.network.layers[l].title : `unit ${k + 1} of ${this.network.layers[l].title}`);
     const number = this.frame && value !== undefined ? `: ${VIEWS[this.view].symbol.replace("\u2202L/\u2202w", "gradient").replace("\u0394w", "update").replace(/^w$/, "")} ${digits(value)}`.replace(":  ", ": ") : "";
     if (kind === "weight") return `Weight from ${where(layer - 1, input)} to ${where(layer, unit)}${number}`;
     if (kind === "bias") return `Bias of ${where(layer, unit)}${number}`;
     const text = where(layer, unit);
     return text[0].toUpperCase() + text.slice(1);
-  }
-
-  layerName(l) {
-    return l === this.network.layers.length - 1 ? "the output" : this.network.layers[l].name.replace("hidden", "hidden layer");
   }
 
   listen() {

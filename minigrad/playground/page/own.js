@@ -23,7 +23,6 @@ export class OwnNetwork {
       y: Float32Array.from({ length: count }, (_, k) => Number(y[k * (y.length / count)])),
     });
     const shown = { columns, classes: network.classes, train: numbers(train), test: numbers(test) };
-    this.targets = shown.train.y;
     this.about = { ...description.about, data: shown };
     this.shape = network;
     this.before = null;
@@ -135,10 +134,14 @@ export class OwnNetwork {
   // are run again, from the state before it.
   layers(last) {
     const seen = last && this.observe(last);
-    const layers = this.shape.layers.map((shape, k) => {
-      const { name, kind, fanIn, units, activation, held } = shape;
+    const { train } = this.data;
+    const inputs = last && floats(copyRows(train.x, train.count, last.rows));
+    const layers = [];
+    for (const [k, shape] of this.shape.layers.entries()) {
+      const { name, kind, fanIn, units, activation, held, follows } = shape;
       const layer = { name, kind, fanIn, units, activation, weight: new Float32Array(0), bias: new Float32Array(0) };
       for (const pass of PASSES) layer[pass] = floats(seen?.[`${k}.${pass}`]);
+      layer.input = follows ? (k ? layers[k - 1].output : inputs) : floats(seen?.[`${k}.input`]);
       const parameters = Object.entries(held).map(([own, full]) => this.state(own, full, seen));
       if (kind === "module") layer.parameters = parameters;
       for (const which of kind === "units" ? ["weight", "bias"] : []) {
@@ -148,12 +151,12 @@ export class OwnNetwork {
         layer[`${which}Update`] = found ? found.update : seen && new Float32Array(units);
         layer[`${which}Before`] = found ? found.before : seen && new Float32Array(units);
       }
-      return layer;
-    });
+      layers.push(layer);
+    }
     const batch = last && {
       index: last.rows.slice(), // what a frame holds is handed over
-      inputs: floats(copyRows(this.data.train.x, this.data.train.count, last.rows)),
-      y: Float32Array.from(last.rows, (row) => this.targets[row]),
+      inputs,
+      y: floats(copyRows(train.y, train.count, last.rows)),
       loss: Number(seen.loss[0]),
       losses: new Float32Array(0),
     };

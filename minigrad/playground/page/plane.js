@@ -1,7 +1,7 @@
 // The output over the input plane, with the data on it; points are drawn there by mouse, touch and
 // keyboard. With one column, the output is a curve.
 
-import { digits, palette, rampAt } from "./dom.js";
+import { classColor, classShape, classTints, digits, palette, rampAt } from "./dom.js";
 import { make } from "../../viz/page/make.js";
 
 const SHAPES = [
@@ -21,7 +21,7 @@ const polygon = (c, x, y, r, corners) => {
 /** A point of a class, as it is drawn everywhere: filled, or hollow if it is held out. */
 export function mark(context, x, y, radius, k, color, hollow, rim = palette.surface) {
   context.beginPath();
-  SHAPES[k % SHAPES.length](context, x, y, radius);
+  SHAPES[classShape(k) % SHAPES.length](context, x, y, radius);
   context.lineWidth = hollow ? radius * 0.5 : radius * 0.34;
   context.fillStyle = hollow ? palette.surface : color;
   context.strokeStyle = hollow ? color : rim;
@@ -88,7 +88,7 @@ export class Plane {
     for (const [set, hollow] of [[this.data.test, true], [this.data.train, false]]) {
       for (let n = 0; n < set.y.length; n++) {
         const y = set.y[n];
-        const color = classes ? palette.classColors[y % 4] : flat ? palette.ink : cssColor(palette.ramp[rampAt(this.scaled(y))]);
+        const color = classes ? classColor(y) : flat ? palette.ink : cssColor(palette.ramp[rampAt(this.scaled(y))]);
         mark(context, ...at(set, n), radius, classes ? y : 0, color, hollow, classes || flat ? palette.surface : palette.faint);
       }
     }
@@ -176,14 +176,13 @@ export class Plane {
   }
 
   many(pixels) {
-    const { tints } = palette;
     const chance = 1 / this.data.classes;
     return (p, s) => {
       let [best, total] = [0, 0];
       for (let k = 1; k < s.length; k++) if (s[k] > s[best]) best = k;
       for (let k = 0; k < s.length; k++) total += Math.exp(s[k] - s[best]);
       const sure = (1 / total - chance) / (1 - chance);
-      pixels[p] = tints[best % 4][(31 * sure) | 0];
+      pixels[p] = classTints(best)[(31 * sure) | 0];
       this.classAt[p] = best;
     };
   }
@@ -231,7 +230,7 @@ export class Plane {
     if (classes && !shown) {
       const powers = Array.from({ length: classes }, (_, k) => field(output, k));
       const total = powers[0].map((_, p) => powers.reduce((sum, each) => sum + Math.exp(each[p] - powers[0][p]), 0));
-      lines = powers.map((each, k) => [each.map((score, p) => Math.exp(score - powers[0][p]) / total[p]), palette.classColors[k % 4]]);
+      lines = powers.map((each, k) => [each.map((score, p) => Math.exp(score - powers[0][p]) / total[p]), classColor(k)]);
     }
     for (const [values, color] of lines) {
       context.beginPath();

@@ -102,8 +102,13 @@ export interface Network {
 export interface LayerShape {
   /** "hidden 1", "output"; of a user's model, the name of the module: "0", "features.conv1". */
   name: string;
+  /** As it is called in a sentence: "hidden layer 1", "the output", "Linear 0", "Conv2d features.conv1". */
+  title: string;
   /** "units": a Linear with its activation, drawn with units and edges. "module": a box with tiles. */
   kind: "units" | "module";
+  /** Whether "units" are given what the layer before puts out (the first: the inputs), and not, say, the
+   *  sum of two layers. Only then a line leads from each unit before to each of these. */
+  follows: boolean;
   /** Of a box, its class: "Conv2d", "LSTM" ... */
   type: string;
   units: number;
@@ -177,6 +182,8 @@ export interface Layer {
   /** What the optimiser added to the weights: after - before. */
   weightUpdate: Float32Array | null;
   biasUpdate: Float32Array | null;
+  /** batch x fanIn: what the weights are multiplied with. null also if it is not known. */
+  input: Float32Array | null;
   /** batch x units: z = input @ weight.T + bias, its activation, and the derivatives of the loss by
    *  them (of the mean: each has the factor 1/batch). */
   preactivation: Float32Array | null;
@@ -192,7 +199,7 @@ export interface Batch {
   index: Uint32Array;
   /** batch x inputs: what the first layer is given. */
   inputs: Float32Array;
-  /** batch: classes, or numbers. */
+  /** batch: classes, or numbers; of a user's own data, all numbers of each example. */
   y: Float32Array;
   /** The mean loss of the batch, before its update, and of each example. */
   loss: number;

@@ -50,7 +50,9 @@ export class ReadyNetwork {
       inputs: features,
       layers: this.used.map((_, k) => ({
         name: this.name(k),
+        title: k === this.used.length - 1 ? "the output" : `hidden layer ${k + 1}`,
         kind: "units",
+        follows: true,
         type: "Linear",
         units: this.sizes[k + 1],
         fanIn: this.sizes[k],
@@ -253,7 +255,9 @@ export class ReadyNetwork {
   layers(last) {
     const before = last && this.arraysIn(last.before);
     const n = last?.rows.length;
-    const layers = this.used.map((number, k) => {
+    const inputs = last && part(this.program.arrays.x, n, this.features.length);
+    const layers = [];
+    for (const [k, number] of this.used.entries()) {
       const units = this.sizes[k + 1];
       const [weight, bias] = this.values(k, this.program.arrays);
       const layer = { name: this.name(k), kind: "units", fanIn: this.sizes[k], units, activation: this.activationOf(k), weight, bias };
@@ -265,11 +269,12 @@ export class ReadyNetwork {
       for (const name of SHOWN) {
         layer[name] = last && part(this.program.arrays[`shown.${number}.${name}`], n, units, this.widthOf(k));
       }
-      return layer;
-    });
+      layer.input = k ? layers[k - 1].output : inputs;
+      layers.push(layer);
+    }
     const batch = last && {
       index: last.rows.slice(), // what a frame holds is handed over
-      inputs: part(this.program.arrays.x, n, this.features.length),
+      inputs,
       y: Float32Array.from(last.rows, (row) => this.data.train.y[row]),
       loss: this.meanLoss,
       losses: this.program.arrays.losses.slice(0, n),
