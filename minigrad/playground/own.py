@@ -264,6 +264,7 @@ class Own:
         self.layers, self.follows, self.output = self.tried(slice(self.batch))
         self.names = {x: name for name, x in reversed([*model.named_parameters()])}
         self.is_classes = is_classes(self.output, train.y)
+        self.check_all()
         self.points = POINTS if self.train.x[0].size <= 64 else self.batch
         self.pool, self.told = Pool(), dict[str, Any]()
         self.not_one = ""
@@ -322,6 +323,22 @@ class Own:
             else:
                 return rows
         raise AssertionError
+
+    def check_all(self) -> None:
+        """Compute the loss of all examples: a page could not say which of them has, say, a label
+        that is no class."""
+        given = {"data": self.train} | ({"test": self.test} if self.test else {})
+        for what, examples in given.items():
+            for start in range(0, len(examples), self.batch):
+                x, y = (part[start : start + self.batch] for part in (examples.x, examples.y))
+                try:
+                    with unchanged(self.model, self.loss), np.errstate(all="ignore"):
+                        self.measure(x, y)
+                except Exception as error:
+                    raise ArgumentError(
+                        f"play: of examples {start} to {start + len(x) - 1} of {what} there is no "
+                        f"loss: {message_of(error)}"
+                    ) from error
 
     def explanation(self, rows: slice) -> tuple[Callable[..., None] | None, Any]:
         """The function that stores the numbers of an explanation of some examples, if there are

@@ -227,3 +227,16 @@ def test_a_link_opens_a_page_of_ones_own_as_it_was(opens: Opens, tmp_path: Path)
     settled(page)
     assert "layers is given with this network" in page.locator("#notice").inner_text()
     assert page.evaluate("playground.settings.rate") == 0.02
+
+
+def test_a_step_that_is_refused_changes_nothing(opens: Opens, tmp_path: Path) -> None:
+    page = opened(opens, tmp_path, normalized(), cross_entropy, BatchLoader(X, Y, batch_size=10))
+    for _ in range(2):
+        press(page, "step")
+    before = frame(page)
+    press(page, "example")
+    assert "takes no batch of one example" in page.locator("#notice").inner_text()
+    after = frame(page)
+    assert (after["step"], after["epoch"], after["back"]) == (2, 2 / 3, before["back"])
+    press(page, "back")
+    assert frame(page)["step"] == 1

@@ -208,6 +208,13 @@ def test_what_is_refused() -> None:
             call()
 
 
+def test_labels_that_are_no_classes_are_refused_wherever_they_are() -> None:
+    wrong = np.where(np.arange(50) == 40, 2, Y)
+    for how, name in (({"data": (X, wrong)}, "data"), ({"test": (X, wrong)}, "test")):
+        with pytest.raises(ArgumentError, match=rf"examples 32 to 49 of {name} .* target of 2"):
+            page(small(), **how)
+
+
 def test_a_loss_that_reads_numbers_is_refused() -> None:
     def reading(x: Tensor, y: Any) -> Any:
         return F.cross_entropy(x, y) if float(x.sum()) > -1e9 else x.sum()

@@ -67,14 +67,28 @@ export class Engine {
 
   train(n, size, settings = this.settings) {
     for (let left = n; left > 0 && !this.diverged; left--) {
-      if (left === 1 || this.kept.isSmall) this.kept.push({ ...this.place(), size, settings });
-      this.last = this.next(size, settings);
-      this.lastSettings = settings;
-      const loss = this.network.step(this.last, settings);
+      const loss = this.one(size, settings, left === 1 || this.kept.isSmall);
       this.done++;
       if (!Number.isFinite(loss)) this.diverged = true;
     }
     if (this.diverged) this.pause();
+  }
+
+  // One step; if the network refuses it, all is as it was.
+  one(size, settings, keeps) {
+    const place = this.place();
+    if (keeps) this.kept.push({ ...place, size, settings });
+    try {
+      const rows = this.next(size, settings);
+      const loss = this.network.step(rows, settings);
+      Object.assign(this, { last: rows, lastSettings: settings });
+      return loss;
+    } catch (error) {
+      Object.assign(this, place);
+      if (keeps) this.kept.pop(1);
+      this.pause();
+      throw error;
+    }
   }
 
   place() {

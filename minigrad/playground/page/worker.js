@@ -7,6 +7,7 @@ import { OwnNetwork } from "./own.js";
 import { ReadyNetwork } from "./ready.js";
 
 let engine = null;
+let failed = null; // what went wrong between two messages: the answer to the next one
 
 // The bytes of a program, and what Python says of it: see Playground in playground.py.
 async function begin(bytes, description) {
@@ -17,11 +18,13 @@ async function begin(bytes, description) {
 
 self.onmessage = async ({ data: { id, method, values } }) => {
   try {
+    if (failed !== null) throw failed;
     const result = method === "begin" ? await begin(...values) : engine[method](...values);
     // A frame's arrays are its own, and are handed over; what else there is stays the engine's.
     self.postMessage({ id, result }, method === "frame" ? [...new Set(memoryOf(result))] : []);
     if (method === "run") turn();
   } catch (error) {
+    failed = null;
     self.postMessage({ id, message: error.message });
   }
 };
@@ -34,7 +37,13 @@ let waits = null;
 function turn() {
   clearTimeout(waits);
   if (!engine.running) return;
-  const idle = engine.advance();
+  let idle;
+  try {
+    idle = engine.advance();
+  } catch (error) {
+    failed = error;
+    return;
+  }
   if (idle > 1) waits = setTimeout(turn, idle);
   else channel.port2.postMessage(null);
 }
