@@ -464,6 +464,18 @@ def unchanged(*functions: Any) -> Iterator[None]:
             bits.state = state
 
 
+@contextmanager
+def as_it_was(model: nn.Module, optimizer: Optimizer) -> Iterator[None]:
+    """Afterwards, each module is in the mode, and each parameter has the gradient, of before."""
+    gradients = [(x, x.grad) for x in (*model.parameters(), *optimizer.parameters)]
+    try:
+        with evaluating(model):
+            yield
+    finally:
+        for parameter, gradient in gradients:
+            parameter.grad = gradient
+
+
 def is_classes(output: Any, y: np.ndarray) -> bool:
     """Whether y has the index of a class for each row of scores; numbers below 0 are ignored."""
     fits = output.ndim == 2 and y.ndim == 1 and y.dtype.kind in "iu" and output.shape[1] > 1

@@ -22,7 +22,7 @@ from minigrad.pages import bundle, document, frame
 from minigrad.pages.html import resource
 from minigrad.playground import networks
 from minigrad.playground.explaining import OtherStepsError
-from minigrad.playground.own import BATCH, Own, description, examples_of
+from minigrad.playground.own import BATCH, Own, as_it_was, description, examples_of
 from minigrad.playground.program import program_of, ready_module, with_explanations
 from minigrad.playground.server import serve
 from minigrad.playground.widget import widget
@@ -189,21 +189,22 @@ def own_playground(
             f"play: the seed of data is {loader.seed}, and a page has seeds below 2**53: give the "
             "BatchLoader a smaller seed"
         )
-    own = Own(
-        model,
-        loss,
-        optimizer,
-        examples_of(data, "data"),
-        None if test is None else examples_of(test, "test"),
-        loader.batch_size if loader else BATCH,
-        loader.drop_last if loader else False,
-    )
-    # At once, for what cannot be exported is refused here.
-    try:
-        program = program_of(own.functions)
-    except OtherStepsError as error:
-        own.without_explanations(error.message)
-        program = program_of(own.functions)
+    with as_it_was(model, optimizer):
+        own = Own(
+            model,
+            loss,
+            optimizer,
+            examples_of(data, "data"),
+            None if test is None else examples_of(test, "test"),
+            loader.batch_size if loader else BATCH,
+            loader.drop_last if loader else False,
+        )
+        # At once, for what cannot be exported is refused here.
+        try:
+            program = program_of(own.functions)
+        except OtherStepsError as error:
+            own.without_explanations(error.message)
+            program = program_of(own.functions)
     told = description(own, program, title or type(model).__name__, loader)
     return Playground(told, lambda _: with_explanations(wasm.module(program), own.told))
 

@@ -57,7 +57,8 @@ def opened(browser: Browser, file: Path) -> Iterator[Opened]:
     assert not wrong
 
 
-# Parts of the top that overlap, controls beside the window, a caption or names that are cut.
+# Parts of the top that overlap, controls beside the window, a caption, names or numbers in tables
+# that are cut.
 OVERLAPPING = """() => {
     const box = (element) => element.getBoundingClientRect();
     const apart = (a, b) =>
@@ -70,13 +71,19 @@ OVERLAPPING = """() => {
     const within = (element, host) =>
         box(element).left >= box(host).left - 1 && box(element).right <= box(host).right + 1;
     const caption = document.querySelector(".net .caption");
+    const text = (cell) => {
+        const range = document.createRange();
+        range.selectNodeContents(cell);
+        return { getBoundingClientRect: () => range.getBoundingClientRect() };
+    };
     return [
         ...top.flatMap((one, k) => top.slice(k + 1).filter((two) => !apart(box(one), box(two)))),
         ...shown("button, select, input:not(.unseen), output")
             .filter((element) => box(element).left < -1 || box(element).right > wide + 1),
         ...shown("#network .name").filter((name) => !within(name, name.ownerSVGElement)),
+        ...shown(".terms th, .terms td").filter((cell) => !within(text(cell), cell)),
         ...(caption.scrollHeight > caption.clientHeight + 2 ? [caption] : []),
-    ].map((element) => element.id || element.className.baseVal || element.className);
+    ].map((element) => element.id || element.className.baseVal || element.outerHTML);
 }"""
 
 

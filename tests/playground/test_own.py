@@ -150,7 +150,11 @@ def test_nothing_of_the_model_changes() -> None:
     model = nn.Sequential(nn.BatchNorm1d(2), nn.Dropout(0.5), *layers(2, 2))
     before = model.state_dict()
     optimizer = optim.Adam(model.parameters())
+    F.cross_entropy(model.eval()(X), Y).backward()
+    gradients = [p.grad for p in model.parameters()]
     page(model, optimizer=optimizer)
+    assert not any(part.training for part in model.modules())
+    assert all(p.grad is grad for p, grad in zip(model.parameters(), gradients, strict=True))
     for name, array in model.state_dict().items():
         assert array.tobytes() == before[name].tobytes(), name
     assert not any(x.any() for state in optimizer.states for x in state.values())

@@ -446,7 +446,7 @@ export class ChainPanel {
       [`${layer.activation}\u2032(${digits(layer.preactivation[at])})`, Number.isNaN(slope) ? "\u2013" : digits(slope)],
       ["\u2202L/\u2202z", digits(layer.preactivationGradient[at]), "total"],
     ]);
-    const elsewhere = texts.length ? "" : "What follows is no layer with units: the explanation of this step shows where \u2202L/\u2202h comes from.";
+    const elsewhere = texts.length ? "" : "The explanation of this step shows where \u2202L/\u2202h comes from.";
     say(this.note, [elsewhere, SLOPES[layer.activation] ? `${layer.activation}\u2032(z) is ${SLOPES[layer.activation]}.` : ""].filter(Boolean).join(" "));
   }
 
