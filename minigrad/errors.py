@@ -198,10 +198,7 @@ def place(path: str, number: int) -> str:
 def line_of(error: BaseException) -> str:
     """The innermost line of the user's that an error came from; "" if it came from a call."""
     lines = [(f, n) for f, n in traceback.walk_tb(error.__traceback__) if not is_between(f)]
-    if not lines:
-        return ""
-    frame, number = lines[-1]
-    return quoted(frame.f_code.co_filename, number)
+    return quoted(lines[-1][0].f_code.co_filename, lines[-1][1]) if lines else ""
 
 
 # Objects that cannot hold a gradient -> what to use instead.
