@@ -16,6 +16,7 @@ from minigrad.compiler.graph.folding import folding
 from minigrad.compiler.graph.literals import promote_literals
 from minigrad.compiler.graph.opset.base import rules_of
 from minigrad.compiler.graph.opset.infer import apply, verify
+from minigrad.compiler.graph.residuals import with_residuals
 from minigrad.compiler.graph.transposes import push_transposes
 from minigrad.errors import MinigradError
 
@@ -26,6 +27,9 @@ def simplify(graph: ir.Graph) -> ir.Graph:
     smaller = with_simple_bodies(graph, simplify)
     if smaller is not graph:
         graph = rewritten(smaller)
+        shared = with_residuals(graph)
+        if shared is not graph:
+            graph = rewritten(with_simple_bodies(shared, simplify))
     graph = promote_literals(graph)
     verify(graph)
     return graph
