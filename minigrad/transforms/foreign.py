@@ -210,8 +210,10 @@ def stacked(column: Sequence[Any], level: Level) -> Any:
 
 def samples(arrays: Sequence[Any]) -> Iterator[list[np.ndarray]]:
     """Numbers in the place of traced arrays: from 0.5 to 1.5, then identity matrices, then 0."""
-    rng = np.random.default_rng(0)
-    yield [rng.uniform(0.5, 1.5, x.shape).astype(x.dtype) for x in arrays]
+    sizes = ((x, int(np.prod(x.shape))) for x in arrays)
+    yield [
+        (0.5 + np.arange(1, n + 1) * 0.618 % 1).reshape(x.shape).astype(x.dtype) for x, n in sizes
+    ]
     zeros = [np.zeros(x.shape, x.dtype) for x in arrays]
     yield [x + np.eye(*x.shape[-2:], dtype=x.dtype) if x.ndim > 1 else x for x in zeros]
     yield zeros

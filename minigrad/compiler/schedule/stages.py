@@ -152,6 +152,7 @@ class Kernel:
 
 
 Reads = dict[Value, set[Index]]
+MATRICES = {"factor", "substitution", "solution", "determinant"}
 
 
 @dataclass(eq=False)
@@ -172,8 +173,15 @@ class Schedule:
 
     @property
     def constants(self) -> list[Value]:
-        """Constants that are read from memory, those of bodies too."""
-        found = [x for x in constants_of(self.graph) if not is_literal(x)]
+        """Constants that are read from memory, those of bodies too. Kernels of matrices read numbers
+        from there as well."""
+        of_matrices = {
+            x
+            for stage in self.stages.values()
+            if stage.kind in MATRICES
+            for x in stage.value.values()
+        }
+        found = [x for x in constants_of(self.graph) if not is_literal(x) or x in of_matrices]
         for body in itertools.chain(*self.bodies.values()):
             found += body.constants
         return list(dict.fromkeys(found))

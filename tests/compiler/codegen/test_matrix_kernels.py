@@ -205,3 +205,15 @@ def test_what_is_odd_is_as_numpy_has_it() -> None:
     cases += [(np.linalg.inv, [np.array([[inf, 1.0], [1.0, 1.0]])])]
     with np.errstate(all="ignore"):
         compare(cases)
+
+
+def test_constants_of_one_number() -> None:
+    """They are in memory, as other constants are, and not in the C of what reads them."""
+    x, one = np.array([[4.0]]), np.ones((1, 1))
+    for f in (
+        lambda x: np.linalg.solve(x, np.ones(1)),
+        lambda x: np.linalg.solve(one * 3, x),
+        lambda x: np.linalg.cholesky(one * 4) + x,
+        lambda x: np.linalg.det(one * 3) * x,
+    ):
+        np.testing.assert_allclose(minigrad.compile(f)(x), f(x), rtol=1e-15)
