@@ -16,6 +16,7 @@ import numpy as np
 
 from minigrad.errors import UnsupportedError
 from minigrad.ops.base import Op, Shape
+from minigrad.ops.binary import where_op
 from minigrad.ops.movement import (
     ALL,
     ARRAY,
@@ -361,12 +362,22 @@ def scatter_add(level: Level, op: Op, xs: Any, batched: Flags, how: How) -> Any:
     return level.run(op, g, *to.arrays, shape=(level.size, *how["shape"]), index=to.index)
 
 
+MASK = ((ARRAY,), (ARRAY, ...))  # an index by a mask alone
+
+
 @rule_for("updated")
 def updated(level: Level, op: Op, xs: Any, batched: Flags, how: How) -> Any:
     (x, v, *arrays), (own, of_value, *flags) = xs, batched
     if is_odd(arrays, flags):
         return entry_by_entry(level, op, xs, batched, how)
-    to = Picked(level, how["index"], arrays, flags, len(shape_of(x, own)))
+    shape, written = shape_of(x, own), shape_of(v, of_value)
+    if flags == [True] and arrays[0].dtype.kind == "b" and how["index"] in MASK:
+        rest = len(shape) + 1 - arrays[0].ndim
+        if len(written) <= rest and shape_of(arrays[0], True) == shape[: len(shape) - rest]:
+            mask = level.run(reshape_op, arrays[0], shape=arrays[0].shape + (1,) * rest)
+            picked = elementwise(level, where_op, (mask, v, x), (True, of_value, own), {})
+            return picked if picked.dtype == x.dtype else np.astype(picked, x.dtype)
+    to = Picked(level, how["index"], arrays, flags, len(shape))
     x = x if own else level.repeated(x)
     picked = to.shape_in(x.shape[1:])
     if of_value and v.ndim <= len(picked):

@@ -98,6 +98,23 @@ def test_what_is_detached_has_no_gradient() -> None:
     same(grad(lambda x: np.sum(vmap(lambda x: x.detach() * x)(x)))(X), X)
 
 
+def masked(x: Any) -> Any:
+    y, rest = np.outer(x, X[0, :2]), Tensor(np.zeros((3, 2), np.float32))
+    y[y > 0.3] = x[0]
+    y[x < -0.5] = x[1:]
+    rest[y > 0] = 1.0
+    return y * np.sum(rest)
+
+
+def test_writes_by_masks_that_differ() -> None:
+    wanted = [masked(Tensor(x)).data for x in X]
+    same(vmap(masked)(X), wanted)
+    total = lambda x: np.sum(masked(x) ** 2)  # noqa: E731
+    same(grad(lambda xs: np.sum(vmap(total)(xs)))(X), [grad(total)(x) for x in X])
+    with pytest.raises(UnsupportedError, match="mask that differs"):
+        vmap(lambda x: assigned_at(x * 1.0, x > 0, x[:1]))(X)
+
+
 LOOPS: dict[str, Callable[[Any], Any]] = {
     "scan": lambda x: scan(lambda h, _: (np.tanh(h @ W[:, :3] + x), h), np.zeros(3), length=4)[0],
     "scan of entries": lambda x: scan(lambda h, v: (h * 0.5 + v, h), x[0], x)[1],
@@ -207,6 +224,11 @@ def keeping(kept: list[Any], x: Any) -> Any:
 def assigned(target: Any, value: Any) -> Any:
     target[...] = value
     return value
+
+
+def assigned_at(target: Any, index: Any, value: Any) -> Any:
+    target[index] = value
+    return target
 
 
 REFUSED: dict[str, tuple[Callable[[], Any], type[MinigradError], str]] = {
