@@ -103,7 +103,8 @@ class Explained:
 
     `order`: the place of each step in `in_order`; `ops`: their ops, in that order. `places`: the
     numbers of steps by the names of leaves. Of the arrays of numbers, those that are `stored`, for
-    some are the same: a contribution that is alone is the adjoint. `copies`: for each array, which
+    some are the same: a contribution that is alone is the adjoint. `title`: of the loss, if it is a
+    function of minigrad.functional. `copies`: for each array, which
     of them it is. `shapes`: of all. `literals`: where numbers that were computed stand in formulas,
     as the number of labels that a mean is of: the place of the step in `in_order`, and of the
     input; with what they are here.
@@ -114,7 +115,9 @@ class Explained:
         loss: Callable[..., Tensor],
         arguments: Sequence[Any],
         parameters: Mapping[Node, str] | None = None,
+        title: str = "",
     ) -> None:
+        self.title = title
         self.steps = trace(loss(*arguments).node)
         ordered = in_order(self.steps)
         self.ops = ops_of(ordered)
@@ -154,7 +157,8 @@ class Explained:
             sources: with the lines of the program.
         """
         assert all(n > len(self.steps) for n in sizes)
-        structure = explanation_structure(self.steps, "loss", self.names)
+        # Other numbers come: formulas hold for all branches.
+        structure = explanation_structure(self.steps, "loss", self.names, True, self.title)
         if not sources:
             structure["sources"] = []
             for step in structure["steps"]:

@@ -177,7 +177,8 @@ class Networks:
         sizes = [INPUTS, *HIDDEN[:depth], OUTPUTS]
         names = dict(zip(sizes, ["F", *(f"H{k + 1}" for k in range(depth)), "C"], strict=True))
         plain = [nn.Linear(*pair) for pair in pairwise(sizes)]
-        explained = Explained(loss_of(plain, activation, kind), arguments_of(kind, ROWS, INPUTS))
+        loss, given = loss_of(plain, activation, kind), arguments_of(kind, ROWS, INPUTS)
+        explained = Explained(loss, given, title=kind)
         wide = loss_of([self.layers[k] for k in self.chosen(depth)], activation, kind)
         arguments = arguments_of(kind, BATCH, UNITS)
         padded = Explained(wide, arguments)

@@ -7,11 +7,12 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from minigrad import nn
+from minigrad import functional, nn
 from minigrad.arguments import called
 from minigrad.autograd import no_grad
 from minigrad.compiler.export.program import ExportedProgram
@@ -229,6 +230,12 @@ def is_drawn(module: nn.Module, node: Node) -> bool:
 # Functions
 
 
+def functional_name(function: Callable[..., Any]) -> str:
+    """The name of a function of minigrad.functional, or of one with some of its arguments."""
+    own = function.func if isinstance(function, partial) else function
+    return next((name for name in functional.__all__ if getattr(functional, name) is own), "")
+
+
 class Own:
     """A user's step, as functions to compile and to export into one module.
 
@@ -349,7 +356,8 @@ class Own:
 
         with unchanged(self.model, self.loss):
             named = {p.node: name for p, name in self.names.items()}
-            explained = Explained(loss, (self.train.x[rows], self.train.y[rows]), named)
+            given = self.train.x[rows], self.train.y[rows]
+            explained = Explained(loss, given, named, functional_name(self.loss))
         if sum(map(math.prod, explained.shapes)) > MOST_NUMBERS:
             return None, {"refusal": "both passes of this step have more numbers than a page shows"}
         stored, function = numbers_of(loss, explained, self.pool)

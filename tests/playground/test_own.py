@@ -2,9 +2,11 @@
 Python is tested in tests/browser."""
 
 import argparse
+import json
 import re
 import sys
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -26,6 +28,7 @@ from minigrad.errors import (
     UnsupportedError,
 )
 from minigrad.playground import play
+from minigrad.playground.own import Examples, Own
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(50, 2)).astype(np.float32)
@@ -333,3 +336,28 @@ def test_without_a_compiler_it_says_how_to_get_one(
 def given_step() -> tuple[Any, ...]:
     model = small()
     return model, F.cross_entropy, optim.SGD(model.parameters()), (X, Y)
+
+
+def explained(model: nn.Module, loss: Any, y: np.ndarray) -> Any:
+    """The structure of the explanation of a step."""
+    optimizer = optim.SGD(model.parameters(), lr=0.1)
+    own = Own(model, loss, optimizer, Examples(X, y), None, 32, False)
+    return json.loads(own.told["explain"]["structure"])
+
+
+def test_formulas_of_an_explanation_hold_for_all_batches() -> None:
+    def hinge(output: Any, y: Any) -> Any:  # of the first weights, no margin is more than 1
+        return np.maximum(1 - 1e-3 * y * output, 0).mean()
+
+    structure = explained(small(), hinge, np.ones((50, 1), np.float32))
+    formulas = str([each["formula"] for each in structure["templates"]])
+    assert "where" in formulas and "logical_or" in formulas
+
+
+@pytest.mark.parametrize("loss", [F.cross_entropy, partial(F.cross_entropy, label_smoothing=0.1)])
+def test_in_an_explanation_the_loss_is_one_box(loss: Any) -> None:
+    groups = explained(small(), loss, Y)["groups"]
+    top = [groups[-child]["title"] for child in groups[0]["children"] if child < 0]
+    assert top == ["Sequential", "cross entropy"]
+    notes = [group["note"] for group in groups if group["note"]]
+    assert len(notes) == (not isinstance(loss, partial))  # smoothed labels are not one-hot

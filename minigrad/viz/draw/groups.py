@@ -52,12 +52,16 @@ class Group:
             stack.extend(child for child in reversed(group.children) if isinstance(child, Group))
 
 
-def group(steps: Sequence[Step]) -> Group:
+def group(steps: Sequence[Step], loss: str = "") -> Group:
     """The steps as a tree of module calls, loops in them, and their iterations.
 
-    Leaves and constants are in the smallest group that contains all of their uses.
+    Leaves and constants are in the smallest group that contains all of their uses. `loss`: the
+    function that computed what comes after the last module, where no line of a program says so.
     """
     whole = by_module([step for step in steps if step.op is not None])
+    modules = [k for k, child in enumerate(whole.children, start=1) if isinstance(child, Group)]
+    if loss and (after := whole.children[max(modules, default=0) :]):
+        whole.children[-len(after) :] = [call(loss, after)]
     for part in list(whole.groups()):
         part.children = in_parts(by_call(by_loop(part.children)))
     place_leaves(whole, steps)
@@ -171,10 +175,14 @@ def by_call(children: list[Group | Step]) -> list[Group | Step]:
     for name, run in itertools.groupby(children, key=called_from):
         steps = list(run)
         if name and len(steps) > 1:
-            grouped.append(Group(name[0].replace("_", " "), "call", steps, identity=name))
+            grouped.append(call(name[0], steps, name))
         else:
             grouped += steps
     return grouped
+
+
+def call(name: str, steps: list[Group | Step], identity: Hashable = None) -> Group:
+    return Group(name.replace("_", " "), "call", steps, identity or name)
 
 
 def called_from(child: Group | Step) -> tuple[str, int, int] | None:

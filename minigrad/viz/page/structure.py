@@ -30,6 +30,7 @@ def explanation_structure(
     result: str = "z",
     names: Mapping[Any, str] | None = None,
     live: bool = False,
+    loss: str = "",
 ) -> dict[str, Any]:
     """The structure, as JSON data.
 
@@ -38,9 +39,10 @@ def explanation_structure(
         result: the name of the result.
         names: further names of leaves and constants, by their nodes.
         live: whether the numbers will change: then formulas have both branches of a `where`.
+        loss: as `group` takes it.
     """
     index = {step: k for k, step in enumerate(steps)}
-    whole = group(steps)
+    whole = group(steps, loss)
     for each in whole.groups():
         if each.kind == "loop":  # of which one round is shown at a time
             each.children = list(without_parts(each.children))
