@@ -272,6 +272,50 @@ def test_the_cross_entropy_is_one_box_that_opens_and_says_what_its_derivative_is
     assert "softmax minus one-hot, divided by 5" in details
 
 
+def test_an_entry_says_what_it_was_computed_from_before_its_derivative_is_known(
+    opens: Opens,
+) -> None:
+    explanation = programs.broadcast()
+    page = opens(explanation)
+    page.locator("[data-step='3']").click()
+    entry = str(explanation.entry("w4", (0, 0)))
+    for key, expected in (("", entry.partition("\ndz/")[0]), ("End", entry)):
+        if key:
+            page.keyboard.press(key)
+            page.locator("[data-step='3']").click()
+        page.locator(".e-head .map button").first.click()
+        assert page.locator(".e-head .entry").inner_text() == expected
+
+
+def test_one_finger_drags_the_graph_and_two_zoom_it(opens: Opens) -> None:
+    page = opens(programs.example())
+    found = page.evaluate(
+        """() => {
+            const svg = document.querySelector(".e-graph svg"), { view } = explanation.graph;
+            const scale = explanation.graph.scale(), views = [{ ...view }];
+            const point = (kind, id, x, y) => svg.dispatchEvent(new PointerEvent(kind,
+                { pointerId: id, clientX: x, clientY: y, buttons: 1, bubbles: true }));
+            point("pointerdown", 1, 300, 400);
+            point("pointermove", 1, 350, 420);
+            views.push({ ...explanation.graph.view });
+            point("pointerdown", 2, 450, 420);
+            point("pointermove", 2, 550, 420);
+            views.push({ ...explanation.graph.view });
+            point("pointerup", 1, 350, 420);
+            point("pointercancel", 2, 550, 420);
+            point("pointermove", 2, 100, 100);
+            views.push({ ...explanation.graph.view });
+            return { scale, views };
+        }"""
+    )
+    first, dragged, zoomed, released = found["views"]
+    assert (first["x"] - dragged["x"], first["y"] - dragged["y"]) == pytest.approx(
+        (50 * found["scale"], 20 * found["scale"])
+    )
+    assert zoomed["w"] == pytest.approx(dragged["w"] / 2)
+    assert released == zoomed
+
+
 def test_buttons_slider_and_keys_all_step(opens: Opens) -> None:
     page = opens(programs.example())
 

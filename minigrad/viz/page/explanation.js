@@ -171,10 +171,10 @@ class ExplanationView {
     if (this.time === this.end) this.pause();
     const { time, seed, end, parts } = this, now = this.happening();
     parts.slider.value = time;
-    parts.phase.textContent = time === 0 ? "Before the forward pass" : time <= seed
-      ? `Forward: ${time.toLocaleString("en")} of ${seed.toLocaleString("en")}`
-      : `Reverse: ${(time - seed).toLocaleString("en")} of ${(end - seed).toLocaleString("en")}`;
-    parts.phase.dataset.pass = time <= seed ? "forward" : "reverse";
+    const [pass, at, all] = time <= seed ? ["Forward", time, seed] : ["Reverse", time - seed, end - seed];
+    if (time === 0) parts.phase.textContent = "Before the forward pass";
+    else parts.phase.replaceChildren(`${pass}: `, make("span", {}, `${at.toLocaleString("en")} of ${all.toLocaleString("en")}`));
+    parts.phase.dataset.pass = pass.toLowerCase();
     parts.slider.setAttribute("aria-valuetext", parts.phase.textContent);
     if (now.step !== undefined && select) {
       this.selected = step ?? now.step;
@@ -378,7 +378,7 @@ class ExplanationView {
       if (!sum) children.push(pending("no contribution has come in yet"));
       else if (sum.complete) {
         const links = [...this.derivation(k), ...(isScalar(sum.array) || k === this.root ? [value(sum.array)] : [])];
-        children.push(make("div", { class: "e-formula" }, equation(this.adjointName(k), links)), this.cells(k, sum.array, "adjoint"), make("pre", { class: "entry", "aria-live": "polite" }), this.lossNote(k));
+        children.push(make("div", { class: "e-formula" }, equation(this.adjointName(k), links)), this.cells(k, sum.array, "adjoint"), this.lossNote(k));
       } else if (sum.array) children.push(make("div", { class: "e-formula" }, equation(this.adjointName(k), [row(value(sum.array), op("+"), ["t", "\u2026"])])), this.cells(k, sum.array, "sum so far"));
       children.push(this.uses(k));
     } else if (it.family !== "constant" || it.op) children.push(pending("No gradient flows back to it."));
@@ -429,13 +429,20 @@ class ExplanationView {
       const cell = make("button", { type: "button", class: kind, "data-entry": i }, minus(label));
       cell.addEventListener("click", () => {
         if (editable) this.cellEditor(cell, k, i);
-        else this.parts.body.querySelector(".entry").textContent = entries[i];
+        else this.tell(grid.parentElement, k, entries[i]);
       });
       grid.append(cell);
     });
     const most = peakText(array, drawn), scale = array.type.startsWith("c") || array.type === "bool" ? null
       : make("span", { class: "scale" }, make("span", {}, `\u2212${most}`), make("i"), make("span", {}, most));
     return make("figure", { class: "tilemap" }, grid, make("figcaption", { class: "small faint" }, scale, make("span", {}, minus(statistics(array)) + (drawn.blocks ? "; means of blocks" : ""))));
+  }
+
+  tell(figure, k, told) { // below its array, what an entry was computed from, and its derivative when that is known
+    this.element.querySelector(".entry")?.remove();
+    const entry = make("pre", { class: "entry", "aria-live": "polite" });
+    figure.append(entry);
+    entry.textContent = this.partial(k)?.complete ? told : told.split(`\nd${this.structure.result}/d`)[0];
   }
 
   field(k, entry, done) { // done(x) is called with another number, and with null for what is none
@@ -458,7 +465,7 @@ class ExplanationView {
     };
     range.addEventListener("input", () => {
       const unit = 10 ** Math.floor(Math.log10(range.max - range.min) - 3.8), x = Number((Math.round(range.valueAsNumber / unit) * unit).toPrecision(12));
-      this.change(k, 0, x);
+      this.slide(k, x);
     });
     bar.take();
     return bar;
@@ -489,22 +496,24 @@ class ExplanationView {
     field.select();
   }
 
-  change(step, entry, x) { // at once; of many changes in a frame, as of a slider, the first and the last
-    this.wanted = [step, entry, x];
-    if (this.frame) return this.changed;
-    this.frame = requestAnimationFrame(() => {
-      this.frame = null;
-      if (this.wanted) this.change(...this.wanted);
-    });
-    const given = this.wanted;
-    this.wanted = null;
-    this.changed = this.apply(...given);
-    return this.changed;
+  slide(step, x) { // of many numbers in a frame, the first and the last
+    this.wanted = [step, 0, x];
+    if (this.frame) return;
+    const next = () => {
+      const given = this.wanted;
+      this.wanted = null;
+      this.frame = given && requestAnimationFrame(next);
+      if (given) this.change(...given);
+    };
+    next();
   }
 
-  async apply(step, entry, x) {
+  async change(step, entry, x) {
+    const turn = this.turn = (this.turn ?? 0) + 1;
     try {
-      this.take(await this.edit(step, entry, x));
+      const numbers = await this.edit(step, entry, x);
+      if (turn < this.turn) return; // those of a later change have this one, too
+      this.take(numbers);
     } catch (error) {
       this.parts.now.replaceChildren(make("p", { class: "wrong e-words", role: "alert" }, error.message));
       return;

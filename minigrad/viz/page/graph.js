@@ -5,6 +5,7 @@ import { heat, minus, peakText, shade, text, tuple } from "./numbers.js";
 
 const ROW = 38, LABELLED = 54, PAD = 14, TITLE = 30, GAP = 28; // rows of scalars have room for labels between them
 const LETTER = 7.3, TILE = { w: 92, h: 38 }, SMALL = 66, TALL = 92, WIDE = 64;
+const BUTTONS = 48; // what those for zooming and folding take at the bottom
 const COMFORTABLE = 1.12, READABLE = 1.4; // of the graph's units to a pixel
 let mounted = 0;
 
@@ -381,11 +382,11 @@ export class Graph {
   look() { const { x, y, w, h } = this.view; this.svg.setAttribute("viewBox", `${x} ${y} ${w} ${h}`); }
   scale() { return this.view.w / (this.holder.clientWidth || this.view.w); }
 
-  fit() {
-    const { clientWidth: w, clientHeight: h } = this.holder, { bounds } = this;
-    const scale = Math.max(bounds.w / Math.max(w - 32, 100), bounds.h / Math.max(h - 32, 100), 0.7);
+  fit() { // on a phone above the buttons, which are as wide as half of it
+    const { clientWidth: w, clientHeight: h } = this.holder, { bounds } = this, room = h - (w < 600 ? BUTTONS : 0);
+    const scale = Math.max(bounds.w / Math.max(w - 32, 100), bounds.h / Math.max(room - 32, 100), 0.7);
     this.size = { w, h };
-    this.view = !w || !h ? { x: 0, y: 0, ...bounds } : { x: (bounds.w - w * scale) / 2, y: (bounds.h - h * scale) / 2, w: w * scale, h: h * scale };
+    this.view = !w || !h ? { x: 0, y: 0, ...bounds } : { x: (bounds.w - w * scale) / 2, y: (bounds.h - room * scale) / 2, w: w * scale, h: h * scale };
     this.look();
   }
 
@@ -410,15 +411,31 @@ export class Graph {
       const frame = svg.getBoundingClientRect();
       this.zoom(Math.exp(event.deltaY / 500), this.view.x + (event.clientX - frame.x) * this.scale(), this.view.y + (event.clientY - frame.y) * this.scale());
     }, { passive: false });
-    let held = null;
-    svg.addEventListener("pointerdown", (event) => { if (!event.target.closest("input")) held = event; });
-    addEventListener("pointerup", () => { held = null; });
-    addEventListener("pointermove", (event) => {
-      if (!held) return;
-      this.view.x -= (event.clientX - held.clientX) * this.scale();
-      this.view.y -= (event.clientY - held.clientY) * this.scale();
-      held = event;
+    const held = new Map(); // the pointers that are down: one drags, two also zoom
+    const middle = () => { // of the pointers, and how far apart they are
+      const at = [...held.values()], [x, y] = ["clientX", "clientY"].map((name) => at.reduce((sum, each) => sum + each[name], 0) / at.length);
+      return { x, y, apart: Math.hypot(at[0].clientX - at.at(-1).clientX, at[0].clientY - at.at(-1).clientY) };
+    };
+    const moved = (event) => {
+      if (!event.buttons) released(event); // it was let go where no event came from
+      if (!held.has(event.pointerId)) return;
+      const before = middle(), frame = svg.getBoundingClientRect();
+      held.set(event.pointerId, event);
+      const now = middle();
+      this.view.x -= (now.x - before.x) * this.scale();
+      this.view.y -= (now.y - before.y) * this.scale();
+      if (before.apart && now.apart) this.zoom(before.apart / now.apart, this.view.x + (now.x - frame.x) * this.scale(), this.view.y + (now.y - frame.y) * this.scale());
       this.look();
+    };
+    const released = ({ pointerId }) => {
+      held.delete(pointerId);
+      if (!held.size) listening(removeEventListener);
+    };
+    const listening = (listen) => { for (const [name, to] of [["pointermove", moved], ["pointerup", released], ["pointercancel", released]]) listen(name, to); };
+    svg.addEventListener("pointerdown", (event) => {
+      if (event.target.closest("input")) return;
+      held.set(event.pointerId, event);
+      listening(addEventListener);
     });
     new ResizeObserver(() => { // keep the middle and the scale
       const { clientWidth: w, clientHeight: h } = this.holder;
