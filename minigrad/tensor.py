@@ -98,13 +98,15 @@ class Tensor(Methods):
         Raises:
             GradientError: if a compiled step has used it up.
         """
+        if is_traced(self.node.value):
+            implementations["gradient read"](self)
         return grad_of(self.node)
 
     @grad.setter
     def grad(self, grad: Any) -> None:
         grad = gradient_of(self.node.value, grad)
         if grad is None and is_traced(self.node.value):
-            implementations["cleared"](self)
+            implementations["gradient cleared"](self)
         self.node.grad = grad
 
     @property

@@ -265,9 +265,10 @@ class Specialization:
             place[...] = group[key]
         for x, value in self.grads:
             t, traced = (given[x], self.given[x]) if type(x) is int else (x, x)
-            # Of a gradient that is lost, so is the sum.
-            lost = t.node.grad is USED_UP and traced in self.traced.added
-            grad = None if lost else value_of(t.grad)
+            # A sum that begins anew needs no gradient from before; of one that is lost, so is the sum.
+            anew = traced in self.traced.discarded
+            lost = t.node.grad is USED_UP and traced in self.traced.added and not anew
+            grad = None if anew or lost else value_of(t.grad)
             # A copy: others may hold the old array.
             grad = np.zeros(t.shape, t.dtype) if grad is None else np.array(grad, t.dtype)
             self.program.bind(value, grad)

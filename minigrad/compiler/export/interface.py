@@ -102,13 +102,15 @@ class Interface:
                     f"export: {self.name} adds to the gradient of its argument {argument}: return "
                     "the gradient instead"
                 )
-            if t.node.grad is USED_UP:
+            lost = t.node.grad is USED_UP
+            if lost and t not in self.traced.discarded:
                 raise UnsupportedError(
-                    f"export: {name} was used up by another compiled step: call zero_grad() first"
+                    f"export: {name} was used up by another compiled step, and {self.name} adds to "
+                    f"it: clear it at the beginning of {self.name}, by zero_grad()"
                 )
             if value in written:
                 self.gradients_after[t] = "a sum"
-            grad = None if t.grad is None else value_of(t.grad)
+            grad = None if lost or t.grad is None else value_of(t.grad)
             self.keep(value, ("gradient", id(t)), name, grad)
 
     def name_of(self, t: Tensor) -> str:

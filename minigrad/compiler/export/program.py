@@ -386,7 +386,7 @@ def check_gradients(interfaces: list[Interface]) -> None:
     """Refuse functions of which one leaves a gradient in a state in which another, or its own next
     call, does something else than was traced: add it up, or begin a new sum."""
     for reader, writer in itertools.product(interfaces, repeat=2):
-        kept = {t for t, _ in reader.traced.grads}
+        kept = {t for t, _ in reader.traced.grads} - reader.traced.discarded
         for t, after in writer.gradients_after.items():
             was_none = reader.gradients_before.get(t, after == "None")
             if was_none != (after == "None") or (after == "used up" and t in kept):

@@ -89,10 +89,19 @@ def traced_input_cotangents(
     return found
 
 
-@implements("cleared")
+@implements("gradient read")
+def note_read_gradient(t: Tensor) -> None:
+    if (recorder := tracing.get()) is not None:
+        recorder.asked.add(t.node)
+
+
+@implements("gradient cleared")
 def note_cleared_gradient(t: Tensor) -> None:
-    grad = t.grad.data if isinstance(t.grad, Tensor) else t.grad
-    if (recorder := tracing.get()) is not None and (grad is None or is_leaf(grad)):
+    grad = t.node.grad.data if isinstance(t.node.grad, Tensor) else t.node.grad
+    recorder = tracing.get()
+    if recorder is None or t.node in recorder.asked:
+        return  # an optimiser leaves out what has no gradient, which must not be forgotten
+    if grad is None or is_leaf(grad):
         recorder.cleared.add(t.node)
 
 

@@ -151,7 +151,9 @@ class Recorder:
         # of the first node of the trace.
         self.made: dict[Node, Value] = {}
         self.reached: set[Node] = set()
-        # Leaves whose gradients were set to None before anything else was done with them.
+        # Leaves whose gradients were asked for; and those that were set to None before that, and
+        # before anything was added to them.
+        self.asked: set[Node] = set()
         self.cleared: set[Node] = set()
         self.birth = next(births)
         self.thread = get_ident()

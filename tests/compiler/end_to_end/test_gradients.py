@@ -153,7 +153,47 @@ def never_cleared(maybe: Maybe) -> Case:
     return maybe(step), lambda: [w.data, w.grad]
 
 
-CASES = [cleared_last, left_for_a_step_outside, never_reached, asked_for, accumulated_over_calls]
+def an_update_before_there_is_a_gradient(maybe: Maybe) -> Case:
+    """An optimiser leaves out what has no gradient, also where it is cleared afterwards."""
+    w = parameter()
+    optimizer = optim.SGD([w], lr=0.1, momentum=0.5)
+
+    def update() -> Any:
+        optimizer.step()
+        optimizer.zero_grad()
+
+    compiled = maybe(update)
+
+    def calls() -> Any:
+        compiled()
+        (w * w * X).sum().backward()
+        compiled()
+
+    return calls, lambda: [w.data, w.grad]
+
+
+def cleared_and_left_by_another_step(maybe: Maybe) -> Case:
+    """Also where a step before it has used the gradient up."""
+    w, v = parameter(), parameter()
+    of_w, of_v = optim.SGD([w], lr=0.1), optim.SGD([v], lr=0.1)
+
+    def first() -> Any:
+        of_w.zero_grad()
+        (w * X).sum().backward()
+        of_w.step()
+
+    def second() -> Any:
+        of_w.zero_grad()
+        of_v.zero_grad()
+        (w * v * X).sum().backward()
+        of_v.step()
+
+    one, other = maybe(first), maybe(second)
+    return lambda: (one(), other()), lambda: [w.data, v.data, w.grad]
+
+
+CASES = [an_update_before_there_is_a_gradient, cleared_and_left_by_another_step]
+CASES += [cleared_last, left_for_a_step_outside, never_reached, asked_for, accumulated_over_calls]
 CASES += [accumulated_inside, by_hand, only_the_update, never_cleared]
 
 
