@@ -413,7 +413,6 @@ updated_op: Op = movement(
 
 @implements("updated")
 def set_item(x: Any, index: Any, value: Any) -> Any:
-    value = np.array(value) if is_nested(value) else value  # of results, while it is compiled
     check_real(value, x.dtype)
     if x.dtype.kind not in INEXACT and isinstance(value, Tensor) and value.requires_grad:
         raise DtypeError(
@@ -425,8 +424,9 @@ def set_item(x: Any, index: Any, value: Any) -> Any:
 
 
 def without_leading_ones(x: Any, index: Index, arrays: Sequence[Any], value: Any) -> Any:
-    """A value without the axes of size 1 that NumPy lets it have in front of those of x[index]."""
-    shape = np.shape(value)
+    """A value without the axes of size 1 that NumPy lets it have in front of those of x[index]; a
+    list, which may have traced numbers in it, as an array."""
+    shape = np.shape(value := np.array(value) if is_nested(value) else value)
     if shape[:1] != (1,):
         return value
     zeros = [np.broadcast_to(np.zeros((), np.result_type(i)), np.shape(i)) for i in arrays]
