@@ -265,7 +265,7 @@ class Specialization:
             place[...] = group[key]
         for x, value in self.grads:
             t, traced = (given[x], self.given[x]) if type(x) is int else (x, x)
-            # A sum that begins anew needs no earlier one. Of a gradient that is lost, the sum is too.
+            # A sum that begins anew needs no earlier one; with a gradient that is lost, it is lost.
             anew = traced in self.traced.discarded
             lost = t.node.grad is USED_UP and traced in self.traced.added and not anew
             grad = None if anew or lost else value_of(t.grad)

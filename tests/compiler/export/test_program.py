@@ -204,6 +204,48 @@ def test_gradients_that_are_added_up_are_states(tmp_path: Path) -> None:
     np.testing.assert_allclose(arrays["weights.grad"], w.grad, 1e-4)
 
 
+def test_two_steps_that_both_clear_what_the_other_one_left(tmp_path: Path) -> None:
+    """As two networks that train against each other: the second leaves a gradient of the first's
+    parameter, which the first has used up."""
+    w, v = (Tensor(np.ones(3), requires_grad=True, name=name) for name in "wv")
+    of_w, of_v = optim.SGD([w], lr=0.1), optim.SGD([v], lr=0.1)
+
+    def first(x: Any) -> Any:
+        of_w.zero_grad()
+        loss = (w * x).sum()
+        loss.backward()
+        of_w.step()
+        return loss
+
+    def second(x: Any, clear: bool) -> Any:
+        of_v.zero_grad()
+        if clear:
+            of_w.zero_grad()
+        loss = (w * v * x).sum()
+        loss.backward()
+        of_v.step()
+        return loss
+
+    x = np.arange(3.0)
+    one, other = minigrad.compile(first), minigrad.compile(second)
+    for _ in range(2):
+        other(x, True)
+        one(x)
+    program = program_of(first=one, second=other)
+    calls = [("second", {"x": x}), ("first", {"x": x})] * 3
+    answers, _ = Built(program, tmp_path, "gcc", *PLAIN).run(calls)
+    for name, (_, found) in zip(("second", "first") * 3, answers, strict=True):
+        expected = other(x, True) if name == "second" else one(x)
+        np.testing.assert_allclose(found["loss"], expected.item(), 1e-12)
+    adds = compiled(second, x, False)
+    one(x)
+    refused(
+        UnsupportedError,
+        "w.grad was used up by another compiled step, and adds adds to it: clear it at the",
+        adds=adds,
+    )
+
+
 def test_results_that_are_not_computed_where_they_belong(tmp_path: Path) -> None:
     """Arguments, states, numbers, one value twice, and what has the channels last in memory."""
     w = Tensor(np.arange(4.0, dtype=np.float32))
