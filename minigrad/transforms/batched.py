@@ -158,10 +158,10 @@ class Batched(Methods, Traced):
         self.level.check_active()
         raise UnsupportedError(
             "a function under vmap reads a value that differs from entry to entry: it is run once "
-            "for the whole batch, so there is no single number for if, while, float(), an index of "
-            "a list, or to be written into an array of outside. Write np.where(condition, a, b) "
-            "for a branch, make arrays that are written into by np.zeros_like(x, shape=...), and "
-            "read numbers of what vmap returns"
+            "for the whole batch, so there is no single number. For if and while there are "
+            "np.where, minigrad.cond and while_loop; for an index of an array of outside "
+            "np.take(array, i); for np.array and np.asarray np.stack, or x itself; for an array to "
+            "write into np.zeros_like(x, shape=...). Numbers can be read of what vmap returns"
         )
 
     __float__ = __int__ = __index__ = __bool__ = __complex__ = __array__ = item = tolist = read
