@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.transforms.trees import leaves_of, like, matching
+from minigrad.transforms.trees import flat, leaves_of, like, map_tree, matching
 
 Rule = Callable[[Any, Any], Any]
 levels = itertools.count()
@@ -150,3 +150,11 @@ def vjp(f: Any, x: Any, has_aux: bool = False) -> Any:
         return (like(x, (of_leaf(k, np.shape(at)) for k, (_, at) in enumerate(leaves_of(x)))),)
 
     return (y, pull_back, f(x)[1]) if has_aux else (y, pull_back)
+
+
+def vmap(f: Any) -> Any:
+    def one_by_one(batch: Any) -> Any:
+        ys = [f(map_tree(lambda leaf, k=k: leaf[k], batch)) for k in (0, 1)]
+        return like(ys[0], map(np.stack, zip(*map(flat, ys), strict=True)))
+
+    return one_by_one

@@ -51,6 +51,11 @@ def vjp_with_aux(m: Any, f: Function) -> Function:
     return transformed
 
 
+def vmap(m: Any, f: Function) -> Function:
+    """Of a batch of two, of which one is x."""
+    return lambda x: m.vmap(f)(map_tree(lambda leaf: np.stack([leaf * 0.5, leaf]), x))
+
+
 TRANSFORMS: dict[str, Callable[[Any, Function], Function]] = {
     "grad": lambda m, f: m.grad(single(f)),
     "grad with aux": lambda m, f: m.grad(with_aux(f), has_aux=True),
@@ -65,5 +70,6 @@ TRANSFORMS: dict[str, Callable[[Any, Function], Function]] = {
     "jacobian": lambda m, f: m.jacobian(f),
     "jacobian with aux": lambda m, f: m.jacobian(with_aux(f), has_aux=True),
     "hessian": lambda m, f: m.hessian(single(f)),
+    "vmap": vmap,
     "hvp": lambda m, f: lambda x: m.hvp(single(f))(x, map_tree(numbers_like, x)),
 }

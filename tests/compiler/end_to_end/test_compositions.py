@@ -96,6 +96,11 @@ CASES += [
 ]
 CASES += [("inside", "plain", "hvp", "grad"), ("between", "plain", "jvp", "hvp")]
 CASES += [("outside", "plain", "hessian", "vjp")]
+BATCHES = [("vmap", "grad"), ("grad", "vmap"), ("vmap", "jvp"), ("vjp", "vmap"), ("vmap", "vmap")]
+CASES += [
+    (place, setting, *pair)
+    for place, setting, pair in itertools.product(PLACES, ("plain", "of Tensors"), BATCHES)
+]
 
 
 def is_rare(case: tuple[str, str, str, str]) -> bool:
