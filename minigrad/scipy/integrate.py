@@ -19,6 +19,7 @@ from minigrad.scipy.on_tensors import as_array, in_place_of, others, refuse_trac
 from minigrad.scipy.parameters import Packing, calling, is_complex, plain, recorded
 from minigrad.tensor import value_of
 from minigrad.transforms import vjp
+from minigrad.transforms.ode import Integrator, trajectory
 
 __getattr__ = others(si)
 
@@ -234,90 +235,19 @@ def fixed_quad(func: Callable[..., Any], a: Any, b: Any, args: Any = (), n: int 
 # Differential equations
 
 
-Solver = Callable[[Callable[..., Any], np.ndarray, np.ndarray], np.ndarray]
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Equation:
-    """dy/dt = f(t, y, parameters). `solve(f, y0, t)` gives y at the times t, the first at t[0];
-    `solve_back` does so for the adjoint method, between two times."""
-
-    f: Callable[[Any, Any, Any], Any]
-    size: int  # of y
-    times: int
-    solve: Solver
-    solve_back: Solver
-
-    def __repr__(self) -> str:
-        return "dy/dt"
-
-    def parts(self, v: Any) -> tuple[Any, Any, Any]:
-        """y0, the times and the parameters, out of the vector of them all."""
-        n, m = self.size, self.size + self.times
-        return v[:n], v[n:m], v[m:]
-
-    def solution(self, v: np.ndarray) -> np.ndarray:
-        y0, t, p = self.parts(v)
-        return self.solve(lambda t, y: plain("the equation", self.f(t, y, p)), y0, t)
-
-
-def adjoint_rule(g: Any, y: Any, v: Any, equation: Equation) -> Any:
-    """The adjoint method (L. S. Pontryagin et al., 1962): a, the derivative of the objective by
-    y(t), obeys da/dt = -a df/dy, which is solved backwards from one time to the one before, with y,
-    and with the integral of a df/dp. It is recorded as it is an equation as well."""
-    _, t, p = equation.parts(v)
-    f, n, last = equation.f, equation.size, equation.times - 1
-
-    def backwards(s: Any, state: Any, p: Any) -> Any:
-        """In time s = -t."""
-        a = state[n : 2 * n]
-        slope, pull_back = vjp(lambda y, p: recorded(f(-s, y, p)), state[:n], p)
-        return np.concatenate([-slope, *pull_back(a)])
-
-    back = equation.solve_back
-    inner = Equation(backwards, 2 * n + len(p), 2, back, back)
-    a, by_p, by_t = np.zeros(n), np.zeros(len(p)), []
-    for k in range(last, 0, -1):
-        a = a + g[k]
-        by_t.append(np.sum(g[k] * recorded(f(t[k], y[k], p))))
-        state = np.concatenate([y[k], a, by_p])
-        if value_of(t[k]) != value_of(t[k - 1]):
-            span = -np.stack([t[k], t[k - 1]])
-            state = equation_op(np.concatenate([state, span, p]), equation=inner)[-1]
-        a, by_p = state[n : 2 * n], state[2 * n :]
-    by_t.append(-np.sum(a * recorded(f(t[0], y[0], p))))
-    return np.concatenate([a + g[0], np.stack(by_t[::-1]), by_p])
-
-
-equation_op = Op(
-    "processing",
-    "scipy.integrate.equation",
-    lambda v, equation: equation.solution(v),
-    (adjoint_rule,),
-    "odeint({0})",
-    domains=(Domain(),),
-)
-
-
 def solved(
-    func: Callable[..., Any], y0: Any, t: Any, args: Any, solve: Solver, solve_back: Solver
+    func: Callable[..., Any], y0: Any, t: Any, args: Any, solve: Integrator, solve_back: Integrator
 ) -> Any:
     """The solution at the times t, of shape (times, size of y0), for func(t, y, *args)."""
     packing = Packing(args)
     y0, t = np.ravel(as_array(y0) * 1.0), as_array(t) * 1.0
     if is_complex(y0):
         raise DtypeError("odeint is of real y0: use solve_ivp, or give real and imaginary parts")
-    if t.ndim != 1 or not t.size:
-        raise ShapeError(f"the times must be a vector of at least one, and have shape {t.shape}")
 
-    def f(t: Any, y: Any, p: Any) -> Any:
-        slope = recorded(func(t, y, *packing.unpacked(p)))
-        if slope.size != y.size:
-            raise ShapeError(f"the function gives dy/dt of shape {slope.shape} for y of {y.shape}")
-        return np.reshape(slope, y.shape)
+    def f(y: Any, t: Any, p: Any) -> Any:
+        return np.reshape(recorded(func(t, y, *packing.unpacked(p))), -1)
 
-    equation = Equation(f, y0.size, t.size, solve, solve_back)
-    return equation_op(np.concatenate([y0, t, packing.vector()]), equation=equation)
+    return trajectory("odeint", f, y0, t, (packing.vector(),), solve, solve_back)
 
 
 TOLERANCES = {"rtol", "atol", "tcrit", "h0", "hmax", "hmin", "mxstep", "mxhnil", "mxordn", "mxords"}
@@ -345,9 +275,9 @@ def odeint(
     with derivatives by y0, t and args, to any order, by the adjoint method.
 
     args may hold nested dicts and lists. The derivatives are as accurate as `rtol` and `atol` say.
+    `minigrad.odeint` is the same without SciPy's arguments.
 
     Raises:
-        GradientError: if func uses a Tensor that requires a gradient and is not in args.
         UnsupportedError: in a compiled function; or for a setting that is for arrays only.
 
     >>> from minigrad import grad

@@ -29,6 +29,9 @@ PullBack = Callable[[dict[int, Any], Sequence[Any], Sequence[Any]], Sequence[Any
 Push = Callable[[dict[int, Any], Sequence[Any], Sequence[Any]], Sequence[Any]]
 
 
+COMPILED = "a compiled function"  # the name of its calls
+
+
 class Cotangents(np.ndarray):
     """The cotangents of the outputs of one call, by their positions.
 

@@ -211,7 +211,7 @@ class Explanation:
         found = [
             step
             for step in self.steps
-            if (step.node is x.node if isinstance(x, Tensor) else name in (step.name, step.label))
+            if (step.key is x.node if isinstance(x, Tensor) else name in (step.name, step.label))
         ]
         if not found or found[0].adjoint is None:
             known = [s.name or s.label for s in self.steps if s.adjoint is not None]

@@ -137,9 +137,15 @@ def test_what_would_lose_a_gradient_is_refused() -> None:
     with pytest.raises(GradientError):
         integrate.quad(lambda x: rate * x, 0.0, 1.0)
     with pytest.raises(GradientError, match="args"):
-        integrate.odeint(lambda y, t: -rate * y, Tensor(1.0), T)
+        integrate.odeint(lambda y, t: -rate * y, 1.0, T)
     with pytest.raises(DtypeError, match="imaginary"):
         integrate.odeint(lambda y, t: -y, Tensor(1.0 + 1j), T)
+
+
+def test_what_the_equation_uses_beside_its_arguments() -> None:
+    rate = Tensor(0.5, requires_grad=True)
+    integrate.odeint(lambda y, t: -rate * y, Tensor(1.0), T)[-1].sum().backward()
+    np.testing.assert_allclose(rate.grad, -T[-1] * np.exp(-0.5 * T[-1]), rtol=1e-6)
 
 
 def test_complex_solutions_and_arguments() -> None:

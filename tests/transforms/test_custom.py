@@ -524,3 +524,19 @@ def test_nests_on_batches() -> None:
     )
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_allclose(one, other, 1e-12)
+
+
+def test_explained() -> None:
+    """An output of a call is one step, with the rule as its derivative."""
+    x = Tensor([0.5, 1.0], requires_grad=True, name="x")
+    found = minigrad.explain(np.sum(softplus()(x * 2) * x))
+    assert "w3 = f(w2) = [1.313, 2.127]" in str(found)
+    assert "dz/dw2 = (dz/dw3)/(1 + exp(-w2)) = [0.3655, 0.8808]" in str(found)
+    assert "w4 <- w3 <- w2 <- x: of size 1.907" in str(found.paths("x"))
+    found.to_dict()
+    with pytest.raises(UnsupportedError, match=r"value that f depends on.* check_gradients"):
+        found.check("x")
+    w = Tensor(2.0, requires_grad=True, name="w")
+    outputs = affine()(Pair(w, {"a": 1.0, "b": 1.0}), [x, x * 2], 2)
+    found = minigrad.explain(np.sum(outputs["y"] * outputs["z"][0]))
+    assert "w4 = f(w2, w1, w3) = [1.5, 3]" in str(found) and "dz/dw = 4.5" in str(found)

@@ -22,7 +22,7 @@ from minigrad.errors import TraceError, UnsupportedError
 from minigrad.graph import Node, toposort
 from minigrad.tensor import Tensor, value_of
 from minigrad.transforms import vjp
-from minigrad.transforms.calls import Call
+from minigrad.transforms.calls import COMPILED, Call
 from minigrad.writes import Overwritten
 
 
@@ -43,7 +43,7 @@ class Derivative:
     functions: dict[tuple[int, ...], Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.call = Call("a compiled function", len(self.wanted), self.pull_back)
+        self.call = Call(COMPILED, len(self.wanted), self.pull_back)
         leaves = [v for v in self.replay.plain if v.op is None and v.kind != "constant"]
         self.others = [v for v in leaves if v not in self.wanted.values()]
 

@@ -173,8 +173,8 @@ class Schedule:
 
     @property
     def constants(self) -> list[Value]:
-        """Constants that are read from memory, those of bodies too. Kernels of matrices read numbers
-        from there as well."""
+        """Constants that are read from memory, those of bodies too: of one number, by kernels of
+        matrices alone."""
         of_matrices = {
             x
             for stage in self.stages.values()

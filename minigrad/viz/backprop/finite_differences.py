@@ -39,7 +39,8 @@ def check(steps: Sequence[Step], leaf: Step) -> Check:
 def checks(
     steps: Sequence[Step], leaves: Sequence[Step], budget: float = float("inf")
 ) -> dict[Step, Check]:
-    """The checks of these leaves, or of as many as fit into `budget` runs of ops."""
+    """The checks of these leaves, or of as many as fit into `budget` runs of ops, and of those that
+    no call depends on, which is not run again."""
     users = defaultdict(list)
     for step in steps:
         for x in step.inputs:
@@ -53,6 +54,8 @@ def checks(
             new = [user for user in users[stack.pop()] if user not in affected]
             affected.update(new)
             stack += new
+        if budget < float("inf") and any(step.output is not None for step in affected):
+            continue
         budget -= (2 if leaf.value.dtype.kind != "c" else 4) * len(affected)
         if budget < 0:
             break

@@ -16,7 +16,7 @@ Wrong = dict[Step, np.ndarray | str]
 def without_topological_order(steps: Sequence[Step]) -> Wrong:
     """Each value propagates its adjoint when it is first reached, before it is complete, depth
     first."""
-    by_node = {step.node: step for step in steps}
+    by_node = {step.key: step for step in steps}
     root = steps[-1]
     adjoints: dict[Step, np.ndarray] = {root: np.ones_like(root.value)}
     stack, reached = [root], {root}
@@ -46,7 +46,7 @@ def without_zeroing(steps: Sequence[Step]) -> Wrong:
 
 def without_unbroadcasting(steps: Sequence[Step]) -> Wrong:
     """Cotangents are not summed over the axes along which the input was broadcast."""
-    by_node = {step.node: step for step in steps}
+    by_node = {step.key: step for step in steps}
     root = steps[-1]
     adjoints: Wrong = {root: np.ones_like(root.value)}
     for user in reversed(steps):

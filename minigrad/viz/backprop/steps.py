@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +13,10 @@ import numpy as np
 from minigrad.autograd import input_cotangents
 from minigrad.errors import UnsupportedError
 from minigrad.graph import Node, toposort
-from minigrad.ops.base import Op
+from minigrad.ops.base import EachInput, Op
+from minigrad.tensor import Tensor
+from minigrad.transforms.calls import COMPILED, Call, Result
+from minigrad.transforms.foreign import new_op
 from minigrad.writes import check_intact
 
 
@@ -33,6 +37,13 @@ class Step:
     inputs: list[Any] = field(repr=False)
     adjoint: np.ndarray | None = None
     contributions: list[Contribution] = field(default_factory=list, repr=False)
+    output: Node | None = field(default=None, repr=False)
+
+    @property
+    def key(self) -> Node:
+        """Its node in the graph: of an output of a call, `output`, of which `node` is a copy whose
+        inputs are those of the call."""
+        return self.output or self.node
 
     @property
     def op(self) -> Op | None:
@@ -77,30 +88,59 @@ def forward_pass(roots: Iterable[Node]) -> dict[Node, Step]:
     """A step for every node in the graph of the roots, and every plain array given to an op."""
     nodes = toposort(roots, follow=lambda node: True)
     check_intact(nodes)
-    if any(not isinstance(node.op, Op | None) for node in nodes):
+    if any(isinstance(node.op, Call) and node.op.name == COMPILED for node in nodes):
         raise UnsupportedError(
             "explain() of the result of a compiled function, which records no graph: call the "
             "original function, f.__wrapped__(x)"
         )
+    whole = {node: as_one_op(node) for node in nodes if not isinstance(node.op, Call)}
+    nodes = [*whole]
     arrays = {
         id(x): Node(x)
-        for node in nodes
+        for node in whole.values()
         for x in node.inputs
         if isinstance(x, np.ndarray) and x.ndim
     }
+    whole |= {x: x for x in arrays.values()}
     nodes = sorted([*nodes, *arrays.values()], key=lambda node: node.op is not None)
     own = {node: in_print(node.name) for node in nodes if node.name}
     names = parameter_names(nodes) | {node: name for node, name in own.items() if name}
     letter = free_letter(names.values())
     steps: dict[Node, Step] = {}
     for number, node in enumerate(nodes, start=1):
-        sources = [arrays.get(id(x), x) for x in node.inputs]
+        sources = [arrays.get(id(x), x) for x in whole[node].inputs]
         inputs = [steps[x] if type(x) is Node else x for x in sources]
         # A copy: an optimiser may write into the value later. In the machine's byte order, as all
         # arrays of JavaScript and of compiled programs are.
         value = node.value.astype(node.value.dtype.newbyteorder("="))
-        steps[node] = Step(number, f"{letter}{number}", node, names.get(node), value, inputs)
+        shown = whole[node]
+        steps[node] = Step(number, f"{letter}{number}", shown, names.get(node), value, inputs)
+        steps[node].output = None if shown is node else node
     return steps
+
+
+def as_one_op(node: Node) -> Node:
+    """A node; an output of a call as the result of an op of its own, of the inputs of the call."""
+    if not isinstance(node.op, Result):
+        return node
+    call, position = node.inputs[0], (node.attributes or {})["position"]
+    several, count = call.op, call.op.wanted
+
+    def rule(k: int, g: Any, y: Any, *inputs: Any) -> Any:
+        found = several.pull_back({position: g}, inputs, call.arrays[count:])[k]
+        found = np.zeros_like(inputs[k]) if found is None else found
+        return Tensor(found) if isinstance(g, Tensor) and not isinstance(found, Tensor) else found
+
+    def forward(*_: Any) -> Any:
+        raise UnsupportedError(
+            f"check() of a value that {several.name} depends on: finite differences run all again, "
+            "and an explanation has not what that function runs. Use check_gradients"
+        )
+
+    made = copy.copy(node)
+    made.op = new_op(several.name, "call", forward, EachInput(rule))
+    made.inputs, made.arrays, made.attributes = call.inputs[:count], call.arrays[:count], {}
+    return made
 
 
 def parameter_names(nodes: Iterable[Node]) -> dict[Node, str]:
@@ -135,7 +175,10 @@ def reverse_pass(root: Node, steps: Mapping[Node, Step]) -> None:
     """The reverse pass of `autograd.reverse`, keeping every term."""
     steps[root].adjoint = np.ones(root.value.shape, root.value.dtype)
     for node in reversed(toposort([root])):
+        if node not in steps:
+            continue
         user = steps[node]
+        node = user.node
         if node.op is None or user.adjoint is None:
             continue
         sent = zip(differentiable_inputs(node), input_cotangents(node, user.adjoint), strict=True)
