@@ -14,6 +14,8 @@ from minigrad.errors import ArgumentError
 
 HOST = "127.0.0.1"
 PATIENCE = 10.0  # seconds that a request may take to be sent
+# What is shown at another path.
+ELSEWHERE = b"The page is at the whole address that minigrad printed, up to its last character: /"
 POLICY = re.compile(r'http-equiv="Content-Security-Policy" content="([^"]*)"')
 
 
@@ -80,10 +82,10 @@ class Handler(BaseHTTPRequestHandler):
 
     def answer(self, with_body: bool) -> None:
         status = self.status()
-        body = self.server.page if status == 200 else b""
+        body = {200: self.server.page, 404: ELSEWHERE}.get(status, b"")
         self.send_response(status)
         for name, value in {
-            "Content-Type": "text/html; charset=utf-8",
+            "Content-Type": f"text/{'html' if status == 200 else 'plain'}; charset=utf-8",
             "Content-Length": str(len(body)),
             "Content-Security-Policy": self.server.policy,
             "Cross-Origin-Opener-Policy": "same-origin",

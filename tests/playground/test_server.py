@@ -67,7 +67,9 @@ def test_the_page_at_its_address(server: PageServer) -> None:
 def test_each_server_has_a_token_of_its_own(server: PageServer) -> None:
     with PageServer(PAGE) as other:
         assert other.token != server.token and len(other.token) >= 43  # 256 bits
-        assert ask(server, other.path)[0].status == 404
+        response, body = ask(server, other.path)
+        assert response.status == 404 and b"the whole address that minigrad printed" in body
+        assert response.getheader("Content-Type") == "text/plain; charset=utf-8"
 
 
 @pytest.mark.parametrize(
