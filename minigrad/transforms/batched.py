@@ -160,7 +160,7 @@ class Batched(Methods, Traced):
             "a function under vmap reads a value that differs from entry to entry: it is run once "
             "for the whole batch, so there is no single number. For if and while there are "
             "np.where, minigrad.cond and while_loop; for an index of an array of outside "
-            "np.take(array, i); for np.array and np.asarray np.stack, or x itself; for an array to "
+            "Tensor(array)[i]; for np.array and np.asarray np.stack, or x itself; for an array to "
             "write into np.zeros_like(x, shape=...). Numbers can be read of what vmap returns"
         )
 
