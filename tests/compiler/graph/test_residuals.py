@@ -81,7 +81,7 @@ def test_rounds_that_were_not_reached() -> None:
     def f(a: Any) -> Any:
         return while_loop(lambda x: x < 3, lambda x: x + np.exp(-a * x), a, bound=40)
 
-    first, second = loops_of(grad(f), np.array(0.4))
+    _, second = loops_of(grad(f), np.array(0.4))
     assert not ops_in(second)["exp"]
     assert len(loops_of(grad(grad(f)), np.array(0.4))) > 2
 
