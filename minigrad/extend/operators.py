@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from minigrad import transforms
 from minigrad.errors import ArgumentError, DtypeError
-from minigrad.extend.primitive import defvjp, primitive
 from minigrad.tensor import value_of
 from minigrad.transforms.recorded import Argnums, in_order
 from minigrad.transforms.trees import leaves_of, map_tree
@@ -210,43 +209,25 @@ def multigrad_dict(fun: Function) -> Function:
     return gradients
 
 
-@primitive
 def fixed_point(f: Function, a: Any, x0: Any, distance: Function, tol: float) -> Any:
     """The x with f(a)(x) = x, by iteration from x0 until two iterates are at most `tol` apart; its
-    derivative by a is that of the equation, not of the iteration (B. Christianson, "Reverse
-    accumulation and attractive fixed points", 1994).
+    derivative by a is that of the equation: `minigrad.fixed_point`.
 
     >>> def newton(a):  # for the square root of a
     ...     return lambda x: (x + a / x) / 2
     >>> def root(a):
     ...     return fixed_point(newton, a, 1.0, lambda x, y: abs(x - y), 1e-12)
-    >>> round(root(2.0), 6), round(float(transforms.grad(root)(2.0)), 6)
+    >>> round(float(root(2.0)), 6), round(float(transforms.grad(root)(2.0)), 6)
     (1.414214, 0.353553)
     """
-    step = f(a)
-    x, before = step(x0), x0
-    while distance(x, before) > tol:
-        x, before = step(x), x
-    return x
 
+    def iterated(step: Function, x0: Any) -> Any:
+        x, before = step(x0), x0
+        while distance(x, before) > tol:
+            x, before = step(x), x
+        return x
 
-def fixed_point_vjp(
-    ans: Any, f: Function, a: Any, x0: Any, distance: Function, tol: float
-) -> Function:
-    """The cotangent w of the fixed point, with what flows around the equation, w = g + w df/dx, is
-    a fixed point too; then w df/da."""
-
-    def around(given: Sequence[Any]) -> Function:
-        a, x, g = given
-        pull_back = transforms.vjp(f(a), x)[1]
-        return lambda w: pull_back(w)[0] + g
-
-    by_a = transforms.vjp(lambda a: f(a)(ans), a)[1]
-    zeros = np.zeros_like(ans)
-    return lambda g: by_a(fixed_point(around, (a, ans, g), zeros, distance, tol))[0]
-
-
-defvjp(fixed_point, fixed_point_vjp, argnums=(1,))
+    return transforms.fixed_point(lambda x, a: f(a)(x), x0, (a,), iterated)
 
 
 # minigrad's own, whose `argnums` autograd calls `argnum`

@@ -10,59 +10,19 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import scipy.optimize as so
 
 from minigrad.errors import ArgumentError, GradientError, MinigradError, UnsupportedError
-from minigrad.ops.base import Domain, Op
 from minigrad.scipy.on_tensors import as_array, in_place_of, others, refuse_tracers
 from minigrad.scipy.parameters import Function, Packing, calling, plain, recorded
 from minigrad.tensor import value_of
-from minigrad.transforms import grad, jacobian, vjp
+from minigrad.transforms import grad, jacobian
+from minigrad.transforms.implicit import solution, transposed
 
 __getattr__ = others(so)
-
-
-@dataclass(frozen=True, eq=False)
-class Conditions:
-    """F(x, p), which is 0 at the solution x that was found; both of vectors."""
-
-    name: str
-    f: Callable[[Any, Any], Any]
-    solution: np.ndarray
-    failure: str  # what the solver says, if it found none
-
-
-def implicit_rule(g: Any, x: Any, p: Any, conditions: Conditions) -> Any:
-    f = conditions.f
-    if conditions.failure:
-        raise GradientError(
-            f"{conditions.name} has found no solution that could be differentiated: "
-            f"{conditions.failure}"
-        )
-    by_x = jacobian(lambda x: f(x, p))(x)
-    try:
-        weights = np.linalg.solve(np.swapaxes(by_x, 0, 1), g)
-    except np.linalg.LinAlgError as error:
-        raise GradientError(
-            f"{conditions.name}: the solution has no derivative by the arguments, for the Jacobian "
-            "of the equations there (of a minimum, the Hessian) is singular: others are next to it"
-        ) from error
-    _, pull_back = vjp(lambda p: f(x, p), p)
-    return -pull_back(weights)[0]
-
-
-implicit_op = Op(
-    "processing",
-    "scipy.optimize.implicit",
-    lambda p, conditions: conditions.solution.copy(),
-    (implicit_rule,),
-    "solution({0})",
-    domains=(Domain(),),
-)
 
 
 class Problem:
@@ -84,20 +44,27 @@ class Problem:
 
     def solution(self, f: Function, solve: Callable[[np.ndarray], Any], shape: Any) -> Any:
         """x, recorded as the solution of f(x, args) = 0; `solve` finds it as SciPy does."""
+        p = self.packing.vector()
 
         def conditions(x: Any, p: Any) -> Any:
-            x = np.reshape(x, shape)
-            return np.reshape(recorded(f(x, *self.packing.unpacked(p))), -1)
+            return np.reshape(recorded(f(x, *self.packing.unpacked(p))), shape)
 
-        p = self.packing.vector()
-        try:
-            found = np.reshape(np.asarray(solve(value_of(p)), float), -1)
-        except (ValueError, RuntimeError, TypeError) as error:
-            if isinstance(error, MinigradError):
-                raise
-            raise ArgumentError(f"{self.name}: {error}") from error
-        made = Conditions(self.name, conditions, found, failure_of(self.result))
-        return np.reshape(implicit_op(p, conditions=made), shape)
+        def found(_: Function, x0: Any) -> Any:
+            try:
+                return np.reshape(np.asarray(solve(value_of(p)), float), shape)
+            except (ValueError, RuntimeError, TypeError) as error:
+                if isinstance(error, MinigradError):
+                    raise
+                raise ArgumentError(f"{self.name}: {error}") from error
+
+        def back(f: Function, x: Any, g: Any) -> Any:
+            if failure := failure_of(self.result):
+                raise GradientError(
+                    f"{self.name} has found no solution that could be differentiated: {failure}"
+                )
+            return transposed(f, x, g)
+
+        return solution(self.name, conditions, found, np.zeros(shape), (p,), back=back)
 
 
 def failure_of(result: Any) -> str:

@@ -205,7 +205,8 @@ def solution(
 
         with switched(recording, False):
             found = solve(of_x, map_tree(as_float, map_tree(value_of, x0)))
-            return unknowns.nest(value_of(unknowns.vector(found, "the solution")))
+            nest = unknowns.nest(value_of(unknowns.vector(found, "the solution")))
+            return map_tree(lambda x: x[()], nest)
 
     first = numbers(unknowns.tree, map_tree(value_of, args)) if is_eager() else None
     nodes = used_by(name, equations, unknowns.tree if first is None else first, *args)
