@@ -251,26 +251,7 @@ class Linker:
             member = self.member(key, kind, interface.states[value], value, initial)
             made.inputs += [member] if kind == "input" else []
             at[value] = member, 0
-        for rng, value in interface.drawn:
-            words = generator_words(rng, interface)
-            name = interface.names.get(id(rng), "random")
-            generator = self.member(
-                ("generator", id(rng.bit_generator)), "generator", name, words, words
-            )
-            made.draws += [generator] if generator not in made.draws else []
-            at[value] = room.take(value.size * value.dtype.itemsize)
-            kind = C_TYPES[value.dtype]
-            number = f"minigrad_random{'_float' * (kind == 'float')}"
-            text = (
-                f"{kind} *x = ({kind} *)arrays[1];\n"
-                f"for (int64_t k = 0; k < {value.size}; k++)\n"
-                f"  x[k] = {number}((minigrad_generator *)arrays[0]);"
-            )
-            made.calls.append(
-                Call(
-                    self.kernel(text), [(generator, 0), at[value]], f"random numbers {value.shape}"
-                )
-            )
+        at |= self.add_draws(made, interface, room)
         made.writes += [at[x][0] for x, _ in graph.writes]
         slots: list[Place | None] = [at.get(x) for x in (*graph.inputs, *graph.states)]
         traced = constants_of(graph)
@@ -295,16 +276,29 @@ class Linker:
             )
         slots.append((self.scratch, 0))
         self.add_calls(made, plan, slots)
-        for x, member in zip(plan.outputs, results, strict=True):
-            if isinstance(x, Array):
-                source = moved(slots[x.slot], x.offset)
-                layout = x.layout
-            else:
-                source, layout = (self.constant(np.asarray(x)), 0), plain(np.shape(x))
-            if source != (member, 0):
-                text = copy_text(layout, member.dtype)
-                made.calls.append(Call(self.kernel(text), [(member, 0), source], "a copy"))
+        self.add_copies(made, plan, slots)
         return made
+
+    def add_draws(self, made: Function, interface: Interface, room: Room) -> dict[Value, Place]:
+        """Draw the random numbers of a function; and where they are."""
+        at: dict[Value, Place] = {}
+        for rng, value in interface.drawn:
+            words = generator_words(rng, interface)
+            name = interface.names.get(id(rng), "random")
+            key = "generator", id(rng.bit_generator)
+            generator = self.member(key, "generator", name, words, words)
+            made.draws += [generator] if generator not in made.draws else []
+            at[value] = room.take(value.size * value.dtype.itemsize)
+            kind = C_TYPES[value.dtype]
+            number = f"minigrad_random{'_float' * (kind == 'float')}"
+            text = (
+                f"{kind} *x = ({kind} *)arrays[1];\n"
+                f"for (int64_t k = 0; k < {value.size}; k++)\n"
+                f"  x[k] = {number}((minigrad_generator *)arrays[0]);"
+            )
+            places = [(generator, 0), at[value]]
+            made.calls.append(Call(self.kernel(text), places, f"random numbers {value.shape}"))
+        return at
 
     def add_calls(self, made: Function, plan: Plan, slots: list[Place | None]) -> None:
         texts = [text for group in plan.texts for text in group]
@@ -318,6 +312,18 @@ class Linker:
                 ops = plan.description.kernels[next(described).kernel].ops
                 comment = ", ".join(dict.fromkeys(name for name, _ in ops))
                 made.calls.append(Call(self.kernel(texts[kernel]), places, comment))
+
+    def add_copies(self, made: Function, plan: Plan, slots: list[Place | None]) -> None:
+        """Copy the results that are not computed where they belong."""
+        for x, member in zip(plan.outputs, made.outputs, strict=True):
+            if isinstance(x, Array):
+                source = moved(slots[x.slot], x.offset)
+                layout = x.layout
+            else:
+                source, layout = (self.constant(np.asarray(x)), 0), plain(np.shape(x))
+            if source != (member, 0):
+                text = copy_text(layout, member.dtype)
+                made.calls.append(Call(self.kernel(text), [(member, 0), source], "a copy"))
 
 
 def slots_of(step: Step) -> list[int]:
