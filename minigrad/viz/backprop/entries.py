@@ -133,8 +133,33 @@ def sources(step: Step, index: Index) -> list[Link]:
         elif step.value.dtype.kind == "c":
             other = -1j * pulled(1j)
             a, b = (a + other) / 2, (a - other) / 2
-        links += links_of(source, a, b, is_real(source, step))
+        own = entries_of(source, step)
+        among = True if own is None else entry_numbers(source) == own[index]
+        links += links_of(source, a, b, is_real(source, step), among)
     return links
+
+
+def entry_numbers(step: Step) -> np.ndarray:
+    return np.arange(step.value.size).reshape(step.value.shape)
+
+
+def entries_of(source: Step, user: Step) -> np.ndarray | None:
+    """Of an elementwise op, the number of the source's entry that each of the user's depends on.
+
+    The vjp of another entry, 0 times its derivative, is NaN where that is infinite.
+    """
+    assert user.op is not None
+    shape = user.value.shape
+    if user.op.family not in ("unary", "binary") or not broadcasts(source.value.shape, shape):
+        return None
+    return np.broadcast_to(entry_numbers(source), shape)
+
+
+def broadcasts(shape: tuple[int, ...], to: tuple[int, ...]) -> bool:
+    try:
+        return np.broadcast_shapes(shape, to) == to
+    except ValueError:
+        return False
 
 
 def row_of(step: Step, position: int, index: Index, seed: complex) -> np.ndarray:
@@ -171,7 +196,9 @@ def uses_of(use: Contribution, index: Index) -> list[Link]:
             a, b = (a + other) / 2, np.conj(a - other) / 2
         else:
             a = a + other
-    return links_of(user, a, b, is_real(source, user))
+    own = entries_of(source, user)
+    among = True if own is None else own == entry_numbers(source)[index]
+    return links_of(user, a, b, is_real(source, user), among)
 
 
 def is_real(source: Step, user: Step) -> bool:
@@ -179,11 +206,10 @@ def is_real(source: Step, user: Step) -> bool:
     return user.value.dtype.kind == "c" != source.value.dtype.kind
 
 
-def links_of(step: Step, a: np.ndarray, b: np.ndarray, real: bool) -> list[Link]:
+def links_of(step: Step, a: np.ndarray, b: np.ndarray, real: bool, among: Any) -> list[Link]:
     """Links to entries of a step, by derivatives and those of conjugates, in the step's shape."""
-    return [
-        Link(step, k, a[k].item(), b[k].item(), real) for k in nonzero_indices((a != 0) | (b != 0))
-    ]
+    found = nonzero_indices(((a != 0) | (b != 0)) & among)
+    return [Link(step, k, a[k].item(), b[k].item(), real) for k in found]
 
 
 def summed_to_input(user: Step, source: Step, cotangent: Any) -> Any:

@@ -13,7 +13,8 @@ from typing import Any
 #   ["row", ...] ["frac", above, below] ["sup", base, exponent] ["sub", base, index] ["sqrt", x].
 Tree = list[Any]
 
-DERIVATIVE = re.compile(r"d(\w+)/d(?:\(([\d,]+(?:st|nd|rd|th)) (\w+)\)|(\w+))")
+# Names of parameters have dots; a transpose has brackets, (dz/dw1).T
+DERIVATIVE = re.compile(r"d(\w+)/d(?:\(([\d,]+(?:st|nd|rd|th)) (\w+)\)|(\w+(?:\.\w+)*))")
 # Precedence of rows: an operand of lower precedence gets parentheses.
 LOOSE, SUM, MINUS, PRODUCT, POWER, ATOM = range(6)
 BINARY: dict[type[ast.operator], tuple[str, int, int, int]] = {
@@ -45,18 +46,20 @@ def tree(text: str) -> Tree:
     ['row', ['frac', ['i', 'dz'], ['i', 'dw3']], ['o', '*'], ['i', 'w1']]
     """
     symbols: dict[str, Tree] = {}
+    texts: dict[str, str] = {}
 
     def symbol(match: re.Match[str]) -> str:
         above, nth, by_nth, by = match.groups()
         below: Tree = ["i", f"d{by or by_nth}"]
         name = f"_{len(symbols)}_"
+        texts[name] = match[0]
         symbols[name] = ["frac", ["i", f"d{above}"], ["sub", below, ["t", nth]] if nth else below]
         return name
 
     source = DERIVATIVE.sub(symbol, text)
     try:
         parsed = ast.parse(source, mode="eval").body
-        return Typesetter(source, symbols).set(parsed)[0]
+        return Typesetter(source, symbols, texts).set(parsed)[0]
     except (SyntaxError, KeyError, RecursionError):
         return ["t", text]
 
@@ -64,9 +67,10 @@ def tree(text: str) -> Tree:
 class Typesetter:
     """Converts a syntax tree: methods return a tree and its precedence."""
 
-    def __init__(self, source: str, symbols: dict[str, Tree]) -> None:
+    def __init__(self, source: str, symbols: dict[str, Tree], texts: dict[str, str]) -> None:
         self.source = source
         self.symbols = symbols
+        self.texts = texts
 
     def at(self, node: ast.expr, level: int) -> Tree:
         """A part, in parentheses if its precedence is below `level`."""
@@ -101,16 +105,24 @@ class Typesetter:
             case ast.Call(func=ast.Name(id="sqrt"), args=[x]):
                 return ["sqrt", self.set(x)[0]], ATOM
             case ast.Call(func=function, args=args, keywords=keywords):
-                text = self.text(function)
-                called: Tree = self.symbols.get(text, ["t", text])  # dz/dx (w1) is a derivative
+                called = self.called(function)
                 parts = [self.set(x)[0] for x in args]
                 parts += [["t", self.text(keyword)] for keyword in keywords]
                 commas = [piece for part in parts for piece in (["o", ","], part)]
                 return row(called, parenthesized(row(*commas[1:]))), ATOM
         return ["t", self.text(node)], ATOM
 
+    def called(self, function: ast.expr) -> Tree:
+        """The name of a function; dz/dx (w1) is a derivative, and sum(x).reshape a method."""
+        if isinstance(function, ast.Attribute):
+            return row(self.at(function.value, ATOM), ["t", f".{function.attr}"])
+        if isinstance(function, ast.Name) and function.id in self.symbols:
+            return self.symbols[function.id]
+        return ["t", self.text(function)]
+
     def text(self, node: ast.expr | ast.keyword) -> str:
-        return ast.get_source_segment(self.source, node) or ""
+        text = ast.get_source_segment(self.source, node) or ""
+        return re.sub(r"_\d+_", lambda name: self.texts.get(name[0], name[0]), text)
 
 
 def row(*parts: Tree) -> Tree:

@@ -99,3 +99,11 @@ def test_rows_that_are_chosen_by_number() -> None:
     entry = explain((x[np.array([0, 2, 0])] ** 2).sum()).entry("x", (0, 1))
     assert [(use.index, use.derivative) for use in entry.uses] == [((0, 1), 1.0), ((2, 1), 1.0)]
     assert entry.terms() == [2.0, 2.0]
+
+
+def test_entries_beside_an_infinite_derivative_have_no_part_in_it() -> None:
+    x = Tensor([0.0, 4.0], requires_grad=True, name="x")
+    with np.errstate(divide="ignore"):
+        found = explain((np.sqrt(x) + 1 / x).sum()).entry("x", 1)
+    assert [use.index for use in found.uses] == [(1,), (1,)]
+    assert sum(found.terms()) == found.adjoint == 0.25 - 1 / 16

@@ -75,3 +75,15 @@ def read_rows(text: str) -> None:
 def test_an_index_of_what_stands_in_parentheses() -> None:
     assert tree("(w1 + w2)[:, None]")[0] == "sub"
     assert tree("(dz/dw3)[0, 1:]")[2] == ["t", "[0, 1:]"]
+
+
+def test_derivatives_keep_their_names_wherever_they_stand() -> None:
+    assert latex(tree("dz/d0.weight")) == r"\frac{dz}{d\mathrm{0.weight}}"
+    assert latex(tree("dz/dx (w1)")) == r"\frac{dz}{dx}\left(w_{1}\right)"
+    assert latex(tree("(dz/dw3).T @ w1")) == r"{\frac{dz}{dw_{3}}}^{\mathrm{T}}\,w_{1}"
+    summed = latex(tree("sum(dz/dw5*w2, axis=1).reshape(3, 1)"))
+    assert summed == (
+        r"\mathrm{sum}\left(\frac{dz}{dw_{5}}\,w_{2},\mathrm{axis=1}\right)\mathrm{.reshape}"
+        r"\left(3,1\right)"
+    )
+    assert "dz/dw5" in latex(tree("f(x)[dz/dw5:]"))
