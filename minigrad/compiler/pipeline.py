@@ -218,7 +218,8 @@ def compile_graph(graph: Graph, target: Machine | None = None) -> Plan:
     building = build_async(*sources) if is_here else None  # in other threads, meanwhile:
     verify_kernels(code)
     work = sum(work_of(kernel, schedule) for kernel in schedule.kernels)
-    threads = target.threads if work >= costs.MIN_SHARED_PROGRAM else 1
+    shared = any(isinstance(call, Call) and call.shared for call in code.calls)
+    threads = target.threads if shared and work >= costs.MIN_SHARED_PROGRAM else 1
     description: Description = described(schedule, buffers, code, threads)
     constants = schedule.constants
     memory: Memory = allocate_memory(schedule.graph, constants, buffers, code, target.threads)

@@ -28,6 +28,8 @@ def folding(value: Value) -> Value:
     if x.shape == value.shape and x.dtype == value.dtype:
         if name in ("positive", "expand", "reshape", "astype"):
             return x
+        if name == "slice" and all(is_whole(part) for part in value.attributes["index"]):
+            return x
         if name == "transpose" and axes_of(value) == tuple(range(len(x.shape))):
             return x
         if name in ("sum", "mean", "max", "min") and x.dtype.kind == "f" and x.size == value.size:
@@ -44,6 +46,11 @@ def folding(value: Value) -> Value:
         axes = tuple(inner[k] for k in outer)
         return folding(replace(value, inputs=x.inputs, attributes={"axes": axes}))
     return value
+
+
+def is_whole(part: object) -> bool:
+    """Whether an index, of which the result has the shape of the array, leaves an axis as it is."""
+    return part is ... or (isinstance(part, slice) and part.step in (None, 1))
 
 
 def is_known(value: Value) -> bool:

@@ -205,7 +205,8 @@ class Memory:
         """The slot of an array, its first byte, and the first after its last."""
         if x not in self.spans:
             whole, first = self.buffers.buffer_of(x)
-            start = self.offsets.get(whole, 0) + first * x.dtype.itemsize
+            start = 0 if whole in self.slots else self.offsets[whole]
+            start += first * x.dtype.itemsize
             end = start + self.buffers.bytes_of(x, self.threads)
             self.spans[x] = self.slots.get(whole, len(self.slots)), start, end
         return self.spans[x]

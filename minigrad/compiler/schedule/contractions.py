@@ -106,7 +106,9 @@ def pack_operands(
             fresh = packer.control_flow(fresh)
         layouts[fresh], kinds[fresh] = layouts[value], kinds[value]
         new[value] = packer.contraction(fresh) if kinds[value] == "contract" else fresh
-    return replace(packer.found, graph=graph.of(new))
+    graph = graph.of(new)
+    given_before = [*packer.found.packed, *graph.inputs]
+    return replace(packer.found, graph=replace(graph, inputs=given_before))
 
 
 @dataclass(eq=False)
@@ -126,6 +128,7 @@ class Packer:
             leaf = Value(None, (), {}, x.shape, x.dtype, "input")
             self.copies[x, layout] = copied = leaf if before else copy_of(x)
             self.found.layouts[copied] = layout
+            self.know(x)
             self.found.kinds[copied] = "leaf" if before else "map"
             if before:
                 self.found.packed[copied] = x
@@ -203,9 +206,14 @@ class Packer:
         inputs = tuple(self.moved(y, outside) if type(y) is Value else y for y in x.inputs)
         fresh = self.views.setdefault((x.op, x.how, inputs), x.of(*inputs))
         for y in (fresh, *fresh.values()):
-            self.found.layouts.setdefault(y, plain(y.shape))
-            self.found.kinds.setdefault(y, kind_of(y))
+            self.know(y)
         return fresh
+
+    def know(self, x: Value) -> None:
+        """A value that was not in the graph: it comes from a body."""
+        self.found.layouts.setdefault(x, plain(x.shape))
+        if x not in self.found.kinds:
+            self.found.kinds[x] = kind_of(x)
 
 
 def depends_only_on(x: Value, leaves: Collection[Value]) -> bool:

@@ -14,6 +14,8 @@ from collections import defaultdict
 
 from minigrad.compiler.graph.affine import Index, Var, ravel_index, reshaped
 from minigrad.compiler.graph.ir import Value, elementwise, name_of
+from minigrad.compiler.graph.layout import plain
+from minigrad.compiler.graph.opset.base import rules_of
 from minigrad.compiler.schedule.contractions import Operands
 from minigrad.compiler.schedule.signatures import INLINING_KINDS, Inline, Signatures
 from minigrad.compiler.schedule.stages import Kernel, Schedule, Stage, stage_of
@@ -41,6 +43,8 @@ def schedule_kernels(operands: Operands) -> Schedule:
             place_stage(stage, signatures)
     for call, bodies in operands.bodies.items():
         schedule.bodies[call] = [schedule_kernels(body) for body in bodies]
+    for x in schedule.constants:
+        schedule.layouts.setdefault(x, plain(x.shape))
     schedule.stored = {v for v in schedule.kernel_of if v in roots}
     for value, reads in schedule.reads.items():
         home = schedule.kernel_of[value]
@@ -76,6 +80,8 @@ def has_stage(
         return True
     if any(kinds[user] not in INLINING_KINDS for user in users):
         return True
+    if rules_of(value.op).is_searched:
+        return any(user.size > value.size for user in users)
     if not elementwise(value) or value.size == 1:
         return False
     reads = [x for x in inline.arrays if x.size > 1]

@@ -115,6 +115,8 @@ class Pad(View):
 
 @entry("concatenate")
 class Concatenate(View):
+    is_searched = True
+
     def shape(self, shapes: list[Shape], attributes: dict[str, Any]) -> Shape | None:
         axis, first = attributes["axis"], shapes[0]
         before, after = first[:axis], first[axis + 1 :]
