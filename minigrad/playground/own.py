@@ -475,13 +475,14 @@ def unchanged(*functions: Any) -> Iterator[None]:
 @contextmanager
 def as_it_was(model: nn.Module, optimizer: Optimizer) -> Iterator[None]:
     """Afterwards, each module is in the mode, and each parameter has the gradient, of before."""
-    gradients = [(x, x.grad) for x in (*model.parameters(), *optimizer.parameters)]
+    # Of the nodes: one that a compiled step has used up cannot be read.
+    gradients = [(x, x.node.grad) for x in (*model.parameters(), *optimizer.parameters)]
     try:
         with evaluating(model):
             yield
     finally:
         for parameter, gradient in gradients:
-            parameter.grad = gradient
+            parameter.node.grad = gradient
 
 
 def is_classes(output: Any, y: np.ndarray) -> bool:
