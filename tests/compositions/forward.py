@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.transforms.trees import flat, leaves_of, like, map_tree, matching
+from minigrad.transforms.trees import leaves_of, like, matching
 
 Rule = Callable[[Any, Any], Any]
 levels = itertools.count()
@@ -152,9 +152,53 @@ def vjp(f: Any, x: Any, has_aux: bool = False) -> Any:
     return (y, pull_back, f(x)[1]) if has_aux else (y, pull_back)
 
 
-def vmap(f: Any) -> Any:
-    def one_by_one(batch: Any) -> Any:
-        ys = [f(map_tree(lambda leaf, k=k: leaf[k], batch)) for k in (0, 1)]
-        return like(ys[0], map(np.stack, zip(*map(flat, ys), strict=True)))
+jacfwd = jacrev = jacobian
 
-    return one_by_one
+
+def linearize(f: Any, x: Any) -> Any:
+    return f(x), lambda v: push(f, (x,), (v,))[1]
+
+
+# Batches and loops: in Python.
+
+
+def vmap(f: Any) -> Any:
+    """f of each entry, and what comes stacked."""
+
+    def batched(x: Any) -> Any:
+        size = len(leaves_of(x)[0][1])
+        each = [f(like(x, (leaf[k] for _, leaf in leaves_of(x)))) for k in range(size)]
+        columns = zip(*([leaf for _, leaf in leaves_of(y)] for y in each), strict=True)
+        return like(each[0], (np.stack(column) for column in columns))
+
+    return batched
+
+
+def scan(f: Any, init: Any, xs: Any) -> Any:
+    carry, ys = init, []
+    for x in xs:
+        carry, y = f(carry, x)
+        ys.append(y)
+    return carry, np.stack(ys)
+
+
+def while_loop(cond: Any, body: Any, init: Any, bound: int) -> Any:
+    carry = init
+    while cond(carry):
+        carry = body(carry)
+    return carry
+
+
+def fori_loop(lower: int, upper: int, body: Any, init: Any) -> Any:
+    carry = init
+    for k in range(lower, upper):
+        carry = body(k, carry)
+    return carry
+
+
+def cond(pred: Any, if_true: Any, if_false: Any, *operands: Any) -> Any:
+    return (if_true if pred else if_false)(*operands)
+
+
+def checkpoint(f: Any) -> Any:
+    return f

@@ -72,4 +72,18 @@ PROGRAMS: dict[str, Program] = {
     "the outer as aux": Program(
         lambda m, x: m.value_and_grad(lambda y: (y, x * y), has_aux=True)(3.0), NUMBER
     ),
+    # Loops and batches inside
+    "scan": Program(
+        lambda m, x: m.scan(lambda c, e: (np.sin(c) * e + c, c * x[0]), x[1], x), branches=False
+    ),
+    "fori_loop": Program(lambda m, x: m.fori_loop(0, 3, lambda k, c: c * x + np.cos(c) * k, x)),
+    "while_loop": Program(
+        lambda m, x: m.while_loop(
+            lambda c: c[1] < 4.0, lambda c: (c[0] * np.cos(x), c[1] + 1.5), (x, 1.0), bound=5
+        )[0]
+    ),
+    "cond": Program(
+        lambda m, x: m.cond(x[0] > 0, lambda y: y * np.sin(x), lambda y: x - y, x[::-1])
+    ),
+    "vmap": Program(lambda m, x: m.vmap(lambda e: np.exp(e) * x)(x * x)),
 }

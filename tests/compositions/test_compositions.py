@@ -82,6 +82,8 @@ def inside_no_grad(outer: str, inner: str, name: str) -> None:
     """Of the same Tensors, but nothing is recorded for the outer pass."""
     with no_grad():
         got = run(outer, inner, name, as_tensors(PROGRAMS[name].x)[0])
+    if {outer, inner} == {"checkpoint"}:
+        return  # it returns what the program does, which may be a view of its argument
     assert not any(isinstance(x, Tensor) and x.requires_grad for _, x in leaves_of(got))
 
 
@@ -102,18 +104,27 @@ PAIRS = [
 CASES = {"-".join(case): case for case in ((s, *pair) for s in SETTINGS for pair in PAIRS)}
 
 
+# Transforms that are made of those before, or change no value.
+LATER = {"jacfwd", "jacrev", "linearize", "vmap", "checkpoint"}
+
+
 def is_rare(case: tuple[str, str, str]) -> bool:
     setting, *transforms = case
-    return setting != "eager" and not {*transforms} <= {*FEW}
+    few = {*transforms} <= {*FEW, "vmap"}
+    return not few and (setting != "eager" or bool(LATER & {*transforms}))
+
+
+def programs_of(*transforms: str) -> list[str]:
+    """The names of those that have all these transforms: a branch on a value has no vmap."""
+    no_branches = "vmap" in transforms
+    return [name for name, program in PROGRAMS.items() if not (no_branches and program.branches)]
 
 
 @pytest.mark.parametrize("case", rows(CASES, slow=is_rare))
 def test_compositions(case: tuple[str, str, str]) -> None:
     setting, outer, inner = case
     wrong = {}
-    for name, program in PROGRAMS.items():
-        if program.branches and "vmap" in case:
-            continue
+    for name in programs_of(outer, inner):
         try:
             SETTINGS[setting](outer, inner, name)
         except Exception as error:  # so that the message names every program that is wrong

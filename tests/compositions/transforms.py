@@ -52,8 +52,17 @@ def vjp_with_aux(m: Any, f: Function) -> Function:
 
 
 def vmap(m: Any, f: Function) -> Function:
-    """Of a batch of two, of which one is x."""
-    return lambda x: m.vmap(f)(map_tree(lambda leaf: np.stack([leaf * 0.5, leaf]), x))
+    """Of a batch of two: x, and half of it."""
+    return lambda x: m.vmap(f)(map_tree(lambda leaf: np.stack([leaf, 0.5 * leaf]), x))
+
+
+def linearize(m: Any, f: Function) -> Function:
+    def transformed(x: Any) -> Any:
+        y, push = m.linearize(f, x)
+        direction = map_tree(numbers_like, x)
+        return y, push(direction), push(direction)  # it can be called again
+
+    return transformed
 
 
 TRANSFORMS: dict[str, Callable[[Any, Function], Function]] = {
@@ -70,6 +79,10 @@ TRANSFORMS: dict[str, Callable[[Any, Function], Function]] = {
     "jacobian": lambda m, f: m.jacobian(f),
     "jacobian with aux": lambda m, f: m.jacobian(with_aux(f), has_aux=True),
     "hessian": lambda m, f: m.hessian(single(f)),
-    "vmap": vmap,
     "hvp": lambda m, f: lambda x: m.hvp(single(f))(x, map_tree(numbers_like, x)),
+    "jacfwd": lambda m, f: m.jacfwd(f),
+    "jacrev": lambda m, f: m.jacrev(f),
+    "linearize": linearize,
+    "vmap": vmap,
+    "checkpoint": lambda m, f: m.checkpoint(f),
 }
