@@ -16,6 +16,7 @@ import numpy as np
 
 from minigrad.arguments import checked
 from minigrad.autograd import recording
+from minigrad.dispatch import is_traced
 from minigrad.errors import (
     ArgumentTypeError,
     DtypeError,
@@ -80,7 +81,8 @@ class Arguments:
         self.positions = [k for k in range(len(args)) if k not in self.fixed]
         self.free = [args[k] for k in self.positions]
         self.leaves = [x for arg in self.free for x in flat(arg)]
-        self.arrays = [value_of(x) for x in self.leaves]
+        # Each an object of its own, though Tensors may share an array.
+        self.arrays = [guarded(x.data) if isinstance(x, Tensor) else x for x in self.leaves]
         self.wanted = [
             k
             for k, x in enumerate(self.leaves)
@@ -157,6 +159,21 @@ def fitting(name: str, where: str, x: Any, found: Any) -> list[Any]:
             "sum it over the axes along which the argument was broadcast"
         )
     return [found]
+
+
+def guarded(x: Any) -> Any:
+    """An array as one that cannot be written into: others hold it as well. Anything else as it
+    is."""
+    if type(x) is np.ndarray:
+        x = x.view()
+        x.flags.writeable = False
+    elif type(x) in KINDS:
+        x = Batched(x.array, x.level)
+        x.writeable = False
+    elif not isinstance(x, Tensor) and is_traced(x):
+        x = x.of(x.value)
+        x.writeable = False
+    return x
 
 
 def keys_of(tree: Any) -> Any:
@@ -393,7 +410,7 @@ class custom_vjp(Custom):  # noqa: N801  # called as a function
         outer = self.of_outer_batches(given)
         outputs = self.arrays_of(given, result if outer is None else outer)
         inputs = [given.leaves[k] for k in given.wanted]
-        kept = Kept([x.data for x in inputs])
+        kept = Kept([given.arrays[k] for k in given.wanted])
         arguments = [kept.place(x) for x in given.arrays]
         results = [kept.place(y, array) for y, array in zip(flat(result), outputs, strict=True)]
         # What fwd has computed beside the results depends on the arguments in a way of its own.
@@ -404,9 +421,10 @@ class custom_vjp(Custom):  # noqa: N801  # called as a function
         def pull_back(
             sent: dict[int, Any], inputs: Sequence[Any], held: Sequence[Any]
         ) -> Sequence[Any]:
-            g = like(result, (sent.get(k, zeros(*kind)) for k, kind in enumerate(kinds)))
+            each = (sent.get(k, zeros(*kind)) for k, kind in enumerate(kinds))
+            g = like(result, map(guarded, each))
             again = any_tensor([*sent.values(), *inputs])
-            res = like(needed, iter(found_at(residuals, *inputs, *held)))
+            res = like(needed, map(guarded, found_at(residuals, *inputs, *held)))
             if again and derived:
                 with draws.repeated(), on_tensors(f"fwd of {self.name}"):
                     same, res = self.forward(given, found_at(arguments, *inputs, *held))
@@ -518,14 +536,14 @@ class custom_jvp(Custom):  # noqa: N801  # called as a function
         check_closed(self.name, result)
         outputs = self.arrays_of(given, result)
         inputs = [given.leaves[k] for k in given.wanted]
-        kept = Kept([x.data for x in inputs])
+        kept = Kept([given.arrays[k] for k in given.wanted])
         arguments = [kept.place(x) for x in given.arrays]
         form = like(result, iter([zeros(y.shape, y.dtype) for y in outputs]))
 
         def push(
             tangents: dict[int, Any], inputs: Sequence[Any], held: Sequence[Any]
         ) -> Sequence[Any]:
-            leaves = found_at(arguments, *inputs, *held)
+            leaves = [*map(guarded, found_at(arguments, *inputs, *held))]
             of_leaf = {given.wanted[k]: t for k, t in tangents.items()}
             moved = [of_leaf.get(k, zeros(*kind_of(x))) for k, x in enumerate(leaves)]
             return self.along(given, leaves, moved, form)[1]

@@ -16,7 +16,14 @@ from typing import Any
 import numpy as np
 
 from minigrad.dispatch import implementations, is_traced
-from minigrad.errors import GradientError, ShapeError, UnsupportedError, numbers_of
+from minigrad.errors import (
+    ArgumentError,
+    GradientError,
+    MinigradError,
+    ShapeError,
+    UnsupportedError,
+    numbers_of,
+)
 from minigrad.ops.base import Op, registry
 from minigrad.tensor import Tensor, value_of
 from minigrad.transforms.batched import Batched, Level, detached, innermost
@@ -106,14 +113,30 @@ class Foreign:
         level = innermost(flat(args))
         if level is not None:
             try:
-                return self.each(level, args) if self.opaque else self.function(*args)
+                return self.each(level, args) if self.opaque else self.run(args)
             except Exception:  # it may read numbers; an error of its own is raised below again
                 return self.each(level, args)
         if not any(is_traced(value_of(x)) for x in flat(args)):
-            return self.function(*args)
+            return self.run(args)
         if self.opaque:
             return self.between(args)
-        return implementations["attempt"](lambda: self.function(*args), lambda: self.between(args))
+        return implementations["attempt"](lambda: self.run(args), lambda: self.between(args))
+
+    def run(self, args: Any) -> Any:
+        """The function itself.
+
+        Raises:
+            ArgumentError: if it writes into an array that it is given, which others hold.
+        """
+        try:
+            return self.function(*args)
+        except ValueError as error:
+            if "read-only" in str(error) and not isinstance(error, MinigradError):
+                raise ArgumentError(
+                    f"{self.name} writes into an array that it is given, which others hold as "
+                    "well: let it write into a copy, np.array(x)"
+                ) from error
+            raise
 
     def each(self, level: Level, args: tuple[Any, ...]) -> Any:
         """Calls with each entry of a batch, and the results stacked."""
@@ -162,7 +185,7 @@ class Foreign:
 
     def packed(self, *arrays: Any, form: Any, result: Any = None) -> np.ndarray:
         """What the op computes: the function's results on plain arrays, packed."""
-        found = self.function(*filled(form, arrays))
+        found = self.run(filled(form, arrays))
         check_closed(self.name, found)
         results = Results(found, arrays)
         before = self.known.setdefault(key_of(arrays, form), results)

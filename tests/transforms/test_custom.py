@@ -28,6 +28,7 @@ from minigrad import (
     vmap,
 )
 from minigrad.errors import (
+    ArgumentError,
     ArgumentTypeError,
     DtypeError,
     GradientError,
@@ -540,3 +541,35 @@ def test_explained() -> None:
     outputs = affine()(Pair(w, {"a": 1.0, "b": 1.0}), [x, x * 2], 2)
     found = minigrad.explain(np.sum(outputs["y"] * outputs["z"][0]))
     assert "w4 = f(w2, w1, w3) = [1.5, 3]" in str(found) and "dz/dw = 4.5" in str(found)
+
+
+def test_what_is_given_is_not_to_be_written_into() -> None:
+    def written(x: Any) -> Any:
+        x *= 2
+        return x
+
+    f = custom_vjp(lambda x: written(x))
+    f.defvjp(lambda x: (x * 2, x), lambda x, g: (written(g),))
+    x = X.copy()
+    with pytest.raises(ArgumentError, match="<lambda> writes into an array that it is given"):
+        f(Tensor(x))
+    with pytest.raises(ArgumentError, match="bwd of <lambda> writes into an array that it is giv"):
+        grad(lambda x: np.sum(f(x)))(x)
+    assert np.array_equal(x, X)
+
+
+def test_two_arguments_that_share_an_array_are_two(on_numpy: None) -> None:
+    f = custom_vjp(lambda x, y: x**2 * y**3)
+
+    def bwd(needed: Any, g: Any) -> Any:
+        x, y = needed
+        return 2 * x * y**3 * g, 3 * x**2 * y**2 * g
+
+    f.defvjp(lambda x, y: (x**2 * y**3, (x, y)), bwd)
+    for g in (f, f.fun):
+        total = lambda x, g=g: np.sum(g(x, stop_gradient(x)) + g(x, x))  # noqa: E731
+        np.testing.assert_allclose(grad(total)(X), 2 * X**4 + 5 * X**4)
+        np.testing.assert_allclose(hessian(total)(X), np.diag(2 * X**3 + 20 * X**3))
+        np.testing.assert_allclose(minigrad.compile(hessian(total))(X), np.diag(22 * X**3))
+        second = vmap(lambda x, t=total: hessian(t)(x[None])[0, 0])(X)
+        np.testing.assert_allclose(second, 22 * X**3)
