@@ -38,6 +38,12 @@ def live_program(steps: Sequence[Step]) -> dict[str, Any]:
                 f"a live page cannot compute {step.label}, of dtype {step.value.dtype}, which "
                 "WebAssembly does not have: leave out live=True"
             )
+        if step.output is not None:
+            raise UnsupportedError(
+                f"a live page cannot compute {step.label}, the result of a checkpoint or of a "
+                "function with a rule of your own, whose code an explanation has not: leave out "
+                "live=True"
+            )
     inputs = [step for step in steps if step.op is None and step.value.dtype.name in KINDS]
     numbers = compiled(all_numbers(steps, inputs))
     try:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import minigrad
 from minigrad import Tensor, explain
 from minigrad.errors import DtypeError, UnsupportedError
 from minigrad.viz.page.structure import explanation_structure
@@ -47,3 +48,14 @@ def test_ops_of_numpy_are_named(tmp_path: Path) -> None:
     x = Tensor([3.0, 1.0, 2.0], requires_grad=True)
     with pytest.raises(UnsupportedError, match=r"a live page cannot .* computes sort .*live=True"):
         explain(np.sort(x)[0] * x[0]).html(tmp_path / "page.html", live=True)
+
+
+def test_masks_and_functions_with_rules_of_their_own_are_refused(tmp_path: Path) -> None:
+    x = Tensor([3.0, 1.0, 2.0], requires_grad=True)
+    block: Any = minigrad.checkpoint(lambda x: np.tanh(x) * x)
+    for z, why in (
+        (x[x > 1.5].sum(), "holds a compiled program, and .* by a mask .* or leave out live=True"),
+        (block(x).sum(), "cannot compute w2, the result of .*: leave out live=True"),
+    ):
+        with pytest.raises(UnsupportedError, match=why):
+            explain(z).html(tmp_path / "page.html", live=True)
