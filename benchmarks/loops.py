@@ -1,8 +1,8 @@
 """Loops: compiled minigrad beside jax.jit, and beside the same rounds unrolled.
 
 Each row is a loop: of a given number of rounds (`scan`), or one that a computed number stops
-(`while_loop`). It is timed once its library has compiled it; what the first call takes, with an empty
-cache, is told apart. The exit code is 1 if the libraries found different numbers.
+(`while_loop`). It is timed once its library has compiled it; what the first call takes, with an
+empty cache, is told apart. The exit code is 1 if the libraries found different numbers.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -178,7 +179,7 @@ def sequence(batch: int, size: int, length: int) -> tuple[numpy.ndarray, numpy.n
 
 
 START = (numpy.array([1.0, 1.0, 1.0]),)
-CHARGES = numpy.array([[10.0, 8.0], [10.0, 1.0]])
+CHARGES = numpy.array([[10.0, 10.0], [10.0, 0.0]])
 # Name -> program, arrays, and whether its rounds can be unrolled.
 ROWS: dict[str, tuple[Callable[[Library], Any], tuple[Any, ...], bool]] = {
     "RK4 of 3 numbers, 100 rounds": (lambda lib: runge_kutta(lib, 100), START, True),
@@ -215,7 +216,7 @@ def first_calls(library: Library) -> None:
             took = first_call(program, arrays, library)
             compiled = library.compiled(program(library))
             compiled(*arrays)
-            again = block(lambda run=compiled, xs=arrays: run(*xs), 0.5)
+            again = block(partial(compiled, *arrays), 0.5)
             print(
                 f"  {name}, {n:,} rounds: {took:.3f} s, of which its rounds take "
                 f"{statistics.median(again):.3f} s"
@@ -229,8 +230,7 @@ def compare(name: str, rounds: int, seconds: float, libraries: dict[str, Library
     programs = {key: library.compiled(make(library)) for key, library in libraries.items()}
     found = {key: program(*arrays) for key, program in programs.items()}
     blocks = {
-        key: lambda program=program: block(lambda: program(*arrays), seconds)
-        for key, program in programs.items()
+        key: partial(block, partial(program, *arrays), seconds) for key, program in programs.items()
     }
     times = interleave(blocks, rounds, rounds * seconds)
     texts = [f"{summary(times[key]).median * 1e6:12,.1f}" for key in programs]

@@ -153,7 +153,7 @@ def row_of(x: Value) -> int:
     return x.size * x.dtype.itemsize
 
 
-def bytes_of(x: Value) -> int:
+def bytes_of(x: Any) -> int:
     return x.size * x.dtype.itemsize
 
 
@@ -183,8 +183,8 @@ def calls_of(
     flags = barrier_flags(body.calls, memory.span) if body.parallel else [0] * len(body.calls)
     for inner, flag in zip(body.calls, flags, strict=True):
         text = body.code.texts[inner.text]
+        alone = "if (!thread) " if body.parallel and not flag & SHARED else ""
         name = f"k_{hashlib.sha256(text.encode()).hexdigest()[:12]}"
-        functions[name] = text
         arguments = []
         for x, first in inner.source.arguments:
             slot, start, _ = memory.span(x)
@@ -193,8 +193,11 @@ def calls_of(
             arguments.append(f"{pointers.of(array)}{where}" + (f" + {offset}" if offset else ""))
         if flag & WAIT:
             lines.append(WAIT_FOR_ALL)
+        if inner.role == "copy":
+            lines.append(f"{alone}memcpy({', '.join(arguments)}, {bytes_of(inner.writes[0])});")
+            continue
+        functions[name] = text
         how = "thread, threads" if flag & SHARED else f"0, {'threads' if flag & END else 1}"
-        alone = "if (!thread) " if body.parallel and not flag & SHARED else ""
         given = ", ".join(arguments)
         lines.append(f"{alone}{{ char *q[] = {{{given}}}; {name}(q, bad, {how}); }}")
     return lines

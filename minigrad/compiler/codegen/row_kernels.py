@@ -85,12 +85,16 @@ def rows_function(
 
 
 class RowKernel:
-    """Lowers a kernel of rows to the statements before the rows, in each row, and after them."""
+    """Lowers a kernel of rows to the statements before the rows, in each row, and after them.
+
+    `alone`: it is too small for threads to share, see `work_of` of deduplicate.py.
+    """
 
     def __init__(self, kernel: Kernel, schedule: Schedule) -> None:
         self.kernel, self.schedule = kernel, schedule
         self.rows = kernel.total if kernel.rows is None else kernel.rows
         self.row_loops, self.row = row_loops(kernel, schedule, self.rows)
+        self.alone = 4 * sum(x.total for x in kernel.stages) < costs.MIN_SHARED_KERNEL
         self.numbers = {stage.value: k for k, stage in enumerate(kernel.stages)}
         self.loops: list[Loop] = []
         # Of each value: its loop nest, the point of its loops, and the variable it is computed in.
@@ -118,7 +122,7 @@ class RowKernel:
         at, size = blocking_of(outer, costs.TERMS_PER_PART) if self.flushes else (-1, 0)
         for k, v in reversed(list(enumerate(outer))):
             grain = costs.CACHE_LINE_ENTRIES if len(outer) == 1 and self.is_flat else 1
-            over = ir.For(v, body, grain=0 if k else grain)
+            over = ir.For(v, body, grain=0 if k or self.alone else grain)
             body = [blocks(over, size, self.resets, self.flushes) if k == at else over]
         return [*self.before, *vectorised(body, block), *self.after]
 
@@ -275,6 +279,11 @@ class RowKernel:
         """Whether it is a reduction over rows, of which each thread computes a part."""
         return stage.reduction_direction(self.rows) == "across"
 
+    def is_combined(self, stage: Stage) -> bool:
+        """Whether each thread leaves a part of it: of one result that no threads share, none."""
+        one = math.prod(stage.without_reduced(stage.dims)) == 1
+        return self.is_across(stage) and not (one and self.alone)
+
     def lower_reduction(self, stage: Stage, loop: Loop) -> None:
         value, reduction, x = stage.value, stage.reduction, self.names[stage.value]
         dtype, start, across = value.dtype, initial_value(stage), self.is_across(stage)
@@ -299,7 +308,7 @@ class RowKernel:
             inits.append(ir.Variable(total, FLAG if reduction.is_logical else dtype, start))
             term = is_not_zero(x) if reduction.is_logical else x
             loop.innermost.append(ir.Accumulate(total, reduction.combine, term))
-        if across:
+        if across and not self.alone:
             target = ir.Access(ir.Scratch(value, 1, uses_partial_sums(stage)), ZERO)
             ends.append(ir.Store(target, self.result_name(stage)))
         elif value in self.schedule.stored:
@@ -359,7 +368,7 @@ class RowKernel:
 
     def combine_partials(self) -> list[ir.Statement]:
         """The statements that combine what each thread has reduced across rows."""
-        across = filter(self.is_across, self.kernel.stages)
+        across = filter(self.is_combined, self.kernel.stages)
         return [statement for stage in across for statement in self.combine_partial(stage)]
 
     def combine_partial(self, stage: Stage) -> list[ir.Statement]:
