@@ -8,7 +8,7 @@ import numpy as np
 
 from minigrad.errors import DtypeError, ShapeError
 from minigrad.functional.indices import known, not_from_the_end, outside
-from minigrad.ops.movement import as_array
+from minigrad.ops.movement import as_array, getitem
 from minigrad.tensor import Tensor
 
 
@@ -33,7 +33,7 @@ def embedding(indices: Any, weight: Any, padding_idx: int | None = None) -> Any:
     if weight.ndim != 2:
         raise ShapeError(f"embedding by a weight of shape {weight.shape}: it has axes (V, D)")
     check_indices(indices, len(weight))
-    rows = weight[not_from_the_end(indices, len(weight))]
+    rows = getitem(weight, not_from_the_end(indices, len(weight)))
     if padding_idx is None:
         return rows
     check_indices(np.array(padding_idx), len(weight))

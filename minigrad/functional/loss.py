@@ -12,7 +12,7 @@ from minigrad.functional.activation import log_softmax, softplus
 from minigrad.functional.indices import known, not_from_the_end, outside
 from minigrad.ops import relu
 from minigrad.ops.binary import where_op
-from minigrad.ops.movement import as_real
+from minigrad.ops.movement import as_real, getitem
 from minigrad.ops.reduce import mean_op, sum_op
 
 
@@ -95,7 +95,7 @@ def at_targets(name: str, scores: Any, target: Any, ignore_index: int) -> tuple[
     target = not_from_the_end(target, classes)
     # Indices for all other axes, so that each target picks one score.
     index = list(np.indices(target.shape, sparse=True))
-    return scores[(*index[:axis], target, *index[axis:])], counts, target
+    return getitem(scores, (*index[:axis], target, *index[axis:])), counts, target
 
 
 def check_classes(name: str, target: Any, classes: int) -> None:
@@ -170,7 +170,7 @@ def cross_entropy(
         losses = -np.sum(as_float(target, logits) * scores, axis=axis)
     else:
         picked, counts, target = at_targets(name, plain, target, ignore_index)
-        weights = None if weight is None else weight[target]
+        weights = None if weight is None else getitem(weight, target)
         losses = weighted(-picked, weights)
     if label_smoothing:
         losses = (1 - label_smoothing) * losses - label_smoothing * np.mean(scores, axis=axis)
@@ -206,7 +206,7 @@ def nll_loss(
     name, scores, target = "nll_loss", as_real(log_probabilities), as_real(target)
     weight = of_classes(name, scores, weight)
     picked, counts, target = at_targets(name, scores, target, ignore_index)
-    weights = None if weight is None else weight[target]
+    weights = None if weight is None else getitem(weight, target)
     return of_targets(weighted(-picked, weights), counts, weights, reduction)
 
 
