@@ -201,6 +201,13 @@ class Level:
         self.size, self.rule_of = size, rule_of
         self.below = engine.get()[0]
         self.birth = Node(np.zeros(0)).birth
+        # The leaves that stand for arrays of outside, of which the function has entries.
+        self.stand_ins: set[Node] = set()
+
+    def stand_in(self, one: Batched, requires_grad: bool) -> Tensor:
+        node = Node(one, requires_grad)  # type: ignore[arg-type]  # as an array
+        self.stand_ins.add(node)
+        return Tensor.of(node)
 
     def check_active(self) -> None:
         """Raise if the function that is batched has returned, or is run in another thread."""

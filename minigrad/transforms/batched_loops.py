@@ -9,7 +9,8 @@ import numpy as np
 
 from minigrad.autograd import switched
 from minigrad.errors import UnsupportedError
-from minigrad.graph import Node, toposort
+from minigrad.graph import toposort
+from minigrad.inside import variables
 from minigrad.random import draw
 from minigrad.tensor import Tensor
 from minigrad.transforms.batched import Batched, Level, detached, needs_grad
@@ -39,12 +40,14 @@ class BatchedLoops:
         """What the function is given for a whole array."""
         watched = needs_grad(whole)
         one: Any = Batched(whole if watched else detached(whole), self.level)
-        return Tensor.of(Node(one, requires_grad=watched)) if watched or as_tensor else one
+        return self.level.stand_in(one, watched) if watched or as_tensor else one
 
     def are_differentiated(self, leaves: Sequence[Any]) -> bool:
         """Whether any of these depends on a variable of a transform inside of the vmap."""
         nodes = toposort(x.node for x in leaves if needs_grad(x))
-        return any(x.op is None and x.birth > self.level.birth and not of_outside(x) for x in nodes)
+        inside = {x for x in nodes if x.birth > self.level.birth} - self.level.stand_ins
+        # The variable of a Tensor of outside is a copy of it.
+        return any(x.op is None or x in variables for x in inside)
 
     def loop(
         self,
@@ -140,12 +143,6 @@ class Kinds(NamedTuple):
 
     batched: list[bool]
     tensors: list[bool]
-
-
-def of_outside(node: Node) -> bool:
-    """Whether a leaf stands for a Tensor that is differentiated outside of the vmap."""
-    value: Any = node.value
-    return isinstance(value, Batched) and needs_grad(value.array)
 
 
 def nothing_drawn(rng: Any, shape: tuple[int, ...]) -> Any:

@@ -14,7 +14,6 @@ from minigrad.arguments import check_call, checked
 from minigrad.autograd import switched
 from minigrad.dispatch import is_traced
 from minigrad.errors import ArgumentError, ArgumentTypeError, ShapeError, UnsupportedError
-from minigrad.graph import Node
 from minigrad.random import draw
 from minigrad.tensor import Tensor
 from minigrad.transforms.batched import Batched, Level, detached, levels, needs_grad
@@ -218,7 +217,7 @@ def entry(level: Level, x: Any, axis: int | None) -> Any:
     whole = whole if needs_grad(whole) else detached(whole)
     one: Any = Batched(whole, level)
     one.writeable = False  # the caller would not see what is written into it
-    return Tensor.of(Node(one, requires_grad=isinstance(whole, Tensor)))
+    return level.stand_in(one, isinstance(whole, Tensor))
 
 
 def outward(level: Level, x: Any, axis: int | None) -> Any:
