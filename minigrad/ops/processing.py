@@ -57,13 +57,13 @@ linear_op = processing(
 
 def dot_rule_of_first(g: Any, z: Any, x: Any, y: Any) -> Any:
     if y.ndim > 1:  # x is (k,), y (..., k, n), g (..., n)
-        return np.matmul(y, g[..., None])[..., 0]
+        return np.matmul(y, g) if y.ndim == 2 else np.matmul(y, g[..., None])[..., 0]
     return (g[..., None] if x.ndim > 1 else g) * y
 
 
 def dot_rule_of_second(g: Any, z: Any, x: Any, y: Any) -> Any:
     if x.ndim > 1:  # y is (k,), x (..., m, k), g (..., m)
-        return np.matmul(swap(x), g[..., None])[..., 0]
+        return np.matmul(x.T, g) if x.ndim == 2 else np.matmul(swap(x), g[..., None])[..., 0]
     return x[:, None] * g[..., None, :] if y.ndim > 1 else g * x
 
 

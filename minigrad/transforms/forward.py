@@ -14,6 +14,7 @@ import functools
 import operator
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -87,27 +88,29 @@ def jvp(f: Function, args: Sequence[Any], tangents: Sequence[Any], has_aux: bool
 
 
 def pushed(run: Recorded, args: Sequence[Any], tangents: Sequence[Any]) -> Any:
-    """The tangent of the output of a run, from those of its arguments."""
-    directions = matching(list(tangents), list(args), "the arguments")
-    return like(run.output, iter(push(run, directions)))
-
-
-def push(run: Recorded, directions: Sequence[Any]) -> list[Any]:
-    """The tangents of the outputs of a run, from those of its inputs: None is zeros.
+    """The tangent of the output of a run, from those of its arguments.
 
     Recorded, and made of Tensors, if an outer transform differentiates any of it.
     """
+    found, watched = push(run, matching(list(tangents), list(args), "the arguments"))
+    of_tensors = watched or run.of_tensors
+    return like(run.output, map(outward, found, run.outputs, repeat(of_tensors)))
+
+
+def push(run: Recorded, directions: Sequence[Any]) -> tuple[list[Any], bool]:
+    """The tangents of the outputs of a run, from those of its inputs, and whether they are
+    recorded; None is zeros."""
     watched = any(root is not None and run.is_watched(root) for root in run.roots)
     seeds: dict[Node, Any] = {}
     for v, x in zip(directions, run.inputs, strict=True):
         if v is None:
             continue
-        if np.shape(v) != x.shape:
-            raise ShapeError(f"a tangent of shape {np.shape(v)} for an argument of shape {x.shape}")
         if type(v) is not np.ndarray or v.dtype != x.dtype:
             v = v if isinstance(v, Tensor) else Tensor(v)
             v = v if v.dtype == x.dtype else v.astype(x.dtype)
             watched = watched or v.requires_grad
+        if v.shape != x.shape:
+            raise ShapeError(f"a tangent of shape {v.shape} for an argument of shape {x.shape}")
         seeds[x.node] = v
     watched = watched and recording.get()
     view = Tensor.of if watched else array_of
@@ -116,10 +119,7 @@ def push(run: Recorded, directions: Sequence[Any]) -> list[Any]:
             if watched or isinstance(v, Tensor):
                 seeds[node] = view(v.node if isinstance(v, Tensor) else Node(v))
         found = push_along(path_of(run), seeds, view)
-        return [
-            outward(root and found.get(root), y, watched, run.of_tensors)
-            for root, y in zip(run.roots, run.outputs, strict=True)
-        ]
+    return [root and found.get(root) for root in run.roots], watched
 
 
 def path_of(run: Recorded) -> Sequence[Node]:
@@ -131,11 +131,11 @@ def path_of(run: Recorded) -> Sequence[Node]:
     return toposort(roots, lambda node: node.requires_grad and node not in run.by)
 
 
-def outward(t: Any, y: Tensor, watched: bool, of_tensors: bool) -> Any:
+def outward(t: Any, y: Tensor, of_tensors: bool) -> Any:
     """The tangent of an output, in the caller's form: of an integer it is 0, a float."""
     if t is None:
         t = np.zeros(y.shape, y.dtype if y.dtype.kind in INEXACT else float)
-    if watched or of_tensors:
+    if of_tensors:
         # It may be the tangent of an argument, or a view of it: the caller gets a copy.
         return copy(t) if isinstance(t, Tensor) else Tensor(t.copy())
     return t.copy()[()]

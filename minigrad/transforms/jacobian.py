@@ -15,12 +15,15 @@ import numpy as np
 from minigrad.arguments import checked, shown
 from minigrad.dispatch import is_traced
 from minigrad.errors import DtypeError, GradientError, UnsupportedError
+from minigrad.graph import Node
 from minigrad.tensor import Tensor, value_of
+from minigrad.transforms.batched import Batched, Level
+from minigrad.transforms.batching import rule_of
 from minigrad.transforms.forward import path_of, push
 from minigrad.transforms.recorded import Argnums, Recorded, in_order, one_or_all
 from minigrad.transforms.reverse import grad
-from minigrad.transforms.trees import Function, flat, like
-from minigrad.transforms.vmap import vmap
+from minigrad.transforms.trees import Function, like
+from minigrad.transforms.vmap import Draws, inside
 
 # Of each output by each input, the derivatives as a matrix of (entries, entries).
 Blocks = list[list[Any]]
@@ -32,7 +35,7 @@ def jacobian(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Functi
 
     For an output of shape s and an argument of shape t, it has shape s + t. Nested outputs give
     nests of derivatives, each nested as the argument is. It takes one pass for a batch: `jacrev`'s,
-    or `jacfwd`'s if there are fewer inputs than outputs. With `has_aux`, it returns
+    or `jacfwd`'s if there are not more inputs than outputs. With `has_aux`, it returns
     (jacobian, aux).
 
     Raises:
@@ -137,20 +140,21 @@ def matrices(f: Function, argnums: Argnums, has_aux: bool, by: Callable[[Recorde
 
 
 def outward(leaf: Any, block: Any, shape: tuple[int, ...]) -> Any:
-    """A derivative in its shape, a Tensor if the argument is one, or an outer transform watches."""
-    block = block.reshape(shape)
+    """A derivative in its shape and in memory of its own; a Tensor if the argument is one, or an
+    outer transform watches."""
+    block = block.reshape(shape).copy()
     if isinstance(block, Tensor):
         return block
     return Tensor(block) if isinstance(leaf, Tensor) else block[()]
 
 
 def by_the_smaller_side(run: Recorded) -> Blocks:
-    """Forward if there are fewer inputs than outputs. Not where there are complex numbers: vectors
-    that any phase may turn have no derivative, which the rules know of the cotangent only."""
+    """Forward if there are not more inputs than outputs. Of complex numbers by rows: vectors that any
+    phase may turn have no derivative, which the rules find by the cotangent only."""
     if any(node.value.dtype.kind == "c" for node in path_of(run)):
         return by_rows(run)
     inputs, outputs = (sum(x.size for x in side) for side in (run.inputs, run.outputs))
-    return by_columns(run) if inputs < outputs else by_rows(run)
+    return by_columns(run) if inputs <= outputs else by_rows(run)
 
 
 def by_rows(run: Recorded) -> Blocks:
@@ -158,9 +162,9 @@ def by_rows(run: Recorded) -> Blocks:
 
     def pulled(k: int, by: complex) -> list[Any]:
         def pull(seed: Any) -> list[Any]:
-            return flat(run.pull_back([seed if n == k else None for n in range(len(run.outputs))]))
+            return run.adjoints(only(k, seed, run.outputs))[0]
 
-        return batched(run, pull, run.outputs[k], by, run.inputs)
+        return rows_of(run, pull, run.outputs[k], run.inputs, by)
 
     found = []
     for k, y in enumerate(run.outputs):
@@ -177,9 +181,9 @@ def by_columns(run: Recorded) -> Blocks:
 
     def pushed(k: int, by: complex) -> list[Any]:
         def along(seed: Any) -> list[Any]:
-            return push(run, [seed if n == k else None for n in range(len(run.inputs))])
+            return push(run, only(k, seed, run.inputs))[0]
 
-        return [block.T for block in batched(run, along, run.inputs[k], by, run.outputs)]
+        return rows_of(run, along, run.inputs[k], run.outputs, by)
 
     found = []
     for k, x in enumerate(run.inputs):
@@ -187,9 +191,16 @@ def by_columns(run: Recorded) -> Blocks:
         if x.dtype.kind == "c":
             both = zip(run.outputs, column, pushed(k, 1j), strict=True)
             column = [of_both(run.place(k), y.dtype, g, h) for y, g, h in both]
-        dtypes = (np.result_type(x, "F") if y.dtype.kind == "c" else x.dtype for y in run.outputs)
-        found.append([g.astype(dtype) for g, dtype in zip(column, dtypes, strict=True)])
+        # In the dtype of the argument, as by rows.
+        dtypes = [np.result_type(x.dtype, "F" if y.dtype.kind == "c" else x) for y in run.outputs]
+        pairs = zip(column, dtypes, strict=True)
+        found.append([g.T if g.dtype == dtype else g.T.astype(dtype) for g, dtype in pairs])
     return [list(row) for row in zip(*found, strict=True)]
+
+
+def only(k: int, seed: Any, of: list[Tensor]) -> list[Any]:
+    """A seed in place k, and none for the others."""
+    return [seed if n == k else None for n in range(len(of))]
 
 
 def of_both(where: str, dtype: np.dtype[Any], g: Any, h: Any) -> Any:
@@ -215,36 +226,38 @@ def of_both(where: str, dtype: np.dtype[Any], g: Any, h: Any) -> Any:
     )
 
 
-AT_ONCE = 1 << 22  # entries of an array of a pass, from which on a batch takes several
+AT_ONCE = 1 << 22  # entries of an array in a pass, from which on a batch takes several
 
 
-def batched(
-    run: Recorded, function: Function, of: Tensor, by: complex, other: list[Tensor]
+def rows_of(
+    run: Recorded, function: Function, of: Tensor, other: list[Tensor], by: complex
 ) -> list[Any]:
     """For each array that `function` returns, shaped as those in `other`, the matrix whose rows it
     is for the basis vectors of `of`, times a number."""
     largest = max([node.value.size for node in path_of(run)], default=1)
     step = max(AT_ONCE // max(largest, 1), 1)
-    matrix: list[list[Any]] = [[] for _ in other]
-    for start in range(0, of.size, step):
+    parts: list[list[Any]] = [[] for _ in other]
+    for start in range(0, max(of.size, 1), step):
         count = min(step, of.size - start)
         basis = (np.eye(count, of.size, start) * by).astype(of.dtype)
-        for part, x, y in zip(
-            matrix, other, in_one_pass(function, basis.reshape((count, *of.shape))), strict=True
-        ):
+        found = in_one_pass(function, basis.reshape((count, *of.shape)))
+        for part, x, y in zip(parts, other, found, strict=True):
+            y = np.zeros((count, x.size), x.dtype) if y is None else y
             part.append(np.reshape(y, (count, x.size)))
-    if not of.size:
-        return [np.zeros((0, x.size), x.dtype) for x in other]
-    return [part[0] if len(part) == 1 else np.concatenate(part) for part in matrix]
+    return [part[0] if len(part) == 1 else np.concatenate(part) for part in parts]
 
 
 def in_one_pass(function: Function, basis: np.ndarray) -> list[Any]:
-    """What function returns for each of a batch: by vmap, or one by one, where a rule of the user's
-    reads numbers."""
+    """What function returns for each of a batch: as by vmap, or one by one, where a rule of the
+    user's reads numbers."""
     if len(basis) == 1:
-        return [y[None] for y in function(basis[0])]
+        return list(function(basis[0]))
+    level = Level(len(basis), rule_of)
+    batch: Any = Batched(basis, level)
     try:
-        found: list[Any] = vmap(function)(basis)
+        with inside(level, Draws(level)):
+            found = function(Tensor.of(Node(batch)))
+            return [None if y is None else level.whole(y) for y in found]
     except UnsupportedError:
-        found = [np.stack(each) for each in zip(*map(function, basis), strict=True)]
-    return found
+        each = zip(*map(function, basis), strict=True)
+        return [None if ys[0] is None else np.stack(ys) for ys in each]

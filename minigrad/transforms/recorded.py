@@ -156,10 +156,16 @@ class Recorded:
         return map_tree(self.outward, self.output)
 
     def pull_back(self, cotangents: Sequence[Any]) -> list[Any]:
-        """The cotangent of every chosen argument, from those of the outputs: None is zeros.
+        """The cotangent of every chosen argument, from those of the outputs.
 
         Recorded, and made of Tensors, if an outer transform differentiates any of it.
         """
+        found, watched = self.adjoints(cotangents)
+        return self.in_form(map(in_the_form_of, self.given, found, self.inputs, repeat(watched)))
+
+    def adjoints(self, cotangents: Sequence[Any]) -> tuple[list[Any], bool]:
+        """The adjoint of every input, and whether they are recorded; None is zeros, here and in
+        the cotangents."""
         pairs = []
         watched = False
         for y, root, g in zip(self.outputs, self.roots, cotangents, strict=True):
@@ -186,8 +192,7 @@ class Recorded:
                 adjoints = reverse_along(self.path, seeds, set(self.path).__contains__, (), view)
             else:
                 adjoints = reverse(seeds, by=self.by, view=view)
-        found = [adjoints.get(x.node) for x in self.inputs]
-        return self.in_form(map(in_the_form_of, self.given, found, self.inputs, repeat(watched)))
+        return [adjoints.get(x.node) for x in self.inputs], watched
 
 
 def as_tensor(output: Any, where: str) -> Tensor:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from types import FunctionType
 from typing import Any
 
@@ -69,14 +69,8 @@ def vmap(f: Function, in_axes: Any = 0, out_axes: Any = 0) -> Function:
         level = Level(size, rule_of)
         entries = [entry(level, x, axis) for (_, x), axis in zip(given, places, strict=True)]
         args_of_f, kwargs_of_f = like((args, kwargs), iter(entries))
-        inner = level.apply, engine.get()[1]
         draws = Draws(level, f, [x for _, x in given])
-        with (
-            replacing(*inner),
-            switched(levels, (*levels.get(), level)),
-            switched(draw, draws.draw),
-            switched(lowered, lowered_on_batches(level)),
-        ):
+        with inside(level, draws):
             try:
                 result = f(*args_of_f, **kwargs_of_f)
             except ValueError as error:  # NumPy has wrapped an error of ours
@@ -95,6 +89,18 @@ def vmap(f: Function, in_axes: Any = 0, out_axes: Any = 0) -> Function:
     return batched
 
 
+@contextmanager
+def inside(level: Level, draws: Draws) -> Iterator[None]:
+    """Inside, ops, loops and draws are of whole batches."""
+    with (
+        replacing(level.apply, engine.get()[1]),
+        switched(levels, (*levels.get(), level)),
+        switched(draw, draws.draw),
+        switched(lowered, lowered_on_batches(level)),
+    ):
+        yield
+
+
 class Draws:
     """Random numbers under vmap: layers draw some for each entry, in the order of a loop over the
     entries; other draws, which would be one for all, are refused.
@@ -102,7 +108,7 @@ class Draws:
     `generators`: those that the function could draw from, and their states when last seen.
     """
 
-    def __init__(self, level: Level, f: Function, given: list[Any]) -> None:
+    def __init__(self, level: Level, f: Any = None, given: Sequence[Any] = ()) -> None:
         self.level, self.below = level, draw.get()
         found = [x for x in (*given, *closed_over(f)) if isinstance(x, np.random.Generator)]
         self.generators = {id(rng): rng for rng in found}
