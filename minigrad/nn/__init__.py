@@ -46,6 +46,7 @@ from minigrad.nn.pooling import (
     MaxPool2d,
 )
 from minigrad.nn.recurrent import GRU, LSTM, RNN
+from minigrad.nn.stateless import functional_call, stack_state
 from minigrad.nn.summary import summary
 
 __all__ = [
@@ -101,7 +102,9 @@ __all__ = [
     "Tanh",
     "TransformerEncoderLayer",
     "Unflatten",
+    "functional_call",
     "init",
+    "stack_state",
     "summary",
 ]
 

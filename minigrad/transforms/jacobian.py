@@ -149,8 +149,8 @@ def outward(leaf: Any, block: Any, shape: tuple[int, ...]) -> Any:
 
 
 def by_the_smaller_side(run: Recorded) -> Blocks:
-    """Forward if there are not more inputs than outputs. Of complex numbers by rows: vectors that any
-    phase may turn have no derivative, which the rules find by the cotangent only."""
+    """Forward if there are not more inputs than outputs. Of complex numbers by rows: vectors which
+    any phase may turn have no derivative, as rules find by the cotangent only."""
     if any(node.value.dtype.kind == "c" for node in path_of(run)):
         return by_rows(run)
     inputs, outputs = (sum(x.size for x in side) for side in (run.inputs, run.outputs))

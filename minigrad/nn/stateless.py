@@ -1,0 +1,132 @@
+"""Modules as functions of their parameters: for gradients of single samples, and many models."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from minigrad.arguments import checked
+from minigrad.errors import ArgumentError, ShapeError
+from minigrad.nn.module import Module
+from minigrad.tensor import Tensor
+
+
+@checked
+def functional_call(
+    module: Module,
+    parameters: Mapping[str, Any],
+    args: Any = (),
+    kwargs: Mapping[str, Any] | None = None,
+) -> Any:
+    """module(*args, **kwargs), with other arrays in the place of its parameters and buffers.
+
+    The module itself is as before when the call returns. A parameter that it shares under several
+    names is replaced under all of them. Not for two threads that call one module at once.
+
+    Args:
+        parameters: arrays or Tensors by name, as in `state_dict()`; what is not named is the
+            module's own. What the module writes into a buffer is written into the one given.
+        args: the positional arguments, a tuple, or one that is no tuple.
+
+    Raises:
+        ArgumentError: if a name is not the module's, or one Tensor is given different values under
+            two of its names.
+        ShapeError: if an array has another shape than what it replaces.
+
+    >>> from minigrad import grad
+    >>> from minigrad.nn import Linear
+    >>> line = Linear(2, 1)
+    >>> state = {"weight": np.array([[1.0, 2.0]]), "bias": np.zeros(1)}
+    >>> functional_call(line, state, np.ones(2))
+    Tensor([3.])
+    >>> grad(lambda state: functional_call(line, state, np.ones(2)).sum())(state)
+    {'weight': array([[1., 1.]]), 'bias': array([1.])}
+    """
+    with replaced(module, parameters):
+        return module(*(args if isinstance(args, tuple) else (args,)), **(kwargs or {}))
+
+
+@contextmanager
+def replaced(module: Module, parameters: Mapping[str, Any]) -> Iterator[None]:
+    """Inside, the module has other Tensors under these names."""
+    own = {name: tensor for name, tensor, _ in module._named_tensors()}
+    new: dict[Tensor, Any] = {}
+    for name, x in parameters.items():
+        if name not in own:
+            raise ArgumentError(
+                f"functional_call of {type(module).__name__}: it has no {name!r}, but "
+                f"{', '.join(own) or 'no parameters'}"
+            )
+        if np.shape(x) != own[name].shape:
+            raise ShapeError(
+                f"functional_call of {type(module).__name__}: {name} is of shape "
+                f"{own[name].shape}, and {np.shape(x)} was given"
+            )
+        if new.setdefault(own[name], x) is not x:
+            raise ArgumentError(
+                f"functional_call of {type(module).__name__}: {name} is one Tensor under several "
+                "names, and is given twice: give it under one name"
+            )
+    tensors = {t: x if isinstance(x, Tensor) else Tensor(x) for t, x in new.items()}
+    places = [
+        (vars(part), name, value)
+        for part in module.modules()
+        for name, value in vars(part).items()
+        if isinstance(value, Tensor) and value in tensors
+    ]
+    try:
+        for attributes, name, tensor in places:
+            attributes[name] = tensors[tensor]
+        yield
+    finally:
+        for attributes, name, tensor in places:
+            attributes[name] = tensor
+
+
+@checked
+def stack_state(models: Sequence[Module]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """The parameters and the buffers of models of one form, by name, each stacked along a new first
+    axis, as new leaves: what `vmap` gives to `functional_call`, one model's each.
+
+    A parameter that a model shares is there once. Frozen ones stay frozen.
+
+    Raises:
+        ArgumentError: if there are no models.
+        ShapeError: if names, shapes or dtypes differ.
+
+    >>> from minigrad import vmap
+    >>> from minigrad.nn import Linear
+    >>> models = [Linear(2, 1) for _ in range(5)]
+    >>> parameters, buffers = stack_state(models)
+    >>> parameters["weight"].shape
+    (5, 1, 2)
+    >>> each = vmap(lambda p, x: functional_call(models[0], p, x), in_axes=(0, None))
+    >>> each(parameters, np.ones((3, 2))).shape
+    (5, 3, 1)
+    """
+    if not models:
+        raise ArgumentError("stack_state of no models: give it at least one")
+    parameters = [dict(model.named_parameters()) for model in models]
+    buffers = [dict(model.named_buffers()) for model in models]
+    return stacked(parameters), stacked(buffers)
+
+
+def stacked(states: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+    forms = [{name: (x.shape, x.dtype.name) for name, x in state.items()} for state in states]
+    for k, form in enumerate(forms):
+        for name in [*forms[0], *form]:
+            if form.get(name) != forms[0].get(name):
+                raise ShapeError(
+                    f"stack_state of models that differ: {name} is "
+                    f"{forms[0].get(name, 'not there')} in the first, and "
+                    f"{form.get(name, 'not there')} in model {k}"
+                )
+    return {
+        name: Tensor(
+            np.stack([state[name].data for state in states]), requires_grad=x.requires_grad
+        )
+        for name, x in states[0].items()
+    }
