@@ -153,7 +153,7 @@ def unrolled(
     function: Step, state: Sequence[Any], rows: Sequence[Any], rounds: Repeated
 ) -> tuple[list[Any], list[Any]]:
     """A loop, op by op."""
-    if rounds.stops or rounds.length is None:
+    if rounds.stops or rounds.dynamic or rounds.length is None:
         raise UnsupportedError(
             "in a compiled function, a while_loop is differentiated inside of vmap: differentiate "
             "around vmap, or use scan or fori_loop"
