@@ -56,7 +56,7 @@ class Kept:
         """The place of a leaf, whose array may be another; of anything but arrays, the leaf."""
         if id(x) not in self.places and (array is not None or is_given(x)):
             self.places[id(x)] = Place(len(self.inputs) + len(self.arrays))
-            self.arrays.append(value_of(x) if array is None else array)
+            self.arrays.append(as_given(x) if array is None else array)
         return self.places.get(id(x), x)
 
 
@@ -421,8 +421,8 @@ class custom_vjp(Custom):  # noqa: N801  # called as a function
         def pull_back(
             sent: dict[int, Any], inputs: Sequence[Any], held: Sequence[Any]
         ) -> Sequence[Any]:
-            each = (sent.get(k, zeros(*kind)) for k, kind in enumerate(kinds))
-            g = like(result, map(guarded, each))
+            sent_by_all = (sent.get(k, zeros(*kind)) for k, kind in enumerate(kinds))
+            g = like(result, map(guarded, sent_by_all))
             again = any_tensor([*sent.values(), *inputs])
             res = like(needed, map(guarded, found_at(residuals, *inputs, *held)))
             if again and derived:

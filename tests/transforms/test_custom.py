@@ -573,3 +573,13 @@ def test_two_arguments_that_share_an_array_are_two(on_numpy: None) -> None:
         np.testing.assert_allclose(minigrad.compile(hessian(total))(X), np.diag(22 * X**3))
         second = vmap(lambda x, t=total: hessian(t)(x[None])[0, 0])(X)
         np.testing.assert_allclose(second, 22 * X**3)
+
+
+def test_a_second_derivative_of_a_batch_by_what_fwd_computed() -> None:
+    f = custom_vjp(lambda x: np.sin(x) * x)
+    f.defvjp(
+        lambda x: (np.sin(x) * x, (x, np.cos(x), np.sin(x))),
+        lambda needed, g: (g * (needed[1] * needed[0] + needed[2]),),
+    )
+    one, other = (hessian(lambda xs, g=g: np.sum(vmap(g)(xs) ** 2))(XS) for g in (f, f.fun))
+    np.testing.assert_allclose(one, other, 1e-12, 1e-14)
