@@ -240,3 +240,21 @@ def test_a_step_that_is_refused_changes_nothing(opens: Opens, tmp_path: Path) ->
     assert (after["step"], after["epoch"], after["back"]) == (2, 2 / 3, before["back"])
     press(page, "back")
     assert frame(page)["step"] == 1
+
+
+def test_a_long_seed_and_a_plain_rate_of_one(opens: Opens, tmp_path: Path) -> None:
+    model = nn.Sequential(*linears((3, 3)))
+    loader = BatchLoader(X, Y, batch_size=10, seed=2**53 - 2)
+    optimizer = optim.SGD(model.parameters(), lr=1.0)
+    page = opened(opens, tmp_path, model, cross_entropy, loader, optimizer=optimizer)
+    press(page, "reseed")
+    assert page.evaluate("location.hash") == f"#v=1&seed={2**53 - 1}"
+    ends = """() => ["training-title", "reseed"].map((id) => {
+        const range = document.createRange();
+        range.selectNodeContents(document.getElementById(id));
+        const { left, right } = range.getBoundingClientRect();
+        return [left, right];
+    })"""
+    (_, title), (seed, _) = page.evaluate(ends)
+    assert title < seed
+    assert not page.locator("#fault-rate").is_checked()

@@ -157,6 +157,7 @@ export class Controls {
       show();
     }
     say(byId("seed-value"), String(settings.seed));
+    byId("seed-value").title = settings.seed;
     say(byId("layer-count"), String(settings.layers?.length ?? ""));
     byId("fewer-layers").disabled = !settings.layers?.length;
     byId("more-layers").disabled = settings.layers?.length >= SETTINGS.layers.layers;

@@ -1,6 +1,7 @@
 // What goes wrong in training: switches that make it happen, each with why.
 
-const isPlain = (settings) => settings.optimizer === "sgd" || settings.optimizer === "momentum";
+// Of a user's own model, the name of its class.
+const isPlain = ({ optimizer }) => ["sgd", "momentum"].includes(optimizer.toLowerCase());
 const tooHigh = (settings) => (isPlain(settings) ? 10 : 1);
 
 /** Each: whether it `is` so, what it `makes` of the settings, the `good` settings if none are known
