@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -242,7 +242,7 @@ class Own:
     `functions`: by name, with their arguments. step, step_kept, observe and explain are for a
     batch; step_1 and so on for batches of other sizes: the last one of an epoch, unless it is
     dropped, and one example, if the model takes one (`not_one`: why not). `rows`: examples of these
-    sizes. `measure_N` gives the loss of N examples and how many of them have their class right;
+    sizes. `measure_N` gives the loss of N examples and how many of their labels are right;
     evaluate, the outputs of all layers. `told`: the structures of explanations, or why there is
     none.
     """
@@ -270,7 +270,8 @@ class Own:
         ]
         self.layers, self.follows, self.output = self.tried(slice(self.batch))
         self.names = {x: name for name, x in reversed([*model.named_parameters()])}
-        self.is_classes = is_classes(self.output, train.y)
+        self.has_labels = has_labels(self.output, train.y)
+        self.is_classes = self.has_labels and self.output.ndim == 2
         self.check_all()
         self.points = POINTS if self.train.x[0].size <= 64 else self.batch
         self.pool, self.told = Pool(), dict[str, Any]()
@@ -333,19 +334,27 @@ class Own:
 
     def check_all(self) -> None:
         """Compute the loss of all examples: a page could not say which of them has, say, a label
-        that is no class."""
+        that is no class. A batch whose labels are all ignored has no loss by itself."""
         given = {"data": self.train} | ({"test": self.test} if self.test else {})
+        first = self.train.x[: self.batch], self.train.y[: self.batch]
         for what, examples in given.items():
             for start in range(0, len(examples), self.batch):
-                x, y = (part[start : start + self.batch] for part in (examples.x, examples.y))
-                try:
-                    with unchanged(self.model, self.loss), np.errstate(all="ignore"):
-                        self.measure(x, y)
-                except Exception as error:
+                part = [x[start : start + self.batch] for x in (examples.x, examples.y)]
+                together = [np.concatenate(pair) for pair in zip(part, first, strict=True)]
+                if (error := self.misfit(part)) and self.misfit(together):
                     raise ArgumentError(
-                        f"play: of examples {start} to {start + len(x) - 1} of {what} there is no "
-                        f"loss: {message_of(error)}"
+                        f"play: of examples {start} to {start + len(part[0]) - 1} of {what} there "
+                        f"is no loss: {message_of(error)}"
                     ) from error
+
+    def misfit(self, batch: Sequence[np.ndarray]) -> Exception | None:
+        """The error of computing the loss of a batch, if there is one."""
+        try:
+            with unchanged(self.model, self.loss), np.errstate(all="ignore"):
+                self.measure(*batch)
+        except Exception as error:  # of the user's model or loss: any
+            return error
+        return None
 
     def explanation(self, rows: slice) -> tuple[Callable[..., None] | None, Any]:
         """The function that stores the numbers of an explanation of some examples, if there are
@@ -441,11 +450,11 @@ class Own:
         return {**shown, "output": output.detach()}
 
     def measure(self, x: Any, y: Any) -> dict[str, Any]:
-        """The loss, and how many examples have their class right, in evaluation mode."""
+        """The loss, and how many labels are right, in evaluation mode."""
         with evaluating(self.model), no_grad():
             output = self.model(x)
             loss = self.loss(output, y)
-        if not self.is_classes:
+        if not self.has_labels:
             return {"loss": loss}
         return {"loss": loss, "right": np.sum(np.argmax(output, axis=1) == y)}
 
@@ -485,10 +494,11 @@ def as_it_was(model: nn.Module, optimizer: Optimizer) -> Iterator[None]:
             parameter.node.grad = gradient
 
 
-def is_classes(output: Any, y: np.ndarray) -> bool:
-    """Whether y has the index of a class for each row of scores; numbers below 0 are ignored."""
-    fits = output.ndim == 2 and y.ndim == 1 and y.dtype.kind in "iu" and output.shape[1] > 1
-    return bool(fits and y.max() < output.shape[1])
+def has_labels(output: Any, y: np.ndarray) -> bool:
+    """Whether y has indices of classes for scores (N, C, ...); numbers below 0 are ignored."""
+    shape = output.shape
+    fits = len(shape) > 1 and shape[1] > 1 and y.shape[1:] == shape[2:] and y.dtype.kind in "iu"
+    return bool(fits and y.max() < shape[1])
 
 
 def message_of(error: Exception) -> str:

@@ -226,7 +226,7 @@ export class OwnNetwork {
   }
 
   score({ x, y, count }) {
-    let [sum, right, counted] = [0, 0, 0];
+    let [sum, right, counted, hasLabels] = [0, 0, 0, false];
     const { batch } = this.description;
     for (let from = 0; from < count; from += batch) {
       const n = Math.min(batch, count - from);
@@ -239,9 +239,11 @@ export class OwnNetwork {
         sum += n * loss;
         counted += n;
       }
-      right += Number(this.result(name, "right")?.[0] ?? 0);
+      const found = this.result(name, "right");
+      hasLabels = found !== null;
+      right += Number(found?.[0] ?? 0);
     }
-    return { loss: sum / counted, accuracy: this.shape.classes ? right / count : null };
+    return { loss: sum / counted, accuracy: hasLabels ? right / y.length : null };
   }
 
   // Outputs of the layers that are drawn with units, and of the network, for points of the plane.
