@@ -258,3 +258,27 @@ def test_a_long_seed_and_a_plain_rate_of_one(opens: Opens, tmp_path: Path) -> No
     (_, title), (seed, _) = page.evaluate(ends)
     assert title < seed
     assert not page.locator("#fault-rate").is_checked()
+
+
+class PerPlace(nn.Module):
+    """Scores (N, C, T) of T labels of an example."""
+
+    def __init__(self) -> None:
+        (self.a,) = linears((2, 3))
+
+    def forward(self, x: Any) -> Any:
+        return self.a(x).transpose(0, 2, 1)
+
+
+def test_accuracies_of_several_labels_and_of_batches_without_any(
+    opens: Opens, tmp_path: Path
+) -> None:
+    x = RNG.normal(size=(30, 4, 2)).astype(np.float32)
+    y = RNG.integers(0, 3, (30, 4))
+    y[20:] = -100  # the last batch: it has no loss, and the others have
+    model = PerPlace()
+    page = opened(opens, tmp_path, model, cross_entropy, BatchLoader(x, y, batch_size=10))
+    press(page, "step")
+    press(page, "back")
+    expected = np.mean(np.argmax(model(x).data, axis=1) == y)
+    assert frame(page)["accuracy"]["train"] == pytest.approx(expected)

@@ -24,6 +24,7 @@ def loss_note(group: Group) -> dict[str, object] | None:
     probabilities = np.exp(soft.value.astype(float))
     for count in (soft.value.size // soft.value.shape[axis], 1):
         one_hot = probabilities - logits.adjoint * (count / float(last.adjoint))
-        if np.allclose(one_hot, np.eye(one_hot.shape[axis])[one_hot.argmax(axis)], atol=1e-4):
+        one_hot = np.moveaxis(one_hot, axis, -1)
+        if np.allclose(one_hot, np.eye(one_hot.shape[-1])[one_hot.argmax(-1)], atol=1e-4):
             return {"logits": logits.label, "count": count}
     return None

@@ -63,6 +63,11 @@ def test_a_loss_is_one_group_which_says_what_its_derivative_is() -> None:
         (group,) = (group for group in structure["groups"] if group["kind"] == "call")
         assert group["title"] == "cross entropy"
         assert group["note"] == {"logits": "w1", "count": count}
+    # Of several labels of an example, the scores of classes are along the second axis.
+    several = F.cross_entropy(leaf(rng.normal(size=(2, 3, 4))), rng.integers(0, 3, (2, 4)))
+    structure = explanation_structure(explain(several).steps)
+    (group,) = (group for group in structure["groups"] if group["kind"] == "call")
+    assert group["note"]["count"] == 8
     smooth = F.cross_entropy(logits, np.array([0, 2, 1, 1]), label_smoothing=0.1)
     structure = explanation_structure(explain(smooth).steps)
     assert [group["note"] for group in structure["groups"] if group["kind"] == "call"] == [None]
