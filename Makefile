@@ -7,7 +7,7 @@ INSTALL := pip install --quiet --no-compile
 # So it is kept: tests start hundreds of processes.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-slow test-oracles test-browser test-compiler test-array-api gallery bench bench-calls bench-compile bench-playground functions check format clean
+.PHONY: demo test test-slow test-oracles test-browser test-compiler test-array-api gallery bench bench-calls bench-compile bench-loops bench-playground functions check format clean
 
 demo: $(VENV)/for-plots
 	$(BIN)/minigrad train digits
@@ -55,6 +55,10 @@ bench-calls: .venv-bench/installed
 # Compiled steps beside PyTorch and JAX: make bench-compile BENCH="--threads 1 --chart steps.svg"
 bench-compile: .venv-bench-compile/installed
 	.venv-bench-compile/bin/python -m benchmarks.compiled $(BENCH)
+
+# Loops and their first calls beside JAX: make bench-loops BENCH="--rows LSTM"
+bench-loops: .venv-bench-compile/installed
+	.venv-bench-compile/bin/python -m benchmarks.loops $(BENCH)
 
 # The playground's page while it trains: make bench-playground BENCH="--peer ../playground/dist"
 bench-playground: .venv-browser/installed
