@@ -14,7 +14,7 @@ import numpy as np
 
 from minigrad.arguments import checked, shown
 from minigrad.dispatch import is_traced
-from minigrad.errors import DtypeError, GradientError, UnsupportedError
+from minigrad.errors import DtypeError, GradientError, TraceError, UnsupportedError
 from minigrad.graph import Node
 from minigrad.tensor import Tensor, value_of
 from minigrad.transforms.batched import Batched, Level
@@ -249,7 +249,7 @@ def rows_of(
 
 def in_one_pass(function: Function, basis: np.ndarray) -> list[Any]:
     """What function returns for each of a batch: as by vmap, or one by one, where a rule of the
-    user's reads numbers."""
+    user's reads numbers, or a compiled function has loops, which it replays only in a trace."""
     if len(basis) == 1:
         return list(function(basis[0]))
     level = Level(len(basis), rule_of)
@@ -258,6 +258,6 @@ def in_one_pass(function: Function, basis: np.ndarray) -> list[Any]:
         with inside(level, Draws(level)):
             found = function(Tensor.of(Node(batch)))
             return [None if y is None else level.whole(y) for y in found]
-    except UnsupportedError:
+    except (UnsupportedError, TraceError):
         each = zip(*map(function, basis), strict=True)
         return [None if ys[0] is None else np.stack(ys) for ys in each]

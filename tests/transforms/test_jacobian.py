@@ -137,6 +137,14 @@ def test_rules_that_read_numbers_are_run_one_by_one() -> None:
     assert set(shapes) == {(3,)}
 
 
+@pytest.mark.parametrize("way", WAYS.values(), ids=list(WAYS))
+def test_of_a_compiled_loop(way: Any) -> None:
+    f, x = FUNCTIONS["scan"]
+    expected = one_by_one(f, x)
+    same(way(minigrad.compile(f))(x), expected)
+    same(minigrad.compile(way(f))(x), expected)
+
+
 def test_a_hessian_of_several_arguments() -> None:
     def f(a: Any, b: Any) -> Any:
         return np.sum(a**2 * b)
