@@ -240,7 +240,8 @@ def rows_of(
     for start in range(0, max(of.size, 1), step):
         count = min(step, of.size - start)
         basis = (np.eye(count, of.size, start) * by).astype(of.dtype)
-        found = in_one_pass(function, basis.reshape((count, *of.shape)))
+        batch = basis.reshape((count, *of.shape))
+        found = in_one_pass(function, batch) if count else [None for _ in other]
         for part, x, y in zip(parts, other, found, strict=True):
             y = np.zeros((count, x.size), x.dtype) if y is None else y
             part.append(np.reshape(y, (count, x.size)))
