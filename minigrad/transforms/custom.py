@@ -39,7 +39,7 @@ from minigrad.transforms.vmap import vmap
 
 
 class Place(int):
-    """Where a pull-back finds an array: among the inputs of its call, and then what is kept."""
+    """Where a pull-back finds an array: among the inputs of its call, then among its residuals."""
 
 
 class Kept:

@@ -314,7 +314,7 @@ class Loop:
         return (*found, rest[:m], rest[m:])
 
     def run(self, inputs: Sequence[Any]) -> list[Any]:
-        """The results of the body, and then what is kept, stacked."""
+        """The results of the body, then the residuals (the carry of each round), stacked."""
         body, kept = self.body, self.kept
         _, captured, state, rows, number = self.parts(inputs)
         graph = body.graph
