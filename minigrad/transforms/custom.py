@@ -39,7 +39,7 @@ from minigrad.transforms.vmap import vmap
 
 
 class Place(int):
-    """Where a pull-back finds an array: among the inputs of its call, then among its residuals."""
+    """Where a pull-back finds an array: among the inputs of its call, then the residuals."""
 
 
 class Kept:
