@@ -86,7 +86,7 @@ class Interface:
         """Gradients that are kept are states; those of arguments are arguments and results."""
         given = {id(x): k for k, x in enumerate(specialization.given)}
         written = {target for target, _ in self.graph.writes}
-        # Of Tensors whose `.grad` the function reads: whether it was None before a call, and its state after.
+        # Of Tensors whose `.grad` the function reads: whether it is None before a call, and after.
         self.gradients_before: dict[Tensor, bool] = {}
         self.gradients_after: dict[Tensor, str] = {}
         for place, value in specialization.guards.values:
