@@ -7,7 +7,7 @@ INSTALL := pip install --quiet --no-compile
 # So it is kept: tests start hundreds of processes.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-slow test-oracles test-browser test-compiler test-array-api gallery bench bench-calls bench-compile bench-loops bench-playground functions check format clean
+.PHONY: demo test test-slow test-oracles test-browser test-compiler test-array-api gallery bench bench-calls bench-compile bench-loops bench-transforms bench-playground functions check format clean
 
 demo: $(VENV)/for-plots
 	$(BIN)/minigrad train digits
@@ -59,6 +59,10 @@ bench-compile: .venv-bench-compile/installed
 # Loops and their first calls beside JAX: make bench-loops BENCH="--rows LSTM"
 bench-loops: .venv-bench-compile/installed
 	.venv-bench-compile/bin/python -m benchmarks.loops $(BENCH)
+
+# Jacobians, forward mode, many networks at once: make bench-transforms BENCH="--rows jvp"
+bench-transforms: .venv-bench/installed
+	.venv-bench/bin/python -m benchmarks.transforms $(BENCH)
 
 # The playground's page while it trains: make bench-playground BENCH="--peer ../playground/dist"
 bench-playground: .venv-browser/installed

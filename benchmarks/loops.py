@@ -7,7 +7,6 @@ empty cache, is told apart. The exit code is 1 if the libraries found different 
 
 from __future__ import annotations
 
-import argparse
 import os
 import statistics
 import sys
@@ -20,6 +19,7 @@ from typing import Any
 
 import numpy
 
+from benchmarks.rows import row_options, run_rows
 from benchmarks.timing import block, interleave, ratio, summary
 
 RNG = numpy.random.default_rng(0)
@@ -248,10 +248,7 @@ def close(one: Any, other: Any) -> bool:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=10, help="turns of each library")
-    parser.add_argument("--seconds", type=float, default=0.2, help="of each turn")
-    parser.add_argument("--rows", default="", help="part of the names of the rows to run")
+    parser = row_options(__doc__, seconds=0.2)
     parser.add_argument("--first", action="store_true", help="only what first calls take")
     options = parser.parse_args()
     with TemporaryDirectory() as folder:
@@ -267,12 +264,10 @@ def main() -> int:
             *(f"{x:>12}" for x in (*libraries, "unrolled")),
             "    ratios",
         )
-        rows = [name for name in ROWS if options.rows in name]
-        agree = [compare(name, options.rounds, options.seconds, libraries) for name in rows]
-    for name, fine in zip(rows, agree, strict=True):
-        if not fine:
-            print(f"{name}: the libraries found different numbers")
-    return not all(agree)
+        agrees = partial(
+            compare, rounds=options.rounds, seconds=options.seconds, libraries=libraries
+        )
+        return run_rows(ROWS, options.rows, agrees)
 
 
 if __name__ == "__main__":

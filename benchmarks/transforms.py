@@ -1,4 +1,5 @@
-"""Transforms: Jacobians, forward mode and many networks at once, beside other libraries.
+"""Transforms: Jacobians, dense and sparse, forward mode and many networks at once, beside other
+libraries.
 
 Each row is one question, answered in several ways that take turns. The first way is minigrad's; the
 ratios are how many times as long the others take. The exit code is 1 if they found different
@@ -7,7 +8,6 @@ numbers.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 import minigrad
+from benchmarks.rows import row_options, run_rows
 from benchmarks.timing import block, interleave, ratio, summary
 
 RNG = np.random.default_rng(0)
@@ -34,14 +35,20 @@ def mlp(lib: Any, layers: Any, x: Any) -> Any:
     return lib.matmul(x, w) + b
 
 
+def with_jax() -> Any:
+    import jax
+
+    jax.config.update("jax_enable_x64", True)
+    return jax
+
+
 def jacobians() -> dict[str, Way]:
     """The Jacobian of an MLP of 100 inputs and outputs, with two hidden layers of 100."""
     import autograd
     import autograd.numpy
-    import jax
     import torch
 
-    jax.config.update("jax_enable_x64", True)
+    jax = with_jax()
     layers, x = layers_of(100, 100, 100, 100), RNG.normal(size=100)
     f = partial(mlp, np, layers)
 
@@ -99,8 +106,7 @@ def forward(f: Callable[[Any], Any], x: np.ndarray) -> dict[str, Way]:
 def networks() -> dict[str, Way]:
     """A step of gradient descent of 100 networks, 2-16-16-2, on the same batch of 32, by mean
     squares; float32."""
-    import jax
-
+    jax = with_jax()
     x, y = (RNG.normal(size=(32, 2)).astype(np.float32) for _ in range(2))
     each = [layers_of(2, 16, 16, 2) for _ in range(100)]
     stacked = [
@@ -128,6 +134,43 @@ def networks() -> dict[str, Way]:
     }
 
 
+def burgers(lib: Any, x: Any) -> Any:
+    """Burgers' equation on a grid, by differences of fourth order: each result depends on five
+    variables."""
+    y = lib.pad(x, 2)
+    slope = (y[:-4] - 8 * y[1:-3] + 8 * y[3:-1] - y[4:]) / 12
+    bend = (-y[:-4] + 16 * y[1:-3] - 30 * y[2:-2] + 16 * y[3:-1] - y[4:]) / 12
+    return bend - x * slope
+
+
+def sparse_jacobians(n: int) -> dict[str, Way]:
+    """The entries of a Jacobian with five diagonals. Ours finds the pattern and the colors in each
+    call; by hand they are known: the columns k, k + 5, k + 10 ... are found together."""
+    jax = with_jax()
+    x, width = RNG.normal(size=n), 5
+    row, column = np.divmod(np.arange(n * width), width)
+    column += row - 2
+    row, column = (each[(column >= 0) & (column < n)] for each in (row, column))
+    colors = np.arange(n) % width
+    seeds = (colors == np.arange(width)[:, None]).astype(float)
+    places = colors[column], row
+    f = partial(burgers, np)
+    in_jax, directions = jax.numpy.array(x), jax.numpy.array(seeds)
+    compressed = jax.jit(
+        jax.vmap(lambda x, v: jax.jvp(partial(burgers, jax.numpy), (x,), (v,))[1], (None, 0))
+    )
+
+    def by_hand() -> np.ndarray:
+        _, push = minigrad.linearize(f, x)
+        return np.stack([push(seed) for seed in seeds])[places]
+
+    return {
+        "sparse_jacobian": lambda: minigrad.sparse_jacobian(f)(x).data,
+        "jvps by hand": by_hand,
+        "jax.jit, jvps by hand": lambda: np.asarray(compressed(in_jax, directions))[places],
+    }
+
+
 ROWS: dict[str, Callable[[], dict[str, Way]]] = {
     "jacobian, MLP of 100": jacobians,
     "jvp, chain of 1,000,000": lambda: forward(chain, RNG.normal(size=1_000_000)),
@@ -137,6 +180,7 @@ ROWS: dict[str, Callable[[], dict[str, Way]]] = {
     ),
     "jvp, LSTM of 256": lambda: forward(lstm, RNG.normal(size=(10, 8, 64))),
     "100 networks": networks,
+    "sparse Jacobian, 10,000": lambda: sparse_jacobians(10_000),
 }
 
 
@@ -155,17 +199,9 @@ def compare(name: str, rounds: int, seconds: float) -> bool:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=10, help="turns of each way")
-    parser.add_argument("--seconds", type=float, default=0.1, help="of each turn")
-    parser.add_argument("--rows", default="", help="part of the names of the rows to run")
-    options = parser.parse_args()
-    names = [name for name in ROWS if options.rows in name]
-    agree = [compare(name, options.rounds, options.seconds) for name in names]
-    for name, fine in zip(names, agree, strict=True):
-        if not fine:
-            print(f"{name}: different numbers were found")
-    return not all(agree)
+    options = row_options(__doc__, seconds=0.1).parse_args()
+    agrees = partial(compare, rounds=options.rounds, seconds=options.seconds)
+    return run_rows(ROWS, options.rows, agrees)
 
 
 if __name__ == "__main__":

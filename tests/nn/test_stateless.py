@@ -101,6 +101,44 @@ def test_many_models_are_trained_as_one_by_one() -> None:
             same(parameters[name].data[k], x.data)
 
 
+@pytest.mark.parametrize("compiled", [False, True])
+def test_an_ensemble_drops_out_as_its_models_would_in_turn(compiled: bool) -> None:
+    masks, own_masks = np.random.default_rng(7), np.random.default_rng(7)
+    models = [network(seed, nn.Dropout(0.5, rng=masks)) for seed in range(3)]
+    singles = [network(seed, nn.Dropout(0.5, rng=own_masks)) for seed in range(3)]
+    parameters, _ = nn.stack_state(models)
+    adam = optim.Adam([*parameters.values()], lr=0.05)
+
+    def loss(p: Any) -> Any:
+        return cross_entropy(nn.functional_call(models[0], p, X), LABELS)
+
+    def step() -> Any:
+        adam.zero_grad()
+        losses = vmap(loss)(parameters)
+        losses.sum().backward()
+        adam.step()
+        return losses
+
+    step = minigrad.compile(step) if compiled else step
+    optimizers = [optim.Adam(model.parameters(), lr=0.05) for model in singles]
+    for _ in range(4):
+        losses = step().data
+        assert np.ptp(losses) > 0.01
+        for k, (model, own) in enumerate(zip(singles, optimizers, strict=True)):
+            own.zero_grad()
+            value = cross_entropy(model(X), LABELS)
+            value.backward()
+            own.step()
+            same(losses[k], value.data)
+    for k, model in enumerate(singles):
+        for name, x in model.named_parameters():
+            same(parameters[name].data[k], x.data)
+    for model in models:
+        model.eval()
+    evaluated = vmap(loss)(parameters).data
+    same(evaluated, [cross_entropy(model.eval()(X), LABELS).data for model in singles])
+
+
 def test_each_model_has_a_learning_rate_of_its_own() -> None:
     models = [network(seed) for seed in range(3)]
     parameters = {name: x.data for name, x in nn.stack_state(models)[0].items()}
