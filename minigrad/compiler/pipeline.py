@@ -7,6 +7,7 @@ import itertools
 from collections.abc import Hashable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from minigrad.compiler.codegen.deduplicate import (
     verify_kernels,
     work_of,
 )
+from minigrad.compiler.codegen.lifetimes import memory_of
 from minigrad.compiler.codegen.statistics import Description, described
 from minigrad.compiler.graph.ir import (
     Graph,
@@ -220,9 +222,12 @@ def compile_graph(graph: Graph, target: Machine | None = None) -> Plan:
     work = sum(work_of(kernel, schedule) for kernel in schedule.kernels)
     shared = any(isinstance(call, Call) and call.shared for call in code.calls)
     threads = target.threads if shared and work >= costs.MIN_SHARED_PROGRAM else 1
-    description: Description = described(schedule, buffers, code, threads)
     constants = schedule.constants
     memory: Memory = allocate_memory(schedule.graph, constants, buffers, code, target.threads)
+    description: Description = replace(
+        described(schedule, buffers, code, threads),
+        memory=memory_of(schedule, memory, code.calls),
+    )
     plan = Plan(
         constants_in(graph, constants),
         [array_of(x, memory) for x in schedule.graph.outputs],

@@ -149,6 +149,11 @@ def loop_lines(
 INT64_MAX = (1 << 63) - 1
 
 
+def function_name(text: str) -> str:
+    """The name of a kernel of a body."""
+    return f"k_{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+
+
 def row_of(x: Value) -> int:
     return x.size * x.dtype.itemsize
 
@@ -184,7 +189,7 @@ def calls_of(
     for inner, flag in zip(body.calls, flags, strict=True):
         text = body.code.texts[inner.text]
         alone = "if (!thread) " if body.parallel and not flag & SHARED else ""
-        name = f"k_{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+        name = function_name(text)
         arguments = []
         for x, first in inner.source.arguments:
             slot, start, _ = memory.span(x)

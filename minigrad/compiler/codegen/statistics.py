@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from minigrad.compiler.codegen.deduplicate import Call, GeneratedCode, NumpyCall, multiplications
 from minigrad.compiler.graph.affine import Index
-from minigrad.compiler.graph.ir import Shape, Value, elementwise, name_of
+from minigrad.compiler.graph.ir import (
+    Graph,
+    Shape,
+    Value,
+    bodies_of,
+    elementwise,
+    name_of,
+    values_within,
+)
 from minigrad.compiler.graph.opset.base import rules_of
 from minigrad.compiler.graph.opset.contractions import extent
+from minigrad.compiler.graph.opset.control import LOOP, OWN_CONTROL, Parts
 from minigrad.compiler.loops.ir import Scratch
 from minigrad.compiler.schedule.buffers import BufferPlan
 from minigrad.compiler.schedule.stages import Kernel, Schedule
@@ -26,10 +36,12 @@ class DescribedKernel:
     elementwise; "rows", one row after the other; "pack", a copy into the panels that products read;
     "scatter", a scatter-add; "scan", a cumulative sum or product; "factor" (by Cholesky),
     "substitution" (of a triangle), "solution" and "determinant", of small matrices; "join", a
-    concatenation; "sum", which combines the partial reductions of threads; "copy"; or "numpy", an
-    op that NumPy computes.
-    `ops`: in order, with the shapes of their results. `read` and `written`: bytes, counting each
-    array once. `operations`: other than multiply-adds. `text`: the C.
+    concatenation; "sum", which combines the partial reductions of threads; "copy"; "loop" or
+    "branch", see `control`; or "numpy", an op that NumPy computes.
+    `ops`: in order, with the shapes of their results; of a loop or a branch, those of its bodies.
+    `read` and `written`: bytes, counting each array once. `operations`: other than multiply-adds;
+    of a loop, both are those of all rounds, or of one, if it is not known how many there are; of a
+    branch, those of the bodies together. `text`: the C.
     """
 
     kind: str
@@ -42,6 +54,23 @@ class DescribedKernel:
     operations: int = 0
     shared: bool = False
     text: str = ""
+    control: DescribedControl | None = None
+
+
+@dataclass(frozen=True)
+class DescribedControl:
+    """What a loop, or a branch, does with its `bodies`: one of a loop, those of a branch where its
+    condition holds and where it does not. Python runs a body that has no calls.
+
+    `rounds`: how many there are, in words. Of one round: the shapes of the `carries`, and of the
+    `rows` that it reads, and what it stacks, its `results`, as ops with their shapes.
+    """
+
+    rounds: str
+    carries: tuple[Shape, ...]
+    rows: tuple[Shape, ...]
+    results: tuple[tuple[str, Shape], ...]
+    bodies: tuple[Description, ...]
 
 
 @dataclass(frozen=True)
@@ -56,11 +85,39 @@ class DescribedCall:
 
 
 @dataclass(frozen=True)
+class DescribedValue:
+    """An array that is kept for the reverse pass.
+
+    `name`: the op that computes it. `first`, `last`: the numbers of the call that writes it and of
+    the last that reads it, from 1. `outside`: it is not in the arena, as the caller has it too.
+    """
+
+    name: str
+    shape: Shape
+    bytes: int
+    first: int
+    last: int
+    outside: bool
+
+
+@dataclass(frozen=True)
+class DescribedMemory:
+    """`kept`: what is computed up to the values that are differentiated, and read by what comes
+    after them, the largest first. `peak`: the most bytes that arrays have in the arena at once, and
+    the first call `at` which they do, from 1."""
+
+    kept: tuple[DescribedValue, ...] = ()
+    peak: int = 0
+    at: int = 0
+
+
+@dataclass(frozen=True)
 class Description:
-    """Distinct kernels, and the calls of them."""
+    """Distinct kernels, and the calls of them; of a whole program, its memory."""
 
     kernels: list[DescribedKernel] = field(default_factory=list)
     calls: list[DescribedCall] = field(default_factory=list)
+    memory: DescribedMemory = field(default_factory=DescribedMemory)
 
 
 def described(
@@ -110,12 +167,18 @@ def kernel_of(
         value = call.value
         read = sum(x.size * x.dtype.itemsize for x in value.values())
         written = sum(x.size * x.dtype.itemsize for x in call.writes)
+        if value.op in OWN_CONTROL:
+            inner = tuple(ops_within(bodies_of(value)))
+            how = control_of(value)
+            return DescribedKernel("numpy", inner, None, (), read, written, control=how)
         return DescribedKernel(
             "numpy", ((name_of(value) or "", value.shape),), None, (), read, written
         )
     kernel, text = call.kernel, code.texts[call.text]
     if kernel is None or call.role != "kernel":
         return small_kernel(call, text, buffers, threads)
+    if kernel.kind == "control":
+        return control_kernel(call, kernel, text, schedule, buffers, threads)
     first = kernel.stages[0]
     ops = ops_of(kernel, schedule)
     read, written = traffic(kernel, schedule, buffers)
@@ -137,6 +200,68 @@ def kernel_of(
         call.shared,
         text,
     )
+
+
+def control_kernel(
+    call: Call, kernel: Kernel, text: str, schedule: Schedule, buffers: BufferPlan, threads: int
+) -> DescribedKernel:
+    """A loop or a branch, with its bodies."""
+    value = kernel.stages[0].value
+    bodies = tuple(
+        described(body.schedule, body.memory.buffers, body.code, threads) for body in call.bodies
+    )
+    inner = [body.kernels[x.kernel] for body in bodies for x in body.calls]
+    how = value.attributes
+    known = value.op is LOOP and not (how["stops"] or how["dynamic"])
+    rounds = how["length"] if known else 1
+    return DescribedKernel(
+        "loop" if value.op is LOOP else "branch",
+        tuple(op for x in inner for op in x.ops),
+        None,
+        (),
+        *traffic(kernel, schedule, buffers),
+        rounds * sum(x.multiply_adds for x in inner),
+        rounds * sum(x.operations for x in inner),
+        call.shared,
+        text,
+        control_of(value, bodies),
+    )
+
+
+def control_of(value: Value, bodies: tuple[Description, ...] = ()) -> DescribedControl:
+    """What a loop or a branch does, in words."""
+    if value.op is not LOOP:
+        return DescribedControl("", (), (), (), bodies)
+    how = value.attributes
+    length, parts, results = how["length"], Parts(value.inputs, how), how["body"].outputs
+    bound = f"at most {length:,}" if length is not None else ""
+    rounds = f"{length:,} round{'s' * (length != 1)}" if length is not None else "rounds"
+    if how["dynamic"]:
+        rounds = "as many rounds as are computed" + (f", {bound}" if bound else "")
+    if how["stops"]:
+        rounds = "rounds while a condition holds" + (f", {bound}" if bound else "")
+    return DescribedControl(
+        rounds + ", from the last row to the first" * how["reverse"],
+        tuple(x.shape for x in parts.carries[: len(parts.carries) - how["stops"]]),
+        tuple(x.shape[1:] for x in parts.xs),
+        tuple((result_name(x, how), x.shape) for x in results[how["carries"] :]),
+        bodies,
+    )
+
+
+def result_name(x: Value, how: dict[str, Any]) -> str:
+    """What a round stacks: the name of an op, or what the body is given."""
+    if x.op is not None:
+        return display_name(x)
+    inputs, k = how["body"].inputs, how["constants"]
+    return "carry" if x in inputs[k : k + how["carries"]] else "row" if x in inputs else "constant"
+
+
+def ops_within(graphs: Sequence[Graph]) -> Iterator[tuple[str, Shape]]:
+    """The ops of graphs, and of the bodies in them, with their shapes."""
+    for value in (x for graph in graphs for x in values_within(graph)):
+        if value.op is not None and value.op not in OWN_CONTROL:
+            yield display_name(value), value.shape
 
 
 def small_kernel(call: Call, text: str, buffers: BufferPlan, threads: int) -> DescribedKernel:

@@ -10,12 +10,14 @@ import numpy as np
 from minigrad.autograd import array_of, needs_grad, recording
 from minigrad.compiler.frontend import tracer
 from minigrad.compiler.frontend.recorder import tracing
+from minigrad.compiler.graph.ir import Value
 from minigrad.dispatch import implements, is_traced
 from minigrad.errors import is_nested
 from minigrad.functional.hook import hook_op
 from minigrad.graph import INEXACT, Node
 from minigrad.ops.base import Op
 from minigrad.tensor import Tensor
+from minigrad.transforms.calls import Result
 from minigrad.transforms.results import as_result
 from minigrad.watch import apply, input_cotangents
 
@@ -86,6 +88,9 @@ def traced_input_cotangents(
     found = input_cotangents(node, cotangent, view, wanted)
     if (recorder := tracing.get()) is not None and recorder.again is None:
         recorder.reached.update(source for source, _ in found if source.op is None)
+        value = node.inputs[1] if isinstance(node.op, Result) else recorder.made.get(node)
+        if type(value) is Value and value not in recorder.homes:
+            recorder.passed[value] = None
     return found
 
 

@@ -151,6 +151,8 @@ class Recorder:
         # of the first node of the trace.
         self.made: dict[Node, Value] = {}
         self.reached: set[Node] = set()
+        # The values that a reverse pass went through, outside of bodies.
+        self.passed: dict[Value, None] = {}
         # Leaves whose gradients were asked for; and those that were set to None before that, and
         # before anything was added to them.
         self.asked: set[Node] = set()

@@ -22,7 +22,7 @@ from minigrad.compiler.frontend.derivative import Derivative, derivative_of
 from minigrad.compiler.frontend.loops import LOWERED
 from minigrad.compiler.frontend.recorder import Recorder, in_progress, is_native, leaf, tracing
 from minigrad.compiler.frontend.tracer import ARRAY_MAKERS, Tracer, array_maker, is_number
-from minigrad.compiler.graph.ir import Graph, Value
+from minigrad.compiler.graph.ir import Graph, Value, nearest
 from minigrad.errors import TraceError, UnsupportedError
 from minigrad.graph import Node
 from minigrad.inside import traced_form
@@ -419,6 +419,7 @@ def traced_from(
         writes,
     )
     graph, grads, added, fresh = gradients(graph, inputs, end, recorder)
+    graph = replace(graph, seeds=last_of(nearest(recorder.passed, {*graph.order})))
     form = like(end.output, iter(range(len(results))))
     kinds = list(map(kind_of, results))
     nodes = [node for node in end.nodes if node is not None]
@@ -429,6 +430,12 @@ def traced_from(
         *(derivative, recorded, recorder.read, [*recorder.contents.values()]),
         {t for node, (t, _) in end.stand_ins.items() if node in recorder.cleared},
     )
+
+
+def last_of(values: list[Value]) -> list[Value]:
+    """Those that no other of them is computed from directly."""
+    used = {y for x in values for y in x.values()}
+    return [x for x in values if x not in used]
 
 
 def gradients(

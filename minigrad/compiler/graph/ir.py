@@ -12,7 +12,7 @@ import hashlib
 import itertools
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -148,6 +148,7 @@ class Graph:
     """A graph of values: its `outputs`, and its `writes` into state, from inputs and state.
 
     `recorded`: for a graph that was just traced, all its values in the order they were made.
+    `seeds`: the values from which reverse passes went back, in a trace; rewrites keep them.
     """
 
     inputs: list[Value]
@@ -155,6 +156,7 @@ class Graph:
     outputs: list[Value]
     writes: list[tuple[Value, Value]]
     recorded: list[Value] = field(default_factory=list)
+    seeds: list[Value] = field(default_factory=list)
 
     def roots(self) -> list[Value]:
         return [*self.outputs, *(value for _, value in self.writes)]
@@ -180,7 +182,7 @@ class Graph:
             elif value.kind == "constant":
                 use(numbers[content_of(value)])
             use(numbers[value])
-        uses += [numbers[x] for x in (*self.outputs, *itertools.chain(*self.writes))]
+        uses += [numbers[x] for x in (*self.outputs, *itertools.chain(*self.writes), *self.seeds)]
         keys = [(k, key) for key, k in numbers.items() if type(key) is not Value]
         ops = {key[0] for _, key in keys if isinstance(key[0], Op)}
         parts = (
@@ -197,7 +199,8 @@ class Graph:
         """The graph with its outputs and written values replaced."""
         outputs = [new[x] for x in self.outputs]
         writes = [(target, new[x]) for target, x in self.writes]
-        return Graph(self.inputs, self.states, outputs, writes)
+        seeds = [new[x] for x in nearest(self.seeds, new)]
+        return Graph(self.inputs, self.states, outputs, writes, seeds=seeds)
 
     @functools.cached_property
     def order(self) -> list[Value]:
@@ -222,6 +225,20 @@ class Graph:
                 found[value] = None
             stack.pop()
         return list(found)
+
+
+def nearest(values: Iterable[Value], known: Container[Value]) -> list[Value]:
+    """The values, or in place of one that is not known the nearest that it is computed from."""
+    found: dict[Value, None] = {}
+    stack, seen = [*values][::-1], set()
+    while stack:
+        value = stack.pop()
+        if value in known:
+            found[value] = None
+        elif value not in seen:
+            seen.add(value)
+            stack += value.values()[::-1]
+    return [*found]
 
 
 def bodies_of(value: Value) -> list[Graph]:

@@ -24,13 +24,16 @@ MEANINGS = {
 }
 
 
-def page(title: str, facts: Sequence[str], rows: list[dict[str, Any]]) -> str:
+def page(
+    title: str, facts: Sequence[str], rows: list[dict[str, Any]], memory: Sequence[str] = ()
+) -> str:
     """The page as HTML. Its security policy lets only its own script run, and loads nothing.
 
     Args:
         title: the function with its arguments, "step(x float32 (50, 2))".
         facts: what there is to say about the whole program.
         rows: of kernels, as `Report.html` makes them.
+        memory: what is kept for the reverse pass, a title and lines.
     """
     name, bracket, arguments = title.partition("(")
     seconds = [row["seconds"] or 0.0 for row in rows]
@@ -42,10 +45,19 @@ def page(title: str, facts: Sequence[str], rows: list[dict[str, Any]]) -> str:
         f'<header class="top"><h1>{escape(name)} <span class="of">'
         f"{escape(bracket + arguments)}</span></h1></header>"
         f'<main><ul class="facts"><li><b>{escape(first)}</b></li>{items}</ul>'
-        f"{times(rows)}{table(rows, most)}</main>",
+        f"{times(rows)}{kept(memory)}{table(rows, most)}</main>",
         script=bundle("compiler/report/page.js"),
         style=resource("compiler/report/page.css"),
     )
+
+
+def kept(memory: Sequence[str]) -> str:
+    """A list that can be opened."""
+    if not memory:
+        return ""
+    first, *others = map(escape, memory)
+    items = "".join(f"<li>{x}</li>" for x in others)
+    return f'<details class="kept"><summary>{first}</summary><ul>{items}</ul></details>'
 
 
 def class_of(row: dict[str, Any]) -> str:
@@ -121,6 +133,8 @@ def row_of(row: dict[str, Any], most: float) -> str:
     about = [row["kind"] + ", shared by threads" * row["shared"]]
     about += [f"writes {', '.join(row['writes'])}"] if row["writes"] else []
     counts = [f"{calls} calls"] * (calls > 1) + [f"{shown} read" for _, shown in numbers[:1]]
+    inner = "".join(f"<li>{escape(x)}</li>" for x in row.get("inner", ()))
+    inner = f'<ul class="inner">{inner}</ul>' if inner else ""
     cells = "".join(
         f'<td class="number" data-n="{n}">{shown}</td>'
         for n, shown in [(calls, str(calls)), *numbers]
@@ -129,7 +143,7 @@ def row_of(row: dict[str, Any], most: float) -> str:
         f'<tr class="{class_of(row)}"><td class="number" data-n="{row["number"]}">{row["number"]}'
         f'</td><td class="does"><details><summary>{escape(row["does"])}'
         f'<div class="about"><i class="dot"></i>{escape("; ".join(about))}'
-        f'<span class="counts">; {escape(", ".join(counts))}</span></div></summary>'
+        f'<span class="counts">; {escape(", ".join(counts))}</span></div>{inner}</summary>'
         f'<pre tabindex="0">{text}</pre></details></td>{cells}'
         f'<td class="number time" data-n="{seconds or 0}" '
         f'style="--part: {100 * (seconds or 0) / most:.0f}%">'

@@ -8,6 +8,7 @@ import itertools
 import os
 import re
 import textwrap
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -19,7 +20,8 @@ from typing import Any
 import numpy as np
 
 from minigrad.compiler.codegen.c import source_of
-from minigrad.compiler.codegen.statistics import Description
+from minigrad.compiler.codegen.control_kernels import function_name
+from minigrad.compiler.codegen.statistics import DescribedControl, DescribedMemory, Description
 from minigrad.compiler.graph.ir import Shape, Value
 from minigrad.compiler.graph.opset.base import OPSET
 from minigrad.compiler.graph.opset.reductions import AlongAxis
@@ -51,7 +53,8 @@ class Report:
     `calls`, their numbers from 1; `reads` and `writes`, the names of arguments and states in the
     first of them; `why`, for each value that could not join an earlier kernel, the reason;
     `intensity`, operations (a multiply-add is two) per byte; and `seconds` of all calls together,
-    if measured. `times` has the seconds of each call. `source` is the C.
+    if measured. Of a loop or a branch, `bodies` has the kernels of each body in the same form.
+    `times` has the seconds of each call. `source` is the C.
 
     >>> from minigrad.compiler import compile
     >>> f = compile(lambda x: (np.tanh(x) + 1.0).sum(axis=1))
@@ -100,6 +103,25 @@ class Report:
         return self.program.plan.arena if self.compiled else 0
 
     @property
+    def memory(self) -> DescribedMemory:
+        """What is kept for the reverse pass, and the most that is in the arena at once.
+
+        `kept` has a part for each array that the part of the program before the reverse pass
+        computes and the reverse pass reads, the largest first, with its `name`, `shape`, `bytes`,
+        and `first` and `last`, the numbers of the call that writes it and of the last that reads
+        it. Arguments and parameters are not among them. `peak`: in bytes; `at`: at which call.
+
+        >>> from minigrad.compiler import compile
+        >>> from minigrad import grad
+        >>> f = compile(grad(lambda x: np.sum(np.exp(x @ x, dtype=np.float32) @ x)))
+        >>> y = f(np.ones((4, 4), np.float32))
+        >>> for x in f.explain().memory.kept:
+        ...     print(x.name, x.shape, x.bytes)
+        exp (4, 4) 64
+        """
+        return self.description.memory
+
+    @property
     def build_seconds(self) -> float:
         """How long the C compiler took; 0 if the libraries were in the cache."""
         return getattr(self.program, "build_seconds", 0.0)
@@ -107,23 +129,31 @@ class Report:
     @cached_property
     def kernels(self) -> list[dict[str, Any]]:
         names = names_of(self.specialization, self.arguments) if self.specialization else []
+        return self.listed(self.description, names, self.times)
+
+    def listed(
+        self, description: Description, names: Sequence[str] = (), times: list[float] | None = None
+    ) -> list[dict[str, Any]]:
+        """The kernels of the program, or of a body in it."""
         found: list[dict[str, Any]] = []
-        for kernel in self.description.kernels:
+        for kernel in description.kernels:
             data = {**vars(kernel), "calls": [], "why": {}, "seconds": None}
             operations = 2 * kernel.multiply_adds + kernel.operations
             data["intensity"] = operations / max(kernel.read + kernel.written, 1)
             data["shared"] = kernel.shared and self.threads > 1
+            data["bodies"] = [*map(self.listed, kernel.control.bodies if kernel.control else ())]
             found.append(data)
-        for number, call in enumerate(self.description.calls):
+        for number, call in enumerate(description.calls):
             data = found[call.kernel]
             if not data["calls"]:
                 data["reads"], data["writes"] = (
-                    [names[k] for k in leaves] for leaves in (call.reads, call.writes)
+                    [names[k] for k in leaves] if names else []
+                    for leaves in (call.reads, call.writes)
                 )
             data["calls"].append(number + 1)
             data["why"].update(call.why)
-            if self.times is not None:
-                data["seconds"] = (data["seconds"] or 0.0) + self.times[number]
+            if times is not None:
+                data["seconds"] = (data["seconds"] or 0.0) + times[number]
         return found
 
     @cached_property
@@ -131,9 +161,12 @@ class Report:
         """The C of all distinct kernels, each headed by what it is."""
         kernels = [data for data in self.kernels if data["text"]]
         text = source_of([data["text"] for data in kernels], machine().vector) if kernels else ""
+        named = {f"k{k}": data for k, data in enumerate(kernels)}
+        for _, _, data in numbered(self.kernels):
+            named.setdefault(function_name(data["text"]), data)
         return re.sub(
-            r"^static void k(\d+)\(",
-            lambda found: f"{comment(kernels[int(found[1])])}\n{found[0]}",
+            r"^static void (\w+)\(char \*\*",
+            lambda found: f"{comment(named[found[1]])}\n{found[0]}",
             text,
             flags=re.MULTILINE,
         )
@@ -167,10 +200,17 @@ class Report:
         An old file of that name is replaced once the new one is whole.
         """
         rows = [
-            {**data, "number": k + 1, "does": does(data), "comment": comment(data)}
+            {
+                **data,
+                "number": k + 1,
+                "does": does(data),
+                "comment": comment(data),
+                "inner": [f"{n} {where}{does(x)}" for n, where, x in inside(data, str(k + 1))],
+            }
             for k, data in enumerate(self.kernels)
         ]
-        write(path, page(self.title, self.facts(), rows).encode())
+        notes = [*self.memory_notes()]
+        write(path, page(self.title, self.facts(), rows, notes).encode())
 
     def head(self) -> str:
         """A line on the whole program."""
@@ -224,25 +264,26 @@ class Report:
         titles = ["", "kernel", "calls", "computes", "read", "written", "mul-adds", last]
         return titles, [
             [
-                str(k + 1),
+                number,
                 data["kind"] + "*" * data["shared"],
                 f"x{len(data['calls'])}" if len(data["calls"]) > 1 else "",
-                shortened(data, 34),
+                shortened(data, 34, where),
                 size(data["read"]),
                 size(data["written"]),
                 millions(data["multiply_adds"]),
                 rate(data["intensity"]) if self.times is None else duration(data["seconds"]),
             ]
-            for k, data in enumerate(self.kernels)
+            for number, where, data in numbered(self.kernels)
         ]
 
     def notes(self) -> Iterator[str]:
+        yield from self.memory_notes()
         if any(data["shared"] for data in self.kernels):
             yield f"* shared by {self.threads} threads"
         reasons: dict[str, list[str]] = {}
-        for k, data in enumerate(self.kernels):
+        for number, _, data in numbered(self.kernels):
             for label, reason in data["why"].items():
-                reasons.setdefault(reason, []).append(f"{k + 1} {label}")
+                reasons.setdefault(reason, []).append(f"{number} {label}")
         if reasons:
             yield "why fusion stopped, and a kernel was begun:"
         for reason, places in reasons.items():
@@ -250,6 +291,22 @@ class Report:
             yield from textwrap.wrap(
                 text, WIDTH, initial_indent="  ", subsequent_indent="    ", max_lines=4
             )
+
+    def memory_notes(self) -> Iterator[str]:
+        """What is kept for the reverse pass, and the most that is in the arena at once."""
+        memory, kept = self.memory, self.memory.kept
+        if not kept:
+            return
+        at = f" at call {memory.at}" if memory.at else ""
+        yield (
+            f"kept for the reverse pass: {size(sum(x.bytes for x in kept))}; "
+            f"most in the arena at once: {size(memory.peak)}{at}"
+        )
+        for x in kept[:LISTED]:
+            outside = ", which is returned or state" if x.outside else ""
+            yield f"  {x.name} {x.shape} {size(x.bytes)}, calls {x.first} to {x.last}{outside}"
+        if len(kept) > LISTED:
+            yield f"  and {len(kept) - LISTED:,} more"
 
 
 def report(function: Callable[..., Any], specialization: Specialization | None) -> Report:
@@ -304,6 +361,29 @@ def names_of(specialization: Specialization, arguments: list[str]) -> list[str]:
     return [found.get(x, "an array") for x in [*traced.graph.inputs, *traced.graph.states]]
 
 
+# Kernels, with those of bodies
+
+# A kernel with its number, and where it is in a branch: "if: " or "else: ".
+Numbered = Iterator[tuple[str, str, dict[str, Any]]]
+
+
+def numbered(kernels: Sequence[dict[str, Any]]) -> Numbered:
+    """Kernels with their numbers, each before those of its bodies: 1, 1.1, 1.2, 2."""
+    for k, data in enumerate(kernels, start=1):
+        yield str(k), "", data
+        yield from inside(data, str(k))
+
+
+def inside(data: dict[str, Any], number: str) -> Numbered:
+    """The kernels of the bodies of a kernel."""
+    places = ("if: ", "else: ") if len(data["bodies"]) == 2 else ("",)
+    inner = [(place, x) for place, xs in zip(places, data["bodies"]) for x in numbered(xs)]  # noqa: B905
+    count = 0
+    for place, (own, where, x) in inner:
+        count += "." not in own
+        yield ".".join([number, str(count), *own.split(".")[1:]]), where or place, x
+
+
 # Texts
 
 
@@ -312,6 +392,8 @@ def does(data: dict[str, Any]) -> str:
 
     A long row of elementwise ops is told by their number: most are an optimiser's update.
     """
+    if data["control"] is not None:
+        return controls(data["control"], data["ops"] if data["kind"] == "numpy" else ())
     ops = [op for op in data["ops"] if op[0] not in UNSEEN] or list(data["ops"][-1:])
     runs = itertools.groupby(ops, key=lambda op: is_elementwise(op[0]))
     parts: list[str] = []
@@ -325,6 +407,23 @@ def does(data: dict[str, Any]) -> str:
         shape = found[-1][1] or shape
     names = data["reads"] if data["kind"] == "pack" else []
     return f"{', '.join(names)}: {' + '.join(parts)}" if names else " + ".join(parts)
+
+
+def controls(control: DescribedControl, ops: Sequence[tuple[str, Shape]]) -> str:
+    """What a loop or a branch does; with the ops of bodies that Python runs."""
+    if not control.rounds:
+        return "if a condition holds, or else" + (f": {', '.join(told(ops, None))}" if ops else "")
+    parts = [control.rounds]
+    for what, found in (
+        ("carry", [str(x) for x in control.carries]),
+        ("rows of", [str(x) for x in control.rows]),
+        ("stacks", told(control.results, None)),
+        ("of", told(ops, None)),
+    ):
+        counts = Counter(found)
+        each = [f"{x} x{n}" if n > 1 else x for x, n in counts.items()]
+        parts += [f"{what} {', '.join(each)}"] if each else []
+    return "; ".join(parts)
 
 
 def is_elementwise(name: str) -> bool:
@@ -353,9 +452,9 @@ def told(ops: Sequence[tuple[str, Shape]], shape: Shape | None) -> list[str]:
     return [x if len(rest) == 0 else f"{x} x{1 + len(rest)}" for x, *rest in parts]
 
 
-def shortened(data: dict[str, Any], width: int) -> str:
+def shortened(data: dict[str, Any], width: int, where: str = "") -> str:
     """What a kernel computes, and what it writes into, in a few lines."""
-    lines = textwrap.wrap(does(data), width, max_lines=SHOWN, placeholder=" ...")
+    lines = textwrap.wrap(where + does(data), width, max_lines=SHOWN, placeholder=" ...")
     first, *rest = data["writes"] or [""]
     if first:
         last = f"-> {first}" + (f" and {len(rest)} more" if rest else "")
@@ -371,7 +470,7 @@ def comment(data: dict[str, Any]) -> str:
     loops = " x ".join(map(str, data["loops"]))
     rows = f", {data['rows']:,} rows" if data["rows"] is not None else ""
     lines = [
-        f"{data['kind']}: {ops}",
+        f"{data['kind']}: {does(data) if data['control'] else ops}",
         f"calls {calls}" + (f"; loops {loops}{rows}" if loops else ""),
         *(f"{which} {', '.join(data[which])}" for which in ("reads", "writes") if data[which]),
         f"{size(data['read'])} read, {size(data['written'])} written, "
@@ -395,12 +494,14 @@ def rate(x: float) -> str:
     return f"{x:.1f}" if x else ""
 
 
-def duration(seconds: float) -> str:
-    """A time, to read.
+def duration(seconds: float | None) -> str:
+    """A time, to read; nothing, if it is not known.
 
     >>> duration(1.25e-5), duration(0.0021), duration(1.5)
     ('12.5 us', '2.1 ms', '1.5 s')
     """
+    if seconds is None:
+        return ""
     k = next((k for k in (0, 1) if seconds >= 1000**-k), 2)
     return f"{seconds * 1000**k:.1f} {('s', 'ms', 'us')[k]}"
 

@@ -11,7 +11,14 @@ from typing import Any
 import numpy as np
 
 from minigrad.compiler.codegen.c import source_of
-from minigrad.compiler.codegen.statistics import DescribedCall, DescribedKernel, Description
+from minigrad.compiler.codegen.statistics import (
+    DescribedCall,
+    DescribedControl,
+    DescribedKernel,
+    DescribedMemory,
+    DescribedValue,
+    Description,
+)
 from minigrad.compiler.graph.layout import Layout
 from minigrad.compiler.runtime.serialization import restored
 
@@ -93,5 +100,6 @@ class Plan:
 
     @cached_property
     def description(self) -> Description:
-        found: Description = restored(self.described, Description, DescribedKernel, DescribedCall)
+        parts = DescribedKernel, DescribedControl, DescribedCall, DescribedMemory, DescribedValue
+        found: Description = restored(self.described, Description, *parts)
         return found

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from minigrad import Tensor, nn, optim
+from minigrad import Tensor, cond, grad, nn, optim, scan, value_and_grad, while_loop
 from minigrad import functional as F
 from minigrad.compiler import compile
 from minigrad.compiler.jit import Compiled
@@ -247,3 +247,109 @@ def test_a_warm_start_tells_the_same(cache: None) -> None:
     assert cold.build_seconds > 0 and warm.build_seconds == 0
     assert " ".join(without_build(cold).split()) == " ".join(without_build(warm).split())
     assert cold.source == warm.source and "built before" in " ".join(str(warm).split())
+
+
+# Loops and branches
+
+
+def recurrent(w: Any, x: Any) -> Any:
+    def cell(h: Any, row: Any) -> Any:
+        h = np.tanh(h @ w + row)
+        return h, h
+
+    return np.mean(scan(cell, np.zeros((4, 8)), x)[1] ** 2)
+
+
+def test_a_loop_shows_its_rounds_and_the_kernels_of_its_body() -> None:
+    f = compile(value_and_grad(recurrent))
+    f(np.full((8, 8), 0.1), np.ones((50, 4, 8)))
+    report = f.explain()
+    first, second = (k for k in report.kernels if k["kind"] == "loop")
+    control = first["control"]
+    assert control.rounds == "50 rounds" and control.carries == control.rows == ((4, 8),)
+    # What it returns, and what each round began with, for the reverse pass.
+    assert sorted(control.results) == [("carry", (4, 8)), ("tanh", (4, 8))]
+    (body,) = first["bodies"]
+    (product,) = (k for k in body if k["kind"] == "product")
+    assert product["ops"] == (("matmul", (4, 8)), ("add", (4, 8)), ("tanh", (4, 8)))
+    assert product["multiply_adds"] == 4 * 8 * 8  # of one round
+    assert first["multiply_adds"] == 50 * 4 * 8 * 8
+    assert second["control"].rounds == "50 rounds, from the last row to the first"
+    text = str(report)
+    assert re.search(r"^ *1\.1 +product +matmul \(4, 8\) \+ add \+ tanh", text, re.MULTILINE)
+    assert "control" not in text.partition("why")[0]
+    assert max(map(len, text.splitlines())) <= 100
+    assert "// product: matmul(4,8) add(4,8) tanh(4,8)\n" in report.source
+    build.build(report.source)
+    assert "loop" in str(f.explain(profile=True))  # of a body, there is no time
+
+
+def test_a_loop_that_stops_and_a_branch() -> None:
+    @compile
+    def f(x: Any) -> Any:
+        y = while_loop(lambda s: np.sum(s) > 1e-3, lambda s: s * 0.5, x, bound=100)
+        return cond(np.sum(y) > 0, np.sin, lambda y: np.cos(y) * 2, y)
+
+    f(np.ones(3))
+    texts = [does(k) for k in f.explain().kernels]
+    assert "rounds while a condition holds, at most 100; carry (3,)" in texts
+    assert texts[-1] == "if a condition holds, or else"
+    text = str(f.explain())
+    assert " if: sin (3,) " in text and " else: cos (3,) + mul " in text
+
+
+def test_a_loop_that_python_runs_shows_its_ops() -> None:
+    f = compile(lambda x: scan(lambda c, row: (np.sort(c + row), None), x[0], x)[0])
+    f(np.ones((3, 5)))
+    (text,) = (does(k) for k in f.explain().kernels if k["kind"] == "numpy")
+    assert text == "3 rounds; carry (5,); rows of (5,); of add (5,), sort"
+
+
+# Memory
+
+
+def test_what_is_kept_for_the_reverse_pass() -> None:
+    f = compile(value_and_grad(recurrent))
+    f(np.full((8, 8), 0.1), np.ones((50, 4, 8)))
+    memory = f.explain().memory
+    assert sorted((x.name, x.shape, x.bytes) for x in memory.kept) == [
+        ("carry", (50, 4, 8), 8 * 50 * 4 * 8),
+        ("tanh", (50, 4, 8), 8 * 50 * 4 * 8),
+    ]
+    # Beside these, the cotangents of all rows.
+    rows = 3 * 8 * 50 * 4 * 8
+    assert rows <= memory.peak <= rows + 4096 and memory.peak <= f.explain().arena
+    text = str(f.explain())
+    assert "kept for the reverse pass: 25.6 kB; most in the arena at once: 39" in text
+
+
+def test_what_is_kept_of_a_network(report: Report) -> None:
+    kept = {(x.name, x.shape): x for x in report.memory.kept}
+    # The input and the parameters are not in the list: they are there anyway.
+    relu = kept["relu", (128, 64)]
+    assert relu.bytes == 4 * 128 * 64 and relu.first < relu.last and not relu.outside
+    assert not any(shape == (48, 64) for _, shape in kept)
+    assert sum(x.bytes for x in kept.values()) <= 4 * 128 * (64 + 64 + 10 + 10 + 4)
+    assert sum(x.bytes for x in kept.values()) <= report.memory.peak <= report.arena
+
+
+def test_what_is_returned_is_not_in_the_arena() -> None:
+    def f(x: Any) -> Any:
+        y = np.exp(x @ x)
+        return np.sum((y @ x) ** 2), y
+
+    g = compile(lambda x: value_and_grad(lambda x: f(x)[0])(x))
+    h = compile(lambda x: value_and_grad(f, has_aux=True)(x))
+    for k, each in enumerate((g, h)):
+        each(np.ones((6, 6)))
+        (y,) = (x for x in each.explain().memory.kept if x.name == "exp")
+        assert y.bytes == 8 * 36 and y.outside == bool(k)
+
+
+def test_nothing_is_kept_without_a_reverse_pass_or_where_all_is_one_kernel() -> None:
+    f = compile(lambda x: np.exp(x @ x) @ x)
+    g = compile(grad(lambda x: np.sum(np.tanh(x) ** 2)))
+    for each in (f, g):
+        each(np.ones((6, 6)))
+        assert not each.explain().memory.kept
+        assert "reverse pass" not in str(each.explain())

@@ -1,0 +1,80 @@
+"""How long arrays live in a program: which are kept for the reverse pass, and when the arena holds
+the most."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Hashable, Sequence
+
+from minigrad.compiler.codegen.deduplicate import Call, NumpyCall
+from minigrad.compiler.codegen.statistics import (
+    DescribedMemory,
+    DescribedValue,
+    display_name,
+    result_name,
+)
+from minigrad.compiler.graph.ir import Graph, Value
+from minigrad.compiler.graph.opset.control import ITEM, LOOP
+from minigrad.compiler.schedule.buffers import Memory
+from minigrad.compiler.schedule.stages import Schedule
+
+
+def memory_of(
+    schedule: Schedule, memory: Memory, calls: Sequence[Call | NumpyCall]
+) -> DescribedMemory:
+    """What a program keeps for its reverse pass, and the most that is in its arena."""
+    buffers, threads = memory.buffers, memory.threads
+    spans: dict[Hashable, tuple[int, int]] = {}  # by array: the first and the last call
+    wholes: dict[Hashable, tuple[int, int]] = {}  # the same of arrays with all that is in them
+    for number, call in enumerate(calls, start=1):
+        for x in (*call.reads, *call.writes):
+            for found, key in (spans, x), (wholes, buffers.buffer_of(x)[0]):
+                found[key] = found.get(key, (number, 0))[0], number
+    changes = [0] * (len(calls) + 2)
+    for x, (low, high) in wholes.items():
+        if x not in memory.slots:
+            changes[low] += (size := buffers.bytes_of(x, threads))  # type: ignore[arg-type]
+            changes[high + 1] -= size
+    live = [*itertools.accumulate(changes)]
+    kept = kept_values(schedule)
+    values = [
+        DescribedValue(
+            name_in_body(x),
+            x.shape,
+            buffers.bytes_of(x, threads),
+            *spans[x],
+            buffers.buffer_of(x)[0] in memory.slots,
+        )
+        for x in kept
+        if buffers.buffer_of(x)[0] not in kept - {x}  # else it is a part of another one
+    ]
+    values.sort(key=lambda x: (-x.bytes, x.first))
+    return DescribedMemory(tuple(values), max(live), live.index(max(live)))
+
+
+def kept_values(schedule: Schedule) -> set[Value]:
+    """The values that reverse passes begin with, or that these are computed from, which are stored,
+    and read to compute any other value."""
+    before = {*Graph([], [], schedule.graph.seeds, []).order}
+    # All results of a loop: residuals too, which nothing before reads.
+    before |= {x for x in schedule.reads if x.op is ITEM and x.inputs[0] in before}
+    return {
+        x
+        for value, reads in schedule.reads.items()
+        if value not in before
+        for x in reads
+        if x in before and x.op is not None
+        if schedule.kernel_of[x] != schedule.kernel_of[value]
+    }
+
+
+def name_in_body(x: Value) -> str:
+    """The op that computes a value; of rows that a loop stacks, that of its body."""
+    if x.op is not ITEM:
+        return display_name(x)
+    call, k = x.inputs[0], x.attributes["position"]
+    how = call.attributes
+    if call.op is not LOOP:
+        return display_name(how["bodies"][0].outputs[k])
+    outputs = how["body"].outputs
+    return result_name(outputs[k], how) if k < len(outputs) else "rounds"
