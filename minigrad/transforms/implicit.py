@@ -109,7 +109,8 @@ def used_by(name: str, f: Function, *args: Any) -> list[Node]:
     """The nodes from outside that the result of f depends on beside its arguments.
 
     Raises:
-        UnsupportedError: in a compiled function or under vmap, if there are any.
+        UnsupportedError: in a compiled function or under vmap, if there are any, or if f fails on
+            the numbers, all ones, that it is run on to find out.
     """
     eager, start = is_eager(), next(births)
     if eager and not recording.get():
@@ -118,10 +119,14 @@ def used_by(name: str, f: Function, *args: Any) -> list[Node]:
     try:
         with np.errstate(all="ignore"):
             found = flat(f(*numbers))
-    except Exception:
+    except Exception as error:
         if eager:
             raise
-        return []  # of made-up numbers
+        raise UnsupportedError(
+            f"{name} in a compiled function, or under vmap, runs the function on arrays of ones "
+            f"first, to see which arrays of the outer function it uses, and it failed: {error!r}. "
+            f"Let it take such numbers, or call {name} outside of the compiled function"
+        ) from error
     if not eager and any(needs_grad(x) or is_traced(value_of(x)) for x in found):
         raise UnsupportedError(
             f"{name} in a compiled function, or under vmap, of a function that uses an array of "

@@ -169,6 +169,21 @@ def test_between_compiled_parts(on_numpy: None) -> None:
             grad(lambda b, f=f: np.sum(f(b)))(B)
 
 
+def test_trial_run_that_fails_in_a_compiled_function() -> None:
+    """What the function uses from outside is not known then: its gradient would be left out."""
+    w = Tensor(2.0, requires_grad=True)
+
+    def picky(x: Any) -> Any:
+        if x == 1:
+            raise ValueError("1 is not in the domain")
+        return x**2 - w
+
+    root(picky, np.asarray(1.3)).backward()
+    np.testing.assert_allclose(w.grad, np.sqrt(2) / 4, 1e-8)
+    with pytest.raises(UnsupportedError, match=r"arrays of ones .* ValueError\('1 is not in the"):
+        minigrad.compile(lambda start: root(picky, start))(np.asarray(1.3))
+
+
 def test_on_batches() -> None:
     f = total(root)
     batch = np.array([B, B + 1, B + 2])

@@ -78,6 +78,8 @@ def has_stage(
     """Whether a value is computed once and stored, rather than inlined wherever it is read."""
     if kinds[value] != "map" or value in must_store or inline.depth > costs.MAX_INLINE_DEPTH:
         return True
+    if sum(inline.reads.values()) > costs.MAX_INLINE_READS:
+        return True
     if any(kinds[user] not in INLINING_KINDS for user in users):
         return True
     if rules_of(value.op).is_searched:

@@ -11,7 +11,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass, field
 
 from minigrad.compiler.graph.affine import Index, variable
-from minigrad.compiler.graph.ir import Value, is_literal, name_of
+from minigrad.compiler.graph.ir import Value, elementwise, is_literal, name_of
 from minigrad.compiler.graph.opset.base import rules_of
 from minigrad.compiler.loops.ir import Access, Let, functions_in
 from minigrad.compiler.loops.lowering import LoweringContext
@@ -24,12 +24,15 @@ INLINING_KINDS = ("map", "reduce", "contract", "concat")
 @dataclass
 class Inline:
     """What inlining a value takes: operations, the arrays read in order, and the depth of the chain
-    of ops. `signature` is a number that is equal for values that are computed alike."""
+    of ops. `signature` is a number that is equal for values that are computed alike. `reads` are
+    the arrays and views that it is an elementwise function of, with the number of reads that each
+    takes: a roll, of two slices, takes twice those of its input, and rolls of rolls 2**depth."""
 
     cost: int
     arrays: tuple[Value, ...]
     depth: int
     signature: int
+    reads: dict[Value, int]
 
 
 @dataclass(eq=False)
@@ -48,7 +51,7 @@ class Signatures:
         """A value that is read from memory; a fixed constant, for its numbers, has its own key."""
         layout = self.schedule.layouts[value]
         key = value if value.fixed else (value.shape, value.dtype, layout)
-        return Inline(0, (value,), 0, self.values.setdefault(key, len(self.values)))
+        return Inline(0, (value,), 0, self.values.setdefault(key, len(self.values)), {value: 1})
 
     def inlined(self, value: Value) -> Inline:
         """A value that is computed where it is read, from inputs that are in `inlines`."""
@@ -58,6 +61,7 @@ class Signatures:
         key: list[Hashable] = [name_of(value), value.how]
         arrays: tuple[Value, ...] = ()
         depth = 0
+        reads: dict[Value, int] = {}
         for x in value.inputs:
             if type(x) is not Value:
                 key.append((type(x), repr(x)))
@@ -65,6 +69,10 @@ class Signatures:
             inline = self.inlines[x]
             cost += inline.cost
             depth = max(depth, inline.depth + 1)
+            if elementwise(value):
+                reads |= inline.reads
+            else:
+                reads[value] = reads.get(value, 0) + sum(inline.reads.values())
             key.append(inline.signature)
             if arrays and inline.arrays != arrays:  # else the same arrays in the same order
                 numbers = {y: k for k, y in enumerate(dict.fromkeys(arrays + inline.arrays))}
@@ -74,7 +82,7 @@ class Signatures:
         if value.op is None:
             key.append(value)
         signature = self.values.setdefault(tuple(key), len(self.values))
-        return Inline(cost, arrays, depth, signature)
+        return Inline(cost, arrays, depth, signature, reads)
 
     def reads(self, stage: Stage, inline: Inline) -> Reads:
         """The stages and leaves that a stage reads, and at which indices."""

@@ -24,6 +24,7 @@ MIN_LARGE_SIZE = 1 << 18  # entries of such a value
 EXPENSIVE_OP_COST = 8  # operations that one op of EXPENSIVE_OPS counts as
 MAX_ARRAYS_READ = 12  # by one stage
 MAX_INLINE_DEPTH = 32  # ops in a chain that is inlined
+MAX_INLINE_READS = 100  # by a value that is inlined
 MAX_INLINE_CONCATENATE = 64  # entries of a concatenation that is inlined
 MAX_FOLD_TERMS = 16  # windows that cover one entry
 

@@ -347,3 +347,20 @@ def test_cheap_values_that_exceed_the_cache_are_recomputed(n: int, again: bool) 
     x = normal(n)
     for one, other in zip(compile(f)(x), f(x), strict=True):
         np.testing.assert_allclose(one, other, 1e-5, 1e-5)
+
+
+@pytest.mark.parametrize("how", [np.add, np.multiply])
+def test_chains_of_rolls_are_cut(how: Any) -> None:
+    """Each roll reads two slices: inlined in each other, n of them would be 2**n reads."""
+
+    def rolls(x: Any) -> Any:
+        for k in range(40):
+            x = how(np.roll(x, k % 3), 0.5)
+        return x
+
+    def back(x: Any) -> Any:
+        return minigrad.vjp(rolls, x)[1](X[0])
+
+    for f in (rolls, back):
+        assert sum(map(len, code_of(scheduled(f, V)).texts)) < 100_000
+        agree(compile(f)(V), f(V))
