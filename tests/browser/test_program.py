@@ -24,6 +24,7 @@ from minigrad.playground.program import traced
 from tests.browser.conftest import Opens
 from tests.browser.networks import NETWORKS
 from tests.browser.node import node
+from tests.compiler.export.programs import CASES, in_python, program_of
 
 # `program`, with the numbers of `data` in its inputs; `losses()`: those of 1,000 steps.
 TRAIN = """
@@ -66,6 +67,36 @@ def test_a_thousand_steps_have_the_losses_of_python(name: str) -> None:
     found = in_node(path, f"{TRAIN} return losses();", data)
     assert np.abs(np.subtract(found, losses)).max() < 2e-6
     assert losses[0] > 1.2 * losses[-1]
+
+
+@pytest.mark.parametrize("case", ["scanned", "stopped", "branching"])
+def test_loops_and_branches_have_the_numbers_of_python(case: str, tmp_path: Path) -> None:
+    made = CASES[case]()
+    functions, each = made
+    calls = [each(k) for k in range(60)]
+    ((name, function),) = functions.items()
+    function(**calls[0][1])
+    function.export(tmp_path / "f.wasm")
+    found = in_node(
+        tmp_path / "f.wasm",
+        f"""
+        return data.map((given) => {{
+          for (const [name, numbers] of Object.entries(given)) {{
+            const array = program.arrays[name];
+            array.set(array instanceof BigInt64Array ? numbers.map(BigInt) : numbers);
+          }}
+          program.run({json.dumps(name)});
+          return {json.dumps(outputs_of(function))}.map((name) => [...program.arrays[name]]);
+        }});""",
+        [{key: np.ravel(x).tolist() for key, x in inputs.items()} for _, inputs in calls],
+    )
+    for numbers, expected in zip(found, in_python(made, calls), strict=True):
+        for x, y in zip(numbers, expected, strict=True):
+            np.testing.assert_allclose(x, y.ravel(), 2e-5, 2e-5)
+
+
+def outputs_of(function: Any) -> list[str]:
+    return [x.name for x in program_of(f=function).functions[0].outputs]
 
 
 def test_a_module_imports_nothing_and_is_small() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 import minigrad
-from minigrad import Tensor, nn, optim
+from minigrad import Tensor, cond, fori_loop, nn, optim, scan, value_and_grad, while_loop
 from minigrad import functional as F
 from minigrad.compiler.export.c import write_c
 from minigrad.compiler.export.program import ExportedProgram, exported
@@ -235,6 +235,80 @@ def accumulated() -> Case:
     )
 
 
+def scanned() -> Case:
+    """A recurrent network, trained through a scan over its positions, forwards and backwards."""
+    rng = np.random.default_rng(7)
+    w, out = (
+        Tensor(rng.normal(size=shape).astype(np.float32) / 3, requires_grad=True)
+        for shape in ((8, 8), (8, 2))
+    )
+    optimizer = optim.Adam([w, out], lr=0.01)
+
+    def cell(h: Any, row: Any) -> Any:
+        h = np.tanh(h @ w + row)
+        return h, h
+
+    def step(x: Any, y: Any) -> Any:
+        optimizer.zero_grad()
+        zeros = np.zeros((4, 8), np.float32)
+        h, states = scan(cell, zeros, x)
+        h, _ = scan(cell, h, states, reverse=True)
+        loss = F.cross_entropy(h @ out, y)
+        loss.backward()
+        optimizer.step()
+        return loss, states
+
+    x = rng.normal(size=(3, 10, 4, 8)).astype(np.float32)
+    y = (x.sum((1, 3)) > 0).astype(np.int64)
+    step = minigrad.compile(step)
+    return {"step": step}, lambda k: ("step", {"x": x[k % 3], "y": y[k % 3]})
+
+
+def stopped() -> Case:
+    """Loops whose rounds depend on numbers, with their derivatives by a bound."""
+    rng = np.random.default_rng(8)
+
+    def root(a: Any) -> Any:
+        """Square roots by Newton's method, until they are found."""
+
+        def misses(y: Any) -> Any:
+            return np.any(np.abs(y * y - a) > 1e-9 * a)
+
+        return while_loop(misses, lambda y: (y + a / y) / 2, np.ones(4), bound=60)
+
+    def powers(a: Any, n: Any) -> Any:
+        return fori_loop(0, n, lambda _, y: y * a + 1, np.ones(4))
+
+    def both(a: Any, n: Any) -> Any:
+        loss, slope = value_and_grad(lambda a: np.sum(root(a) ** 3))(a)
+        return loss, slope, powers(a, n)
+
+    a = rng.uniform(0.01, 3, (5, 4)) ** 3
+    return {"both": minigrad.compile(both)}, lambda k: (
+        "both",
+        {"a": a[k % 5], "n": np.array(k % 7)},
+    )
+
+
+def branching() -> Case:
+    """Branches by a number, in a loop too, and through both their derivatives."""
+
+    def energy(x: Any) -> Any:
+        def step(s: Any, row: Any) -> Any:
+            s = cond(np.sum(s) > 0, lambda s: np.sin(s) - row, lambda s: np.exp(s) * row, s)
+            return s, np.max(s)
+
+        end, tops = scan(step, x[0], x)
+        return cond(tops[-1] > 0.3, lambda s: np.sum(s**2), lambda s: np.sum(np.cos(s)), end)
+
+    x = np.random.default_rng(9).normal(size=(6, 8, 3))
+
+    def slope(x: Any) -> Any:
+        return value_and_grad(energy)(x)
+
+    return {"slope": minigrad.compile(slope)}, lambda k: ("slope", {"x": x[k % 6]})
+
+
 CASES = {
     f.__name__: f
     for f in (
@@ -245,6 +319,9 @@ CASES = {
         embedding,
         least_squares,
         accumulated,
+        scanned,
+        stopped,
+        branching,
     )
 }
 

@@ -13,7 +13,7 @@ import minigrad
 from minigrad.compiler.export.c import write_c
 from minigrad.transforms.trees import leaves_of
 from tests.compiler.end_to_end.test_sizes import KINDS, arguments
-from tests.compiler.export.programs import CASES, NATIVE, Built, in_python, program_of, ready
+from tests.compiler.export.programs import CASES, NATIVE, PLAIN, Built, in_python, program_of, ready
 from tests.fuzz import kinds
 from tests.fuzz.common import evaluate
 
@@ -51,6 +51,7 @@ QUICK = [
     ("embedding", "gcc for 32 bits"),
     ("least_squares", "gcc without vectors, with sanitizers"),
     ("accumulated", "clang"),
+    ("stopped", "gcc"),
 ]
 
 
@@ -77,6 +78,22 @@ def test_a_program_gives_the_numbers_of_python(case: str, build: str, tmp_path: 
                 np.testing.assert_allclose(x, y, tolerance, tolerance)
             else:
                 assert x.tobytes() == y.tobytes()
+
+
+def test_a_bound_that_is_exceeded_is_refused(tmp_path: Path) -> None:
+    if not builds(["gcc", *PLAIN], tmp_path):
+        pytest.skip("there is no gcc")
+
+    @minigrad.compile
+    def halved(x: np.ndarray) -> np.ndarray:
+        return minigrad.while_loop(lambda y: y > 1, lambda y: y / 2, x, bound=5)
+
+    halved(np.array(3.0))
+    program = program_of(f=halved)
+    calls = [("f", {"x": np.array(x)}) for x in (32.0, 33.0, 0.5)]
+    answers, _ = Built(program, tmp_path, "gcc", *PLAIN).run(calls)
+    assert [why for why, _ in answers] == [0, 5, 0]
+    assert [y.item() for why, found in answers for y in found.values() if not why] == [1.0, 0.5]
 
 
 def test_bits_do_not_depend_on_the_number_of_threads_that_is_known(tmp_path: Path) -> None:
