@@ -57,6 +57,13 @@ class Checkpointed:
     def __repr__(self) -> str:
         return f"<checkpoint of {self.function!r}>"
 
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        """Of a method, that of an object; it is bound as its function is."""
+        bind = getattr(type(self.function), "__get__", None)
+        if instance is None or bind is None:
+            return self
+        return Checkpointed(bind(self.function, instance, owner))
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if not recording.get() or traced_form.get() is not None or levels.get():
             return self.function(*args, **kwargs)

@@ -237,8 +237,8 @@ def cond(pred: Any, if_true: Function, if_false: Function, *operands: Any) -> An
     """if_true(*operands) if pred is true, else if_false(*operands).
 
     Only one of them is run. In a compiled function both are traced, and must return the same
-    structure, shapes and dtypes. Where pred differs between the entries of a vmap, both are run,
-    and np.where chooses.
+    structure, shapes and dtypes, where Python's numbers are weak, as in arithmetic. Where pred
+    differs between the entries of a vmap, both are run, and np.where chooses.
 
     Raises:
         ShapeError, DtypeError: if pred is not a single boolean, or, in a compiled function, the
@@ -249,7 +249,7 @@ def cond(pred: Any, if_true: Function, if_false: Function, *operands: Any) -> An
     """
     pred, how = boolean(pred, "cond: pred"), lowered.get()
     if is_traced(value_of(pred)):
-        results = Rounds("cond: what a branch returns", "in both")
+        results = Branches()
 
         def of(function: Function) -> list[Any]:
             return results.leaves(function(*operands))
@@ -355,10 +355,8 @@ class Carry:
     def leaf(self, k: int, x: Any) -> Any:
         """Leaf k of the next state, checked. Python's numbers are weak, as in arithmetic."""
         shape, dtype = self.kinds[k]
-        if type(x) in NUMBERS and not shape and np.result_type(dtype, x) == dtype:
-            return dtype.type(x)
         where = f"{self.loop}: the carry{self.places[k]}"
-        x = as_array(x, where)
+        x = as_array(x if shape else number_of(x, dtype), where)
         if x.shape != shape:
             raise ShapeError(
                 f"{where} must keep its shape, and is {shape} in init, but the function returned "
@@ -440,6 +438,50 @@ class Rounds:
         if reverse:
             self.columns = [column[::-1] for column in self.columns]
         return like(self.tree, map(np.stack, self.columns))
+
+
+class Branches(Rounds):
+    """The results of the functions of cond. Python's numbers are weak: `numbers` are those in whose
+    places no function returned anything else yet."""
+
+    def __init__(self) -> None:
+        super().__init__("cond: what a branch returns", "in both")
+        self.numbers: dict[str, Any] = {}
+
+    def leaves(self, y: Any) -> list[Any]:
+        """As of rounds, but a number stays one until the dtype in its place is known."""
+        named = leaves_of(y)
+        is_first = self.kinds is None
+        for at, x in named:
+            if is_first and type(x) in NUMBERS:
+                self.numbers[at] = x
+            elif at in self.numbers and not np.shape(x):
+                self.meet(at, x)
+        found = super().leaves(like(y, iter([self.cast(at, x) for at, x in named])))
+        given = dict(named)
+        return [
+            given[at] if at in self.numbers else x
+            for at, x in zip(self.kinds or (), found, strict=True)
+        ]
+
+    def meet(self, at: str, x: Any) -> None:
+        """Set the dtype of a place where one function returned a number, and another x."""
+        own = as_array(x, f"{self.what}{at}").dtype
+        dtype = np.result_type(own, self.numbers[at])
+        assert self.kinds is not None
+        if dtype != self.kinds[at][1] and (dtype == own or type(x) in NUMBERS):
+            self.kinds[at] = (), dtype
+            del self.numbers[at]
+
+    def cast(self, at: str, x: Any) -> Any:
+        shape, dtype = (self.kinds or {}).get(at, (None, None))
+        return number_of(x, dtype) if shape == () else x
+
+
+def number_of(x: Any, dtype: np.dtype[Any]) -> Any:
+    """A Python number in a dtype, if that is what arithmetic would make of it; else x."""
+    fits = type(x) in NUMBERS and np.result_type(dtype, x) == dtype
+    return dtype.type(x) if fits else x
 
 
 def shown_kinds(kinds: dict[str, tuple[Any, Any]]) -> str:

@@ -109,6 +109,33 @@ def test_generators_are_where_they_were(draw: str) -> None:
     assert given is None or after == again.random()
 
 
+def test_of_methods() -> None:
+    class Block(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = Tensor(Y, requires_grad=True)
+
+        @checkpoint
+        def forward(self, x: Any) -> Any:
+            return np.tanh(self.weight * x)
+
+        @checkpoint
+        def step(self, c: Any, x: Any) -> Any:
+            return np.tanh(self.weight * c + x), None
+
+        sine = checkpoint(np.sin)
+
+    block = Block()
+    np.sum(block(X)).backward()
+    np.testing.assert_allclose(block.weight.grad, X / np.cosh(X * Y) ** 2, 1e-12)
+    assert "step" in repr(block.step)
+    assert np.array_equal(block.sine(X), np.sin(X))
+    xs = np.zeros((40, 3))
+    got = grad(lambda c: np.sum(scan(block.step, c, xs)[0]))(X).data
+    plain = grad(lambda c: np.sum(scan(block.step.function, c, xs)[0]))(X).data
+    np.testing.assert_allclose(got, plain, 1e-12)
+
+
 def test_what_is_not_the_same_again_is_refused() -> None:
     rng = np.random.default_rng(0)
     hidden = checkpoint(lambda x: x * rng.random(3))

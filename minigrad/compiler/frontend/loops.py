@@ -34,7 +34,7 @@ from minigrad.ops.base import registry
 from minigrad.ops.movement import copy
 from minigrad.tensor import Tensor, value_of
 from minigrad.transforms.calls import call_node
-from minigrad.transforms.loops import Lowered, Repeated, lowered
+from minigrad.transforms.loops import NUMBERS, Lowered, Repeated, lowered
 from minigrad.transforms.recorded import Recorded
 
 # From leaves to leaves: Tensors, tracers, arrays and numbers.
@@ -69,7 +69,8 @@ class Body:
 
     `graph`: from (*captured, *given, *drawn) to its results. `captured`: the values of outside that
     it reads; `nodes`: the nodes of Tensors of outside that a gradient can flow to, in the last run.
-    `replay`: the function, from other Tensors and arrays. `kinds`: what its results are.
+    `replay`: the function, from other Tensors and arrays. `kinds`: what its results are;
+    `numbers`: which of them are Python's.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class Body:
         stand_ins, results, order = self.traced(recorder, function)
         self.raw = [recorder.value_of(with_array(x)) for x in results]
         self.kinds = [*map(kind_of, results)]
+        self.numbers = [k for k, x in enumerate(results) if type(x) in NUMBERS]
         leaves = {
             x.node: value
             for x, value in zip(stand_ins, self.given, strict=True)
@@ -143,6 +145,17 @@ class Body:
                 self.new[value] = with_inputs(value, self.new)
         inputs = [*(self.new[x] for x in self.captured), *leaves]
         self.graph = Graph(inputs, [], [self.new[x] for x in self.raw], [])
+
+    def cast_numbers(self, recorder: Recorder, other: Body) -> None:
+        """Give results that are Python's numbers the dtypes of those of another body."""
+        outputs = self.graph.outputs
+        for k in self.numbers:
+            number, dtype = self.raw[k].array, other.graph.outputs[k].dtype
+            assert number is not None
+            if outputs[k].dtype != dtype:
+                outputs[k] = recorder.leaf_of(number.astype(dtype))
+                self.replay = self.replay.giving(k, outputs[k])
+        self.graph = Graph(self.graph.inputs, [], outputs, [])
 
     def run(self, nodes: Sequence[Any], captured: Sequence[Any], given: Sequence[Any]) -> list[Any]:
         """Its results, from Tensors or arrays in the place of the nodes, of the captured values,
@@ -430,7 +443,7 @@ def zeros_like(x: Any) -> Any:
 
 def branch(pred: Any, functions: Sequence[Callable[[], list[Any]]]) -> list[Any]:
     """The results of the first of two functions if `pred`, a traced boolean, holds, else of the
-    second. Each gives the same shapes and dtypes."""
+    second. Each gives the same shapes and dtypes, or Python numbers in the place of an array."""
     recorder = recorder_here()
     why_not = (
         "random numbers are drawn in a branch of a compiled function, which is not always run: "
@@ -444,6 +457,8 @@ def branch(pred: Any, functions: Sequence[Callable[[], list[Any]]]) -> list[Any]
         return lambda given: function()
 
     bodies = [body_of(recorder, ignoring(each), lambda body: [], frame) for each in functions]
+    for body, other in (bodies, bodies[::-1]):
+        body.cast_numbers(recorder, other)
     made = Branch(bodies)
     inputs = [Tensor.of(node) for node in made.nodes] + [Tracer(x) for x in made.captured]
     return made.run([*inputs, pred])

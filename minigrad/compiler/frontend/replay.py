@@ -8,6 +8,7 @@ from the graph.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from typing import Any
 
 from minigrad.compiler.frontend.recorder import Recorder, recorder_here
@@ -47,7 +48,7 @@ class Replay:
             for x, source in zip(node.inputs, self.sources[node], strict=True):
                 if as_key(x) not in stands:
                     self.needed += [source] if type(source) is Value else []
-                elif stands[x] is not source:
+                elif stands[x] is not recorder.value_of(source):  # of a call, an array
                     self.refusal = "it writes into the data of a Tensor that it computed"
         self.plain = Graph([], [], self.needed, []).order
 
@@ -62,6 +63,15 @@ class Replay:
             for node, sources in self.sources.items()
         }
         made.needed = [new[x] for x in self.needed]
+        made.plain = Graph([], [], made.needed, []).order
+        return made
+
+    def giving(self, k: int, value: Value) -> Replay:
+        """The same, with another value as output k, which was a value."""
+        made = copy(self)
+        made.outputs = [*self.outputs]
+        made.outputs[k] = value
+        made.needed = [*self.needed, value]
         made.plain = Graph([], [], made.needed, []).order
         return made
 

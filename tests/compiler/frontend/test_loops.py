@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import minigrad
-from minigrad import Tensor, cond, fori_loop, grad, hessian, jvp, nn, scan, while_loop
+from minigrad import Tensor, cond, fori_loop, grad, hessian, jvp, nn, scan, vmap, while_loop
 from minigrad.errors import ArgumentError, DtypeError, MinigradError, ShapeError, TraceError
 from minigrad.transforms.trees import flat
 
@@ -315,6 +315,46 @@ def test_branches_that_differ() -> None:
     ):
         with pytest.raises(kind, match=r"the same structure, shapes and dtypes in both.*float64"):
             minigrad.compile(lambda x, other=other: cond(x[0] > 0, np.sin, other, x))(H)
+
+
+@pytest.mark.unoptimized
+def test_numbers_of_python_in_branches_are_weak() -> None:
+    one, other = np.array(0.5, np.float32), np.array(-2, np.float32)
+    for f, dtypes in (
+        (lambda x: cond(x > 0, lambda: x, lambda: 0), "f"),
+        (lambda x: cond(x > 0, lambda: 0, lambda: x), "f"),
+        (lambda x: cond(x > 0, lambda: 1, lambda: 2.5), "d"),
+        (lambda x: cond(x > 0, lambda: (1, x, True), lambda: (np.int8(3), 2, False)), "bf?"),
+        (lambda x: cond(x > 0, lambda: 0.0, lambda: cond(x < -1, lambda: 1, lambda: x)), "f"),
+    ):
+        compiled, batched = minigrad.compile(f), minigrad.compile(vmap(f))
+        for x in (one, other):
+            found = flat(compiled(x))
+            assert "".join(y.dtype.char for y in found) == dtypes
+            assert [*map(float, found)] == [*map(float, flat(f(x)))]
+        pairs = zip(flat(batched(np.array([one, other]))), found, strict=True)
+        assert all(y.dtype == x.dtype and y[1] == x for y, x in pairs)
+    with pytest.raises(DtypeError, match=r"y float64 \(\) in the first, and y int8 \(\)"):
+        minigrad.compile(lambda x: cond(x > 0, lambda: 1.5, lambda: np.int8(2)))(one)
+    for x in (one, other):
+        check(hessian(lambda x: cond(x > 0, lambda: 0, lambda: x**3)), x)
+
+
+LOOPS = {
+    "scan": lambda x: scan(lambda c, t: (c * t + 1, None), 1.0, x)[0],
+    "fori_loop": lambda x: fori_loop(0, 2, lambda i, c: c * x[i], 1.0),
+    "while_loop": lambda x: while_loop(lambda c: c < 9, lambda c: c * 2 + x @ x, 1.0, bound=9),
+}
+
+
+@pytest.mark.unoptimized
+@pytest.mark.parametrize("name", LOOPS)
+def test_second_derivatives_of_a_loop_in_a_branch(name: str) -> None:
+    def f(x: Any) -> Any:
+        return cond(np.sum(x) > 0, LOOPS[name], np.sum, x)
+
+    check(lambda x, v: jvp(f, (x,), (v,)), np.array([0.5, 2.0]), H)
+    check(hessian(f), np.array([0.5, 2.0]))
 
 
 def test_a_bound_that_is_exceeded() -> None:
