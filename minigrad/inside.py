@@ -19,7 +19,7 @@ class differentiating:  # noqa: N801  # called as a function
     """Inside, a function is run in order to differentiate it by these nodes."""
 
     def __init__(self, by: Iterable[Node]) -> None:
-        self.by = set(by)
+        self.by = set(by) - variables  # which are so for longer
 
     def __enter__(self) -> None:
         self.token = inside_transform.set(True)

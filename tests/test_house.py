@@ -71,9 +71,10 @@ ROOMS = {
     "transforms": [
         ["trees", "calls", "results", "draws"],
         ["recorded", "batched"],
-        ["batching", "foreign"],
+        ["batching", "foreign", "rerun"],
         ["checkpoint"],
         ["loops"],
+        ["reversed_loops"],
         ["batched_loops"],
         ["vmap"],
         ["reverse", "forward"],

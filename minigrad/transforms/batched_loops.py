@@ -3,49 +3,73 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
 
 from minigrad.autograd import switched
-from minigrad.errors import UnsupportedError
-from minigrad.graph import toposort
+from minigrad.graph import Node, births, toposort
 from minigrad.inside import variables
 from minigrad.random import draw
 from minigrad.tensor import Tensor
 from minigrad.transforms.batched import Batched, Level, detached, needs_grad
+from minigrad.transforms.calls import call_node
 from minigrad.transforms.loops import Lowered, Repeated, Step, lowered
+from minigrad.transforms.rerun import Rerun, from_outside
+from minigrad.transforms.reversed_loops import pulled_back, zeros_like
+
+Context = Callable[[], AbstractContextManager[None]]
 
 
-def lowered_on_batches(level: Level) -> Lowered | None:
-    """How a vmap runs loops and branches; None if that is op by op."""
-    below = lowered.get()
-    if below is None:
-        return None
-    loops = BatchedLoops(level, below)
+def batched_loops(level: Level, below: Lowered, outside: Context, inside: Context) -> Lowered:
+    """How a vmap runs loops and branches: see `BatchedLoops`."""
+    loops = BatchedLoops(level, below, outside, inside)
     return Lowered(loops.loop, loops.branch)
 
 
-class BatchedLoops:
-    """How a vmap runs loops and branches: `below` does it for whole arrays. What is differentiated
-    inside of the vmap is run op by op instead."""
+# What a leaf is, the lesser first: an array, a Tensor, a Tensor that requires a gradient.
+ARRAY, TENSOR, WATCHED = range(3)
+Kind = tuple[bool, int]  # of a leaf: whether it is batched, and which of these it is
 
-    def __init__(self, level: Level, below: Lowered) -> None:
-        self.level, self.below = level, below
+
+@dataclass
+class Tried:
+    """What is known of a round before the loop: the `kinds` of the leaves of the state in any
+    round, then of the results; the nodes from outside that it uses; how often it draws random
+    numbers; and whether it is differentiated inside of the vmap."""
+
+    kinds: list[Kind]
+    captured: Sequence[Node] = ()
+    draws: int = 0
+    inside: bool = False
+
+
+class BatchedLoops:
+    """How a vmap runs loops and branches: `below` does it for whole arrays, `outside` of the vmap,
+    which the body of the loop enters again. What is differentiated inside of the vmap is a call,
+    whose pull-back is again a loop or a branch."""
+
+    def __init__(self, level: Level, below: Lowered, outside: Context, inside: Context) -> None:
+        self.level, self.below, self.outside, self.inside = level, below, outside, inside
 
     def is_own(self, x: Any) -> bool:
         return self.level.is_own(detached(x))
 
-    def entry(self, whole: Any, as_tensor: bool) -> Any:
+    def entry(self, whole: Any, kind: int) -> Any:
         """What the function is given for a whole array."""
         watched = needs_grad(whole)
         one: Any = Batched(whole if watched else detached(whole), self.level)
-        return self.level.stand_in(one, watched) if watched or as_tensor else one
+        return self.level.stand_in(one, watched) if watched or kind != ARRAY else one
 
-    def are_differentiated(self, leaves: Sequence[Any]) -> bool:
+    def kinds_of(self, leaves: Sequence[Any]) -> list[Kind]:
+        return [(self.is_own(x), isinstance(x, Tensor) + needs_grad(x)) for x in leaves]
+
+    def are_differentiated(self, nodes: Sequence[Node]) -> bool:
         """Whether any of these depends on a variable of a transform inside of the vmap."""
-        nodes = toposort(x.node for x in leaves if needs_grad(x))
-        inside = {x for x in nodes if x.birth > self.level.birth} - self.level.stand_ins
+        inside = {x for x in toposort(nodes) if x.birth > self.level.birth} - self.level.stand_ins
         # The variable of a Tensor of outside is a copy of it.
         return any(x.op is None or x in variables for x in inside)
 
@@ -57,112 +81,182 @@ class BatchedLoops:
         rounds: Repeated,
         number: Any = None,
     ) -> tuple[list[Any], list[Any]]:
-        whole, n = self.level.whole, len(state)
-        of_rows = [self.is_own(x) for x in rows]
-        kinds, watched = self.kinds(function, state, rows, rounds)
-        if not any((*kinds.batched, *of_rows)):
-            return self.below.loop(function, state, rows, rounds, number)
-        if watched and rounds.length != 0:
-            return unrolled(function, state, rows, rounds)
-        batched, tensors = kinds
+        tried = self.tried(function, state, rows, rounds)
+        if not tried.inside or rounds.length == 0:
+            return self.run(function, state, rows, rounds, number, tried.kinds)
+        return self.call(function, state, rows, rounds, number, tried)
+
+    def run(
+        self,
+        function: Step,
+        state: Sequence[Any],
+        rows: Sequence[Any],
+        rounds: Repeated,
+        number: Any,
+        kinds: list[Kind],
+    ) -> tuple[list[Any], list[Any]]:
+        """The loop of whole arrays."""
+        whole, c = self.level.whole, len(state)
+        of_rows = [*zip(map(self.is_own, rows), (isinstance(x, Tensor) for x in rows), strict=True)]
+
+        def entries(leaves: Sequence[Any], kinds: Sequence[Kind]) -> list[Any]:
+            pairs = zip(leaves, kinds, strict=True)
+            return [self.entry(x, kind) if own else x for x, (own, kind) in pairs]
+
+        def wholes(leaves: Sequence[Any], kinds: Sequence[Kind]) -> list[Any]:
+            return [whole(x) if own else x for x, (own, _) in zip(leaves, kinds, strict=True)]
 
         def on_batches(state: list[Any], row: list[Any]) -> tuple[list[Any], list[Any]]:
-            carried = zip(state, batched[:n], tensors[:n], strict=True)
-            given = [self.entry(x, t) if own else x for x, own, t in carried]
-            parts = zip(row, of_rows, rows, strict=True)
-            entries = [self.entry(x, isinstance(y, Tensor)) if own else x for x, own, y in parts]
-            new, results = function(given, entries)
-            pairs = zip([*new, *results], batched, strict=True)
-            found = [whole(x) if own else x for x, own in pairs]
-            return found[:n], found[n:]
+            with self.inside():
+                new, results = function(entries(state, kinds[:c]), entries(row, of_rows))
+                return wholes(new, kinds[:c]), wholes(results, kinds[c:])
 
-        first = [whole(x) if own else x for x, own in zip(state, batched[:n], strict=True)]
         by_row = [np.moveaxis(whole(x), 1, 0) if self.is_own(x) else x for x in rows]
-        end, stacked = self.below.loop(on_batches, first, by_row, rounds, number)
-        moved = (
-            np.moveaxis(x, 0, 1) if own else x for x, own in zip(stacked, batched[n:], strict=True)
+        first = wholes(state, kinds[:c])
+        with self.outside():
+            end, stacked = self.below.loop(on_batches, first, by_row, rounds, number)
+        moved = [
+            np.moveaxis(x, 0, 1) if own else x
+            for x, (own, _) in zip(stacked, kinds[c:], strict=True)
+        ]
+        return [*state] if rounds.length == 0 else entries(end, kinds[:c]), entries(
+            moved, kinds[c:]
         )
-        found = zip([*end, *moved], batched, tensors, strict=True)
-        results = [self.entry(x, t) if own else x for x, own, t in found]
-        return ([*state] if rounds.length == 0 else results[:n]), results[n:]
 
-    def kinds(
-        self, function: Step, state: Sequence[Any], rows: Sequence[Any], rounds: Repeated
-    ) -> tuple[Kinds, bool]:
-        """The kinds of the state in any round, and of the results; and whether any of it is
-        differentiated inside of the vmap. They are found by runs of the first round, of which
-        nothing is used."""
-        n = len(state)
-        first = [x[0] if rounds.length else x[:0].sum(0) for x in rows]
-        found, before = self.kinds_of(state), None
-        while found != before:
-            before = found
-            carried = zip(state, *(kinds[:n] for kinds in found), strict=True)
-            given = [
-                self.entry(self.level.whole(x), t) if own else np.copy(x) for x, own, t in carried
-            ]
-            with switched(draw, nothing_drawn):
-                new, results = function(given, first)
-            now = self.kinds_of([*new, *results])
-            found = Kinds(
-                *(
-                    [*map(max, old[:n], kinds), *kinds[n:]]
-                    for old, kinds in zip(found, now, strict=True)
-                )
+    def call(
+        self,
+        function: Step,
+        state: Sequence[Any],
+        rows: Sequence[Any],
+        rounds: Repeated,
+        number: Any,
+        tried: Tried,
+    ) -> tuple[list[Any], list[Any]]:
+        """The loop as a call. To be gone back through, it also returns the carry of each round,
+        what was drawn in it, and the number of rounds."""
+        c, r, n, captured = len(state), len(rows), len(tried.kinds), tried.captured
+        keeps = rounds.length is not None
+        given = [*tried.kinds[:c], *self.kinds_of(rows)]
+        watched = [k for k, (_, kind) in enumerate(given) if kind == WATCHED]
+
+        def keeping(state: list[Any], row: list[Any]) -> tuple[list[Any], list[Any]]:
+            count, *own = state
+            kept, drawn = [np.copy(x) for x in own], list[Any]()
+            with switched(draw, partial(noted, drawn, draw.get())):
+                new, results = function(own, row)
+            return [count + 1, *new], [*results, *([*kept, *drawn] if keeps else [])]
+
+        def pull_back(sent: Sent, inputs: Sequence[Any], kept: Sequence[Any]) -> list[Any]:
+            *kept, count = kept
+
+            def again(outside: Sequence[Any], leaves: list[Any]) -> list[Any]:
+                own = [
+                    Tensor.of(Node(x)) if kind and not isinstance(x, Tensor) else x
+                    for x, (_, kind) in zip(leaves, given, strict=False)
+                ]
+                drawn = iter(leaves[c + r :])
+                with switched(draw, lambda rng, shape: next(drawn)):
+                    new, results = function(own[:c], own[c:])
+                return [*new, *results]
+
+            of_captured, by_place = pulled_back(
+                *(again, (), captured, kept[:c], [*inputs[len(inputs) - r :], *kept[c:]]),
+                *(watched, n, sent, rounds, count),
             )
-        return found, self.are_differentiated([*state, *rows, *new, *results])
+            return [*of_captured, *(by_place.get(k) for k in range(c + r))]
 
-    def kinds_of(self, leaves: Sequence[Any]) -> Kinds:
-        return Kinds([self.is_own(x) for x in leaves], [isinstance(x, Tensor) for x in leaves])
+        wide = [(False, ARRAY), *tried.kinds]
+        if keeps:
+            wide += [*tried.kinds[:c], *[(True, ARRAY)] * tried.draws]
+        first = [np.zeros((), np.int64), *state]
+        (count, *end), stacked = self.run(keeping, first, rows, rounds, number, wide)
+        found = [*end, *stacked]
+        inputs = [*map(Tensor.of, captured), *state, *rows]
+        kept = [*found[n:], count if number is None else number]
+        made = call_node("loop", inputs, found, pull_back, kept)
+        pairs = zip(found, made, tried.kinds, strict=False)
+        results = [y if kind == WATCHED else x for x, y, (_, kind) in pairs]
+        return results[:c], results[c:]
+
+    def tried(
+        self, function: Step, state: Sequence[Any], rows: Sequence[Any], rounds: Repeated
+    ) -> Tried:
+        """What is known of a round, by runs of the first one, of which nothing is used."""
+        c, level, kinds = len(state), self.level, self.kinds_of(state)
+        first = [x[0] if rounds.length else x[:0].sum(0) for x in rows]
+        inside = self.are_differentiated([x.node for x in (*state, *rows) if needs_grad(x)])
+        while True:
+            given = []
+            for x, (own, kind) in zip(state, kinds, strict=False):
+                one: Any = Batched(level.whole(x), level) if own else np.copy(x)
+                given.append(level.stand_in(one, kind == WATCHED) if own and kind else one)
+            nodes = [x.node for x in (*given, *first) if needs_grad(x)]
+            start, drawn = next(births), list[Any]()
+            with switched(draw, partial(noted, drawn, self.nothing_drawn)):
+                new, results = function(given, first)
+            ends = [x.node for x in (*new, *results) if needs_grad(x)]
+            captured = from_outside(ends, start, nodes)
+            inside = inside or self.are_differentiated(captured)
+            now = self.kinds_of([*new, *results])
+            now[:c] = [joined(*pair) for pair in zip(kinds[:c], now[:c], strict=True)]
+            some = any((*(own for own, _ in now), *map(self.is_own, rows)))
+            if inside and some:
+                # All that is differentiated is batched, and so has its node here.
+                now = [(own or kind == WATCHED, kind) for own, kind in now]
+            if now == kinds:
+                return Tried(kinds, captured, len(drawn), inside and some)
+            kinds = now
+
+    def nothing_drawn(self, rng: Any, shape: tuple[int, ...]) -> Any:
+        return Batched(np.zeros((self.level.size, *shape), np.float32), self.level)
 
     def branch(self, pred: Any, functions: Sequence[Callable[[], list[Any]]]) -> list[Any]:
-        with switched(draw, nothing_drawn):
+        start = next(births)
+        with switched(draw, self.nothing_drawn):
             tried = [function() for function in functions]
         found = [self.kinds_of(results) for results in tried]
-        batched, tensors = ([*map(max, *each)] for each in zip(*found, strict=True))
-        if not any(batched):
-            return self.below.branch(pred, functions)
-        if self.are_differentiated([x for results in tried for x in results]):
-            return [np.where(pred, x, y) for x, y in zip(*tried, strict=True)]
+        kinds = [joined(*pair) for pair in zip(*found, strict=True)]
+        ends = [x.node for results in tried for x in results if needs_grad(x)]
+        captured = from_outside(ends, start, ())
+        if inside := any(own for own, _ in kinds) and self.are_differentiated(captured):
+            kinds = [(own or kind == WATCHED, kind) for own, kind in kinds]
 
-        def on_batches(function: Callable[[], list[Any]]) -> Callable[[], list[Any]]:
-            return lambda: [
-                self.level.whole(x) if own else x
-                for x, own in zip(function(), batched, strict=True)
-            ]
+        def on_batches(function: Callable[[], list[Any]]) -> list[Any]:
+            with self.inside():
+                pairs = zip(function(), kinds, strict=True)
+                return [self.level.whole(x) if own else x for x, (own, _) in pairs]
 
-        results = self.below.branch(pred, [*map(on_batches, functions)])
-        return [
-            self.entry(x, t) if own else x
-            for x, own, t in zip(results, batched, tensors, strict=True)
+        with self.outside():
+            whole = self.below.branch(pred, [partial(on_batches, f) for f in functions])
+        results = [
+            self.entry(x, kind) if own else x for x, (own, kind) in zip(whole, kinds, strict=True)
         ]
+        if not inside:
+            return results
+
+        def pull_back(sent: Sent, inputs: Sequence[Any], kept: Sequence[Any]) -> list[Any]:
+            def back(function: Callable[[], list[Any]]) -> list[Any]:
+                adjoints = Rerun(function, (), captured).pull_back(sent)
+                pairs = zip(adjoints, captured, strict=True)
+                return [zeros_like(node.value) if g is None else g for g, node in pairs]
+
+            how = lowered.get()
+            assert how is not None
+            return [*how.branch(kept[0], [partial(back, f) for f in functions])]
+
+        made = call_node("cond", [*map(Tensor.of, captured)], results, pull_back, [pred])
+        pairs = zip(results, made, kinds, strict=True)
+        return [y if kind == WATCHED else x for x, y, (_, kind) in pairs]
 
 
-class Kinds(NamedTuple):
-    """Which leaves are batched, and which are Tensors."""
-
-    batched: list[bool]
-    tensors: list[bool]
+Sent = dict[int, Any]  # cotangents, by the places of what they are of
 
 
-def nothing_drawn(rng: Any, shape: tuple[int, ...]) -> Any:
-    return np.zeros(shape, np.float32)
+def joined(one: Kind, other: Kind) -> Kind:
+    return one[0] or other[0], max(one[1], other[1])
 
 
-def unrolled(
-    function: Step, state: Sequence[Any], rows: Sequence[Any], rounds: Repeated
-) -> tuple[list[Any], list[Any]]:
-    """A loop, op by op."""
-    if rounds.stops or rounds.dynamic or rounds.length is None:
-        raise UnsupportedError(
-            "in a compiled function, a while_loop is differentiated inside of vmap: differentiate "
-            "around vmap, or use scan or fori_loop"
-        )
-    columns: list[list[Any]] = []
-    state = [*state]
-    for k in reversed(range(rounds.length)) if rounds.reverse else range(rounds.length):
-        state, results = function(state, [x[k] for x in rows])
-        columns = columns or [[] for _ in results]
-        for column, x in zip(columns, results, strict=True):
-            column.append(x)
-    return state, [np.stack(x[::-1] if rounds.reverse else x) for x in columns]
+def noted(drawn: list[Any], below: Callable[..., Any], rng: Any, shape: tuple[int, ...]) -> Any:
+    """Random numbers, which are added to a list."""
+    drawn.append(below(rng, shape))
+    return drawn[-1]

@@ -188,7 +188,8 @@ def call_node(
     if not recorded:
         return [Tensor.of(Node(y)) for y in arrays]
     kept = [value_of(x) for x in kept]
-    found = {n: k for n, x in enumerate(kept) for k, y in enumerate(arrays) if x is y}
+    outs = [(k, y) for k, y in enumerate(arrays) if y.dtype.kind in INEXACT]
+    found = {n: k for n, x in enumerate(kept) for k, y in outs if x is y}
     node = record(Call(name, len(inputs), pull_back, push, found), [*inputs, *kept])
     return [
         Tensor.of(returned(y, node, k) if y.dtype.kind in INEXACT else Node(y))

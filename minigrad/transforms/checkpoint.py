@@ -4,22 +4,22 @@ runs it again."""
 from __future__ import annotations
 
 import functools
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 from minigrad.arguments import checked
-from minigrad.autograd import array_of, recording, reverse, switched
+from minigrad.autograd import recording
 from minigrad.errors import GradientError
-from minigrad.graph import Node, births, toposort
+from minigrad.graph import Node, births
 from minigrad.inside import traced_form
-from minigrad.ops.movement import copy
 from minigrad.tensor import Tensor, value_of
 from minigrad.transforms.batched import levels
 from minigrad.transforms.calls import call_node
 from minigrad.transforms.draws import Draws, check_the_same
+from minigrad.transforms.rerun import Rerun, from_outside, needs_grad
 from minigrad.transforms.trees import Function, flat, like
 from minigrad.writes import Overwritten, log
 
@@ -89,7 +89,9 @@ class Run:
     def result(self) -> Any:
         with self.draws.noted(and_numpys=True):
             start = next(births)
-            found, nodes = self.run([x.data for x in self.tensors])
+            variables = [Tensor.of(Node(x.data, True)) for x in self.tensors]
+            nodes = [x.node for x in variables]
+            found = self.run(*variables)
         self.written = written_since(start)
         leaves = flat(found)
         self.outputs = [k for k, y in enumerate(leaves) if needs_grad(y)]
@@ -105,17 +107,14 @@ class Run:
             leaves[k] = y
         return like(found, iter(leaves))
 
-    def run(self, inputs: Sequence[Any]) -> tuple[Any, list[Node]]:
-        """The function's result, and the nodes in place of the Tensors in the arguments."""
-        variables = []
-        for x, given in zip(self.tensors, inputs, strict=True):
-            y = copy(given) if isinstance(given, Tensor) else Tensor.of(Node(given, True))
-            y.node.name = x.name
-            variables.append(y)
+    def run(self, *variables: Tensor) -> Any:
+        """The function, of these in the place of the Tensors in the arguments."""
+        for x, given in zip(variables, self.tensors, strict=True):
+            x.node.name = given.name
         given = dict(zip(self.wanted, variables, strict=True))
         leaves = (given.get(k, x) for k, x in enumerate(self.leaves))
         args, kwargs = like(self.arguments, leaves)
-        return self.function(*args, **kwargs), [x.node for x in variables]
+        return self.function(*args, **kwargs)
 
     def pull_back(
         self, sent: dict[int, Any], inputs: Sequence[Any], held: Sequence[Any]
@@ -123,50 +122,20 @@ class Run:
         for x in (*inputs, *held):
             if type(x) is Overwritten:
                 x.refuse()
-        again = any(isinstance(x, Tensor) for x in (*sent.values(), *inputs))
         start = next(births)
-        with (
-            switched(recording, True),
-            self.draws.repeated(),
-            restored(self.written),
-            requiring_grad(self.captured),
-        ):
-            found, nodes = self.run(inputs[: len(self.tensors)])
-            leaves = flat(found)
-            outputs = [k for k, y in enumerate(leaves) if needs_grad(y)]
-            others = from_outside([leaves[k].node for k in outputs], start, nodes)
+        with self.draws.repeated(), restored(self.written):
+            tensors = inputs[: len(self.tensors)]
+            run = Rerun(lambda *xs: flat(self.run(*xs)), tensors, self.captured)
+        outputs = [k for k, y in enumerate(run.outputs) if needs_grad(y)]
+        others = from_outside([run.outputs[k].node for k in outputs], start, run.nodes)
         if outputs != self.outputs or {*others} != {*self.captured}:
             raise GradientError(
                 f"checkpoint: {self.name} was run again for the reverse pass, and used other "
                 "Tensors than before: what it uses is to stay the same until then"
             )
-        arrays = [leaves[k] for k in outputs]
+        arrays = [run.outputs[k] for k in outputs]
         check_the_same(f"checkpoint: {self.name}", arrays, held[: len(arrays)])
-        view = Tensor.of if again else array_of
-        seeds: dict[Node, Any] = {}
-        for k, g in sent.items():
-            root = arrays[k].node
-            g = view((g if isinstance(g, Tensor) else Tensor(g)).node) if again else g
-            seeds[root] = seeds[root] + g if root in seeds else g
-        ends = [*nodes, *self.captured]
-        adjoints = reverse(seeds, by=ends, view=view)
-        for node in nodes:  # its leaves belong to this pass alone
-            node.requires_grad = node.op is not None
-        return [adjoints.get(node) for node in ends]
-
-
-def from_outside(results: Iterable[Node], start: int, own: Collection[Node]) -> list[Node]:
-    """The nodes that results of a run depend on which are older than it, but for its `own`."""
-    roots = {*results}.difference(own)
-    older = {x for x in roots if x.birth < start}
-    inner = toposort(roots - older, lambda x: x.requires_grad and x.birth > start and x not in own)
-    used = {x: None for node in inner for x in node.inputs if type(x) is Node}
-    found = [x for x in used if x.birth < start and x.requires_grad and x not in own]
-    return [*dict.fromkeys([*older, *found])]
-
-
-def needs_grad(x: Any) -> bool:
-    return isinstance(x, Tensor) and x.requires_grad
+        return run.pull_back({outputs[k]: g for k, g in sent.items()})
 
 
 def written_since(start: int) -> list[list[Any]]:
@@ -174,20 +143,6 @@ def written_since(start: int) -> list[list[Any]]:
     if log.newest < start:
         return []
     return [e for e in log.writes.values() if any(write.stamp > start for write in e[1:])]
-
-
-@contextmanager
-def requiring_grad(nodes: Sequence[Node]) -> Iterator[None]:
-    """Inside, these nodes require a gradient: of a transform's variables none is required any more
-    once its function has returned."""
-    before = [node.requires_grad for node in nodes]
-    try:
-        for node in nodes:
-            node.requires_grad = True
-        yield
-    finally:
-        for node, required in zip(nodes, before, strict=True):
-            node.requires_grad = required
 
 
 @contextmanager

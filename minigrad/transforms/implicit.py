@@ -30,10 +30,10 @@ from minigrad.inside import traced_form
 from minigrad.ops.movement import copy
 from minigrad.tensor import Tensor, value_of
 from minigrad.transforms.batched import levels
-from minigrad.transforms.checkpoint import from_outside, needs_grad, requiring_grad
 from minigrad.transforms.custom import custom_vjp
 from minigrad.transforms.foreign import opaque
 from minigrad.transforms.jacobian import jacobian
+from minigrad.transforms.rerun import from_outside, needs_grad, requiring_grad
 from minigrad.transforms.reverse import grad, vjp
 from minigrad.transforms.trees import Function, flat, leaves_of, like, map_tree
 

@@ -17,7 +17,6 @@ from minigrad.arguments import checked
 from minigrad.autograd import recording, switched
 from minigrad.errors import ArgumentError, ShapeError
 from minigrad.tensor import Tensor, value_of
-from minigrad.transforms.checkpoint import requiring_grad
 from minigrad.transforms.custom import custom_vjp
 from minigrad.transforms.foreign import opaque
 from minigrad.transforms.implicit import (
@@ -29,6 +28,7 @@ from minigrad.transforms.implicit import (
     scipys,
     used_by,
 )
+from minigrad.transforms.rerun import requiring_grad
 from minigrad.transforms.trees import Function, flat, like, map_tree
 
 # From f(t, y) of vectors, y at the first time, and all times: y at all of them, (times, size of y).

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from copy import copy
+from functools import partial
 from types import FunctionType
 from typing import Any
 
@@ -17,7 +19,7 @@ from minigrad.errors import ArgumentError, ArgumentTypeError, ShapeError, Unsupp
 from minigrad.random import draw
 from minigrad.tensor import Tensor
 from minigrad.transforms.batched import Batched, Level, detached, levels, needs_grad
-from minigrad.transforms.batched_loops import lowered_on_batches
+from minigrad.transforms.batched_loops import batched_loops
 from minigrad.transforms.batching import rule_of
 from minigrad.transforms.loops import lowered
 from minigrad.transforms.trees import Function, leaves_of, like
@@ -91,14 +93,37 @@ def vmap(f: Function, in_axes: Any = 0, out_axes: Any = 0) -> Function:
 
 @contextmanager
 def inside(level: Level, draws: Draws) -> Iterator[None]:
-    """Inside, ops, loops and draws are of whole batches."""
-    with (
-        replacing(level.apply, engine.get()[1]),
-        switched(levels, (*levels.get(), level)),
-        switched(draw, draws.draw),
-        switched(lowered, lowered_on_batches(level)),
-    ):
-        yield
+    """Inside, ops, loops and draws are of whole batches. It may be entered again, elsewhere."""
+    if level in levels.get():  # but not for draws, where these are repeated
+        below = getattr(draw.get(), "__self__", None)
+        own = below if isinstance(below, Draws) and below.level is level else copy(draws)
+        own.below = draw.get() if own is not below else own.below
+        with switched(draw, own.draw):
+            yield
+        return
+    before, below = (level.below, draws.below), lowered.get()
+    around = engine.get(), levels.get(), draw.get(), below
+    level.below, draws.below = around[0][0], around[2]
+
+    @contextmanager
+    def outside() -> Iterator[None]:
+        variables: Any = zip((engine, levels, draw, lowered), around, strict=True)
+        with ExitStack() as stack:
+            for variable, value in variables:
+                stack.enter_context(switched(variable, value))
+            yield
+
+    how = below and batched_loops(level, below, outside, partial(inside, level, draws))
+    try:
+        with (
+            replacing(level.apply, engine.get()[1]),
+            switched(levels, (*levels.get(), level)),
+            switched(draw, draws.draw),
+            switched(lowered, how),
+        ):
+            yield
+    finally:
+        level.below, draws.below = before
 
 
 class Draws:

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import minigrad
-from minigrad import Tensor, cond, fori_loop, grad, hessian, scan, vmap, while_loop
-from minigrad.errors import UnsupportedError
+from minigrad import Tensor, cond, fori_loop, grad, hessian, jacfwd, jvp, nn, scan, vmap, while_loop
+from minigrad.errors import GradientError
 from minigrad.transforms.trees import flat
 from tests.compiler.frontend.test_loops import XS, W, check, loss, network
 
@@ -30,6 +30,33 @@ def counted(n: Any, x: Any) -> Any:
 
 def squared(x: Any) -> Any:
     return cond(np.sum(x) > 0, lambda x: x**2, lambda x: -x, x)
+
+
+def two(w: Any, x: Any) -> Any:
+    """Of two carries, one is the same for all entries of x."""
+
+    def f(carry: Any, t: Any) -> Any:
+        a, b = carry
+        return (a * w, b + a * x), a * b
+
+    (_, b), ys = scan(f, (np.array(1.0), np.array(0.5)), np.arange(3.0))
+    return b + np.sum(ys)
+
+
+def root_or_square(x: Any, p: Any) -> Any:
+    def f(c: Any, t: Any) -> Any:
+        return cond(p > 0, lambda c: np.sqrt(c) * t, lambda c: c * c * t, c), c
+
+    end, ys = scan(f, x, np.array([1.0, 2.0, 3.0]))
+    return end + np.sum(ys)
+
+
+def penalty(w: Any, xs: Any) -> Any:
+    return np.sum(grad(loss)(w, XS[0], xs) ** 2)
+
+
+def mean_of_roots(x: Any) -> Any:
+    return np.mean(vmap(root)(x * NUMBERS))
 
 
 COUNTS = np.array([3, 0, 5, 1])
@@ -54,6 +81,14 @@ CASES: dict[str, tuple[Callable[..., Any], Any, tuple[Any, ...]]] = {
     ),
     "while_loop": (root, (0,), (NUMBERS,)),
     "a nest": (counted, (0, None), (COUNTS, np.array(1.5))),
+    "grad of while_loop": (grad(root), (0,), (NUMBERS,)),
+    "second grad of while_loop": (grad(grad(root)), (0,), (NUMBERS,)),
+    "jacfwd of while_loop": (jacfwd(root), (0,), (NUMBERS,)),
+    "hessian of vmap of while_loop": (hessian(mean_of_roots), (0,), (NUMBERS,)),
+    "grad of grad": (grad(penalty), (None, 0), (W, XS_OF_EACH)),
+    "a carry that is the same": (grad(two, (0, 1)), (None, 0), (np.array(0.7), NUMBERS)),
+    "grad of cond in scan": (grad(root_or_square), (0, None), (NUMBERS, np.array(-1.0))),
+    "jvp": (lambda h: jvp(lambda h: network(W, h, XS), (h,), (XS[0],)), (0,), (HS,)),
     "cond": (squared, (0,), (HS,)),
     "grad of cond": (grad(lambda x: np.sum(squared(x))), (0,), (HS,)),
     "one branch for all": (
@@ -100,13 +135,44 @@ def test_derivatives_around_vmap() -> None:
     check(hessian(of_all), W, HS)
 
 
-def test_a_compiled_while_loop_is_not_differentiated_inside_of_vmap() -> None:
-    batched = vmap(grad(root))
-    np.testing.assert_allclose(batched(NUMBERS), 0.5 / np.sqrt(NUMBERS))
-    with pytest.raises(UnsupportedError, match="differentiate around vmap"):
-        minigrad.compile(batched)(NUMBERS)
-    around = minigrad.compile(grad(lambda a: np.sum(vmap(root)(a))))
-    np.testing.assert_allclose(around(NUMBERS), 0.5 / np.sqrt(NUMBERS))
+@pytest.mark.parametrize("f", [grad(loss), jacfwd(loss)])
+def test_gradients_inside_of_vmap_are_loops(f: Any) -> None:
+    sizes = []
+    for n in (20, 2000):
+        step = minigrad.compile(vmap(lambda w, xs: f(w, XS[0], xs), (None, 0)))
+        step(W, np.ones((4, n, 2)))
+        sizes.append(len(step.specializations[0].traced.graph.order))
+    assert sizes[0] == sizes[1]
+
+
+def test_without_a_bound_there_is_no_gradient() -> None:
+    def halved(x: Any) -> Any:
+        return while_loop(lambda y: np.abs(y) > 1, lambda y: y / 2, x)
+
+    with pytest.raises(GradientError, match="bound="):
+        minigrad.compile(vmap(grad(halved)))(NUMBERS)
+    np.testing.assert_array_equal(
+        minigrad.compile(vmap(halved))(NUMBERS), [0.75, 1, 0.78125, 0.5625]
+    )
+
+
+def test_the_way_back_has_the_random_numbers_of_the_way_there() -> None:
+    drop = nn.Dropout(0.5)
+
+    def dropped(w: Any, xs: Any) -> Any:
+        end, ys = scan(lambda h, x: (drop(np.tanh(w @ h + x)), drop(h)), 0 * w[0], xs)
+        return np.sum(end) + np.sum(ys)
+
+    def both(w: Any, xs: Any) -> Any:
+        of_all = grad(lambda w: np.sum(vmap(lambda xs: dropped(w, xs))(xs)))
+        return vmap(of_all)(w), vmap(grad(dropped), (None, 0))(w[0], xs)
+
+    found = []
+    for f in (both, minigrad.compile(both)):
+        minigrad.manual_seed(0)
+        found.append(f(WS, XS_OF_EACH))
+    for x, y in zip(*found, strict=True):
+        np.testing.assert_allclose(x, y, rtol=1e-9)
 
 
 def test_tensors_stay_tensors() -> None:

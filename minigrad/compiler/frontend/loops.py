@@ -30,12 +30,12 @@ from minigrad.compiler.graph.opset.control import BRANCH, ITEM, LOOP, forms_of
 from minigrad.dispatch import is_traced
 from minigrad.errors import GradientError, TraceError
 from minigrad.graph import Node, births, by_birth
-from minigrad.ops.base import registry
 from minigrad.ops.movement import copy
 from minigrad.tensor import Tensor, value_of
 from minigrad.transforms.calls import call_node
 from minigrad.transforms.loops import NUMBERS, Lowered, Repeated, lowered
 from minigrad.transforms.recorded import Recorded
+from minigrad.transforms.reversed_loops import pulled_back
 
 # From leaves to leaves: Tensors, tracers, arrays and numbers.
 Function = Callable[[list[Any]], list[Any]]
@@ -368,57 +368,21 @@ class Loop:
             raise GradientError(
                 f"a loop of a compiled function has no derivative, for {body.replay.refusal}"
             )
-        if self.rounds.length is None:
-            raise GradientError(
-                "a loop of a compiled function is differentiated by a reverse pass, which keeps "
-                "the carry of each round, and it is not known how many rounds there may be: give "
-                "while_loop a bound=, the most rounds"
-            )
-        nodes, captured, state, rows, number = self.parts(inputs)
+        nodes, captured, _, rows, number = self.parts(inputs)
         *saved, count = kept
         if any(isinstance(x, Tensor) for x in inputs):
             saved = self.run(inputs)[n:]  # with their derivatives; computed once
         watched = [k for k, form in enumerate(body.forms) if form.kind == WATCHED]
-        carried = [k for k in watched if k < c]
-        rowed = [k for k in watched if k >= c]
-        results = [k for k in sorted(sent) if k >= c]  # of which there are rows of cotangents
-        firsts = [sent[k] if k in sent else zeros_like(state[k]) for k in carried]
-        sums = [zeros_like(x) for x in nodes]
 
-        def back(cotangents: list[Any], row: list[Any]) -> tuple[list[Any], list[Any]]:
-            given = [*row[: len(saved)], *row[len(saved) : len(saved) + len(rows)]]
-            of_rows = dict(zip(results, row[len(saved) + len(rows) :], strict=True))
+        def function(outside: Sequence[Any], given: list[Any]) -> list[Any]:
+            return body.run(outside, captured, given)
 
-            def outputs(*variables: Any) -> list[Any]:
-                again = [*given]
-                for k, x in zip(watched, variables[len(nodes) :], strict=True):
-                    again[k] = x
-                found = body.run(variables[: len(nodes)], captured, again)
-                return [found[k] for k in (*carried, *(k for k in results if k < n))]
-
-            run = Recorded(outputs, [*nodes, *(given[k] for k in watched)])
-            own = cotangents[: len(carried)]
-            found = run.pull_back([*own, *(of_rows[k] for k in results if k < n)])
-            of_nodes, of_given = (
-                found[: len(nodes)],
-                dict(zip(watched, found[len(nodes) :], strict=True)),
-            )
-            before = [
-                of_given[k] + of_rows[n + k] if n + k in of_rows else of_given[k] for k in carried
-            ]
-            total = [x + y for x, y in zip(cotangents[len(carried) :], of_nodes, strict=True)]
-            return [*before, *total], [of_given[k] for k in rowed]
-
-        dynamic = self.rounds.dynamic or self.rounds.stops
-        other = Repeated(self.rounds.length, not self.rounds.reverse, False, dynamic)
-        end, stacked = lowering().loop(
-            back, [*firsts, *sums], [*saved, *rows, *(sent[k] for k in results)], other,
-            (number or [count])[0] if dynamic else None,
-        )  # fmt: skip
-        found: list[Any] = [*end[len(carried) :], *([None] * len(captured))]
-        of_given = dict(zip([*carried, *rowed], [*end[: len(carried)], *stacked], strict=True))
-        found += [of_given.get(k) for k in range(c + len(rows))]
-        return found + [None] * len(number)
+        of_nodes, by_place = pulled_back(
+            *(function, nodes, (), saved, rows, watched, n, sent, self.rounds),
+            (number or [count])[0],
+        )
+        of_given = [by_place.get(k) for k in range(c + len(rows))]
+        return [*of_nodes, *([None] * len(captured)), *of_given, *([None] * len(number))]
 
 
 def lowering() -> Lowered:
@@ -430,12 +394,6 @@ def lowering() -> Lowered:
 
 def as_kind(x: Tracer, kind: int) -> Any:
     return x if kind == ARRAY else Tensor.of(Node(x))  # type: ignore[arg-type]  # as an array
-
-
-def zeros_like(x: Any) -> Any:
-    x = value_of(x)
-    zero = Tracer(recorder_here().value_of(np.zeros((), x.dtype)))
-    return registry["expand"](zero, shape=x.shape)
 
 
 # Branches
