@@ -119,7 +119,9 @@ class Tiles:
         steps = math.prod(map(extent, contraction.depth))
         self.uses_partial_sums = steps > costs.STEPS_PER_PART  # to keep the sums accurate
         # Whether a tile is stored from registers directly into the result.
-        alone = len(kernel.stages) == 1
+        (column,) = contraction.column.terms
+        address = schedule.layouts[self.value].address(self.index)
+        alone = len(kernel.stages) == 1 and address.terms.get(column) == 1
         self.stores_directly = alone and self.is_full_width and not self.uses_partial_sums
         self.loops = self.tile_loops(steps)
         self.depth = Depth([v for e in contraction.depth for v in e.terms])

@@ -157,6 +157,35 @@ def test_a_long_depth_and_a_large_product(kind: str) -> None:
     )
 
 
+@pytest.mark.unoptimized
+@pytest.mark.parametrize("kind", KINDS)
+def test_narrow_products_of_transposed_matrices(kind: str) -> None:
+    """Whose rows fill vectors instead of their columns: kernels of products, as others are."""
+    rng = np.random.default_rng(12)
+    sizes = [(3, 37, 16, 2), (2, 5, 33, 3), (4, 9, 5, 1), (1, 1000, 100, 2), (1, 3000, 17, 1)]
+    transposed = lambda x, d: np.swapaxes(x, -1, -2) @ d  # noqa: E731
+    update = lambda x, d: np.ones(3, x.dtype)[-d.shape[-1] :] + x.T @ d / 8  # noqa: E731
+    functions: list[Callable[..., Any]] = [
+        transposed,
+        lambda x, d: np.tanh(transposed(np.exp(x / 9), d) / 99),
+        lambda x, d: (x[0].T @ d[0]).reshape(-1, 1) + 1,
+        lambda x, d: update(x[0], d[0]),
+        lambda x, d: (d[0].T @ x[0]).T,
+        lambda x, d: transposed(x, d).sum(),
+        lambda x, d: x[0].T @ d[0][:, 0],
+    ]
+    cases: list[Case] = []
+    for n, depth, rows, columns in sizes:
+        arrays = [
+            normal(rng, n, depth, rows, dtype=kind),
+            normal(rng, n, depth, columns, dtype=kind),
+        ]
+        cases += [(f, arrays) for f in functions]
+    check(cases)
+    x, d = normal(rng, 100, 32, 16, dtype=kind), normal(rng, 100, 32, 2, dtype=kind)
+    assert [k.kind for k in scheduled(transposed, [x, d], 64).kernels] == ["contract"]
+
+
 def test_dtypes_that_are_mixed() -> None:
     rng = np.random.default_rng(6)
     x, y = normal(rng, 9, 7), normal(rng, 7, 33, dtype=np.float64)

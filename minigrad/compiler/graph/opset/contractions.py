@@ -2,7 +2,8 @@
 
 Each is `z[batch, row, column] += x[batch, row, depth] * y[batch, depth, column]`, where batch and
 depth are several loops, and what is read at an index may be a view: a convolution is a product of
-the windows that it sees by the weights. The columns are those that lie side by side in z.
+the windows that it sees by the weights. The columns are those that lie side by side in z, or if
+these are too few to fill vectors, the rows of a matrix product.
 """
 
 from __future__ import annotations
@@ -15,11 +16,12 @@ from typing import Any
 import numpy as np
 
 from minigrad.compiler.graph.affine import ZERO, Expr, Index, Var, variable
-from minigrad.compiler.graph.ir import Shape, Value
+from minigrad.compiler.graph.ir import Shape, Value, name_of
 from minigrad.compiler.graph.layout import Layout
 from minigrad.compiler.graph.opset.base import Rules, entry
 from minigrad.compiler.graph.opset.elementwise import broadcast, from_zero, in_one_dtype
 from minigrad.compiler.graph.opset.infer import apply
+from minigrad.compiler.graph.opset.views import axes_of
 from minigrad.compiler.target import costs
 from minigrad.ops.base import Op
 from minigrad.ops.movement import out_size
@@ -100,22 +102,24 @@ class Matmul(Product):
         *stack, rows, columns = value.shape
         batch = [variable(f"s{k}", n) for k, n in enumerate(stack)]
         row, column, depth = loop("r", rows), loop("c", columns), variable("k", x.shape[-1])
+        left, right = (x, row, depth), (y, depth, column)
 
         def of(z: Value, *last: Expr) -> tuple[Value, Index]:
             own = batch[len(batch) - (len(z.shape) - 2) :]
             return z, (*(i if n > 1 else ZERO for i, n in zip(own, z.shape, strict=False)), *last)
 
         out = (*batch, row, column)
-        return Contraction(
-            batch, row, column, [depth], out, of(x, row, depth), of(y, depth, column)
-        )
+        if columns <= costs.MAX_NARROW_COLUMNS:  # its rows fill vectors
+            row, column, left, right = column, row, right, left
+        return Contraction(batch, row, column, [depth], out, of(*left), of(*right))
 
     def decompose(self, value: Value) -> Value:
         """As products and a sum, where it is of integers, or too narrow for a kernel of its own."""
         value = in_one_dtype(value)
         x, y = value.inputs
         depth, columns = x.shape[-1], value.shape[-1]
-        if value.dtype.kind == "f" and depth > 1 and columns > costs.MAX_NARROW_COLUMNS:
+        wide = columns > costs.MAX_NARROW_COLUMNS or has_adjacent_rows(x)
+        if value.dtype.kind == "f" and depth > 1 and wide:
             return value
         if depth == 1:
             product = apply("mul", x, y)
@@ -127,6 +131,13 @@ class Matmul(Product):
         terms = apply("mul", left, right)
         total = apply("sum", terms, axis=-1, keepdims=False)
         return total if total.dtype == value.dtype else apply("astype", total, dtype=value.dtype)
+
+
+def has_adjacent_rows(x: Value) -> bool:
+    """Whether it is a transposed matrix, of more rows than fill a vector."""
+    n = len(x.shape)
+    transposed = name_of(x) == "transpose" and axes_of(x)[n - 2] == n - 1
+    return transposed and x.shape[-2] > costs.MAX_NARROW_COLUMNS
 
 
 @entry("linear")
