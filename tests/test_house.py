@@ -69,7 +69,7 @@ ROOMS = {
     ],
     # Containers, a recorded function, then what is made of it.
     "transforms": [
-        ["trees", "calls", "results", "draws"],
+        ["trees", "calls", "results", "draws", "units"],
         ["recorded", "batched"],
         ["batching", "foreign", "rerun"],
         ["checkpoint"],

@@ -1,4 +1,4 @@
-"""Batching rules: how an op is done for all entries of a batch at once, one rule a family.
+"""Batching rules: how an op is done for all entries of a batch at once, one rule for many ops.
 
 A rule is given the level of the vmap, the op, its inputs (those that are batched with the batch
 along axis 0), which of them are batched, and the attributes, which are those of one entry. It
@@ -28,6 +28,7 @@ from minigrad.ops.movement import (
 from minigrad.ops.processing import linear_op, matmul_op, split_terms
 from minigrad.ops.reduce import axes_of
 from minigrad.transforms.batched import Level, detached, is_batched
+from minigrad.transforms.units import Unit, unit_of
 
 Rule = Callable[..., Any]
 Flags = Sequence[bool]
@@ -46,8 +47,8 @@ def rule_for(names: str) -> Callable[[Rule], Rule]:
 
 
 def rule_of(op: Op) -> Rule:
-    """The rule of an op: its own, its family's, or entry by entry."""
-    return rules.get(op.name) or families.get(op.family) or entry_by_entry
+    """The rule of an op: its own, that of its unit, or entry by entry."""
+    return rules.get(op.name) or of_units.get(unit_of(op)) or entry_by_entry
 
 
 def shape_of(x: Any, batched: bool) -> Shape:
@@ -100,18 +101,7 @@ def elementwise(level: Level, op: Op, xs: Sequence[Any], batched: Flags, how: Ho
     return level.below(op, aligned(level, xs, batched) if len(xs) > 1 else xs, how)
 
 
-rule_for("cross astype hook real imag angle nan_to_num i0 sinc scipy.interpolate.spline")(
-    elementwise
-)
-
-# Of matrices, or stacks of them.
-MATRICES = "inv det cofactors slogdet pinv cholesky qr svd eigh eig inverse_or_nan matrix_rank"
-rule_for(MATRICES)(elementwise)
-
-
-MATRICES = "permutation lu_factor qr_pivots unitary_factor expm logm sqrtm fractional_matrix_power"
-MATRICES += " cosm sinm coshm sinhm tanm tanhm solve_sylvester"
-rule_for(MATRICES)(elementwise)
+rule_for("cross scipy.interpolate.spline")(elementwise)  # which keep or add last axes
 
 
 @rule_for("overlap once second_cofactors solve_triangular solve_banded solveh_banded")
@@ -240,8 +230,7 @@ def shifted(axes: Any, ndim: int) -> Any:
     return tuple(k + 1 for k in axes_of(axes, ndim)) if axes != () else ()
 
 
-rule_for("concatenate roll repeat rot90 diagonal trace sort argsort")(along_axes)
-rule_for("argpartition fftn ifftn rfft irfft dctn dstn")(along_axes)
+rule_for("concatenate roll repeat rot90 diagonal")(along_axes)
 
 
 # Indexing
@@ -490,4 +479,4 @@ def weights_of_convolution(level: Level, op: Op, xs: Any, batched: Flags, how: H
     return level.run(reshape_op, w, shape=(level.size, w.shape[0] // level.size, *w.shape[1:]))
 
 
-families: dict[str, Rule] = {"unary": elementwise, "binary": elementwise, "reduce": along_axes}
+of_units: dict[Unit, Rule] = {"entry": elementwise, "matrix": elementwise, "axes": along_axes}

@@ -1,8 +1,8 @@
 """Sparsity patterns: which entries of its inputs each entry of a result can depend on.
 
 They are found from the graph of a run, op by op, and never by trying numbers: an entry that happens
-to be zero is in the pattern. What an op does to single entries follows from its family; of an op
-that nothing is known of, every entry of the result depends on every entry of the input.
+to be zero is in the pattern. Which entries an op reads follows from its unit (units.py) or family;
+of an op that nothing is known of, every entry of the result depends on every entry of the input.
 """
 
 from __future__ import annotations
@@ -19,16 +19,9 @@ from minigrad.ops.base import Op, Shape, registry
 from minigrad.ops.movement import Pair, window_view
 from minigrad.ops.processing import parse_subscripts
 from minigrad.ops.reduce import axes_of
+from minigrad.transforms.units import unit_of
 from minigrad.writes import as_recorded
 
-# Ops of other families whose result at a place depends on the input at that place.
-ELEMENTWISE = frozenset("real imag angle astype hook nan_to_num i0 sinc".split())
-# Ops of stacks of matrices: each result depends on its own matrix.
-MATRICES = frozenset(
-    "inv det cofactors slogdet pinv cholesky qr svd eigh eig inverse_or_nan".split()
-)
-# Ops along axes.
-TRANSFORMS = frozenset("fftn ifftn rfft irfft sort".split())
 # The letters of contractions.
 LETTERS = {"matmul": "...ij,...jk->...ik", "linear": "...j,ij->...i", "outer": "i,j->ij"}
 SOLVE = registry["solve"]
@@ -117,13 +110,13 @@ def factors(node: Node, k: int) -> list[Sparse]:
     """How the result of a node depends on its input k."""
     op, how = node.op, node.attributes
     assert isinstance(op, Op) and how is not None
-    name = op.name
+    name, unit = op.name, unit_of(op)
     x, y = np.shape(node.arrays[k]), node.value.shape
-    if op.family in ("unary", "binary") or name in ELEMENTWISE:
+    if unit == "entry":
         return broadcast(x, y)
-    if op.family == "reduce" or name in TRANSFORMS:
+    if unit == "axes":
         return along(axes_of(how.get("axes", how.get("axis")), len(x)), x, y)
-    if name in MATRICES or node.op is SOLVE:
+    if unit == "matrix" or node.op is SOLVE:
         return in_stacks(node, k, x, y)
     if op.family == "movement":
         return moved(node, k)
