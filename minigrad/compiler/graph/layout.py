@@ -34,11 +34,16 @@ class Layout:
         return (*sizes[: self.at], pieces, *sizes[self.at : -1], self.panel)
 
     @cached_property
+    def is_natural(self) -> bool:
+        """Whether its axes are in memory in their order."""
+        return self.order == tuple(range(len(self.order)))
+
+    @cached_property
     def back(self) -> tuple[int, ...]:
         """Which of the axes in memory each axis is."""
         return tuple(self.order.index(k) for k in range(len(self.order)))
 
-    @property
+    @cached_property
     def entries(self) -> int:
         """Entries in memory, with padding."""
         return math.prod(self.extents)

@@ -120,7 +120,8 @@ class Program:
     def renew(self, outputs: list[Array]) -> None:
         """New memory for outputs. Those that are `given` to the caller get it at each call."""
         for x in outputs:
-            buffer = np.empty(x.layout.entries + AFTER, x.dtype)[: x.layout.entries]
+            entries = x.layout.entries
+            buffer = np.empty(entries + AFTER, x.dtype)[:entries]
             self.set(x.slot, buffer)
             self.views[x.slot] = viewed(buffer, x.layout)
 
@@ -239,10 +240,15 @@ def bytes_of(x: Array) -> int:
 
 
 def address(array: np.ndarray) -> int:
-    return int(array.__array_interface__["data"][0])
+    """Where the entries of an array in C order are in memory."""
+    memory: Any = array
+    try:  # a fifth of the time that a dict of NumPy's takes
+        return ctypes.addressof(ctypes.c_char.from_buffer(memory))
+    except (TypeError, ValueError):  # read-only, or empty
+        return int(array.__array_interface__["data"][0])
 
 
 def viewed(flat: np.ndarray, layout: Layout) -> np.ndarray:
     """Flat memory viewed in a layout; with panels, as it is in memory."""
     shaped = flat.reshape(layout.extents)
-    return shaped if layout.panel else shaped.transpose(layout.back)
+    return shaped if layout.panel or layout.is_natural else shaped.transpose(layout.back)

@@ -53,9 +53,8 @@ def order_of(
         if own:
             return own
         for x in value.values():
-            order = found[x].order
-            if order != tuple(range(len(order))):
-                return rules.order(value, order)
+            if not found[x].is_natural:
+                return rules.order(value, found[x].order)
     return tuple(range(len(value.shape)))
 
 
