@@ -18,6 +18,7 @@ from minigrad.tensor import Tensor
 from minigrad.viz.backprop.derivation import Chain, definition, derivation, signed
 from minigrad.viz.backprop.entries import Entry, entry
 from minigrad.viz.backprop.finite_differences import Check, check
+from minigrad.viz.backprop.memory import Memory, memory
 from minigrad.viz.backprop.paths import Paths, paths
 from minigrad.viz.backprop.steps import Step, complex_note, in_print, trace
 from minigrad.viz.draw.graphs import picture
@@ -127,7 +128,7 @@ class Explanation:
         return None if value is None else f"d{self.result}/d{step.label} = {in_short(value)}"
 
     def _page(self, live: bool = False) -> str:
-        return page(self.steps, self.result, self.names, live)
+        return page(self.steps, self.result, self.names, live, self.memory())
 
     def _repr_html_(self) -> str:
         """The page in a frame, for notebooks."""
@@ -153,6 +154,25 @@ class Explanation:
         if most < 1:
             raise ArgumentError(f"paths: most={most} must be at least 1")
         return paths(self.steps, self.step(x), most, self.result)
+
+    def memory(self) -> Memory:
+        """What the graph keeps for the reverse pass, by steps, in bytes; and the most that each pass
+        needs at once.
+
+        The graph keeps the value of each step, and what ops were given. Arrays that share memory
+        are counted once, with the first step that has them; the Tensors that it begins with are
+        counted by themselves. The reverse pass is run once more, to count in it.
+
+        >>> import numpy as np
+        >>> x = Tensor(np.ones((100, 50)), requires_grad=True, name="x")
+        >>> explain(np.sum(np.tanh(x).T ** 2)).memory()  # doctest: +ELLIPSIS
+        kept for the reverse pass: 80.0 kB in 3 arrays; leaves: 40.0 kB
+          w2  tanh  40.0 kB  float64 (100, 50)  ...
+          w4  pow   40.0 kB  float64 (100, 50)  ...
+          w5  sum       8 B  float64 ()         ...
+        most at once: 80.0 kB in the forward pass, 160.0 kB in the reverse pass
+        """
+        return memory(self.steps, self.result)
 
     def entry(self, x: Tensor | str, index: Any) -> Entry:
         """One entry of an array: the entries it was computed from, and the terms of its derivative,

@@ -19,6 +19,7 @@ from minigrad.viz.backprop.derivation import (
 )
 from minigrad.viz.backprop.entries import entry
 from minigrad.viz.backprop.finite_differences import Check, checks
+from minigrad.viz.backprop.memory import Memory, memory
 from minigrad.viz.backprop.mistakes import (
     without_topological_order,
     without_unbroadcasting,
@@ -79,6 +80,18 @@ def explanation_data(steps: Sequence[Step], result: str) -> dict[str, Any]:
         "note": complex_note(steps, result),
         "sources": [source_data(path, numbers) for path, numbers in files.items()],
         "unchecked": len(leaves) - len(checked),
+        "memory": memory_data(memory(steps, result), index),
+    }
+
+
+def memory_data(memory: Memory, index: Mapping[Step, int]) -> dict[str, Any]:
+    """In bytes: what each step keeps for the reverse pass, and both passes."""
+    return {
+        "kept": {index[x.step]: x.bytes for x in memory.kept},
+        "leaves": memory.leaves,
+        "total": memory.total,
+        "forward": memory.forward,
+        "reverse": memory.reverse,
     }
 
 

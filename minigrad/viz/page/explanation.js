@@ -111,7 +111,7 @@ class ExplanationView {
     }
     const gradientTab = tab("gradient", "Gradient", [
       p("faults", make("fieldset", {}, make("legend", {}, "What if it were done without \u2026"), faults)), p("why", make("p", { "aria-live": "polite" })),
-      make("div", { class: "wide", tabindex: 0, role: "region", "aria-label": "Gradient" }, p("leaves", make("table"))), p("along", make("p", { class: "small faint" })), p("unchecked", make("p", { class: "small faint" })), p("note", make("p", { class: "small" }))]);
+      make("div", { class: "wide", tabindex: 0, role: "region", "aria-label": "Gradient" }, p("leaves", make("table"))), p("along", make("p", { class: "small faint" })), p("unchecked", make("p", { class: "small faint" })), p("note", make("p", { class: "small" })), p("memory", make("div", { class: "small" }))]);
     const stepTab = tab("details", "This step", [p("head", make("div")), p("editing", make("div")), p("body", make("div"))]);
     const programTab = tab("program", "Program", [p("lines", make("div", { role: "region", "aria-label": "Lines of the program" }, this.structure.sources.length ? "" : "There is no file with the lines of this program."))]);
     const kind = p("phase", make("p", {}));
@@ -125,6 +125,7 @@ class ExplanationView {
     parts.tabs = tabs;
     parts.title.append(...this.heading());
     parts.title.setAttribute("aria-label", [...parts.title.childNodes].map((part) => part.spoken ?? part.textContent).join(""));
+    if (this.structure.memory) parts.memory.append(make("h3", {}, "Memory"), ...this.structure.memory.summary.map((line) => make("p", {}, `${line[0].toUpperCase()}${line.slice(1)}.`)));
     parts.note.textContent = this.structure.note && `Complex numbers: ${this.structure.note}.`;
     this.element.addEventListener("keydown", (event) => this.key(event));
     if (this.element === document.body) document.addEventListener("keydown", (event) => { if (event.target === document.body || event.target === document.documentElement) this.key(event); });
@@ -363,6 +364,8 @@ class ExplanationView {
     const it = this.steps[k], known = k < this.time, sum = this.partial(k), array = this.numbers.value(k), { entry } = head.querySelector("[data-entry]:focus")?.dataset ?? {};
     const source = it.line && this.structure.sources[it.line[0]], code = source?.lines[it.line[1] - source.first];
     const rows = [["op", it.op ? `${it.op} (${it.family})` : it.family], ["type", it.shape.length ? `${it.dtype}, shape ${tuple(it.shape)}` : it.dtype]];
+    const { memory } = this.structure;
+    if (memory && (it.op || memory.kept[k])) rows.push(["kept", memory.kept[k] ?? "nothing more"]);
     head.replaceChildren(...[make("h2", {}, it.name ? `${it.label} = ${it.name}` : it.label),
       code ? make("p", { class: "from small" }, make("span", { class: "faint" }, `${source.file}, line ${it.line[1]}`), make("code", {}, code.trim())) : null,
       make("dl", { class: "facts small" }, ...rows.flatMap(([term, written]) => [make("dt", {}, term), make("dd", {}, written)])),

@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.nn.summary import size
 from minigrad.pages.html import bundle, document, resource
 from minigrad.viz.backprop.entries import entry
 from minigrad.viz.backprop.finite_differences import checks
+from minigrad.viz.backprop.memory import Memory
 from minigrad.viz.backprop.mistakes import (
     without_topological_order,
     without_unbroadcasting,
@@ -23,10 +25,18 @@ from minigrad.viz.page.structure import explanation_structure
 from minigrad.viz.text.formula import summary
 
 
-def page(steps: Sequence[Step], result: str, names: Mapping[Any, str], live: bool = False) -> str:
-    """The page to step through both passes; if it is live, with a program that computes them."""
+def page(
+    steps: Sequence[Step],
+    result: str,
+    names: Mapping[Any, str],
+    live: bool = False,
+    memory: Memory | None = None,
+) -> str:
+    """The page to step through both passes; if it is live, with a program that computes them; with
+    what the graph keeps."""
+    shown = {} if memory is None else {"memory": memory_data(memory, steps)}
     data = {
-        "structure": explanation_structure(steps, result, names, live),
+        "structure": explanation_structure(steps, result, names, live) | shown,
         "numbers": explanation_numbers(steps, result),
     }
     return document(
@@ -37,6 +47,12 @@ def page(steps: Sequence[Step], result: str, names: Mapping[Any, str], live: boo
         data | ({"program": live_program(steps)} if live else {}),
         {"script-src": "'wasm-unsafe-eval'"} if live else None,
     )
+
+
+def memory_data(memory: Memory, steps: Sequence[Step]) -> dict[str, Any]:
+    """What is kept by each step, in words, and by all of them."""
+    kept = {x.step: f"{size(x.bytes)}: {x.forms}" for x in memory.kept}
+    return {"summary": memory.summary(), "kept": [kept.get(step) for step in steps]}
 
 
 def explanation_numbers(steps: Sequence[Step], result: str) -> dict[str, Any]:
