@@ -156,8 +156,8 @@ class Explanation:
         return paths(self.steps, self.step(x), most, self.result)
 
     def memory(self) -> Memory:
-        """What the graph keeps for the reverse pass, by steps, in bytes; and the most that each pass
-        needs at once.
+        """What each step keeps for the reverse pass, in bytes, and the most that both passes need
+        at once.
 
         The graph keeps the value of each step, and what ops were given. Arrays that share memory
         are counted once, with the first step that has them; the Tensors that it begins with are
@@ -168,7 +168,7 @@ class Explanation:
         >>> explain(np.sum(np.tanh(x).T ** 2)).memory()  # doctest: +ELLIPSIS
         kept for the reverse pass: 80.0 kB in 3 arrays; leaves: 40.0 kB
           w2  tanh  40.0 kB  float64 (100, 50)  ...
-          w4  pow   40.0 kB  float64 (100, 50)  ...
+          w4  pow   40.0 kB  float64 (50, 100)  ...
           w5  sum       8 B  float64 ()         ...
         most at once: 80.0 kB in the forward pass, 160.0 kB in the reverse pass
         """

@@ -119,7 +119,7 @@ def test_python_allocates_as_much(make: Any, wrapped: Any) -> None:
 
 def test_the_text_lists_the_largest_in_order_with_their_lines() -> None:
     x = leaf(10)
-    y = x
+    y: Any = x
     for k in range(20):
         y = y * (k + 2) if k % 2 else np.concatenate([y, y])[: 10 + k]
     text = str(explain(np.sum(y)).memory()).splitlines()
