@@ -4,6 +4,7 @@ is done for all entries at once."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar
 from typing import Any, NoReturn
 
@@ -200,6 +201,7 @@ class Level:
     def __init__(self, size: int, rule_of: Callable[[Op], Callable[..., Any]]) -> None:
         self.size, self.rule_of = size, rule_of
         self.below = engine.get()[0]
+        self.outside: Callable[[], AbstractContextManager[None]] = nullcontext  # where it was begun
         self.birth = Node(np.zeros(0)).birth
         # The leaves that stand for arrays of outside, of which the function has entries.
         self.stand_ins: set[Node] = set()
@@ -208,6 +210,13 @@ class Level:
         node = Node(one, requires_grad)  # type: ignore[arg-type]  # as an array
         self.stand_ins.add(node)
         return Tensor.of(node)
+
+    def entry(self, whole: Any, as_tensor: bool = False) -> Any:
+        """What stands for an entry of a whole array: an array, or a Tensor if it is to be, or if an
+        outer transform differentiates by the array."""
+        watched = needs_grad(whole)
+        one = Batched(whole if watched else detached(whole), self)
+        return self.stand_in(one, watched) if watched or as_tensor else one
 
     def check_active(self) -> None:
         """Raise if the function that is batched has returned, or is run in another thread."""

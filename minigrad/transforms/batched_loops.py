@@ -24,9 +24,9 @@ from minigrad.transforms.reversed_loops import pulled_back, zeros_like
 Context = Callable[[], AbstractContextManager[None]]
 
 
-def batched_loops(level: Level, below: Lowered, outside: Context, inside: Context) -> Lowered:
+def batched_loops(level: Level, below: Lowered, inside: Context) -> Lowered:
     """How a vmap runs loops and branches: see `BatchedLoops`."""
-    loops = BatchedLoops(level, below, outside, inside)
+    loops = BatchedLoops(level, below, inside)
     return Lowered(loops.loop, loops.branch)
 
 
@@ -52,17 +52,20 @@ class BatchedLoops:
     which the body of the loop enters again. What is differentiated inside of the vmap is a call,
     whose pull-back is again a loop or a branch."""
 
-    def __init__(self, level: Level, below: Lowered, outside: Context, inside: Context) -> None:
-        self.level, self.below, self.outside, self.inside = level, below, outside, inside
+    def __init__(self, level: Level, below: Lowered, inside: Context) -> None:
+        self.level, self.below, self.inside = level, below, inside
 
     def is_own(self, x: Any) -> bool:
         return self.level.is_own(detached(x))
 
-    def entry(self, whole: Any, kind: int) -> Any:
-        """What the function is given for a whole array."""
-        watched = needs_grad(whole)
-        one: Any = Batched(whole if watched else detached(whole), self.level)
-        return self.level.stand_in(one, watched) if watched or kind != ARRAY else one
+    def entries(self, leaves: Sequence[Any], kinds: Sequence[Kind]) -> list[Any]:
+        """What a function is given for leaves as `wholes` gives them."""
+        entry, pairs = self.level.entry, zip(leaves, kinds, strict=True)
+        return [entry(x, kind != ARRAY) if own else x for x, (own, kind) in pairs]
+
+    def wholes(self, leaves: Sequence[Any], kinds: Sequence[Kind]) -> list[Any]:
+        pairs = zip(leaves, kinds, strict=True)
+        return [self.level.whole(x) if own else x for x, (own, _) in pairs]
 
     def kinds_of(self, leaves: Sequence[Any]) -> list[Kind]:
         return [(self.is_own(x), isinstance(x, Tensor) + needs_grad(x)) for x in leaves]
@@ -99,29 +102,21 @@ class BatchedLoops:
         whole, c = self.level.whole, len(state)
         of_rows = [*zip(map(self.is_own, rows), (isinstance(x, Tensor) for x in rows), strict=True)]
 
-        def entries(leaves: Sequence[Any], kinds: Sequence[Kind]) -> list[Any]:
-            pairs = zip(leaves, kinds, strict=True)
-            return [self.entry(x, kind) if own else x for x, (own, kind) in pairs]
-
-        def wholes(leaves: Sequence[Any], kinds: Sequence[Kind]) -> list[Any]:
-            return [whole(x) if own else x for x, (own, _) in zip(leaves, kinds, strict=True)]
-
         def on_batches(state: list[Any], row: list[Any]) -> tuple[list[Any], list[Any]]:
             with self.inside():
-                new, results = function(entries(state, kinds[:c]), entries(row, of_rows))
-                return wholes(new, kinds[:c]), wholes(results, kinds[c:])
+                new, results = function(self.entries(state, kinds[:c]), self.entries(row, of_rows))
+                return self.wholes(new, kinds[:c]), self.wholes(results, kinds[c:])
 
         by_row = [np.moveaxis(whole(x), 1, 0) if self.is_own(x) else x for x in rows]
-        first = wholes(state, kinds[:c])
-        with self.outside():
+        first = self.wholes(state, kinds[:c])
+        with self.level.outside():
             end, stacked = self.below.loop(on_batches, first, by_row, rounds, number)
         moved = [
             np.moveaxis(x, 0, 1) if own else x
             for x, (own, _) in zip(stacked, kinds[c:], strict=True)
         ]
-        return [*state] if rounds.length == 0 else entries(end, kinds[:c]), entries(
-            moved, kinds[c:]
-        )
+        end = self.entries(end, kinds[:c]) if rounds.length != 0 else [*state]
+        return end, self.entries(moved, kinds[c:])
 
     def call(
         self,
@@ -223,13 +218,13 @@ class BatchedLoops:
 
         def on_batches(function: Callable[[], list[Any]]) -> list[Any]:
             with self.inside():
-                pairs = zip(function(), kinds, strict=True)
-                return [self.level.whole(x) if own else x for x, (own, _) in pairs]
+                return self.wholes(function(), kinds)
 
-        with self.outside():
+        with self.level.outside():
             whole = self.below.branch(pred, [partial(on_batches, f) for f in functions])
         results = [
-            self.entry(x, kind) if own else x for x, (own, kind) in zip(whole, kinds, strict=True)
+            self.level.entry(x, kind != ARRAY) if own else x
+            for x, (own, kind) in zip(whole, kinds, strict=True)
         ]
         if not inside:
             return results

@@ -250,7 +250,7 @@ def rows_of(
 
 def in_one_pass(function: Function, basis: np.ndarray) -> list[Any]:
     """What function returns for each of a batch: as by vmap, or one by one, where a rule of the
-    user's reads numbers, or a compiled function has loops, which it replays only in a trace."""
+    user's reads numbers."""
     if len(basis) == 1:
         return list(function(basis[0]))
     level = Level(len(basis), rule_of)

@@ -101,7 +101,7 @@ def inside(level: Level, draws: Draws) -> Iterator[None]:
         with switched(draw, own.draw):
             yield
         return
-    before, below = (level.below, draws.below), lowered.get()
+    before, below = (level.below, level.outside, draws.below), lowered.get()
     around = engine.get(), levels.get(), draw.get(), below
     level.below, draws.below = around[0][0], around[2]
 
@@ -113,7 +113,8 @@ def inside(level: Level, draws: Draws) -> Iterator[None]:
                 stack.enter_context(switched(variable, value))
             yield
 
-    how = below and batched_loops(level, below, outside, partial(inside, level, draws))
+    level.outside = outside
+    how = below and batched_loops(level, below, partial(inside, level, draws))
     try:
         with (
             replacing(level.apply, engine.get()[1]),
@@ -123,7 +124,7 @@ def inside(level: Level, draws: Draws) -> Iterator[None]:
         ):
             yield
     finally:
-        level.below, draws.below = before
+        level.below, level.outside, draws.below = before
 
 
 class Draws:

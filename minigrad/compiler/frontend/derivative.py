@@ -8,21 +8,23 @@ given Tensors it is recorded in the same way, so derivatives of any order work.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from minigrad.compiler.frontend.recorder import Recorder
+from minigrad.compiler.frontend.recorder import Recorder, tracing
 from minigrad.compiler.frontend.replay import Replay, depending_on
 from minigrad.compiler.graph.ir import Value
-from minigrad.dispatch import implementations
+from minigrad.dispatch import implementations, is_traced
 from minigrad.errors import TraceError, UnsupportedError
 from minigrad.graph import Node, toposort
 from minigrad.tensor import Tensor, value_of
-from minigrad.transforms import vjp
+from minigrad.transforms import vjp, vmap
+from minigrad.transforms.batched import innermost, levels
 from minigrad.transforms.calls import COMPILED, Call
+from minigrad.transforms.trees import flat, map_tree
 from minigrad.writes import Overwritten
 
 
@@ -40,7 +42,7 @@ class Derivative:
     tensors: dict[Value, Tensor]
     replay: Replay
     refusal: str
-    functions: dict[tuple[int, ...], Any] = field(default_factory=dict)
+    functions: dict[tuple[int, ...], OfBatches] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.call = Call(COMPILED, len(self.wanted), self.pull_back)
@@ -75,7 +77,7 @@ class Derivative:
         cotangents = [as_given(sent[k]) for k in positions]
         return self.functions[positions](cotangents, wanted, others)
 
-    def compiled(self, positions: tuple[int, ...]) -> Any:
+    def compiled(self, positions: tuple[int, ...]) -> OfBatches:
         def pulled(cotangents: list[Any], wanted: list[Any], others: list[Any]) -> Any:
             def outputs(*tensors: Tensor) -> list[Any]:
                 arrays = zip(self.others, map(value_of, others), strict=True)
@@ -85,12 +87,36 @@ class Derivative:
 
             return vjp(outputs, *wanted)[1](cotangents)
 
-        return implementations["compiled"](pulled)
+        return OfBatches(pulled)
+
+
+class OfBatches:
+    """A function of nests of arrays, compiled; under vmap, for the whole batch."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function, self.compiled = function, implementations["compiled"](function)
+        self.batched: dict[str, OfBatches] = {}
+
+    def __call__(self, *args: Any) -> Any:
+        if tracing.get() or not levels.get():
+            return self.compiled(*args)
+        level = innermost(flat(args))
+        if level is None:  # the same for all entries
+            with levels.get()[0].outside():
+                return self.compiled(*args)
+        axes = map_tree(lambda x: 0 if level.is_own(value_of(x)) else None, args)
+        if (key := repr(axes)) not in self.batched:
+            self.batched[key] = OfBatches(vmap(self.function, axes))
+        whole = map_tree(lambda x: level.whole(x) if level.is_own(value_of(x)) else x, args)
+        with level.outside():
+            found = self.batched[key](*whole)
+        return map_tree(level.entry, found)
 
 
 def as_given(cotangent: Any) -> Any:
     """A cotangent as a Tensor or an array: a number would be a constant of the trace."""
-    return cotangent if isinstance(cotangent, Tensor) else np.asarray(cotangent)
+    is_given = isinstance(cotangent, Tensor) or is_traced(cotangent)
+    return cotangent if is_given else np.asarray(cotangent)
 
 
 def derivative_of(

@@ -7,7 +7,20 @@ import numpy as np
 import pytest
 
 import minigrad
-from minigrad import Tensor, cond, fori_loop, grad, hessian, jvp, nn, scan, vmap, while_loop
+from minigrad import (
+    Tensor,
+    cond,
+    fori_loop,
+    grad,
+    hessian,
+    jvp,
+    linearize,
+    nn,
+    scan,
+    vjp,
+    vmap,
+    while_loop,
+)
 from minigrad.errors import ArgumentError, DtypeError, MinigradError, ShapeError, TraceError
 from minigrad.transforms.trees import flat
 
@@ -146,6 +159,22 @@ def test_derivatives_of_compiled_functions_with_loops() -> None:
     derivative_of_compiled(
         lambda x: np.sum(cond(np.sum(x) > 0, lambda: x**3, lambda: -x)), H, order=2
     )
+
+
+def test_derivatives_of_compiled_functions_are_batched() -> None:
+    """A way back, or forward, of a compiled function with a loop, under vmap: one call for all."""
+    compiled = minigrad.compile(lambda h: network(W, h, XS))
+    back, push = vjp(compiled, H)[1], linearize(compiled, H)[1]
+    vectors = np.array([[1.0, 0.0], [0.0, 1.0], [2.0, -3.0]])
+    zero = np.zeros(XS.shape)
+    for f, other in (
+        (lambda v: back((v, zero)), lambda v: vjp(lambda h: network(W, h, XS), H)[1]((v, zero))),
+        (push, linearize(lambda h: network(W, h, XS), H)[1]),
+    ):
+        for x, y in zip(flat(vmap(f)(vectors)), flat(vmap(other)(vectors)), strict=True):
+            np.testing.assert_allclose(x, y, rtol=1e-12)
+    twice = vmap(lambda a: vmap(lambda v: push(a * v))(vectors))(np.array([1.0, 2.0]))[0]
+    np.testing.assert_allclose(twice[1], 2 * twice[0])
 
 
 def test_a_step_of_a_layer() -> None:
