@@ -19,7 +19,7 @@ from minigrad.tensor import Tensor, value_of
 from minigrad.transforms.batched import levels
 from minigrad.transforms.calls import call_node
 from minigrad.transforms.draws import Draws, check_the_same
-from minigrad.transforms.rerun import Rerun, from_outside, needs_grad
+from minigrad.transforms.rerun import Rerun, from_outside, needs_grad, requiring_grad
 from minigrad.transforms.trees import Function, flat, like
 from minigrad.writes import Overwritten, log
 
@@ -127,7 +127,8 @@ class Run:
             tensors = inputs[: len(self.tensors)]
             run = Rerun(lambda *xs: flat(self.run(*xs)), tensors, self.captured)
         outputs = [k for k, y in enumerate(run.outputs) if needs_grad(y)]
-        others = from_outside([run.outputs[k].node for k in outputs], start, run.nodes)
+        with requiring_grad(self.captured):
+            others = from_outside([run.outputs[k].node for k in outputs], start, run.nodes)
         if outputs != self.outputs or {*others} != {*self.captured}:
             raise GradientError(
                 f"checkpoint: {self.name} was run again for the reverse pass, and used other "

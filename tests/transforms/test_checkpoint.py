@@ -218,3 +218,31 @@ def test_memory_of_a_scan_grows_as_the_logarithm() -> None:
 
     few, many = peak(32, checkpoint(body)), peak(512, checkpoint(body))
     assert many < 2 * few and many < peak(512, body) / 8
+
+
+def test_what_the_rounds_of_a_scan_use_from_outside() -> None:
+    def end(w: Any, wrap: Any) -> Any:
+        return np.sum(scan(wrap(lambda h, _: (np.sin(w * h), None)), np.ones(3), length=40)[0])
+
+    one, other = (grad(end)(X, wrap) for wrap in (checkpoint, lambda f: f))
+    np.testing.assert_allclose(one, other, 1e-12)
+
+
+@pytest.mark.parametrize("rounds", [2500, pytest.param(1_000_000, marks=pytest.mark.slow)])
+def test_memory_of_a_compiled_scan_grows_as_the_logarithm(rounds: int) -> None:
+    """Of 16 carries for each level, and those of the innermost rounds."""
+
+    def arena(rounds: int, wrap: Any) -> int:
+        def end(w: Any) -> Any:
+            return np.sum(scan(wrap(lambda c, _: (np.tanh(w @ c), None)), X, None, rounds)[0])
+
+        compiled = minigrad.compile(grad(end))
+        w = np.eye(3) * 0.9
+        if rounds < 100:
+            np.testing.assert_allclose(compiled(w), grad(end)(w), 1e-10)
+        compiled(w)
+        return compiled.explain().arena
+
+    few, many = (arena(n, checkpoint) for n in (50, rounds))
+    assert 0 < many < few * np.log(rounds) / np.log(50) * 2
+    assert rounds > 3000 or many < arena(rounds, lambda f: f) / 20
