@@ -13,6 +13,7 @@ from contextvars import Context
 from copy import deepcopy
 from pickle import dumps, loads
 from random import Random
+from time import perf_counter
 from types import FunctionType, MethodType
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
@@ -216,9 +217,11 @@ class Compiled(Generic[P, R]):
         return None
 
     def make(self, key: Any, arguments: Any, given: list[Any]) -> Specialization:
+        start = perf_counter()
         with collector_paused():
             traced, guards, build = trace_and_verify(self.function, arguments, begin_build)
-            specialization = Specialization(key, arguments, given, traced, guards, build())
+            seconds = perf_counter() - start
+            specialization = Specialization(key, arguments, given, traced, guards, build(), seconds)
         self.specializations = [specialization, *self.specializations[: KEPT - 1]]
         self.traces += 1
         if self.traces == MANY:

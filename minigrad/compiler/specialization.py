@@ -44,6 +44,7 @@ def forget_threads() -> None:
 class Specialization:
     """What was compiled for one kind of arguments, which is its `key`.
 
+    `seconds`: how long it took to trace the function and to plan the program, or to find the plan.
     The `program` computes in memory of its own, so only one thread at a time runs it.
     """
 
@@ -55,8 +56,10 @@ class Specialization:
         traced: Traced,
         guards: Guards,
         program: Any,
+        seconds: float,
     ) -> None:
         self.key, self.traced, self.guards, self.program = key, traced, guards, program
+        self.seconds = seconds
         # Kept so that no other object gets an id that is in the key.
         self.arguments, self.given = arguments, given
         # The names of Tensors, if the function may read them.

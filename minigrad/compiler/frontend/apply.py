@@ -85,12 +85,19 @@ def traced_input_cotangents(
     wanted: Callable[[Node], bool] = needs_grad,
 ) -> list[tuple[Node, Any]]:
     """autograd.input_cotangents while tracing, which notes the leaves that are reached."""
-    found = input_cotangents(node, cotangent, view, wanted)
-    if (recorder := tracing.get()) is not None and recorder.again is None:
-        recorder.reached.update(source for source, _ in found if source.op is None)
-        value = node.inputs[1] if isinstance(node.op, Result) else recorder.made.get(node)
-        if type(value) is Value and value not in recorder.homes:
-            recorder.passed[value] = None
+    recorder = tracing.get()
+    if recorder is None or recorder.again is not None:
+        return input_cotangents(node, cotangent, view, wanted)
+    value = node.inputs[1] if isinstance(node.op, Result) else recorder.made.get(node)
+    if type(value) is Value and value not in recorder.homes:
+        recorder.passed[value] = None
+    calls = recorder.calls
+    before, calls.of = calls.of, calls.of_vjp(value)
+    try:
+        found = input_cotangents(node, cotangent, view, wanted)
+    finally:
+        calls.of = before
+    recorder.reached.update(source for source, _ in found if source.op is None)
     return found
 
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from minigrad import errors
 from minigrad.compiler.frontend.capture import SCALARS
+from minigrad.compiler.frontend.unrolled import Calls
 from minigrad.compiler.graph.ir import Graph, Value, how_of
 from minigrad.compiler.graph.opset.infer import infer
 from minigrad.compiler.runtime.interpreter import numpy_program
@@ -151,6 +152,8 @@ class Recorder:
         # of the first node of the trace.
         self.made: dict[Node, Value] = {}
         self.reached: set[Node] = set()
+        # Of the values of the function itself, where they were recorded.
+        self.calls = Calls()
         # The values that a reverse pass went through, outside of bodies.
         self.passed: dict[Value, None] = {}
         # Leaves whose gradients were asked for; and those that were set to None before that, and
@@ -212,6 +215,8 @@ class Recorder:
         self.values.append(value)
         if len(self.frames) > 1:
             self.homes[value] = self.frames[-1]
+        else:
+            self.calls.note(value)
         if self.known:  # all its inputs are known, or constants?
             needed = [x for x in value.values() if x.kind != "constant"]
             if needed and self.known.issuperset(needed):

@@ -10,7 +10,7 @@ import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from minigrad.compiler.frontend.derivative import Derivative, derivative_of
 from minigrad.compiler.frontend.loops import LOWERED
 from minigrad.compiler.frontend.recorder import Recorder, in_progress, is_native, leaf, tracing
 from minigrad.compiler.frontend.tracer import ARRAY_MAKERS, Tracer, array_maker, is_number
+from minigrad.compiler.frontend.unrolled import Calls, Unrolled, unrolled_loops
 from minigrad.compiler.graph.ir import Graph, Value, nearest
 from minigrad.errors import TraceError, UnsupportedError
 from minigrad.graph import Node
@@ -51,6 +52,7 @@ class Traced:
     - `read`: numbers of captured arrays that the function read; `contents`: those of captured
       arrays that NumPy may have read. Both are guarded.
     - `discarded`: Tensors whose gradients the step clears before anything else.
+    - `calls`: in which calls of the user's functions each value was recorded.
     """
 
     graph: Graph
@@ -68,6 +70,12 @@ class Traced:
     read: dict[Value, np.ndarray]
     contents: list[tuple[np.ndarray, bytes]]
     discarded: set[Tensor]
+    calls: Calls
+
+    @cached_property
+    def unrolled(self) -> list[Unrolled]:
+        """The loops of Python's that do the same in each round."""
+        return unrolled_loops(self.calls)
 
 
 def is_array(x: Any) -> bool:
@@ -314,7 +322,8 @@ def run_on_tracers(
     with replaced(inputs, captured | stand_ins) as nodes, traced(recorder):
         args, kwargs = like(arguments, given)
         before = leaves_of((args, kwargs))
-        output = function(*args, **kwargs)
+        with recorder.calls.within(run_on_tracers.__code__):
+            output = function(*args, **kwargs)
         check_containers(before, leaves_of((args, kwargs)))
         check_gradients(inputs, nodes)
         final: dict[Value, Any] = {value: t.data for t, value in inputs.tensors}
@@ -429,6 +438,7 @@ def traced_from(
         *(graph, arguments, states, rates, recorder.drawn, grads, added, fresh, form, kinds),
         *(derivative, recorded, recorder.read, [*recorder.contents.values()]),
         {t for node, (t, _) in end.stand_ins.items() if node in recorder.cleared},
+        recorder.calls,
     )
 
 

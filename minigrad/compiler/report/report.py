@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import inspect
 import itertools
+import linecache
 import os
 import re
 import textwrap
@@ -19,9 +20,16 @@ from typing import Any
 
 import numpy as np
 
+from minigrad import errors
 from minigrad.compiler.codegen.c import source_of
 from minigrad.compiler.codegen.control_kernels import function_name
-from minigrad.compiler.codegen.statistics import DescribedControl, DescribedMemory, Description
+from minigrad.compiler.codegen.statistics import (
+    DescribedControl,
+    DescribedMemory,
+    DescribedValue,
+    Description,
+)
+from minigrad.compiler.frontend.unrolled import Unrolled
 from minigrad.compiler.graph.ir import Shape, Value
 from minigrad.compiler.graph.opset.base import OPSET
 from minigrad.compiler.graph.opset.reductions import AlongAxis
@@ -42,6 +50,7 @@ WIDTH = 100
 SHOWN = 4  # lines of a kernel's ops
 LISTED = 8  # elementwise ops in a row that are named; of more, the number is told
 FREE = "unary", "binary"  # families of elementwise ops
+LEAST, FEW = 0.1, 50  # of all ops, and how many, that a loop has at least that is told
 UNSEEN = "reshape expand copy transpose slice".split()  # ops that are not shown: they cost nothing
 
 
@@ -278,6 +287,7 @@ class Report:
 
     def notes(self) -> Iterator[str]:
         yield from self.memory_notes()
+        yield from self.loop_notes()
         if any(data["shared"] for data in self.kernels):
             yield f"* shared by {self.threads} threads"
         reasons: dict[str, list[str]] = {}
@@ -292,6 +302,58 @@ class Report:
                 text, WIDTH, initial_indent="  ", subsequent_indent="    ", max_lines=4
             )
 
+    @property
+    def unrolled(self) -> list[Unrolled]:
+        """Loops of Python that did the same in at least 8 rounds, one after the other: `scan`,
+        `fori_loop` or `vmap` would trace one round of them.
+
+        Each has the `file` and `line` of its `for`, the number of `rounds`, how many ops `each`
+        has, and of how many `ops` it is the source, with those of derivatives.
+
+        >>> from minigrad.compiler import compile
+        >>> @compile
+        ... def f(x):
+        ...     for k in range(100):
+        ...         x = x + 0.1 * np.sin(x)
+        ...     return x
+        >>> y = f(np.ones(3))
+        >>> loop = f.explain().unrolled[0]
+        >>> loop.line, loop.rounds, loop.each, loop.ops
+        (3, 100, 3, 300)
+        """
+        found = self.specialization.traced.unrolled if self.specialization else []
+        return [x for x in found if x.ops >= max(LEAST * self.traced, FEW)]
+
+    @property
+    def traced(self) -> int:
+        """How many ops were traced, beside those in bodies of loops."""
+        if self.specialization is None:
+            return 0
+        calls = self.specialization.traced.calls
+        return len(calls.places) + len(calls.derived)
+
+    def loop_notes(self) -> Iterator[str]:
+        """What the loops of Python cost that do the same in each round."""
+        loops = self.unrolled
+        if not loops or self.specialization is None:
+            return
+        yield "loops of Python that do the same in each round:"
+        for x in loops[:SHOWN]:
+            line = linecache.getline(x.file, x.line).strip()
+            derived = ", with derivatives" if x.ops > x.rounds * x.each else ""
+            yield (
+                f"  {errors.place(os.path.basename(x.file), x.line)}: {x.rounds:,} rounds of "
+                f"{counted(x.each, 'op')}: {x.ops:,} of all {self.traced:,} ops{derived}"
+            )
+            yield f"    {line}"
+        spared = sum(x.ops * (1 - 1 / x.rounds) for x in loops) / self.traced
+        seconds = self.specialization.seconds
+        yield (
+            "  as scan or fori_loop, one round is traced: to trace and to plan would take about "
+            f"{duration(spared * seconds)}"
+        )
+        yield f"  less than the {duration(seconds)} that it took"
+
     def memory_notes(self) -> Iterator[str]:
         """What is kept for the reverse pass, and the most that is in the arena at once."""
         memory, kept = self.memory, self.memory.kept
@@ -302,11 +364,18 @@ class Report:
             f"kept for the reverse pass: {size(sum(x.bytes for x in kept))}; "
             f"most in the arena at once: {size(memory.peak)}{at}"
         )
-        for x in kept[:LISTED]:
-            outside = ", which is returned or state" if x.outside else ""
-            yield f"  {x.name} {x.shape} {size(x.bytes)}, calls {x.first} to {x.last}{outside}"
-        if len(kept) > LISTED:
-            yield f"  and {len(kept) - LISTED:,} more"
+        alike: dict[Any, list[DescribedValue]] = {}
+        for x in kept:
+            alike.setdefault((x.name, x.shape, x.outside), []).append(x)
+        for (name, shape, outside), xs in [*alike.items()][:LISTED]:
+            calls = f"calls {min(x.first for x in xs)} to {max(x.last for x in xs)}"
+            yield (
+                f"  {name} {shape}{f' x{len(xs)}' if len(xs) > 1 else ''} "
+                f"{size(sum(x.bytes for x in xs))}, {calls}"
+                + (", which is returned or state" if outside else "")
+            )
+        if len(alike) > LISTED:
+            yield f"  and {len(alike) - LISTED:,} more kinds"
 
 
 def report(function: Callable[..., Any], specialization: Specialization | None) -> Report:
@@ -376,8 +445,9 @@ def numbered(kernels: Sequence[dict[str, Any]]) -> Numbered:
 
 def inside(data: dict[str, Any], number: str) -> Numbered:
     """The kernels of the bodies of a kernel."""
-    places = ("if: ", "else: ") if len(data["bodies"]) == 2 else ("",)
-    inner = [(place, x) for place, xs in zip(places, data["bodies"]) for x in numbered(xs)]  # noqa: B905
+    places = ("if: ", "else: ")[: len(data["bodies"])] if data["kind"] == "branch" else [""]
+    bodies = zip(places, data["bodies"], strict=False)
+    inner = [(place, x) for place, kernels in bodies for x in numbered(kernels)]
     count = 0
     for place, (own, where, x) in inner:
         count += "." not in own

@@ -353,3 +353,61 @@ def test_nothing_is_kept_without_a_reverse_pass_or_where_all_is_one_kernel() -> 
         each(np.ones((6, 6)))
         assert not each.explain().memory.kept
         assert "reverse pass" not in str(each.explain())
+
+
+# Loops of Python
+
+
+def test_a_loop_of_python_is_told_with_what_scan_would_spare() -> None:
+    @compile
+    @value_and_grad
+    def f(x: Any) -> Any:
+        y = x
+        for _ in range(50):  # told
+            y = y + 0.1 * np.sin(y)
+        return np.sum(y)
+
+    f(np.ones(3))
+    report = f.explain()
+    text = str(report)
+    (line,) = (
+        k for k, x in enumerate(Path(__file__).read_text().splitlines(), 1) if x.endswith("# told")
+    )
+    (loop,) = report.unrolled
+    assert (loop.line, loop.rounds, loop.each) == (line, 50, 3)
+    assert f"test_report.py:{line}: 50 rounds of 3 ops: {loop.ops:,} of all" in text
+    assert "    for _ in range(50):  # told\n" in text and "scan or fori_loop" in text
+    assert loop.ops <= report.traced and max(map(len, text.splitlines())) <= 100
+    spared, took = re.findall(r"([\d.]+ \w+)\n? *(?:less than|that it took)", text)
+    assert seconds(spared) < seconds(took)
+    assert seconds(spared) == pytest.approx(loop.ops / report.traced * 0.98 * seconds(took), 0.1)
+
+
+def seconds(text: str) -> float:
+    number, unit = text.split()
+    return float(number) * {"s": 1.0, "ms": 1e-3, "us": 1e-6}[unit]
+
+
+def test_a_short_loop_and_a_scan_are_not_told() -> None:
+    def short(x: Any) -> Any:
+        for _ in range(7):
+            x = np.sin(np.cos(x) * 2 + 1) - 3 * np.exp(-x) / (x * x + 4)
+        return x
+
+    f = compile(lambda x: scan(lambda c, row: (np.sin(c) + row, None), x[0], x)[0])
+    for each in (compile(short), f):
+        each(np.ones((100, 3)))
+        assert each.explain().unrolled == [] and "of Python" not in str(each.explain())
+
+
+def test_equal_arrays_are_told_together() -> None:
+    @compile
+    @grad
+    def f(w: Any) -> Any:
+        h = w
+        for _ in range(10):
+            h = np.tanh(h @ w)
+        return np.sum(h)
+
+    f(np.eye(4))
+    assert re.search(r"tanh \(4, 4\) x\d+ 1\.[12] kB, calls \d+ to \d+\n", str(f.explain()))
