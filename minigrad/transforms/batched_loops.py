@@ -12,7 +12,7 @@ import numpy as np
 
 from minigrad.autograd import switched
 from minigrad.graph import Node, births, toposort
-from minigrad.inside import variables
+from minigrad.inside import differentiating, variables
 from minigrad.random import draw
 from minigrad.tensor import Tensor
 from minigrad.transforms.batched import Batched, Level, detached, needs_grad
@@ -156,7 +156,7 @@ class BatchedLoops:
 
             of_captured, by_place = pulled_back(
                 *(again, (), captured, kept[:c], [*inputs[len(inputs) - r :], *kept[c:]]),
-                *(watched, n, sent, rounds, count),
+                *(watched, n, sent, rounds, count, any(map(needs_grad, inputs))),
             )
             return [*of_captured, *(by_place.get(k) for k in range(c + r))]
 
@@ -231,7 +231,9 @@ class BatchedLoops:
 
         def pull_back(sent: Sent, inputs: Sequence[Any], kept: Sequence[Any]) -> list[Any]:
             def back(function: Callable[[], list[Any]]) -> list[Any]:
-                adjoints = Rerun(function, (), captured).pull_back(sent)
+                with differentiating(captured):
+                    run = Rerun(function, (), captured, any(map(needs_grad, inputs)))
+                adjoints = run.pull_back(sent)
                 pairs = zip(adjoints, captured, strict=True)
                 return [zeros_like(node.value) if g is None else g for g, node in pairs]
 

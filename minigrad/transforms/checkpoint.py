@@ -124,8 +124,8 @@ class Run:
                 x.refuse()
         start = next(births)
         with self.draws.repeated(), restored(self.written):
-            tensors = inputs[: len(self.tensors)]
-            run = Rerun(lambda *xs: flat(self.run(*xs)), tensors, self.captured)
+            tensors, again = inputs[: len(self.tensors)], any(map(needs_grad, inputs))
+            run = Rerun(lambda *xs: flat(self.run(*xs)), tensors, self.captured, again)
         outputs = [k for k, y in enumerate(run.outputs) if needs_grad(y)]
         with requiring_grad(self.captured):
             others = from_outside([run.outputs[k].node for k in outputs], start, run.nodes)

@@ -8,7 +8,6 @@ from typing import Any
 
 from minigrad.autograd import array_of, recording, reverse, switched
 from minigrad.graph import Node, toposort
-from minigrad.inside import differentiating
 from minigrad.tensor import Tensor
 from minigrad.transforms.recorded import variable
 
@@ -20,21 +19,23 @@ def needs_grad(x: Any) -> bool:
 class Rerun:
     """A run on new variables in the place of `inputs`, to go back through at once.
 
-    `captured`: nodes from outside by which it is differentiated beside these. If a derivative of
-    any of it is asked for, the run is connected to the inputs, and the way back is recorded.
+    `captured`: nodes from outside by which it is differentiated beside these. If the pass is
+    recorded, `again`, or an input requires a gradient, so is the way back.
     """
 
     def __init__(
-        self, function: Callable[..., Any], inputs: Sequence[Any], captured: Sequence[Node] = ()
+        self,
+        function: Callable[..., Any],
+        inputs: Sequence[Any],
+        captured: Sequence[Node] = (),
+        again: bool = False,
     ) -> None:
-        watched = any(map(needs_grad, inputs)) or any(x.requires_grad for x in captured)
-        self.again = recording.get() and watched
+        self.again = recording.get() and (again or any(map(needs_grad, inputs)))
         self.captured = captured
         with switched(recording, True), requiring_grad(captured):
-            self.variables = [variable(x, lambda: "an input") for x in inputs]
-            self.nodes = [x.node for x in self.variables]
-            with differentiating([*self.nodes, *captured]):
-                self.outputs = function(*self.variables)
+            variables = [variable(x, lambda: "an input") for x in inputs]
+            self.nodes = [x.node for x in variables]
+            self.outputs = function(*variables)
 
     def pull_back(self, sent: dict[int, Any]) -> list[Any]:
         """The cotangents of the inputs, then of the captured nodes, from those of the outputs by

@@ -13,7 +13,7 @@ import numpy as np
 
 from minigrad.errors import GradientError
 from minigrad.graph import Node
-from minigrad.inside import traced_form
+from minigrad.inside import differentiating, traced_form
 from minigrad.ops.movement import expand_op
 from minigrad.tensor import Tensor
 from minigrad.transforms.loops import Repeated, lowered
@@ -35,6 +35,7 @@ def pulled_back(
     sent: dict[int, Any],
     rounds: Repeated,
     number: Any,
+    recorded: bool = False,
 ) -> tuple[list[Any], dict[int, Any]]:
     """The cotangents of what a loop was given: of `outside` and `captured`; and by their places,
     of the leaves of the first carry, and of the rows.
@@ -48,6 +49,7 @@ def pulled_back(
         results: how many leaves a round returns.
         sent: the cotangents of leaves of the last carry, of results, and of `carries` after these.
         number: how many rounds were run, if that was not known before.
+        recorded: whether this pass is differentiated by what is captured.
     """
     if rounds.length is None:
         raise GradientError(
@@ -68,11 +70,11 @@ def pulled_back(
 
         def again(*variables: Any) -> Sequence[Any]:
             values = dict(zip(watched, variables[len(outside) :], strict=True))
-            return function(
-                variables[: len(outside)], [values.get(k, x) for k, x in enumerate(leaves)]
-            )
+            own = [values.get(k, x) for k, x in enumerate(leaves)]
+            with differentiating([*(x.node for x in variables), *captured]):
+                return function(variables[: len(outside)], own)
 
-        run = Rerun(again, [*outside, *(leaves[k] for k in watched)], captured)
+        run = Rerun(again, [*outside, *(leaves[k] for k in watched)], captured, recorded)
         cotangents = dict(zip(carried, own, strict=True))
         found = run.pull_back(cotangents | {k: g for k, g in of_rows.items() if k < results})
         n, m = len(outside), len(outside) + len(watched)
