@@ -273,6 +273,9 @@ class Own:
         self.has_labels = has_labels(self.output, train.y)
         self.is_classes = self.has_labels and self.output.ndim == 2
         self.check_all()
+        self.check_finite("data", train, with_gradients=True)
+        if test:
+            self.check_finite("test", test)
         self.points = POINTS if self.train.x[0].size <= 64 else self.batch
         self.pool, self.told = Pool(), dict[str, Any]()
         self.not_one = ""
@@ -355,6 +358,38 @@ class Own:
         except Exception as error:  # of the user's model or loss: any
             return error
         return None
+
+    def check_finite(self, what: str, examples: Examples, with_gradients: bool = False) -> None:
+        """Refuse NaN and infinity in the data that reach a loss or a gradient: the page could only
+        say that training diverged. A model may mask them."""
+        arrays = {"x": examples.x, "y": examples.y}
+        bad = {name: found for name, x in arrays.items() if len(found := not_finite(x))}
+        batches = {int(row) // self.batch for found in bad.values() for row in found[:, 0]}
+        for start in sorted(n * self.batch for n in batches):
+            part = [x[start : start + self.batch] for x in arrays.values()]
+            clean = [np.nan_to_num(x, posinf=0, neginf=0) for x in part]
+            if not self.is_finite(part, with_gradients) and self.is_finite(clean, with_gradients):
+                raise ArgumentError(
+                    f"play: {what} has NaN or infinity in "
+                    f"{' and in '.join(places(*pair) for pair in bad.items())}, and then the loss "
+                    "or a gradient is not finite: leave these rows out, or replace the numbers, as "
+                    "by np.nan_to_num"
+                )
+
+    def is_finite(self, batch: Sequence[np.ndarray], with_gradients: bool) -> bool:
+        """Whether the loss of a batch is finite, and so are all gradients if they are asked for."""
+        x, y = batch
+        with (
+            unchanged(self.model, self.loss),
+            evaluating(self.model),
+            np.errstate(all="ignore"),
+        ):
+            loss = self.loss(self.model(x), y)
+            if with_gradients:
+                loss.backward()
+        found = [loss.data, *(value_of(p.grad) for p in self.names if p.grad is not None)]
+        self.clear()
+        return all(np.isfinite(each).all() for each in found)
 
     def explanation(self, rows: slice) -> tuple[Callable[..., None] | None, Any]:
         """The function that stores the numbers of an explanation of some examples, if there are
@@ -499,6 +534,33 @@ def has_labels(output: Any, y: np.ndarray) -> bool:
     shape = output.shape
     fits = len(shape) > 1 and shape[1] > 1 and y.shape[1:] == shape[2:] and y.dtype.kind in "iu"
     return bool(fits and y.max() < shape[1])
+
+
+def not_finite(array: np.ndarray) -> np.ndarray:
+    """The indices of entries that are NaN or infinite, a row for each."""
+    return np.argwhere(~np.isfinite(array))
+
+
+def places(name: str, indices: np.ndarray) -> str:
+    """Where entries of an array are: its rows, and the columns if it has two axes.
+
+    >>> places("x", np.array([[3, 1], [8, 1]]))
+    'rows 3, 8, column 1 of x'
+    """
+    axes = ("row", "column") if indices.shape[1] == 2 else ("row",)
+    return f"{', '.join(listed(axis, indices[:, k]) for k, axis in enumerate(axes))} of {name}"
+
+
+def listed(noun: str, numbers: np.ndarray) -> str:
+    """The first ten different numbers, and how many more there are.
+
+    >>> listed("row", np.arange(12))
+    'rows 0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 2 more'
+    """
+    different = np.unique(numbers).tolist()
+    shown = ", ".join(map(str, different[:10]))
+    more = f" and {len(different) - 10} more" if len(different) > 10 else ""
+    return f"{noun}{'s' * (len(different) > 1)} {shown}{more}"
 
 
 def message_of(error: Exception) -> str:

@@ -15,7 +15,7 @@ import minigrad.compiler.export.wasm as wasm
 from minigrad.data import BatchLoader
 from minigrad.data.loader import MOST_SEED
 from minigrad.errors import ArgumentError, UnsupportedError, describe
-from minigrad.io import write
+from minigrad.io import check_output, write
 from minigrad.nn import Module
 from minigrad.optim import Optimizer
 from minigrad.pages import bundle, document, frame
@@ -23,7 +23,7 @@ from minigrad.pages.html import resource
 from minigrad.playground import networks
 from minigrad.playground.explaining import OtherStepsError
 from minigrad.playground.own import BATCH, Own, as_it_was, description, examples_of
-from minigrad.playground.program import program_of, ready_module, with_explanations
+from minigrad.playground.program import announce, program_of, ready_module, with_explanations
 from minigrad.playground.server import serve
 from minigrad.playground.widget import widget
 
@@ -80,6 +80,7 @@ class Playground:
             BuildError: if there is no compiler for WebAssembly: the package ziglang brings one.
             OSError: if it cannot be written.
         """
+        check_output(path)  # before the page is made, which may take long
         write(path, self.page(progress).encode())
 
     def serve(self, port: int = 0, browser: bool = True, progress: bool = True) -> None:
@@ -88,9 +89,13 @@ class Playground:
         Args:
             port: of the server; 0: any that is free.
             browser: open the page in the browser; else its address is printed only.
-            progress: show how far the building of the program is, the first time.
+            progress: say on stderr, the first time, that the program is built.
+
+        Raises:
+            ArgumentError: if the port is taken, or not a port.
+            BuildError: if there is no compiler for WebAssembly: the package ziglang brings one.
         """
-        serve(self.page(progress), port, browser)
+        serve(lambda: self.page(progress), port, browser)
 
     def widget(self) -> Any:
         """The page as a widget of a notebook, whose `state` Python can read, set and observe.
@@ -206,7 +211,12 @@ def own_playground(
             own.without_explanations(error.message)
             program = program_of(own.functions)
     told = description(own, program, title or type(model).__name__, loader)
-    return Playground(told, lambda _: with_explanations(wasm.module(program), own.told))
+
+    def build(progress: bool) -> bytes:
+        announce("compiling the training step to WebAssembly", progress)
+        return with_explanations(wasm.module(program), own.told)
+
+    return Playground(told, build)
 
 
 def ready_about(title: str) -> dict[str, Any]:

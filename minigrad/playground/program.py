@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -62,14 +63,21 @@ def program_of(functions: Functions, progress: bool = False) -> ExportedProgram:
 
 
 def counted(names: Iterable[str], progress: bool) -> Iterable[str]:
+    """The names, with a progress bar if stderr is a terminal."""
     if not progress:
         return names
     from tqdm import tqdm
 
     bar: Iterable[str] = tqdm(
-        [*names], desc="building the playground, once", unit=" functions", leave=False, disable=None
+        [*names], desc="tracing", unit=" functions", leave=False, disable=None
     )
     return bar
+
+
+def announce(what: str, progress: bool) -> None:
+    """Say on stderr what takes long, so that stdout has the result alone."""
+    if progress:
+        print(f"minigrad: {what}", file=sys.stderr, flush=True)
 
 
 def ready_module(progress: bool = False) -> bytes:
@@ -82,6 +90,7 @@ def ready_module(progress: bool = False) -> bytes:
     module = cache_get(name)
     if module is None:
         needed_compiler()  # before anything else is done
+        announce("building the playground, once, which takes half a minute", progress)
         made = Networks()
         explanations, told = made.explanations()
         program = program_of(made.functions() | explanations, progress)

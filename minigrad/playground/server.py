@@ -8,6 +8,7 @@ import secrets
 import sys
 import threading
 import webbrowser
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from minigrad.errors import ArgumentError
@@ -16,16 +17,23 @@ HOST = "127.0.0.1"
 PATIENCE = 10.0  # seconds that a request may take to be sent
 # What is shown at another path.
 ELSEWHERE = b"The page is at the whole address that minigrad printed, up to its last character: /"
+NOTHING = "default-src 'none'"  # the policy of a page without one
 POLICY = re.compile(r'http-equiv="Content-Security-Policy" content="([^"]*)"')
 
 
-def serve(page: str, port: int = 0, browser: bool = True) -> None:
+def serve(make_page: Callable[[], str], port: int = 0, browser: bool = True) -> None:
     """Serve a page until Ctrl-C, and open it in the browser.
+
+    Args:
+        make_page: makes the page. It is called when the port is ours, as it may take long.
+        port: 0: any that is free.
+        browser: open the page in the browser; else its address is printed only.
 
     Raises:
         ArgumentError: if the port is taken, or not a port.
     """
-    with PageServer(page, port) as server:
+    with PageServer(port) as server:
+        server.show(make_page())
         print(f"The playground is at {server.address}\nStop it with Ctrl-C.", flush=True)
         if browser:
             threading.Thread(target=webbrowser.open, args=[server.address], daemon=True).start()
@@ -40,19 +48,17 @@ class PageServer(ThreadingHTTPServer):
     know the address. Other pages in the same browser do not, and could not read the answer: it is
     refused to other origins, and to other names of this machine, as those of DNS rebinding are.
 
-    `address`: of the page.
+    `address`: of the page, which `show` sets before the first request is answered.
     """
 
     daemon_threads = True
     block_on_close = False
 
-    def __init__(self, page: str, port: int = 0) -> None:
+    def __init__(self, port: int = 0) -> None:
         if not 0 <= port < 65536:
             raise ArgumentError(f"a port is a number from 0 to 65535, not {port}")
-        self.page, self.token = page.encode(), secrets.token_urlsafe(32)
-        found = POLICY.search(page)
-        own = "frame-ancestors 'none'"  # which only a header can say
-        self.policy = f"{found[1]}; {own}" if found else f"default-src 'none'; {own}"
+        self.token = secrets.token_urlsafe(32)
+        self.show("")
         try:
             super().__init__((HOST, port), Handler)
         except OSError as error:
@@ -62,6 +68,13 @@ class PageServer(ThreadingHTTPServer):
         self.names = {f"{name}:{self.server_port}" for name in (HOST, "localhost")}
         self.path = f"/{self.token}/"
         self.address = f"http://{HOST}:{self.server_port}{self.path}"
+
+    def show(self, page: str) -> None:
+        """Set the page, and the policy that is sent with it: its own, and no frame around it."""
+        found = POLICY.search(page)
+        own = "frame-ancestors 'none'"  # which only a header can say
+        self.page = page.encode()
+        self.policy = f"{found[1] if found else NOTHING}; {own}"
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Say nothing of browsers that hang up."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from minigrad.errors import ArgumentError, DtypeError, GradientError, ShapeError
 from minigrad.graph import Node
-from minigrad.io import write
+from minigrad.io import check_output, write
 from minigrad.pages import frame
 from minigrad.tensor import Tensor
 from minigrad.viz.backprop.derivation import Chain, definition, derivation, signed
@@ -108,6 +108,7 @@ class Explanation:
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     explain(x * x).html(f"{folder}/square.html")
         """
+        check_output(path)  # before the page is made, which may take long
         write(path, self._page(live).encode())
 
     def svg(self) -> str:

@@ -164,6 +164,35 @@ def test_nothing_of_the_model_changes() -> None:
     assert minigrad.random.generator().random() == expected
 
 
+def spoilt(array: np.ndarray, **entries: float) -> np.ndarray:
+    """A copy with nan or inf in an entry for each name and row_column."""
+    copy = array.copy()
+    for place, value in entries.items():
+        copy[tuple(map(int, place[1:].split("_")))] = value
+    return copy
+
+
+def test_what_is_not_finite_in_data_is_named_if_it_reaches_a_gradient() -> None:
+    bad = spoilt(X, _3_1=np.nan, _9_0=np.inf)
+    with pytest.raises(ArgumentError, match=r"data has .* rows 3, 9, columns 0, 1 of x, and then"):
+        page(small(), data=(bad, Y))
+    # tanh(inf) is 1, and so the loss is finite, but not the gradient of a weight.
+    with pytest.raises(ArgumentError, match=r"data has .* row 9, column 0 of x"):
+        page(small(), data=(spoilt(X, _9_0=np.inf), Y))
+    with pytest.raises(ArgumentError, match=r"test has .* row 3, column 1 of x"):
+        page(small(), data=(X, Y), test=(spoilt(X, _3_1=np.nan), Y))
+
+    class Masked(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = small()
+
+        def forward(self, x: Any) -> Any:
+            return self.inner(np.where(np.isfinite(x), x, 0))
+
+    page(Masked(), data=(bad, Y))
+
+
 def test_what_is_refused() -> None:
     model = small()
     optimizer = optim.SGD(model.parameters())

@@ -16,7 +16,8 @@ PAGE = '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'
 
 @pytest.fixture
 def server() -> Iterator[PageServer]:
-    with PageServer(PAGE) as made:
+    with PageServer() as made:
+        made.show(PAGE)
         thread = threading.Thread(target=made.serve_forever, args=[0.01], daemon=True)
         thread.start()
         yield made
@@ -65,7 +66,7 @@ def test_the_page_at_its_address(server: PageServer) -> None:
 
 
 def test_each_server_has_a_token_of_its_own(server: PageServer) -> None:
-    with PageServer(PAGE) as other:
+    with PageServer() as other:
         assert other.token != server.token and len(other.token) >= 43  # 256 bits
         response, body = ask(server, other.path)
         assert response.status == 404 and b"the whole address that minigrad printed" in body
@@ -210,19 +211,22 @@ def test_ctrl_c_stops_it(
         called.set()
 
     monkeypatch.setattr(module.webbrowser, "open", browser)
-    serve(PAGE)
+    serve(lambda: PAGE)
     assert called.wait(5)
     printed = capsys.readouterr()
     assert opened[0] in printed.out and "stopped" in printed.err
     with socket.socket() as free:  # the port is free again
         free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         free.bind(("127.0.0.1", ports[0]))
-    serve(PAGE, browser=False)
+    serve(lambda: PAGE, browser=False)
     assert len(opened) == 1
 
 
-def test_ports(server: PageServer) -> None:
+def test_ports_are_tried_before_the_page_is_made(server: PageServer) -> None:
+    def unmade() -> str:
+        raise AssertionError
+
     with pytest.raises(ArgumentError, match="cannot be used"):
-        PageServer(PAGE, server.server_port)
+        serve(unmade, server.server_port)
     with pytest.raises(ArgumentError, match="from 0 to 65535"):
-        PageServer(PAGE, 70000)
+        serve(unmade, 70000)

@@ -27,20 +27,18 @@ from minigrad.viz.backprop.mistakes import (
 )
 from minigrad.viz.backprop.steps import Contribution, Step, complex_note
 from minigrad.viz.draw.groups import Group, ancestors, group
-from minigrad.viz.draw.layout import layout
+from minigrad.viz.page.numbers import heat_map, sizes_of
 from minigrad.viz.page.structure import (
-    GROUP_WIDTH,
-    STEP_WIDTH,
-    edges_of,
     family_of,
+    layouts,
     line_of,
+    parents_of,
     reverse_order,
     source_data,
 )
 from minigrad.viz.text.formula import in_short, summary
 from minigrad.viz.text.notation import number, ordinal
 
-SIDE = 16  # most rows and columns of a heat map
 TERMS = 20  # most terms of a sum that are written out
 CELLS = 64  # most entries of an array that are written out
 ENTRIES = 1000  # most entries, of all arrays, that can be clicked
@@ -76,7 +74,7 @@ def explanation_data(steps: Sequence[Step], result: str) -> dict[str, Any]:
         "result": result,
         "steps": data,
         "reverse": reverse_order(steps, index),
-        "groups": groups_data(groups, above, steps, index),
+        "groups": groups_data(groups, places, above, steps, index),
         "note": complex_note(steps, result),
         "sources": [source_data(path, numbers) for path, numbers in files.items()],
         "unchecked": len(leaves) - len(checked),
@@ -108,28 +106,19 @@ def value_data(value: np.ndarray) -> dict[str, Any]:
         "short": in_short(value),
         "shape": list(value.shape),
         "dtype": str(value.dtype),
-        "heat": heat_map(value),
+        "heat": heat_rows(value),
     }
     if value.size <= CELLS:
         data["cells"] = [number(x) for x in value.ravel()]
     return data
 
 
-def heat_map(value: np.ndarray) -> list[list[float | None]]:
-    """Rows of entries, of complex ones the absolute value, relative to the largest one; means of
-    blocks if there are many."""
+def heat_rows(value: np.ndarray) -> list[list[float | None]]:
+    """A heat map as JSON has it: rows of numbers, null for what is not finite."""
     if not value.size:
         return []
-    sizes = np.abs(value) if value.dtype.kind == "c" else value
-    plane = sizes.reshape(-1, value.shape[-1]).astype(float)
-    for axis in (0, 1):
-        bounds = np.linspace(0, plane.shape[axis], min(SIDE, plane.shape[axis]) + 1).astype(int)
-        with np.errstate(all="ignore"):
-            counts = np.diff(bounds).reshape((-1, 1) if axis == 0 else (1, -1))
-            plane = np.add.reduceat(plane, bounds[:-1], axis=axis) / counts
-    finite = plane[np.isfinite(plane)]
-    largest = float(np.abs(finite).max(initial=0)) or 1.0
-    return [[round(x / largest, 2) if np.isfinite(x) else None for x in row] for row in plane]
+    parts, _ = heat_map(sizes_of(value))
+    return [[None if np.isnan(x) else round(float(x), 2) for x in row] for row in parts]
 
 
 # Steps
@@ -216,43 +205,28 @@ def check_data(check: Check | None) -> dict[str, Any] | None:
 
 def groups_data(
     groups: Sequence[Group],
+    places: Mapping[Group, int],
     above: Mapping[Step, tuple[Group, ...]],
     steps: Sequence[Step],
     index: Mapping[Step, int],
 ) -> list[dict[str, Any]]:
     """Each group with its children, in layers, and the edges between them."""
-    places = {each: k for k, each in enumerate(groups)}
-    edges, entered = edges_of(groups, above, steps)
+    parents, layout_of = parents_of(groups, places), layouts(groups, above, steps)
     counts = dict.fromkeys(groups, 0)
     for path in above.values():
         for each in path:
             counts[each] += 1
-    data: list[dict[str, Any]] = []
-    for each in groups:
-        child = {item: k for k, item in enumerate(each.children)}
-        pairs = {(child[a], child[b]) for a, b in edges[each]}
-        widths = [GROUP_WIDTH if isinstance(item, Group) else STEP_WIDTH for item in each.children]
-        # Edges from outside enter at an item of no width, just above their target.
-        ports = {child[item]: len(widths) + k for k, item in enumerate(entered[each])}
-        doors = {(port, k) for k, port in ports.items()}
-        drawn = layout([*widths, *(0.0 for _ in ports)], pairs | doors)
-        data.append(
-            {
-                "title": each.title,
-                "kind": each.kind,
-                "parent": None,
-                "size": counts[each],
-                "children": [
-                    ["group", places[item]] if isinstance(item, Group) else ["step", index[item]]
-                    for item in each.children
-                ],
-                "layers": drawn.layers,
-                "edges": [[a, b, drawn.bends.get((a, b), [])] for a, b in sorted(pairs)],
-                "ports": sorted(ports.items()),
-            }
-        )
-    for k, each in enumerate(groups):
-        for item in each.children:
-            if isinstance(item, Group):
-                data[places[item]]["parent"] = k
-    return data
+    return [
+        {
+            "title": each.title,
+            "kind": each.kind,
+            "parent": parents.get(each),
+            "size": counts[each],
+            "children": [
+                ["group", places[item]] if isinstance(item, Group) else ["step", index[item]]
+                for item in each.children
+            ],
+            **layout_of(each),
+        }
+        for each in groups
+    ]

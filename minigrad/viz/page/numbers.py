@@ -137,19 +137,32 @@ def stored(x: np.ndarray) -> np.ndarray:
 def digest(value: np.ndarray) -> bytes:
     """What is shown of a large array: least, largest, mean (real and imaginary), norm, peak, and a
     heat map: means of blocks, relative to the peak, of 127; -128 for what is not finite."""
-    sizes = np.abs(value).astype(float) if value.dtype.kind == "c" else value.astype(float)
+    sizes = sizes_of(value)
     largest = np.abs(sizes[np.isfinite(sizes)]).max(initial=0)
     unit = 2.0 ** (np.frexp(largest)[1] - 1) if largest else 1.0  # that no square or sum overflows
     with np.errstate(all="ignore"):
         mean = complex((value / unit).mean() * unit)
         norm = float(np.linalg.norm(sizes.ravel() / unit) * unit)
-        plane = sizes.reshape(-1, value.shape[-1]) / unit
+    parts, peak = heat_map(sizes / unit)
+    heat = np.where(np.isnan(parts), -128, np.rint(parts * 127))
+    facts = [sizes.min(), sizes.max(), mean.real, mean.imag, norm, peak * unit]
+    return np.array(facts, "<f8").tobytes() + heat.astype("i1").tobytes()
+
+
+def sizes_of(value: np.ndarray) -> np.ndarray:
+    """Entries as float64; of complex ones the absolute value."""
+    return (np.abs(value) if value.dtype.kind == "c" else value).astype(float)
+
+
+def heat_map(sizes: np.ndarray) -> tuple[np.ndarray, float]:
+    """At most SIDE rows and columns of entries, or of means of blocks if there are more, relative
+    to the largest in size, from -1 to 1, NaN for what is not finite; and this largest one."""
+    plane = sizes.reshape(-1, sizes.shape[-1])
+    with np.errstate(all="ignore"):
         for axis in (0, 1):
             bounds = np.linspace(0, plane.shape[axis], min(SIDE, plane.shape[axis]) + 1).astype(int)
             counts = np.diff(bounds).reshape((-1, 1) if axis == 0 else (1, -1))
             plane = np.add.reduceat(plane, bounds[:-1], axis=axis) / counts
-        known = np.isfinite(plane)
-        peak = np.abs(plane[known]).max(initial=0)
-        heat = np.where(known, np.rint(np.where(known, plane, 0) / (peak or 1.0) * 127), -128)
-    facts = [sizes.min(), sizes.max(), mean.real, mean.imag, norm, peak * unit]
-    return np.array(facts, "<f8").tobytes() + heat.astype("i1").tobytes()
+    plane = np.where(np.isfinite(plane), plane, np.nan)
+    peak = float(np.nanmax(np.abs(plane), initial=0))
+    return plane / (peak or 1.0), peak

@@ -10,13 +10,14 @@ from __future__ import annotations
 import itertools
 import linecache
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from minigrad.viz.backprop.derivation import Template, placeholders, template
 from minigrad.viz.backprop.steps import Contribution, Step, complex_note
 from minigrad.viz.draw.groups import Group, ancestors, group, without_parts
-from minigrad.viz.draw.layout import Layout, layout
+from minigrad.viz.draw.layout import layout
 from minigrad.viz.page.losses import loss_note
 from minigrad.viz.page.numbers import local_derivative
 from minigrad.viz.text.formula import operation
@@ -71,15 +72,13 @@ def explanation_structure(
         }
         for step in steps
     ]
-    layouts = Layouts()
     return {
         "result": result,
         "steps": data,
         "formulas": formulas.trees,
         "templates": formulas.templates,
         "reverse": reverse_order(steps, index),
-        "groups": groups_data(groups, places, above, steps, index, layouts),
-        "layouts": layouts.all,
+        **groups_data(groups, places, above, steps, index),
         "note": complex_note(steps, result),
         "sources": [source_data(path, numbers) for path, numbers in files.items()],
     }
@@ -177,34 +176,42 @@ def reverse_order(steps: Sequence[Step], index: Mapping[Step, int]) -> list[list
 # Groups
 
 
-class Layouts:
-    """Layouts as data, each once: the rounds of a loop share theirs."""
+def layouts(
+    groups: Sequence[Group], above: Mapping[Step, tuple[Group, ...]], steps: Sequence[Step]
+) -> Callable[[Group], dict[str, Any]]:
+    """A function that gives the layout of a group as data: one object for all groups that are laid
+    out alike, as the rounds of a loop are."""
+    edges, entered = edges_of(groups, above, steps)
+    drawn = cache(layout_data)
 
-    def __init__(self) -> None:
-        self.all: list[dict[str, Any]] = []
-        self.known: dict[Any, int] = {}
+    def layout_of(each: Group) -> dict[str, Any]:
+        child = {item: k for k, item in enumerate(each.children)}
+        widths = (GROUP_WIDTH if isinstance(x, Group) else STEP_WIDTH for x in each.children)
+        pairs = frozenset((child[a], child[b]) for a, b in edges[each])
+        return drawn(tuple(widths), pairs, tuple(child[item] for item in entered[each]))
 
-    def of(self, widths: Sequence[float], pairs: set[tuple[int, int]], ports: Iterable[int]) -> int:
-        """The layout of boxes, of the edges between them, and of edges from outside, which enter
-        at an item of no width just above their target."""
-        ports = tuple(ports)
-        key = (tuple(widths), frozenset(pairs), ports)
-        if key not in self.known:
-            self.known[key] = len(self.all)
-            places = {child: len(widths) + k for k, child in enumerate(ports)}
-            doors = {(port, child) for child, port in places.items()}
-            drawn = layout([*widths, *(0.0 for _ in ports)], pairs | doors)
-            self.all.append(layout_data(drawn, pairs, places))
-        return self.known[key]
+    return layout_of
 
 
 def layout_data(
-    drawn: Layout, pairs: set[tuple[int, int]], ports: Mapping[int, int]
+    widths: tuple[float, ...], pairs: frozenset[tuple[int, int]], entered: tuple[int, ...]
 ) -> dict[str, Any]:
+    """The layout of boxes, of the edges between them, and of edges from outside, which enter at an
+    item of no width just above their target."""
+    ports = {child: len(widths) + k for k, child in enumerate(entered)}
+    doors = {(port, child) for child, port in ports.items()}
+    drawn = layout([*widths, *(0.0 for _ in ports)], pairs | doors)
     return {
         "layers": drawn.layers,
         "edges": [[a, b, drawn.bends.get((a, b), [])] for a, b in sorted(pairs)],
         "ports": sorted(ports.items()),
+    }
+
+
+def parents_of(groups: Sequence[Group], places: Mapping[Group, int]) -> dict[Group, int]:
+    """The place of the group that holds each group; the whole graph is in none."""
+    return {
+        item: places[each] for each in groups for item in each.children if isinstance(item, Group)
     }
 
 
@@ -214,35 +221,28 @@ def groups_data(
     above: Mapping[Step, tuple[Group, ...]],
     steps: Sequence[Step],
     index: Mapping[Step, int],
-    layouts: Layouts,
-) -> list[dict[str, Any]]:
-    """Each group with its children, as numbers of steps, or of groups with a minus sign, and its
-    layout."""
-    edges, entered = edges_of(groups, above, steps)
-    data: list[dict[str, Any]] = []
-    for each in groups:
-        child = {item: k for k, item in enumerate(each.children)}
-        pairs = {(child[a], child[b]) for a, b in edges[each]}
-        widths = [GROUP_WIDTH if isinstance(x, Group) else STEP_WIDTH for x in each.children]
-        ports = [child[item] for item in entered[each]]
-        data.append(
-            {
-                "title": each.title,
-                "kind": each.kind,
-                "parent": None,
-                "children": [
-                    -places[item] if isinstance(item, Group) else index[item]
-                    for item in each.children
-                ],
-                "layout": None if each.kind == "loop" else layouts.of(widths, pairs, ports),
-                "note": loss_note(each),
-            }
-        )
-    for k, each in enumerate(groups):
-        for item in each.children:
-            if isinstance(item, Group):
-                data[places[item]]["parent"] = k
-    return data
+) -> dict[str, Any]:
+    """Each group with its children, as numbers of steps, or of groups with a minus sign, and the
+    number of its layout; and the layouts, each once."""
+    parents, layout_of = parents_of(groups, places), layouts(groups, above, steps)
+    # The page shows one round of a loop at a time.
+    drawn = [None if each.kind == "loop" else layout_of(each) for each in groups]
+    different = {id(x): x for x in drawn if x is not None}
+    numbers = {key: k for k, key in enumerate(different)}
+    data = [
+        {
+            "title": each.title,
+            "kind": each.kind,
+            "parent": parents.get(each),
+            "children": [
+                -places[item] if isinstance(item, Group) else index[item] for item in each.children
+            ],
+            "layout": numbers.get(id(x)),
+            "note": loss_note(each),
+        }
+        for each, x in zip(groups, drawn, strict=True)
+    ]
+    return {"groups": data, "layouts": [*different.values()]}
 
 
 def edges_of(
