@@ -33,6 +33,10 @@ C_TEMPLATES = {
     "checked square": "CHECKED({0}, {0} <= 0, 2)",
     "checked pivot": "CHECKED({0}, {0} == 0, 3)",
     "checked divisor": "CHECKED({0}, {0} == 0, 4)",
+    "checked rounds": "CHECKED({0}, {0} > {1}, 5)",
+    "checked end": "CHECKED({0}, {0}, 5)",  # of a loop that should have stopped
+    "failed": "*bad",
+    "not": "!{0}",
     **{relation: f"({{0}} {relation} {{1}})" for relation in RELATIONS},
     **{f"cast {dtype}": f"({kind}){{0}}" for dtype, kind in C_TYPES.items()},
     **{op: f"{{0}} {op} {{1}}" for op in "+-*/%&|"},
@@ -228,6 +232,8 @@ class Printer:
             return [f"{target} = {C_TEMPLATES[node.combine].format(target, value)};"]
         if isinstance(node, ir.Prefetch):
             return [f"PREFETCH(&{self.text(node.access)});"]
+        if isinstance(node, ir.Stop):
+            return [f"if ({self.text(node.condition)}) break;"]
         if isinstance(node, ir.If):
             otherwise = ["} else {", *self.inner(node.otherwise)] if node.otherwise else []
             return [f"if ({self.text(node.condition)}) {{", *self.inner(node.body), *otherwise, "}"]

@@ -25,6 +25,7 @@ from minigrad.compiler.codegen.matrix_kernels import (
     substitution_function,
 )
 from minigrad.compiler.codegen.row_kernels import rows_function
+from minigrad.compiler.codegen.scalar_kernels import scalars_function
 from minigrad.compiler.graph.ir import Value
 from minigrad.compiler.graph.opset.contractions import extent
 from minigrad.compiler.loops.ir import Scratch
@@ -47,6 +48,7 @@ KERNEL_GENERATORS: dict[str, Callable[[Kernel, Schedule, BufferPlan, Machine], K
     "substitution": substitution_function,
     "solution": solution_function,
     "determinant": determinant_function,
+    "scalars": scalars_function,
 }
 OWN_GENERATORS = {**KERNEL_GENERATORS}
 

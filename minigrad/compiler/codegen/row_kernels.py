@@ -22,7 +22,7 @@ from minigrad.compiler.graph.affine import (
 )
 from minigrad.compiler.graph.ir import Value
 from minigrad.compiler.graph.opset.base import INDEX
-from minigrad.compiler.graph.opset.reductions import Reduction
+from minigrad.compiler.graph.opset.reductions import combined, is_not_zero, sign_of
 from minigrad.compiler.loops import ir
 from minigrad.compiler.loops.lowering import LoweringContext
 from minigrad.compiler.loops.passes import blocking_of, blocks, hoisted, merged, nest, vectorised
@@ -449,23 +449,6 @@ def initial_value(stage: Stage) -> ir.Number:
         info = np.iinfo(dtype)
         start = info.min if start < 0 else info.max
     return ir.Number.of(start, dtype)
-
-
-def combined(reduction: Reduction, total: ir.Target, x: ir.Operand) -> ir.Expression:
-    """An accumulator after one more entry; NaN propagates."""
-    if not reduction.is_min_max:
-        return ir.Apply(reduction.combine, (total, is_not_zero(x) if reduction.is_logical else x))
-    better = ir.Apply(sign_of(reduction), (x, total))
-    return ir.Apply("select", (ir.Apply("|", (better, ir.Apply("!=", (x, x)))), x, total))
-
-
-def is_not_zero(x: ir.Operand) -> ir.Apply:
-    return ir.Apply("!=", (x, number(0)))
-
-
-def sign_of(reduction: Reduction) -> str:
-    """How an entry compares to the one that it replaces."""
-    return ">" if reduction.start < 0 else "<"
 
 
 def uses_partial_sums(stage: Stage) -> bool:

@@ -25,7 +25,7 @@ from minigrad.compiler.loops.ir import Scratch
 from minigrad.compiler.schedule.buffers import BufferPlan
 from minigrad.compiler.schedule.stages import Kernel, Schedule
 
-KINDS = {"contract": "product", "concat": "join"}
+KINDS = {"contract": "product", "concat": "join", "scalars": "control"}
 
 
 @dataclass(frozen=True)

@@ -111,14 +111,19 @@ def algebra(value: ir.Value) -> ir.Value:
                 and (x.shape, x.dtype) == (value.shape, value.dtype)
             ):
                 return x
+        for k, number in ir.numbers_of(value):
+            x = inputs[1 - k]
+            if number == -1 and (x.shape, x.dtype) == (value.shape, value.dtype):
+                return apply("neg", x)
     if name == "add":
         return as_concatenation(value)
     if name == "div":
         for k, number in ir.numbers_of(value):
             with np.errstate(all="ignore"):
                 inverse = 1 / number
-            if k == 1 and abs(np.frexp(number)[0]) == 0.5 and np.isfinite(inverse):
+            if k == 1 and is_power_of_two(number) and np.isfinite(inverse):
                 return apply("mul", inputs[0], ir.constant(inverse))  # exact, of a power of 2
+        return without_division(value)
     if name == "pow" and type(inputs[1]) in (int, float) and type(inputs[0]) is ir.Value:
         return power(value, inputs[0], inputs[1])
     return value
@@ -179,6 +184,34 @@ def concatenate(axis: int, xs: list[ir.Value]) -> ir.Value:
         flat += x.inputs if nested else [x]
     bounds = (0, *itertools.accumulate(x.shape[axis] for x in flat))
     return apply("concatenate", *flat, axis=axis, bounds=bounds)
+
+
+def without_division(value: ir.Value) -> ir.Value:
+    """A product by 1 / y, where that is computed anyway, in place of a division by y: the
+    derivatives of 1 / y, and of 1 / sqrt(y), divide by it again."""
+    x, y = value.inputs
+    if type(y) is not ir.Value or y.dtype != value.dtype:
+        return value
+    if (inverse := reciprocal_in(x, y)) is not None:
+        return apply("mul", x, inverse)
+    numbers = [n for k, n in ir.numbers_of(value) if k == 0]
+    if numbers and numbers[0] != 1 and ir.name_of(y) == "sqrt" and is_power_of_two(numbers[0]):
+        return apply("mul", x, apply("div", 1.0, y))  # exact, as roots are never denormal
+    return value
+
+
+def is_power_of_two(number: Any) -> bool:
+    return bool(abs(np.frexp(number)[0]) == 0.5)
+
+
+def reciprocal_in(x: Any, y: ir.Value) -> ir.Value | None:
+    """The value 1 / y, if x is a multiple of it: x / y, as in the derivative of 1 / y, is then
+    x * (1 / y), which is infinite, 0 and NaN where x / y is."""
+    name = ir.name_of(x)
+    if name == "div" and x.inputs[1] is y and x.dtype == y.dtype and is_one(x.inputs[0]):
+        return x
+    parts = x.inputs if name in ("mul", "neg") else ()
+    return next(filter(None, (reciprocal_in(part, y) for part in parts)), None)
 
 
 def is_one(x: Any) -> bool:

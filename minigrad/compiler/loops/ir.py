@@ -3,6 +3,7 @@
     kernel     = statements
     statement  = For(variable, statements, low, high, step, grain, ...)
                | If(condition, statements, statements)
+               | Stop(condition)                         of the loop around
                | Let(name, type, expression)             a constant
                | Variable(name, type, expression, size)  an accumulator, or a local array
                | Store(target, expression)               target = expression
@@ -151,6 +152,14 @@ class If(Statement):
 
 
 @dataclass(frozen=True)
+class Stop(Statement):
+    """The end of the innermost loop around, if the condition holds."""
+
+    condition: Expression
+    expressions = ("condition",)
+
+
+@dataclass(frozen=True)
 class Prefetch(Statement):
     access: Access
     expressions = ("access",)
@@ -176,7 +185,7 @@ class For(Statement):
     independent: bool = False
 
 
-NODES = {Apply, Access, Let, Variable, Store, Accumulate, If, Prefetch, For}
+NODES = {Apply, Access, Let, Variable, Store, Accumulate, If, Stop, Prefetch, For}
 
 
 # Walking through statements

@@ -6,6 +6,7 @@ views by reading their input at another index.
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable, Sequence
 from functools import lru_cache
@@ -16,9 +17,10 @@ import numpy as np
 from minigrad.compiler.graph.affine import ZERO, Expr, Index, Var, number
 from minigrad.compiler.graph.ir import Shape, Value, bodies_of, elementwise
 from minigrad.compiler.graph.opset.base import INDEX, Lowering, Rules, rules_of
-from minigrad.compiler.graph.opset.control import ITEM, OWN_CONTROL, forms_of
+from minigrad.compiler.graph.opset.control import ITEM, LOOP, OWN_CONTROL, forms_of
 from minigrad.compiler.loops import ir
 from minigrad.compiler.loops.verify import LoopError
+from minigrad.compiler.target import costs
 from minigrad.errors import MinigradError, UnsupportedError
 
 NO_VARIABLES: frozenset[Var] = frozenset()
@@ -27,7 +29,8 @@ NO_VARIABLES: frozenset[Var] = frozenset()
 def kind_of(value: Value) -> str:
     """How a value is computed: "leaf" (not at all), "map" (elementwise, or inlined), "reduce",
     "contract", "concat", "scatter", "scan", as matrices ("factor", "substitution", "solution",
-    "determinant"), by its bodies ("control"; and "item", a result of that), or by "numpy"."""
+    "determinant"), by its bodies ("control"; "scalars", if these
+    compute few numbers; and "item", a result of such), or by "numpy"."""
     if value.op is None:
         return "leaf"
     if value.op is ITEM:
@@ -46,10 +49,30 @@ def kind_of(value: Value) -> str:
 
 
 def control_kind(call: Value) -> str:
-    """By NumPy, if that computes anything in the bodies."""
+    """By NumPy, if that computes anything in the bodies; else entry by entry, if these are few."""
     kinds = (kind_of(x) for body in bodies_of(call) for x in body.order)
     compiled = all(dtype in ir.DTYPES and 0 not in shape for shape, dtype in forms_of(call))
-    return "control" if compiled and "numpy" not in kinds else "numpy"
+    if not compiled or "numpy" in kinds:
+        return "numpy"
+    return "scalars" if scalars_in(call) <= costs.MAX_SCALARS else "control"
+
+
+def scalars_in(call: Value) -> float:
+    """How many numbers are computed in a round of a loop, or in both bodies of a branch, if each is
+    computed by itself; infinite where that cannot be."""
+    values = [x for body in bodies_of(call) for x in (*body.order, *body.outputs)]
+    return sum(map(scalars_of, values))
+
+
+def scalars_of(value: Value) -> float:
+    if value.op is None or value.op is ITEM:
+        return 0
+    if value.op not in OWN_CONTROL:
+        entries = kind_of(value) in ("map", "reduce", "contract", "concat")
+        return rules_of(value.op).scalars(value) if entries else math.inf
+    rows = (value.attributes["length"] or 0) if value.op is LOOP else 1
+    results = sum(x.size for body in bodies_of(value) for x in body.outputs)
+    return scalars_in(value) + rows * results
 
 
 def is_view(value: Value) -> bool:
@@ -57,7 +80,7 @@ def is_view(value: Value) -> bool:
     return value.op not in OWN_CONTROL and kind_of(value) == "map" and not elementwise(value)
 
 
-Load = Callable[[Value, Index], ir.Access | ir.Number | None]
+Load = Callable[[Value, Index], ir.Expression | None]
 
 
 class LoweringContext(Lowering):
@@ -69,7 +92,7 @@ class LoweringContext(Lowering):
 
     def __init__(self, load: Load, prefix: str = "t", padded: bool = False) -> None:
         self.load, self.prefix, self.padded = load, prefix, padded
-        self.bindings: list[ir.Let] = []
+        self.bindings: list[Any] = []
         self.memo: dict[tuple[Value, Index], ir.Operand] = {}
         self.depends: dict[str, frozenset[Var]] = {}
 

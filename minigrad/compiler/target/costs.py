@@ -28,6 +28,9 @@ MAX_INLINE_READS = 100  # by a value that is inlined
 MAX_INLINE_CONCATENATE = 64  # entries of a concatenation that is inlined
 MAX_FOLD_TERMS = 16  # windows that cover one entry
 
+# Control flow
+MAX_SCALARS = 400  # computed in a round of a loop, up to which each is a variable of C
+
 # Linear algebra
 MAX_SMALL_MATRIX = 32  # rows up to which loops are faster than a call of LAPACK
 

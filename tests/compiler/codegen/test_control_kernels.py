@@ -9,6 +9,7 @@ from minigrad.compiler.graph.opset.infer import apply
 from minigrad.compiler.graph.simplify import simplify
 from minigrad.compiler.pipeline import compile_graph
 from minigrad.compiler.runtime.program import Program
+from minigrad.compiler.target import costs
 from minigrad.compiler.target.toolchain import compiler
 from minigrad.errors import ArgumentError
 from tests.compiler.graph.opset.test_control import (
@@ -26,6 +27,12 @@ pytestmark = [
     pytest.mark.unoptimized,
     pytest.mark.skipif(compiler() is None, reason="there is no C compiler"),
 ]
+
+
+@pytest.fixture(params=["scalars", "kernels"], autouse=True)
+def how(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Loops of a few numbers are written in another way: here, each is written in both."""
+    monkeypatch.setattr(costs, "MAX_SCALARS", 1e9 if request.param == "scalars" else -1)
 
 
 def run_in_c(graph: Graph, arrays: list[np.ndarray]) -> list[np.ndarray]:
@@ -103,3 +110,32 @@ def test_one_array_that_is_given_twice_is_one_constant() -> None:
     call = called(LOOP, inputs, {**ONCE, "body": body, "constants": 2})
     graph = Graph([w, inputs[2]], [], items(call)[:1], [])
     same(graph, [f32([1, 2, 3]), f32([4, 5, 6])])
+
+
+def test_nested_loops_tables_and_reductions() -> None:
+    """A table is read at a row that is computed, NaN and all; ys of an inner loop are xs of the
+    next."""
+    table, c, k = leaf(5, 3), leaf(3), leaf(dtype=np.int64)
+    row = apply("gather", table, k, index=("array",))
+    how = {**ONCE, "length": 3}
+    a, b = leaf(3), leaf()
+    inner = Graph([a, b], [], [apply("sin", apply("add", a, b)), total(a)], [])
+    new, totals, _ = items(called(LOOP, [c, c], {**how, "body": inner}))
+    again, rows, _ = items(called(LOOP, [new, totals], {**how, "body": inner, "reverse": True}))
+    names = ["max", "min", "argmax", "argmin", "any", "all", "prod", "sum"]
+    reduced = [apply(name, row, axis=0, keepdims=name == "max") for name in names]
+    body = Graph([table, c, k], [], [again, rows, *reduced], [])
+    inputs = [leaf(5, 3), leaf(3), leaf(4, dtype=np.int64)]
+    call = called(LOOP, inputs, {**ONCE, "length": 4, "body": body, "constants": 1})
+    graph = Graph(inputs, [], items(call), [])
+    numbers = f32(np.arange(15).reshape(5, 3) % 4 - 1)
+    numbers[3, 1] = np.nan
+    arrays = [numbers, f32([1, 2, 3]), np.array([0, -1, 3, 2])]
+    for found, expected in zip(run_in_c(graph, arrays), run(graph, arrays), strict=True):
+        assert found.dtype == expected.dtype
+        np.testing.assert_allclose(found, expected, 1e-5, 1e-6)
+
+
+def test_small_loops_are_one_function_without_calls() -> None:
+    (text,) = compile_graph(scan()).texts[0]
+    assert ("memcpy" in text) == (costs.MAX_SCALARS < 0)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import reduce
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -39,6 +40,7 @@ class Apply:
     arguments: tuple[Expression, ...]
 
 
+T = TypeVar("T")
 Operand = str | Number  # a computed value: the name of a variable, or a number
 Expression = Any  # Apply, Operand, Expr; and in the loop IR, an Access
 
@@ -76,6 +78,9 @@ class Lowering:
         """A place divided by a step, on the condition that it is a multiple of it."""
         if by == 1:
             return place
+        if not place.terms:
+            conditions.append(Condition(number(place.const % by), "==", 0))
+            return number(place.const // by)
         # Of a negative place, C's rest and quotient are not those of an index: callers add the
         # condition that it is not negative.
         rest = self.integer(UNBOUNDED, Apply("%", (place, number(by))))
@@ -87,6 +92,8 @@ class Lowering:
         low, high = place.bounds()
         if low >= 0 and high < n:
             return place
+        if low == high:
+            return number(0 if low < 0 else n - 1)
         return self.integer(n, Apply("clamp", (place, number(n))))
 
     def select(
@@ -164,13 +171,32 @@ class Rules:
         raise NotImplementedError
 
     def read(self, value: Value, index: Index, to: Lowering) -> Operand:
-        """The index map: an entry of the result, read from the inputs."""
+        """The index map: an entry of the result, read from the inputs. Of a reduction or a product,
+        the entry alone, as where each is a variable of C: see `scalars`."""
         raise NotImplementedError
+
+    def scalars(self, value: Value) -> float:
+        """How many numbers are computed if each entry is read by itself; infinite if it cannot
+        be."""
+        return math.inf if type(self).read is Rules.read else value.size
 
 
 NO_RULES = Rules()
 OPSET: dict[str, Rules] = {}
 FAMILIES: dict[str, Rules] = {}  # of ops that have no entry of their own
+
+
+def in_pairs(terms: Sequence[T], both: Callable[[T, T], T]) -> T:
+    """Terms combined two by two, and so on: the chain of operations is as short as it can be."""
+    while len(terms) > 1:
+        pairs = [both(a, b) for a, b in zip(terms[::2], terms[1::2], strict=False)]
+        terms = [*pairs, *terms[2 * len(pairs) :]]
+    return terms[0]
+
+
+def indices_of(shape: Shape) -> list[Index]:
+    """The index of each entry, in C order."""
+    return [tuple(map(number, place)) for place in np.ndindex(shape)]
 
 
 def entry(*names: str) -> Callable[[type[Rules]], type[Rules]]:

@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.compiler.graph.affine import ZERO, Expr, Index, Var, variable
+from minigrad.compiler.graph.affine import ZERO, Expr, Index, Var, number, variable
 from minigrad.compiler.graph.ir import Shape, Value, name_of
 from minigrad.compiler.graph.layout import Layout
-from minigrad.compiler.graph.opset.base import Rules, entry
+from minigrad.compiler.graph.opset.base import Apply, Lowering, Operand, Rules, entry, in_pairs
 from minigrad.compiler.graph.opset.elementwise import broadcast, from_zero, in_one_dtype
 from minigrad.compiler.graph.opset.infer import apply
 from minigrad.compiler.graph.opset.views import axes_of
@@ -112,6 +112,21 @@ class Matmul(Product):
         if columns <= costs.MAX_NARROW_COLUMNS:  # its rows fill vectors
             row, column, left, right = column, row, right, left
         return Contraction(batch, row, column, [depth], out, of(*left), of(*right))
+
+    def scalars(self, value: Value) -> float:
+        size: int = value.size * value.inputs[0].shape[-1]
+        return size
+
+    def read(self, value: Value, index: Index, to: Lowering) -> Operand:
+        x, y = value.inputs
+        *batch, row, column = index
+
+        def factor(z: Value, *last: Expr) -> Operand:
+            return to.read(z, (*batch[len(index) - len(z.shape) :], *last))
+
+        places = map(number, range(x.shape[-1]))
+        terms = [Apply("*", (factor(x, row, k), factor(y, k, column))) for k in places]
+        return to.define(value.dtype, in_pairs(terms, lambda a, b: Apply("+", (a, b))))
 
     def decompose(self, value: Value) -> Value:
         """As products and a sum, where it is of integers, or too narrow for a kernel of its own."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.compiler.graph.ir import Shape, Value
+from minigrad.compiler.graph.ir import Shape, Value, name_of
 from minigrad.compiler.graph.opset.base import FAMILIES, Rules, entry
 from minigrad.compiler.graph.opset.infer import apply, dtype_of_ones
 from minigrad.compiler.target import costs
@@ -46,6 +46,9 @@ class Elementwise(Rules):
         assert value.op is not None
         return costs.EXPENSIVE_OP_COST if value.op.name in EXPENSIVE_OPS else 1
 
+    def scalars(self, value: Value) -> float:
+        return value.size
+
     def kind(self, value: Value) -> str:
         assert value.op is not None
         name, kind = value.op.name, value.dtype.kind
@@ -73,6 +76,12 @@ def copy_of(x: Value) -> Value:
 def from_zero(x: Value) -> Value:
     """0.0 + x, for a sum of one term: NumPy's sum of -0.0 alone is 0.0."""
     return apply("add", x, 0.0)
+
+
+def is_never_minus_zero(x: Value) -> bool:
+    """Whether no entry is -0.0, as of squares: sums of these need not begin with 0.0."""
+    name = name_of(x)
+    return name in ("exp", "abs", "square") or (name == "mul" and x.inputs[0] is x.inputs[1])
 
 
 def in_one_dtype(value: Value) -> Value:

@@ -177,6 +177,9 @@ class Gather(Rules):
                 found.append(next(rest) * step + first)
         return to.read(x, tuple(found))
 
+    def scalars(self, value: Value) -> float:
+        return value.size * value.inputs[0].size  # each of which it may be
+
 
 def is_advanced(part: Any) -> bool:
     """Whether a part of an index that has arrays is indexed with them."""

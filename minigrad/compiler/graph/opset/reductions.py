@@ -4,16 +4,30 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
+from minigrad.compiler.graph.affine import Index, number
 from minigrad.compiler.graph.ir import Shape, Value
-from minigrad.compiler.graph.opset.base import FAMILIES, OPSET, Rules, entry
-from minigrad.compiler.graph.opset.elementwise import from_zero, in_one_dtype
+from minigrad.compiler.graph.opset.base import (
+    FAMILIES,
+    INDEX,
+    OPSET,
+    Apply,
+    Expression,
+    Lowering,
+    Number,
+    Operand,
+    Rules,
+    entry,
+    in_pairs,
+    indices_of,
+)
+from minigrad.compiler.graph.opset.elementwise import from_zero, in_one_dtype, is_never_minus_zero
 from minigrad.compiler.graph.opset.infer import apply, dtype_of_ones
 from minigrad.compiler.target import costs
 from minigrad.ops.base import Op
@@ -102,10 +116,70 @@ class Reduction(AlongAxis):
         while len(terms) > 1:
             pairs = [apply(self.binary, *terms[k : k + 2]) for k in range(0, len(terms) - 1, 2)]
             terms = pairs + terms[len(pairs) * 2 :]
-        total = from_zero(terms[0]) if self.combine == "+" and value.dtype.kind == "f" else terms[0]
+        adds = self.combine == "+" and value.dtype.kind == "f" and not is_never_minus_zero(x)
+        total = from_zero(terms[0]) if adds else terms[0]
         if value.attributes["keepdims"]:
             return apply("slice", total, index=(None,) * len(axes))
         return total
+
+    def scalars(self, value: Value) -> float:
+        size: int = value.inputs[0].size
+        return size
+
+    def read(self, value: Value, index: Index, to: Lowering) -> Operand:
+        x, dtype = value.inputs[0], value.dtype
+        names = [to.read(x, place) for place in self.places(value, index)]
+        if self.is_search:
+            return self.searched(x.dtype, names, to)
+        if self.is_logical:
+            names = [to.define(dtype, is_not_zero(name)) for name in names]
+        elif x.dtype != dtype:
+            names = [to.cast(name, x, dtype) for name in names]
+        if self.combine == "+" and dtype.kind == "f" and not is_never_minus_zero(x):
+            names.append(Number.of(0, dtype))
+
+        def both(a: Operand, b: Operand) -> Operand:
+            return to.define(dtype, combined(self, a, b))
+
+        return in_pairs(names, both)
+
+    def places(self, value: Value, index: Index) -> Iterator[Index]:
+        """The indices of the terms of an entry."""
+        shape, axes = value.inputs[0].shape, reduced_axes(value)
+        keeps = value.attributes.get("keepdims")
+        own = [i for k, i in enumerate(index) if not (keeps and k in axes)]
+        for place in indices_of(tuple(n for k, n in enumerate(shape) if k in axes)):
+            terms, kept = iter(place), iter(own)
+            yield tuple(next(terms) if k in axes else next(kept) for k in range(len(shape)))
+
+    def searched(self, dtype: np.dtype[Any], names: list[Operand], to: Lowering) -> Operand:
+        """The place of the first of the largest or the smallest, or of the first NaN."""
+        best, place = names[0], Number.of(0, INDEX)
+        found: Operand = place
+        for k, x in enumerate(names[1:], 1):
+            first_nan = Apply("&", (Apply("!=", (x, x)), Apply("==", (best, best))))
+            better = Apply("|", (Apply(sign_of(self), (x, best)), first_nan))
+            test = to.define(np.dtype(bool), better)
+            best = to.define(dtype, Apply("select", (test, x, best)))
+            found = to.define(INDEX, Apply("if", (test, number(k), found)))
+        return found
+
+
+def combined(reduction: Reduction, total: Expression, x: Expression) -> Expression:
+    """An accumulator after one more entry; NaN propagates."""
+    if not reduction.is_min_max:
+        return Apply(reduction.combine, (total, is_not_zero(x) if reduction.is_logical else x))
+    better = Apply(sign_of(reduction), (x, total))
+    return Apply("select", (Apply("|", (better, Apply("!=", (x, x)))), x, total))
+
+
+def is_not_zero(x: Expression) -> Apply:
+    return Apply("!=", (x, number(0)))
+
+
+def sign_of(reduction: Reduction) -> str:
+    """How an entry compares to the one that it replaces."""
+    return ">" if reduction.start < 0 else "<"
 
 
 OPSET["sum"] = Reduction(0, "+", "add")

@@ -142,6 +142,9 @@ class Concatenate(View):
             if not n:
                 continue
             start -= n
+            here = Condition(index[axis], ">=", start), Condition(index[axis], "<", start + n)
+            if any(condition.never() for condition in here):
+                continue
             place = to.clamp(index[axis] + -start, n)
             name = to.read(x, (*index[:axis], place, *index[axis + 1 :]))
             test = Apply("<", (index[axis], number(start + n)))
