@@ -39,19 +39,20 @@ PRODUCT(double, f64, __builtin_fma)
 INLINE int64_t product_int(uint64_t x, uint64_t y) { return x * y; }
 #define product(x, y) \
   GENERIC((x) * (y), float: product_f32, double: product_f64, default: product_int)(x, y)
-// The same in code that is not vectorised, where nothing is added: that would take longer. gcc does
-// not see through assembly, of which this is none.
-#if defined __GNUC__ && !defined __clang__ && (defined __x86_64__ || defined __aarch64__)
-#ifdef __x86_64__
-#define IN_REGISTER "+x"
-#else
-#define IN_REGISTER "+w"
-#endif
-INLINE float lone_f32(float x, float y) { x *= y; __asm__("" : IN_REGISTER(x)); return x; }
-INLINE double lone_f64(double x, double y) { x *= y; __asm__("" : IN_REGISTER(x)); return x; }
+// The same in code that is not vectorised: to add nothing would take longer than the product does.
+// gcc does not see through assembly, of which this is none.
+#define LONE_PRODUCT(T, S, place) \
+  INLINE T lone_##S(T x, T y) { x *= y; __asm__("" : place(x)); return x; }
 #define lone_product(x, y) \
   GENERIC((x) * (y), float: lone_f32, double: lone_f64, default: product_int)(x, y)
+#if defined __GNUC__ && !defined __clang__ && defined __x86_64__
+LONE_PRODUCT(float, f32, "+x")
+LONE_PRODUCT(double, f64, "+x")
+#elif defined __GNUC__ && !defined __clang__ && defined __aarch64__
+LONE_PRODUCT(float, f32, "+w")
+LONE_PRODUCT(double, f64, "+w")
 #else
+#undef lone_product
 #define lone_product(x, y) product(x, y)
 #endif
 
