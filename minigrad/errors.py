@@ -440,7 +440,7 @@ def refusal_of(
     if isinstance(error, np.linalg.LinAlgError):
         kind, advice = LinAlgError, REMEDIES.get(advice, advice)
     if isinstance(error, TypeError | OverflowError):
-        kind = DtypeError
+        kind = UnsupportedError if isinstance(error, UnsupportedError) else DtypeError
     return kind(f"{name}({', '.join(given)}) does not work: {advice}")
 
 

@@ -11,8 +11,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import Context
 from copy import deepcopy
-from pickle import dumps, loads
-from random import Random
 from time import perf_counter
 from types import FunctionType, MethodType
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, overload
@@ -37,8 +35,10 @@ from minigrad.compiler.target.cache import BuildError
 from minigrad.compiler.target.toolchain import after_fork
 from minigrad.dispatch import implements
 from minigrad.errors import TraceError, UnsupportedError, plain, warn
+from minigrad.random import bits_of, set_bits
 from minigrad.tensor import Tensor
 from minigrad.transforms.batched import levels
+from minigrad.transforms.calls import as_written
 from minigrad.transforms.trees import leaves_of
 from minigrad.watch import watchers
 
@@ -173,10 +173,10 @@ class Compiled(Generic[P, R]):
         return self if named(self) is self else Compiled(self.function)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        # debug() watches each op; a call while tracing is traced as part of the caller, and one
-        # under vmap is batched with it.
+        # debug() watches each op; a call while tracing is traced as part of the caller, one under
+        # vmap is batched with it, and of one in sparse_jacobian each op's pattern is wanted.
         strict = error_state.get() is not DEFAULT_ERRORS and raising()
-        if strict or watchers.get() or tracing.get() or levels.get():
+        if strict or watchers.get() or tracing.get() or levels.get() or as_written.get():
             return self.function(*args, **kwargs)
         if self.specializations:
             specialization = self.specializations[0]
@@ -382,26 +382,6 @@ def unchanged_arrays(guards: Guards) -> Iterator[None]:
         )
     if any(changed):
         raise changed_in_place(arrays[changed.index(True)].shape)
-
-
-def bits_of(rng: Any) -> bytes:
-    """The state of a random generator: NumPy's, new or legacy, or Python's."""
-    if isinstance(rng, Random):
-        return dumps(rng.getstate())
-    return dumps(rng.get_state(False) if hasattr(rng, "get_state") else source_of(rng).state)
-
-
-def set_bits(rng: Any, bits: bytes) -> None:
-    if isinstance(rng, Random):
-        rng.setstate(loads(bits))
-    elif hasattr(rng, "set_state"):
-        rng.set_state(loads(bits))
-    else:
-        source_of(rng).state = loads(bits)
-
-
-def source_of(rng: Any) -> Any:
-    return getattr(rng, "bit_generator", rng)
 
 
 def restore_array(array: np.ndarray, before: np.ndarray) -> bool:

@@ -17,7 +17,7 @@ from minigrad.tensor import Tensor
 @checked
 def functional_call(
     module: Module,
-    parameters: Mapping[str, Any],
+    parameters: Mapping[str, Any] | Sequence[Mapping[str, Any]],
     args: Any = (),
     kwargs: Mapping[str, Any] | None = None,
 ) -> Any:
@@ -27,8 +27,9 @@ def functional_call(
     names is replaced under all of them. Not for two threads that call one module at once.
 
     Args:
-        parameters: arrays or Tensors by name, as in `state_dict()`; what is not named is the
-            module's own. What the module writes into a buffer is written into the one given.
+        parameters: arrays or Tensors by name, as in `state_dict()`, or several dicts of them,
+            (parameters, buffers); what is not named is the module's own. What the module writes
+            into a buffer is written into the one given.
         args: the positional arguments, a tuple, or one that is no tuple.
 
     Raises:
@@ -45,7 +46,8 @@ def functional_call(
     >>> grad(lambda state: functional_call(line, state, np.ones(2)).sum())(state)
     {'weight': array([[1., 1.]]), 'bias': array([1.])}
     """
-    with replaced(module, parameters):
+    several = [parameters] if isinstance(parameters, Mapping) else parameters
+    with replaced(module, {name: x for each in several for name, x in each.items()}):
         return module(*(args if isinstance(args, tuple) else (args,)), **(kwargs or {}))
 
 
@@ -94,7 +96,7 @@ def stack_state(models: Sequence[Module]) -> tuple[dict[str, Tensor], dict[str, 
     A parameter that a model shares is there once. Frozen ones stay frozen.
 
     Raises:
-        ArgumentError: if there are no models.
+        ArgumentError: if there are no models, or some are training and others not.
         ShapeError: if names, shapes or dtypes differ.
 
     >>> from minigrad import vmap
@@ -111,7 +113,13 @@ def stack_state(models: Sequence[Module]) -> tuple[dict[str, Tensor], dict[str, 
         raise ArgumentError("stack_state of no models: give it at least one")
     parameters = [dict(model.named_parameters()) for model in models]
     buffers = [dict(model.named_buffers()) for model in models]
-    return stacked(parameters), stacked(buffers)
+    found = stacked(parameters), stacked(buffers)
+    if len({tuple(part.training for part in model.modules()) for model in models}) > 1:
+        raise ArgumentError(
+            "stack_state of models of which some are training and others not, where the first one "
+            "stands for all: call train() or eval() of each"
+        )
+    return found
 
 
 def stacked(states: list[dict[str, Tensor]]) -> dict[str, Tensor]:

@@ -292,8 +292,8 @@ def same_memory_order(x: Any, new: Any) -> bool:
 def check_writeable(target: Any) -> None:
     if not value_of(target).flags.writeable:
         raise ArgumentError(
-            f"an array of shape {target.shape} is read-only, as in NumPy single numbers and the "
-            "results of broadcast_to and diagonal are: write into a copy, y = np.copy(x)"
+            f"an array of shape {target.shape} is read-only, as single numbers, results of "
+            "broadcast_to and diagonal, and arguments under vmap are: write into y = np.copy(x)"
         )
 
 

@@ -17,7 +17,7 @@ from minigrad.graph import INEXACT, Node
 from minigrad.methods import Methods
 from minigrad.names import missing
 from minigrad.ops.base import Op
-from minigrad.ops.views import define_in_place, is_view, views_of
+from minigrad.ops.views import define_in_place, is_view, view_makers, views_of
 from minigrad.tensor import Tensor
 from minigrad.transforms.results import as_result
 from minigrad.watch import engine
@@ -96,7 +96,7 @@ class Batched(Methods, Traced):
             raise UnsupportedError(
                 f"a function under vmap writes what differs from entry to entry into an array of "
                 f"shape {target.shape} of outside, of which there is one for all: write into a "
-                "copy and return it, or pass the array as an argument with a batch"
+                "copy and return it; of an array for each entry, passed as an argument, too"
             )
 
     def __repr__(self) -> str:
@@ -175,6 +175,17 @@ LIKE = (np.zeros_like, np.ones_like, np.empty_like)
 define_in_place(Batched)
 BatchedView, as_batched_view = views_of(Batched, "array")
 KINDS = (Batched, BatchedView)
+
+
+def view_of(x: Any, source: Any, *how: Any) -> Any:
+    """A view; of an array that is the same for all entries, which are not to write into it, x."""
+    if type(source) in KINDS:
+        return as_batched_view(x, source, *how)
+    x.writeable = False
+    return x
+
+
+view_makers[Batched] = view_makers[BatchedView] = view_of
 
 
 class Flags:

@@ -104,11 +104,19 @@ def elementwise(level: Level, op: Op, xs: Sequence[Any], batched: Flags, how: Ho
 rule_for("cross scipy.interpolate.spline")(elementwise)  # which keep or add last axes
 
 
-@rule_for("overlap once second_cofactors solve_triangular solve_banded solveh_banded")
+@rule_for("second_cofactors solve_triangular solve_banded solveh_banded")
 def stacks(level: Level, op: Op, xs: Any, batched: Flags, how: How) -> Any:
     """Of ops on several matrices, each in a stack."""
     wholes = all_batched(level, xs, batched)
     return level.run(op, *aligned(level, wholes, [True] * len(xs)), **how)
+
+
+@rule_for("overlap once")
+def flagged(level: Level, op: Op, xs: Any, batched: Flags, how: How) -> Any:
+    """Of stacks of matrices, and last a flag for each of their columns: one axis less."""
+    *wholes, flags = all_batched(level, xs, batched)
+    *wholes, flags = aligned(level, [*wholes, flags[..., None, :]], [True] * len(xs))
+    return level.run(op, *wholes, flags[..., 0, :], **how)
 
 
 @rule_for("solve")

@@ -9,6 +9,7 @@ to those of the inputs, once.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
 from functools import partial
 from types import MappingProxyType
 from typing import Any
@@ -29,6 +30,9 @@ PullBack = Callable[[dict[int, Any], Sequence[Any], Sequence[Any]], Sequence[Any
 Push = Callable[[dict[int, Any], Sequence[Any], Sequence[Any]], Sequence[Any]]
 
 
+# While a sparsity pattern is looked for: compiled and checkpointed functions run op by op, as what
+# single entries depend on is not known otherwise.
+as_written: ContextVar[bool] = ContextVar("as_written", default=False)
 COMPILED = "a compiled function"  # the name of its calls
 
 

@@ -17,7 +17,7 @@ from minigrad.graph import Node, births
 from minigrad.inside import traced_form
 from minigrad.tensor import Tensor, value_of
 from minigrad.transforms.batched import levels
-from minigrad.transforms.calls import call_node
+from minigrad.transforms.calls import as_written, call_node
 from minigrad.transforms.draws import Draws, check_the_same
 from minigrad.transforms.rerun import Rerun, from_outside, needs_grad, requiring_grad
 from minigrad.transforms.trees import Function, flat, like
@@ -65,7 +65,8 @@ class Checkpointed:
         return Checkpointed(bind(self.function, instance, owner))
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if not recording.get() or traced_form.get() is not None or levels.get():
+        plain = not recording.get() or as_written.get()
+        if plain or traced_form.get() is not None or levels.get():
             return self.function(*args, **kwargs)
         return Run(self.function, (args, kwargs)).result()
 

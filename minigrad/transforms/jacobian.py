@@ -21,7 +21,6 @@ from minigrad.transforms.batched import Batched, Level
 from minigrad.transforms.batching import rule_of
 from minigrad.transforms.forward import path_of, push
 from minigrad.transforms.recorded import Argnums, Recorded, in_order, one_or_all
-from minigrad.transforms.reverse import grad
 from minigrad.transforms.trees import Function, like
 from minigrad.transforms.vmap import Draws, inside
 
@@ -70,17 +69,17 @@ def jacfwd(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function
 
 
 @checked
-def hessian(f: Function, argnums: Argnums = 0) -> Function:
-    """A function that returns the second derivatives of f, which returns a single value.
+def hessian(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
+    """A function that returns the second derivatives of f, mostly of a single value.
 
-    For an argument of shape t it has shape t + t. It takes one forward pass, for a batch, along the
-    gradient.
+    For an argument of shape t it has shape t + t, and s + t + t for a result of shape s. It takes
+    one forward pass, for a batch, along the gradient. With `has_aux`, it returns (hessian, aux).
 
     >>> hessian(lambda x: x[0] ** 2 * x[1])(np.array([1.0, 2.0]))
     array([[4., 2.],
            [2., 0.]])
     """
-    return jacfwd(grad(f, argnums), argnums)
+    return jacfwd(jacrev(f, argnums, has_aux), argnums, has_aux)
 
 
 @checked
@@ -195,7 +194,7 @@ def by_columns(run: Recorded) -> Blocks:
         dtypes = [np.result_type(x.dtype, "F" if y.dtype.kind == "c" else x) for y in run.outputs]
         pairs = zip(column, dtypes, strict=True)
         found.append([g.T if g.dtype == dtype else g.T.astype(dtype) for g, dtype in pairs])
-    return [list(row) for row in zip(*found, strict=True)]
+    return [list(row) for row in zip(*found, strict=True)] or [[] for _ in run.outputs]
 
 
 def only(k: int, seed: Any, of: list[Tensor]) -> list[Any]:

@@ -16,10 +16,12 @@ from typing import Any
 import numpy as np
 
 from minigrad.arguments import checked
-from minigrad.dispatch import implementations, is_traced
+from minigrad.autograd import switched
+from minigrad.dispatch import is_traced
 from minigrad.errors import DtypeError, MissingPackageError, UnsupportedError
 from minigrad.inside import inside_transform
 from minigrad.tensor import Tensor, value_of
+from minigrad.transforms.calls import as_written
 from minigrad.transforms.forward import pushed
 from minigrad.transforms.recorded import Recorded, in_order
 from minigrad.transforms.reverse import grad
@@ -83,13 +85,6 @@ def by_passes(run: Recorded) -> Sparse:
     return sparse.csr_array((entries, (row, column)), pattern.shape)
 
 
-def as_written(f: Function) -> Function:
-    """The function that was compiled: as a whole it is one op, of which single entries are not
-    known."""
-    compiled: Any = implementations.get("compiled")
-    return getattr(f, "function", f) if compiled and isinstance(f, compiled) else f
-
-
 def recorded(name: str, f: Function, argnum: int, args: Any, kwargs: Any) -> Recorded:
     """One run of f, of which there can be a sparse Jacobian.
 
@@ -100,14 +95,15 @@ def recorded(name: str, f: Function, argnum: int, args: Any, kwargs: Any) -> Rec
     """
     if find_spec("scipy") is None:
         raise MissingPackageError(f"{name} returns a matrix of SciPy: pip install scipy")
-    run = Recorded(as_written(f), args, kwargs, in_order(argnum, args))
+    with switched(as_written, True):
+        run = Recorded(f, args, kwargs, in_order(argnum, args))
     what = [*run.inputs, *run.outputs]
     if any(x.dtype.kind == "c" for x in what):
         raise DtypeError(f"{name} is of real functions of real arguments: use jacobian")
     if any(is_traced(value_of(x)) for x in what):
         raise UnsupportedError(
-            f"{name} in a compiled function, which returns arrays and no matrices of SciPy: call "
-            "it outside"
+            f"{name} in a compiled function or under vmap, which return arrays and no matrices "
+            "of SciPy: call it outside"
         )
     watched = any(root is not None and run.is_watched(root) for root in run.roots)
     if watched and (inside_transform.get() or any(x.node.op is not None for x in run.inputs)):
@@ -162,7 +158,7 @@ def sparse_hessian(f: Function, argnum: int = 0) -> Function:
     >>> found.shape, found.nnz, found[[0, 1], [0, 1]]
     ((1000, 1000), 2998, array([ 8., 10.]))
     """
-    return sparse_jacobian(grad(as_written(f), argnum), argnum)
+    return sparse_jacobian(grad(f, argnum), argnum)
 
 
 @checked

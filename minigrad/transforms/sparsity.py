@@ -19,6 +19,7 @@ from minigrad.ops.base import Op, Shape, registry
 from minigrad.ops.movement import Pair, window_view
 from minigrad.ops.processing import parse_subscripts
 from minigrad.ops.reduce import axes_of
+from minigrad.transforms.calls import Call, Result
 from minigrad.transforms.units import unit_of
 from minigrad.writes import as_recorded
 
@@ -56,7 +57,8 @@ def pattern_of(outputs: Sequence[Any], inputs: Sequence[Node]) -> Sparse:
         found[y.node] if y.node in found else sparse.csr_array((y.size, count), dtype=bool)
         for y in outputs
     ]
-    return sparse.csr_array(sparse.vstack(rows, "csr", dtype=bool))
+    none = sparse.csr_array((0, count), dtype=bool)  # as vstack does not take an empty list
+    return sparse.csr_array(sparse.vstack([none, *rows], "csr", dtype=bool))
 
 
 def parts_of(node: Node, found: dict[Node, Sparse]) -> list[Sparse]:
@@ -74,7 +76,7 @@ def parts_of(node: Node, found: dict[Node, Sparse]) -> list[Sparse]:
 
 def has_derivative(node: Node, k: int) -> bool:
     rules: Any = node.op and node.op.vjps
-    return not isinstance(rules, tuple) or rules[k] is not None
+    return not isinstance(rules, tuple | Call) or rules[k] is not None
 
 
 def check_size(factor: Sparse, part: Sparse, node: Node) -> None:
@@ -109,9 +111,11 @@ def in_groups(source: np.ndarray, target: np.ndarray) -> list[Sparse]:
 def factors(node: Node, k: int) -> list[Sparse]:
     """How the result of a node depends on its input k."""
     op, how = node.op, node.attributes
+    x, y = np.shape(node.arrays[k]), node.value.shape
+    if isinstance(op, Call | Result):
+        return of_everything(x, y)
     assert isinstance(op, Op) and how is not None
     name, unit = op.name, unit_of(op)
-    x, y = np.shape(node.arrays[k]), node.value.shape
     if unit == "entry":
         return broadcast(x, y)
     if unit == "axes":

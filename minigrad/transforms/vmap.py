@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from copy import copy
 from functools import partial
-from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,8 @@ from minigrad.arguments import check_call, checked
 from minigrad.autograd import switched
 from minigrad.dispatch import is_traced
 from minigrad.errors import ArgumentError, ArgumentTypeError, ShapeError, UnsupportedError
-from minigrad.random import draw
+from minigrad.graph import Node
+from minigrad.random import bits_of, draw, generators_of
 from minigrad.tensor import Tensor
 from minigrad.transforms.batched import Batched, Level, detached, levels, needs_grad
 from minigrad.transforms.batched_loops import batched_loops
@@ -71,7 +71,7 @@ def vmap(f: Function, in_axes: Any = 0, out_axes: Any = 0) -> Function:
         level = Level(size, rule_of)
         entries = [entry(level, x, axis) for (_, x), axis in zip(given, places, strict=True)]
         args_of_f, kwargs_of_f = like((args, kwargs), iter(entries))
-        draws = Draws(level, f, [x for _, x in given])
+        draws = Draws(level, [f, *(x for _, x in given)])
         with inside(level, draws):
             try:
                 result = f(*args_of_f, **kwargs_of_f)
@@ -131,49 +131,33 @@ class Draws:
     """Random numbers under vmap: layers draw some for each entry, in the order of a loop over the
     entries; other draws, which would be one for all, are refused.
 
-    `generators`: those that the function could draw from, and their states when last seen.
+    `found`: the function, and what it is given. `generators`: those that it could draw from, and
+    their states when last seen.
     """
 
-    def __init__(self, level: Level, f: Any = None, given: Sequence[Any] = ()) -> None:
+    def __init__(self, level: Level, found: Sequence[Any] = ()) -> None:
         self.level, self.below = level, draw.get()
-        found = [x for x in (*given, *closed_over(f)) if isinstance(x, np.random.Generator)]
-        self.generators = {id(rng): rng for rng in found}
-        self.states = {key: rng.bit_generator.state for key, rng in self.generators.items()}
+        self.generators = {id(rng): rng for rng in generators_of(found)}
+        self.states = {key: bits_of(rng) for key, rng in self.generators.items()}
 
     def check(self) -> None:
         """Raise if the function has drawn by itself since the last time."""
         for key, rng in self.generators.items():
-            if rng.bit_generator.state != self.states[key]:
+            if bits_of(rng) != self.states[key]:
                 raise UnsupportedError(
-                    "a function under vmap draws random numbers from a NumPy generator: it is run "
-                    "once, so they would be the same for all entries. Draw them outside, one for "
-                    "each entry, and pass them as an argument; or, the same for all on purpose, "
-                    "draw them outside too. Dropout draws some for each entry"
+                    "a function under vmap draws random numbers from a generator of NumPy or "
+                    "Python: it is run once, so they would be the same for all entries. Draw them "
+                    "outside, one for each entry, and pass them as an argument; or, the same for "
+                    "all on purpose, draw them outside too. minigrad.random.uniform(rng, shape) "
+                    "and dropout draw some for each entry"
                 )
 
     def draw(self, rng: np.random.Generator | None, shape: tuple[int, ...]) -> Any:
         self.check()
         drawn = Batched(self.below(rng, (self.level.size, *shape)), self.level)
         if id(rng) in self.generators and rng is not None:
-            self.states[id(rng)] = rng.bit_generator.state
+            self.states[id(rng)] = bits_of(rng)
         return drawn
-
-
-def closed_over(function: Any) -> Iterator[Any]:
-    """What a function refers to, and functions among that: variables of functions around it, and
-    globals."""
-    todo, seen = [getattr(function, "__func__", function)], set()
-    while todo:
-        f = todo.pop()
-        if type(f) is not FunctionType or f in seen:
-            continue
-        seen.add(f)
-        found = [f.__globals__.get(name) for name in f.__code__.co_names]
-        for cell in f.__closure__ or ():
-            with suppress(ValueError):  # that it has no value yet
-                found.append(cell.cell_contents)
-        todo += found
-        yield from found
 
 
 def names(args: Any, kwargs: Any) -> list[str]:
@@ -243,8 +227,9 @@ def batch_size(leaves: list[Any], axes: list[int | None], where: list[str]) -> i
 
 def entry(level: Level, x: Any, axis: int | None) -> Any:
     """What f gets for a leaf of the arguments."""
-    if axis is None:
-        return x
+    if axis is None:  # as a Tensor, an array can be indexed by what differs from entry to entry
+        numbers = isinstance(x, np.ndarray) and x.ndim and x.dtype.kind in "biufc"
+        return Tensor.of(Node(x)) if numbers else x
     whole = np.moveaxis(x, axis, 0) if axis else x
     whole = whole if needs_grad(whole) else detached(whole)
     one: Any = Batched(whole, level)

@@ -7,7 +7,7 @@ import pytest
 
 import minigrad
 from minigrad import Tensor, grad, nn, optim, value_and_grad, vmap
-from minigrad.errors import ArgumentError, MinigradError, ShapeError
+from minigrad.errors import ArgumentError, MinigradError, ShapeError, UnsupportedError
 from minigrad.functional import cross_entropy
 
 RNG = np.random.default_rng(0)
@@ -169,6 +169,23 @@ def test_buffers_are_stacked_too() -> None:
         same(y, model(X).data)
 
 
+def test_each_model_normalizes_by_its_own_batch_and_keeps_its_own_statistics() -> None:
+    models = [network(seed, nn.BatchNorm1d(6)) for seed in range(2)]
+    state = nn.stack_state(models)
+
+    def step(p: Any, b: Any) -> Any:
+        b = {name: np.copy(x) for name, x in b.items()}
+        return nn.functional_call(models[0], (p, b), X), b
+
+    for run in (vmap(step), minigrad.compile(vmap(step))):
+        ys, buffers = run(*state)
+        for k, seed in enumerate(range(2)):
+            model = network(seed, nn.BatchNorm1d(6))
+            same(ys.data[k], model(X).data)
+            for name, x in model.named_buffers():
+                same(buffers[name].data[k], x.data)
+
+
 class Tied(nn.Module):
     """A layer that is used twice, under two names."""
 
@@ -202,12 +219,32 @@ def test_frozen_parameters_stay_frozen_and_nothing_is_shared() -> None:
     assert not np.shares_memory(parameters["0.bias"].data, model[0].bias.data)
 
 
+NORMALIZED = network(0, nn.BatchNorm1d(6))
 MISUSES: dict[str, Any] = {
     "name": (lambda: nn.functional_call(network(0), {"w": X}, X), ArgumentError, "no 'w'"),
     "shape": (
         lambda: nn.functional_call(network(0), {"0.bias": np.zeros(5)}, X),
         ShapeError,
         r"0.bias is of shape \(6,\), and \(5,\)",
+    ),
+    "some in training": (
+        lambda: nn.stack_state([network(0), network(1).eval()]),
+        ArgumentError,
+        "some are training",
+    ),
+    "batch normalization in training": (
+        lambda: vmap(lambda p: nn.functional_call(NORMALIZED, p, X))(
+            nn.stack_state([NORMALIZED] * 2)[0]
+        ),
+        UnsupportedError,
+        "give each its own by functional_call, in copies",
+    ),
+    "its own statistics": (
+        lambda: vmap(lambda *state: nn.functional_call(NORMALIZED, state, X))(
+            *nn.stack_state([NORMALIZED] * 2)
+        ),
+        ArgumentError,
+        "arguments under vmap are: write into",
     ),
     "no models": (lambda: nn.stack_state([]), ArgumentError, "no models"),
     "models that differ": (

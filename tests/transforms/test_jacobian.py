@@ -154,3 +154,35 @@ def test_a_hessian_of_several_arguments() -> None:
     same(ab, 2 * X)
     same(ba, 2 * X)
     same(bb, 0)
+
+
+def test_a_hessian_of_several_results_and_aux() -> None:
+    found, aux = hessian(lambda x: (x**3 * x[0], np.sum(x)), has_aux=True)(X)
+    wanted = np.zeros((3, 3, 3))  # second derivatives of x0 * xk**3, and of x0**4
+    for k in (1, 2):
+        wanted[k, k, k] = 6 * X[0] * X[k]
+        wanted[k, 0, k] = wanted[k, k, 0] = 3 * X[k] ** 2
+    wanted[0, 0, 0] = 12 * X[0] ** 2
+    same(found, wanted)
+    same(aux, X.sum())
+
+
+@pytest.mark.parametrize("way", WAYS.values(), ids=list(WAYS))
+def test_by_no_arguments(way: Any) -> None:
+    assert way(lambda x: x * 2, ())(X) == ()
+    assert hessian(lambda x: np.sum(x), ())(X) == ()
+
+
+@pytest.mark.parametrize("outer", [jacfwd, jacrev])
+def test_second_derivatives_of_eigenvalues_and_singular_values(outer: Any) -> None:
+    a = np.random.default_rng(0).normal(size=(3, 3))
+    for f in (lambda a: np.linalg.eigvalsh(a + a.T), lambda a: np.linalg.svd(a)[1]):
+        whole = outer(jacrev(f))(a)
+        each = [hessian(lambda a, f=f, k=k: f(a)[k])(a) for k in range(3)]
+        np.testing.assert_allclose(whole, each, rtol=1e-9, atol=1e-9)
+        h = 1e-5
+        steps = np.eye(9).reshape(3, 3, 3, 3) * h
+        rows = [[(jacrev(f)(a + d) - jacrev(f)(a - d)) / (2 * h) for d in row] for row in steps]
+        np.testing.assert_allclose(
+            whole, np.moveaxis(np.array(rows), (0, 1), (3, 4)), rtol=1e-5, atol=1e-5
+        )

@@ -96,6 +96,7 @@ EXACT: dict[str, tuple[Program, int]] = {
     "written into": (wrapped, 23),
     "rows of softmax": (lambda x: functional.softmax(x.reshape(3, 4), axis=1), 48),
     "a constant": (lambda x: np.ones(3), 0),
+    "nothing": (lambda x: None, 0),
     "nested": (lambda x: {"a": x[:2], "b": [x[2:] * 2.0, np.sum(x[:3])]}, 15),
 }
 
@@ -106,7 +107,9 @@ def test_patterns_are_exact_where_the_op_is_known(f: Program, count: int) -> Non
     assert isinstance(found, sparse.csr_array)
     assert found.nnz == count == sparsity(f)(X).nnz
     leaves = minigrad.transforms.trees.flat(jacobian(f)(X))
-    np.testing.assert_allclose(found.toarray(), np.concatenate([x.reshape(-1, 12) for x in leaves]))
+    np.testing.assert_allclose(
+        found.toarray(), np.concatenate([np.zeros((0, 12)), *(x.reshape(-1, 12) for x in leaves)])
+    )
 
 
 def rosenbrock(x: Any) -> Any:
@@ -198,11 +201,25 @@ def test_compiled_functions_are_run_as_they_are_written() -> None:
     f = minigrad.compile(lambda x: x[1:] * x[:-1])
     assert sparse_jacobian(f)(X).nnz == 22
     assert sparse_hessian(minigrad.compile(rosenbrock))(X).nnz == 34
+    assert sparse_jacobian(lambda x: 2 * f(x))(X).nnz == 22
+    for g in (minigrad.checkpoint(f), lambda x: minigrad.checkpoint(f)(x) * 2):
+        assert sparse_jacobian(g)(X).nnz == 22
+
+
+def test_every_result_of_a_rule_of_the_users_depends_on_every_input() -> None:
+    square = minigrad.custom_vjp(lambda x: x**2)
+    square.defvjp(lambda x: (x**2, x), lambda x, g: (2 * x * g,))
+    found = sparse_jacobian(lambda x: square(x[:3]) * x[3:6])(X)
+    wanted = np.hstack([np.diag(2 * X[:3] * X[3:6]), np.diag(X[:3] ** 2), np.zeros((3, 6))])
+    np.testing.assert_allclose(found.toarray(), wanted)
+    assert found.nnz == 9 + 3
 
 
 def test_inside_of_a_function_that_is_compiled_it_is_refused() -> None:
     with pytest.raises(UnsupportedError, match="call it outside"):
         minigrad.compile(lambda x: sparse_jacobian(lambda x: x**2)(x).nnz)(X)
+    with pytest.raises(UnsupportedError, match="under vmap"):
+        minigrad.vmap(sparse_jacobian(lambda x: x**2))(X.reshape(3, 4))
 
 
 def test_what_has_no_sparse_jacobian() -> None:

@@ -1,5 +1,6 @@
 """vmap: equal to the loop over the entries."""
 
+import random
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -7,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.random import permutation
 
 import minigrad
 import minigrad.functional as F
@@ -171,14 +173,88 @@ def test_dropout_draws_for_each_entry_what_the_loop_would() -> None:
     np.testing.assert_array_equal(nested, wanted)
 
 
-def test_other_draws_are_refused() -> None:
-    rng = np.random.default_rng(0)
-    for f in (lambda x: x + rng.normal(), lambda x: F.dropout(x, 0.5, rng=rng) * rng.normal()):
-        with pytest.raises(UnsupportedError, match="the same for all entries"):
-            vmap(f)(X)
+PYTHONS = random.Random(0)
+NOISE = np.random.Generator(np.random.MT19937(0))  # of its state, one part is an array
+
+
+class Noisy(nn.Module):
+    shared = np.random.RandomState(0)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.own = np.random.default_rng(0)
+
+    def forward(self, x: Any) -> Any:
+        return self.with_noise(x)
+
+    def with_noise(self, x: Any) -> Any:
+        return x + self.own.normal()
+
+    def with_noise_of_all(self, x: Any) -> Any:
+        return x + self.shared.normal()
+
+
+NOISY = Noisy()
+
+
+def with_noise(x: Any) -> Any:
+    return x + NOISE.normal()
+
+
+def with_a_default(x: Any, rng: Any = PYTHONS) -> Any:
+    return x + rng.gauss(0, 1)
+
+
+DRAWING: dict[str, Callable[[Any], Any]] = {
+    "around": (lambda rng: lambda x: x + rng.normal())(np.random.default_rng(0)),
+    "beside dropout": lambda x: F.dropout(x, 0.5, rng=NOISE) * NOISE.normal(),
+    "of numpy": lambda x: x + np.random.normal(size=3),
+    "of python": lambda x: x + random.random(),
+    "imported": lambda x: x[permutation(3)],
+    "a default": with_a_default,
+    "of a method": NOISY.with_noise,
+    "of an object": lambda x: NOISY.with_noise_of_all(x),
+    "of a module": NOISY,
+    "of a layer": nn.Sequential(nn.Linear(3, 3), NOISY),
+    "of a partial": partial(lambda rng, x: x + rng.normal(), NOISE),
+    "of a function": grad(lambda x: np.sum(x * with_noise(x))),
+    "compiled": minigrad.compile(with_noise),
+    "passed on": (lambda draw: lambda x: x + draw())(NOISE.normal),
+}
+
+
+@pytest.mark.parametrize("f", DRAWING.values(), ids=list(DRAWING))
+def test_other_draws_are_refused(f: Any) -> None:
+    with pytest.raises(UnsupportedError, match="the same for all entries"):
+        vmap(f)(X)
+
+
+def test_generators_that_are_not_drawn_from_do_not_matter() -> None:
+    same(vmap(lambda x, rng: x * 2, in_axes=(0, None))(X, NOISE), 2 * X)
+    one, other = (np.random.Generator(np.random.MT19937(1)) for _ in range(2))
+    found = vmap(lambda x: x + minigrad.random.uniform(one, (3,)))(X)
+    same(found, X + other.random((5, 3), np.float32))
 
 
 # Arguments and results
+
+
+@pytest.mark.parametrize("wrap", [lambda f: f, minigrad.compile])
+def test_what_is_the_same_for_all_is_indexed_by_what_is_not(wrap: Any) -> None:
+    k = np.array([2, 0, 2])
+    for f in (
+        lambda w, k: w[k],
+        lambda w, k: np.sum(w[k, 1:] * w[1, k]),
+        lambda w, k: w[k] @ w[k].T * w[:, [0, 1]],
+    ):
+        for w in (W, Tensor(W)):
+            found = wrap(vmap(f, in_axes=(None, 0)))(w, k)
+            same(np.asarray(found), [f(W, i) for i in k])
+    scatter = wrap(grad(lambda w, k: np.sum(vmap(lambda w, k: w[k] ** 2, (None, 0))(w, k))))
+    same(scatter(W, k), 2 * W * np.array([[1], [0], [2]]))
+    same(wrap(vmap(lambda k: Tensor(W)[k] * 2))(k), 2 * W[k])
+    outer = wrap(vmap(lambda m: vmap(lambda k: m[k, ::-1])(k)))
+    same(outer(np.stack([W, -W])), np.stack([W[k, ::-1], -W[k, ::-1]]))
 
 
 def test_axes_of_nests_and_of_results() -> None:
@@ -235,6 +311,16 @@ REFUSED: dict[str, tuple[Callable[[], Any], type[MinigradError], str]] = {
     "if": (lambda: vmap(lambda x: x if x[0] > 0 else -x)(X), UnsupportedError, "np.where"),
     "float": (lambda: vmap(lambda x: float(x[0]))(X), UnsupportedError, "run once"),
     "mask": (lambda: vmap(lambda x: x[x > 0])(X), UnsupportedError, "np.where"),
+    "index of an array, compiled": (
+        lambda: minigrad.compile(vmap(lambda k: np.ones(3)[k]))(np.arange(3)),
+        UnsupportedError,
+        r"Tensor\(array\)\[i\]",
+    ),
+    "np.array, compiled": (
+        lambda: minigrad.compile(vmap(lambda x: np.array([x[0], -x[1]])))(X),
+        UnsupportedError,
+        "np.stack",
+    ),
     "backward": (
         lambda: vmap(lambda x: np.sum(x * PARAMETER).backward())(X),
         UnsupportedError,
@@ -258,7 +344,7 @@ REFUSED: dict[str, tuple[Callable[[], Any], type[MinigradError], str]] = {
     "write into an argument": (
         lambda: vmap(lambda x: assigned(x, 0.0))(X),
         ArgumentError,
-        "read-only",
+        "arguments under vmap are: write into",
     ),
     "lengths": (
         lambda: vmap(np.add)(X, X[:2]),
@@ -286,7 +372,7 @@ REFUSED: dict[str, tuple[Callable[[], Any], type[MinigradError], str]] = {
     ),
     "kept": (
         lambda: (vmap(partial(keeping, KEPT))(X), np.sin(KEPT.pop())),
-        MinigradError,
+        UnsupportedError,
         "after the function has returned",
     ),
     "BatchNorm": (

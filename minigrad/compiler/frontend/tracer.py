@@ -27,6 +27,7 @@ from minigrad.names import missing
 from minigrad.ops.base import registry
 from minigrad.ops.views import assign, check_writeable, define_in_place, is_view, views_of
 from minigrad.tensor import Tensor
+from minigrad.transforms.batched import is_batched
 from minigrad.transforms.trees import leaves_of, map_tree
 from minigrad.writes import log
 
@@ -48,7 +49,7 @@ NUMBERS = "std inner einsum take round".split()
 
 def is_known(x: Any) -> bool:
     """Whether it is computed from captured arrays alone, so that its numbers can be read."""
-    return x.value in recorder_here().known
+    return not is_batched(x) and x.value in recorder_here().known
 
 
 def all_concrete(x: Any) -> bool:
@@ -57,6 +58,10 @@ def all_concrete(x: Any) -> bool:
         isinstance(part, Tensor) or (is_traced(part) and not is_known(part))
         for _, part in leaves_of(x)
     )
+
+
+def has_batched(x: Any) -> bool:
+    return any(is_batched(part) for _, part in leaves_of(x))
 
 
 def with_concrete_values(x: Any) -> Any:
@@ -533,8 +538,8 @@ def array_maker(name: str) -> Callable[..., Any]:
 
     @functools.wraps(function)
     def make(*args: Any, **how: Any) -> Any:
-        if tracing.get() is None or not args or all_concrete(args[0]):
-            return function(*args, **how)
+        if tracing.get() is None or not args or all_concrete(args[0]) or has_batched(args[0]):
+            return function(*args, **how)  # batched arrays refuse, as they do outside of a trace
         return traced_array(*args, **{"copy": copies, **how})
 
     return make
