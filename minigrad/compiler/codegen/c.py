@@ -110,7 +110,8 @@ def function_of(name: str, text: str, without_warnings: bool = False) -> str:
         unused = (x for x in ("arrays", "bad", "threads") if x not in used)
         lines = ["NO_RED_ZONE(thread);", *(f"(void){x};" for x in unused), *lines]
     inside = "\n".join(f"  {line}" for line in lines)
-    return f"{before}static void {name}({PARAMETERS}) {{\n{inside}\n}}"
+    how = "ONE_BY_ONE " if "lone_product(" in body else ""
+    return f"{before}{how}static void {name}({PARAMETERS}) {{\n{inside}\n}}"
 
 
 CALLER = "// which calls them\n"

@@ -25,7 +25,7 @@ KEYWORDS = frozenset(
     noexcept not not_eq nullptr or or_eq reinterpret_cast requires static_assert static_cast
     thread_local typeid typeof typeof_unqual wchar_t xor xor_eq _Bool _Complex _Imaginary
     linux unix i386 errno stdin stdout stderr NULL EOF NAN INFINITY INLINE GENERIC INDEPENDENT
-    FOR_VECTORS HUGE_VAL M_E M_PI""".split()
+    FOR_VECTORS ONE_BY_ONE HUGE_VAL M_E M_PI""".split()
 )  # of C and C++, macros of compilers, of C's headers, and of programs
 HEADERS = frozenset(
     """assert complex ctype errno fenv float inttypes iso646 limits locale math setjmp signal

@@ -46,14 +46,20 @@ INLINE int64_t product_int(uint64_t x, uint64_t y) { return x * y; }
 #define lone_product(x, y) \
   GENERIC((x) * (y), float: lone_f32, double: lone_f64, default: product_int)(x, y)
 #if defined __GNUC__ && !defined __clang__ && defined __x86_64__
-LONE_PRODUCT(float, f32, "+x")
-LONE_PRODUCT(double, f64, "+x")
+LONE_PRODUCT(float, f32, "+v")
+LONE_PRODUCT(double, f64, "+v")
 #elif defined __GNUC__ && !defined __clang__ && defined __aarch64__
 LONE_PRODUCT(float, f32, "+w")
 LONE_PRODUCT(double, f64, "+w")
 #else
 #undef lone_product
 #define lone_product(x, y) product(x, y)
+#endif
+// Nor do pairs of single numbers become vectors: to join and to part them takes longer.
+#if defined __GNUC__ && !defined __clang__
+#define ONE_BY_ONE __attribute__((optimize("no-tree-slp-vectorize")))
+#else
+#define ONE_BY_ONE
 #endif
 
 // c ? a : b by bit masks: compilers may turn a conditional into a jump, which does not vectorise.
