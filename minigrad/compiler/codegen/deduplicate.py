@@ -295,4 +295,7 @@ def work_of(kernel: Kernel, schedule: Schedule) -> int:
 def multiplications(kernel: Kernel, schedule: Schedule) -> int:
     """The multiply-adds of a contraction."""
     it = schedule.contractions[kernel.stages[0].value]
-    return kernel.total * math.prod(map(extent, it.depth))
+    total = kernel.total * math.prod(map(extent, it.depth))
+    for index, limit in it.limits:
+        total = total * limit // extent(index)
+    return total

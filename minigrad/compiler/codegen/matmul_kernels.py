@@ -9,6 +9,7 @@ or two of y, and multiplies it by one number of x for each row. The elementwise 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 
@@ -69,9 +70,10 @@ def access(operand: tuple[Value, Index], schedule: Schedule) -> ir.Access:
 @dataclass(frozen=True)
 class Depth:
     """The loops over the depth. A long one is divided into parts: each is summed in registers, and
-    added to the tile in float64."""
+    added to the tile in float64. Terms outside of the `limits` are left out."""
 
     loops: list[Var]
+    limits: Sequence[tuple[Expr, int]]
     blocked: int = -1  # which loop is over blocks of `size` iterations; -1 if there is one part
     size: int = 0
     outside: bool = False  # whether the loops over the parts are outside those over tiles
@@ -85,10 +87,19 @@ class Depth:
 
     def inner(self, statements: list[ir.Statement]) -> list[ir.Statement]:
         """The loops in a part around statements."""
-        if self.blocked < 0:
-            return nest(self.loops, statements)
-        v, *rest = self.loops[self.blocked :]
-        return [ir.For(v, nest(rest, statements), ir.block_of(v).name, ir.end_of(ir.block_of(v)))]
+        if not self.loops:
+            return statements
+        first = max(self.blocked, 0)
+        limited = {v for e, _ in self.limits for v in e.terms}
+        checked = max((k for k, v in enumerate(self.loops) if v in limited), default=-1)
+        body = nest(self.loops[max(first, checked) + 1 :], statements)
+        if self.limits:
+            each: list[ir.Expression] = [ir.Apply("<", (e, number(n))) for e, n in self.limits]
+            body = [ir.If(reduce(lambda a, b: ir.Apply("&", (a, b)), each), body, [])]
+        between = self.loops[first + 1 : checked + 1]
+        block = ir.block_of(self.loops[first])
+        ends = (block.name, ir.end_of(block)) if self.blocked >= 0 else ()
+        return [ir.For(self.loops[first], nest(between, body), *ends)]
 
     def is_first(self) -> ir.Expression:
         """Whether it is the first part."""
@@ -124,12 +135,12 @@ class Tiles:
         alone = len(kernel.stages) == 1 and address.terms.get(column) == 1
         self.stores_directly = alone and self.is_full_width and not self.uses_partial_sums
         self.loops = self.tile_loops(steps)
-        self.depth = Depth([v for e in contraction.depth for v in e.terms])
+        self.depth = Depth([v for e in contraction.depth for v in e.terms], contraction.limits)
         self.z = ir.Access("z", ZERO)  # the first entry of the tile
         if self.uses_partial_sums:
             k, size = blocking_of(self.depth.loops, costs.STEPS_PER_PART)
             outside = steps > costs.MAX_CACHED_DEPTH and self.count * self.panels > 1
-            self.depth = Depth(self.depth.loops, k, size, outside)
+            self.depth = replace(self.depth, blocked=k, size=size, outside=outside)
             if outside:
                 self.z = self.saved()
 

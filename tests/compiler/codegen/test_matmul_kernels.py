@@ -254,6 +254,16 @@ CONVOLUTIONS: list[tuple[Shape, Shape, Any, Any, int]] = [
     ((8, 3, 7, 7), (5, 3, 3, 3), (1, 1), (1, 1), 1),
     ((5, 1, 20, 1), (3, 1, 5, 1), (1, 1), (1, 1), 1),
     ((5, 2, 1, 20), (3, 2, 1, 5), (1, 2), (1, 1), 1),
+    # Strides that do and do not divide the kernel and the image, and that exceed the kernel.
+    ((2, 3, 13, 16), (20, 3, 4, 4), (2, 2), (1, 1), 1),
+    ((2, 4, 15, 14), (6, 2, 5, 3), (3, 2), (1, 1), 2),
+    ((3, 2, 7, 11), (5, 2, 1, 2), (2, 3), (1, 1), 1),
+    ((2, 3, 7, 10), (5, 3, 1, 1), (2, 3), (1, 1), 1),
+    ((1, 1, 6, 6), (1, 1, 2, 2), (2, 2), (1, 1), 1),
+    ((2, 70, 9, 8), (210, 70, 3, 3), (2, 2), (1, 1), 1),
+]
+STRIDED_IMAGES_LAST: list[tuple[Shape, Shape, Any, Any, int]] = [
+    ((8, 3, 10, 11), (5, 3, 3, 4), (2, 2), (1, 1), 1)
 ]
 
 
@@ -281,7 +291,7 @@ def test_convolutions(kind: str, alone: bool) -> None:
 @pytest.mark.parametrize("images_last", [False, True])
 def test_convolutions_backwards(images_last: bool) -> None:
     """To the weights and the images, of what is not all of one layout."""
-    some = CONVOLUTIONS[10:11] if images_last else CONVOLUTIONS
+    some = CONVOLUTIONS[10:11] + STRIDED_IMAGES_LAST if images_last else CONVOLUTIONS
     made = [example(case, "float32") for case in some]
 
     def gradients(how: Any) -> Callable[..., Any]:

@@ -6,7 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+import minigrad
 from minigrad import Tensor
+from minigrad import functional as F
 from minigrad.compiler.codegen.statistics import DescribedKernel, Description, described
 from minigrad.compiler.schedule.buffers import plan_buffers
 from tests.compiler.schedules import code_of, normal, scheduled
@@ -58,6 +60,22 @@ def test_a_product_with_its_epilogue() -> None:
     assert kernel.ops == (("matmul", (6, 8)), ("maximum", (6, 8)))
     assert (kernel.multiply_adds, kernel.operations) == (6 * 8 * 7, 6 * 8)
     assert (kernel.read, kernel.written) == (4 * (6 * 7 + 7 * 8), 4 * 6 * 8)
+
+
+@pytest.mark.parametrize(("kernel", "stride"), [((4, 4), 2), ((3, 3), 2), ((1, 1), 2), ((5, 2), 3)])
+def test_the_reverse_of_a_convolution_multiplies_no_zeros(
+    kernel: tuple[int, int], stride: int
+) -> None:
+    """Each product of the convolution has one of its reverse pass, but for those at the border."""
+    x, w = normal(2, 5, 24, 24), normal(20, 5, *kernel)
+
+    def f(x: Any, w: Any) -> Any:
+        return F.conv2d(x, w, stride=stride)
+
+    y = f(x, w)
+    found = description(lambda x, w, g: minigrad.vjp(lambda x: f(x, w), x)[1](g), x, w, y)
+    products = sum(kernel.multiply_adds for kernel in found.kernels)
+    assert y.size * w[0].size <= products <= 1.5 * y.size * w[0].size
 
 
 def test_equal_kernels_are_described_once_and_called_twice() -> None:

@@ -14,7 +14,7 @@ from minigrad.compiler.graph.affine import ZERO, Condition, Expr, Index, Runtime
 from minigrad.compiler.graph.ir import Shape, Value, arange_axis
 from minigrad.compiler.graph.layout import Layout
 from minigrad.ops import OWN_OPS
-from minigrad.ops.base import Op
+from minigrad.ops.base import Op, registry
 
 if TYPE_CHECKING:
     from minigrad.compiler.graph.opset.contractions import Contraction
@@ -207,6 +207,13 @@ def entry(*names: str) -> Callable[[type[Rules]], type[Rules]]:
         return rules
 
     return register
+
+
+def own_op(name: str, forward: Callable[..., Any]) -> Op:
+    """An op of the compiler's own, which is not in the registry."""
+    op = Op("compiler", name, forward, (), "f({0}, ...)")
+    del registry[name]
+    return op
 
 
 def is_foreign(op: Op) -> bool:

@@ -18,13 +18,22 @@ import numpy as np
 from minigrad.compiler.graph.affine import ZERO, Expr, Index, Var, number, variable
 from minigrad.compiler.graph.ir import Shape, Value, name_of
 from minigrad.compiler.graph.layout import Layout
-from minigrad.compiler.graph.opset.base import Apply, Lowering, Operand, Rules, entry, in_pairs
+from minigrad.compiler.graph.opset.base import (
+    Apply,
+    Lowering,
+    Operand,
+    Rules,
+    entry,
+    in_pairs,
+    own_op,
+)
 from minigrad.compiler.graph.opset.elementwise import broadcast, from_zero, in_one_dtype
-from minigrad.compiler.graph.opset.infer import apply
+from minigrad.compiler.graph.opset.infer import apply, infer
 from minigrad.compiler.graph.opset.views import axes_of
 from minigrad.compiler.target import costs
 from minigrad.ops.base import Op
-from minigrad.ops.movement import out_size
+from minigrad.ops.movement import Pair, out_size
+from minigrad.ops.processing import conv2d_input
 
 CHANNELS_LAST, IMAGES_LAST = (0, 2, 3, 1), (1, 2, 3, 0)
 WEIGHTS = (2, 3, 1, 0)
@@ -32,7 +41,8 @@ WEIGHTS = (2, 3, 1, 0)
 
 @dataclass(eq=False)
 class Contraction:
-    """The loops of a contraction, and the index of each array in them."""
+    """The loops of a contraction, and the index of each array in them. Where an index of `limits`
+    is not below its limit, the term is 0, and left out."""
 
     batch: list[Expr]
     row: Expr
@@ -41,6 +51,7 @@ class Contraction:
     out: Index
     x: tuple[Value, Index]
     y: tuple[Value, Index]
+    limits: Sequence[tuple[Expr, int]] = ()
 
     @property
     def rows(self) -> int:
@@ -238,28 +249,121 @@ class Conv2dInput(Processing):
         return (y[0], w[1] * attributes["groups"], *attributes["size"])
 
     def decompose(self, value: Value) -> Value:
-        """conv2d of the cotangent, dilated by the stride and padded with zeros, with the flipped
-        weights."""
+        """As a TRANSPOSED_CONV2D of the padded cotangent, and of weights that are padded to whole
+        strides."""
         y, w = in_one_dtype(value).inputs
-        how = value.attributes
-        groups, kernel = how["groups"], w.shape[2:]
-        border = [d * (k - 1) for d, k in zip(how["dilation"], kernel, strict=True)]
-        size = [n + b for n, b in zip(how["size"], border, strict=True)]
-        spots = [
-            slice(b, b + (n - 1) * s + 1, s)
-            for b, n, s in zip(border, y.shape[2:], how["stride"], strict=True)
+        size, stride, dilation, groups = (value.attributes[key] for key in SIZES)
+        kernel, unit = w.shape[2:], (1, 1)
+        if stride != unit and (kernel == unit or dilation != unit):
+            # Entries between those that a stride reaches are 0.
+            last = [s * (n - 1) + 1 for n, s in zip(y.shape[2:], stride, strict=True)]
+            index = (slice(None), slice(None), *map(slice, (0, 0), last, stride))
+            how = {"stride": unit, "dilation": dilation, "groups": groups}
+            if kernel == unit:
+                x = self.decompose(apply("conv2d_input", y, w, size=y.shape[2:], **how))
+                return apply("scatter_add", x, shape=value.shape, index=index)
+            spread = apply("scatter_add", y, shape=(*y.shape[:2], *last), index=index)
+            return self.decompose(apply("conv2d_input", spread, w, size=size, **how))
+        widths, more = [], []
+        for n, seen, k, s, d in zip(size, y.shape[2:], kernel, stride, dilation, strict=True):
+            taps = -(-k // s)
+            widths.append(((taps - 1) * d, -(-n // s) - seen))
+            more.append((0, taps * s - k))
+        y, w = padded(y, widths), padded(w, more)
+        how = {"stride": stride, "dilation": dilation, "groups": groups, "kernel": kernel}
+        x = transposed_conv2d(y, w, **how)
+        return cut(x, size)
+
+
+SIZES = "size", "stride", "dilation", "groups"
+
+
+def padded(x: Value, widths: Sequence[tuple[int, int]]) -> Value:
+    """With zeros around the last axes."""
+    width = ((0, 0), (0, 0), *widths)
+    return apply("pad", x, width=width, value=0) if any(map(any, width)) else x
+
+
+def cut(x: Value, size: Sequence[int]) -> Value:
+    """The first entries of the last axes."""
+    if x.shape[2:] == tuple(size):
+        return x
+    return apply("slice", x, index=(slice(None), slice(None), *(slice(0, n) for n in size)))
+
+
+def by_phases(y: Any, w: Any, stride: Pair, dilation: Pair, groups: int, kernel: Pair) -> Any:
+    rest = stride, dilation, w.shape[2:]
+    border = [(k - s) * d for s, d, k in zip(*rest, strict=True)]
+    down, across = (
+        s * (n - 1) + d * (k - 1) + 1 for n, s, d, k in zip(y.shape[2:], *rest, strict=True)
+    )
+    x = conv2d_input(y, w, (down, across), stride, dilation, groups)
+    return x[:, :, *(slice(b, n - b) for b, n in zip(border, x.shape[2:], strict=True))]
+
+
+# A transposed convolution, by phases: entry s*i + r of the result is the sum, over the taps m, of
+# y[i + d*(taps - 1 - m)] * w[s*m + r], of stride s and dilation d, one of which is 1. The weights
+# have s * taps entries, those from `kernel` on 0. No zeros are spread in y.
+TRANSPOSED_CONV2D = own_op("conv2d_transposed", by_phases)
+
+
+@entry("conv2d_transposed")
+class TransposedConv2d(Conv2d):
+    def shape(self, shapes: list[Shape], attributes: dict[str, Any]) -> Shape:
+        y, w = shapes
+        steps = attributes["stride"], attributes["dilation"]
+        sizes = [
+            s * (n - d * (k // s - 1)) for n, k, s, d in zip(y[2:], w[2:], *steps, strict=True)
         ]
-        if border != [0, 0] or tuple(how["stride"]) != (1, 1):
-            index = (slice(None), slice(None), *spots)
-            y = apply("scatter_add", y, shape=(*y.shape[:2], *size), index=index)
-        # (O, C/g, kh, kw) -> (g, C/g, O/g, kh, kw) -> (C, O/g, kh, kw)
-        out, channels = w.shape[0] // groups, w.shape[1]
-        w = apply("reshape", w, shape=(groups, out, channels, *kernel))
-        w = apply("transpose", w, axes=(0, 2, 1, 3, 4))
-        w = apply("reshape", w, shape=(groups * channels, out, *kernel))
-        back = slice(None, None, -1)
-        w = apply("slice", w, index=(slice(None), slice(None), back, back))
-        return apply("conv2d", y, w, stride=(1, 1), dilation=how["dilation"], groups=groups)
+        return (y[0], w[1] * attributes["groups"], *sizes)
+
+    def contraction(self, value: Value, layouts: dict[Value, Layout]) -> Contraction:
+        """(N, O, ...) by (O, C/g, kh, kw) gives (N, C, H, W), with channels or images as the
+        columns."""
+        y, w = value.inputs
+        how = value.attributes
+        groups, (n, channels, *size) = how["groups"], value.shape
+        channels //= groups
+        outs = w.shape[0] // groups
+        batch, group, o = map(variable, "ngo", (n, groups, outs))
+        c = loop("c", channels)
+        phases, places, taps, spots, entries = [], [], [], [], []
+        for axis in range(2):
+            s, d, k = how["stride"][axis], how["dilation"][axis], w.shape[2 + axis]
+            phases.append(variable("ab"[axis], s))
+            places.append(variable("ij"[axis], size[axis] // s))
+            taps.append(variable("uv"[axis], k // s))
+            spots.append(places[axis] + taps[axis] * -d + d * (k // s - 1))
+            entries.append(taps[axis] * s + phases[axis])
+        limits = [
+            (e, k)
+            for e, k, whole in zip(entries, how["kernel"], w.shape[2:], strict=True)
+            if k < whole
+        ]
+        out_places = [i * s + a for i, a, s in zip(places, phases, how["stride"], strict=True)]
+        i, j = places
+        if layouts[value].order == IMAGES_LAST:
+            batch = loop("n", n)
+            out = (batch, group * channels + c, *out_places)
+            seen = (batch, group * outs + o, *spots)
+            of_w = (group * outs + o, c, *entries)
+            loops = [group, *phases, i, j]
+            return Contraction(loops, c, batch, [*taps, o], out, (w, of_w), (y, seen), limits)
+        loops = [batch, group, *phases, i, j]
+        row = j if extent(j) >= 6 or n < extent(j) else batch
+        loops.remove(row)
+        read: Index = (o, c, *entries)
+        if groups > 1:
+            w, read = by_group(w, 0, groups), (group, *read)
+        out = (batch, group * channels + c, *out_places)
+        row = row if row.terms else loop("r", 1)
+        of_y = (batch, group * outs + o, *spots)
+        return Contraction(loops, row, c, [*taps, o], out, (y, of_y), (w, read), limits)
+
+
+def transposed_conv2d(y: Value, w: Value, **how: Any) -> Value:
+    shape, dtype = infer(TRANSPOSED_CONV2D, (y, w), how)
+    return Value(TRANSPOSED_CONV2D, (y, w), how, shape, dtype)
 
 
 @entry("conv2d_weight")

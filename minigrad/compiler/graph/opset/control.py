@@ -6,25 +6,18 @@ what it is given, and nothing else: its inputs are leaves of its own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from minigrad.compiler.graph.ir import Graph, GraphError, Shape, Value, with_inputs
-from minigrad.compiler.graph.opset.base import INDEX, Rules, entry
+from minigrad.compiler.graph.opset.base import INDEX, Rules, entry, own_op
 from minigrad.compiler.graph.opset.infer import infer
-from minigrad.ops.base import Op, registry
+from minigrad.ops.base import Op
 
 BOOL = np.dtype(bool)
 Form = tuple[Shape, np.dtype[Any]]  # the shape and dtype of a result
-
-
-def own_op(name: str, forward: Callable[..., Any]) -> Op:
-    """An op of the compiler's own, which is not in the registry."""
-    op = Op("control", name, forward, (), "f({0}, ...)")
-    del registry[name]
-    return op
 
 
 def by_interpreter(*inputs: Any, **attributes: Any) -> Any:
