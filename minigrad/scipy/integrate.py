@@ -19,7 +19,7 @@ from minigrad.scipy.on_tensors import as_array, in_place_of, others, refuse_trac
 from minigrad.scipy.parameters import Packing, calling, is_complex, plain, recorded
 from minigrad.tensor import value_of
 from minigrad.transforms import vjp
-from minigrad.transforms.ode import Integrator, trajectory
+from minigrad.transforms.ode import Integrator, Interpolator, trajectory
 
 __getattr__ = others(si)
 
@@ -236,7 +236,13 @@ def fixed_quad(func: Callable[..., Any], a: Any, b: Any, args: Any = (), n: int 
 
 
 def solved(
-    func: Callable[..., Any], y0: Any, t: Any, args: Any, solve: Integrator, solve_back: Integrator
+    func: Callable[..., Any],
+    y0: Any,
+    t: Any,
+    args: Any,
+    solve: Integrator,
+    solve_back: Integrator,
+    between: Interpolator,
 ) -> Any:
     """The solution at the times t, of shape (times, size of y0), for func(t, y, *args)."""
     packing = Packing(args)
@@ -247,7 +253,7 @@ def solved(
     def f(y: Any, t: Any, p: Any) -> Any:
         return np.reshape(recorded(func(t, y, *packing.unpacked(p))), -1)
 
-    return trajectory("odeint", f, y0, t, (packing.vector(),), solve, solve_back)
+    return trajectory("odeint", f, y0, t, (packing.vector(),), solve, solve_back, between)
 
 
 TOLERANCES = {"rtol", "atol", "tcrit", "h0", "hmax", "hmin", "mxstep", "mxhnil", "mxordn", "mxords"}
@@ -291,7 +297,10 @@ def odeint(
         raise UnsupportedError(f"odeint of Tensors does not take {sorted(not_there)}")
     first = func if tfirst else lambda t, y, *args: func(y, t, *args)
     solve = partial(by_odeint, **settings)
-    return solved(first, y0, t, args, solve, partial(by_odeint, **of_any_size(settings)))
+    back = partial(by_odeint, **of_any_size(settings))
+    accuracy: Any = {key: settings.get(key) or 1.49012e-8 for key in ("rtol", "atol")}  # SciPy's
+    between = partial(interpolated, method="LSODA", **accuracy)
+    return solved(first, y0, t, args, solve, back, between)
 
 
 def by_solve_ivp(
@@ -302,6 +311,17 @@ def by_solve_ivp(
     if not found.success:
         raise ArgumentError(f"solve_ivp has found no solution: {found.message}")
     return np.asarray(found.y.T)
+
+
+def interpolated(
+    f: Any, y0: np.ndarray, t: np.ndarray, **settings: Any
+) -> Callable[[Any], np.ndarray]:
+    """y(t) between two times."""
+    found = si.solve_ivp(f, (float(t[0]), float(t[1])), y0, dense_output=True, **settings)
+    if not found.success:
+        raise ArgumentError(f"an equation has no solution between two times: {found.message}")
+    path: Callable[[Any], np.ndarray] = found.sol
+    return path
 
 
 @in_place_of(calling(si.solve_ivp))
@@ -363,7 +383,8 @@ def solve_ivp(
         times = [start, np.ravel(as_array(t_eval) * 1.0)[first:]]
     whole = partial(by_solve_ivp, end=float(value_of(end)[0]), **settings)
     back = partial(by_solve_ivp, **of_any_size(settings))
-    solution = solved(fun, y0, np.concatenate(times), args, whole, back)
+    between = partial(interpolated, **settings)
+    solution = solved(fun, y0, np.concatenate(times), args, whole, back, between)
     result.y = (solution if first else solution[1:]).T
     return result
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.autograd import switched
+from minigrad.errors import UnsupportedError
 from minigrad.graph import Node, births, toposort
 from minigrad.inside import differentiating, variables
 from minigrad.random import draw
@@ -27,7 +28,7 @@ Context = Callable[[], AbstractContextManager[None]]
 def batched_loops(level: Level, below: Lowered, inside: Context) -> Lowered:
     """How a vmap runs loops and branches: see `BatchedLoops`."""
     loops = BatchedLoops(level, below, inside)
-    return Lowered(loops.loop, loops.branch)
+    return Lowered(loops.loop, loops.branch, loops.closed)
 
 
 # What a leaf is, the lesser first: an array, a Tensor, a Tensor that requires a gradient.
@@ -244,6 +245,23 @@ class BatchedLoops:
         made = call_node("cond", [*map(Tensor.of, captured)], results, pull_back, [pred])
         pairs = zip(results, made, kinds, strict=True)
         return [y if kind == WATCHED else x for x, y, (_, kind) in pairs]
+
+    def closed(
+        self, function: Callable[[list[Any]], list[Any]], given: Sequence[Any]
+    ) -> tuple[Callable[[list[Any]], list[Any]], list[Any]]:
+        """A function of one entry, which may not read what differs between entries."""
+
+        def checked(leaves: list[Any]) -> list[Any]:
+            with self.inside():
+                found = function(leaves)
+            if any(map(self.is_own, found)):
+                raise UnsupportedError(
+                    "a function to solve reads from outside what differs from entry to entry"
+                )
+            return found
+
+        with self.level.outside():
+            return self.below.closed(checked, given)
 
 
 Sent = dict[int, Any]  # cotangents, by the places of what they are of

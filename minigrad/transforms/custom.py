@@ -584,9 +584,9 @@ def as_given(x: Any) -> Any:
 
 
 def is_recorded(x: Any) -> bool:
-    """Whether an array, or that of all entries of a batch, is a Tensor that requires a gradient."""
-    while type(x) in KINDS:
-        x = x.array
+    """Whether a leaf is a Tensor that requires a gradient, or that of all entries of its batch."""
+    while not needs_grad(x) and type(value_of(x)) in KINDS:
+        x = value_of(x).array
     return needs_grad(x)
 
 

@@ -185,6 +185,7 @@ class Foreign:
 
     def packed(self, *arrays: Any, form: Any, result: Any = None) -> np.ndarray:
         """What the op computes: the function's results on plain arrays, packed."""
+        arrays = tuple([np.asarray(x).view() for x in arrays])  # one may be given twice
         found = self.run(filled(form, arrays))
         check_closed(self.name, found)
         results = Results(found, arrays)

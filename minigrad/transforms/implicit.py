@@ -16,7 +16,7 @@ import numpy as np
 
 from minigrad.arguments import checked
 from minigrad.autograd import array_of, recording, reverse, switched
-from minigrad.dispatch import is_traced
+from minigrad.dispatch import implementations, is_traced
 from minigrad.errors import (
     ArgumentError,
     DtypeError,
@@ -25,14 +25,15 @@ from minigrad.errors import (
     ShapeError,
     UnsupportedError,
 )
-from minigrad.graph import Node, births
+from minigrad.graph import INEXACT, Node, births
 from minigrad.inside import traced_form
 from minigrad.ops.movement import copy
 from minigrad.tensor import Tensor, value_of
 from minigrad.transforms.batched import levels
-from minigrad.transforms.custom import custom_vjp
+from minigrad.transforms.custom import custom_vjp, is_recorded
 from minigrad.transforms.foreign import opaque
 from minigrad.transforms.jacobian import jacobian
+from minigrad.transforms.loops import lowered
 from minigrad.transforms.rerun import from_outside, needs_grad, requiring_grad
 from minigrad.transforms.reverse import grad, vjp
 from minigrad.transforms.trees import Function, flat, leaves_of, like, map_tree
@@ -44,27 +45,35 @@ FEW = 500
 
 
 class Unknowns:
-    """How a nest of arrays of floats and a vector of all their numbers become each other."""
+    """How a nest of arrays and a vector of all their numbers become each other. Complex numbers are
+    two in the vector: of an array, all real parts, and then all imaginary ones."""
 
     def __init__(self, name: str, tree: Any, what: str = "x0") -> None:
         self.name, self.tree, self.what = name, map_tree(value_of, tree), what
         for at, x in leaves_of(self.tree):
             if not isinstance(x, int | float | complex) and not hasattr(x, "shape"):
                 raise DtypeError(f"{name}: {what}{at} is a {type(x).__name__}, and not an array")
-            if np.dtype(getattr(x, "dtype", type(x))).kind == "c":
-                raise DtypeError(
-                    f"{name} is of real numbers, and {what}{at} is complex: take its real and its "
-                    "imaginary part as two"
-                )
         self.shapes = [np.shape(x) for x in flat(self.tree)]
-        self.dtypes = [getattr(x, "dtype", np.dtype(float)) for x in flat(self.tree)]
-        self.size = sum(map(math.prod, self.shapes))
+        self.are_complex = [*map(is_complex, flat(self.tree))]
+        sizes = [*map(math.prod, self.shapes)]
+        pairs = zip(sizes, self.are_complex, strict=True)
+        self.lengths = [2 * n if two else n for n, two in pairs]
+        self.size = sum(self.lengths)
+        dtypes = (getattr(x, "dtype", np.dtype(float)) for x in flat(self.tree))
+        floats = [x if x.kind in INEXACT else np.dtype(float) for x in dtypes]
+        self.dtype = real_of(np.result_type(*floats)) if floats else np.dtype(float)
 
     def zeros(self, *lead: int) -> Any:
         """A nest of zeros, with axes in front."""
-        floats = [x if x.kind == "f" else np.dtype(float) for x in self.dtypes]
-        dtype = np.result_type(*floats) if floats else np.dtype(float)
-        return like(self.tree, (np.zeros((*lead, *shape), dtype) for shape in self.shapes))
+        return like(
+            self.tree,
+            (
+                np.zeros((*lead, *shape), np.result_type(self.dtype, np.complex64))
+                if two
+                else np.zeros((*lead, *shape), self.dtype)
+                for shape, two in zip(self.shapes, self.are_complex, strict=True)
+            ),
+        )
 
     def vector(self, tree: Any, what: str) -> Any:
         """All numbers of a nest like the unknowns, in one vector."""
@@ -77,23 +86,60 @@ class Unknowns:
                 f"{self.name}: {what} has to be nested and shaped as {self.what} is, "
                 f"{shown(wanted)}, and is {shown(shapes)}"
             )
-        parts = [np.reshape(as_float(found[at]), -1) for at in places]
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+        for at, two in zip(places, self.are_complex, strict=True):
+            if is_complex(found[at]) and not two:
+                raise DtypeError(
+                    f"{self.name}: {what}{at} is complex, and {self.what}{at} is real: give "
+                    f"{self.what} as complex numbers"
+                )
+        return self.joined([found[at] for at in places])
+
+    def joined(self, leaves: Sequence[Any], axes: int = 0) -> Any:
+        """Leaves side by side along one axis, after so many axes in front."""
+        parts = []
+        for x, two in zip(map(as_float, leaves), self.are_complex, strict=True):
+            for part in (np.real(x), np.imag(x)) if two else (x,):
+                parts.append(np.reshape(part, (*part.shape[:axes], -1)))
+        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=axes)
 
     def nest(self, vector: Any) -> Any:
         """The nest of the numbers of a vector."""
         parts, start = [], 0
-        for shape in self.shapes:
-            end = start + math.prod(shape)
-            parts.append(np.reshape(vector[start:end], shape))
-            start = end
+        for shape, two, n in zip(self.shapes, self.are_complex, self.lengths, strict=True):
+            part = vector[start : start + n]
+            if two:
+                part = part[: n // 2] + np.complex64(1j) * part[n // 2 :]
+            parts.append(np.reshape(part, shape))
+            start += n
         return like(self.tree, iter(parts))
 
 
+def is_complex(x: Any) -> bool:
+    return isinstance(x, complex) or getattr(getattr(x, "dtype", None), "kind", "") == "c"
+
+
+def real_of(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """The dtype of the real parts."""
+    return np.zeros((), dtype).real.dtype
+
+
+def conjugate(tree: Any) -> Any:
+    """From a cotangent, whose imaginary part is negative, the derivatives by real and imaginary
+    parts, and back."""
+    return map_tree(lambda x: np.conj(x) if is_complex(x) else x, tree)
+
+
 def as_float(x: Any) -> Any:
-    """A Tensor or an array of floats as it is; integers and numbers as an array of float64."""
-    kind = getattr(getattr(x, "dtype", None), "kind", "")
-    return x if kind == "f" and hasattr(x, "shape") else np.asarray(x, float)
+    """Floats and complex numbers, Tensors or arrays, as they are; integers and Python's numbers as
+    an array."""
+    if getattr(getattr(x, "dtype", None), "kind", "") in tuple(INEXACT) and hasattr(x, "shape"):
+        return x
+    return np.asarray(x, complex if is_complex(x) else float)
+
+
+def as_array(x: Any) -> Any:
+    """A number as an array; arrays and Tensors as they are."""
+    return np.asarray(x) if isinstance(x, float | complex) else x
 
 
 def shown(shapes: dict[str, Any]) -> str:
@@ -103,6 +149,48 @@ def shown(shapes: dict[str, Any]) -> str:
 def is_eager() -> bool:
     """Whether there are numbers: no function is compiled, or under vmap."""
     return traced_form.get() is None and not levels.get()
+
+
+def closed(
+    name: str, f: Function, given: tuple[Any, ...], args: tuple[Any, ...]
+) -> tuple[Function, tuple[Any, ...]]:
+    """f(*given, *args) as a function that uses nothing of a function around it that is compiled,
+    and the args that it has then: what it used comes last. In a compiled function a solver runs
+    when those values are known, and not while it is traced."""
+    how = lowered.get()
+    if how is None:
+        return f, args
+    trees = map_tree(as_float, given), args
+    leaves = flat(trees)
+    variable = [k for k, x in enumerate(map(as_array, leaves)) if hasattr(x, "dtype")]
+    forms: list[Any] = []
+
+    def filled(parts: Sequence[Any]) -> tuple[Any, Any]:
+        of_leaf = dict(zip(variable, parts, strict=True))
+        return like(trees, (of_leaf.get(k, x) for k, x in enumerate(leaves)))
+
+    def of_parts(parts: list[Any]) -> list[Any]:
+        given, args = filled(parts)
+        forms.append(f(*given, *args))
+        return flat(forms[-1])
+
+    def close() -> Any:
+        return how.closed(of_parts, [as_array(leaves[k]) for k in variable])
+
+    made = implementations["attempt"](close, lambda: None)
+    if made is None:
+        used_by(name, f, *given, *args)
+        return f, args
+    run, outside = made
+    if not outside:
+        return f, args
+
+    def converted(*all_args: Any) -> Any:
+        *own, outside = all_args
+        found = [*map(as_array, flat((tuple(own[: len(given)]), tuple(own[len(given) :]))))]
+        return like(forms[0], iter(run([*outside, *(found[k] for k in variable)])))
+
+    return converted, (*args, outside)
 
 
 def used_by(name: str, f: Function, *args: Any) -> list[Node]:
@@ -128,9 +216,11 @@ def used_by(name: str, f: Function, *args: Any) -> list[Node]:
             f"Let it take such numbers, or call {name} outside of the compiled function"
         ) from error
     if not eager and any(needs_grad(x) or is_traced(value_of(x)) for x in found):
+        where = "under vmap" if levels.get() else "in a compiled function"
         raise UnsupportedError(
-            f"{name} in a compiled function, or under vmap, of a function that uses an array of "
-            "the outer function which is none of its arguments: pass it in args"
+            f"{name} {where} of a function"
+            f"{'' if levels.get() else ' with a loop, a branch or random numbers in it'} that uses "
+            "an array of the outer function which is none of its arguments: pass it in args"
         )
     return from_outside([x.node for x in found if needs_grad(x)], start, [])
 
@@ -142,18 +232,26 @@ def number_for(x: Any) -> Any:
 
 
 def pulled(
-    f: Function, leaves: Sequence[Any], nodes: Sequence[Node], cotangent: Any, again: bool = False
+    f: Function,
+    leaves: Sequence[Any],
+    wanted: Sequence[bool],
+    nodes: Sequence[Node],
+    cotangent: Any,
+    again: bool = False,
 ) -> tuple[Any, list[Any], list[Any]]:
-    """The result of f, an array; from its cotangent, those of leaves, the arguments of f, and of
-    nodes from outside that it uses: None where there is none. Recorded `again`, if any of them is a
-    Tensor."""
+    """The result of f, an array; from its cotangent, those of the leaves that are wanted, the
+    arguments of f, and of nodes from outside that it uses: None where there is none. Recorded
+    `again`, if any of them is a Tensor."""
     again = again or any(isinstance(x, Tensor) for x in (*leaves, cotangent))
     again = again and recording.get()
     with switched(recording, True), requiring_grad(nodes):
         start = next(births)
-        variables = [variable(x) for x in leaves]
+        variables = [variable(x) if own else x for x, own in zip(leaves, wanted, strict=True)]
         result = f(*variables)
-        own = [x.node if needs_grad(x) else None for x in variables]
+        own = [
+            x.node if mark and needs_grad(x) else None
+            for x, mark in zip(variables, wanted, strict=True)
+        ]
         if not needs_grad(result):
             return value_of(result), [None] * len(leaves), [None] * len(nodes)
         others = {*from_outside([result.node], start, [x for x in own if x])}.difference(nodes)
@@ -182,7 +280,8 @@ def variable(x: Any) -> Any:
     x = value_of(x)
     if getattr(getattr(x, "dtype", None), "kind", "") not in ("f", "c"):
         return x
-    return Tensor.of(Node(np.asarray(x) if isinstance(x, np.generic) else x, True))
+    number = isinstance(x, np.generic) and not is_traced(x)
+    return Tensor.of(Node(np.asarray(x) if number else x, True))
 
 
 def solution(
@@ -214,7 +313,10 @@ def solution(
             return map_tree(lambda x: x[()], nest)
 
     first = numbers(unknowns.tree, map_tree(value_of, args)) if is_eager() else None
-    nodes = used_by(name, equations, unknowns.tree if first is None else first, *args)
+    nodes = []
+    if lowered.get() is None:
+        nodes = used_by(name, equations, unknowns.tree if first is None else first, *args)
+    wanted = [*map(is_recorded, flat(args))]
 
     def solved(x0: Any, args: Any, outside: Any) -> Any:
         return numbers(x0, args) if first is None else first
@@ -225,7 +327,7 @@ def solution(
 
     def bwd(needed: Any, g: Any) -> Any:
         x, args = needed
-        v, g = unknowns.vector(x, "x"), unknowns.vector(g, "g")
+        v, g = unknowns.vector(x, "x"), unknowns.vector(conjugate(g), "g")
 
         def of_leaves(v: Any, *leaves: Any) -> Any:
             return equations(unknowns.nest(v), *like(args, iter(leaves)))
@@ -233,7 +335,8 @@ def solution(
         again = any(isinstance(x, Tensor) for x in (v, g, *flat(args)))
         with requiring_grad(nodes), switched(recording, again):
             w = (back or transposed)(lambda v: of_leaves(v, *flat(args)), v, g)
-            _, (_, *by_leaf), by_node = pulled(of_leaves, [v, *flat(args)], nodes, -w)
+            leaves = [v, *flat(args)]
+            _, (_, *by_leaf), by_node = pulled(of_leaves, leaves, [True, *wanted], nodes, -w)
         return None, like(args, iter(by_leaf)), by_node
 
     solved.__name__ = name
@@ -355,21 +458,22 @@ def root(f: Function, x0: Any, args: tuple[Any, ...] = (), solve: Solver | None 
     Args:
         f: returns as many numbers as x has, nested and shaped as it is.
         x0: where to start: a number, an array, or a nest of them. It has no derivative.
-        args: what f is given beside x; nests are fine. In a compiled function, and under vmap, all
-            that f uses of what is computed must be in args; the solver runs between compiled parts.
+        args: what f is given beside x; nests are fine. Under vmap, what differs from entry to entry
+            must be in args. In a compiled function the solver runs between compiled parts.
         solve: your solver: `solve(f, x0)` returns x, from a function f of x alone, on arrays. By
             default, SciPy's `root`, with exact Jacobians.
 
     Raises:
         ArgumentError: if SciPy finds no solution.
         GradientError: when differentiated, if the Jacobian of f at the solution is singular.
-        ShapeError, DtypeError: if f or solve return other shapes, or x0 is complex.
+        ShapeError, DtypeError: if f or solve return other shapes, or complex numbers for a real x0.
 
     >>> from minigrad import grad
     >>> square_root = lambda a: root(lambda x: x**2 - a, 1.0)
     >>> round(float(grad(square_root)(4.0)), 6)
     0.25
     """
+    f, args = closed("root", f, (x0,), args)
     return solution("root", f, solve or by_hybrid, x0, args)
 
 
@@ -388,6 +492,7 @@ def fixed_point(
     """
 
     unknowns = Unknowns("fixed_point", x0)
+    f, args = closed("fixed_point", f, (x0,), args)
 
     def rest(x: Any, *args: Any) -> Any:
         found = f(x, *args)
@@ -420,6 +525,8 @@ def minimize(f: Function, x0: Any, args: tuple[Any, ...] = (), solve: Solver | N
     array([0.5, 0. ])
     """
 
+    f, args = closed("minimize", f, (x0,), args)
+
     def slope(x: Any, *args: Any) -> Any:
         return grad(lambda x: f(x, *args))(x)
 
@@ -437,6 +544,8 @@ def linear(
     maxiter: int | None = None,
 ) -> Any:
     """The x with a(x, *args) = b, of a linear function a, by a method of SciPy's."""
+
+    a, args = closed(name, a, (b,), args)
 
     def rest(x: Any, b: Any, *args: Any) -> Any:
         return difference(a(x, *args), b)
@@ -464,7 +573,7 @@ def linear(
     def back(f: Function, x: Any, g: Any) -> Any:
         return linear(name, method, lambda w: vjp(f, x)[1](w)[0], g, None, (), rtol, maxiter)
 
-    start = map_tree(lambda y: np.zeros(np.shape(y)), b) if x0 is None else x0
+    start = Unknowns(name, b, "b").zeros() if x0 is None else x0
     return solution(name, rest, solve, start, (b, *args), back=back)
 
 

@@ -289,10 +289,13 @@ class Lowered(NamedTuple):
     `loop(function, state, rows, repeated, number)` gives the last state, and the stacked results,
     of `state, results = function(state, row)`; `number` is that of the rounds, if it is dynamic.
     `branch(pred, functions)` gives the results of one of two functions without arguments.
+    `closed(function, given)` gives a function that a solver can call, and what it reads from
+    outside, which is given to it before the rest.
     """
 
     loop: Callable[..., tuple[list[Any], list[Any]]]
     branch: Callable[..., list[Any]]
+    closed: Callable[..., tuple[Callable[[list[Any]], list[Any]], list[Any]]]
 
 
 lowered: ContextVar[Lowered | None] = ContextVar("lowered", default=None)

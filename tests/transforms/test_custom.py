@@ -583,3 +583,15 @@ def test_a_second_derivative_of_a_batch_by_what_fwd_computed() -> None:
     )
     one, other = (hessian(lambda xs, g=g: np.sum(vmap(g)(xs) ** 2))(XS) for g in (f, f.fun))
     np.testing.assert_allclose(one, other, 1e-12, 1e-14)
+
+
+def test_one_array_for_two_arguments_between_compiled_parts() -> None:
+    @custom_vjp
+    def f(x: Any, y: Any) -> Any:
+        return y, np.array([float(v) for v in x])
+
+    f.defvjp(lambda x, y: (f(x, y), None), lambda _, g: (g[1], g[0]))
+    step = minigrad.compile(lambda x, y: np.sum(f(x, y)[0] * 2 + f(x, y)[1]))
+    x = np.array([1.0, 2.0])
+    assert step(x, x + 1) == 13
+    assert step(x, x) == 9

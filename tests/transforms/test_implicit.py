@@ -12,6 +12,7 @@ from minigrad import (
     Tensor,
     cg,
     check_gradients,
+    cond,
     fixed_point,
     gmres,
     grad,
@@ -20,7 +21,9 @@ from minigrad import (
     jvp,
     minimize,
     nn,
+    odeint,
     root,
+    scan,
     vmap,
 )
 from minigrad.errors import (
@@ -161,12 +164,78 @@ def test_between_compiled_parts(on_numpy: None) -> None:
         np.testing.assert_allclose(grad(outside)(a), 1.5 * np.sqrt(a), 1e-10)
     assert len(compiled.specializations) == 1
     np.testing.assert_allclose(hessian(outside)(B), np.diag(0.75 / np.sqrt(B)), 1e-9)
-    for call in (minigrad.compile, vmap):
-        f = call(lambda a: root(lambda x: x**2 - a, 1.0 + 0 * a))
-        with pytest.raises(UnsupportedError, match="none of its arguments: pass it in args"):
-            f(B)
-        with pytest.raises(UnsupportedError, match="none of its arguments: pass it in args"):
-            grad(lambda b, f=f: np.sum(f(b)))(B)
+    f = vmap(lambda a: root(lambda x: x**2 - a, 1.0 + 0 * a))
+    with pytest.raises(UnsupportedError, match="none of its arguments: pass it in args"):
+        f(B)
+    with pytest.raises(UnsupportedError, match="none of its arguments: pass it in args"):
+        grad(lambda b, f=f: np.sum(f(b)))(B)
+
+
+def test_values_of_the_compiled_function_around_it(on_numpy: None) -> None:
+    """They, parameters and arrays of outside can be used, as in an eager one."""
+    scale, weight = np.array([1.0, 2.0]), Tensor([0.3, 0.4], requires_grad=True)
+
+    def f(a: Any) -> Any:
+        b, twice = 2 * a, cond(a[0] > 0, lambda: a, lambda: -a)
+        x = root(lambda x: x**2 - b * scale, np.ones(2))
+        y = fixed_point(lambda y: np.cos(y) * twice / 4, np.zeros(2))
+        z = minimize(lambda z: np.sum((z - a) ** 2 + z**2 * weight), np.zeros(2))
+        v, _ = cg(lambda v: v * b + v * weight, scale)
+        w = odeint(lambda w, t: -w * b, np.ones(2), np.array([0.0, 0.5]))[-1]
+        return np.sum(x + 2 * y + 3 * z + 4 * v + 5 * w)
+
+    np.testing.assert_allclose(minigrad.compile(f)(B).data, f(B).data, 1e-9)
+    np.testing.assert_allclose(minigrad.compile(grad(f))(B).data, grad(f)(B).data, 1e-6)
+
+    def step(a: Any) -> Any:
+        loss = f(a)
+        loss.backward()
+        return loss
+
+    step(B)
+    expected, weight.grad = weight.grad, None
+    compiled = minigrad.compile(step)
+    for _ in range(2):
+        weight.grad = None
+        compiled(B)
+        np.testing.assert_allclose(weight.grad, expected, 1e-7)
+    scale[0] = 4.0  # they are read at each call
+    np.testing.assert_allclose(compiled(B).data, f(B).data, 1e-9)
+    with pytest.raises(UnsupportedError, match="in a compiled function of a function with a loop"):
+        minigrad.compile(
+            lambda a: root(lambda x: x - scan(lambda c, _: (c / a, None), x, None, 3)[0] - 1, 0.5)
+        )(np.array(3.0))
+
+
+def test_complex_numbers() -> None:
+    a = np.array(2.0 + 1.0j)
+
+    def root_of(a: Any) -> Any:
+        return root(lambda z, a: z**2 - a, 1.0 + 0.5j, (a,))
+
+    def by_iteration(a: Any) -> Any:
+        return fixed_point(lambda z: (z + a / z) / 2, 1.0 + 0.5j)
+
+    def least(a: Any) -> Any:
+        return minimize(lambda z: np.abs(z**2 - a) ** 2, 1.0 + 0.5j)
+
+    def mixed(z: Any) -> Any:
+        return np.real(z) ** 2 + 3 * np.imag(z)
+
+    expected = grad(lambda a: mixed(np.sqrt(a)))(a)
+    for f in (root_of, by_iteration, least):
+        np.testing.assert_allclose(f(a), np.sqrt(a), 1e-7)
+        np.testing.assert_allclose(grad(lambda a, f=f: mixed(f(a)))(a), expected, 1e-6)
+    compiled = minigrad.compile(grad(lambda a: np.real(root_of(a))))
+    np.testing.assert_allclose(compiled(a), grad(lambda a: np.real(np.sqrt(a)))(a), 1e-9)
+    matrix, b = np.array([[2.0, 1.0j], [1.0, 3.0 - 1.0j]]), np.array([1.0, 1.0j])
+    found = grad(lambda b: np.abs(gmres(matrix, b)[0][0]) ** 2)(b)
+    expected = grad(lambda b: np.abs(np.linalg.solve(matrix, b)[0]) ** 2)(b)
+    np.testing.assert_allclose(found, expected, 1e-8)
+    with pytest.raises(DtypeError, match="is complex, and x0 is real: give x0 as complex numbers"):
+        gmres(matrix, np.ones(2))
+    single = root(lambda z: z**2 + 1, np.complex64(0.5 + 0.5j))
+    np.testing.assert_allclose(single, 1j, 1e-5, 1e-6)
 
 
 def test_trial_run_that_fails_in_a_compiled_function() -> None:
@@ -206,8 +275,8 @@ def test_wrong_uses() -> None:
         root(lambda x: x["a"], {"a": np.ones(2)})
     with pytest.raises(ShapeError, match=r"root: the solution .* x0 is, of shape \(\), and is"):
         root(lambda x: x - 1, 1.0, solve=lambda f, x0: np.ones(3))
-    with pytest.raises(DtypeError, match="root is of real numbers, and x0 is complex"):
-        root(lambda x: x, 1j)
+    with pytest.raises(DtypeError, match="is complex, and x0 is real"):
+        root(lambda x: x - 1j, 1.0)
     with pytest.raises(DtypeError, match=r"root: x0\['a'\] is a str"):
         root(lambda x: x, {"a": "text"})
     singular = lambda a: np.sum(root(lambda x: np.stack([x[0] - a, x[0] - a]), np.zeros(2)))  # noqa: E731

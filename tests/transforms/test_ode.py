@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 import minigrad
-from minigrad import Tensor, grad, jacobian, jvp, nn, odeint, vmap
+from minigrad import Tensor, grad, hessian, jacobian, jvp, nn, odeint, vmap
 from minigrad.errors import ArgumentError, DtypeError, ShapeError, UnsupportedError
 
 T = np.array([0.0, 0.5, 1.0])
 P, Y0 = np.array([1.0, 0.5]), np.array([1.0, 0.7])
+B = np.array([0.5, 0.7])
 WEIGHTS = np.arange(6.0).reshape(3, 2)
 
 
@@ -110,8 +111,16 @@ def test_between_compiled_parts_and_on_batches(expected: Any, on_numpy: None) ->
         grad(lambda ps: np.sum(vmap(total, (0, None, None))(ps, Y0, T)))(ps),
     ):
         np.testing.assert_allclose(gradient, [expected[0]] * 2, 1e-5)
+    np.testing.assert_allclose(minigrad.compile(closed)(*ARGS), total(*ARGS), 1e-9)
+    agree(minigrad.compile(grad(closed, (0, 1, 2)))(*ARGS), expected)
     with pytest.raises(UnsupportedError, match=r"odeint .* none of its arguments: pass it in args"):
-        minigrad.compile(closed)(*ARGS)
+        vmap(closed, (0, None, None))(ps, Y0, T)
+
+
+def test_derivatives_of_derivatives_compiled_and_in_batches() -> None:
+    f = lambda a: odeint(lambda y, t, a: -a * y, 1.0, [0.0, 1.0], a)[-1]  # noqa: E731
+    np.testing.assert_allclose(minigrad.compile(hessian(f))(np.array(0.5)), np.exp(-0.5), 1e-6)
+    np.testing.assert_allclose(vmap(hessian(f))(B), np.exp(-B), 1e-6)
 
 
 def test_backward_in_time_one_time_and_integers() -> None:
@@ -134,5 +143,54 @@ def test_wrong_uses() -> None:
         odeint(lambda y, t: y, 1.0, 1.0)
     with pytest.raises(ArgumentError, match="odeint has found no solution: Required step size"):
         odeint(lambda y, t: y * y, 1.0, [0.0, 2.0])
-    with pytest.raises(DtypeError, match="odeint is of real numbers, and y0 is complex"):
-        odeint(lambda y, t: y, 1j, T)
+    with pytest.raises(ArgumentError, match="odeint: dy/dt is not finite at the first time"):
+        odeint(lambda y, t: y * np.nan, 1.0, T)  # with which solve_ivp would not return
+    with pytest.raises(DtypeError, match="odeint: dy/dt is complex, and y0 is real: give y0 as"):
+        odeint(lambda y, t: 1j * y, 1.0, T)
+
+
+def diffusion(u: Any, t: Any, rate: Any) -> Any:
+    wide = np.concatenate([np.zeros(1), u, np.zeros(1)])
+    return 400 * rate * (1 + u**2) * (wide[2:] - 2 * u + wide[:-2])
+
+
+@pytest.mark.parametrize("method", ["DOP853", "LSODA"])
+def test_what_diffuses_cannot_be_solved_for_backward(method: str) -> None:
+    """So the adjoint equation is solved along the solution that was found forward."""
+    x = np.arange(1, 20) / 20
+    start = np.sin(np.pi * x) + 0.5 * np.sin(3 * np.pi * x)
+
+    def f(rate: Any) -> Any:
+        return np.sum(odeint(diffusion, start, [0.0, 0.1], rate, method=method)[-1] ** 2)
+
+    expected = (f(1.001) - f(0.999)) / 0.002
+    for derivative in (grad(f), minigrad.compile(grad(f))):
+        np.testing.assert_allclose(derivative(np.array(1.0)), expected, 1e-4)
+
+
+def test_complex_numbers() -> None:
+    """Schroedinger's equation of two states."""
+    times, start = [0.0, 1.0], np.array([1.0, 0.0j])
+
+    def amplitude(coupling: Any, start: Any) -> Any:
+        def change(y: Any, t: Any) -> Any:
+            return -1j * np.stack([0.5 * y[0] + coupling * y[1], np.conj(coupling) * y[0]])
+
+        return odeint(change, start, times)[-1, 1]
+
+    def exact(coupling: Any, start: Any) -> Any:
+        energy = np.stack([np.stack([0.5 + 0j, coupling]), np.stack([np.conj(coupling), 0j])])
+        matrix: Any = np.eye(2) + 0j
+        for k in range(30, 0, -1):  # exp(-1j * energy)
+            matrix = np.eye(2) - 1j * energy @ matrix / k
+        return (matrix @ start)[1]
+
+    coupling = np.array(0.3 + 0.4j)
+    np.testing.assert_allclose(amplitude(coupling, start), exact(coupling, start), 1e-7)
+
+    def mixed(f: Any) -> Any:
+        return lambda c, y: np.real(f(c, y)) ** 2 + 3 * np.imag(f(c, y))
+
+    found, expected = (grad(mixed(f), (0, 1))(coupling, start) for f in (amplitude, exact))
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, other, 1e-6, 1e-9)

@@ -26,10 +26,10 @@ from minigrad.compiler.frontend.recorder import (
 from minigrad.compiler.frontend.replay import Replay, depending_on
 from minigrad.compiler.frontend.tracer import Tracer
 from minigrad.compiler.graph.ir import Graph, Value, is_literal, with_inputs
-from minigrad.compiler.graph.opset.control import BRANCH, ITEM, LOOP, forms_of
+from minigrad.compiler.graph.opset.control import BRANCH, ITEM, LOOP, OWN_CONTROL, forms_of
 from minigrad.dispatch import is_traced
-from minigrad.errors import GradientError, TraceError
-from minigrad.graph import Node, births, by_birth
+from minigrad.errors import GradientError, TraceError, UnsupportedError
+from minigrad.graph import INEXACT, Node, births, by_birth
 from minigrad.ops.movement import copy
 from minigrad.tensor import Tensor, value_of
 from minigrad.transforms.calls import call_node
@@ -484,4 +484,37 @@ class Branch:
         return found + [None] * (len(captured) + 1)
 
 
-LOWERED = Lowered(loop, branch)
+# Functions that a solver is given
+
+
+def closed(function: Function, given: Sequence[Any]) -> tuple[Function, list[Any]]:
+    """Closure conversion, of a function of leaves like `given`: the same as a function of what it
+    reads from outside, and then of these; and what it reads, Tensors and tracers. It can be called
+    after the trace, and differentiated by all of them.
+
+    Raises:
+        TraceError, UnsupportedError: if it cannot be traced, or not without loops and branches.
+    """
+    recorder = recorder_here()
+
+    def forms(body: Body | None) -> list[Form]:
+        kinds = [WATCHED if x.dtype.kind in INEXACT else ARRAY for x in given]
+        return [Form(kind, x.shape, x.dtype) for kind, x in zip(kinds, given, strict=True)]
+
+    why_not = "random numbers are drawn in a function that is solved for: draw them before"
+    body = body_of(recorder, function, forms, lambda: Frame("a function to solve", why_not))
+    outside = [*map(Tensor.of, body.nodes), *map(Tracer, body.captured)]
+    n, m = len(body.nodes), len(outside)
+    has_loops = any(x.op in OWN_CONTROL for x in body.graph.order)
+    if outside and (body.replay.refusal or has_loops):
+        raise UnsupportedError(
+            body.replay.refusal or "a function to solve has a loop or a branch of its own"
+        )
+
+    def run(leaves: list[Any]) -> list[Any]:
+        return body.run(leaves[:n], leaves[n:m], leaves[m:])
+
+    return run, outside
+
+
+LOWERED = Lowered(loop, branch, closed)
