@@ -11,14 +11,11 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from benchmarks.timing import Rounds, Summary, interleave, ratio, summary
+from benchmarks.timing import PAUSE, Rounds, Summary, interleave, ratio, summary
 from benchmarks.worker import PACKAGES, Contestant, Importer, Worker
 from benchmarks.workloads import WORKLOADS, Workload
 
 ROUNDS = 11
-# OpenBLAS's threads wait for more work at full speed, for about 30 ms: the next library should
-# not share the cores with them.
-PAUSE = 0.04
 
 MISSING = "not installed"
 

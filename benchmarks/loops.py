@@ -20,7 +20,7 @@ from typing import Any
 import numpy
 
 from benchmarks.rows import row_options, run_rows
-from benchmarks.timing import block, interleave, ratio, summary
+from benchmarks.timing import PAUSE, block, interleave, ratio, summary
 
 RNG = numpy.random.default_rng(0)
 
@@ -232,7 +232,7 @@ def compare(name: str, rounds: int, seconds: float, libraries: dict[str, Library
     blocks = {
         key: partial(block, partial(program, *arrays), seconds) for key, program in programs.items()
     }
-    times = interleave(blocks, rounds, rounds * seconds)
+    times = interleave(blocks, rounds, rounds * seconds, partial(time.sleep, PAUSE))
     texts = [f"{summary(times[key]).median * 1e6:12,.1f}" for key in programs]
     ratios = [
         f"{ratio(times[key], times['minigrad']):6.2f}" for key in programs if key != "minigrad"

@@ -15,6 +15,9 @@ Block = Callable[[], list[float]]
 Rounds = list[list[float]]  # of each round, the seconds each step took
 
 FEWEST_ROUNDS = 3
+# OpenBLAS's threads wait for more work at full speed, for about 30 ms: the next library should
+# not share the cores with them.
+PAUSE = 0.04
 
 
 def block(step: Callable[[], Any], seconds: float, clock: Clock = time.perf_counter) -> list[float]:

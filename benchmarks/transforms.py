@@ -9,6 +9,7 @@ numbers.
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
@@ -18,7 +19,7 @@ import numpy as np
 
 import minigrad
 from benchmarks.rows import row_options, run_rows
-from benchmarks.timing import block, interleave, ratio, summary
+from benchmarks.timing import PAUSE, block, interleave, ratio, summary
 
 RNG = np.random.default_rng(0)
 Way = Callable[[], Any]
@@ -189,7 +190,7 @@ def compare(name: str, rounds: int, seconds: float) -> bool:
     ways = ROWS[name]()
     found = [way() for way in ways.values()]
     blocks = {key: partial(block, way, seconds) for key, way in ways.items()}
-    times = interleave(blocks, rounds, rounds * seconds)
+    times = interleave(blocks, rounds, rounds * seconds, partial(time.sleep, PAUSE))
     first = next(iter(ways))
     print(name)
     for key in ways:

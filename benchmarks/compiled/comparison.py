@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from benchmarks.comparison import PAUSE, Entry, disagreements, in_turns
+from benchmarks.comparison import Entry, disagreements, in_turns
 from benchmarks.compiled.contestants import CONTESTANTS, OURS, PEERS
 from benchmarks.compiled.worker import Worker
 from benchmarks.compiled.workloads import WORKLOADS, Workload
-from benchmarks.timing import Summary, ratio, summary
+from benchmarks.timing import PAUSE, Summary, ratio, summary
 
 
 @dataclass

@@ -259,7 +259,7 @@ class Level:
                 else:
                     whole = x if node.requires_grad else value
             else:
-                value = x if type(x) in PLAIN else operand(x)
+                value = x if type(x) in PLAIN or type(x) in KINDS else operand(x)
                 nodes.append(value)
                 own = type(value) in KINDS and value.level is self
                 whole = detached(value.array) if own else value

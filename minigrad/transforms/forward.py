@@ -13,7 +13,7 @@ from __future__ import annotations
 import functools
 import operator
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from itertools import repeat
 from typing import Any
 
@@ -31,7 +31,6 @@ from minigrad.autograd import (
 )
 from minigrad.errors import ShapeError, refusal_of_vjp
 from minigrad.graph import INEXACT, Node, toposort
-from minigrad.ops.base import Op
 from minigrad.ops.movement import copy
 from minigrad.ops.reduce import broadcast, sum_op
 from minigrad.tensor import Tensor
@@ -145,20 +144,21 @@ def push_along(path: Sequence[Node], seeds: dict[Node, Any], view: View) -> dict
     """The tangents of the nodes of a graph in topological order, `path`, from those in `seeds`. The
     others have none: they do not depend on these."""
     tangents, results = dict(seeds), defaultdict(list)
+    for node in [node for node in path if type(node.op) is Result]:
+        results[node.inputs[0]].append(node)
+    of = tangents.get
     for node in path:
-        if type(node.op) is Result:
-            results[node.inputs[0]].append(node)
-    for node in path:
-        if node.op is None or node in tangents:
+        op = node.op
+        if op is None or node in tangents:
             continue
-        rules, given = node.op.vjps, {}
+        given = {}
         for k, x in enumerate(node.inputs):
-            if type(x) is Node and x in tangents and rules[k] is not None:
-                given[k] = tangents[x]
+            if type(x) is Node and (t := of(x)) is not None and op.vjps[k] is not None:
+                given[k] = t
         if given:
             old = node.birth < log.newest
             now = as_recorded(node, by_nodes=view is not array_of) if old else node
-            if isinstance(node.op, Call):
+            if type(op) is Call:
                 tangents |= tangents_of_results(now, given, results[node], view)
             else:
                 tangents[node] = tangent_of(now, given, view)
@@ -167,12 +167,12 @@ def push_along(path: Sequence[Node], seeds: dict[Node, Any], view: View) -> dict
 
 def tangent_of(node: Node, given: Given, view: View) -> Any:
     """One step: the Jacobian of a node times the tangents of its inputs."""
-    assert isinstance(node.op, Op)
+    op: Any = node.op
     inputs = node.arrays if view is array_of else inputs_of(node, view)
     try:
-        t = STEPS[node.op.jacobian](node, given, inputs, view)
+        t = STEPS[op.jacobian](node, given, inputs, view)
     except (TypeError, AttributeError, IndexError) as error:
-        raise refusal_of_vjp(node.op, min(given), error) from error
+        raise refusal_of_vjp(op, min(given), error) from error
     return fitting(t, node.value)
 
 
@@ -186,8 +186,11 @@ def fitting(t: Any, y: Any) -> Any:
 
 def by_rules(node: Any, given: Given, inputs: Any, view: View) -> Any:
     """Of a symmetric Jacobian. A tangent may have the shape of its input, which was broadcast."""
-    op, y, how = node.op, view(node), node.attributes
-    return total(op.vjps[k](t, y, *inputs, **how) for k, t in given.items())
+    rules, y, how, found = node.op.vjps, view(node), node.attributes, None
+    for k, t in given.items():  # by a loop, which takes half of the time of a sum of a list
+        term = rules[k](t, y, *inputs, **how)
+        found = term if found is None else found + term
+    return found
 
 
 def by_weights(node: Any, given: Given, inputs: Any, view: View) -> Any:
@@ -211,7 +214,8 @@ def by_itself(node: Any, given: Given, inputs: Any, view: View) -> Any:
 def by_each(node: Any, given: Given, inputs: Any, view: View) -> Any:
     """Of an op that is linear in each input: it is applied with the tangent in the place of one."""
     op, how = node.op, node.attributes
-    return total(op(*inputs[:k], t, *inputs[k + 1 :], **how) for k, t in given.items())
+    terms = [op(*inputs[:k], t, *inputs[k + 1 :], **how) for k, t in given.items()]
+    return functools.reduce(operator.add, terms)
 
 
 def by_transposing(node: Any, given: Given, inputs: Any, view: View) -> Any:
@@ -272,10 +276,6 @@ def transposed(
     for variable in by:  # from here on no gradient flows to it
         variable.requires_grad = False
     return [found.get(x, x.value) for x in by]
-
-
-def total(terms: Iterable[Any]) -> Any:
-    return functools.reduce(operator.add, terms)
 
 
 def zeros_like(x: Any) -> Any:

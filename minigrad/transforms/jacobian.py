@@ -150,7 +150,7 @@ def outward(leaf: Any, block: Any, shape: tuple[int, ...]) -> Any:
 def by_the_smaller_side(run: Recorded) -> Blocks:
     """Forward if there are not more inputs than outputs. Of complex numbers by rows: vectors which
     any phase may turn have no derivative, as rules find by the cotangent only."""
-    if any(node.value.dtype.kind == "c" for node in path_of(run)):
+    if "c" in {node.value.dtype.kind for node in path_of(run)}:
         return by_rows(run)
     inputs, outputs = (sum(x.size for x in side) for side in (run.inputs, run.outputs))
     return by_columns(run) if inputs <= outputs else by_rows(run)
@@ -238,7 +238,7 @@ def rows_of(
     parts: list[list[Any]] = [[] for _ in other]
     for start in range(0, max(of.size, 1), step):
         count = min(step, of.size - start)
-        basis = (np.eye(count, of.size, start) * by).astype(of.dtype)
+        basis = np.eye(count, of.size, start, of.dtype) * of.dtype.type(by)
         batch = basis.reshape((count, *of.shape))
         found = in_one_pass(function, batch) if count else [None for _ in other]
         for part, x, y in zip(parts, other, found, strict=True):
