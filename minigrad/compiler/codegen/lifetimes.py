@@ -36,19 +36,19 @@ def memory_of(
             changes[low] += (size := buffers.bytes_of(x, threads))  # type: ignore[arg-type]
             changes[high + 1] -= size
     live = [*itertools.accumulate(changes)]
-    kept = kept_values(schedule)
+    kept = {x: buffers.buffer_of(x)[0] for x in kept_values(schedule)}
     values = [
         DescribedValue(
             name_in_body(x),
             x.shape,
             buffers.bytes_of(x, threads),
             *spans[x],
-            buffers.buffer_of(x)[0] in memory.slots,
+            whole in memory.slots,
         )
-        for x in kept
-        if buffers.buffer_of(x)[0] not in kept - {x}  # else it is a part of another one
+        for x, whole in kept.items()
+        if whole is x or whole not in kept  # else it is a part of another one
     ]
-    values.sort(key=lambda x: (-x.bytes, x.first))
+    values.sort(key=lambda x: (-x.bytes, x.first, x.name, x.shape))
     return DescribedMemory(tuple(values), max(live), live.index(max(live)))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from html import escape
 from typing import Any
@@ -14,18 +15,20 @@ TITLES = "#", "kernel", "calls", "read", "written", "multiply-adds", "flop/byte"
 # What kernels do, by their kinds; other kinds are "other".
 CLASSES = {"product": "product", "rows": "rows", "map": "map", "numpy": "numpy"}
 CLASSES |= dict.fromkeys(("pack", "copy", "join"), "copy")
+CLASSES |= dict.fromkeys(("loop", "branch"), "control")
 MEANINGS = {
     "product": "matrix products",
     "rows": "row by row",
     "map": "elementwise",
     "copy": "copies",
     "numpy": "by NumPy",
+    "control": "loops and branches",
     "other": "others",
 }
 
 
 def page(
-    title: str, facts: Sequence[str], rows: list[dict[str, Any]], memory: Sequence[str] = ()
+    title: str, facts: Sequence[str], rows: list[dict[str, Any]], *notes: Sequence[str]
 ) -> str:
     """The page as HTML. Its security policy lets only its own script run, and loads nothing.
 
@@ -33,7 +36,7 @@ def page(
         title: the function with its arguments, "step(x float32 (50, 2))".
         facts: what there is to say about the whole program.
         rows: of kernels, as `Report.html` makes them.
-        memory: what is kept for the reverse pass, a title and lines.
+        notes: each a title and lines: what is kept for the reverse pass, and loops of Python.
     """
     name, bracket, arguments = title.partition("(")
     seconds = [row["seconds"] or 0.0 for row in rows]
@@ -45,19 +48,19 @@ def page(
         f'<header class="top"><h1>{escape(name)} <span class="of">'
         f"{escape(bracket + arguments)}</span></h1></header>"
         f'<main><ul class="facts"><li><b>{escape(first)}</b></li>{items}</ul>'
-        f"{times(rows)}{kept(memory)}{table(rows, most)}</main>",
+        f"{times(rows)}{''.join(map(note, notes))}{table(rows, most)}</main>",
         script=bundle("compiler/report/page.js"),
         style=resource("compiler/report/page.css"),
     )
 
 
-def kept(memory: Sequence[str]) -> str:
-    """A list that can be opened."""
-    if not memory:
+def note(lines: Sequence[str]) -> str:
+    """A title with lines below it, which can be opened."""
+    if not lines:
         return ""
-    first, *others = map(escape, memory)
-    items = "".join(f"<li>{x}</li>" for x in others)
-    return f'<details class="kept"><summary>{first}</summary><ul>{items}</ul></details>'
+    first, *others = map(escape, lines)
+    text = textwrap.dedent("\n".join(others))
+    return f'<details class="note"><summary>{first}</summary><pre>{text}</pre></details>'
 
 
 def class_of(row: dict[str, Any]) -> str:

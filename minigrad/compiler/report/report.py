@@ -218,8 +218,8 @@ class Report:
             }
             for k, data in enumerate(self.kernels)
         ]
-        notes = [*self.memory_notes()]
-        write(path, page(self.title, self.facts(), rows, notes).encode())
+        notes = [*self.memory_notes()], [*self.loop_notes()]
+        write(path, page(self.title, self.facts(), rows, *notes).encode())
 
     def head(self) -> str:
         """A line on the whole program."""

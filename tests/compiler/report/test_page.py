@@ -122,3 +122,14 @@ def test_names_of_the_user_stay_text(tmp_path: Path) -> None:
     g({"<script>alert(1)</script>": np.ones(3)})
     g.explain().html(tmp_path / "f.html")
     assert "<script>alert" not in (tmp_path / "f.html").read_text()
+
+
+def test_notes_and_bodies_of_loops_stay_text() -> None:
+    inner = ["1.1 matmul (4, 8) + <tanh>"]
+    rows = [row(1, 1e-6, kind="loop", inner=inner)]
+    text = page("f", ["1 kernel"], rows, ["kept: <1>", " a"], [])
+    found = Table(text)
+    assert text.count('<details class="note">') == 1  # a note without lines is none
+    assert "kept: &lt;1&gt;</summary><pre>a</pre>" in text
+    assert found.texts["li"].endswith("1.1 matmul (4, 8) + <tanh>")
+    assert "loops and branches 100%" in text
