@@ -53,7 +53,7 @@ ACTIVATIONS: dict[type[nn.Module], str] = {
 # Data
 
 
-# Of arrays in JavaScript, as ENTRIES in own.js.
+# Of arrays in JavaScript: see arrays.js.
 DTYPES = ("bool", *(f"{u}int{n}" for n in (8, 16, 32, 64) for u in ("", "u")), "float32", "float64")
 
 
@@ -308,32 +308,33 @@ class Own:
         yield self.batch, slice(self.batch)
         left = len(self.train) % self.batch
         if left and not self.drop_last:
-            try:
-                yield left, self.taken(left)
-            except Exception as error:
+            rows = self.taken(left)
+            if isinstance(rows, Exception):
                 raise UnsupportedError(
                     f"play: the last batch of an epoch has {left} of {len(self.train)} examples, "
-                    f"and the step does not take it: {message_of(error)}. Give data in a "
+                    f"and the step does not take it: {message_of(rows)}. Give data in a "
                     "BatchLoader with drop_last=True, or with another batch_size"
-                ) from error
-        try:
-            yield 1, self.taken(1)
-        except Exception as error:  # as BatchNorm, of one example
-            self.not_one = message_of(error)
+                ) from rows
+            yield left, rows
+        one = self.taken(1)
+        if isinstance(one, Exception):  # as BatchNorm raises, of one example
+            self.not_one = message_of(one)
+        else:
+            yield 1, one
 
-    def taken(self, n: int) -> slice:
-        """The first n examples that the step takes: labels of some may all be ignored."""
-        places = range(0, len(self.train) - n + 1, n)[:TRIALS]
-        for start in places:
+    def taken(self, n: int) -> slice | Exception:
+        """The first n examples that the step takes, as labels of some may all be ignored; or the
+        error that it raises for all that were tried."""
+        found: Exception = ShapeError(f"there are fewer than {n} examples")
+        for start in range(0, len(self.train) - n + 1, n)[:TRIALS]:
             rows = slice(start, start + n)
             try:
                 self.tried(rows)
-            except Exception:  # of the user's model or loss: any
-                if start == places[-1]:
-                    raise
+            except Exception as error:  # of the user's model or loss: any
+                found = error
             else:
                 return rows
-        raise AssertionError
+        return found
 
     def check_all(self) -> None:
         """Compute the loss of all examples: a page could not say which of them has, say, a label
@@ -367,6 +368,8 @@ class Own:
         batches = {int(row) // self.batch for found in bad.values() for row in found[:, 0]}
         for start in sorted(n * self.batch for n in batches):
             part = [x[start : start + self.batch] for x in arrays.values()]
+            if self.misfit(part):  # as labels that are all ignored
+                continue
             clean = [np.nan_to_num(x, posinf=0, neginf=0) for x in part]
             if not self.is_finite(part, with_gradients) and self.is_finite(clean, with_gradients):
                 raise ArgumentError(
@@ -565,7 +568,9 @@ def listed(noun: str, numbers: np.ndarray) -> str:
 
 def message_of(error: Exception) -> str:
     """What went wrong, without the line of the program."""
-    return error.message if isinstance(error, MinigradError) else str(error)
+    if isinstance(error, MinigradError):
+        return error.message
+    return f"{type(error).__name__}: {error}"
 
 
 def check_alike(train: Examples, test: Examples | None) -> None:

@@ -273,6 +273,32 @@ def test_the_chain_rule_of_a_weight_adds_up_to_the_gradient_and_the_update(opene
     assert page.locator(".note").inner_text().startswith(f"Example {rows[4][0]}: ")
 
 
+def test_the_rows_of_the_chain_rule_by_keyboard(opened: Opened) -> None:
+    page = opened("layers=3,2")
+    press(page, "step")
+    select(page, "0 weight 1 0")
+    focused = "document.activeElement.textContent"
+    page.locator(".scroller").focus()
+    page.keyboard.press("Tab")
+    rows = [row[0] for row in table(page)]
+    assert page.evaluate(focused) == rows[0]
+    for key, row in [("ArrowDown", 1), ("ArrowDown", 2), ("ArrowUp", 1), ("End", -1)]:
+        page.keyboard.press(key)
+        assert page.evaluate(focused) == rows[row]
+    page.keyboard.press("ArrowDown")  # there is none
+    page.keyboard.press("Enter")
+    assert page.locator(".note").inner_text().startswith(f"Example {rows[-1]}: ")
+    assert page.locator(".terms [aria-pressed=true]").inner_text() == rows[-1]
+    # The rows of a unit lead to other weights, and the focus goes with them.
+    select(page, "0 output 1 ")
+    page.locator(".scroller").focus()
+    for key in ("Tab", "ArrowDown", "Enter"):
+        page.keyboard.press(key)
+    assert page.locator(".chain h2").inner_text().startswith("Weight from x₂ to unit 2 ")
+    assert page.evaluate(focused) == rows[0]
+    assert Axe().run(page).violations_count == 0
+
+
 def test_the_chain_rule_is_of_the_settings_that_the_step_was_done_with(opened: Opened) -> None:
     page = opened("rate=0.3")
     press(page, "step")

@@ -5,13 +5,8 @@
 //   program.arrays["model.0.weight"];                       // a view of the program's own memory
 //
 // All memory is fixed when it is loaded, so views stay valid, and programs share nothing.
+import { ARRAY_TYPES } from "./arrays.js";
 import { Random, aType, describeValue, isList } from "./random.js";
-
-const ARRAY_TYPES = {
-  bool: Uint8Array, int8: Int8Array, int16: Int16Array, int32: Int32Array, int64: BigInt64Array,
-  uint8: Uint8Array, uint16: Uint16Array, uint32: Uint32Array, uint64: BigUint64Array,
-  float32: Float32Array, float64: Float64Array,
-};
 
 export class Program {
   // source: the bytes of a module, its address, or a WebAssembly.Module (`program.module` is one), of
@@ -158,7 +153,7 @@ function converted(value, array, what, own) {
     if (!(value instanceof Type)) refuse(aType(value.constructor.name));
     if (value.length !== size) refuse(`of ${value.length} entries`);
     if (dtype === "bool") return value.map(Boolean); // C's bool is 0 or 1
-    return value.buffer === own ? value.slice() : value; // what is set before it may be there
+    return value.buffer === own ? value.slice() : value; // a view of the program's memory may change while other inputs are copied in
   }
   const flat = [];
   const walk = (x, axis) => {

@@ -345,15 +345,17 @@ function setView(view) {
 function legend() {
   const host = byId("plane-legend");
   const names = app.data?.classes ? Array.from({ length: app.data.classes }, (_, k) => app.data.classNames?.[k] ?? `class ${k}`) : [];
+  const hasTest = !!app.data?.test.y.length; // a user's own data may have none
   const swatch = (k, hollow) => {
     const canvas = make("canvas", { width: 28, height: 28, "aria-hidden": "true" });
     mark(canvas.getContext("2d"), 14, 14, 8, k, names.length ? classColor(k) : palette.ink, hollow);
     return canvas;
   };
-  host.replaceChildren(...names.map((name, k) => make("span", {}, swatch(k, false), briefly(name, 28))), make("span", {}, swatch(0, true), "held out"));
+  const marks = names.map((name, k) => make("span", {}, swatch(k, false), briefly(name, 28)));
+  host.replaceChildren(...marks, ...(hasTest ? [make("span", {}, swatch(0, true), "held out")] : []));
   byId("figures").replaceChildren(
     make("thead", {}, make("tr", {}, make("td", {}), make("th", { scope: "col" }, "loss"), make("th", { scope: "col" }, "accuracy"))),
-    make("tbody", {}, ...[["train", "training"], ["test", "held out"]].map(([set, text]) => make("tr", { class: set }, make("th", { scope: "row" }, make("i"), text), make("td", { id: `loss-${set}` }, "\u2013"), make("td", { id: `accuracy-${set}` }, "\u2013")))),
+    make("tbody", {}, ...[["train", "training"], ["test", "held out"]].map(([set, text]) => make("tr", { class: set, hidden: set === "test" && !hasTest }, make("th", { scope: "row" }, make("i"), text), make("td", { id: `loss-${set}` }, "\u2013"), make("td", { id: `accuracy-${set}` }, "\u2013")))),
   );
 }
 

@@ -47,7 +47,7 @@ export class ChainPanel {
   empty() {
     this.body = null;
     this.host.replaceChildren(
-      make("p", { class: "hint faint" }, "Select a line of the network to see the chain rule of its weight, in symbols and in this step\u2019s numbers; select a unit to see what it computes. With the keyboard: the arrow keys lead through the network, Enter selects."),
+      make("p", { class: "hint faint" }, "Select a line of the network to see the chain rule of its weight, in symbols and in this step\u2019s numbers; select a unit to see what it computes. With the keyboard: the arrow keys lead through the network, and through the rows of the table; Enter selects."),
     );
   }
 
@@ -96,6 +96,7 @@ export class ChainPanel {
     this.scroller = make("div", { class: "scroller", tabindex: "0", role: "region", "aria-label": "The terms" }, this.table);
     this.note = make("p", { class: "note small faint" });
     this.ledger = make("div", { class: "ledger" });
+    this.leads = false;
     const button = make("button", { type: "button", class: "small" }, "Explain this step");
     button.addEventListener("click", () => this.on.explain(this.target));
     this.explain = button;
@@ -109,13 +110,32 @@ export class ChainPanel {
     this.table.tHead.replaceChildren(make("tr", {}, ...labels.map((label, k) => make("th", { scope: "col", class: k ? "number" : "" }, label))));
   }
 
-  /** What a click on a row does: `action(its number)`, or nothing. */
+  /** What a click on a row does, or Enter on its button: `action(its number)`, or nothing. */
   onRow(action) {
-    this.table.classList.toggle("leads", !!action);
-    this.table.tBodies[0].onclick = (event) => {
+    const body = this.table.tBodies[0];
+    this.leads = !!action;
+    this.table.classList.toggle("leads", this.leads);
+    body.onclick = (event) => {
       const found = event.target.closest("tr");
-      if (found) action?.(found.sectionRowIndex);
+      if (!found || !action) return;
+      this.stop(found.sectionRowIndex);
+      action(found.sectionRowIndex);
+      this.table.querySelector("tbody button[tabindex='0']")?.focus({ preventScroll: true }); // the table may be another one
     };
+    body.onkeydown = (event) => {
+      const row = event.target.closest("tr").sectionRowIndex;
+      const to = { ArrowUp: row - 1, ArrowDown: row + 1, Home: 0, End: body.rows.length - 1 }[event.key];
+      if (!this.leads || !body.rows[to]) return;
+      event.preventDefault();
+      this.stop(to).focus();
+    };
+  }
+
+  /** Makes a row the one that the Tab key stops at; the arrow keys lead to the others. */
+  stop(row) {
+    const buttons = [...this.table.tBodies[0].querySelectorAll("button")];
+    buttons.forEach((button, k) => { button.tabIndex = k === row ? 0 : -1; });
+    return buttons[row];
   }
 
   /** Rows of texts; the cells are made once and filled again. `bars` is drawn beside the products. */
@@ -123,13 +143,15 @@ export class ChainPanel {
     const body = this.table.tBodies[0];
     while (body.rows.length > texts.length) body.lastChild.remove();
     while (body.rows.length < texts.length) {
-      const cells = texts[0].map((_, k) => (k ? make("td", { class: "number" }, "") : make("th", { scope: "row" }, "")));
+      const first = make(this.leads ? "button" : "span", this.leads ? { type: "button", tabindex: "-1" } : {}, "");
+      const cells = texts[0].map((_, k) => (k ? make("td", { class: "number" }, "") : make("th", { scope: "row" }, first)));
       cells[3]?.classList.add("product");
       body.append(make("tr", {}, ...cells));
     }
+    if (this.leads && texts.length && !body.querySelector("button[tabindex='0']")) this.stop(0);
     const most = Math.max(...bars.map(Math.abs), 0);
     texts.forEach((line, r) => {
-      line.forEach((text, k) => say(body.rows[r].cells[k], text));
+      line.forEach((text, k) => say(k ? body.rows[r].cells[k] : body.rows[r].cells[0].firstChild, text));
       const style = body.rows[r].cells[3]?.style;
       style?.setProperty("--share", most ? (Math.abs(bars[r]) / most).toFixed(3) : "0");
       body.rows[r].cells[3].dataset.sign = bars[r] < 0 ? "minus" : "plus";
@@ -237,7 +259,10 @@ export class ChainPanel {
     }
     this.rows(texts, products);
     this.example = Math.min(this.example, count - 1);
-    [...this.table.tBodies[0].rows].forEach((line, n) => line.classList.toggle("picked", n === this.example));
+    [...this.table.tBodies[0].rows].forEach((line, n) => {
+      line.classList.toggle("picked", n === this.example);
+      line.querySelector("button").setAttribute("aria-pressed", n === this.example);
+    });
     say(this.note, this.upstream(frame, l, unit, this.example));
     this.sums(this.account(layer, k, kind, products, batch));
   }

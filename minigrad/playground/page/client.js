@@ -1,5 +1,7 @@
 // The page's side of the engine: it starts the worker with the program that is in this file.
 
+import { decoded } from "../../compiler/export/arrays.js";
+
 const METHODS = [
   "about", "configure", "adjust", "step", "example", "back", "set", "run", "pause", "frame", "explain",
   "state", "load",
@@ -41,7 +43,6 @@ export function overMessages(worker) {
 
 /** Bytes from base64 of what zlib deflated, without a header. */
 async function inflated(text) {
-  const bytes = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
-  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate-raw"));
+  const stream = new Blob([decoded(text)]).stream().pipeThrough(new DecompressionStream("deflate-raw"));
   return new Uint8Array(await new Response(stream).arrayBuffer());
 }

@@ -1,13 +1,9 @@
 // A user's own training step: own.py has the functions, and what is said of them here.
 
+import { ARRAY_TYPES, decoded } from "../../compiler/export/arrays.js";
 import { explanationOf, explanationsIn, stepOf } from "./explaining.js";
 import { fail } from "./ready.js";
 
-const ENTRIES = {
-  bool: Uint8Array, uint8: Uint8Array, int8: Int8Array, int16: Int16Array, uint16: Uint16Array,
-  int32: Int32Array, uint32: Uint32Array, int64: BigInt64Array, uint64: BigUint64Array,
-  float32: Float32Array, float64: Float64Array,
-};
 const PASSES = ["preactivation", "output", "preactivationGradient", "outputGradient"];
 
 export class OwnNetwork {
@@ -272,10 +268,7 @@ export class OwnNetwork {
 }
 
 function unpacked(examples) {
-  const [x, y] = [examples.x, examples.y].map(({ dtype, bytes }) => {
-    const content = Uint8Array.from(atob(bytes), (character) => character.charCodeAt(0));
-    return new ENTRIES[dtype](content.buffer);
-  });
+  const [x, y] = [examples.x, examples.y].map(({ dtype, bytes }) => new ARRAY_TYPES[dtype](decoded(bytes).buffer));
   return { x, y, count: examples.x.shape[0] };
 }
 

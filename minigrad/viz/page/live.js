@@ -1,9 +1,9 @@
 // The page of an explanation whose leaves can be edited: a compiled program computes both passes again
+import { decoded } from "../../compiler/export/arrays.js";
 import { Program } from "../../compiler/export/program.js";
 import { mountExplanation } from "./explanation.js";
 
 const dataIn = (id) => JSON.parse(document.getElementById(id).textContent);
-const decoded = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
 const { module, inputs, values } = dataIn("program");
 const program = await Program.load(decoded(module));
 const { numbers } = program.functions;

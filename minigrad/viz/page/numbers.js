@@ -1,6 +1,8 @@
 // The numbers of an explanation, and how they are written.
 // Their order is that of minigrad/viz/page/numbers.py.
 
+import { ARRAY_TYPES, decoded } from "../../compiler/export/arrays.js";
+
 // Text
 
 // As minigrad.viz.text.notation.number: 2 is exact, 2.000 is rounded, 0.30000000000000004 is 0.3.
@@ -59,8 +61,7 @@ export const tuple = (sizes) => `(${sizes.join(", ")}${sizes.length === 1 ? "," 
 // Arrays: { shape, type, data } or, of a large one, { shape, type, digest }
 
 const STORED = {
-  bool: Uint8Array, int8: Int8Array, uint8: Uint8Array, int16: Int16Array, uint16: Uint16Array, int32: Int32Array, uint32: Uint32Array,
-  int64: BigInt64Array, uint64: BigUint64Array, float16: Float32Array, float32: Float32Array, float64: Float64Array,
+  ...ARRAY_TYPES, float16: Float32Array,
   longdouble: Float64Array, float128: Float64Array, complex64: Float32Array, complex128: Float64Array, clongdouble: Float64Array, complex256: Float64Array,
 };
 const isComplex = (type) => type.startsWith("c");
@@ -77,8 +78,7 @@ export function arraysOf({ steps, templates }) {
 
 // The arrays that `packed` in numbers.py has put into a text
 export function unpack(structure, { bytes, full }) {
-  const text = atob(bytes), memory = new Uint8Array(text.length);
-  for (let k = 0; k < text.length; k++) memory[k] = text.charCodeAt(k);
+  const memory = decoded(bytes);
   let at = 0;
   const take = (Kind, count) => { // a copy, for it has to be aligned
     const length = count * Kind.BYTES_PER_ELEMENT;
