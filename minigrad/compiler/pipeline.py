@@ -219,8 +219,8 @@ def compile_graph(graph: Graph, target: Machine | None = None) -> Plan:
     sources: list[str] = [source_of(group, target.vector) for group in texts]
     building = build_async(*sources) if is_here else None  # in other threads, meanwhile:
     verify_kernels(code)
-    work = sum(work_of(kernel, schedule) for kernel in schedule.kernels)
-    shared = any(isinstance(call, Call) and call.shared for call in code.calls)
+    shared = [x.kernel for x in code.calls if isinstance(x, Call) and x.shared and x.kernel]
+    work = sum(work_of(kernel, schedule) for kernel in shared)
     threads = target.threads if shared and work >= costs.MIN_SHARED_PROGRAM else 1
     constants = schedule.constants
     memory: Memory = allocate_memory(schedule.graph, constants, buffers, code, target.threads)

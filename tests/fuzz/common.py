@@ -492,7 +492,7 @@ def threads(n: int) -> Iterator[None]:
     try:
         os.environ["MINIGRAD_THREADS"] = str(n)
         target.machine.cache_clear()
-        with with_costs(MIN_SHARED_KERNEL=0, MIN_SHARED_PROGRAM=0):
+        with with_costs(MIN_SHARED_KERNEL=0, MIN_SHARED_ROUND=0, MIN_SHARED_PROGRAM=0):
             yield
     finally:
         os.environ.pop("MINIGRAD_THREADS")

@@ -137,7 +137,10 @@ def generate(schedule: Schedule, buffers: BufferPlan, machine: Machine) -> Gener
 
 
 def body_of(schedule: Schedule, machine: Machine) -> Body:
-    """The code of a body of control flow, with the memory that it has in a round."""
+    """The code of a body of control flow, with the memory that it has in a round. Threads do not
+    share small rounds: of many, some would wait for a thread that another program has stopped."""
+    if work_in(schedule) < costs.MIN_SHARED_ROUND:
+        machine = replace(machine, threads=1)
     buffers = plan_buffers(schedule)
     code = generate(schedule, buffers, machine)
     graph = schedule.graph
@@ -287,9 +290,12 @@ def work_of(kernel: Kernel, schedule: Schedule) -> int:
     if kernel.kind == "control":
         call = kernel.stages[0].value
         rounds = call.attributes.get("length", 1) or costs.UNKNOWN_ROUNDS
-        each = (work_of(x, body) for body in schedule.bodies[call] for x in body.kernels)
-        return rounds * sum(each)
+        return rounds * sum(map(work_in, schedule.bodies[call]))
     return sum(stage.total for stage in kernel.stages) * 4
+
+
+def work_in(schedule: Schedule) -> int:
+    return sum(work_of(kernel, schedule) for kernel in schedule.kernels)
 
 
 def multiplications(kernel: Kernel, schedule: Schedule) -> int:

@@ -22,10 +22,11 @@ from minigrad.compiler.graph.opset.base import rules_of
 from minigrad.compiler.graph.opset.contractions import extent
 from minigrad.compiler.graph.opset.control import LOOP, OWN_CONTROL, Parts
 from minigrad.compiler.loops.ir import Scratch
+from minigrad.compiler.loops.lowering import is_view, kind_of
 from minigrad.compiler.schedule.buffers import BufferPlan
 from minigrad.compiler.schedule.stages import Kernel, Schedule
 
-KINDS = {"contract": "product", "concat": "join", "scalars": "control"}
+KINDS = {"contract": "product", "concat": "join"}
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,8 @@ class DescribedKernel:
     "scatter", a scatter-add; "scan", a cumulative sum or product; "factor" (by Cholesky),
     "substitution" (of a triangle), "solution" and "determinant", of small matrices; "join", a
     concatenation; "sum", which combines the partial reductions of threads; "copy"; "loop" or
-    "branch", see `control`; or "numpy", an op that NumPy computes.
+    "branch", see `control`; "scalars", a body of which each number is a variable of C; or "numpy",
+    an op that NumPy computes.
     `ops`: in order, with the shapes of their results; of a loop or a branch, those of its bodies.
     `read` and `written`: bytes, counting each array once. `operations`: other than multiply-adds;
     of a loop, both are those of all rounds, or of one, if it is not known how many there are; of a
@@ -177,7 +179,7 @@ def kernel_of(
     kernel, text = call.kernel, code.texts[call.text]
     if kernel is None or call.role != "kernel":
         return small_kernel(call, text, buffers, threads)
-    if kernel.kind == "control":
+    if kernel.kind in ("control", "scalars"):
         return control_kernel(call, kernel, text, schedule, buffers, threads)
     first = kernel.stages[0]
     ops = ops_of(kernel, schedule)
@@ -207,9 +209,13 @@ def control_kernel(
 ) -> DescribedKernel:
     """A loop or a branch, with its bodies."""
     value = kernel.stages[0].value
-    bodies = tuple(
-        described(body.schedule, body.memory.buffers, body.code, threads) for body in call.bodies
-    )
+    if kernel.kind == "scalars":
+        bodies = tuple(map(of_scalars, bodies_of(value)))
+    else:
+        bodies = tuple(
+            described(body.schedule, body.memory.buffers, body.code, threads)
+            for body in call.bodies
+        )
     inner = [body.kernels[x.kernel] for body in bodies for x in body.calls]
     how = value.attributes
     known = value.op is LOOP and not (how["stops"] or how["dynamic"])
@@ -226,6 +232,18 @@ def control_kernel(
         text,
         control_of(value, bodies),
     )
+
+
+def of_scalars(body: Graph) -> Description:
+    """A body whose numbers are variables of C, as one kernel."""
+    counts = {"map": 0.0, "reduce": 0.0, "contract": 0.0}
+    for value in values_within(body):
+        if (kind := kind_of(value)) in counts and not is_view(value):
+            counts[kind] += rules_of(value.op).scalars(value)
+    operations = int(counts["map"] + counts["reduce"])
+    products, ops = int(counts["contract"]), tuple(ops_within([body]))
+    kernel = DescribedKernel("scalars", ops, multiply_adds=products, operations=operations)
+    return Description([kernel], [DescribedCall(0, (), (), ())])
 
 
 def control_of(value: Value, bodies: tuple[Description, ...] = ()) -> DescribedControl:

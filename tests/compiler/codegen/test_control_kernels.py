@@ -10,6 +10,7 @@ from minigrad.compiler.graph.simplify import simplify
 from minigrad.compiler.pipeline import compile_graph
 from minigrad.compiler.runtime.program import Program
 from minigrad.compiler.target import costs
+from minigrad.compiler.target.machine import Machine
 from minigrad.compiler.target.toolchain import compiler
 from minigrad.errors import ArgumentError
 from tests.compiler.graph.opset.test_control import (
@@ -139,3 +140,14 @@ def test_nested_loops_tables_and_reductions() -> None:
 def test_small_loops_are_one_function_without_calls() -> None:
     (text,) = compile_graph(scan()).texts[0]
     assert ("memcpy" in text) == (costs.MAX_SCALARS < 0)
+
+
+def test_threads_share_large_rounds_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    two = Machine(32, 16, threads=2)
+    if costs.MAX_SCALARS > 0:
+        pytest.skip("a loop of few numbers is not shared")
+    monkeypatch.setattr(costs, "MIN_SHARED_KERNEL", 0)
+    monkeypatch.setattr(costs, "MIN_SHARED_PROGRAM", 1 << 15)  # the loop, and not what is packed
+    assert compile_graph(product_loop(), two).threads == 1
+    monkeypatch.setattr(costs, "MIN_SHARED_ROUND", 0)
+    assert compile_graph(product_loop(), two).threads == 2

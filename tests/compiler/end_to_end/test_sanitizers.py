@@ -102,7 +102,7 @@ from minigrad.compiler import pipeline as plan
 from minigrad.compiler.schedule import buffers
 from minigrad.compiler.runtime import program as run_c
 from minigrad.compiler.target import costs
-costs.MIN_SHARED_KERNEL = costs.MIN_SHARED_PROGRAM = 0
+costs.MIN_SHARED_KERNEL = costs.MIN_SHARED_ROUND = costs.MIN_SHARED_PROGRAM = 0
 plan.cache_get = lambda name: None
 READ_ALONG, CLOSED = 128, 64
 closed = []

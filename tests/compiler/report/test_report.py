@@ -13,6 +13,7 @@ from minigrad import functional as F
 from minigrad.compiler import compile
 from minigrad.compiler.jit import Compiled
 from minigrad.compiler.report.report import Report, does
+from minigrad.compiler.target import costs
 from minigrad.compiler.target import toolchain as build
 from minigrad.errors import ArgumentError
 
@@ -260,7 +261,10 @@ def recurrent(w: Any, x: Any) -> Any:
     return np.mean(scan(cell, np.zeros((4, 8)), x)[1] ** 2)
 
 
-def test_a_loop_shows_its_rounds_and_the_kernels_of_its_body() -> None:
+def test_a_loop_shows_its_rounds_and_the_kernels_of_its_body(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(costs, "MAX_SCALARS", -1)
     f = compile(value_and_grad(recurrent))
     f(np.full((8, 8), 0.1), np.ones((50, 4, 8)))
     report = f.explain()
@@ -295,6 +299,7 @@ def test_a_loop_that_stops_and_a_branch() -> None:
     assert "rounds while a condition holds, at most 100; carry (3,)" in texts
     assert texts[-1] == "if a condition holds, or else"
     text = str(f.explain())
+    assert "scalars" in text
     assert " if: sin (3,) " in text and " else: cos (3,) + mul " in text
 
 

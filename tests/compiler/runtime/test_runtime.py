@@ -168,7 +168,7 @@ print("done")
 # However little work a kernel or a program has, it is shared.
 EVERYTHING_SHARED = """
 from minigrad.compiler.target import costs
-costs.MIN_SHARED_KERNEL = costs.MIN_SHARED_PROGRAM = 0
+costs.MIN_SHARED_KERNEL = costs.MIN_SHARED_ROUND = costs.MIN_SHARED_PROGRAM = 0
 from tests.fuzz.programs import random_program
 from tests.fuzz.common import compare
 compare([random_program(seed) for seed in range(3000, 3012)])
