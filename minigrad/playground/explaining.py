@@ -67,9 +67,9 @@ class Pool:
 def numbers_of(
     loss: Callable[..., Tensor], explained: Explained, pool: Pool
 ) -> tuple[dict[str, Any], Callable[..., None]]:
-    """A function that stores the numbers of an explanation of loss(*arguments) in a pool; and what
-    the page is told of it: for each array, in order, the number of its Tensor; and that of the
-    literals, with what they are in the formulas."""
+    """A function that stores the numbers of an explanation of loss(*arguments) in a pool; and its
+    description for the page: for each array, in order, the number of its Tensor; and that of the
+    literals, with their values in the formulas."""
     stored = explained.stored
     *at, last = pool.places(
         [*(explained.shapes[k] for k in stored), (len(explained.literals) + 1,)]

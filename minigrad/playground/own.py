@@ -1,4 +1,4 @@
-"""A user's own training step for a page: its functions, and what the page is told of them."""
+"""A user's own training step for a page: its functions, and their description for the page."""
 
 from __future__ import annotations
 
@@ -77,8 +77,8 @@ def examples_of(data: Any, what: str) -> Examples:
     if isinstance(data, BatchLoader):
         if data.transform is not None:
             raise UnsupportedError(
-                f"play: {what} is a BatchLoader with a transform, which is Python, and a page runs "
-                "without it: transform the arrays before"
+                f"play: {what} is a BatchLoader with a transform, a function of Python, which a "
+                "page cannot run: transform the arrays first"
             )
         data = data.dataset
     if isinstance(data, Dataset):
@@ -337,8 +337,8 @@ class Own:
         return found
 
     def check_all(self) -> None:
-        """Compute the loss of all examples: a page could not say which of them has, say, a label
-        that is no class. A batch whose labels are all ignored has no loss by itself."""
+        """Compute the loss of all examples, so that an error, such as a label out of range, names
+        them; a page could not. A batch whose labels are all ignored is tried with others."""
         given = {"data": self.train} | ({"test": self.test} if self.test else {})
         first = self.train.x[: self.batch], self.train.y[: self.batch]
         for what, examples in given.items():
@@ -347,8 +347,8 @@ class Own:
                 together = [np.concatenate(pair) for pair in zip(part, first, strict=True)]
                 if (error := self.misfit(part)) and self.misfit(together):
                     raise ArgumentError(
-                        f"play: of examples {start} to {start + len(part[0]) - 1} of {what} there "
-                        f"is no loss: {message_of(error)}"
+                        f"play: the loss of examples {start} to {start + len(part[0]) - 1} of "
+                        f"{what} cannot be computed: {message_of(error)}"
                     ) from error
 
     def misfit(self, batch: Sequence[np.ndarray]) -> Exception | None:
@@ -396,7 +396,7 @@ class Own:
 
     def explanation(self, rows: slice) -> tuple[Callable[..., None] | None, Any]:
         """The function that stores the numbers of an explanation of some examples, if there are
-        not too many, and what the page is told of it."""
+        not too many, and its description for the page."""
 
         def loss(x: Any, y: Any) -> Any:
             return self.loss(self.model(x), y)
@@ -591,13 +591,13 @@ def check_parameters(model: nn.Module, optimizer: Optimizer) -> None:
         )
 
 
-# What the page is told
+# The description for the page
 
 
 def description(
     own: Own, program: ExportedProgram, title: str, loader: BatchLoader | None
 ) -> dict[str, Any]:
-    """What the page is told: `about` in protocol.d.ts, and the rest for OwnNetwork in own.js."""
+    """A description for the page: `about` in protocol.d.ts, the rest for OwnNetwork in own.js."""
     x, y = own.train.x, own.train.y
     seed = loader.seed if loader else 0
     columns = [f"x{k + 1}" for k in range(x.shape[1])] if x.ndim == 2 else []

@@ -39,8 +39,8 @@ STYLES = (
 class Playground:
     """A network, its data and its training as one page.
 
-    `description`: what the page is told of it, see `about` in protocol.d.ts and the class for
-    networks in ready.js or own.js; `module`: its functions, in WebAssembly.
+    `description`: data for the page, see `about` in protocol.d.ts and the class for networks in
+    ready.js or own.js; `build`: makes its functions, in WebAssembly, and may show progress.
 
     >>> play()
     Playground('playground')

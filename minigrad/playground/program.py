@@ -100,7 +100,7 @@ def ready_module(progress: bool = False) -> bytes:
 
 
 def with_explanations(module: bytes, told: Mapping[str, Any]) -> bytes:
-    """A module, and what the page is told of explanations, by the functions of their numbers."""
+    """A module, and the descriptions of explanations, by the functions of their numbers."""
     return module + wasm.section("explanations", json.dumps(told).encode())
 
 

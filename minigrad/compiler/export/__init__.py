@@ -59,7 +59,8 @@ def export(path: str | os.PathLike[str], **functions: Any) -> None:
 def write_program(
     path: str | os.PathLike[str], functions: Mapping[str, Any], about: str = ""
 ) -> None:
-    """The same, with lines on what it is of, for its README, or the head of its JavaScript."""
+    """Export functions as `export` does. `about`: lines that say what the program computes, for its
+    README or the head of its JavaScript."""
     if not isinstance(path, str | os.PathLike):
         raise ArgumentTypeError(
             f"export: a path is a text or a pathlib.Path, not a {type(path).__name__}: "
@@ -67,7 +68,7 @@ def write_program(
         )
     if not os.fspath(path) or Path(path).name.lower() == ".wasm":
         raise ArgumentError(
-            f"export: the path {os.fspath(path)!r} has no name, by which the program is called: "
+            f"export: the path {os.fspath(path)!r} has no name for the program: "
             "give the path of a folder, or NAME.wasm"
         )
     path = Path(os.path.abspath(path))  # so that "." and ".." have names, too
@@ -76,7 +77,7 @@ def write_program(
         write_wasm(replace(program, about=about), path)
     elif path.suffix in (".c", ".h") or (path.exists() and not path.is_dir()):
         raise ArgumentError(
-            f"export: C is written into a folder, and {path.name} is a file, or called as one: "
+            f"export: C is written into a folder, and {path.name} is a file, or named like one: "
             "give the path of a folder"
         )
     else:

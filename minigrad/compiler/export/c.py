@@ -55,13 +55,14 @@ def write(files: Mapping[Path, bytes]) -> None:
     """Write the files of a program, over those of an earlier export.
 
     Raises:
-        ArgumentError: if one of them is there and is somebody else's.
+        ArgumentError: if one of them exists and was not written by an export.
         OSError: if one cannot be written.
     """
     for file in files:
         if file.exists() and not any(mark in file.read_bytes() for mark in MARKS):
             raise ArgumentError(
-                f"export: {file} is there, and is not of an export: give another path, or move it"
+                f"export: {file} exists, and was not written by an export: give another path, "
+                "or move it"
             )
     for file, content in files.items():
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -128,7 +129,7 @@ FRAME = """\
 #if defined __FAST_MATH__ || __FINITE_MATH_ONLY__ + 0 > 0
 #error "NaN, infinity, -0 and the order of sums count: build without -ffast-math and -Ofast"
 #endif
-#if defined __GNUC__ // of what is right, as x != x, which finds NaN
+#if defined __GNUC__ // that warns of correct code, such as x != x, which finds NaN
 #pragma GCC diagnostic ignored "-Wunknown-pragmas"
 #pragma GCC diagnostic ignored "-Wtautological-compare"
 #pragma GCC diagnostic ignored "-Wparentheses"
@@ -181,7 +182,7 @@ def source(program: ExportedProgram) -> str:
         if f"{name}_{f.name}" in taken:
             raise ArgumentError(
                 f"export: {name}_{f.name}, the function {f.name} of the program {name}, has a "
-                "name that is in use in every program: give one of them another name"
+                "name that every program uses itself: rename one of the two"
             )
     most = max((len(x.places) for f in program.functions for x in f.calls), default=1)
     parts = [FRAME.format(name=name, size=program.size, head=head(program.machine.vector))]

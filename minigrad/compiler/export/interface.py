@@ -178,7 +178,8 @@ def specialization_of(name: str, compiled: Any) -> Specialization:
         is_mode = any(text in why for text in (".training was ", "had no 'training'"))
         advice = MODES if is_mode else "Call it again"
         raise ArgumentError(
-            f"export: {name} depends on what has changed since its last call: {why}. {advice}"
+            f"export: {name} depends on something that has changed since its last call: {why}. "
+            f"{advice}"
         )
     return found
 

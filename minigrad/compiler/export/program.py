@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections import defaultdict
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -90,7 +90,7 @@ def keys_of(members: list[Member]) -> list[str]:
 class ExportedProgram:
     """All that is written out: members in the order of the struct, functions, and the texts of the
     distinct kernels. `names`: of states, by the id of the array that each is in Python. `about`:
-    lines on what it is of, for those who call it."""
+    what the program computes, for its README."""
 
     name: str
     machine: Machine
@@ -369,13 +369,20 @@ def copy_text(layout: Layout, dtype: np.dtype[Any]) -> str:
 # What cannot be exported
 
 
-def check_plan(name: str, plan: Plan) -> None:
-    ops = dict.fromkeys(by_numpy(plan))
-    if ops:
-        raise UnsupportedError(
-            f"export: {name} computes {', '.join(ops)} by NumPy, which a program of C lacks: "
+class ComputedByNumPyError(UnsupportedError):
+    """A function computes some ops, `ops`, by NumPy."""
+
+    def __init__(self, name: str, ops: Iterable[str]) -> None:
+        self.ops = ", ".join(ops)
+        super().__init__(
+            f"export: {name} computes {self.ops} by NumPy, which a program of C does not have: "
             "compute it outside, and pass it in as an argument"
         )
+
+
+def check_plan(name: str, plan: Plan) -> None:
+    if ops := dict.fromkeys(by_numpy(plan)):
+        raise ComputedByNumPyError(name, ops)
 
 
 def by_numpy(plan: Plan) -> Iterator[str]:

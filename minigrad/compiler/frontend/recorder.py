@@ -202,9 +202,9 @@ class Recorder:
             raise refused(
                 errors.TraceError(
                     f"a value of shape {x.shape} that is computed in {home.name} is used outside "
-                    "of it, where there is none: return it, as a part of the carry or as y. The "
-                    "same holds of what is written into arrays and Tensors, of gradients that "
-                    "backward() leaves, and of running statistics of layers"
+                    "of it: return it, as a part of the carry or as y. Return also what the body "
+                    "would otherwise write into arrays and Tensors, gradients that backward() "
+                    "leaves, and running statistics of layers"
                 )
             )
 

@@ -25,7 +25,7 @@ const DIVERGED = "A loss or a weight has grown beyond the numbers of 32 bits, so
 const UNFIT = "The loss is not a finite number before the first step: look for NaN or infinity in the data and the weights.";
 const FRAMED = "minigrad-play"; // the type of messages to and from a page around this one
 
-// In the console of the browser, `playground` is what there is to look at.
+// The state of the page; `playground` in the browser's console.
 const app = (globalThis.playground = { settings: defaults(), running: false, frame: null, busy: null, pending: 0, shown: null });
 
 async function start() {
@@ -97,7 +97,7 @@ async function remake() {
   await configure();
 }
 
-/** A network to look at, as long as there are no data of the kind that is asked for. */
+/** A network to look at, until there are data of the chosen kind. */
 async function placeholder() {
   app.data = app.source.make({ ...app.settings, data: "moons" });
   await configure();
@@ -381,7 +381,7 @@ function writeHash() {
   told();
 }
 
-/** A page around this one, minigrad-play.js or a notebook's widget, is told the settings, and may set
+/** A page around this one, minigrad-play.js or a notebook's widget, gets the settings, and may set
  * them: what it says is read as an address is. */
 function told() {
   if (parent !== window) parent.postMessage({ type: FRAMED, state: app.hash.slice(1) }, "*");

@@ -178,13 +178,13 @@ export class ChainPanel {
     return { layerName: this.network.layers[layer].title, j: unit + 1, i: (input ?? 0) + 1 };
   }
 
-  /** The name of an input of the network that the selected layer is given as it is; else null. */
+  /** The name of an input of the network, if the selected layer takes these inputs; else null. */
   given(input) {
     const { layer } = this.target;
     return layer === 0 && this.network.layers[0].follows ? inputLabel(this.network.inputs[input] ?? `input ${input + 1}`) : null;
   }
 
-  /** What number `input` of the selected layer comes from. */
+  /** The name of an input of the selected layer: of the network, of a unit before, or its number. */
   from(input) {
     const { layers } = this.network;
     const { layer } = this.target;
@@ -289,7 +289,7 @@ export class ChainPanel {
     const rest = gradient - known;
     const isRounding = Math.abs(rest) <= ROUNDING * Math.max(Math.abs(gradient), Math.abs(known), size);
     if (!zeroGradients) lines.push(["+ of earlier steps, not zeroed", isRounding ? "0" : signed(rest)]);
-    // In a user's own step: of a layer that is called again, or a loss that has the weight in it.
+    // In a user's own step: a layer that is called again, or a loss with a penalty of the weights.
     else if (!isRounding) lines.push(["+ of its other uses in this step", signed(rest)]);
     lines.push([kind === "weight" ? "= gradient g of w" : "= gradient g of b", digits(gradient), "total"]);
     lines.push([`${OPTIMIZERS[optimizer] ?? optimizer}, \u03b7 = ${digits(rate)}: \u0394${kind === "weight" ? "w" : "b"}`, signed(update)]);
@@ -306,7 +306,7 @@ export class ChainPanel {
     const example = `Example #${frame.batch.index[n]}`;
     const g = layer.preactivationGradient[at];
     const dz = digits(g);
-    // A user's own loss may be another one, and a layer may be followed by more than the next.
+    // A user's own loss may be neither of these, and other layers may use this layer's output, too.
     const elsewhere = `${example}: \u2202L/\u2202z${j} = ${dz}; the explanation of this step shows where it comes from.`;
     if (l === frame.layers.length - 1) {
       const rule = this.rule(frame, unit, n, l);
@@ -329,14 +329,14 @@ export class ChainPanel {
     return `${example}: \u2202L/\u2202z${j} = (\u2211 \u2202L/\u2202z\u2096\u00b7w\u2096${j} of the next layer) \u00b7 ${layer.activation}\u2032(z${j}) = (${shown.join(" + ")}) \u00b7 ${parens(digits(slope))} = ${dz}${SLOPES[layer.activation] && slope === 0 ? `: the slope of ${layer.activation} is 0 here` : ""}.`;
   }
 
-  /** Whether the next layer is given what layer l puts out, so that its weights lead there. */
+  /** Whether the output of layer l is the input of the next layer, so that its weights lead there. */
   leadsOn(l) {
     const next = this.network.layers[l + 1];
     return !!next?.follows && !isBox(next);
   }
 
-  /** How the loss gives the derivative by an output: {count, outputs, target, and of a class its
-   *  probability p}, where that is what cross entropy or the mean squared error gives; else null. */
+  /** The derivative of the loss with respect to an output, if it is that of cross entropy or of the mean
+   *  squared error: {count, outputs, target, and for a class its probability p}; else null. */
   rule({ layers, batch }, unit, n, l) {
     const { units, preactivation, preactivationGradient } = layers[l];
     const at = n * units + unit;
@@ -383,7 +383,7 @@ export class ChainPanel {
     this.picker.value = String(this.example);
   }
 
-  /** Whether the last batch has these passes of the layer; else the panel says why not. */
+  /** Whether these passes of the layer were computed for the last batch; else the panel says why not. */
   ready(frame, ...passes) {
     const { batch } = frame;
     const there = !!batch && passes.every((name) => frame.layers[this.target.layer][name]);
@@ -497,8 +497,7 @@ export class ChainPanel {
     this.rows(texts, products);
   }
 
-  /** The formula and the note of an output: those of the loss, if it is one of the two; made anew only
-   *  if they change. */
+  /** Shows the formula and the note of an output, by its `rule`; they are made again only if it changes. */
   explainRule(rule) {
     const name = !rule ? "other" : rule.p === undefined ? `squares ${rule.outputs}` : "cross entropy";
     if (name === this.shownRule) return;
@@ -556,11 +555,11 @@ export const softmax = (scores) => {
   const total = powers.reduce((a, b) => a + b, 0);
   return powers.map((power) => power / total);
 };
-/** Whether a number in 32 bits is this sum, of terms of these sizes. */
+/** Whether a float32 number is this sum, to the rounding of terms of these sizes. */
 const isNear = (sum, number, ...sizes) => Math.abs(sum - number) <= 1e-3 * Math.max(Math.abs(number), ...sizes.map(Math.abs)) + 1e-12;
 
-/** The derivative of the activation for one number: of the two gradients, or if they are 0 by its
- *  formula. NaN: it is not known. */
+/** The derivative of the activation at one number: the quotient of the two gradients, or if they are 0
+ *  its formula. NaN: it is not known. */
 const slopeOf = (layer, at) => {
   const [dz, dh] = [layer.preactivationGradient[at], layer.outputGradient[at]];
   return dh ? dz / dh : slopeAt(layer.activation, layer.preactivation[at]);
@@ -570,5 +569,5 @@ const slopeAt = (activation, z) => {
   if (activation === "relu") return z > 0 ? 1 : 0;
   if (activation === "tanh") return 1 - Math.tanh(z) ** 2;
   if (activation === "sigmoid") return 1 / (2 + Math.exp(z) + Math.exp(-z));
-  return activation === "linear" ? 1 : NaN; // others have forms, or factors
+  return activation === "linear" ? 1 : NaN; // others have parameters
 };

@@ -41,7 +41,7 @@ export function overMessages(worker) {
   return Object.fromEntries(["begin", ...METHODS].map((method) => [method, call(method)]));
 }
 
-/** Bytes from base64 of what zlib deflated, without a header. */
+/** The bytes that zlib deflated, without a header, into base64. */
 async function inflated(text) {
   const stream = new Blob([decoded(text)]).stream().pipeThrough(new DecompressionStream("deflate-raw"));
   return new Uint8Array(await new Response(stream).arrayBuffer());

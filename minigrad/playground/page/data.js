@@ -39,7 +39,7 @@ export class DataSource {
     }
   }
 
-  /** Without data nothing can be trained: what there is of them is shown, and why it is not enough. */
+  /** Too few data to train: shows those that are there, and says what is missing. */
   waiting(message, settings) {
     document.body.classList.toggle("waiting", message !== null);
     for (const id of ["play", "step", "example", "reset", "python"]) byId(id).disabled = message !== null;

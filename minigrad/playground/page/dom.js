@@ -33,7 +33,7 @@ export const inputLabel = (name) =>
     ? name.replace(/\d(?!$)|(?<=x)\d/g, (digit) => SUBSCRIPTS[digit]).replace("^2", "\u00b2").replace("*", "").replace(/\((.*)\)/, " $1")
     : name;
 
-/** A name that has room in few places, cut. */
+/** A name, cut to `most` characters. */
 export const briefly = (name, most = 9) => (name.length > most ? `${name.slice(0, most - 1)}\u2026` : name);
 
 /** The colours of numbers: from --low by --middle to --high, 256 of them, as RGB in 32 bits. They

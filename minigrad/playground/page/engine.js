@@ -74,7 +74,7 @@ export class Engine {
     if (this.diverged) this.pause();
   }
 
-  // One step; if the network refuses it, all is as it was.
+  // One step; if the network refuses it, nothing has changed.
   one(size, settings, keeps) {
     const place = this.place();
     if (keeps) this.kept.push({ ...place, size, settings });

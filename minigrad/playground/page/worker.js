@@ -7,7 +7,7 @@ import { OwnNetwork } from "./own.js";
 import { ReadyNetwork } from "./ready.js";
 
 let engine = null;
-let failed = null; // what went wrong between two messages: the answer to the next one
+let failed = null; // an error between two messages, which is the answer to the next one
 
 // The bytes of a program, and what Python says of it: see Playground in playground.py.
 async function begin(bytes, description) {

@@ -39,8 +39,8 @@ def check(steps: Sequence[Step], leaf: Step) -> Check:
 def checks(
     steps: Sequence[Step], leaves: Sequence[Step], budget: float = float("inf")
 ) -> dict[Step, Check]:
-    """The checks of these leaves, or of as many as fit into `budget` runs of ops, and of those that
-    no call depends on, which is not run again."""
+    """The checks of these leaves, or of as many as fit into `budget` runs of ops. With a budget,
+    leaves that a call (see `Step.output`) depends on are left out, as calls cannot be run again."""
     users = defaultdict(list)
     for step in steps:
         for x in step.inputs:
@@ -66,9 +66,9 @@ def checks(
 
 
 def compared(order: Sequence[Step], leaf: Step, root: Step) -> Check:
-    """The check with steps in proportion to the leaf's largest entry, or to 1. If it fails, as of
-    log at 1e-10 or of sin at 1e6, where such steps are too long: that check whose differences
-    change least from steps of half the length."""
+    """The check with steps in proportion to the leaf's largest entry, or to 1. If it fails, as for
+    log at 1e-10 or sin at 1e6, where such steps are too long, the one of several lengths whose
+    differences change least when the steps are halved."""
     assert leaf.adjoint is not None
     value, adjoint = map(in_double, (leaf.value, leaf.adjoint))
     draw = np.random.default_rng(0).choice
@@ -90,7 +90,7 @@ def compared(order: Sequence[Step], leaf: Step, root: Step) -> Check:
             return Check(float(np.sum(adjoint * (v + 1j * w)).real), along(v + 1j * w))
         return Check(complex(adjoint), along(1) - 1j * along(1j))
 
-    def unrest(sizes: np.ndarray) -> float:
+    def instability(sizes: np.ndarray) -> float:
         one, half = (with_steps(sizes, part).differences for part in (1.0, 0.5))
         found = abs(one - half) / abs(one) if one else abs(half)
         return found if np.isfinite(found) else np.inf
@@ -100,7 +100,7 @@ def compared(order: Sequence[Step], leaf: Step, root: Step) -> Check:
     found = with_steps(usual)
     if found.error < FAILED:
         return found
-    return with_steps(min((usual, np.where(own > 0, own, 1.0), ones), key=unrest))
+    return with_steps(min((usual, np.where(own > 0, own, 1.0), ones), key=instability))
 
 
 def in_double(x: np.ndarray) -> np.ndarray:

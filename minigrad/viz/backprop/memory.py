@@ -48,7 +48,7 @@ class Memory:
     Tensors that it begins with, which are there anyway, and are not counted in the others. `total`:
     bytes of all that is kept. `forward`, `reverse`: the most bytes at once in each pass; in the
     reverse pass, that is what is kept, adjoints, and what checkpointed functions compute again.
-    Arrays that live inside of a single op, or of a function that is no NumPy, are not counted.
+    Arrays that live inside of a single op, or of a function that is not NumPy's, are not counted.
     """
 
     result: str

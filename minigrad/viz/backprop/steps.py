@@ -133,8 +133,8 @@ def as_one_op(node: Node) -> Node:
 
     def forward(*_: Any) -> Any:
         raise UnsupportedError(
-            f"check() of a value that {several.name} depends on: finite differences run all again, "
-            "and an explanation has not what that function runs. Use check_gradients"
+            f"check() of a value that {several.name} depends on: finite differences run all ops "
+            "again, and an explanation does not hold the code of that function. Use check_gradients"
         )
 
     made = copy.copy(node)

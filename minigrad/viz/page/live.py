@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from minigrad.compiler import compile as compiled
-from minigrad.compiler.export.program import exported
+from minigrad.compiler.export.program import ComputedByNumPyError, exported
 from minigrad.compiler.export.wasm import module
 from minigrad.compiler.target import webassembly
 from minigrad.errors import DtypeError, UnsupportedError
@@ -41,8 +41,8 @@ def live_program(steps: Sequence[Step]) -> dict[str, Any]:
         if step.output is not None:
             raise UnsupportedError(
                 f"a live page cannot compute {step.label}, the result of a checkpoint or of a "
-                "function with a rule of your own, whose code an explanation has not: leave out "
-                "live=True"
+                "function with a rule of your own, whose code an explanation does not hold: leave "
+                "out live=True"
             )
     inputs = [step for step in steps if step.op is None and step.value.dtype.name in KINDS]
     numbers = compiled(all_numbers(steps, inputs))
@@ -54,11 +54,9 @@ def live_program(steps: Sequence[Step]) -> dict[str, Any]:
         ) from error
     try:
         program = module(exported("explained", {"numbers": numbers}, webassembly.MACHINE))
-    except UnsupportedError as error:
-        ops = error.message.removeprefix("export: numbers ")
+    except ComputedByNumPyError as error:
         raise UnsupportedError(
-            f"a live page cannot have this program, which {ops.partition(', which a program')[0]}: "
-            "leave out live=True"
+            f"a live page cannot compute {error.ops}, which needs NumPy: leave out live=True"
         ) from error
     index = {step: k for k, step in enumerate(steps)}
     return {

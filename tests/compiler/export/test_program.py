@@ -383,7 +383,7 @@ def test_a_module_that_is_too_large_is_refused(
 
 def test_a_function_named_as_another_one_of_c_is_refused(tmp_path: Path) -> None:
     f = compiled(lambda x: x + 1, ONES)
-    with pytest.raises(ArgumentError, match=r"minigrad_random, .* has a name that is in use"):
+    with pytest.raises(ArgumentError, match=r"minigrad_random, .* has a name that every program uses"):
         minigrad.export(tmp_path / "minigrad", random=f)
     minigrad.export(tmp_path / "minigrad", f=f)
 
@@ -391,7 +391,7 @@ def test_a_function_named_as_another_one_of_c_is_refused(tmp_path: Path) -> None
 def test_files_of_others_stay(tmp_path: Path) -> None:
     f = compiled(lambda x: x + 1, ONES)
     (tmp_path / "README.md").write_text("# My project, which uses minigrad\n")
-    with pytest.raises(ArgumentError, match=r"README.md is there, and is not of an export"):
+    with pytest.raises(ArgumentError, match=r"README.md exists, and was not written by an export"):
         minigrad.export(tmp_path, f=f)
     assert [x.name for x in tmp_path.iterdir()] == ["README.md"]
     for name in ("moons.c", "README.md"):
@@ -406,7 +406,7 @@ def test_files_of_others_stay(tmp_path: Path) -> None:
     [
         ("", "the path '' has no name"),
         (".wasm", "the path '.wasm' has no name"),
-        (os.devnull, "is a file, or called as one"),
+        (os.devnull, "is a file, or named like one"),
         (None, "a path is a text or a pathlib.Path, not a NoneType"),
     ],
 )
@@ -418,7 +418,7 @@ def test_paths_that_are_none_are_refused(path: Any, message: str) -> None:
 def test_an_export_that_stops_half_way_can_be_repeated(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is there of it then are whole files."""
+    """Files that were written are complete."""
     f = compiled(lambda x: x + 1, ONES)
     written: list[str] = []
 
