@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import Any
 
@@ -17,6 +17,7 @@ import numpy as np
 
 from minigrad.compiler.graph.ir import Value
 from minigrad.compiler.loops import ir
+from minigrad.compiler.loops.passes import Interior, interior_of
 from minigrad.compiler.loops.verify import LoopError, verify
 from minigrad.compiler.schedule.buffers import BufferPlan
 from minigrad.compiler.target.toolchain import HERE
@@ -217,7 +218,7 @@ class Printer:
         return [line for statement in statements for line in self.statement(statement)]
 
     def inner(self, statements: Iterable[ir.Statement]) -> list[str]:
-        return [f"  {line}" for line in self.lines(statements)]
+        return indented(self.lines(statements))
 
     def statement(self, node: ir.Statement) -> list[str]:
         if isinstance(node, ir.Let):
@@ -258,8 +259,32 @@ class Printer:
         return f"{kind} {node.name} = {zero if node.value is None else self.text(node.value)};"
 
     def loop(self, node: ir.For) -> list[str]:
+        low, high = ("low", "high") if node.grain else (node.low, node.high or node.variable.extent)
+        interior = interior_of(node)
+        if interior is None:
+            return self.plain_loop(node, low, high)
+        return self.peeled_loop(node, interior, low, high)
+
+    def peeled_loop(self, node: ir.For, interior: Interior, low: object, high: object) -> list[str]:
+        """The iterations before the interior, then the interior, then those after it."""
+        border, inner = replace(node, simd=None), replace(node, body=interior.body)
+        lows, highs = (dict.fromkeys(map(str, x)) for x in (interior.lows, interior.highs))
+        first, last = f"(after ? beyond : {low})", f"(after ? {high} : interior)"
+        lines = [
+            f"int64_t interior = {low}, beyond = {high};",
+            *(f"if (interior < {e}) interior = {e};" for e in lows),
+            *(f"if (beyond > {e}) beyond = {e};" for e in highs),
+            f"if (interior > beyond) interior = beyond = {low};",
+            "for (int after = 0; after < 2; after++) {",
+            *indented(self.plain_loop(border, first, last)),
+            "  if (after) break;",
+            *indented(self.plain_loop(inner, "interior", "beyond")),
+            "}",
+        ]
+        return ["{", *indented(lines), "}"]
+
+    def plain_loop(self, node: ir.For, low: object, high: object) -> list[str]:
         v = node.variable
-        low, high = ("low", "high") if node.grain else (node.low, node.high or v.extent)
         step = f"{v.name} += {node.step}" if node.step else f"{v.name}++"
         lines = [f"for (int64_t {v.name} = {low}; {v.name} < {high}; {step}) {{"]
         if node.simd is not None:
@@ -311,6 +336,10 @@ class Printer:
             return text
         const = "" if array in self.written or array in self.types else "const "
         return f"*({const}{ctype(dtype, node.lanes)} *)&{text}"
+
+
+def indented(lines: list[str]) -> list[str]:
+    return [f"  {line}" for line in lines]
 
 
 def ctype(dtype: np.dtype[Any], lanes: int = 0) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from minigrad.compiler.codegen.barriers import END, SHARED, WAIT, barrier_flags
-from minigrad.compiler.codegen.c import KernelSource, with_functions
+from minigrad.compiler.codegen.c import KernelSource, indented, with_functions
 from minigrad.compiler.graph.ir import Value
 from minigrad.compiler.graph.opset.control import BRANCH, Parts, forms_of, item
 from minigrad.compiler.loops.ir import Scratch
@@ -164,10 +164,6 @@ def bytes_of(x: Any) -> int:
 
 def by_first_thread(lines: list[str], parallel: bool) -> list[str]:
     return ["if (!thread) {", *indented(lines), "}"] if parallel and lines else lines
-
-
-def indented(lines: list[str]) -> list[str]:
-    return [f"  {line}" for line in lines]
 
 
 def calls_of(

@@ -22,13 +22,13 @@ it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
 
-from minigrad.compiler.graph.affine import Expr, Var
+from minigrad.compiler.graph.affine import Expr, Quotient, Remainder, Var
 from minigrad.compiler.graph.ir import Value
 from minigrad.compiler.graph.opset.base import Apply as Apply
 from minigrad.compiler.graph.opset.base import Number as Number
@@ -242,6 +242,19 @@ def index_of(operand: Expression) -> Expr | None:
     """The index in an operand, if it has one."""
     place = operand.place if isinstance(operand, Access) else operand
     return place if isinstance(place, Expr) else None
+
+
+def names_in(operand: Expression) -> Iterator[str]:
+    """The names in an operand: of a variable, of loop variables and of run-time indices."""
+    if isinstance(operand, str):
+        yield operand
+        return
+    index = index_of(operand)
+    for atom in index.terms if index else ():
+        if isinstance(atom, (Quotient, Remainder)):
+            yield from names_in(atom.of)
+        else:
+            yield atom.name
 
 
 def indices_in(statements: Iterable[Statement]) -> set[Expr]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from minigrad.compiler.graph.affine import Expr, Var, number
+from minigrad.compiler.graph.affine import ZERO, Expr, Var, number
 from minigrad.compiler.loops import ir
+from minigrad.compiler.target import costs
 
 
 def nest(
@@ -96,6 +97,55 @@ def blocking_of(loops: Sequence[Var], terms: int) -> tuple[int, int]:
         inner *= loops[k].extent
     count = max(1, round(inner * loops[k].extent / terms))  # of about the same size
     return k, -(-loops[k].extent // count)
+
+
+# Peeling
+
+
+@dataclass(frozen=True)
+class Interior:
+    """Where in a loop no index has to be clamped: from `lows` on, and below `highs`. `body`: what
+    is computed there."""
+
+    lows: list[Expr]
+    highs: list[Expr]
+    body: list[ir.Statement]
+
+
+def interior_of(loop: ir.For) -> Interior | None:
+    """The iterations of an innermost loop in which its clamped indices are in their arrays, so that
+    they are read as vectors; None if there are no such indices, or few iterations."""
+    v, body = loop.variable, loop.body
+    whole = not any(isinstance(s, ir.For | ir.Stop) for s in ir.walk(body))
+    if v.extent < costs.MIN_PEELED_EXTENT or not whole:
+        return None
+    names = {s.name for s in body if isinstance(s, ir.Definition)}
+    found = Interior([], [], [])
+    for s in body:
+        place, n = clamped_place(s)
+        rest = place + Expr({v: -place.terms.get(v, 0)})
+        invariant = v not in rest.variables() and names.isdisjoint(ir.names_in(rest))
+        if not invariant or abs(place.terms.get(v, 0)) != 1:
+            found.body.append(s)
+            continue
+        if place.terms[v] == 1:
+            found.lows.append(rest * -1)
+            found.highs.append(rest * -1 + n)
+        else:
+            found.lows.append(rest + (1 - n))
+            found.highs.append(rest + 1)
+        assert isinstance(s, ir.Let)
+        found.body.append(replace(s, value=place))
+    return found if found.lows else None
+
+
+def clamped_place(s: ir.Statement) -> tuple[Expr, int]:
+    """The place that a line brings into an array, and the entries of that; of another line, 0."""
+    if isinstance(s, ir.Let) and isinstance(s.value, ir.Apply) and s.value.function == "clamp":
+        place, n = s.value.arguments
+        assert isinstance(place, Expr) and isinstance(n, Expr)
+        return place, n.const
+    return ZERO, 0
 
 
 # Vectorising

@@ -48,7 +48,9 @@ def verify(
 
 
 # Names of the C around.
-TAKEN = re.compile(r"(?![a-zA-Z_]\w*$)|(a\d+|arrays|bad|threads?|low|high|kernels)$")
+TAKEN = re.compile(
+    r"(?![a-zA-Z_]\w*$)|(a\d+|arrays|bad|threads?|low|high|interior|beyond|after|kernels)$"
+)
 
 
 def check(statements: Iterable[ir.Statement], known: Mapping[str, type]) -> None:
@@ -56,7 +58,7 @@ def check(statements: Iterable[ir.Statement], known: Mapping[str, type]) -> None
     known = {**known}
     for s in statements:
         for operand in s.operands:
-            unknown = [name for name in names_in(operand) if name not in known]
+            unknown = [name for name in ir.names_in(operand) if name not in known]
             if unknown:
                 raise LoopError(f"{operand} is outside of what defines {', '.join(unknown)}")
         if isinstance(s, ir.Definition):
@@ -85,19 +87,6 @@ def check(statements: Iterable[ir.Statement], known: Mapping[str, type]) -> None
                 check_lanes(s)
             names = [name, ir.end_of(s.variable)] if s.step else [name]
             check(s.body, {**known, **dict.fromkeys(names, ir.For)})
-
-
-def names_in(operand: ir.Expression) -> Iterator[str]:
-    """The names in an operand: of a variable, of loop variables and of run-time indices."""
-    if isinstance(operand, str):
-        yield operand
-        return
-    index = ir.index_of(operand)
-    for atom in index.terms if index else ():
-        if isinstance(atom, (Quotient, Remainder)):
-            yield from names_in(atom.of)
-        else:
-            yield atom.name
 
 
 def check_lanes(loop: ir.For) -> None:

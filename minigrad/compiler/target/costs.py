@@ -47,6 +47,7 @@ STEPS_PER_PART = 384  # of a contraction
 
 # Loops over rows
 MIN_BLOCKED_SIZE = 4096  # entries from which on a transposed read is blocked
+MIN_PEELED_EXTENT = 32  # of a loop whose iterations at the border of arrays are peeled off
 BLOCK_VECTORS = 32  # vectors of float32 in a block of a sum
 MAX_LOCAL_ENTRIES = 2048  # of a local array: there may be several, and stacks are small
 
