@@ -57,7 +57,7 @@ class Problem:
                     raise
                 raise ArgumentError(f"{self.name}: {error}") from error
 
-        def back(f: Function, x: Any, g: Any) -> Any:
+        def back(f: Function, x: Any, g: Any, args: Any) -> Any:
             if failure := failure_of(self.result):
                 raise GradientError(
                     f"{self.name} has found no solution that could be differentiated: {failure}"

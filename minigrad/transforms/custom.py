@@ -18,6 +18,7 @@ from minigrad.arguments import checked
 from minigrad.autograd import recording
 from minigrad.dispatch import is_traced
 from minigrad.errors import (
+    ArgumentError,
     ArgumentTypeError,
     DtypeError,
     GradientError,
@@ -250,16 +251,17 @@ class Custom:
         return like(result, iter([Tensor.of(Node(y)) for y in outputs]))
 
     def by_position(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Sequence[Any]:
-        """All arguments in their order, as rules are given them."""
-        if not (kwargs or self.nondiff_argnums):
+        """All arguments in their order, also those that have their defaults, as rules are given
+        them."""
+        if not (kwargs or self.nondiff_argnums or getattr(self.fun, "__defaults__", None)):
             return args
         found = inspect.signature(self.fun).bind(*args, **kwargs)
-        found.apply_defaults()
         if found.kwargs:
             raise UnsupportedError(
                 f"{self.name}: {', '.join(found.kwargs)} can only be given by name, and rules are "
                 "given arguments by position: leave out the * in the signature"
             )
+        found.apply_defaults()
         return found.args
 
     def result(self, given: Arguments) -> Any:
@@ -298,7 +300,7 @@ class Custom:
 
         def entry(*leaves: Any) -> Any:
             result = self.runs["the function"](*batch.given.all([*map(as_given, leaves)]))
-            batch.result = map_tree(lambda y: zeros(*kind_of(y)), result)
+            batch.result = map_tree(lambda y: np.zeros(*kind_of(y)), result)
             return flat(result)
 
         return vmap(entry, batch.axes)
@@ -481,7 +483,8 @@ class custom_jvp(Custom):  # noqa: N801  # called as a function
     """A function whose derivative is a rule of yours: a jvp. Also a decorator.
 
     `f.defjvp(rule)` gives the rule: `rule(primals, tangents)` returns, from the arguments and their
-    tangents, both as tuples, a pair: f of the arguments, and its tangent. It is called with the
+    tangents, both as tuples, a pair: f of the arguments, and its tangent (of integers, any). It is
+    called with the
     arguments in `nondiff_argnums` first. Reverse passes transpose it, so it must be linear in the
     tangents, and written with NumPy's functions of them; what it computes from the arguments alone
     may call code that is no NumPy.
@@ -516,6 +519,25 @@ class custom_jvp(Custom):  # noqa: N801  # called as a function
         self.jvp = self.give("the jvp", rule)
         return rule
 
+    def defjvps(self, *rules: Function | None) -> None:
+        """Give the rule in parts, one for each argument, None for one by which f is constant:
+        `part(tangent, result, *primals)` is the tangent of the result. They are added up."""
+        if self.nondiff_argnums:
+            raise ArgumentError(f"defjvps of {self.name}, which has nondiff_argnums: use defjvp")
+
+        def rule(primals: Any, tangents: Any) -> Any:
+            if len(primals) != len(rules):
+                raise ArgumentError(
+                    f"defjvps of {self.name} was given {len(rules)} parts, for {len(primals)} "
+                    "arguments: there is one for each, None where there is none"
+                )
+            result = self(*primals)
+            pairs = zip(rules, tangents, strict=True)
+            parts = [part(t, result, *primals) for part, t in pairs if part is not None]
+            return result, functools.reduce(np.add, parts) if parts else np.zeros_like(result)
+
+        self.defjvp(rule)
+
     def along(
         self, given: Arguments, leaves: Sequence[Any], moved: Sequence[Any], result: Any
     ) -> tuple[Any, list[Any]]:
@@ -538,7 +560,7 @@ class custom_jvp(Custom):  # noqa: N801  # called as a function
         inputs = [given.leaves[k] for k in given.wanted]
         kept = Kept([given.arrays[k] for k in given.wanted])
         arguments = [kept.place(x) for x in given.arrays]
-        form = like(result, iter([zeros(y.shape, y.dtype) for y in outputs]))
+        form = like(result, iter([np.zeros(y.shape, y.dtype) for y in outputs]))
 
         def push(
             tangents: dict[int, Any], inputs: Sequence[Any], held: Sequence[Any]
@@ -614,12 +636,12 @@ def on_tensors(name: str, certainly: bool = True) -> Iterator[None]:
     """Inside, a rule is called with Tensors.
 
     Raises:
-        UnsupportedError: if it raises anything, but for errors of ours of shapes and dtypes.
+        UnsupportedError: if it raises anything, but for errors of ours that say what is wrong.
     """
     try:
         yield
     except Exception as error:
-        if not certainly or isinstance(error, ShapeError | DtypeError):
+        if not certainly or isinstance(error, ArgumentError | ShapeError | DtypeError):
             raise
         why = str(error).split("\n")[0] or repr(error)
         raise UnsupportedError(

@@ -137,6 +137,11 @@ def as_float(x: Any) -> Any:
     return np.asarray(x, complex if is_complex(x) else float)
 
 
+def in_double(x: Any) -> Any:
+    """Zeros like what solvers give functions: they compute in double precision."""
+    return np.zeros(np.shape(x), complex if is_complex(x) else float)
+
+
 def as_array(x: Any) -> Any:
     """A number as an array; arrays and Tensors as they are."""
     return np.asarray(x) if isinstance(x, float | complex) else x
@@ -160,7 +165,7 @@ def closed(
     how = lowered.get()
     if how is None:
         return f, args
-    trees = map_tree(as_float, given), args
+    trees = map_tree(in_double, given), args
     leaves = flat(trees)
     variable = [k for k, x in enumerate(map(as_array, leaves)) if hasattr(x, "dtype")]
     forms: list[Any] = []
@@ -291,11 +296,11 @@ def solution(
     x0: Any,
     args: tuple[Any, ...],
     given: Function | None = None,
-    back: Callable[[Function, Any, Any], Any] | None = None,
+    back: Callable[[Function, Any, Any, Any], Any] | None = None,
 ) -> Any:
     """The x with f(x, *args) = 0 that `solve` finds from x0, with derivatives by args, and by all
-    else that f uses. The solver is given f, or another function. `back(F, x, g)` is the w with
-    (dF/dx)^T w = g, of vectors."""
+    else that f uses. The solver is given f, or another function. `back(F, x, g, args)` is the w
+    with (dF/dx)^T w = g, of vectors."""
     unknowns = Unknowns(name, x0)
 
     def equations(x: Any, *args: Any) -> Any:
@@ -309,7 +314,8 @@ def solution(
 
         with switched(recording, False):
             found = solve(of_x, map_tree(as_float, map_tree(value_of, x0)))
-            nest = unknowns.nest(value_of(unknowns.vector(found, "the solution")))
+            vector = value_of(unknowns.vector(found, "the solution"))
+            nest = unknowns.nest(vector.astype(unknowns.dtype))
             return map_tree(lambda x: x[()], nest)
 
     first = numbers(unknowns.tree, map_tree(value_of, args)) if is_eager() else None
@@ -334,7 +340,7 @@ def solution(
 
         again = any(isinstance(x, Tensor) for x in (v, g, *flat(args)))
         with requiring_grad(nodes), switched(recording, again):
-            w = (back or transposed)(lambda v: of_leaves(v, *flat(args)), v, g)
+            w = (back or transposed)(lambda v: of_leaves(v, *flat(args)), v, g, args)
             leaves = [v, *flat(args)]
             _, (_, *by_leaf), by_node = pulled(of_leaves, leaves, [True, *wanted], nodes, -w)
         return None, like(args, iter(by_leaf)), by_node
@@ -349,10 +355,12 @@ def solution(
     return call(x0, args, [Tensor.of(node) for node in nodes])
 
 
-def transposed(f: Function, x: Any, g: Any) -> Any:
+def transposed(f: Function, x: Any, g: Any, args: Any = ()) -> Any:
     """The w with (df/dx)^T w = g, for vectors."""
     if len(g) > FEW:
-        return linear("the derivative of a solution", "gmres", lambda w: vjp(f, x)[1](w)[0], g)
+        return linear(
+            "the derivative of a solution", "gmres", lambda w: vjp(f, x)[1](w)[0], g, rtol=1e-10
+        )
     by_x = jacobian(f)(x)
     try:
         return np.linalg.solve(np.swapaxes(by_x, 0, 1), g)
@@ -438,7 +446,7 @@ def by_descent(f: Function, x0: Any) -> Any:
     slope = grad(lambda v: f(unknowns.nest(v)))
     start = unknowns.vector(x0, "x0")
     found = scipys("optimize", "minimize").minimize(
-        lambda v: float(f(unknowns.nest(v))),
+        lambda v: single(f(unknowns.nest(v))),
         start,
         jac=slope,
         method="BFGS" if unknowns.size <= FEW else "L-BFGS-B",
@@ -448,6 +456,16 @@ def by_descent(f: Function, x0: Any) -> Any:
     if not found.success and np.max(np.abs(found.jac)) > 1e-4 * max(1.0, abs(found.fun)):
         raise ArgumentError(f"minimize has found no minimum from this x0: {message_of(found)}")
     return unknowns.nest(polished(slope, found.x))
+
+
+def single(x: Any) -> float:
+    """What a function to minimize returns."""
+    if np.shape(x):
+        raise ShapeError(
+            f"minimize is of a function that returns a single number, and this one returned an "
+            f"array of shape {np.shape(x)}: take its sum or mean"
+        )
+    return float(x)
 
 
 @checked
@@ -540,28 +558,45 @@ def linear(
     b: Any,
     x0: Any = None,
     args: tuple[Any, ...] = (),
-    rtol: float = 1e-10,
-    maxiter: int | None = None,
+    inverse: Function | None = None,
+    **settings: Any,
 ) -> Any:
-    """The x with a(x, *args) = b, of a linear function a, by a method of SciPy's."""
-
-    a, args = closed(name, a, (b,), args)
+    """The x with a(x, *args) = b, of a linear function a, by a method of SciPy's, with its
+    settings. `inverse` is near to the inverse of a."""
+    start = Unknowns(name, b, "b").zeros() if x0 is None else x0
+    unknowns = Unknowns(name, start)
+    a, args = closed(name, a, (start,), args)
+    n, near = len(args), inverse
+    if inverse is not None:
+        near, more = closed(name, inverse, (start,), ())
+        args = (*args, *more)
 
     def rest(x: Any, b: Any, *args: Any) -> Any:
-        return difference(a(x, *args), b)
+        return difference(a(x, *args[:n]), b)
 
-    def solve(rest: Function, start: Any) -> Any:
-        unknowns, of_vector = flattened(rest, start)
-        offset = of_vector(np.zeros(unknowns.size))
+    def of_vectors(f: Function, args: Any) -> Function:
+        return lambda v: unknowns.vector(f(unknowns.nest(v), *args), "what the function returns")
+
+    def given(x: Any, b: Any, *args: Any) -> tuple[Function, Function | None]:
+        """The rest, and what is near to the inverse, as functions of vectors."""
+        return of_vectors(rest, (b, *args)), near and of_vectors(near, args[n:])
+
+    def solve(f: Function, start: Any) -> Any:
+        of_rest, of_inverse = f(start)
+        offset = value_of(of_rest(np.zeros(unknowns.size)))
         library = scipys("sparse.linalg", name)
-        operator = library.LinearOperator(
-            (unknowns.size, unknowns.size), lambda v: of_vector(np.ravel(v)) - offset, dtype=float
-        )
-        how = {"restart": min(unknowns.size, 50)} if method == "gmres" else {}
+
+        def operator(f: Function) -> Any:
+            shape = unknowns.size, unknowns.size
+            return library.LinearOperator(shape, lambda v: value_of(f(np.ravel(v))), dtype=float)
+
+        how = {} if of_inverse is None else {"M": operator(of_inverse)}
+        if method == "gmres":
+            how["restart"] = min(unknowns.size, 50)
         first = unknowns.vector(start, "x0")
         with np.errstate(all="ignore"):
             found, info = getattr(library, method)(
-                operator, -offset, first, rtol=rtol, maxiter=maxiter, **how
+                operator(lambda v: of_rest(v) - offset), -offset, first, **how, **settings
             )
         if info:
             raise ArgumentError(
@@ -570,11 +605,14 @@ def linear(
             )
         return unknowns.nest(found)
 
-    def back(f: Function, x: Any, g: Any) -> Any:
-        return linear(name, method, lambda w: vjp(f, x)[1](w)[0], g, None, (), rtol, maxiter)
+    def back(f: Function, x: Any, g: Any, args: Any) -> Any:
+        def transpose(f: Function, x: Any) -> Function:
+            return lambda w: vjp(f, x)[1](w)[0]
 
-    start = Unknowns(name, b, "b").zeros() if x0 is None else x0
-    return solution(name, rest, solve, start, (b, *args), back=back)
+        own = near and transpose(of_vectors(near, args[1 + n :]), np.zeros(unknowns.size))
+        return linear(name, method, transpose(f, x), g, None, (), own, **settings)
+
+    return solution(name, rest, solve, start, (b, *args), given, back)
 
 
 def apply_of(a: Any) -> Function:
@@ -589,7 +627,9 @@ def cg(
     x0: Any = None,
     *,
     rtol: float = 1e-10,
+    atol: float = 0.0,
     maxiter: int | None = None,
+    M: Any = None,  # noqa: N803
     args: tuple[Any, ...] = (),
 ) -> tuple[Any, int]:
     """The x with A(x, *args) = b, of a function A that is linear, symmetric and positive, by
@@ -600,8 +640,11 @@ def cg(
         A: a function of x, or a matrix.
         b: an array, or a nest of arrays; x is nested as it is.
         x0: where to start; by default at 0.
-        rtol: relative to the length of b, that of the rest b - A(x) which is left.
+        rtol, atol: the length of the rest b - A(x) which is left: relative to that of b, or
+            absolute.
         maxiter: of iterations, by default 10 times the number of unknowns.
+        M: near to the inverse of A, with which fewer iterations are needed: a linear function of
+            arrays like x, or a matrix. It has no derivative.
         args: see `root`.
 
     Returns:
@@ -615,7 +658,9 @@ def cg(
     >>> grad(lambda b: np.sum(cg(lambda x: a @ x, b)[0]))(np.array([1.0, 2.0])).round(6)
     array([0.4, 0.2])
     """
-    return linear("cg", "cg", apply_of(A), b, x0, args, rtol, maxiter), 0
+    inverse = None if M is None else apply_of(M)
+    accuracy = {"rtol": rtol, "atol": atol, "maxiter": maxiter}
+    return linear("cg", "cg", apply_of(A), b, x0, args, inverse, **accuracy), 0
 
 
 @checked
@@ -625,7 +670,9 @@ def gmres(
     x0: Any = None,
     *,
     rtol: float = 1e-10,
+    atol: float = 0.0,
     maxiter: int | None = None,
+    M: Any = None,  # noqa: N803
     args: tuple[Any, ...] = (),
 ) -> tuple[Any, int]:
     """As `cg`, of any linear function A with an inverse, by SciPy's GMRES: its derivatives are
@@ -636,4 +683,6 @@ def gmres(
     >>> grad(lambda b: np.sum(gmres(lambda x: a @ x, b)[0]))(np.array([1.0, 2.0])).round(6)
     array([0.5  , 0.125])
     """
-    return linear("gmres", "gmres", apply_of(A), b, x0, args, rtol, maxiter), 0
+    inverse = None if M is None else apply_of(M)
+    accuracy = {"rtol": rtol, "atol": atol, "maxiter": maxiter}
+    return linear("gmres", "gmres", apply_of(A), b, x0, args, inverse, **accuracy), 0

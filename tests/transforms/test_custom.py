@@ -595,3 +595,54 @@ def test_one_array_for_two_arguments_between_compiled_parts() -> None:
     x = np.array([1.0, 2.0])
     assert step(x, x + 1) == 13
     assert step(x, x) == 9
+
+
+def test_arguments_with_defaults() -> None:
+    """Rules are given all arguments, as in JAX."""
+
+    @custom_vjp
+    def f(x: Any, y: Any = 2.0) -> Any:
+        return x * y
+
+    f.defvjp(lambda x, y: (x * y, (x, y)), lambda r, g: (10 * g * r[1], 10 * g * r[0]))
+    assert grad(f)(3.0) == 20
+    assert grad(lambda x: f(x, y=5.0))(3.0) == 50
+    assert grad(lambda y: f(y=y, x=3.0))(1.0) == 30
+
+
+def test_rules_for_each_argument() -> None:
+    @custom_jvp
+    def f(x: Any, y: Any) -> Any:
+        return x**2 * y
+
+    f.defjvps(lambda t, y, a, b: 2 * a * b * t, None)
+    assert grad(f, (0, 1))(2.0, 3.0) == (12, 0)
+    assert jvp(f, (2.0, 3.0), (1.0, 1.0)) == (12, 12)
+    f.defjvps(None, None)
+    assert grad(f)(2.0, 3.0) == 0
+    f.defjvps(None)
+    with pytest.raises(ArgumentError, match="was given 1 parts, for 2 arguments: there is one for"):
+        grad(f)(2.0, 3.0)
+    with pytest.raises(ArgumentError, match="has nondiff_argnums: use defjvp"):
+        custom_jvp(f.fun, nondiff_argnums=(0,)).defjvps(None)
+
+
+def test_the_tangent_of_integers_may_be_any() -> None:
+    @custom_jvp
+    def f(x: Any) -> Any:
+        return x * 2, np.argmax(x)
+
+    for zero in (None, np.zeros((), int)):
+        f.defjvp(lambda primals, tangents, zero=zero: (f(*primals), (2 * tangents[0], zero)))
+        for call in (lambda f: f, minigrad.compile):
+            np.testing.assert_array_equal(call(grad(lambda x: np.sum(f(x)[0])))(np.ones(2)), [2, 2])
+
+
+def test_a_result_that_depends_on_nothing_compiled() -> None:
+    @custom_vjp
+    def f(x: Any) -> Any:
+        return np.array([float(v) for v in x])
+
+    f.defvjp(lambda x: (f(x), None), lambda _, g: (g,))
+    step = minigrad.compile(grad(lambda x: np.sum(f(x))))
+    assert step(np.zeros(0)).shape == (0,)

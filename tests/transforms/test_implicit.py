@@ -24,6 +24,7 @@ from minigrad import (
     odeint,
     root,
     scan,
+    value_and_grad,
     vmap,
 )
 from minigrad.errors import (
@@ -275,6 +276,8 @@ def test_wrong_uses() -> None:
         root(lambda x: x["a"], {"a": np.ones(2)})
     with pytest.raises(ShapeError, match=r"root: the solution .* x0 is, of shape \(\), and is"):
         root(lambda x: x - 1, 1.0, solve=lambda f, x0: np.ones(3))
+    with pytest.raises(ShapeError, match="minimize is of a function that returns a single number"):
+        minimize(lambda x: x**2, np.ones(2))
     with pytest.raises(DtypeError, match="is complex, and x0 is real"):
         root(lambda x: x - 1j, 1.0)
     with pytest.raises(DtypeError, match=r"root: x0\['a'\] is a str"):
@@ -288,3 +291,31 @@ def test_wrong_uses() -> None:
     held[0] = other
     with pytest.raises(GradientError, match="uses other Tensors in one call than in another"):
         x.backward()
+
+
+def test_a_matrix_near_the_inverse() -> None:
+    scales, b = np.geomspace(1, 1e6, 40), np.ones(40)
+    a = np.diag(scales) + 0.1 * np.eye(40, k=1) + 0.1 * np.eye(40, k=-1)
+    expected = grad(lambda b: np.sum(np.linalg.solve(a, b) ** 2))(b)
+    by_cg = lambda b: np.sum(cg(a, b, M=lambda x: x / scales, maxiter=20, atol=0.0)[0] ** 2)  # noqa: E731
+    by_gmres = lambda b: np.sum(gmres(a, b, M=np.diag(1 / scales))[0] ** 2)  # noqa: E731
+    for f in (by_cg, by_gmres):
+        np.testing.assert_allclose(grad(f)(b), expected, 1e-7, 1e-12)
+        np.testing.assert_allclose(minigrad.compile(grad(f))(b), expected, 1e-7, 1e-12)
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda a: root(lambda x: x**2 - a, np.ones(2, np.float32)),
+        lambda a: minimize(lambda x: np.sum((x - a) ** 2), a),
+        lambda a: cg(np.diag(np.array([2, 3], np.float32)), a)[0],
+    ],
+)
+def test_single_precision(f: Any, on_numpy: None) -> None:
+    a = np.array([2, 3], np.float32)
+    expected = f(a)
+    for call in (f, minigrad.compile(f)):
+        found, gradient = value_and_grad(lambda a, call=call: np.sum(call(a)))(a)
+        assert call(a).dtype == gradient.dtype == found.dtype == np.float32
+        np.testing.assert_allclose(call(a), expected, 1e-6)

@@ -92,7 +92,7 @@ def traced_input_cotangents(
     if type(value) is Value and value not in recorder.homes:
         recorder.passed[value] = None
     calls = recorder.calls
-    before, calls.of = calls.of, calls.of_vjp(value)
+    before, calls.of = calls.of, calls.of_vjp(value) if type(value) is Value else None
     try:
         found = input_cotangents(node, cotangent, view, wanted)
     finally:
