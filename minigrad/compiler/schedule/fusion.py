@@ -10,7 +10,7 @@ computes the elementwise ops on its result.
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 
 from minigrad.compiler.graph.affine import Index, Var, ravel_index, reshaped
 from minigrad.compiler.graph.ir import Value, elementwise, name_of
@@ -23,6 +23,7 @@ from minigrad.compiler.target import costs
 
 # The kinds of stages that join others, with the kind of their kernel.
 KERNEL_KINDS = {"map": "rows", "reduce": "rows"}
+Users = Counter[Value]
 
 
 def schedule_kernels(operands: Operands) -> Schedule:
@@ -58,19 +59,23 @@ def schedule_kernels(operands: Operands) -> Schedule:
 
 def users_of(
     order: list[Value], kinds: dict[Value, str], must_store: set[Value]
-) -> dict[Value, list[Value]]:
-    """The values that read each value, also through views that are not stored."""
-    users: dict[Value, dict[Value, None]] = defaultdict(dict)
+) -> dict[Value, Users]:
+    """The values that read each value, also through views that are not stored, and at how many
+    places: a sum of two slices of x reads x at two."""
+    users: dict[Value, Users] = defaultdict(Counter)
     for value in reversed(order):
-        is_passed = kinds[value] == "map" and not elementwise(value) and value not in must_store
-        for x in value.values():
-            users[x] |= users[value] if is_passed else {value: None}
-    return {value: list(users[value]) for value in order}
+        if kinds[value] == "map" and not elementwise(value) and value not in must_store:
+            for x in value.values():
+                users[x].update(users[value])
+        else:
+            for x in set(value.values()):
+                users[x][value] += 1
+    return users
 
 
 def has_stage(
     value: Value,
-    users: list[Value],
+    users: Users,
     must_store: set[Value],
     inline: Inline,
     kinds: dict[Value, str],
@@ -91,11 +96,14 @@ def has_stage(
     apart = sum(kinds[x] in ("contract", "leaf") for x in reads)
     if len(reads) > costs.MAX_ARRAYS_READ or apart > 1:
         return True
-    if len(users) == 1:
-        return inline.cost > costs.RECOMPUTE_LIMIT and users[0].size >= 2 * value.size
-    # A value that is an op or two away from one array is recomputed.
     large = value.size > costs.MIN_LARGE_SIZE
     limit = costs.RECOMPUTE_LIMIT_LARGE if large else costs.RECOMPUTE_LIMIT
+    if len(users) == 1:
+        ((user, places),) = users.items()
+        again = places * user.size - value.size  # entries that are computed more than once
+        often = again >= value.size and inline.cost * again > limit * value.size
+        return often and inline.cost > costs.RECOMPUTE_LIMIT
+    # A value that is an op or two away from one array is recomputed.
     return inline.cost > limit or len(reads) > 1
 
 

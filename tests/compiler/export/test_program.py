@@ -383,7 +383,9 @@ def test_a_module_that_is_too_large_is_refused(
 
 def test_a_function_named_as_another_one_of_c_is_refused(tmp_path: Path) -> None:
     f = compiled(lambda x: x + 1, ONES)
-    with pytest.raises(ArgumentError, match=r"minigrad_random, .* has a name that every program uses"):
+    with pytest.raises(
+        ArgumentError, match=r"minigrad_random, .* has a name that every program uses"
+    ):
         minigrad.export(tmp_path / "minigrad", random=f)
     minigrad.export(tmp_path / "minigrad", f=f)
 

@@ -46,7 +46,10 @@ def test_formulas_of_a_live_page_hold_for_other_numbers_too() -> None:
 
 def test_ops_of_numpy_are_named(tmp_path: Path) -> None:
     x = Tensor([3.0, 1.0, 2.0], requires_grad=True)
-    with pytest.raises(UnsupportedError, match=r"a live page cannot compute sort .*, which needs NumPy: .*live=True"):
+    with pytest.raises(
+        UnsupportedError,
+        match=r"a live page cannot compute sort .*, which needs NumPy: .*live=True",
+    ):
         explain(np.sort(x)[0] * x[0]).html(tmp_path / "page.html", live=True)
 
 
