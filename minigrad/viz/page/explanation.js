@@ -125,7 +125,7 @@ class ExplanationView {
     parts.tabs = tabs;
     parts.title.append(...this.heading());
     parts.title.setAttribute("aria-label", [...parts.title.childNodes].map((part) => part.spoken ?? part.textContent).join(""));
-    if (this.structure.memory) parts.memory.append(make("h3", {}, "Memory"), ...this.structure.memory.summary.map((line) => make("p", {}, `${line[0].toUpperCase()}${line.slice(1)}.`)));
+    if (this.structure.memory) parts.memory.append(make("p", { class: "label" }, "Memory"), ...this.structure.memory.summary.map((line) => make("p", {}, `${line[0].toUpperCase()}${line.slice(1)}.`)));
     parts.note.textContent = this.structure.note && `Complex numbers: ${this.structure.note}.`;
     this.element.addEventListener("keydown", (event) => this.key(event));
     if (this.element === document.body) document.addEventListener("keydown", (event) => { if (event.target === document.body || event.target === document.documentElement) this.key(event); });
