@@ -10,11 +10,10 @@ from minigrad.compiler.codegen.deduplicate import Call, NumpyCall
 from minigrad.compiler.codegen.statistics import (
     DescribedMemory,
     DescribedValue,
-    display_name,
     result_name,
 )
 from minigrad.compiler.graph.ir import Graph, Value
-from minigrad.compiler.graph.opset.control import ITEM, LOOP
+from minigrad.compiler.graph.opset.control import ITEM
 from minigrad.compiler.schedule.buffers import Memory
 from minigrad.compiler.schedule.stages import Schedule
 
@@ -39,7 +38,7 @@ def memory_of(
     kept = {x: buffers.buffer_of(x)[0] for x in kept_values(schedule)}
     values = [
         DescribedValue(
-            name_in_body(x),
+            result_name(x),
             x.shape,
             buffers.bytes_of(x, threads),
             *spans[x],
@@ -66,15 +65,3 @@ def kept_values(schedule: Schedule) -> set[Value]:
         if x in before and x.op is not None
         if schedule.kernel_of[x] != schedule.kernel_of[value]
     }
-
-
-def name_in_body(x: Value) -> str:
-    """The op that computes a value; of rows that a loop stacks, that of its body."""
-    if x.op is not ITEM:
-        return display_name(x)
-    call, k = x.inputs[0], x.attributes["position"]
-    how = call.attributes
-    if call.op is not LOOP:
-        return display_name(how["bodies"][0].outputs[k])
-    outputs = how["body"].outputs
-    return result_name(outputs[k], how) if k < len(outputs) else "rounds"

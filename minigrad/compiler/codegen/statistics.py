@@ -20,7 +20,7 @@ from minigrad.compiler.graph.ir import (
 )
 from minigrad.compiler.graph.opset.base import rules_of
 from minigrad.compiler.graph.opset.contractions import extent
-from minigrad.compiler.graph.opset.control import LOOP, OWN_CONTROL, Parts
+from minigrad.compiler.graph.opset.control import ITEM, LOOP, OWN_CONTROL, Parts
 from minigrad.compiler.loops.ir import Scratch
 from minigrad.compiler.loops.lowering import is_view, kind_of
 from minigrad.compiler.schedule.buffers import BufferPlan
@@ -62,7 +62,8 @@ class DescribedKernel:
 @dataclass(frozen=True)
 class DescribedControl:
     """What a loop, or a branch, does with its `bodies`: one of a loop, those of a branch where its
-    condition holds and where it does not. Python runs a body that has no calls.
+    condition holds and where it does not. A body is one kernel, without C of its own, where Python
+    runs it ("numpy"), and where its numbers are so few that they are variables of C ("scalars").
 
     `rounds`: how many there are, in words. Of one round: the shapes of the `carries`, and of the
     `rows` that it reads, and what it stacks, its `results`, as ops with their shapes.
@@ -170,9 +171,10 @@ def kernel_of(
         read = sum(x.size * x.dtype.itemsize for x in value.values())
         written = sum(x.size * x.dtype.itemsize for x in call.writes)
         if value.op in OWN_CONTROL:
-            inner = tuple(ops_within(bodies_of(value)))
-            how = control_of(value)
-            return DescribedKernel("numpy", inner, None, (), read, written, control=how)
+            bodies = tuple(as_one_kernel(body, "numpy") for body in bodies_of(value))
+            within = tuple(op for body in bodies for op in body.kernels[0].ops)
+            how = control_of(value, bodies)
+            return DescribedKernel("numpy", within, None, (), read, written, control=how)
         return DescribedKernel(
             "numpy", ((name_of(value) or "", value.shape),), None, (), read, written
         )
@@ -209,13 +211,9 @@ def control_kernel(
 ) -> DescribedKernel:
     """A loop or a branch, with its bodies."""
     value = kernel.stages[0].value
-    if kernel.kind == "scalars":
-        bodies = tuple(map(of_scalars, bodies_of(value)))
-    else:
-        bodies = tuple(
-            described(body.schedule, body.memory.buffers, body.code, threads)
-            for body in call.bodies
-        )
+    bodies = [
+        described(body.schedule, body.memory.buffers, body.code, threads) for body in call.bodies
+    ] or [as_one_kernel(body, "scalars") for body in bodies_of(value)]
     inner = [body.kernels[x.kernel] for body in bodies for x in body.calls]
     how = value.attributes
     known = value.op is LOOP and not (how["stops"] or how["dynamic"])
@@ -230,23 +228,24 @@ def control_kernel(
         rounds * sum(x.operations for x in inner),
         call.shared,
         text,
-        control_of(value, bodies),
+        control_of(value, tuple(bodies)),
     )
 
 
-def of_scalars(body: Graph) -> Description:
-    """A body whose numbers are variables of C, as one kernel."""
+def as_one_kernel(body: Graph, kind: str) -> Description:
+    """A body whose ops are not functions of their own: those of "scalars" are counted."""
     counts = {"map": 0.0, "reduce": 0.0, "contract": 0.0}
-    for value in values_within(body):
-        if (kind := kind_of(value)) in counts and not is_view(value):
-            counts[kind] += rules_of(value.op).scalars(value)
-    operations = int(counts["map"] + counts["reduce"])
-    products, ops = int(counts["contract"]), tuple(ops_within([body]))
-    kernel = DescribedKernel("scalars", ops, multiply_adds=products, operations=operations)
+    for value in values_within(body) if kind == "scalars" else ():
+        if (of := kind_of(value)) in counts and not is_view(value):
+            counts[of] += rules_of(value.op).scalars(value)
+    leaves, results = (bytes_of({x: x.size for x in xs}) for xs in (body.inputs, body.outputs))
+    products, others = int(counts["contract"]), int(counts["map"] + counts["reduce"])
+    ops = tuple(ops_within([body]))
+    kernel = DescribedKernel(kind, ops, None, (), leaves, results, products, others)
     return Description([kernel], [DescribedCall(0, (), (), ())])
 
 
-def control_of(value: Value, bodies: tuple[Description, ...] = ()) -> DescribedControl:
+def control_of(value: Value, bodies: tuple[Description, ...]) -> DescribedControl:
     """What a loop or a branch does, in words."""
     if value.op is not LOOP:
         return DescribedControl("", (), (), (), bodies)
@@ -262,15 +261,23 @@ def control_of(value: Value, bodies: tuple[Description, ...] = ()) -> DescribedC
         rounds + ", from the last row to the first" * how["reverse"],
         tuple(x.shape for x in parts.carries[: len(parts.carries) - how["stops"]]),
         tuple(x.shape[1:] for x in parts.xs),
-        tuple((result_name(x, how), x.shape) for x in results[how["carries"] :]),
+        tuple((result_name(x, value), x.shape) for x in results[how["carries"] :]),
         bodies,
     )
 
 
-def result_name(x: Value, how: dict[str, Any]) -> str:
-    """What a round stacks: the name of an op, or what the body is given."""
+def result_name(x: Value, call: Value | None = None) -> str:
+    """The op that computes a value: of a result of a loop or a branch, that in its body. Of what
+    the body of a call is only given, what it is there."""
+    if x.op is ITEM:
+        call, k = x.inputs[0], x.attributes["position"]
+        outputs = bodies_of(call)[0].outputs
+        return result_name(outputs[k], call) if k < len(outputs) else "rounds"
     if x.op is not None:
         return display_name(x)
+    if call is None or call.op is not LOOP:
+        return "constant" if x.fixed else "operand"
+    how = call.attributes
     inputs, k = how["body"].inputs, how["constants"]
     return "carry" if x in inputs[k : k + how["carries"]] else "row" if x in inputs else "constant"
 

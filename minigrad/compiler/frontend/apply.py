@@ -9,14 +9,15 @@ import numpy as np
 
 from minigrad.autograd import array_of, needs_grad, recording
 from minigrad.compiler.frontend import tracer
-from minigrad.compiler.frontend.recorder import tracing
+from minigrad.compiler.frontend.recorder import Recorder, tracing
 from minigrad.compiler.graph.ir import Value
 from minigrad.dispatch import implements, is_traced
 from minigrad.errors import is_nested
 from minigrad.functional.hook import hook_op
 from minigrad.graph import INEXACT, Node
 from minigrad.ops.base import Op
-from minigrad.tensor import Tensor
+from minigrad.tensor import Tensor, value_of
+from minigrad.transforms.batched import Batched
 from minigrad.transforms.calls import Result
 from minigrad.transforms.results import as_result
 from minigrad.watch import apply, input_cotangents
@@ -88,7 +89,7 @@ def traced_input_cotangents(
     recorder = tracing.get()
     if recorder is None or recorder.again is not None:
         return input_cotangents(node, cotangent, view, wanted)
-    value = node.inputs[1] if isinstance(node.op, Result) else recorder.made.get(node)
+    value = node.inputs[1] if isinstance(node.op, Result) else value_in_graph(recorder, node)
     if type(value) is Value and value not in recorder.homes:
         recorder.passed[value] = None
     calls = recorder.calls
@@ -99,6 +100,14 @@ def traced_input_cotangents(
         calls.of = before
     recorder.reached.update(source for source, _ in found if source.op is None)
     return found
+
+
+def value_in_graph(recorder: Recorder, node: Node) -> Value | None:
+    """The value of a node; under vmap, that of the whole batch."""
+    x: Any = node.value
+    while type(x) is Batched:
+        x = value_of(x.array)
+    return recorder.made.get(node) or (x.value if type(x) is tracer.Tracer else None)
 
 
 @implements("gradient read")

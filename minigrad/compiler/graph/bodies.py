@@ -44,6 +44,7 @@ def with_simple_bodies(graph: Graph, simplify: Simplify) -> Graph:
             simplified = simplified_loop if value.op is LOOP else simplified_branch
             results = simplified(fresh, sorted(used[value]), simplify)
             new |= {x: results[k] for k, x in used[value].items()}
+            new[value] = next((x.inputs[0] for x in results.values() if x.op is ITEM), fresh)
     return graph.of(new)
 
 

@@ -172,7 +172,8 @@ class Report:
         text = source_of([data["text"] for data in kernels], machine().vector) if kernels else ""
         named = {f"k{k}": data for k, data in enumerate(kernels)}
         for _, _, data in numbered(self.kernels):
-            named.setdefault(function_name(data["text"]), data)
+            if data["text"]:
+                named.setdefault(function_name(data["text"]), data)
         return re.sub(
             r"^static void (\w+)\(char \*\*",
             lambda found: f"{comment(named[found[1]])}\n{found[0]}",
@@ -271,18 +272,24 @@ class Report:
     def cells(self) -> tuple[list[str], list[list[str]]]:
         last = "flop/B" if self.times is None else "time"
         titles = ["", "kernel", "calls", "computes", "read", "written", "mul-adds", last]
+        rows = [
+            (number, data["kind"] + "*" * data["shared"], where, data)
+            for number, where, data in numbered(self.kernels)
+        ]
+        room = 34 + 2 + 8 - max(2, *map(len, (x[0] for x in rows)))
+        room -= max(8, *map(len, (x[1] for x in rows)))
         return titles, [
             [
                 number,
-                data["kind"] + "*" * data["shared"],
+                kind,
                 f"x{len(data['calls'])}" if len(data["calls"]) > 1 else "",
-                shortened(data, 34, where),
+                shortened(data, room, where),
                 size(data["read"]),
                 size(data["written"]),
                 millions(data["multiply_adds"]),
                 rate(data["intensity"]) if self.times is None else duration(data["seconds"]),
             ]
-            for number, where, data in numbered(self.kernels)
+            for number, kind, where, data in rows
         ]
 
     def notes(self) -> Iterator[str]:
@@ -445,7 +452,7 @@ def numbered(kernels: Sequence[dict[str, Any]]) -> Numbered:
 
 def inside(data: dict[str, Any], number: str) -> Numbered:
     """The kernels of the bodies of a kernel."""
-    places = ("if: ", "else: ")[: len(data["bodies"])] if data["kind"] == "branch" else [""]
+    places = ("if: ", "else: ")[: len(data["bodies"])] if len(data["bodies"]) == 2 else [""]
     bodies = zip(places, data["bodies"], strict=False)
     inner = [(place, x) for place, kernels in bodies for x in numbered(kernels)]
     count = 0
@@ -463,7 +470,7 @@ def does(data: dict[str, Any]) -> str:
     A long row of elementwise ops is told by their number: most are an optimiser's update.
     """
     if data["control"] is not None:
-        return controls(data["control"], data["ops"] if data["kind"] == "numpy" else ())
+        return controls(data["control"])
     ops = [op for op in data["ops"] if op[0] not in UNSEEN] or list(data["ops"][-1:])
     runs = itertools.groupby(ops, key=lambda op: is_elementwise(op[0]))
     parts: list[str] = []
@@ -479,16 +486,15 @@ def does(data: dict[str, Any]) -> str:
     return f"{', '.join(names)}: {' + '.join(parts)}" if names else " + ".join(parts)
 
 
-def controls(control: DescribedControl, ops: Sequence[tuple[str, Shape]]) -> str:
-    """What a loop or a branch does; with the ops of bodies that Python runs."""
+def controls(control: DescribedControl) -> str:
+    """What a loop or a branch does with its bodies."""
     if not control.rounds:
-        return "if a condition holds, or else" + (f": {', '.join(told(ops, None))}" if ops else "")
+        return "if a condition holds, or else"
     parts = [control.rounds]
     for what, found in (
         ("carry", [str(x) for x in control.carries]),
         ("rows of", [str(x) for x in control.rows]),
         ("stacks", told(control.results, None)),
-        ("of", told(ops, None)),
     ):
         counts = Counter(found)
         each = [f"{x} x{n}" if n > 1 else x for x, n in counts.items()]
