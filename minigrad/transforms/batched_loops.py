@@ -11,14 +11,16 @@ from typing import Any
 import numpy as np
 
 from minigrad.autograd import switched
+from minigrad.dispatch import is_traced
 from minigrad.errors import UnsupportedError
 from minigrad.graph import Node, births, toposort
-from minigrad.inside import differentiating, variables
+from minigrad.inside import differentiating, traced_form, variables
 from minigrad.random import draw
-from minigrad.tensor import Tensor
+from minigrad.tensor import Tensor, value_of
 from minigrad.transforms.batched import Batched, Level, detached, needs_grad
 from minigrad.transforms.calls import call_node
 from minigrad.transforms.loops import Lowered, Repeated, Step, lowered
+from minigrad.transforms.pushed_loops import pushed
 from minigrad.transforms.rerun import Rerun, from_outside
 from minigrad.transforms.reversed_loops import pulled_back, zeros_like
 
@@ -51,7 +53,7 @@ class Tried:
 class BatchedLoops:
     """How a vmap runs loops and branches: `below` does it for whole arrays, `outside` of the vmap,
     which the body of the loop enters again. What is differentiated inside of the vmap is a call,
-    whose pull-back is again a loop or a branch."""
+    whose derivative is again a loop or a branch."""
 
     def __init__(self, level: Level, below: Lowered, inside: Context) -> None:
         self.level, self.below, self.inside = level, below, inside
@@ -142,24 +144,34 @@ class BatchedLoops:
                 new, results = function(own, row)
             return [count + 1, *new], [*results, *([*kept, *drawn] if keeps else [])]
 
+        def again(outside: Sequence[Any], leaves: list[Any]) -> list[Any]:
+            own = [
+                Tensor.of(Node(x)) if kind and not isinstance(x, Tensor) else x
+                for x, (_, kind) in zip(leaves, given, strict=False)
+            ]
+            drawn = iter(leaves[c + r :])
+            with switched(draw, lambda rng, shape: next(drawn)):
+                new, results = function(own[:c], own[c:])
+            return [*new, *results]
+
         def pull_back(sent: Sent, inputs: Sequence[Any], kept: Sequence[Any]) -> list[Any]:
             *kept, count = kept
-
-            def again(outside: Sequence[Any], leaves: list[Any]) -> list[Any]:
-                own = [
-                    Tensor.of(Node(x)) if kind and not isinstance(x, Tensor) else x
-                    for x, (_, kind) in zip(leaves, given, strict=False)
-                ]
-                drawn = iter(leaves[c + r :])
-                with switched(draw, lambda rng, shape: next(drawn)):
-                    new, results = function(own[:c], own[c:])
-                return [*new, *results]
-
             of_captured, by_place = pulled_back(
                 *(again, (), captured, kept[:c], [*inputs[len(inputs) - r :], *kept[c:]]),
                 *(watched, n, sent, rounds, count, any(map(needs_grad, inputs))),
             )
             return [*of_captured, *(by_place.get(k) for k in range(c + r))]
+
+        def push(sent: Sent, inputs: Sequence[Any], kept: Sequence[Any]) -> list[Any]:
+            m, (*kept, count) = len(captured), kept
+            found, of_kept = pushed(
+                *(again, (), captured, inputs[m : m + c], [*inputs[m + c :], *kept[c:]], watched),
+                [k for k, (_, kind) in enumerate(tried.kinds) if kind == WATCHED and k >= c],
+                [sent.get(k) for k in range(m)],
+                {k - m: t for k, t in sent.items() if k >= m},
+                *(rounds, count, any(map(needs_grad, inputs))),
+            )
+            return [*map(found.get, range(n)), *map(of_kept.get, range(len(kept)))]
 
         wide = [(False, ARRAY), *tried.kinds]
         if keeps:
@@ -169,7 +181,7 @@ class BatchedLoops:
         found = [*end, *stacked]
         inputs = [*map(Tensor.of, captured), *state, *rows]
         kept = [*found[n:], count if number is None else number]
-        made = call_node("loop", inputs, found, pull_back, kept)
+        made = call_node("loop", inputs, found, pull_back, kept, push)
         pairs = zip(found, made, tried.kinds, strict=False)
         results = [y if kind == WATCHED else x for x, y, (_, kind) in pairs]
         return results[:c], results[c:]
@@ -179,12 +191,12 @@ class BatchedLoops:
     ) -> Tried:
         """What is known of a round, by runs of the first one, of which nothing is used."""
         c, level, kinds = len(state), self.level, self.kinds_of(state)
-        first = [x[0] if rounds.length else x[:0].sum(0) for x in rows]
+        first = [varying(x[0] if rounds.length else x[:0].sum(0)) for x in rows]
         inside = self.are_differentiated([x.node for x in (*state, *rows) if needs_grad(x)])
         while True:
             given = []
             for x, (own, kind) in zip(state, kinds, strict=False):
-                one: Any = Batched(level.whole(x), level) if own else np.copy(x)
+                one: Any = Batched(level.whole(x), level) if own else varying(np.copy(x))
                 given.append(level.stand_in(one, kind == WATCHED) if own and kind else one)
             nodes = [x.node for x in (*given, *first) if needs_grad(x)]
             start, drawn = next(births), list[Any]()
@@ -242,7 +254,22 @@ class BatchedLoops:
             assert how is not None
             return [*how.branch(kept[0], [partial(back, f) for f in functions])]
 
-        made = call_node("cond", [*map(Tensor.of, captured)], results, pull_back, [pred])
+        def push(sent: Sent, inputs: Sequence[Any], kept: Sequence[Any]) -> list[Any]:
+            def forth(function: Callable[[], list[Any]]) -> list[Any]:
+                with differentiating(captured):
+                    run = Rerun(function, (), captured, any(map(needs_grad, inputs)))
+                tangents = run.push([sent.get(k) for k in range(len(captured))])
+                pairs = zip(tangents, run.outputs, strict=True)
+                found = [zeros_like(y) if t is None else t for t, y in pairs]
+                return [t for t, (_, kind) in zip(found, kinds, strict=True) if kind == WATCHED]
+
+            how = lowered.get()
+            assert how is not None
+            found = iter(how.branch(kept[0], [partial(forth, f) for f in functions]))
+            return [next(found) if kind == WATCHED else None for _, kind in kinds]
+
+        tensors = [*map(Tensor.of, captured)]
+        made = call_node("cond", tensors, results, pull_back, [pred], push)
         pairs = zip(results, made, kinds, strict=True)
         return [y if kind == WATCHED else x for x, y, (_, kind) in pairs]
 
@@ -269,6 +296,18 @@ Sent = dict[int, Any]  # cotangents, by the places of what they are of
 
 def joined(one: Kind, other: Kind) -> Kind:
     return one[0] or other[0], max(one[1], other[1])
+
+
+def varying(x: Any) -> Any:
+    """A leaf as a value of the trace: of a number that is known, a trial would see but one side of
+    a branch by it, and rounds need the other."""
+    form, known = traced_form.get(), not is_traced(value_of(x))
+    if form is None or not known:
+        return x
+    if needs_grad(x):
+        return x + form(np.zeros((), x.dtype))
+    traced = form(np.asarray(value_of(x)))
+    return Tensor.of(Node(traced)) if isinstance(x, Tensor) else traced
 
 
 def noted(drawn: list[Any], below: Callable[..., Any], rng: Any, shape: tuple[int, ...]) -> Any:

@@ -8,7 +8,7 @@ to those of the inputs, once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from functools import partial
 from types import MappingProxyType
@@ -64,7 +64,8 @@ class Call:
 
     The node's inputs are `wanted` ones to differentiate by, and then what `pull_back` needs beside
     them; `outputs` has those of these that are outputs of the call, with their positions. `push` is
-    there if its author knows the derivative forward as well. `result` is the op of the outputs.
+    there if its author knows the derivative forward as well, and `is_forward` if that is the only
+    one. `result` is the op of the outputs.
     """
 
     family = "call"
@@ -76,9 +77,10 @@ class Call:
         pull_back: PullBack,
         push: Push | None = None,
         outputs: Mapping[int, int] = MappingProxyType({}),
+        is_forward: bool = False,
     ) -> None:
         self.name, self.wanted, self.pull_back, self.push = name, wanted, pull_back, push
-        self.outputs, self.result = outputs, Result(name)
+        self.outputs, self.result, self.is_forward = outputs, Result(name), is_forward
 
     @property
     def vjps(self) -> Any:
@@ -136,6 +138,11 @@ class Result:
         raise AssertionError("cotangents of a call are a number to the reverse pass")
 
 
+def are_forward(nodes: Iterable[Node]) -> bool:
+    """Whether there is a call among these that has a derivative forward only."""
+    return any(isinstance(node.op, Call) and node.op.is_forward for node in nodes)
+
+
 def as_it_is(x: Any) -> Any:
     """What an array of a traced function stands for now; any other array itself."""
     return x.value if is_traced(x) and hasattr(x, "value") else x
@@ -165,6 +172,7 @@ def call_node(
     pull_back: PullBack,
     kept: Sequence[Any] = (),
     push: Push | None = None,
+    is_forward: bool = False,
 ) -> list[Tensor]:
     """Outputs of a call that was computed from `inputs`, as Tensors that are differentiated by its
     `pull_back`.
@@ -178,6 +186,7 @@ def call_node(
         kept: arrays that it needs beside the inputs. Writes into them are found. Where the pass is
             recorded, those that are the same arrays as outputs are given as Tensors.
         push: see `Push`; without, forward derivatives are the transpose of `pull_back`.
+        is_forward: whether `pull_back` only says why there is no derivative backward.
 
     >>> x = Tensor([1.0, 2.0], requires_grad=True)
     >>> def pull_back(sent, inputs, kept):
@@ -194,7 +203,7 @@ def call_node(
     kept = [value_of(x) for x in kept]
     outs = [(k, y) for k, y in enumerate(arrays) if y.dtype.kind in INEXACT]
     found = {n: k for n, x in enumerate(kept) for k, y in outs if x is y}
-    node = record(Call(name, len(inputs), pull_back, push, found), [*inputs, *kept])
+    node = record(Call(name, len(inputs), pull_back, push, found, is_forward), [*inputs, *kept])
     return [
         Tensor.of(returned(y, node, k) if y.dtype.kind in INEXACT else Node(y))
         for k, y in enumerate(arrays)

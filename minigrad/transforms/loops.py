@@ -169,7 +169,8 @@ def while_loop(cond: Function, body: Function, init: Any, bound: Bound | None = 
         body: takes the carry and returns the next one, of the same structure, shapes and dtypes.
         init: the first carry, as for `scan`.
         bound: the most rounds that there may be. In a compiled function, a loop can be
-            differentiated by a reverse pass only if its bound is given.
+            differentiated by a reverse pass only if its bound is given; forward, by jvp and
+            jacfwd, without it as well.
 
     Raises:
         ArgumentError: if the condition still holds after `bound` rounds.

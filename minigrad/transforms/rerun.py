@@ -1,4 +1,4 @@
-"""A function that is run again in a reverse pass, for what it computed was not kept."""
+"""A function that is run again to be differentiated, for what it computed was not kept."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from minigrad.autograd import array_of, recording, reverse, switched
+from minigrad.autograd import array_of, leading_to, recording, reverse, switched
 from minigrad.graph import Node, toposort
-from minigrad.tensor import Tensor
+from minigrad.tensor import Tensor, value_of
+from minigrad.transforms.forward import push_along
 from minigrad.transforms.recorded import variable
 
 
@@ -17,10 +18,10 @@ def needs_grad(x: Any) -> bool:
 
 
 class Rerun:
-    """A run on new variables in the place of `inputs`, to go back through at once.
+    """A run on new variables in the place of `inputs`, to go back or forth through at once.
 
     `captured`: nodes from outside by which it is differentiated beside these. If the pass is
-    recorded, `again`, or an input requires a gradient, so is the way back.
+    recorded, `again`, or an input requires a gradient, so is the way.
     """
 
     def __init__(
@@ -37,6 +38,44 @@ class Rerun:
             self.nodes = [x.node for x in variables]
             self.outputs = function(*variables)
 
+    @property
+    def values(self) -> list[Any]:
+        """The outputs, of which those that no outer derivative depends on are arrays."""
+        if not self.again:
+            return [*map(value_of, self.outputs)]
+        ends = {x for x in self.nodes if x.op is not None}
+        ends.update(x for x in self.captured if x.requires_grad)
+        watched = leading_to(ends, [y.node for y in self.outputs if needs_grad(y)])
+        return [y if needs_grad(y) and watched(y.node) else value_of(y) for y in self.outputs]
+
+    def end(self) -> None:
+        """The leaves of the run belong to one pass alone."""
+        for node in self.nodes:
+            node.requires_grad = node.op is not None
+
+    def push(self, tangents: Sequence[Any]) -> list[Any]:
+        """The tangents of the outputs, from those of the inputs, then of the captured nodes; None
+        is zeros."""
+        again = self.again or (recording.get() and any(map(needs_grad, tangents)))
+        view, seeds = Tensor.of if again else array_of, dict[Node, Any]()
+        ends = [*self.nodes, *self.captured]
+        with switched(recording, again), requiring_grad(self.captured):
+            for node, t in zip(ends, tangents, strict=True):
+                if t is None:
+                    continue
+                if again or isinstance(t, Tensor):
+                    t = view(t.node if isinstance(t, Tensor) else Node(t))
+                seeds[node] = t if t.dtype == node.value.dtype else t.astype(node.value.dtype)
+            roots = [y.node if needs_grad(y) else None for y in self.outputs]
+            own = {*ends}
+            path = toposort(
+                [root for root in roots if root is not None],
+                lambda node: node.requires_grad and node not in own,
+            )
+            found = push_along(path, seeds, view)
+        self.end()
+        return [None if root is None else found.get(root) for root in roots]
+
     def pull_back(self, sent: dict[int, Any]) -> list[Any]:
         """The cotangents of the inputs, then of the captured nodes, from those of the outputs by
         their positions; None is zeros."""
@@ -52,8 +91,7 @@ class Rerun:
                 g = g if g.dtype == y.dtype else g.astype(y.dtype)
                 seeds[y.node] = seeds[y.node] + g if y.node in seeds else g
             adjoints = reverse(seeds, by=ends, view=view)
-        for node in self.nodes:  # its leaves belong to this pass alone
-            node.requires_grad = node.op is not None
+        self.end()
         return [adjoints.get(node) for node in ends]
 
 

@@ -55,7 +55,8 @@ def pulled_back(
         raise GradientError(
             "a loop of a compiled function is differentiated by a reverse pass, which keeps the "
             "carry of each round, and it is not known how many rounds there may be: give "
-            "while_loop a bound=, the most rounds"
+            "while_loop a bound=, the most rounds, or write fori_loop as such a while_loop; or "
+            "differentiate forward, by jvp or jacfwd"
         )
     c = len(carries)
     carried = [k for k in watched if k < c]
@@ -68,13 +69,7 @@ def pulled_back(
         own, sums = state[: len(carried)], state[len(carried) :]
         leaves, of_rows = row[: len(given)], dict(zip(stacked, row[len(given) :], strict=True))
 
-        def again(*variables: Any) -> Sequence[Any]:
-            values = dict(zip(watched, variables[len(outside) :], strict=True))
-            own = [values.get(k, x) for k, x in enumerate(leaves)]
-            with differentiating([*(x.node for x in variables), *captured]):
-                return function(variables[: len(outside)], own)
-
-        run = Rerun(again, [*outside, *(leaves[k] for k in watched)], captured, recorded)
+        run = round_again(function, outside, captured, leaves, watched, recorded)
         cotangents = dict(zip(carried, own, strict=True))
         found = run.pull_back(cotangents | {k: g for k, g in of_rows.items() if k < results})
         n, m = len(outside), len(outside) + len(watched)
@@ -94,6 +89,25 @@ def pulled_back(
     first, by_row = [*firsts, *sums], [*given, *(sent[k] for k in stacked)]
     end, of_rows = how.loop(back, first, by_row, other, number if dynamic else None)
     return end[len(carried) :], dict(zip(watched, [*end[: len(carried)], *of_rows], strict=True))
+
+
+def round_again(
+    function: Round,
+    outside: Sequence[Any],
+    captured: Sequence[Node],
+    leaves: Sequence[Any],
+    watched: Sequence[int],
+    recorded: bool,
+) -> Rerun:
+    """A round, run again from `leaves` of the carry and the rows; see `pulled_back`."""
+
+    def again(*variables: Any) -> Sequence[Any]:
+        values = dict(zip(watched, variables[len(outside) :], strict=True))
+        own = [values.get(k, x) for k, x in enumerate(leaves)]
+        with differentiating([*(x.node for x in variables), *captured]):
+            return function(variables[: len(outside)], own)
+
+    return Rerun(again, [*outside, *(leaves[k] for k in watched)], captured, recorded)
 
 
 def added(x: Any, y: Any) -> Any:

@@ -2,14 +2,16 @@
 
 A call is one node of the graph (see `transforms.calls`), whose inputs are the Tensors that it can
 be differentiated by. One compiled function, the pull-back, maps the cotangents of its outputs to
-those of its inputs. The pull-back is traced from a replay of what the trace recorded. When it is
-given Tensors it is recorded in the same way, so derivatives of any order work.
+those of its inputs, and another, the push, the tangents of its inputs to those of its outputs. Both
+are traced from a replay of what the trace recorded. When they are given Tensors they are recorded
+in the same way, so derivatives of any order work.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,7 +23,7 @@ from minigrad.dispatch import implementations, is_traced
 from minigrad.errors import TraceError, UnsupportedError
 from minigrad.graph import Node, toposort
 from minigrad.tensor import Tensor, value_of
-from minigrad.transforms import vjp, vmap
+from minigrad.transforms import jvp, vjp, vmap
 from minigrad.transforms.batched import innermost, levels
 from minigrad.transforms.calls import COMPILED, Call
 from minigrad.transforms.trees import flat, map_tree
@@ -42,10 +44,10 @@ class Derivative:
     tensors: dict[Value, Tensor]
     replay: Replay
     refusal: str
-    functions: dict[tuple[int, ...], OfBatches] = field(default_factory=dict)
+    functions: dict[tuple[str, tuple[int, ...]], OfBatches] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.call = Call(COMPILED, len(self.wanted), self.pull_back)
+        self.call = Call(COMPILED, len(self.wanted), self.pull_back, self.push)
         leaves = [v for v in self.replay.plain if v.op is None and v.kind != "constant"]
         self.others = [v for v in leaves if v not in self.wanted.values()]
 
@@ -63,31 +65,69 @@ class Derivative:
             UnsupportedError: if the function has no derivative.
             GradientError: if an input was written into since the call.
         """
+        self.check((*wanted, *others))
+        return self.run(self.pulled, sent, wanted, others)
+
+    def push(
+        self, sent: dict[int, Any], wanted: Sequence[Any], others: Sequence[Any]
+    ) -> Sequence[Any]:
+        """The tangent of each output, from the tangents of some Tensors; compiled.
+
+        Raises:
+            UnsupportedError, GradientError: as `pull_back`.
+        """
+        self.check((*wanted, *others))
+        return self.run(self.pushed, sent, wanted, others)
+
+    def check(self, inputs: Sequence[Any]) -> None:
         if self.refusal:
             raise UnsupportedError(
                 f"a compiled function has no derivative, for {self.refusal}; or differentiate it "
                 "without compiling it, or inside of what is compiled"
             )
-        for x in (*wanted, *others):
+        for x in inputs:
             if type(x) is Overwritten:
                 x.refuse()
+
+    def run(self, function: Any, sent: dict[int, Any], *inputs: Sequence[Any]) -> Any:
+        """`pulled` or `pushed`, compiled for the positions of what it is sent."""
         positions = tuple(sorted(sent))
-        if positions not in self.functions:
-            self.functions[positions] = self.compiled(positions)
-        cotangents = [as_given(sent[k]) for k in positions]
-        return self.functions[positions](cotangents, wanted, others)
+        key = function.__name__, positions
+        if key not in self.functions:
+            self.functions[key] = OfBatches(partial(function, positions))
+        return self.functions[key]([as_given(sent[k]) for k in positions], *inputs)
 
-    def compiled(self, positions: tuple[int, ...]) -> OfBatches:
-        def pulled(cotangents: list[Any], wanted: list[Any], others: list[Any]) -> Any:
-            def outputs(*tensors: Tensor) -> list[Any]:
-                arrays = zip(self.others, map(value_of, others), strict=True)
-                leaves = zip(self.wanted, tensors, strict=True)
-                found = self.replay.run(dict(leaves), dict(arrays))
-                return [found[k] for k in positions]
+    def pulled(
+        self,
+        positions: tuple[int, ...],
+        cotangents: list[Any],
+        wanted: list[Any],
+        others: list[Any],
+    ) -> Any:
+        def outputs(*tensors: Tensor) -> list[Any]:
+            found = self.outputs_from(tensors, others)
+            return [found[k] for k in positions]
 
-            return vjp(outputs, *wanted)[1](cotangents)
+        return vjp(outputs, *wanted)[1](cotangents)
 
-        return OfBatches(pulled)
+    def pushed(
+        self,
+        positions: tuple[int, ...],
+        tangents: list[Any],
+        wanted: list[Any],
+        others: list[Any],
+    ) -> Any:
+        def outputs(*tensors: Any) -> list[Any]:
+            every = [*map(as_tensor, wanted)]
+            for k, x in zip(positions, tensors, strict=True):
+                every[k] = x
+            return self.outputs_from(every, others)
+
+        return jvp(outputs, [wanted[k] for k in positions], tangents)[1]
+
+    def outputs_from(self, tensors: Sequence[Tensor], others: list[Any]) -> list[Any]:
+        arrays = zip(self.others, map(value_of, others), strict=True)
+        return self.replay.run(dict(zip(self.wanted, tensors, strict=True)), dict(arrays))
 
 
 class OfBatches:
@@ -111,6 +151,10 @@ class OfBatches:
         with level.outside():
             found = self.batched[key](*whole)
         return map_tree(level.entry, found)
+
+
+def as_tensor(x: Any) -> Tensor:
+    return x if isinstance(x, Tensor) else Tensor.of(Node(x))
 
 
 def as_given(cotangent: Any) -> Any:

@@ -32,10 +32,12 @@ from minigrad.errors import GradientError, TraceError, UnsupportedError
 from minigrad.graph import INEXACT, Node, births, by_birth
 from minigrad.ops.movement import copy
 from minigrad.tensor import Tensor, value_of
-from minigrad.transforms.calls import call_node
+from minigrad.transforms.calls import are_forward, call_node
 from minigrad.transforms.loops import NUMBERS, Lowered, Repeated, lowered
+from minigrad.transforms.pushed_loops import pushed
 from minigrad.transforms.recorded import Recorded
-from minigrad.transforms.reversed_loops import pulled_back
+from minigrad.transforms.rerun import Rerun
+from minigrad.transforms.reversed_loops import pulled_back, zeros_like
 
 # From leaves to leaves: Tensors, tracers, arrays and numbers.
 Function = Callable[[list[Any]], list[Any]]
@@ -353,7 +355,10 @@ class Loop:
         if not watched:
             return [as_kind(x, kind) for x, kind in zip(results, kinds, strict=True)]
         keep = [*results[n:], count]
-        tensors = call_node("loop", inputs, results, self.pull_back, keep)
+        # Backward is faster forward as well, for what takes long to compute is kept.
+        is_forward = self.rounds.length is None or are_forward(body.replay.order)
+        push = self.push if is_forward else None
+        tensors = call_node("loop", inputs, results, self.pull_back, keep, push, is_forward)
         return [
             x if kind == WATCHED else as_kind(y, kind)
             for x, y, kind in zip(tensors, results, kinds, strict=True)
@@ -364,10 +369,7 @@ class Loop:
     ) -> list[Any]:
         """The cotangents of the inputs, by a loop in the other direction."""
         body, c, n = self.body, self.carries, len(self.body.raw)
-        if body.replay.refusal:
-            raise GradientError(
-                f"a loop of a compiled function has no derivative, for {body.replay.refusal}"
-            )
+        check_replay("a loop", body)
         nodes, captured, _, rows, number = self.parts(inputs)
         *saved, count = kept
         if any(isinstance(x, Tensor) for x in inputs):
@@ -383,6 +385,30 @@ class Loop:
         )
         of_given = [by_place.get(k) for k in range(c + len(rows))]
         return [*of_nodes, *([None] * len(captured)), *of_given, *([None] * len(number))]
+
+    def push(self, sent: dict[int, Any], inputs: Sequence[Any], kept: Sequence[Any]) -> list[Any]:
+        """The tangents of the results, by a loop that carries them beside the state."""
+        check_replay("a loop", self.body)
+        body, c = self.body, self.carries
+        nodes, captured, state, rows, number = self.parts(inputs)
+        before = len(nodes) + len(captured)
+        found, of_kept = pushed(
+            lambda outside, given: body.run(outside, captured, given),
+            *(nodes, (), state, rows),
+            [k for k, form in enumerate(body.forms) if form.kind == WATCHED],
+            [k for k, kind in enumerate(body.kinds) if kind == WATCHED and k >= c],
+            [sent.get(k) for k in range(len(nodes))],
+            {k - before: t for k, t in sent.items() if k >= before},
+            *(self.rounds, number[0] if number else kept[-1]),
+        )
+        return [*map(found.get, range(len(body.raw))), *map(of_kept.get, self.kept)]
+
+
+def check_replay(what: str, body: Body) -> None:
+    if body.replay.refusal:
+        raise GradientError(
+            f"{what} of a compiled function has no derivative, for {body.replay.refusal}"
+        )
 
 
 def lowering() -> Lowered:
@@ -455,7 +481,9 @@ class Branch:
         results = call(BRANCH, [pred, *operands], {"bodies": [*map(self.graph, self.bodies)]})
         if WATCHED not in self.kinds:
             return [as_kind(x, kind) for x, kind in zip(results, self.kinds, strict=True)]
-        tensors = call_node("cond", inputs, results, self.pull_back)
+        is_forward = any(are_forward(body.replay.order) for body in self.bodies)
+        push = self.push if is_forward else None
+        tensors = call_node("cond", inputs, results, self.pull_back, (), push, is_forward)
         return [
             x if kind == WATCHED else as_kind(y, kind)
             for x, y, kind in zip(tensors, results, self.kinds, strict=True)
@@ -466,10 +494,7 @@ class Branch:
     ) -> list[Any]:
         """The cotangents of the inputs, by a branch."""
         for body in self.bodies:
-            if body.replay.refusal:
-                raise GradientError(
-                    f"a branch of a compiled function has no derivative, for {body.replay.refusal}"
-                )
+            check_replay("a branch", body)
         nodes, (*captured, pred) = inputs[: len(self.nodes)], inputs[len(self.nodes) :]
 
         def back(body: Body, of_nodes: list[int], of_values: list[int]) -> list[Any]:
@@ -482,6 +507,25 @@ class Branch:
 
         found = lowering().branch(pred, [partial(back, *each) for each in self.bodies_read])
         return found + [None] * (len(captured) + 1)
+
+    def push(self, sent: dict[int, Any], inputs: Sequence[Any], kept: Sequence[Any]) -> list[Any]:
+        """The tangents of the results, by a branch."""
+        for body in self.bodies:
+            check_replay("a branch", body)
+        nodes, (*captured, pred) = inputs[: len(self.nodes)], inputs[len(self.nodes) :]
+        watched = [k for k, kind in enumerate(self.kinds) if kind == WATCHED]
+
+        def forth(body: Body, of_nodes: list[int], of_values: list[int]) -> list[Any]:
+            run = Rerun(
+                lambda *xs: body.run(xs, [captured[k] for k in of_values], []),
+                [nodes[k] for k in of_nodes],
+            )
+            found = run.push([sent.get(k) for k in of_nodes])
+            return [zeros_like(run.outputs[k]) if found[k] is None else found[k] for k in watched]
+
+        found = lowering().branch(pred, [partial(forth, *each) for each in self.bodies_read])
+        tangents = dict(zip(watched, found, strict=True))
+        return [tangents.get(k) for k in range(len(self.kinds))]
 
 
 # Functions that a solver is given

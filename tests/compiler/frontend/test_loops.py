@@ -13,6 +13,7 @@ from minigrad import (
     fori_loop,
     grad,
     hessian,
+    jacfwd,
     jvp,
     linearize,
     nn,
@@ -21,7 +22,14 @@ from minigrad import (
     vmap,
     while_loop,
 )
-from minigrad.errors import ArgumentError, DtypeError, MinigradError, ShapeError, TraceError
+from minigrad.errors import (
+    ArgumentError,
+    DtypeError,
+    GradientError,
+    MinigradError,
+    ShapeError,
+    TraceError,
+)
 from minigrad.transforms.trees import flat
 
 XS = np.array([[0.5, -1.0], [2.0, 0.25], [-0.75, 1.5]])
@@ -90,6 +98,31 @@ def test_while_loop() -> None:
     for _ in range(3):
         f = grad(f)
         check(f, np.array(2.0))
+
+
+def unbounded(x: Any) -> Any:
+    def total(limit: Any, c: Any) -> Any:
+        return fori_loop(0, limit, lambda i, c: np.sin(c) * x[0] + i, c)
+
+    def body(state: Any) -> Any:
+        n, c = state
+        inner = cond(n % 2 == 0, lambda: total(n, c), lambda: c * x[1])
+        return n + 1, inner + x[0]
+
+    return while_loop(lambda state: state[0] < 5, body, (0, x[0] * x[1]))[1]
+
+
+@pytest.mark.unoptimized
+@pytest.mark.parametrize(
+    "loop", [unbounded, lambda x: scan(lambda c, t: (c * unbounded(x * t), t), 1.0, x)[0]]
+)
+def test_loops_without_bounds_forward(loop: Any) -> None:
+    x, v = np.array([0.7, 1.2]), np.array([1.0, -0.5])
+    compiled = check(lambda x, v: jvp(loop, (x,), (v,)), x, v)
+    np.testing.assert_allclose(jvp(minigrad.compile(loop), (x,), (v,))[1], compiled(x, v)[1], 1e-12)
+    np.testing.assert_allclose(minigrad.compile(jacfwd(jacfwd(loop)))(x), hessian(loop)(x), 1e-9)
+    with pytest.raises(GradientError, match=r"give while_loop a bound.*by jvp or jacfwd"):
+        minigrad.compile(grad(loop))(x)
 
 
 @pytest.mark.parametrize("sign", [1, -1])

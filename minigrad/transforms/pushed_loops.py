@@ -1,0 +1,72 @@
+"""The tangents of a loop: a loop that carries them beside the state.
+
+It keeps nothing, so it is also there where it is not known how many rounds there may be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from minigrad.graph import Node
+from minigrad.transforms.loops import Repeated, lowered
+from minigrad.transforms.reversed_loops import Round, round_again, zeros_like
+
+Tangents = dict[int, Any]  # by the places of what they are of; of the others they are zeros
+
+
+def pushed(
+    function: Round,
+    outside: Sequence[Any],
+    captured: Sequence[Node],
+    state: Sequence[Any],
+    rows: Sequence[Any],
+    watched: Sequence[int],
+    results: Sequence[int],
+    of_outside: Sequence[Any],
+    sent: Tangents,
+    rounds: Repeated,
+    number: Any,
+    recorded: bool = False,
+) -> tuple[Tangents, Tangents]:
+    """The tangents of what a loop returned, and of the carries with which its rounds began, stacked
+    (if it is known how many rounds there may be).
+
+    Args:
+        function: a round.
+        outside: Tensors of outside that it is given; `captured`: nodes that it uses itself.
+        state, rows: the leaves of the first carry, and of the rows.
+        watched: the places of leaves of the carry and the rows that may have tangents.
+        results: the places, after the carry, of results of a round that may have them.
+        of_outside: the tangents of `outside`, then of `captured`, None where they are zeros.
+        sent: the tangents of leaves of the carry and the rows.
+        number: how many rounds were run, if that was not known before.
+        recorded: whether this pass is differentiated by what is captured.
+    """
+    c, r = len(state), len(rows)
+    carried = [k for k in watched if k < c]
+    moved = [k for k in watched if k >= c and k in sent]
+    keeps = rounds.length is not None
+
+    def forth(now: list[Any], row: list[Any]) -> tuple[list[Any], list[Any]]:
+        leaves = [*now[:c], *row[:r]]
+        tangents = dict(zip([*carried, *moved], [*now[c:], *row[r:]], strict=True))
+        run = round_again(function, outside, captured, leaves, watched, recorded)
+        n = len(outside)
+        found = run.push([*of_outside[:n], *map(tangents.get, watched), *of_outside[n:]])
+        new = {
+            k: zeros_like(run.outputs[k]) if found[k] is None else found[k]
+            for k in (*carried, *results)
+        }
+        first = [*run.values[:c], *(new[k] for k in carried)]
+        return first, [*(new[k] for k in results), *(now[c:] if keeps else [])]
+
+    how = lowered.get()
+    assert how is not None
+    dynamic = rounds.dynamic or rounds.stops
+    other = Repeated(rounds.length, rounds.reverse, False, dynamic)
+    firsts = [sent[k] if k in sent else zeros_like(state[k]) for k in carried]
+    first, by_row = [*state, *firsts], [*rows, *(sent[k] for k in moved)]
+    end, stacked = how.loop(forth, first, by_row, other, number if dynamic else None)
+    tangents = dict(zip([*carried, *results], [*end[c:], *stacked[: len(results)]], strict=True))
+    return tangents, dict(zip(carried, stacked[len(results) :], strict=keeps))
