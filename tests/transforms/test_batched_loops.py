@@ -178,3 +178,54 @@ def test_the_way_back_has_the_random_numbers_of_the_way_there() -> None:
 def test_tensors_stay_tensors() -> None:
     found = minigrad.compile(vmap(lambda h: scan(lambda c, x: (c + x, c), h, XS)))(Tensor(HS))
     assert all(isinstance(x, Tensor) for x in found)
+
+
+def by_row(x: Any) -> Any:
+    def f(c: Any, t: Any) -> Any:
+        return cond(t > 0, lambda: c * x[0], lambda: 2 * c), None
+
+    return scan(f, x[1], np.arange(3))[0]
+
+
+def by_counter(x: Any) -> Any:
+    def body(i: Any, c: Any) -> Any:
+        return cond(i > 0, lambda: c * x[0], lambda: 2 * c)
+
+    return fori_loop(0, 3, body, x[1])
+
+
+def by_limit(x: Any) -> Any:
+    def f(c: Any, t: Any) -> Any:
+        def inner(state: Any) -> Any:
+            return state[0] + 1, np.sin(state[1]) * x[0]
+
+        return while_loop(lambda state: state[0] < t, inner, (0, c), bound=3)[1], None
+
+    return scan(f, x[1], np.arange(3))[0]
+
+
+@pytest.mark.unoptimized
+@pytest.mark.parametrize("f", [by_row, by_counter, by_limit])
+def test_a_branch_that_the_first_round_does_not_take(f: Any) -> None:
+    xs = np.array([[0.7, 1.2], [0.9, 0.5]])
+    expected = np.array([grad(f)(x) for x in xs])
+    np.testing.assert_allclose(minigrad.compile(vmap(grad(f)))(xs), expected, 1e-12)
+    rates = minigrad.compile(vmap(lambda x: jvp(f, (x,), (x,))[1]))(xs)
+    np.testing.assert_allclose(rates, np.sum(expected * xs, axis=1), 1e-12)
+
+
+@pytest.mark.unoptimized
+def test_tangents_of_loops_without_bounds() -> None:
+    def f(x: Any) -> Any:
+        def body(state: Any) -> Any:
+            n, c = state
+            inner = fori_loop(0, n, lambda i, c: np.sin(c) * x[0] + i, c)
+            return n + 1, cond(inner > 0.5, lambda: inner * x[1], lambda: inner + x[0])
+
+        return while_loop(lambda state: state[0] < 4, body, (0, x[0] * x[1]))[1]
+
+    xs = np.array([[0.7, 1.2], [0.9, 0.5]])
+    expected = np.array([jacfwd(f)(x) for x in xs])
+    np.testing.assert_allclose(minigrad.compile(vmap(jacfwd(f)))(xs), expected, 1e-12)
+    rate = jvp(minigrad.compile(lambda xs: np.sum(vmap(f)(xs))), (xs,), (xs,))[1]
+    np.testing.assert_allclose(rate, np.sum(expected * xs), 1e-12)

@@ -81,7 +81,12 @@ class Body:
         self.frame, self.forms = frame, forms
         self.given = [Value(None, (), {}, x.shape, x.dtype, "input") for x in forms]
         recorder.homes.update(dict.fromkeys(self.given, frame))
-        stand_ins, results, order = self.traced(recorder, function)
+        self.raw: list[Value] = []
+        try:
+            stand_ins, results, order = self.traced(recorder, function)
+        except Exception:  # it may be caught: the second run is compared as far as this
+            recorder.frames[-1].bodies.append(self)
+            raise
         self.raw = [recorder.value_of(with_array(x)) for x in results]
         self.kinds = [*map(kind_of, results)]
         self.numbers = [k for k, x in enumerate(results) if type(x) in NUMBERS]
@@ -118,6 +123,8 @@ class Body:
     def verify(self, recorder: Recorder, function: Function) -> None:
         """Trace again, and compare."""
         _, results, _ = self.traced(recorder, function)
+        if len(results) != len(self.raw):  # none, where the first run failed
+            raise TraceError(VARIES)
         for x, before in zip(map(with_array, results), self.raw, strict=True):
             if differs := difference(x.value if is_traced(x) else x, before):
                 raise TraceError(differs)

@@ -15,10 +15,12 @@ from minigrad.compiler.frontend.recorder import Recorder, recorder_here
 from minigrad.compiler.frontend.tracer import Tracer
 from minigrad.compiler.graph.ir import Graph, Value
 from minigrad.compiler.graph.opset.control import OWN_CONTROL
+from minigrad.errors import UnsupportedError
 from minigrad.functional.hook import hook_op
 from minigrad.graph import Node
 from minigrad.ops.base import Op
 from minigrad.tensor import Tensor, value_of
+from minigrad.transforms.batched import is_batched
 from minigrad.transforms.calls import Call, Result, replayed
 
 
@@ -101,6 +103,11 @@ class Replay:
 def applied(op: Op, inputs: list[Any], attributes: dict[str, Any]) -> Any:
     if op not in OWN_CONTROL:
         return op(*inputs, **attributes)
+    if any(map(is_batched, inputs)):
+        raise UnsupportedError(
+            "a loop or branch of a compiled function is given a batch: differentiate it for one "
+            "entry at a time"
+        )
     # Which have no forward.
     return Tracer(recorder_here().record(op, [value_of(x) for x in inputs], attributes))
 
