@@ -158,7 +158,8 @@ class BatchedLoops:
             *kept, count = kept
             of_captured, by_place = pulled_back(
                 *(again, (), captured, kept[:c], [*inputs[len(inputs) - r :], *kept[c:]]),
-                *(watched, n, sent, rounds, count, any(map(needs_grad, inputs))),
+                *(watched, n, sent, rounds, count),
+                recorded=any(map(needs_grad, inputs)),
             )
             return [*of_captured, *(by_place.get(k) for k in range(c + r))]
 
@@ -169,7 +170,8 @@ class BatchedLoops:
                 [k for k, (_, kind) in enumerate(tried.kinds) if kind == WATCHED and k >= c],
                 [sent.get(k) for k in range(m)],
                 {k - m: t for k, t in sent.items() if k >= m},
-                *(rounds, count, any(map(needs_grad, inputs))),
+                *(rounds, count),
+                recorded=any(map(needs_grad, inputs)),
             )
             return [*map(found.get, range(n)), *map(of_kept.get, range(len(kept)))]
 

@@ -81,6 +81,8 @@ class Entries(LoweringContext):
         return super().define(dtype, value)
 
     def read(self, value: Value, index: Index) -> Operand:
+        # Broadcast, along axes of one entry.
+        index = tuple(number(0) if n == 1 else i for n, i in zip(value.shape, index, strict=True))
         k = next((k for k, i in enumerate(index) if i.terms), None)
         if k is not None:
             found = self.in_memory(value)
