@@ -79,7 +79,7 @@ def hessian(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Functio
     array([[4., 2.],
            [2., 0.]])
     """
-    return jacfwd(jacrev(f, argnums, has_aux), argnums, has_aux)
+    return jacfwd(matrices(f, argnums, has_aux, by_gradients), argnums, has_aux)
 
 
 @checked
@@ -141,7 +141,7 @@ def matrices(f: Function, argnums: Argnums, has_aux: bool, by: Callable[[Recorde
 def outward(leaf: Any, block: Any, shape: tuple[int, ...]) -> Any:
     """A derivative in its shape and in memory of its own; a Tensor if the argument is one, or an
     outer transform watches."""
-    block = block.reshape(shape).copy()
+    block = (block if block.shape == shape else block.reshape(shape)).copy()
     if isinstance(block, Tensor):
         return block
     return Tensor(block) if isinstance(leaf, Tensor) else block[()]
@@ -173,6 +173,15 @@ def by_rows(run: Recorded) -> Blocks:
             row = [of_both(run.place(n), x.dtype, g, h) for n, (x, g, h) in both]
         found.append(row)
     return found
+
+
+def by_gradients(run: Recorded) -> Blocks:
+    """As by rows; of a single real value each row is the gradient as it is, with no axes moved."""
+    if [(y.shape, y.dtype.kind) for y in run.outputs] != [((), "f")]:
+        return by_rows(run)
+    found = run.adjoints([np.ones((), run.outputs[0].dtype)])[0]
+    pairs = zip(found, run.inputs, strict=True)
+    return [[np.zeros(x.shape, x.dtype) if g is None else g for g, x in pairs]]
 
 
 def by_columns(run: Recorded) -> Blocks:
