@@ -40,6 +40,9 @@ C_TEMPLATES = {
     "not": "!{0}",
     **{relation: f"({{0}} {relation} {{1}})" for relation in RELATIONS},
     **{f"cast {dtype}": f"({kind}){{0}}" for dtype, kind in C_TYPES.items()},
+    **{
+        f"sum of {dtype} lanes": f"sum_of_{NAMED[dtype]}({{0}})" for dtype in ("float32", "float64")
+    },
     **{op: f"{{0}} {op} {{1}}" for op in "+-*/%&|"},
     "or": "{0} || {1}",
     # An accumulator {0} after one more entry {1}.
@@ -78,7 +81,8 @@ VECTORS = """\
 typedef float vec_float __attribute__((vector_size({vector}), aligned(4), may_alias));
 typedef double vec_double __attribute__((vector_size({vector}), aligned(8), may_alias));
 #define ADD_PRODUCT(sum, x, y) sum = sum + x * y
-#define FOR_VECTORS __attribute__((aligned(64)))
+#define ADD_PRODUCTS ADD_PRODUCT
+{sums}#define FOR_VECTORS __attribute__((aligned(64)))
 #define PREFETCH(place) __builtin_prefetch(place)
 #define PRAGMA(text) _Pragma(#text)
 #define SIMD(clauses) PRAGMA(omp simd clauses)
@@ -88,6 +92,16 @@ typedef struct {{ float lane[{floats}]; }} vec_float;
 typedef struct {{ double lane[{doubles}]; }} vec_double;
 #define ADD_PRODUCT(sum, x, y) \\
   for (unsigned l = 0; l < sizeof sum.lane / sizeof *sum.lane; l++) sum.lane[l] += x.lane[l] * y
+#define ADD_PRODUCTS(sum, x, y) \\
+  for (unsigned l = 0; l < sizeof sum.lane / sizeof *sum.lane; l++) \\
+    sum.lane[l] += x.lane[l] * y.lane[l]
+#define SUM_OF_LANES(T) INLINE T sum_of_##T(vec_##T x) {{ \\
+  for (unsigned n = sizeof x / sizeof(T) / 2; n; n /= 2) \\
+    for (unsigned l = 0; l < n; l++) x.lane[l] += x.lane[l + n]; \\
+  return x.lane[0]; \\
+}}
+SUM_OF_LANES(float)
+SUM_OF_LANES(double)
 #define FOR_VECTORS
 #define PREFETCH(place)
 #define SIMD(clauses)
@@ -98,8 +112,23 @@ typedef struct {{ double lane[{doubles}]; }} vec_double;
 
 @cache
 def head(vector: int) -> str:
-    types = VECTORS.format(vector=vector, floats=vector // 4, doubles=vector // 8)
+    sums = sum_of_lanes("float", 4, vector) + sum_of_lanes("double", 8, vector)
+    types = VECTORS.format(vector=vector, floats=vector // 4, doubles=vector // 8, sums=sums)
     return (HERE / "runtime" / "vector_math.h").read_text() + types + HEAD
+
+
+def sum_of_lanes(kind: str, bytes_of_one: int, vector: int) -> str:
+    """A function that adds up the lanes of a vector, by halves."""
+    types, lines, x = "", [], "x"
+    while (vector := vector // 2) > bytes_of_one:
+        half = f"{kind}_{vector}"
+        how = f"vector_size({vector}), aligned({bytes_of_one}), may_alias"
+        types += f"typedef {kind} {half} __attribute__(({how}));\n"
+        lines.append(f"  {half} x{vector} = (({half} *)&{x})[0] + (({half} *)&{x})[1];\n")
+        x = f"x{vector}"
+    body = "".join(lines)
+    head = f"INLINE {kind} sum_of_{kind}(vec_{kind} x)"
+    return f"{types}{head} {{\n{body}  return {x}[0] + {x}[1];\n}}\n"
 
 
 def function_of(name: str, text: str, without_warnings: bool = False) -> str:
@@ -181,11 +210,12 @@ class Printer:
         # Of local arrays: their types, and those that are read or written by vectors.
         self.types: dict[Any, np.dtype[Any]] = {}
         self.by_vectors: set[Any] = set()
-        self.vectors: set[str] = set()  # accumulators that are vectors
+        self.vectors: set[str] = set()  # names of vectors
         for statement in ir.walk(statements):
             if isinstance(statement, ir.Variable):
                 self.types[statement.name] = statement.type
-                self.vectors |= {statement.name} if statement.lanes else set()
+            if isinstance(statement, ir.Let | ir.Variable) and statement.lanes:
+                self.vectors.add(statement.name)
             for operand in statement.operands:
                 if isinstance(operand, ir.Access):
                     self.use(operand)
@@ -243,12 +273,13 @@ class Printer:
         return self.loop(node)
 
     def vector_sum(self, node: ir.Accumulate) -> str:
-        """A vector to which the product of a vector and a number is added."""
+        """A vector to which the product of a vector and a number, or another vector, is added."""
         product = node.value
         if node.combine != "+" or not isinstance(product, ir.Apply) or product.function != "*":
             raise LoopError(f"to the vector {node.target}, products are added, and nothing else")
         factors = ", ".join(map(self.text, product.arguments))
-        return f"ADD_PRODUCT({node.target}, {factors});"
+        several = "S" * (product.arguments[1] in self.vectors)
+        return f"ADD_PRODUCT{several}({node.target}, {factors});"
 
     def variable(self, node: ir.Variable) -> str:
         kind = ctype(node.type, node.lanes)

@@ -28,7 +28,6 @@ from minigrad.compiler.graph.affine import (
 )
 from minigrad.compiler.graph.ir import Value
 from minigrad.compiler.graph.opset.base import INDEX, UNBOUNDED
-from minigrad.compiler.graph.opset.contractions import extent
 from minigrad.compiler.loops import ir
 from minigrad.compiler.loops.lowering import LoweringContext
 from minigrad.compiler.loops.passes import blocking_of, hoisted, minimum_of, nest
@@ -45,7 +44,8 @@ def contract_function(
     kernel: Kernel, schedule: Schedule, buffers: BufferPlan, machine: Machine
 ) -> KernelSource:
     """The C of a contraction and its epilogue."""
-    tiles = Tiles(kernel, schedule, machine)
+    of = Dots if schedule.contractions[kernel.stages[0].value].along_depth else Tiles
+    tiles = of(kernel, schedule, machine)
     epilogue = Epilogue(tiles)
     statements: list[ir.Statement] = [*epilogue.first]
     if tiles.depth.outside:  # what is read for one part stays in cache
@@ -53,7 +53,7 @@ def contract_function(
         sums = []
     else:
         sums = [*epilogue.prefetch(), *tiles.all_sums()]
-    statements += tiles.over_tiles([*sums, *epilogue.statements()])
+    statements += tiles.over_tiles([*sums, *tiles.rest(), *epilogue.statements()])
     del epilogue.body  # a reference cycle: without this, everything would stay in memory
     return print_kernel(statements, buffers, padded=True)
 
@@ -118,24 +118,24 @@ class Tiles:
         self.kernel, self.schedule, self.value = kernel, schedule, kernel.stages[0].value
         self.contraction = contraction = schedule.contractions[self.value]
         self.x, self.y = access(contraction.x, schedule), access(contraction.y, schedule)
-        self.width = width_of(self.value.dtype, contraction.columns, machine.vector)
         self.lanes = machine.vector // self.value.dtype.itemsize
-        self.vectors = self.width // self.lanes
-        self.max_rows = (machine.registers - self.vectors - 1) // self.vectors // 2 * 2
+        self.width, self.vectors, self.max_rows = self.sizes(machine)
         self.count = -(-contraction.rows // self.max_rows)  # of tiles along the rows
         self.rows, self.larger_tiles = divmod(contraction.rows, self.count)
         self.panels = -(-contraction.columns // self.width)
         self.is_full_width = contraction.columns % self.width == 0
         self.first_column = Expr({Var("panel", self.panels): self.width})
-        steps = math.prod(map(extent, contraction.depth))
+        loops = self.depth_loops()
+        steps = math.prod(v.extent for v in loops)
         self.uses_partial_sums = steps > costs.STEPS_PER_PART  # to keep the sums accurate
         # Whether a tile is stored from registers directly into the result.
         (column,) = contraction.column.terms
         address = schedule.layouts[self.value].address(self.index)
         alone = len(kernel.stages) == 1 and address.terms.get(column) == 1
+        alone = alone and not contraction.along_depth
         self.stores_directly = alone and self.is_full_width and not self.uses_partial_sums
         self.loops = self.tile_loops(steps)
-        self.depth = Depth([v for e in contraction.depth for v in e.terms], contraction.limits)
+        self.depth = Depth(loops, contraction.limits)
         self.z = ir.Access("z", ZERO)  # the first entry of the tile
         if self.uses_partial_sums:
             k, size = blocking_of(self.depth.loops, costs.STEPS_PER_PART)
@@ -143,6 +143,20 @@ class Tiles:
             self.depth = replace(self.depth, blocked=k, size=size, outside=outside)
             if outside:
                 self.z = self.saved()
+
+    def sizes(self, machine: Machine) -> tuple[int, int, int]:
+        """The columns of a tile, the vectors that accumulate a row of it, and how many rows fit."""
+        width = width_of(self.value.dtype, self.contraction.columns, machine.vector)
+        vectors = width // self.lanes
+        return width, vectors, (machine.registers - vectors - 1) // vectors // 2 * 2
+
+    def depth_loops(self) -> list[Var]:
+        """The loops over the depth."""
+        return [v for e in self.contraction.depth for v in e.terms]
+
+    def rest(self) -> list[ir.Statement]:
+        """What is left of the depth after these loops, added to the sums of a tile."""
+        return []
 
     def tile_loops(self, steps: int) -> list[Var]:
         """The loops over tiles."""
@@ -207,8 +221,22 @@ class Tiles:
 
     def register_sums(self, rows: int) -> list[ir.Statement]:
         """Sums of `rows` by `width` entries, in vector registers; and where they are stored."""
-        dtype, lanes = self.value.dtype, self.lanes
         registers = [(r, v) for r in range(rows) for v in range(self.vectors)]
+        statements: list[ir.Statement] = [
+            ir.Variable(f"s{r}_{v}", self.value.dtype, lanes=self.lanes) for r, v in registers
+        ]
+        statements += self.depth.inner(self.step(rows))
+        statements += [self.stored(r, v) for r, v in registers]
+        if self.uses_partial_sums:
+            entry = Var("entry", rows * self.width)
+            part, total = ir.Access("part", Expr({entry: 1})), offset_by(self.z, Expr({entry: 1}))
+            both = ir.Apply("if", (self.depth.is_first(), part, ir.Apply("+", (total, part))))
+            statements.append(ir.For(entry, [ir.Store(total, both)], simd=()))
+        return statements
+
+    def step(self, rows: int) -> list[ir.Statement]:
+        """One step of the depth: vectors of y times numbers of x."""
+        dtype, lanes = self.value.dtype, self.lanes
         (column,), (row,) = self.contraction.column.terms, self.contraction.row.terms
         assert self.y.place is not None and self.x.place is not None
         place = self.y.place.replaced({column: self.first_column})
@@ -221,31 +249,82 @@ class Tiles:
             step.append(ir.Let(f"x{r}", dtype, replace(self.x, place=place)))
             for v in range(self.vectors):
                 step.append(ir.Accumulate(f"s{r}_{v}", "+", ir.Apply("*", (f"y{v}", f"x{r}"))))
-        statements: list[ir.Statement] = [
-            ir.Variable(f"s{r}_{v}", dtype, lanes=lanes) for r, v in registers
-        ]
-        statements += self.depth.inner(step)
-        address = self.schedule.layouts[self.value].address(self.index)
-        for r, v in registers:
-            if self.stores_directly:
-                at = {row: Expr({FIRST_ROW: 1}, r), column: self.first_column + v * lanes}
-                target = ir.Access(self.value, address.replaced(at), lanes=lanes)
-            else:
-                place = number(r * self.width + v * lanes)
-                target = ir.Access(self.part_name, place, lanes=lanes)
-            statements.append(ir.Store(target, f"s{r}_{v}"))
-        if self.uses_partial_sums:
-            entry = Var("entry", rows * self.width)
-            part, total = ir.Access("part", Expr({entry: 1})), offset_by(self.z, Expr({entry: 1}))
-            both = ir.Apply("if", (self.depth.is_first(), part, ir.Apply("+", (total, part))))
-            statements.append(ir.For(entry, [ir.Store(total, both)], simd=()))
-        return statements
+        return step
+
+    def stored(self, r: int, v: int) -> ir.Statement:
+        """A register stored to the tile, or directly to the result."""
+        place, value = number(r * self.width + v * self.lanes), self.value
+        target = ir.Access(self.part_name, place, lanes=self.lanes)
+        if self.stores_directly:
+            (column,), (row,) = self.contraction.column.terms, self.contraction.row.terms
+            at = {row: Expr({FIRST_ROW: 1}, r), column: self.first_column + v * self.lanes}
+            address = self.schedule.layouts[value].address(self.index)
+            target = ir.Access(value, address.replaced(at), lanes=self.lanes)
+        return ir.Store(target, f"s{r}_{v}")
 
     @property
     def index(self) -> Index:
         """The index of the result in the loops of the contraction."""
         pairs = zip(self.contraction.out, self.value.shape, strict=True)
         return tuple(i if n > 1 else ZERO for i, n in pairs)
+
+
+class Dots(Tiles):
+    """Of a product of few columns: each vector accumulates one entry, a part of the depth in each
+    lane, and its lanes are added up afterwards."""
+
+    def sizes(self, machine: Machine) -> tuple[int, int, int]:
+        columns = self.contraction.columns
+        return columns, columns, min(8, (machine.registers - columns - 1) // columns)
+
+    def depth_loops(self) -> list[Var]:
+        """The loop over the vectors of the depth."""
+        (self.term,) = self.contraction.depth[0].terms
+        self.vector = Var(self.term.name, self.term.extent // self.lanes)
+        return [self.vector]
+
+    def places(self, row: Expr, column: Expr, depth: Expr) -> tuple[Expr, Expr]:
+        """Where x and y are read for an entry of a tile and a step of the depth."""
+        (c,), (r,) = self.contraction.column.terms, self.contraction.row.terms
+        assert self.x.place is not None and self.y.place is not None
+        at_row = {r: Expr({FIRST_ROW: 1}) + row, self.term: depth}
+        return self.x.place.replaced(at_row), self.y.place.replaced({c: column, self.term: depth})
+
+    def step(self, rows: int) -> list[ir.Statement]:
+        """One step of the depth: vectors of x times vectors of y."""
+        depth, dtype, lanes = Expr({self.vector: self.lanes}), self.value.dtype, self.lanes
+        columns = range(self.width)
+        found: list[ir.Statement] = []
+        for c in columns:
+            _, place = self.places(ZERO, number(c), depth)
+            found.append(
+                ir.Let(f"y{c}", dtype, replace(self.y, place=place, lanes=lanes), lanes=lanes)
+            )
+        for r in range(rows):
+            place, _ = self.places(number(r), ZERO, depth)
+            found.append(
+                ir.Let(f"x{r}", dtype, replace(self.x, place=place, lanes=lanes), lanes=lanes)
+            )
+            products = [ir.Apply("*", (f"y{c}", f"x{r}")) for c in columns]
+            found += [ir.Accumulate(f"s{r}_{c}", "+", products[c]) for c in columns]
+        return found
+
+    def stored(self, r: int, v: int) -> ir.Statement:
+        """The sum of the lanes of a register, stored to the tile."""
+        total = ir.Apply(f"sum of {self.value.dtype} lanes", (f"s{r}_{v}",))
+        return ir.Store(ir.Access(self.part_name, number(r * self.width + v)), total)
+
+    def rest(self) -> list[ir.Statement]:
+        """The last entries of the depth, which fill no vector."""
+        whole, n = self.vector.extent * self.lanes, self.term.extent % self.lanes
+        if not n:
+            return []
+        r, c, k = Var("er", self.max_rows), Var("ec", self.width), Var("last", n)
+        x, y = self.places(Expr({r: 1}), Expr({c: 1}), Expr({k: 1}, whole))
+        product = ir.Apply("*", (replace(self.x, place=x), replace(self.y, place=y)))
+        total = offset_by(self.z, Expr({r: self.width, c: 1}))
+        each = ir.For(c, [ir.For(k, [ir.Accumulate(total, "+", product)])])
+        return [ir.For(r, [each], high="rows")]
 
 
 def offset_by(access: ir.Access, by: Expr) -> ir.Access:
@@ -312,6 +391,8 @@ class Epilogue:
         if tiles.stores_directly:
             return []
         body = ir.substituted([*self.inner, *self.stores], self.new)
+        if tiles.contraction.along_depth:  # of few columns, loops over rows fill vectors
+            return [ir.For(self.c, [ir.For(self.r, body, high="rows", simd=())])]
         if tiles.is_full_width:
             return [ir.For(self.r, [ir.For(self.c, body, simd=())], high="rows")]
         lanes = (

@@ -155,12 +155,15 @@ class Packer:
             if z not in layouts:  # by group
                 layouts[z], kinds[z] = plain(z.shape), "map"
         width = width_of(value.dtype, it.columns, self.vector)
-        has_unit_stride = partial(is_unit_stride, it)
-        is_loadable = partial(is_vector_loadable, it, width)
-        pack_x = partial(packed_x_layout, x, x_index, it)
+        fits_x: Callable[[Access], bool] = partial(is_unit_stride, it)
+        fits_y: Callable[[Access], bool] = partial(is_vector_loadable, it, width)
+        pack_x = partial(depth_last_layout, x, x_index, it)
         pack_y = partial(packed_y_layout, y, y_index, it, width)
-        x = self.operand(x, x_index, has_unit_stride, pack_x)
-        y = self.operand(y, y_index, is_loadable, pack_y)
+        if it.along_depth:
+            fits_x = fits_y = lambda base: stride(base, it.depth[-1]) == 1
+            pack_y = partial(depth_last_layout, y, y_index, it)
+        x = self.operand(x, x_index, fits_x, pack_x)
+        y = self.operand(y, y_index, fits_y, pack_y)
         it.x, it.y = (x, x_index), (y, y_index)
         new = value.of(x, y)
         layouts[new], kinds[new] = layouts[value], "contract"
@@ -271,8 +274,8 @@ def is_vector_loadable(it: Contraction, width: int, base: Access) -> bool:
     return stride(base, it.column) == 1 and whole_vectors and (near or few)
 
 
-def packed_x_layout(x: Value, index: Index, it: Contraction) -> Layout:
-    """The layout of a packed x: the depth innermost, in the order of its loops."""
+def depth_last_layout(x: Value, index: Index, it: Contraction) -> Layout:
+    """The layout of a packed operand with the depth innermost, in the order of its loops."""
     axes = {k: i.variables() for k, i in enumerate(index) if x.shape[k] > 1}
     depth = [k for loop in it.depth for k, vs in axes.items() if vs & loop.variables()]
     last = list(dict.fromkeys(depth))

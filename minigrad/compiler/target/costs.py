@@ -12,6 +12,8 @@ CONFLICT_STRIDE = 1024  # entries: lines that are so far apart evict each other 
 MAX_FOLDED_SIZE = 1 << 16  # entries of a constant that is computed beforehand
 MAX_UNROLLED_TERMS = 16  # of a reduction that is written as binary ops
 MAX_NARROW_COLUMNS = 3  # of a product: fewer than make a vector worth while
+MIN_DOT_ROWS = 8  # of a product so narrow, from which on its rows are summed several at a time,
+MIN_DOT_DEPTH = 16  # if they have so many terms: a vector, or more
 MAX_LITERALS = 16  # different numbers at one input of an op, up to which they stay literals
 
 # Fusion

@@ -186,6 +186,38 @@ def test_narrow_products_of_transposed_matrices(kind: str) -> None:
     assert [k.kind for k in scheduled(transposed, [x, d], 64).kernels] == ["contract"]
 
 
+@pytest.mark.unoptimized
+@pytest.mark.parametrize("kind", KINDS)
+def test_narrow_products_by_vectors_along_their_rows(kind: str) -> None:
+    """Of any depth: what fills no vector is left over; long ones are added up in parts."""
+    rng = np.random.default_rng(13)
+    sizes = [(3, 8, 16, 1), (2, 9, 37, 2), (2, 33, 50, 3), (1, 8, 7000, 2), (1, 20, 40_003, 1)]
+    functions: list[Callable[..., Any]] = [
+        matmul,
+        lambda x, w: np.tanh(np.exp(x / 9) @ w / 99) * x[..., :1],
+        lambda x, w: x[0] @ w[0, :, 0] + 1,
+        lambda x, w: x[0, :8] @ (w[0, :, :1] * x[0, :1].T),
+        lambda x, w: (x @ w).sum(axis=1),
+    ]
+    cases: list[Case] = []
+    for n, rows, depth, columns in sizes:
+        arrays = [
+            normal(rng, n, rows, depth, dtype=kind),
+            normal(rng, n, depth, columns, dtype=kind),
+        ]
+        cases += [(f, arrays) for f in functions]
+    x, w = normal(rng, 30, 80, dtype=kind), normal(rng, 40, 2, dtype=kind)
+    views: list[Callable[..., Any]] = [
+        lambda x, w: x[:, ::2] @ w,
+        lambda x, w: x[::3, 40:] @ w[::-1, :1],
+        lambda x, w: np.broadcast_to(x[:, :1], (30, 40)) @ w,
+        lambda x, w: np.broadcast_to(x[:1, :40], (9, 40)) @ w,
+        lambda x, w: x[:, :40].reshape(5, 6, 40) @ w,
+    ]
+    check([*cases, *((f, [x, w]) for f in views)])
+    assert "contract" in [k.kind for k in scheduled(matmul, [x, normal(rng, 80, 2)], 64).kernels]
+
+
 def test_dtypes_that_are_mixed() -> None:
     rng = np.random.default_rng(6)
     x, y = normal(rng, 9, 7), normal(rng, 7, 33, dtype=np.float64)
@@ -200,10 +232,11 @@ def test_nan_and_infinities_stay_in_their_rows_and_columns() -> None:
     """What fills up a tile is not added to what is there."""
     x, y = np.ones((13, 21), np.float32), np.ones((21, 35), np.float32)
     x[3, 4], y[7, 34], x[12, 20] = np.nan, np.inf, -np.inf
-    found = compile(lambda x, y: (x @ y, y.T @ x.T))(x, y)
+    found = compile(lambda x, y: (x @ y, y.T @ x.T, x @ y[:, 33:], y.T @ x[3]))(x, y)
     with np.errstate(invalid="ignore"):
-        np.testing.assert_array_equal(found[0], x @ y)
-        np.testing.assert_array_equal(found[1], (x @ y).T)
+        expected = x @ y, (x @ y).T, x @ y[:, 33:], y.T @ x[3]
+    for got, each in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(got, each)
 
 
 def test_operations_fused_behind_a_product() -> None:

@@ -3,7 +3,7 @@
 Each is `z[batch, row, column] += x[batch, row, depth] * y[batch, depth, column]`, where batch and
 depth are several loops, and what is read at an index may be a view: a convolution is a product of
 the windows that it sees by the weights. The columns are those that lie side by side in z, or if
-these are too few to fill vectors, the rows of a matrix product.
+these are too few to fill vectors, the rows of a matrix product; or the vectors are `along_depth`.
 """
 
 from __future__ import annotations
@@ -52,6 +52,7 @@ class Contraction:
     x: tuple[Value, Index]
     y: tuple[Value, Index]
     limits: Sequence[tuple[Expr, int]] = ()
+    along_depth: bool = False
 
     @property
     def rows(self) -> int:
@@ -120,9 +121,14 @@ class Matmul(Product):
             return z, (*(i if n > 1 else ZERO for i, n in zip(own, z.shape, strict=False)), *last)
 
         out = (*batch, row, column)
-        if columns <= costs.MAX_NARROW_COLUMNS:  # its rows fill vectors
+        narrow, by_rows = columns <= costs.MAX_NARROW_COLUMNS, has_adjacent_rows(x)
+        if narrow and by_rows:
             row, column, left, right = column, row, right, left
-        return Contraction(batch, row, column, [depth], out, of(*left), of(*right))
+        x_read, y_read = of(*left), of(*right)
+        along_depth = narrow and not by_rows
+        return Contraction(
+            batch, row, column, [depth], out, x_read, y_read, along_depth=along_depth
+        )
 
     def scalars(self, value: Value) -> float:
         size: int = value.size * value.inputs[0].shape[-1]
@@ -144,8 +150,10 @@ class Matmul(Product):
         value = in_one_dtype(value)
         x, y = value.inputs
         depth, columns = x.shape[-1], value.shape[-1]
-        wide = columns > costs.MAX_NARROW_COLUMNS or has_adjacent_rows(x)
-        if value.dtype.kind == "f" and depth > 1 and wide:
+        fills_vectors = (
+            columns > costs.MAX_NARROW_COLUMNS or has_adjacent_rows(x) or has_long_rows(x)
+        )
+        if value.dtype.kind == "f" and depth > 1 and fills_vectors:
             return value
         if depth == 1:
             product = apply("mul", x, y)
@@ -164,6 +172,12 @@ def has_adjacent_rows(x: Value) -> bool:
     n = len(x.shape)
     transposed = name_of(x) == "transpose" and axes_of(x)[n - 2] == n - 1
     return transposed and x.shape[-2] > costs.MAX_NARROW_COLUMNS
+
+
+def has_long_rows(x: Value) -> bool:
+    """Whether it is a matrix of rows that fill vectors, several of which are summed together."""
+    rows, depth = x.shape[-2:]
+    return rows >= costs.MIN_DOT_ROWS and depth >= costs.MIN_DOT_DEPTH
 
 
 @entry("linear")
