@@ -78,14 +78,15 @@ def explanation_data(steps: Sequence[Step], result: str) -> dict[str, Any]:
         "note": complex_note(steps, result),
         "sources": [source_data(path, numbers) for path, numbers in files.items()],
         "unchecked": len(leaves) - len(checked),
-        "memory": memory_data(memory(steps, result), index),
+        "memory": memory_data(memory(steps, result), steps),
     }
 
 
-def memory_data(memory: Memory, index: Mapping[Step, int]) -> dict[str, Any]:
-    """In bytes: what each step keeps for the reverse pass, and both passes."""
+def memory_data(memory: Memory, steps: Sequence[Step]) -> dict[str, Any]:
+    """In bytes: what each step keeps for the reverse pass, and the most of both passes."""
+    kept = {x.step: x.bytes for x in memory.kept}
     return {
-        "kept": {index[x.step]: x.bytes for x in memory.kept},
+        "kept": [kept.get(step, 0) for step in steps],
         "leaves": memory.leaves,
         "total": memory.total,
         "forward": memory.forward,

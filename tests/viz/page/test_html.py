@@ -95,3 +95,22 @@ def test_two_thousand_steps_stay_below_one_megabyte(tmp_path: Path) -> None:
     explain(x).html(tmp_path / "page.html")
     page = (tmp_path / "page.html").stat()
     assert 0.2e6 < page.st_size < 1e6
+
+
+def test_the_page_has_what_each_step_keeps(tmp_path: Path) -> None:
+    x = Tensor(np.ones((3, 4)), requires_grad=True, name="x")
+    explanation = explain(np.sum(np.tanh(x).T ** 2))
+    explanation.html(tmp_path / "page.html")
+    memory = data_in((tmp_path / "page.html").read_text(), "structure")["memory"]
+    # The transpose, w3, is a view.
+    assert memory["kept"] == [
+        None,
+        "96 B: float64 (3, 4)",
+        None,
+        "96 B: float64 (4, 3)",
+        "8 B: float64 ()",
+    ]
+    assert memory["summary"] == explanation.memory().summary()
+    found = explanation.to_dict()["memory"]
+    assert found["kept"] == [0, 96, 0, 96, 8] and found["total"] == found["forward"] == 200
+    assert found["leaves"] == 96 and found["reverse"] > found["total"]
