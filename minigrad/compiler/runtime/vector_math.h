@@ -332,6 +332,29 @@ INLINE double log_f64(double x) {
   return x < INFINITY ? y : x;
 }
 
+// sin and cos as in float32, within 3 units, where math.h would be called: without SIMD, as numbers
+// that are too large for this are left to it. pi is the sum of three parts, of which multiples of the
+// first are taken off exactly, those of the second with what is lost of them.
+#ifdef __FP_FAST_FMA
+INLINE double sin_or_cos_f64(double x, double half) {
+  double t = (x * 0.3183098861837907 - half) + 0x1.8p52, n = t - 0x1.8p52;
+  if (half != 0) n += half;
+  double a = fma(-n, 3.141592653589793, x), b = product(n, 1.2246467991473532e-16);
+  double lost = fma(n, 1.2246467991473532e-16, -b) + n * -2.9947698097183397e-33;
+  double r = double_of(bits_f64((a - b) - lost) ^ bits_f64(t) << 63), z = r * r, w = z * z;
+  double p = (2.73144475909634e-15 * z - 7.643970296165793e-13) * w
+    + (1.6058977312444268e-10 * z - 2.5052107616995878e-8);
+  p = (p * w + (2.755731921916323e-6 * z - 1.9841269841254974e-4)) * w
+    + (8.333333333333316e-3 * z - 0.16666666666666666);
+  return copysign(r * z * p + r, r);
+}
+INLINE double sin_f64(double x) { return fabs(x) < 0x1p26 ? sin_or_cos_f64(x, 0) : sin(x); }
+INLINE double cos_f64(double x) { return fabs(x) < 0x1p26 ? sin_or_cos_f64(x, -0.5) : cos(x); }
+#else
+INLINE double sin_f64(double x) { return sin(x); }
+INLINE double cos_f64(double x) { return cos(x); }
+#endif
+
 // Numbers win over NaN; the functions of math.h are calls.
 INLINE float fmax_f32(float x, float y) { return choose((x > y) | (y != y), x, y); }
 INLINE float fmin_f32(float x, float y) { return choose((x < y) | (y != y), x, y); }
@@ -418,8 +441,8 @@ LOGADDEXP2(double, f64, fmax_f64, fabs, log1p, exp2)
 #define asinh(x) ONE_OF(asinh_f32, asinh, x)
 #define acosh(x) ONE_OF(acosh_f32, acosh, x)
 #define atanh(x) ONE_OF(atanh_f32, atanh, x)
-#define sin(x) ONE_OF(sin_f32, sin, x)
-#define cos(x) ONE_OF(cos_f32, cos, x)
+#define sin(x) ONE_OF(sin_f32, sin_f64, x)
+#define cos(x) ONE_OF(cos_f32, cos_f64, x)
 #define tan(x) ONE_OF(tan_f32, tan, x)
 #define asin(x) ONE_OF(asin_f32, asin, x)
 #define acos(x) ONE_OF(acos_f32, acos, x)
