@@ -34,10 +34,10 @@ def serve(make_page: Callable[[], str], port: int = 0, browser: bool = True) -> 
     """
     with PageServer(port) as server:
         server.show(make_page())
-        print(f"The playground is at {server.address}\nStop it with Ctrl-C.", flush=True)
-        if browser:
-            threading.Thread(target=webbrowser.open, args=[server.address], daemon=True).start()
         try:
+            print(f"The playground is at {server.address}\nStop it with Ctrl-C.", flush=True)
+            if browser:
+                threading.Thread(target=webbrowser.open, args=[server.address], daemon=True).start()
             server.serve_forever(poll_interval=0.1)
         except KeyboardInterrupt:
             print("\nstopped", file=sys.stderr)
