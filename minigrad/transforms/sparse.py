@@ -33,9 +33,16 @@ def colored(pattern: Sparse) -> np.ndarray:
     """A color for each column, from 0, so that columns with entries in one row differ; greedy, in
     the given order, which is best for bands, or by their counts of entries."""
     by_column = pattern.tocsc()
-    orders = np.arange(pattern.shape[1]), np.argsort(-np.diff(by_column.indptr), kind="stable")
-    found = (greedy(by_column, order) for order in orders)
-    return min(found, key=lambda colors: colors.max(initial=-1))
+    colors = greedy(by_column, np.arange(pattern.shape[1]))
+    if colors.max(initial=-1) < fewest(pattern):
+        return colors
+    others = greedy(by_column, np.argsort(-np.diff(by_column.indptr), kind="stable"))
+    return min(colors, others, key=lambda colors: colors.max(initial=-1))
+
+
+def fewest(pattern: Sparse) -> int:
+    """How many colors columns have at least: those with entries in one row differ."""
+    return int(np.diff(pattern.indptr).max(initial=0))
 
 
 def greedy(by_column: Sparse, order: np.ndarray) -> np.ndarray:
@@ -73,8 +80,11 @@ def by_passes(run: Recorded) -> Sparse:
 
     pattern = pattern_of(run.outputs, [x.node for x in run.inputs])
     row, column = pattern.nonzero()
-    by_column, by_row = colored(pattern), colored(pattern.T.tocsr())
-    if by_column.max(initial=-1) <= by_row.max(initial=-1):
+    transposed = pattern.T.tocsr()
+    by_column, by_row = colored(pattern), None
+    if by_column.max(initial=-1) >= fewest(transposed):
+        by_row = colored(transposed)
+    if by_row is None or by_column.max(initial=-1) <= by_row.max(initial=-1):
         tangents = [run.in_form(iter(seed)) for seed in seeds(by_column, run.inputs)]
         passes = [joined(pushed(run, run.chosen, each)) for each in tangents]
         place = by_column[column], row
