@@ -29,7 +29,7 @@ from minigrad.autograd import (
     reverse,
     switched,
 )
-from minigrad.errors import ShapeError, refusal_of_vjp
+from minigrad.errors import ArgumentTypeError, ShapeError, describe, refusal_of_vjp
 from minigrad.graph import INEXACT, Node, toposort
 from minigrad.ops.movement import copy
 from minigrad.ops.reduce import broadcast, sum_op
@@ -69,20 +69,27 @@ def linearize(f: Function, *args: Any, has_aux: bool = False) -> tuple[Any, ...]
 
 
 @checked
-def jvp(f: Function, args: Sequence[Any], tangents: Sequence[Any], has_aux: bool = False) -> Any:
-    """f(*args), and its derivative in the direction of the tangents, one for each argument.
+def jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any], has_aux: bool = False) -> Any:
+    """f(*primals), and its derivative in the direction of the tangents, one for each argument.
 
     It takes one pass beside that of f itself. With `has_aux`, also what f returned beside its
     value.
 
     Raises:
+        ArgumentTypeError: if primals or tangents are no tuple or list.
         ShapeError: if a tangent does not have its argument's shape and nesting.
 
     >>> jvp(lambda x: x**2, (3.0,), (1.0,))
     (np.float64(9.0), np.float64(6.0))
     """
-    run = Recorded(f, args, has_aux=has_aux)
-    derivative = pushed(run, args, tangents)
+    for name, given in (("primals", primals), ("tangents", tangents)):
+        if not isinstance(given, tuple | list):
+            raise ArgumentTypeError(
+                f"jvp: {name} are a tuple, with one for each argument of f, and not "
+                f"{describe(given)}: write (x,) for one argument"
+            )
+    run = Recorded(f, primals, has_aux=has_aux)
+    derivative = pushed(run, primals, tangents)
     return (run.value(), derivative, run.aux) if has_aux else (run.value(), derivative)
 
 
@@ -91,7 +98,7 @@ def pushed(run: Recorded, args: Sequence[Any], tangents: Sequence[Any]) -> Any:
 
     Recorded, and made of Tensors, if an outer transform differentiates any of it.
     """
-    found, watched = push(run, matching(list(tangents), list(args), "the arguments"))
+    found, watched = push(run, matching(list(tangents), list(args), "tangents", "the arguments"))
     of_tensors = watched or run.of_tensors
     return like(run.output, map(outward, found, run.outputs, repeat(of_tensors)))
 
@@ -101,7 +108,7 @@ def push(run: Recorded, directions: Sequence[Any]) -> tuple[list[Any], bool]:
     recorded; None is zeros."""
     watched = any(root is not None and run.is_watched(root) for root in run.roots)
     seeds: dict[Node, Any] = {}
-    for v, x in zip(directions, run.inputs, strict=True):
+    for v, x, node in zip(directions, run.inputs, run.nodes, strict=True):
         if v is None:
             continue
         if type(v) is not np.ndarray or v.dtype != x.dtype:
@@ -110,7 +117,7 @@ def push(run: Recorded, directions: Sequence[Any]) -> tuple[list[Any], bool]:
             watched = watched or v.requires_grad
         if v.shape != x.shape:
             raise ShapeError(f"a tangent of shape {v.shape} for an argument of shape {x.shape}")
-        seeds[x.node] = v
+        seeds[node] = v
     watched = watched and recording.get()
     view = Tensor.of if watched else array_of
     with switched(recording, watched):

@@ -90,7 +90,9 @@ class Recorded:
         self.of_tensors = any(isinstance(leaf, Tensor) for leaf in self.given)
         self.inputs = [variable(x, partial(self.place, k)) for k, x in enumerate(self.given)]
         self.path: list[Node] = []
-        self.by = {x.node for x in self.inputs}
+        # Kept, as a compiled function that is given the pull-back puts others into its Tensors.
+        self.nodes = [x.node for x in self.inputs]
+        self.by = set(self.nodes)
         args = [*args]
         for k, arg in enumerate(self.in_form(iter(self.inputs))):
             args[self.argnums[k]] = arg
@@ -192,7 +194,7 @@ class Recorded:
                 adjoints = reverse_along(self.path, seeds, set(self.path).__contains__, (), view)
             else:
                 adjoints = reverse(seeds, by=self.by, view=view)
-        return [adjoints.get(x.node) for x in self.inputs], watched
+        return [*map(adjoints.get, self.nodes)], watched
 
 
 def as_tensor(output: Any, where: str) -> Tensor:

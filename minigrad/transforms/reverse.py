@@ -37,9 +37,10 @@ def value_and_grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> 
     def differentiated(*args: Any, **kwargs: Any) -> Any:
         run = Recorded(f, args, kwargs, in_order(argnums, args), has_aux)
         if len(run.outputs) != 1 or run.outputs[0].size != 1:
+            shapes = [y.shape for y in run.outputs]
+            found = f"shapes {shapes}: sum or average it, or use jacobian" if shapes else "nothing"
             raise GradientError(
-                "grad is of a function that returns a single value, and this one returned shapes "
-                f"{[y.shape for y in run.outputs]}: sum or average it, or use jacobian"
+                f"grad is of a function that returns a single value, and this one returned {found}"
             )
         (y,) = flat(run.output)
         if isinstance(y, Tensor) and y.dtype.kind != "f":
@@ -95,7 +96,7 @@ def vjp(f: Function, *args: Any, has_aux: bool = False) -> tuple[Any, ...]:
 
     @bound
     def pull_back(cotangent: Any) -> tuple[Any, ...]:
-        return tuple(run.pull_back(matching(cotangent, run.output, "the output")))
+        return tuple(run.pull_back(matching(cotangent, run.output, "a cotangent", "the output")))
 
     # Copied, for the arrays that the pull-back needs are not to be written into.
     value = map_tree(lambda y: y.copy() if isinstance(y, np.ndarray) else y, run.value())
@@ -122,6 +123,8 @@ def hvp(f: Function, argnums: Argnums = 0) -> Function:
         *args_of_f, v = args
         run = Recorded(grad(f, argnums), args_of_f, kwargs, in_order(argnums, args_of_f))
         # The Hessian is symmetric, so the vjp of the gradient is its product with v.
-        return one_or_all(argnums, run.pull_back(matching(v, run.output, "the argument")))
+        return one_or_all(
+            argnums, run.pull_back(matching(v, run.output, "the vector of hvp", "the argument"))
+        )
 
     return differentiated

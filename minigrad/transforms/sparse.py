@@ -78,7 +78,7 @@ def by_passes(run: Recorded) -> Sparse:
     """The Jacobian of a run: forward or by reverse passes, whichever needs fewer."""
     from scipy import sparse
 
-    pattern = pattern_of(run.outputs, [x.node for x in run.inputs])
+    pattern = pattern_of(run.outputs, run.nodes)
     row, column = pattern.nonzero()
     transposed = pattern.T.tocsr()
     by_column, by_row = colored(pattern), None
@@ -184,6 +184,6 @@ def jacobian_sparsity(f: Function, argnum: int = 0) -> Function:
     @functools.wraps(f)
     def pattern(*args: Any, **kwargs: Any) -> Any:
         run = recorded("jacobian_sparsity", f, argnum, args, kwargs)
-        return pattern_of(run.outputs, [x.node for x in run.inputs])
+        return pattern_of(run.outputs, run.nodes)
 
     return pattern

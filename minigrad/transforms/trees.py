@@ -61,8 +61,8 @@ def map_tree(function: Function, tree: Any) -> Any:
     return like(tree, map(function, flat(tree)))
 
 
-def matching(tree: Any, other: Any, what: str) -> list[Any]:
-    """The leaves of `tree`, which must be nested as `other` is."""
+def matching(tree: Any, other: Any, name: str, what: str) -> list[Any]:
+    """The leaves of a tree, which messages call `name`; it must be nested as another is, `what`."""
     flat = type(tree) is type(other) is list and len(tree) == len(other)
     if flat and LEAVES.issuperset(map(type, tree + other)):
         return tree
@@ -70,5 +70,7 @@ def matching(tree: Any, other: Any, what: str) -> list[Any]:
     at_place = dict(leaves)
     if len(leaves) != len(needed) or at_place.keys() != set(needed):
         given = [at for at, _ in leaves]
-        raise ShapeError(f"must be nested as {what} is, with leaves at {needed}, not at {given}")
+        raise ShapeError(
+            f"{name} must be nested as {what}, with leaves at {needed}, not at {given}"
+        )
     return [at_place[at] for at in needed]

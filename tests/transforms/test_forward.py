@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import minigrad
-from minigrad import Tensor, custom_vjp, grad, hessian, jvp, linearize, vjp
-from minigrad.errors import DtypeError, GradientError, ShapeError
+from minigrad import Tensor, custom_vjp, grad, hessian, jvp, linearize, vjp, vmap
+from minigrad.errors import ArgumentTypeError, DtypeError, GradientError, ShapeError
 from minigrad.ops.base import Op, registry
 from minigrad.transforms.calls import call_node
 from minigrad.transforms.trees import flat, map_tree
@@ -325,3 +325,30 @@ MISUSES: dict[str, Any] = {
 def test_misuses(call: Any, error: Any, match: str) -> None:
     with pytest.raises(error, match=match):
         call()
+
+
+def test_push_forwards_and_pull_backs_are_compiled() -> None:
+    """They hold what their function has recorded."""
+    x, t = np.array([0.5, 1.0]), np.array([1.0, 2.0])
+    for f in (np.sin, minigrad.compile(np.sin)):
+        _, push = linearize(f, x)
+        np.testing.assert_allclose(minigrad.compile(push)(t), np.cos(x) * t)
+        np.testing.assert_allclose(minigrad.compile(vmap(push))(np.eye(2)), np.diag(np.cos(x)))
+        _, pull_back = vjp(f, x)
+        np.testing.assert_allclose(minigrad.compile(pull_back)(t)[0], np.cos(x) * t)
+        gradient = minigrad.compile(grad(lambda g, back=pull_back: np.sum(back(g)[0] ** 2)))(t)
+        np.testing.assert_allclose(gradient, 2 * np.cos(x) ** 2 * t)
+
+
+def test_wrong_primals_and_tangents() -> None:
+    x = np.ones(2)
+    with pytest.raises(ArgumentTypeError, match=r"jvp: primals are a tuple, .* not float64 array"):
+        jvp(np.sin, x, x)  # type: ignore[arg-type]
+    with pytest.raises(ArgumentTypeError, match=r"jvp: tangents are a tuple"):
+        jvp(np.sin, (x,), x)  # type: ignore[arg-type]
+    with pytest.raises(ShapeError, match="tangents must be nested as the arguments, with leaves"):
+        jvp(np.sin, (x,), (x, x))
+    with pytest.raises(ShapeError, match="a cotangent must be nested as the output, with leaves"):
+        vjp(lambda x: (x, x), x)[1](x)
+    with pytest.raises(GradientError, match="single value, and this one returned nothing"):
+        grad(lambda x: None)(x)
