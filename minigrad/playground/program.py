@@ -90,7 +90,7 @@ def ready_module(progress: bool = False) -> bytes:
     module = cache_get(name)
     if module is None:
         needed_compiler()  # before anything else is done
-        announce("building the playground, once: it takes a quarter of a minute", progress)
+        announce("building the playground, once, which can take a minute", progress)
         made = Networks()
         explanations, told = made.explanations()
         program = program_of(made.functions() | explanations, progress)
