@@ -97,7 +97,7 @@ def repeated(wrapped: Callable[[Any], Any]) -> Callable[[], Tensor]:
 
 
 @pytest.mark.parametrize("wrapped", [lambda f: f, checkpoint], ids=["kept", "checkpointed"])
-@pytest.mark.parametrize("make", [deep, repeated])
+@pytest.mark.parametrize("make", [pytest.param(deep, marks=pytest.mark.slow), repeated])
 def test_python_allocates_as_much(make: Any, wrapped: Any) -> None:
     run = make(wrapped)
     run().backward()  # gradients of leaves have their memory now
