@@ -62,88 +62,120 @@ def control_function(kernel: Kernel, buffers: BufferPlan, bodies: Sequence[Body]
         if k not in found:  # nothing reads it
             x = item(call, k)
             found[k] = Scratch(x, x.size, each=False)
-    functions: dict[str, str] = {}
-    write = branch_lines if call.op is BRANCH else loop_lines
-    lines = write(call, [found[k] for k in range(len(found))], buffers, bodies, pointers, functions)
+    writer = Writer(call, [found[k] for k in range(len(found))], buffers, bodies, pointers)
+    lines = writer.branch() if call.op is BRANCH else writer.loop()
     head = [f"char *const {pointers.of(x)} = arrays[{k}];" for k, x in enumerate(pointers.arrays)]
     return KernelSource(
-        with_functions(functions, "\n".join([*head, *lines])),
+        with_functions(writer.functions, "\n".join([*head, *lines])),
         [(x, 0) for x in pointers.arrays],
         any(body.parallel for body in bodies),
         stores=frozenset(results),
     )
 
 
-def branch_lines(
-    call: Value,
-    results: list[Any],
-    buffers: BufferPlan,
-    bodies: Sequence[Body],
-    pointers: Pointers,
-    functions: dict[str, str],
-) -> list[str]:
-    predicate, *operands = call.inputs
-    lines = [f"if (*(const bool *){pointers.of(predicate)}) {{"]
-    for body, between in zip(bodies, (["} else {"], ["}"]), strict=True):
-        places = {x: (y, "") for x, y in zip(body.schedule.graph.inputs, operands, strict=True)}
-        places |= {x: (y, "") for x, y in zip(body.schedule.graph.outputs, results, strict=True)}
-        lines += indented(calls_of(call, body, places, pointers, functions)) + between
-    return lines
+@dataclass(eq=False)
+class Writer:
+    """Writes a loop or a branch, as lines of C, and finds the `functions` that these call."""
 
+    call: Value
+    results: list[Any]
+    buffers: BufferPlan
+    bodies: Sequence[Body]
+    pointers: Pointers
+    functions: dict[str, str] = field(default_factory=dict)
 
-def loop_lines(
-    call: Value,
-    results: list[Any],
-    buffers: BufferPlan,
-    bodies: Sequence[Body],
-    pointers: Pointers,
-    functions: dict[str, str],
-) -> list[str]:
-    (body,), how = bodies, call.attributes
-    parts, length, c = Parts(call.inputs, how), how["length"], how["carries"]
-    of = pointers.of
-    carries, ys, count = results[:c], results[c:-1], results[-1]
-    graph, leaves = body.schedule.graph, how["body"].inputs
-    rows = {x: row_of(x) for x in (*leaves[len(parts.constants) + c :], *graph.outputs)}
-    places = {x: (y, "") for x, y in zip(leaves, [*parts.constants, *carries], strict=False)}
-    for x, y in zip(rows, [*parts.xs, *ys], strict=True):
-        places[x] = y, f" + row*{rows[x]}"
-    inner = calls_of(call, body, places, pointers, functions)
-    goes_on = f"*(const bool *){of(carries[-1])}" if how["stops"] else ""
-    first = [
-        f"memcpy({of(y)}, {of(x)}, {bytes_of(x)});"
-        for x, y in zip(parts.carries, carries, strict=True)
-        if buffers.buffer_of(x) != buffers.buffer_of(y)
-    ]
-    last = [f"*(int64_t *){of(count)} = step;"] if isinstance(count, Value) else []
-    if parts.ends:
-        last += [
-            f"memset({of(y)} + step*{rows[x]}, 0, ({length} - step)*{rows[x]});"
-            for x, y in zip(graph.outputs, ys, strict=True)
+    def branch(self) -> list[str]:
+        predicate, *operands = self.call.inputs
+        lines = [f"if (*(const bool *){self.pointers.of(predicate)}) {{"]
+        for body, between in zip(self.bodies, (["} else {"], ["}"]), strict=True):
+            places = {x: (y, "") for x, y in zip(body.schedule.graph.inputs, operands, strict=True)}
+            places |= {
+                x: (y, "") for x, y in zip(body.schedule.graph.outputs, self.results, strict=True)
+            }
+            lines += indented(self.calls(body, places)) + between
+        return lines
+
+    def loop(self) -> list[str]:
+        (body,), how, results = self.bodies, self.call.attributes, self.results
+        parts, length, c = Parts(self.call.inputs, how), how["length"], how["carries"]
+        of, buffers = self.pointers.of, self.buffers
+        carries, ys, count = results[:c], results[c:-1], results[-1]
+        graph, leaves = body.schedule.graph, how["body"].inputs
+        rows = {x: bytes_of(x) for x in (*leaves[len(parts.constants) + c :], *graph.outputs)}
+        places = {x: (y, "") for x, y in zip(leaves, [*parts.constants, *carries], strict=False)}
+        for x, y in zip(rows, [*parts.xs, *ys], strict=True):
+            places[x] = y, f" + row*{rows[x]}"
+        inner = self.calls(body, places)
+        goes_on = f"*(const bool *){of(carries[-1])}" if how["stops"] else ""
+        first = [
+            f"memcpy({of(y)}, {of(x)}, {bytes_of(x)});"
+            for x, y in zip(parts.carries, carries, strict=True)
+            if buffers.buffer_of(x) != buffers.buffer_of(y)
         ]
-    lines = [f"int64_t step = 0, steps = {INT64_MAX if length is None else length};"]
-    if how["dynamic"]:
-        lines = [f"int64_t step = 0, steps = *(const int64_t *){of(parts.rounds)};"]
-        if length is not None:
-            lines.append(f"if (steps > {length}) {{ note(bad, 5); steps = 0; }}")
-    if how["stops"]:
-        last.append(f"if (step >= steps && {goes_on}) note(bad, 5);")
-    lines += by_first_thread(first, body.parallel) + ([WAIT_FOR_ALL] if body.parallel else [])
-    lines.append("for (; step < steps; step++) {")
-    if goes_on and body.parallel:
-        lines += indented(
-            [f"const bool goes_on = {goes_on};", WAIT_FOR_ALL, "if (!goes_on) break;"]
-        )
-    elif goes_on:
-        lines.append(f"  if (!{goes_on}) break;")
-    if any("row*" in text for _, text in places.values()):
-        lines.append(f"  const int64_t row = {'steps - 1 - step' if how['reverse'] else 'step'};")
-    lines += indented(inner)
-    if body.parallel:
-        lines.append(f"  {WAIT_FOR_ALL}")
-    elif any("bad" in text for text in body.code.texts):
-        lines.append("  if (*bad) break;")
-    return [*lines, "}", *by_first_thread(last, body.parallel)]
+        last = [f"*(int64_t *){of(count)} = step;"] if isinstance(count, Value) else []
+        if parts.ends:
+            last += [
+                f"memset({of(y)} + step*{rows[x]}, 0, ({length} - step)*{rows[x]});"
+                for x, y in zip(graph.outputs, ys, strict=True)
+            ]
+        lines = [f"int64_t step = 0, steps = {INT64_MAX if length is None else length};"]
+        if how["dynamic"]:
+            lines = [f"int64_t step = 0, steps = *(const int64_t *){of(parts.rounds)};"]
+            if length is not None:
+                lines.append(f"if (steps > {length}) {{ note(bad, 5); steps = 0; }}")
+        if how["stops"]:
+            last.append(f"if (step >= steps && {goes_on}) note(bad, 5);")
+        lines += by_first_thread(first, body.parallel) + ([WAIT_FOR_ALL] if body.parallel else [])
+        lines.append("for (; step < steps; step++) {")
+        if goes_on and body.parallel:
+            lines += indented(
+                [f"const bool goes_on = {goes_on};", WAIT_FOR_ALL, "if (!goes_on) break;"]
+            )
+        elif goes_on:
+            lines.append(f"  if (!{goes_on}) break;")
+        if any("row*" in text for _, text in places.values()):
+            lines.append(
+                f"  const int64_t row = {'steps - 1 - step' if how['reverse'] else 'step'};"
+            )
+        lines += indented(inner)
+        if body.parallel:
+            lines.append(f"  {WAIT_FOR_ALL}")
+        elif any("bad" in text for text in body.code.texts):
+            lines.append("  if (*bad) break;")
+        return [*lines, "}", *by_first_thread(last, body.parallel)]
+
+    def calls(self, body: Body, places: dict[Value, tuple[Any, str]]) -> list[str]:
+        """The calls of the kernels of a body, as statements.
+
+        `places`: of the leaves and outputs of the body, the array outside, and where in it.
+        """
+        memory, lines = body.memory, []
+        arena = Scratch(self.call, memory.size, each=False)
+        slots: list[Any] = [(*places.get(x, (x, "")),) for x in memory.slots]
+        slots.append((arena, ""))
+        flags = barrier_flags(body.calls, memory.span) if body.parallel else [0] * len(body.calls)
+        for inner, flag in zip(body.calls, flags, strict=True):
+            text = body.code.texts[inner.text]
+            alone = "if (!thread) " if body.parallel and not flag & SHARED else ""
+            name = function_name(text)
+            arguments = []
+            for x, first in inner.source.arguments:
+                slot, start, _ = memory.span(x)
+                array, where = slots[slot]
+                offset = start + first * x.dtype.itemsize
+                arguments.append(
+                    f"{self.pointers.of(array)}{where}" + (f" + {offset}" if offset else "")
+                )
+            if flag & WAIT:
+                lines.append(WAIT_FOR_ALL)
+            if inner.role == "copy":
+                lines.append(f"{alone}memcpy({', '.join(arguments)}, {bytes_of(inner.writes[0])});")
+                continue
+            self.functions[name] = text
+            how = "thread, threads" if flag & SHARED else f"0, {'threads' if flag & END else 1}"
+            given = ", ".join(arguments)
+            lines.append(f"{alone}{{ char *q[] = {{{given}}}; {name}(q, bad, {how}); }}")
+        return lines
 
 
 INT64_MAX = (1 << 63) - 1
@@ -154,51 +186,9 @@ def function_name(text: str) -> str:
     return f"k_{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 
-def row_of(x: Value) -> int:
-    return x.size * x.dtype.itemsize
-
-
 def bytes_of(x: Any) -> int:
     return x.size * x.dtype.itemsize
 
 
 def by_first_thread(lines: list[str], parallel: bool) -> list[str]:
     return ["if (!thread) {", *indented(lines), "}"] if parallel and lines else lines
-
-
-def calls_of(
-    call: Value,
-    body: Body,
-    places: dict[Value, tuple[Any, str]],
-    pointers: Pointers,
-    functions: dict[str, str],
-) -> list[str]:
-    """The calls of the kernels of a body, as statements.
-
-    `places`: of the leaves and outputs of the body, the array outside, and where in it.
-    """
-    memory, lines = body.memory, []
-    arena = Scratch(call, memory.size, each=False)
-    slots: list[Any] = [(*places.get(x, (x, "")),) for x in memory.slots]
-    slots.append((arena, ""))
-    flags = barrier_flags(body.calls, memory.span) if body.parallel else [0] * len(body.calls)
-    for inner, flag in zip(body.calls, flags, strict=True):
-        text = body.code.texts[inner.text]
-        alone = "if (!thread) " if body.parallel and not flag & SHARED else ""
-        name = function_name(text)
-        arguments = []
-        for x, first in inner.source.arguments:
-            slot, start, _ = memory.span(x)
-            array, where = slots[slot]
-            offset = start + first * x.dtype.itemsize
-            arguments.append(f"{pointers.of(array)}{where}" + (f" + {offset}" if offset else ""))
-        if flag & WAIT:
-            lines.append(WAIT_FOR_ALL)
-        if inner.role == "copy":
-            lines.append(f"{alone}memcpy({', '.join(arguments)}, {bytes_of(inner.writes[0])});")
-            continue
-        functions[name] = text
-        how = "thread, threads" if flag & SHARED else f"0, {'threads' if flag & END else 1}"
-        given = ", ".join(arguments)
-        lines.append(f"{alone}{{ char *q[] = {{{given}}}; {name}(q, bad, {how}); }}")
-    return lines

@@ -204,14 +204,14 @@ def is_power_of_two(number: Any) -> bool:
     return bool(abs(np.frexp(number)[0]) == 0.5)
 
 
-def reciprocal_in(x: Any, y: ir.Value) -> ir.Value | None:
+def reciprocal_in(x: Any, y: ir.Value, depth: int = 3) -> ir.Value | None:
     """The value 1 / y, if x is a multiple of it: x / y, as in the derivative of 1 / y, is then
     x * (1 / y), which is infinite, 0 and NaN where x / y is."""
     name = ir.name_of(x)
     if name == "div" and x.inputs[1] is y and x.dtype == y.dtype and is_one(x.inputs[0]):
         return x
-    parts = x.inputs if name in ("mul", "neg") else ()
-    return next(filter(None, (reciprocal_in(part, y) for part in parts)), None)
+    parts = x.inputs if depth and name in ("mul", "neg") else ()
+    return next(filter(None, (reciprocal_in(part, y, depth - 1) for part in parts)), None)
 
 
 def is_one(x: Any) -> bool:

@@ -148,7 +148,7 @@ class Report:
         for kernel in description.kernels:
             data = {**vars(kernel), "calls": [], "why": {}, "seconds": None}
             operations = 2 * kernel.multiply_adds + kernel.operations
-            data["intensity"] = operations / max(kernel.read + kernel.written, 1)
+            data["intensity"] = operations / (kernel.read + kernel.written or np.inf)
             data["shared"] = kernel.shared and self.threads > 1
             data["bodies"] = [*map(self.listed, kernel.control.bodies if kernel.control else ())]
             found.append(data)

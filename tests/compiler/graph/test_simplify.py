@@ -64,6 +64,33 @@ def test_times_one() -> None:
         assert keeps(algebra, other, odd=True) == [other]
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_divisions_by_what_has_a_reciprocal_are_products(dtype: Any) -> None:
+    """As in the derivatives of 1 / y and of 1 / sqrt(y): what is infinite, 0 or NaN stays so."""
+    y, g = leaf(len(ODD), dtype=dtype), leaf(len(ODD), dtype=dtype)
+    inverse, root = apply("div", 1.0, y), apply("sqrt", y)
+    again = apply("div", apply("mul", apply("neg", g), inverse), y)
+    half = apply("div", 0.5, root)
+    for odd in (False, True):
+        (found,) = keeps(algebra, again, odd=odd)
+        assert ops_of(found)["div"] == 1
+        (found,) = keeps(algebra, half, odd=odd)
+        assert ops_of(found) == {"input": 1, "mul": 1, "div": 1, "sqrt": 1}
+    for other in (apply("div", g, y), apply("div", apply("mul", g, inverse), g)):
+        assert keeps(algebra, other, odd=True) == [other]
+    for other in (apply("div", 0.3, root), apply("div", 0.5, y), inverse, apply("div", 1.0, root)):
+        assert keeps(algebra, other, odd=True) == [other]
+
+
+def test_times_minus_one() -> None:
+    x = leaf(len(ODD))
+    for value in (apply("mul", x, -1.0), apply("mul", constant(np.float32(-1)), x)):
+        (found,) = keeps(algebra, value, odd=True)
+        assert ops_of(found) == {"input": 1, "neg": 1}
+    wide = apply("mul", leaf(3), constant(np.array([[-1.0]], np.float32)))
+    assert keeps(algebra, wide) == [wide]
+
+
 def test_nothing_is_done_that_tells_zeros_nan_or_infinities_apart() -> None:
     """x + 0, x * 0, x - x and x / x are not what they seem."""
     x = leaf(len(ODD))
