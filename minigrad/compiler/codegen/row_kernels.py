@@ -25,7 +25,15 @@ from minigrad.compiler.graph.opset.base import INDEX
 from minigrad.compiler.graph.opset.reductions import combined, is_not_zero, sign_of
 from minigrad.compiler.loops import ir
 from minigrad.compiler.loops.lowering import LoweringContext
-from minigrad.compiler.loops.passes import blocking_of, blocks, hoisted, merged, nest, vectorised
+from minigrad.compiler.loops.passes import (
+    around,
+    blocking_of,
+    blocks,
+    hoisted,
+    merged,
+    nest,
+    vectorised,
+)
 from minigrad.compiler.schedule.buffers import BufferPlan
 from minigrad.compiler.schedule.stages import Kernel, Schedule, Stage
 from minigrad.compiler.target import costs
@@ -57,7 +65,8 @@ class Loop:
             return [*self.innermost, *self.after]
         variables, new = merged(self.loops, [*self.innermost, *self.after_inner])
         body, last = ir.substituted(self.innermost, new), ir.substituted(self.after_inner, new)
-        inside = [*self.before_inner, ir.For(variables[-1], body), *last]
+        before, body = around(variables[-1], body, new)
+        inside = [*self.before_inner, *before, ir.For(variables[-1], body), *last]
         if not self.flushes:
             return [*nest(variables[:-1], inside), *self.after]
         # Loops over terms are not merged with the others, which the results depend on.
@@ -122,8 +131,9 @@ class RowKernel:
         at, size = blocking_of(outer, costs.TERMS_PER_PART) if self.flushes else (-1, 0)
         for k, v in reversed(list(enumerate(outer))):
             grain = costs.CACHE_LINE_ENTRIES if len(outer) == 1 and self.is_flat else 1
+            before, body = around(v, body, new)
             over = ir.For(v, body, grain=0 if k or self.alone else grain)
-            body = [blocks(over, size, self.resets, self.flushes) if k == at else over]
+            body = [*before, blocks(over, size, self.resets, self.flushes) if k == at else over]
         return [*self.before, *vectorised(body, block), *self.after]
 
     @property

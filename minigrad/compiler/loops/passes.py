@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from minigrad.compiler.graph.affine import ZERO, Expr, Var, number
@@ -38,6 +38,29 @@ def hoisted(
         depends = line.depends if variables is None else line.depends.intersection(variables)
         (stay if depends else out).append(line)
     return stay, out
+
+
+def around(
+    v: Var, body: Sequence[ir.Statement], new: Mapping[Var, Expr]
+) -> tuple[list[ir.Statement], list[ir.Statement]]:
+    """The lines of the body of a loop over v that can be moved before it, and the others. `new`:
+    the replacements of variables that were merged."""
+    before: list[ir.Statement] = []
+    stay: list[ir.Statement] = []
+    targets = (ir.target_of(s) for s in ir.walk(body))
+    changed = {x.array if isinstance(x, ir.Access) else x for x in targets}
+    for s in body:
+        used = {name for x in s.operands for name in ir.names_in(x)}
+        used |= {x.array for x in s.operands if isinstance(x, ir.Access)}
+        alike = isinstance(s, ir.Let) and all(
+            v not in new.get(u, Expr({u: 1})).variables() for u in s.depends
+        )
+        if alike and changed.isdisjoint(used):
+            before.append(s)
+            continue
+        stay.append(s)
+        changed |= {s.name} if isinstance(s, ir.Definition) else set()
+    return before, stay
 
 
 # Merging adjacent loops

@@ -59,3 +59,10 @@ def test_the_interior_is_read_without_clamps() -> None:
     (text,) = (text for text in texts if "CLAMP" in text)
     border, _, inner = text.rpartition("SIMD()")
     assert border.count("CLAMP") == 2 and "for" in inner and "CLAMP" not in inner
+
+
+def test_an_index_is_checked_once_for_each_row_that_it_picks() -> None:
+    table, rows = RNG.standard_normal((50, 64)), RNG.integers(0, 50, 200)
+    (text,) = code_of(scheduled(lambda x, k: x[k] * 2, table, rows)).texts
+    before, _, row = text.partition("SIMD()")
+    assert "checked_index" in before and "checked_index" not in row

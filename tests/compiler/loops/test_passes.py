@@ -23,7 +23,15 @@ from minigrad.compiler.loops.ir import (
     substituted,
     walk,
 )
-from minigrad.compiler.loops.passes import blocking_of, blocks, hoisted, merged, nest, vectorised
+from minigrad.compiler.loops.passes import (
+    around,
+    blocking_of,
+    blocks,
+    hoisted,
+    merged,
+    nest,
+    vectorised,
+)
 from minigrad.compiler.loops.verify import verify
 from tests.compiler.loops.interpret import run
 
@@ -168,3 +176,36 @@ def test_an_accumulator_of_each_iteration_is_its_own() -> None:
     (loop,) = vectorised([For(C, body)], 8)
     assert isinstance(loop, For)
     assert loop.simd == ()
+
+
+# What a loop does not change
+
+
+def test_lines_that_a_loop_does_not_change_are_moved_before_it() -> None:
+    a, b = Expr({A: 1}), Expr({B: 1})
+    first = Let("first", WIDE, Access("x", a), frozenset({A}))
+    twice = Let("twice", WIDE, Apply("+", ("first", "first")), frozenset({A}))
+    each = Let("each", WIDE, Apply("*", ("twice", Access("y", b))), frozenset({A, B}))
+    store = Store(Access("out", index(A, B)), "each")
+    before, body = around(B, [first, twice, each, store], {})
+    assert before == [first, twice] and body == [each, store]
+    moved = [For(A, [*before, For(B, body)])]
+    assert result(moved) == result([For(A, [For(B, [first, twice, each, store])])])
+
+
+def test_lines_that_read_what_a_loop_writes_stay_in_it() -> None:
+    total = Variable("total", WIDE)
+    more = Accumulate("total", "+", Access("x", Expr({B: 1})))
+    so_far = Let("so_far", WIDE, Apply("*", ("total", "total")), frozenset({A}))
+    entry = Let("entry", WIDE, Access("out", Expr({A: 1})), frozenset({A}))
+    store = Store(Access("out", Expr({A: 1})), Apply("+", ("entry", "so_far")))
+    body = [more, so_far, entry, store]
+    assert around(B, body, {}) == ([], body)
+    assert around(A, [total, so_far], {}) == ([], [total, so_far])
+
+
+def test_lines_of_a_merged_loop_stay_in_it() -> None:
+    both = Var("a", 12)
+    line = Let("line", WIDE, Access("x", Expr({both: 1})), frozenset({A, B}))
+    new = {A: Expr({}), B: Expr({both: 1})}
+    assert around(both, [line], new) == ([], [line])
