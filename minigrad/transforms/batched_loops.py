@@ -19,7 +19,7 @@ from minigrad.random import draw
 from minigrad.tensor import Tensor, value_of
 from minigrad.transforms.batched import Batched, Level, detached, needs_grad
 from minigrad.transforms.calls import call_node
-from minigrad.transforms.loops import Lowered, Repeated, Step, lowered
+from minigrad.transforms.loops import Lowered, Repeated, Step, lowered, settled
 from minigrad.transforms.pushed_loops import pushed
 from minigrad.transforms.rerun import Rerun, from_outside
 from minigrad.transforms.reversed_loops import pulled_back, zeros_like
@@ -30,7 +30,7 @@ Context = Callable[[], AbstractContextManager[None]]
 def batched_loops(level: Level, below: Lowered, inside: Context) -> Lowered:
     """How a vmap runs loops and branches: see `BatchedLoops`."""
     loops = BatchedLoops(level, below, inside)
-    return Lowered(loops.loop, loops.branch, loops.closed)
+    return Lowered(loops.loop, loops.branch, loops.closed, below.undone)
 
 
 # What a leaf is, the lesser first: an array, a Tensor, a Tensor that requires a gradient.
@@ -150,9 +150,9 @@ class BatchedLoops:
                 for x, (_, kind) in zip(leaves, given, strict=False)
             ]
             drawn = iter(leaves[c + r :])
-            with switched(draw, lambda rng, shape: next(drawn)):
+            with self.below.undone(), switched(draw, lambda rng, shape: next(drawn)):
                 new, results = function(own[:c], own[c:])
-            return [*new, *results]
+                return settled([*new, *results])
 
         def pull_back(sent: Sent, inputs: Sequence[Any], kept: Sequence[Any]) -> list[Any]:
             *kept, count = kept
@@ -202,8 +202,9 @@ class BatchedLoops:
                 given.append(level.stand_in(one, kind == WATCHED) if own and kind else one)
             nodes = [x.node for x in (*given, *first) if needs_grad(x)]
             start, drawn = next(births), list[Any]()
-            with switched(draw, partial(noted, drawn, self.nothing_drawn)):
-                new, results = function(given, first)
+            nothing = partial(noted, drawn, self.nothing_drawn)
+            with self.below.undone(), switched(draw, nothing):
+                new, results = map(settled, function(given, first))
             ends = [x.node for x in (*new, *results) if needs_grad(x)]
             captured = from_outside(ends, start, nodes)
             inside = inside or self.are_differentiated(captured)
@@ -222,8 +223,8 @@ class BatchedLoops:
 
     def branch(self, pred: Any, functions: Sequence[Callable[[], list[Any]]]) -> list[Any]:
         start = next(births)
-        with switched(draw, self.nothing_drawn):
-            tried = [function() for function in functions]
+        with self.below.undone(), switched(draw, self.nothing_drawn):
+            tried = [settled(function()) for function in functions]
         found = [self.kinds_of(results) for results in tried]
         kinds = [joined(*pair) for pair in zip(*found, strict=True)]
         ends = [x.node for results in tried for x in results if needs_grad(x)]
@@ -244,10 +245,14 @@ class BatchedLoops:
         if not inside:
             return results
 
+        def again(function: Callable[[], list[Any]], inputs: Sequence[Any]) -> Rerun:
+            recorded = any(map(needs_grad, inputs))
+            with differentiating(captured), self.below.undone():
+                return Rerun(lambda: settled(function()), (), captured, recorded)
+
         def pull_back(sent: Sent, inputs: Sequence[Any], kept: Sequence[Any]) -> list[Any]:
             def back(function: Callable[[], list[Any]]) -> list[Any]:
-                with differentiating(captured):
-                    run = Rerun(function, (), captured, any(map(needs_grad, inputs)))
+                run = again(function, inputs)
                 adjoints = run.pull_back(sent)
                 pairs = zip(adjoints, captured, strict=True)
                 return [zeros_like(node.value) if g is None else g for g, node in pairs]
@@ -258,8 +263,7 @@ class BatchedLoops:
 
         def push(sent: Sent, inputs: Sequence[Any], kept: Sequence[Any]) -> list[Any]:
             def forth(function: Callable[[], list[Any]]) -> list[Any]:
-                with differentiating(captured):
-                    run = Rerun(function, (), captured, any(map(needs_grad, inputs)))
+                run = again(function, inputs)
                 tangents = run.push([sent.get(k) for k in range(len(captured))])
                 pairs = zip(tangents, run.outputs, strict=True)
                 found = [zeros_like(y) if t is None else t for t, y in pairs]

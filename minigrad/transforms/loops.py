@@ -8,6 +8,7 @@ a compiled function they are loops and branches of the program: see `compiler/fr
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
@@ -292,11 +293,13 @@ class Lowered(NamedTuple):
     `branch(pred, functions)` gives the results of one of two functions without arguments.
     `closed(function, given)` gives a function that a solver can call, and what it reads from
     outside, which is given to it before the rest.
+    Inside `undone()`, what is written is restored afterwards.
     """
 
     loop: Callable[..., tuple[list[Any], list[Any]]]
     branch: Callable[..., list[Any]]
     closed: Callable[..., tuple[Callable[[list[Any]], list[Any]], list[Any]]]
+    undone: Callable[[], AbstractContextManager[None]]
 
 
 lowered: ContextVar[Lowered | None] = ContextVar("lowered", default=None)
@@ -563,6 +566,12 @@ def take_entries(tangents: dict[int, Any], inputs: Sequence[Any], kept: Sequence
 def snapshot(x: Any) -> Any:
     """A Tensor for the present value, which later writes do not change."""
     return Tensor.of(x.node) if isinstance(x, Tensor) else x
+
+
+def settled(leaves: Sequence[Any]) -> list[Any]:
+    """Leaves for the present values, where what they are views of is restored afterwards."""
+    found = map(snapshot, leaves)
+    return [x.of(x.value) if is_traced(x) and not is_batched(x) else x for x in found]
 
 
 def boolean(x: Any, what: str) -> Any:

@@ -114,6 +114,8 @@ def value_in_graph(recorder: Recorder, node: Node) -> Value | None:
 def note_read_gradient(t: Tensor) -> None:
     if (recorder := tracing.get()) is not None:
         recorder.asked.add(t.node)
+        if recorder.writes and t.node.grad is None:
+            recorder.writes[-1].unset.add(t.node)
 
 
 @implements("gradient cleared")

@@ -9,7 +9,8 @@ any order.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -19,7 +20,9 @@ import numpy as np
 from minigrad.compiler.frontend.recorder import (
     VARIES,
     Frame,
+    Place,
     Recorder,
+    Writes,
     difference,
     recorder_here,
 )
@@ -33,7 +36,7 @@ from minigrad.graph import INEXACT, Node, births, by_birth
 from minigrad.ops.movement import copy
 from minigrad.tensor import Tensor, value_of
 from minigrad.transforms.calls import are_forward, call_node
-from minigrad.transforms.loops import NUMBERS, Lowered, Repeated, lowered
+from minigrad.transforms.loops import NUMBERS, Lowered, Repeated, lowered, settled
 from minigrad.transforms.pushed_loops import pushed
 from minigrad.transforms.recorded import Recorded
 from minigrad.transforms.rerun import Rerun
@@ -110,7 +113,7 @@ class Body:
     ) -> tuple[list[Any], list[Any], list[Node]]:
         """The stand-ins that the function was given, what it returned, and the nodes in between."""
         birth = next(births)
-        with recorder.inside(self.frame):
+        with recorder.undone() as self.writes, recorder.inside(self.frame):
             pairs = zip(self.forms, self.given, strict=True)
             stand_ins = [form.stand_in(value) for form, value in pairs]
             # A copy of a Tensor, as what the carry is after a round can be written into.
@@ -254,18 +257,53 @@ def loop(
         rounds: how many.
         number: the number of rounds, if it is dynamic: a traced int64.
     """
-    recorder, c = recorder_here(), len(state)
+    recorder = recorder_here()
+    if recorder.again is None:
+        body, places = body_and_places(recorder, function, state, rows, rounds)
+    else:
+        places = []
+        if recorder.next_body_writes():
+            with recorder.aside():
+                _, places = body_and_places(recorder, function, state, rows, rounds)
+        body = loop_body(recorder, function, state, rows, rounds, places)
+    hidden = [in_place(place, rounds) for place in places]
+    c = len(hidden) + len(state)
+    made = Loop(body, c, rounds)
+    drawn = drawn_rows(recorder, body.frame, rounds)
+    nodes = [Tensor.of(node) for node in body.nodes]
+    captured = [Tracer(value) for value in body.captured]
+    first = [*nodes, *captured, *hidden, *state]
+    results = made.run([*first, *rows, *drawn, *([number] if rounds.dynamic else [])])
+    if rounds.length != 0:
+        for place, x in zip(places, results, strict=False):
+            put(recorder, place, x)
+    return results[len(hidden) : c], results[c : len(body.raw)]
+
+
+def loop_body(
+    recorder: Recorder,
+    function: Callable[[list[Any], list[Any]], tuple[list[Any], list[Any]]],
+    state: Sequence[Any],
+    rows: Sequence[Any],
+    rounds: Repeated,
+    places: Sequence[Place],
+) -> Body:
+    """The body of a loop, whose carry begins with what it writes into these places."""
+    full = [*(in_place(place, rounds) for place in places), *state]
+    n, c = len(places), len(full)
 
     def flat(given: list[Any]) -> list[Any]:
-        new, results = function(given[:c], given[c:])
-        return [*new, *results]
+        for place, x in zip(places, given, strict=False):
+            put(recorder, place, x)
+        new, results = function(given[n:c], given[c:])
+        return [*(in_place(place) for place in places), *settled([*new, *results])]
 
     def forms(body: Body | None) -> list[Form]:
-        kinds = [*map(kind_of, state)] if body is None else body.kinds
+        kinds = [*map(kind_of, full)] if body is None else body.kinds
         before = [ARRAY] * c if body is None else [x.kind for x in body.forms]
         carried = [
             Form(max(kind, old), np.shape(x), x.dtype)
-            for kind, old, x in zip(kinds[:c], before, state, strict=False)
+            for kind, old, x in zip(kinds[:c], before, full, strict=False)
         ]
         return carried + [Form(kind_of(x), x.shape[1:], x.dtype, writeable=False) for x in rows]
 
@@ -279,14 +317,95 @@ def loop(
     def frame() -> Frame:
         return Frame("the body of a loop", why_not if unknown else "")
 
-    body = body_of(recorder, flat, forms, frame)
-    made = Loop(body, c, rounds)
-    drawn = drawn_rows(recorder, body.frame, rounds)
-    nodes = [Tensor.of(node) for node in body.nodes]
-    captured = [Tracer(value) for value in body.captured]
-    inputs = [*nodes, *captured, *state, *rows, *drawn, *([number] if rounds.dynamic else [])]
-    results = made.run(inputs)
-    return results[:c], results[c : len(body.raw)]
+    return body_of(recorder, flat, forms, frame)
+
+
+# What a body writes outside is a part of the carry, which is hidden: each round begins with what
+# the one before has left in these places.
+
+TRIES = 4  # in which the places are to be found
+
+
+def body_and_places(
+    recorder: Recorder, function: Any, state: Any, rows: Any, rounds: Repeated
+) -> tuple[Body, list[Place]]:
+    """The body of a loop, and the places that it writes, found by tracing it as often as there are
+    more of them than before."""
+    places: list[Place] = []
+    cleared: set[Node] = set()
+    for _ in range(TRIES):
+        body = loop_body(recorder, function, state, rows, rounds, places)
+        if not places:
+            cleared = {*recorder.cleared}
+            check_gradients(body.writes, rounds)
+        more = new_places(body.writes.places, places)
+        if not more:
+            # In a round, a gradient of the round before seems to be that of the beginning.
+            recorder.cleared = cleared
+            return body, places
+        recorder.frames[-1].bodies.pop()
+        places += more
+    raise TraceError(VARYING)
+
+
+def new_places(found: Sequence[Place], known: Sequence[Place]) -> list[Place]:
+    """Those that are not among the known ones, each once."""
+    ids = {(id(x), name) for x, name in known}
+    return [*{(id(x), name): (x, name) for x, name in found if (id(x), name) not in ids}.values()]
+
+
+VARYING = (
+    "the body of a loop, or a branch, writes other arrays and Tensors of outside each time it is "
+    "traced: return what it writes"
+)
+
+
+def check_gradients(writes: Writes, rounds: Repeated) -> None:
+    """Refuse gradients that are there in some rounds only."""
+    new = [x for x, name in writes.places if name == "grad" and x.grad is None]
+    unknown = rounds.length is None or rounds.stops or rounds.dynamic
+    for x in new:
+        what = f"the gradient of a Tensor of shape {x.value.shape}, where there is none before it"
+        if unknown:
+            raise TraceError(
+                f"the body of a loop, of which it is not known how many rounds it runs, sets {what}"
+                ": call optimizer.zero_grad() at the end of the body, or use scan"
+            )
+        if x in writes.unset:
+            raise TraceError(
+                f"the body of a loop reads {what}, and so in the first round only: call backward() "
+                "before that, or optimizer.zero_grad() at the end of the body"
+            )
+
+
+def in_place(place: Place, rounds: Repeated | None = None) -> Any:
+    """What is in a place, as a leaf of the carry; where there is no gradient yet, zeros, to which
+    backward() adds."""
+    x, name = place
+    if name == "value":
+        return Tracer(x.value)
+    if name == "node":
+        return Tensor.of(x.node)
+    if x.grad is not None:
+        return x.grad
+    if rounds is None:
+        raise TraceError(
+            f"the body of a loop sets a gradient, of shape {x.value.shape}, to None that was there "
+            "before the loop: call optimizer.zero_grad() before the loop as well"
+        )
+    return zeros_like(x.value)
+
+
+def put(recorder: Recorder, place: Place, new: Any) -> None:
+    """Write a leaf of the carry into a place."""
+    x, name = place
+    if name == "value":
+        x.store(new)
+    elif name == "node":
+        recorder.note_write(x, name, x.node.birth)
+        x.node = new.node
+    else:
+        x.grad = new
 
 
 def drawn_rows(recorder: Recorder, frame: Frame, rounds: Repeated) -> list[Tracer]:
@@ -435,7 +554,44 @@ def as_kind(x: Tracer, kind: int) -> Any:
 def branch(pred: Any, functions: Sequence[Callable[[], list[Any]]]) -> list[Any]:
     """The results of the first of two functions if `pred`, a traced boolean, holds, else of the
     second. Each gives the same shapes and dtypes, or Python numbers in the place of an array."""
-    recorder = recorder_here()
+    recorder, places = recorder_here(), list[Place]()
+    if recorder.again is None or recorder.next_body_writes():
+        with recorder.aside() if recorder.again is not None else nullcontext():
+            bodies, places = branches_and_places(recorder, functions)
+    if recorder.again is not None:
+        bodies = branch_bodies(recorder, functions, places)
+    made = Branch(bodies)
+    inputs = [Tensor.of(node) for node in made.nodes] + [Tracer(x) for x in made.captured]
+    results = made.run([*inputs, pred])
+    for place, x in zip(places, results, strict=False):
+        put(recorder, place, x)
+    return results[len(places) :]
+
+
+def branches_and_places(
+    recorder: Recorder, functions: Sequence[Callable[[], list[Any]]]
+) -> tuple[list[Body], list[Place]]:
+    """The bodies, and the places that any of them writes, each of which is a result of both."""
+    places: list[Place] = []
+    for _ in range(TRIES):
+        bodies = branch_bodies(recorder, functions, places)
+        found = [place for body in bodies for place in body.writes.places]
+        if any(name == "grad" for _, name in found):
+            raise TraceError(
+                "a branch of a compiled function sets a gradient, by backward() or zero_grad(), "
+                "and is not always run: return the loss from it, and call backward() after it"
+            )
+        more = new_places(found, places)
+        if not more:
+            return bodies, places
+        del recorder.frames[-1].bodies[-len(bodies) :]
+        places += more
+    raise TraceError(VARYING)
+
+
+def branch_bodies(
+    recorder: Recorder, functions: Sequence[Callable[[], list[Any]]], places: Sequence[Place]
+) -> list[Body]:
     why_not = (
         "random numbers are drawn in a branch of a compiled function, which is not always run: "
         "draw them before it"
@@ -444,15 +600,17 @@ def branch(pred: Any, functions: Sequence[Callable[[], list[Any]]]) -> list[Any]
     def frame() -> Frame:
         return Frame("a branch", why_not)
 
-    def ignoring(function: Callable[[], list[Any]]) -> Function:
-        return lambda given: function()
+    def with_writes(function: Callable[[], list[Any]]) -> Function:
+        def with_places(given: list[Any]) -> list[Any]:
+            results = settled(function())
+            return [*(in_place(place) for place in places), *results]
 
-    bodies = [body_of(recorder, ignoring(each), lambda body: [], frame) for each in functions]
+        return with_places
+
+    bodies = [body_of(recorder, with_writes(each), lambda body: [], frame) for each in functions]
     for body, other in (bodies, bodies[::-1]):
         body.cast_numbers(recorder, other)
-    made = Branch(bodies)
-    inputs = [Tensor.of(node) for node in made.nodes] + [Tracer(x) for x in made.captured]
-    return made.run([*inputs, pred])
+    return bodies
 
 
 class Branch:
@@ -554,6 +712,10 @@ def closed(function: Function, given: Sequence[Any]) -> tuple[Function, list[Any
 
     why_not = "random numbers are drawn in a function that is solved for: draw them before"
     body = body_of(recorder, function, forms, lambda: Frame("a function to solve", why_not))
+    if body.writes.places:
+        raise UnsupportedError(
+            "a function to solve writes into an array or a Tensor of outside: return what it writes"
+        )
     outside = [*map(Tensor.of, body.nodes), *map(Tracer, body.captured)]
     n, m = len(body.nodes), len(outside)
     has_loops = any(x.op in OWN_CONTROL for x in body.graph.order)
@@ -568,4 +730,10 @@ def closed(function: Function, given: Sequence[Any]) -> tuple[Function, list[Any
     return run, outside
 
 
-LOWERED = Lowered(loop, branch, closed)
+@contextmanager
+def undone() -> Iterator[None]:
+    with recorder_here().undone():
+        yield
+
+
+LOWERED = Lowered(loop, branch, closed, undone)

@@ -124,6 +124,25 @@ def attempt(function: Callable[[], Any], otherwise: Callable[[], Any]) -> Any:
     return otherwise()
 
 
+# What can be written: an object, and the attribute that a write assigns: the value of a tracer, the
+# node of a Tensor, the gradient of a node.
+Place = tuple[Any, str]
+
+
+@dataclass(eq=False)
+class Writes:
+    """What was written since `birth` of what is older: places, and what was there before. `unset`:
+    nodes whose gradient was asked for while there was none."""
+
+    birth: int
+    before: dict[tuple[int, str], tuple[Place, Any]] = field(default_factory=dict)
+    unset: set[Node] = field(default_factory=set)
+
+    @property
+    def places(self) -> list[Place]:
+        return [place for place, _ in self.before.values()]
+
+
 class Recorder:
     """The record of a trace: values in the order they are made.
 
@@ -145,6 +164,8 @@ class Recorder:
         self.read: dict[Value, np.ndarray] = {}
         self.stand_ins: set[int] = set()  # the ids of captured arrays' tracers
         self.frames = [Frame()]
+        self.writes: list[Writes] = []
+        self.parameters: list[Node] = []  # leaves of outside that require a gradient
         self.homes: dict[Value, Frame] = {}
         self.met: dict[int, tuple[Any, Value]] = {}
         self.leaves: list[Value] = []
@@ -195,6 +216,46 @@ class Recorder:
             self.frames.pop()
             self.again, self.drawn_again, self.bodies_again = before
 
+    @contextmanager
+    def undone(self) -> Iterator[Writes]:
+        """What is written inside is restored afterwards."""
+        grads = [(node, node.grad) for node in self.parameters]
+        self.writes.append(writes := Writes(next(births)))
+        try:
+            yield writes
+            for node, before in grads:
+                if node.grad is not before:
+                    writes.before[id(node), "grad"] = (node, "grad"), before
+        finally:
+            self.writes.pop()
+            for node, before in grads:
+                node.grad = before
+            for (x, name), before in writes.before.values():
+                setattr(x, name, before)
+
+    def note_write(self, x: Any, name: str, birth: int) -> None:
+        """Note that a place is about to be written, of what was made at `birth`."""
+        if self.writes and birth < self.writes[-1].birth:
+            self.writes[-1].before.setdefault((id(x), name), ((x, name), getattr(x, name)))
+
+    def next_body_writes(self) -> bool:
+        """Whether the body of the first run that is to be compared next has written outside."""
+        body = next(self.bodies_again, None)
+        self.bodies_again = itertools.chain([body], self.bodies_again) if body else iter(())
+        return body is not None and bool(body.writes.places)
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Inside, what is recorded is of no use later, and not compared with the first run."""
+        before = self.again, self.drawn_again, self.bodies_again
+        self.again = None
+        self.frames.append(Frame())
+        try:
+            yield
+        finally:
+            self.frames.pop()
+            self.again, self.drawn_again, self.bodies_again = before
+
     def check_home(self, x: Any) -> None:
         """Raise if x was computed in a body, and is used outside of it."""
         home = self.homes.get(x) if type(x) is Value else None
@@ -202,9 +263,8 @@ class Recorder:
             raise refused(
                 errors.TraceError(
                     f"a value of shape {x.shape} that is computed in {home.name} is used outside "
-                    "of it: return it, as a part of the carry or as y. Return also what the body "
-                    "would otherwise write into arrays and Tensors, gradients that backward() "
-                    "leaves, and running statistics of layers"
+                    "of it: return it, as a part of the carry or as y; or "
+                    "write it into an array or a Tensor of outside, by x[...] = y"
                 )
             )
 

@@ -320,6 +320,7 @@ def run_on_tracers(
     recorder.stand_ins = {id(x) for key, x in captured.items() if key not in stand_ins}
     given = (stand_ins.get(id(x), x) for _, x in leaves_of(arguments))
     with replaced(inputs, captured | stand_ins) as nodes, traced(recorder):
+        recorder.parameters = [node for node in nodes if node.requires_grad]
         args, kwargs = like(arguments, given)
         before = leaves_of((args, kwargs))
         with recorder.calls.within(run_on_tracers.__code__):

@@ -22,6 +22,7 @@ from minigrad.compiler.frontend.recorder import (
 from minigrad.compiler.graph.ir import Value
 from minigrad.dispatch import Traced, call, call_ufunc, implementations, is_traced
 from minigrad.errors import OWN_FILES, MinigradError, TraceError
+from minigrad.graph import births
 from minigrad.methods import Methods
 from minigrad.names import missing
 from minigrad.ops.base import registry
@@ -134,11 +135,11 @@ class Tracer(Traced):
     and what `broadcast_to` returns.
     """
 
-    __slots__ = ("__weakref__", "value", "writeable")
+    __slots__ = ("__weakref__", "birth", "value", "writeable")
     content = "value"
 
     def __init__(self, value: Value) -> None:
-        self.value, self.writeable = value, True
+        self.value, self.writeable, self.birth = value, True, next(births)
 
     @staticmethod
     def of(value: Value) -> Tracer:
@@ -205,8 +206,15 @@ class Tracer(Traced):
         recorder = tracing.get()
         if recorder is not None and id(self) in recorder.stand_ins:
             raise changed_in_place(self.shape)
+        if recorder is not None:
+            recorder.note_write(self, "value", self.birth)
         self.value = value_of(new)
         log.note([self])
+
+    def check_kept(self, target: Any) -> None:
+        recorder = tracing.get()
+        if isinstance(target, Tensor) and recorder is not None:
+            recorder.note_write(target, "node", target.node.birth)
 
     @property
     def T(self) -> Any:  # noqa: N802  # NumPy's name

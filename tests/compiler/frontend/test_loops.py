@@ -17,6 +17,7 @@ from minigrad import (
     jvp,
     linearize,
     nn,
+    optim,
     scan,
     vjp,
     vmap,
@@ -30,6 +31,7 @@ from minigrad.errors import (
     ShapeError,
     TraceError,
 )
+from minigrad.tensor import value_of
 from minigrad.transforms.trees import flat
 
 XS = np.array([[0.5, -1.0], [2.0, 0.25], [-0.75, 1.5]])
@@ -315,7 +317,7 @@ def test_a_carry_can_be_written_into() -> None:
 
 STATE, PARAMETER = Tensor(np.zeros(2)), Tensor(np.ones(2), requires_grad=True)
 TABLE = np.zeros(2)
-NORM, DROP = nn.BatchNorm1d(2), nn.Dropout(0.5)
+DROP = nn.Dropout(0.5)
 
 
 def in_body(action: Callable[[Any], Any], after: Callable[[Any], Any] = lambda c: c) -> Any:
@@ -335,13 +337,34 @@ def kept(x: Any) -> Any:
     return found[0]
 
 
+def trained(p: Any, x: Any) -> Any:
+    """The losses of steps of gradient descent."""
+    optimizer = optim.SGD([p], 0.1, momentum=0.9)
+
+    def step(c: Any, t: Any) -> Any:
+        optimizer.zero_grad()
+        loss = np.sum((p - c) ** 2 * t)
+        loss.backward()
+        optimizer.step()
+        return c * 0.9, loss
+
+    return scan(step, x, np.arange(1.0, 4.0))[1]
+
+
 REFUSED = {
-    "a state": in_body(lambda c: STATE.data.__setitem__(..., c)),
+    "other data": in_body(lambda c: setattr(STATE, "data", c)),
     "an array": in_body(lambda c: TABLE.__setitem__(..., c)),
     "a value that is kept": kept,
-    "a local array": lambda x: (lambda y: in_body(lambda c: np.add(y, c, out=y))(x) + y)(x * 0),
-    "a gradient": in_body(lambda c: np.sum(c * PARAMETER).backward()),
-    "statistics": lambda x: scan(lambda c, t: (NORM(c), None), XS.astype("f") + 0 * x[0], XS)[0],
+    "a gradient that is read in the first round": in_body(
+        lambda c: (PARAMETER.grad, np.sum(c * PARAMETER).backward())
+    ),
+    "a gradient of rounds that are not counted": lambda x: while_loop(
+        lambda c: c[0] < 9, lambda c: (np.sum(c * PARAMETER).backward(), c + 1)[1], x
+    ),
+    "a gradient in a branch": lambda x: cond(
+        x[0] > 0, lambda: (np.sum(x * PARAMETER).backward(), x)[1], lambda: x
+    ),
+    "a derivative through what is written": grad(lambda x: np.sum(trained(PARAMETER, x))),
     "a number that is read": in_body(lambda c: float(c[0])),
     "a branch of Python's": in_body(lambda c: 1 if c[0] > 0 else 2),
     "np.random": in_body(lambda c: np.random.rand()),
@@ -362,6 +385,127 @@ def test_what_cannot_be_is_refused(name: str) -> None:
     assert not STATE.data.any()
     assert not TABLE.any()
     assert PARAMETER.grad is None
+
+
+class Written:
+    """Functions that write from the bodies of loops, and what they write."""
+
+    def __init__(self) -> None:
+        self.state, self.other = Tensor(np.ones(2)), Tensor(np.zeros((2, 2)))
+        self.parameter = Tensor([1.0, 2.0], requires_grad=True)
+        self.norm = nn.BatchNorm1d(2)
+        layers = nn.BatchNorm1d(2), nn.Linear(2, 3, rng=np.random.default_rng(0)), nn.Dropout(0.5)
+        self.model = nn.Sequential(*layers, nn.Linear(3, 1, rng=np.random.default_rng(1)))
+        self.optimizer = optim.Adam([*self.model.parameters(), self.parameter], 0.1)
+
+    def arrays(self) -> list[Any]:
+        found = [self.state, self.other, self.parameter]
+        tensors = [*found, *self.norm.state_dict().values(), *self.model.state_dict().values()]
+        return [*map(np.asarray, map(value_of, tensors)), *self.optimizer.state_arrays().values()]
+
+    def states(self, x: Any) -> Any:
+        """Into all of it, a part, a view; with a use before, inside and after."""
+        first = self.other[0]
+
+        def body(c: Any, t: Any) -> Any:
+            self.state.data[...] = self.state.data * 0.5 + c
+            self.state.data[0] += t
+            self.other[1] = self.other[0] + self.state
+            first[...] = first + c
+            return c + self.state.data, self.other.data * 1
+
+        before = self.state.data * 1
+        inner = fori_loop(0, 2, lambda i, c: scan(body, c, np.arange(3.0))[0], x)
+        return before, inner, scan(body, x, np.arange(3.0)), self.state.data * 2
+
+    def local(self, x: Any) -> Any:
+        """Arrays and Tensors that the function makes, in loops that stop, and branches."""
+        array, tensor = x * 0, Tensor(x * 2)
+
+        def body(c: Any) -> Any:
+            np.add(array, c, out=array)
+            tensor[0] = tensor[1] + c[0]
+            cond(c[0] > 2, lambda: array.__setitem__(0, 5.0), lambda: None)
+            return c + array[1]
+
+        return while_loop(lambda c: c[0] < 9, body, x), array, tensor
+
+    def differentiated(self, x: Any) -> Any:
+        """The gradient flows through a Tensor that is written into, not through numbers."""
+
+        def loss(x: Any) -> Any:
+            rows = Tensor(np.zeros(3)) + 0 * x[0]
+
+            def body(c: Any, k: Any) -> Any:
+                rows[k] = np.sum(c**2)
+                self.state.data[...] = value_of(c)
+                return c * 1.1 + self.state.data, None
+
+            return np.sum(rows * np.arange(3.0)) + np.sum(scan(body, x, np.arange(3))[0])
+
+        return grad(loss)(x), hessian(loss)(x)
+
+    def statistics(self, x: Any) -> Any:
+        xs = np.stack([x, x * 2, x + 1]).astype(np.float32)
+
+        def end(xs: Any) -> Any:
+            return np.sum(scan(lambda c, t: (np.tanh(self.norm(c) + t), None), xs, xs)[0] ** 2)
+
+        return grad(end)(xs)
+
+    def counted(self, x: Any) -> Any:
+        """Once a round, though the function is run more than once for its derivative."""
+
+        def end(x: Any) -> Any:
+            def body(c: Any, t: Any) -> Any:
+                self.state.data += 1
+                return c * t + c, None
+
+            return scan(body, x, np.arange(3.0))[0]
+
+        return vmap(end)(x), vmap(grad(end))(x)
+
+    def epochs(self, x: Any) -> Any:
+        """A whole training, with an optimizer, statistics and dropout."""
+        xs = np.arange(16.0, dtype=np.float32).reshape(2, 4, 2)
+
+        def step(c: Any, x: Any) -> Any:
+            self.optimizer.zero_grad()
+            loss = np.mean((self.model(x) - self.parameter[0]) ** 2)
+            loss.backward()
+            self.optimizer.step()
+            return c, loss
+
+        return scan(lambda c, _: scan(step, c, xs), None, length=3)[1]
+
+    def accumulated(self, x: Any) -> Any:
+        """Gradients of all rounds, for one step."""
+
+        def body(c: Any, t: Any) -> Any:
+            loss = np.sum(self.parameter**2 * c)
+            loss.backward()
+            return c + t, loss
+
+        self.optimizer.zero_grad()
+        losses = scan(body, x, np.arange(3.0))[1]
+        self.optimizer.step()
+        return losses
+
+
+@pytest.mark.parametrize("name", [x for x in vars(Written) if x[0] != "_" and x != "arrays"])
+def test_what_bodies_write_is_written(name: str) -> None:
+    """As by Python's loops: it is carried from round to round, and is there afterwards."""
+    found = []
+    for compiled in (False, True):
+        minigrad.manual_seed(0)
+        written = Written()
+        function = getattr(written, name)
+        f = minigrad.compile(function) if compiled else function
+        results = [np.asarray(value_of(y)) for _ in range(2) for y in flat(f(np.array([0.5, 1.0])))]
+        found.append([*results, *written.arrays()])
+    for expected, got in zip(*found, strict=True):
+        assert (got.shape, got.dtype) == (expected.shape, expected.dtype)
+        np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-6)
 
 
 def test_a_value_of_a_body_outside_of_it_is_refused_in_words() -> None:
