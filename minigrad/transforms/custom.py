@@ -10,6 +10,7 @@ import functools
 import inspect
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from types import BuiltinFunctionType, FunctionType
 from typing import Any
 
 import numpy as np
@@ -149,6 +150,10 @@ def fitting(name: str, where: str, x: Any, found: Any) -> list[Any]:
             f"{shape_of(x)}: return an array"
         )
     found = found if is_given(found) else numbers_of(found)
+    if found.dtype.kind == "c" and kind_of(x)[1].kind == "f":
+        raise DtypeError(
+            f"{name} gave complex numbers for {where}, which is real: take np.real of them"
+        )
     if found.dtype.kind not in INEXACT:
         raise DtypeError(
             f"{name} gave a cotangent of {found.dtype} for {where}: integers and booleans are no "
@@ -415,8 +420,11 @@ class custom_vjp(Custom):  # noqa: N801  # called as a function
         kept = Kept([given.arrays[k] for k in given.wanted])
         arguments = [kept.place(x) for x in given.arrays]
         results = [kept.place(y, array) for y, array in zip(flat(result), outputs, strict=True)]
-        # What fwd has computed beside the results depends on the arguments in a way of its own.
-        derived = any(id(x) not in kept.places and is_inexact(x) for x in flat(needed))
+        # What fwd has computed beside the results depends on the arguments in a way of its own; and
+        # of traced arguments, an object has arrays in it that are not known any more.
+        hidden = hides_arrays(needed)
+        derived = hidden or any(id(x) not in kept.places and is_inexact(x) for x in flat(needed))
+        lost = hidden and any(map(is_traced, given.arrays))
         residuals = [kept.place(x) for x in flat(needed)]
         kinds = [(y.shape, y.dtype) for y in outputs]
 
@@ -427,8 +435,8 @@ class custom_vjp(Custom):  # noqa: N801  # called as a function
             g = like(result, map(guarded, sent_by_all))
             again = any_tensor([*sent.values(), *inputs])
             res = like(needed, map(guarded, found_at(residuals, *inputs, *held)))
-            if again and derived:
-                with draws.repeated(), on_tensors(f"fwd of {self.name}"):
+            if lost or (again and derived):
+                with draws.repeated(), on_tensors(f"fwd of {self.name}", again):
                     same, res = self.forward(given, found_at(arguments, *inputs, *held))
                 before = found_at(results, *inputs, *held)
                 check_the_same(f"fwd of {self.name}", flat(same), before)
@@ -461,6 +469,8 @@ class custom_vjp(Custom):  # noqa: N801  # called as a function
         def backward(g: Any, *arrays: Any) -> Any:
             values = map_tree(as_given, [g, *arrays])
             needed = like(batch.needed, iter(found_at(batch.places, *values[1:])))
+            if hides_arrays(needed):
+                _, needed = self.forward(given, values[1 : len(batch.axes) + 1])
             g = like(batch.result, iter(values[0]))
             found = self.runs["bwd"](*given.fixed.values(), needed, g)
             each = enumerate(given.cotangents(f"bwd of {self.name}", found))
@@ -603,6 +613,23 @@ class custom_jvp(Custom):  # noqa: N801  # called as a function
 def as_given(x: Any) -> Any:
     """A leaf as functions and rules are given it: an array, unless it is to be recorded."""
     return x if needs_grad(x) else value_of(x)
+
+
+def hides_arrays(needed: Any) -> bool:
+    """Whether there may be arrays in the leaves that are no arrays: in objects, and in functions
+    such as the pull-back of `vjp`."""
+    return not all(
+        is_given(x)
+        or isinstance(x, SETTINGS)
+        or (isinstance(x, FunctionType) and not x.__closure__)
+        for x in flat(needed)
+    )
+
+
+SETTINGS = (
+    int, float, complex, str, bytes, type, slice, range, type(...), np.generic, np.dtype, np.ufunc,
+    BuiltinFunctionType,
+)  # fmt: skip
 
 
 def is_recorded(x: Any) -> bool:

@@ -646,3 +646,51 @@ def test_a_result_that_depends_on_nothing_compiled() -> None:
     f.defvjp(lambda x: (f(x), None), lambda _, g: (g,))
     step = minigrad.compile(grad(lambda x: np.sum(f(x))))
     assert step(np.zeros(0)).shape == (0,)
+
+
+class Box:
+    def __init__(self, x: Any) -> None:
+        self.x = x
+
+
+def with_object(x: Any) -> Any:
+    return x**3, Box(3 * x**2)
+
+
+def with_pull_back(x: Any) -> Any:
+    return vjp(lambda x: x**3, x)
+
+
+RULES: dict[str, Any] = {
+    "an object": (with_object, lambda box, g: (g * box.x,)),
+    "a pull-back": (with_pull_back, lambda pull_back, g: pull_back(g)),
+}
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_what_bwd_needs_may_hold_arrays_in_it(rule: str, on_numpy: None) -> None:
+    """In objects, of which nobody knows what is in them, and in functions."""
+    f = custom_vjp(lambda x: x**3)
+    f.defvjp(*RULES[rule])
+    total = lambda x: np.sum(f(x))  # noqa: E731
+    of_batch = lambda x: np.sum(vmap(f)(x))  # noqa: E731
+    x, compiled = np.array([1.0, 2.0]), minigrad.compile(total)
+    for y in (x, 3 * x):
+        for gradient in (
+            grad(total),
+            grad(compiled),
+            minigrad.compile(grad(total)),
+            grad(of_batch),
+        ):
+            np.testing.assert_allclose(gradient(y), 3 * y**2)
+        for function in (total, compiled, of_batch):
+            np.testing.assert_allclose(hessian(function)(y), np.diag(6 * y))
+        np.testing.assert_allclose(minigrad.compile(hessian(total))(y), np.diag(6 * y))
+    np.testing.assert_allclose(grad(grad(grad(f)))(2.0), 6)
+
+
+def test_a_complex_cotangent_of_a_real_argument() -> None:
+    f = custom_vjp(lambda x: 2 * x)
+    f.defvjp(lambda x: (2 * x, None), lambda _, g: (g * 2j,))
+    with pytest.raises(DtypeError, match="gave complex numbers for argument 0, which is"):
+        grad(f)(1.0)
