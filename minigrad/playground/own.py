@@ -599,7 +599,6 @@ def description(
 ) -> dict[str, Any]:
     """A description for the page: `about` in protocol.d.ts, the rest for OwnNetwork in own.js."""
     x, y = own.train.x, own.train.y
-    seed = loader.seed if loader else 0
     columns = [f"x{k + 1}" for k in range(x.shape[1])] if x.ndim == 2 else []
     # Whole numbers may be indices, which have nothing between them.
     is_plane = len(columns) <= COLUMNS and x.dtype.kind == "f"
@@ -618,20 +617,7 @@ def description(
             "activations": [],
             "optimizers": [],
             "most": {"features": 0, "layers": 0, "units": DRAWN, "classes": classes},
-            "settings": {
-                "seed": seed,
-                "features": [],
-                "layers": [],
-                "activation": "linear",
-                "optimizer": type(own.optimizer).__name__,
-                "rate": float(own.optimizer.lr),
-                "batch": own.batch,
-                "l1": 0,
-                "l2": 0,
-                "init": "uniform",
-                "zeroGradients": True,
-                "shuffle": loader.shuffle if loader else True,
-            },
+            "settings": settings_of(own, loader),
         },
         "train": {"x": packed(x), "y": packed(y)},
         "test": {"x": packed(own.test.x), "y": packed(own.test.y)} if own.test else None,
@@ -653,6 +639,24 @@ def description(
             "classes": classes,
             "parameters": sum(p.size for p in own.names),
         },
+    }
+
+
+def settings_of(own: Own, loader: BatchLoader | None) -> dict[str, Any]:
+    """The settings that a page begins with; a user's own step has no other features or layers."""
+    return {
+        "seed": loader.seed if loader else 0,
+        "features": [],
+        "layers": [],
+        "activation": "linear",
+        "optimizer": type(own.optimizer).__name__,
+        "rate": float(own.optimizer.lr),
+        "batch": own.batch,
+        "l1": 0,
+        "l2": 0,
+        "init": "uniform",
+        "zeroGradients": True,
+        "shuffle": loader.shuffle if loader else True,
     }
 
 

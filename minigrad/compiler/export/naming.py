@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any
 
+from minigrad.compiler.codegen.c import head
 from minigrad.compiler.frontend.capture import GONE, Captured
 from minigrad.transforms.trees import leaves_of
 
@@ -24,9 +25,9 @@ KEYWORDS = frozenset(
     constexpr constinit const_cast co_await co_return co_yield decltype dynamic_cast explicit
     noexcept not not_eq nullptr or or_eq reinterpret_cast requires static_assert static_cast
     thread_local typeid typeof typeof_unqual wchar_t xor xor_eq _Bool _Complex _Imaginary
-    linux unix i386 errno stdin stdout stderr NULL EOF NAN INFINITY INLINE GENERIC INDEPENDENT
-    FOR_VECTORS ONE_BY_ONE HUGE_VAL M_E M_PI""".split()
-)  # of C and C++, macros of compilers, of C's headers, and of programs
+    linux unix i386 errno stdin stdout stderr NULL EOF NAN INFINITY HUGE_VAL M_E M_PI""".split()
+)  # of C and C++, macros of compilers and of C's headers
+MACROS = frozenset(re.findall(r"#define (\w+)\s", head(16)))  # of programs, those without arguments
 HEADERS = frozenset(
     """assert complex ctype errno fenv float inttypes iso646 limits locale math setjmp signal
     stdalign stdarg stdatomic stdbool stddef stdint stdio stdlib stdnoreturn string tgmath threads
@@ -53,7 +54,7 @@ def identifier(name: str) -> str:
     """
     text = re.sub(r"\W", "_", name, flags=re.ASCII)
     text = f"_{text}" if not text or text[0].isdigit() else text
-    return f"{text}_" if text in KEYWORDS else text
+    return f"{text}_" if text in KEYWORDS | MACROS else text
 
 
 def program_name(name: str) -> str:

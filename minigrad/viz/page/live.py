@@ -27,23 +27,7 @@ def live_program(steps: Sequence[Step]) -> dict[str, Any]:
         DtypeError: if there are values of a dtype that JavaScript has no arrays of.
         UnsupportedError: if there are too many steps, or an op cannot be compiled.
     """
-    if len(steps) > MOST:
-        raise UnsupportedError(
-            f"a live page compiles each step, and this explanation has {len(steps):,}, more than "
-            f"{MOST:,}: explain fewer rounds of a loop, or leave out live=True"
-        )
-    for step in steps:
-        if step.value.dtype.kind == "c" or step.value.dtype.name in ("float16", "longdouble"):
-            raise DtypeError(
-                f"a live page cannot compute {step.label}, of dtype {step.value.dtype}, which "
-                "WebAssembly does not have: leave out live=True"
-            )
-        if step.output is not None:
-            raise UnsupportedError(
-                f"a live page cannot compute {step.label}, the result of a checkpoint or of a "
-                "function with a rule of your own, whose code an explanation does not hold: leave "
-                "out live=True"
-            )
+    check_steps(steps)
     inputs = [step for step in steps if step.op is None and step.value.dtype.name in KINDS]
     numbers = compiled(all_numbers(steps, inputs))
     try:
@@ -64,3 +48,24 @@ def live_program(steps: Sequence[Step]) -> dict[str, Any]:
         "inputs": [index[step] for step in inputs],
         "values": base64.b64encode(b"".join(step.value.tobytes() for step in inputs)).decode(),
     }
+
+
+def check_steps(steps: Sequence[Step]) -> None:
+    """Raise if a live page cannot compute these steps."""
+    if len(steps) > MOST:
+        raise UnsupportedError(
+            f"a live page compiles each step, and this explanation has {len(steps):,}, more than "
+            f"{MOST:,}: explain fewer rounds of a loop, or leave out live=True"
+        )
+    for step in steps:
+        if step.value.dtype.kind == "c" or step.value.dtype.name in ("float16", "longdouble"):
+            raise DtypeError(
+                f"a live page cannot compute {step.label}, of dtype {step.value.dtype}, which "
+                "WebAssembly does not have: leave out live=True"
+            )
+        if step.output is not None:
+            raise UnsupportedError(
+                f"a live page cannot compute {step.label}, the result of a checkpoint or of a "
+                "function with a rule of your own, whose code an explanation does not hold: leave "
+                "out live=True"
+            )
