@@ -145,7 +145,7 @@ value_and_grad(f, wrt=0) | ArgumentTypeError | value_and_grad: got an unexpected
 vjp(3, 1.0) | ArgumentTypeError | vjp: f must be a function, and is
 vjp(f, "a") | DtypeError | argument 0 is a str: argnums can
 jvp(3, (1.0,), (1.0,)) | ArgumentTypeError | jvp: f must be a function, and is
-jvp(f, 1.0, 1.0) | ArgumentTypeError | jvp: args must be a Sequence, and is
+jvp(f, 1.0, 1.0) | ArgumentTypeError | jvp: primals must be a Sequence, and is
 jacobian(3) | ArgumentTypeError | jacobian: f must be a function, and is
 jacobian(f)() | GradientError | argnums=0, of 0 positional argum
 hessian(3) | ArgumentTypeError | hessian: f must be a function, and is

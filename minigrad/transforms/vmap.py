@@ -164,7 +164,7 @@ def names(args: Any, kwargs: Any) -> list[str]:
     """How messages name the leaves of arguments."""
     positional = [f"argument {k}{at}" for k, x in enumerate(args) for at, _ in leaves_of(x)]
     return positional + [
-        f"argument {key}{at}" for key, x in kwargs.items() for at, _ in leaves_of(x)
+        f"keyword argument {key}{at}" for key, x in kwargs.items() for at, _ in leaves_of(x)
     ]
 
 
@@ -197,6 +197,12 @@ def described(tree: Any) -> str:
     return f"a {type(tree).__name__} with leaves at {', '.join(at)}" if at else "nothing"
 
 
+SAME_FOR_ALL = (
+    "give in_axes None for what is the same for all entries; a keyword argument, which is batched "
+    "along axis 0, is given to f, vmap(functools.partial(f, name=value))"
+)
+
+
 def batch_size(leaves: list[Any], axes: list[int | None], where: list[str]) -> int:
     """The length of the batch, which all arguments must share."""
     sizes: dict[int, str] = {}
@@ -206,13 +212,12 @@ def batch_size(leaves: list[Any], axes: list[int | None], where: list[str]) -> i
         shape = np.shape(x) if isinstance(x, int | float | complex) else getattr(x, "shape", None)
         if shape is None:
             raise ArgumentTypeError(
-                f"vmap: {name} is a {type(x).__name__}, which has no batch: give in_axes None for "
-                "it, or close over it"
+                f"vmap: {name} is a {type(x).__name__}, which has no batch: {SAME_FOR_ALL}"
             )
         if not -len(shape) <= axis < len(shape):
             raise ShapeError(
                 f"vmap: {name} of shape {tuple(shape)} has no axis {axis} to be the batch"
-                + (": give in_axes None for what is the same for all entries" if not shape else "")
+                + (f": {SAME_FOR_ALL}" if not shape else "")
             )
         sizes.setdefault(shape[axis], f"{name} of shape {tuple(shape)} along axis {axis}")
     if not sizes:

@@ -353,6 +353,11 @@ REFUSED: dict[str, tuple[Callable[[], Any], type[MinigradError], str]] = {
     ),
     "axis": (lambda: vmap(np.sin, 2)(X), ShapeError, r"argument 0 of shape \(5, 3\) has no axis 2"),
     "number": (lambda: vmap(np.add)(X, 1.0), ShapeError, "None for what is the same"),
+    "keyword": (
+        lambda: vmap(lambda x, scale: x * scale)(X, scale=2.0),
+        ShapeError,
+        r"keyword argument scale of shape \(\) .*functools.partial",
+    ),
     "no batch": (lambda: vmap(np.sin, None)(X), ArgumentError, "every argument has in_axes None"),
     "count": (lambda: vmap(np.add, (0,))(X, X), ArgumentError, "2 positional arguments"),
     "nest": (
