@@ -75,7 +75,7 @@ class Dual:
 def push(f: Any, x: Any, v: Any) -> tuple[Any, Any]:
     """f(x), and its derivative in the direction v."""
     level = next(levels)
-    directions = iter(matching(v, x, "the arguments"))
+    directions = iter(matching(v, x, "the tangents", "the arguments"))
     dual = np.frompyfunc(lambda a, b: Dual(level, a, b), 2, 1)
     y = f(*like(x, (dual(leaf, next(directions)) for _, leaf in leaves_of(x))))
     parts = [np.frompyfunc(lambda e, k=k: split(e, level)[k], 1, 1) for k in (0, 1)]
@@ -138,7 +138,7 @@ def vjp(f: Any, x: Any, has_aux: bool = False) -> Any:
     y, blocks = blocks_of(value_of(f, has_aux), x)
 
     def pull_back(cotangent: Any) -> Any:
-        cotangents = matching(cotangent, y, "the output")
+        cotangents = matching(cotangent, y, "the cotangents", "the output")
 
         def of_leaf(k: int, shape: tuple[int, ...]) -> Any:
             total = np.zeros(np.prod(shape, dtype=int))

@@ -132,7 +132,8 @@ def test_of_methods() -> None:
     assert np.array_equal(block.sine(X), np.sin(X))
     xs = np.zeros((40, 3))
     got = grad(lambda c: np.sum(scan(block.step, c, xs)[0]))(X).data
-    plain = grad(lambda c: np.sum(scan(block.step.function, c, xs)[0]))(X).data
+    step: Any = block.step
+    plain = grad(lambda c: np.sum(scan(step.function, c, xs)[0]))(X).data
     np.testing.assert_allclose(got, plain, 1e-12)
 
 

@@ -41,7 +41,7 @@ def memory_of(
             result_name(x),
             x.shape,
             buffers.bytes_of(x, threads),
-            *spans[x],
+            *spans.get(x, wholes[whole]),  # of what is computed in place of another, as of that
             whole in memory.slots,
         )
         for x, whole in kept.items()

@@ -144,8 +144,17 @@ class Packer:
             assert isinstance(base.array, Value)
             if base.array.op is not None:
                 self.found.pinned.add(base.array)
-            return x
+            return self.view_apart(x, base.array)
         return self.packed(x, pack())
+
+    def view_apart(self, x: Value, base: Value) -> Value:
+        """A view of its own: one that is stored, for others to read, has other strides."""
+        if x is base:
+            return x
+        inputs = [self.view_apart(y, base) if type(y) is Value else y for y in x.inputs]
+        fresh = self.views.setdefault((x.op, x.how, tuple(inputs)), x.of(*inputs))
+        self.found.layouts[fresh], self.found.kinds[fresh] = self.found.layouts[x], "map"
+        return fresh
 
     def contraction(self, value: Value) -> Value:
         layouts, kinds = self.found.layouts, self.found.kinds

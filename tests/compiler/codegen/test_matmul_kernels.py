@@ -265,6 +265,20 @@ def test_operations_fused_behind_a_product() -> None:
         np.testing.assert_allclose(got, expected, 1e-4, 1e-4 * np.abs(expected).max())
 
 
+@pytest.mark.unoptimized
+def test_a_view_that_others_store_is_read_where_its_columns_are_adjacent() -> None:
+    """The transposed array is stored too, for the solution: there, its columns are apart."""
+    rng = np.random.default_rng(4)
+    k, b = normal(rng, 12, 12) + 12 * np.eye(12), normal(rng, 2, 12)
+
+    def f(k: Any, b: Any) -> Any:
+        twice = (b * 2).T
+        return twice @ (b @ np.linalg.solve(k, twice) * 2), np.linalg.solve(k, twice)
+
+    for got, expected in zip(compile(f)(k, b), f(k, b), strict=True):
+        np.testing.assert_allclose(got, expected, 1e-10)
+
+
 # Convolutions
 
 
