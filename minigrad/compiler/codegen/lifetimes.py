@@ -47,7 +47,7 @@ def memory_of(
         for x, whole in kept.items()
         if whole is x or whole not in kept  # else it is a part of another one
     ]
-    values.sort(key=lambda x: (-x.bytes, x.first, x.name, x.shape))
+    values.sort(key=lambda x: (-x.bytes, x.first, x.last, x.name, x.shape, x.outside))
     return DescribedMemory(tuple(values), max(live), live.index(max(live)))
 
 

@@ -68,7 +68,7 @@ def users_of(
             for x in value.values():
                 users[x].update(users[value])
         else:
-            for x in set(value.values()):
+            for x in dict.fromkeys(value.values()):
                 users[x][value] += 1
     return users
 
