@@ -1,5 +1,4 @@
-"""How long arrays live in a program: which are kept for the reverse pass, and when the arena holds
-the most."""
+"""Liveness of arrays in a program: which are saved for the reverse pass, and the arena's peak."""
 
 from __future__ import annotations
 
@@ -14,6 +13,7 @@ from minigrad.compiler.codegen.statistics import (
 )
 from minigrad.compiler.graph.ir import Graph, Value
 from minigrad.compiler.graph.opset.control import ITEM
+from minigrad.compiler.loops.ir import Scratch
 from minigrad.compiler.schedule.buffers import Memory
 from minigrad.compiler.schedule.stages import Schedule
 
@@ -21,18 +21,21 @@ from minigrad.compiler.schedule.stages import Schedule
 def memory_of(
     schedule: Schedule, memory: Memory, calls: Sequence[Call | NumpyCall]
 ) -> DescribedMemory:
-    """What a program keeps for its reverse pass, and the most that is in its arena."""
+    """The residuals that a program saves for its reverse pass, and the peak of its arena."""
     buffers, threads = memory.buffers, memory.threads
     spans: dict[Hashable, tuple[int, int]] = {}  # by array: the first and the last call
-    wholes: dict[Hashable, tuple[int, int]] = {}  # the same of arrays with all that is in them
+    wholes: dict[
+        Value | Scratch, tuple[int, int]
+    ] = {}  # the same of arrays with all that is in them
     for number, call in enumerate(calls, start=1):
         for x in (*call.reads, *call.writes):
-            for found, key in (spans, x), (wholes, buffers.buffer_of(x)[0]):
-                found[key] = found.get(key, (number, 0))[0], number
+            whole = buffers.buffer_of(x)[0]
+            spans[x] = spans.get(x, (number, 0))[0], number
+            wholes[whole] = wholes.get(whole, (number, 0))[0], number
     changes = [0] * (len(calls) + 2)
     for x, (low, high) in wholes.items():
         if x not in memory.slots:
-            changes[low] += (size := buffers.bytes_of(x, threads))  # type: ignore[arg-type]
+            changes[low] += (size := buffers.bytes_of(x, threads))
             changes[high + 1] -= size
     live = [*itertools.accumulate(changes)]
     kept = {x: buffers.buffer_of(x)[0] for x in kept_values(schedule)}

@@ -155,7 +155,7 @@ class Tiles:
         return [v for e in self.contraction.depth for v in e.terms]
 
     def rest(self) -> list[ir.Statement]:
-        """What is left of the depth after these loops, added to the sums of a tile."""
+        """The remainder of the depth, added to the sums of a tile."""
         return []
 
     def tile_loops(self, steps: int) -> list[Var]:
