@@ -20,8 +20,8 @@ from minigrad.recipes.run import load_model, network_of
 def export_network(folder: Path, path: Path, batch: int = 1) -> None:
     """Export the network of a run as a program with one function, `predict`: see `minigrad.export`.
 
-    Its argument is x, an input for each example of a batch, float32, or tokens of texts, int64;
-    its result is scores, one of each class, or for each position one of each token. Its README, or
+    Its argument is x, the inputs of a batch, float32, or tokens of texts, int64; its result is
+    scores, the logits of the classes, or for each position those of the next token. Its README, or
     the head of its JavaScript, says what these are.
 
     Args:
@@ -50,21 +50,21 @@ def export_network(folder: Path, path: Path, batch: int = 1) -> None:
 
 
 def about(config: Config, vocabulary: Vocabulary | None) -> str:
-    """What `predict` takes and returns."""
+    """The inputs and results of `predict`, in words."""
     if vocabulary:
         ends = " A name begins and ends with 0." if config.data == "names" else ""
         takes = [
-            "`x` has the numbers of the characters of texts. A character's number is its place, "
-            f"from 0 on, in the string below.{ends}",
+            "`x` has texts as indices of characters. The index of a character is its position, "
+            f"counted from 0, in the string below.{ends}",
             f"    {json.dumps(vocabulary.characters)}",
-            "`scores` has, for each place in a text, a score of each character that may come next; "
-            "it does not depend on what comes behind. What is not filled can be 0.",
+            "`scores` has, for each position in a text, the logits of the next character. They "
+            "depend on the characters up to this position only: the rest of `x` can be 0.",
         ]
     else:
         pixels = ", with pixels from 0 to 1" if config.data in ("digits", "idx") else ""
         takes = [
-            f"`x` has examples as they are in the data{pixels}. `scores` has for each a score of "
-            "each class, from class 0 on; the largest is that of the answer."
+            f"`x` has examples as they are in the data{pixels}. `scores` has the logits of the "
+            "classes for each example, class 0 first; the predicted class has the largest."
         ]
     title = f"The network of `minigrad train {config.data} --model {config.model}`."
     return "\n\n".join(x if x[0] == " " else textwrap.fill(x, 100) for x in [title, *takes])

@@ -53,6 +53,6 @@ export const FAULTS = [
     is: (settings) => !settings.shuffle,
     makes: () => ({ shuffle: false }),
     good: { shuffle: true },
-    why: "Batches come in the order of the data, one class after the other, and each step pulls the weights towards the class that it sees.",
+    why: "Batches come in the order of the data, often one class after the other, and then each step pulls the weights towards the class that it sees.",
   },
 ];
