@@ -584,6 +584,9 @@ def visit_optimizer(x: Optimizer, name: str, found: Captured) -> None:
     found.optimizers[id(x)] = x
     found.uses_gradients = True
     visit_state(vars(x), name, found)
+    # Which dicts the states are in; what is in these dicts are slots, and read at each call.
+    for kind, holder, key in (("item", vars(x), "states"), ("members", x.states, None)):
+        found.places[kind, id(holder), key] = Place(kind, holder, f"the states of {name}", key)
     for state in x.states:
         found.guard("length", state, f"the state of {name}")
         found.slots += [(state, key, f"the optimiser's {key}") for key in state]

@@ -495,3 +495,28 @@ def test_a_rate_that_is_an_array_is_read_at_each_call() -> None:
         before = w.data.copy()
         step(X)
         np.testing.assert_array_equal(w.data, before - k * X)
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_states_of_an_optimizer_that_are_other_dicts(whole: bool) -> None:
+    def losses(wrap: Callable[[Any], Any]) -> list[float]:
+        w = Tensor(np.ones(2), requires_grad=True)
+        adam, found = optim.Adam([w], lr=0.1), []
+
+        def step(x: Any) -> Any:
+            adam.zero_grad()
+            loss = ((w - x) ** 2).sum()
+            loss.backward()
+            adam.step()
+            return loss
+
+        step = wrap(step)
+        for k in range(6):
+            if k == 3:  # the momentum starts again at zero, in a dict of its own
+                fresh = {**adam.states[0], "exp_avg": np.zeros(2)}
+                adam.states[:] = [fresh]
+                adam.states = [fresh] if whole else adam.states
+            found.append(step(X).item())
+        return found
+
+    np.testing.assert_allclose(losses(compile), losses(lambda f: f), rtol=1e-12)
