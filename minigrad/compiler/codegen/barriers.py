@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from minigrad.compiler.codegen.deduplicate import Call
 
-SHARED, WAIT, END = 1, 2, 4  # as in runtime.c
+SHARED, WAIT, END, FLOW = 1, 2, 4, 8  # as in runtime.c
 Span = tuple[int, int, int]  # a slot, the first byte, and the first byte after the last
 
 
@@ -33,7 +33,8 @@ def barrier_flags(calls: Sequence[Call], span: Callable[[Any], Span]) -> list[in
         if wait:
             shared, alone = [], []
         (shared if call.shared else alone).append(accesses)
-        flags.append(SHARED * call.shared | WAIT * wait | END * call.combines_threads)
+        kind = END * call.combines_threads | FLOW * bool(call.bodies)
+        flags.append(SHARED * call.shared | WAIT * wait | kind)
     return flags
 
 

@@ -66,6 +66,11 @@ INLINE void note(int64_t *bad, int64_t why) { if (!*bad) *bad = why; }
 #define NO_RED_ZONE(thread) (void)thread
 // Of a loop that threads share; what they wait by is beside `bad`: see runtime.c.
 #define WAIT_FOR_ALL(bad, threads) if ((threads) > 1) ((void (**)(int))(bad))[1](threads)
+// With a negative number of threads, this one does the parts of all, see runtime.c.
+#define PARTS(threads) ((threads) < 0 ? -(threads) : (threads))
+#define SHARED_CALL(kernel) \\
+  if (threads > 0) kernel(q, bad, thread, threads); \\
+  else for (int part = 0; part < -threads; part++) kernel(q, bad, part, -threads)
 INLINE int64_t checked_index(int64_t i, int64_t n, int64_t *bad) {
   if (i < 0) i += n;
   if (i < 0 || i >= n) { note(bad, 1); return 0; }

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from minigrad.compiler.codegen.barriers import END, SHARED, WAIT, barrier_flags
+from minigrad.compiler.codegen.barriers import END, FLOW, SHARED, WAIT, barrier_flags
 from minigrad.compiler.codegen.c import KernelSource, indented, with_functions
 from minigrad.compiler.graph.ir import Value
 from minigrad.compiler.graph.opset.control import BRANCH, Parts, forms_of, item
@@ -172,9 +172,11 @@ class Writer:
                 lines.append(f"{alone}memcpy({', '.join(arguments)}, {bytes_of(inner.writes[0])});")
                 continue
             self.functions[name] = text
-            how = "thread, threads" if flag & SHARED else f"0, {'threads' if flag & END else 1}"
-            given = ", ".join(arguments)
-            lines.append(f"{alone}{{ char *q[] = {{{given}}}; {name}(q, bad, {how}); }}")
+            if flag & SHARED:
+                run = f"{name}(q, bad, thread, threads)" if flag & FLOW else f"SHARED_CALL({name})"
+            else:
+                run = f"{name}(q, bad, 0, {'PARTS(threads)' if flag & END else 1})"
+            lines.append(f"{alone}{{ char *q[] = {{{', '.join(arguments)}}}; {run}; }}")
         return lines
 
 

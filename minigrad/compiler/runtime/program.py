@@ -34,6 +34,8 @@ class Segment(ctypes.Structure):
         ("bad", ctypes.c_int64),
         ("wait", ctypes.c_void_p),
         *((n, ctypes.c_int64) for n in "count arguments threads".split()),
+        *((n, ctypes.c_double) for n in "by_all by_one since".split()),
+        *((n, ctypes.c_int32) for n in "alone trial".split()),
     )
 
 

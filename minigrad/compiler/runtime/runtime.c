@@ -2,6 +2,10 @@
 //
 // All threads go through all calls. Calls marked SHARED are divided between them; the first thread
 // runs the others. At calls marked WAIT all threads wait for each other.
+//
+// One thread can also do the parts of all, one after the other, with the same bits as result. Runs
+// are timed, and done in the way that takes less time: little work is not worth waiting for each
+// other, and on a busy machine a thread may wait long for one that has no core.
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -9,7 +13,7 @@
 #include <time.h>
 
 typedef void (*kernel)(char **arrays, int64_t *bad, int thread, int threads);
-enum { SHARED = 1, WAIT = 2, END = 4 };
+enum { SHARED = 1, WAIT = 2, END = 4, FLOW = 8 };
 typedef struct { int32_t kernel, flags, first, count; } call;
 typedef struct {
   const kernel *kernels;
@@ -21,6 +25,10 @@ typedef struct {
   int64_t bad;
   void (*wait)(int threads);  // for loops in kernels, which are given the address of `bad`
   int64_t count, arguments, threads;
+  // Seconds of a run by all threads, and of one by one thread (0: not known yet); of all runs since
+  // the last trial of the slower way; whether one thread is to run it now; runs left of a trial.
+  double took[2], since;
+  int32_t alone, trial;
 } plan;
 
 static atomic_int arrived, phase;
@@ -50,7 +58,9 @@ static double now(void) {
   return t.tv_sec + 1e-9 * t.tv_nsec;
 }
 
+// What thread t of T does; with a negative T, thread 0 does the parts of all.
 static void work(plan *p, int t, int T) {
+  const int parts = T < 0 ? -T : T;
   char *q[p->arguments];
   double before = p->seconds && !t ? now() : 0;
   for (int64_t k = 0; k < p->count; k++) {
@@ -58,8 +68,10 @@ static void work(plan *p, int t, int T) {
     if (T > 1 && c.flags & WAIT) wait_for_all(T);
     if (!t || c.flags & SHARED) {
       for (int32_t i = 0; i < c.count; i++) q[i] = p->table[p->slots[c.first + i]] + p->offsets[c.first + i];
-      if (c.flags & SHARED) p->kernels[c.kernel](q, &p->bad, t, T);
-      else p->kernels[c.kernel](q, &p->bad, 0, c.flags & END ? T : 1);
+      const kernel run = p->kernels[c.kernel];
+      if (!(c.flags & SHARED)) run(q, &p->bad, 0, c.flags & END ? parts : 1);
+      else if (T > 0 || c.flags & FLOW) run(q, &p->bad, t, T);  // with a negative T, its calls do all
+      else for (int part = 0; part < parts; part++) run(q, &p->bad, part, parts);
     }
     if (p->seconds && !t) {
       double after = now();
@@ -119,13 +131,7 @@ static int threads_for(int T) {
   return started + 1;
 }
 
-void run(plan *p) {
-  p->bad = 0;
-  p->wait = wait_for_all;
-  if (p->threads <= 1) {
-    work(p, 0, 1);
-    return;
-  }
+static void by_all(plan *p) {
   pthread_mutex_lock(&one_at_a_time);
   p->threads = threads_for((int)p->threads);
   job = p;
@@ -137,4 +143,41 @@ void run(plan *p) {
   }
   work(p, 0, (int)p->threads);
   pthread_mutex_unlock(&one_at_a_time);
+}
+
+// Long runs are always shared. Of others, two in a row are done in the slower way each time that the
+// runs since have taken a hundred times as long: two, as the first may have to wake other threads.
+static const double LONG = 0.02, SELDOM = 100;
+
+static void choose(plan *p) {
+  const int quick = p->took[0] < LONG;
+  p->alone = quick && p->took[1] < p->took[0];
+  const int slower = !p->alone;
+  if (quick && p->since > SELDOM * p->took[slower]) {
+    p->alone = slower;
+    p->took[slower] = p->since = 0;
+  }
+  if (p->took[p->alone] == 0) p->trial = 2;
+}
+
+void run(plan *p) {
+  p->bad = 0;
+  p->wait = wait_for_all;
+  if (p->threads <= 1) {
+    work(p, 0, 1);
+    return;
+  }
+  if (!p->trial) choose(p);
+  const double before = now();
+  if (p->alone) work(p, 0, (int)-p->threads);
+  else by_all(p);
+  const double seconds = now() - before;
+  double *took = &p->took[p->alone];
+  if (p->trial) {
+    p->trial--;
+    *took = seconds;
+  } else {  // a mean of the last runs, to which one that was held up adds little
+    *took += 0.3 * ((seconds < 2 * *took ? seconds : 2 * *took) - *took);
+  }
+  p->since += seconds;
 }

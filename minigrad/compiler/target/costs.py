@@ -56,7 +56,7 @@ MAX_LOCAL_ENTRIES = 2048  # of a local array: there may be several, and stacks a
 # Threads
 MIN_SHARED_KERNEL = 1 << 14  # operations of a kernel from which on threads share it
 UNKNOWN_ROUNDS = 64  # of a loop that a value stops, as far as work is counted
-MIN_SHARED_ROUND = 1 << 21  # operations of a round of a loop from which on threads share it
+MIN_SHARED_ROUND = 1 << 18  # operations of a round of a loop from which on threads share it
 MIN_SHARED_PROGRAM = 1 << 19  # operations of all such kernels from which on a program has threads
 
 # Building

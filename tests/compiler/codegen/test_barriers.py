@@ -31,7 +31,9 @@ def test_a_shared_call_waits_for_what_the_first_thread_wrote() -> None:
 
     def waits(*calls: tuple[bool, Value, Value]) -> list[bool]:
         made: Any = [
-            SimpleNamespace(shared=shared, reads=[read], writes=[written], combines_threads=False)
+            SimpleNamespace(
+                shared=shared, reads=[read], writes=[written], combines_threads=False, bodies=()
+            )
             for shared, read, written in calls
         ]
         return [bool(flag & WAIT) for flag in barrier_flags(made, spans.__getitem__)]

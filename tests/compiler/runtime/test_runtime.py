@@ -165,6 +165,84 @@ threading.Thread(target=lambda: [f(X, W, ROWS) for _ in range(3)]).start()
 print("done")
 """
 
+# One thread that does the parts of all leaves the same bits, of loops too.
+ONE_FOR_ALL = """
+from minigrad import scan
+from minigrad.compiler.runtime.program import Segment
+
+def cell(state, x):
+    h, c = state
+    i, f, g = np.split(x + h @ U, 3, axis=1)
+    c = c / (1 + np.exp(-f)) + np.tanh(g) / (1 + np.exp(-i))
+    h = np.tanh(c) * np.sum(c * c, axis=0) / 64
+    return (h, c), np.sum(h)
+
+def loss(xs, start):
+    (h, c), sums = scan(cell, (start, start), xs)
+    return np.sum(h * c) + np.sum(sums)
+
+U, xs, start = of(128, 384) / 12, of(6, 64, 384, seed=1), of(64, 128, seed=2)
+f, g = compile(step), compile(minigrad.value_and_grad(loss, (0, 1)))
+for run in (lambda: f(X, W, ROWS), lambda: g(xs, start)):
+    run()
+segments = [
+    [x for x in it.specializations[0].program.steps if isinstance(x, Segment)] for it in (f, g)
+]
+assert all(x.threads == 2 for x in sum(segments, []))
+assert "SHARED_CALL" in "".join(map("".join, g.specializations[0].program.plan.texts))
+found = []
+for alone in (0, 1, 0, 1):
+    for x in sum(segments, []):
+        x.alone, x.trial = alone, 1
+    found.append((bits(f(X, W, ROWS)), bits(g(xs, start))))
+print(len(found), len(set(found)))
+close(g(xs, start), minigrad.value_and_grad(loss, (0, 1))(xs, start))
+"""
+
+# Kernels that count how often which thread does which part, and sleep: if threads share the call,
+# if one does all, and always (so long that a run is always shared).
+CHOICE = """
+import ctypes
+from minigrad.compiler.runtime.program import Segment
+from minigrad.compiler.target import toolchain
+TEXT = '''
+#include <pthread.h>
+#include <stdint.h>
+#include <time.h>
+static pthread_t caller;
+static void pause_for(long us) { struct timespec t = {0, 1000 * us}; nanosleep(&t, 0); }
+static int note(char **arrays, int part) {
+  int others = !pthread_equal(pthread_self(), caller);
+  ((int64_t *)arrays[0])[2 * part + others]++;
+  return others;
+}
+typedef char **A;
+static void slow_shared(A q, int64_t *bad, int t, int T) { if (note(q, t)) pause_for(15000); }
+static void slow_alone(A q, int64_t *bad, int t, int T) { if (!note(q, t) && t) pause_for(15000); }
+static void slow(A q, int64_t *bad, int t, int T) { if (note(q, t)) pause_for(40000); }
+void *kernels[] = {slow_shared, slow_alone, slow};
+void begin(void) { caller = pthread_self(); }
+'''
+(library,) = toolchain.build(TEXT)
+library.begin()
+calls, slots, offsets = np.array([[0, 1, 0, 1]], np.int32), np.zeros(1, np.int32), np.zeros(1, int)
+counts = np.zeros((2, 2), int)  # of each part, by the caller and by another thread
+table = (ctypes.c_void_p * 1)(counts.ctypes.data)
+
+def runs(kernel, count):
+    address = (ctypes.c_void_p * 3).in_dll(library, "kernels")[kernel]
+    it = Segment((kernels := (ctypes.c_void_p * 1)(address)) and ctypes.addressof(kernels),
+        calls.ctypes.data, slots.ctypes.data, offsets.ctypes.data, ctypes.addressof(table),
+        None, 0, None, 1, 1, 2)
+    counts[:] = 0
+    for _ in range(count):
+        toolchain.runtime().run(ctypes.byref(it))
+    assert counts.sum() == 2 * count and not counts[0, 1], counts
+    return counts[1].tolist()
+
+print(runs(0, 40), runs(1, 40), runs(2, 6))
+"""
+
 # However little work a kernel or a program has, it is shared.
 EVERYTHING_SHARED = """
 from minigrad.compiler.target import costs
@@ -205,6 +283,17 @@ def test_of_one_thread_and_of_three() -> None:
         found = run(SAME_BITS, threads, "compare")
         assert len(found[0].split()) == 1
         assert found[2] == f"{threads} {threads > 1}"
+
+
+def test_one_thread_that_does_all_leaves_the_same_bits() -> None:
+    assert run(ONE_FOR_ALL) == ["4 1"]
+
+
+def test_a_program_runs_in_the_faster_way() -> None:
+    """Of 40 runs of which each takes 15 ms if threads share it, the first two are shared; if one
+    thread does all, runs 3 and 4 are by that alone. Long ones are always shared."""
+    (found,) = run(CHOICE)
+    assert found == "[38, 2] [2, 38] [0, 6]"
 
 
 @pytest.mark.slow
