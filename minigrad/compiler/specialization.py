@@ -23,13 +23,14 @@ from minigrad.errors import ArgumentError, UnsupportedError
 from minigrad.graph import Node
 from minigrad.tensor import Tensor, value_of
 from minigrad.transforms.calls import returned
-from minigrad.transforms.trees import like
+from minigrad.transforms.trees import of_class
 from minigrad.writes import USED_UP, log
 
 # Up to this many entries, an argument is copied into a buffer of the program: that is faster than
 # binding its address.
 SMALL = 1024
-WRITEABLE = 0x400  # in `flags.num` of an array: NPY_ARRAY_WRITEABLE
+# In `flags.num` of an array: NPY_ARRAY_WRITEABLE; and _C_CONTIGUOUS with _ALIGNED.
+WRITEABLE, PLAIN = 0x400, 0x101
 
 # All specializations: in a forked process, none of the threads is left that may hold their locks.
 running: weakref.WeakSet[Specialization] = weakref.WeakSet()
@@ -232,12 +233,16 @@ class Specialization:
         arrays and Tensors `given`. In these lines this is `specialization`: their names do not
         refer to it, so that one that is dropped is freed at once."""
         names |= {"log": log, "np": np, "value_of": value_of, "USED_UP": USED_UP}
+        names["PLAIN"] = PLAIN
         body = ["program = specialization.program"]
         for k, value in enumerate(self.inputs):
             if value.size <= SMALL:
                 body.append(f"{named(self.buffers[value], names)}[...] = {arrays[k]}")
             else:
-                body.append(f"specialization.bind_large({named(value, names)}, {arrays[k]})")
+                place, x = named(value, names), arrays[k]
+                plain = f"{x}.flags.num & PLAIN == PLAIN and {x}.dtype == {place}.dtype"
+                body.append(f"if {plain}: program.bind({place}, {x})")
+                body.append(f"else: specialization.bind_copy({place}, {x})")
         body += [f"specialization.bind_others({tuple_text(given)})"] if self.others else []
         running, outputs = self.program.text(names)
         if self.traced.derivative is not None:
@@ -255,13 +260,11 @@ class Specialization:
         ends += returning(self.traced, outputs, names)
         return ["with specialization.lock:", *(f"    {line}" for line in body), *ends]
 
-    def bind_large(self, value: Value, array: np.ndarray) -> None:
-        if not is_plain(array, value):
-            if value not in self.buffers:
-                self.buffers[value] = np.zeros(value.shape, value.dtype)
-            self.buffers[value][...] = array
-            array = self.buffers[value]
-        self.program.bind(value, array)
+    def bind_copy(self, value: Value, array: np.ndarray) -> None:
+        if value not in self.buffers:
+            self.buffers[value] = np.zeros(value.shape, value.dtype)
+        self.buffers[value][...] = array
+        self.program.bind(value, self.buffers[value])
 
     def bind_others(self, given: Sequence[Any]) -> None:
         for group, key, place in self.rates:
@@ -354,14 +357,12 @@ def overlaps(arrays: Sequence[np.ndarray]) -> Iterator[tuple[np.ndarray, np.ndar
 
 def is_plain(array: np.ndarray, value: Value) -> bool:
     """Whether a program can use an array in place: C order, aligned, native byte order."""
-    flags = array.flags
-    return flags.c_contiguous and flags.aligned and array.dtype == value.dtype
+    return array.flags.num & PLAIN == PLAIN and array.dtype == value.dtype
 
 
 def returning(traced: Traced, outputs: list[str], names: dict[str, Any]) -> list[str]:
     """Lines of Python that return the function's result, made of the program's outputs."""
     names |= {"new": object.__new__, "Tensor": Tensor, "Node": Node, "returned": returned}
-    names |= {"like": like, "form": traced.form}
     rest, position = iter(outputs), itertools.count()
     lines, leaves = [], []
     for k, kind in enumerate(traced.kinds):
@@ -374,5 +375,25 @@ def returning(traced: Traced, outputs: list[str], names: dict[str, Any]) -> list
             leaves.append(f"{next(rest)}{'[()]' * (kind is np.generic)}")
         else:
             leaves.append(named(kind, names))
-    whole = leaves[0] if traced.form == 0 else f"like(form, iter([{', '.join(leaves)}]))"
-    return [*lines, f"return {whole}"]
+    return [*lines, f"return {nested(traced.form, iter(leaves), names)}"]
+
+
+def nested(form: Any, leaves: Iterator[str], names: dict[str, Any]) -> str:
+    """An expression for a tree that is nested as `form` is, from those for its leaves."""
+    kind = type(form)
+    if isinstance(form, dict):
+        texts = [repr(key) if type(key) in (str, int) else named(key, names) for key in form]
+        parts = [nested(part, leaves, names) for part in form.values()]
+        items = (f"{key}: {part}" for key, part in zip(texts, parts, strict=True))
+        whole = f"{{{', '.join(items)}}}"
+        if kind is dict:
+            return whole
+        names["of_class"] = of_class
+        return f"of_class({named(form, names)}, {whole})"
+    if isinstance(form, list | tuple):
+        inner = "".join(f"{nested(part, leaves, names)}, " for part in form)
+        if kind in (list, tuple):
+            return f"[{inner}]" if kind is list else f"({inner})"
+        each = inner if hasattr(form, "_fields") else f"iter(({inner}))"
+        return f"{named(kind, names)}({each})"
+    return "None" if form is None else next(leaves)

@@ -1,7 +1,9 @@
 """A specialization: the arrays that it reads and writes, and the results that it gives."""
 
 import gc
+import sys
 import weakref
+from collections import OrderedDict, defaultdict, namedtuple
 from collections.abc import Callable
 from typing import Any
 
@@ -10,8 +12,10 @@ import pytest
 
 from minigrad import Tensor, optim
 from minigrad.compiler import compile
+from minigrad.compiler.specialization import nested
 from minigrad.errors import UnsupportedError
 from minigrad.tensor import value_of
+from minigrad.transforms.trees import like
 from tests.compiler.steps import X, Y, agree, network, stepper
 
 pytestmark = pytest.mark.unoptimized
@@ -206,3 +210,56 @@ def test_the_collector_is_as_it_was_before() -> None:
     finally:
         gc.unfreeze()
         gc.enable()
+
+
+def test_results_are_nested_as_the_functions() -> None:
+    point: Any = namedtuple("point", "x y")
+    own: Any = type("own", (list,), {})
+    form: Any = [
+        *[0, (1,), {"a": 2, 3: [], (4, "b"): None}, point(3, (4, 5)), own([6]), ()],
+        *[OrderedDict(b=7, a=8), defaultdict(list, {"c": [9]}), {True: 10}],
+    ]
+    names: dict[str, Any] = {}
+    made = eval(nested(form, map(str, range(20, 31)), names), names)
+    expected = like(form, iter(range(20, 31)))
+    assert repr(made) == repr(expected) and made[7]["new"] == []
+    for x, y in zip(made, expected, strict=True):
+        assert type(x) is type(y)
+    assert type(made[3]) is point and [*map(type, made[8])] == [bool]
+
+
+def opcodes(call: Callable[[], Any]) -> int:
+    """How many instructions Python executes in a call, in functions that are written in it."""
+    count = 0
+
+    def each(frame: Any, event: str, argument: Any) -> Any:
+        nonlocal count
+        frame.f_trace_opcodes = True
+        count += event == "opcode"
+        return each
+
+    before = sys.gettrace()
+    sys.settrace(each)
+    try:
+        call()
+    finally:
+        sys.settrace(before)
+    return count
+
+
+def test_what_a_call_costs_in_python() -> None:
+    """No time, as that is never twice the same. Of 6 arrays in lists and tuples, small and large,
+    a call takes about 450 instructions and 1,200; of one 155."""
+
+    def f(layers: Any) -> Any:
+        return [(w * 2, b - 1) for w, b in layers]
+
+    for size, most in ((4, 600), (4000, 1500)):
+        compiled = compile(f)
+        layers = [(np.ones((size, 2)), np.ones(size)) for _ in range(3)]
+        compiled(layers)
+        assert opcodes(lambda: compiled(layers)) < most, size  # noqa: B023
+    twice = compile(lambda x: x * 2)
+    x = np.ones(3)
+    twice(x)
+    assert opcodes(lambda: twice(x)) < 200

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterator
+from itertools import combinations
 from pickle import dumps
 from types import MappingProxyType
 from typing import Any
@@ -19,6 +20,7 @@ from minigrad.autograd import recording
 from minigrad.compiler.frontend import capture
 from minigrad.tensor import Tensor
 
+FEW = 6  # arguments, up to which pairs of them are compared
 # Kinds of places whose values are lists.
 LISTED = {"length", "keys", "members", "values", "variables", "cached"}
 
@@ -64,6 +66,8 @@ class Guards:
         for k, ((kind, holder, _, key), value) in enumerate(self.values):
             if kind == "keys" and {*map(type, value)} != {str}:
                 kind = "members"
+            if kind == "members" and not value:
+                kind = "length"
             value = [*map(id, value)] if kind == "cached" else value
             names[f"h{id(holder)}"] = holder
             text = key if kind == "attribute" else repr(key)
@@ -188,8 +192,13 @@ def guard_expression(
     leaves = names.pop("leaves", [])
     if len(leaves) > 1:  # arguments that were one object still are, and no others
         distinct = {id(x): text for x, text in reversed(leaves)}
-        checks += [f"{t} == {distinct[id(x)]}" for x, t in leaves if t != distinct[id(x)]]
-        checks.append(f"len({{{', '.join(distinct.values())}}}) == {len(distinct)}")
+        checks += [f"{t} is {distinct[id(x)]}" for x, t in leaves if t != distinct[id(x)]]
+        names_of = [*distinct.values()]
+        if len(names_of) <= FEW:  # then pairs take less time than a set
+            checks += [f"{s} is not {t}" for s, t in combinations(names_of, 2)]
+        else:
+            ids = (f"id({t})" for t in names_of)
+            checks.append(f"len({{{', '.join(ids)}}}) == {len(names_of)}")
     return " and ".join(checks), arrays
 
 
@@ -242,4 +251,4 @@ def identity_guard(at: str, x: Any, names: dict[str, Any]) -> Iterator[str]:
         yield f"{at} is {own}"
     elif names["captured"]:
         yield f"id({at}) not in captured"
-    names.setdefault("leaves", []).append((x, f"id({at})"))
+    names.setdefault("leaves", []).append((x, at))

@@ -6,7 +6,7 @@ import ctypes
 import weakref
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -67,6 +67,21 @@ class Flow:
             program.read(x)[...] = found[k]
 
 
+class Output(NamedTuple):
+    """The memory of an output: its slot, entries with padding, and how they are viewed."""
+
+    slot: int
+    entries: int
+    dtype: np.dtype
+    extents: tuple[int, ...]
+    back: tuple[int, ...] | None  # from the order in memory to that of the axes
+
+    @classmethod
+    def of(cls, x: Array) -> Output:
+        layout = x.layout
+        return cls(x.slot, layout.entries + AFTER, np.dtype(x.dtype), *shape_in_memory(layout))
+
+
 class Program:
     """A graph as C, with the memory that it computes in.
 
@@ -91,8 +106,8 @@ class Program:
         for k, x in enumerate(plan.constants, len(given)):
             array = traced[x].array if type(x) is int else x
             self.set(k, np.ascontiguousarray(array))
-        self.given = [x for x in plan.owned if bytes_of(x) > SMALL]
-        self.renew([x for x in plan.owned if bytes_of(x) <= SMALL])
+        self.given = [Output.of(x) for x in plan.owned if bytes_of(x) > SMALL]
+        self.renew([Output.of(x) for x in plan.owned if bytes_of(x) <= SMALL])
         memory = np.zeros(plan.arena + 256, np.uint8)
         self.set(count, memory[-address(memory) % 64 :])
         # If several outputs are one array, the first is handed to the caller, the others copied.
@@ -119,13 +134,13 @@ class Program:
         """Set the array of a leaf, which must be in C order."""
         self.set(self.slots[value], array)
 
-    def renew(self, outputs: list[Array]) -> None:
+    def renew(self, outputs: list[Output]) -> None:
         """New memory for outputs. Those that are `given` to the caller get it at each call."""
-        for x in outputs:
-            entries = x.layout.entries
-            buffer = np.empty(entries + AFTER, x.dtype)[:entries]
-            self.set(x.slot, buffer)
-            self.views[x.slot] = viewed(buffer, x.layout)
+        for slot, entries, dtype, extents, back in outputs:
+            self.arrays[slot] = flat = np.empty(entries, dtype)
+            self.table[slot] = address(flat)
+            view: np.ndarray = np.ndarray(extents, dtype, flat)
+            self.views[slot] = view if back is None else view.transpose(back)
 
     def step(self, it: Step) -> Segment | ByNumpy | Flow:
         if isinstance(it, ByNumpy):
@@ -244,13 +259,24 @@ def bytes_of(x: Array) -> int:
 def address(array: np.ndarray) -> int:
     """Where the entries of an array in C order are in memory."""
     memory: Any = array
-    try:  # a fifth of the time that a dict of NumPy's takes
-        return ctypes.addressof(ctypes.c_char.from_buffer(memory))
+    try:  # a tenth of the time that NumPy takes
+        return address_of(buffer_of(memory))
     except (TypeError, ValueError):  # read-only, or empty
         return int(array.__array_interface__["data"][0])
 
 
+address_of, buffer_of = ctypes.addressof, ctypes.c_char.from_buffer
+
+
 def viewed(flat: np.ndarray, layout: Layout) -> np.ndarray:
     """Flat memory viewed in a layout; with panels, as it is in memory."""
-    shaped = flat.reshape(layout.extents)
-    return shaped if layout.panel or layout.is_natural else shaped.transpose(layout.back)
+    extents, back = shape_in_memory(layout)
+    shaped = flat.reshape(extents)
+    return shaped if back is None else shaped.transpose(back)
+
+
+def shape_in_memory(layout: Layout) -> tuple[tuple[int, ...], tuple[int, ...] | None]:
+    """The extents of an array as it is in memory, and how its axes are put in order, if they are
+    not."""
+    in_order = layout.panel or layout.is_natural
+    return tuple(layout.extents), None if in_order else tuple(layout.back)
