@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -103,6 +104,7 @@ class RowKernel:
         self.kernel, self.schedule = kernel, schedule
         self.rows = kernel.total if kernel.rows is None else kernel.rows
         self.row_loops, self.row = row_loops(kernel, schedule, self.rows)
+        self.inner_extents = inner_extents(kernel.stages, self.rows)
         self.alone = 4 * sum(x.total for x in kernel.stages) < costs.MIN_SHARED_KERNEL
         self.numbers = {stage.value: k for k, stage in enumerate(kernel.stages)}
         self.loops: list[Loop] = []
@@ -145,21 +147,16 @@ class RowKernel:
 
     def assign_loop(self, stage: Stage) -> None:
         """Put a stage into the first loop nest that it can share."""
-        value, k, inner = stage.value, stage.row_loops(self.rows), stage.inner_extents(self.rows)
-        extents = without_ones(inner)
-        own = iter(variable(f"j{k}", n) for k, n in enumerate(extents))
-        variables = [next(own) if n != 1 else ZERO for n in inner]
-        if k is not None:
-            point = (*unravel_index(self.row, stage.dims[:k]), *variables)
-        else:
-            point = unravel_index(self.row * inner[0] + variables[0], stage.dims)
+        value, extents = stage.value, self.inner_extents[stage]
+        variables = [variable(f"j{k}", n) for k, n in enumerate(extents)]
+        inner = ravel_index(variables, extents)
+        point = unravel_index(self.row * (stage.total // self.rows) + inner, stage.dims)
         earlier = [x for x in self.schedule.reads[value] if x in self.loop_of]
         first = max((self.first_loop_after(x, stage, extents) for x in earlier), default=0)
         later = range(first, len(self.loops))
         n = next((n for n in later if self.loops[n].extents == extents), len(self.loops))
         if n == len(self.loops):
-            loops = tuple(v for v in variables if v.terms)
-            self.loops.append(Loop(extents, loops, LoweringContext(self.load, f"t{n}_")))
+            self.loops.append(Loop(extents, tuple(variables), LoweringContext(self.load, f"t{n}_")))
         loop = self.loops[n]
         loop.stages.append(stage)
         x = value.inputs[0] if stage.kind == "reduce" else value
@@ -338,13 +335,13 @@ class RowKernel:
                 self.declare(value, extents)
         inits = self.before if across else self.in_row
         if not uses_partial_sums(stage):
-            inits += for_each_result(inner, ir.Store(result, initial_value(stage)))
+            inits += for_each_result(place, ir.Store(result, initial_value(stage)))
             loop.innermost.append(ir.Store(result, combined(stage.reduction, result, x)))
             return
         total = ir.Access(self.float64_storage(value, extents, across), place)
-        inits += for_each_result(inner, ir.Store(total, ir.Number.of(0, FLOAT64)))
+        inits += for_each_result(place, ir.Store(total, ir.Number.of(0, FLOAT64)))
         if not across:
-            loop.after += for_each_result(inner, ir.Store(result, total))
+            loop.after += for_each_result(place, ir.Store(result, total))
         over_terms = [not v.variables() & place.variables() for v in loop.loops]
         term_loops = sum(over_terms)
         if over_terms[-1]:  # the terms of one result are next to each other
@@ -355,8 +352,8 @@ class RowKernel:
         elif all(over_terms[:term_loops]) and loop.term_loops in (0, term_loops):
             loop.term_loops = term_loops
             owner = loop if term_loops else self
-            owner.resets += for_each_result(inner, ir.Store(result, ir.Number.of(0, value.dtype)))
-            owner.flushes += for_each_result(inner, ir.Accumulate(total, "+", result))
+            owner.resets += for_each_result(place, ir.Store(result, ir.Number.of(0, value.dtype)))
+            owner.flushes += for_each_result(place, ir.Accumulate(total, "+", result))
             loop.innermost.append(ir.Accumulate(result, "+", x))
         else:  # the terms of one result are in no block of iterations: each is added in float64
             loop.innermost.append(ir.Accumulate(total, "+", x))
@@ -409,11 +406,20 @@ def row_loops(kernel: Kernel, schedule: Schedule, rows: int) -> tuple[list[Expr]
     axis = axis_to_block(kernel, schedule)
     if axis is not None:
         return blocked_row_loops(kernel.stages[0].dims, axis)
-    ends = [stage.row_loops(rows) for stage in kernel.stages]
-    prefixes = [s.dims[:k] for s, k in zip(kernel.stages, ends, strict=True) if k is not None]
-    extents = common_factors(prefixes) if len(prefixes) == len(ends) else [rows]
+    outer = [stage.split_at(rows)[0] for stage in kernel.stages]
+    extents = common_factors(outer) or [rows]
     loops = [variable(f"i{k}", n) for k, n in enumerate(extents)]
     return loops, ravel_index(loops, extents)
+
+
+def inner_extents(stages: list[Stage], rows: int) -> dict[Stage, tuple[int, ...]]:
+    """The loops of each stage in a row: for as many entries, the same, if they have common ones."""
+    own = {stage: without_ones(stage.split_at(rows)[1]) for stage in stages}
+    shared = {
+        math.prod(x): common_factors(y for y in own.values() if y and math.prod(y) == math.prod(x))
+        for x in {*own.values()}
+    }
+    return {stage: without_ones(shared[math.prod(x)] or x) for stage, x in own.items()}
 
 
 def axis_to_block(kernel: Kernel, schedule: Schedule) -> int | None:
@@ -443,7 +449,7 @@ def blocked_row_loops(dims: tuple[int, ...], axis: int) -> tuple[list[Expr], Exp
     return loops, ravel_index(point, dims)
 
 
-def without_ones(extents: tuple[int, ...]) -> tuple[int, ...]:
+def without_ones(extents: Iterable[int]) -> tuple[int, ...]:
     return tuple(n for n in extents if n != 1)
 
 
@@ -468,7 +474,8 @@ def uses_partial_sums(stage: Stage) -> bool:
     return floats and terms > costs.TERMS_PER_PART
 
 
-def for_each_result(inner: Index, statement: ir.Statement) -> list[ir.Statement]:
-    """A statement for each of the results in a row."""
-    loops, new = merged(inner, [statement])
+def for_each_result(place: Expr, statement: ir.Statement) -> list[ir.Statement]:
+    """A statement for each of the results in a row, which are at this place in it."""
+    over = sorted(place.terms, key=lambda v: -place.terms[v])
+    loops, new = merged([Expr({v: 1}) for v in over], [statement])
     return nest(loops, ir.substituted([statement], new))

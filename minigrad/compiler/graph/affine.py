@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import itertools
 import math
+import operator
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -250,26 +251,80 @@ def reshaped(index: Sequence[Expr], old: Sequence[int], new: Sequence[int]) -> I
     return unravel_index(ravel_index(index, old), new)
 
 
-def common_factors(shapes: Iterable[Sequence[int]]) -> list[int]:
+def common_factors(shapes: Iterable[Sequence[int]]) -> list[int] | None:
     """Loop extents that refine all of these shapes, which have equal size: each axis is a product
-    of consecutive loops. One loop if there are none."""
-    ends: set[int] = set()
-    total = 1
-    for shape in shapes:
-        total = math.prod(shape)
-        ends |= set(products(shape))
+    of consecutive loops. None if there are none."""
+    ends = {n for shape in shapes for n in itertools.accumulate(shape, operator.mul)}
     steps = sorted(ends | {1})
     if any(b % a for a, b in itertools.pairwise(steps)):
-        return [total]
+        return None
     return [b // a for a, b in itertools.pairwise(steps)] or [1]
 
 
-def products(shape: Sequence[int]) -> Iterator[int]:
-    """Of the first axis, the first two, and so on."""
-    total = 1
-    for n in shape:
-        total *= n
-        yield total
+def linear_factors(variables: Iterable[Var], indices: Iterable[Expr]) -> list[int]:
+    """Loop extents that refine those of loops, and in which indices have no quotients and no
+    remainders that factors can do without: i // 6 and i % 6, of 36 iterations, need 6 loops of 6.
+    Of loops that no index tells apart, one."""
+    loops, left = [*variables], {*indices}
+    while nonlinear := {atom for e in left for atom in nonlinear_in(e)}:
+        for v, size in dict.fromkeys(splits_in(nonlinear)):
+            outer, inner = Var(f"{v.name}o", v.extent // size), Var(f"{v.name}i", size)
+            finer = {e.replaced({v: Expr({outer: size, inner: 1})}) for e in left}
+            if len({atom for e in finer for atom in nonlinear_in(e)}) < len(nonlinear):
+                k = loops.index(v)
+                loops[k : k + 1], left = [outer, inner], finer
+                break
+        else:
+            break
+    return [v.extent for v in merged_loops(loops, left)[0]]
+
+
+def nonlinear_in(e: Expr) -> Iterator[Atom]:
+    """The quotients and remainders in an expression."""
+    for atom in e.terms:
+        if isinstance(atom, Quotient | Remainder):
+            yield atom
+            yield from nonlinear_in(atom.of)
+
+
+def splits_in(atoms: Iterable[Atom]) -> Iterator[tuple[Var, int]]:
+    """Loops, each with the extent of an inner one into which it can be split, by which one of these
+    quotients and remainders may become linear; the largest first of each."""
+    for atom in sorted(atoms, key=lambda atom: -atom.by):
+        for v, c in atom.of.terms.items():
+            size = atom.by // abs(c)
+            divides = isinstance(v, Var) and atom.by % c == 0
+            if divides and 1 < size < v.extent and v.extent % size == 0:
+                yield v, size
+
+
+def merged_loops(loops: Iterable[Var], places: Iterable[Expr]) -> tuple[list[Var], dict[Var, Expr]]:
+    """Merge adjacent loops where no place tells them apart; also the replacements of their
+    variables."""
+    places = {*places}
+    new: dict[Var, Expr] = {}
+    found: list[Var] = []
+    for v in loops:
+        if found and all(can_merge(found[-1], v, place) for place in places):
+            both = Var(found[-1].name, found[-1].extent * v.extent)
+            step = {found[-1]: Expr({}), v: Expr({both: 1})}
+            new = {old: e.replaced(step) for old, e in new.items()} | step
+            places = {place.replaced(step) for place in places}
+            found[-1] = both
+        else:
+            found.append(v)
+    return found, new
+
+
+def can_merge(outer: Var, inner: Var, place: Expr) -> bool:
+    """Whether an expression uses two loops only as outer*extent + inner."""
+    if place.terms.get(outer, 0) != place.terms.get(inner, 0) * inner.extent:
+        return False
+    return all(
+        isinstance(atom, Var)
+        or not {outer, inner} & (atom.of.variables() if hasattr(atom, "of") else frozenset())
+        for atom in place.terms
+    )
 
 
 def aligned(index: tuple[Any, ...], shape: Sequence[int]) -> Iterator[tuple[Any, int]]:

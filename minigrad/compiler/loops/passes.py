@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from minigrad.compiler.graph.affine import ZERO, Expr, Var, number
+from minigrad.compiler.graph.affine import ZERO, Expr, Var, merged_loops, number
 from minigrad.compiler.loops import ir
 from minigrad.compiler.target import costs
 
@@ -71,31 +71,7 @@ def merged(
 ) -> tuple[list[Var], dict[Var, Expr]]:
     """Merge adjacent loops where no index tells them apart; also the replacements of their
     variables."""
-    variables = [v for loop in loops for v in loop.terms]
-    places = ir.indices_in(statements)
-    new: dict[Var, Expr] = {}
-    found: list[Var] = []
-    for v in variables:
-        if found and all(can_merge(found[-1], v, place) for place in places):
-            both = Var(found[-1].name, found[-1].extent * v.extent)
-            step = {found[-1]: Expr({}), v: Expr({both: 1})}
-            new = {old: e.replaced(step) for old, e in new.items()} | step
-            places = {place.replaced(step) for place in places}
-            found[-1] = both
-        else:
-            found.append(v)
-    return found, new
-
-
-def can_merge(outer: Var, inner: Var, place: Expr) -> bool:
-    """Whether an expression uses two loops only as outer*extent + inner."""
-    if place.terms.get(outer, 0) != place.terms.get(inner, 0) * inner.extent:
-        return False
-    return all(
-        isinstance(atom, Var)
-        or not {outer, inner} & (atom.of.variables() if hasattr(atom, "of") else frozenset())
-        for atom in place.terms
-    )
+    return merged_loops((v for loop in loops for v in loop.terms), ir.indices_in(statements))
 
 
 # Blocking

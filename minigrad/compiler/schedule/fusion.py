@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 
-from minigrad.compiler.graph.affine import Index, Var, ravel_index, reshaped
+from minigrad.compiler.graph.affine import Index, Var, common_factors, ravel_index, reshaped
 from minigrad.compiler.graph.ir import Value, elementwise, name_of
 from minigrad.compiler.graph.layout import plain
 from minigrad.compiler.graph.opset.base import rules_of
@@ -193,6 +193,8 @@ def why_not_fused(
         rows = natural_rows(stage) if stage.kind == "reduce" else None
     elif stage.total % rows or (stage.kind == "reduce" and not stage.reduction_direction(rows)):
         return "it has other rows", None
+    if rows is None and not common_factors([s.factors for s in (*kernel.stages, stage)]):
+        return "the two read and write in loops that have no common factors", None
     for x in inner:
         per_row = stage.total if rows is None else rows
         for index in schedule.reads[stage.value][x]:

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 
-from minigrad.compiler.graph.affine import Index, variable
+from minigrad.compiler.graph.affine import Index, linear_factors, variable
 from minigrad.compiler.graph.ir import Value, elementwise, is_literal, name_of
 from minigrad.compiler.graph.opset.base import rules_of
-from minigrad.compiler.loops.ir import Access, Let, functions_in
+from minigrad.compiler.loops.ir import Access, Let, functions_in, indices_in
 from minigrad.compiler.loops.lowering import LoweringContext
 from minigrad.compiler.schedule.stages import Reads, Schedule, Signature, Stage
 
@@ -128,7 +128,15 @@ class Signatures:
         text = text_of(stage, body.bindings, first_entries, schedule), *results
         numbers = {x: k for k, x in enumerate(inline.arrays)}
         reads = [(numbers[x], indices, first_entries[x]) for x, indices in found.items()]
-        return Signature(self.texts.setdefault(text, len(self.texts)), reads)
+        factors = self.factors(stage, body.bindings)
+        return Signature(self.texts.setdefault(text, len(self.texts)), reads, factors)
+
+    def factors(self, stage: Stage, lines: list[Let]) -> tuple[int, ...]:
+        if stage.kind not in ("map", "reduce") or stage.layout.panel:
+            return stage.dims
+        target = self.schedule.layouts[stage.value].address(stage.result(stage.places))
+        loops = [v for place in stage.places for v in place.terms]
+        return tuple(linear_factors(loops, {*indices_in(lines), target})) or (1,)
 
 
 def text_of(

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypeVar
 
-from minigrad.compiler.graph.affine import Expr, Index, variable
+from minigrad.compiler.graph.affine import Expr, Index, common_factors, variable
 from minigrad.compiler.graph.ir import Graph, Value, constants_of, is_literal
 from minigrad.compiler.graph.layout import Layout
 from minigrad.compiler.graph.opset.base import rules_of
@@ -27,11 +28,13 @@ class Signature:
     """How a stage is computed; an unrolled loop has many stages of one signature.
 
     `text`: a number that is equal for stages whose C is equal up to the addresses of arrays.
-    `reads`: for each array that is read, its number, the indices, and the first entry.
+    `reads`: for each array that is read, its number, the indices, and the first entry. `factors`:
+    loops, outermost first, in which these indices are linear where they can be.
     """
 
     text: int
     reads: list[tuple[int, set[Index], int]]
+    factors: tuple[int, ...]
 
 
 @dataclass(eq=False)
@@ -60,6 +63,11 @@ class Stage:
     def total(self) -> int:
         return math.prod(self.dims)
 
+    @property
+    def factors(self) -> tuple[int, ...]:
+        """The extents of loops in which it reads and writes at linear indices."""
+        return self.signature.factors if self.signature else self.dims
+
     def without_reduced(self, of_loops: tuple[T, ...]) -> tuple[T, ...]:
         """Of what there is one for each of its loops: those that it does not sum over."""
         return tuple(x for x, g in zip(of_loops, self.is_reduced, strict=True) if not g)
@@ -73,10 +81,17 @@ class Stage:
             total *= n
         return len(self.dims) if total == rows else None
 
-    def inner_extents(self, rows: int) -> tuple[int, ...]:
-        """The extents of the part of its loops that runs in one row."""
-        k = self.row_loops(rows)
-        return self.dims[k:] if k is not None else (self.total // rows,)
+    def split_at(self, rows: int) -> tuple[Sequence[int], Sequence[int]]:
+        """The extents of the loops over rows, and of those that run in one row."""
+        inner = self.total // rows
+        extents = common_factors([self.factors, (rows, inner)])
+        if extents is None:
+            k = self.row_loops(rows)
+            return ((rows,), (inner,)) if k is None else (self.dims[:k], self.dims[k:])
+        k = 0
+        while math.prod(extents[:k]) < rows:
+            k += 1
+        return extents[:k], extents[k:]
 
     def reduction_direction(self, rows: int) -> str:
         """Whether a reduction runs "within" each row or "across" rows; empty if neither."""

@@ -21,6 +21,8 @@ from minigrad.compiler.graph.affine import (
     Var,
     aligned,
     common_factors,
+    linear_factors,
+    nonlinear_in,
     number,
     ravel_index,
     strides_of,
@@ -338,7 +340,7 @@ def test_the_c_text_means_the_same(shape: Shape) -> None:
 def test_common_factors_make_up_all_shapes(pair: tuple[Shape, Shape]) -> None:
     a, b = pair
     total = math.prod(a)
-    found = common_factors([a, b])
+    found = common_factors([a, b]) or [total]
     assert math.prod(found) == total
     ends = {math.prod(found[:k]) for k in range(len(found) + 1)}
     ends_of = [{math.prod(x[:k]) for k in range(len(x) + 1)} for x in (a, b)]
@@ -348,9 +350,33 @@ def test_common_factors_make_up_all_shapes(pair: tuple[Shape, Shape]) -> None:
 
 
 def test_common_factors_of_shapes() -> None:
-    assert common_factors([(2, 6), (3, 4)]) == [12]
+    assert common_factors([(2, 6), (3, 4)]) is None
     assert common_factors([(2, 6), (6, 2)]) == [2, 3, 2]
     assert common_factors([(1,), (1, 1)]) == [1]
+
+
+@held
+@given(reshapes())
+def test_loops_of_linear_factors_leave_no_quotients(pair: tuple[Shape, Shape]) -> None:
+    a, b = pair
+    index = index_of(a)
+    place = unravel_index(ravel_index(index, a), b)
+    loops = [v for e in index for v in e.terms]
+    found = linear_factors(loops, place)
+    assert math.prod(found) == math.prod(a)
+    finer = [variable(f"q{k}", n) for k, n in enumerate(found)]
+    read = unravel_index(ravel_index(finer, found), b)
+    if common_factors([a, b]):
+        assert not any(atom for e in read for atom in nonlinear_in(e))
+
+
+def test_linear_factors_of_parts_of_an_axis() -> None:
+    i, j = Var("i", 4), Var("j", 36)
+    parts = Expr({j: 1}).divmod(6)
+    assert linear_factors([i, j], [Expr({i: 100}) + parts[0] + parts[1] * 6]) == [4, 6, 6]
+    assert linear_factors([i, j], [Expr({i: 36, j: 1})]) == [144]
+    # Of what begins within a part, a loop is not split: a quotient would be left all the same.
+    assert linear_factors([i, j], [(Expr({j: 1}) + 5).divmod(12)[0], Expr({i: 1})]) == [4, 36]
 
 
 # Parts of an index
