@@ -1,10 +1,11 @@
-// Elementary functions of float32 that a compiler turns into SIMD: plain C without branches, tables
-// or calls, so that a loop over them vectorises without -ffast-math (-fno-trapping-math it takes).
-// Within 4 units in the last place for every float, with signed zeros, denormals, infinities and
-// NaNs as in C99; a few for float64 as well. The plain names are theirs, at the end.
+// Elementary functions that a compiler turns into SIMD: plain C without branches, tables or calls,
+// so that a loop over them vectorises without -ffast-math (-fno-trapping-math it takes). Within 4
+// units in the last place for every float, with signed zeros, denormals, infinities and NaNs as in
+// C99. The plain names are theirs, at the end.
 //
-// Polynomials are minimax fits of our own (Remez's algorithm), their coefficients rounded to float
-// one by one, lowest power first, each time with a refit of those that are left.
+// Arguments are reduced after W. J. Cody and W. Waite, "Software Manual for the Elementary
+// Functions" (1980). Polynomials are minimax fits of our own (Remez's algorithm), their coefficients
+// rounded one by one, lowest power first, each time with a refit of those that are left.
 #include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -106,6 +107,12 @@ INLINE float exp_f32(float x) {
   float s, r = reduce_exp_f32(x, &s), y = s * exp_of_rest_f32(r) * s;
   y = x < -105 ? 0 : y;
   return x > 89 ? INFINITY : y;
+}
+INLINE float exp2_f32(float x) {
+  float t = 0.5f * x + 12583039.0f, n = t - 12583039.0f, s = float_of(bits_f32(t) << 23);
+  float y = s * exp_of_rest_f32((x - (n + n)) * 0.693147182f) * s;
+  y = x < -151 ? 0 : y;
+  return x > 129 ? INFINITY : y;
 }
 INLINE float expm1_f32(float x) {
   float s, r = reduce_exp_f32(x, &s);
@@ -250,8 +257,8 @@ INLINE float atan_f32(float x) {
   return copysignf(a > 1 ? 1.57079637f - y : y, x);
 }
 
-// Exponents that are known when this is compiled, and often used, are products; in float64, others
-// are left to math.h. Roots of -0 and -infinity are positive in pow.
+// Exponents that are known when this is compiled, and often used, are products. Roots of -0 and
+// -infinity are positive in pow.
 #define KNOWN_POWERS(root, x, y) \
   if (IS_CONSTANT(y)) { \
     if (y == 1) return x; \
@@ -262,10 +269,6 @@ INLINE float atan_f32(float x) {
     if (y == 0.5) return x == -INFINITY ? INFINITY : root(x + 0); \
     if (y == -0.5) return x == -INFINITY ? 0 : 1 / root(x + 0); \
   }
-INLINE double pow_f64(double x, double y) {
-  KNOWN_POWERS(sqrt, x, y)
-  return pow(x, y);
-}
 // x**y as 2**(y * log2(x)), in double precision, for |x| and then by C99 for what is negative.
 INLINE float pow_f32(float x, float y) {
   KNOWN_POWERS(sqrtf, x, y)
@@ -290,47 +293,282 @@ INLINE float pow_f32(float x, float y) {
   return y == 0 ? 1 : z;
 }
 
-// exp, log and tanh in double precision, in the same way, within 3 units in the last place.
-INLINE double exp_f64(double x) {
+// The same in double precision: within 4 units in the last place. exp(r) is 1 + r + r * r * p.
+INLINE double reduce_exp_f64(double x, double *scale) {
   double t = x * 0.7213475204444817 + (0x1.8p52 + 1023), n = t - (0x1.8p52 + 1023);
-  double s = double_of(bits_f64(t) << 52);
-  double r = (x - n * 0x1.62e42fee00000p+0) - n * 3.816429858541175e-10;
+  *scale = double_of(bits_f64(t) << 52);
+  return (x - n * 0x1.62e42fee00000p+0) - n * 3.816429858541175e-10;
+}
+INLINE double exp_of_rest_f64(double r) {
   double p = ((((1.5945840481084255e-10 * r + 2.1062080186254915e-9) * r + 2.505486236467558e-8) * r
     + 2.7556160124867797e-7) * r + 2.7557301619185735e-6) * r + 2.480159082559901e-5;
-  p = (((((p * r + 1.9841269890633273e-4) * r + 1.3888888883577411e-3) * r
+  return (((((p * r + 1.9841269890633273e-4) * r + 1.3888888883577411e-3) * r
     + 8.33333333327128e-3) * r + 4.16666666667021e-2) * r + 0.1666666666666694) * r
     + 0.4999999999999993;
-  double y = s * ((p * r + 1) * r + 1) * s;
+}
+INLINE double exp_f64(double x) {
+  double s, r = reduce_exp_f64(x, &s), p = exp_of_rest_f64(r), y = s * ((p * r + 1) * r + 1) * s;
   y = x < -750 ? 0 : y;
   return x > 710 ? INFINITY : y;
 }
-INLINE double tanh_f64(double x) {
-  double a = fabs(x), t = a * 2.8853900817779268 + (0x1.8p52 + 1023), n = t - (0x1.8p52 + 1023);
+INLINE double exp2_f64(double x) {
+  double t = 0.5 * x + (0x1.8p52 + 1023), n = t - (0x1.8p52 + 1023);
+  double s = double_of(bits_f64(t) << 52), r = (x - (n + n)) * 0.6931471805599453;
+  double y = s * ((exp_of_rest_f64(r) * r + 1) * r + 1) * s;
+  y = x < -1100 ? 0 : y;
+  return x > 1100 ? INFINITY : y;
+}
+INLINE double expm1_f64(double x) {
+  double s, r = reduce_exp_f64(x, &s), p = exp_of_rest_f64(r);
+  double y = s * (s * (r * r * p + r) + (s - double_of(0x7fe0000000000000 - bits_f64(s))));
+  y = x < -40 ? -1 : y;
+  return x > 710 ? INFINITY : copysign(y, x);
+}
+INLINE double half_exp_f64(double x) {
+  double s, r = reduce_exp_f64(x, &s), p = exp_of_rest_f64(r);
+  double y = s * ((p * r + 1) * r + 1) * (0.5 * s);
+  return x > 711 ? INFINITY : y;
+}
+INLINE double sinh_f64(double x) {
+  double a = fabs(x), h = half_exp_f64(a), z = a * a;
+  double p = ((((((7.775712479971967e-13 * z + 1.6056686624206043e-10) * z
+    + 2.505213067989325e-8) * z + 2.7557319108467205e-6) * z + 1.9841269841589272e-4) * z
+    + 8.333333333332915e-3) * z + 0.16666666666666669) * z;
+  return copysign(a < 1 ? a * p + a : h - 0.25 / h, x);
+}
+INLINE double cosh_f64(double x) {
+  double h = half_exp_f64(fabs(x));
+  return h + 0.25 / h;
+}
+INLINE double expm1_inside_f64(double x) {
+  double t = x * 1.4426950408889634 + (0x1.8p52 + 1023), n = t - (0x1.8p52 + 1023);
   double s = double_of(bits_f64(t) << 52);
-  double r = (2 * a - n * 0x1.62e42fee00000p-1) - n * 1.9082149292705877e-10;
+  double r = (x - n * 0x1.62e42fee00000p-1) - n * 1.9082149292705877e-10;
   double p = (((((2.0892582275746573e-9 * r + 2.5108642283279464e-8) * r + 2.755733443750497e-7) * r
     + 2.755724528456233e-6) * r + 2.4801587273597227e-5) * r + 1.9841269885214133e-4) * r
     + 1.3888888888895445e-3;
   p = (((p * r + 8.333333333321837e-3) * r + 4.1666666666666685e-2) * r + 0.16666666666666677) * r
     + 0.5;
-  double e = s * (r * r * p + r) + (s - 1), y = e / (e + 2);
+  return s * (r * r * p + r) + (s - 1);
+}
+INLINE double tanh_f64(double x) {
+  double a = fabs(x), e = expm1_inside_f64(a + a), y = e / (e + 2);
   return copysign(a > 20 ? 1 : y, x);
 }
-// With s = f / (2 + f), log(1 + f) is 2 atanh(s).
-INLINE double log_f64(double x) {
-  double up = x < 0x1p-1022 ? 0x1p54 : 1;
-  uint64_t u = bits_f64(x * up) - bits_f64(up) + (0x83e0000000000000 - 0x3fe6a09e667f3bcd);
-  double k = double_of(u >> 52 | 0x4330000000000000) - (0x1p52 + 1087);
-  double f = double_of((u & 0xfffffffffffff) + 0x3fe6a09e667f3bcd) - 1;
+INLINE double erf_f64(double x) {
+  double a = fabs(x);
+  double p = (((((((-3.587157468093349e-15 * a + 1.6132591540127579e-13) * a
+    - 3.3622163715191268e-12) * a + 4.3004665389269934e-11) * a - 3.7606775195161947e-10) * a
+    + 2.36115810738542e-9) * a - 1.077948810168177e-8) * a + 3.461863990521563e-8) * a
+    - 6.586366180606833e-8;
+  p = (((((((p * a - 1.1334773158034405e-8) * a + 5.698105904817962e-7) * a
+    - 2.035782681537486e-6) * a + 3.131084176721592e-6) * a + 3.1716292947037794e-6) * a
+    - 2.9577250165546706e-5) * a + 6.442145368823238e-5) * a + 2.5904040137518222e-5;
+  p = ((((((p * a - 5.901322714976907e-4) * a + 1.6962076308121245e-3) * a
+    - 2.0919484738551650e-4) * a - 0.019128446993788014) * a + 0.10277260330135703) * a
+    + 0.6366197723675898) * a + 0.1283791670955126;
+  double y = -expm1_inside_f64(-(p * a + a));
+  return copysign(a > 5.95 ? 1 : y, x);
+}
+
+// With s = f / (2 + f), log(1 + f) is 2 atanh(s): log(1 + f) + k * log(2).
+INLINE double log_sum_f64(double f, double k) {
   double s = f / (2 + f), z = s * s, h = 0.5 * f * f;
   double p = (((((0.147953836257784 * z + 0.15314109304877857) * z + 0.18183561933989337) * z
     + 0.22222198621335168) * z + 0.2857142874189353) * z + 0.39999999999417046) * z
     + 0.6666666666666734;
   double rest = h - (s * (h + z * p) + k * 1.9082149292705877e-10);
-  double y = k * 0x1.62e42fee00000p-1 - (rest - f);
+  return k * 0x1.62e42fee00000p-1 - (rest - f);
+}
+// x as (1 + f) * 2**k, for x > 0.
+INLINE double parts_f64(double x, double *k) {
+  double up = x < 0x1p-1022 ? 0x1p54 : 1;
+  uint64_t u = bits_f64(x * up) - bits_f64(up) + (0x83e0000000000000 - 0x3fe6a09e667f3bcd);
+  *k = double_of(u >> 52 | 0x4330000000000000) - (0x1p52 + 1087);
+  return double_of((u & 0xfffffffffffff) + 0x3fe6a09e667f3bcd) - 1;
+}
+INLINE double with_limits_of_log(double x, double y) {
   y = x > 0 ? y : x == 0 ? -INFINITY : NAN;
   return x < INFINITY ? y : x;
 }
+INLINE double log_f64(double x) {
+  double k, f = parts_f64(x, &k);
+  return with_limits_of_log(x, log_sum_f64(f, k));
+}
+INLINE double log2_f64(double x) {
+  double k, f = parts_f64(x, &k);
+  return with_limits_of_log(x, log_sum_f64(f, 0) * 1.4426950408889634 + k);
+}
+INLINE double log10_f64(double x) {
+  double k, f = parts_f64(x, &k), l = log_sum_f64(f, 0);
+  double y = k * 0x1.34413509f0000p-2 + (k * 1.7336659603752853e-12 + l * 0.4342944819032518);
+  return with_limits_of_log(x, y);
+}
+INLINE double log1p_f64(double x) {
+  uint64_t k = (bits_f64(1 + x) - 0x3fe6a09e667f3bcd) & 0xfff0000000000000;
+  double s = double_of(0x4010000000000000 - k), f = 0.25 * x * s + (0.25 * s - 1);
+  double y = log_sum_f64(f, double_of((k >> 52 ^ 0x800) | 0x4330000000000000) - (0x1p52 + 2048));
+  y = x > -1 ? y : x == -1 ? -INFINITY : NAN;
+  y = x < INFINITY ? y : x;
+  return fabs(x) < 0x1p-54 ? x : y;
+}
+INLINE double asinh_f64(double x) {
+  double a = fabs(x), t = a + a * a / (1 + sqrt(a * a + 1));
+  double y = log1p_f64(a > 0x1p60 ? a : t) + (a > 0x1p60 ? 0.6931471805599453 : 0);
+  return copysign(y, x);
+}
+INLINE double acosh_f64(double x) {
+  double a = x - 1, t = a + sqrt(a * (a + 2));
+  double y = log1p_f64(x > 0x1p60 ? x : t) + (x > 0x1p60 ? 0.6931471805599453 : 0);
+  return x < 1 ? NAN : y;
+}
+INLINE double atanh_f64(double x) {
+  double a = fabs(x);
+  return copysign(0.5 * log1p_f64(2 * a / (1 - a)), x);
+}
+
+INLINE double asin_of_half_f64(double a) {
+  double z = a > 0.5 ? 0.5 * (1 - a) : a * a, s = a > 0.5 ? sqrt(z) : a;
+  double p = (((((0.03268407473551102 * z - 0.021089314658783873) * z + 0.02177242465777258) * z
+    + 0.0036791701550940754) * z + 0.010787616653089787) * z + 0.011397568864692242) * z
+    + 0.013980988654480614;
+  p = (((((p * z + 0.01735159763538275) * z + 0.022372215809438187) * z + 0.030381942677811722) * z
+    + 0.04464285717525322) * z + 0.07499999999970115) * z + 0.16666666666666763;
+  return z * s * p + s;
+}
+INLINE double asin_f64(double x) {
+  double a = fabs(x), p = asin_of_half_f64(a);
+  return copysign(a > 0.5 ? 1.5707963267948966 - (p + p - 6.123233995736766e-17) : p, x);
+}
+INLINE double acos_f64(double x) {
+  double a = fabs(x), p = copysign(asin_of_half_f64(a), x);
+  double far = (x < 0 ? 3.141592653589793 : 0) + 2 * p;
+  return a > 0.5 ? far : 1.5707963267948966 - (p - 6.123233995736766e-17);
+}
+// atan(t) is t * z * p + t, for t below tan(pi / 8), where z is t * t.
+INLINE double atan_of_rest_f64(double z) {
+  double p = ((((-0.01793494193631301 * z + 0.03808681536019505) * z - 0.05040063045541581) * z
+    + 0.05848032690434386) * z - 0.0666312055425764) * z + 0.0769206141020051;
+  return ((((p * z - 0.09090897812204417) * z + 0.11111110784984204) * z - 0.1428571428022142) * z
+    + 0.19999999999953802) * z - 0.333333333333332;
+}
+INLINE float atan_of_rest_f32(float z) {
+  float p = (-6.0927108e-2f * z + 0.10600166f) * z - 0.1424451f;
+  return (p * z + 0.19998533f) * z - 0.33333316f;
+}
+// Of y / x, neither of which is negative: above tan(pi / 8), y - x by x + y, which is the tangent
+// of pi / 4 less; above tan(3 pi / 8), -x by y, that of pi / 2 less. *n is how often pi / 4 is to
+// be added. atan2 is pi / 4 where both are infinite, and 0 where both are 0; y and x are made less
+// where their sum would be too large, and more where quotients would lose bits.
+#define ATAN2(T, S, quarter, rest, fabs, copysign, large, less, small, near, more) \
+INLINE T atan_of_##S(T y, T x, T *n) { \
+  bool above = y > (T)0.41421356237309503 * x, steep = y > (T)2.414213562373095 * x; \
+  T up = choose(steep, -x, choose(above, y - x, y)); \
+  T t = up / choose(steep, y, choose(above, x + y, x)), z = t * t; \
+  *n = steep + above; \
+  return z * t * atan_of_rest_##S(z) + t; \
+} \
+INLINE T atan2_##S(T y, T x) { \
+  T a = fabs(y), b = fabs(x), n; \
+  T scale = ((a > large) | (b > large)) ? less : ((b < small) & (a < near)) ? more : 1; \
+  bool infinite = (a == INFINITY) & (b == INFINITY), zero = (a == 0) & (b == 0); \
+  a = infinite ? 1 : a * scale; \
+  b = (infinite | zero) ? 1 : b * scale; \
+  T t = atan_of_##S(a, b, &n), back = copysign(1, x); \
+  n = back < 0 ? 4 - n : n; \
+  return copysign(n * quarter + (back * t + n * rest), y); \
+}
+ATAN2(double, f64, 0.7853981633974483, 3.061616997868383e-17, fabs, copysign,
+  0x1p1000, 0x1p-54, 0x1p-900, 0x1p900, 0x1p100)
+ATAN2(float, f32, 0.785398163f, -2.18556941e-8f, fabsf, copysignf,
+  0x1p120f, 0x1p-24f, 0x1p-100f, 0x1p100f, 0x1p24f)
+INLINE double atan_f64(double x) {
+  double n, y = atan_of_f64(fabs(x), 1, &n);
+  return copysign(n * 0.7853981633974483 + (y + n * 3.061616997868383e-17), x);
+}
+INLINE double hypot_f64(double x, double y) {
+  double a = fabs(x), b = fabs(y), scale = 1;
+  scale = ((a < 0x1p-400) & (b < 0x1p-400)) ? 0x1p600 : scale;
+  scale = ((a > 0x1p400) | (b > 0x1p400)) ? 0x1p-600 : scale;
+  double z = sqrt((a * scale) * (a * scale) + (b * scale) * (b * scale)) / scale;
+  return ((a == INFINITY) | (b == INFINITY)) ? INFINITY : z;
+}
+// Three times the exponent is taken off; the root of m, which is from 1/4 to 2, is m * r * r, where
+// r is that of 1 / m: a polynomial, then Newton's method for it, of the second and the first order.
+INLINE double cbrt_f64(double x) {
+  double a = fabs(x), up = a < 0x1p-1022 ? 0x1p54 : 1, down = a < 0x1p-1022 ? 0x1p-18 : 1;
+  uint64_t u = bits_f64(a * up);
+  double k = double_of(u >> 52 | 0x4330000000000000) - (0x1p52 + 1022);
+  double n = (k * 0.3333333333333333 + 0x1.8p52) - 0x1.8p52, more = k - 3 * n;
+  double m = double_of((u & 0xfffffffffffff) | 0x3fe0000000000000);
+  double r = ((((-0.6858256656663725 * m + 3.144974857806316) * m - 6.024418223063271) * m
+    + 6.267041528872432) * m - 3.9457109254085396) * m + 2.2439322925789056;
+  r *= more < 0 ? 1.2599210498948732 : more > 0 ? 0.7937005259840998 : 1;
+  m *= more < 0 ? 0.5 : more > 0 ? 2 : 1;
+  double h = 1 - m * r * r * r, y, rest;
+  r += r * h * (0.2222222222222222 * h + 0.3333333333333333);
+  y = m * r * r;
+  rest = m - y * y * y;
+  y += rest * (r * r * 0.3333333333333333);
+  y *= double_of(bits_f64(n + (0x1.8p52 + 1023)) << 52) * down;
+  return a < INFINITY && a > 0 ? copysign(y, x) : x;
+}
+
+// x**y as 2**(y * log2(x)), with what each number lacks beside it, after T. J. Dekker, "A
+// floating-point technique for extending the available precision" (1971): of products, fused
+// multiply-adds give it. Powers that are floats are exact. log2(m) is 2 / log(2) times
+// s + s * (z / 3 + z * z * p), where z is s * s, and s is m - 1 by m + 1.
+#ifdef __FP_FAST_FMA
+INLINE double exp2_of_sum_f64(double x, double more) {
+  double n = (x + 0x1.8p52) - 0x1.8p52, t = 0.5 * n + (0x1.8p52 + 1023);
+  double half = t - (0x1.8p52 + 1023), other = n - half + (0x1.8p52 + 1023);
+  double u = x - n, v = u + more, v_rest = (u - v) + more, r = product(v, 0.6931471805599453);
+  double rest = fma(v, 0.6931471805599453, -r)
+    + (v * 2.3190468138462996e-17 + v_rest * 0.6931471805599453);
+  double y = 1 + r;
+  y += ((1 - y) + r) + (r * r * exp_of_rest_f64(r) + rest);
+  y = double_of(bits_f64(t) << 52) * y * double_of(bits_f64(other) << 52);
+  y = x < -1100 ? 0 : y;
+  return x > 1100 ? INFINITY : y;
+}
+INLINE double any_pow_f64(double x, double y) {
+  double a = fabs(x), edge = a == 0 ? -INFINITY : a < INFINITY ? 0 : a, k, f = parts_f64(a, &k);
+  double d = f + 2, inverse = 1 / d, s = product(f, inverse);
+  double s_rest = (fma(-s, d, f) - s * (f - (d - 2))) * inverse;
+  double z = product(s, s), z_rest = fma(s, s, -z) + 2 * s * s_rest;
+  double p = z * (((((((0.05990905096696981 * z + 0.05837887393624838) * z
+    + 0.06668132370789523) * z + 0.07692279211837155) * z + 0.09090909422020324) * z
+    + 0.11111111108894778) * z + 0.1428571428572192) * z + 0.1999999999999999);
+  double q = 0.3333333333333333 + p;
+  double q_rest = ((0.3333333333333333 - q) + p) + 1.850371707708594e-17;
+  double v = product(z, q), v_rest = fma(z, q, -v) + (z * q_rest + z_rest * q);
+  double w = product(s, v), w_rest = fma(s, v, -w) + (s * v_rest + s_rest * v);
+  double l = s + w, l_rest = ((s - l) + w) + (w_rest + s_rest);
+  double g = product(l, 2.8853900817779268);
+  double g_rest = fma(l, 2.8853900817779268, -g)
+    + (l * 4.0710547481862066e-17 + l_rest * 2.8853900817779268);
+  double h = k + g, h_rest = ((k - h) + g) + g_rest;
+  h += edge;
+  double t = h == 0 ? 0 : product(h, y), t_rest = h == 0 ? 0 : fma(h, y, -t) + h_rest * y;
+  double r = exp2_of_sum_f64(t, fabs(t) > 1100 ? 0 : t_rest);
+  bool whole = floor(y) == y, even = floor(0.5 * y) == 0.5 * y;
+  r = (x < 0) & (x > -INFINITY) & !whole ? NAN : r;
+  r = double_of(bits_f64(r) ^ (whole & !even ? bits_f64(x) & 0x8000000000000000 : 0));
+  return y == 0 ? 1 : r;
+}
+#else
+INLINE double any_pow_f64(double x, double y) { return pow(x, y); }
+#endif
+INLINE double pow_f64(double x, double y) {
+  KNOWN_POWERS(sqrt, x, y)
+  return any_pow_f64(x, y);
+}
+
+// Of float32, in double precision.
+INLINE float log2_f32(float x) { return (float)log2_f64(x); }
+INLINE float log10_f32(float x) { return (float)log10_f64(x); }
+INLINE float cbrt_f32(float x) { return (float)cbrt_f64(x); }
+INLINE float hypot_f32(float x, float y) { return (float)hypot_f64(x, y); }
 
 // sin and cos as in float32, within 3 units, where math.h would be called: without SIMD, as numbers
 // that are too large for this are left to it. pi is the sum of three parts, of which multiples of the
@@ -424,30 +662,30 @@ INLINE double ldexp_f64(double x, double y) { return ldexp(x, INSIDE(y, 3000)); 
   T more = log1p(exp2(-fabs(x - y))) * (T)1.4426950408889634; \
   return fmax(x, y) + choose(x == y, 1, more); \
 }
-LOGADDEXP2(float, f32, fmax_f32, fabsf, log1p_f32, exp2f)
-LOGADDEXP2(double, f64, fmax_f64, fabs, log1p, exp2)
+LOGADDEXP2(float, f32, fmax_f32, fabsf, log1p_f32, exp2_f32)
+LOGADDEXP2(double, f64, fmax_f64, fabs, log1p_f64, exp2_f64)
 
 // The plain names, for float arguments. For others they are what they are in math.h.
 #define ONE_OF(g, f, x) GENERIC((x), float: g, default: (f))(x)
 #define TWO_OF(g, f, x, y) \
   GENERIC((x), float: GENERIC((y), float: g, default: (f)), default: (f))(x, y)
 #define exp(x) ONE_OF(exp_f32, exp_f64, x)
-#define expm1(x) ONE_OF(expm1_f32, expm1, x)
+#define expm1(x) ONE_OF(expm1_f32, expm1_f64, x)
 #define log(x) ONE_OF(log_f32, log_f64, x)
-#define log1p(x) ONE_OF(log1p_f32, log1p, x)
-#define sinh(x) ONE_OF(sinh_f32, sinh, x)
-#define cosh(x) ONE_OF(cosh_f32, cosh, x)
+#define log1p(x) ONE_OF(log1p_f32, log1p_f64, x)
+#define sinh(x) ONE_OF(sinh_f32, sinh_f64, x)
+#define cosh(x) ONE_OF(cosh_f32, cosh_f64, x)
 #define tanh(x) ONE_OF(tanh_f32, tanh_f64, x)
-#define asinh(x) ONE_OF(asinh_f32, asinh, x)
-#define acosh(x) ONE_OF(acosh_f32, acosh, x)
-#define atanh(x) ONE_OF(atanh_f32, atanh, x)
+#define asinh(x) ONE_OF(asinh_f32, asinh_f64, x)
+#define acosh(x) ONE_OF(acosh_f32, acosh_f64, x)
+#define atanh(x) ONE_OF(atanh_f32, atanh_f64, x)
 #define sin(x) ONE_OF(sin_f32, sin_f64, x)
 #define cos(x) ONE_OF(cos_f32, cos_f64, x)
 #define tan(x) ONE_OF(tan_f32, tan, x)
-#define asin(x) ONE_OF(asin_f32, asin, x)
-#define acos(x) ONE_OF(acos_f32, acos, x)
-#define atan(x) ONE_OF(atan_f32, atan, x)
-#define erf(x) ONE_OF(erf_f32, erf, x)
+#define asin(x) ONE_OF(asin_f32, asin_f64, x)
+#define acos(x) ONE_OF(acos_f32, acos_f64, x)
+#define atan(x) ONE_OF(atan_f32, atan_f64, x)
+#define erf(x) ONE_OF(erf_f32, erf_f64, x)
 #define pow(x, y) TWO_OF(pow_f32, pow_f64, x, y)
 #define OF_BOTH(f, x, y) \
   GENERIC((x) + (y), float: f##_f32, double: f##_f64, default: f##_i64)(x, y)
@@ -456,12 +694,12 @@ LOGADDEXP2(double, f64, fmax_f64, fabs, log1p, exp2)
 #define logaddexp2(x, y) TWO_OF(logaddexp2_f32, logaddexp2_f64, x, y)
 #define ldexp(x, y) TWO_OF(ldexp_f32, ldexp_f64, x, y)
 #define nextafter(x, y) TWO_OF(nextafterf, nextafter, x, y)
-#define exp2(x) ONE_OF(exp2f, exp2, x)
-#define log2(x) ONE_OF(log2f, log2, x)
-#define log10(x) ONE_OF(log10f, log10, x)
-#define cbrt(x) ONE_OF(cbrtf, cbrt, x)
-#define hypot(x, y) TWO_OF(hypotf, hypot, x, y)
-#define atan2(x, y) TWO_OF(atan2f, atan2, x, y)
+#define exp2(x) ONE_OF(exp2_f32, exp2_f64, x)
+#define log2(x) ONE_OF(log2_f32, log2_f64, x)
+#define log10(x) ONE_OF(log10_f32, log10_f64, x)
+#define cbrt(x) ONE_OF(cbrt_f32, cbrt_f64, x)
+#define hypot(x, y) TWO_OF(hypot_f32, hypot_f64, x, y)
+#define atan2(x, y) TWO_OF(atan2_f32, atan2_f64, x, y)
 // These vectorise unchanged.
 #define sqrt(x) ONE_OF(sqrtf, sqrt, x)
 #define fabs(x) ONE_OF(fabsf, fabs, x)

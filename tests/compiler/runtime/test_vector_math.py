@@ -26,16 +26,22 @@ def exp_or_inf(x: Array) -> Array:
 
 
 UNARY: dict[str, Callable[[Array], Array]] = {
-    **{name: getattr(np, name) for name in "exp expm1 log log1p".split()},
+    **{name: getattr(np, name) for name in "exp exp2 expm1 log log2 log10 log1p cbrt".split()},
     **{name: getattr(np, name) for name in "sin cos tan sinh cosh tanh".split()},
     **{"a" + name: getattr(np, "arc" + name) for name in "sin cos tan sinh cosh tanh".split()},
     **{name: getattr(np, name) for name in "sqrt fabs floor ceil trunc rint".split()},
     "erf": np.vectorize(math.erf, [float]),
     "sigmoid": lambda x: 1 / (1 + exp_or_inf(-x)),
 }
-# What has a vector form in float64 as well.
-DOUBLE = "exp log tanh".split()
-SCALAR = "sin cos".split()  # and what is inlined, with a call for large numbers
+# In float64, these are inlined, with a call for large numbers.
+SCALAR = "sin cos tan".split()
+EXACT = "sqrt fabs floor ceil trunc rint".split()
+DOUBLE = [name for name in UNARY if name not in [*SCALAR, *EXACT, "erf", "sigmoid"]]
+BINARY: dict[str, Callable[[Array, Array], Array]] = {
+    "pow": np.power,
+    "hypot": np.hypot,
+    "atan2": np.arctan2,
+}
 
 PROGRAM = """
 #define sigmoid(x) (1 / (1 + exp(-(x))))
@@ -48,12 +54,16 @@ PROGRAM = """
     _Pragma("omp simd reduction(+:acc)") for (long i = 0; i < n; i++) acc += name(x[i]); \\
     return acc; \\
   }
+#define PAIRS(name, type) \\
+  void name##_##type(const type *restrict x, const type *restrict y, type *restrict z, long n) { \\
+    for (long i = 0; i < n; i++) z[i] = name(x[i], y[i]); \\
+  }
 #define POW(name, y) \\
   void name(const float *restrict x, const float *restrict e, float *restrict z, long n) { \\
     for (long i = 0; i < n; i++) z[i] = pow(x[i], y); \\
   }
 #define SIZE(expression, type) _Static_assert(sizeof(expression) == sizeof(type), "its type");
-POW(power, e[i]) POW(square, 2.0f) POW(cube, 3.0f) POW(root, 0.5f) POW(inverse, -1.0f)
+POW(square, 2.0f) POW(cube, 3.0f) POW(root, 0.5f) POW(inverse, -1.0f)
 POW(fourth, 4.0f) POW(inverse_root, -0.5f) POW(itself, 1.0f) POW(one, 0.0f) POW(other, 2.5f)
 SIZE(exp(1.0f), float) SIZE(exp(1.0), double) SIZE(exp(1), double) SIZE(atan(1), double)
 SIZE(pow(2.0f, 2.0f), float) SIZE(pow(2.0f, 2), double) SIZE(pow(2.0, 2.0f), double)
@@ -61,7 +71,8 @@ SIZE(fmax(1, 2.0f), float) SIZE(fmin(1, 2.0), double)
 SIZE(fmax(exp(exp(1.0f)), 2.0f), float) SIZE(fabs(log(2.0f)), float) SIZE(sqrt(2), double)
 """
 LOOPS = [f"LOOPS({name}, float)" for name in UNARY]
-LOOPS += [f"LOOPS({name}, double)" for name in DOUBLE + SCALAR]
+LOOPS += [f"LOOPS({name}, double)" for name in [*DOUBLE, *SCALAR, "erf"]]
+LOOPS += [f"PAIRS({name}, {kind})" for name in BINARY for kind in ("float", "double")]
 SOURCE = "\n".join([HEADER, PROGRAM, *LOOPS, ""])
 
 # Bits of floats: all over, and at each exponent, around what is special, with both signs.
@@ -83,16 +94,20 @@ def command() -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("vector_math") / "all.c"
-    path.write_text(SOURCE)
-    return path
+def assembler(command: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the source is compiled to, which takes the longest."""
+    source = tmp_path_factory.mktemp("vector_math") / "all.c"
+    source.write_text(SOURCE)
+    text = source.with_suffix(".s")
+    flags = [part for part in command if part != "-shared"]
+    subprocess.run([*flags, "-S", str(source), "-o", str(text)], check=True)
+    return text
 
 
 @pytest.fixture(scope="module")
-def library(command: list[str], source: Path) -> ctypes.CDLL:
-    built = source.with_suffix(".so")
-    subprocess.run([*command, str(source), "-o", str(built), "-lm"], check=True)
+def library(command: list[str], assembler: Path) -> ctypes.CDLL:
+    built = assembler.with_suffix(".so")
+    subprocess.run([*command, str(assembler), "-o", str(built), "-lm"], check=True)
     return ctypes.CDLL(str(built))
 
 
@@ -131,46 +146,97 @@ def close(found: Array, true: Array, limit: float, *inputs: Array) -> None:
 def test_float32(name: str, library: ctypes.CDLL) -> None:
     with np.errstate(all="ignore"):
         true = UNARY[name](SAMPLE.astype(np.float64))
-    limit = 0.5 if name in ("sqrt", "fabs", "floor", "ceil", "trunc", "rint") else 4
+    limit = 0.5 if name in EXACT else 4
     close(call(library[f"{name}_float"], SAMPLE), true, limit, SAMPLE)
+
+
+def some_of_float64() -> Array:
+    """All over, with both signs, and what is special."""
+    bits = np.arange(0, 2**16, dtype=np.uint64)
+    every = (bits << np.uint64(48) | bits * np.uint64(0x9E3779B97F4A) >> np.uint64(16)).view(float)
+    edges = np.array([0.0, -0.0, np.inf, -np.inf, np.nan, 5e-324, 1.0, -1.0, -745.2, 709.79])
+    return np.concatenate([edges, every])
 
 
 @pytest.mark.parametrize("name", DOUBLE + SCALAR)
 def test_float64(name: str, library: ctypes.CDLL) -> None:
-    bits = np.arange(0, 2**16, dtype=np.uint64)
-    every = (bits << np.uint64(48) | bits * np.uint64(0x9E3779B97F4A) >> np.uint64(16)).view(float)
-    edges = np.array([0.0, -0.0, np.inf, -np.inf, np.nan, 5e-324, 1.0, -1.0, -745.2, 709.79])
-    x = np.concatenate([edges, every, DENSE, np.linspace(-760, 720, 40000)])
-    n = np.concatenate([np.arange(-2000, 2000), 2.0 ** np.arange(12, 60)])
-    x = np.concatenate([x, n * (np.pi / 2), np.linspace(-(2.0**26), 2.0**26, 40001)])
+    near_one = 1 + np.concatenate([sign * 2.0 ** np.arange(-52, 1) for sign in (1, -0.5)])
+    x = np.concatenate([some_of_float64(), DENSE[::2], np.linspace(-760, 720, 20000), near_one])
+    if name in SCALAR:
+        n = np.concatenate([np.arange(-2000, 2000), 2.0 ** np.arange(12, 60)])
+        x = np.concatenate([x, n * (np.pi / 2), np.linspace(-(2.0**26), 2.0**26, 40001)])
     with np.errstate(all="ignore"):
         true = UNARY[name](x.astype(np.longdouble))
     # Where a long double is no longer than a double, what is true is not better known.
     close(call(library[f"{name}_double"], x), true, 4, x)
 
 
+def test_erf_of_float64(library: ctypes.CDLL) -> None:
+    x = np.concatenate([some_of_float64(), np.linspace(-7, 7, 20000)])
+    with np.errstate(invalid="ignore"):
+        true = UNARY["erf"](x).astype(np.longdouble)
+    close(call(library["erf_double"], x), true, 4, x)
+
+
+def test_what_is_exact_in_float64(library: ctypes.CDLL) -> None:
+    """Powers and logarithms that are whole numbers are so to the last bit."""
+    tens, twos, n = np.arange(-300.0, 301), np.arange(-1074.0, 1024), np.arange(1.0, 2000)
+    assert (call(library["log10_double"], 10.0**tens) == tens).all()
+    assert (call(library["log2_double"], 2.0**twos) == twos).all()
+    assert (call(library["exp2_double"], twos) == 2.0**twos).all()
+    assert (call(library["cbrt_double"], n**3) == n).all()
+    x, y = (part.ravel() for part in np.meshgrid(np.arange(2.0, 200), np.arange(0.0, 25)))
+    x, y = x[x**y < 2.0**53], y[x**y < 2.0**53]
+    assert (call(library["pow_double"], x, y) == x**y).all()
+
+
+def pairs(kind: str) -> tuple[Array, Array]:
+    """Numbers x and y: what is special, with itself, all over, and powers of any size."""
+    info, bits = np.finfo(kind), np.dtype(kind).itemsize * 8
+    m = info.nmant
+    numbers: list[Any] = [
+        0,
+        info.smallest_subnormal,
+        info.tiny,
+        0.5,
+        0.75,
+        1,
+        1 + info.eps,
+        1.5,
+        2,
+        3,
+        4,
+        127,
+    ]
+    numbers += [1 - info.eps / 2, 2.0**m - 0.5, 2.0**m, 2.0 ** (m + 1) - 1, 2.0 ** (m + 1), 1e20]
+    numbers += [info.max, np.inf, np.nan, info.max**0.75, info.tiny**0.75]
+    signed = np.array([sign * float(number) for number in numbers for sign in (1, -1)], kind)
+    x, y = (part.ravel() for part in np.meshgrid(signed, signed))
+    draw, n = np.random.default_rng(0), 60_000
+    unsigned: Any = np.dtype(f"u{bits // 8}")
+    bases, wild = draw.integers(0, 2**bits, (2, n), unsigned, endpoint=False).view(kind)
+    whole = draw.integers(-20, 21, n).astype(kind)
+    near_one, far = draw.uniform(0.5, 2, n), draw.uniform(-2.4, 2.4, n) * info.maxexp
+    with np.errstate(all="ignore"):
+        reach = draw.uniform(-1.1, 1.1, n) * (info.maxexp + m) / np.log2(abs(bases))
+        x = np.concatenate([x, bases, bases, bases, near_one, draw.normal(size=n)]).astype(kind)
+        y = np.concatenate([y, wild, whole, reach, far, draw.normal(size=n)]).astype(kind)
+    return x, y
+
+
+@pytest.mark.parametrize("name", BINARY)
+@pytest.mark.parametrize("kind", ["float", "double"])
+def test_pairs(name: str, kind: str, library: ctypes.CDLL) -> None:
+    dtype, wide = {"float": ("float32", np.float64), "double": ("float64", np.longdouble)}[kind]
+    x, y = pairs(dtype)
+    with np.errstate(all="ignore"):
+        true = BINARY[name](x.astype(wide), y.astype(wide))
+    close(call(library[f"{name}_{kind}"], x, y), true, 4, x, y)
+
+
 def true_power(x: Array, y: Array) -> Array:
     with np.errstate(all="ignore"):
         return np.asarray(np.power(x.astype(np.float64), y.astype(np.float64)))
-
-
-def test_pow(library: ctypes.CDLL) -> None:
-    numbers = [0, 5e-324, 1e-45, 1e-38, 0.5, 0.75, 1 - 2**-24, 1, 1 + 2**-23, 1.5, 2, 3, 4, 10, 127]
-    numbers += [2.0**23 - 0.5, 2.0**23, 2.0**24 - 1, 2.0**24, 1e20, 3.4028235e38, np.inf, np.nan]
-    signed = np.array([sign * number for number in numbers for sign in (1, -1)], np.float32)
-    x, y = (part.ravel() for part in np.meshgrid(signed, signed))
-    draw = np.random.default_rng(0)
-    n = 200_000
-    bases = draw.integers(0, 2**32, n, np.uint32).view(np.float32)
-    wild = draw.integers(0, 2**32, n, np.uint32).view(np.float32)
-    whole = draw.integers(-20, 21, n).astype(np.float32)
-    with np.errstate(all="ignore"):
-        reach = (draw.uniform(-150, 150, n) / np.log2(abs(bases))).astype(np.float32)
-    near_one = draw.uniform(0.5, 2, n).astype(np.float32)
-    far = draw.uniform(-300, 300, n).astype(np.float32)
-    x = np.concatenate([x, bases, bases, bases, near_one])
-    y = np.concatenate([y, wild, whole, reach, far])
-    close(call(library["power"], x, y), true_power(x, y), 4, x, y)
 
 
 EXPONENTS = {"square": 2, "cube": 3, "root": 0.5, "inverse": -1, "fourth": 4}
@@ -189,25 +255,23 @@ CALL = re.compile(r"^\s+(call|jmp)q?\s+\*?[a-z_]", re.M)
 
 
 @pytest.fixture(scope="module")
-def bodies(command: list[str], source: Path) -> dict[str, str]:
+def bodies(command: list[str], assembler: Path) -> dict[str, str]:
     """The assembler text of each function."""
     if platform.machine().lower() not in ("x86_64", "amd64"):
         pytest.skip("it is told from the names of x86-64's instructions")
     macros = [command[0], "-march=native", "-dM", "-E", "-x", "c", "/dev/null"]
     if "__FMA__" not in subprocess.run(macros, capture_output=True, text=True, check=True).stdout:
         pytest.skip("the processor has no fused multiply-add, which is a call then")
-    text = source.with_suffix(".s")
-    flags = [part for part in command if part != "-shared"]
-    subprocess.run([*flags, "-S", str(source), "-o", str(text)], check=True)
-    parts = re.split(r"^(\w+):.*$", text.read_text(errors="replace"), flags=re.M)
+    parts = re.split(r"^(\w+):.*$", assembler.read_text(errors="replace"), flags=re.M)
     return dict(zip(parts[1::2], parts[2::2], strict=True))
 
 
 @pytest.mark.parametrize(
     "name",
     [f"{form}{name}_float" for name in UNARY for form in ("", "sum_")]
-    + [f"{form}{name}_double" for name in DOUBLE for form in ("", "sum_")]
-    + ["power", *"square cube root inverse fourth inverse_root other".split()],
+    + [f"{form}{name}_double" for name in [*DOUBLE, "erf"] for form in ("", "sum_")]
+    + [f"{name}_{kind}" for name in BINARY for kind in ("float", "double")]
+    + [*"square cube root inverse fourth inverse_root other".split()],
 )
 def test_loops_are_vectors(name: str, bodies: dict[str, str]) -> None:
     packed = PACKED_SUM if name.startswith("sum_") else PACKED_STORE
