@@ -5,7 +5,6 @@ Dense weights are kept as (in, out), images as (N, H, W, C).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -13,98 +12,58 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from benchmarks.compiled.problems import HEADS, LAYERS, ODE_SPAN, ODE_STEPS, Curvature, Masked
+from benchmarks.compiled import networks_jax
+from benchmarks.compiled.functions import Library
+from benchmarks.compiled.layers_jax import (
+    adam,
+    after_images,
+    attend,
+    batch_norm,
+    binary_cross_entropies,
+    convolved,
+    cross_entropies,
+    dense,
+    flattened,
+    images,
+    kernels,
+    layer_norm,
+    pooled,
+    rms_norm,
+    running,
+    sgd,
+    start_of,
+    stepping,
+    training,
+    training_with_state,
+)
+from benchmarks.compiled.problems import (
+    LAYERS,
+    ODE_SPAN,
+    ODE_STEPS,
+    Adversaries,
+    Curvature,
+    Fit,
+    Masked,
+)
 from benchmarks.workloads import Step, Training, Wrap, in_pairs
 
-Update = Callable[[Any, Any, Any], tuple[Any, Any]]  # parameters, gradients, state -> both anew
-MOMENTUM = 0.1  # of batch statistics in the running ones
+LIBRARY = Library(
+    xp=jnp,
+    grad=jax.grad,
+    scan=lax.scan,
+    add_at=lambda x, index, n: jnp.zeros((n, *x.shape[1:]), x.dtype).at[index].add(x),
+    constant=lax.stop_gradient,
+    logsumexp=jax.scipy.special.logsumexp,
+    cross_entropy=lambda scores, y: cross_entropies(scores, y).mean(),
+    relu=jax.nn.relu,
+    softplus=jax.nn.softplus,
+    solve_triangular=lambda a, b: jax.scipy.linalg.solve_triangular(a, b, lower=True),
+)
 
 
 def compiling() -> Wrap:
     """The compiler of functions."""
     return jax.jit
-
-
-def tree(function: Callable[..., Any], *trees: Any) -> Any:
-    return jax.tree_util.tree_map(function, *trees)
-
-
-def training(
-    loss_of: Callable[..., Any],
-    weights: Any,
-    data: Sequence[np.ndarray],
-    update: Update,
-    wrap: Wrap,
-) -> Step:
-    """A step of an optimiser on a batch."""
-
-    def keeping(p: Any, _: Any, *batch: Any) -> Any:
-        return loss_of(p, *batch), None
-
-    return training_with_state(keeping, weights, None, data, update, wrap)
-
-
-def training_with_state(
-    loss_of: Callable[..., Any],
-    weights: Any,
-    kept: Any,
-    data: Sequence[np.ndarray],
-    update: Update,
-    wrap: Wrap,
-) -> Step:
-    """As `training`, where the loss takes and returns something more: running statistics."""
-
-    def step(everything: Any, *batch: Any) -> Any:
-        p, kept, state = everything
-        (loss, kept), gradients = jax.value_and_grad(loss_of, has_aux=True)(p, kept, *batch)
-        p, state = update(p, gradients, state)
-        return (p, kept, state), loss
-
-    p = tree(jnp.array, weights)
-    zeros = tree(jnp.zeros_like, p), tree(jnp.zeros_like, p)
-    held = [(p, tree(jnp.array, kept), (*zeros, jnp.float32(0)))]
-    batch, compiled = [jnp.asarray(x) for x in data], wrap(step, donate_argnums=0)
-
-    def run() -> Any:
-        held[0], loss = compiled(held[0], *batch)
-        return loss.block_until_ready()
-
-    return run
-
-
-def sgd(rate: float) -> Update:
-    return lambda p, gradients, state: (tree(lambda p, g: p - rate * g, p, gradients), state)
-
-
-def adam(first: float = 0.9, second: float = 0.999, decay: float = 0.0) -> Update:
-    """At a rate of 1e-3; with decay, AdamW."""
-
-    def update(p: Any, gradients: Any, state: Any) -> tuple[Any, Any]:
-        m, v, t = state
-        t = t + 1
-        m = tree(lambda m, g: first * m + (1 - first) * g, m, gradients)
-        v = tree(lambda v, g: second * v + (1 - second) * g * g, v, gradients)
-
-        def moved(p: Any, m: Any, v: Any) -> Any:
-            size = jnp.sqrt(v / (1 - second**t)) + 1e-8
-            return (1 - 1e-3 * decay) * p - 1e-3 * (m / (1 - first**t)) / size
-
-        return tree(moved, p, m, v), (m, v, t)
-
-    return update
-
-
-def cross_entropies(scores: Any, y: Any) -> Any:
-    """(..., C) and classes (...) -> (...)."""
-    return -jnp.take_along_axis(jax.nn.log_softmax(scores), y[..., None], -1)[..., 0]
-
-
-def dense(layers: Sequence[Any], x: Any) -> Any:
-    """Through layers with ReLU between them."""
-    for w, b in layers[:-1]:
-        x = jax.nn.relu(x @ w + b)
-    w, b = layers[-1]
-    return x @ w + b
 
 
 def moons(problem: Training, wrap: Wrap) -> Step:
@@ -121,36 +80,6 @@ def mlp(problem: Training, wrap: Wrap) -> Step:
     return training(loss, problem.dense(), (problem.x, problem.y), adam(), wrap)
 
 
-def convolved(x: Any, layer: tuple[Any, Any], padding: int = 0) -> Any:
-    """(N, H, W, I) by (KH, KW, I, O) -> (N, H', W', O)."""
-    w, b = layer
-    both, form = [(padding, padding)] * 2, ("NHWC", "HWIO", "NHWC")
-    return lax.conv_general_dilated(x, w, (1, 1), both, dimension_numbers=form) + b
-
-
-def pooled(x: Any) -> Any:
-    """The maximum of squares of 2."""
-    return lax.reduce_window(x, -jnp.inf, lax.max, (1, 2, 2, 1), (1, 2, 2, 1), "VALID")
-
-
-def flattened(x: Any) -> Any:
-    return x.reshape(len(x), -1)
-
-
-def kernels(*pairs: tuple[np.ndarray, np.ndarray]) -> list[tuple[np.ndarray, np.ndarray]]:
-    """(O, I, KH, KW) -> (KH, KW, I, O), with the biases."""
-    return [(w.transpose(2, 3, 1, 0), b) for w, b in pairs]
-
-
-def after_images(w: np.ndarray, channels: int, side: int) -> np.ndarray:
-    """A dense weight (out, C*H*W) of flattened images as (H*W*C, out)."""
-    return w.reshape(-1, channels, side, side).transpose(2, 3, 1, 0).reshape(-1, len(w))
-
-
-def images(problem: Training) -> tuple[np.ndarray, np.ndarray]:
-    return problem.x.transpose(0, 2, 3, 1), problem.y
-
-
 def lenet(problem: Training, wrap: Wrap) -> Step:
     layers = in_pairs(problem.weights)
     first = [(after_images(layers[2][0], 16, 5), layers[2][1])]
@@ -163,14 +92,6 @@ def lenet(problem: Training, wrap: Wrap) -> Step:
         return cross_entropies(dense(layers, flattened(x)), y).mean()
 
     return training(loss, start, images(problem), adam(), wrap)
-
-
-def batch_norm(x: Any, running: Any, scale: Any, shift: Any) -> tuple[Any, Any]:
-    """By the batch's mean and variance, which also move the running ones."""
-    mean, variance, n = x.mean((0, 1, 2)), x.var((0, 1, 2)), x[..., 0].size
-    found = mean, variance * (n / (n - 1))
-    running = tree(lambda r, s: (1 - MOMENTUM) * r + MOMENTUM * s, running, found)
-    return (x - mean) * lax.rsqrt(variance + 1e-5) * scale + shift, lax.stop_gradient(running)
 
 
 def cnn(problem: Training, wrap: Wrap) -> Step:
@@ -192,20 +113,6 @@ def cnn(problem: Training, wrap: Wrap) -> Step:
     return training_with_state(loss, start, running, images(problem), adam(), wrap)
 
 
-def layer_norm(x: Any, scale: Any, shift: Any) -> Any:
-    mean, variance = x.mean(-1, keepdims=True), x.var(-1, keepdims=True)
-    return (x - mean) * lax.rsqrt(variance + 1e-5) * scale + shift
-
-
-def attend(q: Any, k: Any, v: Any) -> Any:
-    """Causal attention of (N, T, W) each."""
-    n, t, width = q.shape
-    q, k, v = (x.reshape(n, t, HEADS, -1).transpose(0, 2, 1, 3) for x in (q, k, v))
-    scores = q @ k.transpose(0, 1, 3, 2) / np.sqrt(width // HEADS)
-    weights = jax.nn.softmax(jnp.where(np.tri(t, dtype=bool), scores, -jnp.inf))
-    return (weights @ v).transpose(0, 2, 1, 3).reshape(n, t, width)
-
-
 def char_gpt(problem: Training, wrap: Wrap) -> Step:
     tokens, places, *layers, scale, shift, head = problem.weights
     # Of each block norm1, qkv, mix, norm2, up, down.
@@ -223,10 +130,6 @@ def char_gpt(problem: Training, wrap: Wrap) -> Step:
         return cross_entropies(layer_norm(x, *norm) @ head, y).mean()
 
     return training(loss, start, (problem.x, problem.y), adam(decay=0.01), wrap)
-
-
-def rms_norm(x: Any) -> Any:
-    return x * lax.rsqrt((x * x).mean(-1, keepdims=True) + 1e-5)
 
 
 def microgpt(problem: Masked, wrap: Wrap) -> Step:
@@ -262,10 +165,6 @@ def lstm(problem: Training, wrap: Wrap) -> Step:
     return training(loss, start, (problem.x, problem.y), adam(), wrap)
 
 
-def binary_cross_entropies(scores: Any, x: Any) -> Any:
-    return jnp.maximum(scores, 0) - scores * x + jnp.log1p(jnp.exp(-jnp.abs(scores)))
-
-
 def vae(problem: Training, wrap: Wrap) -> Step:
     def loss(p: Any, x: Any, noise: Any) -> Any:
         encoder, (to_mean, bias1), (to_log, bias2), *decoder = p
@@ -276,12 +175,6 @@ def vae(problem: Training, wrap: Wrap) -> Step:
         return (binary_cross_entropies(scores, x).sum() + divergence) / len(x)
 
     return training(loss, problem.dense(), (problem.x, problem.y), adam(), wrap)
-
-
-def running(function: Callable[..., Any], *arguments: Any) -> Step:
-    """The function of these arguments, waited for."""
-    placed = tree(jnp.asarray, arguments)
-    return lambda: jax.block_until_ready(function(*placed))
 
 
 def elementwise(problem: tuple[np.ndarray, ...], wrap: Wrap) -> Step:
@@ -337,3 +230,49 @@ def ode(problem: Training, wrap: Wrap) -> Step:
 
 def call(problem: np.ndarray, wrap: Wrap) -> Step:
     return running(wrap(lambda x: x + 1), problem)
+
+
+def objective(problem: Fit, wrap: Wrap) -> Step:
+    jax.config.update("jax_enable_x64", problem.weights[0].dtype == np.float64)
+    f = jax.value_and_grad(lambda p, *data: problem.function(LIBRARY, p, *data))
+    return running(wrap(f), problem.weights, *problem.data)
+
+
+def fit(problem: Fit, wrap: Wrap) -> Step:
+    def loss(p: Any, *data: Any) -> Any:
+        return problem.function(LIBRARY, p, *data)
+
+    return training(loss, problem.weights, problem.data, adam(), wrap)
+
+
+def network(problem: Fit, wrap: Wrap) -> Step:
+    parameters, loss, kept = getattr(networks_jax, problem.function.__name__)(problem.weights)
+    update = sgd(0.01, problem.momentum) if problem.momentum else adam()
+    return training_with_state(loss, parameters, kept, problem.data, update, wrap)
+
+
+def adversaries(problem: Adversaries, wrap: Wrap) -> Step:
+    p1, generate, _ = networks_jax.generator(problem.generator)
+    p2, judge, _ = networks_jax.discriminator(problem.discriminator)
+    update = adam()
+
+    def found(p1: Any, p2: Any, noise: Any) -> Any:
+        return judge(p2, [], generate(p1, [], noise)[0])[0]
+
+    def judged(p2: Any, p1: Any, x: Any, noise: Any) -> Any:
+        false = jax.nn.softplus(found(lax.stop_gradient(p1), p2, noise)).mean()
+        return jax.nn.softplus(-judge(p2, [], x)[0]).mean() + false
+
+    def deceived(p1: Any, p2: Any, noise: Any) -> Any:
+        return jax.nn.softplus(-found(p1, p2, noise)).mean()
+
+    def step(everything: Any, x: Any, noise: Any) -> Any:
+        p1, p2, state1, state2 = everything
+        loss2, gradients = jax.value_and_grad(judged)(p2, p1, x, noise)
+        p2, state2 = update(p2, gradients, state2)
+        loss1, gradients = jax.value_and_grad(deceived)(p1, p2, noise)
+        p1, state1 = update(p1, gradients, state1)
+        return (p1, p2, state1, state2), (loss1, loss2)
+
+    everything = p1, p2, start_of(p1), start_of(p2)
+    return stepping(step, everything, (problem.x, problem.noise), wrap)

@@ -7,13 +7,45 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.compiled.problems import HEADS, LAYERS, ODE_SPAN, ODE_STEPS, Curvature, Masked
+from benchmarks.compiled.functions import Library
+from benchmarks.compiled.networks import MINIGRAD, discriminator, generator
+from benchmarks.compiled.problems import (
+    HEADS,
+    LAYERS,
+    ODE_SPAN,
+    ODE_STEPS,
+    Adversaries,
+    Curvature,
+    Fit,
+    Masked,
+)
 from benchmarks.with_minigrad import classifier, lenet, load, mlp, moons, training
 from benchmarks.workloads import Step, Training, Wrap
-from minigrad import Tensor, hvp, nn, optim, value_and_grad
+from minigrad import Tensor, grad, hvp, nn, optim, scan, stop_gradient, value_and_grad
 from minigrad import functional as F
+from minigrad.scipy.linalg import solve_triangular
 
 __all__ = ["lenet", "mlp", "moons"]
+
+
+def add_at(x: Any, index: Any, n: int) -> Any:
+    sums = np.zeros_like(x, shape=(n, *x.shape[1:]))
+    np.add.at(sums, index, x)
+    return sums
+
+
+LIBRARY = Library(
+    xp=np,
+    grad=grad,
+    scan=scan,
+    add_at=add_at,
+    constant=stop_gradient,
+    logsumexp=F.logsumexp,
+    cross_entropy=F.cross_entropy,
+    relu=F.relu,
+    softplus=F.softplus,
+    solve_triangular=partial(solve_triangular, lower=True),
+)
 
 
 def compiling() -> Wrap:
@@ -195,3 +227,45 @@ def ode(problem: Training, wrap: Wrap) -> Step:
 
 def call(problem: np.ndarray, wrap: Wrap) -> Step:
     return partial(wrap(lambda x: x + 1), Tensor(problem))
+
+
+def objective(problem: Fit, wrap: Wrap) -> Step:
+    f = partial(problem.function, LIBRARY)
+    return partial(wrap(value_and_grad(f)), problem.weights, *problem.data)
+
+
+def fit(problem: Fit, wrap: Wrap) -> Step:
+    parameters = [Tensor(w, requires_grad=True) for w in problem.copies()]
+    loss = partial(problem.function, LIBRARY, parameters)
+    return training(optim.Adam(parameters, lr=1e-3), loss, problem.data, wrap)
+
+
+def network(problem: Fit, wrap: Wrap) -> Step:
+    model = problem.function(MINIGRAD)
+    load(model, problem.weights)
+    if problem.momentum:
+        optimizer: Any = optim.SGD(model.parameters(), lr=0.01, momentum=problem.momentum)
+    else:
+        optimizer = optim.Adam(model.parameters(), lr=1e-3)
+    return training(optimizer, model, problem.data, wrap)
+
+
+def adversaries(problem: Adversaries, wrap: Wrap) -> Step:
+    generate, judge = generator(MINIGRAD), discriminator(MINIGRAD)
+    load(generate, problem.generator)
+    load(judge, problem.discriminator)
+    first, second = (optim.Adam(x.parameters(), lr=1e-3) for x in (generate, judge))
+
+    def step(x: Any, noise: Any) -> Any:
+        false = judge(generate(noise).detach())
+        judged = F.softplus(-judge(x)).mean() + F.softplus(false).mean()
+        second.zero_grad()
+        judged.backward()
+        second.step()
+        deceived = F.softplus(-judge(generate(noise))).mean()
+        first.zero_grad()
+        deceived.backward()
+        first.step()
+        return deceived, judged
+
+    return partial(wrap(step), problem.x, problem.noise)

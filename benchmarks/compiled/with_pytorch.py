@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,18 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from benchmarks.compiled.problems import HEADS, LAYERS, ODE_SPAN, ODE_STEPS, Curvature, Masked
+from benchmarks.compiled.functions import Library
+from benchmarks.compiled.networks import Layers, discriminator, generator
+from benchmarks.compiled.problems import (
+    HEADS,
+    LAYERS,
+    ODE_SPAN,
+    ODE_STEPS,
+    Adversaries,
+    Curvature,
+    Fit,
+    Masked,
+)
 from benchmarks.with_pytorch import (
     classifier,
     differentiated,
@@ -23,6 +35,29 @@ from benchmarks.with_pytorch import (
 from benchmarks.workloads import Step, Training, Wrap
 
 __all__ = ["elementwise", "lenet", "mlp", "moons"]
+
+
+def scan(f: Any, carry: Any, xs: Any) -> Any:
+    found = []
+    for row in zip(*xs, strict=True):
+        carry, y = f(carry, row)
+        found.append(y)
+    return carry, torch.stack(found)
+
+
+LAYERED = Layers(nn, F, torch, partial(F.interpolate, scale_factor=2))
+LIBRARY = Library(
+    xp=torch,
+    grad=torch.func.grad,
+    scan=scan,
+    add_at=lambda x, index, n: x.new_zeros((n, *x.shape[1:])).index_add(0, index, x),
+    constant=torch.detach,
+    logsumexp=torch.logsumexp,
+    cross_entropy=F.cross_entropy,
+    relu=torch.relu,
+    softplus=F.softplus,
+    solve_triangular=partial(torch.linalg.solve_triangular, upper=False),
+)
 
 
 def compiling() -> Wrap:
@@ -220,3 +255,65 @@ def ode(problem: Training, wrap: Wrap) -> Step:
 def call(problem: np.ndarray, wrap: Wrap) -> Step:
     x, compiled = torch.tensor(problem), wrap(lambda x: x + 1)
     return lambda: compiled(x)
+
+
+def objective(problem: Fit, wrap: Wrap) -> Step:
+    variables, compiled = leaves(problem.weights), wrap(partial(problem.function, LIBRARY))
+    data = [torch.from_numpy(x) for x in problem.data]
+
+    def step() -> Any:
+        for x in variables:
+            x.grad = None
+        value = compiled(variables, *data)
+        value.backward()
+        return value, [x.grad for x in variables]
+
+    return step
+
+
+def fit(problem: Fit, wrap: Wrap) -> Step:
+    parameters = leaves(problem.weights)
+
+    def loss(*data: Any) -> Any:
+        return problem.function(LIBRARY, parameters, *data)
+
+    return training(torch.optim.Adam(parameters, lr=1e-3), loss, problem.data, wrap)
+
+
+def network(problem: Fit, wrap: Wrap) -> Step:
+    model = problem.function(LAYERED)
+    load(model, problem.weights)
+    if problem.momentum:
+        optimizer: Any = torch.optim.SGD(model.parameters(), lr=0.01, momentum=problem.momentum)
+    else:
+        optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    return training(optimizer, model, problem.data, wrap)
+
+
+def adversaries(problem: Adversaries, wrap: Wrap) -> Step:
+    generate, judge = generator(LAYERED), discriminator(LAYERED)
+    load(generate, problem.generator)
+    load(judge, problem.discriminator)
+    first, second = (torch.optim.Adam(x.parameters(), lr=1e-3) for x in (generate, judge))
+    x, noise = torch.from_numpy(problem.x), torch.from_numpy(problem.noise)
+
+    def judged() -> Any:
+        false = judge(generate(noise).detach())
+        return F.softplus(-judge(x)).mean() + F.softplus(false).mean()
+
+    def deceived() -> Any:
+        return F.softplus(-judge(generate(noise))).mean()
+
+    losses = (second, wrap(judged)), (first, wrap(deceived))
+
+    def step() -> Any:
+        found = []
+        for optimizer, loss_of in losses:
+            optimizer.zero_grad()
+            loss = loss_of()
+            loss.backward()
+            optimizer.step()
+            found.append(loss)
+        return tuple(found[::-1])
+
+    return step
