@@ -31,6 +31,7 @@ from minigrad.writes import USED_UP, log
 SMALL = 1024
 # In `flags.num` of an array: NPY_ARRAY_WRITEABLE; and _C_CONTIGUOUS with _ALIGNED.
 WRITEABLE, PLAIN = 0x400, 0x101
+EFFORT: Any = 1000  # `max_work` of np.may_share_memory: some microseconds
 
 # All specializations: in a forked process, none of the threads is left that may hold their locks.
 running: weakref.WeakSet[Specialization] = weakref.WeakSet()
@@ -121,12 +122,18 @@ class Specialization:
         # While there is a weak reference to an array, NumPy refuses to resize it in place.
         arrays = [array for array in self.read if isinstance(array, np.ndarray)]  # not np.void
         self.unresizable = [weakref.ref(array) for array in arrays]
-        for array, other in overlaps(self.read):
+        for array, other in overlaps([*self.read, *self.guards.buffers()]):
             if id(array) in changed or id(other) in changed:
                 raise UnsupportedError(
                     f"a compiled function writes into an array of shape {array.shape} that shares "
-                    "memory with another that it uses: make a copy of one of them"
+                    f"memory with another that it uses, of shape {other.shape}: make a copy of one "
+                    "of them, np.array(x), or compute the one from the other in the function"
                 )
+        for array in filter(overlaps_itself, self.written):
+            raise UnsupportedError(
+                f"a compiled function writes into an array of shape {array.shape} of which some "
+                "entries are the same memory: write into a copy, np.array(x)"
+            )
         self.write = log.repeated(self.written)
         self.roots = {id(root_of(array)) for array in self.written}
         self.plain_roots = all(isinstance(root_of(x), np.ndarray) for x in self.written)
@@ -203,13 +210,14 @@ class Specialization:
             root = array if base is None else base
             plain = self.plain_roots and type(root) is np.ndarray and root.base is None
             if (not plain or id(root) in self.roots) and any(
-                np.may_share_memory(array, x) for x in self.written
+                share_memory(array, x) for x in self.written
             ):
                 return True
         for k, array in enumerate(arrays if self.changes else ()):
             if self.changed[k]:
-                others = [*self.read, *(x for n, x in enumerate(arrays) if n != k)]
-                if any(np.may_share_memory(array, x) for x in others):
+                others = [*self.read, *self.guards.buffers()]
+                others += [x for n, x in enumerate(arrays) if n != k]
+                if overlaps_itself(array) or any(share_memory(array, x) for x in others):
                     return True
         return False
 
@@ -295,14 +303,15 @@ class Specialization:
         states = {value: array for array, value in traced.states} | rates
         grads = {value: t for t, value in self.grads}
 
-        def source(value: Value) -> str:
+        def source(value: Value, node: Node | None = None) -> str:
             """An expression for a leaf: a node, if it is in a Tensor that is not written."""
+            key = value if node is None else node
             constant = value not in written
             if (k := arguments.get(value)) is not None:
                 is_node = isinstance(self.given[k], Tensor) and constant
                 text = f"{given[k]}.node" if is_node else arrays[k]
-            elif constant and value in derivative.tensors:
-                text = f"{named(derivative.tensors[value], names)}.node"
+            elif constant and key in derivative.tensors:
+                text = f"{named(derivative.tensors[key], names)}.node"
             elif (t := grads.get(value)) is not None:
                 text = f"value_of({given[t] if type(t) is int else named(t, names)}.grad)"
             elif value in states:
@@ -311,11 +320,9 @@ class Specialization:
                 text = f"specialization.drawn[{named(value, names)}]"
             return text if constant and value not in rates else f"np.array({text})"
 
-        wanted, others = (
-            f"[{', '.join(map(source, values))}]"
-            for values in (derivative.wanted.values(), derivative.others)
-        )
-        return f"recorded = {named(derivative, names)}.record({wanted}, {others})"
+        wanted = ", ".join(source(value, node) for node, value in derivative.wanted.items())
+        others = ", ".join(map(source, derivative.others))
+        return f"recorded = {named(derivative, names)}.record([{wanted}], [{others}])"
 
     def name_of(self, array: np.ndarray) -> str:
         """The name of an array that is written, for messages."""
@@ -346,13 +353,31 @@ def tuple_text(texts: list[str]) -> str:
 
 
 def overlaps(arrays: Sequence[np.ndarray]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Pairs of arrays that may share memory, by their first and last bytes."""
+    """Pairs of arrays that share memory, of which two may be the same object."""
     last: list[tuple[int, np.ndarray]] = []  # arrays that may reach further, with their ends
     spans = [(*byte_bounds(x), x) for x in arrays if x.size]
     for start, end, array in sorted(spans, key=lambda span: span[0]):
         last = [pair for pair in last if pair[0] > start]
-        yield from ((array, x) for _, x in last if x is not array)
+        yield from ((array, x) for _, x in last if share_memory(array, x))
         last.append((end, array))
+
+
+def share_memory(x: np.ndarray, y: np.ndarray) -> bool:
+    """Whether arrays share an entry, as far as that is found out fast; else whether they may."""
+    return bool(np.may_share_memory(x, y, EFFORT))
+
+
+def overlaps_itself(array: np.ndarray) -> bool:
+    """Whether two entries of an array may be the same memory, as in a sliding window."""
+    if array.flags.c_contiguous:
+        return False
+    reach = array.itemsize
+    axes = zip(map(abs, array.strides), array.shape, strict=True)
+    for stride, length in sorted(axis for axis in axes if axis[1] > 1):
+        if stride < reach:
+            return bool(array.size)
+        reach += stride * (length - 1)
+    return False
 
 
 def is_plain(array: np.ndarray, value: Value) -> bool:

@@ -35,13 +35,13 @@ class Derivative:
     """How the results of a traced function depend on Tensors from outside of it.
 
     `wanted`: the leaves in place of these Tensors; `outputs`: the nodes of those of the results
-    that do. `tensors`: the captured Tensors, which are not arguments. `replay`: how the outputs
-    were computed; `others`: the other leaves that this takes.
+    that do. `tensors`: the captured Tensors, which are not arguments, by node, and one by value.
+    `replay`: how the outputs were computed; `others`: the other leaves that this takes.
     """
 
     outputs: list[Node]
     wanted: dict[Node, Value]
-    tensors: dict[Value, Tensor]
+    tensors: dict[Node | Value, Tensor]
     replay: Replay
     refusal: str
     functions: dict[tuple[str, tuple[int, ...]], OfBatches] = field(default_factory=dict)
@@ -187,7 +187,8 @@ def derivative_of(
     wanted = {node: value for node, value in leaves.items() if value not in written}
     if all(value.kind == "state" and node in recorder.reached for node, value in wanted.items()):
         return None
-    tensors = {value: t for t, value in stand_ins.values() if value.kind == "state"}
+    states = ((node, t, value) for node, (t, value) in stand_ins.items() if value.kind == "state")
+    tensors = {key: t for node, t, value in states for key in (node, value)}
     own = depending_on(wanted, order)
     order = [node for node in order if node in own]
     outputs = [node for node in outputs if node in own]

@@ -59,6 +59,11 @@ class Guards:
                 self.places.append(place)
                 self.values.append((place, place.read()))
 
+    def buffers(self) -> list[np.ndarray]:
+        """The memory of captured buffers, such as a bytearray, which NumPy may have read. They are
+        not kept: a buffer that is in use cannot be resized."""
+        return [np.asarray(memoryview(x)) for kind, x, *_ in self.places if kind == "bytes"]
+
     def text(self, names: dict[str, Any]) -> Iterator[str]:
         """The guards as Python expressions; the objects that they refer to are added to `names`."""
         called = capture.cached, capture.is_filled, dumps, operator.is_

@@ -120,7 +120,10 @@ def given_leaf(kind: str, array: Any) -> Value:
 @dataclass(eq=False)
 class TraceInputs:
     """What tracers replace while a function is traced, and by which values of the graph: Tensors,
-    items of containers, arrays in the arguments, captured arrays, gradients of leaves."""
+    items of containers, arrays in the arguments, captured arrays, gradients of leaves.
+
+    What is captured and has the same memory and form has one value, and one tracer: what is written
+    through one is read through the others."""
 
     tensors: list[tuple[Tensor, Value]]
     items: list[tuple[Any, Any, Value]]
@@ -133,7 +136,15 @@ class TraceInputs:
 def inputs_of(given: list[Any], found: Captured, recorder: Recorder) -> TraceInputs:
     given_tensors = {id(x): x for x in given if isinstance(x, Tensor)}
     arrays = {id(x): x for x in given if isinstance(x, np.ndarray)}
-    captured = [(x, recorder.state(x)) for x in found.arrays.values() if can_stand_in(x, found)]
+    states: dict[Any, Value] = {}
+
+    def state(array: Any, make: Callable[..., Value], *kind: str) -> Value:
+        if (memory := memory_of(array)) not in states:
+            states[memory] = make(*kind, array)
+        return states[memory]
+
+    stand_ins = (x for x in found.arrays.values() if can_stand_in(x, found))
+    captured = [(x, state(x, recorder.state)) for x in stand_ins]
     slots = (holder[key] for holder, key, _ in found.slots)
     free = {id(x) for x, _ in captured}
     for x in [*found.arrays.values(), *(x for x in slots if not found.can_replace(x))]:
@@ -141,9 +152,9 @@ def inputs_of(given: list[Any], found: Captured, recorder: Recorder) -> TraceInp
             recorder.contents[id(x)] = x, x.tobytes()
     tensors = [(t, given_leaf("input", t.data)) for t in given_tensors.values()]
     others = [t for key, t in found.tensors.items() if key not in given_tensors]
-    tensors += [(t, given_leaf("state", t.data)) for t in others]
+    tensors += [(t, state(t.data, given_leaf, "state")) for t in others]
     groups = [group for each in found.optimizers.values() for group in each.param_groups]
-    items = [(holder, key, leaf("state", holder[key])) for holder, key, _ in found.slots]
+    items = [(x, key, state(x[key], leaf, "state")) for x, key, _ in found.slots]
     items += [(group, "lr", leaf("input", np.zeros(()))) for group in groups if "lr" in group]
     return TraceInputs(
         tensors,
@@ -153,6 +164,13 @@ def inputs_of(given: list[Any], found: Captured, recorder: Recorder) -> TraceInp
         captured,
         [(place, place.read()) for place in found.places.values() if place.is_writable],
     )
+
+
+def memory_of(array: Any) -> Any:
+    """Where and how an array lies in memory: equal for arrays that have the same entries there."""
+    if not (isinstance(array, np.ndarray) and array.size):
+        return object()
+    return array.__array_interface__["data"], array.shape, array.strides, array.dtype
 
 
 def can_stand_in(x: np.ndarray, found: Captured) -> bool:
@@ -170,14 +188,15 @@ def with_tracers(x: Any, tracers: dict[int, Any]) -> Any:
 
 
 @contextmanager
-def replaced(inputs: TraceInputs, tracers: dict[int, Any]) -> Iterator[StandIns]:
-    """Inside, tracers are in place of all arrays (`tracers`, by the arrays' ids); afterwards
-    everything is restored. A place that the function assigned itself is left, for the guards to
-    find. Yields the leaves in place of the Tensors' nodes."""
+def replaced(inputs: TraceInputs, tracers: dict[Value, Tracer]) -> Iterator[StandIns]:
+    """Inside, tracers are in place of all arrays; afterwards everything is restored. A place that
+    the function assigned itself is left, for the guards to find. Yields the leaves in place of the
+    Tensors' nodes."""
     nodes = [(t, t.node, getattr(t, "root", None)) for t, _ in inputs.tensors]
-    items = [(holder, key, holder[key], Tracer(value)) for holder, key, value in inputs.items]
-    tracers |= {id(x): new for *_, x, new in items if isinstance(x, np.ndarray)}
-    places = [(place, x, with_tracers(x, tracers)) for place, x in inputs.places]
+    items = [(holder, key, holder[key], tracers[value]) for holder, key, value in inputs.items]
+    by_id = {id(x): tracers[value] for x, value in [*inputs.captured, *inputs.arrays]}
+    by_id |= {id(x): new for *_, x, new in items if isinstance(x, np.ndarray)}
+    places = [(place, x, with_tracers(x, by_id)) for place, x in inputs.places]
     places = [(place, x, new) for place, x, new in places if new is not x]
 
     def restore() -> None:
@@ -196,7 +215,7 @@ def replaced(inputs: TraceInputs, tracers: dict[int, Any]) -> Iterator[StandIns]
         for place, _, new in places:
             place.put(new)
         grads = {t: value for t, value in inputs.grads.items() if t.node.grad is not None}
-        stand_ins = {stand_in(t, v, grads.get(t)): (t, v) for t, v in inputs.tensors}
+        stand_ins = {stand_in(t, tracers[v], grads.get(t)): (t, v) for t, v in inputs.tensors}
         for node, (t, _) in stand_ins.items():
             t.node = node
         for holder, key, _, tracer in items:
@@ -209,9 +228,9 @@ def replaced(inputs: TraceInputs, tracers: dict[int, Any]) -> Iterator[StandIns]
             restore()
 
 
-def stand_in(t: Tensor, value: Value, grad: Value | None) -> Node:
+def stand_in(t: Tensor, tracer: Tracer, grad: Value | None) -> Node:
     """The leaf in place of a Tensor's node: the graph that computed it is hidden."""
-    node = Node(Tracer(value), t.node.requires_grad)  # type: ignore[arg-type]  # as an array
+    node = Node(tracer, t.node.requires_grad)  # type: ignore[arg-type]  # as an array
     node.name = t.node.name
     node.grad = None if grad is None else Tracer(grad)
     return node
@@ -223,18 +242,18 @@ class TraceOutputs:
 
     `output`: what the function returned; `results`: the arrays and values in it; `nodes`: those of
     returned Tensors that require a gradient, else None. `stand_ins`: see `replaced`. `final`: for
-    each leaf of the graph what is in its place at the end; `grads`: the same for gradients.
+    each place of a leaf of the graph what is there at the end; `grads`: the same for gradients.
     """
 
     output: Any
     results: list[Any]
     nodes: list[Node | None]
     stand_ins: StandIns
-    final: dict[Value, Any]
+    final: list[tuple[Value, Any]]
     grads: dict[Value, Any]
 
     def values(self) -> list[Any]:
-        return [*self.results, *self.final.values(), *self.grads.values()]
+        return [*self.results, *(x for _, x in self.final), *self.grads.values()]
 
 
 @contextmanager
@@ -315,11 +334,14 @@ def run_on_tracers(
     function: Callable[..., Any], arguments: Any, inputs: TraceInputs, recorder: Recorder
 ) -> TraceOutputs:
     """Run a function on tracers in place of the arrays in its arguments and its state."""
-    captured = {id(x): Tracer(value) for x, value in inputs.captured}
-    stand_ins = {id(x): Tracer(value) for x, value in inputs.arrays}
-    recorder.stand_ins = {id(x) for key, x in captured.items() if key not in stand_ins}
-    given = (stand_ins.get(id(x), x) for _, x in leaves_of(arguments))
-    with replaced(inputs, captured | stand_ins) as nodes, traced(recorder):
+    places: list[Any] = [*inputs.tensors, *inputs.items, *inputs.arrays]
+    writeable = {value for *_, value in places}
+    captured = [value for _, value in inputs.captured]
+    tracers = {value: Tracer(value) for value in [*writeable, *captured]}
+    recorder.stand_ins = {id(tracers[value]) for value in captured if value not in writeable}
+    arrays = {id(x): tracers[value] for x, value in inputs.arrays}
+    given = (arrays.get(id(x), x) for _, x in leaves_of(arguments))
+    with replaced(inputs, tracers) as nodes, traced(recorder):
         recorder.parameters = [node for node in nodes if node.requires_grad]
         args, kwargs = like(arguments, given)
         before = leaves_of((args, kwargs))
@@ -327,9 +349,10 @@ def run_on_tracers(
             output = function(*args, **kwargs)
         check_containers(before, leaves_of((args, kwargs)))
         check_gradients(inputs, nodes)
-        final: dict[Value, Any] = {value: t.data for t, value in inputs.tensors}
-        final |= {value: holder[key] for holder, key, value in inputs.items}
-        final |= {value: stand_ins[id(x)] for x, value in inputs.arrays}
+        named = [*inputs.arrays, *inputs.captured]
+        final: list[tuple[Value, Any]] = [(v, tracers[v]) for _, v in named if v in writeable]
+        final += [(value, t.data) for t, value in inputs.tensors]
+        final += [(value, holder[key]) for holder, key, value in inputs.items]
         grads = {value: value_of(t.grad) for t, value in inputs.grads.items()}
         parts = [x for _, x in leaves_of(output)]
         returned = [recorded_node(x) for x in parts]
@@ -404,7 +427,15 @@ def traced_from(
     given: list[Any], inputs: TraceInputs, end: TraceOutputs, recorder: Recorder
 ) -> Traced:
     """The graph of what was recorded."""
-    final = {value: recorder.value_of(x) for value, x in end.final.items()}
+    final: dict[Value, Value] = {}
+    for value, x in end.final:
+        if final.setdefault(value, now := recorder.value_of(x)) is not now:
+            raise UnsupportedError(
+                f"a compiled function writes into a Tensor of shape {value.shape} that shares its "
+                "memory with another, or with an array, that it can reach. By t[...] = y, t += y "
+                "and t.data = y the Tensor gets an array of its own, which the others do not see: "
+                "write t.data[...] = y, which they see, or make one of them of a copy, np.array(x)"
+            )
     outputs = [recorder.value_of(x) for x in end.results if is_array(x)]  # state, maybe
     rates = [(holder, key, v) for holder, key, v in inputs.items if v.kind == "input"]
     writes = [(value, x) for value, x in final.items() if value is not x]
@@ -416,15 +447,20 @@ def traced_from(
         )
     by_id = {id(x): v for x, v in [*inputs.tensors, *inputs.arrays]}
     arguments = [by_id[id(x)] for x in given if is_array(x)]
-    states: list[tuple[Any, Value]] = [(t.data, v) for t, v in inputs.tensors if v.kind == "state"]
-    states += [(holder[key], v) for holder, key, v in inputs.items if v.kind == "state"]
+    places: list[tuple[Value, Any]] = [(v, t.data) for t, v in inputs.tensors]
+    places += [(v, holder[key]) for holder, key, v in inputs.items]
     used = {x for value in recorder.values for x in value.inputs if type(x) is Value}
     used |= {*outputs, *final.values(), *recorder.read}
-    states += [(v.array, v) for v in recorder.leaves if v.kind == "state" and v in used]
+    places += [(v, v.array) for v in recorder.leaves if v in used]
+    states: dict[Value, Any] = {}
+    for value, array in places:
+        if value.kind == "state":
+            states.setdefault(value, array)
+    held = [(array, value) for value, array in states.items()]
     results = [x for _, x in leaves_of(end.output)]
     graph = Graph(
         list(dict.fromkeys(arguments)) + [v for *_, v in rates] + [v for _, v in recorder.drawn],
-        [v for _, v in states] + list(inputs.grads.values()),
+        [*states, *inputs.grads.values()],
         outputs,
         writes,
     )
@@ -436,7 +472,7 @@ def traced_from(
     derivative = derivative_of(nodes, end.stand_ins, written, recorder)
     recorded = [derivative is not None and node in derivative.outputs for node in end.nodes]
     return Traced(
-        *(graph, arguments, states, rates, recorder.drawn, grads, added, fresh, form, kinds),
+        *(graph, arguments, held, rates, recorder.drawn, grads, added, fresh, form, kinds),
         *(derivative, recorded, recorder.read, [*recorder.contents.values()]),
         {t for node, (t, _) in end.stand_ins.items() if node in recorder.cleared},
         recorder.calls,
