@@ -69,10 +69,9 @@ class Guards:
         called = capture.cached, capture.is_filled, dumps, operator.is_
         names |= {function.__name__: function for function in called}
         for k, ((kind, holder, _, key), value) in enumerate(self.values):
-            if kind == "keys" and {*map(type, value)} != {str}:
-                kind = "members"
-            if kind == "members" and not value:
-                kind = "length"
+            if kind in ("keys", "members"):
+                of_strings = {*map(type, value)} == {str}
+                kind = "keys" if of_strings else "members" if value else "length"
             value = [*map(id, value)] if kind == "cached" else value
             names[f"h{id(holder)}"] = holder
             text = key if kind == "attribute" else repr(key)
