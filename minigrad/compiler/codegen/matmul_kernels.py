@@ -235,21 +235,33 @@ class Tiles:
         return statements
 
     def step(self, rows: int) -> list[ir.Statement]:
-        """One step of the depth: vectors of y times numbers of x."""
-        dtype, lanes = self.value.dtype, self.lanes
-        (column,), (row,) = self.contraction.column.terms, self.contraction.row.terms
-        assert self.y.place is not None and self.x.place is not None
-        place = self.y.place.replaced({column: self.first_column})
+        """One step of the depth: vectors of y times numbers of x, or vectors, if these differ from
+        column to column. What is the same for several rows or vectors is loaded once."""
         step: list[ir.Statement] = []
-        for v in range(self.vectors):
-            loaded = replace(self.y, place=place + v * lanes, lanes=lanes)
-            step.append(ir.Let(f"y{v}", dtype, loaded, lanes=lanes))
+        loaded: set[str] = set()
         for r in range(rows):
-            place = self.x.place.replaced({row: Expr({FIRST_ROW: 1}, r)})
-            step.append(ir.Let(f"x{r}", dtype, replace(self.x, place=place)))
             for v in range(self.vectors):
-                step.append(ir.Accumulate(f"s{r}_{v}", "+", ir.Apply("*", (f"y{v}", f"x{r}"))))
+                factors = []
+                for name, x in (("y", self.y), ("x", self.x)):
+                    let = self.loaded(name, x, r, v)
+                    factors.append(let.name)
+                    if let.name not in loaded:
+                        loaded.add(let.name)
+                        step.append(let)
+                product = ir.Apply("*", tuple(factors))
+                step.append(ir.Accumulate(f"s{r}_{v}", "+", product))
         return step
+
+    def loaded(self, name: str, x: ir.Access, r: int, v: int) -> ir.Let:
+        """The entry or the vector of an operand for a row and a vector of a tile."""
+        (column,), (row,) = self.contraction.column.terms, self.contraction.row.terms
+        assert x.place is not None
+        own = x.place.variables()
+        at = {row: Expr({FIRST_ROW: 1}, r), column: self.first_column + v * self.lanes}
+        lanes = self.lanes if column in own else 0
+        name += f"{r}_" * (row in own) + str(v) * (column in own)
+        access = replace(x, place=x.place.replaced(at), lanes=lanes)
+        return ir.Let(name, self.value.dtype, access, lanes=lanes)
 
     def stored(self, r: int, v: int) -> ir.Statement:
         """A register stored to the tile, or directly to the result."""

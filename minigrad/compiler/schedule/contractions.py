@@ -158,16 +158,19 @@ class Packer:
 
     def contraction(self, value: Value) -> Value:
         layouts, kinds = self.found.layouts, self.found.kinds
-        it = rules_of(value.op).contraction(value, layouts)
+        lanes = self.vector // value.dtype.itemsize
+        it = rules_of(value.op).contraction(value, layouts, lanes)
         (x, x_index), (y, y_index) = it.x, it.y
         for z in (x, y):
-            if z not in layouts:  # by group
-                layouts[z], kinds[z] = plain(z.shape), "map"
+            self.view(z)
         width = width_of(value.dtype, it.columns, self.vector)
         fits_x: Callable[[Access], bool] = partial(is_unit_stride, it)
         fits_y: Callable[[Access], bool] = partial(is_vector_loadable, it, width)
         pack_x = partial(depth_last_layout, x, x_index, it)
         pack_y = partial(packed_y_layout, y, y_index, it, width)
+        if it.column.variables() <= variables_of(x_index):  # both are vectors
+            fits_x = partial(is_in_columns, it, width)
+            pack_x = partial(column_last_layout, x, x_index, it)
         if it.along_depth:
             fits_x = fits_y = lambda base: stride(base, it.depth[-1]) == 1
             pack_y = partial(depth_last_layout, y, y_index, it)
@@ -178,6 +181,12 @@ class Packer:
         layouts[new], kinds[new] = layouts[value], "contract"
         self.found.contractions[new] = it
         return new
+
+    def view(self, x: Value) -> None:
+        """A view that was not in the graph: it comes from a contraction."""
+        while x not in self.found.layouts:
+            self.know(x)
+            x = x.inputs[0]
 
     def control_flow(self, call: Value) -> Value:
         """A call, with copies that are packed before it in place of those in its body."""
@@ -276,11 +285,32 @@ def is_unit_stride(it: Contraction, base: Access) -> bool:
 def is_vector_loadable(it: Contraction, width: int, base: Access) -> bool:
     """Whether y can be read without packing: contiguous columns in whole vectors, and rows not far
     apart."""
-    assert isinstance(base.array, Value)
-    whole_vectors = it.columns % width == 0 or base.array.op is not None
     near = abs(stride(base, it.depth[-1])) <= costs.MAX_ROW_STRIDE
     few = it.rows * math.prod(map(extent, it.batch)) <= costs.MAX_UNPACKED_ROWS
-    return stride(base, it.column) == 1 and whole_vectors and (near or few)
+    return is_in_columns(it, width, base) and (near or few)
+
+
+def is_in_columns(it: Contraction, width: int, base: Access) -> bool:
+    """Whether columns are contiguous, and in whole vectors."""
+    assert isinstance(base.array, Value)
+    whole_vectors = it.columns % width == 0 or base.array.op is not None
+    return stride(base, it.column) == 1 and whole_vectors
+
+
+def variables_of(index: Index) -> set[Var]:
+    return {v for i in index for v in i.variables()}
+
+
+def column_last_layout(x: Value, index: Index, it: Contraction) -> Layout:
+    """The layout of a packed operand with the columns innermost, and around them what only the
+    depth runs over."""
+    column, depth = it.column.variables(), {v for e in it.depth for v in e.variables()}
+
+    def inside(k: int) -> int:
+        own = index[k].variables()
+        return 2 if own & column else 1 if own and own <= depth else 0
+
+    return Layout(x.shape, tuple(sorted(range(len(x.shape)), key=inside)))
 
 
 def depth_last_layout(x: Value, index: Index, it: Contraction) -> Layout:

@@ -40,6 +40,8 @@ MAX_SMALL_MATRIX = 32  # rows up to which loops are faster than a call of LAPACK
 MAX_UNPACKED_COLUMNS = 64  # up to which x is read too few times for a packed copy to pay
 MAX_UNPACKED_ROWS = 24  # the same for y, if its rows are far apart
 MAX_ROW_STRIDE = 128  # entries up to which rows of y are not far apart
+STEPS_OF_SPREADING = 8  # steps of a sum that take as long as a copy of what a vector of them reads
+MIN_ROWS = 4  # of a tile, from which on each load of a vector serves several sums
 MAX_CACHED_FACTOR = 1 << 18  # bytes of y that stay in cache
 MAX_CACHED_DEPTH = 1 << 11  # steps of the depth that stay in cache
 

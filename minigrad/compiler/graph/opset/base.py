@@ -166,8 +166,9 @@ class Rules:
         `few_channels`: convolutions have so few that images fill vectors better."""
         return None
 
-    def contraction(self, value: Value, layouts: dict[Value, Layout]) -> Contraction:
-        """The loops of a contraction, which depend on the layouts of what it reads and writes."""
+    def contraction(self, value: Value, layouts: dict[Value, Layout], lanes: int) -> Contraction:
+        """The loops of a contraction, which depend on the layouts of what it reads and writes, and
+        on how many lanes a vector has."""
         raise NotImplementedError
 
     def read(self, value: Value, index: Index, to: Lowering) -> Operand:

@@ -8,6 +8,7 @@ these are too few to fill vectors, the rows of a matrix product; or the vectors 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -87,6 +88,90 @@ def spots_of(value: Value, outs: tuple[Expr, Expr], places: tuple[Expr, Expr]) -
     return [i * s + u * d for i, u, s, d in zip(outs, places, *steps, strict=True)]
 
 
+def exchanged(w: Value, groups: int) -> Value:
+    """Weights (O, C/g, kh, kw) as (C, O/g, kh, kw)."""
+    outs, channels, *kernel = w.shape
+    if groups == 1:
+        return apply("transpose", w, axes=(1, 0, 2, 3))
+    w = apply("reshape", w, shape=(groups, outs // groups, channels, *kernel))
+    w = apply("transpose", w, axes=(0, 2, 1, 3, 4))
+    return apply("reshape", w, shape=(groups * channels, outs // groups, *kernel))
+
+
+def spread(x: Value, groups: int, outs: int) -> Value:
+    """(N, C, H, W) as (N, O, C/g, H, W): what each result of a grouped convolution reads, of which
+    there are `outs` a group."""
+    n, channels, *size = x.shape
+    each = channels // groups
+    if outs > 1:
+        x = apply("reshape", x, shape=(n, groups, 1, each, *size))
+        x = apply("expand", x, shape=(n, groups, outs, each, *size))
+    return apply("reshape", x, shape=(n, groups * outs, each, *size))
+
+
+def fills_more_lanes(outs: int, channels: int, groups: int, taps: int, lanes: int) -> bool:
+    """Whether the results of all groups side by side fill so many more lanes than those of one that
+    it pays to copy what each of them reads; that is not copied where it is one channel each."""
+    steps = [-(-n // lanes) * lanes / n for n in (outs, outs * groups)]
+    copies = 0 if outs == channels == 1 else costs.STEPS_OF_SPREADING
+    return groups > 1 and taps * (steps[0] - steps[1]) > copies
+
+
+@dataclass(eq=False)
+class Sums:
+    """A convolution, or the transpose of one: the result at (n, P*group + p, *out), where P is the
+    number of its channels in a group, is the sum over q and the taps of
+    x[n, Q*group + q, *spots] * w[P*group + p, q, *entries]. There is one such sum for each of the
+    `phases` and `places`."""
+
+    value: Value
+    x: Value
+    w: Value
+    q: Expr
+    places: Sequence[Expr]
+    spots: Sequence[Expr]
+    entries: Sequence[Expr]
+    phases: Sequence[Expr] = ()
+    out: Sequence[Expr] = ()
+    limits: Sequence[tuple[Expr, int]] = ()
+
+    def contraction(self, images: bool, depth: list[Expr], lanes: int) -> Contraction:
+        """With images as the columns, or channels: those of a group, or all of them."""
+        w, (n, channels, *_) = self.w, self.value.shape
+        groups = self.value.attributes["groups"]
+        each, others = channels // groups, w.shape[1]
+        i, j = self.places
+        by_place = images and each < costs.MIN_ROWS and bool(j.terms)
+        batch, group = variable("n", n), variable("g", groups)
+        p = variable("p", each) if by_place else loop("p", each)
+        out = self.out or self.places
+        loops = [batch, group, *self.phases, i, j]
+        of_w: Index = (group * each + p, self.q, *self.entries)
+        of_x: Index = (batch, group * others + self.q, *self.spots)
+        if images:
+            batch = loop("n", n)
+            of_x, index = (batch, *of_x[1:]), (batch, group * each + p, *out)
+            row = j if by_place else p
+            loops = [e for e in (*loops[1:], p) if e is not row]
+            left, right = (w, of_w), (self.x, of_x)
+            return Contraction(loops, row, batch, depth, index, left, right, self.limits)
+        row = j if extent(j) >= 6 or n < extent(j) else batch
+        loops.remove(row)
+        row = row if row.terms else loop("r", 1)
+        index = (batch, group * each + p, *out)
+        left, right = (self.x, of_x), (w, of_w)
+        taps = math.prod(w.shape[2:])
+        if fills_more_lanes(each, others, groups, taps, lanes):
+            p = loop("p", channels)
+            loops.remove(group)
+            index = (batch, p, *out)
+            left = spread(self.x, groups, each), (batch, p, self.q, *self.spots)
+            right = w, (p, *of_w[1:])
+        elif groups > 1:
+            right = by_group(w, 0, groups), (group, p, *of_w[1:])
+        return Contraction(loops, row, p, depth, index, left, right, self.limits)
+
+
 class Processing(Rules):
     def dtype(self, op: Op, inputs: Sequence[Any], attributes: dict[str, Any]) -> np.dtype[Any]:
         return np.result_type(*(x.dtype for x in inputs))
@@ -109,7 +194,7 @@ class Matmul(Product):
         lead = x[:-2] if x[:-2] == y[:-2] else broadcast(x[:-2], y[:-2])
         return (*lead, x[-2], y[-1])
 
-    def contraction(self, value: Value, layouts: dict[Value, Layout]) -> Contraction:
+    def contraction(self, value: Value, layouts: dict[Value, Layout], lanes: int) -> Contraction:
         x, y = value.inputs
         *stack, rows, columns = value.shape
         batch = [variable(f"s{k}", n) for k, n in enumerate(stack)]
@@ -228,32 +313,16 @@ class Conv2d(Product):
     def own_order(self, few_channels: bool) -> tuple[int, ...]:
         return IMAGES_LAST if few_channels else CHANNELS_LAST
 
-    def contraction(self, value: Value, layouts: dict[Value, Layout]) -> Contraction:
+    def contraction(self, value: Value, layouts: dict[Value, Layout], lanes: int) -> Contraction:
         """(N, C, H, W) by (O, C/g, kh, kw) gives (N, O, OH, OW), with channels or images as the
         columns."""
         x, w = value.inputs
-        groups, (n, _, down, across) = value.attributes["groups"], value.shape
-        outs, channels, *kernel = w.shape
-        outs //= groups
-        batch, group, i, j = map(variable, "ngij", (n, groups, down, across))
-        o, (c, u, v) = loop("o", outs), map(variable, "cuv", (channels, *kernel))
-        spots = spots_of(value, (i, j), (u, v))
-        if layouts[value].order == IMAGES_LAST:
-            batch = loop("n", n)
-            out, seen = (batch, group * outs + o, i, j), (batch, group * channels + c, *spots)
-            of_w = (group * outs + o, c, u, v)
-            return Contraction([group, i, j], o, batch, [c, u, v], out, (w, of_w), (x, seen))
-        loops = [batch, group, i, j]
-        row = j if across >= 6 or n < across else batch
-        loops.remove(row)
-        read: Index = (o, c, u, v)
-        if groups > 1:
-            w, read = by_group(w, 0, groups), (group, *read)
-        out = (batch, group * outs + o, i, j)
-        row = row if row.terms else loop("r", 1)
-        return Contraction(
-            loops, row, o, [u, v, c], out, (x, (batch, group * channels + c, *spots)), (w, read)
-        )
+        _, channels, *kernel = w.shape
+        places = variable("i", value.shape[2]), variable("j", value.shape[3])
+        c, (u, v) = variable("c", channels), map(variable, "uv", kernel)
+        sums = Sums(value, x, w, c, places, spots_of(value, places, (u, v)), (u, v))
+        images = layouts[value].order == IMAGES_LAST
+        return sums.contraction(images, [c, u, v] if images else [u, v, c], lanes)
 
 
 @entry("conv2d_input")
@@ -331,16 +400,12 @@ class TransposedConv2d(Conv2d):
         ]
         return (y[0], w[1] * attributes["groups"], *sizes)
 
-    def contraction(self, value: Value, layouts: dict[Value, Layout]) -> Contraction:
+    def contraction(self, value: Value, layouts: dict[Value, Layout], lanes: int) -> Contraction:
         """(N, O, ...) by (O, C/g, kh, kw) gives (N, C, H, W), with channels or images as the
         columns."""
         y, w = value.inputs
-        how = value.attributes
-        groups, (n, channels, *size) = how["groups"], value.shape
-        channels //= groups
-        outs = w.shape[0] // groups
-        batch, group, o = map(variable, "ngo", (n, groups, outs))
-        c = loop("c", channels)
+        how, size = value.attributes, value.shape[2:]
+        o = variable("o", w.shape[0] // how["groups"])
         phases, places, taps, spots, entries = [], [], [], [], []
         for axis in range(2):
             s, d, k = how["stride"][axis], how["dilation"][axis], w.shape[2 + axis]
@@ -354,25 +419,10 @@ class TransposedConv2d(Conv2d):
             for e, k, whole in zip(entries, how["kernel"], w.shape[2:], strict=True)
             if k < whole
         ]
-        out_places = [i * s + a for i, a, s in zip(places, phases, how["stride"], strict=True)]
-        i, j = places
-        if layouts[value].order == IMAGES_LAST:
-            batch = loop("n", n)
-            out = (batch, group * channels + c, *out_places)
-            seen = (batch, group * outs + o, *spots)
-            of_w = (group * outs + o, c, *entries)
-            loops = [group, *phases, i, j]
-            return Contraction(loops, c, batch, [*taps, o], out, (w, of_w), (y, seen), limits)
-        loops = [batch, group, *phases, i, j]
-        row = j if extent(j) >= 6 or n < extent(j) else batch
-        loops.remove(row)
-        read: Index = (o, c, *entries)
-        if groups > 1:
-            w, read = by_group(w, 0, groups), (group, *read)
-        out = (batch, group * channels + c, *out_places)
-        row = row if row.terms else loop("r", 1)
-        of_y = (batch, group * outs + o, *spots)
-        return Contraction(loops, row, c, [*taps, o], out, (y, of_y), (w, read), limits)
+        out = [i * s + a for i, a, s in zip(places, phases, how["stride"], strict=True)]
+        w = exchanged(w, how["groups"])
+        sums = Sums(value, y, w, o, places, spots, entries, phases, out, limits)
+        return sums.contraction(layouts[value].order == IMAGES_LAST, [*taps, o], lanes)
 
 
 def transposed_conv2d(y: Value, w: Value, **how: Any) -> Value:
@@ -389,26 +439,29 @@ class Conv2dWeight(Product):
     def own_order(self, few_channels: bool) -> tuple[int, ...]:
         return WEIGHTS
 
-    def contraction(self, value: Value, layouts: dict[Value, Layout]) -> Contraction:
+    def contraction(self, value: Value, layouts: dict[Value, Layout], lanes: int) -> Contraction:
         """The gradient of the weights: (N, C, H, W) and (N, O, OH, OW) give (O, C/g, kh, kw)."""
         x, y = value.inputs
         groups, (outs, channels, *kernel) = value.attributes["groups"], value.shape
         outs //= groups
         n, _, down, across = y.shape
         batch, group, i, j = map(variable, "ngij", (n, groups, down, across))
-        o, (c, u, v) = loop("o", outs), map(variable, "cuv", (channels, *kernel))
+        c, u, v = map(variable, "cuv", (channels, *kernel))
         spots = spots_of(value, (i, j), (u, v))
+        depth = [i, j, batch] if layouts[x].order[-1] == 0 else [batch, i, j]
         loops = [group, u, v, c]
         row = max((c, v, u), key=lambda e: min(extent(e), 6))
         loops.remove(row)
-        y, of_y = (
-            (y, (batch, o, i, j))
-            if groups == 1
-            else (by_group(y, 1, groups), (batch, group, o, i, j))
-        )
-        out = (group * outs + o, c, u, v)
-        depth = [i, j, batch] if layouts[x].order[-1] == 0 else [batch, i, j]
         row = row if row.terms else loop("r", 1)
-        return Contraction(
-            loops, row, o, depth, out, (x, (batch, group * channels + c, *spots)), (y, of_y)
-        )
+        if fills_more_lanes(outs, channels, groups, math.prod(kernel), lanes):
+            o = loop("o", groups * outs)
+            seen = spread(x, groups, outs), (batch, o, c, *spots)
+            loops.remove(group)
+            return Contraction(loops, row, o, depth, (o, c, u, v), seen, (y, (batch, o, i, j)))
+        o = loop("o", outs)
+        out: Index = (group * outs + o, c, u, v)
+        of_y: Index = (batch, o, i, j)
+        if groups > 1:
+            y, of_y = by_group(y, 1, groups), (batch, group, o, i, j)
+        seen = x, (batch, group * channels + c, *spots)
+        return Contraction(loops, row, o, depth, out, seen, (y, of_y))
