@@ -14,7 +14,7 @@ import operator
 import re
 import types
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from typing import (
     Annotated,
     Any,
@@ -306,6 +306,12 @@ def shown(value: Any) -> str:
     return text if len(text) < 60 and "\n" not in text else f"a {type(value).__name__}"
 
 
+def advice(x: Any) -> str:
+    """What to do, in messages, about what is not an array and looks like a container of them."""
+    container = is_dataclass(x) and not isinstance(x, type)
+    return " (a dataclass is no container: make it a NamedTuple, or a dict)" if container else ""
+
+
 class Checked:
     """Base of dataclasses that check their arguments by annotations when they are made."""
 
@@ -430,7 +436,8 @@ def called(what: str, function: Callable[..., Any], *args: Any) -> Any:
         try:
             signature.bind(*args)
         except TypeError as wrong:
+            given = f"{len(args)} argument{'s' * (len(args) != 1)}"
             raise ArgumentTypeError(
-                f"{what}: {misfit(wrong, signature, ())}, and is called with {len(args)} arguments"
+                f"{what}: {misfit(wrong, signature, ())}, and is called with {given}"
             ) from error
         raise

@@ -1,19 +1,20 @@
-"""The default random generator, and its seed; the states of any, and which a function could use."""
+"""The default random generator, and its seed; and what asks the system for random numbers."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+import importlib
+import os
+import random
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import partial
-from pickle import dumps, loads
-from types import BuiltinMethodType, FunctionType, MethodType
+from threading import Lock
 from typing import Any
 
 import numpy as np
 
 from minigrad.arguments import Seed, checked
+from minigrad.autograd import switched
 from minigrad.errors import ArgumentError
 
 # Made on first use, to keep `import minigrad` fast.
@@ -28,10 +29,52 @@ def generator(rng: np.random.Generator | None = None) -> np.random.Generator:
     """
     global default
     if rng is None:
-        rng = default = default or np.random.default_rng()
+        with switched(asking, None):
+            rng = default = default or np.random.default_rng()
     if not isinstance(rng, np.random.Generator):
         raise ArgumentError(f"rng={rng!r} is not a generator: write rng=np.random.default_rng(0)")
     return rng
+
+
+# What is called before random numbers are asked of the system.
+asking: ContextVar[Callable[[], None] | None] = ContextVar("asking", default=None)
+patching = Lock()
+patched: list[tuple[Any, str, Any]] = []  # what is replaced while any thread is inside
+threads = 0
+
+
+@contextmanager
+def seeds_checked(check: Callable[[], None]) -> Iterator[None]:
+    """Inside, `check` is called before random numbers are asked of the system, as for the seed of a
+    generator that is made without one: NumPy's, or Python's."""
+    global threads
+    with patching:
+        threads += 1
+        if not patched:
+            importlib.import_module("numpy.random")  # which makes generators
+            places = (random.Random, "seed"), (os, "urandom"), (random, "_urandom")
+            patched.extend((holder, name, getattr(holder, name)) for holder, name in places)
+            for holder, name, function in patched:
+                setattr(holder, name, with_check(function))
+    try:
+        with switched(asking, check):
+            yield
+    finally:
+        with patching:
+            threads -= 1
+            while patched and not threads:
+                setattr(*patched.pop())
+
+
+def with_check(function: Callable[..., Any]) -> Callable[..., Any]:
+    def call(*args: Any, **how: Any) -> Any:
+        check = asking.get()
+        seeded = isinstance(args[0], random.Random) and ([*args[1:2], how.get("a")][0] is not None)
+        if check is not None and not seeded:
+            check()
+        return function(*args, **how)
+
+    return call
 
 
 def drawn_now(rng: np.random.Generator | None, shape: tuple[int, ...]) -> Any:
@@ -69,87 +112,3 @@ def manual_seed(seed: Seed) -> None:
     """
     # Reseeded in place, for others may hold a reference to it.
     generator().bit_generator.state = np.random.default_rng(seed).bit_generator.state
-
-
-def bits_of(rng: Any) -> bytes:
-    """The state of a random generator: NumPy's, new or legacy, or Python's."""
-    if hasattr(rng, "getstate"):
-        return dumps(rng.getstate())
-    return dumps(rng.get_state(False) if hasattr(rng, "get_state") else source_of(rng).state)
-
-
-def set_bits(rng: Any, bits: bytes) -> None:
-    if hasattr(rng, "setstate"):
-        rng.setstate(loads(bits))
-    elif hasattr(rng, "set_state"):
-        rng.set_state(loads(bits))
-    else:
-        source_of(rng).state = loads(bits)
-
-
-def source_of(rng: Any) -> Any:
-    return getattr(rng, "bit_generator", rng)
-
-
-# The attributes by which objects are called, and refer to the function that they call.
-CALLS = frozenset("__call__ forward __wrapped__ function".split())
-LIBRARIES = sys.stdlib_module_names | {"minigrad", "numpy", "scipy"}
-
-
-def generators_of(found: Sequence[Any]) -> list[Any]:
-    """The random generators that functions among `found` could draw from, as far as can be seen:
-    in variables around a function, in globals and in attributes that its code names, and in what
-    functions among these refer to."""
-    kinds = generator_types()
-    todo, seen, names, generators = [*found], dict[int, Any](), set(CALLS), []
-    while todo:
-        x = todo.pop()
-        if id(x) in seen:
-            continue
-        seen[id(x)] = x
-        if isinstance(x, kinds):
-            generators.append(x)
-        elif isinstance(x, FunctionType):
-            if is_of_user(x):
-                own = {*x.__code__.co_names}
-                todo += [x.__globals__[name] for name in own & x.__globals__.keys()]
-                todo += [part for y in [*seen.values()] for part in attributes(y, own - names)]
-                names |= own
-                todo += [*(x.__defaults__ or ()), *(x.__kwdefaults__ or {}).values()]
-            for cell in x.__closure__ or ():
-                with suppress(ValueError):  # that it has no value yet
-                    todo.append(cell.cell_contents)
-        elif isinstance(x, MethodType | BuiltinMethodType):
-            todo += [x.__self__, getattr(x, "__func__", None)]
-        elif isinstance(x, partial):
-            todo += [x.func, *x.args, *x.keywords.values()]
-        todo += attributes(x, names)
-    return generators
-
-
-def generator_types() -> tuple[type, ...]:
-    """Those of the modules that are imported: of another there is no generator."""
-    kinds = {"numpy.random": "Generator RandomState BitGenerator", "random": "Random"}
-    return tuple(
-        getattr(sys.modules[module], name)
-        for module, names in kinds.items()
-        if module in sys.modules
-        for name in names.split()
-    )
-
-
-def is_of_user(x: Any) -> bool:
-    return str(x.__module__).partition(".")[0] not in LIBRARIES
-
-
-def attributes(x: Any, names: set[str]) -> list[Any]:
-    """Those of an object, a class or a module that have one of these names, and are not computed;
-    all of a container of layers, and of a class only the user's."""
-    found = []
-    with suppress(AttributeError):
-        found.append(object.__getattribute__(x, "__dict__"))
-    if type(x).__module__ == "minigrad.nn.container":
-        return [*found[0].values()]
-    if is_of_user(type(x)):
-        found += map(vars, type(x).__mro__)
-    return [own[name] for own in found for name in names & own.keys()]

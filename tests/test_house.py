@@ -29,7 +29,7 @@ ORDER = [
     ["methods", "names"],
     ["tensor"],
     ["ops"],
-    ["random"],
+    ["random", "reachable"],
     ["functional", "numpy_protocol"],
     ["state", "watch"],
     ["transforms"],
@@ -230,11 +230,11 @@ def test_the_heart_can_be_read_in_an_hour() -> None:
 def test_the_engine_keeps_its_budget() -> None:
     engine = {part for parts in ORDER[: RANK["gradcheck"] + 1] for part in parts}
     engine -= {"arguments", "functional", "memory", "names", "random", "state", "numpy_protocol"}
-    engine -= {"transforms", "watch"}
+    engine -= {"reachable", "transforms", "watch"}
     algebra = sum(code_lines(path) for path in (ROOT / "ops" / "linalg").glob("*.py"))
     assert size_of(*engine) - algebra <= 450 + 3000
     assert algebra <= 820
-    assert size_of("transforms", "watch") <= 4200  # derivatives, batches, loops, users' own rules
+    assert size_of("transforms", "watch") <= 4350  # derivatives, batches, loops, users' own rules
     assert size_of("numpy_protocol") <= 2500  # what NumPy has beyond the ops
 
 

@@ -35,7 +35,7 @@ from minigrad.compiler.target.cache import BuildError
 from minigrad.compiler.target.toolchain import after_fork
 from minigrad.dispatch import implements
 from minigrad.errors import TraceError, UnsupportedError, plain, warn
-from minigrad.random import bits_of, set_bits
+from minigrad.reachable import bits_of, set_bits
 from minigrad.tensor import Tensor
 from minigrad.transforms.batched import levels
 from minigrad.transforms.calls import as_written

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,7 @@ import numpy as np
 from minigrad.arguments import checked
 from minigrad.errors import ArgumentError, ShapeError
 from minigrad.nn.module import Module
+from minigrad.reachable import generator_types
 from minigrad.tensor import Tensor
 
 
@@ -96,7 +99,8 @@ def stack_state(models: Sequence[Module]) -> tuple[dict[str, Tensor], dict[str, 
     A parameter that a model shares is there once. Frozen ones stay frozen.
 
     Raises:
-        ArgumentError: if there are no models, or some are training and others not.
+        ArgumentError: if there are no models, some are training and others not, or they differ in
+            what they are: in layers, or in settings such as the p of a dropout.
         ShapeError: if names, shapes or dtypes differ.
 
     >>> from minigrad import vmap
@@ -119,7 +123,52 @@ def stack_state(models: Sequence[Module]) -> tuple[dict[str, Tensor], dict[str, 
             "stack_state of models of which some are training and others not, where the first one "
             "stands for all: call train() or eval() of each"
         )
+    each = [settings(model) for model in models]
+    for k, found_in_k in enumerate(each):
+        for name in each[0] | found_in_k:
+            first, other = (x.get(name) for x in (each[0], found_in_k))
+            if not alike(first, other):
+                raise ArgumentError(
+                    f"stack_state of models that differ, where the first one stands for all: "
+                    f"{name} is {first!r} in the first, and {other!r} in model {k}. Stack those "
+                    "that are alike, or pass what differs as an argument that is batched"
+                )
     return found
+
+
+def settings(model: Module) -> dict[str, Any]:
+    """What a model is beside the numbers in its Tensors, by the names of its parts."""
+    found: dict[str, Any] = {}
+    for path, part in model.named_modules():
+        dot = f"{path}." if path else ""
+        found[path or "the model"] = type(part)
+        found |= {dot + name: x for name, x in vars(part).items() if not isinstance(x, Module)}
+    frozen = {f"{name}.requires_grad": x.requires_grad for name, x in model.named_parameters()}
+    return found | frozen
+
+
+def alike(x: Any, y: Any, seen: frozenset[tuple[int, int]] = frozenset()) -> bool:
+    """Whether two settings do the same. Tensors do, as they are stacked, and so do generators."""
+    if x is y or (id(x), id(y)) in seen:
+        return True
+    seen |= {(id(x), id(y))}
+    if type(x) is not type(y):
+        return False
+    if isinstance(x, (Tensor, Module, *generator_types())):
+        return True
+    if isinstance(x, np.ndarray):
+        return x.dtype == y.dtype and np.array_equal(x, y, equal_nan=x.dtype.kind in "fc")
+    if isinstance(x, dict):
+        return x.keys() == y.keys() and all(alike(x[key], y[key], seen) for key in x)
+    if isinstance(x, list | tuple):
+        return len(x) == len(y) and all(map(partial(alike, seen=seen), x, y))
+    if isinstance(x, FunctionType):  # each model may have made its own
+        own, other = ([c.cell_contents for c in f.__closure__ or ()] for f in (x, y))
+        return x.__code__ == y.__code__ and alike(own, other, seen)
+    compares: Any = type(x).__eq__
+    if compares is object.__eq__ and hasattr(x, "__dict__"):
+        return alike(vars(x), vars(y), seen)
+    return bool(x == y)
 
 
 def stacked(states: list[dict[str, Tensor]]) -> dict[str, Tensor]:

@@ -107,7 +107,8 @@ class BatchedLoops:
 
         def on_batches(state: list[Any], row: list[Any]) -> tuple[list[Any], list[Any]]:
             with self.inside():
-                new, results = function(self.entries(state, kinds[:c]), self.entries(row, of_rows))
+                entries = map(np.copy, self.entries(state, kinds[:c]))
+                new, results = function([*entries], self.entries(row, of_rows))
                 return self.wholes(new, kinds[:c]), self.wholes(results, kinds[c:])
 
         by_row = [np.moveaxis(whole(x), 1, 0) if self.is_own(x) else x for x in rows]
@@ -151,7 +152,7 @@ class BatchedLoops:
             ]
             drawn = iter(leaves[c + r :])
             with self.below.undone(), switched(draw, lambda rng, shape: next(drawn)):
-                new, results = function(own[:c], own[c:])
+                new, results = function([*map(np.copy, own[:c])], own[c:])
                 return settled([*new, *results])
 
         def pull_back(sent: Sent, inputs: Sequence[Any], kept: Sequence[Any]) -> list[Any]:
@@ -204,7 +205,7 @@ class BatchedLoops:
             start, drawn = next(births), list[Any]()
             nothing = partial(noted, drawn, self.nothing_drawn)
             with self.below.undone(), switched(draw, nothing):
-                new, results = map(settled, function(given, first))
+                new, results = map(settled, function([*map(np.copy, given)], first))
             ends = [x.node for x in (*new, *results) if needs_grad(x)]
             captured = from_outside(ends, start, nodes)
             inside = inside or self.are_differentiated(captured)

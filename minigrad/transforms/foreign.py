@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.autograd import switched
 from minigrad.dispatch import implementations, is_traced
 from minigrad.errors import (
     ArgumentError,
@@ -25,6 +26,7 @@ from minigrad.errors import (
     numbers_of,
 )
 from minigrad.ops.base import Op, registry
+from minigrad.random import asking
 from minigrad.tensor import Tensor, value_of
 from minigrad.transforms.batched import Batched, Level, detached, innermost
 from minigrad.transforms.trees import Function, flat, like, map_tree
@@ -147,7 +149,8 @@ class Foreign:
         results, known = [], {}
         for k in range(level.size):
             parts = [x if all is None else all[k] for x, all in zip(leaves, wholes, strict=True)]
-            results.append(self(*like(args, iter(parts))))
+            with switched(asking, None):  # each may draw its own
+                results.append(self(*like(args, iter(parts))))
             if not k:  # a result that is an argument stays it
                 known = {id(part): x for part, x in zip(parts, leaves, strict=True)}
         if not results:

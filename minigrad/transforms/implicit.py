@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.arguments import checked
+from minigrad.arguments import advice, checked
 from minigrad.autograd import array_of, recording, reverse, switched
 from minigrad.dispatch import implementations, is_traced
 from minigrad.errors import (
@@ -52,7 +52,9 @@ class Unknowns:
         self.name, self.tree, self.what = name, map_tree(value_of, tree), what
         for at, x in leaves_of(self.tree):
             if not isinstance(x, int | float | complex) and not hasattr(x, "shape"):
-                raise DtypeError(f"{name}: {what}{at} is a {type(x).__name__}, and not an array")
+                raise DtypeError(
+                    f"{name}: {what}{at} is a {type(x).__name__}, and not an array{advice(x)}"
+                )
         self.shapes = [np.shape(x) for x in flat(self.tree)]
         self.are_complex = [*map(is_complex, flat(self.tree))]
         sizes = [*map(math.prod, self.shapes)]

@@ -16,8 +16,8 @@ from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 
-from minigrad.arguments import AT_LEAST_ONE, NOT_NEGATIVE, checked, shown
-from minigrad.autograd import recording, switched
+from minigrad.arguments import AT_LEAST_ONE, NOT_NEGATIVE, advice, called, checked, shown
+from minigrad.autograd import switched
 from minigrad.dispatch import is_traced
 from minigrad.errors import (
     KINDS,
@@ -29,6 +29,7 @@ from minigrad.errors import (
     plain,
 )
 from minigrad.random import draw
+from minigrad.reachable import unseen
 from minigrad.tensor import Tensor, value_of
 from minigrad.transforms.batched import is_batched, levels
 from minigrad.transforms.calls import call_node
@@ -145,7 +146,8 @@ def fori_loop(lower: Any, upper: Any, body: Function, init: Any) -> Any:
     carry = Carry("fori_loop", init)
 
     def step(state: list[Any]) -> list[Any]:
-        return [state[0] + 1, *carry.next(body(state[0], carry.form(state[1:])))]
+        new = called("fori_loop: body(i, carry)", body, state[0], carry.form(state[1:]))
+        return [state[0] + 1, *carry.next(new)]
 
     if is_traced(start) or is_traced(end):
         first = np.add(start, np.int64(0), dtype=np.int64)
@@ -184,10 +186,11 @@ def while_loop(cond: Function, body: Function, init: Any, bound: Bound | None = 
     carry = Carry("while_loop", init)
 
     def goes_on(state: list[Any]) -> Any:
-        return boolean(cond(carry.form(state)), "while_loop: what cond returns")
+        found = called("while_loop: cond(carry)", cond, carry.form(state))
+        return boolean(found, "while_loop: what cond returns")
 
     def step(state: list[Any]) -> list[Any]:
-        return carry.next(body(carry.form(state)))
+        return carry.next(called("while_loop: body(carry)", body, carry.form(state)))
 
     return carry.form(repeat_while(goes_on, step, carry.init, bound))
 
@@ -223,7 +226,8 @@ def of_entries(goes_on: Any, step: Any, state: list[Any]) -> tuple[Any, Any, lis
 
     def some(state: list[Any]) -> list[Any]:
         *before, going = state
-        new = [np.where(going, x, y) for x, y in zip(step(before), before, strict=True)]
+        rounds = step([*map(np.copy, before)])  # a round may write into what it is given
+        new = [np.where(going, x, y) for x, y in zip(rounds, before, strict=True)]
         return [*new, np.logical_and(going, value_of(goes_on(new)))]
 
     return lambda state: any_entry(state[-1]), some, [*state, value_of(goes_on(state))]
@@ -250,11 +254,12 @@ def cond(pred: Any, if_true: Function, if_false: Function, *operands: Any) -> An
     np.float64(0.0)
     """
     pred, how = boolean(pred, "cond: pred"), lowered.get()
+    run = partial(called, "cond: a branch")
     if is_traced(value_of(pred)):
         results = Branches()
 
         def of(function: Function) -> list[Any]:
-            return results.leaves(function(*operands))
+            return results.leaves(run(function, *operands))
 
         if how is None or is_batched(pred):
             pairs = zip(of(if_true), of(if_false), strict=True)
@@ -262,7 +267,7 @@ def cond(pred: Any, if_true: Function, if_false: Function, *operands: Any) -> An
         else:
             leaves = how.branch(pred, [partial(of, f) for f in (if_true, if_false)])
         return like(results.tree, iter(leaves))
-    return (if_true if pred else if_false)(*operands)
+    return run(if_true if pred else if_false, *operands)
 
 
 @dataclass(frozen=True)
@@ -326,7 +331,7 @@ class Carry:
 
     def step(self, f: Function, state: list[Any], x: Any) -> tuple[list[Any], Any]:
         """One round of scan."""
-        result = f(self.form(state), x)
+        result = called("scan: f(carry, x)", f, self.form(state), x)
         if not (isinstance(result, tuple) and len(result) == 2):
             raise ShapeError(
                 "scan: f returns a pair (carry, y), and y may be None; this one returned "
@@ -497,11 +502,11 @@ def shown_kinds(kinds: dict[str, tuple[Any, Any]]) -> str:
 
 
 def empty(carry: Carry, f: Function, rows: Rows) -> Any:
-    """The ys of no rounds. Their form is found by a run on zeros, in which nothing is drawn."""
+    """The ys of no rounds. Their form is found by a run on zeros, of which nothing is seen."""
     x = like(rows.tree, iter([np.zeros(x.shape[1:], x.dtype)[()] for x in rows.leaves]))
     nothing_drawn = switched(draw, lambda rng, shape: np.zeros(shape, np.float32))
-    with np.errstate(all="ignore"), switched(recording, False), nothing_drawn:
-        _, y = carry.step(f, carry.init, x)
+    with np.errstate(all="ignore"), nothing_drawn, unseen(f):
+        _, y = carry.step(f, [*map(np.copy, carry.init)], x)
     named = [(at, as_array(leaf, f"scan: y{at}")) for at, leaf in leaves_of(y)]
     none: Iterator[Any] = (np.zeros((0, *leaf.shape), leaf.dtype) for _, leaf in named)
     return like(
@@ -526,8 +531,8 @@ def as_array(x: Any, where: str) -> Any:
         x = np.asarray(x)[()]
     if not (hasattr(x, "dtype") and hasattr(x, "shape")) or x.dtype.kind not in KINDS:
         raise DtypeError(
-            f"{where} is {describe(x)}, and no number or array of numbers: keep it outside, where "
-            "the function can read it, or in a class of yours that makes arrays of it"
+            f"{where} is {describe(x)}, and no number or array of numbers{advice(x)}: keep it "
+            "outside, where the function can read it, or in a class of yours that makes arrays"
         )
     return plain(x)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.arguments import check_call
+from minigrad.arguments import advice, check_call
 from minigrad.autograd import (
     array_of,
     leading_to,
@@ -38,7 +38,9 @@ def variable(leaf: Any, where: Callable[[], str]) -> Tensor:
         return x
     data = leaf.data if isinstance(leaf, Tensor) else leaf
     if not isinstance(data, float | int | complex | np.ndarray | np.generic):
-        raise DtypeError(f"{where()} is a {type(leaf).__name__}: argnums can leave it out")
+        raise DtypeError(
+            f"{where()} is a {type(leaf).__name__}: argnums can leave it out{advice(leaf)}"
+        )
     if np.result_type(data).kind not in INEXACT:
         raise DtypeError(
             f"{where()} has dtype {np.result_type(data)}, and integers and booleans have no "
@@ -207,7 +209,7 @@ def as_tensor(output: Any, where: str) -> Tensor:
     raise GradientError(
         "a function to differentiate returns numbers, arrays or Tensors, or nests of them; this "
         f"one returned a {type(output).__name__}{' at ' + where if where else ''}, which has no "
-        "derivative: return it beside the value, with has_aux=True"
+        f"derivative: return it beside the value, with has_aux=True{advice(output)}"
     )
 
 

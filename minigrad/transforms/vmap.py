@@ -11,12 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.arguments import check_call, checked
+from minigrad.arguments import advice, check_call, checked
 from minigrad.autograd import switched
 from minigrad.dispatch import is_traced
 from minigrad.errors import ArgumentError, ArgumentTypeError, ShapeError, UnsupportedError
 from minigrad.graph import Node
-from minigrad.random import bits_of, draw, generators_of
+from minigrad.random import draw, seeds_checked
+from minigrad.reachable import bits_of, generators_of
 from minigrad.tensor import Tensor
 from minigrad.transforms.batched import Batched, Level, detached, levels, needs_grad
 from minigrad.transforms.batched_loops import batched_loops
@@ -72,7 +73,7 @@ def vmap(f: Function, in_axes: Any = 0, out_axes: Any = 0) -> Function:
         entries = [entry(level, x, axis) for (_, x), axis in zip(given, places, strict=True)]
         args_of_f, kwargs_of_f = like((args, kwargs), iter(entries))
         draws = Draws(level, [f, *(x for _, x in given)])
-        with inside(level, draws):
+        with inside(level, draws), seeds_checked(refuse_seeds):
             try:
                 result = f(*args_of_f, **kwargs_of_f)
             except ValueError as error:  # NumPy has wrapped an error of ours
@@ -125,6 +126,14 @@ def inside(level: Level, draws: Draws) -> Iterator[None]:
             yield
     finally:
         level.below, level.outside, draws.below = before
+
+
+def refuse_seeds() -> None:
+    raise UnsupportedError(
+        "a function under vmap makes random numbers from no seed: it is run once, so they would be "
+        "the same for all entries. Draw them outside, one for each entry, and pass them as an "
+        "argument; or, the same for all on purpose, draw them outside too"
+    )
 
 
 class Draws:
@@ -212,7 +221,8 @@ def batch_size(leaves: list[Any], axes: list[int | None], where: list[str]) -> i
         shape = np.shape(x) if isinstance(x, int | float | complex) else getattr(x, "shape", None)
         if shape is None:
             raise ArgumentTypeError(
-                f"vmap: {name} is a {type(x).__name__}, which has no batch: {SAME_FOR_ALL}"
+                f"vmap: {name} is a {type(x).__name__}, which has no batch{advice(x)}: "
+                f"{SAME_FOR_ALL}"
             )
         if not -len(shape) <= axis < len(shape):
             raise ShapeError(
@@ -248,7 +258,7 @@ def outward(level: Level, x: Any, axis: int | None) -> Any:
     if not isinstance(value, int | float | complex | np.ndarray | np.generic):
         raise ArgumentTypeError(
             f"a function under vmap returns numbers, arrays and Tensors, and this one returned a "
-            f"{type(x).__name__}"
+            f"{type(x).__name__}{advice(x)}"
         )
     if axis is None:
         if level.is_own(value):

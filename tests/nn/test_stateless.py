@@ -220,6 +220,27 @@ def test_frozen_parameters_stay_frozen_and_nothing_is_shared() -> None:
 
 
 NORMALIZED = network(0, nn.BatchNorm1d(6))
+
+
+class Activated(nn.Module):
+    def __init__(self, activation: Any) -> None:
+        super().__init__()
+        self.linear, self.activation = nn.Linear(2, 2), activation
+        self.options = {"rng": np.random.default_rng(), "limits": [np.ones(2), (1, None)]}
+
+    def forward(self, x: Any) -> Any:
+        return self.activation(self.linear(x))
+
+
+def power(n: int) -> Any:
+    return lambda x: x**n
+
+
+def test_models_that_are_alike_are_stacked() -> None:
+    parameters, _ = nn.stack_state([Activated(power(2)), Activated(power(2))])
+    assert parameters["linear.weight"].shape == (2, 2, 2)
+
+
 MISUSES: dict[str, Any] = {
     "name": (lambda: nn.functional_call(network(0), {"w": X}, X), ArgumentError, "no 'w'"),
     "shape": (
@@ -245,6 +266,33 @@ MISUSES: dict[str, Any] = {
         ),
         ArgumentError,
         "arguments under vmap are: write into",
+    ),
+    "settings": (
+        lambda: nn.stack_state([network(0, nn.Dropout(0.1)), network(1, nn.Dropout(0.5))]),
+        ArgumentError,
+        r"\d.p is 0.1 in the first, and 0.5 in model 1",
+    ),
+    "layers": (
+        lambda: nn.stack_state(
+            [network(0, nn.ReLU()), network(1, nn.ReLU()), network(1, nn.Tanh())]
+        ),
+        ArgumentError,
+        "ReLU.* in the first, and .*Tanh.* in model 2",
+    ),
+    "functions": (
+        lambda: nn.stack_state([Activated(np.tanh), Activated(np.sin)]),
+        ArgumentError,
+        "activation is <ufunc 'tanh'> in the first, and <ufunc 'sin'>",
+    ),
+    "values around functions": (
+        lambda: nn.stack_state([Activated(power(2)), Activated(power(3))]),
+        ArgumentError,
+        "activation is .*power",
+    ),
+    "frozen": (
+        lambda: nn.stack_state([nn.Linear(2, 1), nn.Linear(2, 1).requires_grad_(False)]),
+        ArgumentError,
+        "weight.requires_grad is True in the first, and False",
     ),
     "no models": (lambda: nn.stack_state([]), ArgumentError, "no models"),
     "models that differ": (

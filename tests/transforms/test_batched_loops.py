@@ -229,3 +229,32 @@ def test_tangents_of_loops_without_bounds() -> None:
     np.testing.assert_allclose(minigrad.compile(vmap(jacfwd(f)))(xs), expected, 1e-12)
     rate = jvp(minigrad.compile(lambda xs: np.sum(vmap(f)(xs))), (xs,), (xs,))[1]
     np.testing.assert_allclose(rate, np.sum(expected * xs), 1e-12)
+
+
+def doubled(x: Any) -> Any:
+    def body(_: Any, c: Any) -> Any:
+        c[0] = c[0] * x
+        c += 1
+        return c
+
+    return np.sum(fori_loop(0, 3, body, np.stack([x, x])))
+
+
+def doubled_while_small(x: Any) -> Any:
+    def body(c: Any) -> Any:
+        c["v"][0] *= x
+        c["v"] += 1
+        return c
+
+    return np.sum(while_loop(lambda c: c["v"][1] < 5, body, {"v": np.stack([x, x])}, bound=9)["v"])
+
+
+@pytest.mark.parametrize("f", [doubled, doubled_while_small])
+def test_bodies_write_into_their_carry(f: Any) -> None:
+    xs = np.array([0.5, 1.5, -1.0, 4.5])
+    for own in (f, grad(f), hessian(f), lambda x: jvp(grad(f), (x,), (1.0,))[1]):
+        each = [own(x) for x in xs]
+        np.testing.assert_allclose(vmap(own)(xs), each, rtol=1e-12)
+        np.testing.assert_allclose(minigrad.compile(vmap(own))(xs), each, rtol=1e-12)
+    around = minigrad.compile(grad(lambda xs: np.sum(vmap(f)(xs))))
+    np.testing.assert_allclose(around(xs), [grad(f)(x) for x in xs], rtol=1e-12)

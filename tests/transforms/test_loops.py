@@ -1,13 +1,16 @@
 """scan, fori_loop, while_loop and cond, op by op: they are the loops of Python."""
 
+import pickle
+import random
 from collections import namedtuple
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 
 import minigrad
-from minigrad import Tensor, cond, fori_loop, grad, hessian, jvp, nn, scan, while_loop
+from minigrad import Tensor, cond, fori_loop, grad, hessian, jvp, nn, optim, scan, while_loop
 from minigrad.errors import ArgumentError, ArgumentTypeError, DtypeError, ShapeError
 
 XS = np.array([[0.5, -1.0], [2.0, 0.25], [-0.75, 1.5]])
@@ -88,6 +91,38 @@ def test_no_rounds_give_empty_ys_and_draw_nothing() -> None:
     same_bits(ys, [np.zeros((0, 4), np.float32)])
     assert rng.random() == np.random.default_rng(0).random()
     same_bits(scan(lambda c, _: (c, c), 2, length=0), [np.int64(2), np.zeros(0, int)])
+
+
+def test_no_rounds_change_no_state() -> None:
+    model = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3), nn.Linear(3, 1))
+    adam = optim.Adam(model.parameters(), lr=0.1)
+    rng, counts, total = np.random.default_rng(0), {"rounds": 0}, np.zeros(2)
+    weight, losses = Tensor(np.ones(2)), list[Any]()
+
+    def state() -> Any:
+        numbers = model.state_dict(), adam.state_dict(), weight.data.copy(), total.copy()
+        drawn = rng.bit_generator.state, np.random.get_state()[1:3], random.getstate()
+        return pickle.dumps((numbers, drawn, counts, losses))
+
+    def epoch(seen: Any, x: Any) -> Any:
+        adam.zero_grad()
+        loss = np.mean(model(x + rng.normal() * np.random.random() * random.random()) ** 2)
+        loss.backward()
+        adam.step()
+        total[0] += 1
+        weight[0] = 5.0
+        counts["rounds"] += 1
+        losses.append(loss.item())
+        seen += 1
+        return seen, loss
+
+    before = state()
+    end, found = scan(epoch, Tensor(np.zeros(1)), np.zeros((0, 4, 2), np.float32))
+    assert (end.data, found.shape, found.dtype) == (0, (0,), np.float32)
+    assert state() == before
+    assert model[0].weight.grad is None
+    scan(epoch, Tensor(np.zeros(1)), np.ones((1, 4, 2), np.float32))
+    assert state() != before
 
 
 def test_without_xs() -> None:
@@ -196,7 +231,41 @@ def test_what_does_not_fit_is_refused() -> None:
         lambda: fori_loop(0, 2.5, lambda i, c: c, x),
     )
     refused(DtypeError, "pred is 1.0", lambda: cond(1.0, abs, abs, x))
+    one = lambda x: x  # noqa: E731
+    for words, call in (
+        (r"scan: f\(carry, x\): too many .* it takes x", lambda: scan(one, x, x)),
+        (r"fori_loop: body\(i, carry\): too many", lambda: fori_loop(0, 2, one, x)),
+        (r"while_loop: cond\(carry\): .* 1 argument\n", lambda: while_loop(lambda: True, one, x)),
+        ("while_loop: body.carry.: missing", lambda: while_loop(np.any, lambda x, y: x, x)),
+        (r"cond: a branch: missing .* 'x'.* 0 arguments", lambda: cond(True, one, one)),
+        ("cond: a branch: too many", lambda: minigrad.compile(cond)(x[0] > 0, one, one, x, x)),
+    ):
+        refused(ArgumentTypeError, words, call)
     refused(ShapeError, "pred has shape", lambda: cond(x > 0, abs, abs, x))
+
+
+def test_type_errors_of_bodies_are_theirs() -> None:
+    wrong = lambda *args: one() + args  # noqa: E731
+    one = lambda x: x  # noqa: E731
+    for call in (
+        lambda: scan(wrong, 0.0, length=2),
+        lambda: fori_loop(0, 2, wrong, 0.0),
+        lambda: while_loop(wrong, one, 0.0),
+        lambda: cond(True, wrong, one, 0.0),
+    ):
+        with pytest.raises(TypeError, match="missing 1 required positional argument: 'x'"):
+            call()
+
+
+def test_a_dataclass_is_no_carry() -> None:
+    class State(NamedTuple):
+        x: Any
+
+    refused(
+        DtypeError, "make it a NamedTuple", lambda: scan(print, dataclass(type("S", (), {}))(), XS)
+    )
+    end, _ = scan(lambda c, x: (State(c.x + x), None), State(1.0), np.ones(3))
+    assert end == State(4.0)
 
 
 def test_many_entries_of_xs_and_their_derivatives() -> None:

@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -175,6 +176,8 @@ def test_dropout_draws_for_each_entry_what_the_loop_would() -> None:
 
 PYTHONS = random.Random(0)
 NOISE = np.random.Generator(np.random.MT19937(0))  # of its state, one part is an array
+NORMAL_OF_3 = np.random.default_rng(3).normal()
+DRAW = lambda x: x + np.random.default_rng().normal()  # noqa: E731
 
 
 class Noisy(nn.Module):
@@ -220,6 +223,13 @@ DRAWING: dict[str, Callable[[Any], Any]] = {
     "of a function": grad(lambda x: np.sum(x * with_noise(x))),
     "compiled": minigrad.compile(with_noise),
     "passed on": (lambda draw: lambda x: x + draw())(NOISE.normal),
+    "no seed": lambda x: x + np.random.default_rng().normal(),
+    "no seed, the old generator": lambda x: x + np.random.RandomState(None).normal(),
+    "no seed of Python's": lambda x: x + random.Random().random(),
+    "no seed, in a loop": lambda x: fori_loop(
+        0, 2, lambda i, c: c + np.random.default_rng(seed=None).normal(), x
+    ),
+    "no seed, compiled": minigrad.compile(lambda x: x + np.random.default_rng().normal()),
 }
 
 
@@ -227,6 +237,27 @@ DRAWING: dict[str, Callable[[Any], Any]] = {
 def test_other_draws_are_refused(f: Any) -> None:
     with pytest.raises(UnsupportedError, match="the same for all entries"):
         vmap(f)(X)
+
+
+def test_seeds_are_watched_inside_alone() -> None:
+    same(vmap(lambda x: x + np.random.default_rng(3).normal())(X), X + NORMAL_OF_3)
+    same(vmap(lambda x: x + random.Random(3).random())(X), X + random.Random(3).random())
+    found = []
+    with pytest.raises(UnsupportedError), ThreadPoolExecutor(1) as threads:
+        vmap(lambda x: found.append(threads.submit(np.random.default_rng).result()) or DRAW(x))(X)
+    assert isinstance(found[0], np.random.Generator)
+    assert np.random.default_rng().normal() != np.random.default_rng().normal()
+    assert random.Random.seed.__module__ != "minigrad.random"
+
+
+def test_code_that_is_no_numpy_makes_generators_for_each_entry() -> None:
+    @minigrad.custom_vjp
+    def with_noise(x: Any) -> Any:
+        assert float(x[0]) < 9
+        return x + np.random.default_rng().normal()
+
+    found = vmap(with_noise)(np.zeros((3, 2)))
+    assert len(np.unique(found)) == 3
 
 
 def test_generators_that_are_not_drawn_from_do_not_matter() -> None:
@@ -295,6 +326,11 @@ OUTSIDE, SHARED = Tensor(np.zeros(3)), np.zeros(3)
 def keeping(kept: list[Any], x: Any) -> Any:
     kept.append(x)
     return x
+
+
+@dataclass
+class Point:
+    x: Any
 
 
 def assigned(target: Any, value: Any) -> Any:
@@ -367,6 +403,8 @@ REFUSED: dict[str, tuple[Callable[[], Any], type[MinigradError], str]] = {
     ),
     "no integer": (lambda: vmap(np.sin, 1.5)(X), ArgumentTypeError, "not 1.5"),
     "no array": (lambda: vmap(lambda x, y: x)(X, "a"), ArgumentTypeError, "argument 1 is a str"),
+    "dataclass": (lambda: vmap(lambda p: p.x)(Point(X)), ArgumentTypeError, "make it a NamedTuple"),
+    "missing argument": (lambda: vmap(lambda x, y: x)(X), ArgumentTypeError, "it takes x, y"),
     "out axis": (lambda: vmap(np.sin, 0, 2)(X), ShapeError, "out_axes=2"),
     "out None": (lambda: vmap(np.sin, 0, None)(X), ArgumentError, "differs from entry to entry"),
     "out str": (lambda: vmap(lambda x: "a")(X), ArgumentTypeError, "returned a str"),

@@ -5,8 +5,6 @@ from __future__ import annotations
 import builtins
 import io
 import operator
-import os
-import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -27,7 +25,7 @@ from minigrad.compiler.graph.ir import Graph, Value, nearest
 from minigrad.errors import TraceError, UnsupportedError
 from minigrad.graph import Node
 from minigrad.inside import traced_form
-from minigrad.random import draw, generator
+from minigrad.random import draw, generator, seeds_checked
 from minigrad.tensor import Tensor, value_of
 from minigrad.transforms.loops import lowered
 from minigrad.transforms.trees import leaves_of, like
@@ -258,27 +256,9 @@ class TraceOutputs:
 
 @contextmanager
 def patched() -> Iterator[None]:
-    """Inside, np.array and its like take tracers; and generators of random numbers that are made
-    without a seed are refused, whatever else asks the system for random numbers, and what opens a
-    file in Python code of a library."""
-    seed, drawn, opener = random.Random.seed, os.urandom, open
-
-    def check(wanting: bool) -> None:
-        if wanting and tracing.get() is not None:
-            raise TraceError(
-                "a compiled function makes random numbers from no seed, which would be the same at "
-                "every call: draw them outside and pass them in, or give a seed, "
-                "np.random.default_rng(0) (np.random.RandomState(0) asks the system before it "
-                "takes the seed)"
-            )
-
-    def seed_checked(self: Any, a: Any = None, *version: Any) -> None:
-        check(a is None)
-        seed(self, a, *version)
-
-    def urandom(size: int) -> bytes:
-        check(True)
-        return drawn(size)
+    """Inside, np.array and its like take tracers; and what opens a file in Python code of a library
+    is refused."""
+    opener = open
 
     def opened(*args: Any, **how: Any) -> Any:
         if tracing.get() is not None:
@@ -289,8 +269,6 @@ def patched() -> Iterator[None]:
         return opener(*args, **how)
 
     patches: list[tuple[Any, str, Any]] = [(np, name, array_maker(name)) for name in ARRAY_MAKERS]
-    patches += [(random.Random, "seed", seed_checked)]
-    patches += [(os, "urandom", urandom), (random, "_urandom", urandom)]
     patches += [(builtins, "open", opened), (io, "open", opened)]
     before = [(holder, name, getattr(holder, name)) for holder, name, _ in patches]
     try:
@@ -300,6 +278,16 @@ def patched() -> Iterator[None]:
     finally:
         for patch in before:
             setattr(*patch)
+
+
+def refuse_seeds() -> None:
+    if tracing.get() is not None:
+        raise TraceError(
+            "a compiled function makes random numbers from no seed, which would be the same at "
+            "every call: draw them outside and pass them in, or give a seed, "
+            "np.random.default_rng(0) (np.random.RandomState(0) asks the system before it "
+            "takes the seed)"
+        )
 
 
 def drawn(recorder: Recorder, rng: Any, shape: tuple[int, ...]) -> Tracer:
@@ -314,6 +302,7 @@ def traced(recorder: Recorder) -> Iterator[None]:
     """Inside, ops take tracers, and are recorded."""
     with (
         patched(),
+        seeds_checked(refuse_seeds),
         replacing(traced_apply, traced_input_cotangents),
         switched(tracing, recorder),
         switched(draw, partial(drawn, recorder)),
