@@ -52,7 +52,7 @@ bench: .venv-bench/installed
 bench-calls: .venv-bench/installed
 	.venv-bench/bin/python -m benchmarks.calls $(BENCH)
 
-# Compiled steps beside PyTorch and JAX: make bench-compile BENCH="--threads 1 --chart steps.svg"
+# Compiled steps beside PyTorch and JAX: make bench-compile BENCH="--threads 2 --chart steps.svg"
 bench-compile: .venv-bench-compile/installed
 	.venv-bench-compile/bin/python -m benchmarks.compiled $(BENCH)
 

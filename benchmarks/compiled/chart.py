@@ -23,22 +23,28 @@ def speeds(comparison: Comparison) -> dict[str, float]:
 
 
 def draw(comparisons: Sequence[Comparison], title: str, path: Path) -> None:
-    """A group of bars for each workload, and a mark where minigrad compiled is to be."""
+    """A group of bars for each workload, in its first comparison's order, and a mark where minigrad
+    compiled is to be; beside each other, one picture for each number of threads."""
     from matplotlib.figure import Figure
 
     shown = [comparison for comparison in comparisons if speeds(comparison)]
-    figure = Figure(figsize=(9, 1.5 + 0.8 * len(shown)), layout="constrained")
-    axes = figure.add_subplot()
-    for k, comparison in enumerate(shown):
-        draw_group(axes, k, comparison)
-    axes.axvline(1, color="black", linewidth=0.8)
-    axes.set_xscale("log")
-    axes.xaxis.set_major_formatter("{x:g}x")
-    axes.set_yticks(range(len(shown)), [comparison.name for comparison in shown])
-    axes.invert_yaxis()
-    axes.set_xlabel("speed, beside the fastest peer's (the line: minigrad's target)")
-    axes.set_title(title)
-    legend(figure, axes)
+    names = list(dict.fromkeys(comparison.name for comparison in shown))
+    counts = sorted({comparison.threads for comparison in shown})
+    figure = Figure(figsize=(2 + 6 * len(counts), 1.5 + 0.8 * len(names)), layout="constrained")
+    for axes, threads in zip(
+        figure.subplots(1, len(counts), squeeze=False)[0], counts, strict=True
+    ):
+        for comparison in shown:
+            if comparison.threads == threads:
+                draw_group(axes, names.index(comparison.name), comparison)
+        axes.axvline(1, color="black", linewidth=0.8)
+        axes.set_xscale("log")
+        axes.xaxis.set_major_formatter("{x:g}x")
+        axes.set_yticks(range(len(names)), names)
+        axes.invert_yaxis()
+        axes.set_xlabel("speed, beside the fastest peer's (the line: minigrad's target)")
+        axes.set_title(f"{title}, threads: {threads}")
+    legend(figure)
     figure.savefig(path)
 
 
@@ -53,8 +59,8 @@ def draw_group(axes: Any, place: int, comparison: Comparison) -> None:
         axes.vlines(comparison.workload.target, place - 0.45, place + 0.45, color="black", lw=2)
 
 
-def legend(figure: Any, axes: Any) -> None:
+def legend(figure: Any) -> None:
     """Each contestant once."""
-    handles, names = axes.get_legend_handles_labels()
-    once = dict(zip(names, handles, strict=True))
+    found = [axes.get_legend_handles_labels() for axes in figure.axes]
+    once = {name: x for handles, names in found for name, x in zip(names, handles, strict=True)}
     figure.legend(once.values(), once.keys(), loc="outside lower center", ncols=len(once) or 1)

@@ -10,6 +10,7 @@ from typing import Any
 
 from benchmarks.comparison import Entry, disagreements, in_turns
 from benchmarks.compiled.contestants import CONTESTANTS, OURS, PEERS
+from benchmarks.compiled.limits import Limits, Work
 from benchmarks.compiled.worker import Worker
 from benchmarks.compiled.workloads import WORKLOADS, Workload
 from benchmarks.timing import PAUSE, Summary, ratio, summary
@@ -31,6 +32,9 @@ class Comparison:
     workload: Workload
     entries: dict[str, Entry]
     costs: dict[str, Costs]
+    work: Sequence[Work] = ()  # of our step
+    limits: Limits | None = None
+    threads: int = 1
 
     def summaries(self) -> dict[str, Summary]:
         return {name: summary(e.rounds) for name, e in self.entries.items() if e.rounds}
@@ -51,6 +55,15 @@ class Comparison:
         """The time of the fastest peer, over ours."""
         peer = self.fastest_peer()
         return self.gains().get(peer) if peer else None
+
+    def least(self) -> float | None:
+        """The seconds that our step takes at least, by the limits of the machine."""
+        return self.limits.seconds(self.work) if self.limits and self.work else None
+
+    def share(self) -> float | None:
+        """How much of the machine's limit our step reaches."""
+        least, ours = self.least(), self.summaries().get(OURS)
+        return least / ours.median if least and ours else None
 
     def break_even(self, name: str) -> float | None:
         """After how many steps a compiled contestant has caught up with its eager twin, first
@@ -83,6 +96,10 @@ class Comparison:
             "seconds_at_most": self.workload.seconds_at_most,
             "fastest_peer": self.fastest_peer(),
             "gain": self.gain(),
+            "multiply_adds": sum(x.multiply_adds for x in self.work),
+            "bytes": sum(x.bytes for x in self.work),
+            "seconds_at_least": self.least(),
+            "share_of_limit": self.share(),
             "problems": self.problems(),
             "contestants": {name: self.entry_as_json(name) for name in self.entries},
         }
@@ -130,9 +147,11 @@ def compare(
     enter: Callable[[str, str], Any] = Worker,
     present: Callable[[str], bool] = lambda name: CONTESTANTS[name].installed,
     pause: float = PAUSE,
+    limits: Limits | None = None,
+    threads: int = 1,
 ) -> Comparison:
     """Run a workload in each contestant that is installed, in so many rounds of so many seconds
-    each."""
+    each; `limits` are those of the machine with so many threads."""
     workers: dict[str, Any] = {}
 
     def entered(contestant: str) -> Any:
@@ -142,7 +161,8 @@ def compare(
     entrants = {x: partial(entered, x) if present(x) else None for x in contestants}
     entries = in_turns(entrants, rounds * seconds, rounds, pause)
     costs = {x: costs_of(workers[x]) if x in workers else Costs() for x in contestants}
-    return Comparison(name, WORKLOADS[name], entries, costs)
+    work = workers[OURS].work if OURS in workers else ()
+    return Comparison(name, WORKLOADS[name], entries, costs, work, limits, threads)
 
 
 def costs_of(worker: Any) -> Costs:

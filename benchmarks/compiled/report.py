@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from tabulate import tabulate
 
-from benchmarks.compiled.comparison import Comparison
+from benchmarks.compiled.comparison import Comparison, Costs
 from benchmarks.compiled.contestants import OURS
 from benchmarks.compiled.workloads import COLD, WARM
 from benchmarks.report import digits, duration
@@ -19,7 +19,7 @@ def table(comparison: Comparison) -> str:
     workload, entries = comparison.workload, comparison.entries
     rows = [row(comparison, name) for name, entry in entries.items() if not entry.note]
     notes = [f"{name}: {entry.note}" for name, entry in entries.items() if entry.note]
-    title = f"{comparison.name}: {workload.title}"
+    title = f"{comparison.name}: {workload.title}; {threads(comparison)}"
     return "\n".join([title, aligned(rows), *goals(comparison), *notes])
 
 
@@ -48,6 +48,10 @@ def aligned(rows: Sequence[dict[str, Any]]) -> str:
     return tabulate(rows, headers="keys", colalign=align, disable_numparse=True)
 
 
+def threads(comparison: Comparison) -> str:
+    return f"{comparison.threads} thread{'s' * (comparison.threads > 1)}"
+
+
 def seconds(value: float | None) -> str:
     return "" if value is None else duration(value)
 
@@ -68,11 +72,17 @@ def goals(comparison: Comparison) -> list[str]:
     if workload.seconds_at_most is not None and OURS in comparison.summaries():
         taken = comparison.summaries()[OURS].median
         found.append(within("a step", taken, workload.seconds_at_most))
-    costs = comparison.costs.get(OURS)
-    if costs and costs.cold is not None:
+    costs, jax, torch = (comparison.costs.get(x, Costs()) for x in (OURS, "jax-jit", "torch-eager"))
+    if costs.cold is not None:
         found.append(within("first call", costs.cold, COLD))
-    if costs and costs.warm is not None:
+    if costs.cold is not None and jax.cold is not None:
+        found.append(within("first call, beside jax-jit's", costs.cold, jax.cold))
+    if costs.warm is not None:
         found.append(within("first call, once cached", costs.warm, WARM))
+    if costs.growth is not None and torch.growth is not None:
+        what, most = (f"{x / 1e6:.1f} MB" for x in (costs.growth, torch.growth))
+        reached = costs.growth <= torch.growth
+        found.append(goal(f"memory: {what}", f"at most torch-eager's, {most}", reached))
     return found
 
 
@@ -84,23 +94,32 @@ def goal(what: str, wanted: str, reached: bool) -> str:
     return f"  {what}, {wanted}: {'reached' if reached else 'missed'}"
 
 
-def overview(comparisons: Sequence[Comparison]) -> str:
-    """All workloads: a step of each contestant, and minigrad relative to the fastest peer."""
-    return aligned([overview_row(comparison) for comparison in comparisons])
+def slowest_first(comparisons: Iterable[Comparison]) -> list[Comparison]:
+    """By the time of the fastest peer over ours; those without one come last."""
+    return sorted(comparisons, key=lambda x: math.inf if (gain := x.gain()) is None else gain)
+
+
+def overview(comparisons: Iterable[Comparison]) -> str:
+    """All workloads, the slowest first: a step of each contestant, and minigrad relative to the
+    fastest peer and to the machine's limit."""
+    return aligned([overview_row(comparison) for comparison in slowest_first(comparisons)])
 
 
 def overview_row(comparison: Comparison) -> dict[str, str]:
-    summaries, gain = comparison.summaries(), comparison.gain()
-    target, ours = comparison.workload.target, comparison.costs.get(OURS)
+    summaries, gain, share = comparison.summaries(), comparison.gain(), comparison.share()
+    target, costs = comparison.workload.target, comparison.costs
     medians = {
         name: duration(summaries[name].median) if name in summaries else "-"
         for name in comparison.entries
     }
     return {
         "a step": comparison.name,
+        "threads": str(comparison.threads),
         **medians,
         "fastest peer / ours": "" if gain is None else digits(gain),
         "target": "" if target is None else digits(target),
-        "first call": seconds(ours.cold if ours else None),
-        "once cached": seconds(ours.warm if ours else None),
+        "of the limit": "" if share is None else f"{share:.0%}",
+        "first call": seconds(costs.get(OURS, Costs()).cold),
+        "jax-jit's": seconds(costs.get("jax-jit", Costs()).cold),
+        "once cached": seconds(costs.get(OURS, Costs()).warm),
     }

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.compiled.functions import Library
+from benchmarks.compiled.limits import Work
 from benchmarks.compiled.networks import MINIGRAD, discriminator, generator
 from benchmarks.compiled.problems import (
     HEADS,
@@ -53,6 +54,16 @@ def compiling() -> Wrap:
     from minigrad.compiler import compile
 
     return compile
+
+
+def work(step: Any) -> list[Work]:
+    """What the plan of a compiled step says that it does, call by call."""
+    plan = step.func.explain().description
+    kernels = [
+        Work(x.multiply_adds, "float32" if "float" in x.text else "float64", x.read + x.written)
+        for x in plan.kernels
+    ]
+    return [kernels[call.kernel] for call in plan.calls]
 
 
 def cnn(problem: Training, wrap: Wrap) -> Step:

@@ -18,7 +18,8 @@ from typing import Any
 
 from benchmarks import timing
 from benchmarks.compiled import memory
-from benchmarks.compiled.contestants import CONTESTANTS
+from benchmarks.compiled.contestants import CONTESTANTS, OURS
+from benchmarks.compiled.limits import Limits, Work, measure
 from benchmarks.compiled.workloads import WORKLOADS
 from benchmarks.worker import figures
 from benchmarks.workloads import Step, as_it_is
@@ -32,10 +33,12 @@ CACHES = ("MINIGRAD_CACHE", "TORCHINDUCTOR_CACHE_DIR", "JAX_COMPILATION_CACHE_DI
 
 @dataclass
 class First:
-    """What a contestant found in its first steps, and how long the first of all took."""
+    """What a contestant found in its first steps, how long the first of all took, and what a step
+    does, if that is known."""
 
     figures: list[list[float]]
     seconds: float
+    work: list[Work]
 
 
 class Worker:
@@ -50,10 +53,11 @@ class Worker:
         self.cold: float | None = None
         self.warm: float | None = None
         self.growth: int | None = None
+        self.work: list[Work] = []
 
     def prepare(self) -> list[list[float]]:
         first = self.executor.submit(prepare, *self.names, self.cache.name).result()
-        self.cold = first.seconds
+        self.cold, self.work = first.seconds, first.work
         if CONTESTANTS[self.names[0]].caches:
             self.warm = statistics.median(self.again() for _ in range(AGAIN))
         return first.figures
@@ -73,6 +77,12 @@ class Worker:
 
 def executor() -> ProcessPoolExecutor:
     return ProcessPoolExecutor(1, mp_context=get_context("spawn"))
+
+
+def limits() -> Limits:
+    """Those of the machine, measured in a process of its own."""
+    with executor() as process:
+        return process.submit(measure).result()
 
 
 # What runs in the worker's process. This stays there from call to call.
@@ -98,6 +108,8 @@ def prepare(contestant: str, workload: str, cache: str) -> First:
     wrap = module.compiling() if CONTESTANTS[contestant].compiled else as_it_is
     start = memory.begin()
     first, step = within(PATIENCE, partial(first_steps, task, problem, wrap, workload))
+    if contestant == OURS:
+        first.work = module.work(step)
     running = Running(step, together(timing.block(step, WARM_UP)), start)
     return first
 
@@ -108,7 +120,7 @@ def first_steps(task: Any, problem: Any, wrap: Any, workload: str) -> tuple[Firs
     result = step()
     seconds = time.perf_counter() - begin
     found = [figures(result), *(figures(step()) for _ in range(WORKLOADS[workload].steps - 1))]
-    return First(found, seconds), step
+    return First(found, seconds, []), step
 
 
 def within(seconds: int, work: Callable[[], Any]) -> Any:

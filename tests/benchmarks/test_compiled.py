@@ -23,6 +23,7 @@ from benchmarks.compiled import problems, with_minigrad
 from benchmarks.compiled.chart import draw, speeds
 from benchmarks.compiled.comparison import Comparison, Costs, caught_up, compare
 from benchmarks.compiled.contestants import CONTESTANTS, EAGER, OURS, PEERS
+from benchmarks.compiled.limits import Limits, Work
 from benchmarks.compiled.report import overview, steps, table
 from benchmarks.compiled.worker import Worker, together, within
 from benchmarks.compiled.workloads import WORKLOADS
@@ -40,6 +41,7 @@ class Fake:
     def __init__(self, found: list[list[float]], seconds: float, cold: float = 0.0) -> None:
         self.found, self.seconds = found, seconds
         self.cold, self.warm, self.growth = cold, None, 1_000_000
+        self.work = [Work(10, "float32", 1000), Work(0, "float32", 1000)]
 
     def prepare(self) -> list[list[float]]:
         if not self.found:
@@ -70,6 +72,7 @@ def comparison_of(workload: str = "moons", **fakes: Fake) -> Comparison:
         enter=lambda contestant, _: named[contestant],
         present=lambda contestant: contestant in named,
         pause=0,
+        limits=Limits({"float32": 1000.0}, {1000: 40_000.0}),
     )
 
 
@@ -153,6 +156,8 @@ def test_the_table_has_ratios_costs_and_goals() -> None:
     text = table(four_of_them())
     assert "jax-jit's time over ours: 2.00, at least 3.00: missed" in text
     assert "first call: 2.30 s, at most 3.00 s: reached" in text
+    assert "first call, beside jax-jit's: 2.30 s, at most 1.00 s: missed" in text
+    assert "memory: 1.0 MB, at most torch-eager's, 1.0 MB: reached" in text
     assert "11 steps" in text
     assert "1.0 MB" in text
     assert "after 2 steps" in text
@@ -169,8 +174,28 @@ def test_the_overview_has_a_row_for_each_workload() -> None:
     empty = comparison_of("mlp", minigrad_compiled=Fake([], 0.1))
     header, _, moons, mlp = overview([four_of_them(), empty]).splitlines()
     assert "fastest peer / ours" in header
-    assert moons.split()[:5] == "moons 300 ms 100 ms".split()
-    assert mlp.split()[:3] == ["mlp", "-", "-"]
+    assert moons.split()[:6] == "moons 1 300 ms 100 ms".split()
+    assert "50%" in moons  # 25 ms and 25 ms of 100 ms
+    assert mlp.split()[:4] == ["mlp", "1", "-", "-"]
+
+
+def test_the_slowest_comes_first() -> None:
+    slow = comparison_of("mlp", minigrad_compiled=Fake(SAME, 0.3), jax_jit=Fake(SAME, 0.2))
+    alone = comparison_of("vae", minigrad_compiled=Fake(SAME, 0.3))
+    lines = overview([alone, four_of_them(), slow]).splitlines()[2:]
+    assert [line.split()[0] for line in lines] == ["mlp", "moons", "vae"]
+
+
+def test_the_plan_of_a_step_tells_its_work() -> None:
+    step = with_minigrad.mlp(smaller(WORKLOADS["mlp"].problem()), compile)
+    step()
+    found = with_minigrad.work(step)
+    # Forward, and for all but the first layer two products in reverse, of a batch of 2.
+    first, *others = 784 * 512, 512 * 512, 512 * 10
+    assert sum(x.multiply_adds for x in found) == 2 * (2 * first + 3 * sum(others))
+    assert {x.dtype for x in found if x.multiply_adds} == {"float32"}
+    # Adam reads five arrays of the size of all weights, and writes three.
+    assert sum(x.bytes for x in found) > 4 * 8 * (first + sum(others))
 
 
 def test_never_is_said_in_words() -> None:
@@ -197,19 +222,21 @@ def test_the_command_fails_if_the_work_differs(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    def compared(name: str, *_: Any) -> Comparison:
+    def compared(name: str, *_: Any, **settings: Any) -> Comparison:
         entries = {OURS: Entry([[1.0]], [[0.1]]), "jax-jit": Entry([[theirs]], [[0.2]])}
-        return Comparison(name, WORKLOADS[name], entries, {OURS: Costs(1.0), "jax-jit": Costs()})
+        costs = {OURS: Costs(1.0), "jax-jit": Costs()}
+        return Comparison(name, WORKLOADS[name], entries, costs, **settings)
 
     monkeypatch.setattr(command, "compare", compared)
-    monkeypatch.setattr(command, "confine", lambda threads: None)
+    monkeypatch.setattr(command, "confine", lambda threads, cores: None)
+    monkeypatch.setattr(command, "limits", lambda: Limits({}, {}))
     out, chart = tmp_path / "results.json", tmp_path / "chart.png"
     arguments = ["--workloads", "moons,mlp", "--json", str(out), "--chart", str(chart)]
-    assert command.main([*arguments, "--threads", "1"]) == code
+    assert command.main([*arguments, "--threads", "1", "2"]) == code
     results = json.loads(out.read_text())
-    assert results["machine"]["threads"] == 1
+    assert list(results["limits"]) == ["1", "2"]
     assert list(results["workloads"]) == ["moons", "mlp"]
-    moons = results["workloads"]["moons"]
+    moons = results["workloads"]["moons"]["2"]
     assert (moons["gain"], moons["target"], moons["fastest_peer"]) == (2.0, 3.0, "jax-jit")
     assert moons["contestants"][OURS]["first_call_cold"] == 1.0
     assert chart.read_bytes().startswith(b"\x89PNG")
@@ -220,11 +247,10 @@ def test_threads_are_set_for_all_that_read_them(monkeypatch: pytest.MonkeyPatch)
     cores: list[Any] = []
     for variable in (*command.THREADS, "MINIGRAD_THREADS"):
         monkeypatch.setenv(variable, "9")
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2}, raising=False)
     monkeypatch.setattr(
         os, "sched_setaffinity", lambda _, which: cores.extend(which), raising=False
     )
-    command.confine(2)
+    command.confine(2, [0, 1, 2])
     assert os.environ["MINIGRAD_THREADS"] == os.environ["OMP_NUM_THREADS"] == "2"
     assert cores == [1, 2]
 
