@@ -124,15 +124,17 @@ class Specialization:
         self.unresizable = [weakref.ref(array) for array in arrays]
         for array, other in overlaps([*self.read, *self.guards.buffers()]):
             if id(array) in changed or id(other) in changed:
+                x, y = (array, other) if id(array) in changed else (other, array)
+                names = [self.name_of(each, "a captured array") for each in (x, y)]
                 raise UnsupportedError(
-                    f"a compiled function writes into an array of shape {array.shape} that shares "
-                    f"memory with another that it uses, of shape {other.shape}: make a copy of one "
-                    "of them, np.array(x), or compute the one from the other in the function"
+                    f"a compiled function writes into {names[0]} of shape {x.shape}, which shares "
+                    f"memory with {names[1]} of shape {y.shape}, which it can read: make one of "
+                    "them of a copy, np.array(x), or compute it from the other one in the function"
                 )
         for array in filter(overlaps_itself, self.written):
             raise UnsupportedError(
-                f"a compiled function writes into an array of shape {array.shape} of which some "
-                "entries are the same memory: write into a copy, np.array(x)"
+                f"a compiled function writes into {self.name_of(array)} of shape {array.shape}, of "
+                "which some entries are the same memory: write into a copy, np.array(x)"
             )
         self.write = log.repeated(self.written)
         self.roots = {id(root_of(array)) for array in self.written}
@@ -338,10 +340,10 @@ class Specialization:
         others = ", ".join(map(source, derivative.others))
         return f"recorded = {named(derivative, names)}.record([{wanted}], [{others}])"
 
-    def name_of(self, array: np.ndarray) -> str:
-        """The name of an array that is written, for messages."""
+    def name_of(self, array: np.ndarray, other: str = "an argument") -> str:
+        """The name of an array that is written or captured, for messages."""
         names = [place.name for place, value in self.guards.values if value_of(value) is array]
-        return next((name for name in names if name != "the Tensor"), "an argument")
+        return next((name for name in names if name != "the Tensor"), other)
 
     def write_back(self, arrays: Sequence[np.ndarray]) -> None:
         for k, (value, array) in enumerate(zip(self.inputs, arrays, strict=True)):

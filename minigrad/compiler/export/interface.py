@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.compiler.export.naming import argument_names, captured_names, result_names
+from minigrad.compiler.frontend.trace import memory_key
 from minigrad.compiler.graph.ir import Graph, Value, constants_of
 from minigrad.compiler.specialization import Specialization
 from minigrad.errors import ArgumentError, ArgumentTypeError, UnsupportedError
@@ -187,10 +188,3 @@ def specialization_of(name: str, compiled: Any) -> Specialization:
 def shortened(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
-
-
-def memory_key(array: Any) -> Hashable:
-    """What is equal for arrays that are the same part of memory."""
-    if not isinstance(array, np.ndarray) or not array.size:
-        return id(array)
-    return array.__array_interface__["data"][0], array.dtype.str, array.shape, array.strides

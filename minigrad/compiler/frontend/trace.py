@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 import io
 import operator
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -134,15 +134,13 @@ class TraceInputs:
 def inputs_of(given: list[Any], found: Captured, recorder: Recorder) -> TraceInputs:
     given_tensors = {id(x): x for x in given if isinstance(x, Tensor)}
     arrays = {id(x): x for x in given if isinstance(x, np.ndarray)}
-    states: dict[Any, Value] = {}
+    states: dict[Hashable, Value] = {}
 
-    def state(array: Any, make: Callable[..., Value], *kind: str) -> Value:
-        if (memory := memory_of(array)) not in states:
-            states[memory] = make(*kind, array)
-        return states[memory]
+    def state(array: Any, value: Value) -> Value:
+        return states.setdefault((memory_key(array), array.flags.writeable), value)
 
     stand_ins = (x for x in found.arrays.values() if can_stand_in(x, found))
-    captured = [(x, state(x, recorder.state)) for x in stand_ins]
+    captured = [(x, state(x, recorder.state(x))) for x in stand_ins]
     slots = (holder[key] for holder, key, _ in found.slots)
     free = {id(x) for x, _ in captured}
     for x in [*found.arrays.values(), *(x for x in slots if not found.can_replace(x))]:
@@ -150,9 +148,9 @@ def inputs_of(given: list[Any], found: Captured, recorder: Recorder) -> TraceInp
             recorder.contents[id(x)] = x, x.tobytes()
     tensors = [(t, given_leaf("input", t.data)) for t in given_tensors.values()]
     others = [t for key, t in found.tensors.items() if key not in given_tensors]
-    tensors += [(t, state(t.data, given_leaf, "state")) for t in others]
+    tensors += [(t, state(t.data, given_leaf("state", t.data))) for t in others]
     groups = [group for each in found.optimizers.values() for group in each.param_groups]
-    items = [(x, key, state(x[key], leaf, "state")) for x, key, _ in found.slots]
+    items = [(x, key, state(x[key], leaf("state", x[key]))) for x, key, _ in found.slots]
     items += [(group, "lr", leaf("input", np.zeros(()))) for group in groups if "lr" in group]
     return TraceInputs(
         tensors,
@@ -164,11 +162,11 @@ def inputs_of(given: list[Any], found: Captured, recorder: Recorder) -> TraceInp
     )
 
 
-def memory_of(array: Any) -> Any:
-    """Where and how an array lies in memory: equal for arrays that have the same entries there."""
-    if not (isinstance(array, np.ndarray) and array.size):
-        return object()
-    return array.__array_interface__["data"], array.shape, array.strides, array.dtype
+def memory_key(array: Any) -> Hashable:
+    """What is equal for arrays that are the same part of memory."""
+    if not isinstance(array, np.ndarray) or not array.size:
+        return id(array)
+    return array.__array_interface__["data"][0], array.dtype.str, array.shape, array.strides
 
 
 def can_stand_in(x: np.ndarray, found: Captured) -> bool:
@@ -419,12 +417,7 @@ def traced_from(
     final: dict[Value, Value] = {}
     for value, x in end.final:
         if final.setdefault(value, now := recorder.value_of(x)) is not now:
-            raise UnsupportedError(
-                f"a compiled function writes into a Tensor of shape {value.shape} that shares its "
-                "memory with another, or with an array, that it can reach. By t[...] = y, t += y "
-                "and t.data = y the Tensor gets an array of its own, which the others do not see: "
-                "write t.data[...] = y, which they see, or make one of them of a copy, np.array(x)"
-            )
+            raise splits(value, inputs)
     outputs = [recorder.value_of(x) for x in end.results if is_array(x)]  # state, maybe
     rates = [(holder, key, v) for holder, key, v in inputs.items if v.kind == "input"]
     writes = [(value, x) for value, x in final.items() if value is not x]
@@ -465,6 +458,18 @@ def traced_from(
         *(derivative, recorded, recorder.read, [*recorder.contents.values()]),
         {t for node, (t, _) in end.stand_ins.items() if node in recorder.cleared},
         recorder.calls,
+    )
+
+
+def splits(value: Value, inputs: TraceInputs) -> UnsupportedError:
+    paths = {id(x): place.name for place, x in inputs.places}
+    held: list[tuple[Any, Value]] = [*inputs.tensors, *inputs.captured]
+    names = [paths.get(id(x)) or getattr(x, "name", "") for x, v in held if v is value]
+    return UnsupportedError(
+        f"a compiled function writes into a Tensor of shape {value.shape} that shares its memory "
+        f"with others: {', '.join(name or 'a Tensor' for name in names)}. By t[...] = y, t += y "
+        "and t.data = y a Tensor gets an array of its own, which the others do not see: write "
+        "t.data[...] = y, which they see, or make one of them of a copy, np.array(x)"
     )
 
 

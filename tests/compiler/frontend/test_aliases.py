@@ -63,7 +63,7 @@ def test_the_same_memory_is_one_value(second: Any) -> None:
 @pytest.mark.parametrize("second", [lambda x: x[::-1], lambda x: x[1:], lambda x: x.reshape(2, 2)])
 def test_other_overlaps(second: Any) -> None:
     a, b = pair(second)
-    with pytest.raises(UnsupportedError, match=r"shares memory with another .* np.array\(x\)"):
+    with pytest.raises(UnsupportedError, match=r"a of shape \(4,\), which shares memory with b of"):
         doubling(compile, a, b)
     assert a.data.tolist() == [1.0, 2.0, 3.0, 4.0]
 
@@ -104,7 +104,9 @@ def test_buffers_of_python() -> None:
         t.data[...] = t.data + 1
         return np.frombuffer(buffer) * x
 
-    with pytest.raises(UnsupportedError, match=r"shares memory with another"):
+    with pytest.raises(
+        UnsupportedError, match=r"shares memory with a captured array of shape \(24,\)"
+    ):
         compile(partial(step, of_buffer))(ONE)
     of_argument = compile(step)
     for _ in range(2):  # which runs uncompiled where it shares memory
@@ -133,7 +135,7 @@ def test_an_array_of_its_own_is_not_what_the_others_see() -> None:
             write(a)
             return b * k
 
-        with pytest.raises(UnsupportedError, match=r"Tensor of shape \(4,\) that shares its"):
+        with pytest.raises(UnsupportedError, match=r"\(4,\) that shares .*: a Tensor, a Tensor\. "):
             step(ONE)
         b.data = b.data.copy()
         assert step(ONE).data.tolist() == [1.0, 2.0, 3.0, 4.0]
@@ -145,7 +147,7 @@ def test_an_array_of_its_own_is_not_what_the_others_see() -> None:
         added(t)
         return x * k
 
-    with pytest.raises(UnsupportedError, match=r"t.data\[...\] = y, which they see"):
+    with pytest.raises(UnsupportedError, match=r"others: t, x\. By .* write t.data\[...\] = y"):
         with_array(ONE)
 
 
