@@ -3,7 +3,7 @@ is done for all entries at once."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar
 from typing import Any, NoReturn
@@ -14,6 +14,7 @@ from minigrad.autograd import recording
 from minigrad.dispatch import Traced, array_function, call_ufunc, implementations, is_traced
 from minigrad.errors import PLAIN, MinigradError, UnsupportedError, instruction, operand, refusal_of
 from minigrad.graph import INEXACT, Node
+from minigrad.inside import variables
 from minigrad.methods import Methods
 from minigrad.names import missing
 from minigrad.ops.base import Op
@@ -205,6 +206,12 @@ class Flags:
         self.owner.writeable = bool(value)
 
 
+# What a leaf is, the lesser first: an array, a Tensor, a Tensor that requires a gradient.
+ARRAY, TENSOR, WATCHED = range(3)
+Kind = tuple[bool, int]  # of a leaf: whether it is batched, and which of these it is
+Context = Callable[[], AbstractContextManager[None]]
+
+
 class Level:
     """One vmap while it runs: the `size` of its batch, and `below`, what applies the ops on whole
     arrays: NumPy, a trace of the compiler, or an outer vmap. `rules` says how; see `batching`."""
@@ -212,7 +219,8 @@ class Level:
     def __init__(self, size: int, rule_of: Callable[[Op], Callable[..., Any]]) -> None:
         self.size, self.rule_of = size, rule_of
         self.below = engine.get()[0]
-        self.outside: Callable[[], AbstractContextManager[None]] = nullcontext  # where it was begun
+        self.inside: Context = nullcontext  # again, where it is not run any more
+        self.outside: Context = nullcontext  # where it was begun
         self.birth = Node(np.zeros(0)).birth
         # The leaves that stand for arrays of outside, of which the function has entries.
         self.stand_ins: set[Node] = set()
@@ -229,6 +237,19 @@ class Level:
         one = Batched(whole if watched else detached(whole), self)
         return self.stand_in(one, watched) if watched or as_tensor else one
 
+    def entries(self, leaves: Sequence[Any], kinds: Sequence[Kind]) -> list[Any]:
+        """What a function is given for leaves as `wholes` gives them."""
+        pairs = zip(leaves, kinds, strict=True)
+        return [self.entry(x, kind != ARRAY) if own else x for x, (own, kind) in pairs]
+
+    def wholes(self, leaves: Sequence[Any], kinds: Sequence[Kind]) -> list[Any]:
+        pairs = zip(leaves, kinds, strict=True)
+        return [self.whole(x) if own else x for x, (own, _) in pairs]
+
+    def kinds_of(self, leaves: Sequence[Any]) -> list[Kind]:
+        each = ((x, isinstance(x, Tensor) + needs_grad(x)) for x in leaves)
+        return [(self.is_own(detached(x)), kind) for x, kind in each]
+
     def check_active(self) -> None:
         """Raise if the function that is batched has returned, or is run in another thread."""
         if self not in levels.get():
@@ -239,6 +260,10 @@ class Level:
 
     def is_own(self, x: Any) -> bool:
         return type(x) in KINDS and x.level is self
+
+    def is_differentiated(self) -> bool:
+        """Whether a transform inside of it is differentiating now."""
+        return any(x.birth > self.birth for x in variables - self.stand_ins)
 
     def apply(self, op: Op, inputs: tuple[Any, ...], attributes: dict[str, Any]) -> Any:
         """Op.__call__ inside: with a batched array among the inputs, it gives a batched array."""

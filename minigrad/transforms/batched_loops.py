@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -17,25 +16,26 @@ from minigrad.graph import Node, births, toposort
 from minigrad.inside import differentiating, traced_form, variables
 from minigrad.random import draw
 from minigrad.tensor import Tensor, value_of
-from minigrad.transforms.batched import Batched, Level, detached, needs_grad
+from minigrad.transforms.batched import (
+    ARRAY,
+    WATCHED,
+    Batched,
+    Kind,
+    Level,
+    detached,
+    needs_grad,
+)
 from minigrad.transforms.calls import call_node
 from minigrad.transforms.loops import Lowered, Repeated, Step, lowered, settled
 from minigrad.transforms.pushed_loops import pushed
 from minigrad.transforms.rerun import Rerun, from_outside
 from minigrad.transforms.reversed_loops import pulled_back, zeros_like
 
-Context = Callable[[], AbstractContextManager[None]]
 
-
-def batched_loops(level: Level, below: Lowered, inside: Context) -> Lowered:
+def batched_loops(level: Level, below: Lowered) -> Lowered:
     """How a vmap runs loops and branches: see `BatchedLoops`."""
-    loops = BatchedLoops(level, below, inside)
+    loops = BatchedLoops(level, below)
     return Lowered(loops.loop, loops.branch, loops.closed, below.undone)
-
-
-# What a leaf is, the lesser first: an array, a Tensor, a Tensor that requires a gradient.
-ARRAY, TENSOR, WATCHED = range(3)
-Kind = tuple[bool, int]  # of a leaf: whether it is batched, and which of these it is
 
 
 @dataclass
@@ -55,23 +55,11 @@ class BatchedLoops:
     which the body of the loop enters again. What is differentiated inside of the vmap is a call,
     whose derivative is again a loop or a branch."""
 
-    def __init__(self, level: Level, below: Lowered, inside: Context) -> None:
-        self.level, self.below, self.inside = level, below, inside
+    def __init__(self, level: Level, below: Lowered) -> None:
+        self.level, self.below = level, below
 
     def is_own(self, x: Any) -> bool:
         return self.level.is_own(detached(x))
-
-    def entries(self, leaves: Sequence[Any], kinds: Sequence[Kind]) -> list[Any]:
-        """What a function is given for leaves as `wholes` gives them."""
-        entry, pairs = self.level.entry, zip(leaves, kinds, strict=True)
-        return [entry(x, kind != ARRAY) if own else x for x, (own, kind) in pairs]
-
-    def wholes(self, leaves: Sequence[Any], kinds: Sequence[Kind]) -> list[Any]:
-        pairs = zip(leaves, kinds, strict=True)
-        return [self.level.whole(x) if own else x for x, (own, _) in pairs]
-
-    def kinds_of(self, leaves: Sequence[Any]) -> list[Kind]:
-        return [(self.is_own(x), isinstance(x, Tensor) + needs_grad(x)) for x in leaves]
 
     def are_differentiated(self, nodes: Sequence[Node]) -> bool:
         """Whether any of these depends on a variable of a transform inside of the vmap."""
@@ -106,21 +94,21 @@ class BatchedLoops:
         of_rows = [*zip(map(self.is_own, rows), (isinstance(x, Tensor) for x in rows), strict=True)]
 
         def on_batches(state: list[Any], row: list[Any]) -> tuple[list[Any], list[Any]]:
-            with self.inside():
-                entries = map(np.copy, self.entries(state, kinds[:c]))
-                new, results = function([*entries], self.entries(row, of_rows))
-                return self.wholes(new, kinds[:c]), self.wholes(results, kinds[c:])
+            with self.level.inside():
+                entries = map(np.copy, self.level.entries(state, kinds[:c]))
+                new, results = function([*entries], self.level.entries(row, of_rows))
+                return self.level.wholes(new, kinds[:c]), self.level.wholes(results, kinds[c:])
 
         by_row = [np.moveaxis(whole(x), 1, 0) if self.is_own(x) else x for x in rows]
-        first = self.wholes(state, kinds[:c])
+        first = self.level.wholes(state, kinds[:c])
         with self.level.outside():
             end, stacked = self.below.loop(on_batches, first, by_row, rounds, number)
         moved = [
             np.moveaxis(x, 0, 1) if own else x
             for x, (own, _) in zip(stacked, kinds[c:], strict=True)
         ]
-        end = self.entries(end, kinds[:c]) if rounds.length != 0 else [*state]
-        return end, self.entries(moved, kinds[c:])
+        end = self.level.entries(end, kinds[:c]) if rounds.length != 0 else [*state]
+        return end, self.level.entries(moved, kinds[c:])
 
     def call(
         self,
@@ -135,7 +123,7 @@ class BatchedLoops:
         what was drawn in it, and the number of rounds."""
         c, r, n, captured = len(state), len(rows), len(tried.kinds), tried.captured
         keeps = rounds.length is not None
-        given = [*tried.kinds[:c], *self.kinds_of(rows)]
+        given = [*tried.kinds[:c], *self.level.kinds_of(rows)]
         watched = [k for k, (_, kind) in enumerate(given) if kind == WATCHED]
 
         def keeping(state: list[Any], row: list[Any]) -> tuple[list[Any], list[Any]]:
@@ -193,7 +181,7 @@ class BatchedLoops:
         self, function: Step, state: Sequence[Any], rows: Sequence[Any], rounds: Repeated
     ) -> Tried:
         """What is known of a round, by runs of the first one, of which nothing is used."""
-        c, level, kinds = len(state), self.level, self.kinds_of(state)
+        c, level, kinds = len(state), self.level, self.level.kinds_of(state)
         first = [varying(x[0] if rounds.length else x[:0].sum(0)) for x in rows]
         inside = self.are_differentiated([x.node for x in (*state, *rows) if needs_grad(x)])
         while True:
@@ -209,7 +197,7 @@ class BatchedLoops:
             ends = [x.node for x in (*new, *results) if needs_grad(x)]
             captured = from_outside(ends, start, nodes)
             inside = inside or self.are_differentiated(captured)
-            now = self.kinds_of([*new, *results])
+            now = self.level.kinds_of([*new, *results])
             now[:c] = [joined(*pair) for pair in zip(kinds[:c], now[:c], strict=True)]
             some = any((*(own for own, _ in now), *map(self.is_own, rows)))
             if inside and some:
@@ -226,7 +214,7 @@ class BatchedLoops:
         start = next(births)
         with self.below.undone(), switched(draw, self.nothing_drawn):
             tried = [settled(function()) for function in functions]
-        found = [self.kinds_of(results) for results in tried]
+        found = [self.level.kinds_of(results) for results in tried]
         kinds = [joined(*pair) for pair in zip(*found, strict=True)]
         ends = [x.node for results in tried for x in results if needs_grad(x)]
         captured = from_outside(ends, start, ())
@@ -234,8 +222,8 @@ class BatchedLoops:
             kinds = [(own or kind == WATCHED, kind) for own, kind in kinds]
 
         def on_batches(function: Callable[[], list[Any]]) -> list[Any]:
-            with self.inside():
-                return self.wholes(function(), kinds)
+            with self.level.inside():
+                return self.level.wholes(function(), kinds)
 
         with self.level.outside():
             whole = self.below.branch(pred, [partial(on_batches, f) for f in functions])
@@ -286,7 +274,7 @@ class BatchedLoops:
         """A function of one entry, which may not read what differs between entries."""
 
         def checked(leaves: list[Any]) -> list[Any]:
-            with self.inside():
+            with self.level.inside():
                 found = function(leaves)
             if any(map(self.is_own, found)):
                 raise UnsupportedError(

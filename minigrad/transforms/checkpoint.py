@@ -6,17 +6,18 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
 
 from minigrad.arguments import checked
-from minigrad.autograd import recording
+from minigrad.autograd import recording, switched
 from minigrad.errors import GradientError
 from minigrad.graph import Node, births
 from minigrad.inside import traced_form
 from minigrad.tensor import Tensor, value_of
-from minigrad.transforms.batched import levels
+from minigrad.transforms.batched import KINDS, Kind, Level, levels
 from minigrad.transforms.calls import as_written, call_node
 from minigrad.transforms.draws import Draws, check_the_same
 from minigrad.transforms.rerun import Rerun, from_outside, needs_grad, requiring_grad
@@ -34,7 +35,7 @@ def checkpoint(f: Function) -> Function:
     the statistics of normalizations as they are. `scan(checkpoint(f), ...)` is checkpointed in
     levels, so that its memory grows with the logarithm of the number of rounds.
 
-    In a compiled function, whose memory the compiler plans, and under vmap, f itself is run.
+    In a compiled function, whose memory the compiler plans, f itself is run.
 
     Raises:
         GradientError: in the reverse pass, if f does not compute the same again: if it draws
@@ -45,6 +46,10 @@ def checkpoint(f: Function) -> Function:
     array([1.        , 0.41997434])
     """
     return f if isinstance(f, Checkpointed) else Checkpointed(f)
+
+
+# The vmaps inside of which something is run again that is differentiated there.
+redone: ContextVar[tuple[Level | None, ...]] = ContextVar("redone", default=())
 
 
 class Checkpointed:
@@ -65,10 +70,31 @@ class Checkpointed:
         return Checkpointed(bind(self.function, instance, owner))
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        plain = not recording.get() or as_written.get()
-        if plain or traced_form.get() is not None or levels.get():
+        if not recording.get() or as_written.get() or traced_form.get() is not None:
             return self.function(*args, **kwargs)
-        return Run(self.function, (args, kwargs)).result()
+        level = (None, *levels.get())[-1]
+        if level is None or level.is_differentiated() or level in redone.get():
+            return Run(self.function, (args, kwargs), level).result()
+        return self.of_entries(level, (args, kwargs))
+
+    def of_entries(self, level: Level, arguments: Any) -> Any:
+        """A call under vmap, as one of whole batches outside of it, where it is differentiated."""
+        leaves, kinds = flat(arguments), list[Kind]()
+        own = [k for k, x in enumerate(leaves) if needs_grad(x) and level.is_own(value_of(x))]
+
+        def on_batches(*wholes: Any) -> Any:
+            with level.inside():
+                given = dict(zip(own, map(level.entry, wholes), strict=True))
+                args, kwargs = like(arguments, (given.get(k, x) for k, x in enumerate(leaves)))
+                found = self.function(*args, **kwargs)
+                kinds[:] = level.kinds_of(parts := flat(found))
+                return like(found, iter(level.wholes(parts, kinds)))
+
+        on_batches.__name__ = getattr(self, "__name__", type(self.function).__name__)
+        wholes = [level.whole(leaves[k]) for k in own]
+        with level.outside():
+            found = Checkpointed(on_batches)(*wholes)
+        return like(found, iter(level.entries(flat(found), kinds)))
 
 
 class Run:
@@ -76,16 +102,21 @@ class Run:
 
     `tensors`: the leaves of the arguments that require a gradient. `outputs`: the places, among the
     leaves of the result, of those that do. `captured`: the nodes from outside that they depend on
-    beside the arguments. `states`: generators, with their states before it drew from them.
+    beside the arguments. `states`: generators, with their states before it drew from them. Of a run
+    inside of a vmap, `level`, both are the batched ones: what is the same for all entries is
+    recorded op by op, for transforms outside of it differentiate that as well.
     """
 
-    def __init__(self, function: Function, arguments: Any) -> None:
-        self.function, self.arguments = function, arguments
+    def __init__(self, function: Function, arguments: Any, level: Level | None = None) -> None:
+        self.function, self.arguments, self.level = function, arguments, level
         self.name = getattr(function, "__name__", type(function).__name__)
         self.leaves = flat(arguments)
-        self.wanted = [k for k, x in enumerate(self.leaves) if needs_grad(x)]
+        self.wanted = [k for k, x in enumerate(self.leaves) if self.is_own(x)]
         self.tensors = [self.leaves[k] for k in self.wanted]
         self.draws = Draws(x for x in self.leaves if isinstance(x, np.random.Generator))
+
+    def is_own(self, x: Any) -> bool:
+        return needs_grad(x) and (self.level is None or self.level.is_own(value_of(x)))
 
     def result(self) -> Any:
         with self.draws.noted(and_numpys=True):
@@ -95,14 +126,15 @@ class Run:
             found = self.run(*variables)
         self.written = written_since(start)
         leaves = flat(found)
-        self.outputs = [k for k, y in enumerate(leaves) if needs_grad(y)]
+        self.outputs = [k for k, y in enumerate(leaves) if self.is_own(y)]
         if not self.outputs:
             return found
         self.captured = from_outside([leaves[k].node for k in self.outputs], start, nodes)
         inputs = [*self.tensors, *map(Tensor.of, self.captured)]
         others = (value_of(x) for k, x in enumerate(self.leaves) if k not in self.wanted)
         given = [x for x in others if isinstance(x, np.ndarray)]
-        arrays = [leaves[k].data.copy() for k in self.outputs]
+        # Batched ones have their derivatives outside of the vmap, and are never written into.
+        arrays = [x.copy() if type(x := leaves[k].data) is np.ndarray else x for k in self.outputs]
         made = call_node(self.name, inputs, arrays, self.pull_back, [*arrays, *given])
         for k, y in zip(self.outputs, made, strict=True):
             leaves[k] = y
@@ -124,10 +156,11 @@ class Run:
             if type(x) is Overwritten:
                 x.refuse()
         start = next(births)
-        with self.draws.repeated(), restored(self.written):
+        here = switched(redone, (*redone.get(), self.level))
+        with self.draws.repeated(), restored(self.written), here:
             tensors, again = inputs[: len(self.tensors)], any(map(needs_grad, inputs))
             run = Rerun(lambda *xs: flat(self.run(*xs)), tensors, self.captured, again)
-        outputs = [k for k, y in enumerate(run.outputs) if needs_grad(y)]
+        outputs = [k for k, y in enumerate(run.outputs) if self.is_own(y)]
         with requiring_grad(self.captured):
             others = from_outside([run.outputs[k].node for k in outputs], start, run.nodes)
         if outputs != self.outputs or {*others} != {*self.captured}:
@@ -136,8 +169,15 @@ class Run:
                 "Tensors than before: what it uses is to stay the same until then"
             )
         arrays = [run.outputs[k] for k in outputs]
-        check_the_same(f"checkpoint: {self.name}", arrays, held[: len(arrays)])
+        before = held[: len(arrays)]
+        check_the_same(f"checkpoint: {self.name}", map(numbers, arrays), map(numbers, before))
         return run.pull_back({outputs[k]: g for k, g in sent.items()})
+
+
+def numbers(x: Any) -> Any:
+    """An array; those of all entries of a batch as one."""
+    x = value_of(x)
+    return x.everything() if type(x) in KINDS else x
 
 
 def written_since(start: int) -> list[list[Any]]:

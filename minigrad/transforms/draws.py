@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Set
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,9 @@ from minigrad.errors import GradientError, UnsupportedError
 from minigrad.inside import traced_form
 from minigrad.random import draw, generator
 from minigrad.tensor import value_of
+
+# The bit generators from which numbers are drawn again.
+rewound: ContextVar[Set[Any]] = ContextVar("rewound", default=frozenset())
 
 
 class Draws:
@@ -57,13 +61,14 @@ class Draws:
         try:
             for bits, state in self.states.items():
                 bits.state = state
-            yield
+            with switched(rewound, rewound.get() | self.states.keys()):
+                yield
         finally:
             for bits, state in after.items():
                 bits.state = state
 
 
-def check_the_same(name: str, found: Sequence[Any], before: Sequence[Any]) -> None:
+def check_the_same(name: str, found: Iterable[Any], before: Iterable[Any]) -> None:
     """Raise if a second run gave other numbers than the first, beyond rounding."""
     for x, y in zip(map(value_of, found), map(value_of, before), strict=True):
         if is_traced(x) or is_traced(y) or type(y) is not np.ndarray:

@@ -17,11 +17,12 @@ from minigrad.dispatch import is_traced
 from minigrad.errors import ArgumentError, ArgumentTypeError, ShapeError, UnsupportedError
 from minigrad.graph import Node
 from minigrad.random import draw, seeds_checked
-from minigrad.reachable import bits_of, generators_of
+from minigrad.reachable import bits_of, generators_of, source_of
 from minigrad.tensor import Tensor
 from minigrad.transforms.batched import Batched, Level, detached, levels, needs_grad
 from minigrad.transforms.batched_loops import batched_loops
 from minigrad.transforms.batching import rule_of
+from minigrad.transforms.draws import rewound
 from minigrad.transforms.loops import lowered
 from minigrad.transforms.trees import Function, leaves_of, like
 from minigrad.watch import engine, replacing
@@ -114,8 +115,8 @@ def inside(level: Level, draws: Draws) -> Iterator[None]:
                 stack.enter_context(switched(variable, value))
             yield
 
-    level.outside = outside
-    how = below and batched_loops(level, below, partial(inside, level, draws))
+    level.inside, level.outside = partial(inside, level, draws), outside
+    how = below and batched_loops(level, below)
     try:
         with (
             replacing(level.apply, engine.get()[1]),
@@ -152,7 +153,7 @@ class Draws:
     def check(self) -> None:
         """Raise if the function has drawn by itself since the last time."""
         for key, rng in self.generators.items():
-            if bits_of(rng) != self.states[key]:
+            if source_of(rng) not in rewound.get() and bits_of(rng) != self.states[key]:
                 raise UnsupportedError(
                     "a function under vmap draws random numbers from a generator of NumPy or "
                     "Python: it is run once, so they would be the same for all entries. Draw them "
@@ -164,7 +165,7 @@ class Draws:
     def draw(self, rng: np.random.Generator | None, shape: tuple[int, ...]) -> Any:
         self.check()
         drawn = Batched(self.below(rng, (self.level.size, *shape)), self.level)
-        if id(rng) in self.generators and rng is not None:
+        if rng is not None and id(rng) in self.generators and source_of(rng) not in rewound.get():
             self.states[id(rng)] = bits_of(rng)
         return drawn
 

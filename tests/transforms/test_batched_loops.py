@@ -7,7 +7,20 @@ import numpy as np
 import pytest
 
 import minigrad
-from minigrad import Tensor, cond, fori_loop, grad, hessian, jacfwd, jvp, nn, scan, vmap, while_loop
+from minigrad import (
+    Tensor,
+    cond,
+    fori_loop,
+    grad,
+    hessian,
+    jacfwd,
+    jvp,
+    nn,
+    scan,
+    value_and_grad,
+    vmap,
+    while_loop,
+)
 from minigrad.errors import GradientError
 from minigrad.transforms.trees import flat
 from tests.compiler.frontend.test_loops import XS, W, check, loss, network
@@ -253,8 +266,21 @@ def doubled_while_small(x: Any) -> Any:
 def test_bodies_write_into_their_carry(f: Any) -> None:
     xs = np.array([0.5, 1.5, -1.0, 4.5])
     for own in (f, grad(f), hessian(f), lambda x: jvp(grad(f), (x,), (1.0,))[1]):
-        each = [own(x) for x in xs]
-        np.testing.assert_allclose(vmap(own)(xs), each, rtol=1e-12)
-        np.testing.assert_allclose(minigrad.compile(vmap(own))(xs), each, rtol=1e-12)
-    around = minigrad.compile(grad(lambda xs: np.sum(vmap(f)(xs))))
-    np.testing.assert_allclose(around(xs), [grad(f)(x) for x in xs], rtol=1e-12)
+        np.testing.assert_allclose(vmap(own)(xs), [own(x) for x in xs], rtol=1e-12)
+    value, inside = minigrad.compile(vmap(value_and_grad(f)))(xs)
+    np.testing.assert_allclose(value, [f(x) for x in xs], rtol=1e-12)
+    np.testing.assert_allclose(inside, [grad(f)(x) for x in xs], rtol=1e-12)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("f", [doubled, doubled_while_small])
+def test_derivatives_of_bodies_that_write_into_their_carry(f: Any) -> None:
+    xs = np.array([0.5, 1.5, -1.0, 4.5])
+    each, second = [grad(f)(x) for x in xs], [hessian(f)(x) for x in xs]
+    for found, wanted in (
+        (minigrad.compile(grad(lambda xs: np.sum(vmap(f)(xs)))), each),
+        (minigrad.compile(vmap(lambda x: jvp(f, (x,), (1.0,))[1])), each),
+        (minigrad.compile(vmap(hessian(f))), second),
+        (minigrad.compile(vmap(lambda x: jvp(grad(f), (x,), (1.0,))[1])), second),
+    ):
+        np.testing.assert_allclose(found(xs), wanted, rtol=1e-12)

@@ -14,6 +14,7 @@ from minigrad.autograd import input_cotangents
 from minigrad.errors import place
 from minigrad.graph import Node, toposort
 from minigrad.nn.summary import size
+from minigrad.transforms.batched import KINDS
 from minigrad.transforms.calls import Call, Cotangents
 from minigrad.viz.backprop.steps import Step
 from minigrad.watch import Watcher, watching
@@ -147,6 +148,7 @@ class Meter(Watcher):
 
     def hold(self, x: Any) -> None:
         """Count an array as long as there is a reference to its memory."""
+        x = x.everything() if type(x) in KINDS else x
         x = owner_of(x) if isinstance(x, np.ndarray) else None  # or a number of NumPy's
         if x is None or id(x) in self.known or id(x) in self.live:
             return
