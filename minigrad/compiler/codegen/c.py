@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.compiler.graph.affine import Expr, Var
 from minigrad.compiler.graph.ir import Value
 from minigrad.compiler.loops import ir
 from minigrad.compiler.loops.passes import Interior, interior_of
@@ -92,6 +93,11 @@ typedef double vec_double __attribute__((vector_size({vector}), aligned(8), may_
 #define PRAGMA(text) _Pragma(#text)
 #define SIMD(clauses) PRAGMA(omp simd clauses)
 #define INDEPENDENT PRAGMA(GCC ivdep)
+#ifdef __has_builtin
+#if __has_builtin(__builtin_shufflevector)
+#define SHUFFLES
+#endif
+#endif
 #else
 typedef struct {{ float lane[{floats}]; }} vec_float;
 typedef struct {{ double lane[{doubles}]; }} vec_double;
@@ -167,7 +173,57 @@ def source_of(texts: list[str], vector: int) -> str:
     functions = [function_of(f"k{k}", text) for k, text in enumerate(texts)]
     names = ", ".join(f"k{k}" for k in range(len(texts)))
     table = f"void (*const kernels[])(char **, int64_t *, int, int) = {{{names}}};"
-    return "\n".join([head(vector), *functions, table, ""])
+    return "\n".join([head(vector), *transpositions(texts, vector), *functions, table, ""])
+
+
+def transpositions(texts: Iterable[str], vector: int) -> list[str]:
+    """The functions by which kernels copy tiles, see `passes.tiled`, of the types that they do."""
+    kinds = {kind for text in texts for kind in re.findall(r"transpose_(\w+)\(", text)}
+    dtypes = [dtype for dtype in ir.DTYPES if C_TYPES[dtype] in kinds]
+    return [transposition(C_TYPES[x], x.itemsize, vector) for x in dtypes]
+
+
+def transposition(kind: str, size: int, vector: int) -> str:
+    """A function that copies `columns` rows of `rows` entries, `step` apart, so that rows become
+    columns, of an array of `width` columns. Squares of n x n entries are transposed in n vectors:
+    parts of half of their entries are exchanged between vectors, then halves of these, and so on.
+    """
+    n = min(vector, 32 if size > 2 else 16) // size
+    square = [f"vec x, {', '.join(f'r{k} = *(const vec *)&from[{k}*step]' for k in range(n))};"]
+    half = n // 2
+    while half:
+        low = ", ".join(str(n + (k ^ half) if k & half else k) for k in range(n))
+        high = ", ".join(str(n + k if k & half else k ^ half) for k in range(n))
+        for k in (k for k in range(n) if not k & half):
+            a, b = f"r{k}", f"r{k + half}"
+            square.append(f"x = __builtin_shufflevector({a}, {b}, {low});")
+            square.append(f"{b} = __builtin_shufflevector({a}, {b}, {high}), {a} = x;")
+        half //= 2
+    square += [f"*(vec *)&to[{k}*width] = r{k};" for k in range(n)]
+    return TRANSPOSITION.format(kind=kind, n=n, bits=8 * size, square="\n      ".join(square))
+
+
+TRANSPOSITION = """\
+INLINE void transpose_{kind}(const {kind} *start, int64_t step, {kind} *tile, int64_t width,
+                             int64_t rows, int64_t columns) {{
+  int64_t i = 0;
+#ifdef SHUFFLES
+  typedef uint{bits}_t vec
+    __attribute__((vector_size({n}*sizeof({kind})), aligned(sizeof({kind})), may_alias));
+  for (; i + {n} <= rows; i += {n}) {{
+    int64_t j = 0;
+    for (; j + {n} <= columns; j += {n}) {{
+      const {kind} *from = &start[j*step + i];
+      {kind} *to = &tile[i*width + j];
+      {square}
+    }}
+    for (; j < columns; j++)
+      for (int64_t k = i; k < i + {n}; k++) tile[k*width + j] = start[j*step + k];
+  }}
+#endif
+  for (; i < rows; i++)
+    for (int64_t j = 0; j < columns; j++) tile[i*width + j] = start[j*step + i];
+}}"""
 
 
 @dataclass(eq=False)
@@ -295,11 +351,33 @@ class Printer:
         return f"{kind} {node.name} = {zero if node.value is None else self.text(node.value)};"
 
     def loop(self, node: ir.For) -> list[str]:
+        if node.transposes:
+            return [self.transposition(node)]
         low, high = ("low", "high") if node.grain else (node.low, node.high or node.variable.extent)
         interior = interior_of(node)
         if interior is None:
             return self.plain_loop(node, low, high)
         return self.peeled_loop(node, interior, low, high)
+
+    def transposition(self, rows: ir.For) -> str:
+        """Two loops that copy a tile, as a call of a function of vectors."""
+        columns = rows.body[-1]
+        assert isinstance(columns, ir.For)
+        copied = columns.body[-1]
+        assert isinstance(copied, ir.Store)
+        source, tile = copied.value, copied.target
+        assert isinstance(source, ir.Access) and source.place is not None
+        assert isinstance(tile, ir.Access) and tile.place is not None
+        step, width = source.place.terms[columns.variable], max(tile.place.terms.values())
+        first: dict[Var, Expr] = {}
+        sizes = []
+        for loop in (rows, columns):
+            v, of_block = loop.variable, loop.low != "0"
+            first[v] = Expr({Var(loop.low, v.extent): 1} if of_block else {})
+            sizes.append(f"{loop.high} - {loop.low}" if of_block else str(v.extent))
+        start = self.access(replace(source, place=source.place.replaced(first)))
+        kind = C_TYPES[source.array.dtype]
+        return f"transpose_{kind}(&{start}, {step}, {tile.array}, {width}, {', '.join(sizes)});"
 
     def peeled_loop(self, node: ir.For, interior: Interior, low: object, high: object) -> list[str]:
         """The iterations before the interior, then the interior, then those after it."""

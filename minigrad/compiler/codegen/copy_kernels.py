@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from minigrad.compiler.codegen.c import KernelSource, print_kernel
-from minigrad.compiler.graph.affine import Expr, Var, ravel_index, variable
+from minigrad.compiler.graph.affine import Expr, Var, number, ravel_index, variable
 from minigrad.compiler.graph.opset.base import INDEX, rules_of
 from minigrad.compiler.graph.opset.indexing import arrays_of
 from minigrad.compiler.graph.opset.reductions import Scan
 from minigrad.compiler.loops import ir
 from minigrad.compiler.loops.lowering import LoweringContext
-from minigrad.compiler.loops.passes import merged, minimum_of, nest
+from minigrad.compiler.loops.passes import merged, nest, read_along, tiled, vectorised
 from minigrad.compiler.schedule.buffers import BufferPlan, before_reshapes
 from minigrad.compiler.schedule.stages import Kernel, Schedule
 from minigrad.compiler.target import costs
@@ -128,15 +126,25 @@ def pack_function(
     name = body.read(value, layout.index(places))
     target = ir.Access(value, ravel_index(places, layout.extents))
     n, width = value.shape[layout.order[-1]], layout.panel
-    copied = ir.For(column, [*body.bindings, ir.Store(target, name)], independent=True)
-    statements: list[ir.Statement] = [copied]
+    loops = [*(v for e in outer for v in e.terms), column]
+    copied: list[ir.Statement] = [*body.bindings, ir.Store(target, name)]
+    along = read_along(loops, copied) if value.size >= costs.MIN_TILED_SIZE else None
+    k = len(loops) - 1 if along is None else loops.index(along)
+    outer_loops, loops = loops[:k], loops[k:]
+    statements = nest(loops[:-1], [ir.For(column, copied, independent=True)])
+    whole = statements if along is None else vectorised(tiled(loops, copied, along, {}), 1)
+    n, width = value.shape[layout.order[-1]], layout.panel
     if n % width:
         rest = Expr({}, n) + Expr(places[layout.at].terms, 0) * -width
-        statements = [
-            ir.Let("left", INDEX, rest),
-            ir.Let("columns", INDEX, minimum_of("left", width)),
-            replace(copied, high="columns"),
-            ir.For(column, [ir.Store(target, ir.Number.of(0, value.dtype))], low="columns"),
-        ]
-    shared = nest([v for e in outer for v in e.terms], statements, grain=1)
+        zero = ir.Store(target, ir.Number.of(0, value.dtype))
+        part = nest(
+            loops[:-1],
+            [
+                ir.For(column, copied, high="left", independent=True),
+                ir.For(column, [zero], low="left"),
+            ],
+        )
+        left = ir.Let("left", INDEX, rest)
+        whole = [left, ir.If(ir.Apply(">=", ("left", number(width))), whole, part)]
+    shared = nest(outer_loops, whole, grain=1)
     return print_kernel(shared, buffers, padded=True)

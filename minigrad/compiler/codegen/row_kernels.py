@@ -33,6 +33,8 @@ from minigrad.compiler.loops.passes import (
     hoisted,
     merged,
     nest,
+    read_along,
+    tiled,
     vectorised,
 )
 from minigrad.compiler.schedule.buffers import BufferPlan
@@ -103,7 +105,7 @@ class RowKernel:
     def __init__(self, kernel: Kernel, schedule: Schedule) -> None:
         self.kernel, self.schedule = kernel, schedule
         self.rows = kernel.total if kernel.rows is None else kernel.rows
-        self.row_loops, self.row = row_loops(kernel, schedule, self.rows)
+        self.row_loops, self.row = row_loops(kernel, self.rows)
         self.inner_extents = inner_extents(kernel.stages, self.rows)
         self.alone = 4 * sum(x.total for x in kernel.stages) < costs.MIN_SHARED_KERNEL
         self.numbers = {stage.value: k for k, stage in enumerate(kernel.stages)}
@@ -130,6 +132,10 @@ class RowKernel:
             self.lower_loop(loop)
         outer, new = merged(self.row_loops, self.in_row)
         body = ir.substituted(self.in_row, new)
+        along = read_along(outer, body) if self.can_be_tiled else None
+        if along is not None:
+            tiles = tiled(outer, body, along, new, grain=int(not self.alone))
+            return [*self.before, *vectorised(tiles, block), *self.after]
         at, size = blocking_of(outer, costs.TERMS_PER_PART) if self.flushes else (-1, 0)
         for k, v in reversed(list(enumerate(outer))):
             grain = costs.CACHE_LINE_ENTRIES if len(outer) == 1 and self.is_flat else 1
@@ -142,6 +148,11 @@ class RowKernel:
     def is_flat(self) -> bool:
         """Whether a row is one entry: the loop over rows is the innermost."""
         return all(not loop.extents for loop in self.loops)
+
+    @property
+    def can_be_tiled(self) -> bool:
+        """Whether its entries can be computed in any order, and are many."""
+        return self.kernel.rows is None and self.rows >= costs.MIN_TILED_SIZE
 
     # Which loops the stages share
 
@@ -401,11 +412,8 @@ class RowKernel:
 # Loops over rows
 
 
-def row_loops(kernel: Kernel, schedule: Schedule, rows: int) -> tuple[list[Expr], Expr]:
+def row_loops(kernel: Kernel, rows: int) -> tuple[list[Expr], Expr]:
     """The loops over rows that all stages share, and the number of a row."""
-    axis = axis_to_block(kernel, schedule)
-    if axis is not None:
-        return blocked_row_loops(kernel.stages[0].dims, axis)
     outer = [stage.split_at(rows)[0] for stage in kernel.stages]
     extents = common_factors(outer) or [rows]
     loops = [variable(f"i{k}", n) for k, n in enumerate(extents)]
@@ -420,33 +428,6 @@ def inner_extents(stages: list[Stage], rows: int) -> dict[Stage, tuple[int, ...]
         for x in {*own.values()}
     }
     return {stage: without_ones(shared[math.prod(x)] or x) for stage, x in own.items()}
-
-
-def axis_to_block(kernel: Kernel, schedule: Schedule) -> int | None:
-    """The loop along which a single stage reads memory contiguously, if that is not the last loop:
-    each cache line would be loaded once for each of its entries."""
-    stage, *others = kernel.stages
-    alone = not others and stage.kind == "map" and kernel.rows is None
-    if not alone or stage.total < costs.MIN_BLOCKED_SIZE:
-        return None
-    *outer, (_, last) = [(k, v) for k, place in enumerate(stage.places) for v in place.terms]
-    for x, indices in schedule.reads[stage.value].items():
-        for index in indices:
-            steps = schedule.layouts[x].address(index).terms
-            for k, v in outer if steps.get(last, 0) >= costs.CACHE_LINE_ENTRIES else ():
-                far = math.prod(stage.dims[k + 1 :]) % costs.CONFLICT_STRIDE == 0
-                if steps.get(v) == 1 and stage.dims[k] % costs.CACHE_LINE_ENTRIES == 0 and not far:
-                    return k
-    return None
-
-
-def blocked_row_loops(dims: tuple[int, ...], axis: int) -> tuple[list[Expr], Expr]:
-    """Loops over blocks along an axis, with the loop over the entries of a block innermost."""
-    size = costs.CACHE_LINE_ENTRIES
-    extents = [n // size if k == axis else n for k, n in enumerate(dims)]
-    loops = [variable(f"i{k}", n) for k, n in enumerate([*extents, size])]
-    point = [v * size + loops[-1] if k == axis else v for k, v in enumerate(loops[:-1])]
-    return loops, ravel_index(point, dims)
 
 
 def without_ones(extents: Iterable[int]) -> tuple[int, ...]:

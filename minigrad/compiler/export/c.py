@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import io
-from minigrad.compiler.codegen.c import C_TYPES, function_of, head
+from minigrad.compiler.codegen.c import C_TYPES, function_of, head, transpositions
 from minigrad.compiler.export.naming import in_line
 from minigrad.compiler.export.program import ExportedProgram, Function, Member, messages
 from minigrad.compiler.target.toolchain import FLAGS, GCC_FLAGS
@@ -177,7 +177,9 @@ def source(program: ExportedProgram) -> str:
         ArgumentError: if one of its functions would have the name of another one of C.
     """
     name = program.name
-    taken = {*re.findall(r"\w+", head(program.machine.vector) + random_header())}
+    vector = program.machine.vector
+    start = "\n".join([head(vector), *transpositions(program.kernels, vector)])
+    taken = {*re.findall(r"\w+", start + random_header())}
     for f in program.functions:
         if f"{name}_{f.name}" in taken:
             raise ArgumentError(
@@ -185,7 +187,7 @@ def source(program: ExportedProgram) -> str:
                 "name that every program uses itself: rename one of the two"
             )
     most = max((len(x.places) for f in program.functions for x in f.calls), default=1)
-    parts = [FRAME.format(name=name, size=program.size, head=head(program.machine.vector))]
+    parts = [FRAME.format(name=name, size=program.size, head=start)]
     parts += [function_of(f"k{k}", text, True) for k, text in enumerate(program.kernels)]
     parts += [RUN.format(name=name, most=most)] if program.kernels else []
     parts += [function(program, f) for f in program.functions]

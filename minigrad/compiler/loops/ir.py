@@ -172,7 +172,9 @@ class For(Statement):
     where a loop around it is, by its variable as `high`.
 
     `simd`: to be vectorised, as its iterations are independent but for these accumulators, given as
-    (combine, name). `independent`: the iterations are, and the C compiler decides.
+    (combine, name). `independent`: the iterations are, and the C compiler decides. `transposes`: it
+    is the outer one of two loops over a block each, that copy a tile in which the inner steps over
+    rows: see `passes.tiled`.
     """
 
     variable: Var
@@ -183,6 +185,7 @@ class For(Statement):
     grain: int = 0
     simd: tuple[tuple[str, str], ...] | None = None
     independent: bool = False
+    transposes: bool = False
 
 
 NODES = {Apply, Access, Let, Variable, Store, Accumulate, If, Stop, Prefetch, For}

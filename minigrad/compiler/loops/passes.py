@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeGuard
 
-from minigrad.compiler.graph.affine import ZERO, Expr, Var, merged_loops, number
+from minigrad.compiler.graph.affine import ZERO, Expr, RuntimeIndex, Var, merged_loops, number
+from minigrad.compiler.graph.opset.base import INDEX
 from minigrad.compiler.loops import ir
 from minigrad.compiler.target import costs
 
@@ -96,6 +98,95 @@ def blocking_of(loops: Sequence[Var], terms: int) -> tuple[int, int]:
         inner *= loops[k].extent
     count = max(1, round(inner * loops[k].extent / terms))  # of about the same size
     return k, -(-loops[k].extent // count)
+
+
+# Reading in another order
+
+
+def read_along(loops: Sequence[Var], body: Iterable[ir.Statement]) -> Var | None:
+    """The loop along which memory is read that the innermost loop reads from line to line of the
+    cache; None if there is none, or the innermost is too short for vectors."""
+    if len(loops) < 2 or loops[-1].extent < costs.MIN_TILE_COLUMNS:
+        return None
+    others = (v for s in body for v in loops[:-1] if reads_across(s, v, loops[-1]))
+    return next(others, None)
+
+
+def reads_across(s: ir.Statement, along: Var, across: Var) -> TypeGuard[ir.Let]:
+    """Whether a line reads entries that are adjacent along one loop, and far apart in another."""
+    if not isinstance(s, ir.Let) or not isinstance(s.value, ir.Access) or s.value.place is None:
+        return False
+    steps = s.value.place.terms
+    far = steps.get(across, 0) >= costs.CACHE_LINE_ENTRIES
+    return far and steps.get(along) == 1 and all(isinstance(v, Var) for v in steps)
+
+
+def tiled(
+    loops: Sequence[Var],
+    body: Sequence[ir.Statement],
+    along: Var,
+    new: Mapping[Var, Expr],
+    grain: int = 0,
+) -> list[ir.Statement]:
+    """Loops over tiles: blocks of the loop along which memory is read, and of the innermost loop.
+    What is read across is copied into local tiles, transposed, where the innermost loop reads it as
+    vectors.
+
+    Of an array that is read transposed, a loop would else read one entry of each line of the cache,
+    all of which may be gone before the next ones are read.
+    """
+    across, rows = loops[-1], costs.CACHE_LINE_ENTRIES
+    columns = min(costs.TILE_COLUMNS, across.extent)
+    i, j = TileLoop(along, rows), TileLoop(across, columns)
+    at = i.index * columns + j.index
+    copies: list[ir.Statement] = []
+    lines = [*body]
+    for k, s in enumerate(body):
+        if reads_across(s, along, across):
+            name = f"{s.name}t"
+            copied = i.over([j.over([ir.Store(ir.Access(name, at), s.value)])])
+            copies.append(ir.Variable(name, s.type, size=rows * columns))
+            copies.append(replace(copied, transposes=True))
+            lines[k] = replace(s, value=ir.Access(name, at))
+    before, lines = around(across, lines, new)
+    found = j.blocks([*copies, i.over([*before, j.over(lines)])])
+    for v in reversed(loops[:-1]):
+        own = grain if v == loops[0] else 0
+        found = i.blocks(found, own) if v == along else [ir.For(v, found, grain=own)]
+    return found
+
+
+@dataclass(frozen=True)
+class TileLoop:
+    """A loop by blocks of `size` iterations; if it has no more of them, in one."""
+
+    variable: Var
+    size: int
+
+    @property
+    def alone(self) -> bool:
+        return self.variable.extent <= self.size
+
+    @property
+    def index(self) -> Expr:
+        """The number of an iteration in its block."""
+        v = self.variable
+        own = RuntimeIndex(f"{v.name}t", self.size, frozenset({v}))
+        return Expr({v if self.alone else own: 1})
+
+    def blocks(self, body: list[ir.Statement], grain: int = 0) -> list[ir.Statement]:
+        if self.alone:
+            return body
+        block = ir.block_of(self.variable)
+        return [ir.For(block, body, step=self.size, grain=self.size if grain else 0)]
+
+    def over(self, body: list[ir.Statement]) -> ir.For:
+        """A loop over one block."""
+        v, block = self.variable, ir.block_of(self.variable)
+        if self.alone:
+            return ir.For(v, body)
+        place = ir.Let(f"{v.name}t", INDEX, Expr({v: 1, block: -1}), frozenset({v}))
+        return ir.For(v, [place, *body], low=block.name, high=ir.end_of(block))
 
 
 # Peeling

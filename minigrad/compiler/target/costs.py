@@ -6,7 +6,6 @@ They are read as `costs.NAME`, so that a test that lowers one meets the code for
 # What processors have
 CACHE_LINE_BYTES = 64
 CACHE_LINE_ENTRIES = 16  # float32 entries
-CONFLICT_STRIDE = 1024  # entries: lines that are so far apart evict each other from the cache
 
 # Simplification
 MAX_FOLDED_SIZE = 1 << 16  # entries of a constant that is computed beforehand
@@ -50,7 +49,9 @@ TERMS_PER_PART = 24  # of a sum
 STEPS_PER_PART = 384  # of a contraction
 
 # Loops over rows
-MIN_BLOCKED_SIZE = 4096  # entries from which on a transposed read is blocked
+MIN_TILED_SIZE = 4096  # entries from which on a transposed read is by tiles
+MIN_TILE_COLUMNS = 8  # of a tile, which are a vector
+TILE_COLUMNS = 64  # at most: tiles have as many rows as a line of the cache has entries
 MIN_PEELED_EXTENT = 32  # of a loop whose iterations at the border of arrays are peeled off
 BLOCK_VECTORS = 32  # vectors of float32 in a block of a sum
 MAX_LOCAL_ENTRIES = 2048  # of a local array: there may be several, and stacks are small

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from minigrad.compiler import compile
+from minigrad.compiler.codegen import c
 from tests.compiler.schedules import code_of, normal, scheduled
 
 pytestmark = pytest.mark.unoptimized
@@ -39,26 +40,80 @@ def no_common_loops(x: Any, row: Any, other: Any) -> Any:
     return np.exp(x) * row, x.reshape(24, 25) + other
 
 
-@pytest.mark.parametrize(
-    ("function", "arguments"),
-    [
-        (lambda x: patches(x, (0, 2, 4, 1, 3, 5)), [IMAGES]),
-        (lambda x: patches(x, (0, 2, 4, 3, 5, 1)), [IMAGES]),
-        (other_rows, [X]),
-        (two_orders, [X]),
-        (no_common_loops, [X, normal(20, seed=1), normal(25, seed=2)]),
-    ],
-)
-def test_reshapes_become_loops_and_no_divisions(
-    function: Callable[..., Any], arguments: list[Any]
-) -> None:
-    assert divisions(function, *arguments) == 0
-    found, expected = compile(function)(*arguments), function(*arguments)
-    for x, y in zip(found, expected, strict=True) if type(found) is tuple else [(found, expected)]:
-        np.testing.assert_allclose(x, y, rtol=1e-5, atol=1e-6)
+RESHAPED: list[tuple[Callable[..., Any], list[Any]]] = [
+    (lambda x: patches(x, (0, 2, 4, 1, 3, 5)), [IMAGES]),
+    (lambda x: patches(x, (0, 2, 4, 3, 5, 1)), [IMAGES]),
+    (other_rows, [X]),
+    (two_orders, [X]),
+    (no_common_loops, [X, normal(20, seed=1), normal(25, seed=2)]),
+]
+
+
+def agree(cases: list[tuple[Callable[..., Any], list[Any]]]) -> None:
+    """One program of all functions, against NumPy."""
+    arguments = [x for _, x in cases]
+    found = compile(lambda xs: [f(*x) for (f, _), x in zip(cases, xs, strict=True)])(arguments)
+    for (f, x), one in zip(cases, found, strict=True):
+        several = one if type(one) is tuple else (one,)
+        expected = f(*x) if type(one) is tuple else (f(*x),)
+        for a, b in zip(several, expected, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4)
+
+
+def test_reshapes_become_loops_and_no_divisions() -> None:
+    for function, arguments in RESHAPED:
+        assert divisions(function, *arguments) == 0
+    agree(RESHAPED)
 
 
 def test_loops_without_common_factors_are_two_kernels() -> None:
     kernels = scheduled(no_common_loops, X, normal(20, seed=1), normal(25, seed=2)).kernels
     assert [len(kernel.stages) for kernel in kernels] == [1, 1]
     assert "no common factors" in " ".join(kernels[1].why.values())
+
+
+# Reading in another memory order
+
+LARGE, COLUMNS, VOLUME = normal(67, 70), normal(70, 67, seed=1), normal(19, 5, 9, 20)
+
+
+def tiles(function: Callable[..., Any], *arguments: Any) -> int:
+    return "".join(code_of(scheduled(function, *arguments)).texts).count("transpose_")
+
+
+TRANSPOSED: list[tuple[Callable[..., Any], list[Any], int]] = [
+    (lambda x: np.transpose(x) * 2, [LARGE], 1),
+    (lambda x, y: np.tanh(np.transpose(x)) + y * y, [LARGE, COLUMNS], 1),
+    (lambda x, y: (np.transpose(x) + y, np.transpose(y) * x), [LARGE, COLUMNS], 2),
+    (lambda x: np.transpose(x, (0, 3, 1, 2)) * 2, [VOLUME], 1),
+    (lambda x: np.transpose(x, (0, 2, 3, 1)) * 2, [VOLUME], 0),  # 5 columns: no vector
+    (lambda x: np.transpose(x, (3, 2, 1, 0)) * 2, [VOLUME], 1),
+    (lambda x: np.transpose(x.reshape(19, 45, 20), (0, 2, 1)) * 2, [VOLUME], 1),
+    (lambda x: np.transpose(x)[::-1, 1:] * 2, [LARGE], 0),  # from its end
+    (lambda x: np.transpose(x)[1:, 3:] * 2, [LARGE], 1),
+    (lambda x, y: x @ np.transpose(y), [LARGE, COLUMNS[:, :67].T.copy()], 1),  # packed
+    (lambda x, y: x @ np.transpose(y) + 1, [LARGE, normal(64, 70)], 1),
+    (lambda x: np.logical_not(np.transpose(x)), [LARGE > 0], 1),
+    *(
+        (lambda x: np.transpose(x) + x.dtype.type(1), [(100 * LARGE).astype(dtype)], 1)
+        for dtype in ("float64", "int64", "int32", "int16", "int8", "uint8")
+    ),
+]
+
+
+def test_what_is_read_across_is_read_by_tiles() -> None:
+    """Tiles with tails, of all sizes of entries: lines of the cache are read once, as vectors."""
+    for function, arguments, count in TRANSPOSED:
+        assert tiles(function, *arguments) == count
+    agree([(function, arguments) for function, arguments, _ in TRANSPOSED])
+
+
+@pytest.mark.parametrize("vector", [16, 32, 64])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "uint8", "int16"])
+def test_squares_are_transposed_in_vectors(vector: int, dtype: str) -> None:
+    """With as many shuffles of vectors as n log n, of squares of n x n entries."""
+    size = np.dtype(dtype).itemsize
+    (text,) = c.transpositions([f"transpose_{c.C_TYPES[np.dtype(dtype)]}(&a0[0])"], vector)
+    n = int(text.split("i + ")[1].split(" ")[0])
+    assert n * size == min(vector, 32 if size > 2 else 16)
+    assert text.count("__builtin_shufflevector") == n * (n.bit_length() - 1)

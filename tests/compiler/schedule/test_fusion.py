@@ -183,8 +183,8 @@ def test_different_orders_of_memory_access_are_different_kernels() -> None:
     assert turning is not adding and len(turning.stages) == len(adding.stages) == 1
     assert "it reads what both read in another order" in reasons(found)
     text = "".join(code_of(scheduled(lambda g, x: g.T @ x, g, x)).texts)
-    # In blocks as wide as a line of the cache, which is read once.
-    assert "[i1*512 + i0*16 + i2]" in text and "[i0*2048 + i2*128 + i1]" in text
+    # In tiles as wide as a line of the cache, which is read once.
+    assert "transpose_float(&a0[i1b*512 + i0b], 512, t0_0t, 64, i0b_end - i0b" in text
 
 
 def test_values_read_from_other_rows_are_computed_in_an_earlier_kernel() -> None:
