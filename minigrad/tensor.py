@@ -78,7 +78,20 @@ class Tensor(Methods):
 
     @property
     def data(self) -> np.ndarray:
-        """The array itself. Operations on it are not recorded."""
+        """The array itself. Operations on it are not recorded.
+
+        What NumPy writes into it (`t.data[0] = 1.0`) is not seen by a reverse pass through ops that
+        were recorded before, which uses the new numbers: write by `t.data -= 1.0`, `t.data = y`, or
+        under `no_grad()`, after which such a pass raises an error. `minigrad.debug()` finds writes
+        of NumPy's too.
+
+        >>> x = Tensor([1.0, 2.0], requires_grad=True)
+        >>> y = (x * x).sum()
+        >>> x.data *= 2
+        >>> y.backward()
+        Traceback (most recent call last):
+        minigrad.errors.GradientError: the reverse pass of mul needs an array of shape (2,) as ...
+        """
         return self.node.value
 
     @data.setter

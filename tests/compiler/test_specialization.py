@@ -170,7 +170,7 @@ def test_captured_tensors_that_share_memory() -> None:
         a.data[...] = a.data + 1
         return x + b
 
-    with pytest.raises(UnsupportedError, match="into a of .* shares memory with b"):
+    with pytest.raises(UnsupportedError, match=r"into a of .* shares memory with b"):
         compile(write)(np.ones(3))
     agree(compile(lambda x: x + b + a[1:])(np.ones(3)), 1 + b.data + a.data[1:])
 

@@ -11,8 +11,10 @@ from typing import Any, cast
 import numpy as np
 
 from minigrad.autograd import input_cotangents
-from minigrad.errors import UnsupportedError
+from minigrad.dispatch import is_traced
+from minigrad.errors import GradientError, UnsupportedError, quoted
 from minigrad.graph import Node, toposort
+from minigrad.ops import OWN_OPS
 from minigrad.ops.base import EachInput, Op
 from minigrad.tensor import Tensor
 from minigrad.transforms.calls import COMPILED, Call, Result
@@ -88,6 +90,7 @@ def forward_pass(roots: Iterable[Node]) -> dict[Node, Step]:
     """A step for every node in the graph of the roots, and every plain array given to an op."""
     nodes = toposort(roots, follow=lambda node: True)
     check_intact(nodes)
+    check_reproducible(nodes)
     if any(isinstance(node.op, Call) and node.op.name == COMPILED for node in nodes):
         raise UnsupportedError(
             "explain() of the result of a compiled function, which records no graph: call the "
@@ -117,6 +120,26 @@ def forward_pass(roots: Iterable[Node]) -> dict[Node, Step]:
         steps[node] = Step(number, f"{letter}{number}", shown, names.get(node), value, inputs)
         steps[node].output = None if shown is node else node
     return steps
+
+
+def check_reproducible(nodes: Iterable[Node]) -> None:
+    """Raise if one of minigrad's ops gives other numbers now: NumPy wrote into an array of it."""
+    for node in nodes:
+        op, arrays = node.op, node.arrays
+        if op not in OWN_OPS or any(map(is_traced, (node.value, *arrays))):
+            continue
+        assert isinstance(op, Op)
+        with np.errstate(all="ignore"):
+            now = op.forward(*arrays, **(node.attributes or {}))
+        # But for rounding, in case a library adds up in another order.
+        scale = np.max(np.abs(node.value), initial=0, where=np.isfinite(node.value))
+        if not np.allclose(now, node.value, rtol=1e-5, atol=1e-9 * scale, equal_nan=True):
+            line = f"\n  recorded {quoted(*node.line)}" if node.line else ""
+            raise GradientError(
+                f"{op.name} of shape {node.value.shape} would give other numbers now: an "
+                "array of it, or of what it was given, has been written into since, by NumPy. "
+                f"Explain before the write, or compute it again after it{line}"
+            )
 
 
 def as_one_op(node: Node) -> Node:

@@ -1,9 +1,13 @@
 """Steps: the values of the forward pass, and the adjoints with their terms."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 
 from minigrad import Tensor, nn
+from minigrad.errors import GradientError
 from minigrad.viz.backprop.steps import Step, free_letter, trace
 
 
@@ -63,3 +67,31 @@ def test_no_gradient_where_none_flows() -> None:
 def test_labels_are_no_names_of_the_user(names: list[str], letter: str) -> None:
     assert free_letter(names) == letter
     assert free_letter(["w1", "v2", "u3", "t4", "s5"]) == "node"
+
+
+def fill(x: Tensor, buffer: np.ndarray, y: Tensor) -> None:
+    buffer.fill(3.0)
+
+
+def write_through_a_view(x: Tensor, buffer: np.ndarray, y: Tensor) -> None:
+    x.data[1:][0] += 1e-3
+
+
+def write_a_result(x: Tensor, buffer: np.ndarray, y: Tensor) -> None:
+    y.data[...] = np.nan
+
+
+@pytest.mark.parametrize("write", [fill, write_through_a_view, write_a_result])
+def test_what_numpy_wrote_since_is_refused(
+    write: Callable[[Tensor, np.ndarray, Tensor], None],
+) -> None:
+    def program() -> tuple[Any, ...]:
+        x, buffer = Tensor(np.array([1.0, 2.0, np.nan]), requires_grad=True), np.ones(3)
+        y = x * buffer
+        return x, buffer, y, (y[:2] * x[:2]).sum()
+
+    x, buffer, y, z = program()
+    trace(z.node)
+    write(x, buffer, y)
+    with pytest.raises(GradientError, match=r"(?s)mul of shape .* by NumPy.*y = x \* buffer"):
+        trace(z.node)
