@@ -82,7 +82,7 @@ ROOMS = {
         ["reverse"],
         ["custom"],
         ["jacobian"],
-        ["implicit"],
+        ["implicit", "runge_kutta"],
         ["ode"],
         ["sparsity"],
         ["sparse"],

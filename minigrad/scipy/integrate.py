@@ -19,7 +19,8 @@ from minigrad.scipy.on_tensors import as_array, in_place_of, others, refuse_trac
 from minigrad.scipy.parameters import Packing, calling, is_complex, plain, recorded
 from minigrad.tensor import value_of
 from minigrad.transforms import vjp
-from minigrad.transforms.ode import Integrator, Interpolator, trajectory
+from minigrad.transforms.ode import trajectory
+from minigrad.transforms.runge_kutta import EXPLICIT
 
 __getattr__ = others(si)
 
@@ -235,16 +236,9 @@ def fixed_quad(func: Callable[..., Any], a: Any, b: Any, args: Any = (), n: int 
 # Differential equations
 
 
-def solved(
-    func: Callable[..., Any],
-    y0: Any,
-    t: Any,
-    args: Any,
-    solve: Integrator,
-    solve_back: Integrator,
-    between: Interpolator,
-) -> Any:
-    """The solution at the times t, of shape (times, size of y0), for func(t, y, *args)."""
+def solved(func: Callable[..., Any], y0: Any, t: Any, args: Any, *how: Any) -> Any:
+    """The solution at the times t, of shape (times, size of y0), for func(t, y, *args); solved for
+    as `trajectory` takes it."""
     packing = Packing(args)
     y0, t = np.ravel(as_array(y0) * 1.0), as_array(t) * 1.0
     if is_complex(y0):
@@ -253,19 +247,27 @@ def solved(
     def f(y: Any, t: Any, p: Any) -> Any:
         return np.reshape(recorded(func(t, y, *packing.unpacked(p))), -1)
 
-    return trajectory("odeint", f, y0, t, (packing.vector(),), solve, solve_back, between)
+    return trajectory("odeint", f, y0, t, (packing.vector(),), *how)
 
 
 TOLERANCES = {"rtol", "atol", "tcrit", "h0", "hmax", "hmin", "mxstep", "mxhnil", "mxordn", "mxords"}
 
 
-def of_any_size(settings: dict[str, Any]) -> dict[str, Any]:
-    """Settings for the adjoint equation, which is larger: the least of several tolerances."""
-    return {k: np.min(v) if k in ("rtol", "atol") else v for k, v in settings.items()}
-
-
-def by_odeint(f: Any, y0: np.ndarray, t: np.ndarray, **settings: Any) -> np.ndarray:
-    return np.asarray(si.odeint(f, y0, t, tfirst=True, **settings))
+def interpolated(
+    settings: dict[str, Any], method: Any, f: Any, y0: np.ndarray, t: np.ndarray
+) -> Any:
+    """y(t) between the first time and the last, by `method`. Settings are for one method, and the
+    tolerances of all entries of y: of adjoint equations, which are larger, the least is taken."""
+    if method in EXPLICIT:
+        known = "rtol", "atol", "max_step", "first_step"
+        settings = {k: v for k, v in settings.items() if k in known}
+    if np.ndim(atol := settings.get("atol", 0.0)) and len(atol) != len(y0):
+        settings = {**settings, "atol": np.min(atol)}
+    span = float(t[0]), float(t[-1])
+    found = si.solve_ivp(f, span, y0, method, dense_output=True, **settings)
+    if not found.success:
+        raise ArgumentError(f"solve_ivp has found no solution: {found.message}")
+    return found.sol
 
 
 @in_place_of(calling(si.odeint))
@@ -296,32 +298,10 @@ def odeint(
     if not_there := settings.keys() - TOLERANCES:
         raise UnsupportedError(f"odeint of Tensors does not take {sorted(not_there)}")
     first = func if tfirst else lambda t, y, *args: func(y, t, *args)
-    solve = partial(by_odeint, **settings)
-    back = partial(by_odeint, **of_any_size(settings))
+    values = partial(si.odeint, tfirst=True, **settings)
     accuracy: Any = {key: settings.get(key) or 1.49012e-8 for key in ("rtol", "atol")}  # SciPy's
-    between = partial(interpolated, method="LSODA", **accuracy)
-    return solved(first, y0, t, args, solve, back, between)
-
-
-def by_solve_ivp(
-    f: Any, y0: np.ndarray, t: np.ndarray, end: float | None = None, **settings: Any
-) -> np.ndarray:
-    span = float(t[0]), float(t[-1] if end is None else end)
-    found = si.solve_ivp(f, span, y0, t_eval=t, **settings)
-    if not found.success:
-        raise ArgumentError(f"solve_ivp has found no solution: {found.message}")
-    return np.asarray(found.y.T)
-
-
-def interpolated(
-    f: Any, y0: np.ndarray, t: np.ndarray, **settings: Any
-) -> Callable[[Any], np.ndarray]:
-    """y(t) between two times."""
-    found = si.solve_ivp(f, (float(t[0]), float(t[1])), y0, dense_output=True, **settings)
-    if not found.success:
-        raise ArgumentError(f"an equation has no solution between two times: {found.message}")
-    path: Callable[[Any], np.ndarray] = found.sol
-    return path
+    between = partial(interpolated, accuracy)
+    return solved(first, y0, t, args, "LSODA", between, values)
 
 
 @in_place_of(calling(si.solve_ivp))
@@ -377,15 +357,12 @@ def solve_ivp(
     if not result.success:
         raise ArgumentError(f"solve_ivp has found no solution: {result.message}")
     first = int(result.t.size and result.t[0] == value_of(start)[0])
-    if t_eval is None:
-        times = [start, result.t[1:-1], end]
-    else:
-        times = [start, np.ravel(as_array(t_eval) * 1.0)[first:]]
-    whole = partial(by_solve_ivp, end=float(value_of(end)[0]), **settings)
-    back = partial(by_solve_ivp, **of_any_size(settings))
-    between = partial(interpolated, **settings)
-    solution = solved(fun, y0, np.concatenate(times), args, whole, back, between)
-    result.y = (solution if first else solution[1:]).T
+    middle = result.t[1:-1] if t_eval is None else np.ravel(as_array(t_eval) * 1.0)[first:]
+    whole = t_eval is not None and result.t[-1:] == value_of(end)  # each time is to be there once
+    times = np.concatenate([start, middle, end[:0] if whole else end])
+    between = partial(interpolated, options)
+    solution = solved(fun, y0, times, args, method, between)[1 - first :]
+    result.y = solution[: len(result.t)].T
     return result
 
 

@@ -17,10 +17,10 @@ from minigrad.errors import GradientError
 from minigrad.graph import Node, births
 from minigrad.inside import traced_form
 from minigrad.tensor import Tensor, value_of
-from minigrad.transforms.batched import KINDS, Kind, Level, levels
+from minigrad.transforms.batched import KINDS, Kind, Level, levels, needs_grad
 from minigrad.transforms.calls import as_written, call_node
 from minigrad.transforms.draws import Draws, check_the_same
-from minigrad.transforms.rerun import Rerun, from_outside, needs_grad, requiring_grad
+from minigrad.transforms.rerun import Rerun, from_outside, requiring_grad
 from minigrad.transforms.trees import Function, flat, like
 from minigrad.writes import Overwritten, log
 

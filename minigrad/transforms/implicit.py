@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import importlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from minigrad.arguments import advice, checked
-from minigrad.autograd import array_of, recording, reverse, switched
+from minigrad.autograd import recording, switched
 from minigrad.dispatch import implementations, is_traced
 from minigrad.errors import (
     ArgumentError,
@@ -27,14 +27,13 @@ from minigrad.errors import (
 )
 from minigrad.graph import INEXACT, Node, births
 from minigrad.inside import traced_form
-from minigrad.ops.movement import copy
 from minigrad.tensor import Tensor, value_of
-from minigrad.transforms.batched import levels
-from minigrad.transforms.custom import custom_vjp, is_recorded
+from minigrad.transforms.batched import levels, needs_grad
+from minigrad.transforms.custom import any_tensor, custom_vjp, is_recorded
 from minigrad.transforms.foreign import opaque
 from minigrad.transforms.jacobian import jacobian
 from minigrad.transforms.loops import lowered
-from minigrad.transforms.rerun import from_outside, needs_grad, requiring_grad
+from minigrad.transforms.rerun import Rerun, from_outside, requiring_grad
 from minigrad.transforms.reverse import grad, vjp
 from minigrad.transforms.trees import Function, flat, leaves_of, like, map_tree
 
@@ -63,19 +62,13 @@ class Unknowns:
         self.size = sum(self.lengths)
         dtypes = (getattr(x, "dtype", np.dtype(float)) for x in flat(self.tree))
         floats = [x if x.kind in INEXACT else np.dtype(float) for x in dtypes]
-        self.dtype = real_of(np.result_type(*floats)) if floats else np.dtype(float)
+        self.dtype = np.finfo(np.result_type(*floats)).dtype if floats else np.dtype(float)
 
-    def zeros(self, *lead: int) -> Any:
-        """A nest of zeros, with axes in front."""
-        return like(
-            self.tree,
-            (
-                np.zeros((*lead, *shape), np.result_type(self.dtype, np.complex64))
-                if two
-                else np.zeros((*lead, *shape), self.dtype)
-                for shape, two in zip(self.shapes, self.are_complex, strict=True)
-            ),
-        )
+    def zeros(self) -> Any:
+        """A nest of zeros."""
+        dtypes = {False: self.dtype, True: np.result_type(self.dtype, np.complex64)}
+        kinds = zip(self.shapes, self.are_complex, strict=True)
+        return like(self.tree, (np.zeros(shape, dtypes[two]) for shape, two in kinds))
 
     def vector(self, tree: Any, what: str) -> Any:
         """All numbers of a nest like the unknowns, in one vector."""
@@ -96,33 +89,27 @@ class Unknowns:
                 )
         return self.joined([found[at] for at in places])
 
-    def joined(self, leaves: Sequence[Any], axes: int = 0) -> Any:
-        """Leaves side by side along one axis, after so many axes in front."""
+    def joined(self, leaves: Sequence[Any]) -> Any:
+        """The numbers of all leaves in one vector."""
         parts = []
         for x, two in zip(map(as_float, leaves), self.are_complex, strict=True):
-            for part in (np.real(x), np.imag(x)) if two else (x,):
-                parts.append(np.reshape(part, (*part.shape[:axes], -1)))
-        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=axes)
+            parts += [np.reshape(part, -1) for part in ((np.real(x), np.imag(x)) if two else (x,))]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def nest(self, vector: Any) -> Any:
-        """The nest of the numbers of a vector."""
+        """The nest of the numbers of a vector, or of vectors with axes in front."""
         parts, start = [], 0
         for shape, two, n in zip(self.shapes, self.are_complex, self.lengths, strict=True):
-            part = vector[start : start + n]
+            part = vector[..., start : start + n]
             if two:
-                part = part[: n // 2] + np.complex64(1j) * part[n // 2 :]
-            parts.append(np.reshape(part, shape))
+                part = part[..., : n // 2] + np.complex64(1j) * part[..., n // 2 :]
+            parts.append(np.reshape(part, (*vector.shape[:-1], *shape)))
             start += n
         return like(self.tree, iter(parts))
 
 
 def is_complex(x: Any) -> bool:
     return isinstance(x, complex) or getattr(getattr(x, "dtype", None), "kind", "") == "c"
-
-
-def real_of(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    """The dtype of the real parts."""
-    return np.zeros((), dtype).real.dtype
 
 
 def conjugate(tree: Any) -> Any:
@@ -168,21 +155,16 @@ def closed(
     if how is None:
         return f, args
     trees = map_tree(in_double, given), args
-    leaves = flat(trees)
-    variable = [k for k, x in enumerate(map(as_array, leaves)) if hasattr(x, "dtype")]
+    variable = [hasattr(as_array(x), "dtype") for x in flat(trees)]
     forms: list[Any] = []
 
-    def filled(parts: Sequence[Any]) -> tuple[Any, Any]:
-        of_leaf = dict(zip(variable, parts, strict=True))
-        return like(trees, (of_leaf.get(k, x) for k, x in enumerate(leaves)))
-
     def of_parts(parts: list[Any]) -> list[Any]:
-        given, args = filled(parts)
+        given, args = filled(trees, variable, iter(parts))
         forms.append(f(*given, *args))
         return flat(forms[-1])
 
     def close() -> Any:
-        return how.closed(of_parts, [as_array(leaves[k]) for k in variable])
+        return how.closed(of_parts, [*map(as_array, chosen(trees, variable))])
 
     made = implementations["attempt"](close, lambda: None)
     if made is None:
@@ -194,8 +176,8 @@ def closed(
 
     def converted(*all_args: Any) -> Any:
         *own, outside = all_args
-        found = [*map(as_array, flat((tuple(own[: len(given)]), tuple(own[len(given) :]))))]
-        return like(forms[0], iter(run([*outside, *(found[k] for k in variable)])))
+        found = run([*outside, *map(as_array, chosen(own, variable))])
+        return like(forms[0], iter(found))
 
     return converted, (*args, outside)
 
@@ -238,57 +220,30 @@ def number_for(x: Any) -> Any:
     return np.ones(x.shape, x.dtype) if is_traced(x) else x
 
 
-def pulled(
-    f: Function,
-    leaves: Sequence[Any],
-    wanted: Sequence[bool],
-    nodes: Sequence[Node],
-    cotangent: Any,
-    again: bool = False,
-) -> tuple[Any, list[Any], list[Any]]:
-    """The result of f, an array; from its cotangent, those of the leaves that are wanted, the
-    arguments of f, and of nodes from outside that it uses: None where there is none. Recorded
-    `again`, if any of them is a Tensor."""
-    again = again or any(isinstance(x, Tensor) for x in (*leaves, cotangent))
-    again = again and recording.get()
-    with switched(recording, True), requiring_grad(nodes):
-        start = next(births)
-        variables = [variable(x) if own else x for x, own in zip(leaves, wanted, strict=True)]
-        result = f(*variables)
-        own = [
-            x.node if mark and needs_grad(x) else None
-            for x, mark in zip(variables, wanted, strict=True)
-        ]
-        if not needs_grad(result):
-            return value_of(result), [None] * len(leaves), [None] * len(nodes)
-        others = {*from_outside([result.node], start, [x for x in own if x])}.difference(nodes)
-        if others:
-            raise GradientError(
-                "a function that is solved for uses other Tensors in one call than in another: "
-                "pass them in args"
-            )
-        ends = [x for x in (*own, *nodes) if x is not None]
-        seed = cotangent if isinstance(cotangent, Tensor) else Tensor(cotangent)
-        with switched(recording, again):
-            view = Tensor.of if again else array_of
-            adjoints = reverse({result.node: view(seed.node)}, by=ends, view=view)
-        for node in own:
-            if node is not None:  # its leaves belong to this pass alone
-                node.requires_grad = node.op is not None
-    by_leaf = [None if x is None else adjoints.get(x) for x in own]
-    value = result if again else result.data
-    return value, by_leaf, [adjoints.get(x) for x in nodes]
+def chosen(tree: Any, marks: Sequence[bool]) -> list[Any]:
+    """The leaves of a nest that are marked."""
+    return [x for x, mark in zip(flat(tree), marks, strict=True) if mark]
 
 
-def variable(x: Any) -> Any:
-    """A leaf of the arguments to differentiate by; anything but arrays of floats as it is."""
-    if needs_grad(x):
-        return copy(x)
-    x = value_of(x)
-    if getattr(getattr(x, "dtype", None), "kind", "") not in ("f", "c"):
-        return x
-    number = isinstance(x, np.generic) and not is_traced(x)
-    return Tensor.of(Node(np.asarray(x) if number else x, True))
+def filled(tree: Any, marks: Sequence[bool], leaves: Iterator[Any]) -> Any:
+    """A nest with others in the place of the leaves that are marked."""
+    pairs = zip(flat(tree), marks, strict=True)
+    return like(tree, (next(leaves) if mark else x for x, mark in pairs))
+
+
+def rerun(f: Function, inputs: Sequence[Any], nodes: Sequence[Node], again: bool = False) -> Rerun:
+    """A run of f on new variables, to go back through: to these, and to nodes from outside that it
+    uses."""
+    start = next(births)
+    run = Rerun(f, inputs, nodes, again)
+    with requiring_grad(nodes):
+        used = from_outside([y.node for y in run.outputs if needs_grad(y)], start, run.nodes)
+    if not {*used} <= {*nodes}:
+        raise GradientError(
+            "a function that is solved for uses other Tensors in one call than in another: "
+            "pass them in args"
+        )
+    return run
 
 
 def solution(
@@ -337,15 +292,17 @@ def solution(
         x, args = needed
         v, g = unknowns.vector(x, "x"), unknowns.vector(conjugate(g), "g")
 
-        def of_leaves(v: Any, *leaves: Any) -> Any:
-            return equations(unknowns.nest(v), *like(args, iter(leaves)))
+        def of_wanted(v: Any, *own: Any) -> list[Any]:
+            return [equations(unknowns.nest(v), *filled(args, wanted, iter(own)))]
 
-        again = any(isinstance(x, Tensor) for x in (v, g, *flat(args)))
+        again = any_tensor([v, g, *flat(args)])
         with requiring_grad(nodes), switched(recording, again):
-            w = (back or transposed)(lambda v: of_leaves(v, *flat(args)), v, g, args)
-            leaves = [v, *flat(args)]
-            _, (_, *by_leaf), by_node = pulled(of_leaves, leaves, [True, *wanted], nodes, -w)
-        return None, like(args, iter(by_leaf)), by_node
+            w = (back or transposed)(lambda v: equations(unknowns.nest(v), *args), v, g, args)
+            run = rerun(of_wanted, [v, *chosen(args, wanted)], nodes, again)
+            _, *found = run.pull_back({0: -w})
+        by = iter(found)
+        by_args = like(args, iter([next(by) if mark else None for mark in wanted]))
+        return None, by_args, [*by]
 
     solved.__name__ = name
     call = custom_vjp(solved)
@@ -556,21 +513,21 @@ def minimize(f: Function, x0: Any, args: tuple[Any, ...] = (), solve: Solver | N
 def linear(
     name: str,
     method: str,
-    a: Function,
+    a: Any,
     b: Any,
     x0: Any = None,
     args: tuple[Any, ...] = (),
-    inverse: Function | None = None,
+    inverse: Any = None,
     **settings: Any,
 ) -> Any:
     """The x with a(x, *args) = b, of a linear function a, by a method of SciPy's, with its
     settings. `inverse` is near to the inverse of a."""
     start = Unknowns(name, b, "b").zeros() if x0 is None else x0
     unknowns = Unknowns(name, start)
-    a, args = closed(name, a, (start,), args)
+    a, args = closed(name, apply_of(a), (start,), args)
     n, near = len(args), inverse
     if inverse is not None:
-        near, more = closed(name, inverse, (start,), ())
+        near, more = closed(name, apply_of(inverse), (start,), ())
         args = (*args, *more)
 
     def rest(x: Any, b: Any, *args: Any) -> Any:
@@ -660,9 +617,7 @@ def cg(
     >>> grad(lambda b: np.sum(cg(lambda x: a @ x, b)[0]))(np.array([1.0, 2.0])).round(6)
     array([0.4, 0.2])
     """
-    inverse = None if M is None else apply_of(M)
-    accuracy = {"rtol": rtol, "atol": atol, "maxiter": maxiter}
-    return linear("cg", "cg", apply_of(A), b, x0, args, inverse, **accuracy), 0
+    return linear("cg", "cg", A, b, x0, args, M, rtol=rtol, atol=atol, maxiter=maxiter), 0
 
 
 @checked
@@ -685,6 +640,4 @@ def gmres(
     >>> grad(lambda b: np.sum(gmres(lambda x: a @ x, b)[0]))(np.array([1.0, 2.0])).round(6)
     array([0.5  , 0.125])
     """
-    inverse = None if M is None else apply_of(M)
-    accuracy = {"rtol": rtol, "atol": atol, "maxiter": maxiter}
-    return linear("gmres", "gmres", apply_of(A), b, x0, args, inverse, **accuracy), 0
+    return linear("gmres", "gmres", A, b, x0, args, M, rtol=rtol, atol=atol, maxiter=maxiter), 0

@@ -1,15 +1,19 @@
-"""odeint: ordinary differential equations, differentiated by the adjoint equation.
+"""odeint: ordinary differential equations, differentiated step by step or by the adjoint equation.
 
-With a(t) the derivative of the result by y(t), da/dt = -(df/dy)^T a: it is solved backward, and
-what parameters contribute on the way is added up (L. S. Pontryagin et al., 1962; R. T. Q. Chen et
-al., "Neural ordinary differential equations", 2018). y is solved for forward again,
-for what diffuses or decays cannot be solved for backward. To the derivative of a derivative, the
-backward solution is one of an equation like the first, with y beside a.
+Explicit Runge-Kutta methods are differentiated step by step. Of others, the first derivative is
+that of the equation: with a(t) the derivative of the result by y(t), da/dt = -(df/dy)^T a, which is
+solved backward; a jumps at each time for which y is returned by the cotangent of that y, and what
+parameters contribute on the way is integrated (L. S. Pontryagin et al., 1962; R. T. Q. Chen et al.,
+"Neural ordinary differential equations", 2018). y is solved for forward again, for what diffuses or
+decays cannot be solved for backward.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -17,28 +21,31 @@ import numpy as np
 from minigrad.arguments import checked
 from minigrad.autograd import recording, switched
 from minigrad.errors import ArgumentError, ShapeError
+from minigrad.graph import Node
 from minigrad.tensor import Tensor, value_of
-from minigrad.transforms.custom import custom_vjp, is_recorded
+from minigrad.transforms.batched import needs_grad
+from minigrad.transforms.calls import call_node
+from minigrad.transforms.custom import any_tensor, custom_vjp, is_recorded, kind_of, zeros
 from minigrad.transforms.foreign import opaque
 from minigrad.transforms.implicit import (
     Unknowns,
     as_float,
+    chosen,
     closed,
-    conjugate,
+    filled,
     is_eager,
     message_of,
-    pulled,
+    rerun,
     scipys,
     used_by,
 )
 from minigrad.transforms.loops import lowered
-from minigrad.transforms.rerun import requiring_grad
+from minigrad.transforms.rerun import Rerun, requiring_grad
+from minigrad.transforms.runge_kutta import EXPLICIT, RungeKutta
 from minigrad.transforms.trees import Function, flat, like, map_tree
 
-# From f(t, y) of vectors, y at the first time, and all times: y at all of them, (times, size of y).
-Integrator = Callable[[Function, np.ndarray, np.ndarray], np.ndarray]
-# From f(t, y) of vectors, y at the first of two times, and both: y(t) between them.
-Interpolator = Callable[[Function, np.ndarray, np.ndarray], Callable[[Any], np.ndarray]]
+# From a method, f(t, y) of vectors, y at the first time, and all times: y at any time between.
+Interpolator = Callable[[Any, Function, np.ndarray, np.ndarray], Any]
 
 
 def trajectory(
@@ -47,111 +54,191 @@ def trajectory(
     y0: Any,
     t: Any,
     args: tuple[Any, ...],
-    solve: Integrator,
-    solve_back: Integrator | None = None,
-    between: Interpolator | None = None,
-    given: Callable[..., Any] | None = None,
+    method: Any,
+    between: Interpolator,
+    values: Function | None = None,
 ) -> Any:
     """y at the times t, nested as y0 is with an axis in front, for dy/dt = f(y, t, *args); with
-    derivatives by y0, t and args, and by all else that f uses. The backward equation is solved
-    along the y that `between` gives. `given(y0, t, args)` is y in another way than by `solve`."""
+    derivatives by y0, t and args, and by all else that f uses. `values(f, y0, t)` are the numbers,
+    from f(t, y) of vectors, where they are not those of `between`."""
     unknowns = Unknowns(name, y0, "y0")
 
-    def slope(y: Any, t: Any, *args: Any) -> Any:
+    def slope(y: Any, t: Any, args: Any) -> Any:
         return unknowns.vector(f(unknowns.nest(y), t, *args), "dy/dt")
 
-    def numbers(y0: Any, t: Any, args: tuple[Any, ...]) -> Any:
-        y0, t, args = map_tree(value_of, (y0, t, args))
-        with switched(recording, False):
-            if given is not None:
-                return given(y0, t, args)
-            start = unknowns.vector(y0, "y0")
-            return rows(solve(of_numbers(args), start, t) if len(t) > 1 else start[None])
+    start = unknowns.vector(y0, "y0")
+    nodes = [] if lowered.get() else used_by(name, slope, start, t[0], args)
+    equation = Equation(name, slope, method, between, nodes)
+    if (explicit := method in EXPLICIT) and is_eager():
+        return unknowns.nest(equation.by_steps(start, t, args))
+    example = np.zeros((len(t), len(start)), start.dtype)
+    own = () if explicit else (partial(equation.solved, values), equation.adjoint)
+    return unknowns.nest(
+        of_numbers(name, equation.by_steps, (start, t, args), example, nodes, *own)
+    )
 
-    def of_numbers(args: tuple[Any, ...]) -> Function:
-        return lambda t, y: value_of(slope(y, t, *args))
 
-    def rows(found: np.ndarray) -> Any:
-        """A nest like y0, of a matrix with a row for each time."""
-        each = [unknowns.nest(row) for row in found]
-        return like(unknowns.tree, map(np.stack, zip(*map(flat, each), strict=True)))
+@dataclass
+class Equation:
+    """dy/dt = slope(y, t, args), of vectors y, and how it is solved; `nodes` are those from outside
+    that slope uses."""
 
-    first = numbers(y0, t, args) if is_eager() else None
-    nodes = []
-    if lowered.get() is None:
-        nodes = used_by(name, slope, unknowns.vector(unknowns.tree, "y0"), t[0], *args)
+    name: str
+    slope: Function
+    method: Any
+    between: Interpolator
+    nodes: Sequence[Node]
+
+    def of_vectors(self, args: Any) -> Function:
+        return lambda t, y: value_of(self.slope(y, t, args))
+
+    def solved(self, values: Function | None, y0: Any, t: Any, args: Any) -> Any:
+        """y at all times, of arrays, by the method itself."""
+        if len(t) == 1:
+            return y0[None]
+        f = self.of_vectors(args)
+        ys = values(f, y0, t) if values else self.between(self.method, f, y0, t)(t).T
+        return np.asarray(ys, y0.dtype)
+
+    def adjoint(self, wanted: Sequence[bool], tree: Any, g: Any) -> list[Any]:
+        """The cotangents of the leaves of y0, t and args, the `tree`, that are wanted, and of the
+        nodes, from those of y at all times: of arrays."""
+        y0, t, args = tree
+        by_y0, by_t, *by_args = wanted
+        ends = [*chosen(args, by_args), *(x.value for x in self.nodes)]
+        state = Unknowns(f"the adjoint of {self.name}", [y0, *(zeros(*kind_of(x)) for x in ends)])
+        f = self.of_vectors(args)
+        path: Any = len(t) > 1 and self.between(self.method, f, y0, t)
+
+        def change(t: Any, v: Any) -> Any:
+            def of_wanted(y: Any, *own: Any) -> list[Any]:
+                return [self.slope(y, t, filled(args, by_args, iter(own)))]
+
+            a, *rest = state.nest(v)
+            run = rerun(of_wanted, [path(t), *chosen(args, by_args)], self.nodes)
+            pairs = zip(run.pull_back({0: a}), [a, *rest], strict=True)
+            return state.joined([0.0 * x if dx is None else -dx for dx, x in pairs])
+
+        a, *rest = state.tree
+        a = a * 0.0 + g[-1]
+        times = np.zeros(len(t))
+        for k in range(len(t) - 1, 0, -1):
+            times[k] = g[k] @ f(t[k], path(t[k]))
+            span = t[k - 1 : k + 1][::-1]
+            v = self.between(self.method, change, state.joined([a, *rest]), span)(span[-1])
+            a, *rest = state.nest(v)
+            if k == 1:
+                times[0] = -(a @ f(t[0], y0))
+            a = a + g[k - 1]
+        every = [x for x, mark in ((a, by_y0), (times, by_t)) if mark] + rest
+        like_them = [*chosen(tree, wanted), *(x.value for x in self.nodes)]
+        return [x.astype(zeros(*kind_of(z)).dtype) for x, z in zip(every, like_them, strict=True)]
+
+    def by_steps(self, y0: Any, t: Any, args: Any) -> Any:
+        """y at all times, by the steps of an explicit Runge-Kutta method, each of which is one call
+        in the graph: in the reverse pass it is run again. Derivatives are those of the steps as
+        they were chosen, and of y between them."""
+        method = self.method if self.method in EXPLICIT else EXPLICIT[-1]
+        start, times, numbers = map_tree(value_of, (y0, t, args))
+        steps: list[Any] = []
+        if len(times) > 1:
+            with switched(recording, False):
+                f = self.of_vectors(numbers)
+                steps = self.between(method, f, start, times).interpolants
+        forward: Any = np.sign(times[-1] - times[0])
+        place: Any = np.searchsorted([forward * x.t for x in steps[:-1]], forward * times[1:])
+        y = np.astype(y0, float)  # as solvers compute
+        rows = [y]
+        if needs_grad(t):
+            y = self.moved(y, t[0], times[0] - t[0], args)
+        for k, step in enumerate(steps):
+            at = times[1:][place == k]
+            found = [step(step.t), *([step(at).T] if len(at) else [])]
+            span = step.t_old, step.h
+            y, *within = self.step(method, y, span, args, found, (at - step.t_old) / step.h)
+            rows += [row for part in within for row in part]
+        if needs_grad(t):
+            rows[1:] = map(self.moved, rows[1:], times[1:], t[1:] - times[1:], repeat(args))
+        return np.astype(np.stack(rows), y0.dtype)
+
+    def moved(self, y: Any, t: Any, h: Any, args: Any) -> Any:
+        """y as it is, with the derivatives that it has by h, of value 0, as y at t + h: those up to
+        the order of the method."""
+        return self.step(EXPLICIT[-1], y, (t, h), args, [value_of(y)])[0]
+
+    def step(
+        self, method: str, y: Any, span: Any, args: Any, found: Sequence[Any], x: Any = ()
+    ) -> Any:
+        """y after a step, of what start and length, `span`, and, if there are any x, from 0 to 1,
+        the rows of y there, from y before; their numbers were `found`."""
+        given = span, args
+        wanted = [*map(needs_grad, flat(given))]
+        inputs = [y, *chosen(given, wanted), *map(Tensor.of, self.nodes)]
+        if not any_tensor([*inputs, *flat(given)]):
+            return found
+
+        def of_wanted(y: Any, *own: Any) -> list[Any]:
+            (start, h), args = filled(given, wanted, iter(own))
+            return RungeKutta(method).step(lambda y, t: self.slope(y, t, args), y, start, h, x)
+
+        def again(inputs: Sequence[Any]) -> Rerun:
+            recorded = recording.get() and any_tensor(inputs)
+            return rerun(of_wanted, inputs[: len(inputs) - len(self.nodes)], self.nodes, recorded)
+
+        def pull_back(sent: dict[int, Any], inputs: Sequence[Any], _: Any) -> list[Any]:
+            return again(inputs).pull_back(sent)
+
+        def push(tangents: dict[int, Any], inputs: Sequence[Any], _: Any) -> list[Any]:
+            return again(inputs).push([*map(tangents.get, range(len(inputs)))])
+
+        return call_node(self.name, inputs, found, pull_back, push=push)
+
+
+def of_numbers(
+    name: str,
+    f: Function,
+    args: Sequence[Any],
+    example: Any,
+    nodes: Sequence[Node] = (),
+    values: Function | None = None,
+    back: Function | None = None,
+) -> Any:
+    """f(*args), which needs numbers: it runs between compiled parts, and for each entry of a batch.
+    With derivatives to any order, which need numbers as well.
+
+    `example` is like what it returns, `nodes` are those from outside that it uses. If there are
+    `values(*args)`, they are those of f, and `back(wanted, args, g)` gives the cotangents of the
+    leaves of args that are wanted, and of the nodes.
+    """
     wanted = [*map(is_recorded, flat(args))]
 
-    def solved(y0: Any, t: Any, args: Any, outside: Any) -> Any:
-        return numbers(y0, t, args) if first is None else first
-
-    def fwd(y0: Any, t: Any, args: Any, outside: Any) -> Any:
-        ys = solved(y0, t, args, outside)
-        return ys, (ys, t, args)
+    def run(*args: Any) -> Any:
+        with switched(recording, False):
+            return map_tree(value_of, (values or f)(*map_tree(value_of, args[:-1])))
 
     def bwd(needed: Any, g: Any) -> Any:
-        ys, t, args = needed
-        again = any(isinstance(x, Tensor) for x in flat([ys, t, args, g]))
-        y, g = (unknowns.joined(flat(x), axes=1) for x in (ys, conjugate(g)))
+        *args, _ = needed
+        zero = [zeros(*kind_of(x)) for x in (*chosen(args, wanted), *(x.value for x in nodes))]
 
-        def backward(state: Any, t: Any, args: Any, start: Any) -> Any:
-            def of_leaves(y: Any, *leaves: Any) -> Any:
-                return slope(y, t, *like(args, iter(leaves)))
+        def again(args: Any, g: Any) -> list[Any]:
+            def of_wanted(*own: Any) -> list[Any]:
+                return flat(f(*filled(args, wanted, iter(own))))
 
-            leaves = [state["y"], *flat(args)]
-            dy, (by_y, *by_args), by_nodes = pulled(
-                of_leaves, leaves, [True, *wanted], nodes, state["a"], again and bool(nodes)
-            )
-            by_wanted = [x for x, mark in zip(by_args, wanted, strict=True) if mark]
-            found = [None if x is None else -x for x in (by_y, *by_wanted, *by_nodes)]
-            parts = zip(found, [state["a"], *state["p"]], strict=True)
-            da, *dp = (0.0 * x if part is None else part for part, x in parts)
-            return {"y": dy, "a": da, "p": dp}
+            run = rerun(of_wanted, chosen(args, wanted), nodes, again=True)
+            found = run.pull_back(dict(enumerate(flat(g))))
+            return [x if dx is None else dx for x, dx in zip(zero, found, strict=True)]
 
-        def along_y(state: Any, span: Any, given: Any) -> Any:
-            """The state at both times, solved for along the y that was solved for forward."""
-            args, start = given
-            assert between is not None
-            y = between(of_numbers(args), start, span[::-1])
-            rest = Unknowns(f"the adjoint of {name}", {"a": state["a"], "p": state["p"]})
+        own = back and partial(back, wanted)
+        with requiring_grad(nodes):
+            by = iter(of_numbers(f"the derivative of {name}", again, (args, g), zero, nodes, own))
+        return *like(args, iter([next(by) if mark else None for mark in wanted])), [*by]
 
-            def f(t: Any, v: Any) -> Any:
-                change = backward({**rest.nest(v), "y": y(t)}, t, args, start)
-                return value_of(rest.vector({"a": change["a"], "p": change["p"]}, "da/dt"))
-
-            first = rest.vector({"a": state["a"], "p": state["p"]}, "a")
-            each = [rest.nest(v) for v in back(f, first, span)]
-            leaves = map(np.stack, zip(*map(flat, each), strict=True))
-            return {"y": np.stack([state["y"], start]), **like(each[0], leaves)}
-
-        back = solve_back or solve
-        with requiring_grad(nodes), switched(recording, again):
-            own = [x for x, mark in zip(flat(args), wanted, strict=True) if mark]
-            p = [0.0 * x for x in (*own, *(node.value for node in nodes))]
-            a, by_t = g[-1], []
-            for k in range(len(t) - 1, 0, -1):
-                by_t.append(np.sum(g[k] * slope(y[k], t[k], *args)))
-                state = {"y": y[k], "a": a, "p": p}
-                span = np.stack([t[k], t[k - 1]])
-                state = trajectory(
-                    f"the adjoint of {name}", backward, state, span, (args, y[k - 1]), back,
-                    given=None if between is None else along_y,
-                )  # fmt: skip
-                a, p = state["a"][-1] + g[k - 1], [x[-1] for x in state["p"]]
-            by_t.append(-np.sum((a - g[0]) * slope(y[0], t[0], *args)))
-        found = iter(p)
-        by_args = like(args, iter([next(found) if mark else None for mark in wanted]))
-        by_y0 = conjugate(unknowns.nest(a))
-        return by_y0, np.stack(by_t[::-1]), by_args, [*found]
-
-    solved.__name__ = name
-    call = custom_vjp(solved)
-    call.defvjp(fwd, bwd)
-    like_y = unknowns.zeros(len(t))
-    opaque(call.runs["the function"], lambda y0, t, args, outside: like_y)
-    opaque(call.runs["fwd"], lambda y0, t, args, outside: (like_y, (like_y, t, args)))
-    start = map_tree(as_float, y0)
-    return call(start, t, args, [Tensor.of(node) for node in nodes])
+    run.__name__ = name
+    call = custom_vjp(run)
+    call.defvjp(lambda *args: (run(*args), args), bwd)
+    opaque(call.runs["the function"], lambda *args: example)
+    opaque(call.runs["fwd"], lambda *args: (example, args))
+    return call(*args, [*map(Tensor.of, nodes)])
 
 
 def as_times(name: str, t: Any) -> Any:
@@ -174,9 +261,12 @@ def odeint(
 ) -> Any:
     """The solution of dy/dt = func(y, t, *args) at the times t, the first of which is that of y0,
     by SciPy's `solve_ivp`, with steps that adapt to rtol and atol. With derivatives by y0, t and
-    args, and by all other Tensors that func uses (the parameters of a network), to any order: by
-    the adjoint equation, so that no step is kept. Where it is stiff, or diffuses, first derivatives
-    by grad are as stable as the solution; jvp and derivatives of derivatives are not.
+    args, and by all other Tensors that func uses (the parameters of a network), to any order.
+
+    With "RK23", "RK45" and "DOP853" they are those of the steps that the solver chose (by times, up
+    to the eighth); of a step no more than y is kept, and many times cost what two do. With implicit methods they are those of
+    the adjoint equation, solved backward from time to time; those of a derivative, and jvp, are
+    those of "DOP853".
 
     Args:
         func: returns dy/dt, nested and shaped as y is.
@@ -203,7 +293,7 @@ def odeint(
     -0.735759
     """
 
-    def solved(f: Function, y0: np.ndarray, t: np.ndarray, **how: Any) -> Any:
+    def between(method: str, f: Function, y0: np.ndarray, t: np.ndarray) -> Any:
         forward = np.diff(t) > 0
         if forward.any() and not forward.all():
             raise ArgumentError("odeint: t has to increase, or to decrease, all along")
@@ -211,19 +301,12 @@ def odeint(
             if not np.all(np.isfinite(f(t[0], y0))):  # solve_ivp would not return
                 raise ArgumentError("odeint: dy/dt is not finite at the first time")
             found = scipys("integrate", "odeint").solve_ivp(
-                f, (t[0], t[-1]), y0, method, rtol=rtol, atol=atol, **how
+                f, (t[0], t[-1]), y0, method, dense_output=True, rtol=rtol, atol=atol
             )
         if not found.success:
             raise ArgumentError(f"odeint has found no solution: {message_of(found)}")
-        return found
-
-    def solve(f: Function, y0: np.ndarray, t: np.ndarray) -> np.ndarray:
-        return np.asarray(solved(f, y0, t, t_eval=t).y.T, y0.dtype)
-
-    def between(f: Function, y0: np.ndarray, t: np.ndarray) -> Callable[[Any], np.ndarray]:
-        path = solved(f, y0, t, dense_output=True).sol
-        return lambda t: path(t).astype(y0.dtype)
+        return found.sol
 
     t = as_times("odeint", t)
     func, args = closed("odeint", func, (y0, t[0]), args)
-    return trajectory("odeint", func, y0, t, args, solve, between=between)
+    return trajectory("odeint", func, map_tree(as_float, y0), t, args, method, between)

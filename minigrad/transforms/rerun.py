@@ -9,12 +9,9 @@ from typing import Any
 from minigrad.autograd import array_of, leading_to, recording, reverse, switched
 from minigrad.graph import Node, toposort
 from minigrad.tensor import Tensor, value_of
+from minigrad.transforms.batched import needs_grad
 from minigrad.transforms.forward import push_along
 from minigrad.transforms.recorded import variable
-
-
-def needs_grad(x: Any) -> bool:
-    return isinstance(x, Tensor) and x.requires_grad
 
 
 class Rerun:

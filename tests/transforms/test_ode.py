@@ -69,11 +69,16 @@ def test_by_parameters_start_and_times(f: Any, expected: Any) -> None:
     np.testing.assert_allclose(forward, other, 1e-5)
 
 
-@pytest.mark.parametrize("f", [total, closed])
+@pytest.mark.parametrize("f", [total, pytest.param(closed, marks=pytest.mark.slow)])
 def test_to_second_order(f: Any) -> None:
-    one = grad(lambda p: np.sum(grad(f)(p, Y0, T) * [1.0, 2.0]))(P)
-    other = grad(lambda p: np.sum(grad(unrolled)(p, Y0, T) * [1.0, 2.0]))(P)
-    np.testing.assert_allclose(one, other, 1e-5)
+    """By parameters and times, along the same directions."""
+    along = np.array([1.0, 2.0]), np.array([0.3, 1.0, -2.0])
+
+    def second(f: Any) -> Any:
+        slopes = lambda p, t: grad(f, (0, 2))(p, Y0, t)  # noqa: E731
+        return grad(lambda p, t: sum(map(np.vdot, slopes(p, t), along)), (0, 1))(P, T)
+
+    agree(second(f), second(unrolled))
 
 
 def test_the_parameters_of_a_network() -> None:
@@ -117,6 +122,7 @@ def test_between_compiled_parts_and_on_batches(expected: Any, on_numpy: None) ->
         vmap(closed, (0, None, None))(ps, Y0, T)
 
 
+@pytest.mark.slow
 def test_derivatives_of_derivatives_compiled_and_in_batches() -> None:
     f = lambda a: odeint(lambda y, t, a: -a * y, 1.0, [0.0, 1.0], a)[-1]  # noqa: E731
     np.testing.assert_allclose(minigrad.compile(hessian(f))(np.array(0.5)), np.exp(-0.5), 1e-6)
