@@ -264,9 +264,9 @@ def odeint(
     args, and by all other Tensors that func uses (the parameters of a network), to any order.
 
     With "RK23", "RK45" and "DOP853" they are those of the steps that the solver chose (by times, up
-    to the eighth); of a step no more than y is kept, and many times cost what two do. With implicit methods they are those of
-    the adjoint equation, solved backward from time to time; those of a derivative, and jvp, are
-    those of "DOP853".
+    to the eighth); of a step no more than y is kept, and many times cost what two do. With implicit
+    methods they are those of the adjoint equation, solved backward from time to time; those of a
+    derivative, and jvp, are those of "DOP853".
 
     Args:
         func: returns dy/dt, nested and shaped as y is.
