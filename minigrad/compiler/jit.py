@@ -35,6 +35,7 @@ from minigrad.compiler.target.cache import BuildError
 from minigrad.compiler.target.toolchain import after_fork
 from minigrad.dispatch import implements
 from minigrad.errors import TraceError, UnsupportedError, plain, warn
+from minigrad.optim.optimizer import Memory
 from minigrad.reachable import bits_of, set_bits
 from minigrad.tensor import Tensor
 from minigrad.transforms.batched import levels
@@ -329,7 +330,7 @@ def trace_and_verify(
     which `begin` is called with the graph, to build it meanwhile. What it returns is returned.
 
     In its first run the function may set things up (a cache, a lazy attribute): then it is traced
-    again.
+    again. What it made then and writes into is refused, as the first run may have written into it.
     """
     first = Guards(captured(function, leaves_of(arguments, "argument ")))
     try:
@@ -339,6 +340,7 @@ def trace_and_verify(
                 traced, again = trace(function, arguments, guards.found)
             changed = guards.broken()
             if not changed:
+                check_made_before(traced, guards, first)
                 begun = begin(traced.graph)
                 with unchanged_arrays(guards):
                     again()
@@ -346,6 +348,7 @@ def trace_and_verify(
                     guards.add_gradients(bool(traced.grads or traced.fresh), traced.discarded)
                     return traced, guards, begun
                 break
+            begin_states(first)
             guards = Guards(captured(function, leaves_of(arguments, "argument ")))
         raise changes(changed)
     except BaseException:
@@ -358,6 +361,31 @@ def changes(what: str) -> TraceError:
         f"a compiled function changes what is outside of it: {what}. That would be done once, and "
         "not at each call: return what is computed, and keep count outside"
     )
+
+
+def begin_states(first: Guards) -> None:
+    """What an optimiser's state has since been found to lack (it was cleared, or a setting has
+    changed) begins as zeros: the trace has written into it already."""
+    for state, before in first.contents:
+        if isinstance(state, Memory):
+            for key in state.keys() - set(before):
+                state[key] = np.zeros(state[key].shape, state[key].dtype)
+
+
+def check_made_before(traced: Traced, guards: Guards, first: Guards) -> None:
+    """Raise if the function writes into a Tensor that it has made itself, in its first run."""
+    holders = {id(x) for x, _ in first.contents}
+    slots = (x[key] for x, key, _ in guards.found.slots if id(x) in holders)
+    tensors = (t.data for t in first.found.tensors.values())
+    known = {*first.found.arrays, *map(id, tensors), *map(id, slots)}
+    written = {value for value, _ in traced.graph.writes}
+    for array, value in traced.states:
+        if value in written and id(array) not in known:
+            raise UnsupportedError(
+                f"a compiled function makes {guards.name_of(array, 'a Tensor')} of shape "
+                f"{array.shape} at its first call, and writes into it at each: make it before the "
+                "first call"
+            )
 
 
 @contextmanager

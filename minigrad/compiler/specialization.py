@@ -342,8 +342,7 @@ class Specialization:
 
     def name_of(self, array: np.ndarray, other: str = "an argument") -> str:
         """The name of an array that is written or captured, for messages."""
-        names = [place.name for place, value in self.guards.values if value_of(value) is array]
-        return next((name for name in names if name != "the Tensor"), other)
+        return self.guards.name_of(array, other)
 
     def write_back(self, arrays: Sequence[np.ndarray]) -> None:
         for k, (value, array) in enumerate(zip(self.inputs, arrays, strict=True)):

@@ -130,7 +130,8 @@ def by_the_batch(
                         f"{what} in training would move the running statistics, of which there "
                         "is one for all, by those of each entry of a vmap: eval() first, or leave "
                         "them out, BatchNorm1d(n, track_running_stats=False); or use GroupNorm; of "
-                        "many models, give each its own by functional_call, in copies"
+                        "many models, give each its own by functional_call, in copies. Or a "
+                        "compiled function has made the layer itself: make it before the first call"
                     )
                 held *= 1 - momentum
                 held += momentum * factor * value_of(new).reshape(-1)

@@ -249,11 +249,23 @@ class Optimizer:
             # A schedule may end at 0.
             made = group if group["lr"] != 0 else {x: group[x] for x in group if x != "lr"}
             check_settings(name, self.rule, made)
+        self.check_states()
         if (n := len(self.parameters)) != len(self.states):
             raise ArgumentError(
                 f"{name} was made of {len(self.states)} parameters, and its groups now have {n}: "
                 "add parameters by add_param_group, or make a new optimiser of all parameters"
             )
+
+    def check_states(self) -> None:
+        """Raise if something in a state is not an array."""
+        for k, state in enumerate(self.states):
+            for name, array in state.items():
+                if not isinstance(array, np.ndarray):
+                    raise ArgumentTypeError(
+                        f"{type(self).__name__}: states[{k}][{name!r}] is a "
+                        f"{type(array).__name__}, and steps write into arrays: give it an array, "
+                        "as np.array(x)"
+                    )
 
     @bound
     def zero_grad(self) -> None:

@@ -17,7 +17,14 @@ from minigrad import Tensor, grad, nn, no_grad, optim
 from minigrad import functional as F
 from minigrad.compiler import compile
 from minigrad.compiler.jit import Compiled
-from minigrad.errors import ArgumentError, GradientError, ShapeError, UnsupportedError
+from minigrad.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    GradientError,
+    ShapeError,
+    TraceError,
+    UnsupportedError,
+)
 from tests.compiler.steps import X, Y, agree, network, stepper
 from tests.nn.test_every_layer import LAYERS, as_float32, made, outputs
 
@@ -380,6 +387,106 @@ def test_other_threads_may_trace_and_debug_meanwhile() -> None:
         return np.sin(x) * 2
 
     agree(f(X), np.sin(X) * 2)
+
+
+def forget(optimizer: optim.Optimizer) -> None:
+    optimizer.states[0].clear()
+
+
+def forget_a_part(optimizer: optim.Optimizer) -> None:
+    for state in optimizer.states:
+        for key in [key for key in state if key in ("step", "exp_avg")]:
+            del state[key]
+
+
+def set_momentum(optimizer: optim.Optimizer) -> None:
+    optimizer.param_groups[0]["amsgrad" if len(optimizer.states[0]) > 1 else "momentum"] = True
+
+
+@pytest.mark.parametrize("name", ["SGD", "Adam"])
+@pytest.mark.parametrize("change", [forget, forget_a_part, set_momentum])
+def test_states_that_are_missing(name: str, change: Callable[[optim.Optimizer], None]) -> None:
+    def trained(wrap: Callable[..., Any], at: int) -> Any:
+        model = network()
+        optimizer = OPTIMIZERS[name](list(model.parameters()))
+        step, losses = wrap(stepper(model, optimizer)), []
+        for k in range(4):
+            if k == at:
+                change(optimizer)
+            losses.append(step(X, Y))
+        return losses, model.state_dict(), [dict(state) for state in optimizer.states]
+
+    for at in (0, 2):
+        agree(trained(compile, at), trained(lambda f: f, at), 1e-4)
+
+
+def test_states_that_are_no_arrays() -> None:
+    model = network()
+    optimizer = OPTIMIZERS["Adam"](list(model.parameters()))
+    optimizer.states[1]["exp_avg"] = 0.5
+    for step in (stepper(model, optimizer), compile(stepper(model, optimizer))):
+        with pytest.raises(ArgumentTypeError, match=r"^Adam: states\[1\]\['exp_avg'\] is a float"):
+            step(X, Y)
+
+
+def counter() -> tuple[Any, Callable[[Tensor], None]]:
+    def count(n: Tensor) -> None:
+        n.data[...] = n.data + 1
+
+    return (lambda: Tensor(np.zeros(()))), count
+
+
+def total() -> tuple[Any, Callable[[Tensor], None]]:
+    def add(n: Tensor) -> None:
+        n += 1.0
+
+    return (lambda: Tensor(np.zeros(()))), add
+
+
+def optimiser() -> tuple[Any, Callable[[optim.Optimizer], None]]:
+    x = Tensor(np.ones(3), requires_grad=True)
+
+    def descend(optimizer: optim.Optimizer) -> None:
+        optimizer.zero_grad()
+        (x * x).sum().backward()
+        optimizer.step()
+
+    return (lambda: optim.Adam([x])), descend
+
+
+@pytest.mark.parametrize("kind", [counter, total, optimiser])
+def test_what_is_made_at_the_first_call_is_not_written_into(kind: Callable[[], Any]) -> None:
+    make, change = kind()
+    made: dict[str, Any] = {}
+
+    @compile
+    def step(x: Any) -> Any:
+        if "it" not in made:
+            made["it"] = make()
+        change(made["it"])
+        return x * 2
+
+    with pytest.raises((UnsupportedError, TraceError), match=r"makes made\['it'\] .*first call"):
+        step(X)
+    assert not made  # nothing was changed
+    made["it"] = make()
+    for _ in range(2):
+        agree(step(X), 2 * X)
+    assert kind is optimiser or made["it"].data == 2
+
+
+def test_what_is_made_at_the_first_call_and_only_read() -> None:
+    made: dict[str, Any] = {}
+
+    @compile
+    def step(x: Any) -> Any:
+        if "w" not in made:
+            made["w"] = Tensor(np.full(3, 2.0), requires_grad=True)
+            made["w"].data[0] = 3.0
+        return made["w"] * x
+
+    for _ in range(2):
+        assert step(np.ones(3)).data.tolist() == [3.0, 2.0, 2.0]
 
 
 # Arguments of every kind

@@ -587,7 +587,14 @@ def visit_optimizer(x: Optimizer, name: str, found: Captured) -> None:
     # Which dicts the states are in; what is in these dicts are slots, and read at each call.
     for kind, holder, key in (("item", vars(x), "states"), ("members", x.states, None)):
         found.places[kind, id(holder), key] = Place(kind, holder, f"the states of {name}", key)
+    x.check_states()
     for state in x.states:
+        for key in state:
+            if is_traced(state[key]):
+                raise TraceError(
+                    f"a compiled function makes {name} at its first call, and writes into its "
+                    f"state {key!r} at each: make the optimiser before the first call"
+                )
         found.guard("length", state, f"the state of {name}")
         found.slots += [(state, key, f"the optimiser's {key}") for key in state]
         found.guard_items(state, "the optimiser's", form="{} {}")

@@ -18,7 +18,7 @@ import numpy as np
 
 from minigrad.autograd import recording
 from minigrad.compiler.frontend import capture
-from minigrad.tensor import Tensor
+from minigrad.tensor import Tensor, value_of
 
 FEW = 6  # arguments, up to which pairs of them are compared
 # Kinds of places whose values are lists.
@@ -58,6 +58,11 @@ class Guards:
                 place = capture.Place("gradient", t, f"the gradient of {name}")
                 self.places.append(place)
                 self.values.append((place, place.read()))
+
+    def name_of(self, array: np.ndarray, other: str) -> str:
+        """The name of a captured array, or Tensor, for messages."""
+        names = [place.name for place, value in self.values if value_of(value) is array]
+        return next((name for name in names if name != "the Tensor"), other)
 
     def buffers(self) -> list[np.ndarray]:
         """The memory of captured buffers, such as a bytearray, which NumPy may have read. They are

@@ -503,7 +503,7 @@ def reading(how: str) -> TraceError:
 def changed_in_place(shape: tuple[int, ...]) -> TraceError:
     return TraceError(
         f"a compiled function changes an array of shape {shape} in place, which would be done "
-        "once and not at each call: make it a Tensor, and write into t.data"
+        "once and not at each call: make it a Tensor, before the first call, and write into t.data"
     )
 
 

@@ -215,8 +215,23 @@ def test_layers_and_states_of_optimizers() -> None:
 
         return [step(X) for _ in range(3)], a, b
 
+    def squares(wrap: Wrap) -> Any:
+        a = Tensor(np.arange(1.0, 4.0), requires_grad=True)
+        optimizer = optim.Adam([a], lr=0.1)
+        state = optimizer.states[0]
+        state["exp_avg_sq"] = state["exp_avg"]  # of gradients that are positive
+
+        @wrap
+        def step(x: Any) -> Any:
+            optimizer.zero_grad()
+            (x * x * a).sum().backward()
+            optimizer.step()
+
+        return [step(X) for _ in range(3)], a, state["exp_avg"]
+
     check_same(norms)
     check_same(slots)
+    check_same(squares)
 
 
 def test_each_tensor_has_its_own_gradient() -> None:
