@@ -65,9 +65,10 @@ class Guards:
         return next((name for name in names if name != "the Tensor"), other)
 
     def buffers(self) -> list[np.ndarray]:
-        """The memory of captured buffers, such as a bytearray, which NumPy may have read. They are
+        """The bytes of captured buffers, such as a bytearray, which NumPy may have read. They are
         not kept: a buffer that is in use cannot be resized."""
-        return [np.asarray(memoryview(x)) for kind, x, *_ in self.places if kind == "bytes"]
+        views = [memoryview(x) for kind, x, *_ in self.places if kind == "bytes"]
+        return [np.frombuffer(view, np.uint8) for view in views if view.c_contiguous]
 
     def text(self, names: dict[str, Any]) -> Iterator[str]:
         """The guards as Python expressions; the objects that they refer to are added to `names`."""
