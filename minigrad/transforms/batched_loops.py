@@ -26,10 +26,11 @@ from minigrad.transforms.batched import (
     needs_grad,
 )
 from minigrad.transforms.calls import call_node
+from minigrad.transforms.forward import zeros_like
 from minigrad.transforms.loops import Lowered, Repeated, Step, lowered, settled
 from minigrad.transforms.pushed_loops import pushed
 from minigrad.transforms.rerun import Rerun, from_outside
-from minigrad.transforms.reversed_loops import pulled_back, zeros_like
+from minigrad.transforms.reversed_loops import pulled_back
 
 
 def batched_loops(level: Level, below: Lowered) -> Lowered:

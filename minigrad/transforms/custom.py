@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.arguments import checked
-from minigrad.autograd import recording
+from minigrad.autograd import recording, switched
 from minigrad.dispatch import is_traced
 from minigrad.errors import (
     ArgumentError,
@@ -28,15 +28,16 @@ from minigrad.errors import (
     describe,
     numbers_of,
 )
-from minigrad.graph import INEXACT, Node
+from minigrad.graph import INEXACT, Node, births, toposort
+from minigrad.inside import differentiating, traced_form
 from minigrad.tensor import Tensor, value_of
 from minigrad.transforms.batched import KINDS, Batched, innermost, is_batched, needs_grad
 from minigrad.transforms.calls import call_node
 from minigrad.transforms.draws import Draws, check_the_same
 from minigrad.transforms.foreign import Foreign, Here, check_closed, is_given, key_of
 from minigrad.transforms.recorded import in_order
-from minigrad.transforms.reverse import vjp
-from minigrad.transforms.trees import Function, flat, like, map_tree
+from minigrad.transforms.rerun import Rerun
+from minigrad.transforms.trees import Function, described, flat, like, map_tree
 from minigrad.transforms.vmap import vmap
 
 
@@ -74,7 +75,7 @@ class Arguments:
     def __init__(self, name: str, args: Sequence[Any], fixed: Sequence[int]) -> None:
         self.fixed = {k: args[k] for k in in_order(fixed, args)} if fixed else {}
         for k, arg in self.fixed.items():
-            if any(isinstance(x, Tensor) and x.requires_grad for x in flat(arg)):
+            if any(map(needs_grad, flat(arg))):
                 raise GradientError(
                     f"argument {k} of {name} is in nondiff_argnums, and has a Tensor that requires "
                     "a gradient, which would be lost: leave it out of nondiff_argnums"
@@ -85,12 +86,8 @@ class Arguments:
         self.leaves = [x for arg in self.free for x in flat(arg)]
         # Each an object of its own, though Tensors may share an array.
         self.arrays = [guarded(x.data) if isinstance(x, Tensor) else x for x in self.leaves]
-        self.wanted = [
-            k
-            for k, x in enumerate(self.leaves)
-            if isinstance(x, Tensor) and x.requires_grad and recording.get()
-        ]
-        self.of_tensors = any(isinstance(x, Tensor) for x in flat([*args]))
+        self.wanted = [k for k, x in enumerate(self.leaves) if needs_grad(x) and recording.get()]
+        self.of_tensors = any_tensor(flat([*args]))
 
     def filled(self, leaves: Sequence[Any]) -> list[Any]:
         """The free arguments with other leaves."""
@@ -184,15 +181,6 @@ def guarded(x: Any) -> Any:
 
 def keys_of(tree: Any) -> Any:
     return [*tree] if isinstance(tree, dict) else range(len(tree))
-
-
-def described(tree: Any) -> str:
-    """A container, with its keys or its length."""
-    if isinstance(tree, dict):
-        return f"a dict with the keys {', '.join(map(repr, tree)) or 'of none'}"
-    if isinstance(tree, list | tuple):
-        return f"a {type(tree).__name__} of {len(tree)}"
-    return describe(value_of(tree))
 
 
 def is_inexact(x: Any) -> bool:
@@ -522,11 +510,12 @@ class custom_jvp(Custom):  # noqa: N801  # called as a function
     (np.float64(0.0), np.float64(0.0))
     """
 
+    __slots__ = ("tried",)  # the kinds of arguments for which it is known that the rule is linear
     rule = "defjvp(rule)"
 
     def defjvp(self, rule: Function) -> Function:
         """Give the rule, and return it: see custom_jvp."""
-        self.jvp = self.give("the jvp", rule)
+        self.jvp, self.tried = self.give("the jvp", rule), set[Any]()
         return rule
 
     def defjvps(self, *rules: Function | None) -> None:
@@ -553,15 +542,19 @@ class custom_jvp(Custom):  # noqa: N801  # called as a function
     ) -> tuple[Any, list[Any]]:
         """The result for leaves of arguments, and the tangents of its leaves, or None, for those of
         arguments; `result` is nested as it is, of shapes like it."""
+        name, start = f"the jvp of {self.name}", next(births)
         pair = tuple(given.filled(leaves)), tuple(given.filled(moved))
-        with on_tensors(f"the jvp of {self.name}", any_tensor([*leaves, *moved])):
+        with on_tensors(name, any_tensor([*leaves, *moved])):
             found = self.runs["the jvp"](*given.fixed.values(), *pair)
         if not (isinstance(found, tuple | list) and len(found) == 2):
             raise GradientError(
-                f"the jvp of {self.name} returns a pair, the result and its tangent, and this one "
-                f"returned {described(found)}"
+                f"{name} returns a pair, the result and its tangent, and this one returned "
+                f"{described(found)}"
             )
-        return found[0], fitting(f"the jvp of {self.name}", "the result", result, found[1])
+        tangents = fitting(name, "the result", result, found[1])
+        if moved_by([x.node for x in moved if needs_grad(x)], tangents, start, smooth=False):
+            raise NonlinearError(name)
+        return found[0], tangents
 
     def recorded(self, given: Arguments) -> Any:
         result = self.result(given)
@@ -580,18 +573,40 @@ class custom_jvp(Custom):  # noqa: N801  # called as a function
             moved = [of_leaf.get(k, zeros(*kind_of(x))) for k, x in enumerate(leaves)]
             return self.along(given, leaves, moved, form)[1]
 
+        def forward(
+            tangents: dict[int, Any], inputs: Sequence[Any], held: Sequence[Any]
+        ) -> Sequence[Any]:
+            draws = Draws()
+            with draws.noted():
+                found = push(tangents, inputs, held)
+            kinds = tuple((x.shape, x.dtype) for x in map(value_of, inputs))
+            if kinds not in self.tried:  # its transpose says whether it is linear, if it has one
+                sent = {k: np.ones(*kind_of(x)) for k, x in enumerate(flat(form))}
+                try:
+                    with draws.repeated():
+                        pull_back(sent, [*map(value_of, inputs)], held)
+                except Exception as error:
+                    if isinstance(error, NonlinearError):
+                        raise
+                if traced_form.get() is None:  # which is traced twice, in the same way
+                    self.tried.add(kinds)
+            return found
+
         def pull_back(
             sent: dict[int, Any], inputs: Sequence[Any], held: Sequence[Any]
         ) -> Sequence[Any]:
             def tangents_of(*tangents: Any) -> list[Any]:
-                found = push(dict(enumerate(tangents)), inputs, held)
+                with differentiating({x.node for x in tangents}):
+                    found = push(dict(enumerate(tangents)), inputs, held)
                 still = flat(form)
                 return [still[k] if found[k] is None else found[k] for k in sent]
 
+            again = recording.get() and any_tensor([*sent.values(), *inputs])
             none = [zeros(*kind_of(x)) for x in inputs]
-            return vjp(tangents_of, *none)[1]([*sent.values()])
+            found = transposed(f"the jvp of {self.name}", tangents_of, none, [*sent.values()])
+            return found if again else [*map(value_of, found)]
 
-        tensors = call_node(self.name, inputs, outputs, pull_back, kept.arrays, push)
+        tensors = call_node(self.name, inputs, outputs, pull_back, kept.arrays, forward)
         return like(result, iter(tensors))
 
     def on_batches(self, batch: Batch) -> custom_jvp:
@@ -608,6 +623,54 @@ class custom_jvp(Custom):  # noqa: N801  # called as a function
 
         outer.defjvp(rule)
         return outer
+
+
+class NonlinearError(GradientError):
+    """A jvp is not linear in the tangents."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"{name} is not linear in the tangents, and so is no derivative: it adds up tangents, "
+            "multiplied by what it computes from the arguments alone"
+        )
+
+
+def transposed(name: str, f: Function, none: Sequence[Any], sent: Sequence[Any]) -> list[Any]:
+    """From the cotangents of what f returns, those of its arguments, by which it is linear; `none`
+    are zeros like these.
+
+    Raises:
+        NonlinearError: if it is not, or its transpose depends on the arguments.
+    """
+    start = next(births)
+    with switched(recording, True):
+        run = Rerun(f, none, (), again=True)
+        found = run.pull_back(dict(enumerate(sent)))
+    if moved_by(run.nodes, found, start) or not all(map(is_zero, run.outputs)):
+        raise NonlinearError(name)
+    return found
+
+
+def moved_by(nodes: Any, results: Sequence[Any], start: int, smooth: bool = True) -> bool:
+    """Whether results depend on nodes; or, if that is not to be `smooth`, whether they do by ops
+    that have no derivative. What is older than `start` does not."""
+    roots = [x.node for x in results if isinstance(x, Tensor)]
+    moved, broken = {*nodes}, False
+    for node in toposort(roots, lambda x: x.birth > start):
+        places = [k for k, x in enumerate(node.inputs) if type(x) is Node and x in moved]
+        if places:
+            moved.add(node)
+            rules: Any = node.op and node.op.vjps
+            kept = node.value.dtype.kind in INEXACT and rules != ()
+            broken = broken or not kept or any(rules[k] is None for k in places)
+    return any(x in moved for x in roots) if smooth else broken
+
+
+def is_zero(x: Any) -> bool:
+    """Whether a tangent can be 0."""
+    x = value_of(x)
+    x = x.everything() if type(x) in KINDS else x
+    return is_traced(x) or not np.any(np.nan_to_num(x))
 
 
 def as_given(x: Any) -> Any:
@@ -668,7 +731,9 @@ def on_tensors(name: str, certainly: bool = True) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if not certainly or isinstance(error, ArgumentError | ShapeError | DtypeError):
+        if not certainly or isinstance(
+            error, ArgumentError | ShapeError | DtypeError | NonlinearError
+        ):
             raise
         why = str(error).split("\n")[0] or repr(error)
         raise UnsupportedError(

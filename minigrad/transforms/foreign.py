@@ -28,7 +28,7 @@ from minigrad.errors import (
 from minigrad.ops.base import Op, registry
 from minigrad.random import asking
 from minigrad.tensor import Tensor, value_of
-from minigrad.transforms.batched import Batched, Level, detached, innermost
+from minigrad.transforms.batched import Batched, Level, detached, innermost, needs_grad
 from minigrad.transforms.trees import Function, flat, like, map_tree
 
 
@@ -88,7 +88,7 @@ def key_of(arrays: Iterable[Any], form: Any) -> Any:
 
 def check_closed(name: str, result: Any) -> None:
     """Raise if what a function gave for plain arrays has a gradient."""
-    if any(isinstance(x, Tensor) and x.requires_grad for x in flat(result)):
+    if any(map(needs_grad, flat(result))):
         raise GradientError(
             f"{name} returned a Tensor that requires a gradient, from outside of it, which would "
             "be lost: pass that Tensor as an argument"
@@ -143,7 +143,7 @@ class Foreign:
     def each(self, level: Level, args: tuple[Any, ...]) -> Any:
         """Calls with each entry of a batch, and the results stacked."""
         leaves = flat(args)
-        if any(isinstance(x, Tensor) and x.requires_grad for x in leaves):
+        if any(map(needs_grad, leaves)):
             raise GradientError(f"{self.name} is no NumPy, so that its derivative would be lost")
         wholes = [level.whole(x) if level.is_own(detached(x)) else None for x in leaves]
         results, known = [], {}

@@ -31,8 +31,9 @@ from minigrad.autograd import (
 )
 from minigrad.errors import ArgumentTypeError, ShapeError, describe, refusal_of_vjp
 from minigrad.graph import INEXACT, Node, toposort
-from minigrad.ops.movement import copy
-from minigrad.ops.reduce import broadcast, sum_op
+from minigrad.inside import traced_form
+from minigrad.ops.movement import copy, expand_op
+from minigrad.ops.reduce import sum_op
 from minigrad.tensor import Tensor
 from minigrad.transforms.calls import Call, Cotangents, Result
 from minigrad.transforms.recorded import Recorded
@@ -285,8 +286,10 @@ def transposed(
     return [found.get(x, x.value) for x in by]
 
 
-def zeros_like(x: Any) -> Any:
-    """Zeros in the place of an input, of a number 0."""
-    if type(x) is np.ndarray:
-        return broadcast(np.zeros((), x.dtype), x.shape)
-    return np.zeros_like(x) if hasattr(x, "shape") else 0
+def zeros_like(x: Any, leading: int = 0) -> Any:
+    """Zeros in the shape of an array, without its leading axes, of one 0; in the place of a number,
+    0."""
+    if not hasattr(x, "shape"):
+        return 0
+    zero, form = np.zeros((), x.dtype), traced_form.get()
+    return expand_op(zero if form is None else form(zero), shape=x.shape[leading:])

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from minigrad.graph import Node
+from minigrad.transforms.forward import zeros_like
 from minigrad.transforms.loops import Repeated, lowered
-from minigrad.transforms.reversed_loops import Round, round_again, zeros_like
+from minigrad.transforms.reversed_loops import Round, round_again
 
 Tangents = dict[int, Any]  # by the places of what they are of; of the others they are zeros
 

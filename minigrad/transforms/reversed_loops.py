@@ -9,13 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-
 from minigrad.errors import GradientError
 from minigrad.graph import Node
-from minigrad.inside import differentiating, traced_form
-from minigrad.ops.movement import expand_op
-from minigrad.tensor import Tensor
+from minigrad.inside import differentiating
+from minigrad.transforms.forward import zeros_like
 from minigrad.transforms.loops import Repeated, lowered
 from minigrad.transforms.rerun import Rerun
 
@@ -112,13 +109,3 @@ def round_again(
 
 def added(x: Any, y: Any) -> Any:
     return x if y is None else y if x is None else x + y
-
-
-def zeros_like(x: Any, leading: int = 0) -> Any:
-    """Zeros in the shape of an array of a traced function, without its leading axes, of one 0."""
-    zero, form = np.zeros((), x.dtype), traced_form.get()
-    return expand_op(zero if form is None else form(zero), shape=x.shape[leading:])
-
-
-def as_tensor(x: Any, is_tensor: bool) -> Any:
-    return Tensor.of(Node(x)) if is_tensor and not isinstance(x, Tensor) else x

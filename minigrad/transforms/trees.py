@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.errors import ShapeError
-from minigrad.tensor import Tensor
+from minigrad.errors import ShapeError, describe
+from minigrad.tensor import Tensor, value_of
 
 Function = Callable[..., Any]
 
@@ -59,6 +59,14 @@ def of_class(tree: dict[Any, Any], parts: dict[Any, Any]) -> dict[Any, Any]:
 def map_tree(function: Function, tree: Any) -> Any:
     """A tree of the same structure, with `function` applied to each leaf."""
     return like(tree, map(function, flat(tree)))
+
+
+def described(tree: Any) -> str:
+    """The form of a nest."""
+    if not isinstance(tree, dict | list | tuple):
+        return describe(value_of(tree))
+    at = ", ".join(where for where, _ in leaves_of(tree)) or "no place"
+    return f"a {type(tree).__name__} with leaves at {at}"
 
 
 def matching(tree: Any, other: Any, name: str, what: str) -> list[Any]:

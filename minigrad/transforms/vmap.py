@@ -24,7 +24,7 @@ from minigrad.transforms.batched_loops import batched_loops
 from minigrad.transforms.batching import rule_of
 from minigrad.transforms.draws import rewound
 from minigrad.transforms.loops import lowered
-from minigrad.transforms.trees import Function, leaves_of, like
+from minigrad.transforms.trees import Function, described, leaves_of, like
 from minigrad.watch import engine, replacing
 from minigrad.writes import owner_of
 
@@ -199,12 +199,6 @@ def axes_for(axes: Any, tree: Any, what: str, name: str) -> list[int | None]:
         f"vmap with {what}={axes!r} for {name}, which is nested as {described(tree)}: nest "
         "them in the same way, or give one axis for all of it"
     )
-
-
-def described(tree: Any) -> str:
-    """The form of a nest."""
-    at = [where or "itself" for where, _ in leaves_of(tree)]
-    return f"a {type(tree).__name__} with leaves at {', '.join(at)}" if at else "nothing"
 
 
 SAME_FOR_ALL = (

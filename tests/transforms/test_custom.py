@@ -19,9 +19,12 @@ from minigrad import (
     custom_vjp,
     grad,
     hessian,
+    jacfwd,
     jacobian,
+    jacrev,
     jvp,
     no_grad,
+    scan,
     stop_gradient,
     value_and_grad,
     vjp,
@@ -265,9 +268,13 @@ ZERO = {"w": 0.0}
         ((0.0, None, ZERO), ShapeError, r"shape \(\) for argument 0, of shape \(3,\)"),
         ((np.arange(3), None, ZERO), DtypeError, "int64 for argument 0: integers"),
         ((X > 0, None, ZERO), DtypeError, "bool for argument 0: integers"),
-        (([X], None, ZERO), ShapeError, "a list of 1 as the cotangent of argument 0, an array"),
-        ((X, None, X), ShapeError, "cotangent of argument 2, which is a dict with the keys 'w'"),
-        ((X, None, {"v": 0.0}), ShapeError, "a dict with the keys 'v' as the cotangent of"),
+        (
+            ([X], None, ZERO),
+            ShapeError,
+            r"a list with leaves at \[0\] as the cotangent of argument 0, an array",
+        ),
+        ((X, None, X), ShapeError, r"argument 2, which is a dict with leaves at \['w'\]"),
+        ((X, None, {"v": 0.0}), ShapeError, r"a dict with leaves at \['v'\] as the cotangent of"),
         ((X, None, {"w": X}), ShapeError, r"shape \(3,\) for argument 2\['w'\], of shape \(\)"),
         ((X, None, {"w": 1}), DtypeError, r"int64 for argument 2\['w'\]"),
     ],
@@ -412,7 +419,7 @@ def test_a_jvp_whose_value_is_no_numpy(on_numpy: None) -> None:
         (X, GradientError, "returns a pair, the result and its tangent, and this one"),
         ((X, X[:2]), ShapeError, r"shape \(2,\) for the result, of shape \(3,\)"),
         ((X, np.arange(3)), DtypeError, "int64 for the result"),
-        ((X, [X]), ShapeError, "a list of 1 as the cotangent of the result"),
+        ((X, [X]), ShapeError, r"a list with leaves at \[0\] as the cotangent of the result"),
     ],
 )
 def test_wrong_tangents(found: Any, error: Any, message: str) -> None:
@@ -421,6 +428,54 @@ def test_wrong_tangents(found: Any, error: Any, message: str) -> None:
     for derivative in (lambda: grad(lambda x: np.sum(f(x)))(X), lambda: jvp(f, (X,), (X,))):
         with pytest.raises(error, match=f"the jvp of <lambda>.*{message}"):
             derivative()
+
+
+@pytest.mark.parametrize(
+    "tangent",
+    [
+        lambda x, t: t**2,
+        lambda x, t: t * np.sum(t),
+        lambda x, t: np.abs(t),
+        lambda x, t: np.where(t > 0, t, x * t),
+        lambda x, t: t + np.floor(t),
+        lambda x, t: t.astype(int) * x,
+        lambda x, t: np.median(t) * x,
+        lambda x, t: t + x,
+    ],
+)
+def test_a_jvp_that_is_not_linear_in_the_tangents_is_refused(tangent: Any) -> None:
+    f = custom_jvp(lambda x: np.sin(x))
+    f.defjvp(lambda primals, tangents: (f(*primals), tangent(*primals, *tangents)))
+    total = lambda x: np.sum(f(x))  # noqa: E731
+    derivatives = [
+        lambda: grad(total)(X),
+        lambda: jvp(f, (X,), (Y,)),
+        lambda: jvp(f, (X,), (Y,)),
+        lambda: hessian(total)(X),
+        lambda: grad(lambda xs: np.sum(vmap(f)(xs)))(np.stack([X, Y])),
+        lambda: vmap(grad(total))(np.stack([X, Y])),
+    ]
+    if not np.any(tangent(X, 0 * X)):  # of numbers, in a trace, it is not known
+        derivatives += [lambda: minigrad.compile(grad(total))(X)]
+    for derivative in derivatives:
+        with pytest.raises(GradientError, match=r"the jvp of .* is not linear in the tangents"):
+            derivative()
+
+
+def test_linear_jvps_that_are_no_products() -> None:
+    """By solutions, loops, transforms, indices and zeros."""
+
+    def tangent(x: Any, t: Any) -> Any:
+        solved = np.linalg.solve(np.outer(x, x) + np.eye(3), np.pad(t, 1)[1:-1])
+        totals = scan(lambda c, u: (c + u, 0.5 * c + u), np.zeros(()), t)[1]
+        parts = np.concatenate([t[1:], np.zeros(1)])[np.argsort(x)] + np.zeros_like(t)
+        return solved + totals + np.where(x > 1, parts, 2 * t) + jvp(np.sin, (x,), (t,))[1]
+
+    f = custom_jvp(np.sin)
+    f.defjvp(lambda primals, tangents: (f(*primals), tangent(*primals, *tangents)))
+    expected = np.stack([tangent(X, row) for row in np.eye(3)], 1)
+    for matrix in jacfwd(f)(X), jacrev(f)(X), minigrad.compile(jacrev(f))(X):
+        np.testing.assert_allclose(matrix, expected, 1e-12)
 
 
 def test_a_jvp_that_is_no_numpy_in_the_tangents_has_no_transpose() -> None:

@@ -36,11 +36,12 @@ from minigrad.graph import INEXACT, Node, births, by_birth
 from minigrad.ops.movement import copy
 from minigrad.tensor import Tensor, value_of
 from minigrad.transforms.calls import are_forward, call_node
+from minigrad.transforms.forward import zeros_like
 from minigrad.transforms.loops import NUMBERS, Lowered, Repeated, lowered, settled
 from minigrad.transforms.pushed_loops import pushed
 from minigrad.transforms.recorded import Recorded
 from minigrad.transforms.rerun import Rerun
-from minigrad.transforms.reversed_loops import pulled_back, zeros_like
+from minigrad.transforms.reversed_loops import pulled_back
 
 # From leaves to leaves: Tensors, tracers, arrays and numbers.
 Function = Callable[[list[Any]], list[Any]]
