@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
+from heapq import heappop, heappush
 from operator import attrgetter
 from typing import Any
 
@@ -90,34 +91,32 @@ def input_cotangents(
 
 
 def reverse(
-    seeds: dict[Node, Any], by: Collection[Node] | None = None, view: View = array_of
-) -> dict[Node, Any]:
-    """The adjoints of the nodes `by`, or of all leaves, given the cotangents `seeds` of outputs."""
-    wanted = needs_grad if by is None else leading_to(by, seeds)
-    return reverse_along(toposort(seeds, wanted), seeds, wanted, by or (), view)
-
-
-def reverse_along(
-    path: Sequence[Node],
     seeds: dict[Node, Any],
-    wanted: Callable[[Node], bool],
-    ends: Collection[Node],
-    view: View,
+    by: Collection[Node] = (),
+    view: View = array_of,
+    wanted: Callable[[Node], bool] | None = None,
 ) -> dict[Node, Any]:
-    """The adjoints as `reverse` gives them, of a graph in topological order, `path`; cotangents are
-    not propagated through the nodes `ends`.
+    """The adjoints of the nodes `by`, or of all leaves, given the cotangents `seeds` of outputs;
+    cotangents are propagated to the nodes that are `wanted`: by default, those that lead there.
 
-    Adjoints are kept in a dictionary local to this pass, so that running it twice is well defined,
-    and are summed into new arrays, so that no array which the pass does not own is written.
+    The next node is always the newest that has an adjoint: whatever uses it is newer, and has
+    contributed its term. Adjoints are kept in a dictionary local to this pass, so that running it
+    twice is well defined, and are summed into new arrays, so that no array which the pass does not
+    own is written.
     """
+    wanted = wanted or (leading_to(by, seeds) if by else needs_grad)
     adjoints = dict(seeds)
-    for node in reversed(path):
-        if node.op is None or node not in adjoints or node in ends:
+    waiting = sorted((-node.birth, node) for node in seeds)
+    while waiting:
+        node = heappop(waiting)[1]
+        if node.op is None or node in by:
             continue
         adjoint = adjoints.pop(node)
         if node.birth < log.newest:
             node = as_recorded(node, by_nodes=view is not array_of)
         for source, term in input_cotangents(node, adjoint, view, wanted):
+            if source not in adjoints:
+                heappush(waiting, (-source.birth, source))
             adjoints[source] = adjoints[source] + term if source in adjoints else term
     return adjoints
 

@@ -96,12 +96,11 @@ class Tensor(Methods):
 
     @data.setter
     def data(self, data: Any) -> None:
-        # `t.data -= ...` assigns the array that is there already.
-        array = data if data is self.node.value else to_array(data, self.dtype)
-        if array.shape != self.shape:
-            raise ShapeError(f"data of shape {array.shape} put into a Tensor of shape {self.shape}")
-        self.node.value = array
-        log.note([array])
+        if data is not self.node.value:  # which `t.data -= ...` assigns
+            if (array := to_array(data, self.dtype)).shape != self.shape:
+                raise ShapeError(f"data of shape {array.shape} put into a Tensor of {self.shape}")
+            self.node.value = array
+        log.note([self.node.value])
 
     @property
     def grad(self) -> Any:

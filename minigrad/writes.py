@@ -46,10 +46,10 @@ class Log:
 
     def note(self, arrays: Iterable[Any]) -> None:
         """Log a write into these arrays, made by the user's current line."""
-        write = Write()
-        self.repeat(write)
+        self.newest, origin = next(births), instruction()
         for array in arrays:
-            self.entry(owner_of(array))[1] = write
+            write = self.entry(owner_of(array))[1]
+            write.stamp, write.origin = self.newest, origin
 
     def repeated(self, arrays: Iterable[Any]) -> Write:
         """A write for code that writes into these arrays again and again (an optimiser, a compiled

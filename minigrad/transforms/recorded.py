@@ -15,7 +15,6 @@ from minigrad.autograd import (
     leading_to,
     recording,
     reverse,
-    reverse_along,
     switched,
 )
 from minigrad.errors import DtypeError, GradientError, ShapeError
@@ -192,10 +191,8 @@ class Recorded:
                 if isinstance(g, Tensor) or watched:
                     g = view(g.node if isinstance(g, Tensor) else Node(g))
                 seeds[root] = seeds[root] + g if root in seeds else g
-            if self.path:
-                adjoints = reverse_along(self.path, seeds, set(self.path).__contains__, (), view)
-            else:
-                adjoints = reverse(seeds, by=self.by, view=view)
+            on_path = set(self.path).__contains__ if self.path else None
+            adjoints = reverse(seeds, self.by, view, on_path)
         return [*map(adjoints.get, self.nodes)], watched
 
 
