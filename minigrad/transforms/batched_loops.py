@@ -27,10 +27,14 @@ from minigrad.transforms.batched import (
 )
 from minigrad.transforms.calls import call_node
 from minigrad.transforms.forward import zeros_like
-from minigrad.transforms.loops import Lowered, Repeated, Step, lowered, settled
+from minigrad.transforms.loops import Lowered, Repeated, Step, in_use, settled
 from minigrad.transforms.pushed_loops import pushed
 from minigrad.transforms.rerun import Rerun, from_outside
 from minigrad.transforms.reversed_loops import pulled_back
+
+Leaves = Sequence[Any]
+Results = tuple[list[Any], list[Any]]
+Kinds = list[Kind]
 
 
 def batched_loops(level: Level, below: Lowered) -> Lowered:
@@ -69,27 +73,16 @@ class BatchedLoops:
         return any(x.op is None or x in variables for x in inside)
 
     def loop(
-        self,
-        function: Step,
-        state: Sequence[Any],
-        rows: Sequence[Any],
-        rounds: Repeated,
-        number: Any = None,
-    ) -> tuple[list[Any], list[Any]]:
-        tried = self.tried(function, state, rows, rounds)
+        self, step: Step, state: Leaves, rows: Leaves, rounds: Repeated, number: Any = None
+    ) -> Results:
+        tried = self.tried(step, state, rows, rounds)
         if not tried.inside or rounds.length == 0:
-            return self.run(function, state, rows, rounds, number, tried.kinds)
-        return self.call(function, state, rows, rounds, number, tried)
+            return self.run(step, state, rows, rounds, number, tried.kinds)
+        return self.call(step, state, rows, rounds, number, tried)
 
     def run(
-        self,
-        function: Step,
-        state: Sequence[Any],
-        rows: Sequence[Any],
-        rounds: Repeated,
-        number: Any,
-        kinds: list[Kind],
-    ) -> tuple[list[Any], list[Any]]:
+        self, step: Step, state: Leaves, rows: Leaves, rounds: Repeated, number: Any, kinds: Kinds
+    ) -> Results:
         """The loop of whole arrays."""
         whole, c = self.level.whole, len(state)
         of_rows = [*zip(map(self.is_own, rows), (isinstance(x, Tensor) for x in rows), strict=True)]
@@ -97,7 +90,7 @@ class BatchedLoops:
         def on_batches(state: list[Any], row: list[Any]) -> tuple[list[Any], list[Any]]:
             with self.level.inside():
                 entries = map(np.copy, self.level.entries(state, kinds[:c]))
-                new, results = function([*entries], self.level.entries(row, of_rows))
+                new, results = step([*entries], self.level.entries(row, of_rows))
                 return self.level.wholes(new, kinds[:c]), self.level.wholes(results, kinds[c:])
 
         by_row = [np.moveaxis(whole(x), 1, 0) if self.is_own(x) else x for x in rows]
@@ -112,14 +105,8 @@ class BatchedLoops:
         return end, self.level.entries(moved, kinds[c:])
 
     def call(
-        self,
-        function: Step,
-        state: Sequence[Any],
-        rows: Sequence[Any],
-        rounds: Repeated,
-        number: Any,
-        tried: Tried,
-    ) -> tuple[list[Any], list[Any]]:
+        self, step: Step, state: Leaves, rows: Leaves, rounds: Repeated, number: Any, tried: Tried
+    ) -> Results:
         """The loop as a call. To be gone back through, it also returns the carry of each round,
         what was drawn in it, and the number of rounds."""
         c, r, n, captured = len(state), len(rows), len(tried.kinds), tried.captured
@@ -131,7 +118,7 @@ class BatchedLoops:
             count, *own = state
             kept, drawn = [np.copy(x) for x in own], list[Any]()
             with switched(draw, partial(noted, drawn, draw.get())):
-                new, results = function(own, row)
+                new, results = step(own, row)
             return [count + 1, *new], [*results, *([*kept, *drawn] if keeps else [])]
 
         def again(outside: Sequence[Any], leaves: list[Any]) -> list[Any]:
@@ -141,7 +128,7 @@ class BatchedLoops:
             ]
             drawn = iter(leaves[c + r :])
             with self.below.undone(), switched(draw, lambda rng, shape: next(drawn)):
-                new, results = function([*map(np.copy, own[:c])], own[c:])
+                new, results = step([*map(np.copy, own[:c])], own[c:])
                 return settled([*new, *results])
 
         def pull_back(sent: Sent, inputs: Sequence[Any], kept: Sequence[Any]) -> list[Any]:
@@ -178,9 +165,7 @@ class BatchedLoops:
         results = [y if kind == WATCHED else x for x, y, (_, kind) in pairs]
         return results[:c], results[c:]
 
-    def tried(
-        self, function: Step, state: Sequence[Any], rows: Sequence[Any], rounds: Repeated
-    ) -> Tried:
+    def tried(self, step: Step, state: Leaves, rows: Leaves, rounds: Repeated) -> Tried:
         """What is known of a round, by runs of the first one, of which nothing is used."""
         c, level, kinds = len(state), self.level, self.level.kinds_of(state)
         first = [varying(x[0] if rounds.length else x[:0].sum(0)) for x in rows]
@@ -194,7 +179,7 @@ class BatchedLoops:
             start, drawn = next(births), list[Any]()
             nothing = partial(noted, drawn, self.nothing_drawn)
             with self.below.undone(), switched(draw, nothing):
-                new, results = map(settled, function([*map(np.copy, given)], first))
+                new, results = map(settled, step([*map(np.copy, given)], first))
             ends = [x.node for x in (*new, *results) if needs_grad(x)]
             captured = from_outside(ends, start, nodes)
             inside = inside or self.are_differentiated(captured)
@@ -247,9 +232,7 @@ class BatchedLoops:
                 pairs = zip(adjoints, captured, strict=True)
                 return [zeros_like(node.value) if g is None else g for g, node in pairs]
 
-            how = lowered.get()
-            assert how is not None
-            return [*how.branch(kept[0], [partial(back, f) for f in functions])]
+            return [*in_use().branch(kept[0], [partial(back, f) for f in functions])]
 
         def push(sent: Sent, inputs: Sequence[Any], kept: Sequence[Any]) -> list[Any]:
             def forth(function: Callable[[], list[Any]]) -> list[Any]:
@@ -259,9 +242,7 @@ class BatchedLoops:
                 found = [zeros_like(y) if t is None else t for t, y in pairs]
                 return [t for t, (_, kind) in zip(found, kinds, strict=True) if kind == WATCHED]
 
-            how = lowered.get()
-            assert how is not None
-            found = iter(how.branch(kept[0], [partial(forth, f) for f in functions]))
+            found = iter(in_use().branch(kept[0], [partial(forth, f) for f in functions]))
             return [next(found) if kind == WATCHED else None for _, kind in kinds]
 
         tensors = [*map(Tensor.of, captured)]

@@ -411,7 +411,8 @@ class custom_vjp(Custom):  # noqa: N801  # called as a function
         # What fwd has computed beside the results depends on the arguments in a way of its own; and
         # of traced arguments, an object has arrays in it that are not known any more.
         hidden = hides_arrays(needed)
-        derived = hidden or any(id(x) not in kept.places and is_inexact(x) for x in flat(needed))
+        known = {*kept.places, *map(id, given.arrays)}
+        derived = hidden or any(id(x) not in known and is_inexact(x) for x in flat(needed))
         lost = hidden and any(map(is_traced, given.arrays))
         residuals = [kept.place(x) for x in flat(needed)]
         kinds = [(y.shape, y.dtype) for y in outputs]

@@ -284,12 +284,8 @@ def solution(
     def solved(x0: Any, args: Any, outside: Any) -> Any:
         return numbers(x0, args) if first is None else first
 
-    def fwd(x0: Any, args: Any, outside: Any) -> Any:
-        x = solved(x0, args, outside)
-        return x, (x, args)
-
     def bwd(needed: Any, g: Any) -> Any:
-        x, args = needed
+        x, (_, args, _) = needed
         v, g = unknowns.vector(x, "x"), unknowns.vector(conjugate(g), "g")
 
         def of_wanted(v: Any, *own: Any) -> list[Any]:
@@ -304,14 +300,24 @@ def solution(
         by_args = like(args, iter([next(by) if mark else None for mark in wanted]))
         return None, by_args, [*by]
 
-    solved.__name__ = name
-    call = custom_vjp(solved)
+    given_to = x0, args, [*map(Tensor.of, nodes)]
+    return by_numbers(name, solved, bwd, given_to, unknowns.zeros())
+
+
+def by_numbers(name: str, f: Function, bwd: Function, args: Sequence[Any], example: Any) -> Any:
+    """f(*args), with a rule for its cotangents that is given the result and args. It is not traced,
+    as SciPy prints the errors of what it calls; `example` is like the result."""
+
+    def fwd(*args: Any) -> Any:
+        found = f(*args)
+        return found, (found, args)
+
+    f.__name__ = name
+    call = custom_vjp(f)
     call.defvjp(fwd, bwd)
-    # They are not traced: SciPy prints the errors of what it calls.
-    like_x = unknowns.zeros()
-    opaque(call.runs["the function"], lambda x0, args, outside: like_x)
-    opaque(call.runs["fwd"], lambda x0, args, outside: (like_x, (like_x, args)))
-    return call(x0, args, [Tensor.of(node) for node in nodes])
+    opaque(call.runs["the function"], lambda *args: example)
+    opaque(call.runs["fwd"], lambda *args: (example, (example, args)))
+    return call(*args)
 
 
 def transposed(f: Function, x: Any, g: Any, args: Any = ()) -> Any:

@@ -196,10 +196,7 @@ def while_loop(cond: Function, body: Function, init: Any, bound: Bound | None = 
 
 
 def repeat_while(
-    goes_on: Callable[[list[Any]], Any],
-    step: Callable[[list[Any]], list[Any]],
-    state: list[Any],
-    bound: int | None,
+    goes_on: Function, step: Function, state: list[Any], bound: int | None
 ) -> list[Any]:
     """The state after `step` was repeated while it `goes_on`."""
     if levels.get():
@@ -308,6 +305,13 @@ class Lowered(NamedTuple):
 
 
 lowered: ContextVar[Lowered | None] = ContextVar("lowered", default=None)
+
+
+def in_use() -> Lowered:
+    """How loops are run here, where they are not run op by op."""
+    how = lowered.get()
+    assert how is not None
+    return how
 
 
 class Carry:
@@ -508,14 +512,8 @@ def empty(carry: Carry, f: Function, rows: Rows) -> Any:
     with np.errstate(all="ignore"), nothing_drawn, unseen(f):
         _, y = carry.step(f, [*map(np.copy, carry.init)], x)
     named = [(at, as_array(leaf, f"scan: y{at}")) for at, leaf in leaves_of(y)]
-    none: Iterator[Any] = (np.zeros((0, *leaf.shape), leaf.dtype) for _, leaf in named)
-    return like(
-        y,
-        (
-            Tensor(x) if isinstance(leaf, Tensor) else x
-            for x, (_, leaf) in zip(none, named, strict=True)
-        ),
-    )
+    none = ((np.zeros((0, *x.shape), x.dtype), isinstance(x, Tensor)) for _, x in named)
+    return like(y, (Tensor(x) if is_tensor else x for x, is_tensor in none))
 
 
 NUMBERS = (bool, int, float, complex)

@@ -25,11 +25,11 @@ from minigrad.graph import Node
 from minigrad.tensor import Tensor, value_of
 from minigrad.transforms.batched import needs_grad
 from minigrad.transforms.calls import call_node
-from minigrad.transforms.custom import any_tensor, custom_vjp, is_recorded, kind_of, zeros
-from minigrad.transforms.foreign import opaque
+from minigrad.transforms.custom import any_tensor, is_recorded, kind_of, zeros
 from minigrad.transforms.implicit import (
     Unknowns,
     as_float,
+    by_numbers,
     chosen,
     closed,
     filled,
@@ -217,7 +217,7 @@ def of_numbers(
             return map_tree(value_of, (values or f)(*map_tree(value_of, args[:-1])))
 
     def bwd(needed: Any, g: Any) -> Any:
-        *args, _ = needed
+        _, (*args, _) = needed
         zero = [zeros(*kind_of(x)) for x in (*chosen(args, wanted), *(x.value for x in nodes))]
 
         def again(args: Any, g: Any) -> list[Any]:
@@ -233,12 +233,7 @@ def of_numbers(
             by = iter(of_numbers(f"the derivative of {name}", again, (args, g), zero, nodes, own))
         return *like(args, iter([next(by) if mark else None for mark in wanted])), [*by]
 
-    run.__name__ = name
-    call = custom_vjp(run)
-    call.defvjp(lambda *args: (run(*args), args), bwd)
-    opaque(call.runs["the function"], lambda *args: example)
-    opaque(call.runs["fwd"], lambda *args: (example, args))
-    return call(*args, [*map(Tensor.of, nodes)])
+    return by_numbers(name, run, bwd, (*args, [*map(Tensor.of, nodes)]), example)
 
 
 def as_times(name: str, t: Any) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 
 from minigrad.graph import Node
 from minigrad.transforms.forward import zeros_like
-from minigrad.transforms.loops import Repeated, lowered
+from minigrad.transforms.loops import Repeated, in_use
 from minigrad.transforms.reversed_loops import Round, round_again
 
 Tangents = dict[int, Any]  # by the places of what they are of; of the others they are zeros
@@ -62,12 +62,10 @@ def pushed(
         first = [*run.values[:c], *(new[k] for k in carried)]
         return first, [*(new[k] for k in results), *(now[c:] if keeps else [])]
 
-    how = lowered.get()
-    assert how is not None
     dynamic = rounds.dynamic or rounds.stops
     other = Repeated(rounds.length, rounds.reverse, False, dynamic)
     firsts = [sent[k] if k in sent else zeros_like(state[k]) for k in carried]
     first, by_row = [*state, *firsts], [*rows, *(sent[k] for k in moved)]
-    end, stacked = how.loop(forth, first, by_row, other, number if dynamic else None)
+    end, stacked = in_use().loop(forth, first, by_row, other, number if dynamic else None)
     tangents = dict(zip([*carried, *results], [*end[c:], *stacked[: len(results)]], strict=True))
     return tangents, dict(zip(carried, stacked[len(results) :], strict=keeps))

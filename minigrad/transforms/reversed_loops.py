@@ -13,7 +13,7 @@ from minigrad.errors import GradientError
 from minigrad.graph import Node
 from minigrad.inside import differentiating
 from minigrad.transforms.forward import zeros_like
-from minigrad.transforms.loops import Repeated, lowered
+from minigrad.transforms.loops import Repeated, in_use
 from minigrad.transforms.rerun import Rerun
 
 # A round: from Tensors of outside, and from what it is given (leaves of the carry, then of the
@@ -79,12 +79,10 @@ def pulled_back(
         of_each_row = [by_place[k] for k in watched if k >= c]
         return [*(by_place[k] for k in carried), *sums], of_each_row
 
-    how = lowered.get()
-    assert how is not None
     dynamic = rounds.dynamic or rounds.stops
     other = Repeated(rounds.length, not rounds.reverse, False, dynamic)
     first, by_row = [*firsts, *sums], [*given, *(sent[k] for k in stacked)]
-    end, of_rows = how.loop(back, first, by_row, other, number if dynamic else None)
+    end, of_rows = in_use().loop(back, first, by_row, other, number if dynamic else None)
     return end[len(carried) :], dict(zip(watched, [*end[: len(carried)], *of_rows], strict=True))
 
 

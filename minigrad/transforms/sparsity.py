@@ -1,8 +1,9 @@
 """Sparsity patterns: which entries of its inputs each entry of a result can depend on.
 
 They are found from the graph of a run, op by op, and never by trying numbers: an entry that happens
-to be zero is in the pattern. Which entries an op reads follows from its unit (units.py) or family;
-of an op that nothing is known of, every entry of the result depends on every entry of the input.
+to be zero is in the pattern; one that is zero in a constant factor is not. Which entries an op
+reads follows from its unit (units.py) or family; of an op that nothing is known of, every entry of
+the result depends on every entry of the input.
 """
 
 from __future__ import annotations
@@ -117,7 +118,7 @@ def factors(node: Node, k: int) -> list[Sparse]:
     assert isinstance(op, Op) and how is not None
     name, unit = op.name, unit_of(op)
     if unit == "entry":
-        return broadcast(x, y)
+        return broadcast(x, y, read_by_entries(node, k))
     if unit == "axes":
         return along(axes_of(how.get("axes", how.get("axis")), len(x)), x, y)
     if unit == "matrix" or node.op is SOLVE:
@@ -139,9 +140,27 @@ def of_everything(x: Shape, y: Shape) -> list[Sparse]:
     return in_groups(np.zeros(x, int), np.zeros(y, int))
 
 
-def broadcast(x: Shape, y: Shape) -> list[Sparse]:
-    """Of an elementwise op."""
-    return [] if x == y else [selection(np.broadcast_to(numbered(x), y).ravel(), math.prod(x))]
+def broadcast(x: Shape, y: Shape, read: Any = True) -> list[Sparse]:
+    """Of an elementwise op, that depends on the input where it is `read`."""
+    if x == y and np.all(read):
+        return []
+    return [selection(np.where(read, np.broadcast_to(numbered(x), y), -1).ravel(), math.prod(x))]
+
+
+def constant(node: Node, k: int) -> Any:
+    """The numbers of an input that depends on nothing; None if it may."""
+    x = node.inputs[k]
+    return None if type(x) is Node and (x.requires_grad or x.op is not None) else node.arrays[k]
+
+
+def read_by_entries(node: Node, k: int) -> Any:
+    """Where an elementwise op may depend on its input k, by its constant inputs: not where a factor
+    is 0, or a condition has chosen another."""
+    if node.op is registry["mul"] and (factor := constant(node, 1 - k)) is not None:
+        return np.not_equal(factor, 0)
+    if node.op is registry["where"] and (chosen := constant(node, 0)) is not None:
+        return np.equal(chosen, k == 1)
+    return True
 
 
 def along(axes: tuple[int, ...], x: Shape, y: Shape) -> list[Sparse]:
@@ -224,6 +243,8 @@ def contracted(node: Node, k: int) -> list[Sparse]:
         a, b = ("j" if len(s) == 1 else w for s, w in zip(shapes, ("...ij", "...jk"), strict=True))
         written = f"{a},{b}->{'...' * ('...' in a + b)}{'i' * (a != 'j')}{'k' * (b != 'j')}"
     terms, output = parse_subscripts(written, shapes)
+    if (places := by_constant(node, 1 - k, terms, shapes)) is not None:
+        return [with_entries(places(output, y), places(terms[k], shapes[k]), (y, shapes[k]))]
     sizes = dict(zip(output, y, strict=True))
     # An axis of 1 is broadcast along an axis of the result.
     pairs = [(c, n) for c, n in zip(terms[k], shapes[k], strict=True) if sizes.get(c) == n]
@@ -242,6 +263,33 @@ def contracted(node: Node, k: int) -> list[Sparse]:
     return in_groups(groups(terms[k], shapes[k]), groups(output, y))
 
 
+def by_constant(node: Node, other: int, terms: list[str], shapes: list[Shape]) -> Any:
+    """Of a sum of products with a constant array, some of which is 0: what gives the places in an
+    array, from its letters and shape, one for each product that is not 0."""
+    if len(terms) != 2 or (factor := constant(node, other)) is None or np.all(factor):
+        return None
+    every = [*zip("".join(terms), [n for shape in shapes for n in shape], strict=True)]
+    sizes = dict(every)
+    rest = [letter for letter in sizes if letter not in terms[other]]
+    count = math.prod(sizes[letter] for letter in rest)
+    known = np.nonzero(factor)
+    same = all(sizes[letter] == n for letter, n in every)  # no axis of 1 is broadcast
+    if not same or len({*terms[other]}) < len(terms[other]) or count * len(known[0]) > MOST:
+        return None
+    free = np.indices([sizes[letter] for letter in rest]).reshape(len(rest), count)
+    index = dict(zip(rest, np.tile(free, len(known[0])), strict=True))
+    index |= {c: np.repeat(places, count) for c, places in zip(terms[other], known, strict=True)}
+    return lambda letters, shape: np.ravel_multi_index([index[c] for c in letters], shape)
+
+
+def with_entries(row: np.ndarray, column: np.ndarray, shapes: tuple[Shape, Shape]) -> Sparse:
+    """A matrix with entries in these places, some of which may be given twice."""
+    from scipy import sparse
+
+    row, column = np.broadcast_arrays(row, column)
+    return sparse.csr_array((np.ones(row.size, bool), (row, column)), [*map(math.prod, shapes)])
+
+
 # Convolutions
 
 
@@ -249,17 +297,12 @@ def of_windows(
     x: Shape, kernel: Pair, stride: Pair, dilation: Pair, groups: int
 ) -> tuple[Sparse, Shape]:
     """Images (N, C, H, W) to the windows (N, groups, OH, OW): which entries each window has."""
-    from scipy import sparse
-
     view = window_view(numbered(x), kernel, stride, dilation)  # (kh, kw, N, C, OH, OW)
     n, c, *outs = view.shape[2:]
     windows = (n, groups, *outs)
     row = np.repeat(numbered(windows), c // groups, axis=1)
     rows = np.broadcast_to(row, view.shape).ravel()
-    ones = np.ones(rows.size, bool)
-    return sparse.csr_array(
-        (ones, (rows, view.ravel())), (math.prod(windows), math.prod(x))
-    ), windows
+    return with_entries(rows, view.ravel(), (windows, x)), windows
 
 
 def spread_over_channels(windows: Shape, y: Shape) -> list[Sparse]:
@@ -293,11 +336,8 @@ def conv2d_input(
 
 def convolve(k: int, x: Shape, w: Shape, y: Shape) -> list[Sparse]:
     """y[i + j] depends on x[i] and w[j]."""
-    from scipy import sparse
-
     place = np.indices((*x, *w)).reshape(2, -1)
-    ones = np.ones(place[0].size, bool)
-    return [sparse.csr_array((ones, (place[0] + place[1], place[k])), (*y, *(x, w)[k]))]
+    return [with_entries(place[0] + place[1], place[k], (y, (x, w)[k]))]
 
 
 WINDOWED: dict[str, Any] = {

@@ -74,6 +74,7 @@ def wrapped(x: Any) -> Any:
 
 
 # Programs, with how many entries of their Jacobian by 12 numbers depend on a number.
+BAND = np.eye(12) - np.eye(12, k=1)
 EXACT: dict[str, tuple[Program, int]] = {
     "itself": (lambda x: x, 12),
     "neighbours": (lambda x: x[1:] * np.sin(x[:-1]), 22),
@@ -97,6 +98,13 @@ EXACT: dict[str, tuple[Program, int]] = {
     "rows of softmax": (lambda x: functional.softmax(x.reshape(3, 4), axis=1), 48),
     "a constant": (lambda x: np.ones(3), 0),
     "nothing": (lambda x: None, 0),
+    "by a constant matrix": (lambda x: BAND @ x, 23),
+    "by a constant matrix of rows": (lambda x: np.reshape(x, (4, 3)) @ BAND[:3, :4], 4 * 6),
+    "by constants": (lambda x: np.einsum("ij,ij->i", np.reshape(x, (3, 4)), BAND[:3, :4]), 6),
+    "by no constant": (lambda x: np.dot(np.zeros(12), x), 0),
+    "by constant factors": (lambda x: np.eye(12)[1] * x, 1),
+    "by a constant mask": (lambda x: np.where(np.arange(12) < 3, x, x[0]), 12),
+    "by a mask that moves": (lambda x: np.where(x > 100, x, 0.0), 12),
     "nested": (lambda x: {"a": x[:2], "b": [x[2:] * 2.0, np.sum(x[:3])]}, 15),
 }
 
@@ -122,7 +130,11 @@ def lattice(x: Any) -> Any:
     return np.sum(np.cos(u[1:] - u[:-1])) + np.sum(np.exp(u[:, 1:] * u[:, :-1])) + np.sum(u**3)
 
 
-@pytest.mark.parametrize("f", [rosenbrock, lattice])
+def quadratic(x: Any) -> Any:
+    return np.sum((BAND @ x) ** 2)
+
+
+@pytest.mark.parametrize("f", [rosenbrock, lattice, quadratic])
 def test_hessians(f: Program) -> None:
     found = sparse_hessian(f)(X)
     np.testing.assert_allclose(found.toarray(), hessian(f)(X), rtol=1e-12)
