@@ -16,14 +16,12 @@ from minigrad.compiler.graph.affine import (
     Index,
     Var,
     common_factors,
-    number,
     ravel_index,
     unravel_index,
     variable,
 )
 from minigrad.compiler.graph.ir import Value
-from minigrad.compiler.graph.opset.base import INDEX
-from minigrad.compiler.graph.opset.reductions import combined, is_not_zero, sign_of
+from minigrad.compiler.graph.opset.reductions import combined, is_not_zero
 from minigrad.compiler.loops import ir
 from minigrad.compiler.loops.lowering import LoweringContext
 from minigrad.compiler.loops.passes import (
@@ -238,8 +236,6 @@ class RowKernel:
         if stage.kind != "reduce":
             return self.names[stage.value]
         total = f"r{self.local_name(stage.value)}"
-        if stage.reduction.is_search:
-            return f"{total}i"
         floats = stage.value.dtype.kind == "f"
         return f"{total}v" if stage.reduction.is_min_max and floats else total
 
@@ -310,9 +306,7 @@ class RowKernel:
             return
         total = f"r{self.local_name(value)}"
         inits, ends = (self.before, self.after) if across else (self.in_row, loop.after)
-        if reduction.is_search:
-            self.lower_argmax(stage, loop)
-        elif reduction.is_min_max and dtype.kind == "f":
+        if reduction.is_min_max and dtype.kind == "f":
             inits += [ir.Variable(total, dtype, start), ir.Variable(f"{total}n", FLAG)]
             loop.innermost.append(ir.Accumulate(total, reduction.combine, x))
             loop.innermost.append(ir.Accumulate(f"{total}n", "|", ir.Apply("!=", (x, x))))
@@ -368,21 +362,6 @@ class RowKernel:
             loop.innermost.append(ir.Accumulate(result, "+", x))
         else:  # the terms of one result are in no block of iterations: each is added in float64
             loop.innermost.append(ir.Accumulate(total, "+", x))
-
-    def lower_argmax(self, stage: Stage, loop: Loop) -> None:
-        """argmax and argmin: the first of the largest or smallest entries, or the first NaN."""
-        value, total = stage.value, f"r{self.local_name(stage.value)}"
-        x, dtype, shape = self.names[value], value.inputs[0].dtype, value.inputs[0].shape
-        index = stage.layout.index(self.points[value])
-        reduced = sorted(stage.reduced)
-        place = ravel_index([index[k] for k in reduced], [shape[k] for k in reduced])
-        self.in_row.append(ir.Variable(total, dtype, initial_value(stage)))
-        self.in_row.append(ir.Variable(f"{total}i", INDEX, number(-1)))
-        first_nan = ir.Apply("&", (ir.Apply("!=", (x, x)), ir.Apply("==", (total, total))))
-        better = ir.Apply("or", (ir.Apply(sign_of(stage.reduction), (x, total)), first_nan))
-        first = ir.Apply("<", (f"{total}i", number(0)))
-        found = [ir.Store(total, x), ir.Store(f"{total}i", place)]
-        loop.innermost.append(ir.If(ir.Apply("or", (first, better)), found))
 
     def combine_partials(self) -> list[ir.Statement]:
         """The statements that combine what each thread has reduced across rows."""

@@ -64,7 +64,8 @@ def users_of(
     places: a sum of two slices of x reads x at two."""
     users: dict[Value, Users] = defaultdict(Counter)
     for value in reversed(order):
-        if kinds[value] == "map" and not elementwise(value) and value not in must_store:
+        is_view = kinds[value] == "map" and not elementwise(value) and value not in must_store
+        if is_view and not rules_of(value.op).compares:
             for x in value.values():
                 users[x].update(users[value])
         else:
@@ -85,7 +86,7 @@ def has_stage(
         return True
     if sum(inline.reads.values()) > costs.MAX_INLINE_READS:
         return True
-    if any(kinds[user] not in INLINING_KINDS for user in users):
+    if any(kinds[x] not in INLINING_KINDS or rules_of(x.op).compares for x in users):
         return True
     if rules_of(value.op).is_searched:
         return any(user.size > value.size for user in users)
@@ -241,7 +242,7 @@ def natural_rows(stage: Stage) -> int:
         if gone != loops[0][1]:
             break
         rows *= n
-    return rows if stage.is_associative or not (loops and loops[0][1]) else 1
+    return rows
 
 
 def same_row(stage: Stage, other: Stage, index: Index, rows: int) -> bool:

@@ -103,13 +103,8 @@ class Stage:
         if not any(loops):
             # With several results in a row, the innermost loop must be over results.
             several = not all(inner)
-            return "" if several and (inner[-1] or not self.is_associative) else "within"
-        return "across" if all(loops) and self.is_associative else ""
-
-    @property
-    def is_associative(self) -> bool:
-        """Whether each thread may reduce a part."""
-        return not self.reduction.is_search
+            return "" if several and inner[-1] else "within"
+        return "across" if all(loops) else ""
 
     @property
     def reduction(self) -> Reduction:
@@ -215,9 +210,5 @@ class Schedule:
 def stage_of(value: Value, kind: str, schedule: Schedule) -> Stage:
     if kind == "reduce":
         x = value.inputs[0]
-        stage = Stage(value, kind, schedule.layouts[x], frozenset(reduced_axes(value)))
-        if stage.reduction.is_search:  # the searches run one after the other
-            order = sorted(stage.layout.order, key=stage.reduced.__contains__)
-            stage.layout = Layout(x.shape, tuple(order))
-        return stage
+        return Stage(value, kind, schedule.layouts[x], frozenset(reduced_axes(value)))
     return Stage(value, kind, schedule.layouts[value])

@@ -128,6 +128,7 @@ class Rules:
     begins_with_condition = False  # its first input is a boolean, whatever dtype it computes in
     is_sum = False
     is_copy = False
+    compares = False  # equal entries: what it reads is stored, so that all see the same digits
     is_searched = False  # each entry is looked for among the inputs: stored if it is read often
     keeps_c_order = False  # a view of the same entries in the same order
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
-from minigrad.compiler.graph.affine import Index, number
+from minigrad.compiler.graph.affine import Index, number, ravel_index
 from minigrad.compiler.graph.ir import Shape, Value
 from minigrad.compiler.graph.opset.base import (
     FAMILIES,
@@ -26,9 +26,10 @@ from minigrad.compiler.graph.opset.base import (
     entry,
     in_pairs,
     indices_of,
+    own_op,
 )
 from minigrad.compiler.graph.opset.elementwise import from_zero, in_one_dtype, is_never_minus_zero
-from minigrad.compiler.graph.opset.infer import apply, dtype_of_ones
+from minigrad.compiler.graph.opset.infer import apply, dtype_of_ones, infer
 from minigrad.compiler.target import costs
 from minigrad.ops.base import Op
 
@@ -80,15 +81,13 @@ class Reduction(AlongAxis):
 
     `start`: its first value; an infinity is the least or the largest number of the dtype.
     `combine`: how an entry is added to it, see `loops.ir.Accumulate`. `binary`: an op that does so.
-    `is_logical`: entries are taken as booleans. `is_search`: the result is the place of the entry
-    that is found; all others are associative, so that each thread may reduce a part.
+    `is_logical`: entries are taken as booleans. All are associative: each thread may reduce a part.
     """
 
     start: float
     combine: str
     binary: str = ""
     is_logical: bool = False
-    is_search: bool = False
 
     @property
     def is_min_max(self) -> bool:
@@ -129,8 +128,6 @@ class Reduction(AlongAxis):
     def read(self, value: Value, index: Index, to: Lowering) -> Operand:
         x, dtype = value.inputs[0], value.dtype
         names = [to.read(x, place) for place in self.places(value, index)]
-        if self.is_search:
-            return self.searched(x.dtype, names, to)
         if self.is_logical:
             names = [to.define(dtype, is_not_zero(name)) for name in names]
         elif x.dtype != dtype:
@@ -151,18 +148,6 @@ class Reduction(AlongAxis):
         for place in indices_of(tuple(n for k, n in enumerate(shape) if k in axes)):
             terms, kept = iter(place), iter(own)
             yield tuple(next(terms) if k in axes else next(kept) for k in range(len(shape)))
-
-    def searched(self, dtype: np.dtype[Any], names: list[Operand], to: Lowering) -> Operand:
-        """The place of the first of the largest or the smallest, or of the first NaN."""
-        best, place = names[0], Number.of(0, INDEX)
-        found: Operand = place
-        for k, x in enumerate(names[1:], 1):
-            first_nan = Apply("&", (Apply("!=", (x, x)), Apply("==", (best, best))))
-            better = Apply("|", (Apply(sign_of(self), (x, best)), first_nan))
-            test = to.define(np.dtype(bool), better)
-            best = to.define(dtype, Apply("select", (test, x, best)))
-            found = to.define(INDEX, Apply("if", (test, number(k), found)))
-        return found
 
 
 def combined(reduction: Reduction, total: Expression, x: Expression) -> Expression:
@@ -188,8 +173,59 @@ OPSET["any"] = Reduction(0, "|", is_logical=True)
 OPSET["all"] = Reduction(1, "&", is_logical=True)
 OPSET["max"] = Reduction(-math.inf, "max", "maximum")
 OPSET["min"] = Reduction(math.inf, "min", "minimum")
-OPSET["argmax"] = Reduction(-math.inf, "max", is_search=True)
-OPSET["argmin"] = Reduction(math.inf, "min", is_search=True)
+
+
+def places_of(x: Any, found: Any, axes: tuple[int, ...]) -> Any:
+    shape = tuple(n if k in axes else 1 for k, n in enumerate(x.shape))
+    own = np.arange(math.prod(shape)).reshape(shape)
+    return np.where((x == found) | (x != x), own, math.prod(shape))
+
+
+# Of each entry that is equal to what was found along the axes, or NaN, its place in C order along
+# them; of others, the number of entries.
+PLACES = own_op("places", places_of)
+
+
+@entry("places")
+class Places(Rules):
+    compares = True
+
+    def shape(self, shapes: list[Shape], attributes: dict[str, Any]) -> Shape:
+        return shapes[0]
+
+    def dtype(self, op: Op, inputs: Sequence[Any], attributes: dict[str, Any]) -> np.dtype[Any]:
+        """One of 32 bits, if that is enough: more fit in a vector."""
+        count = math.prod(inputs[0].shape[k] for k in attributes["axes"])
+        return np.dtype(np.int32) if count <= np.iinfo(np.int32).max else INDEX
+
+    def kind(self, value: Value) -> str:
+        return "map"
+
+    def read(self, value: Value, index: Index, to: Lowering) -> Operand:
+        x, found = value.inputs
+        axes = value.attributes["axes"]
+        entry, best = to.read(x, index), to.read(found, index)
+        own = ravel_index([index[k] for k in axes], [x.shape[k] for k in axes])
+        count = math.prod(x.shape[k] for k in axes)
+        is_it = Apply("|", (Apply("==", (entry, best)), Apply("!=", (entry, entry))))
+        place = Apply(f"cast {value.dtype}", (own,))
+        test = to.define(np.dtype(bool), is_it)
+        return to.define(value.dtype, Apply("if", (test, place, Number.of(count, value.dtype))))
+
+
+@entry("argmax", "argmin")
+class Search(AlongAxis):
+    def decompose(self, value: Value) -> Value:
+        """The least of the places where an entry is equal to the largest, or NaN: two passes that
+        are vectors, in place of one that is not."""
+        (x,), how = value.inputs, value.attributes
+        assert value.op is not None
+        if not x.shape:
+            return value
+        found = apply(value.op.name[3:], x, axis=how["axis"], keepdims=True)
+        axes = {"axes": tuple(sorted(reduced_axes(value)))}
+        places = Value(PLACES, (x, found), axes, *infer(PLACES, (x, found), axes))
+        return apply("astype", apply("min", places, **how), dtype=value.dtype)
 
 
 @dataclass(frozen=True)
