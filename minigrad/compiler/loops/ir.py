@@ -30,11 +30,11 @@ import numpy as np
 
 from minigrad.compiler.graph.affine import Expr, Quotient, Remainder, Var
 from minigrad.compiler.graph.ir import Value
+from minigrad.compiler.graph.opset.base import DTYPES as DTYPES
 from minigrad.compiler.graph.opset.base import Apply as Apply
 from minigrad.compiler.graph.opset.base import Number as Number
 from minigrad.compiler.graph.opset.base import Operand as Operand
 
-DTYPES = [np.dtype(x) for x in "float64 float32 int64 int32 int16 int8 uint8 bool".split()]
 # A pseudo variable: what depends on it stays in the loop over rows, though no index says so.
 ROW = Var("row", 1)
 

@@ -46,6 +46,8 @@ Expression = Any  # Apply, Operand, Expr; and in the loop IR, an Access
 
 
 UNBOUNDED = 1 << 40  # the extent of a run-time index that has no bound
+# What kernels compute in.
+DTYPES = [np.dtype(x) for x in "float64 float32 int64 int32 int16 int8 uint8 bool".split()]
 INDEX = np.dtype(np.int64)
 
 

@@ -14,6 +14,7 @@ from numpy.lib.array_utils import normalize_axis_tuple
 from minigrad.compiler.graph.affine import Index, number, ravel_index
 from minigrad.compiler.graph.ir import Shape, Value
 from minigrad.compiler.graph.opset.base import (
+    DTYPES,
     FAMILIES,
     INDEX,
     OPSET,
@@ -220,7 +221,7 @@ class Search(AlongAxis):
         are vectors, in place of one that is not."""
         (x,), how = value.inputs, value.attributes
         assert value.op is not None
-        if not x.shape:
+        if not x.shape or x.dtype not in DTYPES:
             return value
         found = apply(value.op.name[3:], x, axis=how["axis"], keepdims=True)
         axes = {"axes": tuple(sorted(reduced_axes(value)))}
