@@ -38,6 +38,15 @@ engine: ContextVar[tuple[Function, Function]] = ContextVar(
     "engine",
     default=(lambda op, inputs, attributes: apply(op, *inputs, **attributes), input_cotangents),
 )
+
+
+def as_it_is(x: Any) -> Any:
+    return x
+
+
+# What is read in the place of an array, or a Tensor: of what a function that is solved for under a
+# vmap reads from outside, an entry.
+instead: ContextVar[Function] = ContextVar("instead", default=as_it_is)
 watchers: ContextVar[tuple[Watcher, ...]] = ContextVar("watchers", default=())
 lock, watched = threading.Lock(), 0
 
@@ -51,6 +60,11 @@ def replacing(apply: Function, input_cotangents: Function) -> AbstractContextMan
     """Inside, in this thread or task, `apply(op, inputs, attributes)` applies ops, and
     `input_cotangents` replaces autograd's."""
     return having(engine, (apply, input_cotangents))
+
+
+def replaced_by(replace: Function) -> AbstractContextManager[None]:
+    """Inside, ops are given replace(x) for x, an array or a Tensor."""
+    return having(instead, replace)
 
 
 @contextmanager
@@ -76,6 +90,8 @@ def switch(on: bool) -> None:
 
 
 def watched_apply(op: Op, *inputs: Any, **attributes: Any) -> Any:
+    if (replace := instead.get()) is not as_it_is:
+        inputs = tuple(map(replace, inputs))
     output = engine.get()[0](op, inputs, attributes)
     for watcher in watchers.get():
         if isinstance(output, Tensor):

@@ -21,10 +21,20 @@ from minigrad.ops.base import Op
 from minigrad.ops.views import define_in_place, is_view, view_makers, views_of
 from minigrad.tensor import Tensor
 from minigrad.transforms.results import as_result
-from minigrad.watch import engine
+from minigrad.watch import engine, instead
 
 # The vmaps that this thread, or task, is in, from the outermost.
 levels: ContextVar[tuple[Level, ...]] = ContextVar("levels", default=())
+
+
+def reading(name: str) -> Any:
+    """A method that gives numbers, which there are where an array is read in its place."""
+
+    def read(self: Batched, *args: Any, **kwargs: Any) -> Any:
+        one = instead.get()(self)
+        return self.read() if one is self else getattr(np.asarray(one), name)(*args, **kwargs)
+
+    return read
 
 
 class Batched(Methods, Traced):
@@ -77,6 +87,11 @@ class Batched(Methods, Traced):
 
     def store(self, new: Any) -> None:
         """Stand for other arrays from here on."""
+        if instead.get()(self) is not self:
+            raise UnsupportedError(
+                "a function that is solved for writes into an array of the function around it: "
+                "into a copy, np.copy(x)"
+            )
         self.array = self.level.whole(detached(new))
 
     def everything(self) -> Any:
@@ -100,6 +115,14 @@ class Batched(Methods, Traced):
                 "copy and return it; of an array for each entry, passed as an argument, too"
             )
 
+    def check_active(self) -> None:
+        """Raise if the function that is batched has returned, or is run in another thread."""
+        if self.level not in levels.get() and instead.get()(self) is self:
+            raise UnsupportedError(
+                "an array of a function under vmap is used in another thread, or after the "
+                "function has returned: compute with it in the function itself, or return it"
+            )
+
     def __repr__(self) -> str:
         shape = f"of shape {self.shape}, " if self.shape else ""
         return f"<{self.level.size} entries {shape}of {self.dtype}>"
@@ -118,46 +141,47 @@ class Batched(Methods, Traced):
     # NumPy's protocols
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        self.level.check_active()
+        self.check_active()
         if method == "__call__" and not kwargs and ufunc in implementations:
             return implementations[ufunc](*inputs)
         return call_ufunc(ufunc, method, inputs, kwargs)
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        self.level.check_active()
+        self.check_active()
         if function in SHOWING:
             return repr(self)
         if function in LIKE:
             like = function(*map(shown, args), **kwargs)
-            return Batched(self.level.repeated(like), self.level)
+            is_read = instead.get()(self) is self
+            return Batched(self.level.repeated(like), self.level) if is_read else like
         return array_function(self, function, types, args, kwargs)
 
     def __getitem__(self, index: Any) -> Any:
-        self.level.check_active()
+        self.check_active()
         return implementations["getitem"](self, index)
 
     def transpose(self, *axes: Any) -> Any:
-        self.level.check_active()
+        self.check_active()
         return super().transpose(*axes)
 
     def astype(self, *args: Any, **how: Any) -> Any:
-        self.level.check_active()
+        self.check_active()
         return implementations["astype"](self, *args, **how)
 
     def diagonal(self, *places: int, **how: int) -> Any:
-        self.level.check_active()
+        self.check_active()
         return implementations[np.diagonal](self, *places, **how)
 
     def trace(self, *places: int, **how: int) -> Any:
-        self.level.check_active()
+        self.check_active()
         return implementations[np.trace](self, *places, **how)
 
     def __setitem__(self, index: Any, value: Any) -> None:
         implementations["setitem"](self, index, value)
 
-    def read(self, *args: Any, **kwargs: Any) -> NoReturn:
+    def read(self, *_: Any) -> NoReturn:
         """Refuse to give a number."""
-        self.level.check_active()
+        self.check_active()
         raise UnsupportedError(
             "a function under vmap reads a value that differs from entry to entry: it is run once "
             "for the whole batch, so there is no single number. For if and while there are "
@@ -166,7 +190,9 @@ class Batched(Methods, Traced):
             "write into np.zeros_like(x, shape=...). Numbers can be read of what vmap returns"
         )
 
-    __float__ = __int__ = __index__ = __bool__ = __complex__ = __array__ = item = tolist = read
+    __float__, __int__, __index__ = map(reading, ("__float__", "__int__", "__index__"))
+    __bool__, __complex__, __array__ = map(reading, ("__bool__", "__complex__", "__array__"))
+    item, tolist = map(reading, ("item", "tolist"))
     __reduce_ex__: Any = read
     __getattr__ = missing
 
@@ -249,14 +275,6 @@ class Level:
     def kinds_of(self, leaves: Sequence[Any]) -> list[Kind]:
         each = ((x, isinstance(x, Tensor) + needs_grad(x)) for x in leaves)
         return [(self.is_own(detached(x)), kind) for x, kind in each]
-
-    def check_active(self) -> None:
-        """Raise if the function that is batched has returned, or is run in another thread."""
-        if self not in levels.get():
-            raise UnsupportedError(
-                "an array of a function under vmap is used in another thread, or after the "
-                "function has returned: compute with it in the function itself, or return it"
-            )
 
     def is_own(self, x: Any) -> bool:
         return type(x) in KINDS and x.level is self

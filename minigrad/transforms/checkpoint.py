@@ -22,6 +22,7 @@ from minigrad.transforms.calls import as_written, call_node
 from minigrad.transforms.draws import Draws, check_the_same
 from minigrad.transforms.rerun import Rerun, from_outside, requiring_grad
 from minigrad.transforms.trees import Function, flat, like
+from minigrad.watch import instead, replaced_by
 from minigrad.writes import Overwritten, log
 
 
@@ -113,6 +114,7 @@ class Run:
         self.leaves = flat(arguments)
         self.wanted = [k for k, x in enumerate(self.leaves) if self.is_own(x)]
         self.tensors = [self.leaves[k] for k in self.wanted]
+        self.instead = instead.get()
         self.draws = Draws(x for x in self.leaves if isinstance(x, np.random.Generator))
 
     def is_own(self, x: Any) -> bool:
@@ -157,7 +159,7 @@ class Run:
                 x.refuse()
         start = next(births)
         here = switched(redone, (*redone.get(), self.level))
-        with self.draws.repeated(), restored(self.written), here:
+        with self.draws.repeated(), restored(self.written), here, replaced_by(self.instead):
             tensors, again = inputs[: len(self.tensors)], any(map(needs_grad, inputs))
             run = Rerun(lambda *xs: flat(self.run(*xs)), tensors, self.captured, again)
         outputs = [k for k, y in enumerate(run.outputs) if self.is_own(y)]

@@ -39,6 +39,7 @@ from minigrad.transforms.recorded import in_order
 from minigrad.transforms.rerun import Rerun
 from minigrad.transforms.trees import Function, described, flat, like, map_tree
 from minigrad.transforms.vmap import vmap
+from minigrad.watch import instead
 
 
 class Place(int):
@@ -231,7 +232,8 @@ class Custom:
         return rule
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        given = Arguments(self.name, self.by_position(args, kwargs), self.nondiff_argnums)
+        by_position = map_tree(instead.get(), self.by_position(args, kwargs))
+        given = Arguments(self.name, by_position, self.nondiff_argnums)
         if given.wanted and len(self.runs) == 1:
             raise GradientError(f"{self.name} has no derivative yet: give it one by {self.rule}")
         if given.wanted:

@@ -26,9 +26,9 @@ from minigrad.errors import (
     UnsupportedError,
 )
 from minigrad.graph import INEXACT, Node, births
-from minigrad.inside import traced_form
+from minigrad.inside import differentiating, traced_form
 from minigrad.tensor import Tensor, value_of
-from minigrad.transforms.batched import levels, needs_grad
+from minigrad.transforms.batched import is_batched, levels, needs_grad
 from minigrad.transforms.custom import any_tensor, custom_vjp, is_recorded
 from minigrad.transforms.foreign import opaque
 from minigrad.transforms.jacobian import jacobian
@@ -36,6 +36,7 @@ from minigrad.transforms.loops import lowered
 from minigrad.transforms.rerun import Rerun, from_outside, requiring_grad
 from minigrad.transforms.reverse import grad, vjp
 from minigrad.transforms.trees import Function, flat, leaves_of, like, map_tree
+from minigrad.watch import instead, replaced_by
 
 Solver = Callable[[Function, Any], Any]
 # Up to this many unknowns the Jacobian is formed, and the equations of the derivative are solved by
@@ -133,7 +134,7 @@ def in_double(x: Any) -> Any:
 
 def as_array(x: Any) -> Any:
     """A number as an array; arrays and Tensors as they are."""
-    return np.asarray(x) if isinstance(x, float | complex) else x
+    return np.asarray(x) if isinstance(x, float | complex) and not is_traced(x) else x
 
 
 def shown(shapes: dict[str, Any]) -> str:
@@ -151,6 +152,7 @@ def closed(
     """f(*given, *args) as a function that uses nothing of a function around it that is compiled,
     and the args that it has then: what it used comes last. In a compiled function a solver runs
     when those values are known, and not while it is traced."""
+    f, args = closed_under_vmap(name, f, given, map_tree(instead.get(), args))
     how = lowered.get()
     if how is None:
         return f, args
@@ -168,7 +170,13 @@ def closed(
 
     made = implementations["attempt"](close, lambda: None)
     if made is None:
-        used_by(name, f, *given, *args)
+        found = on_ones(name, f, *given, *args)
+        if any(needs_grad(x) or is_traced(value_of(x)) for x in found):
+            raise UnsupportedError(
+                f"{name} in a compiled function of a function with a loop, a branch or random "
+                "numbers in it that uses an array of the outer function which is none of its "
+                "arguments: pass it in args"
+            )
         return f, args
     run, outside = made
     if not outside:
@@ -182,35 +190,80 @@ def closed(
     return converted, (*args, outside)
 
 
-def used_by(name: str, f: Function, *args: Any) -> list[Node]:
-    """The nodes from outside that the result of f depends on beside its arguments.
+def closed_under_vmap(
+    name: str, f: Function, given: tuple[Any, ...], args: tuple[Any, ...]
+) -> tuple[Function, tuple[Any, ...]]:
+    """f and args, with what f reads from outside last among them: the Tensors that are
+    differentiated by, and what differs from entry to entry of a vmap. So it is given to f as args
+    are, one entry or all of them."""
+    around, before, start = levels.get(), instead.get(), next(births)
+    if not around:
+        return f, args
+    read: dict[int, Any] = {}
+
+    def key(x: Any) -> int:
+        return id(x.node if isinstance(x, Tensor) else x)
+
+    def noted(x: Any) -> Any:
+        x = before(x)
+        is_entry = is_batched(x) and value_of(x).level in around
+        if is_entry and isinstance(x, Tensor) and x.node.birth > start:
+            raise UnsupportedError("makes a Tensor of an array of outside: pass it in args")
+        if not is_entry and not (needs_grad(x) and x.node.birth < start):
+            return x
+        read.setdefault(key(x), x)
+        return in_place_of(x, number_for(x))
+
+    with replaced_by(noted):
+        on_ones(name, f, *given, *args)
+
+    def of_all(*all_args: Any) -> Any:
+        *own, values = all_args
+        pairs = zip(read.values(), map(instead.get(), values), strict=True)
+        table = {key(x): in_place_of(x, value) for x, value in pairs}
+        with replaced_by(lambda x: table.get(key(x := before(x)), x)):
+            found = f(*own)
+        if any(map(is_batched, flat(found))) and not any(map(is_batched, flat(all_args))):
+            raise UnsupportedError(
+                f"{name} under vmap of a function that reads an array of the outer function for "
+                "some numbers, and not for arrays of ones: pass it in args"
+            )
+        return found
+
+    return of_all, (*args, [*read.values()])
+
+
+def in_place_of(x: Any, value: Any) -> Any:
+    """A value, as a Tensor if x is one."""
+    as_tensor = isinstance(x, Tensor) and not isinstance(value, Tensor)
+    return Tensor.of(Node(value)) if as_tensor else value
+
+
+def on_ones(name: str, f: Function, *args: Any) -> list[Any]:
+    """The leaves of what f returns for arrays of ones.
 
     Raises:
-        UnsupportedError: in a compiled function or under vmap, if there are any, or if f fails on
-            the numbers, all ones, that it is run on to find out.
+        UnsupportedError: if it fails.
     """
-    eager, start = is_eager(), next(births)
-    if eager and not recording.get():
-        return []
-    numbers = map_tree(number_for, args)
     try:
         with np.errstate(all="ignore"):
-            found = flat(f(*numbers))
+            return flat(f(*map_tree(number_for, args)))
     except Exception as error:
-        if eager:
-            raise
         raise UnsupportedError(
             f"{name} in a compiled function, or under vmap, runs the function on arrays of ones "
             f"first, to see which arrays of the outer function it uses, and it failed: {error!r}. "
             f"Let it take such numbers, or call {name} outside of the compiled function"
         ) from error
-    if not eager and any(needs_grad(x) or is_traced(value_of(x)) for x in found):
-        where = "under vmap" if levels.get() else "in a compiled function"
-        raise UnsupportedError(
-            f"{name} {where} of a function"
-            f"{'' if levels.get() else ' with a loop, a branch or random numbers in it'} that uses "
-            "an array of the outer function which is none of its arguments: pass it in args"
-        )
+
+
+def used_by(f: Function, *args: Any) -> list[Node]:
+    """The nodes from outside that the result of f depends on beside its arguments: in a compiled
+    function, or under vmap, none."""
+    start = next(births)
+    if not is_eager() or not recording.get():
+        return []
+    with np.errstate(all="ignore"):
+        found = flat(f(*map_tree(value_of, args)))
     return from_outside([x.node for x in found if needs_grad(x)], start, [])
 
 
@@ -235,7 +288,12 @@ def rerun(f: Function, inputs: Sequence[Any], nodes: Sequence[Node], again: bool
     """A run of f on new variables, to go back through: to these, and to nodes from outside that it
     uses."""
     start = next(births)
-    run = Rerun(f, inputs, nodes, again)
+
+    def differentiated(*variables: Any) -> Any:
+        with differentiating([*(x.node for x in variables), *nodes]):
+            return f(*variables)
+
+    run = Rerun(differentiated, inputs, nodes, again)
     with requiring_grad(nodes):
         used = from_outside([y.node for y in run.outputs if needs_grad(y)], start, run.nodes)
     if not {*used} <= {*nodes}:
@@ -276,9 +334,7 @@ def solution(
             return map_tree(lambda x: x[()], nest)
 
     first = numbers(unknowns.tree, map_tree(value_of, args)) if is_eager() else None
-    nodes = []
-    if lowered.get() is None:
-        nodes = used_by(name, equations, unknowns.tree if first is None else first, *args)
+    nodes = used_by(equations, unknowns.tree if first is None else first, *args)
     wanted = [*map(is_recorded, flat(args))]
 
     def solved(x0: Any, args: Any, outside: Any) -> Any:
@@ -441,8 +497,8 @@ def root(f: Function, x0: Any, args: tuple[Any, ...] = (), solve: Solver | None 
     Args:
         f: returns as many numbers as x has, nested and shaped as it is.
         x0: where to start: a number, an array, or a nest of them. It has no derivative.
-        args: what f is given beside x; nests are fine. Under vmap, what differs from entry to entry
-            must be in args. In a compiled function the solver runs between compiled parts.
+        args: what f is given beside x; nests are fine. In a compiled function the solver runs
+            between compiled parts.
         solve: your solver: `solve(f, x0)` returns x, from a function f of x alone, on arrays. By
             default, SciPy's `root`, with exact Jacobians.
 
@@ -528,6 +584,7 @@ def linear(
 ) -> Any:
     """The x with a(x, *args) = b, of a linear function a, by a method of SciPy's, with its
     settings. `inverse` is near to the inverse of a."""
+    b = map_tree(instead.get(), b)
     start = Unknowns(name, b, "b").zeros() if x0 is None else x0
     unknowns = Unknowns(name, start)
     a, args = closed(name, apply_of(a), (start,), args)

@@ -39,7 +39,6 @@ from minigrad.transforms.implicit import (
     scipys,
     used_by,
 )
-from minigrad.transforms.loops import lowered
 from minigrad.transforms.rerun import Rerun, requiring_grad
 from minigrad.transforms.runge_kutta import EXPLICIT, RungeKutta
 from minigrad.transforms.trees import Function, flat, like, map_tree
@@ -67,7 +66,7 @@ def trajectory(
         return unknowns.vector(f(unknowns.nest(y), t, *args), "dy/dt")
 
     start = unknowns.vector(y0, "y0")
-    nodes = [] if lowered.get() else used_by(name, slope, start, t[0], args)
+    nodes = used_by(slope, start, t[0], args)
     equation = Equation(name, slope, method, between, nodes)
     if (explicit := method in EXPLICIT) and is_eager():
         return unknowns.nest(equation.by_steps(start, t, args))
@@ -267,8 +266,7 @@ def odeint(
         func: returns dy/dt, nested and shaped as y is.
         y0: a number, an array, or a nest of them; complex, if dy/dt is.
         t: increasing, or decreasing.
-        args: nests are fine. Under vmap, what differs from entry to entry must be in args. In a
-            compiled function the solver runs between compiled parts.
+        args: nests are fine. In a compiled function the solver runs between compiled parts.
         rtol, atol: the error that is allowed in a step, relative and absolute; that of derivatives
             is of this size too.
         method: one of solve_ivp's: "RK45" is Dormand and Prince's of order 5, "DOP853" their one of

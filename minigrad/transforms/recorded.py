@@ -23,6 +23,7 @@ from minigrad.inside import differentiating
 from minigrad.ops.movement import copy
 from minigrad.tensor import Tensor
 from minigrad.transforms.trees import Function, flat, leaves_of, like, map_tree
+from minigrad.watch import instead
 
 Argnums = int | Sequence[int]
 
@@ -31,6 +32,7 @@ def variable(leaf: Any, where: Callable[[], str]) -> Tensor:
     """A new Tensor in the place of a leaf of the arguments, to differentiate with respect to."""
     if type(leaf) is np.ndarray and leaf.dtype in FLOATS:
         return Tensor.of(Node(leaf, requires_grad=True))
+    leaf = instead.get()(leaf)
     if isinstance(leaf, Tensor) and leaf.requires_grad and recording.get():
         x = copy(leaf)  # still connected: an outer transform differentiates with respect to it
         x.data.flags.writeable = False  # as a leaf refuses it: the caller would not see it

@@ -12,6 +12,7 @@ from minigrad import (
     Tensor,
     cg,
     check_gradients,
+    checkpoint,
     cond,
     fixed_point,
     gmres,
@@ -165,11 +166,77 @@ def test_between_compiled_parts(on_numpy: None) -> None:
         np.testing.assert_allclose(grad(outside)(a), 1.5 * np.sqrt(a), 1e-10)
     assert len(compiled.specializations) == 1
     np.testing.assert_allclose(hessian(outside)(B), np.diag(0.75 / np.sqrt(B)), 1e-9)
-    f = vmap(lambda a: root(lambda x: x**2 - a, 1.0 + 0 * a))
-    with pytest.raises(UnsupportedError, match="none of its arguments: pass it in args"):
-        f(B)
-    with pytest.raises(UnsupportedError, match="none of its arguments: pass it in args"):
-        grad(lambda b, f=f: np.sum(f(b)))(B)
+
+
+def matrix(a: Any) -> Any:
+    return np.diag(np.stack([a, 2 * a])) + 0.5
+
+
+READING = {  # from outside, what differs from entry to entry
+    "start": lambda a: root(lambda x: x**2 - a, 1.0 + 0 * a),
+    "nest": lambda a: root(lambda x: [x[0] ** 2 - a, x[1] - x[0] * a], [1.0, 1.0])[1],
+    "number": lambda a: root(lambda x: x**2 - (a if a > 1.5 else 2 * a), 1.0),
+    "zeros like": lambda a: root(lambda x: x**2 - a + np.zeros_like(a), 1.0),
+    "fixed point": lambda a: fixed_point(lambda x: (x + a / x) / 2, 1.0),
+    "minimum": lambda a: minimize(lambda x: (x - a) ** 2 + x**4, 0.0),
+    "matrix": lambda a: np.sum(cg(matrix(a), np.ones(2))[0]),
+    "in a solution": lambda a: fixed_point(
+        lambda x: np.sin(root(lambda y, b: y**2 - a * b - x**2, 1.0, (a,))) / 9, 0.0
+    ),
+    "checkpoint": lambda a: root(lambda x: checkpoint(lambda x: x**3 - a)(x), 1.0),
+    "scan": lambda a: root(lambda x: scan(lambda c, k: (c + k * (x**2 - a), k), 0.0, B)[0], 1.0),
+}
+
+
+@pytest.mark.parametrize("name", READING)
+def test_batches_that_are_read_from_outside(name: str) -> None:
+    f = READING[name]
+    values, slopes = zip(*(value_and_grad(f)(b) for b in B), strict=True)
+    np.testing.assert_allclose(vmap(f)(B), values, 1e-7)
+    np.testing.assert_allclose(vmap(grad(f))(B), slopes, 1e-7)
+    np.testing.assert_allclose(grad(lambda b: np.sum(vmap(f)(b)))(B), slopes, 1e-7)
+
+
+@pytest.mark.parametrize("name", ["start", "minimum"])
+def test_derivatives_of_batches_that_are_read_from_outside(name: str) -> None:
+    f = READING[name]
+    seconds = [hessian(f)(b) for b in B]
+    np.testing.assert_allclose(vmap(hessian(f))(B), seconds, 1e-6)
+    np.testing.assert_allclose(vmap(vmap(grad(grad(f))))(B[None])[0], seconds, 1e-6)
+    np.testing.assert_allclose(jvp(vmap(grad(f)), (B,), (B,))[1], seconds * B, 1e-6)
+    np.testing.assert_allclose(minigrad.compile(vmap(grad(f)))(B), vmap(grad(f))(B), 1e-9)
+
+
+def test_what_is_the_same_for_all_entries_is_differentiated_by() -> None:
+    def f(w: Any) -> Any:
+        return np.sum(vmap(lambda a: root(lambda x: x**2 - a * w, 1.0))(B))
+
+    slope = np.sum(np.sqrt(B)) / 2
+    np.testing.assert_allclose([grad(f)(1.0), minigrad.compile(grad(f))(1.0)], slope)
+    w = Tensor(1.0, requires_grad=True)
+    f(w).backward()
+    np.testing.assert_allclose(w.grad, slope)
+
+
+def test_refusals_of_batches_that_are_read_from_outside() -> None:
+    def only_above(a: Any) -> Any:
+        return root(lambda x: x**2 - (a if x > 1.1 else 2.0), 1.0)
+
+    def writing(a: Any) -> Any:
+        y = np.zeros_like(a, shape=2)
+
+        def f(x: Any) -> Any:
+            y[0] = x
+            return x**2 - a
+
+        return root(f, 1.0)
+
+    with pytest.raises(UnsupportedError, match=r"for some numbers, .*: pass it in args"):
+        vmap(only_above)(B + 5)
+    with pytest.raises(GradientError, match="would lose that gradient"):
+        vmap(writing)(B)
+    with pytest.raises(UnsupportedError, match="a plain number holds no gradient"):
+        vmap(grad(lambda a: root(lambda x: x**2 - float(a), 1.0)))(B)
 
 
 def test_values_of_the_compiled_function_around_it(on_numpy: None) -> None:
