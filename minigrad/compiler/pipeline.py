@@ -320,7 +320,9 @@ def body_plan(body: Graph) -> Plan:
 def table_of(calls: list[Call], memory: Memory, threads: int) -> Calls:
     alone = threads == 1
     flags = (
-        [END * x.combines_threads for x in calls] if alone else barrier_flags(calls, memory.span)
+        [END * x.combines_threads for x in calls]
+        if alone
+        else barrier_flags(calls, memory.span, threads)
     )
     rows: list[tuple[int, ...]] = []
     slots: list[int] = []

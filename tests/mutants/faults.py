@@ -32,6 +32,7 @@ def of(name: str) -> str:
 
 GRAPHS = of("graphs")
 ALIKE = f"{of('unrolled_loops')} tests/compiler/schedule/test_fusion.py"
+PARTS = "tests/compiler/loops/test_parts.py"
 WAITS = """tests/compiler/codegen/test_barriers.py::test_calls_wait_for_what_was_written_by_others
 tests/compiler/codegen/test_barriers.py::test_each_shared_call_waits_once_for_what_it_needs"""
 
@@ -417,7 +418,7 @@ FUSION = [
     ),
     Fault(
         "codegen/matmul_kernels.py",
-        'minimum_of("tile", self.larger_tiles)',
+        'minimum_of("tile", self.smaller_tiles)',
         'Expr({Var("tile", self.count): 1})',
         of("tails"),
     ),
@@ -606,10 +607,18 @@ BUFFERS = [
     ),
     Fault(
         "codegen/barriers.py",
-        "return overlap(writes, written) or overlap(writes, read) or overlap(reads, written)",
-        "return overlap(writes, written) or overlap(reads, written)",
+        "pairs = (writes, written), (writes, read), (reads, written)",
+        "pairs = (writes, written), (reads, written)",
         WAITS,
     ),
+    Fault(
+        "loops/parts.py",
+        "pairs = (parts, other), (other, parts)",
+        "pairs = ((parts, other),)",
+        PARTS,
+    ),
+    Fault("loops/parts.py", "isinstance(array, Value) and min(", "min(", PARTS),
+    Fault("loops/parts.py", "found.pop(array_of(x), None)", "pass", PARTS),
     Fault(
         "schedule/buffers.py",
         "and last.get(target, -1) <= schedule.kernel_of[x]",

@@ -2,34 +2,48 @@
 
 All threads go through all calls of a program. A shared call is divided between them; any other is
 run by the first thread alone. A call waits if it conflicts with an earlier one that another thread
-may still be running.
+may still be running. It need not wait if each thread uses what the same thread has written.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from minigrad.compiler.loops.parts import ThreadParts, are_apart
 
 if TYPE_CHECKING:
     from minigrad.compiler.codegen.deduplicate import Call
 
 SHARED, WAIT, END, FLOW = 1, 2, 4, 8  # as in runtime.c
-Span = tuple[int, int, int]  # a slot, the first byte, and the first byte after the last
 
 
-def barrier_flags(calls: Sequence[Call], span: Callable[[Any], Span]) -> list[int]:
+class Span(NamedTuple):
+    """The bytes of an array that a call reads or writes: a slot, the first byte, and the first byte
+    after the last; with those of each thread, where threads share the call and that is known."""
+
+    slot: int
+    start: int
+    end: int
+    parts: ThreadParts | None = None
+
+
+def barrier_flags(
+    calls: Sequence[Call], span: Callable[[Any], tuple[int, int, int]], threads: int
+) -> list[int]:
     """The flags of each call: whether threads share it, and whether it waits for earlier calls.
 
     Args:
-        span: where in memory an array is.
+        span: the slot of an array, and its bytes there.
+        threads: how many there are, at most.
     """
     flags: list[int] = []
     shared: list[Any] = []  # calls since all threads last waited,
     alone: list[Any] = []  # and those of the first thread, for which only a shared call waits
     for call in calls:
-        accesses = [span(x) for x in call.reads], [span(x) for x in call.writes]
+        accesses = spans_of(call, span)
         earlier = (*shared, *alone) if call.shared else shared
-        wait = any(conflict(accesses, other) for other in earlier)
+        wait = any(conflict(accesses, other, threads) for other in earlier)
         if wait:
             shared, alone = [], []
         (shared if call.shared else alone).append(accesses)
@@ -38,11 +52,35 @@ def barrier_flags(calls: Sequence[Call], span: Callable[[Any], Span]) -> list[in
     return flags
 
 
-def conflict(here: Any, before: Any) -> bool:
-    """Whether one call writes what the other reads or writes."""
+def spans_of(
+    call: Call, span: Callable[[Any], tuple[int, int, int]]
+) -> tuple[list[Span], list[Span]]:
+    """What a call reads, and what it writes."""
+    parts: dict[Any, ThreadParts] = {}
+    if call.shared and call.source.parts:
+        for (x, first), found in zip(call.source.arguments, call.source.parts, strict=True):
+            if found:
+                size = x.dtype.itemsize
+                parts[x] = found.placed(span(x)[1] + first * size, size)
+    reads, writes = (
+        [Span(*span(x), parts.get(x)) for x in each] for each in (call.reads, call.writes)
+    )
+    return reads, writes
+
+
+def conflict(here: Any, before: Any, threads: int) -> bool:
+    """Whether one call writes what another thread may read or write in the other."""
     (reads, writes), (read, written) = here, before
-    return overlap(writes, written) or overlap(writes, read) or overlap(reads, written)
+    pairs = (writes, written), (writes, read), (reads, written)
+    return any(overlap(some, others, threads) for some, others in pairs)
 
 
-def overlap(some: Sequence[Span], others: Sequence[Span]) -> bool:
-    return any(s == t and a < d and c < b for s, a, b in some for t, c, d in others)
+def overlap(some: Sequence[Span], others: Sequence[Span], threads: int) -> bool:
+    return any(
+        x.slot == y.slot
+        and x.start < y.end
+        and y.start < x.end
+        and not (x.parts and y.parts and are_apart(x.parts, y.parts, threads))
+        for x in some
+        for y in others
+    )

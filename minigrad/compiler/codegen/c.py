@@ -8,7 +8,7 @@ same on other memory have the same text.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import Any
@@ -18,6 +18,7 @@ import numpy as np
 from minigrad.compiler.graph.affine import Expr, Var
 from minigrad.compiler.graph.ir import Value
 from minigrad.compiler.loops import ir
+from minigrad.compiler.loops.parts import ThreadParts, parts_of
 from minigrad.compiler.loops.passes import Interior, interior_of
 from minigrad.compiler.loops.verify import LoopError, verify
 from minigrad.compiler.schedule.buffers import BufferPlan
@@ -229,7 +230,8 @@ INLINE void transpose_{kind}(const {kind} *start, int64_t step, {kind} *tile, in
 @dataclass(eq=False)
 class KernelSource:
     """The body of a kernel in C, and the arrays it is given, with offsets in entries. `check`
-    verifies the loops that it was printed from."""
+    verifies the loops that it was printed from. `parts`: of each array from its offset on, how
+    threads split it, where that can be told."""
 
     text: str
     arguments: list[tuple[Value | ir.Scratch, int]]
@@ -237,6 +239,7 @@ class KernelSource:
     combine: KernelSource | None = None  # to be run once after all threads are done
     stores: frozenset[Value] = frozenset()
     check: Callable[[], None] | None = None
+    parts: Sequence[ThreadParts | None] = ()
 
 
 def print_kernel(
@@ -258,7 +261,9 @@ def print_kernel(
     parallel = shared is not None and shared.variable.extent >= 2 * shared.grain
     stores = frozenset(x for x in printer.written if isinstance(x, Value))
     arguments = list(printer.offsets.items())
-    return KernelSource("\n".join(lines), arguments, parallel, stores=stores, check=check)
+    found = parts_of(statements, printer.array) if parallel else {}
+    parts = [x.placed(-first) if (x := found.get(array)) else None for array, first in arguments]
+    return KernelSource("\n".join(lines), arguments, parallel, None, stores, check, parts)
 
 
 class Printer:

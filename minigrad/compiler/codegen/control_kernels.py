@@ -27,11 +27,13 @@ WAIT_FOR_ALL = "WAIT_FOR_ALL(bad, threads);"
 
 @dataclass(eq=False)
 class Body:
-    """A compiled body: its kernels, their calls, and where their arrays are."""
+    """A compiled body: its kernels, their calls, where their arrays are, and how many threads share
+    it at most."""
 
     schedule: Schedule
     code: GeneratedCode
     memory: Memory
+    threads: int
 
     @property
     def calls(self) -> list[Call]:
@@ -153,7 +155,9 @@ class Writer:
         arena = Scratch(self.call, memory.size, each=False)
         slots: list[Any] = [(*places.get(x, (x, "")),) for x in memory.slots]
         slots.append((arena, ""))
-        flags = barrier_flags(body.calls, memory.span) if body.parallel else [0] * len(body.calls)
+        flags = [0] * len(body.calls)
+        if body.parallel:
+            flags = barrier_flags(body.calls, memory.span, body.threads)
         for inner, flag in zip(body.calls, flags, strict=True):
             text = body.code.texts[inner.text]
             alone = "if (!thread) " if body.parallel and not flag & SHARED else ""

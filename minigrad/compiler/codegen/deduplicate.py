@@ -146,7 +146,8 @@ def body_of(schedule: Schedule, machine: Machine) -> Body:
     graph = schedule.graph
     own_slots = [*graph.inputs, *graph.states, *schedule.constants, *graph.outputs]
     uses = [x.reads + x.writes for x in code.calls if isinstance(x, Call)]
-    return Body(schedule, code, allocate(buffers, own_slots, uses, machine.threads))
+    memory = allocate(buffers, own_slots, uses, machine.threads)
+    return Body(schedule, code, memory, machine.threads)
 
 
 # An unrolled loop has the same kernels in each iteration, on other arrays.

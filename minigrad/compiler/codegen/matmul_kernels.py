@@ -27,7 +27,7 @@ from minigrad.compiler.graph.affine import (
     reshaped,
 )
 from minigrad.compiler.graph.ir import Value
-from minigrad.compiler.graph.opset.base import INDEX, UNBOUNDED
+from minigrad.compiler.graph.opset.base import INDEX
 from minigrad.compiler.loops import ir
 from minigrad.compiler.loops.lowering import LoweringContext
 from minigrad.compiler.loops.passes import blocking_of, hoisted, minimum_of, nest
@@ -36,8 +36,6 @@ from minigrad.compiler.schedule.contractions import width_of
 from minigrad.compiler.schedule.stages import Kernel, Schedule
 from minigrad.compiler.target import costs
 from minigrad.compiler.target.machine import Machine
-
-FIRST_ROW = RuntimeIndex("row", UNBOUNDED, frozenset({Var("tile", UNBOUNDED)}))  # of a tile
 
 
 def contract_function(
@@ -111,7 +109,8 @@ class Depth:
 class Tiles:
     """How a contraction is tiled, and the sums of a tile.
 
-    Tiles along the rows are of about the same size: the first `larger_tiles` have a row more.
+    Tiles along the rows are of about the same size: after the first `smaller_tiles`, of `rows`
+    rows, they have a row more, `tile_rows`.
     """
 
     def __init__(self, kernel: Kernel, schedule: Schedule, machine: Machine) -> None:
@@ -121,7 +120,11 @@ class Tiles:
         self.lanes = machine.vector // self.value.dtype.itemsize
         self.width, self.vectors, self.max_rows = self.sizes(machine)
         self.count = -(-contraction.rows // self.max_rows)  # of tiles along the rows
-        self.rows, self.larger_tiles = divmod(contraction.rows, self.count)
+        self.tile_rows = -(-contraction.rows // self.count)
+        self.smaller_tiles = self.tile_rows * self.count - contraction.rows
+        self.rows = self.tile_rows - (self.smaller_tiles > 0)
+        tile = frozenset({Var("tile", self.count)})
+        self.first_row = RuntimeIndex("row", contraction.rows - self.tile_rows + 1, tile)
         self.panels = -(-contraction.columns // self.width)
         self.is_full_width = contraction.columns % self.width == 0
         self.first_column = Expr({Var("panel", self.panels): self.width})
@@ -181,10 +184,10 @@ class Tiles:
         first: ir.Expression = number(0)
         rows: ir.Expression = number(self.contraction.rows)
         if self.count > 1:
-            first, rows = Expr({Var("tile", self.count): self.rows}), number(self.rows)
-        if self.larger_tiles:
-            first = ir.Apply("+", (first, minimum_of("tile", self.larger_tiles)))
-            rows = ir.Apply("+", (rows, ir.Apply("<", ("tile", number(self.larger_tiles)))))
+            first, rows = Expr({Var("tile", self.count): self.tile_rows}), number(self.rows)
+        if self.smaller_tiles:
+            first = ir.Apply("-", (first, minimum_of("tile", self.smaller_tiles)))
+            rows = ir.Apply("+", (rows, self.is_larger))
         if any(isinstance(s, ir.For) and s.high == "rows" for s in ir.walk(body)):
             body = [ir.Let("rows", INDEX, rows), *body]
         body = [ir.Let("row", INDEX, first), *body]
@@ -206,13 +209,17 @@ class Tiles:
         """The sums of a part of a tile: tiles have one of two numbers of rows."""
         statements: list[ir.Statement] = []
         if not self.stores_directly:
-            size = (self.rows + (self.larger_tiles > 0)) * self.width
+            size = self.tile_rows * self.width
             statements.append(ir.Variable(self.part_name, self.value.dtype, size=size))
         sums = self.register_sums(self.rows)
-        if self.larger_tiles:
-            is_larger = ir.Apply("<", ("tile", number(self.larger_tiles)))
-            sums = [ir.If(is_larger, self.register_sums(self.rows + 1), sums)]
+        if self.smaller_tiles:
+            sums = [ir.If(self.is_larger, self.register_sums(self.tile_rows), sums)]
         return [*statements, *sums]
+
+    @property
+    def is_larger(self) -> ir.Apply:
+        """Whether a tile has a row more."""
+        return ir.Apply(">=", ("tile", number(self.smaller_tiles)))
 
     @property
     def part_name(self) -> str:
@@ -257,7 +264,7 @@ class Tiles:
         (column,), (row,) = self.contraction.column.terms, self.contraction.row.terms
         assert x.place is not None
         own = x.place.variables()
-        at = {row: Expr({FIRST_ROW: 1}, r), column: self.first_column + v * self.lanes}
+        at = {row: Expr({self.first_row: 1}, r), column: self.first_column + v * self.lanes}
         lanes = self.lanes if column in own else 0
         name += f"{r}_" * (row in own) + str(v) * (column in own)
         access = replace(x, place=x.place.replaced(at), lanes=lanes)
@@ -269,7 +276,7 @@ class Tiles:
         target = ir.Access(self.part_name, place, lanes=self.lanes)
         if self.stores_directly:
             (column,), (row,) = self.contraction.column.terms, self.contraction.row.terms
-            at = {row: Expr({FIRST_ROW: 1}, r), column: self.first_column + v * self.lanes}
+            at = {row: Expr({self.first_row: 1}, r), column: self.first_column + v * self.lanes}
             address = self.schedule.layouts[value].address(self.index)
             target = ir.Access(value, address.replaced(at), lanes=self.lanes)
         return ir.Store(target, f"s{r}_{v}")
@@ -299,7 +306,7 @@ class Dots(Tiles):
         """Where x and y are read for an entry of a tile and a step of the depth."""
         (c,), (r,) = self.contraction.column.terms, self.contraction.row.terms
         assert self.x.place is not None and self.y.place is not None
-        at_row = {r: Expr({FIRST_ROW: 1}) + row, self.term: depth}
+        at_row = {r: Expr({self.first_row: 1}) + row, self.term: depth}
         return self.x.place.replaced(at_row), self.y.place.replaced({c: column, self.term: depth})
 
     def step(self, rows: int) -> list[ir.Statement]:
@@ -331,7 +338,7 @@ class Dots(Tiles):
         whole, n = self.vector.extent * self.lanes, self.term.extent % self.lanes
         if not n:
             return []
-        r, c, k = Var("er", self.max_rows), Var("ec", self.width), Var("last", n)
+        r, c, k = Var("er", self.tile_rows), Var("ec", self.width), Var("last", n)
         x, y = self.places(Expr({r: 1}), Expr({c: 1}), Expr({k: 1}, whole))
         product = ir.Apply("*", (replace(self.x, place=x), replace(self.y, place=y)))
         total = offset_by(self.z, Expr({r: self.width, c: 1}))
@@ -349,13 +356,14 @@ class Epilogue:
 
     def __init__(self, tiles: Tiles) -> None:
         self.tiles = tiles
-        self.r, self.c = Var("er", tiles.max_rows), Var("ec", tiles.width)
+        columns = min(tiles.width, tiles.contraction.columns)
+        self.r, self.c = Var("er", tiles.tile_rows), Var("ec", columns)
         self.z = offset_by(tiles.z, Expr({self.r: tiles.width, self.c: 1}))
         (column,), (row,) = tiles.contraction.column.terms, tiles.contraction.row.terms
         # Indices are in the rows and columns of the whole product; these replacements, which are
         # applied last, make them relative to a tile.
         self.new = {
-            row: Expr({FIRST_ROW: 1, self.r: 1}),
+            row: Expr({tiles.first_row: 1, self.r: 1}),
             column: tiles.first_column + Expr({self.c: 1}),
         }
         self.body = LoweringContext(self.load)
