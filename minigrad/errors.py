@@ -476,7 +476,8 @@ def describe(x: Any) -> str:
     kind = type(x).__name__
     if callable(x) and hasattr(x, "__name__"):
         return f"the {kind} {x.__name__}"
-    if len(repr(x)) < 40:
+    # A dataclass may be one of values that have no text yet.
+    if not hasattr(x, "__dataclass_fields__") and len(repr(x)) < 40:
         return repr(x)
     if hasattr(x, "shape"):
         return f"{kind} of shape {x.shape}"

@@ -30,6 +30,7 @@ from minigrad.debugging import NonFiniteError
 from minigrad.errors import (
     ArgumentError,
     ArgumentTypeError,
+    DtypeError,
     MinigradError,
     ShapeError,
     UnsupportedError,
@@ -401,6 +402,21 @@ REFUSED: dict[str, tuple[Callable[[], Any], type[MinigradError], str]] = {
     ),
     "no integer": (lambda: vmap(np.sin, 1.5)(X), ArgumentTypeError, "not 1.5"),
     "no array": (lambda: vmap(lambda x, y: x)(X, "a"), ArgumentTypeError, "argument 1 is a str"),
+    "dataclass of a branch": (
+        lambda: vmap(lambda x: cond(x > 0, lambda: Point(x), lambda: Point(-x)).x)(X[0]),
+        DtypeError,
+        "what a branch returns is a Point, .* make it a NamedTuple",
+    ),
+    "unravel in another order": (
+        lambda: vmap(lambda i: np.unravel_index(i, (2, 3), "F"))(np.arange(4)),
+        UnsupportedError,
+        "np.unravel_index, compiled or vmapped",
+    ),
+    "unravel floats": (
+        lambda: vmap(lambda x: np.unravel_index(x, (2, 3)))(X),
+        DtypeError,
+        "of integers",
+    ),
     "dataclass": (lambda: vmap(lambda p: p.x)(Point(X)), ArgumentTypeError, "make it a NamedTuple"),
     "missing argument": (lambda: vmap(lambda x, y: x)(X), ArgumentTypeError, "it takes x, y"),
     "out axis": (lambda: vmap(np.sin, 0, 2)(X), ShapeError, "out_axes=2"),
@@ -475,3 +491,19 @@ def test_no_grad_inside() -> None:
         return np.sum(x * y)
 
     same(grad(lambda x: np.sum(vmap(f)(x)))(X), 2 * X)
+
+
+def test_the_place_of_a_maximum() -> None:
+    def largest(x: Any) -> Any:
+        return x[np.unravel_index(np.argmax(x), x.shape)]
+
+    x = np.sin(np.arange(24.0)).reshape(4, 2, 3)
+    np.testing.assert_equal(vmap(largest)(x), x.max((1, 2)))
+    wanted = np.stack([grad(largest)(entry) for entry in x])
+    np.testing.assert_equal(vmap(grad(largest))(x), wanted)
+    np.testing.assert_equal(minigrad.compile(vmap(grad(largest)))(x), wanted)
+    places = np.arange(6, dtype=np.uint8)
+    for shape in ((2, 3), (1, 3, 2), 6):
+        f: Any = partial(np.unravel_index, shape=shape)
+        np.testing.assert_equal(minigrad.compile(lambda k, f=f: f(k))(places), f(places))
+        np.testing.assert_equal(vmap(f)(places), f(places))

@@ -482,9 +482,10 @@ class Loop:
         if not watched:
             return [as_kind(x, kind) for x, kind in zip(results, kinds, strict=True)]
         keep = [*results[n:], count]
-        # Backward is faster forward as well, for what takes long to compute is kept.
+        # Backward is faster forward as well, for what takes long to compute is kept; but not of as
+        # many rounds as there may be at the most.
         is_forward = self.rounds.length is None or are_forward(body.replay.order)
-        push = self.push if is_forward else None
+        push = self.push if is_forward or self.rounds.stops else None
         tensors = call_node("loop", inputs, results, self.pull_back, keep, push, is_forward)
         return [
             x if kind == WATCHED else as_kind(y, kind)

@@ -127,6 +127,19 @@ def test_loops_without_bounds_forward(loop: Any) -> None:
         minigrad.compile(grad(loop))(x)
 
 
+def test_a_large_bound_takes_no_memory_forward() -> None:
+    x = np.array([0.5, 2.0])
+
+    def forward(bound: int) -> Any:
+        def loop(x: Any) -> Any:
+            return while_loop(lambda s: s[1] < 5, lambda s: (np.sin(s[0]), s[1] + 1), (x, 0), bound)
+
+        return check(lambda x: jvp(loop, (x,), (x,))[1][0], x)
+
+    small, large = (forward(bound).explain() for bound in (5, 100_000))
+    assert large.arena == small.arena
+
+
 @pytest.mark.parametrize("sign", [1, -1])
 def test_cond(sign: int) -> None:
     def f(x: Any) -> Any:
