@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.dispatch import check_real, implementations, implements, is_traced
-from minigrad.errors import DtypeError, ShapeError, UnsupportedError
+from minigrad.errors import ShapeError, UnsupportedError
 from minigrad.methods import Axis
 from minigrad.ops.movement import as_array
 from minigrad.tensor import Tensor, value_of
@@ -89,15 +89,13 @@ of_numbers = implementations[np.unravel_index]
 def unravel_index(indices: Any, shape: Any, order: str = "C") -> Any:
     """Of a traced array, whose numbers are not known, by division: what is out of bounds gives a
     first index that is."""
-    if not is_traced(value_of(indices)) or order != "C" or shape == ():
+    lengths = np.atleast_1d(shape).tolist()
+    if not (is_traced(value_of(indices)) and indices.dtype.kind in "iu" and order == "C" and lengths):
         return of_numbers(indices, shape, order)
-    if indices.dtype.kind not in "iu":
-        raise DtypeError(f"np.unravel_index is of integers, and not of {indices.dtype}")
     indices, found = indices.astype(np.intp), list[Any]()
-    for n in reversed(shape if isinstance(shape, tuple | list) else (shape,)):
-        found.append(indices % n)
-        before, indices = indices, indices // n
-    return (before, *found[-2::-1])
+    for n in lengths[:0:-1]:
+        found, indices = [indices % n, *found], indices // n
+    return (indices, *found)
 
 
 # New arrays, and values without a gradient, as Tensors.

@@ -414,8 +414,8 @@ REFUSED: dict[str, tuple[Callable[[], Any], type[MinigradError], str]] = {
     ),
     "unravel floats": (
         lambda: vmap(lambda x: np.unravel_index(x, (2, 3)))(X),
-        DtypeError,
-        "of integers",
+        UnsupportedError,
+        "np.unravel_index, compiled or vmapped",
     ),
     "dataclass": (lambda: vmap(lambda p: p.x)(Point(X)), ArgumentTypeError, "make it a NamedTuple"),
     "missing argument": (lambda: vmap(lambda x, y: x)(X), ArgumentTypeError, "it takes x, y"),
