@@ -33,6 +33,9 @@ C_TEMPLATES = {
     "if": "{0} ? {1} : {2}",
     "clamp": "CLAMP({0}, {1})",  # to 0 up to below {1}
     "checked index": "checked_index({0}, {1}, bad)",  # it may be negative, or too large
+    "from the end": "({0} < 0 ? {0} + {1} : {0})",  # an index that may be negative
+    "inside": "CLAMP({0}, {1})",  # the same, but for indices that are too large, which are errors
+    "checked indices": "CHECKED({0}, {0}, 1)",  # whether one of them was
     "checked square": "CHECKED({0}, {0} <= 0, 2)",
     "checked pivot": "CHECKED({0}, {0} == 0, 3)",
     "checked divisor": "CHECKED({0}, {0} == 0, 4)",

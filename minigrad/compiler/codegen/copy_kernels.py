@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 import numpy as np
 
 from minigrad.compiler.codegen.c import KernelSource, print_kernel
@@ -11,7 +13,7 @@ from minigrad.compiler.graph.opset.indexing import arrays_of
 from minigrad.compiler.graph.opset.reductions import Scan
 from minigrad.compiler.loops import ir
 from minigrad.compiler.loops.lowering import LoweringContext
-from minigrad.compiler.loops.passes import merged, nest, read_along, tiled, vectorised
+from minigrad.compiler.loops.passes import around, merged, nest, read_along, tiled, vectorised
 from minigrad.compiler.schedule.buffers import BufferPlan, before_reshapes
 from minigrad.compiler.schedule.stages import Kernel, Schedule
 from minigrad.compiler.target import costs
@@ -27,21 +29,25 @@ def scatter_function(
     shape = np.broadcast_shapes(*(array.shape for array in arrays))
     index_loops = tuple(variable(f"s{k}", n) for k, n in enumerate(shape))
     fill_loops = tuple(variable(f"z{k}", n) for k, n in enumerate(value.shape[: len(arrays)]))
-    rest = tuple(variable(f"j{k}", n) for k, n in enumerate(value.shape[len(arrays) :]))
+    columns = tuple(variable(f"j{k}", n) for k, n in enumerate(value.shape[len(arrays) :]))
     body = LoweringContext(schedule.load)
     rows = [
         body.runtime_index(array, index_loops[len(index_loops) - len(array.shape) :], n)
         for array, n in zip(arrays, value.shape, strict=False)
     ]
-    name = body.read(g, (*index_loops, *rest))
-    target = schedule.access(value, (*rows, *rest))
-    fill = schedule.access(value, (*fill_loops, *rest))
+    name = body.read(g, (*index_loops, *columns))
+    target = schedule.access(value, (*rows, *columns))
+    fill = schedule.access(value, (*fill_loops, *columns))
+    zero = ir.Store(fill, ir.Number.of(0, value.dtype))
     added: list[ir.Statement] = [*body.bindings, ir.Accumulate(target, "+", name)]
+    rest, new = merged(columns, [zero, *added])  # in both alike, as threads share the last of them
+    zeros, added = ir.substituted([zero], new), ir.substituted(added, new)
     statements = [
-        *loops_over((*fill_loops, *rest), [ir.Store(fill, ir.Number.of(0, value.dtype))], rest),
-        *loops_over((*index_loops, *rest), added, rest),
+        *loops_over(variables_of(fill_loops), rest, zeros, new),
+        *loops_over(variables_of(index_loops), rest, added, new),
     ]
-    return print_kernel(statements, buffers)
+    # Without columns, the innermost loop is over indices, of which several may be equal.
+    return print_kernel(vectorised(statements, 1) if rest else statements, buffers)
 
 
 def scan_function(
@@ -77,13 +83,19 @@ def scan_function(
     return print_kernel(nest(others, scan, grain=1), buffers)
 
 
+def variables_of(loops: Iterable[Expr]) -> list[Var]:
+    return [v for e in loops for v in e.terms]
+
+
 def loops_over(
-    loops: tuple[Expr, ...], body: list[ir.Statement], rest: tuple[Expr, ...]
+    loops: list[Var], columns: list[Var], body: list[ir.Statement], new: Mapping[Var, Expr]
 ) -> list[ir.Statement]:
-    """Loops around statements, of which threads share the last over the rest of the axes."""
-    *_, last = [None, *(v for e in rest for v in e.terms)]
-    for v in reversed([v for e in loops for v in e.terms]):
-        body = [ir.For(v, body, grain=costs.CACHE_LINE_ENTRIES * (v == last))]
+    """Loops around statements, each line as far outside as it can be; threads share the last loop
+    over columns. `new`: the replacements of variables that were merged."""
+    for k, v in reversed([*enumerate([*loops, *columns])]):
+        last = k == len(loops) + len(columns) - 1 and bool(columns)
+        before, body = around(v, body, new)
+        body = [*before, ir.For(v, body, grain=costs.CACHE_LINE_ENTRIES * last)]
     return body
 
 

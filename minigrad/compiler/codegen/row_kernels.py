@@ -25,6 +25,7 @@ from minigrad.compiler.graph.opset.reductions import combined, is_not_zero
 from minigrad.compiler.loops import ir
 from minigrad.compiler.loops.lowering import LoweringContext
 from minigrad.compiler.loops.passes import (
+    FLAG,
     around,
     blocking_of,
     blocks,
@@ -40,7 +41,7 @@ from minigrad.compiler.schedule.stages import Kernel, Schedule, Stage
 from minigrad.compiler.target import costs
 from minigrad.compiler.target.machine import Machine
 
-FLAG, FLOAT64 = np.dtype(np.int32), np.dtype(np.float64)
+FLOAT64 = np.dtype(np.float64)
 
 
 @dataclass(eq=False)

@@ -6,10 +6,14 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeGuard
 
+import numpy as np
+
 from minigrad.compiler.graph.affine import ZERO, Expr, RuntimeIndex, Var, merged_loops, number
 from minigrad.compiler.graph.opset.base import INDEX
 from minigrad.compiler.loops import ir
 from minigrad.compiler.target import costs
+
+FLAG = np.dtype(np.int32)
 
 
 def nest(
@@ -259,30 +263,52 @@ def vectorised(statements: Sequence[ir.Statement], block: int) -> list[ir.Statem
 
 
 def vectorised_loop(loop: ir.For, block: int) -> list[ir.Statement]:
-    if any(isinstance(s, ir.Let) and calls(s.value, "checked index") for s in loop.body):
-        # C compilers leave these loops scalar: without lanes, a part would be one long sum.
-        loop = replace(loop, body=[without_part(s) for s in loop.body])
     sums = {s.target: s.part for s in loop.body if isinstance(s, ir.Accumulate) and s.part}
     body = [
         replace(s, target=f"{s.target}p") if isinstance(s, ir.Accumulate) and s.part else s
         for s in loop.body
     ]
-    loop = replace(loop, body=body, simd=reduction_clauses(loop.variable, body))
-    if not sums:
-        return [loop]
-    before = [ir.Variable(f"{name}p", kind) for name, kind in sums.items()]
-    after = [ir.Accumulate(name, "+", f"{name}p") for name in sums]
-    if loop.variable.extent > block:
-        return [blocks(loop, block, before, after)]
-    return [*before, loop, *after]
+    clauses = reduction_clauses(loop.variable, body)
+    if clauses is None:
+        found = replace(loop, body=body)
+        begin: list[ir.Statement] = []
+        end: list[ir.Statement] = []
+    else:
+        begin, body, end = checked_after(body)
+        clauses += tuple(("|", s.name) for s in begin if isinstance(s, ir.Variable))
+        found = replace(loop, body=body, simd=clauses)
+    begin += [ir.Variable(f"{name}p", kind) for name, kind in sums.items()]
+    end += [ir.Accumulate(name, "+", f"{name}p") for name in sums]
+    if sums and loop.variable.extent > block:
+        return [blocks(found, block, begin, end)]
+    return [*begin, found, *end]
 
 
-def calls(expression: ir.Expression | None, function: str) -> bool:
+def checked_after(
+    body: Sequence[ir.Statement],
+) -> tuple[list[ir.Statement], list[ir.Statement], list[ir.Statement]]:
+    """What comes before a loop, its body, and what comes after it, where the loop brings each index
+    into its axis, and only after it an error is noted if one was outside: a branch in the body
+    would leave it scalar."""
+    before: list[ir.Statement] = []
+    lines: list[ir.Statement] = []
+    after: list[ir.Statement] = []
+    for s in body:
+        if not (isinstance(s, ir.Let) and calls(s.value, "checked index")):
+            lines.append(s)
+            continue
+        given, n = s.value.arguments
+        place, wrong = f"{s.name}n", f"{s.name}w"
+        before.append(ir.Variable(wrong, FLAG))
+        lines.append(ir.Let(place, INDEX, ir.Apply("from the end", (given, n)), s.depends))
+        lines.append(replace(s, value=ir.Apply("inside", (place, n))))
+        lines.append(ir.Accumulate(wrong, "|", ir.Apply("!=", (place, s.name))))
+        after.append(ir.Let(f"{wrong}n", FLAG, ir.Apply("checked indices", (wrong,))))
+    return before, lines, after
+
+
+def calls(expression: ir.Expression | None, function: str) -> TypeGuard[ir.Apply]:
     return type(expression) is ir.Apply and expression.function == function
-
-
-def without_part(statement: ir.Statement) -> ir.Statement:
-    return replace(statement, part=None) if isinstance(statement, ir.Accumulate) else statement
 
 
 def reduction_clauses(v: Var, body: Sequence[ir.Statement]) -> tuple[tuple[str, str], ...] | None:

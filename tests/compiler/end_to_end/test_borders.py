@@ -66,3 +66,39 @@ def test_an_index_is_checked_once_for_each_row_that_it_picks() -> None:
     (text,) = code_of(scheduled(lambda x, k: x[k] * 2, table, rows)).texts
     before, _, row = text.partition("SIMD()")
     assert "checked_index" in before and "checked_index" not in row
+
+
+def test_added_rows_are_checked_once_each_and_added_in_vectors() -> None:
+    """Each index before the vectors of its row. Zeros are stored in vectors too."""
+
+    def f(x: np.ndarray, k: np.ndarray) -> Any:
+        sums = np.zeros_like(x, shape=(50, 3, 24))
+        np.add.at(sums, k, x)
+        return sums
+
+    rows, k = RNG.standard_normal((200, 3, 24)), RNG.integers(-50, 50, 200)
+    text = next(t for t in code_of(scheduled(f, rows, k)).texts if "checked_index" in t)
+    before, _, row = text.rpartition("SIMD()")
+    assert text.count("SIMD()") == 2 and row.count("for (") == 1
+    assert "checked_index" in before and "checked_index" not in row
+
+
+def test_vectors_of_indices_are_checked_after_their_loop() -> None:
+    """A branch in the loop would leave it scalar."""
+    x, k = RNG.standard_normal(5000).astype(np.float32), RNG.integers(-5000, 5000, 900)
+    for f in (lambda x, k: x[k] * 2, lambda x, k: (x[k] ** 2).sum()):
+        (text,) = code_of(scheduled(f, x, k)).texts
+        assert "SIMD(reduction" in text and "checked_index" not in text
+
+
+@pytest.mark.parametrize("wrong", [30, -31, 1 << 40])
+@pytest.mark.parametrize("place", [0, 17, 39])
+def test_an_index_outside_is_an_error_wherever_it_is(place: int, wrong: int) -> None:
+    f = compile(lambda x, k: (x[k] * 2, np.sum(x[k])))
+    x, k = RNG.standard_normal(30), RNG.integers(-30, 30, 40)
+    agree(f(x, k), (x[k] * 2, np.sum(x[k])))
+    k[place] = wrong
+    with pytest.raises(IndexError):
+        f(x, k)
+    k[place] = -30
+    agree(f(x, k), (x[k] * 2, np.sum(x[k])))
