@@ -17,6 +17,7 @@ from minigrad.compiler.schedule.contractions import Operands, pack_operands
 from minigrad.compiler.schedule.fusion import schedule_kernels
 from minigrad.compiler.schedule.signatures import Signatures
 from minigrad.compiler.schedule.stages import Kernel
+from minigrad.compiler.target import costs
 from tests.compiler.graphs import trace_of
 from tests.compiler.schedules import MACHINE, code_of, copies, kernels_of, kinds, ops, scheduled
 from tests.compiler.steps import agree
@@ -298,6 +299,45 @@ def test_unlike_kernels_are_not_merged() -> None:
         agree(compile(f)(x, y), f(x, y), 1e-5)
         traced = trace_of(f, x, y)
         check_without_memory(pack_operands(simplify(traced.graph), MACHINE.vector))
+
+
+def test_products_by_one_vector_share_a_pass_over_a_large_matrix() -> None:
+    """The forward and the reverse pass of a regression, of a matrix that no cache holds."""
+    x = np.random.default_rng(0).standard_normal((8000, 40))
+    y, w = (x[:, 0] > 0).astype(float), x[0]
+
+    def loss(w: Any) -> Any:
+        z = x @ w
+        return np.mean(np.logaddexp(0, z) - y * z)
+
+    found = scheduled(minigrad.value_and_grad(loss), w)
+    over_x = [k for k in found.kernels if any(s.total == x.size for s in k.stages)]
+    assert len(over_x) == 1 and not any(v.size >= len(x) for v in found.stored)
+    agree(compile(minigrad.value_and_grad(loss))(w), minigrad.value_and_grad(loss)(w), 1e-12)
+    # Alone and in float32, rows stay vectors of a product; sums over rows do not.
+    assert kinds(kernels_of(lambda x, w: x @ w, x.astype("f4"), w.astype("f4"))) == ["contract"]
+    assert kinds(kernels_of(lambda x, w: w @ x, x.astype("f4"), y.astype("f4"))) == ["rows"]
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_numbers_of_products_by_one_vector(dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(costs, "MIN_LARGE_SIZE", 1)
+    draw = np.random.default_rng(0)
+
+    def products(x: Any, y: Any, u: Any, v: Any) -> Any:
+        swapped, turned = np.swapaxes(x, 1, 2), np.transpose(x, (1, 2, 0))
+        flat = x.reshape(-1, x.shape[2])
+        of_rows = flat @ v[0, :, 0], flat.T @ (flat @ v[0, :, 0]), y.reshape(1, -1) @ flat
+        by_row = np.swapaxes(v, 1, 2) @ swapped, np.swapaxes(y, 1, 2) @ x, u[0].T @ x[:, 0]
+        return x @ v, swapped @ y, x[0] @ v, swapped[0] @ y, turned @ u, of_rows, by_row
+
+    for _ in range(6):
+        a, b, c = map(int, draw.integers(2, 40, 3))
+        shapes = (a, b, c), (a, b, 1), (b, a, 1), (a, c, 1)
+        arrays = [draw.standard_normal(shape).astype(dtype) for shape in shapes]
+        arrays[0].flat[draw.integers(0, a * b * c, 2)] = np.inf, np.nan
+        with np.errstate(invalid="ignore"):
+            agree(compile(products)(*arrays), products(*arrays), 1e-4 if dtype == "f4" else 1e-12)
 
 
 # In place
