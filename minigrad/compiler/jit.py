@@ -68,7 +68,8 @@ forking: dict[int, Any] = {}
 def begin_fork() -> None:
     """Wait for the trace of another thread: in the new process that thread is gone, and its tracers
     would stay in captured Tensors and arrays. If it waits for this one, fork at once."""
-    forking[threading.get_ident()] = wait_for_traces()
+    if threading.get_ident() not in forking:
+        forking[threading.get_ident()] = wait_for_traces()
 
 
 def end_fork() -> None:
@@ -89,6 +90,7 @@ if hasattr(os, "register_at_fork"):
     # After that of the thread pools in which C is built, so that this waits before their lock is
     # taken.
     os.register_at_fork(before=begin_fork, after_in_parent=end_fork)
+    forks.wait_for_traces = begin_fork
 
 
 def wait_for_traces() -> Any:

@@ -62,13 +62,21 @@ class Slow:
             begun.set()
             never.wait(0.3)
 
+w = Tensor(np.ones(3))
 begun, never = threading.Event(), threading.Event()
 sys.meta_path.insert(0, Slow())
-thread = threading.Thread(target=lambda: minigrad.compile(lambda x: x)(np.ones(3)))
+
+def slow(x):  # it is traced when the other thread has waited for the import
+    x = w * x
+    never.wait(0.3)
+    return x
+
+thread = threading.Thread(target=lambda: minigrad.compile(slow)(np.ones(3)))
 thread.start()
 begun.wait()
 
 def check():
+    assert type(w.data) is np.ndarray
     assert minigrad.compile(lambda x: x * 7)(np.ones(3)).tolist() == [7.0, 7.0, 7.0]
 
 in_child(check)

@@ -2,13 +2,21 @@
 
 import os
 import threading
+from collections.abc import Callable
 
 # Held while the compiler is imported, and while a thread forks: in the new process no other thread
 # is left, and an import that one had begun would never end. Traces begin when nothing forks.
 importing = threading.RLock()
 
 
+# What the compiler does before a fork, once it is imported.
+wait_for_traces: Callable[[], None] = lambda: None
+
+
 def begin_fork() -> None:
+    with importing:  # what is registered in this import is not called before this fork
+        pass
+    wait_for_traces()
     importing.acquire()
 
 
