@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Collection, Hashable, Mapping
 from dataclasses import dataclass, field, replace
@@ -10,12 +11,20 @@ from functools import partial
 import numpy as np
 
 from minigrad.compiler.graph.affine import Expr, Index, Var
-from minigrad.compiler.graph.ir import Graph, Value, bodies_of, is_literal, with_inputs
+from minigrad.compiler.graph.ir import Graph, Value, bodies_of, is_literal, name_of, with_inputs
 from minigrad.compiler.graph.layout import Layout, ordered, plain
 from minigrad.compiler.graph.opset.base import rules_of
-from minigrad.compiler.graph.opset.contractions import Contraction, Conv2d, extent
+from minigrad.compiler.graph.opset.contractions import (
+    CHANNELS_LAST,
+    IMAGES_LAST,
+    Contraction,
+    Conv2d,
+    extent,
+)
 from minigrad.compiler.graph.opset.control import LOOP, operands_of
 from minigrad.compiler.graph.opset.elementwise import copy_of
+from minigrad.compiler.graph.opset.infer import apply
+from minigrad.compiler.graph.opset.reductions import reduced_axes
 from minigrad.compiler.loops.ir import Access
 from minigrad.compiler.loops.lowering import LoweringContext, is_view, kind_of
 from minigrad.compiler.schedule.buffers import as_program
@@ -25,14 +34,16 @@ from minigrad.compiler.target import costs
 
 
 def layouts_of(
-    graph: Graph, kinds: dict[Value, str], given: Mapping[Value, Layout] | None
+    graph: Graph, kinds: dict[Value, str], given: Mapping[Value, Layout] | None, vector: int
 ) -> dict[Value, Layout]:
     """The layout of each value if it is stored: results of convolutions, and values computed from
-    them, have the channels last; or the images, if channels are too few to fill vectors. Of a body,
-    leaves have the layouts that are `given`, and outputs that of C."""
+    them, have the channels last; or the images, if these fill so many more lanes of the vectors in
+    all convolutions together. Of a body, leaves have the layouts that are `given`, and outputs that
+    of C."""
     order = graph.order
-    images = [value.shape for value in order if isinstance(rules_of(value.op), Conv2d)]
-    few = any(shape[1] % 8 for shape in images) and all(shape[0] % 8 == 0 for shape in images)
+    images = [value for value in order if isinstance(rules_of(value.op), Conv2d)]
+    steps = [sum(steps_of(x, own, vector) for x in images) for own in (CHANNELS_LAST, IMAGES_LAST)]
+    few = steps[1] < costs.FEWER_STEPS * steps[0]
     found: dict[Value, Layout] = {}
     for value in order:
         found[value] = ordered(value.shape, order_of(value, kinds[value], found, few))
@@ -44,6 +55,16 @@ def layouts_of(
     return found
 
 
+def steps_of(value: Value, order: tuple[int, ...], vector: int) -> int:
+    """How many vectors of products a convolution adds up if its result is in this order."""
+    lanes = vector // value.dtype.itemsize
+    layouts = {value: ordered(value.shape, order)}
+    it = rules_of(value.op).contraction(value, layouts, lanes)
+    width = width_of(value.dtype, it.columns, vector)
+    panels = -(-it.columns // width)
+    return math.prod(map(extent, (*it.batch, it.row, *it.depth))) * panels * (width // lanes)
+
+
 def order_of(
     value: Value, kind: str, found: dict[Value, Layout], few_channels: bool
 ) -> tuple[int, ...]:
@@ -52,9 +73,13 @@ def order_of(
         own = rules.own_order(few_channels)
         if own:
             return own
-        for x in value.values():
-            if not found[x].is_natural:
-                return rules.order(value, found[x].order)
+        ordered_inputs = [x for x in value.values() if not found[x].is_natural]
+        if ordered_inputs:
+            x = max(ordered_inputs, key=lambda x: x.size)
+            order = rules.order(value, found[x].order)
+            moved = [k for k in order if value.shape[k] > 1]
+            if moved != sorted(moved):
+                return order
     return tuple(range(len(value.shape)))
 
 
@@ -96,7 +121,7 @@ def pack_operands(
     packed before the loop.
     """
     kinds = {value: kind_of(value) for value in graph.order}
-    layouts = layouts_of(graph, kinds, given)
+    layouts = layouts_of(graph, kinds, given, vector)
     packer = Packer(Operands(graph, layouts, {}, set(), kinds), vector, constants)
     new: dict[Value, Value] = {}
     for value in graph.order:
@@ -104,6 +129,8 @@ def pack_operands(
         if kinds[value] == "control":
             fresh = packer.control_flow(fresh)
         layouts[fresh], kinds[fresh] = layouts[value], kinds[value]
+        if kinds[value] == "reduce":
+            fresh = packer.reduction(fresh)
         new[value] = packer.contraction(fresh) if kinds[value] == "contract" else fresh
     graph = graph.of(new)
     given_before = [*packer.found.packed, *graph.inputs]
@@ -155,6 +182,20 @@ class Packer:
         fresh = self.views.setdefault((x.op, x.how, tuple(inputs)), x.of(*inputs))
         self.found.layouts[fresh], self.found.kinds[fresh] = self.found.layouts[x], "map"
         return fresh
+
+    def reduction(self, value: Value) -> Value:
+        """Over few terms that are adjacent in memory and others, with results in between: the
+        others first, of which whole vectors are added up."""
+        (x,) = value.inputs
+        axes = outer_axes(value, self.found.layouts[x].order)
+        if not axes:
+            return value
+        layouts, op = self.found.layouts, name_of(value) or ""
+        outer = apply(op, x, axis=axes, keepdims=True)
+        inner = apply(op, outer, **{**value.attributes, "axis": tuple(reduced_axes(value))})
+        layouts[outer], layouts[inner] = ordered(outer.shape, layouts[x].order), layouts[value]
+        self.found.kinds[outer] = self.found.kinds[inner] = "reduce"
+        return inner
 
     def contraction(self, value: Value) -> Value:
         layouts, kinds = self.found.layouts, self.found.kinds
@@ -234,6 +275,19 @@ class Packer:
         self.found.layouts.setdefault(x, plain(x.shape))
         if x not in self.found.kinds:
             self.found.kinds[x] = kind_of(x)
+
+
+def outer_axes(value: Value, order: tuple[int, ...]) -> tuple[int, ...]:
+    """The axes to reduce first, of a value with its axes in this order in memory; none, if all are
+    to be reduced at once."""
+    (x,), reduced = value.inputs, reduced_axes(value)
+    axes = [k for k in order if x.shape[k] > 1]
+    last = [*itertools.takewhile(reduced.__contains__, reversed(axes))]
+    others = axes[: len(axes) - len(last)]
+    outer = [k for k in others if k in reduced]
+    few = 1 < math.prod(x.shape[k] for k in last) <= costs.MAX_ADJACENT_TERMS
+    between = bool(outer) and any(k not in reduced for k in others[others.index(outer[0]) :])
+    return tuple(outer) if few and between and x.dtype == value.dtype else ()
 
 
 def depends_only_on(x: Value, leaves: Collection[Value]) -> bool:

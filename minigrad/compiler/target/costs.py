@@ -39,10 +39,14 @@ MAX_SMALL_MATRIX = 32  # rows up to which loops are faster than a call of LAPACK
 MAX_UNPACKED_COLUMNS = 64  # up to which x is read too few times for a packed copy to pay
 MAX_UNPACKED_ROWS = 24  # the same for y, if its rows are far apart
 MAX_ROW_STRIDE = 128  # entries up to which rows of y are not far apart
+FEWER_STEPS = 0.7  # of those with channels in vectors, for which images are put there instead
 STEPS_OF_SPREADING = 8  # steps of a sum that take as long as a copy of what a vector of them reads
 MIN_ROWS = 4  # of a tile, from which on each load of a vector serves several sums
 MAX_CACHED_FACTOR = 1 << 18  # bytes of y that stay in cache
 MAX_CACHED_DEPTH = 1 << 11  # steps of the depth that stay in cache
+
+# Reductions
+MAX_ADJACENT_TERMS = 64  # of a sum: so few do not pay for a loop of their own over each result
 
 # Sums are added up in parts, and the parts in float64, so that they keep their accuracy.
 TERMS_PER_PART = 24  # of a sum

@@ -20,7 +20,7 @@ def test_how_many_loops_make_up_rows() -> None:
 def test_a_stage_and_the_places_of_its_value() -> None:
     """From places along loops to the index of the value, and back."""
     schedule = scheduled(
-        lambda x: (np.sum(x, axis=(0, 2)), np.max(x, axis=1, keepdims=True)), normal(4, 5, 6)
+        lambda x: (np.sum(x, axis=(0, 1)), np.max(x, axis=1, keepdims=True)), normal(4, 5, 6)
     )
     stages = [stage for stage in schedule.stages.values() if stage.kind == "reduce"]
     assert len(stages) == 2

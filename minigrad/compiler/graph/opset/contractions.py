@@ -181,6 +181,9 @@ class Product(Processing):
     def kind(self, value: Value) -> str:
         return "contract"
 
+    def order(self, value: Value, order: tuple[int, ...]) -> tuple[int, ...]:
+        return tuple(range(len(value.shape)))
+
     def decompose(self, value: Value) -> Value:
         return in_one_dtype(value)
 

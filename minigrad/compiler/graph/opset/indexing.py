@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -13,7 +13,7 @@ import numpy as np
 
 from minigrad.compiler.graph.affine import ZERO, Condition, Expr, Index, aligned, number
 from minigrad.compiler.graph.ir import Shape, Value, arange_axis, constant
-from minigrad.compiler.graph.opset.base import Apply, Lowering, Number, Operand, Rules, entry
+from minigrad.compiler.graph.opset.base import Apply, Lowering, Number, Operand, Rules, T, entry
 from minigrad.compiler.graph.opset.infer import apply, zeros
 from minigrad.compiler.graph.opset.views import BOOL
 from minigrad.errors import UnsupportedError
@@ -151,19 +151,36 @@ class Gather(Rules):
         return "map" if all(x.dtype.kind in "iu" for x in arrays_of(value)) else "numpy"
 
     def order(self, value: Value, order: tuple[int, ...]) -> tuple[int, ...]:
-        return tuple(range(len(value.shape)))
+        """New axes come first, and those of the index arrays where the first of them indexes."""
+        natural = tuple(range(len(value.shape)))
+        spot, rest = self.split(value, natural)
+        new: list[int] = []
+        places: list[Sequence[int]] = []
+        for part, _ in aligned(index_of(value), value.inputs[0].shape):
+            if part is None:
+                new.append(next(rest))
+            else:
+                places.append(spot if is_advanced(part) else [next(rest)])
+        if len(order) != len(places):  # that of an index array
+            return natural
+        return tuple(dict.fromkeys([*new, *itertools.chain(*(places[k] for k in order))]))
 
-    def read(self, value: Value, index: Index, to: Lowering) -> Operand:
-        """The axes of the index arrays come first or, if the arrays are next to each other, there;
-        the others are read as by a slice. An integer beside arrays is an array too."""
-        x, arrays = value.inputs[0], iter(arrays_of(value))
-        parts = [*aligned(index_of(value), x.shape)]
-        advanced = [k for k, (part, _) in enumerate(parts) if is_advanced(part)]
+    def split(self, value: Value, axes: tuple[T, ...]) -> tuple[tuple[T, ...], Iterator[T]]:
+        """Of its axes, those of the index arrays, which come first or, if the arrays are next to
+        each other, there; and the others, as of a slice. An integer beside arrays is an array
+        too."""
+        parts = [part for part, _ in aligned(index_of(value), value.inputs[0].shape)]
+        advanced = [k for k, part in enumerate(parts) if is_advanced(part)]
         adjacent = advanced[-1] - advanced[0] == len(advanced) - 1
         start = advanced[0] if adjacent else 0
-        depth = len(index) - (len(parts) - len(advanced))
-        spot, rest = index[start : start + depth], iter(index[:start] + index[start + depth :])
-        found = []
+        end = start + len(axes) - (len(parts) - len(advanced))
+        return axes[start:end], itertools.chain(axes[:start], axes[end:])
+
+    def read(self, value: Value, index: Index, to: Lowering) -> Operand:
+        x, arrays = value.inputs[0], iter(arrays_of(value))
+        parts = aligned(index_of(value), x.shape)
+        spot, rest = self.split(value, index)
+        depth, found = len(spot), []
         for part, n in parts:
             if part == ARRAY:
                 array = next(arrays)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+import operator
+from bisect import bisect_right
 from collections.abc import Sequence
 from functools import partial, reduce
 from typing import Any
@@ -48,7 +51,18 @@ class Reshape(View):
         return None
 
     def order(self, value: Value, order: tuple[int, ...]) -> tuple[int, ...]:
-        return tuple(range(len(value.shape)))
+        """That in which nothing moves, if there is one: of images (N, H, W, C) in memory, whose
+        channels become (G, C/G), it is (N, H, W, G, C/G)."""
+        old, new = value.inputs[0].shape, value.shape
+        natural = tuple(range(len(new)))
+        before, after = ([*itertools.accumulate(x, operator.mul, initial=1)] for x in (old, new))
+        cuts = sorted({*before} & {*after})  # where axes of both end: nothing is reshaped across
+        blocks, new_blocks = ([bisect_right(cuts, n) for n in x] for x in (before, after))
+        axes = [k for k in order if old[k] > 1]
+        place = {b: k for k, b in enumerate(dict.fromkeys(blocks[k] for k in axes))}
+        if axes != sorted(axes, key=lambda k: (place[blocks[k]], k)):
+            return natural
+        return tuple(sorted(natural, key=lambda k: place.get(new_blocks[k], 0)))
 
     def read(self, value: Value, index: Index, to: Lowering) -> Operand:
         x = value.inputs[0]
@@ -129,9 +143,6 @@ class Concatenate(View):
 
     def kind(self, value: Value) -> str:
         return "concat" if value.size > costs.MAX_INLINE_CONCATENATE else "map"
-
-    def order(self, value: Value, order: tuple[int, ...]) -> tuple[int, ...]:
-        return tuple(range(len(value.shape)))
 
     def read(self, value: Value, index: Index, to: Lowering) -> Operand:
         axis = value.attributes["axis"] % len(index)
