@@ -10,13 +10,14 @@ importing = threading.RLock()
 
 
 # What the compiler does before a fork, once it is imported.
-wait_for_traces: Callable[[], None] = lambda: None
+wait_for_traces: Callable[[], None] | None = None
 
 
 def begin_fork() -> None:
     with importing:  # what is registered in this import is not called before this fork
         pass
-    wait_for_traces()
+    if wait_for_traces:
+        wait_for_traces()
     importing.acquire()
 
 
