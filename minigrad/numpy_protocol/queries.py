@@ -90,7 +90,9 @@ def unravel_index(indices: Any, shape: Any, order: str = "C") -> Any:
     """Of a traced array, whose numbers are not known, by division: what is out of bounds gives a
     first index that is."""
     lengths = np.atleast_1d(shape).tolist()
-    if not (is_traced(value_of(indices)) and indices.dtype.kind in "iu" and order == "C" and lengths):
+    if not (
+        is_traced(value_of(indices)) and indices.dtype.kind in "iu" and order == "C" and lengths
+    ):
         return of_numbers(indices, shape, order)
     indices, found = indices.astype(np.intp), list[Any]()
     for n in lengths[:0:-1]:
