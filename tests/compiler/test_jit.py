@@ -475,6 +475,20 @@ def test_what_is_made_at_the_first_call_is_not_written_into(kind: Callable[[], A
     assert kind is optimiser or made["it"].data == 2
 
 
+def test_a_tensor_that_is_replaced_by_what_is_computed() -> None:
+    total = Tensor(np.zeros(3))
+
+    @compile
+    def step(x: Any) -> Any:
+        nonlocal total
+        total = total + x
+        return total
+
+    with pytest.raises(TraceError, match="keeps what it computes in total, where"):
+        step(np.ones(3))
+    assert total.data.tolist() == [0.0, 0.0, 0.0]
+
+
 def test_what_is_made_at_the_first_call_and_only_read() -> None:
     made: dict[str, Any] = {}
 

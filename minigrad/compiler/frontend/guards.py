@@ -18,6 +18,7 @@ import numpy as np
 
 from minigrad.autograd import recording
 from minigrad.compiler.frontend import capture
+from minigrad.dispatch import is_traced
 from minigrad.tensor import Tensor, value_of
 
 FEW = 6  # arguments, up to which pairs of them are compared
@@ -157,6 +158,8 @@ def tensor_places(found: capture.Captured) -> Iterator[capture.Place]:
 def difference(place: capture.Place, value: Any, now: Any) -> str:
     """How a value differs from what it was, in words."""
     kind, holder, name, _ = place
+    if is_traced(value_of(now)):
+        raise capture.leaked(name)
     if kind in ("array", "flag"):
         return f"{name} of shape {holder.shape} has another array, or requires_grad"
     if kind in ("absent", "empty"):
