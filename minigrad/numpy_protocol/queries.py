@@ -81,7 +81,6 @@ INTEGERS = (np.packbits, np.unpackbits, np.ravel_multi_index, np.unravel_index)
 for function in INTEGERS:
     on_values(function, wrap=True)
     refuse_traced(function)
-refuse_traced(np.min_scalar_type)
 of_numbers = implementations[np.unravel_index]
 
 
@@ -89,13 +88,11 @@ of_numbers = implementations[np.unravel_index]
 def unravel_index(indices: Any, shape: Any, order: str = "C") -> Any:
     """Of a traced array, whose numbers are not known, by division: what is out of bounds gives a
     first index that is."""
-    lengths = np.atleast_1d(shape).tolist()
-    if not (
-        is_traced(value_of(indices)) and indices.dtype.kind in "iu" and order == "C" and lengths
-    ):
+    traced = is_traced(value_of(indices)) and indices.dtype.kind in "iu"
+    if not (traced and order == "C" and np.size(shape)):
         return of_numbers(indices, shape, order)
     indices, found = indices.astype(np.intp), list[Any]()
-    for n in lengths[:0:-1]:
+    for n in np.atleast_1d(shape)[:0:-1].tolist():
         found, indices = [indices % n, *found], indices // n
     return (indices, *found)
 
