@@ -171,7 +171,7 @@ class BatchedLoops:
         inside = self.are_differentiated([x.node for x in (*state, *rows) if needs_grad(x)])
         while True:
             given = []
-            for x, (own, kind) in zip(state, kinds, strict=False):
+            for x, (own, kind) in zip(state, kinds, strict=True):
                 one: Any = Batched(level.whole(x), level) if own else varying(np.copy(x))
                 given.append(level.stand_in(one, kind == WATCHED) if own and kind else one)
             nodes = [x.node for x in (*given, *first) if needs_grad(x)]
@@ -183,14 +183,14 @@ class BatchedLoops:
             captured = from_outside(ends, start, nodes)
             inside = inside or self.are_differentiated(captured)
             now = self.level.kinds_of([*new, *results])
-            now[:c] = [joined(*pair) for pair in zip(kinds[:c], now[:c], strict=True)]
+            now[:c] = [joined(*pair) for pair in zip(kinds, now[:c], strict=True)]
             some = any((*(own for own, _ in now), *map(self.is_own, rows)))
             if inside and some:
                 # All that is differentiated is batched, and so has its node here.
                 now = [(own or kind == WATCHED, kind) for own, kind in now]
-            if now == kinds:
-                return Tried(kinds, captured, len(drawn), inside and some)
-            kinds = now
+            if now[:c] == kinds:
+                return Tried(now, captured, len(drawn), inside and some)
+            kinds = now[:c]
 
     def nothing_drawn(self, rng: Any, shape: tuple[int, ...]) -> Any:
         return Batched(np.zeros((self.level.size, *shape), np.float32), self.level)
