@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 
 from minigrad.compiler.codegen.c import KernelSource, print_kernel
-from minigrad.compiler.graph.affine import Expr, Var, number, ravel_index, variable
-from minigrad.compiler.graph.opset.base import INDEX, rules_of
+from minigrad.compiler.graph.affine import Expr, Index, Var, number, ravel_index, variable
+from minigrad.compiler.graph.ir import Value
+from minigrad.compiler.graph.opset.base import INDEX, in_pairs, rules_of
 from minigrad.compiler.graph.opset.indexing import arrays_of
 from minigrad.compiler.graph.opset.reductions import Scan
 from minigrad.compiler.loops import ir
@@ -36,6 +39,11 @@ def scatter_function(
         for array, n in zip(arrays, value.shape, strict=False)
     ]
     name = body.read(g, (*index_loops, *columns))
+    cells = costs.CELL_COPIES * value.size
+    if not columns and cells <= costs.MAX_LOCAL_ENTRIES <= math.prod(shape):
+        cell = ravel_index(rows, value.shape)
+        add = [*body.bindings, ir.Accumulate(ir.Access("cells", cell), "+", name)]
+        return print_kernel(sums_by_parts(value, schedule, index_loops, add), buffers)
     target = schedule.access(value, (*rows, *columns))
     fill = schedule.access(value, (*fill_loops, *columns))
     zero = ir.Store(fill, ir.Number.of(0, value.dtype))
@@ -48,6 +56,45 @@ def scatter_function(
     ]
     # Without columns, the innermost loop is over indices, of which several may be equal.
     return print_kernel(vectorised(statements, 1) if rest else statements, buffers)
+
+
+def sums_by_parts(
+    value: Value, schedule: Schedule, loops: Index, add: list[ir.Statement]
+) -> list[ir.Statement]:
+    """Of few cells, as entries that follow each other are often added to the same: each to another
+    copy of them, of which the sum is stored."""
+    n, count = value.size, costs.CELL_COPIES
+    (*outer, inner), new = merged(loops, add)
+    whole, rest = divmod(inner.extent, count)
+
+    def added(part: Var, before: Expr) -> ir.For:
+        """Loop over copies, for an entry each, of which there are so many before them."""
+        each = ir.substituted(ir.substituted(add, new), {inner: before + Expr({part: 1})})
+        *bindings, line = each
+        assert isinstance(line, ir.Accumulate) and isinstance(line.target, ir.Access)
+        to = line.target.place
+        assert to is not None
+        cell = ir.Access("cells", to + Expr({part: n}))
+        return ir.For(part, [*bindings, ir.Accumulate(cell, "+", line.value)])
+
+    sums: list[ir.Statement] = []
+    if whole:
+        block = Var("block", whole)
+        sums.append(ir.For(block, [added(Var("part", count), Expr({block: count}))]))
+    if rest:
+        sums.append(added(Var("last", rest), number(whole * count)))
+    to = tuple(variable(f"z{k}", size) for k, size in enumerate(value.shape))
+    cell = ravel_index(to, value.shape)
+    copies: list[Any] = [ir.Access("cells", cell + k * n) for k in range(count)]
+    total = in_pairs(copies, lambda a, b: ir.Apply("+", (a, b)))
+    entry = Var("entry", count * n)
+    zero = ir.Store(ir.Access("cells", Expr({entry: 1})), ir.Number.of(0, value.dtype))
+    return [
+        ir.Variable("cells", value.dtype, size=count * n),
+        ir.For(entry, [zero]),
+        *nest(outer, sums),
+        *nest(variables_of(to), [ir.Store(schedule.access(value, to), total)]),
+    ]
 
 
 def scan_function(

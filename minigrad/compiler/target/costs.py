@@ -59,6 +59,7 @@ TILE_COLUMNS = 64  # at most: tiles have as many rows as a line of the cache has
 MIN_PEELED_EXTENT = 32  # of a loop whose iterations at the border of arrays are peeled off
 BLOCK_VECTORS = 32  # vectors of float32 in a block of a sum
 MAX_LOCAL_ENTRIES = 2048  # of a local array: there may be several, and stacks are small
+CELL_COPIES = 8  # of the few that a scatter-add adds to: sums do not wait for each other
 
 # Threads
 MIN_SHARED_KERNEL = 1 << 14  # operations of a kernel from which on threads share it

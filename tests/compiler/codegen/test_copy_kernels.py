@@ -16,6 +16,7 @@ from minigrad.compiler.pipeline import plan_of
 from minigrad.compiler.runtime.interpreter import NumpyProgram
 from minigrad.compiler.runtime.program import Program
 from minigrad.compiler.schedule.buffers import plan_buffers
+from minigrad.compiler.target import costs
 from minigrad.compiler.target.machine import machine
 from minigrad.errors import ShapeError
 from minigrad.ops.base import registry
@@ -112,6 +113,31 @@ def test_scattered_values_are_computed_in_the_same_kernel() -> None:
         return total / (1 + np.abs(total)) + total.sum(axis=0)
 
     compare([(f, [some(rng, 30, 8), rows])])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_sums_of_few_cells_run_side_by_side(dtype: str) -> None:
+    """So many additions in a row to the same cell would wait for each other."""
+    rng = np.random.default_rng(3)
+    cases: list[tuple[Callable[..., Any], list[Any]]] = []
+    for cells, spots in [
+        ((2,), (2051,)),
+        ((256,), (700, 3)),
+        ((1, 7), (9, 2, 241)),
+        ((3, 5), (2048,)),
+    ]:
+        rows = [rng.integers(-n, n, spots) for n in cells]
+        f, g = added(cells, len(cells)), rng.integers(-9, 9, spots).astype(dtype)
+        (text,) = (x for x in code_of(scheduled(f, g, *rows)).texts if "cells" in x)
+        assert f"cells[{costs.CELL_COPIES * np.prod(cells)}]" in text
+        cases.append((f, [g, *rows]))
+        cases.append((lambda g, *rows, f=f: f(g * 2, *(r[::-1] for r in rows)), [g, *rows]))
+    compare(cases)
+    for cells, count in (((257,), 3000), ((5,), 2047)):  # many cells, or few additions
+        inputs = some(rng, count), rng.integers(0, 5, count)
+        assert "cells[" not in "".join(code_of(scheduled(added(cells), *inputs)).texts)
+    with pytest.raises(ShapeError, match="out of range"):
+        compile(added((2,)))(np.ones(2051), np.full(2051, 2))
 
 
 @pytest.mark.parametrize("bad", [5, -6, 1 << 33])
