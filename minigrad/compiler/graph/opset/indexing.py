@@ -96,21 +96,24 @@ class ScatterAdd(Rules):
         return shape
 
     def decompose(self, value: Value) -> Value:
-        """The axes of index arrays in front, if the others are taken whole."""
+        """The axes of index arrays in front, the others taken whole."""
         value = without_masks(value)
         parts = [part for part, _ in aligned(index_of(value), value.shape)]
+        if not is_basic(value) and any(part not in (ARRAY, ALL) for part in parts):
+            return into_slices(value)
         indexed = [k for k, part in enumerate(parts) if part == ARRAY]
         whole = [k for k, part in enumerate(parts) if part == ALL]
-        leading = indexed == [*range(len(indexed))]
-        if leading or len(indexed) + len(whole) < len(parts):
-            return value
-        g, order = value.inputs[0], (*indexed, *whole)
+        g, order, index = value.inputs[0], (*indexed, *whole), (ARRAY,) * len(indexed)
+        if indexed == [*range(len(indexed))]:  # in front
+            if is_basic(value) or index == index_of(value):
+                return value
+            return replace(value, attributes={**value.attributes, "index": index})
         if indexed[-1] - indexed[0] == len(indexed) - 1:  # there, and not in front
             depth, start = len(g.shape) - len(whole), indexed[0]
             axes = [*range(len(g.shape))]
             axes = [*axes[start : start + depth], *axes[:start], *axes[start + depth :]]
             g = apply("transpose", g, axes=tuple(axes))
-        shape, index = tuple(value.shape[k] for k in order), (ARRAY,) * len(indexed)
+        shape = tuple(value.shape[k] for k in order)
         moved = apply("scatter_add", g, *value.inputs[1:], shape=shape, index=index)
         return apply("transpose", moved, axes=inverse(order))
 
@@ -201,6 +204,21 @@ class Gather(Rules):
 def is_advanced(part: Any) -> bool:
     """Whether a part of an index that has arrays is indexed with them."""
     return isinstance(part, int) or part == ARRAY
+
+
+def into_slices(value: Value) -> Value:
+    """A scatter-add with slices, None or integers beside index arrays, as one by arrays alone, put
+    where the slices are."""
+    parts = [part for part, _ in aligned(index_of(value), value.shape)]
+    slices = tuple(ALL if is_advanced(part) else part for part in parts)
+    index = tuple(ARRAY if is_advanced(part) else ALL for part in parts)
+    given, advanced = iter(arrays_of(value)), filter(is_advanced, parts)
+    arrays = [next(given) if part == ARRAY else constant(np.asarray(part)) for part in advanced]
+    shape = zeros(value.shape, BOOL)[slices].shape
+    found = apply("scatter_add", value.inputs[0], *arrays, shape=shape, index=index)
+    if all(part == ALL for part in slices):  # there were integers only
+        return found
+    return apply("scatter_add", found, shape=value.shape, index=slices)
 
 
 def without_masks(value: Value) -> Value:
