@@ -366,8 +366,8 @@ def changes(what: str) -> TraceError:
 
 
 def begin_states(first: Guards) -> None:
-    """What an optimiser's state has since been found to lack (it was cleared, or a setting has
-    changed) begins as zeros: the trace has written into it already."""
+    """What an optimiser's state was found to lack (it was cleared, or a setting has changed) begins
+    as zeros: the trace has written into it already."""
     for state, before in first.contents:
         if isinstance(state, Memory):
             for key in state.keys() - set(before):
@@ -375,18 +375,21 @@ def begin_states(first: Guards) -> None:
 
 
 def check_made_before(traced: Traced, guards: Guards, first: Guards) -> None:
-    """Raise if the function writes into a Tensor that it has made itself, in its first run."""
+    """Raise if the function writes into a Tensor, or adds to the gradient of one, that it has made
+    itself, in its first run."""
     holders = {id(x) for x, _ in first.contents}
     slots = (x[key] for x, key, _ in guards.found.slots if id(x) in holders)
     tensors = (t.data for t in first.found.tensors.values())
     known = {*first.found.arrays, *map(id, tensors), *map(id, slots)}
     written = {value for value, _ in traced.graph.writes}
-    for array, value in traced.states:
-        if value in written and id(array) not in known:
+    states = [array for array, value in traced.states if value in written]
+    captured = {*guards.found.tensors.values()} - traced.discarded
+    for array in (*states, *(t.data for t, _ in traced.grads if t in captured)):
+        if id(array) not in known:
             raise UnsupportedError(
                 f"a compiled function makes {guards.name_of(array, 'a Tensor')} of shape "
-                f"{array.shape} at its first call, and writes into it at each: make it before the "
-                "first call"
+                f"{array.shape} at its first call, and writes into it, or adds to its gradient, at "
+                "each: make it before the first call"
             )
 
 

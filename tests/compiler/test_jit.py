@@ -454,7 +454,11 @@ def optimiser() -> tuple[Any, Callable[[optim.Optimizer], None]]:
     return (lambda: optim.Adam([x])), descend
 
 
-@pytest.mark.parametrize("kind", [counter, total, optimiser])
+def gradient() -> tuple[Any, Callable[[Tensor], None]]:
+    return (lambda: Tensor(np.ones(3), requires_grad=True)), lambda t: (t * 2.0).sum().backward()
+
+
+@pytest.mark.parametrize("kind", [counter, total, optimiser, gradient])
 def test_what_is_made_at_the_first_call_is_not_written_into(kind: Callable[[], Any]) -> None:
     make, change = kind()
     made: dict[str, Any] = {}
@@ -472,7 +476,10 @@ def test_what_is_made_at_the_first_call_is_not_written_into(kind: Callable[[], A
     made["it"] = make()
     for _ in range(2):
         agree(step(X), 2 * X)
-    assert kind is optimiser or made["it"].data == 2
+    if kind in (counter, total):
+        assert made["it"].data == 2
+    elif kind is gradient:
+        assert made["it"].grad.tolist() == [4.0, 4.0, 4.0]
 
 
 def test_a_tensor_that_is_replaced_by_what_is_computed() -> None:
@@ -487,6 +494,36 @@ def test_a_tensor_that_is_replaced_by_what_is_computed() -> None:
     with pytest.raises(TraceError, match="keeps what it computes in total, where"):
         step(np.ones(3))
     assert total.data.tolist() == [0.0, 0.0, 0.0]
+
+
+def test_a_gradient_that_is_cleared_of_what_is_made_at_the_first_call() -> None:
+    made: dict[str, Any] = {}
+
+    @compile
+    def step(x: Any) -> Any:
+        if "w" not in made:
+            made["w"] = Tensor(np.ones(3), requires_grad=True)
+        made["w"].grad = None
+        (made["w"] * x).sum().backward()
+        return made["w"].grad
+
+    for k in (1, 2):
+        assert step(np.ones(3) * k).tolist() == [k, k, k]
+
+
+@pytest.mark.parametrize(("name", "value"), [("name", "b"), ("requires_grad", True)])
+def test_attributes_of_tensors_of_outside_are_not_set(name: str, value: Any) -> None:
+    t = Tensor(np.ones(3), name="a")
+
+    def step(x: Any) -> Any:
+        setattr(t, name, value)
+        return t * x
+
+    with pytest.raises(UnsupportedError, match="sets the name or requires_grad of a Tensor"):
+        compile(step)(np.ones(3))
+    assert t.name == "a" and not t.requires_grad
+    setattr(t, name, value)
+    assert compile(step)(np.ones(3)).data.tolist() == [1.0, 1.0, 1.0]
 
 
 def test_what_is_made_at_the_first_call_and_only_read() -> None:

@@ -217,6 +217,16 @@ def replaced(inputs: TraceInputs, tracers: dict[Value, Tracer]) -> Iterator[Stan
         for holder, key, _, tracer in items:
             holder[key] = tracer
         yield stand_ins
+        for t, node, _ in nodes:
+            now = t.node
+            if now in stand_ins and (now.name, now.requires_grad) != (
+                node.name,
+                node.requires_grad,
+            ):
+                raise UnsupportedError(
+                    f"a compiled function sets the name or requires_grad of a Tensor of shape "
+                    f"{t.shape} that it is given or captures: set them outside"
+                )
     finally:
         try:
             restore()
