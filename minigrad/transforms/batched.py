@@ -89,8 +89,7 @@ class Batched(Methods, Traced):
         """Stand for other arrays from here on."""
         if instead.get()(self) is not self:
             raise UnsupportedError(
-                "a function that is solved for writes into an array of the function around it: "
-                "into a copy, np.copy(x)"
+                "a function that is solved for writes into an array of outside: into np.copy(x)"
             )
         self.array = self.level.whole(detached(new))
 

@@ -170,10 +170,12 @@ class BatchedLoops:
         first = [varying(x[0] if rounds.length else x[:0].sum(0)) for x in rows]
         inside = self.are_differentiated([x.node for x in (*state, *rows) if needs_grad(x)])
         while True:
-            given = []
+            given, before = [], inside
+            # A loop in the step is to know whether it is differentiated.
+            stand_in = (lambda *how: Tensor.of(Node(*how))) if inside else level.stand_in
             for x, (own, kind) in zip(state, kinds, strict=True):
                 one: Any = Batched(level.whole(x), level) if own else varying(np.copy(x))
-                given.append(level.stand_in(one, kind == WATCHED) if own and kind else one)
+                given.append(stand_in(one, kind == WATCHED) if own and kind else one)
             nodes = [x.node for x in (*given, *first) if needs_grad(x)]
             start, drawn = next(births), list[Any]()
             nothing = partial(noted, drawn, self.nothing_drawn)
@@ -188,7 +190,7 @@ class BatchedLoops:
             if inside and some:
                 # All that is differentiated is batched, and so has its node here.
                 now = [(own or kind == WATCHED, kind) for own, kind in now]
-            if now[:c] == kinds:
+            if now[:c] == kinds and inside == before:
                 return Tried(now, captured, len(drawn), inside and some)
             kinds = now[:c]
 

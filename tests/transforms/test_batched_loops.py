@@ -284,3 +284,31 @@ def test_derivatives_of_bodies_that_write_into_their_carry(f: Any) -> None:
         (minigrad.compile(vmap(lambda x: jvp(grad(f), (x,), (1.0,))[1])), second),
     ):
         np.testing.assert_allclose(found(xs), wanted, rtol=1e-12)
+
+
+def rows_of_rows(x: Any) -> Any:
+    def inner(c: Any, _: Any) -> tuple[Any, Any]:
+        return np.sin(c), c * c
+
+    return np.sum(scan(lambda c, _: scan(inner, c, None, 2), x, None, 3)[1])
+
+
+def rows_of_a_late_carry(x: Any) -> Any:
+    def inner(c: Any, _: Any) -> tuple[Any, Any]:
+        return c + x, c * x
+
+    def outer(c: Any, _: Any) -> tuple[Any, Any]:
+        return (c[1], scan(inner, c[1], None, 2)[0]), scan(inner, c[0], None, 2)[1]
+
+    return np.sum(scan(outer, (0.0, 1.0), None, 3)[1])
+
+
+@pytest.mark.parametrize("f", [rows_of_rows, rows_of_a_late_carry])
+def test_gradients_of_the_rows_of_loops_in_loops(f: Any) -> None:
+    xs = np.array([0.5, -1.0])
+    wanted = [grad(f)(x) for x in xs]
+    np.testing.assert_allclose(minigrad.compile(vmap(grad(f)))(xs), wanted, rtol=1e-12)
+    forward = minigrad.compile(vmap(lambda x: jvp(f, (x,), (1.0,))[1]))
+    np.testing.assert_allclose(forward(xs), wanted, rtol=1e-12)
+    around = minigrad.compile(grad(lambda xs: np.sum(vmap(f)(xs))))
+    np.testing.assert_allclose(around(xs), wanted, rtol=1e-12)
