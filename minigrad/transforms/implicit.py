@@ -356,7 +356,7 @@ def solution(
         by_args = like(args, iter([next(by) if mark else None for mark in wanted]))
         return None, by_args, [*by]
 
-    given_to = x0, args, [*map(Tensor.of, nodes)]
+    given_to = map_tree(as_array, x0), args, [*map(Tensor.of, nodes)]
     return by_numbers(name, solved, bwd, given_to, unknowns.zeros())
 
 
@@ -628,11 +628,11 @@ def linear(
         return unknowns.nest(found)
 
     def back(f: Function, x: Any, g: Any, args: Any) -> Any:
-        def transpose(f: Function, x: Any) -> Function:
-            return lambda w: vjp(f, x)[1](w)[0]
+        def transpose(f: Function) -> Function:  # which is the same at all x
+            return lambda w: vjp(f, np.zeros(unknowns.size))[1](w)[0]
 
-        own = near and transpose(of_vectors(near, args[1 + n :]), np.zeros(unknowns.size))
-        return linear(name, method, transpose(f, x), g, None, (), own, **settings)
+        own = near and transpose(of_vectors(near, args[1 + n :]))
+        return linear(name, method, transpose(f), g, None, (), own, **settings)
 
     return solution(name, rest, solve, start, (b, *args), given, back)
 

@@ -386,3 +386,22 @@ def test_single_precision(f: Any, on_numpy: None) -> None:
         found, gradient = value_and_grad(lambda a, call=call: np.sum(call(a)))(a)
         assert call(a).dtype == gradient.dtype == found.dtype == np.float32
         np.testing.assert_allclose(call(a), expected, 1e-6)
+
+
+def test_nests_that_begin_at_numbers_of_python_to_second_order_compiled() -> None:
+    def f(p: Any) -> Any:
+        def rest(y: Any, p: Any) -> Any:
+            return {"u": y["u"] ** 3 + y["v"] - p[0], "v": y["v"] - p[1] * y["u"]}
+
+        return root(rest, {"u": 1.0, "v": 1.0}, (p,))["u"]
+
+    p = np.array([0.5, 1.0])
+    np.testing.assert_allclose(minigrad.compile(hessian(f))(p), hessian(f)(p), 1e-9)
+
+
+def test_linear_equations_in_single_precision() -> None:
+    a = np.diag(np.arange(1.0, 4.0)).astype(np.float32)
+    b = np.ones(3, np.float32)
+    found = grad(lambda b: np.sum(gmres(lambda x: a @ x, b)[0] ** 2))(b)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, 2 * b / np.arange(1.0, 4.0) ** 2, 1e-6)
