@@ -26,9 +26,13 @@ from minigrad.compiler.target.machine import Machine
 def scatter_function(
     kernel: Kernel, schedule: Schedule, buffers: BufferPlan, machine: Machine
 ) -> KernelSource:
-    """Fill with 0, then add each entry one after the other; threads share the last axis."""
+    """Fill, then add or store each entry one after the other; threads share the last axis.
+
+    Sums are filled with 0, an array that is updated with what it was: with nothing, if it is
+    computed in the memory of that.
+    """
     value = kernel.stages[0].value
-    g, arrays = value.inputs[0], arrays_of(value)
+    arrays, updates = arrays_of(value), rules_of(value.op).is_update
     shape = np.broadcast_shapes(*(array.shape for array in arrays))
     index_loops = tuple(variable(f"s{k}", n) for k, n in enumerate(shape))
     fill_loops = tuple(variable(f"z{k}", n) for k, n in enumerate(value.shape[: len(arrays)]))
@@ -38,22 +42,25 @@ def scatter_function(
         body.runtime_index(array, index_loops[len(index_loops) - len(array.shape) :], n)
         for array, n in zip(arrays, value.shape, strict=False)
     ]
-    name = body.read(g, (*index_loops, *columns))
+    name = body.input(value.inputs[int(updates)], value.dtype, (*index_loops, *columns))
     cells = costs.CELL_COPIES * value.size
-    if not columns and cells <= costs.MAX_LOCAL_ENTRIES <= math.prod(shape):
+    few = cells <= costs.MAX_LOCAL_ENTRIES <= math.prod(shape)
+    if few and not columns and not updates:
         cell = ravel_index(rows, value.shape)
         add = [*body.bindings, ir.Accumulate(ir.Access("cells", cell), "+", name)]
         return print_kernel(sums_by_parts(value, schedule, index_loops, add), buffers)
     target = schedule.access(value, (*rows, *columns))
-    fill = schedule.access(value, (*fill_loops, *columns))
-    zero = ir.Store(fill, ir.Number.of(0, value.dtype))
-    added: list[ir.Statement] = [*body.bindings, ir.Accumulate(target, "+", name)]
-    rest, new = merged(columns, [zero, *added])  # in both alike, as threads share the last of them
-    zeros, added = ir.substituted([zero], new), ir.substituted(added, new)
-    statements = [
-        *loops_over(variables_of(fill_loops), rest, zeros, new),
-        *loops_over(variables_of(index_loops), rest, added, new),
-    ]
+    put = ir.Store(target, name) if updates else ir.Accumulate(target, "+", name)
+    start, place = LoweringContext(schedule.load, "f"), (*fill_loops, *columns)
+    before = start.input(value.inputs[0] if updates else 0, value.dtype, place)
+    fill = [*start.bindings, ir.Store(schedule.access(value, place), before)]
+    added: list[ir.Statement] = [*body.bindings, put]
+    # In both alike, as threads share the last of them.
+    rest, new = merged(columns, [*fill, *added])
+    fill, added = ir.substituted(fill, new), ir.substituted(added, new)
+    statements = loops_over(variables_of(index_loops), rest, added, new)
+    if not updates_in_place(value, buffers):
+        statements = [*loops_over(variables_of(fill_loops), rest, fill, new), *statements]
     # Without columns, the innermost loop is over indices, of which several may be equal.
     return print_kernel(vectorised(statements, 1) if rest else statements, buffers)
 
@@ -95,6 +102,12 @@ def sums_by_parts(
         *nest(outer, sums),
         *nest(variables_of(to), [ir.Store(schedule.access(value, to), total)]),
     ]
+
+
+def updates_in_place(value: Value, buffers: BufferPlan) -> bool:
+    """Whether it is an update of an array in the memory of that."""
+    updates = rules_of(value.op).is_update
+    return updates and buffers.buffer_of(value.inputs[0]) == buffers.buffer_of(value)
 
 
 def scan_function(

@@ -7,6 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
+from minigrad.compiler.codegen.copy_kernels import updates_in_place
 from minigrad.compiler.codegen.deduplicate import Call, GeneratedCode, NumpyCall, multiplications
 from minigrad.compiler.graph.affine import Index
 from minigrad.compiler.graph.ir import (
@@ -21,6 +24,7 @@ from minigrad.compiler.graph.ir import (
 from minigrad.compiler.graph.opset.base import rules_of
 from minigrad.compiler.graph.opset.contractions import extent
 from minigrad.compiler.graph.opset.control import ITEM, LOOP, OWN_CONTROL, Parts
+from minigrad.compiler.graph.opset.indexing import arrays_of
 from minigrad.compiler.loops.ir import Scratch
 from minigrad.compiler.loops.lowering import is_view, kind_of
 from minigrad.compiler.schedule.buffers import BufferPlan
@@ -341,7 +345,17 @@ def traffic(kernel: Kernel, schedule: Schedule, buffers: BufferPlan) -> tuple[in
     for x, (whole, _) in buffers.subbuffers.items():
         if whole in written and whole in own:
             written[whole] -= x.size
+    for x in [x for x in own if kernel.kind == "scatter" and updates_in_place(x, buffers)]:
+        read.pop(x.inputs[0], None)
+        written[x] = size_of_update(x)
     return bytes_of(read), bytes_of(written)
+
+
+def size_of_update(value: Value) -> int:
+    """The entries that an update with index arrays writes."""
+    arrays = arrays_of(value)
+    places = np.broadcast_shapes(*(x.shape for x in arrays))
+    return math.prod((*places, *value.shape[len(arrays) :]))
 
 
 def entries(x: Value, index: Index, schedule: Schedule) -> int:

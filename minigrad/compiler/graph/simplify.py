@@ -17,6 +17,7 @@ from minigrad.compiler.graph.literals import promote_literals
 from minigrad.compiler.graph.opset.base import rules_of
 from minigrad.compiler.graph.opset.infer import apply, verify
 from minigrad.compiler.graph.residuals import with_residuals
+from minigrad.compiler.graph.row_updates import update_few_rows
 from minigrad.compiler.graph.transposes import push_transposes
 from minigrad.errors import MinigradError
 
@@ -30,6 +31,9 @@ def simplify(graph: ir.Graph) -> ir.Graph:
         shared = with_residuals(graph)
         if shared is not graph:
             graph = rewritten(with_simple_bodies(shared, simplify))
+    fewer = update_few_rows(graph)
+    if fewer.writes != graph.writes:
+        graph = rewritten(fewer)
     graph = promote_literals(graph)
     verify(graph)
     return graph

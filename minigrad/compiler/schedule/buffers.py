@@ -62,6 +62,8 @@ def plan_buffers(schedule: Schedule) -> BufferPlan:
             place_parts(kernel.stages[0].value, schedule, buffers)
         if kernel.kind == "control":
             place_carries(kernel, schedule, buffers)
+        if kernel.kind == "scatter":
+            place_updated(kernel.stages[0].value, schedule, buffers)
     return buffers
 
 
@@ -130,8 +132,11 @@ def aliases_of(schedule: Schedule) -> dict[Value, Value]:
 
 
 def is_own_place(target: Value, x: Value, schedule: Schedule) -> bool:
-    """Whether the kernel of x visits each entry once, and reads the target at the same entry."""
+    """Whether the kernel of x visits each entry once, and reads the target at the same entry; or
+    writes a few entries of it."""
     kernel, stage = schedule.kernels[schedule.kernel_of[x]], schedule.stages[x]
+    if rules_of(x.op).is_update and kernel.kind == "scatter":
+        return x.inputs[0] is target and target not in x.values()[1:]
     if stage.kind != "map" or not (kernel.kind == "contract" or kernel.rows is None):
         return False
     layout = schedule.layouts[x]
@@ -174,6 +179,19 @@ def place_carries(kernel: Kernel, schedule: Schedule, buffers: BufferPlan) -> No
             own = x in schedule.kernel_of and x not in roots and users[x] == given[x] == 1
             if own and x not in buffers.subbuffers and x not in buffers.aliases:
                 buffers.subbuffers[x] = result, 0
+
+
+def place_updated(value: Value, schedule: Schedule, buffers: BufferPlan) -> None:
+    """Compute an array in the memory of what it is after an update, if nothing else reads it."""
+    x = value.inputs[0]
+    updates = rules_of(value.op).is_update
+    if not updates or value in buffers.aliases or x not in schedule.kernel_of:
+        return
+    users = sum(x in reads for reads in schedule.reads.values())
+    own = users == 1 and x not in value.values()[1:] and x not in schedule.graph.roots()
+    same = schedule.layouts[x] == schedule.layouts[value]
+    if own and same and x not in buffers.subbuffers and x not in buffers.aliases:
+        buffers.subbuffers[x] = value, 0
 
 
 def before_reshapes(x: Value, schedule: Schedule) -> Value:

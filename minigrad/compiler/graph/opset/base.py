@@ -131,6 +131,7 @@ class Rules:
     is_sum = False
     is_copy = False
     compares = False  # equal entries: what it reads is stored, so that all see the same digits
+    is_update = False  # its first input, but for entries that are its second
     is_searched = False  # each entry is looked for among the inputs: stored if it is read often
     keeps_c_order = False  # a view of the same entries in the same order
 

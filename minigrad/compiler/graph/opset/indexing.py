@@ -13,7 +13,16 @@ import numpy as np
 
 from minigrad.compiler.graph.affine import ZERO, Condition, Expr, Index, aligned, number
 from minigrad.compiler.graph.ir import Shape, Value, arange_axis, constant
-from minigrad.compiler.graph.opset.base import Apply, Lowering, Number, Operand, Rules, T, entry
+from minigrad.compiler.graph.opset.base import (
+    Apply,
+    Lowering,
+    Number,
+    Operand,
+    Rules,
+    T,
+    entry,
+    rules_of,
+)
 from minigrad.compiler.graph.opset.infer import apply, zeros
 from minigrad.compiler.graph.opset.views import BOOL
 from minigrad.errors import UnsupportedError
@@ -53,6 +62,8 @@ class Slice(Rules):
 class Updated(Rules):
     """x, except where the index picks entries."""
 
+    is_update = True
+
     def decompose(self, value: Value) -> Value:
         """Dead code elimination: x is not read if every entry is overwritten, and v is not read if
         the index selects nothing."""
@@ -72,7 +83,9 @@ class Updated(Rules):
         return apply("reshape", whole, shape=value.shape)
 
     def kind(self, value: Value) -> str:
-        return "map" if is_basic(value) else "numpy"
+        if is_basic(value):
+            return "map"
+        return "scatter" if is_leading_gather(value) else "numpy"
 
     def read(self, value: Value, index: Index, to: Lowering) -> Operand:
         x, v = value.inputs[:2]
@@ -252,7 +265,8 @@ def index_of(value: Value) -> tuple[Any, ...]:
 
 def arrays_of(value: Value) -> list[Value]:
     """The index arrays."""
-    return [x for x in value.inputs[1:] if type(x) is Value]
+    first = 2 if rules_of(value.op).is_update else 1
+    return [x for x in value.inputs[first:] if type(x) is Value]
 
 
 def is_basic(value: Value) -> bool:
