@@ -10,6 +10,7 @@ import pytest
 import minigrad
 from minigrad import Tensor, check_gradients, grad, hessian, hvp, jvp, no_grad
 from minigrad.errors import LinAlgError, UnsupportedError
+from minigrad.ops.linalg.solving import inv_of_array
 from tests.calls import GRAM, LINALG, PAIR, ROOT, TALL
 from tests.marks import rows
 
@@ -251,3 +252,33 @@ def test_compiled_functions_and_gradients_are_the_same(cases: Any) -> None:
 def test_what_follows_the_numbers_is_refused_in_compiled_functions(f: Any, message: str) -> None:
     with pytest.raises(UnsupportedError, match=message):
         minigrad.compile(lambda a: f(Tensor(a))[0])(ROOT)
+
+
+@pytest.mark.parametrize("n", [1, 47, 48, 49, 131])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, complex])
+def test_the_inverse_of_a_lower_triangle_is_computed_by_halves(n: int, dtype: Any) -> None:
+    rng = np.random.default_rng(n)
+    x = rng.standard_normal((2, n, n)) + 1j * rng.standard_normal((2, n, n))
+    x = np.tril(x if dtype is complex else x.real).astype(dtype) + n * np.eye(n, dtype=dtype)
+    inverse = inv_of_array(x, lower=True)
+    assert inverse.dtype == x.dtype
+    eps = float(np.finfo(dtype).eps)
+    np.testing.assert_allclose(inverse @ x, np.broadcast_to(np.eye(n), x.shape), atol=20 * eps)
+    np.testing.assert_allclose(inverse, np.linalg.inv(x), atol=4 * eps)
+
+
+def test_the_gradient_of_a_large_cholesky_factor() -> None:
+    rng = np.random.default_rng(0)
+    x, weights = rng.standard_normal((2, 100, 100))
+    a = x @ x.T + 100 * np.eye(100)
+    direction = rng.standard_normal((100, 100))
+
+    def f(a: Any) -> Any:
+        return np.sum(weights * np.linalg.cholesky((a + a.T) / 2))
+
+    def slope(f: Any, h: float = 1e-4) -> Any:
+        return (f(a + h * direction) - f(a - h * direction)) / (2 * h)
+
+    np.testing.assert_allclose(np.sum(grad(f)(a) * direction), slope(f), rtol=1e-6)
+    second = np.sum(hvp(f)(a, direction) * direction)
+    np.testing.assert_allclose(second, slope(lambda a: np.sum(grad(f)(a) * direction)), rtol=1e-5)

@@ -57,7 +57,7 @@ def matrices(name: str, a: Any) -> Any:
 
 @by_gradients
 def cholesky_rule(g: Any, y: Any, x: Any) -> Any:
-    inverse = inv_op(y)
+    inverse = inv_op(y, lower=True)
     half = np.tril(adjoint(y) @ g) * (np.ones_like(y) - np.eye(y.shape[-1], dtype=y.dtype) / 2)
     return to_triangle(adjoint(inverse) @ half @ inverse, lower=True)
 

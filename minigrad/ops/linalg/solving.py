@@ -51,10 +51,26 @@ def check_square(name: str, a: Any) -> None:
 # Inverses
 
 
+LEAST_HALVED = 48  # rows of a triangle, from which on its inverse is computed by halves
+
+
+def inv_of_array(x: Any, lower: bool = False) -> Any:
+    """Of a lower triangle, a third of the work: [[a, 0], [b, c]] has the inverse
+    [[inv(a), 0], [-inv(c) b inv(a), inv(c)]]."""
+    k = x.shape[-1] // 2
+    if not lower or 2 * k < LEAST_HALVED:
+        return np.linalg.inv(x)
+    y = np.zeros_like(x)
+    y[..., :k, :k] = a = inv_of_array(x[..., :k, :k], lower)
+    y[..., k:, k:] = c = inv_of_array(x[..., k:, k:], lower)
+    y[..., k:, :k] = -c @ x[..., k:, :k] @ a
+    return y
+
+
 inv_op: Op = processing(
     "inv",
-    np.linalg.inv,
-    (lambda g, y, x: -(swap(y) @ g @ swap(y)),),
+    inv_of_array,
+    (lambda g, y, x, lower=False: -(swap(y) @ g @ swap(y)),),
     "inv({0})",
 )
 
