@@ -215,6 +215,9 @@ class Packer:
         if it.along_depth:
             fits_x = fits_y = lambda base: stride(base, it.depth[-1]) == 1
             pack_y = partial(depth_last_layout, y, y_index, it)
+        own = Access(x, layouts[x].address(x_index))
+        if fits_x(own) and is_contiguous(it, own):  # a copy does not reorder it
+            pack_x = partial(layouts.__getitem__, x)
         x = self.operand(x, x_index, fits_x, pack_x)
         y = self.operand(y, y_index, fits_y, pack_y)
         it.x, it.y = (x, x_index), (y, y_index)
@@ -333,7 +336,13 @@ def stride(base: Access, loop: Expr) -> int:
 def is_unit_stride(it: Contraction, base: Access) -> bool:
     """Whether the depth is contiguous in memory, or x is read too few times for a copy to pay."""
     few = it.columns <= costs.MAX_UNPACKED_COLUMNS
-    return stride(base, it.depth[-1]) in (0, 1) or extent(it.depth[-1]) == 1 or few
+    return is_contiguous(it, base) or extent(it.depth[-1]) == 1 or few
+
+
+def is_contiguous(it: Contraction, base: Access) -> bool:
+    """Whether the depth is contiguous in memory, or the rows are, and not far apart."""
+    step = stride(base, it.depth[-1])
+    return step in (0, 1) or (stride(base, it.row) == 1 and abs(step) <= costs.MAX_ROW_STRIDE)
 
 
 def is_vector_loadable(it: Contraction, width: int, base: Access) -> bool:

@@ -100,6 +100,16 @@ def test_norms_of_groups_read_what_a_convolution_wrote() -> None:
     assert moved(grouped, X, W, SCALE, SHIFT) < 21 * X.nbytes
 
 
+def test_the_weights_of_a_convolution_read_the_copy_that_it_read() -> None:
+    """With zeros around images, which are not reordered to be summed over."""
+
+    def f(x: Any, w: Any) -> Any:
+        return minigrad.grad(lambda w: np.sum(np.sin(convolved(np.tanh(convolved(x, W)), w))))(w)
+
+    copies = [k for k in description(f, X, W).kernels if ("pad", (4, 16, 14, 14)) in k.ops]
+    assert copies and {kernel.loops for kernel in copies} == {(4, 14, 14, 16)}
+
+
 # Which axis fills vectors: MACHINE has 8 lanes
 
 
