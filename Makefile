@@ -7,7 +7,7 @@ INSTALL := pip install --quiet --no-compile
 # So it is kept: tests start hundreds of processes.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-slow test-oracles test-browser test-compiler test-array-api gallery bench bench-calls bench-compile bench-loops bench-transforms bench-playground functions check format clean
+.PHONY: demo test test-slow test-oracles test-browser test-compiler test-array-api gallery bench bench-calls bench-compile bench-eager bench-loops bench-transforms bench-playground functions check format clean
 
 demo: $(VENV)/for-plots
 	$(BIN)/minigrad train digits
@@ -51,6 +51,10 @@ bench: .venv-bench/installed
 # Single calls beside HIPS autograd and JAX: make bench-calls BENCH="--families fft,linalg"
 bench-calls: .venv-bench/installed
 	.venv-bench/bin/python -m benchmarks.calls $(BENCH)
+
+# Eager steps and layers beside PyTorch: make bench-eager BENCH="--rows LayerNorm"
+bench-eager: .venv-bench/installed
+	.venv-bench/bin/python -m benchmarks.eager $(BENCH)
 
 # Compiled steps beside PyTorch and JAX: make bench-compile BENCH="--threads 2 --chart steps.svg"
 bench-compile: .venv-bench-compile/installed
