@@ -29,7 +29,7 @@ from tests.mutants.faults import FAULTS, Fault
 ROOT = Path(__file__).parents[2]
 # After those that a fault names: what is quick, and finds most, comes first.
 EVERY = """tests/fuzz/test_fuzz.py::test_classes_of_faults tests/compiler/graph/test_simplify.py
-tests/compiler/graph/test_folding.py tests/compiler/graph/test_transposes.py
+tests/compiler/graph/test_folding.py tests/compiler/graph/test_transposes.py tests/compiler/graph/test_slices.py
 tests/compiler/graph/test_affine.py tests/compiler/schedule/test_arena.py tests/compiler/graph/test_layout.py
 tests/compiler/test_pipeline.py tests/compiler/frontend/test_guards.py
 tests/compiler/codegen/test_matmul_kernels.py tests/compiler/schedule/test_fusion.py

@@ -317,14 +317,18 @@ def loop_extents(value: Value, schedule: Schedule) -> Shape:
 def ops_of(kernel: Kernel, schedule: Schedule) -> dict[Value, int]:
     """The values that a kernel computes, inlined ones too, in order, with how often it does."""
     found: dict[Value, int] = {}
-    for stage in kernel.stages:
-        stack = [stage.value]
+    roots = [(stage.value, stage.total) for stage in kernel.stages]
+    if kernel.kind == "concat":  # what is inlined is computed in its part only
+        parts = roots[0][0].values()
+        roots = [*((x, x.size) for x in parts if is_inline(x, schedule)), *roots]
+    for root, count in roots:
+        stack = [root]
         while stack:
             pending = [x for x in stack[-1].values() if is_inline(x, schedule) and x not in found]
             if pending:
                 stack += reversed(pending)
             else:
-                found.setdefault(stack.pop(), stage.total)
+                found.setdefault(stack.pop(), count)
     return found
 
 

@@ -5,7 +5,7 @@ import numpy as np
 from minigrad.compiler.graph.folding import folding
 from minigrad.compiler.graph.ir import Value, constant, name_of
 from minigrad.compiler.graph.opset.infer import apply
-from minigrad.compiler.graph.simplify import concatenate
+from minigrad.compiler.graph.slices import concatenate
 from minigrad.compiler.target import costs
 from tests.compiler.graphs import (
     Shape,

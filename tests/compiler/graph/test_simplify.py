@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from minigrad.compiler.graph.ir import (
-    Value,
     constant,
     rewritten,
 )
@@ -25,7 +24,6 @@ from minigrad.compiler.target import costs
 from minigrad.ops.base import registry
 from tests.compiler.graphs import (
     ODD,
-    Shape,
     graph_of,
     keeps,
     leaf,
@@ -127,54 +125,6 @@ def test_other_powers_stay() -> None:
 
 
 # Concatenations
-
-
-def part(g: Value, axis: int, low: int, high: int, n: int, step: int = 1) -> Value:
-    """Zeros but for g, from `low` to `high` along an axis of size n: what a slice gives back."""
-    shape = (*g.shape[:axis], n, *g.shape[axis + 1 :])
-    index = (*(slice(None),) * axis, slice(low, high, step))
-    return apply("scatter_add", g, shape=shape, index=index)
-
-
-@pytest.mark.parametrize("axis", [0, 1])
-def test_cotangents_of_a_split_are_concatenated(axis: int) -> None:
-    sizes, starts = (2, 3, 1, 4), (0, 2, 5, 6)
-    shapes: list[Shape] = [(n, 3) if axis == 0 else (3, n) for n in sizes]
-    gs = [leaf(*shape) for shape in shapes]
-    parts = [part(g, axis, s, s + n, 10) for g, s, n in zip(gs, starts, sizes, strict=True)]
-    for order in ((0, 1, 2, 3), (3, 2, 1, 0), (1, 2, 0, 3), (2, 1, 3, 0)):
-        total = parts[order[0]]
-        for k in order[1:]:
-            total = apply("add", total, parts[k])
-        (found,) = keeps(algebra, total)
-        assert ops_of(found) == {"concatenate": 1, "input": 4}
-        assert list(found.inputs) == gs and found.attributes["bounds"] == (0, 2, 5, 6, 10)
-
-
-def test_parts_that_do_not_fill_it_are_joined_where_they_are() -> None:
-    a, b = leaf(2, 3), leaf(1, 3)
-    (found,) = keeps(algebra, apply("add", part(b, 0, 4, 5, 7), part(a, 0, 2, 4, 7)))
-    assert ops_of(found) == {"concatenate": 1, "scatter_add": 1, "input": 2}
-    # One entry, as an index without an axis has it.
-    row = apply("scatter_add", leaf(3), shape=(7, 3), index=(-3,))
-    (found,) = keeps(algebra, apply("add", row, part(a, 0, 2, 4, 7)))
-    assert "add" not in ops_of(found)
-
-
-def test_parts_that_are_no_neighbours_are_added() -> None:
-    a, b, turned = leaf(2, 3), leaf(2, 3), leaf(7, 1)
-    for one, other in [
-        (part(a, 0, 0, 2, 7), part(b, 0, 3, 5, 7)),  # apart
-        (part(a, 0, 0, 2, 7), part(b, 0, 1, 3, 7)),  # one over the other
-        (part(a, 0, 0, 2, 7), part(b, 0, 0, 2, 7)),
-        (part(a, 0, 0, 3, 7, 2), part(b, 0, 3, 5, 7)),  # every other row
-        (part(a, 0, 0, 2, 7), part(leaf(2, 3, dtype=np.float64), 0, 2, 4, 7)),
-        (part(a, 0, 0, 2, 7), part(turned, 1, 0, 1, 3)),  # along another axis
-        (part(a, 0, 0, 2, 7), leaf(7, 3)),
-        (part(a, 0, 0, 2, 7), part(leaf(2, 1), 0, 2, 4, 7)),  # broadcast
-    ]:
-        value = apply("add", one, other)
-        assert keeps(algebra, value) == [value]
 
 
 # Unrolling

@@ -15,6 +15,7 @@ FREE = (
     "graph/folding",
     "graph/row_updates",
     "graph/simplify",
+    "graph/slices",
     "graph/transposes",
     "frontend/",
     "report/",
