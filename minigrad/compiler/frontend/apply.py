@@ -43,9 +43,9 @@ def traced_apply(op: Op, inputs: tuple[Any, ...], attributes: dict[str, Any]) ->
         return apply(op, *inputs, **attributes)
     if recorder.known:
         attributes = {key: tracer.concrete(x) for key, x in attributes.items()}
-        if op.name in INDEXED:
-            first = INDEXED[op.name]
-            inputs = (*inputs[:first], *map(tracer.concrete_mask, inputs[first:]))
+    if op.name in INDEXED:
+        first = INDEXED[op.name]
+        inputs = (*inputs[:first], *map(tracer.concrete_mask, inputs[first:]))
     if listed:
         inputs = tuple([np.asarray(x) if is_nested(x) else x for x in inputs])
     nodes: list[Any] = []

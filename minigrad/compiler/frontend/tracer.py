@@ -109,11 +109,16 @@ def as_scalar(x: Any) -> Any:
 
 
 def concrete_mask(x: Any) -> Any:
-    """An index; a known mask as its numbers, on which the shape of the result depends."""
+    """An index; a known mask as its numbers, on which the shape of the result depends: also where
+    it is a captured array for which no tracer stands."""
     array: Any = x.data if isinstance(x, Tensor) else x
-    if is_traced(array) and array.dtype.kind == "b" and is_known(array):
-        return array.numbers("a mask")
-    return x
+    if not (is_traced(array) or isinstance(array, np.ndarray)) or array.dtype.kind != "b":
+        return x
+    if is_traced(array):
+        return array.numbers("a mask") if is_known(array) else x
+    recorder = recorder_here()
+    value = recorder.value_of(array)
+    return recorder.numbers(value).copy() if value in recorder.known else x
 
 
 def concrete(x: Any) -> Any:

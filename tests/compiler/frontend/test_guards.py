@@ -132,6 +132,37 @@ def test_contents_of_captured_arrays() -> None:
     calls(compiled, lambda: mask.__setitem__(slice(2), [False, True]), f, x)
 
 
+@pytest.mark.parametrize("n", [3, 40])
+def test_masks_in_lists_of_any_length_are_known(n: int) -> None:
+    """In a long list, entries are guarded together, and no tracer stands for a mask there."""
+    masks = [np.arange(4) != k % 4 for k in range(n)]
+    pairs = [(mask, k) for k, mask in enumerate(masks)]
+
+    def f(x: Any) -> Any:
+        y = x * 1.0
+        for mask, k in pairs:
+            y[mask] = y[mask] * 1.5 + k
+        return y
+
+    compiled = compile(f)
+    x = np.arange(4.0)
+    calls(compiled, lambda: masks[1].__setitem__(0, False), f, x)
+    calls(compiled, lambda: pairs.__setitem__(2, (masks[0], 5)), f, x)
+
+
+def test_masks_without_numbers_are_refused_by_what_they_are() -> None:
+    x, mask = np.arange(4.0), np.arange(4) > 1
+    held = Tensor(mask)
+    cases: list[tuple[Callable[..., Any], tuple[Any, ...], str]] = [
+        (lambda x, mask: x[mask], (x, mask), "is an argument"),
+        (lambda x: x[held], (x,), "is held by a Tensor"),
+        (lambda x: x[x > 1], (x,), "is computed in it"),
+    ]
+    for f, given, why in cases:
+        with pytest.raises(UnsupportedError, match=rf"a mask of shape \(4,\) that {why}"):
+            compile(f)(*given)
+
+
 def test_numbers_in_arguments() -> None:
     def f(x: Any, *how: Any, **named: Any) -> Any:
         total = x * 1

@@ -154,10 +154,12 @@ class ScatterAdd(Rules):
 @entry("gather")
 class Gather(Rules):
     def check(self, inputs: Sequence[Any]) -> None:
-        if any(is_mask(x) for x in inputs[1:]):
+        for mask in filter(is_mask, inputs[1:]):
+            kinds = {"input": "an argument", "state": "held by a Tensor"}
             raise UnsupportedError(
-                "a compiled function picks entries by a mask that is computed in it, and how many "
-                "there are is not known before it runs: use np.where(mask, x, 0)"
+                f"a compiled function picks entries by a mask of shape {mask.shape} that is "
+                f"{kinds.get(mask.kind, 'computed in it')}, and how many there are is not known "
+                "before it runs: use np.where(mask, x, 0)"
             )
 
     def decompose(self, value: Value) -> Value:
