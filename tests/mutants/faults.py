@@ -448,8 +448,8 @@ FUSION = [
     ),
     Fault(
         "codegen/copy_kernels.py",
-        "ir.Store(fill, ir.Number.of(0, value.dtype))",
-        "ir.Store(fill, ir.Number.of(1, value.dtype))",
+        "value.inputs[0] if updates else 0, value.dtype, place",
+        "value.inputs[0] if updates else 1, value.dtype, place",
         of("added_where_an_index_says"),
     ),
     Fault(
@@ -1213,8 +1213,8 @@ ENGINE = [
     ),
     engine(
         "ops/linalg/solving.py",
-        "(lambda g, y, x: -(swap(y) @ g @ swap(y)),),",
-        "(lambda g, y, x: -(y @ g @ y),),",
+        "(lambda g, y, x, lower=False: -(swap(y) @ g @ swap(y)),),",
+        "(lambda g, y, x, lower=False: -(y @ g @ y),),",
         derivative_of("inv [(3, 3)] f {}"),
     ),
     engine(

@@ -335,7 +335,7 @@ def test_writes_out_of_range_are_errors_as_reads_are() -> None:
         y[i] = 5
         return y
 
-    with pytest.raises(IndexingError, match="index 6 is out of bounds") as caught:
+    with pytest.raises(IndexingError, match="an index that is out of range") as caught:
         compile(f)(np.ones((6, 2)), np.array([6]))
     assert "compile(f)(np.ones((6, 2)), np.array([6]))" in str(caught.value)
 
