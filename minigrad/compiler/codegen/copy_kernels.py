@@ -6,13 +6,11 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import numpy as np
-
 from minigrad.compiler.codegen.c import KernelSource, print_kernel
 from minigrad.compiler.graph.affine import Expr, Index, Var, number, ravel_index, variable
 from minigrad.compiler.graph.ir import Value
 from minigrad.compiler.graph.opset.base import INDEX, in_pairs, rules_of
-from minigrad.compiler.graph.opset.indexing import arrays_of
+from minigrad.compiler.graph.opset.indexing import arrays_of, scattered
 from minigrad.compiler.graph.opset.reductions import Scan
 from minigrad.compiler.loops import ir
 from minigrad.compiler.loops.lowering import LoweringContext
@@ -33,18 +31,11 @@ def scatter_function(
     """
     value = kernel.stages[0].value
     arrays, updates = arrays_of(value), rules_of(value.op).is_update
-    shape = np.broadcast_shapes(*(array.shape for array in arrays))
-    index_loops = tuple(variable(f"s{k}", n) for k, n in enumerate(shape))
-    fill_loops = tuple(variable(f"z{k}", n) for k, n in enumerate(value.shape[: len(arrays)]))
-    columns = tuple(variable(f"j{k}", n) for k, n in enumerate(value.shape[len(arrays) :]))
     body = LoweringContext(schedule.load)
-    rows = [
-        body.runtime_index(array, index_loops[len(index_loops) - len(array.shape) :], n)
-        for array, n in zip(arrays, value.shape, strict=False)
-    ]
-    name = body.input(value.inputs[int(updates)], value.dtype, (*index_loops, *columns))
+    index_loops, columns, rows, name = scattered(value, body)
+    fill_loops = tuple(variable(f"z{k}", n) for k, n in enumerate(value.shape[: len(arrays)]))
     cells = costs.CELL_COPIES * value.size
-    few = cells <= costs.MAX_LOCAL_ENTRIES <= math.prod(shape)
+    few = cells <= costs.MAX_LOCAL_ENTRIES <= math.prod(v.extent for v in variables_of(index_loops))
     if few and not columns and not updates:
         cell = ravel_index(rows, value.shape)
         add = [*body.bindings, ir.Accumulate(ir.Access("cells", cell), "+", name)]

@@ -318,7 +318,7 @@ def ops_of(kernel: Kernel, schedule: Schedule) -> dict[Value, int]:
     """The values that a kernel computes, inlined ones too, in order, with how often it does."""
     found: dict[Value, int] = {}
     roots = [(stage.value, stage.total) for stage in kernel.stages]
-    if kernel.kind == "concat":  # what is inlined is computed in its part only
+    if kernel.kind in ("concat", "scatter"):  # what is inlined is computed in its part only
         parts = roots[0][0].values()
         roots = [*((x, x.size) for x in parts if is_inline(x, schedule)), *roots]
     for root, count in roots:

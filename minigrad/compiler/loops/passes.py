@@ -269,7 +269,9 @@ def vectorised_loop(loop: ir.For, block: int) -> list[ir.Statement]:
         for s in loop.body
     ]
     clauses = reduction_clauses(loop.variable, body)
-    if clauses is None:
+    # What notes an error after the loop is outside of what threads share.
+    checks = any(isinstance(s, ir.Let) and calls(s.value, "checked index") for s in body)
+    if clauses is None or (loop.grain and checks):
         found = replace(loop, body=body)
         begin: list[ir.Statement] = []
         end: list[ir.Statement] = []

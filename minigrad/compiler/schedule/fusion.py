@@ -17,7 +17,7 @@ from minigrad.compiler.graph.ir import Value, elementwise, name_of
 from minigrad.compiler.graph.layout import plain
 from minigrad.compiler.graph.opset.base import rules_of
 from minigrad.compiler.schedule.contractions import Operands
-from minigrad.compiler.schedule.signatures import INLINING_KINDS, Inline, Signatures
+from minigrad.compiler.schedule.signatures import Inline, Signatures, inlines
 from minigrad.compiler.schedule.stages import Kernel, Schedule, Stage, stage_of
 from minigrad.compiler.target import costs
 
@@ -86,7 +86,7 @@ def has_stage(
         return True
     if sum(inline.reads.values()) > costs.MAX_INLINE_READS:
         return True
-    if any(kinds[x] not in INLINING_KINDS or rules_of(x.op).compares for x in users):
+    if any(not inlines(x, kinds[x]) or rules_of(x.op).compares for x in users):
         return True
     if rules_of(value.op).is_searched:
         return any(user.size > value.size for user in users)
@@ -94,7 +94,9 @@ def has_stage(
         return False
     reads = [x for x in inline.arrays if x.size > 1]
     # Fused with different products, it would be computed in each; and leaves would be read again.
+    # A scatter-add is fused with nothing else.
     apart = sum(kinds[x] in ("contract", "leaf") for x in reads)
+    apart *= any(kinds[x] != "scatter" for x in users)
     if len(reads) > costs.MAX_ARRAYS_READ or apart > 1:
         return True
     large = value.size > costs.MIN_LARGE_SIZE

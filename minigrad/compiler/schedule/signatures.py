@@ -7,18 +7,31 @@ again with its kernel.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable
 from dataclasses import dataclass, field
+from typing import Any
 
 from minigrad.compiler.graph.affine import Index, linear_factors, variable
 from minigrad.compiler.graph.ir import Value, elementwise, is_literal, name_of
 from minigrad.compiler.graph.opset.base import rules_of
+from minigrad.compiler.graph.opset.indexing import arrays_of, scattered
 from minigrad.compiler.loops.ir import Access, Let, functions_in, indices_in
 from minigrad.compiler.loops.lowering import LoweringContext
 from minigrad.compiler.schedule.stages import Reads, Schedule, Signature, Stage
+from minigrad.compiler.target import costs
 
 # Kinds of stages that inline what they read; other kinds read whole arrays.
 INLINING_KINDS = ("map", "reduce", "contract", "concat")
+
+
+def inlines(value: Value, kind: str) -> bool:
+    """Whether the stage of a value inlines what it reads. A scatter-add does if threads share its
+    columns: else one thread would compute all of it."""
+    if kind != "scatter":
+        return kind in INLINING_KINDS
+    columns = math.prod(value.shape[len(arrays_of(value)) :])
+    return columns >= 2 * costs.CACHE_LINE_ENTRIES and not rules_of(value.op).is_update
 
 
 @dataclass
@@ -87,7 +100,7 @@ class Signatures:
     def reads(self, stage: Stage, inline: Inline) -> Reads:
         """The stages and leaves that a stage reads, and at which indices."""
         value = stage.value
-        if stage.kind not in INLINING_KINDS:
+        if not inlines(value, stage.kind):
             return {x: {()} for x in value.values()}
         key: Hashable = (inline.signature, stage.kind, stage.layout, self.schedule.layouts[value])
         if stage.kind == "contract":
@@ -108,7 +121,11 @@ class Signatures:
             return access
 
         body = LoweringContext(load, padded=bool(stage.layout.panel))
-        if stage.kind == "contract":
+        operands: list[tuple[Any, Index]] = []
+        results: list[Any] = []
+        if stage.kind == "scatter":
+            results = [*scattered(value, body)]
+        elif stage.kind == "contract":
             product = schedule.contractions[value]
             operands = [product.x, product.y]
         elif stage.kind == "concat":
@@ -119,7 +136,7 @@ class Signatures:
         else:
             x = value.inputs[0] if stage.kind == "reduce" else value
             operands = [(x, stage.layout.index(stage.places))]
-        results = [body.read(*operand) for operand in operands]
+        results += [body.read(*operand) for operand in operands]
         first_entries = {
             x: min(schedule.layouts[x].address(index).const for index in indices)
             for x, indices in found.items()

@@ -115,6 +115,30 @@ def test_scattered_values_are_computed_in_the_same_kernel() -> None:
     compare([(f, [some(rng, 30, 8), rows])])
 
 
+def test_messages_along_edges_are_not_stored() -> None:
+    """What is scattered is computed there, where threads share columns; a few columns are computed
+    before, by all threads. Also of indices that differ from column to column."""
+    rng = np.random.default_rng(4)
+
+    def messages(x: Any, weights: Any, sources: Any, to: Any) -> Any:
+        return added(x.shape)(x[sources] * weights[:, None], to)
+
+    def turned(x: Any, weights: Any, sources: Any, to: Any) -> Any:
+        picked = np.take_along_axis(x[sources], (to[:, None] + np.arange(x.shape[1])) % 5, axis=1)
+        return added(x.shape)(np.exp(picked) * weights[:, None], to)
+
+    edges = [some(rng, 90), rng.integers(0, 20, 90), rng.integers(0, 20, 90)]
+    given = {n: [some(rng, 20, n), *edges] for n in (7, 48)}
+    compare([(f, xs) for f in (messages, turned) for xs in given.values()])
+    kinds = {}
+    for n, xs in given.items():
+        compiled = minigrad.compile(messages)
+        compiled(*xs)
+        kinds[n] = [kernel.kind for kernel in compiled.explain().description.kernels]
+    assert "map" in kinds[7] and "map" not in kinds[48]
+    assert kinds[48].count("scatter") == 1
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_sums_of_few_cells_run_side_by_side(dtype: str) -> None:
     """So many additions in a row to the same cell would wait for each other."""

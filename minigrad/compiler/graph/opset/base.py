@@ -60,6 +60,10 @@ class Lowering:
         """A value at an index."""
         raise NotImplementedError
 
+    def input(self, x: Any, dtype: np.dtype[Any], index: Index) -> Operand:
+        """An input of an elementwise op, broadcast, in the dtype that the op computes in."""
+        raise NotImplementedError
+
     def define(self, dtype: np.dtype[Any], value: Expression) -> str:
         """Define a variable by an expression, and return its name."""
         raise NotImplementedError

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.compiler.graph.affine import ZERO, Condition, Expr, Index, aligned, number
+from minigrad.compiler.graph.affine import ZERO, Condition, Expr, Index, aligned, number, variable
 from minigrad.compiler.graph.ir import Shape, Value, arange_axis, constant
 from minigrad.compiler.graph.opset.base import (
     Apply,
@@ -269,6 +269,21 @@ def arrays_of(value: Value) -> list[Value]:
     """The index arrays."""
     first = 2 if rules_of(value.op).is_update else 1
     return [x for x in value.inputs[first:] if type(x) is Value]
+
+
+def scattered(value: Value, to: Lowering) -> tuple[Index, Index, Index, Operand]:
+    """Of a scatter-add or an update by leading index arrays: loops over the index arrays, and over
+    the other axes; in these, the index that is read from the arrays, and the entry for it."""
+    arrays = arrays_of(value)
+    shape = np.broadcast_shapes(*(array.shape for array in arrays))
+    loops = tuple(variable(f"s{k}", n) for k, n in enumerate(shape))
+    columns = tuple(variable(f"j{k}", n) for k, n in enumerate(value.shape[len(arrays) :]))
+    rows = tuple(
+        to.runtime_index(array, loops[len(loops) - len(array.shape) :], n)
+        for array, n in zip(arrays, value.shape, strict=False)
+    )
+    given = value.inputs[int(rules_of(value.op).is_update)]
+    return loops, columns, rows, to.input(given, value.dtype, (*loops, *columns))
 
 
 def is_basic(value: Value) -> bool:
