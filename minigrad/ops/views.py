@@ -28,6 +28,7 @@ from minigrad.errors import (
     GradientError,
     UnsupportedError,
     instruction,
+    lost,
 )
 from minigrad.tensor import Tensor, new, value_of
 from minigrad.writes import overwrite
@@ -247,6 +248,7 @@ def assign(target: Any, new: Any) -> Any:
     while is_view(whole):
         check_certain(whole, "writes into")
         new, whole = puts[whole.function](whole.source, new, **whole.attributes), whole.source
+    new = held(whole, new)
     if is_traced(value_of(new)):
         value_of(new).check_kept(whole)
     if is_traced(whole):
@@ -291,16 +293,20 @@ def same_memory_order(x: Any, new: Any) -> bool:
 
 def check_writeable(target: Any) -> None:
     if not value_of(target).flags.writeable:
-        raise ArgumentError(
-            f"an array of shape {target.shape} is read-only, as single numbers, results of "
-            "broadcast_to and diagonal, and arguments under vmap are: write into y = np.copy(x)"
-        )
+        raise ArgumentError(f"an array of shape {target.shape} is {READ_ONLY}")
+
+
+READ_ONLY = (
+    "read-only, as single numbers, results of broadcast_to and diagonal, entries of the xs of a "
+    "scan, and arguments under vmap are: write into y = np.copy(x)"
+)
 
 
 @implements("setitem")
 def set_item(target: Any, index: Any, value: Any) -> None:
     """target[index] = value"""
     check_writeable(target)
+    value = held(target, value)
     if not (is_there(target, index, value) or wrote_in_place(target, index, value)):
         assign(target, implementations["updated"](target, index, value))
 
@@ -310,10 +316,25 @@ def is_plain(target: Any) -> bool:
     return not isinstance(target, Tensor) and not is_traced(target)
 
 
-def would_be_lost(x: Any) -> bool:
-    """Whether a plain array cannot hold what x brings: a gradient, or numbers not known yet."""
+def would_be_lost(target: Any, x: Any) -> bool:
+    """Whether a target cannot hold what x brings: a gradient, of which only a Tensor holds one; or
+    numbers not known yet, which a plain array does not hold."""
     gradient = isinstance(x, Tensor) and x.requires_grad and recording.get()
-    return gradient or is_traced(value_of(x))
+    unknown = is_traced(value_of(x)) and not is_traced(target)
+    return not isinstance(target, Tensor) and (gradient or unknown)
+
+
+def held(target: Any, value: Any) -> Any:
+    """What a target holds of a value: of a Tensor, an array holds the numbers.
+
+    Raises:
+        GradientError: if a gradient would be lost.
+    """
+    if isinstance(target, Tensor):
+        return value
+    if would_be_lost(target, value):
+        raise lost("a plain array")
+    return value_of(value)
 
 
 def takes_numbers(target: Any, given: Iterable[Any], name: str) -> bool:
@@ -322,7 +343,7 @@ def takes_numbers(target: Any, given: Iterable[Any], name: str) -> bool:
     Raises:
         UnsupportedError: if a gradient would be lost.
     """
-    if is_plain(target) and any(map(would_be_lost, given)):
+    if any(would_be_lost(target, x) for x in given):
         raise UnsupportedError(
             f"{name} of a Tensor into a plain array would lose its gradient: make the array a "
             "Tensor first, np.zeros_like(t) or Tensor(x)"
@@ -333,7 +354,7 @@ def takes_numbers(target: Any, given: Iterable[Any], name: str) -> bool:
 @implements("out")
 def write_out(target: Any, new: Any) -> Any:
     """Write a result into a whole array, as out= and += do."""
-    if is_plain(target) and would_be_lost(new):
+    if would_be_lost(target, new):
         raise UnsupportedError(
             "a result that is recorded cannot be written into a plain array (out=, or += on an "
             "array), which would lose it: write a = a + t, or make the array a Tensor first"

@@ -24,10 +24,12 @@ from minigrad.errors import (
     ArgumentError,
     ArgumentTypeError,
     DtypeError,
+    MinigradError,
     ShapeError,
     describe,
     plain,
 )
+from minigrad.ops.views import READ_ONLY
 from minigrad.random import draw
 from minigrad.reachable import unseen
 from minigrad.tensor import Tensor, value_of
@@ -35,7 +37,6 @@ from minigrad.transforms.batched import is_batched, levels
 from minigrad.transforms.calls import call_node
 from minigrad.transforms.checkpoint import Checkpointed, checkpoint
 from minigrad.transforms.trees import Function, flat, leaves_of, like, map_tree
-from minigrad.writes import owner_of
 
 Length = Annotated[int, NOT_NEGATIVE]
 Bound = Annotated[int, AT_LEAST_ONE]
@@ -77,7 +78,7 @@ def scan(
         ys = Rounds()
 
         def one(state: list[Any], row: list[Any]) -> tuple[list[Any], list[Any]]:
-            state, y = carry.step(f, state, like(rows.tree, iter(row)))
+            state, y = carry.step(f, state, rows.entry(row))
             return state, ys.leaves(y)
 
         rounds = Repeated(rows.length, reverse)
@@ -146,7 +147,7 @@ def fori_loop(lower: Any, upper: Any, body: Function, init: Any) -> Any:
     carry = Carry("fori_loop", init)
 
     def step(state: list[Any]) -> list[Any]:
-        new = called("fori_loop: body(i, carry)", body, state[0], carry.form(state[1:]))
+        new = run("fori_loop: body(i, carry)", body, state[0], carry.form(state[1:]))
         return [state[0] + 1, *carry.next(new)]
 
     if is_traced(start) or is_traced(end):
@@ -186,11 +187,11 @@ def while_loop(cond: Function, body: Function, init: Any, bound: Bound | None = 
     carry = Carry("while_loop", init)
 
     def goes_on(state: list[Any]) -> Any:
-        found = called("while_loop: cond(carry)", cond, carry.form(state))
+        found = run("while_loop: cond(carry)", cond, carry.form(state))
         return boolean(found, "while_loop: what cond returns")
 
     def step(state: list[Any]) -> list[Any]:
-        return carry.next(called("while_loop: body(carry)", body, carry.form(state)))
+        return carry.next(run("while_loop: body(carry)", body, carry.form(state)))
 
     return carry.form(repeat_while(goes_on, step, carry.init, bound))
 
@@ -251,12 +252,12 @@ def cond(pred: Any, if_true: Function, if_false: Function, *operands: Any) -> An
     np.float64(0.0)
     """
     pred, how = boolean(pred, "cond: pred"), lowered.get()
-    run = partial(called, "cond: a branch")
+    of_branch = partial(run, "cond: a branch")
     if is_traced(value_of(pred)):
         results = Branches()
 
         def of(function: Function) -> list[Any]:
-            return results.leaves(run(function, *operands))
+            return results.leaves(of_branch(function, *operands))
 
         if how is None or is_batched(pred):
             pairs = zip(of(if_true), of(if_false), strict=True)
@@ -264,7 +265,19 @@ def cond(pred: Any, if_true: Function, if_false: Function, *operands: Any) -> An
         else:
             leaves = how.branch(pred, [partial(of, f) for f in (if_true, if_false)])
         return like(results.tree, iter(leaves))
-    return run(if_true if pred else if_false, *operands)
+    return of_branch(if_true if pred else if_false, *operands)
+
+
+def run(what: str, function: Function, *args: Any) -> Any:
+    """Call a function of the user's, and say what NumPy does not about a write that it refuses."""
+    try:
+        return called(what, function, *args)
+    except ValueError as error:
+        if isinstance(error.__cause__, MinigradError):  # NumPy has wrapped an error of ours
+            raise error.__cause__ from None
+        if str(error) in ("assignment destination is read-only", "output array is read-only"):
+            raise ArgumentError(f"{what} writes into an array that is {READ_ONLY}") from error
+        raise
 
 
 @dataclass(frozen=True)
@@ -327,15 +340,14 @@ class Carry:
         self.init = [as_array(x, f"{loop}: init{at}") for at, x in named]
         self.kinds = [(x.shape, x.dtype) for x in self.init]
         self.n = len(self.init)
-        # Of arrays a copy, which the function may write into.
-        self.init = [x.copy() if type(x) is np.ndarray else x for x in self.init]
+        self.init = owned(self.init)
 
     def form(self, state: list[Any]) -> Any:
         return like(self.tree, iter(state))
 
     def step(self, f: Function, state: list[Any], x: Any) -> tuple[list[Any], Any]:
         """One round of scan."""
-        result = called("scan: f(carry, x)", f, self.form(state), x)
+        result = run("scan: f(carry, x)", f, self.form(state), x)
         if not (isinstance(result, tuple) and len(result) == 2):
             raise ShapeError(
                 "scan: f returns a pair (carry, y), and y may be None; this one returned "
@@ -358,15 +370,7 @@ class Carry:
                     f"{self.places}, but the function returned leaves at {[at for at, _ in named]}"
                 )
             named = [(at, found[at]) for at in self.places]
-        state = [self.leaf(k, x) for k, (_, x) in enumerate(named)]
-        if len(state) > 1:  # written into, a leaf must not change another
-            owners: set[int] = set()
-            for k, x in enumerate(state):
-                if type(x) is np.ndarray and id(owner := owner_of(x)) in owners:
-                    state[k] = x.copy()
-                elif type(x) is np.ndarray:
-                    owners.add(id(owner))
-        return state
+        return owned([self.leaf(k, x) for k, (_, x) in enumerate(named)])
 
     def leaf(self, k: int, x: Any) -> Any:
         """Leaf k of the next state, checked. Python's numbers are weak, as in arithmetic."""
@@ -410,10 +414,17 @@ class Rows:
             raise ArgumentError(f"scan: length={length}, and xs have {self.length} entries")
 
     def entries(self, reverse: bool) -> Iterator[Any]:
-        """What f is given in each round. It is a part of xs, and is not to be written into."""
+        """What f is given in each round."""
         columns = [*map(entries_of, self.leaves)]
         for k in reversed(range(self.length)) if reverse else range(self.length):
-            yield like(self.tree, iter([column[k] for column in columns]))
+            yield self.entry([column[k] for column in columns])
+
+    def entry(self, leaves: list[Any]) -> Any:
+        """An entry of these leaves, which are parts of xs, and are not to be written into."""
+        for x in map(value_of, leaves):
+            if x.shape:
+                x.setflags(write=False)
+        return like(self.tree, iter(leaves))
 
 
 class Rounds:
@@ -550,10 +561,7 @@ class entries_of:  # noqa: N801  # called as a function
             self.x = call_node("entries of xs", [x], entries, stack_cotangents, push=take_entries)
 
     def __getitem__(self, k: int) -> Any:
-        x = snapshot(self.x[k])
-        if type(x) is np.ndarray:
-            x.flags.writeable = False
-        return x
+        return snapshot(self.x[k])
 
 
 def stack_cotangents(sent: dict[int, Any], inputs: Sequence[Any], kept: Sequence[Any]) -> list[Any]:
@@ -569,6 +577,19 @@ def take_entries(tangents: dict[int, Any], inputs: Sequence[Any], kept: Sequence
 def snapshot(x: Any) -> Any:
     """A Tensor for the present value, which later writes do not change."""
     return Tensor.of(x.node) if isinstance(x, Tensor) else x
+
+
+def owned(state: list[Any]) -> list[Any]:
+    """The leaves of a state for a function, which may write into them: nothing else sees that. In
+    a program, a loop has memory of its own."""
+    return state if lowered.get() is not None else [*map(own, state)]
+
+
+def own(x: Any) -> Any:
+    recorded = isinstance(x, Tensor) and x.node.op is not None
+    if recorded and x.data.flags.writeable:
+        return snapshot(x)  # written into, it gets another node
+    return x if isinstance(x, np.generic) else np.copy(x)
 
 
 def settled(leaves: Sequence[Any]) -> list[Any]:

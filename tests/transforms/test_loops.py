@@ -4,14 +4,37 @@ import pickle
 import random
 from collections import namedtuple
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 
 import minigrad
-from minigrad import Tensor, cond, fori_loop, grad, hessian, jvp, nn, optim, scan, while_loop
-from minigrad.errors import ArgumentError, ArgumentTypeError, DtypeError, ShapeError
+from minigrad import (
+    Tensor,
+    compile,
+    cond,
+    fori_loop,
+    grad,
+    hessian,
+    jvp,
+    nn,
+    no_grad,
+    optim,
+    scan,
+    value_and_grad,
+    vmap,
+    while_loop,
+)
+from minigrad.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    DtypeError,
+    GradientError,
+    MinigradError,
+    ShapeError,
+)
 
 XS = np.array([[0.5, -1.0], [2.0, 0.25], [-0.75, 1.5]])
 W = np.array([[0.3, -0.8], [1.1, 0.4]])
@@ -140,8 +163,188 @@ def test_what_f_writes_into_its_carry_changes_nothing_else() -> None:
     end, ys = scan(f, init, xs)
     same_bits(init, [np.zeros(1), np.zeros(1)])
     same_bits((end, ys), [np.array([7.0]), np.array([7.0]), np.array([[1.0], [3.0], [7.0]])])
-    with pytest.raises(ValueError, match="read-only"):
-        scan(lambda c, x: (c, np.add(x, 1, out=x)), 0.0, XS)
+
+
+def written_first(c: Any, _: Any) -> Any:
+    c[0] += 1.0
+    return c, None
+
+
+def test_a_tensor_that_is_init_is_not_written() -> None:
+    t, w = Tensor(np.zeros(2)), Tensor(np.zeros(2), True)
+    ends = [
+        scan(written_first, t, length=2)[0],
+        fori_loop(0, 2, lambda i, c: written_first(c, i)[0], t),
+        while_loop(lambda c: c[0] < 2, lambda c: written_first(c, 0)[0], t),
+        scan(written_first, w, length=2)[0],
+    ]
+    with no_grad():
+        ends.append(scan(written_first, w, length=2)[0])
+    for end in ends:
+        np.testing.assert_array_equal(end.data, [2, 0])
+    for init in (t, w):
+        np.testing.assert_array_equal(init.data, [0, 0])
+
+
+def test_init_can_be_used_after_a_loop_that_writes_into_it() -> None:
+    def f(x: Any) -> Any:
+        def step(c: Any, _: Any) -> Any:
+            c[0] = c[0] * x[0]
+            return c, None
+
+        z = x * 1.0
+        return np.sum(z * scan(step, z, length=2)[0])  # x[0]**4 + x[1]**2
+
+    x = np.array([2.0, 3.0])
+    for each in (value_and_grad(f), compile(value_and_grad(f))):
+        value, gradient = each(x)
+        assert value == 25
+        np.testing.assert_array_equal(gradient, [32, 6])
+
+
+@pytest.mark.parametrize("returns", ["carry", "twice", "view"])
+def test_leaves_of_the_carry_are_written_each_for_itself(returns: str) -> None:
+    def f(x: Any) -> Any:
+        def step(carry: Any, _: Any) -> Any:
+            a, b = carry
+            a[:1] = a[:1] * 2
+            b[:1] += x[0]
+            return {"carry": (a, b), "twice": (a, a), "view": (a, a[:1])}[returns], None
+
+        z = x * 1.0
+        a, b = scan(step, (z, z[:1] if returns == "view" else z), length=2)[0]
+        return np.sum(a**2) + np.sum(b**3)
+
+    x = np.array([2.0, 3.0])
+    value, gradient = {
+        "carry": (316.0, [388.0, 33.0]),  # a = 4 x0, x1; b = 3 x0, x1
+        "twice": (612.0, [832.0, 33.0]),  # a = b = 4 x0, x1
+        "view": (585.0, [832.0, 6.0]),  # a = 4 x0, x1; b = 4 x0
+    }[returns]
+    for each in (value_and_grad(f), compile(value_and_grad(f))):
+        found = each(x)
+        assert found[0] == value
+        np.testing.assert_array_equal(found[1], gradient)
+    assert np.asarray(f(x)) == f(Tensor(x)).data == value
+
+
+def set_entry(c: Any, i: Any, x: Any) -> None:
+    c[i] = x * i
+
+
+def set_all(c: Any, i: Any, x: Any) -> None:
+    c[:] = x * i
+
+
+def add_to(c: Any, i: Any, x: Any) -> None:
+    c += x * i
+
+
+def add_out(c: Any, i: Any, x: Any) -> None:
+    np.add(c, x * i, out=c)
+
+
+def add_at(c: Any, i: Any, x: Any) -> None:
+    np.add.at(c, [0], x * i)
+
+
+WRITES = (set_entry, set_all, add_to, add_out, add_at)
+
+
+@pytest.mark.parametrize("write", WRITES, ids=lambda write: write.__name__)
+def test_an_array_in_the_carry_loses_no_gradient(write: Any) -> None:
+    def f(x: Any, init: Any) -> Any:
+        def body(i: Any, c: Any) -> Any:
+            write(c, i, x)
+            return c
+
+        return np.sum(fori_loop(0, 3, body, init) ** 2)
+
+    x = np.array(2.0)
+
+    def backward() -> None:
+        f(Tensor(x, True), np.zeros(3)).backward()
+
+    def on_array(x: Any) -> Any:
+        return f(x, np.zeros(3))
+
+    def on_tensor(x: Any) -> Any:
+        return f(x, Tensor(np.zeros(3)))
+
+    tried: list[Any] = [partial(grad(on_array), x), partial(compile(grad(on_array)), x), backward]
+    tried += [compile(backward), partial(grad(compile(on_array)), x)]
+    tried += [partial(compile(lambda x: jvp(on_array, (x,), (x,))), x)]
+    for each in tried:
+        with pytest.raises(MinigradError, match=r"plain array.* would lose|plain array.* be lost"):
+            each()
+    value = {set_entry: 20.0, set_all: 48.0, add_at: 36.0}.get(write, 108.0)  # x**2 by a number
+    assert on_array(x) == compile(on_array)(x) == value
+    assert grad(on_tensor)(x) == compile(grad(on_tensor))(x) == value
+
+
+def test_an_array_outside_of_a_loop_loses_no_gradient_when_compiled() -> None:
+    def f(a: Any, x: Any) -> Any:
+        b = a.copy()
+        b[0] = x * 2
+        return np.sum(b)
+
+    for each in (grad(f, argnums=1), compile(grad(f, argnums=1))):
+        with pytest.raises(GradientError, match="plain array holds no gradient"):
+            each(np.zeros(3), np.array(2.0))
+
+
+def test_a_write_into_an_array_needs_no_gradient() -> None:
+    def f(x: Any) -> Any:
+        def step(c: Any, _: Any) -> Any:
+            c[0] = x.detach() if isinstance(x, Tensor) else x
+            c += Tensor(np.ones(2))
+            return c, None
+
+        return np.sum(scan(step, np.zeros(2), length=2)[0]) * x  # 5 x, or x * (x + 3)
+
+    x = np.array(2.0)
+    assert grad(f)(x) == compile(grad(f))(x) == 5
+    assert f(x) == compile(f)(x) == 10
+
+
+def test_entries_of_xs_are_read_only() -> None:
+    def writes(c: Any, x: Any) -> Any:
+        np.add(x, 1, out=x)
+        return c, None
+
+    def sets(c: Any, x: Any) -> Any:
+        x[0] = 1.0
+        return c + x, None
+
+    def first(f: Any) -> Any:
+        return lambda xs: np.sum(scan(f, np.zeros(2), xs)[0])
+
+    xs = np.ones((3, 2))
+    for f in (first(writes), first(sets)):
+        tried = [f, grad(f), compile(f), compile(grad(f)), grad(compile(f))]
+        for each in tried:
+            for given in (xs, Tensor(xs)):
+                with pytest.raises(ArgumentError, match=r"is read-only, as .* entries of the xs"):
+                    each(given)
+        for each in (vmap(f), compile(vmap(f)), compile(vmap(grad(f)))):
+            with pytest.raises(ArgumentError, match=r"is read-only, as .* entries of the xs"):
+                each(xs[None])
+
+
+def test_an_entry_that_is_returned_as_the_carry_can_be_written() -> None:
+    def f(xs: Any) -> Any:
+        def step(c: Any, x: Any) -> Any:
+            c[0] += 1
+            return x, c[0]
+
+        end, ys = scan(step, xs[0] * 0, xs)
+        return np.sum(end**2) + np.sum(ys**2)
+
+    xs = np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
+    for each in (value_and_grad(f), compile(value_and_grad(f))):
+        value, gradient = each(xs)
+        assert value == f(xs) == 82
+        np.testing.assert_array_equal(gradient, [[4, 0], [8, 0], [10, 12]])
 
 
 def test_fori_loop() -> None:

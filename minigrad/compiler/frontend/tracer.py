@@ -26,7 +26,7 @@ from minigrad.graph import births
 from minigrad.methods import Methods
 from minigrad.names import missing
 from minigrad.ops.base import registry
-from minigrad.ops.views import assign, check_writeable, define_in_place, is_view, views_of
+from minigrad.ops.views import assign, check_writeable, define_in_place, held, is_view, views_of
 from minigrad.tensor import Tensor
 from minigrad.transforms.batched import is_batched
 from minigrad.transforms.trees import leaves_of, map_tree
@@ -288,7 +288,7 @@ class Tracer(Traced):
         return Tracer(found.value) if function is np.copy and is_traced(found) else found
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        value = value.data if isinstance(value, Tensor) else value  # its numbers, as in NumPy
+        value = held(self, value)
         with remembering_errors():
             if index is Ellipsis or (isinstance(index, slice) and index == slice(None)):
                 check_writeable(self)
