@@ -25,6 +25,7 @@ from minigrad.compiler.schedule.buffers import BufferPlan
 from minigrad.compiler.target.toolchain import HERE
 
 NAMED = {"float32": "float", "float64": "double", "bool": "bool"}
+READ_AS = {"bool": "unsigned char"}  # gcc does not load bool into vectors beside wider numbers
 C_TYPES = {dtype: NAMED.get(dtype.name, f"{dtype}_t") for dtype in ir.DTYPES}
 
 RELATIONS = ("<", ">", ">=", "==", "!=")
@@ -307,8 +308,9 @@ class Printer:
         found = []
         for k, (array, name) in enumerate(self.names.items()):
             scratch = isinstance(array, ir.Scratch)
-            const = "" if array in self.written or scratch else "const "
-            kind = f"{const}{ctype(array.dtype)}"
+            kind = ctype(array.dtype)
+            if array not in self.written and not scratch:
+                kind = f"const {READ_AS.get(kind, kind)}"
             own = f" + {array.entries}*thread" if scratch else ""
             found.append(f"{kind} *restrict {name} = ({kind} *)arrays[{k}]{own};")
         return found
